@@ -1,0 +1,1 @@
+"""The contract of the comparison service in Python: records, tensors on the wire, errors, transport."""

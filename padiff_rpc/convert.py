@@ -1,0 +1,110 @@
+"""Records to messages and back, by name: a record and its message share name and fields.
+
+Field by field: an enum travels as the enum value of the same word, a Tree inside its message, None as
+an absent field, a tuple as a repeated one, everything else as itself.
+"""
+
+from __future__ import annotations
+
+import enum
+import functools
+import types as python_types
+from collections.abc import Callable, Hashable
+from dataclasses import fields, is_dataclass
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from google.protobuf.message import Message
+
+from padiff_rpc.errors import ProtocolError
+from padiff_rpc.v1 import coordinator_pb2, models_pb2, report_pb2, tensors_pb2, worker_pb2
+
+T = TypeVar("T")
+_MODULES = (tensors_pb2, models_pb2, worker_pb2, report_pb2, coordinator_pb2)
+_UNIONS = (Union, getattr(python_types, "UnionType", Union))
+
+
+def message_class(cls: type) -> type[Message]:
+    """Returns the message that the record class `cls` mirrors."""
+    for module in _MODULES:
+        found = getattr(module, cls.__name__, None)
+        if found is not None:
+            return found  # type: ignore[no-any-return]
+    raise LookupError(f"no message is called {cls.__name__}")
+
+
+def to_proto(value: Any) -> Any:
+    """Returns the record `value` as its message."""
+    message = message_class(type(value))()
+    for codec in _codecs(type(value)):
+        codec.write(message, getattr(value, codec.name))
+    return message
+
+
+def from_proto(message: Any, cls: type[T]) -> T:
+    """Returns `message` as a record of class `cls`.
+
+    Raises ProtocolError for an enum value that is unspecified where one is required, or unknown here,
+    and InvalidRequestError where the record's own checks refuse a value.
+    """
+    return cls(**{codec.name: codec.read(message) for codec in _codecs(cls)})
+
+
+class _Codec:
+    """Carries one field of one record class."""
+
+    def __init__(self, cls: type, name: str, hint: Any) -> None:
+        self.name = name
+        self.optional = get_origin(hint) in _UNIONS
+        inner = next(arg for arg in get_args(hint) if arg is not type(None)) if self.optional else hint
+        self.repeated = get_origin(inner) is tuple
+        self.item = get_args(inner)[0] if self.repeated else inner
+        self.descriptor: Any = message_class(cls).DESCRIPTOR.fields_by_name[name]
+        self._encode, self._decode = self._item_codec()
+
+    def _item_codec(self) -> tuple[Callable[[Any], Any], Callable[[Any], Any]]:
+        item = self.item
+        if getattr(item, "__name__", "") == "Tree":
+            return (lambda tree: tensors_pb2.Tree(msgpack=tree)), (lambda tree: tree.msgpack)
+        if is_dataclass(item):
+            return to_proto, lambda message: from_proto(message, item)  # type: ignore[arg-type]
+        if isinstance(item, type) and issubclass(item, enum.Enum):
+            return self._enum_codec(item)
+        return (lambda plain: plain), (lambda plain: plain)
+
+    def _enum_codec(self, item: type[enum.Enum]) -> tuple[Callable[[Any], Any], Callable[[Any], Any]]:
+        values = self.descriptor.enum_type.values_by_name
+        prefix = next(iter(values)).removesuffix("UNSPECIFIED")
+        numbers = {member: values[prefix + member.name].number for member in item}
+        members = {number: member for member, number in numbers.items()}
+
+        def decode(number: int) -> Any:
+            if number == 0 and self.optional:
+                return None
+            if number not in members:
+                raise ProtocolError(f"{self.name}: {number} is no {item.__name__} known to this side")
+            return members[number]
+
+        return numbers.__getitem__, decode
+
+    def write(self, message: Any, value: Any) -> None:
+        if value is None:
+            return
+        if self.repeated:
+            getattr(message, self.name).extend([self._encode(item) for item in value])
+        elif self.descriptor.message_type is not None:
+            getattr(message, self.name).CopyFrom(self._encode(value))
+        else:
+            setattr(message, self.name, self._encode(value))
+
+    def read(self, message: Any) -> Any:
+        if self.repeated:
+            return tuple(self._decode(item) for item in getattr(message, self.name))
+        if self.optional and self.descriptor.has_presence and not message.HasField(self.name):
+            return None
+        return self._decode(getattr(message, self.name))
+
+
+@functools.cache
+def _codecs(cls: Hashable) -> tuple[_Codec, ...]:
+    hints = get_type_hints(cls)
+    return tuple(_Codec(cls, field.name, hints[field.name]) for field in fields(cls))

@@ -1,0 +1,131 @@
+"""The error tree, and its way over the wire as google.rpc.ErrorInfo.
+
+Errors are for what *we* could not do. A model that raises, or two tensors that differ, are results.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import grpc
+from google.rpc import code_pb2, error_details_pb2, status_pb2
+from grpc_status import rpc_status
+
+_DOMAIN = "padiff-rpc"
+
+
+class PaDiffError(Exception):
+    """Something failed in this project's own code.
+
+    `context` holds short facts for programs (side, phase, path); the text alone serves people: one
+    line that says what to do next.
+    """
+
+    status = grpc.StatusCode.INTERNAL
+
+    def __init__(self, text: str, **context: str) -> None:
+        super().__init__(text)
+        self.context: Mapping[str, str] = context
+
+
+class InvalidRequestError(PaDiffError):
+    """The caller asked for something that cannot be: a wrong name, value or combination."""
+
+    status = grpc.StatusCode.INVALID_ARGUMENT
+
+
+class NotFoundError(PaDiffError):
+    """The caller named something that is not there."""
+
+    status = grpc.StatusCode.NOT_FOUND
+
+
+class StateError(PaDiffError):
+    """The request does not fit the present state: a closed session, another protocol version."""
+
+    status = grpc.StatusCode.FAILED_PRECONDITION
+
+
+class UnauthenticatedError(PaDiffError):
+    """No credentials, or wrong ones."""
+
+    status = grpc.StatusCode.UNAUTHENTICATED
+
+
+class BusyError(PaDiffError):
+    """A limit was reached: sessions, memory, disk or size."""
+
+    status = grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+class WorkerLostError(PaDiffError):
+    """The process at the other end is gone or does not answer."""
+
+    status = grpc.StatusCode.UNAVAILABLE
+
+
+class ProtocolError(PaDiffError):
+    """The peer sent something that contradicts the contract."""
+
+    status = grpc.StatusCode.DATA_LOSS
+
+
+class CancelledError(PaDiffError):
+    """The caller went away or asked to stop."""
+
+    status = grpc.StatusCode.CANCELLED
+
+
+_CLASSES: dict[str, type[PaDiffError]] = {
+    cls.__name__: cls
+    for cls in (
+        PaDiffError,
+        InvalidRequestError,
+        NotFoundError,
+        StateError,
+        UnauthenticatedError,
+        BusyError,
+        WorkerLostError,
+        ProtocolError,
+        CancelledError,
+    )
+}
+_BY_STATUS = {cls.status: cls for cls in _CLASSES.values()}
+_BY_STATUS[grpc.StatusCode.DEADLINE_EXCEEDED] = WorkerLostError
+
+
+def error_to_status(error: PaDiffError) -> grpc.Status:
+    """Returns what `ServicerContext.abort_with_status` takes, the error's class and context inside."""
+    message = status_pb2.Status(code=code_pb2.Code.Value(error.status.name), message=str(error))
+    info = error_details_pb2.ErrorInfo(
+        reason=type(error).__name__, domain=_DOMAIN, metadata=dict(error.context)
+    )
+    message.details.add().Pack(info)
+    return rpc_status.to_status(message)
+
+
+def error_from_rpc(failure: grpc.RpcError, *, peer: str) -> PaDiffError:
+    """Returns the error that the peer raised, or the one that its absence amounts to.
+
+    `peer` names the other end in texts of our own making ("the worker at unix:/...").
+    """
+    try:
+        message = rpc_status.from_call(failure)
+    except (AttributeError, ValueError):  # no trailing metadata, or a proxy's that contradicts the status
+        message = None
+    for detail in message.details if message is not None else ():
+        info = error_details_pb2.ErrorInfo()
+        if detail.Unpack(info) and info.domain == _DOMAIN and info.reason in _CLASSES:
+            return _CLASSES[info.reason](message.message, **dict(info.metadata))
+    code, text = failure.code(), failure.details() or ""
+    if code is grpc.StatusCode.UNAVAILABLE:
+        return WorkerLostError(f"{peer} is gone or cannot be reached ({_first_line(text)})")
+    if code is grpc.StatusCode.DEADLINE_EXCEEDED:
+        return WorkerLostError(f"{peer} did not answer in time")
+    if code is grpc.StatusCode.UNIMPLEMENTED:
+        return StateError(f"{peer} does not know this call: install the same padiff-rpc on both ends")
+    return _BY_STATUS.get(code, PaDiffError)(f"{peer}: {_first_line(text)}")
+
+
+def _first_line(text: str) -> str:
+    return text.splitlines()[0] if text else "no details"

@@ -1,0 +1,232 @@
+"""Tensors outside any framework: the dtype table, the way into chunks and back."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator
+from typing import Optional
+
+import numpy as np
+import numpy.typing as npt
+
+from padiff_rpc.convert import from_proto, to_proto
+from padiff_rpc.errors import ProtocolError
+from padiff_rpc.records import record
+from padiff_rpc.types import TensorSpec
+from padiff_rpc.v1 import tensors_pb2
+from padiff_rpc.words import DType
+
+Array = npt.NDArray[np.generic]
+
+CHUNK_BYTES = 1 << 20
+MAX_CHUNK_BYTES = 8 << 20
+MAX_TENSOR_BYTES = 1 << 40
+# Elements widened to float64 at a time: small enough to stay in a core's cache.
+BLOCK_ELEMENTS = 1 << 15
+
+# NumPy has no bfloat16: its bits travel, and are held, as uint16.
+_NUMPY: dict[DType, np.dtype[np.generic]] = {
+    dtype: np.dtype("uint16" if dtype is DType.BFLOAT16 else dtype.value).newbyteorder("<") for dtype in DType
+}
+_EPSILON = {DType.FLOAT16: 2.0**-10, DType.BFLOAT16: 2.0**-7}
+FLOATING = frozenset({DType.FLOAT16, DType.BFLOAT16, DType.FLOAT32, DType.FLOAT64})
+COMPLEX = frozenset({DType.COMPLEX64, DType.COMPLEX128})
+
+
+def numpy_dtype(dtype: DType) -> np.dtype[np.generic]:
+    """Returns the NumPy dtype that holds `dtype`'s bits (uint16 for bfloat16)."""
+    return _NUMPY[dtype]
+
+
+def epsilon(dtype: DType) -> float:
+    """Returns the distance from 1 to the next number of a floating or complex `dtype`."""
+    if dtype in _EPSILON:
+        return _EPSILON[dtype]
+    return float(np.finfo(dtype.value).eps)
+
+
+def byte_count(spec: TensorSpec) -> int:
+    """Returns the number of bytes of a tensor of this shape and dtype."""
+    return math.prod(spec.shape) * numpy_dtype(spec.dtype).itemsize
+
+
+@record
+class HostTensor:
+    """A tensor in this process's memory.
+
+    `array` is C-contiguous and of `numpy_dtype(dtype)`; for bfloat16 it holds the bits as uint16.
+    """
+
+    array: Array
+    dtype: DType
+
+    @classmethod
+    def from_array(cls, array: npt.ArrayLike, dtype: Optional[DType] = None) -> HostTensor:
+        """Returns `array` as a tensor, copied only where its layout or byte order asks for it.
+
+        `dtype` is needed where NumPy cannot say it: DType.BFLOAT16 with uint16 bits. Raises TypeError
+        for a NumPy dtype that has no counterpart (strings, objects, dates).
+        """
+        given = np.asarray(array)
+        if dtype is None:
+            try:
+                # "bfloat16" is how ml_dtypes names its extension type.
+                dtype = DType(given.dtype.name)
+            except ValueError:
+                allowed = ", ".join(known.value for known in DType)
+                raise TypeError(f"dtype {given.dtype} cannot travel; allowed: {allowed}") from None
+            if dtype is DType.BFLOAT16:
+                given = given.view(np.uint16)
+        # order="C" by asarray, since ascontiguousarray makes 0-d arrays 1-d.
+        return cls(array=np.asarray(given, dtype=numpy_dtype(dtype), order="C"), dtype=dtype)
+
+    @property
+    def spec(self) -> TensorSpec:
+        return TensorSpec(dtype=self.dtype, shape=tuple(self.array.shape))
+
+    @property
+    def byte_count(self) -> int:
+        return self.array.nbytes
+
+    def flat_bytes(self) -> memoryview:
+        """Returns the bytes in C order, without a copy."""
+        return self.array.reshape(-1).view(np.uint8).data if self.array.size else memoryview(b"")
+
+
+def widen(values: Array, dtype: DType) -> Array:
+    """Returns `values` for exact arithmetic: float64, complex128, or integers and bools as they are."""
+    if dtype is DType.BFLOAT16:
+        bits = values.astype(np.uint32) << np.uint32(16)
+        return bits.view(np.float32).astype(np.float64)
+    if dtype in FLOATING:
+        return values.astype(np.float64)
+    if dtype in COMPLEX:
+        return values.astype(np.complex128)
+    return values
+
+
+def statistics(tensor: HostTensor) -> tuple[float, float]:
+    """Returns (sum of squares, largest magnitude) over the finite elements, in float64."""
+    total, largest = 0.0, 0.0
+    flat = tensor.array.reshape(-1)
+    for start in range(0, flat.size, BLOCK_ELEMENTS):
+        block = np.abs(
+            widen(flat[start : start + BLOCK_ELEMENTS], tensor.dtype).astype(
+                np.complex128 if tensor.dtype in COMPLEX else np.float64
+            )
+        )
+        square = float(np.dot(block, block))
+        if not math.isfinite(square):
+            block = block[np.isfinite(block)]
+            square = float(np.dot(block, block))
+        total += square
+        if block.size:
+            largest = max(largest, float(block.max()))
+    return total, largest
+
+
+def header_of(number: int, tensor: HostTensor, name: str = "") -> tensors_pb2.TensorHeader:
+    """Returns the header that announces `tensor`; reads every element once."""
+    sum_squares, max_abs = statistics(tensor)
+    return tensors_pb2.TensorHeader(
+        tensor=number, spec=to_proto(tensor.spec), name=name, sum_squares=sum_squares, max_abs=max_abs
+    )
+
+
+def chunks_of(
+    number: int, tensor: HostTensor, chunk_bytes: int = CHUNK_BYTES
+) -> Iterator[tensors_pb2.TensorChunk]:
+    """Yields the chunks of `tensor` in order; none for a tensor of no bytes."""
+    content = tensor.flat_bytes()
+    for offset in range(0, len(content), chunk_bytes):
+        yield tensors_pb2.TensorChunk(
+            tensor=number, offset=offset, content=bytes(content[offset : offset + chunk_bytes])
+        )
+
+
+def frames_of(number: int, tensor: HostTensor, name: str = "") -> Iterator[tensors_pb2.TensorFrame]:
+    """Yields a tensor's header and chunks as frames."""
+    yield tensors_pb2.TensorFrame(header=header_of(number, tensor, name))
+    for chunk in chunks_of(number, tensor):
+        yield tensors_pb2.TensorFrame(chunk=chunk)
+
+
+@record
+class ReceivedTensor:
+    """A tensor that arrived whole."""
+
+    number: int
+    name: str
+    tensor: HostTensor
+
+
+class TensorAssembler:
+    """Puts the tensors of one stream back together, checking every count. Not thread-safe.
+
+    `allocate(spec)` returns the C-contiguous array to fill (fresh memory by default; a memory-mapped
+    file where memory is short).
+    """
+
+    def __init__(self, allocate: Optional[Callable[[TensorSpec], Array]] = None) -> None:
+        self._allocate = allocate or (lambda spec: np.empty(spec.shape, numpy_dtype(spec.dtype)))
+        self._open: dict[int, tuple[ReceivedTensor, memoryview, int]] = {}
+        self._last = -1
+
+    def frame(self, frame: tensors_pb2.TensorFrame) -> Optional[ReceivedTensor]:
+        """Takes one frame; returns the tensor that it completes, if any. Raises ProtocolError."""
+        kind = frame.WhichOneof("frame")
+        if kind == "header":
+            return self.header(frame.header)
+        if kind == "chunk":
+            return self.chunk(frame.chunk)
+        raise ProtocolError("a tensor frame holds neither a header nor a chunk")
+
+    def header(self, header: tensors_pb2.TensorHeader) -> Optional[ReceivedTensor]:
+        """Takes a header; returns the tensor at once when it has no bytes. Raises ProtocolError."""
+        spec = from_proto(header.spec, TensorSpec)
+        if any(size < 0 for size in spec.shape) or byte_count(spec) > MAX_TENSOR_BYTES:
+            raise ProtocolError(f"tensor {header.tensor} claims the shape {list(spec.shape)}")
+        if header.tensor in self._open or header.tensor <= self._last:
+            raise ProtocolError(f"tensor number {header.tensor} was announced twice or out of order")
+        self._last = header.tensor
+        array = self._allocate(spec)
+        received = ReceivedTensor(
+            number=header.tensor, name=header.name, tensor=HostTensor(array=array, dtype=spec.dtype)
+        )
+        if array.nbytes == 0:
+            return received
+        self._open[header.tensor] = (received, received.tensor.flat_bytes(), 0)
+        return None
+
+    def chunk(self, chunk: tensors_pb2.TensorChunk) -> Optional[ReceivedTensor]:
+        """Takes a chunk; returns the tensor that it completes, if any. Raises ProtocolError."""
+        if chunk.tensor not in self._open:
+            raise ProtocolError(f"a chunk of tensor {chunk.tensor} came without its header")
+        received, content, filled = self._open[chunk.tensor]
+        end = filled + len(chunk.content)
+        if chunk.offset != filled or end > len(content) or not chunk.content:
+            raise ProtocolError(
+                f"tensor {chunk.tensor}: {len(chunk.content)} bytes at offset {chunk.offset}, "
+                f"where {filled} of {len(content)} bytes have come"
+            )
+        content[filled:end] = chunk.content
+        if end == len(content):
+            del self._open[chunk.tensor]
+            return received
+        self._open[chunk.tensor] = (received, content, end)
+        return None
+
+    def finish(self) -> None:
+        """Raises ProtocolError if a tensor is still incomplete."""
+        if self._open:
+            raise ProtocolError(f"the stream ended inside tensors {sorted(self._open)}")
+
+
+def received_tensors(frames: Iterable[tensors_pb2.TensorFrame]) -> Iterator[ReceivedTensor]:
+    """Yields each tensor of a stream of frames when it is whole. Raises ProtocolError."""
+    assembler = TensorAssembler()
+    for frame in frames:
+        received = assembler.frame(frame)
+        if received is not None:
+            yield received
+    assembler.finish()

@@ -1,0 +1,222 @@
+"""The contract's messages as frozen records: models, calls, requests.
+
+A record has the name and the fields of its message in proto/padiff_rpc/v1, whose comments say what
+each field means; `convert` carries one into the other, and a test ties them together. `results` and
+`options` hold the rest.
+"""
+
+from __future__ import annotations
+
+from typing import NewType, Optional
+
+from padiff_rpc.options import LayerMap, Options
+from padiff_rpc.records import record
+from padiff_rpc.words import CallMoment, CaptureKind, DType, Pass, Phase, Side, WeightKind
+
+# A nested argument, packed by `trees`; empty bytes mean "absent".
+Tree = NewType("Tree", bytes)
+
+
+@record
+class TensorSpec:
+    dtype: DType
+    shape: tuple[int, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.dtype}[{', '.join(map(str, self.shape))}]"
+
+
+@record
+class Model:
+    framework: str = ""
+    model: str = ""
+    kwargs: Tree = Tree(b"")
+    weights: str = ""
+    device: str = "cpu"
+    dtype: Optional[DType] = None
+    train: bool = False
+    seed: int = 0
+    loss: str = ""
+    optimizer: str = ""
+
+
+@record
+class SourceLine:
+    file: str = ""
+    line: int = 0
+    function: str = ""
+    text: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}"
+
+
+@record
+class Weight:
+    name: str
+    kind: WeightKind
+    spec: TensorSpec
+    trainable: bool = True
+    tied_to: str = ""
+
+
+@record
+class Layer:
+    path: str
+    aliases: tuple[str, ...] = ()
+    classes: tuple[str, ...] = ()
+    hyper_parameters: Tree = Tree(b"")
+    weights: tuple[Weight, ...] = ()
+
+    @property
+    def class_name(self) -> str:
+        """The bare name of the layer's own class."""
+        return self.classes[0].rpartition(".")[2] if self.classes else ""
+
+
+@record
+class Slot:
+    name: str
+    tensor: int
+    spec: TensorSpec
+
+
+@record
+class CallEvent:
+    moment: CallMoment
+    path: str
+    call: int = 0
+    slots: tuple[Slot, ...] = ()
+    source: Optional[SourceLine] = None
+    replay: bool = False
+
+
+@record
+class ModelFailure:
+    """`side` is filled in by the coordinator; a worker does not know its own."""
+
+    phase: Phase
+    side: Optional[Side] = None
+    step: int = 0
+    path: str = ""
+    exception: str = ""
+    text: str = ""
+    traceback: str = ""
+
+
+@record
+class WorkerInfo:
+    protocol_version: int
+    framework: str
+    framework_version: str
+    python_version: str
+    numpy_version: str
+    package_version: str
+    host: str
+    pid: int
+    devices: tuple[str, ...] = ()
+    served_model: str = ""
+    executable: str = ""
+
+
+@record
+class Batch:
+    args: Tree
+    kwargs: Tree
+    target: Tree = Tree(b"")
+
+
+@record
+class StepStart:
+    lease: str
+    step: int
+    batch: Batch
+    backward: bool
+    optimize: bool
+    mean_loss: bool = False
+    pass_kind: Pass = Pass.FREE
+    skip_paths: tuple[str, ...] = ()
+
+
+@record
+class CaptureId:
+    """`side` is filled in by the coordinator."""
+
+    step: int
+    path: str
+    call: int
+    slot: str
+    kind: CaptureKind
+    side: Optional[Side] = None
+    pass_kind: Pass = Pass.FREE
+
+
+@record
+class PhaseSeconds:
+    phase: Phase
+    seconds: float
+
+
+@record
+class StepSummary:
+    seconds: tuple[PhaseSeconds, ...] = ()
+    bytes_sent: int = 0
+    calls: int = 0
+    replays: int = 0
+    has_gradients: bool = False
+    no_gradient_reason: str = ""
+
+
+@record
+class Tls:
+    ca: bytes = b""
+    certificate: bytes = b""
+    key: bytes = b""
+
+
+@record
+class WorkerAddress:
+    address: str
+    token: str = ""
+    tls: Optional[Tls] = None
+
+
+@record
+class Party:
+    model: Model
+    worker: WorkerAddress
+
+
+@record
+class CompareStart:
+    protocol_version: int
+    candidate: Party
+    reference: Party
+    options: Options = Options()
+    layer_map: LayerMap = LayerMap()
+    steps: int = 1
+    auto_weights: bool = True
+
+
+@record
+class SendBatch:
+    step: int
+    candidate: Batch
+    reference: Batch
+
+
+@record
+class Progress:
+    session: str
+    phase: Phase
+    step: int = 0
+    text: str = ""
+
+
+@record
+class AssignWeightsRequest:
+    protocol_version: int
+    candidate: Party
+    reference: Party
+    layer_map: LayerMap = LayerMap()
+    save: str = ""

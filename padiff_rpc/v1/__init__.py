@@ -1,0 +1,1 @@
+"""Generated from proto/padiff_rpc/v1 by `make proto`."""

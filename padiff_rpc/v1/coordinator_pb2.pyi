@@ -1,0 +1,273 @@
+from padiff_rpc.v1 import models_pb2 as _models_pb2
+from padiff_rpc.v1 import report_pb2 as _report_pb2
+from padiff_rpc.v1 import tensors_pb2 as _tensors_pb2
+from padiff_rpc.v1 import worker_pb2 as _worker_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from typing import ClassVar as _ClassVar, Iterable as _Iterable, Mapping as _Mapping, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class DiffPhase(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    DIFF_PHASE_UNSPECIFIED: _ClassVar[DiffPhase]
+    DIFF_PHASE_BOTH: _ClassVar[DiffPhase]
+    DIFF_PHASE_FORWARD: _ClassVar[DiffPhase]
+    DIFF_PHASE_BACKWARD: _ClassVar[DiffPhase]
+
+class CompareMode(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    COMPARE_MODE_UNSPECIFIED: _ClassVar[CompareMode]
+    COMPARE_MODE_STRICT: _ClassVar[CompareMode]
+    COMPARE_MODE_MEAN: _ClassVar[CompareMode]
+
+class TraceMode(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    TRACE_MODE_UNSPECIFIED: _ClassVar[TraceMode]
+    TRACE_MODE_BEFORE: _ClassVar[TraceMode]
+    TRACE_MODE_FIRST_STEP: _ClassVar[TraceMode]
+
+class DefaultLoss(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    DEFAULT_LOSS_UNSPECIFIED: _ClassVar[DefaultLoss]
+    DEFAULT_LOSS_PROJECTION: _ClassVar[DefaultLoss]
+    DEFAULT_LOSS_MEAN: _ClassVar[DefaultLoss]
+DIFF_PHASE_UNSPECIFIED: DiffPhase
+DIFF_PHASE_BOTH: DiffPhase
+DIFF_PHASE_FORWARD: DiffPhase
+DIFF_PHASE_BACKWARD: DiffPhase
+COMPARE_MODE_UNSPECIFIED: CompareMode
+COMPARE_MODE_STRICT: CompareMode
+COMPARE_MODE_MEAN: CompareMode
+TRACE_MODE_UNSPECIFIED: TraceMode
+TRACE_MODE_BEFORE: TraceMode
+TRACE_MODE_FIRST_STEP: TraceMode
+DEFAULT_LOSS_UNSPECIFIED: DefaultLoss
+DEFAULT_LOSS_PROJECTION: DefaultLoss
+DEFAULT_LOSS_MEAN: DefaultLoss
+
+class GetCoordinatorInfoRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class GetCoordinatorInfoResponse(_message.Message):
+    __slots__ = ("protocol_version", "package_version", "python_version", "memory_limit_bytes")
+    PROTOCOL_VERSION_FIELD_NUMBER: _ClassVar[int]
+    PACKAGE_VERSION_FIELD_NUMBER: _ClassVar[int]
+    PYTHON_VERSION_FIELD_NUMBER: _ClassVar[int]
+    MEMORY_LIMIT_BYTES_FIELD_NUMBER: _ClassVar[int]
+    protocol_version: int
+    package_version: str
+    python_version: str
+    memory_limit_bytes: int
+    def __init__(self, protocol_version: _Optional[int] = ..., package_version: _Optional[str] = ..., python_version: _Optional[str] = ..., memory_limit_bytes: _Optional[int] = ...) -> None: ...
+
+class Tls(_message.Message):
+    __slots__ = ("ca", "certificate", "key")
+    CA_FIELD_NUMBER: _ClassVar[int]
+    CERTIFICATE_FIELD_NUMBER: _ClassVar[int]
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    ca: bytes
+    certificate: bytes
+    key: bytes
+    def __init__(self, ca: _Optional[bytes] = ..., certificate: _Optional[bytes] = ..., key: _Optional[bytes] = ...) -> None: ...
+
+class WorkerAddress(_message.Message):
+    __slots__ = ("address", "token", "tls")
+    ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    TOKEN_FIELD_NUMBER: _ClassVar[int]
+    TLS_FIELD_NUMBER: _ClassVar[int]
+    address: str
+    token: str
+    tls: Tls
+    def __init__(self, address: _Optional[str] = ..., token: _Optional[str] = ..., tls: _Optional[_Union[Tls, _Mapping]] = ...) -> None: ...
+
+class Party(_message.Message):
+    __slots__ = ("model", "worker")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    WORKER_FIELD_NUMBER: _ClassVar[int]
+    model: _models_pb2.Model
+    worker: WorkerAddress
+    def __init__(self, model: _Optional[_Union[_models_pb2.Model, _Mapping]] = ..., worker: _Optional[_Union[WorkerAddress, _Mapping]] = ...) -> None: ...
+
+class Options(_message.Message):
+    __slots__ = ("atol", "rtol", "diff_phase", "compare_mode", "single_step", "trace", "loss", "check_dtype", "deterministic", "threads")
+    ATOL_FIELD_NUMBER: _ClassVar[int]
+    RTOL_FIELD_NUMBER: _ClassVar[int]
+    DIFF_PHASE_FIELD_NUMBER: _ClassVar[int]
+    COMPARE_MODE_FIELD_NUMBER: _ClassVar[int]
+    SINGLE_STEP_FIELD_NUMBER: _ClassVar[int]
+    TRACE_FIELD_NUMBER: _ClassVar[int]
+    LOSS_FIELD_NUMBER: _ClassVar[int]
+    CHECK_DTYPE_FIELD_NUMBER: _ClassVar[int]
+    DETERMINISTIC_FIELD_NUMBER: _ClassVar[int]
+    THREADS_FIELD_NUMBER: _ClassVar[int]
+    atol: float
+    rtol: float
+    diff_phase: DiffPhase
+    compare_mode: CompareMode
+    single_step: bool
+    trace: TraceMode
+    loss: DefaultLoss
+    check_dtype: bool
+    deterministic: bool
+    threads: int
+    def __init__(self, atol: _Optional[float] = ..., rtol: _Optional[float] = ..., diff_phase: _Optional[_Union[DiffPhase, str]] = ..., compare_mode: _Optional[_Union[CompareMode, str]] = ..., single_step: bool = ..., trace: _Optional[_Union[TraceMode, str]] = ..., loss: _Optional[_Union[DefaultLoss, str]] = ..., check_dtype: bool = ..., deterministic: bool = ..., threads: _Optional[int] = ...) -> None: ...
+
+class LayerPair(_message.Message):
+    __slots__ = ("reference", "candidate", "special_init")
+    REFERENCE_FIELD_NUMBER: _ClassVar[int]
+    CANDIDATE_FIELD_NUMBER: _ClassVar[int]
+    SPECIAL_INIT_FIELD_NUMBER: _ClassVar[int]
+    reference: str
+    candidate: str
+    special_init: str
+    def __init__(self, reference: _Optional[str] = ..., candidate: _Optional[str] = ..., special_init: _Optional[str] = ...) -> None: ...
+
+class IgnoredLayers(_message.Message):
+    __slots__ = ("reference", "candidate")
+    REFERENCE_FIELD_NUMBER: _ClassVar[int]
+    CANDIDATE_FIELD_NUMBER: _ClassVar[int]
+    reference: _containers.RepeatedScalarFieldContainer[str]
+    candidate: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, reference: _Optional[_Iterable[str]] = ..., candidate: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class LayerMap(_message.Message):
+    __slots__ = ("pairs", "ignored", "ignored_recursively", "ignored_classes")
+    PAIRS_FIELD_NUMBER: _ClassVar[int]
+    IGNORED_FIELD_NUMBER: _ClassVar[int]
+    IGNORED_RECURSIVELY_FIELD_NUMBER: _ClassVar[int]
+    IGNORED_CLASSES_FIELD_NUMBER: _ClassVar[int]
+    pairs: _containers.RepeatedCompositeFieldContainer[LayerPair]
+    ignored: IgnoredLayers
+    ignored_recursively: IgnoredLayers
+    ignored_classes: IgnoredLayers
+    def __init__(self, pairs: _Optional[_Iterable[_Union[LayerPair, _Mapping]]] = ..., ignored: _Optional[_Union[IgnoredLayers, _Mapping]] = ..., ignored_recursively: _Optional[_Union[IgnoredLayers, _Mapping]] = ..., ignored_classes: _Optional[_Union[IgnoredLayers, _Mapping]] = ...) -> None: ...
+
+class CompareRequest(_message.Message):
+    __slots__ = ("start", "batch", "frame", "batch_end", "batch_failure")
+    START_FIELD_NUMBER: _ClassVar[int]
+    BATCH_FIELD_NUMBER: _ClassVar[int]
+    FRAME_FIELD_NUMBER: _ClassVar[int]
+    BATCH_END_FIELD_NUMBER: _ClassVar[int]
+    BATCH_FAILURE_FIELD_NUMBER: _ClassVar[int]
+    start: CompareStart
+    batch: SendBatch
+    frame: _tensors_pb2.TensorFrame
+    batch_end: BatchEnd
+    batch_failure: BatchFailure
+    def __init__(self, start: _Optional[_Union[CompareStart, _Mapping]] = ..., batch: _Optional[_Union[SendBatch, _Mapping]] = ..., frame: _Optional[_Union[_tensors_pb2.TensorFrame, _Mapping]] = ..., batch_end: _Optional[_Union[BatchEnd, _Mapping]] = ..., batch_failure: _Optional[_Union[BatchFailure, _Mapping]] = ...) -> None: ...
+
+class CompareStart(_message.Message):
+    __slots__ = ("protocol_version", "candidate", "reference", "options", "layer_map", "steps", "auto_weights")
+    PROTOCOL_VERSION_FIELD_NUMBER: _ClassVar[int]
+    CANDIDATE_FIELD_NUMBER: _ClassVar[int]
+    REFERENCE_FIELD_NUMBER: _ClassVar[int]
+    OPTIONS_FIELD_NUMBER: _ClassVar[int]
+    LAYER_MAP_FIELD_NUMBER: _ClassVar[int]
+    STEPS_FIELD_NUMBER: _ClassVar[int]
+    AUTO_WEIGHTS_FIELD_NUMBER: _ClassVar[int]
+    protocol_version: int
+    candidate: Party
+    reference: Party
+    options: Options
+    layer_map: LayerMap
+    steps: int
+    auto_weights: bool
+    def __init__(self, protocol_version: _Optional[int] = ..., candidate: _Optional[_Union[Party, _Mapping]] = ..., reference: _Optional[_Union[Party, _Mapping]] = ..., options: _Optional[_Union[Options, _Mapping]] = ..., layer_map: _Optional[_Union[LayerMap, _Mapping]] = ..., steps: _Optional[int] = ..., auto_weights: bool = ...) -> None: ...
+
+class SendBatch(_message.Message):
+    __slots__ = ("step", "candidate", "reference")
+    STEP_FIELD_NUMBER: _ClassVar[int]
+    CANDIDATE_FIELD_NUMBER: _ClassVar[int]
+    REFERENCE_FIELD_NUMBER: _ClassVar[int]
+    step: int
+    candidate: _worker_pb2.Batch
+    reference: _worker_pb2.Batch
+    def __init__(self, step: _Optional[int] = ..., candidate: _Optional[_Union[_worker_pb2.Batch, _Mapping]] = ..., reference: _Optional[_Union[_worker_pb2.Batch, _Mapping]] = ...) -> None: ...
+
+class BatchEnd(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class BatchFailure(_message.Message):
+    __slots__ = ("text",)
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    text: str
+    def __init__(self, text: _Optional[str] = ...) -> None: ...
+
+class Progress(_message.Message):
+    __slots__ = ("session", "phase", "step", "text")
+    SESSION_FIELD_NUMBER: _ClassVar[int]
+    PHASE_FIELD_NUMBER: _ClassVar[int]
+    STEP_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    session: str
+    phase: _models_pb2.Phase
+    step: int
+    text: str
+    def __init__(self, session: _Optional[str] = ..., phase: _Optional[_Union[_models_pb2.Phase, str]] = ..., step: _Optional[int] = ..., text: _Optional[str] = ...) -> None: ...
+
+class CompareResponse(_message.Message):
+    __slots__ = ("progress", "batch_wanted", "rows", "summary")
+    PROGRESS_FIELD_NUMBER: _ClassVar[int]
+    BATCH_WANTED_FIELD_NUMBER: _ClassVar[int]
+    ROWS_FIELD_NUMBER: _ClassVar[int]
+    SUMMARY_FIELD_NUMBER: _ClassVar[int]
+    progress: Progress
+    batch_wanted: BatchWanted
+    rows: RowPage
+    summary: _report_pb2.ReportSummary
+    def __init__(self, progress: _Optional[_Union[Progress, _Mapping]] = ..., batch_wanted: _Optional[_Union[BatchWanted, _Mapping]] = ..., rows: _Optional[_Union[RowPage, _Mapping]] = ..., summary: _Optional[_Union[_report_pb2.ReportSummary, _Mapping]] = ...) -> None: ...
+
+class BatchWanted(_message.Message):
+    __slots__ = ("step",)
+    STEP_FIELD_NUMBER: _ClassVar[int]
+    step: int
+    def __init__(self, step: _Optional[int] = ...) -> None: ...
+
+class RowPage(_message.Message):
+    __slots__ = ("rows",)
+    ROWS_FIELD_NUMBER: _ClassVar[int]
+    rows: _containers.RepeatedCompositeFieldContainer[_report_pb2.Row]
+    def __init__(self, rows: _Optional[_Iterable[_Union[_report_pb2.Row, _Mapping]]] = ...) -> None: ...
+
+class AssignWeightsRequest(_message.Message):
+    __slots__ = ("protocol_version", "candidate", "reference", "layer_map", "save")
+    PROTOCOL_VERSION_FIELD_NUMBER: _ClassVar[int]
+    CANDIDATE_FIELD_NUMBER: _ClassVar[int]
+    REFERENCE_FIELD_NUMBER: _ClassVar[int]
+    LAYER_MAP_FIELD_NUMBER: _ClassVar[int]
+    SAVE_FIELD_NUMBER: _ClassVar[int]
+    protocol_version: int
+    candidate: Party
+    reference: Party
+    layer_map: LayerMap
+    save: str
+    def __init__(self, protocol_version: _Optional[int] = ..., candidate: _Optional[_Union[Party, _Mapping]] = ..., reference: _Optional[_Union[Party, _Mapping]] = ..., layer_map: _Optional[_Union[LayerMap, _Mapping]] = ..., save: _Optional[str] = ...) -> None: ...
+
+class AssignWeightsResponse(_message.Message):
+    __slots__ = ("progress", "rows", "summary")
+    PROGRESS_FIELD_NUMBER: _ClassVar[int]
+    ROWS_FIELD_NUMBER: _ClassVar[int]
+    SUMMARY_FIELD_NUMBER: _ClassVar[int]
+    progress: Progress
+    rows: RowPage
+    summary: _report_pb2.ReportSummary
+    def __init__(self, progress: _Optional[_Union[Progress, _Mapping]] = ..., rows: _Optional[_Union[RowPage, _Mapping]] = ..., summary: _Optional[_Union[_report_pb2.ReportSummary, _Mapping]] = ...) -> None: ...
+
+class GetReportRequest(_message.Message):
+    __slots__ = ("session",)
+    SESSION_FIELD_NUMBER: _ClassVar[int]
+    session: str
+    def __init__(self, session: _Optional[str] = ...) -> None: ...
+
+class GetReportResponse(_message.Message):
+    __slots__ = ("rows", "summary")
+    ROWS_FIELD_NUMBER: _ClassVar[int]
+    SUMMARY_FIELD_NUMBER: _ClassVar[int]
+    rows: RowPage
+    summary: _report_pb2.ReportSummary
+    def __init__(self, rows: _Optional[_Union[RowPage, _Mapping]] = ..., summary: _Optional[_Union[_report_pb2.ReportSummary, _Mapping]] = ...) -> None: ...

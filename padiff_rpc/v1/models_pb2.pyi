@@ -1,0 +1,170 @@
+from padiff_rpc.v1 import tensors_pb2 as _tensors_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from typing import ClassVar as _ClassVar, Iterable as _Iterable, Mapping as _Mapping, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class Side(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    SIDE_UNSPECIFIED: _ClassVar[Side]
+    SIDE_REFERENCE: _ClassVar[Side]
+    SIDE_CANDIDATE: _ClassVar[Side]
+
+class Phase(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    PHASE_UNSPECIFIED: _ClassVar[Phase]
+    PHASE_CONNECT: _ClassVar[Phase]
+    PHASE_LOAD: _ClassVar[Phase]
+    PHASE_TRACE: _ClassVar[Phase]
+    PHASE_INPUTS: _ClassVar[Phase]
+    PHASE_INITIAL_WEIGHTS: _ClassVar[Phase]
+    PHASE_FORWARD: _ClassVar[Phase]
+    PHASE_LOSS: _ClassVar[Phase]
+    PHASE_BACKWARD: _ClassVar[Phase]
+    PHASE_GRADIENTS: _ClassVar[Phase]
+    PHASE_OPTIMIZER: _ClassVar[Phase]
+    PHASE_WEIGHTS: _ClassVar[Phase]
+
+class WeightKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    WEIGHT_KIND_UNSPECIFIED: _ClassVar[WeightKind]
+    WEIGHT_KIND_PARAMETER: _ClassVar[WeightKind]
+    WEIGHT_KIND_BUFFER: _ClassVar[WeightKind]
+
+class CallMoment(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    CALL_MOMENT_UNSPECIFIED: _ClassVar[CallMoment]
+    CALL_MOMENT_ENTRY: _ClassVar[CallMoment]
+    CALL_MOMENT_EXIT: _ClassVar[CallMoment]
+SIDE_UNSPECIFIED: Side
+SIDE_REFERENCE: Side
+SIDE_CANDIDATE: Side
+PHASE_UNSPECIFIED: Phase
+PHASE_CONNECT: Phase
+PHASE_LOAD: Phase
+PHASE_TRACE: Phase
+PHASE_INPUTS: Phase
+PHASE_INITIAL_WEIGHTS: Phase
+PHASE_FORWARD: Phase
+PHASE_LOSS: Phase
+PHASE_BACKWARD: Phase
+PHASE_GRADIENTS: Phase
+PHASE_OPTIMIZER: Phase
+PHASE_WEIGHTS: Phase
+WEIGHT_KIND_UNSPECIFIED: WeightKind
+WEIGHT_KIND_PARAMETER: WeightKind
+WEIGHT_KIND_BUFFER: WeightKind
+CALL_MOMENT_UNSPECIFIED: CallMoment
+CALL_MOMENT_ENTRY: CallMoment
+CALL_MOMENT_EXIT: CallMoment
+
+class Model(_message.Message):
+    __slots__ = ("framework", "model", "kwargs", "weights", "device", "dtype", "train", "seed", "loss", "optimizer")
+    FRAMEWORK_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    KWARGS_FIELD_NUMBER: _ClassVar[int]
+    WEIGHTS_FIELD_NUMBER: _ClassVar[int]
+    DEVICE_FIELD_NUMBER: _ClassVar[int]
+    DTYPE_FIELD_NUMBER: _ClassVar[int]
+    TRAIN_FIELD_NUMBER: _ClassVar[int]
+    SEED_FIELD_NUMBER: _ClassVar[int]
+    LOSS_FIELD_NUMBER: _ClassVar[int]
+    OPTIMIZER_FIELD_NUMBER: _ClassVar[int]
+    framework: str
+    model: str
+    kwargs: _tensors_pb2.Tree
+    weights: str
+    device: str
+    dtype: _tensors_pb2.DType
+    train: bool
+    seed: int
+    loss: str
+    optimizer: str
+    def __init__(self, framework: _Optional[str] = ..., model: _Optional[str] = ..., kwargs: _Optional[_Union[_tensors_pb2.Tree, _Mapping]] = ..., weights: _Optional[str] = ..., device: _Optional[str] = ..., dtype: _Optional[_Union[_tensors_pb2.DType, str]] = ..., train: bool = ..., seed: _Optional[int] = ..., loss: _Optional[str] = ..., optimizer: _Optional[str] = ...) -> None: ...
+
+class SourceLine(_message.Message):
+    __slots__ = ("file", "line", "function", "text")
+    FILE_FIELD_NUMBER: _ClassVar[int]
+    LINE_FIELD_NUMBER: _ClassVar[int]
+    FUNCTION_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    file: str
+    line: int
+    function: str
+    text: str
+    def __init__(self, file: _Optional[str] = ..., line: _Optional[int] = ..., function: _Optional[str] = ..., text: _Optional[str] = ...) -> None: ...
+
+class Weight(_message.Message):
+    __slots__ = ("name", "kind", "spec", "trainable", "tied_to")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    SPEC_FIELD_NUMBER: _ClassVar[int]
+    TRAINABLE_FIELD_NUMBER: _ClassVar[int]
+    TIED_TO_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    kind: WeightKind
+    spec: _tensors_pb2.TensorSpec
+    trainable: bool
+    tied_to: str
+    def __init__(self, name: _Optional[str] = ..., kind: _Optional[_Union[WeightKind, str]] = ..., spec: _Optional[_Union[_tensors_pb2.TensorSpec, _Mapping]] = ..., trainable: bool = ..., tied_to: _Optional[str] = ...) -> None: ...
+
+class Layer(_message.Message):
+    __slots__ = ("path", "aliases", "classes", "hyper_parameters", "weights")
+    PATH_FIELD_NUMBER: _ClassVar[int]
+    ALIASES_FIELD_NUMBER: _ClassVar[int]
+    CLASSES_FIELD_NUMBER: _ClassVar[int]
+    HYPER_PARAMETERS_FIELD_NUMBER: _ClassVar[int]
+    WEIGHTS_FIELD_NUMBER: _ClassVar[int]
+    path: str
+    aliases: _containers.RepeatedScalarFieldContainer[str]
+    classes: _containers.RepeatedScalarFieldContainer[str]
+    hyper_parameters: _tensors_pb2.Tree
+    weights: _containers.RepeatedCompositeFieldContainer[Weight]
+    def __init__(self, path: _Optional[str] = ..., aliases: _Optional[_Iterable[str]] = ..., classes: _Optional[_Iterable[str]] = ..., hyper_parameters: _Optional[_Union[_tensors_pb2.Tree, _Mapping]] = ..., weights: _Optional[_Iterable[_Union[Weight, _Mapping]]] = ...) -> None: ...
+
+class Slot(_message.Message):
+    __slots__ = ("name", "tensor", "spec")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    TENSOR_FIELD_NUMBER: _ClassVar[int]
+    SPEC_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    tensor: int
+    spec: _tensors_pb2.TensorSpec
+    def __init__(self, name: _Optional[str] = ..., tensor: _Optional[int] = ..., spec: _Optional[_Union[_tensors_pb2.TensorSpec, _Mapping]] = ...) -> None: ...
+
+class CallEvent(_message.Message):
+    __slots__ = ("moment", "path", "call", "slots", "source", "replay")
+    MOMENT_FIELD_NUMBER: _ClassVar[int]
+    PATH_FIELD_NUMBER: _ClassVar[int]
+    CALL_FIELD_NUMBER: _ClassVar[int]
+    SLOTS_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    REPLAY_FIELD_NUMBER: _ClassVar[int]
+    moment: CallMoment
+    path: str
+    call: int
+    slots: _containers.RepeatedCompositeFieldContainer[Slot]
+    source: SourceLine
+    replay: bool
+    def __init__(self, moment: _Optional[_Union[CallMoment, str]] = ..., path: _Optional[str] = ..., call: _Optional[int] = ..., slots: _Optional[_Iterable[_Union[Slot, _Mapping]]] = ..., source: _Optional[_Union[SourceLine, _Mapping]] = ..., replay: bool = ...) -> None: ...
+
+class ModelFailure(_message.Message):
+    __slots__ = ("side", "phase", "step", "path", "exception", "text", "traceback")
+    SIDE_FIELD_NUMBER: _ClassVar[int]
+    PHASE_FIELD_NUMBER: _ClassVar[int]
+    STEP_FIELD_NUMBER: _ClassVar[int]
+    PATH_FIELD_NUMBER: _ClassVar[int]
+    EXCEPTION_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    TRACEBACK_FIELD_NUMBER: _ClassVar[int]
+    side: Side
+    phase: Phase
+    step: int
+    path: str
+    exception: str
+    text: str
+    traceback: str
+    def __init__(self, side: _Optional[_Union[Side, str]] = ..., phase: _Optional[_Union[Phase, str]] = ..., step: _Optional[int] = ..., path: _Optional[str] = ..., exception: _Optional[str] = ..., text: _Optional[str] = ..., traceback: _Optional[str] = ...) -> None: ...

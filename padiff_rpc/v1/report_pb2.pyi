@@ -1,0 +1,323 @@
+from padiff_rpc.v1 import models_pb2 as _models_pb2
+from padiff_rpc.v1 import tensors_pb2 as _tensors_pb2
+from padiff_rpc.v1 import worker_pb2 as _worker_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from typing import ClassVar as _ClassVar, Iterable as _Iterable, Mapping as _Mapping, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class Verdict(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    VERDICT_UNSPECIFIED: _ClassVar[Verdict]
+    VERDICT_MATCH: _ClassVar[Verdict]
+    VERDICT_WITHIN_TOLERANCE: _ClassVar[Verdict]
+    VERDICT_MISMATCH: _ClassVar[Verdict]
+    VERDICT_SHAPE_MISMATCH: _ClassVar[Verdict]
+    VERDICT_DTYPE_MISMATCH: _ClassVar[Verdict]
+    VERDICT_NONFINITE: _ClassVar[Verdict]
+    VERDICT_UNMATCHED: _ClassVar[Verdict]
+    VERDICT_NOT_COMPARED: _ClassVar[Verdict]
+VERDICT_UNSPECIFIED: Verdict
+VERDICT_MATCH: Verdict
+VERDICT_WITHIN_TOLERANCE: Verdict
+VERDICT_MISMATCH: Verdict
+VERDICT_SHAPE_MISMATCH: Verdict
+VERDICT_DTYPE_MISMATCH: Verdict
+VERDICT_NONFINITE: Verdict
+VERDICT_UNMATCHED: Verdict
+VERDICT_NOT_COMPARED: Verdict
+
+class WorstElement(_message.Message):
+    __slots__ = ("index", "reference", "candidate", "abs_diff")
+    INDEX_FIELD_NUMBER: _ClassVar[int]
+    REFERENCE_FIELD_NUMBER: _ClassVar[int]
+    CANDIDATE_FIELD_NUMBER: _ClassVar[int]
+    ABS_DIFF_FIELD_NUMBER: _ClassVar[int]
+    index: _containers.RepeatedScalarFieldContainer[int]
+    reference: float
+    candidate: float
+    abs_diff: float
+    def __init__(self, index: _Optional[_Iterable[int]] = ..., reference: _Optional[float] = ..., candidate: _Optional[float] = ..., abs_diff: _Optional[float] = ...) -> None: ...
+
+class Figures(_message.Message):
+    __slots__ = ("elements", "bitwise_equal", "nan_reference", "nan_candidate", "nonfinite_mismatches", "first_nonfinite", "max_abs", "max_rel", "worst", "relative_l2", "cosine", "scale", "bias", "mean_reference", "mean_candidate", "mean_abs", "rmse", "rms_reference", "mismatches", "histogram", "inf_reference", "inf_candidate")
+    ELEMENTS_FIELD_NUMBER: _ClassVar[int]
+    BITWISE_EQUAL_FIELD_NUMBER: _ClassVar[int]
+    NAN_REFERENCE_FIELD_NUMBER: _ClassVar[int]
+    NAN_CANDIDATE_FIELD_NUMBER: _ClassVar[int]
+    NONFINITE_MISMATCHES_FIELD_NUMBER: _ClassVar[int]
+    FIRST_NONFINITE_FIELD_NUMBER: _ClassVar[int]
+    MAX_ABS_FIELD_NUMBER: _ClassVar[int]
+    MAX_REL_FIELD_NUMBER: _ClassVar[int]
+    WORST_FIELD_NUMBER: _ClassVar[int]
+    RELATIVE_L2_FIELD_NUMBER: _ClassVar[int]
+    COSINE_FIELD_NUMBER: _ClassVar[int]
+    SCALE_FIELD_NUMBER: _ClassVar[int]
+    BIAS_FIELD_NUMBER: _ClassVar[int]
+    MEAN_REFERENCE_FIELD_NUMBER: _ClassVar[int]
+    MEAN_CANDIDATE_FIELD_NUMBER: _ClassVar[int]
+    MEAN_ABS_FIELD_NUMBER: _ClassVar[int]
+    RMSE_FIELD_NUMBER: _ClassVar[int]
+    RMS_REFERENCE_FIELD_NUMBER: _ClassVar[int]
+    MISMATCHES_FIELD_NUMBER: _ClassVar[int]
+    HISTOGRAM_FIELD_NUMBER: _ClassVar[int]
+    INF_REFERENCE_FIELD_NUMBER: _ClassVar[int]
+    INF_CANDIDATE_FIELD_NUMBER: _ClassVar[int]
+    elements: int
+    bitwise_equal: bool
+    nan_reference: int
+    nan_candidate: int
+    nonfinite_mismatches: int
+    first_nonfinite: _containers.RepeatedScalarFieldContainer[int]
+    max_abs: float
+    max_rel: float
+    worst: _containers.RepeatedCompositeFieldContainer[WorstElement]
+    relative_l2: float
+    cosine: float
+    scale: float
+    bias: float
+    mean_reference: float
+    mean_candidate: float
+    mean_abs: float
+    rmse: float
+    rms_reference: float
+    mismatches: int
+    histogram: _containers.RepeatedScalarFieldContainer[int]
+    inf_reference: int
+    inf_candidate: int
+    def __init__(self, elements: _Optional[int] = ..., bitwise_equal: bool = ..., nan_reference: _Optional[int] = ..., nan_candidate: _Optional[int] = ..., nonfinite_mismatches: _Optional[int] = ..., first_nonfinite: _Optional[_Iterable[int]] = ..., max_abs: _Optional[float] = ..., max_rel: _Optional[float] = ..., worst: _Optional[_Iterable[_Union[WorstElement, _Mapping]]] = ..., relative_l2: _Optional[float] = ..., cosine: _Optional[float] = ..., scale: _Optional[float] = ..., bias: _Optional[float] = ..., mean_reference: _Optional[float] = ..., mean_candidate: _Optional[float] = ..., mean_abs: _Optional[float] = ..., rmse: _Optional[float] = ..., rms_reference: _Optional[float] = ..., mismatches: _Optional[int] = ..., histogram: _Optional[_Iterable[int]] = ..., inf_reference: _Optional[int] = ..., inf_candidate: _Optional[int] = ...) -> None: ...
+
+class Tolerance(_message.Message):
+    __slots__ = ("atol", "rtol", "relative_l2", "source")
+    ATOL_FIELD_NUMBER: _ClassVar[int]
+    RTOL_FIELD_NUMBER: _ClassVar[int]
+    RELATIVE_L2_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    atol: float
+    rtol: float
+    relative_l2: float
+    source: str
+    def __init__(self, atol: _Optional[float] = ..., rtol: _Optional[float] = ..., relative_l2: _Optional[float] = ..., source: _Optional[str] = ...) -> None: ...
+
+class Place(_message.Message):
+    __slots__ = ("path", "class_name", "call", "slot", "spec", "source")
+    PATH_FIELD_NUMBER: _ClassVar[int]
+    CLASS_NAME_FIELD_NUMBER: _ClassVar[int]
+    CALL_FIELD_NUMBER: _ClassVar[int]
+    SLOT_FIELD_NUMBER: _ClassVar[int]
+    SPEC_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    path: str
+    class_name: str
+    call: int
+    slot: str
+    spec: _tensors_pb2.TensorSpec
+    source: _models_pb2.SourceLine
+    def __init__(self, path: _Optional[str] = ..., class_name: _Optional[str] = ..., call: _Optional[int] = ..., slot: _Optional[str] = ..., spec: _Optional[_Union[_tensors_pb2.TensorSpec, _Mapping]] = ..., source: _Optional[_Union[_models_pb2.SourceLine, _Mapping]] = ...) -> None: ...
+
+class Row(_message.Message):
+    __slots__ = ("step", "phase", "kind", "order", "reference", "candidate", "verdict", "figures", "tolerance", "reason", "rule", "counts")
+    STEP_FIELD_NUMBER: _ClassVar[int]
+    PHASE_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    ORDER_FIELD_NUMBER: _ClassVar[int]
+    REFERENCE_FIELD_NUMBER: _ClassVar[int]
+    CANDIDATE_FIELD_NUMBER: _ClassVar[int]
+    VERDICT_FIELD_NUMBER: _ClassVar[int]
+    FIGURES_FIELD_NUMBER: _ClassVar[int]
+    TOLERANCE_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    RULE_FIELD_NUMBER: _ClassVar[int]
+    COUNTS_FIELD_NUMBER: _ClassVar[int]
+    step: int
+    phase: _models_pb2.Phase
+    kind: _worker_pb2.CaptureKind
+    order: int
+    reference: Place
+    candidate: Place
+    verdict: Verdict
+    figures: Figures
+    tolerance: Tolerance
+    reason: str
+    rule: str
+    counts: bool
+    def __init__(self, step: _Optional[int] = ..., phase: _Optional[_Union[_models_pb2.Phase, str]] = ..., kind: _Optional[_Union[_worker_pb2.CaptureKind, str]] = ..., order: _Optional[int] = ..., reference: _Optional[_Union[Place, _Mapping]] = ..., candidate: _Optional[_Union[Place, _Mapping]] = ..., verdict: _Optional[_Union[Verdict, str]] = ..., figures: _Optional[_Union[Figures, _Mapping]] = ..., tolerance: _Optional[_Union[Tolerance, _Mapping]] = ..., reason: _Optional[str] = ..., rule: _Optional[str] = ..., counts: bool = ...) -> None: ...
+
+class Unmatched(_message.Message):
+    __slots__ = ("side", "what", "path", "class_name", "name", "call", "reason", "counts")
+    SIDE_FIELD_NUMBER: _ClassVar[int]
+    WHAT_FIELD_NUMBER: _ClassVar[int]
+    PATH_FIELD_NUMBER: _ClassVar[int]
+    CLASS_NAME_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    CALL_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    COUNTS_FIELD_NUMBER: _ClassVar[int]
+    side: _models_pb2.Side
+    what: str
+    path: str
+    class_name: str
+    name: str
+    call: int
+    reason: str
+    counts: bool
+    def __init__(self, side: _Optional[_Union[_models_pb2.Side, str]] = ..., what: _Optional[str] = ..., path: _Optional[str] = ..., class_name: _Optional[str] = ..., name: _Optional[str] = ..., call: _Optional[int] = ..., reason: _Optional[str] = ..., counts: bool = ...) -> None: ...
+
+class PlanPair(_message.Message):
+    __slots__ = ("reference", "candidate", "how", "confidence", "calls", "parameterised", "reason")
+    REFERENCE_FIELD_NUMBER: _ClassVar[int]
+    CANDIDATE_FIELD_NUMBER: _ClassVar[int]
+    HOW_FIELD_NUMBER: _ClassVar[int]
+    CONFIDENCE_FIELD_NUMBER: _ClassVar[int]
+    CALLS_FIELD_NUMBER: _ClassVar[int]
+    PARAMETERISED_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    reference: Place
+    candidate: Place
+    how: str
+    confidence: float
+    calls: int
+    parameterised: bool
+    reason: str
+    def __init__(self, reference: _Optional[_Union[Place, _Mapping]] = ..., candidate: _Optional[_Union[Place, _Mapping]] = ..., how: _Optional[str] = ..., confidence: _Optional[float] = ..., calls: _Optional[int] = ..., parameterised: bool = ..., reason: _Optional[str] = ...) -> None: ...
+
+class Coverage(_message.Message):
+    __slots__ = ("tensors_compared", "tensors_total", "calls_compared", "calls_total", "parameters_compared", "parameters_total", "buffers_compared", "buffers_total", "root_outputs_compared", "root_outputs_total", "losses_compared", "losses_total")
+    TENSORS_COMPARED_FIELD_NUMBER: _ClassVar[int]
+    TENSORS_TOTAL_FIELD_NUMBER: _ClassVar[int]
+    CALLS_COMPARED_FIELD_NUMBER: _ClassVar[int]
+    CALLS_TOTAL_FIELD_NUMBER: _ClassVar[int]
+    PARAMETERS_COMPARED_FIELD_NUMBER: _ClassVar[int]
+    PARAMETERS_TOTAL_FIELD_NUMBER: _ClassVar[int]
+    BUFFERS_COMPARED_FIELD_NUMBER: _ClassVar[int]
+    BUFFERS_TOTAL_FIELD_NUMBER: _ClassVar[int]
+    ROOT_OUTPUTS_COMPARED_FIELD_NUMBER: _ClassVar[int]
+    ROOT_OUTPUTS_TOTAL_FIELD_NUMBER: _ClassVar[int]
+    LOSSES_COMPARED_FIELD_NUMBER: _ClassVar[int]
+    LOSSES_TOTAL_FIELD_NUMBER: _ClassVar[int]
+    tensors_compared: int
+    tensors_total: int
+    calls_compared: int
+    calls_total: int
+    parameters_compared: int
+    parameters_total: int
+    buffers_compared: int
+    buffers_total: int
+    root_outputs_compared: int
+    root_outputs_total: int
+    losses_compared: int
+    losses_total: int
+    def __init__(self, tensors_compared: _Optional[int] = ..., tensors_total: _Optional[int] = ..., calls_compared: _Optional[int] = ..., calls_total: _Optional[int] = ..., parameters_compared: _Optional[int] = ..., parameters_total: _Optional[int] = ..., buffers_compared: _Optional[int] = ..., buffers_total: _Optional[int] = ..., root_outputs_compared: _Optional[int] = ..., root_outputs_total: _Optional[int] = ..., losses_compared: _Optional[int] = ..., losses_total: _Optional[int] = ...) -> None: ...
+
+class FirstDivergence(_message.Message):
+    __slots__ = ("row", "cause", "position", "compared")
+    ROW_FIELD_NUMBER: _ClassVar[int]
+    CAUSE_FIELD_NUMBER: _ClassVar[int]
+    POSITION_FIELD_NUMBER: _ClassVar[int]
+    COMPARED_FIELD_NUMBER: _ClassVar[int]
+    row: Row
+    cause: str
+    position: int
+    compared: int
+    def __init__(self, row: _Optional[_Union[Row, _Mapping]] = ..., cause: _Optional[str] = ..., position: _Optional[int] = ..., compared: _Optional[int] = ...) -> None: ...
+
+class StepResult(_message.Message):
+    __slots__ = ("step", "passed", "loss_reference", "loss_candidate")
+    STEP_FIELD_NUMBER: _ClassVar[int]
+    PASSED_FIELD_NUMBER: _ClassVar[int]
+    LOSS_REFERENCE_FIELD_NUMBER: _ClassVar[int]
+    LOSS_CANDIDATE_FIELD_NUMBER: _ClassVar[int]
+    step: int
+    passed: bool
+    loss_reference: float
+    loss_candidate: float
+    def __init__(self, step: _Optional[int] = ..., passed: bool = ..., loss_reference: _Optional[float] = ..., loss_candidate: _Optional[float] = ...) -> None: ...
+
+class Timing(_message.Message):
+    __slots__ = ("side", "step", "phase", "seconds")
+    SIDE_FIELD_NUMBER: _ClassVar[int]
+    STEP_FIELD_NUMBER: _ClassVar[int]
+    PHASE_FIELD_NUMBER: _ClassVar[int]
+    SECONDS_FIELD_NUMBER: _ClassVar[int]
+    side: _models_pb2.Side
+    step: int
+    phase: _models_pb2.Phase
+    seconds: float
+    def __init__(self, side: _Optional[_Union[_models_pb2.Side, str]] = ..., step: _Optional[int] = ..., phase: _Optional[_Union[_models_pb2.Phase, str]] = ..., seconds: _Optional[float] = ...) -> None: ...
+
+class Traffic(_message.Message):
+    __slots__ = ("side", "phase", "bytes")
+    SIDE_FIELD_NUMBER: _ClassVar[int]
+    PHASE_FIELD_NUMBER: _ClassVar[int]
+    BYTES_FIELD_NUMBER: _ClassVar[int]
+    side: _models_pb2.Side
+    phase: _models_pb2.Phase
+    bytes: int
+    def __init__(self, side: _Optional[_Union[_models_pb2.Side, str]] = ..., phase: _Optional[_Union[_models_pb2.Phase, str]] = ..., bytes: _Optional[int] = ...) -> None: ...
+
+class Trouble(_message.Message):
+    __slots__ = ("side", "phase", "step", "text")
+    SIDE_FIELD_NUMBER: _ClassVar[int]
+    PHASE_FIELD_NUMBER: _ClassVar[int]
+    STEP_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    side: _models_pb2.Side
+    phase: _models_pb2.Phase
+    step: int
+    text: str
+    def __init__(self, side: _Optional[_Union[_models_pb2.Side, str]] = ..., phase: _Optional[_Union[_models_pb2.Phase, str]] = ..., step: _Optional[int] = ..., text: _Optional[str] = ...) -> None: ...
+
+class Environment(_message.Message):
+    __slots__ = ("side", "worker", "device", "train", "seed", "flags")
+    SIDE_FIELD_NUMBER: _ClassVar[int]
+    WORKER_FIELD_NUMBER: _ClassVar[int]
+    DEVICE_FIELD_NUMBER: _ClassVar[int]
+    TRAIN_FIELD_NUMBER: _ClassVar[int]
+    SEED_FIELD_NUMBER: _ClassVar[int]
+    FLAGS_FIELD_NUMBER: _ClassVar[int]
+    side: _models_pb2.Side
+    worker: _worker_pb2.WorkerInfo
+    device: str
+    train: bool
+    seed: int
+    flags: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, side: _Optional[_Union[_models_pb2.Side, str]] = ..., worker: _Optional[_Union[_worker_pb2.WorkerInfo, _Mapping]] = ..., device: _Optional[str] = ..., train: bool = ..., seed: _Optional[int] = ..., flags: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class ReportSummary(_message.Message):
+    __slots__ = ("session", "passed", "first_divergence", "unmatched", "coverage", "steps", "plan", "notes", "failures", "troubles", "environments", "timings", "traffic", "saved", "started_at", "seconds")
+    SESSION_FIELD_NUMBER: _ClassVar[int]
+    PASSED_FIELD_NUMBER: _ClassVar[int]
+    FIRST_DIVERGENCE_FIELD_NUMBER: _ClassVar[int]
+    UNMATCHED_FIELD_NUMBER: _ClassVar[int]
+    COVERAGE_FIELD_NUMBER: _ClassVar[int]
+    STEPS_FIELD_NUMBER: _ClassVar[int]
+    PLAN_FIELD_NUMBER: _ClassVar[int]
+    NOTES_FIELD_NUMBER: _ClassVar[int]
+    FAILURES_FIELD_NUMBER: _ClassVar[int]
+    TROUBLES_FIELD_NUMBER: _ClassVar[int]
+    ENVIRONMENTS_FIELD_NUMBER: _ClassVar[int]
+    TIMINGS_FIELD_NUMBER: _ClassVar[int]
+    TRAFFIC_FIELD_NUMBER: _ClassVar[int]
+    SAVED_FIELD_NUMBER: _ClassVar[int]
+    STARTED_AT_FIELD_NUMBER: _ClassVar[int]
+    SECONDS_FIELD_NUMBER: _ClassVar[int]
+    session: str
+    passed: bool
+    first_divergence: FirstDivergence
+    unmatched: _containers.RepeatedCompositeFieldContainer[Unmatched]
+    coverage: Coverage
+    steps: _containers.RepeatedCompositeFieldContainer[StepResult]
+    plan: _containers.RepeatedCompositeFieldContainer[PlanPair]
+    notes: _containers.RepeatedScalarFieldContainer[str]
+    failures: _containers.RepeatedCompositeFieldContainer[_models_pb2.ModelFailure]
+    troubles: _containers.RepeatedCompositeFieldContainer[Trouble]
+    environments: _containers.RepeatedCompositeFieldContainer[Environment]
+    timings: _containers.RepeatedCompositeFieldContainer[Timing]
+    traffic: _containers.RepeatedCompositeFieldContainer[Traffic]
+    saved: str
+    started_at: float
+    seconds: float
+    def __init__(self, session: _Optional[str] = ..., passed: bool = ..., first_divergence: _Optional[_Union[FirstDivergence, _Mapping]] = ..., unmatched: _Optional[_Iterable[_Union[Unmatched, _Mapping]]] = ..., coverage: _Optional[_Union[Coverage, _Mapping]] = ..., steps: _Optional[_Iterable[_Union[StepResult, _Mapping]]] = ..., plan: _Optional[_Iterable[_Union[PlanPair, _Mapping]]] = ..., notes: _Optional[_Iterable[str]] = ..., failures: _Optional[_Iterable[_Union[_models_pb2.ModelFailure, _Mapping]]] = ..., troubles: _Optional[_Iterable[_Union[Trouble, _Mapping]]] = ..., environments: _Optional[_Iterable[_Union[Environment, _Mapping]]] = ..., timings: _Optional[_Iterable[_Union[Timing, _Mapping]]] = ..., traffic: _Optional[_Iterable[_Union[Traffic, _Mapping]]] = ..., saved: _Optional[str] = ..., started_at: _Optional[float] = ..., seconds: _Optional[float] = ...) -> None: ...

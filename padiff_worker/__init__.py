@@ -1,0 +1,1 @@
+"""The framework-neutral worker: everything but the adapter."""

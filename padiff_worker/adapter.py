@@ -1,0 +1,202 @@
+"""The verbs that a framework must offer; `padiff_worker_torch` and `padiff_worker_paddle` implement them.
+
+Everything that needs no framework lives outside: nesting, call numbering, naming, streaming, loading by
+reference. `conformance` holds the tests that every adapter passes.
+
+Tensors, layers and optimizers are the framework's own objects, opaque here (`Any`). Every verb is called
+on the model's thread (the process's main thread) unless it says otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from contextlib import AbstractContextManager
+from typing import Any, Optional, Protocol
+
+from padiff_rpc.records import record
+from padiff_rpc.tensors import HostTensor
+from padiff_rpc.types import Weight
+from padiff_rpc.words import DType
+
+# Called at entry of a layer's call with (args, kwargs), both as the layer receives them.
+EntryHook = Callable[[tuple[Any, ...], Mapping[str, Any]], None]
+# Called at exit with the layer's return value.
+ExitHook = Callable[[Any], None]
+# Undoes what a verb attached; may be called twice.
+Remove = Callable[[], None]
+# Called with a tensor's total gradient; on a GPU, Torch calls it on its own autograd thread.
+GradientHook = Callable[[Any], None]
+
+
+@record
+class LayerHandle:
+    """One layer of a model.
+
+    Attributes:
+        paths: all paths that reach the layer, definition order; the first names it, "" is the root.
+        layer: the framework's object.
+        classes: qualified class names, own class first, then bases up to and without the framework's
+            base class for layers.
+        hyper_parameters: public attributes that are bool, int, float, str, None, or flat tuples or
+            lists of these, by the framework's own names.
+        weights: own parameters and persistent or non-persistent buffers, definition order, with the
+            framework's names. `tied_to` is filled in.
+    """
+
+    paths: tuple[str, ...]
+    layer: Any
+    classes: tuple[str, ...]
+    hyper_parameters: Mapping[str, Any]
+    weights: tuple[Weight, ...]
+
+
+class FrameworkAdapter(Protocol):
+    """One framework, as about two dozen small verbs without policy."""
+
+    # "torch" or "paddle".
+    name: str
+
+    def version(self) -> str:
+        """Returns the framework's version."""
+        ...
+
+    def devices(self) -> tuple[str, ...]:
+        """Returns the usable devices as the framework names them; "cpu" is always among them."""
+        ...
+
+    def configure(self, *, device: str, seed: int, deterministic: bool, threads: int) -> tuple[str, ...]:
+        """Sets default device, global seeds, determinism and threads (0: as they are).
+
+        Returns what was set, for the report: "deterministic=on", "threads=1". Raises
+        InvalidRequestError for a device that is not usable, listing those that are.
+        """
+        ...
+
+    def seed(self, seed: int) -> None:
+        """Seeds the framework's random generators, every device's among them."""
+        ...
+
+    def random_state(self) -> Any:
+        """Returns the state of the framework's generators (host and devices), for `set_random_state`."""
+        ...
+
+    def set_random_state(self, state: Any) -> None: ...
+
+    # Models
+
+    def is_model(self, candidate: Any) -> bool: ...
+
+    def prepare(self, model: Any, *, device: str, dtype: Optional[DType], train: bool) -> None:
+        """Moves `model` to `device`, casts its floating parameters and buffers, sets train or eval mode."""
+        ...
+
+    def layers(self, model: Any) -> tuple[LayerHandle, ...]:
+        """Returns the layers, parents before children, definition order, each object once."""
+        ...
+
+    def weights(self, model: Any) -> dict[str, Any]:
+        """Returns full name -> tensor for every parameter and buffer, tied ones under the first name.
+
+        A full name is the layer's first path, a dot and the weight's own name ("fc.weight"; "scale" on
+        the root). Same names and order as `layers` gives.
+        """
+        ...
+
+    def write_weight(self, tensor: Any, value: HostTensor) -> None:
+        """Copies `value` (same shape; dtype is cast) into a parameter or buffer, without autograd."""
+        ...
+
+    def load_weights(self, model: Any, path: str) -> None:
+        """Loads a state file (.pt/.pth/.safetensors; .pdparams/.safetensors), strictly.
+
+        Nothing is unpickled beyond tensors and plain containers. Raises InvalidRequestError for a
+        file that does not fit, with the first names that are missing or left over.
+        """
+        ...
+
+    def save_weights(self, model: Any, path: str) -> None:
+        """Writes the state (`state_dict`) in the format that the suffix of `path` names."""
+        ...
+
+    def gradient(self, weight: Any) -> Optional[Any]:
+        """Returns the accumulated gradient of a parameter, or None."""
+        ...
+
+    def clear_gradients(self, model: Any) -> None:
+        """Forgets all gradients (they are None afterwards where the framework has that)."""
+        ...
+
+    def modes(self, model: Any) -> Any:
+        """Returns the train/eval flags of all layers, for `set_modes`."""
+        ...
+
+    def set_modes(self, model: Any, modes: Any) -> None: ...
+
+    # Tensors
+
+    def is_tensor(self, candidate: Any) -> bool: ...
+
+    def identity(self, tensor: Any) -> Hashable:
+        """Returns what two tensors share exactly if they are one tensor at one version.
+
+        The object, its storage and its in-place version: a view, or the same object after an in-place
+        operation, differs. Valid only while the tensor object is alive.
+        """
+        ...
+
+    def host_copy(self, tensor: Any) -> HostTensor:
+        """Returns a copy of the bytes as they are now (never an alias of live memory)."""
+        ...
+
+    def from_host(self, value: HostTensor, *, device: str, requires_grad: bool) -> Any:
+        """Returns a leaf tensor on `device` with a copy of `value`.
+
+        Raises InvalidRequestError for a dtype that the framework does not have, and for
+        requires_grad on one that cannot have gradients.
+        """
+        ...
+
+    def requires_gradient(self, tensor: Any) -> bool:
+        """Whether a gradient can flow to this tensor now (floating or complex, and part of a graph)."""
+        ...
+
+    # Running
+
+    def watch(self, layer: Any, entry: EntryHook, exit: ExitHook) -> Remove:
+        """Calls `entry` before and `exit` after every call of `layer`; positional and keyword arguments.
+
+        `exit` is not called when the layer raised.
+        """
+        ...
+
+    def watch_gradient(self, tensor: Any, hook: GradientHook) -> Remove:
+        """Calls `hook` with the total gradient of `tensor` at its present version, at each backward."""
+        ...
+
+    def gradient_mode(self, enabled: bool) -> AbstractContextManager[None]:
+        """Returns a context in which autograd records, or does not."""
+        ...
+
+    def projection_loss(self, outputs: Iterable[tuple[Any, HostTensor]]) -> Any:
+        """Returns the scalar sum over `outputs` of sum(output * weights) / sqrt(n), n the output's size.
+
+        Outputs are floating or complex (then real and imaginary parts are both projected); float16 and
+        bfloat16 are computed in float32. Weights are float32, of the output's shape.
+        """
+        ...
+
+    def mean_loss(self, outputs: Iterable[Any]) -> Any:
+        """Returns the mean of the float32 means of `outputs` (the older tool's default loss)."""
+        ...
+
+    def backward(self, loss: Any) -> None: ...
+
+    def is_optimizer(self, candidate: Any) -> bool: ...
+
+    def step(self, optimizer: Any) -> None:
+        """One optimizer step, then clears its gradients."""
+        ...
+
+    def synchronize(self) -> None:
+        """Waits for the device, so that wall times mean something."""
+        ...

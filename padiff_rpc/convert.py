@@ -7,9 +7,8 @@ an absent field, a tuple as a repeated one, everything else as itself.
 from __future__ import annotations
 
 import enum
-import functools
 import types as python_types
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from dataclasses import fields, is_dataclass
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -104,7 +103,11 @@ class _Codec:
         return self._decode(getattr(message, self.name))
 
 
-@functools.cache
-def _codecs(cls: Hashable) -> tuple[_Codec, ...]:
-    hints = get_type_hints(cls)
-    return tuple(_Codec(cls, field.name, hints[field.name]) for field in fields(cls))
+_CODECS: dict[type, tuple[_Codec, ...]] = {}
+
+
+def _codecs(cls: Any) -> tuple[_Codec, ...]:
+    if cls not in _CODECS:
+        hints = get_type_hints(cls)
+        _CODECS[cls] = tuple(_Codec(cls, field.name, hints[field.name]) for field in fields(cls))
+    return _CODECS[cls]

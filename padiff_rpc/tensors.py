@@ -96,7 +96,7 @@ class HostTensor:
 def widen(values: Array, dtype: DType) -> Array:
     """Returns `values` for exact arithmetic: float64, complex128, or integers and bools as they are."""
     if dtype is DType.BFLOAT16:
-        bits = values.astype(np.uint32) << np.uint32(16)
+        bits = np.left_shift(values.astype(np.uint32), 16, dtype=np.uint32)
         return bits.view(np.float32).astype(np.float64)
     if dtype in FLOATING:
         return values.astype(np.float64)

@@ -1,0 +1,45 @@
+"""How a process that a client started tells that it serves, and learns that its client is gone."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import threading
+from typing import Optional
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the flags that a client passes to the processes it starts."""
+    group = parser.add_argument_group("for a process started by a client")
+    group.add_argument("--lifeline-fd", type=int, help="a pipe; end at its end-of-file")
+    group.add_argument("--announce-fd", type=int, help="a pipe; write the bound address there")
+    group.add_argument("--private-folder", help="removed when the lifeline ends")
+
+
+def announce(descriptor: Optional[int], address: str) -> None:
+    """Writes `address` to the waiting parent, or to standard output where there is none."""
+    if descriptor is None:
+        print(f"listening on {address}", flush=True)
+        return
+    with os.fdopen(descriptor, "w") as pipe:
+        pipe.write(f"{address}\n")
+
+
+def watch_lifeline(descriptor: Optional[int], private_folder: Optional[str]) -> None:
+    """Ends this process when the pipe's other end closes, however the parent ended.
+
+    Every child removes the folder, so the last one leaves nothing. The exit is immediate: the main
+    thread may be inside a framework's kernel, and there is nobody left to tell.
+    """
+    if descriptor is None:
+        return
+
+    def wait() -> None:
+        while os.read(descriptor, 1):
+            pass
+        if private_folder:
+            shutil.rmtree(private_folder, ignore_errors=True)
+        os._exit(0)
+
+    threading.Thread(target=wait, name="lifeline", daemon=True).start()

@@ -55,6 +55,9 @@ class FrameworkAdapter(Protocol):
 
     # "torch" or "paddle".
     name: str
+    # Folders of the framework's own layers and call machinery: a frame in one of them is not the
+    # user's line.
+    library_folders: tuple[str, ...]
 
     def version(self) -> str:
         """Returns the framework's version."""
@@ -88,6 +91,10 @@ class FrameworkAdapter(Protocol):
 
     def prepare(self, model: Any, *, device: str, dtype: Optional[DType], train: bool) -> None:
         """Moves `model` to `device`, casts its floating parameters and buffers, sets train or eval mode."""
+        ...
+
+    def device_of(self, model: Any) -> str:
+        """Returns the device of the model's first parameter or buffer; "cpu" where it has none."""
         ...
 
     def layers(self, model: Any) -> tuple[LayerHandle, ...]:

@@ -1,0 +1,95 @@
+# Everything a newcomer or CI runs. Environments live under .venv/, one for each process, since no
+# environment may hold both frameworks.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+TORCH_PYTHON ?= $(PYTHON)
+PADDLE_PYTHON ?= $(PYTHON)
+TORCH ?= torch==2.13.0
+PADDLE ?= paddlepaddle==3.3.1
+
+# What pip installs into .venv/NAME. A framework stands in one call with the project, so that pip takes
+# the wanted build and not the newest.
+WANTED_client := -e ".[server,dev,demo]"
+WANTED_torch := $(TORCH) -e . pytest
+WANTED_paddle := $(PADDLE) -e . pytest
+# The oldest that serves: code that it generates loads under every protobuf since 3.20. It imports
+# pkg_resources, which later versions of setuptools lack.
+WANTED_proto := grpcio-tools==1.62.3 "setuptools<81"
+PYTHON_client = $(PYTHON)
+PYTHON_torch = $(TORCH_PYTHON)
+PYTHON_paddle = $(PADDLE_PYTHON)
+PYTHON_proto = $(PYTHON)
+
+CLIENT := .venv/client/bin/python
+PROTOS := $(wildcard proto/padiff_rpc/v1/*.proto)
+# Tests and examples find the other environments by these.
+export PADIFF_TORCH_PYTHON := $(CURDIR)/.venv/torch/bin/python
+export PADIFF_PADDLE_PYTHON := $(CURDIR)/.venv/paddle/bin/python
+
+.PHONY: help demo test test-client test-torch test-paddle check proto bench clean environments FORCE
+
+help: ## Show the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+demo: environments ## Compare the example models on real input and print the reports
+	@$(CLIENT) examples/demo.py
+
+test: test-torch test-paddle test-client ## Run all tests
+
+test-torch: .venv/torch/.ready ## Run the adapter conformance suite against Torch
+	@echo "Conformance suite, Torch"
+	@$(PADIFF_TORCH_PYTHON) -m pytest -q tests/conformance
+
+test-paddle: .venv/paddle/.ready ## Run the adapter conformance suite against Paddle
+	@echo "Conformance suite, Paddle"
+	@$(PADIFF_PADDLE_PYTHON) -m pytest -q tests/conformance
+
+# After the other two, so that its closing line is the last.
+test-client: environments | test-torch test-paddle
+	@echo "Unit, conformance (NumPy fake), integration and end-to-end tests"
+	@$(CLIENT) -m pytest -q tests
+
+check: .venv/client/.ready proto ## Check format, lint, types, generated code and import arrows
+	@.venv/client/bin/ruff format --check --quiet || { .venv/client/bin/ruff format --check; exit 1; }
+	@.venv/client/bin/ruff check --quiet
+	@.venv/client/bin/mypy --no-error-summary
+	@changed="$$(git status --porcelain padiff_rpc/v1)"; if [ -n "$$changed" ]; then \
+	  echo "generated code differs from the .proto files; commit what 'make proto' made:"; \
+	  echo "$$changed"; exit 1; fi
+	@$(CLIENT) -m pytest -q tests/test_architecture.py
+
+proto: .venv/proto/.ready ## Generate the contract's Python code
+	@.venv/proto/bin/python -m grpc_tools.protoc -I proto --python_out=. --pyi_out=. \
+	  --grpc_python_out=. $(PROTOS)
+
+bench: environments ## Measure a comparison: seconds, bytes, peak memory
+	@$(CLIENT) benchmarks/bench.py
+
+clean: ## Remove the environments and everything generated but the contract's code
+	rm -rf .venv build dist padiff_rpc.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+environments: .venv/client/.ready .venv/torch/.ready .venv/paddle/.ready
+
+# The order-only chain keeps two editable installs from writing padiff_rpc.egg-info at once.
+.venv/torch/.ready: | .venv/client/.ready
+.venv/paddle/.ready: | .venv/torch/.ready
+
+# An environment is made afresh when what it should hold changed, and updated when the project's own
+# requirements did.
+.venv/%/.ready: .venv/%.wanted pyproject.toml
+	@echo "Preparing .venv/$*"
+	@$(PYTHON_$*) -m venv $(if $(filter %.wanted,$?),--clear) .venv/$*
+	@.venv/$*/bin/python -m pip install -qq --disable-pip-version-check $(WANTED_$*)
+	@touch $@
+
+# Written only when it would change, so that an unchanged environment takes no time.
+.PRECIOUS: .venv/%.wanted
+.venv/%.wanted: FORCE
+	@mkdir -p .venv
+	@wanted='$(PYTHON_$*) $(WANTED_$*)'; \
+	  [ "$$wanted" = "$$(cat $@ 2>/dev/null)" ] || echo "$$wanted" > $@

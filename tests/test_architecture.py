@@ -1,0 +1,97 @@
+"""The arrows of the house: which package may import which, read from every module's syntax tree."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+# Each package, where it lives, and what it may import besides itself and the standard library.
+FOLDERS = {
+    "padiff_rpc": ROOT / "padiff_rpc",
+    "padiff_server": ROOT / "padiff_server",
+    "padiff_worker": ROOT / "padiff_worker",
+    "padiff_worker_torch": ROOT / "padiff_worker_torch",
+    "padiff_worker_paddle": ROOT / "padiff_worker_paddle",
+    "padiff_client": ROOT / "client" / "padiff_client",
+}
+ARROWS = {
+    "padiff_rpc": {"numpy", "grpc", "grpc_status", "google", "msgpack", "typing_extensions"},
+    "padiff_server": {"padiff_rpc", "numpy", "grpc"},
+    "padiff_worker": {"padiff_rpc", "numpy", "grpc"},
+    "padiff_worker_torch": {"padiff_rpc", "padiff_worker", "numpy", "torch", "safetensors"},
+    "padiff_worker_paddle": {"padiff_rpc", "padiff_worker", "numpy", "paddle", "safetensors"},
+    "padiff_client": {"padiff_rpc", "numpy", "grpc", "yaml", "safetensors"},
+}
+# The modules outside padiff_rpc that see generated code: two servicers and two callers.
+SEE_GENERATED_CODE = {
+    "padiff_server.servicer",
+    "padiff_server.worker_link",
+    "padiff_worker.servicer",
+    "padiff_client.link",
+}
+GENERATED = FOLDERS["padiff_rpc"] / "v1"
+
+
+def _modules() -> Iterator[tuple[str, Path]]:
+    for package, folder in FOLDERS.items():
+        for file in sorted(folder.rglob("*.py")):
+            if GENERATED not in file.parents:
+                parts = [package, *file.relative_to(folder).with_suffix("").parts]
+                yield ".".join(part for part in parts if part != "__init__"), file
+
+
+def _imports(module: str, file: Path) -> Iterator[tuple[str, int]]:
+    """Yields (imported module, line), those inside functions and under TYPE_CHECKING too."""
+    package = module.split(".") if file.name == "__init__.py" else module.split(".")[:-1]
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"), str(file))):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, node.lineno) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else []
+            origin = ".".join([*base, *filter(None, [node.module])])
+            yield from ((f"{origin}.{alias.name}", node.lineno) for alias in node.names)
+        elif isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
+            name = getattr(node.func, "attr", getattr(node.func, "id", ""))
+            if name in ("import_module", "__import__", "importorskip"):
+                yield str(node.args[0].value), node.lineno
+
+
+@pytest.mark.parametrize("package", FOLDERS)
+def test_a_package_imports_only_what_the_arrows_allow(package: str) -> None:
+    allowed = ARROWS[package] | {package} | set(sys.stdlib_module_names)
+    wrong = [
+        f"{file.relative_to(ROOT)}:{line} imports {imported}"
+        for module, file in _modules()
+        if module.split(".")[0] == package
+        for imported, line in _imports(module, file)
+        if imported.split(".")[0] not in allowed
+    ]
+    assert wrong == []
+
+
+def test_generated_code_is_seen_only_by_the_contract_the_servicers_and_the_callers() -> None:
+    seers = {
+        module
+        for module, file in _modules()
+        if module.split(".")[0] != "padiff_rpc"
+        and any((imported + ".").startswith("padiff_rpc.v1.") for imported, _ in _imports(module, file))
+    }
+    assert seers <= SEE_GENERATED_CODE
+
+
+def test_the_table_names_every_package_of_the_distribution() -> None:
+    packages = {file.parent for file in ROOT.glob("**/py.typed") if not {".venv", "build"} & set(file.parts)}
+    assert packages == set(FOLDERS.values())
+
+
+def test_only_one_folder_knows_each_framework() -> None:
+    for framework in ("torch", "paddle"):
+        assert {package for package, allowed in ARROWS.items() if framework in allowed} == {
+            f"padiff_worker_{framework}"
+        }

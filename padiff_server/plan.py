@@ -1,0 +1,118 @@
+"""The plan: which layer of the reference is compared with which layer of the candidate."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Optional
+
+from padiff_rpc.records import record
+from padiff_rpc.types import CallEvent, Layer
+from padiff_rpc.words import Side
+
+# What `PairedLayer.how` says, as the report prints it.
+ROOT = "root"
+PINNED = "pinned"
+SAME_PATH = "same path"
+ORDER_AND_TYPE = "order and type"
+IGNORED = "ignored"
+INSIDE_PINNED = "inside a pinned pair"
+
+
+@record
+class SideTrace:
+    """One side as the coordinator knows it before the first step.
+
+    Attributes:
+        layers: definition order, parents before children.
+        calls: events of one forward pass in execution order; empty without a trace, and definition
+            order then stands in for execution order.
+    """
+
+    layers: tuple[Layer, ...]
+    calls: tuple[CallEvent, ...] = ()
+
+
+@record
+class PairedLayer:
+    """Two layers that do the same work.
+
+    Attributes:
+        reference, candidate: the layers' first paths.
+        how: one of the words above.
+        confidence: 1 for the root, pins and equal paths with equal kind and weight shapes; less where
+            order, type or content had to decide.
+        compared: False where the layer map ignores either layer, or both lie inside a pinned pair;
+            weights are copied all the same.
+        reason: why it is not compared, or why confidence is below 1; empty otherwise.
+    """
+
+    reference: str
+    candidate: str
+    how: str
+    confidence: float = 1.0
+    compared: bool = True
+    reason: str = ""
+
+
+@record
+class Plan:
+    """All pairs, and everything that has no partner.
+
+    Attributes:
+        layers: in the reference's definition order; every layer is in one pair at most.
+        only_reference, only_candidate: first paths of layers without a partner that nobody ignored
+            and that lie in no pinned pair, definition order.
+        ignored_reference, ignored_candidate: first paths of all layers that the layer map ignores,
+            with or without a partner.
+        inside_reference, inside_candidate: first paths of all layers inside pinned pairs.
+        reference_aliases, candidate_aliases: (other path, first path) of shared layers.
+        notes: what the user should know about the layer map, one line each.
+    """
+
+    layers: tuple[PairedLayer, ...]
+    only_reference: tuple[str, ...] = ()
+    only_candidate: tuple[str, ...] = ()
+    ignored_reference: tuple[str, ...] = ()
+    ignored_candidate: tuple[str, ...] = ()
+    inside_reference: tuple[str, ...] = ()
+    inside_candidate: tuple[str, ...] = ()
+    reference_aliases: tuple[tuple[str, str], ...] = ()
+    candidate_aliases: tuple[tuple[str, str], ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def candidate_of(self, reference_path: str) -> Optional[PairedLayer]:
+        """Returns the pair of a reference layer, named by any of its paths; None without a partner."""
+        return self._by_reference.get(self._reference_names.get(reference_path, reference_path))
+
+    def reference_of(self, candidate_path: str) -> Optional[PairedLayer]:
+        """Returns the pair of a candidate layer, named by any of its paths; None without a partner."""
+        return self._by_candidate.get(self._candidate_names.get(candidate_path, candidate_path))
+
+    def skip_paths(self, side: Side) -> tuple[str, ...]:
+        """Returns the first paths of layers whose calls are not compared on purpose.
+
+        What is ignored, the partner of what is ignored, and the insides of pinned pairs; sorted.
+        """
+        if side is Side.REFERENCE:
+            paths = {*self.ignored_reference, *self.inside_reference}
+            paths.update(pair.reference for pair in self.layers if not pair.compared)
+        else:
+            paths = {*self.ignored_candidate, *self.inside_candidate}
+            paths.update(pair.candidate for pair in self.layers if not pair.compared)
+        return tuple(sorted(paths))
+
+    @cached_property
+    def _by_reference(self) -> dict[str, PairedLayer]:
+        return {pair.reference: pair for pair in self.layers}
+
+    @cached_property
+    def _by_candidate(self) -> dict[str, PairedLayer]:
+        return {pair.candidate: pair for pair in self.layers}
+
+    @cached_property
+    def _reference_names(self) -> dict[str, str]:
+        return dict(self.reference_aliases)
+
+    @cached_property
+    def _candidate_names(self) -> dict[str, str]:
+        return dict(self.candidate_aliases)

@@ -6,7 +6,6 @@ an absent field, a tuple as a repeated one, everything else as itself.
 
 from __future__ import annotations
 
-import enum
 import types as python_types
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass
@@ -16,8 +15,10 @@ from google.protobuf.message import Message
 
 from padiff_rpc.errors import ProtocolError
 from padiff_rpc.v1 import coordinator_pb2, models_pb2, report_pb2, tensors_pb2, worker_pb2
+from padiff_rpc.words import Word
 
 T = TypeVar("T")
+W = TypeVar("W", bound=Word)
 _MODULES = (tensors_pb2, models_pb2, worker_pb2, report_pb2, coordinator_pb2)
 _UNIONS = (Union, getattr(python_types, "UnionType", Union))
 
@@ -29,6 +30,19 @@ def message_class(cls: type) -> type[Message]:
         if found is not None:
             return found  # type: ignore[no-any-return]
     raise LookupError(f"no message is called {cls.__name__}")
+
+
+def to_number(word: Word) -> Any:
+    """Returns the number (int; the stubs want an enum) of `word` in the enum of its class's name."""
+    return _numbers(type(word))[word]
+
+
+def from_number(number: int, cls: type[W], *, field: str) -> W:
+    """Returns the `cls` of that number; ProtocolError for the unspecified and the unknown."""
+    for word, known in _numbers(cls).items():
+        if known == number:
+            return word  # type: ignore[return-value]
+    raise ProtocolError(f"{field}: {number} is no {cls.__name__} known to this side")
 
 
 def to_proto(value: Any) -> Any:
@@ -66,24 +80,15 @@ class _Codec:
             return (lambda tree: tensors_pb2.Tree(msgpack=tree)), (lambda tree: tree.msgpack)
         if is_dataclass(item):
             return to_proto, lambda message: from_proto(message, item)  # type: ignore[arg-type]
-        if isinstance(item, type) and issubclass(item, enum.Enum):
+        if isinstance(item, type) and issubclass(item, Word):
             return self._enum_codec(item)
         return (lambda plain: plain), (lambda plain: plain)
 
-    def _enum_codec(self, item: type[enum.Enum]) -> tuple[Callable[[Any], Any], Callable[[Any], Any]]:
-        values = self.descriptor.enum_type.values_by_name
-        prefix = next(iter(values)).removesuffix("UNSPECIFIED")
-        numbers = {member: values[prefix + member.name].number for member in item}
-        members = {number: member for member, number in numbers.items()}
-
+    def _enum_codec(self, item: type[Word]) -> tuple[Callable[[Any], Any], Callable[[Any], Any]]:
         def decode(number: int) -> Any:
-            if number == 0 and self.optional:
-                return None
-            if number not in members:
-                raise ProtocolError(f"{self.name}: {number} is no {item.__name__} known to this side")
-            return members[number]
+            return None if number == 0 and self.optional else from_number(number, item, field=self.name)
 
-        return numbers.__getitem__, decode
+        return to_number, decode
 
     def write(self, message: Any, value: Any) -> None:
         if value is None:
@@ -111,3 +116,15 @@ def _codecs(cls: Any) -> tuple[_Codec, ...]:
         hints = get_type_hints(cls)
         _CODECS[cls] = tuple(_Codec(cls, field.name, hints[field.name]) for field in fields(cls))
     return _CODECS[cls]
+
+
+_NUMBERS: dict[type, dict[Word, int]] = {}
+
+
+def _numbers(cls: type[Word]) -> dict[Word, int]:
+    if cls not in _NUMBERS:
+        wrapper = next(getattr(module, cls.__name__) for module in _MODULES if hasattr(module, cls.__name__))
+        values = wrapper.DESCRIPTOR.values_by_name
+        prefix = wrapper.DESCRIPTOR.values_by_number[0].name[: -len("UNSPECIFIED")]
+        _NUMBERS[cls] = {word: values[prefix + word.name].number for word in cls}
+    return _NUMBERS[cls]

@@ -1,1 +1,7 @@
 """The framework-neutral worker: everything but the adapter."""
+
+import os
+
+# Read by gRPC when it starts. With its fork handlers on, a DataLoader that forks workers while a stream
+# is open kills the process.
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")

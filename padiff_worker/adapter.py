@@ -15,7 +15,7 @@ from typing import Any, Optional, Protocol
 
 from padiff_rpc.records import record
 from padiff_rpc.tensors import HostTensor
-from padiff_rpc.types import Weight
+from padiff_rpc.types import TensorSpec, Weight
 from padiff_rpc.words import DType
 
 # Called at entry of a layer's call with (args, kwargs), both as the layer receives them.
@@ -149,6 +149,10 @@ class FrameworkAdapter(Protocol):
         The object, its storage and its in-place version: a view, or the same object after an in-place
         operation, differs. Valid only while the tensor object is alive.
         """
+        ...
+
+    def spec(self, tensor: Any) -> TensorSpec:
+        """Returns dtype and shape, without touching the bytes."""
         ...
 
     def host_copy(self, tensor: Any) -> HostTensor:

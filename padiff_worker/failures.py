@@ -1,0 +1,42 @@
+"""What the user's code raised, as a result."""
+
+from __future__ import annotations
+
+import traceback
+from types import TracebackType
+from typing import Optional
+
+from padiff_rpc.types import ModelFailure
+from padiff_rpc.words import Phase
+
+# Enough of a traceback to read, not enough to matter on the wire.
+MAX_TEXT = 2_000
+MAX_TRACEBACK = 20_000
+
+
+class ModelRaised(Exception):
+    """The user's model, loss, optimizer or rule raised; carries the result that says so."""
+
+    def __init__(self, failure: ModelFailure) -> None:
+        super().__init__(failure.text)
+        self.failure = failure
+
+
+def failure_from(error: BaseException, phase: Phase, *, step: int = 0, path: str = "") -> ModelFailure:
+    """Returns `error` as a ModelFailure, its traceback without this package's own frames at the top."""
+    own_end = _skip_own_frames(error.__traceback__)
+    lines = traceback.format_exception(type(error), error, own_end or error.__traceback__)
+    return ModelFailure(
+        phase=phase,
+        step=step,
+        path=path,
+        exception=type(error).__qualname__,
+        text=str(error)[:MAX_TEXT],
+        traceback="".join(lines)[-MAX_TRACEBACK:],
+    )
+
+
+def _skip_own_frames(trace: Optional[TracebackType]) -> Optional[TracebackType]:
+    while trace is not None and trace.tb_frame.f_globals.get("__name__", "").startswith("padiff_worker"):
+        trace = trace.tb_next
+    return trace

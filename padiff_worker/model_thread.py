@@ -1,0 +1,60 @@
+"""The process's main thread as the place where the model runs."""
+
+from __future__ import annotations
+
+import queue
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any, Optional, TypeVar
+
+from padiff_rpc.errors import StateError
+
+T = TypeVar("T")
+
+
+class ModelThread:
+    """Runs functions, one at a time, on the thread that called `serve_forever`.
+
+    Grad mode, autocast, default device and function modes are thread-local in both frameworks, so
+    everything that touches the model goes through here.
+    """
+
+    def __init__(self) -> None:
+        # SimpleQueue.put is reentrant: a signal handler may call stop().
+        self._jobs: queue.SimpleQueue[Optional[tuple[Callable[[], Any], Future[Any]]]] = queue.SimpleQueue()
+        self._stopped = False
+
+    def serve_forever(self) -> None:
+        """Runs jobs until `stop`; what is still queued then fails with StateError."""
+        while not self._stopped:
+            job = self._jobs.get()
+            if job is None:
+                break
+            function, future = job
+            try:
+                future.set_result(function())
+            except BaseException as error:
+                future.set_exception(error)
+            del job, function, future  # a finished job must not keep the model alive
+        self._stopped = True
+        while not self._jobs.empty():
+            job = self._jobs.get()
+            if job is not None:
+                job[1].set_exception(StateError("the worker is stopping"))
+
+    def stop(self) -> None:
+        """Ends `serve_forever` after the running job; from any thread, or a signal handler."""
+        self._stopped = True
+        self._jobs.put(None)
+
+    def submit(self, function: Callable[[], T]) -> Future[T]:
+        """Queues `function`; the future gives its result or what it raised."""
+        if self._stopped:
+            raise StateError("the worker is stopping")
+        future: Future[T] = Future()
+        self._jobs.put((function, future))
+        return future
+
+    def call(self, function: Callable[[], T]) -> T:
+        """Runs `function` on the model's thread and returns its result."""
+        return self.submit(function).result()

@@ -1,0 +1,257 @@
+"""Hooks to ordered captures: the one place that knows what a capture is."""
+
+from __future__ import annotations
+
+import functools
+import linecache
+import os
+import sys
+import threading
+import weakref
+from collections.abc import Hashable, Iterable, Mapping
+from types import FrameType
+from typing import Any, Optional, Protocol
+
+from padiff_rpc.records import record
+from padiff_rpc.tensors import HostTensor
+from padiff_rpc.types import CallEvent, CaptureId, Slot, SourceLine
+from padiff_rpc.words import CallMoment, CaptureKind
+from padiff_worker.adapter import FrameworkAdapter, LayerHandle, Remove
+from padiff_worker.calls import Call, CallLog
+from padiff_worker.structure import NamedTensors, flatten_inputs, flatten_output
+
+# This package and the adapters beside it ("padiff_worker", "padiff_worker_torch", ...).
+_OWN_FOLDER = os.path.dirname(os.path.abspath(__file__))
+
+
+@record
+class Capture:
+    """One tensor on its way out. `gradient_of` is the number of the tensor it is the gradient of."""
+
+    id: CaptureId
+    number: int
+    tensor: HostTensor
+    gradient_of: int = 0
+
+
+class Sink(Protocol):
+    """Takes what the recorder sees, in order. May block, and may raise to stop the step."""
+
+    def call(self, event: CallEvent) -> None: ...
+
+    def capture(self, capture: Capture) -> None: ...
+
+
+@record
+class _Seen:
+    """A tensor that has its number; alive as long as the object is."""
+
+    number: int
+    alive: Any
+
+
+class Recorder:
+    """Watches every layer of a model for one step. A context manager: leaving removes every hook.
+
+    A tensor gets its number, and its bytes travel, when a hook first sees that object at that
+    version; its bytes are copied inside the hook, before any in-place layer can change them. Numbers
+    count from 1. Gradient hooks may run on another thread; everything else is the model's thread.
+    """
+
+    def __init__(
+        self,
+        adapter: FrameworkAdapter,
+        layers: Iterable[LayerHandle],
+        sink: Sink,
+        *,
+        step: int = 0,
+        values: bool = True,
+        gradients: bool = True,
+        skip_paths: Iterable[str] = (),
+    ) -> None:
+        self._adapter = adapter
+        self._layers = tuple(layers)
+        self._sink = sink
+        self._step = step
+        self._values = values
+        self._gradients = gradients
+        self._skip = frozenset(skip_paths)
+        self._log = CallLog()
+        self._lock = threading.RLock()
+        self._removes: list[Remove] = []
+        self._seen: dict[Hashable, _Seen] = {}
+        self._origins: dict[int, CaptureId] = {}
+        self._watched: set[int] = set()
+        self._arrived: set[int] = set()
+        self._last_number = 0
+
+    def __enter__(self) -> Recorder:
+        for handle in self._layers:
+            path = handle.paths[0]
+            self._removes.append(
+                self._adapter.watch(
+                    handle.layer, functools.partial(self._entered, path), functools.partial(self._left, path)
+                )
+            )
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Removes every hook; may be called twice."""
+        removes, self._removes = self._removes, []
+        for remove in reversed(removes):
+            remove()
+
+    @property
+    def calls(self) -> int:
+        return len(self._log.calls)
+
+    @property
+    def replays(self) -> int:
+        return self._log.replays
+
+    @property
+    def innermost_path(self) -> str:
+        """The layer that was being called when the model raised; "" is the root or outside."""
+        return self._log.innermost_path
+
+    def begin_backward(self) -> None:
+        """From here on calls are replays of recomputation."""
+        with self._lock:
+            self._log.begin_replays()
+
+    def record_loss(self, loss: Any) -> None:
+        """Sends the loss's value."""
+        self._send(self._next_number(), loss, self._id("", 0, "loss", CaptureKind.LOSS))
+
+    def record_parameter_gradient(self, path: str, name: str, gradient: Any) -> None:
+        """Sends the gradient of the parameter `name` of the layer at `path`."""
+        self._send(self._next_number(), gradient, self._id(path, 0, name, CaptureKind.PARAMETER_GRADIENT))
+
+    def _entered(self, path: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+        with self._lock:
+            inputs = flatten_inputs(args, kwargs, self._adapter.is_tensor)
+            known = {f"in.{slot}": number for slot, number in self._known(inputs)}
+            call = self._log.enter(path, known)
+            if call is not None:
+                self._saw(call, CallMoment.ENTRY, inputs, source=self._source_line())
+
+    def _left(self, path: str, output: Any) -> None:
+        with self._lock:
+            call = self._log.leave(path)
+            if call is not None:
+                self._saw(call, CallMoment.EXIT, flatten_output(output, self._adapter.is_tensor))
+
+    def _saw(
+        self, call: Call, moment: CallMoment, tensors: NamedTensors, source: Optional[SourceLine] = None
+    ) -> None:
+        if call.path in self._skip:
+            return
+        side = "in" if moment is CallMoment.ENTRY else "out"
+        if self._log.replaying:
+            for slot, tensor in tensors:
+                self._watch_replayed(call.slots.get(f"{side}.{slot}"), tensor)
+            self._sink.call(CallEvent(moment=moment, path=call.path, call=call.number, replay=True))
+            return
+        kind = CaptureKind.INPUT if moment is CallMoment.ENTRY else CaptureKind.OUTPUT
+        slots, fresh = [], []
+        for name, tensor in tensors:
+            number, is_fresh = self._number(tensor)
+            if is_fresh:
+                self._origins[number] = self._id(call.path, call.number, name, kind)
+                fresh.append((number, tensor))
+            call.slots[f"{side}.{name}"] = number
+            slots.append(Slot(name=name, tensor=number, spec=self._adapter.spec(tensor)))
+        self._sink.call(
+            CallEvent(
+                moment=moment,
+                path=call.path,
+                call=call.number,
+                slots=tuple(slots),
+                source=source,
+            )
+        )
+        for number, tensor in fresh:
+            if self._values:
+                self._send(number, tensor, self._origins[number])
+            self._watch_gradient(number, tensor)
+
+    def _number(self, tensor: Any) -> tuple[int, bool]:
+        """Returns the tensor's number, and whether it is seen for the first time."""
+        identity = self._adapter.identity(tensor)
+        seen = self._seen.get(identity)
+        # A dead object's identity may have been given to a new tensor.
+        if seen is not None and seen.alive() is tensor:
+            return seen.number, False
+        number = self._next_number()
+        self._seen[identity] = _Seen(number=number, alive=weakref.ref(tensor))
+        return number, True
+
+    def _known(self, tensors: NamedTensors) -> list[tuple[str, int]]:
+        found = []
+        for slot, tensor in tensors:
+            seen = self._seen.get(self._adapter.identity(tensor))
+            if seen is not None and seen.alive() is tensor:
+                found.append((slot, seen.number))
+        return found
+
+    def _next_number(self) -> int:
+        with self._lock:
+            self._last_number += 1
+            return self._last_number
+
+    def _id(self, path: str, call: int, slot: str, kind: CaptureKind) -> CaptureId:
+        return CaptureId(step=self._step, path=path, call=call, slot=slot, kind=kind)
+
+    def _send(self, number: int, tensor: Any, capture_id: CaptureId, gradient_of: int = 0) -> None:
+        copy = self._adapter.host_copy(tensor)
+        self._sink.capture(Capture(id=capture_id, number=number, tensor=copy, gradient_of=gradient_of))
+
+    def _watch_gradient(self, number: int, tensor: Any) -> None:
+        if self._gradients and self._adapter.requires_gradient(tensor):
+            self._watched.add(number)
+            hook = functools.partial(self._gradient_came, number)
+            self._removes.append(self._adapter.watch_gradient(tensor, hook))
+
+    def _watch_replayed(self, number: Optional[int], tensor: Any) -> None:
+        # A tensor that had a graph in the forward pass gets its total gradient there; the replay's copy
+        # of a segment's input would see this segment's share only.
+        if number is not None and number not in self._watched:
+            self._watch_gradient(number, tensor)
+
+    def _gradient_came(self, number: int, gradient: Any) -> None:
+        if gradient is None:
+            return
+        with self._lock:
+            if number in self._arrived:
+                return
+            self._arrived.add(number)
+            origin = self._origins[number]
+        kind = CaptureKind.INPUT_GRADIENT if origin.kind is CaptureKind.INPUT else CaptureKind.OUTPUT_GRADIENT
+        capture_id = self._id(origin.path, origin.call, origin.slot, kind)
+        self._send(self._next_number(), gradient, capture_id, gradient_of=number)
+
+    def _source_line(self) -> Optional[SourceLine]:
+        """Returns the line of user code that made the call, or None when there is none.
+
+        The nearest frame outside the framework's layers and this package; so a layer inside a
+        Sequential is charged to the line that called the Sequential.
+        """
+        frame: Optional[FrameType] = sys._getframe(1)
+        while frame is not None and frame.f_code.co_filename.startswith(_OWN_FOLDER):
+            frame = frame.f_back
+        while frame is not None:
+            file = frame.f_code.co_filename
+            if file.startswith(_OWN_FOLDER):
+                return None
+            if not file.startswith(self._adapter.library_folders):
+                return SourceLine(
+                    file=file,
+                    line=frame.f_lineno,
+                    function=frame.f_code.co_name,
+                    text=linecache.getline(file, frame.f_lineno).strip(),
+                )
+            frame = frame.f_back
+        return None

@@ -1,0 +1,151 @@
+"""The Worker service: decode, call, encode."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from typing import Any, Optional
+
+import grpc
+
+from padiff_rpc.convert import from_proto, to_proto
+from padiff_rpc.errors import ProtocolError
+from padiff_rpc.tensors import TensorAssembler, frames_of, received_tensors
+from padiff_rpc.transport import requests
+from padiff_rpc.types import Batch, Model, ModelFailure, StepStart
+from padiff_rpc.v1 import worker_pb2 as pb
+from padiff_rpc.v1 import worker_pb2_grpc
+from padiff_worker.batches import HostBatch, host_batch, tensor_numbers
+from padiff_worker.failures import ModelRaised
+from padiff_worker.step_events import bundles
+from padiff_worker.worker import Worker
+
+
+class WorkerServicer(worker_pb2_grpc.WorkerServicer):
+    """Carries the contract to a `Worker`; errors pass to the interceptor."""
+
+    def __init__(self, worker: Worker) -> None:
+        self._worker = worker
+
+    def GetInfo(self, request: pb.GetInfoRequest, context: grpc.ServicerContext) -> pb.GetInfoResponse:
+        return pb.GetInfoResponse(worker=to_proto(self._worker.info()))
+
+    def Lease(self, request: pb.LeaseRequest, context: grpc.ServicerContext) -> Iterator[pb.LeaseResponse]:
+        ended = threading.Event()
+        with self._worker.lease(request.protocol_version) as lease:
+            if context.add_callback(ended.set):
+                yield pb.LeaseResponse(lease=lease)
+                ended.wait()
+
+    def Load(self, request: pb.LoadRequest, context: grpc.ServicerContext) -> pb.LoadResponse:
+        flags, failure = self._worker.load(
+            request.lease,
+            from_proto(request.model, Model),
+            deterministic=request.deterministic,
+            threads=request.threads,
+        )
+        return pb.LoadResponse(flags=flags, failure=_optional(failure))
+
+    def Describe(self, request: pb.DescribeRequest, context: grpc.ServicerContext) -> pb.DescribeResponse:
+        return pb.DescribeResponse(layers=map(to_proto, self._worker.describe(request.lease)))
+
+    def Trace(
+        self, request_iterator: Iterator[pb.TraceRequest], context: grpc.ServicerContext
+    ) -> pb.TraceResponse:
+        stream = requests(request_iterator)
+        start = _first(stream, "start").start
+        calls, failure = self._worker.trace(start.lease, _batch(start.batch, stream))
+        return pb.TraceResponse(calls=map(to_proto, calls), failure=_optional(failure))
+
+    def ReadWeights(
+        self, request: pb.ReadWeightsRequest, context: grpc.ServicerContext
+    ) -> Iterator[pb.ReadWeightsResponse]:
+        for number, (name, value) in enumerate(self._worker.read_weights(request.lease, request.names)):
+            for frame in frames_of(number, value, name):
+                yield pb.ReadWeightsResponse(frames=[frame])
+
+    def WriteWeights(
+        self, request_iterator: Iterator[pb.WriteWeightsRequest], context: grpc.ServicerContext
+    ) -> pb.WriteWeightsResponse:
+        stream = requests(request_iterator)
+        lease = _first(stream, "lease").lease
+        weights = received_tensors(request.frame for request in stream)
+        return pb.WriteWeightsResponse(written=self._worker.write_weights(lease, weights))
+
+    def SaveWeights(
+        self, request: pb.SaveWeightsRequest, context: grpc.ServicerContext
+    ) -> pb.SaveWeightsResponse:
+        path, size = self._worker.save_weights(request.lease, request.path)
+        return pb.SaveWeightsResponse(path=path, bytes=size)
+
+    def ApplyRule(
+        self, request_iterator: Iterator[pb.ApplyRuleRequest], context: grpc.ServicerContext
+    ) -> Iterator[pb.ApplyRuleResponse]:
+        stream = requests(request_iterator)
+        start = _first(stream, "start").start
+        given = {got.name: got.tensor for got in received_tensors(request.frame for request in stream)}
+        try:
+            made = self._worker.apply_rule(start.lease, start.rule, given)
+        except ModelRaised as raised:
+            yield pb.ApplyRuleResponse(failure=to_proto(raised.failure))
+            return
+        for number, (name, value) in enumerate(made.items()):
+            for frame in frames_of(number, value, name):
+                yield pb.ApplyRuleResponse(frame=frame)
+
+    def RunStep(
+        self, request_iterator: Iterator[pb.RunStepRequest], context: grpc.ServicerContext
+    ) -> Iterator[pb.RunStepResponse]:
+        stream = requests(request_iterator)
+        start = from_proto(_first(stream, "start").start, StepStart)
+        with self._worker.step(start) as (run, begin):
+            context.add_callback(run.cancel)
+            batch = _batch(to_proto(start.batch), stream)
+            threading.Thread(target=_listen, args=(stream, run), name="step-requests", daemon=True).start()
+            yield from bundles(begin(batch))
+
+    def Unload(self, request: pb.UnloadRequest, context: grpc.ServicerContext) -> pb.UnloadResponse:
+        self._worker.unload(request.lease)
+        return pb.UnloadResponse()
+
+
+def _optional(failure: Optional[ModelFailure]) -> Any:
+    return None if failure is None else to_proto(failure)
+
+
+def _first(stream: Iterator[Any], expected: str) -> Any:
+    """Returns the first message of a request stream, which must hold `expected`."""
+    message = next(stream, None)
+    if message is None or message.WhichOneof("request") != expected:
+        raise ProtocolError(f"the stream must begin with its {expected}")
+    return message
+
+
+def _batch(message: Any, stream: Iterator[Any]) -> HostBatch:
+    """Reads the tensors that a batch points at, and no message beyond them."""
+    batch = from_proto(message, Batch)
+    missing = set(tensor_numbers(batch))
+    assembler = TensorAssembler()
+    tensors = {}
+    while missing:
+        request = next(stream, None)
+        if request is None or request.WhichOneof("request") != "frame":
+            raise ProtocolError(f"the stream ended before the batch's tensors {sorted(missing)} came")
+        received = assembler.frame(request.frame)
+        if received is not None:
+            tensors[received.number] = received.tensor
+            missing.discard(received.number)
+    return host_batch(batch, tensors)
+
+
+def _listen(stream: Iterator[Any], run: Any) -> None:
+    """Passes on what the coordinator says during a step; its end, however it comes, is a cancellation."""
+    try:
+        for request in stream:
+            if request.WhichOneof("request") == "acknowledged":
+                run.acknowledge()
+            elif request.cancel:
+                break
+    except ProtocolError:
+        pass
+    run.cancel()

@@ -1,0 +1,239 @@
+"""One model under comparison: built, described, traced, stepped. Everything here runs on its thread."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Optional
+
+import numpy as np
+
+from padiff_rpc import trees
+from padiff_rpc.errors import InvalidRequestError, NotFoundError, PaDiffError
+from padiff_rpc.records import record
+from padiff_rpc.tensors import HostTensor
+from padiff_rpc.types import CallEvent, Layer, Model, ModelFailure, Tree
+from padiff_rpc.words import Phase, WeightKind
+from padiff_worker.adapter import FrameworkAdapter
+from padiff_worker.batches import HostBatch, arguments
+from padiff_worker.failures import ModelRaised, failure_from
+from padiff_worker.loader import Loader
+from padiff_worker.recorder import Capture, Recorder
+
+
+@record
+class ServedModel:
+    """A model that the worker's own script made, with what it brought along."""
+
+    model: Any
+    loss: Optional[Callable[..., Any]] = None
+    optimizer: Optional[Any] = None
+
+
+class _TraceSink:
+    """Keeps the calls of a trace."""
+
+    def __init__(self) -> None:
+        self.calls: list[CallEvent] = []
+
+    def call(self, event: CallEvent) -> None:
+        self.calls.append(event)
+
+    def capture(self, capture: Capture) -> None:
+        raise AssertionError("a trace sends no tensors")
+
+
+@contextmanager
+def raising_as_failure(phase: Phase) -> Iterator[None]:
+    """Turns what the user's code raises inside into ModelRaised; our own errors pass through."""
+    try:
+        yield
+    except (PaDiffError, ModelRaised):
+        raise
+    except (Exception, SystemExit) as error:
+        raise ModelRaised(failure_from(error, phase)) from error
+
+
+class ModelSession:
+    """A loaded model with its loss and optimizer.
+
+    Attributes:
+        model, loss, optimizer: the user's objects; loss is None for the default one.
+        device: where inputs go.
+        flags: what the framework was set to, for the report.
+    """
+
+    def __init__(
+        self,
+        adapter: FrameworkAdapter,
+        loader: Loader,
+        spec: Model,
+        *,
+        deterministic: bool = True,
+        threads: int = 0,
+        served: Optional[ServedModel] = None,
+    ) -> None:
+        """Builds or takes over the model. Raises ModelRaised when the user's code raises."""
+        if spec.framework and spec.framework != adapter.name:
+            raise InvalidRequestError(
+                f"framework: the spec says {spec.framework!r} and this worker runs {adapter.name!r}"
+            )
+        self._adapter = adapter
+        self._modes: Optional[Any] = None
+        self.loss: Optional[Callable[..., Any]] = (
+            loader.resolve(spec.loss, field="loss") if spec.loss else None
+        )
+        if served is None:
+            self._build(loader, spec, deterministic, threads)
+        else:
+            self._take_over(loader, spec, served, deterministic, threads)
+
+    def _build(self, loader: Loader, spec: Model, deterministic: bool, threads: int) -> None:
+        adapter = self._adapter
+        if not spec.model:
+            raise InvalidRequestError("model: no factory is named, and this worker serves no model")
+        self.device = spec.device
+        self.flags = adapter.configure(
+            device=spec.device, seed=spec.seed, deterministic=deterministic, threads=threads
+        )
+        random.seed(spec.seed)
+        np.random.seed(spec.seed % 2**32)
+        kwargs = trees.unpack(spec.kwargs) if spec.kwargs != trees.ABSENT else {}
+        with raising_as_failure(Phase.LOAD):
+            factory = loader.resolve(spec.model, field="model")
+            self.model = factory(**kwargs)
+        self._check_model(f"{spec.model!r} returned")
+        with raising_as_failure(Phase.LOAD):
+            adapter.prepare(self.model, device=spec.device, dtype=spec.dtype, train=spec.train)
+            if spec.weights:
+                adapter.load_weights(self.model, spec.weights)
+            self.optimizer = self._make_optimizer(loader, spec.optimizer)
+
+    def _take_over(
+        self, loader: Loader, spec: Model, served: ServedModel, deterministic: bool, threads: int
+    ) -> None:
+        if spec.model or spec.weights or spec.dtype is not None:
+            raise InvalidRequestError(
+                "model: this worker serves the model of its own script; leave model, weights and dtype out"
+            )
+        adapter = self._adapter
+        self.model = served.model
+        self._check_model("serve() was given")
+        self.device = adapter.device_of(self.model)
+        self.flags = adapter.configure(
+            device=self.device, seed=spec.seed, deterministic=deterministic, threads=threads
+        )
+        self._modes = adapter.modes(self.model)
+        adapter.prepare(self.model, device=self.device, dtype=None, train=spec.train)
+        self.loss = self.loss or served.loss
+        with raising_as_failure(Phase.LOAD):
+            self.optimizer = self._make_optimizer(loader, spec.optimizer) or served.optimizer
+
+    def _check_model(self, subject: str) -> None:
+        if not self._adapter.is_model(self.model):
+            found = type(self.model)
+            raise InvalidRequestError(
+                f"model: {subject} a {found.__module__}.{found.__qualname__}, "
+                f"not a {self._adapter.name} model"
+            )
+
+    def _make_optimizer(self, loader: Loader, reference: str) -> Optional[Any]:
+        if not reference:
+            return None
+        optimizer = loader.resolve(reference, field="optimizer")(self.model)
+        if not self._adapter.is_optimizer(optimizer) and not callable(optimizer):
+            raise InvalidRequestError(
+                f"optimizer: {reference!r} returned a {type(optimizer).__name__}; return an optimizer of "
+                f"{self._adapter.name}, or a function without arguments that steps and clears"
+            )
+        return optimizer
+
+    def close(self) -> None:
+        """Gives a served model its modes back; may be called twice."""
+        if self._modes is not None:
+            self._adapter.set_modes(self.model, self._modes)
+            self._modes = None
+
+    def describe(self) -> tuple[Layer, ...]:
+        """Returns the layer tree."""
+        return tuple(
+            Layer(
+                path=handle.paths[0],
+                aliases=handle.paths[1:],
+                classes=handle.classes,
+                hyper_parameters=_pack_plain(handle.hyper_parameters),
+                weights=handle.weights,
+            )
+            for handle in self._adapter.layers(self.model)
+        )
+
+    def trace(self, batch: HostBatch) -> tuple[tuple[CallEvent, ...], Optional[ModelFailure]]:
+        """Returns the calls of one forward pass, and what it raised, if it did.
+
+        Python's, NumPy's and the framework's random states, parameters, buffers and modes are put
+        back. What the model keeps in plain Python attributes is not.
+        """
+        sink = _TraceSink()
+        failure = None
+        with self._restored(), self._adapter.gradient_mode(False):
+            recorder = Recorder(
+                self._adapter, self._adapter.layers(self.model), sink, values=False, gradients=False
+            )
+            with recorder:
+                try:
+                    given = arguments(batch, self._adapter, self.device)
+                    self.model(*given.args, **given.kwargs)
+                except PaDiffError:
+                    raise
+                except (Exception, SystemExit) as error:
+                    failure = failure_from(error, Phase.TRACE, path=recorder.innermost_path)
+        return tuple(sink.calls), failure
+
+    @contextmanager
+    def _restored(self) -> Iterator[None]:
+        adapter = self._adapter
+        states = random.getstate(), np.random.get_state(), adapter.random_state()
+        modes = adapter.modes(self.model)
+        weights = [(weight, adapter.host_copy(weight)) for weight in adapter.weights(self.model).values()]
+        try:
+            yield
+        finally:
+            for weight, value in weights:
+                adapter.write_weight(weight, value)
+            adapter.set_modes(self.model, modes)
+            random.setstate(states[0])
+            np.random.set_state(states[1])
+            adapter.set_random_state(states[2])
+
+    def weight(self, name: str) -> Any:
+        """Returns the parameter or buffer of that full name; NotFoundError otherwise."""
+        weights = self._adapter.weights(self.model)
+        if name not in weights:
+            raise NotFoundError(f"the model has no parameter or buffer {name!r}")
+        return weights[name]
+
+    def read_weight(self, name: str) -> HostTensor:
+        """Returns a copy of a parameter or buffer."""
+        return self._adapter.host_copy(self.weight(name))
+
+    def write_weight(self, name: str, value: HostTensor) -> None:
+        """Copies `value` into a parameter or buffer; InvalidRequestError where shapes differ."""
+        weight = self.weight(name)
+        shape = self._adapter.spec(weight).shape
+        if shape != value.spec.shape:
+            raise InvalidRequestError(f"{name}: shape {list(value.spec.shape)} does not fit {list(shape)}")
+        self._adapter.write_weight(weight, value)
+
+    def trainable_parameters(self) -> Iterator[tuple[str, str, Any]]:
+        """Yields (layer path, own name, tensor) of every trainable parameter, tied ones once."""
+        weights = self._adapter.weights(self.model)
+        for handle in self._adapter.layers(self.model):
+            path = handle.paths[0]
+            for weight in handle.weights:
+                if weight.kind is WeightKind.PARAMETER and weight.trainable and not weight.tied_to:
+                    yield path, weight.name, weights[f"{path}.{weight.name}" if path else weight.name]
+
+
+def _pack_plain(values: Mapping[str, Any]) -> Tree:
+    return trees.pack(dict(values), where="hyper_parameters")

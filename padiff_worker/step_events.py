@@ -1,0 +1,54 @@
+"""What a step puts into its outbox, as messages of a sensible size."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from padiff_rpc.convert import to_number, to_proto
+from padiff_rpc.tensors import CHUNK_BYTES, chunks_of, header_of
+from padiff_rpc.types import CallEvent, ModelFailure
+from padiff_rpc.v1 import worker_pb2 as pb
+from padiff_rpc.words import Phase
+from padiff_worker.outbox import Outbox
+from padiff_worker.recorder import Capture
+from padiff_worker.step import StepItem
+
+
+def bundles(outbox: Outbox[StepItem]) -> Iterator[pb.RunStepResponse]:
+    """Yields the outbox's items as messages of up to about a chunk's bytes, none held back.
+
+    A message is sent when it is large enough, when nothing else waits, and at once for a phase, which
+    the coordinator must acknowledge before the model goes on.
+    """
+    waiting: list[pb.StepEvent] = []
+    size = 0
+    for item, is_last in outbox:
+        for event in _events(item):
+            waiting.append(event)
+            size += event.ByteSize()
+            if size >= CHUNK_BYTES:
+                yield pb.RunStepResponse(events=waiting)
+                waiting, size = [], 0
+        if waiting and (is_last or isinstance(item, Phase)):
+            yield pb.RunStepResponse(events=waiting)
+            waiting, size = [], 0
+    if waiting:
+        yield pb.RunStepResponse(events=waiting)
+
+
+def _events(item: StepItem) -> Iterator[pb.StepEvent]:
+    if isinstance(item, CallEvent):
+        yield pb.StepEvent(call=to_proto(item))
+    elif isinstance(item, Capture):
+        header = header_of(item.number, item.tensor)
+        yield pb.StepEvent(
+            capture=pb.CaptureHeader(id=to_proto(item.id), header=header, gradient_of=item.gradient_of)
+        )
+        for chunk in chunks_of(item.number, item.tensor):
+            yield pb.StepEvent(chunk=chunk)
+    elif isinstance(item, Phase):
+        yield pb.StepEvent(phase=to_number(item))
+    elif isinstance(item, ModelFailure):
+        yield pb.StepEvent(failure=to_proto(item))
+    else:
+        yield pb.StepEvent(summary=to_proto(item))

@@ -1,0 +1,239 @@
+"""The worker itself: one lease, one model, and the verbs of the contract over them."""
+
+from __future__ import annotations
+
+import os
+import platform
+import secrets
+import sys
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Optional
+
+import numpy as np
+
+from padiff_rpc.errors import BusyError, InvalidRequestError, StateError
+from padiff_rpc.records import record
+from padiff_rpc.tensors import HostTensor, ReceivedTensor
+from padiff_rpc.types import CallEvent, Layer, Model, ModelFailure, StepStart, WorkerInfo
+from padiff_rpc.version import PROTOCOL_VERSION, check_protocol_version, package_version
+from padiff_rpc.words import Phase
+from padiff_worker.adapter import FrameworkAdapter
+from padiff_worker.batches import HostBatch
+from padiff_worker.failures import ModelRaised
+from padiff_worker.loader import Loader
+from padiff_worker.model_thread import ModelThread
+from padiff_worker.outbox import Outbox
+from padiff_worker.session import ModelSession, ServedModel, raising_as_failure
+from padiff_worker.step import StepItem, StepRun
+
+SAVE_SUFFIXES = (".pdparams", ".pt", ".safetensors")
+
+
+@record
+class WorkerSettings:
+    """How a worker process is run.
+
+    Attributes:
+        roots: folders whose modules may be named in references.
+        allowed_packages: packages elsewhere that may be named too.
+        save_root: the folder under which states may be saved; None forbids saving.
+        capture_bytes: captured tensors waiting to be sent before the model waits for them.
+    """
+
+    roots: tuple[str, ...] = ()
+    allowed_packages: tuple[str, ...] = ()
+    save_root: Optional[str] = None
+    capture_bytes: int = 256 << 20
+
+
+class Worker:
+    """What the servicer calls. Methods may be called on any thread; the model stays on its own."""
+
+    def __init__(
+        self,
+        adapter: FrameworkAdapter,
+        settings: WorkerSettings,
+        model_thread: ModelThread,
+        served: Optional[ServedModel] = None,
+    ) -> None:
+        self._adapter = adapter
+        self._settings = settings
+        self._thread = model_thread
+        self._served = served
+        self._loader = Loader(settings.roots, settings.allowed_packages)
+        self._lock = threading.Lock()
+        self._lease = ""
+        self._session: Optional[ModelSession] = None
+        self._step: Optional[StepRun] = None
+
+    def info(self) -> WorkerInfo:
+        """Returns what this worker is, for the report and the handshake."""
+        served = type(self._served.model) if self._served is not None else None
+        return WorkerInfo(
+            protocol_version=PROTOCOL_VERSION,
+            framework=self._adapter.name,
+            framework_version=self._adapter.version(),
+            python_version=platform.python_version(),
+            numpy_version=np.__version__,
+            package_version=package_version(),
+            host=platform.node(),
+            pid=os.getpid(),
+            devices=self._adapter.devices(),
+            served_model=f"{served.__module__}.{served.__qualname__}" if served else "",
+            executable=sys.executable,
+        )
+
+    @contextmanager
+    def lease(self, protocol_version: int) -> Iterator[str]:
+        """Holds the worker for one comparison; the end cancels its step and drops its model.
+
+        Raises BusyError while another holds it, StateError for another protocol version.
+        """
+        check_protocol_version(protocol_version, peer="the coordinator")
+        with self._lock:
+            if self._lease:
+                raise BusyError("the worker is in use by another comparison; try again when that has ended")
+            lease = self._lease = secrets.token_hex(8)
+        try:
+            yield lease
+        finally:
+            step = self._step
+            if step is not None:
+                step.cancel()
+            try:
+                self._thread.call(self._close_session)
+            except StateError:
+                pass  # the process is stopping, and its model with it
+            finally:
+                self._lease = ""
+
+    def load(
+        self, lease: str, model: Model, *, deterministic: bool, threads: int
+    ) -> tuple[tuple[str, ...], Optional[ModelFailure]]:
+        """Builds the model; returns the flags that were set and what the user's code raised, if it did."""
+        self._check_lease(lease)
+
+        def build() -> tuple[tuple[str, ...], Optional[ModelFailure]]:
+            self._close_session()
+            try:
+                self._session = ModelSession(
+                    self._adapter,
+                    self._loader,
+                    model,
+                    deterministic=deterministic,
+                    threads=threads,
+                    served=self._served,
+                )
+            except ModelRaised as raised:
+                return (), raised.failure
+            return self._session.flags, None
+
+        return self._thread.call(build)
+
+    def describe(self, lease: str) -> tuple[Layer, ...]:
+        """Returns the layer tree."""
+        session = self._loaded(lease)
+        return self._thread.call(session.describe)
+
+    def trace(self, lease: str, batch: HostBatch) -> tuple[tuple[CallEvent, ...], Optional[ModelFailure]]:
+        """Returns the calls of one forward pass that leaves no trace of itself."""
+        session = self._loaded(lease)
+        return self._thread.call(lambda: session.trace(batch))
+
+    def read_weights(self, lease: str, names: Iterable[str]) -> Iterator[tuple[str, HostTensor]]:
+        """Yields (name, value), each copied when it is its turn."""
+        session = self._loaded(lease)
+        for name in names:
+            yield name, self._thread.call(lambda name=name: session.read_weight(name))  # type: ignore[misc]
+
+    def write_weights(self, lease: str, weights: Iterable[ReceivedTensor]) -> int:
+        """Writes each weight as it comes; returns how many."""
+        session = self._loaded(lease)
+        written = 0
+        for weight in weights:
+            self._thread.call(
+                lambda weight=weight: session.write_weight(weight.name, weight.tensor)  # type: ignore[misc]
+            )
+            written += 1
+        return written
+
+    def save_weights(self, lease: str, path: str) -> tuple[str, int]:
+        """Writes the model's state under the save root; returns the absolute path and its size in bytes."""
+        session = self._loaded(lease)
+        root = self._settings.save_root
+        if root is None:
+            raise InvalidRequestError("save: this worker may not save; start it with --save-root FOLDER")
+        target = os.path.realpath(os.path.join(root, path))
+        if not target.startswith(os.path.realpath(root).rstrip(os.sep) + os.sep):
+            raise InvalidRequestError(f"save: {path!r} lies outside the worker's save root {root}")
+        if not target.endswith(SAVE_SUFFIXES):
+            raise InvalidRequestError(f"save: {path!r} must end in one of {', '.join(SAVE_SUFFIXES)}")
+        if not os.path.isdir(os.path.dirname(target)):
+            raise InvalidRequestError(f"save: the folder {os.path.dirname(target)} does not exist")
+        self._thread.call(lambda: self._adapter.save_weights(session.model, target))
+        return target, os.path.getsize(target)
+
+    def apply_rule(self, lease: str, rule: str, arrays: dict[str, HostTensor]) -> dict[str, HostTensor]:
+        """Returns what the user's NumPy function makes of named arrays. Raises ModelRaised."""
+        self._check_lease(lease)
+
+        def apply() -> dict[str, HostTensor]:
+            with raising_as_failure(Phase.INITIAL_WEIGHTS):
+                made = self._loader.resolve(rule, field="special_init")(
+                    {name: tensor.array for name, tensor in arrays.items()}
+                )
+            if not isinstance(made, dict):
+                raise InvalidRequestError(
+                    f"special_init: {rule!r} returned a {type(made).__name__}; return a dict of name -> array"
+                )
+            return {name: HostTensor.from_array(array) for name, array in made.items()}
+
+        return self._thread.call(apply)
+
+    @contextmanager
+    def step(self, start: StepStart) -> Iterator[tuple[StepRun, Callable[[HostBatch], Outbox[StepItem]]]]:
+        """Holds the place of the running step; yields it and the function that begins it.
+
+        Leaving cancels what still runs and raises what went wrong on our side.
+        """
+        session = self._loaded(start.lease)
+        outbox: Outbox[StepItem] = Outbox(self._settings.capture_bytes)
+        run = StepRun(self._adapter, session, start, outbox)
+        futures = []
+
+        def begin(batch: HostBatch) -> Outbox[StepItem]:
+            futures.append(self._thread.submit(lambda: run.run(batch)))
+            return outbox
+
+        self._step = run
+        try:
+            yield run, begin
+        except BaseException:
+            run.cancel()
+            raise
+        finally:
+            self._step = None
+        for future in futures:
+            future.result()
+
+    def unload(self, lease: str) -> None:
+        """Drops the model before the lease ends."""
+        self._check_lease(lease)
+        self._thread.call(self._close_session)
+
+    def _close_session(self) -> None:
+        if self._session is not None:
+            self._session.close()
+            self._session = None
+
+    def _check_lease(self, lease: str) -> None:
+        if not lease or lease != self._lease:
+            raise StateError("this lease has ended; begin a new comparison")
+
+    def _loaded(self, lease: str) -> ModelSession:
+        self._check_lease(lease)
+        if self._session is None:
+            raise StateError("no model is loaded")
+        return self._session

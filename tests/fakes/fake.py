@@ -1,0 +1,325 @@
+"""A framework of three hundred lines over NumPy, just real enough to compare models of it.
+
+Tensors with versions, views and a tape; layers with hooks; SGD; checkpointing. Its `Linear` stores
+its weight as [in, out], and layers' bases end at `Layer`, as in the frameworks that it stands for.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+
+import numpy as np
+
+_grad_enabled = True
+generator = np.random.Generator(np.random.PCG64(0))
+
+
+@contextlib.contextmanager
+def gradient_mode(enabled):
+    global _grad_enabled
+    before, _grad_enabled = _grad_enabled, enabled
+    try:
+        yield
+    finally:
+        _grad_enabled = before
+
+
+def seed(value):
+    global generator
+    generator = np.random.Generator(np.random.PCG64(value))
+
+
+class Node:
+    """A step of the tape: where a gradient arrives, and how it goes on."""
+
+    _order = itertools.count()
+
+    def __init__(self, inputs, backward, leaf=None):
+        self.order = next(Node._order)
+        self.inputs = inputs
+        self.backward = backward
+        self.leaf = leaf
+        self.hooks = {}
+
+
+class Tensor:
+    """An array with a version, and a node where a gradient can reach it."""
+
+    def __init__(self, array, requires_grad=False):
+        self.array = np.asarray(array)
+        self.version = [0]  # shared by views
+        self.grad = None
+        self.node = Node((), None, leaf=self) if requires_grad else None
+
+    @property
+    def shape(self):
+        return self.array.shape
+
+    @property
+    def requires_grad(self):
+        return self.node is not None
+
+    def view(self, *shape):
+        out = _result(self.array.reshape(*shape), (self,), lambda g: (g.reshape(self.shape),))
+        out.version = self.version
+        return out
+
+    def __add__(self, other):
+        return add(self, other)
+
+    def __mul__(self, other):
+        return mul(self, other)
+
+    __radd__ = __add__
+    __rmul__ = __mul__
+
+    def sum(self):
+        return _result(np.sum(self.array), (self,), lambda g: (np.broadcast_to(g, self.shape),))
+
+    def mean(self):
+        size = max(self.array.size, 1)
+        return _result(np.mean(self.array), (self,), lambda g: (np.broadcast_to(g / size, self.shape),))
+
+
+class Parameter(Tensor):
+    def __init__(self, array, trainable=True):
+        super().__init__(np.array(array), requires_grad=trainable)
+        self.trainable = trainable
+
+
+def _result(array, inputs, backward):
+    out = Tensor(array)
+    if _grad_enabled and any(item.node is not None for item in inputs):
+        out.node = Node(tuple(item.node for item in inputs), backward)
+    return out
+
+
+def _unbroadcast(gradient, shape):
+    while gradient.ndim > len(shape):
+        gradient = gradient.sum(axis=0)
+    for axis, size in enumerate(shape):
+        if size == 1 and gradient.shape[axis] != 1:
+            gradient = gradient.sum(axis=axis, keepdims=True)
+    return gradient
+
+
+def _tensor(value):
+    return value if isinstance(value, Tensor) else Tensor(np.asarray(value, dtype=np.float32))
+
+
+def add(a, b):
+    a, b = _tensor(a), _tensor(b)
+    return _result(a.array + b.array, (a, b), lambda g: (_unbroadcast(g, a.shape), _unbroadcast(g, b.shape)))
+
+
+def mul(a, b):
+    a, b = _tensor(a), _tensor(b)
+    x, y = a.array, b.array
+    return _result(x * y, (a, b), lambda g: (_unbroadcast(g * y, a.shape), _unbroadcast(g * x, b.shape)))
+
+
+def matmul(a, b):
+    x, y = a.array, b.array
+    return _result(
+        x @ y, (a, b), lambda g: (g @ y.T, x.reshape(-1, x.shape[-1]).T @ g.reshape(-1, g.shape[-1]))
+    )
+
+
+def relu(x):
+    mask = x.array > 0
+    return _result(x.array * mask, (x,), lambda g: (g * mask,))
+
+
+def relu_(x):
+    """In place: same object, next version, new node."""
+    mask = x.array > 0
+    before = x.node
+    np.multiply(x.array, mask, out=x.array)
+    x.version[0] += 1
+    if _grad_enabled and before is not None:
+        x.node = Node((before,), lambda g: (g * mask,))
+    return x
+
+
+def scale_gradient(x, factor):
+    """The identity, whose gradient is multiplied."""
+    return _result(x.array.copy(), (x,), lambda g: (g * factor,))
+
+
+def checkpoint(function, x):
+    """Calls `function(x)`, keeping nothing but x; runs it again in backward."""
+    with gradient_mode(False):
+        out = function(x)
+    if not _grad_enabled:
+        return out
+    result = Tensor(out.array)
+
+    def backward(gradient):
+        inner = Tensor(x.array, requires_grad=True)
+        with gradient_mode(True):
+            again = function(inner)
+            run_backward(again, gradient)
+        return (inner.grad,)
+
+    result.node = Node((x.node,), backward)
+    return result
+
+
+def run_backward(tensor, gradient=None):
+    """Accumulates gradients into leaves; a node's hooks see its total gradient, once."""
+    if tensor.node is None:
+        raise RuntimeError("this tensor has no graph")
+    totals = {tensor.node: np.ones_like(tensor.array) if gradient is None else gradient}
+    waiting = {tensor.node}
+    while waiting:
+        node = max(waiting, key=lambda one: one.order)
+        waiting.discard(node)
+        total = totals.pop(node)
+        for hook in list(node.hooks.values()):
+            hook(Tensor(total))
+        if node.leaf is not None:
+            leaf = node.leaf
+            leaf.grad = Tensor(total.copy() if leaf.grad is None else leaf.grad.array + total)
+            continue
+        for source, part in zip(node.inputs, node.backward(total)):
+            if source is not None:
+                totals[source] = part if source not in totals else totals[source] + part
+                waiting.add(source)
+
+
+class Layer:
+    """The base of all layers: children, parameters, buffers, hooks, train and eval mode."""
+
+    def __init__(self):
+        self.__dict__.update(_layers={}, _parameters={}, _buffers={}, _pre={}, _post={}, training=True)
+
+    def __setattr__(self, name, value):
+        store = (
+            self._layers
+            if isinstance(value, Layer)
+            else self._parameters
+            if isinstance(value, Parameter)
+            else self._buffers
+            if isinstance(value, Tensor)
+            else None
+        )
+        if store is not None:
+            store[name] = value
+        object.__setattr__(self, name, value)
+
+    def __call__(self, *args, **kwargs):
+        for hook in list(self._pre.values()):
+            hook(args, kwargs)
+        output = self.forward(*args, **kwargs)
+        for hook in list(self._post.values()):
+            hook(output)
+        return output
+
+    def forward(self, *args, **kwargs):
+        raise NotImplementedError
+
+    def train(self, mode=True):
+        self.training = mode
+        for child in self._layers.values():
+            child.train(mode)
+
+
+class Linear(Layer):
+    def __init__(self, inputs, outputs, bias=True):
+        super().__init__()
+        self.in_features, self.out_features = inputs, outputs
+        self.weight = Parameter(generator.normal(0, inputs**-0.5, (inputs, outputs)).astype(np.float32))
+        self.bias = Parameter(generator.normal(0, 0.1, outputs).astype(np.float32)) if bias else None
+
+    def forward(self, x):
+        out = matmul(x, self.weight)
+        return out if self.bias is None else out + self.bias
+
+
+class ReLU(Layer):
+    def __init__(self, inplace=False):
+        super().__init__()
+        self.inplace = inplace
+
+    def forward(self, x):
+        return relu_(x) if self.inplace else relu(x)
+
+
+class BatchNorm1D(Layer):
+    """Normalises by batch statistics in train mode and tracks them; by the tracked ones in eval mode."""
+
+    def __init__(self, features, momentum=0.1, epsilon=1e-5):
+        super().__init__()
+        self.momentum, self.epsilon = momentum, epsilon
+        self.weight = Parameter(np.ones(features, np.float32))
+        self.bias = Parameter(np.zeros(features, np.float32))
+        self.running_mean = Tensor(np.zeros(features, np.float32))
+        self.running_var = Tensor(np.ones(features, np.float32))
+
+    def forward(self, x):
+        mean, var = self.running_mean.array, self.running_var.array
+        if self.training:
+            m = np.float32(self.momentum)
+            batch_mean, batch_var = x.array.mean(axis=0), x.array.var(axis=0)
+            self.running_mean.array[...] = (1 - m) * mean + m * batch_mean
+            self.running_var.array[...] = (1 - m) * var + m * batch_var
+            mean, var = batch_mean, batch_var
+        # Statistics count as constants in backward: enough for a fake.
+        inverse = (1 / np.sqrt(var + np.float32(self.epsilon))).astype(np.float32)
+        return (x + Tensor(-mean)) * Tensor(inverse) * self.weight + self.bias
+
+
+class Dropout(Layer):
+    def __init__(self, p=0.5):
+        super().__init__()
+        self.p = p
+
+    def forward(self, x):
+        if not self.training:
+            return x
+        keep = (generator.random(x.shape) >= self.p).astype(np.float32) / np.float32(1 - self.p)
+        return x * Tensor(keep)
+
+
+class Sequential(Layer):
+    def __init__(self, *layers):
+        super().__init__()
+        for index, layer in enumerate(layers):
+            setattr(self, str(index), layer)
+
+    def forward(self, x):
+        for layer in self._layers.values():
+            x = layer(x)
+        return x
+
+
+class SGD:
+    def __init__(self, model, lr=0.1, weight_decay=0.0):
+        self.model, self.lr, self.weight_decay = model, lr, weight_decay
+
+    def step(self):
+        for parameter in parameters(self.model):
+            if parameter.grad is not None:
+                change = parameter.grad.array + np.float32(self.weight_decay) * parameter.array
+                parameter.array -= np.float32(self.lr) * change
+
+    def clear(self):
+        for parameter in parameters(self.model):
+            parameter.grad = None
+
+
+def walk(layer, path=""):
+    """Yields (path, layer), parents first; a shared layer once for each path."""
+    yield path, layer
+    for name, child in layer._layers.items():
+        yield from walk(child, f"{path}.{name}" if path else name)
+
+
+def parameters(model):
+    seen = set()
+    for _, layer in walk(model):
+        for parameter in layer._parameters.values():
+            if id(parameter) not in seen:
+                seen.add(id(parameter))
+                yield parameter

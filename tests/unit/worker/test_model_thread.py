@@ -1,0 +1,36 @@
+import threading
+
+import pytest
+
+from padiff_rpc.errors import StateError
+from padiff_worker.model_thread import ModelThread
+
+
+@pytest.fixture
+def served():
+    thread = ModelThread()
+    runner = threading.Thread(target=thread.serve_forever)
+    runner.start()
+    yield thread, runner
+    thread.stop()
+    runner.join()
+
+
+def test_jobs_run_on_the_serving_thread_and_return(served):
+    thread, runner = served
+    assert thread.call(threading.current_thread) is runner
+
+
+def test_what_a_job_raises_reaches_the_caller_and_the_thread_goes_on(served):
+    thread, _ = served
+    with pytest.raises(ZeroDivisionError):
+        thread.call(lambda: 1 / 0)
+    assert thread.call(lambda: 3) == 3
+
+
+def test_after_stop_jobs_are_refused(served):
+    thread, runner = served
+    thread.stop()
+    runner.join()
+    with pytest.raises(StateError):
+        thread.call(lambda: 3)

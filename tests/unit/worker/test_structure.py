@@ -1,0 +1,52 @@
+from collections import OrderedDict, namedtuple
+from dataclasses import dataclass
+from typing import Any, Optional
+
+from padiff_worker.structure import flatten_inputs, flatten_output
+
+
+class Leaf:
+    def __init__(self, name):
+        self.name = name
+
+
+def slots(value):
+    return [(slot, leaf.name) for slot, leaf in flatten_output(value, lambda x: isinstance(x, Leaf))]
+
+
+A, B, C = Leaf("a"), Leaf("b"), Leaf("c")
+
+
+@dataclass
+class Output:
+    logits: Any
+    extra: Optional[Any] = None
+
+
+def test_a_lone_tensor_and_a_tuple_of_one_have_the_same_slot():
+    assert slots(A) == slots((A,)) == [("0", "a")]
+
+
+def test_nesting_is_named_from_the_outside_in():
+    assert slots((A, {"x": [B, C]})) == [("0", "a"), ("1.x.0", "b"), ("1.x.1", "c")]
+
+
+def test_dataclasses_mappings_and_named_tuples():
+    assert slots(Output(logits=A)) == slots(OrderedDict(logits=A)) == [("logits", "a")]
+    assert slots(namedtuple("Pair", "x y")(A, B)) == [("0", "a"), ("1", "b")]
+
+
+def test_what_is_no_tensor_has_no_slot():
+    assert slots(({"n": None}, 3, "text", A)) == [("3", "a")]
+    assert slots(None) == []
+
+
+def test_a_cycle_ends():
+    knot = [A]
+    knot.append(knot)
+    assert slots(knot)[0] == ("0", "a")
+
+
+def test_arguments_are_named_by_position_and_keyword():
+    found = flatten_inputs((A, 3), {"mask": {"left": B}}, lambda x: isinstance(x, Leaf))
+    assert [(slot, leaf.name) for slot, leaf in found] == [("0", "a"), ("mask.left", "b")]

@@ -1,0 +1,48 @@
+"""The Python client: compares two models, each in its own process, and reports where they part."""
+
+from padiff_client.api import assign_weight, auto_diff
+from padiff_client.batches import Batch
+from padiff_client.divergence import Divergence
+from padiff_client.layer_map import LayerMap
+from padiff_client.report import Report
+from padiff_client.spec import ModelSpec
+from padiff_client.tensor_leaves import Input
+from padiff_rpc.errors import (
+    BusyError,
+    CancelledError,
+    InvalidRequestError,
+    NotFoundError,
+    PaDiffError,
+    ProtocolError,
+    StateError,
+    UnauthenticatedError,
+    WorkerLostError,
+)
+from padiff_rpc.options import Options
+from padiff_rpc.types import Tls
+
+__all__ = [
+    # What to compare.
+    "ModelSpec",
+    "Batch",
+    "Input",
+    "LayerMap",
+    "Options",
+    "Tls",
+    # Doing it.
+    "auto_diff",
+    "assign_weight",
+    # What came of it.
+    "Report",
+    "Divergence",
+    # What can go wrong.
+    "PaDiffError",
+    "InvalidRequestError",
+    "NotFoundError",
+    "StateError",
+    "UnauthenticatedError",
+    "BusyError",
+    "WorkerLostError",
+    "ProtocolError",
+    "CancelledError",
+]

@@ -1,0 +1,236 @@
+"""The two functions that users call."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any, Optional, Union
+
+from padiff_client.launches import Surroundings
+from padiff_client.layer_map import LayerMap, as_layer_map
+from padiff_client.link import Batches
+from padiff_client.report import Report
+from padiff_client.session import Contestant, Server, check_whereabouts, open_session
+from padiff_client.spec import ModelSpec, PathLike, check_reference
+from padiff_rpc.errors import InvalidRequestError
+from padiff_rpc.options import Options
+from padiff_rpc.types import AssignWeightsRequest, CompareStart, Tls
+from padiff_rpc.version import PROTOCOL_VERSION
+from padiff_rpc.words import Side
+
+SAVE_SUFFIXES = (".pdparams", ".pt", ".safetensors")
+LayerMapLike = Union[LayerMap, Mapping[str, str], None]
+
+
+def auto_diff(
+    layer: ModelSpec,
+    module: ModelSpec,
+    example_inp: Any,
+    auto_weights: bool = True,
+    steps: int = 1,
+    options: Union[Options, Mapping[str, Any], None] = None,
+    layer_map: LayerMapLike = None,
+    loss_fn: Optional[tuple[Optional[str], Optional[str]]] = None,
+    optimizer: Optional[tuple[Optional[str], Optional[str]]] = None,
+    server: Optional[str] = None,
+    token: Optional[str] = None,
+    tls: Optional[Tls] = None,
+) -> Report:
+    """Returns what the comparison of two models found; true exactly if they agree.
+
+    Args:
+        layer: the candidate, whatever its framework.
+        module: the reference.
+        example_inp: the pair (candidate's, reference's) of a Batch or dict of keyword arguments, used at
+            every step, or of an iterable of these, one a step. One iterable for both is pulled once.
+        auto_weights: copy the reference's weights into the candidate first.
+        steps: how many steps; more than one needs an optimizer to be of use.
+        options: Options, or a dict of their names; the older tool's "steps" is taken too.
+        layer_map: a LayerMap, or a dict from reference paths to candidate paths.
+        loss_fn: the pair (candidate's, reference's) of "package.module:function", called with the output,
+            or with (output, target) when the batch has a target. Default: see Options.loss.
+        optimizer: the pair of "package.module:function", called with the model; returns an optimizer of
+            its framework, or a callable without arguments that steps and clears the gradients.
+        server: address of a coordinator that runs already; none: coordinator and workers are started
+            here and are gone when this returns.
+        token, tls: credentials for `server`.
+
+    Raises:
+        InvalidRequestError: the request cannot be; nothing was compared.
+        WorkerLostError: a process could not be started or reached. One that is lost on the way ends the
+            comparison with a report instead, as does a model that raises.
+    """
+    return compare(
+        layer,
+        module,
+        example_inp,
+        auto_weights=auto_weights,
+        steps=steps,
+        options=options,
+        layer_map=layer_map,
+        loss_fn=loss_fn,
+        optimizer=optimizer,
+        server=as_server(server, token, tls),
+    )
+
+
+def assign_weight(
+    layer: ModelSpec,
+    module: ModelSpec,
+    layer_map: LayerMapLike = None,
+    save: Optional[PathLike] = None,
+    server: Optional[str] = None,
+    token: Optional[str] = None,
+    tls: Optional[Tls] = None,
+) -> Report:
+    """Copies the weights and buffers of `module` (the reference) into `layer` (the candidate).
+
+    Returns a report with a row for each weight, read back and compared, and with what could not be
+    placed in `unmatched`. `save` names a .pdparams, .pt or .safetensors file for the candidate's state;
+    it lies on the machine of the candidate's worker, under its save root where it was not started here.
+
+    Raises:
+        InvalidRequestError, WorkerLostError: as for `auto_diff`.
+    """
+    candidate, reference = _contestants(layer, module, None, None)
+    place = "" if save is None else os.fspath(save)
+    if place and not place.endswith(SAVE_SUFFIXES):
+        raise InvalidRequestError(
+            f"save: {place!r} is not allowed; allowed suffixes: {', '.join(SAVE_SUFFIXES)}"
+        )
+    save_root = None
+    if place and layer.worker is None:
+        place = os.path.abspath(os.path.expanduser(place))
+        save_root = os.path.dirname(place)
+        if not os.path.isdir(save_root):
+            raise InvalidRequestError(f"save: {save_root} is not a folder; create it first")
+    record = as_layer_map(layer_map).to_record()
+    coordinator = as_server(server, token, tls)
+    with open_session(candidate, reference, coordinator, _surroundings(), save_root=save_root) as session:
+        return session.explained(
+            session.connection.assign_weights(
+                AssignWeightsRequest(
+                    protocol_version=PROTOCOL_VERSION,
+                    candidate=session.candidate,
+                    reference=session.reference,
+                    layer_map=record,
+                    save=place,
+                )
+            )
+        )
+
+
+def compare(
+    layer: ModelSpec,
+    module: ModelSpec,
+    example_inp: Any,
+    *,
+    auto_weights: bool,
+    steps: int,
+    options: Union[Options, Mapping[str, Any], None],
+    layer_map: LayerMapLike,
+    loss_fn: Optional[tuple[Optional[str], Optional[str]]],
+    optimizer: Optional[tuple[Optional[str], Optional[str]]],
+    server: Optional[Server],
+    verbose: bool = False,
+) -> Report:
+    """Does what `auto_diff` describes; `verbose` lets the started processes write to stderr."""
+    losses, optimizers = _references(loss_fn, "loss_fn"), _references(optimizer, "optimizer")
+    candidate, reference = _contestants(layer, module, losses, optimizers)
+    chosen, steps = _options(options, steps)
+    record = as_layer_map(layer_map).to_record()
+    if not isinstance(auto_weights, bool):
+        raise InvalidRequestError(f"auto_weights: {auto_weights!r} is not allowed; allowed: True, False")
+    check_whereabouts(candidate, reference, server)
+    batches = Batches(example_inp)
+    with open_session(candidate, reference, server, _surroundings(verbose)) as session:
+        start = CompareStart(
+            protocol_version=PROTOCOL_VERSION,
+            candidate=session.candidate,
+            reference=session.reference,
+            options=chosen,
+            layer_map=record,
+            steps=steps,
+            auto_weights=auto_weights,
+        )
+        return session.explained(session.connection.compare(start, batches))
+
+
+def as_server(address: Optional[str], token: Optional[str], tls: Optional[Tls]) -> Optional[Server]:
+    """Returns the server that is meant, None for the embedded one. Raises InvalidRequestError."""
+    if address is None:
+        if token is not None or tls is not None:
+            raise InvalidRequestError(
+                "token: token= and tls= are credentials for server=, which is missing; a worker's belong "
+                "into its ModelSpec"
+            )
+        return None
+    return Server(address=address, token=token or "", tls=tls)
+
+
+def _surroundings(verbose: bool = False) -> Surroundings:
+    return Surroundings(environment=dict(os.environ), verbose=verbose)
+
+
+def _options(options: Union[Options, Mapping[str, Any], None], steps: Any) -> tuple[Options, int]:
+    if isinstance(options, Mapping):
+        named = dict(options)
+        given = named.pop("steps", steps)
+        if steps not in (1, given):
+            raise InvalidRequestError(
+                f"options.steps: {given!r} contradicts steps={steps!r}; give one of them"
+            )
+        options, steps = Options.from_mapping(named), given
+    elif options is None:
+        options = Options()
+    elif not isinstance(options, Options):
+        raise InvalidRequestError(
+            f"options: a {type(options).__name__} is not allowed; allowed: Options(...) or a dict"
+        )
+    if isinstance(steps, bool) or not isinstance(steps, int) or not 1 <= steps < 2**32:
+        raise InvalidRequestError(f"steps: {steps!r} is not allowed; allowed: a whole number of at least 1")
+    return options, steps
+
+
+def _references(pair: Any, field: str) -> tuple[str, str]:
+    if pair is None:
+        return "", ""
+    if not isinstance(pair, (tuple, list)) or len(pair) != 2:
+        raise InvalidRequestError(
+            f"{field}: {pair!r} is not allowed; allowed: a pair (candidate's, reference's) of "
+            '"package.module:name"'
+        )
+    candidate, reference = (
+        "" if text is None else check_reference(text, field=f"{field}[{i}]") for i, text in enumerate(pair)
+    )
+    return candidate, reference
+
+
+def _contestants(
+    layer: Any,
+    module: Any,
+    losses: Optional[tuple[str, str]],
+    optimizers: Optional[tuple[str, str]],
+) -> tuple[Contestant, Contestant]:
+    for field, spec in (("layer", layer), ("module", module)):
+        if not isinstance(spec, ModelSpec):
+            raise InvalidRequestError(
+                f"{field}: a {type(spec).__name__} is not allowed; allowed: a ModelSpec (models are named by "
+                "reference, never passed as objects)"
+            )
+    (candidate_loss, reference_loss), (candidate_optimizer, reference_optimizer) = (
+        losses or ("", ""),
+        optimizers or ("", ""),
+    )
+    return (
+        Contestant(
+            side=Side.CANDIDATE, spec=layer, field="layer", loss=candidate_loss, optimizer=candidate_optimizer
+        ),
+        Contestant(
+            side=Side.REFERENCE,
+            spec=module,
+            field="module",
+            loss=reference_loss,
+            optimizer=reference_optimizer,
+        ),
+    )

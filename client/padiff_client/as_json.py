@@ -1,0 +1,46 @@
+"""A report as JSON; docs/report.md describes it."""
+
+from __future__ import annotations
+
+import enum
+import json
+import math
+from dataclasses import fields, is_dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from padiff_client.report import Report
+
+SCHEMA = "padiff-report/1"
+
+
+def to_json(report: Report) -> str:
+    """Returns valid JSON: NaN and infinities become the strings "nan", "inf" and "-inf"."""
+    divergence = report.first_divergence
+    content = {
+        "schema": SCHEMA,
+        "passed": bool(report),
+        "exit_code": report.exit_code,
+        "reasons": list(report.reasons),
+        **{
+            field.name: _plain(getattr(report.summary, field.name))
+            for field in fields(report.summary)
+            if field.name != "passed"
+        },
+        "rows": _plain(report.rows),
+    }
+    if divergence is not None:
+        content["first_divergence"]["text"] = str(divergence)
+    return json.dumps(content, indent=1, allow_nan=False)
+
+
+def _plain(value: Any) -> Any:
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, (tuple, list)):
+        return [_plain(item) for item in value]
+    if isinstance(value, enum.Enum):
+        return value.value
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return value

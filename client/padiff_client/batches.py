@@ -1,0 +1,198 @@
+"""What the models are fed: pairs of batches, one a step, and the form in which they travel."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Optional
+
+import numpy as np
+
+from padiff_client.tensor_leaves import check_gradient, host_tensor, identity, is_tensor, requires_grad
+from padiff_rpc import trees, types
+from padiff_rpc.errors import InvalidRequestError
+from padiff_rpc.records import record
+from padiff_rpc.tensors import HostTensor
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """The arguments of one call of a model, and the loss's target.
+
+    Leaves are NumPy arrays, `Input`s, Torch or Paddle tensors, numbers, strings, bytes, None; they may
+    be nested in dicts, lists and tuples. Without a target the loss is called with the output alone.
+    """
+
+    args: tuple[Any, ...] = ()
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+    target: Any = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.args, (tuple, list)):
+            raise InvalidRequestError(
+                f"Batch.args: a {type(self.args).__name__} is not allowed; allowed: a tuple or list of "
+                "positional arguments, as in Batch(args=(x,))"
+            )
+        if not isinstance(self.kwargs, Mapping) or not all(isinstance(name, str) for name in self.kwargs):
+            raise InvalidRequestError(
+                "Batch.kwargs: not allowed; allowed: a dict from argument names to values"
+            )
+        object.__setattr__(self, "args", tuple(self.args))
+        object.__setattr__(self, "kwargs", dict(self.kwargs))
+
+
+@record
+class PulledPair:
+    """Both sides' batches of one step, and what they are called in errors."""
+
+    candidate: Batch
+    reference: Batch
+    candidate_name: str
+    reference_name: str
+
+
+class BatchPairs:
+    """Pulls the pair (candidate, reference) of a comparison's inputs, step after step.
+
+    A Batch or a dict is used at every step; of anything else that can be iterated, one item a step.
+    One and the same iterable on both sides is pulled once a step.
+    """
+
+    def __init__(self, example_inp: Any) -> None:
+        if not isinstance(example_inp, (tuple, list)) or len(example_inp) != 2:
+            raise InvalidRequestError(
+                f"example_inp: {_kind(example_inp)} is not allowed; allowed: a pair (candidate's input, "
+                "reference's input), each a Batch, a dict of keyword arguments, or an iterable of these"
+            )
+        candidate, reference = example_inp
+        self._candidate = _Source(candidate, "example_inp[0]")
+        self._reference = self._candidate if reference is candidate else _Source(reference, "example_inp[1]")
+
+    def pull(self, step: int) -> PulledPair:
+        """Returns the pair of `step`; steps are asked for in order.
+
+        Raises InvalidRequestError when an iterable has ended, holds something else, or raised.
+        """
+        candidate, candidate_name = self._candidate.pull(step)
+        reference, reference_name = (
+            (candidate, candidate_name) if self._reference is self._candidate else self._reference.pull(step)
+        )
+        return PulledPair(
+            candidate=candidate,
+            reference=reference,
+            candidate_name=candidate_name,
+            reference_name=reference_name,
+        )
+
+
+class _Source:
+    def __init__(self, given: Any, name: str) -> None:
+        self._name = name
+        self._constant = _as_batch(given)
+        self._items: Optional[Iterator[Any]] = None
+        if self._constant is None:
+            if is_tensor(given) or isinstance(given, (str, bytes)) or not isinstance(given, Iterable):
+                raise InvalidRequestError(
+                    f"{name}: {_kind(given)} is not allowed; allowed: a Batch (positional arguments: "
+                    "Batch(args=(x,))), a dict of keyword arguments, or an iterable of these"
+                )
+            self._items = iter(given)
+
+    def pull(self, step: int) -> tuple[Batch, str]:
+        if self._constant is not None or self._items is None:
+            return self._constant or Batch(), self._name
+        name = f"{self._name}[{step}]"
+        try:
+            item = next(self._items)
+        except StopIteration:
+            raise InvalidRequestError(
+                f"{self._name}: ended after {step} batches; every step needs one, so give more or fewer steps"
+            ) from None
+        except Exception as error:
+            raise InvalidRequestError(f"{name}: {type(error).__name__}: {error}") from error
+        batch = _as_batch(item)
+        if batch is None:
+            raise InvalidRequestError(
+                f"{name}: {_kind(item)} is not allowed; allowed: a Batch (positional arguments: "
+                "Batch(args=(x,))) or a dict of keyword arguments"
+            )
+        return batch, name
+
+
+def _as_batch(given: Any) -> Optional[Batch]:
+    if isinstance(given, Mapping):
+        return Batch(kwargs=given)
+    return given if isinstance(given, Batch) else None
+
+
+def _kind(value: Any) -> str:
+    return f"a {type(value).__name__}"
+
+
+@record
+class EncodedPair:
+    """A pair as it travels: the trees, and the tensors that they point at, by number."""
+
+    batch: types.SendBatch
+    tensors: tuple[tuple[int, HostTensor], ...]
+
+
+class PairEncoder:
+    """Encodes the pairs of one stream; tensor numbers grow from pair to pair.
+
+    A tensor object that occurs several times, on both sides or in nested places, is sent once.
+    """
+
+    def __init__(self) -> None:
+        self._next = 1
+
+    def encode(self, step: int, pair: PulledPair) -> EncodedPair:
+        """Returns `pair` encoded. Raises InvalidRequestError that names the leaf which cannot travel."""
+        numbering = _Numbering(self._next)
+        send = types.SendBatch(
+            step=step,
+            candidate=_encode_batch(pair.candidate, pair.candidate_name, numbering),
+            reference=_encode_batch(pair.reference, pair.reference_name, numbering),
+        )
+        self._next += len(numbering.tensors)
+        return EncodedPair(batch=send, tensors=tuple(numbering.tensors.items()))
+
+
+class _Numbering:
+    def __init__(self, first: int) -> None:
+        self._first = first
+        self._numbers: dict[tuple[int, Optional[str]], int] = {}
+        self.tensors: dict[int, HostTensor] = {}
+
+    def plain(self, value: Any, where: str, depth: int = 0) -> Any:
+        """Returns `value` with references in place of tensors, Python's own scalars in place of NumPy's."""
+        if depth > trees.MAX_DEPTH:
+            raise InvalidRequestError(f"{where}: nested deeper than {trees.MAX_DEPTH} levels")
+        if isinstance(value, Mapping):
+            return {key: self.plain(item, f"{where}[{key!r}]", depth + 1) for key, item in value.items()}
+        if isinstance(value, (list, tuple)):
+            items = [self.plain(item, f"{where}[{i}]", depth + 1) for i, item in enumerate(value)]
+            return tuple(items) if isinstance(value, tuple) else items
+        if is_tensor(value):
+            return self._reference(value, where)
+        return value.item() if isinstance(value, np.generic) else value
+
+    def _reference(self, leaf: Any, where: str) -> trees.TensorRef:
+        key = identity(leaf)
+        if key not in self._numbers:
+            self._numbers[key] = self._first + len(self._numbers)
+            self.tensors[self._numbers[key]] = host_tensor(leaf, where=where)
+        number = self._numbers[key]
+        check_gradient(leaf, self.tensors[number].dtype, where=where)
+        return trees.TensorRef(number=number, requires_grad=requires_grad(leaf))
+
+
+def _encode_batch(batch: Batch, name: str, numbering: _Numbering) -> types.Batch:
+    def packed(value: Any, where: str) -> types.Tree:
+        return trees.pack(numbering.plain(value, where), where=where)
+
+    return types.Batch(
+        args=packed(list(batch.args), f"{name}.args"),
+        kwargs=packed(dict(batch.kwargs), f"{name}.kwargs"),
+        target=trees.ABSENT if batch.target is None else packed(batch.target, f"{name}.target"),
+    )

@@ -1,0 +1,163 @@
+"""The first place where two models part."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Optional
+
+from padiff_client import layer_trees, wording
+from padiff_rpc.results import (
+    Coverage,
+    Figures,
+    FirstDivergence,
+    Place,
+    PlanPair,
+    Row,
+    Tolerance,
+    WorstElement,
+)
+from padiff_rpc.words import CaptureKind, Phase, Verdict
+
+
+class Divergence:
+    """The first divergence in execution order (for backward: from the loss). `str()` explains it."""
+
+    def __init__(self, found: FirstDivergence, coverage: Coverage, plan: tuple[PlanPair, ...]) -> None:
+        self.row: Row = found.row
+        self.cause: str = found.cause
+        self.position: int = found.position
+        self.compared: int = found.compared
+        self._coverage = coverage
+        self._plan = plan
+
+    @property
+    def reference(self) -> Optional[Place]:
+        """The reference's place; None where only the candidate has it."""
+        return self.row.reference
+
+    @property
+    def candidate(self) -> Optional[Place]:
+        """The candidate's place; None where only the reference has it."""
+        return self.row.candidate
+
+    @property
+    def path(self) -> str:
+        """The layer's path in the reference (in the candidate where the reference has none)."""
+        place = self.reference or self.candidate
+        return place.path if place is not None else ""
+
+    @property
+    def call(self) -> int:
+        """Which call of the layer in its step, from 0."""
+        place = self.reference or self.candidate
+        return place.call if place is not None else 0
+
+    @property
+    def step(self) -> int:
+        return self.row.step
+
+    @property
+    def phase(self) -> Phase:
+        return self.row.phase
+
+    @property
+    def kind(self) -> CaptureKind:
+        return self.row.kind
+
+    @property
+    def verdict(self) -> Verdict:
+        return self.row.verdict
+
+    @property
+    def figures(self) -> Optional[Figures]:
+        return self.row.figures
+
+    @property
+    def tolerance(self) -> Optional[Tolerance]:
+        """What was allowed."""
+        return self.row.tolerance
+
+    @property
+    def worst(self) -> Optional[WorstElement]:
+        """The element that is furthest apart."""
+        figures = self.row.figures
+        return figures.worst[0] if figures is not None and figures.worst else None
+
+    @property
+    def coverage(self) -> str:
+        """How much was compared: "first among 151 of 158 compared"."""
+        covered = self._coverage
+        return f"first among {covered.tensors_compared} of {covered.tensors_total} compared"
+
+    @cached_property
+    def tree(self) -> str:
+        """The layer trees of both sides around the place, the place marked."""
+        if self.kind is CaptureKind.LOSS:
+            return ""
+        return layer_trees.excerpt(self._plan, self.reference, self.candidate)
+
+    @property
+    def summary(self) -> str:
+        """One line: phase, step, what, layer, call and cause."""
+        row = self.row
+        text = f"{wording.moment(row.phase, row.step)}, {wording.place_of(row)}"
+        return f"{text}: {_CAUSES.get(self.cause, self.cause)}"
+
+    def __str__(self) -> str:
+        lines = [f"first divergence: {self.summary}"]
+        for name, text in self._facts():
+            lines.append(f"  {name:<10} {text}")
+        if self.tree:
+            lines += ["", self.tree]
+        return "\n".join(lines)
+
+    def __repr__(self) -> str:
+        return f"<Divergence {self.summary}>"
+
+    def _facts(self) -> list[tuple[str, str]]:
+        row, worst = self.row, self.worst
+        facts = [("reference", _side(self.reference, row)), ("candidate", _side(self.candidate, row))]
+        if row.figures is not None:
+            facts.append(("measured", wording.measured(row.figures)))
+        if worst is not None:
+            facts.append(
+                (
+                    "worst",
+                    f"{wording.index(worst.index)}: reference {wording.exact(worst.reference)}, candidate "
+                    f"{wording.exact(worst.candidate)}, {wording.small(worst.abs_diff)} apart",
+                )
+            )
+        if row.tolerance is not None and row.figures is not None:
+            facts.append(("allowed", wording.allowed(row.tolerance)))
+        if row.rule:
+            facts.append(("layout", f"the reference's value after the rule {wording.plain(row.rule)}"))
+        if row.reason:
+            facts.append(("reason", wording.plain(row.reason)))
+        position = f", number {self.position} of the {self.compared} of its step" if self.position else ""
+        facts.append(("coverage", self.coverage + position))
+        return facts
+
+
+_CAUSES = {
+    "value": "the values differ",
+    "shape": "the shapes differ",
+    "dtype": "the dtypes differ",
+    "structure": "the structures differ",
+    "nonfinite": "not finite",
+    "missing": "one side has none",
+}
+
+
+def _side(place: Optional[Place], row: Row) -> str:
+    if place is None:
+        return "has none"
+    text = wording.layer(place)
+    if place.spec is not None:
+        text += f", {place.spec}"
+    if wording.happens_in_a_call(row):
+        text += f", call {place.call}"
+    if place.source is not None and place.source.line:
+        text += f", made at {wording.plain(str(place.source))}"
+        if place.source.text:
+            text += f": {wording.plain(place.source.text.strip())}"
+    return text

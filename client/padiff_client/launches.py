@@ -1,0 +1,133 @@
+"""The command lines and environments of embedded mode's three processes."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Optional
+
+from padiff_client.child_process import Launch
+from padiff_client.private_folder import PrivateFolder
+from padiff_client.spec import WORKER_PACKAGES, ModelSpec
+from padiff_rpc.errors import InvalidRequestError
+from padiff_rpc.records import record
+
+COORDINATOR = "coordinator"
+_DISTRIBUTION = "padiff-rpc"
+_FRAMEWORK_DISTRIBUTIONS = {"torch": "torch", "paddle": "paddlepaddle"}
+_INTERPRETER_VARIABLES = {"torch": "PADIFF_TORCH_PYTHON", "paddle": "PADIFF_PADDLE_PYTHON"}
+# Large receive buffers come from the heap and stay there: page faults cost more than the copy.
+_MALLOC = {
+    "MALLOC_MMAP_THRESHOLD_": str(1 << 30),
+    "MALLOC_TRIM_THRESHOLD_": str(1 << 30),
+    "MALLOC_TOP_PAD_": str(16 << 20),
+}
+
+
+@record
+class Surroundings:
+    """What the caller's process is like: its environment, and whether children may write to its stderr."""
+
+    environment: Mapping[str, str]
+    verbose: bool = False
+
+
+def interpreter(spec: ModelSpec, environment: Mapping[str, str], *, field: str) -> tuple[str, str]:
+    """Returns the interpreter of a worker, and the field or variable that named it.
+
+    Raises InvalidRequestError when there is no such file.
+    """
+    variable = _INTERPRETER_VARIABLES[spec.framework]
+    if spec.python:
+        given, source = os.path.expanduser(os.fspath(spec.python)), f"{field}.python"
+    elif environment.get(variable):
+        given, source = os.path.expanduser(environment[variable]), variable
+    else:
+        return sys.executable, f"{field}.python"
+    # A symlink stays one: resolving it would leave the virtual environment.
+    found = os.path.abspath(given) if os.sep in given else shutil.which(given, path=environment.get("PATH"))
+    if found is None or not os.path.isfile(found):
+        hint = f"; did you mean {found}/bin/python?" if found and os.path.isdir(found) else ""
+        raise InvalidRequestError(
+            f"{source}: {given} is not an interpreter on this machine"
+            f"{hint or '; name one, as /env/bin/python'}"
+        )
+    return found, source
+
+
+def worker_launch(
+    name: str,
+    spec: ModelSpec,
+    surroundings: Surroundings,
+    *,
+    field: str,
+    token: str,
+    folder: PrivateFolder,
+    save_root: Optional[str],
+    workers_here: int,
+) -> Launch:
+    """Returns the launch of `spec`'s worker; `field` names the spec in errors ("layer", "module")."""
+    python, source = interpreter(spec, surroundings.environment, field=field)
+    arguments = ["--listen", folder.socket_address(name)]
+    for entry in spec.path:
+        root = os.path.abspath(os.path.expanduser(entry))
+        if not os.path.isdir(root):
+            raise InvalidRequestError(f"{field}.path: {root} is not a folder on this machine")
+        arguments += ["--path", root]
+    for package in spec.allow:
+        arguments += ["--allow", package]
+    if save_root is not None:
+        arguments += ["--save-root", save_root]
+    environment = _child_environment(surroundings.environment, token)
+    for variable, value in {
+        "OMP_NUM_THREADS": str(max(1, len(os.sched_getaffinity(0)) // workers_here)),
+        # Two workers that spin at barriers fight over the cores.
+        "OMP_WAIT_POLICY": "PASSIVE",
+    }.items():
+        environment.setdefault(variable, value)
+    package = WORKER_PACKAGES[spec.framework]
+    return Launch(
+        name=f"{name} worker",
+        python=python,
+        package=package,
+        arguments=tuple(arguments),
+        environment=environment,
+        mend=_mend(package, extra=spec.framework, framework=spec.framework),
+        python_field=source,
+    )
+
+
+def coordinator_launch(surroundings: Surroundings, *, token: str, folder: PrivateFolder) -> Launch:
+    """Returns the launch of the coordinator, under this process's own interpreter."""
+    spill = folder.path / "spill"
+    arguments = ("--listen", folder.socket_address(COORDINATOR), "--spill-folder", str(spill))
+    spill.mkdir(mode=0o700, exist_ok=True)
+    return Launch(
+        name=COORDINATOR,
+        python=sys.executable,
+        package="padiff_server",
+        arguments=arguments,
+        environment=_child_environment(surroundings.environment, token),
+        mend=_mend("padiff_server", extra="server"),
+        python_field="coordinator",
+    )
+
+
+def _child_environment(own: Mapping[str, str], token: str) -> dict[str, str]:
+    environment = dict(own)
+    for variable, value in _MALLOC.items():
+        environment.setdefault(variable, value)
+    # A data loader that forks inside an open stream dies otherwise.
+    environment["GRPC_ENABLE_FORK_SUPPORT"] = "0"
+    environment["PADIFF_TOKEN"] = token
+    return environment
+
+
+def _mend(package: str, *, extra: str, framework: str = "") -> dict[str, str]:
+    ours: Sequence[str] = (package, "padiff_worker", "padiff_rpc", "grpc", "grpc_status", "msgpack", "google")
+    mend = dict.fromkeys(ours, f"'{_DISTRIBUTION}[{extra}]'")
+    if framework:
+        mend[framework] = _FRAMEWORK_DISTRIBUTIONS[framework]
+    return mend

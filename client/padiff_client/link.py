@@ -1,0 +1,158 @@
+"""The conversation with a coordinator: a comparison, or an assignment of weights."""
+
+from __future__ import annotations
+
+import logging
+import queue
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any, Optional
+
+from padiff_client.batches import BatchPairs, EncodedPair, PairEncoder, PulledPair
+from padiff_client.report import Report
+from padiff_rpc import tensors
+from padiff_rpc.convert import from_proto, to_proto
+from padiff_rpc.errors import InvalidRequestError, ProtocolError
+from padiff_rpc.results import ReportSummary, Row
+from padiff_rpc.transport import Caller, ResponseStream, open_channel
+from padiff_rpc.types import AssignWeightsRequest, CompareStart, Progress, Tls
+from padiff_rpc.v1 import coordinator_pb2, coordinator_pb2_grpc
+from padiff_rpc.version import check_protocol_version
+
+logger = logging.getLogger("padiff_client")
+
+_GREETING_SECONDS = 15.0
+
+
+class Batches:
+    """The batches of one comparison; the first is pulled and encoded before any process is started."""
+
+    def __init__(self, example_inp: Any) -> None:
+        self._pairs = BatchPairs(example_inp)
+        self._encoder = PairEncoder()
+        self._first: Optional[PulledPair] = self._pairs.pull(0)
+        # Encoded for its errors alone: the caller should hear of a bad leaf at once.
+        PairEncoder().encode(0, self._first)
+
+    def encoded(self, step: int) -> EncodedPair:
+        """Returns the pair of `step`; steps are asked for in order. Raises InvalidRequestError."""
+        pair, self._first = self._first, None
+        return self._encoder.encode(step, pair if pair is not None else self._pairs.pull(step))
+
+
+class Connection:
+    """A channel to a coordinator that speaks our protocol version."""
+
+    def __init__(self, caller: Caller) -> None:
+        self._caller = caller
+
+    def compare(self, start: CompareStart, batches: Batches) -> Report:
+        """Runs a comparison to its end.
+
+        Batches are pulled on the calling thread, when the coordinator wants them. One that cannot be
+        had ends the comparison; the report then says so and keeps the finished steps.
+        """
+        outgoing = _Outgoing()
+        outgoing.put([coordinator_pb2.CompareRequest(start=to_proto(start))])
+        findings = _Findings()
+        try:
+            with self._caller.Compare(iter(outgoing)) as responses:
+                for response in responses:
+                    if response.WhichOneof("response") == "batch_wanted":
+                        outgoing.put(_batch_messages(batches, response.batch_wanted.step))
+                    else:
+                        findings.take(response)
+        finally:
+            outgoing.end()
+        return findings.report()
+
+    def assign_weights(self, request: AssignWeightsRequest) -> Report:
+        """Copies the reference's weights into the candidate; the report has one row for each."""
+        findings = _Findings()
+        responses: ResponseStream = self._caller.AssignWeights(to_proto(request))
+        with responses:
+            for response in responses:
+                findings.take(response)
+        return findings.report()
+
+
+@contextmanager
+def connect(address: str, *, token: str = "", tls: Optional[Tls] = None) -> Iterator[Connection]:
+    """Provides a connection to the coordinator at `address`.
+
+    Raises WorkerLostError when nobody answers there, and StateError for another protocol version.
+    """
+    peer = f"the coordinator at {address}"
+    channel = open_channel(address, token=token, tls=tls)
+    try:
+        caller = Caller(coordinator_pb2_grpc.CoordinatorStub(channel), peer=peer)
+        answer = caller.GetCoordinatorInfo(
+            coordinator_pb2.GetCoordinatorInfoRequest(), timeout=_GREETING_SECONDS
+        )
+        check_protocol_version(answer.protocol_version, peer=peer)
+        yield Connection(caller)
+    finally:
+        channel.close()
+
+
+class _Outgoing:
+    """The request stream: what was put, in order, made on the thread that sends it."""
+
+    def __init__(self) -> None:
+        self._queue: queue.SimpleQueue[Optional[Iterable[Any]]] = queue.SimpleQueue()
+
+    def put(self, messages: Iterable[Any]) -> None:
+        self._queue.put(messages)
+
+    def end(self) -> None:
+        self._queue.put(None)
+
+    def __iter__(self) -> Iterator[Any]:
+        while True:
+            messages = self._queue.get()
+            if messages is None:
+                return
+            yield from messages
+
+
+class _Findings:
+    """Gathers rows until the summary."""
+
+    def __init__(self) -> None:
+        self._rows: list[Row] = []
+        self._summary: Optional[ReportSummary] = None
+
+    def take(self, response: Any) -> None:
+        kind = response.WhichOneof("response")
+        if kind == "progress":
+            progress = from_proto(response.progress, Progress)
+            logger.info("%s, step %d: %s", progress.phase, progress.step, progress.text or "begins")
+        elif kind == "rows":
+            self._rows.extend(from_proto(row, Row) for row in response.rows.rows)
+        elif kind == "summary":
+            self._summary = from_proto(response.summary, ReportSummary)
+
+    def report(self) -> Report:
+        if self._summary is None:
+            raise ProtocolError("the coordinator's answer ended without a summary")
+        return Report(self._summary, self._rows)
+
+
+def _batch_messages(batches: Batches, step: int) -> Iterable[Any]:
+    request = coordinator_pb2.CompareRequest
+    try:
+        pair = batches.encoded(step)
+    except InvalidRequestError as error:
+        if error.__cause__ is not None:
+            logger.error("the inputs of step %d raised", step, exc_info=error.__cause__)
+        return [request(batch_failure=coordinator_pb2.BatchFailure(text=str(error)))]
+    return _pair_messages(pair)
+
+
+def _pair_messages(pair: EncodedPair) -> Iterator[Any]:
+    request = coordinator_pb2.CompareRequest
+    yield request(batch=to_proto(pair.batch))
+    for number, tensor in pair.tensors:
+        for frame in tensors.frames_of(number, tensor):
+            yield request(frame=frame)
+    yield request(batch_end=coordinator_pb2.BatchEnd())

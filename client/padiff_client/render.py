@@ -1,0 +1,132 @@
+"""A report as text for a terminal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from padiff_client import verdict_reasons, wording
+from padiff_rpc.results import Environment, Row
+from padiff_rpc.words import Phase, Verdict
+
+if TYPE_CHECKING:
+    from padiff_client.report import Report
+
+_SHOWN = 8
+
+
+def text(report: Report) -> str:
+    """Returns the whole report; about ten lines for a pass."""
+    lines = [headline(report)]
+    if report.reasons:
+        lines += _block("because", report.reasons)
+    if report.first_divergence is not None:
+        lines += ["", str(report.first_divergence), ""]
+    for failed in report.failures:
+        lines += ["", f"  traceback of the {failed.side or 'model'}:"]
+        lines += [f"    {wording.plain(line)}" for line in failed.traceback.splitlines()]
+    lines += _block("compared", [_coverage(report)])
+    lines += _block("steps", _steps(report))
+    lines += _block("largest", _largest(report))
+    lines += _block("unmatched", _unmatched(report))
+    lines += _block("notes", [wording.plain(note) for note in report.notes])
+    for environment in report.environments:
+        lines += _block(str(environment.side), [_environment(environment)])
+    if report.saved:
+        lines += _block("saved", [wording.plain(report.saved)])
+    lines += _block("time", [_time(report)])
+    return "\n".join(lines)
+
+
+def headline(report: Report) -> str:
+    """Returns the verdict in one line."""
+    if report:
+        return "PASS: the models agree"
+    divergence = report.first_divergence
+    if divergence is not None:
+        return f"FAIL: {divergence.summary}"
+    if report.exit_code == 2:
+        return f"FAIL: the comparison was cut short: {report.reasons[0]}"
+    return f"FAIL: {report.reasons[0]}"
+
+
+def _block(name: str, texts: list[str] | tuple[str, ...]) -> list[str]:
+    return [f"  {name if i == 0 else '':<10} {text}" for i, text in enumerate(texts)]
+
+
+def _coverage(report: Report) -> str:
+    covered = report.coverage
+    parts = []
+    for noun in ("tensors", "calls", "parameters", "buffers", "losses"):
+        compared, total = getattr(covered, f"{noun}_compared"), getattr(covered, f"{noun}_total")
+        if total:
+            parts.append(f"{compared} of {total} {noun}")
+    return ", ".join(parts) or "nothing"
+
+
+def _steps(report: Report) -> list[str]:
+    if not report.steps:
+        return []
+    passed = sum(step.passed for step in report.steps)
+    last = report.steps[-1]
+    text = f"{passed} of {len(report.steps)} passed"
+    if last.loss_reference == last.loss_reference:
+        text += (
+            f"; loss of step {last.step}: reference {wording.exact(last.loss_reference)}, "
+            f"candidate {wording.exact(last.loss_candidate)}"
+        )
+    return [text]
+
+
+def _largest(report: Report) -> list[str]:
+    """Returns the furthest pair of each phase by relative L2; only where nothing diverged."""
+    if report.first_divergence is not None:
+        return []
+    worst: dict[Phase, Row] = {}
+    for row in report.rows:
+        if row.figures is None or row.verdict is Verdict.NOT_COMPARED:
+            continue
+        known = worst.get(row.phase)
+        if known is None or known.figures is None or row.figures.relative_l2 > known.figures.relative_l2:
+            worst[row.phase] = row
+    return [
+        f"{wording.moment(phase, row.step)}: relative L2 {wording.small(row.figures.relative_l2)} "
+        f"({wording.place_of(row)})"
+        for phase, row in worst.items()
+        if row.figures is not None and row.figures.relative_l2 > 0
+    ]
+
+
+def _unmatched(report: Report) -> list[str]:
+    others = [verdict_reasons.unmatched(one) for one in report.unmatched if not one.counts]
+    if len(others) > _SHOWN:
+        return [*others[:_SHOWN], f"... {len(others) - _SHOWN} more (report.unmatched)"]
+    return others
+
+
+def _environment(environment: Environment) -> str:
+    worker = environment.worker
+    parts = [
+        f"{worker.framework} {worker.framework_version}",
+        f"Python {worker.python_version}",
+        environment.device,
+        "train mode" if environment.train else "eval mode",
+        f"seed {environment.seed}",
+        *environment.flags,
+    ]
+    return ", ".join(wording.plain(part) for part in parts)
+
+
+def _time(report: Report) -> str:
+    moved = sum(one.bytes for one in report.traffic)
+    text = f"{report.summary.seconds:.1f} s"
+    if moved:
+        text += f", {moved / 2**20:.1f} MiB moved"
+    by_phase: dict[str, float] = {}
+    for timing in report.timings:
+        # Both sides run at once: the slower one is what was waited for.
+        name = str(timing.phase).replace("_", " ")
+        by_phase[name] = by_phase.get(name, 0.0) + timing.seconds / (2 if timing.side is not None else 1)
+    longest = sorted(by_phase.items(), key=lambda item: -item[1])[:3]
+    if longest:
+        text += "; longest: " + ", ".join(f"{name} {seconds:.1f} s" for name, seconds in longest)
+    return text

@@ -1,0 +1,144 @@
+"""What a comparison found, for people and for programs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from functools import cached_property
+from typing import Optional
+
+from padiff_client import as_html, as_json, render, verdict_reasons
+from padiff_client.divergence import Divergence
+from padiff_client.spec import PathLike
+from padiff_rpc.errors import InvalidRequestError
+from padiff_rpc.results import (
+    Coverage,
+    Environment,
+    PlanPair,
+    ReportSummary,
+    Row,
+    StepResult,
+    Timing,
+    Traffic,
+    Trouble,
+    Unmatched,
+)
+from padiff_rpc.types import ModelFailure
+
+MATCH, MISMATCH, TROUBLE = 0, 1, 2
+
+
+class Report:
+    """The outcome of `auto_diff` or `assign_weight`; true exactly if the models agree.
+
+    True means: root outputs, losses, every call of a layer with parameters, and every parameter and
+    buffer of both sides were compared, and none differed. `str()` is for a terminal.
+    """
+
+    def __init__(self, summary: ReportSummary, rows: Iterable[Row] = ()) -> None:
+        self.summary = summary
+        self.rows: tuple[Row, ...] = tuple(rows)
+
+    def __bool__(self) -> bool:
+        return self.summary.passed and not self.troubles and not self.failures
+
+    @property
+    def exit_code(self) -> int:
+        """0 match, 1 mismatch, 2 when the comparison could not be brought to its end."""
+        if self.troubles or self.failures:
+            return TROUBLE
+        return MATCH if self else MISMATCH
+
+    @cached_property
+    def first_divergence(self) -> Optional[Divergence]:
+        """The first tensor in execution order that differs and counts; None where there is none."""
+        found = self.summary.first_divergence
+        return None if found is None else Divergence(found, self.summary.coverage, self.summary.plan)
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why the report is not a pass, a sentence each; empty for a pass."""
+        return () if self else verdict_reasons.reasons(self.summary, self.rows)
+
+    @property
+    def session(self) -> str:
+        return self.summary.session
+
+    @property
+    def unmatched(self) -> tuple[Unmatched, ...]:
+        """What has no partner; `counts` tells what makes the report fail."""
+        return self.summary.unmatched
+
+    @property
+    def coverage(self) -> Coverage:
+        return self.summary.coverage
+
+    @property
+    def steps(self) -> tuple[StepResult, ...]:
+        return self.summary.steps
+
+    @property
+    def plan(self) -> tuple[PlanPair, ...]:
+        """Which layer was paired with which, and why."""
+        return self.summary.plan
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was set differently from what was asked, and what a reader should know."""
+        return self.summary.notes
+
+    @property
+    def failures(self) -> tuple[ModelFailure, ...]:
+        """What the user's models raised."""
+        return self.summary.failures
+
+    @property
+    def troubles(self) -> tuple[Trouble, ...]:
+        """What else ended the comparison early: a lost worker, inputs that ran out."""
+        return self.summary.troubles
+
+    @property
+    def environments(self) -> tuple[Environment, ...]:
+        return self.summary.environments
+
+    @property
+    def timings(self) -> tuple[Timing, ...]:
+        return self.summary.timings
+
+    @property
+    def traffic(self) -> tuple[Traffic, ...]:
+        return self.summary.traffic
+
+    @property
+    def saved(self) -> str:
+        """Where `assign_weight` wrote the candidate's state; empty: nowhere."""
+        return self.summary.saved
+
+    def to_json(self) -> str:
+        """Returns everything as JSON text; docs/report.md describes it."""
+        return as_json.to_json(self)
+
+    def save(self, path: PathLike) -> None:
+        """Writes the report: .json (everything), .txt (what `str` gives) or .html."""
+        name = os.fspath(path)
+        writers: dict[str, Callable[[], str]] = {
+            ".json": self.to_json,
+            ".txt": self.__str__,
+            ".html": lambda: as_html.page(self),
+        }
+        suffix = os.path.splitext(name)[1].lower()
+        if suffix not in writers:
+            raise InvalidRequestError(
+                f"path: {name!r} is not allowed; allowed suffixes: {', '.join(writers)}"
+            )
+        with open(name, "w", encoding="utf-8") as file:
+            file.write(writers[suffix]() + "\n")
+
+    def __str__(self) -> str:
+        return render.text(self)
+
+    def __repr__(self) -> str:
+        return f"<Report {render.headline(self)}>"
+
+    def _repr_html_(self) -> str:
+        return as_html.fragment(self)

@@ -1,0 +1,163 @@
+"""From two model specs to a connection: who runs already, who is started, and who is told what."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Optional
+
+from padiff_client.embedded import Household, open_household
+from padiff_client.launches import COORDINATOR, Surroundings, coordinator_launch, worker_launch
+from padiff_client.link import Connection, connect
+from padiff_client.report import Report
+from padiff_client.spec import ModelSpec
+from padiff_rpc.errors import InvalidRequestError, WorkerLostError
+from padiff_rpc.records import record
+from padiff_rpc.transport import check_address
+from padiff_rpc.types import Party, Tls, WorkerAddress
+from padiff_rpc.words import Side
+
+# How a process that is gone ended is known a moment later.
+_EXIT_SECONDS = 2.0
+
+
+@record
+class Contestant:
+    """One side: its spec, its loss and optimizer, and the field that named it ("layer", "module")."""
+
+    side: Side
+    spec: ModelSpec
+    field: str
+    loss: str = ""
+    optimizer: str = ""
+
+
+@record
+class Server:
+    """A coordinator that runs already."""
+
+    address: str
+    token: str = ""
+    tls: Optional[Tls] = None
+
+
+@record
+class Session:
+    """A connection to a coordinator, and both parties as the coordinator is told of them."""
+
+    connection: Connection
+    candidate: Party
+    reference: Party
+    household: Optional[Household] = None
+
+    def explained(self, report: Report) -> Report:
+        """Returns `report` with a note on each process of ours that ended during it."""
+        if self.household is None or not report.troubles:
+            return report
+        notes = (*report.notes, *self.household.obituaries(_EXIT_SECONDS))
+        return Report(replace(report.summary, notes=notes), report.rows)
+
+
+def check_whereabouts(candidate: Contestant, reference: Contestant, server: Optional[Server]) -> None:
+    """Raises InvalidRequestError where a spec and the server contradict each other."""
+    if server is None:
+        return
+    check_address(server.address, tls=server.tls, field="server")
+    for contestant in (candidate, reference):
+        for name in ("python", "path", "allow"):
+            if getattr(contestant.spec, name):
+                raise InvalidRequestError(
+                    f"{contestant.field}.{name}: a server starts no processes, so it cannot go with server=; "
+                    "start the worker yourself and give worker="
+                )
+        if contestant.spec.worker is None:
+            raise InvalidRequestError(
+                f"{contestant.field}.worker: missing; with server= every model needs the address of a "
+                "running worker"
+            )
+
+
+@contextmanager
+def open_session(
+    candidate: Contestant,
+    reference: Contestant,
+    server: Optional[Server],
+    surroundings: Surroundings,
+    *,
+    save_root: Optional[str] = None,
+) -> Iterator[Session]:
+    """Provides a session; whatever was started for it is gone at its end.
+
+    `save_root` is the folder that a started candidate worker may save to.
+    """
+    check_whereabouts(candidate, reference, server)
+    if server is not None:
+        with connect(server.address, token=server.token, tls=server.tls) as connection:
+            yield Session(
+                connection=connection,
+                candidate=_party(candidate, None),
+                reference=_party(reference, None),
+            )
+        return
+    with open_household(verbose=surroundings.verbose) as household:
+        token = secrets.token_hex(16)
+        addresses = _start(household, (reference, candidate), surroundings, token, save_root)
+        own = Server(address=addresses[COORDINATOR], token=token)
+        with _explaining(household), connect(own.address, token=own.token) as connection:
+            yield Session(
+                connection=connection,
+                candidate=_party(candidate, _own_worker(candidate, addresses, token)),
+                reference=_party(reference, _own_worker(reference, addresses, token)),
+                household=household,
+            )
+
+
+def _start(
+    household: Household,
+    contestants: tuple[Contestant, ...],
+    surroundings: Surroundings,
+    token: str,
+    save_root: Optional[str],
+) -> dict[str, str]:
+    here = [contestant for contestant in contestants if contestant.spec.worker is None]
+    launches = [
+        worker_launch(
+            str(contestant.side),
+            contestant.spec,
+            surroundings,
+            field=contestant.field,
+            token=token,
+            folder=household.folder,
+            save_root=save_root if contestant.side is Side.CANDIDATE else None,
+            workers_here=len(here),
+        )
+        for contestant in here
+    ]
+    return household.start(
+        [*launches, coordinator_launch(surroundings, token=token, folder=household.folder)]
+    )
+
+
+def _own_worker(contestant: Contestant, addresses: dict[str, str], token: str) -> Optional[WorkerAddress]:
+    address = addresses.get(f"{contestant.side} worker")
+    return None if address is None else WorkerAddress(address=address, token=token)
+
+
+def _party(contestant: Contestant, started: Optional[WorkerAddress]) -> Party:
+    spec = contestant.spec
+    worker = started or WorkerAddress(address=spec.worker or "", token=spec.token or "", tls=spec.tls)
+    return Party(model=spec.to_model(loss=contestant.loss, optimizer=contestant.optimizer), worker=worker)
+
+
+@contextmanager
+def _explaining(household: Household) -> Iterator[None]:
+    """Adds how our own processes ended to the loss of one."""
+    try:
+        yield
+    except WorkerLostError as error:
+        ended = household.obituaries(_EXIT_SECONDS)
+        if not ended:
+            raise
+        raise WorkerLostError(f"{error}; {'; '.join(ended)}", **error.context) from None

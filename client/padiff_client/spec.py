@@ -1,0 +1,168 @@
+"""How a user names a model, and where it runs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Optional, Union
+
+import numpy as np
+
+from padiff_rpc import trees
+from padiff_rpc.errors import InvalidRequestError
+from padiff_rpc.options import word
+from padiff_rpc.tensors import FLOATING
+from padiff_rpc.transport import check_address
+from padiff_rpc.types import Model, Tls, Tree
+from padiff_rpc.words import DType
+
+PathLike = Union[str, "os.PathLike[str]"]
+
+# Framework -> the package whose `python -m` is its worker.
+WORKER_PACKAGES = {"torch": "padiff_worker_torch", "paddle": "padiff_worker_paddle"}
+
+
+def check_reference(text: Any, *, field: str) -> str:
+    """Returns `text` if it reads "package.module:name", one plain identifier after the colon.
+
+    Raises InvalidRequestError otherwise, naming `field`.
+    """
+    if isinstance(text, str):
+        module, colon, name = text.partition(":")
+        if colon and name.isidentifier() and all(part.isidentifier() for part in module.split(".")):
+            return text
+    raise InvalidRequestError(
+        f'{field}: {text!r} is not allowed; allowed: "package.module:name", as in "my_model.resnet:build"'
+    )
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """A model by reference, with what its worker needs to know.
+
+    Attributes:
+        framework: "torch" or "paddle"; may be empty where `worker` is given.
+        model: "package.module:factory", resolved in the worker; empty: the model that the worker at
+            `worker` was started with.
+        kwargs: keyword arguments of the factory: numbers, strings, None, and lists, tuples, dicts of them.
+        python: interpreter of a worker that is started here; default: PADIFF_TORCH_PYTHON or
+            PADIFF_PADDLE_PYTHON, then this process's own.
+        path: import roots of a worker that is started here; relative ones start at the working directory.
+        weights: state file, loaded into the model after it is built; a file of the worker's machine.
+        device: as the framework names it: "cpu", "cuda:0", "gpu:0".
+        dtype: floating parameters and buffers are cast to it; None leaves them as built.
+        train: train mode; False is eval mode.
+        seed: seeds Python, NumPy and the framework before the model is built.
+        worker: address of a worker that runs already: "unix:/path" or "host:port".
+        token, tls: credentials for `worker`.
+        allow: packages outside `path` that may be referred to, for a worker that is started here.
+    """
+
+    framework: str = ""
+    model: str = ""
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+    python: Optional[PathLike] = None
+    path: Sequence[PathLike] = ()
+    weights: Optional[PathLike] = None
+    device: str = "cpu"
+    dtype: Optional[str] = None
+    train: bool = False
+    seed: int = 0
+    worker: Optional[str] = None
+    token: Optional[str] = field(default=None, repr=False)
+    tls: Optional[Tls] = field(default=None, repr=False)
+    allow: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        self._check_what()
+        self._check_where()
+        object.__setattr__(self, "path", _texts(self.path, field="ModelSpec.path", item="folder"))
+        object.__setattr__(self, "allow", _texts(self.allow, field="ModelSpec.allow", item="package"))
+        self._pack_kwargs()
+
+    def _check_what(self) -> None:
+        if self.framework not in ("", *WORKER_PACKAGES):
+            raise InvalidRequestError(
+                f"ModelSpec.framework: {self.framework!r} is not allowed; "
+                f"allowed: {', '.join(WORKER_PACKAGES)}"
+            )
+        if self.model != "":
+            check_reference(self.model, field="ModelSpec.model")
+        if not isinstance(self.train, bool):
+            raise InvalidRequestError(f"ModelSpec.train: {self.train!r} is not allowed; allowed: true, false")
+        if isinstance(self.seed, bool) or not isinstance(self.seed, int) or not 0 <= self.seed < 2**32:
+            raise InvalidRequestError(
+                f"ModelSpec.seed: {self.seed!r} is not allowed; allowed: a whole number from 0 to 2**32 - 1"
+            )
+        if not isinstance(self.device, str) or not self.device:
+            raise InvalidRequestError(
+                f'ModelSpec.device: {self.device!r} is not allowed; allowed: a device name, as "cpu"'
+            )
+        if self.dtype is not None:
+            dtype = word(DType, self.dtype, field="ModelSpec.dtype")
+            if dtype not in FLOATING:
+                allowed = ", ".join(known for known in DType if known in FLOATING)
+                raise InvalidRequestError(
+                    f"ModelSpec.dtype: {str(dtype)!r} is not allowed; allowed: {allowed}"
+                )
+
+    def _check_where(self) -> None:
+        if self.worker is None:
+            for name in ("framework", "model"):
+                if not getattr(self, name):
+                    raise InvalidRequestError(
+                        f"ModelSpec.{name}: missing; only with worker= may it be left out"
+                    )
+            for name in ("token", "tls"):
+                if getattr(self, name) is not None:
+                    raise InvalidRequestError(
+                        f"ModelSpec.{name}: credentials for a worker, but there is no worker= address"
+                    )
+            return
+        for name in ("python", "path", "allow"):
+            if getattr(self, name):
+                raise InvalidRequestError(
+                    f"ModelSpec.{name}: meant for a worker that is started here; leave it out with worker="
+                )
+        if not isinstance(self.worker, str):
+            raise InvalidRequestError(
+                f"ModelSpec.worker: {self.worker!r} is neither unix:/path nor host:port"
+            )
+        check_address(self.worker, tls=self.tls, field="ModelSpec.worker")
+
+    def _pack_kwargs(self) -> Tree:
+        if not isinstance(self.kwargs, Mapping) or not all(isinstance(name, str) for name in self.kwargs):
+            raise InvalidRequestError(
+                "ModelSpec.kwargs: not allowed; allowed: a dict from argument names to values"
+            )
+        plain = trees.map_leaves(
+            dict(self.kwargs), lambda leaf, _: leaf.item() if isinstance(leaf, np.generic) else leaf
+        )
+        return trees.pack(plain, where="ModelSpec.kwargs")
+
+    def to_model(self, *, loss: str = "", optimizer: str = "") -> Model:
+        """Returns what the worker is told; a state file becomes absolute where the worker is started here."""
+        weights = os.fspath(self.weights) if self.weights is not None else ""
+        if weights and self.worker is None:
+            weights = os.path.abspath(os.path.expanduser(weights))
+        return Model(
+            framework=self.framework,
+            model=self.model,
+            kwargs=self._pack_kwargs() if self.kwargs else trees.ABSENT,
+            weights=weights,
+            device=self.device,
+            dtype=DType(self.dtype) if self.dtype is not None else None,
+            train=self.train,
+            seed=self.seed,
+            loss=loss,
+            optimizer=optimizer,
+        )
+
+
+def _texts(values: Any, *, field: str, item: str) -> tuple[str, ...]:
+    if isinstance(values, (str, os.PathLike)):
+        values = (values,)
+    if not isinstance(values, (list, tuple)) or not all(isinstance(v, (str, os.PathLike)) for v in values):
+        raise InvalidRequestError(f"{field}: {values!r} is not allowed; allowed: a list of {item} names")
+    return tuple(os.fspath(value) for value in values)

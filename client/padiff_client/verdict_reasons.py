@@ -1,0 +1,70 @@
+"""Why a report is not a pass, also where no tensor differs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from padiff_client import wording
+from padiff_rpc.results import Coverage, ReportSummary, Row, Trouble, Unmatched
+from padiff_rpc.types import ModelFailure
+
+_SHOWN = 5
+
+
+def reasons(summary: ReportSummary, rows: Sequence[Row]) -> tuple[str, ...]:
+    """Returns a sentence for each thing that keeps the report from being a pass, gravest first."""
+    found = [failure(one) for one in summary.failures]
+    found += [trouble(one) for one in summary.troubles]
+    found += _differing(rows)
+    counting = [unmatched(one) for one in summary.unmatched if one.counts]
+    found += counting[:_SHOWN]
+    if len(counting) > _SHOWN:
+        found.append(f"{len(counting) - _SHOWN} more without a partner")
+    found += _gaps(summary.coverage)
+    return tuple(found) or ("the coordinator judged so and gave no reason",)
+
+
+def failure(one: ModelFailure) -> str:
+    """Returns what a user's model raised, and where."""
+    side = f"the {one.side}" if one.side is not None else "a model"
+    where = f" in {wording.plain(one.path)}" if one.path else ""
+    moment = wording.moment(one.phase, one.step)
+    return f"{side} raised {one.exception}{where} ({moment}): {wording.plain(one.text)}"
+
+
+def trouble(one: Trouble) -> str:
+    """Returns what ended the comparison early."""
+    side = f"the {one.side}, " if one.side is not None else ""
+    return f"{side}{wording.moment(one.phase, one.step)}: {wording.plain(one.text)}"
+
+
+def unmatched(one: Unmatched) -> str:
+    """Returns what has no partner."""
+    place = wording.plain(one.path) or "the root"
+    name = f" {wording.plain(one.name)}" if one.name else ""
+    text = f"only the {one.side} has the {one.what}{name} of {place}"
+    if one.class_name:
+        text += f" ({wording.plain(one.class_name)})"
+    return f"{text}: {wording.plain(one.reason)}" if one.reason else text
+
+
+def _differing(rows: Sequence[Row]) -> list[str]:
+    numbers: dict[str, int] = {}
+    for row in rows:
+        if row.counts and row.verdict in wording.FAILING:
+            numbers[str(row.phase)] = numbers.get(str(row.phase), 0) + 1
+    if not numbers:
+        return []
+    parts = ", ".join(f"{number} in {phase.replace('_', ' ')}" for phase, number in numbers.items())
+    return [f"{wording.count(sum(numbers.values()), 'comparison')} failed: {parts}"]
+
+
+def _gaps(coverage: Coverage) -> list[str]:
+    gaps = []
+    for noun in ("root_outputs", "losses", "parameters", "buffers"):
+        compared, total = getattr(coverage, f"{noun}_compared"), getattr(coverage, f"{noun}_total")
+        if compared < total:
+            gaps.append(f"only {compared} of {total} {noun.replace('_', ' ')} were compared")
+    if not coverage.tensors_compared:
+        gaps.append("nothing was compared")
+    return gaps

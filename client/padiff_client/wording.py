@@ -1,0 +1,124 @@
+"""How places, figures and numbers read in a report."""
+
+from __future__ import annotations
+
+import math
+from typing import Optional
+
+from padiff_rpc.results import Figures, Place, Row, Tolerance
+from padiff_rpc.words import CaptureKind, Phase, Verdict
+
+FAILING = frozenset(
+    {
+        Verdict.MISMATCH,
+        Verdict.SHAPE_MISMATCH,
+        Verdict.DTYPE_MISMATCH,
+        Verdict.NONFINITE,
+        Verdict.UNMATCHED,
+    }
+)
+_CALL_KINDS = frozenset(
+    {
+        CaptureKind.INPUT,
+        CaptureKind.OUTPUT,
+        CaptureKind.INPUT_GRADIENT,
+        CaptureKind.OUTPUT_GRADIENT,
+    }
+)
+_KIND_WORDS = {
+    CaptureKind.INPUT_GRADIENT: "gradient of input",
+    CaptureKind.OUTPUT_GRADIENT: "gradient of output",
+    CaptureKind.PARAMETER_GRADIENT: "gradient of parameter",
+}
+
+
+def plain(text: str) -> str:
+    """Returns `text` on one line and without characters that a terminal obeys."""
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
+
+
+def small(value: float) -> str:
+    """Returns a difference or a share with three digits."""
+    return f"{value:.3g}"
+
+
+def exact(value: float) -> str:
+    """Returns a value with as many digits as a float32 has."""
+    return f"{value:.9g}"
+
+
+def layer(place: Place) -> str:
+    """Returns "encoder.fc (Linear)"."""
+    name = plain(place.path) or "the root"
+    return f"{name} ({plain(place.class_name)})" if place.class_name else name
+
+
+def what(row: Row) -> str:
+    """Returns what is compared within the layer: "output 0", "gradient of parameter weight"."""
+    place = row.reference or row.candidate
+    kind = _KIND_WORDS.get(row.kind, str(row.kind))
+    slot = plain(place.slot) if place is not None else ""
+    if row.kind is CaptureKind.LOSS or not slot:
+        return kind
+    return f"{kind} {slot}"
+
+
+def happens_in_a_call(row: Row) -> bool:
+    """Whether a call number means anything for this row."""
+    return row.kind in _CALL_KINDS
+
+
+def place_of(row: Row) -> str:
+    """Returns a row's layer (both sides' where the paths differ) and what is compared in it."""
+    reference, candidate = row.reference, row.candidate
+    place = reference or candidate
+    if place is None or row.kind is CaptureKind.LOSS:
+        return what(row)
+    text = f"{what(row)} of {layer(place)}"
+    if reference is not None and candidate is not None and reference.path != candidate.path:
+        text += f" / {layer(candidate)}"
+    if happens_in_a_call(row) and place.call:
+        text += f", call {place.call}"
+    return text
+
+
+def moment(phase: Phase, step: int) -> str:
+    """Returns "forward of step 0"; what comes before the steps stands alone."""
+    word = str(phase).replace("_", " ")
+    return word if phase is Phase.INITIAL_WEIGHTS else f"{word} of step {step}"
+
+
+def measured(figures: Figures) -> str:
+    """Returns the figures that say how far two tensors are apart."""
+    if figures.nonfinite_mismatches or figures.nan_reference or figures.nan_candidate:
+        text = f"NaN: {figures.nan_reference} in the reference, {figures.nan_candidate} in the candidate"
+        if figures.first_nonfinite:
+            text += f", first at {index(figures.first_nonfinite)}"
+        return f"{text}; max abs of the rest {small(figures.max_abs)}"
+    parts = [f"max abs {small(figures.max_abs)}", f"relative L2 {small(figures.relative_l2)}"]
+    if not math.isnan(figures.cosine):
+        parts.append(f"cosine {exact(figures.cosine)}")
+    if not math.isnan(figures.scale):
+        parts.append(f"scale {exact(figures.scale)}")
+    share = figures.mismatches / figures.elements if figures.elements else 0.0
+    parts.append(f"{figures.mismatches} of {figures.elements} elements outside ({share:.1%})")
+    return ", ".join(parts)
+
+
+def allowed(tolerance: Optional[Tolerance]) -> str:
+    """Returns the bound that decided, and who set it."""
+    if tolerance is None:
+        return ""
+    if tolerance.relative_l2:
+        return f"relative L2 {small(tolerance.relative_l2)} ({tolerance.source})"
+    return f"{small(tolerance.atol)} + {small(tolerance.rtol)} * |reference| ({tolerance.source})"
+
+
+def index(position: tuple[int, ...]) -> str:
+    """Returns an element's index as one writes it in Python."""
+    return f"[{', '.join(map(str, position))}]"
+
+
+def count(number: int, noun: str) -> str:
+    """Returns "1 tensor", "2 tensors"."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

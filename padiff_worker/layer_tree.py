@@ -1,0 +1,123 @@
+"""What a layer tree is in every framework: paths, shared layers, tied weights, plain attributes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Optional
+
+from padiff_rpc.records import record
+from padiff_rpc.types import TensorSpec, Weight
+from padiff_rpc.words import WeightKind
+from padiff_worker.adapter import LayerHandle
+
+_SCALARS = (bool, int, float, str, type(None))
+# Longer lists are tables, not hyper-parameters.
+_MAX_ITEMS = 64
+
+
+@record
+class OwnTensor:
+    """A parameter or buffer that a layer itself holds, under its own name."""
+
+    name: str
+    kind: WeightKind
+    tensor: Any
+    spec: TensorSpec
+    trainable: bool
+
+
+@record
+class LayerTree:
+    """How to walk one framework's models.
+
+    Attributes:
+        base: the framework's base class for layers.
+        children: a layer's named children, definition order; empty places are None.
+        own_tensors: the parameters and buffers that a layer itself holds, definition order.
+        attributes: a layer's attributes that may be hyper-parameters; the plain ones are taken.
+    """
+
+    base: type
+    children: Callable[[Any], Mapping[str, Optional[Any]]]
+    own_tensors: Callable[[Any], Iterable[OwnTensor]]
+    attributes: Callable[[Any], Mapping[str, Any]]
+
+    def layers(self, model: Any) -> tuple[LayerHandle, ...]:
+        """Returns what `FrameworkAdapter.layers` does."""
+        first_names: dict[int, str] = {}
+        return tuple(
+            LayerHandle(
+                paths=paths,
+                layer=layer,
+                classes=self._classes(layer),
+                hyper_parameters=_plain(self.attributes(layer)),
+                weights=tuple(
+                    _weight(own, full_name(paths[0], own.name), first_names)
+                    for own in self.own_tensors(layer)
+                ),
+            )
+            for paths, layer in self._by_object(model)
+        )
+
+    def weights(self, model: Any) -> dict[str, Any]:
+        """Returns what `FrameworkAdapter.weights` does."""
+        named: dict[str, Any] = {}
+        known: set[int] = set()
+        for paths, layer in self._by_object(model):
+            for own in self.own_tensors(layer):
+                if id(own.tensor) not in known:
+                    known.add(id(own.tensor))
+                    named[full_name(paths[0], own.name)] = own.tensor
+        return named
+
+    def _by_object(self, model: Any) -> list[tuple[tuple[str, ...], Any]]:
+        found: dict[int, tuple[list[str], Any]] = {}
+        for path, layer in self._walk("", model, ()):
+            found.setdefault(id(layer), ([], layer))[0].append(path)
+        return [(tuple(paths), layer) for paths, layer in found.values()]
+
+    def _walk(self, path: str, layer: Any, above: tuple[int, ...]) -> Iterator[tuple[str, Any]]:
+        yield path, layer
+        inside = (*above, id(layer))
+        for name, child in self.children(layer).items():
+            # A child may hold its own ancestor; that path has no end.
+            if child is not None and id(child) not in inside:
+                yield from self._walk(full_name(path, name), child, inside)
+
+    def _classes(self, layer: Any) -> tuple[str, ...]:
+        return tuple(
+            f"{cls.__module__}.{cls.__qualname__}"
+            for cls in type(layer).__mro__
+            if issubclass(cls, self.base) and cls is not self.base
+        )
+
+
+def full_name(path: str, name: str) -> str:
+    """Returns the name within the model of what the layer at `path` calls `name`."""
+    return f"{path}.{name}" if path else name
+
+
+def _weight(own: OwnTensor, name: str, first_names: dict[int, str]) -> Weight:
+    first = first_names.setdefault(id(own.tensor), name)
+    return Weight(
+        name=own.name,
+        kind=own.kind,
+        spec=own.spec,
+        trainable=own.trainable,
+        tied_to="" if first == name else first,
+    )
+
+
+def _plain(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    plain: dict[str, Any] = {}
+    for name, value in attributes.items():
+        if _is_scalar(value):
+            plain[name] = value
+        elif isinstance(value, (list, tuple)) and len(value) <= _MAX_ITEMS and all(map(_is_scalar, value)):
+            plain[name] = tuple(value) if isinstance(value, tuple) else list(value)
+    return plain
+
+
+def _is_scalar(value: Any) -> bool:
+    # By exact type, since subclasses (enums, NumPy's float64) do not travel as what they are.
+    return type(value) in _SCALARS and (type(value) is not int or -(2**63) <= value < 2**64)

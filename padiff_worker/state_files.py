@@ -1,0 +1,73 @@
+"""State files of models: what every framework's loading and saving of them has in common."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+
+from padiff_rpc.errors import InvalidRequestError
+
+Shapes = Mapping[str, tuple[int, ...]]
+# Names that an error shows before it only counts.
+_SHOWN = 3
+
+
+def checked_suffix(path: str, allowed: Collection[str]) -> str:
+    """Returns the suffix of `path`. Raises InvalidRequestError for one that is not `allowed`."""
+    suffix = os.path.splitext(path)[1]
+    if suffix not in allowed:
+        raise InvalidRequestError(f"weights: {path} must end in one of {', '.join(allowed)}")
+    return suffix
+
+
+def check_fit(path: str, expected: Shapes, given: Shapes) -> None:
+    """Raises InvalidRequestError where a file's names or shapes are not those of the model's state."""
+    missing = [name for name in expected if name not in given]
+    left_over = [name for name in given if name not in expected]
+    other_shape = [
+        f"{name} {list(given[name])} for {list(shape)}"
+        for name, shape in expected.items()
+        if name in given and given[name] != shape
+    ]
+    found = [
+        f"{what} {_first(names)}"
+        for what, names in (
+            ("lacks", missing),
+            ("has left over", left_over),
+            ("has other shapes:", other_shape),
+        )
+        if names
+    ]
+    if found:
+        raise InvalidRequestError(f"weights: {path} does not fit the model: it {'; it '.join(found)}")
+
+
+@contextmanager
+def reading(path: str) -> Iterator[None]:
+    """Turns whatever a reader raises into one line of InvalidRequestError."""
+    try:
+        yield
+    except (InvalidRequestError, ImportError):
+        raise
+    except FileNotFoundError:
+        raise InvalidRequestError(f"weights: there is no file {path} on the worker's machine") from None
+    except Exception as error:
+        reason = next(iter(str(error).splitlines()), "") or type(error).__name__
+        raise InvalidRequestError(f"weights: {path} cannot be read: {reason}") from error
+
+
+@contextmanager
+def needing_safetensors() -> Iterator[None]:
+    """Turns a missing safetensors package into one line that says how to get it."""
+    try:
+        yield
+    except ImportError:
+        raise InvalidRequestError(
+            "weights: .safetensors files need a package that the worker lacks; run: pip install safetensors"
+        ) from None
+
+
+def _first(names: list[str]) -> str:
+    shown = ", ".join(names[:_SHOWN])
+    return shown if len(names) <= _SHOWN else f"{shown} and {len(names) - _SHOWN} more"

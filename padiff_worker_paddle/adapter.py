@@ -1,0 +1,242 @@
+"""Paddle's answers to the verbs of `padiff_worker.adapter`, whose docstrings say what each one means."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import weakref
+from collections.abc import Hashable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from typing import Any, Optional
+
+import paddle
+
+from padiff_rpc.tensors import HostTensor
+from padiff_rpc.types import TensorSpec
+from padiff_rpc.words import DType, WeightKind
+from padiff_worker.adapter import EntryHook, ExitHook, GradientHook, LayerHandle, Remove
+from padiff_worker.layer_tree import LayerTree, OwnTensor
+from padiff_worker_paddle import runtime, state, tensors
+
+# Running statistics, which Paddle keeps among the parameters of its batch norms.
+_STATISTICS = {"_mean", "_variance"}
+# Before 3.0 no hook sees keyword arguments.
+_HOOKS_SEE_KEYWORDS = "with_kwargs" in inspect.signature(paddle.nn.Layer.register_forward_pre_hook).parameters
+
+
+def _own_tensors(layer: Any) -> Iterator[OwnTensor]:
+    for kind, owned in ((WeightKind.PARAMETER, layer._parameters), (WeightKind.BUFFER, layer._buffers)):
+        for name, tensor in owned.items():
+            if tensor is not None and tensors.is_tensor(tensor):
+                is_statistic = name in _STATISTICS and tensor.stop_gradient
+                yield OwnTensor(
+                    name=name,
+                    kind=WeightKind.BUFFER if is_statistic else kind,
+                    tensor=tensor,
+                    spec=tensors.spec(tensor),
+                    trainable=kind is WeightKind.PARAMETER and not tensor.stop_gradient,
+                )
+
+
+def _attributes(layer: Any) -> Mapping[str, Any]:
+    # Paddle's layers keep most hyper-parameters under private names (_epsilon, _stride).
+    return {
+        name: value
+        for name, value in vars(layer).items()
+        if name not in _EVERY_LAYER_HAS and not name.endswith(("_attr", "_name"))
+    }
+
+
+_EVERY_LAYER_HAS = frozenset(vars(paddle.nn.Layer()))
+_TREE = LayerTree(
+    base=paddle.nn.Layer,
+    children=lambda layer: layer._sub_layers,
+    own_tensors=_own_tensors,
+    attributes=_attributes,
+)
+
+
+class PaddleAdapter:
+    """The Paddle side of the worker."""
+
+    name = "paddle"
+    # Not paddle itself: a user's line may lie in a model that comes with a framework.
+    library_folders = tuple(
+        os.path.join(os.path.dirname(paddle.__file__), part)
+        for part in ("nn", "base", "autograd", "jit", "distributed", "amp", "tensor")
+    )
+
+    def version(self) -> str:
+        return str(paddle.__version__)
+
+    def devices(self) -> tuple[str, ...]:
+        return runtime.devices()
+
+    def configure(self, *, device: str, seed: int, deterministic: bool, threads: int) -> tuple[str, ...]:
+        return runtime.configure(device=device, seed=seed, deterministic=deterministic, threads=threads)
+
+    def seed(self, seed: int) -> None:
+        runtime.set_seed(seed)
+
+    def random_state(self) -> Any:
+        return runtime.random_state()
+
+    def set_random_state(self, state: Any) -> None:
+        runtime.set_random_state(state)
+
+    # Models
+
+    def is_model(self, candidate: Any) -> bool:
+        return isinstance(candidate, paddle.nn.Layer)
+
+    def prepare(self, model: Any, *, device: str, dtype: Optional[DType], train: bool) -> None:
+        if self.device_of(model) != device:
+            _move(model, device)
+        if dtype is not None:
+            # The public `to` casts integers and complex numbers too.
+            model._to_impl(dtype=dtype.value, floating_only=True)
+        if train:
+            model.train()
+        else:
+            model.eval()
+
+    def device_of(self, model: Any) -> str:
+        first = next(iter(self.weights(model).values()), None)
+        if first is None or first.place.is_cpu_place():
+            return "cpu"
+        return f"gpu:{first.place.gpu_device_id()}"
+
+    def layers(self, model: Any) -> tuple[LayerHandle, ...]:
+        return _TREE.layers(model)
+
+    def weights(self, model: Any) -> dict[str, Any]:
+        return _TREE.weights(model)
+
+    def write_weight(self, tensor: Any, value: HostTensor) -> None:
+        tensors.write(tensor, value)
+
+    def load_weights(self, model: Any, path: str) -> None:
+        state.load_weights(model, path)
+
+    def save_weights(self, model: Any, path: str) -> None:
+        state.save_weights(model, path)
+
+    def gradient(self, weight: Any) -> Optional[Any]:
+        return None if weight.grad is None else tensors.dense_gradient(weight.grad, weight.shape)
+
+    def clear_gradients(self, model: Any) -> None:
+        for parameter in model.parameters():
+            parameter.clear_gradient(set_to_zero=False)
+
+    def modes(self, model: Any) -> Any:
+        return [(layer, layer.training) for layer in model.sublayers(include_self=True)]
+
+    def set_modes(self, model: Any, modes: Any) -> None:
+        for layer, training in modes:
+            layer.training = training
+
+    # Tensors
+
+    def is_tensor(self, candidate: Any) -> bool:
+        return tensors.is_tensor(candidate)
+
+    def identity(self, tensor: Any) -> Hashable:
+        return tensors.identity(tensor)
+
+    def spec(self, tensor: Any) -> TensorSpec:
+        return tensors.spec(tensor)
+
+    def host_copy(self, tensor: Any) -> HostTensor:
+        return tensors.host_copy(tensor)
+
+    def from_host(self, value: HostTensor, *, device: str, requires_grad: bool) -> Any:
+        return tensors.from_host(value, device=device, requires_grad=requires_grad)
+
+    def requires_gradient(self, tensor: Any) -> bool:
+        return tensors.requires_gradient(tensor)
+
+    # Running
+
+    def watch(self, layer: Any, entry: EntryHook, exit: ExitHook) -> Remove:
+        def before(_: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+            entry(args, kwargs)
+
+        def after(_: Any, args: tuple[Any, ...], output: Any) -> None:
+            exit(output)
+
+        if _HOOKS_SEE_KEYWORDS:
+            remove_before: Remove = layer.register_forward_pre_hook(before, with_kwargs=True).remove
+        else:
+            remove_before = _wrap_forward(layer, entry)
+        handle = layer.register_forward_post_hook(after)
+
+        def remove() -> None:
+            remove_before()
+            handle.remove()
+
+        return remove
+
+    def watch_gradient(self, tensor: Any, hook: GradientHook) -> Remove:
+        def total(gradient: Any) -> None:
+            hook(gradient)
+
+        handle = tensor.register_hook(total)
+        # Paddle's handle would keep the tensor's memory until the step's end.
+        tensor_alive, hook_id = weakref.ref(tensor), handle._hook_id
+
+        def remove() -> None:
+            alive = tensor_alive()
+            if alive is not None:
+                alive._remove_grad_hook(hook_id)
+
+        return remove
+
+    def gradient_mode(self, enabled: bool) -> AbstractContextManager[None]:
+        mode: AbstractContextManager[None] = paddle.enable_grad() if enabled else paddle.no_grad()
+        return mode
+
+    def projection_loss(self, outputs: Iterable[tuple[Any, HostTensor]]) -> Any:
+        return tensors.projection_loss(outputs)
+
+    def mean_loss(self, outputs: Iterable[Any]) -> Any:
+        return tensors.mean_loss(outputs)
+
+    def backward(self, loss: Any) -> None:
+        loss.backward()
+
+    def is_optimizer(self, candidate: Any) -> bool:
+        return isinstance(candidate, paddle.optimizer.Optimizer)
+
+    def step(self, optimizer: Any) -> None:
+        """A learning-rate scheduler inside the optimizer is stepped after it."""
+        optimizer.step()
+        if isinstance(optimizer._learning_rate, paddle.optimizer.lr.LRScheduler):
+            optimizer._learning_rate.step()
+        optimizer.clear_grad(set_to_zero=False)
+
+    def synchronize(self) -> None:
+        runtime.synchronize()
+
+
+def _move(model: Any, device: str) -> None:
+    dtypes = [(layer, layer._dtype) for layer in model.sublayers(include_self=True)]
+    model.to(device=device)
+    # Paddle's `to` without a dtype makes every layer forget its own.
+    for layer, dtype in dtypes:
+        layer._dtype = dtype
+
+
+def _wrap_forward(layer: Any, entry: EntryHook) -> Remove:
+    """Calls `entry` from the instance's `forward`, for a Paddle whose hooks see positional arguments only."""
+    forward = layer.forward
+
+    def watched(*args: Any, **kwargs: Any) -> Any:
+        entry(args, kwargs)
+        return forward(*args, **kwargs)
+
+    layer.forward = watched
+
+    def remove() -> None:
+        layer.__dict__.pop("forward", None)
+
+    return remove

@@ -1,0 +1,119 @@
+"""Paddle tensors: their identity, their bytes, and the losses made of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Iterable
+from typing import Any
+
+import numpy as np
+import paddle
+
+from padiff_rpc.errors import InvalidRequestError
+from padiff_rpc.tensors import COMPLEX, FLOATING, Array, HostTensor
+from padiff_rpc.types import TensorSpec
+from padiff_rpc.words import DType
+
+# Paddle cannot be handed the wider unsigned integers: it takes uint16 for the bits of bfloat16.
+_UNSIGNED = {DType.UINT16, DType.UINT32, DType.UINT64}
+_TO_PADDLE = {dtype: getattr(paddle, dtype.value) for dtype in DType if dtype not in _UNSIGNED}
+_FROM_PADDLE = {native: dtype for dtype, native in _TO_PADDLE.items()}
+# Before 3.0 only a copying way leads to NumPy.
+_HAS_DLPACK = hasattr(paddle.Tensor, "__dlpack__")
+
+
+def is_tensor(candidate: Any) -> bool:
+    """Whether `candidate` is a tensor that can travel: dense, and of a dtype of the contract."""
+    return isinstance(candidate, paddle.Tensor) and candidate.is_dense() and candidate.dtype in _FROM_PADDLE
+
+
+def identity(tensor: Any) -> Hashable:
+    return id(tensor), tensor.data_ptr(), tensor.inplace_version
+
+
+def spec(tensor: Any) -> TensorSpec:
+    return TensorSpec(dtype=_FROM_PADDLE[tensor.dtype], shape=tuple(tensor.shape))
+
+
+def host_copy(tensor: Any) -> HostTensor:
+    values = tensor.detach()
+    is_alias = values.place.is_cpu_place() and values.is_contiguous()
+    dense = values if is_alias else values.cpu().contiguous()
+    dtype = _FROM_PADDLE[tensor.dtype]
+    if not _HAS_DLPACK:
+        return HostTensor(array=dense.numpy(), dtype=dtype)  # bfloat16 comes as its bits, in uint16
+    # DLPack knows no bfloat16 here; its bits pass as integers.
+    array = np.from_dlpack(dense.view("int16") if dtype is DType.BFLOAT16 else dense)
+    bits = array.view(np.uint16) if dtype is DType.BFLOAT16 else array
+    return HostTensor(array=bits.copy(), dtype=dtype)
+
+
+def from_host(value: HostTensor, *, device: str, requires_grad: bool) -> Any:
+    if value.dtype not in _TO_PADDLE:
+        raise InvalidRequestError(
+            f"input: paddle {paddle.__version__} has no dtype {value.dtype}; use one of "
+            f"{', '.join(map(str, _TO_PADDLE))}"
+        )
+    if requires_grad and value.dtype not in FLOATING | COMPLEX:
+        raise InvalidRequestError(
+            f"input: requires_grad needs a floating or complex dtype, and this tensor is {value.dtype}"
+        )
+    return _native(value.array, value.dtype, device, stop_gradient=not requires_grad)
+
+
+def write(tensor: Any, value: HostTensor) -> None:
+    """Copies `value` into `tensor`, which keeps its memory (an LSTM's weights are views of one block)."""
+    if tuple(tensor.shape) != value.spec.shape:
+        raise InvalidRequestError(f"shape {list(value.spec.shape)} does not fit {list(tensor.shape)}")
+    with paddle.no_grad():
+        tensor.set_value(_native(value.array, value.dtype, "cpu").astype(tensor.dtype))
+
+
+def requires_gradient(tensor: Any) -> bool:
+    # Paddle lets integers claim gradients.
+    return not tensor.stop_gradient and _FROM_PADDLE[tensor.dtype] in FLOATING | COMPLEX
+
+
+def dense_gradient(gradient: Any, shape: tuple[int, ...]) -> Any:
+    """Returns a parameter's gradient with every element (an Embedding's may hold selected rows)."""
+    if not gradient.is_selected_rows():
+        return gradient
+    selected = gradient.get_selected_rows()
+    values = paddle.to_tensor(np.asarray(selected.get_tensor()), place=gradient.place)
+    rows = paddle.to_tensor(selected.rows(), dtype="int64", place=gradient.place)
+    return paddle.zeros(shape, dtype=gradient.dtype).index_add(rows, 0, values)
+
+
+def projection_loss(outputs: Iterable[tuple[Any, HostTensor]]) -> Any:
+    terms = []
+    for output, weights in outputs:
+        values = _real(output)
+        projection = paddle.to_tensor(weights.array, place=values.place).astype(values.dtype)
+        if output.is_complex():
+            projection = projection.unsqueeze(-1)
+        terms.append((values * projection).sum() / math.sqrt(max(math.prod(output.shape), 1)))
+    return _sum(terms)
+
+
+def mean_loss(outputs: Iterable[Any]) -> Any:
+    means = [_real(output).astype("float32").mean() for output in outputs]
+    return _sum(means) / len(means)
+
+
+def _native(array: Array, dtype: DType, device: str, stop_gradient: bool = True) -> Any:
+    return paddle.to_tensor(array, dtype=_TO_PADDLE[dtype], place=device, stop_gradient=stop_gradient)
+
+
+def _real(tensor: Any) -> Any:
+    """Returns the values as float32 or float64, a complex tensor's parts along a new last axis."""
+    values = paddle.as_real(tensor) if tensor.is_complex() else tensor
+    return values if values.dtype == paddle.float64 else values.astype("float32")
+
+
+def _sum(terms: list[Any]) -> Any:
+    total = terms[0]
+    for term in terms[1:]:
+        if term.dtype == paddle.float64:
+            total = total.astype("float64")
+        total = total + term.astype(total.dtype)
+    return total

@@ -1,0 +1,42 @@
+"""The Torch worker: the only package that imports torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Optional
+
+if TYPE_CHECKING:
+    from padiff_rpc.types import Tls
+
+__all__ = ["serve"]
+
+
+def serve(
+    model: Any,
+    *,
+    address: str = "127.0.0.1:0",
+    loss: Optional[Callable[..., Any]] = None,
+    optimizer: Optional[Any] = None,
+    token: str = "",
+    tls: Optional[Tls] = None,
+    roots: tuple[str, ...] = (),
+    on_ready: Optional[Callable[[str], None]] = None,
+) -> None:
+    """Serves `model`, a torch.nn.Module, as a worker until interrupted or closed; blocks.
+
+    Call it on the main thread. The arguments are those of `padiff_worker.serve.serve`.
+    """
+    from padiff_worker import serve as worker
+    from padiff_worker_torch.adapter import TorchAdapter
+
+    worker.serve(
+        TorchAdapter(),
+        model,
+        address=address,
+        loss=loss,
+        optimizer=optimizer,
+        token=token,
+        tls=tls,
+        roots=roots,
+        on_ready=on_ready,
+    )

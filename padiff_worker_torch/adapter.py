@@ -1,0 +1,206 @@
+"""Torch's answers to the verbs of `padiff_worker.adapter`, whose docstrings say what each one means."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Hashable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from typing import Any, Optional
+
+import torch
+
+from padiff_rpc.tensors import HostTensor
+from padiff_rpc.types import TensorSpec
+from padiff_rpc.words import DType, WeightKind
+from padiff_worker.adapter import EntryHook, ExitHook, GradientHook, LayerHandle, Remove
+from padiff_worker.layer_tree import LayerTree, OwnTensor
+from padiff_worker_torch import runtime, state, tensors
+
+_CASTS = {
+    DType.FLOAT16: torch.nn.Module.half,
+    DType.BFLOAT16: torch.nn.Module.bfloat16,
+    DType.FLOAT32: torch.nn.Module.float,
+    DType.FLOAT64: torch.nn.Module.double,
+}
+
+
+def _own_tensors(layer: Any) -> Iterator[OwnTensor]:
+    for kind, owned in ((WeightKind.PARAMETER, layer._parameters), (WeightKind.BUFFER, layer._buffers)):
+        for name, tensor in owned.items():
+            if tensor is not None and tensors.is_tensor(tensor):
+                yield OwnTensor(
+                    name=name,
+                    kind=kind,
+                    tensor=tensor,
+                    spec=tensors.spec(tensor),
+                    trainable=kind is WeightKind.PARAMETER and tensor.requires_grad,
+                )
+
+
+def _attributes(layer: Any) -> Mapping[str, Any]:
+    return {
+        name: value for name, value in vars(layer).items() if not name.startswith("_") and name != "training"
+    }
+
+
+_TREE = LayerTree(
+    base=torch.nn.Module,
+    children=lambda layer: layer._modules,
+    own_tensors=_own_tensors,
+    attributes=_attributes,
+)
+
+
+class TorchAdapter:
+    """The Torch side of the worker."""
+
+    name = "torch"
+    # Not torch itself: a user's line may lie in a model that comes with a framework.
+    library_folders = tuple(
+        os.path.join(os.path.dirname(torch.__file__), part)
+        for part in ("nn", "utils", "autograd", "_dynamo", "fx", "_tensor.py", "overrides.py")
+    )
+
+    def version(self) -> str:
+        return str(torch.__version__)
+
+    def devices(self) -> tuple[str, ...]:
+        return runtime.devices()
+
+    def configure(self, *, device: str, seed: int, deterministic: bool, threads: int) -> tuple[str, ...]:
+        return runtime.configure(device=device, seed=seed, deterministic=deterministic, threads=threads)
+
+    def seed(self, seed: int) -> None:
+        runtime.set_seed(seed)
+
+    def random_state(self) -> Any:
+        return runtime.random_state()
+
+    def set_random_state(self, state: Any) -> None:
+        runtime.set_random_state(state)
+
+    # Models
+
+    def is_model(self, candidate: Any) -> bool:
+        return isinstance(candidate, torch.nn.Module)
+
+    def prepare(self, model: Any, *, device: str, dtype: Optional[DType], train: bool) -> None:
+        model.to(device)
+        if dtype is not None:
+            _CASTS[dtype](model)
+        model.train(train)
+
+    def device_of(self, model: Any) -> str:
+        first = next(iter(self.weights(model).values()), None)
+        return "cpu" if first is None else str(first.device)
+
+    def layers(self, model: Any) -> tuple[LayerHandle, ...]:
+        return _TREE.layers(model)
+
+    def weights(self, model: Any) -> dict[str, Any]:
+        return _TREE.weights(model)
+
+    def write_weight(self, tensor: Any, value: HostTensor) -> None:
+        tensors.write(tensor, value)
+
+    def load_weights(self, model: Any, path: str) -> None:
+        state.load_weights(model, path)
+
+    def save_weights(self, model: Any, path: str) -> None:
+        state.save_weights(model, path)
+
+    def gradient(self, weight: Any) -> Optional[Any]:
+        return None if weight.grad is None else tensors.dense_gradient(weight.grad)
+
+    def clear_gradients(self, model: Any) -> None:
+        model.zero_grad(set_to_none=True)
+
+    def modes(self, model: Any) -> Any:
+        return [(layer, layer.training) for layer in model.modules()]
+
+    def set_modes(self, model: Any, modes: Any) -> None:
+        for layer, training in modes:
+            layer.training = training
+
+    # Tensors
+
+    def is_tensor(self, candidate: Any) -> bool:
+        return tensors.is_tensor(candidate)
+
+    def identity(self, tensor: Any) -> Hashable:
+        return tensors.identity(tensor)
+
+    def spec(self, tensor: Any) -> TensorSpec:
+        return tensors.spec(tensor)
+
+    def host_copy(self, tensor: Any) -> HostTensor:
+        return tensors.host_copy(tensor)
+
+    def from_host(self, value: HostTensor, *, device: str, requires_grad: bool) -> Any:
+        return tensors.from_host(value, device=device, requires_grad=requires_grad)
+
+    def requires_gradient(self, tensor: Any) -> bool:
+        return tensors.requires_gradient(tensor)
+
+    # Running
+
+    def watch(self, layer: Any, entry: EntryHook, exit: ExitHook) -> Remove:
+        def before(_: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+            entry(args, kwargs)
+
+        def after(_: Any, args: tuple[Any, ...], output: Any) -> None:
+            exit(output)
+
+        handles = (
+            layer.register_forward_pre_hook(before, with_kwargs=True),
+            layer.register_forward_hook(after),
+        )
+
+        def remove() -> None:
+            for handle in handles:
+                handle.remove()
+
+        return remove
+
+    def watch_gradient(self, tensor: Any, hook: GradientHook) -> Remove:
+        """Sees the gradient even where Torch hands out none: that of an unused part of a split is zero.
+
+        A view that is itself changed in place afterwards gets no call: Torch then derives the gradient
+        from the view's base.
+        """
+        shape, dtype, device = tensor.shape, tensor.dtype, tensor.device
+
+        def total(gradient: Optional[Any]) -> None:
+            hook(torch.zeros(shape, dtype=dtype, device=device) if gradient is None else gradient)
+
+        handle = tensor.register_hook(total)
+        return lambda: handle.remove()
+
+    def gradient_mode(self, enabled: bool) -> AbstractContextManager[None]:
+        mode: AbstractContextManager[None] = torch.enable_grad() if enabled else torch.no_grad()
+        return mode
+
+    def projection_loss(self, outputs: Iterable[tuple[Any, HostTensor]]) -> Any:
+        return tensors.projection_loss(outputs)
+
+    def mean_loss(self, outputs: Iterable[Any]) -> Any:
+        return tensors.mean_loss(outputs)
+
+    def backward(self, loss: Any) -> None:
+        loss.backward()
+
+    def is_optimizer(self, candidate: Any) -> bool:
+        return isinstance(candidate, (torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler))
+
+    def step(self, optimizer: Any) -> None:
+        """A learning-rate scheduler stands for its optimizer, and is stepped after it."""
+        if isinstance(optimizer, torch.optim.lr_scheduler.LRScheduler):
+            optimizer.optimizer.step()
+            optimizer.step()
+            optimizer.optimizer.zero_grad(set_to_none=True)
+        else:
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+
+    def synchronize(self) -> None:
+        runtime.synchronize()

@@ -1,0 +1,58 @@
+"""Files of a Torch model's state."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from padiff_rpc.errors import InvalidRequestError
+from padiff_worker.state_files import check_fit, checked_suffix, needing_safetensors, reading
+
+READABLE = (".pt", ".pth", ".safetensors")
+WRITABLE = (".pt", ".pth", ".safetensors")
+
+
+def load_weights(model: Any, path: str) -> None:
+    state = _read(path, checked_suffix(path, READABLE))
+    expected = {name: tuple(tensor.shape) for name, tensor in _tensors(model.state_dict()).items()}
+    check_fit(path, expected, {name: tuple(tensor.shape) for name, tensor in _tensors(state).items()})
+    with reading(path):
+        model.load_state_dict(state)
+
+
+def save_weights(model: Any, path: str) -> None:
+    suffix = checked_suffix(path, WRITABLE)
+    if suffix == ".safetensors":
+        # Every tensor its own copy: the format refuses tensors that share memory.
+        state = {
+            name: tensor.cpu().clone().contiguous() for name, tensor in _tensors(model.state_dict()).items()
+        }
+        with needing_safetensors():
+            from safetensors.torch import save_file
+        save_file(state, path)
+    else:
+        torch.save({name: _on_host(value) for name, value in model.state_dict().items()}, path)
+
+
+def _read(path: str, suffix: str) -> dict[str, Any]:
+    with reading(path):
+        if suffix == ".safetensors":
+            with needing_safetensors():
+                from safetensors.torch import load_file
+            state = load_file(path)
+        else:
+            # weights_only: tensors and plain containers, no code.
+            state = torch.load(path, map_location="cpu", weights_only=True)
+        if not isinstance(state, dict):
+            raise InvalidRequestError(f"weights: {path} holds a {type(state).__name__}, not a state_dict")
+        return state
+
+
+def _tensors(state: dict[str, Any]) -> dict[str, Any]:
+    """Returns a state without a module's own extra state, which is of any kind."""
+    return {name: value.detach() for name, value in state.items() if isinstance(value, torch.Tensor)}
+
+
+def _on_host(value: Any) -> Any:
+    return value.detach().cpu() if isinstance(value, torch.Tensor) else value

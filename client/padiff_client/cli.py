@@ -1,0 +1,87 @@
+"""The `padiff` command. Exit codes as diff(1): 0 match, 1 mismatch, 2 trouble; 130 after Ctrl-C."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+import traceback
+from typing import Optional
+
+from padiff_client.api import compare
+from padiff_client.report import TROUBLE, Report
+from padiff_client.specfile import read_comparison
+from padiff_rpc.errors import PaDiffError
+from padiff_rpc.version import package_version
+
+INTERRUPTED = 130
+
+
+def main(arguments: Optional[list[str]] = None) -> int:
+    """Runs the command; returns the exit code."""
+    given = _parser().parse_args(arguments)
+    if given.verbose:
+        logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="padiff: %(message)s")
+    try:
+        report = _compare(given.spec, verbose=given.verbose)
+        if given.json == "-":
+            print(report.to_json())
+            return report.exit_code
+        print(report)
+        if given.json:
+            with open(given.json, "w", encoding="utf-8") as file:
+                file.write(report.to_json() + "\n")
+        return report.exit_code
+    except PaDiffError as error:
+        _complain(str(error))
+        if given.verbose and error.context.get("log"):
+            print(error.context["log"], file=sys.stderr)
+    except OSError as error:
+        _complain(str(error))
+    except KeyboardInterrupt:
+        _complain("interrupted")
+        return INTERRUPTED
+    except Exception as error:  # exit code 1 would claim a mismatch
+        traceback.print_exc()
+        _complain(f"our bug: {type(error).__name__}: {error}")
+    return TROUBLE
+
+
+def _compare(path: str, *, verbose: bool) -> Report:
+    asked = read_comparison(path)
+    return compare(
+        asked.candidate,
+        asked.reference,
+        asked.example_inp,
+        auto_weights=asked.auto_weights,
+        steps=asked.steps,
+        options=asked.options,
+        layer_map=asked.layer_map,
+        loss_fn=asked.losses,
+        optimizer=asked.optimizers,
+        server=asked.server,
+        verbose=verbose,
+    )
+
+
+def _complain(text: str) -> None:
+    print(f"padiff: {' '.join(text.splitlines())}", file=sys.stderr)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="padiff", description="Finds where two models part, each in its own process."
+    )
+    parser.add_argument("--version", action="version", version=f"padiff {package_version()}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    compare_parser = commands.add_parser("compare", help="compare the two models of a YAML file")
+    compare_parser.add_argument("spec", metavar="SPEC", help="the YAML file")
+    compare_parser.add_argument("--json", metavar="FILE", help="write the report there too; - prints only it")
+    compare_parser.add_argument(
+        "--verbose", action="store_true", help="say what happens, and show what the processes write"
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

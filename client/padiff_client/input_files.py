@@ -1,0 +1,133 @@
+"""The `inputs` of a spec file: a function, a file of arrays, or a table of shapes."""
+
+from __future__ import annotations
+
+import importlib
+import itertools
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from padiff_client.array_files import SUFFIXES, read_arrays
+from padiff_client.array_tables import is_table, read_table_array
+from padiff_client.batches import Batch
+from padiff_client.spec import check_reference
+from padiff_client.yaml_nodes import Entry
+from padiff_rpc.errors import InvalidRequestError
+
+_SOURCES = ("function", "file", "table")
+_LONG_FORM = (*_SOURCES, "path", "reference", "candidate")
+
+
+def read_inputs(entry: Entry, folder: str) -> tuple[Any, Any]:
+    """Returns the pair (candidate's, reference's) as `auto_diff` takes it.
+
+    Relative paths start at `folder`. Raises InvalidRequestError with the line.
+    """
+    if not entry.is_mapping or not _is_long_form(entry):
+        both = _source(entry, folder, [folder])
+        return both, both
+    found = entry.known(*_LONG_FORM)
+    roots = [_beside(folder, root) for root in found["path"].texts()] if "path" in found else [folder]
+    named = [key for key in _SOURCES if key in found]
+    if len(named) > 1:
+        raise found[named[1]].error(f"{named[0]} is given too; give one of {', '.join(_SOURCES)}")
+    shared = _source(found[named[0]], folder, roots, named[0]) if named else None
+    if shared is None and not {"reference", "candidate"} <= set(found):
+        raise entry.error(f"no arrays; give one of {', '.join(_SOURCES)}, or both of reference, candidate")
+    # Pulled once, whatever each side picks of it.
+    copies = itertools.tee(shared) if isinstance(shared, Iterator) else (shared, shared)
+    untouched = not {"reference", "candidate"} & set(found)
+    if untouched:
+        return shared, shared
+    candidate, reference = (
+        _side(found[side], folder, roots, copy) if side in found else copy
+        for side, copy in zip(("candidate", "reference"), copies)
+    )
+    return candidate, reference
+
+
+def _is_long_form(entry: Entry) -> bool:
+    """Whether a mapping has long-form keys; an argument that happens to be called so has a shape."""
+    return any(key in _LONG_FORM and not _has_shape(one) for key, one in entry.entries().items())
+
+
+def _has_shape(entry: Entry) -> bool:
+    return entry.is_mapping and "shape" in entry.entries() and entry.entries()["shape"].is_list
+
+
+def _source(entry: Entry, folder: str, roots: list[str], kind: str = "") -> Any:
+    """Returns arrays by name or by position, a Batch, or an iterator of these."""
+    if entry.is_mapping or entry.is_list:
+        if kind in ("function", "file"):
+            raise entry.error("not allowed; allowed: a text")
+        return _table(entry)
+    text = entry.text()
+    if kind == "file" or (kind == "" and text.endswith(SUFFIXES)):
+        with entry.pointing():
+            return read_arrays(_beside(folder, text))
+    if kind == "table":
+        raise entry.error("not allowed; allowed: a mapping of names, or a list, of arrays")
+    with entry.pointing():
+        check_reference(text, field="a function, or a file ending in " + " or ".join(SUFFIXES))
+        return _called(text, roots)
+
+
+def _table(entry: Entry) -> Any:
+    """A mapping is passed by keyword, a list by position."""
+    if entry.is_list:
+        return Batch(args=tuple(read_table_array(one, i) for i, one in enumerate(entry.items())))
+    return {name: read_table_array(one, i) for i, (name, one) in enumerate(entry.entries().items())}
+
+
+def _called(reference: str, roots: list[str]) -> Any:
+    sys.path[:0] = [root for root in roots if root not in sys.path]
+    module_name, _, name = reference.partition(":")
+    try:
+        made = getattr(importlib.import_module(module_name), name)()
+    except Exception as error:
+        raise InvalidRequestError(f"{reference} raised {type(error).__name__}: {error}") from error
+    if isinstance(made, (Batch, Mapping)):
+        return made
+    try:
+        return iter(made)
+    except TypeError:
+        raise InvalidRequestError(
+            f"{reference} returned a {type(made).__name__}; allowed: a dict of keyword arguments, a Batch, "
+            "or an iterable of these, one a step"
+        ) from None
+
+
+def _side(entry: Entry, folder: str, roots: list[str], shared: Any) -> Any:
+    """Returns one side's inputs: its own source, or a choice of names from the shared arrays."""
+    if entry.is_mapping:
+        values = entry.entries()
+    elif entry.is_list:
+        values = {str(i): one for i, one in enumerate(entry.items())}
+    else:
+        return _source(entry, folder, roots)
+    if is_table(values.values()):
+        return _table(entry)
+    if shared is None:
+        raise entry.error(f"names of arrays, but there is none of {', '.join(_SOURCES)} to take them from")
+    choice = {key: one.text() for key, one in values.items()}
+    if isinstance(shared, (Batch, Mapping)):
+        with entry.pointing():
+            return _chosen(shared, choice, entry.is_list)
+    return (_chosen(item, choice, entry.is_list) for item in shared)
+
+
+def _chosen(shared: Any, choice: Mapping[str, str], by_position: bool) -> Batch:
+    batch = shared if isinstance(shared, Batch) else Batch(kwargs=shared)
+    for name in choice.values():
+        if name not in batch.kwargs:
+            raise InvalidRequestError(f"no array {name!r}; there are: {', '.join(batch.kwargs) or 'none'}")
+    picked = {key: batch.kwargs[name] for key, name in choice.items()}
+    if by_position:
+        return Batch(args=tuple(picked.values()), target=batch.target)
+    return Batch(kwargs=picked, target=batch.target)
+
+
+def _beside(folder: str, path: str) -> str:
+    return os.path.abspath(os.path.join(folder, os.path.expanduser(path)))

@@ -1,0 +1,190 @@
+"""A comparison described in a YAML file; docs/spec.md describes the keys."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Optional
+
+from padiff_client.input_files import read_inputs
+from padiff_client.layer_map import LayerMap
+from padiff_client.session import Server
+from padiff_client.spec import ModelSpec, check_reference
+from padiff_client.yaml_nodes import Entry, load
+from padiff_rpc.errors import InvalidRequestError
+from padiff_rpc.options import Options
+from padiff_rpc.records import record
+from padiff_rpc.transport import check_address
+from padiff_rpc.types import Tls
+
+_TOP = ("reference", "candidate", "inputs", "steps", "auto_weights", "options", "layer_map", "server")
+_MODEL = (
+    "framework",
+    "model",
+    "kwargs",
+    "python",
+    "path",
+    "allow",
+    "worker",
+    "token",
+    "tls",
+    "device",
+    "dtype",
+    "train",
+    "seed",
+    "loss",
+    "optimizer",
+    "weights",
+)
+_PLAIN_MODEL = ("framework", "model", "worker", "token", "device", "dtype", "train", "seed", "kwargs")
+_IGNORING = ("ignore", "ignore_recursively", "ignore_class")
+
+
+@record
+class Comparison:
+    """What a file asks for. `example_inp` is the pair (candidate's, reference's), as for `auto_diff`."""
+
+    candidate: ModelSpec
+    reference: ModelSpec
+    example_inp: tuple[Any, Any]
+    losses: tuple[Optional[str], Optional[str]]
+    optimizers: tuple[Optional[str], Optional[str]]
+    options: Options
+    layer_map: LayerMap
+    steps: int
+    auto_weights: bool
+    server: Optional[Server]
+
+
+def read_comparison(path: str) -> Comparison:
+    """Returns what the file at `path` describes; relative paths in it start at its folder.
+
+    A function under `inputs` is called. Raises InvalidRequestError as "file:line: key: what is wrong".
+    """
+    try:
+        with open(path, encoding="utf-8") as file:
+            content = file.read()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidRequestError(f"{path}: cannot be read: {error}") from None
+    top = load(content, path)
+    folder = os.path.dirname(os.path.abspath(path))
+    found = top.known(*_TOP)
+    for key in ("reference", "candidate", "inputs"):
+        if key not in found:
+            raise top.error(f"the key {key!r} is missing")
+    (candidate, candidate_loss, candidate_optimizer) = _model(found["candidate"], folder)
+    (reference, reference_loss, reference_optimizer) = _model(found["reference"], folder)
+    return Comparison(
+        candidate=candidate,
+        reference=reference,
+        losses=(candidate_loss, reference_loss),
+        optimizers=(candidate_optimizer, reference_optimizer),
+        options=_options(found.get("options")),
+        layer_map=_layer_map(found.get("layer_map")),
+        steps=_steps(found.get("steps")),
+        auto_weights=found["auto_weights"].of_type(bool, "true, false") if "auto_weights" in found else True,
+        server=_server(found.get("server"), folder),
+        # Last, since it may run the user's code.
+        example_inp=read_inputs(found["inputs"], folder),
+    )
+
+
+def _model(entry: Entry, folder: str) -> tuple[ModelSpec, Optional[str], Optional[str]]:
+    found = entry.known(*_MODEL)
+    given: dict[str, Any] = {key: found[key].value() for key in _PLAIN_MODEL if key in found}
+    if "python" in found:
+        python = found["python"].text()
+        given["python"] = _beside(folder, python) if os.sep in python else python
+    if "path" in found:
+        given["path"] = [_beside(folder, root) for root in found["path"].texts()]
+    elif "worker" not in found:
+        given["path"] = [folder]
+    if "allow" in found:
+        given["allow"] = found["allow"].texts()
+    if "weights" in found:
+        weights = found["weights"].text()
+        # A running worker's files are its own machine's.
+        given["weights"] = weights if "worker" in found else _beside(folder, weights)
+    if "tls" in found:
+        given["tls"] = _tls(found["tls"], folder)
+    for key in ("loss", "optimizer"):
+        if key in found:
+            found[key].read(lambda one: check_reference(one.value(), field="reference"))
+    with entry.pointing("ModelSpec"):
+        spec = ModelSpec(**given)
+    return spec, *(found[key].text() if key in found else None for key in ("loss", "optimizer"))
+
+
+def _options(entry: Optional[Entry]) -> Options:
+    if entry is None:
+        return Options()
+    values = {key: one.value() for key, one in entry.entries().items()}
+    with entry.pointing("options"):
+        return Options.from_mapping(values)
+
+
+def _layer_map(entry: Optional[Entry]) -> LayerMap:
+    if entry is None:
+        return LayerMap()
+    found = entry.known("pairs", *_IGNORING, "special_init")
+    pairs = found["pairs"].entries() if "pairs" in found else {}
+    made = LayerMap({reference: candidate.text() for reference, candidate in pairs.items()})
+    for key in _IGNORING:
+        if key in found:
+            sides = found[key].known("reference", "candidate")
+            made = getattr(made, key)(**{side: names.texts() for side, names in sides.items()})
+    for item in found["special_init"].items() if "special_init" in found else ():
+        parts = item.known("reference", "candidate", "function")
+        for key in ("reference", "candidate", "function"):
+            if key not in parts:
+                raise item.error(f"the key {key!r} is missing")
+        with item.pointing():
+            made = made.special_init(
+                (parts["reference"].text(), parts["candidate"].text()), parts["function"].text()
+            )
+    return made
+
+
+def _steps(entry: Optional[Entry]) -> int:
+    if entry is None:
+        return 1
+    steps = entry.of_type(int, "a whole number of at least 1")
+    if steps < 1:
+        raise entry.error(f"{steps} is not allowed; allowed: a whole number of at least 1")
+    return steps
+
+
+def _server(entry: Optional[Entry], folder: str) -> Optional[Server]:
+    if entry is None:
+        return None
+    if not entry.is_mapping:
+        server = Server(address=entry.text())
+    else:
+        found = entry.known("address", "token", "tls")
+        if "address" not in found:
+            raise entry.error("the key 'address' is missing")
+        server = Server(
+            address=found["address"].text(),
+            token=found["token"].text() if "token" in found else "",
+            tls=_tls(found["tls"], folder) if "tls" in found else None,
+        )
+    with entry.pointing("server"):
+        check_address(server.address, tls=server.tls, field="server.address")
+    return server
+
+
+def _tls(entry: Entry, folder: str) -> Tls:
+    return Tls(
+        **{part: _file_bytes(one, folder) for part, one in entry.known("ca", "certificate", "key").items()}
+    )
+
+
+def _file_bytes(entry: Entry, folder: str) -> bytes:
+    try:
+        with open(_beside(folder, entry.text()), "rb") as file:
+            return file.read()
+    except OSError as error:
+        raise entry.error(f"cannot be read: {error}") from None
+
+
+def _beside(folder: str, path: str) -> str:
+    return os.path.abspath(os.path.join(folder, os.path.expanduser(path)))

@@ -1,0 +1,150 @@
+"""YAML with line numbers: readers that say where in the file something is wrong."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import yaml
+
+from padiff_rpc.errors import InvalidRequestError
+
+T = TypeVar("T")
+
+
+class _Loader(yaml.SafeLoader):
+    """Reads 1e-4 as a number, which YAML 1.1 does not."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"^[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
+)
+
+
+class Entry:
+    """One value of a file, where it stands, and what it is called there ("reference.kwargs")."""
+
+    def __init__(self, loader: _Loader, file: str, node: yaml.Node, name: str) -> None:
+        self._loader = loader
+        self._file = file
+        self._node = node
+        self.name = name
+
+    def error(self, text: str) -> InvalidRequestError:
+        """Returns an error that points at this value's line."""
+        line = self._node.start_mark.line + 1
+        name = f"{self.name}: " if self.name else ""
+        return InvalidRequestError(f"{self._file}:{line}: {name}{text}")
+
+    @contextmanager
+    def pointing(self, prefix: str = "") -> Iterator[None]:
+        """Makes InvalidRequestErrors raised inside point here.
+
+        An error that starts with `prefix`, a dot and the name of one of this mapping's keys points at
+        that key's line.
+        """
+        try:
+            yield
+        except InvalidRequestError as error:
+            text = str(error)
+            if text.startswith(f"{self._file}:"):
+                raise
+            named = re.match(rf"{re.escape(prefix)}\.(\w+)(?:\[[^:]*\])?: ", text) if prefix else None
+            if named is None:
+                raise self.error(text) from None
+            entry = self.entries().get(named[1]) if self.is_mapping else None
+            name = f"{self.name}.{named[1]}" if self.name else named[1]
+            raise Entry(self._loader, self._file, entry._node if entry else self._node, name).error(
+                text[named.end() :]
+            ) from None
+
+    @property
+    def is_mapping(self) -> bool:
+        return isinstance(self._node, yaml.MappingNode)
+
+    @property
+    def is_list(self) -> bool:
+        return isinstance(self._node, yaml.SequenceNode)
+
+    def entries(self) -> dict[str, Entry]:
+        """Returns a mapping's values by key. Raises InvalidRequestError for repeated or odd keys."""
+        if not isinstance(self._node, yaml.MappingNode):
+            raise self.error("not allowed; allowed: a mapping (key: value)")
+        self._loader.flatten_mapping(self._node)
+        found: dict[str, Entry] = {}
+        for key_node, value_node in self._node.value:
+            key = self._loader.construct_object(key_node, deep=True)
+            name = f"{self.name}.{key}" if self.name else str(key)
+            if not isinstance(key, str):
+                raise Entry(self._loader, self._file, key_node, name).error(
+                    f"the key {key!r} is not a text; put it in quotes"
+                )
+            if key in found:
+                raise Entry(self._loader, self._file, key_node, name).error("given twice")
+            found[key] = Entry(self._loader, self._file, value_node, name)
+        return found
+
+    def items(self) -> list[Entry]:
+        """Returns a list's values."""
+        if not isinstance(self._node, yaml.SequenceNode):
+            raise self.error("not allowed; allowed: a list")
+        return [
+            Entry(self._loader, self._file, node, f"{self.name}[{i}]")
+            for i, node in enumerate(self._node.value)
+        ]
+
+    def known(self, *allowed: str) -> dict[str, Entry]:
+        """Returns a mapping's values by key; another key than `allowed` is an InvalidRequestError."""
+        found = self.entries()
+        for key, entry in found.items():
+            if key not in allowed:
+                raise entry.error(f"unknown key; allowed: {', '.join(allowed)}")
+        return found
+
+    def value(self) -> Any:
+        """Returns the value as plain Python. Raises InvalidRequestError."""
+        try:
+            return self._loader.construct_object(self._node, deep=True)
+        except yaml.YAMLError as error:
+            raise self.error(_problem(error)) from None
+
+    def of_type(self, kind: type[T], said: str) -> T:
+        """Returns the value if it is a `kind`, which `said` calls by name in the error."""
+        value = self.value()
+        if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+            raise self.error(f"{value!r} is not allowed; allowed: {said}")
+        return value
+
+    def text(self) -> str:
+        """Returns a text."""
+        return self.of_type(str, "a text")
+
+    def texts(self) -> tuple[str, ...]:
+        """Returns a list of texts; one text stands for a list of one."""
+        return tuple(item.text() for item in self.items()) if self.is_list else (self.text(),)
+
+    def read(self, reader: Callable[[Entry], T]) -> T:
+        """Returns what `reader` makes of this, its errors pointing here."""
+        with self.pointing():
+            return reader(self)
+
+
+def load(content: str, file: str) -> Entry:
+    """Returns the mapping at the top of a YAML document. Raises InvalidRequestError with its line."""
+    loader = _Loader(content)
+    try:
+        node = loader.get_single_node()
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = mark.line + 1 if mark is not None else 1
+        raise InvalidRequestError(f"{file}:{line}: {_problem(error)}") from None
+    if not isinstance(node, yaml.MappingNode):
+        raise InvalidRequestError(f"{file}:1: not allowed; allowed: a mapping (key: value)")
+    return Entry(loader, file, node, "")
+
+
+def _problem(error: yaml.YAMLError) -> str:
+    text = getattr(error, "problem", None) or str(error)
+    return f"not valid YAML: {' '.join(str(text).split())}"

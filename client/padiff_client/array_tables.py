@@ -35,7 +35,7 @@ def read_table_array(entry: Entry, position: int) -> Input:
         raise found["shape"].error(f"{list(shape)} is not allowed; allowed: whole numbers of at least 0")
     dtype = DType.FLOAT32
     if "dtype" in found:
-        dtype = found["dtype"].read(lambda one: word(DType, one.value(), field="dtype"))
+        dtype = found["dtype"].read(lambda one: word(DType, one.value(), field="value"))
     seed = found["seed"].of_type(int, "a whole number of at least 0") if "seed" in found else position
     if seed < 0:
         raise found["seed"].error(f"{seed} is not allowed; allowed: a whole number of at least 0")
@@ -56,20 +56,18 @@ def _limits(entry: Entry, dtype: DType) -> tuple[Any, Any]:
         raise entry.error(f"{dtype} has no range; leave it out")
     if dtype not in FLOATING:
         info = np.iinfo(str(dtype))
-        if (
-            not all(isinstance(one, int) for one in limits)
-            or limits[0] < info.min
-            or limits[1] - 1 > info.max
-        ):
+        whole = all(isinstance(one, int) for one in limits)
+        if not whole or limits[0] < info.min or limits[1] - 1 > info.max:
             raise entry.error(f"{limits!r} is not allowed; allowed: whole numbers that fit {dtype}")
     return limits[0], limits[1]
 
 
 def _values(generator: np.random.Generator, shape: tuple[int, ...], dtype: DType, limits: Any) -> Any:
+    low, high = limits or (0, 10)
     if dtype is DType.BOOL:
         return generator.integers(0, 2, shape).astype(bool)
     if dtype in COMPLEX:
         return generator.standard_normal(shape) + 1j * generator.standard_normal(shape)
     if dtype in FLOATING:
-        return generator.uniform(*limits, shape) if limits else generator.standard_normal(shape)
-    return generator.integers(*(limits or (0, 10)), shape, dtype=str(dtype))
+        return generator.uniform(low, high, shape) if limits else generator.standard_normal(shape)
+    return generator.integers(low, high, shape, dtype=str(dtype))

@@ -36,11 +36,10 @@ def read_inputs(entry: Entry, folder: str) -> tuple[Any, Any]:
     shared = _source(found[named[0]], folder, roots, named[0]) if named else None
     if shared is None and not {"reference", "candidate"} <= set(found):
         raise entry.error(f"no arrays; give one of {', '.join(_SOURCES)}, or both of reference, candidate")
+    if not {"reference", "candidate"} & set(found):
+        return shared, shared
     # Pulled once, whatever each side picks of it.
     copies = itertools.tee(shared) if isinstance(shared, Iterator) else (shared, shared)
-    untouched = not {"reference", "candidate"} & set(found)
-    if untouched:
-        return shared, shared
     candidate, reference = (
         _side(found[side], folder, roots, copy) if side in found else copy
         for side, copy in zip(("candidate", "reference"), copies)
@@ -70,7 +69,12 @@ def _source(entry: Entry, folder: str, roots: list[str], kind: str = "") -> Any:
     if kind == "table":
         raise entry.error("not allowed; allowed: a mapping of names, or a list, of arrays")
     with entry.pointing():
-        check_reference(text, field="a function, or a file ending in " + " or ".join(SUFFIXES))
+        if kind == "" and ":" not in text:
+            raise InvalidRequestError(
+                f"{text!r} is not allowed; allowed: package.module:function, a file ending in "
+                f"{' or '.join(SUFFIXES)}, or arrays as a mapping or a list"
+            )
+        check_reference(text, field="value")
         return _called(text, roots)
 
 

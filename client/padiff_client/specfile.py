@@ -108,10 +108,11 @@ def _model(entry: Entry, folder: str) -> tuple[ModelSpec, Optional[str], Optiona
         given["tls"] = _tls(found["tls"], folder)
     for key in ("loss", "optimizer"):
         if key in found:
-            found[key].read(lambda one: check_reference(one.value(), field="reference"))
+            found[key].read(lambda one: check_reference(one.value(), field="value"))
     with entry.pointing("ModelSpec"):
         spec = ModelSpec(**given)
-    return spec, *(found[key].text() if key in found else None for key in ("loss", "optimizer"))
+    loss, optimizer = (found[key].text() if key in found else None for key in ("loss", "optimizer"))
+    return spec, loss, optimizer
 
 
 def _options(entry: Optional[Entry]) -> Options:

@@ -39,11 +39,11 @@ class Entry:
         return InvalidRequestError(f"{self._file}:{line}: {name}{text}")
 
     @contextmanager
-    def pointing(self, prefix: str = "") -> Iterator[None]:
+    def pointing(self, prefix: str = "value") -> Iterator[None]:
         """Makes InvalidRequestErrors raised inside point here.
 
-        An error that starts with `prefix`, a dot and the name of one of this mapping's keys points at
-        that key's line.
+        An error that starts with `prefix` names this value; with `prefix`, a dot and one of this mapping's
+        keys, it names that key, and points at its line.
         """
         try:
             yield
@@ -51,14 +51,16 @@ class Entry:
             text = str(error)
             if text.startswith(f"{self._file}:"):
                 raise
-            named = re.match(rf"{re.escape(prefix)}\.(\w+)(?:\[[^:]*\])?: ", text) if prefix else None
+            named = re.match(rf"{re.escape(prefix)}(?:\.(\w+)([^:]*))?: ", text)
             if named is None:
                 raise self.error(text) from None
-            entry = self.entries().get(named[1]) if self.is_mapping else None
-            name = f"{self.name}.{named[1]}" if self.name else named[1]
-            raise Entry(self._loader, self._file, entry._node if entry else self._node, name).error(
-                text[named.end() :]
-            ) from None
+            key, inner, rest = named[1], named[2], text[named.end() :]
+            if key is None:
+                raise self.error(rest) from None
+            entry = self.entries().get(key) if self.is_mapping else None
+            name = f"{self.name}.{key}{inner}" if self.name else f"{key}{inner}"
+            node = entry._node if entry is not None else self._node
+            raise Entry(self._loader, self._file, node, name).error(rest) from None
 
     @property
     def is_mapping(self) -> bool:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-from padiff_client import Batch
 from sklearn.datasets import load_digits
+
+from padiff_client import Batch
 
 BATCH = 256
 

@@ -1,0 +1,127 @@
+"""What a layer is, whatever its framework calls it, and how each framework lays out its weights."""
+
+from __future__ import annotations
+
+import math
+import re
+
+from padiff_rpc.records import record
+from padiff_rpc.types import Layer, Weight
+from padiff_rpc.words import WeightKind
+
+Shape = tuple[int, ...]
+
+CONTAINER = "container"
+# Holders without a computation of their own; custom classes are judged by what they hold.
+_CONTAINERS = ("sequential", "modulelist", "layerlist", "moduledict", "layerdict", "container")
+
+# Class names that differ between frameworks (lower case, without "Lazy"), and the kinds that rules
+# know. Any other class of a framework is its own kind under its lower-case name ("relu", "avgpool2d").
+_KINDS = {
+    **dict.fromkeys(_CONTAINERS, CONTAINER),
+    **dict.fromkeys(
+        ("batchnorm", "batchnorm1d", "batchnorm2d", "batchnorm3d", "syncbatchnorm"), "batch_norm"
+    ),
+    **dict.fromkeys(("instancenorm1d", "instancenorm2d", "instancenorm3d"), "instance_norm"),
+    "layernorm": "layer_norm",
+    "groupnorm": "group_norm",
+    "rmsnorm": "rms_norm",
+    **{
+        name: f"conv_transpose{n}d"
+        for n in (1, 2, 3)
+        for name in (f"conv{n}dtranspose", f"convtranspose{n}d")
+    },
+    "multiheadattention": "multi_head_attention",
+    "parameterlist": "parameter_list",
+    "parameterdict": "parameter_dict",
+    "rnncell": "simplernncell",
+    "rnn": "simplernn",  # Torch's; Paddle's RNN is a wrapper around a cell, and holds no weights itself.
+    "swish": "silu",
+    "threshold": "thresholdedrelu",
+}
+_NORMS = frozenset({"batch_norm", "layer_norm", "group_norm", "instance_norm", "rms_norm"})
+
+# A framework's class is a kind where it lives in one of these; elsewhere (paddle.vision.models, say)
+# it is a model. torch.nn.utils derives classes of its own (ParametrizedLinear), whose bases say more.
+_FRAMEWORK = re.compile(r"(?:(torch|paddle)\.(?:nn\.(?!utils\.)|incubate\.nn\.)|(fake)\.)")
+
+# Layout of the one weight that frameworks store differently.
+_LINEAR_LAYOUTS = {"torch": "out_in", "paddle": "in_out", "fake": "in_out"}
+
+_STATISTICS = {"_mean": "running_mean", "_variance": "running_var"}
+_BOOKKEEPING = frozenset({"num_batches_tracked", "_dropout_state"})
+
+
+@record
+class Kind:
+    """A layer's canonical kind.
+
+    Attributes:
+        name: "linear", "batch_norm", "relu", ...; empty for a user's own class.
+        framework: "torch", "paddle" or "fake", by the class that gave the kind; empty likewise.
+    """
+
+    name: str = ""
+    framework: str = ""
+
+    @property
+    def is_container(self) -> bool:
+        return self.name == CONTAINER
+
+
+def kind_of(layer: Layer) -> Kind:
+    """Returns the kind by the first of the layer's classes that is a framework's own public one.
+
+    So a subclass counts as what it derives from.
+    """
+    for qualified in layer.classes:
+        found = _FRAMEWORK.match(qualified)
+        bare = qualified.rpartition(".")[2]
+        if found and not bare.startswith("_"):
+            name = bare.lower()
+            name = name[len("lazy") :] if name.startswith("lazy") else name
+            return Kind(name=_KINDS.get(name, name), framework=found[1] or found[2])
+    return Kind()
+
+
+def canonical_name(kind: Kind, name: str) -> str:
+    """Returns the name that a layer's own weight goes by in every framework (Torch's)."""
+    if kind.name == "batch_norm":
+        return _STATISTICS.get(name, name)
+    if kind.name in _NORMS and name == "scale":
+        return "weight"
+    if kind.name == "prelu" and name == "_weight":
+        return "weight"
+    return name
+
+
+def canonical_kind(kind: Kind, weight: Weight) -> WeightKind:
+    """Returns what the weight is in meaning: Paddle lists a BatchNorm's statistics as parameters."""
+    if kind.name == "batch_norm" and canonical_name(kind, weight.name) in _STATISTICS.values():
+        return WeightKind.BUFFER
+    return weight.kind
+
+
+def is_bookkeeping(weight: Weight) -> bool:
+    """Whether the weight only counts or caches for its framework, so that no verdict may depend on it."""
+    return weight.kind is WeightKind.BUFFER and weight.name in _BOOKKEEPING
+
+
+def layout(kind: Kind, name: str) -> str:
+    """Returns the layout of a weight where frameworks differ ("out_in", "in_out"), else an empty text."""
+    return _LINEAR_LAYOUTS.get(kind.framework, "") if (kind.name, name) == ("linear", "weight") else ""
+
+
+def is_flattened(kind: Kind, name: str) -> bool:
+    """Whether some framework stores the weight flattened (Paddle: LayerNorm over several axes)."""
+    return kind.name in _NORMS or (kind.name, name) == ("bilinear", "bias")
+
+
+def canonical_shape(kind: Kind, weight: Weight) -> Shape:
+    """Returns the weight's shape as Torch would store it, one-dimensional where layouts vary."""
+    shape = weight.spec.shape
+    if layout(kind, weight.name) == "in_out":
+        return shape[::-1]
+    if is_flattened(kind, weight.name):
+        return (math.prod(shape),)
+    return shape

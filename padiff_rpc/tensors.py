@@ -110,15 +110,13 @@ def statistics(tensor: HostTensor) -> tuple[float, float]:
     total, largest = 0.0, 0.0
     flat = tensor.array.reshape(-1)
     for start in range(0, flat.size, BLOCK_ELEMENTS):
-        block = np.abs(
-            widen(flat[start : start + BLOCK_ELEMENTS], tensor.dtype).astype(
-                np.complex128 if tensor.dtype in COMPLEX else np.float64
-            )
-        )
-        square = float(np.dot(block, block))
-        if not math.isfinite(square):
-            block = block[np.isfinite(block)]
+        values = widen(flat[start : start + BLOCK_ELEMENTS], tensor.dtype)
+        with np.errstate(over="ignore", invalid="ignore"):
+            block = np.abs(values.astype(np.complex128 if tensor.dtype in COMPLEX else np.float64))
             square = float(np.dot(block, block))
+            if not math.isfinite(square):
+                block = block[np.isfinite(block)]
+                square = float(np.dot(block, block))
         total += square
         if block.size:
             largest = max(largest, float(block.max()))

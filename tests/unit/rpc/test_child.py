@@ -1,0 +1,68 @@
+"""A child's announcement and lifeline, over real pipes and processes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from padiff_rpc import child
+from padiff_rpc.errors import StateError
+from padiff_rpc.version import PROTOCOL_VERSION, check_protocol_version
+
+SLEEPER = """
+import sys, threading
+from padiff_rpc import child
+child.watch_lifeline(int(sys.argv[1]), sys.argv[2])
+print("watching", flush=True)
+threading.Event().wait()
+"""
+
+
+def test_the_address_is_announced_once_and_the_pipe_closed() -> None:
+    reading, writing = os.pipe()
+    child.announce(writing, "unix:/tmp/a")
+    with os.fdopen(reading) as pipe:
+        assert pipe.read() == "unix:/tmp/a\n"
+
+
+def test_without_a_parent_the_address_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    child.announce(None, "127.0.0.1:5000")
+    assert capsys.readouterr().out == "listening on 127.0.0.1:5000\n"
+
+
+def test_a_child_ends_with_its_lifeline_and_removes_the_private_folder(tmp_path: Path) -> None:
+    private = tmp_path / "private"
+    private.mkdir()
+    (private / "socket").touch()
+    reading, writing = os.pipe()
+    process = subprocess.Popen(
+        [sys.executable, "-c", SLEEPER, str(reading), str(private)],
+        pass_fds=[reading],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        os.close(reading)
+        assert process.stdout is not None
+        assert process.stdout.readline() == "watching\n"
+        assert process.poll() is None
+        os.close(writing)
+        assert process.wait(timeout=20) == 0
+        assert not private.exists()
+    finally:
+        process.kill()
+        process.wait()
+        assert process.stdout is not None
+        process.stdout.close()
+
+
+def test_another_protocol_version_says_what_to_install() -> None:
+    check_protocol_version(PROTOCOL_VERSION, peer="the worker")
+    with pytest.raises(
+        StateError, match=r"the worker speaks protocol version 99 .* install the same padiff-rpc"
+    ):
+        check_protocol_version(99, peer="the worker")

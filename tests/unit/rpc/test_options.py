@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from padiff_rpc.errors import InvalidRequestError
+from padiff_rpc.options import Options
+from padiff_rpc.words import CompareMode, DiffPhase
+
+
+def test_words_may_be_given_as_text() -> None:
+    options = Options(diff_phase="forward", compare_mode="mean")  # type: ignore[arg-type]
+    assert options.diff_phase is DiffPhase.FORWARD
+    assert options.compare_mode is CompareMode.MEAN
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "allowed"),
+    [
+        ("diff_phase", "sideways", "allowed: both, forward, backward"),
+        ("compare_mode", "loose", "allowed: strict, mean"),
+        ("trace", "never", "allowed: before, first_step"),
+        ("loss", "sum", "allowed: projection, mean"),
+        ("atol", -1, "allowed: a number of at least 0, or None"),
+        ("rtol", math.nan, "allowed: a number of at least 0, or None"),
+        ("rtol", "1e-3", "allowed: a number of at least 0, or None"),
+        ("atol", True, "allowed: a number of at least 0, or None"),
+        ("check_dtype", 1, "allowed: true, false"),
+        ("threads", -1, "allowed: a whole number of at least 0"),
+        ("threads", 1.5, "allowed: a whole number of at least 0"),
+        ("single_step", True, "lockstep is not available yet"),
+    ],
+)
+def test_a_wrong_value_names_its_option_and_what_is_allowed(name: str, value: object, allowed: str) -> None:
+    with pytest.raises(InvalidRequestError) as raised:
+        Options.from_mapping({name: value})
+    assert str(raised.value).startswith(f"options.{name}: ")
+    assert allowed in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_an_unknown_option_lists_the_known_ones() -> None:
+    with pytest.raises(InvalidRequestError, match=r"options\.atoll: unknown option; allowed: atol, rtol, "):
+        Options.from_mapping({"atoll": 1e-3})

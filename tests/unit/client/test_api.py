@@ -1,0 +1,66 @@
+"""What auto_diff and assign_weight refuse before anything is started."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from padiff_client import InvalidRequestError, ModelSpec, Options, assign_weight, auto_diff
+from padiff_client.api import _options
+from padiff_rpc.words import CompareMode
+
+SPEC = ModelSpec("torch", "a:b")
+SERVED = ModelSpec(worker="127.0.0.1:1")
+INPUTS = ({"x": 1}, {"x": 1})
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"layer": object()}, "layer: a object is not allowed; allowed: a ModelSpec"),
+        ({"steps": 0}, "steps: 0 is not allowed"),
+        ({"steps": True}, "steps: True is not allowed"),
+        ({"options": {"tolerance": 1}}, r"options\.tolerance: unknown option; allowed: atol"),
+        ({"options": {"compare_mode": "loose"}}, "allowed: strict, mean"),
+        ({"options": {"single_step": True}}, "lockstep is not available yet"),
+        ({"options": {"steps": 3}, "steps": 2}, r"options\.steps: 3 contradicts steps=2"),
+        ({"options": 1}, "options: a int is not allowed"),
+        ({"loss_fn": "a:b"}, "loss_fn: 'a:b' is not allowed; allowed: a pair"),
+        ({"optimizer": ("a:b", "a.b")}, r"optimizer\[1\]: 'a.b' is not allowed"),
+        ({"auto_weights": 1}, "auto_weights: 1 is not allowed"),
+        ({"example_inp": {"x": 1}}, "example_inp: a dict is not allowed; allowed: a pair"),
+        ({"example_inp": ([], {"x": 1})}, r"example_inp\[0\]: ended after 0 batches"),
+        ({"token": "t"}, "token: .* credentials for server="),
+        ({"server": "127.0.0.1:1"}, r"layer\.worker: missing; with server="),
+        ({"server": "127.0.0.1:1", "layer": ModelSpec("torch", "a:b", path=["."])}, r"layer\.path: a server"),
+        (
+            {"server": "127.0.0.1:1", "layer": SERVED, "module": ModelSpec("torch", "a:b", python="p")},
+            r"module\.python: a server starts no processes",
+        ),
+        ({"server": "example.org:1", "layer": SERVED, "module": SERVED}, "server: .* needs tls="),
+        (
+            {"layer": ModelSpec("torch", "a:b", python="/nowhere/python")},
+            r"layer\.python: /nowhere/python is not",
+        ),
+        ({"layer": ModelSpec("torch", "a:b", path=["/nowhere"])}, r"layer\.path: /nowhere is not a folder"),
+    ],
+)
+def test_a_wrong_request_is_one_clear_line(given: dict[str, Any], said: str) -> None:
+    arguments: dict[str, Any] = {"layer": SPEC, "module": SPEC, "example_inp": INPUTS, **given}
+    with pytest.raises(InvalidRequestError, match=said) as caught:
+        auto_diff(**arguments)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_state_is_saved_under_a_known_suffix_into_a_folder_that_exists() -> None:
+    with pytest.raises(InvalidRequestError, match=r"save: 'x.npz' .* allowed suffixes: .pdparams, .pt"):
+        assign_weight(SPEC, SPEC, save="x.npz")
+    with pytest.raises(InvalidRequestError, match="save: /nowhere is not a folder"):
+        assign_weight(SPEC, SPEC, save="/nowhere/x.pt")
+
+
+def test_the_older_names_are_taken() -> None:
+    options, steps = _options({"atol": 0, "compare_mode": "mean", "single_step": False, "steps": 3}, 1)
+    assert (options.atol, options.compare_mode, steps) == (0.0, CompareMode.MEAN, 3)
+    assert _options(None, 2) == (Options(), 2)

@@ -1,0 +1,50 @@
+"""The layer map: immutable, and checked as it is written."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from padiff_client import InvalidRequestError, LayerMap
+from padiff_rpc.options import IgnoredLayers, LayerPair
+
+
+def test_every_method_returns_a_new_map() -> None:
+    first = LayerMap({"a": "b"})
+    second = (
+        first.ignore(reference=["x"])
+        .ignore(reference="y", candidate=("z",))
+        .ignore_recursively(candidate=["deep"])
+        .ignore_class(reference=["Dropout"])
+        .special_init(("rnn", "lstm"), "rules:lstm")
+    )
+    assert first == LayerMap({"a": "b"})
+    record = second.to_record()
+    assert record.pairs == (
+        LayerPair(reference="a", candidate="b"),
+        LayerPair(reference="rnn", candidate="lstm", special_init="rules:lstm"),
+    )
+    assert record.ignored == IgnoredLayers(reference=("x", "y"), candidate=("z",))
+    assert record.ignored_recursively == IgnoredLayers(candidate=("deep",))
+    assert record.ignored_classes == IgnoredLayers(reference=("Dropout",))
+
+
+def test_a_special_initialiser_of_a_pinned_pair_takes_its_place() -> None:
+    pairs = LayerMap({"a": "b"}).special_init(("a", "b"), "m:f").to_record().pairs
+    assert pairs == (LayerPair(reference="a", candidate="b", special_init="m:f"),)
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda: LayerMap(["a"]), "layer_map: .* allowed: {reference path: candidate path}"),  # type: ignore[arg-type]
+        (lambda: LayerMap({"a": 3}), "layer_map: 3 is not allowed"),  # type: ignore[dict-item]
+        (lambda: LayerMap().ignore(candidate=[None]), r"layer_map\.ignore\.candidate: None"),  # type: ignore[list-item]
+        (lambda: LayerMap().special_init("ab", "m:f"), "allowed: a pair"),  # type: ignore[arg-type]
+        (lambda: LayerMap().special_init(("a", "b"), "m.f"), "special_init: 'm.f' is not allowed"),
+    ],
+)
+def test_a_wrong_map_is_one_clear_line(make: Any, said: str) -> None:
+    with pytest.raises(InvalidRequestError, match=said):
+        make()

@@ -27,20 +27,23 @@ class SlotPairing:
 def pair_slots(moment: CallMoment, reference: Sequence[Slot], candidate: Sequence[Slot]) -> SlotPairing:
     """Returns the pairing, pairs in the reference's order.
 
-    Equal names pair whatever their order. The rest pairs by order, equal shape and dtype first, then
-    equal shape: a positional input with a keyword one, a tuple's element with a dict's. Slots that
-    share no shape pair by order as well, so that a wrong shape is seen as one.
+    Equal names pair whatever their order and shape. The rest pairs by order, equal shape and dtype
+    first, then equal shape: a positional input with a keyword one, a tuple's element with a dict's.
 
-    An output is never paired with one whose key the other side has under another position: names that
-    both sides give are final.
+    What then shares no shape still pairs, so that a wrong shape is seen as one: an input where one side
+    is positional (two different keywords are two optional arguments), and outputs where both sides
+    have equally many left (more on one side is a difference of structure).
     """
-    del moment  # Inputs and outputs follow the same rules today.
     by_name = {slot.name: slot for slot in candidate}
     partner = {slot.name: by_name[slot.name] for slot in reference if slot.name in by_name}
     left = [slot for slot in reference if slot.name not in partner]
     right = [slot for slot in candidate if slot.name not in partner]
-    for alike in (_same_spec, _same_shape, _anything):
-        left, right = _pair_in_order(left, right, alike, partner)
+    left, right = _pair_in_order(left, right, partner, lambda one, other: one.spec == other.spec)
+    left, right = _pair_in_order(left, right, partner, lambda one, other: one.spec.shape == other.spec.shape)
+    if moment is CallMoment.ENTRY:
+        left, right = _pair_in_order(left, right, partner, _either_positional)
+    elif len(left) == len(right):
+        left, right = _pair_in_order(left, right, partner, lambda one, other: True)
     return SlotPairing(
         pairs=tuple(
             SlotPair(reference=slot, candidate=partner[slot.name])
@@ -53,8 +56,9 @@ def pair_slots(moment: CallMoment, reference: Sequence[Slot], candidate: Sequenc
 
 
 def _pair_in_order(
-    left: list[Slot], right: list[Slot], alike: Callable[[Slot, Slot], bool], partner: dict[str, Slot]
+    left: list[Slot], right: list[Slot], partner: dict[str, Slot], alike: Callable[[Slot, Slot], bool]
 ) -> tuple[list[Slot], list[Slot]]:
+    """Adds each left slot's first free match to `partner`; returns what both sides have left."""
     unpaired, free = [], list(right)
     for slot in left:
         found = next((other for other in free if alike(slot, other)), None)
@@ -66,13 +70,5 @@ def _pair_in_order(
     return unpaired, free
 
 
-def _same_spec(one: Slot, other: Slot) -> bool:
-    return one.spec == other.spec
-
-
-def _same_shape(one: Slot, other: Slot) -> bool:
-    return one.spec.shape == other.spec.shape
-
-
-def _anything(one: Slot, other: Slot) -> bool:
-    return True
+def _either_positional(one: Slot, other: Slot) -> bool:
+    return any(slot.name.partition(".")[0].isdigit() for slot in (one, other))

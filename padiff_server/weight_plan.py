@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from padiff_rpc.options import LayerMap, LayerPair
+from padiff_rpc.options import LayerMap
 from padiff_rpc.records import record
 from padiff_rpc.results import Unmatched
 from padiff_rpc.types import Layer, Weight
@@ -14,6 +14,9 @@ from padiff_server.kinds import canonical_kind, is_bookkeeping, kind_of
 from padiff_server.own_weights import pair_weights, shape_under
 from padiff_server.plan import IGNORED, PairedLayer, Plan
 from padiff_server.rules import transposed
+from padiff_server.special_init import SpecialInit, owner_name, special_init
+
+__all__ = ["SpecialInit", "WeightPair", "WeightPlan", "plan_weights"]
 
 
 @record
@@ -54,28 +57,6 @@ class WeightPair:
 
 
 @record
-class SpecialInit:
-    """A pinned pair whose weights a user's function carries over.
-
-    Attributes:
-        reference_path, candidate_path: first paths of the two layers.
-        function: "package.module:function" of the candidate worker.
-        reference_names, candidate_names: full names of all weights of the layers and everything
-            below them.
-        reference_keys, candidate_keys: the names that the function sees, relative to the layer, in
-            the order of the full names.
-    """
-
-    reference_path: str
-    candidate_path: str
-    function: str
-    reference_names: tuple[str, ...]
-    candidate_names: tuple[str, ...]
-    reference_keys: tuple[str, ...]
-    candidate_keys: tuple[str, ...]
-
-
-@record
 class WeightPlan:
     """All weights of both sides, each in one field.
 
@@ -91,11 +72,6 @@ class WeightPlan:
     special: tuple[SpecialInit, ...] = ()
     unmatched: tuple[Unmatched, ...] = ()
     bookkeeping: tuple[str, ...] = ()
-
-
-def owner_name(path: str, weight: Weight) -> str:
-    """Returns the full name of a layer's weight; a tied one goes by its first owner's."""
-    return weight.tied_to or (f"{path}.{weight.name}" if path else weight.name)
 
 
 def plan_weights(
@@ -127,7 +103,7 @@ class _Planner:
         self._plan = plan
         self._sides = (reference, candidate)
         self._special = [
-            _special(pair, reference, candidate) for pair in layer_map.pairs if pair.special_init
+            special_init(pair, reference, candidate) for pair in layer_map.pairs if pair.special_init
         ]
         self._taken = (
             {name for special in self._special for name in special.reference_names},
@@ -249,39 +225,3 @@ class _Planner:
                     reason=left.reason,
                     counts=left.counts,
                 )
-
-
-def _special(pair: LayerPair, reference: Sequence[Layer], candidate: Sequence[Layer]) -> SpecialInit:
-    ours, theirs = _weights_below(pair.reference, reference), _weights_below(pair.candidate, candidate)
-    return SpecialInit(
-        reference_path=_first_path(pair.reference, reference),
-        candidate_path=_first_path(pair.candidate, candidate),
-        function=pair.special_init,
-        reference_names=tuple(ours),
-        candidate_names=tuple(theirs),
-        reference_keys=tuple(ours.values()),
-        candidate_keys=tuple(theirs.values()),
-    )
-
-
-def _first_path(path: str, layers: Sequence[Layer]) -> str:
-    return next(layer.path for layer in layers if path in (layer.path, *layer.aliases))
-
-
-def _weights_below(path: str, layers: Sequence[Layer]) -> dict[str, str]:
-    """Returns full name -> name relative to the layer at `path`, each tensor once."""
-    names: dict[str, str] = {}
-    for layer in layers:
-        inner = next((place for place in (layer.path, *layer.aliases) if _is_below(place, path)), None)
-        if inner is None:
-            continue
-        relative = inner[len(path) :].lstrip(".")
-        for weight in layer.weights:
-            if not is_bookkeeping(weight):
-                key = f"{relative}.{weight.name}" if relative else weight.name
-                names.setdefault(owner_name(layer.path, weight), key)
-    return names
-
-
-def _is_below(path: str, top: str) -> bool:
-    return not top or path == top or path.startswith(f"{top}.")

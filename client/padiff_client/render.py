@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Optional
 
 from padiff_client import verdict_reasons, wording
 from padiff_rpc.results import Environment, Row
-from padiff_rpc.words import Phase, Verdict
+from padiff_rpc.words import Phase, Side, Verdict
 
 if TYPE_CHECKING:
     from padiff_client.report import Report
@@ -121,12 +121,16 @@ def _time(report: Report) -> str:
     text = f"{report.summary.seconds:.1f} s"
     if moved:
         text += f", {moved / 2**20:.1f} MiB moved"
-    by_phase: dict[str, float] = {}
+    totals: dict[tuple[Phase, Optional[Side]], float] = {}
     for timing in report.timings:
-        # Both sides run at once: the slower one is what was waited for.
-        name = str(timing.phase).replace("_", " ")
-        by_phase[name] = by_phase.get(name, 0.0) + timing.seconds / (2 if timing.side is not None else 1)
-    longest = sorted(by_phase.items(), key=lambda item: -item[1])[:3]
+        key = (timing.phase, timing.side)
+        totals[key] = totals.get(key, 0.0) + timing.seconds
+    # Both sides run at once: the slower one is what was waited for.
+    waited: dict[Phase, float] = {}
+    for (phase, _), seconds in totals.items():
+        waited[phase] = max(waited.get(phase, 0.0), seconds)
+    longest = sorted(waited.items(), key=lambda item: -item[1])[:3]
     if longest:
-        text += "; longest: " + ", ".join(f"{name} {seconds:.1f} s" for name, seconds in longest)
+        parts = (f"{str(phase).replace('_', ' ')} {seconds:.1f} s" for phase, seconds in longest)
+        text += f"; longest: {', '.join(parts)}"
     return text

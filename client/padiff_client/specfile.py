@@ -71,8 +71,8 @@ def read_comparison(path: str) -> Comparison:
     for key in ("reference", "candidate", "inputs"):
         if key not in found:
             raise top.error(f"the key {key!r} is missing")
-    (candidate, candidate_loss, candidate_optimizer) = _model(found["candidate"], folder)
-    (reference, reference_loss, reference_optimizer) = _model(found["reference"], folder)
+    reference, reference_loss, reference_optimizer = _model(found["reference"], folder)
+    candidate, candidate_loss, candidate_optimizer = _model(found["candidate"], folder)
     return Comparison(
         candidate=candidate,
         reference=reference,
@@ -138,7 +138,7 @@ def _layer_map(entry: Optional[Entry]) -> LayerMap:
         for key in ("reference", "candidate", "function"):
             if key not in parts:
                 raise item.error(f"the key {key!r} is missing")
-        with item.pointing():
+        with item.pointing("layer_map.special_init"):
             made = made.special_init(
                 (parts["reference"].text(), parts["candidate"].text()), parts["function"].text()
             )

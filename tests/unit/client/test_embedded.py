@@ -88,11 +88,17 @@ def test_children_announce_and_are_gone_with_their_folder(tmp_path: Path) -> Non
 
 
 def test_an_exception_leaves_nothing(tmp_path: Path) -> None:
-    with pytest.raises(KeyboardInterrupt):
+    seen = []
+
+    def interrupted() -> None:
         with open_household() as household:
             household.start([launch(tmp_path, SERVE.format(before=""))])
-            folder, pids = household.folder.path, household.pids()
+            seen.append((household.folder.path, household.pids()))
             raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    ((folder, pids),) = seen
     assert not folder.exists()
     assert not any(is_alive(pid) for pid in pids.values())
 

@@ -1,0 +1,95 @@
+"""The padiff command: one line per error, and exit codes as diff(1)."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from padiff_client import PaDiffError, Report, cli
+from padiff_rpc.results import Coverage, ReportSummary
+
+SPEC = (
+    "reference: {framework: torch, model: 'a:b'}\ncandidate: {framework: torch, model: 'a:b'}\ninputs: {}\n"
+)
+
+
+@pytest.fixture
+def spec(tmp_path: Path) -> str:
+    file = tmp_path / "spec.yaml"
+    file.write_text(SPEC)
+    return str(file)
+
+
+def ends_with(monkeypatch: pytest.MonkeyPatch, outcome: Any) -> None:
+    def compare(*_: Any, **__: Any) -> Report:
+        if isinstance(outcome, BaseException):
+            raise outcome
+        assert isinstance(outcome, Report)
+        return outcome
+
+    monkeypatch.setattr(cli, "compare", compare)
+
+
+def report(passed: bool) -> Report:
+    return Report(ReportSummary(session="s", passed=passed, coverage=Coverage()))
+
+
+@pytest.mark.parametrize(("passed", "code"), [(True, 0), (False, 1)])
+def test_the_exit_code_is_the_verdict(
+    spec: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    passed: bool,
+    code: int,
+) -> None:
+    ends_with(monkeypatch, report(passed))
+    out = tmp_path / "report.json"
+    assert cli.main(["compare", spec, "--json", str(out)]) == code
+    assert json.loads(out.read_text())["passed"] is passed
+    assert capsys.readouterr().out.startswith("PASS" if passed else "FAIL")
+    assert cli.main(["compare", spec, "--json", "-"]) == code
+    assert json.loads(capsys.readouterr().out)["passed"] is passed
+
+
+@pytest.mark.parametrize(
+    ("outcome", "code", "said"),
+    [
+        (PaDiffError("no\nluck"), 2, "padiff: no luck"),
+        (OSError("disk full"), 2, "padiff: disk full"),
+        (KeyboardInterrupt(), 130, "padiff: interrupted"),
+        (ZeroDivisionError("x"), 2, "padiff: our bug: ZeroDivisionError: x"),
+    ],
+)
+def test_trouble_is_one_line_on_stderr(
+    spec: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    outcome: BaseException,
+    code: int,
+    said: str,
+) -> None:
+    ends_with(monkeypatch, outcome)
+    assert cli.main(["compare", spec]) == code
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.splitlines()[-1] == said
+
+
+def test_a_wrong_file_is_trouble_at_its_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "spec.yaml"
+    file.write_text(SPEC + "setps: 2\n")
+    assert cli.main(["compare", str(file)]) == 2
+    assert capsys.readouterr().err == (
+        f"padiff: {file}:4: setps: unknown key; allowed: reference, candidate, inputs, steps, auto_weights, "
+        "options, layer_map, server\n"
+    )
+
+
+def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        cli.main(["--version"])
+    assert capsys.readouterr().out.startswith("padiff ")

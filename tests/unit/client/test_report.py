@@ -1,0 +1,266 @@
+"""The report: what it claims, and how it reads."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from padiff_client import InvalidRequestError, Report
+from padiff_client.layer_trees import MARK
+from padiff_rpc.results import (
+    Coverage,
+    Figures,
+    FirstDivergence,
+    Place,
+    PlanPair,
+    ReportSummary,
+    Row,
+    StepResult,
+    Tolerance,
+    Trouble,
+    Unmatched,
+    WorstElement,
+)
+from padiff_rpc.types import ModelFailure, SourceLine, TensorSpec
+from padiff_rpc.words import CaptureKind, DType, Phase, Side, Verdict
+
+FULL = Coverage(
+    tensors_compared=151,
+    tensors_total=158,
+    calls_compared=40,
+    calls_total=40,
+    parameters_compared=4,
+    parameters_total=4,
+    root_outputs_compared=1,
+    root_outputs_total=1,
+)
+SPEC = TensorSpec(dtype=DType.FLOAT32, shape=(2, 8))
+
+
+def place(path: str, class_name: str, **rest: Any) -> Place:
+    return Place(path=path, class_name=class_name, spec=SPEC, **rest)
+
+
+def norm_row(**changes: Any) -> Row:
+    values: dict[str, Any] = {
+        "step": 0,
+        "phase": Phase.FORWARD,
+        "kind": CaptureKind.OUTPUT,
+        "order": 3,
+        "verdict": Verdict.MISMATCH,
+        "reference": place(
+            "encoder.norm",
+            "LayerNorm",
+            call=1,
+            slot="0",
+            source=SourceLine(file="model.py", line=31, text="  x = self.norm(x)"),
+        ),
+        "candidate": place("body.norm", "LayerNorm2", call=1, slot="0"),
+        "figures": Figures(
+            elements=16,
+            bitwise_equal=False,
+            max_abs=0.25,
+            relative_l2=0.1,
+            mismatches=4,
+            worst=(WorstElement(index=(1, 7), reference=1.0, candidate=1.25, abs_diff=0.25),),
+        ),
+        "tolerance": Tolerance(atol=1e-5, rtol=1e-4, source="user"),
+    }
+    return Row(**{**values, **changes})
+
+
+def plan() -> tuple[PlanPair, ...]:
+    names = ["", "encoder", "encoder.a", "encoder.b", "encoder.c", "encoder.norm", "encoder.d", "head"]
+    return tuple(
+        PlanPair(
+            how="same path",
+            reference=Place(path=name, class_name=name.rpartition(".")[2].title() or "Net"),
+            candidate=Place(path=name.replace("encoder", "body"), class_name="Same"),
+        )
+        for name in names
+    )
+
+
+def failing(**changes: Any) -> Report:
+    row = norm_row(**changes)
+    found = FirstDivergence(row=row, cause="value", position=17, compared=151)
+    summary = ReportSummary(
+        session="s", passed=False, coverage=FULL, first_divergence=found, plan=plan(), seconds=1.5
+    )
+    return Report(summary, [row])
+
+
+def passing(**changes: Any) -> Report:
+    values: dict[str, Any] = {"session": "s", "passed": True, "coverage": FULL}
+    return Report(ReportSummary(**{**values, **changes}), [norm_row(verdict=Verdict.WITHIN_TOLERANCE)])
+
+
+def test_a_pass_is_true_and_short() -> None:
+    report = passing(steps=(StepResult(step=0, passed=True, loss_reference=0.5, loss_candidate=0.5),))
+    assert report
+    assert report.exit_code == 0
+    assert report.first_divergence is None
+    assert report.reasons == ()
+    lines = str(report).splitlines()
+    assert lines[0] == "PASS: the models agree"
+    assert len(lines) <= 10
+    assert "151 of 158 tensors, 40 of 40 calls, 4 of 4 parameters" in str(report)
+    assert "relative L2 0.1 (output 0 of encoder.norm (LayerNorm) / body.norm (LayerNorm2), call 1)" in str(
+        report
+    )
+
+
+def test_the_first_divergence_says_where_how_much_and_what_was_allowed() -> None:
+    report = failing()
+    found = report.first_divergence
+    assert found is not None
+    assert (found.path, found.call, found.step, found.phase, found.kind) == (
+        "encoder.norm",
+        1,
+        0,
+        Phase.FORWARD,
+        CaptureKind.OUTPUT,
+    )
+    text = str(found)
+    for said in (
+        "first divergence: forward of step 0, output 0 of encoder.norm (LayerNorm)",
+        "reference  encoder.norm (LayerNorm), float32[2, 8], call 1, made at model.py:31: x = self.norm(x)",
+        "candidate  body.norm (LayerNorm2), float32[2, 8], call 1",
+        "max abs 0.25, relative L2 0.1, 4 of 16 elements outside (25.0%)",
+        "[1, 7]: reference 1, candidate 1.25, 0.25 apart",
+        "1e-05 + 0.0001 * |reference| (user)",
+        "first among 151 of 158 compared, number 17 of the 151 of its step",
+    ):
+        assert said in text
+    assert report.exit_code == 1
+    assert str(report).startswith("FAIL: forward of step 0, output 0 of encoder.norm")
+
+
+def test_the_layer_tree_is_marked_on_both_sides() -> None:
+    found = failing().first_divergence
+    assert found is not None
+    assert found.tree.splitlines() == [
+        "  reference:                                candidate:",
+        "  Net                                       Same",
+        "  ├── encoder (Encoder)                     ├── body (Same)",
+        "  │   ├── ... 1 more                        │   ├── ... 1 more",
+        "  │   ├── b (B)                             │   ├── b (Same)",
+        "  │   ├── c (C)                             │   ├── c (Same)",
+        f"  │   ├── norm (Norm)  {MARK}    │   ├── norm (Same)  {MARK}",
+        "  │   └── d (D)                             │   └── d (Same)",
+        "  └── head (Head)                           └── head (Same)",
+    ]
+
+
+def test_wide_trees_stand_one_under_the_other() -> None:
+    report = failing(reference=place("encoder." + "long" * 20, "Deep"))
+    found = report.first_divergence
+    assert found is not None
+    lines = found.tree.splitlines()
+    assert lines.index("  candidate:") > lines.index("  reference:") + 1
+    assert found.tree.count(MARK) == 2
+
+
+def test_a_side_without_a_partner_says_so() -> None:
+    report = failing(candidate=None, verdict=Verdict.UNMATCHED, figures=None, reason="one more output")
+    text = str(report.first_divergence)
+    assert "candidate  has none" in text
+    assert "one more output" in text
+    assert text.count(MARK) == 1
+
+
+def test_nan_is_counted_and_placed() -> None:
+    figures = Figures(
+        elements=4, bitwise_equal=False, nan_reference=1, nan_candidate=2, first_nonfinite=(0, 3)
+    )
+    report = failing(figures=figures, verdict=Verdict.NONFINITE)
+    assert "NaN: 1 in the reference, 2 in the candidate, first at [0, 3]" in str(report)
+
+
+def test_a_failing_report_explains_itself_even_where_no_row_differs() -> None:
+    missing = Unmatched(
+        side=Side.REFERENCE, what="parameter", path="fc", class_name="Linear", name="bias", counts=True
+    )
+    coverage = Coverage(tensors_compared=3, tensors_total=3, parameters_compared=1, parameters_total=2)
+    report = Report(ReportSummary(session="s", passed=False, coverage=coverage, unmatched=(missing,)))
+    assert report.reasons == (
+        "only the reference has the parameter bias of fc (Linear)",
+        "only 1 of 2 parameters were compared",
+    )
+    assert report.exit_code == 1
+    assert str(report).startswith("FAIL: only the reference has the parameter bias of fc (Linear)")
+
+
+def test_what_cut_the_comparison_short_makes_it_trouble() -> None:
+    lost = Trouble(phase=Phase.BACKWARD, text="the worker is gone", side=Side.CANDIDATE, step=2)
+    report = passing(troubles=(lost,))
+    assert not report
+    assert report.exit_code == 2
+    assert "the candidate, backward of step 2: the worker is gone" in str(report)
+    raised = ModelFailure(
+        phase=Phase.FORWARD,
+        side=Side.REFERENCE,
+        path="fc",
+        exception="ValueError",
+        text="bad\nshape",
+        traceback="Traceback:\n  File x\nValueError: bad",
+    )
+    report = passing(failures=(raised,))
+    assert report.exit_code == 2
+    assert "the reference raised ValueError in fc (forward of step 0): bad\\nshape" in str(report)
+    assert "    ValueError: bad" in str(report)
+
+
+def test_text_from_a_model_cannot_steer_the_terminal() -> None:
+    assert "\x1b" not in str(passing(notes=("\x1b[31mred",)))
+
+
+def test_json_is_valid_and_keeps_every_key() -> None:
+    report = failing()
+    content = json.loads(report.to_json(), parse_constant=lambda text: pytest.fail(text))
+    assert content["schema"] == "padiff-report/1"
+    assert content["passed"] is False
+    assert content["exit_code"] == 1
+    assert content["rows"][0]["figures"]["cosine"] == "nan"
+    assert content["rows"][0]["reference"]["spec"] == {"dtype": "float32", "shape": [2, 8]}
+    assert content["first_divergence"]["text"] == str(report.first_divergence)
+    described = (Path(__file__).resolve().parents[3] / "docs" / "report.md").read_text()
+    for key in {*content, *(field.name for field in fields(ReportSummary))}:
+        assert f"`{key}`" in described
+
+
+def test_infinite_values_are_text_in_json() -> None:
+    worst = (WorstElement(index=(), reference=-math.inf, candidate=math.inf, abs_diff=math.inf),)
+    report = failing(figures=Figures(elements=1, bitwise_equal=False, worst=worst))
+    element = json.loads(report.to_json())["rows"][0]["figures"]["worst"][0]
+    assert (element["reference"], element["candidate"]) == ("-inf", "inf")
+
+
+def test_html_escapes_what_comes_from_the_models() -> None:
+    report = failing(reason="<script>alert(1)</script>")
+    assert "<script>" not in report._repr_html_()
+    assert "&lt;script&gt;" in report._repr_html_()
+
+
+def test_a_report_is_saved_by_suffix(tmp_path: Path) -> None:
+    report = failing()
+    for suffix, start in ((".json", "{"), (".txt", "FAIL"), (".html", "<!doctype html>")):
+        file = tmp_path / f"report{suffix}"
+        report.save(file)
+        assert file.read_text().startswith(start)
+    with pytest.raises(InvalidRequestError, match=r"allowed suffixes: \.json, \.txt, \.html"):
+        report.save(tmp_path / "report.pdf")
+
+
+def test_notes_and_what_may_be_unmatched_are_listed() -> None:
+    gap = Unmatched(
+        side=Side.CANDIDATE, what="call", path="relu", class_name="ReLU", reason="functional there"
+    )
+    text = str(passing(notes=("the models have no gradients",), unmatched=(gap,)))
+    assert "the models have no gradients" in text
+    assert "only the candidate has the call of relu (ReLU): functional there" in text

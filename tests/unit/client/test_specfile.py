@@ -1,0 +1,262 @@
+"""Comparisons in YAML: the documented example, and errors that point at the line."""
+
+from __future__ import annotations
+
+import json
+import re
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from padiff_client import Batch, InvalidRequestError
+from padiff_client.batches import BatchPairs, PairEncoder
+from padiff_client.specfile import Comparison, read_comparison
+from padiff_rpc import trees
+from padiff_rpc.options import LayerPair
+
+MODELS = """\
+reference: {framework: torch, model: "a:b"}
+candidate: {framework: paddle, model: "a:b"}
+"""
+
+
+def read(tmp_path: Path, text: str) -> Comparison:
+    file = tmp_path / "spec.yaml"
+    file.write_text(textwrap.dedent(text))
+    return read_comparison(str(file))
+
+
+def inputs(tmp_path: Path, text: str) -> Any:
+    return read(tmp_path, MODELS + textwrap.dedent(text)).example_inp
+
+
+def values(side: Any) -> Any:
+    batch = side if isinstance(side, Batch) else Batch(kwargs=side)
+    return list(batch.args), dict(batch.kwargs)
+
+
+def test_the_documented_example_is_read(tmp_path: Path) -> None:
+    document = (Path(__file__).resolve().parents[3] / "docs" / "spec.md").read_text()
+    example = re.findall(r"```yaml\n(.*?)```", document, re.DOTALL)[0]
+    asked = read(tmp_path, example)
+    assert asked.reference.framework == "torch"
+    assert asked.reference.python == str(tmp_path / ".venv/torch/bin/python")
+    assert asked.reference.path == (str(tmp_path),)
+    assert dict(asked.candidate.kwargs) == {"classes": 10}
+    assert asked.losses == ("my_port.loss:cross_entropy", "reference.loss:cross_entropy")
+    assert asked.optimizers == ("my_port.optimizer:adam", "reference.optimizer:adam")
+    assert (asked.steps, asked.auto_weights, asked.server) == (2, True, None)
+    assert (asked.options.atol, asked.options.rtol) == (1e-4, 1e-5)
+    record = asked.layer_map.to_record()
+    assert record.ignored.reference == ("aux",)
+    assert LayerPair(reference="rnn", candidate="lstm", special_init="my_port.rules:lstm") in record.pairs
+    candidate, reference = asked.example_inp
+    assert candidate.args[0] is reference.kwargs["x"]
+    assert candidate.args[0].array.shape == (2, 3, 224, 224)
+
+
+def test_every_documented_key_is_known(tmp_path: Path) -> None:
+    document = (Path(__file__).resolve().parents[3] / "docs" / "spec.md").read_text()
+    with pytest.raises(InvalidRequestError) as caught:
+        read(tmp_path, "reference: {modle: x}\ncandidate: {}\ninputs: {}\n")
+    for key in str(caught.value).partition("allowed: ")[2].split(", "):
+        assert f"`{key}`" in document
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "reference:\n  modle: x\ncandidate: {}\ninputs: {}\n",
+            r"2: reference\.modle: unknown key; allowed: fr",
+        ),
+        ("reference: {}\ncandidate: {}\n", r"1: the key 'inputs' is missing"),
+        ("a: [1\n", "2: not valid YAML"),
+        ("- 1\n", r"1: not allowed; allowed: a mapping"),
+        ("steps: 1\nsteps: 2\n", "2: steps: given twice"),
+        (MODELS + "inputs: x\n", "3: inputs: 'x' is not allowed; allowed: package.module:function"),
+        (MODELS + "inputs: {x: {shpe: [1]}}\n", r"3: inputs\.x\.shpe: unknown key; allowed: shape, dtype"),
+        (
+            MODELS + "inputs: {x: {shape: [1], dtype: f4}}\n",
+            r"3: inputs\.x\.dtype: 'f4' is not allowed; allo",
+        ),
+        (MODELS + "inputs: {x: {shape: [-1]}}\n", r"3: inputs\.x\.shape: \[-1\] is not allowed"),
+        (MODELS + "inputs: {x: {shape: [1], range: [2, 1]}}\n", r"3: inputs\.x\.range: \[2, 1\] is not"),
+        (MODELS + "inputs: {x: {dtype: int8}}\n", r"3: inputs\.x: the key 'shape' is missing"),
+        (MODELS + "inputs: no.npz\n", r"3: inputs: .*no\.npz: cannot be read"),
+        (MODELS + "inputs: 'no_such_module:f'\n", "3: inputs: no_such_module:f raised ModuleNotFoundError"),
+        (MODELS + "inputs: {file: a.npz, table: {}}\n", r"3: inputs\.table: file is given too"),
+        (MODELS + "inputs:\n  path: [.]\n", r"4: inputs: no arrays; give one of function, file, table"),
+        (MODELS + "inputs: {}\nsteps: 0\n", "4: steps: 0 is not allowed"),
+        (MODELS + "inputs: {}\noptions:\n  atol: x\n", r"5: options\.atol: 'x' is not allowed"),
+        (MODELS + "inputs: {}\noptions:\n  rtl: 1\n", r"5: options\.rtl: unknown option; allowed: atol"),
+        (MODELS + "inputs: {}\nauto_weights: 3\n", "4: auto_weights: 3 is not allowed; allowed: true, false"),
+        (
+            MODELS + "inputs: {}\nlayer_map:\n  ignored: {}\n",
+            r"5: layer_map\.ignored: unknown key; allowed: pa",
+        ),
+        (
+            MODELS + "inputs: {}\nlayer_map:\n  ignore: {both: [a]}\n",
+            r"5: layer_map\.ignore\.both: unknown key",
+        ),
+        (
+            MODELS
+            + "inputs: {}\nlayer_map:\n  special_init:\n    - {reference: a, candidate: b, function: c}\n",
+            r"6: layer_map\.special_init\[0\]: 'c' is not allowed",
+        ),
+        (MODELS + "inputs: {}\nserver: {token: t}\n", "4: server: the key 'address' is missing"),
+        (MODELS + "inputs: {}\nserver: example.org:1\n", r"4: server\.address: .* needs tls="),
+        (
+            "candidate: {}\ninputs: {}\nreference:\n  framework: torch\n  model: a:b\n  seed: x\n",
+            r"6: reference\.seed: 'x' is not allowed",
+        ),
+        (
+            "inputs: {}\nreference: {framework: torch, model: 'a:b'}\n"
+            "candidate:\n  framework: torch\n  model: a.b\n",
+            r"5: candidate\.model: 'a\.b' is not allowed",
+        ),
+        (
+            "inputs: {}\nreference: {framework: torch, model: 'a:b'}\n"
+            "candidate:\n  framework: torch\n  model: a:b\n  loss: mean\n",
+            r"6: candidate\.loss: 'mean' is not allowed",
+        ),
+    ],
+)
+def test_an_error_is_one_line_with_file_line_and_key(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(InvalidRequestError, match=rf"spec\.yaml:{said}") as caught:
+        read(tmp_path, text)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_file_is_one_clear_line(tmp_path: Path) -> None:
+    with pytest.raises(InvalidRequestError, match=r"none\.yaml: cannot be read"):
+        read_comparison(str(tmp_path / "none.yaml"))
+
+
+def test_paths_start_at_the_file_and_a_running_workers_files_are_its_own(tmp_path: Path) -> None:
+    asked = read(
+        tmp_path,
+        """
+        reference: {framework: torch, model: "a:b", path: [src, ..], weights: w.pt, python: python3}
+        candidate: {worker: "127.0.0.1:1", weights: w.pdparams}
+        inputs: {}
+        """,
+    )
+    assert asked.reference.path == (str(tmp_path / "src"), str(tmp_path.parent))
+    assert asked.reference.weights == str(tmp_path / "w.pt")
+    assert asked.reference.python == "python3"
+    assert (asked.candidate.path, asked.candidate.weights) == ((), "w.pdparams")
+    assert asked.candidate.model == ""
+
+
+def test_a_table_gives_the_same_arrays_again(tmp_path: Path) -> None:
+    text = """
+    inputs:
+      ids: {shape: [4], dtype: int64, range: [5, 7]}
+      mask: {shape: [2, 2], dtype: bool}
+      x: {shape: [3], dtype: bfloat16, seed: 5, requires_grad: true}
+      z: {shape: [], dtype: complex64}
+    """
+    candidate, reference = inputs(tmp_path, text)
+    assert candidate is reference
+    assert {name: one.dtype for name, one in candidate.items()} == {
+        "ids": "int64",
+        "mask": "bool",
+        "x": "bfloat16",
+        "z": "complex64",
+    }
+    assert set(np.unique(candidate["ids"].array)) <= {5, 6}
+    assert candidate["x"].requires_grad
+    again, _ = inputs(tmp_path, text)
+    for name in candidate:
+        np.testing.assert_array_equal(candidate[name].array, again[name].array)
+
+
+def test_a_list_is_passed_by_position(tmp_path: Path) -> None:
+    candidate, _ = inputs(tmp_path, "inputs: [{shape: [2]}, {shape: [3]}]")
+    assert [one.array.shape for one in candidate.args] == [(2,), (3,)]
+
+
+def test_an_argument_may_be_called_like_a_key(tmp_path: Path) -> None:
+    candidate, _ = inputs(tmp_path, "inputs: {file: {shape: [2]}, path: {shape: [3]}}")
+    assert list(candidate) == ["file", "path"]
+
+
+def test_sides_may_have_tables_of_their_own(tmp_path: Path) -> None:
+    candidate, reference = inputs(
+        tmp_path, "inputs: {reference: {x: {shape: [2]}}, candidate: [{shape: [2]}]}"
+    )
+    np.testing.assert_array_equal(candidate.args[0].array, reference["x"].array)
+
+
+def test_arrays_come_from_files_under_the_names_of_each_side(tmp_path: Path) -> None:
+    np.savez(tmp_path / "in.npz", image=np.ones(2), scale=np.zeros(()))
+    candidate, reference = inputs(
+        tmp_path, "inputs: {file: in.npz, reference: {x: image}, candidate: [scale, image]}"
+    )
+    assert list(reference.kwargs) == ["x"]
+    assert [one.shape for one in candidate.args] == [(), (2,)]
+    with pytest.raises(
+        InvalidRequestError, match=r"inputs\.reference: no array 'y'; there are: image, scale"
+    ):
+        inputs(tmp_path, "inputs: {file: in.npz, reference: {x: y}}")
+
+
+def test_safetensors_are_read_with_bfloat16(tmp_path: Path) -> None:
+    header = {
+        "__metadata__": {"from": "a test"},
+        "x": {"dtype": "BF16", "shape": [2], "data_offsets": [0, 4]},
+        "y": {"dtype": "F32", "shape": [], "data_offsets": [4, 8]},
+    }
+    packed = json.dumps(header).encode()
+    content = np.array([0x3F80, 0x4000], "<u2").tobytes() + np.float32(2.5).tobytes()
+    (tmp_path / "in.safetensors").write_bytes(len(packed).to_bytes(8, "little") + packed + content)
+    both = inputs(tmp_path, "inputs: in.safetensors")
+    encoded = PairEncoder().encode(0, BatchPairs(both).pull(0))
+    (_, x), (_, y) = encoded.tensors
+    assert (str(x.dtype), x.array.tolist()) == ("bfloat16", [0x3F80, 0x4000])
+    assert (str(y.dtype), y.array.shape, float(y.array)) == ("float32", (), 2.5)
+
+
+def test_a_truncated_safetensors_file_is_one_clear_line(tmp_path: Path) -> None:
+    (tmp_path / "in.safetensors").write_bytes(b"\xff" * 20)
+    with pytest.raises(
+        InvalidRequestError, match=r"spec.yaml:3: inputs: .*cannot be read: not a safetensors file"
+    ):
+        inputs(tmp_path, "inputs: in.safetensors")
+
+
+def test_a_function_is_run_here_and_pulled_once(tmp_path: Path) -> None:
+    (tmp_path / "made").mkdir()
+    (tmp_path / "made" / "given_inputs.py").write_text(
+        textwrap.dedent(
+            """
+            import numpy as np
+            from padiff_client import Batch
+
+            def batches():
+                for i in range(2):
+                    yield Batch(kwargs={"image": np.full(1, i)}, target=np.zeros(1))
+            """
+        )
+    )
+    both = inputs(
+        tmp_path,
+        """
+        inputs:
+          function: given_inputs:batches
+          path: [made]
+          reference: {x: image}
+          candidate: [image]
+        """,
+    )
+    pairs, encoder = BatchPairs(both), PairEncoder()
+    for step in range(2):
+        encoded = encoder.encode(step, pairs.pull(step))
+        assert len(encoded.tensors) == 2  # image and target, each once for both sides
+        assert trees.unpack(encoded.batch.reference.kwargs)["x"].number == (1, 3)[step]
+    with pytest.raises(InvalidRequestError, match="ended after 2 batches"):
+        pairs.pull(2)

@@ -6,14 +6,14 @@ import contextlib
 import logging
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, Optional
 
 from padiff_rpc.transport import open_server
 from padiff_rpc.types import Tls
-from padiff_rpc.v1 import worker_pb2_grpc
 from padiff_worker.adapter import FrameworkAdapter
 from padiff_worker.model_thread import ModelThread
-from padiff_worker.servicer import WorkerServicer
+from padiff_worker.servicer import register
 from padiff_worker.session import ServedModel
 from padiff_worker.worker import Worker, WorkerSettings
 
@@ -39,11 +39,7 @@ def open_worker(
     Inside, the caller's thread must run `model_thread.serve_forever()`.
     """
     worker = Worker(adapter, settings, model_thread, served)
-
-    def register(server: Any) -> None:
-        worker_pb2_grpc.add_WorkerServicer_to_server(WorkerServicer(worker), server)
-
-    with open_server(address, register, token=token, tls=tls, streams=STREAMS) as bound:
+    with open_server(address, partial(register, worker), token=token, tls=tls, streams=STREAMS) as bound:
         yield bound
         model_thread.stop()
 

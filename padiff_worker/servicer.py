@@ -21,6 +21,11 @@ from padiff_worker.step_events import bundles
 from padiff_worker.worker import Worker
 
 
+def register(worker: Worker, server: grpc.Server) -> None:
+    """Adds `worker` to `server`."""
+    worker_pb2_grpc.add_WorkerServicer_to_server(WorkerServicer(worker), server)
+
+
 class WorkerServicer(worker_pb2_grpc.WorkerServicer):
     """Carries the contract to a `Worker`; errors pass to the interceptor."""
 

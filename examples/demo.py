@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from padiff_client import Batch, ModelSpec, Report, auto_diff
+from padiff_client import ModelSpec, Report, auto_diff
 
 EXAMPLES = Path(__file__).resolve().parent
 # The inputs of the examples are plain modules in their folders.
@@ -24,8 +24,9 @@ def resnet50(fault: str = "") -> Report:
     folder = EXAMPLES / "resnet50"
     layer = ModelSpec("paddle", "paddle_model:build", kwargs={"fault": fault}, path=[folder])
     module = ModelSpec("torch", "torch_model:build", path=[folder])
-    batch = Batch(args=tuple(photograph()))
-    return auto_diff(layer, module, (batch, batch))
+    reference_input = photograph()
+    candidate_input = {"x": reference_input["images"]}  # the argument's name in Paddle's model
+    return auto_diff(layer, module, (candidate_input, reference_input))
 
 
 def digits(fault: str = "") -> Report:

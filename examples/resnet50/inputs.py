@@ -11,15 +11,15 @@ MEAN = np.array([0.485, 0.456, 0.406], np.float32)
 DEVIATION = np.array([0.229, 0.224, 0.225], np.float32)
 
 
-def photograph() -> list[np.ndarray]:
-    """Returns the positional arguments of both models: one image, float32 [1, 3, 224, 224]."""
+def photograph() -> dict[str, np.ndarray]:
+    """Returns the reference's arguments by name: "images", float32 [1, 3, 224, 224]."""
     image = load_sample_image("china.jpg").astype(np.float32) / 255
     height, width, _ = image.shape
     side = min(height, width)
     top, left = (height - side) // 2, (width - side) // 2
     square = resize(image[top : top + side, left : left + side], SIZE)
     normalised = (square - MEAN) / DEVIATION
-    return [np.ascontiguousarray(normalised.transpose(2, 0, 1)[None], dtype=np.float32)]
+    return {"images": np.ascontiguousarray(normalised.transpose(2, 0, 1)[None], dtype=np.float32)}
 
 
 def resize(image: np.ndarray, size: int) -> np.ndarray:

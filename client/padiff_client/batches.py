@@ -109,7 +109,8 @@ class _Source:
                 f"{self._name}: ended after {step} batches; every step needs one, so give more or fewer steps"
             ) from None
         except Exception as error:
-            raise InvalidRequestError(f"{name}: {type(error).__name__}: {error}") from error
+            said = " ".join(str(error).split())
+            raise InvalidRequestError(f"{name}: {type(error).__name__}: {said}") from error
         batch = _as_batch(item)
         if batch is None:
             raise InvalidRequestError(

@@ -91,7 +91,8 @@ def _called(reference: str, roots: list[str]) -> Any:
     try:
         made = getattr(importlib.import_module(module_name), name)()
     except Exception as error:
-        raise InvalidRequestError(f"{reference} raised {type(error).__name__}: {error}") from error
+        said = " ".join(str(error).split())
+        raise InvalidRequestError(f"{reference} raised {type(error).__name__}: {said}") from error
     if isinstance(made, (Batch, Mapping)):
         return made
     try:

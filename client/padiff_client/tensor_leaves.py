@@ -82,7 +82,7 @@ def host_tensor(leaf: Any, *, where: str) -> HostTensor:
             return _from_paddle(leaf)
         return HostTensor.from_array(leaf)
     except (TypeError, ValueError, RuntimeError) as error:
-        raise InvalidRequestError(f"{where}: {error}") from None
+        raise InvalidRequestError(f"{where}: {' '.join(str(error).split())}") from None
 
 
 def _cast(tensor: HostTensor, dtype: DType) -> HostTensor:

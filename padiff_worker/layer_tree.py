@@ -85,11 +85,10 @@ class LayerTree:
                 yield from self._walk(full_name(path, name), child, inside)
 
     def _classes(self, layer: Any) -> tuple[str, ...]:
-        return tuple(
-            f"{cls.__module__}.{cls.__qualname__}"
-            for cls in type(layer).__mro__
-            if issubclass(cls, self.base) and cls is not self.base
-        )
+        own, *bases = type(layer).__mro__
+        # The own class even where it is the base itself: a bare container.
+        kept = [own, *(cls for cls in bases if issubclass(cls, self.base) and cls is not self.base)]
+        return tuple(f"{cls.__module__}.{cls.__qualname__}" for cls in kept)
 
 
 def full_name(path: str, name: str) -> str:

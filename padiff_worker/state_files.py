@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 
@@ -64,7 +65,8 @@ def needing_safetensors() -> Iterator[None]:
         yield
     except ImportError:
         raise InvalidRequestError(
-            "weights: .safetensors files need a package that the worker lacks; run: pip install safetensors"
+            "weights: .safetensors files need a package that this worker lacks; run: "
+            f"{sys.executable} -m pip install safetensors"
         ) from None
 
 

@@ -126,7 +126,7 @@ class PaddleAdapter:
 
     def clear_gradients(self, model: Any) -> None:
         for parameter in model.parameters():
-            parameter.clear_gradient(set_to_zero=False)
+            parameter.clear_gradient(False)  # set_to_zero; Paddle ignores it as a keyword
 
     def modes(self, model: Any) -> Any:
         return [(layer, layer.training) for layer in model.sublayers(include_self=True)]

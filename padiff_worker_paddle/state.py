@@ -74,9 +74,8 @@ class _ArraysOnly(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) in _HARMLESS:
             return super().find_class(module, name)
-        raise InvalidRequestError(
-            f"weights: the file holds a {module}.{name}; only arrays are read from it: "
-            "save the state_dict alone with paddle.save"
+        raise pickle.UnpicklingError(
+            f"it holds a {module}.{name} and only arrays are taken; save the state_dict alone"
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from typing import Any
 
 import torch
@@ -42,8 +43,13 @@ def _read(path: str, suffix: str) -> dict[str, Any]:
                 from safetensors.torch import load_file
             state = load_file(path)
         else:
-            # weights_only: tensors and plain containers, no code.
-            state = torch.load(path, map_location="cpu", weights_only=True)
+            try:
+                state = torch.load(path, map_location="cpu", weights_only=True)
+            except pickle.UnpicklingError:
+                raise InvalidRequestError(
+                    f"weights: {path} is no file of tensors and plain containers, and nothing else is "
+                    "unpickled; save the state_dict alone"
+                ) from None
         if not isinstance(state, dict):
             raise InvalidRequestError(f"weights: {path} holds a {type(state).__name__}, not a state_dict")
         return state

@@ -10,9 +10,9 @@ import numpy as np
 
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.tensors import HostTensor
-from padiff_rpc.types import TensorSpec, Weight
+from padiff_rpc.types import TensorSpec
 from padiff_rpc.words import DType, WeightKind
-from padiff_worker.adapter import LayerHandle
+from padiff_worker.layer_tree import LayerTree, OwnTensor
 
 _keys = itertools.count()
 
@@ -21,6 +21,29 @@ def _hang(store, hook):
     key = next(_keys)
     store[key] = hook
     return lambda: store.pop(key, None)
+
+
+def _spec(tensor):
+    return TensorSpec(dtype=DType(tensor.array.dtype.name), shape=tuple(tensor.array.shape))
+
+
+def _own_tensors(layer):
+    for kind, store in ((WeightKind.PARAMETER, layer._parameters), (WeightKind.BUFFER, layer._buffers)):
+        for name, tensor in store.items():
+            trainable = kind is WeightKind.PARAMETER and tensor.trainable
+            yield OwnTensor(name=name, kind=kind, tensor=tensor, spec=_spec(tensor), trainable=trainable)
+
+
+def _attributes(layer):
+    return {name: value for name, value in vars(layer).items() if name[0] != "_" and name != "training"}
+
+
+_TREE = LayerTree(
+    base=fake.Layer,
+    children=lambda layer: layer._layers,
+    own_tensors=_own_tensors,
+    attributes=_attributes,
+)
 
 
 class FakeAdapter:
@@ -63,51 +86,10 @@ class FakeAdapter:
         return "cpu"
 
     def layers(self, model):
-        paths, layers = {}, {}
-        for path, layer in fake.walk(model):
-            paths.setdefault(id(layer), []).append(path)
-            layers[id(layer)] = layer
-        owners = {}
-        return tuple(self._handle(tuple(paths[key]), layer, owners) for key, layer in layers.items())
-
-    def _handle(self, paths, layer, owners):
-        mro = [cls for cls in type(layer).__mro__ if cls not in (fake.Layer, object)]
-        weights = []
-        for kind, store in ((WeightKind.PARAMETER, layer._parameters), (WeightKind.BUFFER, layer._buffers)):
-            for name, tensor in store.items():
-                full = f"{paths[0]}.{name}" if paths[0] else name
-                first = owners.setdefault(id(tensor), full)
-                weights.append(
-                    Weight(
-                        name=name,
-                        kind=kind,
-                        spec=self.spec(tensor),
-                        trainable=kind is WeightKind.PARAMETER and tensor.trainable,
-                        tied_to="" if first == full else first,
-                    )
-                )
-        plain = {
-            name: value
-            for name, value in vars(layer).items()
-            if not name.startswith("_") and isinstance(value, (bool, int, float, str, type(None)))
-        }
-        return LayerHandle(
-            paths=paths,
-            layer=layer,
-            classes=tuple(f"{cls.__module__}.{cls.__qualname__}" for cls in mro) or ("fake.Layer",),
-            hyper_parameters=plain,
-            weights=tuple(weights),
-        )
+        return _TREE.layers(model)
 
     def weights(self, model):
-        found, seen = {}, set()
-        for handle in self.layers(model):
-            for weight in handle.weights:
-                tensor = getattr(handle.layer, weight.name)
-                if id(tensor) not in seen:
-                    seen.add(id(tensor))
-                    found[f"{handle.paths[0]}.{weight.name}" if handle.paths[0] else weight.name] = tensor
-        return found
+        return _TREE.weights(model)
 
     def write_weight(self, tensor, value):
         tensor.array[...] = value.array
@@ -146,7 +128,7 @@ class FakeAdapter:
         return (id(tensor), tensor.array.__array_interface__["data"][0], tensor.version[0])
 
     def spec(self, tensor):
-        return TensorSpec(dtype=DType(tensor.array.dtype.name), shape=tuple(tensor.array.shape))
+        return _spec(tensor)
 
     def host_copy(self, tensor):
         return HostTensor.from_array(np.array(tensor.array, order="C"))

@@ -1,0 +1,16 @@
+"""The tests that every adapter must pass, to be run by pytest inside the framework's environment.
+
+An adapter's tests subclass the three suites and say what their framework's toys are:
+
+    class TestTensors(TensorSuite):
+        case = MyCase()
+
+Asserts are readable when `pytest.register_assert_rewrite("padiff_worker.conformance")` came first.
+"""
+
+from padiff_worker.conformance.captures import CaptureSuite
+from padiff_worker.conformance.case import AdapterCase, raises
+from padiff_worker.conformance.models import ModelSuite
+from padiff_worker.conformance.tensors import TensorSuite
+
+__all__ = ["AdapterCase", "CaptureSuite", "ModelSuite", "TensorSuite", "raises"]

@@ -1,0 +1,53 @@
+"""The conformance suite over the NumPy fake, so that the tests that use the fake stand on firm ground."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "fakes"))
+
+import fake
+from fake_adapter import FakeAdapter
+
+from padiff_worker.conformance import AdapterCase, CaptureSuite, ModelSuite, TensorSuite
+
+
+class FakeCase(AdapterCase):
+    adapter = FakeAdapter()
+    layer_class = fake.Layer
+    recomputations = (fake.checkpoint,)
+
+    def parameter(self, array):
+        return fake.Parameter(array)
+
+    def relu_(self, tensor):
+        return fake.relu_(tensor)
+
+    def flat(self, tensor):
+        return tensor.view(-1)
+
+    def batch_norm(self, features):
+        return fake.BatchNorm1D(features)
+
+    def random(self, count):
+        return fake.Tensor(fake.generator.random(count))
+
+    def sgd(self, model, rate):
+        return fake.SGD(model, rate)
+
+
+class TestTensors(TensorSuite):
+    case = FakeCase()
+    # The fake's arithmetic is NumPy's: it knows no complex losses, and widens gradients as it goes.
+    test_a_complex_tensor_gets_a_complex_gradient = None
+    test_both_parts_of_a_complex_output_are_projected = None
+    test_a_gradient_keeps_the_dtype_of_its_tensor = None
+
+
+class TestModels(ModelSuite):
+    case = FakeCase()
+
+
+class TestCaptures(CaptureSuite):
+    case = FakeCase()

@@ -1,0 +1,165 @@
+"""The conformance suite over Paddle, and what only Paddle has. Runs in Paddle's environment."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pytest
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # Paddle warns of tools that it would like to have
+    paddle = pytest.importorskip("paddle")
+    from paddle.distributed.fleet.utils import recompute
+
+from padiff_rpc.tensors import HostTensor
+from padiff_rpc.words import DType
+from padiff_worker.conformance import AdapterCase, CaptureSuite, ModelSuite, TensorSuite
+from padiff_worker_paddle import adapter as adapter_module
+from padiff_worker_paddle.adapter import PaddleAdapter
+
+# Said by every batch norm in train mode.
+pytestmark = pytest.mark.filterwarnings("ignore:When training, we now always track")
+
+
+class Numbers(paddle.io.Dataset):
+    def __init__(self, count):
+        self.count = count
+
+    def __len__(self):
+        return self.count
+
+    def __getitem__(self, index):
+        return np.float32(index)
+
+
+class PaddleCase(AdapterCase):
+    adapter = PaddleAdapter()
+    layer_class = paddle.nn.Layer
+    suffixes = (".pdparams", ".safetensors")
+    recomputations = (
+        lambda function, x: recompute(function, x, use_reentrant=True),
+        lambda function, x: recompute(function, x, use_reentrant=False),
+    )
+
+    def parameter(self, array):
+        parameter = paddle.create_parameter(list(array.shape), str(array.dtype))
+        parameter.set_value(array)
+        return parameter
+
+    def relu_(self, tensor):
+        return paddle.nn.functional.relu_(tensor)
+
+    def flat(self, tensor):
+        return tensor.reshape([-1])
+
+    def transposed(self, tensor):
+        return tensor.transpose([1, 0])
+
+    def halves(self, tensor):
+        return tuple(paddle.split(tensor, 2))
+
+    def add_buffer(self, layer, name, array, *, persistent):
+        layer.register_buffer(name, paddle.to_tensor(array), persistable=persistent)
+
+    def batch_norm(self, features):
+        return paddle.nn.BatchNorm1D(features)
+
+    def random(self, count):
+        return paddle.rand([count])
+
+    def sgd(self, model, rate):
+        return paddle.optimizer.SGD(rate, parameters=model.parameters())
+
+    def loader(self, count, workers):
+        return paddle.io.DataLoader(Numbers(count), batch_size=2, num_workers=workers)
+
+
+class TestTensors(TensorSuite):
+    case = PaddleCase()
+
+
+class TestModels(ModelSuite):
+    case = PaddleCase()
+    batch_norm_names = ("weight", "bias", "_mean", "_variance")
+
+
+class TestCaptures(CaptureSuite):
+    case = PaddleCase()
+
+
+ADAPTER = PaddleCase.adapter
+
+
+def test_tensors_without_a_plain_block_of_memory_are_no_tensors():
+    sparse = paddle.sparse.sparse_coo_tensor([[0, 1], [1, 0]], [1.0, 2.0], [2, 2])
+    assert not ADAPTER.is_tensor(sparse)
+
+
+def test_an_integer_that_claims_a_gradient_gets_none():
+    tensor = paddle.arange(3)
+    tensor.stop_gradient = False
+    assert not ADAPTER.requires_gradient(tensor * 2)
+
+
+def test_a_sparse_embeddings_gradient_has_every_element():
+    embedding = paddle.nn.Embedding(4, 2, sparse=True)
+    embedding(paddle.to_tensor([1, 1, 3])).sum().backward()
+    gradient = ADAPTER.host_copy(ADAPTER.gradient(embedding.weight)).array
+    assert gradient.tolist() == [[0, 0], [2, 2], [0, 0], [1, 1]]
+
+
+def test_a_scheduler_inside_an_optimizer_is_stepped_with_it():
+    model = PaddleCase().scale(1.0)
+    scheduler = paddle.optimizer.lr.StepDecay(1.0, step_size=1, gamma=0.5)
+    optimizer = paddle.optimizer.SGD(scheduler, parameters=model.parameters())
+    for expected in (0.0, -0.5):
+        model(paddle.ones([1])).sum().backward()
+        ADAPTER.step(optimizer)
+        assert model.factor.item() == expected
+        assert model.factor.grad is None
+
+
+def test_private_hyper_parameters_are_named_as_paddle_names_them():
+    conv = ADAPTER.layers(paddle.nn.Conv2D(3, 4, 2, stride=2))[0].hyper_parameters
+    assert conv["_stride"] == [2, 2]
+    assert ADAPTER.layers(paddle.nn.LayerNorm(4, epsilon=0.25))[0].hyper_parameters["_epsilon"] == 0.25
+
+
+def test_a_written_weight_of_an_lstm_reaches_its_one_block_of_memory():
+    lstm = paddle.nn.LSTM(2, 3)
+    given = paddle.ones([1, 2, 2])
+    weight = ADAPTER.weights(lstm)["weight_ih_l0"]
+    address, before = weight.data_ptr(), lstm(given)[0].numpy()
+    ADAPTER.write_weight(weight, HostTensor.from_array(np.zeros((12, 2), np.float32)))
+    assert weight.data_ptr() == address
+    assert not np.array_equal(lstm(given)[0].numpy(), before)
+
+
+def test_a_layer_keeps_its_dtype_when_its_weights_move():
+    model = paddle.nn.Sequential(paddle.nn.Linear(2, 2))
+    adapter_module._move(model, "cpu")
+    assert [layer._dtype for layer in model.sublayers(include_self=True)] == ["float32", "float32"]
+
+
+def test_an_older_paddle_whose_hooks_see_no_keywords_shows_them_all_the_same(monkeypatch):
+    monkeypatch.setattr(adapter_module, "_HOOKS_SEE_KEYWORDS", False)
+    TestModels().test_a_watched_call_shows_its_arguments_and_its_output()
+    TestModels().test_the_exit_of_a_call_that_raises_is_not_seen()
+    TestCaptures().test_a_keyword_argument_is_named_by_its_keyword()
+    TestCaptures().test_a_layer_that_raises_leaves_no_hook_behind()
+
+
+def test_an_older_paddle_without_dlpack_copies_the_same_bytes(monkeypatch):
+    monkeypatch.setattr("padiff_worker_paddle.tensors._HAS_DLPACK", False)
+    TestTensors().test_every_dtype_and_shape_comes_back_bit_by_bit()
+    TestTensors().test_a_host_copy_of_a_transposed_view_holds_its_elements_in_order()
+    TestTensors().test_a_host_copy_does_not_follow_the_tensor()
+
+
+def test_bfloat16_weights_are_written_as_such():
+    parameter = paddle.ones([2], dtype="bfloat16")
+    ADAPTER.write_weight(
+        parameter, HostTensor(array=np.array([0x3F80, 0xC000], np.uint16), dtype=DType.BFLOAT16)
+    )
+    assert parameter.astype("float32").tolist() == [1, -2]

@@ -1,0 +1,151 @@
+"""The conformance suite over Torch, and what only Torch has. Runs in Torch's environment."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from torch.utils.checkpoint import checkpoint  # noqa: E402
+
+from padiff_rpc.errors import InvalidRequestError  # noqa: E402
+from padiff_worker.conformance import AdapterCase, CaptureSuite, ModelSuite, TensorSuite, raises  # noqa: E402
+from padiff_worker_torch.adapter import TorchAdapter  # noqa: E402
+
+
+class Numbers(torch.utils.data.Dataset):
+    def __init__(self, count):
+        self.count = count
+
+    def __len__(self):
+        return self.count
+
+    def __getitem__(self, index):
+        return np.float32(index)
+
+
+class TorchCase(AdapterCase):
+    adapter = TorchAdapter()
+    layer_class = torch.nn.Module
+    suffixes = (".pt", ".pth", ".safetensors") if find_spec("safetensors") else (".pt", ".pth")
+    recomputations = (
+        lambda function, x: checkpoint(function, x, use_reentrant=True),
+        lambda function, x: checkpoint(function, x, use_reentrant=False),
+    )
+
+    def parameter(self, array):
+        return torch.nn.Parameter(torch.from_numpy(array.copy()))
+
+    def relu_(self, tensor):
+        return torch.relu_(tensor)
+
+    def flat(self, tensor):
+        return tensor.view(-1)
+
+    def transposed(self, tensor):
+        return tensor.t()
+
+    def halves(self, tensor):
+        return tensor.split(tensor.shape[0] // 2)
+
+    def add_buffer(self, layer, name, array, *, persistent):
+        layer.register_buffer(name, torch.from_numpy(array), persistent=persistent)
+
+    def batch_norm(self, features):
+        return torch.nn.BatchNorm1d(features)
+
+    def random(self, count):
+        return torch.rand(count)
+
+    def sgd(self, model, rate):
+        return torch.optim.SGD(model.parameters(), lr=rate)
+
+    def loader(self, count, workers):
+        return torch.utils.data.DataLoader(Numbers(count), batch_size=2, num_workers=workers)
+
+
+class TestTensors(TensorSuite):
+    case = TorchCase()
+
+
+class TestModels(ModelSuite):
+    case = TorchCase()
+
+
+class TestCaptures(CaptureSuite):
+    case = TorchCase()
+
+
+ADAPTER = TorchCase.adapter
+
+
+def test_layouts_without_a_plain_block_of_memory_are_no_tensors():
+    assert not ADAPTER.is_tensor(torch.eye(2).to_sparse())
+
+
+def test_a_conjugate_is_copied_as_what_it_means():
+    tensor = torch.tensor([1 + 2j]).conj()
+    assert ADAPTER.host_copy(tensor).array.tolist() == [1 - 2j]
+    assert ADAPTER.host_copy(tensor.imag).array.tolist() == [-2]
+
+
+def test_a_tensor_in_channels_last_order_is_copied_in_its_logical_order():
+    tensor = torch.arange(24.0).reshape(1, 2, 3, 4)
+    copy = ADAPTER.host_copy(tensor.to(memory_format=torch.channels_last))
+    assert copy.array.tobytes() == tensor.numpy().tobytes()
+
+
+def test_a_tensor_of_inference_mode_has_an_identity():
+    with torch.inference_mode():
+        tensor = torch.ones(2)
+        assert ADAPTER.identity(tensor) == ADAPTER.identity(tensor)
+
+
+def test_a_view_changed_in_place_leaves_its_gradient_to_its_base():
+    seen = []
+    base = torch.ones(2, 2, requires_grad=True) * 2
+    view = base.view(4)
+    for name, tensor in (("base", base), ("view before", view)):
+        ADAPTER.watch_gradient(tensor, lambda gradient, name=name: seen.append(name))
+    torch.relu_(view)
+    ADAPTER.watch_gradient(view, lambda gradient: seen.append("view after"))
+    ADAPTER.backward((view * 3).sum())
+    assert seen == ["view after", "base"]
+
+
+def test_a_sparse_embeddings_gradient_has_every_element():
+    embedding = torch.nn.Embedding(4, 2, sparse=True)
+    embedding(torch.tensor([1, 1, 3])).sum().backward()
+    gradient = ADAPTER.host_copy(ADAPTER.gradient(embedding.weight)).array
+    assert gradient.tolist() == [[0, 0], [2, 2], [0, 0], [1, 1]]
+
+
+def test_a_scheduler_steps_its_optimizer_and_itself():
+    model = TorchCase().scale(1.0)
+    optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
+    scheduler = torch.optim.lr_scheduler.StepLR(optimizer, step_size=1, gamma=0.5)
+    assert ADAPTER.is_optimizer(scheduler)
+    for expected in (0.0, -0.5):
+        model(torch.ones(1)).sum().backward()
+        ADAPTER.step(scheduler)
+        assert model.factor.item() == expected
+        assert model.factor.grad is None
+
+
+def test_arguments_are_seen_as_the_layers_own_hooks_left_them():
+    seen = []
+    layer = torch.nn.Identity()
+    layer.register_forward_pre_hook(lambda _, args: (args[0] * 2,))
+    ADAPTER.watch(layer, lambda args, kwargs: seen.append(args[0].item()), lambda output: None)
+    layer(torch.tensor(3.0))
+    assert seen == [6]
+
+
+@pytest.mark.skipif(find_spec("safetensors") is not None, reason="safetensors is installed")
+def test_safetensors_without_its_package_say_how_to_get_it(tmp_path):
+    for verb in (ADAPTER.load_weights, ADAPTER.save_weights):
+        with raises(InvalidRequestError, "pip install safetensors"):
+            verb(torch.nn.Linear(1, 1), str(tmp_path / "state.safetensors"))

@@ -165,6 +165,8 @@ def as_server(address: Optional[str], token: Optional[str], tls: Optional[Tls]) 
                 "into its ModelSpec"
             )
         return None
+    if tls is not None and not isinstance(tls, Tls):
+        raise InvalidRequestError("tls: not allowed; allowed: Tls(ca=..., certificate=..., key=...)")
     return Server(address=address, token=token or "", tls=tls)
 
 

@@ -24,13 +24,9 @@ def main(arguments: Optional[list[str]] = None) -> int:
         logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="padiff: %(message)s")
     try:
         report = _compare(given.spec, verbose=given.verbose)
-        if given.json == "-":
-            print(report.to_json())
-            return report.exit_code
-        print(report)
-        if given.json:
-            with open(given.json, "w", encoding="utf-8") as file:
-                file.write(report.to_json() + "\n")
+        _publish(report, given.json)
+        if report.exit_code == TROUBLE:
+            _complain(report.reasons[0])
         return report.exit_code
     except PaDiffError as error:
         _complain(str(error))
@@ -62,6 +58,13 @@ def _compare(path: str, *, verbose: bool) -> Report:
         server=asked.server,
         verbose=verbose,
     )
+
+
+def _publish(report: Report, json_file: Optional[str]) -> None:
+    print(report.to_json() if json_file == "-" else report)
+    if json_file not in (None, "-"):
+        with open(str(json_file), "w", encoding="utf-8") as file:
+            file.write(report.to_json() + "\n")
 
 
 def _complain(text: str) -> None:

@@ -82,7 +82,7 @@ def worker_launch(
         arguments += ["--save-root", save_root]
     environment = _child_environment(surroundings.environment, token)
     for variable, value in {
-        "OMP_NUM_THREADS": str(max(1, len(os.sched_getaffinity(0)) // workers_here)),
+        "OMP_NUM_THREADS": str(max(1, _usable_cores() // workers_here)),
         # Two workers that spin at barriers fight over the cores.
         "OMP_WAIT_POLICY": "PASSIVE",
     }.items():
@@ -113,6 +113,12 @@ def coordinator_launch(surroundings: Surroundings, *, token: str, folder: Privat
         mend=_mend("padiff_server", extra="server"),
         python_field="coordinator",
     )
+
+
+def _usable_cores() -> int:
+    if hasattr(os, "sched_getaffinity"):  # Linux; a container may grant fewer than the machine has
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _child_environment(own: Mapping[str, str], token: str) -> dict[str, str]:

@@ -40,13 +40,12 @@ def text(report: Report) -> str:
 def headline(report: Report) -> str:
     """Returns the verdict in one line."""
     if report:
-        return "PASS: the models agree"
+        weights_only = report.rows and all(row.phase is Phase.INITIAL_WEIGHTS for row in report.rows)
+        return f"PASS: the {'weights' if weights_only else 'models'} agree"
+    if report.troubles or report.failures:
+        return f"FAIL: cut short: {report.reasons[0]}"
     divergence = report.first_divergence
-    if divergence is not None:
-        return f"FAIL: {divergence.summary}"
-    if report.exit_code == 2:
-        return f"FAIL: the comparison was cut short: {report.reasons[0]}"
-    return f"FAIL: {report.reasons[0]}"
+    return f"FAIL: {divergence.summary if divergence is not None else report.reasons[0]}"
 
 
 def _block(name: str, texts: list[str] | tuple[str, ...]) -> list[str]:

@@ -125,6 +125,10 @@ class ModelSpec:
                 raise InvalidRequestError(
                     f"ModelSpec.{name}: meant for a worker that is started here; leave it out with worker="
                 )
+        if self.tls is not None and not isinstance(self.tls, Tls):
+            raise InvalidRequestError(
+                "ModelSpec.tls: not allowed; allowed: Tls(ca=..., certificate=..., key=...)"
+            )
         if not isinstance(self.worker, str):
             raise InvalidRequestError(
                 f"ModelSpec.worker: {self.worker!r} is neither unix:/path nor host:port"

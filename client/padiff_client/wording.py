@@ -25,6 +25,7 @@ _CALL_KINDS = frozenset(
         CaptureKind.OUTPUT_GRADIENT,
     }
 )
+_BEFORE_THE_STEPS = frozenset({Phase.CONNECT, Phase.LOAD, Phase.TRACE, Phase.INITIAL_WEIGHTS})
 _KIND_WORDS = {
     CaptureKind.INPUT_GRADIENT: "gradient of input",
     CaptureKind.OUTPUT_GRADIENT: "gradient of output",
@@ -85,7 +86,7 @@ def place_of(row: Row) -> str:
 def moment(phase: Phase, step: int) -> str:
     """Returns "forward of step 0"; what comes before the steps stands alone."""
     word = str(phase).replace("_", " ")
-    return word if phase is Phase.INITIAL_WEIGHTS else f"{word} of step {step}"
+    return word if phase in _BEFORE_THE_STEPS else f"{word} of step {step}"
 
 
 def measured(figures: Figures) -> str:

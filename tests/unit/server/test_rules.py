@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from padiff_rpc.errors import InvalidRequestError
+from padiff_rpc.tensors import HostTensor
+from padiff_rpc.types import TensorSpec
+from padiff_rpc.words import DType
+from padiff_server.rules import IDENTITY, TRANSPOSE, apply_rule, reshape_to, rule_named, transposed
+
+
+def matrix():
+    return HostTensor.from_array(np.arange(6, dtype=np.float32).reshape(2, 3))
+
+
+def test_identity_is_the_very_tensor():
+    value = matrix()
+    assert apply_rule(IDENTITY, value) is value
+
+
+def test_transpose_is_contiguous_and_its_own_inverse():
+    value = matrix()
+    turned = apply_rule(TRANSPOSE, value)
+    assert turned.array.tolist() == value.array.T.tolist()
+    assert turned.array.flags.c_contiguous
+    assert apply_rule(TRANSPOSE, turned).array.tolist() == value.array.tolist()
+
+
+def test_reshape_keeps_the_order_and_goes_back_under_the_opposite_name():
+    value = matrix()
+    flat = apply_rule(reshape_to((6,)), value)
+    assert flat.array.tolist() == [0, 1, 2, 3, 4, 5]
+    assert apply_rule(reshape_to((2, 3)), flat).array.tolist() == value.array.tolist()
+
+
+@pytest.mark.parametrize("rule", [IDENTITY, TRANSPOSE, reshape_to((6,)), reshape_to((3, 1, 2))])
+def test_the_announced_spec_is_the_one_that_comes_out(rule):
+    value = matrix()
+    assert transposed(rule, value.spec) == apply_rule(rule, value).spec
+
+
+def test_bfloat16_bits_are_moved_not_read():
+    value = HostTensor.from_array(np.array([[1, 2], [3, 4]], np.uint16), DType.BFLOAT16)
+    turned = apply_rule(TRANSPOSE, value)
+    assert (turned.dtype, turned.array.tolist()) == (DType.BFLOAT16, [[1, 3], [2, 4]])
+
+
+@pytest.mark.parametrize("rule", [TRANSPOSE, reshape_to((7,))])
+def test_a_shape_that_does_not_fit_is_refused(rule):
+    with pytest.raises(InvalidRequestError, match=r"^rule (transpose|reshape\(7\)): .*\[2, 3, 1\]"):
+        transposed(rule, TensorSpec(dtype=DType.FLOAT32, shape=(2, 3, 1)))
+
+
+@pytest.mark.parametrize("name", ["transposed", "reshape(2, -1)", "reshape(a)", ""])
+def test_an_unknown_rule_lists_the_known_ones(name):
+    with pytest.raises(InvalidRequestError, match="allowed: identity, transpose, reshape"):
+        rule_named(name)

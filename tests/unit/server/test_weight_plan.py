@@ -1,0 +1,236 @@
+from __future__ import annotations
+
+import pytest
+
+from padiff_rpc.options import IgnoredLayers, LayerMap, LayerPair
+from padiff_rpc.words import Side, WeightKind
+from padiff_server.align import align
+from padiff_server.weight_plan import plan_weights
+
+
+@pytest.fixture
+def planned(side):
+    """Returns a function from two texts (see `side`) and a layer map to the weight plan."""
+
+    def plan(reference, candidate, layer_map=None):
+        sides = side(f".: m.Net\n{reference}"), side(f".: m.Net\n{candidate}")
+        layer_map = layer_map or LayerMap()
+        return plan_weights(align(*sides, layer_map), sides[0].layers, sides[1].layers, layer_map)
+
+    return plan
+
+
+def rules(plan):
+    return {(pair.reference_name, pair.candidate_name): pair.rule for pair in plan.pairs}
+
+
+def unmatched(plan):
+    return [(one.side, one.what, one.path, one.name, one.counts) for one in plan.unmatched]
+
+
+# Rules
+
+
+@pytest.mark.parametrize(
+    ("reference", "candidate", "rule"),
+    [
+        ("t.Linear weight(3,5)", "p.Linear weight(5,3)", "transpose"),
+        ("p.Linear weight(3,5)", "t.Linear weight(5,3)", "transpose"),
+        ("t.Linear weight(4,4)", "p.Linear weight(4,4)", "transpose"),
+        ("m.Head, t.Linear weight(4,4)", "m.Top, m.Head, p.Linear weight(4,4)", "transpose"),
+        ("t.Linear weight(3,5)", "f.Linear weight(5,3)", "transpose"),
+        ("f.Linear weight(3,5)", "f.Linear weight(3,5)", "identity"),
+        ("f.Linear weight(4,4)", "p.Linear weight(4,4)", "identity"),
+        ("t.Linear weight(4,4)", "t.Linear weight(4,4)", "identity"),
+        ("p.Linear weight(4,4)", "p.Linear weight(4,4)", "identity"),
+        ("t.Conv2d weight(8,3,3,3)", "p.Conv2D weight(8,3,3,3)", "identity"),
+        ("t.Embedding weight(9,4)", "p.Embedding weight(9,4)", "identity"),
+        ("m.Own weight(4,4)", "m.Own weight(4,4)", "identity"),
+        ("m.Dense weight(3,5)", "p.Linear weight(5,3)", "transpose"),
+        ("t.LayerNorm weight(4,8)", "p.LayerNorm weight(32)", "reshape(32)"),
+        ("p.LayerNorm weight(32)", "t.LayerNorm weight(4,8)", "reshape(4, 8)"),
+    ],
+)
+def test_the_rule_follows_the_classes(planned, reference, candidate, rule):
+    plan = planned(f"a: {reference}", f"a: {candidate}")
+    assert rules(plan) == {("a.weight", "a.weight"): rule}
+    assert plan.pairs[0].placed
+    assert plan.unmatched == ()
+
+
+def test_batch_norm_statistics_pair_as_buffers_however_they_are_listed(planned):
+    names = "weight(4) bias(4) ~running_mean(4) ~running_var(4) ~num_batches_tracked()"
+    for mark in ("", "~"):
+        plan = planned(
+            f"a: t.BatchNorm2d {names}",
+            f"a: p.BatchNorm2D weight(4) bias(4) {mark}_mean(4) {mark}_variance(4)",
+        )
+        assert [(pair.reference.name, pair.candidate.name, pair.kind) for pair in plan.pairs] == [
+            ("weight", "weight", WeightKind.PARAMETER),
+            ("bias", "bias", WeightKind.PARAMETER),
+            ("running_mean", "_mean", WeightKind.BUFFER),
+            ("running_var", "_variance", WeightKind.BUFFER),
+        ]
+        assert plan.unmatched == ()
+        assert plan.bookkeeping == ("reference: a.num_batches_tracked",)
+
+
+@pytest.mark.parametrize(
+    ("torch_layer", "paddle_layer"),
+    [
+        ("t.InstanceNorm2d weight(4) bias(4)", "p.InstanceNorm2D bias(4) scale(4)"),
+        ("t.PReLU weight(4)", "p.PReLU _weight(4)"),
+    ],
+)
+def test_other_names_of_one_weight_pair_by_meaning(planned, torch_layer, paddle_layer):
+    plan = planned(f"a: {torch_layer}", f"a: {paddle_layer}")
+    assert plan.pairs[0].reference.name == "weight"
+    assert plan.pairs[0].candidate.name in ("scale", "_weight")
+    assert plan.unmatched == ()
+
+
+def test_raw_parameters_pair_by_name_then_by_order_among_equal_shapes(planned):
+    plan = planned("a: m.Own cls(4) first(2,2) second(2,2)", "a: m.Own one(2,2) cls(4) two(2,2)")
+    assert set(rules(plan)) == {("a.cls", "a.cls"), ("a.first", "a.one"), ("a.second", "a.two")}
+
+
+def test_the_roots_own_weights_have_bare_names(side):
+    sides = side(".: m.Net scale(2)"), side(".: m.Net scale(2)")
+    plan = plan_weights(align(*sides, LayerMap()), sides[0].layers, sides[1].layers, LayerMap())
+    assert rules(plan) == {("scale", "scale"): "identity"}
+
+
+# What does not fit
+
+
+def test_a_bias_on_one_side_counts(planned):
+    plan = planned("a: t.Linear weight(4,4) bias(4)", "a: p.Linear weight(4,4)")
+    assert unmatched(plan) == [(Side.REFERENCE, "parameter", "a", "bias", True)]
+    assert "candidate 'a' has no parameter" in plan.unmatched[0].reason
+
+
+def test_other_shapes_are_compared_but_not_placed(planned):
+    plan = planned("a: t.Linear weight(6,4)", "a: p.Linear weight(4,5)")
+    (pair,) = plan.pairs
+    assert (pair.placed, pair.compared, pair.rule) == (False, True, "transpose")
+    assert pair.reason == "float32[4, 6] does not fit float32[4, 5]"
+
+
+def test_a_layer_without_partner_counts_with_each_of_its_weights(planned):
+    plan = planned("a: t.Linear weight(4,4)", "a: p.Linear weight(4,4)\nb: p.BatchNorm2D weight(3) _mean(3)")
+    assert unmatched(plan) == [
+        (Side.CANDIDATE, "parameter", "b", "weight", True),
+        (Side.CANDIDATE, "buffer", "b", "_mean", True),
+    ]
+
+
+def test_what_the_user_ignores_does_not_count(planned):
+    layer_map = LayerMap(ignored=IgnoredLayers(candidate=("b",)))
+    plan = planned("a: t.Linear weight(4,4)", "a: p.Linear weight(4,4)\nb: p.Linear weight(3,3)", layer_map)
+    assert unmatched(plan) == [(Side.CANDIDATE, "parameter", "b", "weight", False)]
+
+
+def test_an_ignored_pair_is_placed_as_far_as_it_fits_but_not_compared(planned):
+    layer_map = LayerMap(ignored=IgnoredLayers(reference=("a",)))
+    plan = planned("a: t.Linear weight(4,4) bias(4)", "a: p.Linear weight(4,4)", layer_map)
+    assert [(pair.placed, pair.compared) for pair in plan.pairs] == [(True, False)]
+    assert "layer_map.ignored.reference" in plan.pairs[0].reason
+    assert unmatched(plan) == [(Side.REFERENCE, "parameter", "a", "bias", False)]
+
+
+def test_the_inside_of_a_pinned_pair_is_placed_and_compared(planned):
+    layer_map = LayerMap(pairs=(LayerPair(reference="a", candidate="x"),))
+    plan = planned(
+        "a: m.Block\na.fc: t.Linear weight(3,4)", "x: m.Block\nx.fc: p.Linear weight(4,3)", layer_map
+    )
+    assert [(pair.candidate_name, pair.placed, pair.compared) for pair in plan.pairs] == [
+        ("x.fc.weight", True, True)
+    ]
+
+
+# Tied weights
+
+
+TIED = "emb: {0}.Embedding weight(9,4)\ndec: {0}.Linear weight(9,4)=emb.weight"
+APART = "emb: t.Embedding weight(9,4)\ndec: t.Linear weight(9,4)"
+
+
+def test_a_tied_weight_is_placed_once(planned):
+    plan = planned(TIED.format("t"), TIED.format("t"))
+    assert rules(plan) == {("emb.weight", "emb.weight"): "identity"}
+    assert plan.unmatched == ()
+
+
+def test_what_only_the_reference_ties_fills_both_of_the_candidates(planned):
+    plan = planned(TIED.format("t"), APART)
+    assert [(pair.reference_name, pair.candidate_name, pair.placed) for pair in plan.pairs] == [
+        ("emb.weight", "emb.weight", True),
+        ("emb.weight", "dec.weight", True),
+    ]
+
+
+def test_what_only_the_candidate_ties_is_filled_once_and_compared_twice(planned):
+    plan = planned(APART, TIED.format("t"))
+    assert [
+        (pair.reference_name, pair.candidate_name, pair.placed, pair.compared) for pair in plan.pairs
+    ] == [
+        ("emb.weight", "emb.weight", True, True),
+        ("dec.weight", "emb.weight", False, True),
+    ]
+    assert "tied on the candidate's side alone" in plan.pairs[1].reason
+
+
+def test_a_tied_layer_that_the_other_side_has_not_is_no_gap(planned):
+    plan = planned(TIED.format("t"), "emb: t.Embedding weight(9,4)")
+    assert plan.unmatched == ()
+
+
+def test_a_recurrent_layer_that_shares_its_weights_with_its_cells_pairs_by_name(planned):
+    shapes = "weight_ih_l0(16,3) weight_hh_l0(16,4)"
+    plan = planned(
+        f"rnn: t.LSTM {shapes}",
+        f"rnn: p.LSTM {shapes} ~_dropout_state()\nrnn.0: p.RNN\n"
+        "rnn.0.cell: p.LSTMCell weight_ih(16,3)=rnn.weight_ih_l0 weight_hh(16,4)=rnn.weight_hh_l0",
+    )
+    assert rules(plan) == {
+        ("rnn.weight_ih_l0", "rnn.weight_ih_l0"): "identity",
+        ("rnn.weight_hh_l0", "rnn.weight_hh_l0"): "identity",
+    }
+    assert plan.unmatched == ()
+
+
+# Special initialisers
+
+
+def test_a_special_init_takes_all_weights_of_both_layers_and_below(planned):
+    layer_map = LayerMap(
+        pairs=(LayerPair(reference="attn", candidate="self", special_init="port.rules:attention"),)
+    )
+    plan = planned(
+        "attn: t.MultiheadAttention in_proj_weight(12,4)\nattn.out_proj: t.Linear weight(4,4)\n"
+        "fc: t.Linear weight(4,4)",
+        "self: p.MultiHeadAttention\nself.q_proj: p.Linear weight(4,4)\nself.out_proj: p.Linear weight(4,4)\n"
+        "fc: p.Linear weight(4,4)",
+        layer_map,
+    )
+    (special,) = plan.special
+    assert (special.reference_path, special.candidate_path) == ("attn", "self")
+    assert special.function == "port.rules:attention"
+    assert special.reference_names == ("attn.in_proj_weight", "attn.out_proj.weight")
+    assert special.reference_keys == ("in_proj_weight", "out_proj.weight")
+    assert special.candidate_names == ("self.q_proj.weight", "self.out_proj.weight")
+    assert special.candidate_keys == ("q_proj.weight", "out_proj.weight")
+    assert set(rules(plan)) == {("fc.weight", "fc.weight")}
+    assert plan.unmatched == ()
+
+
+def test_attention_with_packed_weights_and_no_special_init_counts(planned):
+    plan = planned(
+        "a: t.MultiheadAttention in_proj_weight(12,4)\na.out_proj: t.Linear weight(4,4)",
+        "a: p.MultiHeadAttention\na.q_proj: p.Linear weight(4,4)\na.out_proj: p.Linear weight(4,4)",
+    )
+    assert set(rules(plan)) == {("a.out_proj.weight", "a.out_proj.weight")}
+    assert unmatched(plan) == [
+        (Side.REFERENCE, "parameter", "a", "in_proj_weight", True),
+        (Side.CANDIDATE, "parameter", "a.q_proj", "weight", True),
+    ]

@@ -129,7 +129,8 @@ class Caller:
     """A stub whose calls raise this project's errors in place of grpc.RpcError.
 
     `peer` names the other end in texts. Attribute access gives the RPC of that name; a streaming one
-    returns a `ResponseStream`.
+    returns a `ResponseStream`. `wait_for_ready` lets a call wait out, within its timeout, a peer that
+    does not listen yet.
     """
 
     def __init__(self, stub: Any, *, peer: str) -> None:
@@ -139,9 +140,11 @@ class Caller:
     def __getattr__(self, name: str) -> Callable[..., Any]:
         method = getattr(self._stub, name)
 
-        def call(request: Any, *, timeout: Optional[float] = None) -> Any:
+        def call(
+            request: Any, *, timeout: Optional[float] = None, wait_for_ready: Optional[bool] = None
+        ) -> Any:
             try:
-                response = method(request, timeout=timeout)
+                response = method(request, timeout=timeout, wait_for_ready=wait_for_ready)
             except grpc.RpcError as failure:
                 raise error_from_rpc(failure, peer=self.peer) from None
             return ResponseStream(response, peer=self.peer) if hasattr(response, "__next__") else response

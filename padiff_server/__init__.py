@@ -1,0 +1,1 @@
+"""The coordinator: aligns two workers, runs them together, judges what they stream, reports."""

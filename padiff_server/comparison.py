@@ -1,0 +1,108 @@
+"""The story of one comparison, and of one assignment of weights, from two addresses to a report."""
+
+from __future__ import annotations
+
+import contextlib
+
+from padiff_rpc.options import Options
+from padiff_rpc.results import Trouble
+from padiff_rpc.types import AssignWeightsRequest, CompareStart
+from padiff_rpc.words import Phase, Side, TraceMode
+from padiff_server.batches import BatchSource, BatchUnavailable, StepBatch
+from padiff_server.preparation import NO_TRACES, AlignedModels
+from padiff_server.report import FinishedReport, ReportBuilder
+from padiff_server.settings import check_parties, settle
+from padiff_server.steps import Steps
+from padiff_server.store import TensorStore
+from padiff_server.tolerances import Tolerances
+from padiff_server.worker_pair import ComparisonStopped, WorkerPair
+
+
+class Comparison:
+    """One comparison: `run` tells it from start to end; what it finds goes into the report."""
+
+    def __init__(
+        self, start: CompareStart, batches: BatchSource, report: ReportBuilder, store: TensorStore
+    ) -> None:
+        """Raises InvalidRequestError for what cannot be compared."""
+        self._settings = settle(start)
+        self._asked = start
+        self._batches = batches
+        self._report = report
+        self._store = store
+        self._workers = WorkerPair({Side.REFERENCE: start.reference, Side.CANDIDATE: start.candidate}, report)
+
+    def cancel(self) -> None:
+        """Ends the comparison from another thread; both workers are free at once."""
+        self._workers.close()
+
+    def run(self) -> FinishedReport:
+        """Compares, and returns the report, also when a model or a worker broke on the way.
+
+        Raises the error of whatever was wrong with the request, and CancelledError after `cancel`.
+        """
+        self._report.note(*self._settings.notes)
+        with self._workers, contextlib.suppress(ComparisonStopped):
+            self._compare()
+        return self._report.finish()
+
+    def _compare(self) -> None:
+        options = self._asked.options
+        self._workers.load(deterministic=options.deterministic, threads=options.threads)
+        batch = self._batch(0)
+        traces = None if options.trace is TraceMode.FIRST_STEP else self._workers.trace(batch)
+        aligned = AlignedModels(
+            self._workers, self._report, self._asked.layer_map, NO_TRACES if traces is None else traces
+        )
+        weights = aligned.weight_flow(Tolerances(options), options)
+        aligned.place_weights(weights, copy=self._asked.auto_weights)
+        steps = Steps(
+            self._workers, aligned, weights, self._report, self._store, self._settings, options, traces
+        )
+        for step in range(self._settings.steps):
+            steps.run(step, batch if step == 0 else self._batch(step))
+            if self._report.has_failed:
+                self._note_what_is_left(step)
+                return
+
+    def _batch(self, step: int) -> StepBatch:
+        with self._report.timed(Phase.INPUTS, step):
+            try:
+                return self._batches.batch(step)
+            except BatchUnavailable as failure:
+                text = f"the client has no batch for step {step}: {failure}"
+                self._report.add_trouble(Trouble(phase=Phase.INPUTS, step=step, text=text))
+                raise ComparisonStopped from failure
+
+    def _note_what_is_left(self, step: int) -> None:
+        left = self._settings.steps - step - 1
+        if left:
+            self._report.note(
+                f"stopped after step {step}, the first that differs; {left} more were asked for"
+            )
+
+
+class WeightAssignment:
+    """Copies the reference's weights into the candidate, verifies them, and may save the candidate."""
+
+    def __init__(self, asked: AssignWeightsRequest, report: ReportBuilder) -> None:
+        """Raises InvalidRequestError for what cannot be assigned."""
+        check_parties(asked.reference, asked.candidate)
+        self._asked = asked
+        self._report = report
+        self._workers = WorkerPair({Side.REFERENCE: asked.reference, Side.CANDIDATE: asked.candidate}, report)
+
+    def cancel(self) -> None:
+        """Ends the assignment from another thread; both workers are free at once."""
+        self._workers.close()
+
+    def run(self) -> FinishedReport:
+        """Assigns, and returns the report: a row for each weight, and what could not be placed."""
+        options = Options()
+        with self._workers, contextlib.suppress(ComparisonStopped):
+            self._workers.load(deterministic=options.deterministic, threads=options.threads)
+            aligned = AlignedModels(self._workers, self._report, self._asked.layer_map, NO_TRACES)
+            aligned.place_weights(aligned.weight_flow(Tolerances(options), options), copy=True)
+            if self._asked.save:
+                self._report.saved = self._workers.links[Side.CANDIDATE].save_weights(self._asked.save)
+        return self._report.finish(weights_only=True)

@@ -1,0 +1,172 @@
+"""From rows to a verdict: how much was compared, whether it passed, where it first went wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Optional
+
+from padiff_rpc.results import Coverage, FirstDivergence, Place, Row, Unmatched
+from padiff_rpc.words import CaptureKind, Phase, Side, Verdict
+
+_PHASES = {phase: position for position, phase in enumerate(Phase)}
+_AGREEING = frozenset({Verdict.MATCH, Verdict.WITHIN_TOLERANCE})
+_COMPARED = _AGREEING | {
+    Verdict.MISMATCH,
+    Verdict.SHAPE_MISMATCH,
+    Verdict.DTYPE_MISMATCH,
+    Verdict.NONFINITE,
+}
+_CAUSES = {
+    Verdict.MISMATCH: "value",
+    Verdict.SHAPE_MISMATCH: "shape",
+    Verdict.DTYPE_MISMATCH: "dtype",
+    Verdict.NONFINITE: "nonfinite",
+    Verdict.NOT_COMPARED: "missing",
+}
+_WEIGHTS = frozenset({CaptureKind.PARAMETER, CaptureKind.BUFFER})
+_UNMATCHED_KINDS = {
+    "parameter": CaptureKind.PARAMETER,
+    "buffer": CaptureKind.BUFFER,
+    "input": CaptureKind.INPUT,
+}
+
+
+def is_compared(row: Row) -> bool:
+    """Whether the row's two tensors were held against each other."""
+    return row.verdict in _COMPARED
+
+
+def fails(row: Row) -> bool:
+    """Whether the row alone makes its report fail."""
+    return row.counts and row.verdict not in _AGREEING
+
+
+def execution_order(row: Row) -> tuple[int, int, int]:
+    """Returns the key by which rows are sorted: step, phase, place within the phase."""
+    return row.step, _PHASES[row.phase], row.order
+
+
+def coverage_of(rows: Sequence[Row], unmatched: Iterable[Unmatched]) -> Coverage:
+    """Returns what was compared of what there was, over all steps.
+
+    Tensors, root outputs and losses are counted in each step anew. A call, parameter or buffer is one
+    thing however many steps it was in, compared once any tensor of it was; what was left out on purpose
+    is not counted.
+    """
+    calls = _Share()
+    parameters, buffers = _Share(), _Share()
+    tensors, roots, losses = _Share(), _Share(), _Share()
+    for number, row in enumerate(rows):
+        compared = is_compared(row)
+        tensors.add(number, compared)
+        if row.phase in (Phase.INPUTS, Phase.FORWARD) and row.reference and row.candidate:
+            calls.add((_call(row.reference), _call(row.candidate)), compared)
+        if row.kind in _WEIGHTS and (row.counts or compared):
+            share = parameters if row.kind is CaptureKind.PARAMETER else buffers
+            share.add((_name(row.reference), _name(row.candidate)), compared)
+        if row.kind is CaptureKind.LOSS:
+            losses.add(number, compared)
+        if is_root_output(row):
+            roots.add(number, compared)
+    for lone in unmatched:
+        if lone.what == "call":
+            calls.add((lone.side, lone.path, lone.call), False)
+    return Coverage(
+        tensors_compared=tensors.compared,
+        tensors_total=tensors.total,
+        calls_compared=calls.compared,
+        calls_total=calls.total,
+        parameters_compared=parameters.compared,
+        parameters_total=parameters.total,
+        buffers_compared=buffers.compared,
+        buffers_total=buffers.total,
+        root_outputs_compared=roots.compared,
+        root_outputs_total=roots.total,
+        losses_compared=losses.compared,
+        losses_total=losses.total,
+    )
+
+
+def is_root_output(row: Row) -> bool:
+    """Whether the row is an output of the whole model."""
+    place = row.reference or row.candidate
+    return row.kind is CaptureKind.OUTPUT and place is not None and place.path == ""
+
+
+def passes(rows: Iterable[Row], unmatched: Iterable[Unmatched], coverage: Coverage) -> bool:
+    """Whether everything that matters was compared and nothing differed.
+
+    Root outputs, losses, every parameterised call, every parameter and buffer of both sides: what of
+    these is missing is a row or an unmatched entry that counts. A model without root outputs shows
+    nothing, and so does not pass.
+    """
+    return (
+        coverage.root_outputs_compared > 0
+        and coverage.root_outputs_compared == coverage.root_outputs_total
+        and coverage.losses_compared == coverage.losses_total
+        and not any(fails(row) for row in rows)
+        and not any(lone.counts for lone in unmatched)
+    )
+
+
+def first_divergence(rows: Iterable[Row], unmatched: Iterable[Unmatched]) -> Optional[FirstDivergence]:
+    """Returns the first failing row in execution order; where no row fails, the first gap that counts."""
+    ordered = sorted(rows, key=execution_order)
+    first = next((row for row in ordered if fails(row)), None)
+    if first is None:
+        lone = next((lone for lone in unmatched if lone.counts), None)
+        if lone is None:
+            return None
+        first = _row_of(lone)
+    same_step = [row for row in ordered if row.step == first.step and is_compared(row)]
+    before = sum(execution_order(row) < execution_order(first) for row in same_step)
+    return FirstDivergence(row=first, cause=_cause(first), position=before + 1, compared=len(same_step))
+
+
+def _cause(row: Row) -> str:
+    if row.verdict is not Verdict.UNMATCHED:
+        return _CAUSES[row.verdict]
+    place = row.reference or row.candidate
+    is_slot = row.kind in (CaptureKind.INPUT, CaptureKind.OUTPUT) and place is not None and place.slot != ""
+    return "structure" if is_slot else "missing"
+
+
+def _row_of(lone: Unmatched) -> Row:
+    place = Place(path=lone.path, class_name=lone.class_name, call=lone.call, slot=lone.name)
+    kind = _UNMATCHED_KINDS.get(lone.what, CaptureKind.OUTPUT)
+    return Row(
+        step=0,
+        phase=Phase.INITIAL_WEIGHTS if kind in _WEIGHTS else Phase.FORWARD,
+        kind=kind,
+        order=0,
+        verdict=Verdict.UNMATCHED,
+        reference=place if lone.side is Side.REFERENCE else None,
+        candidate=place if lone.side is Side.CANDIDATE else None,
+        reason=lone.reason,
+    )
+
+
+def _call(place: Place) -> tuple[str, int]:
+    return place.path, place.call
+
+
+def _name(place: Optional[Place]) -> Optional[tuple[str, str]]:
+    return None if place is None else (place.path, place.slot)
+
+
+class _Share:
+    """Distinct things, and those of them that were compared at least once."""
+
+    def __init__(self) -> None:
+        self._seen: dict[object, bool] = {}
+
+    def add(self, thing: object, compared: bool) -> None:
+        self._seen[thing] = self._seen.get(thing, False) or compared
+
+    @property
+    def total(self) -> int:
+        return len(self._seen)
+
+    @property
+    def compared(self) -> int:
+        return sum(self._seen.values())

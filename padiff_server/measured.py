@@ -1,0 +1,84 @@
+"""What is known of one pair of tensors after both were seen."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Optional
+
+from padiff_rpc.records import record
+from padiff_rpc.results import Figures, Tolerance
+from padiff_rpc.tensors import COMPLEX, FLOATING, HostTensor, epsilon, statistics
+from padiff_rpc.types import TensorSpec
+from padiff_rpc.words import CaptureKind, DType, Phase
+from padiff_server.measure import measure, root_mean_square
+from padiff_server.rules import apply_rule
+from padiff_server.tolerances import Tolerances, stepped_tolerance
+
+
+@record
+class Measured:
+    """Specs (the reference's after its layout rule), and figures where the shapes are equal."""
+
+    reference: TensorSpec
+    candidate: TensorSpec
+    tolerance: Tolerance
+    figures: Optional[Figures] = None
+
+
+@record
+class Aspect:
+    """What kind of pairs are measured; decides their tolerance."""
+
+    phase: Phase
+    kind: CaptureKind
+
+
+def measure_pair(
+    aspect: Aspect,
+    reference: HostTensor,
+    candidate: HostTensor,
+    *,
+    tolerances: Tolerances,
+    sum_squares: Optional[float] = None,
+    rule: str = "",
+    gradient_relative_l2: Optional[float] = None,
+) -> Measured:
+    """Returns the figures of one pair; `rule` is the reference's layout rule.
+
+    `sum_squares` is the reference's, from its header; without it the reference is read once more.
+    `gradient_relative_l2` is what the gradients of a parameter differed by, which widens its tolerance.
+    """
+    if sum_squares is None:
+        sum_squares = statistics(reference)[0]
+    if rule:
+        reference = apply_rule(rule, reference)
+    if aspect.kind is CaptureKind.LOSS:
+        # One framework's scalar is 0-d where the other's has one element.
+        reference, candidate = _as_scalar(reference), _as_scalar(candidate)
+    tolerance = stepped_tolerance(
+        tolerances.tolerance(
+            aspect.phase,
+            aspect.kind,
+            coarser(reference.dtype, candidate.dtype),
+            root_mean_square(sum_squares, reference.array.size),
+        ),
+        gradient_relative_l2,
+    )
+    same_shape = reference.array.shape == candidate.array.shape
+    return Measured(
+        reference=reference.spec,
+        candidate=candidate.spec,
+        tolerance=tolerance,
+        figures=measure(reference, candidate, tolerance, sum_squares=sum_squares) if same_shape else None,
+    )
+
+
+def coarser(first: DType, second: DType) -> DType:
+    """Returns the dtype with the larger rounding step; the first where one of them has none."""
+    if {first, second} <= FLOATING | COMPLEX and epsilon(second) > epsilon(first):
+        return second
+    return first
+
+
+def _as_scalar(tensor: HostTensor) -> HostTensor:
+    return dataclasses.replace(tensor, array=tensor.array.reshape(())) if tensor.array.size == 1 else tensor

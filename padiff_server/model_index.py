@@ -1,0 +1,28 @@
+"""A model's layers by path."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from padiff_rpc.types import Layer
+from padiff_rpc.words import Side
+
+
+class ModelIndex:
+    """Looks layers up by any of their paths."""
+
+    def __init__(self, layers: Sequence[Layer]) -> None:
+        self._layers = {path: layer for layer in layers for path in (layer.path, *layer.aliases)}
+
+    def class_name(self, path: str) -> str:
+        """Returns the bare class name of the layer at `path`, or "" where there is none."""
+        layer = self._layers.get(path)
+        return layer.class_name if layer is not None else ""
+
+    def is_parameterised(self, path: str) -> bool:
+        """Whether the layer itself holds parameters or buffers."""
+        layer = self._layers.get(path)
+        return layer is not None and bool(layer.weights)
+
+
+Models = Mapping[Side, ModelIndex]

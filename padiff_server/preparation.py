@@ -1,0 +1,72 @@
+"""What comes before the first step: both models described, aligned, and given the same weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from padiff_rpc.options import LayerMap, Options
+from padiff_rpc.types import CallEvent, Layer
+from padiff_rpc.words import Phase, Side
+from padiff_server.align import align
+from padiff_server.model_index import ModelIndex, Models
+from padiff_server.plan import Plan, SideTrace
+from padiff_server.plan_view import plan_pairs
+from padiff_server.report import ReportBuilder
+from padiff_server.sides import SIDES
+from padiff_server.tolerances import Tolerances
+from padiff_server.weight_flow import RuleFailed, WeightFlow
+from padiff_server.weight_plan import WeightPlan, plan_weights
+from padiff_server.worker_pair import WorkerPair
+
+Traces = Mapping[Side, tuple[CallEvent, ...]]
+NO_TRACES: Traces = dict.fromkeys(SIDES, ())
+
+
+class AlignedModels:
+    """Two loaded models and the plan that pairs them.
+
+    Attributes:
+        layers, models: each side's layers, in definition order and by path.
+        plan: by the last `align`.
+        weight_plan: by the first, since weights stay where they were put.
+    """
+
+    def __init__(
+        self, workers: WorkerPair, report: ReportBuilder, layer_map: LayerMap, traces: Traces
+    ) -> None:
+        """Asks both workers for their layers and aligns them; InvalidRequestError for unknown paths."""
+        self._workers = workers
+        self._report = report
+        self._layer_map = layer_map
+        self.layers: Mapping[Side, tuple[Layer, ...]] = workers.describe()
+        self.models: Models = {side: ModelIndex(self.layers[side]) for side in SIDES}
+        self.plan = self.align(traces)
+        self.weight_plan: WeightPlan = plan_weights(
+            self.plan, self.layers[Side.REFERENCE], self.layers[Side.CANDIDATE], layer_map
+        )
+        report.add_unmatched(self.weight_plan.unmatched)
+
+    def align(self, traces: Traces) -> Plan:
+        """Pairs the layers anew, on these calls, and returns the plan; empty traces: definition order."""
+        reference, candidate = (SideTrace(layers=self.layers[side], calls=traces[side]) for side in SIDES)
+        self.plan = align(reference, candidate, self._layer_map)
+        self._report.note(*self.plan.notes)
+        self._report.set_plan(plan_pairs(self.plan, self.models, traces[Side.REFERENCE]))
+        return self.plan
+
+    def weight_flow(self, tolerances: Tolerances, options: Options) -> WeightFlow:
+        """Returns what carries the weight plan out."""
+        return WeightFlow(self._workers.links, self.weight_plan, self.models, tolerances, options)
+
+    def place_weights(self, weights: WeightFlow, *, copy: bool) -> None:
+        """Copies the reference's weights where that is wanted, and compares what both sides have then.
+
+        Raises ComparisonStopped when a user's rule raised or a worker was lost.
+        """
+        with self._workers.during(Phase.INITIAL_WEIGHTS):
+            try:
+                if copy:
+                    weights.copy()
+                self._report.add_rows(weights.rows(Phase.INITIAL_WEIGHTS, just_copied=copy))
+            except RuleFailed as raised:
+                self._workers.stop_on_failures({Side.CANDIDATE: raised.failure})

@@ -1,0 +1,143 @@
+"""A report while it is being made."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+
+from padiff_rpc.records import record
+from padiff_rpc.results import (
+    Environment,
+    PlanPair,
+    ReportSummary,
+    Row,
+    StepResult,
+    Timing,
+    Traffic,
+    Trouble,
+    Unmatched,
+)
+from padiff_rpc.types import ModelFailure, Progress
+from padiff_rpc.words import Phase, Side
+from padiff_server.coverage import coverage_of, fails, first_divergence, passes
+from padiff_server.messages import Message, pages
+
+
+@record
+class FinishedReport:
+    """All rows, and the summary that goes with them."""
+
+    rows: tuple[Row, ...]
+    summary: ReportSummary
+
+
+class ReportBuilder:
+    """Gathers what a comparison finds and tells the client at once. One thread builds it.
+
+    `emit` may be called from any thread.
+    """
+
+    def __init__(self, session: str, emit: Callable[[Message], None]) -> None:
+        self.session = session
+        self.emit = emit
+        self._started_at = time.time()
+        self._began = time.monotonic()
+        self._rows: list[Row] = []
+        self._unmatched: dict[tuple[Side, str, str, str, int], Unmatched] = {}
+        self._notes: dict[str, None] = {}
+        self._failures: list[ModelFailure] = []
+        self._troubles: list[Trouble] = []
+        self._environments: list[Environment] = []
+        self._timings: list[Timing] = []
+        self._traffic: list[Traffic] = []
+        self._steps: list[StepResult] = []
+        self._plan: tuple[PlanPair, ...] = ()
+        self.saved = ""
+
+    def progress(self, phase: Phase, step: int = 0, text: str = "") -> None:
+        """Tells the client where the comparison is; from any thread."""
+        self.emit(Progress(session=self.session, phase=phase, step=step, text=text))
+
+    def add_rows(self, rows: Iterable[Row]) -> tuple[Row, ...]:
+        """Keeps and sends rows that are final; returns them."""
+        final = tuple(rows)
+        self._rows.extend(final)
+        for page in pages(final):
+            self.emit(page)
+        return final
+
+    def add_unmatched(self, unmatched: Iterable[Unmatched]) -> None:
+        """Keeps what has no partner, each once."""
+        for lone in unmatched:
+            self._unmatched.setdefault((lone.side, lone.what, lone.path, lone.name, lone.call), lone)
+
+    def note(self, *texts: str) -> None:
+        """Keeps lines that a reader should know, each once."""
+        self._notes.update(dict.fromkeys(texts))
+
+    def add_failure(self, failure: ModelFailure) -> None:
+        self._failures.append(failure)
+
+    def add_trouble(self, trouble: Trouble) -> None:
+        self._troubles.append(trouble)
+
+    def add_environment(self, environment: Environment) -> None:
+        self._environments.append(environment)
+
+    def add_timing(self, timing: Timing) -> None:
+        self._timings.append(timing)
+
+    def add_traffic(self, side: Side, bytes_of: Mapping[Phase, int]) -> None:
+        self._traffic.extend(Traffic(side=side, phase=phase, bytes=size) for phase, size in bytes_of.items())
+
+    def set_plan(self, plan: tuple[PlanPair, ...]) -> None:
+        self._plan = plan
+
+    def end_step(self, result: StepResult) -> None:
+        self._steps.append(result)
+
+    @contextmanager
+    def timed(self, phase: Phase, step: int = 0) -> Iterator[None]:
+        """Reports a phase's beginning, and its length in the coordinator's own time."""
+        self.progress(phase, step)
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            self.add_timing(Timing(step=step, phase=phase, seconds=time.monotonic() - began))
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether anything so far makes the report fail."""
+        return bool(
+            self._failures
+            or self._troubles
+            or any(fails(row) for row in self._rows)
+            or any(lone.counts for lone in self._unmatched.values())
+        )
+
+    def finish(self, *, weights_only: bool = False) -> FinishedReport:
+        """Returns the finished report; `weights_only` asks for no outputs, as when weights were assigned."""
+        unmatched = tuple(self._unmatched.values())
+        coverage = coverage_of(self._rows, unmatched)
+        is_whole = weights_only or passes(self._rows, unmatched, coverage)
+        summary = ReportSummary(
+            session=self.session,
+            passed=is_whole and not self.has_failed,
+            coverage=coverage,
+            first_divergence=first_divergence(self._rows, unmatched),
+            unmatched=unmatched,
+            steps=tuple(self._steps),
+            plan=self._plan,
+            notes=tuple(self._notes),
+            failures=tuple(self._failures),
+            troubles=tuple(self._troubles),
+            environments=tuple(self._environments),
+            timings=tuple(self._timings),
+            traffic=tuple(self._traffic),
+            saved=self.saved,
+            started_at=self._started_at,
+            seconds=time.monotonic() - self._began,
+        )
+        return FinishedReport(rows=tuple(self._rows), summary=summary)

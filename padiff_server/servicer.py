@@ -1,0 +1,108 @@
+"""The Coordinator service: decode, call, encode."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterator
+from typing import Any
+
+import grpc
+
+from padiff_rpc.convert import from_proto, to_proto
+from padiff_rpc.errors import ProtocolError
+from padiff_rpc.tensors import TensorAssembler
+from padiff_rpc.transport import requests
+from padiff_rpc.types import AssignWeightsRequest, CompareStart, Progress, SendBatch
+from padiff_rpc.v1 import coordinator_pb2 as pb
+from padiff_rpc.v1 import coordinator_pb2_grpc
+from padiff_rpc.version import PROTOCOL_VERSION, check_protocol_version, package_version
+from padiff_server.batches import BatchEnd, BatchFailure, BatchMessage
+from padiff_server.messages import BatchWanted, Message, RowPage, pages
+from padiff_server.sessions import Sessions
+
+
+class CoordinatorServicer(coordinator_pb2_grpc.CoordinatorServicer):
+    """Carries the contract to the sessions; errors pass to the interceptor."""
+
+    def __init__(self, sessions: Sessions, *, memory_limit_bytes: int) -> None:
+        self._sessions = sessions
+        self._memory_limit_bytes = memory_limit_bytes
+
+    def GetCoordinatorInfo(
+        self, request: pb.GetCoordinatorInfoRequest, context: grpc.ServicerContext
+    ) -> pb.GetCoordinatorInfoResponse:
+        return pb.GetCoordinatorInfoResponse(
+            protocol_version=PROTOCOL_VERSION,
+            package_version=package_version(),
+            python_version=platform.python_version(),
+            memory_limit_bytes=self._memory_limit_bytes,
+        )
+
+    def Compare(
+        self, request_iterator: Iterator[pb.CompareRequest], context: grpc.ServicerContext
+    ) -> Iterator[pb.CompareResponse]:
+        stream = requests(request_iterator)
+        messages = self._sessions.compare(_start(stream), _batch_messages(stream), context.add_callback)
+        yield from (pb.CompareResponse(**_encoded(message)) for message in messages)
+
+    def AssignWeights(
+        self, request: pb.AssignWeightsRequest, context: grpc.ServicerContext
+    ) -> Iterator[pb.AssignWeightsResponse]:
+        check_protocol_version(request.protocol_version, peer="the client")
+        asked = from_proto(request, AssignWeightsRequest)
+        messages = self._sessions.assign_weights(asked, context.add_callback)
+        yield from (pb.AssignWeightsResponse(**_encoded(message)) for message in messages)
+
+    def GetReport(
+        self, request: pb.GetReportRequest, context: grpc.ServicerContext
+    ) -> Iterator[pb.GetReportResponse]:
+        finished = self._sessions.report(request.session)
+        messages: list[Message] = [*pages(finished.rows), finished.summary]
+        yield from (pb.GetReportResponse(**_encoded(message)) for message in messages)
+
+
+def register(sessions: Sessions, memory_limit_bytes: int, server: grpc.Server) -> None:
+    """Adds the service to a server."""
+    servicer = CoordinatorServicer(sessions, memory_limit_bytes=memory_limit_bytes)
+    coordinator_pb2_grpc.add_CoordinatorServicer_to_server(servicer, server)
+
+
+def _start(stream: Iterator[pb.CompareRequest]) -> CompareStart:
+    message = next(stream, None)
+    if message is None or message.WhichOneof("request") != "start":
+        raise ProtocolError("the stream must begin with its start")
+    # Before anything else is read: another version may mean something else by it.
+    check_protocol_version(message.start.protocol_version, peer="the client")
+    return from_proto(message.start, CompareStart)
+
+
+def _batch_messages(stream: Iterator[pb.CompareRequest]) -> Iterator[BatchMessage]:
+    assembler = TensorAssembler()
+    for message in stream:
+        kind = message.WhichOneof("request")
+        if kind == "frame":
+            received = assembler.frame(message.frame)
+            if received is not None:
+                yield received
+        elif kind == "batch":
+            yield from_proto(message.batch, SendBatch)
+        elif kind == "batch_end":
+            assembler.finish()
+            yield BatchEnd()
+        elif kind == "batch_failure":
+            yield BatchFailure(text=message.batch_failure.text)
+        else:
+            raise ProtocolError("the start was sent twice, or a request is empty")
+
+
+def _encoded(message: Message) -> dict[str, Any]:
+    """Returns the field of the response that `message` goes into, with its content."""
+    if isinstance(message, Progress):
+        field = "progress"
+    elif isinstance(message, BatchWanted):
+        field = "batch_wanted"
+    elif isinstance(message, RowPage):
+        field = "rows"
+    else:
+        field = "summary"
+    return {field: to_proto(message)}

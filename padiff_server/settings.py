@@ -1,0 +1,80 @@
+"""What a comparison will do, settled from what was asked: forced combinations are noted, others refused."""
+
+from __future__ import annotations
+
+from padiff_rpc.errors import InvalidRequestError
+from padiff_rpc.records import record
+from padiff_rpc.types import CompareStart, Party
+from padiff_rpc.words import DiffPhase
+
+
+@record
+class Settings:
+    """How many steps there are, how far each goes, whether a side runs in train mode, what was forced."""
+
+    steps: int
+    backward: bool
+    optimize: bool
+    has_train_mode: bool
+    notes: tuple[str, ...] = ()
+
+
+def settle(start: CompareStart) -> Settings:
+    """Returns the settings of a comparison. Raises InvalidRequestError for what cannot be meant."""
+    check_parties(start.reference, start.candidate)
+    if start.steps < 1:
+        raise InvalidRequestError(f"steps: {start.steps} is not allowed; allowed: a number of at least 1")
+    has_optimizer = all(_may_have(party, "optimizer") for party in (start.reference, start.candidate))
+    if start.options.diff_phase is DiffPhase.FORWARD:
+        return _forward_only(start)
+    if start.steps > 1 and not has_optimizer:
+        raise InvalidRequestError(
+            f"steps: {start.steps} steps need an optimizer on both sides: give one, or leave steps at 1"
+        )
+    notes: tuple[str, ...] = ()
+    if start.options.diff_phase is DiffPhase.BACKWARD:
+        notes = ("diff_phase: backward alone needs single_step, so both phases were compared",)
+    return Settings(
+        steps=start.steps,
+        backward=True,
+        optimize=has_optimizer,
+        has_train_mode=_trains(start),
+        notes=notes,
+    )
+
+
+def _forward_only(start: CompareStart) -> Settings:
+    notes = []
+    if start.reference.model.optimizer:
+        notes.append("diff_phase: forward takes no optimizer, so none was used")
+    if start.reference.model.loss:
+        notes.append("diff_phase: forward computes no loss, so the given one was not used")
+    if start.steps > 1:
+        notes.append(f"diff_phase: forward makes one step, so 1 was made in place of {start.steps}")
+    return Settings(
+        steps=1, backward=False, optimize=False, has_train_mode=_trains(start), notes=tuple(notes)
+    )
+
+
+def _trains(start: CompareStart) -> bool:
+    return start.reference.model.train or start.candidate.model.train
+
+
+def check_parties(reference: Party, candidate: Party) -> None:
+    """Raises InvalidRequestError for a shared worker, and for a loss or optimizer on one side only."""
+    if reference.worker.address == candidate.worker.address:
+        raise InvalidRequestError(
+            f"reference.worker and candidate.worker are both {reference.worker.address!r}: each side needs "
+            "a worker of its own"
+        )
+    for field in ("loss", "optimizer"):
+        named = [bool(getattr(party.model, field)) for party in (reference, candidate)]
+        able = [_may_have(party, field) for party in (reference, candidate)]
+        if any(named) and not all(able):
+            side = "candidate" if named[0] else "reference"
+            raise InvalidRequestError(f"{side}.{field}: give one for both sides, or for neither")
+
+
+def _may_have(party: Party, field: str) -> bool:
+    """Whether the side names a loss or optimizer, or serves its own model, which may bring one."""
+    return bool(getattr(party.model, field)) or not party.model.model

@@ -1,0 +1,51 @@
+"""Work done for the reference and the candidate at the same time."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from typing import Generic, Optional, TypeVar
+
+from padiff_rpc.errors import PaDiffError
+from padiff_rpc.records import record
+from padiff_rpc.words import Side
+
+T = TypeVar("T")
+SIDES = (Side.REFERENCE, Side.CANDIDATE)
+
+
+def other(side: Side) -> Side:
+    """Returns the opposite role."""
+    return Side.CANDIDATE if side is Side.REFERENCE else Side.REFERENCE
+
+
+@record
+class Outcomes(Generic[T]):
+    """What each side returned, or the error it ended with."""
+
+    values: Mapping[Side, T]
+    errors: Mapping[Side, PaDiffError]
+
+
+def on_both(work: Callable[[Side], T]) -> Outcomes[T]:
+    """Runs `work` for both sides at once and waits for both; our own bugs are raised, errors returned."""
+    values: dict[Side, T] = {}
+    errors: dict[Side, PaDiffError] = {}
+    bug: Optional[BaseException] = None
+
+    def run(side: Side) -> None:
+        nonlocal bug
+        try:
+            values[side] = work(side)
+        except PaDiffError as error:
+            errors[side] = error
+        except BaseException as error:
+            bug = error
+
+    thread = threading.Thread(target=run, args=(Side.CANDIDATE,), name="candidate", daemon=True)
+    thread.start()
+    run(Side.REFERENCE)
+    thread.join()
+    if bug is not None:
+        raise bug
+    return Outcomes(values=values, errors=errors)

@@ -1,0 +1,36 @@
+"""What a worker says during a step, one item at a time."""
+
+from __future__ import annotations
+
+from typing import Any, Union
+
+from padiff_rpc.records import record
+from padiff_rpc.types import CallEvent, CaptureId, ModelFailure, StepSummary
+from padiff_rpc.words import Phase
+
+
+@record
+class Announced:
+    """A capture as its header names it. `gradient_of`: the number of its tensor, for a gradient; else 0."""
+
+    id: CaptureId
+    number: int
+    gradient_of: int = 0
+
+
+@record
+class CaptureBegins:
+    """A capture's header; `header` is the TensorHeader message, for the assembler."""
+
+    capture: Announced
+    header: Any
+
+
+@record
+class CaptureChunk:
+    """Bytes of a capture; `chunk` is the TensorChunk message, for the assembler."""
+
+    chunk: Any
+
+
+StepItem = Union[CallEvent, CaptureBegins, CaptureChunk, Phase, ModelFailure, StepSummary]

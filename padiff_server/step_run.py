@@ -1,0 +1,186 @@
+"""Runs one step on both workers at once and measures every pair as soon as both halves are there."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any, Optional
+
+from padiff_rpc.errors import PaDiffError
+from padiff_rpc.records import record
+from padiff_rpc.types import ModelFailure, StepStart, StepSummary
+from padiff_rpc.words import Phase, Side
+from padiff_server.batches import StepBatch
+from padiff_server.captures import StepCaptures
+from padiff_server.measured import measure_pair
+from padiff_server.pairs import PairTable
+from padiff_server.sides import SIDES, other
+from padiff_server.step_reader import StepReader
+from padiff_server.store import TensorStore
+from padiff_server.tolerances import Tolerances
+from padiff_server.worker_link import StepCall, WorkerLink
+
+logger = logging.getLogger(__name__)
+_ORDER = {phase: position for position, phase in enumerate(Phase)}
+
+
+@record
+class SideEnd:
+    """How one side's step ended, and the phase in which it did.
+
+    All three of `summary`, `failure` and `error` absent: it was stopped because the other side had.
+    """
+
+    phase: Phase
+    summary: Optional[StepSummary] = None
+    failure: Optional[ModelFailure] = None
+    error: Optional[PaDiffError] = None
+
+    @property
+    def is_complete(self) -> bool:
+        return self.summary is not None and self.failure is None and self.error is None
+
+
+class _PhaseGate:
+    """Where both sides are; after one has stopped, the other may finish that phase and no more."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._phases = dict.fromkeys(SIDES, Phase.INPUTS)
+        self._stopped: set[Side] = set()
+
+    def begin(self, side: Side, phase: Phase) -> bool:
+        """Notes that `side` wants to begin `phase`; returns whether it may."""
+        with self._lock:
+            if other(side) in self._stopped and _ORDER[phase] > _ORDER[self._phases[other(side)]]:
+                return False
+            self._phases[side] = phase
+            return True
+
+    def stop(self, side: Side) -> bool:
+        """Notes that `side` stopped early; returns whether the other one is already beyond that phase."""
+        with self._lock:
+            self._stopped.add(side)
+            return _ORDER[self._phases[other(side)]] > _ORDER[self._phases[side]]
+
+    def phase(self, side: Side) -> Phase:
+        with self._lock:
+            return self._phases[side]
+
+
+class StepRun:
+    """One step. A reader thread per side never stops reading; the caller's thread measures.
+
+    So neither worker ever waits for the other: what comes too early is held by the store.
+    """
+
+    def __init__(
+        self,
+        links: Mapping[Side, WorkerLink],
+        starts: Mapping[Side, StepStart],
+        batch: StepBatch,
+        store: TensorStore,
+        tolerances: Tolerances,
+        on_phase: Callable[[Phase], None],
+    ) -> None:
+        """`on_phase` is told of each phase that a side begins, on that side's reader thread."""
+        self._links = links
+        self._starts = starts
+        self._batch = batch
+        self._store = store
+        self._tolerances = tolerances
+        self._on_phase = on_phase
+        self._gate = _PhaseGate()
+        self._calls: dict[Side, StepCall] = {}
+        self._held: set[Side] = set()
+        self._ends: dict[Side, SideEnd] = {}
+        # Pairs to measure; None for each side that has ended.
+        self._work: queue.SimpleQueue[Optional[tuple[PairTable[Any], Any, Any]]] = queue.SimpleQueue()
+
+    def ready(self, table: PairTable[Any], reference: Any, candidate: Any) -> None:
+        """Takes a pair to measure, from any thread; what `StepCaptures` is given as its `ready`."""
+        self._work.put((table, reference, candidate))
+
+    def run(self, captures: StepCaptures) -> Mapping[Side, SideEnd]:
+        """Runs the step to its end on both sides and returns how each ended."""
+        threads = [
+            threading.Thread(target=self._read, args=(side, captures), name=f"{side}-reader", daemon=True)
+            for side in SIDES
+        ]
+        for thread in threads:
+            thread.start()
+        try:
+            running = len(threads)
+            while running:
+                pair = self._work.get()
+                if pair is None:
+                    running -= 1
+                else:
+                    self._measure(*pair)
+        finally:
+            for call in list(self._calls.values()):
+                call.close()
+            for thread in threads:
+                thread.join()
+        return self._ends
+
+    def measure_waiting(self) -> None:
+        """Measures what became ready after the step had ended."""
+        while not self._work.empty():
+            pair = self._work.get()
+            if pair is not None:
+                self._measure(*pair)
+
+    def _measure(self, table: PairTable[Any], reference: Any, candidate: Any) -> None:
+        first, second = table.halves(reference, candidate)
+        measured = measure_pair(
+            table.aspect(reference, candidate),
+            first.tensor,
+            second.tensor,
+            sum_squares=first.sum_squares,
+            tolerances=self._tolerances,
+            rule=table.rules.get((reference, candidate), ""),
+        )
+        table.settle(reference, candidate, measured)
+
+    def _read(self, side: Side, captures: StepCaptures) -> None:
+        reader = StepReader(side, captures, self._store)
+        error: Optional[PaDiffError] = None
+        try:
+            tensors = self._batch.tensors_of(side)
+            call = self._calls[side] = self._links[side].open_step(self._starts[side], tensors)
+            try:
+                reader.read(call.items(), lambda phase: self._begin(side, call, phase))
+            finally:
+                call.close()
+        except PaDiffError as raised:
+            error = raised
+        except Exception as bug:
+            logger.exception("reading the %s's step failed", side)
+            error = PaDiffError(f"{type(bug).__name__}: {bug} (our bug; the coordinator's log has the stack)")
+        self._links[side].traffic.update(reader.traffic)
+        self._ends[side] = end = SideEnd(
+            phase=self._gate.phase(side),
+            summary=reader.summary,
+            failure=reader.failure,
+            error=error if side not in self._held else None,
+        )
+        if not end.is_complete and self._gate.stop(side):
+            self._hold(other(side))
+        self._work.put(None)
+
+    def _begin(self, side: Side, call: StepCall, phase: Phase) -> bool:
+        if not self._gate.begin(side, phase):
+            self._held.add(side)
+            return False
+        self._on_phase(phase)
+        call.acknowledge(phase)
+        return True
+
+    def _hold(self, side: Side) -> None:
+        """Stops a side that ran ahead of the one that has stopped."""
+        self._held.add(side)
+        if side in self._calls:
+            self._calls[side].close()

@@ -1,0 +1,256 @@
+"""Weights on their way from the reference to the candidate, and the rows that compare them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Collection, Iterator, Mapping
+from typing import Optional
+
+import numpy as np
+
+from padiff_rpc.errors import InvalidRequestError
+from padiff_rpc.options import Options
+from padiff_rpc.results import Place, Row, Tolerance, Unmatched
+from padiff_rpc.tensors import COMPLEX, HostTensor, numpy_dtype, widen
+from padiff_rpc.types import ModelFailure, TensorSpec
+from padiff_rpc.words import CaptureKind, DType, Phase, Side, Verdict, WeightKind
+from padiff_server.gradient_history import GradientHistory
+from padiff_server.judge import BELOW_ROUNDING
+from padiff_server.judged_row import judged_row
+from padiff_server.measure import measure
+from padiff_server.measured import Aspect, Measured, measure_pair
+from padiff_server.model_index import Models
+from padiff_server.rules import apply_rule
+from padiff_server.step_rows import numbered
+from padiff_server.tolerances import Tolerances
+from padiff_server.weight_plan import SpecialInit, WeightPair, WeightPlan
+from padiff_server.worker_link import WorkerLink
+
+_KINDS = {WeightKind.PARAMETER: CaptureKind.PARAMETER, WeightKind.BUFFER: CaptureKind.BUFFER}
+_EXACT = Tolerance(atol=0.0, rtol=0.0, source="default")
+_AGREEING = (Verdict.MATCH, Verdict.WITHIN_TOLERANCE)
+ALL_KINDS = frozenset(WeightKind)
+
+
+class RuleFailed(Exception):
+    """The user's own rule raised."""
+
+    def __init__(self, failure: ModelFailure) -> None:
+        super().__init__(failure.text)
+        self.failure = failure
+
+
+class WeightFlow:
+    """Carries out one weight plan; two tensors are in memory at a time."""
+
+    def __init__(
+        self,
+        links: Mapping[Side, WorkerLink],
+        plan: WeightPlan,
+        models: Models,
+        tolerances: Tolerances,
+        options: Options,
+    ) -> None:
+        self._reference, self._candidate = links[Side.REFERENCE], links[Side.CANDIDATE]
+        self._plan = plan
+        self._models = models
+        self._tolerances = tolerances
+        self._options = options
+
+    def copy(self) -> int:
+        """Writes the reference's weights into the candidate; returns how many were written.
+
+        Raises RuleFailed when a user's function did.
+        """
+        placed = [pair for pair in self._plan.pairs if pair.placed]
+        written = 0
+        if placed:
+            written = self._candidate.write_weights(self._placed_values(placed), Phase.INITIAL_WEIGHTS)
+        for special in self._plan.special:
+            values = self._special_values(special, Phase.INITIAL_WEIGHTS)
+            named = ((_below(special.candidate_path, key), value) for key, value in values.items())
+            written += self._candidate.write_weights(named, Phase.INITIAL_WEIGHTS)
+        return written
+
+    def _placed_values(self, placed: list[WeightPair]) -> Iterator[tuple[str, HostTensor]]:
+        names = [pair.reference_name for pair in placed]
+        for pair, value in zip(placed, self._reference.read_weights(names, Phase.INITIAL_WEIGHTS)):
+            yield pair.candidate_name, apply_rule(pair.rule, value)
+
+    def rows(
+        self,
+        phase: Phase,
+        *,
+        step: int = 0,
+        kinds: Collection[WeightKind] = ALL_KINDS,
+        just_copied: bool = False,
+        history: Optional[GradientHistory] = None,
+    ) -> Iterator[Row]:
+        """Yields a row for each pair of the plan, weights read back from both workers.
+
+        `just_copied` asks for equal bits after the cast to the candidate's dtype. `history`: what an
+        optimizer made of a gradient can be no better than the gradient.
+        """
+        return numbered(self._rows(phase, step, kinds, just_copied, history or GradientHistory()))
+
+    def _rows(
+        self,
+        phase: Phase,
+        step: int,
+        kinds: Collection[WeightKind],
+        just_copied: bool,
+        history: GradientHistory,
+    ) -> Iterator[Row]:
+        compared = [pair for pair in self._plan.pairs if pair.compared and pair.kind in kinds]
+        values = zip(
+            compared,
+            self._reference.read_weights([pair.reference_name for pair in compared], phase),
+            self._candidate.read_weights([pair.candidate_name for pair in compared], phase),
+        )
+        for pair, reference, candidate in values:
+            frame = self._frame(pair, phase, step)
+            row = self._judged(
+                frame,
+                apply_rule(pair.rule, reference),
+                candidate,
+                pair.rule,
+                just_copied,
+                history.relative_l2.get(pair.candidate_name),
+            )
+            if pair.candidate_name in history.below_rounding and row.verdict not in _AGREEING:
+                reason = f"its gradient was {BELOW_ROUNDING}"
+                row = dataclasses.replace(row, verdict=Verdict.NOT_COMPARED, reason=reason, counts=False)
+            yield row
+        for special in self._plan.special:
+            yield from self._special_rows(special, phase, step, kinds)
+        if phase is Phase.INITIAL_WEIGHTS:
+            yield from self._rows_without_values()
+
+    def _judged(
+        self,
+        frame: Row,
+        reference: HostTensor,
+        candidate: HostTensor,
+        rule: str,
+        just_copied: bool = False,
+        gradient_relative_l2: Optional[float] = None,
+    ) -> Row:
+        if just_copied and reference.array.shape == candidate.array.shape:
+            measured = Measured(
+                reference=reference.spec,
+                candidate=candidate.spec,
+                tolerance=_EXACT,
+                figures=measure(cast(reference, candidate.dtype), candidate, _EXACT),
+            )
+        else:
+            aspect = Aspect(phase=frame.phase, kind=frame.kind)
+            measured = measure_pair(
+                aspect,
+                reference,
+                candidate,
+                tolerances=self._tolerances,
+                gradient_relative_l2=gradient_relative_l2,
+            )
+        return judged_row(frame, measured, options=self._options, rule=rule)
+
+    def _special_values(self, special: SpecialInit, phase: Phase) -> dict[str, HostTensor]:
+        """Returns what the user's function makes of the reference's present weights, by relative name."""
+        values = self._reference.read_weights(special.reference_names, phase)
+        made, failure = self._candidate.apply_rule(
+            special.function, list(zip(special.reference_keys, values)), phase
+        )
+        if failure is not None:
+            raise RuleFailed(failure)
+        unknown = made.keys() - set(special.candidate_keys)
+        if unknown:
+            raise InvalidRequestError(
+                f"layer_map.special_init: {special.function!r} returned {sorted(unknown)}; "
+                f"allowed: {', '.join(special.candidate_keys)}"
+            )
+        return made
+
+    def _special_rows(
+        self, special: SpecialInit, phase: Phase, step: int, kinds: Collection[WeightKind]
+    ) -> Iterator[Row]:
+        if WeightKind.PARAMETER not in kinds:
+            return
+        made = self._special_values(special, phase)
+        present = self._candidate.read_weights(special.candidate_names, phase)
+        for key, candidate in zip(special.candidate_keys, present):
+            frame = Row(
+                step=step,
+                phase=phase,
+                kind=CaptureKind.PARAMETER,
+                order=0,
+                verdict=Verdict.NOT_COMPARED,
+                reference=self._place(Side.REFERENCE, special.reference_path, key, None),
+                candidate=self._place(Side.CANDIDATE, special.candidate_path, key, candidate.spec),
+                rule=special.function,
+            )
+            if key in made:
+                yield self._judged(frame, made[key], candidate, special.function)
+            else:
+                yield dataclasses.replace(frame, reason=f"{special.function} returned no {key!r}")
+
+    def _rows_without_values(self) -> Iterator[Row]:
+        for pair in self._plan.pairs:
+            if not pair.compared:
+                frame = self._frame(pair, Phase.INITIAL_WEIGHTS, 0)
+                yield dataclasses.replace(frame, reason=pair.reason, counts=False)
+        for lone in self._plan.unmatched:
+            if lone.what in (WeightKind.PARAMETER.value, WeightKind.BUFFER.value):
+                yield _unmatched_row(lone)
+
+    def _frame(self, pair: WeightPair, phase: Phase, step: int) -> Row:
+        return Row(
+            step=step,
+            phase=phase,
+            kind=_KINDS[pair.kind],
+            order=0,
+            verdict=Verdict.NOT_COMPARED,
+            reference=self._place(
+                Side.REFERENCE, pair.reference_path, pair.reference.name, pair.reference.spec
+            ),
+            candidate=self._place(
+                Side.CANDIDATE, pair.candidate_path, pair.candidate.name, pair.candidate.spec
+            ),
+        )
+
+    def _place(self, side: Side, path: str, name: str, spec: Optional[TensorSpec]) -> Place:
+        return Place(path=path, class_name=self._models[side].class_name(path), slot=name, spec=spec)
+
+
+def _unmatched_row(lone: Unmatched) -> Row:
+    place = Place(path=lone.path, class_name=lone.class_name, slot=lone.name)
+    return Row(
+        step=0,
+        phase=Phase.INITIAL_WEIGHTS,
+        kind=CaptureKind(lone.what),
+        order=0,
+        verdict=Verdict.UNMATCHED,
+        reference=place if lone.side is Side.REFERENCE else None,
+        candidate=place if lone.side is Side.CANDIDATE else None,
+        reason=lone.reason,
+        counts=lone.counts,
+    )
+
+
+def _below(path: str, key: str) -> str:
+    return f"{path}.{key}" if path else key
+
+
+def cast(value: HostTensor, dtype: DType) -> HostTensor:
+    """Returns `value` as a framework casts it on a copy: rounded to nearest, ties to even."""
+    if value.dtype is dtype:
+        return value
+    wide = widen(value.array, value.dtype)
+    if dtype not in COMPLEX and np.iscomplexobj(wide):
+        wide = wide.real
+    if dtype is not DType.BFLOAT16:
+        with np.errstate(over="ignore", invalid="ignore"):
+            return HostTensor(array=wide.astype(numpy_dtype(dtype)), dtype=dtype)
+    bits = np.asarray(wide.astype(np.float32)).view(np.uint32)
+    rounded = (bits + (((bits >> 16) & 1) + 0x7FFF)) >> 16
+    # Adding the rounding carry to a NaN could make it an infinity.
+    halves = np.where(np.isnan(wide), (bits >> 16) | 0x40, rounded).astype(np.uint16)
+    return HostTensor(array=halves, dtype=dtype)

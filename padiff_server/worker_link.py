@@ -1,0 +1,329 @@
+"""The coordinator's end of one worker, for the length of one comparison."""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Optional
+
+from padiff_rpc import transport
+from padiff_rpc.convert import from_proto, to_proto
+from padiff_rpc.errors import CancelledError, InvalidRequestError, PaDiffError, ProtocolError, WorkerLostError
+from padiff_rpc.records import record
+from padiff_rpc.tensors import HostTensor, ReceivedTensor, TensorAssembler, frames_of
+from padiff_rpc.types import (
+    Batch,
+    CallEvent,
+    CaptureId,
+    Layer,
+    ModelFailure,
+    Party,
+    StepStart,
+    StepSummary,
+    WorkerInfo,
+)
+from padiff_rpc.v1 import models_pb2, worker_pb2, worker_pb2_grpc
+from padiff_rpc.version import PROTOCOL_VERSION, check_protocol_version
+from padiff_rpc.words import Phase, Side
+from padiff_server.step_items import Announced, CaptureBegins, CaptureChunk, StepItem
+
+NumberedTensors = Sequence[tuple[int, HostTensor]]
+
+# Long enough for a worker that is just starting, short enough for a mistyped address.
+DIAL_SECONDS = 5.0
+_PROBE_SECONDS = 2.0
+
+
+@record
+class LoadResponse:
+    """What the framework was set to. `failure` set: no model was built."""
+
+    flags: tuple[str, ...] = ()
+    failure: Optional[ModelFailure] = None
+
+
+@record
+class TraceResponse:
+    """The calls of one forward pass, up to the failure if there was one."""
+
+    calls: tuple[CallEvent, ...] = ()
+    failure: Optional[ModelFailure] = None
+
+
+class StepCall:
+    """A running RunStep: its messages, and the way to answer them. `close` may come from any thread."""
+
+    def __init__(
+        self,
+        open_call: Callable[[Iterator[Any]], transport.ResponseStream],
+        opening: Iterator[Any],
+    ) -> None:
+        self._answers: queue.SimpleQueue[Optional[Any]] = queue.SimpleQueue()
+        self._opening = opening
+        self._responses = open_call(self._requests())
+
+    def items(self) -> Iterator[StepItem]:
+        """Yields what the worker says, in order, until the step ends or breaks."""
+        for response in self._responses:
+            for event in response.events:
+                yield _step_item(event)
+
+    def _requests(self) -> Iterator[Any]:
+        yield from self._opening
+        yield from iter(self._answers.get, None)
+
+    def acknowledge(self, phase: Phase) -> None:
+        """Lets the worker begin the phase that it announced."""
+        self._answers.put(worker_pb2.RunStepRequest(acknowledged=f"PHASE_{phase.name}"))
+
+    def close(self) -> None:
+        """Ends the call; a step that still runs is cancelled at its next hook."""
+        self._answers.put(None)
+        self._responses.close()
+
+
+def _step_item(event: Any) -> StepItem:
+    kind = event.WhichOneof("event")
+    if kind == "chunk":
+        return CaptureChunk(chunk=event.chunk)
+    if kind == "capture":
+        capture = event.capture
+        announced = Announced(
+            id=from_proto(capture.id, CaptureId),
+            number=capture.header.tensor,
+            gradient_of=capture.gradient_of,
+        )
+        return CaptureBegins(capture=announced, header=capture.header)
+    if kind == "phase":
+        return Phase[models_pb2.Phase.Name(event.phase).removeprefix("PHASE_")]
+    records = {"call": CallEvent, "failure": ModelFailure, "summary": StepSummary}
+    if kind not in records:
+        raise ProtocolError("a step event holds nothing that this side knows: install the same padiff-rpc")
+    item: StepItem = from_proto(getattr(event, kind), records[kind])
+    return item
+
+
+class WorkerLink:
+    """One worker, leased. Errors it raises carry the side in their context; any thread may `close` it.
+
+    Attributes:
+        side: the role that the worker plays.
+        worker: what it says of itself.
+        traffic: bytes of tensors that crossed this link, by phase.
+    """
+
+    worker: WorkerInfo
+
+    def __init__(self, side: Side, party: Party) -> None:
+        self.side = side
+        self.model = party.model
+        self.peer = f"the {side} worker at {party.worker.address}"
+        self.traffic: Counter[Phase] = Counter()
+        self._address = party.worker
+        self._exits = contextlib.ExitStack()
+        self._lease = ""
+        self._closed = False
+
+    def __enter__(self) -> WorkerLink:
+        try:
+            self.open()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def open(self) -> None:
+        """Dials the worker, checks who it is and takes its lease.
+
+        Raises WorkerLostError, StateError (protocol version), InvalidRequestError (framework) or
+        BusyError (leased to another).
+        """
+        with self._blamed():
+            address = self._address
+            channel = transport.open_channel(address.address, token=address.token, tls=address.tls)
+            self._exits.callback(channel.close)
+            self._caller = transport.Caller(worker_pb2_grpc.WorkerStub(channel), peer=self.peer)
+            self._introduce()
+            self._take_lease()
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Gives the worker back, which drops its model, and ends every call that still runs.
+
+        May be called twice, and before `open`.
+        """
+        self._closed = True
+        self._exits.close()
+
+    def _introduce(self) -> None:
+        try:
+            info = self._caller.GetInfo(
+                worker_pb2.GetInfoRequest(), timeout=DIAL_SECONDS, wait_for_ready=True
+            )
+        except WorkerLostError:
+            raise WorkerLostError(
+                f"{self.peer} cannot be reached: nothing answered within {DIAL_SECONDS:g} s; "
+                "start it, or correct the address"
+            ) from None
+        self.worker = from_proto(info.worker, WorkerInfo)
+        check_protocol_version(self.worker.protocol_version, peer=self.peer)
+        wanted = self.model.framework
+        if wanted and wanted != self.worker.framework:
+            raise InvalidRequestError(
+                f"{self.side}.framework: {self.peer} runs {self.worker.framework}, not {wanted}: "
+                "name the framework that it runs, or another worker"
+            )
+
+    def _take_lease(self) -> None:
+        stream = self._caller.Lease(worker_pb2.LeaseRequest(protocol_version=PROTOCOL_VERSION))
+        self._exits.callback(stream.close)
+        self._lease = next(stream).lease
+
+    @contextlib.contextmanager
+    def _blamed(self) -> Iterator[None]:
+        if self._closed:
+            raise CancelledError(f"the connection to {self.peer} is closed")
+        try:
+            yield
+        except PaDiffError as error:
+            error.context = {"side": str(self.side), **error.context}
+            raise
+
+    def is_alive(self) -> bool:
+        """Asks the worker whether it still answers; waits at most two seconds."""
+        try:
+            self._caller.GetInfo(worker_pb2.GetInfoRequest(), timeout=_PROBE_SECONDS)
+        except PaDiffError:
+            return False
+        return True
+
+    def load(self, *, deterministic: bool, threads: int) -> LoadResponse:
+        """Builds the model; what the user's factory raises is a failure in the result."""
+        with self._blamed():
+            request = worker_pb2.LoadRequest(
+                lease=self._lease, model=to_proto(self.model), deterministic=deterministic, threads=threads
+            )
+            return from_proto(self._caller.Load(request), LoadResponse)
+
+    def describe(self) -> tuple[Layer, ...]:
+        """Returns the layer tree, definition order."""
+        with self._blamed():
+            response = self._caller.Describe(worker_pb2.DescribeRequest(lease=self._lease))
+            return tuple(from_proto(layer, Layer) for layer in response.layers)
+
+    def trace(self, batch: Batch, tensors: NumberedTensors) -> TraceResponse:
+        """Runs one forward pass that leaves nothing behind; what the model raises is in the result."""
+
+        def requests() -> Iterator[Any]:
+            start = worker_pb2.TraceStart(lease=self._lease, batch=to_proto(batch))
+            yield worker_pb2.TraceRequest(start=start)
+            for frame in self._frames(tensors, Phase.TRACE):
+                yield worker_pb2.TraceRequest(frame=frame)
+
+        with self._blamed():
+            return from_proto(self._caller.Trace(requests()), TraceResponse)
+
+    def read_weights(self, names: Sequence[str], phase: Phase) -> Iterator[HostTensor]:
+        """Yields the named weights in this order, each when it has come whole."""
+        if not names:
+            return
+        with self._blamed():
+            request = worker_pb2.ReadWeightsRequest(lease=self._lease, names=names)
+            with self._caller.ReadWeights(request) as responses:
+                frames = (frame for response in responses for frame in response.frames)
+                expected = iter(names)
+                for received in self._received(frames, phase):
+                    if received.name != next(expected, None):
+                        raise ProtocolError(f"{self.peer} sent the weight {received.name!r} out of order")
+                    yield received.tensor
+                missing = next(expected, None)
+                if missing is not None:
+                    raise ProtocolError(f"{self.peer} did not send the weight {missing!r}")
+
+    def write_weights(self, weights: Iterable[tuple[str, HostTensor]], phase: Phase) -> int:
+        """Writes (full name, value) pairs; returns how many. `weights` is iterated on another thread."""
+        broken: list[PaDiffError] = []
+
+        def requests() -> Iterator[Any]:
+            yield worker_pb2.WriteWeightsRequest(lease=self._lease)
+            try:
+                for number, (name, tensor) in enumerate(weights, start=1):
+                    self.traffic[phase] += tensor.byte_count
+                    for frame in frames_of(number, tensor, name):
+                        yield worker_pb2.WriteWeightsRequest(frame=frame)
+            except PaDiffError as error:  # gRPC would swallow it: keep it for the caller's thread
+                broken.append(error)
+
+        with self._blamed():
+            try:
+                written = int(self._caller.WriteWeights(requests()).written)
+            except PaDiffError:
+                if broken:
+                    raise broken[0] from None
+                raise
+            if broken:
+                raise broken[0]
+            return written
+
+    def save_weights(self, path: str) -> str:
+        """Saves the model's state in the worker's file system; returns the path there."""
+        with self._blamed():
+            request = worker_pb2.SaveWeightsRequest(lease=self._lease, path=path)
+            return str(self._caller.SaveWeights(request).path)
+
+    def apply_rule(
+        self, rule: str, arrays: Sequence[tuple[str, HostTensor]], phase: Phase
+    ) -> tuple[dict[str, HostTensor], Optional[ModelFailure]]:
+        """Runs the user's function on named arrays in the worker; returns its arrays, or its failure."""
+
+        def requests() -> Iterator[Any]:
+            start = worker_pb2.ApplyRuleStart(lease=self._lease, rule=rule)
+            yield worker_pb2.ApplyRuleRequest(start=start)
+            for number, (name, tensor) in enumerate(arrays, start=1):
+                self.traffic[phase] += tensor.byte_count
+                for frame in frames_of(number, tensor, name):
+                    yield worker_pb2.ApplyRuleRequest(frame=frame)
+
+        failures: list[ModelFailure] = []
+
+        def frames(responses: Iterable[Any]) -> Iterator[Any]:
+            for response in responses:
+                if response.HasField("failure"):
+                    failures.append(from_proto(response.failure, ModelFailure))
+                else:
+                    yield response.frame
+
+        with self._blamed(), self._caller.ApplyRule(requests()) as responses:
+            results = {r.name: r.tensor for r in self._received(frames(responses), phase)}
+        return results, failures[0] if failures else None
+
+    def open_step(self, start: StepStart, tensors: NumberedTensors) -> StepCall:
+        """Begins a step; `start.lease` is filled in here. The caller closes the call."""
+
+        def opening() -> Iterator[Any]:
+            message = to_proto(start)
+            message.lease = self._lease
+            yield worker_pb2.RunStepRequest(start=message)
+            for frame in self._frames(tensors, Phase.INPUTS):
+                yield worker_pb2.RunStepRequest(frame=frame)
+
+        with self._blamed():
+            return StepCall(self._caller.RunStep, opening())
+
+    def _frames(self, tensors: NumberedTensors, phase: Phase) -> Iterator[Any]:
+        for number, tensor in tensors:
+            self.traffic[phase] += tensor.byte_count
+            yield from frames_of(number, tensor)
+
+    def _received(self, frames: Iterable[Any], phase: Phase) -> Iterator[ReceivedTensor]:
+        assembler = TensorAssembler()
+        for frame in frames:
+            received = assembler.frame(frame)
+            if received is not None:
+                self.traffic[phase] += received.tensor.byte_count
+                yield received
+        assembler.finish()

@@ -1,0 +1,142 @@
+"""Both workers of a comparison: asked at the same time, and accounted for when one of them breaks."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Optional, TypeVar
+
+from padiff_rpc.errors import BusyError, ProtocolError, WorkerLostError
+from padiff_rpc.results import Environment, Timing, Trouble
+from padiff_rpc.types import CallEvent, Layer, ModelFailure, Party
+from padiff_rpc.words import Phase, Side
+from padiff_server.batches import StepBatch
+from padiff_server.report import ReportBuilder
+from padiff_server.sides import SIDES, on_both, other
+from padiff_server.worker_link import WorkerLink
+
+T = TypeVar("T")
+
+
+class ComparisonStopped(Exception):
+    """Nothing more can be compared; the report says why."""
+
+
+class WorkerPair:
+    """The two links, and what every use of them has in common. A context manager.
+
+    `close` may come from any thread: it ends whatever the workers are doing for us.
+    """
+
+    def __init__(self, parties: Mapping[Side, Party], report: ReportBuilder) -> None:
+        self.links = {side: WorkerLink(side, parties[side]) for side in SIDES}
+        self._parties = parties
+        self._report = report
+
+    def __enter__(self) -> WorkerPair:
+        try:
+            with self._report.timed(Phase.CONNECT):
+                self._ask_both(lambda side: self.links[side].open(), Phase.CONNECT)
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+        for side, link in self.links.items():
+            self._report.add_traffic(side, link.traffic)
+
+    def close(self) -> None:
+        """Gives both workers back; may be called twice."""
+        for link in self.links.values():
+            link.close()
+
+    def load(self, *, deterministic: bool, threads: int) -> None:
+        """Builds both models. Raises ComparisonStopped when a factory did."""
+        with self.during(Phase.LOAD):
+            loaded = self._ask_both(
+                lambda side: self.links[side].load(deterministic=deterministic, threads=threads), Phase.LOAD
+            )
+            for side in SIDES:
+                model = self._parties[side].model
+                self._report.add_environment(
+                    Environment(
+                        side=side,
+                        worker=self.links[side].worker,
+                        device=model.device,
+                        train=model.train,
+                        seed=model.seed,
+                        flags=loaded[side].flags,
+                    )
+                )
+            self.stop_on_failures({side: loaded[side].failure for side in SIDES})
+
+    def describe(self) -> Mapping[Side, tuple[Layer, ...]]:
+        """Returns the layer trees."""
+        with self.during(Phase.LOAD):
+            return self._ask_both(lambda side: self.links[side].describe(), Phase.LOAD)
+
+    def trace(self, batch: StepBatch) -> Optional[Mapping[Side, tuple[CallEvent, ...]]]:
+        """Returns both call traces; None when a model raised, which its first step will show in full."""
+        with self.during(Phase.TRACE):
+            traced = self._ask_both(
+                lambda side: self.links[side].trace(batch.batches[side], batch.tensors_of(side)), Phase.TRACE
+            )
+        failed = [side for side in SIDES if traced[side].failure is not None]
+        for side in failed:
+            self._report.note(f"the {side} raised while it was traced, so the first step served as the trace")
+        return None if failed else {side: traced[side].calls for side in SIDES}
+
+    def stop_on_failures(self, failures: Mapping[Side, Optional[ModelFailure]], step: int = 0) -> None:
+        """Reports what the users' models raised. Raises ComparisonStopped if there is anything."""
+        found = [(side, failure) for side, failure in failures.items() if failure is not None]
+        for side, failure in found:
+            self._report.add_failure(dataclasses.replace(failure, side=side, step=step))
+        if found:
+            raise ComparisonStopped
+
+    @contextmanager
+    def during(self, phase: Phase, step: int = 0) -> Iterator[None]:
+        """Times a phase, and turns the loss of a worker in it into the end of the comparison.
+
+        What is wrong with the request stays an error.
+        """
+        with self._report.timed(phase, step):
+            try:
+                yield
+            except (WorkerLostError, ProtocolError, BusyError) as error:
+                named = error.context.get("side")
+                side = Side(named) if named else None
+                self._report.add_trouble(Trouble(side=side, phase=phase, step=step, text=str(error)))
+                if isinstance(error, WorkerLostError) and side is not None:
+                    self.note_if_lost(other(side), phase, step)
+                raise ComparisonStopped from error
+
+    def note_if_lost(self, side: Side, phase: Phase, step: int) -> None:
+        """Reports the loss of a worker that nothing has failed on yet, if it is lost too."""
+        link = self.links[side]
+        if not link.is_alive():
+            text = f"{link.peer} is gone or does not answer"
+            self._report.add_trouble(Trouble(side=side, phase=phase, step=step, text=text))
+
+    def _ask_both(self, ask: Callable[[Side], T], phase: Phase) -> Mapping[Side, T]:
+        """Returns both answers; raises the error that says more, a lost worker's last."""
+
+        def timed(side: Side) -> T:
+            began = time.monotonic()
+            try:
+                return ask(side)
+            finally:
+                seconds[side] = time.monotonic() - began
+
+        seconds: dict[Side, float] = {}
+        outcomes = on_both(timed)
+        for side in SIDES:
+            self._report.add_timing(Timing(side=side, step=0, phase=phase, seconds=seconds[side]))
+        errors = sorted(outcomes.errors.values(), key=lambda error: isinstance(error, WorkerLostError))
+        if errors:
+            raise errors[0]
+        return outcomes.values

@@ -9,9 +9,23 @@ from typing import Any, Optional
 
 import numpy as np
 
-from padiff_rpc.tensors import Array, HostTensor, widen
+from padiff_rpc.errors import InvalidRequestError
+from padiff_rpc.tensors import Array, HostTensor, numpy_dtype, widen
 from padiff_rpc.words import DType
 from padiff_worker.adapter import FrameworkAdapter
+
+# Dtypes that a framework may lack.
+OPTIONAL_DTYPES = {DType.BFLOAT16, DType.UINT16, DType.UINT32, DType.UINT64}
+SHAPES = ((), (3,), (2, 3), (0, 3), (2, 0))
+
+
+def sample(dtype: DType, shape: tuple[int, ...]) -> HostTensor:
+    """Returns values that fill every byte with something."""
+    size = int(np.prod(shape)) * numpy_dtype(dtype).itemsize
+    raw = np.random.PCG64(7).random_raw(max(size, 1)).astype(np.uint8)[:size]
+    if dtype is DType.BOOL:
+        raw %= 2
+    return HostTensor(array=raw.view(numpy_dtype(dtype)).reshape(shape), dtype=dtype)
 
 
 class AdapterCase:
@@ -21,6 +35,7 @@ class AdapterCase:
         adapter: the adapter under test.
         layer_class: the framework's base class for layers; it registers children and parameters that
             are assigned to attributes, and calls `forward`.
+        batch_norm_names: what a batch norm calls its weight, bias, mean and variance.
         suffixes: the state files that the adapter reads and writes, the framework's own format first.
         recomputations: functions (function, tensor) -> tensor, one for each way of the framework to
             recompute a forward in backward.
@@ -28,6 +43,7 @@ class AdapterCase:
 
     adapter: FrameworkAdapter
     layer_class: Any
+    batch_norm_names: tuple[str, str, str, str] = ("weight", "bias", "running_mean", "running_var")
     suffixes: tuple[str, ...] = ()
     recomputations: tuple[Callable[[Callable[[Any], Any], Any], Any], ...] = ()
 
@@ -82,6 +98,13 @@ class AdapterCase:
         copy = self.adapter.host_copy(tensor)
         return widen(copy.array, copy.dtype)
 
+    def has(self, dtype: DType) -> bool:
+        try:
+            self.adapter.from_host(sample(dtype, ()), device="cpu", requires_grad=False)
+        except InvalidRequestError:
+            return False
+        return True
+
     def total(self, *tensors: Any) -> Any:
         """Returns a loss whose gradient is 1 at every element of each tensor."""
         total = tensors[0].sum()
@@ -100,6 +123,20 @@ class AdapterCase:
         """Returns a layer that multiplies by a parameter."""
         parameter = self.parameter(np.array(factors, np.float32))
         return self.layer(lambda layer, x: x * layer.factor, factor=parameter)
+
+    def family(self) -> Any:
+        """Returns a model with a shared layer, a tied parameter and a parameter of the root's own."""
+        shared = self.scale(2.0, 3.0)
+        tied = self.scale(1.0, 1.0)
+        tied.factor = shared.factor
+        left = self.layer(lambda layer, x: layer.inner(x), inner=shared)
+        right = self.layer(lambda layer, x: layer.tied(layer.inner(x)), inner=shared, tied=tied)
+        return self.layer(
+            lambda layer, x: layer.right(layer.left(x)) + layer.offset,
+            left=left,
+            right=right,
+            offset=self.parameter(np.array([1, 2], np.float32)),
+        )
 
 
 @contextmanager

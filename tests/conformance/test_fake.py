@@ -10,7 +10,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "fakes"))
 import fake
 from fake_adapter import FakeAdapter
 
-from padiff_worker.conformance import AdapterCase, CaptureSuite, ModelSuite, TensorSuite
+from padiff_worker.conformance import (
+    AdapterCase,
+    CaptureSuite,
+    GradientSuite,
+    ModelSuite,
+    RunSuite,
+    StateSuite,
+    TensorSuite,
+)
 
 
 class FakeCase(AdapterCase):
@@ -39,6 +47,10 @@ class FakeCase(AdapterCase):
 
 class TestTensors(TensorSuite):
     case = FakeCase()
+
+
+class TestGradients(GradientSuite):
+    case = FakeCase()
     # The fake's arithmetic is NumPy's: it knows no complex losses, and widens gradients as it goes.
     test_a_complex_tensor_gets_a_complex_gradient = None
     test_both_parts_of_a_complex_output_are_projected = None
@@ -49,5 +61,13 @@ class TestModels(ModelSuite):
     case = FakeCase()
 
 
+class TestState(StateSuite):
+    case = FakeCase()
+
+
 class TestCaptures(CaptureSuite):
+    case = FakeCase()
+
+
+class TestRuns(RunSuite):
     case = FakeCase()

@@ -14,7 +14,15 @@ with warnings.catch_warnings():
 
 from padiff_rpc.tensors import HostTensor
 from padiff_rpc.words import DType
-from padiff_worker.conformance import AdapterCase, CaptureSuite, ModelSuite, TensorSuite
+from padiff_worker.conformance import (
+    AdapterCase,
+    CaptureSuite,
+    GradientSuite,
+    ModelSuite,
+    RunSuite,
+    StateSuite,
+    TensorSuite,
+)
 from padiff_worker_paddle import adapter as adapter_module
 from padiff_worker_paddle.adapter import PaddleAdapter
 
@@ -36,6 +44,7 @@ class Numbers(paddle.io.Dataset):
 class PaddleCase(AdapterCase):
     adapter = PaddleAdapter()
     layer_class = paddle.nn.Layer
+    batch_norm_names = ("weight", "bias", "_mean", "_variance")
     suffixes = (".pdparams", ".safetensors")
     recomputations = (
         lambda function, x: recompute(function, x, use_reentrant=True),
@@ -79,12 +88,23 @@ class TestTensors(TensorSuite):
     case = PaddleCase()
 
 
+class TestGradients(GradientSuite):
+    case = PaddleCase()
+
+
 class TestModels(ModelSuite):
     case = PaddleCase()
-    batch_norm_names = ("weight", "bias", "_mean", "_variance")
+
+
+class TestState(StateSuite):
+    case = PaddleCase()
 
 
 class TestCaptures(CaptureSuite):
+    case = PaddleCase()
+
+
+class TestRuns(RunSuite):
     case = PaddleCase()
 
 
@@ -147,7 +167,7 @@ def test_an_older_paddle_whose_hooks_see_no_keywords_shows_them_all_the_same(mon
     TestModels().test_a_watched_call_shows_its_arguments_and_its_output()
     TestModels().test_the_exit_of_a_call_that_raises_is_not_seen()
     TestCaptures().test_a_keyword_argument_is_named_by_its_keyword()
-    TestCaptures().test_a_layer_that_raises_leaves_no_hook_behind()
+    TestRuns().test_a_layer_that_raises_leaves_no_hook_behind()
 
 
 def test_an_older_paddle_without_dlpack_copies_the_same_bytes(monkeypatch):

@@ -12,7 +12,16 @@ torch = pytest.importorskip("torch")
 from torch.utils.checkpoint import checkpoint  # noqa: E402
 
 from padiff_rpc.errors import InvalidRequestError  # noqa: E402
-from padiff_worker.conformance import AdapterCase, CaptureSuite, ModelSuite, TensorSuite, raises  # noqa: E402
+from padiff_worker.conformance import (  # noqa: E402
+    AdapterCase,
+    CaptureSuite,
+    GradientSuite,
+    ModelSuite,
+    RunSuite,
+    StateSuite,
+    TensorSuite,
+    raises,
+)
 from padiff_worker_torch.adapter import TorchAdapter  # noqa: E402
 
 
@@ -71,11 +80,23 @@ class TestTensors(TensorSuite):
     case = TorchCase()
 
 
+class TestGradients(GradientSuite):
+    case = TorchCase()
+
+
 class TestModels(ModelSuite):
     case = TorchCase()
 
 
+class TestState(StateSuite):
+    case = TorchCase()
+
+
 class TestCaptures(CaptureSuite):
+    case = TorchCase()
+
+
+class TestRuns(RunSuite):
     case = TorchCase()
 
 

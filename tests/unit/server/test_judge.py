@@ -1,0 +1,178 @@
+"""Verdicts: attributes before values, NaN never green, a reason wherever something is off."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from padiff_rpc.options import Options
+from padiff_rpc.results import Tolerance
+from padiff_rpc.tensors import HostTensor
+from padiff_rpc.types import TensorSpec
+from padiff_rpc.words import CaptureKind, DType, Phase, Verdict
+from padiff_server.judge import Judgement, gradient_floor, judge
+from padiff_server.measure import measure, root_mean_square
+from padiff_server.tolerances import Tolerances
+
+STRICT, MEAN = Options(), Options(compare_mode="mean")
+LOOSE = Tolerance(atol=0.01, rtol=0.01, source="user")
+
+
+def judged(
+    reference: object,
+    candidate: object,
+    tolerance: Tolerance = LOOSE,
+    *,
+    options: Options = STRICT,
+    floor: float = 0.0,
+) -> Judgement:
+    one, other = HostTensor.from_array(np.asarray(reference)), HostTensor.from_array(np.asarray(candidate))
+    same_shape = one.array.shape == other.array.shape
+    figures = measure(one, other, tolerance) if same_shape else None
+    return judge(one.spec, other.spec, figures, tolerance, options=options, gradient_floor=floor)
+
+
+def test_a1_a_flipped_tensor_fails_in_strict_mode_and_shows_in_mean_mode() -> None:
+    values = np.random.default_rng(0).standard_normal((4, 8))
+    strict = judged(values, values[:, ::-1])
+    assert strict.verdict is Verdict.MISMATCH
+    mean = judged(values, values[:, ::-1], options=MEAN)
+    assert mean.verdict is Verdict.WITHIN_TOLERANCE
+    assert "elementwise: 3" in mean.reason
+    assert "of 32 elements" in mean.reason
+
+
+def test_a3_shapes_are_judged_before_anything_else() -> None:
+    judgement = judged(np.ones((1, 8)), np.ones((4, 8), np.float32))
+    assert judgement.verdict is Verdict.SHAPE_MISMATCH
+    assert judgement.reason == "shape: reference [1, 8], candidate [4, 8]"
+
+
+def test_a4_dtypes_differ_unless_the_user_allows_it() -> None:
+    judgement = judged(np.ones(3), np.ones(3, np.float32))
+    assert judgement.verdict is Verdict.DTYPE_MISMATCH
+    assert judgement.reason == "dtype: reference float64, candidate float32"
+    allowed = judged(np.ones(3), np.ones(3, np.float32), options=Options(check_dtype=False))
+    assert allowed.verdict is Verdict.WITHIN_TOLERANCE
+    assert "float64" in allowed.reason
+    wrong = judged(np.ones(3), np.zeros(3, np.float32), options=Options(check_dtype=False))
+    assert wrong.verdict is Verdict.MISMATCH
+
+
+def test_an_empty_pair_of_two_dtypes_is_no_plain_match() -> None:
+    empty = judged(np.ones(0), np.ones(0, np.float32), options=Options(check_dtype=False))
+    assert empty.verdict is Verdict.WITHIN_TOLERANCE
+
+
+@pytest.mark.parametrize("options", [STRICT, MEAN])
+def test_a5_nan_on_both_sides_is_never_green(options: Options) -> None:
+    values = [[1.0, 2.0], [math.nan, 4.0]]
+    judgement = judged(values, values, options=options, floor=100.0)
+    assert judgement.verdict is Verdict.NONFINITE
+    assert "NaN: 1 in the reference, 1 in the candidate" in judgement.reason
+    assert "first at [1, 0]" in judgement.reason
+    assert "both sides agree" in judgement.reason
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+def test_a_nonfinite_element_on_one_side_is_nonfinite(bad: float) -> None:
+    judgement = judged([0.0, 1.0], [0.0, bad], Tolerance(atol=math.inf, rtol=0.0, source="user"))
+    assert judgement.verdict is Verdict.NONFINITE
+    assert "agree" not in judgement.reason
+
+
+def test_infinities_of_both_signs_differ_and_equal_ones_do_not() -> None:
+    assert judged([math.inf], [-math.inf]).verdict is Verdict.NONFINITE
+    assert judged([-math.inf, 1.0], [-math.inf, 1.0]).verdict is Verdict.MATCH
+    assert judged([-math.inf, 1.0], [-math.inf, 1.001]).verdict is Verdict.WITHIN_TOLERANCE
+
+
+def test_a16_bfloat16_passes_under_its_own_tolerance() -> None:
+    spec = TensorSpec(dtype=DType.BFLOAT16, shape=(2,))
+    bits = [np.array(pattern, np.uint16) for pattern in ([0x3F80, 0x4000], [0x3F82, 0x3FFF])]
+    one, other = (HostTensor.from_array(array, DType.BFLOAT16) for array in bits)
+    rms = root_mean_square(5.0, 2)
+    tolerance = Tolerances(STRICT).tolerance(Phase.FORWARD, CaptureKind.OUTPUT, DType.BFLOAT16, rms)
+    figures = measure(one, other, tolerance)
+    assert judge(spec, spec, figures, tolerance, options=STRICT).verdict is Verdict.WITHIN_TOLERANCE
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (0,), (3, 0)])
+def test_scalars_and_empty_tensors_match(shape: tuple[int, ...]) -> None:
+    assert judged(np.ones(shape), np.ones(shape)) == Judgement(verdict=Verdict.MATCH)
+
+
+def test_a_mismatch_says_how_many_how_much_where_and_what_was_allowed() -> None:
+    judgement = judged([[1.0, 2.0], [3.0, 4.0]], [[1.0, 2.0], [3.0, 4.5]])
+    assert judgement.verdict is Verdict.MISMATCH
+    assert judgement.reason == (
+        "1 of 4 elements (0.25) outside atol 0.01 + rtol 0.01 * |reference|; "
+        "largest difference 0.5 at [1, 1] (reference 4, candidate 4.5)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        (lambda values: 3 * values, "candidate is 3 * reference throughout"),
+        (lambda values: -values, "candidate is -1 * reference throughout"),
+        (lambda values: values + 0.5, "candidate is reference + 0.5 throughout"),
+        (lambda values: values[::-1], ""),
+    ],
+)
+def test_a_clear_cause_is_named(change: object, text: str) -> None:
+    values = np.random.default_rng(0).standard_normal(100)
+    reason = judged(values, change(values)).reason  # type: ignore[operator]
+    assert reason.endswith(text)
+    assert ("throughout" in reason) == bool(text)
+
+
+def test_a_norm_bound_decides_where_it_is_set() -> None:
+    bound = Tolerance(atol=0.0, rtol=0.0, relative_l2=0.05, source="default")
+    values = np.random.default_rng(0).standard_normal(100)
+    assert judged(values, values * 1.01, bound).verdict is Verdict.WITHIN_TOLERANCE
+    judgement = judged(values, values * 1.2, bound)
+    assert judgement.verdict is Verdict.MISMATCH
+    assert judgement.reason.startswith("relative L2 0.167, allowed 0.05")
+
+
+def test_a_norm_that_overflowed_fails() -> None:
+    bound = Tolerance(atol=0.0, rtol=0.0, relative_l2=0.05, source="default")
+    assert judged([1e200, 1.0], [1e200, 3.0], bound).verdict is Verdict.MISMATCH
+
+
+def test_means_are_held_to_the_users_bounds() -> None:
+    assert judged([1.0, 3.0], [2.0, 2.0], options=MEAN).verdict is Verdict.WITHIN_TOLERANCE
+    judgement = judged([1.0, 3.0], [1.0, 4.0], options=MEAN)
+    assert judgement.verdict is Verdict.MISMATCH
+    assert judgement.reason.startswith("the means differ by 0.5, more than 0.03; elementwise: 1 of 2")
+
+
+def test_gradients_of_nothing_but_rounding_are_not_compared() -> None:
+    noise = [1e-9, -1e-9, 2e-9]
+    judgement = judged(noise, [-1e-9, 1e-9, 0.0], floor=1e-6)
+    assert judgement.verdict is Verdict.NOT_COMPARED
+    assert judgement.reason.startswith("below rounding")
+    exact = Tolerance(atol=0.0, rtol=0.0, relative_l2=0.05, source="default")
+    for real in ([1.0, 0.0, 0.0], [-1.0, 2.0, 3.0]):
+        assert judged(noise, real, exact, floor=1e-6).verdict is Verdict.MISMATCH
+        assert judged(real, noise, exact, floor=1e-6).verdict is Verdict.MISMATCH
+    assert judged([0.0], [1.0], exact, floor=1e-6).verdict is Verdict.MISMATCH
+    assert judged([0.0], [1e-9], exact, floor=1e-6).verdict is Verdict.NOT_COMPARED
+    assert judged(noise, noise, floor=1e-6).verdict is Verdict.MATCH
+
+
+@pytest.mark.parametrize("dtype", list(DType))
+def test_the_floor_lies_above_rounding_and_far_under_the_largest_gradient(dtype: DType) -> None:
+    floor = gradient_floor(2.0, dtype)
+    if dtype in (DType.FLOAT32, DType.COMPLEX64):
+        # Seen: 1e-6 for a convolution's bias before a BatchNorm, 2e-4 for the smallest honest gradient.
+        assert 5e-6 < floor / 2.0 < 5e-5
+    assert 0.0 <= floor <= 2e-3
+
+
+def test_values_that_did_not_arrive_are_not_compared() -> None:
+    spec = TensorSpec(dtype=DType.FLOAT32, shape=(2,))
+    assert judge(spec, spec, None, LOOSE, options=STRICT).verdict is Verdict.NOT_COMPARED

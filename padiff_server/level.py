@@ -55,7 +55,7 @@ def _pair_by_name(matches: Matches, rows: Rows) -> None:
         if not node.content and node.calls is not None and other.calls is not None:
             continue  # Without weights, the order of execution is the better witness.
         if matches.like(node, other).level >= Level.PARTIAL:
-            matches.pair(node, other)
+            matches.pair(node, other, "equal name and type within paired layers; the paths differ")
 
 
 def _open_largest(matches: Matches, rows: Rows) -> bool:

@@ -17,6 +17,9 @@ from padiff_server.tree import LayerTree, Node
 _RANK = {Level.EXACT: 10**24, Level.CLOSE: 10**20, Level.PARTIAL: 10**16, Level.SAME_KIND: 10**12}
 _WITHOUT_WEIGHTS, _NAME_ALONE, _SAME_NAME = 10**8, 10**4, 1
 
+_BY_ORDER = "equal order and type; the paths differ"
+_BY_SHAPES = "equal type and weight shapes; order and paths differ"
+
 
 @record
 class Match:
@@ -39,6 +42,13 @@ class Rows:
         return reference.name_under(self.tops[0]) == candidate.name_under(self.tops[1])
 
 
+@record
+class _Entry:
+    node: Node
+    name: str
+    held_back: bool
+
+
 # Whether a pair that the alignment proposes is taken: (likeness, reference, candidate).
 Accept = Callable[[Likeness, Node, Node], bool]
 
@@ -58,7 +68,9 @@ class Matches:
         self._held_back = held_back
         self._of_reference: dict[str, Match] = {}
         self._of_candidate: dict[str, Match] = {}
-        self._known: dict[tuple[str, str], Likeness] = {}
+        # By looks, of which even a model of thousands of layers has few.
+        self._known: dict[tuple[int, int], Likeness] = {}
+        self._ranks: dict[tuple[int, int, bool], int] = {}
 
     def __iter__(self) -> Iterator[Match]:
         return iter(tuple(self._of_reference.values()))
@@ -75,8 +87,8 @@ class Matches:
         )
 
     def like(self, reference: Node, candidate: Node) -> Likeness:
-        """Returns `likeness` of the two, computed once."""
-        key = (reference.layer.path, candidate.layer.path)
+        """Returns `likeness` of the two, computed once for all that look the same."""
+        key = (reference.look, candidate.look)
         if key not in self._known:
             self._known[key] = likeness(reference, candidate)
         return self._known[key]
@@ -91,8 +103,11 @@ class Matches:
         """Pairs two layers whatever they look like."""
         self.add(Match(reference=reference, candidate=candidate, how=how, confidence=1.0))
 
-    def pair(self, reference: Node, candidate: Node, doubt: float = 0.0) -> None:
-        """Pairs two layers as sure as they look alike, less `doubt` where the paths do not agree too."""
+    def pair(self, reference: Node, candidate: Node, why: str, doubt: float = 0.0) -> None:
+        """Pairs two layers as sure as they look alike, less `doubt` where the paths do not agree too.
+
+        `why` becomes the reason where nothing else speaks against a pair of different paths.
+        """
         like = self.like(reference, candidate)
         same_path = reference.path == candidate.path
         confidence = 1.0 if same_path and like.level is Level.EXACT else like.confidence - doubt
@@ -102,7 +117,7 @@ class Matches:
                 candidate=candidate,
                 how=SAME_PATH if same_path else ORDER_AND_TYPE,
                 confidence=round(max(confidence, 0.1), 2),
-                reason=like.reason or ("" if same_path else _why(reference, candidate)),
+                reason=like.reason or ("" if same_path else why),
             )
         )
 
@@ -115,24 +130,21 @@ class Matches:
         what `accept` takes is paired.
         """
 
-        def score(reference: Node, candidate: Node) -> int:
-            if self.of_reference(reference) is not None or self.of_candidate(candidate) is not None:
-                return 0
-            named = rows.same_name(reference, candidate)
-            if self.is_held_back(reference, candidate) and not (held_back or named):
-                return 0
-            like = self.like(reference, candidate)
-            if like.level is Level.IMPOSSIBLE or (like.level is Level.UNLIKE and not named):
-                return 0
-            rank = _RANK.get(like.level, _NAME_ALONE)
-            if not reference.content and not candidate.content:
-                rank = min(rank, _WITHOUT_WEIGHTS)
-            return rank + (_SAME_NAME if named else 0)
+        left = [self._entry(node, rows.tops[0], self._held_back[0]) for node in rows.left]
+        right = [self._entry(node, rows.tops[1], self._held_back[1]) for node in rows.right]
 
-        for i, j in align_between(rows.left, rows.right, self._anchors(rows), score):
+        def score(one: _Entry, other: _Entry) -> int:
+            if self.of_reference(one.node) is not None or self.of_candidate(other.node) is not None:
+                return 0
+            named = one.name == other.name
+            if (one.held_back or other.held_back) and not (held_back or named):
+                return 0
+            return self._rank(one.node, other.node, named)
+
+        for i, j in align_between(left, right, self._anchors(rows), score):
             reference, candidate = rows.left[i], rows.right[j]
             if accept(self.like(reference, candidate), reference, candidate):
-                self.pair(reference, candidate, doubt)
+                self.pair(reference, candidate, _BY_ORDER, doubt)
 
     def pair_in_any_order(
         self, rows: Rows, *, containers_only: bool = False, held_back: bool = False, doubt: float = 0.1
@@ -149,7 +161,17 @@ class Matches:
                 if self.is_held_back(reference, candidate) and not held_back:
                     continue
                 if self.like(reference, candidate).level is Level.EXACT:
-                    self.pair(reference, candidate, doubt)
+                    self.pair(reference, candidate, _BY_SHAPES, doubt)
+
+    def _rank(self, reference: Node, candidate: Node, named: bool) -> int:
+        key = (reference.look, candidate.look, named)
+        if key not in self._ranks:
+            self._ranks[key] = _rank(self.like(reference, candidate), reference, candidate, named)
+        return self._ranks[key]
+
+    @staticmethod
+    def _entry(node: Node, top: Node, held_back: frozenset[str]) -> _Entry:
+        return _Entry(node=node, name=node.name_under(top), held_back=node.layer.path in held_back)
 
     def _anchors(self, rows: Rows) -> list[Positions]:
         columns: dict[str, int] = {}
@@ -164,6 +186,10 @@ class Matches:
         return anchors
 
 
-def _why(reference: Node, candidate: Node) -> str:
-    what = "weight shapes" if reference.content or candidate.content else "kind"
-    return f"equal order and {what}; the paths differ"
+def _rank(like: Likeness, reference: Node, candidate: Node, named: bool) -> int:
+    if like.level is Level.IMPOSSIBLE or (like.level is Level.UNLIKE and not named):
+        return 0
+    rank = _RANK.get(like.level, _NAME_ALONE)
+    if not reference.content and not candidate.content:
+        rank = min(rank, _WITHOUT_WEIGHTS)
+    return rank + (_SAME_NAME if named else 0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Optional
 
@@ -28,6 +28,7 @@ class Node:
         plain: kinds of layers without weights below it, likewise.
         calls: times called in the trace; None without a trace.
         output_shapes: of the first call; empty without a trace.
+        look: equal for the nodes of one tree that differ in nothing but their paths.
     """
 
     path: str
@@ -40,6 +41,7 @@ class Node:
     plain: Counter[str] = field(default_factory=Counter)
     calls: Optional[int] = None
     output_shapes: tuple[Shape, ...] = ()
+    look: int = -1
 
     @property
     def type_name(self) -> str:
@@ -73,9 +75,11 @@ class LayerTree:
         for path in sorted(definition, key=lambda path: path.count(".") if path else -1):
             self._add(path, definition[path])
         self.root = self.nodes[""]
+        looks: dict[Hashable, int] = {}
         for node in reversed(list(self.root.below())):
             node.children = self.in_order(node, node.children)
             self._summarise(node)
+            node.look = looks.setdefault(_features(node), len(looks))
 
     def in_order(self, ancestor: Node, nodes: Sequence[Node]) -> list[Node]:
         """Returns `nodes`, all below `ancestor`, by when each is first needed within it.
@@ -148,6 +152,19 @@ class _ExecutionOrder:
         """Returns the index of the first call of any of `paths` within `caller`'s calls."""
         found = [self._first[(caller, path)] for path in paths if (caller, path) in self._first]
         return min(found, default=default)
+
+
+def _features(node: Node) -> Hashable:
+    return (
+        node.kind,
+        node.layer.class_name,
+        node.shapes,
+        bool(node.children),
+        frozenset(node.content.items()),
+        frozenset(node.plain.items()),
+        node.calls,
+        node.output_shapes,
+    )
 
 
 def _shapes(layer: Layer, kind: Kind) -> tuple[Shape, ...]:

@@ -59,7 +59,7 @@ def compare(service: Any) -> Compare:
             train=train,
             dtype=dtype,
         )
-        given = {"x": rows()} if inputs is None else inputs
+        given = Batch(args=(rows(),)) if inputs is None else inputs
         return auto_diff(
             layer,
             module,
@@ -242,7 +242,7 @@ def test_a12_a_loss_that_is_off_by_100_is_found_at_the_loss(compare: Compare) ->
 def test_a13_a_difference_from_the_third_step_on_is_found_there(compare: Compare) -> None:
     def batches() -> Iterator[Batch]:
         for step in range(5):
-            x = rows(seed=step) * (100 if step >= 2 else 1)
+            x = rows(seed=step) * (10 if step >= 2 else 1)
             yield Batch(kwargs={"x": x}, target=rows(seed=100 + step))
 
     healthy = compare(

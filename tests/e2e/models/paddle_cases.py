@@ -303,7 +303,7 @@ def distance(output: Tensor, target: Tensor) -> Tensor:
 
 
 def sgd(model: nn.Layer) -> paddle.optimizer.Optimizer:
-    return paddle.optimizer.SGD(0.05, parameters=model.parameters())
+    return paddle.optimizer.SGD(0.001, parameters=model.parameters())
 
 
 def adamw(model: nn.Layer) -> paddle.optimizer.Optimizer:

@@ -197,7 +197,7 @@ def distance(output: Tensor, target: Tensor) -> Tensor:
 
 
 def sgd(model: nn.Module) -> optim.Optimizer:
-    return optim.SGD(model.parameters(), lr=0.05)
+    return optim.SGD(model.parameters(), lr=0.001)
 
 
 def adamw(model: nn.Module) -> optim.Optimizer:

@@ -47,16 +47,15 @@ class StepReader:
         self.summary: Optional[StepSummary] = None
         self.traffic: Counter[Phase] = Counter()
 
-    def read(self, items: Iterable[StepItem], begin: Callable[[Phase], bool]) -> None:
-        """Reads to the end, or until `begin`, asked at each phase the worker announces, says no.
+    def read(self, items: Iterable[StepItem], begin: Callable[[Phase], None]) -> None:
+        """Reads to the end; `begin` is told of each phase that the worker announces.
 
         Raises ProtocolError when the stream ends without a summary, BusyError when the store is full.
         """
         try:
             for item in items:
                 if isinstance(item, Phase):
-                    if not begin(item):
-                        return
+                    begin(item)
                 elif isinstance(item, CallEvent):
                     self._captures.call(self._side, item)
                 elif isinstance(item, CaptureBegins):

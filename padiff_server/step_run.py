@@ -23,15 +23,11 @@ from padiff_server.tolerances import Tolerances
 from padiff_server.worker_link import StepCall, WorkerLink
 
 logger = logging.getLogger(__name__)
-_ORDER = {phase: position for position, phase in enumerate(Phase)}
 
 
 @record
 class SideEnd:
-    """How one side's step ended, and the phase in which it did.
-
-    All three of `summary`, `failure` and `error` absent: it was stopped because the other side had.
-    """
+    """How one side's step ended, and the last phase that it began."""
 
     phase: Phase
     summary: Optional[StepSummary] = None
@@ -43,37 +39,12 @@ class SideEnd:
         return self.summary is not None and self.failure is None and self.error is None
 
 
-class _PhaseGate:
-    """Where both sides are; after one has stopped, the other may finish that phase and no more."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._phases = dict.fromkeys(SIDES, Phase.INPUTS)
-        self._stopped: set[Side] = set()
-
-    def begin(self, side: Side, phase: Phase) -> bool:
-        """Notes that `side` wants to begin `phase`; returns whether it may."""
-        with self._lock:
-            if other(side) in self._stopped and _ORDER[phase] > _ORDER[self._phases[other(side)]]:
-                return False
-            self._phases[side] = phase
-            return True
-
-    def stop(self, side: Side) -> bool:
-        """Notes that `side` stopped early; returns whether the other one is already beyond that phase."""
-        with self._lock:
-            self._stopped.add(side)
-            return _ORDER[self._phases[other(side)]] > _ORDER[self._phases[side]]
-
-    def phase(self, side: Side) -> Phase:
-        with self._lock:
-            return self._phases[side]
-
-
 class StepRun:
     """One step. A reader thread per side never stops reading; the caller's thread measures.
 
-    So neither worker ever waits for the other: what comes too early is held by the store.
+    So neither worker ever waits for the other: what comes too early is held by the store. A side whose
+    partner stopped early runs its step to the end all the same: a phase that it announces overtakes its
+    captures, so at no moment before is it certain that everything comparable has come.
     """
 
     def __init__(
@@ -85,16 +56,15 @@ class StepRun:
         tolerances: Tolerances,
         on_phase: Callable[[Phase], None],
     ) -> None:
-        """`on_phase` is told of each phase that a side begins, on that side's reader thread."""
+        """`on_phase` is told of each phase that a side is the first to begin, on its reader thread."""
         self._links = links
         self._starts = starts
         self._batch = batch
         self._store = store
         self._tolerances = tolerances
         self._on_phase = on_phase
-        self._gate = _PhaseGate()
+        self._phases = dict.fromkeys(SIDES, Phase.INPUTS)
         self._calls: dict[Side, StepCall] = {}
-        self._held: set[Side] = set()
         self._ends: dict[Side, SideEnd] = {}
         # Pairs to measure; None for each side that has ended.
         self._work: queue.SimpleQueue[Optional[tuple[PairTable[Any], Any, Any]]] = queue.SimpleQueue()
@@ -124,7 +94,7 @@ class StepRun:
                 call.close()
             for thread in threads:
                 thread.join()
-        return self._ends
+        return {side: self._ends[side] for side in SIDES}
 
     def measure_waiting(self) -> None:
         """Measures what became ready after the step had ended."""
@@ -161,26 +131,13 @@ class StepRun:
             logger.exception("reading the %s's step failed", side)
             error = PaDiffError(f"{type(bug).__name__}: {bug} (our bug; the coordinator's log has the stack)")
         self._links[side].traffic.update(reader.traffic)
-        self._ends[side] = end = SideEnd(
-            phase=self._gate.phase(side),
-            summary=reader.summary,
-            failure=reader.failure,
-            error=error if side not in self._held else None,
+        self._ends[side] = SideEnd(
+            phase=self._phases[side], summary=reader.summary, failure=reader.failure, error=error
         )
-        if not end.is_complete and self._gate.stop(side):
-            self._hold(other(side))
         self._work.put(None)
 
-    def _begin(self, side: Side, call: StepCall, phase: Phase) -> bool:
-        if not self._gate.begin(side, phase):
-            self._held.add(side)
-            return False
-        self._on_phase(phase)
+    def _begin(self, side: Side, call: StepCall, phase: Phase) -> None:
+        self._phases[side] = phase
+        if self._phases[other(side)] is not phase:
+            self._on_phase(phase)
         call.acknowledge(phase)
-        return True
-
-    def _hold(self, side: Side) -> None:
-        """Stops a side that ran ahead of the one that has stopped."""
-        self._held.add(side)
-        if side in self._calls:
-            self._calls[side].close()

@@ -2,83 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-FAKES = ROOT / "tests" / "fakes"
-STOP_SECONDS = 10
+# Test modules are imported under names of their own, so they cannot import their neighbours otherwise.
+sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-
-@dataclass(frozen=True)
-class Running:
-    """A process that serves, and where."""
-
-    address: str
-    process: subprocess.Popen[str]
-
-
-@contextmanager
-def running(*arguments: str, log: Path) -> Iterator[Running]:
-    """Provides a process that announced its address; it is stopped at the end, by force if need be."""
-    environment = {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join([str(ROOT), str(FAKES)]),
-        "OMP_NUM_THREADS": "1",
-        "GRPC_ENABLE_FORK_SUPPORT": "0",
-    }
-    with log.open("w") as errors:
-        process = subprocess.Popen(
-            [sys.executable, *arguments, "--listen", "127.0.0.1:0"],
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            text=True,
-            env=environment,
-        )
-    with process:
-        try:
-            assert process.stdout is not None
-            line = process.stdout.readline()
-            assert line.startswith("listening on "), log.read_text()
-            yield Running(address=line.removeprefix("listening on ").strip(), process=process)
-        finally:
-            process.terminate()
-            try:
-                process.wait(STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                process.kill()
-
-
-@contextmanager
-def running_worker(folder: Path, name: str) -> Iterator[Running]:
-    """Provides a worker over the fake framework."""
-    arguments = [
-        str(FAKES / "fake_worker.py"),
-        "--path",
-        str(FAKES),
-        "--path",
-        str(FAKES.parent / "integration"),
-        "--save-root",
-        str(folder),
-    ]
-    with running(*arguments, log=folder / f"{name}.log") as worker:
-        yield worker
-
-
-@dataclass(frozen=True)
-class Service:
-    """Addresses of a coordinator and two workers."""
-
-    coordinator: str
-    reference: str
-    candidate: str
+from processes import Service, running, running_worker
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ from padiff_client import Report
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "examples"))
 
-from demo import digits, resnet50  # noqa: E402
+from demo import digits, resnet50
 
 
 def main() -> None:

@@ -13,10 +13,11 @@ from padiff_client import ModelSpec, Report, auto_diff
 
 EXAMPLES = Path(__file__).resolve().parent
 # The inputs of the examples are plain modules in their folders.
-sys.path[:0] = [str(EXAMPLES / "resnet50"), str(EXAMPLES / "digits")]
+sys.path.insert(0, str(EXAMPLES / "resnet50"))
+sys.path.insert(0, str(EXAMPLES / "digits"))
 
-from batches import batches  # noqa: E402
-from inputs import photograph  # noqa: E402
+from batches import batches
+from inputs import photograph
 
 
 def resnet50(fault: str = "") -> Report:

@@ -11,13 +11,14 @@ from pathlib import Path
 
 from padiff_client import ModelSpec, Report, auto_diff
 
-EXAMPLES = Path(__file__).resolve().parent
 # The inputs of the examples are plain modules in their folders.
-sys.path.insert(0, str(EXAMPLES / "resnet50"))
-sys.path.insert(0, str(EXAMPLES / "digits"))
+sys.path.insert(0, str(Path(__file__).resolve().parent / "resnet50"))
+sys.path.insert(0, str(Path(__file__).resolve().parent / "digits"))
 
 from batches import batches
 from inputs import photograph
+
+EXAMPLES = Path(__file__).resolve().parent
 
 
 def resnet50(fault: str = "") -> Report:

@@ -110,13 +110,13 @@ def statistics(tensor: HostTensor) -> tuple[float, float]:
     total, largest = 0.0, 0.0
     flat = tensor.array.reshape(-1)
     for start in range(0, flat.size, BLOCK_ELEMENTS):
-        values = widen(flat[start : start + BLOCK_ELEMENTS], tensor.dtype)
-        with np.errstate(over="ignore", invalid="ignore"):
-            block = np.abs(values.astype(np.complex128 if tensor.dtype in COMPLEX else np.float64))
-            square = float(np.dot(block, block))
-            if not math.isfinite(square):
-                block = block[np.isfinite(block)]
-                square = float(np.dot(block, block))
+        with np.errstate(invalid="ignore", over="ignore"):
+            block = np.abs(widen(flat[start : start + BLOCK_ELEMENTS], tensor.dtype)).astype(np.float64)
+            # No dot product: BLAS would take threads away from the model.
+            square = float(np.square(block).sum())
+        if not math.isfinite(square):
+            block = block[np.isfinite(block)]
+            square = float(np.square(block).sum())
         total += square
         if block.size:
             largest = max(largest, float(block.max()))

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, Optional
 
+from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.transport import open_server
 from padiff_rpc.types import Tls
 from padiff_worker.adapter import FrameworkAdapter
@@ -76,6 +77,10 @@ def serve(
     Raises:
         InvalidRequestError: the model is none of the framework's, or the address cannot be used.
     """
+    if not adapter.is_model(model):
+        raise InvalidRequestError(
+            f"model: a {type(model).__module__}.{type(model).__qualname__} is not a {adapter.name} model"
+        )
     if threading.current_thread() is not threading.main_thread():
         logger.warning("serve() runs the model on %s, not the main thread", threading.current_thread().name)
     thread = ModelThread()

@@ -44,6 +44,8 @@ class PairedLayer:
         compared: False where the layer map ignores either layer, or both lie inside a pinned pair;
             weights are copied all the same.
         reason: why it is not compared, or why confidence is below 1; empty otherwise.
+        unit: the two are compared as one unit, since their insides cannot pair (fused against separate
+            projections): inputs, outputs and gradients count, layers and calls inside have no pairs.
     """
 
     reference: str
@@ -52,6 +54,7 @@ class PairedLayer:
     confidence: float = 1.0
     compared: bool = True
     reason: str = ""
+    unit: bool = False
 
 
 @record

@@ -114,9 +114,9 @@ def statistics(tensor: HostTensor) -> tuple[float, float]:
             block = np.abs(widen(flat[start : start + BLOCK_ELEMENTS], tensor.dtype)).astype(np.float64)
             # No dot product: BLAS would take threads away from the model.
             square = float(np.square(block).sum())
-        if not math.isfinite(square):
-            block = block[np.isfinite(block)]
-            square = float(np.square(block).sum())
+            if not math.isfinite(square):
+                block = block[np.isfinite(block)]
+                square = float(np.square(block).sum())
         total += square
         if block.size:
             largest = max(largest, float(block.max()))

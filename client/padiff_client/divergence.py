@@ -131,7 +131,8 @@ class Divergence:
             facts.append(("allowed", wording.allowed(row.tolerance)))
         if row.rule:
             facts.append(("layout", f"the reference's value after the rule {wording.plain(row.rule)}"))
-        if row.reason:
+        # For values it would repeat the figures.
+        if row.reason and row.verdict is not Verdict.MISMATCH:
             facts.append(("reason", wording.plain(row.reason)))
         position = f", number {self.position} of the {self.compared} of its step" if self.position else ""
         facts.append(("coverage", self.coverage + position))

@@ -80,7 +80,7 @@ def worker_launch(
         arguments += ["--allow", package]
     if save_root is not None:
         arguments += ["--save-root", save_root]
-    environment = _child_environment(surroundings.environment, token)
+    environment = _child_environment(surroundings.environment, token, folder)
     for variable, value in {
         "OMP_NUM_THREADS": str(max(1, _usable_cores() // workers_here)),
         # Two workers that spin at barriers fight over the cores.
@@ -101,15 +101,13 @@ def worker_launch(
 
 def coordinator_launch(surroundings: Surroundings, *, token: str, folder: PrivateFolder) -> Launch:
     """Returns the launch of the coordinator, under this process's own interpreter."""
-    spill = folder.path / "spill"
-    arguments = ("--listen", folder.socket_address(COORDINATOR), "--spill-folder", str(spill))
-    spill.mkdir(mode=0o700, exist_ok=True)
+    arguments = ("--listen", folder.socket_address(COORDINATOR), "--spill-folder", str(folder.temporary))
     return Launch(
         name=COORDINATOR,
         python=sys.executable,
         package="padiff_server",
         arguments=arguments,
-        environment=_child_environment(surroundings.environment, token),
+        environment=_child_environment(surroundings.environment, token, folder),
         mend=_mend("padiff_server", extra="server"),
         python_field="coordinator",
     )
@@ -121,13 +119,15 @@ def _usable_cores() -> int:
     return os.cpu_count() or 1
 
 
-def _child_environment(own: Mapping[str, str], token: str) -> dict[str, str]:
+def _child_environment(own: Mapping[str, str], token: str, folder: PrivateFolder) -> dict[str, str]:
     environment = dict(own)
     for variable, value in _MALLOC.items():
         environment.setdefault(variable, value)
     # A data loader that forks inside an open stream dies otherwise.
     environment["GRPC_ENABLE_FORK_SUPPORT"] = "0"
     environment["PADIFF_TOKEN"] = token
+    # Frameworks leave caches in the temporary folder; these go when the processes go.
+    environment["TMPDIR"] = str(folder.temporary)
     return environment
 
 

@@ -34,6 +34,11 @@ class PrivateFolder:
     path: Path
     lock_descriptor: int
 
+    @property
+    def temporary(self) -> Path:
+        """The folder for the children's temporary files."""
+        return self.path / "tmp"
+
     def socket_address(self, name: str) -> str:
         """Returns the gRPC address of the socket called `name` in this folder."""
         return f"unix:{self.path / name}.sock"
@@ -49,7 +54,9 @@ def private_folder() -> Iterator[PrivateFolder]:
     try:
         with open(path / _LOCK, "wb") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            yield PrivateFolder(path=path, lock_descriptor=lock.fileno())
+            folder = PrivateFolder(path=path, lock_descriptor=lock.fileno())
+            folder.temporary.mkdir()
+            yield folder
     finally:
         shutil.rmtree(path, ignore_errors=True)
 

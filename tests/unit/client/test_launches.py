@@ -81,6 +81,6 @@ def test_the_coordinator_runs_under_our_own_interpreter_and_spills_into_the_fold
     assert launch.python == sys.executable
     assert launch.arguments == (
         *("--listen", f"unix:{tmp_path}/coordinator.sock"),
-        *("--spill-folder", str(tmp_path / "spill")),
+        *("--spill-folder", str(tmp_path / "tmp")),
     )
-    assert (tmp_path / "spill").is_dir()
+    assert launch.environment["TMPDIR"] == str(tmp_path / "tmp")

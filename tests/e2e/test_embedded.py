@@ -1,0 +1,206 @@
+"""Embedded mode with real frameworks: verdicts, bad input, and nothing left behind."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from padiff_client import InvalidRequestError, ModelSpec, assign_weight, auto_diff
+from padiff_rpc.words import Phase, Side
+
+ROOT = Path(__file__).resolve().parents[2]
+MODELS = """
+import os, signal, time
+import torch
+
+class Net(torch.nn.Module):
+    def __init__(self, die_in="", pause=0.0, bias=True):
+        super().__init__()
+        self.fc = torch.nn.Linear(4, 3, bias=bias)
+        self.die_in, self.pause, self.calls = die_in, pause, 0
+
+    def forward(self, x):
+        if self.training:
+            time.sleep(self.pause)
+        out = self.fc(x)
+        self.calls += 1
+        if self.die_in == "forward" and self.calls == 2:  # the first is the trace
+            os.kill(os.getpid(), signal.SIGKILL)
+        if self.die_in == "backward" and out.requires_grad:
+            out.register_hook(lambda gradient: os.kill(os.getpid(), signal.SIGKILL))
+        return out
+
+def raising(**_):
+    raise ValueError("no such checkpoint")
+
+def number(**_):
+    return 3
+"""
+SPEC = """
+reference: {{framework: torch, model: "nets:Net", train: true, kwargs: {{pause: {pause}}}}}
+candidate: {{framework: torch, model: "nets:Net", train: true}}
+inputs: {{x: {{shape: [2, 4]}}}}
+"""
+
+
+@pytest.fixture(autouse=True)
+def own_temporary_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A temporary folder that must be empty again at the end; short, for the sockets in it."""
+    # pytest has made its own folder by now, elsewhere.
+    import tempfile
+
+    with tempfile.TemporaryDirectory(prefix="pdt") as name:
+        monkeypatch.setattr(tempfile, "tempdir", name)
+        monkeypatch.setenv("TMPDIR", name)
+        yield Path(name)
+        assert list(Path(name).iterdir()) == []
+        assert processes_in(name) == []
+
+
+@pytest.fixture
+def models(tmp_path: Path) -> Path:
+    (tmp_path / "nets.py").write_text(MODELS)
+    return tmp_path
+
+
+def processes_in(folder: str) -> list[str]:
+    """Returns the command lines of living processes that mention `folder`."""
+    found = []
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            command = file.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            continue
+        if f"{folder}/padiff-run-" in command:
+            found.append(command)
+    return found
+
+
+def spec(models: Path, python: str, model: str = "nets:Net", **rest: Any) -> ModelSpec:
+    return ModelSpec("torch", model, python=python, path=[models], **rest)
+
+
+def image() -> dict[str, np.ndarray]:
+    return {"x": np.random.default_rng(0).standard_normal((2, 4)).astype(np.float32)}
+
+
+def test_torch_against_torch_agrees_and_a_missing_bias_does_not(models: Path, torch_python: str) -> None:
+    inputs = image()
+    report = auto_diff(spec(models, torch_python), spec(models, torch_python, seed=1), (inputs, inputs))
+    assert report, str(report)
+    assert report.coverage.parameters_compared == report.coverage.parameters_total == 2
+    without = spec(models, torch_python, kwargs={"bias": False})
+    report = auto_diff(without, spec(models, torch_python), (inputs, inputs))
+    assert report.exit_code == 1
+    assert any(one.name == "bias" and one.counts for one in report.unmatched)
+    assert "bias" in str(report)
+
+
+@pytest.mark.parametrize("phase", [Phase.FORWARD, Phase.BACKWARD])
+def test_a_killed_worker_is_named_with_its_phase(models: Path, torch_python: str, phase: Phase) -> None:
+    dying = spec(models, torch_python, train=True, kwargs={"die_in": str(phase)})
+    inputs = image()
+    report = auto_diff(dying, spec(models, torch_python, train=True), (inputs, inputs))
+    assert report.exit_code == 2
+    (trouble,) = report.troubles
+    assert (trouble.side, trouble.phase) == (Side.CANDIDATE, phase)
+    assert any("candidate worker" in note and "SIGKILL" in note for note in report.notes)
+    assert report.rows
+
+
+def test_weights_are_saved_where_the_caller_says(models: Path, torch_python: str) -> None:
+    file = models / "state.pt"
+    report = assign_weight(spec(models, torch_python), spec(models, torch_python, seed=1), save=file)
+    assert report, str(report)
+    assert report.saved == str(file)
+    assert file.stat().st_size > 0
+
+
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        ("nets:Nett", "did you mean Net"),
+        ("absent:Net", "no module 'absent'"),
+        ("nets:number", "int"),
+        ("nets:raising", "ValueError.*no such checkpoint"),
+    ],
+)
+def test_a_bad_model_is_one_clear_line(models: Path, torch_python: str, model: str, said: str) -> None:
+    (models / "spec.yaml").write_text(SPEC.format(pause=0).replace("nets:Net", model))
+    done = padiff("compare", str(models / "spec.yaml"), torch_python=torch_python)
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("padiff: ")
+    assert re.search(said, line)
+
+
+def test_an_interpreter_without_the_framework_is_told_the_pip_line(models: Path) -> None:
+    with pytest.raises(InvalidRequestError, match=r"\.python: .* has no torch, .* -m pip install torch"):
+        auto_diff(spec(models, sys.executable), spec(models, sys.executable), (image(), image()))
+
+
+def test_ctrl_c_ends_everything_with_130(models: Path, torch_python: str, own_temporary_folder: Path) -> None:
+    client = start_a_long_comparison(models, torch_python, own_temporary_folder)
+    client.send_signal(signal.SIGINT)
+    _, errors = client.communicate(timeout=30)
+    assert client.returncode == 130, errors
+    assert errors.splitlines()[-1] == "padiff: interrupted"
+
+
+def test_a_killed_client_leaves_nothing(models: Path, torch_python: str, own_temporary_folder: Path) -> None:
+    client = start_a_long_comparison(models, torch_python, own_temporary_folder)
+    client.kill()
+    client.communicate()
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline and (
+        list(own_temporary_folder.iterdir()) or processes_in(str(own_temporary_folder))
+    ):
+        time.sleep(0.05)
+
+
+def start_a_long_comparison(models: Path, torch_python: str, folder: Path) -> subprocess.Popen[str]:
+    """Returns a client whose reference sleeps in its forward, once that is reached."""
+    (models / "spec.yaml").write_text(SPEC.format(pause=60))
+    client = popen("compare", str(models / "spec.yaml"), "--verbose", torch_python=torch_python)
+    assert client.stderr is not None
+    for line in client.stderr:
+        if line.startswith(("padiff: trace", "padiff: forward")):
+            return client
+    raise AssertionError("the client ended before its forward")
+
+
+def padiff(*arguments: str, torch_python: str) -> subprocess.CompletedProcess[str]:
+    with popen(*arguments, torch_python=torch_python) as client:
+        out, errors = client.communicate(timeout=120)
+    return subprocess.CompletedProcess(arguments, client.returncode, out, errors)
+
+
+def popen(*arguments: str, torch_python: str) -> subprocess.Popen[str]:
+    environment = {
+        **os.environ,
+        "PADIFF_TORCH_PYTHON": torch_python,
+        "PYTHONPATH": f"{ROOT}:{ROOT / 'client'}",
+        "OMP_NUM_THREADS": "1",
+    }
+    return subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            "import sys; from padiff_client.cli import main; sys.exit(main())",
+            *arguments,
+        ],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+    )

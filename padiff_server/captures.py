@@ -159,7 +159,7 @@ class StepCaptures:
             if table.was_let_go(side, key):
                 return f"off plan: the {side}'s tensor was already let go when the calls asked for it"
             if not table.arrived(side, key):
-                return f"the {side} stopped before this tensor had come"
+                return f"the {side}'s tensor did not come"
         return "the comparison stopped before this pair was measured"
 
     def close(self) -> None:

@@ -48,11 +48,15 @@ class Comparison:
 
     def _compare(self) -> None:
         options = self._asked.options
-        self._workers.load(deterministic=options.deterministic, threads=options.threads)
+        layers = self._workers.load(deterministic=options.deterministic, threads=options.threads)
         batch = self._batch(0)
         traces = None if options.trace is TraceMode.FIRST_STEP else self._workers.trace(batch)
         aligned = AlignedModels(
-            self._workers, self._report, self._asked.layer_map, NO_TRACES if traces is None else traces
+            self._workers,
+            layers,
+            NO_TRACES if traces is None else traces,
+            self._asked.layer_map,
+            self._report,
         )
         weights = aligned.weight_flow(Tolerances(options), options)
         aligned.place_weights(weights, copy=self._asked.auto_weights)
@@ -100,8 +104,8 @@ class WeightAssignment:
         """Assigns, and returns the report: a row for each weight, and what could not be placed."""
         options = Options()
         with self._workers, contextlib.suppress(ComparisonStopped):
-            self._workers.load(deterministic=options.deterministic, threads=options.threads)
-            aligned = AlignedModels(self._workers, self._report, self._asked.layer_map, NO_TRACES)
+            layers = self._workers.load(deterministic=options.deterministic, threads=options.threads)
+            aligned = AlignedModels(self._workers, layers, NO_TRACES, self._asked.layer_map, self._report)
             aligned.place_weights(aligned.weight_flow(Tolerances(options), options), copy=True)
             if self._asked.save:
                 self._report.saved = self._workers.links[Side.CANDIDATE].save_weights(self._asked.save)

@@ -32,13 +32,18 @@ class AlignedModels:
     """
 
     def __init__(
-        self, workers: WorkerPair, report: ReportBuilder, layer_map: LayerMap, traces: Traces
+        self,
+        workers: WorkerPair,
+        layers: Mapping[Side, tuple[Layer, ...]],
+        traces: Traces,
+        layer_map: LayerMap,
+        report: ReportBuilder,
     ) -> None:
-        """Asks both workers for their layers and aligns them; InvalidRequestError for unknown paths."""
+        """Aligns the layers that both workers described. Raises InvalidRequestError for unknown paths."""
         self._workers = workers
         self._report = report
         self._layer_map = layer_map
-        self.layers: Mapping[Side, tuple[Layer, ...]] = workers.describe()
+        self.layers = layers
         self.models: Models = {side: ModelIndex(self.layers[side]) for side in SIDES}
         self.plan = self.align(traces)
         self.weight_plan: WeightPlan = plan_weights(

@@ -40,7 +40,7 @@ class StepReader:
         self._store = store
         self._assembler = TensorAssembler(self._allocate)
         self._open: dict[int, tuple[Announced, float]] = {}
-        self._unwanted: set[int] = set()
+        self._unwanted: dict[int, Announced] = {}
         # Arrays still being filled, by identity; they are ours until their capture is handed on.
         self._filling: dict[int, Array] = {}
         self.failure: Optional[ModelFailure] = None
@@ -77,7 +77,7 @@ class StepReader:
     def _begin_capture(self, item: CaptureBegins) -> None:
         capture = item.capture
         if not self._captures.announce(self._side, capture):
-            self._unwanted.add(capture.number)
+            self._unwanted[capture.number] = capture
             return
         self._open[capture.number] = (capture, item.header.sum_squares)
         received = self._assembler.header(item.header)
@@ -87,11 +87,15 @@ class StepReader:
     def _fill(self, item: CaptureChunk) -> None:
         number = item.chunk.tensor
         if number in self._unwanted:
+            self._count(self._unwanted[number], item)
             return
         received = self._assembler.chunk(item.chunk)
-        self.traffic[_PHASES[self._open[number][0].id.kind]] += len(item.chunk.content)
+        self._count(self._open[number][0], item)
         if received is not None:
             self._hand_on(received)
+
+    def _count(self, capture: Announced, item: CaptureChunk) -> None:
+        self.traffic[_PHASES[capture.id.kind]] += len(item.chunk.content)
 
     def _hand_on(self, received: ReceivedTensor) -> None:
         capture, sum_squares = self._open.pop(received.number)

@@ -17,10 +17,11 @@ from padiff_server.captures import StepCaptures
 from padiff_server.measured import measure_pair
 from padiff_server.pairs import PairTable
 from padiff_server.sides import SIDES, other
+from padiff_server.step_call import StepCall
 from padiff_server.step_reader import StepReader
 from padiff_server.store import TensorStore
 from padiff_server.tolerances import Tolerances
-from padiff_server.worker_link import StepCall, WorkerLink
+from padiff_server.worker_link import WorkerLink
 
 logger = logging.getLogger(__name__)
 

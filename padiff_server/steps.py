@@ -9,7 +9,7 @@ from typing import Optional
 
 from padiff_rpc.errors import CancelledError, WorkerLostError
 from padiff_rpc.options import Options
-from padiff_rpc.results import Row, StepResult, Timing, Trouble
+from padiff_rpc.results import Row, StepResult, Timing, Trouble, Unmatched
 from padiff_rpc.types import StepStart
 from padiff_rpc.words import CaptureKind, DefaultLoss, Phase, Side, WeightKind
 from padiff_server.batches import StepBatch
@@ -84,10 +84,10 @@ class Steps:
             if not is_traced:
                 self._align_on(captures)
                 run.measure_waiting()
-            rows = self._report_captures(step, captures, ends)
+            rows, unmatched = self._report_captures(step, captures, ends)
         self._report_ends(step, ends)
         rows += self._compare_weights(step)
-        self._report.end_step(_result(step, rows))
+        self._report.end_step(_result(step, rows, unmatched))
 
     def _start_of(self, side: Side, step: int, batch: StepBatch) -> StepStart:
         return StepStart(
@@ -113,7 +113,9 @@ class Steps:
         captures.pair_calls(plan)
         self._expectations = Expectations(plan, traces)
 
-    def _report_captures(self, step: int, captures: StepCaptures, ends: Ends) -> tuple[Row, ...]:
+    def _report_captures(
+        self, step: int, captures: StepCaptures, ends: Ends
+    ) -> tuple[tuple[Row, ...], tuple[Unmatched, ...]]:
         made = StepRows(
             step,
             captures,
@@ -123,8 +125,9 @@ class Steps:
             is_complete=all(end.is_complete for end in ends.values()),
         )
         rows = self._report.add_rows(made.all_rows())
-        self._report.add_unmatched(made.unmatched_calls())
-        return rows
+        unmatched = tuple(made.unmatched_calls())
+        self._report.add_unmatched(unmatched)
+        return rows, unmatched
 
     def _report_ends(self, step: int, ends: Ends) -> None:
         """Reports how the step went on each side. Raises ComparisonStopped unless it went well."""
@@ -167,11 +170,11 @@ class Steps:
                 raise ComparisonStopped from raised
 
 
-def _result(step: int, rows: tuple[Row, ...]) -> StepResult:
+def _result(step: int, rows: tuple[Row, ...], unmatched: tuple[Unmatched, ...]) -> StepResult:
     loss = next((row.figures for row in rows if row.kind is CaptureKind.LOSS), None)
     return StepResult(
         step=step,
-        passed=not any(fails(row) for row in rows),
+        passed=not any(fails(row) for row in rows) and not any(lone.counts for lone in unmatched),
         # The mean of one element is the element.
         loss_reference=loss.mean_reference if loss is not None else math.nan,
         loss_candidate=loss.mean_candidate if loss is not None else math.nan,

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import queue
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Optional
 
 from padiff_rpc import transport
@@ -16,18 +15,16 @@ from padiff_rpc.tensors import HostTensor, ReceivedTensor, TensorAssembler, fram
 from padiff_rpc.types import (
     Batch,
     CallEvent,
-    CaptureId,
     Layer,
     ModelFailure,
     Party,
     StepStart,
-    StepSummary,
     WorkerInfo,
 )
-from padiff_rpc.v1 import models_pb2, worker_pb2, worker_pb2_grpc
+from padiff_rpc.v1 import worker_pb2, worker_pb2_grpc
 from padiff_rpc.version import PROTOCOL_VERSION, check_protocol_version
 from padiff_rpc.words import Phase, Side
-from padiff_server.step_items import Announced, CaptureBegins, CaptureChunk, StepItem
+from padiff_server.step_call import StepCall
 
 NumberedTensors = Sequence[tuple[int, HostTensor]]
 
@@ -50,59 +47,6 @@ class TraceResponse:
 
     calls: tuple[CallEvent, ...] = ()
     failure: Optional[ModelFailure] = None
-
-
-class StepCall:
-    """A running RunStep: its messages, and the way to answer them. `close` may come from any thread."""
-
-    def __init__(
-        self,
-        open_call: Callable[[Iterator[Any]], transport.ResponseStream],
-        opening: Iterator[Any],
-    ) -> None:
-        self._answers: queue.SimpleQueue[Optional[Any]] = queue.SimpleQueue()
-        self._opening = opening
-        self._responses = open_call(self._requests())
-
-    def items(self) -> Iterator[StepItem]:
-        """Yields what the worker says, in order, until the step ends or breaks."""
-        for response in self._responses:
-            for event in response.events:
-                yield _step_item(event)
-
-    def _requests(self) -> Iterator[Any]:
-        yield from self._opening
-        yield from iter(self._answers.get, None)
-
-    def acknowledge(self, phase: Phase) -> None:
-        """Lets the worker begin the phase that it announced."""
-        self._answers.put(worker_pb2.RunStepRequest(acknowledged=f"PHASE_{phase.name}"))
-
-    def close(self) -> None:
-        """Ends the call; a step that still runs is cancelled at its next hook."""
-        self._answers.put(None)
-        self._responses.close()
-
-
-def _step_item(event: Any) -> StepItem:
-    kind = event.WhichOneof("event")
-    if kind == "chunk":
-        return CaptureChunk(chunk=event.chunk)
-    if kind == "capture":
-        capture = event.capture
-        announced = Announced(
-            id=from_proto(capture.id, CaptureId),
-            number=capture.header.tensor,
-            gradient_of=capture.gradient_of,
-        )
-        return CaptureBegins(capture=announced, header=capture.header)
-    if kind == "phase":
-        return Phase[models_pb2.Phase.Name(event.phase).removeprefix("PHASE_")]
-    records = {"call": CallEvent, "failure": ModelFailure, "summary": StepSummary}
-    if kind not in records:
-        raise ProtocolError("a step event holds nothing that this side knows: install the same padiff-rpc")
-    item: StepItem = from_proto(getattr(event, kind), records[kind])
-    return item
 
 
 class WorkerLink:
@@ -189,6 +133,10 @@ class WorkerLink:
             raise CancelledError(f"the connection to {self.peer} is closed")
         try:
             yield
+        except ValueError:  # what gRPC says when the channel was closed a moment ago
+            if self._closed:
+                raise CancelledError(f"the connection to {self.peer} is closed") from None
+            raise
         except PaDiffError as error:
             error.context = {"side": str(self.side), **error.context}
             raise

@@ -8,14 +8,14 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Optional, TypeVar
 
-from padiff_rpc.errors import BusyError, ProtocolError, WorkerLostError
+from padiff_rpc.errors import BusyError, CancelledError, PaDiffError, ProtocolError, WorkerLostError
 from padiff_rpc.results import Environment, Timing, Trouble
 from padiff_rpc.types import CallEvent, Layer, ModelFailure, Party
 from padiff_rpc.words import Phase, Side
 from padiff_server.batches import StepBatch
 from padiff_server.report import ReportBuilder
 from padiff_server.sides import SIDES, on_both, other
-from padiff_server.worker_link import WorkerLink
+from padiff_server.worker_link import LoadResponse, WorkerLink
 
 T = TypeVar("T")
 
@@ -54,12 +54,15 @@ class WorkerPair:
         for link in self.links.values():
             link.close()
 
-    def load(self, *, deterministic: bool, threads: int) -> None:
-        """Builds both models. Raises ComparisonStopped when a factory did."""
+    def load(self, *, deterministic: bool, threads: int) -> Mapping[Side, tuple[Layer, ...]]:
+        """Builds both models and returns their layers. Raises ComparisonStopped when a factory raised."""
+
+        def load(side: Side) -> tuple[LoadResponse, tuple[Layer, ...]]:
+            loaded = self.links[side].load(deterministic=deterministic, threads=threads)
+            return loaded, () if loaded.failure is not None else self.links[side].describe()
+
         with self.during(Phase.LOAD):
-            loaded = self._ask_both(
-                lambda side: self.links[side].load(deterministic=deterministic, threads=threads), Phase.LOAD
-            )
+            answers = self._ask_both(load, Phase.LOAD)
             for side in SIDES:
                 model = self._parties[side].model
                 self._report.add_environment(
@@ -69,15 +72,11 @@ class WorkerPair:
                         device=model.device,
                         train=model.train,
                         seed=model.seed,
-                        flags=loaded[side].flags,
+                        flags=answers[side][0].flags,
                     )
                 )
-            self.stop_on_failures({side: loaded[side].failure for side in SIDES})
-
-    def describe(self) -> Mapping[Side, tuple[Layer, ...]]:
-        """Returns the layer trees."""
-        with self.during(Phase.LOAD):
-            return self._ask_both(lambda side: self.links[side].describe(), Phase.LOAD)
+            self.stop_on_failures({side: answers[side][0].failure for side in SIDES})
+        return {side: answers[side][1] for side in SIDES}
 
     def trace(self, batch: StepBatch) -> Optional[Mapping[Side, tuple[CallEvent, ...]]]:
         """Returns both call traces; None when a model raised, which its first step will show in full."""
@@ -123,12 +122,19 @@ class WorkerPair:
             self._report.add_trouble(Trouble(side=side, phase=phase, step=step, text=text))
 
     def _ask_both(self, ask: Callable[[Side], T], phase: Phase) -> Mapping[Side, T]:
-        """Returns both answers; raises the error that says more, a lost worker's last."""
+        """Returns both answers, or raises the error that says most.
+
+        What is wrong with one side's request ends the other's at once, which may take long.
+        """
 
         def timed(side: Side) -> T:
             began = time.monotonic()
             try:
                 return ask(side)
+            except PaDiffError as error:
+                if not isinstance(error, WorkerLostError):
+                    self.links[other(side)].close()
+                raise
             finally:
                 seconds[side] = time.monotonic() - began
 
@@ -136,7 +142,11 @@ class WorkerPair:
         outcomes = on_both(timed)
         for side in SIDES:
             self._report.add_timing(Timing(side=side, step=0, phase=phase, seconds=seconds[side]))
-        errors = sorted(outcomes.errors.values(), key=lambda error: isinstance(error, WorkerLostError))
-        if errors:
-            raise errors[0]
+        if outcomes.errors:
+            raise min(outcomes.errors.values(), key=_emptiness)
         return outcomes.values
+
+
+def _emptiness(error: PaDiffError) -> int:
+    """Returns how little an error says: a cancelled call is another error's consequence."""
+    return 2 if isinstance(error, CancelledError) else int(isinstance(error, WorkerLostError))

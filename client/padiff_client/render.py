@@ -17,8 +17,8 @@ _SHOWN = 8
 def text(report: Report) -> str:
     """Returns the whole report; about ten lines for a pass."""
     lines = [headline(report)]
-    if report.reasons:
-        lines += _block("because", report.reasons)
+    # The headline may have said the first already.
+    lines += _block("because", [reason for reason in report.reasons if reason not in lines[0]])
     if report.first_divergence is not None:
         lines += ["", str(report.first_divergence), ""]
     for failed in report.failures:
@@ -48,7 +48,7 @@ def headline(report: Report) -> str:
     return f"FAIL: {divergence.summary if divergence is not None else report.reasons[0]}"
 
 
-def _block(name: str, texts: list[str] | tuple[str, ...]) -> list[str]:
+def _block(name: str, texts: list[str]) -> list[str]:
     return [f"  {name if i == 0 else '':<10} {text}" for i, text in enumerate(texts)]
 
 

@@ -6,14 +6,13 @@ import dataclasses
 from collections.abc import Collection, Iterator, Mapping
 from typing import Optional
 
-import numpy as np
-
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.options import Options
 from padiff_rpc.results import Place, Row, Tolerance, Unmatched
-from padiff_rpc.tensors import COMPLEX, HostTensor, numpy_dtype, widen
+from padiff_rpc.tensors import HostTensor
 from padiff_rpc.types import ModelFailure, TensorSpec
-from padiff_rpc.words import CaptureKind, DType, Phase, Side, Verdict, WeightKind
+from padiff_rpc.words import CaptureKind, Phase, Side, Verdict, WeightKind
+from padiff_server.dtype_cast import cast
 from padiff_server.gradient_history import GradientHistory
 from padiff_server.judge import BELOW_ROUNDING
 from padiff_server.judged_row import judged_row
@@ -237,20 +236,3 @@ def _unmatched_row(lone: Unmatched) -> Row:
 
 def _below(path: str, key: str) -> str:
     return f"{path}.{key}" if path else key
-
-
-def cast(value: HostTensor, dtype: DType) -> HostTensor:
-    """Returns `value` as a framework casts it on a copy: rounded to nearest, ties to even."""
-    if value.dtype is dtype:
-        return value
-    wide = widen(value.array, value.dtype)
-    if dtype not in COMPLEX and np.iscomplexobj(wide):
-        wide = wide.real
-    if dtype is not DType.BFLOAT16:
-        with np.errstate(over="ignore", invalid="ignore"):
-            return HostTensor(array=wide.astype(numpy_dtype(dtype)), dtype=dtype)
-    bits = np.asarray(wide.astype(np.float32)).view(np.uint32)
-    rounded = (bits + (((bits >> 16) & 1) + 0x7FFF)) >> 16
-    # Adding the rounding carry to a NaN could make it an infinity.
-    halves = np.where(np.isnan(wide), (bits >> 16) | 0x40, rounded).astype(np.uint16)
-    return HostTensor(array=halves, dtype=dtype)

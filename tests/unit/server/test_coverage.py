@@ -1,0 +1,142 @@
+"""Coverage, verdict and first divergence, from plain rows."""
+
+from __future__ import annotations
+
+import pytest
+
+from padiff_rpc.results import Place, Row, Unmatched
+from padiff_rpc.words import CaptureKind, Phase, Side, Verdict
+from padiff_server.coverage import coverage_of, first_divergence, passes
+
+OK, BAD, LONE, NONE = Verdict.MATCH, Verdict.MISMATCH, Verdict.UNMATCHED, Verdict.NOT_COMPARED
+
+
+def row(phase, kind, path, verdict=OK, *, step=0, order=0, counts=True, slot="0", sides="rc", call=0):
+    place = Place(path=path, slot=slot, call=call)
+    return Row(
+        step=step,
+        phase=Phase(phase),
+        kind=CaptureKind(kind),
+        order=order,
+        verdict=verdict,
+        reference=place if "r" in sides else None,
+        candidate=place if "c" in sides else None,
+        counts=counts,
+    )
+
+
+ROOT = row("forward", "output", "", order=9)
+
+
+def verdict(*rows, unmatched=()):
+    rows = [ROOT, *rows]
+    return passes(rows, unmatched, coverage_of(rows, unmatched))
+
+
+def test_a_root_output_that_agrees_passes():
+    assert verdict()
+
+
+def test_without_a_root_output_nothing_passes():
+    assert not passes([], (), coverage_of([], ()))
+    assert not passes([row("forward", "output", "a")], (), coverage_of([row("forward", "output", "a")], ()))
+
+
+@pytest.mark.parametrize(
+    "bad", [BAD, Verdict.SHAPE_MISMATCH, Verdict.DTYPE_MISMATCH, Verdict.NONFINITE, LONE, NONE]
+)
+def test_whatever_counts_and_does_not_agree_fails(bad):
+    assert not verdict(row("forward", "output", "a", bad))
+    assert verdict(row("forward", "output", "a", bad, counts=False))
+
+
+def test_a_missing_loss_fails_and_no_loss_at_all_does_not():
+    assert verdict(row("loss", "loss", ""))
+    assert not verdict(row("loss", "loss", "", LONE, sides="r", counts=False))
+
+
+def test_an_unmatched_call_fails_where_it_counts():
+    lone = Unmatched(side=Side.CANDIDATE, what="call", path="a", counts=True)
+    assert not verdict(unmatched=[lone])
+    assert verdict(unmatched=[Unmatched(side=Side.CANDIDATE, what="call", path="a")])
+
+
+class TestCoverage:
+    def test_counts_tensors_in_each_step_and_layers_once(self):
+        rows = []
+        for step in (0, 1):
+            rows += [
+                row("forward", "input", "a", step=step),
+                row("forward", "output", "a", NONE, step=step),
+                row("forward", "output", "a", step=step, call=1),
+                row("weights", "parameter", "a", slot="weight", step=step),
+                row("weights", "buffer", "a", slot="mean", step=step),
+                row("loss", "loss", "", slot="loss", step=step),
+                row("forward", "output", "", step=step),
+            ]
+        found = coverage_of(rows, ())
+        assert (found.tensors_compared, found.tensors_total) == (12, 14)
+        assert (found.calls_compared, found.calls_total) == (3, 3)
+        assert (found.parameters_compared, found.parameters_total) == (1, 1)
+        assert (found.buffers_compared, found.buffers_total) == (1, 1)
+        assert (found.root_outputs_compared, found.root_outputs_total) == (2, 2)
+        assert (found.losses_compared, found.losses_total) == (2, 2)
+
+    def test_misses_what_has_no_partner(self):
+        rows = [row("initial_weights", "parameter", "a", LONE, slot="bias", sides="r")]
+        lone = Unmatched(side=Side.REFERENCE, what="call", path="a")
+        found = coverage_of(rows, [lone])
+        assert (found.parameters_compared, found.parameters_total) == (0, 1)
+        assert (found.calls_compared, found.calls_total) == (0, 1)
+
+    def test_leaves_out_what_was_ignored(self):
+        found = coverage_of([row("initial_weights", "parameter", "a", NONE, counts=False)], ())
+        assert found.parameters_total == 0
+
+    def test_keeps_a_parameter_that_was_compared_once_and_below_rounding_later(self):
+        rows = [
+            row("initial_weights", "parameter", "a", slot="bias"),
+            row("weights", "parameter", "a", NONE, slot="bias", counts=False),
+        ]
+        assert coverage_of(rows, ()).parameters_compared == 1
+
+
+class TestFirstDivergence:
+    def test_is_the_first_in_execution_order_whatever_came_in_first(self):
+        rows = [
+            row("forward", "output", "late", BAD, order=7),
+            row("backward", "output_gradient", "grad", BAD, order=0),
+            row("forward", "output", "early", BAD, order=3),
+            row("forward", "input", "fine", order=1),
+            row("initial_weights", "parameter", "w"),
+        ]
+        found = first_divergence(rows, ())
+        assert found.row.reference.path == "early"
+        assert (found.cause, found.position, found.compared) == ("value", 3, 5)
+
+    def test_of_an_earlier_step_comes_before_a_later_steps_inputs(self):
+        rows = [row("inputs", "input", "", BAD, step=1), row("weights", "parameter", "w", BAD, step=0)]
+        assert first_divergence(rows, ()).row.step == 0
+
+    def test_does_not_name_what_does_not_count(self):
+        assert first_divergence([row("backward", "input_gradient", "a", LONE, counts=False)], ()) is None
+
+    @pytest.mark.parametrize(
+        ("one", "cause"),
+        [
+            (row("forward", "output", "a", BAD), "value"),
+            (row("forward", "output", "a", Verdict.SHAPE_MISMATCH), "shape"),
+            (row("forward", "output", "a", Verdict.DTYPE_MISMATCH), "dtype"),
+            (row("forward", "output", "a", Verdict.NONFINITE), "nonfinite"),
+            (row("forward", "output", "", LONE, sides="c"), "structure"),
+            (row("initial_weights", "parameter", "a", LONE, sides="r"), "missing"),
+            (row("loss", "loss", "", LONE, sides="r"), "missing"),
+        ],
+    )
+    def test_says_what_kind_it_is(self, one, cause):
+        assert first_divergence([one], ()).cause == cause
+
+    def test_falls_back_to_a_call_without_a_partner(self):
+        lone = Unmatched(side=Side.CANDIDATE, what="call", path="a", call=1, counts=True)
+        found = first_divergence([ROOT], [lone])
+        assert (found.cause, found.row.candidate.path, found.row.candidate.call) == ("missing", "a", 1)

@@ -1,0 +1,82 @@
+"""Which combinations are forced, and which are refused."""
+
+from __future__ import annotations
+
+import pytest
+
+from padiff_rpc.errors import InvalidRequestError
+from padiff_rpc.options import Options
+from padiff_rpc.types import CompareStart, Model, Party, WorkerAddress
+from padiff_server.settings import settle
+
+
+def party(address, **given):
+    return Party(model=Model(model=given.pop("model", "m:f"), **given), worker=WorkerAddress(address=address))
+
+
+def start(reference=None, candidate=None, steps=1, **options):
+    return CompareStart(
+        protocol_version=1,
+        reference=party("unix:/r", **(reference or {})),
+        candidate=party("unix:/c", **(reference or {} if candidate is None else candidate)),
+        steps=steps,
+        options=Options(**options),
+    )
+
+
+def test_one_step_of_both_phases_is_the_default():
+    found = settle(start())
+    assert (found.steps, found.backward, found.optimize, found.has_train_mode, found.notes) == (
+        1,
+        True,
+        False,
+        False,
+        (),
+    )
+
+
+def test_an_optimizer_on_both_sides_is_used_in_every_step():
+    found = settle(start({"optimizer": "m:o"}, steps=5))
+    assert (found.steps, found.optimize) == (5, True)
+
+
+def test_forward_alone_makes_one_step_without_loss_and_optimizer_and_says_so():
+    found = settle(start({"optimizer": "m:o", "loss": "m:l"}, steps=5, diff_phase="forward"))
+    assert (found.steps, found.backward, found.optimize) == (1, False, False)
+    assert len(found.notes) == 3
+
+
+def test_backward_alone_becomes_both_and_says_so():
+    found = settle(start(diff_phase="backward"))
+    assert found.backward
+    assert len(found.notes) == 1
+
+
+@pytest.mark.parametrize("field", ["loss", "optimizer"])
+@pytest.mark.parametrize(
+    ("reference", "candidate", "blamed"), [("m:x", "", "candidate"), ("", "m:x", "reference")]
+)
+def test_a_loss_or_optimizer_on_one_side_is_refused(field, reference, candidate, blamed):
+    with pytest.raises(InvalidRequestError, match=rf"{blamed}\.{field}"):
+        settle(start({field: reference}, {field: candidate}))
+
+
+def test_a_served_model_may_bring_its_own():
+    found = settle(start({"optimizer": "m:o"}, {"model": ""}, steps=3))
+    assert found.optimize
+
+
+@pytest.mark.parametrize("steps", [0, 2])
+def test_steps_need_an_optimizer_and_be_at_least_one(steps):
+    with pytest.raises(InvalidRequestError, match="steps"):
+        settle(start(steps=steps))
+
+
+def test_train_mode_of_either_side_is_noticed():
+    assert settle(start({"train": True}, {"train": False})).has_train_mode
+
+
+def test_one_worker_for_both_sides_is_refused():
+    both = CompareStart(protocol_version=1, reference=party("unix:/r"), candidate=party("unix:/r"))
+    with pytest.raises(InvalidRequestError, match="a worker of its own"):
+        settle(both)

@@ -42,11 +42,11 @@ test: test-torch test-paddle test-client ## Run all tests
 
 test-torch: .venv/torch/.ready ## Run the adapter conformance suite against Torch
 	@echo "Conformance suite, Torch"
-	@$(PADIFF_TORCH_PYTHON) -m pytest -q tests/conformance
+	@$(PADIFF_TORCH_PYTHON) -m pytest -q tests/conformance/test_torch.py
 
 test-paddle: .venv/paddle/.ready ## Run the adapter conformance suite against Paddle
 	@echo "Conformance suite, Paddle"
-	@$(PADIFF_PADDLE_PYTHON) -m pytest -q tests/conformance
+	@$(PADIFF_PADDLE_PYTHON) -m pytest -q tests/conformance/test_paddle.py
 
 # After the other two, so that its closing line is the last.
 test-client: environments | test-torch test-paddle

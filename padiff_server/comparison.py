@@ -108,5 +108,7 @@ class WeightAssignment:
             aligned = AlignedModels(self._workers, layers, NO_TRACES, self._asked.layer_map, self._report)
             aligned.place_weights(aligned.weight_flow(Tolerances(options), options), copy=True)
             if self._asked.save:
-                self._report.saved = self._workers.links[Side.CANDIDATE].save_weights(self._asked.save)
+                with self._workers.during(Phase.WEIGHTS):
+                    candidate = self._workers.links[Side.CANDIDATE]
+                    self._report.saved = candidate.save_weights(self._asked.save)
         return self._report.finish(weights_only=True)

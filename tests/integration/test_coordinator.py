@@ -27,11 +27,12 @@ from padiff_rpc.errors import (
     WorkerLostError,
 )
 from padiff_rpc.options import IgnoredLayers, LayerMap, LayerPair, Options
+from padiff_rpc.tensors import frames_of
 from padiff_rpc.transport import Caller, open_channel, open_server
 from padiff_rpc.types import AssignWeightsRequest, CompareStart, Model, Party, WorkerAddress
 from padiff_rpc.v1 import coordinator_pb2, coordinator_pb2_grpc, worker_pb2, worker_pb2_grpc
 from padiff_rpc.version import PROTOCOL_VERSION
-from padiff_rpc.words import CaptureKind, Phase, Side, Verdict, WeightKind
+from padiff_rpc.words import CaptureKind, Phase, Side, Verdict
 from padiff_server.servicer import register
 from padiff_server.sessions import Sessions
 from padiff_server.store import TensorStore
@@ -242,6 +243,43 @@ def test_calls_off_plan_on_both_sides_are_compared_and_flagged(service: Service)
     assert {(row.reference.path, row.reference.call) for row in flagged if row.reference} == {("fc2", 1)}
 
 
+class TestSpecialInitialisers:
+    def map_with(self, function: str) -> LayerMap:
+        pair = LayerPair(reference="fc1", candidate="fc1", special_init=f"coordinator_models:{function}")
+        return LayerMap(pairs=(pair,))
+
+    def test_carry_weights_over_and_are_verified_at_every_step(self, service: Service) -> None:
+        sgd = partial(model, optimizer="fake_models:sgd")
+        report = compare(service, sgd(), sgd(), steps=2, layer_map=self.map_with("carry"))
+        assert report
+        carried = [row for row in report.rows if row.rule == "coordinator_models:carry"]
+        assert [(row.step, row.phase) for row in carried] == [
+            (0, Phase.INITIAL_WEIGHTS),
+            (0, Phase.INITIAL_WEIGHTS),
+            (0, Phase.WEIGHTS),
+            (0, Phase.WEIGHTS),
+            (1, Phase.WEIGHTS),
+            (1, Phase.WEIGHTS),
+        ]
+
+    def test_fail_where_they_leave_a_weight_out(self, service: Service) -> None:
+        report = compare(service, model(), model(), layer_map=self.map_with("carry_half"))
+        first = report.summary.first_divergence
+        assert first is not None
+        assert (first.cause, first.row.phase) == ("missing", Phase.INITIAL_WEIGHTS)
+        assert first.row.candidate is not None
+        assert first.row.candidate.slot == "bias"
+
+    def test_that_raise_are_failures_of_the_candidate(self, service: Service) -> None:
+        report = compare(service, model(), model(), layer_map=self.map_with("carry_nothing"))
+        [failure] = report.summary.failures
+        assert (failure.side, failure.phase, failure.exception) == (
+            Side.CANDIDATE,
+            Phase.INITIAL_WEIGHTS,
+            "KeyError",
+        )
+
+
 class TestModelsThatRaise:
     def test_a_raising_forward_keeps_what_came_before(self, service: Service) -> None:
         report = compare(service, model(), own("Raising"))
@@ -352,7 +390,7 @@ def test_a_batch_that_the_client_cannot_make_ends_the_comparison(service: Servic
     assert [step.step for step in report.summary.steps] == [0]
 
 
-def test_assigned_weights_are_verified_and_saved(service: Service, tmp_path_factory: Any) -> None:
+def test_assigned_weights_are_verified_and_what_has_no_place_is_told(service: Service) -> None:
     request = AssignWeightsRequest(
         protocol_version=PROTOCOL_VERSION,
         reference=Party(model=model(), worker=WorkerAddress(address=service.reference)),
@@ -364,7 +402,6 @@ def test_assigned_weights_are_verified_and_saved(service: Service, tmp_path_fact
     [lone] = report.summary.unmatched
     assert (lone.side, lone.path, lone.name) == (Side.REFERENCE, "fc2", "bias")
     assert sum(row.verdict is Verdict.MATCH for row in report.rows) == 7
-    assert WeightKind.PARAMETER.value == "parameter"
 
 
 def test_the_workers_are_free_when_the_client_leaves(service: Service) -> None:
@@ -383,6 +420,28 @@ def test_the_workers_are_free_when_the_client_leaves(service: Service) -> None:
             with pytest.raises(BusyError):
                 compare(service, model(), model())
     hold.set()
+    for address in (service.reference, service.candidate):
+        _wait_until_free(address)
+
+
+def test_a_step_ends_at_its_next_hook_when_the_client_leaves(service: Service) -> None:
+    start = to_proto(start_of(service, own("Slow"), own("Slow"), trace="first_step"))
+    batch = Batches(({"x": X}, {"x": X})).encoded(0)
+
+    def requests() -> Iterator[Any]:
+        yield coordinator_pb2.CompareRequest(start=start)
+        yield coordinator_pb2.CompareRequest(batch=to_proto(batch.batch))
+        for number, tensor in batch.tensors:
+            for frame in frames_of(number, tensor):
+                yield coordinator_pb2.CompareRequest(frame=frame)
+        yield coordinator_pb2.CompareRequest(batch_end=coordinator_pb2.BatchEnd())
+
+    with open_channel(service.coordinator) as channel:
+        caller = Caller(coordinator_pb2_grpc.CoordinatorStub(channel), peer="the coordinator")
+        with caller.Compare(requests()) as responses:
+            forward = coordinator_pb2.Progress(phase="PHASE_FORWARD").phase
+            while next(responses).progress.phase != forward:
+                pass
     for address in (service.reference, service.candidate):
         _wait_until_free(address)
 

@@ -73,8 +73,8 @@ def models(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def processes_in(folder: str) -> list[str]:
-    """Returns the command lines of living processes that mention `folder`."""
+def processes_in(folder: str) -> list[int]:
+    """Returns the ids of the living processes of a run in `folder`."""
     found = []
     for file in Path("/proc").glob("[0-9]*/cmdline"):
         try:
@@ -82,7 +82,7 @@ def processes_in(folder: str) -> list[str]:
         except OSError:
             continue
         if f"{folder}/padiff-run-" in command:
-            found.append(command)
+            found.append(int(file.parent.name))
     return found
 
 
@@ -166,6 +166,23 @@ def test_a_killed_client_leaves_nothing(models: Path, torch_python: str, own_tem
         list(own_temporary_folder.iterdir()) or processes_in(str(own_temporary_folder))
     ):
         time.sleep(0.05)
+
+
+def test_a_killed_coordinator_is_one_clear_line(
+    models: Path, torch_python: str, own_temporary_folder: Path
+) -> None:
+    client = start_a_long_comparison(models, torch_python, own_temporary_folder)
+    (coordinator,) = [
+        pid
+        for pid in processes_in(str(own_temporary_folder))
+        if b"padiff_server" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    ]
+    os.kill(coordinator, signal.SIGKILL)
+    _, errors = client.communicate(timeout=30)
+    assert client.returncode == 2, errors
+    line = errors.splitlines()[-1]
+    assert line.startswith("padiff: the coordinator")
+    assert "SIGKILL" in line
 
 
 def start_a_long_comparison(models: Path, torch_python: str, folder: Path) -> subprocess.Popen[str]:

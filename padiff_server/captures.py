@@ -8,7 +8,6 @@ say that nothing will ask for it again. What no trace knows of is kept until the
 from __future__ import annotations
 
 import threading
-from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any, Optional
 
@@ -17,11 +16,12 @@ from padiff_rpc.words import CallMoment, CaptureKind, Phase, Side, WeightKind
 from padiff_server.calls import CallPair, CallPairs, Expectations, Origin
 from padiff_server.measured import Aspect
 from padiff_server.pairs import Half, PairTable
+from padiff_server.parameter_gradients import ParameterGradients
 from padiff_server.plan import Plan
 from padiff_server.sides import SIDES
 from padiff_server.step_items import Announced
 from padiff_server.store import TensorStore
-from padiff_server.weight_plan import WeightPair, WeightPlan
+from padiff_server.weight_plan import WeightPlan
 
 # Told of a pair whose halves are both there: its table and its two keys.
 Ready = Callable[[PairTable[Any], Any, Any], None]
@@ -69,19 +69,8 @@ class StepCaptures:
         )
         self.losses: PairTable[str] = PairTable(Aspect(phase=Phase.LOSS, kind=CaptureKind.LOSS), store, ready)
         self.losses.expect(LOSS_KEY, LOSS_KEY)
-        self.parameter_gradients: PairTable[str] = PairTable(
-            Aspect(phase=Phase.GRADIENTS, kind=CaptureKind.PARAMETER_GRADIENT),
-            store,
-            ready,
-            {(pair.reference_name, pair.candidate_name): pair.rule for pair in self.compared_parameters},
-        )
-        self._parameter_partners = {side: self._count_parameters(side) for side in SIDES}
-
-    def _count_parameters(self, side: Side) -> Counter[str]:
-        names: set[tuple[str, str]] = {_names(pair) for pair in self.compared_parameters}
-        for reference, candidate in names:
-            self.parameter_gradients.expect(reference, candidate)
-        return Counter(pair[0 if side is Side.REFERENCE else 1] for pair in names)
+        self._parameter_gradients = ParameterGradients(self.compared_parameters, store, ready)
+        self.parameter_gradients = self._parameter_gradients.table
 
     def call(self, side: Side, event: CallEvent) -> None:
         """Takes a call event; its tensors are expected as soon as the other side's event is there too."""
@@ -131,7 +120,7 @@ class StepCaptures:
         if capture.id.kind is CaptureKind.LOSS:
             self.losses.arrive(side, LOSS_KEY, half, partners)
         elif capture.id.kind is CaptureKind.PARAMETER_GRADIENT:
-            self.parameter_gradients.arrive(side, _full_name(capture.id), half, partners)
+            self._parameter_gradients.arrive(side, _full_name(capture.id), half)
         elif capture.gradient_of:
             self.gradients.arrive(side, capture.gradient_of, half, partners)
         else:
@@ -142,7 +131,7 @@ class StepCaptures:
         if capture.id.kind is CaptureKind.LOSS:
             return 1
         if capture.id.kind is CaptureKind.PARAMETER_GRADIENT:
-            return self._parameter_partners[side][_full_name(capture.id)]
+            return self._parameter_gradients.uses(side, _full_name(capture.id))
         # A gradient has the partners of its tensor. Only this side's reader writes this side's origins.
         origin = self._origins[side].get(capture.gradient_of or capture.number)
         if self._expectations is None or origin is None:
@@ -157,19 +146,18 @@ class StepCaptures:
         """Returns why a pair that calls show was not measured, in words for a row."""
         for side, key in ((Side.REFERENCE, reference), (Side.CANDIDATE, candidate)):
             if table.was_let_go(side, key):
-                return f"off plan: the {side}'s tensor was already let go when the calls asked for it"
+                return (
+                    f"off plan: the {side}'s tensor was let go before a call that the trace did not have "
+                    "asked for it; trace='first_step' traces the step itself"
+                )
             if not table.arrived(side, key):
                 return f"the {side}'s tensor did not come"
         return "the comparison stopped before this pair was measured"
 
     def close(self) -> None:
         """Releases every tensor still held; figures stay. May be called twice."""
-        for table in (self.values, self.gradients, self.parameter_gradients, self.losses):
+        for table in (self.values, self.gradients, self._parameter_gradients, self.losses):
             table.close()
-
-
-def _names(pair: WeightPair) -> tuple[str, str]:
-    return pair.reference_name, pair.candidate_name
 
 
 def _full_name(capture: CaptureId) -> str:

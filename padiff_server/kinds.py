@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 
 from padiff_rpc.records import record
 from padiff_rpc.types import Layer, Weight
@@ -47,6 +48,10 @@ _FRAMEWORK = re.compile(r"(?:(torch|paddle)\.(?:nn\.(?!utils\.)|incubate\.nn\.)|
 
 # Layout of the one weight that frameworks store differently.
 _LINEAR_LAYOUTS = {"torch": "out_in", "paddle": "in_out", "fake": "in_out"}
+
+# Beside the matrix itself, what spectral_norm and weight_norm make it of. A spectral norm's weight_v is a
+# vector, which no transposition touches.
+_LINEAR_MATRICES = frozenset({"weight", "weight_orig", "weight_v"})
 
 _STATISTICS = {"_mean": "running_mean", "_variance": "running_var"}
 _BOOKKEEPING = frozenset({"num_batches_tracked", "_dropout_state"})
@@ -107,14 +112,30 @@ def is_bookkeeping(weight: Weight) -> bool:
     return weight.kind is WeightKind.BUFFER and weight.name in _BOOKKEEPING
 
 
+def is_derived(layer: Layer, weight: Weight) -> bool:
+    """Whether the layer computes the weight anew in each call, from weights that are compared.
+
+    Paddle's spectral_norm and weight_norm leave the product as a buffer beside what it is made of.
+    """
+    names = {other.name for other in layer.weights}
+    made_of = {f"{weight.name}_orig", f"{weight.name}_g"}
+    return weight.kind is WeightKind.BUFFER and not names.isdisjoint(made_of)
+
+
+def framework_of(layers: Sequence[Layer]) -> str:
+    """Returns the framework that a model's layers show; empty where all are a user's own classes."""
+    return next((kind.framework for kind in map(kind_of, layers) if kind.framework), "")
+
+
 def layout(kind: Kind, name: str) -> str:
     """Returns the layout of a weight where frameworks differ ("out_in", "in_out"), else an empty text."""
-    return _LINEAR_LAYOUTS.get(kind.framework, "") if (kind.name, name) == ("linear", "weight") else ""
+    is_matrix = kind.name == "linear" and name in _LINEAR_MATRICES
+    return _LINEAR_LAYOUTS.get(kind.framework, "") if is_matrix else ""
 
 
 def is_flattened(kind: Kind, name: str) -> bool:
     """Whether some framework stores the weight flattened (Paddle: LayerNorm over several axes)."""
-    return kind.name in _NORMS or (kind.name, name) == ("bilinear", "bias")
+    return kind.name in _NORMS or (kind.name, name) == ("bilinear", "bias") or name == "weight_g"
 
 
 def canonical_shape(kind: Kind, weight: Weight) -> Shape:

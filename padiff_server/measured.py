@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Optional
+from collections.abc import Sequence
+from typing import Optional, Union
 
 from padiff_rpc.records import record
 from padiff_rpc.results import Figures, Tolerance
@@ -11,7 +12,7 @@ from padiff_rpc.tensors import COMPLEX, FLOATING, HostTensor, epsilon, statistic
 from padiff_rpc.types import TensorSpec
 from padiff_rpc.words import CaptureKind, DType, Phase
 from padiff_server.measure import measure, root_mean_square
-from padiff_server.rules import apply_rule
+from padiff_server.rules import IDENTITY, apply_rule
 from padiff_server.tolerances import Tolerances, stepped_tolerance
 
 
@@ -35,7 +36,7 @@ class Aspect:
 
 def measure_pair(
     aspect: Aspect,
-    reference: HostTensor,
+    reference: Union[HostTensor, Sequence[HostTensor]],
     candidate: HostTensor,
     *,
     tolerances: Tolerances,
@@ -43,15 +44,15 @@ def measure_pair(
     rule: str = "",
     gradient_relative_l2: Optional[float] = None,
 ) -> Measured:
-    """Returns the figures of one pair; `rule` is the reference's layout rule.
+    """Returns the figures of one pair; `rule` is the reference's layout rule, of one tensor or several.
 
     `sum_squares` is the reference's, from its header; without it the reference is read once more.
     `gradient_relative_l2` is what the gradients of a parameter differed by, which widens its tolerance.
     """
-    if sum_squares is None:
+    given = (reference,) if isinstance(reference, HostTensor) else tuple(reference)
+    reference = apply_rule(rule or IDENTITY, *given)
+    if sum_squares is None or reference.array.size != sum(one.array.size for one in given):
         sum_squares = statistics(reference)[0]
-    if rule:
-        reference = apply_rule(rule, reference)
     if aspect.kind is CaptureKind.LOSS:
         # One framework's scalar is 0-d where the other's has one element.
         reference, candidate = _as_scalar(reference), _as_scalar(candidate)

@@ -8,8 +8,9 @@ from typing import Optional
 
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.types import Weight
+from padiff_rpc.words import WeightKind
 from padiff_server.kinds import Kind, canonical_kind, canonical_name, is_flattened, layout
-from padiff_server.rules import IDENTITY, TRANSPOSE, Shape, reshape_to, rule_named
+from padiff_server.rules import IDENTITY, TRANSPOSE, Shape, reshape_to, shape_under
 
 # (reference's weight, candidate's weight, name of the rule)
 Pair = tuple[Weight, Weight, str]
@@ -35,7 +36,7 @@ def pair_weights(
         for theirs in free:
             same_kind = canonical_kind(kinds[0], ours) is canonical_kind(kinds[1], theirs)
             rule = choose_rule(kinds, ours, theirs)
-            if same_kind and shape_under(rule, ours.spec.shape) == theirs.spec.shape:
+            if same_kind and shape_or_none(rule, ours.spec.shape) == theirs.spec.shape:
                 partner[ours.name] = theirs
                 free.remove(theirs)
                 break
@@ -58,18 +59,29 @@ def choose_rule(kinds: tuple[Kind, Kind], reference: Weight, candidate: Weight) 
         rule = IDENTITY if ours == theirs else TRANSPOSE
     elif shapes[0] == shapes[1]:
         rule = IDENTITY
-    elif (ours or theirs) and shapes[0] == shapes[1][::-1]:
+    elif shapes[0] == shapes[1][::-1] and (ours or theirs or not (kinds[0].name and kinds[1].name)):
         rule = TRANSPOSE
     elif any(map(is_flattened, kinds, names)) and math.prod(shapes[0]) == math.prod(shapes[1]):
         rule = reshape_to(shapes[1])
     else:
         rule = IDENTITY
-    return rule if shape_under(rule, shapes[0]) is not None else IDENTITY
+    return rule if shape_or_none(rule, shapes[0]) is not None else IDENTITY
 
 
-def shape_under(rule: str, shape: Shape) -> Optional[Shape]:
-    """Returns the shape that the rule gives; None where it cannot take `shape`."""
+def is_ambiguous(kinds: tuple[Kind, Kind], reference: Weight, candidate: Weight) -> bool:
+    """Whether a square matrix may be stored either way round, because a user's own class holds it.
+
+    Within one framework, two users' classes are taken to store theirs alike (the caller's to know).
+    """
+    shape = reference.spec.shape
+    is_square = len(shape) == 2 and shape[0] == shape[1] > 1 and candidate.spec.shape == shape
+    is_parameter = reference.kind is WeightKind.PARAMETER
+    return is_square and is_parameter and not all(kind.name for kind in kinds)
+
+
+def shape_or_none(rule: str, *shapes: Shape) -> Optional[Shape]:
+    """Returns the shape that the rule gives; None where it cannot take `shapes`."""
     try:
-        return rule_named(rule).shape(shape)
+        return shape_under(rule, *shapes)
     except InvalidRequestError:
         return None

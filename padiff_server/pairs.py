@@ -20,9 +20,9 @@ K = TypeVar("K", bound=Hashable)
 
 @record
 class Half:
-    """One side's tensor; `sum_squares` as its header says."""
+    """One side's tensor, or several that are one thing on the other side; `sum_squares` of them all."""
 
-    tensor: HostTensor
+    tensors: tuple[HostTensor, ...]
     sum_squares: float
 
 
@@ -177,5 +177,6 @@ class PairTable(Generic[K]):
 
     def _release(self, entry: _Entry) -> None:
         if entry.half is not None:
-            self._store.release(entry.half.tensor.array)
+            for tensor in entry.half.tensors:
+                self._store.release(tensor.array)
             entry.half, entry.gone = None, True

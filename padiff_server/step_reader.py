@@ -100,7 +100,7 @@ class StepReader:
     def _hand_on(self, received: ReceivedTensor) -> None:
         capture, sum_squares = self._open.pop(received.number)
         del self._filling[id(received.tensor.array)]
-        self._captures.arrive(self._side, capture, Half(tensor=received.tensor, sum_squares=sum_squares))
+        self._captures.arrive(self._side, capture, Half(tensors=(received.tensor,), sum_squares=sum_squares))
 
     def _allocate(self, spec: TensorSpec) -> Array:
         array = self._store.allocate(spec)

@@ -19,6 +19,7 @@ from padiff_server.judged_row import judged_row
 from padiff_server.measured import Measured
 from padiff_server.model_index import Models
 from padiff_server.pairs import PairTable
+from padiff_server.rules import IDENTITY, apply_rule
 from padiff_server.sides import SIDES, other
 from padiff_server.weight_plan import WeightPair
 
@@ -143,7 +144,7 @@ class StepRows:
             names = {Side.REFERENCE: pair.reference_name, Side.CANDIDATE: pair.candidate_name}
             having = [side for side in SIDES if table.arrived(side, names[side])]
             if len(having) == 1 and self._is_complete:
-                yield self._one_sided_gradient(frame, table, having[0], names[having[0]])
+                yield self._one_sided_gradient(frame, table, pair, having[0])
                 continue
             row = self._filled(frame, table, pair.reference_name, pair.candidate_name)
             if row is None:
@@ -151,9 +152,10 @@ class StepRows:
             self._history.note(pair.candidate_name, row)
             yield row
 
-    def _one_sided_gradient(self, frame: Row, table: PairTable[str], side: Side, name: str) -> Row:
-        half = table.half(side, name)
-        if half is not None and not half.tensor.array.any():
+    def _one_sided_gradient(self, frame: Row, table: PairTable[str], pair: WeightPair, side: Side) -> Row:
+        half = table.half(side, pair.reference_name if side is Side.REFERENCE else pair.candidate_name)
+        rule = pair.rule if side is Side.REFERENCE else IDENTITY
+        if half is not None and not apply_rule(rule, *half.tensors).array.any():
             return dataclasses.replace(
                 frame,
                 verdict=Verdict.MATCH,
@@ -227,11 +229,8 @@ class StepRows:
         )
 
     def _weight_place(self, side: Side, pair: WeightPair) -> Place:
-        path = pair.reference_path if side is Side.REFERENCE else pair.candidate_path
-        weight = pair.reference if side is Side.REFERENCE else pair.candidate
-        return Place(
-            path=path, class_name=self._models[side].class_name(path), slot=weight.name, spec=weight.spec
-        )
+        path, name, spec = pair.place(side)
+        return Place(path=path, class_name=self._models[side].class_name(path), slot=name, spec=spec)
 
     def _off_plan_note(self, call: CallPair) -> str:
         for side, seen in ((Side.REFERENCE, call.reference), (Side.CANDIDATE, call.candidate)):

@@ -108,8 +108,8 @@ class StepRun:
         first, second = table.halves(reference, candidate)
         measured = measure_pair(
             table.aspect(reference, candidate),
-            first.tensor,
-            second.tensor,
+            first.tensors,
+            second.tensors[0],
             sum_squares=first.sum_squares,
             tolerances=self._tolerances,
             rule=table.rules.get((reference, candidate), ""),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Collection, Iterator, Mapping
+from itertools import groupby, islice
 from typing import Optional
 
 from padiff_rpc.errors import InvalidRequestError
@@ -72,9 +73,20 @@ class WeightFlow:
         return written
 
     def _placed_values(self, placed: list[WeightPair]) -> Iterator[tuple[str, HostTensor]]:
-        names = [pair.reference_name for pair in placed]
-        for pair, value in zip(placed, self._reference.read_weights(names, Phase.INITIAL_WEIGHTS)):
-            yield pair.candidate_name, apply_rule(pair.rule, value)
+        for pair, values in self._reference_values(placed, Phase.INITIAL_WEIGHTS):
+            yield pair.candidate_name, apply_rule(pair.rule, *values)
+
+    def _reference_values(
+        self, pairs: list[WeightPair], phase: Phase
+    ) -> Iterator[tuple[WeightPair, tuple[HostTensor, ...]]]:
+        """Yields each pair with its reference tensors; what follows itself (packed weights) is read once."""
+        groups = [list(same) for _, same in groupby(pairs, key=lambda pair: pair.reference_names)]
+        names = [name for group in groups for name in group[0].reference_names]
+        read = self._reference.read_weights(names, phase)
+        for group in groups:
+            values = tuple(islice(read, len(group[0].references)))
+            for pair in group:
+                yield pair, values
 
     def rows(
         self,
@@ -102,15 +114,14 @@ class WeightFlow:
     ) -> Iterator[Row]:
         compared = [pair for pair in self._plan.pairs if pair.compared and pair.kind in kinds]
         values = zip(
-            compared,
-            self._reference.read_weights([pair.reference_name for pair in compared], phase),
+            self._reference_values(compared, phase),
             self._candidate.read_weights([pair.candidate_name for pair in compared], phase),
         )
-        for pair, reference, candidate in values:
+        for (pair, reference), candidate in values:
             frame = self._frame(pair, phase, step)
             row = self._judged(
                 frame,
-                apply_rule(pair.rule, reference),
+                apply_rule(pair.rule, *reference),
                 candidate,
                 pair.rule,
                 just_copied,
@@ -207,12 +218,8 @@ class WeightFlow:
             kind=_KINDS[pair.kind],
             order=0,
             verdict=Verdict.NOT_COMPARED,
-            reference=self._place(
-                Side.REFERENCE, pair.reference_path, pair.reference.name, pair.reference.spec
-            ),
-            candidate=self._place(
-                Side.CANDIDATE, pair.candidate_path, pair.candidate.name, pair.candidate.spec
-            ),
+            reference=self._place(Side.REFERENCE, *pair.place(Side.REFERENCE)),
+            candidate=self._place(Side.CANDIDATE, *pair.place(Side.CANDIDATE)),
         )
 
     def _place(self, side: Side, path: str, name: str, spec: Optional[TensorSpec]) -> Place:

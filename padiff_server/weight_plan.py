@@ -1,4 +1,4 @@
-"""Which weight of the reference goes into which weight of the candidate, and by which layout rule."""
+"""Which weights of the reference go into which weight of the candidate, and by which layout rule."""
 
 from __future__ import annotations
 
@@ -9,51 +9,18 @@ from padiff_rpc.options import LayerMap
 from padiff_rpc.records import record
 from padiff_rpc.results import Unmatched
 from padiff_rpc.types import Layer, Weight
-from padiff_rpc.words import Side, WeightKind
-from padiff_server.kinds import canonical_kind, is_bookkeeping, kind_of
-from padiff_server.own_weights import pair_weights, shape_under
+from padiff_rpc.words import Side
+from padiff_server.composites import combinations, family, held_below, insides
+from padiff_server.kinds import canonical_kind, framework_of, is_bookkeeping, is_derived, kind_of
+from padiff_server.own_weights import is_ambiguous, pair_weights, shape_or_none
 from padiff_server.plan import IGNORED, PairedLayer, Plan
-from padiff_server.rules import transposed
 from padiff_server.special_init import SpecialInit, owner_name, special_init
+from padiff_server.weight_hints import Neighbours, fitting
+from padiff_server.weight_pair import OwnedWeight, WeightPair
 
 __all__ = ["SpecialInit", "WeightPair", "WeightPlan", "plan_weights"]
 
-
-@record
-class WeightPair:
-    """Two weights that hold the same numbers.
-
-    Attributes:
-        kind: what the weight is in meaning (running statistics are buffers whatever a framework
-            lists them as).
-        reference_path, candidate_path: first paths of the two layers.
-        reference, candidate: the weights under their own names.
-        rule: name of the layout rule from reference to candidate.
-        placed: whether the candidate's weight takes this value; False where the shapes differ, or an
-            earlier pair fills the same tied tensor.
-        compared: False where the layer map ignores either layer.
-        reason: why it is not placed or not compared; empty otherwise.
-    """
-
-    kind: WeightKind
-    reference_path: str
-    candidate_path: str
-    reference: Weight
-    candidate: Weight
-    rule: str
-    placed: bool = True
-    compared: bool = True
-    reason: str = ""
-
-    @property
-    def reference_name(self) -> str:
-        """The full name under which the reference's worker knows the tensor (its first owner's)."""
-        return owner_name(self.reference_path, self.reference)
-
-    @property
-    def candidate_name(self) -> str:
-        """The full name under which the candidate's worker knows the tensor (its first owner's)."""
-        return owner_name(self.candidate_path, self.candidate)
+_SIDES = (Side.REFERENCE, Side.CANDIDATE)
 
 
 @record
@@ -89,7 +56,7 @@ class _Left:
     """A weight that its own layer's pair did not place."""
 
     layer: Layer
-    weight: Weight
+    owned: OwnedWeight
     reason: str
     counts: bool
 
@@ -102,47 +69,92 @@ class _Planner:
     ) -> None:
         self._plan = plan
         self._sides = (reference, candidate)
+        frameworks = [framework_of(layers) for layers in self._sides]
+        self._one_framework = bool(frameworks[0]) and frameworks[0] == frameworks[1]
+        self._kinds = {layer.path: kind_of(layer) for layer in reference}
+        self._insides = (insides(reference), insides(candidate))
         self._special = [
             special_init(pair, reference, candidate) for pair in layer_map.pairs if pair.special_init
         ]
+        # Tensors that users' functions or composite layers claim.
         self._taken = (
             {name for special in self._special for name in special.reference_names},
             {name for special in self._special for name in special.candidate_names},
         )
         self._pairs: dict[tuple[str, str], WeightPair] = {}
-        # The candidate's tensors that have a value, by the reference's tensor that gave it.
+        # The candidate's tensors that have a value, by the reference's tensors that gave it.
         self._filled: dict[str, str] = {}
         self._left: tuple[list[_Left], list[_Left]] = ([], [])
 
     def result(self) -> WeightPlan:
+        """Returns the plan; composites go first, since they claim what lies in layers below them."""
         candidates = {layer.path: layer for layer in self._sides[1]}
+        paired = {
+            layer.path: (pair, candidates[pair.candidate])
+            for layer in self._sides[0]
+            for pair in [self._plan.candidate_of(layer.path)]
+            if pair is not None
+        }
         for layer in self._sides[0]:
-            paired = self._plan.candidate_of(layer.path)
-            if paired is None:
-                self._leave_all(0, layer, self._plan.ignored_reference)
+            if layer.path in paired:
+                self._combine(*paired[layer.path], reference=layer)
+        for layer in self._sides[0]:
+            if layer.path in paired:
+                pair, other = paired[layer.path]
+                self._pair_layers(pair, layer, other)
             else:
-                self._pair_layers(paired, layer, candidates[paired.candidate])
+                self._leave_all(0, layer, self._plan.ignored_reference)
         for layer in self._sides[1]:
             if self._plan.reference_of(layer.path) is None:
                 self._leave_all(1, layer, self._plan.ignored_candidate)
         return WeightPlan(
-            pairs=tuple(self._pairs.values()),
+            pairs=self._ordered_pairs(),
             special=tuple(self._special),
             unmatched=(*self._unmatched(0), *self._unmatched(1)),
             bookkeeping=tuple(
                 f"{side}: {owner_name(layer.path, weight)}"
-                for side, layers in zip((Side.REFERENCE, Side.CANDIDATE), self._sides)
+                for side, layers in zip(_SIDES, self._sides)
                 for layer in layers
                 for weight in layer.weights
-                if is_bookkeeping(weight) and not weight.tied_to
+                if _is_aside(layer, weight) and not weight.tied_to
             ),
         )
 
+    def _ordered_pairs(self) -> tuple[WeightPair, ...]:
+        names = (owner_name(layer.path, weight) for layer in self._sides[0] for weight in layer.weights)
+        order = {name: position for position, name in enumerate(dict.fromkeys(names))}
+        return tuple(sorted(self._pairs.values(), key=lambda pair: order[pair.reference_names[0]]))
+
+    def _combine(self, paired: PairedLayer, candidate: Layer, *, reference: Layer) -> None:
+        """Pairs what two composite layers hold, whatever layers below them it lies in."""
+        families = family(kind_of(reference)), family(kind_of(candidate))
+        if not families[0] or families[0] != families[1]:
+            return
+        ours, theirs = (
+            [
+                held
+                for held in held_below(top, self._insides[side][top.path])
+                if held.owned.name not in self._taken[side]
+            ]
+            for side, top in enumerate((reference, candidate))
+        )
+        for found in combinations(ours, theirs):
+            self._add(paired, found.references, found.candidate, found.rule)
+            self._taken[0].update(owned.name for owned in found.references)
+            self._taken[1].add(found.candidate.name)
+
     def _pair_layers(self, paired: PairedLayer, reference: Layer, candidate: Layer) -> None:
         left, right = self._open(0, reference), self._open(1, candidate)
-        found = pair_weights((kind_of(reference), kind_of(candidate)), left, right)
+        kinds = kind_of(reference), kind_of(candidate)
+        found = pair_weights(kinds, left, right)
         for ours, theirs, rule in found:
-            self._add(paired, reference, candidate, ours, theirs, rule)
+            self._add(
+                paired,
+                (OwnedWeight(path=reference.path, weight=ours),),
+                OwnedWeight(path=candidate.path, weight=theirs),
+                rule,
+                ambiguous=not self._has_users_alike(kinds) and is_ambiguous(kinds, ours, theirs),
+            )
         matched = {ours.name for ours, _, _ in found}, {theirs.name for _, theirs, _ in found}
         for side, layer, weights, other in (
             (0, reference, left, f"candidate {candidate.path!r}"),
@@ -153,35 +165,38 @@ class _Planner:
                     what = canonical_kind(kind_of(layer), weight)
                     ignored = paired.how == IGNORED
                     reason = paired.reason if ignored else f"the {other} has no {what} for it"
-                    self._left[side].append(
-                        _Left(layer=layer, weight=weight, reason=reason, counts=not ignored)
-                    )
+                    self._leave(side, layer, weight, reason, counts=not ignored)
+
+    def _has_users_alike(self, kinds: tuple[object, object]) -> bool:
+        return self._one_framework and kinds[0] == kinds[1]
 
     def _add(
         self,
         paired: PairedLayer,
-        reference: Layer,
-        candidate: Layer,
-        ours: Weight,
-        theirs: Weight,
+        references: tuple[OwnedWeight, ...],
+        candidate: OwnedWeight,
         rule: str,
+        *,
+        ambiguous: bool = False,
     ) -> None:
         pair = WeightPair(
-            kind=canonical_kind(kind_of(reference), ours),
-            reference_path=reference.path,
-            candidate_path=candidate.path,
-            reference=ours,
-            candidate=theirs,
+            kind=canonical_kind(self._kinds[references[0].path], references[0].weight),
+            references=references,
+            candidate=candidate,
             rule=rule,
             compared=paired.how != IGNORED,
             reason=paired.reason if paired.how == IGNORED else "",
+            ambiguous=ambiguous,
         )
         names = (pair.reference_name, pair.candidate_name)
         if names in self._pairs:
             return
-        if shape_under(rule, ours.spec.shape) != theirs.spec.shape:
-            reason = f"{transposed(rule, ours.spec)} does not fit {theirs.spec}"
-            pair = replace(pair, placed=False, reason=pair.reason or reason)
+        specs = [owned.weight.spec for owned in references]
+        made = shape_or_none(rule, *(spec.shape for spec in specs))
+        if made != candidate.weight.spec.shape:
+            reason = f"{replace(specs[0], shape=made or specs[0].shape)} does not fit {candidate.weight.spec}"
+            reason += fitting(specs[0].shape, candidate.weight.spec.shape)
+            pair = replace(pair, placed=False, ambiguous=False, reason=pair.reason or reason)
         elif names[1] in self._filled:
             reason = f"tied on the candidate's side alone, and filled from {self._filled[names[1]]}"
             pair = replace(pair, placed=False, reason=pair.reason or reason)
@@ -190,11 +205,11 @@ class _Planner:
         self._pairs[names] = pair
 
     def _open(self, side: int, layer: Layer) -> list[Weight]:
-        """Returns the layer's weights that neither bookkeeping nor a user's function claims."""
+        """Returns the layer's weights that neither bookkeeping, a composite nor a user's function claims."""
         return [
             weight
             for weight in layer.weights
-            if not is_bookkeeping(weight) and owner_name(layer.path, weight) not in self._taken[side]
+            if not _is_aside(layer, weight) and owner_name(layer.path, weight) not in self._taken[side]
         ]
 
     def _leave_all(self, side: int, layer: Layer, ignored: Sequence[str]) -> None:
@@ -204,24 +219,39 @@ class _Planner:
             if counts
             else "its layer is ignored by the layer map"
         )
-        self._left[side].extend(
-            _Left(layer=layer, weight=weight, reason=reason, counts=counts)
-            for weight in self._open(side, layer)
-        )
+        for weight in self._open(side, layer):
+            self._leave(side, layer, weight, reason, counts=counts)
+
+    def _leave(self, side: int, layer: Layer, weight: Weight, reason: str, *, counts: bool) -> None:
+        owned = OwnedWeight(path=layer.path, weight=weight)
+        self._left[side].append(_Left(layer=layer, owned=owned, reason=reason, counts=counts))
 
     def _unmatched(self, side: int) -> Iterator[Unmatched]:
         """Yields each tensor without partner once, unless another layer that holds it has one."""
-        done = {names[side] for names in self._pairs}
+        others = Neighbours(left.owned for left in self._lone(1 - side))
+        for left in self._lone(side):
+            yield Unmatched(
+                side=_SIDES[side],
+                what=str(canonical_kind(kind_of(left.layer), left.owned.weight)),
+                path=left.layer.path,
+                class_name=left.layer.class_name,
+                name=left.owned.weight.name,
+                reason=left.reason + (others.hint(left.owned) if left.counts else ""),
+                counts=left.counts,
+            )
+
+    def _lone(self, side: int) -> list[_Left]:
+        done = {name for pair in self._pairs.values() for name in _names(pair, side)}
+        lone: dict[str, _Left] = {}
         for left in self._left[side]:
-            name = owner_name(left.layer.path, left.weight)
-            if name not in done:
-                done.add(name)
-                yield Unmatched(
-                    side=(Side.REFERENCE, Side.CANDIDATE)[side],
-                    what=str(canonical_kind(kind_of(left.layer), left.weight)),
-                    path=left.layer.path,
-                    class_name=left.layer.class_name,
-                    name=left.weight.name,
-                    reason=left.reason,
-                    counts=left.counts,
-                )
+            if left.owned.name not in done:
+                lone.setdefault(left.owned.name, left)
+        return list(lone.values())
+
+
+def _names(pair: WeightPair, side: int) -> tuple[str, ...]:
+    return (pair.candidate_name,) if side else pair.reference_names
+
+
+def _is_aside(layer: Layer, weight: Weight) -> bool:
+    return is_bookkeeping(weight) or is_derived(layer, weight)

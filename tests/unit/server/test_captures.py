@@ -22,7 +22,8 @@ from padiff_server.step_items import Announced
 from padiff_server.step_rows import StepRows
 from padiff_server.store import TensorStore
 from padiff_server.tolerances import Tolerances
-from padiff_server.weight_plan import WeightPair, WeightPlan
+from padiff_server.weight_pair import OwnedWeight, WeightPair
+from padiff_server.weight_plan import WeightPlan
 
 REFERENCE, CANDIDATE = Side.REFERENCE, Side.CANDIDATE
 SIDES = (REFERENCE, CANDIDATE)
@@ -60,10 +61,8 @@ WEIGHTS = WeightPlan(
     pairs=(
         WeightPair(
             kind=WeightKind.PARAMETER,
-            reference_path="b",
-            candidate_path="b",
-            reference=WEIGHT,
-            candidate=WEIGHT,
+            references=(OwnedWeight(path="b", weight=WEIGHT),),
+            candidate=OwnedWeight(path="b", weight=WEIGHT),
             rule="identity",
         ),
     )
@@ -100,8 +99,8 @@ class Bench:
             candidate,
             measure_pair(
                 table.aspect(reference, candidate),
-                first.tensor,
-                second.tensor,
+                first.tensors,
+                second.tensors[0],
                 tolerances=Tolerances(OPTIONS),
             ),
         )
@@ -123,7 +122,7 @@ class Bench:
         array = self.store.allocate(SPEC)
         array[...] = values
         half = Half(
-            tensor=HostTensor(array=array, dtype=DType.FLOAT32), sum_squares=float(np.dot(array, array))
+            tensors=(HostTensor(array=array, dtype=DType.FLOAT32),), sum_squares=float(np.dot(array, array))
         )
         self.captures.arrive(side, capture, half)
         return True

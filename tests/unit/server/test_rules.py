@@ -7,7 +7,17 @@ from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.tensors import HostTensor
 from padiff_rpc.types import TensorSpec
 from padiff_rpc.words import DType
-from padiff_server.rules import IDENTITY, TRANSPOSE, apply_rule, reshape_to, rule_named, transposed
+from padiff_server.rules import (
+    IDENTITY,
+    STACK,
+    TRANSPOSE,
+    apply_rule,
+    chain,
+    part_of,
+    reshape_to,
+    steps_of,
+    transposed,
+)
 
 
 def matrix():
@@ -52,7 +62,44 @@ def test_a_shape_that_does_not_fit_is_refused(rule):
         transposed(rule, TensorSpec(dtype=DType.FLOAT32, shape=(2, 3, 1)))
 
 
-@pytest.mark.parametrize("name", ["transposed", "reshape(2, -1)", "reshape(a)", ""])
+@pytest.mark.parametrize(
+    "name", ["transposed", "reshape(2, -1)", "reshape(a)", "", "part(3 of 2)", "transpose then"]
+)
 def test_an_unknown_rule_lists_the_known_ones(name):
-    with pytest.raises(InvalidRequestError, match="allowed: identity, transpose, reshape"):
-        rule_named(name)
+    with pytest.raises(InvalidRequestError, match="allowed: identity, transpose, stack, reshape"):
+        steps_of(name)
+
+
+def test_parts_come_from_the_first_axis_and_stacking_undoes_them():
+    packed = HostTensor.from_array(np.arange(12, dtype=np.float32).reshape(6, 2))
+    parts = [apply_rule(chain(part_of(index, 3), TRANSPOSE), packed) for index in range(3)]
+    assert parts[1].array.tolist() == [[4, 6], [5, 7]]
+    back = apply_rule(chain(TRANSPOSE, STACK), *parts)
+    assert back.array.tolist() == packed.array.tolist()
+    assert transposed(chain(TRANSPOSE, STACK), *(part.spec for part in parts)) == packed.spec
+
+
+def test_a_chain_leaves_identities_out():
+    assert chain(IDENTITY, TRANSPOSE, IDENTITY) == TRANSPOSE
+    assert chain(IDENTITY) == IDENTITY
+
+
+@pytest.mark.parametrize(
+    ("rule", "shapes", "message"),
+    [
+        ("part(1 of 4)", [(6, 2)], "no 4 equal parts"),
+        ("stack", [(2, 3), (2, 4)], r"cannot join the shapes \[2, 3\], \[2, 4\]"),
+        ("stack", [()], "cannot join"),
+        ("identity", [(2,), (2,)], "makes 2 weights of 2, not one"),
+    ],
+)
+def test_shapes_that_do_not_fit_together_are_refused(rule, shapes, message):
+    with pytest.raises(InvalidRequestError, match=message):
+        transposed(rule, *(TensorSpec(dtype=DType.FLOAT32, shape=shape) for shape in shapes))
+
+
+def test_several_values_share_a_dtype():
+    whole = HostTensor.from_array(np.zeros(2, np.float32))
+    half = HostTensor.from_array(np.zeros(2, np.float16))
+    with pytest.raises(InvalidRequestError, match=r"one dtype, not \['float16', 'float32'\]"):
+        apply_rule(STACK, whole, half)

@@ -65,7 +65,9 @@ def test_batch_norm_statistics_pair_as_buffers_however_they_are_listed(planned):
             f"a: t.BatchNorm2d {names}",
             f"a: p.BatchNorm2D weight(4) bias(4) {mark}_mean(4) {mark}_variance(4)",
         )
-        assert [(pair.reference.name, pair.candidate.name, pair.kind) for pair in plan.pairs] == [
+        assert [
+            (pair.references[0].weight.name, pair.candidate.weight.name, pair.kind) for pair in plan.pairs
+        ] == [
             ("weight", "weight", WeightKind.PARAMETER),
             ("bias", "bias", WeightKind.PARAMETER),
             ("running_mean", "_mean", WeightKind.BUFFER),
@@ -84,8 +86,8 @@ def test_batch_norm_statistics_pair_as_buffers_however_they_are_listed(planned):
 )
 def test_other_names_of_one_weight_pair_by_meaning(planned, torch_layer, paddle_layer):
     plan = planned(f"a: {torch_layer}", f"a: {paddle_layer}")
-    assert plan.pairs[0].reference.name == "weight"
-    assert plan.pairs[0].candidate.name in ("scale", "_weight")
+    assert plan.pairs[0].references[0].weight.name == "weight"
+    assert plan.pairs[0].candidate.weight.name in ("scale", "_weight")
     assert plan.unmatched == ()
 
 
@@ -224,13 +226,140 @@ def test_a_special_init_takes_all_weights_of_both_layers_and_below(planned):
     assert plan.unmatched == ()
 
 
-def test_attention_with_packed_weights_and_no_special_init_counts(planned):
+# Composite layers
+
+
+PACKED = (
+    "a: t.MultiheadAttention in_proj_weight(12,4) in_proj_bias(12)\na.out_proj: t.Linear weight(4,4) bias(4)"
+)
+APART_QKV = "a: p.MultiHeadAttention\n" + "\n".join(
+    f"a.{name}_proj: p.Linear weight(4,4) bias(4)" for name in ("q", "k", "v", "out")
+)
+
+
+def test_packed_attention_is_parted_into_paddles_projections(planned):
+    plan = planned(PACKED, APART_QKV)
+    assert rules(plan) == {
+        ("a.in_proj_weight", "a.q_proj.weight"): "part(1 of 3) then transpose",
+        ("a.in_proj_weight", "a.k_proj.weight"): "part(2 of 3) then transpose",
+        ("a.in_proj_weight", "a.v_proj.weight"): "part(3 of 3) then transpose",
+        ("a.in_proj_bias", "a.q_proj.bias"): "part(1 of 3)",
+        ("a.in_proj_bias", "a.k_proj.bias"): "part(2 of 3)",
+        ("a.in_proj_bias", "a.v_proj.bias"): "part(3 of 3)",
+        ("a.out_proj.weight", "a.out_proj.weight"): "transpose",
+        ("a.out_proj.bias", "a.out_proj.bias"): "identity",
+    }
+    assert all(pair.placed for pair in plan.pairs)
+    assert plan.unmatched == ()
+
+
+def test_the_opposite_direction_stacks_them(planned):
+    plan = planned(APART_QKV, PACKED)
+    three = "a.q_proj.{0} + a.k_proj.{0} + a.v_proj.{0}"
+    assert rules(plan) == {
+        (three.format("weight"), "a.in_proj_weight"): "transpose then stack",
+        (three.format("bias"), "a.in_proj_bias"): "stack",
+        ("a.out_proj.weight", "a.out_proj.weight"): "transpose",
+        ("a.out_proj.bias", "a.out_proj.bias"): "identity",
+    }
+    assert plan.pairs[0].place(Side.REFERENCE) == ("a", "q_proj.weight + k_proj.weight + v_proj.weight", None)
+    assert plan.unmatched == ()
+
+
+def test_attention_of_one_framework_keeps_its_packing(planned):
+    assert set(rules(planned(PACKED, PACKED)).values()) == {"identity"}
+    assert set(rules(planned(APART_QKV, APART_QKV)).values()) == {"identity"}
+
+
+def test_attention_over_other_widths_has_separate_matrices_in_both_frameworks(planned):
     plan = planned(
-        "a: t.MultiheadAttention in_proj_weight(12,4)\na.out_proj: t.Linear weight(4,4)",
-        "a: p.MultiHeadAttention\na.q_proj: p.Linear weight(4,4)\na.out_proj: p.Linear weight(4,4)",
+        "a: t.MultiheadAttention q_proj_weight(4,4) k_proj_weight(4,6) v_proj_weight(4,5)\n"
+        "a.out_proj: t.Linear weight(4,4)",
+        "a: p.MultiHeadAttention\na.q_proj: p.Linear weight(4,4)\na.k_proj: p.Linear weight(6,4)\n"
+        "a.v_proj: p.Linear weight(5,4)\na.out_proj: p.Linear weight(4,4)",
     )
-    assert set(rules(plan)) == {("a.out_proj.weight", "a.out_proj.weight")}
-    assert unmatched(plan) == [
-        (Side.REFERENCE, "parameter", "a", "in_proj_weight", True),
-        (Side.CANDIDATE, "parameter", "a.q_proj", "weight", True),
+    assert set(rules(plan).values()) == {"transpose"}
+    assert len(plan.pairs) == 4
+    assert plan.unmatched == ()
+
+
+def test_a_bias_that_only_one_attention_has_counts(planned):
+    plan = planned(PACKED, APART_QKV.replace(" bias(4)", ""))
+    assert [(one.name, one.counts) for one in plan.unmatched] == [("in_proj_bias", True), ("bias", True)]
+
+
+def test_a_cell_below_paddles_recurrent_wrappers_is_a_layer_and_direction(planned):
+    torch_cells = " ".join(
+        f"weight_{part}_l0{way}(16,{size})"
+        for way in ("", "_reverse")
+        for part, size in (("ih", 3), ("hh", 4))
+    )
+    plan = planned(
+        f"rnn: t.RNN {torch_cells}",
+        "rnn: p.BiRNN\nrnn.cell_fw: p.SimpleRNNCell weight_ih(16,3) weight_hh(16,4)\n"
+        "rnn.cell_bw: p.SimpleRNNCell weight_ih(16,3) weight_hh(16,4)",
+        LayerMap(pairs=(LayerPair(reference="rnn", candidate="rnn"),)),
+    )
+    assert rules(plan) == {
+        ("rnn.weight_ih_l0", "rnn.cell_fw.weight_ih"): "identity",
+        ("rnn.weight_hh_l0", "rnn.cell_fw.weight_hh"): "identity",
+        ("rnn.weight_ih_l0_reverse", "rnn.cell_bw.weight_ih"): "identity",
+        ("rnn.weight_hh_l0_reverse", "rnn.cell_bw.weight_hh"): "identity",
+    }
+    assert plan.unmatched == ()
+
+
+def test_a_recurrent_projection_lies_in_paddles_cell_transposed(planned):
+    shapes = "weight_ih_l0(16,3) weight_hh_l0(16,2)"
+    plan = planned(
+        f"rnn: t.LSTM {shapes} weight_hr_l0(2,4)",
+        f"rnn: p.LSTM {shapes}\nrnn.0: p.RNN\nrnn.0.cell: p.LSTMCell weight_ih(16,3)=rnn.weight_ih_l0 "
+        "weight_hh(16,2)=rnn.weight_hh_l0 weight_ho(4,2)",
+    )
+    assert rules(plan)["rnn.weight_hr_l0", "rnn.0.cell.weight_ho"] == "transpose"
+    assert plan.unmatched == ()
+
+
+def test_spectral_norms_pair_by_what_they_are_made_of(planned):
+    plan = planned(
+        "a: t.Linear bias(4) weight_orig(4,3) ~weight_u(4) ~weight_v(3)",
+        "a: p.Linear bias(4) weight_orig(3,4) ~weight(3,4) ~weight_u(4) ~weight_v(3)",
+    )
+    assert rules(plan)["a.weight_orig", "a.weight_orig"] == "transpose"
+    assert rules(plan)["a.weight_v", "a.weight_v"] == "identity"
+    assert plan.unmatched == ()
+    assert plan.bookkeeping == ("candidate: a.weight",)
+
+
+# What cannot be told
+
+
+@pytest.mark.parametrize(
+    ("reference", "candidate", "ambiguous"),
+    [
+        ("m.Own weight(4,4)", "m.Own weight(4,4)", True),
+        ("m.Conv1D weight(4,4)", "p.Linear weight(4,4)", True),
+        ("m.Own weight(4,5)", "m.Own weight(4,5)", False),
+        ("t.Linear weight(4,4)", "p.Linear weight(4,4)", False),
+        ("m.Own scale(4)", "m.Own scale(4)", False),
+    ],
+)
+def test_a_square_matrix_of_a_users_class_is_ambiguous(planned, reference, candidate, ambiguous):
+    plan = planned(f"a: {reference}", f"a: {candidate}")
+    assert [pair.ambiguous for pair in plan.pairs] == [ambiguous]
+
+
+def test_two_users_classes_of_one_framework_store_theirs_alike(planned):
+    plan = planned("a: m.Own weight(4,4)\nb: t.ReLU", "a: m.Own weight(4,4)\nb: t.ReLU")
+    assert [pair.ambiguous for pair in plan.pairs] == [False]
+
+
+def test_a_lone_weight_names_its_nearest_neighbour_and_what_would_make_it_fit(planned):
+    plan = planned(
+        "a: t.Linear weight(4,4)\nx: m.Left kernel(2,3,5)",
+        "a: p.Linear weight(4,4)\ny: m.Other kernel(5,2,3)",
+    )
+    assert [one.reason.partition("; nearest: ")[2] for one in plan.unmatched] == [
+        "'y.kernel' float32[5, 2, 3], which it would fit with its axes in the order [2, 0, 1]",
+        "'x.kernel' float32[2, 3, 5], which it would fit with its axes in the order [1, 2, 0]",
     ]

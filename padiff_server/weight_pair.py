@@ -1,0 +1,82 @@
+"""A weight with the layer that holds it, and weights of the two sides that hold the same numbers."""
+
+from __future__ import annotations
+
+import os.path
+from collections.abc import Sequence
+from typing import Optional
+
+from padiff_rpc.records import record
+from padiff_rpc.types import TensorSpec, Weight
+from padiff_rpc.words import Side, WeightKind
+from padiff_server.special_init import owner_name
+
+
+@record
+class OwnedWeight:
+    """A weight under its own name, and its layer's first path."""
+
+    path: str
+    weight: Weight
+
+    @property
+    def name(self) -> str:
+        """The full name under which its worker knows the tensor (its first owner's)."""
+        return owner_name(self.path, self.weight)
+
+
+@record
+class WeightPair:
+    """A weight of the candidate, and the reference's weights that hold the same numbers.
+
+    Attributes:
+        kind: what the weight is in meaning (running statistics are buffers whatever a framework
+            lists them as).
+        references: one weight in most cases; several where the candidate has them in one tensor.
+        candidate: the candidate's weight.
+        rule: name of the layout rule from the references, in this order, to the candidate.
+        placed: whether the candidate's weight takes this value; False where the shapes differ, or an
+            earlier pair fills the same tied tensor.
+        compared: False where the layer map ignores either layer.
+        reason: why it is not placed or not compared; empty otherwise.
+        ambiguous: whether the shapes allow another rule just as well, and nothing known tells which
+            is right.
+    """
+
+    kind: WeightKind
+    references: tuple[OwnedWeight, ...]
+    candidate: OwnedWeight
+    rule: str
+    placed: bool = True
+    compared: bool = True
+    reason: str = ""
+    ambiguous: bool = False
+
+    @property
+    def reference_names(self) -> tuple[str, ...]:
+        """The full names of the reference's tensors."""
+        return tuple(owned.name for owned in self.references)
+
+    @property
+    def reference_name(self) -> str:
+        """What stands for the reference's tensors together: their names, with plus signs between them."""
+        return " + ".join(self.reference_names)
+
+    @property
+    def candidate_name(self) -> str:
+        """The full name of the candidate's tensor."""
+        return self.candidate.name
+
+    def place(self, side: Side) -> tuple[str, str, Optional[TensorSpec]]:
+        """Returns layer path, own name and spec on one side; several weights by their common layer."""
+        owned = self.references if side is Side.REFERENCE else (self.candidate,)
+        if len(owned) == 1:
+            return owned[0].path, owned[0].weight.name, owned[0].weight.spec
+        path = common_path([one.path for one in owned])
+        names = (f"{one.path}.{one.weight.name}"[len(path) :].lstrip(".") for one in owned)
+        return path, " + ".join(names), None
+
+
+def common_path(paths: Sequence[str]) -> str:
+    """Returns the path of the innermost layer around all of `paths`."""
+    return os.path.commonpath([path.replace(".", "/") for path in paths]).replace("/", ".")

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import contextlib
+import threading
+import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Optional
 
 from padiff_rpc import transport
 from padiff_rpc.convert import from_proto, to_proto
-from padiff_rpc.errors import CancelledError, InvalidRequestError, PaDiffError, ProtocolError, WorkerLostError
+from padiff_rpc.errors import (
+    BusyError,
+    CancelledError,
+    InvalidRequestError,
+    PaDiffError,
+    ProtocolError,
+    WorkerLostError,
+)
 from padiff_rpc.records import record
 from padiff_rpc.tensors import HostTensor, ReceivedTensor, TensorAssembler, frames_of
 from padiff_rpc.types import (
@@ -30,6 +39,9 @@ NumberedTensors = Sequence[tuple[int, HostTensor]]
 
 # Long enough for a worker that is just starting, short enough for a mistyped address.
 DIAL_SECONDS = 5.0
+# As long as a step may take from one hook to the next.
+LEASE_SECONDS = 2.0
+_RETRY_SECONDS = 0.05
 _PROBE_SECONDS = 2.0
 
 
@@ -68,7 +80,7 @@ class WorkerLink:
         self._address = party.worker
         self._exits = contextlib.ExitStack()
         self._lease = ""
-        self._closed = False
+        self._closed = threading.Event()
 
     def __enter__(self) -> WorkerLink:
         try:
@@ -100,7 +112,7 @@ class WorkerLink:
 
         May be called twice, and before `open`.
         """
-        self._closed = True
+        self._closed.set()
         self._exits.close()
 
     def _introduce(self) -> None:
@@ -123,18 +135,27 @@ class WorkerLink:
             )
 
     def _take_lease(self) -> None:
-        stream = self._caller.Lease(worker_pb2.LeaseRequest(protocol_version=PROTOCOL_VERSION))
-        self._exits.callback(stream.close)
-        self._lease = next(stream).lease
+        """A worker learns a moment late that its last lease has ended, so busy is believed after a while."""
+        patience_ends = time.monotonic() + LEASE_SECONDS
+        while True:
+            stream = self._caller.Lease(worker_pb2.LeaseRequest(protocol_version=PROTOCOL_VERSION))
+            try:
+                self._lease = next(stream).lease
+            except BusyError:
+                if time.monotonic() > patience_ends or self._closed.wait(_RETRY_SECONDS):
+                    raise
+            else:
+                self._exits.callback(stream.close)
+                return
 
     @contextlib.contextmanager
     def _blamed(self) -> Iterator[None]:
-        if self._closed:
+        if self._closed.is_set():
             raise CancelledError(f"the connection to {self.peer} is closed")
         try:
             yield
         except ValueError:  # what gRPC says when the channel was closed a moment ago
-            if self._closed:
+            if self._closed.is_set():
                 raise CancelledError(f"the connection to {self.peer} is closed") from None
             raise
         except PaDiffError as error:

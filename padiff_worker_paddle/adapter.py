@@ -27,7 +27,9 @@ _HOOKS_SEE_KEYWORDS = "with_kwargs" in inspect.signature(paddle.nn.Layer.registe
 def _own_tensors(layer: Any) -> Iterator[OwnTensor]:
     for kind, owned in ((WeightKind.PARAMETER, layer._parameters), (WeightKind.BUFFER, layer._buffers)):
         for name, tensor in owned.items():
-            if tensor is not None and tensors.is_tensor(tensor):
+            # A buffer without memory holds nothing yet, and cannot be read: cuDNN's dropout state in a
+            # recurrent layer, everywhere but in a GPU's train mode.
+            if tensor is not None and tensors.is_tensor(tensor) and tensor._is_initialized():
                 is_statistic = name in _STATISTICS and tensor.stop_gradient
                 yield OwnTensor(
                     name=name,

@@ -37,8 +37,10 @@ def spec(tensor: Any) -> TensorSpec:
 
 def host_copy(tensor: Any) -> HostTensor:
     values = tensor.detach()
-    is_alias = values.place.is_cpu_place() and values.is_contiguous()
-    dense = values if is_alias else values.cpu().contiguous()
+    if not values.is_contiguous():
+        # Not `contiguous` on what shares the model's tensor: it would lay that one out anew, too.
+        values = values.clone().contiguous()
+    dense = values if values.place.is_cpu_place() else values.cpu()
     dtype = _FROM_PADDLE[tensor.dtype]
     if not _HAS_DLPACK:
         return HostTensor(array=dense.numpy(), dtype=dtype)  # bfloat16 comes as its bits, in uint16

@@ -140,6 +140,23 @@ def test_a_scheduler_inside_an_optimizer_is_stepped_with_it():
         assert model.factor.grad is None
 
 
+def test_a_recurrent_layers_dropout_state_without_memory_is_left_out():
+    (layer, *_) = ADAPTER.layers(paddle.nn.LSTM(3, 4))
+    assert [weight.name for weight in layer.weights] == [
+        "weight_ih_l0",
+        "weight_hh_l0",
+        "bias_ih_l0",
+        "bias_hh_l0",
+    ]
+
+
+def test_copying_a_strided_tensor_leaves_it_as_it_is():
+    strided = paddle.arange(24, dtype="float32").reshape([2, 3, 4]).transpose([1, 0, 2])
+    before = ADAPTER.identity(strided), strided.strides
+    assert ADAPTER.host_copy(strided).array.tolist() == strided.numpy().tolist()
+    assert (ADAPTER.identity(strided), strided.strides) == before
+
+
 def test_private_hyper_parameters_are_named_as_paddle_names_them():
     conv = ADAPTER.layers(paddle.nn.Conv2D(3, 4, 2, stride=2))[0].hyper_parameters
     assert conv["_stride"] == [2, 2]

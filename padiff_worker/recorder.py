@@ -124,11 +124,11 @@ class Recorder:
 
     def record_loss(self, loss: Any) -> None:
         """Sends the loss's value."""
-        self._send(self._next_number(), loss, self._id("", 0, "loss", CaptureKind.LOSS))
+        self._send_new(loss, self._id("", 0, "loss", CaptureKind.LOSS))
 
     def record_parameter_gradient(self, path: str, name: str, gradient: Any) -> None:
         """Sends the gradient of the parameter `name` of the layer at `path`."""
-        self._send(self._next_number(), gradient, self._id(path, 0, name, CaptureKind.PARAMETER_GRADIENT))
+        self._send_new(gradient, self._id(path, 0, name, CaptureKind.PARAMETER_GRADIENT))
 
     def _entered(self, path: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
         with self._lock:
@@ -198,12 +198,16 @@ class Recorder:
         return found
 
     def _next_number(self) -> int:
-        with self._lock:
-            self._last_number += 1
-            return self._last_number
+        self._last_number += 1
+        return self._last_number
 
     def _id(self, path: str, call: int, slot: str, kind: CaptureKind) -> CaptureId:
         return CaptureId(step=self._step, path=path, call=call, slot=slot, kind=kind)
+
+    def _send_new(self, tensor: Any, capture_id: CaptureId, gradient_of: int = 0) -> None:
+        # Several devices have several autograd threads; numbers must leave in order.
+        with self._lock:
+            self._send(self._next_number(), tensor, capture_id, gradient_of)
 
     def _send(self, number: int, tensor: Any, capture_id: CaptureId, gradient_of: int = 0) -> None:
         copy = self._adapter.host_copy(tensor)
@@ -231,7 +235,7 @@ class Recorder:
             origin = self._origins[number]
         kind = CaptureKind.INPUT_GRADIENT if origin.kind is CaptureKind.INPUT else CaptureKind.OUTPUT_GRADIENT
         capture_id = self._id(origin.path, origin.call, origin.slot, kind)
-        self._send(self._next_number(), gradient, capture_id, gradient_of=number)
+        self._send_new(gradient, capture_id, gradient_of=number)
 
     def _source_line(self) -> Optional[SourceLine]:
         """Returns the line of user code that made the call, or None when there is none.

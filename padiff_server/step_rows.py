@@ -18,7 +18,7 @@ from padiff_server.judge import gradient_floor
 from padiff_server.judged_row import judged_row
 from padiff_server.measured import Measured
 from padiff_server.model_index import Models
-from padiff_server.pairs import PairTable
+from padiff_server.pairs import Half, PairTable
 from padiff_server.rules import IDENTITY, apply_rule
 from padiff_server.sides import SIDES, other
 from padiff_server.weight_plan import WeightPair
@@ -154,18 +154,10 @@ class StepRows:
 
     def _one_sided_gradient(self, frame: Row, table: PairTable[str], pair: WeightPair, side: Side) -> Row:
         half = table.half(side, pair.reference_name if side is Side.REFERENCE else pair.candidate_name)
-        rule = pair.rule if side is Side.REFERENCE else IDENTITY
-        if half is not None and not apply_rule(rule, *half.tensors).array.any():
-            return dataclasses.replace(
-                frame,
-                verdict=Verdict.MATCH,
-                reason=f"no gradient on the {other(side)}, only zeros on the {side}",
-            )
-        return dataclasses.replace(
-            frame,
-            verdict=Verdict.MISMATCH,
-            reason=f"no gradient on the {other(side)}, and the {side}'s is not zero",
-        )
+        if half is not None and _is_zero(half, pair.rule if side is Side.REFERENCE else IDENTITY):
+            return _against_nothing(frame, side)
+        reason = f"no gradient on the {other(side)}, and the {side}'s is not zero"
+        return dataclasses.replace(frame, verdict=Verdict.MISMATCH, reason=reason)
 
     def _filled(
         self, frame: Row, table: PairTable[Any], reference: Any, candidate: Any, note: str = ""
@@ -188,7 +180,13 @@ class StepRows:
             if table.arrived(side, key)
         ]
         if table is not self._captures.values and len(having) < len(SIDES):
-            return self._one_sided(frame, having[0]) if having and self._is_complete else None
+            if not having or not self._is_complete:
+                return None
+            # An output that nothing uses: one framework gives it zeros, the other nothing.
+            half = table.half(having[0], reference if having[0] is Side.REFERENCE else candidate)
+            if table is self._captures.gradients and half is not None and _is_zero(half):
+                return _against_nothing(frame, having[0])
+            return self._one_sided(frame, having[0])
         return dataclasses.replace(frame, reason=self._captures.why_not_measured(table, reference, candidate))
 
     @staticmethod
@@ -237,6 +235,15 @@ class StepRows:
             if self._captures.is_off_plan(side, seen.event):
                 return f"off plan: the {side}'s trace did not have this call"
         return ""
+
+
+def _is_zero(half: Half, rule: str = IDENTITY) -> bool:
+    return not apply_rule(rule, *half.tensors).array.any()
+
+
+def _against_nothing(frame: Row, side: Side) -> Row:
+    reason = f"no gradient on the {other(side)}, only zeros on the {side}"
+    return dataclasses.replace(frame, verdict=Verdict.MATCH, reason=reason)
 
 
 def numbered(rows: Iterable[Row]) -> Iterator[Row]:

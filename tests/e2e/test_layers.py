@@ -1,0 +1,149 @@
+"""Layers whose weights Torch and Paddle keep differently: forward, gradients and weights, without a map.
+
+Torch is the reference. The models are `models/torch_layers.py` and `models/paddle_layers.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Optional
+
+import numpy as np
+import pytest
+
+from padiff_client import Batch, LayerMap, ModelSpec, Report, auto_diff
+from padiff_rpc.words import CaptureKind, Phase, Verdict
+
+Compare = Callable[..., Report]
+PINS = {
+    "recurrent": LayerMap({"rnn": "rnn"}),
+    "attention": LayerMap({"attention": "attention"}),
+    "encoder": LayerMap({f"layers.{i}.self_attn": f"layers.{i}.self_attn" for i in range(2)}),
+    "decoder": LayerMap(
+        {f"layers.{i}.self_attn": f"layers.{i}.self_attn" for i in range(2)}
+        | {f"layers.{i}.multihead_attn": f"layers.{i}.cross_attn" for i in range(2)}
+    ),
+}
+
+
+@pytest.fixture
+def compare(service: Any) -> Compare:
+    """Compares `paddle_layers:name` with `torch_layers:name`; `swapped` makes Paddle the reference."""
+
+    def run(
+        name: str,
+        *inputs: np.ndarray,
+        torch: Optional[dict[str, Any]] = None,
+        paddle: Optional[dict[str, Any]] = None,
+        swapped: bool = False,
+        train: bool = False,
+        **rest: Any,
+    ) -> Report:
+        paddles = ModelSpec(
+            "paddle", f"paddle_layers:{name}", kwargs=paddle or {}, worker=service.paddle, train=train
+        )
+        torches = ModelSpec(
+            "torch", f"torch_layers:{name}", kwargs=torch or {}, worker=service.torch, train=train
+        )
+        layer, module = (torches, paddles) if swapped else (paddles, torches)
+        rest.setdefault("layer_map", PINS.get(name))
+        given = Batch(args=inputs)
+        return auto_diff(layer, module, (given, given), server=service.server, **rest)
+
+    return run
+
+
+def values(*shape: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
+
+
+def assert_passes(report: Report, *, parameters: int, buffers: int = 0, below_rounding: int = 0) -> None:
+    """The report passes, and everything there was took part: gradients of all parameters too.
+
+    `below_rounding`: parameters whose true gradient is zero, such as the bias of an attention's keys.
+    """
+    assert report, str(report)
+    coverage = report.coverage
+    assert coverage.tensors_compared == coverage.tensors_total - below_rounding > 0
+    assert coverage.calls_compared == coverage.calls_total > 0
+    assert coverage.parameters_compared == coverage.parameters_total == parameters
+    assert coverage.buffers_compared == coverage.buffers_total == buffers
+    assert coverage.root_outputs_compared == coverage.root_outputs_total > 0
+    assert coverage.losses_compared == coverage.losses_total == 1
+    gradients = [row for row in report.rows if row.kind is CaptureKind.PARAMETER_GRADIENT]
+    assert len(gradients) == parameters
+    rounding = [row for row in gradients if row.verdict is Verdict.NOT_COMPARED]
+    assert all("below rounding" in row.reason for row in rounding), rounding
+    assert len(rounding) == below_rounding
+    assert all(not one.counts for one in report.unmatched)
+
+
+@pytest.mark.parametrize("swapped", [False, True], ids=["torch to paddle", "paddle to torch"])
+@pytest.mark.parametrize(
+    ("torch", "paddle", "parameters"),
+    [
+        ({"kind": "LSTM"}, {"kind": "LSTM"}, 6),
+        (
+            {"kind": "LSTM", "num_layers": 2, "bidirectional": True},
+            {"kind": "LSTM", "num_layers": 2, "direction": "bidirect"},
+            18,
+        ),
+        (
+            {"kind": "GRU", "num_layers": 2, "bidirectional": True},
+            {"kind": "GRU", "num_layers": 2, "direction": "bidirect"},
+            18,
+        ),
+        ({"kind": "RNN"}, {"kind": "SimpleRNN"}, 6),
+        ({"kind": "LSTM", "proj_size": 4}, {"kind": "LSTM", "proj_size": 4}, 7),
+    ],
+    ids=["lstm", "lstm 2 layers bidirectional", "gru 2 layers bidirectional", "rnn", "lstm projected"],
+)
+def test_recurrent_layers(
+    compare: Compare, torch: dict[str, Any], paddle: dict[str, Any], parameters: int, swapped: bool
+) -> None:
+    # In eval mode, Paddle's recurrent layers keep nothing for a backward pass.
+    report = compare("recurrent", values(2, 7, 5), torch=torch, paddle=paddle, swapped=swapped, train=True)
+    assert_passes(report, parameters=parameters)
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize(("kdim", "vdim"), [(None, None), (6, 5)])
+def test_attention(compare: Compare, kdim: Optional[int], vdim: Optional[int], bias: bool) -> None:
+    options = {"kdim": kdim, "vdim": vdim, "bias": bias}
+    inputs = values(2, 5, 8), values(2, 6, kdim or 8, seed=1), values(2, 6, vdim or 8, seed=2)
+    report = compare("attention", *inputs, torch=options, paddle=options)
+    assert_passes(report, parameters=8 if bias else 4, below_rounding=int(bias))
+
+
+def test_attention_from_paddle_to_torch(compare: Compare) -> None:
+    inputs = values(2, 5, 8), values(2, 6, 8, seed=1), values(2, 6, 8, seed=2)
+    assert_passes(compare("attention", *inputs, swapped=True), parameters=4)
+
+
+@pytest.mark.parametrize("norm_first", [False, True])
+def test_a_transformer_encoder(compare: Compare, norm_first: bool) -> None:
+    options = {"norm_first": norm_first}
+    report = compare("encoder", values(2, 5, 8), torch=options, paddle=options)
+    assert_passes(report, parameters=2 * 16 + 2, below_rounding=2)
+
+
+def test_a_transformer_decoder(compare: Compare) -> None:
+    report = compare("decoder", values(2, 5, 8), values(2, 6, 8, seed=1))
+    assert_passes(report, parameters=2 * 26 + 2, below_rounding=4)
+
+
+@pytest.mark.parametrize("swapped", [False, True], ids=["torch to paddle", "paddle to torch"])
+def test_norms_and_convolutions(compare: Compare, swapped: bool) -> None:
+    report = compare("images", values(2, 4, 6, 6), swapped=swapped)
+    # The instance norm takes away what the bias before it adds.
+    assert_passes(report, parameters=10, below_rounding=1)
+
+
+@pytest.mark.parametrize("swapped", [False, True], ids=["torch to paddle", "paddle to torch"])
+def test_spectral_norm(compare: Compare, swapped: bool) -> None:
+    assert_passes(compare("spectral", values(4, 8), swapped=swapped), parameters=4, buffers=2)
+
+
+def test_tied_weights(compare: Compare) -> None:
+    tokens = np.random.default_rng(0).integers(0, 11, (2, 5))
+    assert_passes(compare("tied", tokens), parameters=4)

@@ -102,6 +102,15 @@ class PlanPair:
 
 
 @record
+class HyperParameterDifference:
+    reference_path: str
+    candidate_path: str
+    name: str
+    reference: str
+    candidate: str
+
+
+@record
 class Coverage:
     tensors_compared: int = 0
     tensors_total: int = 0
@@ -184,3 +193,4 @@ class ReportSummary:
     saved: str = ""
     started_at: float = 0.0
     seconds: float = 0.0
+    hyper_parameters: tuple[HyperParameterDifference, ...] = ()

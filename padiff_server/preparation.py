@@ -8,6 +8,7 @@ from padiff_rpc.options import LayerMap, Options
 from padiff_rpc.types import CallEvent, Layer
 from padiff_rpc.words import Phase, Side
 from padiff_server.align import align
+from padiff_server.hyper_parameters import differences
 from padiff_server.model_index import ModelIndex, Models
 from padiff_server.plan import Plan, SideTrace
 from padiff_server.plan_view import plan_pairs
@@ -56,6 +57,7 @@ class AlignedModels:
         reference, candidate = (SideTrace(layers=self.layers[side], calls=traces[side]) for side in SIDES)
         self.plan = align(reference, candidate, self._layer_map)
         self._report.note(*self.plan.notes)
+        self._report.set_hyper_parameters(differences(self.plan, reference.layers, candidate.layers))
         self._report.set_plan(plan_pairs(self.plan, self.models, traces[Side.REFERENCE]))
         return self.plan
 

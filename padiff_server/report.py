@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from padiff_rpc.records import record
 from padiff_rpc.results import (
     Environment,
+    HyperParameterDifference,
     PlanPair,
     ReportSummary,
     Row,
@@ -53,6 +54,7 @@ class ReportBuilder:
         self._traffic: list[Traffic] = []
         self._steps: list[StepResult] = []
         self._plan: tuple[PlanPair, ...] = ()
+        self._hyper_parameters: tuple[HyperParameterDifference, ...] = ()
         self.saved = ""
 
     def progress(self, phase: Phase, step: int = 0, text: str = "") -> None:
@@ -94,6 +96,9 @@ class ReportBuilder:
     def set_plan(self, plan: tuple[PlanPair, ...]) -> None:
         self._plan = plan
 
+    def set_hyper_parameters(self, differences: Iterable[HyperParameterDifference]) -> None:
+        self._hyper_parameters = tuple(differences)
+
     def end_step(self, result: StepResult) -> None:
         self._steps.append(result)
 
@@ -130,6 +135,7 @@ class ReportBuilder:
             unmatched=unmatched,
             steps=tuple(self._steps),
             plan=self._plan,
+            hyper_parameters=self._hyper_parameters,
             notes=tuple(self._notes),
             failures=tuple(self._failures),
             troubles=tuple(self._troubles),

@@ -19,6 +19,7 @@ def text(report: Report) -> str:
     lines = [headline(report)]
     # The headline may have said the first already.
     lines += _block("because", [reason for reason in report.reasons if reason not in lines[0]])
+    lines += _block("settings", _settings(report))
     if report.first_divergence is not None:
         lines += ["", str(report.first_divergence), ""]
     for failed in report.failures:
@@ -50,6 +51,19 @@ def headline(report: Report) -> str:
 
 def _block(name: str, texts: list[str]) -> list[str]:
     return [f"  {name if i == 0 else '':<10} {text}" for i, text in enumerate(texts)]
+
+
+def _settings(report: Report) -> list[str]:
+    lines = []
+    for one in report.hyper_parameters:
+        path = one.reference_path
+        if one.candidate_path != path:
+            path += f" / {one.candidate_path}"
+        values = f"{one.reference} in the reference, {one.candidate} in the candidate"
+        lines.append(wording.plain(f"{path or 'the root'}: {one.name} is {values}"))
+    if len(lines) > _SHOWN:
+        return [*lines[:_SHOWN], f"... {len(lines) - _SHOWN} more (report.hyper_parameters)"]
+    return lines
 
 
 def _coverage(report: Report) -> str:

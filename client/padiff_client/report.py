@@ -14,6 +14,7 @@ from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.results import (
     Coverage,
     Environment,
+    HyperParameterDifference,
     PlanPair,
     ReportSummary,
     Row,
@@ -81,6 +82,11 @@ class Report:
     def plan(self) -> tuple[PlanPair, ...]:
         """Which layer was paired with which, and why."""
         return self.summary.plan
+
+    @property
+    def hyper_parameters(self) -> tuple[HyperParameterDifference, ...]:
+        """Settings in which paired layers differ (epsilon, stride, ...): often that is the bug."""
+        return self.summary.hyper_parameters
 
     @property
     def notes(self) -> tuple[str, ...]:

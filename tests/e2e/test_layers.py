@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from padiff_client import Batch, LayerMap, ModelSpec, Report, auto_diff
-from padiff_rpc.words import CaptureKind, Phase, Verdict
+from padiff_rpc.words import CaptureKind, Verdict
 
 Compare = Callable[..., Report]
 PINS = {
@@ -147,3 +147,17 @@ def test_spectral_norm(compare: Compare, swapped: bool) -> None:
 def test_tied_weights(compare: Compare) -> None:
     tokens = np.random.default_rng(0).integers(0, 11, (2, 5))
     assert_passes(compare("tied", tokens), parameters=4)
+
+
+def test_settings_that_differ_are_listed_in_one_vocabulary(compare: Compare) -> None:
+    report = compare(
+        "normed",
+        values(2, 3, 5, 5),
+        torch={"eps": 1e-3, "momentum": 0.1},
+        paddle={"epsilon": 1e-5, "momentum": 0.9},
+    )
+    assert not report
+    (found,) = report.hyper_parameters
+    assert (found.reference_path, found.candidate_path, found.name) == ("1", "1", "epsilon")
+    assert (found.reference, found.candidate) == ("0.001", "1e-05")
+    assert str(report).index("epsilon is 0.001") < str(report).index("first divergence")

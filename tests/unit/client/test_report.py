@@ -16,6 +16,7 @@ from padiff_rpc.results import (
     Coverage,
     Figures,
     FirstDivergence,
+    HyperParameterDifference,
     Place,
     PlanPair,
     ReportSummary,
@@ -139,6 +140,16 @@ def test_the_first_divergence_says_where_how_much_and_what_was_allowed() -> None
         assert said in text
     assert report.exit_code == 1
     assert str(report).startswith("FAIL: forward of step 0, output 0 of encoder.norm")
+
+
+def test_settings_that_differ_come_before_any_number() -> None:
+    different = HyperParameterDifference(
+        reference_path="norm", candidate_path="ln", name="epsilon", reference="1e-05", candidate="1e-06"
+    )
+    lines = str(passing(hyper_parameters=(different,))).splitlines()
+    assert lines[1] == "  settings   norm / ln: epsilon is 1e-05 in the reference, 1e-06 in the candidate"
+    many = str(passing(hyper_parameters=(different,) * 12))
+    assert "... 4 more (report.hyper_parameters)" in many
 
 
 def test_the_layer_tree_is_marked_on_both_sides() -> None:

@@ -76,6 +76,7 @@ class Row:
     reason: str = ""
     rule: str = ""
     counts: bool = True
+    between: str = ""
 
 
 @record
@@ -108,6 +109,17 @@ class HyperParameterDifference:
     name: str
     reference: str
     candidate: str
+
+
+@record
+class WeightFate:
+    side: Side
+    path: str
+    name: str
+    fate: str
+    partner: str = ""
+    rule: str = ""
+    reason: str = ""
 
 
 @record
@@ -194,3 +206,4 @@ class ReportSummary:
     started_at: float = 0.0
     seconds: float = 0.0
     hyper_parameters: tuple[HyperParameterDifference, ...] = ()
+    weights: tuple[WeightFate, ...] = ()

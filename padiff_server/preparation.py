@@ -15,6 +15,7 @@ from padiff_server.plan_view import plan_pairs
 from padiff_server.report import ReportBuilder
 from padiff_server.sides import SIDES
 from padiff_server.tolerances import Tolerances
+from padiff_server.weight_fates import fates
 from padiff_server.weight_flow import RuleFailed, WeightFlow
 from padiff_server.weight_plan import WeightPlan, plan_weights
 from padiff_server.worker_pair import WorkerPair
@@ -51,6 +52,7 @@ class AlignedModels:
             self.plan, self.layers[Side.REFERENCE], self.layers[Side.CANDIDATE], layer_map
         )
         report.add_unmatched(self.weight_plan.unmatched)
+        report.set_weights(fates(self.weight_plan, layers[Side.REFERENCE], layers[Side.CANDIDATE]))
 
     def align(self, traces: Traces) -> Plan:
         """Pairs the layers anew, on these calls, and returns the plan; empty traces: definition order."""

@@ -18,6 +18,7 @@ from padiff_rpc.results import (
     Traffic,
     Trouble,
     Unmatched,
+    WeightFate,
 )
 from padiff_rpc.types import ModelFailure, Progress
 from padiff_rpc.words import Phase, Side
@@ -55,6 +56,7 @@ class ReportBuilder:
         self._steps: list[StepResult] = []
         self._plan: tuple[PlanPair, ...] = ()
         self._hyper_parameters: tuple[HyperParameterDifference, ...] = ()
+        self._weights: tuple[WeightFate, ...] = ()
         self.saved = ""
 
     def progress(self, phase: Phase, step: int = 0, text: str = "") -> None:
@@ -99,6 +101,9 @@ class ReportBuilder:
     def set_hyper_parameters(self, differences: Iterable[HyperParameterDifference]) -> None:
         self._hyper_parameters = tuple(differences)
 
+    def set_weights(self, fates: Iterable[WeightFate]) -> None:
+        self._weights = tuple(fates)
+
     def end_step(self, result: StepResult) -> None:
         self._steps.append(result)
 
@@ -136,6 +141,7 @@ class ReportBuilder:
             steps=tuple(self._steps),
             plan=self._plan,
             hyper_parameters=self._hyper_parameters,
+            weights=self._weights,
             notes=tuple(self._notes),
             failures=tuple(self._failures),
             troubles=tuple(self._troubles),

@@ -38,6 +38,7 @@ class WeightPair:
         placed: whether the candidate's weight takes this value; False where the shapes differ, or an
             earlier pair fills the same tied tensor.
         compared: False where the layer map ignores either layer.
+        tied: whether an earlier pair fills the candidate's tensor, which is tied there alone.
         reason: why it is not placed or not compared; empty otherwise.
         ambiguous: whether the shapes allow another rule just as well, and nothing known tells which
             is right.
@@ -49,6 +50,7 @@ class WeightPair:
     rule: str
     placed: bool = True
     compared: bool = True
+    tied: bool = False
     reason: str = ""
     ambiguous: bool = False
 

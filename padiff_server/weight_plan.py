@@ -116,7 +116,7 @@ class _Planner:
                 for side, layers in zip(_SIDES, self._sides)
                 for layer in layers
                 for weight in layer.weights
-                if _is_aside(layer, weight) and not weight.tied_to
+                if is_aside(layer, weight) and not weight.tied_to
             ),
         )
 
@@ -199,7 +199,7 @@ class _Planner:
             pair = replace(pair, placed=False, ambiguous=False, reason=pair.reason or reason)
         elif names[1] in self._filled:
             reason = f"tied on the candidate's side alone, and filled from {self._filled[names[1]]}"
-            pair = replace(pair, placed=False, reason=pair.reason or reason)
+            pair = replace(pair, placed=False, tied=True, ambiguous=False, reason=pair.reason or reason)
         else:
             self._filled[names[1]] = names[0]
         self._pairs[names] = pair
@@ -209,7 +209,7 @@ class _Planner:
         return [
             weight
             for weight in layer.weights
-            if not _is_aside(layer, weight) and owner_name(layer.path, weight) not in self._taken[side]
+            if not is_aside(layer, weight) and owner_name(layer.path, weight) not in self._taken[side]
         ]
 
     def _leave_all(self, side: int, layer: Layer, ignored: Sequence[str]) -> None:
@@ -253,5 +253,6 @@ def _names(pair: WeightPair, side: int) -> tuple[str, ...]:
     return (pair.candidate_name,) if side else pair.reference_names
 
 
-def _is_aside(layer: Layer, weight: Weight) -> bool:
+def is_aside(layer: Layer, weight: Weight) -> bool:
+    """Whether no verdict depends on the weight, because it only counts, caches, or is computed anew."""
     return is_bookkeeping(weight) or is_derived(layer, weight)

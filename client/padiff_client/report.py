@@ -23,6 +23,7 @@ from padiff_rpc.results import (
     Traffic,
     Trouble,
     Unmatched,
+    WeightFate,
 )
 from padiff_rpc.types import ModelFailure
 
@@ -87,6 +88,11 @@ class Report:
     def hyper_parameters(self) -> tuple[HyperParameterDifference, ...]:
         """Settings in which paired layers differ (epsilon, stride, ...): often that is the bug."""
         return self.summary.hyper_parameters
+
+    @property
+    def weights(self) -> tuple[WeightFate, ...]:
+        """What became of every parameter and buffer of both sides: placed and by which rule, tied, ..."""
+        return self.summary.weights
 
     @property
     def notes(self) -> tuple[str, ...]:

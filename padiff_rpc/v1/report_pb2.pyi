@@ -119,7 +119,7 @@ class Place(_message.Message):
     def __init__(self, path: _Optional[str] = ..., class_name: _Optional[str] = ..., call: _Optional[int] = ..., slot: _Optional[str] = ..., spec: _Optional[_Union[_tensors_pb2.TensorSpec, _Mapping]] = ..., source: _Optional[_Union[_models_pb2.SourceLine, _Mapping]] = ...) -> None: ...
 
 class Row(_message.Message):
-    __slots__ = ("step", "phase", "kind", "order", "reference", "candidate", "verdict", "figures", "tolerance", "reason", "rule", "counts")
+    __slots__ = ("step", "phase", "kind", "order", "reference", "candidate", "verdict", "figures", "tolerance", "reason", "rule", "counts", "between")
     STEP_FIELD_NUMBER: _ClassVar[int]
     PHASE_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
@@ -132,6 +132,7 @@ class Row(_message.Message):
     REASON_FIELD_NUMBER: _ClassVar[int]
     RULE_FIELD_NUMBER: _ClassVar[int]
     COUNTS_FIELD_NUMBER: _ClassVar[int]
+    BETWEEN_FIELD_NUMBER: _ClassVar[int]
     step: int
     phase: _models_pb2.Phase
     kind: _worker_pb2.CaptureKind
@@ -144,7 +145,8 @@ class Row(_message.Message):
     reason: str
     rule: str
     counts: bool
-    def __init__(self, step: _Optional[int] = ..., phase: _Optional[_Union[_models_pb2.Phase, str]] = ..., kind: _Optional[_Union[_worker_pb2.CaptureKind, str]] = ..., order: _Optional[int] = ..., reference: _Optional[_Union[Place, _Mapping]] = ..., candidate: _Optional[_Union[Place, _Mapping]] = ..., verdict: _Optional[_Union[Verdict, str]] = ..., figures: _Optional[_Union[Figures, _Mapping]] = ..., tolerance: _Optional[_Union[Tolerance, _Mapping]] = ..., reason: _Optional[str] = ..., rule: _Optional[str] = ..., counts: bool = ...) -> None: ...
+    between: str
+    def __init__(self, step: _Optional[int] = ..., phase: _Optional[_Union[_models_pb2.Phase, str]] = ..., kind: _Optional[_Union[_worker_pb2.CaptureKind, str]] = ..., order: _Optional[int] = ..., reference: _Optional[_Union[Place, _Mapping]] = ..., candidate: _Optional[_Union[Place, _Mapping]] = ..., verdict: _Optional[_Union[Verdict, str]] = ..., figures: _Optional[_Union[Figures, _Mapping]] = ..., tolerance: _Optional[_Union[Tolerance, _Mapping]] = ..., reason: _Optional[str] = ..., rule: _Optional[str] = ..., counts: bool = ..., between: _Optional[str] = ...) -> None: ...
 
 class Unmatched(_message.Message):
     __slots__ = ("side", "what", "path", "class_name", "name", "call", "reason", "counts")
@@ -197,6 +199,24 @@ class HyperParameterDifference(_message.Message):
     reference: str
     candidate: str
     def __init__(self, reference_path: _Optional[str] = ..., candidate_path: _Optional[str] = ..., name: _Optional[str] = ..., reference: _Optional[str] = ..., candidate: _Optional[str] = ...) -> None: ...
+
+class WeightFate(_message.Message):
+    __slots__ = ("side", "path", "name", "fate", "partner", "rule", "reason")
+    SIDE_FIELD_NUMBER: _ClassVar[int]
+    PATH_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    FATE_FIELD_NUMBER: _ClassVar[int]
+    PARTNER_FIELD_NUMBER: _ClassVar[int]
+    RULE_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    side: _models_pb2.Side
+    path: str
+    name: str
+    fate: str
+    partner: str
+    rule: str
+    reason: str
+    def __init__(self, side: _Optional[_Union[_models_pb2.Side, str]] = ..., path: _Optional[str] = ..., name: _Optional[str] = ..., fate: _Optional[str] = ..., partner: _Optional[str] = ..., rule: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
 
 class Coverage(_message.Message):
     __slots__ = ("tensors_compared", "tensors_total", "calls_compared", "calls_total", "parameters_compared", "parameters_total", "buffers_compared", "buffers_total", "root_outputs_compared", "root_outputs_total", "losses_compared", "losses_total")
@@ -301,7 +321,7 @@ class Environment(_message.Message):
     def __init__(self, side: _Optional[_Union[_models_pb2.Side, str]] = ..., worker: _Optional[_Union[_worker_pb2.WorkerInfo, _Mapping]] = ..., device: _Optional[str] = ..., train: bool = ..., seed: _Optional[int] = ..., flags: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class ReportSummary(_message.Message):
-    __slots__ = ("session", "passed", "first_divergence", "unmatched", "coverage", "steps", "plan", "notes", "failures", "troubles", "environments", "timings", "traffic", "saved", "started_at", "seconds", "hyper_parameters")
+    __slots__ = ("session", "passed", "first_divergence", "unmatched", "coverage", "steps", "plan", "notes", "failures", "troubles", "environments", "timings", "traffic", "saved", "started_at", "seconds", "hyper_parameters", "weights")
     SESSION_FIELD_NUMBER: _ClassVar[int]
     PASSED_FIELD_NUMBER: _ClassVar[int]
     FIRST_DIVERGENCE_FIELD_NUMBER: _ClassVar[int]
@@ -319,6 +339,7 @@ class ReportSummary(_message.Message):
     STARTED_AT_FIELD_NUMBER: _ClassVar[int]
     SECONDS_FIELD_NUMBER: _ClassVar[int]
     HYPER_PARAMETERS_FIELD_NUMBER: _ClassVar[int]
+    WEIGHTS_FIELD_NUMBER: _ClassVar[int]
     session: str
     passed: bool
     first_divergence: FirstDivergence
@@ -336,4 +357,5 @@ class ReportSummary(_message.Message):
     started_at: float
     seconds: float
     hyper_parameters: _containers.RepeatedCompositeFieldContainer[HyperParameterDifference]
-    def __init__(self, session: _Optional[str] = ..., passed: bool = ..., first_divergence: _Optional[_Union[FirstDivergence, _Mapping]] = ..., unmatched: _Optional[_Iterable[_Union[Unmatched, _Mapping]]] = ..., coverage: _Optional[_Union[Coverage, _Mapping]] = ..., steps: _Optional[_Iterable[_Union[StepResult, _Mapping]]] = ..., plan: _Optional[_Iterable[_Union[PlanPair, _Mapping]]] = ..., notes: _Optional[_Iterable[str]] = ..., failures: _Optional[_Iterable[_Union[_models_pb2.ModelFailure, _Mapping]]] = ..., troubles: _Optional[_Iterable[_Union[Trouble, _Mapping]]] = ..., environments: _Optional[_Iterable[_Union[Environment, _Mapping]]] = ..., timings: _Optional[_Iterable[_Union[Timing, _Mapping]]] = ..., traffic: _Optional[_Iterable[_Union[Traffic, _Mapping]]] = ..., saved: _Optional[str] = ..., started_at: _Optional[float] = ..., seconds: _Optional[float] = ..., hyper_parameters: _Optional[_Iterable[_Union[HyperParameterDifference, _Mapping]]] = ...) -> None: ...
+    weights: _containers.RepeatedCompositeFieldContainer[WeightFate]
+    def __init__(self, session: _Optional[str] = ..., passed: bool = ..., first_divergence: _Optional[_Union[FirstDivergence, _Mapping]] = ..., unmatched: _Optional[_Iterable[_Union[Unmatched, _Mapping]]] = ..., coverage: _Optional[_Union[Coverage, _Mapping]] = ..., steps: _Optional[_Iterable[_Union[StepResult, _Mapping]]] = ..., plan: _Optional[_Iterable[_Union[PlanPair, _Mapping]]] = ..., notes: _Optional[_Iterable[str]] = ..., failures: _Optional[_Iterable[_Union[_models_pb2.ModelFailure, _Mapping]]] = ..., troubles: _Optional[_Iterable[_Union[Trouble, _Mapping]]] = ..., environments: _Optional[_Iterable[_Union[Environment, _Mapping]]] = ..., timings: _Optional[_Iterable[_Union[Timing, _Mapping]]] = ..., traffic: _Optional[_Iterable[_Union[Traffic, _Mapping]]] = ..., saved: _Optional[str] = ..., started_at: _Optional[float] = ..., seconds: _Optional[float] = ..., hyper_parameters: _Optional[_Iterable[_Union[HyperParameterDifference, _Mapping]]] = ..., weights: _Optional[_Iterable[_Union[WeightFate, _Mapping]]] = ...) -> None: ...

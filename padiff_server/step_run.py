@@ -44,8 +44,7 @@ class StepRun:
     """One step. A reader thread per side never stops reading; the caller's thread measures.
 
     So neither worker ever waits for the other: what comes too early is held by the store. A side whose
-    partner stopped early runs its step to the end all the same: a phase that it announces overtakes its
-    captures, so at no moment before is it certain that everything comparable has come.
+    partner stopped early runs its step to the end all the same, so that everything comparable comes.
     """
 
     def __init__(

@@ -23,7 +23,6 @@ class Outbox(Generic[T]):
     def __init__(self, budget_bytes: int) -> None:
         self._budget = budget_bytes
         self._items: deque[tuple[T, int]] = deque()
-        self._urgent: deque[T] = deque()
         self._waiting_bytes = 0
         self._finished = False
         self._cancelled = False
@@ -46,14 +45,6 @@ class Outbox(Generic[T]):
             self._waiting_bytes += byte_count
             self._changed.notify_all()
 
-    def put_urgent(self, item: T) -> None:
-        """Puts an item before all others. Raises StepCancelled."""
-        with self._changed:
-            if self._cancelled:
-                raise StepCancelled
-            self._urgent.append(item)
-            self._changed.notify_all()
-
     def finish(self) -> None:
         """Nothing more will be put: the reader ends when the queue is empty."""
         with self._changed:
@@ -65,7 +56,6 @@ class Outbox(Generic[T]):
         with self._changed:
             self._cancelled = True
             self._items.clear()
-            self._urgent.clear()
             self._changed.notify_all()
 
     def __iter__(self) -> Iterator[tuple[T, bool]]:
@@ -75,15 +65,12 @@ class Outbox(Generic[T]):
         """
         while True:
             with self._changed:
-                while not (self._items or self._urgent or self._finished or self._cancelled):
+                while not (self._items or self._finished or self._cancelled):
                     self._changed.wait()
-                if self._urgent:
-                    item, byte_count = self._urgent.popleft(), 0
-                elif self._items:
-                    item, byte_count = self._items.popleft()
-                else:
+                if not self._items:
                     return
-                is_last = not (self._items or self._urgent)
+                item, byte_count = self._items.popleft()
+                is_last = not self._items
             yield item, is_last
             del item
             with self._changed:

@@ -26,8 +26,10 @@ StepItem = Union[CallEvent, Capture, Phase, ModelFailure, StepSummary]
 class StepRun:
     """Runs one step on the model's thread and puts what it sees into `outbox`.
 
-    A phase is announced ahead of everything else and begins when the coordinator has acknowledged it,
-    so that whatever happens in it, both know where. `acknowledge` and `cancel` come from other threads.
+    A phase is announced behind all that came before and begins when the coordinator has acknowledged it:
+    whatever happens in it, both know where, and nothing of earlier phases is lost. The wait is for what
+    the stream has yet to send, which a step that sends faster than it computes does not notice, and one
+    that does not would wait for later. `acknowledge` and `cancel` come from other threads.
     """
 
     def __init__(
@@ -141,7 +143,7 @@ class StepRun:
     def _announce(self, phase: Phase) -> None:
         self._phase = phase
         self._acknowledged.clear()
-        self._outbox.put_urgent(phase)
+        self._outbox.put(phase)
         self._acknowledged.wait()
         if self._cancelled:
             raise StepCancelled

@@ -5,13 +5,12 @@ import pytest
 from padiff_worker.outbox import Outbox, StepCancelled
 
 
-def test_items_come_in_order_and_urgent_ones_first():
+def test_items_come_in_order_and_the_last_one_says_so():
     outbox = Outbox(100)
     outbox.put("a", 10)
     outbox.put("b", 10)
-    outbox.put_urgent("now")
     outbox.finish()
-    assert list(outbox) == [("now", False), ("a", False), ("b", True)]
+    assert list(outbox) == [("a", False), ("b", True)]
     assert outbox.bytes_taken == 20
 
 
@@ -61,4 +60,4 @@ def test_cancel_frees_a_waiting_put_and_ends_the_reader():
     assert raised == [True]
     assert list(outbox) == []
     with pytest.raises(StepCancelled):
-        outbox.put_urgent("c")
+        outbox.put("c")

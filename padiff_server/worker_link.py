@@ -171,12 +171,18 @@ class WorkerLink:
         return True
 
     def load(self, *, deterministic: bool, threads: int) -> LoadResponse:
-        """Builds the model; what the user's factory raises is a failure in the result."""
+        """Builds the model; what the user's factory raises is a failure in the result.
+
+        Raises InvalidRequestError that names the side before the field ("candidate.model: ...").
+        """
         with self._blamed():
             request = worker_pb2.LoadRequest(
                 lease=self._lease, model=to_proto(self.model), deterministic=deterministic, threads=threads
             )
-            return from_proto(self._caller.Load(request), LoadResponse)
+            try:
+                return from_proto(self._caller.Load(request), LoadResponse)
+            except InvalidRequestError as error:
+                raise InvalidRequestError(f"{self.side}.{error}", **error.context) from None
 
     def describe(self) -> tuple[Layer, ...]:
         """Returns the layer tree, definition order."""

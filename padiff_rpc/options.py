@@ -110,6 +110,7 @@ class LayerPair:
     reference: str
     candidate: str
     special_init: str = ""
+    compare_inside: bool = False
 
 
 @record
@@ -124,3 +125,4 @@ class LayerMap:
     ignored: IgnoredLayers = IgnoredLayers()
     ignored_recursively: IgnoredLayers = IgnoredLayers()
     ignored_classes: IgnoredLayers = IgnoredLayers()
+    unpaired: IgnoredLayers = IgnoredLayers()

@@ -40,6 +40,15 @@ _KINDS = {
     "swish": "silu",
     "threshold": "thresholdedrelu",
 }
+# Built by each framework from layers of its own, and not from the same ones.
+_COMPOSITES = frozenset({"multi_head_attention", "lstm", "gru", "simplernn", "birnn"})
+
+# Kinds that do the same sort of thing, so that one in the other's place is a fault worth showing there.
+_FAMILIES = {
+    "activation": re.compile(r".*(relu|elu|gelu|silu|mish|sigmoid|swish|tanh|softsign|softplus)6?$"),
+    "pool": re.compile(r"(adaptive|fractional|lp)?(avg|max)?pool[123]d$"),
+    "dropout": re.compile(r".*dropout([123]d)?$"),
+}
 _NORMS = frozenset({"batch_norm", "layer_norm", "group_norm", "instance_norm", "rms_norm"})
 
 # A framework's class is a kind where it lives in one of these; elsewhere (paddle.vision.models, say)
@@ -87,6 +96,16 @@ def kind_of(layer: Layer) -> Kind:
             name = name[len("lazy") :] if name.startswith("lazy") else name
             return Kind(name=_KINDS.get(name, name), framework=found[1] or found[2])
     return Kind()
+
+
+def is_composite(kind: Kind) -> bool:
+    """Whether frameworks build such a layer from different ones, so that it pairs as a whole."""
+    return kind.name in _COMPOSITES
+
+
+def free_family(kind: Kind) -> str:
+    """Returns "activation", "pool" or "dropout" where a kind without weights is one; else an empty text."""
+    return next((name for name, kinds in _FAMILIES.items() if kinds.match(kind.name)), "")
 
 
 def canonical_name(kind: Kind, name: str) -> str:

@@ -29,21 +29,48 @@ class Ignored:
     notes: tuple[str, ...] = ()
 
 
-def pinned_nodes(layer_map: LayerMap, reference: LayerTree, candidate: LayerTree) -> list[tuple[Node, Node]]:
-    """Returns the pinned pairs, outermost first.
+@record
+class Pin:
+    """A pair that the layer map names; `compare_inside`: what the two hold is aligned and compared too."""
+
+    reference: Node
+    candidate: Node
+    compare_inside: bool = False
+
+
+def pinned_nodes(layer_map: LayerMap, reference: LayerTree, candidate: LayerTree) -> list[Pin]:
+    """Returns the pinned pairs, outermost first, by the first places of their layers.
 
     Raises InvalidRequestError for unknown paths, and for a layer that is pinned twice.
     """
     pinned = [
-        (
-            _node(reference, pair.reference, Side.REFERENCE, "layer_map.pairs"),
-            _node(candidate, pair.candidate, Side.CANDIDATE, "layer_map.pairs"),
+        Pin(
+            reference=reference.first(_node(reference, pair.reference, Side.REFERENCE, "layer_map.pairs")),
+            candidate=candidate.first(_node(candidate, pair.candidate, Side.CANDIDATE, "layer_map.pairs")),
+            compare_inside=pair.compare_inside,
         )
         for pair in layer_map.pairs
     ]
-    _check_once([node.layer.path for node, _ in pinned], Side.REFERENCE)
-    _check_once([node.layer.path for _, node in pinned], Side.CANDIDATE)
-    return sorted(pinned, key=lambda pair: pair[0].path.count(".") if pair[0].path else -1)
+    _check_once([pin.reference.layer.path for pin in pinned], Side.REFERENCE)
+    _check_once([pin.candidate.layer.path for pin in pinned], Side.CANDIDATE)
+    return sorted(pinned, key=lambda pin: pin.reference.path.count(".") if pin.reference.path else -1)
+
+
+def unpaired_layers(
+    layer_map: LayerMap, reference: LayerTree, candidate: LayerTree
+) -> tuple[frozenset[str], frozenset[str]]:
+    """Returns first paths of layers that should have no partner, by side.
+
+    Raises InvalidRequestError for unknown paths.
+    """
+    return (
+        _alone(reference, layer_map.unpaired.reference, Side.REFERENCE),
+        _alone(candidate, layer_map.unpaired.candidate, Side.CANDIDATE),
+    )
+
+
+def _alone(tree: LayerTree, paths: Sequence[str], side: Side) -> frozenset[str]:
+    return frozenset(_node(tree, path, side, f"layer_map.unpaired.{side}").layer.path for path in paths)
 
 
 def ignored_layers(layer_map: LayerMap, tree: LayerTree, side: Side) -> Ignored:

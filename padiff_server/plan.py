@@ -14,6 +14,8 @@ ROOT = "root"
 PINNED = "pinned"
 SAME_PATH = "same path"
 ORDER_AND_TYPE = "order and type"
+CONTENT = "content"
+UNIT = "unit"
 IGNORED = "ignored"
 INSIDE_PINNED = "inside a pinned pair"
 

@@ -1,15 +1,31 @@
-"""Order-preserving matching of two sequences."""
+"""Order-preserving alignment of two long sequences in near-linear time, with a margin for each pair."""
 
 from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import Optional
 
-T = TypeVar("T")
+import numpy as np
+from numpy.typing import NDArray
+
+from padiff_rpc.records import record
 
 # (position on the left, position on the right)
 Positions = tuple[int, int]
+# (left position, first right position, right position behind the last) -> scores; 0 never pairs.
+Score = Callable[[int, int, int], NDArray[np.int32]]
+
+_NARROW, _WIDEST = 48, 768
+
+
+@record
+class Aligned:
+    """A pair of positions; `margin` is how much the best alignment without this pair is worse."""
+
+    left: int
+    right: int
+    margin: int
 
 
 def longest_chain(pairs: Sequence[Positions]) -> list[Positions]:
@@ -34,47 +50,114 @@ def longest_chain(pairs: Sequence[Positions]) -> list[Positions]:
     return chain[::-1]
 
 
-def best_alignment(left: Sequence[T], right: Sequence[T], score: Callable[[T, T], int]) -> list[Positions]:
-    """Returns the order-preserving pairs with the largest total score; a score of 0 never pairs.
+def align_sequences(
+    left: int, right: int, score: Score, centres: Optional[Sequence[int]] = None
+) -> list[Aligned]:
+    """Returns the order-preserving pairs with the largest total score (Needleman and Wunsch, free gaps).
 
-    The longest common subsequence where scores are 0 and 1. O(len(left) * len(right)) calls of `score`.
-    Of equally good alignments, the one that pairs earliest.
+    Of equally good alignments, the one that pairs earliest. Only a band of columns around `centres`
+    (one for each left position; by default the diagonal) is looked at, and widened as long as the result
+    touches its edge, or leaves much unpaired, and it is narrower than a fixed width: memory is O(left)
+    and time O(left * width).
     """
-    scores = [[score(one, other) for other in right] for one in left]
-    best = [[0] * (len(right) + 1) for _ in range(len(left) + 1)]
-    for i in range(len(left) - 1, -1, -1):
-        for j in range(len(right) - 1, -1, -1):
-            paired = best[i + 1][j + 1] + scores[i][j] if scores[i][j] else 0
-            best[i][j] = max(paired, best[i + 1][j], best[i][j + 1])
-    pairs = []
-    i = j = 0
-    while i < len(left) and j < len(right):
-        if scores[i][j] and best[i][j] == best[i + 1][j + 1] + scores[i][j]:
-            pairs.append((i, j))
-            i, j = i + 1, j + 1
-        elif best[i][j] == best[i + 1][j]:
-            i += 1
-        else:
-            j += 1
-    return pairs
+    if not left or not right:
+        return []
+    if centres is None:
+        centres = [row * right // left for row in range(left)]
+    half = min(_NARROW + abs(left - right), _WIDEST)
+    while True:
+        band = _Band(left, right, score, centres, half)
+        found = band.aligned()
+        lone = min(left, right) - len(found)
+        if half >= _WIDEST or band.width == right or not (lone > half // 2 or band.touches_edge(found)):
+            return found
+        half = min(4 * half, _WIDEST)
 
 
-def align_between(
-    left: Sequence[T], right: Sequence[T], anchors: Sequence[Positions], score: Callable[[T, T], int]
-) -> list[Positions]:
-    """Returns new pairs of `best_alignment` in the gaps between those anchors that keep order.
+class _Band:
+    """The scores and best totals of a band of columns: row i sees columns starts[i] and `width` more."""
 
-    An anchor that crosses the others stays paired but bounds no gap; no anchored position pairs again.
-    """
-    taken_left = {i for i, _ in anchors}
-    taken_right = {j for _, j in anchors}
-    found: list[Positions] = []
-    start_left = start_right = 0
-    for end_left, end_right in [*longest_chain(anchors), (len(left), len(right))]:
-        rows = [i for i in range(start_left, end_left) if i not in taken_left]
-        columns = [j for j in range(start_right, end_right) if j not in taken_right]
-        if rows and columns:
-            chosen = best_alignment(rows, columns, lambda i, j: score(left[i], right[j]))
-            found += [(rows[i], columns[j]) for i, j in chosen]
-        start_left, start_right = end_left + 1, end_right + 1
-    return found
+    def __init__(self, left: int, right: int, score: Score, centres: Sequence[int], half: int) -> None:
+        self._rows, self._columns = left, right
+        self.width = min(right, 2 * half + 1)
+        starts = np.clip(np.asarray(centres, dtype=np.int64) - half, 0, right - self.width)
+        self._starts = np.maximum.accumulate(starts)
+        self._scores = np.zeros((left, self.width), dtype=np.int16)
+        # totals[i][k]: the best of the rows up to i and the columns before starts[i] + k.
+        self._totals = np.zeros((left, self.width + 1), dtype=np.int32)
+        before = np.zeros(self.width + 1, dtype=np.int32)
+        for row in range(left):
+            start = int(self._starts[row])
+            scores = score(row, start, start + self.width)
+            self._scores[row] = scores
+            before = self._moved(before, row)
+            total = self._totals[row]
+            total[:] = before
+            np.maximum(total[1:], np.where(scores > 0, before[:-1] + scores, 0), out=total[1:])
+            np.maximum.accumulate(total, out=total)
+            before = total
+
+    def _moved(self, before: NDArray[np.int32], row: int) -> NDArray[np.int32]:
+        """Returns the totals of the row before under this row's columns."""
+        step = int(self._starts[row] - self._starts[row - 1]) if row else 0
+        if not step:
+            return before
+        moved = np.full_like(before, before[-1])
+        if step < len(before):
+            moved[: len(before) - step] = before[step:]
+        return moved
+
+    def aligned(self) -> list[Aligned]:
+        """Returns the pairs of the best alignment, by a walk back along the totals."""
+        found = []
+        column = self._columns
+        after = np.zeros(self.width + 1, dtype=np.int32)
+        nothing = np.zeros(self.width + 1, dtype=np.int32)
+        for row in range(self._rows - 1, -1, -1):
+            start = int(self._starts[row])
+            if row < self._rows - 1:
+                after = self._moved_back(after, row)
+            before = self._moved(self._totals[row - 1], row) if row else nothing
+            scores = self._scores[row]
+            paired = np.where(scores > 0, before[:-1] + scores + after[1:], -1)
+            k = self._pairs_with(row, before, min(column - start, self.width))
+            if k is not None:
+                own = int(paired[k])
+                paired[k] = -1
+                other = max(int(paired.max()), int((before + after).max()))
+                found.append(Aligned(left=row, right=start + k, margin=max(own - other, 0)))
+                column = start + k
+            total = after.copy()
+            np.maximum(total[:-1], np.where(scores > 0, after[1:] + scores, 0), out=total[:-1])
+            after = np.maximum.accumulate(total[::-1])[::-1]
+        return found[::-1]
+
+    def _pairs_with(self, row: int, before: NDArray[np.int32], limit: int) -> Optional[int]:
+        """Returns the column of the band that the row pairs with, of those before `limit`."""
+        if limit <= 0:
+            return None
+        total = self._totals[row]
+        k = int(np.searchsorted(total[: limit + 1], total[limit], side="left"))
+        if k == 0 or before[k] == total[k]:
+            return None
+        return k - 1
+
+    def _moved_back(self, after: NDArray[np.int32], row: int) -> NDArray[np.int32]:
+        """Returns the totals of the row behind under this row's columns."""
+        step = int(self._starts[row + 1] - self._starts[row])
+        if not step:
+            return after
+        moved = np.full_like(after, after[0])
+        if step < len(after):
+            moved[step:] = after[: len(after) - step]
+        return moved
+
+    def touches_edge(self, found: list[Aligned]) -> bool:
+        """Whether a pair lies at an edge behind which there are more columns."""
+        for pair in found:
+            start = int(self._starts[pair.left])
+            if (pair.right - start < 2 and start > 0) or (
+                start + self.width - pair.right <= 2 and start + self.width < self._columns
+            ):
+                return True
+        return False

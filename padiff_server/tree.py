@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+import math
+from collections import Counter, defaultdict
+from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Optional
 
-from padiff_rpc.types import CallEvent, Layer
+from padiff_rpc.types import CallEvent, Layer, Slot
 from padiff_rpc.words import CallMoment, WeightKind
-from padiff_server.kinds import Kind, Shape, canonical_kind, canonical_shape, is_bookkeeping, kind_of
+from padiff_server.kinds import (
+    Kind,
+    Shape,
+    canonical_kind,
+    canonical_shape,
+    is_bookkeeping,
+    is_composite,
+    kind_of,
+)
 from padiff_server.plan import SideTrace
-
-# A layer that holds weights, as the layers of two frameworks can share it.
-Signature = tuple[str, tuple[Shape, ...]]
 
 
 @dataclass(eq=False)
@@ -23,12 +29,11 @@ class Node:
     Attributes:
         path: of this place; `layer.path` is the layer's first.
         shapes: canonical shapes of the layer's own parameters (buffers where it has none).
-        children: execution order within the parent once the tree is built.
-        content: signatures of the layer and everything below it, by how often they occur.
-        plain: kinds of layers without weights below it, likewise.
+        children: definition order.
         calls: times called in the trace; None without a trace.
-        output_shapes: of the first call; empty without a trace.
-        look: equal for the nodes of one tree that differ in nothing but their paths.
+        inputs, outputs: tensors of the first call; empty without a trace.
+        entered, left: when the first call began and ended, in events; None where never called.
+        order: sorts layers by when they are first needed.
     """
 
     path: str
@@ -37,11 +42,12 @@ class Node:
     shapes: tuple[Shape, ...]
     parent: Optional[Node] = None
     children: list[Node] = field(default_factory=list)
-    content: Counter[Signature] = field(default_factory=Counter)
-    plain: Counter[str] = field(default_factory=Counter)
     calls: Optional[int] = None
-    output_shapes: tuple[Shape, ...] = ()
-    look: int = -1
+    inputs: tuple[Slot, ...] = ()
+    outputs: tuple[Slot, ...] = ()
+    entered: Optional[int] = None
+    left: Optional[int] = None
+    order: tuple[int, int] = (0, 0)
 
     @property
     def type_name(self) -> str:
@@ -49,122 +55,141 @@ class Node:
         return self.kind.name or self.layer.class_name.lower()
 
     @property
-    def size(self) -> int:
-        """The number of layers with weights, itself among them."""
-        return sum(self.content.values())
+    def is_part(self) -> bool:
+        """Whether it computes something itself, and so takes part in the sequence that is aligned."""
+        return bool(self.shapes) or not self.children
 
-    def name_under(self, ancestor: Node) -> str:
-        """Returns the path relative to `ancestor`."""
-        return self.path[len(ancestor.path) :].lstrip(".") if ancestor.path else self.path
+    @property
+    def main_shape(self) -> Shape:
+        """The shape of its largest weight."""
+        return max(self.shapes, key=math.prod, default=())
+
+    @property
+    def signature(self) -> Hashable:
+        """What the same layer has on the other side too: its shapes, or a composite's whole size."""
+        if is_composite(self.kind):
+            return sum(node.elements for node in self.below())
+        return tuple(sorted(self.shapes))
+
+    @property
+    def elements(self) -> int:
+        """How many numbers its own parameters of two and more dimensions hold."""
+        return sum(math.prod(shape) for shape in self.shapes if len(shape) > 1)
+
+    @property
+    def is_called(self) -> bool:
+        """Whether the trace shows a call; without a trace every layer counts as called."""
+        return self.calls is None or self.calls > 0
+
+    @property
+    def root(self) -> Node:
+        """The model that it belongs to."""
+        node = self
+        while node.parent is not None:
+            node = node.parent
+        return node
 
     def below(self) -> Iterator[Node]:
         """Yields this node and its descendants, parents first."""
-        yield self
-        for child in self.children:
-            yield from child.below()
+        waiting = [self]
+        while waiting:
+            node = waiting.pop()
+            yield node
+            waiting.extend(reversed(node.children))
+
+    def ancestors(self) -> Iterator[Node]:
+        """Yields the layers around this one, innermost first."""
+        node = self.parent
+        while node is not None:
+            yield node
+            node = node.parent
 
 
 class LayerTree:
-    """The nodes of one side, by path; `layers` in definition order; `root` is the model."""
+    """The nodes of one side.
+
+    Attributes:
+        layers: definition order.
+        nodes: by path, in definition order; a shared layer under each of its paths.
+        root: the model.
+        is_traced: whether there is a trace.
+    """
 
     def __init__(self, trace: SideTrace) -> None:
         self.layers = trace.layers
         self.nodes: dict[str, Node] = {}
-        self._order = _ExecutionOrder(trace.calls)
+        calls = _Calls(trace.calls)
+        self._uses = calls.uses
+        self.is_traced = bool(calls.counts)
         definition = {path: layer for layer in trace.layers for path in (layer.path, *layer.aliases)}
         for path in sorted(definition, key=lambda path: path.count(".") if path else -1):
-            self._add(path, definition[path])
+            self._add(path, definition[path], calls)
         self.root = self.nodes[""]
-        looks: dict[Hashable, int] = {}
-        for node in reversed(list(self.root.below())):
-            node.children = self.in_order(node, node.children)
-            self._summarise(node)
-            node.look = looks.setdefault(_features(node), len(looks))
+        for position, node in enumerate(self.root.below()):
+            node.order = (_needed(node), position)
 
-    def in_order(self, ancestor: Node, nodes: Sequence[Node]) -> list[Node]:
-        """Returns `nodes`, all below `ancestor`, by when each is first needed within it.
+    def node(self, layer: Layer) -> Node:
+        """Returns the first place of a layer."""
+        return self.nodes[layer.path]
 
-        What is never called stays behind the node it follows in `nodes`.
-        """
-        caller: Optional[Node] = ancestor
-        while caller is not None and not caller.calls:
-            caller = caller.parent
-        if caller is None:
-            return list(nodes)
-        keys, key = [], -1
-        for node in nodes:
-            key = self._order.first(caller.layer.path, (inner.layer.path for inner in node.below()), key)
-            keys.append(key)
-        return [nodes[index] for index in sorted(range(len(nodes)), key=lambda index: keys[index])]
+    def first(self, node: Node) -> Node:
+        """Returns the first place of the node's layer."""
+        return self.nodes[node.layer.path]
 
-    def _add(self, path: str, layer: Layer) -> None:
+    def uses(self, tensor: int) -> tuple[tuple[str, CallMoment], ...]:
+        """Returns (path, moment) of each layer that takes or returns the tensor."""
+        return tuple(self._uses.get(tensor, ()))
+
+    def parts(self) -> list[Node]:
+        """Returns the first places of all layers that compute something, by when they are needed."""
+        firsts = (self.nodes[layer.path] for layer in self.layers)
+        return sorted((node for node in firsts if node.is_part), key=lambda node: node.order)
+
+    def _add(self, path: str, layer: Layer, calls: _Calls) -> None:
         kind = kind_of(layer)
-        parent_path = path
-        parent = None
+        parent_path, parent = path, None
         while parent_path and parent is None:
             parent_path = parent_path.rpartition(".")[0]
             parent = self.nodes.get(parent_path)
         node = Node(path=path, layer=layer, kind=kind, shapes=_shapes(layer, kind), parent=parent)
-        if self._order.traced:
-            node.calls = self._order.calls[layer.path]
-            node.output_shapes = self._order.output_shapes.get(layer.path, ())
+        if self.is_traced:
+            node.calls = calls.counts[layer.path]
+            node.inputs = calls.inputs.get(layer.path, ())
+            node.outputs = calls.outputs.get(layer.path, ())
+            node.entered = calls.entered.get(layer.path)
+            node.left = calls.left.get(layer.path)
         self.nodes[path] = node
         if parent is not None:
             parent.children.append(node)
 
-    @staticmethod
-    def _summarise(node: Node) -> None:
-        if node.shapes:
-            node.content[(node.type_name, node.shapes)] += 1
-        elif not node.children:
-            node.plain[node.type_name] += 1
-        for child in node.children:
-            node.content.update(child.content)
-            node.plain.update(child.plain)
 
-
-class _ExecutionOrder:
-    """What the calls of one forward pass say about order."""
+class _Calls:
+    """Of each layer, by its first path: how often it was called, and its first call."""
 
     def __init__(self, events: Iterable[CallEvent]) -> None:
-        self.calls: Counter[str] = Counter()
-        self.output_shapes: dict[str, tuple[Shape, ...]] = {}
-        self._first: dict[tuple[str, str], int] = {}
-        stack: list[str] = []
+        self.counts: Counter[str] = Counter()
+        self.inputs: dict[str, tuple[Slot, ...]] = {}
+        self.outputs: dict[str, tuple[Slot, ...]] = {}
+        self.entered: dict[str, int] = {}
+        self.left: dict[str, int] = {}
+        self.uses: defaultdict[int, dict[tuple[str, CallMoment], None]] = defaultdict(dict)
         for index, event in enumerate(event for event in events if not event.replay):
             if event.moment is CallMoment.ENTRY:
-                self.calls[event.path] += 1
-                for caller in stack:
-                    self._first.setdefault((caller, event.path), index)
-                stack.append(event.path)
-                continue
-            shapes = tuple(slot.spec.shape for slot in event.slots)
-            self.output_shapes.setdefault(event.path, shapes)
-            # A call that raised or was cut short has no exit event of its own.
-            while stack and stack.pop() != event.path:
-                pass
-
-    @property
-    def traced(self) -> bool:
-        return bool(self.calls)
-
-    def first(self, caller: str, paths: Iterable[str], default: int) -> int:
-        """Returns the index of the first call of any of `paths` within `caller`'s calls."""
-        found = [self._first[(caller, path)] for path in paths if (caller, path) in self._first]
-        return min(found, default=default)
+                self.counts[event.path] += 1
+                self.entered.setdefault(event.path, index)
+                self.inputs.setdefault(event.path, event.slots)
+            else:
+                self.left.setdefault(event.path, index)
+                self.outputs.setdefault(event.path, event.slots)
+            for slot in event.slots:
+                self.uses[slot.tensor][event.path, event.moment] = None
 
 
-def _features(node: Node) -> Hashable:
-    return (
-        node.kind,
-        node.layer.class_name,
-        node.shapes,
-        bool(node.children),
-        frozenset(node.content.items()),
-        frozenset(node.plain.items()),
-        node.calls,
-        node.output_shapes,
-    )
+def _needed(node: Node) -> int:
+    """Returns when a layer is first needed: called, or its innermost caller is."""
+    if node.entered is not None:
+        return node.entered
+    return next((around.entered for around in node.ancestors() if around.entered is not None), 0)
 
 
 def _shapes(layer: Layer, kind: Kind) -> tuple[Shape, ...]:

@@ -117,14 +117,16 @@ class Options(_message.Message):
     def __init__(self, atol: _Optional[float] = ..., rtol: _Optional[float] = ..., diff_phase: _Optional[_Union[DiffPhase, str]] = ..., compare_mode: _Optional[_Union[CompareMode, str]] = ..., single_step: bool = ..., trace: _Optional[_Union[TraceMode, str]] = ..., loss: _Optional[_Union[DefaultLoss, str]] = ..., check_dtype: bool = ..., deterministic: bool = ..., threads: _Optional[int] = ...) -> None: ...
 
 class LayerPair(_message.Message):
-    __slots__ = ("reference", "candidate", "special_init")
+    __slots__ = ("reference", "candidate", "special_init", "compare_inside")
     REFERENCE_FIELD_NUMBER: _ClassVar[int]
     CANDIDATE_FIELD_NUMBER: _ClassVar[int]
     SPECIAL_INIT_FIELD_NUMBER: _ClassVar[int]
+    COMPARE_INSIDE_FIELD_NUMBER: _ClassVar[int]
     reference: str
     candidate: str
     special_init: str
-    def __init__(self, reference: _Optional[str] = ..., candidate: _Optional[str] = ..., special_init: _Optional[str] = ...) -> None: ...
+    compare_inside: bool
+    def __init__(self, reference: _Optional[str] = ..., candidate: _Optional[str] = ..., special_init: _Optional[str] = ..., compare_inside: bool = ...) -> None: ...
 
 class IgnoredLayers(_message.Message):
     __slots__ = ("reference", "candidate")
@@ -135,16 +137,18 @@ class IgnoredLayers(_message.Message):
     def __init__(self, reference: _Optional[_Iterable[str]] = ..., candidate: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class LayerMap(_message.Message):
-    __slots__ = ("pairs", "ignored", "ignored_recursively", "ignored_classes")
+    __slots__ = ("pairs", "ignored", "ignored_recursively", "ignored_classes", "unpaired")
     PAIRS_FIELD_NUMBER: _ClassVar[int]
     IGNORED_FIELD_NUMBER: _ClassVar[int]
     IGNORED_RECURSIVELY_FIELD_NUMBER: _ClassVar[int]
     IGNORED_CLASSES_FIELD_NUMBER: _ClassVar[int]
+    UNPAIRED_FIELD_NUMBER: _ClassVar[int]
     pairs: _containers.RepeatedCompositeFieldContainer[LayerPair]
     ignored: IgnoredLayers
     ignored_recursively: IgnoredLayers
     ignored_classes: IgnoredLayers
-    def __init__(self, pairs: _Optional[_Iterable[_Union[LayerPair, _Mapping]]] = ..., ignored: _Optional[_Union[IgnoredLayers, _Mapping]] = ..., ignored_recursively: _Optional[_Union[IgnoredLayers, _Mapping]] = ..., ignored_classes: _Optional[_Union[IgnoredLayers, _Mapping]] = ...) -> None: ...
+    unpaired: IgnoredLayers
+    def __init__(self, pairs: _Optional[_Iterable[_Union[LayerPair, _Mapping]]] = ..., ignored: _Optional[_Union[IgnoredLayers, _Mapping]] = ..., ignored_recursively: _Optional[_Union[IgnoredLayers, _Mapping]] = ..., ignored_classes: _Optional[_Union[IgnoredLayers, _Mapping]] = ..., unpaired: _Optional[_Union[IgnoredLayers, _Mapping]] = ...) -> None: ...
 
 class CompareRequest(_message.Message):
     __slots__ = ("start", "batch", "frame", "batch_end", "batch_failure")

@@ -53,7 +53,10 @@ class Options:
             None takes the table of defaults (dtype by phase).
         diff_phase: "both" or "forward"; "backward" needs single_step.
         compare_mode: "strict" (elementwise) or "mean" (difference of the two means).
-        single_step: lockstep; not available yet.
+        single_step: lockstep: every tensor of the candidate is judged, then replaced by the reference's,
+            so that each call is tested on the reference's inputs. One step, without an optimizer.
+        backward_overrides: with single_step, the same for gradients; False is a plain backward on the
+            synchronised forward.
         trace: "before" runs one extra forward pass to align on; "first_step" aligns at the end of
             the first step instead.
         loss: the loss where none is given: "projection" or the older tool's "mean".
@@ -67,6 +70,7 @@ class Options:
     diff_phase: DiffPhase = DiffPhase.BOTH
     compare_mode: CompareMode = CompareMode.STRICT
     single_step: bool = False
+    backward_overrides: bool = True
     trace: TraceMode = TraceMode.BEFORE
     loss: DefaultLoss = DefaultLoss.PROJECTION
     check_dtype: bool = True
@@ -82,11 +86,15 @@ class Options:
             "trace": word(TraceMode, self.trace, field="options.trace"),
             "loss": word(DefaultLoss, self.loss, field="options.loss"),
         }
-        for name in ("single_step", "check_dtype", "deterministic"):
+        for name in ("single_step", "backward_overrides", "check_dtype", "deterministic"):
             checked[name] = _flag(getattr(self, name), field=f"options.{name}")
         if isinstance(self.threads, bool) or not isinstance(self.threads, int) or self.threads < 0:
             raise InvalidRequestError(
                 f"options.threads: {self.threads!r} is not allowed; allowed: a whole number of at least 0"
+            )
+        if self.single_step and checked["trace"] is TraceMode.FIRST_STEP:
+            raise InvalidRequestError(
+                "options.trace: 'first_step' leaves single_step no trace to run in lockstep by; use 'before'"
             )
         if self.single_step:
             raise InvalidRequestError(

@@ -127,6 +127,28 @@ class Batch:
 
 
 @record
+class OverridePlace:
+    moment: CallMoment
+    path: str
+    call: int
+    slot: str
+    tensor: int
+    pushed: bool = True
+
+
+@record
+class OverrideTicket:
+    place: int
+    gradient: bool = False
+
+
+@record
+class NotOverridden:
+    ticket: OverrideTicket
+    reason: str
+
+
+@record
 class StepStart:
     lease: str
     step: int
@@ -136,6 +158,8 @@ class StepStart:
     mean_loss: bool = False
     pass_kind: Pass = Pass.FREE
     skip_paths: tuple[str, ...] = ()
+    overrides: tuple[OverridePlace, ...] = ()
+    override_gradients: bool = False
 
 
 @record

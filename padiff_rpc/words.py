@@ -99,6 +99,7 @@ class Pass(Word):
     """Which pass of a step a capture belongs to."""
 
     FREE = "free"
+    LOCKSTEP = "lockstep"
 
 
 class DiffPhase(Word):

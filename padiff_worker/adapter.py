@@ -18,14 +18,16 @@ from padiff_rpc.tensors import HostTensor
 from padiff_rpc.types import TensorSpec, Weight
 from padiff_rpc.words import DType
 
-# Called at entry of a layer's call with (args, kwargs), both as the layer receives them.
-EntryHook = Callable[[tuple[Any, ...], Mapping[str, Any]], None]
-# Called at exit with the layer's return value.
-ExitHook = Callable[[Any], None]
+# Called at entry of a layer's call with (args, kwargs), both as the layer receives them; returns what the
+# layer is to receive instead, or None.
+EntryHook = Callable[[tuple[Any, ...], Mapping[str, Any]], Optional[tuple[tuple[Any, ...], dict[str, Any]]]]
+# Called at exit with the layer's return value; returns what takes its place, or None.
+ExitHook = Callable[[Any], Optional[Any]]
 # Undoes what a verb attached; may be called twice.
 Remove = Callable[[], None]
-# Called with a tensor's total gradient; on a GPU, Torch calls it on its own autograd thread.
-GradientHook = Callable[[Any], None]
+# Called with a tensor's total gradient; on a GPU, Torch calls it on its own autograd thread. Returns the
+# gradient that goes on in its place, or None.
+GradientHook = Callable[[Any], Optional[Any]]
 
 
 @record
@@ -167,6 +169,30 @@ class FrameworkAdapter(Protocol):
         """
         ...
 
+    def memory(self, tensor: Any) -> Hashable:
+        """Returns what a tensor and its views share: the block of memory that they lie in."""
+        ...
+
+    def overwrite(self, tensor: Any, value: HostTensor) -> bool:
+        """Replaces the bytes of `tensor`, views of it included; version and graph stay as they are.
+
+        So what autograd saved of it is replaced as well, and its gradient flows as before. `value` has
+        its dtype and shape. Returns False, and changes nothing, where elements share memory or the
+        framework would lay the tensor out anew.
+        """
+        ...
+
+    def pass_through(self, tensor: Any, value: HostTensor) -> Any:
+        """Returns a new tensor of exactly `value`, on the same device, whose gradient goes to `tensor`.
+
+        `value` has its dtype and shape. Without a graph the new tensor has none either.
+        """
+        ...
+
+    def like(self, tensor: Any, value: HostTensor) -> Any:
+        """Returns a tensor of `value` on the device of `tensor`, in no graph."""
+        ...
+
     def requires_gradient(self, tensor: Any) -> bool:
         """Whether a gradient can flow to this tensor now (floating or complex, and part of a graph)."""
         ...
@@ -176,12 +202,16 @@ class FrameworkAdapter(Protocol):
     def watch(self, layer: Any, entry: EntryHook, exit: ExitHook) -> Remove:
         """Calls `entry` before and `exit` after every call of `layer`; positional and keyword arguments.
 
+        What they return takes the place of the arguments and of the return value.
         `exit` is not called when the layer raised.
         """
         ...
 
     def watch_gradient(self, tensor: Any, hook: GradientHook) -> Remove:
-        """Calls `hook` with the total gradient of `tensor` at its present version, at each backward."""
+        """Calls `hook` with the total gradient of `tensor` at its present version, at each backward.
+
+        The gradient that it returns, if any, flows on in its place.
+        """
         ...
 
     def gradient_mode(self, enabled: bool) -> AbstractContextManager[None]:

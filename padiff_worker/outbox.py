@@ -45,6 +45,13 @@ class Outbox(Generic[T]):
             self._waiting_bytes += byte_count
             self._changed.notify_all()
 
+    def put_first(self, item: T) -> None:
+        """Puts an item without bytes before all others; forgotten after `cancel`."""
+        with self._changed:
+            if not self._cancelled:
+                self._items.appendleft((item, 0))
+                self._changed.notify_all()
+
     def finish(self) -> None:
         """Nothing more will be put: the reader ends when the queue is empty."""
         with self._changed:

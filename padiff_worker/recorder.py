@@ -18,7 +18,8 @@ from padiff_rpc.types import CallEvent, CaptureId, Slot, SourceLine
 from padiff_rpc.words import CallMoment, CaptureKind
 from padiff_worker.adapter import FrameworkAdapter, LayerHandle, Remove
 from padiff_worker.calls import Call, CallLog
-from padiff_worker.structure import NamedTensors, flatten_inputs, flatten_output
+from padiff_worker.lockstep import Claim, Lockstep
+from padiff_worker.structure import NamedTensors, flatten_inputs, flatten_output, with_inputs, with_output
 
 # This package and the adapters beside it ("padiff_worker", "padiff_worker_torch", ...).
 _OWN_FOLDER = os.path.dirname(os.path.abspath(__file__))
@@ -68,7 +69,9 @@ class Recorder:
         values: bool = True,
         gradients: bool = True,
         skip_paths: Iterable[str] = (),
+        lockstep: Optional[Lockstep] = None,
     ) -> None:
+        """`lockstep` puts the reference's values in place of what was captured."""
         self._adapter = adapter
         self._layers = tuple(layers)
         self._sink = sink
@@ -76,6 +79,7 @@ class Recorder:
         self._values = values
         self._gradients = gradients
         self._skip = frozenset(skip_paths)
+        self._lockstep = lockstep
         self._log = CallLog()
         self._lock = threading.RLock()
         self._removes: list[Remove] = []
@@ -130,35 +134,50 @@ class Recorder:
         """Sends the gradient of the parameter `name` of the layer at `path`."""
         self._send_new(gradient, self._id(path, 0, name, CaptureKind.PARAMETER_GRADIENT))
 
-    def _entered(self, path: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+    def _entered(
+        self, path: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> Optional[tuple[tuple[Any, ...], dict[str, Any]]]:
         with self._lock:
             inputs = flatten_inputs(args, kwargs, self._adapter.is_tensor)
             known = {f"in.{slot}": number for slot, number in self._known(inputs)}
             call = self._log.enter(path, known)
-            if call is not None:
-                self._saw(call, CallMoment.ENTRY, inputs, source=self._source_line())
+            if call is None:
+                return None
+            replaced = self._saw(call, CallMoment.ENTRY, inputs, source=self._source_line())
+            return with_inputs(args, kwargs, replaced) if replaced else None
 
-    def _left(self, path: str, output: Any) -> None:
+    def _left(self, path: str, output: Any) -> Optional[Any]:
         with self._lock:
             call = self._log.leave(path)
-            if call is not None:
-                self._saw(call, CallMoment.EXIT, flatten_output(output, self._adapter.is_tensor))
+            if call is None:
+                return None
+            is_tensor = self._adapter.is_tensor
+            replaced = self._saw(call, CallMoment.EXIT, flatten_output(output, is_tensor))
+            return with_output(output, replaced, is_tensor) if replaced else None
 
     def _saw(
         self, call: Call, moment: CallMoment, tensors: NamedTensors, source: Optional[SourceLine] = None
-    ) -> None:
+    ) -> Mapping[str, Any]:
+        """Returns the tensors that are to take the place of others, by slot; mostly none."""
         if call.path in self._skip:
-            return
+            return {}
         side = "in" if moment is CallMoment.ENTRY else "out"
         if self._log.replaying:
             for slot, tensor in tensors:
                 self._watch_replayed(call.slots.get(f"{side}.{slot}"), tensor)
             self._sink.call(CallEvent(moment=moment, path=call.path, call=call.number, replay=True))
-            return
+            return {}
         kind = CaptureKind.INPUT if moment is CallMoment.ENTRY else CaptureKind.OUTPUT
         slots, fresh = [], []
+        claims: dict[str, tuple[int, Any, Claim]] = {}
         for name, tensor in tensors:
             number, is_fresh = self._number(tensor)
+            if self._lockstep is not None:
+                place = (moment, call.path, call.number, name)
+                number, claim = self._lockstep.claim(place, number, is_fresh, self._next_number)
+                if claim is not None:
+                    claims[name] = (number, tensor, claim)
+                    is_fresh = is_fresh or claim.anew
             if is_fresh:
                 self._origins[number] = self._id(call.path, call.number, name, kind)
                 fresh.append((number, tensor))
@@ -173,10 +192,28 @@ class Recorder:
                 source=source,
             )
         )
-        for number, tensor in fresh:
-            if self._values:
+        if self._values:
+            for number, tensor in fresh:
                 self._send(number, tensor, self._origins[number])
-            self._watch_gradient(number, tensor)
+        replaced = self._synchronise(claims)
+        standing_in = {claims[name][0]: tensor for name, tensor in replaced.items()}
+        for number, tensor in fresh:
+            self._watch_gradient(number, standing_in.get(number, tensor))
+        return replaced
+
+    def _synchronise(self, claims: Mapping[str, tuple[int, Any, Claim]]) -> Mapping[str, Any]:
+        """Overrides what was claimed, after its own values were captured; returns new tensors by slot."""
+        replaced = {}
+        for name, (number, tensor, claim) in claims.items():
+            made = self._lockstep.synchronise(claim, number, tensor) if self._lockstep else tensor
+            if made is tensor:
+                continue
+            replaced[name] = made
+            self._seen[self._adapter.identity(made)] = _Seen(number=number, alive=weakref.ref(made))
+            if not claim.anew:
+                # Whoever still holds the original holds the candidate's own value, to be judged anew.
+                self._seen.pop(self._adapter.identity(tensor), None)
+        return replaced
 
     def _number(self, tensor: Any) -> tuple[int, bool]:
         """Returns the tensor's number, and whether it is seen for the first time."""
@@ -225,17 +262,18 @@ class Recorder:
         if number is not None and number not in self._watched:
             self._watch_gradient(number, tensor)
 
-    def _gradient_came(self, number: int, gradient: Any) -> None:
+    def _gradient_came(self, number: int, gradient: Any) -> Optional[Any]:
         if gradient is None:
-            return
+            return None
         with self._lock:
             if number in self._arrived:
-                return
+                return None
             self._arrived.add(number)
             origin = self._origins[number]
         kind = CaptureKind.INPUT_GRADIENT if origin.kind is CaptureKind.INPUT else CaptureKind.OUTPUT_GRADIENT
         capture_id = self._id(origin.path, origin.call, origin.slot, kind)
         self._send_new(gradient, capture_id, gradient_of=number)
+        return self._lockstep.gradient(number, gradient) if self._lockstep is not None else None
 
     def _source_line(self) -> Optional[SourceLine]:
         """Returns the line of user code that made the call, or None when there is none.

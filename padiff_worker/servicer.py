@@ -12,11 +12,12 @@ from padiff_rpc.convert import from_proto, to_proto
 from padiff_rpc.errors import ProtocolError
 from padiff_rpc.tensors import TensorAssembler, frames_of, received_tensors
 from padiff_rpc.transport import requests
-from padiff_rpc.types import Batch, Model, ModelFailure, StepStart
+from padiff_rpc.types import Batch, Model, ModelFailure, OverrideTicket, StepStart
 from padiff_rpc.v1 import worker_pb2 as pb
 from padiff_rpc.v1 import worker_pb2_grpc
 from padiff_worker.batches import HostBatch, host_batch, tensor_numbers
 from padiff_worker.failures import ModelRaised
+from padiff_worker.overrides import OverrideReader
 from padiff_worker.step_events import bundles
 from padiff_worker.worker import Worker
 
@@ -145,10 +146,18 @@ def _batch(message: Any, stream: Iterator[Any]) -> HostBatch:
 
 def _listen(stream: Iterator[Any], run: Any) -> None:
     """Passes on what the coordinator says during a step; its end, however it comes, is a cancellation."""
+    overrides = OverrideReader(run.overrides)
     try:
         for request in stream:
-            if request.WhichOneof("request") == "acknowledged":
+            kind = request.WhichOneof("request")
+            if kind == "acknowledged":
                 run.acknowledge()
+            elif kind == "override":
+                overrides.begins(from_proto(request.override.ticket, OverrideTicket), request.override.header)
+            elif kind == "override_chunk":
+                overrides.chunk(request.override_chunk)
+            elif kind == "absent":
+                run.overrides.lacks(from_proto(request.absent, OverrideTicket))
             elif request.cancel:
                 break
     except ProtocolError:

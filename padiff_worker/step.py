@@ -9,18 +9,28 @@ from typing import Any, Optional, Union
 
 from padiff_rpc.errors import PaDiffError
 from padiff_rpc.tensors import COMPLEX, FLOATING
-from padiff_rpc.types import CallEvent, ModelFailure, PhaseSeconds, StepStart, StepSummary
-from padiff_rpc.words import Phase
+from padiff_rpc.types import (
+    CallEvent,
+    ModelFailure,
+    NotOverridden,
+    OverrideTicket,
+    PhaseSeconds,
+    StepStart,
+    StepSummary,
+)
+from padiff_rpc.words import Pass, Phase
 from padiff_worker.adapter import FrameworkAdapter
 from padiff_worker.batches import Arguments, HostBatch, arguments
 from padiff_worker.failures import failure_from
+from padiff_worker.lockstep import Lockstep
 from padiff_worker.outbox import Outbox, StepCancelled
+from padiff_worker.overrides import Credit, Overrides
 from padiff_worker.projection import projection
 from padiff_worker.recorder import Capture, Recorder
 from padiff_worker.session import ModelSession
 from padiff_worker.structure import flatten_output
 
-StepItem = Union[CallEvent, Capture, Phase, ModelFailure, StepSummary]
+StepItem = Union[CallEvent, Capture, Phase, ModelFailure, StepSummary, OverrideTicket, Credit, NotOverridden]
 
 
 class StepRun:
@@ -49,6 +59,9 @@ class StepRun:
         self._seconds: list[PhaseSeconds] = []
         self._no_gradient_reason = ""
         self._has_gradients = False
+        self.overrides = Overrides(
+            want=outbox.put_first, credit=lambda size: outbox.put_first(Credit(bytes=size))
+        )
 
     # The recorder's sink.
 
@@ -68,6 +81,7 @@ class StepRun:
         """Ends the step at its next hook or phase."""
         self._cancelled = True
         self._outbox.cancel()
+        self.overrides.cancel()
         self._acknowledged.set()
 
     # On the model's thread.
@@ -81,6 +95,7 @@ class StepRun:
             step=self._start.step,
             gradients=self._start.backward,
             skip_paths=self._start.skip_paths,
+            lockstep=self._lockstep(),
         )
         try:
             with recorder:
@@ -93,6 +108,20 @@ class StepRun:
         finally:
             self._adapter.clear_gradients(self._session.model)
             self._outbox.finish()
+
+    def _lockstep(self) -> Optional[Lockstep]:
+        start = self._start
+        if start.pass_kind is not Pass.LOCKSTEP:
+            return None
+        return Lockstep(
+            self._adapter,
+            start.overrides,
+            self.overrides,
+            self._outbox.put,
+            weights=self._adapter.weights(self._session.model).values(),
+            gradients=start.override_gradients,
+            keeps_graph=start.backward,
+        )
 
     def _attempt(self, recorder: Recorder, batch: HostBatch) -> Optional[ModelFailure]:
         try:

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 
 from padiff_rpc.convert import to_number, to_proto
 from padiff_rpc.tensors import CHUNK_BYTES, chunks_of, header_of
-from padiff_rpc.types import CallEvent, ModelFailure
+from padiff_rpc.types import CallEvent, ModelFailure, NotOverridden, OverrideTicket
 from padiff_rpc.v1 import worker_pb2 as pb
 from padiff_rpc.words import Phase
 from padiff_worker.outbox import Outbox
+from padiff_worker.overrides import Credit
 from padiff_worker.recorder import Capture
 from padiff_worker.step import StepItem
 
@@ -17,8 +18,8 @@ from padiff_worker.step import StepItem
 def bundles(outbox: Outbox[StepItem]) -> Iterator[pb.RunStepResponse]:
     """Yields the outbox's items as messages of up to about a chunk's bytes, none held back.
 
-    A message is sent when it is large enough, when nothing else waits, and at once for a phase, which
-    the coordinator must acknowledge before the model goes on.
+    A message is sent when it is large enough, when nothing else waits, and at once for what the model
+    waits for: a phase's acknowledgement, an override.
     """
     waiting: list[pb.StepEvent] = []
     size = 0
@@ -29,7 +30,7 @@ def bundles(outbox: Outbox[StepItem]) -> Iterator[pb.RunStepResponse]:
             if size >= CHUNK_BYTES:
                 yield pb.RunStepResponse(events=waiting)
                 waiting, size = [], 0
-        if waiting and (is_last or isinstance(item, Phase)):
+        if waiting and (is_last or isinstance(item, (Phase, OverrideTicket))):
             yield pb.RunStepResponse(events=waiting)
             waiting, size = [], 0
     if waiting:
@@ -48,6 +49,12 @@ def _events(item: StepItem) -> Iterator[pb.StepEvent]:
             yield pb.StepEvent(chunk=chunk)
     elif isinstance(item, Phase):
         yield pb.StepEvent(phase=to_number(item))
+    elif isinstance(item, OverrideTicket):
+        yield pb.StepEvent(wanted=to_proto(item))
+    elif isinstance(item, Credit):
+        yield pb.StepEvent(credit=item.bytes)
+    elif isinstance(item, NotOverridden):
+        yield pb.StepEvent(not_overridden=to_proto(item))
     elif isinstance(item, ModelFailure):
         yield pb.StepEvent(failure=to_proto(item))
     else:

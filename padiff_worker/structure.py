@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from collections.abc import Iterator, Mapping
 from typing import Any, Callable
@@ -31,6 +32,49 @@ def flatten_output(output: Any, is_tensor: IsTensor) -> NamedTensors:
     in whether they unpack it.
     """
     return list(_walk((output,) if is_tensor(output) else output, "", is_tensor, 0))
+
+
+def with_inputs(
+    args: tuple[Any, ...], kwargs: Mapping[str, Any], replaced: Mapping[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Returns the arguments with other values in the slots of `replaced`; nothing given is changed."""
+    return (
+        tuple(_with(item, str(index), replaced) for index, item in enumerate(args)),
+        {key: _with(item, str(key), replaced) for key, item in kwargs.items()},
+    )
+
+
+def with_output(output: Any, replaced: Mapping[str, Any], is_tensor: IsTensor) -> Any:
+    """Returns a return value with other values in the slots of `replaced`; nothing given is changed."""
+    return replaced.get("0", output) if is_tensor(output) else _with(output, "", replaced)
+
+
+def _with(value: Any, prefix: str, replaced: Mapping[str, Any]) -> Any:
+    if prefix in replaced:
+        return replaced[prefix]
+    inside = f"{prefix}." if prefix else ""
+    if not any(slot.startswith(inside) for slot in replaced):
+        return value
+    changed = {}
+    for key, item in _items(value):
+        made = _with(item, f"{inside}{key}", replaced)
+        if made is not item:
+            changed[key] = made
+    return _rebuilt(value, changed) if changed else value
+
+
+def _rebuilt(value: Any, changed: Mapping[Any, Any]) -> Any:
+    if isinstance(value, tuple):
+        items = [changed.get(index, item) for index, item in enumerate(value)]
+        return type(value)(*items) if hasattr(value, "_fields") else type(value)(items)
+    # A frozen dataclass takes no assignment, and `replace` would want its constructor's arguments.
+    made = copy.copy(value)
+    for key, item in changed.items():
+        if isinstance(value, (Mapping, list)):
+            made[key] = item
+        else:
+            object.__setattr__(made, key, item)
+    return made
 
 
 def _walk(value: Any, prefix: str, is_tensor: IsTensor, depth: int) -> Iterator[tuple[str, Any]]:

@@ -154,17 +154,29 @@ class PaddleAdapter:
     def from_host(self, value: HostTensor, *, device: str, requires_grad: bool) -> Any:
         return tensors.from_host(value, device=device, requires_grad=requires_grad)
 
+    def memory(self, tensor: Any) -> Hashable:
+        return tensors.memory(tensor)
+
+    def overwrite(self, tensor: Any, value: HostTensor) -> bool:
+        return tensors.overwrite(tensor, value)
+
+    def pass_through(self, tensor: Any, value: HostTensor) -> Any:
+        return tensors.pass_through(tensor, value)
+
+    def like(self, tensor: Any, value: HostTensor) -> Any:
+        return tensors.like(tensor, value)
+
     def requires_gradient(self, tensor: Any) -> bool:
         return tensors.requires_gradient(tensor)
 
     # Running
 
     def watch(self, layer: Any, entry: EntryHook, exit: ExitHook) -> Remove:
-        def before(_: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-            entry(args, kwargs)
+        def before(_: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Optional[tuple[Any, Any]]:
+            return entry(args, kwargs)
 
-        def after(_: Any, args: tuple[Any, ...], output: Any) -> None:
-            exit(output)
+        def after(_: Any, args: tuple[Any, ...], output: Any) -> Optional[Any]:
+            return exit(output)
 
         if _HOOKS_SEE_KEYWORDS:
             remove_before: Remove = layer.register_forward_pre_hook(before, with_kwargs=True).remove
@@ -179,8 +191,8 @@ class PaddleAdapter:
         return remove
 
     def watch_gradient(self, tensor: Any, hook: GradientHook) -> Remove:
-        def total(gradient: Any) -> None:
-            hook(gradient)
+        def total(gradient: Any) -> Optional[Any]:
+            return hook(gradient)
 
         handle = tensor.register_hook(total)
         # Paddle's handle would keep the tensor's memory until the step's end.
@@ -233,7 +245,9 @@ def _wrap_forward(layer: Any, entry: EntryHook) -> Remove:
     forward = layer.forward
 
     def watched(*args: Any, **kwargs: Any) -> Any:
-        entry(args, kwargs)
+        replaced = entry(args, kwargs)
+        if replaced is not None:
+            args, kwargs = replaced
         return forward(*args, **kwargs)
 
     layer.forward = watched

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import paddle
 
-from padiff_rpc.errors import InvalidRequestError
+from padiff_rpc.errors import InvalidRequestError, PaDiffError
 from padiff_rpc.tensors import COMPLEX, FLOATING, Array, HostTensor
 from padiff_rpc.types import TensorSpec
 from padiff_rpc.words import DType
@@ -69,6 +69,45 @@ def write(tensor: Any, value: HostTensor) -> None:
         raise InvalidRequestError(f"shape {list(value.spec.shape)} does not fit {list(tensor.shape)}")
     with paddle.no_grad():
         tensor.set_value(_native(value.array, value.dtype, "cpu").astype(tensor.dtype))
+
+
+def memory(tensor: Any) -> int:
+    # Paddle's offset is in bytes.
+    return int(tensor.data_ptr() - tensor._offset())
+
+
+def overwrite(tensor: Any, value: HostTensor) -> bool:
+    # `copy_` lays out anew what is not contiguous, which would part a view from its base.
+    if not tensor.is_contiguous():
+        return False
+    address = tensor.data_ptr()
+    tensor.copy_(like(tensor, value), True)
+    if tensor.data_ptr() != address:
+        raise PaDiffError("paddle moved a tensor that was to be overwritten in place (our bug)")
+    return True
+
+
+class _PassThrough(paddle.autograd.PyLayer):  # type: ignore[misc]
+    """Another value; the same gradient."""
+
+    @staticmethod
+    def forward(context: Any, tensor: Any, value: HostTensor) -> Any:
+        return like(tensor, value)
+
+    @staticmethod
+    def backward(context: Any, gradient: Any) -> Any:
+        return gradient
+
+
+def pass_through(tensor: Any, value: HostTensor) -> Any:
+    # Paddle would ask a PyLayer without a graph for a gradient all the same.
+    if tensor.stop_gradient or not paddle.is_grad_enabled():
+        return like(tensor, value)
+    return _PassThrough.apply(tensor, value)
+
+
+def like(tensor: Any, value: HostTensor) -> Any:
+    return paddle.to_tensor(value.array, dtype=_TO_PADDLE[value.dtype], place=tensor.place)
 
 
 def requires_gradient(tensor: Any) -> bool:

@@ -139,17 +139,29 @@ class TorchAdapter:
     def from_host(self, value: HostTensor, *, device: str, requires_grad: bool) -> Any:
         return tensors.from_host(value, device=device, requires_grad=requires_grad)
 
+    def memory(self, tensor: Any) -> Hashable:
+        return tensors.memory(tensor)
+
+    def overwrite(self, tensor: Any, value: HostTensor) -> bool:
+        return tensors.overwrite(tensor, value)
+
+    def pass_through(self, tensor: Any, value: HostTensor) -> Any:
+        return tensors.pass_through(tensor, value)
+
+    def like(self, tensor: Any, value: HostTensor) -> Any:
+        return tensors.like(tensor, value)
+
     def requires_gradient(self, tensor: Any) -> bool:
         return tensors.requires_gradient(tensor)
 
     # Running
 
     def watch(self, layer: Any, entry: EntryHook, exit: ExitHook) -> Remove:
-        def before(_: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-            entry(args, kwargs)
+        def before(_: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Optional[tuple[Any, Any]]:
+            return entry(args, kwargs)
 
-        def after(_: Any, args: tuple[Any, ...], output: Any) -> None:
-            exit(output)
+        def after(_: Any, args: tuple[Any, ...], output: Any) -> Optional[Any]:
+            return exit(output)
 
         handles = (
             layer.register_forward_pre_hook(before, with_kwargs=True),
@@ -170,8 +182,8 @@ class TorchAdapter:
         """
         shape, dtype, device = tensor.shape, tensor.dtype, tensor.device
 
-        def total(gradient: Optional[Any]) -> None:
-            hook(torch.zeros(shape, dtype=dtype, device=device) if gradient is None else gradient)
+        def total(gradient: Optional[Any]) -> Optional[Any]:
+            return hook(torch.zeros(shape, dtype=dtype, device=device) if gradient is None else gradient)
 
         handle = tensor.register_hook(total)
         return lambda: handle.remove()

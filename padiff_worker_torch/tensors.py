@@ -70,6 +70,47 @@ def write(tensor: Any, value: HostTensor) -> None:
         tensor.copy_(_native(value.array, value.dtype))
 
 
+def memory(tensor: Any) -> int:
+    return int(tensor.untyped_storage().data_ptr())
+
+
+def overwrite(tensor: Any, value: HostTensor) -> bool:
+    if tensor.numel() == 0:
+        return True
+    if any(stride == 0 and size > 1 for stride, size in zip(tensor.stride(), tensor.shape)):
+        return False
+    if tensor.is_conj() or tensor.is_neg():
+        return False
+    try:
+        # Unlike `detach`, `data` does not share the version counter, so autograd does not object.
+        tensor.data.copy_(_native(value.array, value.dtype))
+    except RuntimeError:  # elements that share memory in a less obvious way
+        return False
+    return True
+
+
+class _PassThrough(torch.autograd.Function):  # type: ignore[misc]
+    """Another value; the same gradient."""
+
+    @staticmethod
+    def forward(context: Any, tensor: Any, value: HostTensor) -> Any:
+        # Made here: an argument that is returned would count as a view, which no in-place layer may change.
+        return like(tensor, value)
+
+    @staticmethod
+    def backward(context: Any, gradient: Any) -> Any:
+        return gradient, None
+
+
+def pass_through(tensor: Any, value: HostTensor) -> Any:
+    return _PassThrough.apply(tensor, value)
+
+
+def like(tensor: Any, value: HostTensor) -> Any:
+    # A copy, since the array may be read-only or belong to another.
+    return _native(value.array.copy(), value.dtype).to(tensor.device)
+
+
 def requires_gradient(tensor: Any) -> bool:
     return bool(tensor.requires_grad)
 

@@ -18,21 +18,21 @@ from padiff_rpc.v1 import tensors_pb2 as padiff__rpc_dot_v1_dot_tensors__pb2
 from padiff_rpc.v1 import worker_pb2 as padiff__rpc_dot_v1_dot_worker__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fpadiff_rpc/v1/coordinator.proto\x12\rpadiff_rpc.v1\x1a\x1apadiff_rpc/v1/models.proto\x1a\x1apadiff_rpc/v1/report.proto\x1a\x1bpadiff_rpc/v1/tensors.proto\x1a\x1apadiff_rpc/v1/worker.proto\"\x1b\n\x19GetCoordinatorInfoRequest\"\x83\x01\n\x1aGetCoordinatorInfoResponse\x12\x18\n\x10protocol_version\x18\x01 \x01(\r\x12\x17\n\x0fpackage_version\x18\x02 \x01(\t\x12\x16\n\x0epython_version\x18\x03 \x01(\t\x12\x1a\n\x12memory_limit_bytes\x18\x04 \x01(\x04\"3\n\x03Tls\x12\n\n\x02\x63\x61\x18\x01 \x01(\x0c\x12\x13\n\x0b\x63\x65rtificate\x18\x02 \x01(\x0c\x12\x0b\n\x03key\x18\x03 \x01(\x0c\"P\n\rWorkerAddress\x12\x0f\n\x07\x61\x64\x64ress\x18\x01 \x01(\t\x12\r\n\x05token\x18\x02 \x01(\t\x12\x1f\n\x03tls\x18\x03 \x01(\x0b\x32\x12.padiff_rpc.v1.Tls\"Z\n\x05Party\x12#\n\x05model\x18\x01 \x01(\x0b\x32\x14.padiff_rpc.v1.Model\x12,\n\x06worker\x18\x02 \x01(\x0b\x32\x1c.padiff_rpc.v1.WorkerAddress\"\xc6\x02\n\x07Options\x12\x11\n\x04\x61tol\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12\x11\n\x04rtol\x18\x02 \x01(\x01H\x01\x88\x01\x01\x12,\n\ndiff_phase\x18\x03 \x01(\x0e\x32\x18.padiff_rpc.v1.DiffPhase\x12\x30\n\x0c\x63ompare_mode\x18\x04 \x01(\x0e\x32\x1a.padiff_rpc.v1.CompareMode\x12\x13\n\x0bsingle_step\x18\x05 \x01(\x08\x12\'\n\x05trace\x18\x06 \x01(\x0e\x32\x18.padiff_rpc.v1.TraceMode\x12(\n\x04loss\x18\x07 \x01(\x0e\x32\x1a.padiff_rpc.v1.DefaultLoss\x12\x13\n\x0b\x63heck_dtype\x18\x08 \x01(\x08\x12\x15\n\rdeterministic\x18\t \x01(\x08\x12\x0f\n\x07threads\x18\n \x01(\rB\x07\n\x05_atolB\x07\n\x05_rtol\"_\n\tLayerPair\x12\x11\n\treference\x18\x01 \x01(\t\x12\x11\n\tcandidate\x18\x02 \x01(\t\x12\x14\n\x0cspecial_init\x18\x03 \x01(\t\x12\x16\n\x0e\x63ompare_inside\x18\x04 \x01(\x08\"5\n\rIgnoredLayers\x12\x11\n\treference\x18\x01 \x03(\t\x12\x11\n\tcandidate\x18\x02 \x03(\t\"\x84\x02\n\x08LayerMap\x12\'\n\x05pairs\x18\x01 \x03(\x0b\x32\x18.padiff_rpc.v1.LayerPair\x12-\n\x07ignored\x18\x02 \x01(\x0b\x32\x1c.padiff_rpc.v1.IgnoredLayers\x12\x39\n\x13ignored_recursively\x18\x03 \x01(\x0b\x32\x1c.padiff_rpc.v1.IgnoredLayers\x12\x35\n\x0fignored_classes\x18\x04 \x01(\x0b\x32\x1c.padiff_rpc.v1.IgnoredLayers\x12.\n\x08unpaired\x18\x05 \x01(\x0b\x32\x1c.padiff_rpc.v1.IgnoredLayers\"\x85\x02\n\x0e\x43ompareRequest\x12,\n\x05start\x18\x01 \x01(\x0b\x32\x1b.padiff_rpc.v1.CompareStartH\x00\x12)\n\x05\x62\x61tch\x18\x02 \x01(\x0b\x32\x18.padiff_rpc.v1.SendBatchH\x00\x12+\n\x05\x66rame\x18\x03 \x01(\x0b\x32\x1a.padiff_rpc.v1.TensorFrameH\x00\x12,\n\tbatch_end\x18\x04 \x01(\x0b\x32\x17.padiff_rpc.v1.BatchEndH\x00\x12\x34\n\rbatch_failure\x18\x05 \x01(\x0b\x32\x1b.padiff_rpc.v1.BatchFailureH\x00\x42\t\n\x07request\"\xf4\x01\n\x0c\x43ompareStart\x12\x18\n\x10protocol_version\x18\x01 \x01(\r\x12\'\n\tcandidate\x18\x02 \x01(\x0b\x32\x14.padiff_rpc.v1.Party\x12\'\n\treference\x18\x03 \x01(\x0b\x32\x14.padiff_rpc.v1.Party\x12\'\n\x07options\x18\x04 \x01(\x0b\x32\x16.padiff_rpc.v1.Options\x12*\n\tlayer_map\x18\x05 \x01(\x0b\x32\x17.padiff_rpc.v1.LayerMap\x12\r\n\x05steps\x18\x06 \x01(\r\x12\x14\n\x0c\x61uto_weights\x18\x07 \x01(\x08\"k\n\tSendBatch\x12\x0c\n\x04step\x18\x01 \x01(\r\x12\'\n\tcandidate\x18\x02 \x01(\x0b\x32\x14.padiff_rpc.v1.Batch\x12\'\n\treference\x18\x03 \x01(\x0b\x32\x14.padiff_rpc.v1.Batch\"\n\n\x08\x42\x61tchEnd\"\x1c\n\x0c\x42\x61tchFailure\x12\x0c\n\x04text\x18\x01 \x01(\t\"\\\n\x08Progress\x12\x0f\n\x07session\x18\x01 \x01(\t\x12#\n\x05phase\x18\x02 \x01(\x0e\x32\x14.padiff_rpc.v1.Phase\x12\x0c\n\x04step\x18\x03 \x01(\r\x12\x0c\n\x04text\x18\x04 \x01(\t\"\xd7\x01\n\x0f\x43ompareResponse\x12+\n\x08progress\x18\x01 \x01(\x0b\x32\x17.padiff_rpc.v1.ProgressH\x00\x12\x32\n\x0c\x62\x61tch_wanted\x18\x02 \x01(\x0b\x32\x1a.padiff_rpc.v1.BatchWantedH\x00\x12&\n\x04rows\x18\x03 \x01(\x0b\x32\x16.padiff_rpc.v1.RowPageH\x00\x12/\n\x07summary\x18\x04 \x01(\x0b\x32\x1c.padiff_rpc.v1.ReportSummaryH\x00\x42\n\n\x08response\"\x1b\n\x0b\x42\x61tchWanted\x12\x0c\n\x04step\x18\x01 \x01(\r\"+\n\x07RowPage\x12 \n\x04rows\x18\x01 \x03(\x0b\x32\x12.padiff_rpc.v1.Row\"\xbc\x01\n\x14\x41ssignWeightsRequest\x12\x18\n\x10protocol_version\x18\x01 \x01(\r\x12\'\n\tcandidate\x18\x02 \x01(\x0b\x32\x14.padiff_rpc.v1.Party\x12\'\n\treference\x18\x03 \x01(\x0b\x32\x14.padiff_rpc.v1.Party\x12*\n\tlayer_map\x18\x04 \x01(\x0b\x32\x17.padiff_rpc.v1.LayerMap\x12\x0c\n\x04save\x18\x05 \x01(\t\"\xa9\x01\n\x15\x41ssignWeightsResponse\x12+\n\x08progress\x18\x01 \x01(\x0b\x32\x17.padiff_rpc.v1.ProgressH\x00\x12&\n\x04rows\x18\x02 \x01(\x0b\x32\x16.padiff_rpc.v1.RowPageH\x00\x12/\n\x07summary\x18\x03 \x01(\x0b\x32\x1c.padiff_rpc.v1.ReportSummaryH\x00\x42\n\n\x08response\"#\n\x10GetReportRequest\x12\x0f\n\x07session\x18\x01 \x01(\t\"x\n\x11GetReportResponse\x12&\n\x04rows\x18\x01 \x01(\x0b\x32\x16.padiff_rpc.v1.RowPageH\x00\x12/\n\x07summary\x18\x02 \x01(\x0b\x32\x1c.padiff_rpc.v1.ReportSummaryH\x00\x42\n\n\x08response*m\n\tDiffPhase\x12\x1a\n\x16\x44IFF_PHASE_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x44IFF_PHASE_BOTH\x10\x01\x12\x16\n\x12\x44IFF_PHASE_FORWARD\x10\x02\x12\x17\n\x13\x44IFF_PHASE_BACKWARD\x10\x03*[\n\x0b\x43ompareMode\x12\x1c\n\x18\x43OMPARE_MODE_UNSPECIFIED\x10\x00\x12\x17\n\x13\x43OMPARE_MODE_STRICT\x10\x01\x12\x15\n\x11\x43OMPARE_MODE_MEAN\x10\x02*Y\n\tTraceMode\x12\x1a\n\x16TRACE_MODE_UNSPECIFIED\x10\x00\x12\x15\n\x11TRACE_MODE_BEFORE\x10\x01\x12\x19\n\x15TRACE_MODE_FIRST_STEP\x10\x02*_\n\x0b\x44\x65\x66\x61ultLoss\x12\x1c\n\x18\x44\x45\x46\x41ULT_LOSS_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x44\x45\x46\x41ULT_LOSS_PROJECTION\x10\x01\x12\x15\n\x11\x44\x45\x46\x41ULT_LOSS_MEAN\x10\x02\x32\xf6\x02\n\x0b\x43oordinator\x12i\n\x12GetCoordinatorInfo\x12(.padiff_rpc.v1.GetCoordinatorInfoRequest\x1a).padiff_rpc.v1.GetCoordinatorInfoResponse\x12L\n\x07\x43ompare\x12\x1d.padiff_rpc.v1.CompareRequest\x1a\x1e.padiff_rpc.v1.CompareResponse(\x01\x30\x01\x12\\\n\rAssignWeights\x12#.padiff_rpc.v1.AssignWeightsRequest\x1a$.padiff_rpc.v1.AssignWeightsResponse0\x01\x12P\n\tGetReport\x12\x1f.padiff_rpc.v1.GetReportRequest\x1a .padiff_rpc.v1.GetReportResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fpadiff_rpc/v1/coordinator.proto\x12\rpadiff_rpc.v1\x1a\x1apadiff_rpc/v1/models.proto\x1a\x1apadiff_rpc/v1/report.proto\x1a\x1bpadiff_rpc/v1/tensors.proto\x1a\x1apadiff_rpc/v1/worker.proto\"\x1b\n\x19GetCoordinatorInfoRequest\"\x83\x01\n\x1aGetCoordinatorInfoResponse\x12\x18\n\x10protocol_version\x18\x01 \x01(\r\x12\x17\n\x0fpackage_version\x18\x02 \x01(\t\x12\x16\n\x0epython_version\x18\x03 \x01(\t\x12\x1a\n\x12memory_limit_bytes\x18\x04 \x01(\x04\"3\n\x03Tls\x12\n\n\x02\x63\x61\x18\x01 \x01(\x0c\x12\x13\n\x0b\x63\x65rtificate\x18\x02 \x01(\x0c\x12\x0b\n\x03key\x18\x03 \x01(\x0c\"P\n\rWorkerAddress\x12\x0f\n\x07\x61\x64\x64ress\x18\x01 \x01(\t\x12\r\n\x05token\x18\x02 \x01(\t\x12\x1f\n\x03tls\x18\x03 \x01(\x0b\x32\x12.padiff_rpc.v1.Tls\"Z\n\x05Party\x12#\n\x05model\x18\x01 \x01(\x0b\x32\x14.padiff_rpc.v1.Model\x12,\n\x06worker\x18\x02 \x01(\x0b\x32\x1c.padiff_rpc.v1.WorkerAddress\"\xe2\x02\n\x07Options\x12\x11\n\x04\x61tol\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12\x11\n\x04rtol\x18\x02 \x01(\x01H\x01\x88\x01\x01\x12,\n\ndiff_phase\x18\x03 \x01(\x0e\x32\x18.padiff_rpc.v1.DiffPhase\x12\x30\n\x0c\x63ompare_mode\x18\x04 \x01(\x0e\x32\x1a.padiff_rpc.v1.CompareMode\x12\x13\n\x0bsingle_step\x18\x05 \x01(\x08\x12\'\n\x05trace\x18\x06 \x01(\x0e\x32\x18.padiff_rpc.v1.TraceMode\x12(\n\x04loss\x18\x07 \x01(\x0e\x32\x1a.padiff_rpc.v1.DefaultLoss\x12\x13\n\x0b\x63heck_dtype\x18\x08 \x01(\x08\x12\x15\n\rdeterministic\x18\t \x01(\x08\x12\x0f\n\x07threads\x18\n \x01(\r\x12\x1a\n\x12\x62\x61\x63kward_overrides\x18\x0b \x01(\x08\x42\x07\n\x05_atolB\x07\n\x05_rtol\"_\n\tLayerPair\x12\x11\n\treference\x18\x01 \x01(\t\x12\x11\n\tcandidate\x18\x02 \x01(\t\x12\x14\n\x0cspecial_init\x18\x03 \x01(\t\x12\x16\n\x0e\x63ompare_inside\x18\x04 \x01(\x08\"5\n\rIgnoredLayers\x12\x11\n\treference\x18\x01 \x03(\t\x12\x11\n\tcandidate\x18\x02 \x03(\t\"\x84\x02\n\x08LayerMap\x12\'\n\x05pairs\x18\x01 \x03(\x0b\x32\x18.padiff_rpc.v1.LayerPair\x12-\n\x07ignored\x18\x02 \x01(\x0b\x32\x1c.padiff_rpc.v1.IgnoredLayers\x12\x39\n\x13ignored_recursively\x18\x03 \x01(\x0b\x32\x1c.padiff_rpc.v1.IgnoredLayers\x12\x35\n\x0fignored_classes\x18\x04 \x01(\x0b\x32\x1c.padiff_rpc.v1.IgnoredLayers\x12.\n\x08unpaired\x18\x05 \x01(\x0b\x32\x1c.padiff_rpc.v1.IgnoredLayers\"\x85\x02\n\x0e\x43ompareRequest\x12,\n\x05start\x18\x01 \x01(\x0b\x32\x1b.padiff_rpc.v1.CompareStartH\x00\x12)\n\x05\x62\x61tch\x18\x02 \x01(\x0b\x32\x18.padiff_rpc.v1.SendBatchH\x00\x12+\n\x05\x66rame\x18\x03 \x01(\x0b\x32\x1a.padiff_rpc.v1.TensorFrameH\x00\x12,\n\tbatch_end\x18\x04 \x01(\x0b\x32\x17.padiff_rpc.v1.BatchEndH\x00\x12\x34\n\rbatch_failure\x18\x05 \x01(\x0b\x32\x1b.padiff_rpc.v1.BatchFailureH\x00\x42\t\n\x07request\"\xf4\x01\n\x0c\x43ompareStart\x12\x18\n\x10protocol_version\x18\x01 \x01(\r\x12\'\n\tcandidate\x18\x02 \x01(\x0b\x32\x14.padiff_rpc.v1.Party\x12\'\n\treference\x18\x03 \x01(\x0b\x32\x14.padiff_rpc.v1.Party\x12\'\n\x07options\x18\x04 \x01(\x0b\x32\x16.padiff_rpc.v1.Options\x12*\n\tlayer_map\x18\x05 \x01(\x0b\x32\x17.padiff_rpc.v1.LayerMap\x12\r\n\x05steps\x18\x06 \x01(\r\x12\x14\n\x0c\x61uto_weights\x18\x07 \x01(\x08\"k\n\tSendBatch\x12\x0c\n\x04step\x18\x01 \x01(\r\x12\'\n\tcandidate\x18\x02 \x01(\x0b\x32\x14.padiff_rpc.v1.Batch\x12\'\n\treference\x18\x03 \x01(\x0b\x32\x14.padiff_rpc.v1.Batch\"\n\n\x08\x42\x61tchEnd\"\x1c\n\x0c\x42\x61tchFailure\x12\x0c\n\x04text\x18\x01 \x01(\t\"\\\n\x08Progress\x12\x0f\n\x07session\x18\x01 \x01(\t\x12#\n\x05phase\x18\x02 \x01(\x0e\x32\x14.padiff_rpc.v1.Phase\x12\x0c\n\x04step\x18\x03 \x01(\r\x12\x0c\n\x04text\x18\x04 \x01(\t\"\xd7\x01\n\x0f\x43ompareResponse\x12+\n\x08progress\x18\x01 \x01(\x0b\x32\x17.padiff_rpc.v1.ProgressH\x00\x12\x32\n\x0c\x62\x61tch_wanted\x18\x02 \x01(\x0b\x32\x1a.padiff_rpc.v1.BatchWantedH\x00\x12&\n\x04rows\x18\x03 \x01(\x0b\x32\x16.padiff_rpc.v1.RowPageH\x00\x12/\n\x07summary\x18\x04 \x01(\x0b\x32\x1c.padiff_rpc.v1.ReportSummaryH\x00\x42\n\n\x08response\"\x1b\n\x0b\x42\x61tchWanted\x12\x0c\n\x04step\x18\x01 \x01(\r\"+\n\x07RowPage\x12 \n\x04rows\x18\x01 \x03(\x0b\x32\x12.padiff_rpc.v1.Row\"\xbc\x01\n\x14\x41ssignWeightsRequest\x12\x18\n\x10protocol_version\x18\x01 \x01(\r\x12\'\n\tcandidate\x18\x02 \x01(\x0b\x32\x14.padiff_rpc.v1.Party\x12\'\n\treference\x18\x03 \x01(\x0b\x32\x14.padiff_rpc.v1.Party\x12*\n\tlayer_map\x18\x04 \x01(\x0b\x32\x17.padiff_rpc.v1.LayerMap\x12\x0c\n\x04save\x18\x05 \x01(\t\"\xa9\x01\n\x15\x41ssignWeightsResponse\x12+\n\x08progress\x18\x01 \x01(\x0b\x32\x17.padiff_rpc.v1.ProgressH\x00\x12&\n\x04rows\x18\x02 \x01(\x0b\x32\x16.padiff_rpc.v1.RowPageH\x00\x12/\n\x07summary\x18\x03 \x01(\x0b\x32\x1c.padiff_rpc.v1.ReportSummaryH\x00\x42\n\n\x08response\"#\n\x10GetReportRequest\x12\x0f\n\x07session\x18\x01 \x01(\t\"x\n\x11GetReportResponse\x12&\n\x04rows\x18\x01 \x01(\x0b\x32\x16.padiff_rpc.v1.RowPageH\x00\x12/\n\x07summary\x18\x02 \x01(\x0b\x32\x1c.padiff_rpc.v1.ReportSummaryH\x00\x42\n\n\x08response*m\n\tDiffPhase\x12\x1a\n\x16\x44IFF_PHASE_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x44IFF_PHASE_BOTH\x10\x01\x12\x16\n\x12\x44IFF_PHASE_FORWARD\x10\x02\x12\x17\n\x13\x44IFF_PHASE_BACKWARD\x10\x03*[\n\x0b\x43ompareMode\x12\x1c\n\x18\x43OMPARE_MODE_UNSPECIFIED\x10\x00\x12\x17\n\x13\x43OMPARE_MODE_STRICT\x10\x01\x12\x15\n\x11\x43OMPARE_MODE_MEAN\x10\x02*Y\n\tTraceMode\x12\x1a\n\x16TRACE_MODE_UNSPECIFIED\x10\x00\x12\x15\n\x11TRACE_MODE_BEFORE\x10\x01\x12\x19\n\x15TRACE_MODE_FIRST_STEP\x10\x02*_\n\x0b\x44\x65\x66\x61ultLoss\x12\x1c\n\x18\x44\x45\x46\x41ULT_LOSS_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x44\x45\x46\x41ULT_LOSS_PROJECTION\x10\x01\x12\x15\n\x11\x44\x45\x46\x41ULT_LOSS_MEAN\x10\x02\x32\xf6\x02\n\x0b\x43oordinator\x12i\n\x12GetCoordinatorInfo\x12(.padiff_rpc.v1.GetCoordinatorInfoRequest\x1a).padiff_rpc.v1.GetCoordinatorInfoResponse\x12L\n\x07\x43ompare\x12\x1d.padiff_rpc.v1.CompareRequest\x1a\x1e.padiff_rpc.v1.CompareResponse(\x01\x30\x01\x12\\\n\rAssignWeights\x12#.padiff_rpc.v1.AssignWeightsRequest\x1a$.padiff_rpc.v1.AssignWeightsResponse0\x01\x12P\n\tGetReport\x12\x1f.padiff_rpc.v1.GetReportRequest\x1a .padiff_rpc.v1.GetReportResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'padiff_rpc.v1.coordinator_pb2', _globals)
 if _descriptor._USE_C_DESCRIPTORS == False:
   DESCRIPTOR._options = None
-  _globals['_DIFFPHASE']._serialized_start=2867
-  _globals['_DIFFPHASE']._serialized_end=2976
-  _globals['_COMPAREMODE']._serialized_start=2978
-  _globals['_COMPAREMODE']._serialized_end=3069
-  _globals['_TRACEMODE']._serialized_start=3071
-  _globals['_TRACEMODE']._serialized_end=3160
-  _globals['_DEFAULTLOSS']._serialized_start=3162
-  _globals['_DEFAULTLOSS']._serialized_end=3257
+  _globals['_DIFFPHASE']._serialized_start=2895
+  _globals['_DIFFPHASE']._serialized_end=3004
+  _globals['_COMPAREMODE']._serialized_start=3006
+  _globals['_COMPAREMODE']._serialized_end=3097
+  _globals['_TRACEMODE']._serialized_start=3099
+  _globals['_TRACEMODE']._serialized_end=3188
+  _globals['_DEFAULTLOSS']._serialized_start=3190
+  _globals['_DEFAULTLOSS']._serialized_end=3285
   _globals['_GETCOORDINATORINFOREQUEST']._serialized_start=163
   _globals['_GETCOORDINATORINFOREQUEST']._serialized_end=190
   _globals['_GETCOORDINATORINFORESPONSE']._serialized_start=193
@@ -44,39 +44,39 @@ if _descriptor._USE_C_DESCRIPTORS == False:
   _globals['_PARTY']._serialized_start=461
   _globals['_PARTY']._serialized_end=551
   _globals['_OPTIONS']._serialized_start=554
-  _globals['_OPTIONS']._serialized_end=880
-  _globals['_LAYERPAIR']._serialized_start=882
-  _globals['_LAYERPAIR']._serialized_end=977
-  _globals['_IGNOREDLAYERS']._serialized_start=979
-  _globals['_IGNOREDLAYERS']._serialized_end=1032
-  _globals['_LAYERMAP']._serialized_start=1035
-  _globals['_LAYERMAP']._serialized_end=1295
-  _globals['_COMPAREREQUEST']._serialized_start=1298
-  _globals['_COMPAREREQUEST']._serialized_end=1559
-  _globals['_COMPARESTART']._serialized_start=1562
-  _globals['_COMPARESTART']._serialized_end=1806
-  _globals['_SENDBATCH']._serialized_start=1808
-  _globals['_SENDBATCH']._serialized_end=1915
-  _globals['_BATCHEND']._serialized_start=1917
-  _globals['_BATCHEND']._serialized_end=1927
-  _globals['_BATCHFAILURE']._serialized_start=1929
-  _globals['_BATCHFAILURE']._serialized_end=1957
-  _globals['_PROGRESS']._serialized_start=1959
-  _globals['_PROGRESS']._serialized_end=2051
-  _globals['_COMPARERESPONSE']._serialized_start=2054
-  _globals['_COMPARERESPONSE']._serialized_end=2269
-  _globals['_BATCHWANTED']._serialized_start=2271
-  _globals['_BATCHWANTED']._serialized_end=2298
-  _globals['_ROWPAGE']._serialized_start=2300
-  _globals['_ROWPAGE']._serialized_end=2343
-  _globals['_ASSIGNWEIGHTSREQUEST']._serialized_start=2346
-  _globals['_ASSIGNWEIGHTSREQUEST']._serialized_end=2534
-  _globals['_ASSIGNWEIGHTSRESPONSE']._serialized_start=2537
-  _globals['_ASSIGNWEIGHTSRESPONSE']._serialized_end=2706
-  _globals['_GETREPORTREQUEST']._serialized_start=2708
-  _globals['_GETREPORTREQUEST']._serialized_end=2743
-  _globals['_GETREPORTRESPONSE']._serialized_start=2745
-  _globals['_GETREPORTRESPONSE']._serialized_end=2865
-  _globals['_COORDINATOR']._serialized_start=3260
-  _globals['_COORDINATOR']._serialized_end=3634
+  _globals['_OPTIONS']._serialized_end=908
+  _globals['_LAYERPAIR']._serialized_start=910
+  _globals['_LAYERPAIR']._serialized_end=1005
+  _globals['_IGNOREDLAYERS']._serialized_start=1007
+  _globals['_IGNOREDLAYERS']._serialized_end=1060
+  _globals['_LAYERMAP']._serialized_start=1063
+  _globals['_LAYERMAP']._serialized_end=1323
+  _globals['_COMPAREREQUEST']._serialized_start=1326
+  _globals['_COMPAREREQUEST']._serialized_end=1587
+  _globals['_COMPARESTART']._serialized_start=1590
+  _globals['_COMPARESTART']._serialized_end=1834
+  _globals['_SENDBATCH']._serialized_start=1836
+  _globals['_SENDBATCH']._serialized_end=1943
+  _globals['_BATCHEND']._serialized_start=1945
+  _globals['_BATCHEND']._serialized_end=1955
+  _globals['_BATCHFAILURE']._serialized_start=1957
+  _globals['_BATCHFAILURE']._serialized_end=1985
+  _globals['_PROGRESS']._serialized_start=1987
+  _globals['_PROGRESS']._serialized_end=2079
+  _globals['_COMPARERESPONSE']._serialized_start=2082
+  _globals['_COMPARERESPONSE']._serialized_end=2297
+  _globals['_BATCHWANTED']._serialized_start=2299
+  _globals['_BATCHWANTED']._serialized_end=2326
+  _globals['_ROWPAGE']._serialized_start=2328
+  _globals['_ROWPAGE']._serialized_end=2371
+  _globals['_ASSIGNWEIGHTSREQUEST']._serialized_start=2374
+  _globals['_ASSIGNWEIGHTSREQUEST']._serialized_end=2562
+  _globals['_ASSIGNWEIGHTSRESPONSE']._serialized_start=2565
+  _globals['_ASSIGNWEIGHTSRESPONSE']._serialized_end=2734
+  _globals['_GETREPORTREQUEST']._serialized_start=2736
+  _globals['_GETREPORTREQUEST']._serialized_end=2771
+  _globals['_GETREPORTRESPONSE']._serialized_start=2773
+  _globals['_GETREPORTRESPONSE']._serialized_end=2893
+  _globals['_COORDINATOR']._serialized_start=3288
+  _globals['_COORDINATOR']._serialized_end=3662
 # @@protoc_insertion_point(module_scope)

@@ -93,7 +93,7 @@ class Party(_message.Message):
     def __init__(self, model: _Optional[_Union[_models_pb2.Model, _Mapping]] = ..., worker: _Optional[_Union[WorkerAddress, _Mapping]] = ...) -> None: ...
 
 class Options(_message.Message):
-    __slots__ = ("atol", "rtol", "diff_phase", "compare_mode", "single_step", "trace", "loss", "check_dtype", "deterministic", "threads")
+    __slots__ = ("atol", "rtol", "diff_phase", "compare_mode", "single_step", "trace", "loss", "check_dtype", "deterministic", "threads", "backward_overrides")
     ATOL_FIELD_NUMBER: _ClassVar[int]
     RTOL_FIELD_NUMBER: _ClassVar[int]
     DIFF_PHASE_FIELD_NUMBER: _ClassVar[int]
@@ -104,6 +104,7 @@ class Options(_message.Message):
     CHECK_DTYPE_FIELD_NUMBER: _ClassVar[int]
     DETERMINISTIC_FIELD_NUMBER: _ClassVar[int]
     THREADS_FIELD_NUMBER: _ClassVar[int]
+    BACKWARD_OVERRIDES_FIELD_NUMBER: _ClassVar[int]
     atol: float
     rtol: float
     diff_phase: DiffPhase
@@ -114,7 +115,8 @@ class Options(_message.Message):
     check_dtype: bool
     deterministic: bool
     threads: int
-    def __init__(self, atol: _Optional[float] = ..., rtol: _Optional[float] = ..., diff_phase: _Optional[_Union[DiffPhase, str]] = ..., compare_mode: _Optional[_Union[CompareMode, str]] = ..., single_step: bool = ..., trace: _Optional[_Union[TraceMode, str]] = ..., loss: _Optional[_Union[DefaultLoss, str]] = ..., check_dtype: bool = ..., deterministic: bool = ..., threads: _Optional[int] = ...) -> None: ...
+    backward_overrides: bool
+    def __init__(self, atol: _Optional[float] = ..., rtol: _Optional[float] = ..., diff_phase: _Optional[_Union[DiffPhase, str]] = ..., compare_mode: _Optional[_Union[CompareMode, str]] = ..., single_step: bool = ..., trace: _Optional[_Union[TraceMode, str]] = ..., loss: _Optional[_Union[DefaultLoss, str]] = ..., check_dtype: bool = ..., deterministic: bool = ..., threads: _Optional[int] = ..., backward_overrides: bool = ...) -> None: ...
 
 class LayerPair(_message.Message):
     __slots__ = ("reference", "candidate", "special_init", "compare_inside")

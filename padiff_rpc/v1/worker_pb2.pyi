@@ -12,6 +12,7 @@ class Pass(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     PASS_UNSPECIFIED: _ClassVar[Pass]
     PASS_FREE: _ClassVar[Pass]
+    PASS_LOCKSTEP: _ClassVar[Pass]
 
 class CaptureKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -26,6 +27,7 @@ class CaptureKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     CAPTURE_KIND_BUFFER: _ClassVar[CaptureKind]
 PASS_UNSPECIFIED: Pass
 PASS_FREE: Pass
+PASS_LOCKSTEP: Pass
 CAPTURE_KIND_UNSPECIFIED: CaptureKind
 CAPTURE_KIND_INPUT: CaptureKind
 CAPTURE_KIND_OUTPUT: CaptureKind
@@ -219,19 +221,65 @@ class ApplyRuleResponse(_message.Message):
     def __init__(self, frame: _Optional[_Union[_tensors_pb2.TensorFrame, _Mapping]] = ..., failure: _Optional[_Union[_models_pb2.ModelFailure, _Mapping]] = ...) -> None: ...
 
 class RunStepRequest(_message.Message):
-    __slots__ = ("start", "frame", "acknowledged", "cancel")
+    __slots__ = ("start", "frame", "acknowledged", "cancel", "override", "override_chunk", "absent")
     START_FIELD_NUMBER: _ClassVar[int]
     FRAME_FIELD_NUMBER: _ClassVar[int]
     ACKNOWLEDGED_FIELD_NUMBER: _ClassVar[int]
     CANCEL_FIELD_NUMBER: _ClassVar[int]
+    OVERRIDE_FIELD_NUMBER: _ClassVar[int]
+    OVERRIDE_CHUNK_FIELD_NUMBER: _ClassVar[int]
+    ABSENT_FIELD_NUMBER: _ClassVar[int]
     start: StepStart
     frame: _tensors_pb2.TensorFrame
     acknowledged: _models_pb2.Phase
     cancel: bool
-    def __init__(self, start: _Optional[_Union[StepStart, _Mapping]] = ..., frame: _Optional[_Union[_tensors_pb2.TensorFrame, _Mapping]] = ..., acknowledged: _Optional[_Union[_models_pb2.Phase, str]] = ..., cancel: bool = ...) -> None: ...
+    override: OverrideBegins
+    override_chunk: _tensors_pb2.TensorChunk
+    absent: OverrideTicket
+    def __init__(self, start: _Optional[_Union[StepStart, _Mapping]] = ..., frame: _Optional[_Union[_tensors_pb2.TensorFrame, _Mapping]] = ..., acknowledged: _Optional[_Union[_models_pb2.Phase, str]] = ..., cancel: bool = ..., override: _Optional[_Union[OverrideBegins, _Mapping]] = ..., override_chunk: _Optional[_Union[_tensors_pb2.TensorChunk, _Mapping]] = ..., absent: _Optional[_Union[OverrideTicket, _Mapping]] = ...) -> None: ...
+
+class OverrideTicket(_message.Message):
+    __slots__ = ("place", "gradient")
+    PLACE_FIELD_NUMBER: _ClassVar[int]
+    GRADIENT_FIELD_NUMBER: _ClassVar[int]
+    place: int
+    gradient: bool
+    def __init__(self, place: _Optional[int] = ..., gradient: bool = ...) -> None: ...
+
+class OverrideBegins(_message.Message):
+    __slots__ = ("ticket", "header")
+    TICKET_FIELD_NUMBER: _ClassVar[int]
+    HEADER_FIELD_NUMBER: _ClassVar[int]
+    ticket: OverrideTicket
+    header: _tensors_pb2.TensorHeader
+    def __init__(self, ticket: _Optional[_Union[OverrideTicket, _Mapping]] = ..., header: _Optional[_Union[_tensors_pb2.TensorHeader, _Mapping]] = ...) -> None: ...
+
+class OverridePlace(_message.Message):
+    __slots__ = ("moment", "path", "call", "slot", "tensor", "pushed")
+    MOMENT_FIELD_NUMBER: _ClassVar[int]
+    PATH_FIELD_NUMBER: _ClassVar[int]
+    CALL_FIELD_NUMBER: _ClassVar[int]
+    SLOT_FIELD_NUMBER: _ClassVar[int]
+    TENSOR_FIELD_NUMBER: _ClassVar[int]
+    PUSHED_FIELD_NUMBER: _ClassVar[int]
+    moment: _models_pb2.CallMoment
+    path: str
+    call: int
+    slot: str
+    tensor: int
+    pushed: bool
+    def __init__(self, moment: _Optional[_Union[_models_pb2.CallMoment, str]] = ..., path: _Optional[str] = ..., call: _Optional[int] = ..., slot: _Optional[str] = ..., tensor: _Optional[int] = ..., pushed: bool = ...) -> None: ...
+
+class NotOverridden(_message.Message):
+    __slots__ = ("ticket", "reason")
+    TICKET_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    ticket: OverrideTicket
+    reason: str
+    def __init__(self, ticket: _Optional[_Union[OverrideTicket, _Mapping]] = ..., reason: _Optional[str] = ...) -> None: ...
 
 class StepStart(_message.Message):
-    __slots__ = ("lease", "step", "batch", "pass_kind", "backward", "optimize", "mean_loss", "skip_paths")
+    __slots__ = ("lease", "step", "batch", "pass_kind", "backward", "optimize", "mean_loss", "skip_paths", "overrides", "override_gradients")
     LEASE_FIELD_NUMBER: _ClassVar[int]
     STEP_FIELD_NUMBER: _ClassVar[int]
     BATCH_FIELD_NUMBER: _ClassVar[int]
@@ -240,6 +288,8 @@ class StepStart(_message.Message):
     OPTIMIZE_FIELD_NUMBER: _ClassVar[int]
     MEAN_LOSS_FIELD_NUMBER: _ClassVar[int]
     SKIP_PATHS_FIELD_NUMBER: _ClassVar[int]
+    OVERRIDES_FIELD_NUMBER: _ClassVar[int]
+    OVERRIDE_GRADIENTS_FIELD_NUMBER: _ClassVar[int]
     lease: str
     step: int
     batch: Batch
@@ -248,7 +298,9 @@ class StepStart(_message.Message):
     optimize: bool
     mean_loss: bool
     skip_paths: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, lease: _Optional[str] = ..., step: _Optional[int] = ..., batch: _Optional[_Union[Batch, _Mapping]] = ..., pass_kind: _Optional[_Union[Pass, str]] = ..., backward: bool = ..., optimize: bool = ..., mean_loss: bool = ..., skip_paths: _Optional[_Iterable[str]] = ...) -> None: ...
+    overrides: _containers.RepeatedCompositeFieldContainer[OverridePlace]
+    override_gradients: bool
+    def __init__(self, lease: _Optional[str] = ..., step: _Optional[int] = ..., batch: _Optional[_Union[Batch, _Mapping]] = ..., pass_kind: _Optional[_Union[Pass, str]] = ..., backward: bool = ..., optimize: bool = ..., mean_loss: bool = ..., skip_paths: _Optional[_Iterable[str]] = ..., overrides: _Optional[_Iterable[_Union[OverridePlace, _Mapping]]] = ..., override_gradients: bool = ...) -> None: ...
 
 class RunStepResponse(_message.Message):
     __slots__ = ("events",)
@@ -257,20 +309,26 @@ class RunStepResponse(_message.Message):
     def __init__(self, events: _Optional[_Iterable[_Union[StepEvent, _Mapping]]] = ...) -> None: ...
 
 class StepEvent(_message.Message):
-    __slots__ = ("call", "capture", "chunk", "phase", "failure", "summary")
+    __slots__ = ("call", "capture", "chunk", "phase", "failure", "summary", "wanted", "credit", "not_overridden")
     CALL_FIELD_NUMBER: _ClassVar[int]
     CAPTURE_FIELD_NUMBER: _ClassVar[int]
     CHUNK_FIELD_NUMBER: _ClassVar[int]
     PHASE_FIELD_NUMBER: _ClassVar[int]
     FAILURE_FIELD_NUMBER: _ClassVar[int]
     SUMMARY_FIELD_NUMBER: _ClassVar[int]
+    WANTED_FIELD_NUMBER: _ClassVar[int]
+    CREDIT_FIELD_NUMBER: _ClassVar[int]
+    NOT_OVERRIDDEN_FIELD_NUMBER: _ClassVar[int]
     call: _models_pb2.CallEvent
     capture: CaptureHeader
     chunk: _tensors_pb2.TensorChunk
     phase: _models_pb2.Phase
     failure: _models_pb2.ModelFailure
     summary: StepSummary
-    def __init__(self, call: _Optional[_Union[_models_pb2.CallEvent, _Mapping]] = ..., capture: _Optional[_Union[CaptureHeader, _Mapping]] = ..., chunk: _Optional[_Union[_tensors_pb2.TensorChunk, _Mapping]] = ..., phase: _Optional[_Union[_models_pb2.Phase, str]] = ..., failure: _Optional[_Union[_models_pb2.ModelFailure, _Mapping]] = ..., summary: _Optional[_Union[StepSummary, _Mapping]] = ...) -> None: ...
+    wanted: OverrideTicket
+    credit: int
+    not_overridden: NotOverridden
+    def __init__(self, call: _Optional[_Union[_models_pb2.CallEvent, _Mapping]] = ..., capture: _Optional[_Union[CaptureHeader, _Mapping]] = ..., chunk: _Optional[_Union[_tensors_pb2.TensorChunk, _Mapping]] = ..., phase: _Optional[_Union[_models_pb2.Phase, str]] = ..., failure: _Optional[_Union[_models_pb2.ModelFailure, _Mapping]] = ..., summary: _Optional[_Union[StepSummary, _Mapping]] = ..., wanted: _Optional[_Union[OverrideTicket, _Mapping]] = ..., credit: _Optional[int] = ..., not_overridden: _Optional[_Union[NotOverridden, _Mapping]] = ...) -> None: ...
 
 class CaptureId(_message.Message):
     __slots__ = ("side", "step", "pass_kind", "path", "call", "slot", "kind")

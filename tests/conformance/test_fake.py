@@ -15,6 +15,7 @@ from padiff_worker.conformance import (
     CaptureSuite,
     GradientSuite,
     ModelSuite,
+    OverrideSuite,
     RunSuite,
     StateSuite,
     TensorSuite,
@@ -58,6 +59,10 @@ class TestGradients(GradientSuite):
 
 
 class TestModels(ModelSuite):
+    case = FakeCase()
+
+
+class TestOverrides(OverrideSuite):
     case = FakeCase()
 
 

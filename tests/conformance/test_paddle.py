@@ -19,6 +19,7 @@ from padiff_worker.conformance import (
     CaptureSuite,
     GradientSuite,
     ModelSuite,
+    OverrideSuite,
     RunSuite,
     StateSuite,
     TensorSuite,
@@ -93,6 +94,10 @@ class TestGradients(GradientSuite):
 
 
 class TestModels(ModelSuite):
+    case = PaddleCase()
+
+
+class TestOverrides(OverrideSuite):
     case = PaddleCase()
 
 

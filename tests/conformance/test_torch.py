@@ -17,6 +17,7 @@ from padiff_worker.conformance import (  # noqa: E402
     CaptureSuite,
     GradientSuite,
     ModelSuite,
+    OverrideSuite,
     RunSuite,
     StateSuite,
     TensorSuite,
@@ -85,6 +86,10 @@ class TestGradients(GradientSuite):
 
 
 class TestModels(ModelSuite):
+    case = TorchCase()
+
+
+class TestOverrides(OverrideSuite):
     case = TorchCase()
 
 

@@ -147,6 +147,11 @@ def scale_gradient(x, factor):
     return _result(x.array.copy(), (x,), lambda g: (g * factor,))
 
 
+def pass_through(x, array):
+    """Another value; the same gradient."""
+    return _result(array, (x,), lambda g: (g,))
+
+
 def checkpoint(function, x):
     """Calls `function(x)`, keeping nothing but x; runs it again in backward."""
     with gradient_mode(False):
@@ -177,7 +182,8 @@ def run_backward(tensor, gradient=None):
         waiting.discard(node)
         total = totals.pop(node)
         for hook in list(node.hooks.values()):
-            hook(Tensor(total))
+            replaced = hook(Tensor(total))
+            total = total if replaced is None else replaced.array
         if node.leaf is not None:
             leaf = node.leaf
             leaf.grad = Tensor(total.copy() if leaf.grad is None else leaf.grad.array + total)
@@ -210,10 +216,12 @@ class Layer:
 
     def __call__(self, *args, **kwargs):
         for hook in list(self._pre.values()):
-            hook(args, kwargs)
+            replaced = hook(args, kwargs)
+            args, kwargs = (args, kwargs) if replaced is None else replaced
         output = self.forward(*args, **kwargs)
         for hook in list(self._post.values()):
-            hook(output)
+            replaced = hook(output)
+            output = output if replaced is None else replaced
         return output
 
     def forward(self, *args, **kwargs):

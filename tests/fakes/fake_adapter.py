@@ -140,6 +140,25 @@ class FakeAdapter:
             raise InvalidRequestError(f"requires_grad: a {value.dtype} tensor has no gradient")
         return fake.Tensor(value.array.copy(), requires_grad=requires_grad)
 
+    def memory(self, tensor):
+        base = tensor.array
+        while base.base is not None:
+            base = base.base
+        return id(base)
+
+    def overwrite(self, tensor, value):
+        array = tensor.array
+        if array.size and any(step == 0 and size > 1 for step, size in zip(array.strides, array.shape)):
+            return False
+        array[...] = value.array
+        return True
+
+    def pass_through(self, tensor, value):
+        return fake.pass_through(tensor, value.array.copy())
+
+    def like(self, tensor, value):
+        return fake.Tensor(value.array.copy())
+
     def requires_gradient(self, tensor):
         return tensor.requires_grad
 

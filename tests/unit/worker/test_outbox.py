@@ -42,6 +42,17 @@ def test_an_item_larger_than_the_budget_passes_alone():
     assert [item for item, _ in outbox] == ["large"]
 
 
+def test_what_is_put_first_overtakes_and_is_forgotten_after_cancel():
+    outbox = Outbox(100)
+    outbox.put("a", 100)
+    outbox.put_first("now")
+    outbox.finish()
+    assert list(outbox) == [("now", False), ("a", True)]
+    outbox.cancel()
+    outbox.put_first("later")
+    assert list(outbox) == []
+
+
 def test_cancel_frees_a_waiting_put_and_ends_the_reader():
     outbox = Outbox(10)
     outbox.put("a", 10)

@@ -58,6 +58,7 @@ class Weight:
     spec: TensorSpec
     trainable: bool = True
     tied_to: str = ""
+    unsaved: bool = False
 
 
 @record

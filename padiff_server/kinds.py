@@ -127,8 +127,12 @@ def canonical_kind(kind: Kind, weight: Weight) -> WeightKind:
 
 
 def is_bookkeeping(weight: Weight) -> bool:
-    """Whether the weight only counts or caches for its framework, so that no verdict may depend on it."""
-    return weight.kind is WeightKind.BUFFER and weight.name in _BOOKKEEPING
+    """Whether the weight only counts or caches for its framework, so that no verdict may depend on it.
+
+    What state files leave out is made by each model itself (a table of positions, say): to copy it would
+    hide a fault in it, which shows in the outputs.
+    """
+    return weight.kind is WeightKind.BUFFER and (weight.unsaved or weight.name in _BOOKKEEPING)
 
 
 def is_derived(layer: Layer, weight: Weight) -> bool:

@@ -17,13 +17,17 @@ _MAX_ITEMS = 64
 
 @record
 class OwnTensor:
-    """A parameter or buffer that a layer itself holds, under its own name."""
+    """A parameter or buffer that a layer itself holds, under its own name.
+
+    `unsaved`: a buffer that state files leave out.
+    """
 
     name: str
     kind: WeightKind
     tensor: Any
     spec: TensorSpec
     trainable: bool
+    unsaved: bool = False
 
 
 @record
@@ -104,6 +108,7 @@ def _weight(own: OwnTensor, name: str, first_names: dict[int, str]) -> Weight:
         spec=own.spec,
         trainable=own.trainable,
         tied_to="" if first == name else first,
+        unsaved=own.unsaved,
     )
 
 

@@ -37,6 +37,7 @@ def _own_tensors(layer: Any) -> Iterator[OwnTensor]:
                     tensor=tensor,
                     spec=tensors.spec(tensor),
                     trainable=kind is WeightKind.PARAMETER and not tensor.stop_gradient,
+                    unsaved=name in layer._non_persistable_buffer_names_set,
                 )
 
 

@@ -34,6 +34,7 @@ def _own_tensors(layer: Any) -> Iterator[OwnTensor]:
                     tensor=tensor,
                     spec=tensors.spec(tensor),
                     trainable=kind is WeightKind.PARAMETER and tensor.requires_grad,
+                    unsaved=name in layer._non_persistent_buffers_set,
                 )
 
 

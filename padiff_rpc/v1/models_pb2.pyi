@@ -98,18 +98,20 @@ class SourceLine(_message.Message):
     def __init__(self, file: _Optional[str] = ..., line: _Optional[int] = ..., function: _Optional[str] = ..., text: _Optional[str] = ...) -> None: ...
 
 class Weight(_message.Message):
-    __slots__ = ("name", "kind", "spec", "trainable", "tied_to")
+    __slots__ = ("name", "kind", "spec", "trainable", "tied_to", "unsaved")
     NAME_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
     SPEC_FIELD_NUMBER: _ClassVar[int]
     TRAINABLE_FIELD_NUMBER: _ClassVar[int]
     TIED_TO_FIELD_NUMBER: _ClassVar[int]
+    UNSAVED_FIELD_NUMBER: _ClassVar[int]
     name: str
     kind: WeightKind
     spec: _tensors_pb2.TensorSpec
     trainable: bool
     tied_to: str
-    def __init__(self, name: _Optional[str] = ..., kind: _Optional[_Union[WeightKind, str]] = ..., spec: _Optional[_Union[_tensors_pb2.TensorSpec, _Mapping]] = ..., trainable: bool = ..., tied_to: _Optional[str] = ...) -> None: ...
+    unsaved: bool
+    def __init__(self, name: _Optional[str] = ..., kind: _Optional[_Union[WeightKind, str]] = ..., spec: _Optional[_Union[_tensors_pb2.TensorSpec, _Mapping]] = ..., trainable: bool = ..., tied_to: _Optional[str] = ..., unsaved: bool = ...) -> None: ...
 
 class Layer(_message.Message):
     __slots__ = ("path", "aliases", "classes", "hyper_parameters", "weights")

@@ -92,10 +92,11 @@ class ModelSuite:
         self.case.add_buffer(model, "kept", np.array([1, 2], np.int64), persistent=True)
         self.case.add_buffer(model, "passing", np.array([3], np.float32), persistent=False)
         weights = self.handle(model).weights
-        assert [(weight.name, weight.kind.value, weight.trainable) for weight in weights] == [
-            ("factor", "parameter", True),
-            ("kept", "buffer", False),
-            ("passing", "buffer", False),
+        listed = [(weight.name, weight.kind.value, weight.trainable, weight.unsaved) for weight in weights]
+        assert listed == [
+            ("factor", "parameter", True, False),
+            ("kept", "buffer", False, False),
+            ("passing", "buffer", False, True),
         ]
         assert list(self.case.adapter.weights(model)) == ["factor", "kept", "passing"]
 

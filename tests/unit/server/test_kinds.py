@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from padiff_rpc.types import Layer, TensorSpec, Weight
@@ -71,6 +73,12 @@ def test_running_statistics_are_buffers_under_one_name():
     ]
     assert canonical_kind(kind, weight("_mean", 4)) is WeightKind.BUFFER
     assert canonical_kind(kind, weight("weight", 4)) is WeightKind.PARAMETER
+
+
+def test_a_table_that_no_state_file_holds_is_bookkeeping():
+    table = weight("inv_freq", 8, kind=WeightKind.BUFFER)
+    assert is_bookkeeping(replace(table, unsaved=True))
+    assert not is_bookkeeping(table)
 
 
 def test_the_frameworks_counters_are_bookkeeping_but_a_users_parameter_is_not():

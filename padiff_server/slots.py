@@ -30,9 +30,10 @@ def pair_slots(moment: CallMoment, reference: Sequence[Slot], candidate: Sequenc
     Equal names pair whatever their order and shape. The rest pairs by order, equal shape and dtype
     first, then equal shape: a positional input with a keyword one, a tuple's element with a dict's.
 
-    What then shares no shape still pairs, so that a wrong shape is seen as one: an input where one side
-    is positional (two different keywords are two optional arguments), and outputs where both sides
-    have equally many left (more on one side is a difference of structure).
+    What then shares no shape still pairs, so that a wrong shape is seen as one: the first input where one
+    side is positional, and outputs where both sides have equally many left (more on one side is a
+    difference of structure). Other inputs are two optional arguments, or one that each side prepares its
+    own way (a mask, spread over heads or not); what they do wrong shows in the outputs.
     """
     by_name = {slot.name: slot for slot in candidate}
     partner = {slot.name: by_name[slot.name] for slot in reference if slot.name in by_name}
@@ -41,7 +42,9 @@ def pair_slots(moment: CallMoment, reference: Sequence[Slot], candidate: Sequenc
     left, right = _pair_in_order(left, right, partner, lambda one, other: one.spec == other.spec)
     left, right = _pair_in_order(left, right, partner, lambda one, other: one.spec.shape == other.spec.shape)
     if moment is CallMoment.ENTRY:
-        left, right = _pair_in_order(left, right, partner, _either_positional)
+        if left and right and left[0] is reference[0] and right[0] is candidate[0]:
+            first = _pair_in_order(left[:1], right[:1], partner, _either_positional)
+            left, right = first[0] + left[1:], first[1] + right[1:]
     elif len(left) == len(right):
         left, right = _pair_in_order(left, right, partner, lambda one, other: True)
     return SlotPairing(

@@ -79,6 +79,11 @@ def test_two_different_keywords_of_other_shapes_are_two_inputs():
     assert names(found) == ([("0", "0")], ["mask"], ["positions"])
 
 
+def test_a_wrong_shape_of_the_first_input_stays_a_pair_and_a_mask_of_another_shape_is_two_inputs():
+    left, right = slots(_0=(2, 4), _1=(2, 1, 4, 4)), slots(x=(3, 4), mask=(2, 1, 1, 4))
+    assert names(pair_slots(ENTRY, left, right)) == ([("0", "x")], ["1"], ["mask"])
+
+
 def test_nested_tuples_pair_with_named_fields_of_equal_shape():
     found = pair_slots(EXIT, slots(_0=(2,), _1__0=(3,), _1__1=(4,)), slots(out=(2,), h=(3,), c=(4,)))
     assert names(found) == ([("0", "out"), ("1.0", "h"), ("1.1", "c")], [], [])

@@ -9,6 +9,7 @@ from padiff_rpc.results import Trouble
 from padiff_rpc.types import AssignWeightsRequest, CompareStart
 from padiff_rpc.words import Phase, Side, TraceMode
 from padiff_server.batches import BatchSource, BatchUnavailable, StepBatch
+from padiff_server.orientation import Orientation, untried
 from padiff_server.preparation import NO_TRACES, AlignedModels
 from padiff_server.report import FinishedReport, ReportBuilder
 from padiff_server.settings import check_parties, settle
@@ -58,6 +59,8 @@ class Comparison:
             self._asked.layer_map,
             self._report,
         )
+        orientation = Orientation(self._workers, aligned, self._report, self._store, options, traces)
+        orientation.settle(batch, copy=self._asked.auto_weights)
         weights = aligned.weight_flow(Tolerances(options), options)
         aligned.place_weights(weights, copy=self._asked.auto_weights)
         steps = Steps(
@@ -106,6 +109,7 @@ class WeightAssignment:
         with self._workers, contextlib.suppress(ComparisonStopped):
             layers = self._workers.load(deterministic=options.deterministic, threads=options.threads)
             aligned = AlignedModels(self._workers, layers, NO_TRACES, self._asked.layer_map, self._report)
+            self._report.note(*untried(aligned.weight_plan))
             aligned.place_weights(aligned.weight_flow(Tolerances(options), options), copy=True)
             if self._asked.save:
                 with self._workers.during(Phase.WEIGHTS):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import dataclasses
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 from padiff_rpc.options import LayerMap, Options
 from padiff_rpc.types import CallEvent, Layer
@@ -17,6 +19,7 @@ from padiff_server.sides import SIDES
 from padiff_server.tolerances import Tolerances
 from padiff_server.weight_fates import fates
 from padiff_server.weight_flow import RuleFailed, WeightFlow
+from padiff_server.weight_pair import WeightPair
 from padiff_server.weight_plan import WeightPlan, plan_weights
 from padiff_server.worker_pair import WorkerPair
 
@@ -52,7 +55,16 @@ class AlignedModels:
             self.plan, self.layers[Side.REFERENCE], self.layers[Side.CANDIDATE], layer_map
         )
         report.add_unmatched(self.weight_plan.unmatched)
-        report.set_weights(fates(self.weight_plan, layers[Side.REFERENCE], layers[Side.CANDIDATE]))
+        self._report_fates()
+
+    def settle_weights(self, pairs: tuple[WeightPair, ...]) -> None:
+        """Takes pairs whose rules are settled in place of the weight plan's."""
+        self.weight_plan = dataclasses.replace(self.weight_plan, pairs=pairs)
+        self._report_fates()
+
+    def _report_fates(self) -> None:
+        layers = self.layers
+        self._report.set_weights(fates(self.weight_plan, layers[Side.REFERENCE], layers[Side.CANDIDATE]))
 
     def align(self, traces: Traces) -> Plan:
         """Pairs the layers anew, on these calls, and returns the plan; empty traces: definition order."""
@@ -73,9 +85,19 @@ class AlignedModels:
         Raises ComparisonStopped when a user's rule raised or a worker was lost.
         """
         with self._workers.during(Phase.INITIAL_WEIGHTS):
-            try:
-                if copy:
-                    weights.copy()
+            if copy:
+                self.copy_weights(weights)
+            with self._rules_reported():
                 self._report.add_rows(weights.rows(Phase.INITIAL_WEIGHTS, just_copied=copy))
-            except RuleFailed as raised:
-                self._workers.stop_on_failures({Side.CANDIDATE: raised.failure})
+
+    def copy_weights(self, weights: WeightFlow) -> None:
+        """Copies the reference's weights. Raises ComparisonStopped when a user's rule raised."""
+        with self._rules_reported():
+            weights.copy()
+
+    @contextmanager
+    def _rules_reported(self) -> Iterator[None]:
+        try:
+            yield
+        except RuleFailed as raised:
+            self._workers.stop_on_failures({Side.CANDIDATE: raised.failure})

@@ -7,9 +7,12 @@ from collections.abc import Sequence
 from typing import Optional
 
 from padiff_rpc.records import record
+from padiff_rpc.results import Unmatched
 from padiff_rpc.types import TensorSpec, Weight
 from padiff_rpc.words import Side, WeightKind
-from padiff_server.special_init import owner_name
+from padiff_server.special_init import SpecialInit, owner_name
+
+UNTRIED = "square and of a user's own class, so which way round it is stored is not known; taken as it is"
 
 
 @record
@@ -39,7 +42,8 @@ class WeightPair:
             earlier pair fills the same tied tensor.
         compared: False where the layer map ignores either layer.
         tied: whether an earlier pair fills the candidate's tensor, which is tied there alone.
-        reason: why it is not placed or not compared; empty otherwise.
+        reason: why it is not placed or not compared, or what settled the rule of an ambiguous one;
+            empty otherwise.
         ambiguous: whether the shapes allow another rule just as well, and nothing known tells which
             is right.
     """
@@ -77,6 +81,24 @@ class WeightPair:
         path = common_path([one.path for one in owned])
         names = (f"{one.path}.{one.weight.name}"[len(path) :].lstrip(".") for one in owned)
         return path, " + ".join(names), None
+
+
+@record
+class WeightPlan:
+    """All weights of both sides, each in one field.
+
+    Attributes:
+        pairs: in the reference's definition order.
+        special: taken by users' functions.
+        unmatched: without a partner; `counts` where it makes the report fail. `name` is the weight's
+            own name.
+        bookkeeping: full names (side: name) of what no verdict depends on.
+    """
+
+    pairs: tuple[WeightPair, ...]
+    special: tuple[SpecialInit, ...] = ()
+    unmatched: tuple[Unmatched, ...] = ()
+    bookkeeping: tuple[str, ...] = ()
 
 
 def common_path(paths: Sequence[str]) -> str:

@@ -16,29 +16,11 @@ from padiff_server.own_weights import is_ambiguous, pair_weights, shape_or_none
 from padiff_server.plan import IGNORED, PairedLayer, Plan
 from padiff_server.special_init import SpecialInit, owner_name, special_init
 from padiff_server.weight_hints import Neighbours, fitting
-from padiff_server.weight_pair import OwnedWeight, WeightPair
+from padiff_server.weight_pair import UNTRIED, OwnedWeight, WeightPair, WeightPlan
 
 __all__ = ["SpecialInit", "WeightPair", "WeightPlan", "plan_weights"]
 
 _SIDES = (Side.REFERENCE, Side.CANDIDATE)
-
-
-@record
-class WeightPlan:
-    """All weights of both sides, each in one field.
-
-    Attributes:
-        pairs: in the reference's definition order.
-        special: taken by users' functions.
-        unmatched: without a partner; `counts` where it makes the report fail. `name` is the weight's
-            own name.
-        bookkeeping: full names (side: name) of what no verdict depends on.
-    """
-
-    pairs: tuple[WeightPair, ...]
-    special: tuple[SpecialInit, ...] = ()
-    unmatched: tuple[Unmatched, ...] = ()
-    bookkeeping: tuple[str, ...] = ()
 
 
 def plan_weights(
@@ -179,27 +161,27 @@ class _Planner:
         *,
         ambiguous: bool = False,
     ) -> None:
+        ignored = paired.how == IGNORED
         pair = WeightPair(
             kind=canonical_kind(self._kinds[references[0].path], references[0].weight),
             references=references,
             candidate=candidate,
             rule=rule,
-            compared=paired.how != IGNORED,
-            reason=paired.reason if paired.how == IGNORED else "",
+            compared=not ignored,
+            reason=paired.reason if ignored else UNTRIED if ambiguous else "",
             ambiguous=ambiguous,
         )
         names = (pair.reference_name, pair.candidate_name)
         if names in self._pairs:
             return
-        specs = [owned.weight.spec for owned in references]
-        made = shape_or_none(rule, *(spec.shape for spec in specs))
-        if made != candidate.weight.spec.shape:
-            reason = f"{replace(specs[0], shape=made or specs[0].shape)} does not fit {candidate.weight.spec}"
-            reason += fitting(specs[0].shape, candidate.weight.spec.shape)
-            pair = replace(pair, placed=False, ambiguous=False, reason=pair.reason or reason)
+        misfit = _misfit(pair)
+        if misfit:
+            pair = replace(pair, placed=False, ambiguous=False, reason=paired.reason if ignored else misfit)
         elif names[1] in self._filled:
             reason = f"tied on the candidate's side alone, and filled from {self._filled[names[1]]}"
-            pair = replace(pair, placed=False, tied=True, ambiguous=False, reason=pair.reason or reason)
+            pair = replace(
+                pair, placed=False, tied=True, ambiguous=False, reason=paired.reason if ignored else reason
+            )
         else:
             self._filled[names[1]] = names[0]
         self._pairs[names] = pair
@@ -247,6 +229,17 @@ class _Planner:
             if left.owned.name not in done:
                 lone.setdefault(left.owned.name, left)
         return list(lone.values())
+
+
+def _misfit(pair: WeightPair) -> str:
+    """Returns why the reference's weights do not fit the candidate's under the pair's rule, or ""."""
+    specs = [owned.weight.spec for owned in pair.references]
+    wanted = pair.candidate.weight.spec
+    made = shape_or_none(pair.rule, *(spec.shape for spec in specs))
+    if made == wanted.shape:
+        return ""
+    shown = specs[0] if made is None else replace(specs[0], shape=made)
+    return f"{shown} does not fit {wanted}{fitting(shown.shape, wanted.shape)}"
 
 
 def _names(pair: WeightPair, side: int) -> tuple[str, ...]:

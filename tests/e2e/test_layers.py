@@ -11,7 +11,7 @@ from typing import Any, Optional
 import numpy as np
 import pytest
 
-from padiff_client import Batch, LayerMap, ModelSpec, Report, auto_diff
+from padiff_client import Batch, LayerMap, ModelSpec, Report, assign_weight, auto_diff
 from padiff_rpc.words import CaptureKind, Verdict
 
 Compare = Callable[..., Report]
@@ -161,3 +161,30 @@ def test_settings_that_differ_are_listed_in_one_vocabulary(compare: Compare) -> 
     assert (found.reference_path, found.candidate_path, found.name) == ("1", "1", "epsilon")
     assert (found.reference, found.candidate) == ("0.001", "1e-05")
     assert str(report).index("epsilon is 0.001") < str(report).index("first divergence")
+
+
+def test_square_matrices_of_own_classes_are_tried_both_ways(compare: Compare) -> None:
+    report = compare("squares", values(4, 8))
+    assert_passes(report, parameters=6)
+    found = {one.name: (one.fate, one.rule) for one in report.weights if one.path == "second"}
+    assert found == {"weight": ("ambiguous", "transpose"), "bias": ("placed", "identity")}
+    first = next(one for one in report.weights if (one.path, one.name) == ("first", "weight"))
+    assert (first.fate, first.rule) == ("ambiguous", "identity")
+    notes = [note for note in report.notes if note.startswith("orientation: ")]
+    assert "'first.weight' may be stored either way round; both were tried, and as it is is" in notes[0]
+    assert "'second.weight' may be stored either way round; both were tried, and transposed is" in notes[1]
+
+
+def test_without_a_copy_the_candidates_own_values_tell_the_orientation(compare: Compare) -> None:
+    report = compare("squares", values(4, 8), auto_weights=False)
+    assert not report
+    assert any(note.startswith("orientation: 'first.weight' may be stored") for note in report.notes)
+
+
+def test_assigned_weights_name_what_could_not_be_tried(service: Any) -> None:
+    layer = ModelSpec("paddle", "paddle_layers:squares", worker=service.paddle)
+    module = ModelSpec("torch", "torch_layers:squares", worker=service.torch)
+    report = assign_weight(layer, module, server=service.server)
+    assert report
+    (note,) = [note for note in report.notes if note.startswith("orientation: ")]
+    assert note.startswith("orientation: 'first.weight', 'second.weight': square and of a user's own class")

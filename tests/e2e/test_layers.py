@@ -11,19 +11,10 @@ from typing import Any, Optional
 import numpy as np
 import pytest
 
-from padiff_client import Batch, LayerMap, ModelSpec, Report, assign_weight, auto_diff
+from padiff_client import Batch, ModelSpec, Report, assign_weight, auto_diff
 from padiff_rpc.words import CaptureKind, Verdict
 
 Compare = Callable[..., Report]
-PINS = {
-    "recurrent": LayerMap({"rnn": "rnn"}),
-    "attention": LayerMap({"attention": "attention"}),
-    "encoder": LayerMap({f"layers.{i}.self_attn": f"layers.{i}.self_attn" for i in range(2)}),
-    "decoder": LayerMap(
-        {f"layers.{i}.self_attn": f"layers.{i}.self_attn" for i in range(2)}
-        | {f"layers.{i}.multihead_attn": f"layers.{i}.cross_attn" for i in range(2)}
-    ),
-}
 
 
 @pytest.fixture
@@ -46,7 +37,6 @@ def compare(service: Any) -> Compare:
             "torch", f"torch_layers:{name}", kwargs=torch or {}, worker=service.torch, train=train
         )
         layer, module = (torches, paddles) if swapped else (paddles, torches)
-        rest.setdefault("layer_map", PINS.get(name))
         given = Batch(args=inputs)
         return auto_diff(layer, module, (given, given), server=service.server, **rest)
 

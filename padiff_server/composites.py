@@ -8,11 +8,11 @@ value); from the pieces of both sides follows the layout rule, in either directi
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Optional
 
 from padiff_rpc.records import record
-from padiff_rpc.types import Layer
+from padiff_rpc.types import Layer, Weight
 from padiff_server.kinds import Kind, kind_of, layout
 from padiff_server.rules import IDENTITY, STACK, TRANSPOSE, chain, part_of
 from padiff_server.weight_pair import OwnedWeight
@@ -52,9 +52,11 @@ def family(kind: Kind) -> str:
     return _FAMILIES.get(kind.name, "")
 
 
-def insides(layers: Sequence[Layer]) -> dict[str, list[Layer]]:
-    """Returns, by the path of each composite layer, the layer itself and all layers below it."""
-    found: dict[str, list[Layer]] = {layer.path: [] for layer in layers if family(kind_of(layer))}
+def insides(layers: Sequence[Layer], units: Collection[str]) -> dict[str, list[Layer]]:
+    """Returns, by the path of each composite layer and of `units`, the layer and all layers below it."""
+    found: dict[str, list[Layer]] = {
+        layer.path: [] for layer in layers if layer.path in units or family(kind_of(layer))
+    }
     for layer in layers:
         path: Optional[str] = layer.path
         while path is not None:
@@ -80,6 +82,42 @@ def held_below(top: Layer, inside: Sequence[Layer]) -> list[Held]:
                 in_out = layout(kind_of(layer), weight.name) == "in_out" or weight.name == "weight_ho"
                 found.setdefault(owned.name, Held(owned=owned, pieces=pieces, in_out=in_out))
     return list(found.values())
+
+
+def fused_below(inside: Sequence[Layer]) -> list[Held]:
+    """Returns the projections among layers of a user's own block, where names tell query, key and value.
+
+    Empty where two weights claim the same piece, since the block then holds more than one attention.
+    """
+    held = [
+        Held(
+            owned=OwnedWeight(path=layer.path, weight=weight), pieces=pieces, in_out=_is_in_out(layer, weight)
+        )
+        for layer in inside
+        for weight in layer.weights
+        for pieces in [_projection(layer.path.rpartition(".")[2], weight.name)]
+        if pieces
+    ]
+    pieces = [piece for one in held for piece in one.pieces]
+    return held if len(pieces) == len(set(pieces)) else []
+
+
+def _is_in_out(layer: Layer, weight: Weight) -> bool:
+    kind, shape = kind_of(layer), weight.spec.shape
+    if kind.name:
+        return layout(kind, weight.name) == "in_out"
+    return len(shape) == 2 and shape[1] == len(_QKV) * shape[0]
+
+
+def _projection(layer: str, weight: str) -> tuple[str, ...]:
+    if weight not in ("weight", "bias"):
+        return ()
+    if re.fullmatch(r"(\w+_)?(qkv|query_key_value|in_proj|c_attn)(_\w+)?", layer):
+        return tuple(f"{part}.{weight}" for part in _QKV)
+    one = re.fullmatch(
+        r"(to_|w_?|fc_|linear_)?(q|k|v|query|key|value)(_proj|_lin|_linear|_projection)?", layer
+    )
+    return (f"{one[2][0]}.{weight}",) if one is not None else ()
 
 
 def combinations(reference: Sequence[Held], candidate: Sequence[Held]) -> Iterator[Combination]:

@@ -10,7 +10,7 @@ from padiff_rpc.records import record
 from padiff_rpc.results import Unmatched
 from padiff_rpc.types import Layer, Weight
 from padiff_rpc.words import Side
-from padiff_server.composites import combinations, family, held_below, insides
+from padiff_server.composites import Held, combinations, family, fused_below, held_below, insides
 from padiff_server.kinds import canonical_kind, framework_of, is_bookkeeping, is_derived, kind_of
 from padiff_server.own_weights import is_ambiguous, pair_weights, shape_or_none
 from padiff_server.plan import IGNORED, PairedLayer, Plan
@@ -54,7 +54,11 @@ class _Planner:
         frameworks = [framework_of(layers) for layers in self._sides]
         self._one_framework = bool(frameworks[0]) and frameworks[0] == frameworks[1]
         self._kinds = {layer.path: kind_of(layer) for layer in reference}
-        self._insides = (insides(reference), insides(candidate))
+        units = [pair for pair in plan.layers if pair.unit]
+        self._insides = (
+            insides(reference, {pair.reference for pair in units}),
+            insides(candidate, {pair.candidate for pair in units}),
+        )
         self._special = [
             special_init(pair, reference, candidate) for pair in layer_map.pairs if pair.special_init
         ]
@@ -110,20 +114,25 @@ class _Planner:
     def _combine(self, paired: PairedLayer, candidate: Layer, *, reference: Layer) -> None:
         """Pairs what two composite layers hold, whatever layers below them it lies in."""
         families = family(kind_of(reference)), family(kind_of(candidate))
-        if not families[0] or families[0] != families[1]:
+        is_composite = bool(families[0]) and families[0] == families[1]
+        if not is_composite and not paired.unit:
             return
-        ours, theirs = (
-            [
-                held
-                for held in held_below(top, self._insides[side][top.path])
-                if held.owned.name not in self._taken[side]
-            ]
-            for side, top in enumerate((reference, candidate))
-        )
-        for found in combinations(ours, theirs):
-            self._add(paired, found.references, found.candidate, found.rule)
-            self._taken[0].update(owned.name for owned in found.references)
-            self._taken[1].add(found.candidate.name)
+        held: list[list[Held]] = []
+        for side, top in enumerate((reference, candidate)):
+            inside = self._insides[side][top.path]
+            if is_composite:
+                found = held_below(top, inside)
+            else:
+                found = fused_below([layer for layer in inside if not self._has_partner(side, layer)])
+            held.append([one for one in found if one.owned.name not in self._taken[side]])
+        for made in combinations(held[0], held[1]):
+            self._add(paired, made.references, made.candidate, made.rule)
+            self._taken[0].update(owned.name for owned in made.references)
+            self._taken[1].add(made.candidate.name)
+
+    def _has_partner(self, side: int, layer: Layer) -> bool:
+        find = self._plan.reference_of if side else self._plan.candidate_of
+        return find(layer.path) is not None
 
     def _pair_layers(self, paired: PairedLayer, reference: Layer, candidate: Layer) -> None:
         left, right = self._open(0, reference), self._open(1, candidate)

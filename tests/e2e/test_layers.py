@@ -110,6 +110,12 @@ def test_attention_from_paddle_to_torch(compare: Compare) -> None:
     assert_passes(compare("attention", *inputs, swapped=True), parameters=4)
 
 
+@pytest.mark.parametrize("swapped", [False, True], ids=["torch to paddle", "paddle to torch"])
+def test_fused_projections_of_an_own_block_against_separate_ones(compare: Compare, swapped: bool) -> None:
+    report = compare("projections", values(2, 5, 8), swapped=swapped)
+    assert_passes(report, parameters=8 if swapped else 12, below_rounding=0 if swapped else 1)
+
+
 @pytest.mark.parametrize("norm_first", [False, True])
 def test_a_transformer_encoder(compare: Compare, norm_first: bool) -> None:
     options = {"norm_first": norm_first}

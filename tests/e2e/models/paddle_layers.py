@@ -114,3 +114,38 @@ def squares() -> nn.Layer:
 
 def normed(**options: object) -> nn.Layer:
     return nn.Sequential(nn.Conv2D(3, 4, 3, padding=1), nn.BatchNorm2D(4, **options), nn.ReLU())
+
+
+class SeparateAttention(nn.Layer):
+    """Two heads over [batch, time, 8]; query, key and value have a linear layer each."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.q_proj = nn.Linear(8, 8)
+        self.k_proj = nn.Linear(8, 8)
+        self.v_proj = nn.Linear(8, 8)
+        self.out = nn.Linear(8, 8)
+
+    def forward(self, x: Tensor) -> Tensor:
+        batch, time, _ = x.shape
+        q, k, v = (
+            layer(x).reshape([batch, time, 2, 4]).transpose([0, 2, 1, 3])
+            for layer in (self.q_proj, self.k_proj, self.v_proj)
+        )
+        weights = nn.functional.softmax(paddle.matmul(q, k, transpose_y=True) / 2, -1)
+        return self.out(paddle.matmul(weights, v).transpose([0, 2, 1, 3]).reshape([batch, time, 8]))
+
+
+class SeparateBlock(nn.Layer):
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(8)
+        self.attention = SeparateAttention()
+        self.head = nn.Linear(8, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(x + self.attention(self.norm(x)))
+
+
+def projections() -> nn.Layer:
+    return SeparateBlock()

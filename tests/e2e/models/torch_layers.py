@@ -121,3 +121,33 @@ def squares() -> nn.Module:
 
 def normed(**options: object) -> nn.Module:
     return nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.BatchNorm2d(4, **options), nn.ReLU())
+
+
+class FusedAttention(nn.Module):
+    """Two heads over [batch, time, 8]; one linear layer makes query, key and value."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.qkv = nn.Linear(8, 24)
+        self.out = nn.Linear(8, 8)
+
+    def forward(self, x: Tensor) -> Tensor:
+        batch, time, _ = x.shape
+        q, k, v = (part.reshape(batch, time, 2, 4).transpose(1, 2) for part in self.qkv(x).split(8, -1))
+        weights = torch.softmax(q @ k.transpose(-1, -2) / 2, -1)
+        return self.out((weights @ v).transpose(1, 2).reshape(batch, time, 8))
+
+
+class FusedBlock(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(8)
+        self.attention = FusedAttention()
+        self.head = nn.Linear(8, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(x + self.attention(self.norm(x)))
+
+
+def projections() -> nn.Module:
+    return FusedBlock()

@@ -5,6 +5,7 @@ import pytest
 from padiff_rpc.options import IgnoredLayers, LayerMap, LayerPair
 from padiff_rpc.words import Side, WeightKind
 from padiff_server.align import align
+from padiff_server.plan import PairedLayer, Plan
 from padiff_server.weight_plan import plan_weights
 
 
@@ -280,6 +281,46 @@ def test_attention_over_other_widths_has_separate_matrices_in_both_frameworks(pl
     )
     assert set(rules(plan).values()) == {"transpose"}
     assert len(plan.pairs) == 4
+    assert plan.unmatched == ()
+
+
+FUSED = """
+b: m.Block
+b.attn: m.Fused
+b.attn.{0}: {1}
+b.attn.out: t.Linear weight(4,4)
+b.fc: t.Linear weight(7,4)
+"""
+SEPARATE = """
+b: m.Block
+b.attn: m.Separate
+b.attn.q_proj: p.Linear weight(4,4)
+b.attn.k_proj: p.Linear weight(4,4)
+b.attn.v_proj: p.Linear weight(4,4)
+b.attn.out: p.Linear weight(4,4)
+b.fc: p.Linear weight(4,7)
+"""
+
+
+@pytest.mark.parametrize(
+    ("layer", "kind", "first"),
+    [
+        ("qkv", "t.Linear weight(12,4)", "part(1 of 3) then transpose"),
+        ("c_attn", "m.Conv1D weight(4,12)", "transpose then part(1 of 3) then transpose"),
+        ("in_proj", "t.Linear weight(12,4)", "part(1 of 3) then transpose"),
+    ],
+)
+def test_a_users_fused_projections_are_parted_by_their_names(side, layer, kind, first):
+    sides = side(f".: m.Net\n{FUSED.format(layer, kind)}"), side(f".: m.Net\n{SEPARATE}")
+    paths = [("", ""), ("b", "b"), ("b.attn", "b.attn"), ("b.attn.out", "b.attn.out"), ("b.fc", "b.fc")]
+    layers = tuple(
+        PairedLayer(reference=ours, candidate=theirs, how="same path", unit=ours == "b.attn")
+        for ours, theirs in paths
+    )
+    plan = plan_weights(Plan(layers=layers), sides[0].layers, sides[1].layers, LayerMap())
+    assert rules(plan)[f"b.attn.{layer}.weight", "b.attn.q_proj.weight"] == first
+    assert len(plan.pairs) == 5
+    assert all(pair.placed for pair in plan.pairs)
     assert plan.unmatched == ()
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from padiff_client import Batch, ModelSpec, Report, assign_weight, auto_diff
-from padiff_rpc.words import CaptureKind, Verdict
+from padiff_rpc.words import CaptureKind, Phase, Verdict
 
 Compare = Callable[..., Report]
 
@@ -184,3 +184,17 @@ def test_assigned_weights_name_what_could_not_be_tried(service: Any) -> None:
     assert report
     (note,) = [note for note in report.notes if note.startswith("orientation: ")]
     assert note.startswith("orientation: 'first.weight', 'second.weight': square and of a user's own class")
+
+
+@pytest.mark.parametrize("swapped", [False, True], ids=["torch to paddle", "paddle to torch"])
+def test_packed_weights_are_compared_after_each_optimizer_step(compare: Compare, swapped: bool) -> None:
+    inputs = values(2, 5, 8), values(2, 6, 8, seed=1), values(2, 6, 8, seed=2)
+    optimizers = ("paddle_layers:sgd", "torch_layers:sgd")
+    report = compare(
+        "attention", *inputs, swapped=swapped, optimizer=optimizers[::-1] if swapped else optimizers, steps=2
+    )
+    assert report, str(report)
+    after = [row for row in report.rows if row.phase is Phase.WEIGHTS and row.kind is CaptureKind.PARAMETER]
+    assert len(after) == 2 * (4 if swapped else 8)
+    packed = "transpose then stack" if swapped else "part(3 of 3) then transpose"
+    assert any(row.rule == packed and row.verdict is Verdict.WITHIN_TOLERANCE for row in after)

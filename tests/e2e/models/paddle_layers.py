@@ -149,3 +149,7 @@ class SeparateBlock(nn.Layer):
 
 def projections() -> nn.Layer:
     return SeparateBlock()
+
+
+def sgd(model: nn.Layer) -> paddle.optimizer.Optimizer:
+    return paddle.optimizer.SGD(0.1, parameters=model.parameters())

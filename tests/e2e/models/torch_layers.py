@@ -151,3 +151,7 @@ class FusedBlock(nn.Module):
 
 def projections() -> nn.Module:
     return FusedBlock()
+
+
+def sgd(model: nn.Module) -> torch.optim.Optimizer:
+    return torch.optim.SGD(model.parameters(), lr=0.1)

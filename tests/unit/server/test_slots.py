@@ -52,6 +52,16 @@ def test_equal_shapes_of_other_dtypes_wait_for_their_own():
     assert names(found) == ([("0", "ids"), ("1", "weights")], [], [])
 
 
+def test_keywords_that_share_a_word_find_each_other_first():
+    left = slots(input_ids=(2, 9), attention_mask=(2, 9), token_type_ids=(2, 9))
+    found = pair_slots(ENTRY, left, slots(tokens=(2, 9), segments=(2, 9), mask=(2, 9)))
+    assert names(found) == (
+        [("input_ids", "tokens"), ("attention_mask", "mask"), ("token_type_ids", "segments")],
+        [],
+        [],
+    )
+
+
 def test_one_more_output_is_a_difference_of_structure():
     found = pair_slots(EXIT, slots(_0=(2,)), slots(_0=(2,), _1=(2,)))
     assert names(found) == ([("0", "0")], [], ["1"])

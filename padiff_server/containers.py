@@ -164,7 +164,7 @@ def _boundary(pairing: Pairing, reference: Node, candidate: Node) -> Optional[in
             )
             if known[0] & known[1]:
                 agreement += 1
-            elif (known[0] or known[1]) and pair.reference.spec.shape == pair.candidate.spec.shape:
+            elif all(known) or (any(known) and pair.reference.spec.shape == pair.candidate.spec.shape):
                 return None
     return agreement
 

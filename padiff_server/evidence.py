@@ -8,6 +8,7 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from padiff_rpc.types import Slot
 from padiff_server.kinds import Shape, free_family
 from padiff_server.pairing import Pairing
 from padiff_server.path_words import class_words, path_numbers, path_words
@@ -48,7 +49,8 @@ class Evidence:
                 "exact": ids.of(("exact", node.signature) for node in nodes),
                 "main": ids.of(("main", node.main_shape) for node in nodes),
                 "loose": ids.of(("loose", _loose(node.shapes)) for node in nodes),
-                "output": ids.of(("output", _output(node)) for node in nodes),
+                "input": ids.of(("input", _sizes(node.inputs)) for node in nodes),
+                "output": ids.of(("output", _sizes(node.outputs)) for node in nodes),
                 "calls": ids.of(("calls", node.calls) for node in nodes),
                 "called": ids.of(("called", node.is_called) for node in nodes),
                 "block": ids.of(("block", blocks[side].get(node.layer.path, 0)) for node in nodes),
@@ -109,7 +111,7 @@ class Evidence:
         """Returns the same for layers without weights."""
         same = self._same(row, start, stop)
         words = (self._class_words[1][start:stop] & self._class_words[0][row]) != 0
-        fits = same("output")
+        fits = same("input") & same("output")
         scores = np.select(
             [fits & same("kind"), fits & words, fits & same("family"), same("path")],
             [FREE_EXACT, FREE_WORDS, FREE_FAMILY, FREE_PATH],
@@ -185,9 +187,9 @@ def _is_returned(node: Node) -> bool:
     return node.outputs[0].tensor == around.outputs[0].tensor
 
 
-def _output(node: Node) -> Shape:
-    """Returns the sizes of the first output, whatever the layout."""
-    return tuple(sorted(node.outputs[0].spec.shape)) if node.outputs else ()
+def _sizes(slots: Sequence[Slot]) -> Shape:
+    """Returns the sizes of the first tensor, whatever the layout."""
+    return tuple(sorted(slots[0].spec.shape)) if slots else ()
 
 
 def _word_vectors(

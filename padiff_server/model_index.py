@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from padiff_rpc.types import Layer
 from padiff_rpc.words import Side
+from padiff_server.kinds import is_bookkeeping
 
 
 class ModelIndex:
@@ -20,9 +21,9 @@ class ModelIndex:
         return layer.class_name if layer is not None else ""
 
     def is_parameterised(self, path: str) -> bool:
-        """Whether the layer itself holds parameters or buffers."""
+        """Whether the layer itself holds parameters or buffers that a verdict may depend on."""
         layer = self._layers.get(path)
-        return layer is not None and bool(layer.weights)
+        return layer is not None and any(not is_bookkeeping(weight) for weight in layer.weights)
 
 
 Models = Mapping[Side, ModelIndex]

@@ -96,10 +96,6 @@ class Options:
             raise InvalidRequestError(
                 "options.trace: 'first_step' leaves single_step no trace to run in lockstep by; use 'before'"
             )
-        if self.single_step:
-            raise InvalidRequestError(
-                "options.single_step: lockstep is not available yet; leave it out to compare free-running"
-            )
         for name, value in checked.items():
             object.__setattr__(self, name, value)
 

@@ -207,3 +207,4 @@ class ReportSummary:
     seconds: float = 0.0
     hyper_parameters: tuple[HyperParameterDifference, ...] = ()
     weights: tuple[WeightFate, ...] = ()
+    in_lockstep: bool = False

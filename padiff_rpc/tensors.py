@@ -131,6 +131,11 @@ def header_of(number: int, tensor: HostTensor, name: str = "") -> tensors_pb2.Te
     )
 
 
+def plain_header_of(number: int, tensor: HostTensor) -> tensors_pb2.TensorHeader:
+    """Returns a header without statistics, for a tensor that nobody will measure."""
+    return tensors_pb2.TensorHeader(tensor=number, spec=to_proto(tensor.spec))
+
+
 def chunks_of(
     number: int, tensor: HostTensor, chunk_bytes: int = CHUNK_BYTES
 ) -> Iterator[tensors_pb2.TensorChunk]:

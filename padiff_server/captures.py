@@ -15,6 +15,7 @@ from padiff_rpc.types import CallEvent, CaptureId
 from padiff_rpc.words import CallMoment, CaptureKind, Phase, Side, WeightKind
 from padiff_server.calls import CallPair, CallPairs, Expectations, Origin
 from padiff_server.measured import Aspect
+from padiff_server.override_feed import OverrideFeed
 from padiff_server.pairs import Half, PairTable
 from padiff_server.parameter_gradients import ParameterGradients
 from padiff_server.plan import Plan
@@ -51,8 +52,13 @@ class StepCaptures:
         expectations: Optional[Expectations],
         store: TensorStore,
         ready: Ready,
+        feed: Optional[OverrideFeed] = None,
     ) -> None:
-        """Without a plan, events only wait for `pair_calls`; without expectations, every tensor is kept."""
+        """Without a plan, events only wait for `pair_calls`; without expectations, every tensor is kept.
+
+        `feed` gets the reference's tensors that it wants, in lockstep.
+        """
+        self._feed = feed
         self._expectations = expectations
         self._lock = threading.Lock()
         self._origins: Mapping[Side, dict[int, Origin]] = {side: {} for side in SIDES}
@@ -122,9 +128,20 @@ class StepCaptures:
         elif capture.id.kind is CaptureKind.PARAMETER_GRADIENT:
             self._parameter_gradients.arrive(side, _full_name(capture.id), half)
         elif capture.gradient_of:
-            self.gradients.arrive(side, capture.gradient_of, half, partners)
+            self._take(self.gradients, side, capture.gradient_of, half, partners)
         else:
-            self.values.arrive(side, capture.number, half, partners)
+            self._take(self.values, side, capture.number, half, partners)
+
+    def _take(
+        self, table: PairTable[int], side: Side, number: int, half: Half, partners: Optional[int]
+    ) -> None:
+        origin, gradient = self._origins[side].get(number), table is self.gradients
+        feed = self._feed if side is Side.REFERENCE else None
+        if feed is None or origin is None or not feed.wants(origin, gradient=gradient):
+            table.arrive(side, number, half, partners)
+            return
+        table.arrive(side, number, half, partners, held=True)
+        feed.arrived(origin, half.tensors[0], lambda: table.let_go(side, number), gradient=gradient)
 
     def _partners(self, side: Side, capture: Announced) -> Optional[int]:
         """Returns in how many pairs a capture will be; None when that is not known."""

@@ -36,6 +36,11 @@ def is_compared(row: Row) -> bool:
     return row.verdict in _COMPARED
 
 
+def is_agreement(row: Row) -> bool:
+    """Whether the row's two tensors were compared and do not differ."""
+    return row.verdict in _AGREEING
+
+
 def fails(row: Row) -> bool:
     """Whether the row alone makes its report fail."""
     return row.counts and row.verdict not in _AGREEING

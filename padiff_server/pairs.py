@@ -31,11 +31,13 @@ class _Entry:
     """Where one key of one side stands.
 
     `partners_left` None: kept until the table is closed. `in_work`: pairs announced and not settled.
+    `held`: another than the pairs needs it as well.
     """
 
     half: Optional[Half] = None
     partners_left: Optional[int] = None
     in_work: int = 0
+    held: bool = False
     gone: bool = False
 
 
@@ -81,11 +83,16 @@ class PairTable(Generic[K]):
             complete = self._complete([pair])
         self._announce(complete)
 
-    def arrive(self, side: Side, key: K, half: Half, partners: Optional[int] = None) -> None:
-        """Takes a half. `partners`: how many pairs it will be in; None keeps it until the end."""
+    def arrive(
+        self, side: Side, key: K, half: Half, partners: Optional[int] = None, *, held: bool = False
+    ) -> None:
+        """Takes a half. `partners`: how many pairs it will be in; None keeps it until the end.
+
+        `held` keeps it until `let_go` as well.
+        """
         with self._lock:
             entry = self._entries[side][key]
-            entry.half, entry.partners_left = half, partners
+            entry.half, entry.partners_left, entry.held = half, partners, held
             complete = self._complete(
                 [
                     (key, partner) if side is Side.REFERENCE else (partner, key)
@@ -93,6 +100,13 @@ class PairTable(Generic[K]):
                 ]
             )
         self._announce(complete)
+
+    def let_go(self, side: Side, key: K) -> None:
+        """Says that a half that was held is needed by its pairs alone."""
+        with self._lock:
+            entry = self._entries[side][key]
+            entry.held = False
+            self._release_if_done(entry)
 
     def skip(self, side: Side, key: K) -> None:
         """Says that a half came and was not kept."""
@@ -121,8 +135,7 @@ class PairTable(Generic[K]):
                 entry.in_work -= 1
                 if entry.partners_left is not None:
                     entry.partners_left -= 1
-                    if entry.partners_left <= 0 and not entry.in_work:
-                        self._release(entry)
+                    self._release_if_done(entry)
 
     def measured(self, reference: K, candidate: K) -> Optional[Measured]:
         """Returns what was measured of a pair, or None."""
@@ -174,6 +187,11 @@ class PairTable(Generic[K]):
     def _announce(self, complete: list[tuple[K, K]]) -> None:
         for reference, candidate in complete:
             self._ready(self, reference, candidate)
+
+    def _release_if_done(self, entry: _Entry) -> None:
+        is_done = entry.partners_left is not None and entry.partners_left <= 0
+        if is_done and not entry.in_work and not entry.held:
+            self._release(entry)
 
     def _release(self, entry: _Entry) -> None:
         if entry.half is not None:

@@ -58,6 +58,7 @@ class ReportBuilder:
         self._hyper_parameters: tuple[HyperParameterDifference, ...] = ()
         self._weights: tuple[WeightFate, ...] = ()
         self.saved = ""
+        self.in_lockstep = False
 
     def progress(self, phase: Phase, step: int = 0, text: str = "") -> None:
         """Tells the client where the comparison is; from any thread."""
@@ -149,6 +150,7 @@ class ReportBuilder:
             timings=tuple(self._timings),
             traffic=tuple(self._traffic),
             saved=self.saved,
+            in_lockstep=self.in_lockstep,
             started_at=self._started_at,
             seconds=time.monotonic() - self._began,
         )

@@ -27,6 +27,8 @@ def settle(start: CompareStart) -> Settings:
     has_optimizer = all(_may_have(party, "optimizer") for party in (start.reference, start.candidate))
     if start.options.diff_phase is DiffPhase.FORWARD:
         return _forward_only(start)
+    if start.options.single_step:
+        return _lockstep(start, has_optimizer)
     if start.steps > 1 and not has_optimizer:
         raise InvalidRequestError(
             f"steps: {start.steps} steps need an optimizer on both sides: give one, or leave steps at 1"
@@ -41,6 +43,17 @@ def settle(start: CompareStart) -> Settings:
         has_train_mode=_trains(start),
         notes=notes,
     )
+
+
+def _lockstep(start: CompareStart, has_optimizer: bool) -> Settings:
+    notes = []
+    if has_optimizer:
+        notes.append("single_step takes no optimizer, so none was used")
+    if start.steps > 1:
+        notes.append(f"single_step makes one step, so 1 was made in place of {start.steps}")
+    if start.options.diff_phase is DiffPhase.BACKWARD:
+        notes.append("diff_phase: the forward pass was synchronised and its values do not count")
+    return Settings(steps=1, backward=True, optimize=False, has_train_mode=_trains(start), notes=tuple(notes))
 
 
 def _forward_only(start: CompareStart) -> Settings:

@@ -5,7 +5,14 @@ from __future__ import annotations
 from typing import Any, Union
 
 from padiff_rpc.records import record
-from padiff_rpc.types import CallEvent, CaptureId, ModelFailure, StepSummary
+from padiff_rpc.types import (
+    CallEvent,
+    CaptureId,
+    ModelFailure,
+    NotOverridden,
+    OverrideTicket,
+    StepSummary,
+)
 from padiff_rpc.words import Phase
 
 
@@ -33,4 +40,21 @@ class CaptureChunk:
     chunk: Any
 
 
-StepItem = Union[CallEvent, CaptureBegins, CaptureChunk, Phase, ModelFailure, StepSummary]
+@record
+class Credit:
+    """Bytes of overrides that the worker is done with."""
+
+    bytes: int
+
+
+StepItem = Union[
+    CallEvent,
+    CaptureBegins,
+    CaptureChunk,
+    Phase,
+    ModelFailure,
+    StepSummary,
+    OverrideTicket,
+    Credit,
+    NotOverridden,
+]

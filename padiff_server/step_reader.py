@@ -8,11 +8,19 @@ from typing import Optional
 
 from padiff_rpc.errors import ProtocolError
 from padiff_rpc.tensors import Array, ReceivedTensor, TensorAssembler
-from padiff_rpc.types import CallEvent, ModelFailure, StepSummary, TensorSpec
+from padiff_rpc.types import (
+    CallEvent,
+    ModelFailure,
+    NotOverridden,
+    OverrideTicket,
+    StepSummary,
+    TensorSpec,
+)
 from padiff_rpc.words import CaptureKind, Phase, Side
 from padiff_server.captures import StepCaptures
+from padiff_server.override_feed import OverrideFeed
 from padiff_server.pairs import Half
-from padiff_server.step_items import Announced, CaptureBegins, CaptureChunk, StepItem
+from padiff_server.step_items import Announced, CaptureBegins, CaptureChunk, Credit, StepItem
 from padiff_server.store import TensorStore
 
 _PHASES = {
@@ -34,7 +42,11 @@ class StepReader:
         traffic: bytes of captured tensors that came, by phase.
     """
 
-    def __init__(self, side: Side, captures: StepCaptures, store: TensorStore) -> None:
+    def __init__(
+        self, side: Side, captures: StepCaptures, store: TensorStore, feed: Optional[OverrideFeed] = None
+    ) -> None:
+        """`feed` hears what a worker in lockstep says of its overrides."""
+        self._feed = feed
         self._side = side
         self._captures = captures
         self._store = store
@@ -64,8 +76,10 @@ class StepReader:
                     self._fill(item)
                 elif isinstance(item, ModelFailure):
                     self.failure = item
-                else:
+                elif isinstance(item, StepSummary):
                     self.summary = item
+                elif self._feed is not None:
+                    _tell(self._feed, item)
             self._assembler.finish()
             if self.summary is None:
                 raise ProtocolError(f"the {self._side} worker ended its step without a summary")
@@ -106,3 +120,12 @@ class StepReader:
         array = self._store.allocate(spec)
         self._filling[id(array)] = array
         return array
+
+
+def _tell(feed: OverrideFeed, item: StepItem) -> None:
+    if isinstance(item, OverrideTicket):
+        feed.wanted(item)
+    elif isinstance(item, Credit):
+        feed.credited(item.bytes)
+    elif isinstance(item, NotOverridden):
+        feed.refused(item)

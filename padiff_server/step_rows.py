@@ -10,9 +10,10 @@ from typing import Any, Optional
 from padiff_rpc.options import Options
 from padiff_rpc.results import Place, Row, Unmatched
 from padiff_rpc.types import Slot
-from padiff_rpc.words import CallMoment, CaptureKind, Phase, Side, Verdict
+from padiff_rpc.words import CallMoment, CaptureKind, DiffPhase, Phase, Side, Verdict
 from padiff_server.calls import CallPair, SeenCall
 from padiff_server.captures import LOSS_KEY, StepCaptures
+from padiff_server.charging import Charging
 from padiff_server.gradient_history import GradientHistory
 from padiff_server.judge import gradient_floor
 from padiff_server.judged_row import judged_row
@@ -21,6 +22,7 @@ from padiff_server.model_index import Models
 from padiff_server.pairs import Half, PairTable
 from padiff_server.rules import IDENTITY, apply_rule
 from padiff_server.sides import SIDES, other
+from padiff_server.slots import SlotPair
 from padiff_server.weight_plan import WeightPair
 
 _VALUES = {CallMoment.ENTRY: CaptureKind.INPUT, CallMoment.EXIT: CaptureKind.OUTPUT}
@@ -39,8 +41,13 @@ class StepRows:
         history: GradientHistory,
         *,
         is_complete: bool,
+        charging: Optional[Charging] = None,
     ) -> None:
-        """`history` learns of this step's gradients; `is_complete`: both sides ran to their ends."""
+        """`history` learns of this step's gradients; `is_complete`: both sides ran to their ends.
+
+        `charging`: the candidate ran in lockstep.
+        """
+        self._charging = charging
         self._step = step
         self._captures = captures
         self._models = models
@@ -55,8 +62,18 @@ class StepRows:
 
     def all_rows(self) -> Iterator[Row]:
         """Yields every row of the step's run: inputs, forward, loss, backward, gradients."""
-        for part in (self._forward(), self._loss(), self._backward(), self._parameter_gradients()):
+        for part in (self._forward(), self._loss()):
+            yield from numbered(map(self._unjudged, part) if self._judges_backward_only else part)
+        for part in (self._backward(), self._parameter_gradients()):
             yield from numbered(part)
+
+    @property
+    def _judges_backward_only(self) -> bool:
+        return self._charging is not None and self._options.diff_phase is DiffPhase.BACKWARD
+
+    @staticmethod
+    def _unjudged(row: Row) -> Row:
+        return dataclasses.replace(row, counts=False)
 
     def unmatched_calls(self) -> Iterator[Unmatched]:
         """Yields the calls that only one side made; none for a step that broke off."""
@@ -106,7 +123,14 @@ class StepRows:
             )
             row = self._filled(frame, table, slots.reference.tensor, slots.candidate.tensor, note)
             if row is not None:
-                yield row
+                yield self._charged(row, call, slots)
+
+    def _charged(self, row: Row, call: CallPair, slots: SlotPair) -> Row:
+        if self._charging is None:
+            return row
+        if row.phase is Phase.BACKWARD:
+            return self._charging.backward(row, call, slots) if self._options.backward_overrides else row
+        return self._charging.forward(row, call, slots)
 
     def _lone_slot(self, side: Side, seen: SeenCall, slot: Slot, phase: Phase) -> Row:
         kind, path = _VALUES[seen.event.moment], seen.event.path

@@ -15,6 +15,7 @@ from padiff_rpc.words import Phase, Side
 from padiff_server.batches import StepBatch
 from padiff_server.captures import StepCaptures
 from padiff_server.measured import measure_pair
+from padiff_server.override_feed import OverrideFeed
 from padiff_server.pairs import PairTable
 from padiff_server.sides import SIDES, other
 from padiff_server.step_call import StepCall
@@ -55,8 +56,13 @@ class StepRun:
         store: TensorStore,
         tolerances: Tolerances,
         on_phase: Callable[[Phase], None],
+        feed: Optional[OverrideFeed] = None,
     ) -> None:
-        """`on_phase` is told of each phase that a side is the first to begin, on its reader thread."""
+        """`on_phase` is told of each phase that a side is the first to begin, on its reader thread.
+
+        `feed` brings the candidate its overrides, in lockstep.
+        """
+        self._feed = feed
         self._links = links
         self._starts = starts
         self._batch = batch
@@ -116,11 +122,14 @@ class StepRun:
         table.settle(reference, candidate, measured)
 
     def _read(self, side: Side, captures: StepCaptures) -> None:
-        reader = StepReader(side, captures, self._store)
+        feed = self._feed if side is Side.CANDIDATE else None
+        reader = StepReader(side, captures, self._store, feed)
         error: Optional[PaDiffError] = None
         try:
             tensors = self._batch.tensors_of(side)
             call = self._calls[side] = self._links[side].open_step(self._starts[side], tensors)
+            if feed is not None:
+                feed.open(call)
             try:
                 reader.read(call.items(), lambda phase: self._begin(side, call, phase))
             finally:
@@ -130,6 +139,11 @@ class StepRun:
         except Exception as bug:
             logger.exception("reading the %s's step failed", side)
             error = PaDiffError(f"{type(bug).__name__}: {bug} (our bug; the coordinator's log has the stack)")
+        if self._feed is not None:
+            if side is Side.CANDIDATE:
+                self._feed.close()
+            else:
+                self._feed.reference_ended()
         self._links[side].traffic.update(reader.traffic)
         self._ends[side] = SideEnd(
             phase=self._phases[side], summary=reader.summary, failure=reader.failure, error=error

@@ -11,12 +11,15 @@ from padiff_rpc.errors import CancelledError, WorkerLostError
 from padiff_rpc.options import Options
 from padiff_rpc.results import Row, StepResult, Timing, Trouble, Unmatched
 from padiff_rpc.types import StepStart
-from padiff_rpc.words import CaptureKind, DefaultLoss, Phase, Side, WeightKind
+from padiff_rpc.words import CaptureKind, DefaultLoss, Pass, Phase, Side, WeightKind
 from padiff_server.batches import StepBatch
 from padiff_server.calls import Expectations
 from padiff_server.captures import StepCaptures
+from padiff_server.charging import Charging
 from padiff_server.coverage import fails
 from padiff_server.gradient_history import GradientHistory
+from padiff_server.lockstep_plan import plan_lockstep
+from padiff_server.override_feed import WINDOW_BYTES, OverrideFeed
 from padiff_server.preparation import AlignedModels, Traces
 from padiff_server.report import ReportBuilder
 from padiff_server.settings import Settings
@@ -24,6 +27,7 @@ from padiff_server.sides import SIDES, other
 from padiff_server.step_rows import StepRows
 from padiff_server.step_run import SideEnd, StepRun
 from padiff_server.store import TensorStore
+from padiff_server.surroundings import Surroundings
 from padiff_server.tolerances import Tolerances
 from padiff_server.weight_flow import ALL_KINDS, RuleFailed, WeightFlow
 from padiff_server.worker_pair import ComparisonStopped, WorkerPair
@@ -54,6 +58,9 @@ class Steps:
         self._options = options
         self._tolerances = Tolerances(options)
         self._expectations = Expectations(aligned.plan, traces) if traces is not None else None
+        in_lockstep = traces is not None and options.single_step
+        self._lockstep = plan_lockstep(aligned.plan, traces) if in_lockstep and traces else None
+        report.in_lockstep = self._lockstep is not None
         self._history = GradientHistory()
 
     def run(self, step: int, batch: StepBatch) -> None:
@@ -63,6 +70,7 @@ class Steps:
         reported; CancelledError when the connections were closed under us.
         """
         starts = {side: self._start_of(side, step, batch) for side in SIDES}
+        feed = self._feed()
         run = StepRun(
             self._workers.links,
             starts,
@@ -70,6 +78,7 @@ class Steps:
             self._store,
             self._tolerances,
             on_phase=lambda phase: self._report.progress(phase, step),
+            feed=feed,
         )
         is_traced = self._expectations is not None
         captures = StepCaptures(
@@ -78,6 +87,7 @@ class Steps:
             self._expectations,
             self._store,
             run.ready,
+            feed,
         )
         with closing(captures):
             ends = run.run(captures)
@@ -85,18 +95,38 @@ class Steps:
                 self._align_on(captures)
                 run.measure_waiting()
             rows, unmatched = self._report_captures(step, captures, ends)
+        if feed is not None:
+            self._report.note(*feed.notes())
         self._report_ends(step, ends)
         rows += self._compare_weights(step)
         self._report.end_step(_result(step, rows, unmatched))
 
+    def _feed(self) -> Optional[OverrideFeed]:
+        if self._lockstep is None:
+            return None
+        return OverrideFeed(
+            self._lockstep,
+            gradients=self._overrides_gradients,
+            window_bytes=min(WINDOW_BYTES, self._store.limit_bytes),
+        )
+
+    @property
+    def _overrides_gradients(self) -> bool:
+        return self._settings.backward and self._options.backward_overrides
+
     def _start_of(self, side: Side, step: int, batch: StepBatch) -> StepStart:
+        in_lockstep = self._lockstep if side is Side.CANDIDATE else None
         return StepStart(
+            pass_kind=Pass.FREE if in_lockstep is None else Pass.LOCKSTEP,
+            overrides=() if in_lockstep is None else in_lockstep.places,
+            override_gradients=in_lockstep is not None and self._overrides_gradients,
             lease="",
             step=step,
             batch=batch.batches[side],
             backward=self._settings.backward,
             optimize=self._settings.optimize,
             mean_loss=self._options.loss is DefaultLoss.MEAN,
+            loss_slots=self._aligned.loss_slots[side],
             skip_paths=self._aligned.plan.skip_paths(side),
         )
 
@@ -123,11 +153,18 @@ class Steps:
             self._options,
             self._history,
             is_complete=all(end.is_complete for end in ends.values()),
+            charging=self._charging(captures),
         )
         rows = self._report.add_rows(made.all_rows())
         unmatched = tuple(made.unmatched_calls())
         self._report.add_unmatched(unmatched)
         return rows, unmatched
+
+    def _charging(self, captures: StepCaptures) -> Optional[Charging]:
+        if self._lockstep is None or captures.calls is None:
+            return None
+        around = {side: Surroundings(captures.events[side]) for side in SIDES}
+        return Charging(captures.calls.pairs, around, self._aligned.models, self._aligned.plan)
 
     def _report_ends(self, step: int, ends: Ends) -> None:
         """Reports how the step went on each side. Raises ComparisonStopped unless it went well."""

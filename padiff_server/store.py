@@ -55,6 +55,11 @@ class TensorStore:
         self.close()
 
     @property
+    def limit_bytes(self) -> int:
+        """The most that is ever held in memory."""
+        return self._limit_bytes
+
+    @property
     def in_memory_bytes(self) -> int:
         """Bytes lent out of memory now."""
         return self._in_memory_bytes

@@ -32,6 +32,10 @@ _FORWARD = {DType.FLOAT16: 3e-2, DType.BFLOAT16: 2e-1, DType.FLOAT32: 1e-4, DTyp
 # and 0.56 for ResNet-50, 3e-3 and 2.5e-2 for the transformer; a gradient times 3 makes 0.67.
 _GRADIENT = {DType.FLOAT16: 2e-1, DType.BFLOAT16: 4e-1, DType.FLOAT32: 5e-2, DType.FLOAT64: 1e-6}
 
+# In lockstep, where every call gets the reference's own inputs; relative L2, in epsilons.
+_LOCAL_EPSILONS = 16.0
+_LOCAL_GRADIENT_EPSILONS = 160.0
+
 # Parameters after an optimizer's step; relative L2. Adam makes a step of lr out of any gradient, so an
 # element whose gradient is rounding noise may go the other way: elementwise bounds fail healthy pairs, while
 # few such elements hardly move the norm: 4e-6 for a CNN after 5 steps, 2.3e-5 for the transformer (lr 1e-3).
@@ -65,7 +69,8 @@ class Tolerances:
             return Tolerance(atol=user[0] or 0.0, rtol=user[1] or 0.0, source="user")
         if dtype not in FLOATING and dtype not in COMPLEX:
             return Tolerance(atol=0.0, rtol=0.0, source="default")
-        bound, by_norm = _default(phase, kind, dtype)
+        in_lockstep = self._options.single_step
+        bound, by_norm = (_local if in_lockstep else _default)(phase, kind, dtype)
         # Squares beyond float64 leave no scale; an infinite atol would pass anything.
         scale = rms_reference if math.isfinite(rms_reference) else 0.0
         by_norm = by_norm and self._options.compare_mode is CompareMode.STRICT
@@ -89,6 +94,15 @@ def _default(phase: Phase, kind: CaptureKind, dtype: DType) -> tuple[float, bool
     if kind is CaptureKind.BUFFER:
         return _BUFFER[precision], False
     return _FORWARD[precision], False
+
+
+def _local(phase: Phase, kind: CaptureKind, dtype: DType) -> tuple[float, bool]:
+    """Returns the bound on what one call may make of equal inputs, and that it bounds the relative L2."""
+    if kind in _GRADIENTS:
+        return _LOCAL_GRADIENT_EPSILONS * epsilon(dtype), True
+    if phase is Phase.FORWARD:
+        return _LOCAL_EPSILONS * epsilon(dtype), True
+    return _default(phase, kind, dtype)
 
 
 def stepped_tolerance(tolerance: Tolerance, gradient_relative_l2: Optional[float]) -> Tolerance:

@@ -20,6 +20,7 @@ def text(report: Report) -> str:
     # The headline may have said the first already.
     lines += _block("because", [reason for reason in report.reasons if reason not in lines[0]])
     lines += _block("settings", _settings(report))
+    lines += _block("faults", _faults(report))
     if report.first_divergence is not None:
         lines += ["", str(report.first_divergence), ""]
     for failed in report.failures:
@@ -63,6 +64,20 @@ def _settings(report: Report) -> list[str]:
         lines.append(wording.plain(f"{path or 'the root'}: {one.name} is {values}"))
     if len(lines) > _SHOWN:
         return [*lines[:_SHOWN], f"... {len(lines) - _SHOWN} more (report.hyper_parameters)"]
+    return lines
+
+
+def _faults(report: Report) -> list[str]:
+    """Returns every fault that lockstep found; free-running, most would be consequences of the first."""
+    if not report.summary.in_lockstep:
+        return []
+    lines = [
+        f"{wording.moment(row.phase, row.step)}: {wording.place_of(row)}"
+        + (f", relative L2 {wording.small(row.figures.relative_l2)}" if row.figures is not None else "")
+        for row in report.faults
+    ]
+    if len(lines) > _SHOWN:
+        return [*lines[:_SHOWN], f"... {len(lines) - _SHOWN} more (report.faults)"]
     return lines
 
 

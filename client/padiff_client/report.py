@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from functools import cached_property
 from typing import Optional
 
-from padiff_client import as_html, as_json, render, verdict_reasons
+from padiff_client import as_html, as_json, render, verdict_reasons, wording
 from padiff_client.divergence import Divergence
 from padiff_client.spec import PathLike
 from padiff_rpc.errors import InvalidRequestError
@@ -56,6 +56,15 @@ class Report:
         """The first tensor in execution order that differs and counts; None where there is none."""
         found = self.summary.first_divergence
         return None if found is None else Divergence(found, self.summary.coverage, self.summary.plan)
+
+    @property
+    def faults(self) -> tuple[Row, ...]:
+        """The rows that keep the report from being a pass, in execution order.
+
+        In lockstep each is a fault of its own; free-running, what comes behind the first divergence may be
+        its consequence.
+        """
+        return tuple(row for row in self.rows if row.counts and row.verdict in wording.FAILING)
 
     @property
     def reasons(self) -> tuple[str, ...]:

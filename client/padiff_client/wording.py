@@ -75,12 +75,13 @@ def place_of(row: Row) -> str:
     place = reference or candidate
     if place is None or row.kind is CaptureKind.LOSS:
         return what(row)
-    text = f"{what(row)} of {layer(place)}"
+    # In lockstep: the input of a call (or the gradient of its output) that the layer around it made.
+    text = f"{what(row)} {'made by' if row.between else 'of'} {layer(place)}"
     if reference is not None and candidate is not None and reference.path != candidate.path:
         text += f" / {layer(candidate)}"
     if happens_in_a_call(row) and place.call:
         text += f", call {place.call}"
-    return text
+    return f"{text}, {plain(row.between)}" if row.between else text
 
 
 def moment(phase: Phase, step: int) -> str:

@@ -321,7 +321,7 @@ class Environment(_message.Message):
     def __init__(self, side: _Optional[_Union[_models_pb2.Side, str]] = ..., worker: _Optional[_Union[_worker_pb2.WorkerInfo, _Mapping]] = ..., device: _Optional[str] = ..., train: bool = ..., seed: _Optional[int] = ..., flags: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class ReportSummary(_message.Message):
-    __slots__ = ("session", "passed", "first_divergence", "unmatched", "coverage", "steps", "plan", "notes", "failures", "troubles", "environments", "timings", "traffic", "saved", "started_at", "seconds", "hyper_parameters", "weights")
+    __slots__ = ("session", "passed", "first_divergence", "unmatched", "coverage", "steps", "plan", "notes", "failures", "troubles", "environments", "timings", "traffic", "saved", "started_at", "seconds", "hyper_parameters", "weights", "in_lockstep")
     SESSION_FIELD_NUMBER: _ClassVar[int]
     PASSED_FIELD_NUMBER: _ClassVar[int]
     FIRST_DIVERGENCE_FIELD_NUMBER: _ClassVar[int]
@@ -340,6 +340,7 @@ class ReportSummary(_message.Message):
     SECONDS_FIELD_NUMBER: _ClassVar[int]
     HYPER_PARAMETERS_FIELD_NUMBER: _ClassVar[int]
     WEIGHTS_FIELD_NUMBER: _ClassVar[int]
+    IN_LOCKSTEP_FIELD_NUMBER: _ClassVar[int]
     session: str
     passed: bool
     first_divergence: FirstDivergence
@@ -358,4 +359,5 @@ class ReportSummary(_message.Message):
     seconds: float
     hyper_parameters: _containers.RepeatedCompositeFieldContainer[HyperParameterDifference]
     weights: _containers.RepeatedCompositeFieldContainer[WeightFate]
-    def __init__(self, session: _Optional[str] = ..., passed: bool = ..., first_divergence: _Optional[_Union[FirstDivergence, _Mapping]] = ..., unmatched: _Optional[_Iterable[_Union[Unmatched, _Mapping]]] = ..., coverage: _Optional[_Union[Coverage, _Mapping]] = ..., steps: _Optional[_Iterable[_Union[StepResult, _Mapping]]] = ..., plan: _Optional[_Iterable[_Union[PlanPair, _Mapping]]] = ..., notes: _Optional[_Iterable[str]] = ..., failures: _Optional[_Iterable[_Union[_models_pb2.ModelFailure, _Mapping]]] = ..., troubles: _Optional[_Iterable[_Union[Trouble, _Mapping]]] = ..., environments: _Optional[_Iterable[_Union[Environment, _Mapping]]] = ..., timings: _Optional[_Iterable[_Union[Timing, _Mapping]]] = ..., traffic: _Optional[_Iterable[_Union[Traffic, _Mapping]]] = ..., saved: _Optional[str] = ..., started_at: _Optional[float] = ..., seconds: _Optional[float] = ..., hyper_parameters: _Optional[_Iterable[_Union[HyperParameterDifference, _Mapping]]] = ..., weights: _Optional[_Iterable[_Union[WeightFate, _Mapping]]] = ...) -> None: ...
+    in_lockstep: bool
+    def __init__(self, session: _Optional[str] = ..., passed: bool = ..., first_divergence: _Optional[_Union[FirstDivergence, _Mapping]] = ..., unmatched: _Optional[_Iterable[_Union[Unmatched, _Mapping]]] = ..., coverage: _Optional[_Union[Coverage, _Mapping]] = ..., steps: _Optional[_Iterable[_Union[StepResult, _Mapping]]] = ..., plan: _Optional[_Iterable[_Union[PlanPair, _Mapping]]] = ..., notes: _Optional[_Iterable[str]] = ..., failures: _Optional[_Iterable[_Union[_models_pb2.ModelFailure, _Mapping]]] = ..., troubles: _Optional[_Iterable[_Union[Trouble, _Mapping]]] = ..., environments: _Optional[_Iterable[_Union[Environment, _Mapping]]] = ..., timings: _Optional[_Iterable[_Union[Timing, _Mapping]]] = ..., traffic: _Optional[_Iterable[_Union[Traffic, _Mapping]]] = ..., saved: _Optional[str] = ..., started_at: _Optional[float] = ..., seconds: _Optional[float] = ..., hyper_parameters: _Optional[_Iterable[_Union[HyperParameterDifference, _Mapping]]] = ..., weights: _Optional[_Iterable[_Union[WeightFate, _Mapping]]] = ..., in_lockstep: bool = ...) -> None: ...

@@ -29,7 +29,7 @@ def test_words_may_be_given_as_text() -> None:
         ("check_dtype", 1, "allowed: true, false"),
         ("threads", -1, "allowed: a whole number of at least 0"),
         ("threads", 1.5, "allowed: a whole number of at least 0"),
-        ("single_step", True, "lockstep is not available yet"),
+        ("single_step", 1, "allowed: true, false"),
     ],
 )
 def test_a_wrong_value_names_its_option_and_what_is_allowed(name: str, value: object, allowed: str) -> None:
@@ -38,6 +38,12 @@ def test_a_wrong_value_names_its_option_and_what_is_allowed(name: str, value: ob
     assert str(raised.value).startswith(f"options.{name}: ")
     assert allowed in str(raised.value)
     assert "\n" not in str(raised.value)
+
+
+def test_lockstep_needs_a_trace_before_the_step() -> None:
+    assert Options(single_step=True).backward_overrides
+    with pytest.raises(InvalidRequestError, match=r"options\.trace: .*; use 'before'"):
+        Options(single_step=True, trace="first_step")
 
 
 def test_an_unknown_option_lists_the_known_ones() -> None:

@@ -52,6 +52,18 @@ def test_backward_alone_becomes_both_and_says_so():
     assert len(found.notes) == 1
 
 
+def test_lockstep_makes_one_step_without_an_optimizer_and_says_so():
+    found = settle(start({"optimizer": "m:o"}, steps=5, single_step=True))
+    assert (found.steps, found.backward, found.optimize) == (1, True, False)
+    assert len(found.notes) == 2
+
+
+def test_lockstep_may_judge_backward_alone():
+    found = settle(start(single_step=True, diff_phase="backward"))
+    assert found.backward
+    assert len(found.notes) == 1
+
+
 @pytest.mark.parametrize("field", ["loss", "optimizer"])
 @pytest.mark.parametrize(
     ("reference", "candidate", "blamed"), [("m:x", "", "candidate"), ("", "m:x", "reference")]

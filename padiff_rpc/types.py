@@ -161,6 +161,7 @@ class StepStart:
     skip_paths: tuple[str, ...] = ()
     overrides: tuple[OverridePlace, ...] = ()
     override_gradients: bool = False
+    loss_slots: tuple[str, ...] = ()
 
 
 @record

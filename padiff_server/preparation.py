@@ -11,6 +11,7 @@ from padiff_rpc.types import CallEvent, Layer
 from padiff_rpc.words import Phase, Side
 from padiff_server.align import align
 from padiff_server.hyper_parameters import differences
+from padiff_server.loss_slots import loss_slots
 from padiff_server.model_index import ModelIndex, Models
 from padiff_server.plan import Plan, SideTrace
 from padiff_server.plan_view import plan_pairs
@@ -34,6 +35,7 @@ class AlignedModels:
         layers, models: each side's layers, in definition order and by path.
         plan: by the last `align`.
         weight_plan: by the first, since weights stay where they were put.
+        loss_slots: each side's root outputs in the order of the default loss.
     """
 
     def __init__(
@@ -70,6 +72,7 @@ class AlignedModels:
         """Pairs the layers anew, on these calls, and returns the plan; empty traces: definition order."""
         reference, candidate = (SideTrace(layers=self.layers[side], calls=traces[side]) for side in SIDES)
         self.plan = align(reference, candidate, self._layer_map)
+        self.loss_slots = loss_slots(traces)
         self._report.note(*self.plan.notes)
         self._report.set_hyper_parameters(differences(self.plan, reference.layers, candidate.layers))
         self._report.set_plan(plan_pairs(self.plan, self.models, traces[Side.REFERENCE]))

@@ -81,9 +81,10 @@ class ModelSession:
             )
         self._adapter = adapter
         self._modes: Optional[Any] = None
-        self.loss: Optional[Callable[..., Any]] = (
-            loader.resolve(spec.loss, field="loss") if spec.loss else None
-        )
+        self.loss: Optional[Callable[..., Any]] = None
+        if spec.loss:
+            with raising_as_failure(Phase.LOAD):
+                self.loss = loader.resolve(spec.loss, field="loss")
         if served is None:
             self._build(loader, spec, deterministic, threads)
         else:

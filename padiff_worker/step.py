@@ -179,20 +179,33 @@ class StepRun:
 
     def _loss(self, output: Any, given: Arguments) -> Any:
         """Returns the loss, or None when there is none to be had (and notes why)."""
-        if self._session.loss is not None:
-            return (
-                self._session.loss(output, given.target) if given.has_target else self._session.loss(output)
+        if self._session.loss is None:
+            return self._default_loss(output)
+        arguments = (output, given.target) if given.has_target else (output,)
+        loss = self._session.loss(*arguments)
+        if not self._adapter.is_tensor(loss):
+            raise TypeError(
+                f"the loss returned a {type(loss).__name__}; return a scalar {self._adapter.name} tensor"
             )
+        return loss
+
+    def _default_loss(self, output: Any) -> Any:
         adapter = self._adapter
-        named = sorted(flatten_output(output, adapter.is_tensor), key=lambda slot: slot[0])
-        floating = [tensor for _, tensor in named if adapter.spec(tensor).dtype in FLOATING | COMPLEX]
+        order = {slot: index for index, slot in enumerate(self._start.loss_slots)}
+        found = dict(flatten_output(output, adapter.is_tensor))
+        named = sorted(found, key=lambda slot: (order.get(slot, len(order)), slot))
+        floating = [
+            (index, found[slot])
+            for index, slot in enumerate(named)
+            if adapter.spec(found[slot]).dtype in FLOATING | COMPLEX
+        ]
         if not floating:
             self._no_gradient_reason = "the model returns no floating tensor"
             return None
         if self._start.mean_loss:
-            return adapter.mean_loss(floating)
+            return adapter.mean_loss([tensor for _, tensor in floating])
         return adapter.projection_loss(
-            (tensor, projection(index, adapter.spec(tensor).shape)) for index, tensor in enumerate(floating)
+            (tensor, projection(index, adapter.spec(tensor).shape)) for index, tensor in floating
         )
 
     def _parameter_gradients(self, recorder: Recorder) -> None:

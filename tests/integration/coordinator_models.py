@@ -182,3 +182,22 @@ class Slow(Wide):
             time.sleep(0.1)
             x = getattr(self, f"relu{index}")(x)
         return x
+
+
+class TwoOutputs(fake.Layer):
+    """Two outputs, as a tuple or as a mapping that sorts the other way."""
+
+    def __init__(self, as_mapping):
+        super().__init__()
+        self.fc1 = fake.Linear(4, 4)
+        self.fc2 = fake.Linear(4, 4)
+        self.as_mapping = as_mapping
+
+    def forward(self, x):
+        hidden = self.fc1(x)
+        logits = self.fc2(hidden)
+        return {"logits": logits, "hidden": hidden} if self.as_mapping else (logits, hidden)
+
+
+def no_loss(output):
+    """Forgets to return."""

@@ -174,6 +174,29 @@ def test_another_loss_is_a_difference_of_the_loss(service: Service) -> None:
     assert step.loss_candidate == pytest.approx(step.loss_reference + 100)
 
 
+def test_a_tuple_and_a_mapping_of_the_same_outputs_have_the_same_default_loss(service: Service) -> None:
+    report = compare(service, own("TwoOutputs", as_mapping=False), own("TwoOutputs", as_mapping=True))
+    assert report, str(report)
+    assert report.coverage.root_outputs_compared == 2
+
+
+def test_a_loss_that_returns_nothing_is_a_failure_of_the_loss(service: Service) -> None:
+    given = model(loss="coordinator_models:no_loss")
+    report = compare(service, given, given)
+    assert not report
+    assert {failure.phase for failure in report.summary.failures} == {Phase.LOSS}
+    assert "returned a NoneType" in report.summary.failures[0].text
+
+
+@pytest.mark.parametrize("field", ["name", "loss", "optimizer"])
+def test_a_module_that_raises_at_import_is_a_failure_of_the_load(service: Service, field: str) -> None:
+    given = model(**{field: "broken_module:anything"})
+    report = compare(service, given, given)
+    assert {(failure.phase, failure.text) for failure in report.summary.failures} == {
+        (Phase.LOAD, "broken at import")
+    }
+
+
 def test_buffers_are_compared_after_a_forward_pass_in_train_mode(service: Service) -> None:
     report = compare(service, model(train=True), model(train=True, momentum=0.9))
     first = report.summary.first_divergence

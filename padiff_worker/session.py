@@ -207,20 +207,17 @@ class ModelSession:
             np.random.set_state(states[1])
             adapter.set_random_state(states[2])
 
-    def weight(self, name: str) -> Any:
-        """Returns the parameter or buffer of that full name; NotFoundError otherwise."""
-        weights = self._adapter.weights(self.model)
-        if name not in weights:
-            raise NotFoundError(f"the model has no parameter or buffer {name!r}")
-        return weights[name]
+    def weights(self) -> Mapping[str, Any]:
+        """Returns the parameters and buffers by full name; finding them walks the whole model."""
+        return self._adapter.weights(self.model)
 
-    def read_weight(self, name: str) -> HostTensor:
-        """Returns a copy of a parameter or buffer."""
-        return self._adapter.host_copy(self.weight(name))
+    def read_weight(self, weights: Mapping[str, Any], name: str) -> HostTensor:
+        """Returns a copy of one of `weights`; NotFoundError where there is none of that name."""
+        return self._adapter.host_copy(_named(weights, name))
 
-    def write_weight(self, name: str, value: HostTensor) -> None:
-        """Copies `value` into a parameter or buffer; InvalidRequestError where shapes differ."""
-        weight = self.weight(name)
+    def write_weight(self, weights: Mapping[str, Any], name: str, value: HostTensor) -> None:
+        """Copies `value` into one of `weights`; InvalidRequestError where shapes differ."""
+        weight = _named(weights, name)
         shape = self._adapter.spec(weight).shape
         if shape != value.spec.shape:
             raise InvalidRequestError(f"{name}: shape {list(value.spec.shape)} does not fit {list(shape)}")
@@ -234,6 +231,12 @@ class ModelSession:
             for weight in handle.weights:
                 if weight.kind is WeightKind.PARAMETER and weight.trainable and not weight.tied_to:
                     yield path, weight.name, weights[f"{path}.{weight.name}" if path else weight.name]
+
+
+def _named(weights: Mapping[str, Any], name: str) -> Any:
+    if name not in weights:
+        raise NotFoundError(f"the model has no parameter or buffer {name!r}")
+    return weights[name]
 
 
 def _pack_plain(values: Mapping[str, Any]) -> Tree:

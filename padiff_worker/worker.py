@@ -145,16 +145,18 @@ class Worker:
     def read_weights(self, lease: str, names: Iterable[str]) -> Iterator[tuple[str, HostTensor]]:
         """Yields (name, value), each copied when it is its turn."""
         session = self._loaded(lease)
+        weights = self._thread.call(session.weights)
         for name in names:
-            yield name, self._thread.call(lambda name=name: session.read_weight(name))  # type: ignore[misc]
+            yield name, self._thread.call(lambda name=name: session.read_weight(weights, name))  # type: ignore[misc]
 
     def write_weights(self, lease: str, weights: Iterable[ReceivedTensor]) -> int:
         """Writes each weight as it comes; returns how many."""
         session = self._loaded(lease)
+        present = self._thread.call(session.weights)
         written = 0
         for weight in weights:
             self._thread.call(
-                lambda weight=weight: session.write_weight(weight.name, weight.tensor)  # type: ignore[misc]
+                lambda weight=weight: session.write_weight(present, weight.name, weight.tensor)  # type: ignore[misc]
             )
             written += 1
         return written

@@ -177,8 +177,8 @@ class FrameworkAdapter(Protocol):
         """Replaces the bytes of `tensor`, views of it included; version and graph stay as they are.
 
         So what autograd saved of it is replaced as well, and its gradient flows as before. `value` has
-        its dtype and shape. Returns False, and changes nothing, where elements share memory or the
-        framework would lay the tensor out anew.
+        its dtype and shape. Returns False, and changes nothing, where elements share memory, where the
+        framework would lay the tensor out anew, or ignore the gradient that a hook on it returns.
         """
         ...
 

@@ -30,7 +30,7 @@ _HARMLESS = {
 
 
 def load_weights(model: Any, path: str) -> None:
-    state = _read(path, checked_suffix(path, READABLE))
+    state = _read(path, checked_suffix(path, READABLE, field="weights"))
     expected = model.state_dict()
     check_fit(
         path,
@@ -42,7 +42,7 @@ def load_weights(model: Any, path: str) -> None:
 
 
 def save_weights(model: Any, path: str) -> None:
-    suffix = checked_suffix(path, WRITABLE)
+    suffix = checked_suffix(path, WRITABLE, field="save")
     state = model.state_dict()
     if suffix == ".safetensors":
         with needing_safetensors():

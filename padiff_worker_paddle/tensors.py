@@ -78,7 +78,7 @@ def memory(tensor: Any) -> int:
 
 def overwrite(tensor: Any, value: HostTensor) -> bool:
     # `copy_` lays out anew what is not contiguous, which would part a view from its base.
-    if not tensor.is_contiguous():
+    if not tensor.is_contiguous() or _is_made_by_a_pylayer(tensor):
         return False
     address = tensor.data_ptr()
     tensor.copy_(like(tensor, value), True)
@@ -87,23 +87,17 @@ def overwrite(tensor: Any, value: HostTensor) -> bool:
     return True
 
 
-class _PassThrough(paddle.autograd.PyLayer):  # type: ignore[misc]
-    """Another value; the same gradient."""
-
-    @staticmethod
-    def forward(context: Any, tensor: Any, value: HostTensor) -> Any:
-        return like(tensor, value)
-
-    @staticmethod
-    def backward(context: Any, gradient: Any) -> Any:
-        return gradient
+def _is_made_by_a_pylayer(tensor: Any) -> bool:
+    """Whether Paddle would ignore what a gradient hook on this tensor returns."""
+    node = None if tensor.stop_gradient else tensor.grad_fn
+    return node is not None and node.name().startswith("GradNodePyLayer")
 
 
 def pass_through(tensor: Any, value: HostTensor) -> Any:
-    # Paddle would ask a PyLayer without a graph for a gradient all the same.
-    if tensor.stop_gradient or not paddle.is_grad_enabled():
-        return like(tensor, value)
-    return _PassThrough.apply(tensor, value)
+    # An operation of Paddle's own, no PyLayer: see above.
+    other = paddle.assign(tensor)
+    other.copy_(like(tensor, value), True)
+    return other
 
 
 def like(tensor: Any, value: HostTensor) -> Any:

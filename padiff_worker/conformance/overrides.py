@@ -143,19 +143,22 @@ class OverrideSuite:
 
     def test_the_gradient_that_a_hook_returns_flows_on(self) -> None:
         adapter = self.case.adapter
-        leaf = self.case.tensor([1, 2], requires_grad=True)
-        inner = leaf * 3
-        seen = []
 
         def replace(gradient: Any) -> Any:
             seen.append(self.value(gradient))
             return adapter.like(gradient, host(7, 9))
 
-        adapter.watch_gradient(inner, replace)
-        adapter.watch_gradient(leaf, self.noting(seen))
-        adapter.backward(self.case.total(inner * 2, inner * 5))
-        assert seen == [[7, 7], [21, 27]]
-        assert self.gradient(leaf) == [21, 27]
+        for passes_through in (False, True):
+            seen: list[Any] = []
+            leaf = self.case.tensor([1, 2], requires_grad=True)
+            inner = leaf * 3
+            if passes_through:
+                inner = adapter.pass_through(inner, host(5, 6))
+            adapter.watch_gradient(inner, replace)
+            adapter.watch_gradient(leaf, self.noting(seen))
+            adapter.backward(self.case.total(inner * 2, inner * 5))
+            assert seen == [[7, 7], [21, 27]]
+            assert self.gradient(leaf) == [21, 27]
 
     def noting(self, seen: list[Any]) -> Any:
         def note(gradient: Any) -> Optional[Array]:

@@ -127,6 +127,21 @@ def test_an_integer_that_claims_a_gradient_gets_none():
     assert not ADAPTER.requires_gradient(tensor * 2)
 
 
+def test_what_a_pylayer_made_is_not_overwritten_since_hooks_could_not_replace_its_gradient():
+    class Same(paddle.autograd.PyLayer):
+        @staticmethod
+        def forward(context, x):
+            return x.clone()
+
+        @staticmethod
+        def backward(context, gradient):
+            return gradient
+
+    given = paddle.ones([2])
+    given.stop_gradient = False
+    assert not ADAPTER.overwrite(Same.apply(given), HostTensor.from_array(np.zeros(2, np.float32)))
+
+
 def test_a_sparse_embeddings_gradient_has_every_element():
     embedding = paddle.nn.Embedding(4, 2, sparse=True)
     embedding(paddle.to_tensor([1, 1, 3])).sum().backward()

@@ -14,7 +14,7 @@ PADDLE ?= paddlepaddle==3.3.1
 # What pip installs into .venv/NAME. A framework stands in one call with the project, so that pip takes
 # the wanted build and not the newest.
 WANTED_client := -e ".[server,dev,demo]"
-WANTED_torch := $(TORCH) -e . pytest
+WANTED_torch := $(TORCH) -e ".[examples-torch]" pytest
 WANTED_paddle := $(PADDLE) -e . pytest
 # The oldest that serves: code that it generates loads under every protobuf since 3.20. It imports
 # pkg_resources, which later versions of setuptools lack.
@@ -66,7 +66,8 @@ proto: .venv/proto/.ready ## Generate the contract's Python code
 	@.venv/proto/bin/python -m grpc_tools.protoc -I proto --python_out=. --pyi_out=. \
 	  --grpc_python_out=. $(PROTOS)
 
-bench: environments ## Measure a comparison: seconds, bytes, peak memory
+bench: environments ## Measure alignment, and a comparison: seconds, bytes, peak memory
+	@$(CLIENT) benchmarks/align.py
 	@$(CLIENT) benchmarks/bench.py
 
 clean: ## Remove the environments and everything generated but the contract's code

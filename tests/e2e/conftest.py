@@ -12,7 +12,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-MODELS = Path(__file__).resolve().parent / "models"
+# Where the shared workers find models.
+FOLDERS = (
+    Path(__file__).resolve().parent / "models",
+    *(ROOT / "examples" / name for name in ("resnet50", "vision", "bert", "decoder")),
+)
 STOP_SECONDS = 10
 
 
@@ -62,10 +66,11 @@ def service(
     torch_python: str, paddle_python: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Service]:
     folder = tmp_path_factory.mktemp("service")
+    roots = [word for models in FOLDERS for word in ("--path", str(models))]
     commands = {
         "server": [sys.executable, "-m", "padiff_server"],
-        "torch": [torch_python, "-m", "padiff_worker_torch", "--path", str(MODELS)],
-        "paddle": [paddle_python, "-m", "padiff_worker_paddle", "--path", str(MODELS)],
+        "torch": [torch_python, "-m", "padiff_worker_torch", *roots],
+        "paddle": [paddle_python, "-m", "padiff_worker_paddle", *roots],
     }
     processes: list[subprocess.Popen[str]] = []
     addresses = {}

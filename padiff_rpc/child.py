@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
+import signal
 import threading
 from typing import Optional
 
@@ -29,7 +30,7 @@ def announce(descriptor: Optional[int], address: str) -> None:
 def watch_lifeline(descriptor: Optional[int], private_folder: Optional[str]) -> None:
     """Ends this process when the pipe's other end closes, however the parent ended.
 
-    Every child removes the folder, so the last one leaves nothing. The exit is immediate: the main
+    What this process has started ends with it, where it leads a process group. Every child removes the folder, so the last one leaves nothing. The exit is immediate: the main
     thread may be inside a framework's kernel, and there is nobody left to tell.
     """
     if descriptor is None:
@@ -40,6 +41,8 @@ def watch_lifeline(descriptor: Optional[int], private_folder: Optional[str]) -> 
             pass
         if private_folder:
             shutil.rmtree(private_folder, ignore_errors=True)
+        if os.getpgrp() == os.getpid():
+            os.killpg(0, signal.SIGKILL)
         os._exit(0)
 
     threading.Thread(target=wait, name="lifeline", daemon=True).start()

@@ -5,15 +5,18 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Optional
 
-from padiff_rpc.errors import InvalidRequestError
+from padiff_client.log_copy import LogCopy
+from padiff_rpc.errors import InvalidRequestError, WorkerLostError
 from padiff_rpc.records import record
 
 STOP_SECONDS = 3.0
+_POLL_SECONDS = 0.02
 _TAIL_BYTES = 8192
 
 
@@ -41,7 +44,11 @@ class Launch:
 
 
 class ChildProcess:
-    """A running child. Its output goes to a log file, or to this process's stderr when verbose."""
+    """A running child. Its output goes to a log file, and to this process's stderr too when verbose.
+
+    The child leads a process group: when it has ended, however it ended, what it started ends too. The
+    group is killed before the child is reaped, since until then nobody else can get its number.
+    """
 
     def __init__(
         self, launch: Launch, *, descriptors: Mapping[str, int], folder: Path, verbose: bool
@@ -49,7 +56,8 @@ class ChildProcess:
         """Starts the child.
 
         `descriptors` maps flags to descriptors that the child inherits ("" for one without a flag).
-        Raises InvalidRequestError when the interpreter cannot be run.
+        Raises InvalidRequestError when the interpreter cannot be run, WorkerLostError when this machine
+        cannot start a process.
         """
         self.launch = launch
         self._log_path = folder / f"{launch.name}.log"
@@ -60,25 +68,13 @@ class ChildProcess:
         command += [text for flag, number in flags.items() if flag for text in (flag, str(number))]
         command += ["--private-folder", str(folder)]
         try:
-            with open(self._log_path, "ab") as log:
-                self._popen = subprocess.Popen(
-                    command,
-                    stdin=subprocess.DEVNULL,
-                    stdout=sys.stderr.fileno() if verbose else log,
-                    stderr=None if verbose else log,
-                    env=dict(launch.environment),
-                    pass_fds=tuple(flags.values()),
-                    # Ctrl-C in a terminal then reaches the client alone, which stops its children in order.
-                    start_new_session=True,
-                )
-        except OSError as error:
+            self._popen = _started(launch, command, self._log_path, tuple(flags.values()))
+        except BaseException:
             os.close(reader)
-            raise InvalidRequestError(
-                f"{launch.python_field}: {launch.python} cannot be run ({error.strerror}); name a Python "
-                "interpreter, as /path/to/venv/bin/python"
-            ) from None
+            raise
         finally:
             os.close(writer)
+        self._log_copy = LogCopy(self._log_path) if verbose else None
 
     @property
     def pid(self) -> int:
@@ -86,10 +82,13 @@ class ChildProcess:
 
     def exit_status(self, wait_seconds: float = 0.0) -> Optional[int]:
         """Returns the exit code, minus the signal's number for a killed child, None while it runs."""
-        try:
-            return self._popen.wait(wait_seconds) if wait_seconds else self._popen.poll()
-        except subprocess.TimeoutExpired:
-            return None
+        deadline = time.monotonic() + wait_seconds
+        while not self._has_ended():
+            if time.monotonic() >= deadline:
+                return None
+            time.sleep(_POLL_SECONDS)
+        self.kill()
+        return self._popen.returncode
 
     def log_tail(self) -> str:
         """Returns the end of what the child has written."""
@@ -105,20 +104,57 @@ class ChildProcess:
         if self.announcement >= 0:
             os.close(self.announcement)
             self.announcement = -1
-        if self._popen.poll() is None:
+        if self.exit_status() is None:
             try:
-                self._popen.terminate()
-                self._popen.wait(ask_seconds)
-            except subprocess.TimeoutExpired:
-                pass
+                # Popen's own terminate() might reap the child.
+                os.kill(self.pid, signal.SIGTERM)
+                self.exit_status(ask_seconds)
             finally:
                 self.kill()
 
     def kill(self) -> None:
-        """Kills the child's process group if the child still runs, and reaps it."""
-        if self._popen.poll() is None:
-            os.killpg(self._popen.pid, signal.SIGKILL)
+        """Kills the child, where it still runs, with all processes that it started, and reaps it."""
+        if self._popen.returncode is None:
+            with suppress(ProcessLookupError):
+                os.killpg(self.pid, signal.SIGKILL)
             self._popen.wait()
+        if self._log_copy is not None:
+            self._log_copy.close()
+
+    def _has_ended(self) -> bool:
+        """Whether the child has ended; it is not reaped by the asking."""
+        if self._popen.returncode is not None:
+            return True
+        try:
+            options = os.WEXITED | os.WNOHANG | os.WNOWAIT
+            return os.waitid(os.P_PID, self.pid, options) is not None
+        except ChildProcessError:
+            # This program ignores SIGCHLD, so the system has reaped it: its number may be another's by now.
+            return self._popen.poll() is not None
+
+
+def _started(
+    launch: Launch, command: Sequence[str], log_path: Path, descriptors: tuple[int, ...]
+) -> subprocess.Popen[bytes]:
+    try:
+        with open(log_path, "ab") as log:
+            return subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=dict(launch.environment),
+                pass_fds=descriptors,
+                # Ctrl-C in a terminal then reaches the client alone, which stops its children in order.
+                start_new_session=True,
+            )
+    except OSError as error:
+        if error.filename == launch.python:  # a full disk or process table is not the interpreter's fault
+            raise InvalidRequestError(
+                f"{launch.python_field}: {launch.python} cannot be run ({error.strerror}); name a Python "
+                "interpreter, as /path/to/venv/bin/python"
+            ) from None
+        raise WorkerLostError(f"the {launch.name} could not be started: {error}") from error
 
 
 def describe_exit(status: int) -> str:

@@ -30,14 +30,12 @@ def main(arguments: Optional[list[str]] = None) -> int:
         return report.exit_code
     except PaDiffError as error:
         _complain(str(error))
-        if given.verbose and error.context.get("log"):
-            print(error.context["log"], file=sys.stderr)
     except OSError as error:
         _complain(str(error))
     except KeyboardInterrupt:
         _complain("interrupted")
         return INTERRUPTED
-    except Exception as error:  # exit code 1 would claim a mismatch
+    except (Exception, SystemExit) as error:  # exit code 0 or 1 would claim a verdict
         traceback.print_exc()
         _complain(f"our bug: {type(error).__name__}: {error}")
     return TROUBLE

@@ -30,6 +30,10 @@ child.watch_lifeline(given.lifeline_fd, given.private_folder)
 child.announce(given.announce_fd, "unix:/somewhere/" + " ".join(rest))
 threading.Event().wait()
 """
+# Starts a process that outlives its parent unless somebody ends it.
+PARENT = """import subprocess; started = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+open({file!r}, "w").write(str(started.pid))"""
+OBEDIENT = "signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))"
 STUBBORN = "signal.signal(signal.SIGTERM, signal.SIG_IGN)"
 
 
@@ -113,8 +117,34 @@ def test_a_child_that_ignores_the_request_to_end_is_killed(
     assert not any(is_alive(pid) for pid in pids.values())
 
 
+@pytest.mark.parametrize("manner", [OBEDIENT, STUBBORN])
+def test_what_a_child_started_is_stopped_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, manner: str
+) -> None:
+    monkeypatch.setattr("padiff_client.child_process.ChildProcess.stop.__defaults__", (1.0,))
+    pid_file = tmp_path / "pid"
+    before = manner + "\n" + PARENT.format(file=str(pid_file))
+    with open_household() as household:
+        household.start([launch(tmp_path, SERVE.format(before=before))])
+        grandchild = int(pid_file.read_text())
+        assert is_alive(grandchild)
+    assert wait_until(lambda: not is_alive(grandchild), 2.0)
+
+
+def test_what_a_killed_child_started_ends_too(tmp_path: Path) -> None:
+    pid_file = tmp_path / "pid"
+    with open_household() as household:
+        before = PARENT.format(file=str(pid_file))
+        household.start([launch(tmp_path, SERVE.format(before=before))])
+        os.kill(household.pids()["reference worker"], signal.SIGKILL)
+        assert "was killed by SIGKILL" in household.obituaries(5.0)[0]
+    grandchild = int(pid_file.read_text())
+    assert wait_until(lambda: not is_alive(grandchild), 2.0)
+
+
 def test_a_killed_client_leaves_no_process_and_no_file(tmp_path: Path) -> None:
-    launch(tmp_path, SERVE.format(before=STUBBORN))
+    pid_file = tmp_path / "pid"
+    launch(tmp_path, SERVE.format(before=STUBBORN + "\n" + PARENT.format(file=str(pid_file))))
     parent = subprocess.Popen(
         [
             sys.executable,
@@ -143,10 +173,13 @@ def test_a_killed_client_leaves_no_process_and_no_file(tmp_path: Path) -> None:
     assert parent.stdout is not None
     with parent.stdout:
         folder, pid = parent.stdout.readline().split()
+    grandchild = int(pid_file.read_text())
     assert is_alive(int(pid))
+    assert is_alive(grandchild)
     parent.send_signal(signal.SIGKILL)
     parent.wait()
     assert wait_until(lambda: not is_alive(int(pid)))
+    assert wait_until(lambda: not is_alive(grandchild), 2.0)
     assert not Path(folder).exists()
 
 
@@ -184,7 +217,10 @@ def test_a_child_that_ends_early_is_explained_in_one_line(tmp_path: Path, code: 
     assert "\n" not in str(caught.value)
 
 
-def test_a_missing_worker_package_names_the_pip_line(tmp_path: Path) -> None:
+@pytest.mark.parametrize("verbose", [False, True])
+def test_a_missing_worker_package_names_the_pip_line(
+    capfd: pytest.CaptureFixture[str], verbose: bool
+) -> None:
     absent = Launch(
         name="candidate worker",
         python=sys.executable,
@@ -194,11 +230,28 @@ def test_a_missing_worker_package_names_the_pip_line(tmp_path: Path) -> None:
         mend={"padiff_worker_absent": "'padiff-rpc[absent]'"},
         python_field="PADIFF_PADDLE_PYTHON",
     )
-    with open_household() as household:
+    with open_household(verbose=verbose) as household:
         with pytest.raises(
             InvalidRequestError, match=r"PADIFF_PADDLE_PYTHON: .* -m pip install 'padiff-rpc\[absent\]'"
         ):
             household.start([absent])
+    assert ("No module named" in capfd.readouterr().err) is verbose
+
+
+def test_a_verbose_childs_output_is_shown_while_it_runs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shown = ""
+
+    def has_come() -> bool:
+        nonlocal shown
+        shown += capsys.readouterr().err
+        return "gr\u00fc\u00dfe" in shown
+
+    before = r"print('gr\u00fc\u00dfe', flush=True)"
+    with open_household(verbose=True) as household:
+        household.start([launch(tmp_path, SERVE.format(before=before))])
+        assert wait_until(has_come)
 
 
 def test_an_interpreter_that_cannot_be_run_is_named(tmp_path: Path) -> None:
@@ -218,6 +271,15 @@ def test_an_interpreter_that_cannot_be_run_is_named(tmp_path: Path) -> None:
             InvalidRequestError, match=r"layer\.python: .* cannot be run \(Permission denied\)"
         ):
             household.start([wrong])
+
+
+def test_a_log_that_cannot_be_written_is_not_the_interpreters_fault(tmp_path: Path) -> None:
+    with open_household() as household:
+        (household.folder.path / "reference worker.log").mkdir()
+        with pytest.raises(
+            WorkerLostError, match=r"the reference worker could not be started: .*Is a directory"
+        ):
+            household.start([launch(tmp_path, SERVE.format(before=""))])
 
 
 def test_a_child_that_never_serves_is_given_up(tmp_path: Path) -> None:

@@ -1,0 +1,45 @@
+"""What a child writes, shown on this process's stderr while the log keeps it."""
+
+from __future__ import annotations
+
+import codecs
+import sys
+import threading
+from contextlib import suppress
+from pathlib import Path
+
+_POLL_SECONDS = 0.1
+
+
+class LogCopy:
+    """Copies what is appended to a log file to stderr until closed.
+
+    It follows the file, rather than standing between the child and the file, so that the log is whole at
+    the moment when the child ends.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._file = open(path, "rb")
+        # A character may be half written.
+        self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._follow, name=f"copy of {path.name}", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Copies what is left, and ends; may be called twice."""
+        self._closing.set()
+        self._thread.join()
+
+    def _follow(self) -> None:
+        # ValueError: stderr is closed; there is nobody left to show it to.
+        with self._file, suppress(OSError, ValueError):
+            while not self._closing.wait(_POLL_SECONDS):
+                self._copy()
+            self._copy()
+
+    def _copy(self) -> None:
+        text = self._decoder.decode(self._file.read())
+        if text:
+            sys.stderr.write(text)
+            sys.stderr.flush()

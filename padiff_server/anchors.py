@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
-from padiff_server.evidence import DOUBT, Blocks, Evidence
+from padiff_server.evidence import DOUBT, Blocks, Evidence, loose_shapes
 from padiff_server.pairing import Match, Pairing
 from padiff_server.plan import ORDER_AND_TYPE, SAME_PATH
-from padiff_server.sequence import align_sequences
+from padiff_server.sequence import WIDEST, align_sequences
 from padiff_server.tree import Node
 
 # Each further round finds what runs in another order: a branch, a tower.
 _ROUNDS = 8
+_WIDTH_OF_REST = 96
 # Below this a pair is of low confidence.
 LOW = 0.5
 # Names that agree this far are no coincidence.
@@ -25,11 +26,13 @@ def pair_anchors(pairing: Pairing, left: Sequence[Node], right: Sequence[Node], 
     for round_ in range(_ROUNDS):
         if round_:
             left, right = pairing.unpaired(0, left), pairing.unpaired(1, right)
+        left, right = _with_chances(pairing, left, right)
         if not left or not right:
             return
         evidence = Evidence(left, right, pairing.held_back, blocks)
         evidence.bind(pairing)
-        found = align_sequences(len(left), len(right), evidence.weighted)
+        widest = _WIDTH_OF_REST if round_ else WIDEST
+        found = align_sequences(len(left), len(right), evidence.weighted, widest=widest)
         for pair in found:
             if pairing.of(0, left[pair.left]) is not None:
                 continue
@@ -43,6 +46,26 @@ def pair_anchors(pairing: Pairing, left: Sequence[Node], right: Sequence[Node], 
                 pairing.add(match)
         if round_ and not found:
             return
+
+
+def _with_chances(
+    pairing: Pairing, left: Sequence[Node], right: Sequence[Node]
+) -> tuple[list[Node], list[Node]]:
+    """Returns the layers that have a partner, or whose weights anything on the other side might have."""
+    looks = [{look for node in nodes for look in _looks(node)} for nodes in (left, right)]
+    kept = [
+        [
+            node
+            for node in nodes
+            if pairing.of(side, node) is not None or not looks[1 - side].isdisjoint(_looks(node))
+        ]
+        for side, nodes in enumerate((left, right))
+    ]
+    return kept[0], kept[1]
+
+
+def _looks(node: Node) -> tuple[Hashable, ...]:
+    return loose_shapes(node.shapes), (node.type_name, node.signature), (node.type_name, node.main_shape)
 
 
 def weighted_match(reference: Node, candidate: Node) -> Match:

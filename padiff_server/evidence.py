@@ -48,7 +48,7 @@ class Evidence:
                 "known": ids.of(("known", bool(node.kind.name)) for node in nodes),
                 "exact": ids.of(("exact", node.signature) for node in nodes),
                 "main": ids.of(("main", node.main_shape) for node in nodes),
-                "loose": ids.of(("loose", _loose(node.shapes)) for node in nodes),
+                "loose": ids.of(("loose", loose_shapes(node.shapes)) for node in nodes),
                 "input": ids.of(("input", _sizes(node.inputs)) for node in nodes),
                 "output": ids.of(("output", _sizes(node.outputs)) for node in nodes),
                 "calls": ids.of(("calls", node.calls) for node in nodes),
@@ -173,7 +173,7 @@ class _Numbering:
         )
 
 
-def _loose(shapes: Sequence[Shape]) -> tuple[Shape, ...]:
+def loose_shapes(shapes: Sequence[Shape]) -> tuple[Shape, ...]:
     """Returns shapes that agree though matrices may be transposed; axes of one element are left out."""
     bare = [tuple(size for size in shape if size != 1) for shape in shapes]
     return tuple(sorted(tuple(sorted(shape)) if len(shape) == 2 else shape for shape in bare))

@@ -16,7 +16,7 @@ Positions = tuple[int, int]
 # (left position, first right position, right position behind the last) -> scores; 0 never pairs.
 Score = Callable[[int, int, int], NDArray[np.int32]]
 
-_NARROW, _WIDEST = 48, 768
+_NARROW, WIDEST = 48, 384
 
 
 @record
@@ -51,27 +51,32 @@ def longest_chain(pairs: Sequence[Positions]) -> list[Positions]:
 
 
 def align_sequences(
-    left: int, right: int, score: Score, centres: Optional[Sequence[int]] = None
+    left: int,
+    right: int,
+    score: Score,
+    centres: Optional[Sequence[int]] = None,
+    *,
+    widest: int = WIDEST,
 ) -> list[Aligned]:
     """Returns the order-preserving pairs with the largest total score (Needleman and Wunsch, free gaps).
 
     Of equally good alignments, the one that pairs earliest. Only a band of columns around `centres`
     (one for each left position; by default the diagonal) is looked at, and widened as long as the result
-    touches its edge, or leaves much unpaired, and it is narrower than a fixed width: memory is O(left)
-    and time O(left * width).
+    touches its edge, or leaves much unpaired, up to `widest` to either side: memory is O(left) and time
+    O(left * widest).
     """
     if not left or not right:
         return []
     if centres is None:
         centres = [row * right // left for row in range(left)]
-    half = min(_NARROW + abs(left - right), _WIDEST)
+    half = min(_NARROW + abs(left - right), widest)
     while True:
         band = _Band(left, right, score, centres, half)
         found = band.aligned()
         lone = min(left, right) - len(found)
-        if half >= _WIDEST or band.width == right or not (lone > half // 2 or band.touches_edge(found)):
+        if half >= widest or band.width == right or not (lone > half // 2 or band.touches_edge(found)):
             return found
-        half = min(4 * half, _WIDEST)
+        half = min(4 * half, widest)
 
 
 class _Band:

@@ -7,6 +7,7 @@ import hmac
 import ipaddress
 import logging
 import os
+import socket
 from collections.abc import Callable, Iterator
 from concurrent import futures
 from typing import Any, Optional
@@ -190,7 +191,7 @@ class _ErrorInterceptor(grpc.ServerInterceptor):  # type: ignore[misc]
         if handler is None:
             return None
         given = dict(details.invocation_metadata or ()).get(_TOKEN_KEY, "")
-        admitted = not self._expected or hmac.compare_digest(str(given), self._expected)
+        admitted = not self._expected or hmac.compare_digest(str(given).encode(), self._expected.encode())
         inner = handler.unary_unary or handler.unary_stream or handler.stream_unary or handler.stream_stream
 
         def guarded_unary(request: Any, context: grpc.ServicerContext) -> Any:
@@ -233,13 +234,26 @@ def _errors_to_status(context: grpc.ServicerContext, method: str) -> Iterator[No
         context.abort_with_status(error_to_status(BusyError(f"out of memory: {error}")))
     except GeneratorExit:
         raise
-    except Exception as error:
+    except BaseException as error:  # gRPC would never end the call of a thread that raised another one
         if not context.is_active():
             logger.debug("%s ended after its caller", method, exc_info=True)
             return
         logger.exception("%s failed", method)
         text = f"{type(error).__name__}: {error} (our bug; the log of the serving process has the stack)"
         context.abort_with_status(error_to_status(PaDiffError(text)))
+
+
+def _check_socket_is_free(address: str) -> None:
+    """Raises InvalidRequestError for a unix socket that somebody serves: gRPC would take it over."""
+    if not address.startswith("unix:"):
+        return
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.settimeout(1.0)
+        try:
+            probe.connect(address[len("unix:") :])
+        except OSError:
+            return
+    raise InvalidRequestError(f"cannot listen on {address}: the address is taken")
 
 
 @contextlib.contextmanager
@@ -265,6 +279,7 @@ def open_server(
         options=list(_SERVER_OPTIONS),
     )
     register(server)
+    _check_socket_is_free(address)
     try:
         if tls is None:
             port = server.add_insecure_port(address)

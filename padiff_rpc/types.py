@@ -186,7 +186,6 @@ class PhaseSeconds:
 @record
 class StepSummary:
     seconds: tuple[PhaseSeconds, ...] = ()
-    bytes_sent: int = 0
     calls: int = 0
     replays: int = 0
     has_gradients: bool = False

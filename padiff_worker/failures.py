@@ -6,8 +6,10 @@ import traceback
 from types import TracebackType
 from typing import Optional
 
+from padiff_rpc.errors import PaDiffError
 from padiff_rpc.types import ModelFailure
 from padiff_rpc.words import Phase
+from padiff_worker.outbox import StepCancelled
 
 # Enough of a traceback to read, not enough to matter on the wire.
 MAX_TEXT = 2_000
@@ -20,6 +22,11 @@ class ModelRaised(Exception):
     def __init__(self, failure: ModelFailure) -> None:
         super().__init__(failure.text)
         self.failure = failure
+
+
+# What may be raised while the user's code runs without being a failure of it. All else is, whatever its
+# base class; Ctrl-C means the process.
+NOT_THE_USERS = (PaDiffError, ModelRaised, StepCancelled, KeyboardInterrupt, GeneratorExit)
 
 
 def failure_from(error: BaseException, phase: Phase, *, step: int = 0, path: str = "") -> ModelFailure:

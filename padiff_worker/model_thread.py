@@ -26,26 +26,39 @@ class ModelThread:
 
     def serve_forever(self) -> None:
         """Runs jobs until `stop`; what is still queued then fails with StateError."""
-        while not self._stopped:
-            job = self._jobs.get()
-            if job is None:
-                break
-            function, future = job
-            try:
-                future.set_result(function())
-            except BaseException as error:
-                future.set_exception(error)
-            del job, function, future  # a finished job must not keep the model alive
-        self._stopped = True
+        try:
+            while not self._stopped:
+                job = self._jobs.get()
+                if job is None:
+                    break
+                function, future = job
+                try:
+                    future.set_result(function())
+                except KeyboardInterrupt:
+                    future.set_exception(StateError("the worker was interrupted"))
+                    raise
+                except BaseException as error:
+                    future.set_exception(error)
+                del job, function, future  # a finished job must not keep the model alive
+        finally:
+            self.close()
+
+    def _refuse_waiting(self) -> None:
         while not self._jobs.empty():
             job = self._jobs.get()
             if job is not None:
                 job[1].set_exception(StateError("the worker is stopping"))
+        self._jobs.put(None)  # it may have been taken from under a serve_forever that waits for it
 
     def stop(self) -> None:
         """Ends `serve_forever` after the running job; from any thread, or a signal handler."""
         self._stopped = True
         self._jobs.put(None)
+
+    def close(self) -> None:
+        """Stops, and refuses what waits even where nobody serves; may be called twice."""
+        self.stop()
+        self._refuse_waiting()
 
     def submit(self, function: Callable[[], T]) -> Future[T]:
         """Queues `function`; the future gives its result or what it raised."""
@@ -53,6 +66,8 @@ class ModelThread:
             raise StateError("the worker is stopping")
         future: Future[T] = Future()
         self._jobs.put((function, future))
+        if self._stopped:  # it may have come after the last look into the queue
+            self._refuse_waiting()
         return future
 
     def call(self, function: Callable[[], T]) -> T:

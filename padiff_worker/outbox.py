@@ -27,7 +27,6 @@ class Outbox(Generic[T]):
         self._finished = False
         self._cancelled = False
         self._changed = threading.Condition()
-        self.bytes_taken = 0
 
     def put(self, item: T, byte_count: int = 0) -> None:
         """Appends an item; blocks while it would exceed the budget. Raises StepCancelled."""
@@ -82,5 +81,4 @@ class Outbox(Generic[T]):
             del item
             with self._changed:
                 self._waiting_bytes -= byte_count
-                self.bytes_taken += byte_count
                 self._changed.notify_all()

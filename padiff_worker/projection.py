@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from padiff_rpc.tensors import HostTensor
+from padiff_rpc.tensors import BLOCK_ELEMENTS, HostTensor
 from padiff_rpc.words import DType
 
 
@@ -16,7 +16,10 @@ def projection(index: int, shape: tuple[int, ...]) -> HostTensor:
     NumPy promises that a bit generator's raw stream never changes, which it does not promise of its
     distributions; both sides may have different NumPy versions.
     """
-    raw = np.random.PCG64(index).random_raw(math.prod(shape))
-    unit = (np.asarray(raw, dtype=np.uint64) >> np.uint64(11)) * 2.0**-53
-    values = ((unit * 2.0 - 1.0) * math.sqrt(3.0)).astype(np.float32).reshape(shape)
-    return HostTensor(array=values, dtype=DType.FLOAT32)
+    values = np.empty(math.prod(shape), np.float32)
+    generator = np.random.PCG64(index)
+    for start in range(0, values.size, BLOCK_ELEMENTS):
+        block = values[start : start + BLOCK_ELEMENTS]
+        unit = (generator.random_raw(block.size) >> np.uint64(11)) * 2.0**-53
+        block[:] = (unit * 2.0 - 1.0) * math.sqrt(3.0)
+    return HostTensor(array=values.reshape(shape), dtype=DType.FLOAT32)

@@ -41,8 +41,10 @@ def open_worker(
     """
     worker = Worker(adapter, settings, model_thread, served)
     with open_server(address, partial(register, worker), token=token, tls=tls, streams=STREAMS) as bound:
-        yield bound
-        model_thread.stop()
+        try:
+            yield bound
+        finally:
+            model_thread.close()
 
 
 def serve(

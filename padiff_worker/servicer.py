@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Iterator
 from typing import Any, Optional
@@ -25,6 +26,9 @@ from padiff_worker.worker import Worker
 def register(worker: Worker, server: grpc.Server) -> None:
     """Adds `worker` to `server`."""
     worker_pb2_grpc.add_WorkerServicer_to_server(WorkerServicer(worker), server)
+
+
+logger = logging.getLogger(__name__)
 
 
 class WorkerServicer(worker_pb2_grpc.WorkerServicer):
@@ -160,6 +164,7 @@ def _listen(stream: Iterator[Any], run: Any) -> None:
                 run.overrides.lacks(from_proto(request.absent, OverrideTicket))
             elif request.cancel:
                 break
-    except ProtocolError:
-        pass
-    run.cancel()
+    except ProtocolError as error:
+        logger.info("a step's request stream ended: %s", error)
+    finally:
+        run.cancel()

@@ -10,14 +10,14 @@ from typing import Any, Optional
 import numpy as np
 
 from padiff_rpc import trees
-from padiff_rpc.errors import InvalidRequestError, NotFoundError, PaDiffError
+from padiff_rpc.errors import InvalidRequestError, NotFoundError
 from padiff_rpc.records import record
 from padiff_rpc.tensors import HostTensor
 from padiff_rpc.types import CallEvent, Layer, Model, ModelFailure, Tree
 from padiff_rpc.words import Phase, WeightKind
 from padiff_worker.adapter import FrameworkAdapter
 from padiff_worker.batches import HostBatch, arguments
-from padiff_worker.failures import ModelRaised, failure_from
+from padiff_worker.failures import NOT_THE_USERS, ModelRaised, failure_from
 from padiff_worker.loader import Loader
 from padiff_worker.recorder import Capture, Recorder
 
@@ -49,9 +49,9 @@ def raising_as_failure(phase: Phase) -> Iterator[None]:
     """Turns what the user's code raises inside into ModelRaised; our own errors pass through."""
     try:
         yield
-    except (PaDiffError, ModelRaised):
+    except NOT_THE_USERS:
         raise
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
         raise ModelRaised(failure_from(error, phase)) from error
 
 
@@ -88,7 +88,11 @@ class ModelSession:
         if served is None:
             self._build(loader, spec, deterministic, threads)
         else:
-            self._take_over(loader, spec, served, deterministic, threads)
+            try:
+                self._take_over(loader, spec, served, deterministic, threads)
+            except BaseException:
+                self.close()
+                raise
 
     def _build(self, loader: Loader, spec: Model, deterministic: bool, threads: int) -> None:
         adapter = self._adapter
@@ -177,7 +181,8 @@ class ModelSession:
         """
         sink = _TraceSink()
         failure = None
-        with self._restored(), self._adapter.gradient_mode(False):
+        # As a step runs it: without gradients, Torch's transformer layers take a path that calls no children.
+        with self._restored(), self._adapter.gradient_mode(True):
             recorder = Recorder(
                 self._adapter, self._adapter.layers(self.model), sink, values=False, gradients=False
             )
@@ -185,9 +190,9 @@ class ModelSession:
                 try:
                     given = arguments(batch, self._adapter, self.device)
                     self.model(*given.args, **given.kwargs)
-                except PaDiffError:
+                except NOT_THE_USERS:
                     raise
-                except (Exception, SystemExit) as error:
+                except BaseException as error:
                     failure = failure_from(error, Phase.TRACE, path=recorder.innermost_path)
         return tuple(sink.calls), failure
 

@@ -5,20 +5,20 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
-from padiff_rpc.errors import InvalidRequestError
+from padiff_rpc.errors import InvalidRequestError, StateError
 
 Shapes = Mapping[str, tuple[int, ...]]
 # Names that an error shows before it only counts.
 _SHOWN = 3
 
 
-def checked_suffix(path: str, allowed: Collection[str]) -> str:
+def checked_suffix(path: str, allowed: Collection[str], *, field: str) -> str:
     """Returns the suffix of `path`. Raises InvalidRequestError for one that is not `allowed`."""
     suffix = os.path.splitext(path)[1]
     if suffix not in allowed:
-        raise InvalidRequestError(f"weights: {path} must end in one of {', '.join(allowed)}")
+        raise InvalidRequestError(f"{field}: {path} must end in one of {', '.join(allowed)}")
     return suffix
 
 
@@ -56,6 +56,27 @@ def reading(path: str) -> Iterator[None]:
     except Exception as error:
         reason = next(iter(str(error).splitlines()), "") or type(error).__name__
         raise InvalidRequestError(f"weights: {path} cannot be read: {reason}") from error
+
+
+@contextmanager
+def writing(path: str) -> Iterator[str]:
+    """Yields the name to write to, beside `path` and of its suffix; at the end it takes its place.
+
+    Whatever a writer raises is one line of InvalidRequestError, and `path` stays as it was.
+    """
+    stem, suffix = os.path.splitext(path)
+    partial = f"{stem}.partial{suffix}"
+    try:
+        yield partial
+        os.replace(partial, path)
+    except (InvalidRequestError, StateError):
+        raise
+    except Exception as error:
+        reason = next(iter(str(error).splitlines()), "") or type(error).__name__
+        raise InvalidRequestError(f"save: {path} cannot be written: {reason}") from error
+    finally:
+        with suppress(FileNotFoundError):
+            os.remove(partial)
 
 
 @contextmanager

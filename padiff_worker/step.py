@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable
 from typing import Any, Optional, Union
 
-from padiff_rpc.errors import PaDiffError
 from padiff_rpc.tensors import COMPLEX, FLOATING
 from padiff_rpc.types import (
     CallEvent,
@@ -21,7 +20,7 @@ from padiff_rpc.types import (
 from padiff_rpc.words import Pass, Phase
 from padiff_worker.adapter import FrameworkAdapter
 from padiff_worker.batches import Arguments, HostBatch, arguments
-from padiff_worker.failures import failure_from
+from padiff_worker.failures import NOT_THE_USERS, failure_from
 from padiff_worker.lockstep import Lockstep
 from padiff_worker.outbox import Outbox, StepCancelled
 from padiff_worker.overrides import Credit, Overrides
@@ -126,9 +125,9 @@ class StepRun:
     def _attempt(self, recorder: Recorder, batch: HostBatch) -> Optional[ModelFailure]:
         try:
             self._phases(recorder, batch)
-        except PaDiffError:
+        except NOT_THE_USERS:
             raise
-        except (Exception, SystemExit) as error:
+        except BaseException as error:
             # An exception thrown inside a gradient hook comes back wrapped by the framework.
             if self._cancelled:
                 raise StepCancelled from None
@@ -138,7 +137,9 @@ class StepRun:
     def _phases(self, recorder: Recorder, batch: HostBatch) -> None:
         adapter, session = self._adapter, self._session
         adapter.clear_gradients(session.model)
-        with adapter.gradient_mode(self._start.backward):
+        # Forward alone too: models may differentiate inside, and without gradients Torch's transformer
+        # layers take a path that calls no children.
+        with adapter.gradient_mode(True):
             self._announce(Phase.FORWARD)
             given = arguments(batch, adapter, session.device)
             output = self._timed(Phase.FORWARD, lambda: session.model(*given.args, **given.kwargs))
@@ -223,7 +224,6 @@ class StepRun:
     def _summary(self, recorder: Recorder) -> StepSummary:
         return StepSummary(
             seconds=tuple(self._seconds),
-            bytes_sent=self._outbox.bytes_taken,
             calls=recorder.calls,
             replays=recorder.replays,
             has_gradients=self._has_gradients,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Callable
 
 # Deeper nesting is taken for a cycle.
@@ -22,7 +23,7 @@ def flatten_inputs(args: tuple[Any, ...], kwargs: Mapping[str, Any], is_tensor: 
     """
     found = list(_walk(args, "", is_tensor, 0))
     found.extend(_walk(dict(kwargs), "", is_tensor, 0))
-    return found
+    return _distinct(found)
 
 
 def flatten_output(output: Any, is_tensor: IsTensor) -> NamedTensors:
@@ -31,7 +32,7 @@ def flatten_output(output: Any, is_tensor: IsTensor) -> NamedTensors:
     A lone tensor is slot "0", and so is the tensor of a one-element tuple: frameworks and ports differ
     in whether they unpack it.
     """
-    return list(_walk((output,) if is_tensor(output) else output, "", is_tensor, 0))
+    return _distinct(_walk((output,) if is_tensor(output) else output, "", is_tensor, 0))
 
 
 def with_inputs(
@@ -75,6 +76,16 @@ def _rebuilt(value: Any, changed: Mapping[Any, Any]) -> Any:
         else:
             object.__setattr__(made, key, item)
     return made
+
+
+def _distinct(found: Iterable[tuple[str, Any]]) -> NamedTensors:
+    # Keys may hold dots, and 0 and "0" may be keys of one dict.
+    seen: Counter[str] = Counter()
+    named = []
+    for name, tensor in found:
+        named.append((f"{name}#{seen[name]}" if seen[name] else name, tensor))
+        seen[name] += 1
+    return named
 
 
 def _walk(value: Any, prefix: str, is_tensor: IsTensor, depth: int) -> Iterator[tuple[str, Any]]:

@@ -26,6 +26,7 @@ from padiff_worker.loader import Loader
 from padiff_worker.model_thread import ModelThread
 from padiff_worker.outbox import Outbox
 from padiff_worker.session import ModelSession, ServedModel, raising_as_failure
+from padiff_worker.state_files import writing
 from padiff_worker.step import StepItem, StepRun
 
 SAVE_SUFFIXES = (".pdparams", ".pt", ".safetensors")
@@ -174,7 +175,8 @@ class Worker:
             raise InvalidRequestError(f"save: {path!r} must end in one of {', '.join(SAVE_SUFFIXES)}")
         if not os.path.isdir(os.path.dirname(target)):
             raise InvalidRequestError(f"save: the folder {os.path.dirname(target)} does not exist")
-        self._thread.call(lambda: self._adapter.save_weights(session.model, target))
+        with writing(target) as partial_file:
+            self._thread.call(lambda: self._adapter.save_weights(session.model, partial_file))
         return target, os.path.getsize(target)
 
     def apply_rule(self, lease: str, rule: str, arrays: dict[str, HostTensor]) -> dict[str, HostTensor]:

@@ -15,7 +15,7 @@ WRITABLE = (".pt", ".pth", ".safetensors")
 
 
 def load_weights(model: Any, path: str) -> None:
-    state = _read(path, checked_suffix(path, READABLE))
+    state = _read(path, checked_suffix(path, READABLE, field="weights"))
     expected = {name: tuple(tensor.shape) for name, tensor in _tensors(model.state_dict()).items()}
     check_fit(path, expected, {name: tuple(tensor.shape) for name, tensor in _tensors(state).items()})
     with reading(path):
@@ -23,7 +23,7 @@ def load_weights(model: Any, path: str) -> None:
 
 
 def save_weights(model: Any, path: str) -> None:
-    suffix = checked_suffix(path, WRITABLE)
+    suffix = checked_suffix(path, WRITABLE, field="save")
     if suffix == ".safetensors":
         # Every tensor its own copy: the format refuses tensors that share memory.
         state = {

@@ -19,11 +19,17 @@ _TO_TORCH = {dtype: getattr(torch, dtype.value) for dtype in DType if hasattr(to
 _FROM_TORCH = {native: dtype for dtype, native in _TO_TORCH.items()}
 
 
+# A tensor inside vmap or a functional gradient has no memory of its own.
+_is_wrapped = getattr(torch._C._functorch, "is_functorch_wrapped_tensor", lambda tensor: False)
+
+
 def is_tensor(candidate: Any) -> bool:
-    """Whether `candidate` is a tensor that can travel: dense, and of a dtype of the contract."""
+    """Whether `candidate` is a tensor that can travel: dense, with memory, of a dtype of the contract."""
     return (
         isinstance(candidate, torch.Tensor)
         and candidate.layout is torch.strided
+        and not candidate.is_nested
+        and not _is_wrapped(candidate)
         and candidate.dtype in _FROM_TORCH
     )
 

@@ -361,20 +361,18 @@ class CaptureHeader(_message.Message):
     def __init__(self, id: _Optional[_Union[CaptureId, _Mapping]] = ..., header: _Optional[_Union[_tensors_pb2.TensorHeader, _Mapping]] = ..., gradient_of: _Optional[int] = ...) -> None: ...
 
 class StepSummary(_message.Message):
-    __slots__ = ("seconds", "bytes_sent", "calls", "replays", "has_gradients", "no_gradient_reason")
+    __slots__ = ("seconds", "calls", "replays", "has_gradients", "no_gradient_reason")
     SECONDS_FIELD_NUMBER: _ClassVar[int]
-    BYTES_SENT_FIELD_NUMBER: _ClassVar[int]
     CALLS_FIELD_NUMBER: _ClassVar[int]
     REPLAYS_FIELD_NUMBER: _ClassVar[int]
     HAS_GRADIENTS_FIELD_NUMBER: _ClassVar[int]
     NO_GRADIENT_REASON_FIELD_NUMBER: _ClassVar[int]
     seconds: _containers.RepeatedCompositeFieldContainer[PhaseSeconds]
-    bytes_sent: int
     calls: int
     replays: int
     has_gradients: bool
     no_gradient_reason: str
-    def __init__(self, seconds: _Optional[_Iterable[_Union[PhaseSeconds, _Mapping]]] = ..., bytes_sent: _Optional[int] = ..., calls: _Optional[int] = ..., replays: _Optional[int] = ..., has_gradients: bool = ..., no_gradient_reason: _Optional[str] = ...) -> None: ...
+    def __init__(self, seconds: _Optional[_Iterable[_Union[PhaseSeconds, _Mapping]]] = ..., calls: _Optional[int] = ..., replays: _Optional[int] = ..., has_gradients: bool = ..., no_gradient_reason: _Optional[str] = ...) -> None: ...
 
 class PhaseSeconds(_message.Message):
     __slots__ = ("phase", "seconds")

@@ -74,7 +74,7 @@ def test_equal_models_pass_with_everything_compared(service: Service, trace: str
     report = compare(service, model(), model(), trace=trace)
     assert report
     coverage = report.summary.coverage
-    assert coverage.tensors_compared == coverage.tensors_total == 33
+    assert coverage.tensors_compared == coverage.tensors_total == 35
     assert coverage.calls_compared == coverage.calls_total == 5
     assert coverage.parameters_compared == coverage.parameters_total == 6
     assert coverage.buffers_compared == coverage.buffers_total == 2
@@ -102,7 +102,7 @@ def test_a_wrong_epsilon_is_located_at_its_layer(service: Service, trace: str) -
     assert (first.row.phase, first.row.kind) == (Phase.FORWARD, CaptureKind.OUTPUT)
     assert (first.row.reference.path, first.row.reference.class_name) == ("norm", "BatchNorm1D")
     assert first.row.reference.source is not None
-    assert (first.cause, first.position, first.compared) == ("value", 13, 33)
+    assert (first.cause, first.position, first.compared) == ("value", 13, 35)
 
 
 def test_an_inner_difference_fails_though_the_root_agrees(service: Service) -> None:
@@ -195,6 +195,21 @@ def test_a_module_that_raises_at_import_is_a_failure_of_the_load(service: Servic
     assert {(failure.phase, failure.text) for failure in report.summary.failures} == {
         (Phase.LOAD, "broken at import")
     }
+
+
+@pytest.mark.parametrize(
+    ("broken", "phase"),
+    [
+        (own("GivingUp", when="load"), Phase.LOAD),
+        (own("GivingUp", when="forward"), Phase.FORWARD),
+        (model(loss="coordinator_models:giving_up"), Phase.LOSS),
+    ],
+)
+def test_what_is_raised_past_every_except_is_a_failure_all_the_same(
+    service: Service, broken: Model, phase: Phase
+) -> None:
+    report = compare(service, broken, broken)
+    assert {(failure.phase, failure.exception) for failure in report.summary.failures} == {(phase, "GivesUp")}
 
 
 def test_buffers_are_compared_after_a_forward_pass_in_train_mode(service: Service) -> None:
@@ -391,7 +406,13 @@ def test_forced_combinations_are_said(service: Service) -> None:
     report = compare(service, sgd(), sgd(), steps=3, diff_phase="forward")
     assert report
     assert len(report.summary.notes) == 2
-    assert {row.phase for row in report.rows} == {Phase.INITIAL_WEIGHTS, Phase.INPUTS, Phase.FORWARD}
+    assert {row.phase for row in report.rows} == {
+        Phase.INITIAL_WEIGHTS,
+        Phase.INPUTS,
+        Phase.FORWARD,
+        Phase.WEIGHTS,
+    }
+    assert {row.kind for row in report.rows if row.phase is Phase.WEIGHTS} == {CaptureKind.BUFFER}
 
 
 def test_a_finished_report_can_be_had_again(service: Service) -> None:

@@ -188,6 +188,16 @@ def test_a_taken_port_is_an_invalid_request() -> None:
                 pass
 
 
+def test_a_socket_that_somebody_serves_is_not_taken_over(tmp_path: Path) -> None:
+    address = f"unix:{tmp_path}/s"
+    with open_server(address, _register(_echo, _echo_all)):
+        with pytest.raises(InvalidRequestError, match=r"cannot listen on .* taken"):
+            with open_server(address, _register(_echo, _echo_all)):
+                pass
+    with open_server(address, _register(_echo, _echo_all)) as again:
+        assert again == address
+
+
 @pytest.mark.parametrize("address", ["0.0.0.0:0", "192.0.2.7:5000", "example.com:80", "[::]:0"])
 def test_plain_text_off_loopback_is_refused_on_both_ends(address: str) -> None:
     with pytest.raises(InvalidRequestError, match="not on this machine, so it needs tls="):

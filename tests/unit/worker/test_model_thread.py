@@ -34,3 +34,26 @@ def test_after_stop_jobs_are_refused(served):
     runner.join()
     with pytest.raises(StateError):
         thread.call(lambda: 3)
+
+
+def test_an_interrupt_during_a_job_ends_the_serving_and_the_job():
+    thread = ModelThread()
+
+    def interrupted():
+        raise KeyboardInterrupt
+
+    future = thread.submit(interrupted)
+    waiting = thread.submit(lambda: 3)
+    with pytest.raises(KeyboardInterrupt):
+        thread.serve_forever()
+    for one in (future, waiting):
+        with pytest.raises(StateError):
+            one.result(0)
+
+
+def test_close_refuses_what_waits_where_nobody_serves():
+    thread = ModelThread()
+    future = thread.submit(lambda: 3)
+    thread.close()
+    with pytest.raises(StateError):
+        future.result(0)

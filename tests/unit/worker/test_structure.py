@@ -41,6 +41,11 @@ def test_what_is_no_tensor_has_no_slot():
     assert slots(None) == []
 
 
+def test_keys_that_would_share_a_slot_are_told_apart():
+    assert slots({"a.b": A, "a": {"b": B}}) == [("a.b", "a"), ("a.b#1", "b")]
+    assert slots({0: A, "0": B}) == [("0", "a"), ("0#1", "b")]
+
+
 def test_a_cycle_ends():
     knot = [A]
     knot.append(knot)

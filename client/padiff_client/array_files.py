@@ -6,6 +6,7 @@ import json
 import math
 import os
 import zipfile
+import zlib
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -18,6 +19,18 @@ from padiff_rpc.words import DType
 
 SUFFIXES = (".npz", ".safetensors")
 _MAX_HEADER_BYTES = 100 << 20
+# What a file raises that is empty, cut off, changed, locked, or something else than its name says.
+_UNREADABLE = (
+    OSError,
+    EOFError,
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    RuntimeError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 # The dtypes of the safetensors format that can travel.
 _SAFETENSORS_DTYPES = {
     "BOOL": DType.BOOL,
@@ -46,7 +59,7 @@ def read_arrays(path: str) -> dict[str, Any]:
         if path.endswith(".npz"):
             with np.load(path, allow_pickle=False) as archive:
                 return {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+    except _UNREADABLE as error:
         raise InvalidRequestError(f"{path}: cannot be read: {error}") from None
     raise InvalidRequestError(f"{path}: not allowed; allowed suffixes: {', '.join(SUFFIXES)}")
 

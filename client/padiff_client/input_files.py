@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import itertools
-import os
 import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -13,6 +12,7 @@ from padiff_client.array_files import SUFFIXES, read_arrays
 from padiff_client.array_tables import is_table, read_table_array
 from padiff_client.batches import Batch
 from padiff_client.spec import check_reference
+from padiff_client.spec_paths import beside
 from padiff_client.yaml_nodes import Entry
 from padiff_rpc.errors import InvalidRequestError
 
@@ -29,7 +29,7 @@ def read_inputs(entry: Entry, folder: str) -> tuple[Any, Any]:
         both = _source(entry, folder, [folder])
         return both, both
     found = entry.known(*_LONG_FORM)
-    roots = [_beside(folder, root) for root in found["path"].texts()] if "path" in found else [folder]
+    roots = [beside(folder, root) for root in found["path"].texts()] if "path" in found else [folder]
     named = [key for key in _SOURCES if key in found]
     if len(named) > 1:
         raise found[named[1]].error(f"{named[0]} is given too; give one of {', '.join(_SOURCES)}")
@@ -65,7 +65,7 @@ def _source(entry: Entry, folder: str, roots: list[str], kind: str = "") -> Any:
     text = entry.text()
     if kind == "file" or (kind == "" and text.endswith(SUFFIXES)):
         with entry.pointing():
-            return read_arrays(_beside(folder, text))
+            return read_arrays(beside(folder, text))
     if kind == "table":
         raise entry.error("not allowed; allowed: a mapping of names, or a list, of arrays")
     with entry.pointing():
@@ -90,7 +90,7 @@ def _called(reference: str, roots: list[str]) -> Any:
     module_name, _, name = reference.partition(":")
     try:
         made = getattr(importlib.import_module(module_name), name)()
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # sys.exit(0) must not pass for a match
         said = " ".join(str(error).split())
         raise InvalidRequestError(f"{reference} raised {type(error).__name__}: {said}") from error
     if isinstance(made, (Batch, Mapping)):
@@ -132,7 +132,3 @@ def _chosen(shared: Any, choice: Mapping[str, str], by_position: bool) -> Batch:
     if by_position:
         return Batch(args=tuple(picked.values()), target=batch.target)
     return Batch(kwargs=picked, target=batch.target)
-
-
-def _beside(folder: str, path: str) -> str:
-    return os.path.abspath(os.path.join(folder, os.path.expanduser(path)))

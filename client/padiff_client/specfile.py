@@ -9,6 +9,7 @@ from padiff_client.input_files import read_inputs
 from padiff_client.layer_map import LayerMap
 from padiff_client.session import Server
 from padiff_client.spec import ModelSpec, check_reference
+from padiff_client.spec_paths import beside
 from padiff_client.yaml_nodes import Entry, load
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.options import Options
@@ -93,9 +94,9 @@ def _model(entry: Entry, folder: str) -> tuple[ModelSpec, Optional[str], Optiona
     given: dict[str, Any] = {key: found[key].value() for key in _PLAIN_MODEL if key in found}
     if "python" in found:
         python = found["python"].text()
-        given["python"] = _beside(folder, python) if os.sep in python else python
+        given["python"] = beside(folder, python) if os.sep in python else python
     if "path" in found:
-        given["path"] = [_beside(folder, root) for root in found["path"].texts()]
+        given["path"] = [beside(folder, root) for root in found["path"].texts()]
     elif "worker" not in found:
         given["path"] = [folder]
     if "allow" in found:
@@ -103,7 +104,7 @@ def _model(entry: Entry, folder: str) -> tuple[ModelSpec, Optional[str], Optiona
     if "weights" in found:
         weights = found["weights"].text()
         # A running worker's files are its own machine's.
-        given["weights"] = weights if "worker" in found else _beside(folder, weights)
+        given["weights"] = weights if "worker" in found else beside(folder, weights)
     if "tls" in found:
         given["tls"] = _tls(found["tls"], folder)
     for key in ("loss", "optimizer"):
@@ -181,11 +182,7 @@ def _tls(entry: Entry, folder: str) -> Tls:
 
 def _file_bytes(entry: Entry, folder: str) -> bytes:
     try:
-        with open(_beside(folder, entry.text()), "rb") as file:
+        with open(beside(folder, entry.text()), "rb") as file:
             return file.read()
     except OSError as error:
         raise entry.error(f"cannot be read: {error}") from None
-
-
-def _beside(folder: str, path: str) -> str:
-    return os.path.abspath(os.path.join(folder, os.path.expanduser(path)))

@@ -71,10 +71,17 @@ class Entry:
         return isinstance(self._node, yaml.SequenceNode)
 
     def entries(self) -> dict[str, Entry]:
-        """Returns a mapping's values by key. Raises InvalidRequestError for repeated or odd keys."""
+        """Returns a mapping's values by key, merged ones (<<) included; its own override these.
+
+        Raises InvalidRequestError for odd keys.
+        """
         if not isinstance(self._node, yaml.MappingNode):
             raise self.error("not allowed; allowed: a mapping (key: value)")
-        self._loader.flatten_mapping(self._node)
+        try:
+            # Puts what is merged in front, so the last of one name is the mapping's own.
+            self._loader.flatten_mapping(self._node)
+        except yaml.YAMLError as error:
+            raise self.error(_problem(error)) from None
         found: dict[str, Entry] = {}
         for key_node, value_node in self._node.value:
             key = self._loader.construct_object(key_node, deep=True)
@@ -83,10 +90,38 @@ class Entry:
                 raise Entry(self._loader, self._file, key_node, name).error(
                     f"the key {key!r} is not a text; put it in quotes"
                 )
-            if key in found:
-                raise Entry(self._loader, self._file, key_node, name).error("given twice")
             found[key] = Entry(self._loader, self._file, value_node, name)
         return found
+
+    def check_repeated_keys(self) -> None:
+        """Raises InvalidRequestError for a key given twice in one mapping, here or anywhere inside.
+
+        For the document as written: once merged, an overridden key looks the same.
+        """
+        seen: set[int] = set()  # an alias is its anchor's node again, perhaps inside itself
+        waiting = [self]
+        while waiting:
+            entry = waiting.pop()
+            if id(entry._node) in seen:
+                continue
+            seen.add(id(entry._node))
+            if entry.is_list:
+                waiting.extend(reversed(entry.items()))
+            elif isinstance(entry._node, yaml.MappingNode):
+                waiting.extend(reversed(entry._written(entry._node)))
+
+    def _written(self, mapping: yaml.MappingNode) -> list[Entry]:
+        """Returns the values of a mapping that nothing was merged into yet."""
+        keys: set[tuple[str, str]] = set()
+        values = []
+        for key_node, value_node in mapping.value:
+            name = f"{self.name}.{key_node.value}" if self.name else str(key_node.value)
+            key = (key_node.tag, str(key_node.value))
+            if key in keys:
+                raise Entry(self._loader, self._file, key_node, name).error("given twice")
+            keys.add(key)
+            values.append(Entry(self._loader, self._file, value_node, name))
+        return values
 
     def items(self) -> list[Entry]:
         """Returns a list's values."""
@@ -144,7 +179,9 @@ def load(content: str, file: str) -> Entry:
         raise InvalidRequestError(f"{file}:{line}: {_problem(error)}") from None
     if not isinstance(node, yaml.MappingNode):
         raise InvalidRequestError(f"{file}:1: not allowed; allowed: a mapping (key: value)")
-    return Entry(loader, file, node, "")
+    top = Entry(loader, file, node, "")
+    top.check_repeated_keys()
+    return top
 
 
 def _problem(error: yaml.YAMLError) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,7 @@ def test_the_exit_code_is_the_verdict(
         (PaDiffError("no\nluck"), 2, "padiff: no luck"),
         (OSError("disk full"), 2, "padiff: disk full"),
         (KeyboardInterrupt(), 130, "padiff: interrupted"),
+        (SystemExit(0), 2, "padiff: our bug: SystemExit: 0"),
         (ZeroDivisionError("x"), 2, "padiff: our bug: ZeroDivisionError: x"),
     ],
 )
@@ -86,6 +88,19 @@ def test_a_wrong_file_is_trouble_at_its_line(tmp_path: Path, capsys: pytest.Capt
     assert capsys.readouterr().err == (
         f"padiff: {file}:4: setps: unknown key; allowed: reference, candidate, inputs, steps, auto_weights, "
         "options, layer_map, server\n"
+    )
+
+
+def test_inputs_that_exit_are_trouble_and_no_match(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    (tmp_path / "leaving_inputs.py").write_text("import sys\ndef made():\n    sys.exit(0)\n")
+    file = tmp_path / "spec.yaml"
+    file.write_text(SPEC.replace("inputs: {}", "inputs: leaving_inputs:made"))
+    assert cli.main(["compare", str(file)]) == 2
+    assert capsys.readouterr().err == (
+        f"padiff: {file}:3: inputs: leaving_inputs:made raised SystemExit: 0\n"
     )
 
 

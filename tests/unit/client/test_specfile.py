@@ -77,6 +77,11 @@ def test_every_documented_key_is_known(tmp_path: Path) -> None:
         ("a: [1\n", "2: not valid YAML"),
         ("- 1\n", r"1: not allowed; allowed: a mapping"),
         ("steps: 1\nsteps: 2\n", "2: steps: given twice"),
+        (
+            "reference: &base\n  kwargs:\n    a: 1\n    a: 2\ncandidate: *base\ninputs: {}\n",
+            r"4: reference\.kwargs\.a: given twice",
+        ),
+        ("reference:\n  <<: 3\ncandidate: {}\ninputs: {}\n", r"2: reference: not valid YAML: expected a ma"),
         (MODELS + "inputs: x\n", "3: inputs: 'x' is not allowed; allowed: package.module:function"),
         (MODELS + "inputs: {x: {shpe: [1]}}\n", r"3: inputs\.x\.shpe: unknown key; allowed: shape, dtype"),
         (
@@ -152,6 +157,23 @@ def test_paths_start_at_the_file_and_a_running_workers_files_are_its_own(tmp_pat
     assert asked.candidate.model == ""
 
 
+def test_a_merged_mapping_may_be_overridden(tmp_path: Path) -> None:
+    asked = read(
+        tmp_path,
+        """
+        reference: &base {framework: torch, model: "a:b", kwargs: &sizes {width: 1, depth: 2}}
+        candidate:
+          framework: paddle
+          <<: *base
+          kwargs: {depth: 3, <<: *sizes}
+        inputs: {}
+        """,
+    )
+    assert (asked.reference.framework, dict(asked.reference.kwargs)) == ("torch", {"width": 1, "depth": 2})
+    assert (asked.candidate.framework, asked.candidate.model) == ("paddle", "a:b")
+    assert dict(asked.candidate.kwargs) == {"width": 1, "depth": 3}
+
+
 def test_a_table_gives_the_same_arrays_again(tmp_path: Path) -> None:
     text = """
     inputs:
@@ -219,6 +241,26 @@ def test_safetensors_are_read_with_bfloat16(tmp_path: Path) -> None:
     (_, x), (_, y) = encoded.tensors
     assert (str(x.dtype), x.array.tolist()) == ("bfloat16", [0x3F80, 0x4000])
     assert (str(y.dtype), y.array.shape, float(y.array)) == ("float32", (), 2.5)
+
+
+def changed(content: bytes) -> bytes:
+    """Returns an .npz archive whose compressed data no longer is any."""
+    middle = content.index(b"x.npy") + len(b"x.npy") + 20
+    return content[:middle] + b"\xff" * 8 + content[middle + 8 :]
+
+
+@pytest.mark.parametrize("kind", ["empty", "changed", "one array"])
+def test_an_npz_file_that_is_none_is_one_clear_line(tmp_path: Path, kind: str) -> None:
+    file = tmp_path / "in.npz"
+    with open(file, "wb") as opened:
+        if kind == "changed":
+            np.savez_compressed(opened, x=np.arange(1000))
+        elif kind == "one array":
+            np.save(opened, np.arange(3))
+    if kind == "changed":
+        file.write_bytes(changed(file.read_bytes()))
+    with pytest.raises(InvalidRequestError, match=r"spec\.yaml:3: inputs: .*in\.npz: cannot be read: ."):
+        inputs(tmp_path, "inputs: in.npz")
 
 
 def test_a_truncated_safetensors_file_is_one_clear_line(tmp_path: Path) -> None:

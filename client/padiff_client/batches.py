@@ -108,7 +108,7 @@ class _Source:
             raise InvalidRequestError(
                 f"{self._name}: ended after {step} batches; every step needs one, so give more or fewer steps"
             ) from None
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # sys.exit(0) must not pass for a match
             said = " ".join(str(error).split())
             raise InvalidRequestError(f"{name}: {type(error).__name__}: {said}") from error
         batch = _as_batch(item)
@@ -162,7 +162,8 @@ class PairEncoder:
 class _Numbering:
     def __init__(self, first: int) -> None:
         self._first = first
-        self._numbers: dict[tuple[int, Optional[str]], int] = {}
+        # With the leaf: one that a lazy Mapping made would else be gone, and the next have its id.
+        self._numbers: dict[tuple[int, Optional[str]], tuple[int, Any]] = {}
         self.tensors: dict[int, HostTensor] = {}
 
     def plain(self, value: Any, where: str, depth: int = 0) -> Any:
@@ -181,9 +182,10 @@ class _Numbering:
     def _reference(self, leaf: Any, where: str) -> trees.TensorRef:
         key = identity(leaf)
         if key not in self._numbers:
-            self._numbers[key] = self._first + len(self._numbers)
-            self.tensors[self._numbers[key]] = host_tensor(leaf, where=where)
-        number = self._numbers[key]
+            number = self._first + len(self._numbers)
+            self._numbers[key] = number, leaf
+            self.tensors[number] = host_tensor(leaf, where=where)
+        number, _ = self._numbers[key]
         check_gradient(leaf, self.tensors[number].dtype, where=where)
         return trees.TensorRef(number=number, requires_grad=requires_grad(leaf))
 

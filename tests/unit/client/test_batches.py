@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -90,6 +91,38 @@ def test_what_an_iterable_raises_is_kept_as_the_cause() -> None:
     with pytest.raises(InvalidRequestError, match=r"example_inp\[1\]\[1\]: OSError: disk on fire") as caught:
         pairs.pull(1)
     assert isinstance(caught.value.__cause__, OSError)
+
+
+def test_an_iterable_that_exits_has_not_ended_well() -> None:
+    def leaving() -> Any:
+        yield {"x": 1}
+        raise SystemExit(0)
+
+    pairs = BatchPairs(({"x": 1}, leaving()))
+    pairs.pull(0)
+    with pytest.raises(InvalidRequestError, match=r"example_inp\[1\]\[1\]: SystemExit: 0"):
+        pairs.pull(1)
+
+
+class Lazy(Mapping[str, Any]):
+    """Makes its values when they are asked for, and keeps none."""
+
+    def __getitem__(self, name: str) -> Any:
+        return Input(np.full(4, float(name)), dtype="float32")
+
+    def __iter__(self) -> Iterator[str]:
+        return iter("123456")
+
+    def __len__(self) -> int:
+        return 6
+
+
+def test_leaves_that_nobody_else_keeps_stay_apart() -> None:
+    encoded = encode({"x": Lazy()}, {})
+    tensors = dict(encoded.tensors)
+    references = trees.unpack(encoded.batch.candidate.kwargs)["x"]
+    for name, reference in references.items():
+        assert tensors[reference.number].array.tolist() == [float(name)] * 4
 
 
 @pytest.mark.parametrize("wrong", [{"x": 1}, None, (1,), np.ones((2, 2))])

@@ -30,8 +30,9 @@ def announce(descriptor: Optional[int], address: str) -> None:
 def watch_lifeline(descriptor: Optional[int], private_folder: Optional[str]) -> None:
     """Ends this process when the pipe's other end closes, however the parent ended.
 
-    What this process has started ends with it, where it leads a process group. Every child removes the folder, so the last one leaves nothing. The exit is immediate: the main
-    thread may be inside a framework's kernel, and there is nobody left to tell.
+    What this process has started ends with it, where it leads a process group. Every child removes the
+    folder, so the last one leaves nothing. The exit is immediate: the main thread may be inside a
+    framework's kernel, and there is nobody left to tell.
     """
     if descriptor is None:
         return

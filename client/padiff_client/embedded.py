@@ -26,9 +26,7 @@ class Lifeline:
 
     def __init__(self) -> None:
         self.reader, self._writer = os.pipe()
-        # A fork of this process (a data loader's worker) must not keep the children alive.
-        ours = weakref.ref(self)
-        os.register_at_fork(after_in_child=lambda: _close_in_fork(ours))
+        _lifelines.add(self)
 
     def close(self) -> None:
         """Ends all children that still run; may be called twice."""
@@ -38,10 +36,17 @@ class Lifeline:
         self.reader = self._writer = -1
 
 
-def _close_in_fork(lifeline: weakref.ref[Lifeline]) -> None:
-    held = lifeline()
-    if held is not None:
-        held.close()
+_lifelines: weakref.WeakSet[Lifeline] = weakref.WeakSet()
+
+
+def _close_in_fork() -> None:
+    """Keeps a fork of this process (a data loader's worker) from keeping the children alive."""
+    for lifeline in list(_lifelines):
+        lifeline.close()
+
+
+# Once for all runs: it cannot be taken back.
+os.register_at_fork(after_in_child=_close_in_fork)
 
 
 class Household:

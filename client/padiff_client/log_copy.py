@@ -19,7 +19,7 @@ class LogCopy:
     """
 
     def __init__(self, path: Path) -> None:
-        self._file = open(path, "rb")
+        self._path = path
         # A character may be half written.
         self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
         self._closing = threading.Event()
@@ -33,13 +33,13 @@ class LogCopy:
 
     def _follow(self) -> None:
         # ValueError: stderr is closed; there is nobody left to show it to.
-        with self._file, suppress(OSError, ValueError):
+        with suppress(OSError, ValueError), open(self._path, "rb") as log:
             while not self._closing.wait(_POLL_SECONDS):
-                self._copy()
-            self._copy()
+                self._show(log.read())
+            self._show(log.read())
 
-    def _copy(self) -> None:
-        text = self._decoder.decode(self._file.read())
+    def _show(self, content: bytes) -> None:
+        text = self._decoder.decode(content)
         if text:
             sys.stderr.write(text)
             sys.stderr.flush()

@@ -31,7 +31,8 @@ child.announce(given.announce_fd, "unix:/somewhere/" + " ".join(rest))
 threading.Event().wait()
 """
 # Starts a process that outlives its parent unless somebody ends it.
-PARENT = """import subprocess; started = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+PARENT = """import subprocess
+started = subprocess.Popen(["sleep", "60"])
 open({file!r}, "w").write(str(started.pid))"""
 OBEDIENT = "signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))"
 STUBBORN = "signal.signal(signal.SIGTERM, signal.SIG_IGN)"
@@ -181,6 +182,25 @@ def test_a_killed_client_leaves_no_process_and_no_file(tmp_path: Path) -> None:
     assert wait_until(lambda: not is_alive(int(pid)))
     assert wait_until(lambda: not is_alive(grandchild), 2.0)
     assert not Path(folder).exists()
+
+
+def test_a_fork_holds_no_lifeline_and_a_run_leaves_no_hook_behind() -> None:
+    code = """
+import os
+from padiff_client.embedded import Lifeline
+os.register_at_fork = None
+lifelines = [Lifeline(), Lifeline()]
+pid = os.fork()
+if pid == 0:
+    os._exit(len([one for one in lifelines if one.reader != -1]))
+assert os.waitpid(pid, 0)[1] == 0
+assert all(one.reader != -1 for one in lifelines)
+"""
+    subprocess.run(
+        [sys.executable, "-c", code],
+        check=True,
+        env={**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'client'}"},
+    )
 
 
 def test_a_child_killed_on_the_way_gets_an_obituary(tmp_path: Path) -> None:

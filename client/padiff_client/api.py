@@ -18,7 +18,12 @@ from padiff_rpc.types import AssignWeightsRequest, CompareStart, Tls
 from padiff_rpc.version import PROTOCOL_VERSION
 from padiff_rpc.words import Side
 
-SAVE_SUFFIXES = (".pdparams", ".pt", ".safetensors")
+# Framework -> the state files that its worker writes; "" where only the worker knows its framework.
+SAVE_SUFFIXES = {
+    "torch": (".pt", ".safetensors"),
+    "paddle": (".pdparams", ".safetensors"),
+    "": (".pdparams", ".pt", ".safetensors"),
+}
 LayerMapLike = Union[LayerMap, Mapping[str, str], None]
 
 
@@ -86,17 +91,20 @@ def assign_weight(
     """Copies the weights and buffers of `module` (the reference) into `layer` (the candidate).
 
     Returns a report with a row for each weight, read back and compared, and with what could not be
-    placed in `unmatched`. `save` names a .pdparams, .pt or .safetensors file for the candidate's state;
-    it lies on the machine of the candidate's worker, under its save root where it was not started here.
+    placed in `unmatched`. `save` names a file for the candidate's state: .pt for Torch, .pdparams for Paddle,
+    .safetensors for both. It lies on the machine of the candidate's worker, under that worker's save root
+    where it was not started here.
 
     Raises:
         InvalidRequestError, WorkerLostError: as for `auto_diff`.
     """
     candidate, reference = _contestants(layer, module, None, None)
     place = "" if save is None else os.fspath(save)
-    if place and not place.endswith(SAVE_SUFFIXES):
+    suffixes = SAVE_SUFFIXES[layer.framework]
+    if place and not place.endswith(suffixes):
+        whose = f" for {layer.framework}" if layer.framework else ""
         raise InvalidRequestError(
-            f"save: {place!r} is not allowed; allowed suffixes: {', '.join(SAVE_SUFFIXES)}"
+            f"save: {place!r} is not allowed; allowed suffixes{whose}: {', '.join(suffixes)}"
         )
     save_root = None
     if place and layer.worker is None:
@@ -106,6 +114,7 @@ def assign_weight(
             raise InvalidRequestError(f"save: {save_root} is not a folder; create it first")
     record = as_layer_map(layer_map).to_record()
     coordinator = as_server(server, token, tls)
+    check_whereabouts(candidate, reference, coordinator)
     with open_session(candidate, reference, coordinator, _surroundings(), save_root=save_root) as session:
         return session.explained(
             session.connection.assign_weights(

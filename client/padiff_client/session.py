@@ -88,11 +88,10 @@ def open_session(
     *,
     save_root: Optional[str] = None,
 ) -> Iterator[Session]:
-    """Provides a session; whatever was started for it is gone at its end.
+    """Provides a session; whatever was started for it is gone at its end. See `check_whereabouts` first.
 
     `save_root` is the folder that a started candidate worker may save to.
     """
-    check_whereabouts(candidate, reference, server)
     if server is not None:
         with connect(server.address, token=server.token, tls=server.tls) as connection:
             yield Session(

@@ -6,7 +6,16 @@ from typing import Any
 
 import pytest
 
-from padiff_client import InvalidRequestError, ModelSpec, Options, assign_weight, auto_diff
+from padiff_client import (
+    InvalidRequestError,
+    ModelSpec,
+    Options,
+    WorkerLostError,
+    assign_weight,
+    auto_diff,
+    link,
+    session,
+)
 from padiff_client.api import _options
 from padiff_rpc.words import CompareMode
 
@@ -54,10 +63,37 @@ def test_a_wrong_request_is_one_clear_line(given: dict[str, Any], said: str) -> 
 
 
 def test_a_state_is_saved_under_a_known_suffix_into_a_folder_that_exists() -> None:
-    with pytest.raises(InvalidRequestError, match=r"save: 'x.npz' .* allowed suffixes: .pdparams, .pt"):
-        assign_weight(SPEC, SPEC, save="x.npz")
+    paddle = ModelSpec("paddle", "a:b")
+    for candidate, file, allowed in (
+        (SPEC, "x.npz", " for torch: .pt, .safetensors"),
+        (SPEC, "x.pdparams", " for torch: .pt, .safetensors"),
+        (paddle, "x.pt", " for paddle: .pdparams, .safetensors"),
+        (SERVED, "x.npz", ": .pdparams, .pt, .safetensors"),
+    ):
+        with pytest.raises(InvalidRequestError, match=f"save: '{file}' .* allowed suffixes{allowed}$"):
+            assign_weight(candidate, SPEC, save=file)
     with pytest.raises(InvalidRequestError, match="save: /nowhere is not a folder"):
         assign_weight(SPEC, SPEC, save="/nowhere/x.pt")
+
+
+def test_weights_are_not_assigned_by_a_server_that_would_have_to_start_a_worker() -> None:
+    with pytest.raises(InvalidRequestError, match=r"layer\.worker: missing; with server="):
+        assign_weight(SPEC, SPEC, server="127.0.0.1:1")
+
+
+def test_where_the_models_run_is_checked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    checked = []
+
+    def check_address(address: str, *, tls: object, field: str) -> None:
+        checked.append((field, address))
+        if len(checked) > 1:
+            raise AssertionError("checked again")
+
+    monkeypatch.setattr(session, "check_address", check_address)
+    monkeypatch.setattr(link, "_GREETING_SECONDS", 0.05)
+    with pytest.raises(WorkerLostError):
+        auto_diff(SERVED, SERVED, INPUTS, server="127.0.0.1:1")
+    assert checked == [("server", "127.0.0.1:1")]
 
 
 def test_the_older_names_are_taken() -> None:

@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 import functools
-import linecache
-import os
-import sys
 import threading
-import weakref
-from collections.abc import Hashable, Iterable, Mapping
-from types import FrameType
+from collections.abc import Iterable, Mapping
 from typing import Any, Optional, Protocol
 
 from padiff_rpc.records import record
@@ -19,10 +14,9 @@ from padiff_rpc.words import CallMoment, CaptureKind
 from padiff_worker.adapter import FrameworkAdapter, LayerHandle, Remove
 from padiff_worker.calls import Call, CallLog
 from padiff_worker.lockstep import Claim, Lockstep
+from padiff_worker.source_lines import calling_line
 from padiff_worker.structure import NamedTensors, flatten_inputs, flatten_output, with_inputs, with_output
-
-# This package and the adapters beside it ("padiff_worker", "padiff_worker_torch", ...).
-_OWN_FOLDER = os.path.dirname(os.path.abspath(__file__))
+from padiff_worker.tensor_numbers import TensorNumbers
 
 
 @record
@@ -41,14 +35,6 @@ class Sink(Protocol):
     def call(self, event: CallEvent) -> None: ...
 
     def capture(self, capture: Capture) -> None: ...
-
-
-@record
-class _Seen:
-    """A tensor that has its number; alive as long as the object is."""
-
-    number: int
-    alive: Any
 
 
 class Recorder:
@@ -83,11 +69,10 @@ class Recorder:
         self._log = CallLog()
         self._lock = threading.RLock()
         self._removes: list[Remove] = []
-        self._seen: dict[Hashable, _Seen] = {}
+        self._numbers = TensorNumbers(adapter.identity)
         self._origins: dict[int, CaptureId] = {}
         self._watched: set[int] = set()
         self._arrived: set[int] = set()
-        self._last_number = 0
 
     def __enter__(self) -> Recorder:
         for handle in self._layers:
@@ -139,11 +124,13 @@ class Recorder:
     ) -> Optional[tuple[tuple[Any, ...], dict[str, Any]]]:
         with self._lock:
             inputs = flatten_inputs(args, kwargs, self._adapter.is_tensor)
-            known = {f"in.{slot}": number for slot, number in self._known(inputs)}
-            call = self._log.enter(path, known)
+            numbers = {f"in.{slot}": self._numbers.known(tensor) for slot, tensor in inputs}
+            call = self._log.enter(path, {slot: n for slot, n in numbers.items() if n is not None})
             if call is None:
                 return None
-            replaced = self._saw(call, CallMoment.ENTRY, inputs, source=self._source_line())
+            replaced = self._saw(
+                call, CallMoment.ENTRY, inputs, source=calling_line(self._adapter.library_folders)
+            )
             return with_inputs(args, kwargs, replaced) if replaced else None
 
     def _left(self, path: str, output: Any) -> Optional[Any]:
@@ -171,10 +158,10 @@ class Recorder:
         slots, fresh = [], []
         claims: dict[str, tuple[int, Any, Claim]] = {}
         for name, tensor in tensors:
-            number, is_fresh = self._number(tensor)
+            number, is_fresh = self._numbers.of(tensor)
             if self._lockstep is not None:
                 place = (moment, call.path, call.number, name)
-                number, claim = self._lockstep.claim(place, number, is_fresh, self._next_number)
+                number, claim = self._lockstep.claim(place, number, is_fresh, self._numbers.fresh)
                 if claim is not None:
                     claims[name] = (number, tensor, claim)
                     is_fresh = is_fresh or claim.anew
@@ -209,34 +196,11 @@ class Recorder:
             if made is tensor:
                 continue
             replaced[name] = made
-            self._seen[self._adapter.identity(made)] = _Seen(number=number, alive=weakref.ref(made))
+            self._numbers.assign(made, number)
             if not claim.anew:
                 # Whoever still holds the original holds the candidate's own value, to be judged anew.
-                self._seen.pop(self._adapter.identity(tensor), None)
+                self._numbers.forget(tensor)
         return replaced
-
-    def _number(self, tensor: Any) -> tuple[int, bool]:
-        """Returns the tensor's number, and whether it is seen for the first time."""
-        identity = self._adapter.identity(tensor)
-        seen = self._seen.get(identity)
-        # A dead object's identity may have been given to a new tensor.
-        if seen is not None and seen.alive() is tensor:
-            return seen.number, False
-        number = self._next_number()
-        self._seen[identity] = _Seen(number=number, alive=weakref.ref(tensor))
-        return number, True
-
-    def _known(self, tensors: NamedTensors) -> list[tuple[str, int]]:
-        found = []
-        for slot, tensor in tensors:
-            seen = self._seen.get(self._adapter.identity(tensor))
-            if seen is not None and seen.alive() is tensor:
-                found.append((slot, seen.number))
-        return found
-
-    def _next_number(self) -> int:
-        self._last_number += 1
-        return self._last_number
 
     def _id(self, path: str, call: int, slot: str, kind: CaptureKind) -> CaptureId:
         return CaptureId(step=self._step, path=path, call=call, slot=slot, kind=kind)
@@ -244,7 +208,7 @@ class Recorder:
     def _send_new(self, tensor: Any, capture_id: CaptureId, gradient_of: int = 0) -> None:
         # Several devices have several autograd threads; numbers must leave in order.
         with self._lock:
-            self._send(self._next_number(), tensor, capture_id, gradient_of)
+            self._send(self._numbers.fresh(), tensor, capture_id, gradient_of)
 
     def _send(self, number: int, tensor: Any, capture_id: CaptureId, gradient_of: int = 0) -> None:
         copy = self._adapter.host_copy(tensor)
@@ -274,26 +238,3 @@ class Recorder:
         capture_id = self._id(origin.path, origin.call, origin.slot, kind)
         self._send_new(gradient, capture_id, gradient_of=number)
         return self._lockstep.gradient(number, gradient) if self._lockstep is not None else None
-
-    def _source_line(self) -> Optional[SourceLine]:
-        """Returns the line of user code that made the call, or None when there is none.
-
-        The nearest frame outside the framework's layers and this package; so a layer inside a
-        Sequential is charged to the line that called the Sequential.
-        """
-        frame: Optional[FrameType] = sys._getframe(1)
-        while frame is not None and frame.f_code.co_filename.startswith(_OWN_FOLDER):
-            frame = frame.f_back
-        while frame is not None:
-            file = frame.f_code.co_filename
-            if file.startswith(_OWN_FOLDER):
-                return None
-            if not file.startswith(self._adapter.library_folders):
-                return SourceLine(
-                    file=file,
-                    line=frame.f_lineno,
-                    function=frame.f_code.co_name,
-                    text=linecache.getline(file, frame.f_lineno).strip(),
-                )
-            frame = frame.f_back
-        return None

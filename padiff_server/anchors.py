@@ -13,8 +13,6 @@ from padiff_server.tree import Node
 # Each further round finds what runs in another order: a branch, a tower.
 _ROUNDS = 8
 _WIDTH_OF_REST = 96
-# Below this a pair is of low confidence.
-LOW = 0.5
 # Names that agree this far are no coincidence.
 _ALIKE = 0.3
 DOUBTED = "another pairing fits as well"

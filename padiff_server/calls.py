@@ -85,11 +85,19 @@ class CallPairs:
         return pair
 
     def unpaired(self, side: Side) -> list[SeenCall]:
-        """Returns the entries of calls without a counterpart so far, in execution order."""
-        lone = [*self._partnerless[side], *self._waiting[side].values()]
-        return sorted(
-            (seen for seen in lone if seen.event.moment is CallMoment.ENTRY), key=lambda seen: seen.index
-        )
+        """Returns one event of each call without a counterpart so far, in execution order.
+
+        It is the call's entry; or its exit, where the other side entered the call and never left it.
+        """
+        waiting = self._waiting[side]
+        entries = [*self._partnerless[side], *waiting.values()]
+        lone = [seen for seen in entries if seen.event.moment is CallMoment.ENTRY]
+        lone += [
+            seen
+            for key, seen in waiting.items()
+            if key.moment is CallMoment.EXIT and key._replace(moment=CallMoment.ENTRY) not in waiting
+        ]
+        return sorted(lone, key=lambda seen: seen.index)
 
     def _layer(self, side: Side, path: str) -> Optional[PairedLayer]:
         find = self._plan.candidate_of if side is Side.REFERENCE else self._plan.reference_of

@@ -22,7 +22,7 @@ from padiff_server.plan import Plan
 from padiff_server.sides import SIDES
 from padiff_server.step_items import Announced
 from padiff_server.store import TensorStore
-from padiff_server.weight_plan import WeightPlan
+from padiff_server.weight_pair import WeightPair, WeightPlan
 
 # Told of a pair whose halves are both there: its table and its two keys.
 Ready = Callable[[PairTable[Any], Any, Any], None]
@@ -154,6 +154,10 @@ class StepCaptures:
         if self._expectations is None or origin is None:
             return None
         return self._expectations.partners(side, origin)
+
+    def missing_gradients(self, pair: WeightPair) -> tuple[str, ...]:
+        """Returns the reference's weights of a packed pair without a gradient, where others have one."""
+        return self._parameter_gradients.missing(pair.reference_name)
 
     def is_off_plan(self, side: Side, event: CallEvent) -> bool:
         """Whether the trace did not have this call."""

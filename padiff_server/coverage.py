@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Optional
+from collections.abc import ItemsView, Iterable, Sequence
+from typing import Generic, Optional, TypeVar
 
 from padiff_rpc.results import Coverage, FirstDivergence, Place, Row, Unmatched
 from padiff_rpc.words import CaptureKind, Phase, Side, Verdict
+
+T = TypeVar("T")
 
 _PHASES = {phase: position for position, phase in enumerate(Phase)}
 _AGREEING = frozenset({Verdict.MATCH, Verdict.WITHIN_TOLERANCE})
@@ -23,6 +25,9 @@ _CAUSES = {
     Verdict.NONFINITE: "nonfinite",
     Verdict.NOT_COMPARED: "missing",
 }
+_Call = tuple[Side, str, int]
+_Named = Optional[tuple[str, str]]
+
 _WEIGHTS = frozenset({CaptureKind.PARAMETER, CaptureKind.BUFFER})
 _UNMATCHED_KINDS = {
     "parameter": CaptureKind.PARAMETER,
@@ -55,17 +60,20 @@ def coverage_of(rows: Sequence[Row], unmatched: Iterable[Unmatched]) -> Coverage
     """Returns what was compared of what there was, over all steps.
 
     Tensors, root outputs and losses are counted in each step anew. A call, parameter or buffer is one
-    thing however many steps it was in, compared once any tensor of it was; what was left out on purpose
-    is not counted.
+    thing however many steps it was in. A weight is compared once any row of it was; a call once an output
+    of it was, or an input of one that gives nothing. What was left out on purpose is not counted.
     """
-    calls = _Share()
-    parameters, buffers = _Share(), _Share()
-    tensors, roots, losses = _Share(), _Share(), _Share()
+    calls = _Calls()
+    parameters: _Share[tuple[_Named, _Named]] = _Share()
+    buffers: _Share[tuple[_Named, _Named]] = _Share()
+    tensors: _Share[int] = _Share()
+    roots: _Share[int] = _Share()
+    losses: _Share[int] = _Share()
     for number, row in enumerate(rows):
         compared = is_compared(row)
         tensors.add(number, compared)
-        if row.phase in (Phase.INPUTS, Phase.FORWARD) and row.reference and row.candidate:
-            calls.add((_call(row.reference), _call(row.candidate)), compared)
+        if row.phase in (Phase.INPUTS, Phase.FORWARD):
+            calls.add(row, compared)
         if row.kind in _WEIGHTS and (row.counts or compared):
             share = parameters if row.kind is CaptureKind.PARAMETER else buffers
             share.add((_name(row.reference), _name(row.candidate)), compared)
@@ -75,7 +83,7 @@ def coverage_of(rows: Sequence[Row], unmatched: Iterable[Unmatched]) -> Coverage
             roots.add(number, compared)
     for lone in unmatched:
         if lone.what == "call":
-            calls.add((lone.side, lone.path, lone.call), False)
+            calls.add_lone(lone)
     return Coverage(
         tensors_compared=tensors.compared,
         tensors_total=tensors.total,
@@ -101,9 +109,9 @@ def is_root_output(row: Row) -> bool:
 def passes(rows: Iterable[Row], unmatched: Iterable[Unmatched], coverage: Coverage) -> bool:
     """Whether everything that matters was compared and nothing differed.
 
-    Root outputs, losses, every parameterised call, every parameter and buffer of both sides: what of
-    these is missing is a row or an unmatched entry that counts. A model without root outputs shows
-    nothing, and so does not pass.
+    Root outputs, losses, the outputs of every parameterised call, every parameter and buffer of both
+    sides: what of these is missing, or holds no tensor that can be seen, is a row or an unmatched entry
+    that counts. A model without root outputs shows nothing, and so does not pass.
     """
     return (
         coverage.root_outputs_compared > 0
@@ -151,22 +159,21 @@ def _row_of(lone: Unmatched) -> Row:
     )
 
 
-def _call(place: Place) -> tuple[str, int]:
-    return place.path, place.call
-
-
-def _name(place: Optional[Place]) -> Optional[tuple[str, str]]:
+def _name(place: Optional[Place]) -> _Named:
     return None if place is None else (place.path, place.slot)
 
 
-class _Share:
+class _Share(Generic[T]):
     """Distinct things, and those of them that were compared at least once."""
 
     def __init__(self) -> None:
-        self._seen: dict[object, bool] = {}
+        self._seen: dict[T, bool] = {}
 
-    def add(self, thing: object, compared: bool) -> None:
+    def add(self, thing: T, compared: bool) -> None:
         self._seen[thing] = self._seen.get(thing, False) or compared
+
+    def items(self) -> ItemsView[T, bool]:
+        return self._seen.items()
 
     @property
     def total(self) -> int:
@@ -175,3 +182,46 @@ class _Share:
     @property
     def compared(self) -> int:
         return sum(self._seen.values())
+
+
+class _Calls:
+    """Pairs of calls and calls without partner, by what was seen of them."""
+
+    def __init__(self) -> None:
+        self._inputs: _Share[tuple[_Call, ...]] = _Share()
+        self._outputs: _Share[tuple[_Call, ...]] = _Share()
+        self._lone: dict[_Call, None] = {}
+
+    def add(self, row: Row, compared: bool) -> None:
+        """Takes a row of the forward pass."""
+        share = self._outputs if row.kind is CaptureKind.OUTPUT else self._inputs
+        keys = [
+            (side, place.path, place.call)
+            for side, place in ((Side.REFERENCE, row.reference), (Side.CANDIDATE, row.candidate))
+            if place is not None
+        ]
+        if len(keys) == len(Side):
+            share.add(tuple(keys), compared)
+        elif row.kind is CaptureKind.OUTPUT:
+            self._lone.update(dict.fromkeys(keys))
+
+    def add_lone(self, lone: Unmatched) -> None:
+        """Takes a call that one side did not make, or did not end."""
+        self._lone[lone.side, lone.path, lone.call] = None
+
+    @property
+    def total(self) -> int:
+        pairs = self._pairs()
+        paired = {key for pair in pairs for key in pair}
+        return len(pairs) + sum(key not in paired for key in self._lone)
+
+    @property
+    def compared(self) -> int:
+        return sum(self._pairs().values())
+
+    def _pairs(self) -> dict[tuple[_Call, ...], bool]:
+        """Returns whether each pair was compared; inputs alone do where neither side gives anything."""
+        found: dict[tuple[_Call, ...], bool] = {}
+        for pair, compared in self._inputs.items():
+            found[pair] = compared and not any(key in self._lone for key in pair)
+        return {**found, **dict(self._outputs.items())}

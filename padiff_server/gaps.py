@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from padiff_server.anchors import LOW, doubted, kinds_differ, weighted_match
+from padiff_server.anchors import doubted, kinds_differ, weighted_match
 from padiff_server.evidence import DOUBT, Evidence
 from padiff_server.kinds import is_composite
 from padiff_server.pairing import Match, Pairing
-from padiff_server.plan import ORDER_AND_TYPE, PINNED, SAME_PATH
+from padiff_server.plan import LOW_CONFIDENCE, ORDER_AND_TYPE, PINNED, SAME_PATH
 from padiff_server.sequence import align_sequences, longest_chain
 from padiff_server.tree import Node
 
@@ -153,4 +153,4 @@ def _divided(pairing: Pairing, left: Sequence[Node], right: Sequence[Node]) -> G
 def _bounds(node: Node, match: Match) -> bool:
     """Whether a pair divides what lies before it from what lies behind."""
     is_weighted = bool(node.shapes) or is_composite(node.kind)
-    return match.how == PINNED or (is_weighted and node.is_called and match.confidence >= LOW)
+    return match.how == PINNED or (is_weighted and node.is_called and match.confidence >= LOW_CONFIDENCE)

@@ -45,9 +45,9 @@ class ParameterGradients:
             pair.reference_name: pair.reference_names for pair in named.values() if len(pair.references) > 1
         }
         self._groups: defaultdict[str, list[_Group]] = defaultdict(list)
-        for key, names in several.items():
-            group = _Group(key, names)
-            for name in names:
+        self._by_key = {key: _Group(key, names) for key, names in several.items()}
+        for group in self._by_key.values():
+            for name in group.names:
                 self._groups[name].append(group)
         self._store = store
         self._lock = threading.Lock()
@@ -69,6 +69,12 @@ class ParameterGradients:
         if alone:
             self.table.arrive(side, name, half, alone)
 
+    def missing(self, reference: str) -> tuple[str, ...]:
+        """Returns which members of a group have not come, where others have; of any other key none."""
+        group = self._by_key.get(reference)
+        with self._lock:
+            return group.missing() if group is not None else ()
+
     def _groups_of(self, side: Side, name: str) -> list[_Group]:
         return self._groups.get(name, []) if side is Side.REFERENCE else []
 
@@ -83,7 +89,7 @@ class ParameterGradients:
     def close(self) -> None:
         """Releases every gradient still held. May be called twice."""
         self.table.close()
-        for group in {id(group): group for groups in self._groups.values() for group in groups}.values():
+        for group in self._by_key.values():
             for half in group.take_all():
                 for tensor in half.tensors:
                     self._store.release(tensor.array)
@@ -108,6 +114,10 @@ class _Group:
             tensors=tuple(tensor for half in halves for tensor in half.tensors),
             sum_squares=sum(half.sum_squares for half in halves),
         )
+
+    def missing(self) -> tuple[str, ...]:
+        """Returns those still waited for; none before the first has come."""
+        return tuple(name for name in self.names if self._halves and name not in self._halves)
 
     def take_all(self) -> list[Half]:
         halves = list(self._halves.values())

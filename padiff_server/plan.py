@@ -19,6 +19,9 @@ UNIT = "unit"
 IGNORED = "ignored"
 INSIDE_PINNED = "inside a pinned pair"
 
+# A pair below this is marked, and the report says what its verdict rests on.
+LOW_CONFIDENCE = 0.5
+
 
 @record
 class SideTrace:

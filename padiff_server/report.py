@@ -22,6 +22,7 @@ from padiff_rpc.results import (
 )
 from padiff_rpc.types import ModelFailure, Progress
 from padiff_rpc.words import Phase, Side
+from padiff_server.certainty import Doubts
 from padiff_server.coverage import coverage_of, fails, first_divergence, passes
 from padiff_server.messages import Message, pages
 
@@ -55,6 +56,7 @@ class ReportBuilder:
         self._traffic: list[Traffic] = []
         self._steps: list[StepResult] = []
         self._plan: tuple[PlanPair, ...] = ()
+        self._doubts = Doubts()
         self._hyper_parameters: tuple[HyperParameterDifference, ...] = ()
         self._weights: tuple[WeightFate, ...] = ()
         self.saved = ""
@@ -66,7 +68,7 @@ class ReportBuilder:
 
     def add_rows(self, rows: Iterable[Row]) -> tuple[Row, ...]:
         """Keeps and sends rows that are final; returns them."""
-        final = tuple(rows)
+        final = tuple(self._doubts.marked(row) for row in rows)
         self._rows.extend(final)
         for page in pages(final):
             self.emit(page)
@@ -98,6 +100,7 @@ class ReportBuilder:
 
     def set_plan(self, plan: tuple[PlanPair, ...]) -> None:
         self._plan = plan
+        self._doubts = Doubts(plan)
 
     def set_hyper_parameters(self, differences: Iterable[HyperParameterDifference]) -> None:
         self._hyper_parameters = tuple(differences)
@@ -133,17 +136,18 @@ class ReportBuilder:
         unmatched = tuple(self._unmatched.values())
         coverage = coverage_of(self._rows, unmatched)
         is_whole = weights_only or passes(self._rows, unmatched, coverage)
+        first = first_divergence(self._rows, unmatched)
         summary = ReportSummary(
             session=self.session,
             passed=is_whole and not self.has_failed,
             coverage=coverage,
-            first_divergence=first_divergence(self._rows, unmatched),
+            first_divergence=first,
             unmatched=unmatched,
             steps=tuple(self._steps),
             plan=self._plan,
             hyper_parameters=self._hyper_parameters,
             weights=self._weights,
-            notes=tuple(self._notes),
+            notes=(*self._notes, *self._doubts.notes(self._rows, first)),
             failures=tuple(self._failures),
             troubles=tuple(self._troubles),
             environments=tuple(self._environments),

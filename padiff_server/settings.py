@@ -10,12 +10,11 @@ from padiff_rpc.words import DiffPhase
 
 @record
 class Settings:
-    """How many steps there are, how far each goes, whether a side runs in train mode, what was forced."""
+    """How many steps there are, how far each goes, what was forced."""
 
     steps: int
     backward: bool
     optimize: bool
-    has_train_mode: bool
     notes: tuple[str, ...] = ()
 
 
@@ -40,7 +39,6 @@ def settle(start: CompareStart) -> Settings:
         steps=start.steps,
         backward=True,
         optimize=has_optimizer,
-        has_train_mode=_trains(start),
         notes=notes,
     )
 
@@ -53,7 +51,7 @@ def _lockstep(start: CompareStart, has_optimizer: bool) -> Settings:
         notes.append(f"single_step makes one step, so 1 was made in place of {start.steps}")
     if start.options.diff_phase is DiffPhase.BACKWARD:
         notes.append("diff_phase: the forward pass was synchronised and its values do not count")
-    return Settings(steps=1, backward=True, optimize=False, has_train_mode=_trains(start), notes=tuple(notes))
+    return Settings(steps=1, backward=True, optimize=False, notes=tuple(notes))
 
 
 def _forward_only(start: CompareStart) -> Settings:
@@ -64,13 +62,7 @@ def _forward_only(start: CompareStart) -> Settings:
         notes.append("diff_phase: forward computes no loss, so the given one was not used")
     if start.steps > 1:
         notes.append(f"diff_phase: forward makes one step, so 1 was made in place of {start.steps}")
-    return Settings(
-        steps=1, backward=False, optimize=False, has_train_mode=_trains(start), notes=tuple(notes)
-    )
-
-
-def _trains(start: CompareStart) -> bool:
-    return start.reference.model.train or start.candidate.model.train
+    return Settings(steps=1, backward=False, optimize=False, notes=tuple(notes))
 
 
 def check_parties(reference: Party, candidate: Party) -> None:

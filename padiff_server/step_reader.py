@@ -113,8 +113,9 @@ class StepReader:
 
     def _hand_on(self, received: ReceivedTensor) -> None:
         capture, sum_squares = self._open.pop(received.number)
-        del self._filling[id(received.tensor.array)]
+        # Ours until it is taken: `arrive` may raise before.
         self._captures.arrive(self._side, capture, Half(tensors=(received.tensor,), sum_squares=sum_squares))
+        del self._filling[id(received.tensor.array)]
 
     def _allocate(self, spec: TensorSpec) -> Array:
         array = self._store.allocate(spec)

@@ -88,7 +88,7 @@ class StepRows:
                     path=seen.event.path,
                     class_name=model.class_name(seen.event.path),
                     call=seen.event.call,
-                    reason=f"the {other(side)} made no call that corresponds to it",
+                    reason=_why_unpaired(seen, side),
                     counts=model.is_parameterised(seen.event.path),
                 )
 
@@ -104,6 +104,18 @@ class StepRows:
                 for slot in slots:
                     yield self._lone_slot(side, seen, slot, phase)
 
+            if call.moment is CallMoment.EXIT and not _has_slots(call):
+                yield from self._unseen_output(call)
+
+    def _unseen_output(self, call: CallPair) -> Iterator[Row]:
+        """Yields a row for a call that has to be compared and gives both sides nothing to compare."""
+        calls = {Side.REFERENCE: call.reference, Side.CANDIDATE: call.candidate}
+        if call.layer.reference == "" or any(
+            self._models[side].is_parameterised(seen.event.path) for side, seen in calls.items()
+        ):
+            places = [self._place(side, seen, None) for side, seen in calls.items()]
+            frame = self._frame(Phase.FORWARD, CaptureKind.OUTPUT, *places)
+            yield dataclasses.replace(frame, reason="its output holds no tensor that can be seen")
     def _backward(self) -> Iterator[Row]:
         for call in reversed(self._calls):
             yield from self._slot_rows(
@@ -166,6 +178,13 @@ class StepRows:
                 self._weight_place(Side.CANDIDATE, pair),
             )
             names = {Side.REFERENCE: pair.reference_name, Side.CANDIDATE: pair.candidate_name}
+            missing = self._captures.missing_gradients(pair)
+            if missing and self._is_complete:
+                reason = (
+                    f"no gradient of {', '.join(missing)} on the reference, only of what it is packed with"
+                )
+                yield dataclasses.replace(frame, verdict=Verdict.MISMATCH, reason=reason)
+                continue
             having = [side for side in SIDES if table.arrived(side, names[side])]
             if len(having) == 1 and self._is_complete:
                 yield self._one_sided_gradient(frame, table, pair, having[0])
@@ -215,14 +234,18 @@ class StepRows:
 
     @staticmethod
     def _one_sided(frame: Row, side: Side) -> Row:
-        """A loss on one side only fails; an activation may do without a gradient."""
+        """A loss or a gradient that the client asked for fails; an activation may do without a gradient."""
+        place = frame.reference if side is Side.REFERENCE else frame.candidate
+        is_asked_for = frame.kind is CaptureKind.LOSS or (
+            frame.kind is CaptureKind.INPUT_GRADIENT and place is not None and place.path == ""
+        )
         return dataclasses.replace(
             frame,
             verdict=Verdict.UNMATCHED,
             reference=frame.reference if side is Side.REFERENCE else None,
             candidate=frame.candidate if side is Side.CANDIDATE else None,
             reason=f"only the {side} has one",
-            counts=frame.kind is CaptureKind.LOSS,
+            counts=is_asked_for,
         )
 
     def _frame(
@@ -238,15 +261,15 @@ class StepRows:
             candidate=candidate,
         )
 
-    def _place(self, side: Side, seen: SeenCall, slot: Slot) -> Place:
+    def _place(self, side: Side, seen: SeenCall, slot: Optional[Slot]) -> Place:
         event = seen.event
         sources = self._captures.calls.sources if self._captures.calls is not None else {}
         return Place(
             path=event.path,
             class_name=self._models[side].class_name(event.path),
             call=event.call,
-            slot=slot.name,
-            spec=slot.spec,
+            slot=slot.name if slot is not None else "",
+            spec=slot.spec if slot is not None else None,
             source=sources.get((side, event.path, event.call)),
         )
 
@@ -262,6 +285,16 @@ class StepRows:
 
 
 def _is_zero(half: Half, rule: str = IDENTITY) -> bool:
+def _why_unpaired(seen: SeenCall, side: Side) -> str:
+    if seen.event.moment is CallMoment.EXIT:
+        return f"the {other(side)}'s call did not end (it raised, and a layer around it caught that)"
+    return f"the {other(side)} made no call that corresponds to it"
+
+
+def _has_slots(call: CallPair) -> bool:
+    return bool(call.slots.pairs or call.slots.only_reference or call.slots.only_candidate)
+
+
     return not apply_rule(rule, *half.tensors).array.any()
 
 

@@ -144,7 +144,7 @@ class StepRun:
                 self._feed.close()
             else:
                 self._feed.reference_ended()
-        self._links[side].traffic.update(reader.traffic)
+        self._links[side].count_traffic(reader.traffic)
         self._ends[side] = SideEnd(
             phase=self._phases[side], summary=reader.summary, failure=reader.failure, error=error
         )

@@ -190,13 +190,11 @@ class Steps:
             raise ComparisonStopped
 
     def _compare_weights(self, step: int) -> tuple[Row, ...]:
-        """Compares all weights after an optimizer's step, and buffers after a forward pass in train mode."""
-        if self._settings.optimize:
-            kinds = ALL_KINDS
-        elif self._settings.has_train_mode:
-            kinds = frozenset({WeightKind.BUFFER})
-        else:
-            return ()
+        """Compares all weights after an optimizer's step, and buffers after every other.
+
+        A forward pass may write buffers in eval mode as well (caches, users' own counters).
+        """
+        kinds = ALL_KINDS if self._settings.optimize else frozenset({WeightKind.BUFFER})
         with self._workers.during(Phase.WEIGHTS, step):
             try:
                 return self._report.add_rows(

@@ -6,13 +6,13 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Optional
 
-from padiff_server.anchors import LOW, doubted, weighted_match
+from padiff_server.anchors import doubted, weighted_match
 from padiff_server.containers import smallest_around
 from padiff_server.evidence import DOUBT, Evidence
 from padiff_server.gaps import anchored_gaps
 from padiff_server.kinds import is_composite
 from padiff_server.pairing import Match, Pairing
-from padiff_server.plan import ROOT, SAME_PATH, UNIT
+from padiff_server.plan import LOW_CONFIDENCE, ROOT, SAME_PATH, UNIT
 from padiff_server.sequence import align_sequences
 from padiff_server.tree import Node
 
@@ -178,7 +178,7 @@ def _make_unit(pairing: Pairing, reference: Node, candidate: Node) -> None:
             and (
                 _is_composite(reference, candidate)
                 or found.reference.is_called != found.candidate.is_called
-                or found.confidence < LOW
+                or found.confidence < LOW_CONFIDENCE
             )
         ):
             pairing.remove(found)

@@ -6,7 +6,7 @@ import contextlib
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Optional
 
 from padiff_rpc import transport
@@ -77,18 +77,11 @@ class WorkerLink:
         self.model = party.model
         self.peer = f"the {side} worker at {party.worker.address}"
         self.traffic: Counter[Phase] = Counter()
+        self._counting = threading.Lock()
         self._address = party.worker
         self._exits = contextlib.ExitStack()
         self._lease = ""
         self._closed = threading.Event()
-
-    def __enter__(self) -> WorkerLink:
-        try:
-            self.open()
-        except BaseException:
-            self.close()
-            raise
-        return self
 
     def open(self) -> None:
         """Dials the worker, checks who it is and takes its lease.
@@ -103,9 +96,6 @@ class WorkerLink:
             self._caller = transport.Caller(worker_pb2_grpc.WorkerStub(channel), peer=self.peer)
             self._introduce()
             self._take_lease()
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def close(self) -> None:
         """Gives the worker back, which drops its model, and ends every call that still runs.
@@ -161,6 +151,11 @@ class WorkerLink:
         except PaDiffError as error:
             error.context = {"side": str(self.side), **error.context}
             raise
+
+    def count_traffic(self, byte_counts: Mapping[Phase, int]) -> None:
+        """Adds to `traffic`; for any thread, since gRPC sends on threads of its own."""
+        with self._counting:
+            self.traffic.update(byte_counts)
 
     def is_alive(self) -> bool:
         """Asks the worker whether it still answers; waits at most two seconds."""
@@ -221,16 +216,16 @@ class WorkerLink:
 
     def write_weights(self, weights: Iterable[tuple[str, HostTensor]], phase: Phase) -> int:
         """Writes (full name, value) pairs; returns how many. `weights` is iterated on another thread."""
-        broken: list[PaDiffError] = []
+        broken: list[Exception] = []
 
         def requests() -> Iterator[Any]:
             yield worker_pb2.WriteWeightsRequest(lease=self._lease)
             try:
                 for number, (name, tensor) in enumerate(weights, start=1):
-                    self.traffic[phase] += tensor.byte_count
+                    self.count_traffic({phase: tensor.byte_count})
                     for frame in frames_of(number, tensor, name):
                         yield worker_pb2.WriteWeightsRequest(frame=frame)
-            except PaDiffError as error:  # gRPC would swallow it: keep it for the caller's thread
+            except Exception as error:  # gRPC would swallow it: keep it for the caller's thread
                 broken.append(error)
 
         with self._blamed():
@@ -259,7 +254,7 @@ class WorkerLink:
             start = worker_pb2.ApplyRuleStart(lease=self._lease, rule=rule)
             yield worker_pb2.ApplyRuleRequest(start=start)
             for number, (name, tensor) in enumerate(arrays, start=1):
-                self.traffic[phase] += tensor.byte_count
+                self.count_traffic({phase: tensor.byte_count})
                 for frame in frames_of(number, tensor, name):
                     yield worker_pb2.ApplyRuleRequest(frame=frame)
 
@@ -291,7 +286,7 @@ class WorkerLink:
 
     def _frames(self, tensors: NumberedTensors, phase: Phase) -> Iterator[Any]:
         for number, tensor in tensors:
-            self.traffic[phase] += tensor.byte_count
+            self.count_traffic({phase: tensor.byte_count})
             yield from frames_of(number, tensor)
 
     def _received(self, frames: Iterable[Any], phase: Phase) -> Iterator[ReceivedTensor]:
@@ -299,6 +294,6 @@ class WorkerLink:
         for frame in frames:
             received = assembler.frame(frame)
             if received is not None:
-                self.traffic[phase] += received.tensor.byte_count
+                self.count_traffic({phase: received.tensor.byte_count})
                 yield received
         assembler.finish()

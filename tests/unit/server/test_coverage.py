@@ -76,11 +76,23 @@ class TestCoverage:
             ]
         found = coverage_of(rows, ())
         assert (found.tensors_compared, found.tensors_total) == (12, 14)
-        assert (found.calls_compared, found.calls_total) == (3, 3)
+        assert (found.calls_compared, found.calls_total) == (2, 3)
         assert (found.parameters_compared, found.parameters_total) == (1, 1)
         assert (found.buffers_compared, found.buffers_total) == (1, 1)
         assert (found.root_outputs_compared, found.root_outputs_total) == (2, 2)
         assert (found.losses_compared, found.losses_total) == (2, 2)
+
+    def test_takes_a_call_for_compared_by_its_outputs(self):
+        rows = [
+            row("forward", "input", "opaque"),
+            row("forward", "output", "opaque", NONE),
+            row("forward", "input", "structure"),
+            row("forward", "output", "structure", LONE, sides="c"),
+            row("forward", "input", "cut"),
+            row("forward", "input", "silent"),
+        ]
+        found = coverage_of(rows, [Unmatched(side=Side.REFERENCE, what="call", path="cut")])
+        assert (found.calls_compared, found.calls_total) == (1, 4)
 
     def test_misses_what_has_no_partner(self):
         rows = [row("initial_weights", "parameter", "a", LONE, slot="bias", sides="r")]

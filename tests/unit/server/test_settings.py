@@ -26,13 +26,7 @@ def start(reference=None, candidate=None, steps=1, **options):
 
 def test_one_step_of_both_phases_is_the_default():
     found = settle(start())
-    assert (found.steps, found.backward, found.optimize, found.has_train_mode, found.notes) == (
-        1,
-        True,
-        False,
-        False,
-        (),
-    )
+    assert (found.steps, found.backward, found.optimize, found.notes) == (1, True, False, ())
 
 
 def test_an_optimizer_on_both_sides_is_used_in_every_step():
@@ -82,10 +76,6 @@ def test_a_served_model_may_bring_its_own():
 def test_steps_need_an_optimizer_and_be_at_least_one(steps):
     with pytest.raises(InvalidRequestError, match="steps"):
         settle(start(steps=steps))
-
-
-def test_train_mode_of_either_side_is_noticed():
-    assert settle(start({"train": True}, {"train": False})).has_train_mode
 
 
 def test_one_worker_for_both_sides_is_refused():

@@ -1,0 +1,90 @@
+"""What is missing on one side, or hidden on both, does not pass for equal."""
+
+from __future__ import annotations
+
+from typing import Any, Optional
+
+import numpy as np
+import pytest
+from processes import Service
+
+from padiff_client.link import Batches, connect
+from padiff_client.report import Report
+from padiff_client.tensor_leaves import Input
+from padiff_rpc import trees
+from padiff_rpc.options import LayerMap, Options
+from padiff_rpc.results import Row
+from padiff_rpc.types import CompareStart, Model, Party, WorkerAddress
+from padiff_rpc.version import PROTOCOL_VERSION
+from padiff_rpc.words import CaptureKind, Phase, Side, Verdict
+from padiff_server.coverage import fails
+
+X = np.random.default_rng(0).normal(size=(5, 4)).astype(np.float32)
+
+
+def model(name: str, **given: Any) -> Model:
+    fields = {field: given.pop(field) for field in ("loss", "optimizer", "train") if field in given}
+    return Model(framework="fake", model=f"gap_models:{name}", kwargs=trees.pack(given), **fields)
+
+
+def compare(
+    service: Service,
+    reference: Model,
+    candidate: Model,
+    *,
+    x: Any = X,
+    layer_map: Optional[LayerMap] = None,
+    steps: int = 1,
+    **given: Any,
+) -> Report:
+    start = CompareStart(
+        protocol_version=PROTOCOL_VERSION,
+        reference=Party(model=reference, worker=WorkerAddress(address=service.reference)),
+        candidate=Party(model=candidate, worker=WorkerAddress(address=service.candidate)),
+        steps=steps,
+        auto_weights=True,
+        layer_map=layer_map or LayerMap(),
+        options=Options(**given),
+    )
+    with connect(service.coordinator) as connection:
+        return connection.compare(start, Batches(({"x": x}, {"x": x})))
+
+
+def failing(report: Report) -> list[Row]:
+    return [row for row in report.rows if fails(row)]
+
+
+def test_an_output_that_cannot_be_seen_is_not_compared_by_its_inputs(service: Service) -> None:
+    report = compare(service, model("Opaque"), model("Opaque", factor=9.0))
+    [row] = failing(report)
+    assert row.reference is not None
+    assert (row.reference.path, row.kind, row.verdict) == ("side", CaptureKind.OUTPUT, Verdict.NOT_COMPARED)
+    assert "no tensor that can be seen" in row.reason
+    assert (report.summary.coverage.calls_compared, report.summary.coverage.calls_total) == (2, 3)
+
+
+@pytest.mark.parametrize("raising", [Side.REFERENCE, Side.CANDIDATE])
+def test_a_call_that_ends_on_one_side_alone_is_a_gap(service: Service, raising: Side) -> None:
+    sides = [model("Catching", raises=side is raising) for side in (Side.REFERENCE, Side.CANDIDATE)]
+    report = compare(service, *sides)
+    [lone] = report.summary.unmatched
+    assert (lone.what, lone.path, lone.side is raising, lone.counts) == ("call", "extra", False, True)
+    assert f"the {raising}'s call did not end" in lone.reason
+    assert (report.summary.coverage.calls_compared, report.summary.coverage.calls_total) == (2, 3)
+    assert not report
+
+
+def test_buffers_are_compared_after_a_forward_pass_in_eval_mode(service: Service) -> None:
+    assert compare(service, model("Growing", by=1.0), model("Growing", by=1.0))
+    report = compare(service, model("Growing"), model("Growing", by=1.0), diff_phase="forward")
+    [row] = failing(report)
+    assert (row.phase, row.kind) == (Phase.WEIGHTS, CaptureKind.BUFFER)
+
+
+@pytest.mark.parametrize("detached", [Side.REFERENCE, Side.CANDIDATE])
+def test_an_input_gradient_that_was_asked_for_is_missed(service: Service, detached: Side) -> None:
+    sides = [model("Detaching", detach=side is detached) for side in (Side.REFERENCE, Side.CANDIDATE)]
+    report = compare(service, *sides, x=Input(X, requires_grad=True))
+    [row] = failing(report)
+    assert (row.kind, row.verdict) == (CaptureKind.INPUT_GRADIENT, Verdict.UNMATCHED)
+    assert compare(service, *sides), "no one asked for it"

@@ -1,0 +1,61 @@
+"""The coordinator's end of a worker, against a worker that only counts what it gets."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import threading
+
+import pytest
+
+from padiff_rpc.types import Model, Party, WorkerAddress
+from padiff_rpc.v1 import worker_pb2
+from padiff_rpc.words import Phase, Side
+from padiff_server.worker_link import WorkerLink
+
+
+@pytest.fixture
+def link():
+    party = Party(model=Model(framework="fake", model="m:f"), worker=WorkerAddress(address="unix:/nowhere"))
+    return WorkerLink(Side.CANDIDATE, party)
+
+
+class Swallowing:
+    """Reads requests as gRPC does: an error of the iterator ends the stream like its last item."""
+
+    def WriteWeights(self, requests):
+        written = -1
+        with contextlib.suppress(Exception):
+            for _ in requests:
+                written += 1
+        return worker_pb2.WriteWeightsResponse(written=written)
+
+
+def test_whatever_breaks_the_weights_to_write_reaches_the_caller(link):
+    def weights():
+        yield from ()
+        raise ZeroDivisionError("a bug of ours")
+
+    link._caller = Swallowing()
+    with pytest.raises(ZeroDivisionError):
+        link.write_weights(weights(), Phase.INITIAL_WEIGHTS)
+    assert link.write_weights([], Phase.INITIAL_WEIGHTS) == 0
+
+
+def test_threads_may_count_traffic_at_once(link):
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        threads = [threading.Thread(target=count, args=(link,)) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    assert link.traffic == {Phase.FORWARD: 4 * 5000}
+
+
+def count(link):
+    for _ in range(5000):
+        link.count_traffic({Phase.FORWARD: 1})

@@ -11,6 +11,7 @@ from padiff_rpc.results import Figures, Tolerance
 from padiff_rpc.tensors import COMPLEX, FLOATING, epsilon
 from padiff_rpc.types import TensorSpec
 from padiff_rpc.words import CompareMode, DType, Verdict
+from padiff_server.tolerances import USER
 
 # Also the reason for a weight that an optimizer made of such a gradient.
 BELOW_ROUNDING = "below rounding"
@@ -42,8 +43,8 @@ def judge(
 
     Shape is judged first, then dtype, non-finite elements, values. NaN on both sides is `nonfinite` even
     where both agree; infinities that agree are equal (attention masks hold them). A pair that differs
-    and whose root mean squares both lie under `gradient_floor` is `not_compared`. In mean mode the
-    difference of the means decides, and the reason tells what differs elementwise.
+    and whose root mean squares both lie under `gradient_floor` is `not_compared`, unless the bounds are the
+    user's. In mean mode the difference of the means decides, and the reason tells what differs elementwise.
     """
     if reference.shape != candidate.shape:
         shapes = f"reference {list(reference.shape)}, candidate {list(candidate.shape)}"
@@ -71,7 +72,8 @@ def _judge_values(
         return Judgement(verdict=Verdict.NONFINITE, reason=_nonfinite(figures))
     if figures.bitwise_equal:
         return Judgement(verdict=Verdict.MATCH)
-    if max(figures.rms_reference, _rms_candidate(figures)) < gradient_floor:
+    below_floor = max(figures.rms_reference, _rms_candidate(figures)) < gradient_floor
+    if below_floor and tolerance.source != USER:
         text = f"{BELOW_ROUNDING}: rms {figures.rms_reference:.3g}, under {gradient_floor:.3g}"
         return Judgement(verdict=Verdict.NOT_COMPARED, reason=text)
     if options.compare_mode is CompareMode.MEAN:
@@ -153,7 +155,8 @@ def gradient_floor(largest_rms: float, dtype: DType) -> float:
     """Returns the rms under which a gradient is taken for rounding noise.
 
     `largest_rms` is the largest of the step's gradients *of the same kind*: activation gradients are
-    honestly smaller than parameter gradients, which are sums over a batch.
+    honestly smaller than parameter gradients, which are sums over a batch. Gradients of one element are
+    best left out of it: a mean over n elements hands each of them an n-th of its own.
     """
     if dtype not in FLOATING and dtype not in COMPLEX:
         return 0.0

@@ -30,6 +30,12 @@ def root_mean_square(sum_squares: float, elements: int) -> float:
     return math.sqrt(sum_squares / elements) if elements else 0.0
 
 
+def is_zero(tensor: HostTensor) -> bool:
+    """Whether every element is a zero, of either sign."""
+    # The bits of bfloat16's -0.0 are not zero.
+    return not widen(tensor.array, tensor.dtype).any()
+
+
 def measure(
     reference: HostTensor,
     candidate: HostTensor,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from typing import Optional, Union
 
@@ -11,9 +12,10 @@ from padiff_rpc.results import Figures, Tolerance
 from padiff_rpc.tensors import COMPLEX, FLOATING, HostTensor, epsilon, statistics
 from padiff_rpc.types import TensorSpec
 from padiff_rpc.words import CaptureKind, DType, Phase
-from padiff_server.measure import measure, root_mean_square
+from padiff_server.magnitude import magnitude_of
+from padiff_server.measure import measure
 from padiff_server.rules import IDENTITY, apply_rule
-from padiff_server.tolerances import Tolerances, stepped_tolerance
+from padiff_server.tolerances import Explained, Tolerances, stepped_tolerance
 
 
 @record
@@ -42,12 +44,12 @@ def measure_pair(
     tolerances: Tolerances,
     sum_squares: Optional[float] = None,
     rule: str = "",
-    gradient_relative_l2: Optional[float] = None,
+    explained: Optional[Explained] = None,
 ) -> Measured:
     """Returns the figures of one pair; `rule` is the reference's layout rule, of one tensor or several.
 
     `sum_squares` is the reference's, from its header; without it the reference is read once more.
-    `gradient_relative_l2` is what the gradients of a parameter differed by, which widens its tolerance.
+    `explained` is what an optimizer's steps did to a parameter, which widens its tolerance.
     """
     given = (reference,) if isinstance(reference, HostTensor) else tuple(reference)
     reference = apply_rule(rule or IDENTITY, *given)
@@ -61,9 +63,10 @@ def measure_pair(
             aspect.phase,
             aspect.kind,
             coarser(reference.dtype, candidate.dtype),
-            root_mean_square(sum_squares, reference.array.size),
+            magnitude_of(reference, sum_squares),
         ),
-        gradient_relative_l2,
+        explained,
+        math.sqrt(sum_squares),
     )
     same_shape = reference.array.shape == candidate.array.shape
     return Measured(

@@ -24,6 +24,7 @@ from padiff_rpc.types import ModelFailure, Progress
 from padiff_rpc.words import Phase, Side
 from padiff_server.certainty import Doubts
 from padiff_server.coverage import coverage_of, fails, first_divergence, passes
+from padiff_server.gradient_history import rounding_notes
 from padiff_server.messages import Message, pages
 
 
@@ -147,7 +148,7 @@ class ReportBuilder:
             plan=self._plan,
             hyper_parameters=self._hyper_parameters,
             weights=self._weights,
-            notes=(*self._notes, *self._doubts.notes(self._rows, first)),
+            notes=(*self._notes, *rounding_notes(self._rows), *self._doubts.notes(self._rows, first)),
             failures=tuple(self._failures),
             troubles=tuple(self._troubles),
             environments=tuple(self._environments),

@@ -17,13 +17,14 @@ from padiff_server.charging import Charging
 from padiff_server.gradient_history import GradientHistory
 from padiff_server.judge import gradient_floor
 from padiff_server.judged_row import judged_row
+from padiff_server.measure import is_zero
 from padiff_server.measured import Measured
 from padiff_server.model_index import Models
 from padiff_server.pairs import Half, PairTable
 from padiff_server.rules import IDENTITY, apply_rule
 from padiff_server.sides import SIDES, other
 from padiff_server.slots import SlotPair
-from padiff_server.weight_plan import WeightPair
+from padiff_server.weight_pair import WeightPair
 
 _VALUES = {CallMoment.ENTRY: CaptureKind.INPUT, CallMoment.EXIT: CaptureKind.OUTPUT}
 _GRADIENTS = {CallMoment.ENTRY: CaptureKind.INPUT_GRADIENT, CallMoment.EXIT: CaptureKind.OUTPUT_GRADIENT}
@@ -103,7 +104,6 @@ class StepRows:
             ):
                 for slot in slots:
                     yield self._lone_slot(side, seen, slot, phase)
-
             if call.moment is CallMoment.EXIT and not _has_slots(call):
                 yield from self._unseen_output(call)
 
@@ -116,6 +116,7 @@ class StepRows:
             places = [self._place(side, seen, None) for side, seen in calls.items()]
             frame = self._frame(Phase.FORWARD, CaptureKind.OUTPUT, *places)
             yield dataclasses.replace(frame, reason="its output holds no tensor that can be seen")
+
     def _backward(self) -> Iterator[Row]:
         for call in reversed(self._calls):
             yield from self._slot_rows(
@@ -177,7 +178,6 @@ class StepRows:
                 self._weight_place(Side.REFERENCE, pair),
                 self._weight_place(Side.CANDIDATE, pair),
             )
-            names = {Side.REFERENCE: pair.reference_name, Side.CANDIDATE: pair.candidate_name}
             missing = self._captures.missing_gradients(pair)
             if missing and self._is_complete:
                 reason = (
@@ -185,6 +185,7 @@ class StepRows:
                 )
                 yield dataclasses.replace(frame, verdict=Verdict.MISMATCH, reason=reason)
                 continue
+            names = {Side.REFERENCE: pair.reference_name, Side.CANDIDATE: pair.candidate_name}
             having = [side for side in SIDES if table.arrived(side, names[side])]
             if len(having) == 1 and self._is_complete:
                 yield self._one_sided_gradient(frame, table, pair, having[0])
@@ -284,7 +285,6 @@ class StepRows:
         return ""
 
 
-def _is_zero(half: Half, rule: str = IDENTITY) -> bool:
 def _why_unpaired(seen: SeenCall, side: Side) -> str:
     if seen.event.moment is CallMoment.EXIT:
         return f"the {other(side)}'s call did not end (it raised, and a layer around it caught that)"
@@ -295,7 +295,8 @@ def _has_slots(call: CallPair) -> bool:
     return bool(call.slots.pairs or call.slots.only_reference or call.slots.only_candidate)
 
 
-    return not apply_rule(rule, *half.tensors).array.any()
+def _is_zero(half: Half, rule: str = IDENTITY) -> bool:
+    return is_zero(apply_rule(rule, *half.tensors))
 
 
 def _against_nothing(frame: Row, side: Side) -> Row:
@@ -312,7 +313,11 @@ def numbered(rows: Iterable[Row]) -> Iterator[Row]:
 
 
 def _floors(table: PairTable[Any]) -> dict[Any, float]:
-    """Returns, by dtype, the rms under which this step's gradients of one kind mean nothing."""
+    """Returns, by dtype, the rms under which this step's gradients of one kind mean nothing.
+
+    A scalar sets none: the gradient of a mean is as many times its elements'.
+    """
     measured: list[Measured] = list(table.all_measured().values())
-    largest = max((one.figures.rms_reference for one in measured if one.figures is not None), default=0.0)
+    figures = [one.figures for one in measured if one.figures is not None]
+    largest = max((of.rms_reference for of in figures if of.elements > 1), default=0.0)
     return {one.reference.dtype: gradient_floor(largest, one.reference.dtype) for one in measured}

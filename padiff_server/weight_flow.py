@@ -15,20 +15,21 @@ from padiff_rpc.types import ModelFailure, TensorSpec
 from padiff_rpc.words import CaptureKind, Phase, Side, Verdict, WeightKind
 from padiff_server.dtype_cast import cast
 from padiff_server.gradient_history import GradientHistory
-from padiff_server.judge import BELOW_ROUNDING
 from padiff_server.judged_row import judged_row
 from padiff_server.measure import measure
 from padiff_server.measured import Aspect, Measured, measure_pair
+from padiff_server.misfit import misfit_row
 from padiff_server.model_index import Models
 from padiff_server.rules import apply_rule
+from padiff_server.special_init import SpecialInit
+from padiff_server.step_lengths import StepLengths
 from padiff_server.step_rows import numbered
-from padiff_server.tolerances import Tolerances
-from padiff_server.weight_plan import SpecialInit, WeightPair, WeightPlan
+from padiff_server.tolerances import Explained, Tolerances
+from padiff_server.weight_pair import WeightPair, WeightPlan
 from padiff_server.worker_link import WorkerLink
 
 _KINDS = {WeightKind.PARAMETER: CaptureKind.PARAMETER, WeightKind.BUFFER: CaptureKind.BUFFER}
 _EXACT = Tolerance(atol=0.0, rtol=0.0, source="default")
-_AGREEING = (Verdict.MATCH, Verdict.WITHIN_TOLERANCE)
 ALL_KINDS = frozenset(WeightKind)
 
 
@@ -56,6 +57,7 @@ class WeightFlow:
         self._models = models
         self._tolerances = tolerances
         self._options = options
+        self._steps = StepLengths()
 
     def copy(self) -> int:
         """Writes the reference's weights into the candidate; returns how many were written.
@@ -112,25 +114,33 @@ class WeightFlow:
         just_copied: bool,
         history: GradientHistory,
     ) -> Iterator[Row]:
-        compared = [pair for pair in self._plan.pairs if pair.compared and pair.kind in kinds]
+        compared = [
+            pair
+            for pair in self._plan.pairs
+            if pair.compared and pair.kind in kinds and not pair.is_misfit
+        ]
         values = zip(
             self._reference_values(compared, phase),
             self._candidate.read_weights([pair.candidate_name for pair in compared], phase),
         )
-        for (pair, reference), candidate in values:
-            frame = self._frame(pair, phase, step)
+        rows = []
+        for (pair, parts), candidate in values:
+            reference = apply_rule(pair.rule, *parts)
+            if pair.kind is WeightKind.PARAMETER:
+                self._steps.note((pair.reference_name, pair.candidate_name), reference)
+            length = self._steps.of((pair.reference_name, pair.candidate_name))
             row = self._judged(
-                frame,
-                apply_rule(pair.rule, *reference),
+                self._frame(pair, phase, step),
+                reference,
                 candidate,
                 pair.rule,
                 just_copied,
-                history.relative_l2.get(pair.candidate_name),
+                history.explained(pair.candidate_name, length),
             )
-            if pair.candidate_name in history.below_rounding and row.verdict not in _AGREEING:
-                reason = f"its gradient was {BELOW_ROUNDING}"
-                row = dataclasses.replace(row, verdict=Verdict.NOT_COMPARED, reason=reason, counts=False)
-            yield row
+            rows.append((pair.candidate_name, row))
+        # Only now is it known how far the optimizer went anywhere.
+        for name, row in rows:
+            yield history.excused(name, row, self._steps.largest_rms)
         for special in self._plan.special:
             yield from self._special_rows(special, phase, step, kinds)
         if phase is Phase.INITIAL_WEIGHTS:
@@ -143,7 +153,7 @@ class WeightFlow:
         candidate: HostTensor,
         rule: str,
         just_copied: bool = False,
-        gradient_relative_l2: Optional[float] = None,
+        explained: Optional[Explained] = None,
     ) -> Row:
         if just_copied and reference.array.shape == candidate.array.shape:
             measured = Measured(
@@ -159,7 +169,7 @@ class WeightFlow:
                 reference,
                 candidate,
                 tolerances=self._tolerances,
-                gradient_relative_l2=gradient_relative_l2,
+                explained=explained,
             )
         return judged_row(frame, measured, options=self._options, rule=rule)
 
@@ -207,6 +217,8 @@ class WeightFlow:
             if not pair.compared:
                 frame = self._frame(pair, Phase.INITIAL_WEIGHTS, 0)
                 yield dataclasses.replace(frame, reason=pair.reason, counts=False)
+            elif pair.is_misfit:
+                yield misfit_row(self._frame(pair, Phase.INITIAL_WEIGHTS, 0), pair)
         for lone in self._plan.unmatched:
             if lone.what in (WeightKind.PARAMETER.value, WeightKind.BUFFER.value):
                 yield _unmatched_row(lone)

@@ -13,6 +13,7 @@ from padiff_rpc.tensors import HostTensor
 from padiff_rpc.types import TensorSpec
 from padiff_rpc.words import CaptureKind, DType, Phase, Verdict
 from padiff_server.judge import Judgement, gradient_floor, judge
+from padiff_server.magnitude import Magnitude
 from padiff_server.measure import measure, root_mean_square
 from padiff_server.tolerances import Tolerances
 
@@ -94,7 +95,9 @@ def test_a16_bfloat16_passes_under_its_own_tolerance() -> None:
     bits = [np.array(pattern, np.uint16) for pattern in ([0x3F80, 0x4000], [0x3F82, 0x3FFF])]
     one, other = (HostTensor.from_array(array, DType.BFLOAT16) for array in bits)
     rms = root_mean_square(5.0, 2)
-    tolerance = Tolerances(STRICT).tolerance(Phase.FORWARD, CaptureKind.OUTPUT, DType.BFLOAT16, rms)
+    tolerance = Tolerances(STRICT).tolerance(
+        Phase.FORWARD, CaptureKind.OUTPUT, DType.BFLOAT16, Magnitude(rms=rms)
+    )
     figures = measure(one, other, tolerance)
     assert judge(spec, spec, figures, tolerance, options=STRICT).verdict is Verdict.WITHIN_TOLERANCE
 
@@ -152,16 +155,24 @@ def test_means_are_held_to_the_users_bounds() -> None:
 
 def test_gradients_of_nothing_but_rounding_are_not_compared() -> None:
     noise = [1e-9, -1e-9, 2e-9]
-    judgement = judged(noise, [-1e-9, 1e-9, 0.0], floor=1e-6)
+    exact = Tolerance(atol=0.0, rtol=0.0, relative_l2=0.05, source="default")
+    judgement = judged(noise, [-1e-9, 1e-9, 0.0], exact, floor=1e-6)
     assert judgement.verdict is Verdict.NOT_COMPARED
     assert judgement.reason.startswith("below rounding")
-    exact = Tolerance(atol=0.0, rtol=0.0, relative_l2=0.05, source="default")
     for real in ([1.0, 0.0, 0.0], [-1.0, 2.0, 3.0]):
         assert judged(noise, real, exact, floor=1e-6).verdict is Verdict.MISMATCH
         assert judged(real, noise, exact, floor=1e-6).verdict is Verdict.MISMATCH
     assert judged([0.0], [1.0], exact, floor=1e-6).verdict is Verdict.MISMATCH
     assert judged([0.0], [1e-9], exact, floor=1e-6).verdict is Verdict.NOT_COMPARED
     assert judged(noise, noise, floor=1e-6).verdict is Verdict.MATCH
+
+
+@pytest.mark.parametrize("options", [STRICT, MEAN])
+def test_a_users_bounds_stand_below_the_floor_too(options: Options) -> None:
+    exact = Tolerance(atol=0.0, rtol=0.0, source="user")
+    assert judged([1e-9], [3e-9], exact, options=options, floor=1e-6).verdict is Verdict.MISMATCH
+    wide = Tolerance(atol=1e-8, rtol=0.0, source="user")
+    assert judged([1e-9], [3e-9], wide, options=options, floor=1e-6).verdict is Verdict.WITHIN_TOLERANCE
 
 
 @pytest.mark.parametrize("dtype", list(DType))

@@ -14,7 +14,7 @@ from hypothesis.extra import numpy as arrays
 from padiff_rpc.results import Figures, Tolerance
 from padiff_rpc.tensors import HostTensor
 from padiff_rpc.words import DType
-from padiff_server.measure import measure, root_mean_square
+from padiff_server.measure import is_zero, measure, root_mean_square
 
 EXACT = Tolerance(atol=0.0, rtol=0.0, source="user")
 
@@ -238,3 +238,11 @@ def test_a_known_sum_of_squares_is_used() -> None:
 def test_unequal_shapes_are_refused() -> None:
     with pytest.raises(ValueError, match="have no figures"):
         figures_of(np.ones((2, 2)), np.ones(4))
+
+
+def test_zeros_of_either_sign_are_zero() -> None:
+    for zeros in (np.array([0.0, -0.0], np.float32), np.zeros((), np.int64), np.zeros(0), np.array([-0j])):
+        assert is_zero(HostTensor.from_array(zeros))
+    assert is_zero(HostTensor.from_array(np.array([0, 0x8000], np.uint16), DType.BFLOAT16))
+    assert not is_zero(HostTensor.from_array(np.array([0, 1], np.uint16), DType.BFLOAT16))
+    assert not is_zero(HostTensor.from_array(np.array([0.0, math.nan])))

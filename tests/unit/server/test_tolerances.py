@@ -12,8 +12,9 @@ from padiff_rpc.results import Tolerance
 from padiff_rpc.tensors import HostTensor
 from padiff_rpc.words import CaptureKind, DType, Phase, Verdict
 from padiff_server.judge import judge
+from padiff_server.magnitude import Magnitude
 from padiff_server.measure import measure, root_mean_square
-from padiff_server.tolerances import Tolerances, stepped_tolerance
+from padiff_server.tolerances import Explained, Tolerances, stepped_tolerance
 
 KINDS = {
     Phase.INPUTS: CaptureKind.INPUT,
@@ -36,7 +37,7 @@ def verdict_of(
     options = options or Options()
     one, other = HostTensor.from_array(reference), HostTensor.from_array(candidate)
     rms = root_mean_square(float(np.sum(np.square(reference.astype(np.float64)))), reference.size)
-    tolerance = Tolerances(options).tolerance(phase, kind or KINDS[phase], one.dtype, rms)
+    tolerance = Tolerances(options).tolerance(phase, kind or KINDS[phase], one.dtype, Magnitude(rms=rms))
     figures = measure(one, other, tolerance)
     return judge(one.spec, other.spec, figures, tolerance, options=options).verdict
 
@@ -104,14 +105,14 @@ def test_buffers_pass_the_two_ways_to_keep_a_variance_and_fail_another_momentum(
 @pytest.mark.parametrize("phase", KINDS)
 @pytest.mark.parametrize("dtype", [DType.INT64, DType.BOOL, DType.UINT8])
 def test_integers_must_be_equal(phase: Phase, dtype: DType) -> None:
-    tolerance = Tolerances(Options()).tolerance(phase, KINDS[phase], dtype, 3.0)
+    tolerance = Tolerances(Options()).tolerance(phase, KINDS[phase], dtype, Magnitude(rms=3.0))
     assert tolerance == Tolerance(atol=0.0, rtol=0.0, source="default")
 
 
 @pytest.mark.parametrize("phase", KINDS)
 def test_a_users_bounds_mean_the_same_in_every_phase(phase: Phase) -> None:
     def given(**bounds: float) -> Tolerance:
-        return Tolerances(Options(**bounds)).tolerance(phase, KINDS[phase], DType.FLOAT32, 3.0)
+        return Tolerances(Options(**bounds)).tolerance(phase, KINDS[phase], DType.FLOAT32, Magnitude(rms=3.0))
 
     assert given(atol=0.5, rtol=0.25) == Tolerance(atol=0.5, rtol=0.25, source="user")
     assert given(atol=0.5) == Tolerance(atol=0.5, rtol=0.0, source="user")
@@ -120,8 +121,10 @@ def test_a_users_bounds_mean_the_same_in_every_phase(phase: Phase) -> None:
 
 def test_one_comparisons_bounds_do_not_reach_the_next() -> None:
     loose, default = Tolerances(Options(atol=9.0)), Tolerances(Options())
-    assert loose.tolerance(Phase.FORWARD, CaptureKind.OUTPUT, DType.FLOAT32, 1.0).atol == 9.0
-    assert default.tolerance(Phase.FORWARD, CaptureKind.OUTPUT, DType.FLOAT32, 1.0).atol == 1e-4
+    assert loose.tolerance(Phase.FORWARD, CaptureKind.OUTPUT, DType.FLOAT32, Magnitude(rms=1.0)).atol == 9.0
+    assert (
+        default.tolerance(Phase.FORWARD, CaptureKind.OUTPUT, DType.FLOAT32, Magnitude(rms=1.0)).atol == 1e-4
+    )
 
 
 @pytest.mark.parametrize("phase", KINDS)
@@ -136,28 +139,64 @@ def test_one_comparisons_bounds_do_not_reach_the_next() -> None:
 )
 def test_a_coarser_dtype_never_has_the_narrower_bound(phase: Phase, finer: DType, coarser: DType) -> None:
     table = Tolerances(Options())
-    narrow, wide = (table.tolerance(phase, KINDS[phase], dtype, 1.0) for dtype in (finer, coarser))
+    narrow, wide = (
+        table.tolerance(phase, KINDS[phase], dtype, Magnitude(rms=1.0)) for dtype in (finer, coarser)
+    )
     assert (narrow.atol, narrow.rtol) < (wide.atol, wide.rtol)
     assert narrow.relative_l2 <= wide.relative_l2
 
 
 def test_mean_mode_has_bounds_that_means_can_be_held_to() -> None:
     table = Tolerances(Options(compare_mode="mean"))
-    tolerance = table.tolerance(Phase.GRADIENTS, CaptureKind.PARAMETER_GRADIENT, DType.FLOAT32, 2.0)
+    tolerance = table.tolerance(
+        Phase.GRADIENTS, CaptureKind.PARAMETER_GRADIENT, DType.FLOAT32, Magnitude(rms=2.0)
+    )
     assert tolerance == Tolerance(atol=0.1, rtol=0.05, source="default")
 
 
 def test_a_scale_beyond_float64_allows_nothing_absolute() -> None:
-    tolerance = Tolerances(Options()).tolerance(Phase.FORWARD, CaptureKind.OUTPUT, DType.FLOAT64, math.inf)
+    tolerance = Tolerances(Options()).tolerance(
+        Phase.FORWARD, CaptureKind.OUTPUT, DType.FLOAT64, Magnitude(rms=math.inf)
+    )
     assert tolerance.atol == 0.0
 
 
-def test_a_weight_may_differ_by_what_its_gradient_explains() -> None:
+def explained(error: float, length: float = 1.0) -> Explained:
+    return Explained(gradient_relative_l2=error, length=length)
+
+
+def test_a_weight_may_differ_by_what_its_gradient_explains_of_the_step() -> None:
     bound = Tolerance(atol=1.0, rtol=1.0, relative_l2=5e-5, source="default")
-    assert stepped_tolerance(bound, None) == bound
-    assert stepped_tolerance(bound, 1e-6) == bound
-    kink = stepped_tolerance(bound, 1e-3)
-    assert kink.relative_l2 == pytest.approx(2 * math.sqrt(1e-3))
-    assert stepped_tolerance(bound, 5.0).relative_l2 < 0.5
+    assert stepped_tolerance(bound, None, 1.0) == bound
+    assert stepped_tolerance(bound, explained(1e-6), 1.0) == bound
+    assert stepped_tolerance(bound, explained(1e-3), 1.0).relative_l2 == pytest.approx(2 * math.sqrt(1e-3))
+    assert stepped_tolerance(bound, explained(1e-3, 0.1), 20.0).relative_l2 == pytest.approx(
+        3.16e-4, rel=1e-3
+    )
+    assert stepped_tolerance(bound, explained(5.0, 50.0), 1.0).relative_l2 < 0.5
     chosen = Tolerance(atol=0.1, rtol=0.0, source="user")
-    assert stepped_tolerance(chosen, 1e-3) == chosen
+    assert stepped_tolerance(chosen, explained(1e-3), 1.0) == chosen
+
+
+@pytest.mark.parametrize(
+    ("error", "length", "norm"), [(math.nan, 1.0, 1.0), (1e-3, 1.0, 0.0), (1e-3, 0.0, 1.0)]
+)
+def test_what_explains_nothing_widens_nothing(error: float, length: float, norm: float) -> None:
+    bound = Tolerance(atol=1.0, rtol=1.0, relative_l2=5e-5, source="default")
+    assert stepped_tolerance(bound, explained(error, length), norm) == bound
+
+
+@pytest.mark.parametrize("single_step", [False, True])
+@pytest.mark.parametrize("phase", [Phase.FORWARD, Phase.GRADIENTS])
+def test_beside_marks_of_a_mask_each_element_is_judged(phase: Phase, single_step: bool) -> None:
+    table = Tolerances(Options(single_step=single_step))
+    marked = table.tolerance(phase, KINDS[phase], DType.FLOAT32, Magnitude(rms=2.0, has_marks=True))
+    assert marked.relative_l2 == 0.0
+    assert marked.atol == 2.0 * marked.rtol
+    assert marked.rtol >= 1e-4
+
+
+def test_a_reference_of_zeros_allows_nothing() -> None:
+    zeros = np.zeros(4, np.float32)
+    assert verdict_of(zeros, zeros + np.float32(2e-12), Phase.FORWARD) is Verdict.MISMATCH
+    assert verdict_of(zeros, -zeros, Phase.FORWARD) is Verdict.WITHIN_TOLERANCE

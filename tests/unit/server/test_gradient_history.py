@@ -1,0 +1,78 @@
+"""What an optimizer made of noise is excused; what it cannot have made is not."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import pytest
+
+from padiff_rpc.results import Figures, Row
+from padiff_rpc.words import CaptureKind, Phase, Verdict
+from padiff_server.gradient_history import GradientHistory, rounding_notes
+
+
+def row_of(verdict: Verdict, phase: Phase = Phase.WEIGHTS, **figures: float) -> Row:
+    return Row(
+        step=0,
+        phase=phase,
+        kind=CaptureKind.PARAMETER,
+        order=0,
+        verdict=verdict,
+        figures=Figures(elements=3, bitwise_equal=False, **figures),
+    )
+
+
+def history_of_noise() -> GradientHistory:
+    history = GradientHistory()
+    history.note("bias", row_of(Verdict.NOT_COMPARED, Phase.GRADIENTS, relative_l2=1.0))
+    return history
+
+
+def test_steps_made_of_noise_are_excused() -> None:
+    excused = history_of_noise().excused("bias", row_of(Verdict.MISMATCH, rmse=2e-3), 1e-3)
+    assert excused.verdict is Verdict.NOT_COMPARED
+    assert not excused.counts
+    assert excused.reason == "its gradient was below rounding"
+
+
+@pytest.mark.parametrize("verdict", [v for v in Verdict if v is not Verdict.MISMATCH])
+def test_other_verdicts_stay(verdict: Verdict) -> None:
+    row = row_of(verdict, rmse=1e-3)
+    assert history_of_noise().excused("bias", row, 1e-3) is row
+
+
+@pytest.mark.parametrize(("rmse", "largest"), [(0.5, 1e-3), (1e-3, 0.0), (math.nan, 1e-3)])
+def test_a_difference_that_no_step_explains_stays(rmse: float, largest: float) -> None:
+    row = row_of(Verdict.MISMATCH, rmse=rmse)
+    assert history_of_noise().excused("bias", row, largest) is row
+
+
+def test_a_parameter_with_an_honest_gradient_has_no_excuse() -> None:
+    row = row_of(Verdict.MISMATCH, rmse=1e-3)
+    assert history_of_noise().excused("weight", row, 1.0) is row
+
+
+def test_the_largest_error_of_a_gradient_explains() -> None:
+    history = GradientHistory()
+    assert history.explained("weight", 1.0) is None
+    for error in (1e-3, 1e-2, 1e-4):
+        history.note("weight", row_of(Verdict.WITHIN_TOLERANCE, Phase.GRADIENTS, relative_l2=error))
+    explained = history.explained("weight", 2.0)
+    assert explained is not None
+    assert (explained.gradient_relative_l2, explained.length) == (1e-2, 2.0)
+    assert history.explained("weight", None) is None
+
+
+def test_the_note_counts_gradients_and_weights() -> None:
+    gradient = dataclasses.replace(
+        row_of(Verdict.NOT_COMPARED, Phase.GRADIENTS), reason="below rounding: rms 1e-9, under 1e-6"
+    )
+    weight = history_of_noise().excused("bias", row_of(Verdict.MISMATCH, rmse=2e-3), 1e-3)
+    other = row_of(Verdict.NOT_COMPARED)
+    assert rounding_notes([other]) == ()
+    (note,) = rounding_notes([gradient, gradient, weight, other])
+    assert note == (
+        "below rounding against the largest of their step, so not compared: "
+        "gradients: 2; weights that an optimizer made of such: 1"
+    )

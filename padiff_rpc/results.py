@@ -100,6 +100,7 @@ class PlanPair:
     calls: int = 0
     parameterised: bool = False
     reason: str = ""
+    unit: bool = False
 
 
 @record

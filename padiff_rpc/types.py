@@ -239,6 +239,14 @@ class Progress:
 
 
 @record
+class PlanStart:
+    protocol_version: int
+    candidate: Party
+    reference: Party
+    layer_map: LayerMap = LayerMap()
+
+
+@record
 class AssignWeightsRequest:
     protocol_version: int
     candidate: Party

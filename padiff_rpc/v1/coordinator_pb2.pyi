@@ -264,6 +264,42 @@ class AssignWeightsResponse(_message.Message):
     summary: _report_pb2.ReportSummary
     def __init__(self, progress: _Optional[_Union[Progress, _Mapping]] = ..., rows: _Optional[_Union[RowPage, _Mapping]] = ..., summary: _Optional[_Union[_report_pb2.ReportSummary, _Mapping]] = ...) -> None: ...
 
+class PlanRequest(_message.Message):
+    __slots__ = ("start", "batch", "frame", "batch_end", "batch_failure")
+    START_FIELD_NUMBER: _ClassVar[int]
+    BATCH_FIELD_NUMBER: _ClassVar[int]
+    FRAME_FIELD_NUMBER: _ClassVar[int]
+    BATCH_END_FIELD_NUMBER: _ClassVar[int]
+    BATCH_FAILURE_FIELD_NUMBER: _ClassVar[int]
+    start: PlanStart
+    batch: SendBatch
+    frame: _tensors_pb2.TensorFrame
+    batch_end: BatchEnd
+    batch_failure: BatchFailure
+    def __init__(self, start: _Optional[_Union[PlanStart, _Mapping]] = ..., batch: _Optional[_Union[SendBatch, _Mapping]] = ..., frame: _Optional[_Union[_tensors_pb2.TensorFrame, _Mapping]] = ..., batch_end: _Optional[_Union[BatchEnd, _Mapping]] = ..., batch_failure: _Optional[_Union[BatchFailure, _Mapping]] = ...) -> None: ...
+
+class PlanStart(_message.Message):
+    __slots__ = ("protocol_version", "candidate", "reference", "layer_map")
+    PROTOCOL_VERSION_FIELD_NUMBER: _ClassVar[int]
+    CANDIDATE_FIELD_NUMBER: _ClassVar[int]
+    REFERENCE_FIELD_NUMBER: _ClassVar[int]
+    LAYER_MAP_FIELD_NUMBER: _ClassVar[int]
+    protocol_version: int
+    candidate: Party
+    reference: Party
+    layer_map: LayerMap
+    def __init__(self, protocol_version: _Optional[int] = ..., candidate: _Optional[_Union[Party, _Mapping]] = ..., reference: _Optional[_Union[Party, _Mapping]] = ..., layer_map: _Optional[_Union[LayerMap, _Mapping]] = ...) -> None: ...
+
+class PlanResponse(_message.Message):
+    __slots__ = ("progress", "rows", "summary")
+    PROGRESS_FIELD_NUMBER: _ClassVar[int]
+    ROWS_FIELD_NUMBER: _ClassVar[int]
+    SUMMARY_FIELD_NUMBER: _ClassVar[int]
+    progress: Progress
+    rows: RowPage
+    summary: _report_pb2.ReportSummary
+    def __init__(self, progress: _Optional[_Union[Progress, _Mapping]] = ..., rows: _Optional[_Union[RowPage, _Mapping]] = ..., summary: _Optional[_Union[_report_pb2.ReportSummary, _Mapping]] = ...) -> None: ...
+
 class GetReportRequest(_message.Message):
     __slots__ = ("session",)
     SESSION_FIELD_NUMBER: _ClassVar[int]

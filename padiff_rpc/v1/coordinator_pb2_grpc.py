@@ -29,6 +29,11 @@ class CoordinatorStub(object):
                 request_serializer=padiff__rpc_dot_v1_dot_coordinator__pb2.AssignWeightsRequest.SerializeToString,
                 response_deserializer=padiff__rpc_dot_v1_dot_coordinator__pb2.AssignWeightsResponse.FromString,
                 )
+        self.Plan = channel.stream_stream(
+                '/padiff_rpc.v1.Coordinator/Plan',
+                request_serializer=padiff__rpc_dot_v1_dot_coordinator__pb2.PlanRequest.SerializeToString,
+                response_deserializer=padiff__rpc_dot_v1_dot_coordinator__pb2.PlanResponse.FromString,
+                )
         self.GetReport = channel.unary_stream(
                 '/padiff_rpc.v1.Coordinator/GetReport',
                 request_serializer=padiff__rpc_dot_v1_dot_coordinator__pb2.GetReportRequest.SerializeToString,
@@ -60,6 +65,14 @@ class CoordinatorServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Plan(self, request_iterator, context):
+        """Aligns both models on one batch and compares nothing: the summary's plan says which layer would be
+        compared with which. Start, the batch's head, its tensors, its end.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetReport(self, request, context):
         """A finished report, for as long as the coordinator remembers it (its last 16). NOT_FOUND after.
         """
@@ -84,6 +97,11 @@ def add_CoordinatorServicer_to_server(servicer, server):
                     servicer.AssignWeights,
                     request_deserializer=padiff__rpc_dot_v1_dot_coordinator__pb2.AssignWeightsRequest.FromString,
                     response_serializer=padiff__rpc_dot_v1_dot_coordinator__pb2.AssignWeightsResponse.SerializeToString,
+            ),
+            'Plan': grpc.stream_stream_rpc_method_handler(
+                    servicer.Plan,
+                    request_deserializer=padiff__rpc_dot_v1_dot_coordinator__pb2.PlanRequest.FromString,
+                    response_serializer=padiff__rpc_dot_v1_dot_coordinator__pb2.PlanResponse.SerializeToString,
             ),
             'GetReport': grpc.unary_stream_rpc_method_handler(
                     servicer.GetReport,
@@ -148,6 +166,23 @@ class Coordinator(object):
         return grpc.experimental.unary_stream(request, target, '/padiff_rpc.v1.Coordinator/AssignWeights',
             padiff__rpc_dot_v1_dot_coordinator__pb2.AssignWeightsRequest.SerializeToString,
             padiff__rpc_dot_v1_dot_coordinator__pb2.AssignWeightsResponse.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+    @staticmethod
+    def Plan(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(request_iterator, target, '/padiff_rpc.v1.Coordinator/Plan',
+            padiff__rpc_dot_v1_dot_coordinator__pb2.PlanRequest.SerializeToString,
+            padiff__rpc_dot_v1_dot_coordinator__pb2.PlanResponse.FromString,
             options, channel_credentials,
             insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
 

@@ -169,7 +169,7 @@ class Unmatched(_message.Message):
     def __init__(self, side: _Optional[_Union[_models_pb2.Side, str]] = ..., what: _Optional[str] = ..., path: _Optional[str] = ..., class_name: _Optional[str] = ..., name: _Optional[str] = ..., call: _Optional[int] = ..., reason: _Optional[str] = ..., counts: bool = ...) -> None: ...
 
 class PlanPair(_message.Message):
-    __slots__ = ("reference", "candidate", "how", "confidence", "calls", "parameterised", "reason")
+    __slots__ = ("reference", "candidate", "how", "confidence", "calls", "parameterised", "reason", "unit")
     REFERENCE_FIELD_NUMBER: _ClassVar[int]
     CANDIDATE_FIELD_NUMBER: _ClassVar[int]
     HOW_FIELD_NUMBER: _ClassVar[int]
@@ -177,6 +177,7 @@ class PlanPair(_message.Message):
     CALLS_FIELD_NUMBER: _ClassVar[int]
     PARAMETERISED_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
+    UNIT_FIELD_NUMBER: _ClassVar[int]
     reference: Place
     candidate: Place
     how: str
@@ -184,7 +185,8 @@ class PlanPair(_message.Message):
     calls: int
     parameterised: bool
     reason: str
-    def __init__(self, reference: _Optional[_Union[Place, _Mapping]] = ..., candidate: _Optional[_Union[Place, _Mapping]] = ..., how: _Optional[str] = ..., confidence: _Optional[float] = ..., calls: _Optional[int] = ..., parameterised: bool = ..., reason: _Optional[str] = ...) -> None: ...
+    unit: bool
+    def __init__(self, reference: _Optional[_Union[Place, _Mapping]] = ..., candidate: _Optional[_Union[Place, _Mapping]] = ..., how: _Optional[str] = ..., confidence: _Optional[float] = ..., calls: _Optional[int] = ..., parameterised: bool = ..., reason: _Optional[str] = ..., unit: bool = ...) -> None: ...
 
 class HyperParameterDifference(_message.Message):
     __slots__ = ("reference_path", "candidate_path", "name", "reference", "candidate")

@@ -65,7 +65,9 @@ class StepCaptures:
         self.events: Mapping[Side, list[CallEvent]] = {side: [] for side in SIDES}
         self.calls = CallPairs(plan) if plan is not None else None
         self.compared_parameters = tuple(
-            pair for pair in weights.pairs if pair.kind is WeightKind.PARAMETER and pair.compared
+            pair
+            for pair in weights.pairs
+            if pair.kind is WeightKind.PARAMETER and pair.compared and not pair.is_misfit
         )
         self.values: PairTable[int] = PairTable(
             Aspect(phase=Phase.FORWARD, kind=CaptureKind.OUTPUT), store, ready
@@ -165,6 +167,9 @@ class StepCaptures:
 
     def why_not_measured(self, table: PairTable[Any], reference: Any, candidate: Any) -> str:
         """Returns why a pair that calls show was not measured, in words for a row."""
+        trouble = table.trouble(reference, candidate)
+        if trouble:
+            return trouble
         for side, key in ((Side.REFERENCE, reference), (Side.CANDIDATE, candidate)):
             if table.was_let_go(side, key):
                 return (

@@ -30,8 +30,7 @@ from padiff_server.step_rows import StepRows
 from padiff_server.step_run import StepRun
 from padiff_server.store import TensorStore
 from padiff_server.tolerances import Tolerances
-from padiff_server.weight_pair import UNTRIED, WeightPair
-from padiff_server.weight_plan import WeightPlan
+from padiff_server.weight_pair import UNTRIED, WeightPair, WeightPlan
 from padiff_server.worker_pair import WorkerPair
 
 _NAMED = 3

@@ -66,6 +66,7 @@ class PairTable(Generic[K]):
         self._entries: Mapping[Side, defaultdict[K, _Entry]] = {side: defaultdict(_Entry) for side in SIDES}
         self._partners: Mapping[Side, defaultdict[K, list[K]]] = {side: defaultdict(list) for side in SIDES}
         self._pairs: dict[tuple[K, K], Optional[Measured]] = {}
+        self._troubles: dict[tuple[K, K], str] = {}
         self._waiting: set[tuple[K, K]] = set()
 
     def expect(self, reference: K, candidate: K, aspect: Optional[Aspect] = None) -> None:
@@ -126,10 +127,12 @@ class PairTable(Generic[K]):
             raise LookupError(f"the pair ({reference}, {candidate}) was not announced, or is settled")
         return first, second
 
-    def settle(self, reference: K, candidate: K, measured: Measured) -> None:
-        """Notes what was measured of a pair, and releases the halves that were in their last one."""
+    def settle(self, reference: K, candidate: K, measured: Optional[Measured], *, trouble: str = "") -> None:
+        """Notes what was measured of a pair, or why nothing was; releases halves that were in their last."""
         with self._lock:
             self._pairs[reference, candidate] = measured
+            if trouble:
+                self._troubles[reference, candidate] = trouble
             for side, key in ((Side.REFERENCE, reference), (Side.CANDIDATE, candidate)):
                 entry = self._entries[side][key]
                 entry.in_work -= 1
@@ -140,6 +143,10 @@ class PairTable(Generic[K]):
     def measured(self, reference: K, candidate: K) -> Optional[Measured]:
         """Returns what was measured of a pair, or None."""
         return self._pairs.get((reference, candidate))
+
+    def trouble(self, reference: K, candidate: K) -> str:
+        """Returns why a pair could not be measured; "" where it was, or was not tried."""
+        return self._troubles.get((reference, candidate), "")
 
     def all_measured(self) -> dict[tuple[K, K], Measured]:
         """Returns every pair that was measured."""

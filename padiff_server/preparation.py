@@ -20,8 +20,8 @@ from padiff_server.sides import SIDES
 from padiff_server.tolerances import Tolerances
 from padiff_server.weight_fates import fates
 from padiff_server.weight_flow import RuleFailed, WeightFlow
-from padiff_server.weight_pair import WeightPair
-from padiff_server.weight_plan import WeightPlan, plan_weights
+from padiff_server.weight_pair import WeightPair, WeightPlan
+from padiff_server.weight_plan import plan_weights
 from padiff_server.worker_pair import WorkerPair
 
 Traces = Mapping[Side, tuple[CallEvent, ...]]

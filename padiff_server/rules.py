@@ -12,13 +12,13 @@ import math
 import re
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+from typing import Optional
 
 import numpy as np
 
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.records import record
 from padiff_rpc.tensors import Array, HostTensor
-from padiff_rpc.types import TensorSpec
 
 Shape = tuple[int, ...]
 
@@ -26,6 +26,7 @@ IDENTITY = "identity"
 TRANSPOSE = "transpose"
 STACK = "stack"
 _THEN = " then "
+_PART = re.compile(r"part\((\d+) of (\d+)\)")
 
 
 @record
@@ -81,9 +82,10 @@ def shape_under(rule: str, *shapes: Shape) -> Shape:
     return _shapes(rule, steps_of(rule), shapes)
 
 
-def transposed(rule: str, *specs: TensorSpec) -> TensorSpec:
-    """Returns the spec that reference tensors of these specs have under the rule."""
-    return TensorSpec(dtype=specs[0].dtype, shape=shape_under(rule, *(spec.shape for spec in specs)))
+def part_in(rule: str) -> Optional[tuple[int, int]]:
+    """Returns which part the rule takes and of how many, from 0; None for a rule that takes all."""
+    part = _PART.search(rule)
+    return (int(part[1]) - 1, int(part[2])) if part is not None else None
 
 
 @lru_cache(maxsize=256)
@@ -104,7 +106,7 @@ def _shapes(rule: str, steps: Sequence[Step], shapes: Sequence[Shape]) -> Shape:
 def _step_named(name: str, rule: str) -> Step:
     if name in _STEPS:
         return _STEPS[name]
-    part = re.fullmatch(r"part\((\d+) of (\d+)\)", name)
+    part = _PART.fullmatch(name)
     if part is not None and 0 < int(part[1]) <= int(part[2]):
         return _part(int(part[1]) - 1, int(part[2]))
     sizes = re.fullmatch(r"reshape\(((?:\d+(?:, *\d+)*)?)\)", name)

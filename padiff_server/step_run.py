@@ -111,15 +111,19 @@ class StepRun:
 
     def _measure(self, table: PairTable[Any], reference: Any, candidate: Any) -> None:
         first, second = table.halves(reference, candidate)
-        measured = measure_pair(
-            table.aspect(reference, candidate),
-            first.tensors,
-            second.tensors[0],
-            sum_squares=first.sum_squares,
-            tolerances=self._tolerances,
-            rule=table.rules.get((reference, candidate), ""),
-        )
-        table.settle(reference, candidate, measured)
+        try:
+            measured = measure_pair(
+                table.aspect(reference, candidate),
+                first.tensors,
+                second.tensors[0],
+                sum_squares=first.sum_squares,
+                tolerances=self._tolerances,
+                rule=table.rules.get((reference, candidate), ""),
+            )
+        except PaDiffError as error:  # one pair's trouble is its row's
+            table.settle(reference, candidate, None, trouble=str(error))
+        else:
+            table.settle(reference, candidate, measured)
 
     def _read(self, side: Side, captures: StepCaptures) -> None:
         feed = self._feed if side is Side.CANDIDATE else None

@@ -8,8 +8,8 @@ from padiff_rpc.results import WeightFate
 from padiff_rpc.types import Layer, Weight
 from padiff_rpc.words import Side
 from padiff_server.special_init import owner_name
-from padiff_server.weight_pair import WeightPair
-from padiff_server.weight_plan import WeightPlan, is_aside
+from padiff_server.weight_pair import WeightPair, WeightPlan
+from padiff_server.weight_plan import is_aside
 
 PLACED = "placed"
 TIED = "tied"

@@ -38,8 +38,8 @@ class WeightPair:
         references: one weight in most cases; several where the candidate has them in one tensor.
         candidate: the candidate's weight.
         rule: name of the layout rule from the references, in this order, to the candidate.
-        placed: whether the candidate's weight takes this value; False where the shapes differ, or an
-            earlier pair fills the same tied tensor.
+        placed: whether the candidate's weight takes this value; False where it does not fit (see
+            `is_misfit`), or an earlier pair fills the same tied tensor.
         compared: False where the layer map ignores either layer.
         tied: whether an earlier pair fills the candidate's tensor, which is tied there alone.
         reason: why it is not placed or not compared, or what settled the rule of an ambiguous one;
@@ -57,6 +57,11 @@ class WeightPair:
     tied: bool = False
     reason: str = ""
     ambiguous: bool = False
+
+    @property
+    def is_misfit(self) -> bool:
+        """Whether shapes or dtypes differ so that the rule cannot be applied; it never is, then."""
+        return not self.placed and not self.tied
 
     @property
     def reference_names(self) -> tuple[str, ...]:
@@ -85,7 +90,7 @@ class WeightPair:
 
 @record
 class WeightPlan:
-    """All weights of both sides, each in one field.
+    """All weights of both sides; a packed one is in pairs and in `unmatched` where parts of it are left.
 
     Attributes:
         pairs: in the reference's definition order.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
@@ -14,13 +15,11 @@ from padiff_server.composites import Held, combinations, family, fused_below, he
 from padiff_server.kinds import canonical_kind, framework_of, is_bookkeeping, is_derived, kind_of
 from padiff_server.own_weights import is_ambiguous, pair_weights, shape_or_none
 from padiff_server.plan import IGNORED, PairedLayer, Plan
-from padiff_server.special_init import SpecialInit, owner_name, special_init
+from padiff_server.rules import part_in
+from padiff_server.sides import SIDES
+from padiff_server.special_init import owner_name, special_init
 from padiff_server.weight_hints import Neighbours, fitting
 from padiff_server.weight_pair import UNTRIED, OwnedWeight, WeightPair, WeightPlan
-
-__all__ = ["SpecialInit", "WeightPair", "WeightPlan", "plan_weights"]
-
-_SIDES = (Side.REFERENCE, Side.CANDIDATE)
 
 
 def plan_weights(
@@ -96,10 +95,10 @@ class _Planner:
         return WeightPlan(
             pairs=self._ordered_pairs(),
             special=tuple(self._special),
-            unmatched=(*self._unmatched(0), *self._unmatched(1)),
+            unmatched=(*self._unmatched(0), *self._half_used(), *self._unmatched(1)),
             bookkeeping=tuple(
                 f"{side}: {owner_name(layer.path, weight)}"
-                for side, layers in zip(_SIDES, self._sides)
+                for side, layers in zip(SIDES, self._sides)
                 for layer in layers
                 for weight in layer.weights
                 if is_aside(layer, weight) and not weight.tied_to
@@ -222,7 +221,7 @@ class _Planner:
         others = Neighbours(left.owned for left in self._lone(1 - side))
         for left in self._lone(side):
             yield Unmatched(
-                side=_SIDES[side],
+                side=SIDES[side],
                 what=str(canonical_kind(kind_of(left.layer), left.owned.weight)),
                 path=left.layer.path,
                 class_name=left.layer.class_name,
@@ -230,6 +229,29 @@ class _Planner:
                 reason=left.reason + (others.hint(left.owned) if left.counts else ""),
                 counts=left.counts,
             )
+
+    def _half_used(self) -> Iterator[Unmatched]:
+        """Yields the reference's packed weights some of whose parts no weight of the candidate takes."""
+        used: defaultdict[OwnedWeight, dict[int, WeightPair]] = defaultdict(dict)
+        counts: dict[OwnedWeight, int] = {}
+        for pair in self._ordered_pairs():
+            part = part_in(pair.rule)
+            if part is not None:
+                used[pair.references[0]][part[0]], counts[pair.references[0]] = pair, part[1]
+        layers = {layer.path: layer for layer in self._sides[0]}
+        for owned, pairs in used.items():
+            left = [index for index in range(counts[owned]) if index not in pairs]
+            if left:
+                shown = ", ".join(str(index + 1) for index in left)
+                yield Unmatched(
+                    side=Side.REFERENCE,
+                    what=str(canonical_kind(self._kinds[owned.path], owned.weight)),
+                    path=owned.path,
+                    class_name=layers[owned.path].class_name,
+                    name=owned.weight.name,
+                    reason=f"the candidate has nothing for part {shown} of {counts[owned]} of it",
+                    counts=any(pair.compared for pair in pairs.values()),
+                )
 
     def _lone(self, side: int) -> list[_Left]:
         done = {name for pair in self._pairs.values() for name in _names(pair, side)}
@@ -243,6 +265,9 @@ class _Planner:
 def _misfit(pair: WeightPair) -> str:
     """Returns why the reference's weights do not fit the candidate's under the pair's rule, or ""."""
     specs = [owned.weight.spec for owned in pair.references]
+    dtypes = list(dict.fromkeys(str(spec.dtype) for spec in specs))
+    if len(dtypes) > 1:
+        return f"weights of several dtypes ({', '.join(dtypes)}) do not make one"
     wanted = pair.candidate.weight.spec
     made = shape_or_none(pair.rule, *(spec.shape for spec in specs))
     if made == wanted.shape:

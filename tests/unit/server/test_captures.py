@@ -373,3 +373,18 @@ def test_two_readers_may_feed_it_at_once(store):
     for thread in threads:
         thread.join()
     assert len(bench.measured) == len(set(bench.measured)) == 400
+
+
+def test_a_pair_that_cannot_be_measured_says_why(store):
+    bench = Bench(store)
+    bench.calls(*CALLS)
+    values = bench.captures.values
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            bench.captures.values, "_ready", lambda table, *pair: table.settle(*pair, None, trouble="too odd")
+        )
+        for side in SIDES:
+            bench.send_values(side, 2)
+    assert values.measured(2, 2) is None
+    row = next(row for row in bench.rows()[0] if row.reference.path == "a" and row.kind.value == "output")
+    assert (row.verdict, row.counts, row.reason) == (Verdict.NOT_COMPARED, True, "too odd")

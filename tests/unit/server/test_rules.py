@@ -5,7 +5,6 @@ import pytest
 
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.tensors import HostTensor
-from padiff_rpc.types import TensorSpec
 from padiff_rpc.words import DType
 from padiff_server.rules import (
     IDENTITY,
@@ -13,10 +12,11 @@ from padiff_server.rules import (
     TRANSPOSE,
     apply_rule,
     chain,
+    part_in,
     part_of,
     reshape_to,
+    shape_under,
     steps_of,
-    transposed,
 )
 
 
@@ -45,9 +45,14 @@ def test_reshape_keeps_the_order_and_goes_back_under_the_opposite_name():
 
 
 @pytest.mark.parametrize("rule", [IDENTITY, TRANSPOSE, reshape_to((6,)), reshape_to((3, 1, 2))])
-def test_the_announced_spec_is_the_one_that_comes_out(rule):
+def test_the_announced_shape_is_the_one_that_comes_out(rule):
     value = matrix()
-    assert transposed(rule, value.spec) == apply_rule(rule, value).spec
+    assert shape_under(rule, value.array.shape) == apply_rule(rule, value).array.shape
+
+
+def test_a_rule_names_the_part_that_it_takes():
+    assert part_in(chain(TRANSPOSE, part_of(2, 3), TRANSPOSE)) == (2, 3)
+    assert part_in(chain(TRANSPOSE, STACK)) is None
 
 
 def test_bfloat16_bits_are_moved_not_read():
@@ -59,7 +64,7 @@ def test_bfloat16_bits_are_moved_not_read():
 @pytest.mark.parametrize("rule", [TRANSPOSE, reshape_to((7,))])
 def test_a_shape_that_does_not_fit_is_refused(rule):
     with pytest.raises(InvalidRequestError, match=r"^rule (transpose|reshape\(7\)): .*\[2, 3, 1\]"):
-        transposed(rule, TensorSpec(dtype=DType.FLOAT32, shape=(2, 3, 1)))
+        shape_under(rule, (2, 3, 1))
 
 
 @pytest.mark.parametrize(
@@ -76,7 +81,7 @@ def test_parts_come_from_the_first_axis_and_stacking_undoes_them():
     assert parts[1].array.tolist() == [[4, 6], [5, 7]]
     back = apply_rule(chain(TRANSPOSE, STACK), *parts)
     assert back.array.tolist() == packed.array.tolist()
-    assert transposed(chain(TRANSPOSE, STACK), *(part.spec for part in parts)) == packed.spec
+    assert shape_under(chain(TRANSPOSE, STACK), *(part.array.shape for part in parts)) == packed.array.shape
 
 
 def test_a_chain_leaves_identities_out():
@@ -95,7 +100,7 @@ def test_a_chain_leaves_identities_out():
 )
 def test_shapes_that_do_not_fit_together_are_refused(rule, shapes, message):
     with pytest.raises(InvalidRequestError, match=message):
-        transposed(rule, *(TensorSpec(dtype=DType.FLOAT32, shape=shape) for shape in shapes))
+        shape_under(rule, *shapes)
 
 
 def test_several_values_share_a_dtype():

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from padiff_rpc.options import IgnoredLayers, LayerMap, LayerPair
-from padiff_rpc.words import Side, WeightKind
+from padiff_rpc.words import DType, Side, WeightKind
 from padiff_server.align import align
 from padiff_server.plan import PairedLayer, Plan
 from padiff_server.weight_plan import plan_weights
@@ -252,6 +254,33 @@ def test_packed_attention_is_parted_into_paddles_projections(planned):
     }
     assert all(pair.placed for pair in plan.pairs)
     assert plan.unmatched == ()
+
+
+def test_a_part_that_nothing_takes_is_missed(planned):
+    without_values = "\n".join(line for line in APART_QKV.splitlines() if ".v_proj" not in line)
+    pinned = LayerMap(pairs=(LayerPair(reference="a", candidate="a"),))
+    plan = planned(PACKED, without_values, pinned)
+    assert unmatched(plan) == [
+        (Side.REFERENCE, "parameter", "a", "in_proj_weight", True),
+        (Side.REFERENCE, "parameter", "a", "in_proj_bias", True),
+    ]
+    assert "part 3 of 3" in plan.unmatched[0].reason
+
+
+def test_weights_of_several_dtypes_do_not_make_one(side):
+    reference, candidate = side(f".: m.Net\n{APART_QKV}"), side(f".: m.Net\n{PACKED}")
+    layers = tuple(
+        replace(layer, weights=tuple(map(halved, layer.weights))) if layer.path == "a.k_proj" else layer
+        for layer in reference.layers
+    )
+    plan = plan_weights(align(reference, candidate, LayerMap()), layers, candidate.layers, LayerMap())
+    (packed,) = (pair for pair in plan.pairs if pair.candidate_name == "a.in_proj_weight")
+    assert (packed.placed, packed.is_misfit, packed.compared) == (False, True, True)
+    assert "float32, float16" in packed.reason
+
+
+def halved(weight):
+    return replace(weight, spec=replace(weight.spec, dtype=DType.FLOAT16))
 
 
 def test_the_opposite_direction_stacks_them(planned):

@@ -1,0 +1,53 @@
+"""Weights on their way, between links that only remember what is asked of them."""
+
+from __future__ import annotations
+
+import pytest
+
+from padiff_rpc.options import Options
+from padiff_rpc.types import Layer, TensorSpec, Weight
+from padiff_rpc.words import DType, Phase, Side, Verdict, WeightKind
+from padiff_server.model_index import ModelIndex
+from padiff_server.tolerances import Tolerances
+from padiff_server.weight_flow import WeightFlow
+from padiff_server.weight_pair import OwnedWeight, WeightPair, WeightPlan
+
+
+class Unasked:
+    """A link that nothing may be read from."""
+
+    def read_weights(self, names, phase):
+        assert list(names) == []
+        return iter(())
+
+
+def owned(path, *shape, dtype=DType.FLOAT32):
+    spec = TensorSpec(dtype=dtype, shape=shape)
+    return OwnedWeight(path=path, weight=Weight(name="weight", kind=WeightKind.PARAMETER, spec=spec))
+
+
+@pytest.mark.parametrize(
+    ("references", "rule", "verdict"),
+    [
+        ((owned("q", 4, 4), owned("k", 4, 3)), "stack", Verdict.SHAPE_MISMATCH),
+        ((owned("q", 4, 4), owned("k", 4, 4, dtype=DType.FLOAT16)), "stack", Verdict.DTYPE_MISMATCH),
+        ((owned("q", 4, 4),), "part(1 of 3)", Verdict.SHAPE_MISMATCH),
+    ],
+)
+def test_what_does_not_fit_is_a_row_from_the_specs_alone(references, rule, verdict):
+    pair = WeightPair(
+        kind=WeightKind.PARAMETER,
+        references=references,
+        candidate=owned("packed", 8, 4),
+        rule=rule,
+        placed=False,
+        reason="it does not fit",
+    )
+    layers = [Layer(path=path, classes=("m.Any",)) for path in ("q", "k", "packed")]
+    models = dict.fromkeys(Side, ModelIndex(layers))
+    links = dict.fromkeys(Side, Unasked())
+    flow = WeightFlow(links, WeightPlan(pairs=(pair,)), models, Tolerances(Options()), Options())
+    [row] = flow.rows(Phase.INITIAL_WEIGHTS)
+    assert (row.verdict, row.reason, row.counts) == (verdict, "it does not fit", True)
+    assert row.candidate.spec.shape == (8, 4)
+    assert flow.copy() == 0

@@ -35,9 +35,9 @@ def align(reference: SideTrace, candidate: SideTrace, layer_map: LayerMap) -> Pl
     )
     alone = unpaired_layers(layer_map, *trees)
     pairing = Pairing(trees, (ignored[0].held_back, ignored[1].held_back), alone)
-    pairing.add(_certain(trees[0].root, trees[1].root, ROOT))
     for pin in pins:
         pairing.add(_certain(pin.reference, pin.candidate, PINNED))
+    pairing.add(_certain(trees[0].root, trees[1].root, ROOT))
     flows = Flow(trees[0], reference.calls), Flow(trees[1], candidate.calls)
     closed = [pin for pin in pins if not pin.compare_inside]
     for region in _regions(pairing, closed):
@@ -137,7 +137,10 @@ def _plan(pairing: Pairing, pins: Sequence[Pin], ignored: tuple[Ignored, Ignored
     )
     inside = tuple(pinned[side] | insides(pairing, side) for side in (0, 1))
     first = tuple([layer.path for layer in tree.layers] for tree in trees)
-    found = {match.reference.layer.path: _paired(match, pairing, pinned, ignored) for match in pairing}
+    closed = frozenset(pin.reference.layer.path for pin in pins)
+    found = {
+        match.reference.layer.path: _paired(match, pairing, closed, pinned, ignored) for match in pairing
+    }
     taken = (set(found), {pair.candidate for pair in found.values()})
     only = [
         tuple(
@@ -162,7 +165,11 @@ def _plan(pairing: Pairing, pins: Sequence[Pin], ignored: tuple[Ignored, Ignored
 
 
 def _paired(
-    match: Match, pairing: Pairing, pinned: tuple[set[str], ...], ignored: tuple[Ignored, Ignored]
+    match: Match,
+    pairing: Pairing,
+    closed: frozenset[str],
+    pinned: tuple[set[str], ...],
+    ignored: tuple[Ignored, Ignored],
 ) -> PairedLayer:
     paths = (match.reference.layer.path, match.candidate.layer.path)
     how, compared, reason = match.how, True, match.reason
@@ -178,7 +185,7 @@ def _paired(
         confidence=match.confidence,
         compared=compared,
         reason=reason,
-        unit=paths[0] in pairing.units,
+        unit=paths[0] in pairing.units or (paths[0] in closed and bool(match.reference.children)),
     )
 
 

@@ -15,6 +15,10 @@ class ModelIndex:
     def __init__(self, layers: Sequence[Layer]) -> None:
         self._layers = {path: layer for layer in layers for path in (layer.path, *layer.aliases)}
 
+    def paths(self) -> tuple[str, ...]:
+        """Returns the layers' first paths in definition order."""
+        return tuple(dict.fromkeys(layer.path for layer in self._layers.values()))
+
     def class_name(self, path: str) -> str:
         """Returns the bare class name of the layer at `path`, or "" where there is none."""
         layer = self._layers.get(path)

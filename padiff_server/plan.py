@@ -18,6 +18,7 @@ CONTENT = "content"
 UNIT = "unit"
 IGNORED = "ignored"
 INSIDE_PINNED = "inside a pinned pair"
+INSIDE_UNIT = "inside a unit"
 
 # A pair below this is marked, and the report says what its verdict rests on.
 LOW_CONFIDENCE = 0.5

@@ -75,7 +75,7 @@ class AlignedModels:
         self.loss_slots = loss_slots(traces)
         self._report.note(*self.plan.notes)
         self._report.set_hyper_parameters(differences(self.plan, reference.layers, candidate.layers))
-        self._report.set_plan(plan_pairs(self.plan, self.models, traces[Side.REFERENCE]))
+        self._report.set_plan(plan_pairs(self.plan, self.models, traces))
         return self.plan
 
     def weight_flow(self, tolerances: Tolerances, options: Options) -> WeightFlow:
@@ -92,6 +92,8 @@ class AlignedModels:
                 self.copy_weights(weights)
             with self._rules_reported():
                 self._report.add_rows(weights.rows(Phase.INITIAL_WEIGHTS, just_copied=copy))
+        self.weight_plan = dataclasses.replace(self.weight_plan, carried=weights.carried())
+        self._report.note(*weights.notes())
 
     def copy_weights(self, weights: WeightFlow) -> None:
         """Copies the reference's weights. Raises ComparisonStopped when a user's rule raised."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, TypeVar, Union
 
 import grpc
 
@@ -12,13 +12,15 @@ from padiff_rpc.convert import from_proto, to_proto
 from padiff_rpc.errors import ProtocolError
 from padiff_rpc.tensors import TensorAssembler
 from padiff_rpc.transport import requests
-from padiff_rpc.types import AssignWeightsRequest, CompareStart, Progress, SendBatch
+from padiff_rpc.types import AssignWeightsRequest, CompareStart, PlanStart, Progress, SendBatch
 from padiff_rpc.v1 import coordinator_pb2 as pb
 from padiff_rpc.v1 import coordinator_pb2_grpc
 from padiff_rpc.version import PROTOCOL_VERSION, check_protocol_version, package_version
 from padiff_server.batches import BatchEnd, BatchFailure, BatchMessage
 from padiff_server.messages import BatchWanted, Message, RowPage, pages
 from padiff_server.sessions import Sessions
+
+S = TypeVar("S", CompareStart, PlanStart)
 
 
 class CoordinatorServicer(coordinator_pb2_grpc.CoordinatorServicer):
@@ -42,7 +44,9 @@ class CoordinatorServicer(coordinator_pb2_grpc.CoordinatorServicer):
         self, request_iterator: Iterator[pb.CompareRequest], context: grpc.ServicerContext
     ) -> Iterator[pb.CompareResponse]:
         stream = requests(request_iterator)
-        messages = self._sessions.compare(_start(stream), _batch_messages(stream), context.add_callback)
+        messages = self._sessions.compare(
+            _start(stream, CompareStart), _batch_messages(stream), context.add_callback
+        )
         yield from (pb.CompareResponse(**_encoded(message)) for message in messages)
 
     def AssignWeights(
@@ -52,6 +56,15 @@ class CoordinatorServicer(coordinator_pb2_grpc.CoordinatorServicer):
         asked = from_proto(request, AssignWeightsRequest)
         messages = self._sessions.assign_weights(asked, context.add_callback)
         yield from (pb.AssignWeightsResponse(**_encoded(message)) for message in messages)
+
+    def Plan(
+        self, request_iterator: Iterator[pb.PlanRequest], context: grpc.ServicerContext
+    ) -> Iterator[pb.PlanResponse]:
+        stream = requests(request_iterator)
+        messages = self._sessions.plan(
+            _start(stream, PlanStart), _batch_messages(stream), context.add_callback
+        )
+        yield from (pb.PlanResponse(**_encoded(message)) for message in messages)
 
     def GetReport(
         self, request: pb.GetReportRequest, context: grpc.ServicerContext
@@ -67,16 +80,16 @@ def register(sessions: Sessions, memory_limit_bytes: int, server: grpc.Server) -
     coordinator_pb2_grpc.add_CoordinatorServicer_to_server(servicer, server)
 
 
-def _start(stream: Iterator[pb.CompareRequest]) -> CompareStart:
+def _start(stream: Iterator[Union[pb.CompareRequest, pb.PlanRequest]], kind: type[S]) -> S:
     message = next(stream, None)
     if message is None or message.WhichOneof("request") != "start":
         raise ProtocolError("the stream must begin with its start")
     # Before anything else is read: another version may mean something else by it.
     check_protocol_version(message.start.protocol_version, peer="the client")
-    return from_proto(message.start, CompareStart)
+    return from_proto(message.start, kind)
 
 
-def _batch_messages(stream: Iterator[pb.CompareRequest]) -> Iterator[BatchMessage]:
+def _batch_messages(stream: Iterator[Union[pb.CompareRequest, pb.PlanRequest]]) -> Iterator[BatchMessage]:
     assembler = TensorAssembler()
     for message in stream:
         kind = message.WhichOneof("request")

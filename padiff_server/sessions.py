@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterator
 from typing import Protocol, Union
 
 from padiff_rpc.errors import BusyError, CancelledError, NotFoundError
-from padiff_rpc.types import AssignWeightsRequest, CompareStart
+from padiff_rpc.types import AssignWeightsRequest, CompareStart, PlanStart
 from padiff_server.batches import BatchMessage, BatchSource
 from padiff_server.comparison import Comparison, WeightAssignment
 from padiff_server.messages import BatchWanted, Message
+from padiff_server.planning import Planning
 from padiff_server.report import FinishedReport, ReportBuilder
 from padiff_server.store import TensorStore
 
@@ -57,6 +58,16 @@ class Sessions:
     def assign_weights(self, asked: AssignWeightsRequest, when_gone: WhenGone) -> Iterator[Message]:
         """Yields what an assignment of weights says, its summary last; it ends when the client does."""
         return self._run(lambda report: WeightAssignment(asked, report), when_gone)
+
+    def plan(
+        self, start: PlanStart, batches: Iterator[BatchMessage], when_gone: WhenGone
+    ) -> Iterator[Message]:
+        """Yields what aligning two models says, its summary last; it ends when the client does."""
+
+        def job(report: ReportBuilder) -> Job:
+            return Planning(start, BatchSource(batches, ask=lambda step: None), report)
+
+        return self._run(job, when_gone)
 
     def report(self, session: str) -> FinishedReport:
         """Returns a finished report that is still remembered. Raises NotFoundError."""

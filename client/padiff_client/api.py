@@ -1,4 +1,4 @@
-"""The two functions that users call."""
+"""The functions that users call."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from padiff_client.session import Contestant, Server, check_whereabouts, open_se
 from padiff_client.spec import ModelSpec, PathLike, check_reference
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.options import Options
-from padiff_rpc.types import AssignWeightsRequest, CompareStart, Tls
+from padiff_rpc.types import AssignWeightsRequest, CompareStart, PlanStart, Tls
 from padiff_rpc.version import PROTOCOL_VERSION
 from padiff_rpc.words import Side
 
@@ -127,6 +127,41 @@ def assign_weight(
                 )
             )
         )
+
+
+def plan(
+    layer: ModelSpec,
+    module: ModelSpec,
+    example_inp: Any,
+    layer_map: LayerMapLike = None,
+    server: Optional[str] = None,
+    token: Optional[str] = None,
+    tls: Optional[Tls] = None,
+    verbose: bool = False,
+) -> Report:
+    """Returns a report with nothing but the plan: which layer would be compared with which.
+
+    The arguments are those of `auto_diff`; of the batches, the first is used.
+
+    Raises:
+        InvalidRequestError: also where a model could not be built, with what it raised.
+    """
+    candidate, reference = _contestants(layer, module, None, None)
+    record = as_layer_map(layer_map).to_record()
+    coordinator = as_server(server, token, tls)
+    check_whereabouts(candidate, reference, coordinator)
+    batches = Batches(example_inp)
+    with open_session(candidate, reference, coordinator, _surroundings(verbose)) as session:
+        start = PlanStart(
+            protocol_version=PROTOCOL_VERSION,
+            candidate=session.candidate,
+            reference=session.reference,
+            layer_map=record,
+        )
+        report = session.explained(session.connection.plan(start, batches))
+    if not report.plan:
+        raise InvalidRequestError(f"plan: the models could not be aligned: {report.reasons[0]}")
+    return report
 
 
 def compare(

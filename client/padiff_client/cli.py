@@ -8,7 +8,9 @@ import sys
 import traceback
 from typing import Optional
 
-from padiff_client.api import compare
+from padiff_client.api import compare, plan
+from padiff_client.plan_file import plan_yaml
+from padiff_client.plan_text import plan_text
 from padiff_client.report import TROUBLE, Report
 from padiff_client.specfile import read_comparison
 from padiff_rpc.errors import PaDiffError
@@ -23,6 +25,8 @@ def main(arguments: Optional[list[str]] = None) -> int:
     if given.verbose:
         logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="padiff: %(message)s")
     try:
+        if given.command == "plan":
+            return _plan(given.spec, given.output, verbose=given.verbose)
         report = _compare(given.spec, verbose=given.verbose)
         _publish(report, given.json)
         if report.exit_code == TROUBLE:
@@ -58,6 +62,28 @@ def _compare(path: str, *, verbose: bool) -> Report:
     )
 
 
+def _plan(path: str, output: Optional[str], *, verbose: bool) -> int:
+    asked = read_comparison(path)
+    server = asked.server
+    report = plan(
+        asked.candidate,
+        asked.reference,
+        asked.example_inp,
+        asked.layer_map,
+        server.address if server is not None else None,
+        (server.token or None) if server is not None else None,
+        server.tls if server is not None else None,
+        verbose=verbose,
+    )
+    print(plan_text(report.plan))
+    for note in report.notes:
+        print(f"note: {note}")
+    if output is not None:
+        with open(output, "w", encoding="utf-8") as file:
+            file.write(plan_yaml(report.plan))
+    return TROUBLE if report.exit_code == TROUBLE else 0
+
+
 def _publish(report: Report, json_file: Optional[str]) -> None:
     print(report.to_json() if json_file == "-" else report)
     if json_file not in (None, "-"):
@@ -78,9 +104,13 @@ def _parser() -> argparse.ArgumentParser:
     compare_parser = commands.add_parser("compare", help="compare the two models of a YAML file")
     compare_parser.add_argument("spec", metavar="SPEC", help="the YAML file")
     compare_parser.add_argument("--json", metavar="FILE", help="write the report there too; - prints only it")
-    compare_parser.add_argument(
-        "--verbose", action="store_true", help="say what happens, and show what the processes write"
-    )
+    plan_parser = commands.add_parser("plan", help="print which layers would be compared, and why")
+    plan_parser.add_argument("spec", metavar="SPEC", help="the YAML file")
+    plan_parser.add_argument("-o", "--output", metavar="FILE", help="write the plan there, to be edited")
+    for command in (compare_parser, plan_parser):
+        command.add_argument(
+            "--verbose", action="store_true", help="say what happens, and show what the processes write"
+        )
     return parser
 
 

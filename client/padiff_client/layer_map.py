@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Optional, Union
 
-from padiff_client.spec import check_reference
+from padiff_client.plan_file import layer_map_of, read_plan
+from padiff_client.spec import ModelSpec, check_reference
 from padiff_rpc import options
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.options import IgnoredLayers, LayerPair
+from padiff_rpc.types import Tls
 
 Names = Union[str, Iterable[str]]
 
@@ -32,6 +35,37 @@ class LayerMap:
                 LayerPair(reference=_path(reference, "layer_map"), candidate=_path(candidate, "layer_map"))
                 for reference, candidate in (pairs or {}).items()
             )
+        )
+
+    @classmethod
+    def load(cls, path: Union[str, os.PathLike[str]]) -> LayerMap:
+        """Returns the layer map of a plan file, as `padiff plan -o` writes it.
+
+        Raises InvalidRequestError with the file and line of what is wrong.
+        """
+        return _from_record(read_plan(os.fspath(path)))
+
+    @classmethod
+    def auto(
+        cls,
+        layer: ModelSpec,
+        module: ModelSpec,
+        example_inp: Any,
+        layer_map: Union[LayerMap, Mapping[str, str], None] = None,
+        server: Optional[str] = None,
+        token: Optional[str] = None,
+        tls: Optional[Tls] = None,
+    ) -> LayerMap:
+        """Returns what the alignment makes of two models: every pair, gap and unit, pinned.
+
+        The arguments are those of `auto_diff`. Raises what it raises, and InvalidRequestError where the
+        models could not be aligned.
+        """
+        # Not at the top: the functions that compare take layer maps.
+        from padiff_client.api import plan
+
+        return _from_record(
+            layer_map_of(plan(layer, module, example_inp, layer_map, server, token, tls).plan)
         )
 
     def ignore(self, reference: Names = (), candidate: Names = ()) -> LayerMap:

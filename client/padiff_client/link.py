@@ -15,7 +15,7 @@ from padiff_rpc.convert import from_proto, to_proto
 from padiff_rpc.errors import InvalidRequestError, ProtocolError
 from padiff_rpc.results import ReportSummary, Row
 from padiff_rpc.transport import Caller, ResponseStream, open_channel
-from padiff_rpc.types import AssignWeightsRequest, CompareStart, Progress, Tls
+from padiff_rpc.types import AssignWeightsRequest, CompareStart, PlanStart, Progress, Tls
 from padiff_rpc.v1 import coordinator_pb2, coordinator_pb2_grpc
 from padiff_rpc.version import check_protocol_version
 
@@ -59,9 +59,28 @@ class Connection:
             with self._caller.Compare(iter(outgoing)) as responses:
                 for response in responses:
                     if response.WhichOneof("response") == "batch_wanted":
-                        outgoing.put(_batch_messages(batches, response.batch_wanted.step))
+                        outgoing.put(
+                            _batch_messages(
+                                coordinator_pb2.CompareRequest, batches, response.batch_wanted.step
+                            )
+                        )
                     else:
                         findings.take(response)
+        finally:
+            outgoing.end()
+        return findings.report()
+
+    def plan(self, start: PlanStart, batches: Batches) -> Report:
+        """Aligns two models on the first batch; the report has their plan and no rows."""
+        outgoing = _Outgoing()
+        outgoing.put([coordinator_pb2.PlanRequest(start=to_proto(start))])
+        outgoing.put(_batch_messages(coordinator_pb2.PlanRequest, batches, 0))
+        findings = _Findings()
+        try:
+            responses: ResponseStream = self._caller.Plan(iter(outgoing))
+            with responses:
+                for response in responses:
+                    findings.take(response)
         finally:
             outgoing.end()
         return findings.report()
@@ -138,19 +157,18 @@ class _Findings:
         return Report(self._summary, self._rows)
 
 
-def _batch_messages(batches: Batches, step: int) -> Iterable[Any]:
-    request = coordinator_pb2.CompareRequest
+def _batch_messages(request: Any, batches: Batches, step: int) -> Iterable[Any]:
+    """Returns a step's batch as messages of the class `request`."""
     try:
         pair = batches.encoded(step)
     except InvalidRequestError as error:
         if error.__cause__ is not None:
             logger.error("the inputs of step %d raised", step, exc_info=error.__cause__)
         return [request(batch_failure=coordinator_pb2.BatchFailure(text=str(error)))]
-    return _pair_messages(pair)
+    return _pair_messages(request, pair)
 
 
-def _pair_messages(pair: EncodedPair) -> Iterator[Any]:
-    request = coordinator_pb2.CompareRequest
+def _pair_messages(request: Any, pair: EncodedPair) -> Iterator[Any]:
     yield request(batch=to_proto(pair.batch))
     for number, tensor in pair.tensors:
         for frame in tensors.frames_of(number, tensor):

@@ -80,7 +80,7 @@ def read_comparison(path: str) -> Comparison:
         losses=(candidate_loss, reference_loss),
         optimizers=(candidate_optimizer, reference_optimizer),
         options=_options(found.get("options")),
-        layer_map=_layer_map(found.get("layer_map")),
+        layer_map=_layer_map(found.get("layer_map"), folder),
         steps=_steps(found.get("steps")),
         auto_weights=found["auto_weights"].of_type(bool, "true, false") if "auto_weights" in found else True,
         server=_server(found.get("server"), folder),
@@ -124,9 +124,11 @@ def _options(entry: Optional[Entry]) -> Options:
         return Options.from_mapping(values)
 
 
-def _layer_map(entry: Optional[Entry]) -> LayerMap:
+def _layer_map(entry: Optional[Entry], folder: str) -> LayerMap:
     if entry is None:
         return LayerMap()
+    if not entry.is_mapping:
+        return LayerMap.load(beside(folder, entry.of_type(str, "a mapping, or a plan's file")))
     found = entry.known("pairs", *_IGNORING, "special_init")
     pairs = found["pairs"].entries() if "pairs" in found else {}
     made = LayerMap({reference: candidate.text() for reference, candidate in pairs.items()})

@@ -1,0 +1,52 @@
+"""Aligning two models without comparing them."""
+
+from __future__ import annotations
+
+import contextlib
+
+from padiff_rpc.options import Options
+from padiff_rpc.results import Trouble
+from padiff_rpc.types import PlanStart
+from padiff_rpc.words import Phase, Side
+from padiff_server.batches import BatchSource, BatchUnavailable
+from padiff_server.preparation import NO_TRACES, AlignedModels
+from padiff_server.report import FinishedReport, ReportBuilder
+from padiff_server.settings import check_parties
+from padiff_server.worker_pair import ComparisonStopped, WorkerPair
+
+
+class Planning:
+    """Loads, traces and aligns; the report holds the plan and no rows."""
+
+    def __init__(self, start: PlanStart, batches: BatchSource, report: ReportBuilder) -> None:
+        """Raises InvalidRequestError for what cannot be aligned."""
+        check_parties(start.reference, start.candidate)
+        self._asked = start
+        self._batches = batches
+        self._report = report
+        self._workers = WorkerPair({Side.REFERENCE: start.reference, Side.CANDIDATE: start.candidate}, report)
+
+    def cancel(self) -> None:
+        """Ends the planning from another thread; both workers are free at once."""
+        self._workers.close()
+
+    def run(self) -> FinishedReport:
+        """Returns the report; where a model raises, its plan is by definition order."""
+        options = Options()
+        with self._workers, contextlib.suppress(ComparisonStopped):
+            layers = self._workers.load(deterministic=options.deterministic, threads=options.threads)
+            try:
+                batch = self._batches.batch(0)
+            except BatchUnavailable as failure:
+                text = f"the client has no batch: {failure}"
+                self._report.add_trouble(Trouble(phase=Phase.INPUTS, text=text))
+                raise ComparisonStopped from failure
+            traces = self._workers.trace(batch)
+            AlignedModels(
+                self._workers,
+                layers,
+                NO_TRACES if traces is None else traces,
+                self._asked.layer_map,
+                self._report,
+            )
+        return self._report.finish(weights_only=True)

@@ -81,8 +81,10 @@ class Tolerances:
             return Tolerance(atol=user[0] or 0.0, rtol=user[1] or 0.0, source=USER)
         if dtype not in FLOATING and dtype not in COMPLEX:
             return Tolerance(atol=0.0, rtol=0.0, source="default")
-        is_local = self._options.single_step and not magnitude.has_marks
-        bound, by_norm = (_local if is_local else _default)(phase, kind, dtype)
+        if self._options.single_step and not magnitude.has_marks:
+            bound, by_norm = _local(phase, kind, dtype, self._options.backward_overrides)
+        else:
+            bound, by_norm = _default(phase, kind, dtype)
         # Squares beyond float64 leave no scale; an infinite atol would pass anything.
         scale = magnitude.rms if math.isfinite(magnitude.rms) else 0.0
         is_strict = self._options.compare_mode is CompareMode.STRICT

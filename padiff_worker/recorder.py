@@ -131,7 +131,7 @@ class Recorder:
             replaced = self._saw(
                 call, CallMoment.ENTRY, inputs, source=calling_line(self._adapter.library_folders)
             )
-            return with_inputs(args, kwargs, replaced) if replaced else None
+            return with_inputs(args, kwargs, replaced, self._adapter.is_tensor) if replaced else None
 
     def _left(self, path: str, output: Any) -> Optional[Any]:
         with self._lock:

@@ -36,29 +36,33 @@ def flatten_output(output: Any, is_tensor: IsTensor) -> NamedTensors:
 
 
 def with_inputs(
-    args: tuple[Any, ...], kwargs: Mapping[str, Any], replaced: Mapping[str, Any]
+    args: tuple[Any, ...], kwargs: Mapping[str, Any], replaced: Mapping[str, Any], is_tensor: IsTensor
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Returns the arguments with other values in the slots of `replaced`; nothing given is changed."""
+    """Returns the arguments with other tensors in the slots of `replaced`; nothing given is changed."""
+    slots = iter([slot for slot, _ in flatten_inputs(args, kwargs, is_tensor)])
     return (
-        tuple(_with(item, str(index), replaced) for index, item in enumerate(args)),
-        {key: _with(item, str(key), replaced) for key, item in kwargs.items()},
+        _with(args, slots, replaced, is_tensor, 0),
+        _with(dict(kwargs), slots, replaced, is_tensor, 0),
     )
 
 
 def with_output(output: Any, replaced: Mapping[str, Any], is_tensor: IsTensor) -> Any:
-    """Returns a return value with other values in the slots of `replaced`; nothing given is changed."""
-    return replaced.get("0", output) if is_tensor(output) else _with(output, "", replaced)
+    """Returns a return value with other tensors in the slots of `replaced`; nothing given is changed."""
+    slots = iter([slot for slot, _ in flatten_output(output, is_tensor)])
+    return _with(output, slots, replaced, is_tensor, 0)
 
 
-def _with(value: Any, prefix: str, replaced: Mapping[str, Any]) -> Any:
-    if prefix in replaced:
-        return replaced[prefix]
-    inside = f"{prefix}." if prefix else ""
-    if not any(slot.startswith(inside) for slot in replaced):
+def _with(
+    value: Any, slots: Iterator[str], replaced: Mapping[str, Any], is_tensor: IsTensor, depth: int
+) -> Any:
+    """Walks as `_walk` does: `slots` names the tensors in the order in which they are met."""
+    if is_tensor(value):
+        return replaced.get(next(slots), value)
+    if depth > MAX_DEPTH:
         return value
     changed = {}
     for key, item in _items(value):
-        made = _with(item, f"{inside}{key}", replaced)
+        made = _with(item, slots, replaced, is_tensor, depth + 1)
         if made is not item:
             changed[key] = made
     return _rebuilt(value, changed) if changed else value

@@ -200,3 +200,21 @@ def test_a_reference_of_zeros_allows_nothing() -> None:
     zeros = np.zeros(4, np.float32)
     assert verdict_of(zeros, zeros + np.float32(2e-12), Phase.FORWARD) is Verdict.MISMATCH
     assert verdict_of(zeros, -zeros, Phase.FORWARD) is Verdict.WITHIN_TOLERANCE
+
+
+@pytest.mark.parametrize(
+    ("phase", "overrides", "passes", "fails"),
+    [
+        (Phase.FORWARD, True, 6, 38),
+        (Phase.BACKWARD, True, 50, 500),
+        (Phase.GRADIENTS, True, 50, 500),
+        (Phase.GRADIENTS, False, 168, 5000),
+    ],
+)
+def test_lockstep_allows_what_one_call_may_do_and_no_more(phase, overrides, passes, fails):
+    options = Options(single_step=True, backward_overrides=overrides)
+    values = np.random.default_rng(3).standard_normal(1000).astype(np.float32)
+    for epsilons, verdict in ((passes, Verdict.WITHIN_TOLERANCE), (fails, Verdict.MISMATCH)):
+        other = (values * np.float32(1 + epsilons * 2.0**-23)).astype(np.float32)
+        assert verdict_of(values, other, phase, options=options) is verdict
+    assert verdict_of(values, values * np.float32(1.001), Phase.LOSS, options=options) is Verdict.MISMATCH

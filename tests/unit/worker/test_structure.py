@@ -2,7 +2,7 @@ from collections import OrderedDict, namedtuple
 from dataclasses import dataclass
 from typing import Any, Optional
 
-from padiff_worker.structure import flatten_inputs, flatten_output
+from padiff_worker.structure import flatten_inputs, flatten_output, with_inputs, with_output
 
 
 class Leaf:
@@ -55,3 +55,34 @@ def test_a_cycle_ends():
 def test_arguments_are_named_by_position_and_keyword():
     found = flatten_inputs((A, 3), {"mask": {"left": B}}, lambda x: isinstance(x, Leaf))
     assert [(slot, leaf.name) for slot, leaf in found] == [("0", "a"), ("mask.left", "b")]
+
+
+def is_leaf(value):
+    return isinstance(value, Leaf)
+
+
+def test_another_tensor_goes_into_its_slot_and_nothing_given_is_changed():
+    point = namedtuple("Point", "x y")
+    given = {"list": [A, B], "point": point(A, B), "data": Output(logits=A), 0: A, "0": B}
+    made = with_output(given, {"list.1": C, "point.0": C, "data.logits": C, "0#1": C}, is_leaf)
+    assert made == {"list": [A, C], "point": point(C, B), "data": Output(logits=C), 0: A, "0": C}
+    assert given["list"] == [A, B]
+    assert given["data"] == Output(logits=A)
+    assert made["point"].y is B
+
+
+def test_a_lone_tensor_and_a_tuple_of_one_are_replaced_alike():
+    assert with_output(A, {"0": C}, is_leaf) is C
+    assert with_output((A,), {"0": C}, is_leaf) == (C,)
+
+
+def test_mappings_keep_their_class():
+    made = with_output(OrderedDict(a=A, b=B), {"b": C}, is_leaf)
+    assert made == OrderedDict(a=A, b=C)
+    assert type(made) is OrderedDict
+
+
+def test_arguments_are_replaced_by_position_and_keyword():
+    args, kwargs = with_inputs((A, 3, [B]), {"mask": B, "flag": True}, {"2.0": C, "mask": A}, is_leaf)
+    assert args == (A, 3, [C])
+    assert kwargs == {"mask": A, "flag": True}

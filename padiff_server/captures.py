@@ -11,11 +11,12 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any, Optional
 
-from padiff_rpc.types import CallEvent, CaptureId
+from padiff_rpc.types import CallEvent
 from padiff_rpc.words import CallMoment, CaptureKind, Phase, Side, WeightKind
 from padiff_server.calls import CallPair, CallPairs, Expectations, Origin
 from padiff_server.measured import Aspect
 from padiff_server.override_feed import OverrideFeed
+from padiff_server.owned_weight import full_name
 from padiff_server.pairs import Half, PairTable
 from padiff_server.parameter_gradients import ParameterGradients
 from padiff_server.plan import Plan
@@ -66,7 +67,7 @@ class StepCaptures:
         self.calls = CallPairs(plan) if plan is not None else None
         self.compared_parameters = tuple(
             pair
-            for pair in weights.pairs
+            for pair in (*weights.pairs, *weights.carried)
             if pair.kind is WeightKind.PARAMETER and pair.compared and not pair.is_misfit
         )
         self.values: PairTable[int] = PairTable(
@@ -128,7 +129,7 @@ class StepCaptures:
         if capture.id.kind is CaptureKind.LOSS:
             self.losses.arrive(side, LOSS_KEY, half, partners)
         elif capture.id.kind is CaptureKind.PARAMETER_GRADIENT:
-            self._parameter_gradients.arrive(side, _full_name(capture.id), half)
+            self._parameter_gradients.arrive(side, full_name(capture.id.path, capture.id.slot), half)
         elif capture.gradient_of:
             self._take(self.gradients, side, capture.gradient_of, half, partners)
         else:
@@ -150,7 +151,7 @@ class StepCaptures:
         if capture.id.kind is CaptureKind.LOSS:
             return 1
         if capture.id.kind is CaptureKind.PARAMETER_GRADIENT:
-            return self._parameter_gradients.uses(side, _full_name(capture.id))
+            return self._parameter_gradients.uses(side, full_name(capture.id.path, capture.id.slot))
         # A gradient has the partners of its tensor. Only this side's reader writes this side's origins.
         origin = self._origins[side].get(capture.gradient_of or capture.number)
         if self._expectations is None or origin is None:
@@ -184,7 +185,3 @@ class StepCaptures:
         """Releases every tensor still held; figures stay. May be called twice."""
         for table in (self.values, self.gradients, self._parameter_gradients, self.losses):
             table.close()
-
-
-def _full_name(capture: CaptureId) -> str:
-    return f"{capture.path}.{capture.slot}" if capture.path else capture.slot

@@ -14,8 +14,8 @@ from typing import Optional
 from padiff_rpc.records import record
 from padiff_rpc.types import Layer, Weight
 from padiff_server.kinds import Kind, kind_of, layout
+from padiff_server.owned_weight import OwnedWeight, full_name
 from padiff_server.rules import IDENTITY, STACK, TRANSPOSE, chain, part_of
-from padiff_server.weight_pair import OwnedWeight
 
 _FAMILIES = {
     "multi_head_attention": "attention",
@@ -76,7 +76,7 @@ def held_below(top: Layer, inside: Sequence[Layer]) -> list[Held]:
     for layer in inside:
         relative = layer.path[len(top.path) :].lstrip(".")
         for weight in layer.weights:
-            pieces = pieces_of(f"{relative}.{weight.name}" if relative else weight.name)
+            pieces = pieces_of(full_name(relative, weight.name))
             if pieces:
                 owned = OwnedWeight(path=layer.path, weight=weight)
                 in_out = layout(kind_of(layer), weight.name) == "in_out" or weight.name == "weight_ho"

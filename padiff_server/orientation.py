@@ -21,11 +21,11 @@ from padiff_server.calls import Expectations
 from padiff_server.captures import StepCaptures
 from padiff_server.gradient_history import GradientHistory
 from padiff_server.kinds import canonical_kind, kind_of
+from padiff_server.owned_weight import owner_name
 from padiff_server.preparation import AlignedModels, Traces
 from padiff_server.report import ReportBuilder
 from padiff_server.rules import IDENTITY, TRANSPOSE, apply_rule
 from padiff_server.sides import SIDES
-from padiff_server.special_init import owner_name
 from padiff_server.step_rows import StepRows
 from padiff_server.step_run import StepRun
 from padiff_server.store import TensorStore

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from padiff_rpc.options import LayerPair
 from padiff_rpc.records import record
-from padiff_rpc.types import Layer, Weight
+from padiff_rpc.types import Layer
 from padiff_server.kinds import is_bookkeeping
+from padiff_server.owned_weight import OwnedWeight, full_name
 
 
 @record
@@ -17,37 +18,35 @@ class SpecialInit:
     Attributes:
         reference_path, candidate_path: first paths of the two layers.
         function: "package.module:function" of the candidate worker.
-        reference_names, candidate_names: full names of all weights of the layers and everything
-            below them.
-        reference_keys, candidate_keys: the names that the function sees, relative to the layer, in
-            the order of the full names.
+        references, candidates: all weights of the layers and everything below them, by the names that
+            the function sees, which are relative to the layer.
     """
 
     reference_path: str
     candidate_path: str
     function: str
-    reference_names: tuple[str, ...]
-    candidate_names: tuple[str, ...]
-    reference_keys: tuple[str, ...]
-    candidate_keys: tuple[str, ...]
+    references: Mapping[str, OwnedWeight]
+    candidates: Mapping[str, OwnedWeight]
 
+    @property
+    def reference_names(self) -> tuple[str, ...]:
+        """The full names of the reference's weights."""
+        return tuple(owned.name for owned in self.references.values())
 
-def owner_name(path: str, weight: Weight) -> str:
-    """Returns the full name of a layer's weight; a tied one goes by its first owner's."""
-    return weight.tied_to or (f"{path}.{weight.name}" if path else weight.name)
+    @property
+    def candidate_names(self) -> tuple[str, ...]:
+        """The full names of the candidate's weights."""
+        return tuple(owned.name for owned in self.candidates.values())
 
 
 def special_init(pair: LayerPair, reference: Sequence[Layer], candidate: Sequence[Layer]) -> SpecialInit:
     """Returns what the pair's function takes and gives; both paths are known to exist."""
-    ours, theirs = _weights_below(pair.reference, reference), _weights_below(pair.candidate, candidate)
     return SpecialInit(
         reference_path=_first_path(pair.reference, reference),
         candidate_path=_first_path(pair.candidate, candidate),
         function=pair.special_init,
-        reference_names=tuple(ours),
-        candidate_names=tuple(theirs),
-        reference_keys=tuple(ours.values()),
-        candidate_keys=tuple(theirs.values()),
+        references=dict(_weights_below(pair.reference, reference)),
+        candidates=dict(_weights_below(pair.candidate, candidate)),
     )
 
 
@@ -55,19 +54,18 @@ def _first_path(path: str, layers: Sequence[Layer]) -> str:
     return next(layer.path for layer in layers if path in (layer.path, *layer.aliases))
 
 
-def _weights_below(path: str, layers: Sequence[Layer]) -> dict[str, str]:
-    """Returns full name -> name relative to the layer at `path`, each tensor once."""
-    names: dict[str, str] = {}
+def _weights_below(path: str, layers: Sequence[Layer]) -> Iterator[tuple[str, OwnedWeight]]:
+    """Yields each tensor once, under its name relative to the layer at `path`."""
+    seen: set[str] = set()
     for layer in layers:
         inner = next((place for place in (layer.path, *layer.aliases) if _is_below(place, path)), None)
         if inner is None:
             continue
-        relative = inner[len(path) :].lstrip(".")
         for weight in layer.weights:
-            if not is_bookkeeping(weight):
-                key = f"{relative}.{weight.name}" if relative else weight.name
-                names.setdefault(owner_name(layer.path, weight), key)
-    return names
+            owned = OwnedWeight(path=layer.path, weight=weight)
+            if not is_bookkeeping(weight) and owned.name not in seen:
+                seen.add(owned.name)
+                yield full_name(inner[len(path) :].lstrip("."), weight.name), owned
 
 
 def _is_below(path: str, top: str) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from padiff_rpc.results import WeightFate
 from padiff_rpc.types import Layer, Weight
 from padiff_rpc.words import Side
-from padiff_server.special_init import owner_name
+from padiff_server.owned_weight import owner_name
 from padiff_server.weight_pair import WeightPair, WeightPlan
 from padiff_server.weight_plan import is_aside
 

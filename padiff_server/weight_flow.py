@@ -20,7 +20,9 @@ from padiff_server.measure import measure
 from padiff_server.measured import Aspect, Measured, measure_pair
 from padiff_server.misfit import misfit_row
 from padiff_server.model_index import Models
+from padiff_server.owned_weight import OwnedWeight, full_name
 from padiff_server.rules import apply_rule
+from padiff_server.special_carry import carried, left_out
 from padiff_server.special_init import SpecialInit
 from padiff_server.step_lengths import StepLengths
 from padiff_server.step_rows import numbered
@@ -57,7 +59,17 @@ class WeightFlow:
         self._models = models
         self._tolerances = tolerances
         self._options = options
+        self._carried: dict[tuple[str, str], tuple[WeightPair, ...]] = {}
         self._steps = StepLengths()
+
+    def carried(self) -> tuple[WeightPair, ...]:
+        """Returns what users' functions were last seen to pass on, for the comparison of its gradients."""
+        return tuple(pair for pairs in self._carried.values() for pair in pairs)
+
+    def notes(self) -> Iterator[str]:
+        """Yields what is not compared because users' functions carried it over."""
+        for special in self._plan.special:
+            yield from left_out(special, self._carried.get((special.function, special.candidate_path), ()))
 
     def copy(self) -> int:
         """Writes the reference's weights into the candidate; returns how many were written.
@@ -70,7 +82,7 @@ class WeightFlow:
             written = self._candidate.write_weights(self._placed_values(placed), Phase.INITIAL_WEIGHTS)
         for special in self._plan.special:
             values = self._special_values(special, Phase.INITIAL_WEIGHTS)
-            named = ((_below(special.candidate_path, key), value) for key, value in values.items())
+            named = ((full_name(special.candidate_path, key), value) for key, value in values.items())
             written += self._candidate.write_weights(named, Phase.INITIAL_WEIGHTS)
         return written
 
@@ -115,9 +127,7 @@ class WeightFlow:
         history: GradientHistory,
     ) -> Iterator[Row]:
         compared = [
-            pair
-            for pair in self._plan.pairs
-            if pair.compared and pair.kind in kinds and not pair.is_misfit
+            pair for pair in self._plan.pairs if pair.compared and pair.kind in kinds and not pair.is_misfit
         ]
         values = zip(
             self._reference_values(compared, phase),
@@ -176,31 +186,32 @@ class WeightFlow:
     def _special_values(self, special: SpecialInit, phase: Phase) -> dict[str, HostTensor]:
         """Returns what the user's function makes of the reference's present weights, by relative name."""
         values = self._reference.read_weights(special.reference_names, phase)
-        made, failure = self._candidate.apply_rule(
-            special.function, list(zip(special.reference_keys, values)), phase
-        )
+        given = dict(zip(special.references, values))
+        made, failure = self._candidate.apply_rule(special.function, list(given.items()), phase)
         if failure is not None:
             raise RuleFailed(failure)
-        unknown = made.keys() - set(special.candidate_keys)
+        unknown = made.keys() - special.candidates.keys()
         if unknown:
             raise InvalidRequestError(
                 f"layer_map.special_init: {special.function!r} returned {sorted(unknown)}; "
-                f"allowed: {', '.join(special.candidate_keys)}"
+                f"allowed: {', '.join(special.candidates)}"
             )
+        self._carried[special.function, special.candidate_path] = carried(special, given, made)
         return made
 
     def _special_rows(
         self, special: SpecialInit, phase: Phase, step: int, kinds: Collection[WeightKind]
     ) -> Iterator[Row]:
-        if WeightKind.PARAMETER not in kinds:
+        wanted = {key: owned for key, owned in special.candidates.items() if _meant(owned) in kinds}
+        if not wanted:
             return
         made = self._special_values(special, phase)
-        present = self._candidate.read_weights(special.candidate_names, phase)
-        for key, candidate in zip(special.candidate_keys, present):
+        present = self._candidate.read_weights([owned.name for owned in wanted.values()], phase)
+        for (key, owned), candidate in zip(wanted.items(), present):
             frame = Row(
                 step=step,
                 phase=phase,
-                kind=CaptureKind.PARAMETER,
+                kind=_KINDS[_meant(owned)],
                 order=0,
                 verdict=Verdict.NOT_COMPARED,
                 reference=self._place(Side.REFERENCE, special.reference_path, key, None),
@@ -253,5 +264,5 @@ def _unmatched_row(lone: Unmatched) -> Row:
     )
 
 
-def _below(path: str, key: str) -> str:
-    return f"{path}.{key}" if path else key
+def _meant(owned: OwnedWeight) -> WeightKind:
+    return owned.weight.kind

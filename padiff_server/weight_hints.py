@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from itertools import permutations
 from typing import Optional
 
+from padiff_server.owned_weight import OwnedWeight
 from padiff_server.rules import Shape
-from padiff_server.weight_pair import OwnedWeight
 
 # Names are compared with this many of equal shape at most.
 _LOOKED_AT = 50

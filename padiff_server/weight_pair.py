@@ -1,4 +1,4 @@
-"""A weight with the layer that holds it, and weights of the two sides that hold the same numbers."""
+"""Weights of the two sides that hold the same numbers."""
 
 from __future__ import annotations
 
@@ -8,24 +8,12 @@ from typing import Optional
 
 from padiff_rpc.records import record
 from padiff_rpc.results import Unmatched
-from padiff_rpc.types import TensorSpec, Weight
+from padiff_rpc.types import TensorSpec
 from padiff_rpc.words import Side, WeightKind
-from padiff_server.special_init import SpecialInit, owner_name
+from padiff_server.owned_weight import OwnedWeight
+from padiff_server.special_init import SpecialInit
 
 UNTRIED = "square and of a user's own class, so which way round it is stored is not known; taken as it is"
-
-
-@record
-class OwnedWeight:
-    """A weight under its own name, and its layer's first path."""
-
-    path: str
-    weight: Weight
-
-    @property
-    def name(self) -> str:
-        """The full name under which its worker knows the tensor (its first owner's)."""
-        return owner_name(self.path, self.weight)
 
 
 @record
@@ -97,11 +85,14 @@ class WeightPlan:
         special: taken by users' functions.
         unmatched: without a partner; `counts` where it makes the report fail. `name` is the weight's
             own name.
+        carried: parameters that users' functions were seen to take over as they are (or transposed), so
+            that their gradients can be compared; known once the functions have run.
         bookkeeping: full names (side: name) of what no verdict depends on.
     """
 
     pairs: tuple[WeightPair, ...]
     special: tuple[SpecialInit, ...] = ()
+    carried: tuple[WeightPair, ...] = ()
     unmatched: tuple[Unmatched, ...] = ()
     bookkeeping: tuple[str, ...] = ()
 

@@ -14,12 +14,13 @@ from padiff_rpc.words import Side
 from padiff_server.composites import Held, combinations, family, fused_below, held_below, insides
 from padiff_server.kinds import canonical_kind, framework_of, is_bookkeeping, is_derived, kind_of
 from padiff_server.own_weights import is_ambiguous, pair_weights, shape_or_none
+from padiff_server.owned_weight import OwnedWeight, owner_name
 from padiff_server.plan import IGNORED, PairedLayer, Plan
 from padiff_server.rules import part_in
 from padiff_server.sides import SIDES
-from padiff_server.special_init import owner_name, special_init
+from padiff_server.special_init import special_init
 from padiff_server.weight_hints import Neighbours, fitting
-from padiff_server.weight_pair import UNTRIED, OwnedWeight, WeightPair, WeightPlan
+from padiff_server.weight_pair import UNTRIED, WeightPair, WeightPlan
 
 
 def plan_weights(

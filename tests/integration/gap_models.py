@@ -85,3 +85,34 @@ class Detaching(fake.Layer):
 
     def forward(self, x):
         return self.fc(fake.Tensor(x.array.copy()) if self._detach else x)
+
+
+class Steep(fake.Layer):
+    """Multiplies the gradient of one weight."""
+
+    def __init__(self, factor=1.0):
+        super().__init__()
+        self.a, self.b = fake.Linear(4, 4), _Steep(factor)
+
+    def forward(self, x):
+        return self.b(self.a(x))
+
+
+class _Steep(fake.Layer):
+    def __init__(self, factor):
+        super().__init__()
+        self.weight = fake.Parameter(fake.generator.normal(0, 0.5, (4, 3)).astype(np.float32))
+        self.state = fake.Tensor(np.zeros(3, np.float32))
+        self._factor = np.float32(factor)
+
+    def forward(self, x):
+        return fake.matmul(x, fake.scale_gradient(self.weight, self._factor))
+
+
+def pass_on(arrays):
+    return dict(arrays)
+
+
+def turn_over(arrays):
+    """Swaps the rows, so that the two layers no longer hold the same weight."""
+    return {name: np.ascontiguousarray(array[::-1]) for name, array in arrays.items()}

@@ -12,7 +12,7 @@ from padiff_client.link import Batches, connect
 from padiff_client.report import Report
 from padiff_client.tensor_leaves import Input
 from padiff_rpc import trees
-from padiff_rpc.options import LayerMap, Options
+from padiff_rpc.options import LayerMap, LayerPair, Options
 from padiff_rpc.results import Row
 from padiff_rpc.types import CompareStart, Model, Party, WorkerAddress
 from padiff_rpc.version import PROTOCOL_VERSION
@@ -88,3 +88,39 @@ def test_an_input_gradient_that_was_asked_for_is_missed(service: Service, detach
     [row] = failing(report)
     assert (row.kind, row.verdict) == (CaptureKind.INPUT_GRADIENT, Verdict.UNMATCHED)
     assert compare(service, *sides), "no one asked for it"
+
+
+class TestSpecialInitialisers:
+    def compare(self, service: Service, function: str, **given: Any) -> Report:
+        pair = LayerPair(reference="b", candidate="b", special_init=f"gap_models:{function}")
+        return compare(service, model("Steep"), model("Steep", **given), layer_map=LayerMap(pairs=(pair,)))
+
+    def test_that_pass_a_weight_on_leave_its_gradient_to_be_compared(self, service: Service) -> None:
+        assert self.compare(service, "pass_on").summary.notes == ()
+        report = self.compare(service, "pass_on", factor=3.0)
+        [row] = failing(report)
+        assert row.candidate is not None
+        assert (row.phase, row.candidate.path, row.candidate.slot) == (Phase.GRADIENTS, "b", "weight")
+
+    def test_that_change_a_weight_say_what_is_not_compared(self, service: Service) -> None:
+        report = self.compare(service, "turn_over")
+        [note] = report.summary.notes
+        assert note.startswith("the gradients of b.weight are not compared")
+        assert not any(
+            row.candidate.path == "b" for row in report.rows if row.candidate and row.phase is Phase.GRADIENTS
+        )
+
+    def test_have_rows_of_their_weights_kinds_also_where_buffers_alone_are_compared(
+        self, service: Service
+    ) -> None:
+        report = self.compare(service, "pass_on")
+        rows = [
+            (row.phase, row.kind, row.candidate.slot)
+            for row in report.rows
+            if row.candidate and row.rule == "gap_models:pass_on"
+        ]
+        assert rows == [
+            (Phase.INITIAL_WEIGHTS, CaptureKind.PARAMETER, "weight"),
+            (Phase.INITIAL_WEIGHTS, CaptureKind.BUFFER, "state"),
+            (Phase.WEIGHTS, CaptureKind.BUFFER, "state"),
+        ]

@@ -16,13 +16,14 @@ from padiff_server.captures import LOSS_KEY, StepCaptures
 from padiff_server.gradient_history import GradientHistory
 from padiff_server.measured import measure_pair
 from padiff_server.model_index import ModelIndex
+from padiff_server.owned_weight import OwnedWeight
 from padiff_server.pairs import Half
 from padiff_server.plan import PairedLayer, Plan
 from padiff_server.step_items import Announced
 from padiff_server.step_rows import StepRows
 from padiff_server.store import TensorStore
 from padiff_server.tolerances import Tolerances
-from padiff_server.weight_pair import OwnedWeight, WeightPair
+from padiff_server.weight_pair import WeightPair
 from padiff_server.weight_plan import WeightPlan
 
 REFERENCE, CANDIDATE = Side.REFERENCE, Side.CANDIDATE

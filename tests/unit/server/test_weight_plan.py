@@ -222,9 +222,9 @@ def test_a_special_init_takes_all_weights_of_both_layers_and_below(planned):
     assert (special.reference_path, special.candidate_path) == ("attn", "self")
     assert special.function == "port.rules:attention"
     assert special.reference_names == ("attn.in_proj_weight", "attn.out_proj.weight")
-    assert special.reference_keys == ("in_proj_weight", "out_proj.weight")
+    assert tuple(special.references) == ("in_proj_weight", "out_proj.weight")
     assert special.candidate_names == ("self.q_proj.weight", "self.out_proj.weight")
-    assert special.candidate_keys == ("q_proj.weight", "out_proj.weight")
+    assert tuple(special.candidates) == ("q_proj.weight", "out_proj.weight")
     assert set(rules(plan)) == {("fc.weight", "fc.weight")}
     assert plan.unmatched == ()
 

@@ -16,8 +16,9 @@ _SUSPECT_RMS = 30.0
 # within two octaves, are at least this large, and nothing lies in the octaves below them.
 _SMALLEST_MARK = 1e3
 _EMPTY_OCTAVES = 5
-_EXPONENTS = 2100
-_ZERO_EXPONENT = 1075
+# Of a float64, biased; its bits but for sign and fraction.
+_EXPONENTS = 2048
+_BIAS = 1023
 
 
 @record
@@ -57,7 +58,7 @@ class _Octaves:
             for start in range(0, flat.size, BLOCK_ELEMENTS):
                 block = widen(flat[start : start + BLOCK_ELEMENTS], tensor.dtype)
                 block = block[np.isfinite(block) & (block != 0.0)]
-                exponents = np.frexp(block)[1] + _ZERO_EXPONENT
+                exponents = (block.view(np.int64) >> 52) & (_EXPONENTS - 1)
                 self._counts += np.bincount(exponents, minlength=_EXPONENTS)
                 self._negative += np.bincount(exponents[block < 0.0], minlength=_EXPONENTS)
                 self._squares += np.bincount(exponents, weights=np.square(block), minlength=_EXPONENTS)
@@ -78,7 +79,7 @@ class _Octaves:
             end = start
 
     def _are_marks(self, start: int, end: int) -> bool:
-        smallest = math.frexp(_SMALLEST_MARK)[1] + _ZERO_EXPONENT
+        smallest = math.frexp(_SMALLEST_MARK)[1] - 1 + _BIAS
         count, negative = int(self._counts[start:end].sum()), int(self._negative[start:end].sum())
         return (
             start >= smallest

@@ -63,8 +63,11 @@ def reorder(
         match = pairing.of(0, left[row])
         if match is None or match.reason not in (DOUBTED, _CONTRADICTION):
             continue
-        follows = _follows(pairing, flows, left[row], right[column])
-        if follows or (match.reason == DOUBTED and likes.is_clear(pairing, row, column)):
+        if (
+            likes.is_clear(row, column)
+            if match.reason == DOUBTED
+            else _follows(pairing, flows, left[row], right[column])
+        ):
             pairing.remove(match)
             pairing.add(_told(weighted_match(left[row], right[column]), 0.7, _CONFIRMED))
 
@@ -115,10 +118,10 @@ class _Likes:
         chosen = min(equals, key=lambda n: abs(n - here))
         return _Wish(column=near[chosen], is_worded=bool(worded[chosen] > worded[here] + _CLEARLY))
 
-    def is_clear(self, pairing: Pairing, row: int, column: int) -> bool:
-        """Whether names and surroundings alone, without numbers, speak for this partner only."""
+    def is_clear(self, row: int, column: int) -> bool:
+        """Whether names and surroundings alone, without numbers or other pairs, speak for this partner."""
         near, here = self._near(row, column)
-        worded = self._worded(pairing, row, near)
+        worded = self._worded(None, row, near)
         others = [float(worded[n]) for n in range(len(near)) if n != here]
         return float(worded[here]) > max(others, default=0.0) + _CLEARLY
 
@@ -128,9 +131,9 @@ class _Likes:
         near = alike[max(place - _NEAR, 0) : place + _NEAR + 1]
         return near, near.index(column)
 
-    def _worded(self, pairing: Pairing, row: int, near: Sequence[int]) -> NDArray[np.float64]:
+    def _worded(self, pairing: Optional[Pairing], row: int, near: Sequence[int]) -> NDArray[np.float64]:
         around = self._surroundings[0].get(row)
-        following = self._following(pairing, row)
+        following = self._following(pairing, row) if pairing is not None else set()
         right = self._evidence.sides[1]
         bonus = [
             _SURROUNDINGS * (around is not None and self._surroundings[1].get(column) == around)

@@ -94,7 +94,10 @@ def _pair_clusters(
     if len(clusters[0]) != len(clusters[1]):
         return False
     pairs = list(zip(*clusters))
-    if not all(_holds_as_much(*pair) and (pair[0].children or pair[1].children) for pair in pairs):
+    if not all(
+        _holds_as_much(*pair) and _returns_alike(*pair) and (pair[0].children or pair[1].children)
+        for pair in pairs
+    ):
         return False
     for reference, candidate in pairs:
         _make_unit(pairing, reference, candidate)
@@ -156,7 +159,7 @@ def _make_unit(pairing: Pairing, reference: Node, candidate: Node) -> None:
     """Makes two blocks one unit, if they can be a pair; doubtful and uncalled inner pairs part."""
     match = pairing.of(0, reference)
     if match is None and pairing.of(1, candidate) is None:
-        if reference.calls != candidate.calls:
+        if reference.calls != candidate.calls or not _returns_alike(reference, candidate):
             return
         same_path = reference.path == candidate.path
         match = Match(
@@ -197,6 +200,12 @@ def _is_composite(reference: Node, candidate: Node) -> bool:
 def _holds_as_much(reference: Node, candidate: Node) -> bool:
     elements = [sum(node.elements for node in top.below()) for top in (reference, candidate)]
     return elements[0] == elements[1]
+
+
+def _returns_alike(reference: Node, candidate: Node) -> bool:
+    """Whether the results could be the same, whatever the layout: a packed one is none of three."""
+    shapes = [[sorted(slot.spec.shape) for slot in node.outputs[:1]] for node in (reference, candidate)]
+    return shapes[0] == shapes[1]
 
 
 def _in_unit(pairing: Pairing, side: int, node: Node) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Optional
 
 import numpy as np
@@ -115,3 +116,64 @@ def test_backward_alone_judges_gradients_on_a_synchronised_forward(lockstep: Com
     report = lockstep("blocks", kwargs={"faults": {"0": "gradient", "1": "between"}}, diff_phase="backward")
     assert ("blocks.0.act", "input_gradient", "") in faults(report)
     assert {row.phase for row in report.faults} == {Phase.BACKWARD}
+
+
+RESNET = Path(__file__).resolve().parents[2] / "examples" / "resnet50"
+
+
+@pytest.fixture
+def resnet(torch_python: str, paddle_python: str) -> Compare:
+    """Compares Torch's and Paddle's ResNet-50 in lockstep, on small images."""
+
+    def run(*, fault: str = "", train: bool = False, **options: Any) -> Report:
+        # Torch keeps the unbiased variance, Paddle the biased one: apart by more than is allowed where a
+        # channel has few values.
+        size = 128 if train else 64
+        images = np.random.default_rng(0).standard_normal((4, 3, size, size)).astype(np.float32)
+        layer = ModelSpec(
+            "paddle",
+            "paddle_model:build",
+            kwargs={"classes": 10, "fault": fault},
+            path=str(RESNET),
+            python=paddle_python,
+            train=train,
+        )
+        module = ModelSpec(
+            "torch",
+            "torch_model:build",
+            kwargs={"classes": 10},
+            path=str(RESNET),
+            python=torch_python,
+            train=train,
+        )
+        return auto_diff(
+            layer, module, ({"x": images}, {"images": images}), options=Options(single_step=True, **options)
+        )
+
+    return run
+
+
+@pytest.mark.parametrize("train", [False, True])
+def test_gradients_of_resnet50_agree_on_a_synchronised_forward(resnet: Compare, train: bool) -> None:
+    report = resnet(train=train, backward_overrides=False)
+    gradients = [row for row in report.rows if row.kind is CaptureKind.PARAMETER_GRADIENT]
+    assert report, str(report)
+    assert len(gradients) == 161
+    assert max(row.figures.relative_l2 for row in gradients if row.figures) <= 2e-5
+
+
+def test_a_backward_fault_in_the_middle_of_resnet50_is_located(resnet: Compare) -> None:
+    report = resnet(fault="gradient_times_3")
+    # The block calls its one ReLU three times.
+    assert faults(report) == [("stage2.1.activation", "input_gradient", "")] * 3
+    first = report.first_divergence
+    assert first is not None
+    assert first.candidate is not None
+    assert first.candidate.path == "layer2.1.relu"
+
+
+def test_a_forward_fault_in_the_middle_of_resnet50_is_located_in_forward_and_backward(
+    resnet: Compare,
+) -> None:
+    report = resnet(fault="norm_epsilon")
+    assert {row.candidate.path for row in report.faults if row.candidate} == {"layer3.2.bn2"}

@@ -152,19 +152,24 @@ def _rank(pairing: Pairing, reference: Node, candidate: Node) -> Optional[float]
 def _boundary(pairing: Pairing, reference: Node, candidate: Node) -> Optional[int]:
     """Returns how many tensors at both containers' edges are known to correspond; None if some do not."""
     agreement = 0
+    # By path and class: what their own code does to a tensor is a fault to show there.
+    namesakes = reference.path == candidate.path and (
+        reference.layer.class_name == candidate.layer.class_name
+    )
     for moment, ours, theirs in (
         (CallMoment.ENTRY, reference.inputs, candidate.inputs),
         (CallMoment.EXIT, reference.outputs, candidate.outputs),
     ):
         slots = pair_slots(moment, ours, theirs)
         for pair in slots.pairs[:1]:
+            same_shape = pair.reference.spec.shape == pair.candidate.spec.shape
             known = (
                 _uses(pairing, 0, pair.reference.tensor),
                 _uses(pairing, 1, pair.candidate.tensor),
             )
             if known[0] & known[1]:
                 agreement += 1
-            elif all(known) or (any(known) and pair.reference.spec.shape == pair.candidate.spec.shape):
+            elif all(known) or (any(known) and same_shape and not namesakes):
                 return None
     return agreement
 

@@ -6,7 +6,7 @@ from collections.abc import Hashable, Sequence
 
 from padiff_server.evidence import DOUBT, Blocks, Evidence, loose_shapes
 from padiff_server.pairing import Match, Pairing
-from padiff_server.plan import ORDER_AND_TYPE, SAME_PATH
+from padiff_server.plan import LOW_CONFIDENCE, ORDER_AND_TYPE, SAME_PATH
 from padiff_server.sequence import WIDEST, align_sequences
 from padiff_server.tree import Node
 
@@ -38,10 +38,9 @@ def pair_anchors(pairing: Pairing, left: Sequence[Node], right: Sequence[Node], 
             if round_:
                 likeness = float(evidence.likeness(pair.left, [pair.right])[0])
                 match = _out_of_order(match, likeness)
-            if pair.margin < DOUBT:
-                match = doubted(match, DOUBTED)
-            if round_ == 0 or match.confidence >= 0.4:
-                pairing.add(match)
+                if match.confidence < LOW_CONFIDENCE:
+                    continue
+            pairing.add(doubted(match, DOUBTED) if pair.margin < DOUBT else match)
         if round_ and not found:
             return
 

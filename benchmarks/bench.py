@@ -21,6 +21,7 @@ from demo import digits, resnet50
 def main() -> None:
     print(f"{'comparison':<28}{'seconds':>9}{'tensors':>9}{'MiB moved':>11}{'largest process, MiB':>22}")
     measure("ResNet-50, one step", resnet50)
+    measure("ResNet-50, lockstep", lambda: resnet50(single_step=True))
     measure("digits, five steps", digits)
 
 

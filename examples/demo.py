@@ -21,14 +21,15 @@ from inputs import photograph
 EXAMPLES = Path(__file__).resolve().parent
 
 
-def resnet50(fault: str = "") -> Report:
+def resnet50(fault: str = "", single_step: bool = False) -> Report:
     """Returns the report on Torch's and Paddle's ResNet-50, forward and backward, on a photograph."""
     folder = EXAMPLES / "resnet50"
     layer = ModelSpec("paddle", "paddle_model:build", kwargs={"fault": fault}, path=[folder])
     module = ModelSpec("torch", "torch_model:build", path=[folder])
     reference_input = photograph()
     candidate_input = {"x": reference_input["images"]}  # the argument's name in Paddle's model
-    return auto_diff(layer, module, (candidate_input, reference_input))
+    options = {"single_step": single_step}
+    return auto_diff(layer, module, (candidate_input, reference_input), options=options)
 
 
 def digits(fault: str = "") -> Report:

@@ -16,7 +16,7 @@ from padiff_rpc.options import Options
 from padiff_rpc.results import Row
 from padiff_rpc.types import CompareStart, Model, Party, WorkerAddress
 from padiff_rpc.version import PROTOCOL_VERSION
-from padiff_rpc.words import CaptureKind, Phase
+from padiff_rpc.words import CaptureKind, Phase, Side
 from padiff_server.coverage import fails
 
 X = np.random.default_rng(0).normal(size=(5, 6)).astype(np.float32)
@@ -183,3 +183,20 @@ def test_tensors_larger_than_the_limit_pass_one_by_one(tiny: Service) -> None:
     x = np.random.default_rng(1).normal(size=(60_000, 6)).astype(np.float32)
     report = lockstep(tiny, own("Chain", count=6), own("Chain", count=6, inplace=False), x)
     assert report, str(report)
+
+
+def test_a_reference_that_raises_leaves_the_candidate_its_own_values(service: Service) -> None:
+    raising = model("coordinator_models:Raising", from_call=2)
+    report = lockstep(service, raising, model("fake_models:net"), X[:, :4])
+    [failure] = report.failures
+    assert (failure.side, failure.phase) == (Side.REFERENCE, Phase.FORWARD)
+    assert failing(report) == []
+    assert any(note.startswith("lockstep: values not overridden at fc2#0") for note in report.notes)
+
+
+def test_a_candidate_that_raises_ends_the_comparison(service: Service) -> None:
+    raising = model("coordinator_models:Raising", from_call=2)
+    report = lockstep(service, model("fake_models:net"), raising, X[:, :4])
+    [failure] = report.failures
+    assert (failure.side, failure.phase) == (Side.CANDIDATE, Phase.FORWARD)
+    assert failing(report) == []

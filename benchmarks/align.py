@@ -14,8 +14,8 @@ sys.path[:0] = [str(HERE.parent), str(HERE.parent / "tests" / "fakes")]
 from model_trees import PADDLE, TORCH, keyed, ported, traced, transformer  # noqa: E402
 
 from padiff_rpc.options import LayerMap  # noqa: E402
-from padiff_server.align import align  # noqa: E402
-from padiff_server.plan import SideTrace  # noqa: E402
+from padiff_server.alignment.align import align  # noqa: E402
+from padiff_server.alignment.plan import SideTrace  # noqa: E402
 
 FEW, MANY = 500, 5000
 CALLS_OF_A_BLOCK = 15

@@ -16,9 +16,9 @@ from padiff_rpc import child
 from padiff_rpc.errors import PaDiffError
 from padiff_rpc.transport import open_server
 from padiff_rpc.version import package_version
+from padiff_server.judging.store import TensorStore
 from padiff_server.servicer import register
 from padiff_server.sessions import Sessions
-from padiff_server.store import TensorStore
 
 # Sessions, and room for look-ups and for callers that are told to wait.
 STREAMS = 16

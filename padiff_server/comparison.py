@@ -8,14 +8,14 @@ from padiff_rpc.options import Options
 from padiff_rpc.results import Trouble
 from padiff_rpc.types import AssignWeightsRequest, CompareStart
 from padiff_rpc.words import Phase, Side, TraceMode
-from padiff_server.batches import BatchSource, BatchUnavailable, StepBatch
-from padiff_server.orientation import Orientation, untried
+from padiff_server.judging.store import TensorStore
+from padiff_server.judging.tolerances import Tolerances
 from padiff_server.preparation import NO_TRACES, AlignedModels
 from padiff_server.report import FinishedReport, ReportBuilder
 from padiff_server.settings import check_parties, settle
-from padiff_server.steps import Steps
-from padiff_server.store import TensorStore
-from padiff_server.tolerances import Tolerances
+from padiff_server.steps.batches import BatchSource, BatchUnavailable, StepBatch
+from padiff_server.steps.loop import Steps
+from padiff_server.weights.orientation import Orientation, untried
 from padiff_server.worker_pair import ComparisonStopped, WorkerPair
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from padiff_rpc.types import Layer
 from padiff_rpc.words import Side
-from padiff_server.kinds import is_bookkeeping
+from padiff_server.alignment.kinds import is_bookkeeping
 
 
 class ModelIndex:

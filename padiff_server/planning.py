@@ -8,10 +8,10 @@ from padiff_rpc.options import Options
 from padiff_rpc.results import Trouble
 from padiff_rpc.types import PlanStart
 from padiff_rpc.words import Phase, Side
-from padiff_server.batches import BatchSource, BatchUnavailable
 from padiff_server.preparation import NO_TRACES, AlignedModels
 from padiff_server.report import FinishedReport, ReportBuilder
 from padiff_server.settings import check_parties
+from padiff_server.steps.batches import BatchSource, BatchUnavailable
 from padiff_server.worker_pair import ComparisonStopped, WorkerPair
 
 

@@ -9,19 +9,19 @@ from contextlib import contextmanager
 from padiff_rpc.options import LayerMap, Options
 from padiff_rpc.types import CallEvent, Layer
 from padiff_rpc.words import Phase, Side
-from padiff_server.align import align
-from padiff_server.hyper_parameters import differences
-from padiff_server.loss_slots import loss_slots
+from padiff_server.alignment.align import align
+from padiff_server.alignment.plan import Plan, SideTrace
+from padiff_server.alignment.plan_view import plan_pairs
+from padiff_server.judging.tolerances import Tolerances
 from padiff_server.model_index import ModelIndex, Models
-from padiff_server.plan import Plan, SideTrace
-from padiff_server.plan_view import plan_pairs
 from padiff_server.report import ReportBuilder
 from padiff_server.sides import SIDES
-from padiff_server.tolerances import Tolerances
-from padiff_server.weight_fates import fates
-from padiff_server.weight_flow import RuleFailed, WeightFlow
-from padiff_server.weight_pair import WeightPair, WeightPlan
-from padiff_server.weight_plan import plan_weights
+from padiff_server.steps.loss_slots import loss_slots
+from padiff_server.weights.hyper_parameters import differences
+from padiff_server.weights.weight_fates import fates
+from padiff_server.weights.weight_flow import RuleFailed, WeightFlow
+from padiff_server.weights.weight_pair import WeightPair, WeightPlan
+from padiff_server.weights.weight_plan import plan_weights
 from padiff_server.worker_pair import WorkerPair
 
 Traces = Mapping[Side, tuple[CallEvent, ...]]

@@ -22,9 +22,9 @@ from padiff_rpc.results import (
 )
 from padiff_rpc.types import ModelFailure, Progress
 from padiff_rpc.words import Phase, Side
-from padiff_server.certainty import Doubts
+from padiff_server.alignment.certainty import Doubts
 from padiff_server.coverage import coverage_of, fails, first_divergence, passes
-from padiff_server.gradient_history import rounding_notes
+from padiff_server.judging.gradient_history import rounding_notes
 from padiff_server.messages import Message, pages
 
 

@@ -16,9 +16,9 @@ from padiff_rpc.types import AssignWeightsRequest, CompareStart, PlanStart, Prog
 from padiff_rpc.v1 import coordinator_pb2 as pb
 from padiff_rpc.v1 import coordinator_pb2_grpc
 from padiff_rpc.version import PROTOCOL_VERSION, check_protocol_version, package_version
-from padiff_server.batches import BatchEnd, BatchFailure, BatchMessage
 from padiff_server.messages import BatchWanted, Message, RowPage, pages
 from padiff_server.sessions import Sessions
+from padiff_server.steps.batches import BatchEnd, BatchFailure, BatchMessage
 
 S = TypeVar("S", CompareStart, PlanStart)
 

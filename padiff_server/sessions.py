@@ -12,12 +12,12 @@ from typing import Protocol, Union
 
 from padiff_rpc.errors import BusyError, CancelledError, NotFoundError
 from padiff_rpc.types import AssignWeightsRequest, CompareStart, PlanStart
-from padiff_server.batches import BatchMessage, BatchSource
 from padiff_server.comparison import Comparison, WeightAssignment
+from padiff_server.judging.store import TensorStore
 from padiff_server.messages import BatchWanted, Message
 from padiff_server.planning import Planning
 from padiff_server.report import FinishedReport, ReportBuilder
-from padiff_server.store import TensorStore
+from padiff_server.steps.batches import BatchMessage, BatchSource
 
 REMEMBERED_REPORTS = 16
 SESSIONS_AT_ONCE = 4

@@ -33,7 +33,7 @@ from padiff_rpc.types import (
 from padiff_rpc.v1 import worker_pb2, worker_pb2_grpc
 from padiff_rpc.version import PROTOCOL_VERSION, check_protocol_version
 from padiff_rpc.words import Phase, Side
-from padiff_server.step_call import StepCall
+from padiff_server.steps.step_call import StepCall
 
 NumberedTensors = Sequence[tuple[int, HostTensor]]
 

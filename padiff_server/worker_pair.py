@@ -12,9 +12,9 @@ from padiff_rpc.errors import BusyError, CancelledError, PaDiffError, ProtocolEr
 from padiff_rpc.results import Environment, Timing, Trouble
 from padiff_rpc.types import CallEvent, Layer, ModelFailure, Party
 from padiff_rpc.words import Phase, Side
-from padiff_server.batches import StepBatch
 from padiff_server.report import ReportBuilder
 from padiff_server.sides import SIDES, on_both, other
+from padiff_server.steps.batches import StepBatch
 from padiff_server.worker_link import LoadResponse, WorkerLink
 
 T = TypeVar("T")

@@ -8,7 +8,7 @@ from typing import Optional
 
 from padiff_rpc.types import CallEvent, Layer, Slot, TensorSpec, Weight
 from padiff_rpc.words import CallMoment, DType, WeightKind
-from padiff_server.plan import SideTrace
+from padiff_server.alignment.plan import SideTrace
 
 TORCH, PADDLE = "torch.nn.modules.any.", "paddle.nn.layer.any."
 _PADDLE_NAMES = {"Conv2d": "Conv2D", "BatchNorm2d": "BatchNorm2D", "MaxPool2d": "MaxPool2D", "SiLU": "Silu"}

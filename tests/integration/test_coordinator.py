@@ -33,9 +33,9 @@ from padiff_rpc.types import AssignWeightsRequest, CompareStart, Model, Party, W
 from padiff_rpc.v1 import coordinator_pb2, coordinator_pb2_grpc, worker_pb2, worker_pb2_grpc
 from padiff_rpc.version import PROTOCOL_VERSION
 from padiff_rpc.words import CaptureKind, Phase, Side, Verdict
+from padiff_server.judging.store import TensorStore
 from padiff_server.servicer import register
 from padiff_server.sessions import Sessions
-from padiff_server.store import TensorStore
 
 X = np.random.default_rng(0).normal(size=(5, 4)).astype(np.float32)
 

@@ -11,7 +11,7 @@ import pytest
 
 from padiff_rpc.types import CallEvent, Layer, TensorSpec, Weight
 from padiff_rpc.words import CallMoment, DType, WeightKind
-from padiff_server.plan import SideTrace
+from padiff_server.alignment.plan import SideTrace
 
 Side = Callable[..., SideTrace]
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from padiff_rpc.results import Figures
-from padiff_server.accumulator import BINS, Accumulator, Yardstick
+from padiff_server.judging.accumulator import BINS, Accumulator, Yardstick
 
 SUMS = {
     "relative_l2",

@@ -5,8 +5,8 @@ import pytest
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.options import IgnoredLayers, LayerMap, LayerPair
 from padiff_rpc.words import Side
-from padiff_server.align import align
-from padiff_server.weight_plan import plan_weights
+from padiff_server.alignment.align import align
+from padiff_server.weights.weight_plan import plan_weights
 
 
 def pairs(plan):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from padiff_rpc.options import IgnoredLayers, LayerMap, LayerPair
-from padiff_server.align import align
+from padiff_server.alignment.align import align
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "fakes"))
 

@@ -11,20 +11,20 @@ from padiff_rpc.options import Options
 from padiff_rpc.tensors import HostTensor
 from padiff_rpc.types import CallEvent, CaptureId, Layer, Slot, TensorSpec, Weight
 from padiff_rpc.words import CallMoment, CaptureKind, DType, Phase, Side, Verdict, WeightKind
-from padiff_server.calls import Expectations
-from padiff_server.captures import LOSS_KEY, StepCaptures
-from padiff_server.gradient_history import GradientHistory
-from padiff_server.measured import measure_pair
+from padiff_server.alignment.plan import PairedLayer, Plan
+from padiff_server.judging.gradient_history import GradientHistory
+from padiff_server.judging.measured import measure_pair
+from padiff_server.judging.store import TensorStore
+from padiff_server.judging.tolerances import Tolerances
 from padiff_server.model_index import ModelIndex
-from padiff_server.owned_weight import OwnedWeight
-from padiff_server.pairs import Half
-from padiff_server.plan import PairedLayer, Plan
-from padiff_server.step_items import Announced
-from padiff_server.step_rows import StepRows
-from padiff_server.store import TensorStore
-from padiff_server.tolerances import Tolerances
-from padiff_server.weight_pair import WeightPair
-from padiff_server.weight_plan import WeightPlan
+from padiff_server.steps.calls import Expectations
+from padiff_server.steps.captures import LOSS_KEY, StepCaptures
+from padiff_server.steps.pairs import Half
+from padiff_server.steps.step_items import Announced
+from padiff_server.steps.step_rows import StepRows
+from padiff_server.weights.owned_weight import OwnedWeight
+from padiff_server.weights.weight_pair import WeightPair
+from padiff_server.weights.weight_plan import WeightPlan
 
 REFERENCE, CANDIDATE = Side.REFERENCE, Side.CANDIDATE
 SIDES = (REFERENCE, CANDIDATE)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from padiff_rpc.results import FirstDivergence, Place, PlanPair, Row
 from padiff_rpc.words import CaptureKind, Phase, Verdict
-from padiff_server.certainty import Doubts
+from padiff_server.alignment.certainty import Doubts
 
 SURE = PlanPair(how="order and type", reference=Place(path="a"), candidate=Place(path="x"), confidence=0.9)
 DOUBTFUL = PlanPair(

@@ -9,7 +9,7 @@ import pytest
 
 from padiff_rpc.results import Figures, Row
 from padiff_rpc.words import CaptureKind, Phase, Verdict
-from padiff_server.gradient_history import GradientHistory, rounding_notes
+from padiff_server.judging.gradient_history import GradientHistory, rounding_notes
 
 
 def row_of(verdict: Verdict, phase: Phase = Phase.WEIGHTS, **figures: float) -> Row:

@@ -5,8 +5,8 @@ import pytest
 from padiff_rpc import trees
 from padiff_rpc.types import Layer, TensorSpec, Weight
 from padiff_rpc.words import DType, WeightKind
-from padiff_server.hyper_parameters import differences
-from padiff_server.plan import PairedLayer, Plan
+from padiff_server.alignment.plan import PairedLayer, Plan
+from padiff_server.weights.hyper_parameters import differences
 
 MODULES = {"t": "torch.nn.modules.any.", "p": "paddle.nn.layer.any.", "m": "mine."}
 

@@ -12,10 +12,10 @@ from padiff_rpc.results import Tolerance
 from padiff_rpc.tensors import HostTensor
 from padiff_rpc.types import TensorSpec
 from padiff_rpc.words import CaptureKind, DType, Phase, Verdict
-from padiff_server.judge import Judgement, gradient_floor, judge
-from padiff_server.magnitude import Magnitude
-from padiff_server.measure import measure, root_mean_square
-from padiff_server.tolerances import Tolerances
+from padiff_server.judging.judge import Judgement, gradient_floor, judge
+from padiff_server.judging.magnitude import Magnitude
+from padiff_server.judging.measure import measure, root_mean_square
+from padiff_server.judging.tolerances import Tolerances
 
 STRICT, MEAN = Options(), Options(compare_mode="mean")
 LOOSE = Tolerance(atol=0.01, rtol=0.01, source="user")

@@ -6,7 +6,14 @@ import pytest
 
 from padiff_rpc.types import Layer, TensorSpec, Weight
 from padiff_rpc.words import DType, WeightKind
-from padiff_server.kinds import Kind, canonical_kind, canonical_name, canonical_shape, is_bookkeeping, kind_of
+from padiff_server.alignment.kinds import (
+    Kind,
+    canonical_kind,
+    canonical_name,
+    canonical_shape,
+    is_bookkeeping,
+    kind_of,
+)
 
 
 def weight(name, *shape, kind=WeightKind.PARAMETER):

@@ -9,7 +9,7 @@ import pytest
 
 from padiff_rpc.tensors import HostTensor, statistics
 from padiff_rpc.words import DType
-from padiff_server.magnitude import Magnitude, magnitude_of
+from padiff_server.judging.magnitude import Magnitude, magnitude_of
 
 SCORES = np.random.default_rng(0).standard_normal((64, 64))
 UPPER = np.triu(np.ones((64, 64), bool), 1)

@@ -8,10 +8,10 @@ import pytest
 from padiff_rpc.tensors import HostTensor
 from padiff_rpc.types import CallEvent, NotOverridden, OverrideTicket, Slot, TensorSpec
 from padiff_rpc.words import CallMoment, DType, Side
-from padiff_server.calls import Origin
-from padiff_server.lockstep_plan import plan_lockstep
-from padiff_server.override_feed import OverrideFeed
-from padiff_server.plan import PairedLayer, Plan
+from padiff_server.alignment.plan import PairedLayer, Plan
+from padiff_server.steps.calls import Origin
+from padiff_server.steps.lockstep_plan import plan_lockstep
+from padiff_server.steps.override_feed import OverrideFeed
 
 ENTRY, EXIT = CallMoment.ENTRY, CallMoment.EXIT
 SPEC = TensorSpec(dtype=DType.FLOAT32, shape=(4,))

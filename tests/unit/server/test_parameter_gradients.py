@@ -7,11 +7,11 @@ import pytest
 from padiff_rpc.tensors import HostTensor
 from padiff_rpc.types import TensorSpec, Weight
 from padiff_rpc.words import DType, Side, WeightKind
-from padiff_server.owned_weight import OwnedWeight
-from padiff_server.pairs import Half
-from padiff_server.parameter_gradients import ParameterGradients
-from padiff_server.store import TensorStore
-from padiff_server.weight_pair import WeightPair
+from padiff_server.judging.store import TensorStore
+from padiff_server.steps.pairs import Half
+from padiff_server.steps.parameter_gradients import ParameterGradients
+from padiff_server.weights.owned_weight import OwnedWeight
+from padiff_server.weights.weight_pair import WeightPair
 
 SPEC = TensorSpec(dtype=DType.FLOAT32, shape=(2, 2))
 WEIGHT = Weight(name="weight", kind=WeightKind.PARAMETER, spec=SPEC)

@@ -6,7 +6,7 @@ import pytest
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.tensors import HostTensor
 from padiff_rpc.words import DType
-from padiff_server.rules import (
+from padiff_server.weights.rules import (
     IDENTITY,
     STACK,
     TRANSPOSE,

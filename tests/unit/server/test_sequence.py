@@ -7,7 +7,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from padiff_server.sequence import align_sequences, longest_chain
+from padiff_server.alignment.sequence import align_sequences, longest_chain
 
 words = st.lists(st.sampled_from("abc"), max_size=6)
 

@@ -8,8 +8,8 @@ import pytest
 
 from padiff_rpc.errors import BusyError, CancelledError, NotFoundError, PaDiffError
 from padiff_rpc.words import Phase
+from padiff_server.judging.store import TensorStore
 from padiff_server.sessions import REMEMBERED_REPORTS, SESSIONS_AT_ONCE, Sessions
-from padiff_server.store import TensorStore
 
 
 class Job:

@@ -4,7 +4,7 @@ import pytest
 
 from padiff_rpc.types import Slot, TensorSpec
 from padiff_rpc.words import CallMoment, DType
-from padiff_server.slots import pair_slots
+from padiff_server.alignment.slots import pair_slots
 
 ENTRY, EXIT = CallMoment.ENTRY, CallMoment.EXIT
 

@@ -7,9 +7,9 @@ import numpy as np
 from padiff_rpc.tensors import HostTensor
 from padiff_rpc.types import TensorSpec, Weight
 from padiff_rpc.words import DType, WeightKind
-from padiff_server.owned_weight import OwnedWeight
-from padiff_server.special_carry import carried, left_out
-from padiff_server.special_init import SpecialInit
+from padiff_server.weights.owned_weight import OwnedWeight
+from padiff_server.weights.special_carry import carried, left_out
+from padiff_server.weights.special_init import SpecialInit
 
 MATRIX = np.arange(6, dtype=np.float32).reshape(2, 3)
 ZEROS = np.zeros(3, np.float32)

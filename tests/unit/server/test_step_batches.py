@@ -10,7 +10,7 @@ from padiff_rpc.errors import CancelledError, InvalidRequestError, ProtocolError
 from padiff_rpc.tensors import HostTensor, ReceivedTensor
 from padiff_rpc.types import Batch, SendBatch
 from padiff_rpc.words import Side
-from padiff_server.batches import BatchEnd, BatchFailure, BatchSource, BatchUnavailable
+from padiff_server.steps.batches import BatchEnd, BatchFailure, BatchSource, BatchUnavailable
 
 REF = trees.TensorRef
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from padiff_rpc.tensors import HostTensor
-from padiff_server.step_lengths import StepLengths
+from padiff_server.judging.step_lengths import StepLengths
 
 NAME = ("layer.weight", "layer.weight")
 

@@ -15,7 +15,7 @@ import pytest
 from padiff_rpc.errors import BusyError, StateError
 from padiff_rpc.types import TensorSpec
 from padiff_rpc.words import DType
-from padiff_server.store import TensorStore
+from padiff_server.judging.store import TensorStore
 
 KIB = TensorSpec(dtype=DType.FLOAT32, shape=(16, 16))
 
@@ -105,7 +105,7 @@ from pathlib import Path
 from padiff_rpc.errors import BusyError
 from padiff_rpc.types import TensorSpec
 from padiff_rpc.words import DType
-from padiff_server.store import TensorStore
+from padiff_server.judging.store import TensorStore
 
 resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
 with TensorStore(0, Path(sys.argv[1])) as store:

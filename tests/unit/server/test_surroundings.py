@@ -2,7 +2,7 @@
 
 from padiff_rpc.types import CallEvent
 from padiff_rpc.words import CallMoment
-from padiff_server.surroundings import Surroundings
+from padiff_server.steps.surroundings import Surroundings
 
 
 def events(*words):

@@ -11,10 +11,10 @@ from padiff_rpc.options import Options
 from padiff_rpc.results import Tolerance
 from padiff_rpc.tensors import HostTensor
 from padiff_rpc.words import CaptureKind, DType, Phase, Verdict
-from padiff_server.judge import judge
-from padiff_server.magnitude import Magnitude
-from padiff_server.measure import measure, root_mean_square
-from padiff_server.tolerances import Explained, Tolerances, stepped_tolerance
+from padiff_server.judging.judge import judge
+from padiff_server.judging.magnitude import Magnitude
+from padiff_server.judging.measure import measure, root_mean_square
+from padiff_server.judging.tolerances import Explained, Tolerances, stepped_tolerance
 
 KINDS = {
     Phase.INPUTS: CaptureKind.INPUT,

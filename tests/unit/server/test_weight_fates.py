@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from padiff_rpc.options import IgnoredLayers, LayerMap, LayerPair
 from padiff_rpc.words import Side
-from padiff_server.align import align
-from padiff_server.weight_fates import fates
-from padiff_server.weight_plan import plan_weights
+from padiff_server.alignment.align import align
+from padiff_server.weights.weight_fates import fates
+from padiff_server.weights.weight_plan import plan_weights
 
 PACKED = "t.MultiheadAttention in_proj_weight(12,4)"
 LAYERS = {

@@ -7,11 +7,11 @@ import pytest
 from padiff_rpc.options import Options
 from padiff_rpc.types import Layer, TensorSpec, Weight
 from padiff_rpc.words import DType, Phase, Side, Verdict, WeightKind
+from padiff_server.judging.tolerances import Tolerances
 from padiff_server.model_index import ModelIndex
-from padiff_server.owned_weight import OwnedWeight
-from padiff_server.tolerances import Tolerances
-from padiff_server.weight_flow import WeightFlow
-from padiff_server.weight_pair import WeightPair, WeightPlan
+from padiff_server.weights.owned_weight import OwnedWeight
+from padiff_server.weights.weight_flow import WeightFlow
+from padiff_server.weights.weight_pair import WeightPair, WeightPlan
 
 
 class Unasked:

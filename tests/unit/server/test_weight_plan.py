@@ -6,9 +6,9 @@ import pytest
 
 from padiff_rpc.options import IgnoredLayers, LayerMap, LayerPair
 from padiff_rpc.words import DType, Side, WeightKind
-from padiff_server.align import align
-from padiff_server.plan import PairedLayer, Plan
-from padiff_server.weight_plan import plan_weights
+from padiff_server.alignment.align import align
+from padiff_server.alignment.plan import PairedLayer, Plan
+from padiff_server.weights.weight_plan import plan_weights
 
 
 @pytest.fixture

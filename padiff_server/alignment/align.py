@@ -1,0 +1,201 @@
+"""Pairs the layers of two models: weights along the order of execution, then all else around them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+
+from padiff_rpc.options import LayerMap
+from padiff_rpc.records import record
+from padiff_rpc.words import Side
+from padiff_server.alignment.anchors import pair_anchors
+from padiff_server.alignment.blocks import corresponding_blocks
+from padiff_server.alignment.containers import pair_containers
+from padiff_server.alignment.flow import Flow
+from padiff_server.alignment.gaps import pair_free, pair_misfits
+from padiff_server.alignment.layer_choice import Ignored, Pin, ignored_layers, pinned_nodes, unpaired_layers
+from padiff_server.alignment.pairing import Match, Pairing
+from padiff_server.alignment.plan import IGNORED, INSIDE_PINNED, PINNED, ROOT, PairedLayer, Plan, SideTrace
+from padiff_server.alignment.reorder import reorder
+from padiff_server.alignment.tree import LayerTree, Node
+from padiff_server.alignment.units import insides, pair_composites, pair_units
+
+
+def align(reference: SideTrace, candidate: SideTrace, layer_map: LayerMap) -> Plan:
+    """Returns the plan: which layers are compared, and what has no partner.
+
+    Never stops over a layer without partner. Raises InvalidRequestError for a path of the layer map
+    that no layer has, naming the field and the nearest paths, and for a layer pinned twice.
+    """
+    trees = LayerTree(reference), LayerTree(candidate)
+    pins = pinned_nodes(layer_map, *trees)
+    ignored = (
+        ignored_layers(layer_map, trees[0], Side.REFERENCE),
+        ignored_layers(layer_map, trees[1], Side.CANDIDATE),
+    )
+    alone = unpaired_layers(layer_map, *trees)
+    pairing = Pairing(trees, (ignored[0].held_back, ignored[1].held_back), alone)
+    for pin in pins:
+        pairing.add(_certain(pin.reference, pin.candidate, PINNED))
+    pairing.add(_certain(trees[0].root, trees[1].root, ROOT))
+    flows = Flow(trees[0], reference.calls), Flow(trees[1], candidate.calls)
+    closed = [pin for pin in pins if not pin.compare_inside]
+    for region in _regions(pairing, closed):
+        _align_region(pairing, flows, region)
+    return _plan(pairing, closed, ignored)
+
+
+def _certain(reference: Node, candidate: Node, how: str) -> Match:
+    return Match(reference=reference, candidate=candidate, how=how, confidence=1.0)
+
+
+@record
+class _Region:
+    """Layers that pair among themselves: those inside a pinned pair, or all others.
+
+    Attributes:
+        tops: the pinned pair, or the roots.
+        parts: by side and in order of execution, what computes, and pinned pairs that bound the rest.
+    """
+
+    tops: tuple[Node, Node]
+    parts: tuple[list[Node], list[Node]]
+
+
+def _regions(pairing: Pairing, closed: Sequence[Pin]) -> Iterator[_Region]:
+    """Yields the insides of pinned pairs, innermost first, and last what lies in none."""
+    tops = [(pin.reference, pin.candidate) for pin in reversed(closed)]
+    if not any(top[0] is pairing.trees[0].root for top in tops):
+        tops.append((pairing.trees[0].root, pairing.trees[1].root))
+    sorted_parts = [_by_region(pairing, side, [top[side] for top in tops]) for side in (0, 1)]
+    for n, top in enumerate(tops):
+        yield _Region(tops=top, parts=(sorted_parts[0][n], sorted_parts[1][n]))
+
+
+def _by_region(pairing: Pairing, side: int, tops: Sequence[Node]) -> list[list[Node]]:
+    tree = pairing.trees[side]
+    number = {top.layer.path: n for n, top in enumerate(tops)}
+    places: defaultdict[str, list[Node]] = defaultdict(list)
+    for node in tree.nodes.values():
+        places[node.layer.path].append(node)
+    found: list[list[Node]] = [[] for _ in tops]
+    for path, nodes in places.items():
+        first = tree.nodes[path]
+        match = pairing.of(side, first)
+        if path in pairing.alone[side] or not (first.is_part or (match is not None and match.how == PINNED)):
+            continue
+        regions = {
+            next(
+                (number[around.layer.path] for around in node.ancestors() if around.layer.path in number), -1
+            )
+            for node in nodes
+        }
+        # A layer that is shared across regions belongs to none of the pinned ones.
+        found[regions.pop() if len(regions) == 1 else -1].append(first)
+    return [sorted(nodes, key=lambda node: node.order) for nodes in found]
+
+
+def _align_region(pairing: Pairing, flows: tuple[Flow, Flow], region: _Region) -> None:
+    weighted = _weighted(pairing, region.parts)
+    pair_composites(pairing, *weighted)
+    left, right = (_outside_units(pairing, side, nodes) for side, nodes in enumerate(region.parts))
+    weighted = _weighted(pairing, (left, right))
+    blocks = corresponding_blocks(flows, *weighted, region.tops)
+    pair_anchors(pairing, *weighted, blocks)
+    reorder(pairing, flows, *weighted, blocks)
+    pair_free(pairing, left, right)
+    pair_containers(pairing, region.tops)
+    pair_units(pairing, left, right, region.tops)
+    if pair_misfits(pairing, left, right):
+        pair_free(pairing, left, right)
+        pair_containers(pairing, region.tops)
+
+
+def _weighted(pairing: Pairing, parts: tuple[list[Node], list[Node]]) -> tuple[list[Node], list[Node]]:
+    left, right = (
+        [node for node in nodes if node.shapes or pairing.of(side, node) is not None]
+        for side, nodes in enumerate(parts)
+    )
+    return left, right
+
+
+def _outside_units(pairing: Pairing, side: int, nodes: Sequence[Node]) -> list[Node]:
+    """Returns the layers with each unit in place of all that it holds."""
+    found: dict[str, Node] = {}
+    for node in nodes:
+        units = [one for one in (node, *node.ancestors()) if pairing.is_unit(side, one)]
+        one = units[-1] if units else node
+        found.setdefault(one.layer.path, one)
+    return sorted(found.values(), key=lambda node: node.order)
+
+
+def _plan(pairing: Pairing, pins: Sequence[Pin], ignored: tuple[Ignored, Ignored]) -> Plan:
+    trees = pairing.trees
+    pinned = tuple(
+        _inside(tree, [(pin.reference, pin.candidate)[side] for pin in pins])
+        for side, tree in enumerate(trees)
+    )
+    inside = tuple(pinned[side] | insides(pairing, side) for side in (0, 1))
+    first = tuple([layer.path for layer in tree.layers] for tree in trees)
+    closed = frozenset(pin.reference.layer.path for pin in pins)
+    found = {
+        match.reference.layer.path: _paired(match, pairing, closed, pinned, ignored) for match in pairing
+    }
+    taken = (set(found), {pair.candidate for pair in found.values()})
+    only = [
+        tuple(
+            path
+            for path in first[side]
+            if path not in taken[side] and path not in inside[side] and path not in ignored[side].reasons
+        )
+        for side in (0, 1)
+    ]
+    return Plan(
+        layers=tuple(found[path] for path in first[0] if path in found),
+        only_reference=only[0],
+        only_candidate=only[1],
+        ignored_reference=tuple(path for path in first[0] if path in ignored[0].reasons),
+        ignored_candidate=tuple(path for path in first[1] if path in ignored[1].reasons),
+        inside_reference=tuple(path for path in first[0] if path in inside[0]),
+        inside_candidate=tuple(path for path in first[1] if path in inside[1]),
+        reference_aliases=_aliases(trees[0]),
+        candidate_aliases=_aliases(trees[1]),
+        notes=(*ignored[0].notes, *ignored[1].notes),
+    )
+
+
+def _paired(
+    match: Match,
+    pairing: Pairing,
+    closed: frozenset[str],
+    pinned: tuple[set[str], ...],
+    ignored: tuple[Ignored, Ignored],
+) -> PairedLayer:
+    paths = (match.reference.layer.path, match.candidate.layer.path)
+    how, compared, reason = match.how, True, match.reason
+    fields = [ignored[side].reasons[paths[side]] for side in (0, 1) if paths[side] in ignored[side].reasons]
+    if fields:
+        how, compared, reason = IGNORED, False, f"ignored by {' and '.join(fields)}"
+    elif match.how != PINNED and (paths[0] in pinned[0] or paths[1] in pinned[1]):
+        how, compared, reason = INSIDE_PINNED, False, "inside a pinned pair, which is compared as one unit"
+    return PairedLayer(
+        reference=paths[0],
+        candidate=paths[1],
+        how=how,
+        confidence=match.confidence,
+        compared=compared,
+        reason=reason,
+        unit=paths[0] in pairing.units or (paths[0] in closed and bool(match.reference.children)),
+    )
+
+
+def _inside(tree: LayerTree, pinned: list[Node]) -> set[str]:
+    """Returns the layers all of whose places are below pinned ones, pins left out."""
+    below = {id(node) for pin in pinned for child in pin.children for node in child.below()}
+    outside = {node.layer.path for node in tree.nodes.values() if id(node) not in below}
+    inside = {node.layer.path for node in tree.nodes.values()} - outside
+    return inside - {node.layer.path for node in pinned}
+
+
+def _aliases(tree: LayerTree) -> tuple[tuple[str, str], ...]:
+    return tuple((path, node.layer.path) for path, node in tree.nodes.items() if path != node.layer.path)

@@ -1,0 +1,103 @@
+"""Which input (or output) of a reference call corresponds to which of the candidate's call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from padiff_rpc.records import record
+from padiff_rpc.types import Slot
+from padiff_rpc.words import CallMoment
+from padiff_server.alignment.path_words import path_words
+
+
+@record
+class SlotPair:
+    reference: Slot
+    candidate: Slot
+
+
+@record
+class SlotPairing:
+    """All slots of one moment of a paired call; what is left over is a difference of structure."""
+
+    pairs: tuple[SlotPair, ...]
+    only_reference: tuple[Slot, ...] = ()
+    only_candidate: tuple[Slot, ...] = ()
+
+
+def pair_slots(moment: CallMoment, reference: Sequence[Slot], candidate: Sequence[Slot]) -> SlotPairing:
+    """Returns the pairing, pairs in the reference's order.
+
+    Equal names pair whatever their order and shape; of equal shape and dtype, names that share a word
+    ("attention_mask", "mask"). The rest pairs by order, equal shape and dtype first, then equal shape: a
+    positional input with a keyword one, a tuple's element with a dict's.
+
+    What then shares no shape still pairs, so that a wrong shape is seen as one: the first input where one
+    side is positional, and outputs where both sides have equally many left (more on one side is a
+    difference of structure). Other inputs are two optional arguments, or one that each side prepares its
+    own way (a mask, spread over heads or not); what they do wrong shows in the outputs.
+    """
+    by_name = {slot.name: slot for slot in candidate}
+    partner = {slot.name: by_name[slot.name] for slot in reference if slot.name in by_name}
+    left = [slot for slot in reference if slot.name not in partner]
+    right = [slot for slot in candidate if slot.name not in partner]
+    left, right = _pair_by_words(left, right, partner)
+    left, right = _pair_in_order(left, right, partner, lambda one, other: one.spec == other.spec)
+    left, right = _pair_in_order(left, right, partner, lambda one, other: one.spec.shape == other.spec.shape)
+    if moment is CallMoment.ENTRY:
+        if left and right and left[0] is reference[0] and right[0] is candidate[0]:
+            first = _pair_in_order(left[:1], right[:1], partner, _either_positional)
+            left, right = first[0] + left[1:], first[1] + right[1:]
+    elif len(left) == len(right):
+        left, right = _pair_in_order(left, right, partner, lambda one, other: True)
+    return SlotPairing(
+        pairs=tuple(
+            SlotPair(reference=slot, candidate=partner[slot.name])
+            for slot in reference
+            if slot.name in partner
+        ),
+        only_reference=tuple(left),
+        only_candidate=tuple(right),
+    )
+
+
+def _pair_in_order(
+    left: list[Slot], right: list[Slot], partner: dict[str, Slot], alike: Callable[[Slot, Slot], bool]
+) -> tuple[list[Slot], list[Slot]]:
+    """Adds each left slot's first free match to `partner`; returns what both sides have left."""
+    unpaired, free = [], list(right)
+    for slot in left:
+        found = next((other for other in free if alike(slot, other)), None)
+        if found is None:
+            unpaired.append(slot)
+        else:
+            partner[slot.name] = found
+            free.remove(found)
+    return unpaired, free
+
+
+def _pair_by_words(
+    left: list[Slot], right: list[Slot], partner: dict[str, Slot]
+) -> tuple[list[Slot], list[Slot]]:
+    """Adds pairs of equal specs whose names share words to `partner`, those that share most first."""
+    words = [[set(path_words(slot.name)) for slot in slots] for slots in (left, right)]
+    shared = sorted(
+        (-len(words[0][i] & words[1][j]) / len(words[0][i] | words[1][j]), i, j)
+        for i, one in enumerate(left)
+        for j, other in enumerate(right)
+        if one.spec == other.spec and words[0][i] & words[1][j]
+    )
+    taken: tuple[set[int], set[int]] = (set(), set())
+    for _, i, j in shared:
+        if i not in taken[0] and j not in taken[1]:
+            taken[0].add(i)
+            taken[1].add(j)
+            partner[left[i].name] = right[j]
+    return (
+        [slot for i, slot in enumerate(left) if i not in taken[0]],
+        [slot for j, slot in enumerate(right) if j not in taken[1]],
+    )
+
+
+def _either_positional(one: Slot, other: Slot) -> bool:
+    return any(slot.name.partition(".")[0].isdigit() for slot in (one, other))

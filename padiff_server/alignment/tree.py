@@ -1,0 +1,208 @@
+"""A side's layers as a tree in execution order, with what alignment looks at in each of them."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Hashable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Optional
+
+from padiff_rpc.types import CallEvent, Layer, Slot
+from padiff_rpc.words import CallMoment, WeightKind
+from padiff_server.alignment.kinds import (
+    Kind,
+    Shape,
+    canonical_kind,
+    canonical_shape,
+    is_bookkeeping,
+    is_composite,
+    kind_of,
+)
+from padiff_server.alignment.plan import SideTrace
+
+
+@dataclass(eq=False)
+class Node:
+    """One place of a layer in the tree: a shared layer has a node for each of its paths.
+
+    Attributes:
+        path: of this place; `layer.path` is the layer's first.
+        shapes: canonical shapes of the layer's own parameters (buffers where it has none).
+        children: definition order.
+        calls: times called in the trace; None without a trace.
+        inputs, outputs: tensors of the first call; empty without a trace.
+        entered, left: when the first call began and ended, in events; None where never called.
+        order: sorts layers by when they are first needed.
+    """
+
+    path: str
+    layer: Layer
+    kind: Kind
+    shapes: tuple[Shape, ...]
+    parent: Optional[Node] = None
+    children: list[Node] = field(default_factory=list)
+    calls: Optional[int] = None
+    inputs: tuple[Slot, ...] = ()
+    outputs: tuple[Slot, ...] = ()
+    entered: Optional[int] = None
+    left: Optional[int] = None
+    order: tuple[int, int] = (0, 0)
+
+    @property
+    def type_name(self) -> str:
+        """The canonical kind, or a user's own class name in lower case."""
+        return self.kind.name or self.layer.class_name.lower()
+
+    @property
+    def is_part(self) -> bool:
+        """Whether it computes something itself, and so takes part in the sequence that is aligned."""
+        return bool(self.shapes) or not self.children
+
+    @property
+    def main_shape(self) -> Shape:
+        """The shape of its largest weight."""
+        return max(self.shapes, key=math.prod, default=())
+
+    @property
+    def signature(self) -> Hashable:
+        """What the same layer has on the other side too: its shapes, or a composite's whole size."""
+        if is_composite(self.kind):
+            return sum(node.elements for node in self.below())
+        return tuple(sorted(self.shapes))
+
+    @property
+    def elements(self) -> int:
+        """How many numbers its own parameters of two and more dimensions hold."""
+        return sum(math.prod(shape) for shape in self.shapes if len(shape) > 1)
+
+    @property
+    def is_called(self) -> bool:
+        """Whether the trace shows a call; without a trace every layer counts as called."""
+        return self.calls is None or self.calls > 0
+
+    @property
+    def root(self) -> Node:
+        """The model that it belongs to."""
+        node = self
+        while node.parent is not None:
+            node = node.parent
+        return node
+
+    def below(self) -> Iterator[Node]:
+        """Yields this node and its descendants, parents first."""
+        waiting = [self]
+        while waiting:
+            node = waiting.pop()
+            yield node
+            waiting.extend(reversed(node.children))
+
+    def ancestors(self) -> Iterator[Node]:
+        """Yields the layers around this one, innermost first."""
+        node = self.parent
+        while node is not None:
+            yield node
+            node = node.parent
+
+
+class LayerTree:
+    """The nodes of one side.
+
+    Attributes:
+        layers: definition order.
+        nodes: by path, in definition order; a shared layer under each of its paths.
+        root: the model.
+        is_traced: whether there is a trace.
+    """
+
+    def __init__(self, trace: SideTrace) -> None:
+        self.layers = trace.layers
+        self.nodes: dict[str, Node] = {}
+        calls = _Calls(trace.calls)
+        self._uses = calls.uses
+        self.is_traced = bool(calls.counts)
+        definition = {path: layer for layer in trace.layers for path in (layer.path, *layer.aliases)}
+        for path in sorted(definition, key=lambda path: path.count(".") if path else -1):
+            self._add(path, definition[path], calls)
+        self.root = self.nodes[""]
+        for position, node in enumerate(self.root.below()):
+            node.order = (_needed(node), position)
+
+    def node(self, layer: Layer) -> Node:
+        """Returns the first place of a layer."""
+        return self.nodes[layer.path]
+
+    def first(self, node: Node) -> Node:
+        """Returns the first place of the node's layer."""
+        return self.nodes[node.layer.path]
+
+    def uses(self, tensor: int) -> tuple[tuple[str, CallMoment], ...]:
+        """Returns (path, moment) of each layer that takes or returns the tensor."""
+        return tuple(self._uses.get(tensor, ()))
+
+    def parts(self) -> list[Node]:
+        """Returns the first places of all layers that compute something, by when they are needed."""
+        firsts = (self.nodes[layer.path] for layer in self.layers)
+        return sorted((node for node in firsts if node.is_part), key=lambda node: node.order)
+
+    def _add(self, path: str, layer: Layer, calls: _Calls) -> None:
+        kind = kind_of(layer)
+        parent_path, parent = path, None
+        while parent_path and parent is None:
+            parent_path = parent_path.rpartition(".")[0]
+            parent = self.nodes.get(parent_path)
+        node = Node(path=path, layer=layer, kind=kind, shapes=_shapes(layer, kind), parent=parent)
+        if self.is_traced:
+            node.calls = calls.counts[layer.path]
+            node.inputs = calls.inputs.get(layer.path, ())
+            node.outputs = calls.outputs.get(layer.path, ())
+            node.entered = calls.entered.get(layer.path)
+            node.left = calls.left.get(layer.path)
+        self.nodes[path] = node
+        if parent is not None:
+            parent.children.append(node)
+
+
+class _Calls:
+    """Of each layer, by its first path: how often it was called, and its first call."""
+
+    def __init__(self, events: Iterable[CallEvent]) -> None:
+        self.counts: Counter[str] = Counter()
+        self.inputs: dict[str, tuple[Slot, ...]] = {}
+        self.outputs: dict[str, tuple[Slot, ...]] = {}
+        self.entered: dict[str, int] = {}
+        self.left: dict[str, int] = {}
+        self.uses: defaultdict[int, dict[tuple[str, CallMoment], None]] = defaultdict(dict)
+        for index, event in enumerate(event for event in events if not event.replay):
+            if event.moment is CallMoment.ENTRY:
+                self.counts[event.path] += 1
+                self.entered.setdefault(event.path, index)
+                self.inputs.setdefault(event.path, event.slots)
+            else:
+                self.left.setdefault(event.path, index)
+                self.outputs.setdefault(event.path, event.slots)
+            for slot in event.slots:
+                self.uses[slot.tensor][event.path, event.moment] = None
+
+
+def _needed(node: Node) -> int:
+    """Returns when a layer is first needed: called, or its innermost caller is."""
+    if node.entered is not None:
+        return node.entered
+    return next((around.entered for around in node.ancestors() if around.entered is not None), 0)
+
+
+def _shapes(layer: Layer, kind: Kind) -> tuple[Shape, ...]:
+    own = [
+        weight
+        for weight in layer.weights
+        # A weight that the layer's own parent holds as well (Paddle's LSTM and its cells) is the parent's.
+        if not is_bookkeeping(weight) and not _is_above(weight.tied_to, layer.path)
+    ]
+    parameters = [weight for weight in own if canonical_kind(kind, weight) is WeightKind.PARAMETER]
+    return tuple(canonical_shape(kind, weight) for weight in parameters or own)
+
+
+def _is_above(owner: str, path: str) -> bool:
+    layer = owner.rpartition(".")[0]
+    return bool(owner) and layer != path and (not layer or path.startswith(f"{layer}."))

@@ -1,0 +1,72 @@
+"""What the steps so far have shown of each parameter, which an optimizer built on."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from typing import Optional
+
+from padiff_rpc.results import Row
+from padiff_rpc.words import Phase, Verdict
+from padiff_server.judging.judge import BELOW_ROUNDING
+from padiff_server.judging.tolerances import Explained
+
+# Two noisy elements part by two steps at each step, and no two parameters move alike.
+_ROOM = 4.0
+
+
+def rounding_notes(rows: Iterable[Row]) -> tuple[str, ...]:
+    """Returns how many gradients, and weights made of them, were left out as rounding noise; () if none."""
+    left_out = [row for row in rows if row.verdict is Verdict.NOT_COMPARED and BELOW_ROUNDING in row.reason]
+    weights = sum(row.phase is Phase.WEIGHTS for row in left_out)
+    if not left_out:
+        return ()
+    counts = f"gradients: {len(left_out) - weights}; weights that an optimizer made of such: {weights}"
+    return (f"{BELOW_ROUNDING} against the largest of their step, so not compared: {counts}",)
+
+
+class GradientHistory:
+    """By the candidate's full parameter names.
+
+    Attributes:
+        below_rounding: parameters that ever had a gradient too small to mean anything.
+        relative_l2: the largest relative L2 between the two gradients.
+    """
+
+    def __init__(self) -> None:
+        self.below_rounding: set[str] = set()
+        self.relative_l2: dict[str, float] = {}
+
+    def note(self, name: str, row: Row) -> None:
+        """Takes in the row of a parameter's gradient."""
+        if row.figures is None:
+            return
+        if row.verdict is Verdict.NOT_COMPARED:
+            self.below_rounding.add(name)
+        self.relative_l2[name] = max(self.relative_l2.get(name, 0.0), row.figures.relative_l2)
+
+    def explained(self, name: str, length: Optional[float]) -> Optional[Explained]:
+        """Returns what may have driven the two sides of a parameter apart; None if nothing may.
+
+        `length`: see `Explained`; None while there was no step.
+        """
+        error = self.relative_l2.get(name)
+        return (
+            Explained(gradient_relative_l2=error, length=length)
+            if error is not None and length is not None
+            else None
+        )
+
+    def excused(self, name: str, row: Row, largest_rms: float) -> Row:
+        """Returns a parameter's row, not compared where its values differ because its gradient was noise.
+
+        An optimizer that divides by the gradient's size makes whole steps of noise, in any direction, but
+        no longer ones than of other gradients (`largest_rms`, of any parameter, over all steps): a larger
+        difference has another cause, and stays.
+        """
+        if name not in self.below_rounding or row.verdict is not Verdict.MISMATCH or row.figures is None:
+            return row
+        if not row.figures.rmse <= _ROOM * largest_rms:
+            return row
+        reason = f"its gradient was {BELOW_ROUNDING}"
+        return dataclasses.replace(row, verdict=Verdict.NOT_COMPARED, reason=reason, counts=False)

@@ -1,0 +1,52 @@
+"""Fills a row in with what was measured of its pair."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Optional
+
+from padiff_rpc.options import Options
+from padiff_rpc.results import Place, Row
+from padiff_rpc.types import TensorSpec
+from padiff_rpc.words import Verdict
+from padiff_server.judging.judge import judge
+from padiff_server.judging.measured import Measured
+from padiff_server.weights.rules import IDENTITY
+
+
+def judged_row(
+    frame: Row,
+    measured: Measured,
+    *,
+    options: Options,
+    rule: str = "",
+    gradient_floor: float = 0.0,
+    note: str = "",
+) -> Row:
+    """Returns `frame` with verdict, figures, tolerance and the specs that were compared.
+
+    What is below rounding does not count; `note` stands where the judge has nothing to say.
+    """
+    judgement = judge(
+        measured.reference,
+        measured.candidate,
+        measured.figures,
+        measured.tolerance,
+        options=options,
+        gradient_floor=gradient_floor,
+    )
+    return dataclasses.replace(
+        frame,
+        verdict=judgement.verdict,
+        reference=_with_spec(frame.reference, measured.reference),
+        candidate=_with_spec(frame.candidate, measured.candidate),
+        figures=measured.figures,
+        tolerance=measured.tolerance,
+        reason=judgement.reason or note,
+        rule="" if rule == IDENTITY else rule,
+        counts=frame.counts and judgement.verdict is not Verdict.NOT_COMPARED,
+    )
+
+
+def _with_spec(place: Optional[Place], spec: TensorSpec) -> Optional[Place]:
+    return dataclasses.replace(place, spec=spec) if place is not None else None

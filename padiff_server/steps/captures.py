@@ -1,0 +1,187 @@
+"""The heart of a step: what both sides saw, brought together pair by pair.
+
+Call events say which tensors belong together, captures bring them. Every tensor pair is measured once,
+as soon as both halves are there, whatever number of calls shows it; a half is let go when the traces
+say that nothing will ask for it again. What no trace knows of is kept until the step ends.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any, Optional
+
+from padiff_rpc.types import CallEvent
+from padiff_rpc.words import CallMoment, CaptureKind, Phase, Side, WeightKind
+from padiff_server.alignment.plan import Plan
+from padiff_server.judging.measured import Aspect
+from padiff_server.judging.store import TensorStore
+from padiff_server.sides import SIDES
+from padiff_server.steps.calls import CallPair, CallPairs, Expectations, Origin
+from padiff_server.steps.override_feed import OverrideFeed
+from padiff_server.steps.pairs import Half, PairTable
+from padiff_server.steps.parameter_gradients import ParameterGradients
+from padiff_server.steps.step_items import Announced
+from padiff_server.weights.owned_weight import full_name
+from padiff_server.weights.weight_pair import WeightPair, WeightPlan
+
+# Told of a pair whose halves are both there: its table and its two keys.
+Ready = Callable[[PairTable[Any], Any, Any], None]
+
+LOSS_KEY = "loss"
+# What the client gave, as against what a layer computed.
+_GIVEN = Aspect(phase=Phase.INPUTS, kind=CaptureKind.INPUT)
+_MOMENTS = {CaptureKind.INPUT: CallMoment.ENTRY, CaptureKind.OUTPUT: CallMoment.EXIT}
+
+
+class StepCaptures:
+    """All captures of one step. Two readers feed it; it is thread-safe.
+
+    Attributes:
+        values, gradients: pairs of tensors, by their numbers in this step.
+        parameter_gradients: pairs by the parameters' full names.
+        losses: one pair, both of its keys `LOSS_KEY`.
+        events: each side's call events as they came, replays left out.
+        calls: the events paired; None until there is a plan.
+        compared_parameters: the pairs of the weight plan whose gradients are compared.
+    """
+
+    def __init__(
+        self,
+        plan: Optional[Plan],
+        weights: WeightPlan,
+        expectations: Optional[Expectations],
+        store: TensorStore,
+        ready: Ready,
+        feed: Optional[OverrideFeed] = None,
+    ) -> None:
+        """Without a plan, events only wait for `pair_calls`; without expectations, every tensor is kept.
+
+        `feed` gets the reference's tensors that it wants, in lockstep.
+        """
+        self._feed = feed
+        self._expectations = expectations
+        self._lock = threading.Lock()
+        self._origins: Mapping[Side, dict[int, Origin]] = {side: {} for side in SIDES}
+        self.events: Mapping[Side, list[CallEvent]] = {side: [] for side in SIDES}
+        self.calls = CallPairs(plan) if plan is not None else None
+        self.compared_parameters = tuple(
+            pair
+            for pair in (*weights.pairs, *weights.carried)
+            if pair.kind is WeightKind.PARAMETER and pair.compared and not pair.is_misfit
+        )
+        self.values: PairTable[int] = PairTable(
+            Aspect(phase=Phase.FORWARD, kind=CaptureKind.OUTPUT), store, ready
+        )
+        self.gradients: PairTable[int] = PairTable(
+            Aspect(phase=Phase.BACKWARD, kind=CaptureKind.OUTPUT_GRADIENT), store, ready
+        )
+        self.losses: PairTable[str] = PairTable(Aspect(phase=Phase.LOSS, kind=CaptureKind.LOSS), store, ready)
+        self.losses.expect(LOSS_KEY, LOSS_KEY)
+        self._parameter_gradients = ParameterGradients(self.compared_parameters, store, ready)
+        self.parameter_gradients = self._parameter_gradients.table
+
+    def call(self, side: Side, event: CallEvent) -> None:
+        """Takes a call event; its tensors are expected as soon as the other side's event is there too."""
+        if event.replay:
+            return
+        with self._lock:
+            self.events[side].append(event)
+            pair = self.calls.add(side, event) if self.calls is not None else None
+        if pair is not None:
+            self._expect(pair)
+
+    def pair_calls(self, plan: Plan) -> None:
+        """Pairs the events collected so far, and those to come, by `plan`; for a step begun without one."""
+        with self._lock:
+            self.calls = calls = CallPairs(plan)
+            for side in SIDES:
+                for event in self.events[side]:
+                    calls.add(side, event)
+        for pair in calls.pairs:
+            self._expect(pair)
+
+    def _expect(self, pair: CallPair) -> None:
+        is_root_entry = pair.layer.reference == "" and pair.moment is CallMoment.ENTRY
+        for slots in pair.slots.pairs:
+            self.values.expect(
+                slots.reference.tensor, slots.candidate.tensor, _GIVEN if is_root_entry else None
+            )
+            self.gradients.expect(slots.reference.tensor, slots.candidate.tensor)
+
+    def announce(self, side: Side, capture: Announced) -> bool:
+        """Notes a capture that begins to arrive; returns whether its bytes are wanted."""
+        kind = capture.id.kind
+        if kind in _MOMENTS:
+            origin = Origin(capture.id.path, capture.id.call, _MOMENTS[kind], capture.id.slot)
+            self._origins[side][capture.number] = origin
+        if self._partners(side, capture) != 0:
+            return True
+        if kind in _MOMENTS:
+            self.values.skip(side, capture.number)
+        elif capture.gradient_of:
+            self.gradients.skip(side, capture.gradient_of)
+        return False
+
+    def arrive(self, side: Side, capture: Announced, half: Half) -> None:
+        """Takes a capture that has come whole, and ownership of its array, which came from the store."""
+        partners = self._partners(side, capture)
+        if capture.id.kind is CaptureKind.LOSS:
+            self.losses.arrive(side, LOSS_KEY, half, partners)
+        elif capture.id.kind is CaptureKind.PARAMETER_GRADIENT:
+            self._parameter_gradients.arrive(side, full_name(capture.id.path, capture.id.slot), half)
+        elif capture.gradient_of:
+            self._take(self.gradients, side, capture.gradient_of, half, partners)
+        else:
+            self._take(self.values, side, capture.number, half, partners)
+
+    def _take(
+        self, table: PairTable[int], side: Side, number: int, half: Half, partners: Optional[int]
+    ) -> None:
+        origin, gradient = self._origins[side].get(number), table is self.gradients
+        feed = self._feed if side is Side.REFERENCE else None
+        if feed is None or origin is None or not feed.wants(origin, gradient=gradient):
+            table.arrive(side, number, half, partners)
+            return
+        table.arrive(side, number, half, partners, held=True)
+        feed.arrived(origin, half.tensors[0], lambda: table.let_go(side, number), gradient=gradient)
+
+    def _partners(self, side: Side, capture: Announced) -> Optional[int]:
+        """Returns in how many pairs a capture will be; None when that is not known."""
+        if capture.id.kind is CaptureKind.LOSS:
+            return 1
+        if capture.id.kind is CaptureKind.PARAMETER_GRADIENT:
+            return self._parameter_gradients.uses(side, full_name(capture.id.path, capture.id.slot))
+        # A gradient has the partners of its tensor. Only this side's reader writes this side's origins.
+        origin = self._origins[side].get(capture.gradient_of or capture.number)
+        if self._expectations is None or origin is None:
+            return None
+        return self._expectations.partners(side, origin)
+
+    def missing_gradients(self, pair: WeightPair) -> tuple[str, ...]:
+        """Returns the reference's weights of a packed pair without a gradient, where others have one."""
+        return self._parameter_gradients.missing(pair.reference_name)
+
+    def is_off_plan(self, side: Side, event: CallEvent) -> bool:
+        """Whether the trace did not have this call."""
+        return self._expectations is not None and not self._expectations.knows(side, event)
+
+    def why_not_measured(self, table: PairTable[Any], reference: Any, candidate: Any) -> str:
+        """Returns why a pair that calls show was not measured, in words for a row."""
+        trouble = table.trouble(reference, candidate)
+        if trouble:
+            return trouble
+        for side, key in ((Side.REFERENCE, reference), (Side.CANDIDATE, candidate)):
+            if table.was_let_go(side, key):
+                return (
+                    f"off plan: the {side}'s tensor was let go before a call that the trace did not have "
+                    "asked for it; trace='first_step' traces the step itself"
+                )
+            if not table.arrived(side, key):
+                return f"the {side}'s tensor did not come"
+        return "the comparison stopped before this pair was measured"
+
+    def close(self) -> None:
+        """Releases every tensor still held; figures stay. May be called twice."""
+        for table in (self.values, self.gradients, self._parameter_gradients, self.losses):
+            table.close()

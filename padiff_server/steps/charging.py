@@ -1,0 +1,161 @@
+"""In lockstep: one row for each difference, at the place that made it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from typing import Optional
+
+from padiff_rpc.results import Place, Row
+from padiff_rpc.words import CallMoment, Side, Verdict
+from padiff_server.alignment.plan import Plan
+from padiff_server.alignment.slots import SlotPair
+from padiff_server.coverage import is_agreement
+from padiff_server.model_index import Models
+from padiff_server.sides import SIDES
+from padiff_server.steps.calls import CallPair
+from padiff_server.steps.surroundings import CallName, Surroundings
+
+_Pair = tuple[int, int]
+
+
+class Charging:
+    """Decides which of the rows that show a pair of tensors answers for it.
+
+    Forward, that is the place where the candidate made its tensor; from there on it holds the
+    reference's value. Backward it is the last call that took the tensor, the first that its gradient
+    leaves. What first shows when a call is entered (backward: at a call's exit) was done between the
+    calls, by the code of the layer that makes them, and is charged to that layer.
+    """
+
+    def __init__(
+        self, calls: list[CallPair], events: dict[Side, Surroundings], models: Models, plan: Plan
+    ) -> None:
+        self._around = events
+        self._models = models
+        self._plan = plan
+        self._first: dict[_Pair, CallPair] = {}
+        self._last: dict[_Pair, CallPair] = {}
+        self._takers: defaultdict[_Pair, list[CallPair]] = defaultdict(list)
+        for call in sorted(calls, key=lambda call: call.candidate.index):
+            for slots in call.slots.pairs:
+                self._first.setdefault(_key(slots), call)
+                self._last[_key(slots)] = call
+                if call.moment is CallMoment.ENTRY:
+                    self._takers[_key(slots)].append(call)
+
+    def forward(self, row: Row, call: CallPair, slots: SlotPair) -> Row:
+        """Returns the row of a value, charged to whoever made it."""
+        maker = self._first.get(_key(slots), call)
+        return self._charged(row, call, maker, CallMoment.ENTRY, self._between_forward)
+
+    def backward(self, row: Row, call: CallPair, slots: SlotPair) -> Row:
+        """Returns the row of a gradient, charged to whoever made it."""
+        maker = self._last.get(_key(slots), call)
+        if maker is call and call.moment is CallMoment.ENTRY and not _is_fine(row):
+            return self._charged_to_takers(row, self._takers[_key(slots)])
+        return self._charged(row, call, maker, CallMoment.EXIT, self._between_backward)
+
+    def _charged_to_takers(self, row: Row, takers: list[CallPair]) -> Row:
+        """A total gradient is the sum of what all takers send back: charged to the layer around them."""
+        names = {side: [_name(side, taker) for taker in takers] for side in SIDES}
+        innermost = [
+            index
+            for index, name in enumerate(names[Side.CANDIDATE])
+            if not any(name in self._around[Side.CANDIDATE].parents(other) for other in names[Side.CANDIDATE])
+        ]
+        if len(innermost) < 2:
+            return row
+        texts = [_text(names[Side.CANDIDATE][index]) for index in innermost]
+        return dataclasses.replace(
+            self._moved_to(
+                row,
+                {
+                    side: self._around[side].common_parent([names[side][index] for index in innermost])
+                    for side in SIDES
+                },
+            ),
+            between=f"in {', '.join(texts[:-1])} or {texts[-1]}, which take the same tensor",
+        )
+
+    def _charged(
+        self,
+        row: Row,
+        call: CallPair,
+        maker: CallPair,
+        outside: CallMoment,
+        between: Callable[[CallName], str],
+    ) -> Row:
+        if _is_fine(row):
+            return row
+        if maker is not call:
+            event = maker.reference.event
+            reason = (
+                f"judged at the {event.moment} of {_text((event.path, event.call))}, where it first shows"
+            )
+            return dataclasses.replace(row, verdict=Verdict.NOT_COMPARED, reason=reason, counts=False)
+        if call.moment is not outside:
+            return row
+        names = {side: _name(side, call) for side in SIDES}
+        parents = {side: self._around[side].parent(names[side]) for side in SIDES}
+        if None in parents.values():
+            return row
+        return dataclasses.replace(self._moved_to(row, parents), between=between(names[Side.CANDIDATE]))
+
+    def _moved_to(self, row: Row, to: Mapping[Side, Optional[CallName]]) -> Row:
+        return dataclasses.replace(
+            row,
+            reference=self._moved(Side.REFERENCE, row.reference, to[Side.REFERENCE]),
+            candidate=self._moved(Side.CANDIDATE, row.candidate, to[Side.CANDIDATE]),
+        )
+
+    def _moved(self, side: Side, place: Optional[Place], to: Optional[CallName]) -> Optional[Place]:
+        if place is None or to is None:
+            return place
+        path, call = to
+        return dataclasses.replace(
+            place, path=path, call=call, class_name=self._models[side].class_name(path)
+        )
+
+    def _between_forward(self, name: CallName) -> str:
+        before, lone = self._paired_neighbour(name, self._around[Side.CANDIDATE].before)
+        text = f"between {_text(before)} and {_text(name)}" if before else f"before {_text(name)}"
+        return text + lone
+
+    def _between_backward(self, name: CallName) -> str:
+        after, lone = self._paired_neighbour(name, self._around[Side.CANDIDATE].after)
+        text = f"between {_text(name)} and {_text(after)}" if after else f"after {_text(name)}"
+        return text + lone
+
+    def _paired_neighbour(
+        self, name: CallName, step: Callable[[CallName], Optional[CallName]]
+    ) -> tuple[Optional[CallName], str]:
+        """Returns the nearest compared call that way, and what lies in between without a partner."""
+        lone: list[CallName] = []
+        neighbour = step(name)
+        while neighbour is not None:
+            layer = self._plan.reference_of(neighbour[0])
+            if layer is not None and layer.compared:
+                break
+            lone.append(neighbour)
+            neighbour = step(neighbour)
+        within = f" (where {', '.join(map(_text, lone))} has no partner)" if lone else ""
+        return neighbour, within
+
+
+def _is_fine(row: Row) -> bool:
+    return is_agreement(row) or row.verdict is Verdict.NOT_COMPARED
+
+
+def _name(side: Side, call: CallPair) -> CallName:
+    event = (call.reference if side is Side.REFERENCE else call.candidate).event
+    return event.path, event.call
+
+
+def _key(slots: SlotPair) -> _Pair:
+    return slots.reference.tensor, slots.candidate.tensor
+
+
+def _text(name: CallName) -> str:
+    return f"{name[0] or 'the root'}#{name[1]}"

@@ -1,0 +1,180 @@
+"""Sends the reference's tensors to the candidate, ahead of it and in its order."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
+from typing import Optional, Protocol
+
+from padiff_rpc.records import record
+from padiff_rpc.tensors import FLOATING, HostTensor
+from padiff_rpc.types import NotOverridden, OverrideTicket
+from padiff_server.steps.calls import Origin
+from padiff_server.steps.lockstep_plan import LockstepPlan
+from padiff_server.weights.dtype_cast import cast
+
+# Bytes on their way to the candidate, or waiting there, that it did not ask for.
+WINDOW_BYTES = 64 << 20
+_SHOWN = 3
+
+
+class Outlet(Protocol):
+    """The way to the candidate."""
+
+    def override(self, ticket: OverrideTicket, tensor: HostTensor, sent: Callable[[], None]) -> None:
+        """Sends a tensor, later; calls `sent` when its bytes are no longer needed."""
+
+    def absent(self, ticket: OverrideTicket) -> None:
+        """Says that no tensor will come."""
+
+
+@record
+class _Kept:
+    """A tensor of the reference that is kept for its places; `let_go` gives it back."""
+
+    tensor: HostTensor
+    let_go: Callable[[], None]
+
+
+class OverrideFeed:
+    """The overrides of one step. Both sides' readers use it; thread-safe.
+
+    What may be sent is sent in the candidate's order as far as the window of credits reaches. What the
+    candidate waits for jumps the queue and ignores the window, so that no order of execution, on either
+    side, can make both wait. What the reference has not made by its end is absent.
+    """
+
+    def __init__(self, plan: LockstepPlan, *, gradients: bool, window_bytes: int = WINDOW_BYTES) -> None:
+        self._plan = plan
+        self._gradients = gradients
+        self._window_bytes = window_bytes
+        forward = [OverrideTicket(place=index) for index, place in enumerate(plan.places) if place.pushed]
+        backward = [OverrideTicket(place=ticket.place, gradient=True) for ticket in reversed(forward)]
+        # An ordered set: what is still to be pushed.
+        self._planned = dict.fromkeys([*forward, *backward] if gradients else forward)
+        self._wanted: dict[OverrideTicket, None] = {}
+        self._lock = threading.Lock()
+        self._kept: dict[tuple[int, bool], _Kept] = {}
+        self._sent: set[OverrideTicket] = set()
+        self._left: dict[bool, Counter[int]] = {gradient: Counter(plan.pushes) for gradient in (False, True)}
+        self._in_flight = 0
+        self._outlet: Optional[Outlet] = None
+        self._reference_ended = False
+        self._refusals: defaultdict[str, list[OverrideTicket]] = defaultdict(list)
+
+    def open(self, outlet: Outlet) -> None:
+        """Begins to send."""
+        with self._lock:
+            self._outlet = outlet
+            self._send()
+
+    def close(self) -> None:
+        """Sends nothing more; may be called twice."""
+        with self._lock:
+            self._outlet = None
+
+    def wants(self, origin: Origin, *, gradient: bool) -> bool:
+        """Whether the tensor of the reference that was first seen there (or its gradient) will be sent."""
+        label = self._plan.labels.get(origin)
+        return label is not None and self._plan.pushes.get(label, 0) > 0 and (self._gradients or not gradient)
+
+    def arrived(
+        self, origin: Origin, tensor: HostTensor, let_go: Callable[[], None], *, gradient: bool
+    ) -> None:
+        """Takes a tensor that `wants` asked for; calls `let_go` once when it was sent everywhere."""
+        with self._lock:
+            self._kept[self._plan.labels[origin], gradient] = _Kept(tensor=tensor, let_go=let_go)
+            self._send()
+
+    def reference_ended(self) -> None:
+        """Says that no tensor will come any more."""
+        with self._lock:
+            self._reference_ended = True
+            self._send()
+
+    def wanted(self, ticket: OverrideTicket) -> None:
+        """Takes the candidate's word that its model waits for this one."""
+        with self._lock:
+            if ticket not in self._sent:
+                self._wanted[ticket] = None
+                self._send()
+
+    def credited(self, byte_count: int) -> None:
+        """Takes the candidate's word that it is done with that many bytes."""
+        with self._lock:
+            self._in_flight -= byte_count
+            self._send()
+
+    def refused(self, refusal: NotOverridden) -> None:
+        """Notes a place that kept its own tensor."""
+        with self._lock:
+            self._refusals[refusal.reason].append(refusal.ticket)
+
+    def notes(self) -> Iterator[str]:
+        """Yields, for each reason, what was not overridden."""
+        for reason, tickets in self._refusals.items():
+            for what, chosen in (
+                ("values", [one for one in tickets if not one.gradient]),
+                ("gradients", [one for one in tickets if one.gradient]),
+            ):
+                if chosen:
+                    shown = ", ".join(map(self._name, chosen[:_SHOWN]))
+                    more = f" and {len(chosen) - _SHOWN} more" if len(chosen) > _SHOWN else ""
+                    yield f"lockstep: {what} not overridden at {shown}{more}: {reason}"
+
+    def _name(self, ticket: OverrideTicket) -> str:
+        place = self._plan.places[ticket.place]
+        return f"{place.path or 'the root'}#{place.call} ({place.moment} {place.slot})"
+
+    def _send(self) -> None:
+        """Sends all that may go now. The lock is held."""
+        outlet = self._outlet
+        if outlet is None:
+            return
+        for ticket in [*self._wanted]:
+            if self._kept_for(ticket) is not None:
+                self._push(outlet, ticket)
+            elif self._reference_ended or self._is_gone(ticket):
+                self._planned.pop(ticket, None)
+                del self._wanted[ticket]
+                outlet.absent(ticket)
+        for ticket in [*self._planned]:
+            kept = self._kept_for(ticket)
+            if kept is None:
+                continue
+            if self._in_flight > 0 and self._in_flight + kept.tensor.byte_count > self._window_bytes:
+                return
+            self._push(outlet, ticket)
+
+    def _kept_for(self, ticket: OverrideTicket) -> Optional[_Kept]:
+        return self._kept.get((self._plan.places[ticket.place].tensor, ticket.gradient))
+
+    def _is_gone(self, ticket: OverrideTicket) -> bool:
+        """Whether every place that was to get this tensor has it, so that it is no longer kept."""
+        label = self._plan.places[ticket.place].tensor
+        return (ticket.gradient and not self._gradients) or self._left[ticket.gradient][label] <= 0
+
+    def _push(self, outlet: Outlet, ticket: OverrideTicket) -> None:
+        kept = self._kept_for(ticket)
+        assert kept is not None
+        label = self._plan.places[ticket.place].tensor
+        let_go: Callable[[], None] = _nothing
+        if ticket in self._planned:
+            del self._planned[ticket]
+            self._left[ticket.gradient][label] -= 1
+            if self._left[ticket.gradient][label] == 0:
+                del self._kept[label, ticket.gradient]
+                let_go = kept.let_go
+        self._wanted.pop(ticket, None)
+        spec = self._plan.specs[ticket.place]
+        tensor = kept.tensor
+        if tensor.dtype is not spec.dtype and {tensor.dtype, spec.dtype} <= FLOATING:
+            tensor = cast(tensor, spec.dtype)
+        self._sent.add(ticket)
+        self._in_flight += tensor.byte_count
+        outlet.override(ticket, tensor, let_go)
+
+
+def _nothing() -> None:
+    pass

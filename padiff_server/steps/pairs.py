@@ -1,0 +1,207 @@
+"""Halves of pairs: each waits for its partners, is measured with each of them once, and is let go."""
+
+from __future__ import annotations
+
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass
+from typing import Generic, Optional, TypeVar
+
+from padiff_rpc.records import record
+from padiff_rpc.tensors import HostTensor
+from padiff_rpc.words import Side
+from padiff_server.judging.measured import Aspect, Measured
+from padiff_server.judging.store import TensorStore
+from padiff_server.sides import SIDES
+
+K = TypeVar("K", bound=Hashable)
+
+
+@record
+class Half:
+    """One side's tensor, or several that are one thing on the other side; `sum_squares` of them all."""
+
+    tensors: tuple[HostTensor, ...]
+    sum_squares: float
+
+
+@dataclass
+class _Entry:
+    """Where one key of one side stands.
+
+    `partners_left` None: kept until the table is closed. `in_work`: pairs announced and not settled.
+    `held`: another than the pairs needs it as well.
+    """
+
+    half: Optional[Half] = None
+    partners_left: Optional[int] = None
+    in_work: int = 0
+    held: bool = False
+    gone: bool = False
+
+
+class PairTable(Generic[K]):
+    """Pairs of one aspect in one step (values, gradients, ...). Thread-safe.
+
+    `expect` says that two keys belong together, `arrive` brings a half, in any order; `ready` is called
+    once for each pair whose halves are both there, and `settle` hands in what was measured. A half is
+    released when as many pairs were settled as `arrive` said it would have partners.
+    """
+
+    def __init__(
+        self,
+        aspect: Aspect,
+        store: TensorStore,
+        ready: Callable[[PairTable[K], K, K], None],
+        rules: Optional[Mapping[tuple[K, K], str]] = None,
+    ) -> None:
+        """`rules`: the layout rules of pairs that have one."""
+        self._aspect = aspect
+        self._aspects: dict[tuple[K, K], Aspect] = {}
+        self.rules: Mapping[tuple[K, K], str] = rules or {}
+        self._store = store
+        self._ready = ready
+        self._lock = threading.Lock()
+        self._entries: Mapping[Side, defaultdict[K, _Entry]] = {side: defaultdict(_Entry) for side in SIDES}
+        self._partners: Mapping[Side, defaultdict[K, list[K]]] = {side: defaultdict(list) for side in SIDES}
+        self._pairs: dict[tuple[K, K], Optional[Measured]] = {}
+        self._troubles: dict[tuple[K, K], str] = {}
+        self._waiting: set[tuple[K, K]] = set()
+
+    def expect(self, reference: K, candidate: K, aspect: Optional[Aspect] = None) -> None:
+        """Says that two halves are one pair, under its own aspect if given; the first word on it stands."""
+        pair = (reference, candidate)
+        with self._lock:
+            if pair in self._pairs:
+                return
+            self._pairs[pair] = None
+            if aspect is not None:
+                self._aspects[pair] = aspect
+            self._waiting.add(pair)
+            self._partners[Side.REFERENCE][reference].append(candidate)
+            self._partners[Side.CANDIDATE][candidate].append(reference)
+            complete = self._complete([pair])
+        self._announce(complete)
+
+    def arrive(
+        self, side: Side, key: K, half: Half, partners: Optional[int] = None, *, held: bool = False
+    ) -> None:
+        """Takes a half. `partners`: how many pairs it will be in; None keeps it until the end.
+
+        `held` keeps it until `let_go` as well.
+        """
+        with self._lock:
+            entry = self._entries[side][key]
+            entry.half, entry.partners_left, entry.held = half, partners, held
+            complete = self._complete(
+                [
+                    (key, partner) if side is Side.REFERENCE else (partner, key)
+                    for partner in self._partners[side][key]
+                ]
+            )
+        self._announce(complete)
+
+    def let_go(self, side: Side, key: K) -> None:
+        """Says that a half that was held is needed by its pairs alone."""
+        with self._lock:
+            entry = self._entries[side][key]
+            entry.held = False
+            self._release_if_done(entry)
+
+    def skip(self, side: Side, key: K) -> None:
+        """Says that a half came and was not kept."""
+        with self._lock:
+            self._entries[side][key].gone = True
+
+    def aspect(self, reference: K, candidate: K) -> Aspect:
+        """Returns what a pair is measured as."""
+        return self._aspects.get((reference, candidate), self._aspect)
+
+    def halves(self, reference: K, candidate: K) -> tuple[Half, Half]:
+        """Returns both halves of a pair that was announced as ready."""
+        with self._lock:
+            first = self._entries[Side.REFERENCE][reference].half
+            second = self._entries[Side.CANDIDATE][candidate].half
+        if first is None or second is None:
+            raise LookupError(f"the pair ({reference}, {candidate}) was not announced, or is settled")
+        return first, second
+
+    def settle(self, reference: K, candidate: K, measured: Optional[Measured], *, trouble: str = "") -> None:
+        """Notes what was measured of a pair, or why nothing was; releases halves that were in their last."""
+        with self._lock:
+            self._pairs[reference, candidate] = measured
+            if trouble:
+                self._troubles[reference, candidate] = trouble
+            for side, key in ((Side.REFERENCE, reference), (Side.CANDIDATE, candidate)):
+                entry = self._entries[side][key]
+                entry.in_work -= 1
+                if entry.partners_left is not None:
+                    entry.partners_left -= 1
+                    self._release_if_done(entry)
+
+    def measured(self, reference: K, candidate: K) -> Optional[Measured]:
+        """Returns what was measured of a pair, or None."""
+        return self._pairs.get((reference, candidate))
+
+    def trouble(self, reference: K, candidate: K) -> str:
+        """Returns why a pair could not be measured; "" where it was, or was not tried."""
+        return self._troubles.get((reference, candidate), "")
+
+    def all_measured(self) -> dict[tuple[K, K], Measured]:
+        """Returns every pair that was measured."""
+        return {pair: measured for pair, measured in self._pairs.items() if measured is not None}
+
+    def arrived(self, side: Side, key: K) -> bool:
+        """Whether this half came at all."""
+        with self._lock:
+            entry = self._entries[side].get(key)
+            return entry is not None and (entry.half is not None or entry.gone)
+
+    def was_let_go(self, side: Side, key: K) -> bool:
+        """Whether this half came and is no longer here."""
+        with self._lock:
+            entry = self._entries[side].get(key)
+            return entry is not None and entry.gone
+
+    def half(self, side: Side, key: K) -> Optional[Half]:
+        """Returns a half that came and is still here, or None."""
+        with self._lock:
+            entry = self._entries[side].get(key)
+            return entry.half if entry is not None else None
+
+    def close(self) -> None:
+        """Releases every half; what was measured stays. May be called twice."""
+        with self._lock:
+            for entries in self._entries.values():
+                for entry in entries.values():
+                    self._release(entry)
+
+    def _complete(self, pairs: list[tuple[K, K]]) -> list[tuple[K, K]]:
+        complete = [
+            pair
+            for pair in pairs
+            if pair in self._waiting
+            and self._entries[Side.REFERENCE][pair[0]].half is not None
+            and self._entries[Side.CANDIDATE][pair[1]].half is not None
+        ]
+        self._waiting.difference_update(complete)
+        for reference, candidate in complete:
+            self._entries[Side.REFERENCE][reference].in_work += 1
+            self._entries[Side.CANDIDATE][candidate].in_work += 1
+        return complete
+
+    def _announce(self, complete: list[tuple[K, K]]) -> None:
+        for reference, candidate in complete:
+            self._ready(self, reference, candidate)
+
+    def _release_if_done(self, entry: _Entry) -> None:
+        is_done = entry.partners_left is not None and entry.partners_left <= 0
+        if is_done and not entry.in_work and not entry.held:
+            self._release(entry)
+
+    def _release(self, entry: _Entry) -> None:
+        if entry.half is not None:
+            for tensor in entry.half.tensors:
+                self._store.release(tensor.array)
+            entry.half, entry.gone = None, True

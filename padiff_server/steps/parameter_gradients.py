@@ -1,0 +1,125 @@
+"""Parameter gradients of one step, brought together; several of the reference's may make one pair."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
+from typing import Any, Optional
+
+from padiff_rpc.tensors import HostTensor
+from padiff_rpc.words import CaptureKind, Phase, Side
+from padiff_server.judging.measured import Aspect
+from padiff_server.judging.store import TensorStore
+from padiff_server.steps.pairs import Half, PairTable
+from padiff_server.weights.weight_pair import WeightPair
+
+
+class ParameterGradients:
+    """Gradients by the parameters' full names, which the weight plan pairs. Thread-safe.
+
+    Attributes:
+        table: the pairs; a key of the reference is a `WeightPair.reference_name`.
+    """
+
+    def __init__(
+        self,
+        pairs: Sequence[WeightPair],
+        store: TensorStore,
+        ready: Callable[[PairTable[Any], Any, Any], None],
+    ) -> None:
+        named = {(pair.reference_name, pair.candidate_name): pair for pair in pairs}
+        self.table: PairTable[str] = PairTable(
+            Aspect(phase=Phase.GRADIENTS, kind=CaptureKind.PARAMETER_GRADIENT),
+            store,
+            ready,
+            {names: pair.rule for names, pair in named.items()},
+        )
+        for reference, candidate in named:
+            self.table.expect(reference, candidate)
+        self._partners = {
+            Side.REFERENCE: Counter(reference for reference, _ in named),
+            Side.CANDIDATE: Counter(candidate for _, candidate in named),
+        }
+        several = {
+            pair.reference_name: pair.reference_names for pair in named.values() if len(pair.references) > 1
+        }
+        self._groups: defaultdict[str, list[_Group]] = defaultdict(list)
+        self._by_key = {key: _Group(key, names) for key, names in several.items()}
+        for group in self._by_key.values():
+            for name in group.names:
+                self._groups[name].append(group)
+        self._store = store
+        self._lock = threading.Lock()
+
+    def uses(self, side: Side, name: str) -> int:
+        """Returns in how many pairs and groups a parameter's gradient is wanted."""
+        return self._partners[side][name] + len(self._groups_of(side, name))
+
+    def arrive(self, side: Side, name: str, half: Half) -> None:
+        """Takes a gradient that is wanted, and ownership of its array."""
+        groups = self._groups_of(side, name)
+        alone = self._partners[side][name]
+        for position, group in enumerate(groups):
+            own = half if not alone and position == len(groups) - 1 else self._copy(half)
+            with self._lock:
+                whole = group.add(name, own)
+            if whole is not None:
+                self.table.arrive(side, group.key, whole, self._partners[side][group.key])
+        if alone:
+            self.table.arrive(side, name, half, alone)
+
+    def missing(self, reference: str) -> tuple[str, ...]:
+        """Returns which members of a group have not come, where others have; of any other key none."""
+        group = self._by_key.get(reference)
+        with self._lock:
+            return group.missing() if group is not None else ()
+
+    def _groups_of(self, side: Side, name: str) -> list[_Group]:
+        return self._groups.get(name, []) if side is Side.REFERENCE else []
+
+    def _copy(self, half: Half) -> Half:
+        copies = []
+        for tensor in half.tensors:
+            array = self._store.allocate(tensor.spec)
+            array[...] = tensor.array
+            copies.append(HostTensor(array=array, dtype=tensor.dtype))
+        return Half(tensors=tuple(copies), sum_squares=half.sum_squares)
+
+    def close(self) -> None:
+        """Releases every gradient still held. May be called twice."""
+        self.table.close()
+        for group in self._by_key.values():
+            for half in group.take_all():
+                for tensor in half.tensors:
+                    self._store.release(tensor.array)
+
+
+class _Group:
+    """Gradients that wait for each other."""
+
+    def __init__(self, key: str, names: tuple[str, ...]) -> None:
+        self.key = key
+        self.names = names
+        self._halves: dict[str, Half] = {}
+
+    def add(self, name: str, half: Half) -> Optional[Half]:
+        """Takes one; returns all together, in the order of `names`, when the last has come."""
+        self._halves[name] = half
+        if len(self._halves) < len(self.names):
+            return None
+        halves = [self._halves[name] for name in self.names]
+        self._halves.clear()
+        return Half(
+            tensors=tuple(tensor for half in halves for tensor in half.tensors),
+            sum_squares=sum(half.sum_squares for half in halves),
+        )
+
+    def missing(self) -> tuple[str, ...]:
+        """Returns those still waited for; none before the first has come."""
+        return tuple(name for name in self.names if self._halves and name not in self._halves)
+
+    def take_all(self) -> list[Half]:
+        halves = list(self._halves.values())
+        self._halves.clear()
+        return halves

@@ -1,0 +1,118 @@
+"""One running RunStep: what the worker says, as records, and the way to answer."""
+
+from __future__ import annotations
+
+import itertools
+import queue
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Optional
+
+from padiff_rpc.convert import from_proto, to_proto
+from padiff_rpc.errors import ProtocolError
+from padiff_rpc.records import record
+from padiff_rpc.tensors import HostTensor, chunks_of, plain_header_of
+from padiff_rpc.transport import ResponseStream
+from padiff_rpc.types import (
+    CallEvent,
+    CaptureId,
+    ModelFailure,
+    NotOverridden,
+    OverrideTicket,
+    StepSummary,
+)
+from padiff_rpc.words import Phase
+from padiff_server.steps.step_items import Announced, CaptureBegins, CaptureChunk, Credit, StepItem
+
+
+@record
+class RunStepRequest:
+    """The answers that are whole in themselves; one of them is set."""
+
+    acknowledged: Optional[Phase] = None
+    absent: Optional[OverrideTicket] = None
+
+
+@record
+class StepEvent:
+    """The events that are whole in themselves; one of them is set."""
+
+    call: Optional[CallEvent] = None
+    phase: Optional[Phase] = None
+    failure: Optional[ModelFailure] = None
+    summary: Optional[StepSummary] = None
+    wanted: Optional[OverrideTicket] = None
+    not_overridden: Optional[NotOverridden] = None
+
+
+class StepCall:
+    """A running step. One thread reads its items; `close` may come from any."""
+
+    def __init__(self, open_call: Callable[[Iterator[Any]], ResponseStream], opening: Iterable[Any]) -> None:
+        """`opening` are the messages that begin the step; gRPC takes them on a thread of its own."""
+        self._answers: queue.SimpleQueue[Optional[Iterable[Any]]] = queue.SimpleQueue()
+        self._opening = opening
+        self._overrides = itertools.count(1)
+        self._responses = open_call(self._requests())
+
+    def items(self) -> Iterator[StepItem]:
+        """Yields what the worker says, in order, until the step ends or breaks."""
+        for response in self._responses:
+            for event in response.events:
+                yield _item(event)
+
+    def acknowledge(self, phase: Phase) -> None:
+        """Lets the worker begin the phase that it announced."""
+        self._answers.put((to_proto(RunStepRequest(acknowledged=phase)),))
+
+    def absent(self, ticket: OverrideTicket) -> None:
+        """Says that no override will come for that place."""
+        self._answers.put((to_proto(RunStepRequest(absent=ticket)),))
+
+    def override(self, ticket: OverrideTicket, tensor: HostTensor, sent: Callable[[], None]) -> None:
+        """Sends an override after the answers before it; `sent` is called on gRPC's thread."""
+        self._answers.put(_override(ticket, next(self._overrides), tensor, sent))
+
+    def close(self) -> None:
+        """Ends the call; a step that still runs is cancelled at its next hook. May be called twice."""
+        self._answers.put(None)
+        self._responses.close()
+
+    def _requests(self) -> Iterator[Any]:
+        yield from self._opening
+        for answer in iter(self._answers.get, None):
+            yield from answer
+
+
+def _override(
+    ticket: OverrideTicket, number: int, tensor: HostTensor, sent: Callable[[], None]
+) -> Iterator[Any]:
+    message = to_proto(RunStepRequest())
+    message.override.ticket.CopyFrom(to_proto(ticket))
+    message.override.header.CopyFrom(plain_header_of(number, tensor))
+    yield message
+    for chunk in chunks_of(number, tensor):
+        message = to_proto(RunStepRequest())
+        message.override_chunk.CopyFrom(chunk)
+        yield message
+    sent()
+
+
+def _item(message: Any) -> StepItem:
+    kind = message.WhichOneof("event")
+    if kind == "chunk":
+        return CaptureChunk(chunk=message.chunk)
+    if kind == "capture":
+        capture = message.capture
+        announced = Announced(
+            id=from_proto(capture.id, CaptureId),
+            number=capture.header.tensor,
+            gradient_of=capture.gradient_of,
+        )
+        return CaptureBegins(capture=announced, header=capture.header)
+    if kind == "credit":
+        return Credit(bytes=message.credit)
+    event = from_proto(message, StepEvent)
+    item = event.call or event.phase or event.failure or event.summary or event.wanted or event.not_overridden
+    if item is None:
+        raise ProtocolError("a step event holds nothing known here: install the same padiff-rpc on both")
+    return item

@@ -1,0 +1,161 @@
+"""Runs one step on both workers at once and measures every pair as soon as both halves are there."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any, Optional
+
+from padiff_rpc.errors import PaDiffError
+from padiff_rpc.records import record
+from padiff_rpc.types import ModelFailure, StepStart, StepSummary
+from padiff_rpc.words import Phase, Side
+from padiff_server.judging.measured import measure_pair
+from padiff_server.judging.store import TensorStore
+from padiff_server.judging.tolerances import Tolerances
+from padiff_server.sides import SIDES, other
+from padiff_server.steps.batches import StepBatch
+from padiff_server.steps.captures import StepCaptures
+from padiff_server.steps.override_feed import OverrideFeed
+from padiff_server.steps.pairs import PairTable
+from padiff_server.steps.step_call import StepCall
+from padiff_server.steps.step_reader import StepReader
+from padiff_server.worker_link import WorkerLink
+
+logger = logging.getLogger(__name__)
+
+
+@record
+class SideEnd:
+    """How one side's step ended, and the last phase that it began."""
+
+    phase: Phase
+    summary: Optional[StepSummary] = None
+    failure: Optional[ModelFailure] = None
+    error: Optional[PaDiffError] = None
+
+    @property
+    def is_complete(self) -> bool:
+        return self.summary is not None and self.failure is None and self.error is None
+
+
+class StepRun:
+    """One step. A reader thread per side never stops reading; the caller's thread measures.
+
+    So neither worker ever waits for the other: what comes too early is held by the store. A side whose
+    partner stopped early runs its step to the end all the same, so that everything comparable comes.
+    """
+
+    def __init__(
+        self,
+        links: Mapping[Side, WorkerLink],
+        starts: Mapping[Side, StepStart],
+        batch: StepBatch,
+        store: TensorStore,
+        tolerances: Tolerances,
+        on_phase: Callable[[Phase], None],
+        feed: Optional[OverrideFeed] = None,
+    ) -> None:
+        """`on_phase` is told of each phase that a side is the first to begin, on its reader thread.
+
+        `feed` brings the candidate its overrides, in lockstep.
+        """
+        self._feed = feed
+        self._links = links
+        self._starts = starts
+        self._batch = batch
+        self._store = store
+        self._tolerances = tolerances
+        self._on_phase = on_phase
+        self._phases = dict.fromkeys(SIDES, Phase.INPUTS)
+        self._calls: dict[Side, StepCall] = {}
+        self._ends: dict[Side, SideEnd] = {}
+        # Pairs to measure; None for each side that has ended.
+        self._work: queue.SimpleQueue[Optional[tuple[PairTable[Any], Any, Any]]] = queue.SimpleQueue()
+
+    def ready(self, table: PairTable[Any], reference: Any, candidate: Any) -> None:
+        """Takes a pair to measure, from any thread; what `StepCaptures` is given as its `ready`."""
+        self._work.put((table, reference, candidate))
+
+    def run(self, captures: StepCaptures) -> Mapping[Side, SideEnd]:
+        """Runs the step to its end on both sides and returns how each ended."""
+        threads = [
+            threading.Thread(target=self._read, args=(side, captures), name=f"{side}-reader", daemon=True)
+            for side in SIDES
+        ]
+        for thread in threads:
+            thread.start()
+        try:
+            running = len(threads)
+            while running:
+                pair = self._work.get()
+                if pair is None:
+                    running -= 1
+                else:
+                    self._measure(*pair)
+        finally:
+            for call in list(self._calls.values()):
+                call.close()
+            for thread in threads:
+                thread.join()
+        return {side: self._ends[side] for side in SIDES}
+
+    def measure_waiting(self) -> None:
+        """Measures what became ready after the step had ended."""
+        while not self._work.empty():
+            pair = self._work.get()
+            if pair is not None:
+                self._measure(*pair)
+
+    def _measure(self, table: PairTable[Any], reference: Any, candidate: Any) -> None:
+        first, second = table.halves(reference, candidate)
+        try:
+            measured = measure_pair(
+                table.aspect(reference, candidate),
+                first.tensors,
+                second.tensors[0],
+                sum_squares=first.sum_squares,
+                tolerances=self._tolerances,
+                rule=table.rules.get((reference, candidate), ""),
+            )
+        except PaDiffError as error:  # one pair's trouble is its row's
+            table.settle(reference, candidate, None, trouble=str(error))
+        else:
+            table.settle(reference, candidate, measured)
+
+    def _read(self, side: Side, captures: StepCaptures) -> None:
+        feed = self._feed if side is Side.CANDIDATE else None
+        reader = StepReader(side, captures, self._store, feed)
+        error: Optional[PaDiffError] = None
+        try:
+            tensors = self._batch.tensors_of(side)
+            call = self._calls[side] = self._links[side].open_step(self._starts[side], tensors)
+            if feed is not None:
+                feed.open(call)
+            try:
+                reader.read(call.items(), lambda phase: self._begin(side, call, phase))
+            finally:
+                call.close()
+        except PaDiffError as raised:
+            error = raised
+        except Exception as bug:
+            logger.exception("reading the %s's step failed", side)
+            error = PaDiffError(f"{type(bug).__name__}: {bug} (our bug; the coordinator's log has the stack)")
+        if self._feed is not None:
+            if side is Side.CANDIDATE:
+                self._feed.close()
+            else:
+                self._feed.reference_ended()
+        self._links[side].count_traffic(reader.traffic)
+        self._ends[side] = SideEnd(
+            phase=self._phases[side], summary=reader.summary, failure=reader.failure, error=error
+        )
+        self._work.put(None)
+
+    def _begin(self, side: Side, call: StepCall, phase: Phase) -> None:
+        self._phases[side] = phase
+        if self._phases[other(side)] is not phase:
+            self._on_phase(phase)
+        call.acknowledge(phase)

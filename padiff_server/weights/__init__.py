@@ -1,0 +1,1 @@
+"""From paired layers to weights: which becomes which, by which layout rule, and whether it did."""

@@ -1,0 +1,82 @@
+"""What became of every parameter and buffer of both sides: each in exactly one list."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from padiff_rpc.results import WeightFate
+from padiff_rpc.types import Layer, Weight
+from padiff_rpc.words import Side
+from padiff_server.weights.owned_weight import owner_name
+from padiff_server.weights.weight_pair import WeightPair, WeightPlan
+from padiff_server.weights.weight_plan import is_aside
+
+PLACED = "placed"
+TIED = "tied"
+ONLY_HERE = "only here"
+AMBIGUOUS = "ambiguous"
+BOOKKEEPING = "bookkeeping"
+
+
+def fates(plan: WeightPlan, reference: Sequence[Layer], candidate: Sequence[Layer]) -> tuple[WeightFate, ...]:
+    """Returns one fate for each weight of each layer, the reference's first, definition order."""
+    sides = ((Side.REFERENCE, reference), (Side.CANDIDATE, candidate))
+    return tuple(fate for side, layers in sides for fate in _Side(plan, side).fates(layers))
+
+
+class _Side:
+    def __init__(self, plan: WeightPlan, side: Side) -> None:
+        self._side = side
+        self._pairs: dict[str, WeightPair] = {}
+        for pair in plan.pairs:
+            for name in self._names(pair):
+                known = self._pairs.get(name)
+                if known is None or (pair.placed and not known.placed):
+                    self._pairs[name] = pair
+        self._special: Mapping[str, tuple[str, str]] = {
+            name: (special.function, special.candidate_path if self._is_reference else special.reference_path)
+            for special in plan.special
+            for name in (special.reference_names if self._is_reference else special.candidate_names)
+        }
+        self._reasons = {(lone.path, lone.name): lone.reason for lone in plan.unmatched if lone.side is side}
+
+    def fates(self, layers: Sequence[Layer]) -> Iterator[WeightFate]:
+        for layer in layers:
+            for weight in layer.weights:
+                fate, partner, rule, reason = self._fate(layer, weight)
+                yield WeightFate(
+                    side=self._side,
+                    path=layer.path,
+                    name=weight.name,
+                    fate=fate,
+                    partner=partner,
+                    rule=rule,
+                    reason=reason,
+                )
+
+    @property
+    def _is_reference(self) -> bool:
+        return self._side is Side.REFERENCE
+
+    def _names(self, pair: WeightPair) -> tuple[str, ...]:
+        return pair.reference_names if self._is_reference else (pair.candidate_name,)
+
+    def _fate(self, layer: Layer, weight: Weight) -> tuple[str, str, str, str]:
+        """Returns fate, partner, rule and reason."""
+        name = owner_name(layer.path, weight)
+        if is_aside(layer, weight):
+            return BOOKKEEPING, "", "", ""
+        if weight.tied_to:
+            return TIED, weight.tied_to, "", ""
+        if name in self._special:
+            function, partner = self._special[name]
+            return PLACED, partner, function, ""
+        pair = self._pairs.get(name)
+        if pair is None:
+            return ONLY_HERE, "", "", self._reasons.get((layer.path, weight.name), "")
+        partner = pair.candidate_name if self._is_reference else pair.reference_name
+        if pair.ambiguous:
+            return AMBIGUOUS, partner, pair.rule, pair.reason
+        if pair.placed:
+            return PLACED, partner, pair.rule, pair.reason
+        return (TIED if pair.tied else ONLY_HERE), partner, pair.rule, pair.reason

@@ -1,0 +1,268 @@
+"""Weights on their way from the reference to the candidate, and the rows that compare them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Collection, Iterator, Mapping
+from itertools import groupby, islice
+from typing import Optional
+
+from padiff_rpc.errors import InvalidRequestError
+from padiff_rpc.options import Options
+from padiff_rpc.results import Place, Row, Tolerance, Unmatched
+from padiff_rpc.tensors import HostTensor
+from padiff_rpc.types import ModelFailure, TensorSpec
+from padiff_rpc.words import CaptureKind, Phase, Side, Verdict, WeightKind
+from padiff_server.judging.gradient_history import GradientHistory
+from padiff_server.judging.judged_row import judged_row
+from padiff_server.judging.measure import measure
+from padiff_server.judging.measured import Aspect, Measured, measure_pair
+from padiff_server.judging.step_lengths import StepLengths
+from padiff_server.judging.tolerances import Explained, Tolerances
+from padiff_server.model_index import Models
+from padiff_server.steps.step_rows import numbered
+from padiff_server.weights.dtype_cast import cast
+from padiff_server.weights.misfit import misfit_row
+from padiff_server.weights.owned_weight import OwnedWeight, full_name
+from padiff_server.weights.rules import apply_rule
+from padiff_server.weights.special_carry import carried, left_out
+from padiff_server.weights.special_init import SpecialInit
+from padiff_server.weights.weight_pair import WeightPair, WeightPlan
+from padiff_server.worker_link import WorkerLink
+
+_KINDS = {WeightKind.PARAMETER: CaptureKind.PARAMETER, WeightKind.BUFFER: CaptureKind.BUFFER}
+_EXACT = Tolerance(atol=0.0, rtol=0.0, source="default")
+ALL_KINDS = frozenset(WeightKind)
+
+
+class RuleFailed(Exception):
+    """The user's own rule raised."""
+
+    def __init__(self, failure: ModelFailure) -> None:
+        super().__init__(failure.text)
+        self.failure = failure
+
+
+class WeightFlow:
+    """Carries out one weight plan; two tensors are in memory at a time."""
+
+    def __init__(
+        self,
+        links: Mapping[Side, WorkerLink],
+        plan: WeightPlan,
+        models: Models,
+        tolerances: Tolerances,
+        options: Options,
+    ) -> None:
+        self._reference, self._candidate = links[Side.REFERENCE], links[Side.CANDIDATE]
+        self._plan = plan
+        self._models = models
+        self._tolerances = tolerances
+        self._options = options
+        self._carried: dict[tuple[str, str], tuple[WeightPair, ...]] = {}
+        self._steps = StepLengths()
+
+    def carried(self) -> tuple[WeightPair, ...]:
+        """Returns what users' functions were last seen to pass on, for the comparison of its gradients."""
+        return tuple(pair for pairs in self._carried.values() for pair in pairs)
+
+    def notes(self) -> Iterator[str]:
+        """Yields what is not compared because users' functions carried it over."""
+        for special in self._plan.special:
+            yield from left_out(special, self._carried.get((special.function, special.candidate_path), ()))
+
+    def copy(self) -> int:
+        """Writes the reference's weights into the candidate; returns how many were written.
+
+        Raises RuleFailed when a user's function did.
+        """
+        placed = [pair for pair in self._plan.pairs if pair.placed]
+        written = 0
+        if placed:
+            written = self._candidate.write_weights(self._placed_values(placed), Phase.INITIAL_WEIGHTS)
+        for special in self._plan.special:
+            values = self._special_values(special, Phase.INITIAL_WEIGHTS)
+            named = ((full_name(special.candidate_path, key), value) for key, value in values.items())
+            written += self._candidate.write_weights(named, Phase.INITIAL_WEIGHTS)
+        return written
+
+    def _placed_values(self, placed: list[WeightPair]) -> Iterator[tuple[str, HostTensor]]:
+        for pair, values in self._reference_values(placed, Phase.INITIAL_WEIGHTS):
+            yield pair.candidate_name, apply_rule(pair.rule, *values)
+
+    def _reference_values(
+        self, pairs: list[WeightPair], phase: Phase
+    ) -> Iterator[tuple[WeightPair, tuple[HostTensor, ...]]]:
+        """Yields each pair with its reference tensors; what follows itself (packed weights) is read once."""
+        groups = [list(same) for _, same in groupby(pairs, key=lambda pair: pair.reference_names)]
+        names = [name for group in groups for name in group[0].reference_names]
+        read = self._reference.read_weights(names, phase)
+        for group in groups:
+            values = tuple(islice(read, len(group[0].references)))
+            for pair in group:
+                yield pair, values
+
+    def rows(
+        self,
+        phase: Phase,
+        *,
+        step: int = 0,
+        kinds: Collection[WeightKind] = ALL_KINDS,
+        just_copied: bool = False,
+        history: Optional[GradientHistory] = None,
+    ) -> Iterator[Row]:
+        """Yields a row for each pair of the plan, weights read back from both workers.
+
+        `just_copied` asks for equal bits after the cast to the candidate's dtype. `history`: what an
+        optimizer made of a gradient can be no better than the gradient.
+        """
+        return numbered(self._rows(phase, step, kinds, just_copied, history or GradientHistory()))
+
+    def _rows(
+        self,
+        phase: Phase,
+        step: int,
+        kinds: Collection[WeightKind],
+        just_copied: bool,
+        history: GradientHistory,
+    ) -> Iterator[Row]:
+        compared = [
+            pair for pair in self._plan.pairs if pair.compared and pair.kind in kinds and not pair.is_misfit
+        ]
+        values = zip(
+            self._reference_values(compared, phase),
+            self._candidate.read_weights([pair.candidate_name for pair in compared], phase),
+        )
+        rows = []
+        for (pair, parts), candidate in values:
+            reference = apply_rule(pair.rule, *parts)
+            if pair.kind is WeightKind.PARAMETER:
+                self._steps.note((pair.reference_name, pair.candidate_name), reference)
+            length = self._steps.of((pair.reference_name, pair.candidate_name))
+            row = self._judged(
+                self._frame(pair, phase, step),
+                reference,
+                candidate,
+                pair.rule,
+                just_copied,
+                history.explained(pair.candidate_name, length),
+            )
+            rows.append((pair.candidate_name, row))
+        # Only now is it known how far the optimizer went anywhere.
+        for name, row in rows:
+            yield history.excused(name, row, self._steps.largest_rms)
+        for special in self._plan.special:
+            yield from self._special_rows(special, phase, step, kinds)
+        if phase is Phase.INITIAL_WEIGHTS:
+            yield from self._rows_without_values()
+
+    def _judged(
+        self,
+        frame: Row,
+        reference: HostTensor,
+        candidate: HostTensor,
+        rule: str,
+        just_copied: bool = False,
+        explained: Optional[Explained] = None,
+    ) -> Row:
+        if just_copied and reference.array.shape == candidate.array.shape:
+            measured = Measured(
+                reference=reference.spec,
+                candidate=candidate.spec,
+                tolerance=_EXACT,
+                figures=measure(cast(reference, candidate.dtype), candidate, _EXACT),
+            )
+        else:
+            aspect = Aspect(phase=frame.phase, kind=frame.kind)
+            measured = measure_pair(
+                aspect,
+                reference,
+                candidate,
+                tolerances=self._tolerances,
+                explained=explained,
+            )
+        return judged_row(frame, measured, options=self._options, rule=rule)
+
+    def _special_values(self, special: SpecialInit, phase: Phase) -> dict[str, HostTensor]:
+        """Returns what the user's function makes of the reference's present weights, by relative name."""
+        values = self._reference.read_weights(special.reference_names, phase)
+        given = dict(zip(special.references, values))
+        made, failure = self._candidate.apply_rule(special.function, list(given.items()), phase)
+        if failure is not None:
+            raise RuleFailed(failure)
+        unknown = made.keys() - special.candidates.keys()
+        if unknown:
+            raise InvalidRequestError(
+                f"layer_map.special_init: {special.function!r} returned {sorted(unknown)}; "
+                f"allowed: {', '.join(special.candidates)}"
+            )
+        self._carried[special.function, special.candidate_path] = carried(special, given, made)
+        return made
+
+    def _special_rows(
+        self, special: SpecialInit, phase: Phase, step: int, kinds: Collection[WeightKind]
+    ) -> Iterator[Row]:
+        wanted = {key: owned for key, owned in special.candidates.items() if _meant(owned) in kinds}
+        if not wanted:
+            return
+        made = self._special_values(special, phase)
+        present = self._candidate.read_weights([owned.name for owned in wanted.values()], phase)
+        for (key, owned), candidate in zip(wanted.items(), present):
+            frame = Row(
+                step=step,
+                phase=phase,
+                kind=_KINDS[_meant(owned)],
+                order=0,
+                verdict=Verdict.NOT_COMPARED,
+                reference=self._place(Side.REFERENCE, special.reference_path, key, None),
+                candidate=self._place(Side.CANDIDATE, special.candidate_path, key, candidate.spec),
+                rule=special.function,
+            )
+            if key in made:
+                yield self._judged(frame, made[key], candidate, special.function)
+            else:
+                yield dataclasses.replace(frame, reason=f"{special.function} returned no {key!r}")
+
+    def _rows_without_values(self) -> Iterator[Row]:
+        for pair in self._plan.pairs:
+            if not pair.compared:
+                frame = self._frame(pair, Phase.INITIAL_WEIGHTS, 0)
+                yield dataclasses.replace(frame, reason=pair.reason, counts=False)
+            elif pair.is_misfit:
+                yield misfit_row(self._frame(pair, Phase.INITIAL_WEIGHTS, 0), pair)
+        for lone in self._plan.unmatched:
+            if lone.what in (WeightKind.PARAMETER.value, WeightKind.BUFFER.value):
+                yield _unmatched_row(lone)
+
+    def _frame(self, pair: WeightPair, phase: Phase, step: int) -> Row:
+        return Row(
+            step=step,
+            phase=phase,
+            kind=_KINDS[pair.kind],
+            order=0,
+            verdict=Verdict.NOT_COMPARED,
+            reference=self._place(Side.REFERENCE, *pair.place(Side.REFERENCE)),
+            candidate=self._place(Side.CANDIDATE, *pair.place(Side.CANDIDATE)),
+        )
+
+    def _place(self, side: Side, path: str, name: str, spec: Optional[TensorSpec]) -> Place:
+        return Place(path=path, class_name=self._models[side].class_name(path), slot=name, spec=spec)
+
+
+def _unmatched_row(lone: Unmatched) -> Row:
+    place = Place(path=lone.path, class_name=lone.class_name, slot=lone.name)
+    return Row(
+        step=0,
+        phase=Phase.INITIAL_WEIGHTS,
+        kind=CaptureKind(lone.what),
+        order=0,
+        verdict=Verdict.UNMATCHED,
+        reference=place if lone.side is Side.REFERENCE else None,
+        candidate=place if lone.side is Side.CANDIDATE else None,
+        reason=lone.reason,
+        counts=lone.counts,
+    )
+
+
+def _meant(owned: OwnedWeight) -> WeightKind:
+    return owned.weight.kind

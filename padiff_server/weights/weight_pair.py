@@ -1,0 +1,102 @@
+"""Weights of the two sides that hold the same numbers."""
+
+from __future__ import annotations
+
+import os.path
+from collections.abc import Sequence
+from typing import Optional
+
+from padiff_rpc.records import record
+from padiff_rpc.results import Unmatched
+from padiff_rpc.types import TensorSpec
+from padiff_rpc.words import Side, WeightKind
+from padiff_server.weights.owned_weight import OwnedWeight
+from padiff_server.weights.special_init import SpecialInit
+
+UNTRIED = "square and of a user's own class, so which way round it is stored is not known; taken as it is"
+
+
+@record
+class WeightPair:
+    """A weight of the candidate, and the reference's weights that hold the same numbers.
+
+    Attributes:
+        kind: what the weight is in meaning (running statistics are buffers whatever a framework
+            lists them as).
+        references: one weight in most cases; several where the candidate has them in one tensor.
+        candidate: the candidate's weight.
+        rule: name of the layout rule from the references, in this order, to the candidate.
+        placed: whether the candidate's weight takes this value; False where it does not fit (see
+            `is_misfit`), or an earlier pair fills the same tied tensor.
+        compared: False where the layer map ignores either layer.
+        tied: whether an earlier pair fills the candidate's tensor, which is tied there alone.
+        reason: why it is not placed or not compared, or what settled the rule of an ambiguous one;
+            empty otherwise.
+        ambiguous: whether the shapes allow another rule just as well, and nothing known tells which
+            is right.
+    """
+
+    kind: WeightKind
+    references: tuple[OwnedWeight, ...]
+    candidate: OwnedWeight
+    rule: str
+    placed: bool = True
+    compared: bool = True
+    tied: bool = False
+    reason: str = ""
+    ambiguous: bool = False
+
+    @property
+    def is_misfit(self) -> bool:
+        """Whether shapes or dtypes differ so that the rule cannot be applied; it never is, then."""
+        return not self.placed and not self.tied
+
+    @property
+    def reference_names(self) -> tuple[str, ...]:
+        """The full names of the reference's tensors."""
+        return tuple(owned.name for owned in self.references)
+
+    @property
+    def reference_name(self) -> str:
+        """What stands for the reference's tensors together: their names, with plus signs between them."""
+        return " + ".join(self.reference_names)
+
+    @property
+    def candidate_name(self) -> str:
+        """The full name of the candidate's tensor."""
+        return self.candidate.name
+
+    def place(self, side: Side) -> tuple[str, str, Optional[TensorSpec]]:
+        """Returns layer path, own name and spec on one side; several weights by their common layer."""
+        owned = self.references if side is Side.REFERENCE else (self.candidate,)
+        if len(owned) == 1:
+            return owned[0].path, owned[0].weight.name, owned[0].weight.spec
+        path = common_path([one.path for one in owned])
+        names = (f"{one.path}.{one.weight.name}"[len(path) :].lstrip(".") for one in owned)
+        return path, " + ".join(names), None
+
+
+@record
+class WeightPlan:
+    """All weights of both sides; a packed one is in pairs and in `unmatched` where parts of it are left.
+
+    Attributes:
+        pairs: in the reference's definition order.
+        special: taken by users' functions.
+        unmatched: without a partner; `counts` where it makes the report fail. `name` is the weight's
+            own name.
+        carried: parameters that users' functions were seen to take over as they are (or transposed), so
+            that their gradients can be compared; known once the functions have run.
+        bookkeeping: full names (side: name) of what no verdict depends on.
+    """
+
+    pairs: tuple[WeightPair, ...]
+    special: tuple[SpecialInit, ...] = ()
+    carried: tuple[WeightPair, ...] = ()
+    unmatched: tuple[Unmatched, ...] = ()
+    bookkeeping: tuple[str, ...] = ()
+
+
+def common_path(paths: Sequence[str]) -> str:
+    """Returns the path of the innermost layer around all of `paths`."""
+    return os.path.commonpath([path.replace(".", "/") for path in paths]).replace("/", ".")

@@ -1,0 +1,286 @@
+"""Which weights of the reference go into which weight of the candidate, and by which layout rule."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from padiff_rpc.options import LayerMap
+from padiff_rpc.records import record
+from padiff_rpc.results import Unmatched
+from padiff_rpc.types import Layer, Weight
+from padiff_rpc.words import Side
+from padiff_server.alignment.kinds import canonical_kind, framework_of, is_bookkeeping, is_derived, kind_of
+from padiff_server.alignment.plan import IGNORED, PairedLayer, Plan
+from padiff_server.sides import SIDES
+from padiff_server.weights.composites import Held, combinations, family, fused_below, held_below, insides
+from padiff_server.weights.own_weights import is_ambiguous, pair_weights, shape_or_none
+from padiff_server.weights.owned_weight import OwnedWeight, owner_name
+from padiff_server.weights.rules import part_in
+from padiff_server.weights.special_init import special_init
+from padiff_server.weights.weight_hints import Neighbours, fitting
+from padiff_server.weights.weight_pair import UNTRIED, WeightPair, WeightPlan
+
+
+def plan_weights(
+    plan: Plan, reference: Sequence[Layer], candidate: Sequence[Layer], layer_map: LayerMap
+) -> WeightPlan:
+    """Returns what happens to every weight of both sides.
+
+    `plan` is what `align` made of the same layers and the same layer map.
+    """
+    return _Planner(plan, reference, candidate, layer_map).result()
+
+
+@record
+class _Left:
+    """A weight that its own layer's pair did not place."""
+
+    layer: Layer
+    owned: OwnedWeight
+    reason: str
+    counts: bool
+
+
+class _Planner:
+    """Collects the fields of a `WeightPlan`; a tensor is known by its first owner's full name."""
+
+    def __init__(
+        self, plan: Plan, reference: Sequence[Layer], candidate: Sequence[Layer], layer_map: LayerMap
+    ) -> None:
+        self._plan = plan
+        self._sides = (reference, candidate)
+        frameworks = [framework_of(layers) for layers in self._sides]
+        self._one_framework = bool(frameworks[0]) and frameworks[0] == frameworks[1]
+        self._kinds = {layer.path: kind_of(layer) for layer in reference}
+        units = [pair for pair in plan.layers if pair.unit]
+        self._insides = (
+            insides(reference, {pair.reference for pair in units}),
+            insides(candidate, {pair.candidate for pair in units}),
+        )
+        self._special = [
+            special_init(pair, reference, candidate) for pair in layer_map.pairs if pair.special_init
+        ]
+        # Tensors that users' functions or composite layers claim.
+        self._taken = (
+            {name for special in self._special for name in special.reference_names},
+            {name for special in self._special for name in special.candidate_names},
+        )
+        self._pairs: dict[tuple[str, str], WeightPair] = {}
+        # The candidate's tensors that have a value, by the reference's tensors that gave it.
+        self._filled: dict[str, str] = {}
+        self._left: tuple[list[_Left], list[_Left]] = ([], [])
+
+    def result(self) -> WeightPlan:
+        """Returns the plan; composites go first, since they claim what lies in layers below them."""
+        candidates = {layer.path: layer for layer in self._sides[1]}
+        paired = {
+            layer.path: (pair, candidates[pair.candidate])
+            for layer in self._sides[0]
+            for pair in [self._plan.candidate_of(layer.path)]
+            if pair is not None
+        }
+        for layer in self._sides[0]:
+            if layer.path in paired:
+                self._combine(*paired[layer.path], reference=layer)
+        for layer in self._sides[0]:
+            if layer.path in paired:
+                pair, other = paired[layer.path]
+                self._pair_layers(pair, layer, other)
+            else:
+                self._leave_all(0, layer, self._plan.ignored_reference)
+        for layer in self._sides[1]:
+            if self._plan.reference_of(layer.path) is None:
+                self._leave_all(1, layer, self._plan.ignored_candidate)
+        return WeightPlan(
+            pairs=self._ordered_pairs(),
+            special=tuple(self._special),
+            unmatched=(*self._unmatched(0), *self._half_used(), *self._unmatched(1)),
+            bookkeeping=tuple(
+                f"{side}: {owner_name(layer.path, weight)}"
+                for side, layers in zip(SIDES, self._sides)
+                for layer in layers
+                for weight in layer.weights
+                if is_aside(layer, weight) and not weight.tied_to
+            ),
+        )
+
+    def _ordered_pairs(self) -> tuple[WeightPair, ...]:
+        names = (owner_name(layer.path, weight) for layer in self._sides[0] for weight in layer.weights)
+        order = {name: position for position, name in enumerate(dict.fromkeys(names))}
+        return tuple(sorted(self._pairs.values(), key=lambda pair: order[pair.reference_names[0]]))
+
+    def _combine(self, paired: PairedLayer, candidate: Layer, *, reference: Layer) -> None:
+        """Pairs what two composite layers hold, whatever layers below them it lies in."""
+        families = family(kind_of(reference)), family(kind_of(candidate))
+        is_composite = bool(families[0]) and families[0] == families[1]
+        if not is_composite and not paired.unit:
+            return
+        held: list[list[Held]] = []
+        for side, top in enumerate((reference, candidate)):
+            inside = self._insides[side][top.path]
+            if is_composite:
+                found = held_below(top, inside)
+            else:
+                found = fused_below([layer for layer in inside if not self._has_partner(side, layer)])
+            held.append([one for one in found if one.owned.name not in self._taken[side]])
+        for made in combinations(held[0], held[1]):
+            self._add(paired, made.references, made.candidate, made.rule)
+            self._taken[0].update(owned.name for owned in made.references)
+            self._taken[1].add(made.candidate.name)
+
+    def _has_partner(self, side: int, layer: Layer) -> bool:
+        find = self._plan.reference_of if side else self._plan.candidate_of
+        return find(layer.path) is not None
+
+    def _pair_layers(self, paired: PairedLayer, reference: Layer, candidate: Layer) -> None:
+        left, right = self._open(0, reference), self._open(1, candidate)
+        kinds = kind_of(reference), kind_of(candidate)
+        found = pair_weights(kinds, left, right)
+        for ours, theirs, rule in found:
+            self._add(
+                paired,
+                (OwnedWeight(path=reference.path, weight=ours),),
+                OwnedWeight(path=candidate.path, weight=theirs),
+                rule,
+                ambiguous=not self._has_users_alike(kinds) and is_ambiguous(kinds, ours, theirs),
+            )
+        matched = {ours.name for ours, _, _ in found}, {theirs.name for _, theirs, _ in found}
+        for side, layer, weights, other in (
+            (0, reference, left, f"candidate {candidate.path!r}"),
+            (1, candidate, right, f"reference {reference.path!r}"),
+        ):
+            for weight in weights:
+                if weight.name not in matched[side]:
+                    what = canonical_kind(kind_of(layer), weight)
+                    ignored = paired.how == IGNORED
+                    reason = paired.reason if ignored else f"the {other} has no {what} for it"
+                    self._leave(side, layer, weight, reason, counts=not ignored)
+
+    def _has_users_alike(self, kinds: tuple[object, object]) -> bool:
+        return self._one_framework and kinds[0] == kinds[1]
+
+    def _add(
+        self,
+        paired: PairedLayer,
+        references: tuple[OwnedWeight, ...],
+        candidate: OwnedWeight,
+        rule: str,
+        *,
+        ambiguous: bool = False,
+    ) -> None:
+        ignored = paired.how == IGNORED
+        pair = WeightPair(
+            kind=canonical_kind(self._kinds[references[0].path], references[0].weight),
+            references=references,
+            candidate=candidate,
+            rule=rule,
+            compared=not ignored,
+            reason=paired.reason if ignored else UNTRIED if ambiguous else "",
+            ambiguous=ambiguous,
+        )
+        names = (pair.reference_name, pair.candidate_name)
+        if names in self._pairs:
+            return
+        misfit = _misfit(pair)
+        if misfit:
+            pair = replace(pair, placed=False, ambiguous=False, reason=paired.reason if ignored else misfit)
+        elif names[1] in self._filled:
+            reason = f"tied on the candidate's side alone, and filled from {self._filled[names[1]]}"
+            pair = replace(
+                pair, placed=False, tied=True, ambiguous=False, reason=paired.reason if ignored else reason
+            )
+        else:
+            self._filled[names[1]] = names[0]
+        self._pairs[names] = pair
+
+    def _open(self, side: int, layer: Layer) -> list[Weight]:
+        """Returns the layer's weights that neither bookkeeping, a composite nor a user's function claims."""
+        return [
+            weight
+            for weight in layer.weights
+            if not is_aside(layer, weight) and owner_name(layer.path, weight) not in self._taken[side]
+        ]
+
+    def _leave_all(self, side: int, layer: Layer, ignored: Sequence[str]) -> None:
+        counts = layer.path not in ignored
+        reason = (
+            "its layer has no partner; pair it in the layer map, or ignore it there"
+            if counts
+            else "its layer is ignored by the layer map"
+        )
+        for weight in self._open(side, layer):
+            self._leave(side, layer, weight, reason, counts=counts)
+
+    def _leave(self, side: int, layer: Layer, weight: Weight, reason: str, *, counts: bool) -> None:
+        owned = OwnedWeight(path=layer.path, weight=weight)
+        self._left[side].append(_Left(layer=layer, owned=owned, reason=reason, counts=counts))
+
+    def _unmatched(self, side: int) -> Iterator[Unmatched]:
+        """Yields each tensor without partner once, unless another layer that holds it has one."""
+        others = Neighbours(left.owned for left in self._lone(1 - side))
+        for left in self._lone(side):
+            yield Unmatched(
+                side=SIDES[side],
+                what=str(canonical_kind(kind_of(left.layer), left.owned.weight)),
+                path=left.layer.path,
+                class_name=left.layer.class_name,
+                name=left.owned.weight.name,
+                reason=left.reason + (others.hint(left.owned) if left.counts else ""),
+                counts=left.counts,
+            )
+
+    def _half_used(self) -> Iterator[Unmatched]:
+        """Yields the reference's packed weights some of whose parts no weight of the candidate takes."""
+        used: defaultdict[OwnedWeight, dict[int, WeightPair]] = defaultdict(dict)
+        counts: dict[OwnedWeight, int] = {}
+        for pair in self._ordered_pairs():
+            part = part_in(pair.rule)
+            if part is not None:
+                used[pair.references[0]][part[0]], counts[pair.references[0]] = pair, part[1]
+        layers = {layer.path: layer for layer in self._sides[0]}
+        for owned, pairs in used.items():
+            left = [index for index in range(counts[owned]) if index not in pairs]
+            if left:
+                shown = ", ".join(str(index + 1) for index in left)
+                yield Unmatched(
+                    side=Side.REFERENCE,
+                    what=str(canonical_kind(self._kinds[owned.path], owned.weight)),
+                    path=owned.path,
+                    class_name=layers[owned.path].class_name,
+                    name=owned.weight.name,
+                    reason=f"the candidate has nothing for part {shown} of {counts[owned]} of it",
+                    counts=any(pair.compared for pair in pairs.values()),
+                )
+
+    def _lone(self, side: int) -> list[_Left]:
+        done = {name for pair in self._pairs.values() for name in _names(pair, side)}
+        lone: dict[str, _Left] = {}
+        for left in self._left[side]:
+            if left.owned.name not in done:
+                lone.setdefault(left.owned.name, left)
+        return list(lone.values())
+
+
+def _misfit(pair: WeightPair) -> str:
+    """Returns why the reference's weights do not fit the candidate's under the pair's rule, or ""."""
+    specs = [owned.weight.spec for owned in pair.references]
+    dtypes = list(dict.fromkeys(str(spec.dtype) for spec in specs))
+    if len(dtypes) > 1:
+        return f"weights of several dtypes ({', '.join(dtypes)}) do not make one"
+    wanted = pair.candidate.weight.spec
+    made = shape_or_none(pair.rule, *(spec.shape for spec in specs))
+    if made == wanted.shape:
+        return ""
+    shown = specs[0] if made is None else replace(specs[0], shape=made)
+    return f"{shown} does not fit {wanted}{fitting(shown.shape, wanted.shape)}"
+
+
+def _names(pair: WeightPair, side: int) -> tuple[str, ...]:
+    return (pair.candidate_name,) if side else pair.reference_names
+
+
+def is_aside(layer: Layer, weight: Weight) -> bool:
+    """Whether no verdict depends on the weight, because it only counts, caches, or is computed anew."""
+    return is_bookkeeping(weight) or is_derived(layer, weight)

@@ -5,14 +5,13 @@ from __future__ import annotations
 import inspect
 import os
 import weakref
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, Optional
 
 import paddle
 
 from padiff_rpc.tensors import HostTensor
-from padiff_rpc.types import TensorSpec
 from padiff_rpc.words import DType, WeightKind
 from padiff_worker.adapter import EntryHook, ExitHook, GradientHook, LayerHandle, Remove
 from padiff_worker.layer_tree import LayerTree, OwnTensor
@@ -140,35 +139,16 @@ class PaddleAdapter:
 
     # Tensors
 
-    def is_tensor(self, candidate: Any) -> bool:
-        return tensors.is_tensor(candidate)
-
-    def identity(self, tensor: Any) -> Hashable:
-        return tensors.identity(tensor)
-
-    def spec(self, tensor: Any) -> TensorSpec:
-        return tensors.spec(tensor)
-
-    def host_copy(self, tensor: Any) -> HostTensor:
-        return tensors.host_copy(tensor)
-
-    def from_host(self, value: HostTensor, *, device: str, requires_grad: bool) -> Any:
-        return tensors.from_host(value, device=device, requires_grad=requires_grad)
-
-    def memory(self, tensor: Any) -> Hashable:
-        return tensors.memory(tensor)
-
-    def overwrite(self, tensor: Any, value: HostTensor) -> bool:
-        return tensors.overwrite(tensor, value)
-
-    def pass_through(self, tensor: Any, value: HostTensor) -> Any:
-        return tensors.pass_through(tensor, value)
-
-    def like(self, tensor: Any, value: HostTensor) -> Any:
-        return tensors.like(tensor, value)
-
-    def requires_gradient(self, tensor: Any) -> bool:
-        return tensors.requires_gradient(tensor)
+    is_tensor = staticmethod(tensors.is_tensor)
+    identity = staticmethod(tensors.identity)
+    spec = staticmethod(tensors.spec)
+    host_copy = staticmethod(tensors.host_copy)
+    from_host = staticmethod(tensors.from_host)
+    memory = staticmethod(tensors.memory)
+    overwrite = staticmethod(tensors.overwrite)
+    pass_through = staticmethod(tensors.pass_through)
+    like = staticmethod(tensors.like)
+    requires_gradient = staticmethod(tensors.requires_gradient)
 
     # Running
 
@@ -210,11 +190,8 @@ class PaddleAdapter:
         mode: AbstractContextManager[None] = paddle.enable_grad() if enabled else paddle.no_grad()
         return mode
 
-    def projection_loss(self, outputs: Iterable[tuple[Any, HostTensor]]) -> Any:
-        return tensors.projection_loss(outputs)
-
-    def mean_loss(self, outputs: Iterable[Any]) -> Any:
-        return tensors.mean_loss(outputs)
+    projection_loss = staticmethod(tensors.projection_loss)
+    mean_loss = staticmethod(tensors.mean_loss)
 
     def backward(self, loss: Any) -> None:
         loss.backward()

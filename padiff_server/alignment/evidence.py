@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from padiff_rpc.types import Slot
 from padiff_server.alignment.kinds import Shape, free_family
 from padiff_server.alignment.pairing import Pairing
-from padiff_server.alignment.path_words import class_words, path_numbers, path_words
+from padiff_server.alignment.path_words import class_words
 from padiff_server.alignment.tree import Node
 
 # Scores of a pair. Kind and shapes come first; no sum of names outweighs them in one layer.
@@ -199,7 +199,7 @@ def _word_vectors(
 
     Of words that only one side has, only the length is kept.
     """
-    words = [[path_words(node.path) for node in nodes] for nodes in (left, right)]
+    words = [[node.words for node in nodes] for nodes in (left, right)]
     counts = [Counter(word for path in side for word in path) for side in words]
     common = [word for word, _ in (counts[0] & counts[1]).most_common()]
     common = common[-_MOST_WORDS:] if len(common) > _MOST_WORDS else common
@@ -245,9 +245,9 @@ def _ordinals(nodes: Sequence[Node]) -> list[tuple[tuple[int, ...], bool]]:
     """
     seen: defaultdict[str, set[int]] = defaultdict(set)
     for node in next(iter(nodes)).root.below() if nodes else ():
-        for prefix, number in path_numbers(node.path):
+        for prefix, number in node.numbers:
             seen[prefix].add(number)
-    numbers = [path_numbers(node.path) for node in nodes]
+    numbers = [node.numbers for node in nodes]
     first = {prefix: min(found) for prefix, found in seen.items()}
     gapped = {prefix for prefix, found in seen.items() if max(found) - min(found) + 1 > len(found) > 1}
     return [

@@ -67,9 +67,10 @@ def align_sequences(
     """
     if not left or not right:
         return []
+    half = min(_NARROW, widest)
     if centres is None:
         centres = [row * right // left for row in range(left)]
-    half = min(_NARROW + abs(left - right), widest)
+        half = min(_NARROW + abs(left - right), widest)
     while True:
         band = _Band(left, right, score, centres, half)
         found = band.aligned()

@@ -6,6 +6,7 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Optional
 
 from padiff_rpc.types import CallEvent, Layer, Slot
@@ -19,6 +20,7 @@ from padiff_server.alignment.kinds import (
     is_composite,
     kind_of,
 )
+from padiff_server.alignment.path_words import path_numbers, path_words
 from padiff_server.alignment.plan import SideTrace
 
 
@@ -59,12 +61,22 @@ class Node:
         """Whether it computes something itself, and so takes part in the sequence that is aligned."""
         return bool(self.shapes) or not self.children
 
-    @property
+    @cached_property
+    def words(self) -> tuple[str, ...]:
+        """The words of its path; see `path_words`."""
+        return path_words(self.path)
+
+    @cached_property
+    def numbers(self) -> tuple[tuple[str, int], ...]:
+        """The numbers in its path; see `path_numbers`."""
+        return path_numbers(self.path)
+
+    @cached_property
     def main_shape(self) -> Shape:
         """The shape of its largest weight."""
         return max(self.shapes, key=math.prod, default=())
 
-    @property
+    @cached_property
     def signature(self) -> Hashable:
         """What the same layer has on the other side too: its shapes, or a composite's whole size."""
         if is_composite(self.kind):

@@ -72,8 +72,10 @@ class _Side:
             function, partner = self._special[name]
             return PLACED, partner, function, ""
         pair = self._pairs.get(name)
-        if pair is None:
-            return ONLY_HERE, "", "", self._reasons.get((layer.path, weight.name), "")
+        reason = self._reasons.get((layer.path, weight.name), "")
+        # A packed weight of which a part has no place is no placed one.
+        if pair is None or reason:
+            return ONLY_HERE, "", "", reason
         partner = pair.candidate_name if self._is_reference else pair.reference_name
         if pair.ambiguous:
             return AMBIGUOUS, partner, pair.rule, pair.reason

@@ -258,8 +258,13 @@ class _Planner:
         done = {name for pair in self._pairs.values() for name in _names(pair, side)}
         lone: dict[str, _Left] = {}
         for left in self._left[side]:
-            if left.owned.name not in done:
-                lone.setdefault(left.owned.name, left)
+            name = left.owned.name
+            if name in done:
+                continue
+            known = lone.setdefault(name, left)
+            # A tied weight goes by its first owner.
+            if known.owned.weight.tied_to and not left.owned.weight.tied_to:
+                lone[name] = replace(left, counts=left.counts or known.counts)
         return list(lone.values())
 
 

@@ -55,6 +55,20 @@ def map_leaves(value: Any, change: Callable[[Any, str], Any], where: str = "") -
     return change(value, where)
 
 
+def tensor_numbers(*packed: Tree) -> frozenset[int]:
+    """Returns the numbers of the tensors that packed trees point at; ABSENT ones point at none."""
+    found: set[int] = set()
+
+    def note(leaf: Any, _: str) -> None:
+        if isinstance(leaf, TensorRef):
+            found.add(leaf.number)
+
+    for tree in packed:
+        if tree != ABSENT:
+            map_leaves(unpack(tree), note)
+    return frozenset(found)
+
+
 def _plain(value: Any, where: str, depth: int) -> Any:
     if depth > MAX_DEPTH:
         raise InvalidRequestError(f"{where}: nested deeper than {MAX_DEPTH} levels")

@@ -5,15 +5,14 @@ from __future__ import annotations
 import contextlib
 
 from padiff_rpc.options import Options
-from padiff_rpc.results import Trouble
 from padiff_rpc.types import AssignWeightsRequest, CompareStart
 from padiff_rpc.words import Phase, Side, TraceMode
 from padiff_server.judging.store import TensorStore
 from padiff_server.judging.tolerances import Tolerances
-from padiff_server.preparation import NO_TRACES, AlignedModels
+from padiff_server.preparation import NO_TRACES, AlignedModels, wanted_batch
 from padiff_server.report import FinishedReport, ReportBuilder
 from padiff_server.settings import check_parties, settle
-from padiff_server.steps.batches import BatchSource, BatchUnavailable, StepBatch
+from padiff_server.steps.batches import BatchSource
 from padiff_server.steps.loop import Steps
 from padiff_server.weights.orientation import Orientation, untried
 from padiff_server.worker_pair import ComparisonStopped, WorkerPair
@@ -50,7 +49,7 @@ class Comparison:
     def _compare(self) -> None:
         options = self._asked.options
         layers = self._workers.load(deterministic=options.deterministic, threads=options.threads)
-        batch = self._batch(0)
+        batch = wanted_batch(self._batches, 0, self._report)
         traces = None if options.trace is TraceMode.FIRST_STEP else self._workers.trace(batch)
         aligned = AlignedModels(
             self._workers,
@@ -67,19 +66,10 @@ class Comparison:
             self._workers, aligned, weights, self._report, self._store, self._settings, options, traces
         )
         for step in range(self._settings.steps):
-            steps.run(step, batch if step == 0 else self._batch(step))
+            steps.run(step, wanted_batch(self._batches, step, self._report) if step else batch)
             if self._report.has_failed:
                 self._note_what_is_left(step)
                 return
-
-    def _batch(self, step: int) -> StepBatch:
-        with self._report.timed(Phase.INPUTS, step):
-            try:
-                return self._batches.batch(step)
-            except BatchUnavailable as failure:
-                text = f"the client has no batch for step {step}: {failure}"
-                self._report.add_trouble(Trouble(phase=Phase.INPUTS, step=step, text=text))
-                raise ComparisonStopped from failure
 
     def _note_what_is_left(self, step: int) -> None:
         left = self._settings.steps - step - 1

@@ -5,13 +5,12 @@ from __future__ import annotations
 import contextlib
 
 from padiff_rpc.options import Options
-from padiff_rpc.results import Trouble
 from padiff_rpc.types import PlanStart
-from padiff_rpc.words import Phase, Side
-from padiff_server.preparation import NO_TRACES, AlignedModels
+from padiff_rpc.words import Side
+from padiff_server.preparation import NO_TRACES, AlignedModels, wanted_batch
 from padiff_server.report import FinishedReport, ReportBuilder
 from padiff_server.settings import check_parties
-from padiff_server.steps.batches import BatchSource, BatchUnavailable
+from padiff_server.steps.batches import BatchSource
 from padiff_server.worker_pair import ComparisonStopped, WorkerPair
 
 
@@ -35,13 +34,7 @@ class Planning:
         options = Options()
         with self._workers, contextlib.suppress(ComparisonStopped):
             layers = self._workers.load(deterministic=options.deterministic, threads=options.threads)
-            try:
-                batch = self._batches.batch(0)
-            except BatchUnavailable as failure:
-                text = f"the client has no batch: {failure}"
-                self._report.add_trouble(Trouble(phase=Phase.INPUTS, text=text))
-                raise ComparisonStopped from failure
-            traces = self._workers.trace(batch)
+            traces = self._workers.trace(wanted_batch(self._batches, 0, self._report))
             AlignedModels(
                 self._workers,
                 layers,

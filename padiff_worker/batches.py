@@ -34,20 +34,6 @@ class Arguments:
     has_target: bool
 
 
-def tensor_numbers(batch: Batch) -> frozenset[int]:
-    """Returns the numbers of the tensors that a batch's trees point at."""
-    found: set[int] = set()
-
-    def note(leaf: Any, _: str) -> None:
-        if isinstance(leaf, trees.TensorRef):
-            found.add(leaf.number)
-
-    for tree in (batch.args, batch.kwargs, batch.target):
-        if tree != trees.ABSENT:
-            trees.map_leaves(trees.unpack(tree), note)
-    return frozenset(found)
-
-
 def host_batch(batch: Batch, tensors: Mapping[int, HostTensor]) -> HostBatch:
     """Returns `batch` unpacked, with its tensors. Raises ProtocolError for trees of the wrong kind."""
     args = _unpack(batch.args, ())

@@ -9,6 +9,7 @@ from typing import Any, Optional
 
 import grpc
 
+from padiff_rpc import trees
 from padiff_rpc.convert import from_proto, to_proto
 from padiff_rpc.errors import ProtocolError
 from padiff_rpc.tensors import TensorAssembler, frames_of, received_tensors
@@ -16,7 +17,7 @@ from padiff_rpc.transport import requests
 from padiff_rpc.types import Batch, Model, ModelFailure, OverrideTicket, StepStart
 from padiff_rpc.v1 import worker_pb2 as pb
 from padiff_rpc.v1 import worker_pb2_grpc
-from padiff_worker.batches import HostBatch, host_batch, tensor_numbers
+from padiff_worker.batches import HostBatch, host_batch
 from padiff_worker.failures import ModelRaised
 from padiff_worker.overrides import OverrideReader
 from padiff_worker.step_events import bundles
@@ -134,7 +135,7 @@ def _first(stream: Iterator[Any], expected: str) -> Any:
 def _batch(message: Any, stream: Iterator[Any]) -> HostBatch:
     """Reads the tensors that a batch points at, and no message beyond them."""
     batch = from_proto(message, Batch)
-    missing = set(tensor_numbers(batch))
+    missing = set(trees.tensor_numbers(batch.args, batch.kwargs, batch.target))
     assembler = TensorAssembler()
     tensors = {}
     while missing:

@@ -12,14 +12,13 @@ from padiff_rpc.words import WeightKind
 
 Shape = tuple[int, ...]
 
-CONTAINER = "container"
 # Holders without a computation of their own; custom classes are judged by what they hold.
 _CONTAINERS = ("sequential", "modulelist", "layerlist", "moduledict", "layerdict", "container")
 
 # Class names that differ between frameworks (lower case, without "Lazy"), and the kinds that rules
 # know. Any other class of a framework is its own kind under its lower-case name ("relu", "avgpool2d").
 _KINDS = {
-    **dict.fromkeys(_CONTAINERS, CONTAINER),
+    **dict.fromkeys(_CONTAINERS, "container"),
     **dict.fromkeys(
         ("batchnorm", "batchnorm1d", "batchnorm2d", "batchnorm3d", "syncbatchnorm"), "batch_norm"
     ),
@@ -77,10 +76,6 @@ class Kind:
 
     name: str = ""
     framework: str = ""
-
-    @property
-    def is_container(self) -> bool:
-        return self.name == CONTAINER
 
 
 def kind_of(layer: Layer) -> Kind:

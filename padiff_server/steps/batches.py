@@ -42,16 +42,7 @@ class StepBatch:
     def tensors_of(self, side: Side) -> list[tuple[int, HostTensor]]:
         """Returns the (number, tensor) pairs that this side's arguments point at, by number."""
         batch = self.batches[side]
-        wanted: set[int] = set()
-
-        def note(leaf: object, where: str) -> object:
-            if isinstance(leaf, trees.TensorRef):
-                wanted.add(leaf.number)
-            return leaf
-
-        for tree in (batch.args, batch.kwargs, batch.target):
-            if tree != trees.ABSENT:
-                trees.map_leaves(trees.unpack(tree), note)
+        wanted = trees.tensor_numbers(batch.args, batch.kwargs, batch.target)
         missing = wanted - self.tensors.keys()
         if missing:
             raise ProtocolError(f"the {side}'s batch points at tensors that were not sent: {sorted(missing)}")

@@ -9,7 +9,7 @@ from typing import Any, Optional, TypeVar
 
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.records import record
-from padiff_rpc.words import CompareMode, DefaultLoss, DiffPhase, TraceMode, Word
+from padiff_rpc.words import CompareMode, DefaultLoss, DiffPhase, Randomness, TraceMode, Word
 
 W = TypeVar("W", bound=Word)
 
@@ -44,6 +44,40 @@ def _flag(value: Any, *, field: str) -> bool:
     return value
 
 
+def _count(value: Any, *, field: str, least: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise InvalidRequestError(
+            f"{field}: {value!r} is not allowed; allowed: a whole number of at least {least}"
+        )
+    return value
+
+
+def _clip_norm(value: Any) -> Optional[float]:
+    checked = _bound(value, field="options.clip_norm")
+    return checked or None  # a message says 0 for None
+
+
+def _loss_scale(value: Any) -> float:
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    # Dividing by a power of two is exact, so that gradients compare as if they had not been scaled.
+    if not is_number or not value > 0 or math.frexp(value)[0] != 0.5:
+        raise InvalidRequestError(
+            f"options.loss_scale: {value!r} is not allowed; allowed: a power of two, as 1024"
+        )
+    return float(value)
+
+
+_FLAGS = (
+    "single_step",
+    "backward_overrides",
+    "check_dtype",
+    "deterministic",
+    "local_error",
+    "preflight",
+    "keep_going",
+)
+
+
 @record
 class Options:
     """How a comparison is run and judged; the defaults are the project's.
@@ -63,6 +97,16 @@ class Options:
         check_dtype: a dtype difference is a mismatch; False compares the values and notes it.
         deterministic: ask the frameworks for deterministic kernels.
         threads: compute threads of each worker; 0 leaves them as they are.
+        local_error: two passes of the candidate a step: in lockstep, from the reference's state, and freely
+            from its own; so each call has a local and an accumulated error.
+        randomness: "shared" gives both sides the same random decisions, "off" disables dropout in all its
+            forms, "report" leaves and names them.
+        preflight: each side is traced twice, and its own run-to-run noise reported.
+        keep_going: go on behind a step that differs, to see how the difference grows.
+        accumulate: the optimizer steps once in so many steps, on the mean of their gradients.
+        clip_norm: gradients are scaled down to this total L2 norm before the optimizer's step; None: not.
+        loss_scale: the loss is multiplied by it (a power of two) before backward; gradients are compared,
+            clipped and used without it.
     """
 
     atol: Optional[float] = None
@@ -76,6 +120,13 @@ class Options:
     check_dtype: bool = True
     deterministic: bool = True
     threads: int = 0
+    local_error: bool = False
+    randomness: Randomness = Randomness.SHARED
+    preflight: bool = True
+    keep_going: bool = False
+    accumulate: int = 1
+    clip_norm: Optional[float] = None
+    loss_scale: float = 1.0
 
     def __post_init__(self) -> None:
         checked = {
@@ -85,12 +136,21 @@ class Options:
             "compare_mode": word(CompareMode, self.compare_mode, field="options.compare_mode"),
             "trace": word(TraceMode, self.trace, field="options.trace"),
             "loss": word(DefaultLoss, self.loss, field="options.loss"),
+            "randomness": word(Randomness, self.randomness, field="options.randomness"),
         }
-        for name in ("single_step", "backward_overrides", "check_dtype", "deterministic"):
+        for name in _FLAGS:
             checked[name] = _flag(getattr(self, name), field=f"options.{name}")
-        if isinstance(self.threads, bool) or not isinstance(self.threads, int) or self.threads < 0:
+        checked["threads"] = _count(self.threads, field="options.threads", least=0)
+        checked["accumulate"] = _count(self.accumulate, field="options.accumulate", least=1)
+        checked["clip_norm"] = _clip_norm(self.clip_norm)
+        checked["loss_scale"] = _loss_scale(self.loss_scale)
+        if checked["local_error"] and checked["single_step"]:
             raise InvalidRequestError(
-                f"options.threads: {self.threads!r} is not allowed; allowed: a whole number of at least 0"
+                "options.local_error: it makes a lockstep pass of its own; leave single_step out"
+            )
+        if checked["local_error"] and checked["trace"] is TraceMode.FIRST_STEP:
+            raise InvalidRequestError(
+                "options.trace: 'first_step' leaves local_error no trace to run in lockstep by; use 'before'"
             )
         if self.single_step and checked["trace"] is TraceMode.FIRST_STEP:
             raise InvalidRequestError(

@@ -6,8 +6,8 @@ import math
 from typing import Optional
 
 from padiff_rpc.records import record
-from padiff_rpc.types import ModelFailure, SourceLine, TensorSpec, WorkerInfo
-from padiff_rpc.words import CaptureKind, Phase, Side, Verdict
+from padiff_rpc.types import ModelFailure, RandomOperation, RunToRunNoise, SourceLine, TensorSpec, WorkerInfo
+from padiff_rpc.words import CaptureKind, Pass, Phase, Side, Verdict
 
 
 @record
@@ -77,6 +77,7 @@ class Row:
     rule: str = ""
     counts: bool = True
     between: str = ""
+    pass_kind: Pass = Pass.FREE
 
 
 @record
@@ -153,6 +154,8 @@ class StepResult:
     passed: bool
     loss_reference: float = math.nan
     loss_candidate: float = math.nan
+    values_relative_l2: float = 0.0
+    weights_relative_l2: float = 0.0
 
 
 @record
@@ -189,6 +192,15 @@ class Environment:
 
 
 @record
+class OptimizerDifference:
+    name: str
+    reference: str
+    candidate: str
+    parameters: tuple[str, ...] = ()
+    convention: bool = False
+
+
+@record
 class ReportSummary:
     session: str
     passed: bool
@@ -209,3 +221,7 @@ class ReportSummary:
     hyper_parameters: tuple[HyperParameterDifference, ...] = ()
     weights: tuple[WeightFate, ...] = ()
     in_lockstep: bool = False
+    random_operations: tuple[RandomOperation, ...] = ()
+    noise: tuple[RunToRunNoise, ...] = ()
+    optimizer: tuple[OptimizerDifference, ...] = ()
+    has_local_errors: bool = False

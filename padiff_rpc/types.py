@@ -11,7 +11,7 @@ from typing import NewType, Optional
 
 from padiff_rpc.options import LayerMap, Options
 from padiff_rpc.records import record
-from padiff_rpc.words import CallMoment, CaptureKind, DType, Pass, Phase, Side, WeightKind
+from padiff_rpc.words import CallMoment, CaptureKind, DType, Pass, Phase, Randomness, Side, WeightKind
 
 # A nested argument, packed by `trees`; empty bytes mean "absent".
 Tree = NewType("Tree", bytes)
@@ -38,6 +38,9 @@ class Model:
     seed: int = 0
     loss: str = ""
     optimizer: str = ""
+    loader: str = ""
+    train_step: str = ""
+    autocast: Optional[DType] = None
 
 
 @record
@@ -90,6 +93,46 @@ class CallEvent:
     slots: tuple[Slot, ...] = ()
     source: Optional[SourceLine] = None
     replay: bool = False
+
+
+@record
+class RandomOperation:
+    """`side` is filled in by the coordinator."""
+
+    path: str
+    call: int
+    name: str
+    shared: bool
+    side: Optional[Side] = None
+
+
+@record
+class RunToRunNoise:
+    """`side` is filled in by the coordinator."""
+
+    differs: bool = False
+    relative_l2: float = 0.0
+    path: str = ""
+    call: int = 0
+    side: Optional[Side] = None
+
+
+@record
+class OptimizerGroup:
+    parameters: tuple[str, ...]
+    settings: Tree
+
+
+@record
+class OptimizerEntry:
+    parameter: str
+    state: str
+
+
+@record
+class RandomPair:
+    path: str
+    pair: int
 
 
 @record
@@ -162,6 +205,15 @@ class StepStart:
     overrides: tuple[OverridePlace, ...] = ()
     override_gradients: bool = False
     loss_slots: tuple[str, ...] = ()
+    randomness: Randomness = Randomness.REPORT
+    random_seed: int = 0
+    random_pairs: tuple[RandomPair, ...] = ()
+    loss_divisor: int = 1
+    keep_gradients_before: bool = False
+    keep_gradients_after: bool = False
+    loss_scale: float = 1.0
+    clip_norm: float = 0.0
+    batch_from_loader: bool = False
 
 
 @record
@@ -190,6 +242,7 @@ class StepSummary:
     replays: int = 0
     has_gradients: bool = False
     no_gradient_reason: str = ""
+    random_operations: tuple[RandomOperation, ...] = ()
 
 
 @record

@@ -79,6 +79,8 @@ class CaptureKind(Word):
     LOSS = "loss"
     PARAMETER = "parameter"
     BUFFER = "buffer"
+    OPTIMIZER_STATE = "optimizer_state"
+    TARGET = "target"
 
 
 class WeightKind(Word):
@@ -100,6 +102,14 @@ class Pass(Word):
 
     FREE = "free"
     LOCKSTEP = "lockstep"
+
+
+class Randomness(Word):
+    """What becomes of random decisions."""
+
+    SHARED = "shared"
+    OFF = "off"
+    REPORT = "report"
 
 
 class DiffPhase(Word):

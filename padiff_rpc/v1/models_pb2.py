@@ -15,33 +15,35 @@ _sym_db = _symbol_database.Default()
 from padiff_rpc.v1 import tensors_pb2 as padiff__rpc_dot_v1_dot_tensors__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1apadiff_rpc/v1/models.proto\x12\rpadiff_rpc.v1\x1a\x1bpadiff_rpc/v1/tensors.proto\"\xd2\x01\n\x05Model\x12\x11\n\tframework\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12#\n\x06kwargs\x18\x03 \x01(\x0b\x32\x13.padiff_rpc.v1.Tree\x12\x0f\n\x07weights\x18\x04 \x01(\t\x12\x0e\n\x06\x64\x65vice\x18\x05 \x01(\t\x12#\n\x05\x64type\x18\x06 \x01(\x0e\x32\x14.padiff_rpc.v1.DType\x12\r\n\x05train\x18\x07 \x01(\x08\x12\x0c\n\x04seed\x18\x08 \x01(\x03\x12\x0c\n\x04loss\x18\t \x01(\t\x12\x11\n\toptimizer\x18\n \x01(\t\"H\n\nSourceLine\x12\x0c\n\x04\x66ile\x18\x01 \x01(\t\x12\x0c\n\x04line\x18\x02 \x01(\r\x12\x10\n\x08\x66unction\x18\x03 \x01(\t\x12\x0c\n\x04text\x18\x04 \x01(\t\"\x9d\x01\n\x06Weight\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\'\n\x04kind\x18\x02 \x01(\x0e\x32\x19.padiff_rpc.v1.WeightKind\x12\'\n\x04spec\x18\x03 \x01(\x0b\x32\x19.padiff_rpc.v1.TensorSpec\x12\x11\n\ttrainable\x18\x04 \x01(\x08\x12\x0f\n\x07tied_to\x18\x05 \x01(\t\x12\x0f\n\x07unsaved\x18\x06 \x01(\x08\"\x8e\x01\n\x05Layer\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x0f\n\x07\x61liases\x18\x02 \x03(\t\x12\x0f\n\x07\x63lasses\x18\x03 \x03(\t\x12-\n\x10hyper_parameters\x18\x04 \x01(\x0b\x32\x13.padiff_rpc.v1.Tree\x12&\n\x07weights\x18\x05 \x03(\x0b\x32\x15.padiff_rpc.v1.Weight\"M\n\x04Slot\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06tensor\x18\x02 \x01(\x04\x12\'\n\x04spec\x18\x03 \x01(\x0b\x32\x19.padiff_rpc.v1.TensorSpec\"\xb7\x01\n\tCallEvent\x12)\n\x06moment\x18\x01 \x01(\x0e\x32\x19.padiff_rpc.v1.CallMoment\x12\x0c\n\x04path\x18\x02 \x01(\t\x12\x0c\n\x04\x63\x61ll\x18\x03 \x01(\r\x12\"\n\x05slots\x18\x04 \x03(\x0b\x32\x13.padiff_rpc.v1.Slot\x12)\n\x06source\x18\x05 \x01(\x0b\x32\x19.padiff_rpc.v1.SourceLine\x12\x0e\n\x06replay\x18\x06 \x01(\x08J\x04\x08\x07\x10\r\"\xa6\x01\n\x0cModelFailure\x12!\n\x04side\x18\x01 \x01(\x0e\x32\x13.padiff_rpc.v1.Side\x12#\n\x05phase\x18\x02 \x01(\x0e\x32\x14.padiff_rpc.v1.Phase\x12\x0c\n\x04step\x18\x03 \x01(\r\x12\x0c\n\x04path\x18\x04 \x01(\t\x12\x11\n\texception\x18\x05 \x01(\t\x12\x0c\n\x04text\x18\x06 \x01(\t\x12\x11\n\ttraceback\x18\x07 \x01(\t*D\n\x04Side\x12\x14\n\x10SIDE_UNSPECIFIED\x10\x00\x12\x12\n\x0eSIDE_REFERENCE\x10\x01\x12\x12\n\x0eSIDE_CANDIDATE\x10\x02*\xf3\x01\n\x05Phase\x12\x15\n\x11PHASE_UNSPECIFIED\x10\x00\x12\x11\n\rPHASE_CONNECT\x10\x01\x12\x0e\n\nPHASE_LOAD\x10\x02\x12\x0f\n\x0bPHASE_TRACE\x10\x03\x12\x10\n\x0cPHASE_INPUTS\x10\x04\x12\x19\n\x15PHASE_INITIAL_WEIGHTS\x10\x05\x12\x11\n\rPHASE_FORWARD\x10\x06\x12\x0e\n\nPHASE_LOSS\x10\x07\x12\x12\n\x0ePHASE_BACKWARD\x10\x08\x12\x13\n\x0fPHASE_GRADIENTS\x10\t\x12\x13\n\x0fPHASE_OPTIMIZER\x10\n\x12\x11\n\rPHASE_WEIGHTS\x10\x0b*\\\n\nWeightKind\x12\x1b\n\x17WEIGHT_KIND_UNSPECIFIED\x10\x00\x12\x19\n\x15WEIGHT_KIND_PARAMETER\x10\x01\x12\x16\n\x12WEIGHT_KIND_BUFFER\x10\x02*V\n\nCallMoment\x12\x1b\n\x17\x43\x41LL_MOMENT_UNSPECIFIED\x10\x00\x12\x15\n\x11\x43\x41LL_MOMENT_ENTRY\x10\x01\x12\x14\n\x10\x43\x41LL_MOMENT_EXIT\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1apadiff_rpc/v1/models.proto\x12\rpadiff_rpc.v1\x1a\x1bpadiff_rpc/v1/tensors.proto\"\x9e\x02\n\x05Model\x12\x11\n\tframework\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12#\n\x06kwargs\x18\x03 \x01(\x0b\x32\x13.padiff_rpc.v1.Tree\x12\x0f\n\x07weights\x18\x04 \x01(\t\x12\x0e\n\x06\x64\x65vice\x18\x05 \x01(\t\x12#\n\x05\x64type\x18\x06 \x01(\x0e\x32\x14.padiff_rpc.v1.DType\x12\r\n\x05train\x18\x07 \x01(\x08\x12\x0c\n\x04seed\x18\x08 \x01(\x03\x12\x0c\n\x04loss\x18\t \x01(\t\x12\x11\n\toptimizer\x18\n \x01(\t\x12\x0e\n\x06loader\x18\x0b \x01(\t\x12\x12\n\ntrain_step\x18\x0c \x01(\t\x12&\n\x08\x61utocast\x18\r \x01(\x0e\x32\x14.padiff_rpc.v1.DType\"H\n\nSourceLine\x12\x0c\n\x04\x66ile\x18\x01 \x01(\t\x12\x0c\n\x04line\x18\x02 \x01(\r\x12\x10\n\x08\x66unction\x18\x03 \x01(\t\x12\x0c\n\x04text\x18\x04 \x01(\t\"\x9d\x01\n\x06Weight\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\'\n\x04kind\x18\x02 \x01(\x0e\x32\x19.padiff_rpc.v1.WeightKind\x12\'\n\x04spec\x18\x03 \x01(\x0b\x32\x19.padiff_rpc.v1.TensorSpec\x12\x11\n\ttrainable\x18\x04 \x01(\x08\x12\x0f\n\x07tied_to\x18\x05 \x01(\t\x12\x0f\n\x07unsaved\x18\x06 \x01(\x08\"\x8e\x01\n\x05Layer\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x0f\n\x07\x61liases\x18\x02 \x03(\t\x12\x0f\n\x07\x63lasses\x18\x03 \x03(\t\x12-\n\x10hyper_parameters\x18\x04 \x01(\x0b\x32\x13.padiff_rpc.v1.Tree\x12&\n\x07weights\x18\x05 \x03(\x0b\x32\x15.padiff_rpc.v1.Weight\"M\n\x04Slot\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06tensor\x18\x02 \x01(\x04\x12\'\n\x04spec\x18\x03 \x01(\x0b\x32\x19.padiff_rpc.v1.TensorSpec\"\xb7\x01\n\tCallEvent\x12)\n\x06moment\x18\x01 \x01(\x0e\x32\x19.padiff_rpc.v1.CallMoment\x12\x0c\n\x04path\x18\x02 \x01(\t\x12\x0c\n\x04\x63\x61ll\x18\x03 \x01(\r\x12\"\n\x05slots\x18\x04 \x03(\x0b\x32\x13.padiff_rpc.v1.Slot\x12)\n\x06source\x18\x05 \x01(\x0b\x32\x19.padiff_rpc.v1.SourceLine\x12\x0e\n\x06replay\x18\x06 \x01(\x08J\x04\x08\x07\x10\r\"n\n\x0fRandomOperation\x12!\n\x04side\x18\x01 \x01(\x0e\x32\x13.padiff_rpc.v1.Side\x12\x0c\n\x04path\x18\x02 \x01(\t\x12\x0c\n\x04\x63\x61ll\x18\x03 \x01(\r\x12\x0c\n\x04name\x18\x04 \x01(\t\x12\x0e\n\x06shared\x18\x05 \x01(\x08\"\xa6\x01\n\x0cModelFailure\x12!\n\x04side\x18\x01 \x01(\x0e\x32\x13.padiff_rpc.v1.Side\x12#\n\x05phase\x18\x02 \x01(\x0e\x32\x14.padiff_rpc.v1.Phase\x12\x0c\n\x04step\x18\x03 \x01(\r\x12\x0c\n\x04path\x18\x04 \x01(\t\x12\x11\n\texception\x18\x05 \x01(\t\x12\x0c\n\x04text\x18\x06 \x01(\t\x12\x11\n\ttraceback\x18\x07 \x01(\t*D\n\x04Side\x12\x14\n\x10SIDE_UNSPECIFIED\x10\x00\x12\x12\n\x0eSIDE_REFERENCE\x10\x01\x12\x12\n\x0eSIDE_CANDIDATE\x10\x02*\xf3\x01\n\x05Phase\x12\x15\n\x11PHASE_UNSPECIFIED\x10\x00\x12\x11\n\rPHASE_CONNECT\x10\x01\x12\x0e\n\nPHASE_LOAD\x10\x02\x12\x0f\n\x0bPHASE_TRACE\x10\x03\x12\x10\n\x0cPHASE_INPUTS\x10\x04\x12\x19\n\x15PHASE_INITIAL_WEIGHTS\x10\x05\x12\x11\n\rPHASE_FORWARD\x10\x06\x12\x0e\n\nPHASE_LOSS\x10\x07\x12\x12\n\x0ePHASE_BACKWARD\x10\x08\x12\x13\n\x0fPHASE_GRADIENTS\x10\t\x12\x13\n\x0fPHASE_OPTIMIZER\x10\n\x12\x11\n\rPHASE_WEIGHTS\x10\x0b*\\\n\nWeightKind\x12\x1b\n\x17WEIGHT_KIND_UNSPECIFIED\x10\x00\x12\x19\n\x15WEIGHT_KIND_PARAMETER\x10\x01\x12\x16\n\x12WEIGHT_KIND_BUFFER\x10\x02*V\n\nCallMoment\x12\x1b\n\x17\x43\x41LL_MOMENT_UNSPECIFIED\x10\x00\x12\x15\n\x11\x43\x41LL_MOMENT_ENTRY\x10\x01\x12\x14\n\x10\x43\x41LL_MOMENT_EXIT\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'padiff_rpc.v1.models_pb2', _globals)
 if _descriptor._USE_C_DESCRIPTORS == False:
   DESCRIPTOR._options = None
-  _globals['_SIDE']._serialized_start=1100
-  _globals['_SIDE']._serialized_end=1168
-  _globals['_PHASE']._serialized_start=1171
-  _globals['_PHASE']._serialized_end=1414
-  _globals['_WEIGHTKIND']._serialized_start=1416
-  _globals['_WEIGHTKIND']._serialized_end=1508
-  _globals['_CALLMOMENT']._serialized_start=1510
-  _globals['_CALLMOMENT']._serialized_end=1596
+  _globals['_SIDE']._serialized_start=1288
+  _globals['_SIDE']._serialized_end=1356
+  _globals['_PHASE']._serialized_start=1359
+  _globals['_PHASE']._serialized_end=1602
+  _globals['_WEIGHTKIND']._serialized_start=1604
+  _globals['_WEIGHTKIND']._serialized_end=1696
+  _globals['_CALLMOMENT']._serialized_start=1698
+  _globals['_CALLMOMENT']._serialized_end=1784
   _globals['_MODEL']._serialized_start=75
-  _globals['_MODEL']._serialized_end=285
-  _globals['_SOURCELINE']._serialized_start=287
-  _globals['_SOURCELINE']._serialized_end=359
-  _globals['_WEIGHT']._serialized_start=362
-  _globals['_WEIGHT']._serialized_end=519
-  _globals['_LAYER']._serialized_start=522
-  _globals['_LAYER']._serialized_end=664
-  _globals['_SLOT']._serialized_start=666
-  _globals['_SLOT']._serialized_end=743
-  _globals['_CALLEVENT']._serialized_start=746
-  _globals['_CALLEVENT']._serialized_end=929
-  _globals['_MODELFAILURE']._serialized_start=932
-  _globals['_MODELFAILURE']._serialized_end=1098
+  _globals['_MODEL']._serialized_end=361
+  _globals['_SOURCELINE']._serialized_start=363
+  _globals['_SOURCELINE']._serialized_end=435
+  _globals['_WEIGHT']._serialized_start=438
+  _globals['_WEIGHT']._serialized_end=595
+  _globals['_LAYER']._serialized_start=598
+  _globals['_LAYER']._serialized_end=740
+  _globals['_SLOT']._serialized_start=742
+  _globals['_SLOT']._serialized_end=819
+  _globals['_CALLEVENT']._serialized_start=822
+  _globals['_CALLEVENT']._serialized_end=1005
+  _globals['_RANDOMOPERATION']._serialized_start=1007
+  _globals['_RANDOMOPERATION']._serialized_end=1117
+  _globals['_MODELFAILURE']._serialized_start=1120
+  _globals['_MODELFAILURE']._serialized_end=1286
 # @@protoc_insertion_point(module_scope)

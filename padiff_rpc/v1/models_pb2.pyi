@@ -62,7 +62,7 @@ CALL_MOMENT_ENTRY: CallMoment
 CALL_MOMENT_EXIT: CallMoment
 
 class Model(_message.Message):
-    __slots__ = ("framework", "model", "kwargs", "weights", "device", "dtype", "train", "seed", "loss", "optimizer")
+    __slots__ = ("framework", "model", "kwargs", "weights", "device", "dtype", "train", "seed", "loss", "optimizer", "loader", "train_step", "autocast")
     FRAMEWORK_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
     KWARGS_FIELD_NUMBER: _ClassVar[int]
@@ -73,6 +73,9 @@ class Model(_message.Message):
     SEED_FIELD_NUMBER: _ClassVar[int]
     LOSS_FIELD_NUMBER: _ClassVar[int]
     OPTIMIZER_FIELD_NUMBER: _ClassVar[int]
+    LOADER_FIELD_NUMBER: _ClassVar[int]
+    TRAIN_STEP_FIELD_NUMBER: _ClassVar[int]
+    AUTOCAST_FIELD_NUMBER: _ClassVar[int]
     framework: str
     model: str
     kwargs: _tensors_pb2.Tree
@@ -83,7 +86,10 @@ class Model(_message.Message):
     seed: int
     loss: str
     optimizer: str
-    def __init__(self, framework: _Optional[str] = ..., model: _Optional[str] = ..., kwargs: _Optional[_Union[_tensors_pb2.Tree, _Mapping]] = ..., weights: _Optional[str] = ..., device: _Optional[str] = ..., dtype: _Optional[_Union[_tensors_pb2.DType, str]] = ..., train: bool = ..., seed: _Optional[int] = ..., loss: _Optional[str] = ..., optimizer: _Optional[str] = ...) -> None: ...
+    loader: str
+    train_step: str
+    autocast: _tensors_pb2.DType
+    def __init__(self, framework: _Optional[str] = ..., model: _Optional[str] = ..., kwargs: _Optional[_Union[_tensors_pb2.Tree, _Mapping]] = ..., weights: _Optional[str] = ..., device: _Optional[str] = ..., dtype: _Optional[_Union[_tensors_pb2.DType, str]] = ..., train: bool = ..., seed: _Optional[int] = ..., loss: _Optional[str] = ..., optimizer: _Optional[str] = ..., loader: _Optional[str] = ..., train_step: _Optional[str] = ..., autocast: _Optional[_Union[_tensors_pb2.DType, str]] = ...) -> None: ...
 
 class SourceLine(_message.Message):
     __slots__ = ("file", "line", "function", "text")
@@ -152,6 +158,20 @@ class CallEvent(_message.Message):
     source: SourceLine
     replay: bool
     def __init__(self, moment: _Optional[_Union[CallMoment, str]] = ..., path: _Optional[str] = ..., call: _Optional[int] = ..., slots: _Optional[_Iterable[_Union[Slot, _Mapping]]] = ..., source: _Optional[_Union[SourceLine, _Mapping]] = ..., replay: bool = ...) -> None: ...
+
+class RandomOperation(_message.Message):
+    __slots__ = ("side", "path", "call", "name", "shared")
+    SIDE_FIELD_NUMBER: _ClassVar[int]
+    PATH_FIELD_NUMBER: _ClassVar[int]
+    CALL_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    SHARED_FIELD_NUMBER: _ClassVar[int]
+    side: Side
+    path: str
+    call: int
+    name: str
+    shared: bool
+    def __init__(self, side: _Optional[_Union[Side, str]] = ..., path: _Optional[str] = ..., call: _Optional[int] = ..., name: _Optional[str] = ..., shared: bool = ...) -> None: ...
 
 class ModelFailure(_message.Message):
     __slots__ = ("side", "phase", "step", "path", "exception", "text", "traceback")

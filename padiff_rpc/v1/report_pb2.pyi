@@ -119,7 +119,7 @@ class Place(_message.Message):
     def __init__(self, path: _Optional[str] = ..., class_name: _Optional[str] = ..., call: _Optional[int] = ..., slot: _Optional[str] = ..., spec: _Optional[_Union[_tensors_pb2.TensorSpec, _Mapping]] = ..., source: _Optional[_Union[_models_pb2.SourceLine, _Mapping]] = ...) -> None: ...
 
 class Row(_message.Message):
-    __slots__ = ("step", "phase", "kind", "order", "reference", "candidate", "verdict", "figures", "tolerance", "reason", "rule", "counts", "between")
+    __slots__ = ("step", "phase", "kind", "order", "reference", "candidate", "verdict", "figures", "tolerance", "reason", "rule", "counts", "between", "pass_kind")
     STEP_FIELD_NUMBER: _ClassVar[int]
     PHASE_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
@@ -133,6 +133,7 @@ class Row(_message.Message):
     RULE_FIELD_NUMBER: _ClassVar[int]
     COUNTS_FIELD_NUMBER: _ClassVar[int]
     BETWEEN_FIELD_NUMBER: _ClassVar[int]
+    PASS_KIND_FIELD_NUMBER: _ClassVar[int]
     step: int
     phase: _models_pb2.Phase
     kind: _worker_pb2.CaptureKind
@@ -146,7 +147,8 @@ class Row(_message.Message):
     rule: str
     counts: bool
     between: str
-    def __init__(self, step: _Optional[int] = ..., phase: _Optional[_Union[_models_pb2.Phase, str]] = ..., kind: _Optional[_Union[_worker_pb2.CaptureKind, str]] = ..., order: _Optional[int] = ..., reference: _Optional[_Union[Place, _Mapping]] = ..., candidate: _Optional[_Union[Place, _Mapping]] = ..., verdict: _Optional[_Union[Verdict, str]] = ..., figures: _Optional[_Union[Figures, _Mapping]] = ..., tolerance: _Optional[_Union[Tolerance, _Mapping]] = ..., reason: _Optional[str] = ..., rule: _Optional[str] = ..., counts: bool = ..., between: _Optional[str] = ...) -> None: ...
+    pass_kind: _worker_pb2.Pass
+    def __init__(self, step: _Optional[int] = ..., phase: _Optional[_Union[_models_pb2.Phase, str]] = ..., kind: _Optional[_Union[_worker_pb2.CaptureKind, str]] = ..., order: _Optional[int] = ..., reference: _Optional[_Union[Place, _Mapping]] = ..., candidate: _Optional[_Union[Place, _Mapping]] = ..., verdict: _Optional[_Union[Verdict, str]] = ..., figures: _Optional[_Union[Figures, _Mapping]] = ..., tolerance: _Optional[_Union[Tolerance, _Mapping]] = ..., reason: _Optional[str] = ..., rule: _Optional[str] = ..., counts: bool = ..., between: _Optional[str] = ..., pass_kind: _Optional[_Union[_worker_pb2.Pass, str]] = ...) -> None: ...
 
 class Unmatched(_message.Message):
     __slots__ = ("side", "what", "path", "class_name", "name", "call", "reason", "counts")
@@ -261,16 +263,20 @@ class FirstDivergence(_message.Message):
     def __init__(self, row: _Optional[_Union[Row, _Mapping]] = ..., cause: _Optional[str] = ..., position: _Optional[int] = ..., compared: _Optional[int] = ...) -> None: ...
 
 class StepResult(_message.Message):
-    __slots__ = ("step", "passed", "loss_reference", "loss_candidate")
+    __slots__ = ("step", "passed", "loss_reference", "loss_candidate", "values_relative_l2", "weights_relative_l2")
     STEP_FIELD_NUMBER: _ClassVar[int]
     PASSED_FIELD_NUMBER: _ClassVar[int]
     LOSS_REFERENCE_FIELD_NUMBER: _ClassVar[int]
     LOSS_CANDIDATE_FIELD_NUMBER: _ClassVar[int]
+    VALUES_RELATIVE_L2_FIELD_NUMBER: _ClassVar[int]
+    WEIGHTS_RELATIVE_L2_FIELD_NUMBER: _ClassVar[int]
     step: int
     passed: bool
     loss_reference: float
     loss_candidate: float
-    def __init__(self, step: _Optional[int] = ..., passed: bool = ..., loss_reference: _Optional[float] = ..., loss_candidate: _Optional[float] = ...) -> None: ...
+    values_relative_l2: float
+    weights_relative_l2: float
+    def __init__(self, step: _Optional[int] = ..., passed: bool = ..., loss_reference: _Optional[float] = ..., loss_candidate: _Optional[float] = ..., values_relative_l2: _Optional[float] = ..., weights_relative_l2: _Optional[float] = ...) -> None: ...
 
 class Timing(_message.Message):
     __slots__ = ("side", "step", "phase", "seconds")
@@ -323,7 +329,7 @@ class Environment(_message.Message):
     def __init__(self, side: _Optional[_Union[_models_pb2.Side, str]] = ..., worker: _Optional[_Union[_worker_pb2.WorkerInfo, _Mapping]] = ..., device: _Optional[str] = ..., train: bool = ..., seed: _Optional[int] = ..., flags: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class ReportSummary(_message.Message):
-    __slots__ = ("session", "passed", "first_divergence", "unmatched", "coverage", "steps", "plan", "notes", "failures", "troubles", "environments", "timings", "traffic", "saved", "started_at", "seconds", "hyper_parameters", "weights", "in_lockstep")
+    __slots__ = ("session", "passed", "first_divergence", "unmatched", "coverage", "steps", "plan", "notes", "failures", "troubles", "environments", "timings", "traffic", "saved", "started_at", "seconds", "hyper_parameters", "weights", "in_lockstep", "random_operations", "noise", "optimizer", "has_local_errors")
     SESSION_FIELD_NUMBER: _ClassVar[int]
     PASSED_FIELD_NUMBER: _ClassVar[int]
     FIRST_DIVERGENCE_FIELD_NUMBER: _ClassVar[int]
@@ -343,6 +349,10 @@ class ReportSummary(_message.Message):
     HYPER_PARAMETERS_FIELD_NUMBER: _ClassVar[int]
     WEIGHTS_FIELD_NUMBER: _ClassVar[int]
     IN_LOCKSTEP_FIELD_NUMBER: _ClassVar[int]
+    RANDOM_OPERATIONS_FIELD_NUMBER: _ClassVar[int]
+    NOISE_FIELD_NUMBER: _ClassVar[int]
+    OPTIMIZER_FIELD_NUMBER: _ClassVar[int]
+    HAS_LOCAL_ERRORS_FIELD_NUMBER: _ClassVar[int]
     session: str
     passed: bool
     first_divergence: FirstDivergence
@@ -362,4 +372,22 @@ class ReportSummary(_message.Message):
     hyper_parameters: _containers.RepeatedCompositeFieldContainer[HyperParameterDifference]
     weights: _containers.RepeatedCompositeFieldContainer[WeightFate]
     in_lockstep: bool
-    def __init__(self, session: _Optional[str] = ..., passed: bool = ..., first_divergence: _Optional[_Union[FirstDivergence, _Mapping]] = ..., unmatched: _Optional[_Iterable[_Union[Unmatched, _Mapping]]] = ..., coverage: _Optional[_Union[Coverage, _Mapping]] = ..., steps: _Optional[_Iterable[_Union[StepResult, _Mapping]]] = ..., plan: _Optional[_Iterable[_Union[PlanPair, _Mapping]]] = ..., notes: _Optional[_Iterable[str]] = ..., failures: _Optional[_Iterable[_Union[_models_pb2.ModelFailure, _Mapping]]] = ..., troubles: _Optional[_Iterable[_Union[Trouble, _Mapping]]] = ..., environments: _Optional[_Iterable[_Union[Environment, _Mapping]]] = ..., timings: _Optional[_Iterable[_Union[Timing, _Mapping]]] = ..., traffic: _Optional[_Iterable[_Union[Traffic, _Mapping]]] = ..., saved: _Optional[str] = ..., started_at: _Optional[float] = ..., seconds: _Optional[float] = ..., hyper_parameters: _Optional[_Iterable[_Union[HyperParameterDifference, _Mapping]]] = ..., weights: _Optional[_Iterable[_Union[WeightFate, _Mapping]]] = ..., in_lockstep: bool = ...) -> None: ...
+    random_operations: _containers.RepeatedCompositeFieldContainer[_models_pb2.RandomOperation]
+    noise: _containers.RepeatedCompositeFieldContainer[_worker_pb2.RunToRunNoise]
+    optimizer: _containers.RepeatedCompositeFieldContainer[OptimizerDifference]
+    has_local_errors: bool
+    def __init__(self, session: _Optional[str] = ..., passed: bool = ..., first_divergence: _Optional[_Union[FirstDivergence, _Mapping]] = ..., unmatched: _Optional[_Iterable[_Union[Unmatched, _Mapping]]] = ..., coverage: _Optional[_Union[Coverage, _Mapping]] = ..., steps: _Optional[_Iterable[_Union[StepResult, _Mapping]]] = ..., plan: _Optional[_Iterable[_Union[PlanPair, _Mapping]]] = ..., notes: _Optional[_Iterable[str]] = ..., failures: _Optional[_Iterable[_Union[_models_pb2.ModelFailure, _Mapping]]] = ..., troubles: _Optional[_Iterable[_Union[Trouble, _Mapping]]] = ..., environments: _Optional[_Iterable[_Union[Environment, _Mapping]]] = ..., timings: _Optional[_Iterable[_Union[Timing, _Mapping]]] = ..., traffic: _Optional[_Iterable[_Union[Traffic, _Mapping]]] = ..., saved: _Optional[str] = ..., started_at: _Optional[float] = ..., seconds: _Optional[float] = ..., hyper_parameters: _Optional[_Iterable[_Union[HyperParameterDifference, _Mapping]]] = ..., weights: _Optional[_Iterable[_Union[WeightFate, _Mapping]]] = ..., in_lockstep: bool = ..., random_operations: _Optional[_Iterable[_Union[_models_pb2.RandomOperation, _Mapping]]] = ..., noise: _Optional[_Iterable[_Union[_worker_pb2.RunToRunNoise, _Mapping]]] = ..., optimizer: _Optional[_Iterable[_Union[OptimizerDifference, _Mapping]]] = ..., has_local_errors: bool = ...) -> None: ...
+
+class OptimizerDifference(_message.Message):
+    __slots__ = ("name", "parameters", "reference", "candidate", "convention")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    PARAMETERS_FIELD_NUMBER: _ClassVar[int]
+    REFERENCE_FIELD_NUMBER: _ClassVar[int]
+    CANDIDATE_FIELD_NUMBER: _ClassVar[int]
+    CONVENTION_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    parameters: _containers.RepeatedScalarFieldContainer[str]
+    reference: str
+    candidate: str
+    convention: bool
+    def __init__(self, name: _Optional[str] = ..., parameters: _Optional[_Iterable[str]] = ..., reference: _Optional[str] = ..., candidate: _Optional[str] = ..., convention: bool = ...) -> None: ...

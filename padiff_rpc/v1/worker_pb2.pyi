@@ -8,6 +8,13 @@ from typing import ClassVar as _ClassVar, Iterable as _Iterable, Mapping as _Map
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class Randomness(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    RANDOMNESS_UNSPECIFIED: _ClassVar[Randomness]
+    RANDOMNESS_SHARED: _ClassVar[Randomness]
+    RANDOMNESS_OFF: _ClassVar[Randomness]
+    RANDOMNESS_REPORT: _ClassVar[Randomness]
+
 class Pass(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     PASS_UNSPECIFIED: _ClassVar[Pass]
@@ -25,6 +32,12 @@ class CaptureKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     CAPTURE_KIND_LOSS: _ClassVar[CaptureKind]
     CAPTURE_KIND_PARAMETER: _ClassVar[CaptureKind]
     CAPTURE_KIND_BUFFER: _ClassVar[CaptureKind]
+    CAPTURE_KIND_OPTIMIZER_STATE: _ClassVar[CaptureKind]
+    CAPTURE_KIND_TARGET: _ClassVar[CaptureKind]
+RANDOMNESS_UNSPECIFIED: Randomness
+RANDOMNESS_SHARED: Randomness
+RANDOMNESS_OFF: Randomness
+RANDOMNESS_REPORT: Randomness
 PASS_UNSPECIFIED: Pass
 PASS_FREE: Pass
 PASS_LOCKSTEP: Pass
@@ -37,6 +50,8 @@ CAPTURE_KIND_PARAMETER_GRADIENT: CaptureKind
 CAPTURE_KIND_LOSS: CaptureKind
 CAPTURE_KIND_PARAMETER: CaptureKind
 CAPTURE_KIND_BUFFER: CaptureKind
+CAPTURE_KIND_OPTIMIZER_STATE: CaptureKind
+CAPTURE_KIND_TARGET: CaptureKind
 
 class GetInfoRequest(_message.Message):
     __slots__ = ()
@@ -137,20 +152,146 @@ class TraceRequest(_message.Message):
     def __init__(self, start: _Optional[_Union[TraceStart, _Mapping]] = ..., frame: _Optional[_Union[_tensors_pb2.TensorFrame, _Mapping]] = ...) -> None: ...
 
 class TraceStart(_message.Message):
-    __slots__ = ("lease", "batch")
+    __slots__ = ("lease", "batch", "randomness", "repeat", "batch_from_loader")
     LEASE_FIELD_NUMBER: _ClassVar[int]
     BATCH_FIELD_NUMBER: _ClassVar[int]
+    RANDOMNESS_FIELD_NUMBER: _ClassVar[int]
+    REPEAT_FIELD_NUMBER: _ClassVar[int]
+    BATCH_FROM_LOADER_FIELD_NUMBER: _ClassVar[int]
     lease: str
     batch: Batch
-    def __init__(self, lease: _Optional[str] = ..., batch: _Optional[_Union[Batch, _Mapping]] = ...) -> None: ...
+    randomness: Randomness
+    repeat: bool
+    batch_from_loader: bool
+    def __init__(self, lease: _Optional[str] = ..., batch: _Optional[_Union[Batch, _Mapping]] = ..., randomness: _Optional[_Union[Randomness, str]] = ..., repeat: bool = ..., batch_from_loader: bool = ...) -> None: ...
 
 class TraceResponse(_message.Message):
-    __slots__ = ("calls", "failure")
+    __slots__ = ("calls", "failure", "random_operations", "noise")
     CALLS_FIELD_NUMBER: _ClassVar[int]
     FAILURE_FIELD_NUMBER: _ClassVar[int]
+    RANDOM_OPERATIONS_FIELD_NUMBER: _ClassVar[int]
+    NOISE_FIELD_NUMBER: _ClassVar[int]
     calls: _containers.RepeatedCompositeFieldContainer[_models_pb2.CallEvent]
     failure: _models_pb2.ModelFailure
-    def __init__(self, calls: _Optional[_Iterable[_Union[_models_pb2.CallEvent, _Mapping]]] = ..., failure: _Optional[_Union[_models_pb2.ModelFailure, _Mapping]] = ...) -> None: ...
+    random_operations: _containers.RepeatedCompositeFieldContainer[_models_pb2.RandomOperation]
+    noise: RunToRunNoise
+    def __init__(self, calls: _Optional[_Iterable[_Union[_models_pb2.CallEvent, _Mapping]]] = ..., failure: _Optional[_Union[_models_pb2.ModelFailure, _Mapping]] = ..., random_operations: _Optional[_Iterable[_Union[_models_pb2.RandomOperation, _Mapping]]] = ..., noise: _Optional[_Union[RunToRunNoise, _Mapping]] = ...) -> None: ...
+
+class RunToRunNoise(_message.Message):
+    __slots__ = ("side", "relative_l2", "path", "call", "differs")
+    SIDE_FIELD_NUMBER: _ClassVar[int]
+    RELATIVE_L2_FIELD_NUMBER: _ClassVar[int]
+    PATH_FIELD_NUMBER: _ClassVar[int]
+    CALL_FIELD_NUMBER: _ClassVar[int]
+    DIFFERS_FIELD_NUMBER: _ClassVar[int]
+    side: _models_pb2.Side
+    relative_l2: float
+    path: str
+    call: int
+    differs: bool
+    def __init__(self, side: _Optional[_Union[_models_pb2.Side, str]] = ..., relative_l2: _Optional[float] = ..., path: _Optional[str] = ..., call: _Optional[int] = ..., differs: bool = ...) -> None: ...
+
+class KeepStateRequest(_message.Message):
+    __slots__ = ("lease",)
+    LEASE_FIELD_NUMBER: _ClassVar[int]
+    lease: str
+    def __init__(self, lease: _Optional[str] = ...) -> None: ...
+
+class KeepStateResponse(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class RestoreStateRequest(_message.Message):
+    __slots__ = ("lease",)
+    LEASE_FIELD_NUMBER: _ClassVar[int]
+    lease: str
+    def __init__(self, lease: _Optional[str] = ...) -> None: ...
+
+class RestoreStateResponse(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class DescribeOptimizerRequest(_message.Message):
+    __slots__ = ("lease",)
+    LEASE_FIELD_NUMBER: _ClassVar[int]
+    lease: str
+    def __init__(self, lease: _Optional[str] = ...) -> None: ...
+
+class OptimizerGroup(_message.Message):
+    __slots__ = ("parameters", "settings")
+    PARAMETERS_FIELD_NUMBER: _ClassVar[int]
+    SETTINGS_FIELD_NUMBER: _ClassVar[int]
+    parameters: _containers.RepeatedScalarFieldContainer[str]
+    settings: _tensors_pb2.Tree
+    def __init__(self, parameters: _Optional[_Iterable[str]] = ..., settings: _Optional[_Union[_tensors_pb2.Tree, _Mapping]] = ...) -> None: ...
+
+class DescribeOptimizerResponse(_message.Message):
+    __slots__ = ("class_name", "groups", "conventions")
+    CLASS_NAME_FIELD_NUMBER: _ClassVar[int]
+    GROUPS_FIELD_NUMBER: _ClassVar[int]
+    CONVENTIONS_FIELD_NUMBER: _ClassVar[int]
+    class_name: str
+    groups: _containers.RepeatedCompositeFieldContainer[OptimizerGroup]
+    conventions: _tensors_pb2.Tree
+    def __init__(self, class_name: _Optional[str] = ..., groups: _Optional[_Iterable[_Union[OptimizerGroup, _Mapping]]] = ..., conventions: _Optional[_Union[_tensors_pb2.Tree, _Mapping]] = ...) -> None: ...
+
+class ReadOptimizerStateRequest(_message.Message):
+    __slots__ = ("lease",)
+    LEASE_FIELD_NUMBER: _ClassVar[int]
+    lease: str
+    def __init__(self, lease: _Optional[str] = ...) -> None: ...
+
+class OptimizerEntry(_message.Message):
+    __slots__ = ("parameter", "state")
+    PARAMETER_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    parameter: str
+    state: str
+    def __init__(self, parameter: _Optional[str] = ..., state: _Optional[str] = ...) -> None: ...
+
+class ReadOptimizerStateResponse(_message.Message):
+    __slots__ = ("entry", "frame")
+    ENTRY_FIELD_NUMBER: _ClassVar[int]
+    FRAME_FIELD_NUMBER: _ClassVar[int]
+    entry: OptimizerEntry
+    frame: _tensors_pb2.TensorFrame
+    def __init__(self, entry: _Optional[_Union[OptimizerEntry, _Mapping]] = ..., frame: _Optional[_Union[_tensors_pb2.TensorFrame, _Mapping]] = ...) -> None: ...
+
+class WriteOptimizerStateRequest(_message.Message):
+    __slots__ = ("lease", "entry", "frame")
+    LEASE_FIELD_NUMBER: _ClassVar[int]
+    ENTRY_FIELD_NUMBER: _ClassVar[int]
+    FRAME_FIELD_NUMBER: _ClassVar[int]
+    lease: str
+    entry: OptimizerEntry
+    frame: _tensors_pb2.TensorFrame
+    def __init__(self, lease: _Optional[str] = ..., entry: _Optional[_Union[OptimizerEntry, _Mapping]] = ..., frame: _Optional[_Union[_tensors_pb2.TensorFrame, _Mapping]] = ...) -> None: ...
+
+class WriteOptimizerStateResponse(_message.Message):
+    __slots__ = ("written",)
+    WRITTEN_FIELD_NUMBER: _ClassVar[int]
+    written: int
+    def __init__(self, written: _Optional[int] = ...) -> None: ...
+
+class ReadBatchRequest(_message.Message):
+    __slots__ = ("lease", "index")
+    LEASE_FIELD_NUMBER: _ClassVar[int]
+    INDEX_FIELD_NUMBER: _ClassVar[int]
+    lease: str
+    index: int
+    def __init__(self, lease: _Optional[str] = ..., index: _Optional[int] = ...) -> None: ...
+
+class ReadBatchResponse(_message.Message):
+    __slots__ = ("batch", "frame", "exhausted", "failure")
+    BATCH_FIELD_NUMBER: _ClassVar[int]
+    FRAME_FIELD_NUMBER: _ClassVar[int]
+    EXHAUSTED_FIELD_NUMBER: _ClassVar[int]
+    FAILURE_FIELD_NUMBER: _ClassVar[int]
+    batch: Batch
+    frame: _tensors_pb2.TensorFrame
+    exhausted: bool
+    failure: _models_pb2.ModelFailure
+    def __init__(self, batch: _Optional[_Union[Batch, _Mapping]] = ..., frame: _Optional[_Union[_tensors_pb2.TensorFrame, _Mapping]] = ..., exhausted: bool = ..., failure: _Optional[_Union[_models_pb2.ModelFailure, _Mapping]] = ...) -> None: ...
 
 class ReadWeightsRequest(_message.Message):
     __slots__ = ("lease", "names")
@@ -279,7 +420,7 @@ class NotOverridden(_message.Message):
     def __init__(self, ticket: _Optional[_Union[OverrideTicket, _Mapping]] = ..., reason: _Optional[str] = ...) -> None: ...
 
 class StepStart(_message.Message):
-    __slots__ = ("lease", "step", "batch", "pass_kind", "backward", "optimize", "mean_loss", "skip_paths", "overrides", "override_gradients", "loss_slots")
+    __slots__ = ("lease", "step", "batch", "pass_kind", "backward", "optimize", "mean_loss", "skip_paths", "overrides", "override_gradients", "loss_slots", "randomness", "random_seed", "random_pairs", "loss_divisor", "keep_gradients_before", "keep_gradients_after", "loss_scale", "clip_norm", "batch_from_loader")
     LEASE_FIELD_NUMBER: _ClassVar[int]
     STEP_FIELD_NUMBER: _ClassVar[int]
     BATCH_FIELD_NUMBER: _ClassVar[int]
@@ -291,6 +432,15 @@ class StepStart(_message.Message):
     OVERRIDES_FIELD_NUMBER: _ClassVar[int]
     OVERRIDE_GRADIENTS_FIELD_NUMBER: _ClassVar[int]
     LOSS_SLOTS_FIELD_NUMBER: _ClassVar[int]
+    RANDOMNESS_FIELD_NUMBER: _ClassVar[int]
+    RANDOM_SEED_FIELD_NUMBER: _ClassVar[int]
+    RANDOM_PAIRS_FIELD_NUMBER: _ClassVar[int]
+    LOSS_DIVISOR_FIELD_NUMBER: _ClassVar[int]
+    KEEP_GRADIENTS_BEFORE_FIELD_NUMBER: _ClassVar[int]
+    KEEP_GRADIENTS_AFTER_FIELD_NUMBER: _ClassVar[int]
+    LOSS_SCALE_FIELD_NUMBER: _ClassVar[int]
+    CLIP_NORM_FIELD_NUMBER: _ClassVar[int]
+    BATCH_FROM_LOADER_FIELD_NUMBER: _ClassVar[int]
     lease: str
     step: int
     batch: Batch
@@ -302,7 +452,24 @@ class StepStart(_message.Message):
     overrides: _containers.RepeatedCompositeFieldContainer[OverridePlace]
     override_gradients: bool
     loss_slots: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, lease: _Optional[str] = ..., step: _Optional[int] = ..., batch: _Optional[_Union[Batch, _Mapping]] = ..., pass_kind: _Optional[_Union[Pass, str]] = ..., backward: bool = ..., optimize: bool = ..., mean_loss: bool = ..., skip_paths: _Optional[_Iterable[str]] = ..., overrides: _Optional[_Iterable[_Union[OverridePlace, _Mapping]]] = ..., override_gradients: bool = ..., loss_slots: _Optional[_Iterable[str]] = ...) -> None: ...
+    randomness: Randomness
+    random_seed: int
+    random_pairs: _containers.RepeatedCompositeFieldContainer[RandomPair]
+    loss_divisor: int
+    keep_gradients_before: bool
+    keep_gradients_after: bool
+    loss_scale: float
+    clip_norm: float
+    batch_from_loader: bool
+    def __init__(self, lease: _Optional[str] = ..., step: _Optional[int] = ..., batch: _Optional[_Union[Batch, _Mapping]] = ..., pass_kind: _Optional[_Union[Pass, str]] = ..., backward: bool = ..., optimize: bool = ..., mean_loss: bool = ..., skip_paths: _Optional[_Iterable[str]] = ..., overrides: _Optional[_Iterable[_Union[OverridePlace, _Mapping]]] = ..., override_gradients: bool = ..., loss_slots: _Optional[_Iterable[str]] = ..., randomness: _Optional[_Union[Randomness, str]] = ..., random_seed: _Optional[int] = ..., random_pairs: _Optional[_Iterable[_Union[RandomPair, _Mapping]]] = ..., loss_divisor: _Optional[int] = ..., keep_gradients_before: bool = ..., keep_gradients_after: bool = ..., loss_scale: _Optional[float] = ..., clip_norm: _Optional[float] = ..., batch_from_loader: bool = ...) -> None: ...
+
+class RandomPair(_message.Message):
+    __slots__ = ("path", "pair")
+    PATH_FIELD_NUMBER: _ClassVar[int]
+    PAIR_FIELD_NUMBER: _ClassVar[int]
+    path: str
+    pair: int
+    def __init__(self, path: _Optional[str] = ..., pair: _Optional[int] = ...) -> None: ...
 
 class RunStepResponse(_message.Message):
     __slots__ = ("events",)
@@ -361,18 +528,20 @@ class CaptureHeader(_message.Message):
     def __init__(self, id: _Optional[_Union[CaptureId, _Mapping]] = ..., header: _Optional[_Union[_tensors_pb2.TensorHeader, _Mapping]] = ..., gradient_of: _Optional[int] = ...) -> None: ...
 
 class StepSummary(_message.Message):
-    __slots__ = ("seconds", "calls", "replays", "has_gradients", "no_gradient_reason")
+    __slots__ = ("seconds", "calls", "replays", "has_gradients", "no_gradient_reason", "random_operations")
     SECONDS_FIELD_NUMBER: _ClassVar[int]
     CALLS_FIELD_NUMBER: _ClassVar[int]
     REPLAYS_FIELD_NUMBER: _ClassVar[int]
     HAS_GRADIENTS_FIELD_NUMBER: _ClassVar[int]
     NO_GRADIENT_REASON_FIELD_NUMBER: _ClassVar[int]
+    RANDOM_OPERATIONS_FIELD_NUMBER: _ClassVar[int]
     seconds: _containers.RepeatedCompositeFieldContainer[PhaseSeconds]
     calls: int
     replays: int
     has_gradients: bool
     no_gradient_reason: str
-    def __init__(self, seconds: _Optional[_Iterable[_Union[PhaseSeconds, _Mapping]]] = ..., calls: _Optional[int] = ..., replays: _Optional[int] = ..., has_gradients: bool = ..., no_gradient_reason: _Optional[str] = ...) -> None: ...
+    random_operations: _containers.RepeatedCompositeFieldContainer[_models_pb2.RandomOperation]
+    def __init__(self, seconds: _Optional[_Iterable[_Union[PhaseSeconds, _Mapping]]] = ..., calls: _Optional[int] = ..., replays: _Optional[int] = ..., has_gradients: bool = ..., no_gradient_reason: _Optional[str] = ..., random_operations: _Optional[_Iterable[_Union[_models_pb2.RandomOperation, _Mapping]]] = ...) -> None: ...
 
 class PhaseSeconds(_message.Message):
     __slots__ = ("phase", "seconds")

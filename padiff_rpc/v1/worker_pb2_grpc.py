@@ -67,6 +67,36 @@ class WorkerStub(object):
                 request_serializer=padiff__rpc_dot_v1_dot_worker__pb2.RunStepRequest.SerializeToString,
                 response_deserializer=padiff__rpc_dot_v1_dot_worker__pb2.RunStepResponse.FromString,
                 )
+        self.KeepState = channel.unary_unary(
+                '/padiff_rpc.v1.Worker/KeepState',
+                request_serializer=padiff__rpc_dot_v1_dot_worker__pb2.KeepStateRequest.SerializeToString,
+                response_deserializer=padiff__rpc_dot_v1_dot_worker__pb2.KeepStateResponse.FromString,
+                )
+        self.RestoreState = channel.unary_unary(
+                '/padiff_rpc.v1.Worker/RestoreState',
+                request_serializer=padiff__rpc_dot_v1_dot_worker__pb2.RestoreStateRequest.SerializeToString,
+                response_deserializer=padiff__rpc_dot_v1_dot_worker__pb2.RestoreStateResponse.FromString,
+                )
+        self.DescribeOptimizer = channel.unary_unary(
+                '/padiff_rpc.v1.Worker/DescribeOptimizer',
+                request_serializer=padiff__rpc_dot_v1_dot_worker__pb2.DescribeOptimizerRequest.SerializeToString,
+                response_deserializer=padiff__rpc_dot_v1_dot_worker__pb2.DescribeOptimizerResponse.FromString,
+                )
+        self.ReadOptimizerState = channel.unary_stream(
+                '/padiff_rpc.v1.Worker/ReadOptimizerState',
+                request_serializer=padiff__rpc_dot_v1_dot_worker__pb2.ReadOptimizerStateRequest.SerializeToString,
+                response_deserializer=padiff__rpc_dot_v1_dot_worker__pb2.ReadOptimizerStateResponse.FromString,
+                )
+        self.WriteOptimizerState = channel.stream_unary(
+                '/padiff_rpc.v1.Worker/WriteOptimizerState',
+                request_serializer=padiff__rpc_dot_v1_dot_worker__pb2.WriteOptimizerStateRequest.SerializeToString,
+                response_deserializer=padiff__rpc_dot_v1_dot_worker__pb2.WriteOptimizerStateResponse.FromString,
+                )
+        self.ReadBatch = channel.unary_stream(
+                '/padiff_rpc.v1.Worker/ReadBatch',
+                request_serializer=padiff__rpc_dot_v1_dot_worker__pb2.ReadBatchRequest.SerializeToString,
+                response_deserializer=padiff__rpc_dot_v1_dot_worker__pb2.ReadBatchResponse.FromString,
+                )
         self.Unload = channel.unary_unary(
                 '/padiff_rpc.v1.Worker/Unload',
                 request_serializer=padiff__rpc_dot_v1_dot_worker__pb2.UnloadRequest.SerializeToString,
@@ -145,6 +175,45 @@ class WorkerServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def KeepState(self, request, context):
+        """Remembers weights, buffers, optimizer state, random states and modes as they are now, in place of what
+        was remembered before; RestoreState puts them back. FAILED_PRECONDITION where nothing was kept.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RestoreState(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DescribeOptimizer(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReadOptimizerState(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WriteOptimizerState(self, request_iterator, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReadBatch(self, request, context):
+        """A batch of the model's loader, in order from 0; the one read last may be read again.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Unload(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -203,6 +272,36 @@ def add_WorkerServicer_to_server(servicer, server):
                     servicer.RunStep,
                     request_deserializer=padiff__rpc_dot_v1_dot_worker__pb2.RunStepRequest.FromString,
                     response_serializer=padiff__rpc_dot_v1_dot_worker__pb2.RunStepResponse.SerializeToString,
+            ),
+            'KeepState': grpc.unary_unary_rpc_method_handler(
+                    servicer.KeepState,
+                    request_deserializer=padiff__rpc_dot_v1_dot_worker__pb2.KeepStateRequest.FromString,
+                    response_serializer=padiff__rpc_dot_v1_dot_worker__pb2.KeepStateResponse.SerializeToString,
+            ),
+            'RestoreState': grpc.unary_unary_rpc_method_handler(
+                    servicer.RestoreState,
+                    request_deserializer=padiff__rpc_dot_v1_dot_worker__pb2.RestoreStateRequest.FromString,
+                    response_serializer=padiff__rpc_dot_v1_dot_worker__pb2.RestoreStateResponse.SerializeToString,
+            ),
+            'DescribeOptimizer': grpc.unary_unary_rpc_method_handler(
+                    servicer.DescribeOptimizer,
+                    request_deserializer=padiff__rpc_dot_v1_dot_worker__pb2.DescribeOptimizerRequest.FromString,
+                    response_serializer=padiff__rpc_dot_v1_dot_worker__pb2.DescribeOptimizerResponse.SerializeToString,
+            ),
+            'ReadOptimizerState': grpc.unary_stream_rpc_method_handler(
+                    servicer.ReadOptimizerState,
+                    request_deserializer=padiff__rpc_dot_v1_dot_worker__pb2.ReadOptimizerStateRequest.FromString,
+                    response_serializer=padiff__rpc_dot_v1_dot_worker__pb2.ReadOptimizerStateResponse.SerializeToString,
+            ),
+            'WriteOptimizerState': grpc.stream_unary_rpc_method_handler(
+                    servicer.WriteOptimizerState,
+                    request_deserializer=padiff__rpc_dot_v1_dot_worker__pb2.WriteOptimizerStateRequest.FromString,
+                    response_serializer=padiff__rpc_dot_v1_dot_worker__pb2.WriteOptimizerStateResponse.SerializeToString,
+            ),
+            'ReadBatch': grpc.unary_stream_rpc_method_handler(
+                    servicer.ReadBatch,
+                    request_deserializer=padiff__rpc_dot_v1_dot_worker__pb2.ReadBatchRequest.FromString,
+                    response_serializer=padiff__rpc_dot_v1_dot_worker__pb2.ReadBatchResponse.SerializeToString,
             ),
             'Unload': grpc.unary_unary_rpc_method_handler(
                     servicer.Unload,
@@ -389,6 +488,108 @@ class Worker(object):
         return grpc.experimental.stream_stream(request_iterator, target, '/padiff_rpc.v1.Worker/RunStep',
             padiff__rpc_dot_v1_dot_worker__pb2.RunStepRequest.SerializeToString,
             padiff__rpc_dot_v1_dot_worker__pb2.RunStepResponse.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+    @staticmethod
+    def KeepState(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(request, target, '/padiff_rpc.v1.Worker/KeepState',
+            padiff__rpc_dot_v1_dot_worker__pb2.KeepStateRequest.SerializeToString,
+            padiff__rpc_dot_v1_dot_worker__pb2.KeepStateResponse.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+    @staticmethod
+    def RestoreState(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(request, target, '/padiff_rpc.v1.Worker/RestoreState',
+            padiff__rpc_dot_v1_dot_worker__pb2.RestoreStateRequest.SerializeToString,
+            padiff__rpc_dot_v1_dot_worker__pb2.RestoreStateResponse.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+    @staticmethod
+    def DescribeOptimizer(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(request, target, '/padiff_rpc.v1.Worker/DescribeOptimizer',
+            padiff__rpc_dot_v1_dot_worker__pb2.DescribeOptimizerRequest.SerializeToString,
+            padiff__rpc_dot_v1_dot_worker__pb2.DescribeOptimizerResponse.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+    @staticmethod
+    def ReadOptimizerState(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(request, target, '/padiff_rpc.v1.Worker/ReadOptimizerState',
+            padiff__rpc_dot_v1_dot_worker__pb2.ReadOptimizerStateRequest.SerializeToString,
+            padiff__rpc_dot_v1_dot_worker__pb2.ReadOptimizerStateResponse.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+    @staticmethod
+    def WriteOptimizerState(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_unary(request_iterator, target, '/padiff_rpc.v1.Worker/WriteOptimizerState',
+            padiff__rpc_dot_v1_dot_worker__pb2.WriteOptimizerStateRequest.SerializeToString,
+            padiff__rpc_dot_v1_dot_worker__pb2.WriteOptimizerStateResponse.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+    @staticmethod
+    def ReadBatch(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(request, target, '/padiff_rpc.v1.Worker/ReadBatch',
+            padiff__rpc_dot_v1_dot_worker__pb2.ReadBatchRequest.SerializeToString,
+            padiff__rpc_dot_v1_dot_worker__pb2.ReadBatchResponse.FromString,
             options, channel_credentials,
             insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
 

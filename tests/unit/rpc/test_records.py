@@ -86,7 +86,7 @@ def _example(hint: typing.Any, depth: int = 0) -> typing.Any:
 def _record(record: type, depth: int = 0) -> typing.Any:
     hints = typing.get_type_hints(record)
     # Lockstep and a trace of the first step exclude each other.
-    fixed = {"single_step": False}
+    fixed = {"single_step": False, "local_error": False}
     return record(**{name: fixed.get(name, _example(hint, depth)) for name, hint in hints.items()})
 
 

@@ -41,12 +41,13 @@ def set_seed(seed: int) -> None:
 
 def random_state() -> Any:
     on_devices = paddle.get_cuda_rng_state() if paddle.is_compiled_with_cuda() else []
-    return paddle.get_rng_state(device="cpu"), on_devices
+    return paddle.base.core.default_cpu_generator().get_state(), on_devices
 
 
 def set_random_state(state: Any) -> None:
     host, on_devices = state
-    paddle.set_rng_state(host, device="cpu")
+    # The public way to name a device here is broken in 2.6.
+    paddle.base.core.default_cpu_generator().set_state(host)
     if on_devices:
         paddle.set_cuda_rng_state(on_devices)
 

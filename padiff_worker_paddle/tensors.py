@@ -20,6 +20,8 @@ _TO_PADDLE = {dtype: getattr(paddle, dtype.value) for dtype in DType if dtype no
 _FROM_PADDLE = {native: dtype for dtype, native in _TO_PADDLE.items()}
 # Before 3.0 only a copying way leads to NumPy.
 _HAS_DLPACK = hasattr(paddle.Tensor, "__dlpack__")
+# Nor could a tensor without elements be summed then; to a loss it adds nothing.
+_SUMS_NOTHING = _HAS_DLPACK
 
 
 def is_tensor(candidate: Any) -> bool:
@@ -122,6 +124,8 @@ def dense_gradient(gradient: Any, shape: tuple[int, ...]) -> Any:
 def projection_loss(outputs: Iterable[tuple[Any, HostTensor]]) -> Any:
     terms = []
     for output, weights in outputs:
+        if not (_SUMS_NOTHING or output.size):
+            continue
         values = _real(output)
         projection = paddle.to_tensor(weights.array, place=values.place).astype(values.dtype)
         if output.is_complex():

@@ -31,6 +31,11 @@ from padiff_worker_paddle.adapter import PaddleAdapter
 pytestmark = pytest.mark.filterwarnings("ignore:When training, we now always track")
 
 
+needs_paddle_3 = pytest.mark.skipif(
+    not hasattr(paddle.Tensor, "__dlpack__"), reason="before 3.0 Paddle can do little with no elements"
+)
+
+
 class Numbers(paddle.io.Dataset):
     def __init__(self, count):
         self.count = count
@@ -49,7 +54,8 @@ class PaddleCase(AdapterCase):
     suffixes = (".pdparams", ".safetensors")
     recomputations = (
         lambda function, x: recompute(function, x, use_reentrant=True),
-        lambda function, x: recompute(function, x, use_reentrant=False),
+        # Paddle 2.6 keeps no random state on a CPU in this mode, and refuses to.
+        lambda function, x: recompute(function, x, use_reentrant=False, preserve_rng_state=False),
     )
 
     def parameter(self, array):
@@ -91,10 +97,14 @@ class TestTensors(TensorSuite):
 
 class TestGradients(GradientSuite):
     case = PaddleCase()
+    test_gradients_of_any_shape_arrive = needs_paddle_3(GradientSuite.test_gradients_of_any_shape_arrive)
 
 
 class TestModels(ModelSuite):
     case = PaddleCase()
+    test_weights_without_axes_or_elements_are_written = needs_paddle_3(
+        ModelSuite.test_weights_without_axes_or_elements_are_written
+    )
 
 
 class TestOverrides(OverrideSuite):
@@ -111,6 +121,9 @@ class TestCaptures(CaptureSuite):
 
 class TestRuns(RunSuite):
     case = PaddleCase()
+    test_tensors_of_any_shape_and_dtype_are_captured = needs_paddle_3(
+        RunSuite.test_tensors_of_any_shape_and_dtype_are_captured
+    )
 
 
 ADAPTER = PaddleCase.adapter

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from padiff_client import PaDiffError, Report, cli
+from padiff_client.commands import spec_runs
 from padiff_rpc.results import Coverage, ReportSummary
 
 SPEC = (
@@ -31,7 +32,7 @@ def ends_with(monkeypatch: pytest.MonkeyPatch, outcome: Any) -> None:
         assert isinstance(outcome, Report)
         return outcome
 
-    monkeypatch.setattr(cli, "compare", compare)
+    monkeypatch.setattr(spec_runs, "compare", compare)
 
 
 def report(passed: bool) -> Report:

@@ -1,0 +1,79 @@
+"""`padiff compare` and `padiff plan`: what a YAML file describes."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import Any, Optional
+
+from padiff_client.api import compare, plan
+from padiff_client.plan_file import plan_yaml
+from padiff_client.plan_text import plan_text
+from padiff_client.report import TROUBLE, Report
+from padiff_client.specfile import read_comparison
+
+
+def add_to(commands: Any) -> None:
+    """Adds both commands to the subparsers `commands`."""
+    compare_parser = commands.add_parser("compare", help="compare the two models of a YAML file")
+    compare_parser.set_defaults(run=_compare)
+    compare_parser.add_argument("spec", metavar="SPEC", help="the YAML file")
+    compare_parser.add_argument("--json", metavar="FILE", help="write the report there too; - prints only it")
+    plan_parser = commands.add_parser("plan", help="print which layers would be compared, and why")
+    plan_parser.set_defaults(run=_plan)
+    plan_parser.add_argument("spec", metavar="SPEC", help="the YAML file")
+    plan_parser.add_argument("-o", "--output", metavar="FILE", help="write the plan there, to be edited")
+    for command in (compare_parser, plan_parser):
+        command.add_argument(
+            "--verbose", action="store_true", help="say what happens, and show what the processes write"
+        )
+
+
+def _compare(given: argparse.Namespace) -> int:
+    asked = read_comparison(given.spec)
+    report = compare(
+        asked.candidate,
+        asked.reference,
+        asked.example_inp,
+        auto_weights=asked.auto_weights,
+        steps=asked.steps,
+        options=asked.options,
+        layer_map=asked.layer_map,
+        loss_fn=asked.losses,
+        optimizer=asked.optimizers,
+        server=asked.server,
+        verbose=given.verbose,
+    )
+    _publish(report, given.json)
+    if report.exit_code == TROUBLE:
+        print(f"padiff: {' '.join(report.reasons[0].splitlines())}", file=sys.stderr)
+    return report.exit_code
+
+
+def _publish(report: Report, json_file: Optional[str]) -> None:
+    print(report.to_json() if json_file == "-" else report)
+    if json_file not in (None, "-"):
+        with open(str(json_file), "w", encoding="utf-8") as file:
+            file.write(report.to_json() + "\n")
+
+
+def _plan(given: argparse.Namespace) -> int:
+    asked = read_comparison(given.spec)
+    server = asked.server
+    report = plan(
+        asked.candidate,
+        asked.reference,
+        asked.example_inp,
+        asked.layer_map,
+        server.address if server is not None else None,
+        (server.token or None) if server is not None else None,
+        server.tls if server is not None else None,
+        verbose=given.verbose,
+    )
+    print(plan_text(report.plan))
+    for note in report.notes:
+        print(f"note: {note}")
+    if given.output is not None:
+        with open(given.output, "w", encoding="utf-8") as file:
+            file.write(plan_yaml(report.plan))
+    return TROUBLE if report.exit_code == TROUBLE else 0

@@ -78,6 +78,7 @@ class Row:
     counts: bool = True
     between: str = ""
     pass_kind: Pass = Pass.FREE
+    twin: int = 0
 
 
 @record

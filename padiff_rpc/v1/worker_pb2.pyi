@@ -192,10 +192,12 @@ class RunToRunNoise(_message.Message):
     def __init__(self, side: _Optional[_Union[_models_pb2.Side, str]] = ..., relative_l2: _Optional[float] = ..., path: _Optional[str] = ..., call: _Optional[int] = ..., differs: bool = ...) -> None: ...
 
 class KeepStateRequest(_message.Message):
-    __slots__ = ("lease",)
+    __slots__ = ("lease", "optimizer")
     LEASE_FIELD_NUMBER: _ClassVar[int]
+    OPTIMIZER_FIELD_NUMBER: _ClassVar[int]
     lease: str
-    def __init__(self, lease: _Optional[str] = ...) -> None: ...
+    optimizer: bool
+    def __init__(self, lease: _Optional[str] = ..., optimizer: bool = ...) -> None: ...
 
 class KeepStateResponse(_message.Message):
     __slots__ = ()

@@ -176,8 +176,9 @@ class WorkerServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def KeepState(self, request, context):
-        """Remembers weights, buffers, optimizer state, random states and modes as they are now, in place of what
-        was remembered before; RestoreState puts them back. FAILED_PRECONDITION where nothing was kept.
+        """Remembers weights, buffers, gradients, optimizer state, random states and modes as they are now, in place
+        of what was remembered before; RestoreState puts them back, and remembers them no longer.
+        FAILED_PRECONDITION where nothing was kept.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

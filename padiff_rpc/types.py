@@ -97,13 +97,14 @@ class CallEvent:
 
 @record
 class RandomOperation:
-    """`side` is filled in by the coordinator."""
+    """`side` and `reason` are filled in by the coordinator."""
 
     path: str
     call: int
     name: str
     shared: bool
     side: Optional[Side] = None
+    reason: str = ""
 
 
 @record
@@ -178,6 +179,8 @@ class OverridePlace:
     slot: str
     tensor: int
     pushed: bool = True
+    keeps_value: bool = False
+    keeps_gradient: bool = False
 
 
 @record

@@ -160,18 +160,20 @@ class CallEvent(_message.Message):
     def __init__(self, moment: _Optional[_Union[CallMoment, str]] = ..., path: _Optional[str] = ..., call: _Optional[int] = ..., slots: _Optional[_Iterable[_Union[Slot, _Mapping]]] = ..., source: _Optional[_Union[SourceLine, _Mapping]] = ..., replay: bool = ...) -> None: ...
 
 class RandomOperation(_message.Message):
-    __slots__ = ("side", "path", "call", "name", "shared")
+    __slots__ = ("side", "path", "call", "name", "shared", "reason")
     SIDE_FIELD_NUMBER: _ClassVar[int]
     PATH_FIELD_NUMBER: _ClassVar[int]
     CALL_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     SHARED_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
     side: Side
     path: str
     call: int
     name: str
     shared: bool
-    def __init__(self, side: _Optional[_Union[Side, str]] = ..., path: _Optional[str] = ..., call: _Optional[int] = ..., name: _Optional[str] = ..., shared: bool = ...) -> None: ...
+    reason: str
+    def __init__(self, side: _Optional[_Union[Side, str]] = ..., path: _Optional[str] = ..., call: _Optional[int] = ..., name: _Optional[str] = ..., shared: bool = ..., reason: _Optional[str] = ...) -> None: ...
 
 class ModelFailure(_message.Message):
     __slots__ = ("side", "phase", "step", "path", "exception", "text", "traceback")

@@ -398,20 +398,24 @@ class OverrideBegins(_message.Message):
     def __init__(self, ticket: _Optional[_Union[OverrideTicket, _Mapping]] = ..., header: _Optional[_Union[_tensors_pb2.TensorHeader, _Mapping]] = ...) -> None: ...
 
 class OverridePlace(_message.Message):
-    __slots__ = ("moment", "path", "call", "slot", "tensor", "pushed")
+    __slots__ = ("moment", "path", "call", "slot", "tensor", "pushed", "keeps_value", "keeps_gradient")
     MOMENT_FIELD_NUMBER: _ClassVar[int]
     PATH_FIELD_NUMBER: _ClassVar[int]
     CALL_FIELD_NUMBER: _ClassVar[int]
     SLOT_FIELD_NUMBER: _ClassVar[int]
     TENSOR_FIELD_NUMBER: _ClassVar[int]
     PUSHED_FIELD_NUMBER: _ClassVar[int]
+    KEEPS_VALUE_FIELD_NUMBER: _ClassVar[int]
+    KEEPS_GRADIENT_FIELD_NUMBER: _ClassVar[int]
     moment: _models_pb2.CallMoment
     path: str
     call: int
     slot: str
     tensor: int
     pushed: bool
-    def __init__(self, moment: _Optional[_Union[_models_pb2.CallMoment, str]] = ..., path: _Optional[str] = ..., call: _Optional[int] = ..., slot: _Optional[str] = ..., tensor: _Optional[int] = ..., pushed: bool = ...) -> None: ...
+    keeps_value: bool
+    keeps_gradient: bool
+    def __init__(self, moment: _Optional[_Union[_models_pb2.CallMoment, str]] = ..., path: _Optional[str] = ..., call: _Optional[int] = ..., slot: _Optional[str] = ..., tensor: _Optional[int] = ..., pushed: bool = ..., keeps_value: bool = ..., keeps_gradient: bool = ...) -> None: ...
 
 class NotOverridden(_message.Message):
     __slots__ = ("ticket", "reason")

@@ -5,31 +5,32 @@ from __future__ import annotations
 import difflib
 import importlib
 import importlib.util
-import os
 import re
-import sys
 from collections.abc import Callable, Sequence
+from importlib.machinery import ModuleSpec
+from itertools import accumulate
+from types import ModuleType
 from typing import Any, Optional
 
 from padiff_rpc.errors import InvalidRequestError
+from padiff_worker.definitions import definition_of
+from padiff_worker.import_roots import ImportRoots
 
-_REFERENCE = re.compile(r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$")
+_NAME = r"(?!__)[A-Za-z_]\w*"
+_REFERENCE = re.compile(rf"{_NAME}(\.{_NAME})*:{_NAME}")
 
 
 class Loader:
     """Resolves references to callables.
 
-    A reference's top package must lie in one of `roots` (folders, in front of sys.path from now on) or
-    be one of `allowed_packages`, and so must the module that the resolved callable says it is from:
-    a re-exported `os.system` is refused. What the user's code then imports is its own business.
+    Each package and module of a reference must lie in one of `roots` (folders, in front of sys.path from
+    now on) or in one of `allowed_packages`, which is settled before it is imported; and so must the code
+    of the callable itself: a re-exported `os.system` is refused. What the user's code then imports and
+    calls is its own business.
     """
 
     def __init__(self, roots: Sequence[str], allowed_packages: Sequence[str] = ()) -> None:
-        self.roots = tuple(os.path.realpath(root) for root in roots)
-        self._allowed = tuple(allowed_packages)
-        for root in reversed(self.roots):
-            if root not in sys.path:
-                sys.path.insert(0, root)
+        self._roots = ImportRoots(roots, allowed_packages)
 
     def resolve(self, reference: str, *, field: str) -> Callable[..., Any]:
         """Returns the callable that `reference` names; `field` names it in errors.
@@ -37,77 +38,69 @@ class Loader:
         Raises InvalidRequestError for a malformed, unknown or forbidden reference. What the user's
         module raises when it is imported passes through.
         """
-        if not _REFERENCE.match(reference):
+        if not _REFERENCE.fullmatch(reference):
             raise InvalidRequestError(
                 f"{field}: {reference!r} is no reference; write package.module:name, "
-                "with one plain name behind the colon"
+                "with one plain name behind the colon and none that begins with two underscores"
             )
+        where = f"{field}: {reference!r}"
         module_name, _, name = reference.partition(":")
-        self._check_package(module_name, reference, field)
-        try:
-            module = importlib.import_module(module_name)
-        except ModuleNotFoundError as error:
-            if error.name and (module_name == error.name or module_name.startswith(f"{error.name}.")):
-                raise InvalidRequestError(
-                    f"{field}: {reference!r}: no module {error.name!r} in {self._where()}"
-                ) from None
-            raise
-        if not hasattr(module, name):
-            near = difflib.get_close_matches(name, vars(module), n=3, cutoff=0.5)
-            hint = f"; did you mean {', '.join(near)}?" if near else ""
-            raise InvalidRequestError(f"{field}: {reference!r}: the module has no {name!r}{hint}")
-        found = getattr(module, name)
+        self._check_places(module_name, where)
+        found = _attribute(self._imported(module_name, where), name, where)
         if not callable(found):
-            raise InvalidRequestError(f"{field}: {reference!r} is a {type(found).__name__}, not a callable")
-        home = getattr(found, "__module__", None) or "builtins"
-        if not self._is_allowed(home):
+            raise InvalidRequestError(f"{where} is a {type(found).__name__}, not a callable")
+        definition = definition_of(found)
+        if not self._roots.hold(definition):
             raise InvalidRequestError(
-                f"{field}: {reference!r} comes from module {home!r}, outside {self._where()}; "
-                "wrap it in a function of your own, or allow its package"
+                f"{where} comes from {definition.file or 'module ' + repr(definition.module)}, outside "
+                f"{self._roots}; write a function of your own that calls it, or allow its package"
             )
         return found  # type: ignore[no-any-return]
 
-    def _check_package(self, module_name: str, reference: str, field: str) -> None:
-        """Refuses a package outside the roots before anything of it is imported."""
-        if self._is_allowed_name(module_name):
-            return
+    def _check_places(self, module_name: str, where: str) -> None:
+        """Refuses what lies outside the roots before it is imported: each package, then the module."""
         importlib.invalidate_caches()
-        top = module_name.partition(".")[0]
+        for name in accumulate(module_name.split("."), "{}.{}".format):
+            if self._roots.names_allowed_package(name):
+                return
+            spec = self._spec(name, where)
+            if not self._roots.hold_spec(spec):
+                raise InvalidRequestError(
+                    f"{where}: {name} lies outside {self._roots}; add its folder to the import roots, "
+                    f"or allow the package {name.partition('.')[0]!r} at the worker"
+                )
+
+    def _spec(self, name: str, where: str) -> ModuleSpec:
+        spec: Optional[ModuleSpec] = None
         try:
-            spec = importlib.util.find_spec(top)
-        except (ImportError, ValueError):
-            spec = None
+            # Imports the packages around it, which were checked before.
+            spec = importlib.util.find_spec(name)
+        except ModuleNotFoundError as error:
+            # Another's absence is the user's to hear of, from the module that asked for it.
+            if not _is_part_of(name, error.name):
+                raise
+        except ValueError:  # sys.modules holds something without a spec under this name
+            pass
         if spec is None:
-            raise self._unknown_module(top, reference, field)
-        places = (
-            [spec.origin]
-            if spec.origin and spec.has_location
-            else list(spec.submodule_search_locations or ())
-        )
-        if not places or not all(place and self._inside(place) for place in places):
-            raise InvalidRequestError(
-                f"{field}: {reference!r} lies outside {self._where()}; add its folder to the import roots, "
-                f"or allow the package {top!r} at the worker"
-            )
+            raise InvalidRequestError(f"{where}: no module {name!r} in {self._roots}")
+        return spec
 
-    def _is_allowed(self, module_name: str) -> bool:
-        if self._is_allowed_name(module_name):
-            return True
-        file: Optional[str] = getattr(sys.modules.get(module_name), "__file__", None)
-        return file is not None and self._inside(file)
+    def _imported(self, module_name: str, where: str) -> ModuleType:
+        try:
+            return importlib.import_module(module_name)
+        except ModuleNotFoundError as error:
+            if _is_part_of(module_name, error.name):
+                raise InvalidRequestError(f"{where}: no module {error.name!r} in {self._roots}") from None
+            raise
 
-    def _is_allowed_name(self, module_name: str) -> bool:
-        return any(module_name == name or module_name.startswith(f"{name}.") for name in self._allowed)
 
-    def _inside(self, place: str) -> bool:
-        real = os.path.realpath(place)
-        return any(
-            real.startswith(root + os.sep) and "site-packages" not in real[len(root) :].split(os.sep)
-            for root in self.roots
-        )
+def _attribute(module: ModuleType, name: str, where: str) -> Any:
+    if not hasattr(module, name):
+        near = difflib.get_close_matches(name, vars(module), n=3, cutoff=0.5)
+        hint = f"; did you mean {', '.join(near)}?" if near else ""
+        raise InvalidRequestError(f"{where}: the module has no {name!r}{hint}")
+    return getattr(module, name)
 
-    def _unknown_module(self, name: str, reference: str, field: str) -> InvalidRequestError:
-        return InvalidRequestError(f"{field}: {reference!r}: no module {name!r} in {self._where()}")
 
-    def _where(self) -> str:
-        return f"the import roots ({', '.join(self.roots) or 'none'})"
+def _is_part_of(module_name: str, missing: Optional[str]) -> bool:
+    return bool(missing) and (module_name == missing or module_name.startswith(f"{missing}."))

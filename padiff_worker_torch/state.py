@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pickle
+import tarfile
+import zipfile
 from typing import Any
 
 import torch
@@ -43,6 +45,7 @@ def _read(path: str, suffix: str) -> dict[str, Any]:
                 from safetensors.torch import load_file
             state = load_file(path)
         else:
+            _refuse_what_holds_code(path)
             try:
                 state = torch.load(path, map_location="cpu", weights_only=True)
             except pickle.UnpicklingError:
@@ -53,6 +56,20 @@ def _read(path: str, suffix: str) -> dict[str, Any]:
         if not isinstance(state, dict):
             raise InvalidRequestError(f"weights: {path} holds a {type(state).__name__}, not a state_dict")
         return state
+
+
+def _refuse_what_holds_code(path: str) -> None:
+    """Refuses two kinds of file in which Torch before 2.6 runs code, weights_only or not."""
+    if tarfile.is_tarfile(path):
+        raise InvalidRequestError(
+            f"weights: {path} is a tar archive, as early versions of Torch wrote them; save the state_dict again"
+        )
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            if any(name.endswith("constants.pkl") for name in archive.namelist()):
+                raise InvalidRequestError(
+                    f"weights: {path} holds a TorchScript module; save its state_dict alone"
+                )
 
 
 def _tensors(state: dict[str, Any]) -> dict[str, Any]:

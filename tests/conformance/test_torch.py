@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tarfile
+import zipfile
 from importlib.util import find_spec
 
 import numpy as np
@@ -168,6 +170,18 @@ def test_arguments_are_seen_as_the_layers_own_hooks_left_them():
     ADAPTER.watch(layer, lambda args, kwargs: seen.append(args[0].item()), lambda output: None)
     layer(torch.tensor(3.0))
     assert seen == [6]
+
+
+def test_files_in_which_older_versions_run_code_are_refused(tmp_path):
+    path = tmp_path / "state.pt"
+    with tarfile.open(path, "w") as archive:
+        archive.addfile(tarfile.TarInfo("sys_info"))
+    with raises(InvalidRequestError, str(path), "tar archive"):
+        ADAPTER.load_weights(torch.nn.Linear(1, 1), str(path))
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("state/constants.pkl", b"")
+    with raises(InvalidRequestError, str(path), "state_dict alone"):
+        ADAPTER.load_weights(torch.nn.Linear(1, 1), str(path))
 
 
 @pytest.mark.skipif(find_spec("safetensors") is not None, reason="safetensors is installed")

@@ -7,11 +7,23 @@ each field means; `convert` carries one into the other, and a test ties them tog
 
 from __future__ import annotations
 
-from typing import NewType, Optional
+import os
+from typing import NewType, Optional, Union
 
+from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.options import LayerMap, Options
 from padiff_rpc.records import record
-from padiff_rpc.words import CallMoment, CaptureKind, DType, Pass, Phase, Randomness, Side, WeightKind
+from padiff_rpc.words import (
+    CallMoment,
+    CaptureKind,
+    DType,
+    Pass,
+    Phase,
+    Randomness,
+    Side,
+    WeightKind,
+    WorkerState,
+)
 
 # A nested argument, packed by `trees`; empty bytes mean "absent".
 Tree = NewType("Tree", bytes)
@@ -254,12 +266,45 @@ class Tls:
     certificate: bytes = b""
     key: bytes = b""
 
+    @classmethod
+    def from_files(
+        cls,
+        ca: Optional[Union[str, os.PathLike[str]]] = None,
+        certificate: Optional[Union[str, os.PathLike[str]]] = None,
+        key: Optional[Union[str, os.PathLike[str]]] = None,
+    ) -> Tls:
+        """Returns what the PEM files hold. Raises InvalidRequestError for one that cannot be read."""
+        found = {}
+        for part, path in (("ca", ca), ("certificate", certificate), ("key", key)):
+            if path is not None:
+                try:
+                    with open(os.path.expanduser(path), "rb") as file:
+                        found[part] = file.read()
+                except OSError as error:
+                    raise InvalidRequestError(f"tls.{part}: cannot be read: {error}") from None
+        return cls(**found)
+
+
+@record
+class Label:
+    name: str
+    value: str
+
 
 @record
 class WorkerAddress:
-    address: str
+    address: str = ""
     token: str = ""
     tls: Optional[Tls] = None
+    name: str = ""
+    labels: tuple[Label, ...] = ()
+    insecure: bool = False
+
+    def __str__(self) -> str:
+        """The words that an error names this worker by."""
+        if self.name or self.address:
+            return self.name or self.address
+        return "{" + ", ".join(f"{label.name}: {label.value}" for label in self.labels) + "}"
 
 
 @record
@@ -309,3 +354,23 @@ class AssignWeightsRequest:
     reference: Party
     layer_map: LayerMap = LayerMap()
     save: str = ""
+
+
+@record
+class CheckInputsRequest:
+    protocol_version: int
+    candidate: Party
+    reference: Party
+    batches: int
+    options: Options = Options()
+
+
+@record
+class KnownWorker:
+    name: str
+    address: str
+    state: WorkerState
+    framework: str = ""
+    labels: tuple[Label, ...] = ()
+    worker: Optional[WorkerInfo] = None
+    problem: str = ""

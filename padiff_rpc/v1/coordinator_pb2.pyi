@@ -75,14 +75,28 @@ class Tls(_message.Message):
     def __init__(self, ca: _Optional[bytes] = ..., certificate: _Optional[bytes] = ..., key: _Optional[bytes] = ...) -> None: ...
 
 class WorkerAddress(_message.Message):
-    __slots__ = ("address", "token", "tls")
+    __slots__ = ("address", "token", "tls", "name", "labels", "insecure")
     ADDRESS_FIELD_NUMBER: _ClassVar[int]
     TOKEN_FIELD_NUMBER: _ClassVar[int]
     TLS_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    LABELS_FIELD_NUMBER: _ClassVar[int]
+    INSECURE_FIELD_NUMBER: _ClassVar[int]
     address: str
     token: str
     tls: Tls
-    def __init__(self, address: _Optional[str] = ..., token: _Optional[str] = ..., tls: _Optional[_Union[Tls, _Mapping]] = ...) -> None: ...
+    name: str
+    labels: _containers.RepeatedCompositeFieldContainer[Label]
+    insecure: bool
+    def __init__(self, address: _Optional[str] = ..., token: _Optional[str] = ..., tls: _Optional[_Union[Tls, _Mapping]] = ..., name: _Optional[str] = ..., labels: _Optional[_Iterable[_Union[Label, _Mapping]]] = ..., insecure: bool = ...) -> None: ...
+
+class Label(_message.Message):
+    __slots__ = ("name", "value")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    value: str
+    def __init__(self, name: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
 
 class Party(_message.Message):
     __slots__ = ("model", "worker")
@@ -314,6 +328,30 @@ class PlanResponse(_message.Message):
     summary: _report_pb2.ReportSummary
     def __init__(self, progress: _Optional[_Union[Progress, _Mapping]] = ..., rows: _Optional[_Union[RowPage, _Mapping]] = ..., summary: _Optional[_Union[_report_pb2.ReportSummary, _Mapping]] = ...) -> None: ...
 
+class CheckInputsRequest(_message.Message):
+    __slots__ = ("protocol_version", "candidate", "reference", "batches", "options")
+    PROTOCOL_VERSION_FIELD_NUMBER: _ClassVar[int]
+    CANDIDATE_FIELD_NUMBER: _ClassVar[int]
+    REFERENCE_FIELD_NUMBER: _ClassVar[int]
+    BATCHES_FIELD_NUMBER: _ClassVar[int]
+    OPTIONS_FIELD_NUMBER: _ClassVar[int]
+    protocol_version: int
+    candidate: Party
+    reference: Party
+    batches: int
+    options: Options
+    def __init__(self, protocol_version: _Optional[int] = ..., candidate: _Optional[_Union[Party, _Mapping]] = ..., reference: _Optional[_Union[Party, _Mapping]] = ..., batches: _Optional[int] = ..., options: _Optional[_Union[Options, _Mapping]] = ...) -> None: ...
+
+class CheckInputsResponse(_message.Message):
+    __slots__ = ("progress", "rows", "summary")
+    PROGRESS_FIELD_NUMBER: _ClassVar[int]
+    ROWS_FIELD_NUMBER: _ClassVar[int]
+    SUMMARY_FIELD_NUMBER: _ClassVar[int]
+    progress: Progress
+    rows: RowPage
+    summary: _report_pb2.ReportSummary
+    def __init__(self, progress: _Optional[_Union[Progress, _Mapping]] = ..., rows: _Optional[_Union[RowPage, _Mapping]] = ..., summary: _Optional[_Union[_report_pb2.ReportSummary, _Mapping]] = ...) -> None: ...
+
 class GetReportRequest(_message.Message):
     __slots__ = ("session",)
     SESSION_FIELD_NUMBER: _ClassVar[int]
@@ -327,3 +365,31 @@ class GetReportResponse(_message.Message):
     rows: RowPage
     summary: _report_pb2.ReportSummary
     def __init__(self, rows: _Optional[_Union[RowPage, _Mapping]] = ..., summary: _Optional[_Union[_report_pb2.ReportSummary, _Mapping]] = ...) -> None: ...
+
+class ListWorkersRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ListWorkersResponse(_message.Message):
+    __slots__ = ("workers",)
+    WORKERS_FIELD_NUMBER: _ClassVar[int]
+    workers: _containers.RepeatedCompositeFieldContainer[KnownWorker]
+    def __init__(self, workers: _Optional[_Iterable[_Union[KnownWorker, _Mapping]]] = ...) -> None: ...
+
+class KnownWorker(_message.Message):
+    __slots__ = ("name", "framework", "address", "labels", "state", "worker", "problem")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    FRAMEWORK_FIELD_NUMBER: _ClassVar[int]
+    ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    LABELS_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    WORKER_FIELD_NUMBER: _ClassVar[int]
+    PROBLEM_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    framework: str
+    address: str
+    labels: _containers.RepeatedCompositeFieldContainer[Label]
+    state: _worker_pb2.WorkerState
+    worker: _worker_pb2.WorkerInfo
+    problem: str
+    def __init__(self, name: _Optional[str] = ..., framework: _Optional[str] = ..., address: _Optional[str] = ..., labels: _Optional[_Iterable[_Union[Label, _Mapping]]] = ..., state: _Optional[_Union[_worker_pb2.WorkerState, str]] = ..., worker: _Optional[_Union[_worker_pb2.WorkerInfo, _Mapping]] = ..., problem: _Optional[str] = ...) -> None: ...

@@ -34,10 +34,20 @@ class CoordinatorStub(object):
                 request_serializer=padiff__rpc_dot_v1_dot_coordinator__pb2.PlanRequest.SerializeToString,
                 response_deserializer=padiff__rpc_dot_v1_dot_coordinator__pb2.PlanResponse.FromString,
                 )
+        self.CheckInputs = channel.unary_stream(
+                '/padiff_rpc.v1.Coordinator/CheckInputs',
+                request_serializer=padiff__rpc_dot_v1_dot_coordinator__pb2.CheckInputsRequest.SerializeToString,
+                response_deserializer=padiff__rpc_dot_v1_dot_coordinator__pb2.CheckInputsResponse.FromString,
+                )
         self.GetReport = channel.unary_stream(
                 '/padiff_rpc.v1.Coordinator/GetReport',
                 request_serializer=padiff__rpc_dot_v1_dot_coordinator__pb2.GetReportRequest.SerializeToString,
                 response_deserializer=padiff__rpc_dot_v1_dot_coordinator__pb2.GetReportResponse.FromString,
+                )
+        self.ListWorkers = channel.unary_unary(
+                '/padiff_rpc.v1.Coordinator/ListWorkers',
+                request_serializer=padiff__rpc_dot_v1_dot_coordinator__pb2.ListWorkersRequest.SerializeToString,
+                response_deserializer=padiff__rpc_dot_v1_dot_coordinator__pb2.ListWorkersResponse.FromString,
                 )
 
 
@@ -73,8 +83,23 @@ class CoordinatorServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CheckInputs(self, request, context):
+        """Reads batch after batch from the loaders of both models and compares them, field by field; the models
+        are built and not run. A row's step is the number of its batch.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetReport(self, request, context):
         """A finished report, for as long as the coordinator remembers it (its last 16). NOT_FOUND after.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListWorkers(self, request, context):
+        """The workers of the configuration, in its order, each asked how it is; takes at most a few seconds.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -103,10 +128,20 @@ def add_CoordinatorServicer_to_server(servicer, server):
                     request_deserializer=padiff__rpc_dot_v1_dot_coordinator__pb2.PlanRequest.FromString,
                     response_serializer=padiff__rpc_dot_v1_dot_coordinator__pb2.PlanResponse.SerializeToString,
             ),
+            'CheckInputs': grpc.unary_stream_rpc_method_handler(
+                    servicer.CheckInputs,
+                    request_deserializer=padiff__rpc_dot_v1_dot_coordinator__pb2.CheckInputsRequest.FromString,
+                    response_serializer=padiff__rpc_dot_v1_dot_coordinator__pb2.CheckInputsResponse.SerializeToString,
+            ),
             'GetReport': grpc.unary_stream_rpc_method_handler(
                     servicer.GetReport,
                     request_deserializer=padiff__rpc_dot_v1_dot_coordinator__pb2.GetReportRequest.FromString,
                     response_serializer=padiff__rpc_dot_v1_dot_coordinator__pb2.GetReportResponse.SerializeToString,
+            ),
+            'ListWorkers': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListWorkers,
+                    request_deserializer=padiff__rpc_dot_v1_dot_coordinator__pb2.ListWorkersRequest.FromString,
+                    response_serializer=padiff__rpc_dot_v1_dot_coordinator__pb2.ListWorkersResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -187,6 +222,23 @@ class Coordinator(object):
             insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
 
     @staticmethod
+    def CheckInputs(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(request, target, '/padiff_rpc.v1.Coordinator/CheckInputs',
+            padiff__rpc_dot_v1_dot_coordinator__pb2.CheckInputsRequest.SerializeToString,
+            padiff__rpc_dot_v1_dot_coordinator__pb2.CheckInputsResponse.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+    @staticmethod
     def GetReport(request,
             target,
             options=(),
@@ -200,5 +252,22 @@ class Coordinator(object):
         return grpc.experimental.unary_stream(request, target, '/padiff_rpc.v1.Coordinator/GetReport',
             padiff__rpc_dot_v1_dot_coordinator__pb2.GetReportRequest.SerializeToString,
             padiff__rpc_dot_v1_dot_coordinator__pb2.GetReportResponse.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+    @staticmethod
+    def ListWorkers(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(request, target, '/padiff_rpc.v1.Coordinator/ListWorkers',
+            padiff__rpc_dot_v1_dot_coordinator__pb2.ListWorkersRequest.SerializeToString,
+            padiff__rpc_dot_v1_dot_coordinator__pb2.ListWorkersResponse.FromString,
             options, channel_credentials,
             insecure, call_credentials, compression, wait_for_ready, timeout, metadata)

@@ -8,6 +8,15 @@ from typing import ClassVar as _ClassVar, Iterable as _Iterable, Mapping as _Map
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class WorkerState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    WORKER_STATE_UNSPECIFIED: _ClassVar[WorkerState]
+    WORKER_STATE_FREE: _ClassVar[WorkerState]
+    WORKER_STATE_BUSY: _ClassVar[WorkerState]
+    WORKER_STATE_DRAINING: _ClassVar[WorkerState]
+    WORKER_STATE_NOT_READY: _ClassVar[WorkerState]
+    WORKER_STATE_UNREACHABLE: _ClassVar[WorkerState]
+
 class Randomness(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     RANDOMNESS_UNSPECIFIED: _ClassVar[Randomness]
@@ -34,6 +43,12 @@ class CaptureKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     CAPTURE_KIND_BUFFER: _ClassVar[CaptureKind]
     CAPTURE_KIND_OPTIMIZER_STATE: _ClassVar[CaptureKind]
     CAPTURE_KIND_TARGET: _ClassVar[CaptureKind]
+WORKER_STATE_UNSPECIFIED: WorkerState
+WORKER_STATE_FREE: WorkerState
+WORKER_STATE_BUSY: WorkerState
+WORKER_STATE_DRAINING: WorkerState
+WORKER_STATE_NOT_READY: WorkerState
+WORKER_STATE_UNREACHABLE: WorkerState
 RANDOMNESS_UNSPECIFIED: Randomness
 RANDOMNESS_SHARED: Randomness
 RANDOMNESS_OFF: Randomness
@@ -84,10 +99,12 @@ class WorkerInfo(_message.Message):
     def __init__(self, protocol_version: _Optional[int] = ..., framework: _Optional[str] = ..., framework_version: _Optional[str] = ..., python_version: _Optional[str] = ..., numpy_version: _Optional[str] = ..., package_version: _Optional[str] = ..., host: _Optional[str] = ..., pid: _Optional[int] = ..., devices: _Optional[_Iterable[str]] = ..., served_model: _Optional[str] = ..., executable: _Optional[str] = ...) -> None: ...
 
 class GetInfoResponse(_message.Message):
-    __slots__ = ("worker",)
+    __slots__ = ("worker", "state")
     WORKER_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
     worker: WorkerInfo
-    def __init__(self, worker: _Optional[_Union[WorkerInfo, _Mapping]] = ...) -> None: ...
+    state: WorkerState
+    def __init__(self, worker: _Optional[_Union[WorkerInfo, _Mapping]] = ..., state: _Optional[_Union[WorkerState, str]] = ...) -> None: ...
 
 class LeaseRequest(_message.Message):
     __slots__ = ("protocol_version",)
@@ -276,12 +293,14 @@ class WriteOptimizerStateResponse(_message.Message):
     def __init__(self, written: _Optional[int] = ...) -> None: ...
 
 class ReadBatchRequest(_message.Message):
-    __slots__ = ("lease", "index")
+    __slots__ = ("lease", "index", "keep_there")
     LEASE_FIELD_NUMBER: _ClassVar[int]
     INDEX_FIELD_NUMBER: _ClassVar[int]
+    KEEP_THERE_FIELD_NUMBER: _ClassVar[int]
     lease: str
     index: int
-    def __init__(self, lease: _Optional[str] = ..., index: _Optional[int] = ...) -> None: ...
+    keep_there: bool
+    def __init__(self, lease: _Optional[str] = ..., index: _Optional[int] = ..., keep_there: bool = ...) -> None: ...
 
 class ReadBatchResponse(_message.Message):
     __slots__ = ("batch", "frame", "exhausted", "failure")

@@ -62,7 +62,7 @@ def _refuse_what_holds_code(path: str) -> None:
     """Refuses two kinds of file in which Torch before 2.6 runs code, weights_only or not."""
     if tarfile.is_tarfile(path):
         raise InvalidRequestError(
-            f"weights: {path} is a tar archive, as early versions of Torch wrote them; save the state_dict again"
+            f"weights: {path} is a tar archive, as early versions of Torch wrote them; save it again"
         )
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:

@@ -139,3 +139,13 @@ class DefaultLoss(Word):
 
     PROJECTION = "projection"
     MEAN = "mean"
+
+
+class WorkerState(Word):
+    """Whether a worker can be leased."""
+
+    FREE = "free"
+    BUSY = "busy"
+    DRAINING = "draining"
+    NOT_READY = "not_ready"
+    UNREACHABLE = "unreachable"

@@ -245,20 +245,24 @@ class OptimizerGroup(_message.Message):
     def __init__(self, parameters: _Optional[_Iterable[str]] = ..., settings: _Optional[_Union[_tensors_pb2.Tree, _Mapping]] = ...) -> None: ...
 
 class DescribeOptimizerResponse(_message.Message):
-    __slots__ = ("class_name", "groups", "conventions")
+    __slots__ = ("class_name", "groups", "conventions", "state")
     CLASS_NAME_FIELD_NUMBER: _ClassVar[int]
     GROUPS_FIELD_NUMBER: _ClassVar[int]
     CONVENTIONS_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
     class_name: str
     groups: _containers.RepeatedCompositeFieldContainer[OptimizerGroup]
     conventions: _tensors_pb2.Tree
-    def __init__(self, class_name: _Optional[str] = ..., groups: _Optional[_Iterable[_Union[OptimizerGroup, _Mapping]]] = ..., conventions: _Optional[_Union[_tensors_pb2.Tree, _Mapping]] = ...) -> None: ...
+    state: _containers.RepeatedCompositeFieldContainer[OptimizerEntry]
+    def __init__(self, class_name: _Optional[str] = ..., groups: _Optional[_Iterable[_Union[OptimizerGroup, _Mapping]]] = ..., conventions: _Optional[_Union[_tensors_pb2.Tree, _Mapping]] = ..., state: _Optional[_Iterable[_Union[OptimizerEntry, _Mapping]]] = ...) -> None: ...
 
 class ReadOptimizerStateRequest(_message.Message):
-    __slots__ = ("lease",)
+    __slots__ = ("lease", "entries")
     LEASE_FIELD_NUMBER: _ClassVar[int]
+    ENTRIES_FIELD_NUMBER: _ClassVar[int]
     lease: str
-    def __init__(self, lease: _Optional[str] = ...) -> None: ...
+    entries: _containers.RepeatedCompositeFieldContainer[OptimizerEntry]
+    def __init__(self, lease: _Optional[str] = ..., entries: _Optional[_Iterable[_Union[OptimizerEntry, _Mapping]]] = ...) -> None: ...
 
 class OptimizerEntry(_message.Message):
     __slots__ = ("parameter", "state")

@@ -131,6 +131,10 @@ class FrameworkAdapter(Protocol):
         """Returns the accumulated gradient of a parameter, or None."""
         ...
 
+    def write_gradient(self, weight: Any, value: HostTensor) -> None:
+        """Makes `value`, of the parameter's shape and dtype, its accumulated gradient."""
+        ...
+
     def clear_gradients(self, model: Any) -> None:
         """Forgets all gradients (they are None afterwards where the framework has that)."""
         ...
@@ -236,6 +240,20 @@ class FrameworkAdapter(Protocol):
 
     def step(self, optimizer: Any) -> None:
         """One optimizer step, then clears its gradients."""
+        ...
+
+    def keep_optimizer(self, optimizer: Any) -> Any:
+        """Returns a copy of what the optimizer keeps between steps, for `restore_optimizer`.
+
+        A learning-rate scheduler that belongs to it is part of that; parameters and gradients are not.
+        """
+        ...
+
+    def restore_optimizer(self, optimizer: Any, kept: Any) -> None:
+        """Makes the optimizer's state what `keep_optimizer` copied; what it began to keep since is dropped.
+
+        To be called once for each copy, which may become part of the optimizer.
+        """
         ...
 
     def synchronize(self) -> None:

@@ -115,6 +115,16 @@ class WorkerServicer(worker_pb2_grpc.WorkerServicer):
             threading.Thread(target=_listen, args=(stream, run), name="step-requests", daemon=True).start()
             yield from bundles(begin(batch))
 
+    def KeepState(self, request: pb.KeepStateRequest, context: grpc.ServicerContext) -> pb.KeepStateResponse:
+        self._worker.keep_state(request.lease, optimizer=request.optimizer)
+        return pb.KeepStateResponse()
+
+    def RestoreState(
+        self, request: pb.RestoreStateRequest, context: grpc.ServicerContext
+    ) -> pb.RestoreStateResponse:
+        self._worker.restore_state(request.lease)
+        return pb.RestoreStateResponse()
+
     def Unload(self, request: pb.UnloadRequest, context: grpc.ServicerContext) -> pb.UnloadResponse:
         self._worker.unload(request.lease)
         return pb.UnloadResponse()

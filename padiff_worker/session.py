@@ -10,7 +10,7 @@ from typing import Any, Optional
 import numpy as np
 
 from padiff_rpc import trees
-from padiff_rpc.errors import InvalidRequestError, NotFoundError
+from padiff_rpc.errors import InvalidRequestError, NotFoundError, StateError
 from padiff_rpc.records import record
 from padiff_rpc.tensors import HostTensor
 from padiff_rpc.types import CallEvent, Layer, Model, ModelFailure, Tree
@@ -18,6 +18,7 @@ from padiff_rpc.words import Phase, WeightKind
 from padiff_worker.adapter import FrameworkAdapter
 from padiff_worker.batches import HostBatch, arguments
 from padiff_worker.failures import NOT_THE_USERS, ModelRaised, failure_from
+from padiff_worker.kept_state import KeptState, restored
 from padiff_worker.loader import Loader
 from padiff_worker.recorder import Capture, Recorder
 
@@ -81,6 +82,7 @@ class ModelSession:
             )
         self._adapter = adapter
         self._modes: Optional[Any] = None
+        self._kept: Optional[KeptState] = None
         self.loss: Optional[Callable[..., Any]] = None
         if spec.loss:
             with raising_as_failure(Phase.LOAD):
@@ -176,13 +178,12 @@ class ModelSession:
     def trace(self, batch: HostBatch) -> tuple[tuple[CallEvent, ...], Optional[ModelFailure]]:
         """Returns the calls of one forward pass, and what it raised, if it did.
 
-        Python's, NumPy's and the framework's random states, parameters, buffers and modes are put
-        back. What the model keeps in plain Python attributes is not.
+        Its state is put back (see `KeptState`).
         """
         sink = _TraceSink()
         failure = None
         # As a step runs it: without gradients, Torch's transformer layers take a path that calls no children.
-        with self._restored(), self._adapter.gradient_mode(True):
+        with restored(self._adapter, self.model), self._adapter.gradient_mode(True):
             recorder = Recorder(
                 self._adapter, self._adapter.layers(self.model), sink, values=False, gradients=False
             )
@@ -196,21 +197,25 @@ class ModelSession:
                     failure = failure_from(error, Phase.TRACE, path=recorder.innermost_path)
         return tuple(sink.calls), failure
 
-    @contextmanager
-    def _restored(self) -> Iterator[None]:
-        adapter = self._adapter
-        states = random.getstate(), np.random.get_state(), adapter.random_state()
-        modes = adapter.modes(self.model)
-        weights = [(weight, adapter.host_copy(weight)) for weight in adapter.weights(self.model).values()]
-        try:
-            yield
-        finally:
-            for weight, value in weights:
-                adapter.write_weight(weight, value)
-            adapter.set_modes(self.model, modes)
-            random.setstate(states[0])
-            np.random.set_state(states[1])
-            adapter.set_random_state(states[2])
+    def keep_state(self, *, optimizer: bool) -> None:
+        """Remembers the state of the model, and of the `optimizer` if asked, in place of an earlier one.
+
+        Raises InvalidRequestError for an optimizer that is a plain function.
+        """
+        kept = self.optimizer if optimizer else None
+        if kept is not None and not self._adapter.is_optimizer(kept):
+            raise InvalidRequestError(
+                "optimizer: this one is a function, and local_error has to put back what an optimizer keeps "
+                "between steps; return the optimizer itself, or leave local_error out"
+            )
+        self._kept = KeptState(self._adapter, self.model, kept)
+
+    def restore_state(self) -> None:
+        """Puts back what `keep_state` remembered, and forgets it. Raises StateError without any."""
+        if self._kept is None:
+            raise StateError("no state was kept; call KeepState first")
+        kept, self._kept = self._kept, None
+        kept.put_back()
 
     def weights(self) -> Mapping[str, Any]:
         """Returns the parameters and buffers by full name; finding them walks the whole model."""

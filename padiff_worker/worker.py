@@ -143,6 +143,16 @@ class Worker:
         session = self._loaded(lease)
         return self._thread.call(lambda: session.trace(batch))
 
+    def keep_state(self, lease: str, *, optimizer: bool) -> None:
+        """Remembers the model's state, and the `optimizer`'s if asked."""
+        session = self._loaded(lease)
+        self._thread.call(lambda: session.keep_state(optimizer=optimizer))
+
+    def restore_state(self, lease: str) -> None:
+        """Puts back what was remembered."""
+        session = self._loaded(lease)
+        self._thread.call(session.restore_state)
+
     def read_weights(self, lease: str, names: Iterable[str]) -> Iterator[tuple[str, HostTensor]]:
         """Yields (name, value), each copied when it is its turn."""
         session = self._loaded(lease)

@@ -15,7 +15,7 @@ from padiff_rpc.tensors import HostTensor
 from padiff_rpc.words import DType, WeightKind
 from padiff_worker.adapter import EntryHook, ExitHook, GradientHook, LayerHandle, Remove
 from padiff_worker.layer_tree import LayerTree, OwnTensor
-from padiff_worker_paddle import runtime, state, tensors
+from padiff_worker_paddle import kept_optimizer, runtime, state, tensors
 
 # Running statistics, which Paddle keeps among the parameters of its batch norms.
 _STATISTICS = {"_mean", "_variance"}
@@ -126,6 +126,9 @@ class PaddleAdapter:
     def gradient(self, weight: Any) -> Optional[Any]:
         return None if weight.grad is None else tensors.dense_gradient(weight.grad, weight.shape)
 
+    def write_gradient(self, weight: Any, value: HostTensor) -> None:
+        weight.grad = tensors.like(weight, value)
+
     def clear_gradients(self, model: Any) -> None:
         for parameter in model.parameters():
             parameter.clear_gradient(False)  # set_to_zero; Paddle ignores it as a keyword
@@ -205,6 +208,9 @@ class PaddleAdapter:
         if isinstance(optimizer._learning_rate, paddle.optimizer.lr.LRScheduler):
             optimizer._learning_rate.step()
         optimizer.clear_grad(set_to_zero=False)
+
+    keep_optimizer = staticmethod(kept_optimizer.keep)
+    restore_optimizer = staticmethod(kept_optimizer.restore)
 
     def synchronize(self) -> None:
         runtime.synchronize()

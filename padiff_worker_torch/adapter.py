@@ -13,7 +13,7 @@ from padiff_rpc.tensors import HostTensor
 from padiff_rpc.words import DType, WeightKind
 from padiff_worker.adapter import EntryHook, ExitHook, GradientHook, LayerHandle, Remove
 from padiff_worker.layer_tree import LayerTree, OwnTensor
-from padiff_worker_torch import runtime, state, tensors
+from padiff_worker_torch import kept_optimizer, runtime, state, tensors
 
 _CASTS = {
     DType.FLOAT16: torch.nn.Module.half,
@@ -112,6 +112,9 @@ class TorchAdapter:
     def gradient(self, weight: Any) -> Optional[Any]:
         return None if weight.grad is None else tensors.dense_gradient(weight.grad)
 
+    def write_gradient(self, weight: Any, value: HostTensor) -> None:
+        weight.grad = tensors.like(weight, value)
+
     def clear_gradients(self, model: Any) -> None:
         model.zero_grad(set_to_none=True)
 
@@ -191,6 +194,9 @@ class TorchAdapter:
         else:
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
+
+    keep_optimizer = staticmethod(kept_optimizer.keep)
+    restore_optimizer = staticmethod(kept_optimizer.restore)
 
     def synchronize(self) -> None:
         runtime.synchronize()

@@ -82,6 +82,10 @@ class AdapterCase:
         """Returns the framework's plain gradient descent over all parameters."""
         raise NotImplementedError
 
+    def momentum(self, model: Any, rate: float) -> Any:
+        """Returns the framework's gradient descent with a momentum of 0.5 over all parameters."""
+        raise NotImplementedError
+
     def loader(self, count: int, workers: int) -> Any:
         """Returns the framework's DataLoader over the numbers 0.0 ... `count` - 1, two to a batch."""
         raise unittest.SkipTest("no DataLoader")

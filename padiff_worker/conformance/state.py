@@ -13,6 +13,7 @@ from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.tensors import HostTensor
 from padiff_rpc.words import DType
 from padiff_worker.conformance.case import AdapterCase, raises
+from padiff_worker.kept_state import KeptState
 
 
 class _Bomb:
@@ -145,6 +146,64 @@ class StateSuite:
             self.case.adapter.step(optimizer)
             assert self.case.adapter.gradient(self.case.adapter.weights(model)["factor"]) is None
         assert self.case.value(self.case.adapter.weights(model)["factor"]).tolist() == [0, -2]
+
+    def test_an_optimizer_is_put_back_as_it_was_before_its_first_step_and_later(self) -> None:
+        adapter, model = self.case.adapter, self.case.scale(0.0)
+        optimizer = self.case.momentum(model, 1.0)
+        factor = adapter.weights(model)["factor"]
+
+        def steps(count: int) -> list[float]:
+            went = []
+            for _ in range(count):
+                before = self.case.value(factor).item()
+                adapter.backward(self.case.total(model(self.case.tensor([1]))))
+                adapter.step(optimizer)
+                went.append(before - self.case.value(factor).item())
+            return went
+
+        fresh = adapter.keep_optimizer(optimizer)
+        assert steps(2) == [1, 1.5]
+        later = adapter.keep_optimizer(optimizer)
+        assert steps(1) == [1.75]
+        adapter.restore_optimizer(optimizer, later)
+        assert steps(2) == [1.75, 1.875]
+        adapter.restore_optimizer(optimizer, fresh)
+        assert steps(2) == [1, 1.5]
+
+    def test_a_model_is_put_back_with_all_that_a_run_changes(self) -> None:
+        adapter, model = self.case.adapter, self.case.batch_norm(2)
+        weights = adapter.weights(model)
+        given = self.case.tensor([[1, 2], [3, 5]])
+        adapter.backward(self.case.total(model(given)))
+
+        def state() -> list[Any]:
+            gradients = [adapter.gradient(weight) for weight in weights.values()]
+            return [
+                *(self.case.value(weight).tolist() for weight in weights.values()),
+                *(None if one is None else self.case.value(one).tolist() for one in gradients),
+                [adapter.modes(model)],
+                self.case.value(self.case.random(3)).tolist(),
+            ]
+
+        kept = KeptState(adapter, model)
+        before = state()
+        adapter.prepare(model, device="cpu", dtype=None, train=False)
+        adapter.clear_gradients(model)
+        for weight in weights.values():
+            shape = adapter.spec(weight).shape
+            adapter.write_weight(weight, HostTensor.from_array(np.full(shape, 7, np.float32)))
+        assert state() != before
+        kept.put_back()
+        assert state() == before
+
+    def test_a_gradient_that_was_written_is_added_to(self) -> None:
+        adapter, model = self.case.adapter, self.case.scale(1.0, 1.0)
+        factor = adapter.weights(model)["factor"]
+        adapter.write_gradient(factor, HostTensor.from_array(np.array([5, 6], np.float32)))
+        adapter.backward(self.case.total(model(self.case.tensor([1, 2]))))
+        gradient = adapter.gradient(factor)
+        assert gradient is not None
+        assert self.case.value(gradient).tolist() == [6, 8]
 
     def test_what_is_no_optimizer_is_not_taken_for_one(self) -> None:
         for other in (None, object(), self.case.scale(1.0), lambda: None):

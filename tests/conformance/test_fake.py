@@ -45,6 +45,9 @@ class FakeCase(AdapterCase):
     def sgd(self, model, rate):
         return fake.SGD(model, rate)
 
+    def momentum(self, model, rate):
+        return fake.Momentum(model, rate, momentum=0.5)
+
 
 class TestTensors(TensorSuite):
     case = FakeCase()

@@ -87,6 +87,9 @@ class PaddleCase(AdapterCase):
     def sgd(self, model, rate):
         return paddle.optimizer.SGD(rate, parameters=model.parameters())
 
+    def momentum(self, model, rate):
+        return paddle.optimizer.Momentum(rate, momentum=0.5, parameters=model.parameters())
+
     def loader(self, count, workers):
         return paddle.io.DataLoader(Numbers(count), batch_size=2, num_workers=workers)
 
@@ -233,3 +236,28 @@ def test_bfloat16_weights_are_written_as_such():
         parameter, HostTensor(array=np.array([0x3F80, 0xC000], np.uint16), dtype=DType.BFLOAT16)
     )
     assert parameter.astype("float32").tolist() == [1, -2]
+
+
+@pytest.mark.parametrize("steps_before", [0, 2])
+def test_adam_and_its_scheduler_are_put_back(steps_before):
+    paddle.seed(0)
+    model = paddle.nn.Linear(3, 2)
+    scheduler = paddle.optimizer.lr.StepDecay(0.1, step_size=2, gamma=0.5)
+    optimizer = paddle.optimizer.AdamW(scheduler, parameters=model.parameters())
+
+    def states(count):
+        reached = []
+        for _ in range(count):
+            (model(paddle.ones([4, 3])) ** 2).sum().backward()
+            ADAPTER.step(optimizer)
+            reached.append([ADAPTER.host_copy(weight).array.tolist() for weight in model.parameters()])
+        return reached
+
+    states(steps_before)
+    weights = [ADAPTER.host_copy(weight) for weight in model.parameters()]
+    kept = ADAPTER.keep_optimizer(optimizer)
+    first = states(3)
+    for weight, value in zip(model.parameters(), weights):
+        ADAPTER.write_weight(weight, value)
+    ADAPTER.restore_optimizer(optimizer, kept)
+    assert states(3) == first

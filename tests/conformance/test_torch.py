@@ -75,6 +75,9 @@ class TorchCase(AdapterCase):
     def sgd(self, model, rate):
         return torch.optim.SGD(model.parameters(), lr=rate)
 
+    def momentum(self, model, rate):
+        return torch.optim.SGD(model.parameters(), lr=rate, momentum=0.5)
+
     def loader(self, count, workers):
         return torch.utils.data.DataLoader(Numbers(count), batch_size=2, num_workers=workers)
 
@@ -189,3 +192,28 @@ def test_safetensors_without_its_package_say_how_to_get_it(tmp_path):
     for verb in (ADAPTER.load_weights, ADAPTER.save_weights):
         with raises(InvalidRequestError, "pip install safetensors"):
             verb(torch.nn.Linear(1, 1), str(tmp_path / "state.safetensors"))
+
+
+@pytest.mark.parametrize("steps_before", [0, 2])
+def test_adam_and_its_scheduler_are_put_back(steps_before):
+    torch.manual_seed(0)
+    model = torch.nn.Linear(3, 2)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=0.1)
+    scheduler = torch.optim.lr_scheduler.StepLR(optimizer, step_size=2, gamma=0.5)
+
+    def states(count):
+        reached = []
+        for _ in range(count):
+            model(torch.ones(4, 3)).square().sum().backward()
+            ADAPTER.step(scheduler)
+            reached.append([ADAPTER.host_copy(weight).array.tolist() for weight in model.parameters()])
+        return reached
+
+    states(steps_before)
+    weights = [ADAPTER.host_copy(weight) for weight in model.parameters()]
+    kept = ADAPTER.keep_optimizer(scheduler)
+    first = states(3)
+    for weight, value in zip(model.parameters(), weights):
+        ADAPTER.write_weight(weight, value)
+    ADAPTER.restore_optimizer(scheduler, kept)
+    assert states(3) == first

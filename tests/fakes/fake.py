@@ -317,6 +317,23 @@ class SGD:
             parameter.grad = None
 
 
+class Momentum(SGD):
+    """Steps along a running sum of gradients, kept by the parameters' places in the model."""
+
+    def __init__(self, model, lr=0.1, momentum=0.9):
+        super().__init__(model, lr)
+        self.momentum = momentum
+        self.velocities = {}
+
+    def step(self):
+        for index, parameter in enumerate(parameters(self.model)):
+            if parameter.grad is not None:
+                before = self.velocities.get(index, np.float32(0))
+                velocity = np.float32(self.momentum) * before + parameter.grad.array
+                self.velocities[index] = velocity
+                parameter.array -= np.float32(self.lr) * velocity
+
+
 def walk(layer, path=""):
     """Yields (path, layer), parents first; a shared layer once for each path."""
     yield path, layer

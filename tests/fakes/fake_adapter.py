@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 import os
 
@@ -44,6 +45,11 @@ _TREE = LayerTree(
     own_tensors=_own_tensors,
     attributes=_attributes,
 )
+
+
+def _held(optimizer):
+    """What an optimizer holds and does not own."""
+    return optimizer.model, *fake.parameters(optimizer.model)
 
 
 class FakeAdapter:
@@ -107,6 +113,9 @@ class FakeAdapter:
 
     def gradient(self, weight):
         return weight.grad
+
+    def write_gradient(self, weight, value):
+        weight.grad = fake.Tensor(value.array.copy())
 
     def clear_gradients(self, model):
         for parameter in fake.parameters(model):
@@ -196,6 +205,13 @@ class FakeAdapter:
     def step(self, optimizer):
         optimizer.step()
         optimizer.clear()
+
+    def keep_optimizer(self, optimizer):
+        return copy.deepcopy(vars(optimizer), {id(one): one for one in _held(optimizer)})
+
+    def restore_optimizer(self, optimizer, kept):
+        vars(optimizer).clear()
+        vars(optimizer).update(kept)
 
     def synchronize(self):
         pass

@@ -59,7 +59,7 @@ class Lockstep:
         self._keeps_graph = keeps_graph
         self._weights = {adapter.memory(weight) for weight in weights}
         self._owners: dict[Hashable, weakref.ref[Any]] = {}
-        # By a tensor's number: the place whose override it got.
+        # By a tensor's number: the place whose override it got, or would have if it did not keep its own.
         self._got: dict[int, int] = {}
 
     def claim(
@@ -78,11 +78,12 @@ class Lockstep:
         if index is None:
             return number, None
         ticket = OverrideTicket(place=index)
+        asked = self._places[index]
         known = None if is_fresh else self._got.get(number)
         if known is None:
             self._got[number] = index
-            return number, Claim(ticket=ticket)
-        if self._places[known].tensor == self._places[index].tensor:
+            return number, None if asked.keeps_value else Claim(ticket=ticket)
+        if self._places[known].tensor == asked.tensor or asked.keeps_value:
             self._drop(index)
             return number, None
         number = new_number()
@@ -107,7 +108,7 @@ class Lockstep:
     def gradient(self, number: int, gradient: Any) -> Optional[Any]:
         """Returns the reference's gradient for that tensor, or None where its own goes on."""
         index = self._got.get(number) if self._gradients else None
-        if index is None:
+        if index is None or self._places[index].keeps_gradient:
             return None
         ticket = OverrideTicket(place=index, gradient=True)
         value = self._overrides.take(ticket)

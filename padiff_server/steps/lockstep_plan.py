@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from padiff_rpc.records import record
@@ -24,13 +23,11 @@ class LockstepPlan:
         places: in the candidate's order of execution.
         specs: of the candidate's tensors in these places.
         labels: where a tensor of the reference is first seen -> its number in `places`.
-        pushes: label -> how many places get it without asking.
     """
 
     places: tuple[OverridePlace, ...]
     specs: tuple[TensorSpec, ...]
     labels: Mapping[Origin, int]
-    pushes: Mapping[int, int]
 
 
 def plan_lockstep(plan: Plan, traces: Mapping[Side, Iterable[CallEvent]]) -> LockstepPlan:
@@ -72,7 +69,6 @@ def plan_lockstep(plan: Plan, traces: Mapping[Side, Iterable[CallEvent]]) -> Loc
         places=tuple(places),
         specs=tuple(specs),
         labels=_labels(events[Side.REFERENCE]),
-        pushes=Counter(place.tensor for place in places if place.pushed),
     )
 
 

@@ -47,17 +47,26 @@ class OverrideFeed:
 
     def __init__(self, plan: LockstepPlan, *, gradients: bool, window_bytes: int = WINDOW_BYTES) -> None:
         self._plan = plan
-        self._gradients = gradients
         self._window_bytes = window_bytes
-        forward = [OverrideTicket(place=index) for index, place in enumerate(plan.places) if place.pushed]
-        backward = [OverrideTicket(place=ticket.place, gradient=True) for ticket in reversed(forward)]
+        pushed = [(index, place) for index, place in enumerate(plan.places) if place.pushed]
+        forward = [OverrideTicket(place=index) for index, place in pushed if not place.keeps_value]
+        backward = [
+            OverrideTicket(place=index, gradient=True)
+            for index, place in reversed(pushed)
+            if gradients and not place.keeps_gradient
+        ]
         # An ordered set: what is still to be pushed.
-        self._planned = dict.fromkeys([*forward, *backward] if gradients else forward)
+        self._planned = dict.fromkeys([*forward, *backward])
+        # By whether it is a gradient, and label: how many places get it without asking.
+        self._pushes = {
+            gradient: Counter(plan.places[ticket.place].tensor for ticket in tickets)
+            for gradient, tickets in ((False, forward), (True, backward))
+        }
         self._wanted: dict[OverrideTicket, None] = {}
         self._lock = threading.Lock()
         self._kept: dict[tuple[int, bool], _Kept] = {}
         self._sent: set[OverrideTicket] = set()
-        self._left: dict[bool, Counter[int]] = {gradient: Counter(plan.pushes) for gradient in (False, True)}
+        self._left = {gradient: Counter(pushes) for gradient, pushes in self._pushes.items()}
         self._in_flight = 0
         self._outlet: Optional[Outlet] = None
         self._reference_ended = False
@@ -77,7 +86,7 @@ class OverrideFeed:
     def wants(self, origin: Origin, *, gradient: bool) -> bool:
         """Whether the tensor of the reference that was first seen there (or its gradient) will be sent."""
         label = self._plan.labels.get(origin)
-        return label is not None and self._plan.pushes.get(label, 0) > 0 and (self._gradients or not gradient)
+        return label is not None and self._pushes[gradient][label] > 0
 
     def arrived(
         self, origin: Origin, tensor: HostTensor, let_go: Callable[[], None], *, gradient: bool
@@ -153,7 +162,7 @@ class OverrideFeed:
     def _is_gone(self, ticket: OverrideTicket) -> bool:
         """Whether every place that was to get this tensor has it, so that it is no longer kept."""
         label = self._plan.places[ticket.place].tensor
-        return (ticket.gradient and not self._gradients) or self._left[ticket.gradient][label] <= 0
+        return self._left[ticket.gradient][label] <= 0
 
     def _push(self, outlet: Outlet, ticket: OverrideTicket) -> None:
         kept = self._kept_for(ticket)

@@ -1,0 +1,130 @@
+"""What becomes of random decisions: shared, switched off, or named and kept apart."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+
+from padiff_rpc.records import record
+from padiff_rpc.types import RandomOperation, RandomPair, StepStart
+from padiff_rpc.words import Randomness, Side
+from padiff_server.sides import SIDES
+from padiff_server.steps.random_sharing import Group, Operations, SeenCalls, share
+from padiff_server.steps.surroundings import CallName
+
+_SHOWN = 3
+
+
+@record
+class RandomPlan:
+    """What becomes of random decisions in the steps.
+
+    Attributes:
+        randomness, seed: what a step is started with.
+        pairs: the layers that share, by side.
+        unshared: (reference path, call number) of the innermost compared call -> the operations in its
+            own code, on either side, that both sides are not given the same.
+        operations: of both sides, as the report lists them.
+        notes: what a reader should know.
+    """
+
+    randomness: Randomness
+    seed: int
+    pairs: Mapping[Side, tuple[RandomPair, ...]]
+    unshared: Mapping[CallName, str]
+    operations: tuple[RandomOperation, ...]
+    notes: tuple[str, ...] = ()
+
+    def told(self, start: StepStart, side: Side) -> StepStart:
+        """Returns the start of a side's step with what it has to know of this."""
+        return dataclasses.replace(
+            start, randomness=self.randomness, random_seed=self.seed, random_pairs=self.pairs[side]
+        )
+
+
+@record
+class _Settled:
+    """A decision as the report lists it; `judged`: what is made of it is compared like all else."""
+
+    operation: RandomOperation
+    judged: bool
+
+
+def plan_randomness(randomness: Randomness, seed: int, seen: SeenCalls, operations: Operations) -> RandomPlan:
+    """Returns what becomes of the decisions that both sides made in one forward pass.
+
+    Shared decisions that one side makes more often than the other are no excuse: a dropout that was
+    forgotten is a difference between the models.
+    """
+    pairs: Mapping[Side, tuple[RandomPair, ...]] = dict.fromkeys(SIDES, ())
+    notes: tuple[str, ...] = ()
+    if randomness is Randomness.SHARED:
+        sharing = share(seen, operations)
+        pairs = sharing.pairs
+        settled = [one for key, group in sharing.groups.items() for one in _settled(key, group)]
+        notes = _notes(sharing.groups)
+    else:
+        settled = [
+            _as_it_is(randomness, dataclasses.replace(one, side=side))
+            for side in SIDES
+            for one in operations[side]
+        ]
+    compared = {(pair.layer.reference, pair.reference.event.call) for pair in seen.pairs}
+    unshared: defaultdict[CallName, dict[str, None]] = defaultdict(dict)
+    for one in settled:
+        if not one.judged and one.operation.side is not None:
+            name = one.operation.path, one.operation.call
+            around = seen.calls_around(one.operation.side, name)
+            unshared[next((call for call in around if call in compared), ("", 0))][one.operation.name] = None
+    return RandomPlan(
+        randomness=randomness,
+        seed=seed,
+        pairs=pairs,
+        unshared={call: ", ".join(names) for call, names in unshared.items()},
+        operations=tuple(one.operation for one in settled),
+        notes=notes,
+    )
+
+
+def _as_it_is(randomness: Randomness, operation: RandomOperation) -> _Settled:
+    if randomness is Randomness.OFF and operation.shared:
+        text = "switched off"
+        return _Settled(operation=dataclasses.replace(operation, shared=False, reason=text), judged=True)
+    reason = "randomness is 'report'" if operation.shared else _UNKNOWN
+    return _Settled(operation=dataclasses.replace(operation, shared=False, reason=reason), judged=False)
+
+
+_UNKNOWN = "not among the operations that both sides can be given the same"
+
+
+def _settled(key: CallName, group: Group) -> Iterator[_Settled]:
+    for side in SIDES:
+        for one in group.made[side]:
+            reason, judged = "", one.shared
+            if not one.shared:
+                reason = _UNKNOWN
+            elif not group.is_even and group.others:
+                reason, judged = f"made beside {', '.join(group.others)}", False
+            elif not group.is_even:
+                reason = _counts(key, group)
+            yield _Settled(
+                operation=dataclasses.replace(one, side=side, shared=not reason, reason=reason), judged=judged
+            )
+
+
+def _notes(groups: Mapping[CallName, Group]) -> tuple[str, ...]:
+    texts = [_counts(key, group) for key, group in groups.items() if not group.is_even and not group.others]
+    if not texts:
+        return ()
+    more = f", and {len(texts) - _SHOWN} more" if len(texts) > _SHOWN else ""
+    return (
+        f"random decisions differ in number, which is judged like any difference: "
+        f"{'; '.join(texts[:_SHOWN])}{more}",
+    )
+
+
+def _counts(key: CallName, group: Group) -> str:
+    path, call = key
+    made = " and ".join(f"{group.shareable(side)} by the {side}" for side in SIDES)
+    return f"in {path or 'the root'}#{call} {made}"

@@ -19,8 +19,8 @@ def check_address(address: str, *, has_tls: bool, insecure: bool = False, field:
     """
     if not (is_local(address, field=field) or has_tls or insecure):
         raise InvalidRequestError(
-            f"{field}: {address!r} is not on this machine, so it needs tls; insecure allows plain text, which "
-            "everybody on the way can read and change"
+            f"{field}: {address!r} is not on this machine, so it needs tls; insecure allows plain text, "
+            "which everybody on the way can read and change"
         )
 
 

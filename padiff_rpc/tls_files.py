@@ -39,7 +39,8 @@ class TlsFiles:
             context.load_cert_chain(self.certificate, self.key, password="")
         except OSError as error:  # ssl.SSLError is one
             raise InvalidRequestError(
-                f"tls: {self.certificate} and {self.key} are no certificate with its unencrypted key ({error})"
+                f"tls: {self.certificate} and {self.key} are no certificate with its unencrypted key "
+                f"({error})"
             ) from None
         if self.ca:
             try:

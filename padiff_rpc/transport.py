@@ -3,34 +3,23 @@
 from __future__ import annotations
 
 import contextlib
-import hmac
-import ipaddress
 import logging
-import os
 import socket
 from collections.abc import Callable, Iterator
 from concurrent import futures
-from typing import Any, Optional
+from typing import Any, Optional, Union
 
 import grpc
 
-from padiff_rpc.errors import (
-    BusyError,
-    InvalidRequestError,
-    PaDiffError,
-    ProtocolError,
-    UnauthenticatedError,
-    error_from_rpc,
-    error_to_status,
-)
+from padiff_rpc.addresses import check_address, is_local
+from padiff_rpc.errors import InvalidRequestError, ProtocolError, error_from_rpc
+from padiff_rpc.interceptors import TOKEN_KEY, ErrorInterceptor
+from padiff_rpc.tls_files import TlsFiles, server_credentials
 from padiff_rpc.types import Tls
 
 logger = logging.getLogger(__name__)
 
 MAX_MESSAGE_BYTES = 16 << 20
-# sockaddr_un holds 108 bytes, the closing zero among them.
-MAX_SOCKET_PATH_BYTES = 107
-_TOKEN_KEY = "authorization"
 # A peer that vanished without closing (power, cable) is noticed within these two together.
 _KEEPALIVE_MS, _KEEPALIVE_TIMEOUT_MS = 20_000, 10_000
 
@@ -55,40 +44,22 @@ _CHANNEL_OPTIONS = [
 ]
 
 
-def check_address(address: str, *, tls: Optional[Tls], field: str) -> None:
-    """Raises InvalidRequestError unless `address` is "unix:/path" or "host:port" that may be used.
+def open_channel(
+    address: str, *, token: str = "", tls: Optional[Tls] = None, insecure: bool = False
+) -> grpc.Channel:
+    """Returns a channel to `address`; the caller closes it. Nothing is dialled before the first call.
 
-    Plain text stays on this machine: anything but a unix socket or a loopback address needs `tls`.
+    `insecure` allows plain text to another machine, and warns of it.
     """
-    if address.startswith("unix:"):
-        path = address[len("unix:") :]
-        if not path.startswith("/") or len(os.fsencode(path)) > MAX_SOCKET_PATH_BYTES:
-            raise InvalidRequestError(
-                f"{field}: {address!r}: a socket path is absolute and has at most "
-                f"{MAX_SOCKET_PATH_BYTES} bytes"
-            )
-        return
-    host, separator, port = address.rpartition(":")
-    if not separator or not host or not port.isdigit() or int(port) > 65535:
-        raise InvalidRequestError(f"{field}: {address!r} is neither unix:/path nor host:port")
-    if tls is None and not _is_loopback(host.strip("[]")):
-        raise InvalidRequestError(f"{field}: {address!r} is not on this machine, so it needs tls=")
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def open_channel(address: str, *, token: str = "", tls: Optional[Tls] = None) -> grpc.Channel:
-    """Returns a channel to `address`; the caller closes it. Nothing is dialled before the first call."""
-    check_address(address, tls=tls, field="address")
+    check_address(address, has_tls=tls is not None, insecure=insecure, field="address")
     options = list(_CHANNEL_OPTIONS)
     if tls is None:
+        if not is_local(address, field="address"):
+            logger.warning(
+                "insecure: the connection to %s is plain text: everybody on the way can read and change it, "
+                "the token too",
+                address,
+            )
         channel = grpc.insecure_channel(address, options=options)
     else:
         credentials = grpc.ssl_channel_credentials(tls.ca or None, tls.key or None, tls.certificate or None)
@@ -115,7 +86,7 @@ class _TokenInterceptor(
     """Adds the bearer token to every call."""
 
     def __init__(self, token: str) -> None:
-        self._metadata = (_TOKEN_KEY, f"Bearer {token}")
+        self._metadata = (TOKEN_KEY, f"Bearer {token}")
 
     def _intercept(self, continuation: Callable[..., Any], details: Any, request: Any) -> Any:
         return continuation(_CallDetails(details, [*(details.metadata or ()), self._metadata]), request)
@@ -180,69 +151,6 @@ class ResponseStream:
         self.close()
 
 
-class _ErrorInterceptor(grpc.ServerInterceptor):  # type: ignore[misc]
-    """Checks the token and turns this project's errors into statuses; the only place that aborts."""
-
-    def __init__(self, token: str) -> None:
-        self._expected = f"Bearer {token}" if token else ""
-
-    def intercept_service(self, continuation: Callable[..., Any], details: Any) -> Any:
-        handler = continuation(details)
-        if handler is None:
-            return None
-        given = dict(details.invocation_metadata or ()).get(_TOKEN_KEY, "")
-        admitted = not self._expected or hmac.compare_digest(str(given).encode(), self._expected.encode())
-        inner = handler.unary_unary or handler.unary_stream or handler.stream_unary or handler.stream_stream
-
-        def guarded_unary(request: Any, context: grpc.ServicerContext) -> Any:
-            with _errors_to_status(context, details.method):
-                _admit(admitted)
-                return inner(request, context)
-
-        # The handler's generator runs after this method has returned, so the guard is one itself.
-        def guarded_stream(request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
-            with _errors_to_status(context, details.method):
-                _admit(admitted)
-                yield from inner(request, context)
-
-        kind = f"{'stream' if handler.request_streaming else 'unary'}_" + (
-            "stream" if handler.response_streaming else "unary"
-        )
-        return getattr(grpc, f"{kind}_rpc_method_handler")(
-            guarded_stream if handler.response_streaming else guarded_unary,
-            request_deserializer=handler.request_deserializer,
-            response_serializer=handler.response_serializer,
-        )
-
-
-def _admit(admitted: bool) -> None:
-    if not admitted:
-        raise UnauthenticatedError("no token or a wrong one: pass the token this server was started with")
-
-
-@contextlib.contextmanager
-def _errors_to_status(context: grpc.ServicerContext, method: str) -> Iterator[None]:
-    try:
-        yield
-    except PaDiffError as error:
-        if type(error) is PaDiffError:
-            logger.exception("%s failed", method)
-        context.abort_with_status(error_to_status(error))
-    except grpc.RpcError as gone:  # the request stream broke: nobody is left to read a status
-        logger.debug("%s: the caller is gone (%s)", method, gone)
-    except MemoryError as error:
-        context.abort_with_status(error_to_status(BusyError(f"out of memory: {error}")))
-    except GeneratorExit:
-        raise
-    except BaseException as error:  # gRPC would never end the call of a thread that raised another one
-        if not context.is_active():
-            logger.debug("%s ended after its caller", method, exc_info=True)
-            return
-        logger.exception("%s failed", method)
-        text = f"{type(error).__name__}: {error} (our bug; the log of the serving process has the stack)"
-        context.abort_with_status(error_to_status(PaDiffError(text)))
-
-
 def _check_socket_is_free(address: str) -> None:
     """Raises InvalidRequestError for a unix socket that somebody serves: gRPC would take it over."""
     if not address.startswith("unix:"):
@@ -256,37 +164,101 @@ def _check_socket_is_free(address: str) -> None:
     raise InvalidRequestError(f"cannot listen on {address}: the address is taken")
 
 
+def check_exposure(
+    address: str, *, tls: Union[Tls, TlsFiles, None], token: str, insecure: bool, field: str = "listen"
+) -> None:
+    """Raises InvalidRequestError for a port that other machines reach without proof of who calls.
+
+    Such a port needs mutual TLS, or TLS and a token.
+    """
+    if is_local(address, field=field) or insecure:
+        return
+    if tls is None:
+        missing = (
+            "needs TLS: give a certificate and its key (--tls-cert, --tls-key), and a CA that callers' "
+            "certificates are of (--tls-ca) or a token (--token-file, PADIFF_TOKEN)"
+        )
+    elif not (tls.ca or token):
+        missing = (
+            "has TLS, but everybody may call it: give a CA (--tls-ca) or a token (--token-file, PADIFF_TOKEN)"
+        )
+    else:
+        return
+    raise InvalidRequestError(
+        f"{field}: {address!r} is reached from other machines and {missing}; --insecure serves it as it is"
+    )
+
+
 @contextlib.contextmanager
 def open_server(
     address: str,
     register: Callable[[grpc.Server], None],
     *,
     token: str = "",
-    tls: Optional[Tls] = None,
+    tls: Union[Tls, TlsFiles, None] = None,
+    insecure: bool = False,
     streams: int = 16,
     stop_seconds: float = 2.0,
 ) -> Iterator[str]:
     """Serves what `register` adds for the length of the context; yields the bound address.
 
-    With port 0 the yielded address names the port chosen. A stream holds a pool thread, so `streams`
-    is the number of calls served at once. At the end running calls get `stop_seconds`, then are
-    cancelled. Raises InvalidRequestError when the address cannot be used or is taken.
+    With port 0 the yielded address names the port chosen. `tls` as files is read again when they change.
+    A stream holds a pool thread, so `streams` is the number of calls served at once. At the end running
+    calls get `stop_seconds`, then are cancelled. Raises InvalidRequestError when the address cannot be
+    used, is taken, or is not protected as `check_exposure` asks.
     """
-    check_address(address, tls=tls, field="address")
+    check_exposure(address, tls=tls, token=token, insecure=insecure)
+    if tls is None and not is_local(address, field="listen"):
+        logger.warning(
+            "insecure: %s is plain text: everybody who reaches it can read and change what passes, the token "
+            "too, and have code of the import roots run",
+            address,
+        )
+    with _listening(
+        address, register, _credentials(tls), token=token, streams=streams, stop_seconds=stop_seconds
+    ) as bound:
+        yield bound
+
+
+@contextlib.contextmanager
+def open_public_port(address: str, register: Callable[[grpc.Server], None]) -> Iterator[str]:
+    """Serves, in plain text and without a token, what anybody may know; yields the bound address."""
+    is_local(address, field="health_listen")
+    with _listening(address, register, None, token="", streams=2, stop_seconds=0.0) as bound:
+        yield bound
+
+
+def _credentials(tls: Union[Tls, TlsFiles, None]) -> Optional[grpc.ServerCredentials]:
+    if tls is None:
+        return None
+    if isinstance(tls, TlsFiles):
+        return server_credentials(tls)
+    return grpc.ssl_server_credentials(
+        [(tls.key, tls.certificate)], tls.ca or None, require_client_auth=bool(tls.ca)
+    )
+
+
+@contextlib.contextmanager
+def _listening(
+    address: str,
+    register: Callable[[grpc.Server], None],
+    credentials: Optional[grpc.ServerCredentials],
+    *,
+    token: str,
+    streams: int,
+    stop_seconds: float,
+) -> Iterator[str]:
     server = grpc.server(
         futures.ThreadPoolExecutor(max_workers=streams, thread_name_prefix="rpc"),
-        interceptors=[_ErrorInterceptor(token)],
+        interceptors=[ErrorInterceptor(token)],
         options=list(_SERVER_OPTIONS),
     )
     register(server)
     _check_socket_is_free(address)
     try:
-        if tls is None:
+        if credentials is None:
             port = server.add_insecure_port(address)
         else:
-            credentials = grpc.ssl_server_credentials(
-                [(tls.key, tls.certificate)], tls.ca or None, require_client_auth=bool(tls.ca)
-            )
             port = server.add_secure_port(address, credentials)
     except RuntimeError:
         port = 0

@@ -21,12 +21,22 @@ FOLDERS = {
     "padiff_client": ROOT / "client" / "padiff_client",
 }
 ARROWS = {
-    "padiff_rpc": {"numpy", "grpc", "grpc_status", "google", "msgpack", "typing_extensions"},
+    "padiff_rpc": {
+        "numpy",
+        "grpc",
+        "grpc_health",
+        "grpc_reflection",
+        "grpc_status",
+        "google",
+        "msgpack",
+        "typing_extensions",
+        "yaml",
+    },
     "padiff_server": {"padiff_rpc", "numpy", "grpc"},
     "padiff_worker": {"padiff_rpc", "numpy", "grpc"},
     "padiff_worker_torch": {"padiff_rpc", "padiff_worker", "numpy", "torch", "safetensors"},
     "padiff_worker_paddle": {"padiff_rpc", "padiff_worker", "numpy", "paddle", "safetensors"},
-    "padiff_client": {"padiff_rpc", "numpy", "grpc", "yaml", "safetensors"},
+    "padiff_client": {"padiff_rpc", "numpy", "grpc", "yaml", "safetensors", "cryptography"},
 }
 # The suite that adapters must pass ships in the package.
 TEST_SUITE = "padiff_worker.conformance"

@@ -40,6 +40,7 @@ def auto_diff(
     server: Optional[str] = None,
     token: Optional[str] = None,
     tls: Optional[Tls] = None,
+    insecure: bool = False,
 ) -> Report:
     """Returns what the comparison of two models found; true exactly if they agree.
 
@@ -59,6 +60,7 @@ def auto_diff(
         server: address of a coordinator that runs already; none: coordinator and workers are started
             here and are gone when this returns.
         token, tls: credentials for `server`.
+        insecure: plain text to a `server` on another machine; warns each time.
 
     Raises:
         InvalidRequestError: the request cannot be; nothing was compared.
@@ -75,7 +77,7 @@ def auto_diff(
         layer_map=layer_map,
         loss_fn=loss_fn,
         optimizer=optimizer,
-        server=as_server(server, token, tls),
+        server=as_server(server, token, tls, insecure),
     )
 
 
@@ -87,6 +89,7 @@ def assign_weight(
     server: Optional[str] = None,
     token: Optional[str] = None,
     tls: Optional[Tls] = None,
+    insecure: bool = False,
 ) -> Report:
     """Copies the weights and buffers of `module` (the reference) into `layer` (the candidate).
 
@@ -113,7 +116,7 @@ def assign_weight(
         if not os.path.isdir(save_root):
             raise InvalidRequestError(f"save: {save_root} is not a folder; create it first")
     record = as_layer_map(layer_map).to_record()
-    coordinator = as_server(server, token, tls)
+    coordinator = as_server(server, token, tls, insecure)
     check_whereabouts(candidate, reference, coordinator)
     with open_session(candidate, reference, coordinator, _surroundings(), save_root=save_root) as session:
         return session.explained(
@@ -137,6 +140,7 @@ def plan(
     server: Optional[str] = None,
     token: Optional[str] = None,
     tls: Optional[Tls] = None,
+    insecure: bool = False,
     verbose: bool = False,
 ) -> Report:
     """Returns a report with nothing but the plan: which layer would be compared with which.
@@ -148,7 +152,7 @@ def plan(
     """
     candidate, reference = _contestants(layer, module, None, None)
     record = as_layer_map(layer_map).to_record()
-    coordinator = as_server(server, token, tls)
+    coordinator = as_server(server, token, tls, insecure)
     check_whereabouts(candidate, reference, coordinator)
     batches = Batches(example_inp)
     with open_session(candidate, reference, coordinator, _surroundings(verbose)) as session:
@@ -200,18 +204,24 @@ def compare(
         return session.explained(session.connection.compare(start, batches))
 
 
-def as_server(address: Optional[str], token: Optional[str], tls: Optional[Tls]) -> Optional[Server]:
+def as_server(
+    address: Optional[str], token: Optional[str], tls: Optional[Tls], insecure: bool = False
+) -> Optional[Server]:
     """Returns the server that is meant, None for the embedded one. Raises InvalidRequestError."""
     if address is None:
-        if token is not None or tls is not None:
+        if token is not None or tls is not None or insecure:
             raise InvalidRequestError(
-                "token: token= and tls= are credentials for server=, which is missing; a worker's belong "
-                "into its ModelSpec"
+                "token: token=, tls= and insecure= are credentials for server=, which is missing; a worker's "
+                "belong into its ModelSpec"
             )
         return None
     if tls is not None and not isinstance(tls, Tls):
-        raise InvalidRequestError("tls: not allowed; allowed: Tls(ca=..., certificate=..., key=...)")
-    return Server(address=address, token=token or "", tls=tls)
+        raise InvalidRequestError(
+            "tls: not allowed; allowed: Tls(ca=..., certificate=..., key=...) or Tls.from_files"
+        )
+    if not isinstance(insecure, bool):
+        raise InvalidRequestError(f"insecure: {insecure!r} is not allowed; allowed: True, False")
+    return Server(address=address, token=token or "", tls=tls, insecure=insecure)
 
 
 def _surroundings(verbose: bool = False) -> Surroundings:

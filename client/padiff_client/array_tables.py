@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from padiff_client.tensor_leaves import Input
-from padiff_client.yaml_nodes import Entry
 from padiff_rpc.options import word
 from padiff_rpc.tensors import COMPLEX, FLOATING
 from padiff_rpc.words import DType
+from padiff_rpc.yaml_nodes import Entry
 
 _KEYS = ("shape", "dtype", "seed", "range", "requires_grad")
 

@@ -13,8 +13,8 @@ from padiff_client.array_tables import is_table, read_table_array
 from padiff_client.batches import Batch
 from padiff_client.spec import check_reference
 from padiff_client.spec_paths import beside
-from padiff_client.yaml_nodes import Entry
 from padiff_rpc.errors import InvalidRequestError
+from padiff_rpc.yaml_nodes import Entry
 
 _SOURCES = ("function", "file", "table")
 _LONG_FORM = (*_SOURCES, "path", "reference", "candidate")

@@ -15,13 +15,14 @@ from padiff_rpc.convert import from_proto, to_proto
 from padiff_rpc.errors import InvalidRequestError, ProtocolError
 from padiff_rpc.results import ReportSummary, Row
 from padiff_rpc.transport import Caller, ResponseStream, open_channel
-from padiff_rpc.types import AssignWeightsRequest, CompareStart, PlanStart, Progress, Tls
+from padiff_rpc.types import AssignWeightsRequest, CompareStart, KnownWorker, PlanStart, Progress, Tls
 from padiff_rpc.v1 import coordinator_pb2, coordinator_pb2_grpc
 from padiff_rpc.version import check_protocol_version
 
 logger = logging.getLogger("padiff_client")
 
 _GREETING_SECONDS = 15.0
+_LISTING_SECONDS = 30.0
 
 
 class Batches:
@@ -85,6 +86,11 @@ class Connection:
             outgoing.end()
         return findings.report()
 
+    def workers(self) -> tuple[KnownWorker, ...]:
+        """Returns the workers that the coordinator knows, and how each is just now."""
+        answer = self._caller.ListWorkers(coordinator_pb2.ListWorkersRequest(), timeout=_LISTING_SECONDS)
+        return tuple(from_proto(worker, KnownWorker) for worker in answer.workers)
+
     def assign_weights(self, request: AssignWeightsRequest) -> Report:
         """Copies the reference's weights into the candidate; the report has one row for each."""
         findings = _Findings()
@@ -96,13 +102,15 @@ class Connection:
 
 
 @contextmanager
-def connect(address: str, *, token: str = "", tls: Optional[Tls] = None) -> Iterator[Connection]:
+def connect(
+    address: str, *, token: str = "", tls: Optional[Tls] = None, insecure: bool = False
+) -> Iterator[Connection]:
     """Provides a connection to the coordinator at `address`.
 
     Raises WorkerLostError when nobody answers there, and StateError for another protocol version.
     """
     peer = f"the coordinator at {address}"
-    channel = open_channel(address, token=token, tls=tls)
+    channel = open_channel(address, token=token, tls=tls, insecure=insecure)
     try:
         caller = Caller(coordinator_pb2_grpc.CoordinatorStub(channel), peer=peer)
         answer = caller.GetCoordinatorInfo(

@@ -6,10 +6,10 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Optional
 
-from padiff_client.yaml_nodes import Entry, load
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.options import IgnoredLayers, LayerMap, LayerPair
 from padiff_rpc.results import Place, PlanPair
+from padiff_rpc.yaml_nodes import Entry, load
 
 _HEADER = """\
 # Which layer of the reference is compared with which layer of the candidate, in execution order.

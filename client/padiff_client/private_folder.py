@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from padiff_rpc.addresses import MAX_SOCKET_PATH_BYTES
 from padiff_rpc.errors import PaDiffError
 from padiff_rpc.records import record
-from padiff_rpc.transport import MAX_SOCKET_PATH_BYTES
 
 _PREFIX = "padiff-run-"
 _LOCK = "lock"

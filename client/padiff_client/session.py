@@ -13,9 +13,9 @@ from padiff_client.launches import COORDINATOR, Surroundings, coordinator_launch
 from padiff_client.link import Connection, connect
 from padiff_client.report import Report
 from padiff_client.spec import ModelSpec
+from padiff_rpc.addresses import check_address
 from padiff_rpc.errors import InvalidRequestError, WorkerLostError
 from padiff_rpc.records import record
-from padiff_rpc.transport import check_address
 from padiff_rpc.types import Party, Tls, WorkerAddress
 from padiff_rpc.words import Side
 
@@ -41,6 +41,7 @@ class Server:
     address: str
     token: str = ""
     tls: Optional[Tls] = None
+    insecure: bool = False
 
 
 @record
@@ -63,8 +64,14 @@ class Session:
 def check_whereabouts(candidate: Contestant, reference: Contestant, server: Optional[Server]) -> None:
     """Raises InvalidRequestError where a spec and the server contradict each other."""
     if server is None:
+        for contestant in (candidate, reference):
+            if contestant.spec.worker is not None and not contestant.spec.has_worker_address:
+                raise InvalidRequestError(
+                    f"{contestant.field}.worker: {contestant.spec.worker!r} is no address; names and "
+                    "labels are known to a running coordinator only: give server="
+                )
         return
-    check_address(server.address, tls=server.tls, field="server")
+    check_address(server.address, has_tls=server.tls is not None, insecure=server.insecure, field="server")
     for contestant in (candidate, reference):
         for name in ("python", "path", "allow"):
             if getattr(contestant.spec, name):
@@ -74,8 +81,8 @@ def check_whereabouts(candidate: Contestant, reference: Contestant, server: Opti
                 )
         if contestant.spec.worker is None:
             raise InvalidRequestError(
-                f"{contestant.field}.worker: missing; with server= every model needs the address of a "
-                "running worker"
+                f"{contestant.field}.worker: missing; with server= every model needs a running worker: "
+                "its address, or its name or labels there"
             )
 
 
@@ -93,7 +100,9 @@ def open_session(
     `save_root` is the folder that a started candidate worker may save to.
     """
     if server is not None:
-        with connect(server.address, token=server.token, tls=server.tls) as connection:
+        with connect(
+            server.address, token=server.token, tls=server.tls, insecure=server.insecure
+        ) as connection:
             yield Session(
                 connection=connection,
                 candidate=_party(candidate, None),
@@ -146,7 +155,7 @@ def _own_worker(contestant: Contestant, addresses: dict[str, str], token: str) -
 
 def _party(contestant: Contestant, started: Optional[WorkerAddress]) -> Party:
     spec = contestant.spec
-    worker = started or WorkerAddress(address=spec.worker or "", token=spec.token or "", tls=spec.tls)
+    worker = started or spec.worker_address()
     return Party(model=spec.to_model(loss=contestant.loss, optimizer=contestant.optimizer), worker=worker)
 
 

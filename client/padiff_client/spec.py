@@ -10,11 +10,11 @@ from typing import Any, Optional, Union
 import numpy as np
 
 from padiff_rpc import trees
+from padiff_rpc.addresses import check_address
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.options import word
 from padiff_rpc.tensors import FLOATING
-from padiff_rpc.transport import check_address
-from padiff_rpc.types import Model, Tls, Tree
+from padiff_rpc.types import Label, Model, Tls, Tree, WorkerAddress
 from padiff_rpc.words import DType
 
 PathLike = Union[str, "os.PathLike[str]"]
@@ -54,8 +54,10 @@ class ModelSpec:
         dtype: floating parameters and buffers are cast to it; None leaves them as built.
         train: train mode; False is eval mode.
         seed: seeds Python, NumPy and the framework before the model is built.
-        worker: address of a worker that runs already: "unix:/path" or "host:port".
-        token, tls: credentials for `worker`.
+        worker: a worker that runs already: its address ("unix:/path" or "host:port"), or what the
+            coordinator calls it: its name, or a dict of labels that it has, as {"cuda": "12.6"}.
+        token, tls: credentials for `worker`, where that is an address.
+        insecure: plain text to a `worker` on another machine.
         allow: packages outside `path` that may be referred to, for a worker that is started here.
     """
 
@@ -69,10 +71,11 @@ class ModelSpec:
     dtype: Optional[str] = None
     train: bool = False
     seed: int = 0
-    worker: Optional[str] = None
+    worker: Union[str, Mapping[str, str], None] = None
     token: Optional[str] = field(default=None, repr=False)
     tls: Optional[Tls] = field(default=None, repr=False)
     allow: Sequence[str] = ()
+    insecure: bool = False
 
     def __post_init__(self) -> None:
         self._check_what()
@@ -114,10 +117,10 @@ class ModelSpec:
                     raise InvalidRequestError(
                         f"ModelSpec.{name}: missing; only with worker= may it be left out"
                     )
-            for name in ("token", "tls"):
-                if getattr(self, name) is not None:
+            for name in ("token", "tls", "insecure"):
+                if getattr(self, name) not in (None, False):
                     raise InvalidRequestError(
-                        f"ModelSpec.{name}: credentials for a worker, but there is no worker= address"
+                        f"ModelSpec.{name}: meant for a worker that runs already, but there is no worker="
                     )
             return
         for name in ("python", "path", "allow"):
@@ -127,13 +130,59 @@ class ModelSpec:
                 )
         if self.tls is not None and not isinstance(self.tls, Tls):
             raise InvalidRequestError(
-                "ModelSpec.tls: not allowed; allowed: Tls(ca=..., certificate=..., key=...)"
+                "ModelSpec.tls: not allowed; allowed: Tls(ca=..., certificate=..., key=...) or Tls.from_files"
             )
-        if not isinstance(self.worker, str):
+        if not isinstance(self.insecure, bool):
             raise InvalidRequestError(
-                f"ModelSpec.worker: {self.worker!r} is neither unix:/path nor host:port"
+                f"ModelSpec.insecure: {self.insecure!r} is not allowed; allowed: true, false"
             )
-        check_address(self.worker, tls=self.tls, field="ModelSpec.worker")
+        self._check_worker()
+
+    def _check_worker(self) -> None:
+        if self.has_worker_address:
+            check_address(
+                str(self.worker),
+                has_tls=self.tls is not None,
+                insecure=self.insecure,
+                field="ModelSpec.worker",
+            )
+            return
+        labels = self.worker
+        if labels == "" or not isinstance(labels, (str, Mapping)):
+            raise InvalidRequestError(
+                f"ModelSpec.worker: {labels!r} is not allowed; allowed: an address (unix:/path, host:port), "
+                "a worker's name, or a dict of its labels"
+            )
+        if isinstance(labels, Mapping) and not (
+            labels and all(isinstance(word, str) for pair in labels.items() for word in pair)
+        ):
+            raise InvalidRequestError(
+                f"ModelSpec.worker: {dict(labels)!r} is not allowed; allowed: one or more labels, name and "
+                'value texts in quotes, as {"cuda": "12.6"}'
+            )
+        for name in ("token", "tls", "insecure"):
+            if getattr(self, name) not in (None, False):
+                raise InvalidRequestError(
+                    f"ModelSpec.{name}: the coordinator has the credentials of the workers that it knows; "
+                    "leave it out with a worker's name or labels"
+                )
+
+    @property
+    def has_worker_address(self) -> bool:
+        """Whether `worker` is an address, and not a name or labels, which only a coordinator can look up."""
+        return isinstance(self.worker, str) and ":" in self.worker
+
+    def worker_address(self) -> WorkerAddress:
+        """Returns `worker` as the coordinator is told of it."""
+        if isinstance(self.worker, Mapping):
+            return WorkerAddress(
+                labels=tuple(Label(name=name, value=value) for name, value in self.worker.items())
+            )
+        if not self.has_worker_address:
+            return WorkerAddress(name=self.worker or "")
+        return WorkerAddress(
+            address=self.worker or "", token=self.token or "", tls=self.tls, insecure=self.insecure
+        )
 
     def _pack_kwargs(self) -> Tree:
         if not isinstance(self.kwargs, Mapping) or not all(isinstance(name, str) for name in self.kwargs):

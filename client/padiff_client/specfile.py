@@ -10,12 +10,13 @@ from padiff_client.layer_map import LayerMap
 from padiff_client.session import Server
 from padiff_client.spec import ModelSpec, check_reference
 from padiff_client.spec_paths import beside
-from padiff_client.yaml_nodes import Entry, load
+from padiff_rpc.addresses import check_address
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.options import Options
 from padiff_rpc.records import record
-from padiff_rpc.transport import check_address
+from padiff_rpc.serving import read_token
 from padiff_rpc.types import Tls
+from padiff_rpc.yaml_nodes import Entry, load
 
 _TOP = ("reference", "candidate", "inputs", "steps", "auto_weights", "options", "layer_map", "server")
 _MODEL = (
@@ -27,7 +28,9 @@ _MODEL = (
     "allow",
     "worker",
     "token",
+    "token_file",
     "tls",
+    "insecure",
     "device",
     "dtype",
     "train",
@@ -36,7 +39,18 @@ _MODEL = (
     "optimizer",
     "weights",
 )
-_PLAIN_MODEL = ("framework", "model", "worker", "token", "device", "dtype", "train", "seed", "kwargs")
+_PLAIN_MODEL = (
+    "framework",
+    "model",
+    "worker",
+    "token",
+    "insecure",
+    "device",
+    "dtype",
+    "train",
+    "seed",
+    "kwargs",
+)
 _IGNORING = ("ignore", "ignore_recursively", "ignore_class")
 
 
@@ -107,6 +121,8 @@ def _model(entry: Entry, folder: str) -> tuple[ModelSpec, Optional[str], Optiona
         given["weights"] = weights if "worker" in found else beside(folder, weights)
     if "tls" in found:
         given["tls"] = _tls(found["tls"], folder)
+    if "token_file" in found:
+        given["token"] = _token_in_file(entry, folder)
     for key in ("loss", "optimizer"):
         if key in found:
             found[key].read(lambda one: check_reference(one.value(), field="value"))
@@ -163,17 +179,35 @@ def _server(entry: Optional[Entry], folder: str) -> Optional[Server]:
     if not entry.is_mapping:
         server = Server(address=entry.text())
     else:
-        found = entry.known("address", "token", "tls")
+        found = entry.known("address", "token", "token_file", "tls", "insecure")
         if "address" not in found:
             raise entry.error("the key 'address' is missing")
+        token = found["token"].text() if "token" in found else ""
         server = Server(
             address=found["address"].text(),
-            token=found["token"].text() if "token" in found else "",
+            token=_token_in_file(entry, folder) if "token_file" in found else token,
             tls=_tls(found["tls"], folder) if "tls" in found else None,
+            insecure=found["insecure"].of_type(bool, "true, false") if "insecure" in found else False,
         )
     with entry.pointing("server"):
-        check_address(server.address, tls=server.tls, field="server.address")
+        check_address(
+            server.address,
+            has_tls=server.tls is not None,
+            insecure=server.insecure,
+            field="server.address",
+        )
     return server
+
+
+def _token_in_file(owner: Entry, folder: str) -> str:
+    """Returns the token in the file that the mapping `owner` names; it has no token of its own beside it."""
+    found = owner.entries()
+    entry = found["token_file"]
+    if "token" in found:
+        raise entry.error("there is a token as well; give one of them")
+    path = beside(folder, entry.text())
+    with entry.pointing():
+        return read_token(path, field="value")
 
 
 def _tls(entry: Entry, folder: str) -> Tls:

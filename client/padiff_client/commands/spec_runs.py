@@ -68,6 +68,7 @@ def _plan(given: argparse.Namespace) -> int:
         server.address if server is not None else None,
         (server.token or None) if server is not None else None,
         server.tls if server is not None else None,
+        server.insecure if server is not None else False,
         verbose=given.verbose,
     )
     print(plan_text(report.plan))

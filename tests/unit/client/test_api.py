@@ -47,7 +47,7 @@ INPUTS = ({"x": 1}, {"x": 1})
             {"server": "127.0.0.1:1", "layer": SERVED, "module": ModelSpec("torch", "a:b", python="p")},
             r"module\.python: a server starts no processes",
         ),
-        ({"server": "example.org:1", "layer": SERVED, "module": SERVED}, "server: .* needs tls="),
+        ({"server": "example.org:1", "layer": SERVED, "module": SERVED}, "server: .* needs tls"),
         (
             {"layer": ModelSpec("torch", "a:b", python="/nowhere/python")},
             r"layer\.python: /nowhere/python is not",
@@ -84,7 +84,7 @@ def test_weights_are_not_assigned_by_a_server_that_would_have_to_start_a_worker(
 def test_where_the_models_run_is_checked_once(monkeypatch: pytest.MonkeyPatch) -> None:
     checked = []
 
-    def check_address(address: str, *, tls: object, field: str) -> None:
+    def check_address(address: str, *, has_tls: bool, insecure: bool, field: str) -> None:
         checked.append((field, address))
         if len(checked) > 1:
             raise AssertionError("checked again")

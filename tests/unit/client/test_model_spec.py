@@ -11,6 +11,7 @@ import pytest
 import padiff_client
 from padiff_client import InvalidRequestError, ModelSpec
 from padiff_rpc import trees
+from padiff_rpc.types import Label, WorkerAddress
 from padiff_rpc.words import DType
 
 
@@ -62,9 +63,15 @@ def test_a_served_model_needs_only_its_worker() -> None:
         ({"train": "yes"}, "train: 'yes' is not allowed; allowed: true, false"),
         ({"device": ""}, "device: '' is not allowed"),
         ({"dtype": "int64"}, "dtype: 'int64' is not allowed; allowed: float16, bfloat16, float32, float64"),
-        ({"token": "t"}, "token: credentials for a worker, but there is no worker="),
-        ({"worker": "nowhere"}, "worker: 'nowhere' is neither"),
-        ({"worker": "example.org:1"}, "needs tls="),
+        ({"token": "t"}, "token: meant for a worker that runs already, but there is no worker="),
+        ({"insecure": True}, "insecure: meant for a worker that runs already"),
+        ({"worker": "example.org:http"}, "worker: 'example.org:http' is neither"),
+        ({"worker": ""}, "worker: '' is not allowed; allowed: an address"),
+        ({"worker": {"cuda": 12.6}}, "worker: {'cuda': 12.6} is not allowed; .* texts in quotes"),
+        ({"worker": {}}, "worker: {} is not allowed"),
+        ({"worker": "torch", "token": "t"}, "token: the coordinator has the credentials"),
+        ({"worker": "127.0.0.1:1", "insecure": 1}, "insecure: 1 is not allowed; allowed: true, false"),
+        ({"worker": "example.org:1"}, "needs tls"),
         ({"worker": "127.0.0.1:1", "python": "python"}, "python: meant for a worker that is started here"),
         ({"worker": "127.0.0.1:1", "path": ["."]}, "path: meant for"),
     ],
@@ -77,3 +84,18 @@ def test_a_wrong_spec_is_one_clear_line(given: dict[str, Any], said: str) -> Non
 
 def test_a_token_is_never_printed() -> None:
     assert "secret" not in repr(ModelSpec(worker="127.0.0.1:1", token="secret"))
+
+
+def test_a_worker_is_named_by_address_name_or_labels() -> None:
+    assert ModelSpec(worker="unix:/tmp/w", token="t").worker_address() == WorkerAddress(
+        address="unix:/tmp/w", token="t"
+    )
+    assert ModelSpec(worker="torch-1").worker_address() == WorkerAddress(name="torch-1")
+    assert ModelSpec(worker={"cuda": "12.6"}).worker_address() == WorkerAddress(
+        labels=(Label(name="cuda", value="12.6"),)
+    )
+
+
+def test_plain_text_to_another_machine_is_for_those_who_ask_for_it() -> None:
+    spec = ModelSpec(worker="example.org:1", insecure=True)
+    assert spec.worker_address() == WorkerAddress(address="example.org:1", insecure=True)

@@ -113,7 +113,7 @@ def test_every_documented_key_is_known(tmp_path: Path) -> None:
             r"6: layer_map\.special_init\[0\]: 'c' is not allowed",
         ),
         (MODELS + "inputs: {}\nserver: {token: t}\n", "4: server: the key 'address' is missing"),
-        (MODELS + "inputs: {}\nserver: example.org:1\n", r"4: server\.address: .* needs tls="),
+        (MODELS + "inputs: {}\nserver: example.org:1\n", r"4: server\.address: .* needs tls"),
         (
             "candidate: {}\ninputs: {}\nreference:\n  framework: torch\n  model: a:b\n  seed: x\n",
             r"6: reference\.seed: 'x' is not allowed",

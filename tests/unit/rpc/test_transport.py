@@ -14,6 +14,7 @@ import grpc
 import pytest
 
 from padiff_rpc import transport
+from padiff_rpc.addresses import check_address
 from padiff_rpc.errors import (
     BusyError,
     InvalidRequestError,
@@ -25,7 +26,6 @@ from padiff_rpc.errors import (
     WorkerLostError,
 )
 from padiff_rpc.transport import Caller, open_channel, open_server
-from padiff_rpc.types import Tls
 
 PEER = "the test server"
 Handler = Callable[[Any, Any], Any]
@@ -200,20 +200,20 @@ def test_a_socket_that_somebody_serves_is_not_taken_over(tmp_path: Path) -> None
 
 @pytest.mark.parametrize("address", ["0.0.0.0:0", "192.0.2.7:5000", "example.com:80", "[::]:0"])
 def test_plain_text_off_loopback_is_refused_on_both_ends(address: str) -> None:
-    with pytest.raises(InvalidRequestError, match="not on this machine, so it needs tls="):
+    with pytest.raises(InvalidRequestError, match="not on this machine, so it needs tls"):
         open_channel(address)
-    with pytest.raises(InvalidRequestError, match="needs tls="):
+    with pytest.raises(InvalidRequestError, match="needs TLS: give a certificate"):
         with open_server(address, _register(_echo, _echo_all)):
             pass
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "localhost:1", "[::1]:1", "127.9.9.9:1", "unix:/tmp/x"])
 def test_this_machine_needs_no_tls(address: str) -> None:
-    transport.check_address(address, tls=None, field="address")
+    check_address(address, has_tls=False, field="address")
 
 
 def test_another_machine_is_fine_with_tls() -> None:
-    transport.check_address("example.com:443", tls=Tls(), field="address")
+    check_address("example.com:443", has_tls=True, field="address")
 
 
 @pytest.mark.parametrize(
@@ -222,7 +222,7 @@ def test_another_machine_is_fine_with_tls() -> None:
 )
 def test_a_malformed_address_is_refused_by_its_field(address: str) -> None:
     with pytest.raises(InvalidRequestError, match=r"^ModelSpec\.worker: "):
-        transport.check_address(address, tls=None, field="ModelSpec.worker")
+        check_address(address, has_tls=False, field="ModelSpec.worker")
 
 
 def test_closing_a_response_stream_cancels_the_call_and_may_be_repeated() -> None:

@@ -1,0 +1,68 @@
+"""The standard health and reflection services, beside a server's own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from padiff_rpc.transport import open_public_port
+from padiff_rpc.v1 import coordinator_pb2, worker_pb2
+
+COORDINATOR_SERVICE: str = coordinator_pb2.DESCRIPTOR.services_by_name["Coordinator"].full_name
+WORKER_SERVICE: str = worker_pb2.DESCRIPTOR.services_by_name["Worker"].full_name
+
+
+class Health:
+    """Whether a server takes work, for probes: NOT_SERVING until told otherwise. Thread-safe.
+
+    Asked of the server as a whole ("") and of its one service the answer is the same. Check is open to
+    everybody, since probes have no token; what it tells is one bit. Watch and reflection are not.
+    """
+
+    def __init__(self, service: str) -> None:
+        self._service = service
+        # A blocking Watch passes through our interceptor as any other stream.
+        self._servicer = health.HealthServicer(experimental_non_blocking=False)
+        self.set_serving(False)
+
+    def set_serving(self, serving: bool) -> None:
+        """From now on, the answer is this."""
+        words = health_pb2.HealthCheckResponse
+        status = words.SERVING if serving else words.NOT_SERVING
+        for name in ("", self._service):
+            self._servicer.set(name, status)
+
+    def beside(self, register: Callable[[grpc.Server], None]) -> Callable[[grpc.Server], None]:
+        """Returns what adds `register`'s service, health and reflection to a server."""
+
+        def register_all(server: grpc.Server) -> None:
+            register(server)
+            self._register(server)
+            names = (self._service, health.SERVICE_NAME, reflection.SERVICE_NAME)
+            reflection.enable_server_reflection(names, server)
+
+        return register_all
+
+    def _register(self, server: grpc.Server) -> None:
+        health_pb2_grpc.add_HealthServicer_to_server(self._servicer, server)
+
+    @contextmanager
+    def on_port_of_its_own(self, address: str) -> Iterator[None]:
+        """Answers health checks, and nothing else, in plain text at `address`; nowhere if that is empty."""
+        if not address:
+            yield
+            return
+        with open_public_port(address, self._register):
+            yield
+
+
+def check_health(channel: grpc.Channel, service: str, *, timeout: float) -> bool:
+    """Whether the server at the other end says SERVING. Raises grpc.RpcError when it says nothing."""
+    answer = health_pb2_grpc.HealthStub(channel).Check(
+        health_pb2.HealthCheckRequest(service=service), timeout=timeout
+    )
+    return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)

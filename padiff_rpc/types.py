@@ -143,6 +143,14 @@ class OptimizerEntry:
 
 
 @record
+class DescribeOptimizerResponse:
+    class_name: str = ""
+    groups: tuple[OptimizerGroup, ...] = ()
+    conventions: Tree = Tree(b"")
+    state: tuple[OptimizerEntry, ...] = ()
+
+
+@record
 class RandomPair:
     path: str
     pair: int

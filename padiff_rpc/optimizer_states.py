@@ -1,0 +1,39 @@
+"""Optimizer state on the wire: each entry, and then the frames of its tensor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Optional, TypeVar
+
+from padiff_rpc.convert import from_proto, to_proto
+from padiff_rpc.errors import ProtocolError
+from padiff_rpc.tensors import HostTensor, TensorAssembler, frames_of
+from padiff_rpc.types import OptimizerEntry
+
+M = TypeVar("M")
+EntryValue = tuple[OptimizerEntry, HostTensor]
+
+
+def messages_of(values: Iterable[EntryValue], message: Callable[..., M]) -> Iterator[M]:
+    """Yields what carries the values: `message(entry=...)`, then `message(frame=...)`."""
+    for number, (entry, value) in enumerate(values, start=1):
+        yield message(entry=to_proto(entry))
+        for frame in frames_of(number, value):
+            yield message(frame=frame)
+
+
+def values_of(messages: Iterable[Any], oneof: str) -> Iterator[EntryValue]:
+    """Yields each entry with its value when that has come whole. Raises ProtocolError."""
+    assembler = TensorAssembler()
+    entry: Optional[OptimizerEntry] = None
+    for message in messages:
+        if message.WhichOneof(oneof) == "entry":
+            entry = from_proto(message.entry, OptimizerEntry)
+            continue
+        received = assembler.frame(message.frame)
+        if received is not None:
+            if entry is None:
+                raise ProtocolError("a tensor of an optimizer's state came without its entry")
+            yield entry, received.tensor
+            entry = None
+    assembler.finish()

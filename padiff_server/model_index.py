@@ -29,5 +29,10 @@ class ModelIndex:
         layer = self._layers.get(path)
         return layer is not None and any(not is_bookkeeping(weight) for weight in layer.weights)
 
+    def holds_weights(self, path: str) -> bool:
+        """Whether the layer, or any below it, is parameterised."""
+        below = f"{path}." if path else ""
+        return any(self.is_parameterised(one) for one in self._layers if one == path or one.startswith(below))
+
 
 Models = Mapping[Side, ModelIndex]

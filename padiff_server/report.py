@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import Optional
 
 from padiff_rpc.records import record
 from padiff_rpc.results import (
@@ -20,7 +22,7 @@ from padiff_rpc.results import (
     Unmatched,
     WeightFate,
 )
-from padiff_rpc.types import ModelFailure, Progress
+from padiff_rpc.types import ModelFailure, Progress, RandomOperation, RunToRunNoise
 from padiff_rpc.words import Phase, Side
 from padiff_server.alignment.certainty import Doubts
 from padiff_server.coverage import coverage_of, fails, first_divergence, passes
@@ -60,8 +62,11 @@ class ReportBuilder:
         self._doubts = Doubts()
         self._hyper_parameters: tuple[HyperParameterDifference, ...] = ()
         self._weights: tuple[WeightFate, ...] = ()
+        self._random_operations: tuple[RandomOperation, ...] = ()
+        self._noise: list[RunToRunNoise] = []
         self.saved = ""
         self.in_lockstep = False
+        self.has_local_errors = False
 
     def progress(self, phase: Phase, step: int = 0, text: str = "") -> None:
         """Tells the client where the comparison is; from any thread."""
@@ -108,6 +113,14 @@ class ReportBuilder:
 
     def set_weights(self, fates: Iterable[WeightFate]) -> None:
         self._weights = tuple(fates)
+
+    def set_random_operations(self, operations: Iterable[RandomOperation]) -> None:
+        self._random_operations = tuple(operations)
+
+    def add_noise(self, side: Side, noise: Optional[RunToRunNoise]) -> None:
+        """Keeps how far two runs of one side differed; None: it ran once."""
+        if noise is not None:
+            self._noise.append(dataclasses.replace(noise, side=side))
 
     def end_step(self, result: StepResult) -> None:
         self._steps.append(result)
@@ -156,6 +169,9 @@ class ReportBuilder:
             traffic=tuple(self._traffic),
             saved=self.saved,
             in_lockstep=self.in_lockstep,
+            random_operations=self._random_operations,
+            noise=tuple(self._noise),
+            has_local_errors=self.has_local_errors,
             started_at=self._started_at,
             seconds=time.monotonic() - self._began,
         )

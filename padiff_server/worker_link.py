@@ -7,10 +7,10 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Optional
+from typing import Any, Optional, Union
 
 from padiff_rpc import transport
-from padiff_rpc.convert import from_proto, to_proto
+from padiff_rpc.convert import from_proto, to_number, to_proto
 from padiff_rpc.errors import (
     BusyError,
     CancelledError,
@@ -19,20 +19,25 @@ from padiff_rpc.errors import (
     ProtocolError,
     WorkerLostError,
 )
+from padiff_rpc.optimizer_states import EntryValue, messages_of, values_of
 from padiff_rpc.records import record
 from padiff_rpc.tensors import HostTensor, ReceivedTensor, TensorAssembler, frames_of
 from padiff_rpc.types import (
     Batch,
     CallEvent,
+    DescribeOptimizerResponse,
     Layer,
     ModelFailure,
+    OptimizerEntry,
     Party,
+    RandomOperation,
+    RunToRunNoise,
     StepStart,
     WorkerInfo,
 )
 from padiff_rpc.v1 import worker_pb2, worker_pb2_grpc
 from padiff_rpc.version import PROTOCOL_VERSION, check_protocol_version
-from padiff_rpc.words import Phase, Side
+from padiff_rpc.words import Phase, Randomness, Side
 from padiff_server.steps.step_call import StepCall
 
 NumberedTensors = Sequence[tuple[int, HostTensor]]
@@ -55,9 +60,30 @@ class LoadResponse:
 
 @record
 class TraceResponse:
-    """The calls of one forward pass, up to the failure if there was one."""
+    """The calls of one forward pass, up to the failure if there was one, and its random decisions.
+
+    `noise`: how far a second pass from the same state differed; None without one.
+    """
 
     calls: tuple[CallEvent, ...] = ()
+    failure: Optional[ModelFailure] = None
+    random_operations: tuple[RandomOperation, ...] = ()
+    noise: Optional[RunToRunNoise] = None
+
+
+@record
+class LoadedBatch:
+    """A batch of a worker's loader, and its tensors by number."""
+
+    batch: Batch
+    tensors: Mapping[int, HostTensor]
+
+
+@record
+class Look:
+    """What a look into a loader found; neither: a batch."""
+
+    exhausted: bool = False
     failure: Optional[ModelFailure] = None
 
 
@@ -185,17 +211,88 @@ class WorkerLink:
             response = self._caller.Describe(worker_pb2.DescribeRequest(lease=self._lease))
             return tuple(from_proto(layer, Layer) for layer in response.layers)
 
-    def trace(self, batch: Batch, tensors: NumberedTensors) -> TraceResponse:
-        """Runs one forward pass that leaves nothing behind; what the model raises is in the result."""
+    def trace(
+        self,
+        batch: Batch,
+        tensors: NumberedTensors,
+        *,
+        from_loader: bool = False,
+        randomness: Randomness,
+        repeat: bool,
+    ) -> TraceResponse:
+        """Runs one forward pass that leaves nothing behind; what the model raises is in the result.
+
+        `repeat`: twice, to see whether the model agrees with itself.
+        """
 
         def requests() -> Iterator[Any]:
-            start = worker_pb2.TraceStart(lease=self._lease, batch=to_proto(batch))
+            start = worker_pb2.TraceStart(
+                lease=self._lease,
+                batch=to_proto(batch),
+                batch_from_loader=from_loader,
+                randomness=to_number(randomness),
+                repeat=repeat,
+            )
             yield worker_pb2.TraceRequest(start=start)
             for frame in self._frames(tensors, Phase.TRACE):
                 yield worker_pb2.TraceRequest(frame=frame)
 
         with self._blamed():
             return from_proto(self._caller.Trace(requests()), TraceResponse)
+
+    def look_for_batch(self, index: int) -> Look:
+        """Has the worker's loader read batch `index`, counted from 0, which stays there for the step."""
+        with self._blamed():
+            request = worker_pb2.ReadBatchRequest(lease=self._lease, index=index, keep_there=True)
+            with self._caller.ReadBatch(request) as responses:
+                for response in responses:
+                    if response.HasField("failure"):
+                        return Look(failure=from_proto(response.failure, ModelFailure))
+                    return Look(exhausted=response.exhausted)
+        raise ProtocolError(f"{self.peer} said nothing of its loader's batch {index}")
+
+    def read_batch(self, index: int) -> Union[Look, LoadedBatch]:
+        """Returns batch `index` of the worker's loader, counted from 0, or why there is none."""
+        heads: list[Batch] = []
+        looks: list[Look] = []
+
+        def frames(responses: Iterable[Any]) -> Iterator[Any]:
+            for response in responses:
+                kind = response.WhichOneof("response")
+                if kind == "frame":
+                    yield response.frame
+                elif kind == "batch":
+                    heads.append(from_proto(response.batch, Batch))
+                elif kind == "failure":
+                    looks.append(Look(failure=from_proto(response.failure, ModelFailure)))
+                else:
+                    looks.append(Look(exhausted=response.exhausted))
+
+        with self._blamed():
+            request = worker_pb2.ReadBatchRequest(lease=self._lease, index=index)
+            with self._caller.ReadBatch(request) as responses:
+                tensors = {r.number: r.tensor for r in self._received(frames(responses), Phase.INPUTS)}
+        if looks:
+            return looks[0]
+        if not heads:
+            raise ProtocolError(f"{self.peer} said nothing of its loader's batch {index}")
+        return LoadedBatch(batch=heads[0], tensors=tensors)
+
+    def keep_state(self, *, optimizer: bool) -> None:
+        """Has the worker remember its model's state as it is now, and the `optimizer`'s if asked.
+
+        Raises InvalidRequestError that names the side for an optimizer whose state cannot be seen.
+        """
+        with self._blamed():
+            try:
+                self._caller.KeepState(worker_pb2.KeepStateRequest(lease=self._lease, optimizer=optimizer))
+            except InvalidRequestError as error:
+                raise InvalidRequestError(f"{self.side}.{error}", **error.context) from None
+
+    def restore_state(self) -> None:
+        """Has the worker put back what it remembered."""
+        with self._blamed():
+            self._caller.RestoreState(worker_pb2.RestoreStateRequest(lease=self._lease))
 
     def read_weights(self, names: Sequence[str], phase: Phase) -> Iterator[HostTensor]:
         """Yields the named weights in this order, each when it has come whole."""
@@ -244,6 +341,60 @@ class WorkerLink:
         with self._blamed():
             request = worker_pb2.SaveWeightsRequest(lease=self._lease, path=path)
             return str(self._caller.SaveWeights(request).path)
+
+    def describe_optimizer(self) -> DescribeOptimizerResponse:
+        """Returns the optimizer as it is now; without a class where there is nothing to look into."""
+        with self._blamed():
+            request = worker_pb2.DescribeOptimizerRequest(lease=self._lease)
+            return from_proto(self._caller.DescribeOptimizer(request), DescribeOptimizerResponse)
+
+    def read_optimizer_state(self, entries: Sequence[OptimizerEntry], phase: Phase) -> Iterator[HostTensor]:
+        """Yields the values of `entries` in this order, each when it has come whole."""
+        if not entries:
+            return
+        with self._blamed():
+            request = worker_pb2.ReadOptimizerStateRequest(lease=self._lease, entries=map(to_proto, entries))
+            with self._caller.ReadOptimizerState(request) as responses:
+                expected = iter(entries)
+                for entry, value in values_of(responses, "response"):
+                    if entry != next(expected, None):
+                        raise ProtocolError(
+                            f"{self.peer} sent {entry.state} of {entry.parameter} out of order"
+                        )
+                    self.count_traffic({phase: value.byte_count})
+                    yield value
+                if next(expected, None) is not None:
+                    raise ProtocolError(f"{self.peer} did not send all of its optimizer's state")
+
+    def write_optimizer_state(self, values: Iterable[EntryValue], phase: Phase) -> int:
+        """Writes the values that the optimizer has a place for; returns how many.
+
+        `values` is iterated on another thread.
+        """
+        broken: list[Exception] = []
+
+        def requests() -> Iterator[Any]:
+            yield worker_pb2.WriteOptimizerStateRequest(lease=self._lease)
+            try:
+                yield from messages_of(self._counted(values, phase), worker_pb2.WriteOptimizerStateRequest)
+            except Exception as error:  # gRPC would swallow it: keep it for the caller's thread
+                broken.append(error)
+
+        with self._blamed():
+            try:
+                written = int(self._caller.WriteOptimizerState(requests()).written)
+            except PaDiffError:
+                if broken:
+                    raise broken[0] from None
+                raise
+            if broken:
+                raise broken[0]
+            return written
+
+    def _counted(self, values: Iterable[EntryValue], phase: Phase) -> Iterator[EntryValue]:
+        for entry, value in values:
+            self.count_traffic({phase: value.byte_count})
+            yield entry, value
 
     def apply_rule(
         self, rule: str, arrays: Sequence[tuple[str, HostTensor]], phase: Phase

@@ -10,12 +10,12 @@ from typing import Optional, TypeVar
 
 from padiff_rpc.errors import BusyError, CancelledError, PaDiffError, ProtocolError, WorkerLostError
 from padiff_rpc.results import Environment, Timing, Trouble
-from padiff_rpc.types import CallEvent, Layer, ModelFailure, Party
-from padiff_rpc.words import Phase, Side
+from padiff_rpc.types import Layer, ModelFailure, Party
+from padiff_rpc.words import Phase, Randomness, Side
 from padiff_server.report import ReportBuilder
 from padiff_server.sides import SIDES, on_both, other
 from padiff_server.steps.batches import StepBatch
-from padiff_server.worker_link import LoadResponse, WorkerLink
+from padiff_server.worker_link import LoadResponse, Look, TraceResponse, WorkerLink
 
 T = TypeVar("T")
 
@@ -78,16 +78,40 @@ class WorkerPair:
             self.stop_on_failures({side: answers[side][0].failure for side in SIDES})
         return {side: answers[side][1] for side in SIDES}
 
-    def trace(self, batch: StepBatch) -> Optional[Mapping[Side, tuple[CallEvent, ...]]]:
-        """Returns both call traces; None when a model raised, which its first step will show in full."""
-        with self.during(Phase.TRACE):
-            traced = self._ask_both(
-                lambda side: self.links[side].trace(batch.batches[side], batch.tensors_of(side)), Phase.TRACE
+    def trace(
+        self, batch: StepBatch, *, randomness: Randomness = Randomness.REPORT, repeat: bool = False
+    ) -> Optional[Mapping[Side, TraceResponse]]:
+        """Returns both call traces; None when a model raised, which its first step will show in full.
+
+        `repeat`: each side runs twice, and what differs is reported.
+        """
+
+        def trace(side: Side) -> TraceResponse:
+            return self.links[side].trace(
+                batch.batches[side],
+                batch.tensors_of(side),
+                from_loader=batch.from_loader,
+                randomness=randomness,
+                repeat=repeat,
             )
+
+        with self.during(Phase.TRACE):
+            traced = self._ask_both(trace, Phase.TRACE)
         failed = [side for side in SIDES if traced[side].failure is not None]
         for side in failed:
             self._report.note(f"the {side} raised while it was traced, so the first step served as the trace")
-        return None if failed else {side: traced[side].calls for side in SIDES}
+        if failed:
+            return None
+        for side in SIDES:
+            self._report.add_noise(side, traced[side].noise)
+        return traced
+
+    def look_for_batch(self, index: int) -> Mapping[Side, Look]:
+        """Returns whether each side's loader has a batch. Raises ComparisonStopped when one raised."""
+        with self.during(Phase.INPUTS, index):
+            looks = self._ask_both(lambda side: self.links[side].look_for_batch(index), Phase.INPUTS)
+        self.stop_on_failures({side: looks[side].failure for side in SIDES}, index)
+        return looks
 
     def stop_on_failures(self, failures: Mapping[Side, Optional[ModelFailure]], step: int = 0) -> None:
         """Reports what the users' models raised. Raises ComparisonStopped if there is anything."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Optional
 
 from padiff_rpc.results import Row
-from padiff_rpc.words import Phase, Verdict
+from padiff_rpc.words import CaptureKind, Pass, Phase, Verdict
 from padiff_server.judging.judge import BELOW_ROUNDING
 from padiff_server.judging.tolerances import Explained
 
@@ -17,7 +17,14 @@ _ROOM = 4.0
 
 def rounding_notes(rows: Iterable[Row]) -> tuple[str, ...]:
     """Returns how many gradients, and weights made of them, were left out as rounding noise; () if none."""
-    left_out = [row for row in rows if row.verdict is Verdict.NOT_COMPARED and BELOW_ROUNDING in row.reason]
+    left_out = [
+        row
+        for row in rows
+        if row.verdict is Verdict.NOT_COMPARED
+        and BELOW_ROUNDING in row.reason
+        # Of two passes the one in lockstep decides.
+        and (row.pass_kind is Pass.LOCKSTEP or not row.twin)
+    ]
     weights = sum(row.phase is Phase.WEIGHTS for row in left_out)
     if not left_out:
         return ()
@@ -31,11 +38,13 @@ class GradientHistory:
     Attributes:
         below_rounding: parameters that ever had a gradient too small to mean anything.
         relative_l2: the largest relative L2 between the two gradients.
+        random: weight -> the random operations, not shared by the sides, that had a part in its making.
     """
 
     def __init__(self) -> None:
         self.below_rounding: set[str] = set()
         self.relative_l2: dict[str, float] = {}
+        self.random: dict[str, str] = {}
 
     def note(self, name: str, row: Row) -> None:
         """Takes in the row of a parameter's gradient."""
@@ -58,12 +67,17 @@ class GradientHistory:
         )
 
     def excused(self, name: str, row: Row, largest_rms: float) -> Row:
-        """Returns a parameter's row, not compared where its values differ because its gradient was noise.
+        """Returns a weight's row, not compared where its values differ by chance or because of noise.
 
+        What chance made of a buffer is missed in the report; of a parameter, its gradient was already.
         An optimizer that divides by the gradient's size makes whole steps of noise, in any direction, but
         no longer ones than of other gradients (`largest_rms`, of any parameter, over all steps): a larger
         difference has another cause, and stays.
         """
+        if name in self.random and row.verdict is Verdict.MISMATCH:
+            reason = f"random: {self.random[name]} (not shared)"
+            counts = row.counts and row.kind is CaptureKind.BUFFER
+            return dataclasses.replace(row, verdict=Verdict.NOT_COMPARED, reason=reason, counts=counts)
         if name not in self.below_rounding or row.verdict is not Verdict.MISMATCH or row.figures is None:
             return row
         if not row.figures.rmse <= _ROOM * largest_rms:

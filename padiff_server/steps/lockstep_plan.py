@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from typing import Optional
 
 from padiff_rpc.records import record
 from padiff_rpc.types import CallEvent, OverridePlace, TensorSpec
 from padiff_rpc.words import CallMoment, Side
 from padiff_server.alignment.plan import Plan
+from padiff_server.alignment.slots import SlotPair
 from padiff_server.sides import SIDES
 from padiff_server.steps.calls import CallPairs, Origin
 
 # A place as an event names it.
 _Place = tuple[CallMoment, str, int, str]
+# Whether the candidate keeps its own value of a tensor, and its own gradient.
+Keeps = Callable[[SlotPair], tuple[bool, bool]]
 
 
 @record
@@ -30,8 +34,32 @@ class LockstepPlan:
     labels: Mapping[Origin, int]
 
 
-def plan_lockstep(plan: Plan, traces: Mapping[Side, Iterable[CallEvent]]) -> LockstepPlan:
-    """Returns the places, every compared slot of a paired call among them.
+def plan_overrides(
+    plan: Plan,
+    traces: Mapping[Side, Iterable[CallEvent]],
+    chance: Optional[Keeps],
+    *,
+    in_lockstep: bool,
+    gradients: bool,
+) -> Optional[LockstepPlan]:
+    """Returns what a pass overrides; None for nothing.
+
+    Lockstep overrides all values, and all gradients if asked. Whatever the pass, what differs between the
+    sides by `chance` alone is overridden, so that the comparison goes on behind it.
+    """
+    if not in_lockstep:
+        return plan_lockstep(plan, traces, chance) if chance is not None else None
+
+    def keeps(slots: SlotPair) -> tuple[bool, bool]:
+        return False, not gradients and (chance is None or chance(slots)[1])
+
+    return plan_lockstep(plan, traces, keeps)
+
+
+def plan_lockstep(
+    plan: Plan, traces: Mapping[Side, Iterable[CallEvent]], keeps: Optional[Keeps] = None
+) -> LockstepPlan:
+    """Returns the places, every compared slot of a paired call among them unless it `keeps` all its own.
 
     A tensor that has its override keeps it in later places, so only the first of them is pushed; where
     another tensor of the reference belongs later, that one is pushed too.
@@ -41,18 +69,21 @@ def plan_lockstep(plan: Plan, traces: Mapping[Side, Iterable[CallEvent]]) -> Loc
     for side in SIDES:
         for event in events[side]:
             pairs.add(side, event)
-    partner: dict[_Place, int] = {}
+    partner: dict[_Place, tuple[int, tuple[bool, bool]]] = {}
     for pair in pairs.pairs:
         event = pair.candidate.event
         for slots in pair.slots.pairs:
             place = (event.moment, event.path, event.call, slots.candidate.name)
-            partner[place] = slots.reference.tensor
+            kept = (False, False) if keeps is None else keeps(slots)
+            if not all(kept):
+                partner[place] = slots.reference.tensor, kept
     places, specs, has = [], [], dict[int, int]()
     for event in events[Side.CANDIDATE]:
         for slot in event.slots:
-            label = partner.get((event.moment, event.path, event.call, slot.name))
-            if label is None:
+            found = partner.get((event.moment, event.path, event.call, slot.name))
+            if found is None:
                 continue
+            label, (keeps_value, keeps_gradient) = found
             places.append(
                 OverridePlace(
                     moment=event.moment,
@@ -61,6 +92,8 @@ def plan_lockstep(plan: Plan, traces: Mapping[Side, Iterable[CallEvent]]) -> Loc
                     slot=slot.name,
                     tensor=label,
                     pushed=has.get(slot.tensor) != label,
+                    keeps_value=keeps_value,
+                    keeps_gradient=keeps_gradient,
                 )
             )
             specs.append(slot.spec)

@@ -1,0 +1,110 @@
+"""Random decisions in the course of one comparison: before the steps, in each, and in the report."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from typing import Optional
+
+from padiff_rpc.types import CallEvent, RandomOperation, StepStart
+from padiff_rpc.words import Randomness, Side
+from padiff_server.alignment.plan import Plan
+from padiff_server.model_index import Models
+from padiff_server.report import ReportBuilder
+from padiff_server.sides import SIDES
+from padiff_server.steps.lockstep_plan import Keeps
+from padiff_server.steps.random_effects import RandomEffects
+from padiff_server.steps.random_plan import RandomPlan, plan_randomness
+from padiff_server.steps.random_sharing import Operations, SeenCalls
+
+_Events = Mapping[Side, Iterable[CallEvent]]
+_SHOWN = 3
+
+
+class RandomDecisions:
+    """Planned on the traces; without any, decisions are left to the frameworks and named afterwards.
+
+    Attributes:
+        keeps: what the candidate keeps of its own all the same, by the traces; None where chance decides
+            nothing that the sides do not share.
+    """
+
+    keeps: Optional[Keeps] = None
+
+    def __init__(
+        self,
+        randomness: Randomness,
+        seed: int,
+        models: Models,
+        report: ReportBuilder,
+    ) -> None:
+        self._randomness = randomness
+        self._seed = seed
+        self._models = models
+        self._report = report
+        self._plan: Optional[RandomPlan] = None
+
+    def plan(self, plan: Plan, traces: _Events, operations: Operations) -> None:
+        """Plans the steps from what both sides did in their traces."""
+        seen = SeenCalls.of_events(plan, traces)
+        self._settle(plan_randomness(self._randomness, self._seed, seen, operations))
+        effects = self._effects(seen)
+        self.keeps = effects.keeps if effects is not None else None
+
+    def told(self, start: StepStart, side: Side) -> StepStart:
+        """Returns the start of a side's step with what it has to know of this."""
+        if self._plan is not None:
+            return self._plan.told(start, side)
+        without = Randomness.REPORT if self._randomness is Randomness.SHARED else self._randomness
+        return dataclasses.replace(start, randomness=without)
+
+    def effects(self, plan: Plan, events: _Events, operations: Operations) -> Optional[RandomEffects]:
+        """Returns what of a step's tensors and weights chance decided; None for nothing.
+
+        `operations`: what the sides say that they decided in it.
+        """
+        if self._plan is None:
+            return self._effects_without_trace(plan, events, operations)
+        self._note_unforeseen(self._plan, operations)
+        return self._effects(SeenCalls.of_events(plan, events)) if self._plan.unshared else None
+
+    def _effects_without_trace(
+        self, plan: Plan, events: _Events, operations: Operations
+    ) -> Optional[RandomEffects]:
+        if self._randomness is not Randomness.OFF and any(operations.values()):
+            self._report.note(
+                "random decisions were the frameworks' own, and what lies behind them differs: without a "
+                "trace they cannot be shared or kept apart; use trace='before', or randomness='off'"
+            )
+        seen = SeenCalls.of_events(plan, events)
+        without = Randomness.REPORT if self._randomness is Randomness.SHARED else self._randomness
+        made = plan_randomness(without, self._seed, seen, operations)
+        self._report.set_random_operations(made.operations)
+        return RandomEffects(made.unshared, seen, self._models) if made.unshared else None
+
+    def _settle(self, made: RandomPlan) -> None:
+        self._plan = made
+        self._report.set_random_operations(made.operations)
+        self._report.note(*made.notes)
+
+    def _effects(self, seen: SeenCalls) -> Optional[RandomEffects]:
+        if self._plan is None or not self._plan.unshared:
+            return None
+        return RandomEffects(self._plan.unshared, seen, self._models)
+
+    def _note_unforeseen(self, made: RandomPlan, operations: Operations) -> None:
+        foreseen = {(one.side, one.path, one.call, one.name) for one in made.operations}
+        found = [
+            dataclasses.replace(one, side=side, reason="the trace did not have it")
+            for side in SIDES
+            for one in operations[side]
+            if (side, one.path, one.call, one.name) not in foreseen
+        ]
+        if found:
+            self._settle(dataclasses.replace(made, operations=(*made.operations, *found)))
+            self._report.note(f"random: {_listed(found)}: not in the trace, so judged like all else")
+
+
+def _listed(operations: list[RandomOperation]) -> str:
+    shown = ", ".join(f"{one.name} in {one.path or 'the root'}#{one.call}" for one in operations[:_SHOWN])
+    return shown + (f" and {len(operations) - _SHOWN} more" if len(operations) > _SHOWN else "")

@@ -1,0 +1,145 @@
+"""What of a forward and a backward pass depends on random decisions that the two sides do not share."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+
+from padiff_rpc.results import Row
+from padiff_rpc.words import CallMoment, CaptureKind, Phase, Side, Verdict
+from padiff_server.alignment.slots import SlotPair
+from padiff_server.model_index import Models
+from padiff_server.sides import SIDES
+from padiff_server.steps.calls import CallPair, SeenCall
+from padiff_server.steps.random_sharing import SeenCalls
+from padiff_server.steps.surroundings import CallName
+from padiff_server.weights.weight_pair import WeightPair
+
+# Shapes and dtypes do not depend on chance, and NaN is never judged away.
+_BY_CHANCE = frozenset({Verdict.MATCH, Verdict.WITHIN_TOLERANCE, Verdict.MISMATCH, Verdict.NOT_COMPARED})
+_REMEDY = "randomness='shared' or 'off' compares it"
+
+_Pair = tuple[int, int]
+
+
+class RandomEffects:
+    """Says of tensors and weights whether chance decides them, call by call.
+
+    A value is decided in the code that made it: the call at whose exit it first shows, or, where it
+    first shows as a call's input, the call around that. A gradient is decided in the code that took the
+    tensor: of a call that decides by chance, that is its inputs, and all that its own code had in hand.
+    What lies behind is not: the candidate is given the reference's tensors there (see `lockstep_plan`).
+    """
+
+    def __init__(self, unshared: Mapping[CallName, str], seen: SeenCalls, models: Models) -> None:
+        """`unshared`: (reference path, call number) of a compared call -> its random operations."""
+        self._seen = seen
+        self._models = models
+        self._calls = unshared
+        self._paths = {path: names for (path, _), names in unshared.items()}
+        self._compared = {_name(pair) for pair in seen.pairs}
+        self._compared_paths = {path for path, _ in self._compared}
+        self._values: dict[_Pair, str] = {}
+        self._gradients: dict[_Pair, str] = {}
+        for side in SIDES:
+            self._note_values(side)
+        for pair in seen.pairs:
+            names = self._around(Side.REFERENCE, pair) or self._around(Side.CANDIDATE, pair)
+            if pair.moment is CallMoment.ENTRY:
+                names = unshared.get(_name(pair), "") or names
+            if names:
+                self._gradients.update({_key(slots): names for slots in pair.slots.pairs})
+
+    def _note_values(self, side: Side) -> None:
+        first: dict[_Pair, CallPair] = {}
+        for pair in sorted(self._seen.pairs, key=lambda pair: _event(pair, side).index):
+            for slots in pair.slots.pairs:
+                first.setdefault(_key(slots), pair)
+        for key, pair in first.items():
+            is_exit = pair.moment is CallMoment.EXIT
+            names = self._calls.get(_name(pair), "") if is_exit else self._around(side, pair)
+            if names:
+                self._values[key] = names
+
+    def _around(self, side: Side, pair: CallPair) -> str:
+        """Returns what the compared call around a pair decides by chance, in its own code."""
+        event = _event(pair, side).event
+        outer = self._seen.calls_around(side, (event.path, event.call))
+        found = next((call for call in outer if call in self._compared and call != _name(pair)), None)
+        return self._calls.get(found, "") if found is not None else ""
+
+    def keeps(self, slots: SlotPair) -> tuple[bool, bool]:
+        """Returns whether the candidate keeps its own value of this tensor, and its own gradient."""
+        return _key(slots) not in self._values, _key(slots) not in self._gradients
+
+    def marked(self, row: Row, call: CallPair, slots: SlotPair) -> Row:
+        """Returns the row of a value or a gradient, not compared where chance decides it.
+
+        What the whole model or a layer with weights returns is missed, since a pass says that it agrees.
+        """
+        table = self._gradients if row.phase is Phase.BACKWARD else self._values
+        names = table.get(_key(slots), "")
+        if not names or row.verdict not in _BY_CHANCE:
+            return row
+        missed = row.kind is CaptureKind.OUTPUT and self._must_be_compared(call)
+        return _unjudged(row, names, counts=row.counts and missed)
+
+    def of_weight(self, pair: WeightPair) -> str:
+        """Returns the random operations that decide the gradient of a weight; "" for none."""
+        owners = [(Side.CANDIDATE, pair.candidate.path)]
+        owners += [(Side.REFERENCE, owned.path) for owned in pair.references]
+        return next(filter(None, (self._of_layer(side, path) for side, path in owners)), "")
+
+    def marked_weight(self, row: Row, pair: WeightPair) -> Row:
+        """Returns the row of a parameter's gradient, not compared, and missed, where chance decides it."""
+        names = self.of_weight(pair)
+        return _unjudged(row, names, counts=row.counts) if names and row.verdict in _BY_CHANCE else row
+
+    def of_weights(self, pairs: Iterable[WeightPair]) -> dict[str, str]:
+        """Returns the weights that chance has a part in: the candidate's name -> random operations."""
+        return {pair.candidate_name: names for pair in pairs for names in [self.of_weight(pair)] if names}
+
+    def _of_layer(self, side: Side, path: str) -> str:
+        """Returns what the innermost compared layer at or around a path decides by chance."""
+        while True:
+            reference = self._seen.reference_path(side, path)
+            if reference is not None and reference in self._compared_paths:
+                return self._paths.get(reference, "")
+            if not path:
+                return ""
+            path = path.rpartition(".")[0]
+
+    def _must_be_compared(self, call: CallPair) -> bool:
+        layer = call.layer
+        if layer.reference == "":
+            return True
+        return any(
+            self._models[side].holds_weights(path)
+            if layer.unit
+            else self._models[side].is_parameterised(path)
+            for side, path in ((Side.REFERENCE, layer.reference), (Side.CANDIDATE, layer.candidate))
+        )
+
+
+def _unjudged(row: Row, names: str, *, counts: bool) -> Row:
+    reason = f"random: {names} (not shared)"
+    return dataclasses.replace(
+        row,
+        verdict=Verdict.NOT_COMPARED,
+        reason=f"{reason}; {_REMEDY}" if counts else reason,
+        figures=None,
+        tolerance=None,
+        counts=counts,
+    )
+
+
+def _event(pair: CallPair, side: Side) -> SeenCall:
+    return pair.reference if side is Side.REFERENCE else pair.candidate
+
+
+def _name(pair: CallPair) -> CallName:
+    return pair.layer.reference, pair.reference.event.call
+
+
+def _key(slots: SlotPair) -> _Pair:
+    return slots.reference.tensor, slots.candidate.tensor

@@ -69,13 +69,13 @@ def differences(
             continue
         values = _comparable(ours[pair.reference], theirs[pair.candidate])
         for name, (one, other) in values.items():
-            if not _equal(one, other):
+            if not equal(one, other):
                 yield HyperParameterDifference(
                     reference_path=pair.reference,
                     candidate_path=pair.candidate,
                     name=name,
-                    reference=_text(one),
-                    candidate=_text(other),
+                    reference=as_text(one),
+                    candidate=as_text(other),
                 )
 
 
@@ -181,11 +181,12 @@ def _plain(value: Any) -> Value:
     return value  # type: ignore[no-any-return]
 
 
-def _equal(one: Value, other: Value) -> bool:
+def equal(one: Value, other: Value) -> bool:
+    """Whether two settings are one, but for what arithmetic on a convention may lose."""
     if isinstance(one, float) or isinstance(other, float):
         numbers = [_number(one), _number(other)]
         if numbers[0] is not None and numbers[1] is not None:
-            # As much as arithmetic on a convention (1 - m) may lose.
+            # For instance 1 - m.
             return abs(numbers[0] - numbers[1]) <= 1e-9 * max(abs(numbers[0]), abs(numbers[1]))
     return one == other
 
@@ -194,5 +195,6 @@ def _number(value: Value) -> Optional[float]:
     return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
 
 
-def _text(value: Value) -> str:
+def as_text(value: Value) -> str:
+    """Returns a setting as reports show it."""
     return str(value) if isinstance(value, (str, bool)) or value is None else repr(value)

@@ -96,6 +96,15 @@ class WeightPlan:
     unmatched: tuple[Unmatched, ...] = ()
     bookkeeping: tuple[str, ...] = ()
 
+    @property
+    def trained(self) -> tuple[WeightPair, ...]:
+        """The pairs of parameters whose gradients, and what optimizers make of them, are compared."""
+        return tuple(
+            pair
+            for pair in (*self.pairs, *self.carried)
+            if pair.kind is WeightKind.PARAMETER and pair.compared and not pair.is_misfit
+        )
+
 
 def common_path(paths: Sequence[str]) -> str:
     """Returns the path of the innermost layer around all of `paths`."""

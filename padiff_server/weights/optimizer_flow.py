@@ -1,0 +1,244 @@
+"""Optimizers of both sides: their state compared after each step, or carried from reference to candidate."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby, islice
+from typing import Any, Optional
+
+import numpy as np
+
+from padiff_rpc.options import Options
+from padiff_rpc.results import OptimizerDifference, Place, Row, Tolerance
+from padiff_rpc.tensors import HostTensor
+from padiff_rpc.types import DescribeOptimizerResponse, OptimizerEntry
+from padiff_rpc.words import CaptureKind, Phase, Side, Verdict
+from padiff_server.judging.gradient_history import GradientHistory
+from padiff_server.judging.judge import gradient_floor
+from padiff_server.judging.judged_row import judged_row
+from padiff_server.judging.measure import is_zero, measure
+from padiff_server.judging.measured import Aspect, Measured, measure_pair
+from padiff_server.judging.state_tolerances import RATE, SQUARES, StateTolerances
+from padiff_server.model_index import Models
+from padiff_server.sides import SIDES, other
+from padiff_server.steps.step_rows import numbered
+from padiff_server.weights import optimizer_settings
+from padiff_server.weights.optimizer_entries import STEP, EntryPair, LoneEntry, MatchedEntries, match
+from padiff_server.weights.rules import apply_rule
+from padiff_server.weights.weight_pair import WeightPair, WeightPlan
+from padiff_server.worker_link import WorkerLink
+
+RATE_WORD = "learning_rate"
+_ASPECT = Aspect(phase=Phase.OPTIMIZER, kind=CaptureKind.OPTIMIZER_STATE)
+_EXACT = Tolerance(atol=0.0, rtol=0.0, source="default")
+# The average of a noisy gradient against that of the largest.
+_FLOOR_ROOM = 4.0
+_Numbers = list[tuple[WeightPair, Any, Any]]
+
+
+class OptimizerFlow:
+    """Two optimizers, as far as they can be looked into; two tensors are in memory at a time."""
+
+    def __init__(
+        self, links: Mapping[Side, WorkerLink], plan: WeightPlan, models: Models, options: Options
+    ) -> None:
+        self._links = links
+        self._parameters = plan.trained
+        self._models = models
+        # Which dtype an optimizer keeps its state in is its own affair: the values are compared.
+        self._options = dataclasses.replace(options, check_dtype=False)
+        self._notes: dict[str, None] = {}
+
+    def differences(self) -> tuple[OptimizerDifference, ...]:
+        """Returns the settings and conventions in which the optimizers differ now."""
+        described = self._describe()
+        self._notes.update(dict.fromkeys(optimizer_settings.notes(described)))
+        return tuple(optimizer_settings.differences(self._parameters, described))
+
+    def notes(self) -> tuple[str, ...]:
+        """Returns what was found that is not compared, so far."""
+        return tuple(self._notes)
+
+    def copy(self) -> int:
+        """Writes the reference's state into the candidate's optimizer; returns how many entries took it.
+
+        Moments, sums and step counts; learning rates and other settings stay, and so does what the reference
+        keeps no counterpart of.
+        """
+        described = self._describe()
+        entries = [
+            EntryPair(
+                parameters=pair,
+                state=state,
+                references=references,
+                candidate=OptimizerEntry(parameter=pair.candidate_name, state=state),
+            )
+            for state in _states(described[Side.REFERENCE])
+            for pair in self._parameters
+            for references in (_entries(pair, state),)
+            if set(references) <= set(described[Side.REFERENCE].state)
+        ]
+        values = (
+            (one.candidate, parts[0] if one.state == STEP else apply_rule(one.parameters.rule, *parts))
+            for one, parts in self._reference_values(entries)
+        )
+        return self._links[Side.CANDIDATE].write_optimizer_state(values, Phase.OPTIMIZER) if entries else 0
+
+    def rows(self, step: int, history: GradientHistory) -> Iterator[Row]:
+        """Yields rows of learning rates and of all state, as they are after a step.
+
+        `history`: what was made of a gradient can be no better than the gradient.
+        """
+        described = self._describe()
+        if all(described[side].class_name for side in SIDES):
+            yield from numbered(self._rows(step, history, described))
+
+    def _describe(self) -> dict[Side, DescribeOptimizerResponse]:
+        return {side: self._links[side].describe_optimizer() for side in SIDES}
+
+    def _rows(
+        self, step: int, history: GradientHistory, described: Mapping[Side, DescribeOptimizerResponse]
+    ) -> Iterator[Row]:
+        yield from self._number_rows(step, RATE_WORD, self._rates(described), RATE)
+        matched = match(self._parameters, described)
+        self._note_unknown(matched, described)
+        values = zip(
+            self._reference_values(matched.pairs),
+            self._links[Side.CANDIDATE].read_optimizer_state(
+                [pair.candidate for pair in matched.pairs], Phase.OPTIMIZER
+            ),
+        )
+        for state, group in groupby(values, key=lambda value: value[0][0].state):
+            if state == STEP:
+                numbers = [
+                    (pair.parameters, int(part.array), int(candidate.array))
+                    for (pair, parts), candidate in group
+                    for part in parts
+                ]
+                yield from self._number_rows(step, STEP, numbers, _EXACT)
+            else:
+                yield from self._state_rows(step, state, group, history)
+        for lone in matched.lone:
+            yield self._lone_row(step, lone)
+
+    def _state_rows(
+        self, step: int, state: str, values: Iterator[Any], history: GradientHistory
+    ) -> Iterator[Row]:
+        measured: list[tuple[WeightPair, Measured]] = []
+        for (pair, parts), candidate in values:
+            parameters = pair.parameters
+            tolerances = StateTolerances(
+                self._options, state, history.relative_l2.get(parameters.candidate_name)
+            )
+            made = measure_pair(_ASPECT, parts, candidate, tolerances=tolerances, rule=parameters.rule)
+            measured.append((parameters, made))
+        # Only now is it known how large the largest is.
+        largest = max((one.figures.rms_reference for _, one in measured if one.figures), default=0.0)
+        for parameters, one in measured:
+            is_noise = parameters.candidate_name in history.below_rounding
+            yield judged_row(
+                self._frame(step, parameters, state),
+                one,
+                options=self._options,
+                rule=parameters.rule,
+                gradient_floor=_floor(state, largest, one) if is_noise else 0.0,
+            )
+
+    def _number_rows(self, step: int, word: str, numbers: _Numbers, bound: Tolerance) -> Iterator[Row]:
+        """Yields a row for each two numbers that parameters have; one row where all have the same."""
+        groups: dict[tuple[Any, Any], list[WeightPair]] = {}
+        for pair, one, other_one in numbers:
+            groups.setdefault((one, other_one), []).append(pair)
+        for (reference, candidate), parameters in groups.items():
+            ours, theirs = (HostTensor.from_array(np.array(number)) for number in (reference, candidate))
+            measured = Measured(
+                reference=ours.spec,
+                candidate=theirs.spec,
+                tolerance=bound,
+                figures=measure(ours, theirs, bound),
+            )
+            frame = self._frame(step, parameters[0] if len(groups) > 1 else None, word)
+            more = f"and of {len(parameters) - 1} more parameters" if len(parameters) > 1 else ""
+            yield judged_row(frame, measured, options=self._options, note=more if len(groups) > 1 else "")
+
+    def _rates(self, described: Mapping[Side, DescribeOptimizerResponse]) -> _Numbers:
+        ours, theirs = (optimizer_settings.settings_of(described[side]) for side in SIDES)
+        return [
+            (pair, float(ours[name][RATE_WORD]), float(theirs[pair.candidate_name][RATE_WORD]))
+            for pair in self._parameters
+            for name in pair.reference_names
+            if RATE_WORD in ours.get(name, {}) and RATE_WORD in theirs.get(pair.candidate_name, {})
+        ]
+
+    def _lone_row(self, step: int, lone: LoneEntry) -> Row:
+        """Returns the row of what one side keeps; zeros say no more than nothing does."""
+        frame = self._frame(step, lone.parameters, lone.entries[0].state)
+        values = self._links[lone.side].read_optimizer_state(lone.entries, Phase.OPTIMIZER)
+        nowhere = f"no {lone.entries[0].state} on the {other(lone.side)}"
+        if all(is_zero(value) for value in list(values)):
+            return dataclasses.replace(
+                frame, verdict=Verdict.MATCH, reason=f"{nowhere}, only zeros on the {lone.side}"
+            )
+        reason = f"{nowhere}: its optimizer has not stepped this parameter"
+        return dataclasses.replace(
+            frame,
+            verdict=Verdict.UNMATCHED,
+            reference=frame.reference if lone.side is Side.REFERENCE else None,
+            candidate=frame.candidate if lone.side is Side.CANDIDATE else None,
+            reason=reason,
+        )
+
+    def _note_unknown(
+        self, matched: MatchedEntries, described: Mapping[Side, DescribeOptimizerResponse]
+    ) -> None:
+        for side in SIDES:
+            # Which steps an optimizer counts follows from when it is called.
+            kept = [state for state in matched.unknown[side] if state != STEP]
+            if kept:
+                theirs = described[other(side)].class_name.rpartition(".")[2]
+                words = " and ".join(kept)
+                self._notes[f"not compared: the {side}'s optimizer keeps {words}, no {theirs} does"] = None
+
+    def _reference_values(
+        self, pairs: Sequence[EntryPair]
+    ) -> Iterator[tuple[EntryPair, tuple[HostTensor, ...]]]:
+        """Yields each pair with its reference values; what follows itself (packed weights) is read once."""
+        groups = [list(same) for _, same in groupby(pairs, key=lambda pair: pair.references)]
+        entries = [entry for group in groups for entry in group[0].references]
+        read = self._links[Side.REFERENCE].read_optimizer_state(entries, Phase.OPTIMIZER)
+        for group in groups:
+            values = tuple(islice(read, len(group[0].references)))
+            for pair in group:
+                yield pair, values
+
+    def _frame(self, step: int, parameters: Optional[WeightPair], state: str) -> Row:
+        return Row(
+            step=step,
+            phase=Phase.OPTIMIZER,
+            kind=CaptureKind.OPTIMIZER_STATE,
+            order=0,
+            verdict=Verdict.NOT_COMPARED,
+            reference=self._place(Side.REFERENCE, parameters, state),
+            candidate=self._place(Side.CANDIDATE, parameters, state),
+        )
+
+    def _place(self, side: Side, parameters: Optional[WeightPair], state: str) -> Place:
+        if parameters is None:
+            return Place(path="", class_name=self._models[side].class_name(""), slot=state)
+        path, name, _ = parameters.place(side)
+        return Place(path=path, class_name=self._models[side].class_name(path), slot=f"{name}.{state}")
+
+
+def _entries(pair: WeightPair, state: str) -> tuple[OptimizerEntry, ...]:
+    return tuple(OptimizerEntry(parameter=name, state=state) for name in pair.reference_names)
+
+
+def _states(description: DescribeOptimizerResponse) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(entry.state for entry in description.state))
+
+
+def _floor(state: str, largest_rms: float, measured: Measured) -> float:
+    """Returns the rms under which the state of a gradient that was noise is noise."""
+    share = gradient_floor(1.0, measured.reference.dtype)
+    return largest_rms * (_FLOOR_ROOM * share) ** (2 if state in SQUARES else 1)

@@ -1,0 +1,101 @@
+"""How the two optimizers of a comparison differ before they have made a step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from padiff_rpc import trees
+from padiff_rpc.results import OptimizerDifference
+from padiff_rpc.types import DescribeOptimizerResponse as Description
+from padiff_rpc.words import Side
+from padiff_server.sides import SIDES, other
+from padiff_server.weights.hyper_parameters import as_text, equal
+from padiff_server.weights.weight_pair import WeightPair
+
+Settings = Mapping[str, Any]
+_GIVEN, _MISSING = "given to the optimizer", "not given to it"
+
+
+def settings_of(description: Description) -> dict[str, Settings]:
+    """Returns the settings of each parameter by its full name."""
+    return {
+        name: settings
+        for group in description.groups
+        for settings in (trees.unpack(group.settings),)
+        for name in group.parameters
+    }
+
+
+def notes(descriptions: Mapping[Side, Description]) -> Iterator[str]:
+    """Yields what keeps the optimizers from being looked into."""
+    hidden = [side for side in SIDES if not descriptions[side].class_name]
+    if len(hidden) == len(SIDES):
+        yield "both optimizers are functions: what they keep is not seen, only what they make of the weights"
+    for side in hidden if len(hidden) == 1 else ():
+        yield (
+            f"the {side}'s optimizer is a function and the {other(side)}'s is not: what they keep is not "
+            "compared, only what they make of the weights"
+        )
+
+
+def differences(
+    pairs: Sequence[WeightPair], descriptions: Mapping[Side, Description]
+) -> Iterator[OptimizerDifference]:
+    """Yields settings, then conventions, that differ; nothing where either side cannot be looked into.
+
+    A setting is compared where both sides state it. Parameters with the same difference are told together,
+    and not at all where all have it.
+    """
+    if not all(descriptions[side].class_name for side in SIDES):
+        return
+    settings = {side: settings_of(descriptions[side]) for side in SIDES}
+    compared = 0
+    found: dict[tuple[str, str, str], list[str]] = {}
+    for pair in pairs:
+        for name in pair.reference_names:
+            compared += 1
+            for difference in _of_pair(pair, name, settings):
+                found.setdefault(difference, []).append(name)
+    for (word, reference, candidate), names in found.items():
+        yield OptimizerDifference(
+            name=word,
+            reference=reference,
+            candidate=candidate,
+            parameters=() if len(names) == compared else tuple(names),
+        )
+    yield from _conventions(descriptions, settings)
+
+
+def _of_pair(
+    pair: WeightPair, reference_name: str, settings: Mapping[Side, Mapping[str, Settings]]
+) -> Iterator[tuple[str, str, str]]:
+    ours = settings[Side.REFERENCE].get(reference_name)
+    theirs = settings[Side.CANDIDATE].get(pair.candidate_name)
+    if ours is not None and theirs is not None:
+        for word in ours:
+            if word in theirs and not equal(ours[word], theirs[word]):
+                yield word, as_text(ours[word]), as_text(theirs[word])
+    elif (ours is None) != (theirs is None) and _is_trained(pair):
+        yield "parameter", _MISSING if ours is None else _GIVEN, _MISSING if theirs is None else _GIVEN
+
+
+def _is_trained(pair: WeightPair) -> bool:
+    return pair.candidate.weight.trainable and any(one.weight.trainable for one in pair.references)
+
+
+def _conventions(
+    descriptions: Mapping[Side, Description], settings: Mapping[Side, Mapping[str, Settings]]
+) -> Iterator[OptimizerDifference]:
+    ours, theirs = (trees.unpack(descriptions[side].conventions) for side in SIDES)
+    for word in ours:
+        if word in theirs and ours[word] != theirs[word] and _has_effect(word, settings):
+            yield OptimizerDifference(
+                name=word, reference=ours[word], candidate=theirs[word], convention=True
+            )
+
+
+def _has_effect(word: str, settings: Mapping[Side, Mapping[str, Settings]]) -> bool:
+    """Whether it matters how a setting is used: not where all have it switched off."""
+    stated = [values[word] for of in settings.values() for values in of.values() if word in values]
+    return not stated or any(stated)

@@ -7,7 +7,8 @@ import contextlib
 from padiff_rpc.options import Options
 from padiff_rpc.types import PlanStart
 from padiff_rpc.words import Side
-from padiff_server.preparation import NO_TRACES, AlignedModels, wanted_batch
+from padiff_server.inputs import Inputs
+from padiff_server.preparation import NO_TRACES, AlignedModels, calls_of
 from padiff_server.report import FinishedReport, ReportBuilder
 from padiff_server.settings import check_parties
 from padiff_server.steps.batches import BatchSource
@@ -21,9 +22,9 @@ class Planning:
         """Raises InvalidRequestError for what cannot be aligned."""
         check_parties(start.reference, start.candidate)
         self._asked = start
-        self._batches = batches
         self._report = report
         self._workers = WorkerPair({Side.REFERENCE: start.reference, Side.CANDIDATE: start.candidate}, report)
+        self._inputs = Inputs(self._workers, start.reference, batches, report)
 
     def cancel(self) -> None:
         """Ends the planning from another thread; both workers are free at once."""
@@ -34,11 +35,11 @@ class Planning:
         options = Options()
         with self._workers, contextlib.suppress(ComparisonStopped):
             layers = self._workers.load(deterministic=options.deterministic, threads=options.threads)
-            traces = self._workers.trace(wanted_batch(self._batches, 0, self._report))
+            traced = self._workers.trace(self._inputs.batch(0))
             AlignedModels(
                 self._workers,
                 layers,
-                NO_TRACES if traces is None else traces,
+                NO_TRACES if traced is None else calls_of(traced),
                 self._asked.layer_map,
                 self._report,
             )

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from padiff_rpc.options import LayerMap, Options
-from padiff_rpc.results import Trouble
 from padiff_rpc.types import CallEvent, Layer
 from padiff_rpc.words import Phase, Side
 from padiff_server.alignment.align import align
@@ -17,28 +16,22 @@ from padiff_server.judging.tolerances import Tolerances
 from padiff_server.model_index import ModelIndex, Models
 from padiff_server.report import ReportBuilder
 from padiff_server.sides import SIDES
-from padiff_server.steps.batches import BatchSource, BatchUnavailable, StepBatch
 from padiff_server.steps.loss_slots import loss_slots
 from padiff_server.weights.hyper_parameters import differences
 from padiff_server.weights.weight_fates import fates
 from padiff_server.weights.weight_flow import RuleFailed, WeightFlow
 from padiff_server.weights.weight_pair import WeightPair, WeightPlan
 from padiff_server.weights.weight_plan import plan_weights
-from padiff_server.worker_pair import ComparisonStopped, WorkerPair
+from padiff_server.worker_link import TraceResponse
+from padiff_server.worker_pair import WorkerPair
 
 Traces = Mapping[Side, tuple[CallEvent, ...]]
 NO_TRACES: Traces = dict.fromkeys(SIDES, ())
 
 
-def wanted_batch(batches: BatchSource, step: int, report: ReportBuilder) -> StepBatch:
-    """Returns the client's batch for a step. Raises ComparisonStopped, told in the report, without one."""
-    with report.timed(Phase.INPUTS, step):
-        try:
-            return batches.batch(step)
-        except BatchUnavailable as failure:
-            text = f"the client has no batch for step {step}: {failure}"
-            report.add_trouble(Trouble(phase=Phase.INPUTS, step=step, text=text))
-            raise ComparisonStopped from failure
+def calls_of(traced: Mapping[Side, TraceResponse]) -> Traces:
+    """Returns the calls alone."""
+    return {side: traced[side].calls for side in SIDES}
 
 
 class AlignedModels:

@@ -2,20 +2,35 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.records import record
 from padiff_rpc.types import CompareStart, Party
 from padiff_rpc.words import DiffPhase
+from padiff_server.training_settings import check_sources, check_training, training_notes
 
 
 @record
 class Settings:
-    """How many steps there are, how far each goes, what was forced."""
+    """How many steps there are, how far each goes, what was forced.
+
+    `optimize`: an optimizer steps, once in `accumulate` steps.
+    """
 
     steps: int
     backward: bool
     optimize: bool
+    accumulate: int = 1
     notes: tuple[str, ...] = ()
+
+    def optimizes(self, step: int) -> bool:
+        """Whether the optimizer steps at the end of this step."""
+        return self.optimize and (step + 1) % self.accumulate == 0
+
+    def adds_gradients(self, step: int) -> bool:
+        """Whether this step's gradients are added to those of the step before."""
+        return self.optimize and step % self.accumulate != 0
 
 
 def settle(start: CompareStart) -> Settings:
@@ -24,10 +39,19 @@ def settle(start: CompareStart) -> Settings:
     if start.steps < 1:
         raise InvalidRequestError(f"steps: {start.steps} is not allowed; allowed: a number of at least 1")
     has_optimizer = all(_may_have(party, "optimizer") for party in (start.reference, start.candidate))
+    check_training(start, has_optimizer=has_optimizer)
+    settings = _settle(start, has_optimizer)
+    more = training_notes(start, steps=settings.steps, optimizes=settings.optimize)
+    return dataclasses.replace(settings, notes=(*settings.notes, *more))
+
+
+def _settle(start: CompareStart, has_optimizer: bool) -> Settings:
     if start.options.diff_phase is DiffPhase.FORWARD:
         return _forward_only(start)
     if start.options.single_step:
         return _lockstep(start, has_optimizer)
+    if start.reference.model.train_step:
+        return Settings(steps=start.steps, backward=True, optimize=True)
     if start.steps > 1 and not has_optimizer:
         raise InvalidRequestError(
             f"steps: {start.steps} steps need an optimizer on both sides: give one, or leave steps at 1"
@@ -39,6 +63,7 @@ def settle(start: CompareStart) -> Settings:
         steps=start.steps,
         backward=True,
         optimize=has_optimizer,
+        accumulate=start.options.accumulate,
         notes=notes,
     )
 
@@ -72,6 +97,7 @@ def check_parties(reference: Party, candidate: Party) -> None:
             f"reference.worker and candidate.worker are both {reference.worker.address!r}: each side needs "
             "a worker of its own"
         )
+    check_sources(reference, candidate)
     for field in ("loss", "optimizer"):
         named = [bool(getattr(party.model, field)) for party in (reference, candidate)]
         able = [_may_have(party, field) for party in (reference, candidate)]

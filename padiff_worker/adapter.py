@@ -15,8 +15,9 @@ from typing import Any, Optional, Protocol
 
 from padiff_rpc.records import record
 from padiff_rpc.tensors import HostTensor
-from padiff_rpc.types import TensorSpec, Weight
+from padiff_rpc.types import OptimizerEntry, TensorSpec, Weight
 from padiff_rpc.words import DType
+from padiff_worker.optimizers import OptimizerView
 
 # Called at entry of a layer's call with (args, kwargs), both as the layer receives them; returns what the
 # layer is to receive instead, or None.
@@ -236,10 +237,57 @@ class FrameworkAdapter(Protocol):
 
     def backward(self, loss: Any) -> None: ...
 
+    def watch_backward(self, around: Callable[[], AbstractContextManager[None]]) -> Remove:
+        """Runs every backward that user code calls in a context of `around`, one inside another too.
+
+        Gradients with respect to chosen tensors alone (`autograd.grad`) are no backward. One watcher at
+        a time.
+        """
+        ...
+
+    def autocast(self, device: str, dtype: DType) -> AbstractContextManager[None]:
+        """Returns a context in which the framework picks `dtype` for the operations that are safe in it.
+
+        Raises InvalidRequestError where it has no such thing on this kind of device.
+        """
+        ...
+
+    def scale_gradients(self, parameters: Iterable[Any], factor: float) -> None:
+        """Multiplies the gradients of parameters that have one, in place."""
+        ...
+
+    def clip_gradients(self, parameters: Iterable[Any], max_norm: float) -> None:
+        """Scales the gradients of parameters that have one down to a total L2 norm of `max_norm`.
+
+        As the framework's own function does it.
+        """
+        ...
+
     def is_optimizer(self, candidate: Any) -> bool: ...
+
+    def watch_step(self, optimizer: Any, before: Callable[[], None]) -> Remove:
+        """Calls `before` whenever the optimizer is about to step, with the gradients that it will use."""
+        ...
 
     def step(self, optimizer: Any) -> None:
         """One optimizer step, then clears its gradients."""
+        ...
+
+    def view_optimizer(self, optimizer: Any, weights: Mapping[str, Any]) -> OptimizerView:
+        """Returns what can be seen of an optimizer now; `weights` as the verb of that name gives them.
+
+        Learning rates are those of the next step. Before the first step there may be no state.
+        """
+        ...
+
+    def write_optimizer_state(
+        self, optimizer: Any, weights: Mapping[str, Any], entry: OptimizerEntry, value: HostTensor
+    ) -> bool:
+        """Copies `value` into one state of one parameter; False where the optimizer keeps no such state.
+
+        A parameter that has not been stepped yet gets all the state of its first step. Raises
+        InvalidRequestError where shapes differ.
+        """
         ...
 
     def keep_optimizer(self, optimizer: Any) -> Any:
@@ -258,4 +306,8 @@ class FrameworkAdapter(Protocol):
 
     def synchronize(self) -> None:
         """Waits for the device, so that wall times mean something."""
+        ...
+
+    def release_memory(self) -> None:
+        """Gives back to the device what the framework holds ready of dropped tensors' memory."""
         ...

@@ -12,26 +12,34 @@ from padiff_rpc.tensors import HostTensor
 from padiff_rpc.types import Batch, Tree
 from padiff_worker.adapter import FrameworkAdapter
 
+# The keys of a batch that says of each part what it is.
+SPELLED_OUT = frozenset({"args", "kwargs", "target"})
+
 
 @record
 class HostBatch:
-    """A batch as it came: trees that point at tensors by number."""
+    """A batch as it came: trees that point at tensors by number.
+
+    `given` is the whole of it, in the shape in which a loader gave it (or would have).
+    """
 
     args: Any
     kwargs: Any
     target: Any
     has_target: bool
     tensors: Mapping[int, HostTensor]
+    given: Any = None
 
 
 @record
 class Arguments:
-    """What the model and its loss are called with."""
+    """What the model and its loss are called with; a train step is called with `given`, the whole of it."""
 
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
     target: Any
     has_target: bool
+    given: Any = None
 
 
 def host_batch(batch: Batch, tensors: Mapping[int, HostTensor]) -> HostBatch:
@@ -40,12 +48,32 @@ def host_batch(batch: Batch, tensors: Mapping[int, HostTensor]) -> HostBatch:
     kwargs = _unpack(batch.kwargs, {})
     if not isinstance(args, (list, tuple)) or not isinstance(kwargs, dict):
         raise ProtocolError("a batch's args must be an array and its kwargs a map")
+    target, has_target = _unpack(batch.target, None), batch.target != trees.ABSENT
     return HostBatch(
         args=tuple(args),
         kwargs=kwargs,
-        target=_unpack(batch.target, None),
-        has_target=batch.target != trees.ABSENT,
+        target=target,
+        has_target=has_target,
         tensors=tensors,
+        given=_as_given(tuple(args), kwargs, target, has_target),
+    )
+
+
+def _as_given(args: tuple[Any, ...], kwargs: dict[str, Any], target: Any, has_target: bool) -> Any:
+    """Returns a batch of several parts in the shape in which a loader would give it."""
+    if not kwargs:
+        return (*args, target) if has_target else args
+    if not args and not has_target:
+        return kwargs
+    return {"args": args, "kwargs": kwargs, **({"target": target} if has_target else {})}
+
+
+def packed_batch(batch: HostBatch, where: str) -> Batch:
+    """Returns `batch` as it travels. Raises InvalidRequestError that names the leaf which cannot."""
+    return Batch(
+        args=trees.pack(list(batch.args), where=f"{where}.args"),
+        kwargs=trees.pack(batch.kwargs, where=f"{where}.kwargs"),
+        target=trees.pack(batch.target, where=f"{where}.target") if batch.has_target else trees.ABSENT,
     )
 
 
@@ -68,6 +96,7 @@ def arguments(batch: HostBatch, adapter: FrameworkAdapter, device: str) -> Argum
         kwargs=trees.map_leaves(batch.kwargs, tensor),
         target=trees.map_leaves(batch.target, tensor),
         has_target=batch.has_target,
+        given=trees.map_leaves(batch.given, tensor),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
 from typing import Optional
 
@@ -19,6 +20,7 @@ class Call:
     index: int
     end: Optional[int] = None
     replayed: bool = False
+    draws: int = 0
     slots: dict[str, int] = field(default_factory=dict)
 
     def contains(self, other: Call) -> bool:
@@ -40,10 +42,38 @@ class CallLog:
         """The path of the innermost call that has not ended; "" outside any."""
         return self._stack[-1].path if self._stack else ""
 
+    @property
+    def innermost(self) -> Optional[Call]:
+        """The innermost call that has not ended."""
+        return self._stack[-1] if self._stack else None
+
+    def innermost_of(self, paths: Container[str]) -> Optional[Call]:
+        """Returns the innermost call, of those that have not ended, of a layer at one of `paths`."""
+        return next((call for call in reversed(self._stack) if call.path in paths), None)
+
+    @property
+    def running(self) -> tuple[Call, ...]:
+        """The calls that have not ended, outermost first."""
+        return tuple(self._stack)
+
+    @running.setter
+    def running(self, calls: Iterable[Call]) -> None:
+        self._stack[:] = calls
+
     def begin_replays(self) -> None:
         """From here on (backward) every call is a repetition of an earlier one."""
         self.replaying = True
         self._stack.clear()
+
+    def end_replays(self) -> None:
+        """From here on calls are new ones again; their numbers go on."""
+        self.replaying = False
+        self._stack.clear()
+
+    @property
+    def is_inside(self) -> bool:
+        """Whether a call is running, or a backward."""
+        return self.replaying or bool(self._stack)
 
     def enter(self, path: str, input_numbers: dict[str, int]) -> Optional[Call]:
         """Returns the call that begins, or in a replay the call that is repeated (None: none known).
@@ -55,6 +85,7 @@ class CallLog:
             call = self._repeated(path, input_numbers)
             if call is not None:
                 call.replayed = True
+                call.draws = 0
                 self.replays += 1
                 self._stack.append(call)
             return call
@@ -81,7 +112,9 @@ class CallLog:
         return None
 
     def _repeated(self, path: str, input_numbers: dict[str, int]) -> Optional[Call]:
-        waiting = [call for call in self._by_path.get(path, ()) if not call.replayed]
+        known = self._by_path.get(path, [])
+        # A segment inside a segment is recomputed twice.
+        waiting = [call for call in known if not call.replayed] or known
         for outer in reversed(self._stack):
             for call in waiting:
                 if outer.contains(call):

@@ -56,8 +56,12 @@ class Recorder:
         gradients: bool = True,
         skip_paths: Iterable[str] = (),
         lockstep: Optional[Lockstep] = None,
+        loss_scale: float = 1.0,
     ) -> None:
-        """`lockstep` puts the reference's values in place of what was captured."""
+        """`lockstep` puts the reference's values in place of what was captured.
+
+        Gradients are those of a loss that was multiplied by `loss_scale`; captures are without it.
+        """
         self._adapter = adapter
         self._layers = tuple(layers)
         self._sink = sink
@@ -66,6 +70,7 @@ class Recorder:
         self._gradients = gradients
         self._skip = frozenset(skip_paths)
         self._lockstep = lockstep
+        self._loss_scale = loss_scale
         self._log = CallLog()
         self._lock = threading.RLock()
         self._removes: list[Remove] = []
@@ -111,13 +116,29 @@ class Recorder:
         with self._lock:
             self._log.begin_replays()
 
+    def end_backward(self) -> None:
+        """From here on calls are calls again."""
+        with self._lock:
+            self._log.end_replays()
+
+    @property
+    def is_inside(self) -> bool:
+        """Whether a layer's call is running, or a backward."""
+        return self._log.is_inside
+
+    def record_target(self, target: Any) -> None:
+        """Sends what the loss will compare the output with."""
+        for slot, tensor in flatten_output(target, self._adapter.is_tensor):
+            self._send_new(tensor, self._id("", 0, slot, CaptureKind.TARGET))
+
     def record_loss(self, loss: Any) -> None:
         """Sends the loss's value."""
         self._send_new(loss, self._id("", 0, "loss", CaptureKind.LOSS))
 
     def record_parameter_gradient(self, path: str, name: str, gradient: Any) -> None:
         """Sends the gradient of the parameter `name` of the layer at `path`."""
-        self._send_new(gradient, self._id(path, 0, name, CaptureKind.PARAMETER_GRADIENT))
+        own = self._times(gradient, 1.0 / self._loss_scale)
+        self._send_new(own, self._id(path, 0, name, CaptureKind.PARAMETER_GRADIENT))
 
     def _entered(
         self, path: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]
@@ -236,5 +257,13 @@ class Recorder:
             origin = self._origins[number]
         kind = CaptureKind.INPUT_GRADIENT if origin.kind is CaptureKind.INPUT else CaptureKind.OUTPUT_GRADIENT
         capture_id = self._id(origin.path, origin.call, origin.slot, kind)
-        self._send_new(gradient, capture_id, gradient_of=number)
-        return self._lockstep.gradient(number, gradient) if self._lockstep is not None else None
+        own = self._times(gradient, 1.0 / self._loss_scale)
+        self._send_new(own, capture_id, gradient_of=number)
+        replaced = self._lockstep.gradient(number, own) if self._lockstep is not None else None
+        return None if replaced is None else self._times(replaced, self._loss_scale)
+
+    def _times(self, gradient: Any, factor: float) -> Any:
+        if factor == 1.0:
+            return gradient
+        with self._adapter.gradient_mode(False):
+            return gradient * factor

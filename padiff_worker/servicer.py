@@ -10,14 +10,23 @@ from typing import Any, Optional
 import grpc
 
 from padiff_rpc import trees
-from padiff_rpc.convert import from_proto, to_proto
+from padiff_rpc.convert import from_proto, to_number, to_proto
 from padiff_rpc.errors import ProtocolError
+from padiff_rpc.optimizer_states import messages_of, values_of
 from padiff_rpc.tensors import TensorAssembler, frames_of, received_tensors
 from padiff_rpc.transport import requests
-from padiff_rpc.types import Batch, Model, ModelFailure, OverrideTicket, StepStart
+from padiff_rpc.types import (
+    Batch,
+    DescribeOptimizerResponse,
+    Model,
+    ModelFailure,
+    OptimizerEntry,
+    OverrideTicket,
+    StepStart,
+)
 from padiff_rpc.v1 import worker_pb2 as pb
 from padiff_rpc.v1 import worker_pb2_grpc
-from padiff_worker.batches import HostBatch, host_batch
+from padiff_worker.batches import HostBatch, host_batch, packed_batch
 from padiff_worker.failures import ModelRaised
 from padiff_worker.overrides import OverrideReader
 from padiff_worker.step_events import bundles
@@ -39,7 +48,7 @@ class WorkerServicer(worker_pb2_grpc.WorkerServicer):
         self._worker = worker
 
     def GetInfo(self, request: pb.GetInfoRequest, context: grpc.ServicerContext) -> pb.GetInfoResponse:
-        return pb.GetInfoResponse(worker=to_proto(self._worker.info()))
+        return pb.GetInfoResponse(worker=to_proto(self._worker.info()), state=to_number(self._worker.state()))
 
     def Lease(self, request: pb.LeaseRequest, context: grpc.ServicerContext) -> Iterator[pb.LeaseResponse]:
         ended = threading.Event()
@@ -65,7 +74,8 @@ class WorkerServicer(worker_pb2_grpc.WorkerServicer):
     ) -> pb.TraceResponse:
         stream = requests(request_iterator)
         start = _first(stream, "start").start
-        calls, failure = self._worker.trace(start.lease, _batch(start.batch, stream))
+        batch = None if start.batch_from_loader else _batch(start.batch, stream)
+        calls, failure = self._worker.trace(start.lease, batch)
         return pb.TraceResponse(calls=map(to_proto, calls), failure=_optional(failure))
 
     def ReadWeights(
@@ -115,6 +125,29 @@ class WorkerServicer(worker_pb2_grpc.WorkerServicer):
             threading.Thread(target=_listen, args=(stream, run), name="step-requests", daemon=True).start()
             yield from bundles(begin(batch))
 
+    def DescribeOptimizer(
+        self, request: pb.DescribeOptimizerRequest, context: grpc.ServicerContext
+    ) -> pb.DescribeOptimizerResponse:
+        view = self._worker.view_optimizer(request.lease)
+        described = DescribeOptimizerResponse() if view is None else view.described()
+        response: pb.DescribeOptimizerResponse = to_proto(described)
+        return response
+
+    def ReadOptimizerState(
+        self, request: pb.ReadOptimizerStateRequest, context: grpc.ServicerContext
+    ) -> Iterator[pb.ReadOptimizerStateResponse]:
+        entries = [from_proto(entry, OptimizerEntry) for entry in request.entries]
+        values = self._worker.read_optimizer_state(request.lease, entries)
+        return messages_of(values, pb.ReadOptimizerStateResponse)
+
+    def WriteOptimizerState(
+        self, request_iterator: Iterator[pb.WriteOptimizerStateRequest], context: grpc.ServicerContext
+    ) -> pb.WriteOptimizerStateResponse:
+        stream = requests(request_iterator)
+        lease = _first(stream, "lease").lease
+        written = self._worker.write_optimizer_state(lease, values_of(stream, "request"))
+        return pb.WriteOptimizerStateResponse(written=written)
+
     def KeepState(self, request: pb.KeepStateRequest, context: grpc.ServicerContext) -> pb.KeepStateResponse:
         self._worker.keep_state(request.lease, optimizer=request.optimizer)
         return pb.KeepStateResponse()
@@ -124,6 +157,24 @@ class WorkerServicer(worker_pb2_grpc.WorkerServicer):
     ) -> pb.RestoreStateResponse:
         self._worker.restore_state(request.lease)
         return pb.RestoreStateResponse()
+
+    def ReadBatch(
+        self, request: pb.ReadBatchRequest, context: grpc.ServicerContext
+    ) -> Iterator[pb.ReadBatchResponse]:
+        try:
+            batch = self._worker.read_batch(request.lease, request.index)
+        except ModelRaised as raised:
+            yield pb.ReadBatchResponse(failure=to_proto(raised.failure))
+            return
+        if batch is None:
+            yield pb.ReadBatchResponse(exhausted=True)
+        elif request.keep_there:
+            yield pb.ReadBatchResponse(batch=pb.Batch())
+        else:
+            yield pb.ReadBatchResponse(batch=to_proto(packed_batch(batch, f"batch {request.index}")))
+            for number, tensor in batch.tensors.items():
+                for frame in frames_of(number, tensor):
+                    yield pb.ReadBatchResponse(frame=frame)
 
     def Unload(self, request: pb.UnloadRequest, context: grpc.ServicerContext) -> pb.UnloadResponse:
         self._worker.unload(request.lease)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, Optional
 
 import numpy as np
@@ -13,14 +13,17 @@ from padiff_rpc import trees
 from padiff_rpc.errors import InvalidRequestError, NotFoundError, StateError
 from padiff_rpc.records import record
 from padiff_rpc.tensors import HostTensor
-from padiff_rpc.types import CallEvent, Layer, Model, ModelFailure, Tree
+from padiff_rpc.types import CallEvent, Layer, Model, ModelFailure, OptimizerEntry, Tree
 from padiff_rpc.words import Phase, WeightKind
 from padiff_worker.adapter import FrameworkAdapter
-from padiff_worker.batches import HostBatch, arguments
+from padiff_worker.batch_feed import BatchFeed, takes_target
+from padiff_worker.batches import Arguments, HostBatch, arguments
 from padiff_worker.failures import NOT_THE_USERS, ModelRaised, failure_from
 from padiff_worker.kept_state import KeptState, restored
 from padiff_worker.loader import Loader
+from padiff_worker.optimizers import OptimizerView
 from padiff_worker.recorder import Capture, Recorder
+from padiff_worker.watched_call import call_until_backward
 
 
 @record
@@ -61,6 +64,7 @@ class ModelSession:
 
     Attributes:
         model, loss, optimizer: the user's objects; loss is None for the default one.
+        train_step: the user's function for the whole step; None for the built-in one.
         device: where inputs go.
         flags: what the framework was set to, for the report.
     """
@@ -83,7 +87,9 @@ class ModelSession:
         self._adapter = adapter
         self._modes: Optional[Any] = None
         self._kept: Optional[KeptState] = None
+        self._feed: Optional[BatchFeed] = None
         self.loss: Optional[Callable[..., Any]] = None
+        self.train_step: Optional[Callable[..., Any]] = None
         if spec.loss:
             with raising_as_failure(Phase.LOAD):
                 self.loss = loader.resolve(spec.loss, field="loss")
@@ -95,6 +101,21 @@ class ModelSession:
             except BaseException:
                 self.close()
                 raise
+        self._prepare_training(loader, spec)
+
+    def _prepare_training(self, loader: Loader, spec: Model) -> None:
+        self._autocast = spec.autocast
+        self.autocast()  # whether this device can at all is better known now
+        with raising_as_failure(Phase.LOAD):
+            if spec.train_step:
+                self.train_step = loader.resolve(spec.train_step, field="train_step")
+            if spec.loader:
+                self._feed = BatchFeed(
+                    self._adapter,
+                    loader.resolve(spec.loader, field="loader"),
+                    spec.loader,
+                    has_target=self.loss is not None and takes_target(self.loss),
+                )
 
     def _build(self, loader: Loader, spec: Model, deterministic: bool, threads: int) -> None:
         adapter = self._adapter
@@ -156,8 +177,22 @@ class ModelSession:
             )
         return optimizer
 
+    def autocast(self) -> AbstractContextManager[None]:
+        """Returns the context in which forward and loss run; one that does nothing where none was asked."""
+        if self._autocast is None:
+            return nullcontext()
+        return self._adapter.autocast(self.device, self._autocast)
+
+    def read_batch(self, index: int) -> Optional[HostBatch]:
+        """Returns a batch of the user's loader, or None behind its end; see `BatchFeed.read`."""
+        if self._feed is None:
+            raise StateError("the model names no loader")
+        return self._feed.read(index)
+
     def close(self) -> None:
-        """Gives a served model its modes back; may be called twice."""
+        """Lets go of the loader, and gives a served model its modes back; may be called twice."""
+        if self._feed is not None:
+            self._feed.close()
         if self._modes is not None:
             self._adapter.set_modes(self.model, self._modes)
             self._modes = None
@@ -175,6 +210,25 @@ class ModelSession:
             for handle in self._adapter.layers(self.model)
         )
 
+    def _call_forward(self, given: Arguments, recorder: Recorder) -> None:
+        if self.train_step is not None:
+            self.call_until_backward(given, recorder)
+            return
+        with self.autocast():
+            self.model(*given.args, **given.kwargs)
+
+    def call_until_backward(self, given: Arguments, recorder: Recorder) -> None:
+        """Calls the user's train step up to its first backward."""
+        assert self.train_step is not None
+        call_until_backward(
+            self._adapter,
+            self.train_step,
+            self.model,
+            given.given,
+            self.optimizer,
+            is_inside=lambda: recorder.is_inside,
+        )
+
     def trace(self, batch: HostBatch) -> tuple[tuple[CallEvent, ...], Optional[ModelFailure]]:
         """Returns the calls of one forward pass, and what it raised, if it did.
 
@@ -190,12 +244,26 @@ class ModelSession:
             with recorder:
                 try:
                     given = arguments(batch, self._adapter, self.device)
-                    self.model(*given.args, **given.kwargs)
+                    self._call_forward(given, recorder)
                 except NOT_THE_USERS:
                     raise
                 except BaseException as error:
                     failure = failure_from(error, Phase.TRACE, path=recorder.innermost_path)
         return tuple(sink.calls), failure
+
+    def view_optimizer(self) -> Optional[OptimizerView]:
+        """Returns what can be seen of the optimizer; None where there is none, or only a function."""
+        if not self._adapter.is_optimizer(self.optimizer):
+            return None
+        return self._adapter.view_optimizer(self.optimizer, self.weights())
+
+    def write_optimizer_state(
+        self, weights: Mapping[str, Any], entry: OptimizerEntry, value: HostTensor
+    ) -> bool:
+        """Copies `value` into one state of one of `weights`; False where the optimizer keeps no such."""
+        return self._adapter.is_optimizer(self.optimizer) and self._adapter.write_optimizer_state(
+            self.optimizer, weights, entry, value
+        )
 
     def keep_state(self, *, optimizer: bool) -> None:
         """Remembers the state of the model, and of the `optimizer` if asked, in place of an earlier one.

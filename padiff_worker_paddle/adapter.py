@@ -15,7 +15,7 @@ from padiff_rpc.tensors import HostTensor
 from padiff_rpc.words import DType, WeightKind
 from padiff_worker.adapter import EntryHook, ExitHook, GradientHook, LayerHandle, Remove
 from padiff_worker.layer_tree import LayerTree, OwnTensor
-from padiff_worker_paddle import kept_optimizer, runtime, state, tensors
+from padiff_worker_paddle import kept_optimizer, optimizers, runtime, state, steps, tensors
 
 # Running statistics, which Paddle keeps among the parameters of its batch norms.
 _STATISTICS = {"_mean", "_variance"}
@@ -199,6 +199,12 @@ class PaddleAdapter:
     def backward(self, loss: Any) -> None:
         loss.backward()
 
+    autocast = staticmethod(steps.autocast)
+    scale_gradients = staticmethod(steps.scale_gradients)
+    clip_gradients = staticmethod(steps.clip_gradients)
+    watch_backward = staticmethod(steps.watch_backward)
+    watch_step = staticmethod(steps.watch_step)
+
     def is_optimizer(self, candidate: Any) -> bool:
         return isinstance(candidate, paddle.optimizer.Optimizer)
 
@@ -209,11 +215,16 @@ class PaddleAdapter:
             optimizer._learning_rate.step()
         optimizer.clear_grad(set_to_zero=False)
 
+    view_optimizer = staticmethod(optimizers.view)
+    write_optimizer_state = staticmethod(optimizers.write_state)
     keep_optimizer = staticmethod(kept_optimizer.keep)
     restore_optimizer = staticmethod(kept_optimizer.restore)
 
     def synchronize(self) -> None:
         runtime.synchronize()
+
+    def release_memory(self) -> None:
+        runtime.release_memory()
 
 
 def _move(model: Any, device: str) -> None:

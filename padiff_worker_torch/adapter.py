@@ -13,7 +13,7 @@ from padiff_rpc.tensors import HostTensor
 from padiff_rpc.words import DType, WeightKind
 from padiff_worker.adapter import EntryHook, ExitHook, GradientHook, LayerHandle, Remove
 from padiff_worker.layer_tree import LayerTree, OwnTensor
-from padiff_worker_torch import kept_optimizer, runtime, state, tensors
+from padiff_worker_torch import kept_optimizer, optimizers, runtime, state, steps, tensors
 
 _CASTS = {
     DType.FLOAT16: torch.nn.Module.half,
@@ -182,6 +182,12 @@ class TorchAdapter:
     def backward(self, loss: Any) -> None:
         loss.backward()
 
+    autocast = staticmethod(steps.autocast)
+    scale_gradients = staticmethod(steps.scale_gradients)
+    clip_gradients = staticmethod(steps.clip_gradients)
+    watch_backward = staticmethod(steps.watch_backward)
+    watch_step = staticmethod(steps.watch_step)
+
     def is_optimizer(self, candidate: Any) -> bool:
         return isinstance(candidate, (torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler))
 
@@ -195,8 +201,13 @@ class TorchAdapter:
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
 
+    view_optimizer = staticmethod(optimizers.view)
+    write_optimizer_state = staticmethod(optimizers.write_state)
     keep_optimizer = staticmethod(kept_optimizer.keep)
     restore_optimizer = staticmethod(kept_optimizer.restore)
 
     def synchronize(self) -> None:
         runtime.synchronize()
+
+    def release_memory(self) -> None:
+        runtime.release_memory()

@@ -11,6 +11,7 @@ from padiff_rpc.records import record
 from padiff_rpc.tensors import HostTensor, ReceivedTensor
 from padiff_rpc.types import Batch, SendBatch
 from padiff_rpc.words import Side
+from padiff_server.sides import SIDES
 
 
 @record
@@ -34,10 +35,14 @@ class BatchUnavailable(Exception):
 
 @record
 class StepBatch:
-    """Both sides' arguments of one step; a tensor that both point at is here once."""
+    """Both sides' arguments of one step; a tensor that both point at is here once.
+
+    `from_loader`: each worker takes them from its own loader, and nothing is here.
+    """
 
     batches: Mapping[Side, Batch]
     tensors: Mapping[int, HostTensor]
+    from_loader: bool = False
 
     def tensors_of(self, side: Side) -> list[tuple[int, HostTensor]]:
         """Returns the (number, tensor) pairs that this side's arguments point at, by number."""
@@ -47,6 +52,12 @@ class StepBatch:
         if missing:
             raise ProtocolError(f"the {side}'s batch points at tensors that were not sent: {sorted(missing)}")
         return [(number, self.tensors[number]) for number in sorted(wanted)]
+
+
+def loaded_batch() -> StepBatch:
+    """Returns what stands for a batch that stays in the workers."""
+    nothing = Batch(args=trees.ABSENT, kwargs=trees.ABSENT)
+    return StepBatch(batches=dict.fromkeys(SIDES, nothing), tensors={}, from_loader=True)
 
 
 class BatchSource:

@@ -19,8 +19,9 @@ from padiff_rpc.types import (
     NotOverridden,
     OverrideTicket,
     StepSummary,
+    TensorSpec,
 )
-from padiff_rpc.words import Phase
+from padiff_rpc.words import CaptureKind, Phase
 from padiff_server.steps.step_items import Announced, CaptureBegins, CaptureChunk, Credit, StepItem
 
 
@@ -103,10 +104,13 @@ def _item(message: Any) -> StepItem:
         return CaptureChunk(chunk=message.chunk)
     if kind == "capture":
         capture = message.capture
+        capture_id = from_proto(capture.id, CaptureId)
+        is_target = capture_id.kind is CaptureKind.TARGET
         announced = Announced(
-            id=from_proto(capture.id, CaptureId),
+            id=capture_id,
             number=capture.header.tensor,
             gradient_of=capture.gradient_of,
+            spec=from_proto(capture.header.spec, TensorSpec) if is_target else None,
         )
         return CaptureBegins(capture=announced, header=capture.header)
     if kind == "credit":

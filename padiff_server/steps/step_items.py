@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Union
+from typing import Any, Optional, Union
 
 from padiff_rpc.records import record
 from padiff_rpc.types import (
@@ -12,17 +12,23 @@ from padiff_rpc.types import (
     NotOverridden,
     OverrideTicket,
     StepSummary,
+    TensorSpec,
 )
 from padiff_rpc.words import Phase
 
 
 @record
 class Announced:
-    """A capture as its header names it. `gradient_of`: the number of its tensor, for a gradient; else 0."""
+    """A capture as its header names it.
+
+    `gradient_of`: the number of its tensor, for a gradient; else 0. `spec`: a target's; of what calls show,
+    these tell.
+    """
 
     id: CaptureId
     number: int
     gradient_of: int = 0
+    spec: Optional[TensorSpec] = None
 
 
 @record

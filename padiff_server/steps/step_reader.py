@@ -24,6 +24,7 @@ from padiff_server.steps.pairs import Half
 from padiff_server.steps.step_items import Announced, CaptureBegins, CaptureChunk, Credit, StepItem
 
 _PHASES = {
+    CaptureKind.TARGET: Phase.INPUTS,
     CaptureKind.INPUT: Phase.FORWARD,
     CaptureKind.OUTPUT: Phase.FORWARD,
     CaptureKind.LOSS: Phase.LOSS,

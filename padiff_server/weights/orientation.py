@@ -167,6 +167,7 @@ class Orientation:
                 lease="",
                 step=0,
                 batch=batch.batches[side],
+                batch_from_loader=batch.from_loader,
                 backward=False,
                 optimize=False,
                 skip_paths=self._aligned.plan.skip_paths(side),

@@ -12,7 +12,19 @@ import itertools
 import numpy as np
 
 _grad_enabled = True
+_autocast = None
 generator = np.random.Generator(np.random.PCG64(0))
+
+
+@contextlib.contextmanager
+def autocast(dtype):
+    """Linear layers compute in `dtype`."""
+    global _autocast
+    before, _autocast = _autocast, dtype
+    try:
+        yield
+    finally:
+        _autocast = before
 
 
 @contextlib.contextmanager
@@ -142,6 +154,10 @@ def relu_(x):
     return x
 
 
+def cast(x, dtype):
+    return _result(x.array.astype(dtype), (x,), lambda g: (g.astype(x.array.dtype),))
+
+
 def scale_gradient(x, factor):
     """The identity, whose gradient is multiplied."""
     return _result(x.array.copy(), (x,), lambda g: (g * factor,))
@@ -242,6 +258,8 @@ class Linear(Layer):
 
     def forward(self, x):
         out = matmul(x, self.weight)
+        if _autocast is not None:
+            out = cast(out, _autocast)
         return out if self.bias is None else out + self.bias
 
 
@@ -303,35 +321,88 @@ class Sequential(Layer):
 
 
 class SGD:
-    def __init__(self, model, lr=0.1, weight_decay=0.0):
+    """Gradient descent; `factors` multiply the learning rate of parameters by their full names."""
+
+    states = ()
+
+    def __init__(self, model, lr=0.1, weight_decay=0.0, factors=None):
         self.model, self.lr, self.weight_decay = model, lr, weight_decay
+        self.factors = factors or {}
+        self.conventions = {"algorithm": "sgd", "weight_decay": "added to the gradient"}
+
+    def rates(self):
+        """Returns (parameter, learning rate) for all that are trained, each once."""
+        names = {id(one): name for name, one in named_parameters(self.model)}
+        trained = [one for one in parameters(self.model) if one.trainable]
+        return [(one, self.lr * self.factors.get(names[id(one)], 1.0)) for one in trained]
 
     def step(self):
-        for parameter in parameters(self.model):
+        for parameter, rate in self.rates():
             if parameter.grad is not None:
-                change = parameter.grad.array + np.float32(self.weight_decay) * parameter.array
-                parameter.array -= np.float32(self.lr) * change
+                parameter.array -= np.float32(rate) * self.change(parameter)
+
+    def change(self, parameter):
+        return parameter.grad.array + np.float32(self.weight_decay) * parameter.array
 
     def clear(self):
         for parameter in parameters(self.model):
             parameter.grad = None
 
+    # What an adapter asks.
+
+    def settings(self, parameter):
+        rate = next(rate for one, rate in self.rates() if one is parameter)
+        return {"learning_rate": rate, "weight_decay": self.weight_decay, "momentum": 0.0}
+
+    def state(self, parameter):
+        return {}
+
+    def write(self, parameter, state, array):
+        return False
+
 
 class Momentum(SGD):
     """Steps along a running sum of gradients, kept by the parameters' places in the model."""
 
-    def __init__(self, model, lr=0.1, momentum=0.9):
-        super().__init__(model, lr)
+    states = ("momentum", "step")
+
+    def __init__(self, model, lr=0.1, momentum=0.9, **kwargs):
+        super().__init__(model, lr, **kwargs)
         self.momentum = momentum
         self.velocities = {}
+        self.steps = {}
 
-    def step(self):
-        for index, parameter in enumerate(parameters(self.model)):
-            if parameter.grad is not None:
-                before = self.velocities.get(index, np.float32(0))
-                velocity = np.float32(self.momentum) * before + parameter.grad.array
-                self.velocities[index] = velocity
-                parameter.array -= np.float32(self.lr) * velocity
+    def _place(self, parameter):
+        return next(i for i, one in enumerate(parameters(self.model)) if one is parameter)
+
+    def change(self, parameter):
+        place = self._place(parameter)
+        velocity = np.float32(self.momentum) * self.velocities.get(place, np.float32(0))
+        self.velocities[place] = velocity + super().change(parameter)
+        self.steps[place] = self.steps.get(place, 0) + 1
+        return self.velocities[place]
+
+    def settings(self, parameter):
+        return {**super().settings(parameter), "momentum": self.momentum}
+
+    def state(self, parameter):
+        place = self._place(parameter)
+        if place not in self.velocities:
+            return {}
+        return {
+            "momentum": lambda: self.velocities[place].copy(),
+            "step": lambda: np.array(self.steps[place], np.int64),
+        }
+
+    def write(self, parameter, state, array):
+        place = self._place(parameter)
+        self.velocities.setdefault(place, np.zeros_like(parameter.array))
+        self.steps.setdefault(place, 0)
+        if state == "momentum":
+            self.velocities[place] = array.copy()
+        elif state == "step":
+            self.steps[place] = int(array)
+        return state in self.states
 
 
 def walk(layer, path=""):
@@ -348,3 +419,9 @@ def parameters(model):
             if id(parameter) not in seen:
                 seen.add(id(parameter))
                 yield parameter
+
+
+def named_parameters(model):
+    for path, layer in walk(model):
+        for name, parameter in layer._parameters.items():
+            yield f"{path}.{name}" if path else name, parameter

@@ -11,9 +11,10 @@ import numpy as np
 
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.tensors import HostTensor
-from padiff_rpc.types import TensorSpec
+from padiff_rpc.types import OptimizerEntry, TensorSpec
 from padiff_rpc.words import DType, WeightKind
 from padiff_worker.layer_tree import LayerTree, OwnTensor
+from padiff_worker.optimizers import OptimizerView, qualified_name
 
 _keys = itertools.count()
 
@@ -45,6 +46,11 @@ _TREE = LayerTree(
     own_tensors=_own_tensors,
     attributes=_attributes,
 )
+
+
+def _stepped(optimizer, weights):
+    stepped = {id(one) for one, _ in optimizer.rates()}
+    return [(name, weight) for name, weight in weights.items() if id(weight) in stepped]
 
 
 def _held(optimizer):
@@ -199,12 +205,64 @@ class FakeAdapter:
     def backward(self, loss):
         fake.run_backward(loss)
 
+    def watch_backward(self, around):
+        plain = fake.run_backward
+
+        def watched(tensor, gradient=None):
+            with around():
+                return plain(tensor, gradient)
+
+        fake.run_backward = watched
+        return lambda: setattr(fake, "run_backward", plain)
+
+    def autocast(self, device, dtype):
+        if dtype is not DType.FLOAT16:
+            raise InvalidRequestError(f"autocast: the fake framework has none to {dtype}; take float16")
+        return fake.autocast(np.float16)
+
+    def scale_gradients(self, parameters, factor):
+        for parameter in parameters:
+            parameter.grad.array = parameter.grad.array * np.float32(factor)
+
+    def clip_gradients(self, parameters, max_norm):
+        parameters = list(parameters)
+        total = np.sqrt(sum(np.sum(np.square(parameter.grad.array)) for parameter in parameters))
+        self.scale_gradients(parameters, min(1.0, max_norm / (total + 1e-6)))
+
+    def watch_step(self, optimizer, before):
+        def step():
+            before()
+            type(optimizer).step(optimizer)
+
+        optimizer.step = step
+        return lambda: vars(optimizer).pop("step", None) and None
+
     def is_optimizer(self, candidate):
         return isinstance(candidate, fake.SGD)
 
     def step(self, optimizer):
         optimizer.step()
         optimizer.clear()
+
+    def view_optimizer(self, optimizer, weights):
+        return OptimizerView(
+            class_name=qualified_name(optimizer),
+            settings={name: optimizer.settings(weight) for name, weight in _stepped(optimizer, weights)},
+            conventions=optimizer.conventions,
+            state={
+                OptimizerEntry(parameter=name, state=state): lambda read=read: HostTensor.from_array(read())
+                for name, weight in _stepped(optimizer, weights)
+                for state, read in optimizer.state(weight).items()
+            },
+        )
+
+    def write_optimizer_state(self, optimizer, weights, entry, value):
+        weight = weights[entry.parameter]
+        if entry.state in optimizer.states and weight.array.shape != value.spec.shape:
+            raise InvalidRequestError(
+                f"shape {list(value.spec.shape)} does not fit {list(weight.array.shape)}"
+            )
+        return optimizer.write(weight, entry.state, value.array)
 
     def keep_optimizer(self, optimizer):
         return copy.deepcopy(vars(optimizer), {id(one): one for one in _held(optimizer)})
@@ -214,4 +272,7 @@ class FakeAdapter:
         vars(optimizer).update(kept)
 
     def synchronize(self):
+        pass
+
+    def release_memory(self):
         pass

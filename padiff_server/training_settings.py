@@ -1,0 +1,66 @@
+"""What may go together in a training step: a user's own, loaders, accumulation, clipping, scaling."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from padiff_rpc.errors import InvalidRequestError
+from padiff_rpc.types import CompareStart, Party
+
+_DEFAULTS = {
+    "accumulate": 1,
+    "clip_norm": None,
+    "loss_scale": 1.0,
+    "single_step": False,
+    "local_error": False,
+}
+
+
+def check_sources(reference: Party, candidate: Party) -> None:
+    """Raises InvalidRequestError for a loader or a train step on one side only."""
+    for field in ("loader", "train_step"):
+        named = [bool(getattr(party.model, field)) for party in (reference, candidate)]
+        if any(named) and not all(named):
+            side = "candidate" if named[0] else "reference"
+            raise InvalidRequestError(f"{side}.{field}: give one for both sides, or for neither")
+
+
+def check_training(start: CompareStart, *, has_optimizer: bool) -> None:
+    """Raises InvalidRequestError for what a step cannot do both of."""
+    options = start.options
+    if start.reference.model.train_step:
+        for name, default in _DEFAULTS.items():
+            if getattr(options, name) != default:
+                raise InvalidRequestError(
+                    f"options.{name}: a train step is run as it is, and this is for the built-in one; leave "
+                    "one of them out"
+                )
+        for side, party in (("reference", start.reference), ("candidate", start.candidate)):
+            for field in ("loss", "autocast"):
+                if getattr(party.model, field):
+                    raise InvalidRequestError(
+                        f"{side}.{field}: a train step brings its own; leave one of them out"
+                    )
+    if options.accumulate > 1 and not has_optimizer:
+        raise InvalidRequestError(
+            "options.accumulate: gradients add up for an optimizer; give one on both sides, or leave it out"
+        )
+    if options.accumulate > 1 and options.local_error:
+        raise InvalidRequestError(
+            "options.accumulate: gradients add up from step to step, and local_error judges each step alone; "
+            "leave one of them out"
+        )
+
+
+def training_notes(start: CompareStart, *, steps: int, optimizes: bool) -> Iterator[str]:
+    """Yields what of the asked has no effect."""
+    options = start.options
+    left = steps % options.accumulate
+    if optimizes and left:
+        whose = "the last step" if left == 1 else f"the last {left} steps"
+        yield (
+            f"accumulate: {steps} steps are no multiple of {options.accumulate}, so the gradients of {whose} "
+            "were compared and not used"
+        )
+    if options.clip_norm is not None and not optimizes:
+        yield "clip_norm: no optimizer stepped, so nothing was clipped"

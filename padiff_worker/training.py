@@ -1,0 +1,136 @@
+"""The built-in step: forward, loss, backward, gradients, optimizer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from padiff_rpc.tensors import COMPLEX, FLOATING
+from padiff_rpc.types import StepStart
+from padiff_rpc.words import Phase
+from padiff_worker.adapter import FrameworkAdapter
+from padiff_worker.batches import Arguments
+from padiff_worker.phases import Phases
+from padiff_worker.projection import projection
+from padiff_worker.recorder import Recorder
+from padiff_worker.session import ModelSession
+from padiff_worker.structure import flatten_output
+
+
+class BuiltInStep:
+    """What a step does where the user brings no train step of his own. The model's thread.
+
+    Attributes:
+        has_gradients: whether there was a backward.
+        no_gradient_reason: why not.
+    """
+
+    def __init__(
+        self,
+        adapter: FrameworkAdapter,
+        session: ModelSession,
+        start: StepStart,
+        phases: Phases,
+        recorder: Recorder,
+    ) -> None:
+        self._adapter = adapter
+        self._session = session
+        self._start = start
+        self._phases = phases
+        self._recorder = recorder
+        self.has_gradients = False
+        self.no_gradient_reason = ""
+
+    def run(self, given: Arguments) -> None:
+        """Runs the step as far as it was asked for."""
+        adapter, session, start = self._adapter, self._session, self._start
+        if not start.keep_gradients_before:
+            adapter.clear_gradients(session.model)
+        # Forward alone too: models may differentiate inside, and without gradients Torch's transformer
+        # layers take a path that calls no children.
+        with adapter.gradient_mode(True):
+            with session.autocast():
+                self._phases.begin(Phase.FORWARD)
+                output = session.model(*given.args, **given.kwargs)
+                loss = self._loss(output, given) if start.backward else None
+            if loss is None:
+                return
+            if not adapter.requires_gradient(loss):
+                self.no_gradient_reason = "the loss depends on nothing that requires a gradient"
+                return
+            self._backward(loss)
+        self._phases.begin(Phase.GRADIENTS)
+        record_gradients(adapter, session, self._recorder)
+        if start.optimize and session.optimizer is not None:
+            self._phases.begin(Phase.OPTIMIZER)
+            self._optimize(session.optimizer)
+
+    def _loss(self, output: Any, given: Arguments) -> Any:
+        """Returns the loss, recorded, or None when there is none to be had (and notes why)."""
+        self._phases.begin(Phase.LOSS)
+        loss = self._session.loss
+        if loss is None:
+            made = self._default_loss(output)
+        else:
+            made = loss(output, given.target) if given.has_target else loss(output)
+            if not self._adapter.is_tensor(made):
+                raise TypeError(
+                    f"the loss returned a {type(made).__name__}; return a scalar {self._adapter.name} tensor"
+                )
+        if made is not None:
+            self._recorder.record_loss(made)
+        return made
+
+    def _default_loss(self, output: Any) -> Any:
+        adapter = self._adapter
+        order = {slot: index for index, slot in enumerate(self._start.loss_slots)}
+        found = dict(flatten_output(output, adapter.is_tensor))
+        named = sorted(found, key=lambda slot: (order.get(slot, len(order)), slot))
+        floating = [
+            (index, found[slot])
+            for index, slot in enumerate(named)
+            if adapter.spec(found[slot]).dtype in FLOATING | COMPLEX
+        ]
+        if not floating:
+            self.no_gradient_reason = "the model returns no floating tensor"
+            return None
+        if self._start.mean_loss:
+            return adapter.mean_loss([tensor for _, tensor in floating])
+        return adapter.projection_loss(
+            (tensor, projection(index, adapter.spec(tensor).shape)) for index, tensor in floating
+        )
+
+    def _backward(self, loss: Any) -> None:
+        self.has_gradients = True
+        factor = self._start.loss_scale / max(self._start.loss_divisor, 1)
+        scaled = loss if factor == 1.0 else loss * factor
+        self._phases.begin(Phase.BACKWARD)
+        self._recorder.begin_backward()
+        self._adapter.backward(scaled)
+
+    def _optimize(self, optimizer: Any) -> None:
+        adapter, start = self._adapter, self._start
+        if start.loss_scale != 1.0 or start.clip_norm:
+            parameters = [parameter for _, _, parameter in self._session.trainable_parameters()]
+            having = [parameter for parameter in parameters if adapter.gradient(parameter) is not None]
+            if start.loss_scale != 1.0:
+                adapter.scale_gradients(having, 1.0 / start.loss_scale)
+            if start.clip_norm:
+                adapter.clip_gradients(having, start.clip_norm)
+        if adapter.is_optimizer(optimizer):
+            adapter.step(optimizer)
+        else:
+            optimizer()
+
+
+def record_gradients(
+    adapter: FrameworkAdapter, session: ModelSession, recorder: Recorder, skip: frozenset[str] = frozenset()
+) -> frozenset[str]:
+    """Sends the gradients that the parameters have; returns the full names of those and of `skip`."""
+    sent = set(skip)
+    for path, name, parameter in session.trainable_parameters():
+        full_name = f"{path}.{name}" if path else name
+        gradient = adapter.gradient(parameter) if full_name not in sent else None
+        if gradient is not None:
+            recorder.record_parameter_gradient(path, name, gradient)
+            sent.add(full_name)
+    return frozenset(sent)

@@ -1,0 +1,104 @@
+"""A user's own train step: called as (model, batch, optimizer) and watched from outside."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from padiff_rpc.tensors import HostTensor
+from padiff_rpc.types import StepStart
+from padiff_rpc.words import Phase
+from padiff_worker.adapter import FrameworkAdapter
+from padiff_worker.batches import Arguments
+from padiff_worker.phases import Phases
+from padiff_worker.recorder import Recorder
+from padiff_worker.session import ModelSession
+from padiff_worker.training import record_gradients
+from padiff_worker.watched_call import watched_call
+
+
+class UserStep:
+    """Runs the train step; what it does shows in the layers' hooks, at backward and at the optimizer's step.
+
+    The parameters' gradients are captured when the optimizer steps (each once: those that it has by then),
+    and at the end of a train step without one. The model's thread.
+
+    Attributes:
+        has_gradients: whether there was a backward.
+        no_gradient_reason: why not.
+    """
+
+    def __init__(
+        self,
+        adapter: FrameworkAdapter,
+        session: ModelSession,
+        start: StepStart,
+        phases: Phases,
+        recorder: Recorder,
+    ) -> None:
+        self._adapter = adapter
+        self._session = session
+        self._start = start
+        self._phases = phases
+        self._recorder = recorder
+        self._sent: frozenset[str] = frozenset()
+        self.has_gradients = False
+        self.no_gradient_reason = ""
+
+    def run(self, given: Arguments) -> None:
+        """Calls the train step; only up to its first backward where no backward is asked for."""
+        adapter, session = self._adapter, self._session
+        self._phases.begin(Phase.FORWARD)
+        if not self._start.backward:
+            session.call_until_backward(given, self._recorder)
+            return
+        assert session.train_step is not None
+        returned = watched_call(
+            adapter,
+            session.train_step,
+            session.model,
+            given.given,
+            session.optimizer,
+            around_backward=self._backward,
+            before_step=self._optimizer_steps,
+        )
+        if not self.has_gradients:
+            self.no_gradient_reason = "the train step called no backward"
+        self._sent = record_gradients(adapter, session, self._recorder, self._sent)
+        if returned is not None:
+            self._recorder.record_loss(self._loss(returned))
+
+    @contextmanager
+    def _backward(self) -> Iterator[None]:
+        if self._recorder.is_inside:
+            yield
+            return
+        self.has_gradients = True
+        self._phases.begin(Phase.BACKWARD)
+        self._recorder.begin_backward()
+        try:
+            yield
+        finally:
+            self._recorder.end_backward()
+
+    def _optimizer_steps(self) -> None:
+        self._phases.begin(Phase.GRADIENTS)
+        self._sent = record_gradients(self._adapter, self._session, self._recorder, self._sent)
+        self._phases.begin(Phase.OPTIMIZER)
+
+    def _loss(self, returned: Any) -> Any:
+        """Returns what the train step returned as a tensor."""
+        adapter = self._adapter
+        if adapter.is_tensor(returned) and len(adapter.spec(returned).shape) <= 1:
+            return returned
+        if isinstance(returned, (int, float, np.number)) and not isinstance(returned, bool):
+            # What `loss.item()` of a float32 loss gives; as float64 it would be held to float64's bounds.
+            value = HostTensor.from_array(np.asarray(returned, np.float32))
+            return adapter.from_host(value, device="cpu", requires_grad=False)
+        raise TypeError(
+            f"the train step returned a {type(returned).__name__}; return the loss (a scalar tensor or a "
+            "number), or nothing"
+        )

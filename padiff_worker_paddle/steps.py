@@ -1,0 +1,79 @@
+"""What a step does beside its layers: autocast, gradients in place, backward, the optimizer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
+from typing import Any
+
+import paddle
+
+from padiff_rpc.errors import InvalidRequestError
+from padiff_rpc.words import DType
+from padiff_worker.adapter import Remove
+from padiff_worker_paddle import tensors
+
+
+def autocast(device: str, dtype: DType) -> AbstractContextManager[None]:
+    if device == "cpu":
+        # Paddle warns and goes on without; something else would be compared.
+        raise InvalidRequestError(
+            f"autocast: paddle has none on the CPU; leave autocast out, take a GPU, or set dtype to {dtype}"
+        )
+    context: AbstractContextManager[None] = paddle.amp.auto_cast(True, level="O1", dtype=dtype.value)
+    return context
+
+
+def scale_gradients(parameters: Iterable[Any], factor: float) -> None:
+    with paddle.no_grad():
+        for parameter in parameters:
+            # Not in place: selected rows have no such operation.
+            parameter.grad = paddle.scale(parameter.grad, factor)
+
+
+def clip_gradients(parameters: Iterable[Any], max_norm: float) -> None:
+    clipped = list(parameters)
+    for parameter in clipped:
+        if parameter.grad.is_selected_rows():  # they have no norm
+            parameter.grad = tensors.dense_gradient(parameter.grad, parameter.shape)
+    paddle.nn.utils.clip_grad_norm_(clipped, max_norm)
+
+
+def watch_backward(around: Callable[[], AbstractContextManager[None]]) -> Remove:
+    # `Tensor.backward` and `paddle.autograd.backward` look it up there at each call.
+    engine: Any = paddle.base.core.eager
+    plain = engine.run_backward
+
+    def watched(*args: Any, **kwargs: Any) -> Any:
+        with around():
+            return plain(*args, **kwargs)
+
+    engine.run_backward = watched
+
+    def remove() -> None:
+        engine.run_backward = plain
+
+    return remove
+
+
+def watch_step(optimizer: Any, before: Callable[[], None]) -> Remove:
+    for name in _STEPS:
+        setattr(optimizer, name, _after(before, getattr(optimizer, name)))
+
+    def remove() -> None:
+        for name in _STEPS:
+            vars(optimizer).pop(name, None)
+
+    return remove
+
+
+# `minimize` does not go through `step`.
+_STEPS = ("step", "minimize")
+
+
+def _after(before: Callable[[], None], method: Callable[..., Any]) -> Callable[..., Any]:
+    def watched(*args: Any, **kwargs: Any) -> Any:
+        before()
+        return method(*args, **kwargs)
+
+    return watched

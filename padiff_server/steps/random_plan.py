@@ -62,7 +62,10 @@ def plan_randomness(randomness: Randomness, seed: int, seen: SeenCalls, operatio
     if randomness is Randomness.SHARED:
         sharing = share(seen, operations)
         pairs = sharing.pairs
-        settled = [one for key, group in sharing.groups.items() for one in _settled(key, group)]
+        by_decision = {
+            id(made): one for key, group in sharing.groups.items() for made, one in _settled(key, group)
+        }
+        settled = [by_decision[id(made)] for side in SIDES for made in operations[side]]
         notes = _notes(sharing.groups)
     else:
         settled = [
@@ -98,7 +101,7 @@ def _as_it_is(randomness: Randomness, operation: RandomOperation) -> _Settled:
 _UNKNOWN = "not among the operations that both sides can be given the same"
 
 
-def _settled(key: CallName, group: Group) -> Iterator[_Settled]:
+def _settled(key: CallName, group: Group) -> Iterator[tuple[RandomOperation, _Settled]]:
     for side in SIDES:
         for one in group.made[side]:
             reason, judged = "", one.shared
@@ -108,9 +111,8 @@ def _settled(key: CallName, group: Group) -> Iterator[_Settled]:
                 reason, judged = f"made beside {', '.join(group.others)}", False
             elif not group.is_even:
                 reason = _counts(key, group)
-            yield _Settled(
-                operation=dataclasses.replace(one, side=side, shared=not reason, reason=reason), judged=judged
-            )
+            told = dataclasses.replace(one, side=side, shared=not reason, reason=reason)
+            yield one, _Settled(operation=told, judged=judged)
 
 
 def _notes(groups: Mapping[CallName, Group]) -> tuple[str, ...]:

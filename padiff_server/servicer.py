@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, TypeVar, Union
 
 import grpc
@@ -12,13 +12,22 @@ from padiff_rpc.convert import from_proto, to_proto
 from padiff_rpc.errors import ProtocolError
 from padiff_rpc.tensors import TensorAssembler
 from padiff_rpc.transport import requests
-from padiff_rpc.types import AssignWeightsRequest, CompareStart, PlanStart, Progress, SendBatch
+from padiff_rpc.types import (
+    AssignWeightsRequest,
+    CheckInputsRequest,
+    CompareStart,
+    PlanStart,
+    Progress,
+    SendBatch,
+)
 from padiff_rpc.v1 import coordinator_pb2 as pb
 from padiff_rpc.v1 import coordinator_pb2_grpc
 from padiff_rpc.version import PROTOCOL_VERSION, check_protocol_version, package_version
 from padiff_server.messages import BatchWanted, Message, RowPage, pages
 from padiff_server.sessions import Sessions
 from padiff_server.steps.batches import BatchEnd, BatchFailure, BatchMessage
+from padiff_server.worker_directory import ConfiguredWorker
+from padiff_server.worker_listing import list_workers
 
 S = TypeVar("S", CompareStart, PlanStart)
 
@@ -26,8 +35,11 @@ S = TypeVar("S", CompareStart, PlanStart)
 class CoordinatorServicer(coordinator_pb2_grpc.CoordinatorServicer):
     """Carries the contract to the sessions; errors pass to the interceptor."""
 
-    def __init__(self, sessions: Sessions, *, memory_limit_bytes: int) -> None:
+    def __init__(
+        self, sessions: Sessions, workers: Sequence[ConfiguredWorker], *, memory_limit_bytes: int
+    ) -> None:
         self._sessions = sessions
+        self._workers = workers
         self._memory_limit_bytes = memory_limit_bytes
 
     def GetCoordinatorInfo(
@@ -66,6 +78,14 @@ class CoordinatorServicer(coordinator_pb2_grpc.CoordinatorServicer):
         )
         yield from (pb.PlanResponse(**_encoded(message)) for message in messages)
 
+    def CheckInputs(
+        self, request: pb.CheckInputsRequest, context: grpc.ServicerContext
+    ) -> Iterator[pb.CheckInputsResponse]:
+        check_protocol_version(request.protocol_version, peer="the client")
+        asked = from_proto(request, CheckInputsRequest)
+        messages = self._sessions.check_inputs(asked, context.add_callback)
+        yield from (pb.CheckInputsResponse(**_encoded(message)) for message in messages)
+
     def GetReport(
         self, request: pb.GetReportRequest, context: grpc.ServicerContext
     ) -> Iterator[pb.GetReportResponse]:
@@ -73,10 +93,20 @@ class CoordinatorServicer(coordinator_pb2_grpc.CoordinatorServicer):
         messages: list[Message] = [*pages(finished.rows), finished.summary]
         yield from (pb.GetReportResponse(**_encoded(message)) for message in messages)
 
+    def ListWorkers(
+        self, request: pb.ListWorkersRequest, context: grpc.ServicerContext
+    ) -> pb.ListWorkersResponse:
+        return pb.ListWorkersResponse(workers=map(to_proto, list_workers(self._workers)))
 
-def register(sessions: Sessions, memory_limit_bytes: int, server: grpc.Server) -> None:
+
+def register(
+    sessions: Sessions,
+    workers: Sequence[ConfiguredWorker],
+    memory_limit_bytes: int,
+    server: grpc.Server,
+) -> None:
     """Adds the service to a server."""
-    servicer = CoordinatorServicer(sessions, memory_limit_bytes=memory_limit_bytes)
+    servicer = CoordinatorServicer(sessions, workers, memory_limit_bytes=memory_limit_bytes)
     coordinator_pb2_grpc.add_CoordinatorServicer_to_server(servicer, server)
 
 

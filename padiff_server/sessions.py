@@ -8,40 +8,45 @@ import secrets
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from typing import Protocol, Union
+from dataclasses import replace
+from typing import Union
 
-from padiff_rpc.errors import BusyError, CancelledError, NotFoundError
-from padiff_rpc.types import AssignWeightsRequest, CompareStart, PlanStart
+from padiff_rpc.errors import BusyError, CancelledError, NotFoundError, StateError
+from padiff_rpc.results import Trouble
+from padiff_rpc.types import AssignWeightsRequest, CheckInputsRequest, CompareStart, Party, PlanStart
+from padiff_server.borrowing import BorrowingJob, Job
 from padiff_server.comparison import Comparison, WeightAssignment
 from padiff_server.judging.store import TensorStore
+from padiff_server.loader_check import LoaderCheck
 from padiff_server.messages import BatchWanted, Message
 from padiff_server.planning import Planning
 from padiff_server.report import FinishedReport, ReportBuilder
 from padiff_server.steps.batches import BatchMessage, BatchSource
+from padiff_server.worker_directory import WorkerDirectory
 
 REMEMBERED_REPORTS = 16
 SESSIONS_AT_ONCE = 4
 
 # Registers what to call when the client is gone; returns False when it is gone already.
 WhenGone = Callable[[Callable[[], None]], bool]
-
-
-class Job(Protocol):
-    """What a session does."""
-
-    def run(self) -> FinishedReport: ...
-
-    def cancel(self) -> None: ...
+Asked = Union[CompareStart, PlanStart, AssignWeightsRequest, CheckInputsRequest]
 
 
 class Sessions:
     """Runs jobs, each on a thread of its own, and remembers their reports. Thread-safe."""
 
-    def __init__(self, store: TensorStore) -> None:
-        """`store` holds the captures of all sessions together."""
+    def __init__(
+        self, store: TensorStore, directory: WorkerDirectory, at_once: int = SESSIONS_AT_ONCE
+    ) -> None:
+        """`store` holds the captures of all sessions together; `at_once` of them may run."""
         self._store = store
+        self._directory = directory
+        self._at_once = at_once
         self._lock = threading.Lock()
         self._running = 0
+        self._jobs: set[Job] = set()
+        self._is_closed = False
+        self._ended_because = ""
         self._finished: OrderedDict[str, FinishedReport] = OrderedDict()
 
     def compare(
@@ -51,13 +56,25 @@ class Sessions:
 
         def job(report: ReportBuilder) -> Job:
             source = BatchSource(batches, ask=lambda step: report.emit(BatchWanted(step=step)))
-            return Comparison(start, source, report, self._store)
+
+            def comparison(candidate: Party, reference: Party) -> Job:
+                asked = replace(start, candidate=candidate, reference=reference)
+                return Comparison(asked, source, report, self._store)
+
+            return self._borrowing(start, comparison, report)
 
         return self._run(job, when_gone)
 
     def assign_weights(self, asked: AssignWeightsRequest, when_gone: WhenGone) -> Iterator[Message]:
         """Yields what an assignment of weights says, its summary last; it ends when the client does."""
-        return self._run(lambda report: WeightAssignment(asked, report), when_gone)
+
+        def job(report: ReportBuilder) -> Job:
+            def assignment(candidate: Party, reference: Party) -> Job:
+                return WeightAssignment(replace(asked, candidate=candidate, reference=reference), report)
+
+            return self._borrowing(asked, assignment, report)
+
+        return self._run(job, when_gone)
 
     def plan(
         self, start: PlanStart, batches: Iterator[BatchMessage], when_gone: WhenGone
@@ -65,7 +82,23 @@ class Sessions:
         """Yields what aligning two models says, its summary last; it ends when the client does."""
 
         def job(report: ReportBuilder) -> Job:
-            return Planning(start, BatchSource(batches, ask=lambda step: None), report)
+            source = BatchSource(batches, ask=lambda step: None)
+
+            def planning(candidate: Party, reference: Party) -> Job:
+                return Planning(replace(start, candidate=candidate, reference=reference), source, report)
+
+            return self._borrowing(start, planning, report)
+
+        return self._run(job, when_gone)
+
+    def check_inputs(self, asked: CheckInputsRequest, when_gone: WhenGone) -> Iterator[Message]:
+        """Yields what comparing two loaders says, its summary last; it ends when the client does."""
+
+        def job(report: ReportBuilder) -> Job:
+            def check(candidate: Party, reference: Party) -> Job:
+                return LoaderCheck(replace(asked, candidate=candidate, reference=reference), report)
+
+            return self._borrowing(asked, check, report)
 
         return self._run(job, when_gone)
 
@@ -79,6 +112,27 @@ class Sessions:
             )
         return found
 
+    def close(self) -> None:
+        """Takes no more sessions; those that run go on."""
+        with self._lock:
+            self._is_closed = True
+
+    def is_idle(self) -> bool:
+        """Whether no session runs."""
+        return self._running == 0
+
+    def end(self, reason: str) -> None:
+        """Ends all sessions; their reports hold what was compared, and `reason` as a trouble."""
+        self.close()
+        with self._lock:
+            self._ended_because = reason
+            jobs = tuple(self._jobs)
+        for job in jobs:
+            job.cancel()
+
+    def _borrowing(self, asked: Asked, make_job: Callable[[Party, Party], Job], report: ReportBuilder) -> Job:
+        return BorrowingJob(self._directory, asked.candidate, asked.reference, make_job, report)
+
     def _run(self, make_job: Callable[[ReportBuilder], Job], when_gone: WhenGone) -> Iterator[Message]:
         outcome: queue.SimpleQueue[Union[Message, FinishedReport, BaseException]] = queue.SimpleQueue()
         report = ReportBuilder(secrets.token_hex(8), outcome.put)
@@ -89,17 +143,27 @@ class Sessions:
                 try:
                     outcome.put(job.run())
                 except BaseException as error:
-                    outcome.put(error)
+                    outcome.put(self._ended_report(report) if self._ended_because else error)
 
             if not when_gone(job.cancel):
                 raise CancelledError("the caller is gone")
             thread = threading.Thread(target=work, name=f"session-{report.session}", daemon=True)
+            with self._lock:
+                self._jobs.add(job)
+            if self._ended_because:  # between the place and now
+                job.cancel()
             thread.start()
             try:
                 yield from self._until_finished(outcome)
             finally:
                 job.cancel()
                 thread.join()
+                with self._lock:
+                    self._jobs.discard(job)
+
+    def _ended_report(self, report: ReportBuilder) -> FinishedReport:
+        report.add_trouble(Trouble(phase=report.phase, step=report.step, text=self._ended_because))
+        return report.finish()
 
     def _until_finished(
         self, outcome: queue.SimpleQueue[Union[Message, FinishedReport, BaseException]]
@@ -117,9 +181,14 @@ class Sessions:
     @contextlib.contextmanager
     def _place(self) -> Iterator[None]:
         with self._lock:
-            if self._running >= SESSIONS_AT_ONCE:
+            if self._is_closed:
+                raise StateError(
+                    "this coordinator was told to stop and takes no new comparison; use another, or try "
+                    "again when it runs again"
+                )
+            if self._running >= self._at_once:
                 raise BusyError(
-                    f"this coordinator runs {SESSIONS_AT_ONCE} comparisons at once and all are taken; "
+                    f"this coordinator runs {self._at_once} comparisons at once and all are taken; "
                     "wait for one to end, or start another coordinator"
                 )
             self._running += 1

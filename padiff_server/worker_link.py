@@ -101,7 +101,8 @@ class WorkerLink:
     def __init__(self, side: Side, party: Party) -> None:
         self.side = side
         self.model = party.model
-        self.peer = f"the {side} worker at {party.worker.address}"
+        name = f" {party.worker.name}" if party.worker.name else ""
+        self.peer = f"the {side} worker{name} at {party.worker.address}"
         self.traffic: Counter[Phase] = Counter()
         self._counting = threading.Lock()
         self._address = party.worker
@@ -117,7 +118,9 @@ class WorkerLink:
         """
         with self._blamed():
             address = self._address
-            channel = transport.open_channel(address.address, token=address.token, tls=address.tls)
+            channel = transport.open_channel(
+                address.address, token=address.token, tls=address.tls, insecure=address.insecure
+            )
             self._exits.callback(channel.close)
             self._caller = transport.Caller(worker_pb2_grpc.WorkerStub(channel), peer=self.peer)
             self._introduce()
@@ -138,8 +141,8 @@ class WorkerLink:
             )
         except WorkerLostError:
             raise WorkerLostError(
-                f"{self.peer} cannot be reached: nothing answered within {DIAL_SECONDS:g} s; "
-                "start it, or correct the address"
+                f"{self.peer} cannot be reached: nothing answered within {DIAL_SECONDS:g} s"
+                f"{self._why_unreachable()}; start it, or correct the address or its credentials"
             ) from None
         self.worker = from_proto(info.worker, WorkerInfo)
         check_protocol_version(self.worker.protocol_version, peer=self.peer)
@@ -149,6 +152,15 @@ class WorkerLink:
                 f"{self.side}.framework: {self.peer} runs {self.worker.framework}, not {wanted}: "
                 "name the framework that it runs, or another worker"
             )
+
+    def _why_unreachable(self) -> str:
+        """A call that waits for a connection ends without the reason that there was none; one that does not
+        wait has it."""
+        try:
+            self._caller.GetInfo(worker_pb2.GetInfoRequest(), timeout=_RETRY_SECONDS)
+        except PaDiffError as error:
+            return f" ({error})"
+        return ""
 
     def _take_lease(self) -> None:
         """A worker learns a moment late that its last lease has ended, so busy is believed after a while."""

@@ -15,7 +15,7 @@ from padiff_rpc.words import Phase, Randomness, Side
 from padiff_server.report import ReportBuilder
 from padiff_server.sides import SIDES, on_both, other
 from padiff_server.steps.batches import StepBatch
-from padiff_server.worker_link import LoadResponse, Look, TraceResponse, WorkerLink
+from padiff_server.worker_link import LoadedBatch, LoadResponse, Look, TraceResponse, WorkerLink
 
 T = TypeVar("T")
 
@@ -112,6 +112,13 @@ class WorkerPair:
             looks = self._ask_both(lambda side: self.links[side].look_for_batch(index), Phase.INPUTS)
         self.stop_on_failures({side: looks[side].failure for side in SIDES}, index)
         return looks
+
+    def read_batch(self, index: int) -> Mapping[Side, Optional[LoadedBatch]]:
+        """Returns both loaders' batches, None behind an end. Raises ComparisonStopped when one raised."""
+        with self.during(Phase.INPUTS, index):
+            read = self._ask_both(lambda side: self.links[side].read_batch(index), Phase.INPUTS)
+        self.stop_on_failures({s: r.failure for s, r in read.items() if isinstance(r, Look)}, index)
+        return {side: None if isinstance(got, Look) else got for side, got in read.items()}
 
     def stop_on_failures(self, failures: Mapping[Side, Optional[ModelFailure]], step: int = 0) -> None:
         """Reports what the users' models raised. Raises ComparisonStopped if there is anything."""

@@ -1,0 +1,187 @@
+"""The batches of two loaders, compared field by field without running the models."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from padiff_rpc import trees
+from padiff_rpc.errors import InvalidRequestError
+from padiff_rpc.records import record
+from padiff_rpc.results import Place, Row, Trouble
+from padiff_rpc.tensors import HostTensor
+from padiff_rpc.types import CheckInputsRequest, Slot, Tree
+from padiff_rpc.words import CallMoment, CaptureKind, Phase, Side, Verdict
+from padiff_server.alignment.slots import pair_slots
+from padiff_server.coverage import fails
+from padiff_server.judging.judged_row import judged_row
+from padiff_server.judging.measured import Aspect, measure_pair
+from padiff_server.judging.tolerances import Tolerances
+from padiff_server.report import FinishedReport, ReportBuilder
+from padiff_server.settings import check_parties
+from padiff_server.sides import SIDES, other
+from padiff_server.steps.step_rows import numbered
+from padiff_server.worker_link import LoadedBatch
+from padiff_server.worker_pair import ComparisonStopped, WorkerPair
+
+
+@record
+class _Fields:
+    """One side's inputs, or its target: tensors and everything else, by name."""
+
+    tensors: Mapping[str, HostTensor]
+    plain: Mapping[str, Any]
+
+
+class LoaderCheck:
+    """Reads batch after batch on both sides; the report holds a row for each field of each batch."""
+
+    def __init__(self, asked: CheckInputsRequest, report: ReportBuilder) -> None:
+        """Raises InvalidRequestError for what cannot be checked."""
+        check_parties(asked.reference, asked.candidate)
+        for side, party in ((Side.REFERENCE, asked.reference), (Side.CANDIDATE, asked.candidate)):
+            if not party.model.loader:
+                raise InvalidRequestError(
+                    f"{side}.loader: missing; name the function that returns the batches"
+                )
+        if asked.batches < 1:
+            raise InvalidRequestError(
+                f"batches: {asked.batches} is not allowed; allowed: a number of at least 1"
+            )
+        self._asked = asked
+        self._report = report
+        self._tolerances = Tolerances(asked.options)
+        self._workers = WorkerPair({Side.REFERENCE: asked.reference, Side.CANDIDATE: asked.candidate}, report)
+
+    def cancel(self) -> None:
+        """Ends the check from another thread; both workers are free at once."""
+        self._workers.close()
+
+    def run(self) -> FinishedReport:
+        """Compares until a batch differs (or to the end with keep_going), and returns the report."""
+        options = self._asked.options
+        with self._workers, contextlib.suppress(ComparisonStopped):
+            self._workers.load(deterministic=options.deterministic, threads=options.threads)
+            for index in range(self._asked.batches):
+                if not self._compare(index):
+                    break
+        return self._report.finish(weights_only=True)
+
+    def _compare(self, index: int) -> bool:
+        """Compares one batch; returns whether to go on."""
+        batches = self._workers.read_batch(index)
+        having = [side for side in SIDES if batches[side] is not None]
+        if not having:
+            self._both_ended(index)
+            return False
+        if len(having) == 1:
+            self._report.add_rows([_early_end(index, having[0])])
+            return False
+        rows = self._report.add_rows(
+            numbered(self._rows(index, {side: batch for side, batch in batches.items() if batch is not None}))
+        )
+        return self._asked.options.keep_going or not any(fails(row) for row in rows)
+
+    def _both_ended(self, index: int) -> None:
+        if index:
+            self._report.note(
+                f"both loaders ended after {_batches(index)}; {self._asked.batches} were asked for"
+            )
+        else:
+            self._report.add_trouble(Trouble(phase=Phase.INPUTS, text="both loaders are empty"))
+
+    def _rows(self, index: int, batches: Mapping[Side, LoadedBatch]) -> Iterator[Row]:
+        for kind, parts in (
+            (CaptureKind.INPUT, ("args", "kwargs")),
+            (CaptureKind.TARGET, ("target",)),
+        ):
+            fields = {
+                side: _fields([getattr(batches[side].batch, part) for part in parts], batches[side].tensors)
+                for side in SIDES
+            }
+            frame = Row(step=index, phase=Phase.INPUTS, kind=kind, order=0, verdict=Verdict.NOT_COMPARED)
+            yield from self._tensor_rows(frame, fields)
+            yield from _plain_rows(frame, fields)
+
+    def _tensor_rows(self, frame: Row, fields: Mapping[Side, _Fields]) -> Iterator[Row]:
+        slots = {
+            side: [
+                Slot(name=name, tensor=number, spec=tensor.spec)
+                for number, (name, tensor) in enumerate(fields[side].tensors.items())
+            ]
+            for side in SIDES
+        }
+        pairing = pair_slots(CallMoment.EXIT, slots[Side.REFERENCE], slots[Side.CANDIDATE])
+        for pair in pairing.pairs:
+            measured = measure_pair(
+                Aspect(phase=frame.phase, kind=frame.kind),
+                fields[Side.REFERENCE].tensors[pair.reference.name],
+                fields[Side.CANDIDATE].tensors[pair.candidate.name],
+                tolerances=self._tolerances,
+            )
+            placed = _placed(frame, pair.reference.name, pair.candidate.name)
+            yield judged_row(placed, measured, options=self._asked.options)
+        yield from (_lone(frame, Side.REFERENCE, slot.name) for slot in pairing.only_reference)
+        yield from (_lone(frame, Side.CANDIDATE, slot.name) for slot in pairing.only_candidate)
+
+
+def _fields(packed: list[Tree], tensors: Mapping[int, HostTensor]) -> _Fields:
+    found: dict[str, Any] = {}
+    for tree in packed:
+        if tree != trees.ABSENT:
+            trees.map_leaves(trees.unpack(tree), lambda leaf, path: found.setdefault(path or "0", leaf))
+    is_tensor = {name: isinstance(leaf, trees.TensorRef) for name, leaf in found.items()}
+    return _Fields(
+        tensors={name: tensors[leaf.number] for name, leaf in found.items() if is_tensor[name]},
+        plain={name: leaf for name, leaf in found.items() if not is_tensor[name]},
+    )
+
+
+def _plain_rows(frame: Row, fields: Mapping[Side, _Fields]) -> Iterator[Row]:
+    """Yields rows of numbers, texts and the like: by name, and what is left in order."""
+    ours, theirs = (dict(fields[side].plain) for side in SIDES)
+    pairs = [(name, name) for name in ours if name in theirs]
+    left = [name for name in ours if name not in theirs]
+    right = [name for name in theirs if name not in ours]
+    pairs += zip(left, right)
+    for reference, candidate in pairs:
+        values = ours[reference], theirs[candidate]
+        same = values[0] == values[1]
+        yield dataclasses.replace(
+            _placed(frame, reference, candidate),
+            verdict=Verdict.MATCH if same else Verdict.MISMATCH,
+            reason="" if same else f"{values[0]!r} in the reference, {values[1]!r} in the candidate",
+        )
+    paired = min(len(left), len(right))
+    yield from (_lone(frame, Side.REFERENCE, name) for name in left[paired:])
+    yield from (_lone(frame, Side.CANDIDATE, name) for name in right[paired:])
+
+
+def _placed(frame: Row, reference: str, candidate: str) -> Row:
+    return dataclasses.replace(
+        frame, reference=Place(path="", slot=reference), candidate=Place(path="", slot=candidate)
+    )
+
+
+def _lone(frame: Row, side: Side, name: str) -> Row:
+    place = Place(path="", slot=name)
+    return dataclasses.replace(
+        frame,
+        verdict=Verdict.UNMATCHED,
+        reference=place if side is Side.REFERENCE else None,
+        candidate=place if side is Side.CANDIDATE else None,
+        reason=f"only the {side}'s batch has this {frame.kind}",
+    )
+
+
+def _early_end(index: int, going_on: Side) -> Row:
+    row = Row(step=index, phase=Phase.INPUTS, kind=CaptureKind.INPUT, order=0, verdict=Verdict.NOT_COMPARED)
+    ended = other(going_on)
+    reason = f"the {ended}'s loader ended after {_batches(index)}, and the {going_on}'s goes on"
+    return dataclasses.replace(_lone(row, going_on, ""), reason=reason)
+
+
+def _batches(count: int) -> str:
+    return "1 batch" if count == 1 else f"{count} batches"

@@ -7,11 +7,10 @@ from typing import Optional
 
 from padiff_client import layer_trees, wording
 from padiff_rpc.results import (
-    Coverage,
     Figures,
     FirstDivergence,
     Place,
-    PlanPair,
+    ReportSummary,
     Row,
     Tolerance,
     WorstElement,
@@ -22,13 +21,14 @@ from padiff_rpc.words import CaptureKind, Phase, Verdict
 class Divergence:
     """The first divergence in execution order (for backward: from the loss). `str()` explains it."""
 
-    def __init__(self, found: FirstDivergence, coverage: Coverage, plan: tuple[PlanPair, ...]) -> None:
+    def __init__(self, found: FirstDivergence, summary: ReportSummary) -> None:
         self.row: Row = found.row
         self.cause: str = found.cause
         self.position: int = found.position
         self.compared: int = found.compared
-        self._coverage = coverage
-        self._plan = plan
+        self._coverage = summary.coverage
+        self._plan = summary.plan
+        self._optimizer = summary.optimizer if found.row.phase in _AFTER_AN_OPTIMIZER else ()
 
     @property
     def reference(self) -> Optional[Place]:
@@ -101,7 +101,8 @@ class Divergence:
         """One line: phase, step, what, layer, call and cause."""
         row = self.row
         text = f"{wording.moment(row.phase, row.step)}, {wording.place_of(row)}"
-        return f"{text}: {_CAUSES.get(self.cause, self.cause)}"
+        cause = "not compared" if row.verdict is Verdict.NOT_COMPARED else _CAUSES.get(self.cause, self.cause)
+        return f"{text}: {cause}"
 
     def __str__(self) -> str:
         lines = [f"first divergence: {self.summary}"]
@@ -134,11 +135,15 @@ class Divergence:
         # For values it would repeat the figures.
         if row.reason and row.verdict is not Verdict.MISMATCH:
             facts.append(("reason", wording.plain(row.reason)))
+        facts += [("optimizer", wording.optimizer_difference(one)) for one in self._optimizer[:_SHOWN]]
         position = f", number {self.position} of the {self.compared} of its step" if self.position else ""
         facts.append(("coverage", self.coverage + position))
         return facts
 
 
+# What an optimizer makes of gradients.
+_AFTER_AN_OPTIMIZER = frozenset({Phase.OPTIMIZER, Phase.WEIGHTS})
+_SHOWN = 8
 _CAUSES = {
     "value": "the values differ",
     "shape": "the shapes differ",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Optional
 
-from padiff_client import verdict_reasons, wording
+from padiff_client import randomness, verdict_reasons, wording
 from padiff_rpc.results import Environment, Row
 from padiff_rpc.words import Phase, Side, Verdict
 
@@ -30,6 +30,8 @@ def text(report: Report) -> str:
     lines += _block("steps", _steps(report))
     lines += _block("largest", _largest(report))
     lines += _block("unmatched", _unmatched(report))
+    lines += _block("random", randomness.decisions(report.random_operations))
+    lines += _block("noise", randomness.noise(report.noise))
     lines += _block("notes", [wording.plain(note) for note in report.notes])
     for environment in report.environments:
         lines += _block(str(environment.side), [_environment(environment)])
@@ -62,9 +64,14 @@ def _settings(report: Report) -> list[str]:
             path += f" / {one.candidate_path}"
         values = f"{one.reference} in the reference, {one.candidate} in the candidate"
         lines.append(wording.plain(f"{path or 'the root'}: {one.name} is {values}"))
-    if len(lines) > _SHOWN:
-        return [*lines[:_SHOWN], f"... {len(lines) - _SHOWN} more (report.hyper_parameters)"]
-    return lines
+    lines = _shortened(lines, "report.hyper_parameters")
+    differences = [wording.optimizer_difference(one) for one in report.optimizer]
+    return lines + _shortened([f"optimizer: {line}" for line in differences], "report.optimizer")
+
+
+def _shortened(lines: list[str], whole: str) -> list[str]:
+    """Returns the first lines, and where all are."""
+    return [*lines[:_SHOWN], f"... {len(lines) - _SHOWN} more ({whole})"] if len(lines) > _SHOWN else lines
 
 
 def _faults(report: Report) -> list[str]:
@@ -76,9 +83,7 @@ def _faults(report: Report) -> list[str]:
         + (f", relative L2 {wording.small(row.figures.relative_l2)}" if row.figures is not None else "")
         for row in report.faults
     ]
-    if len(lines) > _SHOWN:
-        return [*lines[:_SHOWN], f"... {len(lines) - _SHOWN} more (report.faults)"]
-    return lines
+    return _shortened(lines, "report.faults")
 
 
 def _coverage(report: Report) -> str:
@@ -126,9 +131,7 @@ def _largest(report: Report) -> list[str]:
 
 def _unmatched(report: Report) -> list[str]:
     others = [verdict_reasons.unmatched(one) for one in report.unmatched if not one.counts]
-    if len(others) > _SHOWN:
-        return [*others[:_SHOWN], f"... {len(others) - _SHOWN} more (report.unmatched)"]
-    return others
+    return _shortened(others, "report.unmatched")
 
 
 def _environment(environment: Environment) -> str:

@@ -15,6 +15,7 @@ from padiff_rpc.results import (
     Coverage,
     Environment,
     HyperParameterDifference,
+    OptimizerDifference,
     PlanPair,
     ReportSummary,
     Row,
@@ -25,7 +26,7 @@ from padiff_rpc.results import (
     Unmatched,
     WeightFate,
 )
-from padiff_rpc.types import ModelFailure
+from padiff_rpc.types import ModelFailure, RandomOperation, RunToRunNoise
 
 MATCH, MISMATCH, TROUBLE = 0, 1, 2
 
@@ -55,7 +56,7 @@ class Report:
     def first_divergence(self) -> Optional[Divergence]:
         """The first tensor in execution order that differs and counts; None where there is none."""
         found = self.summary.first_divergence
-        return None if found is None else Divergence(found, self.summary.coverage, self.summary.plan)
+        return None if found is None else Divergence(found, self.summary)
 
     @property
     def faults(self) -> tuple[Row, ...]:
@@ -99,6 +100,11 @@ class Report:
         return self.summary.hyper_parameters
 
     @property
+    def optimizer(self) -> tuple[OptimizerDifference, ...]:
+        """Settings and conventions in which the two optimizers differ before the first step."""
+        return self.summary.optimizer
+
+    @property
     def weights(self) -> tuple[WeightFate, ...]:
         """What became of every parameter and buffer of both sides: placed and by which rule, tied, ..."""
         return self.summary.weights
@@ -107,6 +113,16 @@ class Report:
     def notes(self) -> tuple[str, ...]:
         """What was set differently from what was asked, and what a reader should know."""
         return self.summary.notes
+
+    @property
+    def random_operations(self) -> tuple[RandomOperation, ...]:
+        """Which random decisions the models made, on which side, and whether both got the same."""
+        return self.summary.random_operations
+
+    @property
+    def noise(self) -> tuple[RunToRunNoise, ...]:
+        """How far two runs of each side from one state differ; empty without a preflight."""
+        return self.summary.noise
 
     @property
     def failures(self) -> tuple[ModelFailure, ...]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from padiff_client import wording
 from padiff_rpc.results import Coverage, ReportSummary, Row, Trouble, Unmatched
 from padiff_rpc.types import ModelFailure
+from padiff_rpc.words import Verdict
 
 _SHOWN = 5
 
@@ -16,6 +17,7 @@ def reasons(summary: ReportSummary, rows: Sequence[Row]) -> tuple[str, ...]:
     found = [failure(one) for one in summary.failures]
     found += [trouble(one) for one in summary.troubles]
     found += _differing(rows)
+    found += _missed(rows)
     counting = [unmatched(one) for one in summary.unmatched if one.counts]
     found += counting[:_SHOWN]
     if len(counting) > _SHOWN:
@@ -57,6 +59,20 @@ def _differing(rows: Sequence[Row]) -> list[str]:
         return []
     parts = ", ".join(f"{number} in {phase.replace('_', ' ')}" for phase, number in numbers.items())
     return [f"{wording.count(sum(numbers.values()), 'comparison')} failed: {parts}"]
+
+
+def _missed(rows: Sequence[Row]) -> list[str]:
+    """Returns what had to be compared and was not, by reason."""
+    missed: dict[str, list[Row]] = {}
+    for row in rows:
+        if row.counts and row.verdict is Verdict.NOT_COMPARED:
+            missed.setdefault(row.reason, []).append(row)
+    return [
+        f"not compared: {wording.place_of(same[0])}"
+        + (f" and {len(same) - 1} more" if len(same) > 1 else "")
+        + f": {wording.plain(reason)}"
+        for reason, same in missed.items()
+    ][:_SHOWN]
 
 
 def _gaps(coverage: Coverage) -> list[str]:

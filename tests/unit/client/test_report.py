@@ -27,7 +27,7 @@ from padiff_rpc.results import (
     Unmatched,
     WorstElement,
 )
-from padiff_rpc.types import ModelFailure, SourceLine, TensorSpec
+from padiff_rpc.types import ModelFailure, RandomOperation, RunToRunNoise, SourceLine, TensorSpec
 from padiff_rpc.words import CaptureKind, DType, Phase, Side, Verdict
 
 FULL = Coverage(
@@ -275,3 +275,53 @@ def test_notes_and_what_may_be_unmatched_are_listed() -> None:
     text = str(passing(notes=("the models have no gradients",), unmatched=(gap,)))
     assert "the models have no gradients" in text
     assert "only the candidate has the call of relu (ReLU): functional there" in text
+
+
+def dropout(path: str, side: Side, **changes: Any) -> RandomOperation:
+    return RandomOperation(
+        **{"path": path, "call": 0, "name": "dropout", "shared": True, "side": side, **changes}
+    )
+
+
+def test_random_decisions_are_counted_where_shared_and_named_where_not() -> None:
+    left = {"name": "poisson", "shared": False, "reason": "not known"}
+    operations = [
+        *(dropout(path, side) for side in Side for path in ("a", "b")),
+        *(dropout("head", side, **left) for side in Side),
+    ]
+    lines = str(passing(random_operations=tuple(operations))).splitlines()
+    assert "  random     2 decisions of the reference and 2 of the candidate are the same: dropout" in lines
+    assert any(
+        line.endswith("poisson in head#0 (reference), head#0 (candidate): not shared, not known")
+        for line in lines
+    )
+
+
+def test_many_places_of_one_operation_take_one_line() -> None:
+    many = tuple(dropout(f"block.{n}", Side.REFERENCE, shared=False) for n in range(9))
+    text = str(passing(random_operations=many))
+    assert "block.3#0 (reference) and 5 more: not shared" in text
+    assert "block.4" not in text
+
+
+def test_noise_is_told_where_a_model_differs_from_itself() -> None:
+    noise = (
+        RunToRunNoise(side=Side.REFERENCE),
+        RunToRunNoise(side=Side.CANDIDATE, differs=True, relative_l2=3e-7, path="fc", call=1),
+    )
+    [line] = [line for line in str(passing(noise=noise)).splitlines() if "differ" in line]
+    assert line == (
+        "  noise      two runs of the candidate from one state differ: relative L2 3e-07 in what it returns, "
+        "first after fc#1"
+    )
+
+
+def test_what_had_to_be_compared_and_was_not_is_a_reason() -> None:
+    missed = norm_row(verdict=Verdict.NOT_COMPARED, figures=None, tolerance=None, reason="random: dropout")
+    found = FirstDivergence(row=missed, cause="missing", position=1, compared=3)
+    report = Report(
+        ReportSummary(session="s", passed=False, coverage=FULL, first_divergence=found), [missed, missed]
+    )
+    assert report.reasons[0].startswith("not compared: output 0 of encoder.norm")
+    assert report.reasons[0].endswith("and 1 more: random: dropout")
+    assert "not compared" in str(report).splitlines()[0]

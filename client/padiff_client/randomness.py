@@ -1,0 +1,49 @@
+"""What a report says of random decisions, and of a model that does not agree with itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from padiff_client import wording
+from padiff_rpc.types import RandomOperation, RunToRunNoise
+from padiff_rpc.words import Side
+
+_SHOWN = 4
+
+
+def decisions(operations: Sequence[RandomOperation]) -> list[str]:
+    """Returns a line for what both sides shared, and one for each operation and reason not to."""
+    lines = []
+    shared = [one for one in operations if one.shared]
+    if shared:
+        counts = {side: sum(one.side is side for one in shared) for side in Side}
+        lines.append(
+            f"{wording.count(counts[Side.REFERENCE], 'decision')} of the reference and "
+            f"{counts[Side.CANDIDATE]} of the candidate are the same: {_names(shared)}"
+        )
+    others: dict[tuple[str, str], list[RandomOperation]] = {}
+    for one in operations:
+        if not one.shared:
+            others.setdefault((one.name, one.reason), []).append(one)
+    for (name, reason), found in others.items():
+        places = [wording.plain(f"{one.path or 'the root'}#{one.call} ({one.side})") for one in found]
+        more = f" and {len(places) - _SHOWN} more" if len(places) > _SHOWN else ""
+        why = f", {wording.plain(reason)}" if reason else ""
+        lines.append(f"{wording.plain(name)} in {', '.join(places[:_SHOWN])}{more}: not shared{why}")
+    return lines
+
+
+def noise(found: Sequence[RunToRunNoise]) -> list[str]:
+    """Returns a line for each side whose two runs from one state differ in any bit."""
+    return [
+        f"two runs of the {one.side} from one state differ: relative L2 {wording.small(one.relative_l2)} in "
+        f"what it returns, first after {wording.plain(one.path) or 'the root'}#{one.call}"
+        for one in found
+        if one.differs
+    ]
+
+
+def _names(operations: Sequence[RandomOperation]) -> str:
+    names = sorted({wording.plain(one.name) for one in operations})
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more

@@ -6,7 +6,7 @@ from collections.abc import ItemsView, Iterable, Sequence
 from typing import Generic, Optional, TypeVar
 
 from padiff_rpc.results import Coverage, FirstDivergence, Place, Row, Unmatched
-from padiff_rpc.words import CaptureKind, Phase, Side, Verdict
+from padiff_rpc.words import CaptureKind, Pass, Phase, Side, Verdict
 
 T = TypeVar("T")
 
@@ -46,14 +46,27 @@ def is_agreement(row: Row) -> bool:
     return row.verdict in _AGREEING
 
 
+def differs(row: Row) -> bool:
+    """Whether the row says that its two sides are not the same."""
+    return row.verdict not in _AGREEING and row.verdict is not Verdict.NOT_COMPARED
+
+
 def fails(row: Row) -> bool:
     """Whether the row alone makes its report fail."""
     return row.counts and row.verdict not in _AGREEING
 
 
-def execution_order(row: Row) -> tuple[int, int, int]:
-    """Returns the key by which rows are sorted: step, phase, place within the phase."""
-    return row.step, _PHASES[row.phase], row.order
+def execution_order(row: Row) -> tuple[int, bool, int, int]:
+    """Returns the key by which rows are sorted: step, pass, phase, place within the phase.
+
+    Where a step has two passes, the one on the reference's own values was made first, and says first what
+    is at fault.
+    """
+    return row.step, _is_of_second_pass(row), _PHASES[row.phase], row.order
+
+
+def _is_of_second_pass(row: Row) -> bool:
+    return bool(row.twin) and row.pass_kind is Pass.FREE
 
 
 def coverage_of(rows: Sequence[Row], unmatched: Iterable[Unmatched]) -> Coverage:
@@ -61,26 +74,28 @@ def coverage_of(rows: Sequence[Row], unmatched: Iterable[Unmatched]) -> Coverage
 
     Tensors, root outputs and losses are counted in each step anew. A call, parameter or buffer is one
     thing however many steps it was in. A weight is compared once any row of it was; a call once an output
-    of it was, or an input of one that gives nothing. What was left out on purpose is not counted.
+    of it was, or an input of one that gives nothing. What was left out on purpose is not counted. A place
+    that two passes of a step show is one, and compared once it was in either.
     """
     calls = _Calls()
     parameters: _Share[tuple[_Named, _Named]] = _Share()
     buffers: _Share[tuple[_Named, _Named]] = _Share()
-    tensors: _Share[int] = _Share()
-    roots: _Share[int] = _Share()
-    losses: _Share[int] = _Share()
+    tensors: _Share[tuple[int, ...]] = _Share()
+    roots: _Share[tuple[int, ...]] = _Share()
+    losses: _Share[tuple[int, ...]] = _Share()
     for number, row in enumerate(rows):
         compared = is_compared(row)
-        tensors.add(number, compared)
-        if row.phase in (Phase.INPUTS, Phase.FORWARD):
+        place = (row.step, row.twin) if row.twin else (number,)
+        tensors.add(place, compared)
+        if row.phase in (Phase.INPUTS, Phase.FORWARD) and row.kind is not CaptureKind.TARGET:
             calls.add(row, compared)
         if row.kind in _WEIGHTS and (row.counts or compared):
             share = parameters if row.kind is CaptureKind.PARAMETER else buffers
             share.add((_name(row.reference), _name(row.candidate)), compared)
         if row.kind is CaptureKind.LOSS:
-            losses.add(number, compared)
+            losses.add(place, compared)
         if is_root_output(row):
-            roots.add(number, compared)
+            roots.add(place, compared)
     for lone in unmatched:
         if lone.what == "call":
             calls.add_lone(lone)
@@ -131,9 +146,15 @@ def first_divergence(rows: Iterable[Row], unmatched: Iterable[Unmatched]) -> Opt
         if lone is None:
             return None
         first = _row_of(lone)
-    same_step = [row for row in ordered if row.step == first.step and is_compared(row)]
-    before = sum(execution_order(row) < execution_order(first) for row in same_step)
-    return FirstDivergence(row=first, cause=_cause(first), position=before + 1, compared=len(same_step))
+    same_pass = [
+        row
+        for row in ordered
+        if row.step == first.step
+        and _is_of_second_pass(row) is _is_of_second_pass(first)
+        and is_compared(row)
+    ]
+    before = sum(execution_order(row) < execution_order(first) for row in same_pass)
+    return FirstDivergence(row=first, cause=_cause(first), position=before + 1, compared=len(same_pass))
 
 
 def _cause(row: Row) -> str:

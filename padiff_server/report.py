@@ -12,6 +12,7 @@ from padiff_rpc.records import record
 from padiff_rpc.results import (
     Environment,
     HyperParameterDifference,
+    OptimizerDifference,
     PlanPair,
     ReportSummary,
     Row,
@@ -64,12 +65,17 @@ class ReportBuilder:
         self._weights: tuple[WeightFate, ...] = ()
         self._random_operations: tuple[RandomOperation, ...] = ()
         self._noise: list[RunToRunNoise] = []
+        self._optimizer: tuple[OptimizerDifference, ...] = ()
         self.saved = ""
         self.in_lockstep = False
+        # Where the comparison is.
+        self.phase = Phase.CONNECT
+        self.step = 0
         self.has_local_errors = False
 
     def progress(self, phase: Phase, step: int = 0, text: str = "") -> None:
         """Tells the client where the comparison is; from any thread."""
+        self.phase, self.step = phase, step
         self.emit(Progress(session=self.session, phase=phase, step=step, text=text))
 
     def add_rows(self, rows: Iterable[Row]) -> tuple[Row, ...]:
@@ -110,6 +116,9 @@ class ReportBuilder:
 
     def set_hyper_parameters(self, differences: Iterable[HyperParameterDifference]) -> None:
         self._hyper_parameters = tuple(differences)
+
+    def set_optimizer(self, differences: Iterable[OptimizerDifference]) -> None:
+        self._optimizer = tuple(differences)
 
     def set_weights(self, fates: Iterable[WeightFate]) -> None:
         self._weights = tuple(fates)
@@ -160,6 +169,7 @@ class ReportBuilder:
             steps=tuple(self._steps),
             plan=self._plan,
             hyper_parameters=self._hyper_parameters,
+            optimizer=self._optimizer,
             weights=self._weights,
             notes=(*self._notes, *rounding_notes(self._rows), *self._doubts.notes(self._rows, first)),
             failures=tuple(self._failures),

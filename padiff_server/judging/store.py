@@ -6,6 +6,7 @@ import mmap
 import os
 import tempfile
 import threading
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Optional
@@ -13,18 +14,18 @@ from typing import Optional
 import numpy as np
 
 from padiff_rpc.errors import BusyError, StateError
-from padiff_rpc.records import record
 from padiff_rpc.tensors import Array, byte_count, numpy_dtype
 from padiff_rpc.types import TensorSpec
 
 
-@record
+@dataclass
 class _Lent:
     """An array in use; holding it keeps its id from being given to another."""
 
     array: Array
     byte_count: int
     in_memory: bool
+    holders: int = 1
 
 
 class TensorStore:
@@ -92,14 +93,25 @@ class TensorStore:
                     self._lent[id(array)] = _Lent(array=array, byte_count=size, in_memory=in_memory)
         return array
 
+    def hold(self, array: Array) -> None:
+        """Lends an array that is lent already to one more; each of them releases it."""
+        with self._lock:
+            lent = self._lent.get(id(array))
+            if lent is not None:
+                lent.holders += 1
+
     def release(self, array: Array) -> None:
         """Takes back an array that `allocate` returned; harmless when it was taken back before.
 
-        Its memory is free when the caller's last reference is gone.
+        Its memory is free when all who hold it have released it, and the caller's last reference is gone.
         """
         with self._lock:
-            lent = self._lent.pop(id(array), None)
-            if lent is not None:
+            lent = self._lent.get(id(array))
+            if lent is None:
+                return
+            lent.holders -= 1
+            if not lent.holders:
+                del self._lent[id(array)]
                 self._account(-lent.byte_count, lent.in_memory)
 
     def close(self) -> None:

@@ -61,10 +61,11 @@ _COPIED_EPSILONS = 2.0
 
 
 class Tolerances:
-    """The bounds of one comparison; holds nothing but that comparison's options."""
+    """The bounds of one comparison, or of its passes in lockstep; holds nothing but its options."""
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: Options, *, in_lockstep: bool = False) -> None:
         self._options = options
+        self._in_lockstep = in_lockstep
 
     def tolerance(self, phase: Phase, kind: CaptureKind, dtype: DType, magnitude: Magnitude) -> Tolerance:
         """Returns what a pair of this dtype may differ by.
@@ -81,7 +82,7 @@ class Tolerances:
             return Tolerance(atol=user[0] or 0.0, rtol=user[1] or 0.0, source=USER)
         if dtype not in FLOATING and dtype not in COMPLEX:
             return Tolerance(atol=0.0, rtol=0.0, source="default")
-        if self._options.single_step and not magnitude.has_marks:
+        if self._in_lockstep and not magnitude.has_marks:
             bound, by_norm = _local(phase, kind, dtype, self._options.backward_overrides)
         else:
             bound, by_norm = _default(phase, kind, dtype)

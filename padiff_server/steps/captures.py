@@ -11,17 +11,19 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any, Optional
 
-from padiff_rpc.types import CallEvent
+from padiff_rpc.types import CallEvent, Slot
 from padiff_rpc.words import CallMoment, CaptureKind, Phase, Side, WeightKind
 from padiff_server.alignment.plan import Plan
 from padiff_server.judging.measured import Aspect
 from padiff_server.judging.store import TensorStore
 from padiff_server.sides import SIDES
 from padiff_server.steps.calls import CallPair, CallPairs, Expectations, Origin
+from padiff_server.steps.held_reference import HeldReference
 from padiff_server.steps.override_feed import OverrideFeed
 from padiff_server.steps.pairs import Half, PairTable
 from padiff_server.steps.parameter_gradients import ParameterGradients
 from padiff_server.steps.step_items import Announced
+from padiff_server.steps.targets import Targets
 from padiff_server.weights.owned_weight import full_name
 from padiff_server.weights.weight_pair import WeightPair, WeightPlan
 
@@ -40,6 +42,7 @@ class StepCaptures:
     Attributes:
         values, gradients: pairs of tensors, by their numbers in this step.
         parameter_gradients: pairs by the parameters' full names.
+        targets: what loaders in the workers gave to the losses.
         losses: one pair, both of its keys `LOSS_KEY`.
         events: each side's call events as they came, replays left out.
         calls: the events paired; None until there is a plan.
@@ -54,12 +57,14 @@ class StepCaptures:
         store: TensorStore,
         ready: Ready,
         feed: Optional[OverrideFeed] = None,
+        hold: Optional[HeldReference] = None,
     ) -> None:
         """Without a plan, events only wait for `pair_calls`; without expectations, every tensor is kept.
 
-        `feed` gets the reference's tensors that it wants, in lockstep.
+        `feed` gets the reference's tensors that it wants, in lockstep; `hold` all that the reference shows.
         """
         self._feed = feed
+        self._hold = hold
         self._expectations = expectations
         self._lock = threading.Lock()
         self._origins: Mapping[Side, dict[int, Origin]] = {side: {} for side in SIDES}
@@ -78,6 +83,7 @@ class StepCaptures:
         )
         self.losses: PairTable[str] = PairTable(Aspect(phase=Phase.LOSS, kind=CaptureKind.LOSS), store, ready)
         self.losses.expect(LOSS_KEY, LOSS_KEY)
+        self.targets = Targets(store, ready)
         self._parameter_gradients = ParameterGradients(self.compared_parameters, store, ready)
         self.parameter_gradients = self._parameter_gradients.table
 
@@ -85,9 +91,12 @@ class StepCaptures:
         """Takes a call event; its tensors are expected as soon as the other side's event is there too."""
         if event.replay:
             return
+        if self._hold is not None and side is Side.REFERENCE:
+            self._hold.called(event)
         with self._lock:
             self.events[side].append(event)
             pair = self.calls.add(side, event) if self.calls is not None else None
+        self.targets.model_called(side)
         if pair is not None:
             self._expect(pair)
 
@@ -111,7 +120,11 @@ class StepCaptures:
 
     def announce(self, side: Side, capture: Announced) -> bool:
         """Notes a capture that begins to arrive; returns whether its bytes are wanted."""
+        if self._hold is not None and side is Side.REFERENCE:
+            self._hold.announced(capture)
         kind = capture.id.kind
+        if capture.spec is not None:
+            self.targets.announce(side, Slot(name=capture.id.slot, tensor=capture.number, spec=capture.spec))
         if kind in _MOMENTS:
             origin = Origin(capture.id.path, capture.id.call, _MOMENTS[kind], capture.id.slot)
             self._origins[side][capture.number] = origin
@@ -125,9 +138,13 @@ class StepCaptures:
 
     def arrive(self, side: Side, capture: Announced, half: Half) -> None:
         """Takes a capture that has come whole, and ownership of its array, which came from the store."""
+        if self._hold is not None and side is Side.REFERENCE:
+            self._hold.arrived(capture, half)
         partners = self._partners(side, capture)
         if capture.id.kind is CaptureKind.LOSS:
             self.losses.arrive(side, LOSS_KEY, half, partners)
+        elif capture.id.kind is CaptureKind.TARGET:
+            self.targets.arrive(side, capture.number, half)
         elif capture.id.kind is CaptureKind.PARAMETER_GRADIENT:
             self._parameter_gradients.arrive(side, full_name(capture.id.path, capture.id.slot), half)
         elif capture.gradient_of:
@@ -183,5 +200,5 @@ class StepCaptures:
 
     def close(self) -> None:
         """Releases every tensor still held; figures stay. May be called twice."""
-        for table in (self.values, self.gradients, self._parameter_gradients, self.losses):
+        for table in (self.values, self.gradients, self._parameter_gradients, self.losses, self.targets):
             table.close()

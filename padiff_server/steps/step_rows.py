@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any, Optional
@@ -10,7 +11,7 @@ from typing import Any, Optional
 from padiff_rpc.options import Options
 from padiff_rpc.results import Place, Row, Unmatched
 from padiff_rpc.types import Slot
-from padiff_rpc.words import CallMoment, CaptureKind, DiffPhase, Phase, Side, Verdict
+from padiff_rpc.words import CallMoment, CaptureKind, DiffPhase, Pass, Phase, Side, Verdict
 from padiff_server.alignment.slots import SlotPair
 from padiff_server.judging.gradient_history import GradientHistory
 from padiff_server.judging.judge import gradient_floor
@@ -23,6 +24,8 @@ from padiff_server.steps.calls import CallPair, SeenCall
 from padiff_server.steps.captures import LOSS_KEY, StepCaptures
 from padiff_server.steps.charging import Charging
 from padiff_server.steps.pairs import Half, PairTable
+from padiff_server.steps.random_effects import RandomEffects
+from padiff_server.steps.twins import Twins
 from padiff_server.weights.rules import IDENTITY, apply_rule
 from padiff_server.weights.weight_pair import WeightPair
 
@@ -42,13 +45,19 @@ class StepRows:
         history: GradientHistory,
         *,
         is_complete: bool,
+        pass_kind: Pass = Pass.FREE,
         charging: Optional[Charging] = None,
+        chance: Optional[RandomEffects] = None,
+        twins: Optional[Twins] = None,
     ) -> None:
         """`history` learns of this step's gradients; `is_complete`: both sides ran to their ends.
 
-        `charging`: the candidate ran in lockstep.
+        `charging`: the candidate ran in lockstep. `twins`: this is one of two passes.
         """
+        self._pass_kind = pass_kind
         self._charging = charging
+        self._chance = chance
+        self._twins = twins
         self._step = step
         self._captures = captures
         self._models = models
@@ -63,14 +72,19 @@ class StepRows:
 
     def all_rows(self) -> Iterator[Row]:
         """Yields every row of the step's run: inputs, forward, loss, backward, gradients."""
-        for part in (self._forward(), self._loss()):
-            yield from numbered(map(self._unjudged, part) if self._judges_backward_only else part)
+        for part in (itertools.chain(self._targets(), self._forward()), self._loss()):
+            settled = map(self._settled, part)
+            yield from numbered(map(self._unjudged, settled) if self._judges_backward_only else settled)
         for part in (self._backward(), self._parameter_gradients()):
-            yield from numbered(part)
+            yield from numbered(map(self._settled, part))
 
     @property
     def _judges_backward_only(self) -> bool:
-        return self._charging is not None and self._options.diff_phase is DiffPhase.BACKWARD
+        has_lockstep = self._charging is not None or self._twins is not None
+        return has_lockstep and self._options.diff_phase is DiffPhase.BACKWARD
+
+    def _settled(self, row: Row) -> Row:
+        return row if self._twins is None else self._twins.settled(row)
 
     @staticmethod
     def _unjudged(row: Row) -> Row:
@@ -92,6 +106,40 @@ class StepRows:
                     reason=_why_unpaired(seen, side),
                     counts=model.is_parameterised(seen.event.path),
                 )
+
+    def _targets(self) -> Iterator[Row]:
+        targets = self._captures.targets
+        for slots in targets.pairing.pairs:
+            places = (
+                self._target_place(Side.REFERENCE, slots.reference),
+                self._target_place(Side.CANDIDATE, slots.candidate),
+            )
+            frame = self._frame(Phase.INPUTS, CaptureKind.TARGET, *places)
+            row = self._filled(frame, targets.table, slots.reference.tensor, slots.candidate.tensor)
+            if row is not None:
+                yield row
+        for side, lone in (
+            (Side.REFERENCE, targets.pairing.only_reference),
+            (Side.CANDIDATE, targets.pairing.only_candidate),
+        ):
+            for slot in lone:
+                place = self._target_place(side, slot)
+                yield self._lone(side, place, Phase.INPUTS, CaptureKind.TARGET)
+
+    def _target_place(self, side: Side, slot: Slot) -> Place:
+        return Place(path="", class_name=self._models[side].class_name(""), slot=slot.name, spec=slot.spec)
+
+    def _lone(self, side: Side, place: Place, phase: Phase, kind: CaptureKind, counts: bool = False) -> Row:
+        """Returns the row of what only one side has; an input or a target shows in what is made of it."""
+        frame = self._frame(
+            phase,
+            kind,
+            place if side is Side.REFERENCE else None,
+            place if side is Side.CANDIDATE else None,
+        )
+        return dataclasses.replace(
+            frame, verdict=Verdict.UNMATCHED, reason=f"only the {side} has this {kind}", counts=counts
+        )
 
     def _forward(self) -> Iterator[Row]:
         for call in self._calls:
@@ -135,8 +183,10 @@ class StepRows:
                 self._place(Side.CANDIDATE, call.candidate, slots.candidate),
             )
             row = self._filled(frame, table, slots.reference.tensor, slots.candidate.tensor, note)
+            if row is not None and self._chance is not None:
+                row = self._chance.marked(row, call, slots)
             if row is not None:
-                yield self._charged(row, call, slots)
+                yield self._charged(self._settled(row), call, slots)
 
     def _charged(self, row: Row, call: CallPair, slots: SlotPair) -> Row:
         if self._charging is None:
@@ -147,18 +197,8 @@ class StepRows:
 
     def _lone_slot(self, side: Side, seen: SeenCall, slot: Slot, phase: Phase) -> Row:
         kind, path = _VALUES[seen.event.moment], seen.event.path
-        place = self._place(side, seen, slot)
-        frame = self._frame(
-            phase,
-            kind,
-            place if side is Side.REFERENCE else None,
-            place if side is Side.CANDIDATE else None,
-        )
-        # An input that only one side takes shows in what is made of it.
         counts = kind is CaptureKind.OUTPUT and (path == "" or self._models[side].is_parameterised(path))
-        return dataclasses.replace(
-            frame, verdict=Verdict.UNMATCHED, reason=f"only the {side} has this {kind}", counts=counts
-        )
+        return self._lone(side, self._place(side, seen, slot), phase, kind, counts)
 
     def _loss(self) -> Iterator[Row]:
         places = {
@@ -193,6 +233,8 @@ class StepRows:
             row = self._filled(frame, table, pair.reference_name, pair.candidate_name)
             if row is None:
                 continue
+            if self._chance is not None:
+                row = self._chance.marked_weight(row, pair)
             self._history.note(pair.candidate_name, row)
             yield row
 
@@ -252,7 +294,7 @@ class StepRows:
     def _frame(
         self, phase: Phase, kind: CaptureKind, reference: Optional[Place], candidate: Optional[Place]
     ) -> Row:
-        return Row(
+        frame = Row(
             step=self._step,
             phase=phase,
             kind=kind,
@@ -260,7 +302,9 @@ class StepRows:
             verdict=Verdict.NOT_COMPARED,
             reference=reference,
             candidate=candidate,
+            pass_kind=self._pass_kind,
         )
+        return frame if self._twins is None else self._twins.numbered(frame)
 
     def _place(self, side: Side, seen: SeenCall, slot: Optional[Slot]) -> Place:
         event = seen.event

@@ -42,10 +42,11 @@ class SideEnd:
 
 
 class StepRun:
-    """One step. A reader thread per side never stops reading; the caller's thread measures.
+    """One step, or pass of it, of the sides that have a start.
 
-    So neither worker ever waits for the other: what comes too early is held by the store. A side whose
-    partner stopped early runs its step to the end all the same, so that everything comparable comes.
+    A reader thread per side never stops reading; the caller's thread measures. So neither worker ever waits
+    for the other: what comes too early is held by the store. A side whose partner stopped early runs its
+    step to the end all the same, so that everything comparable comes.
     """
 
     def __init__(
@@ -80,10 +81,10 @@ class StepRun:
         self._work.put((table, reference, candidate))
 
     def run(self, captures: StepCaptures) -> Mapping[Side, SideEnd]:
-        """Runs the step to its end on both sides and returns how each ended."""
+        """Runs the step to its end on each side and returns how each ended."""
         threads = [
             threading.Thread(target=self._read, args=(side, captures), name=f"{side}-reader", daemon=True)
-            for side in SIDES
+            for side in self._starts
         ]
         for thread in threads:
             thread.start()
@@ -100,7 +101,7 @@ class StepRun:
                 call.close()
             for thread in threads:
                 thread.join()
-        return {side: self._ends[side] for side in SIDES}
+        return {side: self._ends[side] for side in self._starts}
 
     def measure_waiting(self) -> None:
         """Measures what became ready after the step had ended."""

@@ -33,11 +33,14 @@ def verdict_of(
     phase: Phase,
     kind: CaptureKind | None = None,
     options: Options | None = None,
+    *,
+    in_lockstep: bool = False,
 ) -> Verdict:
     options = options or Options()
     one, other = HostTensor.from_array(reference), HostTensor.from_array(candidate)
     rms = root_mean_square(float(np.sum(np.square(reference.astype(np.float64)))), reference.size)
-    tolerance = Tolerances(options).tolerance(phase, kind or KINDS[phase], one.dtype, Magnitude(rms=rms))
+    table = Tolerances(options, in_lockstep=in_lockstep)
+    tolerance = table.tolerance(phase, kind or KINDS[phase], one.dtype, Magnitude(rms=rms))
     figures = measure(one, other, tolerance)
     return judge(one.spec, other.spec, figures, tolerance, options=options).verdict
 
@@ -186,10 +189,10 @@ def test_what_explains_nothing_widens_nothing(error: float, length: float, norm:
     assert stepped_tolerance(bound, explained(error, length), norm) == bound
 
 
-@pytest.mark.parametrize("single_step", [False, True])
+@pytest.mark.parametrize("in_lockstep", [False, True])
 @pytest.mark.parametrize("phase", [Phase.FORWARD, Phase.GRADIENTS])
-def test_beside_marks_of_a_mask_each_element_is_judged(phase: Phase, single_step: bool) -> None:
-    table = Tolerances(Options(single_step=single_step))
+def test_beside_marks_of_a_mask_each_element_is_judged(phase: Phase, in_lockstep: bool) -> None:
+    table = Tolerances(Options(), in_lockstep=in_lockstep)
     marked = table.tolerance(phase, KINDS[phase], DType.FLOAT32, Magnitude(rms=2.0, has_marks=True))
     assert marked.relative_l2 == 0.0
     assert marked.atol == 2.0 * marked.rtol
@@ -212,9 +215,10 @@ def test_a_reference_of_zeros_allows_nothing() -> None:
     ],
 )
 def test_lockstep_allows_what_one_call_may_do_and_no_more(phase, overrides, passes, fails):
-    options = Options(single_step=True, backward_overrides=overrides)
+    options = Options(backward_overrides=overrides)
     values = np.random.default_rng(3).standard_normal(1000).astype(np.float32)
     for epsilons, verdict in ((passes, Verdict.WITHIN_TOLERANCE), (fails, Verdict.MISMATCH)):
         other = (values * np.float32(1 + epsilons * 2.0**-23)).astype(np.float32)
-        assert verdict_of(values, other, phase, options=options) is verdict
-    assert verdict_of(values, values * np.float32(1.001), Phase.LOSS, options=options) is Verdict.MISMATCH
+        assert verdict_of(values, other, phase, options=options, in_lockstep=True) is verdict
+    louder = values * np.float32(1.001)
+    assert verdict_of(values, louder, Phase.LOSS, options=options, in_lockstep=True) is Verdict.MISMATCH

@@ -132,8 +132,8 @@ class Divergence:
             facts.append(("allowed", wording.allowed(row.tolerance)))
         if row.rule:
             facts.append(("layout", f"the reference's value after the rule {wording.plain(row.rule)}"))
-        # For values it would repeat the figures.
-        if row.reason and row.verdict is not Verdict.MISMATCH:
+        # For values that were measured it would repeat the figures.
+        if row.reason and (row.verdict is not Verdict.MISMATCH or row.figures is None):
             facts.append(("reason", wording.plain(row.reason)))
         facts += [("optimizer", wording.optimizer_difference(one)) for one in self._optimizer[:_SHOWN]]
         position = f", number {self.position} of the {self.compared} of its step" if self.position else ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Optional
 
-from padiff_rpc.results import Figures, Place, Row, Tolerance
+from padiff_rpc.results import Figures, OptimizerDifference, Place, Row, Tolerance
 from padiff_rpc.words import CaptureKind, Phase, Verdict
 
 FAILING = frozenset(
@@ -30,6 +30,7 @@ _KIND_WORDS = {
     CaptureKind.INPUT_GRADIENT: "gradient of input",
     CaptureKind.OUTPUT_GRADIENT: "gradient of output",
     CaptureKind.PARAMETER_GRADIENT: "gradient of parameter",
+    CaptureKind.OPTIMIZER_STATE: "optimizer state",
 }
 
 
@@ -69,11 +70,17 @@ def happens_in_a_call(row: Row) -> bool:
     return row.kind in _CALL_KINDS
 
 
+def is_of_whole_optimizer(row: Row) -> bool:
+    """Whether a row is of a number that all parameters share: a learning rate, a count of steps."""
+    place = row.reference or row.candidate
+    return row.kind is CaptureKind.OPTIMIZER_STATE and place is not None and "." not in place.slot
+
+
 def place_of(row: Row) -> str:
     """Returns a row's layer (both sides' where the paths differ) and what is compared in it."""
     reference, candidate = row.reference, row.candidate
     place = reference or candidate
-    if place is None or row.kind is CaptureKind.LOSS:
+    if place is None or row.kind is CaptureKind.LOSS or is_of_whole_optimizer(row):
         return what(row)
     # In lockstep: the input of a call (or the gradient of its output) that the layer around it made.
     text = f"{what(row)} {'made by' if row.between else 'of'} {layer(place)}"
@@ -114,6 +121,17 @@ def allowed(tolerance: Optional[Tolerance]) -> str:
     if tolerance.relative_l2:
         return f"relative L2 {small(tolerance.relative_l2)} ({tolerance.source})"
     return f"{small(tolerance.atol)} + {small(tolerance.rtol)} * |reference| ({tolerance.source})"
+
+
+def optimizer_difference(one: OptimizerDifference) -> str:
+    """Returns a setting, or a way to compute, in which two optimizers differ."""
+    text = f"{one.name} is {one.reference} in the reference, {one.candidate} in the candidate"
+    if one.convention:
+        text += "; no setting changes that"
+    if one.parameters:
+        more = f" and {len(one.parameters) - 1} more" if len(one.parameters) > 1 else ""
+        text = f"{one.parameters[0]}{more}: {text}"
+    return plain(text)
 
 
 def index(position: tuple[int, ...]) -> str:

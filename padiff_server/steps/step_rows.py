@@ -242,7 +242,8 @@ class StepRows:
         half = table.half(side, pair.reference_name if side is Side.REFERENCE else pair.candidate_name)
         if half is not None and _is_zero(half, pair.rule if side is Side.REFERENCE else IDENTITY):
             return _against_nothing(frame, side)
-        reason = f"no gradient on the {other(side)}, and the {side}'s is not zero"
+        frozen = f": it is frozen on the {other(side)}" if not pair.is_trainable(other(side)) else ""
+        reason = f"no gradient on the {other(side)}, and the {side}'s is not zero{frozen}"
         return dataclasses.replace(frame, verdict=Verdict.MISMATCH, reason=reason)
 
     def _filled(

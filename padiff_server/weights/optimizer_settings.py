@@ -76,12 +76,8 @@ def _of_pair(
         for word in ours:
             if word in theirs and not equal(ours[word], theirs[word]):
                 yield word, as_text(ours[word]), as_text(theirs[word])
-    elif (ours is None) != (theirs is None) and _is_trained(pair):
+    elif (ours is None) != (theirs is None) and all(map(pair.is_trainable, SIDES)):
         yield "parameter", _MISSING if ours is None else _GIVEN, _MISSING if theirs is None else _GIVEN
-
-
-def _is_trained(pair: WeightPair) -> bool:
-    return pair.candidate.weight.trainable and any(one.weight.trainable for one in pair.references)
 
 
 def _conventions(

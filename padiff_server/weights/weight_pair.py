@@ -66,6 +66,11 @@ class WeightPair:
         """The full name of the candidate's tensor."""
         return self.candidate.name
 
+    def is_trainable(self, side: Side) -> bool:
+        """Whether any of a side's tensors is trained; the others are frozen."""
+        owned = self.references if side is Side.REFERENCE else (self.candidate,)
+        return any(one.weight.trainable for one in owned)
+
     def place(self, side: Side) -> tuple[str, str, Optional[TensorSpec]]:
         """Returns layer path, own name and spec on one side; several weights by their common layer."""
         owned = self.references if side is Side.REFERENCE else (self.candidate,)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Optional
+from typing import Any, Optional, Union
 
 import grpc
 
@@ -15,6 +15,7 @@ from padiff_rpc.health import Health
 from padiff_rpc.records import record
 from padiff_rpc.tls_files import TlsFiles
 from padiff_rpc.transport import open_server
+from padiff_rpc.types import Tls
 
 TOKEN_VARIABLE = "PADIFF_TOKEN"
 DRAIN_SECONDS = 25.0
@@ -27,7 +28,7 @@ class Serving:
     Attributes:
         listen: "unix:/path" or "host:port".
         token: what callers must present; empty: nothing.
-        tls: the certificate files; None: plain text.
+        tls: the certificate, as files or bytes; None: plain text.
         insecure: plain text, or TLS that asks callers for nothing, off loopback.
         health_listen: a second port for health checks alone; empty: none.
         drain_seconds: what running work gets after SIGTERM.
@@ -36,7 +37,7 @@ class Serving:
 
     listen: str = "127.0.0.1:0"
     token: str = ""
-    tls: Optional[TlsFiles] = None
+    tls: Union[Tls, TlsFiles, None] = None
     insecure: bool = False
     health_listen: str = ""
     drain_seconds: float = DRAIN_SECONDS
@@ -107,7 +108,8 @@ def settled(
     return Serving(tls=_tls(given, base.tls), token=_token(given, environment, base.token), **chosen)
 
 
-def _tls(given: argparse.Namespace, base: Optional[TlsFiles]) -> Optional[TlsFiles]:
+def _tls(given: argparse.Namespace, base: Union[Tls, TlsFiles, None]) -> Optional[TlsFiles]:
+    base = base if isinstance(base, TlsFiles) else None
     certificate = given.tls_cert or (base.certificate if base is not None else "")
     key = given.tls_key or (base.key if base is not None else "")
     ca = given.tls_ca or (base.ca if base is not None else "")

@@ -3,68 +3,109 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import os
-import signal
 import sys
-import threading
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Optional
 
-from padiff_rpc import child
+from padiff_rpc import child, serving
 from padiff_rpc.errors import PaDiffError
-from padiff_rpc.transport import open_server
+from padiff_rpc.health import COORDINATOR_SERVICE, Health
+from padiff_rpc.logs import write_log
+from padiff_rpc.stopping import StopSignals
 from padiff_rpc.version import package_version
+from padiff_server.config import Config, Limits, read_config
 from padiff_server.judging.store import TensorStore
 from padiff_server.servicer import register
 from padiff_server.sessions import Sessions
+from padiff_server.stopping import drain
+from padiff_server.worker_directory import DialRule, WorkerDirectory
 
-# Sessions, and room for look-ups and for callers that are told to wait.
-STREAMS = 16
+# Beside the sessions: look-ups, health checks, callers that are told to wait.
+OTHER_STREAMS = 12
 
 
 def main(arguments: Optional[list[str]] = None) -> int:
     """Serves comparisons until told to stop; returns the exit code."""
     given = _parser().parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    stopped = threading.Event()
-    # A terminal's Ctrl-C reaches every process of its group; a child ends by its parent's word.
-    is_child = given.lifeline_fd is not None
-    signal.signal(signal.SIGINT, signal.SIG_IGN if is_child else lambda *_: stopped.set())
-    signal.signal(signal.SIGTERM, lambda *_: stopped.set())
-    child.watch_lifeline(given.lifeline_fd, given.private_folder)
-    limit_bytes = given.memory_limit_mib << 20
-    folder = Path(given.spill_folder) if given.spill_folder else None
-    token = os.environ.get("PADIFF_TOKEN", "")
     try:
-        with TensorStore(limit_bytes, folder) as store:
-            serve = partial(register, Sessions(store), limit_bytes)
-            with open_server(given.listen, serve, token=token, streams=STREAMS) as address:
-                child.announce(given.announce_fd, address)
-                stopped.wait()
+        return _serve(given, _config(given))
     except PaDiffError as error:
         print(f"padiff-server: {error}", file=sys.stderr)
         return 2
+
+
+def _serve(given: argparse.Namespace, config: Config) -> int:
+    write_log(config.serving.log_format)
+    signals = StopSignals(ignore_interrupt=given.lifeline_fd is not None)
+    child.watch_lifeline(given.lifeline_fd, given.private_folder)
+    limits = config.limits
+    limit_bytes = limits.memory_limit_mib << 20
+    folder = Path(limits.spill_folder) if limits.spill_folder else None
+    health = Health(COORDINATOR_SERVICE)
+    with TensorStore(limit_bytes, folder) as store:
+        sessions = Sessions(store, WorkerDirectory(config.dial_rule), limits.sessions)
+        services = partial(register, sessions, config.dial_rule.workers, limit_bytes)
+        streams = limits.sessions + OTHER_STREAMS
+        with config.serving.open(services, health, streams=streams) as address:
+            health.set_serving(True)
+            child.announce(given.announce_fd, address)
+            signals.wait()
+            health.set_serving(False)
+            drain(signals, sessions, config.serving.drain_seconds)
     return 0
+
+
+def _config(given: argparse.Namespace) -> Config:
+    """Returns the file's configuration, overridden by the flags."""
+    base = Config() if given.config is None else read_config(given.config)
+    rule, limits = base.dial_rule, base.limits
+    # A child of a client dials what that client, its one user, names.
+    allows_any = given.allow_any_worker or given.lifeline_fd is not None or rule.allows_any
+    wait_seconds = rule.wait_seconds
+    if given.worker_wait_seconds is not None:
+        wait_seconds = serving.checked_seconds(given.worker_wait_seconds, field="--worker-wait-seconds")
+    return Config(
+        serving=serving.settled(given, os.environ, base.serving),
+        dial_rule=replace(rule, allows_any=allows_any, wait_seconds=wait_seconds),
+        limits=Limits(
+            memory_limit_mib=given.memory_limit_mib or limits.memory_limit_mib,
+            spill_folder=given.spill_folder or limits.spill_folder,
+            sessions=limits.sessions,
+        ),
+    )
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="padiff-server",
-        description="Compares models that run in two workers. PADIFF_TOKEN, if set, is asked of clients.",
+        description="Compares models that run in two workers, for clients that call it.",
     )
     parser.add_argument("--version", action="version", version=package_version())
     add = parser.add_argument
-    add("--listen", default="127.0.0.1:0", metavar="ADDRESS", help="unix:/path or host:port")
+    add("--config", metavar="FILE", help="workers, limits and all below, in YAML; flags override it")
+    add(
+        "--allow-any-worker",
+        action="store_true",
+        help="dial whatever address a client names (default: only workers in the file)",
+    )
+    add(
+        "--worker-wait-seconds",
+        type=float,
+        metavar="N",
+        help="how long a comparison waits for workers that another one has "
+        f"(default: {DialRule().wait_seconds:g})",
+    )
     add(
         "--memory-limit-mib",
         type=_at_least_one,
-        default=1024,
         metavar="N",
-        help="captures held in memory; more goes to the spill folder (default: 1024)",
+        help=f"captures held in memory; more goes to the spill folder (default: {Limits().memory_limit_mib})",
     )
     add("--spill-folder", metavar="DIR", help="where captures go (default: the system's temporary folder)")
+    serving.add_arguments(parser)
     child.add_arguments(parser)
     return parser
 

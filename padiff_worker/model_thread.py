@@ -7,7 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, Optional, TypeVar
 
-from padiff_rpc.errors import StateError
+from padiff_rpc.errors import WorkerLostError
 
 T = TypeVar("T")
 
@@ -25,7 +25,7 @@ class ModelThread:
         self._stopped = False
 
     def serve_forever(self) -> None:
-        """Runs jobs until `stop`; what is still queued then fails with StateError."""
+        """Runs jobs until `stop`; what is still queued then fails with WorkerLostError."""
         try:
             while not self._stopped:
                 job = self._jobs.get()
@@ -35,7 +35,7 @@ class ModelThread:
                 try:
                     future.set_result(function())
                 except KeyboardInterrupt:
-                    future.set_exception(StateError("the worker was interrupted"))
+                    future.set_exception(WorkerLostError("the worker was interrupted"))
                     raise
                 except BaseException as error:
                     future.set_exception(error)
@@ -47,7 +47,7 @@ class ModelThread:
         while not self._jobs.empty():
             job = self._jobs.get()
             if job is not None:
-                job[1].set_exception(StateError("the worker is stopping"))
+                job[1].set_exception(WorkerLostError("the worker is stopping"))
         self._jobs.put(None)  # it may have been taken from under a serve_forever that waits for it
 
     def stop(self) -> None:
@@ -63,7 +63,7 @@ class ModelThread:
     def submit(self, function: Callable[[], T]) -> Future[T]:
         """Queues `function`; the future gives its result or what it raised."""
         if self._stopped:
-            raise StateError("the worker is stopping")
+            raise WorkerLostError("the worker is stopping")
         future: Future[T] = Future()
         self._jobs.put((function, future))
         if self._stopped:  # it may have come after the last look into the queue

@@ -7,11 +7,15 @@ import logging
 import threading
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any, Optional
+from typing import Any, Optional, Union
 
-from padiff_rpc.errors import InvalidRequestError
-from padiff_rpc.transport import open_server
+from padiff_rpc.errors import InvalidRequestError, WorkerLostError
+from padiff_rpc.health import WORKER_SERVICE, Health
+from padiff_rpc.records import record
+from padiff_rpc.serving import Serving
+from padiff_rpc.tls_files import TlsFiles
 from padiff_rpc.types import Tls
+from padiff_rpc.words import WorkerState
 from padiff_worker.adapter import FrameworkAdapter
 from padiff_worker.model_thread import ModelThread
 from padiff_worker.servicer import register
@@ -24,27 +28,58 @@ logger = logging.getLogger(__name__)
 STREAMS = 16
 
 
+@record
+class OpenWorker:
+    """A worker that serves.
+
+    Attributes:
+        address: where.
+        worker: what callers reach there.
+        health: what probes hear of it.
+    """
+
+    address: str
+    worker: Worker
+    health: Health
+
+
 @contextlib.contextmanager
 def open_worker(
     adapter: FrameworkAdapter,
     settings: WorkerSettings,
     model_thread: ModelThread,
+    serving: Serving,
     *,
-    address: str,
-    token: str = "",
-    tls: Optional[Tls] = None,
+    device: str,
     served: Optional[ServedModel] = None,
-) -> Iterator[str]:
-    """Serves a worker for the length of the context; yields the bound address.
+) -> Iterator[OpenWorker]:
+    """Serves a worker for the length of the context.
 
-    Inside, the caller's thread must run `model_thread.serve_forever()`.
+    Inside, the caller's thread must run `model_thread.serve_forever()`. The worker is ready when a tensor
+    was put on `device`.
     """
     worker = Worker(adapter, settings, model_thread, served)
-    with open_server(address, partial(register, worker), token=token, tls=tls, streams=STREAMS) as bound:
+    health = Health(WORKER_SERVICE)
+    with serving.open(partial(register, worker), health, streams=STREAMS) as address:
         try:
-            yield bound
+            threading.Thread(
+                target=_make_ready, args=(worker, health, device), name="readiness", daemon=True
+            ).start()
+            yield OpenWorker(address=address, worker=worker, health=health)
         finally:
             model_thread.close()
+
+
+def _make_ready(worker: Worker, health: Health, device: str) -> None:
+    try:
+        worker.try_device(device)
+    except WorkerLostError:
+        return  # it is stopping
+    except Exception as error:  # whatever a framework raises that has no such device
+        logger.error("not ready: %s", error, exc_info=not isinstance(error, InvalidRequestError))
+        return
+    if worker.state() is not WorkerState.DRAINING:
+        health.set_serving(True)
 
 
 def serve(
@@ -55,7 +90,8 @@ def serve(
     loss: Optional[Callable[..., Any]] = None,
     optimizer: Optional[Any] = None,
     token: str = "",
-    tls: Optional[Tls] = None,
+    tls: Union[Tls, TlsFiles, None] = None,
+    insecure: bool = False,
     roots: tuple[str, ...] = (),
     on_ready: Optional[Callable[[str], None]] = None,
 ) -> None:
@@ -72,7 +108,9 @@ def serve(
         optimizer: an optimizer of the framework over this model, or a function without arguments that
             steps and clears.
         token: what callers must present; empty: nothing.
-        tls: needed off this machine.
+        tls: needed off this machine, with a CA that callers' certificates are of, or with a token. TlsFiles
+            are read again when they change.
+        insecure: serve other machines without that; warns.
         roots: folders whose modules a comparison may name (rules).
         on_ready: takes the bound address.
 
@@ -88,9 +126,10 @@ def serve(
     thread = ModelThread()
     served = ServedModel(model=model, loss=loss, optimizer=optimizer)
     settings = WorkerSettings(roots=roots)
+    serving = Serving(listen=address, token=token, tls=tls, insecure=insecure)
     with open_worker(
-        adapter, settings, thread, address=address, token=token, tls=tls, served=served
-    ) as bound:
-        (on_ready or (lambda ready: print(f"listening on {ready}", flush=True)))(bound)
+        adapter, settings, thread, serving, device=adapter.device_of(model), served=served
+    ) as opened:
+        (on_ready or (lambda ready: print(f"listening on {ready}", flush=True)))(opened.address)
         with contextlib.suppress(KeyboardInterrupt):
             thread.serve_forever()

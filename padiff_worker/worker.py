@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import platform
-import secrets
 import sys
-import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Optional
 
 import numpy as np
 
-from padiff_rpc.errors import BusyError, InvalidRequestError, StateError
+from padiff_rpc.errors import InvalidRequestError, StateError, WorkerLostError
 from padiff_rpc.records import record
 from padiff_rpc.tensors import HostTensor, ReceivedTensor
 from padiff_rpc.types import CallEvent, Layer, Model, ModelFailure, StepStart, WorkerInfo
 from padiff_rpc.version import PROTOCOL_VERSION, check_protocol_version, package_version
-from padiff_rpc.words import Phase
+from padiff_rpc.words import Phase, WorkerState
 from padiff_worker.adapter import FrameworkAdapter
 from padiff_worker.batches import HostBatch
 from padiff_worker.failures import ModelRaised
+from padiff_worker.leases import Leases
 from padiff_worker.loader import Loader
 from padiff_worker.model_thread import ModelThread
 from padiff_worker.outbox import Outbox
@@ -64,8 +64,7 @@ class Worker:
         self._thread = model_thread
         self._served = served
         self._loader = Loader(settings.roots, settings.allowed_packages)
-        self._lock = threading.Lock()
-        self._lease = ""
+        self.leases = Leases()
         self._session: Optional[ModelSession] = None
         self._step: Optional[StepRun] = None
 
@@ -90,31 +89,55 @@ class Worker:
     def lease(self, protocol_version: int) -> Iterator[str]:
         """Holds the worker for one comparison; the end cancels its step and drops its model.
 
-        Raises BusyError while another holds it, StateError for another protocol version.
+        Raises BusyError while another holds it, StateError for another protocol version or while stopping.
         """
         check_protocol_version(protocol_version, peer="the coordinator")
-        with self._lock:
-            if self._lease:
-                raise BusyError("the worker is in use by another comparison; try again when that has ended")
-            lease = self._lease = secrets.token_hex(8)
-        try:
-            yield lease
-        finally:
-            step = self._step
-            if step is not None:
-                step.cancel()
+        with self.leases.granted() as lease:
             try:
-                self._thread.call(self._close_session)
-            except StateError:
-                pass  # the process is stopping, and its model with it
+                yield lease
             finally:
-                self._lease = ""
+                self._cancel_step()
+                # The process may be stopping, and its model with it.
+                with suppress(WorkerLostError):
+                    self._thread.call(self._close_session)
+
+    def state(self) -> WorkerState:
+        """Returns whether this worker can be leased."""
+        return self.leases.state()
+
+    def end(self, reason: str) -> None:
+        """Cuts short whatever runs: its caller gets `reason`. From any thread."""
+        self.leases.end(reason)
+        self._cancel_step()
+
+    def _cancel_step(self) -> None:
+        step = self._step
+        if step is not None:
+            step.cancel()
+
+    def try_device(self, device: str) -> None:
+        """Makes the worker ready if a tensor can be put on `device` and read back.
+
+        Raises InvalidRequestError for a device that the framework does not have, else what it raises.
+        """
+
+        def try_it() -> None:
+            usable = self._adapter.devices()
+            if device not in usable:
+                raise InvalidRequestError(
+                    f"device: {device!r} is not usable here; use one of {', '.join(usable)}"
+                )
+            probe = HostTensor.from_array(np.ones(1, np.float32))
+            self._adapter.host_copy(self._adapter.from_host(probe, device=device, requires_grad=False))
+
+        self._thread.call(try_it)
+        self.leases.ready()
 
     def load(
         self, lease: str, model: Model, *, deterministic: bool, threads: int
     ) -> tuple[tuple[str, ...], Optional[ModelFailure]]:
         """Builds the model; returns the flags that were set and what the user's code raised, if it did."""
-        self._check_lease(lease)
+        self.leases.check(lease)
 
         def build() -> tuple[tuple[str, ...], Optional[ModelFailure]]:
             self._close_session()
@@ -191,7 +214,7 @@ class Worker:
 
     def apply_rule(self, lease: str, rule: str, arrays: dict[str, HostTensor]) -> dict[str, HostTensor]:
         """Returns what the user's NumPy function makes of named arrays. Raises ModelRaised."""
-        self._check_lease(lease)
+        self.leases.check(lease)
 
         def apply() -> dict[str, HostTensor]:
             with raising_as_failure(Phase.INITIAL_WEIGHTS):
@@ -229,25 +252,25 @@ class Worker:
             raise
         finally:
             self._step = None
+        self.leases.check_not_ended()  # first: the model may be deep in a kernel
         for future in futures:
             future.result()
 
     def unload(self, lease: str) -> None:
         """Drops the model before the lease ends."""
-        self._check_lease(lease)
+        self.leases.check(lease)
         self._thread.call(self._close_session)
 
     def _close_session(self) -> None:
         if self._session is not None:
             self._session.close()
             self._session = None
-
-    def _check_lease(self, lease: str) -> None:
-        if not lease or lease != self._lease:
-            raise StateError("this lease has ended; begin a new comparison")
+            # Layers and hooks refer to each other; what is left of the model would stay for a while.
+            gc.collect()
+            self._adapter.release_memory()
 
     def _loaded(self, lease: str) -> ModelSession:
-        self._check_lease(lease)
+        self.leases.check(lease)
         if self._session is None:
             raise StateError("no model is loaded")
         return self._session

@@ -55,3 +55,8 @@ def set_random_state(state: Any) -> None:
 def synchronize() -> None:
     if paddle.is_compiled_with_cuda() and paddle.get_device() != "cpu":
         paddle.device.synchronize()
+
+
+def release_memory() -> None:
+    if paddle.is_compiled_with_cuda() and paddle.get_device() != "cpu":
+        paddle.device.cuda.empty_cache()

@@ -58,3 +58,8 @@ def set_random_state(state: Any) -> None:
 def synchronize() -> None:
     if torch.cuda.is_initialized():
         torch.cuda.synchronize()
+
+
+def release_memory() -> None:
+    if torch.cuda.is_initialized():
+        torch.cuda.empty_cache()

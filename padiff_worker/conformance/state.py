@@ -134,6 +134,7 @@ class StateSuite:
         assert adapter.library_folders
         assert all(os.path.isabs(folder) for folder in adapter.library_folders)
         adapter.synchronize()
+        adapter.release_memory()
 
     # Optimizers
 

@@ -75,7 +75,7 @@ def service(
     folder = tmp_path_factory.mktemp("service")
     roots = [word for models in FOLDERS for word in ("--path", str(models))]
     commands = {
-        "server": [sys.executable, "-m", "padiff_server"],
+        "server": [sys.executable, "-m", "padiff_server", "--allow-any-worker"],
         "torch": [torch_python, "-m", "padiff_worker_torch", *roots],
         "paddle": [paddle_python, "-m", "padiff_worker_paddle", *roots],
     }

@@ -21,7 +21,9 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     folder = tmp_path_factory.mktemp("service")
     with ExitStack() as exits:
         start = exits.enter_context
-        coordinator = start(running("-m", "padiff_server", log=folder / "coordinator.log"))
+        coordinator = start(
+            running("-m", "padiff_server", "--allow-any-worker", log=folder / "coordinator.log")
+        )
         reference = start(running_worker(folder, "reference"))
         candidate = start(running_worker(folder, "candidate"))
         yield Service(

@@ -36,7 +36,9 @@ from padiff_rpc.words import CaptureKind, Phase, Side, Verdict
 from padiff_server.judging.store import TensorStore
 from padiff_server.servicer import register
 from padiff_server.sessions import Sessions
+from padiff_server.worker_directory import DialRule, WorkerDirectory
 
+ANY_WORKER = WorkerDirectory(DialRule(allows_any=True))
 X = np.random.default_rng(0).normal(size=(5, 4)).astype(np.float32)
 
 
@@ -551,7 +553,7 @@ class TestWorkersThatDie:
 
 @contextmanager
 def own_coordinator(store: TensorStore) -> Iterator[str]:
-    with open_server("127.0.0.1:0", partial(register, Sessions(store), 0)) as address:
+    with open_server("127.0.0.1:0", partial(register, Sessions(store, ANY_WORKER), (), 0)) as address:
         yield address
 
 
@@ -572,7 +574,9 @@ def test_captures_of_ten_times_the_limit_are_compared_within_it(service: Service
 
 def test_a_token_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PADIFF_TOKEN", "secret")
-    with running("-m", "padiff_server", log=tmp_path / "coordinator.log") as coordinator:
+    with running(
+        "-m", "padiff_server", "--allow-any-worker", log=tmp_path / "coordinator.log"
+    ) as coordinator:
         with pytest.raises(UnauthenticatedError):
             connect(coordinator.address).__enter__()
         with connect(coordinator.address, token="secret"):
@@ -586,12 +590,17 @@ def test_a_taken_port_is_one_clear_line(service: Service) -> None:
 
 @contextmanager
 def own_coordinator_at(address: str) -> Iterator[str]:
-    with TensorStore(1) as store, open_server(address, partial(register, Sessions(store), 0)) as bound:
+    with (
+        TensorStore(1) as store,
+        open_server(address, partial(register, Sessions(store, ANY_WORKER), (), 0)) as bound,
+    ):
         yield bound
 
 
 def test_a_coordinator_ends_when_it_is_told_to(tmp_path: Path) -> None:
-    with running("-m", "padiff_server", log=tmp_path / "coordinator.log") as coordinator:
+    with running(
+        "-m", "padiff_server", "--allow-any-worker", log=tmp_path / "coordinator.log"
+    ) as coordinator:
         _check_ends(coordinator)
 
 

@@ -157,7 +157,9 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """A coordinator that holds one mebibyte in memory, and lets as much be on its way."""
     folder = tmp_path_factory.mktemp("tiny")
     with (
-        running("-m", "padiff_server", "--memory-limit-mib", "1", log=folder / "c.log") as coordinator,
+        running(
+            "-m", "padiff_server", "--allow-any-worker", "--memory-limit-mib", "1", log=folder / "c.log"
+        ) as coordinator,
         running_worker(folder, "reference") as reference,
         running_worker(folder, "candidate") as candidate,
     ):

@@ -10,6 +10,7 @@ from padiff_rpc.errors import BusyError, CancelledError, NotFoundError, PaDiffEr
 from padiff_rpc.words import Phase
 from padiff_server.judging.store import TensorStore
 from padiff_server.sessions import REMEMBERED_REPORTS, SESSIONS_AT_ONCE, Sessions
+from padiff_server.worker_directory import DialRule, WorkerDirectory
 
 
 class Job:
@@ -35,7 +36,7 @@ class Job:
 @pytest.fixture
 def sessions():
     with TensorStore(1) as store:
-        yield Sessions(store)
+        yield Sessions(store, WorkerDirectory(DialRule()))
 
 
 def run(sessions, when_gone=lambda cancel: True, **given):

@@ -2,7 +2,7 @@ import threading
 
 import pytest
 
-from padiff_rpc.errors import StateError
+from padiff_rpc.errors import WorkerLostError
 from padiff_worker.model_thread import ModelThread
 
 
@@ -32,7 +32,7 @@ def test_after_stop_jobs_are_refused(served):
     thread, runner = served
     thread.stop()
     runner.join()
-    with pytest.raises(StateError):
+    with pytest.raises(WorkerLostError):
         thread.call(lambda: 3)
 
 
@@ -47,7 +47,7 @@ def test_an_interrupt_during_a_job_ends_the_serving_and_the_job():
     with pytest.raises(KeyboardInterrupt):
         thread.serve_forever()
     for one in (future, waiting):
-        with pytest.raises(StateError):
+        with pytest.raises(WorkerLostError):
             one.result(0)
 
 
@@ -55,5 +55,5 @@ def test_close_refuses_what_waits_where_nobody_serves():
     thread = ModelThread()
     future = thread.submit(lambda: 3)
     thread.close()
-    with pytest.raises(StateError):
+    with pytest.raises(WorkerLostError):
         future.result(0)

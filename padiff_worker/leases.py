@@ -1,0 +1,82 @@
+"""Who may use the worker just now: one lease at a time, and none once it was told to stop."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from padiff_rpc.errors import BusyError, StateError, WorkerLostError
+from padiff_rpc.words import WorkerState
+
+
+class Leases:
+    """Grants the worker to one comparison. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._lease = ""
+        self._since = 0.0
+        self._is_ready = False
+        self._is_closed = False
+        self._ended_because = ""
+
+    @contextmanager
+    def granted(self) -> Iterator[str]:
+        """Holds the lease; yields its name. Raises BusyError while another has it, StateError once closed."""
+        with self._lock:
+            if self._is_closed:
+                raise StateError(
+                    "the worker was told to stop and takes no new comparison; try again when it runs again"
+                )
+            if self._lease:
+                raise BusyError(
+                    "the worker is in use by another comparison, for "
+                    f"{time.monotonic() - self._since:.0f} s now; try again when that has ended"
+                )
+            lease = self._lease = secrets.token_hex(8)
+            self._since = time.monotonic()
+        try:
+            yield lease
+        finally:
+            with self._lock:
+                self._lease = ""
+
+    def check(self, lease: str) -> None:
+        """Raises StateError for another lease than the present one, WorkerLostError for one cut short."""
+        self.check_not_ended()
+        if not lease or lease != self._lease:
+            raise StateError("this lease has ended; begin a new comparison")
+
+    def check_not_ended(self) -> None:
+        """Raises WorkerLostError once the worker has ended what ran."""
+        if self._ended_because:
+            raise WorkerLostError(self._ended_because)
+
+    def ready(self) -> None:
+        """The framework's device is usable."""
+        self._is_ready = True
+
+    def close(self) -> None:
+        """Grants no more; the present lease goes on."""
+        with self._lock:
+            self._is_closed = True
+
+    def end(self, reason: str) -> None:
+        """Whatever is asked under the present lease from now on is refused with `reason`."""
+        self.close()
+        self._ended_because = reason
+
+    def is_free(self) -> bool:
+        """Whether nobody holds the lease."""
+        return not self._lease
+
+    def state(self) -> WorkerState:
+        """Returns what `padiff workers` shows."""
+        if self._is_closed:
+            return WorkerState.DRAINING
+        if self._lease:
+            return WorkerState.BUSY
+        return WorkerState.FREE if self._is_ready else WorkerState.NOT_READY

@@ -3,6 +3,7 @@
 from padiff_client.api import assign_weight, auto_diff
 from padiff_client.batches import Batch
 from padiff_client.divergence import Divergence
+from padiff_client.input_check import check_inputs
 from padiff_client.layer_map import LayerMap
 from padiff_client.report import Report
 from padiff_client.spec import ModelSpec
@@ -32,6 +33,7 @@ __all__ = [
     # Doing it.
     "auto_diff",
     "assign_weight",
+    "check_inputs",
     # What came of it.
     "Report",
     "Divergence",

@@ -6,17 +6,22 @@ import os
 from collections.abc import Mapping
 from typing import Any, Optional, Union
 
-from padiff_client.launches import Surroundings
+from padiff_client.arguments import (
+    as_server,
+    batches_of,
+    chosen_options,
+    contestants,
+    references,
+    surroundings,
+)
 from padiff_client.layer_map import LayerMap, as_layer_map
-from padiff_client.link import Batches
 from padiff_client.report import Report
-from padiff_client.session import Contestant, Server, check_whereabouts, open_session
-from padiff_client.spec import ModelSpec, PathLike, check_reference
+from padiff_client.session import Server, check_whereabouts, open_session
+from padiff_client.spec import ModelSpec, PathLike
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.options import Options
 from padiff_rpc.types import AssignWeightsRequest, CompareStart, PlanStart, Tls
 from padiff_rpc.version import PROTOCOL_VERSION
-from padiff_rpc.words import Side
 
 # Framework -> the state files that its worker writes; "" where only the worker knows its framework.
 SAVE_SUFFIXES = {
@@ -30,7 +35,7 @@ LayerMapLike = Union[LayerMap, Mapping[str, str], None]
 def auto_diff(
     layer: ModelSpec,
     module: ModelSpec,
-    example_inp: Any,
+    example_inp: Any = None,
     auto_weights: bool = True,
     steps: int = 1,
     options: Union[Options, Mapping[str, Any], None] = None,
@@ -48,7 +53,8 @@ def auto_diff(
         layer: the candidate, whatever its framework.
         module: the reference.
         example_inp: the pair (candidate's, reference's) of a Batch or dict of keyword arguments, used at
-            every step, or of an iterable of these, one a step. One iterable for both is pulled once.
+            every step, or of an iterable of these, one a step. One iterable for both is pulled once. None
+            where both specs name a loader.
         auto_weights: copy the reference's weights into the candidate first.
         steps: how many steps; more than one needs an optimizer to be of use.
         options: Options, or a dict of their names; the older tool's "steps" is taken too.
@@ -101,7 +107,7 @@ def assign_weight(
     Raises:
         InvalidRequestError, WorkerLostError: as for `auto_diff`.
     """
-    candidate, reference = _contestants(layer, module, None, None)
+    candidate, reference = contestants(layer, module)
     place = "" if save is None else os.fspath(save)
     suffixes = SAVE_SUFFIXES[layer.framework]
     if place and not place.endswith(suffixes):
@@ -118,7 +124,7 @@ def assign_weight(
     record = as_layer_map(layer_map).to_record()
     coordinator = as_server(server, token, tls, insecure)
     check_whereabouts(candidate, reference, coordinator)
-    with open_session(candidate, reference, coordinator, _surroundings(), save_root=save_root) as session:
+    with open_session(candidate, reference, coordinator, surroundings(), save_root=save_root) as session:
         return session.explained(
             session.connection.assign_weights(
                 AssignWeightsRequest(
@@ -135,27 +141,29 @@ def assign_weight(
 def plan(
     layer: ModelSpec,
     module: ModelSpec,
-    example_inp: Any,
+    example_inp: Any = None,
     layer_map: LayerMapLike = None,
     server: Optional[str] = None,
     token: Optional[str] = None,
     tls: Optional[Tls] = None,
     insecure: bool = False,
     verbose: bool = False,
+    loss_fn: Optional[tuple[Optional[str], Optional[str]]] = None,
 ) -> Report:
     """Returns a report with nothing but the plan: which layer would be compared with which.
 
-    The arguments are those of `auto_diff`; of the batches, the first is used.
+    The arguments are those of `auto_diff`; of the batches, the first is used. The losses tell what of a
+    loader's batch is the target.
 
     Raises:
         InvalidRequestError: also where a model could not be built, with what it raised.
     """
-    candidate, reference = _contestants(layer, module, None, None)
+    candidate, reference = contestants(layer, module, references(loss_fn, "loss_fn"))
     record = as_layer_map(layer_map).to_record()
     coordinator = as_server(server, token, tls, insecure)
     check_whereabouts(candidate, reference, coordinator)
-    batches = Batches(example_inp)
-    with open_session(candidate, reference, coordinator, _surroundings(verbose)) as session:
+    batches = batches_of(layer, module, example_inp)
+    with open_session(candidate, reference, coordinator, surroundings(verbose)) as session:
         start = PlanStart(
             protocol_version=PROTOCOL_VERSION,
             candidate=session.candidate,
@@ -183,15 +191,15 @@ def compare(
     verbose: bool = False,
 ) -> Report:
     """Does what `auto_diff` describes; `verbose` lets the started processes write to stderr."""
-    losses, optimizers = _references(loss_fn, "loss_fn"), _references(optimizer, "optimizer")
-    candidate, reference = _contestants(layer, module, losses, optimizers)
-    chosen, steps = _options(options, steps)
+    losses, optimizers = references(loss_fn, "loss_fn"), references(optimizer, "optimizer")
+    candidate, reference = contestants(layer, module, losses, optimizers)
+    chosen, steps = chosen_options(options, steps)
     record = as_layer_map(layer_map).to_record()
     if not isinstance(auto_weights, bool):
         raise InvalidRequestError(f"auto_weights: {auto_weights!r} is not allowed; allowed: True, False")
     check_whereabouts(candidate, reference, server)
-    batches = Batches(example_inp)
-    with open_session(candidate, reference, server, _surroundings(verbose)) as session:
+    batches = batches_of(layer, module, example_inp)
+    with open_session(candidate, reference, server, surroundings(verbose)) as session:
         start = CompareStart(
             protocol_version=PROTOCOL_VERSION,
             candidate=session.candidate,
@@ -202,91 +210,3 @@ def compare(
             auto_weights=auto_weights,
         )
         return session.explained(session.connection.compare(start, batches))
-
-
-def as_server(
-    address: Optional[str], token: Optional[str], tls: Optional[Tls], insecure: bool = False
-) -> Optional[Server]:
-    """Returns the server that is meant, None for the embedded one. Raises InvalidRequestError."""
-    if address is None:
-        if token is not None or tls is not None or insecure:
-            raise InvalidRequestError(
-                "token: token=, tls= and insecure= are credentials for server=, which is missing; a worker's "
-                "belong into its ModelSpec"
-            )
-        return None
-    if tls is not None and not isinstance(tls, Tls):
-        raise InvalidRequestError(
-            "tls: not allowed; allowed: Tls(ca=..., certificate=..., key=...) or Tls.from_files"
-        )
-    if not isinstance(insecure, bool):
-        raise InvalidRequestError(f"insecure: {insecure!r} is not allowed; allowed: True, False")
-    return Server(address=address, token=token or "", tls=tls, insecure=insecure)
-
-
-def _surroundings(verbose: bool = False) -> Surroundings:
-    return Surroundings(environment=dict(os.environ), verbose=verbose)
-
-
-def _options(options: Union[Options, Mapping[str, Any], None], steps: Any) -> tuple[Options, int]:
-    if isinstance(options, Mapping):
-        named = dict(options)
-        given = named.pop("steps", steps)
-        if steps not in (1, given):
-            raise InvalidRequestError(
-                f"options.steps: {given!r} contradicts steps={steps!r}; give one of them"
-            )
-        options, steps = Options.from_mapping(named), given
-    elif options is None:
-        options = Options()
-    elif not isinstance(options, Options):
-        raise InvalidRequestError(
-            f"options: a {type(options).__name__} is not allowed; allowed: Options(...) or a dict"
-        )
-    if isinstance(steps, bool) or not isinstance(steps, int) or not 1 <= steps < 2**32:
-        raise InvalidRequestError(f"steps: {steps!r} is not allowed; allowed: a whole number of at least 1")
-    return options, steps
-
-
-def _references(pair: Any, field: str) -> tuple[str, str]:
-    if pair is None:
-        return "", ""
-    if not isinstance(pair, (tuple, list)) or len(pair) != 2:
-        raise InvalidRequestError(
-            f"{field}: {pair!r} is not allowed; allowed: a pair (candidate's, reference's) of "
-            '"package.module:name"'
-        )
-    candidate, reference = (
-        "" if text is None else check_reference(text, field=f"{field}[{i}]") for i, text in enumerate(pair)
-    )
-    return candidate, reference
-
-
-def _contestants(
-    layer: Any,
-    module: Any,
-    losses: Optional[tuple[str, str]],
-    optimizers: Optional[tuple[str, str]],
-) -> tuple[Contestant, Contestant]:
-    for field, spec in (("layer", layer), ("module", module)):
-        if not isinstance(spec, ModelSpec):
-            raise InvalidRequestError(
-                f"{field}: a {type(spec).__name__} is not allowed; allowed: a ModelSpec (models are named by "
-                "reference, never passed as objects)"
-            )
-    (candidate_loss, reference_loss), (candidate_optimizer, reference_optimizer) = (
-        losses or ("", ""),
-        optimizers or ("", ""),
-    )
-    return (
-        Contestant(
-            side=Side.CANDIDATE, spec=layer, field="layer", loss=candidate_loss, optimizer=candidate_optimizer
-        ),
-        Contestant(
-            side=Side.REFERENCE,
-            spec=module,
-            field="module",
-            loss=reference_loss,
-            optimizer=reference_optimizer,
-        ),
-    )

@@ -50,11 +50,12 @@ class LayerMap:
         cls,
         layer: ModelSpec,
         module: ModelSpec,
-        example_inp: Any,
+        example_inp: Any = None,
         layer_map: Union[LayerMap, Mapping[str, str], None] = None,
         server: Optional[str] = None,
         token: Optional[str] = None,
         tls: Optional[Tls] = None,
+        loss_fn: Optional[tuple[Optional[str], Optional[str]]] = None,
     ) -> LayerMap:
         """Returns what the alignment makes of two models: every pair, gap and unit, pinned.
 
@@ -65,7 +66,9 @@ class LayerMap:
         from padiff_client.api import plan
 
         return _from_record(
-            layer_map_of(plan(layer, module, example_inp, layer_map, server, token, tls).plan)
+            layer_map_of(
+                plan(layer, module, example_inp, layer_map, server, token, tls, loss_fn=loss_fn).plan
+            )
         )
 
     def ignore(self, reference: Names = (), candidate: Names = ()) -> LayerMap:

@@ -15,7 +15,15 @@ from padiff_rpc.convert import from_proto, to_proto
 from padiff_rpc.errors import InvalidRequestError, ProtocolError
 from padiff_rpc.results import ReportSummary, Row
 from padiff_rpc.transport import Caller, ResponseStream, open_channel
-from padiff_rpc.types import AssignWeightsRequest, CompareStart, KnownWorker, PlanStart, Progress, Tls
+from padiff_rpc.types import (
+    AssignWeightsRequest,
+    CheckInputsRequest,
+    CompareStart,
+    KnownWorker,
+    PlanStart,
+    Progress,
+    Tls,
+)
 from padiff_rpc.v1 import coordinator_pb2, coordinator_pb2_grpc
 from padiff_rpc.version import check_protocol_version
 
@@ -47,8 +55,8 @@ class Connection:
     def __init__(self, caller: Caller) -> None:
         self._caller = caller
 
-    def compare(self, start: CompareStart, batches: Batches) -> Report:
-        """Runs a comparison to its end.
+    def compare(self, start: CompareStart, batches: Optional[Batches]) -> Report:
+        """Runs a comparison to its end; without batches the workers have loaders.
 
         Batches are pulled on the calling thread, when the coordinator wants them. One that cannot be
         had ends the comparison; the report then says so and keeps the finished steps.
@@ -59,7 +67,7 @@ class Connection:
         try:
             with self._caller.Compare(iter(outgoing)) as responses:
                 for response in responses:
-                    if response.WhichOneof("response") == "batch_wanted":
+                    if response.WhichOneof("response") == "batch_wanted" and batches is not None:
                         outgoing.put(
                             _batch_messages(
                                 coordinator_pb2.CompareRequest, batches, response.batch_wanted.step
@@ -71,11 +79,12 @@ class Connection:
             outgoing.end()
         return findings.report()
 
-    def plan(self, start: PlanStart, batches: Batches) -> Report:
+    def plan(self, start: PlanStart, batches: Optional[Batches]) -> Report:
         """Aligns two models on the first batch; the report has their plan and no rows."""
         outgoing = _Outgoing()
         outgoing.put([coordinator_pb2.PlanRequest(start=to_proto(start))])
-        outgoing.put(_batch_messages(coordinator_pb2.PlanRequest, batches, 0))
+        if batches is not None:
+            outgoing.put(_batch_messages(coordinator_pb2.PlanRequest, batches, 0))
         findings = _Findings()
         try:
             responses: ResponseStream = self._caller.Plan(iter(outgoing))
@@ -90,6 +99,15 @@ class Connection:
         """Returns the workers that the coordinator knows, and how each is just now."""
         answer = self._caller.ListWorkers(coordinator_pb2.ListWorkersRequest(), timeout=_LISTING_SECONDS)
         return tuple(from_proto(worker, KnownWorker) for worker in answer.workers)
+
+    def check_inputs(self, request: CheckInputsRequest) -> Report:
+        """Compares the batches of two loaders; the report has a row for each field of each batch."""
+        findings = _Findings()
+        responses: ResponseStream = self._caller.CheckInputs(to_proto(request))
+        with responses:
+            for response in responses:
+                findings.take(response)
+        return findings.report()
 
     def assign_weights(self, request: AssignWeightsRequest) -> Report:
         """Copies the reference's weights into the candidate; the report has one row for each."""

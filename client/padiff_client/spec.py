@@ -19,6 +19,7 @@ from padiff_rpc.words import DType
 
 PathLike = Union[str, "os.PathLike[str]"]
 
+_AUTOCAST = ("float16", "bfloat16")
 # Framework -> the package whose `python -m` is its worker.
 WORKER_PACKAGES = {"torch": "padiff_worker_torch", "paddle": "padiff_worker_paddle"}
 
@@ -58,6 +59,10 @@ class ModelSpec:
             coordinator calls it: its name, or a dict of labels that it has, as {"cuda": "12.6"}.
         token, tls: credentials for `worker`, where that is an address.
         insecure: plain text to a `worker` on another machine.
+        loader: "package.module:function", resolved in the worker and called without arguments; returns an
+            iterable of batches (a list, a generator, a DataLoader), used in place of batches from here.
+        train_step: "package.module:function", called as (model, batch, optimizer) for the whole step.
+        autocast: "float16" or "bfloat16": forward and loss run under the framework's autocast to it.
         allow: packages outside `path` that may be referred to, for a worker that is started here.
     """
 
@@ -76,6 +81,9 @@ class ModelSpec:
     tls: Optional[Tls] = field(default=None, repr=False)
     allow: Sequence[str] = ()
     insecure: bool = False
+    loader: Optional[str] = None
+    train_step: Optional[str] = None
+    autocast: Optional[str] = None
 
     def __post_init__(self) -> None:
         self._check_what()
@@ -109,6 +117,14 @@ class ModelSpec:
                 raise InvalidRequestError(
                     f"ModelSpec.dtype: {str(dtype)!r} is not allowed; allowed: {allowed}"
                 )
+
+        for name in ("loader", "train_step"):
+            if getattr(self, name) is not None:
+                check_reference(getattr(self, name), field=f"ModelSpec.{name}")
+        if self.autocast not in (None, *_AUTOCAST):
+            raise InvalidRequestError(
+                f"ModelSpec.autocast: {self.autocast!r} is not allowed; allowed: {', '.join(_AUTOCAST)}"
+            )
 
     def _check_where(self) -> None:
         if self.worker is None:
@@ -210,6 +226,9 @@ class ModelSpec:
             seed=self.seed,
             loss=loss,
             optimizer=optimizer,
+            loader=self.loader or "",
+            train_step=self.train_step or "",
+            autocast=DType(self.autocast) if self.autocast is not None else None,
         )
 
 

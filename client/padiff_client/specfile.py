@@ -33,8 +33,11 @@ _MODEL = (
     "insecure",
     "device",
     "dtype",
+    "autocast",
     "train",
     "seed",
+    "loader",
+    "train_step",
     "loss",
     "optimizer",
     "weights",
@@ -47,8 +50,11 @@ _PLAIN_MODEL = (
     "insecure",
     "device",
     "dtype",
+    "autocast",
     "train",
     "seed",
+    "loader",
+    "train_step",
     "kwargs",
 )
 _IGNORING = ("ignore", "ignore_recursively", "ignore_class")
@@ -56,11 +62,14 @@ _IGNORING = ("ignore", "ignore_recursively", "ignore_class")
 
 @record
 class Comparison:
-    """What a file asks for. `example_inp` is the pair (candidate's, reference's), as for `auto_diff`."""
+    """What a file asks for. `example_inp` is the pair (candidate's, reference's), as for `auto_diff`.
+
+    None: the models have loaders.
+    """
 
     candidate: ModelSpec
     reference: ModelSpec
-    example_inp: tuple[Any, Any]
+    example_inp: Optional[tuple[Any, Any]]
     losses: tuple[Optional[str], Optional[str]]
     optimizers: tuple[Optional[str], Optional[str]]
     options: Options
@@ -83,11 +92,13 @@ def read_comparison(path: str) -> Comparison:
     top = load(content, path)
     folder = os.path.dirname(os.path.abspath(path))
     found = top.known(*_TOP)
-    for key in ("reference", "candidate", "inputs"):
+    for key in ("reference", "candidate"):
         if key not in found:
             raise top.error(f"the key {key!r} is missing")
     reference, reference_loss, reference_optimizer = _model(found["reference"], folder)
     candidate, candidate_loss, candidate_optimizer = _model(found["candidate"], folder)
+    if "inputs" not in found and not (reference.loader or candidate.loader):
+        raise top.error("the key 'inputs' is missing; or give both models a loader")
     return Comparison(
         candidate=candidate,
         reference=reference,
@@ -99,7 +110,7 @@ def read_comparison(path: str) -> Comparison:
         auto_weights=found["auto_weights"].of_type(bool, "true, false") if "auto_weights" in found else True,
         server=_server(found.get("server"), folder),
         # Last, since it may run the user's code.
-        example_inp=read_inputs(found["inputs"], folder),
+        example_inp=read_inputs(found["inputs"], folder) if "inputs" in found else None,
     )
 
 

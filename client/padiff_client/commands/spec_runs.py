@@ -1,4 +1,4 @@
-"""`padiff compare` and `padiff plan`: what a YAML file describes."""
+"""`padiff compare`, `padiff plan` and `padiff inputs`: what a YAML file describes."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import sys
 from typing import Any, Optional
 
 from padiff_client.api import compare, plan
+from padiff_client.input_check import DEFAULT_BATCHES, check_inputs
 from padiff_client.plan_file import plan_yaml
 from padiff_client.plan_text import plan_text
 from padiff_client.report import TROUBLE, Report
@@ -14,7 +15,7 @@ from padiff_client.specfile import read_comparison
 
 
 def add_to(commands: Any) -> None:
-    """Adds both commands to the subparsers `commands`."""
+    """Adds the commands to the subparsers `commands`."""
     compare_parser = commands.add_parser("compare", help="compare the two models of a YAML file")
     compare_parser.set_defaults(run=_compare)
     compare_parser.add_argument("spec", metavar="SPEC", help="the YAML file")
@@ -23,7 +24,14 @@ def add_to(commands: Any) -> None:
     plan_parser.set_defaults(run=_plan)
     plan_parser.add_argument("spec", metavar="SPEC", help="the YAML file")
     plan_parser.add_argument("-o", "--output", metavar="FILE", help="write the plan there, to be edited")
-    for command in (compare_parser, plan_parser):
+    inputs_parser = commands.add_parser("inputs", help="compare what the two models' loaders give")
+    inputs_parser.set_defaults(run=_inputs)
+    inputs_parser.add_argument("spec", metavar="SPEC", help="the YAML file")
+    inputs_parser.add_argument(
+        "--batches", type=int, default=DEFAULT_BATCHES, metavar="N", help="how many (default: %(default)s)"
+    )
+    inputs_parser.add_argument("--json", metavar="FILE", help="write the report there too; - prints only it")
+    for command in (compare_parser, plan_parser, inputs_parser):
         command.add_argument(
             "--verbose", action="store_true", help="say what happens, and show what the processes write"
         )
@@ -44,17 +52,35 @@ def _compare(given: argparse.Namespace) -> int:
         server=asked.server,
         verbose=given.verbose,
     )
-    _publish(report, given.json)
-    if report.exit_code == TROUBLE:
-        print(f"padiff: {' '.join(report.reasons[0].splitlines())}", file=sys.stderr)
-    return report.exit_code
+    return _published(report, given.json)
 
 
-def _publish(report: Report, json_file: Optional[str]) -> None:
+def _inputs(given: argparse.Namespace) -> int:
+    asked = read_comparison(given.spec)
+    server = asked.server
+    report = check_inputs(
+        asked.candidate,
+        asked.reference,
+        given.batches,
+        asked.options,
+        asked.losses,
+        server.address if server is not None else None,
+        (server.token or None) if server is not None else None,
+        server.tls if server is not None else None,
+        server.insecure if server is not None else False,
+        verbose=given.verbose,
+    )
+    return _published(report, given.json)
+
+
+def _published(report: Report, json_file: Optional[str]) -> int:
     print(report.to_json() if json_file == "-" else report)
     if json_file not in (None, "-"):
         with open(str(json_file), "w", encoding="utf-8") as file:
             file.write(report.to_json() + "\n")
+    if report.exit_code == TROUBLE:
+        print(f"padiff: {' '.join(report.reasons[0].splitlines())}", file=sys.stderr)
+    return report.exit_code
 
 
 def _plan(given: argparse.Namespace) -> int:
@@ -70,6 +96,7 @@ def _plan(given: argparse.Namespace) -> int:
         server.tls if server is not None else None,
         server.insecure if server is not None else False,
         verbose=given.verbose,
+        loss_fn=asked.losses,
     )
     print(plan_text(report.plan))
     for note in report.notes:

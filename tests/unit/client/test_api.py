@@ -16,7 +16,7 @@ from padiff_client import (
     link,
     session,
 )
-from padiff_client.api import _options
+from padiff_client.arguments import chosen_options
 from padiff_rpc.words import CompareMode
 
 SPEC = ModelSpec("torch", "a:b")
@@ -97,6 +97,6 @@ def test_where_the_models_run_is_checked_once(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_the_older_names_are_taken() -> None:
-    options, steps = _options({"atol": 0, "compare_mode": "mean", "single_step": False, "steps": 3}, 1)
+    options, steps = chosen_options({"atol": 0, "compare_mode": "mean", "single_step": False, "steps": 3}, 1)
     assert (options.atol, options.compare_mode, steps) == (0.0, CompareMode.MEAN, 3)
-    assert _options(None, 2) == (Options(), 2)
+    assert chosen_options(None, 2) == (Options(), 2)

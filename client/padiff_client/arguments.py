@@ -1,0 +1,131 @@
+"""What users pass to the functions, checked and in the form in which it is used."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any, Optional, Union
+
+from padiff_client.launches import Surroundings
+from padiff_client.link import Batches
+from padiff_client.session import Contestant, Server
+from padiff_client.spec import ModelSpec, check_reference
+from padiff_rpc.errors import InvalidRequestError
+from padiff_rpc.options import Options
+from padiff_rpc.types import Tls
+from padiff_rpc.words import Side
+
+
+def batches_of(layer: ModelSpec, module: ModelSpec, example_inp: Any) -> Optional[Batches]:
+    """Returns the batches that the client sends; None where both workers have a loader.
+
+    Raises InvalidRequestError for inputs and loaders both, and for a loader on one side.
+    """
+    having = [field for field, spec in (("layer", layer), ("module", module)) if spec.loader]
+    if not having:
+        if example_inp is None:
+            raise InvalidRequestError(
+                "example_inp: missing; give a pair (candidate's input, reference's input), or a loader in "
+                "both ModelSpecs"
+            )
+        return Batches(example_inp)
+    if len(having) == 1:
+        lacking = "module" if having == ["layer"] else "layer"
+        raise InvalidRequestError(f"{lacking}.loader: missing; give a loader to both models, or to neither")
+    if example_inp is not None:
+        raise InvalidRequestError(
+            "example_inp: both models have a loader that gives the batches; leave one of them out"
+        )
+    return None
+
+
+def as_server(
+    address: Optional[str], token: Optional[str], tls: Optional[Tls], insecure: bool = False
+) -> Optional[Server]:
+    """Returns the server that is meant, None for the embedded one. Raises InvalidRequestError."""
+    if address is None:
+        if token is not None or tls is not None or insecure:
+            raise InvalidRequestError(
+                "token: token=, tls= and insecure= are credentials for server=, which is missing; a worker's "
+                "belong into its ModelSpec"
+            )
+        return None
+    if tls is not None and not isinstance(tls, Tls):
+        raise InvalidRequestError(
+            "tls: not allowed; allowed: Tls(ca=..., certificate=..., key=...) or Tls.from_files"
+        )
+    if not isinstance(insecure, bool):
+        raise InvalidRequestError(f"insecure: {insecure!r} is not allowed; allowed: True, False")
+    return Server(address=address, token=token or "", tls=tls, insecure=insecure)
+
+
+def surroundings(verbose: bool = False) -> Surroundings:
+    """Returns what this process is like; `verbose` lets children write to its stderr."""
+    return Surroundings(environment=dict(os.environ), verbose=verbose)
+
+
+def chosen_options(options: Union[Options, Mapping[str, Any], None], steps: Any) -> tuple[Options, int]:
+    """Returns the options and the number of steps that are meant. Raises InvalidRequestError."""
+    if isinstance(options, Mapping):
+        named = dict(options)
+        given = named.pop("steps", steps)
+        if steps not in (1, given):
+            raise InvalidRequestError(
+                f"options.steps: {given!r} contradicts steps={steps!r}; give one of them"
+            )
+        options, steps = Options.from_mapping(named), given
+    elif options is None:
+        options = Options()
+    elif not isinstance(options, Options):
+        raise InvalidRequestError(
+            f"options: a {type(options).__name__} is not allowed; allowed: Options(...) or a dict"
+        )
+    if isinstance(steps, bool) or not isinstance(steps, int) or not 1 <= steps < 2**32:
+        raise InvalidRequestError(f"steps: {steps!r} is not allowed; allowed: a whole number of at least 1")
+    return options, steps
+
+
+def references(pair: Any, field: str) -> tuple[str, str]:
+    """Returns a pair (candidate\'s, reference\'s) of references, "" for none. Raises InvalidRequestError."""
+    if pair is None:
+        return "", ""
+    if not isinstance(pair, (tuple, list)) or len(pair) != 2:
+        raise InvalidRequestError(
+            f"{field}: {pair!r} is not allowed; allowed: a pair (candidate's, reference's) of "
+            '"package.module:name"'
+        )
+    candidate, reference = (
+        "" if text is None else check_reference(text, field=f"{field}[{i}]") for i, text in enumerate(pair)
+    )
+    return candidate, reference
+
+
+def contestants(
+    layer: Any,
+    module: Any,
+    losses: Optional[tuple[str, str]] = None,
+    optimizers: Optional[tuple[str, str]] = None,
+) -> tuple[Contestant, Contestant]:
+    """Returns (candidate, reference). Raises InvalidRequestError for what are no specs."""
+    for field, spec in (("layer", layer), ("module", module)):
+        if not isinstance(spec, ModelSpec):
+            raise InvalidRequestError(
+                f"{field}: a {type(spec).__name__} is not allowed; allowed: a ModelSpec (models are named by "
+                "reference, never passed as objects)"
+            )
+    (candidate_loss, reference_loss), (candidate_optimizer, reference_optimizer) = (
+        losses or ("", ""),
+        optimizers or ("", ""),
+    )
+    return (
+        Contestant(
+            side=Side.CANDIDATE, spec=layer, field="layer", loss=candidate_loss, optimizer=candidate_optimizer
+        ),
+        Contestant(
+            side=Side.REFERENCE,
+            spec=module,
+            field="module",
+            loss=reference_loss,
+            optimizer=reference_optimizer,
+        ),
+    )

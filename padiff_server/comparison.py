@@ -7,13 +7,16 @@ import contextlib
 from padiff_rpc.options import Options
 from padiff_rpc.types import AssignWeightsRequest, CompareStart
 from padiff_rpc.words import Phase, Side, TraceMode
+from padiff_server.inputs import Inputs
 from padiff_server.judging.store import TensorStore
 from padiff_server.judging.tolerances import Tolerances
-from padiff_server.preparation import NO_TRACES, AlignedModels, wanted_batch
+from padiff_server.preparation import NO_TRACES, AlignedModels, calls_of
 from padiff_server.report import FinishedReport, ReportBuilder
 from padiff_server.settings import check_parties, settle
+from padiff_server.sides import SIDES
 from padiff_server.steps.batches import BatchSource
 from padiff_server.steps.loop import Steps
+from padiff_server.steps.random_decisions import RandomDecisions
 from padiff_server.weights.orientation import Orientation, untried
 from padiff_server.worker_pair import ComparisonStopped, WorkerPair
 
@@ -27,10 +30,10 @@ class Comparison:
         """Raises InvalidRequestError for what cannot be compared."""
         self._settings = settle(start)
         self._asked = start
-        self._batches = batches
         self._report = report
         self._store = store
         self._workers = WorkerPair({Side.REFERENCE: start.reference, Side.CANDIDATE: start.candidate}, report)
+        self._inputs = Inputs(self._workers, start.reference, batches, report, steps=self._settings.steps)
 
     def cancel(self) -> None:
         """Ends the comparison from another thread; both workers are free at once."""
@@ -49,8 +52,11 @@ class Comparison:
     def _compare(self) -> None:
         options = self._asked.options
         layers = self._workers.load(deterministic=options.deterministic, threads=options.threads)
-        batch = wanted_batch(self._batches, 0, self._report)
-        traces = None if options.trace is TraceMode.FIRST_STEP else self._workers.trace(batch)
+        batch = self._inputs.batch(0)
+        traced = None
+        if options.trace is not TraceMode.FIRST_STEP:
+            traced = self._workers.trace(batch, randomness=options.randomness, repeat=options.preflight)
+        traces = None if traced is None else calls_of(traced)
         aligned = AlignedModels(
             self._workers,
             layers,
@@ -62,12 +68,25 @@ class Comparison:
         orientation.settle(batch, copy=self._asked.auto_weights)
         weights = aligned.weight_flow(Tolerances(options), options)
         aligned.place_weights(weights, copy=self._asked.auto_weights)
+        seed = self._asked.reference.model.seed
+        decisions = RandomDecisions(options.randomness, seed, aligned.models, self._report)
+        if traced is not None:
+            made = {side: traced[side].random_operations for side in SIDES}
+            decisions.plan(aligned.plan, calls_of(traced), made)
         steps = Steps(
-            self._workers, aligned, weights, self._report, self._store, self._settings, options, traces
+            self._workers,
+            aligned,
+            weights,
+            self._report,
+            self._store,
+            self._settings,
+            options,
+            traces,
+            decisions,
         )
         for step in range(self._settings.steps):
-            steps.run(step, wanted_batch(self._batches, step, self._report) if step else batch)
-            if self._report.has_failed:
+            steps.run(step, self._inputs.batch(step) if step else batch)
+            if self._report.has_failed and not options.keep_going:
                 self._note_what_is_left(step)
                 return
 

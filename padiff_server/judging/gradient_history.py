@@ -69,18 +69,28 @@ class GradientHistory:
     def excused(self, name: str, row: Row, largest_rms: float) -> Row:
         """Returns a weight's row, not compared where its values differ by chance or because of noise.
 
-        What chance made of a buffer is missed in the report; of a parameter, its gradient was already.
         An optimizer that divides by the gradient's size makes whole steps of noise, in any direction, but
         no longer ones than of other gradients (`largest_rms`, of any parameter, over all steps): a larger
         difference has another cause, and stays.
         """
-        if name in self.random and row.verdict is Verdict.MISMATCH:
-            reason = f"random: {self.random[name]} (not shared)"
-            counts = row.counts and row.kind is CaptureKind.BUFFER
-            return dataclasses.replace(row, verdict=Verdict.NOT_COMPARED, reason=reason, counts=counts)
+        row = self.by_chance(name, row)
         if name not in self.below_rounding or row.verdict is not Verdict.MISMATCH or row.figures is None:
             return row
         if not row.figures.rmse <= _ROOM * largest_rms:
             return row
         reason = f"its gradient was {BELOW_ROUNDING}"
         return dataclasses.replace(row, verdict=Verdict.NOT_COMPARED, reason=reason, counts=False)
+
+    def by_chance(self, name: str, row: Row) -> Row:
+        """Returns the row of a weight, or of what an optimizer keeps of it, not compared where chance made it.
+
+        What chance made of a buffer is missed in the report; of a parameter, its gradient was already.
+        """
+        if name not in self.random or row.verdict is not Verdict.MISMATCH:
+            return row
+        return dataclasses.replace(
+            row,
+            verdict=Verdict.NOT_COMPARED,
+            reason=f"random: {self.random[name]} (not shared)",
+            counts=row.counts and row.kind is CaptureKind.BUFFER,
+        )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import closing
 from typing import Optional
 
@@ -21,12 +21,18 @@ from padiff_server.settings import Settings
 from padiff_server.sides import SIDES
 from padiff_server.steps.batches import StepBatch
 from padiff_server.steps.held_reference import HeldReference
-from padiff_server.steps.lockstep_plan import plan_lockstep
+from padiff_server.steps.lockstep_plan import LockstepPlan, plan_overrides
 from padiff_server.steps.one_pass import Outcome, PassRunner, StepPass
+from padiff_server.steps.random_decisions import RandomDecisions
 from padiff_server.steps.twins import Twins
 from padiff_server.weights.optimizer_flow import OptimizerFlow
 from padiff_server.weights.weight_flow import ALL_KINDS, RuleFailed, WeightFlow
 from padiff_server.worker_pair import ComparisonStopped, WorkerPair
+
+
+# How the difference grows shows in these. A gradient of rounding noise may be anything apart.
+_VALUES = frozenset({CaptureKind.INPUT, CaptureKind.OUTPUT, CaptureKind.LOSS})
+_WEIGHTS = frozenset({CaptureKind.PARAMETER, CaptureKind.BUFFER})
 
 
 class Steps:
@@ -42,6 +48,7 @@ class Steps:
         settings: Settings,
         options: Options,
         traces: Optional[Traces],
+        decisions: RandomDecisions,
     ) -> None:
         self._workers = workers
         self._aligned = aligned
@@ -50,11 +57,22 @@ class Steps:
         self._store = store
         self._settings = settings
         self._options = options
-        wants_lockstep = traces is not None and (options.single_step or options.local_error)
-        self._lockstep = plan_lockstep(aligned.plan, traces) if wants_lockstep and traces else None
-        report.in_lockstep = self._lockstep is not None and options.single_step
-        report.has_local_errors = self._lockstep is not None and options.local_error
-        self._passes = PassRunner(workers, aligned, report, store, settings, options, traces, self._lockstep)
+        self._decisions = decisions
+        report.in_lockstep = traces is not None and options.single_step
+        report.has_local_errors = traces is not None and options.local_error
+        kinds = tuple(Pass) if report.has_local_errors else (self._only_kind,)
+        self._overrides: dict[Pass, Optional[LockstepPlan]] = {
+            kind: plan_overrides(
+                aligned.plan,
+                traces,
+                decisions.keeps,
+                in_lockstep=kind is Pass.LOCKSTEP,
+                gradients=options.backward_overrides,
+            )
+            for kind in kinds
+            if traces is not None
+        }
+        self._passes = PassRunner(workers, aligned, report, store, settings, options, traces, decisions)
         self._history = GradientHistory()
         self._optimizers: Optional[OptimizerFlow] = None
         if settings.optimize:
@@ -72,9 +90,12 @@ class Steps:
         if self._report.has_local_errors:
             outcome = self._run_twice(step, batch)
         else:
-            kind = Pass.FREE if self._lockstep is None else Pass.LOCKSTEP
-            outcome = self._run_pass(StepPass(kind=kind, history=self._history), step, batch)
+            outcome = self._run_pass(StepPass(kind=self._only_kind, history=self._history), step, batch)
         self._report.end_step(_result(step, outcome))
+
+    @property
+    def _only_kind(self) -> Pass:
+        return Pass.LOCKSTEP if self._report.in_lockstep else Pass.FREE
 
     def _run_twice(self, step: int, batch: StepBatch) -> Outcome:
         """Runs the reference once, and the candidate in lockstep from its state, then freely from its own."""
@@ -98,15 +119,15 @@ class Steps:
     def _run_pass(self, this: StepPass, step: int, batch: StepBatch) -> Outcome:
         sides = SIDES if this.held is None else (Side.CANDIDATE,)
         starts = {side: self._start_of(side, step, batch, this.kind) for side in sides}
-        outcome = self._passes.run(this, starts, batch)
+        outcome = self._passes.run(this, starts, batch, self._overrides.get(this.kind))
         return outcome.with_rows(self._compare_weights(this, step))
 
     def _start_of(self, side: Side, step: int, batch: StepBatch, kind: Pass) -> StepStart:
-        in_lockstep = self._lockstep if side is Side.CANDIDATE and kind is Pass.LOCKSTEP else None
-        return StepStart(
-            pass_kind=Pass.FREE if in_lockstep is None else Pass.LOCKSTEP,
-            overrides=() if in_lockstep is None else in_lockstep.places,
-            override_gradients=in_lockstep is not None and self._overrides_gradients,
+        overrides = self._overrides.get(kind) if side is Side.CANDIDATE else None
+        start = StepStart(
+            pass_kind=kind if side is Side.CANDIDATE else Pass.FREE,
+            overrides=overrides.places if overrides is not None else (),
+            override_gradients=overrides is not None and self._settings.backward,
             lease="",
             step=step,
             batch=batch.batches[side],
@@ -122,10 +143,7 @@ class Steps:
             loss_slots=self._aligned.loss_slots[side],
             skip_paths=self._aligned.plan.skip_paths(side),
         )
-
-    @property
-    def _overrides_gradients(self) -> bool:
-        return self._settings.backward and self._options.backward_overrides
+        return self._decisions.told(start, side)
 
     def _compare_weights(self, this: StepPass, step: int) -> tuple[Row, ...]:
         """Compares all weights after an optimizer's step, and buffers after every other.
@@ -172,4 +190,13 @@ def _result(step: int, outcome: Outcome) -> StepResult:
         # The mean of one element is the element.
         loss_reference=loss.mean_reference if loss is not None else math.nan,
         loss_candidate=loss.mean_candidate if loss is not None else math.nan,
+        values_relative_l2=_furthest(outcome.rows, _VALUES),
+        weights_relative_l2=_furthest(outcome.rows, _WEIGHTS),
     )
+
+
+def _furthest(rows: Iterable[Row], kinds: Collection[CaptureKind]) -> float:
+    """Returns the largest relative L2 among these rows, of the free pass where there are two."""
+    measured = [row for row in rows if row.kind in kinds and row.figures is not None]
+    free = [row for row in measured if row.pass_kind is Pass.FREE]
+    return max((row.figures.relative_l2 for row in free or measured if row.figures), default=0.0)

@@ -26,6 +26,8 @@ from padiff_server.steps.charging import Charging
 from padiff_server.steps.held_reference import HeldReference
 from padiff_server.steps.lockstep_plan import LockstepPlan
 from padiff_server.steps.override_feed import WINDOW_BYTES, OverrideFeed
+from padiff_server.steps.random_decisions import RandomDecisions
+from padiff_server.steps.random_effects import RandomEffects
 from padiff_server.steps.step_rows import StepRows
 from padiff_server.steps.step_run import SideEnd, StepRun
 from padiff_server.steps.surroundings import Surroundings
@@ -78,9 +80,8 @@ class PassRunner:
         settings: Settings,
         options: Options,
         traces: Optional[Traces],
-        lockstep: Optional[LockstepPlan],
+        decisions: RandomDecisions,
     ) -> None:
-        """`lockstep`: which tensors the candidate gets in a pass in lockstep."""
         self._workers = workers
         self._aligned = aligned
         self._report = report
@@ -88,16 +89,23 @@ class PassRunner:
         self._settings = settings
         self._options = options
         self._expectations = Expectations(aligned.plan, traces) if traces is not None else None
-        self._lockstep = lockstep
+        self._decisions = decisions
 
-    def run(self, this: StepPass, starts: Mapping[Side, StepStart], batch: StepBatch) -> Outcome:
+    def run(
+        self,
+        this: StepPass,
+        starts: Mapping[Side, StepStart],
+        batch: StepBatch,
+        overrides: Optional[LockstepPlan],
+    ) -> Outcome:
         """Runs and compares one pass of the sides that have a start, and reports it.
 
+        `overrides`: which tensors of the reference the candidate gets; those of its start.
         Raises ComparisonStopped when a model raised or a worker was lost, after what was compared is
         reported; CancelledError when the connections were closed under us.
         """
         step = starts[Side.CANDIDATE].step
-        feed = self._feed(this)
+        feed = self._feed(this, overrides)
         run = StepRun(
             self._workers.links,
             starts,
@@ -120,6 +128,8 @@ class PassRunner:
         with closing(captures):
             if this.held is not None:
                 this.held.show(captures)
+                if feed is not None:
+                    feed.reference_ended()
             ends = run.run(captures)
             if not is_traced:
                 self._align_on(captures)
@@ -134,13 +144,14 @@ class PassRunner:
     def _name_of(this: StepPass) -> str:
         return "" if this.twins is None else _NAMES[this.kind]
 
-    def _feed(self, this: StepPass) -> Optional[OverrideFeed]:
-        if this.kind is not Pass.LOCKSTEP or self._lockstep is None:
+    def _feed(self, this: StepPass, overrides: Optional[LockstepPlan]) -> Optional[OverrideFeed]:
+        if overrides is None:
             return None
         return OverrideFeed(
-            self._lockstep,
-            gradients=self._settings.backward and self._options.backward_overrides,
+            overrides,
+            gradients=self._settings.backward,
             window_bytes=min(WINDOW_BYTES, self._store.limit_bytes),
+            name="lockstep" if this.kind is Pass.LOCKSTEP else "behind random decisions",
         )
 
     def _align_on(self, captures: StepCaptures) -> None:
@@ -157,6 +168,9 @@ class PassRunner:
         self._expectations = Expectations(plan, traces)
 
     def _compared(self, this: StepPass, step: int, captures: StepCaptures, ends: Ends) -> Outcome:
+        chance = self._chance(captures, ends)
+        if chance is not None:
+            this.history.random.update(chance.of_weights(self._aligned.weight_plan.pairs))
         made = StepRows(
             step,
             captures,
@@ -166,12 +180,24 @@ class PassRunner:
             is_complete=all(end.is_complete for end in ends.values()),
             pass_kind=this.kind,
             charging=self._charging(captures) if this.kind is Pass.LOCKSTEP else None,
+            chance=chance,
             twins=this.twins,
         )
         rows = self._report.add_rows(made.all_rows())
         unmatched = tuple(made.unmatched_calls())
         self._report.add_unmatched(unmatched)
         return Outcome(rows=rows, unmatched=unmatched)
+
+    def _chance(self, captures: StepCaptures, ends: Ends) -> Optional[RandomEffects]:
+        made = {
+            side: end.summary.random_operations
+            for side in SIDES
+            for end in [ends.get(side)]
+            if end is not None and end.summary is not None
+        }
+        return self._decisions.effects(
+            self._aligned.plan, captures.events, {side: made.get(side, ()) for side in SIDES}
+        )
 
     def _charging(self, captures: StepCaptures) -> Optional[Charging]:
         if captures.calls is None:

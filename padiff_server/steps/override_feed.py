@@ -45,8 +45,17 @@ class OverrideFeed:
     side, can make both wait. What the reference has not made by its end is absent.
     """
 
-    def __init__(self, plan: LockstepPlan, *, gradients: bool, window_bytes: int = WINDOW_BYTES) -> None:
+    def __init__(
+        self,
+        plan: LockstepPlan,
+        *,
+        gradients: bool,
+        window_bytes: int = WINDOW_BYTES,
+        name: str = "lockstep",
+    ) -> None:
+        """`name`: why there are overrides, for the notes."""
         self._plan = plan
+        self._name = name
         self._window_bytes = window_bytes
         pushed = [(index, place) for index, place in enumerate(plan.places) if place.pushed]
         forward = [OverrideTicket(place=index) for index, place in pushed if not place.keeps_value]
@@ -128,11 +137,11 @@ class OverrideFeed:
                 ("gradients", [one for one in tickets if one.gradient]),
             ):
                 if chosen:
-                    shown = ", ".join(map(self._name, chosen[:_SHOWN]))
+                    shown = ", ".join(map(self._place, chosen[:_SHOWN]))
                     more = f" and {len(chosen) - _SHOWN} more" if len(chosen) > _SHOWN else ""
-                    yield f"lockstep: {what} not overridden at {shown}{more}: {reason}"
+                    yield f"{self._name}: {what} not overridden at {shown}{more}: {reason}"
 
-    def _name(self, ticket: OverrideTicket) -> str:
+    def _place(self, ticket: OverrideTicket) -> str:
         place = self._plan.places[ticket.place]
         return f"{place.path or 'the root'}#{place.call} ({place.moment} {place.slot})"
 

@@ -137,13 +137,14 @@ class OptimizerFlow:
         largest = max((one.figures.rms_reference for _, one in measured if one.figures), default=0.0)
         for parameters, one in measured:
             is_noise = parameters.candidate_name in history.below_rounding
-            yield judged_row(
+            row = judged_row(
                 self._frame(step, parameters, state),
                 one,
                 options=self._options,
                 rule=parameters.rule,
                 gradient_floor=_floor(state, largest, one) if is_noise else 0.0,
             )
+            yield history.by_chance(parameters.candidate_name, row)
 
     def _number_rows(self, step: int, word: str, numbers: _Numbers, bound: Tolerance) -> Iterator[Row]:
         """Yields a row for each two numbers that parameters have; one row where all have the same."""

@@ -5,6 +5,7 @@ Errors are for what *we* could not do. A model that raises, or two tensors that 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 import grpc
@@ -93,6 +94,10 @@ _CLASSES: dict[str, type[PaDiffError]] = {
 _BY_STATUS = {cls.status: cls for cls in _CLASSES.values()}
 _BY_STATUS[grpc.StatusCode.DEADLINE_EXCEEDED] = WorkerLostError
 
+# gRPC's own words, which it says on either end.
+_TOO_LARGE = re.compile(r"message larger than max \((\d+) vs\. (\d+)\)")
+_UNREADABLE = "Exception deserializing response"
+
 
 def error_to_status(error: PaDiffError) -> grpc.Status:
     """Returns what `ServicerContext.abort_with_status` takes, the error's class and context inside."""
@@ -124,6 +129,16 @@ def error_from_rpc(failure: grpc.RpcError, *, peer: str) -> PaDiffError:
         return WorkerLostError(f"{peer} did not answer in time")
     if code is grpc.StatusCode.UNIMPLEMENTED:
         return StateError(f"{peer} does not know this call: install the same padiff-rpc on both ends")
+    if code is grpc.StatusCode.INTERNAL and _UNREADABLE in text:
+        return ProtocolError(
+            f"{peer} answered what is no message of the contract: install the same padiff-rpc on both ends"
+        )
+    too_large = _TOO_LARGE.search(text)
+    if too_large:
+        return BusyError(
+            f"{peer}: a message of {int(too_large[1]):,} bytes is over the limit of {int(too_large[2]):,}; "
+            "PADIFF_MAX_MESSAGE_MIB sets it, on both ends"
+        )
     return _BY_STATUS.get(code, PaDiffError)(f"{peer}: {_first_line(text)}")
 
 

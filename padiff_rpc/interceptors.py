@@ -6,11 +6,12 @@ import contextlib
 import hmac
 import logging
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Optional
 
 import grpc
+from google.protobuf.message import DecodeError
 
-from padiff_rpc.errors import BusyError, PaDiffError, UnauthenticatedError, error_to_status
+from padiff_rpc.errors import BusyError, PaDiffError, ProtocolError, UnauthenticatedError, error_to_status
 
 logger = logging.getLogger(__name__)
 
@@ -37,25 +38,57 @@ class ErrorInterceptor(grpc.ServerInterceptor):  # type: ignore[misc]
             or hmac.compare_digest(str(given).encode(), self._expected.encode())
         )
 
+        readable = _readable_stream if handler.request_streaming else _readable
+
         def guarded_unary(request: Any, context: grpc.ServicerContext) -> Any:
             with _errors_to_status(context, details.method):
                 _admit(admitted)
-                return inner(request, context)
+                return inner(readable(request), context)
 
         # The handler's generator runs after this method has returned, so the guard is one itself.
         def guarded_stream(request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
             with _errors_to_status(context, details.method):
                 _admit(admitted)
-                yield from inner(request, context)
+                yield from inner(readable(request), context)
 
         kind = f"{'stream' if handler.request_streaming else 'unary'}_" + (
             "stream" if handler.response_streaming else "unary"
         )
         return getattr(grpc, f"{kind}_rpc_method_handler")(
             guarded_stream if handler.response_streaming else guarded_unary,
-            request_deserializer=handler.request_deserializer,
+            request_deserializer=_deserializer(handler.request_deserializer),
             response_serializer=handler.response_serializer,
         )
+
+
+class _Unreadable:
+    """Stands for bytes that are no message of the expected kind."""
+
+
+def _deserializer(deserialize: Optional[Callable[[bytes], Any]]) -> Optional[Callable[[bytes], Any]]:
+    """gRPC itself would answer bytes that are no message with INTERNAL and a stack in the log."""
+    if deserialize is None:
+        return None
+
+    def deserialized(content: bytes) -> Any:
+        try:
+            return deserialize(content)
+        except DecodeError:
+            return _Unreadable()
+
+    return deserialized
+
+
+def _readable(request: Any) -> Any:
+    if isinstance(request, _Unreadable):
+        raise ProtocolError(
+            "a request is no message of the contract: install the same padiff-rpc on both ends"
+        )
+    return request
+
+
+def _readable_stream(requests: Iterator[Any]) -> Iterator[Any]:
+    return map(_readable, requests)
 
 
 def _admit(admitted: bool) -> None:

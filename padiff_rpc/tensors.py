@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from padiff_rpc.convert import from_proto, to_proto
-from padiff_rpc.errors import ProtocolError
+from padiff_rpc.errors import BusyError, ProtocolError
+from padiff_rpc.limits import exceeded, limits
 from padiff_rpc.records import record
 from padiff_rpc.types import TensorSpec
 from padiff_rpc.v1 import tensors_pb2
@@ -19,8 +20,8 @@ from padiff_rpc.words import DType
 Array = npt.NDArray[np.generic]
 
 CHUNK_BYTES = 1 << 20
-MAX_CHUNK_BYTES = 8 << 20
-MAX_TENSOR_BYTES = 1 << 40
+# As many as NumPy 1 has.
+MAX_DIMENSIONS = 32
 # Elements widened to float64 at a time: small enough to stay in a core's cache.
 BLOCK_ELEMENTS = 1 << 15
 
@@ -173,10 +174,11 @@ class TensorAssembler:
     def __init__(self, allocate: Optional[Callable[[TensorSpec], Array]] = None) -> None:
         self._allocate = allocate or (lambda spec: np.empty(spec.shape, numpy_dtype(spec.dtype)))
         self._open: dict[int, tuple[ReceivedTensor, memoryview, int]] = {}
+        self._open_bytes = 0
         self._last = -1
 
     def frame(self, frame: tensors_pb2.TensorFrame) -> Optional[ReceivedTensor]:
-        """Takes one frame; returns the tensor that it completes, if any. Raises ProtocolError."""
+        """Takes one frame; returns the tensor that it completes, if any. Raises as `header` and `chunk`."""
         kind = frame.WhichOneof("frame")
         if kind == "header":
             return self.header(frame.header)
@@ -185,21 +187,46 @@ class TensorAssembler:
         raise ProtocolError("a tensor frame holds neither a header nor a chunk")
 
     def header(self, header: tensors_pb2.TensorHeader) -> Optional[ReceivedTensor]:
-        """Takes a header; returns the tensor at once when it has no bytes. Raises ProtocolError."""
+        """Takes a header; returns the tensor at once when it has no bytes.
+
+        Raises ProtocolError for a header that no tensor has, BusyError for one larger than the limit or
+        than memory.
+        """
         spec = from_proto(header.spec, TensorSpec)
-        if any(size < 0 for size in spec.shape) or byte_count(spec) > MAX_TENSOR_BYTES:
-            raise ProtocolError(f"tensor {header.tensor} claims the shape {list(spec.shape)}")
-        if header.tensor in self._open or header.tensor <= self._last:
+        size = self._checked_size(header.tensor, spec)
+        if not (header.sum_squares >= 0 and header.max_abs >= 0):
+            raise ProtocolError(f"tensor {header.tensor} claims figures that no tensor has")
+        if header.tensor <= self._last:
             raise ProtocolError(f"tensor number {header.tensor} was announced twice or out of order")
         self._last = header.tensor
-        array = self._allocate(spec)
+        try:
+            array = self._allocate(spec)
+        except MemoryError:
+            raise BusyError(f"no memory for tensor {header.tensor}, which claims {size:,} bytes") from None
         received = ReceivedTensor(
             number=header.tensor, name=header.name, tensor=HostTensor(array=array, dtype=spec.dtype)
         )
-        if array.nbytes == 0:
+        if size == 0:
             return received
+        self._open_bytes += size
         self._open[header.tensor] = (received, received.tensor.flat_bytes(), 0)
         return None
+
+    def _checked_size(self, number: int, spec: TensorSpec) -> int:
+        """Returns the tensor's bytes. NumPy must be able to hold the shape even where an axis is empty."""
+        shape = list(spec.shape[: MAX_DIMENSIONS + 1])
+        if len(shape) > MAX_DIMENSIONS or min(shape, default=0) < 0:
+            raise ProtocolError(
+                f"tensor {number} claims the shape {shape}: no axis is negative, {MAX_DIMENSIONS} are most"
+            )
+        claimed = math.prod(size for size in shape if size) * numpy_dtype(spec.dtype).itemsize
+        if self._open_bytes + claimed > limits().tensor_bytes:
+            raise exceeded(
+                f"tensor {number} claims the shape {shape}, which with what is unfinished makes over "
+                f"{limits().tensor_mib:,} MiB",
+                "tensor_mib",
+            )
+        return byte_count(spec)
 
     def chunk(self, chunk: tensors_pb2.TensorChunk) -> Optional[ReceivedTensor]:
         """Takes a chunk; returns the tensor that it completes, if any. Raises ProtocolError."""
@@ -215,6 +242,7 @@ class TensorAssembler:
         content[filled:end] = chunk.content
         if end == len(content):
             del self._open[chunk.tensor]
+            self._open_bytes -= len(content)
             return received
         self._open[chunk.tensor] = (received, content, end)
         return None

@@ -14,18 +14,16 @@ import grpc
 from padiff_rpc.addresses import check_address, is_local
 from padiff_rpc.errors import InvalidRequestError, ProtocolError, error_from_rpc
 from padiff_rpc.interceptors import TOKEN_KEY, ErrorInterceptor
+from padiff_rpc.limits import limits
 from padiff_rpc.tls_files import TlsFiles, server_credentials
 from padiff_rpc.types import Tls
 
 logger = logging.getLogger(__name__)
 
-MAX_MESSAGE_BYTES = 16 << 20
 # A peer that vanished without closing (power, cable) is noticed within these two together.
 _KEEPALIVE_MS, _KEEPALIVE_TIMEOUT_MS = 20_000, 10_000
 
 _COMMON_OPTIONS: list[tuple[str, int]] = [
-    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
-    ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
     ("grpc.keepalive_time_ms", _KEEPALIVE_MS),
     ("grpc.keepalive_timeout_ms", _KEEPALIVE_TIMEOUT_MS),
     ("grpc.keepalive_permit_without_calls", 1),
@@ -44,6 +42,11 @@ _CHANNEL_OPTIONS = [
 ]
 
 
+def _message_options() -> list[tuple[str, int]]:
+    most = limits().message_bytes
+    return [("grpc.max_receive_message_length", most), ("grpc.max_send_message_length", most)]
+
+
 def open_channel(
     address: str, *, token: str = "", tls: Optional[Tls] = None, insecure: bool = False
 ) -> grpc.Channel:
@@ -52,7 +55,7 @@ def open_channel(
     `insecure` allows plain text to another machine, and warns of it.
     """
     check_address(address, has_tls=tls is not None, insecure=insecure, field="address")
-    options = list(_CHANNEL_OPTIONS)
+    options = [*_CHANNEL_OPTIONS, *_message_options()]
     if tls is None:
         if not is_local(address, field="address"):
             logger.warning(
@@ -251,7 +254,7 @@ def _listening(
     server = grpc.server(
         futures.ThreadPoolExecutor(max_workers=streams, thread_name_prefix="rpc"),
         interceptors=[ErrorInterceptor(token)],
-        options=list(_SERVER_OPTIONS),
+        options=[*_SERVER_OPTIONS, *_message_options()],
     )
     register(server)
     _check_socket_is_free(address)

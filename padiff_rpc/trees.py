@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Optional
+from typing import Any
 
 import msgpack
+import msgpack.fallback
 
-from padiff_rpc.errors import InvalidRequestError, ProtocolError
+from padiff_rpc.errors import BusyError, InvalidRequestError, ProtocolError
+from padiff_rpc.limits import exceeded, limits, setting
 from padiff_rpc.records import record
 from padiff_rpc.types import Tree
 
 _TENSOR, _TUPLE, _COMPLEX = 1, 2, 3
-# Deeper nesting than any honest argument; msgpack itself stops at 1024.
-MAX_DEPTH = 64
-
 ABSENT = Tree(b"")
 
 
@@ -26,23 +25,85 @@ class TensorRef:
     requires_grad: bool = False
 
 
+_LEAVES = (bool, int, float, complex, str, bytes, TensorRef)
+
+
 def pack(value: Any, *, where: str = "value") -> Tree:
     """Returns `value` packed: None, bool, int, float, complex, str, bytes, list, tuple, dict, TensorRef.
 
-    `where` names the value in errors. Raises InvalidRequestError for anything else, and for nesting
-    deeper than MAX_DEPTH.
+    `where` names the value in errors. Raises InvalidRequestError for anything else, and for what is larger
+    or nested deeper than the limits.
     """
-    return Tree(msgpack.packb(_plain(value, where, 0), use_bin_type=True))
+    packed = msgpack.packb(_plain(value, where, 0), use_bin_type=True)
+    if len(packed) > limits().tree_mib << 20:
+        raise InvalidRequestError(
+            f"{where}: over {limits().tree_mib} MiB without its arrays; give lists of numbers as arrays, or "
+            f"set {setting('tree_mib')} higher on both ends"
+        )
+    return Tree(packed)
+
+
+def too_deep(where: str) -> InvalidRequestError:
+    """Returns the error that `where`, which was to be packed, is nested deeper than the limit."""
+    return InvalidRequestError(
+        f"{where}: nested deeper than {limits().tree_depth} levels; flatten it, or set "
+        f"{setting('tree_depth')} higher on both ends"
+    )
 
 
 def unpack(tree: Tree) -> Any:
-    """Returns what was packed. Raises ProtocolError for bytes that no `pack` made, ABSENT among them."""
+    """Returns what was packed.
+
+    Raises ProtocolError for bytes that no `pack` made, ABSENT among them, and BusyError for what is larger
+    or nested deeper than the limits.
+    """
+    if len(tree) > limits().tree_mib << 20:
+        raise exceeded(f"a nested argument has over {limits().tree_mib} MiB without its tensors", "tree_mib")
     try:
-        return msgpack.unpackb(tree, raw=False, strict_map_key=False, ext_hook=_from_extension)
-    except ProtocolError:
+        value = _decode(tree, 0)
+    except (ProtocolError, BusyError):
         raise
-    except (ValueError, TypeError, RecursionError, msgpack.exceptions.UnpackException) as error:
+    except msgpack.exceptions.StackError:
+        raise _sent_too_deep() from None
+    except (ValueError, TypeError, msgpack.exceptions.UnpackException) as error:
         raise ProtocolError(f"a nested argument cannot be read ({type(error).__name__}: {error})") from None
+    _check(value)
+    return value
+
+
+def _decode(packed: bytes, depth: int) -> Any:
+    if depth > limits().tree_depth:
+        raise _sent_too_deep()
+
+    def from_extension(code: int, content: bytes) -> Any:
+        return _from_extension(code, _decode(content, depth + 1))
+
+    # Msgpack's compiled reader takes memory for as many items as an array claims to have, at each level;
+    # this one for those that came.
+    return msgpack.fallback.unpackb(packed, raw=False, strict_map_key=False, ext_hook=from_extension)
+
+
+def _sent_too_deep() -> BusyError:
+    return exceeded(f"an argument is nested deeper than {limits().tree_depth} levels", "tree_depth")
+
+
+def _check(value: Any) -> None:
+    """Raises for what `pack` would not have made of anything: kinds of keys and leaves, depth."""
+    waiting, most = [(value, 0)], limits().tree_depth
+    while waiting:
+        item, depth = waiting.pop()
+        if depth > most:
+            raise _sent_too_deep()
+        if isinstance(item, dict):
+            if not all(isinstance(key, (str, int)) for key in item):
+                raise ProtocolError("a nested argument has a key that is neither a string nor an integer")
+            waiting += [(inner, depth + 1) for inner in item.values()]
+        elif isinstance(item, (list, tuple)):
+            waiting += [(inner, depth + 1) for inner in item]
+        elif item is not None and not isinstance(item, _LEAVES):
+            raise ProtocolError(
+                f"a nested argument holds a {type(item).__name__}, which is not allowed in one"
+            )
 
 
 def map_leaves(value: Any, change: Callable[[Any, str], Any], where: str = "") -> Any:
@@ -70,8 +131,8 @@ def tensor_numbers(*packed: Tree) -> frozenset[int]:
 
 
 def _plain(value: Any, where: str, depth: int) -> Any:
-    if depth > MAX_DEPTH:
-        raise InvalidRequestError(f"{where}: nested deeper than {MAX_DEPTH} levels")
+    if depth > limits().tree_depth:
+        raise too_deep(where)
     if value is None or isinstance(value, (bool, float, str, bytes)):
         return value
     if isinstance(value, int):
@@ -98,13 +159,13 @@ def _plain(value: Any, where: str, depth: int) -> Any:
     )
 
 
-def _from_extension(code: int, content: bytes) -> Any:
-    inner: Optional[Any] = msgpack.unpackb(content, raw=False, strict_map_key=False, ext_hook=_from_extension)
+def _from_extension(code: int, inner: Any) -> Any:
     if code == _TUPLE and isinstance(inner, list):
         return tuple(inner)
     if isinstance(inner, list) and len(inner) == 2:
-        if code == _TENSOR and isinstance(inner[0], int) and isinstance(inner[1], bool):
-            return TensorRef(number=inner[0], requires_grad=inner[1])
-        if code == _COMPLEX:
-            return complex(float(inner[0]), float(inner[1]))
+        first, second = inner
+        if code == _TENSOR and type(first) is int and first >= 0 and isinstance(second, bool):
+            return TensorRef(number=first, requires_grad=second)
+        if code == _COMPLEX and isinstance(first, (int, float)) and isinstance(second, (int, float)):
+            return complex(first, second)
     raise ProtocolError(f"a nested argument holds an unknown extension {code}")

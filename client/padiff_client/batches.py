@@ -11,6 +11,7 @@ import numpy as np
 from padiff_client.tensor_leaves import check_gradient, host_tensor, identity, is_tensor, requires_grad
 from padiff_rpc import trees, types
 from padiff_rpc.errors import InvalidRequestError
+from padiff_rpc.limits import limits
 from padiff_rpc.records import record
 from padiff_rpc.tensors import HostTensor
 
@@ -168,8 +169,8 @@ class _Numbering:
 
     def plain(self, value: Any, where: str, depth: int = 0) -> Any:
         """Returns `value` with references in place of tensors, Python's own scalars in place of NumPy's."""
-        if depth > trees.MAX_DEPTH:
-            raise InvalidRequestError(f"{where}: nested deeper than {trees.MAX_DEPTH} levels")
+        if depth > limits().tree_depth:
+            raise trees.too_deep(where)
         if isinstance(value, Mapping):
             return {key: self.plain(item, f"{where}[{key!r}]", depth + 1) for key, item in value.items()}
         if isinstance(value, (list, tuple)):

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from padiff_rpc import tensors
 from padiff_rpc.convert import to_proto
-from padiff_rpc.errors import ProtocolError
+from padiff_rpc.errors import BusyError, PaDiffError, ProtocolError
+from padiff_rpc.limits import limits
 from padiff_rpc.tensors import HostTensor, TensorAssembler
 from padiff_rpc.types import TensorSpec
 from padiff_rpc.v1 import tensors_pb2
@@ -79,14 +80,55 @@ def _chunk(number: int, offset: int, content: bytes) -> tensors_pb2.TensorChunk:
     return tensors_pb2.TensorChunk(tensor=number, offset=offset, content=content)
 
 
-@pytest.mark.parametrize(
-    "shape",
-    [(-1,), (1 << 40, 1 << 40), (1 << 62, 4), (-(1 << 62), -4)],
-    ids=["negative", "huge", "wrap", "two"],
-)
+def _refused_unseen(error: type[PaDiffError], match: str, *shape: int) -> None:
+    assembler = TensorAssembler(allocate=lambda spec: pytest.fail("allocated"))
+    with pytest.raises(error, match=match):
+        assembler.header(_header(1, *shape))
+
+
+@pytest.mark.parametrize("shape", [(-1,), (-(1 << 62), -4), (0, -1), (1,) * 33], ids=str)
 def test_a_header_with_an_impossible_shape_is_refused_before_memory_is_taken(shape: tuple[int, ...]) -> None:
-    with pytest.raises(ProtocolError, match="claims the shape"):
-        TensorAssembler(allocate=lambda spec: pytest.fail("allocated")).header(_header(1, *shape))
+    _refused_unseen(ProtocolError, "claims the shape", *shape)
+
+
+@pytest.mark.parametrize("shape", [(1 << 58,), (1 << 40, 1 << 40), (1 << 62, 4), (0, 1 << 62)], ids=str)
+def test_a_header_over_the_limit_is_refused_before_memory_is_taken(shape: tuple[int, ...]) -> None:
+    _refused_unseen(BusyError, "over 65,536 MiB; PADIFF_MAX_TENSOR_MIB sets this limit", *shape)
+
+
+def test_unfinished_tensors_count_together() -> None:
+    most = limits().tensor_bytes
+    assembler = TensorAssembler(allocate=lambda spec: np.empty(1, np.uint8))
+    assembler.header(_header(1, most - 8, dtype=DType.UINT8))
+    with pytest.raises(BusyError, match="what is unfinished"):
+        assembler.header(_header(2, 16, dtype=DType.UINT8))
+
+
+def test_finished_tensors_no_longer_count() -> None:
+    tensor = HostTensor.from_array(np.ones(4, np.uint8))
+    assembler = TensorAssembler(allocate=lambda spec: np.empty(4, np.uint8))
+    for number in range(3):
+        assembler.header(tensors.header_of(number, tensor))
+        (chunk,) = tensors.chunks_of(number, tensor)
+        assert assembler.chunk(chunk) is not None
+    assert assembler.header(_header(3, limits().tensor_bytes, dtype=DType.UINT8)) is None
+
+
+def test_a_lack_of_memory_is_a_limit_like_another() -> None:
+    def allocate(spec: TensorSpec) -> np.ndarray:
+        raise MemoryError
+
+    with pytest.raises(BusyError, match="no memory for tensor 1, which claims 16 bytes"):
+        TensorAssembler(allocate).header(_header(1, 4))
+
+
+@pytest.mark.parametrize("figure", [-1.0, math.nan])
+def test_a_header_with_figures_that_no_tensor_has_is_refused(figure: float) -> None:
+    for field in ("sum_squares", "max_abs"):
+        header = _header(1, 4)
+        setattr(header, field, figure)
+        with pytest.raises(ProtocolError, match="figures that no tensor has"):
+            TensorAssembler().header(header)
 
 
 def test_a_tensor_announced_twice_is_refused() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+import tracemalloc
 from typing import Any
 
 import msgpack
@@ -9,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from padiff_rpc import trees
-from padiff_rpc.errors import InvalidRequestError, ProtocolError
+from padiff_rpc.errors import BusyError, InvalidRequestError, ProtocolError
+from padiff_rpc.limits import limits
 from padiff_rpc.trees import TensorRef
 from padiff_rpc.types import Tree
 
@@ -85,7 +87,7 @@ def test_an_integer_over_64_bits_is_refused(number: int) -> None:
 )
 def test_nesting_ends_at_its_limit(wrap: Any) -> None:
     value: Any = 1
-    for _ in range(trees.MAX_DEPTH):
+    for _ in range(limits().tree_depth):
         value = wrap(value)
     assert trees.unpack(trees.pack(value)) == value
     with pytest.raises(InvalidRequestError, match="nested deeper than 64 levels"):
@@ -112,7 +114,16 @@ def test_a_value_that_holds_itself_is_refused() -> None:
         msgpack.packb(msgpack.ExtType(2, msgpack.packb(7))),
         msgpack.packb(msgpack.ExtType(3, msgpack.packb(["a", "b"]))),
         msgpack.packb(msgpack.ExtType(3, msgpack.packb([[], 1]))),
-        b"\x91" * 5000 + b"\x01",
+        msgpack.packb({None: 1}),
+        msgpack.packb({1.5: 1}),
+        msgpack.packb({b"k": 1}),
+        b"\x81\x90\x01",
+        msgpack.packb(msgpack.Timestamp(1)),
+        msgpack.packb(msgpack.ExtType(1, msgpack.packb([-1, True]))),
+        msgpack.packb(msgpack.ExtType(3, msgpack.packb(["1", "2"]))),
+        b"\xdd\xff\xff\xff\xff" * 3,
+        b"\xc6\xff\xff\xff\xff",
+        b"\xa2\xff\xff",
     ],
     ids=lambda packed: packed[:8].hex(),
 )
@@ -121,10 +132,57 @@ def test_bytes_that_no_pack_made_are_a_protocol_error(packed: bytes) -> None:
         trees.unpack(Tree(packed))
 
 
-@given(st.binary(max_size=40))
-def test_arbitrary_bytes_give_a_value_or_a_protocol_error(packed: bytes) -> None:
-    with contextlib.suppress(ProtocolError):
+def _nested_tuples(depth: int) -> bytes:
+    packed = msgpack.packb(1)
+    for _ in range(depth):
+        packed = msgpack.packb(msgpack.ExtType(2, b"\x91" + packed))
+    return packed
+
+
+@pytest.mark.parametrize(
+    "packed",
+    [b"\x91" * 65 + b"\x01", b"\x81\x01" * 65 + b"\x01", b"\x91" * 500_000 + b"\x01", _nested_tuples(65)],
+    ids=["lists", "dicts", "far beyond", "tuples"],
+)
+def test_what_came_nested_too_deep_names_the_limit_and_its_setting(packed: bytes) -> None:
+    with pytest.raises(BusyError, match="deeper than 64 levels; PADIFF_MAX_TREE_DEPTH sets this limit"):
         trees.unpack(Tree(packed))
+
+
+def test_size_ends_at_its_limit() -> None:
+    text = "x" * ((1 << 20) - 5)
+    assert trees.unpack(trees.pack(text)) == text
+    with pytest.raises(InvalidRequestError, match=r"value: over 1 MiB .* set PADIFF_MAX_TREE_MIB higher"):
+        trees.pack(text + "x")
+    with pytest.raises(BusyError, match=r"over 1 MiB .*; PADIFF_MAX_TREE_MIB sets this limit"):
+        trees.unpack(Tree(msgpack.packb(text + "x")))
+
+
+def test_what_is_claimed_and_does_not_come_takes_no_memory() -> None:
+    # At each level an array that claims to have as many items as there are bytes in all.
+    packed = b"\xdd\x00\x00\x40\x00" * 60 + b"\x01" * 0x4000
+    tracemalloc.start()
+    try:
+        with pytest.raises(ProtocolError):
+            trees.unpack(Tree(packed))
+        assert tracemalloc.get_traced_memory()[1] < 20 * len(packed)
+    finally:
+        tracemalloc.stop()
+
+
+@given(st.binary(max_size=40))
+def test_arbitrary_bytes_give_a_value_or_an_error_of_ours(packed: bytes) -> None:
+    with contextlib.suppress(ProtocolError, BusyError):
+        trees.pack(trees.unpack(Tree(packed)))
+
+
+@given(NESTED, st.data())
+def test_a_damaged_tree_gives_a_value_or_an_error_of_ours(value: Any, data: st.DataObject) -> None:
+    packed = bytearray(trees.pack(value))
+    for _ in range(data.draw(st.integers(1, 3))):
+        packed[data.draw(st.integers(0, len(packed) - 1))] = data.draw(st.integers(0, 255))
+    with contextlib.suppress(ProtocolError, BusyError):
+        trees.pack(trees.unpack(Tree(bytes(packed))))
 
 
 def test_leaves_are_changed_with_their_paths() -> None:

@@ -10,6 +10,8 @@ from padiff_rpc.types import CompareStart, Party
 from padiff_rpc.words import DiffPhase
 from padiff_server.training_settings import check_sources, check_training, training_notes
 
+_FORWARD_UNJUDGED = "diff_phase: the forward pass was synchronised and its values do not count"
+
 
 @record
 class Settings:
@@ -58,7 +60,8 @@ def _settle(start: CompareStart, has_optimizer: bool) -> Settings:
         )
     notes: tuple[str, ...] = ()
     if start.options.diff_phase is DiffPhase.BACKWARD:
-        notes = ("diff_phase: backward alone needs single_step, so both phases were compared",)
+        alone = "backward alone needs single_step or local_error, so both phases were compared"
+        notes = (_FORWARD_UNJUDGED if start.options.local_error else f"diff_phase: {alone}",)
     return Settings(
         steps=start.steps,
         backward=True,
@@ -75,7 +78,7 @@ def _lockstep(start: CompareStart, has_optimizer: bool) -> Settings:
     if start.steps > 1:
         notes.append(f"single_step makes one step, so 1 was made in place of {start.steps}")
     if start.options.diff_phase is DiffPhase.BACKWARD:
-        notes.append("diff_phase: the forward pass was synchronised and its values do not count")
+        notes.append(_FORWARD_UNJUDGED)
     return Settings(steps=1, backward=True, optimize=False, notes=tuple(notes))
 
 

@@ -58,6 +58,13 @@ def test_lockstep_may_judge_backward_alone():
     assert len(found.notes) == 1
 
 
+def test_local_errors_may_judge_backward_alone_and_keep_steps_and_optimizer():
+    found = settle(start({"optimizer": "m:o"}, steps=5, local_error=True, diff_phase="backward"))
+    assert (found.steps, found.backward, found.optimize) == (5, True, True)
+    [note] = found.notes
+    assert "values do not count" in note
+
+
 @pytest.mark.parametrize("field", ["loss", "optimizer"])
 @pytest.mark.parametrize(
     ("reference", "candidate", "blamed"), [("m:x", "", "candidate"), ("", "m:x", "reference")]

@@ -126,10 +126,11 @@ def passes(rows: Iterable[Row], unmatched: Iterable[Unmatched], coverage: Covera
 
     Root outputs, losses, the outputs of every parameterised call, every parameter and buffer of both
     sides: what of these is missing, or holds no tensor that can be seen, is a row or an unmatched entry
-    that counts. A model without root outputs shows nothing, and so does not pass.
+    that counts. A model without root outputs shows nothing, and so does not pass; a train step that calls
+    its layers alone shows its loss.
     """
     return (
-        coverage.root_outputs_compared > 0
+        coverage.root_outputs_compared + coverage.losses_compared > 0
         and coverage.root_outputs_compared == coverage.root_outputs_total
         and coverage.losses_compared == coverage.losses_total
         and not any(fails(row) for row in rows)

@@ -100,7 +100,7 @@ class Divergence:
     def summary(self) -> str:
         """One line: phase, step, what, layer, call and cause."""
         row = self.row
-        text = f"{wording.moment(row.phase, row.step)}, {wording.place_of(row)}"
+        text = f"{wording.moment_of(row)}, {wording.place_of(row)}"
         cause = "not compared" if row.verdict is Verdict.NOT_COMPARED else _CAUSES.get(self.cause, self.cause)
         return f"{text}: {cause}"
 
@@ -157,6 +157,8 @@ _CAUSES = {
 def _side(place: Optional[Place], row: Row) -> str:
     if place is None:
         return "has none"
+    if wording.is_of_loaders(row):
+        return ", ".join(str(part) for part in (wording.plain(place.slot), place.spec) if part)
     text = wording.layer(place)
     if place.spec is not None:
         text += f", {place.spec}"

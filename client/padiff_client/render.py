@@ -28,6 +28,7 @@ def text(report: Report) -> str:
         lines += [f"    {wording.plain(line)}" for line in failed.traceback.splitlines()]
     lines += _block("compared", [_coverage(report)])
     lines += _block("steps", _steps(report))
+    lines += _block("growth", _growth(report))
     lines += _block("largest", _largest(report))
     lines += _block("unmatched", _unmatched(report))
     lines += _block("random", randomness.decisions(report.random_operations))
@@ -44,12 +45,19 @@ def text(report: Report) -> str:
 def headline(report: Report) -> str:
     """Returns the verdict in one line."""
     if report:
-        weights_only = report.rows and all(row.phase is Phase.INITIAL_WEIGHTS for row in report.rows)
-        return f"PASS: the {'weights' if weights_only else 'models'} agree"
+        return f"PASS: the {_subject(report)} agree"
     if report.troubles or report.failures:
         return f"FAIL: cut short: {report.reasons[0]}"
     divergence = report.first_divergence
     return f"FAIL: {divergence.summary if divergence is not None else report.reasons[0]}"
+
+
+def _subject(report: Report) -> str:
+    if report.rows and all(row.phase is Phase.INITIAL_WEIGHTS for row in report.rows):
+        return "weights"
+    if report.rows and all(wording.is_of_loaders(row) for row in report.rows):
+        return f"loaders' batches (0 to {report.rows[-1].step})"
+    return "models"
 
 
 def _block(name: str, texts: list[str]) -> list[str]:
@@ -79,7 +87,7 @@ def _faults(report: Report) -> list[str]:
     if not report.summary.in_lockstep:
         return []
     lines = [
-        f"{wording.moment(row.phase, row.step)}: {wording.place_of(row)}"
+        f"{wording.moment_of(row)}: {wording.place_of(row)}"
         + (f", relative L2 {wording.small(row.figures.relative_l2)}" if row.figures is not None else "")
         for row in report.faults
     ]
@@ -110,6 +118,21 @@ def _steps(report: Report) -> list[str]:
     return [text]
 
 
+def _growth(report: Report) -> list[str]:
+    """Returns how far apart the sides were at each step, where one of several differs."""
+    if len(report.steps) < 2 or all(step.passed for step in report.steps):
+        return []
+    lines = [
+        f"{one.step:<6} {wording.small(one.values_relative_l2):<10} "
+        f"{wording.small(one.weights_relative_l2):<10} {'passed' if one.passed else 'differs'}"
+        for one in report.steps
+    ]
+    if len(lines) > 2 * _SHOWN:
+        left = f"... {len(lines) - 2 * _SHOWN} more (report.steps)"
+        lines = [*lines[:_SHOWN], left, *lines[-_SHOWN:]]
+    return ["step   values     weights    (largest relative L2)", *lines]
+
+
 def _largest(report: Report) -> list[str]:
     """Returns the furthest pair of each phase by relative L2; only where nothing diverged."""
     if report.first_divergence is not None:
@@ -122,9 +145,9 @@ def _largest(report: Report) -> list[str]:
         if known is None or known.figures is None or row.figures.relative_l2 > known.figures.relative_l2:
             worst[row.phase] = row
     return [
-        f"{wording.moment(phase, row.step)}: relative L2 {wording.small(row.figures.relative_l2)} "
+        f"{wording.moment_of(row)}: relative L2 {wording.small(row.figures.relative_l2)} "
         f"({wording.place_of(row)})"
-        for phase, row in worst.items()
+        for row in worst.values()
         if row.figures is not None and row.figures.relative_l2 > 0
     ]
 

@@ -95,10 +95,11 @@ def read_comparison(path: str) -> Comparison:
     for key in ("reference", "candidate"):
         if key not in found:
             raise top.error(f"the key {key!r} is missing")
+    has_loaders = any("loader" in found[side].known(*_MODEL) for side in ("reference", "candidate"))
+    if "inputs" not in found and not has_loaders:
+        raise top.error("the key 'inputs' is missing; or give both models a loader")
     reference, reference_loss, reference_optimizer = _model(found["reference"], folder)
     candidate, candidate_loss, candidate_optimizer = _model(found["candidate"], folder)
-    if "inputs" not in found and not (reference.loader or candidate.loader):
-        raise top.error("the key 'inputs' is missing; or give both models a loader")
     return Comparison(
         candidate=candidate,
         reference=reference,

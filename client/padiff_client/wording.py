@@ -80,8 +80,11 @@ def place_of(row: Row) -> str:
     """Returns a row's layer (both sides' where the paths differ) and what is compared in it."""
     reference, candidate = row.reference, row.candidate
     place = reference or candidate
-    if place is None or row.kind is CaptureKind.LOSS or is_of_whole_optimizer(row):
+    if place is None or row.kind in (CaptureKind.LOSS, CaptureKind.TARGET) or is_of_whole_optimizer(row):
         return what(row)
+    if is_of_loaders(row):
+        differing = candidate is not None and candidate.slot != place.slot
+        return f"{what(row)} / {plain(candidate.slot)}" if candidate and differing else what(row)
     # In lockstep: the input of a call (or the gradient of its output) that the layer around it made.
     text = f"{what(row)} {'made by' if row.between else 'of'} {layer(place)}"
     if reference is not None and candidate is not None and reference.path != candidate.path:
@@ -89,6 +92,17 @@ def place_of(row: Row) -> str:
     if happens_in_a_call(row) and place.call:
         text += f", call {place.call}"
     return f"{text}, {plain(row.between)}" if row.between else text
+
+
+def is_of_loaders(row: Row) -> bool:
+    """Whether a row compares a field of two loaders' batches; no model was run for it."""
+    place = row.reference or row.candidate
+    return row.phase is Phase.INPUTS and place is not None and not place.class_name
+
+
+def moment_of(row: Row) -> str:
+    """Returns `moment` of a row; of loaders "batch 3"."""
+    return f"batch {row.step}" if is_of_loaders(row) else moment(row.phase, row.step)
 
 
 def moment(phase: Phase, step: int) -> str:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-import math
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from typing import Optional
 
 from padiff_rpc.options import Options
-from padiff_rpc.results import Row, StepResult
+from padiff_rpc.results import Row
 from padiff_rpc.types import StepStart
-from padiff_rpc.words import CaptureKind, DefaultLoss, Pass, Phase, Side, WeightKind
-from padiff_server.coverage import fails
+from padiff_rpc.words import DefaultLoss, Pass, Phase, Side, WeightKind
 from padiff_server.judging.gradient_history import GradientHistory
 from padiff_server.judging.store import TensorStore
 from padiff_server.preparation import AlignedModels, Traces
@@ -24,15 +22,11 @@ from padiff_server.steps.held_reference import HeldReference
 from padiff_server.steps.lockstep_plan import LockstepPlan, plan_overrides
 from padiff_server.steps.one_pass import Outcome, PassRunner, StepPass
 from padiff_server.steps.random_decisions import RandomDecisions
+from padiff_server.steps.step_result import step_result
 from padiff_server.steps.twins import Twins
 from padiff_server.weights.optimizer_flow import OptimizerFlow
 from padiff_server.weights.weight_flow import ALL_KINDS, RuleFailed, WeightFlow
 from padiff_server.worker_pair import ComparisonStopped, WorkerPair
-
-
-# How the difference grows shows in these. A gradient of rounding noise may be anything apart.
-_VALUES = frozenset({CaptureKind.INPUT, CaptureKind.OUTPUT, CaptureKind.LOSS})
-_WEIGHTS = frozenset({CaptureKind.PARAMETER, CaptureKind.BUFFER})
 
 
 class Steps:
@@ -91,7 +85,7 @@ class Steps:
             outcome = self._run_twice(step, batch)
         else:
             outcome = self._run_pass(StepPass(kind=self._only_kind, history=self._history), step, batch)
-        self._report.end_step(_result(step, outcome))
+        self._report.end_step(step_result(step, outcome))
 
     @property
     def _only_kind(self) -> Pass:
@@ -177,26 +171,3 @@ class Steps:
     def _of_pass(this: StepPass, row: Row) -> Row:
         row = dataclasses.replace(row, pass_kind=this.kind)
         return row if this.twins is None else this.twins.settled(this.twins.numbered(row))
-
-
-def _result(step: int, outcome: Outcome) -> StepResult:
-    # Of two passes the second one is free, and shows how far the sides have drifted.
-    losses = [row.figures for row in outcome.rows if row.kind is CaptureKind.LOSS]
-    loss = losses[-1] if losses else None
-    return StepResult(
-        step=step,
-        passed=not any(fails(row) for row in outcome.rows)
-        and not any(lone.counts for lone in outcome.unmatched),
-        # The mean of one element is the element.
-        loss_reference=loss.mean_reference if loss is not None else math.nan,
-        loss_candidate=loss.mean_candidate if loss is not None else math.nan,
-        values_relative_l2=_furthest(outcome.rows, _VALUES),
-        weights_relative_l2=_furthest(outcome.rows, _WEIGHTS),
-    )
-
-
-def _furthest(rows: Iterable[Row], kinds: Collection[CaptureKind]) -> float:
-    """Returns the largest relative L2 among these rows, of the free pass where there are two."""
-    measured = [row for row in rows if row.kind in kinds and row.figures is not None]
-    free = [row for row in measured if row.pass_kind is Pass.FREE]
-    return max((row.figures.relative_l2 for row in free or measured if row.figures), default=0.0)

@@ -97,10 +97,13 @@ class WorkerPair:
 
         with self.during(Phase.TRACE):
             traced = self._ask_both(trace, Phase.TRACE)
-        failed = [side for side in SIDES if traced[side].failure is not None]
-        for side in failed:
-            self._report.note(f"the {side} raised while it was traced, so the first step served as the trace")
-        if failed:
+        failures = {side: failure for side in SIDES if (failure := traced[side].failure) is not None}
+        for side, failure in failures.items():
+            self._report.note(
+                f"the {side} raised {failure.exception} while it was traced, so the first step served as "
+                f"the trace: {failure.text}"
+            )
+        if failures:
             return None
         for side in SIDES:
             self._report.add_noise(side, traced[side].noise)

@@ -18,6 +18,7 @@ from padiff_rpc.tensors import HostTensor
 from padiff_rpc.types import OptimizerEntry, TensorSpec, Weight
 from padiff_rpc.words import DType
 from padiff_worker.optimizers import OptimizerView
+from padiff_worker.randomness import Decisions
 
 # Called at entry of a layer's call with (args, kwargs), both as the layer receives them; returns what the
 # layer is to receive instead, or None.
@@ -216,6 +217,15 @@ class FrameworkAdapter(Protocol):
         """Calls `hook` with the total gradient of `tensor` at its present version, at each backward.
 
         The gradient that it returns, if any, flows on in its place.
+        """
+        ...
+
+    def random_operations(self, decisions: Decisions) -> AbstractContextManager[None]:
+        """Returns a context in which `decisions` stands between the model and its random operations.
+
+        Those that it can compute anew are given to `perform`, the generators' states that recomputation
+        reads and sets to `remember` and `resume`. Where `decisions.is_thorough`, operations that pass by
+        are noted, or show in one of its `generators`. Everything is as it was when the block ends.
         """
         ...
 

@@ -99,6 +99,11 @@ class Recorder:
             remove()
 
     @property
+    def log(self) -> CallLog:
+        """The calls as they come, for what depends on them."""
+        return self._log
+
+    @property
     def calls(self) -> int:
         return len(self._log.calls)
 

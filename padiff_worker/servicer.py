@@ -10,7 +10,7 @@ from typing import Any, Optional
 import grpc
 
 from padiff_rpc import trees
-from padiff_rpc.convert import from_proto, to_number, to_proto
+from padiff_rpc.convert import from_number, from_proto, to_number, to_proto
 from padiff_rpc.errors import ProtocolError
 from padiff_rpc.optimizer_states import messages_of, values_of
 from padiff_rpc.tensors import TensorAssembler, frames_of, received_tensors
@@ -19,13 +19,13 @@ from padiff_rpc.types import (
     Batch,
     DescribeOptimizerResponse,
     Model,
-    ModelFailure,
     OptimizerEntry,
     OverrideTicket,
     StepStart,
 )
 from padiff_rpc.v1 import worker_pb2 as pb
 from padiff_rpc.v1 import worker_pb2_grpc
+from padiff_rpc.words import Randomness
 from padiff_worker.batches import HostBatch, host_batch, packed_batch
 from padiff_worker.failures import ModelRaised
 from padiff_worker.overrides import OverrideReader
@@ -75,8 +75,14 @@ class WorkerServicer(worker_pb2_grpc.WorkerServicer):
         stream = requests(request_iterator)
         start = _first(stream, "start").start
         batch = None if start.batch_from_loader else _batch(start.batch, stream)
-        calls, failure = self._worker.trace(start.lease, batch)
-        return pb.TraceResponse(calls=map(to_proto, calls), failure=_optional(failure))
+        randomness = from_number(start.randomness, Randomness, field="randomness")
+        traced = self._worker.trace(start.lease, batch, randomness, repeat=start.repeat)
+        return pb.TraceResponse(
+            calls=map(to_proto, traced.calls),
+            failure=_optional(traced.failure),
+            random_operations=map(to_proto, traced.random_operations),
+            noise=_optional(traced.noise),
+        )
 
     def ReadWeights(
         self, request: pb.ReadWeightsRequest, context: grpc.ServicerContext
@@ -181,8 +187,8 @@ class WorkerServicer(worker_pb2_grpc.WorkerServicer):
         return pb.UnloadResponse()
 
 
-def _optional(failure: Optional[ModelFailure]) -> Any:
-    return None if failure is None else to_proto(failure)
+def _optional(value: Optional[Any]) -> Any:
+    return None if value is None else to_proto(value)
 
 
 def _first(stream: Iterator[Any], expected: str) -> Any:

@@ -13,16 +13,17 @@ from padiff_rpc import trees
 from padiff_rpc.errors import InvalidRequestError, NotFoundError, StateError
 from padiff_rpc.records import record
 from padiff_rpc.tensors import HostTensor
-from padiff_rpc.types import CallEvent, Layer, Model, ModelFailure, OptimizerEntry, Tree
-from padiff_rpc.words import Phase, WeightKind
+from padiff_rpc.types import Layer, Model, OptimizerEntry, Tree
+from padiff_rpc.words import Phase, Randomness, WeightKind
 from padiff_worker.adapter import FrameworkAdapter
 from padiff_worker.batch_feed import BatchFeed, takes_target
 from padiff_worker.batches import Arguments, HostBatch, arguments
 from padiff_worker.failures import NOT_THE_USERS, ModelRaised, failure_from
-from padiff_worker.kept_state import KeptState, restored
+from padiff_worker.kept_state import KeptState
 from padiff_worker.loader import Loader
 from padiff_worker.optimizers import OptimizerView
-from padiff_worker.recorder import Capture, Recorder
+from padiff_worker.recorder import Recorder
+from padiff_worker.tracing import Traced, trace
 from padiff_worker.watched_call import call_until_backward
 
 
@@ -33,19 +34,6 @@ class ServedModel:
     model: Any
     loss: Optional[Callable[..., Any]] = None
     optimizer: Optional[Any] = None
-
-
-class _TraceSink:
-    """Keeps the calls of a trace."""
-
-    def __init__(self) -> None:
-        self.calls: list[CallEvent] = []
-
-    def call(self, event: CallEvent) -> None:
-        self.calls.append(event)
-
-    def capture(self, capture: Capture) -> None:
-        raise AssertionError("a trace sends no tensors")
 
 
 @contextmanager
@@ -229,27 +217,13 @@ class ModelSession:
             is_inside=lambda: recorder.is_inside,
         )
 
-    def trace(self, batch: HostBatch) -> tuple[tuple[CallEvent, ...], Optional[ModelFailure]]:
-        """Returns the calls of one forward pass, and what it raised, if it did.
+    def trace(self, batch: HostBatch, randomness: Randomness, *, repeat: bool) -> Traced:
+        """Returns what one forward pass does, or two, after which the state is put back."""
 
-        Its state is put back (see `KeptState`).
-        """
-        sink = _TraceSink()
-        failure = None
-        # As a step runs it: without gradients, Torch's transformer layers take a path that calls no children.
-        with restored(self._adapter, self.model), self._adapter.gradient_mode(True):
-            recorder = Recorder(
-                self._adapter, self._adapter.layers(self.model), sink, values=False, gradients=False
-            )
-            with recorder:
-                try:
-                    given = arguments(batch, self._adapter, self.device)
-                    self._call_forward(given, recorder)
-                except NOT_THE_USERS:
-                    raise
-                except BaseException as error:
-                    failure = failure_from(error, Phase.TRACE, path=recorder.innermost_path)
-        return tuple(sink.calls), failure
+        def forward(recorder: Recorder) -> None:
+            self._call_forward(arguments(batch, self._adapter, self.device), recorder)
+
+        return trace(self._adapter, self.model, forward, randomness, repeat=repeat)
 
     def view_optimizer(self) -> Optional[OptimizerView]:
         """Returns what can be seen of the optimizer; None where there is none, or only a function."""

@@ -21,6 +21,7 @@ from padiff_worker.lockstep import Lockstep
 from padiff_worker.outbox import Outbox, StepCancelled
 from padiff_worker.overrides import Credit, Overrides
 from padiff_worker.phases import Phases
+from padiff_worker.randomness import Decisions
 from padiff_worker.recorder import Capture, Recorder
 from padiff_worker.session import ModelSession
 from padiff_worker.training import BuiltInStep
@@ -90,14 +91,21 @@ class StepRun:
             lockstep=self._lockstep(),
             loss_scale=start.loss_scale or 1.0,
         )
+        decisions = Decisions(
+            recorder.log,
+            start.randomness,
+            seed=start.random_seed,
+            step=start.step,
+            pairs=start.random_pairs,
+        )
         kind = BuiltInStep if self._session.train_step is None else UserStep
         work = kind(self._adapter, self._session, start, self._phases, recorder)
         try:
             with recorder:
-                failure = self._attempt(work, recorder, batch)
+                failure = self._attempt(work, recorder, decisions, batch)
             if failure is not None:
                 self._outbox.put(failure)
-            self._outbox.put(self._summary(work, recorder))
+            self._outbox.put(self._summary(work, recorder, decisions))
         except StepCancelled:
             pass
         finally:
@@ -121,13 +129,18 @@ class StepRun:
         )
 
     def _attempt(
-        self, work: Union[BuiltInStep, UserStep], recorder: Recorder, batch: HostBatch
+        self,
+        work: Union[BuiltInStep, UserStep],
+        recorder: Recorder,
+        decisions: Decisions,
+        batch: HostBatch,
     ) -> Optional[ModelFailure]:
         try:
             given = arguments(self._batch(batch), self._adapter, self._session.device)
             if self._start.batch_from_loader and given.has_target:
                 recorder.record_target(given.target)
-            work.run(given)
+            with self._adapter.random_operations(decisions):
+                work.run(given)
             self._phases.end()
         except NOT_THE_USERS:
             raise
@@ -148,11 +161,14 @@ class StepRun:
             raise StateError(f"the loader has no batch {self._start.step}; look with ReadBatch first")
         return read
 
-    def _summary(self, work: Union[BuiltInStep, UserStep], recorder: Recorder) -> StepSummary:
+    def _summary(
+        self, work: Union[BuiltInStep, UserStep], recorder: Recorder, decisions: Decisions
+    ) -> StepSummary:
         return StepSummary(
             seconds=self._phases.seconds,
             calls=recorder.calls,
             replays=recorder.replays,
             has_gradients=work.has_gradients,
             no_gradient_reason=work.no_gradient_reason,
+            random_operations=decisions.operations,
         )

@@ -12,22 +12,24 @@ from typing import Optional
 
 import numpy as np
 
-from padiff_rpc.errors import InvalidRequestError, StateError, WorkerLostError
+from padiff_rpc.errors import InvalidRequestError, NotFoundError, StateError, WorkerLostError
 from padiff_rpc.records import record
 from padiff_rpc.tensors import HostTensor, ReceivedTensor
-from padiff_rpc.types import CallEvent, Layer, Model, ModelFailure, StepStart, WorkerInfo
+from padiff_rpc.types import Layer, Model, ModelFailure, OptimizerEntry, StepStart, WorkerInfo
 from padiff_rpc.version import PROTOCOL_VERSION, check_protocol_version, package_version
-from padiff_rpc.words import Phase, WorkerState
+from padiff_rpc.words import Phase, Randomness, WorkerState
 from padiff_worker.adapter import FrameworkAdapter
 from padiff_worker.batches import HostBatch
 from padiff_worker.failures import ModelRaised
 from padiff_worker.leases import Leases
 from padiff_worker.loader import Loader
 from padiff_worker.model_thread import ModelThread
+from padiff_worker.optimizers import OptimizerView
 from padiff_worker.outbox import Outbox
 from padiff_worker.session import ModelSession, ServedModel, raising_as_failure
 from padiff_worker.state_files import writing
 from padiff_worker.step import StepItem, StepRun
+from padiff_worker.tracing import Traced
 
 SAVE_SUFFIXES = (".pdparams", ".pt", ".safetensors")
 
@@ -161,10 +163,58 @@ class Worker:
         session = self._loaded(lease)
         return self._thread.call(session.describe)
 
-    def trace(self, lease: str, batch: HostBatch) -> tuple[tuple[CallEvent, ...], Optional[ModelFailure]]:
-        """Returns the calls of one forward pass that leaves no trace of itself."""
+    def trace(
+        self, lease: str, batch: Optional[HostBatch], randomness: Randomness, *, repeat: bool
+    ) -> Traced:
+        """Returns what one forward pass does that leaves no trace of itself, or two.
+
+        None stands for the first batch of the model's loader.
+        """
         session = self._loaded(lease)
-        return self._thread.call(lambda: session.trace(batch))
+        if batch is None:
+            try:
+                batch = self.read_batch(lease, 0)
+            except ModelRaised as raised:
+                return Traced(calls=(), failure=raised.failure)
+            if batch is None:
+                raise StateError("the loader has no batch; look with ReadBatch first")
+        return self._thread.call(lambda: session.trace(batch, randomness, repeat=repeat))
+
+    def read_batch(self, lease: str, index: int) -> Optional[HostBatch]:
+        """Returns a batch of the model's loader; None behind its last. Raises ModelRaised."""
+        session = self._loaded(lease)
+
+        def read() -> Optional[HostBatch]:
+            with raising_as_failure(Phase.INPUTS):
+                return session.read_batch(index)
+
+        return self._thread.call(read)
+
+    def view_optimizer(self, lease: str) -> Optional[OptimizerView]:
+        """Returns what can be seen of the optimizer; None where there is nothing to look into."""
+        session = self._loaded(lease)
+        return self._thread.call(session.view_optimizer)
+
+    def read_optimizer_state(
+        self, lease: str, entries: Iterable[OptimizerEntry]
+    ) -> Iterator[tuple[OptimizerEntry, HostTensor]]:
+        """Yields (entry, value), each copied when it is its turn."""
+        view = self.view_optimizer(lease)
+        for entry in entries:
+            if view is None:
+                raise NotFoundError("the model has no optimizer that can be looked into")
+            yield entry, self._thread.call(lambda view=view, entry=entry: view.read(entry))  # type: ignore[misc]
+
+    def write_optimizer_state(self, lease: str, values: Iterable[tuple[OptimizerEntry, HostTensor]]) -> int:
+        """Writes each value as it comes; returns how many the optimizer has a place for."""
+        session = self._loaded(lease)
+        weights = self._thread.call(session.weights)
+        return sum(
+            self._thread.call(
+                lambda entry=entry, value=value: session.write_optimizer_state(weights, entry, value)  # type: ignore[misc]
+            )
+            for entry, value in values
+        )
 
     def keep_state(self, lease: str, *, optimizer: bool) -> None:
         """Remembers the model's state, and the `optimizer`'s if asked."""

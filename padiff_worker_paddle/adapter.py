@@ -16,6 +16,7 @@ from padiff_rpc.words import DType, WeightKind
 from padiff_worker.adapter import EntryHook, ExitHook, GradientHook, LayerHandle, Remove
 from padiff_worker.layer_tree import LayerTree, OwnTensor
 from padiff_worker_paddle import kept_optimizer, optimizers, runtime, state, steps, tensors
+from padiff_worker_paddle.random_operations import random_operations
 
 # Running statistics, which Paddle keeps among the parameters of its batch norms.
 _STATISTICS = {"_mean", "_variance"}
@@ -188,6 +189,8 @@ class PaddleAdapter:
                 alive._remove_grad_hook(hook_id)
 
         return remove
+
+    random_operations = staticmethod(random_operations)
 
     def gradient_mode(self, enabled: bool) -> AbstractContextManager[None]:
         mode: AbstractContextManager[None] = paddle.enable_grad() if enabled else paddle.no_grad()

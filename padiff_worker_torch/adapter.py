@@ -14,6 +14,7 @@ from padiff_rpc.words import DType, WeightKind
 from padiff_worker.adapter import EntryHook, ExitHook, GradientHook, LayerHandle, Remove
 from padiff_worker.layer_tree import LayerTree, OwnTensor
 from padiff_worker_torch import kept_optimizer, optimizers, runtime, state, steps, tensors
+from padiff_worker_torch.random_operations import random_operations
 
 _CASTS = {
     DType.FLOAT16: torch.nn.Module.half,
@@ -171,6 +172,8 @@ class TorchAdapter:
 
         handle = tensor.register_hook(total)
         return lambda: handle.remove()
+
+    random_operations = staticmethod(random_operations)
 
     def gradient_mode(self, enabled: bool) -> AbstractContextManager[None]:
         mode: AbstractContextManager[None] = torch.enable_grad() if enabled else torch.no_grad()

@@ -1,6 +1,6 @@
 """The tests that every adapter must pass, to be run by pytest inside the framework's environment.
 
-An adapter's tests subclass the seven suites and say what their framework's toys are:
+An adapter's tests subclass the suites and say what their framework's toys are:
 
     class TestTensors(TensorSuite):
         case = MyCase()
@@ -12,7 +12,9 @@ from padiff_worker.conformance.captures import CaptureSuite
 from padiff_worker.conformance.case import AdapterCase, raises
 from padiff_worker.conformance.gradients import GradientSuite
 from padiff_worker.conformance.models import ModelSuite
+from padiff_worker.conformance.optimizers import OptimizerSuite
 from padiff_worker.conformance.overrides import OverrideSuite
+from padiff_worker.conformance.randomness import RandomnessSuite
 from padiff_worker.conformance.runs import RunSuite
 from padiff_worker.conformance.state import StateSuite
 from padiff_worker.conformance.tensors import TensorSuite
@@ -22,7 +24,9 @@ __all__ = [
     "CaptureSuite",
     "GradientSuite",
     "ModelSuite",
+    "OptimizerSuite",
     "OverrideSuite",
+    "RandomnessSuite",
     "RunSuite",
     "StateSuite",
     "TensorSuite",

@@ -18,6 +18,8 @@ from padiff_worker.adapter import FrameworkAdapter
 OPTIONAL_DTYPES = {DType.BFLOAT16, DType.UINT16, DType.UINT32, DType.UINT64}
 SHAPES = ((), (3,), (2, 3), (0, 3), (2, 0))
 
+Recomputation = Callable[[Callable[[Any], Any], Any], Any]
+
 
 def sample(dtype: DType, shape: tuple[int, ...]) -> HostTensor:
     """Returns values that fill every byte with something."""
@@ -39,13 +41,17 @@ class AdapterCase:
         suffixes: the state files that the adapter reads and writes, the framework's own format first.
         recomputations: functions (function, tensor) -> tensor, one for each way of the framework to
             recompute a forward in backward.
+        random_recomputations: those of them that keep the generators' states, as dropout needs it.
+        nested_recomputations: those of the latter that may lie in each other.
     """
 
     adapter: FrameworkAdapter
     layer_class: Any
     batch_norm_names: tuple[str, str, str, str] = ("weight", "bias", "running_mean", "running_var")
     suffixes: tuple[str, ...] = ()
-    recomputations: tuple[Callable[[Callable[[Any], Any], Any], Any], ...] = ()
+    recomputations: tuple[Recomputation, ...] = ()
+    random_recomputations: tuple[Recomputation, ...] = ()
+    nested_recomputations: tuple[Recomputation, ...] = ()
 
     def parameter(self, array: Array) -> Any:
         """Returns a trainable parameter."""
@@ -86,9 +92,60 @@ class AdapterCase:
         """Returns the framework's gradient descent with a momentum of 0.5 over all parameters."""
         raise NotImplementedError
 
+    def adam(self, model: Any, rate: float) -> Any:
+        """Returns the framework's Adam with the betas 0.5 and 0.75 over all parameters."""
+        raise unittest.SkipTest("no Adam")
+
     def loader(self, count: int, workers: int) -> Any:
         """Returns the framework's DataLoader over the numbers 0.0 ... `count` - 1, two to a batch."""
         raise unittest.SkipTest("no DataLoader")
+
+    # Random operations.
+
+    def dropout(self, x: Any, p: float, training: bool = True) -> Any:
+        raise NotImplementedError
+
+    def rand(self, shape: tuple[int, ...]) -> Any:
+        """Returns uniform float32 numbers."""
+        raise NotImplementedError
+
+    def unshared(self) -> str:
+        """Runs an operation that no numbers of ours can stand for; returns its name."""
+        raise NotImplementedError
+
+    def hidden_drawing(self) -> Callable[[], Any]:
+        """Returns what draws one number in a way that none of the adapter's patches sees."""
+        raise NotImplementedError
+
+    def random_functions(self) -> list[Any]:
+        """Returns functions of the framework that the adapter puts its own in place of."""
+        raise NotImplementedError
+
+    def feature_dropout(self, x: Any, p: float) -> Any:
+        """Drops whole channels of [batch, channels, height, width]."""
+        raise unittest.SkipTest("no dropout of channels")
+
+    def alpha_dropout(self, x: Any, p: float) -> Any:
+        raise unittest.SkipTest("no alpha dropout")
+
+    def rrelu(self, x: Any, lower: float, upper: float) -> Any:
+        raise unittest.SkipTest("no randomised ReLU")
+
+    def dot_product_attention(self, query: Any, key: Any, value: Any, p: float) -> Any:
+        """Returns the framework's own attention with dropout, all of [batch, heads, length, size]."""
+        raise unittest.SkipTest("no attention")
+
+    def randn(self, shape: tuple[int, ...]) -> Any:
+        raise unittest.SkipTest("no normal numbers")
+
+    def bernoulli(self, probability: Any) -> Any:
+        raise unittest.SkipTest("no Bernoulli trials")
+
+    def bernoulli_(self, tensor: Any, probability: float) -> Any:
+        raise unittest.SkipTest("no Bernoulli trials in place")
+
+    def floor(self, tensor: Any) -> Any:
+        raise unittest.SkipTest("no floor")
 
     # Made of the above.
 

@@ -15,7 +15,9 @@ from padiff_worker.conformance import (
     CaptureSuite,
     GradientSuite,
     ModelSuite,
+    OptimizerSuite,
     OverrideSuite,
+    RandomnessSuite,
     RunSuite,
     StateSuite,
     TensorSuite,
@@ -26,6 +28,8 @@ class FakeCase(AdapterCase):
     adapter = FakeAdapter()
     layer_class = fake.Layer
     recomputations = (fake.checkpoint,)
+    random_recomputations = recomputations
+    nested_recomputations = recomputations
 
     def parameter(self, array):
         return fake.Parameter(array)
@@ -41,6 +45,23 @@ class FakeCase(AdapterCase):
 
     def random(self, count):
         return fake.Tensor(fake.generator.random(count))
+
+    def dropout(self, x, p, training=True):
+        return fake.dropout(x, p, training)
+
+    def rand(self, shape):
+        return fake.rand(shape)
+
+    def unshared(self):
+        fake.permutation(3)
+        return "permutation"
+
+    def hidden_drawing(self):
+        rand = fake.rand
+        return lambda: rand((1,))
+
+    def random_functions(self):
+        return [fake.dropout, fake.rand, fake.random_state]
 
     def sgd(self, model, rate):
         return fake.SGD(model, rate)
@@ -65,6 +86,10 @@ class TestModels(ModelSuite):
     case = FakeCase()
 
 
+class TestOptimizers(OptimizerSuite):
+    case = FakeCase()
+
+
 class TestOverrides(OverrideSuite):
     case = FakeCase()
 
@@ -74,6 +99,10 @@ class TestState(StateSuite):
 
 
 class TestCaptures(CaptureSuite):
+    case = FakeCase()
+
+
+class TestRandomness(RandomnessSuite):
     case = FakeCase()
 
 

@@ -19,7 +19,9 @@ from padiff_worker.conformance import (
     CaptureSuite,
     GradientSuite,
     ModelSuite,
+    OptimizerSuite,
     OverrideSuite,
+    RandomnessSuite,
     RunSuite,
     StateSuite,
     TensorSuite,
@@ -47,6 +49,10 @@ class Numbers(paddle.io.Dataset):
         return np.float32(index)
 
 
+# Not so in 2.6, on a CPU.
+KEEPS_STATE = int(paddle.__version__.split(".")[0]) >= 3
+
+
 class PaddleCase(AdapterCase):
     adapter = PaddleAdapter()
     layer_class = paddle.nn.Layer
@@ -56,6 +62,11 @@ class PaddleCase(AdapterCase):
         lambda function, x: recompute(function, x, use_reentrant=True),
         # Paddle 2.6 keeps no random state on a CPU in this mode, and refuses to.
         lambda function, x: recompute(function, x, use_reentrant=False, preserve_rng_state=False),
+    )
+    nested_recomputations = recomputations[:1]
+    random_recomputations = (
+        recomputations[0],
+        *((lambda function, x: recompute(function, x, use_reentrant=False),) if KEEPS_STATE else ()),
     )
 
     def parameter(self, array):
@@ -84,11 +95,63 @@ class PaddleCase(AdapterCase):
     def random(self, count):
         return paddle.rand([count])
 
+    def dropout(self, x, p, training=True):
+        return paddle.nn.functional.dropout(x, p, training=training)
+
+    def rand(self, shape):
+        return paddle.rand(shape)
+
+    def unshared(self):
+        paddle.multinomial(paddle.ones([3]), 2)
+        return "multinomial"
+
+    def hidden_drawing(self):
+        uniform = paddle._C_ops.uniform
+        return lambda: uniform([1], paddle.float32, 0.0, 1.0, 0, paddle.CPUPlace())
+
+    def random_functions(self):
+        functional = paddle.nn.functional
+        return [
+            paddle._C_ops.dropout,
+            paddle._C_ops.uniform,
+            functional.dropout2d,
+            paddle.Tensor.bernoulli_,
+            paddle.get_rng_state,
+        ]
+
+    def feature_dropout(self, x, p):
+        return paddle.nn.Dropout2D(p)(x)
+
+    def alpha_dropout(self, x, p):
+        return paddle.nn.AlphaDropout(p)(x)
+
+    def rrelu(self, x, lower, upper):
+        return paddle.nn.RReLU(lower, upper)(x)
+
+    def dot_product_attention(self, query, key, value, p):
+        given = [one.transpose([0, 2, 1, 3]) for one in (query, key, value)]
+        return paddle.nn.functional.scaled_dot_product_attention(*given, dropout_p=p).transpose([0, 2, 1, 3])
+
+    def randn(self, shape):
+        return paddle.randn(shape)
+
+    def bernoulli(self, probability):
+        return paddle.bernoulli(probability)
+
+    def bernoulli_(self, tensor, probability):
+        return tensor.bernoulli_(probability)
+
+    def floor(self, tensor):
+        return tensor.floor()
+
     def sgd(self, model, rate):
         return paddle.optimizer.SGD(rate, parameters=model.parameters())
 
     def momentum(self, model, rate):
         return paddle.optimizer.Momentum(rate, momentum=0.5, parameters=model.parameters())
+
+    def adam(self, model, rate):
+        return paddle.optimizer.Adam(rate, 0.5, 0.75, parameters=model.parameters())
 
     def loader(self, count, workers):
         return paddle.io.DataLoader(Numbers(count), batch_size=2, num_workers=workers)
@@ -110,6 +173,10 @@ class TestModels(ModelSuite):
     )
 
 
+class TestOptimizers(OptimizerSuite):
+    case = PaddleCase()
+
+
 class TestOverrides(OverrideSuite):
     case = PaddleCase()
 
@@ -119,6 +186,10 @@ class TestState(StateSuite):
 
 
 class TestCaptures(CaptureSuite):
+    case = PaddleCase()
+
+
+class TestRandomness(RandomnessSuite):
     case = PaddleCase()
 
 

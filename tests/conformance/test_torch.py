@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import tarfile
 import zipfile
 from importlib.util import find_spec
@@ -19,7 +20,9 @@ from padiff_worker.conformance import (  # noqa: E402
     CaptureSuite,
     GradientSuite,
     ModelSuite,
+    OptimizerSuite,
     OverrideSuite,
+    RandomnessSuite,
     RunSuite,
     StateSuite,
     TensorSuite,
@@ -47,6 +50,8 @@ class TorchCase(AdapterCase):
         lambda function, x: checkpoint(function, x, use_reentrant=True),
         lambda function, x: checkpoint(function, x, use_reentrant=False),
     )
+    random_recomputations = recomputations
+    nested_recomputations = recomputations
 
     def parameter(self, array):
         return torch.nn.Parameter(torch.from_numpy(array.copy()))
@@ -72,11 +77,62 @@ class TorchCase(AdapterCase):
     def random(self, count):
         return torch.rand(count)
 
+    def dropout(self, x, p, training=True):
+        return torch.nn.functional.dropout(x, p, training)
+
+    def rand(self, shape):
+        return torch.rand(shape)
+
+    def unshared(self):
+        torch.multinomial(torch.ones(3), 2)
+        return "multinomial"
+
+    def hidden_drawing(self):
+        return functools.partial(torch.rand, 1)
+
+    def random_functions(self):
+        functional = torch.nn.functional
+        return [
+            torch.dropout,
+            torch._VF.dropout,
+            torch.rand,
+            torch.Tensor.bernoulli_,
+            functional.scaled_dot_product_attention,
+            torch.get_rng_state,
+        ]
+
+    def feature_dropout(self, x, p):
+        return torch.nn.Dropout2d(p)(x)
+
+    def alpha_dropout(self, x, p):
+        return torch.nn.AlphaDropout(p)(x)
+
+    def rrelu(self, x, lower, upper):
+        return torch.nn.RReLU(lower, upper)(x)
+
+    def dot_product_attention(self, query, key, value, p):
+        return torch.nn.functional.scaled_dot_product_attention(query, key, value, dropout_p=p)
+
+    def randn(self, shape):
+        return torch.randn(shape)
+
+    def bernoulli(self, probability):
+        return torch.bernoulli(probability)
+
+    def bernoulli_(self, tensor, probability):
+        return tensor.bernoulli_(probability)
+
+    def floor(self, tensor):
+        return tensor.floor()
+
     def sgd(self, model, rate):
         return torch.optim.SGD(model.parameters(), lr=rate)
 
     def momentum(self, model, rate):
         return torch.optim.SGD(model.parameters(), lr=rate, momentum=0.5)
+
+    def adam(self, model, rate):
+        return torch.optim.Adam(model.parameters(), lr=rate, betas=(0.5, 0.75))
 
     def loader(self, count, workers):
         return torch.utils.data.DataLoader(Numbers(count), batch_size=2, num_workers=workers)
@@ -94,6 +150,10 @@ class TestModels(ModelSuite):
     case = TorchCase()
 
 
+class TestOptimizers(OptimizerSuite):
+    case = TorchCase()
+
+
 class TestOverrides(OverrideSuite):
     case = TorchCase()
 
@@ -103,6 +163,10 @@ class TestState(StateSuite):
 
 
 class TestCaptures(CaptureSuite):
+    case = TorchCase()
+
+
+class TestRandomness(RandomnessSuite):
     case = TorchCase()
 
 

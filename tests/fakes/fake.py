@@ -158,6 +158,29 @@ def cast(x, dtype):
     return _result(x.array.astype(dtype), (x,), lambda g: (g.astype(x.array.dtype),))
 
 
+def dropout(x, p, training=True):
+    if not training:
+        return x
+    kept = (generator.random(x.shape) >= p).astype(np.float32)
+    return x * Tensor(kept / np.float32(1 - p) if p < 1 else kept)
+
+
+def rand(shape):
+    return Tensor(generator.random(shape).astype(np.float32))
+
+
+def permutation(count):
+    return Tensor(generator.permutation(count))
+
+
+def random_state():
+    return generator.bit_generator.state
+
+
+def set_random_state(state):
+    generator.bit_generator.state = state
+
+
 def scale_gradient(x, factor):
     """The identity, whose gradient is multiplied."""
     return _result(x.array.copy(), (x,), lambda g: (g * factor,))
@@ -170,6 +193,7 @@ def pass_through(x, array):
 
 def checkpoint(function, x):
     """Calls `function(x)`, keeping nothing but x; runs it again in backward."""
+    before = random_state()
     with gradient_mode(False):
         out = function(x)
     if not _grad_enabled:
@@ -178,8 +202,11 @@ def checkpoint(function, x):
 
     def backward(gradient):
         inner = Tensor(x.array, requires_grad=True)
+        now = random_state()
+        set_random_state(before)
         with gradient_mode(True):
             again = function(inner)
+            set_random_state(now)
             run_backward(again, gradient)
         return (inner.grad.array,)
 
@@ -302,10 +329,7 @@ class Dropout(Layer):
         self.p = p
 
     def forward(self, x):
-        if not self.training:
-            return x
-        keep = (generator.random(x.shape) >= self.p).astype(np.float32) / np.float32(1 - self.p)
-        return x * Tensor(keep)
+        return dropout(x, self.p, self.training)
 
 
 class Sequential(Layer):

@@ -8,6 +8,7 @@ import os
 
 import fake
 import numpy as np
+from fake_random import random_operations
 
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.tensors import HostTensor
@@ -78,10 +79,10 @@ class FakeAdapter:
         fake.seed(seed)
 
     def random_state(self):
-        return fake.generator.bit_generator.state
+        return fake.random_state()
 
     def set_random_state(self, state):
-        fake.generator.bit_generator.state = state
+        fake.set_random_state(state)
 
     # Models
 
@@ -186,6 +187,8 @@ class FakeAdapter:
     def watch_gradient(self, tensor, hook):
         return _hang(tensor.node.hooks, hook)
 
+    random_operations = staticmethod(random_operations)
+
     def gradient_mode(self, enabled):
         return fake.gradient_mode(enabled)
 
@@ -258,7 +261,11 @@ class FakeAdapter:
 
     def write_optimizer_state(self, optimizer, weights, entry, value):
         weight = weights[entry.parameter]
-        if entry.state in optimizer.states and weight.array.shape != value.spec.shape:
+        if (
+            entry.state == "momentum"
+            and "momentum" in optimizer.states
+            and weight.array.shape != value.spec.shape
+        ):
             raise InvalidRequestError(
                 f"shape {list(value.spec.shape)} does not fit {list(weight.array.shape)}"
             )

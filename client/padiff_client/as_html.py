@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Optional
 
 from padiff_client import render, wording
+from padiff_client.places import FAULT, PlaceErrors
 from padiff_rpc.results import Row
 
 if TYPE_CHECKING:
@@ -13,6 +15,16 @@ if TYPE_CHECKING:
 
 _SHOWN_ROWS = 200
 _COLUMNS = ("step", "phase", "what", "verdict", "max abs", "relative L2", "allowed", "reason")
+_PLACE_COLUMNS = (
+    "step",
+    "phase",
+    "what",
+    "is",
+    "accumulated relative L2",
+    "local",
+    "allowed locally",
+    "reason",
+)
 
 
 def page(report: Report) -> str:
@@ -25,32 +37,68 @@ def page(report: Report) -> str:
 
 
 def fragment(report: Report) -> str:
-    """Returns the text report and a table: the rows that differ, or else all, up to a limit."""
+    """Returns the text report and a table: the rows that differ, or else all, up to a limit.
+
+    With local errors the rows are places, faults first, each with both of its errors.
+    """
     colour = "#1a7f37" if report else "#cf222e"
-    differing = [row for row in report.rows if row.verdict in wording.FAILING]
-    rows = differing or report.rows
-    caption = "Comparisons that differ" if differing else "Comparisons"
-    more = f" (the first {_SHOWN_ROWS} of {len(rows)})" if len(rows) > _SHOWN_ROWS else ""
-    head = "".join(f"<th>{name}</th>" for name in _COLUMNS)
-    body = "\n".join(_row(row) for row in rows[:_SHOWN_ROWS])
     return (
         f'<div class="padiff-report"><p style="color:{colour};font-weight:bold">'
         f"{escape(render.headline(report))}</p>\n<pre>{escape(render.text(report))}</pre>\n"
-        f"<details><summary>{caption}{more}</summary>\n<table><thead><tr>{head}</tr></thead>\n"
-        f"<tbody>\n{body}\n</tbody></table></details></div>"
+        f"{_places(report.places) if report.places else _rows(report.rows)}</div>"
     )
 
 
-def _row(row: Row) -> str:
+def _rows(rows: Sequence[Row]) -> str:
+    differing = [row for row in rows if row.verdict in wording.FAILING]
+    caption = "Comparisons that differ" if differing else "Comparisons"
+    return _table(caption, _COLUMNS, [_cells(row) for row in differing or rows])
+
+
+def _places(found: Sequence[PlaceErrors]) -> str:
+    ordered = sorted(found, key=lambda one: one.meaning != FAULT)
+    return _table("Accumulated and local errors", _PLACE_COLUMNS, [_place_cells(one) for one in ordered])
+
+
+def _table(caption: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    more = f" (the first {_SHOWN_ROWS} of {len(rows)})" if len(rows) > _SHOWN_ROWS else ""
+    head = "".join(f"<th>{name}</th>" for name in columns)
+    body = "\n".join(
+        f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in cells)}</tr>" for cells in rows[:_SHOWN_ROWS]
+    )
+    return (
+        f"<details><summary>{caption}{more}</summary>\n<table><thead><tr>{head}</tr></thead>\n"
+        f"<tbody>\n{body}\n</tbody></table></details>"
+    )
+
+
+def _cells(row: Row) -> tuple[str, ...]:
     figures = row.figures
-    cells = (
+    return (
         str(row.step),
         str(row.phase),
         wording.place_of(row),
         str(row.verdict),
         wording.small(figures.max_abs) if figures is not None else "",
-        wording.small(figures.relative_l2) if figures is not None else "",
+        _relative_l2(row),
         wording.allowed(row.tolerance),
         row.reason,
     )
-    return f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in cells)}</tr>"
+
+
+def _place_cells(one: PlaceErrors) -> tuple[str, ...]:
+    return (
+        str(one.row.step),
+        str(one.row.phase),
+        wording.place_of(one.row),
+        one.meaning,
+        _relative_l2(one.accumulated),
+        _relative_l2(one.local),
+        wording.allowed(one.local.tolerance) if one.local is not None else "",
+        one.row.reason,
+    )
+
+
+def _relative_l2(row: Optional[Row]) -> str:
+    figures = row.figures if row is not None else None
+    return wording.small(figures.relative_l2) if figures is not None else ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Optional
 
-from padiff_client import randomness, verdict_reasons, wording
+from padiff_client import places, randomness, verdict_reasons, wording
 from padiff_rpc.results import Environment, Row
 from padiff_rpc.words import Phase, Side, Verdict
 
@@ -21,6 +21,7 @@ def text(report: Report) -> str:
     lines += _block("because", [reason for reason in report.reasons if reason not in lines[0]])
     lines += _block("settings", _settings(report))
     lines += _block("faults", _faults(report))
+    lines += _block("errors", places.summary(report.places))
     if report.first_divergence is not None:
         lines += ["", str(report.first_divergence), ""]
     for failed in report.failures:
@@ -135,7 +136,7 @@ def _growth(report: Report) -> list[str]:
 
 def _largest(report: Report) -> list[str]:
     """Returns the furthest pair of each phase by relative L2; only where nothing diverged."""
-    if report.first_divergence is not None:
+    if report.first_divergence is not None or report.places:
         return []
     worst: dict[Phase, Row] = {}
     for row in report.rows:

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterable
 from functools import cached_property
 from typing import Optional
 
-from padiff_client import as_html, as_json, render, verdict_reasons, wording
+from padiff_client import as_html, as_json, places, render, verdict_reasons, wording
 from padiff_client.divergence import Divergence
+from padiff_client.places import PlaceErrors
 from padiff_client.spec import PathLike
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.results import (
@@ -62,10 +63,18 @@ class Report:
     def faults(self) -> tuple[Row, ...]:
         """The rows that keep the report from being a pass, in execution order.
 
-        In lockstep each is a fault of its own; free-running, what comes behind the first divergence may be
-        its consequence.
+        In lockstep, and with local errors, each is a fault of its own; free-running, what comes behind the
+        first divergence may be its consequence.
         """
         return tuple(row for row in self.rows if row.counts and row.verdict in wording.FAILING)
+
+    @cached_property
+    def places(self) -> tuple[PlaceErrors, ...]:
+        """With `local_error`, the accumulated and the local error of each place, and which it is a case of.
+
+        Empty for a report of one pass a step.
+        """
+        return places.places(self.rows)
 
     @property
     def reasons(self) -> tuple[str, ...]:

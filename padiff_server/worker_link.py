@@ -38,6 +38,7 @@ from padiff_rpc.types import (
 from padiff_rpc.v1 import worker_pb2, worker_pb2_grpc
 from padiff_rpc.version import PROTOCOL_VERSION, check_protocol_version
 from padiff_rpc.words import Phase, Randomness, Side
+from padiff_server.described import check_calls, checked_layers
 from padiff_server.steps.step_call import StepCall
 
 NumberedTensors = Sequence[tuple[int, HostTensor]]
@@ -108,6 +109,7 @@ class WorkerLink:
         self._address = party.worker
         self._exits = contextlib.ExitStack()
         self._lease = ""
+        self._paths: frozenset[str] = frozenset()
         self._closed = threading.Event()
 
     def open(self) -> None:
@@ -144,8 +146,9 @@ class WorkerLink:
                 f"{self.peer} cannot be reached: nothing answered within {DIAL_SECONDS:g} s"
                 f"{self._why_unreachable()}; start it, or correct the address or its credentials"
             ) from None
+        # Before anything else is read: another version may mean something else by it.
+        check_protocol_version(info.worker.protocol_version, peer=self.peer)
         self.worker = from_proto(info.worker, WorkerInfo)
-        check_protocol_version(self.worker.protocol_version, peer=self.peer)
         wanted = self.model.framework
         if wanted and wanted != self.worker.framework:
             raise InvalidRequestError(
@@ -169,6 +172,8 @@ class WorkerLink:
             stream = self._caller.Lease(worker_pb2.LeaseRequest(protocol_version=PROTOCOL_VERSION))
             try:
                 self._lease = next(stream).lease
+            except StopIteration:
+                raise ProtocolError(f"{self.peer} ended its lease before it had granted it") from None
             except BusyError:
                 if time.monotonic() > patience_ends or self._closed.wait(_RETRY_SECONDS):
                     raise
@@ -221,7 +226,9 @@ class WorkerLink:
         """Returns the layer tree, definition order."""
         with self._blamed():
             response = self._caller.Describe(worker_pb2.DescribeRequest(lease=self._lease))
-            return tuple(from_proto(layer, Layer) for layer in response.layers)
+            layers = checked_layers([from_proto(layer, Layer) for layer in response.layers], peer=self.peer)
+        self._paths = frozenset(layer.path for layer in layers)
+        return layers
 
     def trace(
         self,
@@ -250,7 +257,9 @@ class WorkerLink:
                 yield worker_pb2.TraceRequest(frame=frame)
 
         with self._blamed():
-            return from_proto(self._caller.Trace(requests()), TraceResponse)
+            response = from_proto(self._caller.Trace(requests()), TraceResponse)
+            check_calls(response.calls, self._paths, peer=self.peer)
+            return response
 
     def look_for_batch(self, index: int) -> Look:
         """Has the worker's loader read batch `index`, counted from 0, which stays there for the step."""

@@ -7,6 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from typing import Optional, Protocol
 
+from padiff_rpc.errors import ProtocolError
 from padiff_rpc.records import record
 from padiff_rpc.tensors import FLOATING, HostTensor
 from padiff_rpc.types import NotOverridden, OverrideTicket
@@ -79,6 +80,7 @@ class OverrideFeed:
         self._in_flight = 0
         self._outlet: Optional[Outlet] = None
         self._reference_ended = False
+        self._refused: set[OverrideTicket] = set()
         self._refusals: defaultdict[str, list[OverrideTicket]] = defaultdict(list)
 
     def open(self, outlet: Outlet) -> None:
@@ -112,7 +114,8 @@ class OverrideFeed:
             self._send()
 
     def wanted(self, ticket: OverrideTicket) -> None:
-        """Takes the candidate's word that its model waits for this one."""
+        """Takes the candidate's word that its model waits for this one. Raises ProtocolError."""
+        self._check(ticket)
         with self._lock:
             if ticket not in self._sent:
                 self._wanted[ticket] = None
@@ -125,9 +128,18 @@ class OverrideFeed:
             self._send()
 
     def refused(self, refusal: NotOverridden) -> None:
-        """Notes a place that kept its own tensor."""
+        """Notes a place that kept its own tensor. Raises ProtocolError."""
+        self._check(refusal.ticket)
         with self._lock:
-            self._refusals[refusal.reason].append(refusal.ticket)
+            if refusal.ticket not in self._refused:
+                self._refused.add(refusal.ticket)
+                self._refusals[refusal.reason].append(refusal.ticket)
+
+    def _check(self, ticket: OverrideTicket) -> None:
+        if ticket.place >= len(self._plan.places):
+            raise ProtocolError(
+                f"the candidate speaks of override {ticket.place} and there are {len(self._plan.places)}"
+            )
 
     def notes(self) -> Iterator[str]:
         """Yields, for each reason, what was not overridden."""

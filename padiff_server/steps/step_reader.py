@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Optional
 
 from padiff_rpc.errors import ProtocolError
+from padiff_rpc.limits import exceeded, limits
 from padiff_rpc.tensors import Array, ReceivedTensor, TensorAssembler
 from padiff_rpc.types import (
     CallEvent,
@@ -52,6 +53,7 @@ class StepReader:
         self._captures = captures
         self._store = store
         self._assembler = TensorAssembler(self._allocate)
+        self._calls = 0
         self._open: dict[int, tuple[Announced, float]] = {}
         self._unwanted: dict[int, Announced] = {}
         # Arrays still being filled, by identity; they are ours until their capture is handed on.
@@ -63,14 +65,15 @@ class StepReader:
     def read(self, items: Iterable[StepItem], begin: Callable[[Phase], None]) -> None:
         """Reads to the end; `begin` is told of each phase that the worker announces.
 
-        Raises ProtocolError when the stream ends without a summary, BusyError when the store is full.
+        Raises ProtocolError for what contradicts the contract, a stream without a summary among it, and
+        BusyError when the store is full or a limit is reached.
         """
         try:
             for item in items:
                 if isinstance(item, Phase):
                     begin(item)
                 elif isinstance(item, CallEvent):
-                    self._captures.call(self._side, item)
+                    self._call(item)
                 elif isinstance(item, CaptureBegins):
                     self._begin_capture(item)
                 elif isinstance(item, CaptureChunk):
@@ -89,8 +92,17 @@ class StepReader:
                 self._store.release(array)
             self._filling.clear()
 
+    def _call(self, event: CallEvent) -> None:
+        self._calls += 1
+        most = limits().calls
+        if self._calls > most:
+            raise exceeded(f"the {self._side} made more than {most:,} entries and exits in a step", "calls")
+        self._captures.call(self._side, event)
+
     def _begin_capture(self, item: CaptureBegins) -> None:
         capture = item.capture
+        if capture.id.kind not in _PHASES:
+            raise ProtocolError(f"the {self._side} worker sent a {capture.id.kind} among its captures")
         if not self._captures.announce(self._side, capture):
             self._unwanted[capture.number] = capture
             return

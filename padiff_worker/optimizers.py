@@ -17,6 +17,10 @@ from padiff_rpc.records import record
 from padiff_rpc.tensors import HostTensor
 from padiff_rpc.types import DescribeOptimizerResponse, OptimizerEntry, OptimizerGroup, Tree
 
+# The convention of how settings enter the arithmetic.
+PRECISION = "precision of settings"
+EXACT = {PRECISION: "that of the parameters"}
+
 # A power of beta below it has lost digits, or all of them.
 _SMALLEST_POWER = 1e-36
 

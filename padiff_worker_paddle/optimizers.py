@@ -5,7 +5,7 @@ That the formulas are Torch's but for the conventions named here was found by ru
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import field
 from typing import Any, Optional
 
@@ -15,7 +15,14 @@ from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.records import record
 from padiff_rpc.tensors import HostTensor
 from padiff_rpc.types import OptimizerEntry
-from padiff_worker.optimizers import OptimizerView, qualified_name, step_count, steps_in_power
+from padiff_worker.optimizers import (
+    EXACT,
+    PRECISION,
+    OptimizerView,
+    qualified_name,
+    step_count,
+    steps_in_power,
+)
 from padiff_worker_paddle import tensors
 from padiff_worker_paddle.optimizer_settings import Group, settings_of
 
@@ -54,6 +61,7 @@ class _Kind:
         conventions: where Torch's class of that algorithm computes otherwise.
         powers: what tells the number of steps, best first.
         is_whole: whether `states` and `powers` are all that there is, so that they can be written.
+        is_exact: whether its settings step float64 parameters as float64; most are rounded to float32.
     """
 
     algorithm: str
@@ -62,11 +70,12 @@ class _Kind:
     conventions: Mapping[str, str] = field(default_factory=dict)
     powers: tuple[_Power, ...] = ()
     is_whole: bool = True
+    is_exact: bool = False
 
 
-_ADAM = _Kind(algorithm="adam", states=_ADAM_STATES, powers=_POWERS)
+_ADAM = _Kind(algorithm="adam", states=_ADAM_STATES, powers=_POWERS, is_exact=True)
 _KINDS: dict[type, _Kind] = {
-    paddle.optimizer.SGD: _Kind(algorithm="sgd", states={}),
+    paddle.optimizer.SGD: _Kind(algorithm="sgd", states={}, is_exact=True),
     paddle.optimizer.Momentum: _Kind(
         algorithm="sgd", states={"velocity": "momentum"}, needed={"momentum": "momentum"}
     ),
@@ -128,11 +137,12 @@ def view(optimizer: Any, weights: Mapping[str, Any]) -> OptimizerView:
     for name, parameter, _ in _parameters(optimizer, weights):
         for word, read in _readers(optimizer, kind, parameter, settings[name]):
             state[OptimizerEntry(parameter=name, state=word)] = read
-    conventions = (
-        {} if kind is None else {"algorithm": kind.algorithm, "weight_decay": _ADDED, **kind.conventions}
-    )
+    parameters = [parameter for _, parameter, _ in _parameters(optimizer, weights)]
     return OptimizerView(
-        class_name=qualified_name(optimizer), settings=settings, conventions=conventions, state=state
+        class_name=qualified_name(optimizer),
+        settings=settings,
+        conventions={} if kind is None else _conventions(kind, parameters),
+        state=state,
     )
 
 
@@ -161,6 +171,16 @@ def write_state(optimizer: Any, weights: Mapping[str, Any], entry: OptimizerEntr
             tensors.write(held, value)
             return True
     return False
+
+
+def _conventions(kind: _Kind, parameters: Sequence[Any]) -> dict[str, str]:
+    rounds = not kind.is_exact and any(one.dtype == paddle.float64 for one in parameters)
+    return {
+        "algorithm": kind.algorithm,
+        "weight_decay": _ADDED,
+        **kind.conventions,
+        **({PRECISION: "rounded to float32"} if rounds else EXACT),
+    }
 
 
 def _kind(optimizer: Any) -> Optional[_Kind]:

@@ -15,7 +15,7 @@ from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.records import record
 from padiff_rpc.tensors import HostTensor
 from padiff_rpc.types import OptimizerEntry
-from padiff_worker.optimizers import OptimizerView, plain, qualified_name, step_count
+from padiff_worker.optimizers import EXACT, OptimizerView, plain, qualified_name, step_count
 from padiff_worker_torch import tensors
 
 _ADDED, _DECOUPLED = "added to the gradient", "taken off the parameter itself"
@@ -168,7 +168,7 @@ def _settings(group: Mapping[str, Any]) -> dict[str, Any]:
 def _common(optimizer: Any, kind: _Kind) -> dict[str, str]:
     # Before 2.7 no group of Adam's says which it is.
     decoupled = optimizer.defaults.get("decoupled_weight_decay", isinstance(optimizer, torch.optim.AdamW))
-    return {"algorithm": kind.algorithm, "weight_decay": _DECOUPLED if decoupled else _ADDED}
+    return {"algorithm": kind.algorithm, "weight_decay": _DECOUPLED if decoupled else _ADDED, **EXACT}
 
 
 def _reader(key: str, value: Any) -> Callable[[], HostTensor]:

@@ -1,0 +1,100 @@
+"""Torch's optimizers over a small smooth model, each with the settings of its twin in `paddle_optimizers`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn, optim
+from torch.optim import lr_scheduler
+
+
+class Net(nn.Module):
+    """Two linear layers around a tanh, so that no gradient has kinks."""
+
+    def __init__(self, frozen: bool = False) -> None:
+        super().__init__()
+        self.first, self.last = nn.Linear(6, 8), nn.Linear(8, 3)
+        self.first.requires_grad_(not frozen)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.last(torch.tanh(self.first(x)))
+
+
+def net(**kwargs: Any) -> nn.Module:
+    return Net(**kwargs)
+
+
+def distance(output: Tensor, target: Tensor) -> Tensor:
+    return ((output - target) ** 2).mean()
+
+
+def sgd(model: nn.Module) -> Any:
+    return optim.SGD(model.parameters(), lr=0.1, weight_decay=0.05)
+
+
+def momentum(model: nn.Module) -> Any:
+    return optim.SGD(model.parameters(), lr=0.05, momentum=0.9, weight_decay=0.05)
+
+
+def nesterov(model: nn.Module) -> Any:
+    return optim.SGD(model.parameters(), lr=0.05, momentum=0.9, nesterov=True)
+
+
+def adam(model: nn.Module) -> Any:
+    return optim.Adam(model.parameters(), lr=0.02, betas=(0.8, 0.95), eps=1e-3, weight_decay=0.05)
+
+
+def amsgrad(model: nn.Module) -> Any:
+    return optim.Adam(model.parameters(), lr=0.02, betas=(0.8, 0.95), eps=1e-3, amsgrad=True)
+
+
+def adamw(model: nn.Module) -> Any:
+    return optim.AdamW(model.parameters(), lr=0.02, betas=(0.8, 0.95), weight_decay=0.1)
+
+
+def rmsprop(model: nn.Module) -> Any:
+    return optim.RMSprop(model.parameters(), lr=0.01, alpha=0.9, eps=1e-3, momentum=0.5)
+
+
+def centered_rmsprop(model: nn.Module) -> Any:
+    return optim.RMSprop(model.parameters(), lr=0.01, alpha=0.9, eps=1e-14, centered=True)
+
+
+def adagrad(model: nn.Module) -> Any:
+    return optim.Adagrad(
+        model.parameters(), lr=0.05, eps=1e-3, initial_accumulator_value=0.1, weight_decay=0.05
+    )
+
+
+def adadelta(model: nn.Module) -> Any:
+    return optim.Adadelta(model.parameters(), lr=0.5, rho=0.9, eps=1e-3, weight_decay=0.05)
+
+
+def adamax(model: nn.Module) -> Any:
+    return optim.Adamax(model.parameters(), lr=0.02, betas=(0.8, 0.95), eps=1e-2)
+
+
+def nadam(model: nn.Module) -> Any:
+    return optim.NAdam(model.parameters(), lr=0.02, betas=(0.8, 0.95))
+
+
+def radam(model: nn.Module) -> Any:
+    return optim.RAdam(model.parameters(), lr=0.02, betas=(0.8, 0.95))
+
+
+def groups(model: Net) -> Any:
+    """Weights of `first` decay, and learn twice as fast."""
+    given = [
+        {"params": [model.first.weight], "lr": 0.04, "weight_decay": 0.1},
+        {"params": [model.first.bias, model.last.weight, model.last.bias], "lr": 0.02, "weight_decay": 0.0},
+    ]
+    return optim.AdamW(given, betas=(0.8, 0.95))
+
+
+def steps(model: nn.Module) -> Any:
+    return lr_scheduler.StepLR(momentum(model), step_size=2, gamma=0.5)
+
+
+def cosine(model: nn.Module) -> Any:
+    return lr_scheduler.CosineAnnealingLR(adamw(model), T_max=20, eta_min=1e-3)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from padiff_rpc.results import Place, Row, Unmatched
-from padiff_rpc.words import CaptureKind, Phase, Side, Verdict
+from padiff_rpc.words import CaptureKind, Pass, Phase, Side, Verdict
 from padiff_server.coverage import coverage_of, first_divergence, passes
 
 OK, BAD, LONE, NONE = Verdict.MATCH, Verdict.MISMATCH, Verdict.UNMATCHED, Verdict.NOT_COMPARED
@@ -152,3 +154,38 @@ class TestFirstDivergence:
         lone = Unmatched(side=Side.CANDIDATE, what="call", path="a", call=1, counts=True)
         found = first_divergence([ROOT], [lone])
         assert (found.cause, found.row.candidate.path, found.row.candidate.call) == ("missing", "a", 1)
+
+
+class TestTwoPasses:
+    """Of each place, a row in lockstep and one of the free run."""
+
+    @staticmethod
+    def twins(path, local, free, twin, **given):
+        row_ = row("forward", "output", path, local, order=twin, **given)
+        second = dataclasses.replace(row_, verdict=free, counts=free is not BAD, twin=twin)
+        return dataclasses.replace(row_, twin=twin, pass_kind=Pass.LOCKSTEP), second
+
+    def test_a_place_is_counted_once_and_compared_once_it_was_in_either(self):
+        rows = [*self.twins("", OK, OK, 1), *self.twins("a", NONE, OK, 2), *self.twins("b", NONE, NONE, 3)]
+        coverage = coverage_of(rows, ())
+        assert (coverage.tensors_compared, coverage.tensors_total) == (2, 3)
+        assert (coverage.root_outputs_compared, coverage.root_outputs_total) == (1, 1)
+
+    def test_each_step_is_counted(self):
+        rows = [*self.twins("", OK, OK, 1), *self.twins("", OK, OK, 1, step=1)]
+        assert coverage_of(rows, ()).tensors_total == 2
+
+    def test_the_first_divergence_is_that_of_the_pass_in_lockstep(self):
+        odd = dataclasses.replace(
+            self.twins("a", OK, Verdict.NONFINITE, 1)[1], verdict=Verdict.NONFINITE, counts=True
+        )
+        rows = [odd, *self.twins("b", BAD, BAD, 2), *self.twins("c", OK, OK, 3)]
+        first = first_divergence(rows, ())
+        assert first.row.reference.path == "b"
+        assert (first.position, first.compared) == (1, 2)
+        assert first_divergence([odd], ()).row is odd
+
+    def test_an_earlier_step_comes_before_a_pass(self):
+        odd = dataclasses.replace(row("forward", "output", "a", LONE), twin=1)
+        rows = [*self.twins("b", BAD, BAD, 2, step=1), odd]
+        assert first_divergence(rows, ()).row is odd

@@ -149,3 +149,16 @@ def test_threads_together_stay_under_the_limit(tmp_path: Path) -> None:
             thread.join()
         assert 0 < store.peak_in_memory_bytes <= limit
         assert (store.in_memory_bytes, store.spilled_bytes) == (0, 0)
+
+
+def test_what_two_hold_is_taken_back_when_both_have_released_it(tmp_path: Path) -> None:
+    with TensorStore(1024, tmp_path) as store:
+        array = store.allocate(KIB)
+        store.hold(array)
+        store.release(array)
+        assert store.in_memory_bytes == 1024
+        store.release(array)
+        store.release(array)
+        assert store.in_memory_bytes == 0
+        store.hold(array)
+        assert store.in_memory_bytes == 0

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import queue
-import secrets
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
@@ -12,7 +10,6 @@ from dataclasses import replace
 from typing import Union
 
 from padiff_rpc.errors import BusyError, CancelledError, NotFoundError, StateError
-from padiff_rpc.results import Trouble
 from padiff_rpc.types import AssignWeightsRequest, CheckInputsRequest, CompareStart, Party, PlanStart
 from padiff_server.borrowing import BorrowingJob, Job
 from padiff_server.comparison import Comparison, WeightAssignment
@@ -21,6 +18,7 @@ from padiff_server.loader_check import LoaderCheck
 from padiff_server.messages import BatchWanted, Message
 from padiff_server.planning import Planning
 from padiff_server.report import FinishedReport, ReportBuilder
+from padiff_server.running_session import RunningSession
 from padiff_server.steps.batches import BatchMessage, BatchSource
 from padiff_server.worker_directory import WorkerDirectory
 
@@ -44,9 +42,9 @@ class Sessions:
         self._at_once = at_once
         self._lock = threading.Lock()
         self._running = 0
-        self._jobs: set[Job] = set()
+        self._sessions: set[RunningSession] = set()
         self._is_closed = False
-        self._ended_because = ""
+        self._end_reason = ""
         self._finished: OrderedDict[str, FinishedReport] = OrderedDict()
 
     def compare(
@@ -123,60 +121,36 @@ class Sessions:
 
     def end(self, reason: str) -> None:
         """Ends all sessions; their reports hold what was compared, and `reason` as a trouble."""
-        self.close()
         with self._lock:
-            self._ended_because = reason
-            jobs = tuple(self._jobs)
-        for job in jobs:
-            job.cancel()
+            self._is_closed = True
+            self._end_reason = reason
+            running = tuple(self._sessions)
+        for session in running:
+            session.end(reason)
 
     def _borrowing(self, asked: Asked, make_job: Callable[[Party, Party], Job], report: ReportBuilder) -> Job:
         return BorrowingJob(self._directory, asked.candidate, asked.reference, make_job, report)
 
     def _run(self, make_job: Callable[[ReportBuilder], Job], when_gone: WhenGone) -> Iterator[Message]:
-        outcome: queue.SimpleQueue[Union[Message, FinishedReport, BaseException]] = queue.SimpleQueue()
-        report = ReportBuilder(secrets.token_hex(8), outcome.put)
         with self._place():
-            job = make_job(report)
-
-            def work() -> None:
-                try:
-                    outcome.put(job.run())
-                except BaseException as error:
-                    outcome.put(self._ended_report(report) if self._ended_because else error)
-
-            if not when_gone(job.cancel):
+            session = RunningSession(make_job)
+            if not when_gone(session.cancel):
                 raise CancelledError("the caller is gone")
-            thread = threading.Thread(target=work, name=f"session-{report.session}", daemon=True)
             with self._lock:
-                self._jobs.add(job)
-            if self._ended_because:  # between the place and now
-                job.cancel()
-            thread.start()
+                self._sessions.add(session)
+                end_reason = self._end_reason
+            if end_reason:
+                session.end(end_reason)
             try:
-                yield from self._until_finished(outcome)
+                for message in session.messages():
+                    if isinstance(message, FinishedReport):
+                        self._remember(message)
+                        yield message.summary
+                    else:
+                        yield message
             finally:
-                job.cancel()
-                thread.join()
                 with self._lock:
-                    self._jobs.discard(job)
-
-    def _ended_report(self, report: ReportBuilder) -> FinishedReport:
-        report.add_trouble(Trouble(phase=report.phase, step=report.step, text=self._ended_because))
-        return report.finish()
-
-    def _until_finished(
-        self, outcome: queue.SimpleQueue[Union[Message, FinishedReport, BaseException]]
-    ) -> Iterator[Message]:
-        while True:
-            item = outcome.get()
-            if isinstance(item, FinishedReport):
-                self._remember(item)
-                yield item.summary
-                return
-            if isinstance(item, BaseException):
-                raise item
-            yield item
+                    self._sessions.discard(session)
 
     @contextlib.contextmanager
     def _place(self) -> Iterator[None]:

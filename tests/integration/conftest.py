@@ -22,7 +22,10 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     with ExitStack() as exits:
         start = exits.enter_context
         coordinator = start(
-            running("-m", "padiff_server", "--allow-any-worker", log=folder / "coordinator.log")
+            running(
+                *("-m", "padiff_server", "--allow-any-worker", "--worker-wait-seconds", "0"),
+                log=folder / "coordinator.log",
+            )
         )
         reference = start(running_worker(folder, "reference"))
         candidate = start(running_worker(folder, "candidate"))

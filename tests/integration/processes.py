@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Optional
 
 ROOT = Path(__file__).resolve().parents[2]
 FAKES = ROOT / "tests" / "fakes"
@@ -24,10 +25,11 @@ class Running:
 
 
 @contextmanager
-def running(*arguments: str, log: Path) -> Iterator[Running]:
+def running(*arguments: str, log: Path, environment: Optional[Mapping[str, str]] = None) -> Iterator[Running]:
     """Provides a process that announced its address; it is stopped at the end, by force if need be."""
     environment = {
         **os.environ,
+        **(environment or {}),
         "PYTHONPATH": os.pathsep.join([str(ROOT), str(FAKES)]),
         "OMP_NUM_THREADS": "1",
         "GRPC_ENABLE_FORK_SUPPORT": "0",
@@ -55,7 +57,9 @@ def running(*arguments: str, log: Path) -> Iterator[Running]:
 
 
 @contextmanager
-def running_worker(folder: Path, name: str) -> Iterator[Running]:
+def running_worker(
+    folder: Path, name: str, *flags: str, environment: Optional[Mapping[str, str]] = None
+) -> Iterator[Running]:
     """Provides a worker over the fake framework."""
     arguments = [
         str(FAKES / "fake_worker.py"),
@@ -65,8 +69,9 @@ def running_worker(folder: Path, name: str) -> Iterator[Running]:
         str(FAKES.parent / "integration"),
         "--save-root",
         str(folder),
+        *flags,
     ]
-    with running(*arguments, log=folder / f"{name}.log") as worker:
+    with running(*arguments, log=folder / f"{name}.log", environment=environment) as worker:
         yield worker
 
 

@@ -1,0 +1,299 @@
+"""A small certificate authority in a folder: made once, looked at later.
+
+Only this module knows `cryptography`, which comes with the extra padiff-rpc[certs]; it is imported when used.
+"""
+
+from __future__ import annotations
+
+import datetime
+import ipaddress
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from padiff_rpc.errors import InvalidRequestError
+from padiff_rpc.records import record
+
+if TYPE_CHECKING:
+    from cryptography import x509
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+
+CA = "ca"
+LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1")
+# A certificate that ends sooner deserves a warning.
+SOON_DAYS = 30
+# Clocks of other machines may be a little behind.
+_BACKDATED = datetime.timedelta(minutes=5)
+
+
+@record
+class _Role:
+    """Who shows a certificate: with `serves` to those who call, with `calls` to those who are called."""
+
+    name: str
+    serves: bool
+    calls: bool
+
+
+_ROLES = (
+    _Role(name="server", serves=True, calls=True),  # the coordinator calls the workers
+    _Role(name="worker", serves=True, calls=False),
+    _Role(name="client", serves=False, calls=True),
+)
+
+
+@record
+class CertificateFile:
+    """What one certificate says.
+
+    Attributes:
+        file: its path.
+        subject: its common name.
+        hosts: the names and addresses that it is good for; none for a client's or a CA's.
+        ends: when it ends.
+        has_key: whether its key lies beside it.
+        problem: what is wrong with it, or will be soon; empty: nothing.
+    """
+
+    file: str
+    subject: str
+    hosts: tuple[str, ...]
+    ends: datetime.datetime
+    has_key: bool
+    problem: str
+
+
+def make_certificates(folder: str, hosts: Sequence[str], *, days: int, force: bool) -> tuple[str, ...]:
+    """Writes a CA and certificates for server, worker and client into `folder`; returns the files' paths.
+
+    `hosts` are names and IP addresses under which coordinators and workers are called, beside this
+    machine's own. Everything ends after so many `days`. Keys are readable by their owner alone. Raises
+    InvalidRequestError where files are in the way, unless `force`.
+    """
+    _require_cryptography()
+    if days < 1:
+        raise InvalidRequestError(f"--days: {days} is not allowed; allowed: a number of at least 1")
+    names = [_general_name(host) for host in dict.fromkeys((*LOCAL_HOSTS, *hosts))]
+    place = Path(folder)
+    files = [
+        place / f"{name}{suffix}.pem" for name in (CA, *(r.name for r in _ROLES)) for suffix in ("", "-key")
+    ]
+    present = [file for file in files if file.exists()]
+    if present and not force:
+        raise InvalidRequestError(
+            f"{present[0]} exists: nothing was written; --force makes all certificates anew, and every "
+            "machine needs the new ones then"
+        )
+    place.mkdir(mode=0o700, parents=True, exist_ok=True)
+    ends = _now() + datetime.timedelta(days=days)
+    ca_key = _new_key()
+    ca = _certificate_of_authority(ca_key, ends)
+    _write(place, CA, ca, ca_key)
+    for role in _ROLES:
+        key = _new_key()
+        _write(place, role.name, _certificate(role, key, names if role.serves else [], ca, ca_key, ends), key)
+    return tuple(str(file) for file in files)
+
+
+def read_certificates(folder: str) -> tuple[CertificateFile, ...]:
+    """Returns what the certificates in `folder` say, the CA first. Raises InvalidRequestError without any."""
+    _require_cryptography()
+    files = sorted(Path(folder).glob("*.pem"), key=lambda file: (file.stem != CA, file.name))
+    certificates = [file for file in files if not file.stem.endswith("-key")]
+    if not certificates:
+        raise InvalidRequestError(
+            f"{folder}: no certificate (*.pem) is here; make some: padiff certs init {folder}"
+        )
+    ca = Path(folder) / f"{CA}.pem"
+    authority = _loaded(ca) if ca.exists() else None
+    return tuple(_described(file, authority) for file in certificates)
+
+
+def _require_cryptography() -> None:
+    try:
+        import cryptography  # noqa: F401
+    except ImportError:
+        raise InvalidRequestError(
+            f"{sys.executable} has no cryptography, which makes certificates; run: {sys.executable} -m pip "
+            "install 'padiff-rpc[certs]'"
+        ) from None
+
+
+def _now() -> datetime.datetime:
+    return datetime.datetime.now(tz=datetime.timezone.utc)
+
+
+def _general_name(host: str) -> x509.GeneralName:
+    from cryptography import x509
+
+    try:
+        return x509.IPAddress(ipaddress.ip_address(host.strip("[]")))
+    except ValueError:
+        pass
+    if not host or not host.isascii() or any(mark in host for mark in " :/"):
+        raise InvalidRequestError(f"--host: {host!r} is not allowed; allowed: a host's name or an IP address")
+    return x509.DNSName(host)
+
+
+def _new_key() -> EllipticCurvePrivateKey:
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    return ec.generate_private_key(ec.SECP256R1())
+
+
+def _name(common_name: str) -> x509.Name:
+    from cryptography import x509
+    from cryptography.x509.oid import NameOID
+
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
+
+
+def _builder(subject: str, issuer: x509.Name, key: EllipticCurvePrivateKey, ends: datetime.datetime) -> Any:
+    from cryptography import x509
+
+    return (
+        x509.CertificateBuilder()
+        .subject_name(_name(subject))
+        .issuer_name(issuer)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(_now() - _BACKDATED)
+        .not_valid_after(ends)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+    )
+
+
+def _usage(*, signs_certificates: bool) -> x509.KeyUsage:
+    from cryptography import x509
+
+    return x509.KeyUsage(
+        digital_signature=not signs_certificates,
+        key_cert_sign=signs_certificates,
+        crl_sign=signs_certificates,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        encipher_only=False,
+        decipher_only=False,
+    )
+
+
+def _certificate_of_authority(key: EllipticCurvePrivateKey, ends: datetime.datetime) -> x509.Certificate:
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes
+
+    # A name of its own tells this CA from another one of ours, in errors and to OpenSSL.
+    subject = f"padiff CA {x509.random_serial_number() % 16**8:08x}"
+    builder = _builder(subject, _name(subject), key, ends)
+    builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+    builder = builder.add_extension(_usage(signs_certificates=True), critical=True)
+    made: x509.Certificate = builder.sign(key, hashes.SHA256())
+    return made
+
+
+def _certificate(
+    role: _Role,
+    key: EllipticCurvePrivateKey,
+    names: Sequence[x509.GeneralName],
+    ca: x509.Certificate,
+    ca_key: EllipticCurvePrivateKey,
+    ends: datetime.datetime,
+) -> x509.Certificate:
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.x509.oid import ExtendedKeyUsageOID
+
+    uses = [
+        use
+        for use, wanted in (
+            (ExtendedKeyUsageOID.SERVER_AUTH, role.serves),
+            (ExtendedKeyUsageOID.CLIENT_AUTH, role.calls),
+        )
+        if wanted
+    ]
+    builder = _builder(f"padiff {role.name}", ca.subject, key, ends)
+    builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+    builder = builder.add_extension(_usage(signs_certificates=False), critical=True)
+    builder = builder.add_extension(x509.ExtendedKeyUsage(uses), critical=False)
+    builder = builder.add_extension(
+        x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key()), critical=False
+    )
+    if names:
+        builder = builder.add_extension(x509.SubjectAlternativeName(list(names)), critical=False)
+    made: x509.Certificate = builder.sign(ca_key, hashes.SHA256())
+    return made
+
+
+def _write(place: Path, name: str, certificate: x509.Certificate, key: EllipticCurvePrivateKey) -> None:
+    from cryptography.hazmat.primitives import serialization
+
+    key_bytes = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    _replace(place / f"{name}-key.pem", key_bytes, mode=0o600)
+    _replace(place / f"{name}.pem", certificate.public_bytes(serialization.Encoding.PEM), mode=0o644)
+
+
+def _replace(file: Path, content: bytes, *, mode: int) -> None:
+    """Writes a file whole, under the mode from the beginning; a server may be reading it."""
+    partial = file.with_suffix(".partial")
+    partial.unlink(missing_ok=True)
+    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    with os.fdopen(descriptor, "wb") as out:
+        out.write(content)
+    partial.replace(file)
+
+
+def _loaded(file: Path) -> x509.Certificate:
+    from cryptography import x509
+
+    try:
+        return x509.load_pem_x509_certificate(file.read_bytes())
+    except (OSError, ValueError) as error:
+        raise InvalidRequestError(f"{file}: no certificate: {error}") from None
+
+
+def _described(file: Path, authority: Any) -> CertificateFile:
+    from cryptography import x509
+    from cryptography.x509.oid import NameOID
+
+    certificate = _loaded(file)
+    try:
+        extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+        hosts = tuple(str(name.value) for name in extension.value)
+    except x509.ExtensionNotFound:
+        hosts = ()
+    subjects = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    key = file.with_name(f"{file.stem}-key.pem")
+    ends = _end(certificate)
+    problems = [_problem_of_end(ends)]
+    if authority is not None and certificate.issuer != authority.subject:
+        problems.append(f"made by another CA than {CA}.pem")
+    if key.exists() and key.stat().st_mode & 0o077:
+        problems.append(f"others may read its key: chmod 600 {key}")
+    return CertificateFile(
+        file=str(file),
+        subject=str(subjects[0].value) if subjects else "",
+        hosts=hosts,
+        ends=ends,
+        has_key=key.exists(),
+        problem="; ".join(filter(None, problems)),
+    )
+
+
+def _end(certificate: x509.Certificate) -> datetime.datetime:
+    if hasattr(certificate, "not_valid_after_utc"):  # since 42; the older name warns there
+        return certificate.not_valid_after_utc
+    return certificate.not_valid_after.replace(tzinfo=datetime.timezone.utc)
+
+
+def _problem_of_end(ends: datetime.datetime) -> str:
+    left = ends - _now()
+    if left.total_seconds() <= 0:
+        return "has ended: make new ones with padiff certs init --force"
+    if left.days < SOON_DAYS:
+        return f"ends in {left.days} days: make new ones with padiff certs init --force"
+    return ""

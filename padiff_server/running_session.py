@@ -1,0 +1,82 @@
+"""One job on a thread of its own, and how it ends: by itself, with its client, or when it is told to."""
+
+from __future__ import annotations
+
+import queue
+import secrets
+import threading
+from collections.abc import Callable, Iterator
+from typing import Union
+
+from padiff_rpc.results import Trouble
+from padiff_server.borrowing import Job
+from padiff_server.messages import Message
+from padiff_server.report import FinishedReport, ReportBuilder
+
+_Outcome = Union[Message, FinishedReport, BaseException]
+# A cancelled job ends at its next message; one that waits for its client ends with that.
+_LAST_SECONDS = 1.0
+
+
+class RunningSession:
+    """A job, from its making to its last word."""
+
+    def __init__(self, make_job: Callable[[ReportBuilder], Job]) -> None:
+        """Raises what is wrong with the request. Nothing runs yet."""
+        self._outcomes: queue.SimpleQueue[_Outcome] = queue.SimpleQueue()
+        self._report = ReportBuilder(secrets.token_hex(8), self._outcomes.put)
+        self._job = make_job(self._report)
+        self._thread = threading.Thread(
+            target=self._work, name=f"session-{self._report.session}", daemon=True
+        )
+        self._ended_because = ""
+
+    def cancel(self) -> None:
+        """Ends the job, whose client is gone; from any thread."""
+        self._job.cancel()
+
+    def end(self, reason: str) -> None:
+        """Ends the job; its report holds what was compared so far, and `reason` as a trouble."""
+        self._ended_because = reason
+        self._job.cancel()
+        if self._thread.ident is None:  # it will be cancelled when it starts
+            return
+        self._thread.join(_LAST_SECONDS)
+        if self._thread.is_alive():
+            self._outcomes.put(self._cut_short())
+
+    def messages(self) -> Iterator[Union[Message, FinishedReport]]:
+        """Runs the job; yields what it says, its report last. Raises what it raised."""
+        self._thread.start()
+        try:
+            while True:
+                outcome = self._outcomes.get()
+                if isinstance(outcome, BaseException):
+                    raise outcome
+                yield outcome
+                if isinstance(outcome, FinishedReport):
+                    return
+        finally:
+            self._job.cancel()
+            if not self._ended_because:  # else it may wait for its client, who waits for us
+                self._thread.join()
+
+    def _work(self) -> None:
+        outcome: Union[FinishedReport, BaseException]
+        try:
+            outcome = self._job.run()
+        except BaseException as error:
+            outcome = error
+        if self._ended_because and not _is_undisturbed(outcome):
+            outcome = self._cut_short()
+        self._outcomes.put(outcome)
+
+    def _cut_short(self) -> FinishedReport:
+        report = self._report
+        report.add_trouble(Trouble(phase=report.phase, step=report.step, text=self._ended_because))
+        return report.finish()
+
+
+def _is_undisturbed(outcome: Union[FinishedReport, BaseException]) -> bool:
+    """Whether a job was done before it could be ended."""
+    return isinstance(outcome, FinishedReport) and not outcome.summary.troubles

@@ -82,7 +82,7 @@ class GradientHistory:
         return dataclasses.replace(row, verdict=Verdict.NOT_COMPARED, reason=reason, counts=False)
 
     def by_chance(self, name: str, row: Row) -> Row:
-        """Returns the row of a weight, or of what an optimizer keeps of it, not compared where chance made it.
+        """Returns the row of a weight, or of what an optimizer keeps, not compared where chance made it.
 
         What chance made of a buffer is missed in the report; of a parameter, its gradient was already.
         """

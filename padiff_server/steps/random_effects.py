@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from typing import Optional
 
 from padiff_rpc.results import Row
 from padiff_rpc.words import CallMoment, CaptureKind, Phase, Side, Verdict
 from padiff_server.alignment.slots import SlotPair
+from padiff_server.coverage import fails
 from padiff_server.model_index import Models
 from padiff_server.sides import SIDES
 from padiff_server.steps.calls import CallPair, SeenCall
@@ -27,8 +30,10 @@ class RandomEffects:
 
     A value is decided in the code that made it: the call at whose exit it first shows, or, where it
     first shows as a call's input, the call around that. A gradient is decided in the code that took the
-    tensor: of a call that decides by chance, that is its inputs, and all that its own code had in hand.
-    What lies behind is not: the candidate is given the reference's tensors there (see `lockstep_plan`).
+    tensor, a call's own where no call in it did. What such code had in hand besides, and other calls took,
+    may have had a part in its decisions or not: that is judged, with a word of doubt.
+    What lies behind is not decided: the candidate is given the reference's tensors at all these places
+    (see `lockstep_plan`).
     """
 
     def __init__(self, unshared: Mapping[CallName, str], seen: SeenCalls, models: Models) -> None:
@@ -43,12 +48,8 @@ class RandomEffects:
         self._gradients: dict[_Pair, str] = {}
         for side in SIDES:
             self._note_values(side)
-        for pair in seen.pairs:
-            names = self._around(Side.REFERENCE, pair) or self._around(Side.CANDIDATE, pair)
-            if pair.moment is CallMoment.ENTRY:
-                names = unshared.get(_name(pair), "") or names
-            if names:
-                self._gradients.update({_key(slots): names for slots in pair.slots.pairs})
+        self._in_hand: dict[_Pair, str] = {}
+        self._note_gradients()
 
     def _note_values(self, side: Side) -> None:
         first: dict[_Pair, CallPair] = {}
@@ -61,16 +62,38 @@ class RandomEffects:
             if names:
                 self._values[key] = names
 
+    def _note_gradients(self) -> None:
+        # By tensor: the calls in whose own code it was, those in which another call took it, and those
+        # that returned it.
+        had: defaultdict[_Pair, set[CallName]] = defaultdict(set)
+        taken: defaultdict[_Pair, set[CallName]] = defaultdict(set)
+        returned: defaultdict[_Pair, set[CallName]] = defaultdict(set)
+        for pair in self._seen.pairs:
+            is_entry, own = pair.moment is CallMoment.ENTRY, {_name(pair)}
+            around = {call for side in SIDES for call in [self._call_around(side, pair)] if call is not None}
+            for slots in pair.slots.pairs:
+                had[_key(slots)] |= around | (own if is_entry else set())
+                (taken if is_entry else returned)[_key(slots)] |= around if is_entry else own
+        for key, calls in had.items():
+            by_chance = calls & self._calls.keys()
+            certain = by_chance - taken[key] - returned[key]
+            if by_chance:
+                table = self._gradients if certain else self._in_hand
+                table[key] = self._calls[min(certain or by_chance)]
+
     def _around(self, side: Side, pair: CallPair) -> str:
         """Returns what the compared call around a pair decides by chance, in its own code."""
+        return self._calls.get(self._call_around(side, pair) or ("", -1), "")
+
+    def _call_around(self, side: Side, pair: CallPair) -> Optional[CallName]:
         event = _event(pair, side).event
         outer = self._seen.calls_around(side, (event.path, event.call))
-        found = next((call for call in outer if call in self._compared and call != _name(pair)), None)
-        return self._calls.get(found, "") if found is not None else ""
+        return next((call for call in outer if call in self._compared and call != _name(pair)), None)
 
     def keeps(self, slots: SlotPair) -> tuple[bool, bool]:
         """Returns whether the candidate keeps its own value of this tensor, and its own gradient."""
-        return _key(slots) not in self._values, _key(slots) not in self._gradients
+        key = _key(slots)
+        return key not in self._values, key not in self._gradients and key not in self._in_hand
 
     def marked(self, row: Row, call: CallPair, slots: SlotPair) -> Row:
         """Returns the row of a value or a gradient, not compared where chance decides it.
@@ -80,7 +103,8 @@ class RandomEffects:
         table = self._gradients if row.phase is Phase.BACKWARD else self._values
         names = table.get(_key(slots), "")
         if not names or row.verdict not in _BY_CHANCE:
-            return row
+            doubt = self._in_hand.get(_key(slots), "") if row.phase is Phase.BACKWARD else ""
+            return _doubted(row, doubt) if doubt and fails(row) else row
         missed = row.kind is CaptureKind.OUTPUT and self._must_be_compared(call)
         return _unjudged(row, names, counts=row.counts and missed)
 
@@ -119,6 +143,11 @@ class RandomEffects:
             else self._models[side].is_parameterised(path)
             for side, path in ((Side.REFERENCE, layer.reference), (Side.CANDIDATE, layer.candidate))
         )
+
+
+def _doubted(row: Row, names: str) -> Row:
+    text = f"random: {names} (not shared) in the same code may have a part in it"
+    return dataclasses.replace(row, reason="; ".join(filter(None, (row.reason, text))))
 
 
 def _unjudged(row: Row, names: str, *, counts: bool) -> Row:

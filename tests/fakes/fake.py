@@ -159,7 +159,7 @@ def cast(x, dtype):
 
 
 def dropout(x, p, training=True):
-    if not training:
+    if not training or not p:
         return x
     kept = (generator.random(x.shape) >= p).astype(np.float32)
     return x * Tensor(kept / np.float32(1 - p) if p < 1 else kept)

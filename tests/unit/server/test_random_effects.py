@@ -46,7 +46,7 @@ def row(phase=Phase.FORWARD, kind=CaptureKind.OUTPUT, verdict=Verdict.MISMATCH):
 
 
 def touched(found, seen):
-    """Returns the reference's tensors whose values, and whose gradients, chance decides."""
+    """Returns the reference's tensors whose values, and whose gradients, the candidate gets."""
     slots = [one for pair in seen.pairs for one in pair.slots.pairs]
     return tuple(
         sorted({one.reference.tensor for one in slots if not found.keeps(one)[which]}) for which in (0, 1)
@@ -68,6 +68,23 @@ def test_a_layer_without_partner_is_its_parents_own_code():
     trace = ">:1 >fc:1 <fc:2 >lone:2 <lone:3 >head:3 <head:4 <:4"
     plan = plan_of("", "fc", "head")
     assert touched(*effects({("", 0): "dropout"}, plan, trace)) == ([3], [1, 2, 3, 4])
+
+
+def test_gradients_that_its_own_code_may_have_had_a_part_in_are_judged_with_a_word_of_doubt():
+    plan = plan_of("", "a", "b")
+    found, seen = effects({("", 0): "dropout"}, plan, OWN_CODE, index=models("", "a", "b"))
+    verdicts = {}
+    for pair in seen.pairs:
+        for slots in pair.slots.pairs:
+            marked = found.marked(row(Phase.BACKWARD, CaptureKind.INPUT_GRADIENT), pair, slots)
+            verdicts[slots.reference.tensor] = (str(marked.verdict), "may have a part" in marked.reason)
+    # The layer a took 1, and b took 3; 4 is what the model returns. Nothing but its own code took 2.
+    assert verdicts == {
+        1: ("mismatch", True),
+        2: ("not_compared", False),
+        3: ("mismatch", True),
+        4: ("mismatch", True),
+    }
 
 
 def test_other_calls_of_the_layer_are_judged():

@@ -285,9 +285,8 @@ class Linear(Layer):
 
     def forward(self, x):
         out = matmul(x, self.weight)
-        if _autocast is not None:
-            out = cast(out, _autocast)
-        return out if self.bias is None else out + self.bias
+        out = out if self.bias is None else out + self.bias
+        return out if _autocast is None else cast(out, _autocast)
 
 
 class ReLU(Layer):

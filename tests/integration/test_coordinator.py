@@ -341,6 +341,7 @@ class TestModelsThatRaise:
             own("Raising", from_call=9, optimizer=sgd),
             own("Raising", from_call=3, optimizer=sgd),
             steps=3,
+            preflight=False,
         )
         [failure] = report.summary.failures
         assert (failure.phase, failure.step) == (Phase.FORWARD, 1)
@@ -520,7 +521,7 @@ class TestWorkersThatDie:
 
     @pytest.mark.parametrize("when", ["load", "trace", "forward", "backward"])
     def test_the_phase_and_the_side_are_named(self, mortal: Service, when: str) -> None:
-        report = compare(mortal, own("Dying"), own("Dying", when=when))
+        report = compare(mortal, own("Dying"), own("Dying", when=when), preflight=False)
         [trouble] = report.summary.troubles
         assert (trouble.side, trouble.phase, trouble.step) == (Side.CANDIDATE, Phase(when), 0)
         assert not report
@@ -547,7 +548,8 @@ class TestWorkersThatDie:
         assert sum(row.kind is CaptureKind.PARAMETER_GRADIENT for row in report.rows) == 6
 
     def test_both_deaths_are_told(self, mortal: Service) -> None:
-        report = compare(mortal, own("Dying", when="forward"), own("Dying", when="forward"))
+        dying = own("Dying", when="forward")
+        report = compare(mortal, dying, dying, preflight=False)
         assert [trouble.side for trouble in report.summary.troubles] == [Side.REFERENCE, Side.CANDIDATE]
 
 

@@ -46,7 +46,7 @@ def failing(report: Report) -> list[Row]:
 
 
 def left_out(report: Report) -> dict[str, set[str]]:
-    """By reason, which tensors of the reference were not compared, without what their step's rounding hides."""
+    """By reason, which tensors of the reference were not compared; without those below rounding."""
     found: dict[str, set[str]] = {}
     for row in report.rows:
         if row.verdict is Verdict.NOT_COMPARED and row.reference and "rounding" not in row.reason:

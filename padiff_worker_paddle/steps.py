@@ -20,6 +20,8 @@ def autocast(device: str, dtype: DType) -> AbstractContextManager[None]:
         raise InvalidRequestError(
             f"autocast: paddle has none on the CPU; leave autocast out, take a GPU, or set dtype to {dtype}"
         )
+    if dtype not in (DType.FLOAT16, DType.BFLOAT16):
+        raise InvalidRequestError(f"autocast: paddle has none to {dtype}; allowed: float16, bfloat16")
     context: AbstractContextManager[None] = paddle.amp.auto_cast(True, level="O1", dtype=dtype.value)
     return context
 

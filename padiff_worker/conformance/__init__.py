@@ -18,6 +18,7 @@ from padiff_worker.conformance.randomness import RandomnessSuite
 from padiff_worker.conformance.runs import RunSuite
 from padiff_worker.conformance.state import StateSuite
 from padiff_worker.conformance.tensors import TensorSuite
+from padiff_worker.conformance.training import TrainingSuite
 
 __all__ = [
     "AdapterCase",
@@ -30,5 +31,6 @@ __all__ = [
     "RunSuite",
     "StateSuite",
     "TensorSuite",
+    "TrainingSuite",
     "raises",
 ]

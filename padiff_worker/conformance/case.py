@@ -147,6 +147,14 @@ class AdapterCase:
     def floor(self, tensor: Any) -> Any:
         raise unittest.SkipTest("no floor")
 
+    def linear(self, inputs: int, outputs: int) -> Any:
+        """Returns the framework's linear layer."""
+        raise NotImplementedError
+
+    def user_backward(self, loss: Any) -> None:
+        """Runs backward as user code does."""
+        loss.backward()
+
     # Made of the above.
 
     def tensor(self, values: Any, requires_grad: bool = False, dtype: Optional[DType] = None) -> Any:

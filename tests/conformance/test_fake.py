@@ -21,6 +21,7 @@ from padiff_worker.conformance import (
     RunSuite,
     StateSuite,
     TensorSuite,
+    TrainingSuite,
 )
 
 
@@ -33,6 +34,12 @@ class FakeCase(AdapterCase):
 
     def parameter(self, array):
         return fake.Parameter(array)
+
+    def linear(self, inputs, outputs):
+        return fake.Linear(inputs, outputs)
+
+    def user_backward(self, loss):
+        fake.run_backward(loss)
 
     def relu_(self, tensor):
         return fake.relu_(tensor)
@@ -103,6 +110,10 @@ class TestCaptures(CaptureSuite):
 
 
 class TestRandomness(RandomnessSuite):
+    case = FakeCase()
+
+
+class TestTraining(TrainingSuite):
     case = FakeCase()
 
 

@@ -25,6 +25,7 @@ from padiff_worker.conformance import (
     RunSuite,
     StateSuite,
     TensorSuite,
+    TrainingSuite,
 )
 from padiff_worker_paddle import adapter as adapter_module
 from padiff_worker_paddle.adapter import PaddleAdapter
@@ -73,6 +74,9 @@ class PaddleCase(AdapterCase):
         parameter = paddle.create_parameter(list(array.shape), str(array.dtype))
         parameter.set_value(array)
         return parameter
+
+    def linear(self, inputs, outputs):
+        return paddle.nn.Linear(inputs, outputs)
 
     def relu_(self, tensor):
         return paddle.nn.functional.relu_(tensor)
@@ -190,6 +194,10 @@ class TestCaptures(CaptureSuite):
 
 
 class TestRandomness(RandomnessSuite):
+    case = PaddleCase()
+
+
+class TestTraining(TrainingSuite):
     case = PaddleCase()
 
 

@@ -26,6 +26,7 @@ from padiff_worker.conformance import (  # noqa: E402
     RunSuite,
     StateSuite,
     TensorSuite,
+    TrainingSuite,
     raises,
 )
 from padiff_worker_torch.adapter import TorchAdapter  # noqa: E402
@@ -55,6 +56,9 @@ class TorchCase(AdapterCase):
 
     def parameter(self, array):
         return torch.nn.Parameter(torch.from_numpy(array.copy()))
+
+    def linear(self, inputs, outputs):
+        return torch.nn.Linear(inputs, outputs)
 
     def relu_(self, tensor):
         return torch.relu_(tensor)
@@ -167,6 +171,10 @@ class TestCaptures(CaptureSuite):
 
 
 class TestRandomness(RandomnessSuite):
+    case = TorchCase()
+
+
+class TestTraining(TrainingSuite):
     case = TorchCase()
 
 

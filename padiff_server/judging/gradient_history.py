@@ -16,7 +16,7 @@ _ROOM = 4.0
 
 
 def rounding_notes(rows: Iterable[Row]) -> tuple[str, ...]:
-    """Returns how many gradients, and weights made of them, were left out as rounding noise; () if none."""
+    """Returns how many gradients, and what was made of them, were left out as rounding noise; () if none."""
     left_out = [
         row
         for row in rows
@@ -25,10 +25,10 @@ def rounding_notes(rows: Iterable[Row]) -> tuple[str, ...]:
         # Of two passes the one in lockstep decides.
         and (row.pass_kind is Pass.LOCKSTEP or not row.twin)
     ]
-    weights = sum(row.phase is Phase.WEIGHTS for row in left_out)
+    made = sum(row.phase in (Phase.OPTIMIZER, Phase.WEIGHTS) for row in left_out)
     if not left_out:
         return ()
-    counts = f"gradients: {len(left_out) - weights}; weights that an optimizer made of such: {weights}"
+    counts = f"gradients: {len(left_out) - made}; weights and state that an optimizer made of such: {made}"
     return (f"{BELOW_ROUNDING} against the largest of their step, so not compared: {counts}",)
 
 

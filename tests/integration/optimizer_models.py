@@ -68,6 +68,19 @@ def forgetful(model):
     return Forgetful(model, at=1)
 
 
+class Spoiled(fake.Momentum):
+    """The momenta of the layer `faint` are far from what its gradients made."""
+
+    def step(self):
+        super().step()
+        for parameter in self.model.faint._parameters.values():
+            self.velocities[self._place(parameter)] += np.float32(0.01)
+
+
+def spoiled(model):
+    return Spoiled(model, lr=0.1, momentum=0.5)
+
+
 def function(model):
     made = momentum(model)
 

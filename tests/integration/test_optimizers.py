@@ -159,6 +159,21 @@ def test_frozen_parameters_are_left_alone_on_both_sides(service: Service) -> Non
     )
 
 
+def test_state_made_of_gradients_that_are_rounding_noise_is_not_compared(service: Service) -> None:
+    faint = own("momentum", "judging_models:Faint"), own("momentum", "judging_models:Faint", noise=1.5)
+    report = compare(service, *faint, steps=2)
+    assert report, str(report)
+    noise = [row for row in optimizer_rows(report) if row.reference and row.reference.path == "faint"]
+    assert {row.verdict for row in noise} == {Verdict.NOT_COMPARED}
+    assert all("below rounding" in row.reason and not row.counts for row in noise)
+
+
+def test_state_far_above_rounding_fails_although_its_gradient_was_noise(service: Service) -> None:
+    faint = own("momentum", "judging_models:Faint"), own("spoiled", "judging_models:Faint", noise=1.5)
+    report = compare(service, *faint, steps=1)
+    assert first(report) == (Phase.OPTIMIZER, "faint", "weight.momentum")
+
+
 @pytest.mark.parametrize("frozen", [Side.REFERENCE, Side.CANDIDATE])
 def test_a_parameter_that_one_side_alone_trains_fails_and_says_so(service: Service, frozen: Side) -> None:
     models = {side: own("momentum") for side in Side}

@@ -74,5 +74,5 @@ def test_the_note_counts_gradients_and_weights() -> None:
     (note,) = rounding_notes([gradient, gradient, weight, other])
     assert note == (
         "below rounding against the largest of their step, so not compared: "
-        "gradients: 2; weights that an optimizer made of such: 1"
+        "gradients: 2; weights and state that an optimizer made of such: 1"
     )

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from padiff_client import Batch, ModelSpec, Options, Report, auto_diff
-from padiff_rpc.words import CaptureKind, Phase
+from padiff_rpc.results import Row
+from padiff_rpc.words import CaptureKind, Phase, Verdict
 
 Compare = Callable[..., Report]
 X = np.random.default_rng(0).standard_normal((3, 5, 16)).astype(np.float32)
@@ -118,6 +119,39 @@ def test_backward_alone_judges_gradients_on_a_synchronised_forward(lockstep: Com
     assert {row.phase for row in report.faults} == {Phase.BACKWARD}
 
 
+def test_a_gradient_fault_that_cancels_at_the_parameters_is_still_found(lockstep: Compare) -> None:
+    assert_sound(lockstep("gated"))
+    report = lockstep("gated", kwargs={"cancelling": True})
+    assert faults(report) == [("gate", "input_gradient", ""), ("act", "input_gradient", "")]
+    free = lockstep("gated", kwargs={"cancelling": True}, single_step=False)
+    for gradients in of_parameters(report), of_parameters(free):
+        assert len(gradients) == 4
+        assert {row.verdict for row in gradients} <= {Verdict.MATCH, Verdict.WITHIN_TOLERANCE}
+
+
+def of_parameters(report: Report) -> list[Row]:
+    return [row for row in report.rows if row.kind is CaptureKind.PARAMETER_GRADIENT]
+
+
+@pytest.mark.parametrize("train", [False, True])
+def test_gradients_of_resnet18_agree_on_a_synchronised_forward(service: Any, train: bool) -> None:
+    # Large enough for Torch's unbiased variance and Paddle's biased one to agree in every channel.
+    size = 160 if train else 64
+    images = np.random.default_rng(0).standard_normal((4, 3, size, size)).astype(np.float32)
+    given = Batch(args=(images,))
+    report = auto_diff(
+        ModelSpec("paddle", "paddle_models:resnet18", worker=service.paddle, train=train),
+        ModelSpec("torch", "torch_plain:resnet18", worker=service.torch, train=train),
+        (given, given),
+        server=service.server,
+        options=Options(single_step=True, backward_overrides=False),
+    )
+    gradients = of_parameters(report)
+    assert report, str(report)
+    assert len(gradients) == 62
+    assert max(row.figures.relative_l2 for row in gradients if row.figures) <= 2e-5
+
+
 RESNET = Path(__file__).resolve().parents[2] / "examples" / "resnet50"
 
 
@@ -156,7 +190,7 @@ def resnet(torch_python: str, paddle_python: str) -> Compare:
 @pytest.mark.parametrize("train", [False, True])
 def test_gradients_of_resnet50_agree_on_a_synchronised_forward(resnet: Compare, train: bool) -> None:
     report = resnet(train=train, backward_overrides=False)
-    gradients = [row for row in report.rows if row.kind is CaptureKind.PARAMETER_GRADIENT]
+    gradients = of_parameters(report)
     assert report, str(report)
     assert len(gradients) == 161
     assert max(row.figures.relative_l2 for row in gradients if row.figures) <= 2e-5

@@ -100,3 +100,43 @@ class Tuples(nn.Layer):
 
 def tuples(factor: float = 1.0) -> nn.Layer:
     return Tuples(factor)
+
+
+class WrongTanh(nn.Tanh):
+    """A tanh whose gradient is twice what it should be."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(_Factor.apply(x, 2.0))
+
+
+class HalfGELU(nn.GELU):
+    """A GELU whose gradient is half of what it should be."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(_Factor.apply(x, 0.5))
+
+
+class Gated(nn.Layer):
+    """`cancelling`: the gradient is wrong between the two activations, and right again before a parameter."""
+
+    def __init__(self, cancelling: bool) -> None:
+        super().__init__()
+        self.first = nn.Linear(16, 32)
+        self.act = HalfGELU() if cancelling else nn.GELU()
+        self.gate = WrongTanh() if cancelling else nn.Tanh()
+        self.last = nn.Linear(32, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.last(self.gate(self.act(self.first(x))))
+
+
+def gated(cancelling: bool = False) -> nn.Layer:
+    return Gated(cancelling)
+
+
+def adamw(model: nn.Layer) -> paddle.optimizer.Optimizer:
+    return paddle.optimizer.AdamW(1e-3, weight_decay=0.01, parameters=model.parameters())
+
+
+def fast_adamw(model: nn.Layer) -> paddle.optimizer.Optimizer:
+    return paddle.optimizer.AdamW(2e-3, weight_decay=0.01, parameters=model.parameters())

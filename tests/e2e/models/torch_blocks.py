@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 
@@ -64,3 +65,25 @@ class Tuples(nn.Module):
 
 def tuples() -> nn.Module:
     return Tuples()
+
+
+class Gated(nn.Module):
+    """Two activations in a row between two layers with parameters."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Linear(16, 32)
+        self.act = nn.GELU()
+        self.gate = nn.Tanh()
+        self.last = nn.Linear(32, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.last(self.gate(self.act(self.first(x))))
+
+
+def gated() -> nn.Module:
+    return Gated()
+
+
+def adamw(model: nn.Module) -> torch.optim.Optimizer:
+    return torch.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=0.01)

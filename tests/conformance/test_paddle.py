@@ -13,6 +13,7 @@ with warnings.catch_warnings():
     from paddle.distributed.fleet.utils import recompute
 
 from padiff_rpc.tensors import HostTensor
+from padiff_rpc.types import OptimizerEntry
 from padiff_rpc.words import DType
 from padiff_worker.conformance import (
     AdapterCase,
@@ -340,3 +341,131 @@ def test_adam_and_its_scheduler_are_put_back(steps_before):
         ADAPTER.write_weight(weight, value)
     ADAPTER.restore_optimizer(optimizer, kept)
     assert states(3) == first
+
+
+def viewed(optimizer, model):
+    return ADAPTER.view_optimizer(optimizer, ADAPTER.weights(model))
+
+
+def step_by(optimizer, model, gradient):
+    sum((parameter * gradient).sum() for parameter in model.parameters()).backward()
+    ADAPTER.step(optimizer)
+
+
+def state_of(optimizer, model):
+    view = viewed(optimizer, model)
+    return {entry: view.read(entry) for entry in view.state}
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda of: paddle.optimizer.Momentum(0.1, 0.9, of, use_nesterov=True),
+        lambda of: paddle.optimizer.Adam(0.1, parameters=of, amsgrad=True),
+        lambda of: paddle.optimizer.AdamW(0.1, parameters=of, name="mine"),
+        lambda of: paddle.optimizer.RMSProp(0.1, momentum=0.5, centered=True, parameters=of),
+        lambda of: paddle.optimizer.Adagrad(0.1, parameters=of),
+        lambda of: paddle.optimizer.Adadelta(0.1, parameters=of),
+        lambda of: paddle.optimizer.Adamax(0.1, parameters=of),
+        lambda of: paddle.optimizer.Lamb(0.1, parameters=of),
+        lambda of: paddle.optimizer.AdamW(
+            0.1, parameters=[{"params": of[:1], "beta1": 0.5}, {"params": of[1:], "beta1": 0.8}]
+        ),
+    ],
+)
+def test_an_optimizer_goes_on_from_another_ones_state(make):
+    models = [paddle.nn.Linear(2, 3) for _ in range(2)]
+    optimizers = [make(model.parameters()) for model in models]
+    for gradient in (0.5, -2.0, 3.0):
+        step_by(optimizers[0], models[0], gradient)
+    state = state_of(optimizers[0], models[0])
+    assert state
+    for entry, value in state.items():
+        assert ADAPTER.write_optimizer_state(optimizers[1], ADAPTER.weights(models[1]), entry, value)
+    models[1].set_state_dict(models[0].state_dict())
+    for model, optimizer in zip(models, optimizers):
+        step_by(optimizer, model, -1.0)
+    for one, other in zip(*(model.parameters() for model in models)):
+        # A power of beta is written as one number, where steps round it many times.
+        np.testing.assert_allclose(one.numpy(), other.numpy(), rtol=1e-5)
+
+
+def test_a_scheduler_inside_an_optimizer_shows_the_rate_of_the_next_step():
+    model = paddle.nn.Linear(2, 3)
+    scheduler = paddle.optimizer.lr.StepDecay(1.0, step_size=1, gamma=0.5)
+    optimizer = paddle.optimizer.SGD(scheduler, model.parameters())
+    for expected in (1.0, 0.5, 0.25):
+        assert {one["learning_rate"] for one in viewed(optimizer, model).settings.values()} == {expected}
+        step_by(optimizer, model, 1.0)
+
+
+def test_a_parameters_own_attributes_come_before_the_optimizers_settings():
+    decay = paddle.regularizer.L2Decay(0.25)
+    attributes = paddle.ParamAttr(learning_rate=0.5, regularizer=decay)
+    model = paddle.nn.Linear(2, 3, weight_attr=attributes)
+    for optimizer in (
+        paddle.optimizer.SGD(0.1, model.parameters(), weight_decay=0.125),
+        paddle.optimizer.Momentum(0.1, 0.9, model.parameters(), weight_decay=0.125),
+    ):
+        settings = viewed(optimizer, model).settings
+        assert settings["weight"]["learning_rate"] == 0.05
+        assert settings["bias"]["learning_rate"] == 0.1
+        assert settings["weight"]["weight_decay"] == 0.25
+        assert settings["bias"]["weight_decay"] == 0.125
+
+
+def test_a_groups_settings_stay_its_own_after_a_step():
+    model = paddle.nn.Linear(2, 3)
+    groups = [{"params": [model.weight], "beta1": 0.5}, {"params": [model.bias], "weight_decay": 0.5}]
+    optimizer = paddle.optimizer.AdamW(0.1, parameters=groups, weight_decay=0.25)
+    for _ in range(2):
+        settings = viewed(optimizer, model).settings
+        assert [settings[name]["beta1"] for name in ("weight", "bias")] == [0.5, 0.9]
+        assert [settings[name]["weight_decay"] for name in ("weight", "bias")] == [0.25, 0.5]
+        step_by(optimizer, model, 1.0)
+
+
+def test_decay_of_the_absolute_value_and_clipping_are_seen():
+    model = paddle.nn.Linear(2, 3)
+    for clip, text in (
+        (paddle.nn.ClipGradByGlobalNorm(0.5), "all to the norm 0.5"),
+        (paddle.nn.ClipGradByNorm(2.0), "each to the norm 2"),
+        (paddle.nn.ClipGradByValue(1.0), "values to [-1, 1]"),
+    ):
+        optimizer = paddle.optimizer.SGD(
+            0.1, model.parameters(), weight_decay=paddle.regularizer.L1Decay(0.5), grad_clip=clip
+        )
+        settings = viewed(optimizer, model).settings["bias"]
+        assert settings["gradient_clipping"] == text
+        assert (settings["l1_decay"], settings["weight_decay"]) == (0.5, 0.0)
+
+
+def test_state_of_half_precision_parameters_is_that_of_their_float32_copies():
+    model = paddle.nn.Linear(2, 3)
+    ADAPTER.prepare(model, device="cpu", dtype=DType.BFLOAT16, train=True)
+    optimizer = paddle.optimizer.AdamW(0.1, parameters=model.parameters(), multi_precision=True)
+    # A CPU has no kernel that steps them.
+    entry = OptimizerEntry(parameter="bias", state="first_moment")
+    value = HostTensor.from_array(np.array([1, 2, 0.1], np.float32))
+    assert ADAPTER.write_optimizer_state(optimizer, ADAPTER.weights(model), entry, value)
+    assert state_of(optimizer, model)[entry].array.tolist() == value.array.tolist()
+
+
+def test_a_subclass_is_known_by_its_base_and_other_accumulators_by_their_names():
+    class Mine(paddle.optimizer.Momentum):
+        pass
+
+    class Own(paddle.optimizer.Optimizer):
+        def step(self):
+            for parameter in self._parameter_list:
+                self._add_accumulator("mine", parameter, fill_value=2.0)
+
+    model = paddle.nn.Linear(2, 3)
+    optimizer = Mine(0.1, 0.9, model.parameters())
+    step_by(optimizer, model, 1.0)
+    view = viewed(optimizer, model)
+    assert view.conventions["algorithm"] == "sgd"
+    assert {entry.state for entry in view.state} == {"momentum"}
+    own = Own(0.1, model.parameters())
+    own.step()
+    assert {entry.state for entry in viewed(own, model).state} == {"mine"}

@@ -289,3 +289,94 @@ def test_adam_and_its_scheduler_are_put_back(steps_before):
         ADAPTER.write_weight(weight, value)
     ADAPTER.restore_optimizer(scheduler, kept)
     assert states(3) == first
+
+
+def viewed(optimizer, model):
+    return ADAPTER.view_optimizer(optimizer, ADAPTER.weights(model))
+
+
+def state_of(optimizer, model):
+    view = viewed(optimizer, model)
+    return {entry: view.read(entry) for entry in view.state}
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda of: torch.optim.SGD(of, lr=0.1, momentum=0.9, nesterov=True),
+        lambda of: torch.optim.Adam(of, lr=0.1, amsgrad=True),
+        lambda of: torch.optim.AdamW(of, lr=0.1),
+        lambda of: torch.optim.RMSprop(of, lr=0.1, momentum=0.5, centered=True),
+        lambda of: torch.optim.Adagrad(of, lr=0.1, lr_decay=0.1),
+        lambda of: torch.optim.Adadelta(of, lr=0.1),
+        lambda of: torch.optim.Adamax(of, lr=0.1),
+    ],
+)
+def test_an_optimizer_goes_on_from_another_ones_state(make):
+    models = [torch.nn.Linear(2, 3) for _ in range(2)]
+    models[1].load_state_dict(models[0].state_dict())
+    optimizers = [make(model.parameters()) for model in models]
+    for gradient in (0.5, -2.0, 3.0):
+        for parameter in models[0].parameters():
+            parameter.grad = torch.full_like(parameter, gradient)
+        optimizers[0].step()
+    state = state_of(optimizers[0], models[0])
+    assert state
+    for entry, value in state.items():
+        assert ADAPTER.write_optimizer_state(optimizers[1], ADAPTER.weights(models[1]), entry, value)
+    models[1].load_state_dict(models[0].state_dict())
+    for model, optimizer in zip(models, optimizers):
+        for parameter in model.parameters():
+            parameter.grad = torch.full_like(parameter, -1.0)
+        optimizer.step()
+    assert [p.tolist() for p in models[0].parameters()] == [p.tolist() for p in models[1].parameters()]
+
+
+def test_a_scheduler_shows_its_optimizer_with_the_rate_of_the_next_step():
+    model = torch.nn.Linear(2, 3)
+    optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
+    scheduler = torch.optim.lr_scheduler.StepLR(optimizer, step_size=1, gamma=0.5)
+    for expected in (1.0, 0.5, 0.25):
+        view = viewed(scheduler, model)
+        assert view.class_name == "torch.optim.sgd.SGD"
+        assert {settings["learning_rate"] for settings in view.settings.values()} == {expected}
+        ADAPTER.step(scheduler)
+
+
+def test_settings_have_the_common_words_and_no_more():
+    model = torch.nn.Linear(1, 1)
+    optimizer = torch.optim.Adam(model.parameters(), lr=torch.tensor(0.5), betas=(0.8, 0.9))
+    settings = viewed(optimizer, model).settings["weight"]
+    assert (settings["learning_rate"], settings["beta1"], settings["beta2"]) == (0.5, 0.8, 0.9)
+    assert set(settings) == {
+        *("learning_rate", "beta1", "beta2", "epsilon", "weight_decay", "amsgrad", "maximize"),
+        *("gradient_clipping", "l1_decay"),
+    }
+
+
+def test_decay_of_adam_goes_into_the_gradient_and_that_of_adamw_does_not():
+    model = torch.nn.Linear(1, 1)
+    words = [
+        viewed(kind(model.parameters()), model).conventions["weight_decay"]
+        for kind in (torch.optim.Adam, torch.optim.AdamW)
+    ]
+    assert words[0] == "added to the gradient"
+    assert words[1] != words[0]
+
+
+def test_a_users_own_optimizer_shows_state_of_known_names_and_others_under_their_own():
+    class Own(torch.optim.Optimizer):
+        def step(self):
+            for group in self.param_groups:
+                for parameter in group["params"]:
+                    self.state[parameter].update(
+                        exp_avg=torch.ones_like(parameter), mine=torch.zeros_like(parameter), odd=3
+                    )
+
+    model = torch.nn.Linear(2, 1)
+    optimizer = Own(model.parameters(), {"lr": 0.5, "trust": 0.1})
+    optimizer.step()
+    view = viewed(optimizer, model)
+    assert {entry.state for entry in view.state} == {"first_moment", "mine"}
+    assert (view.settings["bias"]["learning_rate"], view.settings["bias"]["trust"]) == (0.5, 0.1)
+    assert view.conventions == {}

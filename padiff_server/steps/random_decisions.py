@@ -74,7 +74,8 @@ class RandomDecisions:
         if self._randomness is not Randomness.OFF and any(operations.values()):
             self._report.note(
                 "random decisions were the frameworks' own, and what lies behind them differs: without a "
-                "trace they cannot be shared or kept apart; use trace='before', or randomness='off'"
+                "trace they cannot be shared or kept apart; trace='before' makes one, randomness='off' needs "
+                "none"
             )
         seen = SeenCalls.of_events(plan, events)
         without = Randomness.REPORT if self._randomness is Randomness.SHARED else self._randomness

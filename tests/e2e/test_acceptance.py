@@ -387,6 +387,35 @@ def test_a24_checkpoint_and_recompute_pass(compare: Compare) -> None:
     assert len(gradients) == 2
 
 
+@pytest.mark.parametrize("randomness", ["shared", "off"])
+def test_a25_a_dropout_that_is_shared_or_off_is_judged_like_any_layer(
+    compare: Compare, randomness: str
+) -> None:
+    report = compare("dropped", "dropped", train=True, options={"randomness": randomness})
+    assert_passes(report, parameters=6)
+    [output] = rows_of(report, "drop", CaptureKind.OUTPUT)
+    assert output.figures is not None
+    assert {one.shared for one in report.random_operations} == {randomness == "shared"}
+
+
+def test_a25_a_dropout_that_is_named_does_not_end_the_comparison(compare: Compare) -> None:
+    named = Options(randomness="report")
+    report = compare("dropped", "dropped", train=True, options=named)
+    assert report, str(report)
+    assert [(one.side, one.path, one.shared) for one in report.random_operations] == [
+        (Side.REFERENCE, "drop", False),
+        (Side.CANDIDATE, "drop", False),
+    ]
+    [output] = rows_of(report, "drop", CaptureKind.OUTPUT)
+    assert (output.verdict, output.reason) == (Verdict.NOT_COMPARED, "random: dropout (not shared)")
+    assert report.coverage.calls_compared == report.coverage.calls_total - 1
+    assert report.coverage.parameters_compared == 6
+    assert "dropout in drop#0 (reference), drop#0 (candidate): not shared" in str(report)
+
+    faulty = compare("dropped", "dropped", train=True, options=named, kwargs={"epsilon": 1e-3})
+    assert_diverges(faulty, "norm", Phase.FORWARD, CaptureKind.OUTPUT)
+
+
 def test_a27_tolerances_do_not_leak_into_the_next_comparison(compare: Compare) -> None:
     loose = compare("shifted", options=Options(atol=10.0, rtol=0.0, diff_phase="forward"))
     assert_passes(loose, parameters=4, losses=0)

@@ -62,6 +62,16 @@ def double_precision_output() -> nn.Layer:
     return DoublePrecisionChain()
 
 
+def dropped(epsilon: float = 1e-5) -> nn.Layer:
+    return nn.Sequential(
+        ("first", nn.Linear(8, 64)),
+        ("act", nn.ReLU()),
+        ("drop", nn.Dropout(0.5)),
+        ("norm", nn.LayerNorm(64, epsilon=epsilon)),
+        ("last", nn.Linear(64, 8)),
+    )
+
+
 class NotANumber(nn.Layer):
     def forward(self, x: Tensor) -> Tensor:
         return paddle.log(-x.abs() - 1)

@@ -27,6 +27,19 @@ def chain() -> nn.Module:
     return Chain()
 
 
+def dropped() -> nn.Module:
+    """The seed of the worker is the same for both; what the two frameworks make of it is not."""
+    return nn.Sequential(
+        OrderedDict(
+            first=nn.Linear(8, 64),
+            act=nn.ReLU(),
+            drop=nn.Dropout(0.5),
+            norm=nn.LayerNorm(64),
+            last=nn.Linear(64, 8),
+        )
+    )
+
+
 class NotANumber(nn.Module):
     """The logarithm of a negative number: NaN everywhere."""
 

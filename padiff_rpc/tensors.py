@@ -261,3 +261,15 @@ def received_tensors(frames: Iterable[tensors_pb2.TensorFrame]) -> Iterator[Rece
         if received is not None:
             yield received
     assembler.finish()
+
+
+def bounded(tensors: Iterable[ReceivedTensor]) -> Iterator[ReceivedTensor]:
+    """Yields tensors that are kept together. Raises BusyError when they are more than the limit."""
+    total = 0
+    for received in tensors:
+        total += received.tensor.byte_count
+        if total > limits().tensor_bytes:
+            raise exceeded(
+                f"tensors that belong together make over {limits().tensor_mib:,} MiB", "tensor_mib"
+            )
+        yield received

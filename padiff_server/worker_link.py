@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import threading
-import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Optional, Union
@@ -21,7 +20,7 @@ from padiff_rpc.errors import (
 )
 from padiff_rpc.optimizer_states import EntryValue, messages_of, values_of
 from padiff_rpc.records import record
-from padiff_rpc.tensors import HostTensor, ReceivedTensor, TensorAssembler, frames_of
+from padiff_rpc.tensors import HostTensor, ReceivedTensor, TensorAssembler, bounded, frames_of
 from padiff_rpc.types import (
     Batch,
     CallEvent,
@@ -36,19 +35,18 @@ from padiff_rpc.types import (
     WorkerInfo,
 )
 from padiff_rpc.v1 import worker_pb2, worker_pb2_grpc
-from padiff_rpc.version import PROTOCOL_VERSION, check_protocol_version
+from padiff_rpc.version import check_protocol_version
 from padiff_rpc.words import Phase, Randomness, Side
 from padiff_server.described import check_calls, checked_layers
 from padiff_server.steps.step_call import StepCall
+from padiff_server.worker_lease import WorkerLease, take_lease
 
 NumberedTensors = Sequence[tuple[int, HostTensor]]
 
 # Long enough for a worker that is just starting, short enough for a mistyped address.
 DIAL_SECONDS = 5.0
-# As long as a step may take from one hook to the next.
-LEASE_SECONDS = 2.0
-_RETRY_SECONDS = 0.05
 _PROBE_SECONDS = 2.0
+_REASON_SECONDS = 0.1
 
 
 @record
@@ -108,6 +106,7 @@ class WorkerLink:
         self._counting = threading.Lock()
         self._address = party.worker
         self._exits = contextlib.ExitStack()
+        self._held: Optional[WorkerLease] = None
         self._lease = ""
         self._paths: frozenset[str] = frozenset()
         self._closed = threading.Event()
@@ -124,9 +123,13 @@ class WorkerLink:
                 address.address, token=address.token, tls=address.tls, insecure=address.insecure
             )
             self._exits.callback(channel.close)
-            self._caller = transport.Caller(worker_pb2_grpc.WorkerStub(channel), peer=self.peer)
+            self._caller = transport.Caller(
+                worker_pb2_grpc.WorkerStub(channel), peer=self.peer, explain=self._explained
+            )
             self._introduce()
-            self._take_lease()
+            self._held = take_lease(self._caller, peer=self.peer, closed=self._closed)
+            self._exits.callback(self._held.close)
+            self._lease = self._held.name
 
     def close(self) -> None:
         """Gives the worker back, which drops its model, and ends every call that still runs.
@@ -160,26 +163,13 @@ class WorkerLink:
         """A call that waits for a connection ends without the reason that there was none; one that does not
         wait has it."""
         try:
-            self._caller.GetInfo(worker_pb2.GetInfoRequest(), timeout=_RETRY_SECONDS)
+            self._caller.GetInfo(worker_pb2.GetInfoRequest(), timeout=_REASON_SECONDS)
         except PaDiffError as error:
             return f" ({error})"
         return ""
 
-    def _take_lease(self) -> None:
-        """A worker learns a moment late that its last lease has ended, so busy is believed after a while."""
-        patience_ends = time.monotonic() + LEASE_SECONDS
-        while True:
-            stream = self._caller.Lease(worker_pb2.LeaseRequest(protocol_version=PROTOCOL_VERSION))
-            try:
-                self._lease = next(stream).lease
-            except StopIteration:
-                raise ProtocolError(f"{self.peer} ended its lease before it had granted it") from None
-            except BusyError:
-                if time.monotonic() > patience_ends or self._closed.wait(_RETRY_SECONDS):
-                    raise
-            else:
-                self._exits.callback(stream.close)
-                return
+    def _explained(self, error: PaDiffError) -> PaDiffError:
+        return error if self._held is None else self._held.explained(error)
 
     @contextlib.contextmanager
     def _blamed(self) -> Iterator[None]:
@@ -292,7 +282,8 @@ class WorkerLink:
         with self._blamed():
             request = worker_pb2.ReadBatchRequest(lease=self._lease, index=index)
             with self._caller.ReadBatch(request) as responses:
-                tensors = {r.number: r.tensor for r in self._received(frames(responses), Phase.INPUTS)}
+                received = self._received(frames(responses), Phase.INPUTS)
+                tensors = {r.number: r.tensor for r in bounded(received)}
         if looks:
             return looks[0]
         if not heads:
@@ -440,7 +431,7 @@ class WorkerLink:
                     yield response.frame
 
         with self._blamed(), self._caller.ApplyRule(requests()) as responses:
-            results = {r.name: r.tensor for r in self._received(frames(responses), phase)}
+            results = {r.name: r.tensor for r in bounded(self._received(frames(responses), phase))}
         return results, failures[0] if failures else None
 
     def open_step(self, start: StepStart, tensors: NumberedTensors) -> StepCall:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any, Optional
 
 import grpc
 
 from padiff_rpc import trees
 from padiff_rpc.convert import from_number, from_proto, to_number, to_proto
-from padiff_rpc.errors import ProtocolError
+from padiff_rpc.errors import PaDiffError, ProtocolError
 from padiff_rpc.optimizer_states import messages_of, values_of
-from padiff_rpc.tensors import TensorAssembler, frames_of, received_tensors
+from padiff_rpc.tensors import ReceivedTensor, TensorAssembler, bounded, frames_of, received_tensors
 from padiff_rpc.transport import requests
 from padiff_rpc.types import (
     Batch,
@@ -29,6 +29,7 @@ from padiff_rpc.words import Randomness
 from padiff_worker.batches import HostBatch, host_batch, packed_batch
 from padiff_worker.failures import ModelRaised
 from padiff_worker.overrides import OverrideReader
+from padiff_worker.step import StepRun
 from padiff_worker.step_events import bundles
 from padiff_worker.worker import Worker
 
@@ -54,8 +55,10 @@ class WorkerServicer(worker_pb2_grpc.WorkerServicer):
         ended = threading.Event()
         with self._worker.lease(request.protocol_version) as lease:
             if context.add_callback(ended.set):
+                self._worker.leases.on_end(ended.set)
                 yield pb.LeaseResponse(lease=lease)
                 ended.wait()
+                self._worker.leases.check_not_ended()
 
     def Load(self, request: pb.LoadRequest, context: grpc.ServicerContext) -> pb.LoadResponse:
         flags, failure = self._worker.load(
@@ -110,7 +113,8 @@ class WorkerServicer(worker_pb2_grpc.WorkerServicer):
     ) -> Iterator[pb.ApplyRuleResponse]:
         stream = requests(request_iterator)
         start = _first(stream, "start").start
-        given = {got.name: got.tensor for got in received_tensors(request.frame for request in stream)}
+        arrays = bounded(received_tensors(request.frame for request in stream))
+        given = {array.name: array.tensor for array in arrays}
         try:
             made = self._worker.apply_rule(start.lease, start.rule, given)
         except ModelRaised as raised:
@@ -128,8 +132,14 @@ class WorkerServicer(worker_pb2_grpc.WorkerServicer):
         with self._worker.step(start) as (run, begin):
             context.add_callback(run.cancel)
             batch = _batch(to_proto(start.batch), stream)
-            threading.Thread(target=_listen, args=(stream, run), name="step-requests", daemon=True).start()
+            broken: list[PaDiffError] = []
+            listening = threading.Thread(
+                target=_listen, args=(stream, run, broken), name="step-requests", daemon=True
+            )
+            listening.start()
             yield from bundles(begin(batch))
+            if broken:
+                raise broken[0]
 
     def DescribeOptimizer(
         self, request: pb.DescribeOptimizerRequest, context: grpc.ServicerContext
@@ -202,22 +212,31 @@ def _first(stream: Iterator[Any], expected: str) -> Any:
 def _batch(message: Any, stream: Iterator[Any]) -> HostBatch:
     """Reads the tensors that a batch points at, and no message beyond them."""
     batch = from_proto(message, Batch)
-    missing = set(trees.tensor_numbers(batch.args, batch.kwargs, batch.target))
-    assembler = TensorAssembler()
-    tensors = {}
-    while missing:
-        request = next(stream, None)
-        if request is None or request.WhichOneof("request") != "frame":
-            raise ProtocolError(f"the stream ended before the batch's tensors {sorted(missing)} came")
-        received = assembler.frame(request.frame)
-        if received is not None:
-            tensors[received.number] = received.tensor
-            missing.discard(received.number)
+    wanted = trees.tensor_numbers(batch.args, batch.kwargs, batch.target)
+    tensors = {got.number: got.tensor for got in bounded(_wanted_tensors(wanted, stream))}
     return host_batch(batch, tensors)
 
 
-def _listen(stream: Iterator[Any], run: Any) -> None:
-    """Passes on what the coordinator says during a step; its end, however it comes, is a cancellation."""
+def _wanted_tensors(wanted: Collection[int], stream: Iterator[Any]) -> Iterator[ReceivedTensor]:
+    missing = set(wanted)
+    assembler = TensorAssembler()
+    while missing:
+        request = next(stream, None)
+        if request is None or request.WhichOneof("request") != "frame":
+            raise ProtocolError(f"the stream ended before the batch's tensors {sorted(missing)[:8]} came")
+        if request.frame.HasField("header") and request.frame.header.tensor not in missing:
+            raise ProtocolError(f"the batch does not point at tensor {request.frame.header.tensor}")
+        received = assembler.frame(request.frame)
+        if received is not None:
+            missing.discard(received.number)
+            yield received
+
+
+def _listen(stream: Iterator[Any], run: StepRun, broken: list[PaDiffError]) -> None:
+    """Passes on what the coordinator says during a step; its end, however it comes, is a cancellation.
+
+    What contradicts the contract, or is over a limit, is left in `broken`.
+    """
     overrides = OverrideReader(run.overrides)
     try:
         for request in stream:
@@ -232,7 +251,8 @@ def _listen(stream: Iterator[Any], run: Any) -> None:
                 run.overrides.lacks(from_proto(request.absent, OverrideTicket))
             elif request.cancel:
                 break
-    except ProtocolError as error:
+    except PaDiffError as error:
         logger.info("a step's request stream ended: %s", error)
+        broken.append(error)
     finally:
         run.cancel()

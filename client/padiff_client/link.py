@@ -13,6 +13,7 @@ from padiff_client.report import Report
 from padiff_rpc import tensors
 from padiff_rpc.convert import from_proto, to_proto
 from padiff_rpc.errors import InvalidRequestError, ProtocolError
+from padiff_rpc.limits import exceeded, limits
 from padiff_rpc.results import ReportSummary, Row
 from padiff_rpc.transport import Caller, ResponseStream, open_channel
 from padiff_rpc.types import (
@@ -174,6 +175,8 @@ class _Findings:
             logger.info("%s, step %d: %s", progress.phase, progress.step, progress.text or "begins")
         elif kind == "rows":
             self._rows.extend(from_proto(row, Row) for row in response.rows.rows)
+            if len(self._rows) > limits().rows:
+                raise exceeded(f"the report has more than {limits().rows:,} rows", "rows")
         elif kind == "summary":
             self._summary = from_proto(response.summary, ReportSummary)
 

@@ -8,7 +8,7 @@ from typing import Union
 from padiff_rpc import trees
 from padiff_rpc.errors import CancelledError, InvalidRequestError, ProtocolError
 from padiff_rpc.records import record
-from padiff_rpc.tensors import HostTensor, ReceivedTensor
+from padiff_rpc.tensors import HostTensor, ReceivedTensor, bounded
 from padiff_rpc.types import Batch, SendBatch
 from padiff_rpc.words import Side
 from padiff_server.sides import SIDES
@@ -75,18 +75,20 @@ class BatchSource:
             raise BatchUnavailable(head.text)
         if not isinstance(head, SendBatch) or head.step != step:
             raise ProtocolError(f"the batch of step {step} was wanted, and the client sent something else")
-        tensors: dict[int, HostTensor] = {}
-        while not isinstance(message := self._next(), BatchEnd):
-            if isinstance(message, BatchFailure):
-                raise BatchUnavailable(message.text)
-            if isinstance(message, SendBatch):
-                raise ProtocolError(f"the batch of step {step} was begun twice")
-            tensors[message.number] = message.tensor
+        tensors = {got.number: got.tensor for got in bounded(self._tensors(step))}
         batches = {Side.REFERENCE: head.reference, Side.CANDIDATE: head.candidate}
         for side, batch in batches.items():
             if trees.ABSENT in (batch.args, batch.kwargs):
                 raise InvalidRequestError(f"{side}.inputs: args and kwargs must be given, empty ones packed")
         return StepBatch(batches=batches, tensors=tensors)
+
+    def _tensors(self, step: int) -> Iterator[ReceivedTensor]:
+        while not isinstance(message := self._next(), BatchEnd):
+            if isinstance(message, BatchFailure):
+                raise BatchUnavailable(message.text)
+            if isinstance(message, SendBatch):
+                raise ProtocolError(f"the batch of step {step} was begun twice")
+            yield message
 
     def _next(self) -> BatchMessage:
         message = next(self._messages, None)

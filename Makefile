@@ -57,11 +57,11 @@ test: test-torch test-paddle test-client ## Run all tests
 
 test-torch: .venv/torch/.ready ## Run the adapter conformance suite against Torch
 	@echo "Conformance suite, Torch"
-	@$(PADIFF_TORCH_PYTHON) -m pytest -q tests/conformance/test_torch.py
+	@$(PADIFF_TORCH_PYTHON) -m pytest -q tests/conformance/test_torch*.py
 
 test-paddle: .venv/paddle/.ready ## Run the adapter conformance suite against Paddle
 	@echo "Conformance suite, Paddle"
-	@$(PADIFF_PADDLE_PYTHON) -m pytest -q tests/conformance/test_paddle.py
+	@$(PADIFF_PADDLE_PYTHON) -m pytest -q tests/conformance/test_paddle*.py
 
 # After the other two, so that its closing line is the last.
 test-client: environments | test-torch test-paddle
@@ -71,7 +71,7 @@ test-client: environments | test-torch test-paddle
 test-net: others ## Compare across hosts: network namespaces, mutual TLS, old and new builds (root)
 	@echo "Hosts"
 	@if [ -x .venv/paddle26/bin/python ]; then \
-	  .venv/paddle26/bin/python -m pytest -q tests/conformance/test_paddle.py; fi
+	  .venv/paddle26/bin/python -m pytest -q tests/conformance/test_paddle*.py; fi
 	@$(CLIENT) -m pytest -q tests/net
 
 test-containers: .venv/client/.ready .venv/containers/.ready ## Build the images and compare in containers (root)

@@ -1,0 +1,130 @@
+"""Traces of the fake framework's models: what they name, and how far two runs differ."""
+
+from __future__ import annotations
+
+import random
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "fakes"))
+
+import fake
+import numpy as np
+from fake_adapter import FakeAdapter
+
+from padiff_rpc.words import Randomness
+from padiff_worker.tracing import trace
+
+
+class Drifting(fake.Layer):
+    """Multiplies by a factor that grows from call to call, in a plain attribute."""
+
+    def __init__(self, growth):
+        super().__init__()
+        self.calls, self.growth = 0, growth
+
+    def forward(self, x):
+        self.calls += 1
+        return x * (1 + self.growth * self.calls)
+
+
+class Fragile(fake.Layer):
+    calls = 0
+
+    def forward(self, x):
+        self.calls += 1
+        if self.calls > 1:
+            raise RuntimeError("not again")
+        return x
+
+
+class Shuffled(fake.Layer):
+    """Draws in three ways that nobody shares."""
+
+    def forward(self, x):
+        order = fake.permutation(4).array.astype(np.float32)
+        return x * fake.Tensor(1 + order) * (1 + random.random()) * (1 + np.random.rand())
+
+
+def traced(model, randomness=Randomness.SHARED, *, repeat=True):
+    x = fake.Tensor(np.arange(1, 13, dtype=np.float32).reshape(3, 4))
+    return trace(FakeAdapter(), model, lambda recorder: model(x), randomness, repeat=repeat)
+
+
+@pytest.mark.parametrize("randomness", list(Randomness))
+def test_random_decisions_are_no_noise(randomness):
+    noisy = fake.Sequential(fake.Linear(4, 4), fake.Dropout(0.5), Shuffled(), fake.BatchNorm1D(4))
+    noise = traced(noisy, randomness).noise
+    assert (noise.differs, noise.relative_l2, noise.path, noise.call) == (False, 0.0, "", 0)
+
+
+def test_the_first_call_whose_output_differs_is_named():
+    model = fake.Sequential(fake.Linear(4, 4), Drifting(0.0), Drifting(0.5), fake.Linear(4, 4, bias=False))
+    noise = traced(model).noise
+    assert (noise.differs, noise.path, noise.call) == (True, "2", 0)
+    assert noise.relative_l2 == pytest.approx(0.25)  # 2.0 against 1.5
+
+
+def test_noise_that_the_outputs_do_not_show_is_noise():
+    class Hiding(fake.Layer):
+        def __init__(self):
+            super().__init__()
+            self.inner = Drifting(0.5)
+
+        def forward(self, x):
+            self.inner(x)
+            return x * 2.0
+
+    noise = traced(Hiding()).noise
+    assert (noise.differs, noise.relative_l2, noise.path) == (True, 0.0, "inner")
+
+
+def test_outputs_that_are_no_numbers_in_one_run_alone_differ_infinitely():
+    noise = traced(Drifting(float("inf"))).noise
+    assert (noise.differs, noise.relative_l2) == (False, 0.0)
+
+    class Ending(Drifting):
+        def forward(self, x):
+            self.calls += 1
+            return x * (1.0 if self.calls == 1 else float("nan"))
+
+    noise = traced(Ending(1.0)).noise
+    assert (noise.differs, noise.relative_l2) == (True, float("inf"))
+
+
+def test_only_a_repeated_trace_has_noise():
+    assert traced(fake.Linear(4, 4), repeat=False).noise is None
+
+
+def test_a_model_that_fails_when_it_is_run_again_has_failed():
+    found = traced(Fragile())
+    assert found.failure.text == "not again"
+    assert found.noise is None
+    assert len(found.calls) == 2
+
+
+def test_a_trace_leaves_weights_and_generators_as_they_were():
+    model = fake.Sequential(fake.BatchNorm1D(4), fake.Dropout(0.5), Shuffled())
+    before = fake.random_state(), random.getstate(), model._layers["0"].running_mean.array.copy()
+    traced(model)
+    after = fake.random_state(), random.getstate(), model._layers["0"].running_mean.array
+    assert before[:2] == after[:2]
+    assert np.array_equal(before[2], after[2])
+
+
+@pytest.mark.parametrize("randomness", list(Randomness))
+def test_operations_are_named_in_order_each_as_often_as_it_ran(randomness):
+    class Twice(fake.Layer):
+        def forward(self, x):
+            return fake.dropout(fake.dropout(x, 0.5), 0.25) + fake.dropout(x, 0.0)
+
+    found = traced(fake.Sequential(Twice(), Shuffled()), randomness, repeat=False).random_operations
+    assert [(one.path, one.call, one.name, one.shared) for one in found] == [
+        ("0", 0, "dropout", True),
+        ("0", 0, "dropout", True),
+        ("1", 0, "permutation", False),
+        ("1", 0, "random", False),
+        ("1", 0, "numpy.random", False),
+    ]

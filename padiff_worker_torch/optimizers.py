@@ -111,7 +111,7 @@ def view(optimizer: Any, weights: Mapping[str, Any]) -> OptimizerView:
             OptimizerEntry(parameter=name, state=_STATES.get(key, key)): _reader(key, value)
             for name, parameter, _ in _parameters(stepping, weights)
             for key, value in stepping.state.get(parameter, {}).items()
-            if torch.is_tensor(value) and (value.shape == parameter.shape or key == "step")
+            if _is_known(key, value, parameter)
         },
     )
 
@@ -122,11 +122,13 @@ def write_state(optimizer: Any, weights: Mapping[str, Any], entry: OptimizerEntr
     for name, parameter, group in _parameters(stepping, weights):
         if name == entry.parameter:
             _make_state(stepping, parameter, group)
-            held = stepping.state[parameter].get(_keys_by_state().get(entry.state, entry.state))
+            state = stepping.state[parameter]
+            held = state.get(_keys_by_state().get(entry.state, entry.state))
             if held is None:
                 return False
             if entry.state == "step":
-                held.fill_(int(value.array))
+                # Users' own optimizers count in plain numbers.
+                state["step"] = held.fill_(int(value.array)) if torch.is_tensor(held) else int(value.array)
             elif tuple(held.shape) != value.spec.shape:
                 raise InvalidRequestError(
                     f"{entry.state} of {name}: shape {list(value.spec.shape)} does not fit {list(held.shape)}"
@@ -171,9 +173,15 @@ def _common(optimizer: Any, kind: _Kind) -> dict[str, str]:
     return {"algorithm": kind.algorithm, "weight_decay": _DECOUPLED if decoupled else _ADDED, **EXACT}
 
 
+def _is_known(key: str, value: Any, parameter: Any) -> bool:
+    if key == "step":
+        return torch.is_tensor(value) or isinstance(value, (int, float))
+    return torch.is_tensor(value) and bool(value.shape == parameter.shape)
+
+
 def _reader(key: str, value: Any) -> Callable[[], HostTensor]:
     if key == "step":
-        return lambda: step_count(value.item())
+        return lambda: step_count(float(value))
     return lambda: tensors.host_copy(value)
 
 

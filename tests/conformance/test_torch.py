@@ -15,6 +15,8 @@ torch = pytest.importorskip("torch")
 from torch.utils.checkpoint import checkpoint  # noqa: E402
 
 from padiff_rpc.errors import InvalidRequestError  # noqa: E402
+from padiff_rpc.tensors import HostTensor  # noqa: E402
+from padiff_rpc.types import OptimizerEntry  # noqa: E402
 from padiff_worker.conformance import (  # noqa: E402
     AdapterCase,
     CaptureSuite,
@@ -370,13 +372,18 @@ def test_a_users_own_optimizer_shows_state_of_known_names_and_others_under_their
             for group in self.param_groups:
                 for parameter in group["params"]:
                     self.state[parameter].update(
-                        exp_avg=torch.ones_like(parameter), mine=torch.zeros_like(parameter), odd=3
+                        exp_avg=torch.ones_like(parameter), mine=torch.zeros_like(parameter), odd=3, step=7
                     )
 
     model = torch.nn.Linear(2, 1)
     optimizer = Own(model.parameters(), {"lr": 0.5, "trust": 0.1})
     optimizer.step()
     view = viewed(optimizer, model)
-    assert {entry.state for entry in view.state} == {"first_moment", "mine"}
+    assert {entry.state for entry in view.state} == {"first_moment", "mine", "step"}
+    entry = OptimizerEntry(parameter="bias", state="step")
+    assert view.read(entry).array.tolist() == 7
+    nine = HostTensor.from_array(np.array(9))
+    assert ADAPTER.write_optimizer_state(optimizer, ADAPTER.weights(model), entry, nine)
+    assert optimizer.state[model.bias]["step"] == 9
     assert (view.settings["bias"]["learning_rate"], view.settings["bias"]["trust"]) == (0.5, 0.1)
     assert view.conventions == {}

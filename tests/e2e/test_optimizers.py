@@ -79,6 +79,7 @@ def states(report: Report, step: int) -> set[str]:
         ("adadelta", {"mean_square", "mean_square_update"}),
         ("nadam", {"first_moment", "second_moment", "step"}),
         ("radam", {"first_moment", "second_moment", "step"}),
+        ("lamb", {"first_moment", "second_moment", "step"}),
     ],
 )
 def test_twenty_steps_agree_with_all_state(compare: Compare, optimizer: str, kept: set[str]) -> None:

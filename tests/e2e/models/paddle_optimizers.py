@@ -84,6 +84,10 @@ def radam(model: nn.Layer) -> Any:
     return optimizer.RAdam(0.02, 0.8, 0.95, parameters=model.parameters())
 
 
+def lamb(model: nn.Layer) -> Any:
+    return optimizer.Lamb(0.02, 0.05, 0.8, 0.95, 1e-6, parameters=model.parameters())
+
+
 def groups(model: Net, decayed: str = "first.weight") -> Any:
     """A group's learning rate is a factor in Paddle."""
     names = dict(model.named_parameters())

@@ -83,6 +83,42 @@ def radam(model: nn.Module) -> Any:
     return optim.RAdam(model.parameters(), lr=0.02, betas=(0.8, 0.95))
 
 
+class Lamb(optim.Optimizer):
+    """As users write it, since Torch has none."""
+
+    def __init__(
+        self, parameters: Any, lr: float, betas: tuple[float, float], eps: float, decay: float
+    ) -> None:
+        super().__init__(parameters, {"lr": lr, "betas": betas, "eps": eps, "weight_decay": decay})
+
+    @torch.no_grad()
+    def step(self) -> None:
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                self._step(parameter, group)
+
+    def _step(self, parameter: Tensor, group: dict[str, Any]) -> None:
+        state = self.state[parameter]
+        if not state:
+            state["step"] = 0
+            state["exp_avg"], state["exp_avg_sq"] = torch.zeros(2, *parameter.shape)
+        state["step"] += 1
+        for key, beta, new in zip(
+            ("exp_avg", "exp_avg_sq"), group["betas"], (parameter.grad, parameter.grad**2)
+        ):
+            state[key].mul_(beta).add_(new, alpha=1 - beta)
+        first, second = (
+            state[key] / (1 - beta ** state["step"])
+            for key, beta in zip(("exp_avg", "exp_avg_sq"), group["betas"])
+        )
+        ratio = first / (second.sqrt() + group["eps"]) + group["weight_decay"] * parameter
+        parameter.sub_(group["lr"] * parameter.norm() / ratio.norm() * ratio)
+
+
+def lamb(model: nn.Module) -> Any:
+    return Lamb(model.parameters(), 0.02, (0.8, 0.95), 1e-6, 0.05)
+
+
 def groups(model: Net) -> Any:
     """Weights of `first` decay, and learn twice as fast."""
     given = [

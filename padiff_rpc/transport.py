@@ -12,7 +12,7 @@ from typing import Any, Optional, Union
 import grpc
 
 from padiff_rpc.addresses import check_address, is_local
-from padiff_rpc.errors import InvalidRequestError, ProtocolError, error_from_rpc
+from padiff_rpc.errors import InvalidRequestError, PaDiffError, ProtocolError, error_from_rpc
 from padiff_rpc.interceptors import TOKEN_KEY, ErrorInterceptor
 from padiff_rpc.limits import limits
 from padiff_rpc.tls_files import TlsFiles, server_credentials
@@ -105,12 +105,15 @@ class Caller:
 
     `peer` names the other end in texts. Attribute access gives the RPC of that name; a streaming one
     returns a `ResponseStream`. `wait_for_ready` lets a call wait out, within its timeout, a peer that
-    does not listen yet.
+    does not listen yet. `explain` may put an error that says more in place of one.
     """
 
-    def __init__(self, stub: Any, *, peer: str) -> None:
+    def __init__(
+        self, stub: Any, *, peer: str, explain: Optional[Callable[[PaDiffError], PaDiffError]] = None
+    ) -> None:
         self._stub = stub
         self.peer = peer
+        self._explain = explain or _as_it_is
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         method = getattr(self._stub, name)
@@ -121,18 +124,27 @@ class Caller:
             try:
                 response = method(request, timeout=timeout, wait_for_ready=wait_for_ready)
             except grpc.RpcError as failure:
-                raise error_from_rpc(failure, peer=self.peer) from None
-            return ResponseStream(response, peer=self.peer) if hasattr(response, "__next__") else response
+                raise self._explain(error_from_rpc(failure, peer=self.peer)) from None
+            if hasattr(response, "__next__"):
+                return ResponseStream(response, peer=self.peer, explain=self._explain)
+            return response
 
         return call
+
+
+def _as_it_is(error: PaDiffError) -> PaDiffError:
+    return error
 
 
 class ResponseStream:
     """The responses of a streaming call; closing it cancels the call."""
 
-    def __init__(self, call: Any, *, peer: str) -> None:
+    def __init__(
+        self, call: Any, *, peer: str, explain: Callable[[PaDiffError], PaDiffError] = _as_it_is
+    ) -> None:
         self._call = call
         self._peer = peer
+        self._explain = explain
 
     def __iter__(self) -> ResponseStream:
         return self
@@ -141,7 +153,7 @@ class ResponseStream:
         try:
             return next(self._call)
         except grpc.RpcError as failure:
-            raise error_from_rpc(failure, peer=self._peer) from None
+            raise self._explain(error_from_rpc(failure, peer=self._peer)) from None
 
     def close(self) -> None:
         """Cancels the call if it is still running; may be called twice and from any thread."""

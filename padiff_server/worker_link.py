@@ -11,7 +11,6 @@ from typing import Any, Optional, Union
 from padiff_rpc import transport
 from padiff_rpc.convert import from_proto, to_number, to_proto
 from padiff_rpc.errors import (
-    BusyError,
     CancelledError,
     InvalidRequestError,
     PaDiffError,

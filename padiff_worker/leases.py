@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from padiff_rpc.errors import BusyError, StateError, WorkerLostError
@@ -22,6 +22,7 @@ class Leases:
         self._is_ready = False
         self._is_closed = False
         self._ended_because = ""
+        self._when_ended: Callable[[], None] = lambda: None
 
     @contextmanager
     def granted(self) -> Iterator[str]:
@@ -53,7 +54,7 @@ class Leases:
     def check_not_ended(self) -> None:
         """Raises WorkerLostError once the worker has ended what ran."""
         if self._ended_because:
-            raise WorkerLostError(self._ended_because)
+            raise WorkerLostError(self._ended_because, stopping="true")
 
     def ready(self) -> None:
         """The framework's device is usable."""
@@ -68,6 +69,13 @@ class Leases:
         """Whatever is asked under the present lease from now on is refused with `reason`."""
         self.close()
         self._ended_because = reason
+        self._when_ended()
+
+    def on_end(self, call: Callable[[], None]) -> None:
+        """Has `call` called when the present lease is cut short, at once if it was; on any thread."""
+        self._when_ended = call
+        if self._ended_because:
+            call()
 
     def is_free(self) -> bool:
         """Whether nobody holds the lease."""

@@ -44,6 +44,7 @@ TEST_SUITE = "padiff_worker.conformance"
 SEE_GENERATED_CODE = {
     "padiff_server.servicer",
     "padiff_server.worker_link",
+    "padiff_server.worker_lease",
     "padiff_server.worker_listing",
     "padiff_worker.servicer",
     "padiff_worker.step_events",  # the servicer's messages of a running step

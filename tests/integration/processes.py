@@ -25,7 +25,12 @@ class Running:
 
 
 @contextmanager
-def running(*arguments: str, log: Path, environment: Optional[Mapping[str, str]] = None) -> Iterator[Running]:
+def running(
+    *arguments: str,
+    log: Path,
+    environment: Optional[Mapping[str, str]] = None,
+    listen: str = "127.0.0.1:0",
+) -> Iterator[Running]:
     """Provides a process that announced its address; it is stopped at the end, by force if need be."""
     environment = {
         **os.environ,
@@ -36,7 +41,7 @@ def running(*arguments: str, log: Path, environment: Optional[Mapping[str, str]]
     }
     with log.open("w") as errors:
         process = subprocess.Popen(
-            [sys.executable, *arguments, "--listen", "127.0.0.1:0"],
+            [sys.executable, *arguments, "--listen", listen],
             stdout=subprocess.PIPE,
             stderr=errors,
             text=True,
@@ -58,7 +63,11 @@ def running(*arguments: str, log: Path, environment: Optional[Mapping[str, str]]
 
 @contextmanager
 def running_worker(
-    folder: Path, name: str, *flags: str, environment: Optional[Mapping[str, str]] = None
+    folder: Path,
+    name: str,
+    *flags: str,
+    environment: Optional[Mapping[str, str]] = None,
+    listen: str = "127.0.0.1:0",
 ) -> Iterator[Running]:
     """Provides a worker over the fake framework."""
     arguments = [
@@ -71,7 +80,7 @@ def running_worker(
         str(folder),
         *flags,
     ]
-    with running(*arguments, log=folder / f"{name}.log", environment=environment) as worker:
+    with running(*arguments, log=folder / f"{name}.log", environment=environment, listen=listen) as worker:
         yield worker
 
 

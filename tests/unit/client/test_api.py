@@ -13,6 +13,7 @@ from padiff_client import (
     WorkerLostError,
     assign_weight,
     auto_diff,
+    check_inputs,
     link,
     session,
 )
@@ -100,3 +101,35 @@ def test_the_older_names_are_taken() -> None:
     options, steps = chosen_options({"atol": 0, "compare_mode": "mean", "single_step": False, "steps": 3}, 1)
     assert (options.atol, options.compare_mode, steps) == (0.0, CompareMode.MEAN, 3)
     assert chosen_options(None, 2) == (Options(), 2)
+
+
+LOADED = ModelSpec("torch", "a:b", loader="a:data")
+
+
+@pytest.mark.parametrize(
+    ("layer", "module", "example_inp", "said"),
+    [
+        (LOADED, LOADED, ({}, {}), "example_inp: both models have a loader"),
+        (LOADED, ModelSpec("torch", "a:b"), None, r"module\.loader: missing"),
+        (ModelSpec("torch", "a:b"), LOADED, ({}, {}), r"layer\.loader: missing"),
+        (ModelSpec("torch", "a:b"), ModelSpec("torch", "a:b"), None, "example_inp: missing"),
+    ],
+)
+def test_batches_come_from_the_client_or_from_both_loaders(
+    layer: ModelSpec, module: ModelSpec, example_inp: Any, said: str
+) -> None:
+    with pytest.raises(InvalidRequestError, match=f"^{said}"):
+        auto_diff(layer, module, example_inp)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"layer": ModelSpec("torch", "a:b")}, r"layer\.loader: missing; name the function"),
+        ({"batches": 0}, "batches: 0 is not allowed; allowed: a whole number of at least 1"),
+        ({"batches": True}, "batches: True is not allowed"),
+    ],
+)
+def test_a_check_of_inputs_wants_two_loaders_and_a_number(given: dict[str, Any], said: str) -> None:
+    with pytest.raises(InvalidRequestError, match=f"^{said}"):
+        check_inputs(**{"layer": LOADED, "module": LOADED, **given})

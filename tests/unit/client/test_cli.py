@@ -109,3 +109,24 @@ def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="0"):
         cli.main(["--version"])
     assert capsys.readouterr().out.startswith("padiff ")
+
+
+def test_inputs_compares_the_loaders_of_a_file_without_inputs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    side = "{framework: torch, model: 'a:b', loader: 'a:data', loss: 'a:loss'}"
+    file = tmp_path / "spec.yaml"
+    file.write_text(f"reference: {side}\ncandidate: {side}\noptions: {{keep_going: true}}\n")
+    asked: list[Any] = []
+
+    def check(*given: Any, **named: Any) -> Report:
+        asked.extend(given)
+        return report(passed=False)
+
+    monkeypatch.setattr(spec_runs, "check_inputs", check)
+    assert cli.main(["inputs", str(file), "--batches", "7"]) == 1
+    candidate, reference, batches, options, losses = asked[:5]
+    assert (candidate.loader, reference.loader, batches) == ("a:data", "a:data", 7)
+    assert options.keep_going
+    assert losses == ("a:loss", "a:loss")
+    assert capsys.readouterr().out.startswith("FAIL")

@@ -302,3 +302,14 @@ def test_a_function_is_run_here_and_pulled_once(tmp_path: Path) -> None:
         assert trees.unpack(encoded.batch.reference.kwargs)["x"].number == (1, 3)[step]
     with pytest.raises(InvalidRequestError, match="ended after 2 batches"):
         pairs.pull(2)
+
+
+def test_loaders_stand_for_inputs_and_a_train_step_and_autocast_are_the_models(tmp_path: Path) -> None:
+    text = (
+        "reference: {framework: torch, model: 'a:b', loader: 'a:data', autocast: bfloat16}\n"
+        "candidate: {framework: torch, model: 'a:b', loader: 'a:data', train_step: 'a:step'}\n"
+    )
+    asked = read(tmp_path, text)
+    assert asked.example_inp is None
+    assert (asked.reference.loader, asked.reference.autocast) == ("a:data", "bfloat16")
+    assert (asked.candidate.loader, asked.candidate.train_step) == ("a:data", "a:step")

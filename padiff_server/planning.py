@@ -12,6 +12,7 @@ from padiff_server.preparation import NO_TRACES, AlignedModels, calls_of
 from padiff_server.report import FinishedReport, ReportBuilder
 from padiff_server.settings import check_parties
 from padiff_server.steps.batches import BatchSource
+from padiff_server.training_settings import check_sources
 from padiff_server.worker_pair import ComparisonStopped, WorkerPair
 
 
@@ -21,6 +22,7 @@ class Planning:
     def __init__(self, start: PlanStart, batches: BatchSource, report: ReportBuilder) -> None:
         """Raises InvalidRequestError for what cannot be aligned."""
         check_parties(start.reference, start.candidate)
+        check_sources(start.reference, start.candidate)
         self._asked = start
         self._report = report
         self._workers = WorkerPair({Side.REFERENCE: start.reference, Side.CANDIDATE: start.candidate}, report)

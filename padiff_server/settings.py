@@ -38,6 +38,7 @@ class Settings:
 def settle(start: CompareStart) -> Settings:
     """Returns the settings of a comparison. Raises InvalidRequestError for what cannot be meant."""
     check_parties(start.reference, start.candidate)
+    check_sources(start.reference, start.candidate)
     if start.steps < 1:
         raise InvalidRequestError(f"steps: {start.steps} is not allowed; allowed: a number of at least 1")
     has_optimizer = all(_may_have(party, "optimizer") for party in (start.reference, start.candidate))
@@ -100,7 +101,6 @@ def check_parties(reference: Party, candidate: Party) -> None:
             f"reference.worker and candidate.worker are both {reference.worker.address!r}: each side needs "
             "a worker of its own"
         )
-    check_sources(reference, candidate)
     for field in ("loss", "optimizer"):
         named = [bool(getattr(party.model, field)) for party in (reference, candidate)]
         able = [_may_have(party, field) for party in (reference, candidate)]

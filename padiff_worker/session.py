@@ -76,6 +76,7 @@ class ModelSession:
         self._modes: Optional[Any] = None
         self._kept: Optional[KeptState] = None
         self._feed: Optional[BatchFeed] = None
+        self._keeps_gradients = False
         self.loss: Optional[Callable[..., Any]] = None
         self.train_step: Optional[Callable[..., Any]] = None
         if spec.loss:
@@ -177,8 +178,16 @@ class ModelSession:
             raise StateError("the model names no loader")
         return self._feed.read(index)
 
+    def settle_gradients(self, *, keep: bool) -> None:
+        """Forgets all gradients at the end of a step; or keeps them for the next one."""
+        self._keeps_gradients = keep
+        if not keep:
+            self._adapter.clear_gradients(self.model)
+
     def close(self) -> None:
         """Lets go of the loader, and gives a served model its modes back; may be called twice."""
+        if self._keeps_gradients:
+            self.settle_gradients(keep=False)
         if self._feed is not None:
             self._feed.close()
         if self._modes is not None:

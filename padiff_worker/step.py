@@ -56,9 +56,9 @@ class StepRun:
 
     def call(self, event: CallEvent) -> None:
         # A train step may go forward again behind a backward.
-        if self._session.train_step is not None and not event.replay:
-            if self._phases.current is not Phase.FORWARD:
-                self._phases.begin(Phase.FORWARD)
+        is_forward = event.replay or self._phases.current is Phase.FORWARD
+        if self._session.train_step is not None and not is_forward:
+            self._phases.begin(Phase.FORWARD)
         self._outbox.put(event)
 
     def capture(self, capture: Capture) -> None:
@@ -110,8 +110,8 @@ class StepRun:
             pass
         finally:
             # A train step's gradients are its own business.
-            if self._session.train_step is None and not start.keep_gradients_after:
-                self._adapter.clear_gradients(self._session.model)
+            if self._session.train_step is None:
+                self._session.settle_gradients(keep=start.keep_gradients_after)
             self._outbox.finish()
 
     def _lockstep(self) -> Optional[Lockstep]:

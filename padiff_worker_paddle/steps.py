@@ -59,12 +59,15 @@ def watch_backward(around: Callable[[], AbstractContextManager[None]]) -> Remove
 
 
 def watch_step(optimizer: Any, before: Callable[[], None]) -> Remove:
+    # A user's script may have put its own there.
+    own = {name: vars(optimizer)[name] for name in _STEPS if name in vars(optimizer)}
     for name in _STEPS:
         setattr(optimizer, name, _after(before, getattr(optimizer, name)))
 
     def remove() -> None:
         for name in _STEPS:
             vars(optimizer).pop(name, None)
+        vars(optimizer).update(own)
 
     return remove
 

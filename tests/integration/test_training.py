@@ -104,6 +104,11 @@ class TestLoaders:
             slot
         ]
 
+    def test_both_passes_of_a_step_take_the_same_batch(self, service: Service) -> None:
+        report = compare(service, trained(), steps=3, local_error=True)
+        assert report, str(report)
+        assert len({step.loss_reference for step in report.steps}) == 3
+
     def test_inputs_that_differ_show_as_inputs(self, service: Service) -> None:
         report = compare(service, trained(), trained(loader="other_inputs"), steps=5)
         first = report.first_divergence

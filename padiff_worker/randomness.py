@@ -102,7 +102,7 @@ class Decisions:
         count = 0 if self.passes_by else int(operation.draws(*args, **kwargs))
         if not count:
             return original(*args, **kwargs)
-        if operation.is_composed and (operation.off is None or self._mode is not Randomness.OFF):
+        if operation.is_composed and self._mode is not Randomness.OFF:
             with self._named(operation.name):
                 return original(*args, **kwargs)
         result = NotImplemented

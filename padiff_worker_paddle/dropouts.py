@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -36,13 +37,24 @@ def _factors(drawing: Drawing, x: Any, p: Any, mode: str) -> Any:
 def _dropout(
     drawing: Drawing, original: Any, x: Any, seed_tensor: Any, p: Any, is_test: bool, mode: str, *_: Any
 ) -> Any:
-    return x * _factors(drawing, x, p, mode)
+    return _returned(x * _factors(drawing, x, p, mode))
 
 
 def _dropout_(
     drawing: Drawing, original: Any, x: Any, seed_tensor: Any, p: Any, is_test: bool, mode: str, *_: Any
 ) -> Any:
     return x.multiply_(_factors(drawing, x, p, mode))
+
+
+@functools.lru_cache(maxsize=1)
+def _gives_mask() -> bool:
+    """Whether the kernel's mask comes back too, as it did before 3.0."""
+    nothing = paddle.zeros([1])
+    return isinstance(paddle._C_ops.dropout(nothing, None, 0.5, True, "upscale_in_train", 0, False), tuple)
+
+
+def _returned(out: Any) -> Any:
+    return (out, None) if _gives_mask() else out
 
 
 def _random_slopes(x: Any, lower: float, upper: float, is_test: bool) -> bool:
@@ -55,14 +67,14 @@ def _rrelu(drawing: Drawing, original: Any, x: Any, lower: float, upper: float, 
     return x * paddle.where(x.detach() < 0, slopes, paddle.ones_like(slopes)).astype(x.dtype)
 
 
-def _identity(original: Any, x: Any, *_: Any) -> Any:
-    return x
+def _off(original: Any, x: Any, *_: Any) -> Any:
+    return _returned(x)
 
 
 # By the names in `paddle._C_ops`.
 DROPOUTS = {
-    "dropout": Operation(name="dropout", draws=_decides, shared=_dropout, off=_identity),
-    "dropout_": Operation(name="dropout", draws=_decides, shared=_dropout_, off=_identity),
+    "dropout": Operation(name="dropout", draws=_decides, shared=_dropout, off=_off),
+    "dropout_": Operation(name="dropout", draws=_decides, shared=_dropout_, off=lambda original, x, *_: x),
     "rrelu": Operation(
         name="rrelu",
         draws=_random_slopes,

@@ -6,40 +6,64 @@ from typing import Any
 
 import paddle
 
+from padiff_worker.draws import Draw
 from padiff_worker.randomness import Drawing, Operation
 from padiff_worker_paddle.dropouts import dropped
 
 
-def _attention_decides(
+def _attend(draw: Draw, q: Any, k: Any, v: Any, mask: Any, p: float, causal: bool, scale: float) -> Any:
+    """softmax(q k^T scale + mask), dropout, times v; all of [batch, length, heads, size]."""
+    query, key, value = (given.transpose([0, 2, 1, 3]) for given in (q, k, v))
+    groups = q.shape[2] // k.shape[2]
+    if groups > 1:
+        key, value = (given.repeat_interleave(groups, axis=1) for given in (key, value))
+    scores = paddle.matmul(query * scale, key, transpose_y=True)
+    if mask is not None:
+        scores = scores + mask
+    if causal:
+        seen = paddle.tril(paddle.ones(scores.shape[-2:], dtype="bool"), k.shape[1] - q.shape[1])
+        scores = paddle.where(seen, scores, paddle.full_like(scores, float("-inf")))
+    weights = dropped(draw, paddle.nn.functional.softmax(scores), p)
+    return paddle.matmul(weights, value).transpose([0, 2, 1, 3])
+
+
+def _flash_decides(
     q: Any, k: Any, v: Any, seed_offset: Any, mask: Any, p: float, causal: bool, softmax: bool, is_test: bool,
     *_: Any,
 ) -> bool:  # fmt: skip
     return not is_test and 0 < p < 1
 
 
-def _attention(
+def _flash(
     drawing: Drawing, original: Any, q: Any, k: Any, v: Any, seed_offset: Any, mask: Any, p: float,
     causal: bool, *_: Any,
 ) -> Any:  # fmt: skip
-    """softmax(q k^T / sqrt(d) + mask), dropout, times v; all of [batch, length, heads, d]."""
-    query, key, value = (given.transpose([0, 2, 1, 3]) for given in (q, k, v))
-    groups = q.shape[2] // k.shape[2]
-    if groups > 1:
-        key, value = (given.repeat_interleave(groups, axis=1) for given in (key, value))
-    scores = paddle.matmul(query * q.shape[-1] ** -0.5, key, transpose_y=True)
-    if mask is not None:
-        scores = scores + mask
-    if causal:
-        seen = paddle.tril(paddle.ones(scores.shape[-2:], dtype="bool"), k.shape[1] - q.shape[1])
-        scores = paddle.where(seen, scores, paddle.full_like(scores, float("-inf")))
-    weights = dropped(drawing(), paddle.nn.functional.softmax(scores), p)
-    return paddle.matmul(weights, value).transpose([0, 2, 1, 3]), None, None, None
+    return _attend(drawing(), q, k, v, mask, p, causal, q.shape[-1] ** -0.5), None, None, None
 
 
-def _attention_off(
+def _flash_off(
     original: Any, q: Any, k: Any, v: Any, seed_offset: Any, mask: Any, p: float, *rest: Any
 ) -> Any:
     return original(q, k, v, seed_offset, mask, 0.0, *rest)
+
+
+def _efficient_decides(*args: Any) -> bool:
+    *_, p, _, is_test = args
+    return not is_test and 0 < p < 1
+
+
+def _efficient(drawing: Drawing, original: Any, *args: Any) -> Any:
+    """`lengths`: of sequences that lie behind each other in one row."""
+    q, k, v, mask, *lengths, causal, p, scale, _ = args
+    if any(isinstance(one, paddle.Tensor) for one in lengths):
+        return NotImplemented
+    size = q.shape[-1] ** -0.5 if scale < 0 else scale
+    return _attend(drawing(), q, k, v, mask, p, causal, size), None, None
+
+
+def _efficient_off(original: Any, *args: Any) -> Any:
+    *given, _, scale, is_test = args
+    return original(*given, 0.0, scale, is_test)
 
 
 def _gaps(
@@ -89,8 +113,9 @@ def _without_dropout(original: Any, *args: Any) -> Any:
 
 # By the names in `paddle._C_ops`. On the host, attention is made of a plain dropout.
 COMPOSITES = {
-    "flash_attn": Operation(
-        name="flash_attn", draws=_attention_decides, shared=_attention, off=_attention_off
+    "flash_attn": Operation(name="flash_attn", draws=_flash_decides, shared=_flash, off=_flash_off),
+    "memory_efficient_attention": Operation(
+        name="memory_efficient_attention", draws=_efficient_decides, shared=_efficient, off=_efficient_off
     ),
     "rnn": Operation(name="rnn", draws=_gaps, shared=_recurrent, off=_without_dropout),
 }

@@ -120,7 +120,6 @@ class PaddleCase(AdapterCase):
             paddle._C_ops.dropout,
             paddle._C_ops.uniform,
             functional.dropout2d,
-            paddle.Tensor.bernoulli_,
             paddle.get_rng_state,
         ]
 
@@ -144,6 +143,8 @@ class PaddleCase(AdapterCase):
         return paddle.bernoulli(probability)
 
     def bernoulli_(self, tensor, probability):
+        if not hasattr(tensor, "bernoulli_"):
+            return super().bernoulli_(tensor, probability)
         return tensor.bernoulli_(probability)
 
     def floor(self, tensor):

@@ -64,26 +64,29 @@ class OptimizerFlow:
         """Writes the reference's state into the candidate's optimizer; returns how many entries took it.
 
         Moments, sums and step counts; learning rates and other settings stay, and so does what the reference
-        keeps no counterpart of.
+        keeps no counterpart of. A note says where the candidate's optimizer did not take what it keeps too.
         """
         described = self._describe()
-        entries = [
-            EntryPair(
-                parameters=pair,
-                state=state,
-                references=references,
-                candidate=OptimizerEntry(parameter=pair.candidate_name, state=state),
+        kept = {entry.state for entry in described[Side.CANDIDATE].state}
+        written = 0
+        for state in _states(described[Side.REFERENCE]):
+            entries = list(self._copied(state, frozenset(described[Side.REFERENCE].state)))
+            values = (
+                (one.candidate, parts[0] if state == STEP else apply_rule(one.parameters.rule, *parts))
+                for one, parts in self._reference_values(entries)
             )
-            for state in _states(described[Side.REFERENCE])
-            for pair in self._parameters
-            for references in (_entries(pair, state),)
-            if set(references) <= set(described[Side.REFERENCE].state)
-        ]
-        values = (
-            (one.candidate, parts[0] if one.state == STEP else apply_rule(one.parameters.rule, *parts))
-            for one, parts in self._reference_values(entries)
-        )
-        return self._links[Side.CANDIDATE].write_optimizer_state(values, Phase.OPTIMIZER) if entries else 0
+            took = self._links[Side.CANDIDATE].write_optimizer_state(values, Phase.OPTIMIZER)
+            written += took
+            if took < len(entries) and state in kept:
+                self._notes[f"the candidate's optimizer cannot take {state} over: its own stayed"] = None
+        return written
+
+    def _copied(self, state: str, present: frozenset[OptimizerEntry]) -> Iterator[EntryPair]:
+        for pair in self._parameters:
+            references = tuple(OptimizerEntry(parameter=name, state=state) for name in pair.reference_names)
+            if present.issuperset(references):
+                candidate = OptimizerEntry(parameter=pair.candidate_name, state=state)
+                yield EntryPair(parameters=pair, state=state, references=references, candidate=candidate)
 
     def rows(self, step: int, history: GradientHistory) -> Iterator[Row]:
         """Yields rows of learning rates and of all state, as they are after a step.
@@ -229,10 +232,6 @@ class OptimizerFlow:
             return Place(path="", class_name=self._models[side].class_name(""), slot=state)
         path, name, _ = parameters.place(side)
         return Place(path=path, class_name=self._models[side].class_name(path), slot=f"{name}.{state}")
-
-
-def _entries(pair: WeightPair, state: str) -> tuple[OptimizerEntry, ...]:
-    return tuple(OptimizerEntry(parameter=name, state=state) for name in pair.reference_names)
 
 
 def _states(description: DescribeOptimizerResponse) -> tuple[str, ...]:

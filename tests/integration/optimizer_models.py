@@ -81,6 +81,17 @@ def spoiled(model):
     return Spoiled(model, lr=0.1, momentum=0.5)
 
 
+class Stubborn(fake.Momentum):
+    """Takes no state from outside."""
+
+    def write(self, parameter, state, array):
+        return False
+
+
+def stubborn(model):
+    return Stubborn(model, lr=0.1, momentum=0.5)
+
+
 def function(model):
     made = momentum(model)
 

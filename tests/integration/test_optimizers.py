@@ -16,7 +16,7 @@ from padiff_rpc.options import LayerMap, Options
 from padiff_rpc.results import OptimizerDifference, Row
 from padiff_rpc.tensors import HostTensor
 from padiff_rpc.types import Model, OptimizerEntry, Party, WorkerAddress
-from padiff_rpc.words import CaptureKind, Phase, Side, Verdict
+from padiff_rpc.words import CaptureKind, Pass, Phase, Side, Verdict
 from padiff_server.alignment.align import align
 from padiff_server.alignment.plan import SideTrace
 from padiff_server.judging.gradient_history import GradientHistory
@@ -230,6 +230,22 @@ def test_the_references_state_is_copied_into_the_candidate(pair: Pair) -> None:
     assert pair.flow.copy() == 2
     read = pair.links[Side.CANDIDATE].read_optimizer_state(list(values), Phase.OPTIMIZER)
     assert [value.array.tolist() for value in read] == [list(range(8)), 7]
+
+
+def test_each_local_step_starts_from_the_references_state(service: Service) -> None:
+    report = compare(service, own("momentum"), own("forgetful"), steps=4, local_error=True, keep_going=True)
+    worst = {
+        (row.pass_kind, row.step): row.figures.relative_l2
+        for row in optimizer_rows(report)
+        if row.figures and row.reference and row.reference.slot == "weight.momentum"
+    }
+    assert worst[Pass.LOCKSTEP, 3] < 0.0101, "1% each time, and no more"
+    assert worst[Pass.FREE, 3] > 0.012, "what it was off by before is in it"
+
+
+def test_state_that_the_candidate_does_not_take_over_is_noted(service: Service) -> None:
+    report = compare(service, own("momentum"), own("stubborn"), steps=2, local_error=True)
+    assert "the candidate's optimizer cannot take momentum over: its own stayed" in report.notes
 
 
 def test_state_that_only_one_sides_optimizer_has_of_a_parameter_fails(pair: Pair) -> None:

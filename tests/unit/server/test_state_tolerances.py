@@ -33,7 +33,7 @@ def test_gradients_that_differ_excuse_state_that_does():
 
 @pytest.mark.parametrize("error", [1.0, math.inf])
 def test_there_is_an_end_to_what_gradients_excuse(error):
-    assert bound(error=error).relative_l2 == bound(error=0.05).relative_l2 < 0.5
+    assert bound(error=error).relative_l2 == bound(error=0.25).relative_l2 <= 1.0
 
 
 def test_gradients_that_overflowed_excuse_nothing():

@@ -13,6 +13,8 @@ from padiff_server.judging.tolerances import Explained
 
 # Two noisy elements part by two steps at each step, and no two parameters move alike.
 _ROOM = 4.0
+# Rounding comes on top.
+_SHIFT_ROOM = 1.5
 
 
 def rounding_notes(rows: Iterable[Row]) -> tuple[str, ...]:
@@ -32,6 +34,19 @@ def rounding_notes(rows: Iterable[Row]) -> tuple[str, ...]:
     return (f"{BELOW_ROUNDING} against the largest of their step, so not compared: {counts}",)
 
 
+def within_shift(row: Row, shift: float) -> Row:
+    """Returns a row that differs by no more than a bias that noise moved, as one that agrees.
+
+    What has no gradient, the bias of an attention's keys or one before a BatchNorm, is taken away again by
+    what follows; until then it shows.
+    """
+    is_within = row.verdict is Verdict.MISMATCH and row.figures is not None
+    if not is_within or row.figures is None or not 0 < row.figures.max_abs <= _SHIFT_ROOM * shift:
+        return row
+    reason = f"no further apart than a bias whose gradient was {BELOW_ROUNDING}: {shift:.3g}"
+    return dataclasses.replace(row, verdict=Verdict.WITHIN_TOLERANCE, reason=reason)
+
+
 class GradientHistory:
     """By the candidate's full parameter names.
 
@@ -39,12 +54,16 @@ class GradientHistory:
         below_rounding: parameters that ever had a gradient too small to mean anything.
         relative_l2: the largest relative L2 between the two gradients.
         random: weight -> the random operations, not shared by the sides, that had a part in its making.
+        shifts: bias -> how far the two sides are apart at most, where noise drove them.
+        fed: buffer's layer -> how far apart what it takes has been at most, because of such biases.
     """
 
     def __init__(self) -> None:
         self.below_rounding: set[str] = set()
         self.relative_l2: dict[str, float] = {}
         self.random: dict[str, str] = {}
+        self.shifts: dict[str, float] = {}
+        self.fed: dict[str, float] = {}
 
     def note(self, name: str, row: Row) -> None:
         """Takes in the row of a parameter's gradient."""
@@ -74,12 +93,22 @@ class GradientHistory:
         difference has another cause, and stays.
         """
         row = self.by_chance(name, row)
-        if name not in self.below_rounding or row.verdict is not Verdict.MISMATCH or row.figures is None:
+        if row.kind is CaptureKind.BUFFER:
+            return within_shift(row, self.fed.get(name.rpartition(".")[0], 0.0))
+        figures = row.figures
+        if name not in self.below_rounding or figures is None:
             return row
-        if not row.figures.rmse <= _ROOM * largest_rms:
-            return row
-        reason = f"its gradient was {BELOW_ROUNDING}"
-        return dataclasses.replace(row, verdict=Verdict.NOT_COMPARED, reason=reason, counts=False)
+        if row.verdict is Verdict.MISMATCH and figures.rmse <= _ROOM * largest_rms:
+            reason = f"its gradient was {BELOW_ROUNDING}"
+            row = dataclasses.replace(row, verdict=Verdict.NOT_COMPARED, reason=reason, counts=False)
+        spec = row.candidate.spec if row.candidate is not None else None
+        if spec is not None and len(spec.shape) == 1 and row.verdict is not Verdict.MISMATCH:
+            self.shifts[name] = figures.max_abs
+        return row
+
+    def shift_of(self, path: str) -> float:
+        """Returns how far apart the biases of a layer of the candidate are, where noise drove them."""
+        return max((far for name, far in self.shifts.items() if name.rpartition(".")[0] == path), default=0.0)
 
     def by_chance(self, name: str, row: Row) -> Row:
         """Returns the row of a weight, or of what an optimizer keeps, not compared where chance made it.

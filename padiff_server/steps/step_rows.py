@@ -25,6 +25,7 @@ from padiff_server.steps.captures import LOSS_KEY, StepCaptures
 from padiff_server.steps.charging import Charging
 from padiff_server.steps.pairs import Half, PairTable
 from padiff_server.steps.random_effects import RandomEffects
+from padiff_server.steps.shifted import Shifted
 from padiff_server.steps.twins import Twins
 from padiff_server.weights.rules import IDENTITY, apply_rule
 from padiff_server.weights.weight_pair import WeightPair
@@ -66,6 +67,7 @@ class StepRows:
         self._is_complete = is_complete
         calls = captures.calls.pairs if captures.calls is not None else []
         self._calls = sorted(calls, key=lambda pair: pair.reference.index)
+        self._shifted = Shifted(history, self._calls)
         self._gradient_floors = {
             table: _floors(table) for table in (captures.gradients, captures.parameter_gradients)
         }
@@ -183,6 +185,8 @@ class StepRows:
                 self._place(Side.CANDIDATE, call.candidate, slots.candidate),
             )
             row = self._filled(frame, table, slots.reference.tensor, slots.candidate.tensor, note)
+            if row is not None and phase is not Phase.BACKWARD:
+                row = self._shifted.settled(row, slots)
             if row is not None and self._chance is not None:
                 row = self._chance.marked(row, call, slots)
             if row is not None:

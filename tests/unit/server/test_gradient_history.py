@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from typing import Any
 
 import pytest
 
-from padiff_rpc.results import Figures, Row
-from padiff_rpc.words import CaptureKind, Phase, Verdict
-from padiff_server.judging.gradient_history import GradientHistory, rounding_notes
+from padiff_rpc.results import Figures, Place, Row
+from padiff_rpc.types import TensorSpec
+from padiff_rpc.words import CaptureKind, DType, Phase, Verdict
+from padiff_server.judging.gradient_history import GradientHistory, rounding_notes, within_shift
 
 
 def row_of(verdict: Verdict, phase: Phase = Phase.WEIGHTS, **figures: float) -> Row:
@@ -51,6 +53,68 @@ def test_a_difference_that_no_step_explains_stays(rmse: float, largest: float) -
 def test_a_parameter_with_an_honest_gradient_has_no_excuse() -> None:
     row = row_of(Verdict.MISMATCH, rmse=1e-3)
     assert history_of_noise().excused("weight", row, 1.0) is row
+
+
+def bias_row(verdict: Verdict = Verdict.MISMATCH, max_abs: float = 1e-3, **changes: Any) -> Row:
+    place = Place(path="fc", spec=TensorSpec(dtype=DType.FLOAT32, shape=(3,)))
+    row = row_of(verdict, rmse=1e-3, max_abs=max_abs)
+    return dataclasses.replace(row, reference=place, candidate=place, **changes)
+
+
+@pytest.mark.parametrize("verdict", [Verdict.MISMATCH, Verdict.WITHIN_TOLERANCE])
+def test_how_far_noise_moved_a_bias_is_remembered(verdict: Verdict) -> None:
+    history = GradientHistory()
+    history.note("fc.bias", row_of(Verdict.NOT_COMPARED, Phase.GRADIENTS, relative_l2=1.0))
+    history.excused("fc.bias", bias_row(verdict), 1e-3)
+    assert (history.shift_of("fc"), history.shift_of("other")) == (1e-3, 0.0)
+
+
+def test_a_bias_that_something_else_moved_excuses_nothing() -> None:
+    history = GradientHistory()
+    history.note("fc.bias", row_of(Verdict.NOT_COMPARED, Phase.GRADIENTS, relative_l2=1.0))
+    history.excused("fc.bias", bias_row(), 1e-6)
+    history.excused("fc.weight", bias_row(), 1e-3)
+    assert history.shift_of("fc") == 0.0
+
+
+@pytest.mark.parametrize(
+    ("verdict", "max_abs", "expected"),
+    [
+        (Verdict.MISMATCH, 1.4e-3, Verdict.WITHIN_TOLERANCE),
+        (Verdict.MISMATCH, 1.6e-3, Verdict.MISMATCH),
+        (Verdict.MISMATCH, math.nan, Verdict.MISMATCH),
+        (Verdict.NONFINITE, 1e-3, Verdict.NONFINITE),
+        (Verdict.MATCH, 0.0, Verdict.MATCH),
+    ],
+)
+def test_a_value_agrees_within_the_shift_of_such_a_bias(
+    verdict: Verdict, max_abs: float, expected: Verdict
+) -> None:
+    found = within_shift(bias_row(verdict, max_abs), 1e-3)
+    assert found.verdict is expected
+    assert ("0.001" in found.reason) == (verdict is not expected)
+
+
+def test_statistics_of_what_such_a_bias_moved_agree_within_its_shift() -> None:
+    history = GradientHistory()
+    mean = bias_row(kind=CaptureKind.BUFFER)
+    assert history.excused("norm.mean", mean, 1.0).verdict is Verdict.MISMATCH
+    history.fed["norm"] = 1e-3
+    assert history.excused("norm.mean", mean, 1.0).verdict is Verdict.WITHIN_TOLERANCE
+    assert history.excused("norm.bias", bias_row(), 1.0).verdict is Verdict.MISMATCH
+
+
+def test_a_weight_that_chance_moved_is_not_compared_and_a_buffer_is_missed() -> None:
+    history = GradientHistory()
+    history.random = {"fc.bias": "dropout", "fc.mean": "dropout"}
+    bias = history.excused("fc.bias", bias_row(), 0.0)
+    buffer = history.excused("fc.mean", bias_row(kind=CaptureKind.BUFFER), 0.0)
+    assert [(row.verdict, row.counts) for row in (bias, buffer)] == [
+        (Verdict.NOT_COMPARED, False),
+        (Verdict.NOT_COMPARED, True),
+    ]
+    equal = bias_row(Verdict.MATCH)
+    assert history.by_chance("fc.bias", equal) is equal
 
 
 def test_the_largest_error_of_a_gradient_explains() -> None:

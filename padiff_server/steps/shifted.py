@@ -1,0 +1,35 @@
+"""Values that lie apart because noise moved a bias in the steps before, and what is fed with them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from padiff_rpc.results import Row
+from padiff_rpc.words import CallMoment
+from padiff_server.alignment.slots import SlotPair
+from padiff_server.judging.gradient_history import GradientHistory, within_shift
+from padiff_server.steps.calls import CallPair
+
+
+class Shifted:
+    """Knows the tensors that layers with such biases made in one step, wherever they show."""
+
+    def __init__(self, history: GradientHistory, calls: Iterable[CallPair]) -> None:
+        """`calls`, in order of execution; `history` learns which layers take such tensors."""
+        self._shifts: dict[tuple[int, int], float] = {}
+        for call in calls if history.shifts else ():
+            path = call.layer.candidate
+            shift = history.shift_of(path) if call.moment is CallMoment.EXIT else 0.0
+            for slots in call.slots.pairs:
+                if shift:
+                    self._shifts.setdefault(_key(slots), shift)
+                elif call.moment is CallMoment.ENTRY and _key(slots) in self._shifts:
+                    history.fed[path] = max(history.fed.get(path, 0.0), self._shifts[_key(slots)])
+
+    def settled(self, row: Row, slots: SlotPair) -> Row:
+        """Returns the row of a value, which agrees where nothing but such a bias moved it."""
+        return within_shift(row, self._shifts.get(_key(slots), 0.0))
+
+
+def _key(slots: SlotPair) -> tuple[int, int]:
+    return slots.reference.tensor, slots.candidate.tensor

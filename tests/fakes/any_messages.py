@@ -6,7 +6,7 @@ from typing import Any
 
 import msgpack
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 from hypothesis import strategies as st
 
 _FLOATS = {FieldDescriptor.CPPTYPE_FLOAT, FieldDescriptor.CPPTYPE_DOUBLE}
@@ -41,6 +41,38 @@ def any_message(kind: type[Message], **fixed: st.SearchStrategy[Any]) -> st.Sear
         return message
 
     return build()
+
+
+@st.composite
+def damaged(draw: st.DrawFn, messages: list[Any], strange: st.SearchStrategy[Any]) -> list[Any]:
+    """Draws `messages` with some lost, doubled, moved, changed in a byte, or with `strange` ones between."""
+    made = list(messages)
+    for _ in range(draw(st.integers(1, 3))):
+        at = draw(st.integers(0, max(len(made) - 1, 0)))
+        damage = draw(st.sampled_from(["lose", "double", "move", "change", "change", "change", "insert"]))
+        if damage == "insert" or not made:
+            made.insert(at, draw(strange))
+        elif damage == "lose":
+            del made[at]
+        elif damage == "double":
+            made.insert(draw(st.integers(0, len(made))), made[at])
+        elif damage == "move":
+            made.insert(draw(st.integers(0, len(made) - 1)), made.pop(at))
+        else:
+            made[at] = draw(_changed(made[at]))
+    return made
+
+
+@st.composite
+def _changed(draw: st.DrawFn, message: Any) -> Any:
+    content = bytearray(message.SerializeToString())
+    if content:
+        at = draw(st.integers(0, len(content) - 1))
+        content[at] = draw(st.integers(0, 5) | st.integers(0, 255))
+    try:
+        return type(message).FromString(bytes(content))
+    except DecodeError:
+        return message
 
 
 def _fill(draw: st.DrawFn, message: Any, fixed: dict[str, st.SearchStrategy[Any]]) -> None:

@@ -38,7 +38,7 @@ CLAIMED_BYTES = 1 << 16
 
 @pytest.mark.parametrize("record", RECORDS, ids=lambda record: record.__name__)
 def test_any_message_is_a_record_that_survives_or_is_refused(record: type) -> None:
-    @settings(max_examples=25)
+    @settings(max_examples=25, deadline=None)
     @given(any_message(message_class(record)))
     def check(message: Any) -> None:
         with contextlib.suppress(*OURS):
@@ -49,6 +49,7 @@ def test_any_message_is_a_record_that_survives_or_is_refused(record: type) -> No
     check()
 
 
+@settings(deadline=None)
 @given(st.sampled_from(RECORDS), st.binary(max_size=30))
 def test_any_bytes_are_a_record_or_refused(record: type, content: bytes) -> None:
     with contextlib.suppress(DecodeError, *OURS):
@@ -76,6 +77,7 @@ FRAMES = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(FRAMES)
 def test_any_frames_are_tensors_or_refused(frames: list[Any]) -> None:
     assembler = TensorAssembler(_allocate)
@@ -87,6 +89,7 @@ def test_any_frames_are_tensors_or_refused(frames: list[Any]) -> None:
         assert len({received.number for received in done}) == len(done)
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_damaged_frames_give_the_same_tensors_or_are_refused(data: st.DataObject) -> None:
     given_tensors = [
@@ -121,6 +124,7 @@ def test_damaged_frames_give_the_same_tensors_or_are_refused(data: st.DataObject
                 assert received[number].array.tobytes() == tensor.array.tobytes()
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         any_message(

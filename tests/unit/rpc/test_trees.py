@@ -6,7 +6,7 @@ from typing import Any
 
 import msgpack
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from padiff_rpc import trees
@@ -43,6 +43,7 @@ def _typed(value: Any) -> Any:
     return type(value), value
 
 
+@settings(deadline=None)
 @given(NESTED)
 def test_a_tree_survives_packing_with_its_types(value: Any) -> None:
     assert _typed(trees.unpack(trees.pack(value))) == _typed(value)
@@ -170,12 +171,14 @@ def test_what_is_claimed_and_does_not_come_takes_no_memory() -> None:
         tracemalloc.stop()
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=40))
 def test_arbitrary_bytes_give_a_value_or_an_error_of_ours(packed: bytes) -> None:
     with contextlib.suppress(ProtocolError, BusyError):
         trees.pack(trees.unpack(Tree(packed)))
 
 
+@settings(deadline=None)
 @given(NESTED, st.data())
 def test_a_damaged_tree_gives_a_value_or_an_error_of_ours(value: Any, data: st.DataObject) -> None:
     packed = bytearray(trees.pack(value))

@@ -12,11 +12,13 @@ from typing import Any, Optional
 import numpy as np
 
 from padiff_rpc import trees
-from padiff_rpc.errors import NotFoundError
+from padiff_rpc.errors import InvalidRequestError, NotFoundError
 from padiff_rpc.records import record
 from padiff_rpc.tensors import HostTensor
 from padiff_rpc.types import DescribeOptimizerResponse, OptimizerEntry, OptimizerGroup, Tree
 
+# Conventions of what weight decay does.
+ADDED, DECOUPLED = "added to the gradient", "taken off the parameter itself"
 # The convention of how settings enter the arithmetic.
 PRECISION = "precision of settings"
 EXACT = {PRECISION: "that of the parameters"}
@@ -82,6 +84,14 @@ def plain(value: Any) -> Any:
         return item() if callable(item) else str(value)
     except (TypeError, ValueError, RuntimeError):
         return str(value)
+
+
+def check_shape(entry: OptimizerEntry, shape: tuple[int, ...], value: HostTensor) -> None:
+    """Raises InvalidRequestError where `value` does not have the shape of the state that it is for."""
+    if shape != value.spec.shape:
+        raise InvalidRequestError(
+            f"{entry.state} of {entry.parameter}: shape {list(value.spec.shape)} does not fit {list(shape)}"
+        )
 
 
 def step_count(count: float) -> HostTensor:

@@ -11,14 +11,16 @@ from typing import Any, Optional
 
 import paddle
 
-from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.records import record
 from padiff_rpc.tensors import HostTensor
 from padiff_rpc.types import OptimizerEntry
 from padiff_worker.optimizers import (
+    ADDED,
+    DECOUPLED,
     EXACT,
     PRECISION,
     OptimizerView,
+    check_shape,
     qualified_name,
     step_count,
     steps_in_power,
@@ -26,7 +28,6 @@ from padiff_worker.optimizers import (
 from padiff_worker_paddle import tensors
 from padiff_worker_paddle.optimizer_settings import Group, settings_of
 
-_ADDED, _DECOUPLED = "added to the gradient", "taken off the parameter itself"
 _ADAM_STATES = {
     "moment1": "first_moment",
     "moment2": "second_moment",
@@ -81,7 +82,7 @@ _KINDS: dict[type, _Kind] = {
     ),
     paddle.optimizer.Adam: _ADAM,
     paddle.optimizer.AdamW: _Kind(
-        algorithm="adam", states=_ADAM_STATES, powers=_POWERS, conventions={"weight_decay": _DECOUPLED}
+        algorithm="adam", states=_ADAM_STATES, powers=_POWERS, conventions={"weight_decay": DECOUPLED}
     ),
     paddle.optimizer.RMSProp: _Kind(
         algorithm="rmsprop",
@@ -149,25 +150,16 @@ def view(optimizer: Any, weights: Mapping[str, Any]) -> OptimizerView:
 def write_state(optimizer: Any, weights: Mapping[str, Any], entry: OptimizerEntry, value: HostTensor) -> bool:
     """See `FrameworkAdapter.write_optimizer_state`."""
     kind = _kind(optimizer)
-    for name, parameter, group in _parameters(optimizer, weights):
-        if name == entry.parameter and kind is not None and kind.is_whole:
-            _make_state(optimizer, parameter, group)
-            if entry.state == "step":
-                return _write_steps(optimizer, kind, parameter, group, int(value.array))
-            held = next(
-                (
-                    accumulator
-                    for key, accumulator in _accumulators(optimizer, parameter).items()
-                    if kind.states.get(key) == entry.state
-                ),
-                None,
-            )
-            if held is None:
-                return False
-            if tuple(held.shape) != value.spec.shape:
-                raise InvalidRequestError(
-                    f"{entry.state} of {name}: shape {list(value.spec.shape)} does not fit {list(held.shape)}"
-                )
+    found = (one for one in _parameters(optimizer, weights) if one[0] == entry.parameter)
+    _, parameter, group = next(found, ("", None, {}))
+    if kind is None or not kind.is_whole or parameter is None:
+        return False
+    _make_state(optimizer, parameter, group)
+    if entry.state == "step":
+        return _write_steps(optimizer, kind, parameter, group, int(value.array))
+    for key, held in _accumulators(optimizer, parameter).items():
+        if kind.states.get(key) == entry.state:
+            check_shape(entry, tuple(held.shape), value)
             tensors.write(held, value)
             return True
     return False
@@ -177,7 +169,7 @@ def _conventions(kind: _Kind, parameters: Sequence[Any]) -> dict[str, str]:
     rounds = not kind.is_exact and any(one.dtype == paddle.float64 for one in parameters)
     return {
         "algorithm": kind.algorithm,
-        "weight_decay": _ADDED,
+        "weight_decay": ADDED,
         **kind.conventions,
         **({PRECISION: "rounded to float32"} if rounds else EXACT),
     }

@@ -11,14 +11,21 @@ from typing import Any, Optional
 
 import torch
 
-from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.records import record
 from padiff_rpc.tensors import HostTensor
 from padiff_rpc.types import OptimizerEntry
-from padiff_worker.optimizers import EXACT, OptimizerView, plain, qualified_name, step_count
+from padiff_worker.optimizers import (
+    ADDED,
+    DECOUPLED,
+    EXACT,
+    OptimizerView,
+    check_shape,
+    plain,
+    qualified_name,
+    step_count,
+)
 from padiff_worker_torch import tensors
 
-_ADDED, _DECOUPLED = "added to the gradient", "taken off the parameter itself"
 _SETTINGS = {"lr": "learning_rate", "eps": "epsilon", "alpha": "decay", "rho": "decay"}
 # How a step is computed, not what; and what schedulers leave in groups.
 _NO_SETTINGS = frozenset(
@@ -42,6 +49,7 @@ _STATES = {
     "step": "step",
     "step_size": "step_size",
 }
+_KEYS = {state: key for key, state in _STATES.items()}
 # Torch has no such settings.
 _FIXED = {"gradient_clipping": "none", "l1_decay": 0.0}
 
@@ -119,24 +127,22 @@ def view(optimizer: Any, weights: Mapping[str, Any]) -> OptimizerView:
 def write_state(optimizer: Any, weights: Mapping[str, Any], entry: OptimizerEntry, value: HostTensor) -> bool:
     """See `FrameworkAdapter.write_optimizer_state`."""
     stepping = stepping_optimizer(optimizer)
-    for name, parameter, group in _parameters(stepping, weights):
-        if name == entry.parameter:
-            _make_state(stepping, parameter, group)
-            state = stepping.state[parameter]
-            held = state.get(_keys_by_state().get(entry.state, entry.state))
-            if held is None:
-                return False
-            if entry.state == "step":
-                # Users' own optimizers count in plain numbers.
-                state["step"] = held.fill_(int(value.array)) if torch.is_tensor(held) else int(value.array)
-            elif tuple(held.shape) != value.spec.shape:
-                raise InvalidRequestError(
-                    f"{entry.state} of {name}: shape {list(value.spec.shape)} does not fit {list(held.shape)}"
-                )
-            else:
-                tensors.write(held, value)
-            return True
-    return False
+    found = (one for one in _parameters(stepping, weights) if one[0] == entry.parameter)
+    _, parameter, group = next(found, ("", None, {}))
+    if parameter is None:
+        return False
+    _make_state(stepping, parameter, group)
+    state = stepping.state[parameter]
+    held = state.get(_KEYS.get(entry.state, entry.state))
+    if held is None:
+        return False
+    if entry.state == "step":
+        # Users' own optimizers count in plain numbers.
+        state["step"] = held.fill_(int(value.array)) if torch.is_tensor(held) else int(value.array)
+    else:
+        check_shape(entry, tuple(held.shape), value)
+        tensors.write(held, value)
+    return True
 
 
 def stepping_optimizer(optimizer: Any) -> Any:
@@ -170,7 +176,7 @@ def _settings(group: Mapping[str, Any]) -> dict[str, Any]:
 def _common(optimizer: Any, kind: _Kind) -> dict[str, str]:
     # Before 2.7 no group of Adam's says which it is.
     decoupled = optimizer.defaults.get("decoupled_weight_decay", isinstance(optimizer, torch.optim.AdamW))
-    return {"algorithm": kind.algorithm, "weight_decay": _DECOUPLED if decoupled else _ADDED, **EXACT}
+    return {"algorithm": kind.algorithm, "weight_decay": DECOUPLED if decoupled else ADDED, **EXACT}
 
 
 def _is_known(key: str, value: Any, parameter: Any) -> bool:
@@ -183,10 +189,6 @@ def _reader(key: str, value: Any) -> Callable[[], HostTensor]:
     if key == "step":
         return lambda: step_count(float(value))
     return lambda: tensors.host_copy(value)
-
-
-def _keys_by_state() -> dict[str, str]:
-    return {state: key for key, state in _STATES.items()}
 
 
 def _make_state(optimizer: Any, parameter: Any, group: Mapping[str, Any]) -> None:

@@ -15,7 +15,7 @@ from padiff_rpc.records import record
 from padiff_rpc.results import Row
 from padiff_rpc.tensors import HostTensor, widen
 from padiff_rpc.types import StepStart
-from padiff_rpc.words import CaptureKind, Phase, Side, Verdict, WeightKind
+from padiff_rpc.words import CaptureKind, Phase, Randomness, Side, Verdict, WeightKind
 from padiff_server.alignment.kinds import canonical_kind, kind_of
 from padiff_server.judging.gradient_history import GradientHistory
 from padiff_server.judging.store import TensorStore
@@ -64,8 +64,8 @@ class Orientation:
     """Settles the ambiguous pairs of a weight plan before the first step.
 
     A forward pass for the way they are in, and one for each group turned round; whatever lies nearer to
-    the reference at the output of the group's first layer is taken. Buffers are put back afterwards;
-    random states are not, so that a dropout draws other numbers than without a trial.
+    the reference at the output of the group's first layer is taken. Dropout is off, so that chance decides
+    nothing. Buffers are put back afterwards; random states are not, which other random operations notice.
     """
 
     def __init__(
@@ -170,6 +170,7 @@ class Orientation:
                 batch_from_loader=batch.from_loader,
                 backward=False,
                 optimize=False,
+                randomness=Randomness.OFF,
                 skip_paths=self._aligned.plan.skip_paths(side),
             )
             for side in SIDES

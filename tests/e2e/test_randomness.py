@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -103,6 +104,15 @@ def test_off_leaves_every_dropout_out(compare: Compare, name: str) -> None:
     assert report, str(report)
     names = {one.name for one in report.random_operations if one.reason != "switched off"}
     assert names == ({"bernoulli_", "uniform"} if name == "picture" else set())
+
+
+def test_how_a_matrix_behind_a_dropout_is_stored_is_tried_without_it(compare: Compare) -> None:
+    report = compare("behind", randomness="report", steps=1)
+    assert report, str(report)
+    [note] = [note for note in report.notes if note.startswith("orientation: 'own.matrix'")]
+    found = re.search(r"transposed is taken: relative L2 (\S+),", note)
+    assert found is not None, note
+    assert float(found[1]) < 1e-5
 
 
 @pytest.fixture

@@ -104,8 +104,30 @@ class Noise(nn.Layer):
         return x + paddle.poisson(paddle.ones_like(x))
 
 
+class Behind(nn.Layer):
+    """Its matrix is stored the other way round."""
+
+    def __init__(self, fault: str = "") -> None:
+        super().__init__()
+        self.drop = nn.Dropout(0.8)
+        self.own = Own()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.own(self.drop(x))
+
+
+class Own(nn.Layer):
+    def __init__(self) -> None:
+        super().__init__()
+        self.matrix = self.create_parameter([16, 16])
+
+    def forward(self, x: Tensor) -> Tensor:
+        return paddle.matmul(x, self.matrix)
+
+
 MODELS = {
     "attention": Attention,
+    "behind": Behind,
     "encoder": Encoder,
     "functional": Functional,
     "picture": Picture,

@@ -111,8 +111,30 @@ class Noise(nn.Module):
         return x + torch.poisson(torch.ones_like(x))
 
 
+class Behind(nn.Module):
+    """A square matrix of a user's own layer, which nothing but dropped values reach."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.drop = nn.Dropout(0.8)
+        self.own = Own()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.own(self.drop(x))
+
+
+class Own(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.matrix = nn.Parameter(torch.randn(16, 16) / 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x @ self.matrix.T
+
+
 MODELS = {
     "attention": Attention,
+    "behind": Behind,
     "encoder": Encoder,
     "functional": Functional,
     "picture": Picture,

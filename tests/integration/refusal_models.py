@@ -1,0 +1,9 @@
+"""What a comparison may name, and what the same module merely imported."""
+
+from os import system  # noqa: F401
+
+from fake_models import Net
+
+
+def net():
+    return Net()

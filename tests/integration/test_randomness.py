@@ -15,7 +15,7 @@ from padiff_rpc.options import Options
 from padiff_rpc.results import Row
 from padiff_rpc.types import CompareStart, Model, Party, WorkerAddress
 from padiff_rpc.version import PROTOCOL_VERSION
-from padiff_rpc.words import Phase, Side, Verdict
+from padiff_rpc.words import CaptureKind, Pass, Phase, Side, Verdict
 from padiff_server.coverage import fails
 
 X = np.random.default_rng(0).normal(size=(5, 6)).astype(np.float32)
@@ -217,6 +217,18 @@ def test_lockstep_leaves_named_decisions_out_and_judges_the_rest(
         **given,
     )
     assert "block1.second" in {row.reference.path for row in failing(faulty) if row.reference}
+
+
+def test_both_passes_of_a_step_get_the_same_decisions(service: Service) -> None:
+    report = compare(
+        service,
+        model("Residuals", optimizer=SGD, seed=1),
+        model("Residuals", optimizer=SGD, seed=2),
+        steps=2,
+        local_error=True,
+    )
+    assert_whole(report)
+    assert {row.pass_kind for row in report.rows if row.kind is CaptureKind.OUTPUT} == set(Pass)
 
 
 def test_without_a_trace_decisions_are_named_and_why_is_said(service: Service) -> None:

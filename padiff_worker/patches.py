@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -55,6 +56,7 @@ def replace(owner: Any, name: str, value: Any) -> Callable[[], None]:
 
 
 def _decided(decisions: Decisions, operation: Operation, original: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(original)
     def perform(*args: Any, **kwargs: Any) -> Any:
         return decisions.perform(operation, original, *args, **kwargs)
 

@@ -27,24 +27,19 @@ def _attend(draw: Draw, q: Any, k: Any, v: Any, mask: Any, p: float, causal: boo
     return paddle.matmul(weights, value).transpose([0, 2, 1, 3])
 
 
-def _flash_decides(
-    q: Any, k: Any, v: Any, seed_offset: Any, mask: Any, p: float, causal: bool, softmax: bool, is_test: bool,
-    *_: Any,
-) -> bool:  # fmt: skip
+def _flash_decides(*args: Any) -> bool:
+    *_, p, _, _, is_test, _ = args
     return not is_test and 0 < p < 1
 
 
-def _flash(
-    drawing: Drawing, original: Any, q: Any, k: Any, v: Any, seed_offset: Any, mask: Any, p: float,
-    causal: bool, *_: Any,
-) -> Any:  # fmt: skip
+def _flash(drawing: Drawing, original: Any, *args: Any) -> Any:
+    q, k, v, _, mask, p, causal, *_ = args
     return _attend(drawing(), q, k, v, mask, p, causal, q.shape[-1] ** -0.5), None, None, None
 
 
-def _flash_off(
-    original: Any, q: Any, k: Any, v: Any, seed_offset: Any, mask: Any, p: float, *rest: Any
-) -> Any:
-    return original(q, k, v, seed_offset, mask, 0.0, *rest)
+def _flash_off(original: Any, *args: Any) -> Any:
+    *given, _, causal, softmax, is_test, name = args
+    return original(*given, 0.0, causal, softmax, is_test, name)
 
 
 def _efficient_decides(*args: Any) -> bool:
@@ -66,20 +61,15 @@ def _efficient_off(original: Any, *args: Any) -> Any:
     return original(*given, 0.0, scale, is_test)
 
 
-def _gaps(
-    x: Any, states: Any, weights: Any, lengths: Any, dropout_state: Any, p: float, both_ways: bool,
-    input_size: int, hidden_size: int, layers: int, mode: str, seed: int, is_test: bool,
-) -> int:  # fmt: skip
+def _gaps(*args: Any) -> int:
     """Returns how often a recurrent layer drops: between its layers, in train mode."""
+    p, layers, is_test = args[5], args[9], args[12]
     return 0 if is_test or not 0 < p < 1 else layers - 1
 
 
-def _recurrent(
-    drawing: Drawing, original: Any, x: Any, states: Any, weights: Any, lengths: Any, dropout_state: Any,
-    p: float, both_ways: bool, input_size: int, hidden_size: int, layers: int, mode: str, seed: int,
-    is_test: bool,
-) -> Any:  # fmt: skip
+def _recurrent(drawing: Drawing, original: Any, *args: Any) -> Any:
     """Layer by layer; masks lie over [time, batch, features]. All biases follow all matrices."""
+    x, states, weights, lengths, dropout_state, p, both_ways, _, hidden_size, layers, *rest = args
     ways = 2 if both_ways else 1
     each = 2 * ways
     matrices, biases = weights[: each * layers], weights[each * layers :]
@@ -99,9 +89,7 @@ def _recurrent(
             x.shape[-1],
             hidden_size,
             1,
-            mode,
-            seed,
-            is_test,
+            *rest,
         )
         last.append(ended)
     return x, reserve, [paddle.concat(ended) for ended in zip(*last)]

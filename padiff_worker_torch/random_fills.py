@@ -7,20 +7,20 @@ from typing import Any
 
 import torch
 
-from padiff_rpc.tensors import FLOATING, HostTensor
+from padiff_rpc.tensors import FLOATING, Array, HostTensor
+from padiff_worker.draws import Draw
 from padiff_worker.randomness import Drawing, Operation
 from padiff_worker_torch import tensors
 from padiff_worker_torch.dropouts import is_real
 
 
 def _filled(
-    drawing: Drawing, made: Any, values: Callable[[Any, tuple[int, ...]], Any], *, any_dtype: bool = False
+    drawing: Drawing, made: Any, values: Callable[[Draw, tuple[int, ...]], Array], *, any_dtype: bool = False
 ) -> Any:
-    """Overwrites `made`; `values(draw, shape)` gives an array or a tensor."""
+    """Overwrites `made` with what `values(draw, shape)` gives."""
     if not is_real(made) or not (any_dtype or tensors.spec(made).dtype in FLOATING):
         return NotImplemented
-    found = values(drawing(), tuple(made.shape))
-    value = tensors.host_copy(found) if isinstance(found, torch.Tensor) else HostTensor.from_array(found)
+    value = HostTensor.from_array(values(drawing(), tuple(made.shape)))
     return made if tensors.overwrite(made, value) else NotImplemented
 
 
@@ -45,7 +45,7 @@ def _normal(drawing: Drawing, original: Any, *args: Any, **kwargs: Any) -> Any:
         return NotImplemented
     named = dict(zip(("mean", "std"), args), **kwargs)
 
-    def values(draw: Any, shape: tuple[int, ...]) -> Any:
+    def values(draw: Draw, shape: tuple[int, ...]) -> Any:
         mean, std = (_array(named.get(name, default)) for name, default in (("mean", 0.0), ("std", 1.0)))
         return mean + std * draw.normal(shape)
 

@@ -144,7 +144,7 @@ class PaddleCase(AdapterCase):
 
     def bernoulli_(self, tensor, probability):
         if not hasattr(tensor, "bernoulli_"):
-            return super().bernoulli_(tensor, probability)
+            pytest.skip("before 3.0 Paddle has another dropout")
         return tensor.bernoulli_(probability)
 
     def floor(self, tensor):

@@ -21,6 +21,7 @@ from padiff_worker.draws import Draw
 from padiff_worker.randomness import OUTSIDE_PAIR, Decisions
 from padiff_worker_paddle.random_operations import random_operations
 
+OLD = "before 3.0 Paddle has another dropout"
 SHARED, OFF = Randomness.SHARED, Randomness.OFF
 
 
@@ -54,7 +55,7 @@ def test_both_ways_to_scale_are_kept():
         assert made == [("dropout", True)]
 
 
-@pytest.mark.skipif("inplace" not in inspect.signature(F.dropout).parameters, reason="no such form")
+@pytest.mark.skipif("inplace" not in inspect.signature(F.dropout).parameters, reason=OLD)
 def test_an_in_place_dropout_changes_its_input_and_keeps_its_gradient():
     leaf = paddle.ones([4, 5])
     leaf.stop_gradient = False
@@ -86,7 +87,7 @@ def test_axes_channels_and_their_layouts_have_masks_of_their_own():
 @pytest.mark.parametrize("layer", ["AlphaDropout", "FeatureAlphaDropout"])
 def test_alpha_dropouts_are_switched_off(layer):
     if not hasattr(nn, layer):
-        pytest.skip(f"this Paddle has no {layer}")
+        pytest.skip(OLD)
     x = paddle.randn([3, 4, 5])
     found, made = deciding(lambda: getattr(nn, layer)(0.5)(x), OFF)
     assert np.array_equal(found.numpy(), x.numpy())
@@ -116,7 +117,7 @@ def efficient(query, key, mask, causal):
     return _C_ops.memory_efficient_attention(query, key, key, *rest)[0]
 
 
-@pytest.mark.skipif(not hasattr(paddle.Tensor, "__dlpack__"), reason="before 3.0, Paddle's own is another")
+@pytest.mark.skipif(not hasattr(paddle.Tensor, "__dlpack__"), reason=OLD)
 @pytest.mark.parametrize("causal", [False, True])
 @pytest.mark.parametrize("masked", [False, True])
 @pytest.mark.parametrize("fused", [flash, efficient])

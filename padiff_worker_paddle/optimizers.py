@@ -10,6 +10,7 @@ from dataclasses import field
 from typing import Any, Optional
 
 import paddle
+from paddle.base.layer_helper import LayerHelper
 
 from padiff_rpc.records import record
 from padiff_rpc.tensors import HostTensor
@@ -239,5 +240,8 @@ def _write_steps(optimizer: Any, kind: _Kind, parameter: Any, group: Group, step
 def _make_state(optimizer: Any, parameter: Any, group: Group) -> None:
     """Makes the state that the first step would make, where there is none."""
     if not _accumulators(optimizer, parameter):
+        if optimizer.helper is None:
+            # Before 3.0 only a step makes it.
+            optimizer.helper = LayerHelper(type(optimizer).__name__)
         block = paddle.static.default_main_program().global_block()
         optimizer._create_accumulators(block, {**group, "params": [parameter]} if group else [parameter])

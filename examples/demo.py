@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from padiff_client import ModelSpec, Report, auto_diff
+from padiff_client import ModelSpec, Options, Report, auto_diff
 
 # The inputs of the examples are plain modules in their folders.
 sys.path.insert(0, str(Path(__file__).resolve().parent / "resnet50"))
@@ -21,14 +21,13 @@ from inputs import photograph
 EXAMPLES = Path(__file__).resolve().parent
 
 
-def resnet50(fault: str = "", single_step: bool = False) -> Report:
+def resnet50(fault: str = "", options: Options | None = None) -> Report:
     """Returns the report on Torch's and Paddle's ResNet-50, forward and backward, on a photograph."""
     folder = EXAMPLES / "resnet50"
     layer = ModelSpec("paddle", "paddle_model:build", kwargs={"fault": fault}, path=[folder])
     module = ModelSpec("torch", "torch_model:build", path=[folder])
     reference_input = photograph()
     candidate_input = {"x": reference_input["images"]}  # the argument's name in Paddle's model
-    options = {"single_step": single_step}
     return auto_diff(layer, module, (candidate_input, reference_input), options=options)
 
 

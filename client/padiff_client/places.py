@@ -66,11 +66,11 @@ def places(rows: Iterable[Row]) -> tuple[PlaceErrors, ...]:
 
 
 def summary(found: Sequence[PlaceErrors]) -> list[str]:
-    """Returns lines for a terminal: the verdict in words, the faults, the worst place of each phase."""
+    """Returns lines for a terminal: the verdict in words, the faults, the worst of each phase else."""
     if not found:
         return []
     faults = [one for one in found if one.meaning == FAULT]
-    shown = [*faults[:_SHOWN], *(one for one in _worst(found) if one not in faults)]
+    shown = [*faults[:_SHOWN], *_worst(one for one in found if one.meaning != FAULT)]
     lines = [_in_words(found), _HEAD, *(f"{_l2(one.accumulated)}{_l2(one.local)}{one}" for one in shown)]
     if len(faults) > _SHOWN:
         lines.append(f"... {len(faults) - _SHOWN} more faults (report.faults); all places: report.places")

@@ -179,6 +179,15 @@ def test_the_lockstep_pass_leaves_no_trace_in_the_free_run(service: Service, opt
         ]
 
 
+def test_shared_random_decisions_are_the_same_in_both_passes(service: Service) -> None:
+    given: dict[str, Any] = {"optimizer": SGD, "train": True}
+    report = compare(service, own("Drawing", **given), own("Drawing", **given), steps=2)
+    assert report, str(report)
+    for step in range(2):
+        for kind in Pass:
+            assert differing(rows(report, kind, step=step)) == []
+
+
 def test_one_step_of_backward_judges_gradients_alone(service: Service) -> None:
     report = compare(service, chain(), chain(faults={"1": {"between": 1.5}}), diff_phase="backward")
     assert {row.phase for row in report.faults} == {Phase.BACKWARD}
@@ -214,6 +223,19 @@ def test_what_is_held_beyond_the_memory_limit_lies_on_disk(tiny: Service) -> Non
     )
     assert blamed(report) == [("block4.first", "output", "")]
     assert ("block5.second", "output") in differing(rows(report, Pass.FREE))
+
+
+@pytest.mark.parametrize("order", [range(11, -1, -1), (3, 0, 7, 11, 1, 2, 10, 4, 9, 5, 8, 6)])
+def test_sides_that_run_in_different_order_never_wait_for_each_other(tiny: Service, order: Any) -> None:
+    x = np.random.default_rng(1).normal(size=(20_000, 6)).astype(np.float32)
+    report = compare(
+        tiny,
+        model("lockstep_models:Branches", order=list(range(12))),
+        model("lockstep_models:Branches", order=list(order), factors={"5": 1.5}),
+        x,
+        diff_phase="forward",
+    )
+    assert blamed(report) == [("branch5", "output", "")]
 
 
 # The trace is the candidate's first forward call, the pass in lockstep the second, the free one the third.

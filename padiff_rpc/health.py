@@ -41,14 +41,11 @@ class Health:
 
         def register_all(server: grpc.Server) -> None:
             register(server)
-            self._register(server)
+            health_pb2_grpc.add_HealthServicer_to_server(self._servicer, server)
             names = (self._service, health.SERVICE_NAME, reflection.SERVICE_NAME)
             reflection.enable_server_reflection(names, server)
 
         return register_all
-
-    def _register(self, server: grpc.Server) -> None:
-        health_pb2_grpc.add_HealthServicer_to_server(self._servicer, server)
 
     @contextmanager
     def on_port_of_its_own(self, address: str) -> Iterator[None]:
@@ -56,8 +53,19 @@ class Health:
         if not address:
             yield
             return
-        with open_public_port(address, self._register):
+        with open_public_port(address, self._register_check):
             yield
+
+    def _register_check(self, server: grpc.Server) -> None:
+        # Not Watch: strangers could hold all of the port's threads with it.
+        check = grpc.unary_unary_rpc_method_handler(
+            self._servicer.Check,
+            request_deserializer=health_pb2.HealthCheckRequest.FromString,
+            response_serializer=health_pb2.HealthCheckResponse.SerializeToString,
+        )
+        server.add_generic_rpc_handlers(
+            (grpc.method_handlers_generic_handler(health.SERVICE_NAME, {"Check": check}),)
+        )
 
 
 def check_health(channel: grpc.Channel, service: str, *, timeout: float) -> bool:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Optional
+from typing import TYPE_CHECKING, Any, Optional, Union
 
 if TYPE_CHECKING:
+    from padiff_rpc.tls_files import TlsFiles
     from padiff_rpc.types import Tls
 
 __all__ = ["serve"]
@@ -18,7 +19,8 @@ def serve(
     loss: Optional[Callable[..., Any]] = None,
     optimizer: Optional[Any] = None,
     token: str = "",
-    tls: Optional[Tls] = None,
+    tls: Union[Tls, TlsFiles, None] = None,
+    insecure: bool = False,
     roots: tuple[str, ...] = (),
     on_ready: Optional[Callable[[str], None]] = None,
 ) -> None:
@@ -37,6 +39,7 @@ def serve(
         optimizer=optimizer,
         token=token,
         tls=tls,
+        insecure=insecure,
         roots=roots,
         on_ready=on_ready,
     )

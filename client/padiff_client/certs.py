@@ -1,6 +1,6 @@
-"""A small certificate authority in a folder: made once, looked at later.
+"""A small certificate authority in a folder, and certificates of it.
 
-Only this module knows `cryptography`, which comes with the extra padiff-rpc[certs]; it is imported when used.
+`cryptography` comes with the extra padiff-rpc[certs] and is imported when used.
 """
 
 from __future__ import annotations
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 CA = "ca"
 LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1")
-# A certificate that ends sooner deserves a warning.
-SOON_DAYS = 30
 # Clocks of other machines may be a little behind.
 _BACKDATED = datetime.timedelta(minutes=5)
 
@@ -44,27 +42,6 @@ _ROLES = (
 )
 
 
-@record
-class CertificateFile:
-    """What one certificate says.
-
-    Attributes:
-        file: its path.
-        subject: its common name.
-        hosts: the names and addresses that it is good for; none for a client's or a CA's.
-        ends: when it ends.
-        has_key: whether its key lies beside it.
-        problem: what is wrong with it, or will be soon; empty: nothing.
-    """
-
-    file: str
-    subject: str
-    hosts: tuple[str, ...]
-    ends: datetime.datetime
-    has_key: bool
-    problem: str
-
-
 def make_certificates(folder: str, hosts: Sequence[str], *, days: int, force: bool) -> tuple[str, ...]:
     """Writes a CA and certificates for server, worker and client into `folder`; returns the files' paths.
 
@@ -72,7 +49,7 @@ def make_certificates(folder: str, hosts: Sequence[str], *, days: int, force: bo
     machine's own. Everything ends after so many `days`. Keys are readable by their owner alone. Raises
     InvalidRequestError where files are in the way, unless `force`.
     """
-    _require_cryptography()
+    require_cryptography()
     if days < 1:
         raise InvalidRequestError(f"--days: {days} is not allowed; allowed: a number of at least 1")
     names = [_general_name(host) for host in dict.fromkeys((*LOCAL_HOSTS, *hosts))]
@@ -87,7 +64,7 @@ def make_certificates(folder: str, hosts: Sequence[str], *, days: int, force: bo
             "machine needs the new ones then"
         )
     place.mkdir(mode=0o700, parents=True, exist_ok=True)
-    ends = _now() + datetime.timedelta(days=days)
+    ends = now() + datetime.timedelta(days=days)
     ca_key = _new_key()
     ca = _certificate_of_authority(ca_key, ends)
     _write(place, CA, ca, ca_key)
@@ -97,21 +74,8 @@ def make_certificates(folder: str, hosts: Sequence[str], *, days: int, force: bo
     return tuple(str(file) for file in files)
 
 
-def read_certificates(folder: str) -> tuple[CertificateFile, ...]:
-    """Returns what the certificates in `folder` say, the CA first. Raises InvalidRequestError without any."""
-    _require_cryptography()
-    files = sorted(Path(folder).glob("*.pem"), key=lambda file: (file.stem != CA, file.name))
-    certificates = [file for file in files if not file.stem.endswith("-key")]
-    if not certificates:
-        raise InvalidRequestError(
-            f"{folder}: no certificate (*.pem) is here; make some: padiff certs init {folder}"
-        )
-    ca = Path(folder) / f"{CA}.pem"
-    authority = _loaded(ca) if ca.exists() else None
-    return tuple(_described(file, authority) for file in certificates)
-
-
-def _require_cryptography() -> None:
+def require_cryptography() -> None:
+    """Raises InvalidRequestError with the pip line where it is missing."""
     try:
         import cryptography  # noqa: F401
     except ImportError:
@@ -121,7 +85,8 @@ def _require_cryptography() -> None:
         ) from None
 
 
-def _now() -> datetime.datetime:
+def now() -> datetime.datetime:
+    """Returns the present, in UTC."""
     return datetime.datetime.now(tz=datetime.timezone.utc)
 
 
@@ -159,7 +124,7 @@ def _builder(subject: str, issuer: x509.Name, key: EllipticCurvePrivateKey, ends
         .issuer_name(issuer)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(_now() - _BACKDATED)
+        .not_valid_before(now() - _BACKDATED)
         .not_valid_after(ends)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
     )
@@ -245,55 +210,3 @@ def _replace(file: Path, content: bytes, *, mode: int) -> None:
     with os.fdopen(descriptor, "wb") as out:
         out.write(content)
     partial.replace(file)
-
-
-def _loaded(file: Path) -> x509.Certificate:
-    from cryptography import x509
-
-    try:
-        return x509.load_pem_x509_certificate(file.read_bytes())
-    except (OSError, ValueError) as error:
-        raise InvalidRequestError(f"{file}: no certificate: {error}") from None
-
-
-def _described(file: Path, authority: Any) -> CertificateFile:
-    from cryptography import x509
-    from cryptography.x509.oid import NameOID
-
-    certificate = _loaded(file)
-    try:
-        extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
-        hosts = tuple(str(name.value) for name in extension.value)
-    except x509.ExtensionNotFound:
-        hosts = ()
-    subjects = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
-    key = file.with_name(f"{file.stem}-key.pem")
-    ends = _end(certificate)
-    problems = [_problem_of_end(ends)]
-    if authority is not None and certificate.issuer != authority.subject:
-        problems.append(f"made by another CA than {CA}.pem")
-    if key.exists() and key.stat().st_mode & 0o077:
-        problems.append(f"others may read its key: chmod 600 {key}")
-    return CertificateFile(
-        file=str(file),
-        subject=str(subjects[0].value) if subjects else "",
-        hosts=hosts,
-        ends=ends,
-        has_key=key.exists(),
-        problem="; ".join(filter(None, problems)),
-    )
-
-
-def _end(certificate: x509.Certificate) -> datetime.datetime:
-    if hasattr(certificate, "not_valid_after_utc"):  # since 42; the older name warns there
-        return certificate.not_valid_after_utc
-    return certificate.not_valid_after.replace(tzinfo=datetime.timezone.utc)
-
-
-def _problem_of_end(ends: datetime.datetime) -> str:
-    left = ends - _now()
-    if left.total_seconds() <= 0:
-        return "has ended: make new ones with padiff certs init --force"
-    if left.days < SOON_DAYS:
-        return f"ends in {left.days} days: make new ones with padiff certs init --force"
-    return ""

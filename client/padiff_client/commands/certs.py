@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from padiff_client.certs import make_certificates, read_certificates
+from padiff_client.certificate_facts import read_certificates
+from padiff_client.certs import make_certificates
 from padiff_client.report import TROUBLE
 
 DAYS = 365

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from padiff_client import certs, cli
-from padiff_client.certs import make_certificates, read_certificates
+from padiff_client.certificate_facts import read_certificates
+from padiff_client.certs import make_certificates
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.types import Tls
 
@@ -83,7 +84,7 @@ def test_what_ends_soon_or_has_ended_is_warned_of(
     assert cli.main(["certs", "show", str(tmp_path)]) == 2
     assert capsys.readouterr().out.count("WARNING: ends in 9 days") == 4
     later = datetime.datetime.now(tz=datetime.timezone.utc) + datetime.timedelta(days=11)
-    monkeypatch.setattr(certs, "_now", lambda: later)
+    monkeypatch.setattr(certs, "now", lambda: later)
     assert cli.main(["certs", "show", str(tmp_path)]) == 2
     assert capsys.readouterr().out.count("WARNING: has ended") == 4
 

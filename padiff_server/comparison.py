@@ -68,7 +68,7 @@ class Comparison:
         orientation.settle(batch, copy=self._asked.auto_weights)
         weights = aligned.weight_flow(Tolerances(options), options)
         aligned.place_weights(weights, copy=self._asked.auto_weights)
-        seed = self._asked.reference.model.seed
+        seed = self._asked.reference.model.seed % 2**64
         decisions = RandomDecisions(options.randomness, seed, aligned.models, self._report)
         if traced is not None:
             made = {side: traced[side].random_operations for side in SIDES}

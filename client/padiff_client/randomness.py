@@ -28,8 +28,8 @@ def decisions(operations: Sequence[RandomOperation]) -> list[str]:
     for (name, reason), found in others.items():
         places = [wording.plain(f"{one.path or 'the root'}#{one.call} ({one.side})") for one in found]
         more = f" and {len(places) - _SHOWN} more" if len(places) > _SHOWN else ""
-        why = f", {wording.plain(reason)}" if reason else ""
-        lines.append(f"{wording.plain(name)} in {', '.join(places[:_SHOWN])}{more}: not shared{why}")
+        why = wording.plain(reason) or "not shared"
+        lines.append(f"{wording.plain(name)} in {', '.join(places[:_SHOWN])}{more}: {why}")
     return lines
 
 

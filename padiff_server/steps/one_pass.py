@@ -189,15 +189,8 @@ class PassRunner:
         return Outcome(rows=rows, unmatched=unmatched)
 
     def _chance(self, captures: StepCaptures, ends: Ends) -> Optional[RandomEffects]:
-        made = {
-            side: end.summary.random_operations
-            for side in SIDES
-            for end in [ends.get(side)]
-            if end is not None and end.summary is not None
-        }
-        return self._decisions.effects(
-            self._aligned.plan, captures.events, {side: made.get(side, ()) for side in SIDES}
-        )
+        summaries = {side: end.summary for side, end in ends.items() if end.summary is not None}
+        return self._decisions.effects(self._aligned.plan, captures.events, summaries)
 
     def _charging(self, captures: StepCaptures) -> Optional[Charging]:
         if captures.calls is None:

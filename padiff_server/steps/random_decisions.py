@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Iterable, Mapping
 from typing import Optional
 
-from padiff_rpc.types import CallEvent, RandomOperation, StepStart
+from padiff_rpc.types import CallEvent, RandomOperation, StepStart, StepSummary
 from padiff_rpc.words import Randomness, Side
 from padiff_server.alignment.plan import Plan
 from padiff_server.model_index import Models
@@ -14,11 +14,15 @@ from padiff_server.report import ReportBuilder
 from padiff_server.sides import SIDES
 from padiff_server.steps.lockstep_plan import Keeps
 from padiff_server.steps.random_effects import RandomEffects
-from padiff_server.steps.random_plan import RandomPlan, plan_randomness
+from padiff_server.steps.random_plan import RandomPlan, SettledDecision, plan_randomness, settled_alone
 from padiff_server.steps.random_sharing import Operations, SeenCalls
 
 _Events = Mapping[Side, Iterable[CallEvent]]
 _SHOWN = 3
+_RECOMPUTED = (
+    "random decisions that are not shared are made once more by recomputation, each side its own, so that "
+    "gradients in what is recomputed may differ; randomness='shared' or 'off' compares them"
+)
 
 
 class RandomDecisions:
@@ -58,15 +62,22 @@ class RandomDecisions:
         without = Randomness.REPORT if self._randomness is Randomness.SHARED else self._randomness
         return dataclasses.replace(start, randomness=without)
 
-    def effects(self, plan: Plan, events: _Events, operations: Operations) -> Optional[RandomEffects]:
+    def effects(
+        self, plan: Plan, events: _Events, summaries: Mapping[Side, StepSummary]
+    ) -> Optional[RandomEffects]:
         """Returns what of a step's tensors and weights chance decided; None for nothing.
 
-        `operations`: what the sides say that they decided in it.
+        `summaries`: what the sides that ran to an end say of it.
         """
+        operations = {side: summaries[side].random_operations if side in summaries else () for side in SIDES}
         if self._plan is None:
             return self._effects_without_trace(plan, events, operations)
-        self._note_unforeseen(self._plan, operations)
-        return self._effects(SeenCalls.of_events(plan, events)) if self._plan.unshared else None
+        self._list_unforeseen(self._plan, operations)
+        if not self._plan.unshared:
+            return None
+        if any(summary.replays for summary in summaries.values()):
+            self._report.note(_RECOMPUTED)
+        return self._effects(SeenCalls.of_events(plan, events))
 
     def _effects_without_trace(
         self, plan: Plan, events: _Events, operations: Operations
@@ -93,19 +104,28 @@ class RandomDecisions:
             return None
         return RandomEffects(self._plan.unshared, seen, self._models)
 
-    def _note_unforeseen(self, made: RandomPlan, operations: Operations) -> None:
+    def _list_unforeseen(self, made: RandomPlan, operations: Operations) -> None:
+        """Lists what only the step had; what of it is not shared was not kept apart either."""
         foreseen = {(one.side, one.path, one.call, one.name) for one in made.operations}
         found = [
-            dataclasses.replace(one, side=side, reason="the trace did not have it")
+            self._unforeseen(dataclasses.replace(one, side=side))
             for side in SIDES
             for one in operations[side]
             if (side, one.path, one.call, one.name) not in foreseen
         ]
         if found:
-            self._settle(dataclasses.replace(made, operations=(*made.operations, *found)))
-            self._report.note(f"random: {_listed(found)}: not in the trace, so judged like all else")
+            listed = tuple(one.operation for one in found)
+            self._settle(dataclasses.replace(made, operations=(*made.operations, *listed)))
+        apart = [one.operation for one in found if not one.judged]
+        if apart:
+            self._report.note(f"random: {_named(apart)}: not in the trace, so judged like all else")
+
+    def _unforeseen(self, operation: RandomOperation) -> SettledDecision:
+        if self._randomness is Randomness.SHARED and operation.shared:
+            return SettledDecision(operation=operation, judged=True)
+        return settled_alone(self._randomness, operation)
 
 
-def _listed(operations: list[RandomOperation]) -> str:
+def _named(operations: list[RandomOperation]) -> str:
     shown = ", ".join(f"{one.name} in {one.path or 'the root'}#{one.call}" for one in operations[:_SHOWN])
     return shown + (f" and {len(operations) - _SHOWN} more" if len(operations) > _SHOWN else "")

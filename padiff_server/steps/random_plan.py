@@ -44,7 +44,7 @@ class RandomPlan:
 
 
 @record
-class _Settled:
+class SettledDecision:
     """A decision as the report lists it; `judged`: what is made of it is compared like all else."""
 
     operation: RandomOperation
@@ -69,7 +69,7 @@ def plan_randomness(randomness: Randomness, seed: int, seen: SeenCalls, operatio
         notes = _notes(sharing.groups)
     else:
         settled = [
-            _as_it_is(randomness, dataclasses.replace(one, side=side))
+            settled_alone(randomness, dataclasses.replace(one, side=side))
             for side in SIDES
             for one in operations[side]
         ]
@@ -90,29 +90,34 @@ def plan_randomness(randomness: Randomness, seed: int, seen: SeenCalls, operatio
     )
 
 
-def _as_it_is(randomness: Randomness, operation: RandomOperation) -> _Settled:
+def settled_alone(randomness: Randomness, operation: RandomOperation) -> SettledDecision:
+    """Returns what becomes of a decision that meets no other."""
     if randomness is Randomness.OFF and operation.shared:
         text = "switched off"
-        return _Settled(operation=dataclasses.replace(operation, shared=False, reason=text), judged=True)
-    reason = "randomness is 'report'" if operation.shared else _UNKNOWN
-    return _Settled(operation=dataclasses.replace(operation, shared=False, reason=reason), judged=False)
+        return SettledDecision(
+            operation=dataclasses.replace(operation, shared=False, reason=text), judged=True
+        )
+    reason = "left to the frameworks, as randomness='report' asks" if operation.shared else _UNKNOWN
+    return SettledDecision(
+        operation=dataclasses.replace(operation, shared=False, reason=reason), judged=False
+    )
 
 
-_UNKNOWN = "not among the operations that both sides can be given the same"
+_UNKNOWN = "not shared: it is none of the operations that can be"
 
 
-def _settled(key: CallName, group: Group) -> Iterator[tuple[RandomOperation, _Settled]]:
+def _settled(key: CallName, group: Group) -> Iterator[tuple[RandomOperation, SettledDecision]]:
     for side in SIDES:
         for one in group.made[side]:
             reason, judged = "", one.shared
             if not one.shared:
                 reason = _UNKNOWN
             elif not group.is_even and group.others:
-                reason, judged = f"made beside {', '.join(group.others)}", False
+                reason, judged = f"not shared beside {', '.join(group.others)}", False
             elif not group.is_even:
                 reason = _counts(key, group)
             told = dataclasses.replace(one, side=side, shared=not reason, reason=reason)
-            yield one, _Settled(operation=told, judged=judged)
+            yield one, SettledDecision(operation=told, judged=judged)
 
 
 def _notes(groups: Mapping[CallName, Group]) -> tuple[str, ...]:
@@ -128,5 +133,5 @@ def _notes(groups: Mapping[CallName, Group]) -> tuple[str, ...]:
 
 def _counts(key: CallName, group: Group) -> str:
     path, call = key
-    made = " and ".join(f"{group.shareable(side)} by the {side}" for side in SIDES)
-    return f"in {path or 'the root'}#{call} {made}"
+    ours, theirs = (group.shareable(side) for side in SIDES)
+    return f"the reference makes {ours} in {path or 'the root'}#{call} and the candidate {theirs}"

@@ -110,6 +110,33 @@ class Shuffled(fake.Layer):
         return self.last(self.drop(self.shuffling(self.first(x))))
 
 
+class Late(fake.Layer):
+    """Decides from its third call on, behind both passes of a trace: by dropout, or by a permutation."""
+
+    def __init__(self, shuffles=False):
+        super().__init__()
+        self.first, self.last = Half(), Half()
+        self._shuffles, self._calls = shuffles, 0
+
+    def forward(self, x):
+        self._calls += 1
+        hidden = self.first(x)
+        if self._calls > 2:
+            hidden = hidden + fake.permutation(6) if self._shuffles else fake.dropout(hidden, 0.5)
+        return self.last(hidden)
+
+
+class Recomputed(fake.Layer):
+    """A dropout in a segment that is computed twice."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.drop, self.last = Half(), fake.Dropout(), Half()
+
+    def forward(self, x):
+        return fake.checkpoint(lambda h: self.last(self.drop(h)), self.first(x))
+
+
 class Drifting(fake.Layer):
     """Returns more at each call, whatever is put back."""
 

@@ -104,9 +104,7 @@ def test_named_decisions_are_not_judged_and_the_comparison_goes_on_behind_them(s
             "output_gradient of passing",
         }
     }
-    assert "dropout in drop#0 (reference), drop#0 (candidate): not shared, randomness is 'report'" in str(
-        report
-    )
+    assert "dropout in drop#0 (reference), drop#0 (candidate): left to the frameworks" in str(report)
     assert not report.summary.in_lockstep
 
 
@@ -244,6 +242,19 @@ def test_without_a_trace_decisions_are_named_and_why_is_said(service: Service) -
             randomness="off",
         )
     )
+
+
+def test_what_the_trace_did_not_have_is_shared_all_the_same(service: Service) -> None:
+    assert_whole(compare(service, model("Late", seed=-2), model("Late", seed=1)))
+    report = compare(service, model("Late", shuffles=True, seed=1), model("Late", shuffles=True, seed=2))
+    assert not report
+    assert any("permutation in the root#0" in note and "not in the trace" in note for note in report.notes)
+
+
+def test_recomputation_gets_shared_decisions_again_and_is_told_of_others(service: Service) -> None:
+    assert_whole(compare(service, model("Recomputed", seed=1), model("Recomputed", seed=2)))
+    report = compare(service, model("Recomputed", seed=1), model("Recomputed", seed=2), randomness="report")
+    assert any("recomputation" in note for note in report.notes)
 
 
 def test_a_model_that_differs_from_itself_is_told(service: Service) -> None:

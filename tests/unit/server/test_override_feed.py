@@ -162,6 +162,31 @@ def test_gradients_follow_in_reverse(outlet, let_go):
     assert outlet.sent == [OverrideTicket(place=4, gradient=True), OverrideTicket(place=2, gradient=True)]
 
 
+def test_what_a_place_keeps_is_not_sent(outlet):
+    keeping = plan_lockstep(
+        plan_of("", "a", "b"),
+        {Side.REFERENCE: REFERENCE, Side.CANDIDATE: CANDIDATE},
+        lambda slots: {1: (True, True), 2: (True, False), 3: (False, True)}[slots.reference.tensor],
+    )
+    assert [(place.path, str(place.moment)) for place in keeping.places] == [
+        ("a", "exit"),
+        ("b", "entry"),
+        ("b", "exit"),
+        ("", "exit"),
+    ]
+    feed = OverrideFeed(keeping, gradients=True)
+    feed.open(outlet)
+    wanted = {
+        ticket: tuple(feed.wants(ORIGINS[ticket], gradient=which) for which in (False, True))
+        for ticket in ORIGINS
+    }
+    assert wanted == {FIRST: (False, False), OF_A: (False, True), OF_B: (True, False)}
+    tensor = HostTensor.from_array(np.zeros(4, np.float32))
+    feed.arrived(ORIGINS[OF_B], tensor, lambda: None, gradient=False)
+    feed.arrived(ORIGINS[OF_A], tensor, lambda: None, gradient=True)
+    assert outlet.sent == [OverrideTicket(place=2), OverrideTicket(place=0, gradient=True)]
+
+
 def test_a_half_is_cast_to_the_candidates_dtype(outlet):
     feed = OverrideFeed(PLAN, gradients=False)
     got = []

@@ -99,10 +99,10 @@ def test_a_dropout_that_one_side_lacks_is_judged_and_told_at_its_place():
     assert paths(found.pairs[REFERENCE]) == ["", "fc", "drop", "head"]
     assert found.unshared == {}
     [one] = found.operations
-    assert (one.shared, one.reason) == (False, "in drop#0 1 by the reference and 0 by the candidate")
+    assert (one.shared, one.reason) == (False, "the reference makes 1 in drop#0 and the candidate 0")
     assert found.notes == (
         "random decisions differ in number, which is judged like any difference: "
-        "in drop#0 1 by the reference and 0 by the candidate",
+        "the reference makes 1 in drop#0 and the candidate 0",
     )
 
 
@@ -116,7 +116,7 @@ def test_a_call_where_one_side_cannot_share_excuses_the_number_of_its_decisions(
     found = planned(seen_in(CHAIN_PLAN, CHAIN), ["fc!lstm"], ["fc", "drop"])
     assert found.unshared == {("fc", 0): "lstm, dropout"}
     reasons = {(one.side, one.path): one.reason for one in found.operations}
-    assert reasons[CANDIDATE, "fc"] == "made beside lstm"
+    assert reasons[CANDIDATE, "fc"] == "not shared beside lstm"
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,9 @@ ROOT = Path(__file__).resolve().parents[2]
 BASE_IMAGE = "localhost/padiff-base:bookworm"
 BASE_PACKAGES = "python3,python3-venv,python3-pip,ca-certificates"
 ENVIRONMENT = {**os.environ, "CONTAINERS_CONF": str(Path(__file__).with_name("containers.conf"))}
-BUILD_SECONDS = 600
+BUILD_SECONDS = 900
+# Marks what these tests have built, so that they can throw away what they replace.
+LABEL = "org.padiff.test"
 
 
 def run(
@@ -39,11 +41,22 @@ def build_image(dockerfile: str, name: str, pip_configuration: Path) -> None:
     """Builds docker/`dockerfile` as `name` on the base image, with this machine's pip settings mounted."""
     mounts = [f"{pip_configuration}:/etc/pip.conf", *(f"{path}:{path}" for path in _paths(pip_configuration))]
     run(
-        *("buildah", "bud", "--isolation", "chroot", "--format", "docker", "--layers"),
+        *(
+            "buildah",
+            "bud",
+            "--isolation",
+            "chroot",
+            "--format",
+            "docker",
+            "--layers",
+            "--label",
+            f"{LABEL}=1",
+        ),
         *("--build-arg", f"BASE_IMAGE={BASE_IMAGE}"),
         *(word for mount in mounts for word in ("--volume", f"{mount}:ro")),
         *("--file", str(ROOT / "docker" / dockerfile), "--tag", name, str(ROOT)),
     )
+    run("podman", "image", "prune", "--force", "--filter", f"label={LABEL}")
 
 
 def write_pip_configuration(file: Path) -> None:

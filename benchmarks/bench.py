@@ -29,7 +29,10 @@ KINDS = (
 
 def main() -> int:
     """Returns 1 where lockstep or local errors cost more than they may."""
-    print(f"{'comparison':<28}{'seconds':>9}{'tensors':>9}{'MiB moved':>11}{'largest so far, MiB':>22}")
+    print(
+        f"{'comparison':<28}{'seconds':>9}{'processor':>11}{'tensors':>9}{'MiB moved':>11}"
+        f"{'largest so far, MiB':>22}"
+    )
     seconds: dict[str, list[float]] = {name: [] for name, _, _ in KINDS}
     for _ in range(ROUNDS):
         for name, options, _ in KINDS:
@@ -45,14 +48,16 @@ def main() -> int:
 
 def measure(name: str, compare: Callable[[], Report]) -> float:
     """Prints what a comparison cost; returns its seconds."""
-    started = time.monotonic()
+    before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
     report = compare()
-    seconds = time.monotonic() - started
+    seconds, after = time.monotonic() - started, resource.getrusage(resource.RUSAGE_CHILDREN)
+    processor = after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
     moved = sum(one.bytes for one in report.traffic) / 2**20
     # Of all children so far; Linux counts in KiB.
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**10
+    peak = after.ru_maxrss / 2**10
     print(
-        f"{name:<28}{seconds:>9.1f}{report.coverage.tensors_compared:>9}{moved:>11.1f}{peak:>22.0f}",
+        f"{name:<28}{seconds:>9.1f}{processor:>11.1f}{report.coverage.tensors_compared:>9}{moved:>11.1f}"
+        f"{peak:>22.0f}",
         flush=True,
     )
     if not report:

@@ -24,8 +24,9 @@ from padiff_rpc.types import (
     PlanStart,
     Progress,
     Tls,
+    WorkerInfo,
 )
-from padiff_rpc.v1 import coordinator_pb2, coordinator_pb2_grpc
+from padiff_rpc.v1 import coordinator_pb2, coordinator_pb2_grpc, worker_pb2, worker_pb2_grpc
 from padiff_rpc.version import check_protocol_version
 
 logger = logging.getLogger("padiff_client")
@@ -139,6 +140,21 @@ def connect(
         yield Connection(caller)
     finally:
         channel.close()
+
+
+def ask_worker(
+    address: str, *, token: str = "", tls: Optional[Tls] = None, insecure: bool = False
+) -> WorkerInfo:
+    """Returns what the worker at `address` says of itself.
+
+    Raises WorkerLostError when nobody answers there, and StateError for another protocol version.
+    """
+    peer = f"the worker at {address}"
+    with open_channel(address, token=token, tls=tls, insecure=insecure) as channel:
+        caller = Caller(worker_pb2_grpc.WorkerStub(channel), peer=peer)
+        said = caller.GetInfo(worker_pb2.GetInfoRequest(), timeout=_GREETING_SECONDS).worker
+    check_protocol_version(said.protocol_version, peer=peer)
+    return from_proto(said, WorkerInfo)
 
 
 class _Outgoing:

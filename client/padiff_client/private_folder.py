@@ -47,7 +47,7 @@ class PrivateFolder:
 @contextmanager
 def private_folder() -> Iterator[PrivateFolder]:
     """Creates a private folder for the length of the context, and sweeps what dead runs left behind."""
-    parent = _parent()
+    parent = folder_for_sockets()
     sweep(parent)
     # mkdtemp makes the folder with mode 0700.
     path = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
@@ -87,7 +87,8 @@ def _is_stale(path: Path) -> bool:
     return True
 
 
-def _parent() -> Path:
+def folder_for_sockets() -> Path:
+    """Returns the folder in which private folders are made. Raises PaDiffError where none will do."""
     for folder in (tempfile.gettempdir(), "/tmp"):
         longest = len(os.fsencode(folder)) + len(f"/{_PREFIX}12345678") + _LONGEST_SOCKET_NAME
         if longest <= MAX_SOCKET_PATH_BYTES and os.access(folder, os.W_OK):

@@ -79,10 +79,11 @@ class Comparison:
     server: Optional[Server]
 
 
-def read_comparison(path: str) -> Comparison:
+def read_comparison(path: str, *, with_inputs: bool = True) -> Comparison:
     """Returns what the file at `path` describes; relative paths in it start at its folder.
 
-    A function under `inputs` is called. Raises InvalidRequestError as "file:line: key: what is wrong".
+    A function under `inputs` is called, unless they are left out. Raises InvalidRequestError as
+    "file:line: key: what is wrong".
     """
     try:
         with open(path, encoding="utf-8") as file:
@@ -111,7 +112,7 @@ def read_comparison(path: str) -> Comparison:
         auto_weights=found["auto_weights"].of_type(bool, "true, false") if "auto_weights" in found else True,
         server=_server(found.get("server"), folder),
         # Last, since it may run the user's code.
-        example_inp=read_inputs(found["inputs"], folder) if "inputs" in found else None,
+        example_inp=read_inputs(found["inputs"], folder) if with_inputs and "inputs" in found else None,
     )
 
 

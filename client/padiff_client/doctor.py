@@ -1,0 +1,187 @@
+"""What a newcomer gets wrong: Pythons, packages, versions, addresses, certificates, looked at one by one."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Iterator, Mapping
+from typing import Optional
+
+from padiff_client.findings import Finding, from_error, note, ok, problem
+from padiff_client.interpreter_check import check_interpreter, check_roots
+from padiff_client.link import ask_worker, connect
+from padiff_client.private_folder import folder_for_sockets
+from padiff_client.session import Server
+from padiff_client.spec import WORKER_PACKAGES, ModelSpec
+from padiff_client.specfile import Comparison, read_comparison
+from padiff_client.tls_check import check_tls
+from padiff_rpc.errors import InvalidRequestError, PaDiffError, WorkerLostError
+from padiff_rpc.limits import limits
+from padiff_rpc.types import KnownWorker
+from padiff_rpc.version import PROTOCOL_VERSION, package_version
+from padiff_rpc.words import WorkerState
+
+
+def examine(
+    spec_file: Optional[str], server: Optional[Server], environment: Mapping[str, str]
+) -> Iterator[Finding]:
+    """Yields what is found, in the order in which a comparison would meet it.
+
+    Without a spec: an interpreter for each framework, as `environment` names them. `server` goes before
+    the spec's own. The user's code is not run.
+    """
+    yield from _this_process()
+    asked: Optional[Comparison] = None
+    if spec_file is not None:
+        try:
+            asked = read_comparison(spec_file, with_inputs=False)
+            yield ok(f"{spec_file}: every key is known")
+        except InvalidRequestError as error:
+            yield problem(str(error), "correct that line; docs/spec.md describes every key")
+            return
+    server = server or (asked.server if asked is not None else None)
+    sides = _sides(asked)
+    local = {field: spec for field, spec in sides.items() if spec.worker is None and server is None}
+    if asked is None and server is not None:
+        local = {}
+    for field, spec in local.items():
+        yield from check_interpreter(spec, environment, field=field)
+        if asked is not None:
+            yield from check_roots(spec, field=field)
+    if server is None:
+        yield from _embedded()
+        for field, spec in sides.items():
+            if spec.worker is not None:
+                yield from _worker(spec, field)
+    else:
+        yield from _server(server, sides if asked is not None else {})
+
+
+def _sides(asked: Optional[Comparison]) -> dict[str, ModelSpec]:
+    if asked is not None:
+        return {"reference": asked.reference, "candidate": asked.candidate}
+    return {name: ModelSpec(framework=name, model="any:any") for name in WORKER_PACKAGES}
+
+
+def _this_process() -> Iterator[Finding]:
+    try:
+        limits()
+    except InvalidRequestError as error:
+        yield problem(str(error), "correct that environment variable, or unset it")
+    yield ok(
+        f"client: {sys.executable}: Python {sys.version.split()[0]}, padiff-rpc {package_version()}, "
+        f"protocol version {PROTOCOL_VERSION}"
+    )
+
+
+def _embedded() -> Iterator[Finding]:
+    """What a comparison needs that starts its own processes."""
+    if importlib.util.find_spec("padiff_server") is None:
+        yield problem(
+            f"coordinator: {sys.executable} has no padiff_server, which an embedded comparison starts",
+            f"run: {sys.executable} -m pip install 'padiff-rpc[server]'; or give server: in the spec",
+        )
+    try:
+        yield ok(f"sockets: {folder_for_sockets()} serves, its path is short enough")
+    except PaDiffError as error:
+        yield problem(str(error), "run with: TMPDIR=/tmp")
+
+
+def _worker(spec: ModelSpec, field: str) -> Iterator[Finding]:
+    """A worker that runs already, without a coordinator of its own."""
+    if not spec.has_worker_address:
+        yield problem(
+            f"{field}.worker: {spec.worker!r} is no address; names and labels are a running coordinator's",
+            "give server: in the spec, or the worker's address",
+        )
+        return
+    address = str(spec.worker)
+    shown = check_tls(address, spec.tls)
+    if shown is not None:
+        yield shown
+        if shown.mend:
+            return
+    try:
+        said = ask_worker(address, token=spec.token or "", tls=spec.tls, insecure=spec.insecure)
+    except PaDiffError as error:
+        yield from_error(error, address=address)
+        return
+    if spec.framework and spec.framework != said.framework:
+        yield problem(
+            f"{field}.framework: {address} runs {said.framework}, not {spec.framework}",
+            f"write framework: {said.framework}, or name another worker",
+        )
+    else:
+        yield ok(
+            f"{field}: {address}: {said.framework} {said.framework_version}, Python {said.python_version}, "
+            f"padiff-rpc {said.package_version}; devices: {', '.join(said.devices)}"
+        )
+
+
+def _server(server: Server, sides: Mapping[str, ModelSpec]) -> Iterator[Finding]:
+    shown = check_tls(server.address, server.tls)
+    if shown is not None:
+        yield shown
+        if shown.mend:
+            return
+    try:
+        with connect(
+            server.address, token=server.token, tls=server.tls, insecure=server.insecure
+        ) as connection:
+            yield ok(f"server: {server.address} answers, and speaks our protocol version")
+            known = connection.workers()
+    except PaDiffError as error:
+        yield from_error(error, address=server.address)
+        return
+    for worker in known:
+        yield _known(worker)
+    for field, spec in sides.items():
+        yield _chosen(spec, known, field)
+
+
+def _known(worker: KnownWorker) -> Finding:
+    said = worker.worker
+    if worker.problem or said is None:
+        return from_error(
+            WorkerLostError(f"worker {worker.name}: {worker.problem or worker.state}"), address=worker.address
+        )
+    return ok(
+        f"worker {worker.name}: {worker.address}: {said.framework} {said.framework_version}, "
+        f"Python {said.python_version}, {worker.state}"
+    )
+
+
+def _chosen(spec: ModelSpec, known: tuple[KnownWorker, ...], field: str) -> Finding:
+    """Whether the coordinator has the worker that a side asks for."""
+    asked = spec.worker_address()
+    if spec.worker is None:
+        return problem(
+            f"{field}.worker: missing", "name a worker of the coordinator: padiff workers lists them"
+        )
+    found = [
+        worker
+        for worker in known
+        if worker.address == asked.address or worker.name == asked.name or _has(worker, spec)
+    ]
+    if spec.framework:
+        found = [worker for worker in found if worker.framework in ("", spec.framework)]
+    if found:
+        reachable = [worker.name for worker in found if worker.state is not WorkerState.UNREACHABLE]
+        if reachable:
+            return ok(f"{field}.worker: {asked} is {', '.join(reachable)}")
+        return problem(f"{field}.worker: {asked}: no such worker can be reached", "start one of them")
+    if spec.has_worker_address:
+        return note(
+            f"{field}.worker: {asked} is not in the coordinator's configuration, so it is dialled only if "
+            "that was started with --allow-any-worker"
+        )
+    return problem(
+        f"{field}.worker: the coordinator has no worker {asked}"
+        + (f" of {spec.framework}" if spec.framework else ""),
+        "name one of its workers: padiff workers lists them",
+    )
+
+
+def _has(worker: KnownWorker, spec: ModelSpec) -> bool:
+    labels = spec.worker_address().labels
+    return bool(labels) and set(labels) <= set(worker.labels)

@@ -14,6 +14,7 @@ from padiff_rpc.results import OptimizerDifference, Place, Row, Tolerance
 from padiff_rpc.tensors import HostTensor
 from padiff_rpc.types import DescribeOptimizerResponse, OptimizerEntry
 from padiff_rpc.words import CaptureKind, Phase, Side, Verdict
+from padiff_server.coverage import differs
 from padiff_server.judging.gradient_history import GradientHistory
 from padiff_server.judging.judge import gradient_floor
 from padiff_server.judging.judged_row import judged_row
@@ -30,11 +31,13 @@ from padiff_server.weights.weight_pair import WeightPair, WeightPlan
 from padiff_server.worker_link import WorkerLink
 
 RATE_WORD = "learning_rate"
+# They show in no state, and in the weights by and by: a decay of 0.01 at a rate of 1e-3 takes off 1e-5 a
+# step.
+_QUIET = ("weight_decay", "l1_decay", "nesterov")
 _ASPECT = Aspect(phase=Phase.OPTIMIZER, kind=CaptureKind.OPTIMIZER_STATE)
 _EXACT = Tolerance(atol=0.0, rtol=0.0, source="default")
 # The average of a noisy gradient against that of the largest.
 _FLOOR_ROOM = 4.0
-_Numbers = list[tuple[WeightPair, Any, Any]]
 
 
 class OptimizerFlow:
@@ -91,6 +94,9 @@ class OptimizerFlow:
     def rows(self, step: int, history: GradientHistory) -> Iterator[Row]:
         """Yields rows of learning rates and of all state, as they are after a step.
 
+        Also of other settings, and of parameters that one optimizer alone was given, where these differ and
+        what is made of them need not show.
+
         `history`: what was made of a gradient can be no better than the gradient.
         """
         described = self._describe()
@@ -103,7 +109,7 @@ class OptimizerFlow:
     def _rows(
         self, step: int, history: GradientHistory, described: Mapping[Side, DescribeOptimizerResponse]
     ) -> Iterator[Row]:
-        yield from self._number_rows(step, RATE_WORD, self._rates(described), RATE)
+        yield from self._setting_rows(step, described)
         matched = match(self._parameters, described)
         self._note_unknown(matched, described)
         values = zip(
@@ -149,9 +155,21 @@ class OptimizerFlow:
             )
             yield history.by_chance(parameters.candidate_name, row)
 
-    def _number_rows(self, step: int, word: str, numbers: _Numbers, bound: Tolerance) -> Iterator[Row]:
+    def _setting_rows(self, step: int, described: Mapping[Side, DescribeOptimizerResponse]) -> Iterator[Row]:
+        rates = optimizer_settings.numbers(RATE_WORD, self._parameters, described)
+        yield from self._number_rows(step, RATE_WORD, rates, RATE)
+        for pair, side in optimizer_settings.given_to_one(self._parameters, described):
+            reason = f"the {other(side)}'s optimizer was not given this parameter"
+            yield _only(side, self._frame(step, pair, RATE_WORD), reason)
+        for word in _QUIET:
+            numbers = optimizer_settings.numbers(word, self._parameters, described)
+            yield from filter(differs, self._number_rows(step, word, numbers, RATE))
+
+    def _number_rows(
+        self, step: int, word: str, numbers: optimizer_settings.Numbers, bound: Tolerance
+    ) -> Iterator[Row]:
         """Yields a row for each two numbers that parameters have; one row where all have the same."""
-        groups: dict[tuple[Any, Any], list[WeightPair]] = {}
+        groups: dict[tuple[float, float], list[WeightPair]] = {}
         for pair, one, other_one in numbers:
             groups.setdefault((one, other_one), []).append(pair)
         for (reference, candidate), parameters in groups.items():
@@ -166,15 +184,6 @@ class OptimizerFlow:
             more = f"and of {len(parameters) - 1} more parameters" if len(parameters) > 1 else ""
             yield judged_row(frame, measured, options=self._options, note=more if len(groups) > 1 else "")
 
-    def _rates(self, described: Mapping[Side, DescribeOptimizerResponse]) -> _Numbers:
-        ours, theirs = (optimizer_settings.settings_of(described[side]) for side in SIDES)
-        return [
-            (pair, float(ours[name][RATE_WORD]), float(theirs[pair.candidate_name][RATE_WORD]))
-            for pair in self._parameters
-            for name in pair.reference_names
-            if RATE_WORD in ours.get(name, {}) and RATE_WORD in theirs.get(pair.candidate_name, {})
-        ]
-
     def _lone_row(self, step: int, lone: LoneEntry) -> Row:
         """Returns the row of what one side keeps; zeros say no more than nothing does."""
         frame = self._frame(step, lone.parameters, lone.entries[0].state)
@@ -185,13 +194,7 @@ class OptimizerFlow:
                 frame, verdict=Verdict.MATCH, reason=f"{nowhere}, only zeros on the {lone.side}"
             )
         reason = f"{nowhere}: its optimizer has not stepped this parameter"
-        return dataclasses.replace(
-            frame,
-            verdict=Verdict.UNMATCHED,
-            reference=frame.reference if lone.side is Side.REFERENCE else None,
-            candidate=frame.candidate if lone.side is Side.CANDIDATE else None,
-            reason=reason,
-        )
+        return _only(lone.side, frame, reason)
 
     def _note_unknown(
         self, matched: MatchedEntries, described: Mapping[Side, DescribeOptimizerResponse]
@@ -232,6 +235,17 @@ class OptimizerFlow:
             return Place(path="", class_name=self._models[side].class_name(""), slot=state)
         path, name, _ = parameters.place(side)
         return Place(path=path, class_name=self._models[side].class_name(path), slot=f"{name}.{state}")
+
+
+def _only(side: Side, frame: Row, reason: str) -> Row:
+    """Returns the row of what the other side has not."""
+    return dataclasses.replace(
+        frame,
+        verdict=Verdict.UNMATCHED,
+        reference=frame.reference if side is Side.REFERENCE else None,
+        candidate=frame.candidate if side is Side.CANDIDATE else None,
+        reason=reason,
+    )
 
 
 def _states(description: DescribeOptimizerResponse) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""How the two optimizers of a comparison differ before they have made a step."""
+"""What the two optimizers of a comparison are set to: how that differs, and the numbers in it."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from padiff_server.weights.hyper_parameters import as_text, equal
 from padiff_server.weights.weight_pair import WeightPair
 
 Settings = Mapping[str, Any]
+# A parameter pair with the number that each side has for it.
+Numbers = Sequence[tuple[WeightPair, float, float]]
 _GIVEN, _MISSING = "given to the optimizer", "not given to it"
 
 
@@ -31,12 +33,46 @@ def notes(descriptions: Mapping[Side, Description]) -> Iterator[str]:
     """Yields what keeps the optimizers from being looked into."""
     hidden = [side for side in SIDES if not descriptions[side].class_name]
     if len(hidden) == len(SIDES):
-        yield "both optimizers are functions: what they keep is not seen, only what they make of the weights"
+        yield (
+            "neither side's optimizer can be looked into (a function, or a train step's own): what they keep "
+            "is not compared, only what they make of the weights"
+        )
     for side in hidden if len(hidden) == 1 else ():
         yield (
             f"the {side}'s optimizer is a function and the {other(side)}'s is not: what they keep is not "
             "compared, only what they make of the weights"
         )
+
+
+def numbers(word: str, pairs: Sequence[WeightPair], descriptions: Mapping[Side, Description]) -> Numbers:
+    """Returns a setting of each parameter for which both sides state it as a number; True is 1."""
+    ours, theirs = (settings_of(descriptions[side]) for side in SIDES)
+    stated = (
+        (pair, ours.get(name, {}).get(word), theirs.get(pair.candidate_name, {}).get(word))
+        for pair in pairs
+        for name in pair.reference_names
+    )
+    return [
+        (pair, float(reference), float(candidate))
+        for pair, reference, candidate in stated
+        if isinstance(reference, (int, float)) and isinstance(candidate, (int, float))
+    ]
+
+
+def given_to_one(
+    pairs: Sequence[WeightPair], descriptions: Mapping[Side, Description]
+) -> Iterator[tuple[WeightPair, Side]]:
+    """Yields the pairs, trained on both sides, of which one side's optimizer alone was given its own."""
+    settings = {side: settings_of(descriptions[side]) for side in SIDES}
+    for pair in pairs:
+        for name in pair.reference_names:
+            has = {
+                Side.REFERENCE: name in settings[Side.REFERENCE],
+                Side.CANDIDATE: pair.candidate_name in settings[Side.CANDIDATE],
+            }
+            if any(has.values()) and not all(has.values()) and all(map(pair.is_trainable, SIDES)):
+                yield pair, next(side for side in SIDES if has[side])
+                break
 
 
 def differences(

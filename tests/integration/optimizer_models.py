@@ -25,6 +25,26 @@ def sgd(model):
     return fake.SGD(model, lr=0.1)
 
 
+def hardly_decaying_weights(model):
+    return fake.SGD(model, lr=0.1, weight_decay=1e-9)
+
+
+class Partial(fake.SGD):
+    """Was not given the parameters of `fc1`, and steps so little that it hardly shows."""
+
+    def rates(self):
+        left_out = [id(one) for one in self.model.fc1._parameters.values()]
+        return [(one, rate) for one, rate in super().rates() if id(one) not in left_out]
+
+
+def faint_sgd(model):
+    return fake.SGD(model, lr=1e-9)
+
+
+def faint_without_fc1(model):
+    return Partial(model, lr=1e-9)
+
+
 def unlike_conventions(model):
     made = momentum(model)
     # One that matters, and one of a setting that is 0.

@@ -100,6 +100,24 @@ def test_schedules_that_agree_pass(service: Service) -> None:
     assert compare(service, own("decaying"), own("decaying"), steps=3)
 
 
+def test_a_weight_decay_that_does_not_show_yet_fails(service: Service) -> None:
+    report = compare(service, own("sgd"), own("hardly_decaying_weights"), steps=3)
+    assert first(report) == (Phase.OPTIMIZER, "", "weight_decay")
+    assert "optimizer state weight_decay: the values differ" in str(report)
+    assert [row.phase for row in report.faults] == [Phase.OPTIMIZER]
+    assert "weight_decay" not in slots(compare(service, own("sgd"), own("sgd")))
+
+
+@pytest.mark.parametrize("lacking", [Side.REFERENCE, Side.CANDIDATE])
+def test_a_parameter_that_one_optimizer_was_not_given_fails_however_short_the_steps(
+    service: Service, lacking: Side
+) -> None:
+    chosen = {side: own("faint_without_fc1" if side is lacking else "faint_sgd") for side in Side}
+    report = compare(service, chosen[Side.REFERENCE], chosen[Side.CANDIDATE], steps=2)
+    assert [(row.verdict, row.phase) for row in report.faults] == [(Verdict.UNMATCHED, Phase.OPTIMIZER)] * 2
+    assert f"the {lacking}'s optimizer was not given this parameter" in str(report)
+
+
 def test_another_momentum_shows_in_the_state_of_the_second_step(service: Service) -> None:
     report = compare(service, own("momentum"), own("more_momentum"), steps=3)
     [difference] = report.optimizer

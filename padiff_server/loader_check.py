@@ -11,9 +11,9 @@ from padiff_rpc import trees
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.records import record
 from padiff_rpc.results import Place, Row, Trouble
-from padiff_rpc.tensors import HostTensor
+from padiff_rpc.tensors import HostTensor, epsilon
 from padiff_rpc.types import CheckInputsRequest, Slot, Tree
-from padiff_rpc.words import CallMoment, CaptureKind, Phase, Side, Verdict
+from padiff_rpc.words import CallMoment, CaptureKind, DType, Phase, Side, Verdict
 from padiff_server.alignment.slots import pair_slots
 from padiff_server.coverage import fails
 from padiff_server.judging.judged_row import judged_row
@@ -25,6 +25,9 @@ from padiff_server.sides import SIDES, other
 from padiff_server.steps.step_rows import numbered
 from padiff_server.worker_link import LoadedBatch
 from padiff_server.worker_pair import ComparisonStopped, WorkerPair
+
+# A loader's float32 numbers come as Python's.
+_ROUNDINGS = 2.0 * epsilon(DType.FLOAT32)
 
 
 @record
@@ -82,6 +85,10 @@ class LoaderCheck:
         rows = self._report.add_rows(
             numbered(self._rows(index, {side: batch for side, batch in batches.items() if batch is not None}))
         )
+        if not rows:
+            text = f"batch {index} of both loaders is empty: nothing to compare"
+            self._report.add_trouble(Trouble(phase=Phase.INPUTS, step=index, text=text))
+            return False
         return self._asked.options.keep_going or not any(fails(row) for row in rows)
 
     def _both_ended(self, index: int) -> None:
@@ -103,7 +110,7 @@ class LoaderCheck:
             }
             frame = Row(step=index, phase=Phase.INPUTS, kind=kind, order=0, verdict=Verdict.NOT_COMPARED)
             yield from self._tensor_rows(frame, fields)
-            yield from _plain_rows(frame, fields)
+            yield from self._plain_rows(frame, fields)
 
     def _tensor_rows(self, frame: Row, fields: Mapping[Side, _Fields]) -> Iterator[Row]:
         slots = {
@@ -126,6 +133,36 @@ class LoaderCheck:
         yield from (_lone(frame, Side.REFERENCE, slot.name) for slot in pairing.only_reference)
         yield from (_lone(frame, Side.CANDIDATE, slot.name) for slot in pairing.only_candidate)
 
+    def _plain_rows(self, frame: Row, fields: Mapping[Side, _Fields]) -> Iterator[Row]:
+        """Yields rows of numbers, texts and the like: by name, and what is left in order."""
+        ours, theirs = (dict(fields[side].plain) for side in SIDES)
+        pairs = [(name, name) for name in ours if name in theirs]
+        left = [name for name in ours if name not in theirs]
+        right = [name for name in theirs if name not in ours]
+        pairs += zip(left, right)
+        for reference, candidate in pairs:
+            values = ours[reference], theirs[candidate]
+            same = self._agree(*values)
+            yield dataclasses.replace(
+                _placed(frame, reference, candidate),
+                verdict=Verdict.MATCH if same else Verdict.MISMATCH,
+                reason="" if same else f"{values[0]!r} in the reference, {values[1]!r} in the candidate",
+            )
+        paired = min(len(left), len(right))
+        yield from (_lone(frame, Side.REFERENCE, name) for name in left[paired:])
+        yield from (_lone(frame, Side.CANDIDATE, name) for name in right[paired:])
+
+    def _agree(self, reference: Any, candidate: Any) -> bool:
+        """Whether two plain values are one, but for roundings where either is floating."""
+        if reference == candidate:
+            return True
+        types = {type(reference), type(candidate)}
+        if float not in types or not types <= {int, float}:
+            return False
+        bounds = self._asked.options.atol, self._asked.options.rtol
+        atol, rtol = (0.0, _ROUNDINGS) if bounds == (None, None) else (bound or 0.0 for bound in bounds)
+        return bool(abs(reference - candidate) <= atol + rtol * abs(reference))
+
 
 def _fields(packed: list[Tree], tensors: Mapping[int, HostTensor]) -> _Fields:
     found: dict[str, Any] = {}
@@ -137,26 +174,6 @@ def _fields(packed: list[Tree], tensors: Mapping[int, HostTensor]) -> _Fields:
         tensors={name: tensors[leaf.number] for name, leaf in found.items() if is_tensor[name]},
         plain={name: leaf for name, leaf in found.items() if not is_tensor[name]},
     )
-
-
-def _plain_rows(frame: Row, fields: Mapping[Side, _Fields]) -> Iterator[Row]:
-    """Yields rows of numbers, texts and the like: by name, and what is left in order."""
-    ours, theirs = (dict(fields[side].plain) for side in SIDES)
-    pairs = [(name, name) for name in ours if name in theirs]
-    left = [name for name in ours if name not in theirs]
-    right = [name for name in theirs if name not in ours]
-    pairs += zip(left, right)
-    for reference, candidate in pairs:
-        values = ours[reference], theirs[candidate]
-        same = values[0] == values[1]
-        yield dataclasses.replace(
-            _placed(frame, reference, candidate),
-            verdict=Verdict.MATCH if same else Verdict.MISMATCH,
-            reason="" if same else f"{values[0]!r} in the reference, {values[1]!r} in the candidate",
-        )
-    paired = min(len(left), len(right))
-    yield from (_lone(frame, Side.REFERENCE, name) for name in left[paired:])
-    yield from (_lone(frame, Side.CANDIDATE, name) for name in right[paired:])
 
 
 def _placed(frame: Row, reference: str, candidate: str) -> Row:

@@ -112,8 +112,14 @@ class BatchFeed:
             has_target=given.get("target") is not None,
         )
 
-    def _on_host(self, value: Any, tensors: dict[int, HostTensor], numbers: dict[int, int]) -> Any:
-        """Returns `value` with references in place of tensors and arrays; one object has one number."""
+    def _on_host(
+        self, value: Any, tensors: dict[int, HostTensor], numbers: dict[int, tuple[int, Any]]
+    ) -> Any:
+        """Returns `value` with references in place of tensors and arrays; one object has one number.
+
+        `numbers`: by identity, with the object itself: a mapping may make its values when they are asked for,
+        and another one would get the address of one that is gone.
+        """
         if isinstance(value, Mapping):
             return {key: self._on_host(item, tensors, numbers) for key, item in value.items()}
         if isinstance(value, (list, tuple)):
@@ -124,10 +130,8 @@ class BatchFeed:
         is_tensor = self._adapter.is_tensor(value)
         if not is_tensor and not _is_array(value):
             return value
-        # `value` is alive for as long as `numbers` is.
-        number = numbers.get(id(value))
-        if number is None:
-            number = numbers[id(value)] = len(numbers) + 1
+        number, _ = numbers.setdefault(id(value), (len(numbers) + 1, value))
+        if number not in tensors:
             tensors[number] = self._adapter.host_copy(value) if is_tensor else HostTensor.from_array(value)
         return trees.TensorRef(
             number=number, requires_grad=is_tensor and self._adapter.requires_gradient(value)

@@ -85,6 +85,20 @@ def test_numbers_and_texts_are_compared_by_name(service: Service) -> None:
     assert "'a' in the reference, 'b' in the candidate" in str(report)
 
 
+def test_numbers_may_differ_by_a_rounding_or_by_the_users_own_bounds(service: Service) -> None:
+    assert check(service, "flagged", "flagged_with_a_rounding")
+    assert not check(service, "flagged", "flagged_with_a_rounding", atol=1e-9)
+    heavier = check(service, "flagged", "flagged_heavier")
+    assert "0.5 in the reference, 0.51 in the candidate" in str(heavier)
+    assert check(service, "flagged", "flagged_heavier", rtol=0.1)
+
+
+def test_batches_that_are_made_while_they_are_read_are_read_right(service: Service) -> None:
+    report = check(service, "made_at_once", "made_when_asked", batches=3)
+    assert report, str(report)
+    assert len(report.rows) == 3 * 6
+
+
 def test_a_field_of_one_side_alone_is_a_difference(service: Service) -> None:
     report = check(service, "flagged", "named")
     assert [(row.reference.slot, row.verdict) for row in report.faults if row.reference] == [
@@ -116,6 +130,14 @@ def test_two_empty_loaders_are_no_agreement(service: Service) -> None:
     report = check(service, "empty", "empty")
     assert not report
     assert [trouble.text for trouble in report.troubles] == ["both loaders are empty"]
+
+
+def test_two_batches_with_nothing_in_them_are_no_agreement(service: Service) -> None:
+    report = check(service, "nothing_in_them", "nothing_in_them")
+    assert not report
+    assert [trouble.text for trouble in report.troubles] == [
+        "batch 0 of both loaders is empty: nothing to compare"
+    ]
 
 
 def test_a_loader_that_raises_is_a_failure_of_its_batch(service: Service) -> None:

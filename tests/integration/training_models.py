@@ -61,6 +61,33 @@ def flagged_otherwise():
     return [{"x": x, "weight": 0.5, "name": "b"} for x in _X]
 
 
+def flagged_with_a_rounding():
+    return [{"x": x, "weight": 0.5 + 3e-8, "name": "a"} for x in _X]
+
+
+def flagged_heavier():
+    return [{"x": x, "weight": 0.51, "name": "a"} for x in _X]
+
+
+def nothing_in_them():
+    return [(), {}]
+
+
+class _MadeWhenAsked(dict):
+    """Makes its values anew each time, so that no two of them need to be alive together."""
+
+    def items(self):
+        return ((name, fake.Tensor(value)) for name, value in super().items())
+
+
+def made_when_asked():
+    return [_MadeWhenAsked({name: x + offset for offset, name in enumerate("abcdef")}) for x in _X]
+
+
+def made_at_once():
+    return [{name: x + offset for offset, name in enumerate("abcdef")} for x in _X]
+
+
 def raising_third():
     yield from pairs()[:2]
     raise OSError("the disk is gone")
@@ -135,6 +162,17 @@ def step(model, batch, optimizer):
     x, target = batch
     loss = fake_models.against(model(x), target)
     fake.run_backward(loss)
+    optimizer.step()
+    optimizer.clear()
+    return loss
+
+
+def step_without_a_backward(model, batch, optimizer):
+    """Gives the parameters gradients of its own."""
+    x, target = batch
+    loss = fake_models.against(model(x), target)
+    for layer in (model.fc1, model.fc2):
+        layer.weight.grad = fake.Tensor(np.ones_like(layer.weight.array))
     optimizer.step()
     optimizer.clear()
     return loss

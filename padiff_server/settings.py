@@ -44,7 +44,9 @@ def settle(start: CompareStart) -> Settings:
     has_optimizer = all(_may_have(party, "optimizer") for party in (start.reference, start.candidate))
     check_training(start, has_optimizer=has_optimizer)
     settings = _settle(start, has_optimizer)
-    more = training_notes(start, steps=settings.steps, optimizes=settings.optimize)
+    more = training_notes(
+        start, steps=settings.steps, optimizes=settings.optimize, goes_backward=settings.backward
+    )
     return dataclasses.replace(settings, notes=(*settings.notes, *more))
 
 

@@ -52,7 +52,7 @@ def check_training(start: CompareStart, *, has_optimizer: bool) -> None:
         )
 
 
-def training_notes(start: CompareStart, *, steps: int, optimizes: bool) -> Iterator[str]:
+def training_notes(start: CompareStart, *, steps: int, optimizes: bool, goes_backward: bool) -> Iterator[str]:
     """Yields what of the asked has no effect."""
     options = start.options
     left = steps % options.accumulate
@@ -62,5 +62,9 @@ def training_notes(start: CompareStart, *, steps: int, optimizes: bool) -> Itera
             f"accumulate: {steps} steps are no multiple of {options.accumulate}, so the gradients of {whose} "
             "were compared and not used"
         )
+    if options.accumulate > 1 and not optimizes:
+        yield "accumulate: no optimizer stepped, so no gradients were added up"
     if options.clip_norm is not None and not optimizes:
         yield "clip_norm: no optimizer stepped, so nothing was clipped"
+    if options.loss_scale != _DEFAULTS["loss_scale"] and not goes_backward:
+        yield "loss_scale: there was no backward, so nothing was scaled"

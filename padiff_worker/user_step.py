@@ -27,8 +27,8 @@ class UserStep:
     and at the end of a train step without one. The model's thread.
 
     Attributes:
-        has_gradients: whether there was a backward.
-        no_gradient_reason: why not.
+        has_gradients: whether there was a backward, or gradients that parameters got otherwise.
+        no_gradient_reason: why there was no backward.
     """
 
     def __init__(
@@ -65,9 +65,10 @@ class UserStep:
             around_backward=self._backward,
             before_step=self._optimizer_steps,
         )
+        self._sent = record_gradients(adapter, session, self._recorder, self._sent)
         if not self.has_gradients:
             self.no_gradient_reason = "the train step called no backward"
-        self._sent = record_gradients(adapter, session, self._recorder, self._sent)
+            self.has_gradients = bool(self._sent)
         if returned is not None:
             self._recorder.record_loss(self._loss(returned))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from typing import Optional
 
@@ -10,7 +10,7 @@ from padiff_rpc.errors import CancelledError, WorkerLostError
 from padiff_rpc.options import Options
 from padiff_rpc.records import record
 from padiff_rpc.results import Row, Timing, Trouble, Unmatched
-from padiff_rpc.types import StepStart
+from padiff_rpc.types import StepStart, StepSummary
 from padiff_rpc.words import Pass, Side
 from padiff_server.judging.gradient_history import GradientHistory
 from padiff_server.judging.store import TensorStore
@@ -208,9 +208,8 @@ class PassRunner:
                     self._report.add_timing(
                         Timing(side=side, step=step, phase=spent.phase, seconds=spent.seconds)
                     )
-                if self._settings.backward and end.is_complete and not end.summary.has_gradients:
-                    reason = end.summary.no_gradient_reason or "nothing requires a gradient"
-                    self._report.note(f"the {side} was compared forward only: {reason}")
+                if self._settings.backward and end.is_complete:
+                    self._report.note(*_without_backward(side, end.summary))
         broken = {side: end.error for side, end in ends.items() if end.error is not None}
         for side, error in broken.items():
             phase = ends[side].phase
@@ -223,3 +222,12 @@ class PassRunner:
         self._workers.stop_on_failures(failures, step)
         if broken:
             raise ComparisonStopped
+
+
+def _without_backward(side: Side, summary: StepSummary) -> Iterator[str]:
+    """Yields what is not compared where a side made no backward."""
+    if not summary.has_gradients:
+        reason = summary.no_gradient_reason or "nothing requires a gradient"
+        yield f"the {side} was compared forward only: {reason}"
+    elif summary.no_gradient_reason:
+        yield f"the {side}'s gradients were compared at the parameters only: {summary.no_gradient_reason}"

@@ -275,6 +275,17 @@ class TestTrainStep:
         assert report, str(report)
         assert report.coverage.losses_total == 0
 
+    def test_gradients_that_came_without_a_backward_are_compared_and_it_is_said(
+        self, service: Service
+    ) -> None:
+        report = compare(service, stepped("step_without_a_backward"))
+        assert report, str(report)
+        assert len(rows(report, CaptureKind.PARAMETER_GRADIENT)) == 2
+        assert report.notes == tuple(
+            f"the {side}'s gradients were compared at the parameters only: the train step called no backward"
+            for side in Side
+        )
+
     def test_a_gradient_that_it_changes_is_found_before_the_optimizer_steps(self, service: Service) -> None:
         report = compare(service, stepped(), stepped("step_forgetting_to_divide"))
         failing = [

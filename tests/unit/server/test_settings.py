@@ -40,6 +40,20 @@ def test_forward_alone_makes_one_step_without_loss_and_optimizer_and_says_so():
     assert len(found.notes) == 3
 
 
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"diff_phase": "forward"}, {"accumulate", "clip_norm", "loss_scale"}),
+        ({"single_step": True}, {"accumulate", "clip_norm"}),
+        ({}, set()),
+    ],
+)
+def test_what_of_a_training_step_has_no_effect_is_said(options, told):
+    given = {"accumulate": 2, "clip_norm": 1.0, "loss_scale": 8.0}
+    found = settle(start({"optimizer": "m:o"}, steps=2, **given, **options))
+    assert {note.partition(":")[0] for note in found.notes if note.partition(":")[0] in given} == told
+
+
 def test_backward_alone_becomes_both_and_says_so():
     found = settle(start(diff_phase="backward"))
     assert found.backward

@@ -27,6 +27,7 @@ class StopSignals:
         self._reader, writer = os.pipe()
         os.set_blocking(writer, False)
         signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+        os.register_at_fork(after_in_child=_forget_signals)
         self._meant = [signal.SIGTERM]
         if ignore_interrupt:
             signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -53,3 +54,9 @@ class StopSignals:
             if self.wait(min(_POLL_SECONDS, seconds)):
                 return True
         return False
+
+
+def _forget_signals() -> None:
+    """A fork (a data loader's worker) would write its own signals into our pipe, and outlive them."""
+    signal.set_wakeup_fd(-1)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -7,6 +7,7 @@ import re
 from typing import Optional
 
 from padiff_rpc import logs
+from padiff_rpc.addresses import is_local
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.records import record
 from padiff_rpc.serving import Serving, checked_seconds, read_token
@@ -127,16 +128,21 @@ class _Reader:
         found = entry.known(*_WORKER)
         if "address" not in found:
             raise entry.error("the key 'address' is missing")
-        tls = self._worker_tls(found["tls"]) if "tls" in found else _own_tls(serving)
+        address, insecure = found["address"].text(), _flag(found, "insecure")
         with entry.pointing("worker"):
+            if "tls" in found:
+                tls: Optional[WorkerTls] = self._worker_tls(found["tls"])
+            else:
+                plain = insecure or is_local(address, field="worker.address")
+                tls = None if plain else _own_tls(serving)
             return ConfiguredWorker(
                 name=name,
-                address=found["address"].text(),
+                address=address,
                 framework=_text(found, "framework", ""),
                 labels=_labels(found["labels"]) if "labels" in found else (),
                 tls=tls,
                 token_file=self._token_file(found["token_file"]) if "token_file" in found else "",
-                insecure=_flag(found, "insecure"),
+                insecure=insecure,
             )
 
     def _worker_tls(self, entry: Entry) -> WorkerTls:

@@ -50,11 +50,10 @@ class ConfiguredWorker:
 
     def dialled(self) -> WorkerAddress:
         """Returns its address with its credentials."""
-        plain = self.tls is None or self.address.startswith("unix:")
         return WorkerAddress(
             address=self.address,
             token=read_token(self.token_file, field="token_file") if self.token_file else "",
-            tls=None if plain or self.tls is None else self.tls.read(),
+            tls=None if self.tls is None else self.tls.read(),
             name=self.name,
             insecure=self.insecure,
         )

@@ -44,7 +44,7 @@ from padiff_rpc.words import WorkerState
 
 X = np.random.default_rng(0).normal(size=(5, 4)).astype(np.float32)
 # Longer than anything here takes.
-PATIENCE = 30.0
+PATIENCE = 60.0
 
 
 @pytest.fixture(scope="module")
@@ -98,14 +98,15 @@ def secured(certs: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
     flags = server_flags(certs, "worker")
     with running_worker(folder, "one", *flags) as one, running_worker(folder, "two", *flags) as two:
         addresses = {"one": one.address, "two": two.address}
+        tls = {name: str(certs / f"{file}.pem") for name, file in TLS_KEYS.items()}
         config = write_config(
             folder,
             {
-                "one": {"framework": "fake", "address": one.address, "labels": {"cuda": "11.8"}},
-                "two": {"address": two.address, "labels": {"cuda": "12.6", "host": "here"}},
+                "one": {"framework": "fake", "address": one.address, "labels": {"cuda": "11.8"}, "tls": tls},
+                "two": {"address": two.address, "labels": {"cuda": "12.6", "host": "here"}, "tls": tls},
                 "gone": {"address": "127.0.0.1:1", "labels": {"cuda": "12.6"}, "framework": "paddle"},
             },
-            tls={name: str(certs / f"{file}.pem") for name, file in TLS_KEYS.items()},
+            tls=tls,
             worker_wait_seconds=PATIENCE,
         )
         with running("-m", "padiff_server", "--config", str(config), log=folder / "c.log") as coordinator:
@@ -152,6 +153,13 @@ class SlowClient:
         self.is_running.set()
         self._may_go_on.wait(PATIENCE)
         yield {"x": X}
+
+    def wait_until_running(self) -> None:
+        """Waits until the second batch is wanted. Raises what ended the comparison before."""
+        self.report.add_done_callback(lambda _: self.is_running.set())
+        assert self.is_running.wait(PATIENCE)
+        if self.report.done():
+            raise AssertionError(self.report.result())
 
     def go_on(self) -> None:
         self._may_go_on.set()
@@ -354,7 +362,7 @@ def test_a_busy_worker_is_listed_as_busy(tmp_path: Path) -> None:
     with plain_service(tmp_path) as service:
         address = service["coordinator"].address
         with SlowClient(address, ONE, TWO) as slow, connect(address) as connection:
-            assert slow.is_running.wait(PATIENCE)
+            slow.wait_until_running()
             assert {worker.state for worker in connection.workers()} == {WorkerState.BUSY}
             slow.go_on()
             assert slow.report.result(PATIENCE)
@@ -428,7 +436,7 @@ def test_a_second_comparison_waits_for_the_workers_of_the_first(
     with plain_service(tmp_path) as service, caplog.at_level("INFO", logger="padiff_client"):
         address = service["coordinator"].address
         with SlowClient(address, ONE, TWO) as slow:
-            assert slow.is_running.wait(PATIENCE)
+            slow.wait_until_running()
             with SlowClient(address, TWO, ONE) as second:
                 wait_for(lambda: "two are in use by another comparison" in caplog.text)
                 assert not second.is_running.is_set()
@@ -442,7 +450,7 @@ def test_a_comparison_that_may_not_wait_is_told_who_is_busy(tmp_path: Path) -> N
     with plain_service(tmp_path, "--worker-wait-seconds", "0") as service:
         address = service["coordinator"].address
         with SlowClient(address, ONE, TWO) as slow, connect(address) as connection:
-            assert slow.is_running.wait(PATIENCE)
+            slow.wait_until_running()
             with pytest.raises(
                 BusyError, match="two, one are in use by another comparison, and 0 s were not"
             ):
@@ -458,7 +466,7 @@ def test_a_coordinator_that_is_told_to_stop_lets_what_runs_end(tmp_path: Path) -
     with plain_service(tmp_path) as service:
         coordinator = service["coordinator"]
         with connect(coordinator.address) as other, SlowClient(coordinator.address, ONE, TWO) as slow:
-            assert slow.is_running.wait(PATIENCE)
+            slow.wait_until_running()
             coordinator.process.send_signal(signal.SIGTERM)
             wait_for(lambda: not is_serving(coordinator.address))
             with pytest.raises(StateError, match="was told to stop and takes no new comparison"):
@@ -475,7 +483,7 @@ def test_what_a_coordinator_must_cut_short_ends_with_its_report(
     with plain_service(tmp_path, "--drain-seconds", drain_seconds) as service:
         coordinator = service["coordinator"]
         with SlowClient(coordinator.address, ONE, TWO) as slow:
-            assert slow.is_running.wait(PATIENCE)
+            slow.wait_until_running()
             coordinator.process.send_signal(signal.SIGTERM)
             if signals == 2:
                 wait_for(lambda: not is_serving(coordinator.address))
@@ -498,7 +506,7 @@ def test_a_worker_that_is_told_to_stop_says_so_in_the_report(
     with plain_service(tmp_path, worker_flags=("--drain-seconds", drain_seconds)) as service:
         worker = service["two"]
         with SlowClient(service["coordinator"].address, ONE, TWO) as slow:
-            assert slow.is_running.wait(PATIENCE)
+            slow.wait_until_running()
             worker.process.send_signal(signal.SIGTERM)
             if signals == 2:
                 wait_for(lambda: not is_serving(worker.address))
@@ -516,7 +524,7 @@ def test_a_worker_that_is_told_to_stop_lets_what_runs_end(tmp_path: Path) -> Non
     with plain_service(tmp_path) as service:
         worker = service["two"]
         with SlowClient(service["coordinator"].address, ONE, TWO) as slow:
-            assert slow.is_running.wait(PATIENCE)
+            slow.wait_until_running()
             worker.process.send_signal(signal.SIGTERM)
             wait_for(lambda: not is_serving(worker.address))
             slow.go_on()

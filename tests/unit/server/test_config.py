@@ -135,6 +135,21 @@ def test_a_key_of_another_certificate_and_a_ca_that_is_none_are_refused(certs: P
         read(tmp_path, f"tls: {{{pair}, key: {certs}/server-key.pem, ca: {certs}/server-key.pem}}")
 
 
+def test_the_coordinators_own_certificate_is_for_workers_on_other_machines(
+    certs: Path, tmp_path: Path
+) -> None:
+    tls = f"tls: {{certificate: {certs}/server.pem, key: {certs}/server-key.pem, ca: {certs}/ca.pem}}\n"
+    workers = (
+        "workers:\n  far: {address: far:1}\n  near: {address: 127.0.0.1:1}\n"
+        "  trusting: {address: far:2, insecure: true}\n"
+    )
+    far, near, trusting = read(tmp_path, tls + workers).dial_rule.workers
+    assert far.tls is not None
+    assert far.dialled().tls is not None
+    assert near.tls is None
+    assert trusting.tls is None
+
+
 def test_an_empty_token_file_is_no_token(tmp_path: Path) -> None:
     (tmp_path / "token").write_text("  \n")
     with pytest.raises(InvalidRequestError, match="holds no token; write one line"):

@@ -123,5 +123,5 @@ class WeightAssignment:
             if self._asked.save:
                 with self._workers.during(Phase.WEIGHTS):
                     candidate = self._workers.links[Side.CANDIDATE]
-                    self._report.saved = candidate.save_weights(self._asked.save)
+                    self._report.saved = candidate.weights.save(self._asked.save)
         return self._report.finish(weights_only=True)

@@ -13,6 +13,7 @@ from padiff_server.alignment.align import align
 from padiff_server.alignment.plan import Plan, SideTrace
 from padiff_server.alignment.plan_view import plan_pairs
 from padiff_server.judging.tolerances import Tolerances
+from padiff_server.links.worker_link import TraceResponse
 from padiff_server.model_index import ModelIndex, Models
 from padiff_server.report import ReportBuilder
 from padiff_server.sides import SIDES
@@ -22,7 +23,6 @@ from padiff_server.weights.weight_fates import fates
 from padiff_server.weights.weight_flow import RuleFailed, WeightFlow
 from padiff_server.weights.weight_pair import WeightPair, WeightPlan
 from padiff_server.weights.weight_plan import plan_weights
-from padiff_server.worker_link import TraceResponse
 from padiff_server.worker_pair import WorkerPair
 
 Traces = Mapping[Side, tuple[CallEvent, ...]]

@@ -12,10 +12,11 @@ from padiff_rpc.errors import BusyError, CancelledError, PaDiffError, ProtocolEr
 from padiff_rpc.results import Environment, Timing, Trouble
 from padiff_rpc.types import Layer, ModelFailure, Party
 from padiff_rpc.words import Phase, Randomness, Side
+from padiff_server.links.loader_link import LoadedBatch, Look
+from padiff_server.links.worker_link import LoadResponse, TraceResponse, WorkerLink
 from padiff_server.report import ReportBuilder
 from padiff_server.sides import SIDES, on_both, other
 from padiff_server.steps.batches import StepBatch
-from padiff_server.worker_link import LoadedBatch, LoadResponse, Look, TraceResponse, WorkerLink
 
 T = TypeVar("T")
 
@@ -112,14 +113,14 @@ class WorkerPair:
     def look_for_batch(self, index: int) -> Mapping[Side, Look]:
         """Returns whether each side's loader has a batch. Raises ComparisonStopped when one raised."""
         with self.during(Phase.INPUTS, index):
-            looks = self._ask_both(lambda side: self.links[side].look_for_batch(index), Phase.INPUTS)
+            looks = self._ask_both(lambda side: self.links[side].loader.look(index), Phase.INPUTS)
         self.stop_on_failures({side: looks[side].failure for side in SIDES}, index)
         return looks
 
     def read_batch(self, index: int) -> Mapping[Side, Optional[LoadedBatch]]:
         """Returns both loaders' batches, None behind an end. Raises ComparisonStopped when one raised."""
         with self.during(Phase.INPUTS, index):
-            read = self._ask_both(lambda side: self.links[side].read_batch(index), Phase.INPUTS)
+            read = self._ask_both(lambda side: self.links[side].loader.read(index), Phase.INPUTS)
         self.stop_on_failures({s: r.failure for s, r in read.items() if isinstance(r, Look)}, index)
         return {side: None if isinstance(got, Look) else got for side, got in read.items()}
 

@@ -43,8 +43,12 @@ TEST_SUITE = "padiff_worker.conformance"
 # The modules outside padiff_rpc that see generated code: two servicers and two callers.
 SEE_GENERATED_CODE = {
     "padiff_server.servicer",
-    "padiff_server.worker_link",
-    "padiff_server.worker_lease",
+    "padiff_server.links.connection",
+    "padiff_server.links.loader_link",
+    "padiff_server.links.optimizer_link",
+    "padiff_server.links.weights_link",
+    "padiff_server.links.worker_lease",
+    "padiff_server.links.worker_link",
     "padiff_server.worker_listing",
     "padiff_worker.servicer",
     "padiff_worker.step_events",  # the servicer's messages of a running step

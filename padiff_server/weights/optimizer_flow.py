@@ -21,6 +21,7 @@ from padiff_server.judging.judged_row import judged_row
 from padiff_server.judging.measure import is_zero, measure
 from padiff_server.judging.measured import Aspect, Measured, measure_pair
 from padiff_server.judging.state_tolerances import RATE, SQUARES, StateTolerances
+from padiff_server.links.worker_link import WorkerLink
 from padiff_server.model_index import Models
 from padiff_server.sides import SIDES, other
 from padiff_server.steps.step_rows import numbered
@@ -28,7 +29,6 @@ from padiff_server.weights import optimizer_settings
 from padiff_server.weights.optimizer_entries import STEP, EntryPair, LoneEntry, MatchedEntries, match
 from padiff_server.weights.rules import apply_rule
 from padiff_server.weights.weight_pair import WeightPair, WeightPlan
-from padiff_server.worker_link import WorkerLink
 
 RATE_WORD = "learning_rate"
 # They show in no state, and in the weights by and by: a decay of 0.01 at a rate of 1e-3 takes off 1e-5 a
@@ -78,7 +78,7 @@ class OptimizerFlow:
                 (one.candidate, parts[0] if state == STEP else apply_rule(one.parameters.rule, *parts))
                 for one, parts in self._reference_values(entries)
             )
-            took = self._links[Side.CANDIDATE].write_optimizer_state(values, Phase.OPTIMIZER)
+            took = self._links[Side.CANDIDATE].optimizer.write(values, Phase.OPTIMIZER)
             written += took
             if took < len(entries) and state in kept:
                 self._notes[f"the candidate's optimizer cannot take {state} over: its own stayed"] = None
@@ -104,7 +104,7 @@ class OptimizerFlow:
             yield from numbered(self._rows(step, history, described))
 
     def _describe(self) -> dict[Side, DescribeOptimizerResponse]:
-        return {side: self._links[side].describe_optimizer() for side in SIDES}
+        return {side: self._links[side].optimizer.describe() for side in SIDES}
 
     def _rows(
         self, step: int, history: GradientHistory, described: Mapping[Side, DescribeOptimizerResponse]
@@ -114,7 +114,7 @@ class OptimizerFlow:
         self._note_unknown(matched, described)
         values = zip(
             self._reference_values(matched.pairs),
-            self._links[Side.CANDIDATE].read_optimizer_state(
+            self._links[Side.CANDIDATE].optimizer.read(
                 [pair.candidate for pair in matched.pairs], Phase.OPTIMIZER
             ),
         )
@@ -187,7 +187,7 @@ class OptimizerFlow:
     def _lone_row(self, step: int, lone: LoneEntry) -> Row:
         """Returns the row of what one side keeps; zeros say no more than nothing does."""
         frame = self._frame(step, lone.parameters, lone.entries[0].state)
-        values = self._links[lone.side].read_optimizer_state(lone.entries, Phase.OPTIMIZER)
+        values = self._links[lone.side].optimizer.read(lone.entries, Phase.OPTIMIZER)
         nowhere = f"no {lone.entries[0].state} on the {other(lone.side)}"
         if all(is_zero(value) for value in list(values)):
             return dataclasses.replace(
@@ -213,7 +213,7 @@ class OptimizerFlow:
         """Yields each pair with its reference values; what follows itself (packed weights) is read once."""
         groups = [list(same) for _, same in groupby(pairs, key=lambda pair: pair.references)]
         entries = [entry for group in groups for entry in group[0].references]
-        read = self._links[Side.REFERENCE].read_optimizer_state(entries, Phase.OPTIMIZER)
+        read = self._links[Side.REFERENCE].optimizer.read(entries, Phase.OPTIMIZER)
         for group in groups:
             values = tuple(islice(read, len(group[0].references)))
             for pair in group:

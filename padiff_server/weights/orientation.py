@@ -122,10 +122,10 @@ class Orientation:
         rules = {}
         for group, pairs in self._groups.items():
             errors = dict.fromkeys(_OTHER, 0.0)
-            reference = links[Side.REFERENCE].read_weights(
+            reference = links[Side.REFERENCE].weights.read(
                 [pair.reference_name for pair in pairs], Phase.INITIAL_WEIGHTS
             )
-            candidate = links[Side.CANDIDATE].read_weights(
+            candidate = links[Side.CANDIDATE].weights.read(
                 [pair.candidate_name for pair in pairs], Phase.INITIAL_WEIGHTS
             )
             for ours, theirs in zip(reference, candidate):
@@ -229,11 +229,11 @@ class Orientation:
             for side in SIDES
         }
         links, phase = self._workers.links, Phase.TRACE
-        values = {side: list(links[side].read_weights(names[side], phase)) for side in SIDES}
+        values = {side: list(links[side].weights.read(names[side], phase)) for side in SIDES}
         yield
         for side in SIDES:
             if names[side]:
-                links[side].write_weights(zip(names[side], values[side]), phase)
+                links[side].weights.write(zip(names[side], values[side]), phase)
 
 
 def _rows_around(path: str, by_path: Mapping[str, list[Row]]) -> list[Row]:

@@ -19,6 +19,7 @@ from padiff_server.judging.measure import measure
 from padiff_server.judging.measured import Aspect, Measured, measure_pair
 from padiff_server.judging.step_lengths import StepLengths
 from padiff_server.judging.tolerances import Explained, Tolerances
+from padiff_server.links.worker_link import WorkerLink
 from padiff_server.model_index import Models
 from padiff_server.steps.step_rows import numbered
 from padiff_server.weights.dtype_cast import cast
@@ -28,7 +29,6 @@ from padiff_server.weights.rules import apply_rule
 from padiff_server.weights.special_carry import carried, left_out
 from padiff_server.weights.special_init import SpecialInit
 from padiff_server.weights.weight_pair import WeightPair, WeightPlan
-from padiff_server.worker_link import WorkerLink
 
 _KINDS = {WeightKind.PARAMETER: CaptureKind.PARAMETER, WeightKind.BUFFER: CaptureKind.BUFFER}
 _EXACT = Tolerance(atol=0.0, rtol=0.0, source="default")
@@ -79,11 +79,11 @@ class WeightFlow:
         placed = [pair for pair in self._plan.pairs if pair.placed]
         written = 0
         if placed:
-            written = self._candidate.write_weights(self._placed_values(placed), Phase.INITIAL_WEIGHTS)
+            written = self._candidate.weights.write(self._placed_values(placed), Phase.INITIAL_WEIGHTS)
         for special in self._plan.special:
             values = self._special_values(special, Phase.INITIAL_WEIGHTS)
             named = ((full_name(special.candidate_path, key), value) for key, value in values.items())
-            written += self._candidate.write_weights(named, Phase.INITIAL_WEIGHTS)
+            written += self._candidate.weights.write(named, Phase.INITIAL_WEIGHTS)
         return written
 
     def _placed_values(self, placed: list[WeightPair]) -> Iterator[tuple[str, HostTensor]]:
@@ -96,7 +96,7 @@ class WeightFlow:
         """Yields each pair with its reference tensors; what follows itself (packed weights) is read once."""
         groups = [list(same) for _, same in groupby(pairs, key=lambda pair: pair.reference_names)]
         names = [name for group in groups for name in group[0].reference_names]
-        read = self._reference.read_weights(names, phase)
+        read = self._reference.weights.read(names, phase)
         for group in groups:
             values = tuple(islice(read, len(group[0].references)))
             for pair in group:
@@ -131,7 +131,7 @@ class WeightFlow:
         ]
         values = zip(
             self._reference_values(compared, phase),
-            self._candidate.read_weights([pair.candidate_name for pair in compared], phase),
+            self._candidate.weights.read([pair.candidate_name for pair in compared], phase),
         )
         rows = []
         for (pair, parts), candidate in values:
@@ -185,7 +185,7 @@ class WeightFlow:
 
     def _special_values(self, special: SpecialInit, phase: Phase) -> dict[str, HostTensor]:
         """Returns what the user's function makes of the reference's present weights, by relative name."""
-        values = self._reference.read_weights(special.reference_names, phase)
+        values = self._reference.weights.read(special.reference_names, phase)
         given = dict(zip(special.references, values))
         made, failure = self._candidate.apply_rule(special.function, list(given.items()), phase)
         if failure is not None:
@@ -206,7 +206,7 @@ class WeightFlow:
         if not wanted:
             return
         made = self._special_values(special, phase)
-        present = self._candidate.read_weights([owned.name for owned in wanted.values()], phase)
+        present = self._candidate.weights.read([owned.name for owned in wanted.values()], phase)
         for (key, owned), candidate in zip(wanted.items(), present):
             frame = Row(
                 step=step,

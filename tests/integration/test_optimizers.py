@@ -23,7 +23,7 @@ from padiff_server.judging.gradient_history import GradientHistory
 from padiff_server.model_index import ModelIndex
 from padiff_server.weights.optimizer_flow import OptimizerFlow
 from padiff_server.weights.weight_plan import plan_weights
-from padiff_server.worker_link import WorkerLink
+from padiff_server.links.worker_link import WorkerLink
 
 PARAMETERS = ("fc1.weight", "fc1.bias", "norm.weight", "norm.bias", "fc2.weight", "fc2.bias")
 
@@ -244,9 +244,9 @@ def test_the_references_state_is_copied_into_the_candidate(pair: Pair) -> None:
         entry("fc1.bias"): HostTensor.from_array(np.arange(8, dtype=np.float32)),
         entry("fc1.bias", "step"): HostTensor.from_array(np.array(7)),
     }
-    pair.links[Side.REFERENCE].write_optimizer_state(values.items(), Phase.OPTIMIZER)
+    pair.links[Side.REFERENCE].optimizer.write(values.items(), Phase.OPTIMIZER)
     assert pair.flow.copy() == 2
-    read = pair.links[Side.CANDIDATE].read_optimizer_state(list(values), Phase.OPTIMIZER)
+    read = pair.links[Side.CANDIDATE].optimizer.read(list(values), Phase.OPTIMIZER)
     assert [value.array.tolist() for value in read] == [list(range(8)), 7]
 
 
@@ -270,7 +270,7 @@ def test_state_that_only_one_sides_optimizer_has_of_a_parameter_fails(pair: Pair
     ones = HostTensor.from_array(np.ones(8, np.float32))
     for side, names in ((Side.REFERENCE, ("fc1.bias", "norm.bias")), (Side.CANDIDATE, ("fc1.bias",))):
         values = [(entry(name), ones) for name in names]
-        pair.links[side].write_optimizer_state(values, Phase.OPTIMIZER)
+        pair.links[side].optimizer.write(values, Phase.OPTIMIZER)
     [row] = [row for row in pair.flow.rows(0, GradientHistory()) if row.verdict is Verdict.UNMATCHED]
     assert row.counts
     assert row.reference is not None
@@ -281,5 +281,5 @@ def test_state_that_only_one_sides_optimizer_has_of_a_parameter_fails(pair: Pair
 def test_zeros_that_only_one_side_keeps_are_no_difference(pair: Pair) -> None:
     for side, names in ((Side.REFERENCE, ("fc1.bias", "norm.bias")), (Side.CANDIDATE, ("fc1.bias",))):
         zeros = HostTensor.from_array(np.zeros(8, np.float32))
-        pair.links[side].write_optimizer_state([(entry(name), zeros) for name in names], Phase.OPTIMIZER)
+        pair.links[side].optimizer.write([(entry(name), zeros) for name in names], Phase.OPTIMIZER)
     assert {row.verdict for row in pair.flow.rows(0, GradientHistory())} == {Verdict.MATCH}

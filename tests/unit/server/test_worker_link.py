@@ -11,7 +11,7 @@ import pytest
 from padiff_rpc.types import Model, Party, WorkerAddress
 from padiff_rpc.v1 import worker_pb2
 from padiff_rpc.words import Phase, Side
-from padiff_server.worker_link import WorkerLink
+from padiff_server.links.worker_link import WorkerLink
 
 
 @pytest.fixture
@@ -36,10 +36,10 @@ def test_whatever_breaks_the_weights_to_write_reaches_the_caller(link):
         yield from ()
         raise ZeroDivisionError("a bug of ours")
 
-    link._caller = Swallowing()
+    link.caller = Swallowing()
     with pytest.raises(ZeroDivisionError):
-        link.write_weights(weights(), Phase.INITIAL_WEIGHTS)
-    assert link.write_weights([], Phase.INITIAL_WEIGHTS) == 0
+        link.weights.write(weights(), Phase.INITIAL_WEIGHTS)
+    assert link.weights.write([], Phase.INITIAL_WEIGHTS) == 0
 
 
 def test_threads_may_count_traffic_at_once(link):

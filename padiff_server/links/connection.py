@@ -1,0 +1,181 @@
+"""A leased connection to one worker: who it is, what crosses it, and whom its errors name."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Optional
+
+from padiff_rpc import transport
+from padiff_rpc.convert import from_proto
+from padiff_rpc.errors import CancelledError, InvalidRequestError, PaDiffError, WorkerLostError
+from padiff_rpc.tensors import HostTensor, ReceivedTensor, TensorAssembler, frames_of
+from padiff_rpc.types import Party, WorkerInfo
+from padiff_rpc.v1 import worker_pb2, worker_pb2_grpc
+from padiff_rpc.version import check_protocol_version
+from padiff_rpc.words import Phase, Side
+from padiff_server.links.worker_lease import WorkerLease, take_lease
+
+NumberedTensors = Sequence[tuple[int, HostTensor]]
+
+# Long enough for a worker that is just starting, short enough for a mistyped address.
+DIAL_SECONDS = 5.0
+_PROBE_SECONDS = 2.0
+_REASON_SECONDS = 0.1
+
+
+class Connection:
+    """One worker, leased. Errors it raises carry the side in their context; any thread may `close` it.
+
+    Attributes:
+        side: the role that the worker plays.
+        peer: names it in texts.
+        worker: what it says of itself.
+        caller: its RPCs, once it is open.
+        lease: what they name.
+        traffic: bytes of tensors that crossed this connection, by phase.
+    """
+
+    worker: WorkerInfo
+    caller: transport.Caller
+
+    def __init__(self, side: Side, party: Party) -> None:
+        self.side = side
+        name = f" {party.worker.name}" if party.worker.name else ""
+        self.peer = f"the {side} worker{name} at {party.worker.address}"
+        self.lease = ""
+        self.traffic: Counter[Phase] = Counter()
+        self._framework = party.model.framework
+        self._counting = threading.Lock()
+        self._address = party.worker
+        self._exits = contextlib.ExitStack()
+        self._held: Optional[WorkerLease] = None
+        self._closed = threading.Event()
+
+    def open(self) -> None:
+        """Dials the worker, checks who it is and takes its lease.
+
+        Raises WorkerLostError, StateError (protocol version), InvalidRequestError (framework) or
+        BusyError (leased to another).
+        """
+        with self.blamed():
+            address = self._address
+            channel = transport.open_channel(
+                address.address, token=address.token, tls=address.tls, insecure=address.insecure
+            )
+            self._exits.callback(channel.close)
+            self.caller = transport.Caller(
+                worker_pb2_grpc.WorkerStub(channel), peer=self.peer, explain=self._explained
+            )
+            self._introduce()
+            self._held = take_lease(self.caller, peer=self.peer, closed=self._closed)
+            self._exits.callback(self._held.close)
+            self.lease = self._held.name
+
+    def close(self) -> None:
+        """Gives the worker back, which drops its model, and ends every call that still runs.
+
+        May be called twice, and before `open`.
+        """
+        self._closed.set()
+        self._exits.close()
+
+    def _introduce(self) -> None:
+        try:
+            info = self.caller.GetInfo(worker_pb2.GetInfoRequest(), timeout=DIAL_SECONDS, wait_for_ready=True)
+        except WorkerLostError:
+            raise WorkerLostError(
+                f"{self.peer} cannot be reached: nothing answered within {DIAL_SECONDS:g} s"
+                f"{self._why_unreachable()}; start it, or correct the address or its credentials"
+            ) from None
+        # Before anything else is read: another version may mean something else by it.
+        check_protocol_version(info.worker.protocol_version, peer=self.peer)
+        self.worker = from_proto(info.worker, WorkerInfo)
+        wanted = self._framework
+        if wanted and wanted != self.worker.framework:
+            raise InvalidRequestError(
+                f"{self.side}.framework: {self.peer} runs {self.worker.framework}, not {wanted}: "
+                "name the framework that it runs, or another worker"
+            )
+
+    def _why_unreachable(self) -> str:
+        """A call that waits for a connection ends without the reason that there was none; one that does not
+        wait has it."""
+        try:
+            self.caller.GetInfo(worker_pb2.GetInfoRequest(), timeout=_REASON_SECONDS)
+        except PaDiffError as error:
+            return f" ({error})"
+        return ""
+
+    def _explained(self, error: PaDiffError) -> PaDiffError:
+        return error if self._held is None else self._held.explained(error)
+
+    @contextlib.contextmanager
+    def blamed(self) -> Iterator[None]:
+        """Gives what is raised inside the side in its context; every call is made inside."""
+        if self._closed.is_set():
+            raise CancelledError(f"the connection to {self.peer} is closed")
+        try:
+            yield
+        except ValueError:  # what gRPC says when the channel was closed a moment ago
+            if self._closed.is_set():
+                raise CancelledError(f"the connection to {self.peer} is closed") from None
+            raise
+        except PaDiffError as error:
+            error.context = {"side": str(self.side), **error.context}
+            raise
+
+    def is_alive(self) -> bool:
+        """Asks the worker whether it still answers; waits at most two seconds."""
+        try:
+            self.caller.GetInfo(worker_pb2.GetInfoRequest(), timeout=_PROBE_SECONDS)
+        except PaDiffError:
+            return False
+        return True
+
+    def count_traffic(self, byte_counts: Mapping[Phase, int]) -> None:
+        """Adds to `traffic`; for any thread, since gRPC sends on threads of its own."""
+        with self._counting:
+            self.traffic.update(byte_counts)
+
+    def upload(self, call: Callable[[Iterator[Any]], Any], requests: Iterable[Any]) -> Any:
+        """Returns the response to a stream of requests, or raises what making them raised.
+
+        gRPC iterates them on a thread of its own, and would take an error there for the stream's end.
+        """
+        broken: list[Exception] = []
+
+        def guarded() -> Iterator[Any]:
+            try:
+                yield from requests
+            except Exception as error:
+                broken.append(error)
+
+        with self.blamed():
+            try:
+                response = call(guarded())
+            except PaDiffError:
+                if broken:
+                    raise broken[0] from None
+                raise
+            if broken:
+                raise broken[0]
+            return response
+
+    def frames(self, tensors: NumberedTensors, phase: Phase) -> Iterator[Any]:
+        """Yields the tensors' frames, counted as traffic."""
+        for number, tensor in tensors:
+            self.count_traffic({phase: tensor.byte_count})
+            yield from frames_of(number, tensor)
+
+    def received(self, frames: Iterable[Any], phase: Phase) -> Iterator[ReceivedTensor]:
+        """Yields each tensor when its frames have come whole, counted as traffic."""
+        assembler = TensorAssembler()
+        for frame in frames:
+            received = assembler.frame(frame)
+            if received is not None:
+                self.count_traffic({phase: received.tensor.byte_count})
+                yield received
+        assembler.finish()

@@ -1,0 +1,77 @@
+"""The batches of a worker's own loader."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Optional, Union
+
+from padiff_rpc.convert import from_proto
+from padiff_rpc.errors import ProtocolError
+from padiff_rpc.records import record
+from padiff_rpc.tensors import HostTensor, bounded
+from padiff_rpc.types import Batch, ModelFailure
+from padiff_rpc.v1 import worker_pb2
+from padiff_rpc.words import Phase
+from padiff_server.links.connection import Connection
+
+
+@record
+class LoadedBatch:
+    """A batch of a worker's loader, and its tensors by number."""
+
+    batch: Batch
+    tensors: Mapping[int, HostTensor]
+
+
+@record
+class Look:
+    """What a look into a loader found; neither: a batch."""
+
+    exhausted: bool = False
+    failure: Optional[ModelFailure] = None
+
+
+class LoaderLink:
+    """The loader that a worker's model names."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def look(self, index: int) -> Look:
+        """Has the worker's loader read batch `index`, counted from 0, which stays there for the step."""
+        with self._connection.blamed():
+            request = worker_pb2.ReadBatchRequest(lease=self._connection.lease, index=index, keep_there=True)
+            with self._connection.caller.ReadBatch(request) as responses:
+                for response in responses:
+                    if response.HasField("failure"):
+                        return Look(failure=from_proto(response.failure, ModelFailure))
+                    return Look(exhausted=response.exhausted)
+        raise ProtocolError(f"{self._connection.peer} said nothing of its loader's batch {index}")
+
+    def read(self, index: int) -> Union[Look, LoadedBatch]:
+        """Returns batch `index` of the worker's loader, counted from 0, or why there is none."""
+        heads: list[Batch] = []
+        looks: list[Look] = []
+
+        def frames(responses: Iterable[Any]) -> Iterator[Any]:
+            for response in responses:
+                kind = response.WhichOneof("response")
+                if kind == "frame":
+                    yield response.frame
+                elif kind == "batch":
+                    heads.append(from_proto(response.batch, Batch))
+                elif kind == "failure":
+                    looks.append(Look(failure=from_proto(response.failure, ModelFailure)))
+                else:
+                    looks.append(Look(exhausted=response.exhausted))
+
+        with self._connection.blamed():
+            request = worker_pb2.ReadBatchRequest(lease=self._connection.lease, index=index)
+            with self._connection.caller.ReadBatch(request) as responses:
+                received = self._connection.received(frames(responses), Phase.INPUTS)
+                tensors = {r.number: r.tensor for r in bounded(received)}
+        if looks:
+            return looks[0]
+        if not heads:
+            raise ProtocolError(f"{self._connection.peer} said nothing of its loader's batch {index}")
+        return LoadedBatch(batch=heads[0], tensors=tensors)

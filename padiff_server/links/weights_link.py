@@ -1,0 +1,56 @@
+"""The parameters and buffers of a worker's model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from padiff_rpc.errors import ProtocolError
+from padiff_rpc.tensors import HostTensor, frames_of
+from padiff_rpc.v1 import worker_pb2
+from padiff_rpc.words import Phase
+from padiff_server.links.connection import Connection
+
+
+class WeightsLink:
+    """The weights of a worker's model, by full name."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def read(self, names: Sequence[str], phase: Phase) -> Iterator[HostTensor]:
+        """Yields the named weights in this order, each when it has come whole."""
+        if not names:
+            return
+        with self._connection.blamed():
+            request = worker_pb2.ReadWeightsRequest(lease=self._connection.lease, names=names)
+            with self._connection.caller.ReadWeights(request) as responses:
+                frames = (frame for response in responses for frame in response.frames)
+                expected = iter(names)
+                for received in self._connection.received(frames, phase):
+                    if received.name != next(expected, None):
+                        raise ProtocolError(
+                            f"{self._connection.peer} sent the weight {received.name!r} out of order"
+                        )
+                    yield received.tensor
+                missing = next(expected, None)
+                if missing is not None:
+                    raise ProtocolError(f"{self._connection.peer} did not send the weight {missing!r}")
+
+    def write(self, weights: Iterable[tuple[str, HostTensor]], phase: Phase) -> int:
+        """Writes (full name, value) pairs; returns how many. `weights` is iterated on another thread."""
+
+        def requests() -> Iterator[Any]:
+            yield worker_pb2.WriteWeightsRequest(lease=self._connection.lease)
+            for number, (name, tensor) in enumerate(weights, start=1):
+                self._connection.count_traffic({phase: tensor.byte_count})
+                for frame in frames_of(number, tensor, name):
+                    yield worker_pb2.WriteWeightsRequest(frame=frame)
+
+        return int(self._connection.upload(self._connection.caller.WriteWeights, requests()).written)
+
+    def save(self, path: str) -> str:
+        """Saves the model's state in the worker's file system; returns the path there."""
+        with self._connection.blamed():
+            request = worker_pb2.SaveWeightsRequest(lease=self._connection.lease, path=path)
+            return str(self._connection.caller.SaveWeights(request).path)

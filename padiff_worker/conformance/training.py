@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unittest
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,9 +11,27 @@ import numpy as np
 
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.words import DType
+from padiff_worker.batch_feed import BatchFeed
 from padiff_worker.conformance.case import raises
 from padiff_worker.conformance.tape import Recording, Tape
 from padiff_worker.recorder import Recorder
+
+
+class _Made(Mapping[str, Any]):
+    """Makes its values when they are asked for, and keeps none."""
+
+    def __init__(self, names: Sequence[str], make: Callable[[str], Any]) -> None:
+        self._names = names
+        self._make = make
+
+    def __getitem__(self, name: str) -> Any:
+        return self._make(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
 
 
 class TrainingSuite(Recording):
@@ -74,6 +92,17 @@ class TrainingSuite(Recording):
             "parameter_gradient first#0.factor": [15],
         }
         assert self.case.value(adapter.gradient(model.first.factor)).tolist() == [15 * 64]
+
+    # Batches
+
+    def test_a_batch_may_make_its_tensors_while_it_is_read(self) -> None:
+        names = "abcdefgh"
+        made = _Made(names, lambda name: self.case.tensor([float(names.index(name))]))
+        feed = BatchFeed(self.case.adapter, lambda: [made], "data:loader", has_target=False)
+        batch = feed.read(0)
+        assert batch is not None
+        values = [float(batch.tensors[leaf.number].array[0]) for leaf in batch.kwargs.values()]
+        assert values == list(range(len(names)))
 
     def _stepped(self, *inputs: float) -> tuple[Any, Any]:
         """Returns a layer and its parameter, whose gradient is `inputs`."""

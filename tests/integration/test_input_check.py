@@ -93,12 +93,6 @@ def test_numbers_may_differ_by_a_rounding_or_by_the_users_own_bounds(service: Se
     assert check(service, "flagged", "flagged_heavier", rtol=0.1)
 
 
-def test_batches_that_are_made_while_they_are_read_are_read_right(service: Service) -> None:
-    report = check(service, "made_at_once", "made_when_asked", batches=3)
-    assert report, str(report)
-    assert len(report.rows) == 3 * 6
-
-
 def test_a_field_of_one_side_alone_is_a_difference(service: Service) -> None:
     report = check(service, "flagged", "named")
     assert [(row.reference.slot, row.verdict) for row in report.faults if row.reference] == [

@@ -73,21 +73,6 @@ def nothing_in_them():
     return [(), {}]
 
 
-class _MadeWhenAsked(dict):
-    """Makes its values anew each time, so that no two of them need to be alive together."""
-
-    def items(self):
-        return ((name, fake.Tensor(value)) for name, value in super().items())
-
-
-def made_when_asked():
-    return [_MadeWhenAsked({name: x + offset for offset, name in enumerate("abcdef")}) for x in _X]
-
-
-def made_at_once():
-    return [{name: x + offset for offset, name in enumerate("abcdef")} for x in _X]
-
-
 def raising_third():
     yield from pairs()[:2]
     raise OSError("the disk is gone")

@@ -84,7 +84,6 @@ def test_a_train_step_of_each_framework(service: Any) -> None:
     )
     first = fault.first_divergence
     assert first is not None, str(fault)
-    assert first is not None
     assert (first.path, first.phase) == ("block.2", Phase.FORWARD)
     assert {row.phase for row in fault.rows} >= {Phase.BACKWARD, Phase.GRADIENTS, Phase.LOSS}
 

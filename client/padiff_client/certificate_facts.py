@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from padiff_client import certs
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.records import record
+from padiff_rpc.types import Tls
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -50,6 +51,24 @@ def read_certificates(folder: str) -> tuple[CertificateFile, ...]:
     ca = Path(folder) / f"{certs.CA}.pem"
     authority = _loaded(ca) if ca.exists() else None
     return tuple(_described(file, authority) for file in certificates)
+
+
+def problem_of_own(tls: Tls) -> str:
+    """Returns what is wrong with a caller's own certificate; empty where nothing is, or nobody can tell."""
+    try:
+        from cryptography import x509
+    except ImportError:
+        return ""
+    try:
+        certificate = x509.load_pem_x509_certificate(tls.certificate)
+        authority = x509.load_pem_x509_certificate(tls.ca) if tls.ca else None
+    except ValueError as error:
+        return f"no certificate: {error}"
+    if _end(certificate) <= certs.now():
+        return f"it ended on {_end(certificate):%Y-%m-%d}"
+    if authority is not None and certificate.issuer != authority.subject:
+        return "another CA than the given one made it"
+    return ""
 
 
 def _loaded(file: Path) -> x509.Certificate:

@@ -9,12 +9,11 @@ import ssl
 import tempfile
 from typing import Optional
 
+from padiff_client.certificate_facts import SOON_DAYS, problem_of_own
 from padiff_client.findings import Finding, ok, problem
 from padiff_rpc.types import Tls
 
 _SECONDS = 5.0
-# A certificate that ends sooner deserves a warning.
-_SOON_DAYS = 30
 _MAKE_ANEW = "make new ones where the CA is: padiff certs init --force"
 _START = "start it there, or correct the address; docs/deploy.md has ports and firewalls"
 
@@ -55,14 +54,15 @@ def _with(plain: socket.socket, host: str, address: str, tls: Tls) -> Finding:
                 "give a certificate with its own key, as client.pem and client-key.pem",
             )
     with context.wrap_socket(plain, server_hostname=host) as wrapped:
-        # With TLS 1.3 the other end judges our certificate only after our side of the handshake is done.
-        wrapped.recv(1)
         certificate = wrapped.getpeercert() or {}
+        # With TLS 1.3 the other end judges our certificate only after our side of the handshake is done.
+        if not wrapped.recv(1):
+            return _hung_up(address, tls)
     ends = datetime.datetime.fromtimestamp(
         ssl.cert_time_to_seconds(str(certificate["notAfter"])), tz=datetime.timezone.utc
     )
     left = ends - datetime.datetime.now(tz=datetime.timezone.utc)
-    if left.days < _SOON_DAYS:
+    if left.days < SOON_DAYS:
         return problem(f"{address}: its certificate ends in {left.days} days", _MAKE_ANEW)
     return ok(f"{address}: TLS; its certificate is for {host} and ends {ends:%Y-%m-%d}")
 
@@ -111,16 +111,19 @@ def _refused_by_them(address: str, error: ssl.SSLError) -> Finding:
             f"{address} speaks plain text, and is called with TLS",
             "start it with --tls-cert and --tls-key, or leave tls out on this machine's own addresses",
         )
-    if "CERTIFICATE_REQUIRED" in reason or "HANDSHAKE_FAILURE" in reason:
-        mend = "give tls.certificate and tls.key (--tls-cert, --tls-key): client.pem of padiff certs init"
-        return problem(f"{address} asks for a certificate of ours", mend)
-    if "UNKNOWN_CA" in reason:
+    return problem(f"{address}: no TLS connection ({reason})", "docs/deploy.md says what to check")
+
+
+def _hung_up(address: str, tls: Tls) -> Finding:
+    """gRPC closes the connection without saying why."""
+    if not tls.certificate:
         return problem(
-            f"{address} does not accept our certificate: it was made by another CA",
-            "give the client.pem that was made together with its ca.pem",
+            f"{address} asks for a certificate of ours",
+            "give tls.certificate and tls.key (--tls-cert, --tls-key): client.pem of padiff certs init",
         )
-    if "EXPIRED" in reason:
-        return problem(f"{address} does not accept our certificate: it has ended", _MAKE_ANEW)
+    why = problem_of_own(tls)
+    mend = "give the client.pem that was made together with its ca.pem; padiff certs show tells what there is"
     return problem(
-        f"{address} does not accept our certificate ({reason})", "padiff certs show says what it is"
+        f"{address} does not accept our certificate{f': {why}' if why else ''}",
+        _MAKE_ANEW if "ended" in why else mend,
     )

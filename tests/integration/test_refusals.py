@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import datetime
 import json
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Optional
@@ -12,10 +12,7 @@ from typing import Any, Optional
 import grpc
 import numpy as np
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from certificates import make_ended
 from processes import running, running_worker
 
 from padiff_client.certs import make_certificates
@@ -89,6 +86,19 @@ class Service:
                 list_until_cancelled(stream)
 
 
+def take_lease(stub: Any) -> tuple[Any, str]:
+    """A worker learns a moment late that its last lease has ended."""
+    for _ in range(100):
+        stream = stub.Lease(worker_pb2.LeaseRequest(protocol_version=PROTOCOL_VERSION), timeout=PATIENCE)
+        try:
+            return stream, next(stream).lease
+        except grpc.RpcError as failure:
+            if failure.code() is not grpc.StatusCode.RESOURCE_EXHAUSTED:
+                raise
+            threading.Event().wait(0.05)
+    raise AssertionError("the worker stayed busy")
+
+
 def list_until_cancelled(stream: Any) -> None:
     with contextlib.suppress(grpc.RpcError):
         list(stream)
@@ -99,7 +109,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     folder = tmp_path_factory.mktemp("refusals")
     for certs in ("certs", "others"):
         make_certificates(str(folder / certs), [], days=2, force=False)
-    make_expired(folder / "certs")
+    make_ended(folder / "certs")
     place = folder / "certs"
     flags = (
         *("--tls-cert", str(place / "worker.pem"), "--tls-key", str(place / "worker-key.pem")),
@@ -112,7 +122,9 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     ):
         config = folder / "server.yaml"
         tls = {"certificate": "certs/server.pem", "key": "certs/server-key.pem", "ca": "certs/ca.pem"}
-        workers = {"one": {"address": one.address}, "two": {"address": two.address}}
+        workers = {
+            name: {"address": worker.address, "tls": tls} for name, worker in (("one", one), ("two", two))
+        }
         config.write_text(json.dumps({"workers": workers, "tls": tls}))  # JSON is YAML
         with running("-m", "padiff_server", "--config", str(config), log=folder / "c.log") as coordinator:
             yield Service(
@@ -121,31 +133,6 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
                 workers=(one.address, two.address),
                 with_token=three.address,
             )
-
-
-def make_expired(certs: Path) -> None:
-    """Writes a client's certificate that our CA signed and that ended yesterday."""
-    ca = x509.load_pem_x509_certificate((certs / "ca.pem").read_bytes())
-    ca_key = serialization.load_pem_private_key((certs / "ca-key.pem").read_bytes(), password=None)
-    key = ec.generate_private_key(ec.SECP256R1())
-    now = datetime.datetime.now(tz=datetime.timezone.utc)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "padiff client")]))
-        .issuer_name(ca.subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=3))
-        .not_valid_after(now - datetime.timedelta(days=1))
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False)
-        .sign(ca_key, hashes.SHA256())
-    )
-    (certs / "expired.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    (certs / "expired-key.pem").write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-    )
 
 
 def load(stub: Any, lease: str, model: str) -> None:
@@ -231,7 +218,7 @@ def server_of_a_wrong_ca(service: Service) -> None:
 
 
 def expired_certificate(service: Service) -> None:
-    with service.worker(service.credentials(name="expired")) as stub:
+    with service.worker(service.credentials(name="ended")) as stub:
         get_info(stub)
 
 

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import re
 from dataclasses import fields
+from pathlib import Path
 
 import pytest
 
@@ -39,6 +41,14 @@ def test_the_deepest_tree_that_may_be_allowed_can_be_read(monkeypatch: pytest.Mo
         assert trees.unpack(trees.pack(value)) == value
     finally:
         limits.cache_clear()
+
+
+def test_the_documents_list_every_limit_with_its_default() -> None:
+    text = (Path(__file__).resolve().parents[3] / "docs" / "security.md").read_text()
+    listed = dict(re.findall(r"^\| `(PADIFF_MAX_\w+)` \| ([\d,]+) \|", text, re.MULTILINE))
+    assert {name: int(default.replace(",", "")) for name, default in listed.items()} == {
+        setting(field.name): getattr(Limits(), field.name) for field in fields(Limits)
+    }
 
 
 def test_an_error_names_the_setting() -> None:

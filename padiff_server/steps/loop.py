@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 from contextlib import closing
+from itertools import chain
 from typing import Optional
 
 from padiff_rpc.options import Options
@@ -12,6 +13,7 @@ from padiff_rpc.results import Row
 from padiff_rpc.types import StepStart
 from padiff_rpc.words import DefaultLoss, Pass, Phase, Side, WeightKind
 from padiff_server.judging.gradient_history import GradientHistory
+from padiff_server.judging.judged_row import numbered
 from padiff_server.judging.store import TensorStore
 from padiff_server.preparation import AlignedModels, Traces
 from padiff_server.report import ReportBuilder
@@ -68,6 +70,8 @@ class Steps:
         }
         self._passes = PassRunner(workers, aligned, report, store, settings, options, traces, decisions)
         self._history = GradientHistory()
+        # How far apart the free run's weights have been, with local errors.
+        self._drift = 0.0
         self._optimizers: Optional[OptimizerFlow] = None
         if settings.optimize:
             self._optimizers = OptimizerFlow(workers.links, aligned.weight_plan, aligned.models, options)
@@ -94,7 +98,7 @@ class Steps:
     def _run_twice(self, step: int, batch: StepBatch) -> Outcome:
         """Runs the reference once, and the candidate in lockstep from its state, then freely from its own."""
         candidate = self._workers.links[Side.CANDIDATE]
-        twins = Twins()
+        twins = Twins(self._drift)
         with closing(HeldReference(self._store)) as held:
             with self._workers.during(Phase.INITIAL_WEIGHTS, step):
                 candidate.keep_state(optimizer=self._settings.optimize)
@@ -108,7 +112,10 @@ class Steps:
             with self._workers.during(Phase.INITIAL_WEIGHTS, step):
                 candidate.restore_state()
             free = StepPass(kind=Pass.FREE, history=self._history, twins=twins, held=held)
-            return judged.with_rows(self._run_pass(free, step, batch).rows)
+            outcome = judged.with_rows(self._run_pass(free, step, batch).rows)
+            self._drift = max(self._drift, twins.drift)
+            self._report.note(*twins.notes)
+            return outcome
 
     def _run_pass(self, this: StepPass, step: int, batch: StepBatch) -> Outcome:
         sides = SIDES if this.held is None else (Side.CANDIDATE,)
@@ -163,8 +170,11 @@ class Steps:
         return found
 
     def _weight_rows(self, this: StepPass, step: int) -> Iterator[Row]:
-        kinds = ALL_KINDS if self._settings.optimizes(step) else frozenset({WeightKind.BUFFER})
-        for row in self._weights.rows(Phase.WEIGHTS, step=step, kinds=kinds, history=this.history):
+        optimized = self._settings.optimizes(step)
+        kinds = ALL_KINDS if optimized else frozenset({WeightKind.BUFFER})
+        rows = self._weights.rows(Phase.WEIGHTS, step=step, kinds=kinds, history=this.history)
+        settings = self._optimizers.quiet_rows(step) if self._optimizers is not None and optimized else ()
+        for row in numbered(chain(rows, settings)):
             yield self._of_pass(this, row)
 
     @staticmethod

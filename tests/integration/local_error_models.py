@@ -59,6 +59,20 @@ class _Affine(fake.Layer):
         return x * self._factor + self._offset
 
 
+class Remembering(fake.Layer):
+    """Counts its calls where nothing can put it back, and multiplies in its own code at every other one."""
+
+    def __init__(self, factor=1.0):
+        super().__init__()
+        self.first, self.second = Half(), Half()
+        self._factor, self._calls = factor, 0
+
+    def forward(self, x):
+        self._calls += 1
+        hidden = self.first(x)
+        return self.second(hidden if self._calls % 2 else hidden * self._factor)
+
+
 class Dying(Net):
     """Net whose process ends in its n-th forward call."""
 

@@ -133,6 +133,15 @@ def test_accumulation_alone_passes_and_says_so(service: Service) -> None:
     assert differing(rows(report, Pass.LOCKSTEP)) == []
 
 
+def test_what_shows_in_the_free_pass_alone_and_cannot_have_grown_there_fails(service: Service) -> None:
+    # Two calls for the trace and one in lockstep come before the free one.
+    report = compare(service, own("Remembering"), own("Remembering", factor=1.5), diff_phase="forward")
+    assert not report
+    assert blamed(report) == [("second", "input", "")]
+    assert [row.pass_kind for row in report.faults] == [Pass.FREE]
+    assert any("plain attributes" in note for note in report.notes)
+
+
 def test_what_is_no_matter_of_values_counts_in_the_free_pass_too(service: Service) -> None:
     plain = "coordinator_models:Plain"
     report = compare(service, model(plain), model(plain, outputs=3), diff_phase="forward")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import pytest
 
-from padiff_rpc.results import Place, Row
-from padiff_rpc.words import CaptureKind, Pass, Phase, Verdict
-from padiff_server.steps.twins import ACCUMULATION, FAULT, Twins
+from padiff_rpc.results import Figures, Place, Row
+from padiff_rpc.types import TensorSpec
+from padiff_rpc.words import CaptureKind, DType, Pass, Phase, Verdict
+from padiff_server.steps.twins import ACCUMULATION, FAULT, LEAP, LEAP_NOTE, Twins
 
 OK, OFF, LEFT_OUT = Verdict.WITHIN_TOLERANCE, Verdict.MISMATCH, Verdict.NOT_COMPARED
 
@@ -81,3 +83,60 @@ def test_a_row_is_explained_once() -> None:
     twins.settled(twins.numbered(row(OK, pass_kind=Pass.LOCKSTEP)))
     once = twins.settled(twins.numbered(row(OFF)))
     assert twins.settled(once) is once
+
+
+def settled_run(
+    *errors: float, drift: float = 0.0, dtype: DType = DType.FLOAT32, phase: Phase = Phase.FORWARD
+) -> tuple[list[Row], Twins]:
+    """Returns the free rows of places that agree locally, each as far off as told; over 1e-4 they differ."""
+    twins = Twins(drift)
+    places = [
+        Place(path=str(n), slot="0", spec=TensorSpec(dtype=dtype, shape=(4,))) for n in range(len(errors))
+    ]
+    for place in places:
+        twins.settled(
+            twins.numbered(row(reference=place, candidate=place, pass_kind=Pass.LOCKSTEP, phase=phase))
+        )
+    free = [
+        row(
+            OFF if error > 1e-4 else OK,
+            reference=place,
+            candidate=place,
+            phase=phase,
+            figures=Figures(elements=4, bitwise_equal=False, relative_l2=error),
+        )
+        for place, error in zip(places, errors)
+    ]
+    return [twins.settled(twins.numbered(one)) for one in free], twins
+
+
+def test_an_error_behind_nothing_but_rounding_has_not_accumulated() -> None:
+    [_, leap, behind], twins = settled_run(1e-7, 0.3, 0.3)
+    assert (leap.counts, leap.reason) == (True, LEAP)
+    assert (behind.counts, behind.reason) == (False, ACCUMULATION)
+    assert twins.settled(leap) is leap
+    assert twins.notes == (LEAP_NOTE,)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"errors": (1e-7, 5e-3)},
+        {"errors": (1e-5, 0.3)},
+        {"errors": (1e-7, 0.3), "drift": 1e-4},
+        {"errors": (1e-7, 0.3), "dtype": DType.INT64},
+        {"errors": (1e-7, 0.3), "dtype": DType.BFLOAT16},
+        {"errors": (1e-7, 0.3), "phase": Phase.BACKWARD},
+    ],
+    ids=["small", "grown", "from weights apart", "an index", "few digits", "a gradient at a kink"],
+)
+def test_what_errors_before_it_may_have_grown_to_has_accumulated(given: dict[str, Any]) -> None:
+    rows, twins = settled_run(*given.pop("errors"), **given)
+    assert [one.reason for one in rows if one.verdict is OFF] == [ACCUMULATION]
+    assert not any(one.counts for one in rows if one.verdict is OFF)
+    assert twins.notes == ()
+
+
+def test_how_far_the_weights_are_apart_is_known_to_the_next_step() -> None:
+    _, twins = settled_run(1e-3, 2e-3, phase=Phase.WEIGHTS)
+    assert twins.drift == 2e-3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from padiff_client import wording
@@ -26,7 +27,8 @@ def decisions(operations: Sequence[RandomOperation]) -> list[str]:
         if not one.shared:
             others.setdefault((one.name, one.reason), []).append(one)
     for (name, reason), found in others.items():
-        places = [wording.plain(f"{one.path or 'the root'}#{one.call} ({one.side})") for one in found]
+        times = Counter(wording.plain(f"{one.path or 'the root'}#{one.call} ({one.side})") for one in found)
+        places = [place if many == 1 else f"{place} {many} times" for place, many in times.items()]
         more = f" and {len(places) - _SHOWN} more" if len(places) > _SHOWN else ""
         why = wording.plain(reason) or "not shared"
         lines.append(f"{wording.plain(name)} in {', '.join(places[:_SHOWN])}{more}: {why}")

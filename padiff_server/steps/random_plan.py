@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 
 from padiff_rpc.records import record
 from padiff_rpc.types import RandomOperation, RandomPair, StepStart
@@ -66,27 +66,24 @@ def plan_randomness(randomness: Randomness, seed: int, seen: SeenCalls, operatio
             id(made): one for key, group in sharing.groups.items() for made, one in _settled(key, group)
         }
         settled = [by_decision[id(made)] for side in SIDES for made in operations[side]]
-        notes = _notes(sharing.groups)
+        notes = _uneven_notes(sharing.groups)
     else:
         settled = [
             settled_alone(randomness, dataclasses.replace(one, side=side))
             for side in SIDES
             for one in operations[side]
         ]
-    compared = {(pair.layer.reference, pair.reference.event.call) for pair in seen.pairs}
-    unshared: defaultdict[CallName, dict[str, None]] = defaultdict(dict)
-    for one in settled:
-        if not one.judged and one.operation.side is not None:
-            name = one.operation.path, one.operation.call
-            around = seen.calls_around(one.operation.side, name)
-            unshared[next((call for call in around if call in compared), ("", 0))][one.operation.name] = None
+    apart = _by_call(seen, [one.operation for one in settled if not one.judged])
+    hidden = apart
+    if randomness is Randomness.OFF:
+        hidden = _by_call(seen, [one.operation for one in settled])
     return RandomPlan(
         randomness=randomness,
         seed=seed,
         pairs=pairs,
-        unshared={call: ", ".join(names) for call, names in unshared.items()},
+        unshared={call: _names(made) for call, made in apart.items()},
         operations=tuple(one.operation for one in settled),
-        notes=notes,
+        notes=(*notes, *_hidden_notes(hidden)),
     )
 
 
@@ -97,7 +94,7 @@ def settled_alone(randomness: Randomness, operation: RandomOperation) -> Settled
         return SettledDecision(
             operation=dataclasses.replace(operation, shared=False, reason=text), judged=True
         )
-    reason = "left to the frameworks, as randomness='report' asks" if operation.shared else _UNKNOWN
+    reason = "left to the frameworks" if operation.shared else _UNKNOWN
     return SettledDecision(
         operation=dataclasses.replace(operation, shared=False, reason=reason), judged=False
     )
@@ -120,18 +117,52 @@ def _settled(key: CallName, group: Group) -> Iterator[tuple[RandomOperation, Set
             yield one, SettledDecision(operation=told, judged=judged)
 
 
-def _notes(groups: Mapping[CallName, Group]) -> tuple[str, ...]:
+def _by_call(seen: SeenCalls, operations: Sequence[RandomOperation]) -> dict[CallName, list[RandomOperation]]:
+    """Returns (reference path, call number) of the innermost compared call -> what was decided in it."""
+    compared = {(pair.layer.reference, pair.reference.event.call) for pair in seen.pairs}
+    found: defaultdict[CallName, list[RandomOperation]] = defaultdict(list)
+    for one in operations:
+        if one.side is not None:
+            around = seen.calls_around(one.side, (one.path, one.call))
+            found[next((call for call in around if call in compared), ("", 0))].append(one)
+    return found
+
+
+def _uneven_notes(groups: Mapping[CallName, Group]) -> tuple[str, ...]:
     texts = [_counts(key, group) for key, group in groups.items() if not group.is_even and not group.others]
-    if not texts:
+    return _note("random decisions differ in number, which is judged like any difference", texts)
+
+
+def _hidden_notes(decided: Mapping[CallName, Sequence[RandomOperation]]) -> tuple[str, ...]:
+    """What a pass would not show: one side decides what the other does not, where nothing is compared.
+
+    A module here and a function in another layer there are not told apart: in all, both decide as much.
+    """
+    totals = Counter(one.side for made in decided.values() for one in made)
+    texts = []
+    if totals[Side.REFERENCE] == totals[Side.CANDIDATE]:
         return ()
+    for call, made in decided.items():
+        numbers = Counter(one.side for one in made)
+        ours, theirs = (numbers[side] for side in SIDES)
+        if ours != theirs:
+            texts.append(f"{_number_text(call, ours, theirs)} ({_names(made)})")
+    return _note("random decisions differ in number where they are not compared", texts)
+
+
+def _note(head: str, texts: Sequence[str]) -> tuple[str, ...]:
     more = f", and {len(texts) - _SHOWN} more" if len(texts) > _SHOWN else ""
-    return (
-        f"random decisions differ in number, which is judged like any difference: "
-        f"{'; '.join(texts[:_SHOWN])}{more}",
-    )
+    return (f"{head}: {'; '.join(texts[:_SHOWN])}{more}",) if texts else ()
 
 
 def _counts(key: CallName, group: Group) -> str:
-    path, call = key
-    ours, theirs = (group.shareable(side) for side in SIDES)
-    return f"the reference makes {ours} in {path or 'the root'}#{call} and the candidate {theirs}"
+    return _number_text(key, *(group.shareable(side) for side in SIDES))
+
+
+def _number_text(call: CallName, ours: int, theirs: int) -> str:
+    path, number = call
+    return f"the reference makes {ours} in {path or 'the root'}#{number} and the candidate {theirs}"
+
+
+def _names(made: Sequence[RandomOperation]) -> str:
+    return ", ".join(dict.fromkeys(one.name for one in made))

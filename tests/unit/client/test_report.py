@@ -303,6 +303,11 @@ def test_many_places_of_one_operation_take_one_line() -> None:
     assert "block.4" not in text
 
 
+def test_a_place_that_decides_often_is_named_once() -> None:
+    text = str(passing(random_operations=(dropout("head", Side.REFERENCE, shared=False),) * 3))
+    assert "dropout in head#0 (reference) 3 times: not shared" in text
+
+
 def test_noise_is_told_where_a_model_differs_from_itself() -> None:
     noise = (
         RunToRunNoise(side=Side.REFERENCE),

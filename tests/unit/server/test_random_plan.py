@@ -145,3 +145,38 @@ def test_a_layer_whose_call_was_not_seen_decides_for_the_layer_around_it():
     seen = seen_in(CHAIN_PLAN, CHAIN)
     operations = {REFERENCE: made("head.inner"), CANDIDATE: made("head.inner")}
     assert set(share(seen, operations).groups) == {("head", 0)}
+
+
+HIDDEN = "random decisions differ in number where they are not compared: "
+
+
+@pytest.mark.parametrize(
+    ("randomness", "reference", "candidate", "note"),
+    [
+        (
+            Randomness.SHARED,
+            ["fc!poisson"],
+            [],
+            "the reference makes 1 in fc#0 and the candidate 0 (poisson)",
+        ),
+        (
+            Randomness.SHARED,
+            ["fc", "fc!poisson"],
+            ["fc!poisson"],
+            "the reference makes 2 in fc#0 and the candidate 1 (dropout, poisson)",
+        ),
+        (Randomness.REPORT, [], ["drop"], "the reference makes 0 in drop#0 and the candidate 1 (dropout)"),
+        (Randomness.OFF, ["drop"], [], "the reference makes 1 in drop#0 and the candidate 0 (dropout)"),
+    ],
+    ids=["unknown", "beside an unknown one", "reported", "switched off"],
+)
+def test_a_decision_that_one_side_lacks_is_told_where_nothing_shows_it(
+    randomness, reference, candidate, note
+):
+    found = planned(seen_in(CHAIN_PLAN, CHAIN), reference, candidate, randomness)
+    assert found.notes == (HIDDEN + note,)
+
+
+@pytest.mark.parametrize("randomness", [Randomness.REPORT, Randomness.OFF])
+def test_a_module_here_and_a_function_there_are_as_many_decisions(randomness):
+    assert planned(seen_in(CHAIN_PLAN, CHAIN), ["drop"], [""], randomness).notes == ()

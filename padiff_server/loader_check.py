@@ -16,14 +16,13 @@ from padiff_rpc.types import CheckInputsRequest, Slot, Tree
 from padiff_rpc.words import CallMoment, CaptureKind, DType, Phase, Side, Verdict
 from padiff_server.alignment.slots import pair_slots
 from padiff_server.coverage import fails
-from padiff_server.judging.judged_row import judged_row
+from padiff_server.judging.judged_row import judged_row, numbered
 from padiff_server.judging.measured import Aspect, measure_pair
 from padiff_server.judging.tolerances import Tolerances
 from padiff_server.links.loader_link import LoadedBatch
 from padiff_server.report import FinishedReport, ReportBuilder
 from padiff_server.settings import check_parties
 from padiff_server.sides import SIDES, other
-from padiff_server.steps.step_rows import numbered
 from padiff_server.worker_pair import ComparisonStopped, WorkerPair
 
 # A loader's float32 numbers come as Python's.

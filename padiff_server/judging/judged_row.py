@@ -1,14 +1,16 @@
-"""Fills a row in with what was measured of its pair."""
+"""Rows: filled in with what was measured of their pairs, and numbered."""
 
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from typing import Optional
 
 from padiff_rpc.options import Options
 from padiff_rpc.results import Place, Row
 from padiff_rpc.types import TensorSpec
-from padiff_rpc.words import Verdict
+from padiff_rpc.words import Phase, Verdict
 from padiff_server.judging.judge import judge
 from padiff_server.judging.measured import Measured
 from padiff_server.weights.rules import IDENTITY
@@ -50,3 +52,11 @@ def judged_row(
 
 def _with_spec(place: Optional[Place], spec: TensorSpec) -> Optional[Place]:
     return dataclasses.replace(place, spec=spec) if place is not None else None
+
+
+def numbered(rows: Iterable[Row]) -> Iterator[Row]:
+    """Yields the rows with their `order` counted from 0 within each phase."""
+    counts: Counter[Phase] = Counter()
+    for row in rows:
+        yield dataclasses.replace(row, order=counts[row.phase])
+        counts[row.phase] += 1

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any, Optional
 
 from padiff_rpc.options import Options
@@ -15,7 +14,7 @@ from padiff_rpc.words import CallMoment, CaptureKind, DiffPhase, Pass, Phase, Si
 from padiff_server.alignment.slots import SlotPair
 from padiff_server.judging.gradient_history import GradientHistory
 from padiff_server.judging.judge import gradient_floor
-from padiff_server.judging.judged_row import judged_row
+from padiff_server.judging.judged_row import judged_row, numbered
 from padiff_server.judging.measure import is_zero
 from padiff_server.judging.measured import Measured
 from padiff_server.model_index import Models
@@ -351,14 +350,6 @@ def _is_zero(half: Half, rule: str = IDENTITY) -> bool:
 def _against_nothing(frame: Row, side: Side) -> Row:
     reason = f"no gradient on the {other(side)}, only zeros on the {side}"
     return dataclasses.replace(frame, verdict=Verdict.MATCH, reason=reason)
-
-
-def numbered(rows: Iterable[Row]) -> Iterator[Row]:
-    """Yields the rows with their `order` counted from 0 within each phase."""
-    counts: Counter[Phase] = Counter()
-    for row in rows:
-        yield dataclasses.replace(row, order=counts[row.phase])
-        counts[row.phase] += 1
 
 
 def _floors(table: PairTable[Any]) -> dict[Any, float]:

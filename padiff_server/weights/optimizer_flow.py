@@ -17,14 +17,13 @@ from padiff_rpc.words import CaptureKind, Phase, Side, Verdict
 from padiff_server.coverage import differs
 from padiff_server.judging.gradient_history import GradientHistory
 from padiff_server.judging.judge import gradient_floor
-from padiff_server.judging.judged_row import judged_row
+from padiff_server.judging.judged_row import judged_row, numbered
 from padiff_server.judging.measure import is_zero, measure
 from padiff_server.judging.measured import Aspect, Measured, measure_pair
 from padiff_server.judging.state_tolerances import RATE, SQUARES, StateTolerances
 from padiff_server.links.worker_link import WorkerLink
 from padiff_server.model_index import Models
 from padiff_server.sides import SIDES, other
-from padiff_server.steps.step_rows import numbered
 from padiff_server.weights import optimizer_settings
 from padiff_server.weights.optimizer_entries import STEP, EntryPair, LoneEntry, MatchedEntries, match
 from padiff_server.weights.rules import apply_rule
@@ -94,14 +93,24 @@ class OptimizerFlow:
     def rows(self, step: int, history: GradientHistory) -> Iterator[Row]:
         """Yields rows of learning rates and of all state, as they are after a step.
 
-        Also of other settings, and of parameters that one optimizer alone was given, where these differ and
-        what is made of them need not show.
+        Also of parameters that one optimizer alone was given.
 
         `history`: what was made of a gradient can be no better than the gradient.
         """
         described = self._describe()
         if all(described[side].class_name for side in SIDES):
             yield from numbered(self._rows(step, history, described))
+
+    def quiet_rows(self, step: int) -> Iterator[Row]:
+        """Yields rows of settings that differ and need not show in any state, nor yet in the weights.
+
+        Of the phase of the weights, and to be put behind their rows: where it shows, a weight says more.
+        """
+        described = self._describe()
+        for word in _QUIET:
+            numbers = optimizer_settings.numbers(word, self._parameters, described)
+            for row in filter(differs, self._number_rows(step, word, numbers, RATE)):
+                yield dataclasses.replace(row, phase=Phase.WEIGHTS)
 
     def _describe(self) -> dict[Side, DescribeOptimizerResponse]:
         return {side: self._links[side].optimizer.describe() for side in SIDES}
@@ -161,9 +170,6 @@ class OptimizerFlow:
         for pair, side in optimizer_settings.given_to_one(self._parameters, described):
             reason = f"the {other(side)}'s optimizer was not given this parameter"
             yield _only(side, self._frame(step, pair, RATE_WORD), reason)
-        for word in _QUIET:
-            numbers = optimizer_settings.numbers(word, self._parameters, described)
-            yield from filter(differs, self._number_rows(step, word, numbers, RATE))
 
     def _number_rows(
         self, step: int, word: str, numbers: optimizer_settings.Numbers, bound: Tolerance

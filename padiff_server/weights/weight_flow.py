@@ -14,14 +14,13 @@ from padiff_rpc.tensors import HostTensor
 from padiff_rpc.types import ModelFailure, TensorSpec
 from padiff_rpc.words import CaptureKind, Phase, Side, Verdict, WeightKind
 from padiff_server.judging.gradient_history import GradientHistory
-from padiff_server.judging.judged_row import judged_row
+from padiff_server.judging.judged_row import judged_row, numbered
 from padiff_server.judging.measure import measure
 from padiff_server.judging.measured import Aspect, Measured, measure_pair
 from padiff_server.judging.step_lengths import StepLengths
 from padiff_server.judging.tolerances import Explained, Tolerances
 from padiff_server.links.worker_link import WorkerLink
 from padiff_server.model_index import Models
-from padiff_server.steps.step_rows import numbered
 from padiff_server.weights.dtype_cast import cast
 from padiff_server.weights.misfit import misfit_row
 from padiff_server.weights.owned_weight import OwnedWeight, full_name

@@ -20,10 +20,10 @@ from padiff_rpc.words import CaptureKind, Pass, Phase, Side, Verdict
 from padiff_server.alignment.align import align
 from padiff_server.alignment.plan import SideTrace
 from padiff_server.judging.gradient_history import GradientHistory
+from padiff_server.links.worker_link import WorkerLink
 from padiff_server.model_index import ModelIndex
 from padiff_server.weights.optimizer_flow import OptimizerFlow
 from padiff_server.weights.weight_plan import plan_weights
-from padiff_server.links.worker_link import WorkerLink
 
 PARAMETERS = ("fc1.weight", "fc1.bias", "norm.weight", "norm.bias", "fc2.weight", "fc2.bias")
 
@@ -102,9 +102,9 @@ def test_schedules_that_agree_pass(service: Service) -> None:
 
 def test_a_weight_decay_that_does_not_show_yet_fails(service: Service) -> None:
     report = compare(service, own("sgd"), own("hardly_decaying_weights"), steps=3)
-    assert first(report) == (Phase.OPTIMIZER, "", "weight_decay")
+    assert first(report) == (Phase.WEIGHTS, "", "weight_decay")
     assert "optimizer state weight_decay: the values differ" in str(report)
-    assert [row.phase for row in report.faults] == [Phase.OPTIMIZER]
+    assert [row.kind for row in report.faults] == [CaptureKind.OPTIMIZER_STATE]
     assert "weight_decay" not in slots(compare(service, own("sgd"), own("sgd")))
 
 

@@ -71,6 +71,14 @@ def unpack(tree: Tree) -> Any:
     return value
 
 
+def unpack_map(tree: Tree) -> dict[str, Any]:
+    """Returns a packed map with texts for keys; empty for ABSENT. Raises as `unpack`."""
+    value = {} if tree == ABSENT else unpack(tree)
+    if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
+        raise ProtocolError("a nested argument is no map from names to values, where one is needed")
+    return value
+
+
 def _decode(packed: bytes, depth: int) -> Any:
     if depth > limits().tree_depth:
         raise _sent_too_deep()

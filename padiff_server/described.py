@@ -6,10 +6,11 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from typing import TypeVar
 
+from padiff_rpc import trees
 from padiff_rpc.errors import ProtocolError
 from padiff_rpc.limits import exceeded, limits
 from padiff_rpc.tensors import MAX_DIMENSIONS
-from padiff_rpc.types import CallEvent, Layer, TensorSpec
+from padiff_rpc.types import CallEvent, DescribeOptimizerResponse, Layer, TensorSpec
 
 T = TypeVar("T")
 
@@ -36,6 +37,8 @@ def checked_layers(layers: Sequence[Layer], *, peer: str) -> tuple[Layer, ...]:
     if twice:
         raise ProtocolError(f"{peer} describes two weights called {twice[0]!r}")
     names = {name for name, _ in weights}
+    for layer in layers:
+        trees.unpack_map(layer.hyper_parameters)
     for name, weight in weights:
         _check_spec(weight.spec, f"{peer}: the weight {name!r}")
         if weight.tied_to and (weight.tied_to not in names or weight.tied_to == name):
@@ -57,6 +60,16 @@ def check_calls(calls: Sequence[CallEvent], paths: Collection[str], *, peer: str
             raise ProtocolError(f"{where} has two tensors in the slot {twice[0]!r}")
         for slot in call.slots:
             _check_spec(slot.spec, where)
+
+
+def check_optimizer(description: DescribeOptimizerResponse, *, peer: str) -> None:
+    """Raises ProtocolError for settings and conventions that are no plain values by name."""
+    for group in description.groups:
+        settings = trees.unpack_map(group.settings)
+        if not all(isinstance(value, (bool, int, float, str, type(None))) for value in settings.values()):
+            raise ProtocolError(f"{peer} describes an optimizer with a setting that is no plain value")
+    if not all(isinstance(value, str) for value in trees.unpack_map(description.conventions).values()):
+        raise ProtocolError(f"{peer} describes an optimizer with a convention that is no text")
 
 
 def _check_spec(spec: TensorSpec, where: str) -> None:

@@ -116,7 +116,7 @@ class ModelSession:
         )
         random.seed(spec.seed)
         np.random.seed(spec.seed % 2**32)
-        kwargs = trees.unpack(spec.kwargs) if spec.kwargs != trees.ABSENT else {}
+        kwargs = trees.unpack_map(spec.kwargs)
         with raising_as_failure(Phase.LOAD):
             factory = loader.resolve(spec.model, field="model")
             self.model = factory(**kwargs)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Optional, Union
 
+from padiff_rpc import trees
 from padiff_rpc.convert import from_proto
 from padiff_rpc.errors import ProtocolError
 from padiff_rpc.records import record
@@ -70,8 +71,11 @@ class LoaderLink:
             with self._connection.caller.ReadBatch(request) as responses:
                 received = self._connection.received(frames(responses), Phase.INPUTS)
                 tensors = {r.number: r.tensor for r in bounded(received)}
-        if looks:
-            return looks[0]
-        if not heads:
-            raise ProtocolError(f"{self._connection.peer} said nothing of its loader's batch {index}")
-        return LoadedBatch(batch=heads[0], tensors=tensors)
+            if looks:
+                return looks[0]
+            if not heads:
+                raise ProtocolError(f"{self._connection.peer} said nothing of its loader's batch {index}")
+            head = heads[0]
+            if not trees.tensor_numbers(head.args, head.kwargs, head.target) <= tensors.keys():
+                raise ProtocolError(f"{self._connection.peer} did not send all tensors of batch {index}")
+        return LoadedBatch(batch=head, tensors=tensors)

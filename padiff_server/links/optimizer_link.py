@@ -12,6 +12,7 @@ from padiff_rpc.tensors import HostTensor
 from padiff_rpc.types import DescribeOptimizerResponse, OptimizerEntry
 from padiff_rpc.v1 import worker_pb2
 from padiff_rpc.words import Phase
+from padiff_server.described import check_optimizer
 from padiff_server.links.connection import Connection
 
 
@@ -25,7 +26,11 @@ class OptimizerLink:
         """Returns the optimizer as it is now; without a class where there is nothing to look into."""
         with self._connection.blamed():
             request = worker_pb2.DescribeOptimizerRequest(lease=self._connection.lease)
-            return from_proto(self._connection.caller.DescribeOptimizer(request), DescribeOptimizerResponse)
+            described = from_proto(
+                self._connection.caller.DescribeOptimizer(request), DescribeOptimizerResponse
+            )
+            check_optimizer(described, peer=self._connection.peer)
+            return described
 
     def read(self, entries: Sequence[OptimizerEntry], phase: Phase) -> Iterator[HostTensor]:
         """Yields the values of `entries` in this order, each when it has come whole."""

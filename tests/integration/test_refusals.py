@@ -34,7 +34,16 @@ from padiff_rpc.records import record
 from padiff_rpc.tensors import HostTensor, frames_of
 from padiff_rpc.transport import open_channel
 from padiff_rpc.trees import TensorRef
-from padiff_rpc.types import Batch, CompareStart, Model, Party, Tls, WorkerAddress
+from padiff_rpc.types import (
+    Batch,
+    CompareStart,
+    Model,
+    OverridePlace,
+    Party,
+    StepStart,
+    Tls,
+    WorkerAddress,
+)
 from padiff_rpc.v1 import (
     coordinator_pb2,
     coordinator_pb2_grpc,
@@ -43,7 +52,7 @@ from padiff_rpc.v1 import (
     worker_pb2_grpc,
 )
 from padiff_rpc.version import PROTOCOL_VERSION
-from padiff_rpc.words import Randomness
+from padiff_rpc.words import CallMoment, Pass, Randomness
 
 X = np.random.default_rng(0).normal(size=(5, 4)).astype(np.float32)
 PATIENCE = 30.0
@@ -308,6 +317,36 @@ def empty_frame(service: Service) -> None:
         trace(stub, lease, [tensors_pb2.TensorFrame()])
 
 
+def lying_override(service: Service) -> None:
+    place = OverridePlace(moment=CallMoment.ENTRY, path="fc1", call=0, slot="0", tensor=1)
+    with service.leased() as (stub, lease):
+        opening = StepStart(
+            lease=lease,
+            step=0,
+            batch=Batch(args=trees.pack([TensorRef(number=1)]), kwargs=trees.pack({})),
+            backward=False,
+            optimize=False,
+            pass_kind=Pass.LOCKSTEP,
+            overrides=(place,),
+        )
+        header, chunk = honest_frames()
+        header.header.spec.shape[0] -= 1
+        begins = worker_pb2.OverrideBegins(ticket=worker_pb2.OverrideTicket(), header=header.header)
+        over = threading.Event()
+
+        def requests() -> Iterator[Any]:
+            yield worker_pb2.RunStepRequest(start=to_proto(opening))
+            yield from (worker_pb2.RunStepRequest(frame=frame) for frame in honest_frames())
+            yield worker_pb2.RunStepRequest(override=begins)
+            yield worker_pb2.RunStepRequest(override_chunk=chunk.chunk)
+            over.wait(PATIENCE)
+
+        try:
+            list(stub.RunStep(requests(), timeout=PATIENCE))
+        finally:
+            over.set()
+
+
 Attempt = Callable[[Service], None]
 THIRTEEN: list[tuple[Attempt, grpc.StatusCode, type[PaDiffError], str]] = [
     (reexported_system, grpc.StatusCode.INVALID_ARGUMENT, InvalidRequestError, "comes from module 'posix'"),
@@ -343,6 +382,7 @@ MORE: list[tuple[Attempt, grpc.StatusCode, type[PaDiffError], str]] = [
     (unknown_dtype, grpc.StatusCode.DATA_LOSS, ProtocolError, "dtype: 99 is no DType"),
     (truncated_stream, grpc.StatusCode.DATA_LOSS, ProtocolError, "ended before the batch's tensors"),
     (nested_too_deep, grpc.StatusCode.RESOURCE_EXHAUSTED, BusyError, "PADIFF_MAX_TREE_DEPTH sets this"),
+    (lying_override, grpc.StatusCode.DATA_LOSS, ProtocolError, "80 bytes at offset 0, where 0 of 64"),
     (empty_frame, grpc.StatusCode.DATA_LOSS, ProtocolError, "neither a header nor a chunk"),
 ]
 

@@ -18,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "fakes"))
 
 from any_messages import any_message, damaged
 
+from padiff_rpc import trees
 from padiff_rpc.convert import from_proto, to_number, to_proto
 from padiff_rpc.errors import BusyError, InvalidRequestError, ProtocolError
 from padiff_rpc.limits import limits
@@ -26,8 +27,10 @@ from padiff_rpc.tensors import HostTensor, chunks_of, header_of
 from padiff_rpc.types import (
     CallEvent,
     CaptureId,
+    DescribeOptimizerResponse,
     Layer,
     NotOverridden,
+    OptimizerGroup,
     OverridePlace,
     OverrideTicket,
     Slot,
@@ -39,7 +42,7 @@ from padiff_rpc.words import CallMoment, CaptureKind, DType, Phase, Side, Weight
 from padiff_server.alignment.align import align
 from padiff_server.alignment.plan import SideTrace
 from padiff_server.alignment.plan_view import plan_pairs
-from padiff_server.described import check_calls, checked_layers
+from padiff_server.described import check_calls, check_optimizer, checked_layers
 from padiff_server.judging.measured import measure_pair
 from padiff_server.judging.store import TensorStore
 from padiff_server.judging.tolerances import Tolerances
@@ -238,6 +241,29 @@ def test_a_trace_of_what_was_not_described_is_refused() -> None:
         check_calls([call("c", CallMoment.ENTRY)], PATHS, peer=PEER)
     with pytest.raises(ProtocolError, match="two tensors in the slot '0'"):
         check_calls([call("a", CallMoment.ENTRY, slot(1), slot(2))], PATHS, peer=PEER)
+
+
+@pytest.mark.parametrize(
+    ("settings_tree", "conventions", "match"),
+    [
+        ([1], {}, "no map from names"),
+        ({1: 2}, {}, "no map from names"),
+        ({"learning_rate": [0.1]}, {}, "no plain value"),
+        ({}, {"epsilon": 1}, "a convention that is no text"),
+    ],
+)
+def test_an_optimizer_that_cannot_be_is_refused(settings_tree: Any, conventions: Any, match: str) -> None:
+    described = DescribeOptimizerResponse(
+        groups=(OptimizerGroup(parameters=("a.weight",), settings=trees.pack(settings_tree)),),
+        conventions=trees.pack(conventions),
+    )
+    with pytest.raises(ProtocolError, match=match):
+        check_optimizer(described, peer=PEER)
+
+
+def test_hyper_parameters_that_are_no_map_are_refused() -> None:
+    with pytest.raises(ProtocolError, match="no map from names"):
+        checked_layers([Layer(path="", hyper_parameters=trees.pack([1]))], peer=PEER)
 
 
 @pytest.fixture

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from padiff_client import wording
+from padiff_rpc.results import Row
 from padiff_rpc.types import RandomOperation, RunToRunNoise
-from padiff_rpc.words import Side
+from padiff_rpc.words import Pass, Side, Verdict
 
 _SHOWN = 4
 
@@ -33,6 +34,20 @@ def decisions(operations: Sequence[RandomOperation]) -> list[str]:
         why = wording.plain(reason) or "not shared"
         lines.append(f"{wording.plain(name)} in {', '.join(places[:_SHOWN])}{more}: {why}")
     return lines
+
+
+def left_out(rows: Iterable[Row]) -> list[str]:
+    """Returns a line for the tensors that were not compared since chance decides them on each side."""
+    # Of two passes the one in lockstep decides.
+    found = sum(
+        row.verdict is Verdict.NOT_COMPARED
+        and row.reason.startswith("random: ")
+        and (row.pass_kind is Pass.LOCKSTEP or not row.twin)
+        for row in rows
+    )
+    if not found:
+        return []
+    return [f"so {wording.count(found, 'tensor')} {'was' if found == 1 else 'were'} not compared"]
 
 
 def noise(found: Sequence[RunToRunNoise]) -> list[str]:

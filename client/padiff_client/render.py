@@ -32,7 +32,8 @@ def text(report: Report) -> str:
     lines += _block("growth", _growth(report))
     lines += _block("largest", _largest(report))
     lines += _block("unmatched", _unmatched(report))
-    lines += _block("random", randomness.decisions(report.random_operations))
+    decisions = randomness.decisions(report.random_operations)
+    lines += _block("random", [*decisions, *randomness.left_out(report.rows)])
     lines += _block("noise", randomness.noise(report.noise))
     lines += _block("notes", [wording.plain(note) for note in report.notes])
     for environment in report.environments:

@@ -14,8 +14,8 @@ ACCUMULATION = "accumulation: on the reference's own values this place agrees"
 FAULT = "a fault, which the row on the reference's own values shows"
 LEAP = "no accumulation: on the reference's own values this place agrees, but nothing before it is off"
 LEAP_NOTE = (
-    "a place agrees on the reference's own values and is far off in the free run, though nothing before it is: "
-    "a model that keeps state in plain attributes does that, or a decision that rounding tipped"
+    "a place agrees on the reference's own values and is far off in the free run, though nothing before it "
+    "is: a model that keeps state in plain attributes does that, or a decision that rounding tipped"
 )
 # An error this large, and as many times larger than all before it and than its dtype's spacing, did not grow.
 _LARGE, _LEAP = 1e-2, 1e5

@@ -80,4 +80,4 @@ def test_two_scripts_are_compared_through_their_own_losses_and_optimizers(
                 auto_diff(ModelSpec(model="a:b", worker=layer), specs[1], (x, x))
         else:
             assert report.first_divergence is not None
-            assert (report.first_divergence.phase, report.first_divergence.step) == (Phase.WEIGHTS, 0)
+            assert (report.first_divergence.phase, report.first_divergence.step) == (Phase.OPTIMIZER, 0)

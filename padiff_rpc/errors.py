@@ -97,13 +97,22 @@ _BY_STATUS[grpc.StatusCode.DEADLINE_EXCEEDED] = WorkerLostError
 # gRPC's own words, which it says on either end.
 _TOO_LARGE = re.compile(r"message larger than max \((\d+) vs\. (\d+)\)")
 _UNREADABLE = "Exception deserializing response"
+# A status travels in trailers, twice, at most 8 KiB in all: a longer one would arrive as another error.
+_TEXT_BYTES, _CONTEXT_BYTES = 1200, 200
 
 
 def error_to_status(error: PaDiffError) -> grpc.Status:
-    """Returns what `ServicerContext.abort_with_status` takes, the error's class and context inside."""
-    message = status_pb2.Status(code=code_pb2.Code.Value(error.status.name), message=str(error))
+    """Returns what `ServicerContext.abort_with_status` takes, the error's class and context inside.
+
+    Long texts, which quote what the caller sent, lose their middle.
+    """
+    message = status_pb2.Status(
+        code=code_pb2.Code.Value(error.status.name), message=_shortened(str(error), _TEXT_BYTES)
+    )
     info = error_details_pb2.ErrorInfo(
-        reason=type(error).__name__, domain=_DOMAIN, metadata=dict(error.context)
+        reason=type(error).__name__,
+        domain=_DOMAIN,
+        metadata={name: _shortened(value, _CONTEXT_BYTES) for name, value in error.context.items()},
     )
     message.details.add().Pack(info)
     return rpc_status.to_status(message)
@@ -140,6 +149,14 @@ def error_from_rpc(failure: grpc.RpcError, *, peer: str) -> PaDiffError:
             "PADIFF_MAX_MESSAGE_MIB sets it, on both ends"
         )
     return _BY_STATUS.get(code, PaDiffError)(f"{peer}: {_first_line(text)}")
+
+
+def _shortened(text: str, most: int) -> str:
+    content = text.encode(errors="replace")
+    if len(content) <= most:
+        return content.decode()
+    half = most // 2
+    return f"{content[:half].decode(errors='ignore')} ... {content[-half:].decode(errors='ignore')}"
 
 
 def _first_line(text: str) -> str:

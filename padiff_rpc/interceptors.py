@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hmac
 import logging
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any, Optional
 
@@ -18,6 +19,8 @@ logger = logging.getLogger(__name__)
 TOKEN_KEY = "authorization"
 # Probes cannot present a token. Watch can, since each of its streams holds a thread.
 _OPEN_METHODS = ("/grpc.health.v1.Health/Check",)
+# How long such a call may take to bring its one small message.
+_OPEN_SECONDS = 3.0
 
 
 class ErrorInterceptor(grpc.ServerInterceptor):  # type: ignore[misc]
@@ -30,35 +33,74 @@ class ErrorInterceptor(grpc.ServerInterceptor):  # type: ignore[misc]
         handler = continuation(details)
         if handler is None:
             return None
-        inner = handler.unary_unary or handler.unary_stream or handler.stream_unary or handler.stream_stream
+        if details.method in _OPEN_METHODS:
+            return _prompt(handler, details.method)
+        if not self._admits(details):
+            return _refusing(details.method)
+        return _guarded(handler, details.method)
+
+    def _admits(self, details: Any) -> bool:
         given = dict(details.invocation_metadata or ()).get(TOKEN_KEY, "")
-        admitted = (
-            not self._expected
-            or details.method in _OPEN_METHODS
-            or hmac.compare_digest(str(given).encode(), self._expected.encode())
-        )
+        return not self._expected or hmac.compare_digest(str(given).encode(), self._expected.encode())
 
-        readable = _readable_stream if handler.request_streaming else _readable
 
-        def guarded_unary(request: Any, context: grpc.ServicerContext) -> Any:
-            with _errors_to_status(context, details.method):
-                _admit(admitted)
-                return inner(readable(request), context)
+def _refusing(method: str) -> Any:
+    """Returns what answers a caller without the token, and reads nothing of what it sends.
 
-        # The handler's generator runs after this method has returned, so the guard is one itself.
-        def guarded_stream(request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
-            with _errors_to_status(context, details.method):
-                _admit(admitted)
-                yield from inner(readable(request), context)
+    A handler of a stream, whatever the method's is: gRPC would have a unary one wait for the request, on
+    a thread of the pool, for as long as a stranger likes.
+    """
 
-        kind = f"{'stream' if handler.request_streaming else 'unary'}_" + (
-            "stream" if handler.response_streaming else "unary"
-        )
-        return getattr(grpc, f"{kind}_rpc_method_handler")(
-            guarded_stream if handler.response_streaming else guarded_unary,
-            request_deserializer=_deserializer(handler.request_deserializer),
-            response_serializer=handler.response_serializer,
-        )
+    def refused(_: Iterator[bytes], context: grpc.ServicerContext) -> Any:
+        with _errors_to_status(context, method):
+            raise UnauthenticatedError("no token or a wrong one: pass the token this server was started with")
+
+    return grpc.stream_unary_rpc_method_handler(refused)
+
+
+def _prompt(handler: Any, method: str) -> Any:
+    """Returns `handler`, unary and open to strangers, as one that waits only so long for the request."""
+
+    def answered(requests: Iterator[Any], context: grpc.ServicerContext) -> Any:
+        with _errors_to_status(context, method):
+            late = threading.Timer(_OPEN_SECONDS, context.cancel)
+            late.daemon = True
+            late.start()
+            try:
+                request = next(requests, _Unreadable())
+            finally:
+                late.cancel()
+            return handler.unary_unary(_readable(request), context)
+
+    return grpc.stream_unary_rpc_method_handler(
+        answered,
+        request_deserializer=_deserializer(handler.request_deserializer),
+        response_serializer=handler.response_serializer,
+    )
+
+
+def _guarded(handler: Any, method: str) -> Any:
+    """Returns `handler` with its errors as statuses."""
+    inner = handler.unary_unary or handler.unary_stream or handler.stream_unary or handler.stream_stream
+    readable = _readable_stream if handler.request_streaming else _readable
+
+    def guarded_unary(request: Any, context: grpc.ServicerContext) -> Any:
+        with _errors_to_status(context, method):
+            return inner(readable(request), context)
+
+    # The handler's generator runs after this function has returned, so the guard is one itself.
+    def guarded_stream(request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
+        with _errors_to_status(context, method):
+            yield from inner(readable(request), context)
+
+    kind = f"{'stream' if handler.request_streaming else 'unary'}_" + (
+        "stream" if handler.response_streaming else "unary"
+    )
+    return getattr(grpc, f"{kind}_rpc_method_handler")(
+        guarded_stream if handler.response_streaming else guarded_unary,
+        request_deserializer=_deserializer(handler.request_deserializer),
+        response_serializer=handler.response_serializer,
+    )
 
 
 class _Unreadable:
@@ -89,11 +131,6 @@ def _readable(request: Any) -> Any:
 
 def _readable_stream(requests: Iterator[Any]) -> Iterator[Any]:
     return map(_readable, requests)
-
-
-def _admit(admitted: bool) -> None:
-    if not admitted:
-        raise UnauthenticatedError("no token or a wrong one: pass the token this server was started with")
 
 
 @contextlib.contextmanager

@@ -25,6 +25,7 @@ from padiff_rpc.errors import (
     UnauthenticatedError,
     WorkerLostError,
 )
+from padiff_rpc.health import Health, check_health
 from padiff_rpc.transport import Caller, open_channel, open_server
 
 PEER = "the test server"
@@ -261,3 +262,61 @@ def test_a_broken_request_stream_is_a_protocol_error() -> None:
     assert next(received) == b"a"
     with pytest.raises(ProtocolError, match="broke off"):
         next(received)
+
+
+@pytest.mark.parametrize("letter", ["a", "\u00e4", "\U0001f600"])
+def test_an_error_that_quotes_what_was_sent_arrives_however_long_that_is(letter: str) -> None:
+    def raising(request: bytes, context: Any) -> bytes:
+        raise InvalidRequestError(f"begin {letter * 100_000} end", path=letter * 100_000)
+
+    with _calling(raising) as caller:
+        with pytest.raises(InvalidRequestError, match=r"^begin .* [.]{3} .* end$") as raised:
+            caller.Unary(b"")
+        assert raised.value.context["path"].startswith(letter)
+
+
+# A stranger who calls and then says nothing
+
+
+@contextlib.contextmanager
+def _silent_calls(address: str, method: str, count: int) -> Iterator[list[Any]]:
+    """Provides `count` calls of a unary method whose request never comes."""
+    never = threading.Event()
+
+    def nothing() -> Iterator[bytes]:
+        never.wait(60.0)
+        yield from ()
+
+    with open_channel(address) as channel:
+        call = channel.stream_unary(method)
+        calls = [call.future(nothing()) for _ in range(count)]
+        try:
+            yield calls
+        finally:
+            never.set()
+            for one in calls:
+                one.cancel()
+
+
+def test_a_caller_without_the_token_is_refused_before_its_request_has_come() -> None:
+    with open_server("127.0.0.1:0", _register(_echo, _echo_all), token="secret", streams=2) as address:
+        with _silent_calls(address, "/test.Service/Unary", 2) as calls:
+            assert {call.code() for call in calls} == {grpc.StatusCode.UNAUTHENTICATED}
+
+
+def test_health_checks_that_never_come_do_not_keep_others_from_theirs() -> None:
+    health = Health("test.Service")
+    health.set_serving(True)
+    with open_server("127.0.0.1:0", health.beside(lambda _: None), token="secret", streams=2) as address:
+        with _silent_calls(address, "/grpc.health.v1.Health/Check", 2) as calls:
+            with open_channel(address) as channel:
+                assert check_health(channel, "test.Service", timeout=30.0)
+            assert {call.code() for call in calls} == {grpc.StatusCode.CANCELLED}
+
+
+def test_a_health_check_without_a_request_is_refused() -> None:
+    with open_server("127.0.0.1:0", Health("test.Service").beside(lambda _: None)) as address:
+        with open_channel(address) as channel:
+            with pytest.raises(grpc.RpcError) as caught:
+                channel.stream_unary("/grpc.health.v1.Health/Check")(iter(()), timeout=30.0)
+        assert caught.value.code() is grpc.StatusCode.DATA_LOSS

@@ -85,9 +85,8 @@ class Service:
     def leased(self, model: str = HEALTHY) -> Iterator[tuple[Any, str]]:
         """Provides the first worker with a model, and the lease."""
         with self.worker() as stub:
-            stream = stub.Lease(worker_pb2.LeaseRequest(protocol_version=PROTOCOL_VERSION), timeout=PATIENCE)
+            stream, lease = take_lease(stub)
             try:
-                lease = next(stream).lease
                 load(stub, lease, model)
                 yield stub, lease
             finally:

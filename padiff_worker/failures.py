@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Optional
 
@@ -27,6 +29,17 @@ class ModelRaised(Exception):
 # What may be raised while the user's code runs without being a failure of it. All else is, whatever its
 # base class; Ctrl-C means the process.
 NOT_THE_USERS = (PaDiffError, ModelRaised, StepCancelled, KeyboardInterrupt, GeneratorExit)
+
+
+@contextmanager
+def raising_as_failure(phase: Phase) -> Iterator[None]:
+    """Turns what the user's code raises inside into ModelRaised; our own errors pass through."""
+    try:
+        yield
+    except NOT_THE_USERS:
+        raise
+    except BaseException as error:
+        raise ModelRaised(failure_from(error, phase)) from error
 
 
 def failure_from(error: BaseException, phase: Phase, *, step: int = 0, path: str = "") -> ModelFailure:

@@ -16,8 +16,8 @@ from padiff_rpc.version import package_version
 from padiff_worker.adapter import FrameworkAdapter
 from padiff_worker.model_thread import ModelThread
 from padiff_worker.serve import open_worker
+from padiff_worker.settings import WorkerSettings
 from padiff_worker.stopping import stop_when_told
-from padiff_worker.worker import WorkerSettings
 
 
 def run(adapter: FrameworkAdapter, arguments: Optional[list[str]] = None) -> int:

@@ -18,9 +18,10 @@ from padiff_rpc.types import Tls
 from padiff_rpc.words import WorkerState
 from padiff_worker.adapter import FrameworkAdapter
 from padiff_worker.model_thread import ModelThread
+from padiff_worker.served_model import ServedModel
 from padiff_worker.servicer import register
-from padiff_worker.session import ServedModel
-from padiff_worker.worker import Worker, WorkerSettings
+from padiff_worker.settings import WorkerSettings
+from padiff_worker.worker import Worker
 
 logger = logging.getLogger(__name__)
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import secrets
 import sys
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from typing import Optional
 
 from padiff_rpc.errors import InvalidRequestError, StateError
 
 Shapes = Mapping[str, tuple[int, ...]]
+SAVE_SUFFIXES = (".pdparams", ".pt", ".safetensors")
 # Names that an error shows before it only counts.
 _SHOWN = 3
 
@@ -44,6 +47,26 @@ def check_fit(path: str, expected: Shapes, given: Shapes) -> None:
         raise InvalidRequestError(f"weights: {path} does not fit the model: it {'; it '.join(found)}")
 
 
+def save_target(root: Optional[str], path: str) -> str:
+    """Returns the absolute path of a file that a caller wants under the save root, links followed.
+
+    Raises InvalidRequestError where there is no root, and for a path out of it, into no folder or of
+    another suffix.
+    """
+    if root is None:
+        raise InvalidRequestError("save: this worker may not save; start it with --save-root FOLDER")
+    if "\0" in path:
+        raise InvalidRequestError(f"save: {path!r} is no path")
+    target = os.path.realpath(os.path.join(root, path))
+    if not target.startswith(os.path.realpath(root).rstrip(os.sep) + os.sep):
+        raise InvalidRequestError(f"save: {path!r} lies outside the worker's save root {root}")
+    if not target.endswith(SAVE_SUFFIXES):
+        raise InvalidRequestError(f"save: {path!r} must end in one of {', '.join(SAVE_SUFFIXES)}")
+    if not os.path.isdir(os.path.dirname(target)):
+        raise InvalidRequestError(f"save: the folder {os.path.dirname(target)} does not exist")
+    return target
+
+
 @contextmanager
 def reading(path: str) -> Iterator[None]:
     """Turns whatever a reader raises into one line of InvalidRequestError."""
@@ -65,7 +88,8 @@ def writing(path: str) -> Iterator[str]:
     Whatever a writer raises is one line of InvalidRequestError, and `path` stays as it was.
     """
     stem, suffix = os.path.splitext(path)
-    partial = f"{stem}.partial{suffix}"
+    # Nobody can have laid a link of this name to a file elsewhere.
+    partial = f"{stem}.{secrets.token_hex(8)}{suffix}"
     try:
         yield partial
         os.replace(partial, path)

@@ -4,51 +4,32 @@ from __future__ import annotations
 
 import gc
 import os
-import platform
-import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Optional
 
-import numpy as np
-
-from padiff_rpc.errors import InvalidRequestError, NotFoundError, StateError, WorkerLostError
-from padiff_rpc.records import record
+from padiff_rpc.errors import NotFoundError, StateError, WorkerLostError
 from padiff_rpc.tensors import HostTensor, ReceivedTensor
 from padiff_rpc.types import Layer, Model, ModelFailure, OptimizerEntry, StepStart, WorkerInfo
-from padiff_rpc.version import PROTOCOL_VERSION, check_protocol_version, package_version
+from padiff_rpc.version import check_protocol_version
 from padiff_rpc.words import Phase, Randomness, WorkerState
 from padiff_worker.adapter import FrameworkAdapter
 from padiff_worker.batches import HostBatch
-from padiff_worker.failures import ModelRaised
+from padiff_worker.failures import ModelRaised, raising_as_failure
+from padiff_worker.identity import try_device, worker_info
 from padiff_worker.leases import Leases
 from padiff_worker.loader import Loader
+from padiff_worker.loading import load_model
 from padiff_worker.model_thread import ModelThread
 from padiff_worker.optimizers import OptimizerView
 from padiff_worker.outbox import Outbox
-from padiff_worker.session import ModelSession, ServedModel, raising_as_failure
-from padiff_worker.state_files import writing
+from padiff_worker.rules import apply_rule
+from padiff_worker.served_model import ServedModel
+from padiff_worker.session import ModelSession
+from padiff_worker.settings import WorkerSettings
+from padiff_worker.state_files import save_target, writing
 from padiff_worker.step import StepItem, StepRun
 from padiff_worker.tracing import Traced
-
-SAVE_SUFFIXES = (".pdparams", ".pt", ".safetensors")
-
-
-@record
-class WorkerSettings:
-    """How a worker process is run.
-
-    Attributes:
-        roots: folders whose modules may be named in references.
-        allowed_packages: packages elsewhere that may be named too.
-        save_root: the folder under which states may be saved; None forbids saving.
-        capture_bytes: captured tensors waiting to be sent before the model waits for them.
-    """
-
-    roots: tuple[str, ...] = ()
-    allowed_packages: tuple[str, ...] = ()
-    save_root: Optional[str] = None
-    capture_bytes: int = 256 << 20
 
 
 class Worker:
@@ -72,20 +53,7 @@ class Worker:
 
     def info(self) -> WorkerInfo:
         """Returns what this worker is, for the report and the handshake."""
-        served = type(self._served.model) if self._served is not None else None
-        return WorkerInfo(
-            protocol_version=PROTOCOL_VERSION,
-            framework=self._adapter.name,
-            framework_version=self._adapter.version(),
-            python_version=platform.python_version(),
-            numpy_version=np.__version__,
-            package_version=package_version(),
-            host=platform.node(),
-            pid=os.getpid(),
-            devices=self._adapter.devices(),
-            served_model=f"{served.__module__}.{served.__qualname__}" if served else "",
-            executable=sys.executable,
-        )
+        return worker_info(self._adapter, self._served)
 
     @contextmanager
     def lease(self, protocol_version: int) -> Iterator[str]:
@@ -122,17 +90,7 @@ class Worker:
 
         Raises InvalidRequestError for a device that the framework does not have, else what it raises.
         """
-
-        def try_it() -> None:
-            usable = self._adapter.devices()
-            if device not in usable:
-                raise InvalidRequestError(
-                    f"device: {device!r} is not usable here; use one of {', '.join(usable)}"
-                )
-            probe = HostTensor.from_array(np.ones(1, np.float32))
-            self._adapter.host_copy(self._adapter.from_host(probe, device=device, requires_grad=False))
-
-        self._thread.call(try_it)
+        self._thread.call(lambda: try_device(self._adapter, device))
         self.leases.ready()
 
     def load(
@@ -144,7 +102,7 @@ class Worker:
         def build() -> tuple[tuple[str, ...], Optional[ModelFailure]]:
             self._close_session()
             try:
-                self._session = ModelSession(
+                loaded = load_model(
                     self._adapter,
                     self._loader,
                     model,
@@ -154,7 +112,8 @@ class Worker:
                 )
             except ModelRaised as raised:
                 return (), raised.failure
-            return self._session.flags, None
+            self._session = ModelSession(self._adapter, loaded)
+            return loaded.flags, None
 
         return self._thread.call(build)
 
@@ -248,16 +207,7 @@ class Worker:
     def save_weights(self, lease: str, path: str) -> tuple[str, int]:
         """Writes the model's state under the save root; returns the absolute path and its size in bytes."""
         session = self._loaded(lease)
-        root = self._settings.save_root
-        if root is None:
-            raise InvalidRequestError("save: this worker may not save; start it with --save-root FOLDER")
-        target = os.path.realpath(os.path.join(root, path))
-        if not target.startswith(os.path.realpath(root).rstrip(os.sep) + os.sep):
-            raise InvalidRequestError(f"save: {path!r} lies outside the worker's save root {root}")
-        if not target.endswith(SAVE_SUFFIXES):
-            raise InvalidRequestError(f"save: {path!r} must end in one of {', '.join(SAVE_SUFFIXES)}")
-        if not os.path.isdir(os.path.dirname(target)):
-            raise InvalidRequestError(f"save: the folder {os.path.dirname(target)} does not exist")
+        target = save_target(self._settings.save_root, path)
         with writing(target) as partial_file:
             self._thread.call(lambda: self._adapter.save_weights(session.model, partial_file))
         return target, os.path.getsize(target)
@@ -265,19 +215,7 @@ class Worker:
     def apply_rule(self, lease: str, rule: str, arrays: dict[str, HostTensor]) -> dict[str, HostTensor]:
         """Returns what the user's NumPy function makes of named arrays. Raises ModelRaised."""
         self.leases.check(lease)
-
-        def apply() -> dict[str, HostTensor]:
-            with raising_as_failure(Phase.INITIAL_WEIGHTS):
-                made = self._loader.resolve(rule, field="special_init")(
-                    {name: tensor.array for name, tensor in arrays.items()}
-                )
-            if not isinstance(made, dict):
-                raise InvalidRequestError(
-                    f"special_init: {rule!r} returned a {type(made).__name__}; return a dict of name -> array"
-                )
-            return {name: HostTensor.from_array(array) for name, array in made.items()}
-
-        return self._thread.call(apply)
+        return self._thread.call(lambda: apply_rule(self._loader, rule, arrays))
 
     @contextmanager
     def step(self, start: StepStart) -> Iterator[tuple[StepRun, Callable[[HostBatch], Outbox[StepItem]]]]:

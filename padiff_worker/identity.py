@@ -1,0 +1,47 @@
+"""What a worker says of itself: its versions and devices, and whether a device is usable."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from typing import Optional
+
+import numpy as np
+
+from padiff_rpc.errors import InvalidRequestError
+from padiff_rpc.tensors import HostTensor
+from padiff_rpc.types import WorkerInfo
+from padiff_rpc.version import PROTOCOL_VERSION, package_version
+from padiff_worker.adapter import FrameworkAdapter
+from padiff_worker.served_model import ServedModel
+
+
+def worker_info(adapter: FrameworkAdapter, served: Optional[ServedModel]) -> WorkerInfo:
+    """Returns what this process is, for the report and the handshake."""
+    model = type(served.model) if served is not None else None
+    return WorkerInfo(
+        protocol_version=PROTOCOL_VERSION,
+        framework=adapter.name,
+        framework_version=adapter.version(),
+        python_version=platform.python_version(),
+        numpy_version=np.__version__,
+        package_version=package_version(),
+        host=platform.node(),
+        pid=os.getpid(),
+        devices=adapter.devices(),
+        served_model=f"{model.__module__}.{model.__qualname__}" if model else "",
+        executable=sys.executable,
+    )
+
+
+def try_device(adapter: FrameworkAdapter, device: str) -> None:
+    """Puts a tensor on `device` and reads it back; on the model's thread.
+
+    Raises InvalidRequestError for a device that the framework does not have, else what it raises.
+    """
+    usable = adapter.devices()
+    if device not in usable:
+        raise InvalidRequestError(f"device: {device!r} is not usable here; use one of {', '.join(usable)}")
+    probe = HostTensor.from_array(np.ones(1, np.float32))
+    adapter.host_copy(adapter.from_host(probe, device=device, requires_grad=False))

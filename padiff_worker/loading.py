@@ -1,0 +1,202 @@
+"""A spec's model and all that belongs to it: built by its factory, or taken over from the script."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from typing import Any, Optional
+
+import numpy as np
+
+from padiff_rpc import trees
+from padiff_rpc.errors import InvalidRequestError
+from padiff_rpc.records import record
+from padiff_rpc.types import Model
+from padiff_rpc.words import DType, Phase
+from padiff_worker.adapter import FrameworkAdapter
+from padiff_worker.batch_feed import BatchFeed, takes_target
+from padiff_worker.failures import raising_as_failure
+from padiff_worker.loader import Loader
+from padiff_worker.served_model import ServedModel
+
+# More than any model computes with; the framework's own library would end the process over far more.
+_MOST_THREADS = max(256, os.cpu_count() or 1)
+
+
+@record
+class LoadedModel:
+    """The user's objects. The owner calls `close`.
+
+    Attributes:
+        model, loss, optimizer: loss is None for the default one.
+        device: where inputs go.
+        flags: what the framework was set to, for the report.
+        train_step: the user's function for the whole step; None for the built-in one.
+        feed: the user's loader; None where none is named.
+        autocast: what forward and loss run in; None: as the model is.
+        exits: what `close` does.
+    """
+
+    model: Any
+    device: str
+    flags: tuple[str, ...]
+    loss: Optional[Callable[..., Any]]
+    optimizer: Optional[Any]
+    train_step: Optional[Callable[..., Any]]
+    feed: Optional[BatchFeed]
+    autocast: Optional[DType]
+    exits: ExitStack
+
+    def close(self) -> None:
+        """Lets go of the loader, and gives a served model its modes back; may be called twice."""
+        self.exits.close()
+
+
+@record
+class _Core:
+    """The model and what it needs to be on its way."""
+
+    model: Any
+    device: str
+    flags: tuple[str, ...]
+    optimizer: Optional[Any]
+
+
+def load_model(
+    adapter: FrameworkAdapter,
+    loader: Loader,
+    spec: Model,
+    *,
+    deterministic: bool = True,
+    threads: int = 0,
+    served: Optional[ServedModel] = None,
+) -> LoadedModel:
+    """Returns the model, built or taken over; on its thread.
+
+    Raises ModelRaised when the user's code raises, InvalidRequestError for what the spec cannot mean.
+    """
+    if spec.framework and spec.framework != adapter.name:
+        raise InvalidRequestError(
+            f"framework: the spec says {spec.framework!r} and this worker runs {adapter.name!r}"
+        )
+    if threads > _MOST_THREADS:
+        raise InvalidRequestError(
+            f"options.threads: {threads} is not allowed here; allowed: 0 to {_MOST_THREADS}"
+        )
+    with ExitStack() as exits:
+        loss = served.loss if served is not None else None
+        if spec.loss:
+            with raising_as_failure(Phase.LOAD):
+                loss = loader.resolve(spec.loss, field="loss")
+        building = _Loading(adapter, loader, spec, deterministic, threads)
+        core = building.built() if served is None else building.taken_over(served, exits)
+        autocast(adapter, core.device, spec.autocast)  # whether this device can at all is better known now
+        with raising_as_failure(Phase.LOAD):
+            train_step = loader.resolve(spec.train_step, field="train_step") if spec.train_step else None
+            feed = _feed(adapter, loader, spec, loss)
+        if feed is not None:
+            exits.callback(feed.close)
+        return LoadedModel(
+            model=core.model,
+            device=core.device,
+            flags=core.flags,
+            loss=loss,
+            optimizer=core.optimizer,
+            train_step=train_step,
+            feed=feed,
+            autocast=spec.autocast,
+            exits=exits.pop_all(),
+        )
+
+
+def autocast(adapter: FrameworkAdapter, device: str, dtype: Optional[DType]) -> AbstractContextManager[None]:
+    """Returns the context in which forward and loss run; one that does nothing where none was asked."""
+    return nullcontext() if dtype is None else adapter.autocast(device, dtype)
+
+
+def _feed(
+    adapter: FrameworkAdapter, loader: Loader, spec: Model, loss: Optional[Callable[..., Any]]
+) -> Optional[BatchFeed]:
+    if not spec.loader:
+        return None
+    return BatchFeed(
+        adapter,
+        loader.resolve(spec.loader, field="loader"),
+        spec.loader,
+        has_target=loss is not None and takes_target(loss),
+    )
+
+
+class _Loading:
+    """The two ways to a model."""
+
+    def __init__(
+        self, adapter: FrameworkAdapter, loader: Loader, spec: Model, deterministic: bool, threads: int
+    ) -> None:
+        self._adapter = adapter
+        self._loader = loader
+        self._spec = spec
+        self._deterministic = deterministic
+        self._threads = threads
+
+    def built(self) -> _Core:
+        """Calls the spec's factory."""
+        adapter, spec = self._adapter, self._spec
+        if not spec.model:
+            raise InvalidRequestError("model: no factory is named, and this worker serves no model")
+        flags = self._configured(spec.device)
+        random.seed(spec.seed)
+        np.random.seed(spec.seed % 2**32)
+        kwargs = trees.unpack(spec.kwargs) if spec.kwargs != trees.ABSENT else {}
+        with raising_as_failure(Phase.LOAD):
+            model = self._loader.resolve(spec.model, field="model")(**kwargs)
+        self._check_model(model, f"{spec.model!r} returned")
+        with raising_as_failure(Phase.LOAD):
+            adapter.prepare(model, device=spec.device, dtype=spec.dtype, train=spec.train)
+            if spec.weights:
+                adapter.load_weights(model, spec.weights)
+            optimizer = self._optimizer(model)
+        return _Core(model=model, device=spec.device, flags=flags, optimizer=optimizer)
+
+    def taken_over(self, served: ServedModel, exits: ExitStack) -> _Core:
+        """Borrows the model of the worker's script; `exits` gives it its modes back."""
+        adapter, spec, model = self._adapter, self._spec, served.model
+        if spec.model or spec.weights or spec.dtype is not None:
+            raise InvalidRequestError(
+                "model: this worker serves the model of its own script; leave model, weights and dtype out"
+            )
+        self._check_model(model, "serve() was given")
+        device = adapter.device_of(model)
+        flags = self._configured(device)
+        exits.callback(adapter.set_modes, model, adapter.modes(model))
+        adapter.prepare(model, device=device, dtype=None, train=spec.train)
+        with raising_as_failure(Phase.LOAD):
+            optimizer = self._optimizer(model) or served.optimizer
+        return _Core(model=model, device=device, flags=flags, optimizer=optimizer)
+
+    def _configured(self, device: str) -> tuple[str, ...]:
+        return self._adapter.configure(
+            device=device, seed=self._spec.seed, deterministic=self._deterministic, threads=self._threads
+        )
+
+    def _check_model(self, model: Any, subject: str) -> None:
+        if not self._adapter.is_model(model):
+            found = type(model)
+            raise InvalidRequestError(
+                f"model: {subject} a {found.__module__}.{found.__qualname__}, "
+                f"not a {self._adapter.name} model"
+            )
+
+    def _optimizer(self, model: Any) -> Optional[Any]:
+        reference = self._spec.optimizer
+        if not reference:
+            return None
+        optimizer = self._loader.resolve(reference, field="optimizer")(model)
+        if not self._adapter.is_optimizer(optimizer) and not callable(optimizer):
+            raise InvalidRequestError(
+                f"optimizer: {reference!r} returned a {type(optimizer).__name__}; return an optimizer of "
+                f"{self._adapter.name}, or a function without arguments that steps and clears"
+            )
+        return optimizer

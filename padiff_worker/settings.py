@@ -1,0 +1,33 @@
+"""How a worker process is run."""
+
+from __future__ import annotations
+
+import os
+from typing import Optional
+
+from padiff_rpc.errors import InvalidRequestError
+from padiff_rpc.records import record
+
+
+@record
+class WorkerSettings:
+    """What the worker's user decides, and its callers do not.
+
+    Attributes:
+        roots: folders whose modules may be named in references.
+        allowed_packages: packages elsewhere that may be named too.
+        save_root: the folder under which states may be saved; None forbids saving.
+        capture_bytes: captured tensors waiting to be sent before the model waits for them.
+    """
+
+    roots: tuple[str, ...] = ()
+    allowed_packages: tuple[str, ...] = ()
+    save_root: Optional[str] = None
+    capture_bytes: int = 256 << 20
+
+    def __post_init__(self) -> None:
+        for field, folder in (*(("path", root) for root in self.roots), ("save_root", self.save_root)):
+            if folder is not None and not os.path.isdir(folder):
+                raise InvalidRequestError(f"{field}: {folder!r} is no folder on this machine; make it first")
+        if self.capture_bytes < 1:
+            raise InvalidRequestError("capture_mib: allowed: a whole number of at least 1")

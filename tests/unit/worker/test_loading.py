@@ -1,0 +1,53 @@
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from padiff_rpc.errors import InvalidRequestError
+from padiff_rpc.types import Model
+from padiff_worker.loader import Loader
+from padiff_worker.loading import load_model
+from padiff_worker.served_model import ServedModel
+
+
+class Framework:
+    """One with modes, and nothing else that loading a served model asks for."""
+
+    name = "fake"
+
+    def __init__(self) -> None:
+        self.modes_now = "train"
+
+    def is_model(self, candidate: Any) -> bool:
+        return True
+
+    def device_of(self, model: Any) -> str:
+        return "cpu"
+
+    def configure(self, **_: Any) -> tuple[str, ...]:
+        return ()
+
+    def modes(self, model: Any) -> str:
+        return self.modes_now
+
+    def set_modes(self, model: Any, modes: str) -> None:
+        self.modes_now = modes
+
+    def prepare(self, model: Any, **_: Any) -> None:
+        self.modes_now = "eval"
+
+
+def test_threads_that_would_end_the_process_are_refused() -> None:
+    with pytest.raises(
+        InvalidRequestError, match=r"options\.threads: 2147483647 is not allowed here; allowed: 0"
+    ):
+        load_model(Framework(), Loader(()), Model(framework="fake"), threads=2**31 - 1)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("wrong", ["loader", "train_step", "optimizer"])
+def test_a_served_model_has_its_modes_back_when_something_beside_it_is_wrong(wrong: str) -> None:
+    framework = Framework()
+    served = ServedModel(model=SimpleNamespace())
+    with pytest.raises(InvalidRequestError, match=f"{wrong}: 'os:system'"):
+        load_model(framework, Loader(()), Model(**{wrong: "os:system"}), served=served)  # type: ignore[arg-type]
+    assert framework.modes_now == "train"

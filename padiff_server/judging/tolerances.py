@@ -56,6 +56,10 @@ _STEPPED = {DType.FLOAT16: 2e-3, DType.BFLOAT16: 2e-2, DType.FLOAT32: 5e-5, DTyp
 # one: momentum / (n - 1) apart at each step, 1e-3 for 100 values a channel. Another momentum makes 0.1.
 _BUFFER = {DType.FLOAT16: 3e-2, DType.BFLOAT16: 2e-1, DType.FLOAT32: 1e-2, DType.FLOAT64: 1e-2}
 
+# In lockstep, all buffers but variances; relative L2, in epsilons. The next step starts from the
+# reference's, so that what passes here is never seen again.
+_LOCAL_BUFFER_EPSILONS = 160.0
+
 # Copied values (inputs, initial weights), in epsilons: room for one rounding, not for a computation.
 _COPIED_EPSILONS = 2.0
 
@@ -113,13 +117,21 @@ def _default(phase: Phase, kind: CaptureKind, dtype: DType) -> tuple[float, bool
 
 
 def _local(phase: Phase, kind: CaptureKind, dtype: DType, backward_overrides: bool) -> tuple[float, bool]:
-    """Returns `_default` in lockstep: what one call may make of equal inputs."""
+    """Returns `_default` in lockstep: what one call may make of equal inputs. (No buffer is a variance.)"""
     if kind in _GRADIENTS:
         epsilons = _LOCAL_GRADIENT_EPSILONS if backward_overrides else _SYNCHRONISED_GRADIENT_EPSILONS
         return epsilons * epsilon(dtype), True
     if phase is Phase.FORWARD:
         return _LOCAL_EPSILONS * epsilon(dtype), True
+    if phase is Phase.WEIGHTS and kind is CaptureKind.BUFFER:
+        return min(_LOCAL_BUFFER_EPSILONS * epsilon(dtype), _BUFFER[_PRECISION.get(dtype, dtype)]), True
     return _default(phase, kind, dtype)
+
+
+def mean_tolerance(dtype: DType, *, in_lockstep: bool) -> float:
+    """Returns by how much of its values' spread a mean may differ: by what each of them may."""
+    bound = _FORWARD[_PRECISION.get(dtype, dtype)]
+    return min(_LOCAL_BUFFER_EPSILONS * epsilon(dtype), bound) if in_lockstep else bound
 
 
 @record

@@ -172,7 +172,13 @@ class Steps:
     def _weight_rows(self, this: StepPass, step: int) -> Iterator[Row]:
         optimized = self._settings.optimizes(step)
         kinds = ALL_KINDS if optimized else frozenset({WeightKind.BUFFER})
-        rows = self._weights.rows(Phase.WEIGHTS, step=step, kinds=kinds, history=this.history)
+        rows = self._weights.rows(
+            Phase.WEIGHTS,
+            step=step,
+            kinds=kinds,
+            history=this.history,
+            in_lockstep=this.kind is Pass.LOCKSTEP,
+        )
         settings = self._optimizers.quiet_rows(step) if self._optimizers is not None and optimized else ()
         for row in numbered(chain(rows, settings)):
             yield self._of_pass(this, row)

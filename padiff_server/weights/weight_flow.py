@@ -17,6 +17,7 @@ from padiff_server.judging.gradient_history import GradientHistory
 from padiff_server.judging.judged_row import judged_row, numbered
 from padiff_server.judging.measure import measure
 from padiff_server.judging.measured import Aspect, Measured, measure_pair
+from padiff_server.judging.running_statistics import Spreads, is_variance
 from padiff_server.judging.step_lengths import StepLengths
 from padiff_server.judging.tolerances import Explained, Tolerances
 from padiff_server.links.worker_link import WorkerLink
@@ -57,6 +58,7 @@ class WeightFlow:
         self._plan = plan
         self._models = models
         self._tolerances = tolerances
+        self._local_tolerances = Tolerances(options, in_lockstep=True)
         self._options = options
         self._carried: dict[tuple[str, str], tuple[WeightPair, ...]] = {}
         self._steps = StepLengths()
@@ -109,13 +111,17 @@ class WeightFlow:
         kinds: Collection[WeightKind] = ALL_KINDS,
         just_copied: bool = False,
         history: Optional[GradientHistory] = None,
+        in_lockstep: bool = False,
     ) -> Iterator[Row]:
         """Yields a row for each pair of the plan, weights read back from both workers.
 
         `just_copied` asks for equal bits after the cast to the candidate's dtype. `history`: what an
-        optimizer made of a gradient can be no better than the gradient.
+        optimizer made of a gradient can be no better than the gradient. `in_lockstep`: buffers were made of
+        the reference's values.
         """
-        return numbered(self._rows(phase, step, kinds, just_copied, history or GradientHistory()))
+        return numbered(
+            self._rows(phase, step, kinds, just_copied, history or GradientHistory(), in_lockstep)
+        )
 
     def _rows(
         self,
@@ -124,6 +130,7 @@ class WeightFlow:
         kinds: Collection[WeightKind],
         just_copied: bool,
         history: GradientHistory,
+        in_lockstep: bool,
     ) -> Iterator[Row]:
         compared = [
             pair for pair in self._plan.pairs if pair.compared and pair.kind in kinds and not pair.is_misfit
@@ -143,12 +150,15 @@ class WeightFlow:
                 reference,
                 candidate,
                 pair.rule,
+                self._local_tolerances if in_lockstep and _is_exact(pair) else self._tolerances,
                 just_copied,
                 history.explained(pair.candidate_name, length),
             )
             rows.append((pair.candidate_name, row))
-        # Only now is it known how far the optimizer went anywhere.
+        # Only now is it known how far the optimizer went anywhere, and what spread a layer's values have.
+        spreads = Spreads(row for _, row in rows)
         for name, row in rows:
+            row = spreads.settled(row, in_lockstep=in_lockstep)
             yield history.excused(name, row, self._steps.largest_rms)
         for special in self._plan.special:
             yield from self._special_rows(special, phase, step, kinds)
@@ -161,6 +171,7 @@ class WeightFlow:
         reference: HostTensor,
         candidate: HostTensor,
         rule: str,
+        tolerances: Tolerances,
         just_copied: bool = False,
         explained: Optional[Explained] = None,
     ) -> Row:
@@ -177,7 +188,7 @@ class WeightFlow:
                 aspect,
                 reference,
                 candidate,
-                tolerances=self._tolerances,
+                tolerances=tolerances,
                 explained=explained,
             )
         return judged_row(frame, measured, options=self._options, rule=rule)
@@ -218,7 +229,7 @@ class WeightFlow:
                 rule=special.function,
             )
             if key in made:
-                yield self._judged(frame, made[key], candidate, special.function)
+                yield self._judged(frame, made[key], candidate, special.function, self._tolerances)
             else:
                 yield dataclasses.replace(frame, reason=f"{special.function} returned no {key!r}")
 
@@ -261,6 +272,11 @@ def _unmatched_row(lone: Unmatched) -> Row:
         reason=lone.reason,
         counts=lone.counts,
     )
+
+
+def _is_exact(pair: WeightPair) -> bool:
+    """Whether both frameworks make the same of the same values in this buffer."""
+    return pair.kind is WeightKind.BUFFER and not is_variance(pair.candidate.weight.name)
 
 
 def _meant(owned: OwnedWeight) -> WeightKind:

@@ -142,6 +142,19 @@ def test_what_shows_in_the_free_pass_alone_and_cannot_have_grown_there_fails(ser
     assert any("plain attributes" in note for note in report.notes)
 
 
+def test_a_buffer_that_is_slightly_wrong_is_a_fault_and_not_what_its_consequences_accumulate(
+    service: Service,
+) -> None:
+    def averaging(**given: Any) -> Model:
+        return own("Averaging", optimizer=SGD, train=True, **given)
+
+    report = compare(service, averaging(), averaging(), steps=3)
+    assert report, str(report)
+    report = compare(service, averaging(), averaging(factor=1.002), steps=3)
+    assert blamed(report) == [("", "buffer", "")]
+    assert report.faults[0].step == 0
+
+
 def test_what_is_no_matter_of_values_counts_in_the_free_pass_too(service: Service) -> None:
     plain = "coordinator_models:Plain"
     report = compare(service, model(plain), model(plain, outputs=3), diff_phase="forward")

@@ -105,6 +105,15 @@ def test_buffers_pass_the_two_ways_to_keep_a_variance_and_fail_another_momentum(
     assert verdict_of(after(0.1, 64), after(0.9, 64), Phase.WEIGHTS, buffer) is Verdict.MISMATCH
 
 
+def test_a_buffer_is_bounded_closely_on_the_references_own_values() -> None:
+    kept = np.random.default_rng(0).normal(size=64).astype(np.float32)
+    wrong, rounded = (kept * np.float32(factor) for factor in (1.001, 1.000001))
+    buffer = CaptureKind.BUFFER
+    assert verdict_of(kept, wrong, Phase.WEIGHTS, buffer) is Verdict.WITHIN_TOLERANCE
+    assert verdict_of(kept, wrong, Phase.WEIGHTS, buffer, in_lockstep=True) is Verdict.MISMATCH
+    assert verdict_of(kept, rounded, Phase.WEIGHTS, buffer, in_lockstep=True) is Verdict.WITHIN_TOLERANCE
+
+
 @pytest.mark.parametrize("phase", KINDS)
 @pytest.mark.parametrize("dtype", [DType.INT64, DType.BOOL, DType.UINT8])
 def test_integers_must_be_equal(phase: Phase, dtype: DType) -> None:

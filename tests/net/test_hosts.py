@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from services import ROOT, Remote, finished, interpreter, start_comparison
-from specs import STEPS, side, training
+from network import Host
+from services import (
+    ROOT,
+    WORKER_PORT,
+    Certificates,
+    Remote,
+    finished,
+    interpreter,
+    start_comparison,
+)
+from specs import MODELS, STEPS, side, training
 
 RESNET50 = ROOT / "examples" / "resnet50"
 # What differs from run to run, or from machine to machine.
@@ -36,6 +47,22 @@ def test_resnet50_on_three_hosts_gives_the_same_report_as_embedded(
     assert far.exit_code == near.exit_code == 0, far.errors
     assert len(far.report["rows"]) > 1000
     assert of_the_models(far.report) == of_the_models(near.report)
+
+
+def test_a_worker_on_another_host_is_compared_with_one_that_is_started_here(
+    start_worker: Callable[[str], None],
+    hosts: dict[str, Host],
+    certificates: Certificates,
+    tmp_path: Path,
+) -> None:
+    start_worker("paddle")
+    here = {**side("torch", ""), "framework": "torch", "python": interpreter("torch"), "path": [str(MODELS)]}
+    del here["worker"]
+    there = side("paddle", f"{hosts['paddle'].address}:{WORKER_PORT}")
+    there["tls"] = certificates.keys("client")
+    outcome = finished(start_comparison(training(here, there), tmp_path, hosts["client"]), tmp_path)
+    assert outcome.exit_code == 0, outcome.errors
+    assert_all_compared(outcome.report)
 
 
 def test_an_old_paddle_beside_an_old_numpy_is_compared_with_a_new_torch(remote: Remote) -> None:

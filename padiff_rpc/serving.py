@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import field
 from typing import Any, Optional, Union
 
 import grpc
@@ -36,7 +37,7 @@ class Serving:
     """
 
     listen: str = "127.0.0.1:0"
-    token: str = ""
+    token: str = field(default="", repr=False)
     tls: Union[Tls, TlsFiles, None] = None
     insecure: bool = False
     health_listen: str = ""

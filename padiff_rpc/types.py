@@ -8,6 +8,7 @@ each field means; `convert` carries one into the other, and a test ties them tog
 from __future__ import annotations
 
 import os
+from dataclasses import field
 from typing import NewType, Optional, Union
 
 from padiff_rpc.errors import InvalidRequestError
@@ -272,7 +273,7 @@ class StepSummary:
 class Tls:
     ca: bytes = b""
     certificate: bytes = b""
-    key: bytes = b""
+    key: bytes = field(default=b"", repr=False)
 
     @classmethod
     def from_files(
@@ -302,7 +303,7 @@ class Label:
 @record
 class WorkerAddress:
     address: str = ""
-    token: str = ""
+    token: str = field(default="", repr=False)
     tls: Optional[Tls] = None
     name: str = ""
     labels: tuple[Label, ...] = ()

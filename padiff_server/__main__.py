@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Optional
 
 from padiff_rpc import child, serving
-from padiff_rpc.errors import PaDiffError
+from padiff_rpc.errors import InvalidRequestError, PaDiffError
 from padiff_rpc.health import COORDINATOR_SERVICE, Health
 from padiff_rpc.logs import write_log
 from padiff_rpc.stopping import StopSignals
@@ -44,6 +44,10 @@ def _serve(given: argparse.Namespace, config: Config) -> int:
     limits = config.limits
     limit_bytes = limits.memory_limit_mib << 20
     folder = Path(limits.spill_folder) if limits.spill_folder else None
+    if folder is not None and not folder.is_dir():
+        raise InvalidRequestError(
+            f"spill_folder: {str(folder)!r} is no folder on this machine; make it first"
+        )
     health = Health(COORDINATOR_SERVICE)
     with TensorStore(limit_bytes, folder) as store:
         sessions = Sessions(store, WorkerDirectory(config.dial_rule), limits.sessions)

@@ -133,7 +133,10 @@ def error_from_rpc(failure: grpc.RpcError, *, peer: str) -> PaDiffError:
             return _CLASSES[info.reason](message.message, **dict(info.metadata))
     code, text = failure.code(), failure.details() or ""
     if code is grpc.StatusCode.UNAVAILABLE:
-        return WorkerLostError(f"{peer} is gone or cannot be reached ({_first_line(text)})")
+        reason = _first_line(text)
+        if "failed to connect" in reason and "Socket closed" in reason:
+            reason += "; it may want TLS, or a certificate of its CA: padiff doctor tells which"
+        return WorkerLostError(f"{peer} is gone or cannot be reached ({reason})", reason=reason)
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
         return WorkerLostError(f"{peer} did not answer in time")
     if code is grpc.StatusCode.UNIMPLEMENTED:

@@ -106,7 +106,7 @@ class Connection:
         try:
             self.caller.GetInfo(worker_pb2.GetInfoRequest(), timeout=_REASON_SECONDS)
         except PaDiffError as error:
-            return f" ({error})"
+            return f" ({error.context.get('reason') or error})"
         return ""
 
     def _explained(self, error: PaDiffError) -> PaDiffError:

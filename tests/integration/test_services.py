@@ -250,7 +250,18 @@ def test_callers_without_a_certificate_of_the_ca_do_not_get_through(secured: Sec
         with open_channel(secured.coordinator, tls=tls) as channel:
             with pytest.raises(grpc.RpcError) as caught:
                 check_health(channel, "", timeout=PATIENCE)
-            assert isinstance(error_from_rpc(caught.value, peer="it"), WorkerLostError)
+            error = error_from_rpc(caught.value, peer="it")
+            assert isinstance(error, WorkerLostError)
+            assert "it may want TLS, or a certificate of its CA" in str(error)
+
+
+def test_a_worker_that_is_not_there_is_told_in_one_sentence(tmp_path: Path) -> None:
+    with plain_service(tmp_path, "--allow-any-worker") as service:
+        with connect(service["coordinator"].address) as connection:
+            with pytest.raises(WorkerLostError, match="nothing answered within") as caught:
+                compare(connection, ONE, WorkerAddress(address="127.0.0.1:1"))
+    assert "Connection refused" in str(caught.value)
+    assert str(caught.value).count("cannot be reached") == 1
 
 
 def test_replaced_certificates_are_shown_to_new_connections_and_old_ones_go_on(tmp_path: Path) -> None:

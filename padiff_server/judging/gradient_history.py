@@ -6,32 +6,39 @@ import dataclasses
 from collections.abc import Iterable
 from typing import Optional
 
+import numpy as np
+
 from padiff_rpc.results import Row
+from padiff_rpc.tensors import HostTensor
 from padiff_rpc.words import CaptureKind, Pass, Phase, Verdict
 from padiff_server.judging.judge import BELOW_ROUNDING
-from padiff_server.judging.tolerances import Explained
+from padiff_server.judging.measured import Measured
+from padiff_server.judging.noisy_elements import Flags, NoisyElements, Reals, offset_of
+from padiff_server.judging.tolerances import USER, Explained
 
 # Two noisy elements part by two steps at each step, and no two parameters move alike.
 _ROOM = 4.0
 # Rounding comes on top.
 _SHIFT_ROOM = 1.5
+_PART_WAS = f"gradients were {BELOW_ROUNDING}"
 
 
 def rounding_notes(rows: Iterable[Row]) -> tuple[str, ...]:
     """Returns how many gradients, and what was made of them, were left out as rounding noise; () if none."""
-    left_out = [
-        row
-        for row in rows
-        if row.verdict is Verdict.NOT_COMPARED
-        and BELOW_ROUNDING in row.reason
-        # Of two passes the one in lockstep decides.
-        and (row.pass_kind is Pass.LOCKSTEP or not row.twin)
-    ]
+    # Of two passes the one in lockstep decides.
+    told = [row for row in rows if BELOW_ROUNDING in row.reason and not _is_second(row)]
+    left_out = [row for row in told if row.verdict is Verdict.NOT_COMPARED]
     made = sum(row.phase in (Phase.OPTIMIZER, Phase.WEIGHTS) for row in left_out)
-    if not left_out:
+    parts = sum(row.reason.endswith(_PART_WAS) for row in told)
+    if not left_out and not parts:
         return ()
     counts = f"gradients: {len(left_out) - made}; weights and state that an optimizer made of such: {made}"
+    counts += f"; elements of weights that it made in part of such: {parts}" if parts else ""
     return (f"{BELOW_ROUNDING} against the largest of their step, so not compared: {counts}",)
+
+
+def _is_second(row: Row) -> bool:
+    return bool(row.twin) and row.pass_kind is not Pass.LOCKSTEP
 
 
 def within_shift(row: Row, shift: float) -> Row:
@@ -47,6 +54,13 @@ def within_shift(row: Row, shift: float) -> Row:
     return dataclasses.replace(row, verdict=Verdict.WITHIN_TOLERANCE, reason=reason)
 
 
+def partly_excused(row: Row, excused: Flags) -> Row:
+    """Returns the row of a weight without its noisy elements, which says that they were left out."""
+    left_out = f"{np.count_nonzero(excused)} of {excused.size} elements left out: their {_PART_WAS}"
+    verdict = Verdict.WITHIN_TOLERANCE if row.verdict is Verdict.MATCH else row.verdict
+    return dataclasses.replace(row, verdict=verdict, reason="; ".join(filter(None, (row.reason, left_out))))
+
+
 class GradientHistory:
     """By the candidate's full parameter names.
 
@@ -55,6 +69,7 @@ class GradientHistory:
         relative_l2: the largest relative L2 between the two gradients.
         random: weight -> the random operations, not shared by the sides, that had a part in its making.
         shifts: bias -> how far the two sides are apart at most, where noise drove them.
+        offsets: layer -> bias -> candidate - reference where noise drove single elements of it, else 0.
         fed: buffer's layer -> how far apart what it takes has been at most, because of such biases.
     """
 
@@ -63,7 +78,9 @@ class GradientHistory:
         self.relative_l2: dict[str, float] = {}
         self.random: dict[str, str] = {}
         self.shifts: dict[str, float] = {}
+        self.offsets: dict[str, dict[str, Reals]] = {}
         self.fed: dict[str, float] = {}
+        self._elements: dict[str, NoisyElements] = {}
 
     def note(self, name: str, row: Row) -> None:
         """Takes in the row of a parameter's gradient."""
@@ -72,6 +89,34 @@ class GradientHistory:
         if row.verdict is Verdict.NOT_COMPARED:
             self.below_rounding.add(name)
         self.relative_l2[name] = max(self.relative_l2.get(name, 0.0), row.figures.relative_l2)
+
+    def note_elements(self, name: str, measured: Measured, floor: float) -> None:
+        """Takes in which elements of a bias's gradient lie under `floor`.
+
+        The user's bounds hold for noise too.
+        """
+        if measured.sizes is not None and measured.tolerance.source != USER:
+            noisy = self._elements.setdefault(name, NoisyElements(measured.sizes.larger.size))
+            noisy.note(measured.sizes, floor)
+
+    def noisy_elements(
+        self, name: str, row: Row, reference: HostTensor, candidate: HostTensor, length: Optional[float]
+    ) -> Optional[Flags]:
+        """Returns the elements of a weight that are to be left out; None where it agrees, or none are.
+
+        They were noise at every step, while others of the gradient were not, and lie no further apart than
+        steps can have brought them: see `NoisyElements.excused`.
+        """
+        noisy = self._elements.get(name)
+        if noisy is None or length is None or name in self.below_rounding or row.figures is None:
+            return None
+        excused = noisy.excused(reference, candidate, length)
+        biases = self.offsets.setdefault(name.rpartition(".")[0], {})
+        biases.pop(name, None)
+        if not excused.any():
+            return None
+        biases[name] = np.where(excused, offset_of(reference, candidate), 0.0)
+        return excused if row.verdict is Verdict.MISMATCH else None
 
     def explained(self, name: str, length: Optional[float]) -> Optional[Explained]:
         """Returns what may have driven the two sides of a parameter apart; None if nothing may.

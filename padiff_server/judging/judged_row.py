@@ -44,7 +44,7 @@ def judged_row(
         candidate=_with_spec(frame.candidate, measured.candidate),
         figures=measured.figures,
         tolerance=measured.tolerance,
-        reason=judgement.reason or note,
+        reason="; ".join(filter(None, (judgement.reason, measured.note))) or note,
         rule="" if rule == IDENTITY else rule,
         counts=frame.counts and judgement.verdict is not Verdict.NOT_COMPARED,
     )

@@ -7,6 +7,8 @@ import math
 from collections.abc import Sequence
 from typing import Optional, Union
 
+import numpy as np
+
 from padiff_rpc.records import record
 from padiff_rpc.results import Figures, Tolerance
 from padiff_rpc.tensors import COMPLEX, FLOATING, HostTensor, epsilon, statistics
@@ -14,26 +16,39 @@ from padiff_rpc.types import TensorSpec
 from padiff_rpc.words import CaptureKind, DType, Phase
 from padiff_server.judging.magnitude import magnitude_of
 from padiff_server.judging.measure import measure
+from padiff_server.judging.noisy_elements import Reals, Sizes, moved_back, sizes_of
 from padiff_server.judging.tolerances import Explained, Tolerances, stepped_tolerance
 from padiff_server.weights.rules import IDENTITY, apply_rule
 
 
 @record
 class Measured:
-    """Specs (the reference's after its layout rule), and figures where the shapes are equal."""
+    """Specs (the reference's after its layout rule), and figures where the shapes are equal.
+
+    Attributes:
+        sizes: of a bias's gradients.
+        note: what was done to the values before.
+    """
 
     reference: TensorSpec
     candidate: TensorSpec
     tolerance: Tolerance
     figures: Optional[Figures] = None
+    sizes: Optional[Sizes] = dataclasses.field(default=None, compare=False, repr=False)
+    note: str = ""
 
 
 @record
 class Aspect:
-    """What kind of pairs are measured; decides their tolerance."""
+    """What kind of pairs are measured; decides their tolerance.
+
+    Attributes:
+        offsets: by what noise has moved biases of the layer that made the value: candidate - reference.
+    """
 
     phase: Phase
     kind: CaptureKind
+    offsets: tuple[Reals, ...] = dataclasses.field(default=(), compare=False, repr=False)
 
 
 def measure_pair(
@@ -68,13 +83,35 @@ def measure_pair(
         explained,
         math.sqrt(sum_squares),
     )
-    same_shape = reference.array.shape == candidate.array.shape
-    return Measured(
-        reference=reference.spec,
-        candidate=candidate.spec,
-        tolerance=tolerance,
-        figures=measure(reference, candidate, tolerance, sum_squares=sum_squares) if same_shape else None,
-    )
+    measured = Measured(reference=reference.spec, candidate=candidate.spec, tolerance=tolerance)
+    if reference.array.shape != candidate.array.shape:
+        return measured
+    figures, note = _figures(reference, candidate, tolerance, sum_squares, aspect.offsets)
+    is_gradient = aspect.kind is CaptureKind.PARAMETER_GRADIENT
+    sizes = sizes_of(reference, candidate) if is_gradient else None
+    return dataclasses.replace(measured, figures=figures, sizes=sizes, note=note)
+
+
+def _figures(
+    reference: HostTensor,
+    candidate: HostTensor,
+    tolerance: Tolerance,
+    sum_squares: float,
+    offsets: Sequence[Reals],
+) -> tuple[Figures, str]:
+    """Returns the figures, and a note where they are nearer with the offset of a bias taken off."""
+    nearest, note = measure(reference, candidate, tolerance, sum_squares=sum_squares), ""
+    for offset in offsets:
+        moved = moved_back(candidate, offset)
+        if moved is None:
+            continue
+        figures = measure(reference, moved, tolerance, sum_squares=sum_squares)
+        if figures.relative_l2 < nearest.relative_l2:
+            # The values themselves are not equal.
+            nearest = dataclasses.replace(figures, bitwise_equal=False)
+            count = np.count_nonzero(offset)
+            note = f"less what noise has moved {count} of {offset.size} elements of the layer's bias by"
+    return nearest, note
 
 
 def coarser(first: DType, second: DType) -> DType:

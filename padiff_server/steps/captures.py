@@ -7,6 +7,7 @@ say that nothing will ask for it again. What no trace knows of is kept until the
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 from collections.abc import Callable, Mapping
 from typing import Any, Optional
@@ -15,6 +16,7 @@ from padiff_rpc.types import CallEvent, Slot
 from padiff_rpc.words import CallMoment, CaptureKind, Phase, Side, WeightKind
 from padiff_server.alignment.plan import Plan
 from padiff_server.judging.measured import Aspect
+from padiff_server.judging.noisy_elements import Reals
 from padiff_server.judging.store import TensorStore
 from padiff_server.sides import SIDES
 from padiff_server.steps.calls import CallPair, CallPairs, Expectations, Origin
@@ -33,6 +35,7 @@ Ready = Callable[[PairTable[Any], Any, Any], None]
 LOSS_KEY = "loss"
 # What the client gave, as against what a layer computed.
 _GIVEN = Aspect(phase=Phase.INPUTS, kind=CaptureKind.INPUT)
+_MADE = Aspect(phase=Phase.FORWARD, kind=CaptureKind.OUTPUT)
 _MOMENTS = {CaptureKind.INPUT: CallMoment.ENTRY, CaptureKind.OUTPUT: CallMoment.EXIT}
 
 
@@ -58,11 +61,14 @@ class StepCaptures:
         ready: Ready,
         feed: Optional[OverrideFeed] = None,
         hold: Optional[HeldReference] = None,
+        offsets: Optional[Mapping[str, Mapping[str, Reals]]] = None,
     ) -> None:
         """Without a plan, events only wait for `pair_calls`; without expectations, every tensor is kept.
 
         `feed` gets the reference's tensors that it wants, in lockstep; `hold` all that the reference shows.
+        `offsets`: see `GradientHistory`.
         """
+        self._offsets = offsets or {}
         self._feed = feed
         self._hold = hold
         self._expectations = expectations
@@ -75,9 +81,7 @@ class StepCaptures:
             for pair in (*weights.pairs, *weights.carried)
             if pair.kind is WeightKind.PARAMETER and pair.compared and not pair.is_misfit
         )
-        self.values: PairTable[int] = PairTable(
-            Aspect(phase=Phase.FORWARD, kind=CaptureKind.OUTPUT), store, ready
-        )
+        self.values: PairTable[int] = PairTable(_MADE, store, ready)
         self.gradients: PairTable[int] = PairTable(
             Aspect(phase=Phase.BACKWARD, kind=CaptureKind.OUTPUT_GRADIENT), store, ready
         )
@@ -112,10 +116,12 @@ class StepCaptures:
 
     def _expect(self, pair: CallPair) -> None:
         is_root_entry = pair.layer.reference == "" and pair.moment is CallMoment.ENTRY
+        offsets = self._offsets.get(pair.layer.candidate, {}) if pair.moment is CallMoment.EXIT else {}
+        aspect = _GIVEN if is_root_entry else None
+        if offsets:
+            aspect = dataclasses.replace(_MADE, offsets=tuple(offsets.values()))
         for slots in pair.slots.pairs:
-            self.values.expect(
-                slots.reference.tensor, slots.candidate.tensor, _GIVEN if is_root_entry else None
-            )
+            self.values.expect(slots.reference.tensor, slots.candidate.tensor, aspect)
             self.gradients.expect(slots.reference.tensor, slots.candidate.tensor)
 
     def announce(self, side: Side, capture: Announced) -> bool:

@@ -124,6 +124,7 @@ class PassRunner:
             run.ready,
             feed,
             this.hold,
+            this.history.offsets,
         )
         with closing(captures):
             if this.held is not None:

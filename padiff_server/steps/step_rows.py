@@ -239,6 +239,10 @@ class StepRows:
             if self._chance is not None:
                 row = self._chance.marked_weight(row, pair)
             self._history.note(pair.candidate_name, row)
+            measured = table.measured(pair.reference_name, pair.candidate_name)
+            if measured is not None:
+                floor = self._gradient_floors[table].get(measured.reference.dtype, 0.0)
+                self._history.note_elements(pair.candidate_name, measured, floor)
             yield row
 
     def _one_sided_gradient(self, frame: Row, table: PairTable[str], pair: WeightPair, side: Side) -> Row:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Collection, Iterator, Mapping
+from functools import partial
 from itertools import groupby, islice
 from typing import Optional
 
@@ -13,10 +14,11 @@ from padiff_rpc.results import Place, Row, Tolerance, Unmatched
 from padiff_rpc.tensors import HostTensor
 from padiff_rpc.types import ModelFailure, TensorSpec
 from padiff_rpc.words import CaptureKind, Phase, Side, Verdict, WeightKind
-from padiff_server.judging.gradient_history import GradientHistory
+from padiff_server.judging.gradient_history import GradientHistory, partly_excused
 from padiff_server.judging.judged_row import judged_row, numbered
 from padiff_server.judging.measure import measure
 from padiff_server.judging.measured import Aspect, Measured, measure_pair
+from padiff_server.judging.noisy_elements import without
 from padiff_server.judging.running_statistics import Spreads, is_variance
 from padiff_server.judging.step_lengths import StepLengths
 from padiff_server.judging.tolerances import Explained, Tolerances
@@ -145,15 +147,18 @@ class WeightFlow:
             if pair.kind is WeightKind.PARAMETER:
                 self._steps.note((pair.reference_name, pair.candidate_name), reference)
             length = self._steps.of((pair.reference_name, pair.candidate_name))
-            row = self._judged(
+            judged = partial(
+                self._judged,
                 self._frame(pair, phase, step),
-                reference,
-                candidate,
-                pair.rule,
-                self._local_tolerances if in_lockstep and _is_exact(pair) else self._tolerances,
-                just_copied,
-                history.explained(pair.candidate_name, length),
+                rule=pair.rule,
+                tolerances=self._local_tolerances if in_lockstep and _is_exact(pair) else self._tolerances,
+                just_copied=just_copied,
+                explained=history.explained(pair.candidate_name, length),
             )
+            row = judged(reference, candidate)
+            noisy = history.noisy_elements(pair.candidate_name, row, reference, candidate, length)
+            if noisy is not None:
+                row = partly_excused(judged(without(reference, noisy), without(candidate, noisy)), noisy)
             rows.append((pair.candidate_name, row))
         # Only now is it known how far the optimizer went anywhere, and what spread a layer's values have.
         spreads = Spreads(row for _, row in rows)

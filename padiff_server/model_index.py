@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from padiff_rpc.types import Layer
 from padiff_rpc.words import Side
-from padiff_server.alignment.kinds import is_bookkeeping
+from padiff_server.alignment.kinds import is_bookkeeping, is_byproduct, kind_of
 
 
 class ModelIndex:
@@ -28,6 +28,12 @@ class ModelIndex:
         """Whether the layer itself holds parameters or buffers that a verdict may depend on."""
         layer = self._layers.get(path)
         return layer is not None and any(not is_bookkeeping(weight) for weight in layer.weights)
+
+    def has_to_return(self, path: str, slot: str) -> bool:
+        """Whether a verdict depends on this output of the layer at `path`, "" for the root."""
+        if path == "":
+            return True
+        return self.is_parameterised(path) and not is_byproduct(kind_of(self._layers[path]), slot)
 
     def holds_weights(self, path: str) -> bool:
         """Whether the layer, or any below it, is parameterised."""

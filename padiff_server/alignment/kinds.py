@@ -98,6 +98,14 @@ def is_composite(kind: Kind) -> bool:
     return kind.name in _COMPOSITES
 
 
+def is_byproduct(kind: Kind, slot: str) -> bool:
+    """Whether this output may be missing on one side: what is made of it shows whether it was needed.
+
+    Torch's attention returns its weights unless told not to, Paddle's only where asked.
+    """
+    return kind.name == "multi_head_attention" and slot != "0"
+
+
 def free_family(kind: Kind) -> str:
     """Returns "activation", "pool" or "dropout" where a kind without weights is one; else an empty text."""
     return next((name for name, kinds in _FAMILIES.items() if kinds.match(kind.name)), "")

@@ -200,7 +200,7 @@ class StepRows:
 
     def _lone_slot(self, side: Side, seen: SeenCall, slot: Slot, phase: Phase) -> Row:
         kind, path = _VALUES[seen.event.moment], seen.event.path
-        counts = kind is CaptureKind.OUTPUT and (path == "" or self._models[side].is_parameterised(path))
+        counts = kind is CaptureKind.OUTPUT and self._models[side].has_to_return(path, slot.name)
         return self._lone(side, self._place(side, seen, slot), phase, kind, counts)
 
     def _loss(self) -> Iterator[Row]:

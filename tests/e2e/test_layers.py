@@ -105,6 +105,17 @@ def test_attention(compare: Compare, kdim: Optional[int], vdim: Optional[int], b
     assert_passes(report, parameters=8 if bias else 4, below_rounding=int(bias))
 
 
+@pytest.mark.parametrize("swapped", [False, True], ids=["torch to paddle", "paddle to torch"])
+def test_attention_weights_that_one_side_returns_by_the_way_fail_nothing(
+    compare: Compare, swapped: bool
+) -> None:
+    inputs = values(2, 5, 8), values(2, 6, 8, seed=1), values(2, 6, 8, seed=2)
+    report = compare("attention", *inputs, torch={"weights": True}, swapped=swapped)
+    assert report, str(report)
+    lone = [row for row in report.rows if row.verdict is Verdict.UNMATCHED]
+    assert [(row.kind, row.counts) for row in lone] == [(CaptureKind.OUTPUT, False)]
+
+
 def test_attention_from_paddle_to_torch(compare: Compare) -> None:
     inputs = values(2, 5, 8), values(2, 6, 8, seed=1), values(2, 6, 8, seed=2)
     assert_passes(compare("attention", *inputs, swapped=True), parameters=4)

@@ -28,16 +28,19 @@ def recurrent(kind: str, **options: object) -> nn.Module:
 class Attention(nn.Module):
     """Attention of [batch, time, 8] over a memory of other widths, or over itself."""
 
-    def __init__(self, kdim: Optional[int], vdim: Optional[int], bias: bool) -> None:
+    def __init__(self, kdim: Optional[int], vdim: Optional[int], bias: bool, weights: bool) -> None:
         super().__init__()
         self.attention = nn.MultiheadAttention(8, 2, bias=bias, kdim=kdim, vdim=vdim, batch_first=True)
+        self.weights = weights
 
     def forward(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-        return self.attention(query, key, value, need_weights=False)[0]
+        return self.attention(query, key, value, need_weights=self.weights)[0]
 
 
-def attention(kdim: Optional[int] = None, vdim: Optional[int] = None, bias: bool = True) -> nn.Module:
-    return Attention(kdim, vdim, bias)
+def attention(
+    kdim: Optional[int] = None, vdim: Optional[int] = None, bias: bool = True, weights: bool = False
+) -> nn.Module:
+    return Attention(kdim, vdim, bias, weights)
 
 
 def encoder(norm_first: bool = False) -> nn.Module:

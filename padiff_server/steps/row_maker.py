@@ -1,0 +1,176 @@
+"""Rows of one step's captures: where each belongs, and what came of its pair."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, Optional
+
+from padiff_rpc.options import Options
+from padiff_rpc.results import Place, Row
+from padiff_rpc.types import Slot
+from padiff_rpc.words import CaptureKind, Pass, Phase, Side, Verdict
+from padiff_server.judging.judge import gradient_floor
+from padiff_server.judging.judged_row import judged_row
+from padiff_server.judging.measure import is_zero
+from padiff_server.judging.measured import Measured
+from padiff_server.model_index import Models
+from padiff_server.sides import SIDES, other
+from padiff_server.steps.calls import SeenCall
+from padiff_server.steps.captures import StepCaptures
+from padiff_server.steps.pairs import Half, PairTable
+from padiff_server.steps.twins import Twins
+from padiff_server.weights.rules import IDENTITY, apply_rule
+from padiff_server.weights.weight_pair import WeightPair
+
+
+class RowMaker:
+    """Makes rows of the pairs of one step. Use it before the captures are closed."""
+
+    def __init__(
+        self,
+        step: int,
+        captures: StepCaptures,
+        models: Models,
+        options: Options,
+        *,
+        is_complete: bool,
+        pass_kind: Pass,
+        twins: Optional[Twins],
+    ) -> None:
+        """See `StepRows`."""
+        self._step = step
+        self._captures = captures
+        self._models = models
+        self._options = options
+        self._is_complete = is_complete
+        self._pass_kind = pass_kind
+        self._twins = twins
+        self._gradient_floors = {
+            table: _floors(table) for table in (captures.gradients, captures.parameter_gradients)
+        }
+
+    def frame(
+        self, phase: Phase, kind: CaptureKind, reference: Optional[Place], candidate: Optional[Place]
+    ) -> Row:
+        """Returns the row of a pair of which nothing is known yet."""
+        frame = Row(
+            step=self._step,
+            phase=phase,
+            kind=kind,
+            order=0,
+            verdict=Verdict.NOT_COMPARED,
+            reference=reference,
+            candidate=candidate,
+            pass_kind=self._pass_kind,
+        )
+        return frame if self._twins is None else self._twins.numbered(frame)
+
+    def place(self, side: Side, seen: SeenCall, slot: Optional[Slot]) -> Place:
+        """Returns where a call's slot is."""
+        event = seen.event
+        sources = self._captures.calls.sources if self._captures.calls is not None else {}
+        return Place(
+            path=event.path,
+            class_name=self._models[side].class_name(event.path),
+            call=event.call,
+            slot=slot.name if slot is not None else "",
+            spec=slot.spec if slot is not None else None,
+            source=sources.get((side, event.path, event.call)),
+        )
+
+    def weight_place(self, side: Side, pair: WeightPair) -> Place:
+        """Returns where one side of a pair of weights is."""
+        path, name, spec = pair.place(side)
+        return Place(path=path, class_name=self._models[side].class_name(path), slot=name, spec=spec)
+
+    def root_place(self, side: Side, slot: Optional[Slot], name: str = "") -> Place:
+        """Returns a place of the whole model's: a slot, or what `name` says."""
+        return Place(
+            path="",
+            class_name=self._models[side].class_name(""),
+            slot=slot.name if slot is not None else name,
+            spec=slot.spec if slot is not None else None,
+        )
+
+    def lone(self, side: Side, place: Place, phase: Phase, kind: CaptureKind, counts: bool = False) -> Row:
+        """Returns the row of what only one side has; an input or a target shows in what is made of it."""
+        frame = self.frame(
+            phase,
+            kind,
+            place if side is Side.REFERENCE else None,
+            place if side is Side.CANDIDATE else None,
+        )
+        return dataclasses.replace(
+            frame, verdict=Verdict.UNMATCHED, reason=f"only the {side} has this {kind}", counts=counts
+        )
+
+    def filled(
+        self, frame: Row, table: PairTable[Any], reference: Any, candidate: Any, note: str = ""
+    ) -> Optional[Row]:
+        """Returns the row of a pair; None where there is nothing to say (no gradient on either side)."""
+        measured = table.measured(reference, candidate)
+        if measured is not None:
+            return judged_row(
+                frame,
+                measured,
+                options=self._options,
+                rule=table.rules.get((reference, candidate), ""),
+                gradient_floor=self.floor(table, measured),
+                note=note,
+            )
+        having = [
+            side
+            for side, key in ((Side.REFERENCE, reference), (Side.CANDIDATE, candidate))
+            if table.arrived(side, key)
+        ]
+        if table is not self._captures.values and len(having) < len(SIDES):
+            if not having or not self._is_complete:
+                return None
+            # An output that nothing uses: one framework gives it zeros, the other nothing.
+            half = table.half(having[0], reference if having[0] is Side.REFERENCE else candidate)
+            if table is self._captures.gradients and half is not None and is_nothing(half):
+                return against_nothing(frame, having[0])
+            return self._one_sided(frame, having[0])
+        return dataclasses.replace(frame, reason=self._captures.why_not_measured(table, reference, candidate))
+
+    @staticmethod
+    def _one_sided(frame: Row, side: Side) -> Row:
+        """A loss or a gradient that the client asked for fails; an activation may do without a gradient."""
+        place = frame.reference if side is Side.REFERENCE else frame.candidate
+        is_asked_for = frame.kind is CaptureKind.LOSS or (
+            frame.kind is CaptureKind.INPUT_GRADIENT and place is not None and place.path == ""
+        )
+        return dataclasses.replace(
+            frame,
+            verdict=Verdict.UNMATCHED,
+            reference=frame.reference if side is Side.REFERENCE else None,
+            candidate=frame.candidate if side is Side.CANDIDATE else None,
+            reason=f"only the {side} has one",
+            counts=is_asked_for,
+        )
+
+    def floor(self, table: PairTable[Any], measured: Measured) -> float:
+        """Returns the rms under which a gradient of this table means nothing; 0 for what is no gradient."""
+        return self._gradient_floors.get(table, {}).get(measured.reference.dtype, 0.0)
+
+
+def is_nothing(half: Half, rule: str = IDENTITY) -> bool:
+    """Whether a half, laid out by `rule`, is all zeros."""
+    return is_zero(apply_rule(rule, *half.tensors))
+
+
+def against_nothing(frame: Row, side: Side) -> Row:
+    """Returns the row of a gradient that is zero on `side` and was not made on the other."""
+    reason = f"no gradient on the {other(side)}, only zeros on the {side}"
+    return dataclasses.replace(frame, verdict=Verdict.MATCH, reason=reason)
+
+
+def _floors(table: PairTable[Any]) -> dict[Any, float]:
+    """Returns, by dtype, the rms under which this step's gradients of one kind mean nothing.
+
+    A scalar sets none: the gradient of a mean is as many times its elements'.
+    """
+    measured: list[Measured] = list(table.all_measured().values())
+    figures = [one.figures for one in measured if one.figures is not None]
+    largest = max((of.rms_reference for of in figures if of.elements > 1), default=0.0)
+    return {one.reference.dtype: gradient_floor(largest, one.reference.dtype) for one in measured}

@@ -11,6 +11,7 @@ from padiff_rpc.errors import ProtocolError
 from padiff_rpc.records import record
 from padiff_rpc.tensors import FLOATING, HostTensor
 from padiff_rpc.types import NotOverridden, OverrideTicket
+from padiff_rpc.words import Phase
 from padiff_server.steps.calls import Origin
 from padiff_server.steps.lockstep_plan import LockstepPlan
 from padiff_server.weights.dtype_cast import cast
@@ -44,6 +45,9 @@ class OverrideFeed:
     What may be sent is sent in the candidate's order as far as the window of credits reaches. What the
     candidate waits for jumps the queue and ignores the window, so that no order of execution, on either
     side, can make both wait. What the reference has not made by its end is absent.
+
+    Attributes:
+        traffic: bytes of tensors sent, by the phase that they are for.
     """
 
     def __init__(
@@ -78,6 +82,7 @@ class OverrideFeed:
         self._sent: set[OverrideTicket] = set()
         self._left = {gradient: Counter(pushes) for gradient, pushes in self._pushes.items()}
         self._in_flight = 0
+        self.traffic: Counter[Phase] = Counter()
         self._outlet: Optional[Outlet] = None
         self._reference_ended = False
         self._refused: set[OverrideTicket] = set()
@@ -203,6 +208,7 @@ class OverrideFeed:
             tensor = cast(tensor, spec.dtype)
         self._sent.add(ticket)
         self._in_flight += tensor.byte_count
+        self.traffic[Phase.BACKWARD if ticket.gradient else Phase.FORWARD] += tensor.byte_count
         outlet.override(ticket, tensor, let_go)
 
 

@@ -147,6 +147,7 @@ class StepRun:
         if self._feed is not None:
             if side is Side.CANDIDATE:
                 self._feed.close()
+                self._links[side].count_traffic(self._feed.traffic)
             else:
                 self._feed.reference_ended()
         self._links[side].count_traffic(reader.traffic)

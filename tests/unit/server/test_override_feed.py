@@ -7,7 +7,7 @@ import pytest
 
 from padiff_rpc.tensors import HostTensor
 from padiff_rpc.types import CallEvent, NotOverridden, OverrideTicket, Slot, TensorSpec
-from padiff_rpc.words import CallMoment, DType, Side
+from padiff_rpc.words import CallMoment, DType, Phase, Side
 from padiff_server.alignment.plan import PairedLayer, Plan
 from padiff_server.steps.calls import Origin
 from padiff_server.steps.lockstep_plan import plan_lockstep
@@ -107,6 +107,7 @@ def test_what_fits_the_window_is_sent_and_the_rest_when_credits_come(feed, outle
     assert outlet.sent == [FIRST, OF_A]
     feed.credited(BYTES)
     assert outlet.sent == let_go == [FIRST, OF_A, OF_B]
+    assert feed.traffic == {Phase.FORWARD: 3 * BYTES}
 
 
 def test_what_the_candidate_waits_for_ignores_order_and_window(feed, outlet, let_go):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from itertools import chain
 from typing import Optional
@@ -151,27 +151,30 @@ class Steps:
 
         A forward pass may write buffers in eval mode as well (caches, users' own counters).
         """
-        optimized = self._compare_optimizers(this, step)
+        optimized, settings = self._compare_optimizers(this, step)
         with self._workers.during(Phase.WEIGHTS, step):
             try:
-                return optimized + self._report.add_rows(self._weight_rows(this, step))
+                return optimized + self._report.add_rows(self._weight_rows(this, step, settings))
             except RuleFailed as raised:
                 self._workers.stop_on_failures({Side.CANDIDATE: raised.failure}, step)
                 raise ComparisonStopped from raised
 
-    def _compare_optimizers(self, this: StepPass, step: int) -> tuple[Row, ...]:
-        """Compares learning rates and state after an optimizer's step; where there was none, nothing."""
+    def _compare_optimizers(self, this: StepPass, step: int) -> tuple[tuple[Row, ...], Iterable[Row]]:
+        """Compares learning rates and state after an optimizer's step; where there was none, nothing.
+
+        Returns the rows, and those of settings, which are to stand behind the weights'.
+        """
         if self._optimizers is None or not self._settings.optimizes(step):
-            return ()
+            return (), ()
         with self._workers.during(Phase.OPTIMIZER, step):
-            rows = self._optimizers.rows(step, this.history)
+            described = self._optimizers.describe()
+            rows = self._optimizers.rows(step, this.history, described)
             found = self._report.add_rows(self._of_pass(this, row) for row in rows)
         self._report.note(*self._optimizers.notes())
-        return found
+        return found, self._optimizers.quiet_rows(step, described)
 
-    def _weight_rows(self, this: StepPass, step: int) -> Iterator[Row]:
-        optimized = self._settings.optimizes(step)
-        kinds = ALL_KINDS if optimized else frozenset({WeightKind.BUFFER})
+    def _weight_rows(self, this: StepPass, step: int, settings: Iterable[Row]) -> Iterator[Row]:
+        kinds = ALL_KINDS if self._settings.optimizes(step) else frozenset({WeightKind.BUFFER})
         rows = self._weights.rows(
             Phase.WEIGHTS,
             step=step,
@@ -179,7 +182,6 @@ class Steps:
             history=this.history,
             in_lockstep=this.kind is Pass.LOCKSTEP,
         )
-        settings = self._optimizers.quiet_rows(step) if self._optimizers is not None and optimized else ()
         for row in numbered(chain(rows, settings)):
             yield self._of_pass(this, row)
 

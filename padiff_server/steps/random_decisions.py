@@ -59,8 +59,11 @@ class RandomDecisions:
         """Returns the start of a side's step with what it has to know of this."""
         if self._plan is not None:
             return self._plan.told(start, side)
-        without = Randomness.REPORT if self._randomness is Randomness.SHARED else self._randomness
-        return dataclasses.replace(start, randomness=without)
+        return dataclasses.replace(start, randomness=self._without_trace)
+
+    @property
+    def _without_trace(self) -> Randomness:
+        return Randomness.REPORT if self._randomness is Randomness.SHARED else self._randomness
 
     def effects(
         self, plan: Plan, events: _Events, summaries: Mapping[Side, StepSummary]
@@ -89,8 +92,7 @@ class RandomDecisions:
                 "none"
             )
         seen = SeenCalls.of_events(plan, events)
-        without = Randomness.REPORT if self._randomness is Randomness.SHARED else self._randomness
-        made = plan_randomness(without, self._seed, seen, operations)
+        made = plan_randomness(self._without_trace, self._seed, seen, operations)
         self._report.set_random_operations(made.operations)
         return RandomEffects(made.unshared, seen, self._models) if made.unshared else None
 

@@ -39,6 +39,9 @@ _EXACT = Tolerance(atol=0.0, rtol=0.0, source="default")
 _FLOOR_ROOM = 4.0
 
 
+Descriptions = Mapping[Side, DescribeOptimizerResponse]
+
+
 class OptimizerFlow:
     """Two optimizers, as far as they can be looked into; two tensors are in memory at a time."""
 
@@ -54,7 +57,7 @@ class OptimizerFlow:
 
     def differences(self) -> tuple[OptimizerDifference, ...]:
         """Returns the settings and conventions in which the optimizers differ now."""
-        described = self._describe()
+        described = self.describe()
         self._notes.update(dict.fromkeys(optimizer_settings.notes(described)))
         return tuple(optimizer_settings.differences(self._parameters, described))
 
@@ -68,7 +71,7 @@ class OptimizerFlow:
         Moments, sums and step counts; learning rates and other settings stay, and so does what the reference
         keeps no counterpart of. A note says where the candidate's optimizer did not take what it keeps too.
         """
-        described = self._describe()
+        described = self.describe()
         kept = {entry.state for entry in described[Side.CANDIDATE].state}
         written = 0
         for state in _states(described[Side.REFERENCE]):
@@ -90,34 +93,31 @@ class OptimizerFlow:
                 candidate = OptimizerEntry(parameter=pair.candidate_name, state=state)
                 yield EntryPair(parameters=pair, state=state, references=references, candidate=candidate)
 
-    def rows(self, step: int, history: GradientHistory) -> Iterator[Row]:
+    def describe(self) -> Descriptions:
+        """Returns both optimizers as they are now."""
+        return {side: self._links[side].optimizer.describe() for side in SIDES}
+
+    def rows(self, step: int, history: GradientHistory, described: Descriptions) -> Iterator[Row]:
         """Yields rows of learning rates and of all state, as they are after a step.
 
         Also of parameters that one optimizer alone was given.
 
         `history`: what was made of a gradient can be no better than the gradient.
         """
-        described = self._describe()
         if all(described[side].class_name for side in SIDES):
             yield from numbered(self._rows(step, history, described))
 
-    def quiet_rows(self, step: int) -> Iterator[Row]:
+    def quiet_rows(self, step: int, described: Descriptions) -> Iterator[Row]:
         """Yields rows of settings that differ and need not show in any state, nor yet in the weights.
 
         Of the phase of the weights, and to be put behind their rows: where it shows, a weight says more.
         """
-        described = self._describe()
         for word in _QUIET:
             numbers = optimizer_settings.numbers(word, self._parameters, described)
             for row in filter(differs, self._number_rows(step, word, numbers, RATE)):
                 yield dataclasses.replace(row, phase=Phase.WEIGHTS)
 
-    def _describe(self) -> dict[Side, DescribeOptimizerResponse]:
-        return {side: self._links[side].optimizer.describe() for side in SIDES}
-
-    def _rows(
-        self, step: int, history: GradientHistory, described: Mapping[Side, DescribeOptimizerResponse]
-    ) -> Iterator[Row]:
+    def _rows(self, step: int, history: GradientHistory, described: Descriptions) -> Iterator[Row]:
         yield from self._setting_rows(step, described)
         matched = match(self._parameters, described)
         self._note_unknown(matched, described)
@@ -164,7 +164,7 @@ class OptimizerFlow:
             )
             yield history.by_chance(parameters.candidate_name, row)
 
-    def _setting_rows(self, step: int, described: Mapping[Side, DescribeOptimizerResponse]) -> Iterator[Row]:
+    def _setting_rows(self, step: int, described: Descriptions) -> Iterator[Row]:
         rates = optimizer_settings.numbers(RATE_WORD, self._parameters, described)
         yield from self._number_rows(step, RATE_WORD, rates, RATE)
         for pair, side in optimizer_settings.given_to_one(self._parameters, described):
@@ -202,9 +202,7 @@ class OptimizerFlow:
         reason = f"{nowhere}: its optimizer has not stepped this parameter"
         return _only(lone.side, frame, reason)
 
-    def _note_unknown(
-        self, matched: MatchedEntries, described: Mapping[Side, DescribeOptimizerResponse]
-    ) -> None:
+    def _note_unknown(self, matched: MatchedEntries, described: Descriptions) -> None:
         for side in SIDES:
             # Which steps an optimizer counts follows from when it is called.
             kept = [state for state in matched.unknown[side] if state != STEP]

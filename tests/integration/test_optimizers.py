@@ -266,12 +266,16 @@ def test_state_that_the_candidate_does_not_take_over_is_noted(service: Service) 
     assert "the candidate's optimizer cannot take momentum over: its own stayed" in report.notes
 
 
+def rows_of(pair: Pair) -> Iterator[Row]:
+    return pair.flow.rows(0, GradientHistory(), pair.flow.describe())
+
+
 def test_state_that_only_one_sides_optimizer_has_of_a_parameter_fails(pair: Pair) -> None:
     ones = HostTensor.from_array(np.ones(8, np.float32))
     for side, names in ((Side.REFERENCE, ("fc1.bias", "norm.bias")), (Side.CANDIDATE, ("fc1.bias",))):
         values = [(entry(name), ones) for name in names]
         pair.links[side].optimizer.write(values, Phase.OPTIMIZER)
-    [row] = [row for row in pair.flow.rows(0, GradientHistory()) if row.verdict is Verdict.UNMATCHED]
+    [row] = [row for row in rows_of(pair) if row.verdict is Verdict.UNMATCHED]
     assert row.counts
     assert row.reference is not None
     assert (row.reference.path, row.reference.slot, row.candidate) == ("norm", "bias.momentum", None)
@@ -282,4 +286,4 @@ def test_zeros_that_only_one_side_keeps_are_no_difference(pair: Pair) -> None:
     for side, names in ((Side.REFERENCE, ("fc1.bias", "norm.bias")), (Side.CANDIDATE, ("fc1.bias",))):
         zeros = HostTensor.from_array(np.zeros(8, np.float32))
         pair.links[side].optimizer.write([(entry(name), zeros) for name in names], Phase.OPTIMIZER)
-    assert {row.verdict for row in pair.flow.rows(0, GradientHistory())} == {Verdict.MATCH}
+    assert {row.verdict for row in rows_of(pair)} == {Verdict.MATCH}

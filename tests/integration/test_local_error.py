@@ -8,27 +8,21 @@ from typing import Any, Optional
 
 import numpy as np
 import pytest
+from comparisons import compare_on, model
 from processes import Service, running, running_worker
 
-from padiff_client.link import Batches, connect
+from padiff_client.link import Batches
 from padiff_client.report import Report
-from padiff_rpc import trees
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.options import Options
 from padiff_rpc.results import Row
-from padiff_rpc.types import CompareStart, Model, Party, WorkerAddress
-from padiff_rpc.version import PROTOCOL_VERSION
+from padiff_rpc.types import Model
 from padiff_rpc.words import Pass, Phase, Side, Verdict
 from padiff_server.coverage import fails
 
 X = np.random.default_rng(0).normal(size=(5, 6)).astype(np.float32)
 ALMOST_ONE = (1 + 1e-3 * X).astype(np.float32)
 SGD, MOMENTUM = "fake_models:sgd", "local_error_models:momentum"
-
-
-def model(name: str, **given: Any) -> Model:
-    fields = {field: given.pop(field) for field in ("loss", "optimizer", "train") if field in given}
-    return Model(framework="fake", model=name, kwargs=trees.pack(given), **fields)
 
 
 def chain(**given: Any) -> Model:
@@ -48,15 +42,14 @@ def compare(
     steps: int = 1,
     **given: Any,
 ) -> Report:
-    start = CompareStart(
-        protocol_version=PROTOCOL_VERSION,
-        reference=Party(model=reference, worker=WorkerAddress(address=service.reference)),
-        candidate=Party(model=candidate, worker=WorkerAddress(address=service.candidate)),
+    return compare_on(
+        service,
+        reference,
+        candidate,
+        Batches(({"x": x}, {"x": x})),
+        Options(**{"local_error": True, **given}),
         steps=steps,
-        options=Options(**{"local_error": True, **given}),
     )
-    with connect(service.coordinator) as connection:
-        return connection.compare(start, Batches(({"x": x}, {"x": x})))
 
 
 def rows(report: Report, pass_kind: Pass, *, step: int = 0, phase: Optional[Phase] = None) -> list[Row]:

@@ -6,15 +6,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from comparisons import compare_on
 from processes import Service
 
-from padiff_client.link import Batches, connect
+from padiff_client.link import Batches
 from padiff_client.report import Report
 from padiff_rpc import trees
 from padiff_rpc.options import Options
 from padiff_rpc.results import Row
-from padiff_rpc.types import CompareStart, Model, Party, WorkerAddress
-from padiff_rpc.version import PROTOCOL_VERSION
+from padiff_rpc.types import Model
 from padiff_rpc.words import CaptureKind, Pass, Phase, Side, Verdict
 from padiff_server.coverage import fails
 
@@ -30,15 +30,9 @@ def model(name: str, **given: Any) -> Model:
 
 
 def compare(service: Service, reference: Model, candidate: Model, *, steps: int = 1, **given: Any) -> Report:
-    start = CompareStart(
-        protocol_version=PROTOCOL_VERSION,
-        reference=Party(model=reference, worker=WorkerAddress(address=service.reference)),
-        candidate=Party(model=candidate, worker=WorkerAddress(address=service.candidate)),
-        steps=steps,
-        options=Options(**given),
+    return compare_on(
+        service, reference, candidate, Batches(({"x": X}, {"x": X})), Options(**given), steps=steps
     )
-    with connect(service.coordinator) as connection:
-        return connection.compare(start, Batches(({"x": X}, {"x": X})))
 
 
 def failing(report: Report) -> list[Row]:

@@ -6,6 +6,7 @@ from typing import Any, Optional
 
 import numpy as np
 import pytest
+from comparisons import compare_on
 from processes import Service
 
 from padiff_client.link import Batches, connect
@@ -14,7 +15,7 @@ from padiff_rpc import trees
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.options import Options
 from padiff_rpc.results import Row
-from padiff_rpc.types import CompareStart, Model, Party, PlanStart, WorkerAddress
+from padiff_rpc.types import Model, Party, PlanStart, WorkerAddress
 from padiff_rpc.version import PROTOCOL_VERSION
 from padiff_rpc.words import CaptureKind, DType, Phase, Side
 
@@ -57,15 +58,9 @@ def compare(
     batches: Optional[Batches] = None,
     **options: Any,
 ) -> Report:
-    start = CompareStart(
-        protocol_version=PROTOCOL_VERSION,
-        reference=Party(model=reference, worker=WorkerAddress(address=service.reference)),
-        candidate=Party(model=candidate or reference, worker=WorkerAddress(address=service.candidate)),
-        steps=steps,
-        options=Options(preflight=False, **options),
+    return compare_on(
+        service, reference, candidate or reference, batches, Options(preflight=False, **options), steps=steps
     )
-    with connect(service.coordinator) as connection:
-        return connection.compare(start, batches)
 
 
 def rows(report: Report, kind: CaptureKind, step: int = 0) -> list[Row]:

@@ -13,7 +13,7 @@ from padiff_rpc.types import TensorSpec
 from padiff_rpc.words import Phase, Verdict
 from padiff_server.judging.judge import judge
 from padiff_server.judging.measured import Measured
-from padiff_server.weights.rules import IDENTITY
+from padiff_server.weights.rules import IDENTITY, Rule
 
 
 def judged_row(
@@ -21,7 +21,7 @@ def judged_row(
     measured: Measured,
     *,
     options: Options,
-    rule: str = "",
+    rule: Rule = IDENTITY,
     gradient_floor: float = 0.0,
     note: str = "",
 ) -> Row:
@@ -45,7 +45,7 @@ def judged_row(
         figures=measured.figures,
         tolerance=measured.tolerance,
         reason="; ".join(filter(None, (judgement.reason, measured.note))) or note,
-        rule="" if rule == IDENTITY else rule,
+        rule="" if rule == IDENTITY else rule.name,
         counts=frame.counts and judgement.verdict is not Verdict.NOT_COMPARED,
     )
 

@@ -18,7 +18,7 @@ from padiff_server.judging.magnitude import magnitude_of
 from padiff_server.judging.measure import measure
 from padiff_server.judging.noisy_elements import Reals, Sizes, moved_back, sizes_of
 from padiff_server.judging.tolerances import Explained, Tolerances, stepped_tolerance
-from padiff_server.weights.rules import IDENTITY, apply_rule
+from padiff_server.weights.rules import IDENTITY, Rule
 
 
 @record
@@ -58,7 +58,7 @@ def measure_pair(
     *,
     tolerances: Tolerances,
     sum_squares: Optional[float] = None,
-    rule: str = "",
+    rule: Rule = IDENTITY,
     explained: Optional[Explained] = None,
 ) -> Measured:
     """Returns the figures of one pair; `rule` is the reference's layout rule, of one tensor or several.
@@ -67,7 +67,7 @@ def measure_pair(
     `explained` is what an optimizer's steps did to a parameter, which widens its tolerance.
     """
     given = (reference,) if isinstance(reference, HostTensor) else tuple(reference)
-    reference = apply_rule(rule or IDENTITY, *given)
+    reference = rule.apply(*given)
     if sum_squares is None or reference.array.size != sum(one.array.size for one in given):
         sum_squares = statistics(reference)[0]
     if aspect.kind is CaptureKind.LOSS:

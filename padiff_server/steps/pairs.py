@@ -14,6 +14,7 @@ from padiff_rpc.words import Side
 from padiff_server.judging.measured import Aspect, Measured
 from padiff_server.judging.store import TensorStore
 from padiff_server.sides import SIDES
+from padiff_server.weights.rules import Rule
 
 K = TypeVar("K", bound=Hashable)
 
@@ -54,12 +55,12 @@ class PairTable(Generic[K]):
         aspect: Aspect,
         store: TensorStore,
         ready: Callable[[PairTable[K], K, K], None],
-        rules: Optional[Mapping[tuple[K, K], str]] = None,
+        rules: Optional[Mapping[tuple[K, K], Rule]] = None,
     ) -> None:
         """`rules`: the layout rules of pairs that have one."""
         self._aspect = aspect
         self._aspects: dict[tuple[K, K], Aspect] = {}
-        self.rules: Mapping[tuple[K, K], str] = rules or {}
+        self.rules: Mapping[tuple[K, K], Rule] = rules or {}
         self._store = store
         self._ready = ready
         self._lock = threading.Lock()

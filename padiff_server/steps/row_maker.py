@@ -19,7 +19,7 @@ from padiff_server.steps.calls import SeenCall
 from padiff_server.steps.captures import StepCaptures
 from padiff_server.steps.pairs import Half, PairTable
 from padiff_server.steps.twins import Twins
-from padiff_server.weights.rules import IDENTITY, apply_rule
+from padiff_server.weights.rules import IDENTITY, Rule
 from padiff_server.weights.weight_pair import WeightPair
 
 
@@ -114,7 +114,7 @@ class RowMaker:
                 frame,
                 measured,
                 options=self._options,
-                rule=table.rules.get((reference, candidate), ""),
+                rule=table.rules.get((reference, candidate), IDENTITY),
                 gradient_floor=self.floor(table, measured),
                 note=note,
             )
@@ -154,9 +154,9 @@ class RowMaker:
         return self._gradient_floors.get(table, {}).get(measured.reference.dtype, 0.0)
 
 
-def is_nothing(half: Half, rule: str = IDENTITY) -> bool:
+def is_nothing(half: Half, rule: Rule = IDENTITY) -> bool:
     """Whether a half, laid out by `rule`, is all zeros."""
-    return is_zero(apply_rule(rule, *half.tensors))
+    return is_zero(rule.apply(*half.tensors))
 
 
 def against_nothing(frame: Row, side: Side) -> Row:

@@ -23,6 +23,7 @@ from padiff_server.steps.override_feed import OverrideFeed
 from padiff_server.steps.pairs import PairTable
 from padiff_server.steps.step_call import StepCall
 from padiff_server.steps.step_reader import StepReader
+from padiff_server.weights.rules import IDENTITY
 
 logger = logging.getLogger(__name__)
 
@@ -119,7 +120,7 @@ class StepRun:
                 second.tensors[0],
                 sum_squares=first.sum_squares,
                 tolerances=self._tolerances,
-                rule=table.rules.get((reference, candidate), ""),
+                rule=table.rules.get((reference, candidate), IDENTITY),
             )
         except PaDiffError as error:  # one pair's trouble is its row's
             table.settle(reference, candidate, None, trouble=str(error))

@@ -15,7 +15,7 @@ from padiff_rpc.records import record
 from padiff_rpc.types import Layer, Weight
 from padiff_server.alignment.kinds import Kind, kind_of, layout
 from padiff_server.weights.owned_weight import OwnedWeight, full_name
-from padiff_server.weights.rules import IDENTITY, STACK, TRANSPOSE, chain, part_of
+from padiff_server.weights.rules import IDENTITY, STACK, TRANSPOSE, Rule, chain, part_of
 
 _FAMILIES = {
     "multi_head_attention": "attention",
@@ -44,7 +44,7 @@ class Combination:
 
     references: tuple[OwnedWeight, ...]
     candidate: OwnedWeight
-    rule: str
+    rule: Rule
 
 
 def family(kind: Kind) -> str:
@@ -133,7 +133,7 @@ def combinations(reference: Sequence[Held], candidate: Sequence[Held]) -> Iterat
     return iter(sorted(found, key=lambda one: order[one.references[0].name]))
 
 
-def _rule(wanted: Held, holders: Mapping[str, Held]) -> Optional[str]:
+def _rule(wanted: Held, holders: Mapping[str, Held]) -> Optional[Rule]:
     """Returns the rule that makes `wanted`; None where the reference lacks a piece or mixes layouts."""
     if not all(piece in holders for piece in wanted.pieces):
         return None
@@ -149,7 +149,7 @@ def _rule(wanted: Held, holders: Mapping[str, Held]) -> Optional[str]:
     return None
 
 
-def _turn(held: Held) -> str:
+def _turn(held: Held) -> Rule:
     return TRANSPOSE if held.in_out else IDENTITY
 
 

@@ -8,7 +8,6 @@ from typing import Optional
 from padiff_rpc.results import Place, Row
 from padiff_rpc.types import TensorSpec
 from padiff_rpc.words import Verdict
-from padiff_server.weights.own_weights import shape_or_none
 from padiff_server.weights.rules import IDENTITY
 from padiff_server.weights.weight_pair import WeightPair
 
@@ -16,7 +15,7 @@ from padiff_server.weights.weight_pair import WeightPair
 def misfit_row(frame: Row, pair: WeightPair) -> Row:
     """Returns `frame` for a pair that is a misfit; its rule is not applied, since it may not be."""
     specs = [owned.weight.spec for owned in pair.references]
-    made = shape_or_none(pair.rule, *(spec.shape for spec in specs))
+    made = pair.rule.shape_or_none(*(spec.shape for spec in specs))
     wanted = pair.candidate.weight.spec
     shown: Optional[TensorSpec] = specs[0] if len(specs) == 1 else None
     if made is not None:
@@ -28,7 +27,7 @@ def misfit_row(frame: Row, pair: WeightPair) -> Row:
         reference=_with_spec(frame.reference, shown),
         candidate=_with_spec(frame.candidate, wanted),
         reason=pair.reason,
-        rule="" if pair.rule == IDENTITY else pair.rule,
+        rule="" if pair.rule == IDENTITY else pair.rule.name,
     )
 
 

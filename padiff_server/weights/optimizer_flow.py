@@ -26,7 +26,6 @@ from padiff_server.model_index import Models
 from padiff_server.sides import SIDES, other
 from padiff_server.weights import optimizer_settings
 from padiff_server.weights.optimizer_entries import STEP, EntryPair, LoneEntry, MatchedEntries, match
-from padiff_server.weights.rules import apply_rule
 from padiff_server.weights.weight_pair import WeightPair, WeightPlan
 
 RATE_WORD = "learning_rate"
@@ -77,7 +76,7 @@ class OptimizerFlow:
         for state in _states(described[Side.REFERENCE]):
             entries = list(self._copied(state, frozenset(described[Side.REFERENCE].state)))
             values = (
-                (one.candidate, parts[0] if state == STEP else apply_rule(one.parameters.rule, *parts))
+                (one.candidate, parts[0] if state == STEP else one.parameters.rule.apply(*parts))
                 for one, parts in self._reference_values(entries)
             )
             took = self._links[Side.CANDIDATE].optimizer.write(values, Phase.OPTIMIZER)

@@ -29,7 +29,7 @@ from padiff_server.steps.captures import StepCaptures
 from padiff_server.steps.step_rows import StepRows
 from padiff_server.steps.step_run import StepRun
 from padiff_server.weights.owned_weight import owner_name
-from padiff_server.weights.rules import IDENTITY, TRANSPOSE, apply_rule
+from padiff_server.weights.rules import IDENTITY, TRANSPOSE, Rule
 from padiff_server.weights.weight_pair import UNTRIED, WeightPair, WeightPlan
 from padiff_server.worker_pair import WorkerPair
 
@@ -104,7 +104,7 @@ class Orientation:
                 self._settle_by_values()
 
     def _settle_by_trial(self, batch: StepBatch) -> None:
-        rules: dict[Group, str] = dict.fromkeys(self._groups, IDENTITY)
+        rules: dict[Group, Rule] = dict.fromkeys(self._groups, IDENTITY)
         best = self._try(rules, batch)
         if best is None:
             self._report.note("orientation: the models raised when both ways were to be tried")
@@ -130,12 +130,12 @@ class Orientation:
             )
             for ours, theirs in zip(reference, candidate):
                 for rule in errors:
-                    errors[rule] = max(errors[rule], _relative_l2(apply_rule(rule, ours), theirs))
+                    errors[rule] = max(errors[rule], _relative_l2(rule.apply(ours), theirs))
             rules[group] = TRANSPOSE if errors[TRANSPOSE] < errors[IDENTITY] else IDENTITY
             self._note(group, rules[group], errors)
         self._decide(rules, "compared both ways with the candidate's own values")
 
-    def _decide(self, rules: Mapping[Group, str], reason: str) -> None:
+    def _decide(self, rules: Mapping[Group, Rule], reason: str) -> None:
         self._aligned.settle_weights(
             tuple(
                 dataclasses.replace(pair, rule=rules[self._group(pair)], reason=reason)
@@ -145,7 +145,7 @@ class Orientation:
             )
         )
 
-    def _note(self, group: Group, rule: str, errors: Mapping[str, float]) -> None:
+    def _note(self, group: Group, rule: Rule, errors: Mapping[Rule, float]) -> None:
         pairs = self._groups[group]
         more = f" and {len(pairs) - 1} more" if len(pairs) > 1 else ""
         chosen = "as it is" if rule == IDENTITY else "transposed"
@@ -158,7 +158,7 @@ class Orientation:
             text += "; they cannot be told apart, so say it by layer_map.special_init"
         self._report.note(text)
 
-    def _try(self, rules: Mapping[Group, str], batch: StepBatch) -> Optional[dict[Group, _Seen]]:
+    def _try(self, rules: Mapping[Group, Rule], batch: StepBatch) -> Optional[dict[Group, _Seen]]:
         """Runs both models forward on weights placed by `rules`; None when a model raised."""
         self._decide(rules, "")
         self._aligned.copy_weights(self._aligned.weight_flow(self._tolerances, self._options))

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Optional
 
-from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.types import Weight
 from padiff_rpc.words import WeightKind
 from padiff_server.alignment.kinds import Kind, canonical_kind, canonical_name, is_flattened, layout
-from padiff_server.weights.rules import IDENTITY, TRANSPOSE, Shape, reshape_to, shape_under
+from padiff_server.weights.rules import IDENTITY, TRANSPOSE, Rule, reshape_to
 
-# (reference's weight, candidate's weight, name of the rule)
-Pair = tuple[Weight, Weight, str]
+# (reference's weight, candidate's weight, the rule between them)
+Pair = tuple[Weight, Weight, Rule]
 
 
 def pair_weights(
@@ -36,7 +34,7 @@ def pair_weights(
         for theirs in free:
             same_kind = canonical_kind(kinds[0], ours) is canonical_kind(kinds[1], theirs)
             rule = choose_rule(kinds, ours, theirs)
-            if same_kind and shape_or_none(rule, ours.spec.shape) == theirs.spec.shape:
+            if same_kind and rule.shape_or_none(ours.spec.shape) == theirs.spec.shape:
                 partner[ours.name] = theirs
                 free.remove(theirs)
                 break
@@ -47,8 +45,8 @@ def pair_weights(
     ]
 
 
-def choose_rule(kinds: tuple[Kind, Kind], reference: Weight, candidate: Weight) -> str:
-    """Returns the name of the rule from the reference's layout to the candidate's.
+def choose_rule(kinds: tuple[Kind, Kind], reference: Weight, candidate: Weight) -> Rule:
+    """Returns the rule from the reference's layout to the candidate's.
 
     Layouts that are known decide alone, so that a square matrix is transposed as any other.
     """
@@ -65,7 +63,7 @@ def choose_rule(kinds: tuple[Kind, Kind], reference: Weight, candidate: Weight) 
         rule = reshape_to(shapes[1])
     else:
         rule = IDENTITY
-    return rule if shape_or_none(rule, shapes[0]) is not None else IDENTITY
+    return rule if rule.shape_or_none(shapes[0]) is not None else IDENTITY
 
 
 def is_ambiguous(kinds: tuple[Kind, Kind], reference: Weight, candidate: Weight) -> bool:
@@ -77,11 +75,3 @@ def is_ambiguous(kinds: tuple[Kind, Kind], reference: Weight, candidate: Weight)
     is_square = len(shape) == 2 and shape[0] == shape[1] > 1 and candidate.spec.shape == shape
     is_parameter = reference.kind is WeightKind.PARAMETER
     return is_square and is_parameter and not all(kind.name for kind in kinds)
-
-
-def shape_or_none(rule: str, *shapes: Shape) -> Optional[Shape]:
-    """Returns the shape that the rule gives; None where it cannot take `shapes`."""
-    try:
-        return shape_under(rule, *shapes)
-    except InvalidRequestError:
-        return None

@@ -1,16 +1,15 @@
-"""Layout rules: how a reference's weights become a candidate's, by name.
+"""Layout rules: how a reference's weights become a candidate's.
 
 A rule is a chain of small steps ("part(1 of 3) then transpose"), each of which takes arrays and gives
-arrays; what is left at its end is the candidate's weight. Rules serve values and gradients alike. The
-opposite direction is a rule of its own (`stack` against `part`), which `weight_plan` chooses as it chose
-the first.
+arrays; what is left at its end is the candidate's weight. Rules only move elements, so they serve
+values, gradients and optimizer state alike. The opposite direction is a rule of its own (`STACK` against
+`part_of`), which `weight_plan` chooses as it chose the first.
 """
 
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Optional
 
@@ -22,12 +21,6 @@ from padiff_rpc.tensors import Array, HostTensor
 
 Shape = tuple[int, ...]
 
-IDENTITY = "identity"
-TRANSPOSE = "transpose"
-STACK = "stack"
-_THEN = " then "
-_PART = re.compile(r"part\((\d+) of (\d+)\)")
-
 
 @record
 class Step:
@@ -37,85 +30,128 @@ class Step:
         name: as reports show it.
         apply: arrays in the reference's layout -> arrays in the candidate's; may return views.
         shapes: the shapes that `apply` gives. Raises InvalidRequestError for those it cannot take.
+        part: which of how many equal parts it takes, from 0; None for a step that takes all.
     """
 
     name: str
     apply: Callable[[list[Array]], list[Array]]
     shapes: Callable[[list[Shape]], list[Shape]]
+    part: Optional[tuple[int, int]] = None
 
 
-def reshape_to(shape: Shape) -> str:
-    """Returns the name of the step that keeps the elements' order and gives `shape`."""
-    return f"reshape({', '.join(map(str, shape))})"
+@record
+class Rule:
+    """A chain of steps; without any, the candidate has what the reference has."""
+
+    steps: tuple[Step, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """Returns the rule as reports show it."""
+        return " then ".join(step.name for step in self.steps) or "identity"
+
+    @property
+    def part(self) -> Optional[tuple[int, int]]:
+        """Returns which part the rule takes and of how many, from 0; None for a rule that takes all."""
+        return next((step.part for step in self.steps if step.part is not None), None)
+
+    def apply(self, *values: HostTensor) -> HostTensor:
+        """Returns `values` in the candidate's layout, C-contiguous; the value itself under `IDENTITY`.
+
+        Raises InvalidRequestError for shapes that the rule cannot take, and for values of several dtypes.
+        """
+        if not self.steps and len(values) == 1:
+            return values[0]
+        dtypes = {value.dtype for value in values}
+        if len(dtypes) != 1:
+            raise InvalidRequestError(
+                f"rule {self.name}: takes values of one dtype, not {sorted(map(str, dtypes))}"
+            )
+        self.shape(*(value.array.shape for value in values))
+        arrays = [value.array for value in values]
+        for step in self.steps:
+            arrays = step.apply(arrays)
+        return HostTensor(array=np.ascontiguousarray(arrays[0]), dtype=values[0].dtype)
+
+    def shape(self, *shapes: Shape) -> Shape:
+        """Returns the shape that the rule gives. Raises InvalidRequestError for shapes it cannot take."""
+        given = list(shapes)
+        for step in self.steps:
+            given = step.shapes(given)
+        if len(given) != 1:
+            raise InvalidRequestError(
+                f"rule {self.name}: makes {len(given)} weights of {len(shapes)}, not one"
+            )
+        return given[0]
+
+    def shape_or_none(self, *shapes: Shape) -> Optional[Shape]:
+        """Returns the shape that the rule gives; None where it cannot take `shapes`."""
+        try:
+            return self.shape(*shapes)
+        except InvalidRequestError:
+            return None
 
 
-def part_of(index: int, count: int) -> str:
-    """Returns the name of the step that takes one of `count` equal parts along the first axis; from 0."""
-    return f"part({index + 1} of {count})"
-
-
-def chain(*names: str) -> str:
-    """Returns the name of the rule of these steps, in this order."""
-    return _THEN.join(name for name in names if name != IDENTITY) or IDENTITY
-
-
-def apply_rule(rule: str, *values: HostTensor) -> HostTensor:
-    """Returns `values` in the candidate's layout, C-contiguous; the value itself under "identity".
-
-    Raises InvalidRequestError for shapes that the rule cannot take, and for values of several dtypes.
-    """
-    if rule == IDENTITY and len(values) == 1:
-        return values[0]
-    dtypes = {value.dtype for value in values}
-    if len(dtypes) != 1:
-        raise InvalidRequestError(f"rule {rule}: takes values of one dtype, not {sorted(map(str, dtypes))}")
-    steps = steps_of(rule)
-    _shapes(rule, steps, [value.array.shape for value in values])
-    arrays = [value.array for value in values]
-    for step in steps:
-        arrays = step.apply(arrays)
-    return HostTensor(array=np.ascontiguousarray(arrays[0]), dtype=values[0].dtype)
-
-
-def shape_under(rule: str, *shapes: Shape) -> Shape:
-    """Returns the shape that the rule gives. Raises InvalidRequestError for shapes it cannot take."""
-    return _shapes(rule, steps_of(rule), shapes)
-
-
-def part_in(rule: str) -> Optional[tuple[int, int]]:
-    """Returns which part the rule takes and of how many, from 0; None for a rule that takes all."""
-    part = _PART.search(rule)
-    return (int(part[1]) - 1, int(part[2])) if part is not None else None
+def chain(*rules: Rule) -> Rule:
+    """Returns the rule of all their steps, in this order."""
+    return Rule(steps=tuple(step for rule in rules for step in rule.steps))
 
 
 @lru_cache(maxsize=256)
-def steps_of(rule: str) -> tuple[Step, ...]:
-    """Returns the steps of a rule. Raises InvalidRequestError, listing the allowed ones."""
-    return tuple(_step_named(name, rule) for name in rule.split(_THEN))
+def reshape_to(target: Shape) -> Rule:
+    """Returns the rule that keeps the elements' order and gives `target`."""
+    name = f"reshape({', '.join(map(str, target))})"
+
+    def shapes_of(shapes: list[Shape]) -> list[Shape]:
+        for shape in shapes:
+            if math.prod(shape) != math.prod(target):
+                raise InvalidRequestError(f"rule {name}: does not fit the shape {list(shape)}")
+        return [target] * len(shapes)
+
+    return _rule(name, lambda arrays: [a.reshape(target) for a in arrays], shapes_of)
 
 
-def _shapes(rule: str, steps: Sequence[Step], shapes: Sequence[Shape]) -> Shape:
-    given = list(shapes)
-    for step in steps:
-        given = step.shapes(given)
-    if len(given) != 1:
-        raise InvalidRequestError(f"rule {rule}: makes {len(given)} weights of {len(shapes)}, not one")
-    return given[0]
+@lru_cache(maxsize=256)
+def part_of(index: int, count: int) -> Rule:
+    """Returns the rule that takes one of `count` equal parts along the first axis; from 0."""
+    name = f"part({index + 1} of {count})"
+
+    def shapes_of(shapes: list[Shape]) -> list[Shape]:
+        for shape in shapes:
+            if not shape or shape[0] % count:
+                raise InvalidRequestError(
+                    f"rule {name}: the shape {list(shape)} has no {count} equal parts along its first axis"
+                )
+        return [(shape[0] // count, *shape[1:]) for shape in shapes]
+
+    def apply(arrays: list[Array]) -> list[Array]:
+        return [np.split(array, count)[index] for array in arrays]
+
+    return Rule(steps=(Step(name=name, apply=apply, shapes=shapes_of, part=(index, count)),))
 
 
-def _step_named(name: str, rule: str) -> Step:
-    if name in _STEPS:
-        return _STEPS[name]
-    part = _PART.fullmatch(name)
-    if part is not None and 0 < int(part[1]) <= int(part[2]):
-        return _part(int(part[1]) - 1, int(part[2]))
-    sizes = re.fullmatch(r"reshape\(((?:\d+(?:, *\d+)*)?)\)", name)
-    if sizes is not None:
-        return _reshape(tuple(map(int, re.findall(r"\d+", sizes[1]))))
-    raise InvalidRequestError(
-        f"rule: {rule!r} is not known; allowed: {', '.join(_STEPS)}, reshape(sizes), part(i of n), "
-        "and chains of these with 'then'"
-    )
+@lru_cache(maxsize=256)
+def axes(order: Shape) -> Rule:
+    """Returns the rule whose n-th axis is the reference's `order[n]`-th."""
+    if order == tuple(range(len(order))):
+        return IDENTITY
+    if order == (1, 0):
+        return TRANSPOSE
+    name = f"axes({', '.join(map(str, order))})"
+
+    def shapes_of(shapes: list[Shape]) -> list[Shape]:
+        for shape in shapes:
+            if len(shape) != len(order):
+                raise InvalidRequestError(f"rule {name}: the shape {list(shape)} has no {len(order)} axes")
+        return [tuple(shape[axis] for axis in order) for shape in shapes]
+
+    return _rule(name, lambda arrays: [a.transpose(order) for a in arrays], shapes_of)
+
+
+def _rule(
+    name: str, apply: Callable[[list[Array]], list[Array]], shapes: Callable[[list[Shape]], list[Shape]]
+) -> Rule:
+    return Rule(steps=(Step(name=name, apply=apply, shapes=shapes),))
 
 
 def _transposed_shapes(shapes: list[Shape]) -> list[Shape]:
@@ -132,40 +168,6 @@ def _stacked_shapes(shapes: list[Shape]) -> list[Shape]:
     return [(sum(shape[0] for shape in shapes), *shapes[0][1:])]
 
 
-def _part(index: int, count: int) -> Step:
-    name = part_of(index, count)
-
-    def shapes_of(shapes: list[Shape]) -> list[Shape]:
-        for shape in shapes:
-            if not shape or shape[0] % count:
-                raise InvalidRequestError(
-                    f"rule {name}: the shape {list(shape)} has no {count} equal parts along its first axis"
-                )
-        return [(shape[0] // count, *shape[1:]) for shape in shapes]
-
-    def apply(arrays: list[Array]) -> list[Array]:
-        return [np.split(array, count)[index] for array in arrays]
-
-    return Step(name=name, apply=apply, shapes=shapes_of)
-
-
-def _reshape(target: Shape) -> Step:
-    name = reshape_to(target)
-
-    def shapes_of(shapes: list[Shape]) -> list[Shape]:
-        for shape in shapes:
-            if math.prod(shape) != math.prod(target):
-                raise InvalidRequestError(f"rule {name}: does not fit the shape {list(shape)}")
-        return [target] * len(shapes)
-
-    return Step(name=name, apply=lambda arrays: [a.reshape(target) for a in arrays], shapes=shapes_of)
-
-
-_STEPS = {
-    step.name: step
-    for step in (
-        Step(name=IDENTITY, apply=lambda arrays: arrays, shapes=lambda shapes: shapes),
-        Step(name=TRANSPOSE, apply=lambda arrays: [a.T for a in arrays], shapes=_transposed_shapes),
-        Step(name=STACK, apply=lambda arrays: [np.concatenate(arrays)], shapes=_stacked_shapes),
-    )
-}
+IDENTITY = Rule()
+TRANSPOSE = _rule("transpose", lambda arrays: [a.T for a in arrays], _transposed_shapes)
+STACK = _rule("stack", lambda arrays: [np.concatenate(arrays)], _stacked_shapes)

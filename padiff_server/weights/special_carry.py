@@ -9,7 +9,7 @@ import numpy as np
 
 from padiff_rpc.tensors import HostTensor
 from padiff_rpc.words import WeightKind
-from padiff_server.weights.rules import IDENTITY, TRANSPOSE, apply_rule
+from padiff_server.weights.rules import IDENTITY, TRANSPOSE, Rule
 from padiff_server.weights.special_init import SpecialInit
 from padiff_server.weights.weight_pair import WeightPair
 
@@ -23,7 +23,7 @@ def carried(
 
     Equal elements tell nothing of their order: a constant bias counts where all others were carried.
     """
-    rules: dict[str, str] = {}
+    rules: dict[str, Rule] = {}
     constant = []
     for key in _parameters(special):
         if key not in given or key not in made:
@@ -68,10 +68,10 @@ def _parameters(special: SpecialInit) -> list[str]:
     return [key for key, owned in special.candidates.items() if owned.weight.kind is WeightKind.PARAMETER]
 
 
-def _rule_between(given: HostTensor, made: HostTensor) -> Optional[str]:
+def _rule_between(given: HostTensor, made: HostTensor) -> Optional[Rule]:
     if _equal(given, made):
         return IDENTITY
-    if given.array.ndim == 2 and _equal(apply_rule(TRANSPOSE, given), made):
+    if given.array.ndim == 2 and _equal(TRANSPOSE.apply(given), made):
         return TRANSPOSE
     return None
 

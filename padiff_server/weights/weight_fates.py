@@ -78,7 +78,7 @@ class _Side:
             return ONLY_HERE, "", "", reason
         partner = pair.candidate_name if self._is_reference else pair.reference_name
         if pair.ambiguous:
-            return AMBIGUOUS, partner, pair.rule, pair.reason
+            return AMBIGUOUS, partner, pair.rule.name, pair.reason
         if pair.placed:
-            return PLACED, partner, pair.rule, pair.reason
-        return (TIED if pair.tied else ONLY_HERE), partner, pair.rule, pair.reason
+            return PLACED, partner, pair.rule.name, pair.reason
+        return (TIED if pair.tied else ONLY_HERE), partner, pair.rule.name, pair.reason

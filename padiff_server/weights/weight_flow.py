@@ -27,7 +27,7 @@ from padiff_server.model_index import Models
 from padiff_server.weights.dtype_cast import cast
 from padiff_server.weights.misfit import misfit_row
 from padiff_server.weights.owned_weight import OwnedWeight, full_name
-from padiff_server.weights.rules import apply_rule
+from padiff_server.weights.rules import IDENTITY, Rule
 from padiff_server.weights.special_carry import carried, left_out
 from padiff_server.weights.special_init import SpecialInit
 from padiff_server.weights.weight_pair import WeightPair, WeightPlan
@@ -91,7 +91,7 @@ class WeightFlow:
 
     def _placed_values(self, placed: list[WeightPair]) -> Iterator[tuple[str, HostTensor]]:
         for pair, values in self._reference_values(placed, Phase.INITIAL_WEIGHTS):
-            yield pair.candidate_name, apply_rule(pair.rule, *values)
+            yield pair.candidate_name, pair.rule.apply(*values)
 
     def _reference_values(
         self, pairs: list[WeightPair], phase: Phase
@@ -143,7 +143,7 @@ class WeightFlow:
         )
         rows = []
         for (pair, parts), candidate in values:
-            reference = apply_rule(pair.rule, *parts)
+            reference = pair.rule.apply(*parts)
             if pair.kind is WeightKind.PARAMETER:
                 self._steps.note((pair.reference_name, pair.candidate_name), reference)
             length = self._steps.of((pair.reference_name, pair.candidate_name))
@@ -175,7 +175,7 @@ class WeightFlow:
         frame: Row,
         reference: HostTensor,
         candidate: HostTensor,
-        rule: str,
+        rule: Rule,
         tolerances: Tolerances,
         just_copied: bool = False,
         explained: Optional[Explained] = None,
@@ -234,7 +234,8 @@ class WeightFlow:
                 rule=special.function,
             )
             if key in made:
-                yield self._judged(frame, made[key], candidate, special.function, self._tolerances)
+                row = self._judged(frame, made[key], candidate, IDENTITY, self._tolerances)
+                yield dataclasses.replace(row, rule=special.function)
             else:
                 yield dataclasses.replace(frame, reason=f"{special.function} returned no {key!r}")
 

@@ -11,6 +11,7 @@ from padiff_rpc.results import Unmatched
 from padiff_rpc.types import TensorSpec
 from padiff_rpc.words import Side, WeightKind
 from padiff_server.weights.owned_weight import OwnedWeight
+from padiff_server.weights.rules import Rule
 from padiff_server.weights.special_init import SpecialInit
 
 UNTRIED = "square and of a user's own class, so which way round it is stored is not known; taken as it is"
@@ -25,7 +26,7 @@ class WeightPair:
             lists them as).
         references: one weight in most cases; several where the candidate has them in one tensor.
         candidate: the candidate's weight.
-        rule: name of the layout rule from the references, in this order, to the candidate.
+        rule: the layout rule from the references, in this order, to the candidate.
         placed: whether the candidate's weight takes this value; False where it does not fit (see
             `is_misfit`), or an earlier pair fills the same tied tensor.
         compared: False where the layer map ignores either layer.
@@ -39,7 +40,7 @@ class WeightPair:
     kind: WeightKind
     references: tuple[OwnedWeight, ...]
     candidate: OwnedWeight
-    rule: str
+    rule: Rule
     placed: bool = True
     compared: bool = True
     tied: bool = False

@@ -15,9 +15,9 @@ from padiff_server.alignment.kinds import canonical_kind, framework_of, is_bookk
 from padiff_server.alignment.plan import IGNORED, PairedLayer, Plan
 from padiff_server.sides import SIDES
 from padiff_server.weights.composites import Held, combinations, family, fused_below, held_below, insides
-from padiff_server.weights.own_weights import is_ambiguous, pair_weights, shape_or_none
+from padiff_server.weights.own_weights import is_ambiguous, pair_weights
 from padiff_server.weights.owned_weight import OwnedWeight, owner_name
-from padiff_server.weights.rules import part_in
+from padiff_server.weights.rules import Rule
 from padiff_server.weights.special_init import special_init
 from padiff_server.weights.weight_hints import Neighbours, fitting
 from padiff_server.weights.weight_pair import UNTRIED, WeightPair, WeightPlan
@@ -166,7 +166,7 @@ class _Planner:
         paired: PairedLayer,
         references: tuple[OwnedWeight, ...],
         candidate: OwnedWeight,
-        rule: str,
+        rule: Rule,
         *,
         ambiguous: bool = False,
     ) -> None:
@@ -236,7 +236,7 @@ class _Planner:
         used: defaultdict[OwnedWeight, dict[int, WeightPair]] = defaultdict(dict)
         counts: dict[OwnedWeight, int] = {}
         for pair in self._ordered_pairs():
-            part = part_in(pair.rule)
+            part = pair.rule.part
             if part is not None:
                 used[pair.references[0]][part[0]], counts[pair.references[0]] = pair, part[1]
         layers = {layer.path: layer for layer in self._sides[0]}
@@ -275,7 +275,7 @@ def _misfit(pair: WeightPair) -> str:
     if len(dtypes) > 1:
         return f"weights of several dtypes ({', '.join(dtypes)}) do not make one"
     wanted = pair.candidate.weight.spec
-    made = shape_or_none(pair.rule, *(spec.shape for spec in specs))
+    made = pair.rule.shape_or_none(*(spec.shape for spec in specs))
     if made == wanted.shape:
         return ""
     shown = specs[0] if made is None else replace(specs[0], shape=made)

@@ -23,6 +23,7 @@ from padiff_server.steps.pairs import Half
 from padiff_server.steps.step_items import Announced
 from padiff_server.steps.step_rows import StepRows
 from padiff_server.weights.owned_weight import OwnedWeight
+from padiff_server.weights.rules import IDENTITY
 from padiff_server.weights.weight_pair import WeightPair
 from padiff_server.weights.weight_plan import WeightPlan
 
@@ -64,7 +65,7 @@ WEIGHTS = WeightPlan(
             kind=WeightKind.PARAMETER,
             references=(OwnedWeight(path="b", weight=WEIGHT),),
             candidate=OwnedWeight(path="b", weight=WEIGHT),
-            rule="identity",
+            rule=IDENTITY,
         ),
     )
 )

@@ -8,6 +8,7 @@ from padiff_rpc.types import DescribeOptimizerResponse, OptimizerEntry, TensorSp
 from padiff_rpc.words import DType, Side, WeightKind
 from padiff_server.weights.optimizer_entries import match
 from padiff_server.weights.owned_weight import OwnedWeight
+from padiff_server.weights.rules import IDENTITY, STACK
 from padiff_server.weights.weight_pair import WeightPair
 
 
@@ -16,7 +17,7 @@ def owned(path):
     return OwnedWeight(path=path, weight=weight)
 
 
-def pair(references, candidate, rule="identity"):
+def pair(references, candidate, rule=IDENTITY):
     return WeightPair(
         kind=WeightKind.PARAMETER,
         references=tuple(map(owned, references)),
@@ -52,11 +53,11 @@ def test_states_pair_by_name_state_by_state_in_the_plans_order():
 
 
 def test_a_packed_parameter_takes_the_state_of_all_its_parts():
-    packed = pair(["q", "k"], "qk", "stack")
+    packed = pair(["q", "k"], "qk", STACK)
     found = matched([packed], ["m of q", "m of k"], ["m of qk"])
     [one] = found.pairs
     assert [entry.parameter for entry in one.references] == ["q.w", "k.w"]
-    assert one.parameters.rule == "stack"
+    assert one.parameters.rule == STACK
 
 
 def test_parts_of_one_parameter_each_take_its_state():

@@ -12,6 +12,7 @@ from padiff_rpc.types import DescribeOptimizerResponse, OptimizerGroup, TensorSp
 from padiff_rpc.words import DType, Side, WeightKind
 from padiff_server.weights.optimizer_settings import differences, notes
 from padiff_server.weights.owned_weight import OwnedWeight
+from padiff_server.weights.rules import IDENTITY, STACK
 from padiff_server.weights.weight_pair import WeightPair
 
 
@@ -27,7 +28,7 @@ def pairs(*names, trainable=True):
             kind=WeightKind.PARAMETER,
             references=(owned(name, trainable),),
             candidate=owned(name, trainable),
-            rule="identity",
+            rule=IDENTITY,
         )
         for name in names
     ]
@@ -95,7 +96,7 @@ def test_a_trained_parameter_that_one_optimizer_was_not_given_is_told(trainable)
 
 def test_parts_of_a_packed_parameter_are_each_held_against_it():
     packed = WeightPair(
-        kind=WeightKind.PARAMETER, references=(owned("q"), owned("k")), candidate=owned("qk"), rule="stack"
+        kind=WeightKind.PARAMETER, references=(owned("q"), owned("k")), candidate=owned("qk"), rule=STACK
     )
     one = described({"q": {"learning_rate": 0.1}, "k": {"learning_rate": 0.2}})
     [difference] = found([packed], one, described({"qk": {"learning_rate": 0.1}}))

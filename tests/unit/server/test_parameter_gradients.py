@@ -11,6 +11,7 @@ from padiff_server.judging.store import TensorStore
 from padiff_server.steps.pairs import Half
 from padiff_server.steps.parameter_gradients import ParameterGradients
 from padiff_server.weights.owned_weight import OwnedWeight
+from padiff_server.weights.rules import STACK
 from padiff_server.weights.weight_pair import WeightPair
 
 SPEC = TensorSpec(dtype=DType.FLOAT32, shape=(2, 2))
@@ -34,7 +35,7 @@ def gradients(store):
         kind=WeightKind.PARAMETER,
         references=tuple(map(owned, "qkv")),
         candidate=owned("packed"),
-        rule="stack",
+        rule=STACK,
     )
     return ParameterGradients([pair], store, lambda *_: None)
 

@@ -26,7 +26,7 @@ def rules(given, made):
         candidates=weights,
     )
     pairs = carried(special, tensors(given), tensors(made))
-    return {pair.candidate.weight.name: pair.rule for pair in pairs}, list(left_out(special, pairs))
+    return {pair.candidate.weight.name: pair.rule.name for pair in pairs}, list(left_out(special, pairs))
 
 
 def owned(name, array):

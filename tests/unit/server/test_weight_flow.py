@@ -10,6 +10,7 @@ from padiff_rpc.words import DType, Phase, Side, Verdict, WeightKind
 from padiff_server.judging.tolerances import Tolerances
 from padiff_server.model_index import ModelIndex
 from padiff_server.weights.owned_weight import OwnedWeight
+from padiff_server.weights.rules import STACK, part_of
 from padiff_server.weights.weight_flow import WeightFlow
 from padiff_server.weights.weight_pair import WeightPair, WeightPlan
 
@@ -34,9 +35,9 @@ def owned(path, *shape, dtype=DType.FLOAT32):
 @pytest.mark.parametrize(
     ("references", "rule", "verdict"),
     [
-        ((owned("q", 4, 4), owned("k", 4, 3)), "stack", Verdict.SHAPE_MISMATCH),
-        ((owned("q", 4, 4), owned("k", 4, 4, dtype=DType.FLOAT16)), "stack", Verdict.DTYPE_MISMATCH),
-        ((owned("q", 4, 4),), "part(1 of 3)", Verdict.SHAPE_MISMATCH),
+        ((owned("q", 4, 4), owned("k", 4, 3)), STACK, Verdict.SHAPE_MISMATCH),
+        ((owned("q", 4, 4), owned("k", 4, 4, dtype=DType.FLOAT16)), STACK, Verdict.DTYPE_MISMATCH),
+        ((owned("q", 4, 4),), part_of(0, 3), Verdict.SHAPE_MISMATCH),
     ],
 )
 def test_what_does_not_fit_is_a_row_from_the_specs_alone(references, rule, verdict):

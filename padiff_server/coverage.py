@@ -117,8 +117,8 @@ def coverage_of(rows: Sequence[Row], unmatched: Iterable[Unmatched]) -> Coverage
 
 def is_root_output(row: Row) -> bool:
     """Whether the row is an output of the whole model."""
-    place = row.reference or row.candidate
-    return row.kind is CaptureKind.OUTPUT and place is not None and place.path == ""
+    places = [place for place in (row.reference, row.candidate) if place is not None]
+    return row.kind is CaptureKind.OUTPUT and bool(places) and all(place.path == "" for place in places)
 
 
 def passes(rows: Iterable[Row], unmatched: Iterable[Unmatched], coverage: Coverage) -> bool:

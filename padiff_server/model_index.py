@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from padiff_rpc.types import Layer
 from padiff_rpc.words import Side
 from padiff_server.alignment.kinds import is_bookkeeping, is_byproduct, kind_of
+from padiff_server.weights.owned_weight import owner_name
 
 
 class ModelIndex:
@@ -28,6 +29,12 @@ class ModelIndex:
         """Whether the layer itself holds parameters or buffers that a verdict may depend on."""
         layer = self._layers.get(path)
         return layer is not None and any(not is_bookkeeping(weight) for weight in layer.weights)
+
+    def weight_names(self, path: str) -> frozenset[str]:
+        """Returns the full names of the layer's own weights; a tied one goes by its first owner's."""
+        layer = self._layers.get(path)
+        weights = layer.weights if layer is not None else ()
+        return frozenset(owner_name(path, weight) for weight in weights if not is_bookkeeping(weight))
 
     def has_to_return(self, path: str, slot: str) -> bool:
         """Whether a verdict depends on this output of the layer at `path`, "" for the root."""

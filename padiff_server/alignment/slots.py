@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 
 from padiff_rpc.records import record
@@ -59,6 +60,38 @@ def pair_slots(moment: CallMoment, reference: Sequence[Slot], candidate: Sequenc
         only_reference=tuple(left),
         only_candidate=tuple(right),
     )
+
+
+def pair_returned(reference: Sequence[Slot], candidate: Sequence[Slot]) -> SlotPairing:
+    """Returns the pairing of what two inner layers return.
+
+    Where one side returns more, a tensor that a side returns twice counts once: Paddle's cells return
+    (h, (h, c)) where Torch's return (h, c). Its second slot pairs with what its first pairs with, behind
+    all others.
+    """
+    if len(reference) == len(candidate):
+        return pair_slots(CallMoment.EXIT, reference, candidate)
+    pairing = pair_slots(CallMoment.EXIT, _firsts(reference), _firsts(candidate))
+    first = {(pair.reference.tensor, pair.candidate.tensor): pair for pair in pairing.pairs}
+    again = [
+        SlotPair(reference=ours, candidate=theirs)
+        for (of_reference, of_candidate), pair in first.items()
+        for ours in _slots_of(of_reference, reference)
+        for theirs in _slots_of(of_candidate, candidate)
+        if (ours.name == pair.reference.name) is not (theirs.name == pair.candidate.name)
+    ]
+    return dataclasses.replace(pairing, pairs=(*pairing.pairs, *again))
+
+
+def _firsts(slots: Sequence[Slot]) -> list[Slot]:
+    found: dict[int, Slot] = {}
+    for slot in slots:
+        found.setdefault(slot.tensor, slot)
+    return list(found.values())
+
+
+def _slots_of(tensor: int, slots: Sequence[Slot]) -> list[Slot]:
+    return [slot for slot in slots if slot.tensor == tensor]
 
 
 def _pair_in_order(

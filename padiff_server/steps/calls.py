@@ -10,7 +10,7 @@ from padiff_rpc.records import record
 from padiff_rpc.types import CallEvent, SourceLine
 from padiff_rpc.words import CallMoment, Side
 from padiff_server.alignment.plan import PairedLayer, Plan
-from padiff_server.alignment.slots import SlotPairing, pair_slots
+from padiff_server.alignment.slots import SlotPairing, pair_returned, pair_slots
 from padiff_server.sides import SIDES, other
 
 
@@ -79,10 +79,15 @@ class CallPairs:
             moment=event.moment,
             reference=reference,
             candidate=candidate,
-            slots=pair_slots(event.moment, reference.event.slots, candidate.event.slots),
+            slots=_slots(layer, reference.event, candidate.event),
         )
         self.pairs.append(pair)
         return pair
+
+    def without_partner(self, side: Side) -> tuple[SeenCall, ...]:
+        """Returns the entries of calls whose layers have no partner in the plan, in execution order."""
+        lone = self._partnerless[side]
+        return tuple(seen for seen in lone if seen.event.moment is CallMoment.ENTRY)
 
     def unpaired(self, side: Side) -> list[SeenCall]:
         """Returns one event of each call without a counterpart so far, in execution order.
@@ -103,6 +108,13 @@ class CallPairs:
         find = self._plan.candidate_of if side is Side.REFERENCE else self._plan.reference_of
         layer = find(path)
         return layer if layer is not None and layer.compared else None
+
+
+def _slots(layer: PairedLayer, reference: CallEvent, candidate: CallEvent) -> SlotPairing:
+    if reference.moment is CallMoment.EXIT and layer.reference != "":
+        return pair_returned(reference.slots, candidate.slots)
+    # What the whole model takes and returns is the user's own, and has to have the same structure.
+    return pair_slots(reference.moment, reference.slots, candidate.slots)
 
 
 class Origin(NamedTuple):

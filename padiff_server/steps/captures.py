@@ -49,6 +49,7 @@ class StepCaptures:
         losses: one pair, both of its keys `LOSS_KEY`.
         events: each side's call events as they came, replays left out.
         calls: the events paired; None until there is a plan.
+        weights: which weights hold the same numbers.
         compared_parameters: the pairs of the weight plan whose gradients are compared.
     """
 
@@ -76,6 +77,7 @@ class StepCaptures:
         self._origins: Mapping[Side, dict[int, Origin]] = {side: {} for side in SIDES}
         self.events: Mapping[Side, list[CallEvent]] = {side: [] for side in SIDES}
         self.calls = CallPairs(plan) if plan is not None else None
+        self.weights = weights
         self.compared_parameters = tuple(
             pair
             for pair in (*weights.pairs, *weights.carried)

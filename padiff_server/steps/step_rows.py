@@ -19,6 +19,7 @@ from padiff_server.sides import SIDES, other
 from padiff_server.steps.calls import CallPair, SeenCall
 from padiff_server.steps.captures import LOSS_KEY, StepCaptures
 from padiff_server.steps.charging import Charging
+from padiff_server.steps.functional_calls import FunctionalCalls
 from padiff_server.steps.pairs import PairTable
 from padiff_server.steps.random_effects import RandomEffects
 from padiff_server.steps.row_maker import RowMaker, against_nothing, is_nothing
@@ -63,6 +64,7 @@ class StepRows:
         calls = captures.calls.pairs if captures.calls is not None else []
         self._calls = sorted(calls, key=lambda pair: pair.reference.index)
         self._shifted = Shifted(history, self._calls)
+        self._functional = self._functional_calls()
         self._make = RowMaker(
             step,
             captures,
@@ -72,6 +74,12 @@ class StepRows:
             pass_kind=pass_kind,
             twins=twins,
         )
+
+    def _functional_calls(self) -> Optional[FunctionalCalls]:
+        captures = self._captures
+        if captures.calls is None or not self._is_complete:
+            return None
+        return FunctionalCalls(captures.calls, captures.events, captures.weights, self._models)
 
     def all_rows(self) -> Iterator[Row]:
         """Yields every row of the step's run: inputs, forward, loss, backward, gradients."""
@@ -100,6 +108,8 @@ class StepRows:
         for side in SIDES:
             model = self._models[side]
             for seen in self._captures.calls.unpaired(side):
+                if self._functional is not None and self._functional.has(side, seen):
+                    continue
                 yield Unmatched(
                     side=side,
                     what="call",
@@ -130,7 +140,8 @@ class StepRows:
                 yield self._make.lone(side, place, Phase.INPUTS, CaptureKind.TARGET)
 
     def _forward(self) -> Iterator[Row]:
-        for call in self._calls:
+        functional = self._functional.pairs() if self._functional is not None else ()
+        for call in sorted([*self._calls, *functional], key=lambda pair: pair.reference.index):
             is_root_entry = call.layer.reference == "" and call.moment is CallMoment.ENTRY
             phase = Phase.INPUTS if is_root_entry else Phase.FORWARD
             yield from self._slot_rows(call, self._captures.values, phase, _VALUES[call.moment])

@@ -4,7 +4,7 @@ import pytest
 
 from padiff_rpc.types import Slot, TensorSpec
 from padiff_rpc.words import CallMoment, DType
-from padiff_server.alignment.slots import pair_slots
+from padiff_server.alignment.slots import pair_returned, pair_slots
 
 ENTRY, EXIT = CallMoment.ENTRY, CallMoment.EXIT
 
@@ -101,3 +101,32 @@ def test_nested_tuples_pair_with_named_fields_of_equal_shape():
 
 def test_nothing_against_nothing_is_nothing():
     assert names(pair_slots(EXIT, [], [])) == ([], [], [])
+
+
+def returned(*tensors, **named):
+    """Slots of one shape: by position, or by name where a tuple lies in a tuple ("_1__0")."""
+    given = {**{f"_{n}": tensor for n, tensor in enumerate(tensors)}, **named}
+    return [
+        Slot(name=name.lstrip("_").replace("__", "."), tensor=tensor, spec=spec((2,)))
+        for name, tensor in given.items()
+    ]
+
+
+def test_a_tensor_that_one_side_returns_twice_counts_once():
+    lstm = returned(8, 9), returned(5, _1__0=5, _1__1=6)
+    assert names(pair_returned(*lstm)) == ([("0", "0"), ("1", "1.1"), ("0", "1.0")], [], [])
+    assert names(pair_returned(*reversed(lstm))) == ([("0", "0"), ("1.1", "1"), ("1.0", "0")], [], [])
+    assert names(pair_returned(returned(8), returned(5, 5))) == ([("0", "0"), ("0", "1")], [], [])
+
+
+def test_a_tensor_in_the_place_of_another_is_no_second_showing():
+    assert names(pair_returned(returned(8, 9), returned(5, 5))) == ([("0", "0"), ("1", "1")], [], [])
+
+
+def test_another_tensor_is_left_over_however_alike():
+    assert names(pair_returned(returned(8), returned(5, 6))) == ([("0", "0")], [], ["1"])
+    assert names(pair_returned(returned(8, 9), returned(5, 5, 5))) == (
+        [("0", "0"), ("0", "1"), ("0", "2")],
+        ["1"],
+        [],
+    )

@@ -1,0 +1,90 @@
+"""Calls of layers that the other side makes as functions, with a weight that it has elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from padiff_rpc.types import CallEvent
+from padiff_rpc.words import CallMoment, Side
+from padiff_server.alignment.slots import SlotPair, SlotPairing
+from padiff_server.model_index import Models
+from padiff_server.sides import SIDES
+from padiff_server.steps.calls import CallPair, CallPairs, SeenCall
+from padiff_server.weights.weight_pair import WeightPlan
+
+_Call = tuple[Side, str, int]
+
+
+class FunctionalCalls:
+    """Finds calls without a partner whose outputs another place shows, and that place has a partner.
+
+    A head that is tied to the embedding is a layer here, and there a product with the embedding's table.
+    Its weights are all paired under other layers' names, and what it returns is a tensor that the root
+    returns or the next layer takes. A layer with a weight of its own stays without a partner.
+    """
+
+    def __init__(
+        self,
+        calls: CallPairs,
+        events: Mapping[Side, Sequence[CallEvent]],
+        weights: WeightPlan,
+        models: Models,
+    ) -> None:
+        """`events`: of the step, without replays."""
+        self._models = models
+        self._placed = {
+            Side.REFERENCE: {name for pair in weights.pairs if pair.placed for name in pair.reference_names},
+            Side.CANDIDATE: {pair.candidate_name for pair in weights.pairs if pair.placed},
+        }
+        self._shown: Mapping[Side, dict[int, tuple[CallPair, SlotPair]]] = {side: {} for side in SIDES}
+        for call in sorted(calls.pairs, key=lambda call: call.reference.index):
+            for slots in call.slots.pairs:
+                self._shown[Side.REFERENCE].setdefault(slots.reference.tensor, (call, slots))
+                self._shown[Side.CANDIDATE].setdefault(slots.candidate.tensor, (call, slots))
+        exits = {
+            (side, event.path, event.call): event
+            for side in SIDES
+            for event in events[side]
+            if event.moment is CallMoment.EXIT
+        }
+        self._found: dict[_Call, tuple[CallPair, ...]] = {}
+        for side in SIDES:
+            for seen in calls.without_partner(side):
+                key = (side, seen.event.path, seen.event.call)
+                pairs = tuple(self._pairs(side, seen.index, exits[key])) if key in exits else ()
+                if pairs:
+                    self._found[key] = pairs
+
+    def has(self, side: Side, seen: SeenCall) -> bool:
+        """Whether this call is compared at the other side's place."""
+        return (side, seen.event.path, seen.event.call) in self._found
+
+    def pairs(self) -> Iterator[CallPair]:
+        """Yields these calls' exits, against the other side's places that show what they return."""
+        for pairs in self._found.values():
+            yield from pairs
+
+    def _pairs(self, side: Side, index: int, event: CallEvent) -> Iterator[CallPair]:
+        names = self._models[side].weight_names(event.path)
+        shown = [(slot, self._shown[side].get(slot.tensor)) for slot in event.slots]
+        if not names or not names <= self._placed[side] or any(found is None for _, found in shown):
+            return
+        here = SeenCall(index=index, event=event)
+        for slot, found in shown:
+            assert found is not None
+            call, slots = found
+            is_reference = side is Side.REFERENCE
+            yield CallPair(
+                layer=call.layer,
+                moment=CallMoment.EXIT,
+                reference=here if is_reference else call.reference,
+                candidate=call.candidate if is_reference else here,
+                slots=SlotPairing(
+                    pairs=(
+                        SlotPair(
+                            reference=slot if is_reference else slots.reference,
+                            candidate=slots.candidate if is_reference else slot,
+                        ),
+                    )
+                ),
+            )

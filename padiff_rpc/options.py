@@ -85,7 +85,8 @@ class Options:
     Attributes:
         atol, rtol: bounds as NumPy means them, |candidate - reference| <= atol + rtol * |reference|;
             None takes the table of defaults (dtype by phase).
-        diff_phase: "both" or "forward"; "backward" needs single_step.
+        diff_phase: "both" or "forward"; "backward" needs single_step. None is both, but forward alone where a
+            framework has no backward in the mode that a layer is in, which "both" takes for an error.
         compare_mode: "strict" (elementwise) or "mean" (difference of the two means).
         single_step: lockstep: every tensor of the candidate is judged, then replaced by the reference's,
             so that each call is tested on the reference's inputs. One step, without an optimizer.
@@ -111,7 +112,7 @@ class Options:
 
     atol: Optional[float] = None
     rtol: Optional[float] = None
-    diff_phase: DiffPhase = DiffPhase.BOTH
+    diff_phase: Optional[DiffPhase] = None
     compare_mode: CompareMode = CompareMode.STRICT
     single_step: bool = False
     backward_overrides: bool = True
@@ -132,7 +133,9 @@ class Options:
         checked = {
             "atol": _bound(self.atol, field="options.atol"),
             "rtol": _bound(self.rtol, field="options.rtol"),
-            "diff_phase": word(DiffPhase, self.diff_phase, field="options.diff_phase"),
+            "diff_phase": None
+            if self.diff_phase is None
+            else word(DiffPhase, self.diff_phase, field="options.diff_phase"),
             "compare_mode": word(CompareMode, self.compare_mode, field="options.compare_mode"),
             "trace": word(TraceMode, self.trace, field="options.trace"),
             "loss": word(DefaultLoss, self.loss, field="options.loss"),

@@ -267,6 +267,7 @@ class StepSummary:
     has_gradients: bool = False
     no_gradient_reason: str = ""
     random_operations: tuple[RandomOperation, ...] = ()
+    lacks_backward: bool = False
 
 
 @record

@@ -86,16 +86,17 @@ class Comparison:
         )
         for step in range(self._settings.steps):
             steps.run(step, self._inputs.batch(step) if step else batch)
+            if steps.forward_only:
+                self._note_what_is_left(step, "without a backward on both sides")
+                return
             if self._report.has_failed and not options.keep_going:
-                self._note_what_is_left(step)
+                self._note_what_is_left(step, "the first that differs")
                 return
 
-    def _note_what_is_left(self, step: int) -> None:
+    def _note_what_is_left(self, step: int, why: str) -> None:
         left = self._settings.steps - step - 1
         if left:
-            self._report.note(
-                f"stopped after step {step}, the first that differs; {left} more were asked for"
-            )
+            self._report.note(f"stopped after step {step}, {why}; {left} more were asked for")
 
 
 class WeightAssignment:

@@ -203,6 +203,13 @@ class FrameworkAdapter(Protocol):
         """Whether a gradient can flow to this tensor now (floating or complex, and part of a graph)."""
         ...
 
+    def layers_without_backward(self, model: Any, loss: Any) -> tuple[str, ...]:
+        """Returns the paths of layers through which no backward from `loss` can go, mostly none.
+
+        Those whose operations the framework gave no backward in the mode that the layers are in.
+        """
+        ...
+
     # Running
 
     def watch(self, layer: Any, entry: EntryHook, exit: ExitHook) -> Remove:

@@ -171,4 +171,5 @@ class StepRun:
             has_gradients=work.has_gradients,
             no_gradient_reason=work.no_gradient_reason,
             random_operations=decisions.operations,
+            lacks_backward=work.lacks_backward,
         )

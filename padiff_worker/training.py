@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from padiff_rpc.tensors import COMPLEX, FLOATING
@@ -22,6 +23,7 @@ class BuiltInStep:
     Attributes:
         has_gradients: whether there was a backward.
         no_gradient_reason: why not.
+        lacks_backward: the framework has none for what the loss was computed with.
     """
 
     def __init__(
@@ -39,6 +41,7 @@ class BuiltInStep:
         self._recorder = recorder
         self.has_gradients = False
         self.no_gradient_reason = ""
+        self.lacks_backward = False
 
     def run(self, given: Arguments) -> None:
         """Runs the step as far as it was asked for."""
@@ -56,6 +59,11 @@ class BuiltInStep:
                 return
             if not adapter.requires_gradient(loss):
                 self.no_gradient_reason = "the loss depends on nothing that requires a gradient"
+                return
+            lacking = adapter.layers_without_backward(session.model, loss)
+            if lacking:
+                self.lacks_backward = True
+                self.no_gradient_reason = without_backward(adapter, session, lacking)
                 return
             self._backward(loss)
         self._phases.begin(Phase.GRADIENTS)
@@ -120,6 +128,14 @@ class BuiltInStep:
             adapter.step(optimizer)
         else:
             optimizer()
+
+
+def without_backward(adapter: FrameworkAdapter, session: ModelSession, paths: Sequence[str]) -> str:
+    """Returns why no backward goes through the layers at `paths`, and what brings one."""
+    classes = {handle.paths[0]: handle.classes[0] for handle in adapter.layers(session.model)}
+    kind = classes.get(paths[0], "").rpartition(".")[2] or "recurrent layer"
+    where = f" ({', '.join(paths)})" if any(paths) else ""
+    return f"{adapter.name}'s {kind}{where} has no backward in eval mode; train: true on both sides brings it"
 
 
 def record_gradients(

@@ -29,7 +29,10 @@ class UserStep:
     Attributes:
         has_gradients: whether there was a backward, or gradients that parameters got otherwise.
         no_gradient_reason: why there was no backward.
+        lacks_backward: never here, since the user's own backward raises where the framework has none.
     """
+
+    lacks_backward = False
 
     def __init__(
         self,

@@ -13,7 +13,7 @@ from padiff_rpc.tensors import HostTensor
 from padiff_rpc.words import DType, WeightKind
 from padiff_worker.adapter import EntryHook, ExitHook, GradientHook, LayerHandle, Remove
 from padiff_worker.layer_tree import LayerTree, OwnTensor
-from padiff_worker_torch import kept_optimizer, optimizers, runtime, state, steps, tensors
+from padiff_worker_torch import graphs, kept_optimizer, optimizers, runtime, state, steps, tensors
 from padiff_worker_torch.random_operations import random_operations
 
 _CASTS = {
@@ -138,6 +138,8 @@ class TorchAdapter:
     pass_through = staticmethod(tensors.pass_through)
     like = staticmethod(tensors.like)
     requires_gradient = staticmethod(tensors.requires_gradient)
+
+    layers_without_backward = staticmethod(graphs.layers_without_backward)
 
     # Running
 

@@ -51,7 +51,7 @@ inputs:
 #options:
 #  atol: 1e-4                               # default: by dtype and phase
 #  rtol: 1e-5
-#  diff_phase: both                         # forward: no gradients
+#  diff_phase: forward                      # no gradients
 #  single_step: false                       # true: every layer is tested on the reference's inputs
 #  local_error: false                       # true: both, in two columns
 #  threads: 0                               # compute threads of each side; 0: as they are

@@ -557,20 +557,22 @@ class CaptureHeader(_message.Message):
     def __init__(self, id: _Optional[_Union[CaptureId, _Mapping]] = ..., header: _Optional[_Union[_tensors_pb2.TensorHeader, _Mapping]] = ..., gradient_of: _Optional[int] = ...) -> None: ...
 
 class StepSummary(_message.Message):
-    __slots__ = ("seconds", "calls", "replays", "has_gradients", "no_gradient_reason", "random_operations")
+    __slots__ = ("seconds", "calls", "replays", "has_gradients", "no_gradient_reason", "random_operations", "lacks_backward")
     SECONDS_FIELD_NUMBER: _ClassVar[int]
     CALLS_FIELD_NUMBER: _ClassVar[int]
     REPLAYS_FIELD_NUMBER: _ClassVar[int]
     HAS_GRADIENTS_FIELD_NUMBER: _ClassVar[int]
     NO_GRADIENT_REASON_FIELD_NUMBER: _ClassVar[int]
     RANDOM_OPERATIONS_FIELD_NUMBER: _ClassVar[int]
+    LACKS_BACKWARD_FIELD_NUMBER: _ClassVar[int]
     seconds: _containers.RepeatedCompositeFieldContainer[PhaseSeconds]
     calls: int
     replays: int
     has_gradients: bool
     no_gradient_reason: str
     random_operations: _containers.RepeatedCompositeFieldContainer[_models_pb2.RandomOperation]
-    def __init__(self, seconds: _Optional[_Iterable[_Union[PhaseSeconds, _Mapping]]] = ..., calls: _Optional[int] = ..., replays: _Optional[int] = ..., has_gradients: bool = ..., no_gradient_reason: _Optional[str] = ..., random_operations: _Optional[_Iterable[_Union[_models_pb2.RandomOperation, _Mapping]]] = ...) -> None: ...
+    lacks_backward: bool
+    def __init__(self, seconds: _Optional[_Iterable[_Union[PhaseSeconds, _Mapping]]] = ..., calls: _Optional[int] = ..., replays: _Optional[int] = ..., has_gradients: bool = ..., no_gradient_reason: _Optional[str] = ..., random_operations: _Optional[_Iterable[_Union[_models_pb2.RandomOperation, _Mapping]]] = ..., lacks_backward: bool = ...) -> None: ...
 
 class PhaseSeconds(_message.Message):
     __slots__ = ("phase", "seconds")

@@ -76,6 +76,11 @@ class Steps:
         if settings.optimize:
             self._optimizers = OptimizerFlow(workers.links, aligned.weight_plan, aligned.models, options)
 
+    @property
+    def forward_only(self) -> bool:
+        """Whether a framework turned out to have no backward for its side, so that no further step can be."""
+        return self._passes.forward_only
+
     def run(self, step: int, batch: StepBatch) -> None:
         """Runs and compares one step, and reports it.
 
@@ -94,6 +99,10 @@ class Steps:
     @property
     def _only_kind(self) -> Pass:
         return Pass.LOCKSTEP if self._report.in_lockstep else Pass.FREE
+
+    def _optimizes(self, step: int) -> bool:
+        """Whether both optimizers stepped at the end of this step."""
+        return self._settings.optimizes(step) and not self.forward_only
 
     def _run_twice(self, step: int, batch: StepBatch) -> Outcome:
         """Runs the reference once, and the candidate in lockstep from its state, then freely from its own."""
@@ -164,7 +173,7 @@ class Steps:
 
         Returns the rows, and those of settings, which are to stand behind the weights'.
         """
-        if self._optimizers is None or not self._settings.optimizes(step):
+        if self._optimizers is None or not self._optimizes(step):
             return (), ()
         with self._workers.during(Phase.OPTIMIZER, step):
             described = self._optimizers.describe()
@@ -174,7 +183,7 @@ class Steps:
         return found, self._optimizers.quiet_rows(step, described)
 
     def _weight_rows(self, this: StepPass, step: int, settings: Iterable[Row]) -> Iterator[Row]:
-        kinds = ALL_KINDS if self._settings.optimizes(step) else frozenset({WeightKind.BUFFER})
+        kinds = ALL_KINDS if self._optimizes(step) else frozenset({WeightKind.BUFFER})
         rows = self._weights.rows(
             Phase.WEIGHTS,
             step=step,

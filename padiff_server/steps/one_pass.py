@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing
 from typing import Optional
 
-from padiff_rpc.errors import CancelledError, WorkerLostError
+from padiff_rpc.errors import CancelledError, InvalidRequestError, WorkerLostError
 from padiff_rpc.options import Options
 from padiff_rpc.records import record
 from padiff_rpc.results import Row, Timing, Trouble, Unmatched
@@ -69,7 +69,11 @@ class Outcome:
 
 
 class PassRunner:
-    """Runs one pass after the other. Without traces the first is kept whole, and serves as one."""
+    """Runs one pass after the other. Without traces the first is kept whole, and serves as one.
+
+    Attributes:
+        forward_only: a framework has no backward for its side, so that gradients are not judged.
+    """
 
     def __init__(
         self,
@@ -90,6 +94,7 @@ class PassRunner:
         self._options = options
         self._expectations = Expectations(aligned.plan, traces) if traces is not None else None
         self._decisions = decisions
+        self.forward_only = False
 
     def run(
         self,
@@ -102,7 +107,8 @@ class PassRunner:
 
         `overrides`: which tensors of the reference the candidate gets; those of its start.
         Raises ComparisonStopped when a model raised or a worker was lost, after what was compared is
-        reported; CancelledError when the connections were closed under us.
+        reported; CancelledError when the connections were closed under us; InvalidRequestError where a
+        backward was asked for by name and a framework has none.
         """
         step = starts[Side.CANDIDATE].step
         feed = self._feed(this, overrides)
@@ -135,11 +141,25 @@ class PassRunner:
             if not is_traced:
                 self._align_on(captures)
                 run.measure_waiting()
+            self._settle_backward(ends)
             outcome = self._compared(this, step, captures, ends)
         if feed is not None:
             self._report.note(*feed.notes())
         self._report_ends(this, step, ends)
         return outcome
+
+    def _settle_backward(self, ends: Ends) -> None:
+        """Finds out whether a framework has no backward for its side."""
+        if not all(end.is_complete for end in ends.values()):
+            return  # what broke off says more
+        for side, end in ends.items():
+            if end.summary is not None and end.summary.lacks_backward:
+                self.forward_only = True
+                if self._options.diff_phase is not None:
+                    raise InvalidRequestError(
+                        f"diff_phase: {self._options.diff_phase} is not possible: on the {side} "
+                        f"{end.summary.no_gradient_reason}, and diff_phase: forward goes without"
+                    )
 
     @staticmethod
     def _name_of(this: StepPass) -> str:
@@ -183,6 +203,7 @@ class PassRunner:
             charging=self._charging(captures) if this.kind is Pass.LOCKSTEP else None,
             chance=chance,
             twins=this.twins,
+            with_gradients=not self.forward_only,
         )
         rows = self._report.add_rows(made.all_rows())
         unmatched = tuple(made.unmatched_calls())
@@ -227,7 +248,9 @@ class PassRunner:
 
 def _without_backward(side: Side, summary: StepSummary) -> Iterator[str]:
     """Yields what is not compared where a side made no backward."""
-    if not summary.has_gradients:
+    if summary.lacks_backward:
+        yield f"forward and loss alone were compared: on the {side} {summary.no_gradient_reason}"
+    elif not summary.has_gradients:
         reason = summary.no_gradient_reason or "nothing requires a gradient"
         yield f"the {side} was compared forward only: {reason}"
     elif summary.no_gradient_reason:

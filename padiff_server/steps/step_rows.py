@@ -48,11 +48,14 @@ class StepRows:
         charging: Optional[Charging] = None,
         chance: Optional[RandomEffects] = None,
         twins: Optional[Twins] = None,
+        with_gradients: bool = True,
     ) -> None:
         """`history` learns of this step's gradients; `is_complete`: both sides ran to their ends.
 
-        `charging`: the candidate ran in lockstep. `twins`: this is one of two passes.
+        `charging`: the candidate ran in lockstep. `twins`: this is one of two passes. Without
+        `with_gradients` one side could have none.
         """
+        self._with_gradients = with_gradients
         self._charging = charging
         self._chance = chance
         self._twins = twins
@@ -86,7 +89,7 @@ class StepRows:
         for part in (itertools.chain(self._targets(), self._forward()), self._loss()):
             settled = map(self._settled, part)
             yield from numbered(map(self._unjudged, settled) if self._judges_backward_only else settled)
-        for part in (self._backward(), self._parameter_gradients()):
+        for part in (self._backward(), self._parameter_gradients()) if self._with_gradients else ():
             yield from numbered(map(self._settled, part))
 
     @property

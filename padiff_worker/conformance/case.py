@@ -152,6 +152,10 @@ class AdapterCase:
         """Returns the framework's linear layer."""
         raise NotImplementedError
 
+    def only_trained(self) -> Any:
+        """Returns a layer [2, 3, 4] -> [2, 3, 4] in train mode that has no backward in eval mode."""
+        raise unittest.SkipTest("every layer has a backward in eval mode")
+
     def user_backward(self, loss: Any) -> None:
         """Runs backward as user code does."""
         loss.backward()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import weakref
+from contextlib import nullcontext, suppress
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,28 @@ class GradientSuite:
             with adapter.gradient_mode(True):
                 assert adapter.requires_gradient(leaf * 2)
         assert adapter.requires_gradient(leaf * 2)
+
+    def test_a_layer_that_has_no_backward_in_eval_mode_is_found_where_the_loss_depends_on_it(self) -> None:
+        adapter = self.case.adapter
+        inner = self.case.only_trained()
+        model = self.case.layer(
+            lambda layer, x: (layer.inner(x * layer.factor), x * layer.factor), inner=inner
+        )
+        model.factor = self.case.parameter(np.ones(4, np.float32))
+        x = self.case.tensor(np.ones((2, 3, 4), np.float32))
+        for train in (True, False):
+            adapter.prepare(model, device="cpu", dtype=None, train=train)
+            through, beside = (self.case.total(output) for output in model(x))
+            assert adapter.layers_without_backward(model, through) == (() if train else ("inner",))
+            assert adapter.layers_without_backward(model, beside) == ()
+            adapter.backward(beside)
+            with suppress(RuntimeError) if not train else nullcontext():
+                adapter.backward(through)
+                assert train, "it has one now: nothing is to be said any more"
+
+    def test_a_leaf_as_a_loss_lacks_no_backward(self) -> None:
+        loss = self.case.tensor(1.0, requires_grad=True)
+        assert self.case.adapter.layers_without_backward(self.case.scale(1.0), loss) == ()
 
     def test_making_a_gradient_mode_changes_nothing_until_it_is_entered(self) -> None:
         leaf = self.case.tensor([1, 2], requires_grad=True)

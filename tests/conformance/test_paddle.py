@@ -60,6 +60,11 @@ class Numbers(paddle.io.Dataset):
 KEEPS_STATE = int(paddle.__version__.split(".")[0]) >= 3
 
 
+class OutputAlone(paddle.nn.LSTM):
+    def forward(self, x):
+        return super().forward(x)[0]
+
+
 class PaddleCase(AdapterCase):
     adapter = PaddleAdapter()
     layer_class = paddle.nn.Layer
@@ -118,6 +123,9 @@ class PaddleCase(AdapterCase):
     def hidden_drawing(self):
         uniform = paddle._C_ops.uniform
         return lambda: uniform([1], paddle.float32, 0.0, 1.0, 0, paddle.CPUPlace())
+
+    def only_trained(self):
+        return OutputAlone(4, 4)
 
     def random_functions(self):
         functional = paddle.nn.functional
@@ -481,3 +489,17 @@ def test_a_subclass_is_known_by_its_base_and_other_accumulators_by_their_names()
     own.helper = LayerHelper("own")  # Paddle 2.6 makes it in the step that this class has not
     own.step()
     assert {entry.state for entry in viewed(own, model).state} == {"mine"}
+
+
+@pytest.mark.parametrize("kind", [paddle.nn.LSTM, paddle.nn.GRU, paddle.nn.SimpleRNN])
+@pytest.mark.parametrize("frozen", [True, False])
+def test_recurrent_layers_of_the_rnn_kernel_have_no_backward_in_eval_mode(kind, frozen):
+    model = paddle.nn.LayerDict({"trained": kind(3, 4), "plain": paddle.nn.RNN(paddle.nn.GRUCell(4, 4))})
+    model["evaluated"] = kind(4, 5, num_layers=2, direction="bidirect")
+    model["evaluated"].eval()
+    model["plain"].eval()
+    for parameter in model["evaluated"].parameters():
+        parameter.stop_gradient = frozen
+    hidden = model["plain"](model["trained"](paddle.ones([2, 3, 3]))[0])[0]
+    assert ADAPTER.layers_without_backward(model, hidden.sum()) == ()
+    assert ADAPTER.layers_without_backward(model, model["evaluated"](hidden)[0].sum()) == ("evaluated",)

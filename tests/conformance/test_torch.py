@@ -6,6 +6,7 @@ import functools
 import tarfile
 import zipfile
 from importlib.util import find_spec
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -150,6 +151,8 @@ class TestTensors(TensorSuite):
 
 class TestGradients(GradientSuite):
     case = TorchCase()
+    # On a CPU every layer has one.
+    test_a_layer_that_has_no_backward_in_eval_mode_is_found_where_the_loss_depends_on_it = None
 
 
 class TestModels(ModelSuite):
@@ -387,3 +390,15 @@ def test_a_users_own_optimizer_shows_state_of_known_names_and_others_under_their
     assert optimizer.state[model.bias]["step"] == 9
     assert (view.settings["bias"]["learning_rate"], view.settings["bias"]["trust"]) == (0.5, 0.1)
     assert view.conventions == {}
+
+
+@pytest.mark.parametrize("train", [True, False])
+def test_a_gpus_recurrent_layer_has_no_backward_in_eval_mode(train):
+    # The node that a GPU would make, whose class is there without one.
+    name = "CudnnRnnBackward0"
+    assert "_saved_train" in vars(getattr(torch._C._functions, name))
+    model = torch.nn.ModuleDict({"before": torch.nn.Linear(2, 3), "lstm": torch.nn.LSTM(3, 4)})
+    weights = [(weight.sum().grad_fn.next_functions[0][0], 0) for weight in model["lstm"].parameters()]
+    node = type(name, (), {"_saved_train": train, "next_functions": ((None, 0), *weights)})()
+    loss = SimpleNamespace(grad_fn=SimpleNamespace(next_functions=((node, 0),)))
+    assert ADAPTER.layers_without_backward(model, loss) == (() if train else ("lstm",))

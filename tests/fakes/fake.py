@@ -53,6 +53,7 @@ class Node:
         self.backward = backward
         self.leaf = leaf
         self.hooks = {}
+        self.keeps_nothing = None
 
 
 class Tensor:
@@ -329,6 +330,29 @@ class Dropout(Layer):
 
     def forward(self, x):
         return dropout(x, self.p, self.training)
+
+
+class Gate(Layer):
+    """Multiplies by a weight. As some recurrent layers, keeps what its backward needs in train mode alone.
+
+    Unless it always `keeps` it.
+    """
+
+    def __init__(self, features, keeps=False):
+        super().__init__()
+        self._keeps = keeps
+        self.weight = Parameter(generator.normal(1, 0.1, features).astype(np.float32))
+
+    def forward(self, x):
+        out = x * self.weight
+        if not (self.training or self._keeps) and out.node is not None:
+            out.node.keeps_nothing = self
+            out.node.backward = _no_backward
+        return out
+
+
+def _no_backward(gradient):
+    raise RuntimeError("tensor holds no memory")
 
 
 class Sequential(Layer):

@@ -14,6 +14,7 @@ from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.tensors import HostTensor
 from padiff_rpc.types import OptimizerEntry, TensorSpec
 from padiff_rpc.words import DType, WeightKind
+from padiff_worker.graph_walk import walk_graph
 from padiff_worker.layer_tree import LayerTree, OwnTensor
 from padiff_worker.optimizers import OptimizerView, qualified_name
 
@@ -177,6 +178,11 @@ class FakeAdapter:
 
     def requires_gradient(self, tensor):
         return tensor.requires_grad
+
+    def layers_without_backward(self, model, loss):
+        nodes = walk_graph(loss.node, lambda node: [below for below in node.inputs if below is not None])
+        layers = [node.keeps_nothing for node in nodes]
+        return tuple(path for path, layer in fake.walk(model) if any(layer is one for one in layers))
 
     # Running
 

@@ -4,6 +4,7 @@ import math
 
 import pytest
 
+from padiff_rpc.convert import from_proto, to_proto
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.options import Options
 from padiff_rpc.words import CompareMode, DiffPhase
@@ -13,6 +14,12 @@ def test_words_may_be_given_as_text() -> None:
     options = Options(diff_phase="forward", compare_mode="mean")  # type: ignore[arg-type]
     assert options.diff_phase is DiffPhase.FORWARD
     assert options.compare_mode is CompareMode.MEAN
+
+
+def test_both_phases_by_name_is_not_what_nobody_asked_for() -> None:
+    assert Options().diff_phase is None
+    for given in (None, *DiffPhase):
+        assert from_proto(to_proto(Options(diff_phase=given)), Options).diff_phase is given
 
 
 @pytest.mark.parametrize(

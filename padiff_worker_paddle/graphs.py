@@ -1,0 +1,37 @@
+"""Paddle's graph of a loss, and the layers in it that no backward can go through."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from paddle.nn.layer.rnn import RNNBase
+
+from padiff_worker.graph_walk import walk_graph
+
+
+def layers_without_backward(model: Any, loss: Any) -> tuple[str, ...]:
+    """LSTM, GRU and SimpleRNN: the `rnn` kernels keep what their backward needs in train mode alone."""
+    recurrent = {
+        path: layer for path, layer in model.named_sublayers(include_self=True) if isinstance(layer, RNNBase)
+    }
+    lacking = {path: _accumulators(layer) for path, layer in recurrent.items() if not layer.training}
+    if not lacking:
+        return ()
+    trained = set[int]().union(*(_accumulators(layer) for layer in recurrent.values() if layer.training))
+    found: dict[str, None] = {}
+    for node in walk_graph(loss.grad_fn, _inputs, lambda node: node.node_ptr()):
+        reached = {below.node_ptr() for below in _inputs(node)}
+        if node.name() == "RnnGradNode" and not reached & trained:
+            # One whose weights are all frozen shows none of them.
+            found.update(dict.fromkeys(path for path, own in lacking.items() if reached & own or not own))
+    return tuple(found)
+
+
+def _accumulators(layer: Any) -> set[int]:
+    """Returns the addresses of the nodes where the gradients of a layer's weights arrive."""
+    return {parameter.grad_fn.node_ptr() for parameter in layer.parameters() if not parameter.stop_gradient}
+
+
+def _inputs(node: Any) -> Iterator[Any]:
+    return (below for below in node.next_functions if below is not None)

@@ -1,0 +1,33 @@
+"""Torch's graph of a loss, and the layers in it that no backward can go through."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from padiff_worker.graph_walk import walk_graph
+
+# On a GPU a recurrent layer keeps what its backward needs in train mode alone.
+_KEEP_NOTHING_IN_EVAL_MODE = frozenset({"CudnnRnnBackward0", "MiopenRnnBackward0"})
+
+
+def layers_without_backward(model: Any, loss: Any) -> tuple[str, ...]:
+    lacking = [node for node in walk_graph(loss.grad_fn, _inputs) if _lacks_backward(node)]
+    if not lacking:
+        return ()
+    owners = {
+        id(parameter): path
+        for path, layer in model.named_modules()
+        for parameter in layer.parameters(recurse=False)
+    }
+    reached = {id(getattr(leaf, "variable", None)) for node in lacking for leaf in _inputs(node)}
+    return tuple(dict.fromkeys(path for one, path in owners.items() if one in reached)) or ("",)
+
+
+def _lacks_backward(node: Any) -> bool:
+    return type(node).__name__ in _KEEP_NOTHING_IN_EVAL_MODE and not node._saved_train
+
+
+def _inputs(node: Any) -> Iterator[Any]:
+    # A loss that is itself a leaf has no node.
+    return (below for below, _ in node.next_functions if below is not None) if node is not None else iter(())

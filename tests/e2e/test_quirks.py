@@ -1,0 +1,74 @@
+"""Healthy and faulty pairs whose frameworks have ways of their own: `models/*_quirks.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Optional
+
+import numpy as np
+import pytest
+
+from padiff_client import Batch, ModelSpec, Report, auto_diff
+from padiff_rpc.errors import InvalidRequestError
+from padiff_rpc.words import CaptureKind, Phase
+
+Compare = Callable[..., Report]
+IDS = np.arange(12).reshape(3, 4) % 9
+
+
+@pytest.fixture
+def compare(service: Any) -> Compare:
+    """Compares `paddle_quirks:name` with `torch_quirks:name`; `swapped` makes Paddle the reference."""
+
+    def run(
+        name: str,
+        *inputs: np.ndarray,
+        torch: Optional[dict[str, Any]] = None,
+        paddle: Optional[dict[str, Any]] = None,
+        swapped: bool = False,
+        train: bool = False,
+        **rest: Any,
+    ) -> Report:
+        given: dict[str, dict[str, Any]] = {"torch": torch or {}, "paddle": paddle or {}}
+        layer, module = (
+            ModelSpec(
+                side, f"{side}_quirks:{name}", kwargs=given[side], worker=getattr(service, side), train=train
+            )
+            for side in (("torch", "paddle") if swapped else ("paddle", "torch"))
+        )
+        batches = [Batch(args=inputs)] * rest.get("steps", 1)
+        if "optimizer" in rest:
+            rest["optimizer"] = tuple(f"{spec.framework}_quirks:sgd" for spec in (layer, module))
+        return auto_diff(layer, module, (batches, batches), server=service.server, **rest)
+
+    return run
+
+
+class TestRecurrentLayersInEvalMode:
+    """Paddle's LSTM, GRU and SimpleRNN have no backward in eval mode."""
+
+    @pytest.mark.parametrize("kind", ["LSTM", "GRU", "RNN"])
+    @pytest.mark.parametrize("swapped", [False, True], ids=["torch to paddle", "paddle to torch"])
+    def test_forward_and_loss_are_judged(self, compare: Compare, kind: str, swapped: bool) -> None:
+        both = {"torch": {"kind": kind}, "paddle": {"kind": kind}}
+        report = compare("Recurrent", IDS, **both, swapped=swapped, steps=2, optimizer=True)
+        assert report, str(report)
+        name = {"RNN": "SimpleRNN"}.get(kind, kind)
+        assert f"paddle's {name} (rnn) has no backward in eval mode; train: true" in str(report)
+        assert {row.phase for row in report.rows} >= {Phase.FORWARD, Phase.LOSS}
+        assert not {Phase.BACKWARD, Phase.GRADIENTS} & {row.phase for row in report.rows}
+
+    def test_a_fault_is_found_and_train_mode_brings_the_gradients(self, compare: Compare) -> None:
+        report = compare("Recurrent", IDS, paddle={"factor": 1.1})
+        assert report.first_divergence is not None
+        assert report.first_divergence.phase is Phase.FORWARD
+        report = compare("Recurrent", IDS, train=True)
+        assert report, str(report)
+        assert any(row.kind is CaptureKind.PARAMETER_GRADIENT for row in report.rows)
+        report = compare("Recurrent", IDS, paddle={"gradient": 3.0}, train=True)
+        assert report.first_divergence is not None
+        assert report.first_divergence.phase is Phase.BACKWARD
+
+    def test_both_phases_asked_for_by_name_are_an_error(self, compare: Compare) -> None:
+        with pytest.raises(InvalidRequestError, match="train: true on both sides brings it"):
+            compare("Recurrent", IDS, options={"diff_phase": "both"})

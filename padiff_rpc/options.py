@@ -8,6 +8,7 @@ from dataclasses import fields
 from typing import Any, Optional, TypeVar
 
 from padiff_rpc.errors import InvalidRequestError
+from padiff_rpc.names import fields_checked, known_names, shown
 from padiff_rpc.records import record
 from padiff_rpc.words import CompareMode, DefaultLoss, DiffPhase, Randomness, TraceMode, Word
 
@@ -19,8 +20,9 @@ def word(kind: type[W], value: Any, *, field: str) -> W:
     try:
         return kind(value)
     except ValueError:
-        allowed = ", ".join(str(known) for known in kind)
-        raise InvalidRequestError(f"{field}: {value!r} is not allowed; allowed: {allowed}") from None
+        raise InvalidRequestError(
+            f"{field}: {shown(value)} is not allowed; {known_names(value, map(str, kind))}"
+        ) from None
 
 
 def _bound(value: Any, *, field: str) -> Optional[float]:
@@ -33,21 +35,21 @@ def _bound(value: Any, *, field: str) -> Optional[float]:
         or value < 0
     ):
         raise InvalidRequestError(
-            f"{field}: {value!r} is not allowed; allowed: a number of at least 0, or None"
+            f"{field}: {shown(value)} is not allowed; allowed: a number of at least 0, or None"
         )
     return float(value)
 
 
 def _flag(value: Any, *, field: str) -> bool:
     if not isinstance(value, bool):
-        raise InvalidRequestError(f"{field}: {value!r} is not allowed; allowed: true, false")
+        raise InvalidRequestError(f"{field}: {shown(value)} is not allowed; allowed: true, false")
     return value
 
 
 def _count(value: Any, *, field: str, least: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
         raise InvalidRequestError(
-            f"{field}: {value!r} is not allowed; allowed: a whole number of at least {least}"
+            f"{field}: {shown(value)} is not allowed; allowed: a whole number of at least {least}"
         )
     return value
 
@@ -62,7 +64,7 @@ def _loss_scale(value: Any) -> float:
     # Dividing by a power of two is exact, so that gradients compare as if they had not been scaled.
     if not is_number or not value > 0 or math.frexp(value)[0] != 0.5:
         raise InvalidRequestError(
-            f"options.loss_scale: {value!r} is not allowed; allowed: a power of two, as 1024"
+            f"options.loss_scale: {shown(value)} is not allowed; allowed: a power of two, as 1024"
         )
     return float(value)
 
@@ -78,6 +80,7 @@ _FLAGS = (
 )
 
 
+@fields_checked("Options")
 @record
 class Options:
     """How a comparison is run and judged; the defaults are the project's.
@@ -168,7 +171,7 @@ class Options:
         allowed = [field.name for field in fields(cls)]
         for name in values:
             if name not in allowed:
-                raise InvalidRequestError(f"options.{name}: unknown option; allowed: {', '.join(allowed)}")
+                raise InvalidRequestError(f"options.{name}: unknown option; {known_names(name, allowed)}")
         return cls(**values)
 
 

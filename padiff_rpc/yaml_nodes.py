@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import yaml
 
 from padiff_rpc.errors import InvalidRequestError
+from padiff_rpc.names import known_names, shown
 
 T = TypeVar("T")
 
@@ -137,7 +138,7 @@ class Entry:
         found = self.entries()
         for key, entry in found.items():
             if key not in allowed:
-                raise entry.error(f"unknown key; allowed: {', '.join(allowed)}")
+                raise entry.error(f"unknown key; {known_names(key, allowed)}")
         return found
 
     def value(self) -> Any:
@@ -151,7 +152,7 @@ class Entry:
         """Returns the value if it is a `kind`, which `said` calls by name in the error."""
         value = self.value()
         if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-            raise self.error(f"{value!r} is not allowed; allowed: {said}")
+            raise self.error(f"{shown(value)} is not allowed; allowed: {said}")
         return value
 
     def text(self) -> str:

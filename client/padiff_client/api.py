@@ -14,11 +14,13 @@ from padiff_client.arguments import (
     references,
     surroundings,
 )
+from padiff_client.habits import candidate_first, instead_of_argument
 from padiff_client.layer_map import LayerMap, as_layer_map
 from padiff_client.report import Report
 from padiff_client.session import Server, check_whereabouts, open_session
 from padiff_client.spec import ModelSpec, PathLike
 from padiff_rpc.errors import InvalidRequestError
+from padiff_rpc.names import arguments_checked, shown
 from padiff_rpc.options import Options
 from padiff_rpc.types import AssignWeightsRequest, CompareStart, PlanStart, Tls
 from padiff_rpc.version import PROTOCOL_VERSION
@@ -32,6 +34,8 @@ SAVE_SUFFIXES = {
 LayerMapLike = Union[LayerMap, Mapping[str, str], None]
 
 
+@candidate_first
+@arguments_checked("auto_diff", instead_of_argument)
 def auto_diff(
     layer: ModelSpec,
     module: ModelSpec,
@@ -87,6 +91,8 @@ def auto_diff(
     )
 
 
+@candidate_first
+@arguments_checked("assign_weight", instead_of_argument)
 def assign_weight(
     layer: ModelSpec,
     module: ModelSpec,
@@ -196,7 +202,7 @@ def compare(
     chosen, steps = chosen_options(options, steps)
     record = as_layer_map(layer_map).to_record()
     if not isinstance(auto_weights, bool):
-        raise InvalidRequestError(f"auto_weights: {auto_weights!r} is not allowed; allowed: True, False")
+        raise InvalidRequestError(f"auto_weights: {shown(auto_weights)} is not allowed; allowed: True, False")
     check_whereabouts(candidate, reference, server)
     batches = batches_of(layer, module, example_inp)
     with open_session(candidate, reference, server, surroundings(verbose)) as session:

@@ -6,11 +6,13 @@ import os
 from collections.abc import Mapping
 from typing import Any, Optional, Union
 
+from padiff_client.habits import instead_of_model, instead_of_option
 from padiff_client.launches import Surroundings
 from padiff_client.link import Batches
 from padiff_client.session import Contestant, Server
 from padiff_client.spec import ModelSpec, check_reference
 from padiff_rpc.errors import InvalidRequestError
+from padiff_rpc.names import shown
 from padiff_rpc.options import Options
 from padiff_rpc.types import Tls
 from padiff_rpc.words import Side
@@ -55,7 +57,7 @@ def as_server(
             "tls: not allowed; allowed: Tls(ca=..., certificate=..., key=...) or Tls.from_files"
         )
     if not isinstance(insecure, bool):
-        raise InvalidRequestError(f"insecure: {insecure!r} is not allowed; allowed: True, False")
+        raise InvalidRequestError(f"insecure: {shown(insecure)} is not allowed; allowed: True, False")
     return Server(address=address, token=token or "", tls=tls, insecure=insecure)
 
 
@@ -71,8 +73,11 @@ def chosen_options(options: Union[Options, Mapping[str, Any], None], steps: Any)
         given = named.pop("steps", steps)
         if steps not in (1, given):
             raise InvalidRequestError(
-                f"options.steps: {given!r} contradicts steps={steps!r}; give one of them"
+                f"options.steps: {shown(given)} contradicts steps={shown(steps)}; give one of them"
             )
+        for name in named:
+            if instead_of_option(str(name)):
+                raise InvalidRequestError(f"options.{name}: {instead_of_option(str(name))}")
         options, steps = Options.from_mapping(named), given
     elif options is None:
         options = Options()
@@ -81,17 +86,19 @@ def chosen_options(options: Union[Options, Mapping[str, Any], None], steps: Any)
             f"options: a {type(options).__name__} is not allowed; allowed: Options(...) or a dict"
         )
     if isinstance(steps, bool) or not isinstance(steps, int) or not 1 <= steps < 2**32:
-        raise InvalidRequestError(f"steps: {steps!r} is not allowed; allowed: a whole number of at least 1")
+        raise InvalidRequestError(
+            f"steps: {shown(steps)} is not allowed; allowed: a whole number of at least 1"
+        )
     return options, steps
 
 
 def references(pair: Any, field: str) -> tuple[str, str]:
-    """Returns a pair (candidate\'s, reference\'s) of references, "" for none. Raises InvalidRequestError."""
+    """Returns a pair (candidate's, reference's) of references, "" for none. Raises InvalidRequestError."""
     if pair is None:
         return "", ""
     if not isinstance(pair, (tuple, list)) or len(pair) != 2:
         raise InvalidRequestError(
-            f"{field}: {pair!r} is not allowed; allowed: a pair (candidate's, reference's) of "
+            f"{field}: {shown(pair)} is not allowed; allowed: a pair (candidate's, reference's) of "
             '"package.module:name"'
         )
     candidate, reference = (
@@ -109,10 +116,7 @@ def contestants(
     """Returns (candidate, reference). Raises InvalidRequestError for what are no specs."""
     for field, spec in (("layer", layer), ("module", module)):
         if not isinstance(spec, ModelSpec):
-            raise InvalidRequestError(
-                f"{field}: a {type(spec).__name__} is not allowed; allowed: a ModelSpec (models are named by "
-                "reference, never passed as objects)"
-            )
+            raise InvalidRequestError(instead_of_model(spec, field=field))
     (candidate_loss, reference_loss), (candidate_optimizer, reference_optimizer) = (
         losses or ("", ""),
         optimizers or ("", ""),

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from padiff_client.tensor_leaves import Input
+from padiff_rpc.names import shown
 from padiff_rpc.options import word
 from padiff_rpc.tensors import COMPLEX, FLOATING
 from padiff_rpc.words import DType
@@ -51,14 +52,14 @@ def _limits(entry: Entry, dtype: DType) -> tuple[Any, Any]:
         isinstance(one, (int, float)) and not isinstance(one, bool) for one in limits
     )
     if not numbers or len(limits) != 2 or not limits[0] < limits[1]:
-        raise entry.error(f"{limits!r} is not allowed; allowed: [low, high] with low below high")
+        raise entry.error(f"{shown(limits)} is not allowed; allowed: [low, high] with low below high")
     if dtype is DType.BOOL or dtype in COMPLEX:
         raise entry.error(f"{dtype} has no range; leave it out")
     if dtype not in FLOATING:
         info = np.iinfo(str(dtype))
         whole = all(isinstance(one, int) for one in limits)
         if not whole or limits[0] < info.min or limits[1] - 1 > info.max:
-            raise entry.error(f"{limits!r} is not allowed; allowed: whole numbers that fit {dtype}")
+            raise entry.error(f"{shown(limits)} is not allowed; allowed: whole numbers that fit {dtype}")
     return limits[0], limits[1]
 
 

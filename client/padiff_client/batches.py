@@ -12,10 +12,12 @@ from padiff_client.tensor_leaves import check_gradient, host_tensor, identity, i
 from padiff_rpc import trees, types
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.limits import limits
+from padiff_rpc.names import fields_checked, said_by
 from padiff_rpc.records import record
 from padiff_rpc.tensors import HostTensor
 
 
+@fields_checked("Batch")
 @dataclass(frozen=True, eq=False)
 class Batch:
     """The arguments of one call of a model, and the loss's target.
@@ -63,7 +65,8 @@ class BatchPairs:
         if not isinstance(example_inp, (tuple, list)) or len(example_inp) != 2:
             raise InvalidRequestError(
                 f"example_inp: {_kind(example_inp)} is not allowed; allowed: a pair (candidate's input, "
-                "reference's input), each a Batch, a dict of keyword arguments, or an iterable of these"
+                "reference's input), each a Batch, a dict of keyword arguments, or an iterable of these; "
+                f"for both alike, write {_for_both(example_inp)}"
             )
         candidate, reference = example_inp
         self._candidate = _Source(candidate, "example_inp[0]")
@@ -110,13 +113,12 @@ class _Source:
                 f"{self._name}: ended after {step} batches; every step needs one, so give more or fewer steps"
             ) from None
         except (Exception, SystemExit) as error:  # sys.exit(0) must not pass for a match
-            said = " ".join(str(error).split())
-            raise InvalidRequestError(f"{name}: {type(error).__name__}: {said}") from error
+            raise InvalidRequestError(f"{name}: {type(error).__name__}: {said_by(error)}") from error
         batch = _as_batch(item)
         if batch is None:
             raise InvalidRequestError(
                 f"{name}: {_kind(item)} is not allowed; allowed: a Batch (positional arguments: "
-                "Batch(args=(x,))) or a dict of keyword arguments"
+                "Batch(args=(x,)), with a target: Batch(args=(x,), target=y)) or a dict of keyword arguments"
             )
         return batch, name
 
@@ -125,6 +127,13 @@ def _as_batch(given: Any) -> Optional[Batch]:
     if isinstance(given, Mapping):
         return Batch(kwargs=given)
     return given if isinstance(given, Batch) else None
+
+
+def _for_both(given: Any) -> str:
+    """Returns the pair to write where one input was given for both."""
+    if is_tensor(given) or not isinstance(given, Iterable):
+        return "(Batch(args=(x,)), Batch(args=(x,)))"
+    return "(inputs, inputs)"
 
 
 def _kind(value: Any) -> str:

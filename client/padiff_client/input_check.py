@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from typing import Any, Optional, Union
 
 from padiff_client.arguments import as_server, chosen_options, contestants, references, surroundings
+from padiff_client.habits import instead_of_argument
 from padiff_client.report import Report
 from padiff_client.session import check_whereabouts, open_session
 from padiff_client.spec import ModelSpec
 from padiff_rpc.errors import InvalidRequestError
+from padiff_rpc.names import arguments_checked, shown
 from padiff_rpc.options import Options
 from padiff_rpc.types import CheckInputsRequest, Tls
 from padiff_rpc.version import PROTOCOL_VERSION
@@ -17,6 +19,7 @@ from padiff_rpc.version import PROTOCOL_VERSION
 DEFAULT_BATCHES = 10
 
 
+@arguments_checked("check_inputs", instead_of_argument)
 def check_inputs(
     layer: ModelSpec,
     module: ModelSpec,
@@ -58,7 +61,7 @@ def check_inputs(
     chosen, _ = chosen_options(options, 1)
     if isinstance(batches, bool) or not isinstance(batches, int) or not 1 <= batches < 2**32:
         raise InvalidRequestError(
-            f"batches: {batches!r} is not allowed; allowed: a whole number of at least 1"
+            f"batches: {shown(batches)} is not allowed; allowed: a whole number of at least 1"
         )
     coordinator = as_server(server, token, tls, insecure)
     check_whereabouts(candidate, reference, coordinator)

@@ -14,6 +14,7 @@ from padiff_client.batches import Batch
 from padiff_client.spec import check_reference
 from padiff_client.spec_paths import beside
 from padiff_rpc.errors import InvalidRequestError
+from padiff_rpc.names import said_by
 from padiff_rpc.yaml_nodes import Entry
 
 _SOURCES = ("function", "file", "table")
@@ -91,8 +92,7 @@ def _called(reference: str, roots: list[str]) -> Any:
     try:
         made = getattr(importlib.import_module(module_name), name)()
     except (Exception, SystemExit) as error:  # sys.exit(0) must not pass for a match
-        said = " ".join(str(error).split())
-        raise InvalidRequestError(f"{reference} raised {type(error).__name__}: {said}") from error
+        raise InvalidRequestError(f"{reference} raised {type(error).__name__}: {said_by(error)}") from error
     if isinstance(made, (Batch, Mapping)):
         return made
     try:

@@ -7,35 +7,47 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Optional, Union
 
+from padiff_client.habits import framework_of, instead_of_argument, kind_of
 from padiff_client.plan_file import layer_map_of, read_plan
 from padiff_client.spec import ModelSpec, check_reference
 from padiff_rpc import options
 from padiff_rpc.errors import InvalidRequestError
+from padiff_rpc.names import arguments_checked, nearest, shown
 from padiff_rpc.options import IgnoredLayers, LayerPair
 from padiff_rpc.types import Tls
 
 Names = Union[str, Iterable[str]]
+_INSTEAD_OF_MAP = 'layer_map.map: there is none; write LayerMap({"reference.path": "candidate.path"})'
 
 
 class LayerMap:
-    """Pinned pairs of layers and ignored layers, by path. Immutable: every method returns a new map.
+    """Pinned pairs of layers and ignored layers, by path.
 
-    A pinned pair is compared as one unit: its inputs, outputs and gradients, not its inside. Paths that
-    the models do not have are refused when the comparison starts, with the nearest names.
+    Every method changes the map that it is called on, and returns it, so that calls chain;
+    `LayerMap(other)` is a copy. A pinned pair is compared as one unit: its inputs, outputs and gradients,
+    not its inside. Paths that the models do not have are refused when the comparison starts, with the
+    nearest names.
     """
 
-    def __init__(self, pairs: Optional[Mapping[str, str]] = None) -> None:
+    _record: options.LayerMap
+    # Maps of equal content are equal, and the content changes.
+    __hash__ = None  # type: ignore[assignment]
+
+    @arguments_checked("LayerMap")
+    def __init__(self, pairs: Union[LayerMap, Mapping[str, str], None] = None) -> None:
         """Pins each reference path in `pairs` to its candidate path; "" is the root."""
+        if isinstance(pairs, LayerMap):
+            self._become(pairs._record)
+            return
+        self._become(options.LayerMap())
         if pairs is not None and not isinstance(pairs, Mapping):
             raise InvalidRequestError(
-                f"layer_map: {pairs!r} is not allowed; allowed: {{reference path: candidate path}}"
+                f"layer_map: {shown(pairs)} is not allowed; allowed: {{reference path: candidate path}}"
             )
-        self._record = options.LayerMap(
-            pairs=tuple(
+        for reference, candidate in (pairs or {}).items():
+            self._pin(
                 LayerPair(reference=_path(reference, "layer_map"), candidate=_path(candidate, "layer_map"))
-                for reference, candidate in (pairs or {}).items()
             )
-        )
 
     @classmethod
     def load(cls, path: Union[str, os.PathLike[str]]) -> LayerMap:
@@ -43,9 +55,10 @@ class LayerMap:
 
         Raises InvalidRequestError with the file and line of what is wrong.
         """
-        return _from_record(read_plan(os.fspath(path)))
+        return cls()._become(read_plan(os.fspath(path)))
 
     @classmethod
+    @arguments_checked("LayerMap.auto", instead_of_argument)
     def auto(
         cls,
         layer: ModelSpec,
@@ -65,24 +78,28 @@ class LayerMap:
         # Not at the top: the functions that compare take layer maps.
         from padiff_client.api import plan
 
-        return _from_record(
+        return cls()._become(
             layer_map_of(
                 plan(layer, module, example_inp, layer_map, server, token, tls, loss_fn=loss_fn).plan
             )
         )
 
-    def ignore(self, reference: Names = (), candidate: Names = ()) -> LayerMap:
+    @arguments_checked("layer_map.ignore")
+    def ignore(self, *, reference: Names = (), candidate: Names = ()) -> LayerMap:
         """Leaves these layers out of the comparison; their children are still compared."""
         return self._with("ignored", "layer_map.ignore", reference, candidate)
 
-    def ignore_recursively(self, reference: Names = (), candidate: Names = ()) -> LayerMap:
+    @arguments_checked("layer_map.ignore_recursively")
+    def ignore_recursively(self, *, reference: Names = (), candidate: Names = ()) -> LayerMap:
         """Leaves these layers and everything below them out of the comparison."""
         return self._with("ignored_recursively", "layer_map.ignore_recursively", reference, candidate)
 
-    def ignore_class(self, reference: Names = (), candidate: Names = ()) -> LayerMap:
+    @arguments_checked("layer_map.ignore_class")
+    def ignore_class(self, *, reference: Names = (), candidate: Names = ()) -> LayerMap:
         """Leaves all layers of these classes out; bare ("Dropout") or qualified class names."""
         return self._with("ignored_classes", "layer_map.ignore_class", reference, candidate)
 
+    @arguments_checked("layer_map.special_init")
     def special_init(self, pair: tuple[str, str], function: str) -> LayerMap:
         """Pins `pair`, (reference path, candidate path), and initialises it by a function of the user's.
 
@@ -92,16 +109,16 @@ class LayerMap:
         field = "layer_map.special_init"
         if not isinstance(pair, (tuple, list)) or len(pair) != 2:
             raise InvalidRequestError(
-                f"{field}: {pair!r} is not allowed; allowed: a pair (reference path, candidate path)"
+                f"{field}: {shown(pair)} is not allowed; allowed: a pair (reference path, candidate path)"
             )
         reference, candidate = (_path(path, field) for path in pair)
-        pinned = LayerPair(
-            reference=reference, candidate=candidate, special_init=check_reference(function, field=field)
+        return self._pin(
+            LayerPair(
+                reference=reference,
+                candidate=candidate,
+                special_init=check_reference(function, field=field),
+            )
         )
-        others = tuple(
-            known for known in self._record.pairs if (known.reference, known.candidate) != tuple(pair)
-        )
-        return _from_record(replace(self._record, pairs=(*others, pinned)))
 
     def to_record(self) -> options.LayerMap:
         """Returns the map as it travels."""
@@ -114,13 +131,32 @@ class LayerMap:
             candidate=_merged(known.candidate, candidate, f"{field}.candidate"),
         )
         changes: dict[str, Any] = {list_name: longer}
-        return _from_record(replace(self._record, **changes))
+        return self._become(replace(self._record, **changes))
+
+    def _pin(self, pinned: LayerPair) -> LayerMap:
+        """A pair that was pinned before is replaced."""
+        both = (pinned.reference, pinned.candidate)
+        others = (pair for pair in self._record.pairs if (pair.reference, pair.candidate) != both)
+        return self._become(replace(self._record, pairs=(*others, pinned)))
+
+    def _become(self, record: options.LayerMap) -> LayerMap:
+        object.__setattr__(self, "_record", record)
+        return self
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise InvalidRequestError(_INSTEAD_OF_MAP if name == "map" else f"layer_map.{name}: cannot be set")
+
+    def __getattr__(self, name: str) -> Any:
+        # Only for what is not there; an AttributeError, so that hasattr and copying do what they do.
+        near = nearest(name, (known for known in dir(type(self)) if not known.startswith("_")))
+        raise AttributeError(
+            _INSTEAD_OF_MAP
+            if name == "map"
+            else f"layer_map.{name}: there is none" + (f"; nearest: {', '.join(near)}" if near else "")
+        )
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, LayerMap) and other._record == self._record
-
-    def __hash__(self) -> int:
-        return hash(self._record)
 
     def __repr__(self) -> str:
         return f"LayerMap({self._record!r})"
@@ -131,20 +167,17 @@ def as_layer_map(value: Union[LayerMap, Mapping[str, str], None]) -> LayerMap:
     return value if isinstance(value, LayerMap) else LayerMap(value)
 
 
-def _from_record(record: options.LayerMap) -> LayerMap:
-    made = LayerMap()
-    made._record = record
-    return made
-
-
 def _path(value: Any, field: str) -> str:
     if not isinstance(value, str):
+        given = shown(value) if framework_of(value) is None else kind_of(value)
         raise InvalidRequestError(
-            f'{field}: {value!r} is not allowed; allowed: a layer path, as in "encoder.0.fc"'
+            f'{field}: {given} is not allowed; allowed: a layer path, as in "encoder.0.fc"'
         )
     return value
 
 
 def _merged(known: tuple[str, ...], names: Names, field: str) -> tuple[str, ...]:
-    given = (names,) if isinstance(names, str) else tuple(names)
+    # One name, or one object that has no place here and may be anything, a Sequential that can be iterated.
+    is_list = isinstance(names, (list, tuple, set, frozenset))
+    given = tuple(names) if is_list else (names,)
     return tuple(dict.fromkeys([*known, *(_path(name, field) for name in given)]))

@@ -9,9 +9,11 @@ from typing import Any, Optional, Union
 
 import numpy as np
 
+from padiff_client.habits import framework_of, instead_of_field, instead_of_object
 from padiff_rpc import trees
 from padiff_rpc.addresses import check_address
 from padiff_rpc.errors import InvalidRequestError
+from padiff_rpc.names import fields_checked, known_names, shown
 from padiff_rpc.options import word
 from padiff_rpc.tensors import FLOATING
 from padiff_rpc.types import Label, Model, Tls, Tree, WorkerAddress
@@ -33,11 +35,15 @@ def check_reference(text: Any, *, field: str) -> str:
         module, colon, name = text.partition(":")
         if colon and name.isidentifier() and all(part.isidentifier() for part in module.split(".")):
             return text
+    if not isinstance(text, str) and (callable(text) or framework_of(text)):
+        raise InvalidRequestError(instead_of_object(text, field=field))
     raise InvalidRequestError(
-        f'{field}: {text!r} is not allowed; allowed: "package.module:name", as in "my_model.resnet:build"'
+        f'{field}: {shown(text)} is not allowed; allowed: "package.module:name", as in '
+        '"my_model.resnet:build"'
     )
 
 
+@fields_checked("ModelSpec", instead_of_field)
 @dataclass(frozen=True)
 class ModelSpec:
     """A model by reference, with what its worker needs to know.
@@ -95,20 +101,23 @@ class ModelSpec:
     def _check_what(self) -> None:
         if self.framework not in ("", *WORKER_PACKAGES):
             raise InvalidRequestError(
-                f"ModelSpec.framework: {self.framework!r} is not allowed; "
-                f"allowed: {', '.join(WORKER_PACKAGES)}"
+                f"ModelSpec.framework: {shown(self.framework)} is not allowed; "
+                f"{known_names(self.framework, WORKER_PACKAGES)}"
             )
         if self.model != "":
             check_reference(self.model, field="ModelSpec.model")
         if not isinstance(self.train, bool):
-            raise InvalidRequestError(f"ModelSpec.train: {self.train!r} is not allowed; allowed: true, false")
+            raise InvalidRequestError(
+                f"ModelSpec.train: {shown(self.train)} is not allowed; allowed: true, false"
+            )
         if isinstance(self.seed, bool) or not isinstance(self.seed, int) or not 0 <= self.seed < 2**32:
             raise InvalidRequestError(
-                f"ModelSpec.seed: {self.seed!r} is not allowed; allowed: a whole number from 0 to 2**32 - 1"
+                f"ModelSpec.seed: {shown(self.seed)} is not allowed; allowed: a whole number from 0 "
+                "to 2**32 - 1"
             )
         if not isinstance(self.device, str) or not self.device:
             raise InvalidRequestError(
-                f'ModelSpec.device: {self.device!r} is not allowed; allowed: a device name, as "cpu"'
+                f'ModelSpec.device: {shown(self.device)} is not allowed; allowed: a device name, as "cpu"'
             )
         if self.dtype is not None:
             dtype = word(DType, self.dtype, field="ModelSpec.dtype")
@@ -123,7 +132,8 @@ class ModelSpec:
                 check_reference(getattr(self, name), field=f"ModelSpec.{name}")
         if self.autocast not in (None, *_AUTOCAST):
             raise InvalidRequestError(
-                f"ModelSpec.autocast: {self.autocast!r} is not allowed; allowed: {', '.join(_AUTOCAST)}"
+                f"ModelSpec.autocast: {shown(self.autocast)} is not allowed; "
+                f"{known_names(self.autocast, _AUTOCAST)}"
             )
 
     def _check_where(self) -> None:
@@ -150,7 +160,7 @@ class ModelSpec:
             )
         if not isinstance(self.insecure, bool):
             raise InvalidRequestError(
-                f"ModelSpec.insecure: {self.insecure!r} is not allowed; allowed: true, false"
+                f"ModelSpec.insecure: {shown(self.insecure)} is not allowed; allowed: true, false"
             )
         self._check_worker()
 
@@ -166,8 +176,8 @@ class ModelSpec:
         labels = self.worker
         if labels == "" or not isinstance(labels, (str, Mapping)):
             raise InvalidRequestError(
-                f"ModelSpec.worker: {labels!r} is not allowed; allowed: an address (unix:/path, host:port), "
-                "a worker's name, or a dict of its labels"
+                f"ModelSpec.worker: {shown(labels)} is not allowed; allowed: an address (unix:/path, "
+                "host:port), a worker's name, or a dict of its labels"
             )
         if isinstance(labels, Mapping) and not (
             labels and all(isinstance(word, str) for pair in labels.items() for word in pair)
@@ -236,5 +246,5 @@ def _texts(values: Any, *, field: str, item: str) -> tuple[str, ...]:
     if isinstance(values, (str, os.PathLike)):
         values = (values,)
     if not isinstance(values, (list, tuple)) or not all(isinstance(v, (str, os.PathLike)) for v in values):
-        raise InvalidRequestError(f"{field}: {values!r} is not allowed; allowed: a list of {item} names")
+        raise InvalidRequestError(f"{field}: {shown(values)} is not allowed; allowed: a list of {item} names")
     return tuple(os.fspath(value) for value in values)

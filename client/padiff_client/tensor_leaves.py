@@ -9,11 +9,13 @@ from typing import Any, Optional
 import numpy as np
 
 from padiff_rpc.errors import InvalidRequestError
+from padiff_rpc.names import fields_checked, shown
 from padiff_rpc.options import word
 from padiff_rpc.tensors import COMPLEX, FLOATING, Array, HostTensor, numpy_dtype, widen
 from padiff_rpc.words import DType
 
 
+@fields_checked("Input")
 @dataclass(frozen=True, eq=False)
 class Input:
     """An array with what NumPy cannot say of it.
@@ -34,7 +36,7 @@ class Input:
             word(DType, self.dtype, field="Input.dtype")
         if not isinstance(self.requires_grad, bool):
             raise InvalidRequestError(
-                f"Input.requires_grad: {self.requires_grad!r} is not allowed; allowed: True, False"
+                f"Input.requires_grad: {shown(self.requires_grad)} is not allowed; allowed: True, False"
             )
 
 

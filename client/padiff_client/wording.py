@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Optional
 
 from padiff_rpc.results import Figures, OptimizerDifference, Place, Row, Tolerance
@@ -35,8 +36,9 @@ _KIND_WORDS = {
 
 
 def plain(text: str) -> str:
-    """Returns `text` on one line and without characters that a terminal obeys."""
-    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
+    """Returns `text` on one line and without characters that a terminal obeys; line breaks become spaces."""
+    line = re.sub(r"\s*[\n\r\v\f\x85\u2028\u2029]\s*", " ", text.strip("\r\n")).replace("\t", " ")
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in line)
 
 
 def small(value: float) -> str:

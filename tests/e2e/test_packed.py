@@ -15,10 +15,11 @@ def compare(service: Any, optimizer: str, steps: int = 3, swapped: bool = False)
     x = np.random.default_rng(0).standard_normal((2, 6, 16)).astype(np.float32)
     optimizers = {"paddle": optimizer, "torch": "adamw"}
     sides = ("torch", "paddle") if swapped else ("paddle", "torch")
-    specs = [ModelSpec(side, f"{side}_packed:model", worker=getattr(service, side)) for side in sides]
+    layer, module = (ModelSpec(side, f"{side}_packed:model", worker=getattr(service, side)) for side in sides)
     return auto_diff(
-        *specs,
-        (Batch(args=(x,)), Batch(args=(x,))),
+        layer=layer,
+        module=module,
+        example_inp=(Batch(args=(x,)), Batch(args=(x,))),
         steps=steps,
         optimizer=tuple(f"{side}_packed:{optimizers[side]}" for side in sides),
         server=service.server,

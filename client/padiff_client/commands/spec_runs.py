@@ -78,8 +78,9 @@ def _published(report: Report, json_file: Optional[str]) -> int:
     if json_file not in (None, "-"):
         with open(str(json_file), "w", encoding="utf-8") as file:
             file.write(report.to_json() + "\n")
-    if report.exit_code == TROUBLE:
-        print(f"padiff: {' '.join(report.reasons[0].splitlines())}", file=sys.stderr)
+    # The report as text begins with it.
+    if report.exit_code == TROUBLE and json_file == "-":
+        print(f"padiff: {report.reasons[0]}", file=sys.stderr)
     return report.exit_code
 
 

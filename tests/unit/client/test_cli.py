@@ -11,7 +11,8 @@ import pytest
 
 from padiff_client import PaDiffError, Report, cli
 from padiff_client.commands import spec_runs
-from padiff_rpc.results import Coverage, ReportSummary
+from padiff_rpc.results import Coverage, ReportSummary, Trouble
+from padiff_rpc.words import Phase, Side
 
 SPEC = (
     "reference: {framework: torch, model: 'a:b'}\ncandidate: {framework: torch, model: 'a:b'}\ninputs: {}\n"
@@ -82,13 +83,32 @@ def test_trouble_is_one_line_on_stderr(
     assert captured.err.splitlines()[-1] == said
 
 
+def test_the_headline_is_printed_once(
+    spec: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lost = Trouble(phase=Phase.LOAD, text="the worker\nis gone", side=Side.CANDIDATE)
+    summary = ReportSummary(session="s", passed=False, coverage=Coverage(), troubles=(lost,))
+    ends_with(monkeypatch, Report(summary))
+    said = "the candidate, load: the worker is gone"
+    assert cli.main(["compare", spec]) == 2
+    captured = capsys.readouterr()
+    assert captured.out.splitlines()[0] == f"FAIL: cut short: {said}"
+    assert captured.out.count(said) == 1
+    assert captured.err == ""
+    # Whoever takes the JSON still reads why.
+    assert cli.main(["compare", spec, "--json", "-"]) == 2
+    captured = capsys.readouterr()
+    assert json.loads(captured.out)["exit_code"] == 2
+    assert captured.err == f"padiff: {said}\n"
+
+
 def test_a_wrong_file_is_trouble_at_its_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "spec.yaml"
     file.write_text(SPEC + "setps: 2\n")
     assert cli.main(["compare", str(file)]) == 2
     assert capsys.readouterr().err == (
         f"padiff: {file}:4: setps: unknown key; allowed: reference, candidate, inputs, steps, auto_weights, "
-        "options, layer_map, server\n"
+        "options, layer_map, server; nearest: steps\n"
     )
 
 

@@ -218,12 +218,12 @@ def test_what_cut_the_comparison_short_makes_it_trouble() -> None:
         side=Side.REFERENCE,
         path="fc",
         exception="ValueError",
-        text="bad\nshape",
+        text="bad\n  shape\tof x\n",
         traceback="Traceback:\n  File x\nValueError: bad",
     )
     report = passing(failures=(raised,))
     assert report.exit_code == 2
-    assert "the reference raised ValueError in fc (forward of step 0): bad\\nshape" in str(report)
+    assert "the reference raised ValueError in fc (forward of step 0): bad shape of x\n" in str(report)
     assert "    ValueError: bad" in str(report)
 
 

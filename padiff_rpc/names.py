@@ -1,0 +1,84 @@
+"""Names and values that people write: how an error shows them, and the nearest of those that are known."""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import inspect
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar, cast
+
+from padiff_rpc.errors import InvalidRequestError
+
+F = TypeVar("F", bound=Callable[..., Any])
+T = TypeVar("T")
+Advice = Callable[[str], str]
+
+_LONGEST = 80
+
+
+def shown(value: Any) -> str:
+    """Returns `value` as an error quotes it: one line of bounded length, a text's line breaks as spaces."""
+    text = repr(" ".join(value.split()) if isinstance(value, str) else value)
+    line = " ".join(text.split())
+    return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}..."
+
+
+def said_by(error: BaseException) -> str:
+    """Returns what `error` says, on one line; a KeyError's text without the quotes that Python adds."""
+    bare = isinstance(error, KeyError) and len(error.args) == 1 and isinstance(error.args[0], str)
+    return " ".join(str(error.args[0] if bare else error).split())
+
+
+def nearest(wrong: Any, known: Iterable[str], *, cutoff: float = 0.5) -> list[str]:
+    """Returns up to three of `known` that are spelled most like `wrong`, the best first, case aside."""
+    if not isinstance(wrong, str):
+        return []
+    names = {name.casefold(): name for name in known}
+    return [names[near] for near in difflib.get_close_matches(wrong.casefold(), names, n=3, cutoff=cutoff)]
+
+
+def known_names(wrong: Any, known: Iterable[str]) -> str:
+    """Returns "allowed: atol, rtol; nearest: atol" for a name that is none of `known`."""
+    allowed = list(known)
+    near = nearest(wrong, allowed)
+    return f"allowed: {', '.join(allowed)}" + (f"; nearest: {', '.join(near)}" if near else "")
+
+
+def arguments_checked(called: str, advice: Advice = lambda name: "") -> Callable[[F], F]:
+    """Makes a function refuse arguments that it does not have with an InvalidRequestError of one line.
+
+    `called` is the function's name in errors. `advice` returns what to write in place of an argument that
+    other tools have, or an empty text; else the error names the arguments that are allowed.
+    """
+
+    def decorate(function: F) -> F:
+        signature = inspect.signature(function)
+        parameters = {name: one for name, one in signature.parameters.items() if name not in ("self", "cls")}
+
+        @functools.wraps(function)
+        def checked(*args: Any, **kwargs: Any) -> Any:
+            for name in kwargs:
+                if name not in parameters:
+                    said = advice(name) or f"unknown argument; {known_names(name, parameters)}"
+                    raise InvalidRequestError(f"{called}: {name}: {said}")
+            try:
+                signature.bind(*args, **kwargs)
+            except TypeError as error:
+                named = ", ".join(f"{name}=..." for name in parameters)
+                raise InvalidRequestError(f"{called}: {error}; write {called}({named})") from None
+            return function(*args, **kwargs)
+
+        return cast(F, checked)
+
+    return decorate
+
+
+def fields_checked(called: str, advice: Advice = lambda name: "") -> Callable[[type[T]], type[T]]:
+    """Makes a class check the arguments of its constructor as `arguments_checked` has it."""
+
+    def decorate(cls: type[T]) -> type[T]:
+        setattr(cls, "__init__", arguments_checked(called, advice)(cls.__init__))  # noqa: B010
+        return cls
+
+    return decorate

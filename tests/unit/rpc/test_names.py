@@ -1,0 +1,76 @@
+"""How errors show what people wrote."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import pytest
+
+from padiff_rpc.errors import InvalidRequestError
+from padiff_rpc.names import arguments_checked, known_names, nearest, said_by, shown
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("a", "'a'"),
+        ("two\n  lines", "'two lines'"),
+        (1.5, "1.5"),
+        (["x" * 200], "['" + "x" * 78 + "..."),
+        (type("Net", (), {"__repr__": lambda _: "Net(\n  (fc): Linear()\n)"})(), "Net( (fc): Linear() )"),
+    ],
+)
+def test_a_value_is_shown_on_one_line_of_bounded_length(value: Any, text: str) -> None:
+    assert shown(value) == text
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (ValueError("two\n  lines"), "two lines"),
+        (KeyError("two\nlines"), "two lines"),
+        (KeyError(3), "3"),
+        (SystemExit(), ""),
+    ],
+)
+def test_an_error_of_others_speaks_on_one_line(error: BaseException, said: str) -> None:
+    assert said_by(error) == said
+
+
+@pytest.mark.parametrize(
+    ("wrong", "near"),
+    [
+        ("atoll", ["atol", "rtol"]),
+        ("PyTorch", ["torch"]),
+        ("ATOL", ["atol", "rtol"]),
+        ("frobnicate", []),
+        (3, []),
+    ],
+)
+def test_the_nearest_names_are_found_whatever_their_case(wrong: Any, near: list[str]) -> None:
+    assert nearest(wrong, ["atol", "rtol", "torch", "paddle"]) == near
+
+
+def test_known_names_end_with_the_nearest() -> None:
+    assert known_names("setps", ["inputs", "steps"]) == "allowed: inputs, steps; nearest: steps"
+    assert known_names("zzz", ["inputs", "steps"]) == "allowed: inputs, steps"
+
+
+def test_a_checked_function_keeps_its_signature_and_its_own_type_errors() -> None:
+    @arguments_checked("made", lambda name: "write shape=" if name == "size" else "")
+    def made(shape: int, *, kind: str = "") -> int:
+        return shape + kind  # type: ignore[operator,no-any-return]
+
+    assert list(inspect.signature(made).parameters) == ["shape", "kind"]
+    for given, said in (
+        (((1,), {"size": 2}), "made: size: write shape="),
+        (((1,), {"kinds": 2}), "made: kinds: unknown argument; allowed: shape, kind; nearest: kind"),
+        (((), {}), "made: missing a required argument: 'shape'; write made(shape=..., kind=...)"),
+        (((1, 2), {}), "made: too many positional arguments; write made(shape=..., kind=...)"),
+    ):
+        with pytest.raises(InvalidRequestError) as caught:
+            made(*given[0], **given[1])
+        assert str(caught.value) == said
+    with pytest.raises(TypeError, match="unsupported operand"):
+        made(1, kind="a")

@@ -10,7 +10,7 @@ from padiff_rpc.words import Phase, Side, TraceMode
 from padiff_server.inputs import Inputs
 from padiff_server.judging.store import TensorStore
 from padiff_server.judging.tolerances import Tolerances
-from padiff_server.preparation import NO_TRACES, AlignedModels, calls_of
+from padiff_server.preparation import NO_TRACES, AlignedModels, calls_of, cut_in
 from padiff_server.report import FinishedReport, ReportBuilder
 from padiff_server.settings import check_parties, settle
 from padiff_server.sides import SIDES
@@ -56,14 +56,17 @@ class Comparison:
         traced = None
         if options.trace is not TraceMode.FIRST_STEP:
             traced = self._workers.trace(batch, randomness=options.randomness, repeat=options.preflight)
-        traces = None if traced is None else calls_of(traced)
+        cut = frozenset[Side]() if traced is None else cut_in(traced)
         aligned = AlignedModels(
             self._workers,
             layers,
-            NO_TRACES if traces is None else traces,
+            NO_TRACES if traced is None else calls_of(traced),
             self._asked.layer_map,
             self._report,
+            cut,
         )
+        # A pass that raised says nothing of what the steps may do all the same.
+        traces = None if traced is None or cut else calls_of(traced)
         orientation = Orientation(self._workers, aligned, self._report, self._store, options, traces)
         orientation.settle(batch, copy=self._asked.auto_weights)
         weights = aligned.weight_flow(Tolerances(options), options)
@@ -72,7 +75,7 @@ class Comparison:
         decisions = RandomDecisions(options.randomness, seed, aligned.models, self._report)
         if traced is not None:
             made = {side: traced[side].random_operations for side in SIDES}
-            decisions.plan(aligned.plan, calls_of(traced), made)
+            decisions.plan(aligned.plan, calls_of(traced), made, is_cut=bool(cut))
         steps = Steps(
             self._workers,
             aligned,

@@ -8,7 +8,7 @@ from padiff_rpc.options import Options
 from padiff_rpc.types import PlanStart
 from padiff_rpc.words import Side
 from padiff_server.inputs import Inputs
-from padiff_server.preparation import NO_TRACES, AlignedModels, calls_of
+from padiff_server.preparation import AlignedModels, calls_of, cut_in
 from padiff_server.report import FinishedReport, ReportBuilder
 from padiff_server.settings import check_parties
 from padiff_server.steps.batches import BatchSource
@@ -33,7 +33,7 @@ class Planning:
         self._workers.close()
 
     def run(self) -> FinishedReport:
-        """Returns the report; where a model raises, its plan is by definition order."""
+        """Returns the report; where a model raises, what ran is paired first."""
         options = Options()
         with self._workers, contextlib.suppress(ComparisonStopped):
             layers = self._workers.load(deterministic=options.deterministic, threads=options.threads)
@@ -41,8 +41,9 @@ class Planning:
             AlignedModels(
                 self._workers,
                 layers,
-                NO_TRACES if traced is None else calls_of(traced),
+                calls_of(traced),
                 self._asked.layer_map,
                 self._report,
+                cut_in(traced),
             )
         return self._report.finish(weights_only=True)

@@ -34,6 +34,11 @@ def calls_of(traced: Mapping[Side, TraceResponse]) -> Traces:
     return {side: traced[side].calls for side in SIDES}
 
 
+def cut_in(traced: Mapping[Side, TraceResponse]) -> frozenset[Side]:
+    """Returns the sides whose models raised, so that their calls end before the pass does."""
+    return frozenset(side for side in SIDES if traced[side].failure is not None)
+
+
 class AlignedModels:
     """Two loaded models and the plan that pairs them.
 
@@ -51,14 +56,18 @@ class AlignedModels:
         traces: Traces,
         layer_map: LayerMap,
         report: ReportBuilder,
+        cut: frozenset[Side] = frozenset(),
     ) -> None:
-        """Aligns the layers that both workers described. Raises InvalidRequestError for unknown paths."""
+        """Aligns the layers that both workers described; `cut`: see `align`.
+
+        Raises InvalidRequestError for unknown paths.
+        """
         self._workers = workers
         self._report = report
         self._layer_map = layer_map
         self.layers = layers
         self.models: Models = {side: ModelIndex(self.layers[side]) for side in SIDES}
-        self.plan = self.align(traces)
+        self.plan = self.align(traces, cut)
         self.weight_plan: WeightPlan = plan_weights(
             self.plan, self.layers[Side.REFERENCE], self.layers[Side.CANDIDATE], layer_map
         )
@@ -74,9 +83,14 @@ class AlignedModels:
         layers = self.layers
         self._report.set_weights(fates(self.weight_plan, layers[Side.REFERENCE], layers[Side.CANDIDATE]))
 
-    def align(self, traces: Traces) -> Plan:
-        """Pairs the layers anew, on these calls, and returns the plan; empty traces: definition order."""
-        reference, candidate = (SideTrace(layers=self.layers[side], calls=traces[side]) for side in SIDES)
+    def align(self, traces: Traces, cut: frozenset[Side] = frozenset()) -> Plan:
+        """Pairs the layers anew, on these calls, and returns the plan; empty traces: definition order.
+
+        `cut`: sides whose calls end where the model raised.
+        """
+        reference, candidate = (
+            SideTrace(layers=self.layers[side], calls=traces[side], is_cut=side in cut) for side in SIDES
+        )
         self.plan = align(reference, candidate, self._layer_map)
         self.loss_slots = loss_slots(traces)
         self._report.note(*self.plan.notes)

@@ -81,8 +81,8 @@ class WorkerPair:
 
     def trace(
         self, batch: StepBatch, *, randomness: Randomness = Randomness.REPORT, repeat: bool = False
-    ) -> Optional[Mapping[Side, TraceResponse]]:
-        """Returns both call traces; None when a model raised, which its first step will show in full.
+    ) -> Mapping[Side, TraceResponse]:
+        """Returns both call traces; that of a model that raised ends there, and its first step shows why.
 
         `repeat`: each side runs twice, and what differs is reported.
         """
@@ -104,10 +104,8 @@ class WorkerPair:
                 f"the {side} raised {failure.exception} while it was traced, so the first step served as "
                 f"the trace: {failure.text}"
             )
-        if failures:
-            return None
         for side in SIDES:
-            self._report.add_noise(side, traced[side].noise)
+            self._report.add_noise(side, traced[side].noise if not failures else None)
         return traced
 
     def look_for_batch(self, index: int) -> Mapping[Side, Look]:

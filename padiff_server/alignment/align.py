@@ -24,9 +24,14 @@ from padiff_server.alignment.units import insides, pair_composites, pair_units
 def align(reference: SideTrace, candidate: SideTrace, layer_map: LayerMap) -> Plan:
     """Returns the plan: which layers are compared, and what has no partner.
 
-    Never stops over a layer without partner. Raises InvalidRequestError for a path of the layer map
-    that no layer has, naming the field and the nearest paths, and for a layer pinned twice.
+    Never stops over a layer without partner. Where a model raised, what ran is paired with the beginning of
+    the other side's pass; a pass that called no layer at all tells nothing, and is left out.
+
+    Raises InvalidRequestError for a path of the layer map that no layer has, naming the field and the
+    nearest paths, and for a layer pinned twice.
     """
+    if any(side.is_cut and not any(event.path for event in side.calls) for side in (reference, candidate)):
+        reference, candidate = (SideTrace(layers=side.layers) for side in (reference, candidate))
     trees = LayerTree(reference), LayerTree(candidate)
     pins = pinned_nodes(layer_map, *trees)
     ignored = (
@@ -158,10 +163,24 @@ def _plan(pairing: Pairing, pins: Sequence[Pin], ignored: tuple[Ignored, Ignored
         ignored_candidate=tuple(path for path in first[1] if path in ignored[1].reasons),
         inside_reference=tuple(path for path in first[0] if path in inside[0]),
         inside_candidate=tuple(path for path in first[1] if path in inside[1]),
+        behind_reference=_behind(pairing, 0, only[0]),
+        behind_candidate=_behind(pairing, 1, only[1]),
         reference_aliases=_aliases(trees[0]),
         candidate_aliases=_aliases(trees[1]),
         notes=(*ignored[0].notes, *ignored[1].notes),
     )
+
+
+def _behind(pairing: Pairing, side: int, paths: Sequence[str]) -> tuple[str, ...]:
+    """Returns those of the paths that run behind all that both sides called, where a pass was cut short."""
+    if not any(tree.is_cut for tree in pairing.trees):
+        return ()
+    last = max(
+        match.side(side).order[0]
+        for match in pairing
+        if match.reference.entered is not None and match.candidate.entered is not None
+    )
+    return tuple(path for path in paths if pairing.trees[side].nodes[path].order[0] > last)
 
 
 def _paired(

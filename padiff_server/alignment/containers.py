@@ -131,7 +131,7 @@ def _rank(pairing: Pairing, reference: Node, candidate: Node) -> Optional[float]
     agreement = 0
     if not reference.calls or not candidate.calls:
         agreement = -(reference.is_called != candidate.is_called)
-    elif reference.calls != candidate.calls:
+    elif not reference.may_be_called_as_often(candidate):
         return None
     else:
         found = _boundary(pairing, reference, candidate)

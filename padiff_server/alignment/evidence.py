@@ -22,6 +22,8 @@ _WORDS, _SURE_NUMBER, _NUMBER, _RETURNED = 100, 60, 1, 60
 # A pair that wins by less than this stands on names or numbers that prove little.
 DOUBT = 50
 _MOST_WORDS = 256
+# The number of what a trace that was cut short does not tell.
+_ANY = -1
 
 Ints = NDArray[np.int64]
 # By side, first paths of layers -> number of the block that they lie in; layers of other blocks never pair.
@@ -40,7 +42,8 @@ class Evidence:
     ) -> None:
         """`held_back`: first paths of layers that should pair last, by side; `blocks`: see `blocks`."""
         self.sides = (left, right)
-        self._is_traced = all(nodes and nodes[0].calls is not None for nodes in self.sides)
+        self._is_traced = all(any(node.calls is not None for node in nodes) for nodes in self.sides)
+        self._is_cut = tuple(bool(nodes) and nodes[0].is_cut for nodes in self.sides)
         ids = _Numbering()
         self._features = tuple(
             {
@@ -49,9 +52,14 @@ class Evidence:
                 "exact": ids.of(("exact", node.signature) for node in nodes),
                 "main": ids.of(("main", node.main_shape) for node in nodes),
                 "loose": ids.of(("loose", loose_shapes(node.shapes)) for node in nodes),
-                "input": ids.of(("input", _sizes(node.inputs)) for node in nodes),
-                "output": ids.of(("output", _sizes(node.outputs)) for node in nodes),
-                "calls": ids.of(("calls", node.calls) for node in nodes),
+                "input": ids.of(
+                    ("input", _sizes(node.inputs)) if node.entered is not None or not node.is_cut else None
+                    for node in nodes
+                ),
+                "output": ids.of(
+                    ("output", _sizes(node.outputs)) if node.has_returned else None for node in nodes
+                ),
+                "calls": np.array([_ANY if node.calls is None else node.calls for node in nodes]),
                 "called": ids.of(("called", node.is_called) for node in nodes),
                 "block": ids.of(("block", blocks[side].get(node.layer.path, 0)) for node in nodes),
                 "returned": np.array([_is_returned(node) for node in nodes], dtype=np.int64),
@@ -100,7 +108,7 @@ class Evidence:
                 (scores > 0) & same("returned") & other["returned"][start:stop], scores + _RETURNED, scores
             )
             scores = np.where(same("output"), scores, scores - _OTHER_OUTPUT)
-            scores = np.where(same("calls"), scores, scores - _OTHER_CALLS)
+            scores = np.where(self._as_often(row, start, stop), scores, scores - _OTHER_CALLS)
         scores = self._finished(scores, row, start, stop)
         bound = self._bound[1][start:stop]
         if self._bound[0][row] < 0:
@@ -118,7 +126,7 @@ class Evidence:
             0,
         )
         # Called more often on one side: pairing their calls would compare strangers.
-        return self._finished(np.where(same("calls"), scores, 0), row, start, stop)
+        return self._finished(np.where(self._as_often(row, start, stop), scores, 0), row, start, stop)
 
     def likeness(self, row: int, columns: Sequence[int]) -> NDArray[np.float64]:
         """Returns how far a layer's name agrees with others', 0 to 1."""
@@ -133,6 +141,16 @@ class Evidence:
         """Returns what layers have in common that only names and surroundings tell apart."""
         features = self._features[side]
         return tuple(int(features[name][position]) for name in ("kind", "exact", "called", "block"))
+
+    def _as_often(self, row: int, start: int, stop: int) -> NDArray[np.bool_]:
+        """Returns which may be called equally often: where a trace was cut short, more calls may follow."""
+        ours, theirs = self._features[0]["calls"][row], self._features[1]["calls"][start:stop]
+        found: NDArray[np.bool_] = (theirs == ours) | (theirs == _ANY) | (ours == _ANY)
+        if self._is_cut[0]:
+            found |= ours < theirs
+        if self._is_cut[1]:
+            found |= theirs < ours
+        return found
 
     def _same(self, row: int, start: int, stop: int) -> _Same:
         return _Same(self._features, row, start, stop)
@@ -149,26 +167,30 @@ class Evidence:
 
 
 class _Same:
-    """Which of a stretch agree with one layer in a feature."""
+    """Which of a stretch agree with one layer in a feature; what is not known agrees with all."""
 
     def __init__(self, features: Sequence[dict[str, Ints]], row: int, start: int, stop: int) -> None:
         self._features, self._row, self._start, self._stop = features, row, start, stop
 
     def __call__(self, name: str) -> NDArray[np.bool_]:
         left, right = self._features
-        equal: NDArray[np.bool_] = right[name][self._start : self._stop] == left[name][self._row]
+        ours, theirs = left[name][self._row], right[name][self._start : self._stop]
+        equal: NDArray[np.bool_] = (theirs == ours) | (theirs == _ANY) | (ours == _ANY)
         return equal
 
 
 class _Numbering:
-    """Equal values get equal numbers, over both sides."""
+    """Equal values get equal numbers, over both sides; None, what is not known, gets `_ANY`."""
 
     def __init__(self) -> None:
         self._numbers: dict[Hashable, int] = {}
 
     def of(self, values: Iterable[Hashable]) -> Ints:
         return np.array(
-            [self._numbers.setdefault(value, len(self._numbers)) for value in values],
+            [
+                _ANY if value is None else self._numbers.setdefault(value, len(self._numbers))
+                for value in values
+            ],
             dtype=np.int64,
         )
 

@@ -15,7 +15,6 @@ from padiff_server.alignment.evidence import Evidence
 from padiff_server.alignment.flow import Flow
 from padiff_server.alignment.pairing import Pairing
 from padiff_server.alignment.plan import PINNED
-from padiff_server.alignment.tree import Node
 
 # So many like layers to either side are looked at, and chains of tensors are followed so far.
 _NEAR, _DEPTH = 12, 3
@@ -41,8 +40,9 @@ class Likes:
             match = pairing.of(1, node)
             if match is None or match.how != PINNED:
                 self._alike[evidence.look(1, column)].append(column)
+        knows_ahead = not any(tree.is_cut for tree in pairing.trees)
         self._surroundings = [
-            _surroundings(evidence, side, flows[side], evidence.sides[side]) for side in (0, 1)
+            _surroundings(evidence, side, flows[side], knows_ahead=knows_ahead) for side in (0, 1)
         ]
 
     def wish(self, pairing: Pairing, row: int, current: Mapping[int, int]) -> Optional[Wish]:
@@ -98,9 +98,12 @@ class Likes:
         return found
 
 
-def _surroundings(evidence: Evidence, side: int, flow: Flow, nodes: Sequence[Node]) -> dict[int, int]:
-    """Returns, for layers whose tensors the trace connects, a hash of what feeds them and what they feed."""
-    looks = {node.layer.path: evidence.look(side, n) for n, node in enumerate(nodes)}
+def _surroundings(evidence: Evidence, side: int, flow: Flow, *, knows_ahead: bool) -> dict[int, int]:
+    """Returns, for layers whose tensors the trace connects, a hash of what feeds them and what they feed.
+
+    What they feed is known where neither trace was cut short.
+    """
+    looks = {node.layer.path: evidence.look(side, n) for n, node in enumerate(evidence.sides[side])}
 
     def spread(edges: Mapping[str, Sequence[str]], lone: Mapping[str, int]) -> dict[str, int]:
         around = {path: hash(look) for path, look in looks.items()}
@@ -117,9 +120,10 @@ def _surroundings(evidence: Evidence, side: int, flow: Flow, nodes: Sequence[Nod
             }
         return around
 
-    behind, ahead = spread(flow.feeds, flow.fans), spread(flow.fed, {})
+    behind = spread(flow.feeds, flow.fans if knows_ahead else {})
+    ahead = spread(flow.fed, {}) if knows_ahead else dict.fromkeys(looks, 0)
     return {
         n: hash((behind[path], ahead[path]))
         for n, path in enumerate(looks)
-        if flow.feeds.get(path) or flow.fed.get(path)
+        if flow.feeds.get(path) or (knows_ahead and flow.fed.get(path))
     }

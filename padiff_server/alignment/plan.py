@@ -32,10 +32,12 @@ class SideTrace:
         layers: definition order, parents before children.
         calls: events of one forward pass in execution order; empty without a trace, and definition
             order then stands in for execution order.
+        is_cut: whether the pass raised, so that nobody knows which layers would have been called next.
     """
 
     layers: tuple[Layer, ...]
     calls: tuple[CallEvent, ...] = ()
+    is_cut: bool = False
 
 
 @record
@@ -74,6 +76,8 @@ class Plan:
         ignored_reference, ignored_candidate: first paths of all layers that the layer map ignores,
             with or without a partner.
         inside_reference, inside_candidate: first paths of all layers inside pinned pairs.
+        behind_reference, behind_candidate: those of `only_...` that would run behind the place where a pass
+            was cut short, so that nobody can say that they miss a partner.
         reference_aliases, candidate_aliases: (other path, first path) of shared layers.
         notes: what the user should know about the layer map, one line each.
     """
@@ -85,6 +89,8 @@ class Plan:
     ignored_candidate: tuple[str, ...] = ()
     inside_reference: tuple[str, ...] = ()
     inside_candidate: tuple[str, ...] = ()
+    behind_reference: tuple[str, ...] = ()
+    behind_candidate: tuple[str, ...] = ()
     reference_aliases: tuple[tuple[str, str], ...] = ()
     candidate_aliases: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = ()

@@ -23,6 +23,9 @@ from padiff_server.alignment.kinds import (
 from padiff_server.alignment.path_words import path_numbers, path_words
 from padiff_server.alignment.plan import SideTrace
 
+# Later than any event of a trace.
+_BEHIND = 2**62
+
 
 @dataclass(eq=False)
 class Node:
@@ -32,9 +35,11 @@ class Node:
         path: of this place; `layer.path` is the layer's first.
         shapes: canonical shapes of the layer's own parameters (buffers where it has none).
         children: definition order.
-        calls: times called in the trace; None without a trace.
+        calls: times called in the trace; None where the trace does not tell: there is none, or it was cut
+            short before the first call.
         inputs, outputs: tensors of the first call; empty without a trace.
-        entered, left: when the first call began and ended, in events; None where never called.
+        entered, left: when the first call began and ended, in events; None where the trace shows neither.
+        is_cut: whether the trace was cut short, so that more calls may have followed.
         order: sorts layers by when they are first needed.
     """
 
@@ -49,6 +54,7 @@ class Node:
     outputs: tuple[Slot, ...] = ()
     entered: Optional[int] = None
     left: Optional[int] = None
+    is_cut: bool = False
     order: tuple[int, int] = (0, 0)
 
     @property
@@ -90,8 +96,20 @@ class Node:
 
     @property
     def is_called(self) -> bool:
-        """Whether the trace shows a call; without a trace every layer counts as called."""
+        """Whether the trace shows a call; where it does not tell, every layer counts as called."""
         return self.calls is None or self.calls > 0
+
+    @property
+    def has_returned(self) -> bool:
+        """Whether what it returns is known, be it nothing; a call that was cut short returned nothing yet."""
+        return self.left is not None or not self.is_cut
+
+    def may_be_called_as_often(self, other: Node) -> bool:
+        """Whether both are called equally often, as far as the traces tell."""
+        if self.calls is None or other.calls is None or self.calls == other.calls:
+            return True
+        fewer = self if self.calls < other.calls else other
+        return fewer.is_cut
 
     @property
     def root(self) -> Node:
@@ -125,6 +143,7 @@ class LayerTree:
         nodes: by path, in definition order; a shared layer under each of its paths.
         root: the model.
         is_traced: whether there is a trace.
+        is_cut: whether it ends where the model raised.
     """
 
     def __init__(self, trace: SideTrace) -> None:
@@ -133,12 +152,13 @@ class LayerTree:
         calls = _Calls(trace.calls)
         self._uses = calls.uses
         self.is_traced = bool(calls.counts)
+        self.is_cut = trace.is_cut and self.is_traced
         definition = {path: layer for layer in trace.layers for path in (layer.path, *layer.aliases)}
         for path in sorted(definition, key=lambda path: path.count(".") if path else -1):
             self._add(path, definition[path], calls)
         self.root = self.nodes[""]
         for position, node in enumerate(self.root.below()):
-            node.order = (_needed(node), position)
+            node.order = (self._needed(node), position)
 
     def node(self, layer: Layer) -> Node:
         """Returns the first place of a layer."""
@@ -165,7 +185,8 @@ class LayerTree:
             parent = self.nodes.get(parent_path)
         node = Node(path=path, layer=layer, kind=kind, shapes=_shapes(layer, kind), parent=parent)
         if self.is_traced:
-            node.calls = calls.counts[layer.path]
+            node.is_cut = self.is_cut
+            node.calls = calls.counts[layer.path] or (None if self.is_cut else 0)
             node.inputs = calls.inputs.get(layer.path, ())
             node.outputs = calls.outputs.get(layer.path, ())
             node.entered = calls.entered.get(layer.path)
@@ -173,6 +194,17 @@ class LayerTree:
         self.nodes[path] = node
         if parent is not None:
             parent.children.append(node)
+
+    def _needed(self, node: Node) -> int:
+        """Returns when a layer is first needed: called, or its innermost caller is.
+
+        What a trace that was cut short does not show comes behind all that it does, as defined.
+        """
+        if node.entered is not None:
+            return node.entered
+        if self.is_cut:
+            return _BEHIND
+        return next((around.entered for around in node.ancestors() if around.entered is not None), 0)
 
 
 class _Calls:
@@ -195,13 +227,6 @@ class _Calls:
                 self.outputs.setdefault(event.path, event.slots)
             for slot in event.slots:
                 self.uses[slot.tensor][event.path, event.moment] = None
-
-
-def _needed(node: Node) -> int:
-    """Returns when a layer is first needed: called, or its innermost caller is."""
-    if node.entered is not None:
-        return node.entered
-    return next((around.entered for around in node.ancestors() if around.entered is not None), 0)
 
 
 def _shapes(layer: Layer, kind: Kind) -> tuple[Shape, ...]:

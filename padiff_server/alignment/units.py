@@ -159,7 +159,7 @@ def _make_unit(pairing: Pairing, reference: Node, candidate: Node) -> None:
     """Makes two blocks one unit, if they can be a pair; doubtful and uncalled inner pairs part."""
     match = pairing.of(0, reference)
     if match is None and pairing.of(1, candidate) is None:
-        if reference.calls != candidate.calls or not _returns_alike(reference, candidate):
+        if not reference.may_be_called_as_often(candidate) or not _returns_alike(reference, candidate):
             return
         same_path = reference.path == candidate.path
         match = Match(
@@ -204,6 +204,8 @@ def _holds_as_much(reference: Node, candidate: Node) -> bool:
 
 def _returns_alike(reference: Node, candidate: Node) -> bool:
     """Whether the results could be the same, whatever the layout: a packed one is none of three."""
+    if not (reference.has_returned and candidate.has_returned):
+        return True
     shapes = [[sorted(slot.spec.shape) for slot in node.outputs[:1]] for node in (reference, candidate)]
     return shapes[0] == shapes[1]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from typing import Optional
 
@@ -10,8 +10,8 @@ from padiff_rpc.errors import CancelledError, InvalidRequestError, WorkerLostErr
 from padiff_rpc.options import Options
 from padiff_rpc.records import record
 from padiff_rpc.results import Row, Timing, Trouble, Unmatched
-from padiff_rpc.types import StepStart, StepSummary
-from padiff_rpc.words import Pass, Side
+from padiff_rpc.types import CallEvent, StepStart, StepSummary
+from padiff_rpc.words import CallMoment, Pass, Side
 from padiff_server.judging.gradient_history import GradientHistory
 from padiff_server.judging.store import TensorStore
 from padiff_server.judging.tolerances import Tolerances
@@ -139,7 +139,7 @@ class PassRunner:
                     feed.reference_ended()
             ends = run.run(captures)
             if not is_traced:
-                self._align_on(captures)
+                self._align_on(captures, ends)
                 run.measure_waiting()
             self._settle_backward(ends)
             outcome = self._compared(this, step, captures, ends)
@@ -175,11 +175,12 @@ class PassRunner:
             name="lockstep" if this.kind is Pass.LOCKSTEP else "behind random decisions",
         )
 
-    def _align_on(self, captures: StepCaptures) -> None:
+    def _align_on(self, captures: StepCaptures, ends: Ends) -> None:
         """Lets the calls of the first step serve as the traces, for its own pairs and the next steps."""
         before = self._aligned.plan.layers
         traces = {side: tuple(captures.events[side]) for side in SIDES}
-        plan = self._aligned.align(traces)
+        cut = frozenset(side for side in SIDES if not ends[side].is_complete and not _is_whole(traces[side]))
+        plan = self._aligned.align(traces, cut)
         if plan.layers != before:
             self._report.note(
                 "trace: weights were placed by definition order, and the first step's calls pair some layers "
@@ -244,6 +245,11 @@ class PassRunner:
         self._workers.stop_on_failures(failures, step)
         if broken:
             raise ComparisonStopped
+
+
+def _is_whole(events: Iterable[CallEvent]) -> bool:
+    """Whether the model's own call ended, so that what broke off came behind its forward pass."""
+    return any(event.path == "" and event.moment is CallMoment.EXIT for event in events)
 
 
 def _without_backward(side: Side, summary: StepSummary) -> Iterator[str]:

@@ -48,9 +48,11 @@ class RandomDecisions:
         self._report = report
         self._plan: Optional[RandomPlan] = None
 
-    def plan(self, plan: Plan, traces: _Events, operations: Operations) -> None:
-        """Plans the steps from what both sides did in their traces."""
+    def plan(self, plan: Plan, traces: _Events, operations: Operations, *, is_cut: bool = False) -> None:
+        """Plans the steps from what both sides did in their traces; `is_cut`: a model raised in one."""
         seen = SeenCalls.of_events(plan, traces)
+        if is_cut:
+            operations = seen.begun(operations)
         self._settle(plan_randomness(self._randomness, self._seed, seen, operations))
         effects = self._effects(seen)
         self.keeps = effects.keeps if effects is not None else None

@@ -35,6 +35,18 @@ class SeenCalls:
         around = {side: Surroundings(events[side]) for side in SIDES}
         return cls(plan=plan, pairs=tuple(calls.pairs), around=around)
 
+    def begun(self, operations: Operations) -> Operations:
+        """Returns those of the operations that were made in calls which both sides began."""
+        begun = {(pair.layer.reference, pair.reference.event.call) for pair in self.pairs}
+        return {
+            side: tuple(
+                one
+                for one in operations[side]
+                if next(iter(self.calls_around(side, (one.path, one.call))), None) in begun
+            )
+            for side in SIDES
+        }
+
     def reference_path(self, side: Side, path: str) -> Optional[str]:
         """Returns the path under which the plan has this layer's pair; None without a partner."""
         pair = self.plan.candidate_of(path) if side is Side.REFERENCE else self.plan.reference_of(path)

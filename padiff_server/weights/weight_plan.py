@@ -89,10 +89,10 @@ class _Planner:
                 pair, other = paired[layer.path]
                 self._pair_layers(pair, layer, other)
             else:
-                self._leave_all(0, layer, self._plan.ignored_reference)
+                self._leave_all(0, layer, self._plan.ignored_reference, self._plan.behind_reference)
         for layer in self._sides[1]:
             if self._plan.reference_of(layer.path) is None:
-                self._leave_all(1, layer, self._plan.ignored_candidate)
+                self._leave_all(1, layer, self._plan.ignored_candidate, self._plan.behind_candidate)
         return WeightPlan(
             pairs=self._ordered_pairs(),
             special=tuple(self._special),
@@ -203,13 +203,12 @@ class _Planner:
             if not is_aside(layer, weight) and owner_name(layer.path, weight) not in self._taken[side]
         ]
 
-    def _leave_all(self, side: int, layer: Layer, ignored: Sequence[str]) -> None:
-        counts = layer.path not in ignored
-        reason = (
-            "its layer has no partner; pair it in the layer map, or ignore it there"
-            if counts
-            else "its layer is ignored by the layer map"
-        )
+    def _leave_all(self, side: int, layer: Layer, ignored: Sequence[str], behind: Sequence[str]) -> None:
+        counts, reason = True, "its layer has no partner; pair it in the layer map, or ignore it there"
+        if layer.path in ignored:
+            counts, reason = False, "its layer is ignored by the layer map"
+        elif layer.path in behind:
+            counts, reason = False, "its layer runs behind the place where a model raised"
         for weight in self._open(side, layer):
             self._leave(side, layer, weight, reason, counts=counts)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 import weakref
 from collections.abc import Iterator, Mapping
@@ -13,15 +12,13 @@ import paddle
 
 from padiff_rpc.tensors import HostTensor
 from padiff_rpc.words import DType, WeightKind
-from padiff_worker.adapter import EntryHook, ExitHook, GradientHook, LayerHandle, Remove
+from padiff_worker.adapter import GradientHook, LayerHandle, Remove
 from padiff_worker.layer_tree import LayerTree, OwnTensor
-from padiff_worker_paddle import graphs, kept_optimizer, optimizers, runtime, state, steps, tensors
+from padiff_worker_paddle import graphs, kept_optimizer, optimizers, runtime, state, steps, tensors, watching
 from padiff_worker_paddle.random_operations import random_operations
 
 # Running statistics, which Paddle keeps among the parameters of its batch norms.
 _STATISTICS = {"_mean", "_variance"}
-# Before 3.0 no hook sees keyword arguments.
-_HOOKS_SEE_KEYWORDS = "with_kwargs" in inspect.signature(paddle.nn.Layer.register_forward_pre_hook).parameters
 
 
 def _own_tensors(layer: Any) -> Iterator[OwnTensor]:
@@ -158,24 +155,7 @@ class PaddleAdapter:
 
     # Running
 
-    def watch(self, layer: Any, entry: EntryHook, exit: ExitHook) -> Remove:
-        def before(_: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Optional[tuple[Any, Any]]:
-            return entry(args, kwargs)
-
-        def after(_: Any, args: tuple[Any, ...], output: Any) -> Optional[Any]:
-            return exit(output)
-
-        if _HOOKS_SEE_KEYWORDS:
-            remove_before: Remove = layer.register_forward_pre_hook(before, with_kwargs=True).remove
-        else:
-            remove_before = _wrap_forward(layer, entry)
-        handle = layer.register_forward_post_hook(after)
-
-        def remove() -> None:
-            remove_before()
-            handle.remove()
-
-        return remove
+    watch = staticmethod(watching.watch)
 
     def watch_gradient(self, tensor: Any, hook: GradientHook) -> Remove:
         def total(gradient: Any) -> Optional[Any]:
@@ -238,21 +218,3 @@ def _move(model: Any, device: str) -> None:
     # Paddle's `to` without a dtype makes every layer forget its own.
     for layer, dtype in dtypes:
         layer._dtype = dtype
-
-
-def _wrap_forward(layer: Any, entry: EntryHook) -> Remove:
-    """Calls `entry` from the instance's `forward`, for a Paddle whose hooks see positional arguments only."""
-    forward = layer.forward
-
-    def watched(*args: Any, **kwargs: Any) -> Any:
-        replaced = entry(args, kwargs)
-        if replaced is not None:
-            args, kwargs = replaced
-        return forward(*args, **kwargs)
-
-    layer.forward = watched
-
-    def remove() -> None:
-        layer.__dict__.pop("forward", None)
-
-    return remove

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -9,7 +12,7 @@ import numpy as np
 from padiff_rpc import trees
 from padiff_rpc.tensors import HostTensor
 from padiff_rpc.words import DType, WeightKind
-from padiff_worker.adapter import LayerHandle
+from padiff_worker.adapter import LayerHandle, Remove
 from padiff_worker.conformance.case import AdapterCase
 
 
@@ -218,8 +221,72 @@ class ModelSuite:
             seen.append("raised")
         assert seen == ["in", "raised"]
 
+    def test_watching_assigns_nothing_and_leaves_every_attribute_as_it_was(self) -> None:
+        settled: list[bool] = []
+
+        def assign(layer: Any, name: str, value: Any) -> None:
+            assert not settled, f"{name} was assigned while the layer was watched"
+            self.case.layer_class.__setattr__(layer, name, value)
+
+        def forward(layer: Any, x: Any, *, fail: bool = False) -> Any:
+            if fail:
+                raise KeyError("mine")
+            return x * 2
+
+        own_class = type("Jealous", (self.case.layer_class,), {"__setattr__": assign, "forward": forward})
+        plain, patched = own_class(), own_class()
+        patched.forward = lambda x, fail=False: forward(patched, x, fail=fail)
+        for layer in (plain, patched):
+            self.call_watched_twice(layer, [])  # the framework's own bookkeeping of a first call
+            before = {name: (id(value), _contents(value)) for name, value in vars(layer).items()}
+            settled.append(True)
+            seen: list[Any] = []
+            self.call_watched_twice(layer, seen)
+            assert seen == [{"fail": False}] * 2 + [{"fail": True}] * 2
+            settled.clear()
+            assert {name: (id(value), _contents(value)) for name, value in vars(layer).items()} == before
+
+    def call_watched_twice(self, layer: Any, seen: list[Any]) -> None:
+        """Calls a layer that two watch, and lets it fail."""
+
+        def watch() -> Remove:
+            return self.case.adapter.watch(
+                layer, lambda args, kwargs: seen.append(dict(kwargs)), lambda output: None
+            )
+
+        removes = [watch(), watch()]
+        x = self.case.tensor([1])
+        assert self.case.value(layer(x, fail=False)).tolist() == [2]
+        with suppress(KeyError):
+            layer(x, fail=True)
+        for remove in reversed(removes):
+            remove()
+
+    def test_a_forward_that_user_code_calls_itself_is_no_call(self) -> None:
+        seen: list[str] = []
+        layer = self.case.scale(3.0)
+        remove = self.case.adapter.watch(
+            layer, lambda args, kwargs: seen.append("in"), lambda output: seen.append("out")
+        )
+        layer(self.case.tensor([1]))
+        layer.forward(self.case.tensor([1]))
+        assert seen == ["in", "out"]
+        remove()
+
+    def test_a_watched_forward_keeps_its_signature(self) -> None:
+        layer = self.case.layer(lambda layer, a, b=1, *, c: a)
+        before = inspect.signature(layer.forward)
+        remove = self.case.adapter.watch(layer, lambda args, kwargs: None, lambda output: None)
+        assert inspect.signature(layer.forward) == before
+        remove()
+
     def test_watching_changes_no_output(self) -> None:
         layer = self.case.scale(3.0)
         remove = self.case.adapter.watch(layer, lambda args, kwargs: None, lambda output: None)
         assert self.case.value(layer(self.case.tensor([2]))).tolist() == [6]
         remove()
+
+
+def _contents(value: Any) -> Any:
+    """Returns what a table of hooks, children or weights holds."""
+    return {key: id(item) for key, item in value.items()} if isinstance(value, Mapping) else None

@@ -67,6 +67,7 @@ class Comparison:
         )
         # A pass that raised says nothing of what the steps may do all the same.
         traces = None if traced is None or cut else calls_of(traced)
+        aligned.find_out_rules()
         orientation = Orientation(self._workers, aligned, self._report, self._store, options, traces)
         orientation.settle(batch, copy=self._asked.auto_weights)
         weights = aligned.weight_flow(Tolerances(options), options)
@@ -122,6 +123,7 @@ class WeightAssignment:
         with self._workers, contextlib.suppress(ComparisonStopped):
             layers = self._workers.load(deterministic=options.deterministic, threads=options.threads)
             aligned = AlignedModels(self._workers, layers, NO_TRACES, self._asked.layer_map, self._report)
+            aligned.find_out_rules()
             self._report.note(*untried(aligned.weight_plan))
             aligned.place_weights(aligned.weight_flow(Tolerances(options), options), copy=True)
             if self._asked.save:

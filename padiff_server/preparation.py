@@ -19,8 +19,10 @@ from padiff_server.report import ReportBuilder
 from padiff_server.sides import SIDES
 from padiff_server.steps.loss_slots import loss_slots
 from padiff_server.weights.hyper_parameters import differences
+from padiff_server.weights.special_calls import RuleFailed, SpecialCalls
+from padiff_server.weights.special_carry import carried, left_out, unmatched
 from padiff_server.weights.weight_fates import fates
-from padiff_server.weights.weight_flow import RuleFailed, WeightFlow
+from padiff_server.weights.weight_flow import WeightFlow
 from padiff_server.weights.weight_pair import WeightPair, WeightPlan
 from padiff_server.weights.weight_plan import plan_weights
 from padiff_server.worker_pair import WorkerPair
@@ -74,6 +76,34 @@ class AlignedModels:
         report.add_unmatched(self.weight_plan.unmatched)
         self._report_fates()
 
+    def find_out_rules(self) -> None:
+        """Finds out which weights users' functions only move, and treats those as all others.
+
+        Raises ComparisonStopped when a function raised or a worker was lost.
+        """
+        if not self.weight_plan.special:
+            return
+        with self._workers.during(Phase.INITIAL_WEIGHTS), self._rules_reported():
+            classes = {layer.path: layer.class_name for layer in self.layers[Side.REFERENCE]}
+            plan, special = self.weight_plan, []
+            for one in plan.special:
+                call = SpecialCalls(self._workers.links, one, Phase.INITIAL_WEIGHTS)
+                found = carried(one, call, call.given())
+                special.append(dataclasses.replace(one, computed=found.computed))
+                plan = dataclasses.replace(
+                    plan,
+                    pairs=(*plan.pairs, *found.pairs),
+                    made=(*plan.made, *found.made),
+                    unmatched=(*plan.unmatched, *unmatched(one, found.unused, classes)),
+                )
+                self._report.note(*found.notes)
+            self.weight_plan = dataclasses.replace(
+                plan, special=tuple(one for one in special if one.computed)
+            )
+        self._report.note(*left_out(self.weight_plan.made))
+        self._report.add_unmatched(self.weight_plan.unmatched)
+        self._report_fates()
+
     def settle_weights(self, pairs: tuple[WeightPair, ...]) -> None:
         """Takes pairs whose rules are settled in place of the weight plan's."""
         self.weight_plan = dataclasses.replace(self.weight_plan, pairs=pairs)
@@ -112,8 +142,6 @@ class AlignedModels:
                 self.copy_weights(weights)
             with self._rules_reported():
                 self._report.add_rows(weights.rows(Phase.INITIAL_WEIGHTS, just_copied=copy))
-        self.weight_plan = dataclasses.replace(self.weight_plan, carried=weights.carried())
-        self._report.note(*weights.notes())
 
     def copy_weights(self, weights: WeightFlow) -> None:
         """Copies the reference's weights. Raises ComparisonStopped when a user's rule raised."""

@@ -148,6 +148,11 @@ def is_derived(layer: Layer, weight: Weight) -> bool:
     return weight.kind is WeightKind.BUFFER and not names.isdisjoint(made_of)
 
 
+def is_aside(layer: Layer, weight: Weight) -> bool:
+    """Whether no verdict depends on the weight, because it only counts, caches, or is computed anew."""
+    return is_bookkeeping(weight) or is_derived(layer, weight)
+
+
 def framework_of(layers: Sequence[Layer]) -> str:
     """Returns the framework that a model's layers show; empty where all are a user's own classes."""
     return next((kind.framework for kind in map(kind_of, layers) if kind.framework), "")

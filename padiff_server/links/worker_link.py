@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any, Optional
 
 from padiff_rpc.convert import from_proto, to_number, to_proto
@@ -136,7 +136,7 @@ class WorkerLink(Connection):
             self.caller.RestoreState(worker_pb2.RestoreStateRequest(lease=self.lease))
 
     def apply_rule(
-        self, rule: str, arrays: Sequence[tuple[str, HostTensor]], phase: Phase
+        self, rule: str, arrays: Iterable[tuple[str, HostTensor]], phase: Phase
     ) -> tuple[dict[str, HostTensor], Optional[ModelFailure]]:
         """Runs the user's function on named arrays in the worker; returns its arrays, or its failure."""
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Optional
 
 from padiff_rpc.types import CallEvent, Slot
-from padiff_rpc.words import CallMoment, CaptureKind, Phase, Side, WeightKind
+from padiff_rpc.words import CallMoment, CaptureKind, Phase, Side
 from padiff_server.alignment.plan import Plan
 from padiff_server.judging.measured import Aspect
 from padiff_server.judging.noisy_elements import Reals
@@ -51,6 +51,7 @@ class StepCaptures:
         calls: the events paired; None until there is a plan.
         weights: which weights hold the same numbers.
         compared_parameters: the pairs of the weight plan whose gradients are compared.
+        made_parameters: the parameters of whose gradients only the presence is judged.
     """
 
     def __init__(
@@ -78,11 +79,7 @@ class StepCaptures:
         self.events: Mapping[Side, list[CallEvent]] = {side: [] for side in SIDES}
         self.calls = CallPairs(plan) if plan is not None else None
         self.weights = weights
-        self.compared_parameters = tuple(
-            pair
-            for pair in (*weights.pairs, *weights.carried)
-            if pair.kind is WeightKind.PARAMETER and pair.compared and not pair.is_misfit
-        )
+        self.compared_parameters, self.made_parameters = weights.trained, weights.made
         self.values: PairTable[int] = PairTable(_MADE, store, ready)
         self.gradients: PairTable[int] = PairTable(
             Aspect(phase=Phase.BACKWARD, kind=CaptureKind.OUTPUT_GRADIENT), store, ready
@@ -90,7 +87,9 @@ class StepCaptures:
         self.losses: PairTable[str] = PairTable(Aspect(phase=Phase.LOSS, kind=CaptureKind.LOSS), store, ready)
         self.losses.expect(LOSS_KEY, LOSS_KEY)
         self.targets = Targets(store, ready)
-        self._parameter_gradients = ParameterGradients(self.compared_parameters, store, ready)
+        self._parameter_gradients = ParameterGradients(
+            self.compared_parameters, store, ready, self.made_parameters
+        )
         self.parameter_gradients = self._parameter_gradients.table
 
     def call(self, side: Side, event: CallEvent) -> None:
@@ -186,6 +185,10 @@ class StepCaptures:
     def missing_gradients(self, pair: WeightPair) -> tuple[str, ...]:
         """Returns the reference's weights of a packed pair without a gradient, where others have one."""
         return self._parameter_gradients.missing(pair.reference_name)
+
+    def has_gradient(self, side: Side, name: str) -> Optional[bool]:
+        """Returns whether a gradient of `made_parameters` that came is not zero; None: none came."""
+        return self._parameter_gradients.presence(side, name)
 
     def is_off_plan(self, side: Side, event: CallEvent) -> bool:
         """Whether the trace did not have this call."""

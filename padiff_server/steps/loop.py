@@ -27,7 +27,8 @@ from padiff_server.steps.random_decisions import RandomDecisions
 from padiff_server.steps.step_result import step_result
 from padiff_server.steps.twins import Twins
 from padiff_server.weights.optimizer_flow import OptimizerFlow
-from padiff_server.weights.weight_flow import ALL_KINDS, RuleFailed, WeightFlow
+from padiff_server.weights.special_calls import RuleFailed
+from padiff_server.weights.weight_flow import ALL_KINDS, WeightFlow
 from padiff_server.worker_pair import ComparisonStopped, WorkerPair
 
 

@@ -9,10 +9,11 @@ from typing import Any, Optional
 
 from padiff_rpc.tensors import HostTensor
 from padiff_rpc.words import CaptureKind, Phase, Side
+from padiff_server.judging.measure import is_zero
 from padiff_server.judging.measured import Aspect
 from padiff_server.judging.store import TensorStore
 from padiff_server.steps.pairs import Half, PairTable
-from padiff_server.weights.weight_pair import WeightPair
+from padiff_server.weights.weight_pair import MadeWeight, WeightPair
 
 
 class ParameterGradients:
@@ -27,7 +28,14 @@ class ParameterGradients:
         pairs: Sequence[WeightPair],
         store: TensorStore,
         ready: Callable[[PairTable[Any], Any, Any], None],
+        made: Sequence[MadeWeight] = (),
     ) -> None:
+        """`made`: parameters of whose gradients only the presence is asked for."""
+        self._watched = {
+            Side.REFERENCE: {owned.name for one in made for owned in one.references},
+            Side.CANDIDATE: {one.candidate.name for one in made},
+        }
+        self._present: dict[tuple[Side, str], bool] = {}
         named = {(pair.reference_name, pair.candidate_name): pair for pair in pairs}
         self.table: PairTable[str] = PairTable(
             Aspect(phase=Phase.GRADIENTS, kind=CaptureKind.PARAMETER_GRADIENT),
@@ -53,13 +61,19 @@ class ParameterGradients:
         self._lock = threading.Lock()
 
     def uses(self, side: Side, name: str) -> int:
-        """Returns in how many pairs and groups a parameter's gradient is wanted."""
-        return self._partners[side][name] + len(self._groups_of(side, name))
+        """Returns for how many pairs, groups and questions of presence a parameter's gradient is wanted."""
+        return self._partners[side][name] + len(self._groups_of(side, name)) + (name in self._watched[side])
 
     def arrive(self, side: Side, name: str, half: Half) -> None:
         """Takes a gradient that is wanted, and ownership of its array."""
         groups = self._groups_of(side, name)
         alone = self._partners[side][name]
+        if name in self._watched[side]:
+            with self._lock:
+                self._present[side, name] = not all(map(is_zero, half.tensors))
+            if not groups and not alone:
+                for tensor in half.tensors:
+                    self._store.release(tensor.array)
         for position, group in enumerate(groups):
             own = half if not alone and position == len(groups) - 1 else self._copy(half)
             with self._lock:
@@ -68,6 +82,11 @@ class ParameterGradients:
                 self.table.arrive(side, group.key, whole, self._partners[side][group.key])
         if alone:
             self.table.arrive(side, name, half, alone)
+
+    def presence(self, side: Side, name: str) -> Optional[bool]:
+        """Returns whether a gradient that only has to be there is not zero; None: none came."""
+        with self._lock:
+            return self._present.get((side, name))
 
     def missing(self, reference: str) -> tuple[str, ...]:
         """Returns which members of a group have not come, where others have; of any other key none."""

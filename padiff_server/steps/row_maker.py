@@ -20,7 +20,7 @@ from padiff_server.steps.captures import StepCaptures
 from padiff_server.steps.pairs import Half, PairTable
 from padiff_server.steps.twins import Twins
 from padiff_server.weights.rules import IDENTITY, Rule
-from padiff_server.weights.weight_pair import WeightPair
+from padiff_server.weights.weight_pair import Counterparts
 
 
 class RowMaker:
@@ -78,7 +78,7 @@ class RowMaker:
             source=sources.get((side, event.path, event.call)),
         )
 
-    def weight_place(self, side: Side, pair: WeightPair) -> Place:
+    def weight_place(self, side: Side, pair: Counterparts) -> Place:
         """Returns where one side of a pair of weights is."""
         path, name, spec = pair.place(side)
         return Place(path=path, class_name=self._models[side].class_name(path), slot=name, spec=spec)

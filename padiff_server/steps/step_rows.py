@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+from collections import Counter
 from collections.abc import Iterator
 from typing import Optional
 
@@ -26,7 +27,7 @@ from padiff_server.steps.row_maker import RowMaker, against_nothing, is_nothing
 from padiff_server.steps.shifted import Shifted
 from padiff_server.steps.twins import Twins
 from padiff_server.weights.rules import IDENTITY
-from padiff_server.weights.weight_pair import WeightPair
+from padiff_server.weights.weight_pair import Counterparts, WeightPair
 
 _VALUES = {CallMoment.ENTRY: CaptureKind.INPUT, CallMoment.EXIT: CaptureKind.OUTPUT}
 _GRADIENTS = {CallMoment.ENTRY: CaptureKind.INPUT_GRADIENT, CallMoment.EXIT: CaptureKind.OUTPUT_GRADIENT}
@@ -89,7 +90,8 @@ class StepRows:
         for part in (itertools.chain(self._targets(), self._forward()), self._loss()):
             settled = map(self._settled, part)
             yield from numbered(map(self._unjudged, settled) if self._judges_backward_only else settled)
-        for part in (self._backward(), self._parameter_gradients()) if self._with_gradients else ():
+        gradients = itertools.chain(self._parameter_gradients(), self._presence())
+        for part in (self._backward(), gradients) if self._with_gradients else ():
             yield from numbered(map(self._settled, part))
 
     @property
@@ -243,19 +245,54 @@ class StepRows:
                 self._history.note_elements(pair.candidate_name, measured, self._make.floor(table, measured))
             yield row
 
+    def _presence(self) -> Iterator[Row]:
+        """Yields a row for each parameter of whose gradient only the presence can be judged."""
+        made_of = Counter(
+            name
+            for one in (*self._captures.made_parameters, *self._captures.compared_parameters)
+            for name in {owned.name for owned in one.references}
+        )
+        for made in self._captures.made_parameters:
+            ours = [self._captures.has_gradient(Side.REFERENCE, owned.name) for owned in made.references]
+            theirs = self._captures.has_gradient(Side.CANDIDATE, made.candidate.name)
+            if not self._is_complete or not (any(ours) or theirs):
+                continue
+            frame = self._make.frame(
+                Phase.GRADIENTS,
+                CaptureKind.PARAMETER_GRADIENT,
+                self._make.weight_place(Side.REFERENCE, made),
+                self._make.weight_place(Side.CANDIDATE, made),
+            )
+            # Zeros are an answer where the reference's gradient may all have come by another weight.
+            is_alone = all(made_of[owned.name] == 1 for owned in made.references)
+            if any(ours) and not theirs and (theirs is None or is_alone):
+                yield dataclasses.replace(
+                    frame, verdict=Verdict.MISMATCH, reason=_why_one_sided(Side.REFERENCE, made)
+                )
+            elif not any(ours):
+                yield dataclasses.replace(
+                    frame, verdict=Verdict.MISMATCH, reason=_why_one_sided(Side.CANDIDATE, made)
+                )
+            else:
+                reason = f"{made.reason}, so it is only known that both sides have a gradient"
+                yield dataclasses.replace(frame, reason=reason, counts=False)
+
     def _one_sided_gradient(self, frame: Row, table: PairTable[str], pair: WeightPair, side: Side) -> Row:
         half = table.half(side, pair.reference_name if side is Side.REFERENCE else pair.candidate_name)
         if half is not None and is_nothing(half, pair.rule if side is Side.REFERENCE else IDENTITY):
             return against_nothing(frame, side)
-        frozen = f": it is frozen on the {other(side)}" if not pair.is_trainable(other(side)) else ""
-        reason = f"no gradient on the {other(side)}, and the {side}'s is not zero{frozen}"
-        return dataclasses.replace(frame, verdict=Verdict.MISMATCH, reason=reason)
+        return dataclasses.replace(frame, verdict=Verdict.MISMATCH, reason=_why_one_sided(side, pair))
 
     def _off_plan_note(self, call: CallPair) -> str:
         for side, seen in ((Side.REFERENCE, call.reference), (Side.CANDIDATE, call.candidate)):
             if self._captures.is_off_plan(side, seen.event):
                 return f"off plan: the {side}'s trace did not have this call"
         return ""
+
+
+def _why_one_sided(side: Side, pair: Counterparts) -> str:
+    frozen = f": it is frozen on the {other(side)}" if not pair.is_trainable(other(side)) else ""
+    return f"no gradient on the {other(side)}, and the {side}'s is not zero{frozen}"
 
 
 def _why_unpaired(seen: SeenCall, side: Side) -> str:

@@ -71,7 +71,8 @@ class Rule:
         arrays = [value.array for value in values]
         for step in self.steps:
             arrays = step.apply(arrays)
-        return HostTensor(array=np.ascontiguousarray(arrays[0]), dtype=values[0].dtype)
+        # By asarray, since ascontiguousarray makes 0-d arrays 1-d.
+        return HostTensor(array=np.asarray(arrays[0], order="C"), dtype=values[0].dtype)
 
     def shape(self, *shapes: Shape) -> Shape:
         """Returns the shape that the rule gives. Raises InvalidRequestError for shapes it cannot take."""

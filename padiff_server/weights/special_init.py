@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from padiff_rpc.options import LayerPair
 from padiff_rpc.records import record
 from padiff_rpc.types import Layer
-from padiff_server.alignment.kinds import is_bookkeeping
+from padiff_server.alignment.kinds import is_aside
 from padiff_server.weights.owned_weight import OwnedWeight, full_name
 
 
@@ -20,6 +20,8 @@ class SpecialInit:
         function: "package.module:function" of the candidate worker.
         references, candidates: all weights of the layers and everything below them, by the names that
             the function sees, which are relative to the layer.
+        computed: those of `candidates` whose values only the function can tell; at first all, and later
+            those that it was not found to take over element by element.
     """
 
     reference_path: str
@@ -27,6 +29,7 @@ class SpecialInit:
     function: str
     references: Mapping[str, OwnedWeight]
     candidates: Mapping[str, OwnedWeight]
+    computed: Mapping[str, OwnedWeight]
 
     @property
     def reference_names(self) -> tuple[str, ...]:
@@ -41,12 +44,14 @@ class SpecialInit:
 
 def special_init(pair: LayerPair, reference: Sequence[Layer], candidate: Sequence[Layer]) -> SpecialInit:
     """Returns what the pair's function takes and gives; both paths are known to exist."""
+    candidates = dict(_weights_below(pair.candidate, candidate))
     return SpecialInit(
         reference_path=_first_path(pair.reference, reference),
         candidate_path=_first_path(pair.candidate, candidate),
         function=pair.special_init,
         references=dict(_weights_below(pair.reference, reference)),
-        candidates=dict(_weights_below(pair.candidate, candidate)),
+        candidates=candidates,
+        computed=candidates,
     )
 
 
@@ -63,7 +68,7 @@ def _weights_below(path: str, layers: Sequence[Layer]) -> Iterator[tuple[str, Ow
             continue
         for weight in layer.weights:
             owned = OwnedWeight(path=layer.path, weight=weight)
-            if not is_bookkeeping(weight) and owned.name not in seen:
+            if not is_aside(layer, weight) and owned.name not in seen:
                 seen.add(owned.name)
                 yield full_name(inner[len(path) :].lstrip("."), weight.name), owned
 

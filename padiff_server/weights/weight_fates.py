@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from padiff_rpc.results import WeightFate
 from padiff_rpc.types import Layer, Weight
 from padiff_rpc.words import Side
+from padiff_server.alignment.kinds import is_aside
 from padiff_server.weights.owned_weight import owner_name
 from padiff_server.weights.weight_pair import WeightPair, WeightPlan
-from padiff_server.weights.weight_plan import is_aside
 
 PLACED = "placed"
 TIED = "tied"
@@ -68,11 +68,11 @@ class _Side:
             return BOOKKEEPING, "", "", ""
         if weight.tied_to:
             return TIED, weight.tied_to, "", ""
-        if name in self._special:
-            function, partner = self._special[name]
-            return PLACED, partner, function, ""
         pair = self._pairs.get(name)
         reason = self._reasons.get((layer.path, weight.name), "")
+        if name in self._special and pair is None and not reason:
+            function, partner = self._special[name]
+            return PLACED, partner, function, ""
         # A packed weight of which a part has no place is no placed one.
         if pair is None or reason:
             return ONLY_HERE, "", "", reason

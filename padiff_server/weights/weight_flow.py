@@ -8,12 +8,11 @@ from functools import partial
 from itertools import groupby, islice
 from typing import Optional
 
-from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.options import Options
 from padiff_rpc.results import Place, Row, Tolerance, Unmatched
 from padiff_rpc.tensors import HostTensor
-from padiff_rpc.types import ModelFailure, TensorSpec
-from padiff_rpc.words import CaptureKind, Phase, Side, Verdict, WeightKind
+from padiff_rpc.types import TensorSpec
+from padiff_rpc.words import CaptureKind, DType, Phase, Side, Verdict, WeightKind
 from padiff_server.judging.gradient_history import GradientHistory, partly_excused
 from padiff_server.judging.judged_row import judged_row, numbered
 from padiff_server.judging.measure import measure
@@ -28,21 +27,13 @@ from padiff_server.weights.dtype_cast import cast
 from padiff_server.weights.misfit import misfit_row
 from padiff_server.weights.owned_weight import OwnedWeight, full_name
 from padiff_server.weights.rules import IDENTITY, Rule
-from padiff_server.weights.special_carry import carried, left_out
+from padiff_server.weights.special_calls import SpecialCalls
 from padiff_server.weights.special_init import SpecialInit
 from padiff_server.weights.weight_pair import WeightPair, WeightPlan
 
 _KINDS = {WeightKind.PARAMETER: CaptureKind.PARAMETER, WeightKind.BUFFER: CaptureKind.BUFFER}
 _EXACT = Tolerance(atol=0.0, rtol=0.0, source="default")
 ALL_KINDS = frozenset(WeightKind)
-
-
-class RuleFailed(Exception):
-    """The user's own rule raised."""
-
-    def __init__(self, failure: ModelFailure) -> None:
-        super().__init__(failure.text)
-        self.failure = failure
 
 
 class WeightFlow:
@@ -56,23 +47,14 @@ class WeightFlow:
         tolerances: Tolerances,
         options: Options,
     ) -> None:
+        self._links = links
         self._reference, self._candidate = links[Side.REFERENCE], links[Side.CANDIDATE]
         self._plan = plan
         self._models = models
         self._tolerances = tolerances
         self._local_tolerances = Tolerances(options, in_lockstep=True)
         self._options = options
-        self._carried: dict[tuple[str, str], tuple[WeightPair, ...]] = {}
         self._steps = StepLengths()
-
-    def carried(self) -> tuple[WeightPair, ...]:
-        """Returns what users' functions were last seen to pass on, for the comparison of its gradients."""
-        return tuple(pair for pairs in self._carried.values() for pair in pairs)
-
-    def notes(self) -> Iterator[str]:
-        """Yields what is not compared because users' functions carried it over."""
-        for special in self._plan.special:
-            yield from left_out(special, self._carried.get((special.function, special.candidate_path), ()))
 
     def copy(self) -> int:
         """Writes the reference's weights into the candidate; returns how many were written.
@@ -199,25 +181,19 @@ class WeightFlow:
         return judged_row(frame, measured, options=self._options, rule=rule)
 
     def _special_values(self, special: SpecialInit, phase: Phase) -> dict[str, HostTensor]:
-        """Returns what the user's function makes of the reference's present weights, by relative name."""
-        values = self._reference.weights.read(special.reference_names, phase)
-        given = dict(zip(special.references, values))
-        made, failure = self._candidate.apply_rule(special.function, list(given.items()), phase)
-        if failure is not None:
-            raise RuleFailed(failure)
-        unknown = made.keys() - special.candidates.keys()
-        if unknown:
-            raise InvalidRequestError(
-                f"layer_map.special_init: {special.function!r} returned {sorted(unknown)}; "
-                f"allowed: {', '.join(special.candidates)}"
-            )
-        self._carried[special.function, special.candidate_path] = carried(special, given, made)
-        return made
+        """Returns what the user's function computes of the reference's present weights, by its names."""
+        call = SpecialCalls(self._links, special, phase)
+        made = call(call.given().items())
+        return {
+            name: _as_bfloat16(made[name], owned.weight.spec.dtype)
+            for name, owned in special.computed.items()
+            if name in made
+        }
 
     def _special_rows(
         self, special: SpecialInit, phase: Phase, step: int, kinds: Collection[WeightKind]
     ) -> Iterator[Row]:
-        wanted = {key: owned for key, owned in special.candidates.items() if _meant(owned) in kinds}
+        wanted = {key: owned for key, owned in special.computed.items() if _meant(owned) in kinds}
         if not wanted:
             return
         made = self._special_values(special, phase)
@@ -278,6 +254,12 @@ def _unmatched_row(lone: Unmatched) -> Row:
         reason=lone.reason,
         counts=lone.counts,
     )
+
+
+def _as_bfloat16(value: HostTensor, wanted: DType) -> HostTensor:
+    """Returns a weight in the dtype that users' functions cannot compute in, since NumPy has none."""
+    is_stand_in = wanted is DType.BFLOAT16 and value.dtype is DType.FLOAT32
+    return cast(value, wanted) if is_stand_in else value
 
 
 def _is_exact(pair: WeightPair) -> bool:

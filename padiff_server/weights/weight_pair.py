@@ -18,39 +18,15 @@ UNTRIED = "square and of a user's own class, so which way round it is stored is 
 
 
 @record
-class WeightPair:
-    """A weight of the candidate, and the reference's weights that hold the same numbers.
+class Counterparts:
+    """A weight of the candidate, and the reference's weights that it stands for.
 
     Attributes:
-        kind: what the weight is in meaning (running statistics are buffers whatever a framework
-            lists them as).
         references: one weight in most cases; several where the candidate has them in one tensor.
-        candidate: the candidate's weight.
-        rule: the layout rule from the references, in this order, to the candidate.
-        placed: whether the candidate's weight takes this value; False where it does not fit (see
-            `is_misfit`), or an earlier pair fills the same tied tensor.
-        compared: False where the layer map ignores either layer.
-        tied: whether an earlier pair fills the candidate's tensor, which is tied there alone.
-        reason: why it is not placed or not compared, or what settled the rule of an ambiguous one;
-            empty otherwise.
-        ambiguous: whether the shapes allow another rule just as well, and nothing known tells which
-            is right.
     """
 
-    kind: WeightKind
     references: tuple[OwnedWeight, ...]
     candidate: OwnedWeight
-    rule: Rule
-    placed: bool = True
-    compared: bool = True
-    tied: bool = False
-    reason: str = ""
-    ambiguous: bool = False
-
-    @property
-    def is_misfit(self) -> bool:
-        """Whether shapes or dtypes differ so that the rule cannot be applied; it never is, then."""
-        return not self.placed and not self.tied
 
     @property
     def reference_names(self) -> tuple[str, ...]:
@@ -69,17 +45,68 @@ class WeightPair:
 
     def is_trainable(self, side: Side) -> bool:
         """Whether any of a side's tensors is trained; the others are frozen."""
-        owned = self.references if side is Side.REFERENCE else (self.candidate,)
-        return any(one.weight.trainable for one in owned)
+        return any(one.weight.trainable for one in self._owned(side))
 
     def place(self, side: Side) -> tuple[str, str, Optional[TensorSpec]]:
         """Returns layer path, own name and spec on one side; several weights by their common layer."""
-        owned = self.references if side is Side.REFERENCE else (self.candidate,)
+        owned = self._owned(side)
         if len(owned) == 1:
             return owned[0].path, owned[0].weight.name, owned[0].weight.spec
         path = common_path([one.path for one in owned])
         names = (f"{one.path}.{one.weight.name}"[len(path) :].lstrip(".") for one in owned)
         return path, " + ".join(names), None
+
+    def _owned(self, side: Side) -> tuple[OwnedWeight, ...]:
+        return self.references if side is Side.REFERENCE else (self.candidate,)
+
+
+@record
+class WeightPair(Counterparts):
+    """A weight of the candidate, and the reference's weights that hold the same numbers.
+
+    Attributes:
+        kind: what the weight is in meaning (running statistics are buffers whatever a framework
+            lists them as).
+        rule: the layout rule from the references, in this order, to the candidate.
+        placed: whether the candidate's weight takes this value; False where it does not fit (see
+            `is_misfit`), or an earlier pair fills the same tied tensor.
+        compared: False where the layer map ignores either layer.
+        tied: whether an earlier pair fills the candidate's tensor, which is tied there alone.
+        reason: why it is not placed or not compared, or what settled the rule of an ambiguous one;
+            empty otherwise.
+        one_to_one: whether each element of the candidate is another one of the references, of which no
+            other weight of the candidate is made; only then do gradients correspond.
+        ambiguous: whether the shapes allow another rule just as well, and nothing known tells which
+            is right.
+    """
+
+    kind: WeightKind
+    rule: Rule
+    placed: bool = True
+    compared: bool = True
+    tied: bool = False
+    reason: str = ""
+    ambiguous: bool = False
+    one_to_one: bool = True
+
+    @property
+    def is_misfit(self) -> bool:
+        """Whether shapes or dtypes differ so that the rule cannot be applied; it never is, then."""
+        return not self.placed and not self.tied
+
+
+@record
+class MadeWeight(Counterparts):
+    """A parameter of the candidate whose gradient is not the reference's element by element.
+
+    Whether there is a gradient is judged all the same.
+
+    Attributes:
+        references: the parameters that the weight is made of.
+        reason: how.
+    """
+
+    reason: str
 
 
 @record
@@ -91,14 +118,13 @@ class WeightPlan:
         special: taken by users' functions.
         unmatched: without a partner; `counts` where it makes the report fail. `name` is the weight's
             own name.
-        carried: parameters that users' functions were seen to take over as they are (or transposed), so
-            that their gradients can be compared; known once the functions have run.
+        made: of whose gradients only the presence is judged.
         bookkeeping: full names (side: name) of what no verdict depends on.
     """
 
     pairs: tuple[WeightPair, ...]
     special: tuple[SpecialInit, ...] = ()
-    carried: tuple[WeightPair, ...] = ()
+    made: tuple[MadeWeight, ...] = ()
     unmatched: tuple[Unmatched, ...] = ()
     bookkeeping: tuple[str, ...] = ()
 
@@ -107,8 +133,8 @@ class WeightPlan:
         """The pairs of parameters whose gradients, and what optimizers make of them, are compared."""
         return tuple(
             pair
-            for pair in (*self.pairs, *self.carried)
-            if pair.kind is WeightKind.PARAMETER and pair.compared and not pair.is_misfit
+            for pair in self.pairs
+            if pair.kind is WeightKind.PARAMETER and pair.compared and not pair.is_misfit and pair.one_to_one
         )
 
 

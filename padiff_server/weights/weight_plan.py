@@ -11,7 +11,7 @@ from padiff_rpc.records import record
 from padiff_rpc.results import Unmatched
 from padiff_rpc.types import Layer, Weight
 from padiff_rpc.words import Side
-from padiff_server.alignment.kinds import canonical_kind, framework_of, is_bookkeeping, is_derived, kind_of
+from padiff_server.alignment.kinds import canonical_kind, framework_of, is_aside, kind_of
 from padiff_server.alignment.plan import IGNORED, PairedLayer, Plan
 from padiff_server.sides import SIDES
 from padiff_server.weights.composites import Held, combinations, family, fused_below, held_below, insides
@@ -283,8 +283,3 @@ def _misfit(pair: WeightPair) -> str:
 
 def _names(pair: WeightPair, side: int) -> tuple[str, ...]:
     return (pair.candidate_name,) if side else pair.reference_names
-
-
-def is_aside(layer: Layer, weight: Weight) -> bool:
-    """Whether no verdict depends on the weight, because it only counts, caches, or is computed anew."""
-    return is_bookkeeping(weight) or is_derived(layer, weight)

@@ -88,25 +88,32 @@ class Detaching(fake.Layer):
 
 
 class Steep(fake.Layer):
-    """Multiplies the gradient of one weight."""
+    """Multiplies the gradient of one weight, holds it otherwise, or does not train it."""
 
-    def __init__(self, factor=1.0):
+    def __init__(self, factor=1.0, held="", untrained=False):
         super().__init__()
-        self.a, self.b = fake.Linear(4, 4), _Steep(factor)
+        self.a, self.b = fake.Linear(4, 4), _Steep(factor, held, untrained)
 
     def forward(self, x):
         return self.b(self.a(x))
 
 
 class _Steep(fake.Layer):
-    def __init__(self, factor):
+    """`held`: "" as it is, "turned" over, or "halved" and doubled again."""
+
+    def __init__(self, factor, held, untrained):
         super().__init__()
         self.weight = fake.Parameter(fake.generator.normal(0, 0.5, (4, 3)).astype(np.float32))
         self.state = fake.Tensor(np.zeros(3, np.float32))
-        self._factor = np.float32(factor)
+        self._factor, self._held, self._untrained = np.float32(factor), held, untrained
 
     def forward(self, x):
-        return fake.matmul(x, fake.scale_gradient(self.weight, self._factor))
+        weight = fake.Tensor(self.weight.array) if self._untrained else self.weight
+        if self._held == "turned":
+            weight = fake.matmul(fake.Tensor(np.eye(4, dtype=np.float32)[::-1]), weight)
+        if self._held == "halved":
+            weight = weight * np.float32(2)
+        return fake.matmul(x, fake.scale_gradient(weight, self._factor))
 
 
 def pass_on(arrays):
@@ -114,5 +121,8 @@ def pass_on(arrays):
 
 
 def turn_over(arrays):
-    """Swaps the rows, so that the two layers no longer hold the same weight."""
     return {name: np.ascontiguousarray(array[::-1]) for name, array in arrays.items()}
+
+
+def halve(arrays):
+    return {name: array / 2 for name, array in arrays.items()}

@@ -17,7 +17,7 @@ from padiff_rpc.results import Row
 from padiff_rpc.types import CompareStart, Model, Party, WorkerAddress
 from padiff_rpc.version import PROTOCOL_VERSION
 from padiff_rpc.words import CaptureKind, Phase, Side, Verdict
-from padiff_server.coverage import fails
+from padiff_server.coverage import fails, is_agreement
 
 X = np.random.default_rng(0).normal(size=(5, 4)).astype(np.float32)
 
@@ -95,19 +95,42 @@ class TestSpecialInitialisers:
         pair = LayerPair(reference="b", candidate="b", special_init=f"gap_models:{function}")
         return compare(service, model("Steep"), model("Steep", **given), layer_map=LayerMap(pairs=(pair,)))
 
-    def test_that_pass_a_weight_on_leave_its_gradient_to_be_compared(self, service: Service) -> None:
-        assert self.compare(service, "pass_on").summary.notes == ()
-        report = self.compare(service, "pass_on", factor=3.0)
+    @pytest.mark.parametrize(("function", "held"), [("pass_on", ""), ("turn_over", "turned")])
+    def test_that_move_elements_leave_gradients_and_steps_to_be_compared(
+        self, service: Service, function: str, held: str
+    ) -> None:
+        healthy = self.compare(service, function, held=held)
+        assert healthy
+        assert healthy.summary.notes == ()
+        assert is_agreement(self.gradient(healthy))
+        report = self.compare(service, function, held=held, factor=3.0)
         [row] = failing(report)
-        assert row.candidate is not None
-        assert (row.phase, row.candidate.path, row.candidate.slot) == (Phase.GRADIENTS, "b", "weight")
+        assert row is self.gradient(report)
 
-    def test_that_change_a_weight_say_what_is_not_compared(self, service: Service) -> None:
-        report = self.compare(service, "turn_over")
-        [note] = report.summary.notes
-        assert note.startswith("the gradients of b.weight are not compared")
-        assert not any(
-            row.candidate.path == "b" for row in report.rows if row.candidate and row.phase is Phase.GRADIENTS
+    def test_that_move_elements_elsewhere_do_not_pass(self, service: Service) -> None:
+        assert not self.compare(service, "turn_over")
+
+    def test_that_compute_a_weight_leave_its_gradients_presence_to_be_judged(self, service: Service) -> None:
+        healthy = self.compare(service, "halve", held="halved")
+        assert healthy
+        [note] = healthy.summary.notes
+        assert note.startswith("the gradients of b.weight are not compared, only that they are there")
+        assert self.gradient(healthy).verdict is Verdict.NOT_COMPARED
+        report = self.compare(service, "halve", held="halved", untrained=True)
+        [row] = failing(report)
+        assert row is self.gradient(report)
+        assert row.reason == "no gradient on the candidate, and the reference's is not zero"
+
+    def test_whose_weight_is_not_trained_fail_whatever_they_do(self, service: Service) -> None:
+        for function, held in (("pass_on", ""), ("turn_over", "turned"), ("halve", "halved")):
+            report = self.compare(service, function, held=held, untrained=True)
+            assert [row.phase for row in failing(report)] == [Phase.GRADIENTS], function
+
+    def gradient(self, report: Report) -> Row:
+        return next(
+            row
+            for row in report.rows
+            if row.candidate and row.candidate.path == "b" and row.phase is Phase.GRADIENTS
         )
 
     def test_have_rows_of_their_weights_kinds_also_where_buffers_alone_are_compared(
@@ -122,5 +145,6 @@ class TestSpecialInitialisers:
         assert rows == [
             (Phase.INITIAL_WEIGHTS, CaptureKind.PARAMETER, "weight"),
             (Phase.INITIAL_WEIGHTS, CaptureKind.BUFFER, "state"),
+            (Phase.GRADIENTS, CaptureKind.PARAMETER_GRADIENT, "weight"),
             (Phase.WEIGHTS, CaptureKind.BUFFER, "state"),
         ]

@@ -1,0 +1,51 @@
+"""Calls of users' functions for weights, with arrays of ours."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+from padiff_rpc.errors import InvalidRequestError
+from padiff_rpc.tensors import HostTensor
+from padiff_rpc.types import ModelFailure
+from padiff_rpc.words import Phase, Side
+from padiff_server.links.worker_link import WorkerLink
+from padiff_server.weights.special_init import SpecialInit
+
+# Named arrays -> named arrays. Raises RuleFailed when the user's function raised.
+Function = Callable[[Iterable[tuple[str, HostTensor]]], Mapping[str, HostTensor]]
+
+
+class RuleFailed(Exception):
+    """The user's own rule raised."""
+
+    def __init__(self, failure: ModelFailure) -> None:
+        super().__init__(failure.text)
+        self.failure = failure
+
+
+class SpecialCalls:
+    """Calls of one user's function, in the candidate's worker."""
+
+    def __init__(self, links: Mapping[Side, WorkerLink], special: SpecialInit, phase: Phase) -> None:
+        self._links = links
+        self._special = special
+        self._phase = phase
+
+    def given(self) -> dict[str, HostTensor]:
+        """Returns the reference's present weights, by the names that the function sees."""
+        values = self._links[Side.REFERENCE].weights.read(self._special.reference_names, self._phase)
+        return dict(zip(self._special.references, values))
+
+    def __call__(self, arrays: Iterable[tuple[str, HostTensor]]) -> Mapping[str, HostTensor]:
+        """Returns what the function makes of named arrays. Raises RuleFailed when it raised."""
+        special = self._special
+        made, failure = self._links[Side.CANDIDATE].apply_rule(special.function, arrays, self._phase)
+        if failure is not None:
+            raise RuleFailed(failure)
+        unknown = made.keys() - special.candidates.keys()
+        if unknown:
+            raise InvalidRequestError(
+                f"layer_map.special_init: {special.function!r} returned {sorted(unknown)}; "
+                f"allowed: {', '.join(special.candidates)}"
+            )
+        return made

@@ -38,11 +38,16 @@ def nearest(wrong: Any, known: Iterable[str], *, cutoff: float = 0.5) -> list[st
     return [names[near] for near in difflib.get_close_matches(wrong.casefold(), names, n=3, cutoff=cutoff)]
 
 
+def near_names(wrong: Any, known: Iterable[str]) -> str:
+    """Returns "; nearest: atol", or an empty text where none of `known` is near."""
+    near = nearest(wrong, known)
+    return f"; nearest: {', '.join(near)}" if near else ""
+
+
 def known_names(wrong: Any, known: Iterable[str]) -> str:
     """Returns "allowed: atol, rtol; nearest: atol" for a name that is none of `known`."""
     allowed = list(known)
-    near = nearest(wrong, allowed)
-    return f"allowed: {', '.join(allowed)}" + (f"; nearest: {', '.join(near)}" if near else "")
+    return f"allowed: {', '.join(allowed)}{near_names(wrong, allowed)}"
 
 
 def arguments_checked(called: str, advice: Advice = lambda name: "") -> Callable[[F], F]:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import yaml
 
 from padiff_rpc.errors import InvalidRequestError
-from padiff_rpc.names import known_names, shown
+from padiff_rpc.names import Advice, known_names, shown
 
 T = TypeVar("T")
 
@@ -63,6 +63,27 @@ class Entry:
             node = entry._node if entry is not None else self._node
             raise Entry(self._loader, self._file, node, name).error(rest) from None
 
+    def located(self, error: InvalidRequestError, aliases: Mapping[str, str]) -> InvalidRequestError:
+        """Returns `error` as one that points into this mapping, if it names a place there.
+
+        An error names a place by its keys, as "reference.python: ...", the first of which may be one of
+        `aliases` for the key that it stands for.
+        """
+        named = re.match(r"(\w+)((?:\.\w+)*)", str(error))
+        if named is None or str(error).startswith(f"{self._file}:"):
+            return error
+        entry, rest = self, str(error)[named.end() :]
+        keys = [aliases.get(named[1], named[1]), *named[2].split(".")[1:]]
+        if keys[0] not in self.entries() or not re.match(r"[^\s:]*: ", rest):
+            return error
+        for key in keys:
+            known = entry.entries() if entry.is_mapping else {}
+            entry = known.get(key, entry)
+        name = ".".join(keys)
+        return Entry(self._loader, self._file, entry._node, name + rest.partition(": ")[0]).error(
+            rest.partition(": ")[2]
+        )
+
     @property
     def is_mapping(self) -> bool:
         return isinstance(self._node, yaml.MappingNode)
@@ -77,7 +98,7 @@ class Entry:
         Raises InvalidRequestError for odd keys.
         """
         if not isinstance(self._node, yaml.MappingNode):
-            raise self.error("not allowed; allowed: a mapping (key: value)")
+            raise self.error(f"{shown(self.value())} is not allowed; allowed: a mapping (key: value)")
         try:
             # Puts what is merged in front, so the last of one name is the mapping's own.
             self._loader.flatten_mapping(self._node)
@@ -127,18 +148,24 @@ class Entry:
     def items(self) -> list[Entry]:
         """Returns a list's values."""
         if not isinstance(self._node, yaml.SequenceNode):
-            raise self.error("not allowed; allowed: a list")
+            raise self.error(f"{shown(self.value())} is not allowed; allowed: a list, as [a, b]")
         return [
             Entry(self._loader, self._file, node, f"{self.name}[{i}]")
             for i, node in enumerate(self._node.value)
         ]
 
-    def known(self, *allowed: str) -> dict[str, Entry]:
-        """Returns a mapping's values by key; another key than `allowed` is an InvalidRequestError."""
+    def known(self, *allowed: str, advice: Advice = lambda key: "", kind: str = "key") -> dict[str, Entry]:
+        """Returns a mapping's values by key; another key than `allowed` is an InvalidRequestError.
+
+        `advice` returns where a key belongs that is none of them, or an empty text.
+        """
+        if not self.is_mapping:
+            given, keys = shown(self.value()), ", ".join(allowed)
+            raise self.error(f"{given} is not allowed; allowed: a mapping (key: value) of {keys}")
         found = self.entries()
         for key, entry in found.items():
             if key not in allowed:
-                raise entry.error(f"unknown key; {known_names(key, allowed)}")
+                raise entry.error(advice(key) or f"unknown {kind}; {known_names(key, allowed)}")
         return found
 
     def value(self) -> Any:
@@ -154,6 +181,11 @@ class Entry:
         if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
             raise self.error(f"{shown(value)} is not allowed; allowed: {said}")
         return value
+
+    def as_written(self) -> Any:
+        """Returns the value, but `off`, which YAML reads as false, and its like as words."""
+        value = self.value()
+        return self._node.value if isinstance(value, bool) else value
 
     def text(self) -> str:
         """Returns a text."""

@@ -11,6 +11,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from padiff_client.spec_paths import near_file, reason
 from padiff_client.tensor_leaves import Input
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.tensors import byte_count, numpy_dtype
@@ -60,7 +61,8 @@ def read_arrays(path: str) -> dict[str, Any]:
             with np.load(path, allow_pickle=False) as archive:
                 return {name: archive[name] for name in archive.files}
     except _UNREADABLE as error:
-        raise InvalidRequestError(f"{path}: cannot be read: {error}") from None
+        near = "" if os.path.exists(path) else near_file(path)
+        raise InvalidRequestError(f"{path}: cannot be read: {reason(error)}{near}") from None
     raise InvalidRequestError(f"{path}: not allowed; allowed suffixes: {', '.join(SUFFIXES)}")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -42,14 +43,20 @@ def read_table_array(entry: Entry, position: int) -> Input:
         raise found["seed"].error(f"{seed} is not allowed; allowed: a whole number of at least 0")
     limits = _limits(found["range"], dtype) if "range" in found else None
     wants_grad = found["requires_grad"].of_type(bool, "true, false") if "requires_grad" in found else False
-    values = _values(np.random.default_rng(seed), shape, dtype, limits)
+    if wants_grad and dtype not in FLOATING | COMPLEX:
+        raise found["requires_grad"].error(f"{dtype} has no gradient; leave it out, or give another dtype")
+    try:
+        values = _values(np.random.default_rng(seed), shape, dtype, limits)
+    except (MemoryError, ValueError, OverflowError):
+        # NumPy's words for a product that no memory, or no index, can hold.
+        raise found["shape"].error(f"{list(shape)} does not fit into this machine's memory") from None
     return Input(values, dtype=str(dtype), requires_grad=wants_grad)
 
 
 def _limits(entry: Entry, dtype: DType) -> tuple[Any, Any]:
     limits = entry.value()
     numbers = isinstance(limits, list) and all(
-        isinstance(one, (int, float)) and not isinstance(one, bool) for one in limits
+        isinstance(one, (int, float)) and not isinstance(one, bool) and math.isfinite(one) for one in limits
     )
     if not numbers or len(limits) != 2 or not limits[0] < limits[1]:
         raise entry.error(f"{shown(limits)} is not allowed; allowed: [low, high] with low below high")

@@ -10,6 +10,7 @@ from typing import Optional
 
 from padiff_client.commands import certs, doctor, init, services, spec_runs
 from padiff_client.report import TROUBLE
+from padiff_client.spec_paths import reason
 from padiff_rpc.errors import PaDiffError
 from padiff_rpc.version import package_version
 
@@ -28,7 +29,7 @@ def main(arguments: Optional[list[str]] = None) -> int:
     except PaDiffError as error:
         _complain(str(error))
     except OSError as error:
-        _complain(str(error))
+        _complain(f"{error.filename}: {reason(error)}" if error.filename else str(error))
     except KeyboardInterrupt:
         _complain("interrupted")
         return INTERRUPTED

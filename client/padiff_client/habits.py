@@ -23,6 +23,7 @@ _ARGUMENTS = {
     "raw_model": "the candidate; write layer=ModelSpec(...)",
     "raw": "the candidate; write layer=ModelSpec(...)",
     "inputs": "write example_inp=(candidate's input, reference's input)",
+    "loss": 'write loss_fn=("my_port.loss:ce", "reference.loss:ce"), the candidate\'s first',
     "loss_fns": 'write loss_fn=("my_port.loss:ce", "reference.loss:ce"), the candidate\'s first',
     "optimizers": 'write optimizer=("my_port.opt:adam", "reference.opt:adam"), the candidate\'s first',
     "auto_init": "write auto_weights=",
@@ -37,20 +38,18 @@ _OF_A_MODEL = ("train", "seed", "device", "dtype", "kwargs", "python", "path", "
 
 def instead_of_argument(name: str) -> str:
     """Returns what to write instead of an argument that `auto_diff` and its like do not have, or ""."""
-    if name in _OPTIONS:
-        return f'an option; write options={{"{name}": ...}}'
     if name in _OF_A_MODEL:
         return f"belongs to one model; write it in that one's ModelSpec(..., {name}=...)"
-    return _ARGUMENTS.get(name, "")
+    if name in _ARGUMENTS:  # before the options: there is a loss among them
+        return _ARGUMENTS[name]
+    return f'an option; write options={{"{name}": ...}}' if name in _OPTIONS else ""
 
 
 def instead_of_option(name: str) -> str:
     """Returns what to write instead of an option that there is none of, or ""."""
     if name in _NOT_OPTIONS:
         return f"no option but an argument; write auto_diff(..., {name}=...)"
-    if name in _OF_A_MODEL:
-        return instead_of_argument(name)
-    return _ARGUMENTS.get(name, "")
+    return "" if name in _OPTIONS else instead_of_argument(name)
 
 
 def instead_of_field(name: str) -> str:

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import importlib
 import itertools
+import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from padiff_client.array_files import SUFFIXES, read_arrays
 from padiff_client.array_tables import is_table, read_table_array
 from padiff_client.batches import Batch
 from padiff_client.spec import check_reference
-from padiff_client.spec_paths import beside
+from padiff_client.spec_paths import beside, modules_in, near_file
 from padiff_rpc.errors import InvalidRequestError
-from padiff_rpc.names import said_by
+from padiff_rpc.names import known_names, near_names, said_by, shown
 from padiff_rpc.yaml_nodes import Entry
 
 _SOURCES = ("function", "file", "table")
 _LONG_FORM = (*_SOURCES, "path", "reference", "candidate")
+_ALLOWED = (
+    f"package.module:function, a file ending in {' or '.join(SUFFIXES)}, or arrays as a mapping or a list"
+)
 
 
 def read_inputs(entry: Entry, folder: str) -> tuple[Any, Any]:
@@ -63,7 +67,7 @@ def _source(entry: Entry, folder: str, roots: list[str], kind: str = "") -> Any:
         if kind in ("function", "file"):
             raise entry.error("not allowed; allowed: a text")
         return _table(entry)
-    text = entry.text()
+    text = entry.of_type(str, "a text" if kind else _ALLOWED)
     if kind == "file" or (kind == "" and text.endswith(SUFFIXES)):
         with entry.pointing():
             return read_arrays(beside(folder, text))
@@ -71,10 +75,7 @@ def _source(entry: Entry, folder: str, roots: list[str], kind: str = "") -> Any:
         raise entry.error("not allowed; allowed: a mapping of names, or a list, of arrays")
     with entry.pointing():
         if kind == "" and ":" not in text:
-            raise InvalidRequestError(
-                f"{text!r} is not allowed; allowed: package.module:function, a file ending in "
-                f"{' or '.join(SUFFIXES)}, or arrays as a mapping or a list"
-            )
+            raise InvalidRequestError(f"{shown(text)} is not allowed; allowed: {_ALLOWED}")
         check_reference(text, field="value")
         return _called(text, roots)
 
@@ -83,14 +84,18 @@ def _table(entry: Entry) -> Any:
     """A mapping is passed by keyword, a list by position."""
     if entry.is_list:
         return Batch(args=tuple(read_table_array(one, i) for i, one in enumerate(entry.items())))
+    for name, one in entry.entries().items():
+        if not one.is_mapping:
+            raise one.error(
+                f"no array, which is a mapping with a shape, and no key; {known_names(name, _LONG_FORM)}"
+            )
     return {name: read_table_array(one, i) for i, (name, one) in enumerate(entry.entries().items())}
 
 
 def _called(reference: str, roots: list[str]) -> Any:
-    sys.path[:0] = [root for root in roots if root not in sys.path]
-    module_name, _, name = reference.partition(":")
+    made_by = _function(reference, roots)
     try:
-        made = getattr(importlib.import_module(module_name), name)()
+        made = made_by()
     except (Exception, SystemExit) as error:  # sys.exit(0) must not pass for a match
         raise InvalidRequestError(f"{reference} raised {type(error).__name__}: {said_by(error)}") from error
     if isinstance(made, (Batch, Mapping)):
@@ -102,6 +107,38 @@ def _called(reference: str, roots: list[str]) -> Any:
             f"{reference} returned a {type(made).__name__}; allowed: a dict of keyword arguments, a Batch, "
             "or an iterable of these, one a step"
         ) from None
+
+
+def _function(reference: str, roots: list[str]) -> Callable[[], Any]:
+    """Returns the function of the user that `reference` names, importing its module from `roots`."""
+    for root in roots:
+        if not os.path.isdir(root):
+            raise InvalidRequestError(f"{reference}: the import root {root} is no folder{near_file(root)}")
+    sys.path[:0] = [root for root in roots if root not in sys.path]
+    module_name, _, name = reference.partition(":")
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        missing = error.name or ""
+        if missing != module_name and not module_name.startswith(f"{missing}."):
+            raise InvalidRequestError(
+                f"{reference} imports {missing}, which {sys.executable} does not have; it is called here, "
+                "with NumPy only"
+            ) from error
+        around, _, last = missing.rpartition(".")
+        folders = [os.path.join(root, *around.split(".")) if around else root for root in roots]
+        near = near_names(last, [found for folder in folders for found in modules_in(folder)])
+        raise InvalidRequestError(f"{reference}: no module {missing} in {', '.join(roots)}{near}") from None
+    except (Exception, SystemExit) as error:  # sys.exit(0) must not pass for a match
+        raise InvalidRequestError(
+            f"{reference}: importing {module_name} raised {type(error).__name__}: {said_by(error)}"
+        ) from error
+    made_by = getattr(module, name, None)
+    if not callable(made_by):
+        what = f"has no {name}" if made_by is None else f"has a {type(made_by).__name__} {name}, no function"
+        named = [known for known, one in vars(module).items() if callable(one) and not known.startswith("_")]
+        raise InvalidRequestError(f"{reference}: the module {what}{near_names(name, named)}")
+    return made_by  # type: ignore[no-any-return]
 
 
 def _side(entry: Entry, folder: str, roots: list[str], shared: Any) -> Any:
@@ -127,7 +164,10 @@ def _chosen(shared: Any, choice: Mapping[str, str], by_position: bool) -> Batch:
     batch = shared if isinstance(shared, Batch) else Batch(kwargs=shared)
     for name in choice.values():
         if name not in batch.kwargs:
-            raise InvalidRequestError(f"no array {name!r}; there are: {', '.join(batch.kwargs) or 'none'}")
+            there = ", ".join(batch.kwargs) or "none"
+            raise InvalidRequestError(
+                f"no array {shown(name)}; there are: {there}{near_names(name, batch.kwargs)}"
+            )
     picked = {key: batch.kwargs[name] for key, name in choice.items()}
     if by_position:
         return Batch(args=tuple(picked.values()), target=batch.target)

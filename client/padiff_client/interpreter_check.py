@@ -13,7 +13,9 @@ from typing import Any, Optional
 from padiff_client.findings import Finding, ok, problem
 from padiff_client.launches import interpreter
 from padiff_client.spec import WORKER_PACKAGES, ModelSpec
+from padiff_client.spec_paths import modules_in, near_file
 from padiff_rpc.errors import InvalidRequestError
+from padiff_rpc.names import near_names
 from padiff_rpc.version import PROTOCOL_VERSION
 
 # A framework on a cold disk takes its time.
@@ -74,13 +76,14 @@ def check_roots(spec: ModelSpec, *, field: str) -> Iterator[Finding]:
     roots = [os.path.abspath(os.path.expanduser(os.fspath(root))) for root in spec.path]
     missing = [root for root in roots if not os.path.isdir(root)]
     for root in missing:
-        yield problem(f"{field}.path: {root} is no folder", "correct path in the spec")
+        yield problem(f"{field}.path: {root} is no folder{near_file(root)}", "correct path in the spec")
     top = spec.model.partition(":")[0].partition(".")[0]
     places = [os.path.join(root, top) for root in roots]
     is_there = any(os.path.isdir(place) or os.path.isfile(f"{place}.py") for place in places)
     if top and not missing and not is_there and top not in spec.allow:
         yield problem(
-            f"{field}.model: {spec.model}: there is no module {top} in {', '.join(roots) or 'any folder'}",
+            f"{field}.model: {spec.model}: there is no module {top} in {', '.join(roots) or 'any folder'}"
+            f"{near_names(top, [name for root in roots for name in modules_in(root)])}",
             f"correct model, or add the folder that has {top} to path",
         )
 

@@ -11,6 +11,7 @@ from typing import Optional
 from padiff_client.child_process import Launch
 from padiff_client.private_folder import PrivateFolder
 from padiff_client.spec import WORKER_PACKAGES, ModelSpec
+from padiff_client.spec_paths import near_file
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.records import record
 
@@ -50,6 +51,7 @@ def interpreter(spec: ModelSpec, environment: Mapping[str, str], *, field: str) 
     found = os.path.abspath(given) if os.sep in given else shutil.which(given, path=environment.get("PATH"))
     if found is None or not os.path.isfile(found):
         hint = f"; did you mean {found}/bin/python?" if found and os.path.isdir(found) else ""
+        hint = hint or (near_file(found) if found else "")
         raise InvalidRequestError(
             f"{source}: {given} is not an interpreter on this machine"
             f"{hint or '; name one, as /env/bin/python'}"
@@ -74,7 +76,9 @@ def worker_launch(
     for entry in spec.path:
         root = os.path.abspath(os.path.expanduser(entry))
         if not os.path.isdir(root):
-            raise InvalidRequestError(f"{field}.path: {root} is not a folder on this machine")
+            raise InvalidRequestError(
+                f"{field}.path: {root} is not a folder on this machine{near_file(root)}"
+            )
         arguments += ["--path", root]
     for package in spec.allow:
         arguments += ["--allow", package]

@@ -14,7 +14,6 @@ from padiff_rpc import trees
 from padiff_rpc.addresses import check_address
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.names import fields_checked, known_names, shown
-from padiff_rpc.options import word
 from padiff_rpc.tensors import FLOATING
 from padiff_rpc.types import Label, Model, Tls, Tree, WorkerAddress
 from padiff_rpc.words import DType
@@ -39,8 +38,20 @@ def check_reference(text: Any, *, field: str) -> str:
         raise InvalidRequestError(instead_of_object(text, field=field))
     raise InvalidRequestError(
         f'{field}: {shown(text)} is not allowed; allowed: "package.module:name", as in '
-        '"my_model.resnet:build"'
+        f'"my_model.resnet:build"{_meant(text)}'
     )
+
+
+def _meant(text: Any) -> str:
+    """Returns "; nearest: ..." for a file in place of a module, or a dot in place of the colon."""
+    if not isinstance(text, str):
+        return ""
+    module, colon, name = text.partition(":")
+    if not colon:
+        module, _, name = text.rpartition(".")
+    module = module.removesuffix(".py").removeprefix("./").replace("/", ".")
+    parts = [*module.split("."), name]
+    return f"; nearest: {module}:{name}" if all(part.isidentifier() for part in parts) else ""
 
 
 @fields_checked("ModelSpec", instead_of_field)
@@ -120,11 +131,11 @@ class ModelSpec:
                 f'ModelSpec.device: {shown(self.device)} is not allowed; allowed: a device name, as "cpu"'
             )
         if self.dtype is not None:
-            dtype = word(DType, self.dtype, field="ModelSpec.dtype")
-            if dtype not in FLOATING:
-                allowed = ", ".join(known for known in DType if known in FLOATING)
+            floating = [str(known) for known in DType if known in FLOATING]
+            if self.dtype not in floating:
                 raise InvalidRequestError(
-                    f"ModelSpec.dtype: {str(dtype)!r} is not allowed; allowed: {allowed}"
+                    f"ModelSpec.dtype: {shown(self.dtype)} is not allowed; "
+                    f"{known_names(self.dtype, floating)}"
                 )
 
         for name in ("loader", "train_step"):

@@ -1,10 +1,37 @@
-"""What a path in a spec file means."""
+"""Paths in a spec file: what they mean, and what is near where one leads nowhere."""
 
 from __future__ import annotations
 
 import os
 
+from padiff_rpc.names import near_names
+
 
 def beside(folder: str, path: str) -> str:
     """Returns `path` as absolute; a relative one starts at `folder`, which is the spec file's."""
     return os.path.abspath(os.path.join(folder, os.path.expanduser(path)))
+
+
+def near_file(path: str) -> str:
+    """Returns "; nearest: ..." with what lies beside `path`, which is not there, under a like name."""
+    folder, name = os.path.split(path.rstrip(os.sep))
+    try:
+        return near_names(name, os.listdir(folder or "."))
+    except OSError:
+        return ""
+
+
+def modules_in(folder: str) -> list[str]:
+    """Returns the names of the modules and packages that lie in `folder`."""
+    try:
+        found = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except OSError:
+        return []
+    names = [entry.name if entry.is_dir() else entry.name.removesuffix(".py") for entry in found]
+    return [name for name in names if name.isidentifier() and name != "__pycache__"]
+
+
+def reason(error: Exception) -> str:
+    """Returns why a file cannot be read, without its name and number: "no such file or directory"."""
+    text = error.strerror if isinstance(error, OSError) else None
+    return text[:1].lower() + text[1:] if text else str(error)

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import fields
 from typing import Any, Optional
 
 from padiff_client.input_files import read_inputs
 from padiff_client.layer_map import LayerMap
 from padiff_client.session import Server
 from padiff_client.spec import ModelSpec, check_reference
-from padiff_client.spec_paths import beside
+from padiff_client.spec_paths import beside, near_file, reason
 from padiff_rpc.addresses import check_address
 from padiff_rpc.errors import InvalidRequestError
+from padiff_rpc.names import known_names, nearest
 from padiff_rpc.options import Options
 from padiff_rpc.records import record
 from padiff_rpc.serving import read_token
@@ -57,6 +61,8 @@ _PLAIN_MODEL = (
     "train_step",
     "kwargs",
 )
+_OPTIONS = tuple(field.name for field in fields(Options))
+_WORDS = ("diff_phase", "compare_mode", "trace", "loss", "randomness")
 _IGNORING = ("ignore", "ignore_recursively", "ignore_class")
 
 
@@ -67,6 +73,7 @@ class Comparison:
     None: the models have loaders.
     """
 
+    top: Entry
     candidate: ModelSpec
     reference: ModelSpec
     example_inp: Optional[tuple[Any, Any]]
@@ -77,6 +84,15 @@ class Comparison:
     steps: int
     auto_weights: bool
     server: Optional[Server]
+
+    @contextmanager
+    def pointing(self) -> Iterator[None]:
+        """Makes InvalidRequestErrors raised inside point into the file, where they name a key of it."""
+        try:
+            yield
+        except InvalidRequestError as error:
+            # The names that the arguments of `auto_diff` have.
+            raise self.top.located(error, {"layer": "candidate", "module": "reference"}) from None
 
 
 def read_comparison(path: str, *, with_inputs: bool = True) -> Comparison:
@@ -89,19 +105,20 @@ def read_comparison(path: str, *, with_inputs: bool = True) -> Comparison:
         with open(path, encoding="utf-8") as file:
             content = file.read()
     except (OSError, UnicodeDecodeError) as error:
-        raise InvalidRequestError(f"{path}: cannot be read: {error}") from None
+        raise InvalidRequestError(f"{path}: cannot be read: {reason(error)}") from None
     top = load(content, path)
     folder = os.path.dirname(os.path.abspath(path))
-    found = top.known(*_TOP)
+    found = top.known(*_TOP, advice=_elsewhere)
     for key in ("reference", "candidate"):
         if key not in found:
             raise top.error(f"the key {key!r} is missing")
-    has_loaders = any("loader" in found[side].known(*_MODEL) for side in ("reference", "candidate"))
+    has_loaders = any("loader" in _keys_of(found[side]) for side in ("reference", "candidate"))
     if "inputs" not in found and not has_loaders:
         raise top.error("the key 'inputs' is missing; or give both models a loader")
     reference, reference_loss, reference_optimizer = _model(found["reference"], folder)
     candidate, candidate_loss, candidate_optimizer = _model(found["candidate"], folder)
     return Comparison(
+        top=top,
         candidate=candidate,
         reference=reference,
         losses=(candidate_loss, reference_loss),
@@ -116,8 +133,23 @@ def read_comparison(path: str, *, with_inputs: bool = True) -> Comparison:
     )
 
 
+def _elsewhere(key: str) -> str:
+    """Returns where in a file a key belongs that is not where it stands, or an empty text."""
+    if key in ("layer", "module"):
+        return f"unknown key; the key for it is {'candidate' if key == 'layer' else 'reference'}"
+    if key in _MODEL:  # before the options: both have a loss
+        return f"belongs to one model; write {key}: under reference and candidate"
+    if key in _OPTIONS:
+        return f"an option; write options: {{{key}: ...}}"
+    return "a key of its own; write it at the top of the file" if key in _TOP else ""
+
+
+def _keys_of(entry: Entry) -> dict[str, Entry]:
+    return entry.known(*_MODEL, advice=_elsewhere)
+
+
 def _model(entry: Entry, folder: str) -> tuple[ModelSpec, Optional[str], Optional[str]]:
-    found = entry.known(*_MODEL)
+    found = _keys_of(entry)
     given: dict[str, Any] = {key: found[key].value() for key in _PLAIN_MODEL if key in found}
     if "python" in found:
         python = found["python"].text()
@@ -148,7 +180,9 @@ def _model(entry: Entry, folder: str) -> tuple[ModelSpec, Optional[str], Optiona
 def _options(entry: Optional[Entry]) -> Options:
     if entry is None:
         return Options()
-    values = {key: one.value() for key, one in entry.entries().items()}
+    found = entry.known(*_OPTIONS, advice=_elsewhere, kind="option")
+    # Words that YAML takes for something else, as randomness: off.
+    values = {key: one.as_written() if key in _WORDS else one.value() for key, one in found.items()}
     with entry.pointing("options"):
         return Options.from_mapping(values)
 
@@ -157,8 +191,11 @@ def _layer_map(entry: Optional[Entry], folder: str) -> LayerMap:
     if entry is None:
         return LayerMap()
     if not entry.is_mapping:
-        return LayerMap.load(beside(folder, entry.of_type(str, "a mapping, or a plan's file")))
-    found = entry.known("pairs", *_IGNORING, "special_init")
+        plan = beside(folder, entry.of_type(str, "a mapping, or a plan's file"))
+        if not os.path.isfile(plan):
+            raise entry.error(f"{plan} is no file{near_file(plan)}")
+        return LayerMap.load(plan)
+    found = entry.known("pairs", *_IGNORING, "special_init", advice=_no_pair)
     pairs = found["pairs"].entries() if "pairs" in found else {}
     made = LayerMap({reference: candidate.text() for reference, candidate in pairs.items()})
     for key in _IGNORING:
@@ -175,6 +212,13 @@ def _layer_map(entry: Optional[Entry], folder: str) -> LayerMap:
                 (parts["reference"].text(), parts["candidate"].text()), parts["function"].text()
             )
     return made
+
+
+def _no_pair(key: str) -> str:
+    known = ("pairs", *_IGNORING, "special_init")
+    return (
+        "" if nearest(key, known) else f"unknown key; write pairs: {{{key}: ...}}; {known_names(key, known)}"
+    )
 
 
 def _steps(entry: Optional[Entry]) -> int:
@@ -234,4 +278,4 @@ def _file_bytes(entry: Entry, folder: str) -> bytes:
         with open(beside(folder, entry.text()), "rb") as file:
             return file.read()
     except OSError as error:
-        raise entry.error(f"cannot be read: {error}") from None
+        raise entry.error(f"cannot be read: {reason(error)}") from None

@@ -39,37 +39,39 @@ def add_to(commands: Any) -> None:
 
 def _compare(given: argparse.Namespace) -> int:
     asked = read_comparison(given.spec)
-    report = compare(
-        asked.candidate,
-        asked.reference,
-        asked.example_inp,
-        auto_weights=asked.auto_weights,
-        steps=asked.steps,
-        options=asked.options,
-        layer_map=asked.layer_map,
-        loss_fn=asked.losses,
-        optimizer=asked.optimizers,
-        server=asked.server,
-        verbose=given.verbose,
-    )
+    with asked.pointing():
+        report = compare(
+            asked.candidate,
+            asked.reference,
+            asked.example_inp,
+            auto_weights=asked.auto_weights,
+            steps=asked.steps,
+            options=asked.options,
+            layer_map=asked.layer_map,
+            loss_fn=asked.losses,
+            optimizer=asked.optimizers,
+            server=asked.server,
+            verbose=given.verbose,
+        )
     return _published(report, given.json)
 
 
 def _inputs(given: argparse.Namespace) -> int:
     asked = read_comparison(given.spec)
     server = asked.server
-    report = check_inputs(
-        asked.candidate,
-        asked.reference,
-        given.batches,
-        asked.options,
-        asked.losses,
-        server.address if server is not None else None,
-        (server.token or None) if server is not None else None,
-        server.tls if server is not None else None,
-        server.insecure if server is not None else False,
-        verbose=given.verbose,
-    )
+    with asked.pointing():
+        report = check_inputs(
+            asked.candidate,
+            asked.reference,
+            given.batches,
+            asked.options,
+            asked.losses,
+            server.address if server is not None else None,
+            (server.token or None) if server is not None else None,
+            server.tls if server is not None else None,
+            server.insecure if server is not None else False,
+            verbose=given.verbose,
+        )
     return _published(report, given.json)
 
 
@@ -87,18 +89,19 @@ def _published(report: Report, json_file: Optional[str]) -> int:
 def _plan(given: argparse.Namespace) -> int:
     asked = read_comparison(given.spec)
     server = asked.server
-    report = plan(
-        asked.candidate,
-        asked.reference,
-        asked.example_inp,
-        asked.layer_map,
-        server.address if server is not None else None,
-        (server.token or None) if server is not None else None,
-        server.tls if server is not None else None,
-        server.insecure if server is not None else False,
-        verbose=given.verbose,
-        loss_fn=asked.losses,
-    )
+    with asked.pointing():
+        report = plan(
+            asked.candidate,
+            asked.reference,
+            asked.example_inp,
+            asked.layer_map,
+            server.address if server is not None else None,
+            (server.token or None) if server is not None else None,
+            server.tls if server is not None else None,
+            server.insecure if server is not None else False,
+            verbose=given.verbose,
+            loss_fn=asked.losses,
+        )
     print(plan_text(report.plan))
     for note in report.notes:
         print(f"note: {note}")

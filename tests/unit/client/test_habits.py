@@ -60,6 +60,7 @@ ADAM = type("Adam", (), {"__module__": "torch.optim.adam"})
         ({"inputs": INPUTS}, r"auto_diff: inputs: write example_inp=\(candidate's input, reference's input"),
         ({"loss_fns": ("a:b", "a:b")}, r"auto_diff: loss_fns: write loss_fn="),
         ({"optimizers": ("a:b", "a:b")}, r"auto_diff: optimizers: write optimizer="),
+        ({"loss": "a:b"}, r"auto_diff: loss: write loss_fn="),
         ({"auto_init": True}, r"auto_diff: auto_init: write auto_weights="),
         (
             {"layer_maps": {}},
@@ -209,5 +210,5 @@ def test_what_is_told_of_a_name_is_true() -> None:
     options, arguments = {field.name for field in fields(Options)}, inspect.signature(auto_diff).parameters
     assert set(habits._OF_A_MODEL) <= {field.name for field in fields(ModelSpec)}
     assert set(habits._NOT_OPTIONS) <= set(arguments) - options
-    assert not set(habits._ARGUMENTS) & (set(arguments) | options)
+    assert not set(habits._ARGUMENTS) & set(arguments)
     assert set(inspect.signature(compare).parameters) - {"verbose"} <= set(arguments)

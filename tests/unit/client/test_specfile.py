@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 import textwrap
 from pathlib import Path
 from typing import Any
@@ -92,7 +93,10 @@ def test_every_documented_key_is_known(tmp_path: Path) -> None:
         (MODELS + "inputs: {x: {shape: [1], range: [2, 1]}}\n", r"3: inputs\.x\.range: \[2, 1\] is not"),
         (MODELS + "inputs: {x: {dtype: int8}}\n", r"3: inputs\.x: the key 'shape' is missing"),
         (MODELS + "inputs: no.npz\n", r"3: inputs: .*no\.npz: cannot be read"),
-        (MODELS + "inputs: 'no_such_module:f'\n", "3: inputs: no_such_module:f raised ModuleNotFoundError"),
+        (
+            MODELS + "inputs: 'no_such_module:f'\n",
+            "3: inputs: no_such_module:f: no module no_such_module in /",
+        ),
         (MODELS + "inputs: {file: a.npz, table: {}}\n", r"3: inputs\.table: file is given too"),
         (MODELS + "inputs:\n  path: [.]\n", r"4: inputs: no arrays; give one of function, file, table"),
         (MODELS + "inputs: {}\nsteps: 0\n", "4: steps: 0 is not allowed"),
@@ -134,6 +138,110 @@ def test_an_error_is_one_line_with_file_line_and_key(tmp_path: Path, text: str, 
     with pytest.raises(InvalidRequestError, match=rf"spec\.yaml:{said}") as caught:
         read(tmp_path, text)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("module: {}\n", "1: module: unknown key; the key for it is reference"),
+        (MODELS + "inputs: {}\natol: 1\n", "4: atol: an option; write options: {atol: ...}"),
+        (MODELS + "inputs: {}\nloss: a:b\n", "4: loss: belongs to one model; write loss: under ref"),
+        (MODELS + "inputs: {}\noptions: {train: true}\n", "4: options.train: belongs to one model;"),
+        (MODELS + "inputs: {}\noptions: {steps: 2}\n", "4: options.steps: a key of its own; write it"),
+        (MODELS + "inputs: {}\noptions: {rtoll: 2}\n", "nearest: rtol, atol"),
+        ("reference: {rtol: 1}\ncandidate: {}\ninputs: {}\n", "1: reference.rtol: an option; write op"),
+        ("reference: {modle: x}\ncandidate: {}\ninputs: {}\n", "nearest: model"),
+        ("reference: torch\ncandidate: {}\ninputs: {}\n", "1: reference: 'torch' is not allowed; all"),
+        (MODELS.replace("torch", "pytorch") + "inputs: {}\n", "allowed: torch, paddle; nearest: torch"),
+        (MODELS.replace("a:b", "a/net.py:b") + "inputs: {}\n", "nearest: a.net:b"),
+        (MODELS.replace("a:b", "a.net.b") + "inputs: {}\n", "nearest: a.net:b"),
+        (MODELS.replace("a:b", "a:b\\n c") + "inputs: {}\n", "1: reference.model: 'a:b c' is not all"),
+        (MODELS + "inputs: {tabel: [a]}\n", "no key; allowed: function, file, table, path, refer"),
+        (MODELS + "inputs:\n", "3: inputs: None is not allowed; allowed: package.module:function, a file"),
+        (MODELS + "inputs: {x: {shape: 2x2}}\n", "3: inputs.x.shape: '2x2' is not allowed; allowed: a l"),
+        (MODELS + "inputs: {x: {shape: [9000000, 9000000]}}\n", "[9000000, 9000000] does not fit"),
+        (MODELS + "inputs: {x: {shape: [4000000000, 4000000000, 4]}}\n", "4] does not fit into this"),
+        (MODELS + "inputs: {x: {shape: [2], range: [0, .inf]}}\n", "3: inputs.x.range: [0, inf] is not"),
+        (MODELS + "inputs: {x: {shape: [2], dtype: float}}\n", "nearest: float64, float32, float16"),
+        (
+            MODELS + "inputs: {x: {shape: [2], dtype: int64, requires_grad: true}}\n",
+            "3: inputs.x.requires_grad: int64 has no gradient",
+        ),
+        (
+            MODELS + "inputs:\n  table: {image: {shape: [2]}}\n  reference: {x: imgae}\n",
+            "5: inputs.reference: no array 'imgae'; there are: image; nearest: image",
+        ),
+        (MODELS + "inputs: {file: bacth.npz}\n", "no such file or directory; nearest: batch.npz"),
+        (MODELS + "inputs: made_here:batchs\n", "made_here:batchs: the module has no batchs; nearest: ba"),
+        (MODELS + "inputs: made_here:number\n", "the module has a int number, no function"),
+        (MODELS + "inputs: maed_here:batches\n", "no module maed_here in "),
+        (MODELS + "inputs: maed_here:batches\n", "; nearest: made_here"),
+        (MODELS + "inputs: made_here.x:batches\n", "made_here.x:batches: no module made_here.x in "),
+        (MODELS + "inputs: needs_more:batches\n", "needs_more:batches imports no_such_package, which "),
+        (MODELS + "inputs: unready:batches\n", "unready:batches: importing unready raised KeyError: two l"),
+        (MODELS + "inputs: {function: 'made_here:batches', path: dtaa}\n", "is no folder; nearest: data"),
+        (MODELS + "inputs: {}\nlayer_map: {conv: conv1}\n", "4: layer_map.conv: unknown key; write pai"),
+        (MODELS + "inputs: {}\nlayer_map: paln.yaml\n", "paln.yaml is no file; nearest: plan.yaml"),
+        (MODELS + "inputs: {}\nlayer_map: {ignore: [a]}\n", "['a'] is not allowed; allowed: a mapping"),
+    ],
+)
+def test_what_is_nearly_right_is_told_with_what_is_meant(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, said: str
+) -> None:
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    for name in ("batch.npz", "plan.yaml"):
+        (tmp_path / name).touch()
+    (tmp_path / "data").mkdir()
+    (tmp_path / "made_here.py").write_text("number = 3\ndef batches(): return {}\n")
+    (tmp_path / "needs_more.py").write_text("import no_such_package\n")
+    (tmp_path / "unready.py").write_text("raise KeyError('two\\n lines')\n")
+    for name in ("made_here", "needs_more", "unready"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    with pytest.raises(InvalidRequestError) as caught:
+        read(tmp_path, text)
+    assert said in str(caught.value)
+    assert str(caught.value).startswith(f"{tmp_path}/spec.yaml:")
+    assert "\n" not in str(caught.value)
+    assert "\\n" not in str(caught.value)
+
+
+def test_words_that_yaml_takes_for_something_else_are_words_of_options(tmp_path: Path) -> None:
+    asked = read(tmp_path, MODELS + "inputs: {}\noptions: {randomness: off}\n")
+    assert asked.options.randomness == "off"
+    with pytest.raises(InvalidRequestError, match=r"options\.trace: 'no' is not allowed; allowed: before"):
+        read(tmp_path, MODELS + "inputs: {}\noptions: {trace: no}\n")
+
+
+@pytest.mark.parametrize(
+    ("raised", "said"),
+    [
+        ("module.python: no interpreter", "2: reference.python: no interpreter"),
+        ("layer.worker: missing", "3: candidate.worker: missing"),
+        ("layer.kwargs['a']: cannot: travel", "4: candidate.kwargs['a']: cannot: travel"),
+        ("steps: 3 steps need an optimizer", "6: steps: 3 steps need an optimizer"),
+        ("layer_map.pairs: no layer 'a'", "7: layer_map.pairs: no layer 'a'"),
+        ("coordinator: no memory", None),
+        ("the reference worker: gone", None),
+        ("reference", None),
+    ],
+)
+def test_an_error_of_a_comparison_points_into_its_file(tmp_path: Path, raised: str, said: Any) -> None:
+    asked = read(
+        tmp_path,
+        """\
+        reference: {framework: torch, model: "a:b", path: [.],
+          python: /nowhere}
+        candidate: {framework: paddle, model: "a:b",
+          kwargs: {a: 1}}
+        inputs: {}
+        steps: 3
+        layer_map: {pairs: {a: b}}
+        """,
+    )
+    with pytest.raises(InvalidRequestError) as caught:
+        with asked.pointing():
+            raise InvalidRequestError(raised)
+    assert str(caught.value) == (raised if said is None else f"{tmp_path}/spec.yaml:{said}")
 
 
 def test_a_missing_file_is_one_clear_line(tmp_path: Path) -> None:

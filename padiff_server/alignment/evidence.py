@@ -196,9 +196,8 @@ class _Numbering:
 
 
 def loose_shapes(shapes: Sequence[Shape]) -> tuple[Shape, ...]:
-    """Returns shapes that agree though matrices may be transposed; axes of one element are left out."""
-    bare = [tuple(size for size in shape if size != 1) for shape in shapes]
-    return tuple(sorted(tuple(sorted(shape)) if len(shape) == 2 else shape for shape in bare))
+    """Returns shapes that agree whatever the order of axes; those of one element are left out."""
+    return tuple(sorted(tuple(sorted(size for size in shape if size != 1)) for shape in shapes))
 
 
 def _is_returned(node: Node) -> bool:

@@ -1,9 +1,11 @@
-"""Which way round square matrices of users' own classes are stored: both ways are tried."""
+"""Axes of users' own weights whose order their shapes do not tell: the orders that fit are tried."""
 
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
+import operator
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from typing import Optional
@@ -17,6 +19,7 @@ from padiff_rpc.tensors import HostTensor, widen
 from padiff_rpc.types import StepStart
 from padiff_rpc.words import CaptureKind, Phase, Randomness, Side, Verdict, WeightKind
 from padiff_server.alignment.kinds import canonical_kind, kind_of
+from padiff_server.coverage import is_agreement
 from padiff_server.judging.gradient_history import GradientHistory
 from padiff_server.judging.store import TensorStore
 from padiff_server.judging.tolerances import Tolerances
@@ -34,28 +37,36 @@ from padiff_server.weights.weight_pair import UNTRIED, WeightPair, WeightPlan
 from padiff_server.worker_pair import WorkerPair
 
 _NAMED = 3
-_OTHER = {IDENTITY: TRANSPOSE, TRANSPOSE: IDENTITY}
+# Passes at most for the orders of what one layer holds.
+_MOST_TRIALS = 64
 
-# Equal classes and names store their matrices alike, so they are decided together.
-Group = tuple[str, str, str, str]
+# Equal classes, names and alternatives are stored alike, so they are decided together.
+Group = tuple[str, str, str, str, tuple[Rule, ...]]
+Choice = dict[Group, Rule]
 
 
 @record
 class _Seen:
-    """What a forward pass showed of a group: how far its first output is off, and its place in the order."""
+    """What a forward pass showed of a group, at the first output that shows it.
+
+    `error`: how far that is off; `agrees`: whether it is judged to be the same; `order`: its place in the
+    pass; `path`: the layer's, None where no output shows the group.
+    """
 
     error: float = math.inf
+    agrees: bool = False
     order: int = 0
+    path: Optional[str] = None
 
 
 def untried(plan: WeightPlan) -> tuple[str, ...]:
-    """Returns a note on matrices that are taken as they are, for want of a batch to try them on."""
+    """Returns a note on weights that are taken as they are, for want of a batch to try them on."""
     names = [repr(pair.reference_name) for pair in plan.pairs if pair.ambiguous]
     if not names:
         return ()
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     return (
-        f"orientation: {', '.join(names[:_NAMED])}{more}: {UNTRIED}; compare the models to try both ways, or "
+        f"orientation: {', '.join(names[:_NAMED])}{more}: {UNTRIED}; compare the models to try all, or "
         "say it by layer_map.special_init",
     )
 
@@ -63,9 +74,10 @@ def untried(plan: WeightPlan) -> tuple[str, ...]:
 class Orientation:
     """Settles the ambiguous pairs of a weight plan before the first step.
 
-    A forward pass for the way they are in, and one for each group turned round; whatever lies nearer to
-    the reference at the output of the group's first layer is taken. Dropout is off, so that chance decides
-    nothing. Buffers are put back afterwards; random states are not, which other random operations notice.
+    A forward pass for the orders they are in, and more for the others that fit; whatever lies nearest to
+    the reference at the output of the group's first layer is taken. Groups that one output shows are tried
+    together. Dropout is off, so that chance decides nothing. Buffers are put back afterwards; random states
+    are not, which other random operations notice.
     """
 
     def __init__(
@@ -104,24 +116,71 @@ class Orientation:
                 self._settle_by_values()
 
     def _settle_by_trial(self, batch: StepBatch) -> None:
-        rules: dict[Group, Rule] = dict.fromkeys(self._groups, IDENTITY)
+        rules: Choice = {group: group[-1][0] for group in self._groups}
         best = self._try(rules, batch)
         if best is None:
-            self._report.note("orientation: the models raised when both ways were to be tried")
+            self._report.note("orientation: the models raised when several orders were to be tried")
             return
-        for group in sorted(self._groups, key=lambda group: best[group].order if best else 0):
-            turned = self._try({**rules, group: TRANSPOSE}, batch)
-            errors = {IDENTITY: best[group].error, TRANSPOSE: turned[group].error if turned else math.inf}
-            if turned and errors[TRANSPOSE] < errors[IDENTITY]:
-                rules[group], best = TRANSPOSE, turned
-            self._note(group, rules[group], errors)
-        self._decide(rules, "tried both ways on the first batch")
+        for together in self._shown_together(best):
+            rules, best = self._settle_together(together, rules, best, batch)
+        self._decide(rules, "tried on the first batch")
+
+    def _shown_together(self, seen: Mapping[Group, _Seen]) -> list[list[Group]]:
+        """Returns the groups by the layer whose output shows them, in order of execution."""
+        found: dict[Optional[str], list[Group]] = {}
+        for group in sorted(self._groups, key=lambda group: seen[group].order):
+            found.setdefault(seen[group].path, []).append(group)
+        for group in found.pop(None, ()):
+            self._note(group, group[-1][0], dict.fromkeys(group[-1], math.inf))
+        return list(found.values())
+
+    def _settle_together(
+        self, groups: Sequence[Group], rules: Choice, best: dict[Group, _Seen], batch: StepBatch
+    ) -> tuple[Choice, dict[Group, _Seen]]:
+        """Returns the rules with those of `groups` decided, and what the pass under them showed."""
+        first = groups[0]
+        present = tuple(rules[group] for group in groups)
+        tried = {present: best}
+        orders = sorted(
+            itertools.product(*(group[-1] for group in groups)),
+            key=lambda chosen: sum(map(operator.ne, chosen, present)),
+        )
+        for chosen in orders[:_MOST_TRIALS]:
+            if any(seen[first].agrees for seen in tried.values()):
+                break
+            self._try_into(tried, chosen, groups, rules, batch)
+        nearest = min(tried, key=lambda chosen: tried[chosen][first].error)
+        for place, group in enumerate(groups):
+            errors = {}
+            for rule in group[-1]:
+                chosen = (*nearest[:place], rule, *nearest[place + 1 :])
+                self._try_into(tried, chosen, groups, rules, batch)
+                errors[rule] = tried[chosen][first].error
+            self._note(group, nearest[place], errors)
+        if len(orders) > _MOST_TRIALS and not tried[nearest][first].agrees:
+            self._report.note(
+                f"orientation: of {len(orders)} orders for the weights of {tried[nearest][first].path!r}, "
+                f"{_MOST_TRIALS} were tried; say the right one by layer_map.special_init"
+            )
+        return {**rules, **dict(zip(groups, nearest))}, tried[nearest]
+
+    def _try_into(
+        self,
+        tried: dict[tuple[Rule, ...], dict[Group, _Seen]],
+        chosen: tuple[Rule, ...],
+        groups: Sequence[Group],
+        rules: Choice,
+        batch: StepBatch,
+    ) -> None:
+        if chosen not in tried:
+            seen = self._try({**rules, **dict(zip(groups, chosen))}, batch)
+            tried[chosen] = seen or dict.fromkeys(self._groups, _Seen())
 
     def _settle_by_values(self) -> None:
         links = self._workers.links
-        rules = {}
+        rules: Choice = {}
         for group, pairs in self._groups.items():
-            errors = dict.fromkeys(_OTHER, 0.0)
+            errors = dict.fromkeys(group[-1], 0.0)
             reference = links[Side.REFERENCE].weights.read(
                 [pair.reference_name for pair in pairs], Phase.INITIAL_WEIGHTS
             )
@@ -131,9 +190,9 @@ class Orientation:
             for ours, theirs in zip(reference, candidate):
                 for rule in errors:
                     errors[rule] = max(errors[rule], _relative_l2(rule.apply(ours), theirs))
-            rules[group] = TRANSPOSE if errors[TRANSPOSE] < errors[IDENTITY] else IDENTITY
+            rules[group] = min(errors, key=lambda rule: errors[rule])
             self._note(group, rules[group], errors)
-        self._decide(rules, "compared both ways with the candidate's own values")
+        self._decide(rules, "compared in all orders with the candidate's own values")
 
     def _decide(self, rules: Mapping[Group, Rule], reason: str) -> None:
         self._aligned.settle_weights(
@@ -148,17 +207,23 @@ class Orientation:
     def _note(self, group: Group, rule: Rule, errors: Mapping[Rule, float]) -> None:
         pairs = self._groups[group]
         more = f" and {len(pairs) - 1} more" if len(pairs) > 1 else ""
-        chosen = "as it is" if rule == IDENTITY else "transposed"
-        text = (
-            f"orientation: {pairs[0].reference_name!r}{more} may be stored either way round; both were "
-            f"tried, and {chosen} is taken: relative L2 {errors[rule]:.3g}, the other way "
-            f"{errors[_OTHER[rule]]:.3g}"
+        chosen = "as it is" if rule == IDENTITY else "transposed" if rule == TRANSPOSE else rule.name
+        others = [error for one, error in errors.items() if one != rule]
+        fit = (
+            "may be stored either way round; both"
+            if len(errors) == 2
+            else f"fits in {len(errors)} orders; all"
         )
-        if errors[IDENTITY] == errors[TRANSPOSE]:
+        next_best = "the other way" if len(errors) == 2 else "the next best"
+        text = (
+            f"orientation: {pairs[0].reference_name!r}{more} {fit} were tried, and {chosen} is taken: "
+            f"relative L2 {errors[rule]:.3g}, {next_best} {min(others):.3g}"
+        )
+        if min(others) == errors[rule]:
             text += "; they cannot be told apart, so say it by layer_map.special_init"
         self._report.note(text)
 
-    def _try(self, rules: Mapping[Group, Rule], batch: StepBatch) -> Optional[dict[Group, _Seen]]:
+    def _try(self, rules: Choice, batch: StepBatch) -> Optional[dict[Group, _Seen]]:
         """Runs both models forward on weights placed by `rules`; None when a model raised."""
         self._decide(rules, "")
         self._aligned.copy_weights(self._aligned.weight_flow(self._tolerances, self._options))
@@ -205,7 +270,13 @@ class Orientation:
         if not shown:
             return _Seen()
         first = min(shown, key=lambda rows: rows[0].order)
-        return _Seen(error=max(map(_error, first)), order=first[0].order)
+        place = first[0].reference
+        return _Seen(
+            error=max(map(_error, first)),
+            agrees=all(map(is_agreement, first)),
+            order=first[0].order,
+            path=place.path if place is not None else "",
+        )
 
     def _group(self, pair: WeightPair) -> Group:
         (ours, own, _), (theirs, other, _) = (pair.place(side) for side in SIDES)
@@ -215,6 +286,7 @@ class Orientation:
             own,
             models[Side.CANDIDATE].class_name(theirs),
             other,
+            pair.alternatives,
         )
 
     @contextmanager

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from padiff_rpc.types import Weight
 from padiff_rpc.words import WeightKind
 from padiff_server.alignment.kinds import Kind, canonical_kind, canonical_name, is_flattened, layout
-from padiff_server.weights.rules import IDENTITY, TRANSPOSE, Rule, reshape_to
+from padiff_server.weights.rules import IDENTITY, TRANSPOSE, Rule, fitting_axes, reshape_to
 
 # (reference's weight, candidate's weight, the rule between them)
 Pair = tuple[Weight, Weight, Rule]
@@ -46,7 +46,7 @@ def pair_weights(
 
 
 def choose_rule(kinds: tuple[Kind, Kind], reference: Weight, candidate: Weight) -> Rule:
-    """Returns the rule from the reference's layout to the candidate's.
+    """Returns the rule from the reference's layout to the candidate's; the likeliest where several fit.
 
     Layouts that are known decide alone, so that a square matrix is transposed as any other.
     """
@@ -57,21 +57,32 @@ def choose_rule(kinds: tuple[Kind, Kind], reference: Weight, candidate: Weight) 
         rule = IDENTITY if ours == theirs else TRANSPOSE
     elif shapes[0] == shapes[1]:
         rule = IDENTITY
-    elif shapes[0] == shapes[1][::-1] and (ours or theirs or not (kinds[0].name and kinds[1].name)):
-        rule = TRANSPOSE
-    elif any(map(is_flattened, kinds, names)) and math.prod(shapes[0]) == math.prod(shapes[1]):
-        rule = reshape_to(shapes[1])
     else:
-        rule = IDENTITY
+        may_turn = ours or theirs or not _are_known(kinds)
+        rule = next(iter(fitting_axes(*shapes)), IDENTITY) if may_turn else IDENTITY
+        if (
+            rule == IDENTITY
+            and any(map(is_flattened, kinds, names))
+            and math.prod(shapes[0]) == math.prod(shapes[1])
+        ):
+            rule = reshape_to(shapes[1])
     return rule if rule.shape_or_none(shapes[0]) is not None else IDENTITY
 
 
-def is_ambiguous(kinds: tuple[Kind, Kind], reference: Weight, candidate: Weight) -> bool:
-    """Whether a square matrix may be stored either way round, because a user's own class holds it.
+def alternatives(
+    kinds: tuple[Kind, Kind], reference: Weight, candidate: Weight, *, alike: bool
+) -> tuple[Rule, ...]:
+    """Returns the rules that a parameter's shapes allow where nothing known tells between them.
 
-    Within one framework, two users' classes are taken to store theirs alike (the caller's to know).
+    The likeliest first; empty where there is one at most. A user's own class may store its axes in any order.
+    `alike`: two users' classes of one framework, which are taken to store what has the same shape alike.
     """
-    shape = reference.spec.shape
-    is_square = len(shape) == 2 and shape[0] == shape[1] > 1 and candidate.spec.shape == shape
-    is_parameter = reference.kind is WeightKind.PARAMETER
-    return is_square and is_parameter and not all(kind.name for kind in kinds)
+    shapes = reference.spec.shape, candidate.spec.shape
+    if _are_known(kinds) or reference.kind is not WeightKind.PARAMETER or (alike and shapes[0] == shapes[1]):
+        return ()
+    found = fitting_axes(*shapes)
+    return found if len(found) > 1 else ()
+
+
+def _are_known(kinds: tuple[Kind, Kind]) -> bool:
+    return all(kind.name for kind in kinds)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import lru_cache
+from itertools import permutations
 from typing import Optional
 
 import numpy as np
@@ -20,6 +21,9 @@ from padiff_rpc.records import record
 from padiff_rpc.tensors import Array, HostTensor
 
 Shape = tuple[int, ...]
+
+# As many as a convolution over three axes has.
+_MOST_AXES = 5
 
 
 @record
@@ -147,6 +151,22 @@ def axes(order: Shape) -> Rule:
         return [tuple(shape[axis] for axis in order) for shape in shapes]
 
     return _rule(name, lambda arrays: [a.transpose(order) for a in arrays], shapes_of)
+
+
+@lru_cache(maxsize=1024)
+def fitting_axes(shape: Shape, wanted: Shape) -> tuple[Rule, ...]:
+    """Returns the orders of axes that make `wanted` of `shape`, those that leave most axes in place first.
+
+    Orders that differ in axes of one element are one. More axes than a convolution has fit only as they are.
+    """
+    if sorted(shape) != sorted(wanted) or len(shape) > _MOST_AXES:
+        return ()
+    found: dict[Shape, Shape] = {}
+    orders = permutations(range(len(shape)))
+    for order in sorted(orders, key=lambda order: sum(place != axis for place, axis in enumerate(order))):
+        if tuple(shape[axis] for axis in order) == wanted:
+            found.setdefault(tuple(axis for axis in order if shape[axis] != 1), order)
+    return tuple(map(axes, found.values()))
 
 
 def _rule(

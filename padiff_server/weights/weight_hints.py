@@ -5,11 +5,9 @@ from __future__ import annotations
 import difflib
 from collections import defaultdict
 from collections.abc import Iterable
-from itertools import permutations
-from typing import Optional
 
 from padiff_server.weights.owned_weight import OwnedWeight
-from padiff_server.weights.rules import Shape
+from padiff_server.weights.rules import IDENTITY, TRANSPOSE, Shape, fitting_axes
 
 # Names are compared with this many of equal shape at most.
 _LOOKED_AT = 50
@@ -36,20 +34,12 @@ class Neighbours:
 
 def fitting(shape: Shape, wanted: Shape) -> str:
     """Returns ", which ... would fit" for a `shape` that only its order of axes keeps from `wanted`."""
-    order = _permutation(shape, wanted)
-    if order is None or shape == wanted:
+    orders = fitting_axes(shape, wanted)
+    if not orders or orders[0] == IDENTITY:
         return ""
-    if len(shape) == 2:
+    if orders[0] == TRANSPOSE:
         return ", which its transpose would fit"
-    return f", which it would fit with its axes in the order {list(order)}"
-
-
-def _permutation(shape: Shape, wanted: Shape) -> Optional[tuple[int, ...]]:
-    # Five axes are the most that a convolution has.
-    if sorted(shape) != sorted(wanted) or len(shape) > 5:
-        return None
-    orders = permutations(range(len(shape)))
-    return next((order for order in orders if tuple(shape[axis] for axis in order) == wanted), None)
+    return f", which it would fit as {orders[0].name}"
 
 
 def _sizes(shape: Shape) -> Shape:

@@ -14,7 +14,7 @@ from padiff_server.weights.owned_weight import OwnedWeight
 from padiff_server.weights.rules import Rule
 from padiff_server.weights.special_init import SpecialInit
 
-UNTRIED = "square and of a user's own class, so which way round it is stored is not known; taken as it is"
+UNTRIED = "a user's own class holds it, and several orders of its axes fit; the first of them is taken"
 
 
 @record
@@ -76,8 +76,8 @@ class WeightPair(Counterparts):
             empty otherwise.
         one_to_one: whether each element of the candidate is another one of the references, of which no
             other weight of the candidate is made; only then do gradients correspond.
-        ambiguous: whether the shapes allow another rule just as well, and nothing known tells which
-            is right.
+        alternatives: the rules that the shapes allow just as well, `rule` among them, where nothing known
+            tells which is right.
     """
 
     kind: WeightKind
@@ -86,8 +86,13 @@ class WeightPair(Counterparts):
     compared: bool = True
     tied: bool = False
     reason: str = ""
-    ambiguous: bool = False
     one_to_one: bool = True
+    alternatives: tuple[Rule, ...] = ()
+
+    @property
+    def ambiguous(self) -> bool:
+        """Whether nothing known tells which of several rules is right."""
+        return bool(self.alternatives)
 
     @property
     def is_misfit(self) -> bool:

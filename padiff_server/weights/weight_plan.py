@@ -15,7 +15,7 @@ from padiff_server.alignment.kinds import canonical_kind, framework_of, is_aside
 from padiff_server.alignment.plan import IGNORED, PairedLayer, Plan
 from padiff_server.sides import SIDES
 from padiff_server.weights.composites import Held, combinations, family, fused_below, held_below, insides
-from padiff_server.weights.own_weights import is_ambiguous, pair_weights
+from padiff_server.weights.own_weights import alternatives, pair_weights
 from padiff_server.weights.owned_weight import OwnedWeight, owner_name
 from padiff_server.weights.rules import Rule
 from padiff_server.weights.special_init import special_init
@@ -144,7 +144,7 @@ class _Planner:
                 (OwnedWeight(path=reference.path, weight=ours),),
                 OwnedWeight(path=candidate.path, weight=theirs),
                 rule,
-                ambiguous=not self._has_users_alike(kinds) and is_ambiguous(kinds, ours, theirs),
+                others=alternatives(kinds, ours, theirs, alike=self._has_users_alike(kinds)),
             )
         matched = {ours.name for ours, _, _ in found}, {theirs.name for _, theirs, _ in found}
         for side, layer, weights, other in (
@@ -168,7 +168,7 @@ class _Planner:
         candidate: OwnedWeight,
         rule: Rule,
         *,
-        ambiguous: bool = False,
+        others: tuple[Rule, ...] = (),
     ) -> None:
         ignored = paired.how == IGNORED
         pair = WeightPair(
@@ -177,19 +177,19 @@ class _Planner:
             candidate=candidate,
             rule=rule,
             compared=not ignored,
-            reason=paired.reason if ignored else UNTRIED if ambiguous else "",
-            ambiguous=ambiguous,
+            reason=paired.reason if ignored else UNTRIED if others else "",
+            alternatives=others,
         )
         names = (pair.reference_name, pair.candidate_name)
         if names in self._pairs:
             return
         misfit = _misfit(pair)
         if misfit:
-            pair = replace(pair, placed=False, ambiguous=False, reason=paired.reason if ignored else misfit)
+            pair = replace(pair, placed=False, alternatives=(), reason=paired.reason if ignored else misfit)
         elif names[1] in self._filled:
             reason = f"tied on the candidate's side alone, and filled from {self._filled[names[1]]}"
             pair = replace(
-                pair, placed=False, tied=True, ambiguous=False, reason=paired.reason if ignored else reason
+                pair, placed=False, tied=True, alternatives=(), reason=paired.reason if ignored else reason
             )
         else:
             self._filled[names[1]] = names[0]

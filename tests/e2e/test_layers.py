@@ -194,7 +194,9 @@ def test_assigned_weights_name_what_could_not_be_tried(service: Any) -> None:
     report = assign_weight(layer, module, server=service.server)
     assert report
     (note,) = [note for note in report.notes if note.startswith("orientation: ")]
-    assert note.startswith("orientation: 'first.weight', 'second.weight': square and of a user's own class")
+    assert note.startswith(
+        "orientation: 'first.weight', 'second.weight': a user's own class holds it, and several"
+    )
 
 
 @pytest.mark.parametrize("swapped", [False, True], ids=["torch to paddle", "paddle to torch"])

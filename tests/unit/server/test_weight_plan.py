@@ -419,6 +419,28 @@ def test_a_square_matrix_of_a_users_class_is_ambiguous(planned, reference, candi
     assert [pair.ambiguous for pair in plan.pairs] == [ambiguous]
 
 
+@pytest.mark.parametrize(
+    ("reference", "candidate", "rules"),
+    [
+        ("m.Own w(2,4,3)", "m.Own w(2,3,4)", ["axes(0, 2, 1)"]),
+        ("m.Own w(2,4,3)", "m.Own w(4,3,2)", ["axes(1, 2, 0)"]),
+        ("m.Own w(8,3,5,7)", "m.Own w(5,7,3,8)", ["axes(2, 3, 1, 0)"]),
+        ("m.Own w(1,4,3)", "m.Own w(3,1,4)", ["axes(2, 0, 1)"]),
+        ("m.Own w(2,4,4)", "m.Own w(2,4,4)", ["identity", "axes(0, 2, 1)"]),
+        ("m.Own w(4,4,3)", "m.Own w(4,3,4)", ["axes(0, 2, 1)", "axes(1, 2, 0)"]),
+        ("m.Own w(8,3,3,3)", "t.Conv2d w(8,3,3,3)", 6),
+        ("m.Own w(2,4,3)", "m.Own w(2,4,3)", ["identity"]),
+        ("t.Conv2d weight(8,3,1,3)", "p.Conv2D weight(8,3,3,1)", ["identity"]),
+    ],
+)
+def test_axes_come_in_any_order_in_users_classes(planned, reference, candidate, rules):
+    (pair,) = planned(f"a: {reference}", f"a: {candidate}").pairs
+    names = [rule.name for rule in pair.alternatives or (pair.rule,)]
+    assert names == rules if isinstance(rules, list) else len(names) == rules
+    assert pair.rule.name == names[0]
+    assert pair.placed is (rules != ["identity"] or "Conv" not in reference)
+
+
 def test_two_users_classes_of_one_framework_store_theirs_alike(planned):
     plan = planned("a: m.Own weight(4,4)\nb: t.ReLU", "a: m.Own weight(4,4)\nb: t.ReLU")
     assert [pair.ambiguous for pair in plan.pairs] == [False]
@@ -427,9 +449,9 @@ def test_two_users_classes_of_one_framework_store_theirs_alike(planned):
 def test_a_lone_weight_names_its_nearest_neighbour_and_what_would_make_it_fit(planned):
     plan = planned(
         "a: t.Linear weight(4,4)\nx: m.Left kernel(2,3,5)",
-        "a: p.Linear weight(4,4)\ny: m.Other kernel(5,2,3)",
+        "a: p.Linear weight(4,4)\ny: m.Other ~table(5,2,3)",
     )
     assert [one.reason.partition("; nearest: ")[2] for one in plan.unmatched] == [
-        "'y.kernel' float32[5, 2, 3], which it would fit with its axes in the order [2, 0, 1]",
-        "'x.kernel' float32[2, 3, 5], which it would fit with its axes in the order [1, 2, 0]",
+        "'y.table' float32[5, 2, 3], which it would fit as axes(2, 0, 1)",
+        "'x.kernel' float32[2, 3, 5], which it would fit as axes(1, 2, 0)",
     ]

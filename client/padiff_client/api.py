@@ -19,6 +19,7 @@ from padiff_client.layer_map import LayerMap, as_layer_map
 from padiff_client.report import Report
 from padiff_client.session import Server, check_whereabouts, open_session
 from padiff_client.spec import ModelSpec, PathLike
+from padiff_client.spec_paths import check_folder_of
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.names import arguments_checked, shown
 from padiff_rpc.options import Options
@@ -125,8 +126,7 @@ def assign_weight(
     if place and layer.worker is None:
         place = os.path.abspath(os.path.expanduser(place))
         save_root = os.path.dirname(place)
-        if not os.path.isdir(save_root):
-            raise InvalidRequestError(f"save: {save_root} is not a folder; create it first")
+        check_folder_of(place, field="save")
     record = as_layer_map(layer_map).to_record()
     coordinator = as_server(server, token, tls, insecure)
     check_whereabouts(candidate, reference, coordinator)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import sys
 from collections.abc import Iterator, Mapping
 from typing import Optional
@@ -37,7 +38,9 @@ def examine(
             asked = read_comparison(spec_file, with_inputs=False)
             yield ok(f"{spec_file}: every key is known")
         except InvalidRequestError as error:
-            yield problem(str(error), "correct that line; docs/spec.md describes every key")
+            there = os.path.exists(spec_file)
+            mend = "correct that line; docs/spec.md describes every key"
+            yield problem(str(error), mend if there else f"correct the name, or run: padiff init {spec_file}")
             return
     server = server or (asked.server if asked is not None else None)
     sides = _sides(asked)

@@ -59,6 +59,12 @@ def interpreter(spec: ModelSpec, environment: Mapping[str, str], *, field: str) 
     return found, source
 
 
+def _meant_folder(path: str) -> str:
+    if os.path.isfile(path):
+        return f"; did you mean {os.path.dirname(path)}, which holds the file?"
+    return near_file(path)
+
+
 def worker_launch(
     name: str,
     spec: ModelSpec,
@@ -77,7 +83,7 @@ def worker_launch(
         root = os.path.abspath(os.path.expanduser(entry))
         if not os.path.isdir(root):
             raise InvalidRequestError(
-                f"{field}.path: {root} is not a folder on this machine{near_file(root)}"
+                f"{field}.path: {root} is not a folder on this machine{_meant_folder(root)}"
             )
         arguments += ["--path", root]
     for package in spec.allow:

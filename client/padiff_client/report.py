@@ -11,6 +11,7 @@ from padiff_client import as_html, as_json, places, render, verdict_reasons, wor
 from padiff_client.divergence import Divergence
 from padiff_client.places import PlaceErrors
 from padiff_client.spec import PathLike
+from padiff_client.spec_paths import check_folder_of
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.results import (
     Coverage,
@@ -177,6 +178,7 @@ class Report:
             raise InvalidRequestError(
                 f"path: {name!r} is not allowed; allowed suffixes: {', '.join(writers)}"
             )
+        check_folder_of(name, field="path")
         with open(name, "w", encoding="utf-8") as file:
             file.write(writers[suffix]() + "\n")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.names import near_names
 
 
@@ -19,6 +20,13 @@ def near_file(path: str) -> str:
         return near_names(name, os.listdir(folder or "."))
     except OSError:
         return ""
+
+
+def check_folder_of(path: str, *, field: str) -> None:
+    """Raises InvalidRequestError if the file `path`, which is to be written, would lie in no folder."""
+    folder = os.path.dirname(path) or "."
+    if not os.path.isdir(folder):
+        raise InvalidRequestError(f"{field}: {folder} is not a folder; create it first{near_file(folder)}")
 
 
 def modules_in(folder: str) -> list[str]:

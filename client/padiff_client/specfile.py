@@ -105,7 +105,8 @@ def read_comparison(path: str, *, with_inputs: bool = True) -> Comparison:
         with open(path, encoding="utf-8") as file:
             content = file.read()
     except (OSError, UnicodeDecodeError) as error:
-        raise InvalidRequestError(f"{path}: cannot be read: {reason(error)}") from None
+        near = "" if os.path.exists(path) else near_file(path)
+        raise InvalidRequestError(f"{path}: cannot be read: {reason(error)}{near}") from None
     top = load(content, path)
     folder = os.path.dirname(os.path.abspath(path))
     found = top.known(*_TOP, advice=_elsewhere)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from padiff_client.spec_paths import check_folder_of
 from padiff_client.spec_template import template
 from padiff_rpc.errors import InvalidRequestError
 
@@ -21,6 +22,7 @@ def add_to(commands: Any) -> None:
 
 
 def _init(given: argparse.Namespace) -> int:
+    check_folder_of(given.file, field=given.file)
     try:
         with open(given.file, "x", encoding="utf-8") as file:
             file.write(template(given.file))

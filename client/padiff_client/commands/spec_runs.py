@@ -11,6 +11,7 @@ from padiff_client.input_check import DEFAULT_BATCHES, check_inputs
 from padiff_client.plan_file import plan_yaml
 from padiff_client.plan_text import plan_text
 from padiff_client.report import TROUBLE, Report
+from padiff_client.spec_paths import check_folder_of
 from padiff_client.specfile import read_comparison
 
 
@@ -38,6 +39,7 @@ def add_to(commands: Any) -> None:
 
 
 def _compare(given: argparse.Namespace) -> int:
+    _check_output(given.json, "--json")
     asked = read_comparison(given.spec)
     with asked.pointing():
         report = compare(
@@ -57,6 +59,7 @@ def _compare(given: argparse.Namespace) -> int:
 
 
 def _inputs(given: argparse.Namespace) -> int:
+    _check_output(given.json, "--json")
     asked = read_comparison(given.spec)
     server = asked.server
     with asked.pointing():
@@ -75,6 +78,12 @@ def _inputs(given: argparse.Namespace) -> int:
     return _published(report, given.json)
 
 
+def _check_output(file: Optional[str], flag: str) -> None:
+    """Refuses a file that could not be written, before a comparison is run for it."""
+    if file not in (None, "-"):
+        check_folder_of(str(file), field=flag)
+
+
 def _published(report: Report, json_file: Optional[str]) -> int:
     print(report.to_json() if json_file == "-" else report)
     if json_file not in (None, "-"):
@@ -87,6 +96,7 @@ def _published(report: Report, json_file: Optional[str]) -> int:
 
 
 def _plan(given: argparse.Namespace) -> int:
+    _check_output(given.output, "--output")
     asked = read_comparison(given.spec)
     server = asked.server
     with asked.pointing():

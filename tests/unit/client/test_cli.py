@@ -125,6 +125,43 @@ def test_inputs_that_exit_are_trouble_and_no_match(
     )
 
 
+@pytest.mark.parametrize(
+    ("arguments", "field"),
+    [
+        (["compare", "SPEC", "--json", "FILE"], "--json"),
+        (["inputs", "SPEC", "--json", "FILE"], "--json"),
+        (["plan", "SPEC", "-o", "FILE"], "--output"),
+        (["init", "FILE"], "FILE"),
+    ],
+)
+def test_a_file_that_cannot_be_written_is_refused_before_anything_runs(
+    spec: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], field: str
+) -> None:
+    (tmp_path / "reports").mkdir()
+    file = str(tmp_path / "reprots" / "r.json")
+    given = [{"SPEC": spec, "FILE": file}.get(one, one) for one in arguments]
+    assert cli.main(given) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err == (
+        f"padiff: {field.replace('FILE', file)}: {tmp_path}/reprots is not a folder; create it first; "
+        "nearest: reports\n"
+    )
+
+
+def test_a_spec_that_is_not_there_is_told_with_the_nearest(
+    spec: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wrong = spec.replace("spec.yaml", "specs.yaml")
+    said = f"{wrong}: cannot be read: no such file or directory; nearest: spec.yaml"
+    assert cli.main(["compare", wrong]) == 2
+    assert capsys.readouterr().err == f"padiff: {said}\n"
+    assert cli.main(["doctor", wrong]) == 2
+    assert capsys.readouterr().out.endswith(
+        f"problem  {said}\n         correct the name, or run: padiff init {wrong}\n"
+    )
+
+
 def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="0"):
         cli.main(["--version"])

@@ -266,6 +266,8 @@ def test_a_report_is_saved_by_suffix(tmp_path: Path) -> None:
         assert file.read_text().startswith(start)
     with pytest.raises(InvalidRequestError, match=r"allowed suffixes: \.json, \.txt, \.html"):
         report.save(tmp_path / "report.pdf")
+    with pytest.raises(InvalidRequestError, match=r"path: .*/nowhere is not a folder; create it first"):
+        report.save(tmp_path / "nowhere" / "report.json")
 
 
 def test_notes_and_what_may_be_unmatched_are_listed() -> None:

@@ -17,6 +17,7 @@ from padiff_server.sides import SIDES
 from padiff_server.steps.batches import BatchSource
 from padiff_server.steps.loop import Steps
 from padiff_server.steps.random_decisions import RandomDecisions
+from padiff_server.steps.rehearsal import Rehearsal, calls_paired, is_needed
 from padiff_server.weights.orientation import Orientation, untried
 from padiff_server.worker_pair import ComparisonStopped, WorkerPair
 
@@ -72,6 +73,8 @@ class Comparison:
         orientation.settle(batch, copy=self._asked.auto_weights)
         weights = aligned.weight_flow(Tolerances(options), options)
         aligned.place_weights(weights, copy=self._asked.auto_weights)
+        if traces is not None and is_needed(calls_paired(aligned, traces)):
+            Rehearsal(self._workers, aligned, self._report, self._store, options).run(batch)
         seed = self._asked.reference.model.seed % 2**64
         decisions = RandomDecisions(options.randomness, seed, aligned.models, self._report)
         if traced is not None:

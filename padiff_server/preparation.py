@@ -10,6 +10,7 @@ from padiff_rpc.options import LayerMap, Options
 from padiff_rpc.types import CallEvent, Layer
 from padiff_rpc.words import Phase, Side
 from padiff_server.alignment.align import align
+from padiff_server.alignment.correspondences import Correspondences
 from padiff_server.alignment.plan import Plan, SideTrace
 from padiff_server.alignment.plan_view import plan_pairs
 from padiff_server.judging.tolerances import Tolerances
@@ -127,6 +128,10 @@ class AlignedModels:
         self._report.set_hyper_parameters(differences(self.plan, reference.layers, candidate.layers))
         self._report.set_plan(plan_pairs(self.plan, self.models, traces))
         return self.plan
+
+    def correspond(self, found: Correspondences) -> None:
+        """Takes the slots that hold the same values, where name and order pair others."""
+        self.plan = dataclasses.replace(self.plan, correspondences=found)
 
     def weight_flow(self, tolerances: Tolerances, options: Options) -> WeightFlow:
         """Returns what carries the weight plan out."""

@@ -8,6 +8,7 @@ from typing import Optional
 from padiff_rpc.records import record
 from padiff_rpc.types import CallEvent, Layer
 from padiff_rpc.words import Side
+from padiff_server.alignment.correspondences import Correspondences
 
 # What `PairedLayer.how` says, as the report prints it.
 ROOT = "root"
@@ -79,6 +80,7 @@ class Plan:
         behind_reference, behind_candidate: those of `only_...` that would run behind the place where a pass
             was cut short, so that nobody can say that they miss a partner.
         reference_aliases, candidate_aliases: (other path, first path) of shared layers.
+        correspondences: slots of paired calls that name and order pair wrongly; see `Rehearsal`.
         notes: what the user should know about the layer map, one line each.
     """
 
@@ -93,6 +95,7 @@ class Plan:
     behind_candidate: tuple[str, ...] = ()
     reference_aliases: tuple[tuple[str, str], ...] = ()
     candidate_aliases: tuple[tuple[str, str], ...] = ()
+    correspondences: Correspondences = Correspondences()
     notes: tuple[str, ...] = ()
 
     def candidate_of(self, reference_path: str) -> Optional[PairedLayer]:

@@ -1,20 +1,42 @@
-"""Which input (or output) of a reference call corresponds to which of the candidate's call."""
+"""Slots paired: which input (or output) of a reference call corresponds to which of the candidate's."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
+from typing import NamedTuple, Optional
 
 from padiff_rpc.records import record
 from padiff_rpc.types import Slot
 from padiff_rpc.words import CallMoment
 from padiff_server.alignment.path_words import path_words
+from padiff_server.weights.rules import IDENTITY, Rule
+
+
+class Origin(NamedTuple):
+    """Where a tensor was first seen, which names it in every step alike."""
+
+    path: str
+    call: int
+    moment: CallMoment
+    slot: str
 
 
 @record
 class SlotPair:
+    """Two slots that hold the same values.
+
+    Attributes:
+        rule: from the reference's layout to the candidate's.
+        candidate_at: the place whose tensor stands for the candidate's slot, where that is another.
+        note: what a reader should know of the pair.
+    """
+
     reference: Slot
     candidate: Slot
+    rule: Rule = IDENTITY
+    candidate_at: Optional[Origin] = None
+    note: str = ""
 
 
 @record

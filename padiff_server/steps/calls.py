@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple, Optional
 
 from padiff_rpc.records import record
-from padiff_rpc.types import CallEvent, SourceLine
+from padiff_rpc.types import CallEvent, Slot, SourceLine
 from padiff_rpc.words import CallMoment, Side
+from padiff_server.alignment.correspondences import paired_by
 from padiff_server.alignment.plan import PairedLayer, Plan
-from padiff_server.alignment.slots import SlotPairing, pair_returned, pair_slots
+from padiff_server.alignment.slots import Origin, SlotPairing, pair_returned, pair_slots
 from padiff_server.sides import SIDES, other
 
 
@@ -53,13 +55,21 @@ class CallPairs:
         self._waiting: Mapping[Side, dict[_Moment, SeenCall]] = {side: {} for side in SIDES}
         self._partnerless: Mapping[Side, list[SeenCall]] = {side: [] for side in SIDES}
         self._seen: Counter[Side] = Counter()
+        # Pairs whose tensors other calls are still to show, and what those have shown.
+        self._held: list[tuple[PairedLayer, SeenCall, SeenCall]] = []
+        self._stand_ins = plan.correspondences.stand_ins()
+        self._shown: dict[tuple[Side, Origin], Slot] = {}
         self.pairs: list[CallPair] = []
         self.sources: dict[tuple[Side, str, int], SourceLine] = {}
 
-    def add(self, side: Side, event: CallEvent) -> Optional[CallPair]:
-        """Takes an event; returns the pair that it completes. Replays and skipped calls pair with nothing."""
+    def add(self, side: Side, event: CallEvent) -> tuple[CallPair, ...]:
+        """Takes an event; returns the pairs that it completes, one at most but for those that waited for it.
+
+        Replays and skipped calls pair with nothing.
+        """
         if event.replay or event.path in self._skipped[side]:
-            return None
+            return ()
+        self._note_shown(side, event)
         seen = SeenCall(index=self._seen[side], event=event)
         self._seen[side] += 1
         if event.source is not None:
@@ -67,22 +77,55 @@ class CallPairs:
         layer = self._layer(side, event.path)
         if layer is None:
             self._partnerless[side].append(seen)
-            return None
+            return self._completed()
         key = _Moment(layer.reference, event.call, event.moment)
         counterpart = self._waiting[other(side)].pop(key, None)
         if counterpart is None:
             self._waiting[side][key] = seen
+        else:
+            reference, candidate = (seen, counterpart) if side is Side.REFERENCE else (counterpart, seen)
+            self._held.append((layer, reference, candidate))
+        return self._completed()
+
+    def _note_shown(self, side: Side, event: CallEvent) -> None:
+        for slot in event.slots if self._stand_ins else ():
+            place = (side, Origin(event.path, event.call, event.moment, slot.name))
+            if place in self._stand_ins:
+                self._shown[place] = slot
+
+    def _completed(self) -> tuple[CallPair, ...]:
+        """Returns the held pairs all of whose tensors were shown."""
+        found, held = [], []
+        for layer, reference, candidate in self._held:
+            slots = self._slots(layer, reference.event, candidate.event)
+            if slots is None:
+                held.append((layer, reference, candidate))
+            else:
+                found.append(
+                    CallPair(
+                        layer=layer,
+                        moment=reference.event.moment,
+                        reference=reference,
+                        candidate=candidate,
+                        slots=slots,
+                    )
+                )
+        self._held = held
+        self.pairs += found
+        return tuple(found)
+
+    def _slots(self, layer: PairedLayer, reference: CallEvent, candidate: CallEvent) -> Optional[SlotPairing]:
+        given = self._plan.correspondences.at(layer.reference, reference.call, reference.moment)
+        made = paired_by(given, reference.slots, candidate.slots, self._shown)
+        if made is None:
             return None
-        reference, candidate = (seen, counterpart) if side is Side.REFERENCE else (counterpart, seen)
-        pair = CallPair(
-            layer=layer,
-            moment=event.moment,
-            reference=reference,
-            candidate=candidate,
-            slots=_slots(layer, reference.event, candidate.event),
-        )
-        self.pairs.append(pair)
-        return pair
+        known, ours, theirs = made
+        if reference.moment is CallMoment.EXIT and layer.reference != "":
+            rest = pair_returned(ours, theirs)
+        else:
+            # What the whole model takes and returns is the user's own, and has to have the same structure.
+            rest = pair_slots(reference.moment, ours, theirs)
+        return dataclasses.replace(rest, pairs=(*known.pairs, *rest.pairs))
 
     def without_partner(self, side: Side) -> tuple[SeenCall, ...]:
         """Returns the entries of calls whose layers have no partner in the plan, in execution order."""
@@ -97,6 +140,7 @@ class CallPairs:
         waiting = self._waiting[side]
         entries = [*self._partnerless[side], *waiting.values()]
         lone = [seen for seen in entries if seen.event.moment is CallMoment.ENTRY]
+        lone += [pair[1] if side is Side.REFERENCE else pair[2] for pair in self._held]
         lone += [
             seen
             for key, seen in waiting.items()
@@ -108,22 +152,6 @@ class CallPairs:
         find = self._plan.candidate_of if side is Side.REFERENCE else self._plan.reference_of
         layer = find(path)
         return layer if layer is not None and layer.compared else None
-
-
-def _slots(layer: PairedLayer, reference: CallEvent, candidate: CallEvent) -> SlotPairing:
-    if reference.moment is CallMoment.EXIT and layer.reference != "":
-        return pair_returned(reference.slots, candidate.slots)
-    # What the whole model takes and returns is the user's own, and has to have the same structure.
-    return pair_slots(reference.moment, reference.slots, candidate.slots)
-
-
-class Origin(NamedTuple):
-    """Where a tensor was first seen, which names it in every step alike."""
-
-    path: str
-    call: int
-    moment: CallMoment
-    slot: str
 
 
 class Expectations:

@@ -15,11 +15,12 @@ from typing import Any, Optional
 from padiff_rpc.types import CallEvent, Slot
 from padiff_rpc.words import CallMoment, CaptureKind, Phase, Side
 from padiff_server.alignment.plan import Plan
+from padiff_server.alignment.slots import Origin
 from padiff_server.judging.measured import Aspect
 from padiff_server.judging.noisy_elements import Reals
 from padiff_server.judging.store import TensorStore
 from padiff_server.sides import SIDES
-from padiff_server.steps.calls import CallPair, CallPairs, Expectations, Origin
+from padiff_server.steps.calls import CallPair, CallPairs, Expectations
 from padiff_server.steps.held_reference import HeldReference
 from padiff_server.steps.override_feed import OverrideFeed
 from padiff_server.steps.pairs import Half, PairTable
@@ -100,9 +101,9 @@ class StepCaptures:
             self._hold.called(event)
         with self._lock:
             self.events[side].append(event)
-            pair = self.calls.add(side, event) if self.calls is not None else None
+            pairs = self.calls.add(side, event) if self.calls is not None else ()
         self.targets.model_called(side)
-        if pair is not None:
+        for pair in pairs:
             self._expect(pair)
 
     def pair_calls(self, plan: Plan) -> None:
@@ -122,8 +123,9 @@ class StepCaptures:
         if offsets:
             aspect = dataclasses.replace(_MADE, offsets=tuple(offsets.values()))
         for slots in pair.slots.pairs:
-            self.values.expect(slots.reference.tensor, slots.candidate.tensor, aspect)
-            self.gradients.expect(slots.reference.tensor, slots.candidate.tensor)
+            key = slots.reference.tensor, slots.candidate.tensor
+            self.values.expect(*key, aspect, slots.rule)
+            self.gradients.expect(*key, rule=slots.rule)
 
     def announce(self, side: Side, capture: Announced) -> bool:
         """Notes a capture that begins to arrive; returns whether its bytes are wanted."""

@@ -7,14 +7,13 @@ from typing import Optional
 
 from padiff_rpc.records import record
 from padiff_rpc.types import CallEvent, OverridePlace, TensorSpec
-from padiff_rpc.words import CallMoment, Side
+from padiff_rpc.words import Side
 from padiff_server.alignment.plan import Plan
-from padiff_server.alignment.slots import SlotPair
+from padiff_server.alignment.slots import Origin, SlotPair
 from padiff_server.sides import SIDES
-from padiff_server.steps.calls import CallPairs, Origin
+from padiff_server.steps.calls import CallPairs
+from padiff_server.weights.rules import Rule
 
-# A place as an event names it.
-_Place = tuple[CallMoment, str, int, str]
 # Whether the candidate keeps its own value of a tensor, and its own gradient.
 Keeps = Callable[[SlotPair], tuple[bool, bool]]
 
@@ -26,11 +25,13 @@ class LockstepPlan:
     Attributes:
         places: in the candidate's order of execution.
         specs: of the candidate's tensors in these places.
+        rules: from the reference's layout to the candidate's in these places.
         labels: where a tensor of the reference is first seen -> its number in `places`.
     """
 
     places: tuple[OverridePlace, ...]
     specs: tuple[TensorSpec, ...]
+    rules: tuple[Rule, ...]
     labels: Mapping[Origin, int]
 
 
@@ -69,21 +70,27 @@ def plan_lockstep(
     for side in SIDES:
         for event in events[side]:
             pairs.add(side, event)
-    partner: dict[_Place, tuple[int, tuple[bool, bool]]] = {}
+    partner: dict[Origin, tuple[SlotPair, tuple[bool, bool]]] = {}
     for pair in pairs.pairs:
         event = pair.candidate.event
         for slots in pair.slots.pairs:
-            place = (event.moment, event.path, event.call, slots.candidate.name)
+            at = Origin(event.path, event.call, event.moment, slots.candidate.name)
             kept = (False, False) if keeps is None else keeps(slots)
-            if not all(kept):
-                partner[place] = slots.reference.tensor, kept
-    places, specs, has = [], [], dict[int, int]()
+            if all(kept):
+                continue
+            if slots.candidate_at is None:
+                partner[at] = slots, kept
+            else:
+                # A place that stands for another has an override of its own where it is paired.
+                partner.setdefault(slots.candidate_at, (slots, kept))
+    places, specs, rules, has = [], [], [], dict[int, int]()
     for event in events[Side.CANDIDATE]:
         for slot in event.slots:
-            found = partner.get((event.moment, event.path, event.call, slot.name))
+            found = partner.get(Origin(event.path, event.call, event.moment, slot.name))
             if found is None:
                 continue
-            label, (keeps_value, keeps_gradient) = found
+            slots, (keeps_value, keeps_gradient) = found
+            label = slots.reference.tensor
             places.append(
                 OverridePlace(
                     moment=event.moment,
@@ -97,10 +104,12 @@ def plan_lockstep(
                 )
             )
             specs.append(slot.spec)
+            rules.append(slots.rule)
             has[slot.tensor] = label
     return LockstepPlan(
         places=tuple(places),
         specs=tuple(specs),
+        rules=tuple(rules),
         labels=_labels(events[Side.REFERENCE]),
     )
 

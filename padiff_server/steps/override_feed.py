@@ -12,9 +12,10 @@ from padiff_rpc.records import record
 from padiff_rpc.tensors import FLOATING, HostTensor
 from padiff_rpc.types import NotOverridden, OverrideTicket
 from padiff_rpc.words import Phase
-from padiff_server.steps.calls import Origin
+from padiff_server.alignment.slots import Origin
 from padiff_server.steps.lockstep_plan import LockstepPlan
 from padiff_server.weights.dtype_cast import cast
+from padiff_server.weights.rules import Rule
 
 # Bytes on their way to the candidate, or waiting there, that it did not ask for.
 WINDOW_BYTES = 64 << 20
@@ -182,6 +183,12 @@ class OverrideFeed:
                 return
             self._push(outlet, ticket)
 
+    @staticmethod
+    def _laid_out(tensor: HostTensor, rule: Rule) -> HostTensor:
+        """Returns the tensor in the candidate's layout; one whose shape is not the trace's, as it is."""
+        fits = rule.shape_or_none(tensor.spec.shape) is not None
+        return rule.apply(tensor) if fits else tensor
+
     def _kept_for(self, ticket: OverrideTicket) -> Optional[_Kept]:
         return self._kept.get((self._plan.places[ticket.place].tensor, ticket.gradient))
 
@@ -203,7 +210,7 @@ class OverrideFeed:
                 let_go = kept.let_go
         self._wanted.pop(ticket, None)
         spec = self._plan.specs[ticket.place]
-        tensor = kept.tensor
+        tensor = self._laid_out(kept.tensor, self._plan.rules[ticket.place])
         if tensor.dtype is not spec.dtype and {tensor.dtype, spec.dtype} <= FLOATING:
             tensor = cast(tensor, spec.dtype)
         self._sent.add(ticket)

@@ -14,7 +14,7 @@ from padiff_rpc.words import Side
 from padiff_server.judging.measured import Aspect, Measured
 from padiff_server.judging.store import TensorStore
 from padiff_server.sides import SIDES
-from padiff_server.weights.rules import Rule
+from padiff_server.weights.rules import IDENTITY, Rule
 
 K = TypeVar("K", bound=Hashable)
 
@@ -60,7 +60,7 @@ class PairTable(Generic[K]):
         """`rules`: the layout rules of pairs that have one."""
         self._aspect = aspect
         self._aspects: dict[tuple[K, K], Aspect] = {}
-        self.rules: Mapping[tuple[K, K], Rule] = rules or {}
+        self.rules: dict[tuple[K, K], Rule] = dict(rules or {})
         self._store = store
         self._ready = ready
         self._lock = threading.Lock()
@@ -70,8 +70,13 @@ class PairTable(Generic[K]):
         self._troubles: dict[tuple[K, K], str] = {}
         self._waiting: set[tuple[K, K]] = set()
 
-    def expect(self, reference: K, candidate: K, aspect: Optional[Aspect] = None) -> None:
-        """Says that two halves are one pair, under its own aspect if given; the first word on it stands."""
+    def expect(
+        self, reference: K, candidate: K, aspect: Optional[Aspect] = None, rule: Rule = IDENTITY
+    ) -> None:
+        """Says that two halves are one pair, under its own aspect if given; the first word on it stands.
+
+        `rule`: from the reference's layout to the candidate's.
+        """
         pair = (reference, candidate)
         with self._lock:
             if pair in self._pairs:
@@ -79,6 +84,8 @@ class PairTable(Generic[K]):
             self._pairs[pair] = None
             if aspect is not None:
                 self._aspects[pair] = aspect
+            if rule != IDENTITY:
+                self.rules[pair] = rule
             self._waiting.add(pair)
             self._partners[Side.REFERENCE][reference].append(candidate)
             self._partners[Side.CANDIDATE][candidate].append(reference)

@@ -186,7 +186,8 @@ class StepRows:
                 self._make.place(Side.REFERENCE, call.reference, slots.reference),
                 self._make.place(Side.CANDIDATE, call.candidate, slots.candidate),
             )
-            row = self._make.filled(frame, table, slots.reference.tensor, slots.candidate.tensor, note)
+            noted = "; ".join(filter(None, (note, slots.note)))
+            row = self._make.filled(frame, table, slots.reference.tensor, slots.candidate.tensor, noted)
             if row is not None and phase is not Phase.BACKWARD:
                 row = self._shifted.settled(row, slots)
             if row is not None and self._chance is not None:

@@ -42,7 +42,9 @@ def compare(service: Any) -> Compare:
         )
         layer, module = (torches, paddles) if swapped else (paddles, torches)
         given = Batch(args=(value,))
-        return auto_diff(layer, module, (given, given), server=service.server, **rest)
+        return auto_diff(
+            layer=layer, module=module, example_inp=(given, given), server=service.server, **rest
+        )
 
     return run
 
@@ -51,10 +53,11 @@ def values(*shape: int) -> np.ndarray:
     return np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
 
 
-def assert_passes(report: Report) -> None:
+def assert_passes(report: Report, *, functions: int = 0) -> None:
+    """All passes and took part; `functions`: layers that are functions on the other side."""
     assert report, str(report)
     coverage = report.coverage
-    assert coverage.calls_compared == coverage.calls_total > 0
+    assert coverage.calls_compared == coverage.calls_total - functions > 0
     assert coverage.parameters_compared == coverage.parameters_total > 0
     assert coverage.root_outputs_compared == coverage.root_outputs_total == 1
 
@@ -128,3 +131,108 @@ class TestHeadsOfTiedWeights:
         report = compare("LooseHead", IDS)
         assert not report
         assert any(lone.path == "lm_head" and lone.counts for lone in report.unmatched)
+
+
+LOCAL: dict[str, Any] = {"local_error": True}
+
+
+class TestActivationsThatLayersApplyThemselves:
+    @pytest.mark.parametrize(
+        ("layers", "swapped", "options"),
+        [(False, False, {}), (True, False, LOCKSTEP), (True, True, LOCAL), (False, True, LOCKSTEP)],
+    )
+    def test_are_compared_behind_them(
+        self, compare: Compare, layers: bool, swapped: bool, options: dict[str, Any]
+    ) -> None:
+        report = compare(
+            "Normed",
+            values(4, 3, 2, 5),
+            torch={"layers": layers},
+            swapped=swapped,
+            train=True,
+            options=options,
+        )
+        assert_passes(report, functions=0 if layers is False else 3)
+        rows = [row for row in report.rows if row.kind is CaptureKind.OUTPUT]
+        shown = [row for row in rows if "shows these values at" in row.reason]
+        assert {row.candidate.path for row in shown if row.candidate} == {"bn1", "bn2", "fc"}
+
+    @pytest.mark.parametrize("fault", ["bn1", "fc"])
+    @pytest.mark.parametrize("options", [{}, LOCKSTEP], ids=["free", "lockstep"])
+    def test_fail_where_they_are_wrong(self, compare: Compare, fault: str, options: dict[str, Any]) -> None:
+        report = compare("Normed", values(4, 3, 2, 5), paddle={"fault": fault}, train=True, options=options)
+        assert first_place(report) == (fault, CaptureKind.OUTPUT, "0")
+
+
+class TestLayouts:
+    @pytest.mark.parametrize(
+        ("name", "paddle", "shape", "words"),
+        [
+            ("Mixed", {}, (2, 3, 4), "axes 0 and 1 exchanged"),
+            ("Mixed", {}, (3, 3, 4), "axes 0 and 1 exchanged"),
+            ("Mixed", {"layout": "flat"}, (2, 3, 4), "reshaped"),
+            ("Channels", {}, (2, 3, 6, 7), "axes in the order 0, 2, 3, 1"),
+            ("Heads", {}, (2, 3, 8), "reshaped"),
+        ],
+    )
+    @pytest.mark.parametrize("options", [{}, LOCKSTEP], ids=["free", "lockstep"])
+    def test_that_differ_alone_are_compared_in_the_common_one_and_noted(
+        self,
+        compare: Compare,
+        name: str,
+        paddle: dict[str, Any],
+        shape: tuple[int, ...],
+        words: str,
+        options: dict[str, Any],
+    ) -> None:
+        report = compare(name, values(*shape), paddle=paddle, options=options)
+        assert_passes(report)
+        [note] = [note for note in report.notes if note.startswith("axes: ")]
+        assert words in note
+        assert not any("not overridden" in note for note in report.notes)
+        gradients = [row for row in report.rows if row.kind is CaptureKind.OUTPUT_GRADIENT and row.rule]
+        assert gradients
+
+    @pytest.mark.parametrize("shape", [(2, 3, 4), (3, 3, 4)], ids=["oblong", "square"])
+    @pytest.mark.parametrize(
+        ("name", "fault", "place"),
+        [
+            ("Mixed", "axis", ("a", CaptureKind.INPUT, "0")),
+            ("Mixed", "not turned back", ("b", CaptureKind.OUTPUT, "0")),
+            ("Mixed", "scale", ("", CaptureKind.OUTPUT, "0")),
+            ("Encoder", 2, ("blocks.2", CaptureKind.OUTPUT, "0")),
+        ],
+    )
+    def test_excuse_no_fault(
+        self,
+        compare: Compare,
+        name: str,
+        fault: Any,
+        place: tuple[str, CaptureKind, str],
+        shape: tuple[int, ...],
+    ) -> None:
+        report = compare(name, values(*shape), paddle={"fault": fault})
+        assert first_place(report) == place, str(report)
+
+    @pytest.mark.parametrize(
+        ("name", "fault", "shape", "path"),
+        [
+            ("Channels", "flattened as it is", (2, 3, 6, 7), "fc"),
+            ("Heads", "scores turned", (2, 3, 8), "softmax"),
+            ("Heads", "scores turned", (2, 2, 8), "softmax"),
+        ],
+    )
+    def test_that_are_wrong_fail_where_they_are(
+        self, compare: Compare, name: str, fault: str, shape: tuple[int, ...], path: str
+    ) -> None:
+        report = compare(name, values(*shape), paddle={"fault": fault})
+        assert first_place(report)[0] == path, str(report)
+
+
+@pytest.mark.parametrize("options", [{}, LOCKSTEP], ids=["free", "lockstep"])
+def test_what_an_inner_layer_returns_in_another_order_is_told_by_its_values(
+    compare: Compare, options: dict[str, Any]
+) -> None:
+    assert_passes(compare("Branches", values(3, 4), options=options))
+    report = compare("Branches", values(3, 4), paddle={"fault": "swapped"}, options=options)
+    assert first_place(report)[:2] == ("fork", CaptureKind.OUTPUT)

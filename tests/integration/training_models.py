@@ -125,7 +125,8 @@ class Drifting(Small):
 
     def forward(self, x):
         self.calls += 1
-        return super().forward(x) * (1.0 + 1e-3 * max(0, self.calls - 3))
+        result = super().forward(x)
+        return result if self.calls <= 3 else result * (1.0 + 1e-3 * (self.calls - 3))
 
 
 def plain_sgd(model):

@@ -1,5 +1,6 @@
 """Torch halves of models whose sides hold the same values in other places; the reference in each."""
 
+import torch
 import torch.nn.functional as F
 from torch import nn
 
@@ -41,3 +42,102 @@ class LooseHead(nn.Module):
 
     def forward(self, ids):
         return self.lm_head(self.emb(ids))
+
+
+class Normed(nn.Module):
+    """The activation is a function, or a layer that works in place."""
+
+    def __init__(self, act="relu", layers=False):
+        super().__init__()
+        self.conv1, self.bn1 = nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4)
+        self.conv2, self.bn2 = nn.Conv2d(4, 5, 1), nn.BatchNorm2d(5)
+        self.fc, self.out = nn.Linear(5, 6), nn.Linear(6, 2)
+        if layers:
+            self.act1, self.act2, self.act3 = (nn.ReLU(inplace=True) for _ in range(3))
+        else:
+            self.act1 = self.act2 = self.act3 = getattr(F, act)
+
+    def forward(self, x):
+        x = self.act1(self.bn1(self.conv1(x)))
+        x = self.act2(self.bn2(self.conv2(x)))
+        return self.out(self.act3(self.fc(x.permute(0, 2, 3, 1))))
+
+
+class Mixed(nn.Module):
+    """Time is mixed between two layers; batch first."""
+
+    def __init__(self):
+        super().__init__()
+        self.a, self.b = nn.Linear(4, 4), nn.Linear(4, 2)
+
+    def forward(self, x):
+        return self.b(self.a(x).cumsum(1).tanh())
+
+
+class Encoder(nn.Module):
+    """Blocks that mix time, batch first."""
+
+    def __init__(self, layers=3):
+        super().__init__()
+        self.blocks = nn.ModuleList([Mixed4() for _ in range(layers)])
+
+    def forward(self, x):
+        for block in self.blocks:
+            x = block(x)
+        return x
+
+
+class Mixed4(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a, self.b = nn.Linear(4, 4), nn.Linear(4, 4)
+
+    def forward(self, x):
+        return x + self.b(self.a(x).cumsum(1).tanh())
+
+
+class Channels(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv1, self.conv2, self.fc = nn.Conv2d(3, 4, 3), nn.Conv2d(4, 5, 3), nn.Linear(5 * 2 * 3, 2)
+
+    def forward(self, x):
+        x = self.conv2(F.relu(self.conv1(x)))
+        return self.fc(x.flatten(1))
+
+
+class Heads(nn.Module):
+    """Attention with a softmax that is a layer, over [batch, head, time, time]."""
+
+    def __init__(self):
+        super().__init__()
+        self.q, self.k, self.v, self.o = (nn.Linear(8, 8) for _ in range(4))
+        self.softmax = nn.Softmax(-1)
+
+    def forward(self, x):
+        b, t, d = x.shape
+        q, k, v = (f(x).view(b, t, 2, 4).transpose(1, 2) for f in (self.q, self.k, self.v))
+        weights = self.softmax(q @ k.transpose(-1, -2) / 2)
+        return self.o((weights @ v).transpose(1, 2).reshape(b, t, d))
+
+
+class Branches(nn.Module):
+    """An inner layer returns several tensors of one shape."""
+
+    def __init__(self):
+        super().__init__()
+        self.fork, self.out = Fork(), nn.Linear(4, 2)
+
+    def forward(self, x):
+        first, second = self.fork(x)
+        return self.out(first - second.tanh())
+
+
+class Fork(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.scale = nn.Parameter(torch.rand(4) + 1)
+        self.fc = nn.Linear(4, 4)
+
+    def forward(self, x):
+        return self.fc(x), x * self.scale

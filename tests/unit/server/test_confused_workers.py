@@ -42,13 +42,14 @@ from padiff_rpc.words import CallMoment, CaptureKind, DType, Phase, Side, Weight
 from padiff_server.alignment.align import align
 from padiff_server.alignment.plan import SideTrace
 from padiff_server.alignment.plan_view import plan_pairs
+from padiff_server.alignment.slots import Origin
 from padiff_server.described import check_calls, check_optimizer, checked_layers
 from padiff_server.judging.measured import measure_pair
 from padiff_server.judging.store import TensorStore
 from padiff_server.judging.tolerances import Tolerances
 from padiff_server.model_index import ModelIndex
 from padiff_server.sides import SIDES
-from padiff_server.steps.calls import Expectations, Origin
+from padiff_server.steps.calls import Expectations
 from padiff_server.steps.captures import StepCaptures
 from padiff_server.steps.lockstep_plan import LockstepPlan
 from padiff_server.steps.loss_slots import loss_slots
@@ -56,6 +57,7 @@ from padiff_server.steps.override_feed import OverrideFeed
 from padiff_server.steps.step_call import _item
 from padiff_server.steps.step_reader import StepReader
 from padiff_server.weights.hyper_parameters import differences
+from padiff_server.weights.rules import IDENTITY
 from padiff_server.weights.weight_fates import fates
 from padiff_server.weights.weight_plan import plan_weights
 
@@ -190,7 +192,9 @@ def test_any_step_is_read_and_measured_or_refused(events: list[Any]) -> None:
 def test_a_ticket_without_a_place_is_refused(place: int, gradient: bool, what: str) -> None:
     places = (OverridePlace(moment=CallMoment.ENTRY, path="a", call=0, slot="0", tensor=1),)
     origin = Origin("a", 0, CallMoment.ENTRY, "0")
-    feed = OverrideFeed(LockstepPlan(places=places, labels={origin: 1}, specs=(SPEC,)), gradients=True)
+    feed = OverrideFeed(
+        LockstepPlan(places=places, labels={origin: 1}, specs=(SPEC,), rules=(IDENTITY,)), gradients=True
+    )
     ticket = OverrideTicket(place=place, gradient=gradient)
 
     def say() -> None:

@@ -1,0 +1,186 @@
+"""Rehearsal: a forward pass before the first step, which shows where position pairs the wrong slots."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from typing import Optional
+
+from padiff_rpc.options import Options
+from padiff_rpc.types import StepStart
+from padiff_rpc.words import CallMoment, CaptureKind, Phase, Randomness, Side, Verdict
+from padiff_server.alignment.layouts import Layout
+from padiff_server.judging.judge import judge
+from padiff_server.judging.measured import Aspect, measure_pair
+from padiff_server.judging.store import TensorStore
+from padiff_server.judging.tolerances import Tolerances
+from padiff_server.preparation import AlignedModels, Traces
+from padiff_server.report import ReportBuilder
+from padiff_server.sides import SIDES
+from padiff_server.steps.batches import StepBatch
+from padiff_server.steps.calls import CallPair, CallPairs
+from padiff_server.steps.captures import StepCaptures
+from padiff_server.steps.step_run import StepRun
+from padiff_server.steps.value_matching import ValueMatching
+from padiff_server.weights.rules import IDENTITY
+from padiff_server.worker_pair import WorkerPair
+
+_ASPECT = Aspect(phase=Phase.FORWARD, kind=CaptureKind.OUTPUT)
+_AGREEING = (Verdict.MATCH, Verdict.WITHIN_TOLERANCE)
+# Sums of squares of the same values in another order are closer than this.
+_ALIKE = 1e-2
+
+
+class Rehearsal:
+    """Runs both models forward once, on equal weights, and gives the plan the correspondences it finds.
+
+    Needed only where the traces show that position alone may mislead: see `is_needed`. Random operations are
+    off; weights, buffers and generators are put back. All values of the pass are kept until it ends.
+    """
+
+    def __init__(
+        self,
+        workers: WorkerPair,
+        aligned: AlignedModels,
+        report: ReportBuilder,
+        store: TensorStore,
+        options: Options,
+    ) -> None:
+        self._workers = workers
+        self._aligned = aligned
+        self._report = report
+        self._store = store
+        self._options = options
+        self._tolerances = Tolerances(options)
+
+    def run(self, batch: StepBatch) -> None:
+        """Rehearses on a batch. Raises ComparisonStopped when a worker was lost.
+
+        Where a model raises, nothing is found; the step will tell.
+        """
+        links = self._workers.links
+        with self._workers.during(Phase.TRACE):
+            for side in SIDES:
+                links[side].keep_state(optimizer=False)
+            self._rehearse(batch)
+            for side in SIDES:
+                links[side].restore_state()
+
+    def _rehearse(self, batch: StepBatch) -> None:
+        aligned = self._aligned
+        starts = {
+            side: StepStart(
+                lease="",
+                step=0,
+                batch=batch.batches[side],
+                batch_from_loader=batch.from_loader,
+                backward=False,
+                optimize=False,
+                randomness=Randomness.OFF,
+                skip_paths=aligned.plan.skip_paths(side),
+            )
+            for side in SIDES
+        }
+        run = StepRun(self._workers.links, starts, batch, self._store, self._tolerances, lambda phase: None)
+        captures = StepCaptures(aligned.plan, aligned.weight_plan, None, self._store, run.ready)
+        with closing(captures):
+            ends = run.run(captures)
+            for end in ends.values():
+                if end.error is not None:
+                    raise end.error
+            if captures.calls is None or any(end.failure is not None for end in ends.values()):
+                return
+            agreement = _Agreement(captures, self._tolerances, self._options)
+            found, notes = ValueMatching(captures.calls.pairs, captures.events, agreement).correspondences()
+        aligned.correspond(found)
+        self._report.note(*notes)
+
+
+class _Agreement:
+    """Says whether two tensors of a pass hold the same values, each pair and layout measured once."""
+
+    def __init__(self, captures: StepCaptures, tolerances: Tolerances, options: Options) -> None:
+        self._values = captures.values
+        self._tolerances = tolerances
+        self._options = options
+        self._known: dict[tuple[int, int, Optional[Layout]], bool] = {}
+
+    def __call__(self, reference: int, candidate: int, layout: Optional[Layout]) -> bool:
+        key = (reference, candidate, layout)
+        if key not in self._known:
+            self._known[key] = self._measured(*key)
+        return self._known[key]
+
+    def _measured(self, reference: int, candidate: int, layout: Optional[Layout]) -> bool:
+        ours = self._values.half(Side.REFERENCE, reference)
+        theirs = self._values.half(Side.CANDIDATE, candidate)
+        if ours is None or theirs is None:
+            return False
+        first, second = ours.tensors[0], theirs.tensors[0]
+        shapes = first.spec.shape, second.spec.shape
+        if layout is not None and not _may_agree(ours.sum_squares, theirs.sum_squares):
+            return False
+        rule = layout.rule(*shapes) if layout is not None else IDENTITY
+        if rule.shape_or_none(shapes[0]) != shapes[1]:
+            return False
+        measured = measure_pair(
+            _ASPECT,
+            first,
+            second,
+            tolerances=self._tolerances,
+            sum_squares=ours.sum_squares,
+            rule=rule,
+        )
+        judgement = judge(
+            measured.reference,
+            measured.candidate,
+            measured.figures,
+            measured.tolerance,
+            options=self._options,
+        )
+        return judgement.verdict in _AGREEING
+
+
+def _may_agree(first: float, second: float) -> bool:
+    return abs(first - second) <= _ALIKE * max(first, second)
+
+
+def is_needed(calls: Sequence[CallPair]) -> bool:
+    """Whether the traces' calls leave open which slots hold the same values.
+
+    Shapes that differ, slots that only one side has, several of one shape in one call, first axes of one
+    length, and a tensor that is two on the other side: each pairs by position for want of better.
+    """
+    partners: Mapping[Side, defaultdict[int, set[int]]] = {side: defaultdict(set) for side in SIDES}
+    for call in calls:
+        is_root_exit = call.layer.reference == "" and call.moment is CallMoment.EXIT
+        specs = [pair.reference.spec for pair in call.slots.pairs]
+        tensors = {pair.reference.tensor for pair in call.slots.pairs}
+        if not is_root_exit and (
+            (call.moment is CallMoment.EXIT and (call.slots.only_reference or call.slots.only_candidate))
+            or (len(tensors) > 1 and len(set(specs)) < len(specs))
+            or any(
+                _is_open(pair.reference.spec.shape, pair.candidate.spec.shape) for pair in call.slots.pairs
+            )
+        ):
+            return True
+        for pair in call.slots.pairs:
+            partners[Side.REFERENCE][pair.reference.tensor].add(pair.candidate.tensor)
+            partners[Side.CANDIDATE][pair.candidate.tensor].add(pair.reference.tensor)
+    return any(len(found) > 1 for side in SIDES for found in partners[side].values())
+
+
+def _is_open(reference: tuple[int, ...], candidate: tuple[int, ...]) -> bool:
+    # A matrix has no axis beside batch and features that could stand first.
+    is_square = len(reference) > 2 and reference[0] == reference[1] > 1
+    return reference != candidate or is_square
+
+
+def calls_paired(aligned: AlignedModels, traces: Traces) -> tuple[CallPair, ...]:
+    """Returns the traces' calls, paired by the plan."""
+    pairs = CallPairs(aligned.plan)
+    for side in SIDES:
+        for event in traces[side]:
+            pairs.add(side, event)
+    return tuple(pairs.pairs)

@@ -1,0 +1,281 @@
+"""Correspondences by value: which slots hold the same numbers, whatever their names and order."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Optional
+
+from padiff_rpc.types import CallEvent, Slot
+from padiff_rpc.words import CallMoment, Side
+from padiff_server.alignment.correspondences import Correspondence, Correspondences, Moment
+from padiff_server.alignment.layouts import Layout, layouts
+from padiff_server.alignment.slots import Origin, SlotPair
+from padiff_server.sides import SIDES
+from padiff_server.steps.calls import CallPair, SeenCall
+from padiff_server.steps.surroundings import CallName, Surroundings
+
+# How many places a note names.
+_NAMED = 4
+
+# Whether two tensors, by their numbers, hold the same values in a layout; None: as they are.
+Agree = Callable[[int, int, Optional[Layout]], bool]
+
+
+class _Standing(enum.Enum):
+    """How two slots stand to each other: as paired, in a way of their own that was found, or not at all."""
+
+    AGREE = enum.auto()
+    FOUND = enum.auto()
+    DIFFER = enum.auto()
+
+
+@dataclasses.dataclass
+class _Place:
+    """Two slots of a paired call, and what was found of them."""
+
+    call: CallPair
+    reference: Slot
+    candidate: Slot
+    standing: _Standing
+    correspondence: Optional[Correspondence] = None
+
+    @property
+    def tensors(self) -> tuple[int, int]:
+        return self.reference.tensor, self.candidate.tensor
+
+
+class ValueMatching:
+    """Finds correspondences in one forward pass of both sides, whose values are all here.
+
+    A place is tried as it is paired, then with the other slots of its call, then in other layouts, then, an
+    output, against what the other side made of its counterpart next. What is found is believed only where
+    values agree behind it that need no finding, or where it confirms itself (see `_confirms_itself`). So a
+    port that swaps two values, or transposes one, and goes on with them wrongly, differs where it did so.
+    What the whole model returns is tried in no other way, wherever it shows: its user sees the difference.
+    """
+
+    def __init__(
+        self, calls: Sequence[CallPair], events: Mapping[Side, Sequence[CallEvent]], agree: Agree
+    ) -> None:
+        """`calls`: of the pass, as names and order pair their slots; `events`: all of it, without replays."""
+        self._calls = sorted(calls, key=lambda call: call.candidate.index)
+        self._events = events
+        self._around = {side: Surroundings(events[side]) for side in SIDES}
+        self._agree = agree
+        self._paired = {side: {_name(_seen(call, side).event) for call in calls} for side in SIDES}
+        self._position = {side: {_when(event): n for n, event in enumerate(events[side])} for side in SIDES}
+        # The candidate's calls that make other paired calls.
+        self._holders = {self._around[Side.CANDIDATE].parent(name) for name in self._paired[Side.CANDIDATE]}
+        self._first = {side: _firsts(events[side]) for side in SIDES}
+        self._returned = {
+            (pair.reference.tensor, pair.candidate.tensor)
+            for call in calls
+            if _is_root_exit(call)
+            for pair in call.slots.pairs
+        }
+
+    def correspondences(self) -> tuple[Correspondences, tuple[str, ...]]:
+        """Returns what was found and confirmed, and a note for each layout."""
+        steps = [step for step in (list(self._places(call)) for call in self._calls) if step]
+        found: list[_Place] = []
+        doubted: set[tuple[int, int]] = set()
+        for run, follower in _runs(steps):
+            places = [place for place in run if place.standing is _Standing.FOUND]
+            if follower is _Standing.AGREE or self._confirms_itself(run):
+                found += places
+            else:
+                doubted.update(place.tensors for place in places)
+        # Two tensors are judged in one way wherever they show.
+        confirmed = [place for place in found if place.tensors not in doubted]
+        return self._by_call(confirmed), tuple(_notes(confirmed))
+
+    def _by_call(self, confirmed: Sequence[_Place]) -> Correspondences:
+        layers = {place.call.layer.reference for place in confirmed}
+        found: dict[Moment, tuple[Correspondence, ...]] = {
+            _moment(call): () for call in self._calls if call.layer.reference in layers
+        }
+        for place in confirmed:
+            assert place.correspondence is not None
+            found[_moment(place.call)] += (place.correspondence,)
+        return Correspondences(found=found)
+
+    def _places(self, call: CallPair) -> Iterator[_Place]:
+        """Yields the slots of one call in pairs, as they agree best."""
+        agreeing = [pair for pair in call.slots.pairs if self._as_is(pair)]
+        yield from (_Place(call, pair.reference, pair.candidate, _Standing.AGREE) for pair in agreeing)
+        differing = [pair for pair in call.slots.pairs if not self._as_is(pair)]
+        if _is_root_exit(call):
+            yield from (_Place(call, pair.reference, pair.candidate, _Standing.DIFFER) for pair in differing)
+            return
+        left = [pair.reference for pair in differing] + list(call.slots.only_reference)
+        right = [pair.candidate for pair in differing] + list(call.slots.only_candidate)
+        for reference, candidate, layout in self._matches(differing, left, right):
+            left.remove(reference)
+            right.remove(candidate)
+            found = Correspondence(reference=reference.name, candidate=candidate.name, layout=layout)
+            yield _Place(call, reference, candidate, _Standing.FOUND, found)
+        for pair in differing:
+            if pair.reference in left and pair.candidate in right:
+                yield self._elsewhere(call, pair)
+
+    def _as_is(self, pair: SlotPair) -> bool:
+        return self._agree(pair.reference.tensor, pair.candidate.tensor, None)
+
+    def _matches(
+        self, differing: Sequence[SlotPair], left: Sequence[Slot], right: Sequence[Slot]
+    ) -> list[tuple[Slot, Slot, Optional[Layout]]]:
+        """Returns slots of one call that agree: as they are, then as they are paired, then in any way."""
+        free = list(left), list(right)
+        found: list[tuple[Slot, Slot, Optional[Layout]]] = []
+
+        def take(ours: Slot, theirs: Slot, ways: Iterator[Optional[Layout]]) -> None:
+            if ours not in free[0] or theirs not in free[1]:
+                return
+            for layout in ways:
+                if layout is not None and (ours.tensor, theirs.tensor) in self._returned:
+                    return
+                if self._agree(ours.tensor, theirs.tensor, layout):
+                    found.append((ours, theirs, layout))
+                    free[0].remove(ours)
+                    free[1].remove(theirs)
+                    return
+
+        for ours in left:
+            for theirs in right:
+                take(ours, theirs, iter((None,)))
+        for pair in differing:
+            take(pair.reference, pair.candidate, _ways(pair.reference, pair.candidate))
+        for ours in left:
+            for theirs in right:
+                take(ours, theirs, _ways(ours, theirs))
+        return found
+
+    def _elsewhere(self, call: CallPair, pair: SlotPair) -> _Place:
+        """Returns the place of an output, with a stand-in where a layer does what the other side does next.
+
+        What the layer returns is then equal to what the other side's code makes behind its counterpart.
+        """
+        for side in SIDES if call.moment is CallMoment.EXIT else ():
+            ours, theirs = pair.reference, pair.candidate
+            for place, slot in self._made_next(side, _seen(call, side).event):
+                ours, theirs = (slot, theirs) if side is Side.REFERENCE else (ours, slot)
+                for layout in (None, *_ways(ours, theirs)):
+                    if self._agree(ours.tensor, theirs.tensor, layout):
+                        found = Correspondence(
+                            reference=pair.reference.name,
+                            candidate=pair.candidate.name,
+                            layout=layout,
+                            stand_ins={side: place},
+                        )
+                        return _Place(call, ours, theirs, _Standing.FOUND, found)
+        return _Place(call, pair.reference, pair.candidate, _Standing.DIFFER)
+
+    def _made_next(self, side: Side, event: CallEvent) -> Iterator[tuple[Origin, Slot]]:
+        """Yields the tensors that a side's own code shows next behind a call, or layers without a partner.
+
+        What another paired layer returns is that layer's own, and judged there: nothing from there on.
+        """
+        around = self._around[side].parents(_name(event))
+        start = self._position[side][_when(event)] + 1
+        for index, later in enumerate(self._events[side][start:], start=start):
+            name = _name(later)
+            if later.moment is CallMoment.EXIT and name in self._paired[side] and name not in around:
+                return
+            for slot in later.slots:
+                if self._first[side][slot.tensor][0] == index:
+                    yield Origin(*name, later.moment, slot.name), slot
+
+    def _confirms_itself(self, run: Sequence[_Place]) -> bool:
+        """Whether places that are all found show by themselves that they are right.
+
+        They do where, behind the first of them, code between the layers made a tensor, or a layer with others
+        in it: a wrong layout would have gone wrong there. A layer alone may work on each element, whatever
+        the layout.
+        """
+        first = run[0]
+        return any(
+            self._is_made_anew(place)
+            for place in run
+            if place.call is not first.call and place.tensors != first.tensors
+        )
+
+    def _is_made_anew(self, place: _Place) -> bool:
+        """Whether the candidate made the place's tensor of others in more than one layer."""
+        _, event = self._first[Side.CANDIDATE][place.candidate.tensor]
+        if event.moment is CallMoment.ENTRY:
+            return True
+        return _name(event) in self._holders
+
+
+def _firsts(events: Sequence[CallEvent]) -> dict[int, tuple[int, CallEvent]]:
+    """Returns where each tensor is first seen."""
+    found: dict[int, tuple[int, CallEvent]] = {}
+    for index, event in enumerate(events):
+        for slot in event.slots:
+            found.setdefault(slot.tensor, (index, event))
+    return found
+
+
+def _name(event: CallEvent) -> CallName:
+    return event.path, event.call
+
+
+def _when(event: CallEvent) -> tuple[str, int, CallMoment]:
+    return event.path, event.call, event.moment
+
+
+def _is_root_exit(call: CallPair) -> bool:
+    return call.layer.reference == "" and call.moment is CallMoment.EXIT
+
+
+def _runs(steps: Sequence[Sequence[_Place]]) -> Iterator[tuple[list[_Place], Optional[_Standing]]]:
+    """Yields the places of calls in a row that have to be confirmed together, and how what follows stands.
+
+    A call stands as the worst of its places: that a mask agrees beside it says nothing of a layout.
+    """
+    run: list[_Place] = []
+    for step in steps:
+        standings = {place.standing for place in step}
+        standing = next(
+            one for one in (_Standing.DIFFER, _Standing.FOUND, _Standing.AGREE) if one in standings
+        )
+        if standing is _Standing.FOUND:
+            run += step
+        elif run:
+            yield run, standing
+            run = []
+    if run:
+        yield run, None
+
+
+def _ways(reference: Slot, candidate: Slot) -> Iterator[Layout]:
+    return layouts(reference.spec.shape, candidate.spec.shape)
+
+
+def _seen(call: CallPair, side: Side) -> SeenCall:
+    return call.reference if side is Side.REFERENCE else call.candidate
+
+
+def _moment(call: CallPair) -> Moment:
+    return call.layer.reference, call.reference.event.call, call.moment
+
+
+def _notes(confirmed: Sequence[_Place]) -> Iterator[str]:
+    by_layout: defaultdict[str, dict[str, None]] = defaultdict(dict)
+    for place in confirmed:
+        layout = place.correspondence.layout if place.correspondence is not None else None
+        if layout is not None:
+            words = layout.words(place.reference.spec.shape, place.candidate.spec.shape)
+            event = place.call.reference.event
+            what = "input" if event.moment is CallMoment.ENTRY else "output"
+            by_layout[words][f"{what} {place.reference.name} of {event.path or 'the root'}"] = None
+    for words, named in by_layout.items():
+        shown = list(named)
+        more = f" and {len(shown) - _NAMED} more" if len(shown) > _NAMED else ""
+        yield (
+            f"axes: the candidate holds the same values in another layout, and is compared in it: {words}: "
+            f"{', '.join(shown[:_NAMED])}{more}"
+        )

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from padiff_rpc.tensors import HostTensor
+from padiff_rpc.words import DType
+from padiff_server.alignment.layouts import Layout, layouts
+
+
+def laid_out(layout: Layout, array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    return layout.rule(array.shape, shape).apply(HostTensor(array=array, dtype=DType.FLOAT32)).array
+
+
+def numbers(*shape: int) -> np.ndarray:
+    return np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
+
+
+CASES = {
+    "time first": (numbers(2, 3, 4), numbers(2, 3, 4).transpose(1, 0, 2), "axes 0 and 1 exchanged"),
+    "square": (numbers(3, 3), numbers(3, 3).T, "axes 0 and 1 exchanged"),
+    "channels last": (
+        numbers(2, 3, 4, 5),
+        numbers(2, 3, 4, 5).transpose(0, 2, 3, 1),
+        "axes in the order 0, 2, 3, 1",
+    ),
+    "flattened": (numbers(2, 3, 4), numbers(6, 4), "reshaped"),
+    "not flattened": (numbers(6, 4), numbers(2, 3, 4), "reshaped"),
+    "heads merged": (
+        numbers(2, 3, 4, 5),
+        numbers(2, 3, 4, 5).transpose(0, 2, 1, 3).reshape(8, 3, 5),
+        "axes 1 and 2 exchanged, reshaped",
+    ),
+    "heads split": (
+        numbers(8, 3, 5),
+        numbers(2, 4, 3, 5).transpose(0, 2, 1, 3),
+        "axes 1 and 2 exchanged, reshaped",
+    ),
+    "channels last, flattened": (
+        numbers(2, 3, 4, 5),
+        numbers(2, 3, 4, 5).transpose(0, 2, 3, 1).reshape(2, 60),
+        "axes in the order 0, 2, 3, 1, reshaped",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_layout_that_leads_from_one_to_the_other_is_among_those_that_the_shapes_allow(case: str) -> None:
+    reference, candidate, words = CASES[case]
+    fitting = [
+        layout
+        for layout in layouts(reference.shape, candidate.shape)
+        if np.array_equal(laid_out(layout, reference, candidate.shape), candidate)
+    ]
+    assert fitting[0].words(reference.shape, candidate.shape) == words
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_each_layout_fits_the_shapes_and_keeps_all_elements(case: str) -> None:
+    reference, candidate, _ = CASES[case]
+    for layout in layouts(reference.shape, candidate.shape):
+        assert layout.rule(reference.shape, candidate.shape).shape_or_none(reference.shape) == candidate.shape
+        assert sorted(laid_out(layout, reference, candidate.shape).ravel()) == sorted(reference.ravel())
+
+
+def test_a_layout_holds_for_batches_of_other_sizes() -> None:
+    heads = Layout(before=(0, 2, 1, 3))
+    for batch, time in ((2, 3), (5, 1), (1, 7)):
+        array = numbers(batch, time, 4, 5)
+        expected = array.transpose(0, 2, 1, 3).reshape(batch * 4, time, 5)
+        assert np.array_equal(laid_out(heads, array, expected.shape), expected)
+
+
+def test_shapes_of_other_sizes_allow_none() -> None:
+    assert list(layouts((2, 3), (2, 4))) == []
+    assert list(layouts((0, 3), (3, 0))) == []
+    assert list(layouts((3, 4), (3, 4))) == []

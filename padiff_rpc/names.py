@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import functools
 import inspect
+import os
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar, cast
 
@@ -41,6 +42,18 @@ def nearest(wrong: Any, known: Iterable[str], *, cutoff: float = 0.5) -> list[st
 def near_names(wrong: Any, known: Iterable[str]) -> str:
     """Returns "; nearest: atol", or an empty text where none of `known` is near."""
     near = nearest(wrong, known)
+    return f"; nearest: {', '.join(near)}" if near else ""
+
+
+def near_modules(missing: str, roots: Iterable[str]) -> str:
+    """Returns "; nearest: ..." for a dotted module name of which the folders `roots` have none."""
+    around, _, last = missing.rpartition(".")
+    found: set[str] = set()
+    for root in roots:
+        folder = os.path.join(root, *around.split("."))
+        if os.path.isdir(folder):
+            found.update(name[:-3] if name.endswith(".py") else name for name in os.listdir(folder))
+    near = [f"{around}.{name}" if around else name for name in nearest(last, sorted(found))]
     return f"; nearest: {', '.join(near)}" if near else ""
 
 

@@ -13,6 +13,7 @@ from types import ModuleType
 from typing import Any, Optional
 
 from padiff_rpc.errors import InvalidRequestError
+from padiff_rpc.names import near_modules
 from padiff_worker.definitions import definition_of
 from padiff_worker.import_roots import ImportRoots
 
@@ -82,7 +83,8 @@ class Loader:
         except ValueError:  # sys.modules holds something without a spec under this name
             pass
         if spec is None:
-            raise InvalidRequestError(f"{where}: no module {name!r} in {self._roots}")
+            near = near_modules(name, self._roots.roots)
+            raise InvalidRequestError(f"{where}: no module {name!r} in {self._roots}{near}")
         return spec
 
     def _imported(self, module_name: str, where: str) -> ModuleType:

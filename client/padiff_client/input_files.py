@@ -13,9 +13,9 @@ from padiff_client.array_files import SUFFIXES, read_arrays
 from padiff_client.array_tables import is_table, read_table_array
 from padiff_client.batches import Batch
 from padiff_client.spec import check_reference
-from padiff_client.spec_paths import beside, modules_in, near_file
+from padiff_client.spec_paths import beside, near_file
 from padiff_rpc.errors import InvalidRequestError
-from padiff_rpc.names import known_names, near_names, said_by, shown
+from padiff_rpc.names import known_names, near_modules, near_names, said_by, shown
 from padiff_rpc.yaml_nodes import Entry
 
 _SOURCES = ("function", "file", "table")
@@ -125,10 +125,9 @@ def _function(reference: str, roots: list[str]) -> Callable[[], Any]:
                 f"{reference} imports {missing}, which {sys.executable} does not have; it is called here, "
                 "with NumPy only"
             ) from error
-        around, _, last = missing.rpartition(".")
-        folders = [os.path.join(root, *around.split(".")) if around else root for root in roots]
-        near = near_names(last, [found for folder in folders for found in modules_in(folder)])
-        raise InvalidRequestError(f"{reference}: no module {missing} in {', '.join(roots)}{near}") from None
+        raise InvalidRequestError(
+            f"{reference}: no module {missing} in {', '.join(roots)}{near_modules(missing, roots)}"
+        ) from None
     except (Exception, SystemExit) as error:  # sys.exit(0) must not pass for a match
         raise InvalidRequestError(
             f"{reference}: importing {module_name} raised {type(error).__name__}: {said_by(error)}"

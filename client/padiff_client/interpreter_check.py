@@ -13,9 +13,9 @@ from typing import Any, Optional
 from padiff_client.findings import Finding, ok, problem
 from padiff_client.launches import interpreter
 from padiff_client.spec import WORKER_PACKAGES, ModelSpec
-from padiff_client.spec_paths import modules_in, near_file
+from padiff_client.spec_paths import near_file
 from padiff_rpc.errors import InvalidRequestError
-from padiff_rpc.names import near_names
+from padiff_rpc.names import near_modules
 from padiff_rpc.version import PROTOCOL_VERSION
 
 # A framework on a cold disk takes its time.
@@ -83,7 +83,7 @@ def check_roots(spec: ModelSpec, *, field: str) -> Iterator[Finding]:
     if top and not missing and not is_there and top not in spec.allow:
         yield problem(
             f"{field}.model: {spec.model}: there is no module {top} in {', '.join(roots) or 'any folder'}"
-            f"{near_names(top, [name for root in roots for name in modules_in(root)])}",
+            f"{near_modules(top, roots)}",
             f"correct model, or add the folder that has {top} to path",
         )
 

@@ -29,16 +29,6 @@ def check_folder_of(path: str, *, field: str) -> None:
         raise InvalidRequestError(f"{field}: {folder} is not a folder; create it first{near_file(folder)}")
 
 
-def modules_in(folder: str) -> list[str]:
-    """Returns the names of the modules and packages that lie in `folder`."""
-    try:
-        found = sorted(os.scandir(folder), key=lambda entry: entry.name)
-    except OSError:
-        return []
-    names = [entry.name if entry.is_dir() else entry.name.removesuffix(".py") for entry in found]
-    return [name for name in names if name.isidentifier() and name != "__pycache__"]
-
-
 def reason(error: Exception) -> str:
     """Returns why a file cannot be read, without its name and number: "no such file or directory"."""
     text = error.strerror if isinstance(error, OSError) else None

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import inspect
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from padiff_rpc.errors import InvalidRequestError
-from padiff_rpc.names import arguments_checked, known_names, nearest, said_by, shown
+from padiff_rpc.names import arguments_checked, known_names, near_modules, nearest, said_by, shown
 
 
 @pytest.mark.parametrize(
@@ -50,6 +51,17 @@ def test_an_error_of_others_speaks_on_one_line(error: BaseException, said: str) 
 )
 def test_the_nearest_names_are_found_whatever_their_case(wrong: Any, near: list[str]) -> None:
     assert nearest(wrong, ["atol", "rtol", "torch", "paddle"]) == near
+
+
+def test_modules_of_a_like_name_are_found_in_the_folders_and_packages_that_are_there(tmp_path: Path) -> None:
+    (tmp_path / "models" / "vision").mkdir(parents=True)
+    (tmp_path / "models" / "torch_net.py").touch()
+    roots = [str(tmp_path / "absent"), str(tmp_path)]
+    assert near_modules("modles", roots) == "; nearest: models"
+    assert near_modules("models.torch_nte", roots) == "; nearest: models.torch_net"
+    assert near_modules("models.visoin", roots) == "; nearest: models.vision"
+    assert near_modules("modles.torch_net", roots) == ""
+    assert near_modules("frobnicate", roots) == ""
 
 
 def test_known_names_end_with_the_nearest() -> None:

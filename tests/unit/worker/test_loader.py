@@ -65,6 +65,7 @@ def test_what_is_no_reference_is_refused(module, reference):
 def test_a_wrong_name_is_answered_with_the_nearest(module):
     name = module("def build():\n    pass\n")
     assert "did you mean build?" in refused(Loader([module.root]), f"{name}:biuld")
+    assert refused(Loader([module.root]), f"{name}s:build").endswith(f"; nearest: {name}")
 
 
 def test_a_module_outside_the_roots_is_refused_unseen(module):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import fields
+from numbers import Integral, Real
 from typing import Any, Optional, TypeVar
 
 from padiff_rpc.errors import InvalidRequestError
@@ -28,12 +29,7 @@ def word(kind: type[W], value: Any, *, field: str) -> W:
 def _bound(value: Any, *, field: str) -> Optional[float]:
     if value is None:
         return None
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, (int, float))
-        or not math.isfinite(value)
-        or value < 0
-    ):
+    if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value) or value < 0:
         raise InvalidRequestError(
             f"{field}: {shown(value)} is not allowed; allowed: a number of at least 0, or None"
         )
@@ -47,11 +43,11 @@ def _flag(value: Any, *, field: str) -> bool:
 
 
 def _count(value: Any, *, field: str, least: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
         raise InvalidRequestError(
             f"{field}: {shown(value)} is not allowed; allowed: a whole number of at least {least}"
         )
-    return value
+    return int(value)
 
 
 def _clip_norm(value: Any) -> Optional[float]:

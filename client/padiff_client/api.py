@@ -115,6 +115,8 @@ def assign_weight(
         InvalidRequestError, WorkerLostError: as for `auto_diff`.
     """
     candidate, reference = contestants(layer, module)
+    if not isinstance(save, (str, os.PathLike, type(None))):
+        raise InvalidRequestError(f"save: {shown(save)} is not allowed; allowed: a file's path")
     place = "" if save is None else os.fspath(save)
     suffixes = SAVE_SUFFIXES[layer.framework]
     if place and not place.endswith(suffixes):

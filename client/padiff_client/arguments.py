@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from numbers import Integral
 from typing import Any, Optional, Union
 
 from padiff_client.habits import instead_of_model, instead_of_option
@@ -52,6 +53,12 @@ def as_server(
                 "belong into its ModelSpec"
             )
         return None
+    for field, value, what in (
+        ("server", address, "an address, unix:/path or host:port"),
+        ("token", token or "", "a text"),
+    ):
+        if not isinstance(value, str):
+            raise InvalidRequestError(f"{field}: {shown(value)} is not allowed; allowed: {what}")
     if tls is not None and not isinstance(tls, Tls):
         raise InvalidRequestError(
             "tls: not allowed; allowed: Tls(ca=..., certificate=..., key=...) or Tls.from_files"
@@ -85,11 +92,11 @@ def chosen_options(options: Union[Options, Mapping[str, Any], None], steps: Any)
         raise InvalidRequestError(
             f"options: a {type(options).__name__} is not allowed; allowed: Options(...) or a dict"
         )
-    if isinstance(steps, bool) or not isinstance(steps, int) or not 1 <= steps < 2**32:
+    if isinstance(steps, bool) or not isinstance(steps, Integral) or not 1 <= int(steps) < 2**32:
         raise InvalidRequestError(
             f"steps: {shown(steps)} is not allowed; allowed: a whole number of at least 1"
         )
-    return options, steps
+    return options, int(steps)
 
 
 def references(pair: Any, field: str) -> tuple[str, str]:

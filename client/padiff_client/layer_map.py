@@ -42,7 +42,8 @@ class LayerMap:
         self._become(options.LayerMap())
         if pairs is not None and not isinstance(pairs, Mapping):
             raise InvalidRequestError(
-                f"layer_map: {shown(pairs)} is not allowed; allowed: {{reference path: candidate path}}"
+                f"layer_map: {shown(pairs)} is not allowed; allowed: {{reference path: candidate path}}; "
+                "a plan's file is read by LayerMap.load"
             )
         for reference, candidate in (pairs or {}).items():
             self._pin(
@@ -55,6 +56,8 @@ class LayerMap:
 
         Raises InvalidRequestError with the file and line of what is wrong.
         """
+        if not isinstance(path, (str, os.PathLike)):
+            raise InvalidRequestError(f"LayerMap.load: {shown(path)} is not allowed; allowed: a file's path")
         return cls()._become(read_plan(os.fspath(path)))
 
     @classmethod

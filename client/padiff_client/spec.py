@@ -138,6 +138,13 @@ class ModelSpec:
                     f"{known_names(self.dtype, floating)}"
                 )
 
+        for name in ("python", "weights"):
+            if not isinstance(getattr(self, name), (str, os.PathLike, type(None))):
+                raise InvalidRequestError(
+                    f"ModelSpec.{name}: {shown(getattr(self, name))} is not allowed; allowed: a file's path"
+                )
+        if not isinstance(self.token, (str, type(None))):
+            raise InvalidRequestError("ModelSpec.token: not allowed; allowed: a text")
         for name in ("loader", "train_step"):
             if getattr(self, name) is not None:
                 check_reference(getattr(self, name), field=f"ModelSpec.{name}")

@@ -24,6 +24,7 @@ from padiff_client import (
     habits,
 )
 from padiff_client.api import compare
+from padiff_client.arguments import chosen_options
 
 SPEC = ModelSpec("torch", "a:b")
 INPUTS = ({"x": 1}, {"x": 1})
@@ -145,6 +146,14 @@ def test_what_the_older_tool_takes_is_told_in_one_line(given: dict[str, Any], sa
         (lambda: ModelSpec(TORCH_NET()), "ModelSpec.framework: Net( (fc): ... ) is not allowed; allowed: "),
         (lambda: Batch(args=(1,), targets=2), "Batch: targets: unknown argument; allowed: args, kwargs, "),
         (lambda: Input(1, require_grad=True), "Input: require_grad: unknown argument; allowed: array, "),
+        (lambda: auto_diff(SPEC, SPEC, INPUTS, server=3), "server: 3 is not allowed; allowed: an address"),
+        (lambda: auto_diff(SPEC, SPEC, INPUTS, server="a:1", token=3), "token: 3 is not allowed; allowed: a"),
+        (lambda: assign_weight(SPEC, SPEC, save=3), "save: 3 is not allowed; allowed: a file's path"),
+        (lambda: LayerMap.load(3), "LayerMap.load: 3 is not allowed; allowed: a file's path"),
+        (lambda: ModelSpec("torch", "a:b", python=3), "ModelSpec.python: 3 is not allowed; allowed: a fil"),
+        (lambda: ModelSpec("torch", "a:b", weights=b"w"), "ModelSpec.weights: b'w' is not allowed; allow"),
+        (lambda: ModelSpec(worker="127.0.0.1:1", token=3), "ModelSpec.token: not allowed; allowed: a tex"),
+        (lambda: LayerMap("plan.yaml"), "layer_map: 'plan.yaml' is not allowed; allowed: {reference path: "),
         (lambda: LayerMap(map={}), "LayerMap: map: unknown argument; allowed: pairs"),
         (lambda: LayerMap(object()), "layer_map: <object "),
         (lambda: LayerMap.auto(TORCH_NET(), SPEC), "layer: a Net is not allowed; allowed: a ModelSpec"),
@@ -204,6 +213,15 @@ def test_the_later_order_of_the_models_is_warned_of_where_their_names_do_not_set
                     function(*given, layer_map=1)  # type: ignore[operator]
             with pytest.raises(InvalidRequestError):
                 function(layer=torch, module=paddle, layer_map=1)  # type: ignore[operator]
+
+
+def test_numbers_of_numpy_are_numbers() -> None:
+    options, steps = chosen_options({"atol": np.float32(0.5), "threads": np.int64(2)}, np.int32(3))
+    assert (options.atol, options.threads, steps) == (0.5, 2, 3)
+    assert [type(one) for one in (options.atol, options.threads, steps)] == [float, int, int]
+    for wrong in (True, np.bool_(True), np.float32("nan"), np.float32(-1)):
+        with pytest.raises(InvalidRequestError, match=r"options\.atol: .* allowed: a number of at least 0"):
+            Options(atol=wrong)
 
 
 def test_what_is_told_of_a_name_is_true() -> None:

@@ -48,6 +48,7 @@ _FAMILIES = {
     "pool": re.compile(r"(adaptive|fractional|lp)?(avg|max)?pool[123]d$"),
     "dropout": re.compile(r".*dropout([123]d)?$"),
 }
+_AVERAGES = re.compile(r"(adaptive)?avgpool[123]d$")
 _NORMS = frozenset({"batch_norm", "layer_norm", "group_norm", "instance_norm", "rms_norm"})
 
 # A framework's class is a kind where it lives in one of these; elsewhere (paddle.vision.models, say)
@@ -109,6 +110,11 @@ def is_byproduct(kind: Kind, slot: str) -> bool:
 def free_family(kind: Kind) -> str:
     """Returns "activation", "pool" or "dropout" where a kind without weights is one; else an empty text."""
     return next((name for name, kinds in _FAMILIES.items() if kinds.match(kind.name)), "")
+
+
+def averages(kind: Kind) -> bool:
+    """Whether such a layer makes averages of what it takes, and nothing else."""
+    return bool(_AVERAGES.match(kind.name))
 
 
 def canonical_name(kind: Kind, name: str) -> str:

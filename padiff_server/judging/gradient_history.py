@@ -65,8 +65,8 @@ class GradientHistory:
     """By the candidate's full parameter names.
 
     Attributes:
-        below_rounding: parameters that ever had a gradient too small to mean anything.
-        relative_l2: the largest relative L2 between the two gradients.
+        below_rounding: parameter that ever had a gradient of nothing but rounding -> how large that may be.
+        relative_l2: the largest relative L2 between the two gradients, where they are more than rounding.
         random: weight -> the random operations, not shared by the sides, that had a part in its making.
         shifts: bias -> how far the two sides are apart at most, where noise drove them.
         offsets: layer -> bias -> candidate - reference where noise drove single elements of it, else 0.
@@ -74,7 +74,7 @@ class GradientHistory:
     """
 
     def __init__(self) -> None:
-        self.below_rounding: set[str] = set()
+        self.below_rounding: dict[str, float] = {}
         self.relative_l2: dict[str, float] = {}
         self.random: dict[str, str] = {}
         self.shifts: dict[str, float] = {}
@@ -82,13 +82,14 @@ class GradientHistory:
         self.fed: dict[str, float] = {}
         self._elements: dict[str, NoisyElements] = {}
 
-    def note(self, name: str, row: Row) -> None:
-        """Takes in the row of a parameter's gradient."""
+    def note(self, name: str, row: Row, floor: float) -> None:
+        """Takes in the row of a parameter's gradient, and what rounding may come to in it."""
         if row.figures is None:
             return
         if row.verdict is Verdict.NOT_COMPARED:
-            self.below_rounding.add(name)
-        self.relative_l2[name] = max(self.relative_l2.get(name, 0.0), row.figures.relative_l2)
+            self.below_rounding[name] = max(floor, self.below_rounding.get(name, 0.0))
+        else:
+            self.relative_l2[name] = max(self.relative_l2.get(name, 0.0), row.figures.relative_l2)
 
     def note_elements(self, name: str, measured: Measured, floor: float) -> None:
         """Takes in which elements of a bias's gradient lie under `floor`.

@@ -8,20 +8,12 @@ from typing import Optional
 from padiff_rpc.options import Options
 from padiff_rpc.records import record
 from padiff_rpc.results import Figures, Tolerance
-from padiff_rpc.tensors import COMPLEX, FLOATING, epsilon
 from padiff_rpc.types import TensorSpec
-from padiff_rpc.words import CompareMode, DType, Verdict
+from padiff_rpc.words import CompareMode, Verdict
 from padiff_server.judging.tolerances import USER
 
 # Also the reason for a weight that an optimizer made of such a gradient.
 BELOW_ROUNDING = "below rounding"
-
-# Largest rms of a parameter gradient whose true value is zero, against the step's largest: 5e-10 (an
-# attention key's bias) to 1e-6 (the bias of a convolution before a BatchNorm), 8 epsilons. The smallest
-# honest one: 2e-4.
-_FLOOR_EPSILONS = 100.0
-# 100 epsilons of a half would swallow honest gradients.
-_LARGEST_FLOOR = 1e-3
 
 
 @record
@@ -37,14 +29,16 @@ def judge(
     tolerance: Tolerance,
     *,
     options: Options,
-    gradient_floor: float = 0.0,
+    floor: float = 0.0,
+    is_of_gradient: bool = False,
 ) -> Judgement:
     """Returns the verdict on one pair, and in one line why it is not a plain match.
 
     Shape is judged first, then dtype, non-finite elements, values. NaN on both sides is `nonfinite` even
-    where both agree; infinities that agree are equal (attention masks hold them). A pair that differs
-    and whose root mean squares both lie under `gradient_floor` is `not_compared`, unless the bounds are the
-    user's. In mean mode the difference of the means decides, and the reason tells what differs elementwise.
+    where both agree; infinities that agree are equal (attention masks hold them). A pair that is further
+    apart than its tolerance, but by less than `floor`, differs by rounding alone; a gradient that is
+    nothing but that, or what an optimizer keeps of one, is `not_compared`. The user's bounds know no
+    floor. In mean mode the difference of the means decides, and the reason tells what differs elementwise.
     """
     if reference.shape != candidate.shape:
         shapes = f"reference {list(reference.shape)}, candidate {list(candidate.shape)}"
@@ -55,7 +49,7 @@ def judge(
         return Judgement(verdict=Verdict.DTYPE_MISMATCH, reason=dtypes)
     if figures is None:
         return Judgement(verdict=Verdict.NOT_COMPARED, reason="its values did not arrive")
-    judgement = _judge_values(figures, tolerance, options, gradient_floor)
+    judgement = _judge_values(figures, tolerance, options, floor, is_of_gradient)
     if not dtypes:
         return judgement
     matched = judgement.verdict is Verdict.MATCH
@@ -65,36 +59,65 @@ def judge(
     )
 
 
+def agrees(figures: Figures, tolerance: Tolerance, options: Options) -> bool:
+    """Whether finite values lie within the tolerance."""
+    if figures.bitwise_equal:
+        return True
+    if options.compare_mode is CompareMode.MEAN:
+        return abs(figures.bias) <= _allowed_bias(figures, tolerance)
+    # Not `>`: NaN, which sums that overflowed leave, must fail.
+    if tolerance.relative_l2:
+        return figures.relative_l2 <= tolerance.relative_l2
+    return figures.mismatches == 0
+
+
+def distance(figures: Figures, tolerance: Tolerance) -> float:
+    """Returns how far apart two tensors are, as their tolerance sees it: on the whole, or anywhere."""
+    return figures.rmse if tolerance.relative_l2 else figures.max_abs
+
+
+def may_be_rounding(figures: Figures, tolerance: Tolerance, floor: float) -> bool:
+    """Whether a difference is no larger than what rounding may come to; the user's bounds know none."""
+    return tolerance.source != USER and distance(figures, tolerance) < floor
+
+
 def _judge_values(
-    figures: Figures, tolerance: Tolerance, options: Options, gradient_floor: float
+    figures: Figures, tolerance: Tolerance, options: Options, floor: float, is_of_gradient: bool
 ) -> Judgement:
     if figures.nan_reference or figures.nan_candidate or figures.nonfinite_mismatches:
         return Judgement(verdict=Verdict.NONFINITE, reason=_nonfinite(figures))
     if figures.bitwise_equal:
         return Judgement(verdict=Verdict.MATCH)
-    below_floor = max(figures.rms_reference, _rms_candidate(figures)) < gradient_floor
-    if below_floor and tolerance.source != USER:
-        text = f"{BELOW_ROUNDING}: rms {figures.rms_reference:.3g}, under {gradient_floor:.3g}"
+    is_mean = options.compare_mode is CompareMode.MEAN
+    if agrees(figures, tolerance, options):
+        elementwise = is_mean and figures.mismatches
+        reason = f"elementwise: {_elementwise(figures, tolerance)}" if elementwise else ""
+        return Judgement(verdict=Verdict.WITHIN_TOLERANCE, reason=reason)
+    if may_be_rounding(figures, tolerance, floor):
+        return _judge_rounding(figures, tolerance, floor, is_of_gradient)
+    text = _difference_of_means(figures, tolerance) if is_mean else _difference(figures, tolerance)
+    return Judgement(verdict=Verdict.MISMATCH, reason=text)
+
+
+def _judge_rounding(figures: Figures, tolerance: Tolerance, floor: float, is_of_gradient: bool) -> Judgement:
+    size = max(figures.rms_reference, _rms_candidate(figures))
+    if is_of_gradient and size < floor:
+        text = f"{BELOW_ROUNDING}: rms {figures.rms_reference:.3g}, under {floor:.3g}"
         return Judgement(verdict=Verdict.NOT_COMPARED, reason=text)
-    if options.compare_mode is CompareMode.MEAN:
-        return _judge_means(figures, tolerance)
-    # Not `>`: NaN, which sums that overflowed leave, must fail.
-    if tolerance.relative_l2:
-        passed = figures.relative_l2 <= tolerance.relative_l2
-    else:
-        passed = figures.mismatches == 0
-    if passed:
-        return Judgement(verdict=Verdict.WITHIN_TOLERANCE)
-    return Judgement(verdict=Verdict.MISMATCH, reason=_difference(figures, tolerance))
+    apart = distance(figures, tolerance)
+    text = f"{apart:.3g} apart, and rounding of what it is made of may come to {floor:.3g}"
+    return Judgement(verdict=Verdict.WITHIN_TOLERANCE, reason=text)
 
 
-def _judge_means(figures: Figures, tolerance: Tolerance) -> Judgement:
-    allowed = tolerance.atol + tolerance.rtol * abs(figures.mean_reference)
+def _allowed_bias(figures: Figures, tolerance: Tolerance) -> float:
+    return tolerance.atol + tolerance.rtol * abs(figures.mean_reference)
+
+
+def _difference_of_means(figures: Figures, tolerance: Tolerance) -> str:
+    allowed = _allowed_bias(figures, tolerance)
     elementwise = f"elementwise: {_elementwise(figures, tolerance)}" if figures.mismatches else ""
-    if abs(figures.bias) <= allowed:
-        return Judgement(verdict=Verdict.WITHIN_TOLERANCE, reason=elementwise)
     text = f"the means differ by {figures.bias:.3g}, more than {allowed:.3g}"
-    return Judgement(verdict=Verdict.MISMATCH, reason="; ".join(filter(None, (text, elementwise))))
+    return "; ".join(filter(None, (text, elementwise)))
 
 
 def _nonfinite(figures: Figures) -> str:
@@ -149,15 +172,3 @@ def _rms_candidate(figures: Figures) -> float:
     reference = figures.rms_reference * figures.rms_reference
     projected = (2 * figures.scale - 1) * reference if reference else 0.0
     return math.sqrt(max(0.0, figures.rmse * figures.rmse + projected))
-
-
-def gradient_floor(largest_rms: float, dtype: DType) -> float:
-    """Returns the rms under which a gradient is taken for rounding noise.
-
-    `largest_rms` is the largest of the step's gradients *of the same kind*: activation gradients are
-    honestly smaller than parameter gradients, which are sums over a batch. Gradients of one element are
-    best left out of it: a mean over n elements hands each of them an n-th of its own.
-    """
-    if dtype not in FLOATING and dtype not in COMPLEX:
-        return 0.0
-    return largest_rms * min(_FLOOR_EPSILONS * epsilon(dtype), _LARGEST_FLOOR)

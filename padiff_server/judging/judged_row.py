@@ -10,9 +10,10 @@ from typing import Optional
 from padiff_rpc.options import Options
 from padiff_rpc.results import Place, Row
 from padiff_rpc.types import TensorSpec
-from padiff_rpc.words import Phase, Verdict
+from padiff_rpc.words import CaptureKind, Phase, Verdict
 from padiff_server.judging.judge import judge
 from padiff_server.judging.measured import Measured
+from padiff_server.judging.tolerances import GRADIENTS
 from padiff_server.weights.rules import IDENTITY, Rule
 
 
@@ -22,12 +23,13 @@ def judged_row(
     *,
     options: Options,
     rule: Rule = IDENTITY,
-    gradient_floor: float = 0.0,
+    floor: float = 0.0,
     note: str = "",
 ) -> Row:
     """Returns `frame` with verdict, figures, tolerance and the specs that were compared.
 
-    What is below rounding does not count; `note` stands where the judge has nothing to say.
+    What is below rounding does not count. `floor`: see `judge`; `note` stands where the judge has nothing
+    to say.
     """
     judgement = judge(
         measured.reference,
@@ -35,7 +37,8 @@ def judged_row(
         measured.figures,
         measured.tolerance,
         options=options,
-        gradient_floor=gradient_floor,
+        floor=floor,
+        is_of_gradient=frame.kind in GRADIENTS or frame.kind is CaptureKind.OPTIMIZER_STATE,
     )
     return dataclasses.replace(
         frame,

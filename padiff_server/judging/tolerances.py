@@ -21,7 +21,7 @@ from padiff_server.judging.magnitude import Magnitude
 # The source of bounds that the user gave.
 USER = "user"
 
-_GRADIENTS = frozenset(
+GRADIENTS = frozenset(
     {CaptureKind.INPUT_GRADIENT, CaptureKind.OUTPUT_GRADIENT, CaptureKind.PARAMETER_GRADIENT}
 )
 _PRECISION = {DType.COMPLEX64: DType.FLOAT32, DType.COMPLEX128: DType.FLOAT64}
@@ -105,7 +105,7 @@ class Tolerances:
 def _default(phase: Phase, kind: CaptureKind, dtype: DType) -> tuple[float, bool]:
     """Returns the table's bound, and whether it bounds the relative L2 instead of each element."""
     precision = _PRECISION.get(dtype, dtype)
-    if kind in _GRADIENTS:
+    if kind in GRADIENTS:
         return _GRADIENT[precision], True
     if phase in (Phase.INPUTS, Phase.INITIAL_WEIGHTS):
         return _COPIED_EPSILONS * epsilon(dtype), False
@@ -118,7 +118,7 @@ def _default(phase: Phase, kind: CaptureKind, dtype: DType) -> tuple[float, bool
 
 def _local(phase: Phase, kind: CaptureKind, dtype: DType, backward_overrides: bool) -> tuple[float, bool]:
     """Returns `_default` in lockstep: what one call may make of equal inputs. (No buffer is a variance.)"""
-    if kind in _GRADIENTS:
+    if kind in GRADIENTS:
         epsilons = _LOCAL_GRADIENT_EPSILONS if backward_overrides else _SYNCHRONISED_GRADIENT_EPSILONS
         return epsilons * epsilon(dtype), True
     if phase is Phase.FORWARD:

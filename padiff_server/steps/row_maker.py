@@ -9,15 +9,14 @@ from padiff_rpc.options import Options
 from padiff_rpc.results import Place, Row
 from padiff_rpc.types import Slot
 from padiff_rpc.words import CaptureKind, Pass, Phase, Side, Verdict
-from padiff_server.judging.judge import gradient_floor
 from padiff_server.judging.judged_row import judged_row
 from padiff_server.judging.measure import is_zero
-from padiff_server.judging.measured import Measured
 from padiff_server.model_index import Models
 from padiff_server.sides import SIDES, other
 from padiff_server.steps.calls import SeenCall
 from padiff_server.steps.captures import StepCaptures
 from padiff_server.steps.pairs import Half, PairTable
+from padiff_server.steps.rounding_floors import RoundingFloors
 from padiff_server.steps.twins import Twins
 from padiff_server.weights.rules import IDENTITY, Rule
 from padiff_server.weights.weight_pair import Counterparts
@@ -32,6 +31,7 @@ class RowMaker:
         captures: StepCaptures,
         models: Models,
         options: Options,
+        floors: RoundingFloors,
         *,
         is_complete: bool,
         pass_kind: Pass,
@@ -45,9 +45,7 @@ class RowMaker:
         self._is_complete = is_complete
         self._pass_kind = pass_kind
         self._twins = twins
-        self._gradient_floors = {
-            table: _floors(table) for table in (captures.gradients, captures.parameter_gradients)
-        }
+        self._floors = floors
 
     def frame(
         self, phase: Phase, kind: CaptureKind, reference: Optional[Place], candidate: Optional[Place]
@@ -105,9 +103,18 @@ class RowMaker:
         )
 
     def filled(
-        self, frame: Row, table: PairTable[Any], reference: Any, candidate: Any, note: str = ""
+        self,
+        frame: Row,
+        table: PairTable[Any],
+        reference: Any,
+        candidate: Any,
+        note: str = "",
+        floor: Optional[float] = None,
     ) -> Optional[Row]:
-        """Returns the row of a pair; None where there is nothing to say (no gradient on either side)."""
+        """Returns the row of a pair; None where there is nothing to say (no gradient on either side).
+
+        `floor`: see `judge`; by default what the step's other tensors say.
+        """
         measured = table.measured(reference, candidate)
         if measured is not None:
             return judged_row(
@@ -115,7 +122,7 @@ class RowMaker:
                 measured,
                 options=self._options,
                 rule=table.rules.get((reference, candidate), IDENTITY),
-                gradient_floor=self.floor(table, measured),
+                floor=self._floors.of(table, reference, candidate) if floor is None else floor,
                 note=note,
             )
         having = [
@@ -149,10 +156,6 @@ class RowMaker:
             counts=is_asked_for,
         )
 
-    def floor(self, table: PairTable[Any], measured: Measured) -> float:
-        """Returns the rms under which a gradient of this table means nothing; 0 for what is no gradient."""
-        return self._gradient_floors.get(table, {}).get(measured.reference.dtype, 0.0)
-
 
 def is_nothing(half: Half, rule: Rule = IDENTITY) -> bool:
     """Whether a half, laid out by `rule`, is all zeros."""
@@ -163,14 +166,3 @@ def against_nothing(frame: Row, side: Side) -> Row:
     """Returns the row of a gradient that is zero on `side` and was not made on the other."""
     reason = f"no gradient on the {other(side)}, only zeros on the {side}"
     return dataclasses.replace(frame, verdict=Verdict.MATCH, reason=reason)
-
-
-def _floors(table: PairTable[Any]) -> dict[Any, float]:
-    """Returns, by dtype, the rms under which this step's gradients of one kind mean nothing.
-
-    A scalar sets none: the gradient of a mean is as many times its elements'.
-    """
-    measured: list[Measured] = list(table.all_measured().values())
-    figures = [one.figures for one in measured if one.figures is not None]
-    largest = max((of.rms_reference for of in figures if of.elements > 1), default=0.0)
-    return {one.reference.dtype: gradient_floor(largest, one.reference.dtype) for one in measured}

@@ -23,6 +23,7 @@ from padiff_server.steps.charging import Charging
 from padiff_server.steps.functional_calls import FunctionalCalls
 from padiff_server.steps.pairs import PairTable
 from padiff_server.steps.random_effects import RandomEffects
+from padiff_server.steps.rounding_floors import RoundingFloors
 from padiff_server.steps.row_maker import RowMaker, against_nothing, is_nothing
 from padiff_server.steps.shifted import Shifted
 from padiff_server.steps.twins import Twins
@@ -69,11 +70,13 @@ class StepRows:
         self._calls = sorted(calls, key=lambda pair: pair.reference.index)
         self._shifted = Shifted(history, self._calls)
         self._functional = self._functional_calls()
+        self._floors = RoundingFloors(captures, self._calls, models, options)
         self._make = RowMaker(
             step,
             captures,
             models,
             options,
+            self._floors,
             is_complete=is_complete,
             pass_kind=pass_kind,
             twins=twins,
@@ -235,15 +238,16 @@ class StepRows:
             if len(having) == 1 and self._is_complete:
                 yield self._one_sided_gradient(frame, table, pair, having[0])
                 continue
-            row = self._make.filled(frame, table, pair.reference_name, pair.candidate_name)
+            floor = self._floors.of_parameter(pair)
+            row = self._make.filled(frame, table, pair.reference_name, pair.candidate_name, floor=floor)
             if row is None:
                 continue
             if self._chance is not None:
                 row = self._chance.marked_weight(row, pair)
-            self._history.note(pair.candidate_name, row)
+            self._history.note(pair.candidate_name, row, floor)
             measured = table.measured(pair.reference_name, pair.candidate_name)
             if measured is not None:
-                self._history.note_elements(pair.candidate_name, measured, self._make.floor(table, measured))
+                self._history.note_elements(pair.candidate_name, measured, floor)
             yield row
 
     def _presence(self) -> Iterator[Row]:

@@ -16,7 +16,6 @@ from padiff_rpc.types import DescribeOptimizerResponse, OptimizerEntry
 from padiff_rpc.words import CaptureKind, Phase, Side, Verdict
 from padiff_server.coverage import differs
 from padiff_server.judging.gradient_history import GradientHistory
-from padiff_server.judging.judge import gradient_floor
 from padiff_server.judging.judged_row import judged_row, numbered
 from padiff_server.judging.measure import is_zero, measure
 from padiff_server.judging.measured import Aspect, Measured, measure_pair
@@ -34,8 +33,8 @@ RATE_WORD = "learning_rate"
 _QUIET = ("weight_decay", "l1_decay", "nesterov")
 _ASPECT = Aspect(phase=Phase.OPTIMIZER, kind=CaptureKind.OPTIMIZER_STATE)
 _EXACT = Tolerance(atol=0.0, rtol=0.0, source="default")
-# The average of a noisy gradient against that of the largest.
-_FLOOR_ROOM = 4.0
+# A sum over steps of gradients that are noise, against one of them.
+_FLOOR_ROOM = 10.0
 
 
 Descriptions = Mapping[Side, DescribeOptimizerResponse]
@@ -142,24 +141,19 @@ class OptimizerFlow:
     def _state_rows(
         self, step: int, state: str, values: Iterator[Any], history: GradientHistory
     ) -> Iterator[Row]:
-        measured: list[tuple[WeightPair, Measured]] = []
+        power = 2 if state in SQUARES else 1
         for (pair, parts), candidate in values:
             parameters = pair.parameters
             tolerances = StateTolerances(
                 self._options, state, history.relative_l2.get(parameters.candidate_name)
             )
             made = measure_pair(_ASPECT, parts, candidate, tolerances=tolerances, rule=parameters.rule)
-            measured.append((parameters, made))
-        # Only now is it known how large the largest is.
-        largest = max((one.figures.rms_reference for _, one in measured if one.figures), default=0.0)
-        for parameters, one in measured:
-            is_noise = parameters.candidate_name in history.below_rounding
             row = judged_row(
                 self._frame(step, parameters, state),
-                one,
+                made,
                 options=self._options,
                 rule=parameters.rule,
-                gradient_floor=_floor(state, largest, one) if is_noise else 0.0,
+                floor=(_FLOOR_ROOM * history.below_rounding.get(parameters.candidate_name, 0.0)) ** power,
             )
             yield history.by_chance(parameters.candidate_name, row)
 
@@ -253,9 +247,3 @@ def _only(side: Side, frame: Row, reason: str) -> Row:
 
 def _states(description: DescribeOptimizerResponse) -> tuple[str, ...]:
     return tuple(dict.fromkeys(entry.state for entry in description.state))
-
-
-def _floor(state: str, largest_rms: float, measured: Measured) -> float:
-    """Returns the rms under which the state of a gradient that was noise is noise."""
-    share = gradient_floor(1.0, measured.reference.dtype)
-    return largest_rms * (_FLOOR_ROOM * share) ** (2 if state in SQUARES else 1)

@@ -27,7 +27,7 @@ def row_of(verdict: Verdict, phase: Phase = Phase.WEIGHTS, **figures: float) -> 
 
 def history_of_noise() -> GradientHistory:
     history = GradientHistory()
-    history.note("bias", row_of(Verdict.NOT_COMPARED, Phase.GRADIENTS, relative_l2=1.0))
+    history.note("bias", row_of(Verdict.NOT_COMPARED, Phase.GRADIENTS, relative_l2=1.0), 1e-6)
     return history
 
 
@@ -64,14 +64,14 @@ def bias_row(verdict: Verdict = Verdict.MISMATCH, max_abs: float = 1e-3, **chang
 @pytest.mark.parametrize("verdict", [Verdict.MISMATCH, Verdict.WITHIN_TOLERANCE])
 def test_how_far_noise_moved_a_bias_is_remembered(verdict: Verdict) -> None:
     history = GradientHistory()
-    history.note("fc.bias", row_of(Verdict.NOT_COMPARED, Phase.GRADIENTS, relative_l2=1.0))
+    history.note("fc.bias", row_of(Verdict.NOT_COMPARED, Phase.GRADIENTS, relative_l2=1.0), 1e-6)
     history.excused("fc.bias", bias_row(verdict), 1e-3)
     assert (history.shift_of("fc"), history.shift_of("other")) == (1e-3, 0.0)
 
 
 def test_a_bias_that_something_else_moved_excuses_nothing() -> None:
     history = GradientHistory()
-    history.note("fc.bias", row_of(Verdict.NOT_COMPARED, Phase.GRADIENTS, relative_l2=1.0))
+    history.note("fc.bias", row_of(Verdict.NOT_COMPARED, Phase.GRADIENTS, relative_l2=1.0), 1e-6)
     history.excused("fc.bias", bias_row(), 1e-6)
     history.excused("fc.weight", bias_row(), 1e-3)
     assert history.shift_of("fc") == 0.0
@@ -121,7 +121,7 @@ def test_the_largest_error_of_a_gradient_explains() -> None:
     history = GradientHistory()
     assert history.explained("weight", 1.0) is None
     for error in (1e-3, 1e-2, 1e-4):
-        history.note("weight", row_of(Verdict.WITHIN_TOLERANCE, Phase.GRADIENTS, relative_l2=error))
+        history.note("weight", row_of(Verdict.WITHIN_TOLERANCE, Phase.GRADIENTS, relative_l2=error), 0.0)
     explained = history.explained("weight", 2.0)
     assert explained is not None
     assert (explained.gradient_relative_l2, explained.length) == (1e-2, 2.0)

@@ -1,0 +1,370 @@
+"""Each place is held against what it is made of: terms that cancel leave rounding, small terms do not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Optional
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from padiff_rpc.options import Options
+from padiff_rpc.tensors import HostTensor
+from padiff_rpc.types import CallEvent, Layer, Slot, TensorSpec, Weight
+from padiff_rpc.words import CallMoment, DType, Side, Verdict, WeightKind
+from padiff_server.alignment.plan import PairedLayer, Plan
+from padiff_server.judging.judge import judge
+from padiff_server.judging.measured import measure_pair
+from padiff_server.judging.noise import rounding_floor
+from padiff_server.judging.store import TensorStore
+from padiff_server.judging.tolerances import Tolerances
+from padiff_server.model_index import ModelIndex
+from padiff_server.sides import SIDES
+from padiff_server.steps.captures import LOSS_KEY, StepCaptures
+from padiff_server.steps.pairs import Half, PairTable
+from padiff_server.steps.rounding_floors import RoundingFloors
+from padiff_server.weights.owned_weight import OwnedWeight
+from padiff_server.weights.rules import IDENTITY
+from padiff_server.weights.weight_pair import WeightPair, WeightPlan
+
+Reals = npt.NDArray[np.float32]
+# What both sides have at a tensor.
+Both = tuple[Reals, Reals]
+OPTIONS = Options()
+MATCH, WITHIN, MISMATCH = Verdict.MATCH, Verdict.WITHIN_TOLERANCE, Verdict.MISMATCH
+NOISE = Verdict.NOT_COMPARED
+
+
+def draw(seed: int, *shape: int, scale: float = 1.0) -> Reals:
+    return (scale * np.random.default_rng(seed).standard_normal(shape)).astype(np.float32)
+
+
+def same(values: Reals) -> Both:
+    return values, values
+
+
+def noise(*shape: int, scale: float) -> Both:
+    return draw(91, *shape, scale=scale), draw(92, *shape, scale=scale)
+
+
+def weight(name: str, *shape: int) -> Weight:
+    spec = TensorSpec(dtype=DType.FLOAT32, shape=shape)
+    return Weight(name=name, kind=WeightKind.PARAMETER, spec=spec)
+
+
+LAYERS = {
+    "": Layer(path="", classes=("fake.Root",)),
+    "norm": Layer(path="norm", classes=("torch.nn.modules.instancenorm.InstanceNorm2d",)),
+    "pool": Layer(path="pool", classes=("torch.nn.modules.pooling.AdaptiveAvgPool2d",)),
+    "max": Layer(path="max", classes=("torch.nn.modules.pooling.AdaptiveMaxPool2d",)),
+    "soft": Layer(path="soft", classes=("torch.nn.modules.activation.Softmax",)),
+    "fc": Layer(
+        path="fc",
+        classes=("torch.nn.modules.linear.Linear",),
+        weights=(weight("weight", 3, 4), weight("bias", 3)),
+    ),
+}
+
+
+class Step:
+    """One step's captures. Calls are "path taken -> made"; tensors are known by their letters."""
+
+    def __init__(
+        self,
+        store: TensorStore,
+        calls: str,
+        values: Mapping[str, Both],
+        gradients: Optional[Mapping[str, Both]] = None,
+        weights: Optional[Mapping[str, Both]] = None,
+        loss: Optional[Both] = None,
+    ) -> None:
+        self._values = values
+        events = list(self._events(calls))
+        plan = Plan(
+            layers=tuple(
+                PairedLayer(reference=path, candidate=path, how="same path")
+                for path in dict.fromkeys(event.path for event in events)
+            )
+        )
+        self.pairs = {
+            name: WeightPair(
+                kind=WeightKind.PARAMETER,
+                references=(OwnedWeight(path="fc", weight=weight(name, *both[0].shape)),),
+                candidate=OwnedWeight(path="fc", weight=weight(name, *both[0].shape)),
+                rule=IDENTITY,
+            )
+            for name, both in (weights or {}).items()
+        }
+        plan_of_weights = WeightPlan(pairs=tuple(self.pairs.values()))
+        self.captures = StepCaptures(plan, plan_of_weights, None, store, self._ready)
+        for position, side in enumerate(SIDES):
+            for event in events:
+                self.captures.call(side, event)
+            tables: list[tuple[PairTable[Any], Mapping[Any, Both]]] = [
+                (self.captures.values, {ord(name): both for name, both in values.items()}),
+                (self.captures.gradients, {ord(name): both for name, both in (gradients or {}).items()}),
+                (
+                    self.captures.parameter_gradients,
+                    {f"fc.{name}": both for name, both in (weights or {}).items()},
+                ),
+                (self.captures.losses, {LOSS_KEY: loss} if loss is not None else {}),
+            ]
+            for table, given in tables:
+                for key, both in given.items():
+                    table.arrive(side, key, self._half(store, both[position]))
+        models = {side: ModelIndex(list(LAYERS.values())) for side in Side}
+        assert self.captures.calls is not None
+        ordered = sorted(self.captures.calls.pairs, key=lambda pair: pair.reference.index)
+        self.floors = RoundingFloors(self.captures, ordered, models, OPTIONS)
+
+    def _events(self, calls: str) -> Iterator[CallEvent]:
+        for line in calls.split(", "):
+            if ":" in line:
+                moment, path, letters = line.split(":")
+                yield self._event(CallMoment(moment), path, letters)
+            else:
+                path, taken, _, made = line.split()
+                yield self._event(CallMoment.ENTRY, path, taken)
+                yield self._event(CallMoment.EXIT, path, made)
+
+    def _event(self, moment: CallMoment, path: str, letters: str) -> CallEvent:
+        slots = tuple(
+            Slot(
+                name=str(number),
+                tensor=ord(letter),
+                spec=TensorSpec(dtype=DType.FLOAT32, shape=self._values[letter][0].shape),
+            )
+            for number, letter in enumerate(letters)
+        )
+        return CallEvent(moment=moment, path=path, slots=slots)
+
+    @staticmethod
+    def _half(store: TensorStore, values: Reals) -> Half:
+        array = store.allocate(TensorSpec(dtype=DType.FLOAT32, shape=values.shape))
+        array[...] = values
+        return Half(
+            tensors=(HostTensor(array=array, dtype=DType.FLOAT32),),
+            sum_squares=float(np.square(values, dtype=np.float64).sum()),
+        )
+
+    @staticmethod
+    def _ready(table: PairTable[Any], reference: Any, candidate: Any) -> None:
+        first, second = table.halves(reference, candidate)
+        aspect = table.aspect(reference, candidate)
+        tolerances = Tolerances(OPTIONS)
+        table.settle(
+            reference,
+            candidate,
+            measure_pair(aspect, first.tensors, second.tensors[0], tolerances=tolerances),
+        )
+
+    def value(self, letter: str) -> Verdict:
+        return self._verdict(self.captures.values, ord(letter), False)
+
+    def gradient(self, letter: str) -> Verdict:
+        return self._verdict(self.captures.gradients, ord(letter), True)
+
+    def loss(self) -> Verdict:
+        return self._verdict(self.captures.losses, LOSS_KEY, False)
+
+    def of_weight(self, name: str) -> Verdict:
+        floor = self.floors.of_parameter(self.pairs[name])
+        return self._verdict(self.captures.parameter_gradients, f"fc.{name}", True, floor)
+
+    def _verdict(
+        self, table: PairTable[Any], key: Any, of_gradient: bool, floor: Optional[float] = None
+    ) -> Verdict:
+        measured = table.measured(key, key)
+        assert measured is not None
+        return judge(
+            measured.reference,
+            measured.candidate,
+            measured.figures,
+            measured.tolerance,
+            options=OPTIONS,
+            floor=self.floors.of(table, key, key) if floor is None else floor,
+            is_of_gradient=of_gradient,
+        ).verdict
+
+
+@pytest.fixture
+def store() -> Iterator[TensorStore]:
+    with TensorStore(1 << 24) as store:
+        yield store
+
+
+@pytest.mark.parametrize("dtype", list(DType))
+def test_the_floor_lies_above_rounding_and_far_under_the_terms(dtype: DType) -> None:
+    floor = rounding_floor(2.0, dtype)
+    if dtype in (DType.FLOAT32, DType.COMPLEX64):
+        # Seen: 1e-6 for a convolution's bias before a BatchNorm, 2e-4 for the smallest honest gradient.
+        assert 5e-6 < floor / 2.0 < 5e-5
+    assert 0.0 <= floor <= 2e-3
+
+
+X = draw(1, 2, 4, 6, 6)
+POOLED = "entry::x, norm x -> n, pool n -> p, fc p -> y, exit::y"
+
+
+@pytest.mark.parametrize(
+    ("kind", "made", "verdict"),
+    [
+        # A mean of 36 values of size 1 that cancel: rounding of 1e-8, whoever makes it.
+        ("pool", noise(2, 4, 1, 1, scale=1e-8), WITHIN),
+        ("between", noise(2, 4, scale=1e-8), WITHIN),
+        ("max", noise(2, 4, 1, 1, scale=1e-8), WITHIN),
+        # As large as a mean of values that do not cancel, and another on the other side.
+        ("pool", noise(2, 4, 1, 1, scale=0.2), MISMATCH),
+        ("between", noise(2, 4, scale=0.2), MISMATCH),
+        # A mean over the wrong axis is no noise on one side.
+        ("pool", (draw(5, 2, 4, 1, 1, scale=1e-8), draw(6, 2, 4, 1, 1, scale=0.1)), MISMATCH),
+        ("between", (draw(5, 2, 4, scale=1e-8), draw(6, 2, 4, scale=0.1)), MISMATCH),
+        # Far above rounding: an average may be as far off as what it averages, other code may not.
+        ("pool", noise(2, 4, 1, 1, scale=4e-6), WITHIN),
+        ("max", noise(2, 4, 1, 1, scale=4e-6), MISMATCH),
+        ("between", noise(2, 4, scale=4e-6), MISMATCH),
+        # As many as there were: nothing was summed, and a small value is an honest one.
+        ("soft", noise(2, 4, 6, 6, scale=1e-8), MISMATCH),
+        ("weights", noise(2, 4, scale=1e-8), MISMATCH),
+    ],
+)
+def test_what_is_made_of_values_that_cancel_is_held_against_these(
+    store: TensorStore, kind: str, made: Both, verdict: Verdict
+) -> None:
+    calls = {
+        "between": "entry::x, norm x -> n, fc p -> y, exit::y",
+        "weights": "entry::x, norm x -> n, fc n -> p, exit::p",
+    }.get(kind, f"entry::x, norm x -> n, {kind} n -> p, fc p -> y, exit::y")
+    values = {"x": same(X), "n": same(draw(2, 2, 4, 6, 6)), "p": made, "y": same(draw(3, 2, 3))}
+    assert Step(store, calls, values).value("p") is verdict
+
+
+def test_noise_goes_on_through_what_is_made_of_it_and_hides_nothing_larger(store: TensorStore) -> None:
+    values = {"x": same(X), "n": same(draw(2, 2, 4, 6, 6)), "p": noise(2, 4, 1, 1, scale=1e-8)}
+    for made, verdict in (
+        (noise(2, 3, scale=3e-8), WITHIN),
+        (noise(2, 3, scale=1e-5), MISMATCH),
+        (noise(2, 3, scale=1.0), MISMATCH),
+        ((draw(7, 2, 3), draw(7, 2, 3) + 3e-8), WITHIN),
+    ):
+        both = np.float32(made[0]), np.float32(made[1])
+        assert Step(store, POOLED, {**values, "y": both}).value("y") is verdict
+
+
+def test_a_small_value_behind_honest_ones_is_compared(store: TensorStore) -> None:
+    values = {
+        "x": same(X),
+        "n": same(draw(2, 2, 4, 6, 6)),
+        "p": same(draw(4, 2, 4, 1, 1)),
+        "y": noise(2, 3, scale=1e-9),
+    }
+    assert Step(store, POOLED, values).value("y") is MISMATCH
+
+
+@pytest.mark.parametrize(
+    ("loss", "verdict"),
+    [
+        ((np.float32(1e-9), np.float32(-2e-9)), WITHIN),
+        ((np.float32(1e-2), np.float32(3e-2)), MISMATCH),
+    ],
+)
+def test_a_loss_that_is_a_mean_of_centred_values_is_rounding(
+    store: TensorStore, loss: Any, verdict: Verdict
+) -> None:
+    values = {"x": same(X), "n": same(draw(2, 2, 4, 6, 6))}
+    step = Step(store, "entry::x, norm x -> n, exit::n", values, loss=(np.array(loss[0]), np.array(loss[1])))
+    assert step.loss() is verdict
+
+
+LINE = "entry::x, fc x -> h, norm h -> n, exit::n"
+SHAPES = {"x": (8, 4), "h": (8, 3), "n": (8, 3)}
+VALUES = {letter: same(draw(number, *shape)) for number, (letter, shape) in enumerate(SHAPES.items())}
+
+
+def gradients(**given: Both) -> dict[str, Both]:
+    return {**{letter: same(draw(9, *shape)) for letter, shape in SHAPES.items()}, **given}
+
+
+@pytest.mark.parametrize(
+    ("sent_back", "verdict"),
+    [
+        (noise(8, 3, scale=1e-8), NOISE),
+        # A hundred epsilons of the gradient behind the norm are 1.2e-5.
+        (noise(8, 3, scale=1e-4), MISMATCH),
+        ((draw(3, 8, 3, scale=1e-4), draw(3, 8, 3, scale=3e-4)), MISMATCH),
+        # Nothing but a small part of it differs: the terms cancelled in part.
+        ((draw(3, 8, 3, scale=1e-4), draw(3, 8, 3, scale=1.06e-4)), WITHIN),
+        ((draw(3, 8, 3, scale=1e-8), draw(6, 8, 3)), MISMATCH),
+    ],
+)
+def test_a_gradient_is_held_against_what_came_back_to_its_call(
+    store: TensorStore, sent_back: Both, verdict: Verdict
+) -> None:
+    assert Step(store, LINE, VALUES, gradients(h=sent_back)).gradient("h") is verdict
+
+
+def test_a_small_gradient_of_a_small_one_is_honest_however_large_others_are(store: TensorStore) -> None:
+    small = draw(3, 8, 3, scale=1e-9)
+    wrong = gradients(n=same(draw(9, 8, 3, scale=1e-9)), h=(small, 3 * small))
+    behind = f"{LINE.rpartition(',')[0]}, soft z -> w, exit::nw"
+    values = {**VALUES, "z": same(draw(5, 8, 3)), "w": same(draw(6, 8, 3))}
+    large = {"z": same(draw(7, 8, 3, scale=1e3)), "w": same(draw(8, 8, 3, scale=1e3))}
+    assert Step(store, behind, values, {**wrong, **large}).gradient("h") is MISMATCH
+
+
+def test_what_flows_back_from_a_vanished_gradient_is_noise_as_well(store: TensorStore) -> None:
+    vanished = noise(8, 3, scale=1e-8)
+    step = Step(
+        store,
+        LINE,
+        VALUES,
+        gradients(h=vanished, x=noise(8, 4, scale=2e-8)),
+        {"weight": noise(3, 4, scale=3e-8), "bias": noise(3, scale=3e-8)},
+    )
+    assert [step.gradient(letter) for letter in "nhx"] == [MATCH, NOISE, NOISE]
+    assert [step.of_weight(name) for name in ("weight", "bias")] == [NOISE, NOISE]
+    faulty = Step(
+        store,
+        LINE,
+        VALUES,
+        gradients(h=vanished, x=noise(8, 4, scale=1e-4)),
+        {"weight": noise(3, 4, scale=1e-4), "bias": noise(3, scale=1e-4)},
+    )
+    assert faulty.gradient("x") is MISMATCH
+    assert [faulty.of_weight(name) for name in ("weight", "bias")] == [MISMATCH, MISMATCH]
+
+
+@pytest.mark.parametrize(
+    ("taken", "name", "made", "verdict"),
+    [
+        # The sum of what came back cancels: an attention key's bias.
+        (1.0, "bias", noise(3, scale=1e-8), NOISE),
+        (1.0, "bias", noise(3, scale=1e-4), MISMATCH),
+        (1.0, "bias", (draw(3, 3, scale=1e-3), draw(3, 3, scale=3e-3)), MISMATCH),
+        (1.0, "weight", noise(3, 4, scale=1e-8), NOISE),
+        # What was taken is small, and so is an honest gradient.
+        (1e-5, "weight", noise(3, 4, scale=1e-8), MISMATCH),
+        (1e-5, "bias", noise(3, scale=1e-8), NOISE),
+        (1e3, "weight", noise(3, 4, scale=1e-5), NOISE),
+    ],
+)
+def test_a_weights_gradient_is_held_against_what_its_calls_took_and_got_back(
+    store: TensorStore, taken: float, name: str, made: Both, verdict: Verdict
+) -> None:
+    values = {**VALUES, "x": same(draw(1, 8, 4, scale=taken))}
+    assert Step(store, LINE, values, gradients(), {name: made}).of_weight(name) is verdict
+
+
+def test_what_multiplies_noise_is_noise(store: TensorStore) -> None:
+    values = {
+        "x": same(X),
+        "n": same(draw(2, 2, 4, 6, 6)),
+        "p": noise(2, 4, 1, 1, scale=1e-8),
+        "y": same(draw(3, 2, 3)),
+    }
+    given = {"y": same(draw(9, 2, 3)), "p": same(draw(8, 2, 4, 1, 1))}
+    step = Step(store, POOLED, values, given, {"weight": noise(3, 4, scale=3e-8)})
+    assert step.of_weight("weight") is NOISE
+    wrong = Step(store, POOLED, values, given, {"weight": noise(3, 4, scale=1e-3)})
+    assert wrong.of_weight("weight") is MISMATCH

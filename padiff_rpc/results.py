@@ -7,7 +7,7 @@ from typing import Optional
 
 from padiff_rpc.records import record
 from padiff_rpc.types import ModelFailure, RandomOperation, RunToRunNoise, SourceLine, TensorSpec, WorkerInfo
-from padiff_rpc.words import CaptureKind, Pass, Phase, Side, Verdict
+from padiff_rpc.words import CaptureKind, Omission, Pass, Phase, Side, Verdict
 
 
 @record
@@ -79,6 +79,7 @@ class Row:
     between: str = ""
     pass_kind: Pass = Pass.FREE
     twin: int = 0
+    omission: Optional[Omission] = None
 
 
 @record
@@ -139,6 +140,14 @@ class Coverage:
     root_outputs_total: int = 0
     losses_compared: int = 0
     losses_total: int = 0
+
+
+@record
+class Omitted:
+    what: str
+    omission: Omission
+    places: int = 0
+    layers: int = 0
 
 
 @record
@@ -226,3 +235,4 @@ class ReportSummary:
     noise: tuple[RunToRunNoise, ...] = ()
     optimizer: tuple[OptimizerDifference, ...] = ()
     has_local_errors: bool = False
+    omitted: tuple[Omitted, ...] = ()

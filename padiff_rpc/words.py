@@ -68,6 +68,18 @@ class Verdict(Word):
     NOT_COMPARED = "not_compared"
 
 
+class Omission(Word):
+    """Why a pair was not compared."""
+
+    BELOW_ROUNDING = "below_rounding"
+    MADE_OF_ROUNDING = "made_of_rounding"
+    RANDOM = "random"
+    ONE_SIDED = "one_sided"
+    NO_BACKWARD = "no_backward"
+    COMPUTED = "computed"
+    JUDGED_ELSEWHERE = "judged_elsewhere"
+
+
 class CaptureKind(Word):
     """What a compared tensor is to its layer."""
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import ItemsView, Iterable, Sequence
 from typing import Generic, Optional, TypeVar
 
-from padiff_rpc.results import Coverage, FirstDivergence, Place, Row, Unmatched
-from padiff_rpc.words import CaptureKind, Pass, Phase, Side, Verdict
+from padiff_rpc.results import Coverage, FirstDivergence, Omitted, Place, Row, Unmatched
+from padiff_rpc.words import CaptureKind, Omission, Pass, Phase, Side, Verdict
 
 T = TypeVar("T")
 
@@ -26,9 +26,20 @@ _CAUSES = {
     Verdict.NOT_COMPARED: "missing",
 }
 _Call = tuple[Side, str, int]
+_At = tuple[str, int, str]
+# What a row is of: on the reference, or where it has nothing on the candidate, and there.
+_Where = tuple[CaptureKind, _At, Optional[_At]]
 _Named = Optional[tuple[str, str]]
 
 _WEIGHTS = frozenset({CaptureKind.PARAMETER, CaptureKind.BUFFER})
+_NOUNS = {
+    CaptureKind.INPUT_GRADIENT: "gradient",
+    CaptureKind.OUTPUT_GRADIENT: "gradient",
+    CaptureKind.PARAMETER_GRADIENT: "gradient",
+    CaptureKind.PARAMETER: "weight",
+    CaptureKind.BUFFER: "weight",
+    CaptureKind.OPTIMIZER_STATE: "optimizer state",
+}
 _UNMATCHED_KINDS = {
     "parameter": CaptureKind.PARAMETER,
     "buffer": CaptureKind.BUFFER,
@@ -115,6 +126,33 @@ def coverage_of(rows: Sequence[Row], unmatched: Iterable[Unmatched]) -> Coverage
     )
 
 
+def omitted(rows: Iterable[Row]) -> tuple[Omitted, ...]:
+    """Returns what was not compared, and why, over all steps.
+
+    A place is left out if a step left it out in each of its passes.
+    """
+    compared: set[tuple[int, int]] = set()
+    left_out: list[tuple[Row, Omission]] = []
+    for row in rows:
+        if row.twin and is_compared(row):
+            compared.add((row.step, row.twin))
+        elif row.omission not in (None, Omission.JUDGED_ELSEWHERE) and not is_compared(row):
+            left_out.append((row, row.omission))
+    places: dict[tuple[str, Omission], dict[_Where, None]] = {}
+    for row, omission in left_out:
+        if (row.step, row.twin) not in compared:
+            places.setdefault((_NOUNS.get(row.kind, "value"), omission), {})[_where(row)] = None
+    return tuple(
+        Omitted(
+            what=what,
+            omission=omission,
+            places=len(found),
+            layers=len({path for _, (path, _, _), _ in found}),
+        )
+        for (what, omission), found in places.items()
+    )
+
+
 def is_root_output(row: Row) -> bool:
     """Whether the row is an output of the whole model."""
     places = [place for place in (row.reference, row.candidate) if place is not None]
@@ -179,6 +217,15 @@ def _row_of(lone: Unmatched) -> Row:
         candidate=place if lone.side is Side.CANDIDATE else None,
         reason=lone.reason,
     )
+
+
+def _where(row: Row) -> _Where:
+    ours, theirs = (
+        (place.path, place.call, place.slot) if place is not None else None
+        for place in (row.reference, row.candidate)
+    )
+    first = ours or theirs or ("", 0, "")
+    return row.kind, first, theirs
 
 
 def _name(place: Optional[Place]) -> _Named:

@@ -12,6 +12,7 @@ from padiff_rpc.records import record
 from padiff_rpc.results import (
     Environment,
     HyperParameterDifference,
+    Omitted,
     OptimizerDifference,
     PlanPair,
     ReportSummary,
@@ -26,7 +27,7 @@ from padiff_rpc.results import (
 from padiff_rpc.types import ModelFailure, Progress, RandomOperation, RunToRunNoise
 from padiff_rpc.words import Phase, Side
 from padiff_server.alignment.certainty import Doubts
-from padiff_server.coverage import coverage_of, fails, first_divergence, passes
+from padiff_server.coverage import coverage_of, fails, first_divergence, omitted, passes
 from padiff_server.judging.gradient_history import rounding_notes
 from padiff_server.messages import Message, pages
 
@@ -66,6 +67,7 @@ class ReportBuilder:
         self._random_operations: tuple[RandomOperation, ...] = ()
         self._noise: list[RunToRunNoise] = []
         self._optimizer: tuple[OptimizerDifference, ...] = ()
+        self._omitted: dict[Omitted, None] = {}
         self.saved = ""
         self.in_lockstep = False
         # Where the comparison is.
@@ -94,6 +96,10 @@ class ReportBuilder:
     def note(self, *texts: str) -> None:
         """Keeps lines that a reader should know, each once."""
         self._notes.update(dict.fromkeys(texts))
+
+    def omit(self, omitted: Omitted) -> None:
+        """Keeps what no row tells of, once."""
+        self._omitted[omitted] = None
 
     def add_failure(self, failure: ModelFailure) -> None:
         self._failures.append(failure)
@@ -182,6 +188,7 @@ class ReportBuilder:
             random_operations=self._random_operations,
             noise=tuple(self._noise),
             has_local_errors=self.has_local_errors,
+            omitted=(*omitted(self._rows), *self._omitted),
             started_at=self._started_at,
             seconds=time.monotonic() - self._began,
         )

@@ -47,7 +47,8 @@ def text(report: Report) -> str:
 def headline(report: Report) -> str:
     """Returns the verdict in one line."""
     if report:
-        return f"PASS: the {_subject(report)} agree"
+        left_out = wording.omitted(report.omitted)
+        return f"PASS, but {left_out}" if left_out else f"PASS: the {_subject(report)} agree"
     if report.troubles or report.failures:
         return f"FAIL: cut short: {report.reasons[0]}"
     divergence = report.first_divergence

@@ -17,6 +17,7 @@ from padiff_rpc.results import (
     Coverage,
     Environment,
     HyperParameterDifference,
+    Omitted,
     OptimizerDifference,
     PlanPair,
     ReportSummary,
@@ -94,6 +95,11 @@ class Report:
     @property
     def coverage(self) -> Coverage:
         return self.summary.coverage
+
+    @property
+    def omitted(self) -> tuple[Omitted, ...]:
+        """What was not compared, and why; layers without weights and what you ignored are not among it."""
+        return self.summary.omitted
 
     @property
     def steps(self) -> tuple[StepResult, ...]:

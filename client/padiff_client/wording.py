@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 from typing import Optional
 
-from padiff_rpc.results import Figures, OptimizerDifference, Place, Row, Tolerance
-from padiff_rpc.words import CaptureKind, Phase, Verdict
+from padiff_rpc.results import Figures, Omitted, OptimizerDifference, Place, Row, Tolerance
+from padiff_rpc.words import CaptureKind, Omission, Phase, Verdict
 
 FAILING = frozenset(
     {
@@ -32,6 +33,16 @@ _KIND_WORDS = {
     CaptureKind.OUTPUT_GRADIENT: "gradient of output",
     CaptureKind.PARAMETER_GRADIENT: "gradient of parameter",
     CaptureKind.OPTIMIZER_STATE: "optimizer state",
+}
+
+_OMISSIONS = {
+    Omission.BELOW_ROUNDING: "nothing but rounding is left there",
+    Omission.MADE_OF_ROUNDING: "made of gradients that are nothing but rounding",
+    Omission.RANDOM: "random decisions that the sides do not share have a part",
+    Omission.ONE_SIDED: "only one side has any",
+    Omission.NO_BACKWARD: "there was no backward, and the notes say why",
+    Omission.COMPUTED: "your own rule computes the weights",
+    Omission.JUDGED_ELSEWHERE: "judged elsewhere",
 }
 
 
@@ -148,6 +159,18 @@ def optimizer_difference(one: OptimizerDifference) -> str:
         more = f" and {len(one.parameters) - 1} more" if len(one.parameters) > 1 else ""
         text = f"{one.parameters[0]}{more}: {text}"
     return plain(text)
+
+
+def omitted(found: Sequence[Omitted]) -> str:
+    """Returns what was not compared, in numbers, and why; "" where there is nothing to say."""
+    parts: list[str] = []
+    for one in found:
+        verb = "" if parts else f" {'was' if one.places == 1 else 'were'} not compared"
+        number = f"{count(one.places, one.what)} of {count(one.layers, 'layer')}"
+        if not one.places:
+            number, verb = f"no {one.what}s", " were compared" if not parts else ""
+        parts.append(f"{number}{verb}: {_OMISSIONS[one.omission]}")
+    return "; ".join(parts)
 
 
 def index(position: tuple[int, ...]) -> str:

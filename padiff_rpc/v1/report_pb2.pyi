@@ -20,6 +20,17 @@ class Verdict(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     VERDICT_NONFINITE: _ClassVar[Verdict]
     VERDICT_UNMATCHED: _ClassVar[Verdict]
     VERDICT_NOT_COMPARED: _ClassVar[Verdict]
+
+class Omission(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    OMISSION_UNSPECIFIED: _ClassVar[Omission]
+    OMISSION_BELOW_ROUNDING: _ClassVar[Omission]
+    OMISSION_MADE_OF_ROUNDING: _ClassVar[Omission]
+    OMISSION_RANDOM: _ClassVar[Omission]
+    OMISSION_ONE_SIDED: _ClassVar[Omission]
+    OMISSION_NO_BACKWARD: _ClassVar[Omission]
+    OMISSION_COMPUTED: _ClassVar[Omission]
+    OMISSION_JUDGED_ELSEWHERE: _ClassVar[Omission]
 VERDICT_UNSPECIFIED: Verdict
 VERDICT_MATCH: Verdict
 VERDICT_WITHIN_TOLERANCE: Verdict
@@ -29,6 +40,14 @@ VERDICT_DTYPE_MISMATCH: Verdict
 VERDICT_NONFINITE: Verdict
 VERDICT_UNMATCHED: Verdict
 VERDICT_NOT_COMPARED: Verdict
+OMISSION_UNSPECIFIED: Omission
+OMISSION_BELOW_ROUNDING: Omission
+OMISSION_MADE_OF_ROUNDING: Omission
+OMISSION_RANDOM: Omission
+OMISSION_ONE_SIDED: Omission
+OMISSION_NO_BACKWARD: Omission
+OMISSION_COMPUTED: Omission
+OMISSION_JUDGED_ELSEWHERE: Omission
 
 class WorstElement(_message.Message):
     __slots__ = ("index", "reference", "candidate", "abs_diff")
@@ -119,7 +138,7 @@ class Place(_message.Message):
     def __init__(self, path: _Optional[str] = ..., class_name: _Optional[str] = ..., call: _Optional[int] = ..., slot: _Optional[str] = ..., spec: _Optional[_Union[_tensors_pb2.TensorSpec, _Mapping]] = ..., source: _Optional[_Union[_models_pb2.SourceLine, _Mapping]] = ...) -> None: ...
 
 class Row(_message.Message):
-    __slots__ = ("step", "phase", "kind", "order", "reference", "candidate", "verdict", "figures", "tolerance", "reason", "rule", "counts", "between", "pass_kind", "twin")
+    __slots__ = ("step", "phase", "kind", "order", "reference", "candidate", "verdict", "figures", "tolerance", "reason", "rule", "counts", "between", "pass_kind", "twin", "omission")
     STEP_FIELD_NUMBER: _ClassVar[int]
     PHASE_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
@@ -135,6 +154,7 @@ class Row(_message.Message):
     BETWEEN_FIELD_NUMBER: _ClassVar[int]
     PASS_KIND_FIELD_NUMBER: _ClassVar[int]
     TWIN_FIELD_NUMBER: _ClassVar[int]
+    OMISSION_FIELD_NUMBER: _ClassVar[int]
     step: int
     phase: _models_pb2.Phase
     kind: _worker_pb2.CaptureKind
@@ -150,7 +170,8 @@ class Row(_message.Message):
     between: str
     pass_kind: _worker_pb2.Pass
     twin: int
-    def __init__(self, step: _Optional[int] = ..., phase: _Optional[_Union[_models_pb2.Phase, str]] = ..., kind: _Optional[_Union[_worker_pb2.CaptureKind, str]] = ..., order: _Optional[int] = ..., reference: _Optional[_Union[Place, _Mapping]] = ..., candidate: _Optional[_Union[Place, _Mapping]] = ..., verdict: _Optional[_Union[Verdict, str]] = ..., figures: _Optional[_Union[Figures, _Mapping]] = ..., tolerance: _Optional[_Union[Tolerance, _Mapping]] = ..., reason: _Optional[str] = ..., rule: _Optional[str] = ..., counts: bool = ..., between: _Optional[str] = ..., pass_kind: _Optional[_Union[_worker_pb2.Pass, str]] = ..., twin: _Optional[int] = ...) -> None: ...
+    omission: Omission
+    def __init__(self, step: _Optional[int] = ..., phase: _Optional[_Union[_models_pb2.Phase, str]] = ..., kind: _Optional[_Union[_worker_pb2.CaptureKind, str]] = ..., order: _Optional[int] = ..., reference: _Optional[_Union[Place, _Mapping]] = ..., candidate: _Optional[_Union[Place, _Mapping]] = ..., verdict: _Optional[_Union[Verdict, str]] = ..., figures: _Optional[_Union[Figures, _Mapping]] = ..., tolerance: _Optional[_Union[Tolerance, _Mapping]] = ..., reason: _Optional[str] = ..., rule: _Optional[str] = ..., counts: bool = ..., between: _Optional[str] = ..., pass_kind: _Optional[_Union[_worker_pb2.Pass, str]] = ..., twin: _Optional[int] = ..., omission: _Optional[_Union[Omission, str]] = ...) -> None: ...
 
 class Unmatched(_message.Message):
     __slots__ = ("side", "what", "path", "class_name", "name", "call", "reason", "counts")
@@ -252,6 +273,18 @@ class Coverage(_message.Message):
     losses_total: int
     def __init__(self, tensors_compared: _Optional[int] = ..., tensors_total: _Optional[int] = ..., calls_compared: _Optional[int] = ..., calls_total: _Optional[int] = ..., parameters_compared: _Optional[int] = ..., parameters_total: _Optional[int] = ..., buffers_compared: _Optional[int] = ..., buffers_total: _Optional[int] = ..., root_outputs_compared: _Optional[int] = ..., root_outputs_total: _Optional[int] = ..., losses_compared: _Optional[int] = ..., losses_total: _Optional[int] = ...) -> None: ...
 
+class Omitted(_message.Message):
+    __slots__ = ("what", "omission", "places", "layers")
+    WHAT_FIELD_NUMBER: _ClassVar[int]
+    OMISSION_FIELD_NUMBER: _ClassVar[int]
+    PLACES_FIELD_NUMBER: _ClassVar[int]
+    LAYERS_FIELD_NUMBER: _ClassVar[int]
+    what: str
+    omission: Omission
+    places: int
+    layers: int
+    def __init__(self, what: _Optional[str] = ..., omission: _Optional[_Union[Omission, str]] = ..., places: _Optional[int] = ..., layers: _Optional[int] = ...) -> None: ...
+
 class FirstDivergence(_message.Message):
     __slots__ = ("row", "cause", "position", "compared")
     ROW_FIELD_NUMBER: _ClassVar[int]
@@ -331,7 +364,7 @@ class Environment(_message.Message):
     def __init__(self, side: _Optional[_Union[_models_pb2.Side, str]] = ..., worker: _Optional[_Union[_worker_pb2.WorkerInfo, _Mapping]] = ..., device: _Optional[str] = ..., train: bool = ..., seed: _Optional[int] = ..., flags: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class ReportSummary(_message.Message):
-    __slots__ = ("session", "passed", "first_divergence", "unmatched", "coverage", "steps", "plan", "notes", "failures", "troubles", "environments", "timings", "traffic", "saved", "started_at", "seconds", "hyper_parameters", "weights", "in_lockstep", "random_operations", "noise", "optimizer", "has_local_errors")
+    __slots__ = ("session", "passed", "first_divergence", "unmatched", "coverage", "steps", "plan", "notes", "failures", "troubles", "environments", "timings", "traffic", "saved", "started_at", "seconds", "hyper_parameters", "weights", "in_lockstep", "random_operations", "noise", "optimizer", "has_local_errors", "omitted")
     SESSION_FIELD_NUMBER: _ClassVar[int]
     PASSED_FIELD_NUMBER: _ClassVar[int]
     FIRST_DIVERGENCE_FIELD_NUMBER: _ClassVar[int]
@@ -355,6 +388,7 @@ class ReportSummary(_message.Message):
     NOISE_FIELD_NUMBER: _ClassVar[int]
     OPTIMIZER_FIELD_NUMBER: _ClassVar[int]
     HAS_LOCAL_ERRORS_FIELD_NUMBER: _ClassVar[int]
+    OMITTED_FIELD_NUMBER: _ClassVar[int]
     session: str
     passed: bool
     first_divergence: FirstDivergence
@@ -378,7 +412,8 @@ class ReportSummary(_message.Message):
     noise: _containers.RepeatedCompositeFieldContainer[_worker_pb2.RunToRunNoise]
     optimizer: _containers.RepeatedCompositeFieldContainer[OptimizerDifference]
     has_local_errors: bool
-    def __init__(self, session: _Optional[str] = ..., passed: bool = ..., first_divergence: _Optional[_Union[FirstDivergence, _Mapping]] = ..., unmatched: _Optional[_Iterable[_Union[Unmatched, _Mapping]]] = ..., coverage: _Optional[_Union[Coverage, _Mapping]] = ..., steps: _Optional[_Iterable[_Union[StepResult, _Mapping]]] = ..., plan: _Optional[_Iterable[_Union[PlanPair, _Mapping]]] = ..., notes: _Optional[_Iterable[str]] = ..., failures: _Optional[_Iterable[_Union[_models_pb2.ModelFailure, _Mapping]]] = ..., troubles: _Optional[_Iterable[_Union[Trouble, _Mapping]]] = ..., environments: _Optional[_Iterable[_Union[Environment, _Mapping]]] = ..., timings: _Optional[_Iterable[_Union[Timing, _Mapping]]] = ..., traffic: _Optional[_Iterable[_Union[Traffic, _Mapping]]] = ..., saved: _Optional[str] = ..., started_at: _Optional[float] = ..., seconds: _Optional[float] = ..., hyper_parameters: _Optional[_Iterable[_Union[HyperParameterDifference, _Mapping]]] = ..., weights: _Optional[_Iterable[_Union[WeightFate, _Mapping]]] = ..., in_lockstep: bool = ..., random_operations: _Optional[_Iterable[_Union[_models_pb2.RandomOperation, _Mapping]]] = ..., noise: _Optional[_Iterable[_Union[_worker_pb2.RunToRunNoise, _Mapping]]] = ..., optimizer: _Optional[_Iterable[_Union[OptimizerDifference, _Mapping]]] = ..., has_local_errors: bool = ...) -> None: ...
+    omitted: _containers.RepeatedCompositeFieldContainer[Omitted]
+    def __init__(self, session: _Optional[str] = ..., passed: bool = ..., first_divergence: _Optional[_Union[FirstDivergence, _Mapping]] = ..., unmatched: _Optional[_Iterable[_Union[Unmatched, _Mapping]]] = ..., coverage: _Optional[_Union[Coverage, _Mapping]] = ..., steps: _Optional[_Iterable[_Union[StepResult, _Mapping]]] = ..., plan: _Optional[_Iterable[_Union[PlanPair, _Mapping]]] = ..., notes: _Optional[_Iterable[str]] = ..., failures: _Optional[_Iterable[_Union[_models_pb2.ModelFailure, _Mapping]]] = ..., troubles: _Optional[_Iterable[_Union[Trouble, _Mapping]]] = ..., environments: _Optional[_Iterable[_Union[Environment, _Mapping]]] = ..., timings: _Optional[_Iterable[_Union[Timing, _Mapping]]] = ..., traffic: _Optional[_Iterable[_Union[Traffic, _Mapping]]] = ..., saved: _Optional[str] = ..., started_at: _Optional[float] = ..., seconds: _Optional[float] = ..., hyper_parameters: _Optional[_Iterable[_Union[HyperParameterDifference, _Mapping]]] = ..., weights: _Optional[_Iterable[_Union[WeightFate, _Mapping]]] = ..., in_lockstep: bool = ..., random_operations: _Optional[_Iterable[_Union[_models_pb2.RandomOperation, _Mapping]]] = ..., noise: _Optional[_Iterable[_Union[_worker_pb2.RunToRunNoise, _Mapping]]] = ..., optimizer: _Optional[_Iterable[_Union[OptimizerDifference, _Mapping]]] = ..., has_local_errors: bool = ..., omitted: _Optional[_Iterable[_Union[Omitted, _Mapping]]] = ...) -> None: ...
 
 class OptimizerDifference(_message.Message):
     __slots__ = ("name", "parameters", "reference", "candidate", "convention")

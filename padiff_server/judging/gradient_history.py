@@ -10,7 +10,7 @@ import numpy as np
 
 from padiff_rpc.results import Row
 from padiff_rpc.tensors import HostTensor
-from padiff_rpc.words import CaptureKind, Pass, Phase, Verdict
+from padiff_rpc.words import CaptureKind, Omission, Pass, Verdict
 from padiff_server.judging.judge import BELOW_ROUNDING
 from padiff_server.judging.measured import Measured
 from padiff_server.judging.noisy_elements import Flags, NoisyElements, Reals, offset_of
@@ -20,21 +20,22 @@ from padiff_server.judging.tolerances import USER, Explained
 _ROOM = 4.0
 # Rounding comes on top.
 _SHIFT_ROOM = 1.5
-_PART_WAS = f"gradients were {BELOW_ROUNDING}"
 
 
 def rounding_notes(rows: Iterable[Row]) -> tuple[str, ...]:
-    """Returns how many gradients, and what was made of them, were left out as rounding noise; () if none."""
+    """Returns how many weights were compared but for elements that an optimizer made of noise; () if none."""
     # Of two passes the one in lockstep decides.
-    told = [row for row in rows if BELOW_ROUNDING in row.reason and not _is_second(row)]
-    left_out = [row for row in told if row.verdict is Verdict.NOT_COMPARED]
-    made = sum(row.phase in (Phase.OPTIMIZER, Phase.WEIGHTS) for row in left_out)
-    parts = sum(row.reason.endswith(_PART_WAS) for row in told)
-    if not left_out and not parts:
+    parts = [
+        row
+        for row in rows
+        if row.omission is Omission.MADE_OF_ROUNDING
+        and row.verdict is not Verdict.NOT_COMPARED
+        and not _is_second(row)
+    ]
+    if not parts:
         return ()
-    counts = f"gradients: {len(left_out) - made}; weights and state that an optimizer made of such: {made}"
-    counts += f"; elements of weights that it made in part of such: {parts}" if parts else ""
-    return (f"{BELOW_ROUNDING} against the largest of their step, so not compared: {counts}",)
+    weights = "1 weight" if len(parts) == 1 else f"{len(parts)} weights"
+    return (f"of {weights}, elements whose gradients were {BELOW_ROUNDING} were not compared",)
 
 
 def _is_second(row: Row) -> bool:
@@ -56,9 +57,11 @@ def within_shift(row: Row, shift: float) -> Row:
 
 def partly_excused(row: Row, excused: Flags) -> Row:
     """Returns the row of a weight without its noisy elements, which says that they were left out."""
-    left_out = f"{np.count_nonzero(excused)} of {excused.size} elements left out: their {_PART_WAS}"
+    count = f"{np.count_nonzero(excused)} of {excused.size} elements"
+    left_out = f"{count} left out: their gradients were {BELOW_ROUNDING}"
     verdict = Verdict.WITHIN_TOLERANCE if row.verdict is Verdict.MATCH else row.verdict
-    return dataclasses.replace(row, verdict=verdict, reason="; ".join(filter(None, (row.reason, left_out))))
+    reason = "; ".join(filter(None, (row.reason, left_out)))
+    return dataclasses.replace(row, verdict=verdict, reason=reason, omission=Omission.MADE_OF_ROUNDING)
 
 
 class GradientHistory:
@@ -146,7 +149,13 @@ class GradientHistory:
             return row
         if row.verdict is Verdict.MISMATCH and figures.rmse <= _ROOM * largest_rms:
             reason = f"its gradient was {BELOW_ROUNDING}"
-            row = dataclasses.replace(row, verdict=Verdict.NOT_COMPARED, reason=reason, counts=False)
+            row = dataclasses.replace(
+                row,
+                verdict=Verdict.NOT_COMPARED,
+                reason=reason,
+                counts=False,
+                omission=Omission.MADE_OF_ROUNDING,
+            )
         spec = row.candidate.spec if row.candidate is not None else None
         if spec is not None and len(spec.shape) == 1 and row.verdict is not Verdict.MISMATCH:
             self.shifts[name] = figures.max_abs
@@ -168,4 +177,5 @@ class GradientHistory:
             verdict=Verdict.NOT_COMPARED,
             reason=f"random: {self.random[name]} (not shared)",
             counts=row.counts and row.kind is CaptureKind.BUFFER,
+            omission=Omission.RANDOM,
         )

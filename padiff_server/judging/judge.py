@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from typing import Optional
 
@@ -9,7 +10,7 @@ from padiff_rpc.options import Options
 from padiff_rpc.records import record
 from padiff_rpc.results import Figures, Tolerance
 from padiff_rpc.types import TensorSpec
-from padiff_rpc.words import CompareMode, Verdict
+from padiff_rpc.words import CompareMode, Omission, Verdict
 from padiff_server.judging.tolerances import USER
 
 # Also the reason for a weight that an optimizer made of such a gradient.
@@ -20,6 +21,7 @@ BELOW_ROUNDING = "below rounding"
 class Judgement:
     verdict: Verdict
     reason: str = ""
+    omission: Optional[Omission] = None
 
 
 def judge(
@@ -53,7 +55,8 @@ def judge(
     if not dtypes:
         return judgement
     matched = judgement.verdict is Verdict.MATCH
-    return Judgement(
+    return dataclasses.replace(
+        judgement,
         verdict=Verdict.WITHIN_TOLERANCE if matched else judgement.verdict,
         reason="; ".join(filter(None, (judgement.reason, dtypes))),
     )
@@ -103,7 +106,7 @@ def _judge_rounding(figures: Figures, tolerance: Tolerance, floor: float, is_of_
     size = max(figures.rms_reference, _rms_candidate(figures))
     if is_of_gradient and size < floor:
         text = f"{BELOW_ROUNDING}: rms {figures.rms_reference:.3g}, under {floor:.3g}"
-        return Judgement(verdict=Verdict.NOT_COMPARED, reason=text)
+        return Judgement(verdict=Verdict.NOT_COMPARED, reason=text, omission=Omission.BELOW_ROUNDING)
     apart = distance(figures, tolerance)
     text = f"{apart:.3g} apart, and rounding of what it is made of may come to {floor:.3g}"
     return Judgement(verdict=Verdict.WITHIN_TOLERANCE, reason=text)

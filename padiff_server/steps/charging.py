@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Optional
 
 from padiff_rpc.results import Place, Row
-from padiff_rpc.words import CallMoment, Side, Verdict
+from padiff_rpc.words import CallMoment, Omission, Side, Verdict
 from padiff_server.alignment.plan import Plan
 from padiff_server.alignment.slots import SlotPair
 from padiff_server.coverage import is_agreement
@@ -94,7 +94,13 @@ class Charging:
             reason = (
                 f"judged at the {event.moment} of {_text((event.path, event.call))}, where it first shows"
             )
-            return dataclasses.replace(row, verdict=Verdict.NOT_COMPARED, reason=reason, counts=False)
+            return dataclasses.replace(
+                row,
+                verdict=Verdict.NOT_COMPARED,
+                reason=reason,
+                counts=False,
+                omission=Omission.JUDGED_ELSEWHERE,
+            )
         if call.moment is not outside:
             return row
         names = {side: _name(side, call) for side in SIDES}

@@ -9,9 +9,9 @@ from typing import Optional
 from padiff_rpc.errors import CancelledError, InvalidRequestError, WorkerLostError
 from padiff_rpc.options import Options
 from padiff_rpc.records import record
-from padiff_rpc.results import Row, Timing, Trouble, Unmatched
+from padiff_rpc.results import Omitted, Row, Timing, Trouble, Unmatched
 from padiff_rpc.types import CallEvent, StepStart, StepSummary
-from padiff_rpc.words import CallMoment, Pass, Side
+from padiff_rpc.words import CallMoment, Omission, Pass, Side
 from padiff_server.judging.gradient_history import GradientHistory
 from padiff_server.judging.store import TensorStore
 from padiff_server.judging.tolerances import Tolerances
@@ -155,6 +155,7 @@ class PassRunner:
         for side, end in ends.items():
             if end.summary is not None and end.summary.lacks_backward:
                 self.forward_only = True
+                self._report.omit(Omitted(what="gradient", omission=Omission.NO_BACKWARD))
                 if self._options.diff_phase is not None:
                     raise InvalidRequestError(
                         f"diff_phase: {self._options.diff_phase} is not possible: on the {side} "

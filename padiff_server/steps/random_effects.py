@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Optional
 
 from padiff_rpc.results import Row
-from padiff_rpc.words import CallMoment, CaptureKind, Phase, Side, Verdict
+from padiff_rpc.words import CallMoment, CaptureKind, Omission, Phase, Side, Verdict
 from padiff_server.alignment.slots import SlotPair
 from padiff_server.coverage import fails
 from padiff_server.model_index import Models
@@ -159,6 +159,7 @@ def _unjudged(row: Row, names: str, *, counts: bool) -> Row:
         figures=None,
         tolerance=None,
         counts=counts,
+        omission=Omission.RANDOM,
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any, Optional
 from padiff_rpc.options import Options
 from padiff_rpc.results import Place, Row
 from padiff_rpc.types import Slot
-from padiff_rpc.words import CaptureKind, Pass, Phase, Side, Verdict
+from padiff_rpc.words import CaptureKind, Omission, Pass, Phase, Side, Verdict
 from padiff_server.judging.judged_row import judged_row
 from padiff_server.judging.measure import is_zero
 from padiff_server.model_index import Models
@@ -154,6 +154,7 @@ class RowMaker:
             candidate=frame.candidate if side is Side.CANDIDATE else None,
             reason=f"only the {side} has one",
             counts=is_asked_for,
+            omission=None if is_asked_for else Omission.ONE_SIDED,
         )
 
 

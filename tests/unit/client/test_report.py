@@ -10,13 +10,14 @@ from typing import Any
 
 import pytest
 
-from padiff_client import InvalidRequestError, Report
+from padiff_client import InvalidRequestError, Report, wording
 from padiff_client.layer_trees import MARK
 from padiff_rpc.results import (
     Coverage,
     Figures,
     FirstDivergence,
     HyperParameterDifference,
+    Omitted,
     Place,
     PlanPair,
     ReportSummary,
@@ -28,7 +29,7 @@ from padiff_rpc.results import (
     WorstElement,
 )
 from padiff_rpc.types import ModelFailure, RandomOperation, RunToRunNoise, SourceLine, TensorSpec
-from padiff_rpc.words import CaptureKind, DType, Phase, Side, Verdict
+from padiff_rpc.words import CaptureKind, DType, Omission, Phase, Side, Verdict
 
 FULL = Coverage(
     tensors_compared=151,
@@ -114,6 +115,32 @@ def test_a_pass_is_true_and_short() -> None:
     assert "relative L2 0.1 (output 0 of encoder.norm (LayerNorm) / body.norm (LayerNorm2), call 1)" in str(
         report
     )
+
+
+def test_a_pass_says_in_its_first_line_what_was_not_compared() -> None:
+    rounding = Omitted(what="gradient", omission=Omission.BELOW_ROUNDING, places=12, layers=3)
+    weight = Omitted(what="weight", omission=Omission.MADE_OF_ROUNDING, places=1, layers=1)
+    report = passing(omitted=(rounding,))
+    assert report
+    assert report.omitted == (rounding,)
+    assert str(report).splitlines()[0] == (
+        "PASS, but 12 gradients of 3 layers were not compared: nothing but rounding is left there"
+    )
+    assert str(passing(omitted=(weight, rounding))).splitlines()[0] == (
+        "PASS, but 1 weight of 1 layer was not compared: made of gradients that are nothing but rounding; "
+        "12 gradients of 3 layers: nothing but rounding is left there"
+    )
+    assert str(passing(omitted=(Omitted(what="gradient", omission=Omission.NO_BACKWARD),))).startswith(
+        "PASS, but no gradients were compared: "
+    )
+    assert json.loads(report.to_json())["omitted"] == [
+        {"what": "gradient", "omission": "below_rounding", "places": 12, "layers": 3}
+    ]
+
+
+@pytest.mark.parametrize("omission", list(Omission))
+def test_every_cause_has_its_words(omission: Omission) -> None:
+    assert wording.omitted([Omitted(what="value", omission=omission, places=1, layers=1)])
 
 
 def test_the_first_divergence_says_where_how_much_and_what_was_allowed() -> None:

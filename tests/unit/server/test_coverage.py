@@ -6,9 +6,9 @@ import dataclasses
 
 import pytest
 
-from padiff_rpc.results import Place, Row, Unmatched
-from padiff_rpc.words import CaptureKind, Pass, Phase, Side, Verdict
-from padiff_server.coverage import coverage_of, first_divergence, passes
+from padiff_rpc.results import Omitted, Place, Row, Unmatched
+from padiff_rpc.words import CaptureKind, Omission, Pass, Phase, Side, Verdict
+from padiff_server.coverage import coverage_of, first_divergence, omitted, passes
 
 OK, BAD, LONE, NONE = Verdict.MATCH, Verdict.MISMATCH, Verdict.UNMATCHED, Verdict.NOT_COMPARED
 
@@ -113,6 +113,57 @@ class TestCoverage:
             row("weights", "parameter", "a", NONE, slot="bias", counts=False),
         ]
         assert coverage_of(rows, ()).parameters_compared == 1
+
+
+def left_out(phase, kind, path, omission, verdict=NONE, *, twin=0, pass_kind=Pass.FREE, **given):
+    one = row(phase, kind, path, verdict, counts=False, **given)
+    return dataclasses.replace(one, omission=omission, twin=twin, pass_kind=pass_kind)
+
+
+class TestOmitted:
+    def test_counts_places_and_layers_once_over_all_steps_by_kind_and_cause(self):
+        rows = [ROOT]
+        for step in (0, 1):
+            rows += [
+                left_out("backward", "input_gradient", "a", Omission.BELOW_ROUNDING, step=step),
+                left_out("backward", "input_gradient", "a", Omission.BELOW_ROUNDING, step=step, call=1),
+                left_out("gradients", "parameter_gradient", "a", Omission.BELOW_ROUNDING, step=step),
+                left_out("gradients", "parameter_gradient", "b", Omission.BELOW_ROUNDING, step=step),
+                left_out("weights", "parameter", "b", Omission.MADE_OF_ROUNDING, step=step),
+                left_out("optimizer", "optimizer_state", "b", Omission.MADE_OF_ROUNDING, step=step),
+                left_out("forward", "output", "c", Omission.RANDOM, step=step),
+                left_out("backward", "output_gradient", "d", Omission.ONE_SIDED, LONE, sides="c", step=step),
+            ]
+        assert omitted(rows) == (
+            Omitted(what="gradient", omission=Omission.BELOW_ROUNDING, places=4, layers=2),
+            Omitted(what="weight", omission=Omission.MADE_OF_ROUNDING, places=1, layers=1),
+            Omitted(what="optimizer state", omission=Omission.MADE_OF_ROUNDING, places=1, layers=1),
+            Omitted(what="value", omission=Omission.RANDOM, places=1, layers=1),
+            Omitted(what="gradient", omission=Omission.ONE_SIDED, places=1, layers=1),
+        )
+
+    def test_leaves_out_what_lacks_nothing(self):
+        assert not omitted(
+            [
+                ROOT,
+                # Judged where the tensor first shows; ignored; without a partner; agrees but for elements.
+                left_out("forward", "input", "a", Omission.JUDGED_ELSEWHERE),
+                row("initial_weights", "parameter", "a", NONE, counts=False),
+                row("forward", "input", "a", LONE, sides="c", counts=False),
+                left_out("weights", "parameter", "a", Omission.MADE_OF_ROUNDING, OK),
+            ]
+        )
+
+    def test_takes_a_place_for_compared_that_either_pass_compared(self):
+        local = left_out(
+            "backward", "input_gradient", "a", Omission.BELOW_ROUNDING, twin=1, pass_kind=Pass.LOCKSTEP
+        )
+        free = dataclasses.replace(local, pass_kind=Pass.FREE)
+        assert [one.places for one in omitted([local, free])] == [1]
+        assert not omitted([local, dataclasses.replace(free, verdict=OK, omission=None)])
+        assert not omitted([dataclasses.replace(local, verdict=OK, omission=None), free])
+        elsewhere = dataclasses.replace(local, omission=Omission.JUDGED_ELSEWHERE)
+        assert [one.places for one in omitted([elsewhere, free])] == [1]
 
 
 class TestFirstDivergence:

@@ -10,8 +10,8 @@ import pytest
 
 from padiff_rpc.results import Figures, Place, Row
 from padiff_rpc.types import TensorSpec
-from padiff_rpc.words import CaptureKind, DType, Phase, Verdict
-from padiff_server.judging.gradient_history import GradientHistory, rounding_notes, within_shift
+from padiff_rpc.words import CaptureKind, DType, Omission, Phase, Verdict
+from padiff_server.judging.gradient_history import GradientHistory, within_shift
 
 
 def row_of(verdict: Verdict, phase: Phase = Phase.WEIGHTS, **figures: float) -> Row:
@@ -36,6 +36,7 @@ def test_steps_made_of_noise_are_excused() -> None:
     assert excused.verdict is Verdict.NOT_COMPARED
     assert not excused.counts
     assert excused.reason == "its gradient was below rounding"
+    assert excused.omission is Omission.MADE_OF_ROUNDING
 
 
 @pytest.mark.parametrize("verdict", [v for v in Verdict if v is not Verdict.MISMATCH])
@@ -109,9 +110,9 @@ def test_a_weight_that_chance_moved_is_not_compared_and_a_buffer_is_missed() -> 
     history.random = {"fc.bias": "dropout", "fc.mean": "dropout"}
     bias = history.excused("fc.bias", bias_row(), 0.0)
     buffer = history.excused("fc.mean", bias_row(kind=CaptureKind.BUFFER), 0.0)
-    assert [(row.verdict, row.counts) for row in (bias, buffer)] == [
-        (Verdict.NOT_COMPARED, False),
-        (Verdict.NOT_COMPARED, True),
+    assert [(row.verdict, row.counts, row.omission) for row in (bias, buffer)] == [
+        (Verdict.NOT_COMPARED, False, Omission.RANDOM),
+        (Verdict.NOT_COMPARED, True, Omission.RANDOM),
     ]
     equal = bias_row(Verdict.MATCH)
     assert history.by_chance("fc.bias", equal) is equal
@@ -126,17 +127,3 @@ def test_the_largest_error_of_a_gradient_explains() -> None:
     assert explained is not None
     assert (explained.gradient_relative_l2, explained.length) == (1e-2, 2.0)
     assert history.explained("weight", None) is None
-
-
-def test_the_note_counts_gradients_and_weights() -> None:
-    gradient = dataclasses.replace(
-        row_of(Verdict.NOT_COMPARED, Phase.GRADIENTS), reason="below rounding: rms 1e-9, under 1e-6"
-    )
-    weight = history_of_noise().excused("bias", row_of(Verdict.MISMATCH, rmse=2e-3), 1e-3)
-    other = row_of(Verdict.NOT_COMPARED)
-    assert rounding_notes([other]) == ()
-    (note,) = rounding_notes([gradient, gradient, weight, other])
-    assert note == (
-        "below rounding against the largest of their step, so not compared: "
-        "gradients: 2; weights and state that an optimizer made of such: 1"
-    )

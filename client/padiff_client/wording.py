@@ -41,7 +41,7 @@ _OMISSIONS = {
     Omission.RANDOM: "random decisions that the sides do not share have a part",
     Omission.ONE_SIDED: "only one side has any",
     Omission.NO_BACKWARD: "there was no backward, and the notes say why",
-    Omission.COMPUTED: "your own rule computes the weights",
+    Omission.COMPUTED: "your own rule computes the weights, and both sides have some",
     Omission.JUDGED_ELSEWHERE: "judged elsewhere",
 }
 

@@ -11,7 +11,7 @@ from typing import Optional
 from padiff_rpc.options import Options
 from padiff_rpc.results import Row, Unmatched
 from padiff_rpc.types import Slot
-from padiff_rpc.words import CallMoment, CaptureKind, DiffPhase, Pass, Phase, Side, Verdict
+from padiff_rpc.words import CallMoment, CaptureKind, DiffPhase, Omission, Pass, Phase, Side, Verdict
 from padiff_server.alignment.slots import SlotPair
 from padiff_server.judging.gradient_history import GradientHistory
 from padiff_server.judging.judged_row import numbered
@@ -280,7 +280,7 @@ class StepRows:
                 )
             else:
                 reason = f"{made.reason}, so it is only known that both sides have a gradient"
-                yield dataclasses.replace(frame, reason=reason, counts=False)
+                yield dataclasses.replace(frame, reason=reason, counts=False, omission=Omission.COMPUTED)
 
     def _one_sided_gradient(self, frame: Row, table: PairTable[str], pair: WeightPair, side: Side) -> Row:
         half = table.half(side, pair.reference_name if side is Side.REFERENCE else pair.candidate_name)

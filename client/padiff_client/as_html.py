@@ -44,7 +44,7 @@ def fragment(report: Report) -> str:
     colour = "#1a7f37" if report else "#cf222e"
     return (
         f'<div class="padiff-report"><p style="color:{colour};font-weight:bold">'
-        f"{escape(render.headline(report))}</p>\n<pre>{escape(render.text(report))}</pre>\n"
+        f"{escape(render.headline(report))}</p>\n<pre>{escape(render.body(report))}</pre>\n"
         f"{_places(report.places) if report.places else _rows(report.rows)}</div>"
     )
 

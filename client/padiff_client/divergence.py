@@ -104,13 +104,16 @@ class Divergence:
         cause = "not compared" if row.verdict is Verdict.NOT_COMPARED else _CAUSES.get(self.cause, self.cause)
         return f"{text}: {cause}"
 
-    def __str__(self) -> str:
-        lines = [f"first divergence: {self.summary}"]
-        for name, text in self._facts():
-            lines.append(f"  {name:<10} {text}")
+    @property
+    def details(self) -> str:
+        """Both places, the figures and what was allowed, and the layer trees around."""
+        lines = [f"  {name:<10} {text}" for name, text in self._facts()]
         if self.tree:
             lines += ["", self.tree]
         return "\n".join(lines)
+
+    def __str__(self) -> str:
+        return f"first divergence: {self.summary}\n{self.details}"
 
     def __repr__(self) -> str:
         return f"<Divergence {self.summary}>"

@@ -16,14 +16,20 @@ _SHOWN = 8
 
 def text(report: Report) -> str:
     """Returns the whole report; about ten lines for a pass."""
-    lines = [headline(report)]
-    # The headline may have said the first already.
-    lines += _block("because", [reason for reason in report.reasons if reason not in lines[0]])
+    return f"{headline(report)}\n{body(report)}"
+
+
+def body(report: Report) -> str:
+    """Returns what stands below the headline, and does not say that again."""
+    first = headline(report)
+    lines = _block("because", [reason for reason in report.reasons if reason not in first])
     lines += _block("settings", _settings(report))
     lines += _block("faults", _faults(report))
     lines += _block("errors", places.summary(report.places))
-    if report.first_divergence is not None:
-        lines += ["", str(report.first_divergence), ""]
+    divergence = report.first_divergence
+    if divergence is not None:
+        is_said = divergence.summary in first
+        lines += ["", f"first divergence:\n{divergence.details}" if is_said else str(divergence), ""]
     for failed in report.failures:
         lines += ["", f"  traceback of the {failed.side or 'model'}:"]
         lines += [f"    {wording.plain(line)}" for line in failed.traceback.splitlines()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 from dataclasses import fields
@@ -167,6 +168,22 @@ def test_the_first_divergence_says_where_how_much_and_what_was_allowed() -> None
         assert said in text
     assert report.exit_code == 1
     assert str(report).startswith("FAIL: forward of step 0, output 0 of encoder.norm")
+
+
+def test_the_headline_is_printed_once() -> None:
+    report = failing()
+    assert report.first_divergence is not None
+    said = report.first_divergence.summary
+    assert str(report).count(said) == 1
+    assert str(report).splitlines()[0] == f"FAIL: {said}"
+    assert "\nfirst divergence:\n  reference  encoder.norm" in str(report)
+    assert report._repr_html_().count(said) == 1
+    lost = Trouble(phase=Phase.BACKWARD, text="the worker is gone", side=Side.CANDIDATE, step=2)
+    # What ended the comparison is said first, and the divergence below it.
+    cut = Report(dataclasses.replace(report.summary, troubles=(lost,)), report.rows)
+    assert str(cut).startswith("FAIL: cut short: ")
+    assert str(cut).count(said) == 1
+    assert f"first divergence: {said}" in str(cut)
 
 
 def test_settings_that_differ_come_before_any_number() -> None:

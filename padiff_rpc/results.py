@@ -16,6 +16,7 @@ class WorstElement:
     reference: float
     candidate: float
     abs_diff: float
+    imaginary: bool = False
 
 
 @record

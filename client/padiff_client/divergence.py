@@ -124,13 +124,7 @@ class Divergence:
         if row.figures is not None:
             facts.append(("measured", wording.measured(row.figures)))
         if worst is not None:
-            facts.append(
-                (
-                    "worst",
-                    f"{wording.index(worst.index)}: reference {wording.exact(worst.reference)}, candidate "
-                    f"{wording.exact(worst.candidate)}, {wording.small(worst.abs_diff)} apart",
-                )
-            )
+            facts.append(("worst", wording.worst(worst)))
         if row.tolerance is not None and row.figures is not None:
             facts.append(("allowed", wording.allowed(row.tolerance)))
         if row.rule:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from typing import Optional
 
-from padiff_rpc.results import Figures, Omitted, OptimizerDifference, Place, Row, Tolerance
+from padiff_rpc.results import Figures, Omitted, OptimizerDifference, Place, Row, Tolerance, WorstElement
 from padiff_rpc.words import CaptureKind, Omission, Phase, Verdict
 
 FAILING = frozenset(
@@ -139,6 +139,15 @@ def measured(figures: Figures) -> str:
     share = figures.mismatches / figures.elements if figures.elements else 0.0
     parts.append(f"{figures.mismatches} of {figures.elements} elements outside ({share:.1%})")
     return ", ".join(parts)
+
+
+def worst(element: WorstElement) -> str:
+    """Returns where two tensors are furthest apart, and by how much."""
+    part = ", imaginary part" if element.imaginary else ""
+    return (
+        f"{index(element.index)}{part}: reference {exact(element.reference)}, "
+        f"candidate {exact(element.candidate)}, {small(element.abs_diff)} apart"
+    )
 
 
 def allowed(tolerance: Optional[Tolerance]) -> str:

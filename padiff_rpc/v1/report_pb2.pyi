@@ -50,16 +50,18 @@ OMISSION_COMPUTED: Omission
 OMISSION_JUDGED_ELSEWHERE: Omission
 
 class WorstElement(_message.Message):
-    __slots__ = ("index", "reference", "candidate", "abs_diff")
+    __slots__ = ("index", "reference", "candidate", "abs_diff", "imaginary")
     INDEX_FIELD_NUMBER: _ClassVar[int]
     REFERENCE_FIELD_NUMBER: _ClassVar[int]
     CANDIDATE_FIELD_NUMBER: _ClassVar[int]
     ABS_DIFF_FIELD_NUMBER: _ClassVar[int]
+    IMAGINARY_FIELD_NUMBER: _ClassVar[int]
     index: _containers.RepeatedScalarFieldContainer[int]
     reference: float
     candidate: float
     abs_diff: float
-    def __init__(self, index: _Optional[_Iterable[int]] = ..., reference: _Optional[float] = ..., candidate: _Optional[float] = ..., abs_diff: _Optional[float] = ...) -> None: ...
+    imaginary: bool
+    def __init__(self, index: _Optional[_Iterable[int]] = ..., reference: _Optional[float] = ..., candidate: _Optional[float] = ..., abs_diff: _Optional[float] = ..., imaginary: bool = ...) -> None: ...
 
 class Figures(_message.Message):
     __slots__ = ("elements", "bitwise_equal", "nan_reference", "nan_candidate", "nonfinite_mismatches", "first_nonfinite", "max_abs", "max_rel", "worst", "relative_l2", "cosine", "scale", "bias", "mean_reference", "mean_candidate", "mean_abs", "rmse", "rms_reference", "mismatches", "histogram", "inf_reference", "inf_candidate")

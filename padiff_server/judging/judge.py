@@ -9,8 +9,9 @@ from typing import Optional
 from padiff_rpc.options import Options
 from padiff_rpc.records import record
 from padiff_rpc.results import Figures, Tolerance
+from padiff_rpc.tensors import COMPLEX
 from padiff_rpc.types import TensorSpec
-from padiff_rpc.words import CompareMode, Omission, Verdict
+from padiff_rpc.words import CompareMode, Omission, Side, Verdict
 from padiff_server.judging.tolerances import USER
 
 # Also the reason for a weight that an optimizer made of such a gradient.
@@ -44,9 +45,11 @@ def judge(
     """
     if reference.shape != candidate.shape:
         shapes = f"reference {list(reference.shape)}, candidate {list(candidate.shape)}"
-        return Judgement(verdict=Verdict.SHAPE_MISMATCH, reason=f"shape: {shapes}")
+        part = _lacking_part(reference, candidate)
+        return Judgement(verdict=Verdict.SHAPE_MISMATCH, reason=f"shape: {shapes}{part}")
     same_dtype = reference.dtype is candidate.dtype
     dtypes = "" if same_dtype else f"dtype: reference {reference.dtype}, candidate {candidate.dtype}"
+    dtypes += _lacking_part(reference, candidate)
     if dtypes and options.check_dtype:
         return Judgement(verdict=Verdict.DTYPE_MISMATCH, reason=dtypes)
     if figures is None:
@@ -60,6 +63,18 @@ def judge(
         verdict=Verdict.WITHIN_TOLERANCE if matched else judgement.verdict,
         reason="; ".join(filter(None, (judgement.reason, dtypes))),
     )
+
+
+def _lacking_part(reference: TensorSpec, candidate: TensorSpec) -> str:
+    """Returns what is off where complex numbers of one side meet real ones of the other; "" else."""
+    is_complex = reference.dtype in COMPLEX, candidate.dtype in COMPLEX
+    if is_complex[0] is is_complex[1]:
+        return ""
+    side, real = (Side.CANDIDATE, candidate) if is_complex[0] else (Side.REFERENCE, reference)
+    whole = reference if is_complex[0] else candidate
+    if real.shape == (*whole.shape, 2):
+        return f"; the {side} has the real and the imaginary part in its last axis"
+    return f"; the {side} has no imaginary part"
 
 
 def agrees(figures: Figures, tolerance: Tolerance, options: Options) -> bool:
@@ -152,7 +167,8 @@ def _worst(figures: Figures) -> str:
         return ""
     worst = figures.worst[0]
     return (
-        f"; largest difference {worst.abs_diff:.3g} at {list(worst.index)} "
+        f"; largest difference {worst.abs_diff:.3g} at {list(worst.index)}"
+        f"{', in the imaginary part' if worst.imaginary else ''} "
         f"(reference {worst.reference:.6g}, candidate {worst.candidate:.6g})"
     )
 

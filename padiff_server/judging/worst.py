@@ -71,7 +71,13 @@ class WorstElements:
             index = tuple(int(i) for i in np.unravel_index(number, shape))
             found.setdefault(
                 number,
-                WorstElement(index=index, reference=reference, candidate=candidate, abs_diff=distance),
+                WorstElement(
+                    index=index,
+                    reference=reference,
+                    candidate=candidate,
+                    abs_diff=distance,
+                    imaginary=position % self._parts == 1,
+                ),
             )
         return tuple(found.values())[:_KEPT]
 

@@ -5,10 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from padiff_rpc.tensors import COMPLEX
 from padiff_rpc.types import Weight
 from padiff_rpc.words import WeightKind
 from padiff_server.alignment.kinds import Kind, canonical_kind, canonical_name, is_flattened, layout
-from padiff_server.weights.rules import IDENTITY, TRANSPOSE, Rule, fitting_axes, reshape_to
+from padiff_server.weights.rules import (
+    AS_COMPLEX,
+    AS_REAL,
+    IDENTITY,
+    TRANSPOSE,
+    Rule,
+    fitting_axes,
+    reshape_to,
+)
 
 # (reference's weight, candidate's weight, the rule between them)
 Pair = tuple[Weight, Weight, Rule]
@@ -34,7 +43,7 @@ def pair_weights(
         for theirs in free:
             same_kind = canonical_kind(kinds[0], ours) is canonical_kind(kinds[1], theirs)
             rule = choose_rule(kinds, ours, theirs)
-            if same_kind and rule.shape_or_none(ours.spec.shape) == theirs.spec.shape:
+            if same_kind and fits(rule, ours, theirs):
                 partner[ours.name] = theirs
                 free.remove(theirs)
                 break
@@ -53,7 +62,10 @@ def choose_rule(kinds: tuple[Kind, Kind], reference: Weight, candidate: Weight) 
     names = canonical_name(kinds[0], reference.name), canonical_name(kinds[1], candidate.name)
     ours, theirs = layout(kinds[0], names[0]), layout(kinds[1], names[1])
     shapes = reference.spec.shape, candidate.spec.shape
-    if ours and theirs:
+    if _is_complex(reference) is not _is_complex(candidate):
+        rule = AS_REAL if _is_complex(reference) else AS_COMPLEX
+        rule = rule if fits(rule, reference, candidate) else IDENTITY
+    elif ours and theirs:
         rule = IDENTITY if ours == theirs else TRANSPOSE
     elif shapes[0] == shapes[1]:
         rule = IDENTITY
@@ -67,6 +79,16 @@ def choose_rule(kinds: tuple[Kind, Kind], reference: Weight, candidate: Weight) 
         ):
             rule = reshape_to(shapes[1])
     return rule if rule.shape_or_none(shapes[0]) is not None else IDENTITY
+
+
+def fits(rule: Rule, reference: Weight, candidate: Weight) -> bool:
+    """Whether the rule gives the candidate's shape, and complex numbers where the candidate holds such."""
+    made = rule.dtype(reference.spec.dtype) in COMPLEX
+    return made is _is_complex(candidate) and rule.shape_or_none(reference.spec.shape) == candidate.spec.shape
+
+
+def _is_complex(weight: Weight) -> bool:
+    return weight.spec.dtype in COMPLEX
 
 
 def alternatives(

@@ -1,9 +1,10 @@
 """Layout rules: how a reference's weights become a candidate's.
 
 A rule is a chain of small steps ("part(1 of 3) then transpose"), each of which takes arrays and gives
-arrays; what is left at its end is the candidate's weight. Rules only move elements, so they serve
-values, gradients and optimizer state alike. The opposite direction is a rule of its own (`STACK` against
-`part_of`), which `weight_plan` chooses as it chose the first.
+arrays; what is left at its end is the candidate's weight. Rules only move elements (the parts of a complex
+one too, where the other side keeps them apart), so they serve values, gradients and optimizer state
+alike. The opposite direction is a rule of its own (`STACK` against `part_of`), which `weight_plan` chooses
+as it chose the first.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import numpy as np
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.records import record
 from padiff_rpc.tensors import Array, HostTensor
+from padiff_rpc.words import DType
 
 Shape = tuple[int, ...]
 
@@ -35,12 +37,14 @@ class Step:
         apply: arrays in the reference's layout -> arrays in the candidate's; may return views.
         shapes: the shapes that `apply` gives. Raises InvalidRequestError for those it cannot take.
         part: which of how many equal parts it takes, from 0; None for a step that takes all.
+        dtypes: those that it changes, and to what.
     """
 
     name: str
     apply: Callable[[list[Array]], list[Array]]
     shapes: Callable[[list[Shape]], list[Shape]]
     part: Optional[tuple[int, int]] = None
+    dtypes: tuple[tuple[DType, DType], ...] = ()
 
 
 @record
@@ -76,7 +80,13 @@ class Rule:
         for step in self.steps:
             arrays = step.apply(arrays)
         # By asarray, since ascontiguousarray makes 0-d arrays 1-d.
-        return HostTensor(array=np.asarray(arrays[0], order="C"), dtype=values[0].dtype)
+        return HostTensor(array=np.asarray(arrays[0], order="C"), dtype=self.dtype(values[0].dtype))
+
+    def dtype(self, dtype: DType) -> DType:
+        """Returns the dtype that the rule makes of values of this one."""
+        for step in self.steps:
+            dtype = dict(step.dtypes).get(dtype, dtype)
+        return dtype
 
     def shape(self, *shapes: Shape) -> Shape:
         """Returns the shape that the rule gives. Raises InvalidRequestError for shapes it cannot take."""
@@ -189,6 +199,50 @@ def _stacked_shapes(shapes: list[Shape]) -> list[Shape]:
     return [(sum(shape[0] for shape in shapes), *shapes[0][1:])]
 
 
+def _real_shapes(shapes: list[Shape]) -> list[Shape]:
+    return [(*shape, 2) for shape in shapes]
+
+
+def _complex_shapes(shapes: list[Shape]) -> list[Shape]:
+    for shape in shapes:
+        if shape[-1:] != (2,):
+            raise InvalidRequestError(
+                f"rule as complex: the last axis of {list(shape)} holds no real and imaginary parts"
+            )
+    return [shape[:-1] for shape in shapes]
+
+
+def _as_real(array: Array) -> Array:
+    return np.stack([array.real, array.imag], axis=-1)
+
+
+def _as_complex(array: Array) -> Array:
+    return np.ascontiguousarray(array).view(np.result_type(array.dtype, np.complex64))[..., 0]
+
+
+_PARTS = ((DType.COMPLEX64, DType.FLOAT32), (DType.COMPLEX128, DType.FLOAT64))
 IDENTITY = Rule()
+# Frameworks call these view_as_real and as_real, view_as_complex and as_complex. A gradient's parts are those
+# of the parts' gradients.
+AS_REAL = Rule(
+    steps=(
+        Step(
+            name="as real",
+            apply=lambda arrays: [_as_real(array) for array in arrays],
+            shapes=_real_shapes,
+            dtypes=_PARTS,
+        ),
+    )
+)
+AS_COMPLEX = Rule(
+    steps=(
+        Step(
+            name="as complex",
+            apply=lambda arrays: [_as_complex(array) for array in arrays],
+            shapes=_complex_shapes,
+            dtypes=tuple((real, whole) for whole, real in _PARTS),
+        ),
+    )
+)
 TRANSPOSE = _rule("transpose", lambda arrays: [a.T for a in arrays], _transposed_shapes)
 STACK = _rule("stack", lambda arrays: [np.concatenate(arrays)], _stacked_shapes)

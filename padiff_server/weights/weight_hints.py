@@ -6,9 +6,15 @@ import difflib
 from collections import defaultdict
 from collections.abc import Iterable
 
+from padiff_rpc.tensors import COMPLEX
+from padiff_rpc.types import TensorSpec
 from padiff_server.weights.owned_weight import OwnedWeight
 from padiff_server.weights.rules import IDENTITY, TRANSPOSE, Shape, fitting_axes
 
+_PARTS = (
+    "; one real weight with both parts in a last axis of 2 fits, as view_as_real gives it; "
+    "layer_map.special_init(..., function) can make any other of them"
+)
 # Names are compared with this many of equal shape at most.
 _LOOKED_AT = 50
 
@@ -29,12 +35,14 @@ class Neighbours:
         if not near:
             return ""
         best = max(near[:_LOOKED_AT], key=lambda other: _likeness(lone.name, other.name))
-        return f"; nearest: {best.name!r} {best.weight.spec}{fitting(shape, best.weight.spec.shape)}"
+        return f"; nearest: {best.name!r} {best.weight.spec}{fitting(lone.weight.spec, best.weight.spec)}"
 
 
-def fitting(shape: Shape, wanted: Shape) -> str:
-    """Returns ", which ... would fit" for a `shape` that only its order of axes keeps from `wanted`."""
-    orders = fitting_axes(shape, wanted)
+def fitting(spec: TensorSpec, wanted: TensorSpec) -> str:
+    """Returns what would make a weight fit that only its order of axes, or its parts, keep from `wanted`."""
+    if (spec.dtype in COMPLEX) is not (wanted.dtype in COMPLEX):
+        return f": the imaginary part {'is missing' if wanted.dtype in COMPLEX else 'has no place'}{_PARTS}"
+    orders = fitting_axes(spec.shape, wanted.shape)
     if not orders or orders[0] == IDENTITY:
         return ""
     if orders[0] == TRANSPOSE:

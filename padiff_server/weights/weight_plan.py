@@ -9,6 +9,7 @@ from dataclasses import replace
 from padiff_rpc.options import LayerMap
 from padiff_rpc.records import record
 from padiff_rpc.results import Unmatched
+from padiff_rpc.tensors import COMPLEX
 from padiff_rpc.types import Layer, Weight
 from padiff_rpc.words import Side
 from padiff_server.alignment.kinds import canonical_kind, framework_of, is_aside, kind_of
@@ -275,10 +276,11 @@ def _misfit(pair: WeightPair) -> str:
         return f"weights of several dtypes ({', '.join(dtypes)}) do not make one"
     wanted = pair.candidate.weight.spec
     made = pair.rule.shape_or_none(*(spec.shape for spec in specs))
-    if made == wanted.shape:
+    dtype = pair.rule.dtype(specs[0].dtype)
+    if made == wanted.shape and (dtype in COMPLEX) is (wanted.dtype in COMPLEX):
         return ""
-    shown = specs[0] if made is None else replace(specs[0], shape=made)
-    return f"{shown} does not fit {wanted}{fitting(shown.shape, wanted.shape)}"
+    shown = specs[0] if made is None else replace(specs[0], shape=made, dtype=dtype)
+    return f"{shown} does not fit {wanted}{fitting(shown, wanted)}"
 
 
 def _names(pair: WeightPair, side: int) -> tuple[str, ...]:

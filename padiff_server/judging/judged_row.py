@@ -10,8 +10,8 @@ from typing import Optional
 from padiff_rpc.options import Options
 from padiff_rpc.results import Place, Row
 from padiff_rpc.types import TensorSpec
-from padiff_rpc.words import CaptureKind, Phase
-from padiff_server.judging.judge import judge
+from padiff_rpc.words import CaptureKind, Omission, Phase
+from padiff_server.judging.judge import Judgement, judge
 from padiff_server.judging.measured import Measured
 from padiff_server.judging.tolerances import GRADIENTS
 from padiff_server.weights.rules import IDENTITY, Rule
@@ -50,8 +50,14 @@ def judged_row(
         reason="; ".join(filter(None, (judgement.reason, measured.note))) or note,
         rule="" if rule == IDENTITY else rule.name,
         counts=frame.counts and judgement.omission is None,
-        omission=judgement.omission,
+        omission=_omission(frame, judgement),
     )
+
+
+def _omission(frame: Row, judgement: Judgement) -> Optional[Omission]:
+    if judgement.omission is Omission.BELOW_ROUNDING and frame.kind is CaptureKind.OPTIMIZER_STATE:
+        return Omission.MADE_OF_ROUNDING
+    return judgement.omission
 
 
 def _with_spec(place: Optional[Place], spec: TensorSpec) -> Optional[Place]:

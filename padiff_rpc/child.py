@@ -9,6 +9,9 @@ import signal
 import threading
 from typing import Optional
 
+# Inherited by whatever a process starts.
+_MARK = "PADIFF_INSIDE_WORKER"
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the flags that a client passes to the processes it starts."""
@@ -25,6 +28,16 @@ def announce(descriptor: Optional[int], address: str) -> None:
         return
     with os.fdopen(descriptor, "w") as pipe:
         pipe.write(f"{address}\n")
+
+
+def mark_worker() -> None:
+    """Has this process, and all that it starts, known as a worker: none of them may start a comparison."""
+    os.environ[_MARK] = "1"
+
+
+def is_inside_worker() -> bool:
+    """Whether this process is a worker that was started by command, or was started by one."""
+    return bool(os.environ.get(_MARK))
 
 
 def watch_lifeline(descriptor: Optional[int], private_folder: Optional[str]) -> None:
@@ -47,3 +60,14 @@ def watch_lifeline(descriptor: Optional[int], private_folder: Optional[str]) -> 
         os._exit(0)
 
     threading.Thread(target=wait, name="lifeline", daemon=True).start()
+
+
+def describe_exit(status: int) -> str:
+    """Returns how a process ended, in words."""
+    if status >= 0:
+        return f"ended with exit code {status}"
+    try:
+        name = signal.Signals(-status).name
+    except ValueError:
+        name = f"signal {-status}"
+    return f"was killed by {name}" + (" (out of memory?)" if name == "SIGKILL" else "")

@@ -48,12 +48,15 @@ class Health:
         return register_all
 
     @contextmanager
-    def on_port_of_its_own(self, address: str) -> Iterator[None]:
-        """Answers health checks, and nothing else, in plain text at `address`; nowhere if that is empty."""
+    def on_port_of_its_own(self, address: str, *, handed_over: bool = False) -> Iterator[None]:
+        """Answers health checks, and nothing else, in plain text at `address`; nowhere if that is empty.
+
+        `handed_over`: as for `open_server`.
+        """
         if not address:
             yield
             return
-        with open_public_port(address, self._register_check):
+        with open_public_port(address, self._register_check, handed_over=handed_over):
             yield
 
     def _register_check(self, server: grpc.Server) -> None:

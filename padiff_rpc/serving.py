@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import field
+from contextlib import ExitStack, contextmanager
+from dataclasses import field, replace
 from typing import Any, Optional, Union
 
 import grpc
 
 from padiff_rpc import logs
 from padiff_rpc.errors import InvalidRequestError
+from padiff_rpc.handover import kept_address
 from padiff_rpc.health import Health
 from padiff_rpc.records import record
 from padiff_rpc.tls_files import TlsFiles
-from padiff_rpc.transport import open_server
+from padiff_rpc.transport import check_exposure, open_server
 from padiff_rpc.types import Tls
 
 TOKEN_VARIABLE = "PADIFF_TOKEN"
@@ -34,6 +35,7 @@ class Serving:
         health_listen: a second port for health checks alone; empty: none.
         drain_seconds: what running work gets after SIGTERM.
         log_format: "text" or "json".
+        handed_over: both addresses are kept for processes that serve there one after another.
     """
 
     listen: str = "127.0.0.1:0"
@@ -43,6 +45,7 @@ class Serving:
     health_listen: str = ""
     drain_seconds: float = DRAIN_SECONDS
     log_format: str = logs.TEXT
+    handed_over: bool = False
 
     @contextmanager
     def open(self, register: Callable[[grpc.Server], None], health: Health, *, streams: int) -> Iterator[str]:
@@ -58,10 +61,25 @@ class Serving:
                 tls=self.tls,
                 insecure=self.insecure,
                 streams=streams,
+                handed_over=self.handed_over,
             ) as bound,
-            health.on_port_of_its_own(self.health_listen),
+            health.on_port_of_its_own(self.health_listen, handed_over=self.handed_over),
         ):
             yield bound
+
+    @contextmanager
+    def kept(self) -> Iterator[Serving]:
+        """Yields the same, with addresses that this process keeps for children who serve one after another.
+
+        Raises InvalidRequestError as `kept_address` and `check_exposure`.
+        """
+        check_exposure(self.listen, tls=self.tls, token=self.token, insecure=self.insecure)
+        with ExitStack() as exits:
+            listen, health_listen = (
+                exits.enter_context(kept_address(address)) if address else ""
+                for address in (self.listen, self.health_listen)
+            )
+            yield replace(self, listen=listen, health_listen=health_listen, handed_over=True)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

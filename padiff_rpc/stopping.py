@@ -19,22 +19,34 @@ class StopSignals:
     in a framework's kernel runs no Python handler until it is back.
     """
 
-    def __init__(self, *, ignore_interrupt: bool = False) -> None:
-        """The main thread. `ignore_interrupt` is for children of a client.
+    def __init__(self, *, ignore_interrupt: bool = False, children_too: bool = False) -> None:
+        """The main thread. `ignore_interrupt` is for children of a client; `children_too` has the end of a
+        child of this process count as a signal.
 
         A terminal's Ctrl-C reaches every process of its group; a child ends by its parent's word.
         """
         self._reader, writer = os.pipe()
         os.set_blocking(writer, False)
         signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
-        os.register_at_fork(after_in_child=_forget_signals)
+        os.register_at_fork(after_in_child=self._forget)
         self._meant = [signal.SIGTERM]
         if ignore_interrupt:
             signal.signal(signal.SIGINT, signal.SIG_IGN)
         else:
             self._meant.append(signal.SIGINT)
+        if children_too:
+            self._meant.append(signal.SIGCHLD)
         for number in self._meant:
             signal.signal(number, lambda *_: None)
+
+    def fileno(self) -> int:
+        """Returns what a selector may watch: readable when a signal has come."""
+        return self._reader
+
+    def take(self) -> Optional[signal.Signals]:
+        """Returns the signal that has come, None for one that is not meant; waits for one."""
+        number = os.read(self._reader, 1)[0]
+        return signal.Signals(number) if number in self._meant else None
 
     def wait(self, seconds: Optional[float] = None) -> bool:
         """Waits for the next signal, or for so long; returns whether one came."""
@@ -44,7 +56,7 @@ class StopSignals:
             ready, _, _ = select.select([self._reader], [], [], left)
             if not ready:
                 return False
-            if os.read(self._reader, 1)[0] in self._meant:
+            if self.take() is not None:
                 return True
 
     def drain(self, is_idle: Callable[[], bool], seconds: float) -> bool:
@@ -55,8 +67,9 @@ class StopSignals:
                 return True
         return False
 
-
-def _forget_signals() -> None:
-    """A fork (a data loader's worker) would write its own signals into our pipe, and outlive them."""
-    signal.set_wakeup_fd(-1)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    def _forget(self) -> None:
+        """A fork (a data loader's worker) would write its own signals into our pipe, and outlive them."""
+        signal.set_wakeup_fd(-1)
+        for number in self._meant:
+            if number != signal.SIGINT:
+                signal.signal(number, signal.SIG_DFL)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
-import socket
 from collections.abc import Callable, Iterator
 from concurrent import futures
 from typing import Any, Optional, Union
@@ -13,8 +13,10 @@ import grpc
 
 from padiff_rpc.addresses import check_address, is_local
 from padiff_rpc.errors import InvalidRequestError, PaDiffError, ProtocolError, error_from_rpc
+from padiff_rpc.handover import check_socket_is_free, moved_in
 from padiff_rpc.interceptors import TOKEN_KEY, ErrorInterceptor
 from padiff_rpc.limits import limits
+from padiff_rpc.records import record
 from padiff_rpc.tls_files import TlsFiles, server_credentials
 from padiff_rpc.types import Tls
 
@@ -31,11 +33,29 @@ _COMMON_OPTIONS: list[tuple[str, int]] = [
 ]
 _SERVER_OPTIONS = [
     *_COMMON_OPTIONS,
-    ("grpc.so_reuseport", 0),  # else a second server on the same port starts, and takes half the calls
     ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
 ]
-_CHANNEL_OPTIONS = [
+# Look-ups that meet a worker whose address is just passing to another process are made again.
+_LOOK_UPS = {
+    "methodConfig": [
+        {
+            "name": [
+                {"service": "padiff_rpc.v1.Worker", "method": "GetInfo"},
+                {"service": "grpc.health.v1.Health", "method": "Check"},
+            ],
+            "retryPolicy": {
+                "maxAttempts": 4,
+                "initialBackoff": "0.1s",
+                "maxBackoff": "1s",
+                "backoffMultiplier": 2,
+                "retryableStatusCodes": ["UNAVAILABLE", "CANCELLED"],
+            },
+        }
+    ]
+}
+_CHANNEL_OPTIONS: list[tuple[str, Any]] = [
     *_COMMON_OPTIONS,
+    ("grpc.service_config", json.dumps(_LOOK_UPS)),
     ("grpc.enable_http_proxy", 0),
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 1_000),
@@ -166,27 +186,22 @@ class ResponseStream:
         self.close()
 
 
-def _check_socket_is_free(address: str) -> None:
-    """Raises InvalidRequestError for a unix socket that somebody serves: gRPC would take it over."""
-    if not address.startswith("unix:"):
-        return
-    with socket.socket(socket.AF_UNIX) as probe:
-        probe.settimeout(1.0)
-        try:
-            probe.connect(address[len("unix:") :])
-        except OSError:
-            return
-    raise InvalidRequestError(f"cannot listen on {address}: the address is taken")
-
-
 def check_exposure(
     address: str, *, tls: Union[Tls, TlsFiles, None], token: str, insecure: bool, field: str = "listen"
 ) -> None:
     """Raises InvalidRequestError for a port that other machines reach without proof of who calls.
 
-    Such a port needs mutual TLS, or TLS and a token.
+    Such a port needs mutual TLS, or TLS and a token. `insecure` allows it; plain text is warned of.
     """
-    if is_local(address, field=field) or insecure:
+    if is_local(address, field=field):
+        return
+    if insecure:
+        if tls is None:
+            logger.warning(
+                "insecure: %s is plain text: everybody who reaches it can read and change what passes, the "
+                "token too, and have code of the import roots run",
+                address,
+            )
         return
     if tls is None:
         missing = (
@@ -214,32 +229,35 @@ def open_server(
     insecure: bool = False,
     streams: int = 16,
     stop_seconds: float = 2.0,
+    handed_over: bool = False,
 ) -> Iterator[str]:
     """Serves what `register` adds for the length of the context; yields the bound address.
 
     With port 0 the yielded address names the port chosen. `tls` as files is read again when they change.
     A stream holds a pool thread, so `streams` is the number of calls served at once. At the end running
-    calls get `stop_seconds`, then are cancelled. Raises InvalidRequestError when the address cannot be
-    used, is taken, or is not protected as `check_exposure` asks.
+    calls get `stop_seconds`, then are cancelled. `handed_over`: another process may serve there until now,
+    or from some moment on; the address is one of `kept_address`, and was checked by who keeps it. Raises
+    InvalidRequestError when the address cannot be used, is taken, or is not protected as `check_exposure`
+    asks.
     """
-    check_exposure(address, tls=tls, token=token, insecure=insecure)
-    if tls is None and not is_local(address, field="listen"):
-        logger.warning(
-            "insecure: %s is plain text: everybody who reaches it can read and change what passes, the token "
-            "too, and have code of the import roots run",
-            address,
-        )
-    with _listening(
-        address, register, _credentials(tls), token=token, streams=streams, stop_seconds=stop_seconds
-    ) as bound:
+    if not handed_over:
+        check_exposure(address, tls=tls, token=token, insecure=insecure)
+    service = _Service(token=token, streams=streams, stop_seconds=stop_seconds)
+    with service.listening(address, register, _credentials(tls), handed_over=handed_over) as bound:
         yield bound
 
 
 @contextlib.contextmanager
-def open_public_port(address: str, register: Callable[[grpc.Server], None]) -> Iterator[str]:
-    """Serves, in plain text and without a token, what anybody may know; yields the bound address."""
+def open_public_port(
+    address: str, register: Callable[[grpc.Server], None], *, handed_over: bool = False
+) -> Iterator[str]:
+    """Serves, in plain text and without a token, what anybody may know; yields the bound address.
+
+    `handed_over`: as for `open_server`.
+    """
     is_local(address, field="health_listen")
-    with _listening(address, register, None, token="", streams=2, stop_seconds=0.0) as bound:
+    service = _Service(token="", streams=2, stop_seconds=0.0)
+    with service.listening(address, register, None, handed_over=handed_over) as bound:
         yield bound
 
 
@@ -253,23 +271,46 @@ def _credentials(tls: Union[Tls, TlsFiles, None]) -> Optional[grpc.ServerCredent
     )
 
 
-@contextlib.contextmanager
-def _listening(
-    address: str,
-    register: Callable[[grpc.Server], None],
-    credentials: Optional[grpc.ServerCredentials],
-    *,
-    token: str,
-    streams: int,
-    stop_seconds: float,
-) -> Iterator[str]:
-    server = grpc.server(
-        futures.ThreadPoolExecutor(max_workers=streams, thread_name_prefix="rpc"),
-        interceptors=[ErrorInterceptor(token)],
-        options=[*_SERVER_OPTIONS, *_message_options()],
-    )
-    register(server)
-    _check_socket_is_free(address)
+@record
+class _Service:
+    """What a server answers calls with."""
+
+    token: str
+    streams: int
+    stop_seconds: float
+
+    @contextlib.contextmanager
+    def listening(
+        self,
+        address: str,
+        register: Callable[[grpc.Server], None],
+        credentials: Optional[grpc.ServerCredentials],
+        *,
+        handed_over: bool,
+    ) -> Iterator[str]:
+        server = grpc.server(
+            futures.ThreadPoolExecutor(max_workers=self.streams, thread_name_prefix="rpc"),
+            interceptors=[ErrorInterceptor(self.token)],
+            # Else a second server on the same port starts, and takes half the calls.
+            options=[*_SERVER_OPTIONS, *_message_options(), ("grpc.so_reuseport", int(handed_over))],
+        )
+        register(server)
+        if handed_over:
+            with moved_in(address) as first:
+                port = _bound(server, first, credentials)
+                server.start()
+        else:
+            check_socket_is_free(address)
+            port = _bound(server, address, credentials)
+            server.start()
+        try:
+            yield address if address.startswith("unix:") else f"{address.rpartition(':')[0]}:{port}"
+        finally:
+            server.stop(self.stop_seconds).wait()
+
+
+def _bound(server: grpc.Server, address: str, credentials: Optional[grpc.ServerCredentials]) -> int:
+    """Returns the port, from now on `server`'s; 1 for a unix socket. Raises InvalidRequestError."""
     try:
         if credentials is None:
             port = server.add_insecure_port(address)
@@ -279,11 +320,7 @@ def _listening(
         port = 0
     if port == 0:
         raise InvalidRequestError(f"cannot listen on {address}: the address is taken or not on this machine")
-    server.start()
-    try:
-        yield address if address.startswith("unix:") else f"{address.rpartition(':')[0]}:{port}"
-    finally:
-        server.stop(stop_seconds).wait()
+    return int(port)
 
 
 def requests(iterator: Iterator[Any]) -> Iterator[Any]:

@@ -183,6 +183,8 @@ class WorkerInfo:
     devices: tuple[str, ...] = ()
     served_model: str = ""
     executable: str = ""
+    process_per_lease: bool = False
+    serves_optimizer: bool = False
 
 
 @record

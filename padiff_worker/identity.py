@@ -17,7 +17,9 @@ from padiff_worker.adapter import FrameworkAdapter
 from padiff_worker.served_model import ServedModel
 
 
-def worker_info(adapter: FrameworkAdapter, served: Optional[ServedModel]) -> WorkerInfo:
+def worker_info(
+    adapter: FrameworkAdapter, served: Optional[ServedModel], *, process_per_lease: bool
+) -> WorkerInfo:
     """Returns what this process is, for the report and the handshake."""
     model = type(served.model) if served is not None else None
     return WorkerInfo(
@@ -32,6 +34,8 @@ def worker_info(adapter: FrameworkAdapter, served: Optional[ServedModel]) -> Wor
         devices=adapter.devices(),
         served_model=f"{model.__module__}.{model.__qualname__}" if model else "",
         executable=sys.executable,
+        process_per_lease=process_per_lease,
+        serves_optimizer=served is not None and served.optimizer is not None,
     )
 
 

@@ -7,19 +7,27 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Optional
 
 from padiff_rpc.errors import BusyError, StateError, WorkerLostError
 from padiff_rpc.words import WorkerState
 
 
 class Leases:
-    """Grants the worker to one comparison. Thread-safe."""
+    """Grants the worker to one comparison. Thread-safe.
 
-    def __init__(self) -> None:
+    Attributes:
+        is_ready: whether the framework's device is usable.
+    """
+
+    def __init__(self, tell: Optional[Callable[[str], None]] = None) -> None:
+        """`tell`, where given, hears the name of the one lease that is granted then, and "" at its end."""
+        self._tell = tell
+        self._is_used_up = False
         self._lock = threading.Lock()
         self._lease = ""
         self._since = 0.0
-        self._is_ready = False
+        self.is_ready = False
         self._is_closed = False
         self._ended_because = ""
         self._when_ended: Callable[[], None] = lambda: None
@@ -28,6 +36,11 @@ class Leases:
     def granted(self) -> Iterator[str]:
         """Holds the lease; yields its name. Raises BusyError while another has it, StateError once closed."""
         with self._lock:
+            if self._is_used_up:
+                raise BusyError(
+                    "the worker's next process takes over just now; try again in a moment",
+                    handing_over="true",
+                )
             if self._is_closed:
                 raise StateError(
                     "the worker was told to stop and takes no new comparison; try again when it runs again"
@@ -39,11 +52,16 @@ class Leases:
                 )
             lease = self._lease = secrets.token_hex(8)
             self._since = time.monotonic()
+        if self._tell is not None:
+            self._tell(lease)
         try:
             yield lease
         finally:
             with self._lock:
                 self._lease = ""
+                self._is_used_up = self._tell is not None
+            if self._tell is not None:
+                self._tell("")
 
     def check(self, lease: str) -> None:
         """Raises StateError for another lease than the present one, WorkerLostError for one cut short."""
@@ -55,10 +73,6 @@ class Leases:
         """Raises WorkerLostError once the worker has ended what ran."""
         if self._ended_because:
             raise WorkerLostError(self._ended_because, stopping="true")
-
-    def ready(self) -> None:
-        """The framework's device is usable."""
-        self._is_ready = True
 
     def close(self) -> None:
         """Grants no more; the present lease goes on."""
@@ -83,8 +97,10 @@ class Leases:
 
     def state(self) -> WorkerState:
         """Returns what `padiff workers` shows."""
+        if self._is_used_up:
+            return WorkerState.BUSY
         if self._is_closed:
             return WorkerState.DRAINING
         if self._lease:
             return WorkerState.BUSY
-        return WorkerState.FREE if self._is_ready else WorkerState.NOT_READY
+        return WorkerState.FREE if self.is_ready else WorkerState.NOT_READY

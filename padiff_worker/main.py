@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import argparse
 import os
+import socket
 import sys
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Optional
 
 from padiff_rpc import child, serving
@@ -15,37 +18,95 @@ from padiff_rpc.stopping import StopSignals
 from padiff_rpc.version import package_version
 from padiff_worker.adapter import FrameworkAdapter
 from padiff_worker.model_thread import ModelThread
+from padiff_worker.processes import (
+    AUTO,
+    FORK,
+    START_METHODS,
+    TURN_FLAG,
+    forked,
+    open_files,
+    spawned,
+    start_method,
+)
 from padiff_worker.serve import open_worker
 from padiff_worker.settings import WorkerSettings
 from padiff_worker.stopping import stop_when_told
+from padiff_worker.supervisor import Supervisor
+from padiff_worker.turn import Turn, Word
 
 
 def run(adapter: FrameworkAdapter, arguments: Optional[list[str]] = None) -> int:
     """Runs a worker until it is told to stop; returns the exit code. The main thread."""
     given = _parser(adapter.name).parse_args(arguments)
+
+    def serve() -> int:
+        reached = settled(given, os.environ)
+        write_log(reached.log_format)
+        return _Command(adapter, given, reached).run()
+
+    child.mark_worker()
+    return _complaining(adapter, serve)
+
+
+def _complaining(adapter: FrameworkAdapter, serve: Callable[[], int]) -> int:
+    """Returns the exit code of `serve`: 2, and a line on stderr, for what was asked and cannot be."""
     try:
-        return _serve(adapter, given, settled(given, os.environ))
+        return serve()
     except PaDiffError as error:
         print(f"padiff-worker-{adapter.name}: {error}", file=sys.stderr)
         return 2
 
 
-def _serve(adapter: FrameworkAdapter, given: argparse.Namespace, reached: Serving) -> int:
-    write_log(reached.log_format)
-    settings = WorkerSettings(
-        roots=tuple(given.path or [os.getcwd()]),
-        allowed_packages=tuple(given.allow),
-        save_root=given.save_root,
-        capture_bytes=given.capture_mib << 20,
-    )
-    thread = ModelThread()
-    signals = StopSignals(ignore_interrupt=given.lifeline_fd is not None)
-    child.watch_lifeline(given.lifeline_fd, given.private_folder)
-    with open_worker(adapter, settings, thread, reached, device=given.device) as opened:
-        stop_when_told(signals, opened.worker, opened.health, thread, drain_seconds=reached.drain_seconds)
-        child.announce(given.announce_fd, opened.address)
-        thread.serve_forever()
-    return 0
+class _Command:
+    """What was asked for."""
+
+    def __init__(self, adapter: FrameworkAdapter, given: argparse.Namespace, reached: Serving) -> None:
+        self._adapter = adapter
+        self._given = given
+        self._reached = reached
+        self._settings = WorkerSettings(
+            roots=tuple(given.path or [os.getcwd()]),
+            allowed_packages=tuple(given.allow),
+            save_root=given.save_root,
+            capture_bytes=given.capture_mib << 20,
+        )
+
+    def run(self) -> int:
+        """Serves: the one comparison of a client, or whatever comes, each in a process of its own."""
+        given, reached = self._given, self._reached
+        if given.turn_fd is not None:
+            turn = Turn(socket.socket(fileno=given.turn_fd))
+            return self._serve(replace(reached, handed_over=True), turn)
+        if given.lifeline_fd is not None:
+            return self._serve(reached)
+        with reached.kept() as kept:
+            if start_method(given.start_method, open_files()) == FORK:
+                start = forked(lambda turn: _complaining(self._adapter, lambda: self._serve(kept, turn)))
+            else:
+                start = spawned(kept)
+            return Supervisor(start, lambda address: child.announce(given.announce_fd, address)).run()
+
+    def _serve(self, reached: Serving, turn: Optional[Turn] = None) -> int:
+        given = self._given
+        thread = ModelThread()
+        signals = StopSignals(ignore_interrupt=given.lifeline_fd is not None)
+        child.watch_lifeline(given.lifeline_fd, given.private_folder)
+        if turn is not None:
+            # A compiled file stands for a source of the same second and size, which an edit may be.
+            sys.dont_write_bytecode = True
+            turn.wait()
+        with open_worker(
+            self._adapter, self._settings, thread, reached, device=given.device, turn=turn
+        ) as opened:
+            stop_when_told(signals, opened.worker, opened.health, thread, drain_seconds=reached.drain_seconds)
+            if turn is None:
+                child.announce(given.announce_fd, opened.address)
+            else:
+                turn.say(Word.LISTENING, opened.address)
+                turn.wait_until_alone()
+            thread.serve_forever()
+            opened.worker.close()
+        return 0
 
 
 def _parser(framework: str) -> argparse.ArgumentParser:
@@ -59,6 +120,13 @@ def _parser(framework: str) -> argparse.ArgumentParser:
     add("--save-root", metavar="DIR", help="where states may be saved (default: nowhere)")
     add("--capture-mib", type=int, default=256, metavar="N", help="captures waiting to be sent")
     add("--device", default="cpu", metavar="NAME", help="ready only when it is usable (default: cpu)")
+    add(
+        "--start-method",
+        choices=START_METHODS,
+        default=AUTO,
+        help="how the process of a comparison is made (default: auto, a fork where the framework allows it)",
+    )
     serving.add_arguments(parser)
     child.add_arguments(parser)
+    parser.add_argument(TURN_FLAG, type=int, help=argparse.SUPPRESS)
     return parser

@@ -21,6 +21,7 @@ from padiff_worker.model_thread import ModelThread
 from padiff_worker.served_model import ServedModel
 from padiff_worker.servicer import register
 from padiff_worker.settings import WorkerSettings
+from padiff_worker.turn import Turn
 from padiff_worker.worker import Worker
 
 logger = logging.getLogger(__name__)
@@ -53,14 +54,18 @@ def open_worker(
     *,
     device: str,
     served: Optional[ServedModel] = None,
+    turn: Optional[Turn] = None,
 ) -> Iterator[OpenWorker]:
     """Serves a worker for the length of the context.
 
     Inside, the caller's thread must run `model_thread.serve_forever()`. The worker is ready when a tensor
-    was put on `device`.
+    was put on `device`; with a `turn`, which has begun, it is as ready as the process before it until then.
     """
-    worker = Worker(adapter, settings, model_thread, served)
+    worker = Worker(adapter, settings, model_thread, served, turn)
     health = Health(WORKER_SERVICE)
+    if turn is not None and turn.before.was_ready:
+        worker.leases.is_ready = True
+        health.set_serving(True)
     with serving.open(partial(register, worker), health, streams=STREAMS) as address:
         try:
             threading.Thread(
@@ -78,6 +83,7 @@ def _make_ready(worker: Worker, health: Health, device: str) -> None:
         return  # it is stopping
     except Exception as error:  # whatever a framework raises that has no such device
         logger.error("not ready: %s", error, exc_info=not isinstance(error, InvalidRequestError))
+        health.set_serving(False)
         return
     if worker.state() is not WorkerState.DRAINING:
         health.set_serving(True)

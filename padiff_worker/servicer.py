@@ -49,7 +49,13 @@ class WorkerServicer(worker_pb2_grpc.WorkerServicer):
         self._worker = worker
 
     def GetInfo(self, request: pb.GetInfoRequest, context: grpc.ServicerContext) -> pb.GetInfoResponse:
-        return pb.GetInfoResponse(worker=to_proto(self._worker.info()), state=to_number(self._worker.state()))
+        before = self._worker.before()
+        return pb.GetInfoResponse(
+            worker=to_proto(self._worker.info()),
+            state=to_number(self._worker.state()),
+            broken_lease=before.broken_lease,
+            exit_status=before.exit_status,
+        )
 
     def Lease(self, request: pb.LeaseRequest, context: grpc.ServicerContext) -> Iterator[pb.LeaseResponse]:
         ended = threading.Event()

@@ -8,6 +8,7 @@ import threading
 
 from padiff_rpc.health import Health
 from padiff_rpc.stopping import StopSignals
+from padiff_rpc.words import WorkerState
 from padiff_worker.model_thread import ModelThread
 from padiff_worker.worker import Worker
 
@@ -28,8 +29,9 @@ def stop_when_told(
 
     def wait() -> None:
         signals.wait()
-        health.set_serving(False)
         worker.leases.close()
+        if worker.state() is WorkerState.DRAINING:  # and not a process whose successor serves
+            health.set_serving(False)
         if not worker.leases.is_free():
             logger.warning(
                 "told to stop: the running comparison gets %g s; a second signal ends it at once",

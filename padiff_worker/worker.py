@@ -30,6 +30,7 @@ from padiff_worker.settings import WorkerSettings
 from padiff_worker.state_files import save_target, writing
 from padiff_worker.step import StepItem, StepRun
 from padiff_worker.tracing import Traced
+from padiff_worker.turn import NO, YES, Before, Turn, Word
 
 
 class Worker:
@@ -41,23 +42,32 @@ class Worker:
         settings: WorkerSettings,
         model_thread: ModelThread,
         served: Optional[ServedModel] = None,
+        turn: Optional[Turn] = None,
     ) -> None:
+        """`turn`: this process serves one lease, and another one follows."""
         self._adapter = adapter
         self._settings = settings
         self._thread = model_thread
         self._served = served
         self._loader = Loader(settings.roots, settings.allowed_packages)
-        self.leases = Leases()
+        self._turn = turn
+        self.leases = Leases(None if turn is None else lambda lease: _tell(turn, lease))
         self._session: Optional[ModelSession] = None
         self._step: Optional[StepRun] = None
 
     def info(self) -> WorkerInfo:
         """Returns what this worker is, for the report and the handshake."""
-        return worker_info(self._adapter, self._served)
+        return worker_info(self._adapter, self._served, process_per_lease=self._turn is not None)
+
+    def before(self) -> Before:
+        """Returns how the process before this one ended, where its end was none of its supervisor's."""
+        return self._turn.before if self._turn is not None else Before()
 
     @contextmanager
     def lease(self, protocol_version: int) -> Iterator[str]:
         """Holds the worker for one comparison; the end cancels its step and drops its model.
+
+        In a process of one lease the model goes with the process, which is not waited for.
 
         Raises BusyError while another holds it, StateError for another protocol version or while stopping.
         """
@@ -67,9 +77,10 @@ class Worker:
                 yield lease
             finally:
                 self._cancel_step()
-                # The process may be stopping, and its model with it.
-                with suppress(WorkerLostError):
-                    self._thread.call(self._close_session)
+                if self._turn is None:
+                    # The process may be stopping, and its model with it.
+                    with suppress(WorkerLostError):
+                        self._thread.call(self._close_session)
 
     def state(self) -> WorkerState:
         """Returns whether this worker can be leased."""
@@ -90,8 +101,17 @@ class Worker:
 
         Raises InvalidRequestError for a device that the framework does not have, else what it raises.
         """
-        self._thread.call(lambda: try_device(self._adapter, device))
-        self.leases.ready()
+        try:
+            self._thread.call(lambda: try_device(self._adapter, device))
+            self.leases.is_ready = True
+        except WorkerLostError:  # it is stopping
+            raise
+        except Exception:
+            self.leases.is_ready = False
+            raise
+        finally:
+            if self._turn is not None:
+                self._turn.say(Word.READY, YES if self.leases.is_ready else NO)
 
     def load(
         self, lease: str, model: Model, *, deterministic: bool, threads: int
@@ -249,6 +269,10 @@ class Worker:
         self.leases.check(lease)
         self._thread.call(self._close_session)
 
+    def close(self) -> None:
+        """Drops the model at the process's end; on the model's thread, which takes no more jobs."""
+        self._close_session()
+
     def _close_session(self) -> None:
         if self._session is not None:
             self._session.close()
@@ -262,3 +286,7 @@ class Worker:
         if self._session is None:
             raise StateError("no model is loaded")
         return self._session
+
+
+def _tell(turn: Turn, lease: str) -> None:
+    turn.say(Word.LEASED if lease else Word.OVER, lease)

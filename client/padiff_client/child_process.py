@@ -155,14 +155,3 @@ def _started(
                 "interpreter, as /path/to/venv/bin/python"
             ) from None
         raise WorkerLostError(f"the {launch.name} could not be started: {error}") from error
-
-
-def describe_exit(status: int) -> str:
-    """Returns how a process ended, in words."""
-    if status >= 0:
-        return f"ended with exit code {status}"
-    try:
-        name = signal.Signals(-status).name
-    except ValueError:
-        name = f"signal {-status}"
-    return f"was killed by {name}" + (" (out of memory?)" if name == "SIGKILL" else "")

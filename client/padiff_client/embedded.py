@@ -10,9 +10,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Optional
 
-from padiff_client.child_process import ChildProcess, Launch, describe_exit
+from padiff_client.child_process import ChildProcess, Launch
 from padiff_client.preflight import explain_early_end
 from padiff_client.private_folder import PrivateFolder, private_folder
+from padiff_rpc.child import describe_exit
 from padiff_rpc.errors import WorkerLostError
 
 # Importing a framework from a cold network disk takes its time.

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from padiff_client.child_process import ChildProcess, describe_exit
+from padiff_client.child_process import ChildProcess
+from padiff_rpc.child import describe_exit
 from padiff_rpc.errors import InvalidRequestError, PaDiffError, WorkerLostError
 
 _MISSING_MODULE = re.compile(r"No module named '?([\w.]+)'?")

@@ -73,7 +73,7 @@ class GetInfoRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class WorkerInfo(_message.Message):
-    __slots__ = ("protocol_version", "framework", "framework_version", "python_version", "numpy_version", "package_version", "host", "pid", "devices", "served_model", "executable")
+    __slots__ = ("protocol_version", "framework", "framework_version", "python_version", "numpy_version", "package_version", "host", "pid", "devices", "served_model", "executable", "process_per_lease", "serves_optimizer")
     PROTOCOL_VERSION_FIELD_NUMBER: _ClassVar[int]
     FRAMEWORK_FIELD_NUMBER: _ClassVar[int]
     FRAMEWORK_VERSION_FIELD_NUMBER: _ClassVar[int]
@@ -85,6 +85,8 @@ class WorkerInfo(_message.Message):
     DEVICES_FIELD_NUMBER: _ClassVar[int]
     SERVED_MODEL_FIELD_NUMBER: _ClassVar[int]
     EXECUTABLE_FIELD_NUMBER: _ClassVar[int]
+    PROCESS_PER_LEASE_FIELD_NUMBER: _ClassVar[int]
+    SERVES_OPTIMIZER_FIELD_NUMBER: _ClassVar[int]
     protocol_version: int
     framework: str
     framework_version: str
@@ -96,15 +98,21 @@ class WorkerInfo(_message.Message):
     devices: _containers.RepeatedScalarFieldContainer[str]
     served_model: str
     executable: str
-    def __init__(self, protocol_version: _Optional[int] = ..., framework: _Optional[str] = ..., framework_version: _Optional[str] = ..., python_version: _Optional[str] = ..., numpy_version: _Optional[str] = ..., package_version: _Optional[str] = ..., host: _Optional[str] = ..., pid: _Optional[int] = ..., devices: _Optional[_Iterable[str]] = ..., served_model: _Optional[str] = ..., executable: _Optional[str] = ...) -> None: ...
+    process_per_lease: bool
+    serves_optimizer: bool
+    def __init__(self, protocol_version: _Optional[int] = ..., framework: _Optional[str] = ..., framework_version: _Optional[str] = ..., python_version: _Optional[str] = ..., numpy_version: _Optional[str] = ..., package_version: _Optional[str] = ..., host: _Optional[str] = ..., pid: _Optional[int] = ..., devices: _Optional[_Iterable[str]] = ..., served_model: _Optional[str] = ..., executable: _Optional[str] = ..., process_per_lease: bool = ..., serves_optimizer: bool = ...) -> None: ...
 
 class GetInfoResponse(_message.Message):
-    __slots__ = ("worker", "state")
+    __slots__ = ("worker", "state", "broken_lease", "exit_status")
     WORKER_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
+    BROKEN_LEASE_FIELD_NUMBER: _ClassVar[int]
+    EXIT_STATUS_FIELD_NUMBER: _ClassVar[int]
     worker: WorkerInfo
     state: WorkerState
-    def __init__(self, worker: _Optional[_Union[WorkerInfo, _Mapping]] = ..., state: _Optional[_Union[WorkerState, str]] = ...) -> None: ...
+    broken_lease: str
+    exit_status: int
+    def __init__(self, worker: _Optional[_Union[WorkerInfo, _Mapping]] = ..., state: _Optional[_Union[WorkerState, str]] = ..., broken_lease: _Optional[str] = ..., exit_status: _Optional[int] = ...) -> None: ...
 
 class LeaseRequest(_message.Message):
     __slots__ = ("protocol_version",)

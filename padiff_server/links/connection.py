@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Optional
 
 from padiff_rpc import transport
+from padiff_rpc.child import describe_exit
 from padiff_rpc.convert import from_proto
 from padiff_rpc.errors import CancelledError, InvalidRequestError, PaDiffError, WorkerLostError
 from padiff_rpc.tensors import HostTensor, ReceivedTensor, TensorAssembler, frames_of
@@ -23,7 +24,10 @@ NumberedTensors = Sequence[tuple[int, HostTensor]]
 # Long enough for a worker that is just starting, short enough for a mistyped address.
 DIAL_SECONDS = 5.0
 _PROBE_SECONDS = 2.0
-_REASON_SECONDS = 0.1
+# With the attempts that a look-up makes.
+_REASON_SECONDS = 2.0
+# From the end of a process to the serving of the next.
+_SUCCESSOR_SECONDS = 5.0
 
 
 class Connection:
@@ -53,6 +57,8 @@ class Connection:
         self._exits = contextlib.ExitStack()
         self._held: Optional[WorkerLease] = None
         self._closed = threading.Event()
+        self._asking_how_it_ended = threading.Lock()
+        self._how_it_ended: Optional[WorkerLostError] = None
 
     def open(self) -> None:
         """Dials the worker, checks who it is and takes its lease.
@@ -66,13 +72,14 @@ class Connection:
                 address.address, token=address.token, tls=address.tls, insecure=address.insecure
             )
             self._exits.callback(channel.close)
-            self.caller = transport.Caller(
-                worker_pb2_grpc.WorkerStub(channel), peer=self.peer, explain=self._explained
-            )
+            self._stub = worker_pb2_grpc.WorkerStub(channel)
+            self.caller = transport.Caller(self._stub, peer=self.peer, explain=self._explained)
             self._introduce()
             self._held = take_lease(self.caller, peer=self.peer, closed=self._closed)
             self._exits.callback(self._held.close)
             self.lease = self._held.name
+            if self.worker.process_per_lease:
+                self._introduce()  # the process that was asked before may have had its lease already
 
     def close(self) -> None:
         """Gives the worker back, which drops its model, and ends every call that still runs.
@@ -110,7 +117,34 @@ class Connection:
         return ""
 
     def _explained(self, error: PaDiffError) -> PaDiffError:
-        return error if self._held is None else self._held.explained(error)
+        if self._held is None:
+            return error
+        error = self._held.explained(error)
+        if not isinstance(error, WorkerLostError) or error.context.get("stopping"):
+            return error
+        with self._asking_how_it_ended:
+            if self._how_it_ended is None:
+                self._how_it_ended = self._end_told_by_successor()
+        return self._how_it_ended or error
+
+    def _end_told_by_successor(self) -> Optional[WorkerLostError]:
+        """Asks the process that has taken the place of a lost one, where a worker has one for each lease."""
+        if not self.worker.process_per_lease:
+            return None
+        # Its own errors need no explanation.
+        caller = transport.Caller(self._stub, peer=self.peer)
+        try:
+            said = caller.GetInfo(
+                worker_pb2.GetInfoRequest(), timeout=_SUCCESSOR_SECONDS, wait_for_ready=True
+            )
+        except PaDiffError:
+            return None
+        if said.broken_lease != self.lease:
+            return None
+        status = said.exit_status
+        return WorkerLostError(
+            f"{self.peer}: the process of this comparison {describe_exit(status)}", exit_status=str(status)
+        )
 
     @contextlib.contextmanager
     def blamed(self) -> Iterator[None]:
@@ -128,12 +162,12 @@ class Connection:
             raise
 
     def is_alive(self) -> bool:
-        """Asks the worker whether it still answers; waits at most two seconds."""
+        """Asks the worker whether its process still answers; waits at most two seconds."""
         try:
-            self.caller.GetInfo(worker_pb2.GetInfoRequest(), timeout=_PROBE_SECONDS)
+            said = self.caller.GetInfo(worker_pb2.GetInfoRequest(), timeout=_PROBE_SECONDS)
         except PaDiffError:
             return False
-        return True
+        return bool(said.worker.pid == self.worker.pid)
 
     def count_traffic(self, byte_counts: Mapping[Phase, int]) -> None:
         """Adds to `traffic`; for any thread, since gRPC sends on threads of its own."""

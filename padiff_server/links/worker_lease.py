@@ -6,13 +6,15 @@ import threading
 import time
 from typing import Optional
 
-from padiff_rpc.errors import BusyError, PaDiffError, ProtocolError, WorkerLostError
+from padiff_rpc.errors import BusyError, CancelledError, PaDiffError, ProtocolError, WorkerLostError
 from padiff_rpc.transport import Caller, ResponseStream
 from padiff_rpc.v1 import worker_pb2
 from padiff_rpc.version import PROTOCOL_VERSION
 
 # As long as a step may take from one hook to the next.
 LEASE_SECONDS = 2.0
+# As long as a new process of a worker may take to serve.
+_HANDOVER_SECONDS = 60.0
 _RETRY_SECONDS = 0.05
 # From a failed call to the end of the lease, which says why.
 _REASON_SECONDS = 0.5
@@ -54,15 +56,19 @@ class WorkerLease:
 def take_lease(caller: Caller, *, peer: str, closed: threading.Event) -> WorkerLease:
     """Returns the lease of the worker behind `caller`. Raises BusyError while another holds it.
 
-    A worker learns a moment late that its last lease has ended, so busy is believed after a while.
+    A worker learns a moment late that its last lease has ended, and its next process then takes the address
+    over, so that busy, or gone, is believed after a while.
     """
-    patience_ends = time.monotonic() + LEASE_SECONDS
+    began = time.monotonic()
     while True:
         stream = caller.Lease(worker_pb2.LeaseRequest(protocol_version=PROTOCOL_VERSION))
         try:
             return WorkerLease(next(stream).lease, stream, peer=peer)
         except StopIteration:
             raise ProtocolError(f"{peer} ended its lease before it had granted it") from None
-        except BusyError:
-            if time.monotonic() > patience_ends or closed.wait(_RETRY_SECONDS):
+        except (BusyError, WorkerLostError, CancelledError) as error:
+            if error.context.get("stopping"):
+                raise
+            patience = _HANDOVER_SECONDS if error.context.get("handing_over") else LEASE_SECONDS
+            if time.monotonic() > began + patience or closed.wait(_RETRY_SECONDS):
                 raise

@@ -118,7 +118,9 @@ class WorkerServicer(object):
 
     def Lease(self, request, context):
         """Grants the worker to the caller for as long as the stream is open; the model is dropped at its
-        end, however it ends. RESOURCE_EXHAUSTED while another holds it.
+        end, however it ends. RESOURCE_EXHAUSTED while another holds it. Of a worker with a process for each
+        lease, a call may meet the moment at which the address passes on, and gets that too, CANCELLED or
+        UNAVAILABLE: it is to be made again.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -19,6 +19,7 @@ from padiff_rpc import trees
 from padiff_rpc.convert import to_proto
 from padiff_rpc.errors import (
     BusyError,
+    CancelledError,
     InvalidRequestError,
     NotFoundError,
     PaDiffError,
@@ -505,7 +506,7 @@ def _wait_until_free(address: str) -> None:
                 with caller.Lease(worker_pb2.LeaseRequest(protocol_version=PROTOCOL_VERSION)) as lease:
                     assert next(lease).lease
                     return
-            except BusyError:
+            except (BusyError, CancelledError, WorkerLostError):  # the address passes on meanwhile
                 threading.Event().wait(0.05)
     raise AssertionError(f"{address} is still leased")
 

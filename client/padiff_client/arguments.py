@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping
 from numbers import Integral
 from typing import Any, Optional, Union
 
-from padiff_client.habits import instead_of_model, instead_of_option
+from padiff_client.habits import instead_of_model, instead_of_option, instead_of_switches
 from padiff_client.launches import Surroundings
 from padiff_client.link import Batches
 from padiff_client.session import Contestant, Server
 from padiff_client.spec import ModelSpec, check_reference
+from padiff_rpc import child
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.names import shown
 from padiff_rpc.options import Options
 from padiff_rpc.types import Tls
 from padiff_rpc.words import Side
+
+logger = logging.getLogger("padiff_client")
 
 
 def batches_of(layer: ModelSpec, module: ModelSpec, example_inp: Any) -> Optional[Batches]:
@@ -69,7 +73,12 @@ def as_server(
 
 
 def surroundings(verbose: bool = False) -> Surroundings:
-    """Returns what this process is like; `verbose` lets children write to its stderr."""
+    """Returns what this process is like; `verbose` lets children write to its stderr.
+
+    Warns of the older tool's switches that are set.
+    """
+    for line in instead_of_switches(os.environ):
+        logger.warning("%s", line)
     return Surroundings(environment=dict(os.environ), verbose=verbose)
 
 
@@ -120,7 +129,15 @@ def contestants(
     losses: Optional[tuple[str, str]] = None,
     optimizers: Optional[tuple[str, str]] = None,
 ) -> tuple[Contestant, Contestant]:
-    """Returns (candidate, reference). Raises InvalidRequestError for what are no specs."""
+    """Returns (candidate, reference). Raises InvalidRequestError for what are no specs, and in a worker.
+
+    A worker that imports a script which compares would start the next one, without end.
+    """
+    if child.is_inside_worker():
+        raise InvalidRequestError(
+            "model: the module that a worker imports for it starts a comparison itself; put that call under "
+            'if __name__ == "__main__":'
+        )
     for field, spec in (("layer", layer), ("module", module)):
         if not isinstance(spec, ModelSpec):
             raise InvalidRequestError(instead_of_model(spec, field=field))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields
 from typing import Any, Optional, TypeVar, cast
 
@@ -34,6 +34,26 @@ _ARGUMENTS = {
 _OF_THE_COMPARISON = "belongs to the comparison and not to one model; in auto_diff, "
 _NOT_OPTIONS = ("auto_weights", "layer_map", "loss_fn", "optimizer", "example_inp", "server")
 _OF_A_MODEL = ("train", "seed", "device", "dtype", "kwargs", "python", "path", "weights", "worker", "loader")
+_FUNCTIONS = (
+    "calls of functions between layers are not recorded; options={'single_step': True} judges the code "
+    "between the layers of each parent"
+)
+# Environment variables of the older tool, and what holds here without them.
+_SWITCHES = {
+    "PADIFF_API_CHECK": _FUNCTIONS,
+    "PADIFF_TENSOR_METHOD": _FUNCTIONS,
+    "PADIFF_CUDA_MEMORY": "captures leave the device at once, and memory is bounded; see padiff-server's "
+    "--memory-limit-mib",
+    "PADIFF_PATH_LOG": "report.save('report.html'), or .json or .txt, keeps a report where you want it",
+    "PADIFF_SIM_CHECK": "every tensor is compared whole; options={'compare_mode': 'mean'} judges means alone",
+}
+
+
+def instead_of_switches(environment: Mapping[str, str]) -> Iterator[str]:
+    """Yields a line for each environment variable of the older tool that is set and does nothing here."""
+    for name, instead in _SWITCHES.items():
+        if environment.get(name):
+            yield f"{name} is set, and does nothing here: {instead}"
 
 
 def instead_of_argument(name: str) -> str:

@@ -227,3 +227,29 @@ def popen(*arguments: str, torch_python: str) -> subprocess.Popen[str]:
         text=True,
         env=environment,
     )
+
+
+SELF_NAMING = """
+from padiff_client import ModelSpec, auto_diff
+
+def build():
+    import torch
+    return torch.nn.Linear(4, 2)
+
+spec = ModelSpec("torch", "self_naming:build", path=["."])
+auto_diff(spec, spec, ({"input": [[0.0] * 4]}, {"input": [[0.0] * 4]}))
+"""
+
+
+def test_a_script_that_names_itself_without_a_guard_is_one_clear_error(
+    tmp_path: Path, torch_python: str
+) -> None:
+    (tmp_path / "self_naming.py").write_text(SELF_NAMING)
+    command = [sys.executable, "self_naming.py"]
+    environment = {**os.environ, "PADIFF_TORCH_PYTHON": torch_python}
+    ended = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120
+    )
+    assert ended.returncode == 1
+    last = ended.stderr.splitlines()[-1]
+    assert "model: the module that a worker imports for it starts a comparison itself; put that call" in last

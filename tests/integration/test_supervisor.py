@@ -21,7 +21,7 @@ from padiff_client.link import Batches
 from padiff_client.report import Report
 from padiff_rpc import transport, trees
 from padiff_rpc.convert import from_number, from_proto, to_proto
-from padiff_rpc.errors import PaDiffError
+from padiff_rpc.errors import InvalidRequestError, PaDiffError
 from padiff_rpc.health import check_health
 from padiff_rpc.options import Options
 from padiff_rpc.transport import Caller, open_channel
@@ -300,3 +300,28 @@ def test_an_idle_process_that_was_killed_is_replaced(tmp_path: Path) -> None:
         os.kill(killed, signal.SIGKILL)
         wait_for(lambda: info(worker.address)[0].pid != killed)
     assert f"process {killed} was killed by SIGKILL" in (tmp_path / "w.log").read_text()
+
+
+SELF_NAMING = """
+import fake_models
+from padiff_client import ModelSpec, auto_diff
+
+def build():
+    return fake_models.net()
+
+spec = ModelSpec("torch", "edited:build", path=["."])
+auto_diff(spec, spec, ({}, {}))
+"""
+
+
+def test_a_module_that_compares_when_a_worker_imports_it_is_one_clear_error(tmp_path: Path) -> None:
+    with pair(tmp_path) as workers:
+        workers.write("candidate", SELF_NAMING)
+        with pytest.raises(
+            InvalidRequestError, match=r"^candidate\.model: the module .* if __name__ == "
+        ) as caught:
+            workers.compare()
+        assert "\n" not in str(caught.value)
+        guarded = SELF_NAMING.replace("auto_diff(spec", 'if __name__ == "__main__":\n    auto_diff(spec')
+        workers.write("candidate", guarded)
+        assert workers.compare()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from padiff_client import (
     ModelSpec,
     Options,
     WorkerLostError,
+    api,
     assign_weight,
     auto_diff,
     check_inputs,
@@ -61,6 +63,16 @@ def test_a_wrong_request_is_one_clear_line(given: dict[str, Any], said: str) -> 
     with pytest.raises(InvalidRequestError, match=said) as caught:
         auto_diff(**arguments)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("start", [auto_diff, assign_weight, check_inputs, api.plan])
+def test_a_comparison_that_a_worker_reaches_is_refused_at_once(
+    start: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "open_household", lambda **_: pytest.fail("it starts processes"))
+    monkeypatch.setenv("PADIFF_INSIDE_WORKER", "1")
+    with pytest.raises(InvalidRequestError, match='put that call under if __name__ == "__main__":'):
+        start(SPEC, SPEC)
 
 
 def test_a_state_is_saved_under_a_known_suffix_into_a_folder_that_exists() -> None:

@@ -24,7 +24,8 @@ from padiff_client import (
     habits,
 )
 from padiff_client.api import compare
-from padiff_client.arguments import chosen_options
+from padiff_client.arguments import chosen_options, surroundings
+from padiff_client.habits import instead_of_switches
 
 SPEC = ModelSpec("torch", "a:b")
 INPUTS = ({"x": 1}, {"x": 1})
@@ -230,3 +231,21 @@ def test_what_is_told_of_a_name_is_true() -> None:
     assert set(habits._NOT_OPTIONS) <= set(arguments) - options
     assert not set(habits._ARGUMENTS) & set(arguments)
     assert set(inspect.signature(compare).parameters) - {"verbose"} <= set(arguments)
+
+
+def test_a_switch_of_the_older_tool_that_is_set_is_told_of_in_one_line_each() -> None:
+    assert list(instead_of_switches({"PADIFF_TORCH_PYTHON": "/x", "PADIFF_TOKEN": "t"})) == []
+    lines = list(instead_of_switches({"PADIFF_API_CHECK": "ON", "PADIFF_PATH_LOG": "/tmp", "HOME": "/"}))
+    assert [line.partition(",")[0] for line in lines] == [
+        "PADIFF_API_CHECK is set",
+        "PADIFF_PATH_LOG is set",
+    ]
+    assert all("does nothing here: " in line and "\n" not in line for line in lines)
+
+
+def test_what_a_client_starts_with_tells_of_the_switches(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("PADIFF_CUDA_MEMORY", "1")
+    surroundings()
+    assert "PADIFF_CUDA_MEMORY is set, and does nothing here" in caplog.text

@@ -185,6 +185,7 @@ class WorkerInfo:
     executable: str = ""
     process_per_lease: bool = False
     serves_optimizer: bool = False
+    serves_loss: bool = False
 
 
 @record

@@ -29,12 +29,12 @@ class Comparison:
         self, start: CompareStart, batches: BatchSource, report: ReportBuilder, store: TensorStore
     ) -> None:
         """Raises InvalidRequestError for what cannot be compared."""
-        self._settings = settle(start)
+        self._settings = settle(start)  # until both workers have said what they serve
         self._asked = start
+        self._batches = batches
         self._report = report
         self._store = store
         self._workers = WorkerPair({Side.REFERENCE: start.reference, Side.CANDIDATE: start.candidate}, report)
-        self._inputs = Inputs(self._workers, start.reference, batches, report, steps=self._settings.steps)
 
     def cancel(self) -> None:
         """Ends the comparison from another thread; both workers are free at once."""
@@ -45,15 +45,21 @@ class Comparison:
 
         Raises the error of whatever was wrong with the request, and CancelledError after `cancel`.
         """
-        self._report.note(*self._settings.notes)
         with self._workers, contextlib.suppress(ComparisonStopped):
             self._compare()
         return self._report.finish()
 
     def _compare(self) -> None:
         options = self._asked.options
+        settings = self._settings = settle(
+            self._asked, {side: link.worker for side, link in self._workers.links.items()}
+        )
+        self._report.note(*settings.notes)
+        inputs = Inputs(
+            self._workers, self._asked.reference, self._batches, self._report, steps=settings.steps
+        )
         layers = self._workers.load(deterministic=options.deterministic, threads=options.threads)
-        batch = self._inputs.batch(0)
+        batch = inputs.batch(0)
         traced = None
         if options.trace is not TraceMode.FIRST_STEP:
             traced = self._workers.trace(batch, randomness=options.randomness, repeat=options.preflight)
@@ -86,13 +92,13 @@ class Comparison:
             weights,
             self._report,
             self._store,
-            self._settings,
+            settings,
             options,
             traces,
             decisions,
         )
-        for step in range(self._settings.steps):
-            steps.run(step, self._inputs.batch(step) if step else batch)
+        for step in range(settings.steps):
+            steps.run(step, inputs.batch(step) if step else batch)
             if steps.forward_only:
                 self._note_what_is_left(step, "without a backward on both sides")
                 return

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
+from typing import Optional
 
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.records import record
-from padiff_rpc.types import CompareStart, Party
-from padiff_rpc.words import DiffPhase
+from padiff_rpc.types import CompareStart, Party, WorkerInfo
+from padiff_rpc.words import DiffPhase, Side
 from padiff_server.training_settings import check_sources, check_training, training_notes
 
 _FORWARD_UNJUDGED = "diff_phase: the forward pass was synchronised and its values do not count"
+
+Workers = Mapping[Side, WorkerInfo]
+NOBODY_ASKED: Workers = {}
 
 
 @record
@@ -35,13 +40,17 @@ class Settings:
         return self.optimize and step % self.accumulate != 0
 
 
-def settle(start: CompareStart) -> Settings:
-    """Returns the settings of a comparison. Raises InvalidRequestError for what cannot be meant."""
-    check_parties(start.reference, start.candidate)
+def settle(start: CompareStart, workers: Workers = NOBODY_ASKED) -> Settings:
+    """Returns the settings of a comparison. Raises InvalidRequestError for what cannot be meant.
+
+    `workers` are what the workers say of themselves; without it, what they may have counts as had.
+    """
+    check_parties(start.reference, start.candidate, workers)
     check_sources(start.reference, start.candidate)
     if start.steps < 1:
         raise InvalidRequestError(f"steps: {start.steps} is not allowed; allowed: a number of at least 1")
-    has_optimizer = all(_may_have(party, "optimizer") for party in (start.reference, start.candidate))
+    parties = {Side.REFERENCE: start.reference, Side.CANDIDATE: start.candidate}
+    has_optimizer = all(_may_have(party, "optimizer", workers.get(side)) for side, party in parties.items())
     check_training(start, has_optimizer=has_optimizer)
     settings = _settle(start, has_optimizer)
     more = training_notes(
@@ -96,7 +105,7 @@ def _forward_only(start: CompareStart) -> Settings:
     return Settings(steps=1, backward=False, optimize=False, notes=tuple(notes))
 
 
-def check_parties(reference: Party, candidate: Party) -> None:
+def check_parties(reference: Party, candidate: Party, workers: Workers = NOBODY_ASKED) -> None:
     """Raises InvalidRequestError for a shared worker, and for a loss or optimizer on one side only."""
     if reference.worker.address == candidate.worker.address:
         raise InvalidRequestError(
@@ -104,13 +113,19 @@ def check_parties(reference: Party, candidate: Party) -> None:
             "a worker of its own"
         )
     for field in ("loss", "optimizer"):
-        named = [bool(getattr(party.model, field)) for party in (reference, candidate)]
-        able = [_may_have(party, field) for party in (reference, candidate)]
-        if any(named) and not all(able):
-            side = "candidate" if named[0] else "reference"
+        parties = {Side.REFERENCE: reference, Side.CANDIDATE: candidate}
+        named = [bool(getattr(party.model, field)) for party in parties.values()]
+        able = [_may_have(party, field, workers.get(side)) for side, party in parties.items()]
+        had = able if len(workers) == len(parties) else named
+        if any(had) and not all(able):
+            side = "candidate" if had[0] else "reference"
             raise InvalidRequestError(f"{side}.{field}: give one for both sides, or for neither")
 
 
-def _may_have(party: Party, field: str) -> bool:
-    """Whether the side names a loss or optimizer, or serves its own model, which may bring one."""
-    return bool(getattr(party.model, field)) or not party.model.model
+def _may_have(party: Party, field: str, worker: Optional[WorkerInfo]) -> bool:
+    """Whether the side names a loss or optimizer, or serves its own model with one, as far as is known."""
+    if getattr(party.model, field):
+        return True
+    if worker is not None and worker.served_model:
+        return bool(getattr(worker, f"serves_{field}"))
+    return not party.model.model

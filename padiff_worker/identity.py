@@ -36,6 +36,7 @@ def worker_info(
         executable=sys.executable,
         process_per_lease=process_per_lease,
         serves_optimizer=served is not None and served.optimizer is not None,
+        serves_loss=served is not None and served.loss is not None,
     )
 
 

@@ -12,6 +12,8 @@ from padiff_worker.definitions import Definition
 
 # What was installed is not the user's, even where an environment lies inside a root.
 _INSTALLED = frozenset({"site-packages", "dist-packages"})
+# Only a script's own worker has none: a command's are the working directory.
+_NO_ROOTS = 'none; give serve() some: roots=["folder"]'
 
 
 class ImportRoots:
@@ -29,7 +31,7 @@ class ImportRoots:
                 sys.path.insert(0, root)
 
     def __str__(self) -> str:
-        return f"the import roots ({', '.join(self.roots) or 'none'})"
+        return f"the import roots ({', '.join(self.roots) or _NO_ROOTS})"
 
     def names_allowed_package(self, module: str) -> bool:
         """Whether `module` is one of the allowed packages, or in one."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, Optional, Union
 
@@ -28,6 +29,11 @@ logger = logging.getLogger(__name__)
 
 # A lease, a step, a weights stream, look-ups; and room for callers that are told to wait.
 STREAMS = 16
+
+_NOT_READ_AGAIN = (
+    "padiff: the model is this script's own object, and its code is not read again: after an edit, start the "
+    "script again"
+)
 
 
 @record
@@ -89,6 +95,33 @@ def _make_ready(worker: Worker, health: Health, device: str) -> None:
         health.set_serving(True)
 
 
+@contextlib.contextmanager
+def open_model(
+    adapter: FrameworkAdapter,
+    model: Any,
+    model_thread: ModelThread,
+    serving: Serving,
+    *,
+    loss: Optional[Callable[..., Any]] = None,
+    optimizer: Optional[Any] = None,
+    roots: tuple[str, ...] = (),
+    save_root: Optional[str] = None,
+) -> Iterator[OpenWorker]:
+    """Serves a live model for the length of the context; see `serve` for the arguments.
+
+    Inside, the caller's thread must run `model_thread.serve_forever()`.
+    """
+    if not adapter.is_model(model):
+        raise InvalidRequestError(
+            f"model: a {type(model).__module__}.{type(model).__qualname__} is not a {adapter.name} model"
+        )
+    served = ServedModel(model=model, loss=loss, optimizer=optimizer)
+    settings = WorkerSettings(roots=roots, save_root=save_root)
+    device = adapter.device_of(model)
+    with open_worker(adapter, settings, model_thread, serving, device=device, served=served) as opened:
+        yield opened
+
+
 def serve(
     adapter: FrameworkAdapter,
     model: Any,
@@ -99,10 +132,11 @@ def serve(
     token: str = "",
     tls: Union[Tls, TlsFiles, None] = None,
     insecure: bool = False,
-    roots: tuple[str, ...] = (),
+    roots: Sequence[str] = (),
+    save_root: Optional[str] = None,
     on_ready: Optional[Callable[[str], None]] = None,
 ) -> None:
-    """Serves `model` as a worker until interrupted (Ctrl-C) or closed; blocks the calling thread.
+    """Serves `model` as a worker until interrupted (Ctrl-C); blocks the calling thread.
 
     Call it from the main thread: the model runs there. `on_ready` is called with the bound address
     (default: it is printed). The model keeps what comparisons do to it: copied weights, optimizer steps.
@@ -118,25 +152,28 @@ def serve(
         tls: needed off this machine, with a CA that callers' certificates are of, or with a token. TlsFiles
             are read again when they change.
         insecure: serve other machines without that; warns.
-        roots: folders whose modules a comparison may name (rules).
+        roots: folders whose modules a comparison may name (losses, optimizers, loaders, rules).
+        save_root: the folder under which the model's state may be saved; None: it may not.
         on_ready: takes the bound address.
 
     Raises:
         InvalidRequestError: the model is none of the framework's, or the address cannot be used.
     """
-    if not adapter.is_model(model):
-        raise InvalidRequestError(
-            f"model: a {type(model).__module__}.{type(model).__qualname__} is not a {adapter.name} model"
-        )
     if threading.current_thread() is not threading.main_thread():
         logger.warning("serve() runs the model on %s, not the main thread", threading.current_thread().name)
     thread = ModelThread()
-    served = ServedModel(model=model, loss=loss, optimizer=optimizer)
-    settings = WorkerSettings(roots=roots)
     serving = Serving(listen=address, token=token, tls=tls, insecure=insecure)
-    with open_worker(
-        adapter, settings, thread, serving, device=adapter.device_of(model), served=served
+    with open_model(
+        adapter,
+        model,
+        thread,
+        serving,
+        loss=loss,
+        optimizer=optimizer,
+        roots=tuple(roots),
+        save_root=save_root,
     ) as opened:
+        print(_NOT_READ_AGAIN, file=sys.stderr, flush=True)
         (on_ready or (lambda ready: print(f"listening on {ready}", flush=True)))(opened.address)
         with contextlib.suppress(KeyboardInterrupt):
             thread.serve_forever()

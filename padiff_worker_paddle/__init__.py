@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib  # noqa: F401  Paddle 2.6 hides the system's zlib from whoever asks for it later, gRPC among them
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Optional, Union
 
 if TYPE_CHECKING:
@@ -22,7 +22,8 @@ def serve(
     token: str = "",
     tls: Union[Tls, TlsFiles, None] = None,
     insecure: bool = False,
-    roots: tuple[str, ...] = (),
+    roots: Sequence[str] = (),
+    save_root: Optional[str] = None,
     on_ready: Optional[Callable[[str], None]] = None,
 ) -> None:
     """Serves `model`, a paddle.nn.Layer, as a worker until interrupted or closed; blocks.
@@ -42,5 +43,6 @@ def serve(
         tls=tls,
         insecure=insecure,
         roots=roots,
+        save_root=save_root,
         on_ready=on_ready,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Optional, Union
 
 if TYPE_CHECKING:
@@ -21,7 +21,8 @@ def serve(
     token: str = "",
     tls: Union[Tls, TlsFiles, None] = None,
     insecure: bool = False,
-    roots: tuple[str, ...] = (),
+    roots: Sequence[str] = (),
+    save_root: Optional[str] = None,
     on_ready: Optional[Callable[[str], None]] = None,
 ) -> None:
     """Serves `model`, a torch.nn.Module, as a worker until interrupted or closed; blocks.
@@ -41,5 +42,6 @@ def serve(
         tls=tls,
         insecure=insecure,
         roots=roots,
+        save_root=save_root,
         on_ready=on_ready,
     )

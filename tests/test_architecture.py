@@ -38,6 +38,9 @@ ARROWS = {
     "padiff_worker_paddle": {"padiff_rpc", "padiff_worker", "numpy", "paddle", "safetensors"},
     "padiff_client": {"padiff_rpc", "numpy", "grpc", "yaml", "safetensors", "cryptography"},
 }
+# One module is client and worker in one process, for scripts that hold both live models; whoever does not
+# import it never meets a worker.
+MORE_ARROWS = {"padiff_client.live": {"padiff_worker", "padiff_worker_torch", "padiff_worker_paddle"}}
 # The suite that adapters must pass ships in the package.
 TEST_SUITE = "padiff_worker.conformance"
 # The modules outside padiff_rpc that see generated code: two servicers and two callers.
@@ -89,9 +92,23 @@ def test_a_package_imports_only_what_the_arrows_allow(package: str) -> None:
         for module, file in _modules()
         if module.split(".")[0] == package
         for imported, line in _imports(module, file)
-        if imported.split(".")[0] not in allowed | ({"pytest"} if module.startswith(TEST_SUITE) else set())
+        if imported.split(".")[0] not in allowed | _more(module)
     ]
     assert wrong == []
+
+
+def _more(module: str) -> set[str]:
+    return {"pytest"} if module.startswith(TEST_SUITE) else MORE_ARROWS.get(module, set())
+
+
+def test_nobody_imports_the_module_that_is_both_client_and_worker() -> None:
+    importers = {
+        module
+        for module, file in _modules()
+        for imported, _ in _imports(module, file)
+        if any((imported + ".").startswith(f"{name}.") for name in MORE_ARROWS)
+    }
+    assert importers == set()
 
 
 def test_generated_code_is_seen_only_by_the_contract_the_servicers_and_the_callers() -> None:

@@ -73,7 +73,7 @@ class GetInfoRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class WorkerInfo(_message.Message):
-    __slots__ = ("protocol_version", "framework", "framework_version", "python_version", "numpy_version", "package_version", "host", "pid", "devices", "served_model", "executable", "process_per_lease", "serves_optimizer")
+    __slots__ = ("protocol_version", "framework", "framework_version", "python_version", "numpy_version", "package_version", "host", "pid", "devices", "served_model", "executable", "process_per_lease", "serves_optimizer", "serves_loss")
     PROTOCOL_VERSION_FIELD_NUMBER: _ClassVar[int]
     FRAMEWORK_FIELD_NUMBER: _ClassVar[int]
     FRAMEWORK_VERSION_FIELD_NUMBER: _ClassVar[int]
@@ -87,6 +87,7 @@ class WorkerInfo(_message.Message):
     EXECUTABLE_FIELD_NUMBER: _ClassVar[int]
     PROCESS_PER_LEASE_FIELD_NUMBER: _ClassVar[int]
     SERVES_OPTIMIZER_FIELD_NUMBER: _ClassVar[int]
+    SERVES_LOSS_FIELD_NUMBER: _ClassVar[int]
     protocol_version: int
     framework: str
     framework_version: str
@@ -100,7 +101,8 @@ class WorkerInfo(_message.Message):
     executable: str
     process_per_lease: bool
     serves_optimizer: bool
-    def __init__(self, protocol_version: _Optional[int] = ..., framework: _Optional[str] = ..., framework_version: _Optional[str] = ..., python_version: _Optional[str] = ..., numpy_version: _Optional[str] = ..., package_version: _Optional[str] = ..., host: _Optional[str] = ..., pid: _Optional[int] = ..., devices: _Optional[_Iterable[str]] = ..., served_model: _Optional[str] = ..., executable: _Optional[str] = ..., process_per_lease: bool = ..., serves_optimizer: bool = ...) -> None: ...
+    serves_loss: bool
+    def __init__(self, protocol_version: _Optional[int] = ..., framework: _Optional[str] = ..., framework_version: _Optional[str] = ..., python_version: _Optional[str] = ..., numpy_version: _Optional[str] = ..., package_version: _Optional[str] = ..., host: _Optional[str] = ..., pid: _Optional[int] = ..., devices: _Optional[_Iterable[str]] = ..., served_model: _Optional[str] = ..., executable: _Optional[str] = ..., process_per_lease: bool = ..., serves_optimizer: bool = ..., serves_loss: bool = ...) -> None: ...
 
 class GetInfoResponse(_message.Message):
     __slots__ = ("worker", "state", "broken_lease", "exit_status")

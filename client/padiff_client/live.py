@@ -1,0 +1,178 @@
+"""Live models of both frameworks in one script: each is served from a thread of its own, and compared.
+
+This module alone is client and worker in one process, as the older tool is; both frameworks have to be
+importable there. What is lost with that: a model that crashes takes the script along, and the code of the
+models counts as it was when the script was started.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any, Optional, Union
+
+from padiff_client import api
+from padiff_client.habits import framework_of, kind_of
+from padiff_client.layer_map import LayerMap
+from padiff_client.private_folder import private_folder
+from padiff_client.report import Report
+from padiff_client.spec import ModelSpec, PathLike
+from padiff_rpc.errors import InvalidRequestError
+from padiff_rpc.options import Options
+from padiff_rpc.serving import Serving
+
+if TYPE_CHECKING:
+    from padiff_worker.adapter import FrameworkAdapter
+
+# As many as there are models: (candidate's, reference's).
+_Pair = Optional[tuple[Optional[Any], Optional[Any]]]
+
+
+def auto_diff(
+    layer: Any,
+    module: Any,
+    example_inp: Any,
+    auto_weights: bool = True,
+    steps: int = 1,
+    options: Union[Options, Mapping[str, Any], None] = None,
+    layer_map: Union[LayerMap, Mapping[str, str], None] = None,
+    loss_fn: _Pair = None,
+    optimizer: _Pair = None,
+) -> Report:
+    """Returns what the comparison of two live models found; true exactly if they agree.
+
+    As `padiff_client.auto_diff`, with objects in place of names: models, loss functions, and optimizers or
+    functions without arguments that step and clear. Each model is compared in the mode (train or eval) in
+    which it is given, and keeps what the comparison does to it: copied weights, optimizer steps.
+
+    Raises:
+        InvalidRequestError: the request cannot be; nothing was compared.
+    """
+    with served(layer, module, loss_fn=loss_fn, optimizer=optimizer) as (candidate, reference):
+        return api.auto_diff(
+            candidate,
+            reference,
+            example_inp,
+            auto_weights=auto_weights,
+            steps=steps,
+            options=options,
+            layer_map=layer_map,
+        )
+
+
+def assign_weight(
+    layer: Any,
+    module: Any,
+    layer_map: Union[LayerMap, Mapping[str, str], None] = None,
+    save: Optional[PathLike] = None,
+) -> Report:
+    """Copies the weights and buffers of one live model, `module`, into another, `layer`.
+
+    As `padiff_client.assign_weight`; `save` names a file for the state of `layer`.
+    """
+    place = None if save is None else os.path.abspath(os.path.expanduser(os.fspath(save)))
+    folder = None if place is None else os.path.dirname(place)
+    with served(layer, module, save_root=folder) as (candidate, reference):
+        return api.assign_weight(candidate, reference, layer_map=layer_map, save=place)
+
+
+@contextmanager
+def served(
+    layer: Any,
+    module: Any,
+    *,
+    loss_fn: _Pair = None,
+    optimizer: _Pair = None,
+    save_root: Optional[str] = None,
+) -> Iterator[tuple[ModelSpec, ModelSpec]]:
+    """Serves two live models for the length of the context; yields their specs.
+
+    Any function of the client takes them. `save_root` is the folder under which the state of `layer` may be
+    saved. Raises InvalidRequestError for what is no model of either framework.
+    """
+    losses, optimizers = _objects(loss_fn, "loss_fn"), _objects(optimizer, "optimizer")
+    with ExitStack() as exits:
+        folder = exits.enter_context(private_folder())
+        specs = []
+        for field, model, loss, stepping, root in (
+            ("layer", layer, losses[0], optimizers[0], save_root),
+            ("module", module, losses[1], optimizers[1], None),
+        ):
+            adapter = _adapter(model, field)
+            token = secrets.token_hex(16)
+            serving = Serving(listen=folder.socket_address(field), token=token)
+            exits.enter_context(
+                _thread(adapter, model, serving, loss=loss, optimizer=stepping, save_root=root)
+            )
+            specs.append(ModelSpec(adapter.name, worker=serving.listen, token=token, train=model.training))
+        yield specs[0], specs[1]
+
+
+@contextmanager
+def _thread(adapter: FrameworkAdapter, model: Any, serving: Serving, **more: Any) -> Iterator[None]:
+    """Serves a model from a thread, where it also runs, for the length of the context."""
+    from padiff_worker.model_thread import ModelThread
+    from padiff_worker.serve import open_model
+
+    model_thread = ModelThread()
+    is_open: Future[None] = Future()
+
+    def serve() -> None:
+        try:
+            with open_model(adapter, model, model_thread, serving, **more):
+                is_open.set_result(None)
+                model_thread.serve_forever()
+        except BaseException as error:
+            if is_open.done():
+                raise
+            is_open.set_exception(error)
+
+    thread = threading.Thread(target=serve, name=f"model of {adapter.name}", daemon=True)
+    thread.start()
+    try:
+        is_open.result()
+        yield
+    finally:
+        model_thread.stop()
+        thread.join()
+
+
+def _objects(pair: Any, field: str) -> tuple[Optional[Any], Optional[Any]]:
+    """Returns (candidate's, reference's). Raises InvalidRequestError for names, and for no pair."""
+    if pair is None:
+        return None, None
+    if not isinstance(pair, (tuple, list)) or len(pair) != 2 or any(isinstance(one, str) for one in pair):
+        raise InvalidRequestError(
+            f"{field}: {pair!r} is not allowed; allowed: a pair (candidate's, reference's) of the objects "
+            "themselves"
+        )
+    return pair[0], pair[1]
+
+
+def _adapter(model: Any, field: str) -> FrameworkAdapter:
+    """Returns the adapter of a model's framework. Raises InvalidRequestError for what is no model."""
+    adapters: dict[str, Callable[[], FrameworkAdapter]] = {"torch": _torch, "paddle": _paddle}
+    framework = framework_of(model)
+    adapter = adapters[framework]() if framework is not None else None
+    if adapter is None or not adapter.is_model(model):
+        raise InvalidRequestError(
+            f"{field}: {kind_of(model)} is not allowed; allowed: a torch.nn.Module, a paddle.nn.Layer "
+            "(models by reference go to padiff_client.auto_diff)"
+        )
+    return adapter
+
+
+def _torch() -> FrameworkAdapter:
+    from padiff_worker_torch.adapter import TorchAdapter
+
+    return TorchAdapter()
+
+
+def _paddle() -> FrameworkAdapter:
+    from padiff_worker_paddle.adapter import PaddleAdapter
+
+    return PaddleAdapter()

@@ -19,5 +19,6 @@ def walk_graph(
         node = waiting.pop()
         yield node
         for below in inputs(node):
-            if seen.setdefault(identity(below), below) is below:
+            if identity(below) not in seen:
+                seen[identity(below)] = below
                 waiting.append(below)

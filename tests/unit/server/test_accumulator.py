@@ -118,6 +118,7 @@ def test_both_parts_of_one_complex_element_are_one_worst_element() -> None:
         ((1,), 7.0),
         ((2,), 5.0),
     ]
+    assert [element.imaginary for element in figures.worst] == [False, False, True]
 
 
 def test_the_histogram_has_a_bin_for_each_power_of_two_above_an_epsilon_and_catches_the_rest() -> None:

@@ -71,6 +71,30 @@ def test_a4_dtypes_differ_unless_the_user_allows_it() -> None:
     assert wrong.verdict is Verdict.MISMATCH
 
 
+@pytest.mark.parametrize(
+    ("reference", "candidate", "said"),
+    [
+        (np.ones(3, np.complex64), np.ones(3, np.float32), "; the candidate has no imaginary part"),
+        (np.ones(3, np.float32), np.ones(3, np.complex64), "; the reference has no imaginary part"),
+        (
+            np.ones(3, np.complex64),
+            np.ones((3, 2), np.float32),
+            "; the candidate has the real and the imaginary part in its last axis",
+        ),
+        (np.ones(3, np.complex64), np.ones(3, np.complex128), "candidate complex128"),
+    ],
+)
+def test_the_imaginary_part_is_named_where_one_side_has_none(
+    reference: object, candidate: object, said: str
+) -> None:
+    assert judged(reference, candidate).reason.endswith(said)
+
+
+def test_of_complex_elements_the_part_that_differs_is_named() -> None:
+    reason = judged(np.array([1 + 1j, 2.0]), np.array([1 - 1j, 2.0])).reason
+    assert "largest difference 2 at [0], in the imaginary part (reference 1, candidate -1)" in reason
+
+
 def test_an_empty_pair_of_two_dtypes_is_no_plain_match() -> None:
     empty = judged(np.ones(0), np.ones(0, np.float32), options=Options(check_dtype=False))
     assert empty.verdict is Verdict.WITHIN_TOLERANCE

@@ -7,6 +7,8 @@ from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.tensors import HostTensor
 from padiff_rpc.words import DType
 from padiff_server.weights.rules import (
+    AS_COMPLEX,
+    AS_REAL,
     IDENTITY,
     STACK,
     TRANSPOSE,
@@ -50,6 +52,29 @@ def test_the_announced_shape_is_the_one_that_comes_out(rule):
 def test_a_rule_names_the_part_that_it_takes():
     assert chain(TRANSPOSE, part_of(2, 3), TRANSPOSE).part == (2, 3)
     assert chain(TRANSPOSE, STACK).part is None
+
+
+@pytest.mark.parametrize(
+    ("whole", "real"), [(DType.COMPLEX64, DType.FLOAT32), (DType.COMPLEX128, DType.FLOAT64)]
+)
+def test_complex_numbers_have_their_parts_in_a_last_axis_and_back(whole, real):
+    value = HostTensor.from_array(np.array([[1 + 2j, 3 - 4j]], whole.value))
+    parts = AS_REAL.apply(value)
+    assert (parts.dtype, AS_REAL.dtype(whole)) == (real, real)
+    assert parts.array.tolist() == [[[1.0, 2.0], [3.0, -4.0]]]
+    back = AS_COMPLEX.apply(parts)
+    assert (back.dtype, AS_COMPLEX.dtype(real)) == (whole, whole)
+    assert back.array.tolist() == value.array.tolist()
+    # Laid out anew before, the parts lie next to each other no more.
+    turned = chain(axes((1, 0, 2)), AS_COMPLEX)
+    assert turned.apply(parts).array.tolist() == value.array.T.tolist()
+    assert turned.shape((1, 2, 2)) == (2, 1)
+    assert IDENTITY.dtype(whole) is whole
+
+
+def test_what_has_no_two_parts_is_not_complex():
+    with pytest.raises(InvalidRequestError, match="rule as complex"):
+        AS_COMPLEX.apply(matrix())
 
 
 def test_bfloat16_bits_are_moved_not_read():

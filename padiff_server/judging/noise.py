@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from typing import Generic, Optional, TypeVar
 
 from padiff_rpc.options import Options
@@ -31,36 +31,36 @@ def rounding_floor(terms: float, dtype: DType) -> float:
 
 
 class Noise(Generic[K]):
-    """What is known of it behind each place that was noted, in the order in which one is made of the other.
+    """What is known of the noise at each place that was noted.
 
     Attributes:
         floors: how far apart (root mean square) the two sides of each place may be by rounding alone.
         apart: the norm of the difference of each place that differs by rounding alone.
     """
 
-    def __init__(self, options: Options, level: float = 0.0) -> None:
-        """`level`: the norm of the noise that was there before the first place."""
+    def __init__(self, options: Options) -> None:
         self.floors: dict[K, float] = {}
         self.apart: dict[K, float] = {}
-        self.level = level
         self._options = options
 
-    def note(self, key: K, measured: Measured, floor: float) -> None:
-        """Takes in the next place, once; `floor` is what rounding its own terms may come to.
+    def note(self, key: K, measured: Measured, floor: float, level: float) -> None:
+        """Takes in a place, once; `floor` is what rounding its own terms may come to.
 
-        Noise that was seen before may have been made larger by then, but not by much.
+        `level`: the norm of the noise in what it may be made of, which is larger by now, but not by much.
         """
         figures = measured.figures
         if key in self.floors or figures is None or not figures.elements:
             return
         size = math.sqrt(figures.elements)
-        floor = self.floors[key] = max(floor, GAIN * self.level / size)
+        floor = self.floors[key] = max(floor, GAIN * level / size)
         if not agrees(figures, measured.tolerance, self._options) and may_be_rounding(
             figures, measured.tolerance, floor
         ):
-            apart = distance(figures, measured.tolerance) * size
-            self.apart[key] = apart
-            self.level = max(self.level, apart)
+            self.apart[key] = distance(figures, measured.tolerance) * size
+
+    def level(self, keys: Iterable[K]) -> float:
+        """Returns the norm of the noise in these places, the largest of them."""
+        return max((self.apart.get(key, 0.0) for key in keys), default=0.0)
 
 
 def norm_of(measured: Optional[Measured]) -> Optional[float]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Optional
 
 from padiff_rpc.options import Options
 from padiff_rpc.records import record
@@ -51,9 +51,8 @@ class RoundingFloors:
         self._models = models
         self._calls = _calls_of(events)
         self._values: Noise[_Key] = Noise(options)
-        last = self._walk_forward()
-        self._loss: Noise[str] = Noise(options, self._values.level)
-        self._note_loss(last)
+        self._loss: Noise[str] = Noise(options)
+        self._walk_forward()
         self._gradients: Noise[_Key] = Noise(options)
         self._walk_backward()
         self._by_layer: defaultdict[str, list[_Call]] = defaultdict(list)
@@ -105,22 +104,29 @@ class RoundingFloors:
             path = path.rpartition(".")[0]
         return self._by_layer.get(path, [])
 
-    def _walk_forward(self) -> list[Measured]:
-        """Notes every value; returns those of the last event.
+    def _walk_forward(self) -> None:
+        """Notes every value, and the loss.
 
         Terms are what the event before showed, where it showed more: layers that average, and code between
         layers, make one value of several. What weights have a part in may be as small as they are.
         """
         before: list[Measured] = []
+        scopes = _Scopes()
         for event in self._events:
             here = []
             for key in _keys(event):
                 measured = self._captures.values.measured(*key)
                 if measured is not None and norm_of(measured) is not None:
                     here.append(measured)
-                    self._values.note(key, measured, self._floor_of_value(event, measured, before))
+                    floor = self._floor_of_value(event, measured, before)
+                    self._values.note(key, measured, floor, scopes.level)
+            level = self._values.level(_keys(event))
+            if event.moment is CallMoment.ENTRY:
+                scopes.open(_name(event), level)
+            else:
+                scopes.close(_name(event), level)
             before = here or before
-        return before
+        self._note_loss(before, scopes.level)
 
     def _floor_of_value(self, event: CallPair, measured: Measured, before: Sequence[Measured]) -> float:
         paths = {Side.REFERENCE: event.layer.reference, Side.CANDIDATE: event.layer.candidate}
@@ -134,11 +140,11 @@ class RoundingFloors:
             return 0.0
         return rounding_floor(_mean_of(measured, before), measured.reference.dtype)
 
-    def _note_loss(self, last: Sequence[Measured]) -> None:
+    def _note_loss(self, last: Sequence[Measured], level: float) -> None:
         measured = self._captures.losses.measured(LOSS_KEY, LOSS_KEY)
         if measured is not None:
             terms = _mean_of(measured, last)
-            self._loss.note(LOSS_KEY, measured, rounding_floor(terms, measured.reference.dtype))
+            self._loss.note(LOSS_KEY, measured, rounding_floor(terms, measured.reference.dtype), level)
 
     def _walk_backward(self) -> None:
         """Notes every gradient, from the loss backwards.
@@ -148,6 +154,7 @@ class RoundingFloors:
         """
         sent_back = self._sent_back()
         after: list[float] = []
+        scopes = _Scopes()
         for event in reversed(self._events):
             here = []
             for key in _keys(event):
@@ -158,7 +165,13 @@ class RoundingFloors:
                 here.append(norm)
                 terms = sent_back.get(key, max(after, default=0.0))
                 terms /= math.sqrt(max(measured.figures.elements, 1))
-                self._gradients.note(key, measured, rounding_floor(terms, measured.reference.dtype))
+                floor = rounding_floor(terms, measured.reference.dtype)
+                self._gradients.note(key, measured, floor, scopes.level)
+            level = self._gradients.level(_keys(event))
+            if event.moment is CallMoment.EXIT:
+                scopes.open(_name(event), level)
+            else:
+                scopes.close(_name(event), level)
             after = here or after
 
     def _sent_back(self) -> dict[_Key, float]:
@@ -182,6 +195,33 @@ class RoundingFloors:
         return math.hypot(*(norm for norm in norms if norm is not None))
 
 
+class _Scopes:
+    """The noise that the code of each open call has in hand: what the call took, and what calls in it made.
+
+    Walked backwards, that is what came back to the call, and what calls in it sent back.
+    """
+
+    def __init__(self) -> None:
+        self._open: list[tuple[Optional[_Name], float]] = [(None, 0.0)]
+
+    @property
+    def level(self) -> float:
+        """The norm of the noise in the hand of the innermost call."""
+        return self._open[-1][1]
+
+    def open(self, name: _Name, level: float) -> None:
+        """Begins a call with noise of its own."""
+        self._open.append((name, level))
+
+    def close(self, name: _Name, level: float) -> None:
+        """Ends a call, and hands what it made to the one around it."""
+        names = [open_name for open_name, _ in self._open]
+        if name in names:
+            del self._open[names.index(name) :]
+        around, known = self._open[-1]
+        self._open[-1] = around, max(known, level)
+
+
 def _mean_of(made: Measured, of: Sequence[Measured]) -> float:
     """Returns how large (root mean square) means of these values are where they do not cancel."""
     elements = made.figures.elements if made.figures is not None else 0
@@ -202,13 +242,17 @@ def _calls_of(events: Sequence[CallPair]) -> dict[_Name, _Call]:
     entries: dict[_Name, int] = {}
     calls: dict[_Name, _Call] = {}
     for number, event in enumerate(events):
-        name = event.layer.reference, event.reference.event.call
+        name = _name(event)
         if event.moment is CallMoment.ENTRY:
             entries[name] = number
         elif name in entries:
             entry = entries[name]
             calls[name] = _Call(entry=events[entry], exit=event, is_leaf=entry == number - 1)
     return calls
+
+
+def _name(event: CallPair) -> _Name:
+    return event.layer.reference, event.reference.event.call
 
 
 def _keys(event: CallPair) -> list[_Key]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any, Optional
 
@@ -119,16 +120,18 @@ class Step:
         self.floors = RoundingFloors(self.captures, ordered, models, OPTIONS)
 
     def _events(self, calls: str) -> Iterator[CallEvent]:
+        made_before: Counter[str] = Counter()
         for line in calls.split(", "):
             if ":" in line:
                 moment, path, letters = line.split(":")
                 yield self._event(CallMoment(moment), path, letters)
             else:
                 path, taken, _, made = line.split()
-                yield self._event(CallMoment.ENTRY, path, taken)
-                yield self._event(CallMoment.EXIT, path, made)
+                yield self._event(CallMoment.ENTRY, path, taken, made_before[path])
+                yield self._event(CallMoment.EXIT, path, made, made_before[path])
+                made_before[path] += 1
 
-    def _event(self, moment: CallMoment, path: str, letters: str) -> CallEvent:
+    def _event(self, moment: CallMoment, path: str, letters: str, call: int = 0) -> CallEvent:
         slots = tuple(
             Slot(
                 name=str(number),
@@ -137,7 +140,7 @@ class Step:
             )
             for number, letter in enumerate(letters)
         )
-        return CallEvent(moment=moment, path=path, slots=slots)
+        return CallEvent(moment=moment, path=path, call=call, slots=slots)
 
     @staticmethod
     def _half(store: TensorStore, values: Reals) -> Half:
@@ -250,6 +253,28 @@ def test_noise_goes_on_through_what_is_made_of_it_and_hides_nothing_larger(store
     ):
         both = np.float32(made[0]), np.float32(made[1])
         assert Step(store, POOLED, {**values, "y": both}).value("y") is verdict
+
+
+def test_noise_excuses_nothing_that_is_not_made_of_it(store: TensorStore) -> None:
+    calls = (
+        "entry::x, entry:inner:x, norm x -> n, pool n -> p, soft p -> w, exit:inner:o, soft o -> s, "
+        "soft s -> t, exit::t"
+    )
+    small = noise(2, 4, 1, 1, scale=1e-8)
+    values = {
+        "x": same(X),
+        "n": same(draw(2, 2, 4, 6, 6)),
+        "p": small,
+        "w": small,
+        "o": same(draw(5, 2, 4, 1, 1)),
+        "s": same(draw(6, 2, 4, 1, 1)),
+        "t": noise(2, 4, 1, 1, scale=3e-8),
+    }
+    # The inner call kept its noise to itself; where it is handed on, it explains what is behind it.
+    behind = Step(store, calls, values)
+    assert [behind.value(letter) for letter in "pwt"] == [WITHIN, WITHIN, MISMATCH]
+    handed = Step(store, calls, {**values, "o": small, "s": small})
+    assert [handed.value(letter) for letter in "post"] == [WITHIN] * 4
 
 
 def test_a_small_value_behind_honest_ones_is_compared(store: TensorStore) -> None:

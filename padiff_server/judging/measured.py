@@ -26,6 +26,7 @@ class Measured:
     """Specs (the reference's after its layout rule), and figures where the shapes are equal.
 
     Attributes:
+        scale: root mean square of the reference, without marks of a mask; 0 where that is not finite.
         sizes: of a bias's gradients.
         note: what was done to the values before.
     """
@@ -34,6 +35,7 @@ class Measured:
     candidate: TensorSpec
     tolerance: Tolerance
     figures: Optional[Figures] = None
+    scale: float = 0.0
     sizes: Optional[Sizes] = dataclasses.field(default=None, compare=False, repr=False)
     note: str = ""
 
@@ -73,17 +75,23 @@ def measure_pair(
     if aspect.kind is CaptureKind.LOSS:
         # One framework's scalar is 0-d where the other's has one element.
         reference, candidate = _as_scalar(reference), _as_scalar(candidate)
+    magnitude = magnitude_of(reference, sum_squares)
     tolerance = stepped_tolerance(
         tolerances.tolerance(
             aspect.phase,
             aspect.kind,
             coarser(reference.dtype, candidate.dtype),
-            magnitude_of(reference, sum_squares),
+            magnitude,
         ),
         explained,
         math.sqrt(sum_squares),
     )
-    measured = Measured(reference=reference.spec, candidate=candidate.spec, tolerance=tolerance)
+    measured = Measured(
+        reference=reference.spec,
+        candidate=candidate.spec,
+        tolerance=tolerance,
+        scale=magnitude.rms if math.isfinite(magnitude.rms) else 0.0,
+    )
     if reference.array.shape != candidate.array.shape:
         return measured
     figures, note = _figures(reference, candidate, tolerance, sum_squares, aspect.offsets)

@@ -64,7 +64,7 @@ class Noise(Generic[K]):
 
 
 def norm_of(measured: Optional[Measured]) -> Optional[float]:
-    """Returns the norm of the reference's floating values; None where none were measured."""
+    """Returns the norm of the reference's floating values, without marks; None where none were measured."""
     if measured is None or measured.figures is None or measured.reference.dtype not in FLOATING | COMPLEX:
         return None
-    return measured.figures.rms_reference * math.sqrt(measured.figures.elements)
+    return measured.scale * math.sqrt(measured.figures.elements)

@@ -226,7 +226,7 @@ def _mean_of(made: Measured, of: Sequence[Measured]) -> float:
     """Returns how large (root mean square) means of these values are where they do not cancel."""
     elements = made.figures.elements if made.figures is not None else 0
     means = [
-        one.figures.rms_reference * math.sqrt(elements / one.figures.elements)
+        one.scale * math.sqrt(elements / one.figures.elements)
         for one in of
         if one.figures is not None and one.figures.elements > elements
     ]

@@ -243,6 +243,19 @@ def test_what_is_made_of_values_that_cancel_is_held_against_these(
     assert Step(store, calls, values).value("p") is verdict
 
 
+@pytest.mark.parametrize("mark", [-np.inf, np.finfo(np.float32).min, -1e9])
+def test_marks_of_a_mask_are_no_terms(store: TensorStore, mark: float) -> None:
+    masked = draw(2, 2, 4, 6, 6)
+    masked[:, :, 3:] = mark
+    calls = "entry::x, norm x -> n, fc p -> y, exit::y"
+    values = {"x": same(X), "n": same(masked), "p": noise(2, 4, scale=1e-3), "y": same(draw(3, 2, 3))}
+    assert Step(store, calls, values).value("p") is MISMATCH
+    sent_back = gradients(
+        n=same(np.where(masked[:, 0, 2:, :3].reshape(8, 3) < -9, mark, 1.0)), h=noise(8, 3, scale=1e-3)
+    )
+    assert Step(store, LINE, VALUES, sent_back).gradient("h") is MISMATCH
+
+
 def test_noise_goes_on_through_what_is_made_of_it_and_hides_nothing_larger(store: TensorStore) -> None:
     values = {"x": same(X), "n": same(draw(2, 2, 4, 6, 6)), "p": noise(2, 4, 1, 1, scale=1e-8)}
     for made, verdict in (

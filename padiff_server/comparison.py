@@ -75,6 +75,7 @@ class Comparison:
         # A pass that raised says nothing of what the steps may do all the same.
         traces = None if traced is None or cut else calls_of(traced)
         aligned.find_out_rules()
+        aligned.compare_tables(options, copy=self._asked.auto_weights)
         orientation = Orientation(self._workers, aligned, self._report, self._store, options, traces)
         orientation.settle(batch, copy=self._asked.auto_weights)
         weights = aligned.weight_flow(Tolerances(options), options)
@@ -133,6 +134,7 @@ class WeightAssignment:
             layers = self._workers.load(deterministic=options.deterministic, threads=options.threads)
             aligned = AlignedModels(self._workers, layers, NO_TRACES, self._asked.layer_map, self._report)
             aligned.find_out_rules()
+            aligned.compare_tables(options, copy=True)
             self._report.note(*untried(aligned.weight_plan))
             aligned.place_weights(aligned.weight_flow(Tolerances(options), options), copy=True)
             if self._asked.save:

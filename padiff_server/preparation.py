@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from padiff_rpc.options import LayerMap, Options
 from padiff_rpc.types import CallEvent, Layer
-from padiff_rpc.words import Phase, Side
+from padiff_rpc.words import Phase, Side, WeightKind
 from padiff_server.alignment.align import align
 from padiff_server.alignment.correspondences import Correspondences
 from padiff_server.alignment.plan import Plan, SideTrace
@@ -20,6 +20,8 @@ from padiff_server.report import ReportBuilder
 from padiff_server.sides import SIDES
 from padiff_server.steps.loss_slots import loss_slots
 from padiff_server.weights.hyper_parameters import differences
+from padiff_server.weights.one_sided_ties import tie_notes
+from padiff_server.weights.own_tables import own_tables, table_notes
 from padiff_server.weights.special_calls import RuleFailed, SpecialCalls
 from padiff_server.weights.special_carry import carried, left_out, unmatched
 from padiff_server.weights.weight_fates import fates
@@ -82,8 +84,6 @@ class AlignedModels:
 
         Raises ComparisonStopped when a function raised or a worker was lost.
         """
-        if not self.weight_plan.special:
-            return
         with self._workers.during(Phase.INITIAL_WEIGHTS), self._rules_reported():
             classes = {layer.path: layer.class_name for layer in self.layers[Side.REFERENCE]}
             plan, special = self.weight_plan, []
@@ -101,9 +101,26 @@ class AlignedModels:
             self.weight_plan = dataclasses.replace(
                 plan, special=tuple(one for one in special if one.computed)
             )
-        self._report.note(*left_out(self.weight_plan.made))
+        self._report.note(*left_out(self.weight_plan.made), *tie_notes(self.weight_plan))
         self._report.add_unmatched(self.weight_plan.unmatched)
         self._report_fates()
+
+    def compare_tables(self, options: Options, *, copy: bool) -> None:
+        """Notes which buffers the models make differently, before any copy hides it.
+
+        Raises ComparisonStopped when a user's rule raised or a worker was lost.
+        """
+        options = dataclasses.replace(options, check_dtype=False)
+        tables = own_tables(self.plan, self.layers, self.weight_plan)
+        flow = WeightFlow(self._workers.links, tables, self.models, Tolerances(options), options)
+        unsaved = frozenset(
+            pair.candidate_name
+            for pair in tables.pairs
+            if pair.candidate.weight.unsaved or pair.references[0].weight.unsaved
+        )
+        with self._workers.during(Phase.INITIAL_WEIGHTS), self._rules_reported():
+            rows = flow.rows(Phase.INITIAL_WEIGHTS, kinds=frozenset({WeightKind.BUFFER}))
+            self._report.note(*table_notes(rows, unsaved, copy=copy))
 
     def settle_weights(self, pairs: tuple[WeightPair, ...]) -> None:
         """Takes pairs whose rules are settled in place of the weight plan's."""

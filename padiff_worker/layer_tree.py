@@ -19,7 +19,8 @@ _MAX_ITEMS = 64
 class OwnTensor:
     """A parameter or buffer that a layer itself holds, under its own name.
 
-    `unsaved`: a buffer that state files leave out.
+    `unsaved`: a buffer that state files leave out. `computed`: made anew whenever it is asked for, of others
+    of the layer's; to write to it changes nothing.
     """
 
     name: str
@@ -28,6 +29,7 @@ class OwnTensor:
     spec: TensorSpec
     trainable: bool
     unsaved: bool = False
+    computed: bool = False
 
 
 @record
@@ -101,7 +103,8 @@ def full_name(path: str, name: str) -> str:
 
 
 def _weight(own: OwnTensor, name: str, first_names: dict[int, str]) -> Weight:
-    first = first_names.setdefault(id(own.tensor), name)
+    # What is made for this question alone may lie where the last such tensor did.
+    first = name if own.computed else first_names.setdefault(id(own.tensor), name)
     return Weight(
         name=own.name,
         kind=own.kind,

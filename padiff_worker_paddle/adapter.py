@@ -9,6 +9,8 @@ from contextlib import AbstractContextManager
 from typing import Any, Optional
 
 import paddle
+from paddle.nn.utils.spectral_norm_hook import SpectralNorm
+from paddle.nn.utils.weight_norm_hook import WeightNorm
 
 from padiff_rpc.tensors import HostTensor
 from padiff_rpc.words import DType, WeightKind
@@ -22,8 +24,10 @@ _STATISTICS = {"_mean", "_variance"}
 
 
 def _own_tensors(layer: Any) -> Iterator[OwnTensor]:
+    computed = dict(_computed(layer))
     for kind, owned in ((WeightKind.PARAMETER, layer._parameters), (WeightKind.BUFFER, layer._buffers)):
         for name, tensor in owned.items():
+            tensor = computed.get(name, tensor)
             # A buffer without memory holds nothing yet, and cannot be read: cuDNN's dropout state in a
             # recurrent layer, everywhere but in a GPU's train mode.
             if tensor is not None and tensors.is_tensor(tensor) and tensor._is_initialized():
@@ -35,7 +39,18 @@ def _own_tensors(layer: Any) -> Iterator[OwnTensor]:
                     spec=tensors.spec(tensor),
                     trainable=kind is WeightKind.PARAMETER and not tensor.stop_gradient,
                     unsaved=name in layer._non_persistable_buffer_names_set,
+                    computed=name in computed,
                 )
+
+
+def _computed(layer: Any) -> Iterator[tuple[str, Any]]:
+    """Yields the weights that a weight norm or a spectral norm makes of others, as they are now."""
+    with paddle.no_grad():
+        for hook in layer._forward_pre_hooks.values():
+            if isinstance(hook, WeightNorm):
+                yield hook.name, hook.compute_weight(layer)
+            elif isinstance(hook, SpectralNorm):
+                yield hook.name, hook.compute_weight(layer, do_power_iteration=False)
 
 
 def _attributes(layer: Any) -> Mapping[str, Any]:

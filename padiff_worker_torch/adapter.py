@@ -8,12 +8,14 @@ from contextlib import AbstractContextManager
 from typing import Any, Optional
 
 import torch
+from torch.nn.utils.parametrize import is_parametrized
 
 from padiff_rpc.tensors import HostTensor
 from padiff_rpc.words import DType, WeightKind
 from padiff_worker.adapter import EntryHook, ExitHook, GradientHook, LayerHandle, Remove
 from padiff_worker.layer_tree import LayerTree, OwnTensor
 from padiff_worker_torch import graphs, kept_optimizer, optimizers, runtime, state, steps, tensors
+from padiff_worker_torch.computed_weights import PARAMETRIZATIONS, computed, made_of
 from padiff_worker_torch.random_operations import random_operations
 
 _CASTS = {
@@ -36,6 +38,34 @@ def _own_tensors(layer: Any) -> Iterator[OwnTensor]:
                     trainable=kind is WeightKind.PARAMETER and tensor.requires_grad,
                     unsaved=name in layer._non_persistent_buffers_set,
                 )
+    for name, tensor, unsaved in made_of(layer):
+        is_parameter = isinstance(tensor, torch.nn.Parameter)
+        yield OwnTensor(
+            name=name,
+            kind=WeightKind.PARAMETER if is_parameter else WeightKind.BUFFER,
+            tensor=tensor,
+            spec=tensors.spec(tensor),
+            trainable=is_parameter and tensor.requires_grad,
+            unsaved=unsaved,
+        )
+    # As a list: its context must not stay open while others work.
+    for name, tensor in list(computed(layer)):
+        yield OwnTensor(
+            name=name,
+            kind=WeightKind.BUFFER,
+            tensor=tensor,
+            spec=tensors.spec(tensor),
+            trainable=False,
+            unsaved=True,
+            computed=True,
+        )
+
+
+def _children(layer: Any) -> Mapping[str, Any]:
+    """Returns the layer's children, without those that only make its weights."""
+    if not is_parametrized(layer):
+        return layer._modules  # type: ignore[no-any-return]
+    return {name: child for name, child in layer._modules.items() if name != PARAMETRIZATIONS}
 
 
 def _attributes(layer: Any) -> Mapping[str, Any]:
@@ -46,7 +76,7 @@ def _attributes(layer: Any) -> Mapping[str, Any]:
 
 _TREE = LayerTree(
     base=torch.nn.Module,
-    children=lambda layer: layer._modules,
+    children=_children,
     own_tensors=_own_tensors,
     attributes=_attributes,
 )

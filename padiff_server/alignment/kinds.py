@@ -62,6 +62,10 @@ _LINEAR_LAYOUTS = {"torch": "out_in", "paddle": "in_out", "fake": "in_out"}
 # vector, which no transposition touches.
 _LINEAR_MATRICES = frozenset({"weight", "weight_orig", "weight_v"})
 
+# What Torch's parametrizations make a weight of, by the names that their older form and Paddle have.
+_PARAMETRIZED = re.compile(r"parametrizations\.(\w+)\.(original[01]?|0\._[uv])")
+_PARTS = {"original": "_orig", "original0": "_g", "original1": "_v", "0._u": "_u", "0._v": "_v"}
+
 _STATISTICS = {"_mean": "running_mean", "_variance": "running_var"}
 _BOOKKEEPING = frozenset({"num_batches_tracked", "_dropout_state"})
 
@@ -119,6 +123,9 @@ def averages(kind: Kind) -> bool:
 
 def canonical_name(kind: Kind, name: str) -> str:
     """Returns the name that a layer's own weight goes by in every framework (Torch's)."""
+    part = _PARAMETRIZED.fullmatch(name)
+    if part is not None:
+        return part[1] + _PARTS[part[2]]
     if kind.name == "batch_norm":
         return _STATISTICS.get(name, name)
     if kind.name in _NORMS and name == "scale":
@@ -147,11 +154,37 @@ def is_bookkeeping(weight: Weight) -> bool:
 def is_derived(layer: Layer, weight: Weight) -> bool:
     """Whether the layer computes the weight anew in each call, from weights that are compared.
 
-    Paddle's spectral_norm and weight_norm leave the product as a buffer beside what it is made of.
+    Workers show what weight norms, spectral norms and Torch's parametrizations make as a buffer beside
+    what it is made of.
     """
-    names = {other.name for other in layer.weights}
-    made_of = {f"{weight.name}_orig", f"{weight.name}_g"}
-    return weight.kind is WeightKind.BUFFER and not names.isdisjoint(made_of)
+    if weight.kind is not WeightKind.BUFFER:
+        return False
+    kind = kind_of(layer)
+    names = {canonical_name(kind, other.name) for other in layer.weights}
+    return not names.isdisjoint(f"{weight.name}{part}" for part in ("_orig", "_g"))
+
+
+def is_table(layer: Layer, weight: Weight) -> bool:
+    """Whether the weight is a buffer that its model makes itself: an index, a mask, a window.
+
+    What is gathered from the values that pass (statistics, counters, the vectors of a spectral norm) and what
+    is computed anew is none.
+    """
+    if weight.kind is not WeightKind.BUFFER or is_derived(layer, weight) or weight.name in _BOOKKEEPING:
+        return False
+    kind = kind_of(layer)
+    name = canonical_name(kind, weight.name)
+    names = {canonical_name(kind, other.name) for other in layer.weights}
+    is_vector = name.endswith(("_u", "_v")) and f"{name[:-2]}_orig" in names
+    return not is_vector and name not in (*_STATISTICS, *_STATISTICS.values())
+
+
+def is_part_of(kind: Kind, weight: Weight, name: str) -> bool:
+    """Whether a layer's own weight is one of those that the weight `name` is derived from."""
+    canonical = canonical_name(kind, weight.name)
+    # A user's parametrization may hold more than the weight's original.
+    own = canonical.startswith(f"{name}_") and canonical[len(name) :] in _PARTS.values()
+    return own or weight.name.startswith(f"parametrizations.{name}.")
 
 
 def is_aside(layer: Layer, weight: Weight) -> bool:
@@ -178,8 +211,9 @@ def is_flattened(kind: Kind, name: str) -> bool:
 def canonical_shape(kind: Kind, weight: Weight) -> Shape:
     """Returns the weight's shape as Torch would store it, one-dimensional where layouts vary."""
     shape = weight.spec.shape
-    if layout(kind, weight.name) == "in_out":
+    name = canonical_name(kind, weight.name)
+    if layout(kind, name) == "in_out" and len(shape) == 2:
         return shape[::-1]
-    if is_flattened(kind, weight.name):
+    if is_flattened(kind, name):
         return (math.prod(shape),)
     return shape

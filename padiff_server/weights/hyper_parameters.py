@@ -6,7 +6,8 @@ fixed value for it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Optional, Union
 
 from padiff_rpc import trees
@@ -61,22 +62,53 @@ _POOLS = ("maxpool", "avgpool", "lppool")
 def differences(
     plan: Plan, reference: Sequence[Layer], candidate: Sequence[Layer]
 ) -> Iterator[HyperParameterDifference]:
-    """Yields what differs between paired layers, in the plan's order; ignored pairs are left out."""
+    """Yields what differs between paired layers, in the plan's order; ignored pairs are left out.
+
+    Then what differs between containers that are no pair, for what they hold are each other's partners:
+    such a setting (which comes first, the norm or the attention) may be why they part.
+    """
     ours = {layer.path: layer for layer in reference}
     theirs = {layer.path: layer for layer in candidate}
-    for pair in plan.layers:
-        if pair.how == IGNORED:
-            continue
-        values = _comparable(ours[pair.reference], theirs[pair.candidate])
+    pairs = [(pair.reference, pair.candidate) for pair in plan.layers if pair.how != IGNORED]
+    for reference_path, candidate_path in (*pairs, *_parted(plan, ours, theirs)):
+        values = _comparable(ours[reference_path], theirs[candidate_path])
         for name, (one, other) in values.items():
             if not equal(one, other):
                 yield HyperParameterDifference(
-                    reference_path=pair.reference,
-                    candidate_path=pair.candidate,
+                    reference_path=reference_path,
+                    candidate_path=candidate_path,
                     name=name,
                     reference=as_text(one),
                     candidate=as_text(other),
                 )
+
+
+def _parted(plan: Plan, ours: Mapping[str, Layer], theirs: Mapping[str, Layer]) -> Iterator[tuple[str, str]]:
+    """Yields containers of one kind without partners that hold most of each other's partners."""
+    common: Counter[tuple[str, str]] = Counter()
+    for pair in plan.layers:
+        around = (
+            _lone_around(pair.reference, ours, plan.candidate_of),
+            _lone_around(pair.candidate, theirs, plan.reference_of),
+        )
+        if around[0] is not None and around[1] is not None:
+            common[around[0].path, around[1].path] += 1
+    taken: set[tuple[int, str]] = set()
+    for paths, _ in common.most_common():
+        kinds = kind_of(ours[paths[0]]), kind_of(theirs[paths[1]])
+        if kinds[0].name == kinds[1].name and taken.isdisjoint(enumerate(paths)):
+            taken.update(enumerate(paths))
+            yield paths
+
+
+def _lone_around(path: str, layers: Mapping[str, Layer], partner: Callable[[str], object]) -> Optional[Layer]:
+    """Returns the innermost layer of a known kind around `path`, if it has no partner."""
+    while path:
+        path = path.rpartition(".")[0]
+        layer = layers.get(path)
+        if layer is not None and kind_of(layer).name not in ("", "container"):
+            return layer if partner(path) is None else None
+    return None
 
 
 def _comparable(reference: Layer, candidate: Layer) -> dict[str, tuple[Value, Value]]:

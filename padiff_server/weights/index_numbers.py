@@ -9,7 +9,7 @@ negative and in another order, must tell the same: they unmask what depends on v
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Optional
 
 import numpy as np
@@ -23,6 +23,9 @@ from padiff_rpc.words import DType
 from padiff_server.weights.dtype_cast import cast
 from padiff_server.weights.element_map import Places
 from padiff_server.weights.special_calls import Function, RuleFailed
+
+# Of a function, to see which weights it makes one of.
+_MOST_CALLS = 200
 
 
 @record
@@ -83,18 +86,28 @@ class IndexNumbers:
 
     def readers(self, function: Function, names: Iterable[str]) -> dict[str, Optional[frozenset[str]]]:
         """Returns which of the given arrays each of the named results depends on; None: not known."""
-        wanted = list(names)
-        found: dict[str, set[str]] = {name: set() for name in wanted}
+        found: dict[str, set[str]] = {name: set() for name in names}
         numbering = self._numbering(1)
+        # Halves of what is changed are changed alone where the whole made a difference.
+        waiting = [(tuple(self.starts), tuple(found))]
+        calls = 0
         try:
             plain = function(self._arrays(numbering, 0))
-            for one in self.starts:
-                changed = function(self._arrays(numbering, 0, changed=one))
-                for name in wanted:
-                    if not _same(plain.get(name), changed.get(name)):
-                        found[name].add(one)
+            while waiting:
+                given, results = waiting.pop()
+                calls += 1
+                if calls > _MOST_CALLS:
+                    return dict.fromkeys(found)
+                changed = function(self._arrays(numbering, 0, changed=given))
+                moved = tuple(name for name in results if not _same(plain.get(name), changed.get(name)))
+                if len(given) == 1:
+                    for name in moved:
+                        found[name].update(given)
+                elif moved:
+                    half = len(given) // 2
+                    waiting += [(given[:half], moved), (given[half:], moved)]
         except (RuleFailed, InvalidRequestError):
-            return dict.fromkeys(wanted)
+            return dict.fromkeys(found)
         return {name: frozenset(used) for name, used in found.items()}
 
     def _numbering(self, sign: int) -> _Numbering:
@@ -139,7 +152,7 @@ class IndexNumbers:
         return digits
 
     def _arrays(
-        self, numbering: _Numbering, digit: int, *, changed: str = ""
+        self, numbering: _Numbering, digit: int, *, changed: Collection[str] = ()
     ) -> Iterator[tuple[str, HostTensor]]:
         for name, tensor in self._given.items():
             if name not in self.starts:
@@ -150,7 +163,7 @@ class IndexNumbers:
             values = numbering.sign * (self._base + numbers // self._base**digit % self._base).astype(
                 np.float64
             )
-            if name == changed:
+            if name in changed:
                 values = -values[::-1] / 2
             yield name, _tensor(values.reshape(shape), tensor.dtype)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import replace
 
 from padiff_rpc.options import LayerMap
@@ -11,8 +11,16 @@ from padiff_rpc.records import record
 from padiff_rpc.results import Unmatched
 from padiff_rpc.tensors import COMPLEX
 from padiff_rpc.types import Layer, Weight
-from padiff_rpc.words import Side
-from padiff_server.alignment.kinds import canonical_kind, framework_of, is_aside, kind_of
+from padiff_rpc.words import Side, WeightKind
+from padiff_server.alignment.kinds import (
+    canonical_kind,
+    canonical_name,
+    framework_of,
+    is_aside,
+    is_derived,
+    is_part_of,
+    kind_of,
+)
 from padiff_server.alignment.plan import IGNORED, PairedLayer, Plan
 from padiff_server.sides import SIDES
 from padiff_server.weights.composites import Held, combinations, family, fused_below, held_below, insides
@@ -21,7 +29,7 @@ from padiff_server.weights.owned_weight import OwnedWeight, owner_name
 from padiff_server.weights.rules import Rule
 from padiff_server.weights.special_init import special_init
 from padiff_server.weights.weight_hints import Neighbours, fitting
-from padiff_server.weights.weight_pair import UNTRIED, WeightPair, WeightPlan
+from padiff_server.weights.weight_pair import UNTRIED, MadeWeight, WeightPair, WeightPlan
 
 
 def plan_weights(
@@ -72,6 +80,9 @@ class _Planner:
         # The candidate's tensors that have a value, by the reference's tensors that gave it.
         self._filled: dict[str, str] = {}
         self._left: tuple[list[_Left], list[_Left]] = ([], [])
+        # What the reference makes weights of that the candidate holds as they are, by their names.
+        self._made_of: dict[str, tuple[OwnedWeight, ...]] = {}
+        self._made: list[MadeWeight] = []
 
     def result(self) -> WeightPlan:
         """Returns the plan; composites go first, since they claim what lies in layers below them."""
@@ -97,6 +108,7 @@ class _Planner:
         return WeightPlan(
             pairs=self._ordered_pairs(),
             special=tuple(self._special),
+            made=tuple(self._made),
             unmatched=(*self._unmatched(0), *self._half_used(), *self._unmatched(1)),
             bookkeeping=tuple(
                 f"{side}: {owner_name(layer.path, weight)}"
@@ -136,8 +148,9 @@ class _Planner:
         return find(layer.path) is not None
 
     def _pair_layers(self, paired: PairedLayer, reference: Layer, candidate: Layer) -> None:
-        left, right = self._open(0, reference), self._open(1, candidate)
         kinds = kind_of(reference), kind_of(candidate)
+        left, right = self._open(0, reference), self._open(1, candidate)
+        left = self._with_effective(reference, left, {canonical_name(kinds[1], one.name) for one in right})
         found = pair_weights(kinds, left, right)
         for ours, theirs, rule in found:
             self._add(
@@ -146,6 +159,7 @@ class _Planner:
                 OwnedWeight(path=candidate.path, weight=theirs),
                 rule,
                 others=alternatives(kinds, ours, theirs, alike=self._has_users_alike(kinds)),
+                made_of=self._made_of.get(owner_name(reference.path, ours), ()),
             )
         matched = {ours.name for ours, _, _ in found}, {theirs.name for _, theirs, _ in found}
         for side, layer, weights, other in (
@@ -159,6 +173,30 @@ class _Planner:
                     reason = paired.reason if ignored else f"the {other} has no {what} for it"
                     self._leave(side, layer, weight, reason, counts=not ignored)
 
+    def _with_effective(self, layer: Layer, left: list[Weight], wanted: Set[str]) -> list[Weight]:
+        """Returns the reference's weights for a layer that holds what the reference computes of several.
+
+        What a weight norm or another parametrization makes takes the place of what it is made of, where
+        the candidate's layer holds a weight of that name and nothing of the rest.
+        """
+        kind = kind_of(layer)
+        for made in (weight for weight in layer.weights if is_derived(layer, weight)):
+            parts = [weight for weight in left if is_part_of(kind, weight, made.name)]
+            if made.name not in wanted or not wanted.isdisjoint(
+                canonical_name(kind, one.name) for one in parts
+            ):
+                continue
+            left = [made, *(weight for weight in left if weight not in parts)]
+            self._made_of[owner_name(layer.path, made)] = tuple(
+                OwnedWeight(path=layer.path, weight=part)
+                for part in parts
+                if part.kind is WeightKind.PARAMETER
+            )
+            for part in parts:
+                reason = f"the reference computes {made.name!r} of it, and the candidate holds that"
+                self._leave(0, layer, part, reason, counts=False)
+        return left
+
     def _has_users_alike(self, kinds: tuple[object, object]) -> bool:
         return self._one_framework and kinds[0] == kinds[1]
 
@@ -170,16 +208,20 @@ class _Planner:
         rule: Rule,
         *,
         others: tuple[Rule, ...] = (),
+        made_of: tuple[OwnedWeight, ...] = (),
     ) -> None:
         ignored = paired.how == IGNORED
         pair = WeightPair(
-            kind=canonical_kind(self._kinds[references[0].path], references[0].weight),
+            kind=WeightKind.PARAMETER
+            if made_of
+            else canonical_kind(self._kinds[references[0].path], references[0].weight),
             references=references,
             candidate=candidate,
             rule=rule,
             compared=not ignored,
             reason=paired.reason if ignored else UNTRIED if others else "",
             alternatives=others,
+            one_to_one=not made_of,
         )
         names = (pair.reference_name, pair.candidate_name)
         if names in self._pairs:
@@ -195,6 +237,10 @@ class _Planner:
         else:
             self._filled[names[1]] = names[0]
         self._pairs[names] = pair
+        if made_of and pair.compared and not pair.is_misfit:
+            shown = " and ".join(repr(one.weight.name) for one in made_of)
+            reason = f"the reference computes this weight of {shown}"
+            self._made.append(MadeWeight(references=made_of, candidate=candidate, reason=reason))
 
     def _open(self, side: int, layer: Layer) -> list[Weight]:
         """Returns the layer's weights that neither bookkeeping, a composite nor a user's function claims."""

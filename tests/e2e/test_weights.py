@@ -13,7 +13,7 @@ import pytest
 
 from padiff_client import Batch, LayerMap, ModelSpec, Report, auto_diff
 from padiff_rpc.results import Row
-from padiff_rpc.words import CaptureKind, Phase
+from padiff_rpc.words import CaptureKind, Phase, Verdict
 
 Compare = Callable[..., Report]
 X = np.random.default_rng(0).standard_normal((3, 5)).astype(np.float32)
@@ -110,3 +110,128 @@ def test_what_nothing_tells_is_reported(compare: Compare) -> None:
     report = compare("flat", X)
     [note] = [note for note in report.notes if note.startswith("orientation: 'up'")]
     assert note.endswith("they cannot be told apart, so say it by layer_map.special_init")
+
+
+IMAGES = np.random.default_rng(2).standard_normal((2, 3, 5)).astype(np.float32)
+
+
+@pytest.mark.parametrize("form", ["new", "old"])
+def test_weight_norms_in_both_forms_and_over_any_axis(compare: Compare, form: str) -> None:
+    report = compare("weight_normed", IMAGES, kwargs={"form": form}, **ADAM)
+    assert report, str(report)
+    assert report.coverage.parameters_compared == report.coverage.parameters_total == 5 * 3
+    assert {"weight_g", "weight_v", "bias"} == compared(report)
+    rules = {(one.path, one.name.rpartition(".")[2]): one.rule for one in report.weights if one.rule}
+    assert rules["3", "original1" if form == "new" else "weight_v"] == "transpose"
+
+
+@pytest.mark.parametrize(
+    ("fault", "where"),
+    [
+        ("gradient", (Phase.GRADIENTS, "weight_g")),
+        ("untrained", (Phase.GRADIENTS, "weight_v")),
+        ("dim", (Phase.FORWARD, "0")),
+    ],
+)
+def test_faults_of_weight_norms(compare: Compare, fault: str, where: tuple[Phase, str]) -> None:
+    report = compare("weight_normed", IMAGES, fault=fault, kwargs={"form": "new"})
+    assert first(report) == where
+
+
+@pytest.mark.parametrize("form", ["new", "old"])
+def test_spectral_norms_in_both_forms(compare: Compare, form: str) -> None:
+    report = compare("spectrally_normed", IMAGES, kwargs={"form": form}, train=True)
+    assert report, str(report)
+    assert compared(report) == {"weight_orig", "weight", "bias"}
+    assert report.coverage.buffers_compared == report.coverage.buffers_total == 4
+
+
+@pytest.mark.parametrize(
+    ("fault", "where"),
+    [("gradient", (Phase.GRADIENTS, "weight_orig")), ("dim", (Phase.INITIAL_WEIGHTS, "weight_u"))],
+)
+def test_faults_of_spectral_norms(compare: Compare, fault: str, where: tuple[Phase, str]) -> None:
+    report = compare("spectrally_normed", IMAGES, fault=fault, kwargs={"form": "new"}, train=True)
+    assert first(report) == where
+
+
+@pytest.mark.parametrize("form", ["new", "old", "orthogonal"])
+def test_a_port_that_holds_what_the_reference_computes(compare: Compare, form: str) -> None:
+    report = compare("plain", X, kwargs={"form": form})
+    assert report, str(report)
+    [note] = [note for note in report.notes if "only that they are there" in note]
+    assert note.startswith("the gradients of 0.weight are not compared")
+    assert compared(report) == {"weight", "bias"}
+    [row] = [row for row in gradients(report) if row.verdict is Verdict.NOT_COMPARED]
+    assert row.candidate is not None
+    assert row.candidate.path == "0"
+
+
+def test_a_weight_of_such_a_port_that_is_not_trained(compare: Compare) -> None:
+    assert first(compare("plain", X, fault="untrained", kwargs={"form": "new"})) == (
+        Phase.GRADIENTS,
+        "weight",
+    )
+
+
+def buffer_notes(report: Report) -> list[str]:
+    return [note for note in report.notes if note.startswith("buffer ")]
+
+
+def test_tables_that_agree_are_no_news(compare: Compare) -> None:
+    report = compare("tables", X)
+    assert report, str(report)
+    # Running statistics are what the copy is for.
+    assert buffer_notes(report) == []
+
+
+def test_a_wrong_table_that_the_copy_hides_is_named(compare: Compare) -> None:
+    report = compare("tables", X, fault="index")
+    assert report
+    [note] = buffer_notes(report)
+    assert note.startswith(
+        "buffer differs before any copy: 'index' (by up to 3); the reference's values are used"
+    )
+    assert note in str(report)
+
+
+def test_a_wrong_table_that_is_never_copied_fails_and_is_named(compare: Compare) -> None:
+    report = compare("tables", X, fault="window")
+    assert first(report)[0] is Phase.FORWARD
+    [note] = buffer_notes(report)
+    assert note.startswith(
+        "buffer differs before any copy: 'window' (by up to 0.1); state files leave it out"
+    )
+
+
+@pytest.mark.parametrize("here", ["reference", "candidate"])
+def test_weights_tied_on_one_side_alone_are_named(service: Any, here: str) -> None:
+    specs = [
+        ModelSpec(
+            framework,
+            f"{framework}_weights:tied",
+            kwargs={"here": side == here},
+            worker=getattr(service, framework),
+        )
+        for framework, side in (("paddle", "candidate"), ("torch", "reference"))
+    ]
+    batch = Batch(args=(X,))
+    report = auto_diff(*specs, (batch, batch), server=service.server)
+    [note] = [note for note in report.notes if note.startswith("tied")]
+    other = "candidate" if here == "reference" else "reference"
+    assert note == (
+        f"tied on the {here} alone: its 'inner.weight' is 'inner.weight' and 'outer.weight' on the {other}, "
+        "which part in training"
+    )
+    assert not report
+
+
+def test_settings_of_containers_that_part_are_listed(service: Any) -> None:
+    layer = ModelSpec("paddle", "paddle_weights:encoder", worker=service.paddle)
+    module = ModelSpec("torch", "torch_weights:encoder", kwargs={"norm_first": True}, worker=service.torch)
+    batch = Batch(args=(TOKENS,))
+    report = auto_diff(layer, module, (batch, batch), server=service.server)
+    assert not report
+    found = {one.name: (one.reference, one.candidate) for one in report.hyper_parameters}
+    assert found["norm_first"] == ("True", "False")
+    assert "norm_first is True" in str(report)

@@ -15,7 +15,7 @@ from padiff_server.alignment.plan import SideTrace
 
 Side = Callable[..., SideTrace]
 
-_WEIGHT = re.compile(r"(~?)(\w+)\(([\d, ]*)\)(?:=(\S+))?")
+_WEIGHT = re.compile(r"(~?)([\w.]+)\(([\d, ]*)\)(?:=(\S+))?")
 _SHORT = {"t.": "torch.nn.modules.any.", "p.": "paddle.nn.layer.any.", "f.": "fake."}
 
 

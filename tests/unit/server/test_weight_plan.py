@@ -8,6 +8,8 @@ from padiff_rpc.options import IgnoredLayers, LayerMap, LayerPair
 from padiff_rpc.words import DType, Side, WeightKind
 from padiff_server.alignment.align import align
 from padiff_server.alignment.plan import PairedLayer, Plan
+from padiff_server.weights.one_sided_ties import tie_notes
+from padiff_server.weights.own_tables import own_tables
 from padiff_server.weights.weight_plan import plan_weights
 
 
@@ -455,3 +457,83 @@ def test_a_lone_weight_names_its_nearest_neighbour_and_what_would_make_it_fit(pl
         "'y.table' float32[5, 2, 3], which it would fit as axes(2, 0, 1)",
         "'x.kernel' float32[2, 3, 5], which it would fit as axes(1, 2, 0)",
     ]
+
+
+# Weights that are computed from others
+
+PARAMETRIZED = (
+    "a: t.Linear bias(4) parametrizations.weight.original0(4,1) parametrizations.weight.original1(4,3) "
+    "~weight(4,3)"
+)
+
+
+@pytest.mark.parametrize(
+    "reference",
+    [PARAMETRIZED, "a: t.Linear bias(4) weight_g(4,1) weight_v(4,3) ~weight(4,3)"],
+    ids=["new", "old"],
+)
+def test_weight_norms_pair_by_what_they_are_made_of(planned, reference):
+    plan = planned(reference, "a: p.Linear bias(4) weight_v(3,4) weight_g(4) ~weight(3,4)")
+    assert sorted(rules(plan).values()) == ["identity", "reshape(4)", "transpose"]
+    assert {pair.candidate_name for pair in plan.pairs} == {"a.bias", "a.weight_g", "a.weight_v"}
+    assert plan.unmatched == plan.made == ()
+    assert plan.bookkeeping == ("reference: a.weight", "candidate: a.weight")
+
+
+def test_what_the_reference_computes_goes_into_what_the_candidate_holds(planned):
+    plan = planned(PARAMETRIZED, "a: p.Linear weight(3,4) bias(4)")
+    assert rules(plan) == {("a.weight", "a.weight"): "transpose", ("a.bias", "a.bias"): "identity"}
+    assert [pair.candidate_name for pair in plan.trained] == ["a.bias"]
+    [made] = plan.made
+    assert made.reference_names == (
+        "a.parametrizations.weight.original0",
+        "a.parametrizations.weight.original1",
+    )
+    assert [(one.name, one.counts) for one in plan.unmatched] == [
+        ("parametrizations.weight.original0", False),
+        ("parametrizations.weight.original1", False),
+    ]
+
+
+def test_a_candidate_that_computes_what_the_reference_holds_is_no_match(planned):
+    plan = planned(
+        "a: t.Linear weight(4,3) bias(4)", "a: p.Linear bias(4) weight_v(3,4) weight_g(4) ~weight(3,4)"
+    )
+    assert unmatched(plan) == [(Side.CANDIDATE, "parameter", "a", "weight_g", True)]
+
+
+# What is one tensor on one side
+
+
+def test_ties_of_one_side_are_told(planned):
+    assert list(tie_notes(planned(TIED.format("t"), TIED.format("t")))) == []
+    [note] = tie_notes(planned(TIED.format("t"), APART))
+    assert note.startswith(
+        "tied on the reference alone: its 'emb.weight' is 'emb.weight' and 'dec.weight' on"
+    )
+    [note] = tie_notes(planned(APART, TIED.format("t")))
+    assert note.startswith(
+        "tied on the candidate alone: its 'emb.weight' is 'emb.weight' and 'dec.weight' on"
+    )
+
+
+def test_parts_of_a_packed_weight_are_not_tied(planned):
+    assert list(tie_notes(planned(PACKED, APART_QKV))) == []
+
+
+# Tables
+
+
+def tables(side, reference, candidate):
+    sides = side(f".: m.Net\n{reference}"), side(f".: m.Net\n{candidate}")
+    plan = align(*sides, LayerMap())
+    layers = {Side.REFERENCE: sides[0].layers, Side.CANDIDATE: sides[1].layers}
+    made = own_tables(plan, layers, plan_weights(plan, *layers.values(), LayerMap()))
+    return [(pair.candidate_name, pair.placed) for pair in made.pairs]
+
+
+def test_tables_are_what_a_model_makes_itself(side):
+    norm = "weight(4) bias(4) ~running_mean(4) ~running_var(4) ~num_batches_tracked()"
+    spectral = "weight_orig(4,3) ~weight_u(4) ~weight_v(3) ~weight(4,3)"
+    lines = f"a: t.BatchNorm2d {norm}\nb: t.Linear {spectral}\nc: m.Own ~index(4) ~mask(2,2)"
+    assert tables(side, lines, lines) == [("c.index", True), ("c.mask", True)]

@@ -503,3 +503,22 @@ def test_recurrent_layers_of_the_rnn_kernel_have_no_backward_in_eval_mode(kind, 
     hidden = model["plain"](model["trained"](paddle.ones([2, 3, 3]))[0])[0]
     assert ADAPTER.layers_without_backward(model, hidden.sum()) == ()
     assert ADAPTER.layers_without_backward(model, model["evaluated"](hidden)[0].sum()) == ("evaluated",)
+
+
+@pytest.mark.parametrize("norm", [paddle.nn.utils.weight_norm, paddle.nn.utils.spectral_norm])
+def test_a_computed_weight_is_a_buffer_of_its_layer_as_it_would_be_now(norm):
+    layer = norm(paddle.nn.Linear(3, 4))
+    model = paddle.nn.Sequential(layer)
+    model.train()
+    [_, handle] = ADAPTER.layers(model)
+    [computed] = [weight for weight in handle.weights if weight.name == "weight"]
+    assert (computed.kind, computed.tied_to) == ("buffer", "")
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items() if name.endswith("_u")}
+    with paddle.no_grad():
+        original = next(one for one in model.parameters() if len(one.shape) == 2)
+        original.set_value(original * 2 + 0.1)
+        changed = ADAPTER.weights(model)["0.weight"].clone()
+    assert all(paddle.equal_all(tensor, model.state_dict()[name]) for name, tensor in before.items())
+    model.eval()
+    model(paddle.ones([1, 3]))
+    assert paddle.allclose(changed, layer.weight.detach(), atol=1e-6)

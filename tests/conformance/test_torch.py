@@ -402,3 +402,33 @@ def test_a_gpus_recurrent_layer_has_no_backward_in_eval_mode(train):
     node = type(name, (), {"_saved_train": train, "next_functions": ((None, 0), *weights)})()
     loss = SimpleNamespace(grad_fn=SimpleNamespace(next_functions=((node, 0),)))
     assert ADAPTER.layers_without_backward(model, loss) == (() if train else ("lstm",))
+
+
+NORMS = {
+    "new weight norm": lambda: torch.nn.utils.parametrizations.weight_norm(torch.nn.Linear(3, 4)),
+    "old weight norm": lambda: torch.nn.utils.weight_norm(torch.nn.Linear(3, 4)),
+    "new spectral norm": lambda: torch.nn.utils.parametrizations.spectral_norm(torch.nn.Linear(3, 4)),
+    "old spectral norm": lambda: torch.nn.utils.spectral_norm(torch.nn.Linear(3, 4)),
+    "orthogonal": lambda: torch.nn.utils.parametrizations.orthogonal(torch.nn.Linear(3, 4)),
+}
+
+
+@pytest.mark.filterwarnings("ignore:`torch.nn.utils.weight_norm` is deprecated:FutureWarning")
+@pytest.mark.parametrize("make", NORMS.values(), ids=list(NORMS))
+def test_a_computed_weight_is_a_buffer_of_its_layer_as_it_would_be_now(make):
+    layer = make()
+    model = torch.nn.Sequential(layer).train()
+    [_, handle] = ADAPTER.layers(model)
+    assert handle.paths == ("0",), "what makes the weight is no layer"
+    assert {f"0.{weight.name}" for weight in handle.weights} >= set(model.state_dict())
+    [computed] = [weight for weight in handle.weights if weight.name == "weight"]
+    assert (computed.kind, computed.unsaved, computed.tied_to) == ("buffer", True, "")
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    with torch.no_grad():
+        next(one for one in model.parameters() if one.ndim == 2).mul_(2)
+        changed = ADAPTER.weights(model)["0.weight"].clone()
+    assert layer.training
+    assert all(torch.equal(before[name], tensor) for name, tensor in model.named_buffers())
+    model.eval()
+    model(torch.ones(1, 3))
+    assert torch.allclose(changed, layer.weight.detach(), atol=1e-6)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from padiff_rpc import trees
@@ -160,3 +162,29 @@ def test_a_difference_is_told_in_one_vocabulary(torch_layer, paddle_layer, found
 
 def test_an_ignored_pair_is_left_out():
     assert differing(layer("t.Dropout", p=0.1), layer("p.Dropout", p=0.2), how="ignored") == []
+
+
+def parted(torch_class, paddle_class):
+    """Returns what differs where containers `b` hold each other's `b.fc` and are no pair."""
+    torch_side = [
+        replace(layer(torch_class, norm_first=True), path="b"),
+        replace(layer("t.Linear", "weight"), path="b.fc"),
+    ]
+    paddle_side = [
+        replace(layer(paddle_class, normalize_before=False), path="b"),
+        replace(layer("p.Linear", "weight"), path="b.fc"),
+    ]
+    plan = Plan(layers=(PairedLayer(reference="b.fc", candidate="b.fc", how="same path"),))
+    return [
+        (one.reference_path, one.candidate_path, one.name)
+        for one in differences(plan, torch_side, paddle_side)
+    ]
+
+
+def test_settings_of_containers_that_part_are_told():
+    assert parted("t.TransformerEncoderLayer", "p.TransformerEncoderLayer") == [("b", "b", "norm_first")]
+
+
+def test_containers_of_other_kinds_have_no_settings_in_common():
+    assert parted("t.TransformerEncoderLayer", "p.TransformerDecoderLayer") == []
+    assert parted("m.Block", "m.Block") == []

@@ -239,3 +239,16 @@ def test_buffers_are_moved_as_buffers_and_whole_numbers_stay_with_the_function()
     assert found.pairs["w"].kind is WeightKind.PARAMETER
     assert found.all.unused == ()
     assert set(found.all.computed) == {"index"}
+
+
+def test_what_many_weights_are_read_for_takes_few_calls():
+    many = {f"w{n}": values(2) for n in range(100)}
+    function = lambda a: {**a, "w7": a["w7"] * 2, "w8": a["w8"] + a["w90"]}  # noqa: E731
+    found = Found(function, many)
+    assert {name: one.reference_names for name, one in found.made.items()} == {
+        "w7": ("a.w7",),
+        "w8": ("a.w8", "a.w90"),
+        "w90": ("a.w90",),
+    }
+    assert found.calls < 50
+    assert len(found.one_to_one) == 97

@@ -179,6 +179,15 @@ def is_table(layer: Layer, weight: Weight) -> bool:
     return not is_vector and name not in (*_STATISTICS, *_STATISTICS.values())
 
 
+def is_made_in(layer: Layer, name: str) -> bool:
+    """Whether the layer has a table of this canonical name that state files leave out."""
+    kind = kind_of(layer)
+    return any(
+        weight.unsaved and is_table(layer, weight) and canonical_name(kind, weight.name) == name
+        for weight in layer.weights
+    )
+
+
 def is_part_of(kind: Kind, weight: Weight, name: str) -> bool:
     """Whether a layer's own weight is one of those that the weight `name` is derived from."""
     canonical = canonical_name(kind, weight.name)

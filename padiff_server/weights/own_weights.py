@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 
 from padiff_rpc.tensors import COMPLEX
-from padiff_rpc.types import Weight
+from padiff_rpc.types import Layer, Weight
 from padiff_rpc.words import WeightKind
-from padiff_server.alignment.kinds import Kind, canonical_kind, canonical_name, is_flattened, layout
+from padiff_server.alignment.kinds import (
+    Kind,
+    canonical_kind,
+    canonical_name,
+    is_derived,
+    is_flattened,
+    is_part_of,
+    kind_of,
+    layout,
+)
 from padiff_server.weights.rules import (
     AS_COMPLEX,
     AS_REAL,
@@ -52,6 +61,25 @@ def pair_weights(
         for ours in reference
         if ours.name in partner
     ]
+
+
+def with_computed(
+    layer: Layer, weights: Sequence[Weight], wanted: Set[str]
+) -> tuple[list[Weight], dict[str, list[Weight]]]:
+    """Returns the reference's `weights`, for a layer that holds what the reference computes of several.
+
+    What a weight norm or another parametrization makes takes the place of what it is made of, where
+    `wanted`, the canonical names of the candidate's, has it and nothing of the rest. Also returns what
+    each is made of, by its name.
+    """
+    kind, kept = kind_of(layer), list(weights)
+    computed: dict[str, list[Weight]] = {}
+    for made in (weight for weight in layer.weights if is_derived(layer, weight)):
+        parts = [weight for weight in kept if is_part_of(kind, weight, made.name)]
+        if made.name in wanted and wanted.isdisjoint(canonical_name(kind, part.name) for part in parts):
+            kept = [made, *(weight for weight in kept if weight not in parts)]
+            computed[made.name] = parts
+    return kept, computed
 
 
 def choose_rule(kinds: tuple[Kind, Kind], reference: Weight, candidate: Weight) -> Rule:

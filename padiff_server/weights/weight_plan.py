@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from padiff_rpc.options import LayerMap
@@ -17,14 +17,14 @@ from padiff_server.alignment.kinds import (
     canonical_name,
     framework_of,
     is_aside,
-    is_derived,
-    is_part_of,
+    is_made_in,
+    is_table,
     kind_of,
 )
 from padiff_server.alignment.plan import IGNORED, PairedLayer, Plan
 from padiff_server.sides import SIDES
 from padiff_server.weights.composites import Held, combinations, family, fused_below, held_below, insides
-from padiff_server.weights.own_weights import alternatives, pair_weights
+from padiff_server.weights.own_weights import alternatives, pair_weights, with_computed
 from padiff_server.weights.owned_weight import OwnedWeight, owner_name
 from padiff_server.weights.rules import Rule
 from padiff_server.weights.special_init import special_init
@@ -80,8 +80,6 @@ class _Planner:
         # The candidate's tensors that have a value, by the reference's tensors that gave it.
         self._filled: dict[str, str] = {}
         self._left: tuple[list[_Left], list[_Left]] = ([], [])
-        # What the reference makes weights of that the candidate holds as they are, by their names.
-        self._made_of: dict[str, tuple[OwnedWeight, ...]] = {}
         self._made: list[MadeWeight] = []
 
     def result(self) -> WeightPlan:
@@ -150,7 +148,11 @@ class _Planner:
     def _pair_layers(self, paired: PairedLayer, reference: Layer, candidate: Layer) -> None:
         kinds = kind_of(reference), kind_of(candidate)
         left, right = self._open(0, reference), self._open(1, candidate)
-        left = self._with_effective(reference, left, {canonical_name(kinds[1], one.name) for one in right})
+        left, computed = with_computed(reference, left, {canonical_name(kinds[1], one.name) for one in right})
+        for name, parts in computed.items():
+            for part in parts:
+                reason = f"the reference computes {name!r} of it, and the candidate holds that"
+                self._leave(0, reference, part, reason, counts=False)
         found = pair_weights(kinds, left, right)
         for ours, theirs, rule in found:
             self._add(
@@ -159,43 +161,30 @@ class _Planner:
                 OwnedWeight(path=candidate.path, weight=theirs),
                 rule,
                 others=alternatives(kinds, ours, theirs, alike=self._has_users_alike(kinds)),
-                made_of=self._made_of.get(owner_name(reference.path, ours), ()),
+                made_of=tuple(
+                    OwnedWeight(path=reference.path, weight=part)
+                    for part in computed.get(ours.name, ())
+                    if part.kind is WeightKind.PARAMETER
+                ),
             )
         matched = {ours.name for ours, _, _ in found}, {theirs.name for _, theirs, _ in found}
-        for side, layer, weights, other in (
-            (0, reference, left, f"candidate {candidate.path!r}"),
-            (1, candidate, right, f"reference {reference.path!r}"),
+        for side, layer, weights, opposite in (
+            (0, reference, left, candidate),
+            (1, candidate, right, reference),
         ):
             for weight in weights:
-                if weight.name not in matched[side]:
-                    what = canonical_kind(kind_of(layer), weight)
-                    ignored = paired.how == IGNORED
-                    reason = paired.reason if ignored else f"the {other} has no {what} for it"
-                    self._leave(side, layer, weight, reason, counts=not ignored)
-
-    def _with_effective(self, layer: Layer, left: list[Weight], wanted: Set[str]) -> list[Weight]:
-        """Returns the reference's weights for a layer that holds what the reference computes of several.
-
-        What a weight norm or another parametrization makes takes the place of what it is made of, where
-        the candidate's layer holds a weight of that name and nothing of the rest.
-        """
-        kind = kind_of(layer)
-        for made in (weight for weight in layer.weights if is_derived(layer, weight)):
-            parts = [weight for weight in left if is_part_of(kind, weight, made.name)]
-            if made.name not in wanted or not wanted.isdisjoint(
-                canonical_name(kind, one.name) for one in parts
-            ):
-                continue
-            left = [made, *(weight for weight in left if weight not in parts)]
-            self._made_of[owner_name(layer.path, made)] = tuple(
-                OwnedWeight(path=layer.path, weight=part)
-                for part in parts
-                if part.kind is WeightKind.PARAMETER
-            )
-            for part in parts:
-                reason = f"the reference computes {made.name!r} of it, and the candidate holds that"
-                self._leave(0, layer, part, reason, counts=False)
-        return left
+                if weight.name in matched[side]:
+                    continue
+                what = canonical_kind(kind_of(layer), weight)
+                other = f"{SIDES[1 - side]} {opposite.path!r}"
+                counts, reason = True, f"the {other} has no {what} for it"
+                if paired.how == IGNORED:
+                    counts, reason = False, paired.reason
+                elif is_table(layer, weight) and is_made_in(
+                    opposite, canonical_name(kinds[side], weight.name)
+                ):
+                    counts, reason = False, f"the {other} makes its own and leaves it out of state files"
+                self._leave(side, layer, weight, reason, counts=counts)
 
     def _has_users_alike(self, kinds: tuple[object, object]) -> bool:
         return self._one_framework and kinds[0] == kinds[1]

@@ -537,3 +537,20 @@ def test_tables_are_what_a_model_makes_itself(side):
     spectral = "weight_orig(4,3) ~weight_u(4) ~weight_v(3) ~weight(4,3)"
     lines = f"a: t.BatchNorm2d {norm}\nb: t.Linear {spectral}\nc: m.Own ~index(4) ~mask(2,2)"
     assert tables(side, lines, lines) == [("c.index", True), ("c.mask", True)]
+
+
+@pytest.mark.parametrize("unsaved", [0, 1], ids=["in the reference", "in the candidate"])
+def test_a_table_that_one_side_does_not_save_is_no_gap_and_held_against_the_others(side, unsaved):
+    sides = [side(".: m.Net\na: m.Own w(3) ~index(4)") for _ in range(2)]
+    layers = [one.layers for one in sides]
+    layers[unsaved] = tuple(
+        replace(
+            layer, weights=tuple(replace(one, unsaved=one.kind is WeightKind.BUFFER) for one in layer.weights)
+        )
+        for layer in layers[unsaved]
+    )
+    plan = align(*sides, LayerMap())
+    weights = plan_weights(plan, *layers, LayerMap())
+    assert [(one.name, one.counts) for one in weights.unmatched] == [("index", False)]
+    made = own_tables(plan, dict(zip((Side.REFERENCE, Side.CANDIDATE), layers)), weights)
+    assert [pair.candidate_name for pair in made.pairs] == ["a.index"]

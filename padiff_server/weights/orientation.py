@@ -6,8 +6,7 @@ import dataclasses
 import itertools
 import math
 import operator
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Optional
 
 import numpy as np
@@ -16,22 +15,14 @@ from padiff_rpc.options import Options
 from padiff_rpc.records import record
 from padiff_rpc.results import Row
 from padiff_rpc.tensors import HostTensor, widen
-from padiff_rpc.types import StepStart
-from padiff_rpc.words import CaptureKind, Phase, Randomness, Side, Verdict, WeightKind
-from padiff_server.alignment.kinds import canonical_kind, kind_of
+from padiff_rpc.words import Phase, Side, Verdict
 from padiff_server.coverage import is_agreement
-from padiff_server.judging.gradient_history import GradientHistory
 from padiff_server.judging.store import TensorStore
-from padiff_server.judging.tolerances import Tolerances
 from padiff_server.preparation import AlignedModels, Traces
 from padiff_server.report import ReportBuilder
 from padiff_server.sides import SIDES
 from padiff_server.steps.batches import StepBatch
-from padiff_server.steps.calls import Expectations
-from padiff_server.steps.captures import StepCaptures
-from padiff_server.steps.step_rows import StepRows
-from padiff_server.steps.step_run import StepRun
-from padiff_server.weights.owned_weight import owner_name
+from padiff_server.weights.orientation_trials import Trials
 from padiff_server.weights.rules import IDENTITY, TRANSPOSE, Rule
 from padiff_server.weights.weight_pair import UNTRIED, WeightPair, WeightPlan
 from padiff_server.worker_pair import WorkerPair
@@ -92,10 +83,7 @@ class Orientation:
         self._workers = workers
         self._aligned = aligned
         self._report = report
-        self._store = store
-        self._options = options
-        self._tolerances = Tolerances(options)
-        self._expectations = Expectations(aligned.plan, traces) if traces is not None else None
+        self._trials = Trials(workers, aligned, store, options, traces)
         self._groups: dict[Group, list[WeightPair]] = {}
         for pair in aligned.weight_plan.pairs:
             if pair.ambiguous and pair.compared:
@@ -110,7 +98,7 @@ class Orientation:
             return
         with self._workers.during(Phase.TRACE):
             if copy:
-                with self._buffers_put_back():
+                with self._trials.buffers_put_back():
                     self._settle_by_trial(batch)
             else:
                 self._settle_by_values()
@@ -226,36 +214,9 @@ class Orientation:
     def _try(self, rules: Choice, batch: StepBatch) -> Optional[dict[Group, _Seen]]:
         """Runs both models forward on weights placed by `rules`; None when a model raised."""
         self._decide(rules, "")
-        self._aligned.copy_weights(self._aligned.weight_flow(self._tolerances, self._options))
-        starts = {
-            side: StepStart(
-                lease="",
-                step=0,
-                batch=batch.batches[side],
-                batch_from_loader=batch.from_loader,
-                backward=False,
-                optimize=False,
-                randomness=Randomness.OFF,
-                skip_paths=self._aligned.plan.skip_paths(side),
-            )
-            for side in SIDES
-        }
-        run = StepRun(self._workers.links, starts, batch, self._store, self._tolerances, lambda phase: None)
-        captures = StepCaptures(
-            self._aligned.plan, self._aligned.weight_plan, self._expectations, self._store, run.ready
-        )
-        with closing(captures):
-            ends = run.run(captures)
-            for end in ends.values():
-                if end.error is not None:
-                    raise end.error
-            if any(end.failure is not None for end in ends.values()):
-                return None
-            history = GradientHistory()
-            made = StepRows(
-                0, captures, self._aligned.models, self._options, history, is_complete=True
-            ).all_rows()
-            outputs = [row for row in made if row.kind is CaptureKind.OUTPUT]
+        outputs = self._trials.outputs(batch)
+        if outputs is None:
+            return None
         return {group: self._seen(pairs, outputs) for group, pairs in self._groups.items()}
 
     def _seen(self, pairs: Sequence[WeightPair], outputs: Sequence[Row]) -> _Seen:
@@ -288,24 +249,6 @@ class Orientation:
             other,
             pair.alternatives,
         )
-
-    @contextmanager
-    def _buffers_put_back(self) -> Iterator[None]:
-        names = {
-            side: [
-                owner_name(layer.path, weight)
-                for layer in self._aligned.layers[side]
-                for weight in layer.weights
-                if canonical_kind(kind_of(layer), weight) is WeightKind.BUFFER and not weight.tied_to
-            ]
-            for side in SIDES
-        }
-        links, phase = self._workers.links, Phase.TRACE
-        values = {side: list(links[side].weights.read(names[side], phase)) for side in SIDES}
-        yield
-        for side in SIDES:
-            if names[side]:
-                links[side].weights.write(zip(names[side], values[side]), phase)
 
 
 def _rows_around(path: str, by_path: Mapping[str, list[Row]]) -> list[Row]:

@@ -38,7 +38,9 @@ def compare(service: Any) -> Compare:
         )
         layer, module = (torches, paddles) if swapped else (paddles, torches)
         given = Batch(args=inputs)
-        return auto_diff(layer, module, (given, given), server=service.server, **rest)
+        return auto_diff(
+            layer=layer, module=module, example_inp=(given, given), server=service.server, **rest
+        )
 
     return run
 

@@ -1,0 +1,96 @@
+"""Forward passes of both models before the first step, to see what comes of a way to place the weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from typing import Optional
+
+from padiff_rpc.options import Options
+from padiff_rpc.results import Row
+from padiff_rpc.types import StepStart
+from padiff_rpc.words import CaptureKind, Phase, Randomness, WeightKind
+from padiff_server.alignment.kinds import canonical_kind, kind_of
+from padiff_server.judging.gradient_history import GradientHistory
+from padiff_server.judging.store import TensorStore
+from padiff_server.judging.tolerances import Tolerances
+from padiff_server.preparation import AlignedModels, Traces
+from padiff_server.sides import SIDES
+from padiff_server.steps.batches import StepBatch
+from padiff_server.steps.calls import Expectations
+from padiff_server.steps.captures import StepCaptures
+from padiff_server.steps.step_rows import StepRows
+from padiff_server.steps.step_run import StepRun
+from padiff_server.weights.owned_weight import owner_name
+from padiff_server.worker_pair import WorkerPair
+
+
+class Trials:
+    """Runs both models forward on weights as the plan of `aligned` has them at that moment."""
+
+    def __init__(
+        self,
+        workers: WorkerPair,
+        aligned: AlignedModels,
+        store: TensorStore,
+        options: Options,
+        traces: Optional[Traces],
+    ) -> None:
+        self._workers = workers
+        self._aligned = aligned
+        self._store = store
+        self._options = options
+        self._tolerances = Tolerances(options)
+        self._expectations = Expectations(aligned.plan, traces) if traces is not None else None
+
+    def outputs(self, batch: StepBatch) -> Optional[list[Row]]:
+        """Copies the weights and returns the rows of all calls' outputs; None when a model raised."""
+        self._aligned.copy_weights(self._aligned.weight_flow(self._tolerances, self._options))
+        starts = {
+            side: StepStart(
+                lease="",
+                step=0,
+                batch=batch.batches[side],
+                batch_from_loader=batch.from_loader,
+                backward=False,
+                optimize=False,
+                randomness=Randomness.OFF,
+                skip_paths=self._aligned.plan.skip_paths(side),
+            )
+            for side in SIDES
+        }
+        run = StepRun(self._workers.links, starts, batch, self._store, self._tolerances, lambda phase: None)
+        captures = StepCaptures(
+            self._aligned.plan, self._aligned.weight_plan, self._expectations, self._store, run.ready
+        )
+        with closing(captures):
+            ends = run.run(captures)
+            for end in ends.values():
+                if end.error is not None:
+                    raise end.error
+            if any(end.failure is not None for end in ends.values()):
+                return None
+            history = GradientHistory()
+            made = StepRows(
+                0, captures, self._aligned.models, self._options, history, is_complete=True
+            ).all_rows()
+            return [row for row in made if row.kind is CaptureKind.OUTPUT]
+
+    @contextmanager
+    def buffers_put_back(self) -> Iterator[None]:
+        """Puts both models' buffers back when the block ends."""
+        names = {
+            side: [
+                owner_name(layer.path, weight)
+                for layer in self._aligned.layers[side]
+                for weight in layer.weights
+                if canonical_kind(kind_of(layer), weight) is WeightKind.BUFFER and not weight.tied_to
+            ]
+            for side in SIDES
+        }
+        links, phase = self._workers.links, Phase.TRACE
+        values = {side: list(links[side].weights.read(names[side], phase)) for side in SIDES}
+        yield
+        for side in SIDES:
+            if names[side]:
+                links[side].weights.write(zip(names[side], values[side]), phase)

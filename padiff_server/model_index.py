@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from padiff_rpc.types import Layer
 from padiff_rpc.words import Side
-from padiff_server.alignment.kinds import averages, is_bookkeeping, is_byproduct, kind_of
+from padiff_server.alignment.kinds import averages, is_bookkeeping, is_byproduct, kind_of, normalizes
 from padiff_server.weights.owned_weight import owner_name
 
 
@@ -35,6 +35,11 @@ class ModelIndex:
         layer = self._layers.get(path)
         weights = layer.weights if layer is not None else ()
         return frozenset(owner_name(path, weight) for weight in weights if not is_bookkeeping(weight))
+
+    def normalizes(self, path: str) -> bool:
+        """Whether the layer at `path` divides by how far its values spread."""
+        layer = self._layers.get(path)
+        return layer is not None and normalizes(kind_of(layer))
 
     def averages(self, path: str) -> bool:
         """Whether the layer at `path` makes averages of what it takes, and nothing else."""

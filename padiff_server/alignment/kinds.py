@@ -116,6 +116,11 @@ def free_family(kind: Kind) -> str:
     return next((name for name, kinds in _FAMILIES.items() if kinds.match(kind.name)), "")
 
 
+def normalizes(kind: Kind) -> bool:
+    """Whether such a layer divides by how far its values spread."""
+    return kind.name in _NORMS
+
+
 def averages(kind: Kind) -> bool:
     """Whether such a layer makes averages of what it takes, and nothing else."""
     return bool(_AVERAGES.match(kind.name))

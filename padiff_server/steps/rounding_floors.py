@@ -28,6 +28,8 @@ from padiff_server.weights.weight_pair import WeightPair
 _Key = tuple[int, int]
 # A layer of the reference, and which call of it.
 _Name = tuple[str, int]
+# One over the root of a usual epsilon, 1e-5 or 1e-6, against the gain of any layer.
+_GAIN_OF_NORMS = 30.0
 
 
 @record
@@ -69,7 +71,8 @@ class RoundingFloors:
     def of_parameter(self, pair: WeightPair) -> float:
         """Returns the floor of a parameter's gradient: a sum over what came back to its layer's calls.
 
-        Those of a weight are multiplied by what the calls took, those of a bias are not.
+        Those of a matrix are multiplied by what the calls took, those of a norm's weight by what it made of
+        that, those of a bias by nothing.
         """
         measured = self._captures.parameter_gradients.measured(pair.reference_name, pair.candidate_name)
         if measured is None or not measured.candidate.shape:
@@ -77,7 +80,8 @@ class RoundingFloors:
         rows = math.sqrt(max(measured.candidate.shape))
         floor = 0.0
         for call in self._calls_around(pair.candidate.path):
-            factor, noise = self._taken(call.entry) if len(measured.candidate.shape) > 1 else (1.0, 0.0)
+            is_matrix = len(measured.candidate.shape) > 1
+            factor, noise = self._taken(call.entry) if is_matrix else (1.0, self._taken(call.exit)[1])
             for key in _keys(call.exit):
                 norm = norm_of(self._captures.gradients.measured(*key))
                 if norm is None:
@@ -87,10 +91,10 @@ class RoundingFloors:
                 floor = max(floor, terms, GAIN * apart / rows)
         return floor
 
-    def _taken(self, entry: CallPair) -> tuple[float, float]:
-        """Returns the root mean square of what a call took (1: indices), and of the noise in it."""
+    def _taken(self, event: CallPair) -> tuple[float, float]:
+        """Returns the root mean square of what a call took or made (1: indices), and of the noise in it."""
         found = []
-        for key in _keys(entry):
+        for key in _keys(event):
             measured = self._captures.values.measured(*key)
             norm = norm_of(measured)
             if measured is not None and measured.figures is not None and norm is not None:
@@ -119,7 +123,7 @@ class RoundingFloors:
                 if measured is not None and norm_of(measured) is not None:
                     here.append(measured)
                     floor = self._floor_of_value(event, measured, before)
-                    self._values.note(key, measured, floor, scopes.level)
+                    self._values.note(key, measured, floor, scopes.level * self._gain(event))
             level = self._values.level(_keys(event))
             if event.moment is CallMoment.ENTRY:
                 scopes.open(_name(event), level)
@@ -127,6 +131,12 @@ class RoundingFloors:
                 scopes.close(_name(event), level)
             before = here or before
         self._note_loss(before, scopes.level)
+
+    def _gain(self, event: CallPair) -> float:
+        """Returns what a norm makes noise larger by, on top of what any layer does."""
+        is_made = event.moment is CallMoment.EXIT
+        is_norm = self._models[Side.CANDIDATE].normalizes(event.layer.candidate)
+        return _GAIN_OF_NORMS if is_made and is_norm else 1.0
 
     def _floor_of_value(self, event: CallPair, measured: Measured, before: Sequence[Measured]) -> float:
         paths = {Side.REFERENCE: event.layer.reference, Side.CANDIDATE: event.layer.candidate}

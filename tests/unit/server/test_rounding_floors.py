@@ -268,6 +268,14 @@ def test_noise_goes_on_through_what_is_made_of_it_and_hides_nothing_larger(store
         assert Step(store, POOLED, {**values, "y": both}).value("y") is verdict
 
 
+def test_a_norm_makes_noise_larger_by_its_epsilon(store: TensorStore) -> None:
+    calls = "entry::x, norm x -> n, pool n -> p, norm p -> y, exit::y"
+    values = {"x": same(X), "n": same(draw(2, 2, 4, 6, 6)), "p": noise(2, 4, 1, 1, scale=1e-8)}
+    for scale, verdict in ((3e-6, WITHIN), (1e-3, MISMATCH)):
+        step = Step(store, calls, {**values, "y": noise(2, 4, 1, 1, scale=scale)})
+        assert step.value("y") is verdict
+
+
 def test_noise_excuses_nothing_that_is_not_made_of_it(store: TensorStore) -> None:
     calls = (
         "entry::x, entry:inner:x, norm x -> n, pool n -> p, soft p -> w, exit:inner:o, soft o -> s, "

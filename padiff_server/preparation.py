@@ -164,6 +164,7 @@ class AlignedModels:
                 self.copy_weights(weights)
             with self._rules_reported():
                 self._report.add_rows(weights.rows(Phase.INITIAL_WEIGHTS, just_copied=copy))
+        self._report.note(*weights.neutral.notes())
 
     def copy_weights(self, weights: WeightFlow) -> None:
         """Copies the reference's weights. Raises ComparisonStopped when a user's rule raised."""

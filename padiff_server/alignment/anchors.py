@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 
-from padiff_server.alignment.evidence import DOUBT, Blocks, Evidence, loose_shapes
+from padiff_server.alignment.evidence import DOUBT, Blocks, Evidence, loose_shapes, share
 from padiff_server.alignment.pairing import Match, Pairing
 from padiff_server.alignment.plan import LOW_CONFIDENCE, ORDER_AND_TYPE, SAME_PATH
 from padiff_server.alignment.sequence import WIDEST, align_sequences
@@ -62,7 +62,12 @@ def _with_chances(
 
 
 def _looks(node: Node) -> tuple[Hashable, ...]:
-    return loose_shapes(node.shapes), (node.type_name, node.signature), (node.type_name, node.main_shape)
+    return (
+        loose_shapes(node.shapes),
+        (node.type_name, node.signature),
+        (node.type_name, node.main_shape),
+        ("largest", loose_shapes([node.main_shape])),
+    )
 
 
 def weighted_match(reference: Node, candidate: Node) -> Match:
@@ -76,8 +81,10 @@ def weighted_match(reference: Node, candidate: Node) -> Match:
         confidence, reason = 0.7, "only some of their weights agree in shape"
     elif same_kind:
         confidence, reason = 0.4, "their weights differ in shape"
-    elif not reference.kind.name or not candidate.kind.name:
+    elif not (reference.kind.name and candidate.kind.name) and share(reference, candidate) == 1:
         confidence, reason = 0.6, "their classes differ; only weight shapes agree"
+    elif not (reference.kind.name and candidate.kind.name):
+        confidence, reason = 0.5, "their classes differ; most of their weights agree in shape"
     else:
         confidence, reason = 0.4, kinds_differ(reference, candidate)
     return Match(

@@ -64,7 +64,7 @@ def _chains(pairing: Pairing, side: int, top: Node) -> list[_Candidates]:
             held[id(around)].add(match.reference.layer.path)
     by_held: defaultdict[frozenset[str], list[Node]] = defaultdict(list)
     for node in nodes:
-        if node.children and node is not top and not node.shapes:
+        if node.children and node is not top and (not node.shapes or pairing.of(side, node) is None):
             content = weighted.get(id(node)) or free.get(id(node))
             if content:
                 by_held[frozenset(content)].append(node)

@@ -15,7 +15,7 @@ from padiff_server.alignment.path_words import class_words
 from padiff_server.alignment.tree import Node
 
 # Scores of a pair. Kind and shapes come first; no sum of names outweighs them in one layer.
-BOUND, EXACT, PARTIAL, CUSTOM, OTHER_KIND = 10_000, 1000, 850, 800, 450
+BOUND, EXACT, PARTIAL, CUSTOM, MOSTLY, OTHER_KIND = 10_000, 1000, 850, 800, 600, 450
 FREE_EXACT, FREE_WORDS, FREE_FAMILY, FREE_PATH = 1000, 700, 300, 200
 _OTHER_OUTPUT, _OTHER_CALLS = 150, 100
 _WORDS, _SURE_NUMBER, _NUMBER, _RETURNED = 100, 60, 1, 60
@@ -62,6 +62,7 @@ class Evidence:
                 "calls": np.array([_ANY if node.calls is None else node.calls for node in nodes]),
                 "called": ids.of(("called", node.is_called) for node in nodes),
                 "block": ids.of(("block", blocks[side].get(node.layer.path, 0)) for node in nodes),
+                "holder": np.array([_is_holder(node) for node in nodes], dtype=np.int64),
                 "returned": np.array([_is_returned(node) for node in nodes], dtype=np.int64),
                 "path": ids.of(("path", node.path) for node in nodes),
                 "family": ids.of(
@@ -74,6 +75,9 @@ class Evidence:
         # Of layers that have a partner, the place of the reference's among its layers; else -1.
         self._bound = tuple(np.full(len(nodes), -1, dtype=np.int64) for nodes in self.sides)
         self._is_known = ids.of([("known", True)])[0]
+        self._weighted = tuple(np.array([bool(node.shapes) for node in nodes]) for nodes in self.sides)
+        # By the looks of a layer's weights: which of the other side have most of them.
+        self._most: dict[int, NDArray[np.bool_]] = {}
         self._words = _word_vectors(left, right)
         self._class_words = _class_vectors(left, right)
         numbers = [_ordinals(nodes) for nodes in self.sides]
@@ -95,10 +99,16 @@ class Evidence:
         custom = (other["known"][start:stop] != self._is_known) | (
             self._features[0]["known"][row] != self._is_known
         )
-        kind, loose = same("kind"), same("loose")
+        kind, loose, holder = same("kind"), same("loose"), same("holder")
         scores = np.select(
-            [kind & same("exact"), kind & same("main"), custom & loose, loose],
-            [EXACT, PARTIAL, CUSTOM, OTHER_KIND],
+            [
+                kind & same("exact"),
+                kind & same("main"),
+                custom & loose & holder,
+                custom & self._mostly(row, start, stop) & holder,
+                loose & holder,
+            ],
+            [EXACT, PARTIAL, CUSTOM, MOSTLY, OTHER_KIND],
             0,
         )
         scores = np.where(same("block"), scores, 0)
@@ -125,6 +135,9 @@ class Evidence:
             [FREE_EXACT, FREE_WORDS, FREE_FAMILY, FREE_PATH],
             0,
         )
+        # A norm may lack its own weights on one side; with any others only what has none either pairs.
+        fits = (self._weighted[0][row] == self._weighted[1][start:stop]) | (fits & same("kind"))
+        scores = np.where(fits, scores, 0)
         # Called more often on one side: pairing their calls would compare strangers.
         return self._finished(np.where(self._as_often(row, start, stop), scores, 0), row, start, stop)
 
@@ -141,6 +154,18 @@ class Evidence:
         """Returns what layers have in common that only names and surroundings tell apart."""
         features = self._features[side]
         return tuple(int(features[name][position]) for name in ("kind", "exact", "called", "block"))
+
+    def _mostly(self, row: int, start: int, stop: int) -> NDArray[np.bool_]:
+        """Returns which have more than half of the layer's weight shapes, the largest weight's included."""
+        look = int(self._features[0]["loose"][row])
+        if look not in self._most:
+            ours = self.sides[0][row]
+            alike = {int(n): node for n, node in zip(self._features[1]["loose"], self.sides[1])}
+            fits = [
+                n for n, node in alike.items() if main_shape_agrees(ours, node) and share(ours, node) > 0.5
+            ]
+            self._most[look] = np.isin(self._features[1]["loose"], fits)
+        return self._most[look][start:stop]
 
     def _as_often(self, row: int, start: int, stop: int) -> NDArray[np.bool_]:
         """Returns which may be called equally often: where a trace was cut short, more calls may follow."""
@@ -198,6 +223,22 @@ class _Numbering:
 def loose_shapes(shapes: Sequence[Shape]) -> tuple[Shape, ...]:
     """Returns shapes that agree whatever the order of axes; those of one element are left out."""
     return tuple(sorted(tuple(sorted(size for size in shape if size != 1)) for shape in shapes))
+
+
+def share(one: Node, other: Node) -> float:
+    """Returns how many of two layers' weights agree in shape, of those of the one that has more."""
+    shapes = Counter(loose_shapes(one.shapes)), Counter(loose_shapes(other.shapes))
+    return sum((shapes[0] & shapes[1]).values()) / max(len(one.shapes), len(other.shapes), 1)
+
+
+def main_shape_agrees(one: Node, other: Node) -> bool:
+    """Whether the largest weights of two layers agree in shape."""
+    return loose_shapes([one.main_shape]) == loose_shapes([other.main_shape])
+
+
+def _is_holder(node: Node) -> bool:
+    """Whether layers below hold weights: such a layer does more than its own weights say."""
+    return any(inner.shapes for child in node.children for inner in child.below())
 
 
 def _is_returned(node: Node) -> bool:

@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from padiff_server.alignment.anchors import doubted, kinds_differ, weighted_match
-from padiff_server.alignment.evidence import DOUBT, Evidence
-from padiff_server.alignment.kinds import is_composite
+from padiff_server.alignment.evidence import DOUBT, Evidence, share
+from padiff_server.alignment.kinds import is_composite, is_norm
 from padiff_server.alignment.pairing import Match, Pairing
 from padiff_server.alignment.plan import LOW_CONFIDENCE, ORDER_AND_TYPE, PINNED, SAME_PATH
-from padiff_server.alignment.sequence import align_sequences, longest_chain
+from padiff_server.alignment.sequence import Aligned, align_sequences, longest_chain
 from padiff_server.alignment.tree import Node
 
 # Of the anchors in order: the gap that each layer lies in, by position; -1 in none.
@@ -20,18 +20,21 @@ Gaps = tuple[list[int], list[int]]
 
 
 def pair_free(pairing: Pairing, left: Sequence[Node], right: Sequence[Node]) -> None:
-    """Pairs layers without weights. `left`, `right`: all layers that compute, in order of execution."""
+    """Pairs layers without weights. `left`, `right`: all layers that compute, in order of execution.
+
+    And norms of which one has a weight and a bias, and the other has not.
+    """
     for divide in (_behind, _before, anchored_gaps):
         gaps = divide(pairing, left, right)
         _pair(
             pairing,
-            [(node, gap) for node, gap in zip(left, gaps[0]) if not node.shapes],
-            [(node, gap) for node, gap in zip(right, gaps[1]) if not node.shapes],
+            [(node, gap) for node, gap in zip(left, gaps[0]) if _is_free(node)],
+            [(node, gap) for node, gap in zip(right, gaps[1]) if _is_free(node)],
         )
 
 
 def pair_misfits(pairing: Pairing, left: Sequence[Node], right: Sequence[Node]) -> bool:
-    """Pairs layers of one kind whose weights differ in shape, where nothing else is left in their gap.
+    """Pairs layers of one kind, or users' own, whose weights differ in shape, where nothing else is left.
 
     Returns whether there are any.
 
@@ -52,9 +55,22 @@ def pair_misfits(pairing: Pairing, left: Sequence[Node], right: Sequence[Node]) 
         else:
             pairs = list(zip(ours, theirs))
         for reference, candidate in pairs:
-            if reference.type_name == candidate.type_name and reference.is_called == candidate.is_called:
+            if _is_misfit(reference, candidate):
                 found |= pairing.add(weighted_match(reference, candidate))
     return found
+
+
+def _is_misfit(reference: Node, candidate: Node) -> bool:
+    """Whether two layers are of one kind, or users' own with half of their weights alike in shape."""
+    is_custom = not (reference.kind.name and candidate.kind.name)
+    is_alike = reference.type_name == candidate.type_name or (
+        is_custom and share(reference, candidate) >= 0.5
+    )
+    return is_alike and reference.is_called == candidate.is_called
+
+
+def _is_free(node: Node) -> bool:
+    return not node.shapes or is_norm(node.kind)
 
 
 def _pair(pairing: Pairing, left: Sequence[tuple[Node, int]], right: Sequence[tuple[Node, int]]) -> None:
@@ -62,8 +78,22 @@ def _pair(pairing: Pairing, left: Sequence[tuple[Node, int]], right: Sequence[tu
     theirs = [(node, gap) for node, gap in right if gap >= 0 and pairing.of(1, node) is None]
     ours.sort(key=lambda one: one[1])
     theirs.sort(key=lambda one: one[1])
+    for pair in aligned_in_gaps(pairing, ours, theirs):
+        match = free_match(ours[pair.left][0], theirs[pair.right][0])
+        if pair.margin < DOUBT:
+            match = doubted(match, "another pairing fits as well")
+        pairing.add(match)
+
+
+def aligned_in_gaps(
+    pairing: Pairing, ours: Sequence[tuple[Node, int]], theirs: Sequence[tuple[Node, int]]
+) -> list[Aligned]:
+    """Returns the best pairs, by their places, of which both lie in gaps of one number.
+
+    Both sequences are sorted by these numbers.
+    """
     if not ours or not theirs:
-        return
+        return []
     evidence = Evidence([node for node, _ in ours], [node for node, _ in theirs], pairing.held_back)
     rows = np.array([gap for _, gap in ours])
     columns = np.array([gap for _, gap in theirs])
@@ -72,11 +102,7 @@ def _pair(pairing: Pairing, left: Sequence[tuple[Node, int]], right: Sequence[tu
         scores = np.where(columns[start:stop] == rows[row], evidence.free(row, start, stop), 0)
         return scores.astype(np.int32)
 
-    for pair in align_sequences(len(ours), len(theirs), score, _centres(rows, columns)):
-        match = _free_match(ours[pair.left][0], theirs[pair.right][0])
-        if pair.margin < DOUBT:
-            match = doubted(match, "another pairing fits as well")
-        pairing.add(match)
+    return align_sequences(len(ours), len(theirs), score, _centres(rows, columns))
 
 
 def _centres(rows: NDArray[np.int64], columns: NDArray[np.int64]) -> list[int]:
@@ -87,7 +113,8 @@ def _centres(rows: NDArray[np.int64], columns: NDArray[np.int64]) -> list[int]:
     return [int(n) for n in np.minimum(starts + into * (ends - starts), len(columns) - 1)]
 
 
-def _free_match(reference: Node, candidate: Node) -> Match:
+def free_match(reference: Node, candidate: Node) -> Match:
+    """Returns the pair of two layers without weights, as sure as kinds and paths make it."""
     same_path = reference.path == candidate.path
     if reference.type_name == candidate.type_name:
         confidence, reason = (1.0, "") if same_path else (0.7, "equal type and place; the paths differ")
@@ -124,15 +151,15 @@ def anchored_gaps(pairing: Pairing, left: Sequence[Node], right: Sequence[Node])
             match is not None
             and partner is not None
             and partner.layer.path in position
-            and _bounds(node, match)
+            and bounds(node, match)
         ):
             pairs.append((n, position[partner.layer.path]))
     chain = longest_chain(pairs)
     found: Gaps = ([], [])
     for side, nodes in enumerate((left, right)):
-        bounds, gap = {pair[side] for pair in chain}, 0
+        edges, gap = {pair[side] for pair in chain}, 0
         for n in range(len(nodes)):
-            gap += n in bounds
+            gap += n in edges
             found[side].append(gap)
     return found
 
@@ -144,13 +171,13 @@ def _divided(pairing: Pairing, left: Sequence[Node], right: Sequence[Node]) -> G
         gap = 0
         for node in nodes:
             match = pairing.of(side, node)
-            if match is not None and _bounds(node, match):
+            if match is not None and bounds(node, match):
                 gap = numbers.setdefault(match.reference.layer.path, len(numbers) + 1)
             found[side].append(gap)
     return found
 
 
-def _bounds(node: Node, match: Match) -> bool:
+def bounds(node: Node, match: Match) -> bool:
     """Whether a pair divides what lies before it from what lies behind."""
     is_weighted = bool(node.shapes) or is_composite(node.kind)
     return match.how == PINNED or (is_weighted and node.is_called and match.confidence >= LOW_CONFIDENCE)

@@ -103,6 +103,11 @@ def is_composite(kind: Kind) -> bool:
     return kind.name in _COMPOSITES
 
 
+def is_norm(kind: Kind) -> bool:
+    """Whether the layer normalises, with or without a weight and a bias of its own."""
+    return kind.name in _NORMS
+
+
 def is_byproduct(kind: Kind, slot: str) -> bool:
     """Whether this output may be missing on one side: what is made of it shows whether it was needed.
 

@@ -31,7 +31,6 @@ class FunctionalCalls:
         models: Models,
     ) -> None:
         """`events`: of the step, without replays."""
-        self._models = models
         self._placed = {
             Side.REFERENCE: {name for pair in weights.pairs if pair.placed for name in pair.reference_names},
             Side.CANDIDATE: {pair.candidate_name for pair in weights.pairs if pair.placed},
@@ -48,9 +47,14 @@ class FunctionalCalls:
             if event.moment is CallMoment.EXIT
         }
         self._found: dict[_Call, tuple[CallPair, ...]] = {}
+        self._placed_elsewhere: set[_Call] = set()
         for side in SIDES:
             for seen in calls.without_partner(side):
                 key = (side, seen.event.path, seen.event.call)
+                names = models[side].weight_names(seen.event.path)
+                if not names or not names <= self._placed[side]:
+                    continue
+                self._placed_elsewhere.add(key)
                 pairs = tuple(self._pairs(side, seen.index, exits[key])) if key in exits else ()
                 if pairs:
                     self._found[key] = pairs
@@ -59,15 +63,21 @@ class FunctionalCalls:
         """Whether this call is compared at the other side's place."""
         return (side, seen.event.path, seen.event.call) in self._found
 
+    def has_weights_elsewhere(self, side: Side, seen: SeenCall) -> bool:
+        """Whether the call's layer has no partner, and the other side has all its weights in other layers.
+
+        What the call computes is part of another layer's code there, and shows in what comes of it.
+        """
+        return (side, seen.event.path, seen.event.call) in self._placed_elsewhere
+
     def pairs(self) -> Iterator[CallPair]:
         """Yields these calls' exits, against the other side's places that show what they return."""
         for pairs in self._found.values():
             yield from pairs
 
     def _pairs(self, side: Side, index: int, event: CallEvent) -> Iterator[CallPair]:
-        names = self._models[side].weight_names(event.path)
         shown = [(slot, self._shown[side].get(slot.tensor)) for slot in event.slots]
-        if not names or not names <= self._placed[side] or any(found is None for _, found in shown):
+        if any(found is None for _, found in shown):
             return
         here = SeenCall(index=index, event=event)
         for slot, found in shown:

@@ -32,6 +32,7 @@ from padiff_server.weights.weight_pair import Counterparts, WeightPair
 
 _VALUES = {CallMoment.ENTRY: CaptureKind.INPUT, CallMoment.EXIT: CaptureKind.OUTPUT}
 _GRADIENTS = {CallMoment.ENTRY: CaptureKind.INPUT_GRADIENT, CallMoment.EXIT: CaptureKind.OUTPUT_GRADIENT}
+_IN_OTHER_CODE = "the other side has its weights in other layers, and compares what comes of it there"
 
 
 class StepRows:
@@ -118,14 +119,17 @@ class StepRows:
             for seen in self._captures.calls.unpaired(side):
                 if self._functional is not None and self._functional.has(side, seen):
                     continue
+                is_elsewhere = self._functional is not None and self._functional.has_weights_elsewhere(
+                    side, seen
+                )
                 yield Unmatched(
                     side=side,
                     what="call",
                     path=seen.event.path,
                     class_name=model.class_name(seen.event.path),
                     call=seen.event.call,
-                    reason=_why_unpaired(seen, side),
-                    counts=model.is_parameterised(seen.event.path),
+                    reason=_IN_OTHER_CODE if is_elsewhere else _why_unpaired(seen, side),
+                    counts=model.is_parameterised(seen.event.path) and not is_elsewhere,
                 )
 
     def _targets(self) -> Iterator[Row]:

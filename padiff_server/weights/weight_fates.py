@@ -39,6 +39,11 @@ class _Side:
             for name in (special.reference_names if self._is_reference else special.candidate_names)
         }
         self._reasons = {(lone.path, lone.name): lone.reason for lone in plan.unmatched if lone.side is side}
+        self._reasons |= {
+            (one.owned.path, one.owned.weight.name): "the other side's norm is made without it"
+            for one in plan.affine
+            if one.side is side
+        }
 
     def fates(self, layers: Sequence[Layer]) -> Iterator[WeightFate]:
         for layer in layers:

@@ -25,6 +25,7 @@ from padiff_server.links.worker_link import WorkerLink
 from padiff_server.model_index import Models
 from padiff_server.weights.dtype_cast import cast
 from padiff_server.weights.misfit import misfit_row
+from padiff_server.weights.neutral_weights import NeutralWeights
 from padiff_server.weights.owned_weight import OwnedWeight, full_name
 from padiff_server.weights.rules import IDENTITY, Rule
 from padiff_server.weights.special_calls import SpecialCalls
@@ -37,7 +38,11 @@ ALL_KINDS = frozenset(WeightKind)
 
 
 class WeightFlow:
-    """Carries out one weight plan; two tensors are in memory at a time."""
+    """Carries out one weight plan; two tensors are in memory at a time.
+
+    Attributes:
+        neutral: the weights of norms that only one side has.
+    """
 
     def __init__(
         self,
@@ -55,6 +60,7 @@ class WeightFlow:
         self._local_tolerances = Tolerances(options, in_lockstep=True)
         self._options = options
         self._steps = StepLengths()
+        self.neutral = NeutralWeights(links, plan.affine)
 
     def copy(self) -> int:
         """Writes the reference's weights into the candidate; returns how many were written.
@@ -149,6 +155,8 @@ class WeightFlow:
             yield history.excused(name, row, self._steps.largest_rms)
         for special in self._plan.special:
             yield from self._special_rows(special, phase, step, kinds)
+        if WeightKind.PARAMETER in kinds:
+            yield from self.neutral.rows(phase, step)
         if phase is Phase.INITIAL_WEIGHTS:
             yield from self._rows_without_values()
 

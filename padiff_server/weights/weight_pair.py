@@ -10,6 +10,7 @@ from padiff_rpc.records import record
 from padiff_rpc.results import Unmatched
 from padiff_rpc.types import TensorSpec
 from padiff_rpc.words import Side, WeightKind
+from padiff_server.weights.neutral_weights import AffineWeight
 from padiff_server.weights.owned_weight import OwnedWeight
 from padiff_server.weights.rules import Rule
 from padiff_server.weights.special_init import SpecialInit
@@ -121,6 +122,7 @@ class WeightPlan:
     Attributes:
         pairs: in the reference's definition order.
         special: taken by users' functions.
+        affine: what one of two paired norms is made without; neutral ones fail nothing.
         unmatched: without a partner; `counts` where it makes the report fail. `name` is the weight's
             own name.
         made: of whose gradients only the presence is judged.
@@ -130,6 +132,7 @@ class WeightPlan:
     pairs: tuple[WeightPair, ...]
     special: tuple[SpecialInit, ...] = ()
     made: tuple[MadeWeight, ...] = ()
+    affine: tuple[AffineWeight, ...] = ()
     unmatched: tuple[Unmatched, ...] = ()
     bookkeeping: tuple[str, ...] = ()
 

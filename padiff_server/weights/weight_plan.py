@@ -24,6 +24,8 @@ from padiff_server.alignment.kinds import (
 from padiff_server.alignment.plan import IGNORED, PairedLayer, Plan
 from padiff_server.sides import SIDES
 from padiff_server.weights.composites import Held, combinations, family, fused_below, held_below, insides
+from padiff_server.weights.lone_weights import LoneWeight, pair_lone
+from padiff_server.weights.neutral_weights import AffineWeight, affine_weight
 from padiff_server.weights.own_weights import alternatives, pair_weights, with_computed
 from padiff_server.weights.owned_weight import OwnedWeight, owner_name
 from padiff_server.weights.rules import Rule
@@ -60,6 +62,7 @@ class _Planner:
     ) -> None:
         self._plan = plan
         self._sides = (reference, candidate)
+        self._layers = tuple({layer.path: layer for layer in layers} for layers in self._sides)
         frameworks = [framework_of(layers) for layers in self._sides]
         self._one_framework = bool(frameworks[0]) and frameworks[0] == frameworks[1]
         self._kinds = {layer.path: kind_of(layer) for layer in reference}
@@ -81,12 +84,12 @@ class _Planner:
         self._filled: dict[str, str] = {}
         self._left: tuple[list[_Left], list[_Left]] = ([], [])
         self._made: list[MadeWeight] = []
+        self._affine: list[AffineWeight] = []
 
     def result(self) -> WeightPlan:
         """Returns the plan; composites go first, since they claim what lies in layers below them."""
-        candidates = {layer.path: layer for layer in self._sides[1]}
         paired = {
-            layer.path: (pair, candidates[pair.candidate])
+            layer.path: (pair, self._layers[1][pair.candidate])
             for layer in self._sides[0]
             for pair in [self._plan.candidate_of(layer.path)]
             if pair is not None
@@ -103,10 +106,12 @@ class _Planner:
         for layer in self._sides[1]:
             if self._plan.reference_of(layer.path) is None:
                 self._leave_all(1, layer, self._plan.ignored_candidate, self._plan.behind_candidate)
+        self._pair_lone()
         return WeightPlan(
             pairs=self._ordered_pairs(),
             special=tuple(self._special),
             made=tuple(self._made),
+            affine=tuple(self._affine),
             unmatched=(*self._unmatched(0), *self._half_used(), *self._unmatched(1)),
             bookkeeping=tuple(
                 f"{side}: {owner_name(layer.path, weight)}"
@@ -175,6 +180,10 @@ class _Planner:
             for weight in weights:
                 if weight.name in matched[side]:
                     continue
+                affine = affine_weight(SIDES[side], layer, opposite, weight)
+                if affine is not None and paired.how != IGNORED:
+                    self._affine.append(affine)
+                    continue
                 what = canonical_kind(kind_of(layer), weight)
                 other = f"{SIDES[1 - side]} {opposite.path!r}"
                 counts, reason = True, f"the {other} has no {what} for it"
@@ -185,6 +194,36 @@ class _Planner:
                 ):
                     counts, reason = False, f"the {other} makes its own and leaves it out of state files"
                 self._leave(side, layer, weight, reason, counts=counts)
+
+    def _pair_lone(self) -> None:
+        """Pairs what both sides have left, whatever layers it lies in."""
+        lone = [
+            [
+                LoneWeight(layer=left.layer, owned=left.owned)
+                for left in self._lone(side)
+                if left.counts and not self._has_partner_alike(side, left.layer)
+            ]
+            for side in (0, 1)
+        ]
+        for pair in pair_lone(self._plan, *lone):
+            one, other = pair.reference, pair.candidate
+            kinds = kind_of(one.layer), kind_of(other.layer)
+            weights = one.owned.weight, other.owned.weight
+            self._add(
+                pair.around,
+                (one.owned,),
+                other.owned,
+                pair.rule,
+                others=alternatives(kinds, *weights, alike=self._has_users_alike(kinds)),
+            )
+
+    def _has_partner_alike(self, side: int, layer: Layer) -> bool:
+        """Whether the layer and its partner are of one known kind, whose weights belong nowhere else."""
+        pair = self._plan.reference_of(layer.path) if side else self._plan.candidate_of(layer.path)
+        if pair is None:
+            return False
+        other = self._layers[1 - side][pair.reference if side else pair.candidate]
+        return bool(kind_of(layer).name) and kind_of(layer).name == kind_of(other).name
 
     def _has_users_alike(self, kinds: tuple[object, object]) -> bool:
         return self._one_framework and kinds[0] == kinds[1]
@@ -274,7 +313,6 @@ class _Planner:
             part = pair.rule.part
             if part is not None:
                 used[pair.references[0]][part[0]], counts[pair.references[0]] = pair, part[1]
-        layers = {layer.path: layer for layer in self._sides[0]}
         for owned, pairs in used.items():
             left = [index for index in range(counts[owned]) if index not in pairs]
             if left:
@@ -283,7 +321,7 @@ class _Planner:
                     side=Side.REFERENCE,
                     what=str(canonical_kind(self._kinds[owned.path], owned.weight)),
                     path=owned.path,
-                    class_name=layers[owned.path].class_name,
+                    class_name=self._layers[0][owned.path].class_name,
                     name=owned.weight.name,
                     reason=f"the candidate has nothing for part {shown} of {counts[owned]} of it",
                     counts=any(pair.compared for pair in pairs.values()),

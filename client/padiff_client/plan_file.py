@@ -20,8 +20,8 @@ _HEADER = """\
 plan:
 """
 _IGNORED = "ignored"
-# What a pair around them decides.
-_INSIDE = ("inside a pinned pair", "inside a unit")
+# What a pair around them decides, or each call for itself.
+_INSIDE = ("inside a pinned pair", "inside a unit", "calls")
 _KEYS = ("reference", "candidate", "unit", "how", "confidence", "reason", "classes", "shapes")
 
 

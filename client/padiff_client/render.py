@@ -162,8 +162,9 @@ def _largest(report: Report) -> list[str]:
 
 
 def _unmatched(report: Report) -> list[str]:
-    others = [verdict_reasons.unmatched(one) for one in report.unmatched if not one.counts]
-    return _shortened(others, "report.unmatched")
+    others = [one for one in report.unmatched if not one.counts]
+    containers, rest = verdict_reasons.containers(others, report.plan)
+    return _shortened([*containers, *map(verdict_reasons.unmatched, rest)], "report.unmatched")
 
 
 def _environment(environment: Environment) -> str:

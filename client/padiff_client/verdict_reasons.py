@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from padiff_client import wording
-from padiff_rpc.results import Coverage, ReportSummary, Row, Trouble, Unmatched
+from padiff_rpc.results import Coverage, PlanPair, ReportSummary, Row, Trouble, Unmatched
 from padiff_rpc.types import ModelFailure
-from padiff_rpc.words import Verdict
+from padiff_rpc.words import Side, Verdict
 
 _SHOWN = 5
+_NAMED = 3
 
 
 def reasons(summary: ReportSummary, rows: Sequence[Row]) -> tuple[str, ...]:
@@ -48,6 +49,38 @@ def unmatched(one: Unmatched) -> str:
     if one.class_name:
         text += f" ({wording.plain(one.class_name)})"
     return f"{text}: {wording.plain(one.reason)}" if one.reason else text
+
+
+def containers(lone: Sequence[Unmatched], plan: Sequence[PlanPair]) -> tuple[list[str], list[Unmatched]]:
+    """Returns a sentence for each side's layers that only hold others, and the rest of `lone`."""
+    holding = {
+        side: {
+            around
+            for pair in plan
+            for place in [pair.reference if side is Side.REFERENCE else pair.candidate]
+            if place is not None
+            for around in _around(place.path)
+        }
+        for side in Side
+    }
+    texts, rest = [], list(lone)
+    for side in Side:
+        found = {one.path: one for one in lone if one.side is side and one.path in holding[side]}
+        if len(found) > 1:
+            rest = [one for one in rest if not (one.side is side and one.path in found)]
+            shown = ", ".join(wording.plain(path) for path in list(found)[:_NAMED])
+            more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
+            texts.append(
+                f"only the {side} has {len(found)} layers that hold others: {shown}{more}; what they hold "
+                "is paired on its own"
+            )
+    return texts, rest
+
+
+def _around(path: str) -> list[str]:
+    """Returns the paths of the layers around a layer, without the root's."""
+    parts = path.split(".")
+    return [".".join(parts[:n]) for n in range(1, len(parts))]
 
 
 def _differing(rows: Sequence[Row]) -> list[str]:

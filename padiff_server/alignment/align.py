@@ -15,8 +15,19 @@ from padiff_server.alignment.flow import Flow
 from padiff_server.alignment.gaps import pair_free, pair_misfits
 from padiff_server.alignment.layer_choice import Ignored, Pin, ignored_layers, pinned_nodes, unpaired_layers
 from padiff_server.alignment.pairing import Match, Pairing
-from padiff_server.alignment.plan import IGNORED, INSIDE_PINNED, PINNED, ROOT, PairedLayer, Plan, SideTrace
+from padiff_server.alignment.plan import (
+    CALLS,
+    IGNORED,
+    INSIDE_PINNED,
+    PINNED,
+    ROOT,
+    PairedCall,
+    PairedLayer,
+    Plan,
+    SideTrace,
+)
 from padiff_server.alignment.reorder import reorder
+from padiff_server.alignment.shared import MatchedCall, pair_calls
 from padiff_server.alignment.tree import LayerTree, Node
 from padiff_server.alignment.units import insides, pair_composites, pair_units
 
@@ -47,7 +58,11 @@ def align(reference: SideTrace, candidate: SideTrace, layer_map: LayerMap) -> Pl
     closed = [pin for pin in pins if not pin.compare_inside]
     for region in _regions(pairing, closed):
         _align_region(pairing, flows, region)
-    return _plan(pairing, closed, ignored)
+    left_out = tuple(
+        {*ignored[side].reasons, *alone[side], *_unit_insides(pairing, closed, side)} for side in (0, 1)
+    )
+    calls = pair_calls(pairing, (reference.calls, candidate.calls), (left_out[0], left_out[1]))
+    return _plan(pairing, closed, ignored, tuple(map(_paired_call, calls)))
 
 
 def _certain(reference: Node, candidate: Node, how: str) -> Match:
@@ -134,19 +149,48 @@ def _outside_units(pairing: Pairing, side: int, nodes: Sequence[Node]) -> list[N
     return sorted(found.values(), key=lambda node: node.order)
 
 
-def _plan(pairing: Pairing, pins: Sequence[Pin], ignored: tuple[Ignored, Ignored]) -> Plan:
-    trees = pairing.trees
-    pinned = tuple(
-        _inside(tree, [(pin.reference, pin.candidate)[side] for pin in pins])
-        for side, tree in enumerate(trees)
+def _paired_call(matched: MatchedCall) -> PairedCall:
+    match = matched.match
+    return PairedCall(
+        layer=PairedLayer(
+            reference=match.reference.layer.path,
+            candidate=match.candidate.layer.path,
+            how=CALLS,
+            confidence=match.confidence,
+            reason="one of the two is called again where the other side has a layer for each call",
+        ),
+        reference_call=matched.reference_call,
+        candidate_call=matched.candidate_call,
     )
-    inside = tuple(pinned[side] | insides(pairing, side) for side in (0, 1))
+
+
+def _pin_insides(pairing: Pairing, pins: Sequence[Pin], side: int) -> set[str]:
+    return _inside(pairing.trees[side], [(pin.reference, pin.candidate)[side] for pin in pins])
+
+
+def _unit_insides(pairing: Pairing, pins: Sequence[Pin], side: int) -> set[str]:
+    """Returns first paths of what is compared by the pair around it alone."""
+    return _pin_insides(pairing, pins, side) | insides(pairing, side)
+
+
+def _plan(
+    pairing: Pairing,
+    pins: Sequence[Pin],
+    ignored: tuple[Ignored, Ignored],
+    calls: tuple[PairedCall, ...],
+) -> Plan:
+    trees = pairing.trees
+    pinned = tuple(_pin_insides(pairing, pins, side) for side in (0, 1))
+    inside = tuple(_unit_insides(pairing, pins, side) for side in (0, 1))
     first = tuple([layer.path for layer in tree.layers] for tree in trees)
     closed = frozenset(pin.reference.layer.path for pin in pins)
     found = {
         match.reference.layer.path: _paired(match, pairing, closed, pinned, ignored) for match in pairing
     }
-    taken = (set(found), {pair.candidate for pair in found.values()})
+    taken = (
+        {*found, *(call.layer.reference for call in calls)},
+        {pair.candidate for pair in (*found.values(), *(call.layer for call in calls))},
+    )
     only = [
         tuple(
             path
@@ -157,6 +201,7 @@ def _plan(pairing: Pairing, pins: Sequence[Pin], ignored: tuple[Ignored, Ignored
     ]
     return Plan(
         layers=tuple(found[path] for path in first[0] if path in found),
+        calls=calls,
         only_reference=only[0],
         only_candidate=only[1],
         ignored_reference=tuple(path for path in first[0] if path in ignored[0].reasons),

@@ -16,6 +16,7 @@ PINNED = "pinned"
 SAME_PATH = "same path"
 ORDER_AND_TYPE = "order and type"
 CONTENT = "content"
+CALLS = "calls"
 UNIT = "unit"
 IGNORED = "ignored"
 INSIDE_PINNED = "inside a pinned pair"
@@ -67,11 +68,25 @@ class PairedLayer:
 
 
 @record
+class PairedCall:
+    """A call of each side that do the same, though not as calls of one pair of layers.
+
+    `layer` is the pair for this call alone: one of the two layers works for several of the other side.
+    """
+
+    layer: PairedLayer
+    reference_call: int
+    candidate_call: int
+
+
+@record
 class Plan:
     """All pairs, and everything that has no partner.
 
     Attributes:
         layers: in the reference's definition order; every layer is in one pair at most.
+        calls: where one layer that is called again and again does the work of several; in the reference's
+            order of execution.
         only_reference, only_candidate: first paths of layers without a partner that nobody ignored
             and that lie in no pinned pair, definition order.
         ignored_reference, ignored_candidate: first paths of all layers that the layer map ignores,
@@ -85,6 +100,7 @@ class Plan:
     """
 
     layers: tuple[PairedLayer, ...]
+    calls: tuple[PairedCall, ...] = ()
     only_reference: tuple[str, ...] = ()
     only_candidate: tuple[str, ...] = ()
     ignored_reference: tuple[str, ...] = ()
@@ -106,6 +122,14 @@ class Plan:
         """Returns the pair of a candidate layer, named by any of its paths; None without a partner."""
         return self._by_candidate.get(self._candidate_names.get(candidate_path, candidate_path))
 
+    def call_pair(self, side: Side, path: str, call: int) -> Optional[tuple[PairedLayer, int]]:
+        """Returns the pair that a call counts for, and the number of its counterpart on the reference."""
+        alone = self._by_call.get((side, path, call))
+        if alone is not None:
+            return alone.layer, alone.reference_call
+        layer = self.candidate_of(path) if side is Side.REFERENCE else self.reference_of(path)
+        return (layer, call) if layer is not None else None
+
     def skip_paths(self, side: Side) -> tuple[str, ...]:
         """Returns the first paths of layers whose calls are not compared on purpose.
 
@@ -118,6 +142,17 @@ class Plan:
             paths = {*self.ignored_candidate, *self.inside_candidate}
             paths.update(pair.candidate for pair in self.layers if not pair.compared)
         return tuple(sorted(paths))
+
+    @cached_property
+    def _by_call(self) -> dict[tuple[Side, str, int], PairedCall]:
+        return {
+            key: one
+            for one in self.calls
+            for key in (
+                (Side.REFERENCE, one.layer.reference, one.reference_call),
+                (Side.CANDIDATE, one.layer.candidate, one.candidate_call),
+            )
+        }
 
     @cached_property
     def _by_reference(self) -> dict[str, PairedLayer]:

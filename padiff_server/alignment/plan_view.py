@@ -74,7 +74,7 @@ def _key(place: Optional[Place], seen: _Seen, order: Mapping[str, int]) -> tuple
 
 
 def _pairs(plan: Plan, models: Models, seen: Mapping[Side, _Seen]) -> Iterator[PlanPair]:
-    for layer in plan.layers:
+    for layer in (*plan.layers, *dict.fromkeys(call.layer for call in plan.calls)):
         paths = {Side.REFERENCE: layer.reference, Side.CANDIDATE: layer.candidate}
         yield PlanPair(
             how=layer.how,
@@ -89,9 +89,10 @@ def _pairs(plan: Plan, models: Models, seen: Mapping[Side, _Seen]) -> Iterator[P
 
 
 def _gaps(plan: Plan, models: Models, seen: Mapping[Side, _Seen]) -> Iterator[PlanPair]:
+    pairs = [*plan.layers, *(call.layer for call in plan.calls)]
     paired = {
-        Side.REFERENCE: {layer.reference for layer in plan.layers},
-        Side.CANDIDATE: {layer.candidate for layer in plan.layers},
+        Side.REFERENCE: {layer.reference for layer in pairs},
+        Side.CANDIDATE: {layer.candidate for layer in pairs},
     }
     for side, alone, ignored, inside in (
         (Side.REFERENCE, plan.only_reference, plan.ignored_reference, plan.inside_reference),

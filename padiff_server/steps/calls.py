@@ -74,11 +74,12 @@ class CallPairs:
         self._seen[side] += 1
         if event.source is not None:
             self.sources[side, event.path, event.call] = event.source
-        layer = self._layer(side, event.path)
-        if layer is None:
+        found = self._plan.call_pair(side, event.path, event.call)
+        if found is None or not found[0].compared:
             self._partnerless[side].append(seen)
             return self._completed()
-        key = _Moment(layer.reference, event.call, event.moment)
+        layer, number = found
+        key = _Moment(layer.reference, number, event.moment)
         counterpart = self._waiting[other(side)].pop(key, None)
         if counterpart is None:
             self._waiting[side][key] = seen
@@ -147,11 +148,6 @@ class CallPairs:
             if key.moment is CallMoment.EXIT and key._replace(moment=CallMoment.ENTRY) not in waiting
         ]
         return sorted(lone, key=lambda seen: seen.index)
-
-    def _layer(self, side: Side, path: str) -> Optional[PairedLayer]:
-        find = self._plan.candidate_of if side is Side.REFERENCE else self._plan.reference_of
-        layer = find(path)
-        return layer if layer is not None and layer.compared else None
 
 
 class Expectations:

@@ -141,8 +141,8 @@ class Charging:
         lone: list[CallName] = []
         neighbour = step(name)
         while neighbour is not None:
-            layer = self._plan.reference_of(neighbour[0])
-            if layer is not None and layer.compared:
+            found = self._plan.call_pair(Side.CANDIDATE, *neighbour)
+            if found is not None and found[0].compared:
                 break
             lone.append(neighbour)
             neighbour = step(neighbour)

@@ -126,7 +126,8 @@ class RandomEffects:
     def _of_layer(self, side: Side, path: str) -> str:
         """Returns what the innermost compared layer at or around a path decides by chance."""
         while True:
-            reference = self._seen.reference_path(side, path)
+            found = self._seen.plan.call_pair(side, path, 0)
+            reference = found[0].reference if found is not None else None
             if reference is not None and reference in self._compared_paths:
                 return self._paths.get(reference, "")
             if not path:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Optional
 
 from padiff_rpc.records import record
 from padiff_rpc.types import CallEvent, RandomOperation, RandomPair
@@ -47,11 +46,6 @@ class SeenCalls:
             for side in SIDES
         }
 
-    def reference_path(self, side: Side, path: str) -> Optional[str]:
-        """Returns the path under which the plan has this layer's pair; None without a partner."""
-        pair = self.plan.candidate_of(path) if side is Side.REFERENCE else self.plan.reference_of(path)
-        return pair.reference if pair is not None else None
-
     def calls_around(self, side: Side, name: CallName) -> Iterable[CallName]:
         """Yields a call and those that it lies in, innermost first, by (reference path, call number).
 
@@ -65,9 +59,10 @@ class SeenCalls:
                 above = above.rpartition(".")[0]
                 names.append((above, 0))
         for path, call in names:
-            reference = self.reference_path(side, path)
-            if reference is not None:
-                yield reference, call
+            found = self.plan.call_pair(side, path, call)
+            if found is not None:
+                layer, number = found
+                yield layer.reference, number
 
 
 @dataclass

@@ -70,6 +70,7 @@ def differences(
     ours = {layer.path: layer for layer in reference}
     theirs = {layer.path: layer for layer in candidate}
     pairs = [(pair.reference, pair.candidate) for pair in plan.layers if pair.how != IGNORED]
+    pairs += dict.fromkeys((call.layer.reference, call.layer.candidate) for call in plan.calls)
     for reference_path, candidate_path in (*pairs, *_parted(plan, ours, theirs)):
         values = _comparable(ours[reference_path], theirs[candidate_path])
         for name, (one, other) in values.items():

@@ -136,11 +136,13 @@ def test_a_layer_against_a_function_is_listed_and_the_rest_pairs(side):
     assert plan.only_reference == ("act",)
 
 
-def test_layers_without_weights_that_are_called_unequally_often_are_strangers(side):
+def test_layers_without_weights_that_are_called_unequally_often_pair_call_by_call_alone(side):
     reference = side(".: m.Net\na: t.Linear weight(4,4)\nact: t.ReLU", calls="a act a act")
-    candidate = side(".: m.Net\na: p.Linear weight(4,4)\nact: p.ReLU", calls="a act a")
+    candidate = side(".: m.Net\na: p.Linear weight(4,4)\nact: p.ReLU", calls="a a act")
     plan = align(reference, candidate, LayerMap())
-    assert plan.only_reference == plan.only_candidate == ("act",)
+    assert plan.candidate_of("act") is None
+    # Behind the second call of `a` on both sides.
+    assert [(one.reference_call, one.candidate_call) for one in plan.calls] == [(1, 0)]
 
 
 def test_layers_without_weights_do_not_pair_across_others(side):

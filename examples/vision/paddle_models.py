@@ -32,3 +32,11 @@ def squeezenet(classes: int = 10) -> nn.Layer:
 
 def densenet121(classes: int = 10) -> nn.Layer:
     return models.densenet121(num_classes=classes)
+
+
+def inception_v3(classes: int = 10) -> nn.Layer:
+    return models.inception_v3(num_classes=classes)
+
+
+def shufflenet_v2(classes: int = 10) -> nn.Layer:
+    return models.shufflenet_v2_x0_5(num_classes=classes)

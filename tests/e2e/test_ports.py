@@ -122,6 +122,62 @@ def densenet121() -> Pairs:
     return pairs
 
 
+def inception_v3() -> Pairs:
+    pairs = {"scores": "fc"}
+    stem = (0, "1a_3x3"), (1, "2a_3x3"), (2, "2b_3x3"), (4, "3b_1x1"), (5, "4a_3x3")
+    units = {f"entry.{place}": f"inception_stem.conv_{name}" for place, name in stem}
+
+    def block(number: int, *branches: list[str]) -> None:
+        for place, names in enumerate(branches):
+            for step, name in enumerate(names):
+                units[f"blocks.{number}.branches.{place}.{step}"] = f"inception_block_list.{number}.{name}"
+
+    def several(name: str, count: int) -> list[str]:
+        return [f"{name}_{n}" for n in range(1, count + 1)]
+
+    def split(number: int, place: int, name: str) -> None:
+        for way, letter in (("wide", "a"), ("tall", "b")):
+            units[f"blocks.{number}.branches.{place}.1.{way}"] = (
+                f"inception_block_list.{number}.{name}{letter}"
+            )
+
+    for number in (0, 1, 2):
+        block(number, ["branch1x1"], several("branch5x5", 2), several("branch3x3dbl", 3))
+    block(3, ["branch3x3"], several("branch3x3dbl", 3))
+    for number in (4, 5, 6, 7):
+        block(number, ["branch1x1"], several("branch7x7", 3), several("branch7x7dbl", 5))
+    block(8, several("branch3x3", 2), several("branch7x7x3", 4))
+    for number in (9, 10):
+        block(number, ["branch1x1"])
+        theirs = f"inception_block_list.{number}"
+        units |= {f"blocks.{number}.branches.2.0.{n}": f"{theirs}.branch3x3dbl_{n + 1}" for n in (0, 1)}
+        units[f"blocks.{number}.branches.1.0.0"] = f"{theirs}.branch3x3_1"
+        split(number, 2, "branch3x3dbl_3")
+        split(number, 1, "branch3x3_2")
+    for number in (0, 1, 2, 4, 5, 6, 7, 9, 10):
+        units[f"blocks.{number}.branches.3.1"] = f"inception_block_list.{number}.branch_pool_conv"
+    for ours, theirs in units.items():
+        pairs |= nested(ours, theirs, {"filter": "0", "norm": "1"})
+    return pairs
+
+
+def shufflenet_v2() -> Pairs:
+    pairs = {"scores": "_fc"} | {f"trunk.{n}": f"_conv1.{n}" for n in (0, 1)}
+    pairs |= {f"trunk.{n + 20}": f"_last_conv.{n}" for n in (0, 1)}
+    number = 3
+    for stage, count in enumerate((4, 8, 4), start=2):
+        for unit in range(1, count + 1):
+            number += 1
+            halving = "_2" if unit == 1 else ""
+            for place, part in ((0, "pw"), (3, "dw"), (5, "linear")):
+                ends = {f"main.{place + n}": f"_conv_{part}{halving}.{n}" for n in (0, 1)}
+                pairs |= nested(f"trunk.{number}", f"{stage}_{unit}", ends)
+            for place, part in ((0, "dw"), (2, "linear")) if halving else ():
+                ends = {f"side.{place + n}": f"_conv_{part}_1.{n}" for n in (0, 1)}
+                pairs |= nested(f"trunk.{number}", f"{stage}_{unit}", ends)
+    return pairs
+
+
 def bert() -> Pairs:
     pairs = {"pooler.dense": "summary.0", "embeddings.LayerNorm": "text.norm"}
     words = {"word": "token", "position": "position", "token_type": "segment"}
@@ -236,6 +292,8 @@ def assert_agrees(
         pytest.param("torch_branches:squeezenet", {}, squeezenet, 64, 52, 0, id="squeezenet"),
         pytest.param("torch_branches:googlenet", {}, googlenet, 224, 69, 0, id="googlenet"),
         pytest.param("torch_branches:densenet121", {}, densenet121, 64, 364, 242, id="densenet121"),
+        pytest.param("torch_factored:inception_v3", {}, inception_v3, 96, 284, 188, id="inception_v3"),
+        pytest.param("torch_shuffle:shufflenet_v2", {}, shufflenet_v2, 64, 170, 112, id="shufflenet_v2"),
     ],
 )
 def test_an_image_model_lines_up_with_paddles_own(
@@ -252,6 +310,15 @@ def test_an_image_model_lines_up_with_paddles_own(
     report = compare(reference, candidate, image(size), kwargs=kwargs)
     assert_lines_up(report, pairs())
     assert_agrees(report, parameters=parameters, buffers=buffers)
+    if name == "squeezenet":
+        by_call = [pair for pair in report.plan if pair.how == "calls" and pair.candidate and pair.reference]
+        # One pool works for the reference's three.
+        places = {
+            (pair.reference.path, pair.candidate.path)
+            for pair in by_call
+            if pair.reference and pair.candidate
+        }
+        assert places == {(place, "_pool") for place in ("2", "6", "11")}
 
 
 def test_an_image_model_agrees_in_train_mode_with_its_buffers(compare: Compare) -> None:

@@ -53,7 +53,8 @@ def pair_lone(
     """Yields the pairs: of one shape, its axes in any order, and the only ones of it in a pair of layers.
 
     The innermost pairs of layers come first, the root last, so that each block's table meets its own. Among
-    several of one shape words in their names decide, where they do so for both; nothing is guessed.
+    several of one shape words in their names decide, where they do so for both; nothing is guessed. One of
+    the two is a user's own parameter: of two layers that frameworks know, equal shapes say nothing.
     """
     ours, theirs = list(reference), list(candidate)
     for around in sorted(plan.layers, key=lambda pair: -_depth(pair.reference)):
@@ -143,8 +144,10 @@ def _bare(shape: Shape) -> Shape:
 
 
 def _rule(one: LoneWeight, other: LoneWeight) -> Optional[Rule]:
-    """Returns the rule from one to the other; None where another order and axes of one element meet."""
+    """Returns the rule from one to the other; None where there is none, or both layers are known ones."""
     kinds = kind_of(one.layer), kind_of(other.layer)
+    if kinds[0].name and kinds[1].name:
+        return None
     known = choose_rule(kinds, one.owned.weight, other.owned.weight)
     rules = [known, TRANSPOSE]
     if _bare(one.shape) == _bare(other.shape):

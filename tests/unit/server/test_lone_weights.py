@@ -28,7 +28,6 @@ def rules(plan):
         (".: m.Net table(7,16)", ".: m.Net\nrows: p.Embedding weight(7,16)", "identity"),
         (".: m.Net\nrows: t.Embedding weight(7,16)", ".: m.Net table(16,7)", "transpose"),
         (".: m.Net table(7,16)", ".: m.Net\nrows: p.Linear weight(7,16)", "identity"),
-        (".: m.Net\nrows: t.Linear weight(16,7)", ".: m.Net\nids: p.Embedding weight(7,16)", "transpose"),
         (".: m.Net token(1,1,16)", ".: m.Net\nfirst: p.Embedding weight(1,16)", "reshape(1, 16)"),
     ],
 )
@@ -84,6 +83,11 @@ def test_what_one_of_two_paired_linear_layers_has_belongs_nowhere_else(planned):
     )
     assert set(rules(plan)) == {("a.weight", "a.weight"), ("b.weight", "b.weight")}
     assert [(one.path, one.name) for one in plan.unmatched] == [("a", "bias"), ("b", "bias")]
+
+
+def test_two_layers_that_frameworks_know_share_no_weight_by_its_shape(planned):
+    plan = planned(".: m.Net\na: t.Linear weight(16,7)", ".: m.Net\nb: p.Embedding weight(7,16)")
+    assert not plan.pairs
 
 
 def test_a_parameter_and_a_buffer_do_not_pair(planned):

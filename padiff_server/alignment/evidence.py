@@ -135,9 +135,9 @@ class Evidence:
             [FREE_EXACT, FREE_WORDS, FREE_FAMILY, FREE_PATH],
             0,
         )
-        # A norm may lack its own weights on one side; with any others only what has none either pairs.
-        fits = (self._weighted[0][row] == self._weighted[1][start:stop]) | (fits & same("kind"))
-        scores = np.where(fits, scores, 0)
+        # Of two norms one may lack its own weights; all else here has none.
+        ours, theirs = self._weighted[0][row], self._weighted[1][start:stop]
+        scores = np.where(~(ours | theirs) | ((ours ^ theirs) & fits & same("kind")), scores, 0)
         # Called more often on one side: pairing their calls would compare strangers.
         return self._finished(np.where(self._as_often(row, start, stop), scores, 0), row, start, stop)
 

@@ -90,7 +90,7 @@ def _free_calls(
             if bounds(node, match):
                 gaps.append(numbers.setdefault((match.reference.layer.path, event.call), len(numbers) + 1))
         elif not node.children:
-            shown = dataclasses.replace(node, calls=1, inputs=event.slots, outputs=())
+            shown = dataclasses.replace(node, shapes=(), calls=1, inputs=event.slots, outputs=())
             found.append(_Free(node=shown, call=event.call, gaps=(gaps[-1], 0)))
             before.append(len(gaps))
     gaps.append(0)

@@ -86,7 +86,7 @@ def test_what_one_of_two_paired_linear_layers_has_belongs_nowhere_else(planned):
 
 
 def test_two_layers_that_frameworks_know_share_no_weight_by_its_shape(planned):
-    plan = planned(".: m.Net\na: t.Linear weight(16,7)", ".: m.Net\nb: p.Embedding weight(7,16)")
+    plan = planned(".: m.Net\na: t.Linear weight(16,7) bias(16)", ".: m.Net\nb: p.Embedding weight(7,16)")
     assert not plan.pairs
 
 

@@ -66,7 +66,10 @@ def moved_in(address: str) -> Iterator[str]:
     folder, name = os.path.split(address[len(_UNIX) :])
     new = f".{os.getpid()}"
     with ExitStack() as exits:
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        except OSError as error:
+            raise InvalidRequestError(f"cannot listen on {address}: {folder}: {error.strerror}") from None
         exits.callback(os.close, descriptor)
         exits.callback(_remove_socket, new, descriptor)
         # By the descriptor, since a socket's path has few bytes, and the folder's may use them up.

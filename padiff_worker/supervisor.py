@@ -81,6 +81,9 @@ class _Process:
             return None
         self.kill()
         _, status = os.waitpid(self.pid, 0)
+        self.lines.end.setblocking(False)
+        while self.is_heard:  # its last words
+            self.hear()
         self.lines.end.close()
         return -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
 

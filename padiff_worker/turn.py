@@ -69,7 +69,7 @@ class Lines:
         """Waits for the next lines and returns them; None at the end of the other process."""
         try:
             content = self.end.recv(4096)
-        except ConnectionError:
+        except OSError:
             content = b""
         if not content:
             return None

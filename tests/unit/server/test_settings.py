@@ -6,7 +6,8 @@ import pytest
 
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.options import Options
-from padiff_rpc.types import CompareStart, Model, Party, WorkerAddress
+from padiff_rpc.types import CompareStart, Model, Party, WorkerAddress, WorkerInfo
+from padiff_rpc.words import Side
 from padiff_server.settings import settle
 
 
@@ -103,3 +104,50 @@ def test_one_worker_for_both_sides_is_refused():
     both = CompareStart(protocol_version=1, reference=party("unix:/r"), candidate=party("unix:/r"))
     with pytest.raises(InvalidRequestError, match="a worker of its own"):
         settle(both)
+
+
+def serving(**given):
+    return WorkerInfo(
+        protocol_version=1,
+        framework="fake",
+        framework_version="",
+        python_version="",
+        numpy_version="",
+        package_version="",
+        host="",
+        pid=1,
+        served_model="m.Net",
+        **given,
+    )
+
+
+def served(reference, candidate):
+    return {Side.REFERENCE: serving(**reference), Side.CANDIDATE: serving(**candidate)}
+
+
+OWN = {"model": ""}
+
+
+def test_served_models_have_an_optimizer_phase_only_with_their_optimizers():
+    assert settle(start(OWN)).optimize  # as far as is known before the workers are asked
+    assert not settle(start(OWN), served({}, {})).optimize
+    both = {"serves_optimizer": True}
+    assert settle(start(OWN, steps=3), served(both, both)).optimize
+    named = start({"model": "", "optimizer": "m:o"}, steps=3)
+    assert settle(named, served({}, {})).optimize
+
+
+def test_steps_without_an_optimizer_are_refused_of_served_models_as_by_name():
+    with pytest.raises(InvalidRequestError) as by_name:
+        settle(start(steps=3))
+    with pytest.raises(InvalidRequestError) as of_served:
+        settle(start(OWN, steps=3), served({}, {}))
+    assert str(of_served.value) == str(by_name.value)
+
+
+@pytest.mark.parametrize("field", ["loss", "optimizer"])
+def test_what_one_served_model_has_the_other_must_have(field):
+    with pytest.raises(InvalidRequestError, match=rf"candidate\.{field}: give one for both sides"):
+        settle(start(OWN), served({f"serves_{field}": True}, {}))
+    with pytest.raises(InvalidRequestError, match=rf"reference\.{field}: give one for both sides"):
+        settle(start({}, OWN), {**served({}, {f"serves_{field}": True}), Side.REFERENCE: None})

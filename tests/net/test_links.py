@@ -60,7 +60,7 @@ def test_a_host_cut_off_in_the_middle_of_a_step_is_named_and_what_was_compared_i
     assert seconds < NOTICED_SECONDS
     (trouble,) = outcome.report["troubles"]
     assert (trouble["side"], trouble["phase"]) == ("candidate", "forward")
-    assert "candidate" in outcome.errors
+    assert "candidate" in outcome.report["reasons"][0]
     rows = outcome.report["rows"]
     compared = {row["step"]: 0 for row in rows}
     for row in rows:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +14,8 @@ from padiff_rpc.records import record
 from padiff_rpc.tensors import Array
 from padiff_server.weights.rules import Rule, Shape, Step
 
-Places = npt.NDArray[np.int64]
+# Of 32 bits where these do: there is one for each element of a weight.
+Places = npt.NDArray[np.signedinteger[Any]]
 
 
 @record

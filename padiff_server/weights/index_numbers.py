@@ -37,7 +37,8 @@ class _Numbering:
     step: int
 
     def numbers(self, places: Places) -> Places:
-        return places * self.step % max(self.count, 1)
+        numbers: Places = places.astype(np.int64) * self.step % max(self.count, 1)
+        return numbers
 
 
 class IndexNumbers:
@@ -124,9 +125,9 @@ class IndexNumbers:
         for digit in range(self._digits):
             made = function(self._arrays(numbering, digit))
             shown = {
-                name: digits * self._base**digit
+                name: digits * digits.dtype.type(self._base**digit)
                 for name, tensor in made.items()
-                for digits in [self._digits_in(tensor, numbering.sign)]
+                for digits in [self._digits_in(tensor, numbering.sign, digit)]
                 if digits is not None
             }
             found = (
@@ -167,7 +168,7 @@ class IndexNumbers:
                 values = -values[::-1] / 2
             yield name, _tensor(values.reshape(shape), tensor.dtype)
 
-    def _digits_in(self, tensor: HostTensor, sign: int) -> Optional[Places]:
+    def _digits_in(self, tensor: HostTensor, sign: int, digit: int) -> Optional[Places]:
         """Returns the digits that a result is made of; None where it is anything else."""
         if tensor.dtype not in FLOATING | COMPLEX:
             return None
@@ -176,9 +177,12 @@ class IndexNumbers:
         if np.iscomplexobj(wide) and not np.array_equal(real, np.imag(wide)):
             return None
         digits = sign * real - self._base
+        # The first digit of a number is no larger than the largest number's.
+        most = min(self._base, (self.count - 1) // self._base**digit + 1)
         with np.errstate(invalid="ignore"):
-            is_digit = (digits >= 0) & (digits < self._base) & (digits == np.floor(digits))
-        return digits.astype(np.int64) if is_digit.all() else None
+            is_digit = (digits >= 0) & (digits < most) & (digits == np.floor(digits))
+        width = np.int32 if self.count < 2**30 else np.int64
+        return digits.astype(width) if is_digit.all() else None
 
 
 def _tensor(values: npt.NDArray[np.float64], dtype: DType) -> HostTensor:

@@ -106,7 +106,7 @@ class _Moved:
         names = list(numbers.starts)
         starts = np.array([numbers.starts[one] for one in names])
         # Tensors without elements begin where the next one does.
-        own = np.unique(np.searchsorted(starts, self.flat, side="right") - 1)
+        own = np.flatnonzero(np.bincount(np.searchsorted(starts, self.flat, side="right") - 1))
         self.sources = tuple(names[index] for index in own)
         local, begin = np.empty_like(self.flat), 0
         for one in self.sources:
@@ -122,7 +122,9 @@ class _Moved:
             places.shape,
             [special.references[one].weight.spec.shape for one in self.sources],
         )
-        self.repeats = np.unique(self.flat).size < self.flat.size
+        seen = np.zeros(begin, np.bool_)
+        seen[local] = True
+        self.repeats = np.count_nonzero(seen) < local.size
 
     def gives(self, made: HostTensor, given: Mapping[str, HostTensor]) -> bool:
         """Whether the map makes of the real weights what the function made of them."""

@@ -84,6 +84,7 @@ class Layer:
     classes: tuple[str, ...] = ()
     hyper_parameters: Tree = Tree(b"")
     weights: tuple[Weight, ...] = ()
+    opaque: bool = False
 
     @property
     def class_name(self) -> str:

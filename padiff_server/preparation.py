@@ -11,6 +11,7 @@ from padiff_rpc.types import CallEvent, Layer
 from padiff_rpc.words import Phase, Side, WeightKind
 from padiff_server.alignment.align import align
 from padiff_server.alignment.correspondences import Correspondences
+from padiff_server.alignment.opaque import opaque_notes
 from padiff_server.alignment.plan import Plan, SideTrace
 from padiff_server.alignment.plan_view import plan_pairs
 from padiff_server.judging.tolerances import Tolerances
@@ -73,6 +74,7 @@ class AlignedModels:
         self.layers = layers
         self.models: Models = {side: ModelIndex(self.layers[side]) for side in SIDES}
         self.plan = self.align(traces, cut)
+        report.note(*opaque_notes(layers))
         self.weight_plan: WeightPlan = plan_weights(
             self.plan, self.layers[Side.REFERENCE], self.layers[Side.CANDIDATE], layer_map
         )

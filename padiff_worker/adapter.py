@@ -45,6 +45,8 @@ class LayerHandle:
             lists of these, by the framework's own names.
         weights: own parameters and persistent or non-persistent buffers, definition order, with the
             framework's names. `tied_to` is filled in.
+        opaque: compiled, exported or scripted, so that no call of the layers below can be watched.
+        hidden: below an opaque layer, wherever it is held.
     """
 
     paths: tuple[str, ...]
@@ -52,6 +54,8 @@ class LayerHandle:
     classes: tuple[str, ...]
     hyper_parameters: Mapping[str, Any]
     weights: tuple[Weight, ...]
+    opaque: bool = False
+    hidden: bool = False
 
 
 class FrameworkAdapter(Protocol):

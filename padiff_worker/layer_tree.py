@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any, Optional
 
 from padiff_rpc.records import record
@@ -41,16 +41,23 @@ class LayerTree:
         children: a layer's named children, definition order; empty places are None.
         own_tensors: the parameters and buffers that a layer itself holds, definition order.
         attributes: a layer's attributes that may be hyper-parameters; the plain ones are taken.
+        is_opaque: whether a layer is compiled, exported or scripted.
+        class_of: the class that a layer was made of, as a qualified name; "" where its own says it.
     """
 
     base: type
     children: Callable[[Any], Mapping[str, Optional[Any]]]
     own_tensors: Callable[[Any], Iterable[OwnTensor]]
     attributes: Callable[[Any], Mapping[str, Any]]
+    is_opaque: Callable[[Any], bool] = lambda layer: False
+    class_of: Callable[[Any], str] = lambda layer: ""
 
     def layers(self, model: Any) -> tuple[LayerHandle, ...]:
         """Returns what `FrameworkAdapter.layers` does."""
         first_names: dict[int, str] = {}
+        by_object = self._by_object(model)
+        opaque = {path for paths, layer in by_object if self.is_opaque(layer) for path in paths}
+        hidden = {id(layer) for paths, layer in by_object if all(_is_below(path, opaque) for path in paths)}
         return tuple(
             LayerHandle(
                 paths=paths,
@@ -61,8 +68,10 @@ class LayerTree:
                     _weight(own, full_name(paths[0], own.name), first_names)
                     for own in self.own_tensors(layer)
                 ),
+                opaque=paths[0] in opaque and id(layer) not in hidden,
+                hidden=id(layer) in hidden,
             )
-            for paths, layer in self._by_object(model)
+            for paths, layer in by_object
         )
 
     def weights(self, model: Any) -> dict[str, Any]:
@@ -91,6 +100,9 @@ class LayerTree:
                 yield from self._walk(full_name(path, name), child, inside)
 
     def _classes(self, layer: Any) -> tuple[str, ...]:
+        made_of = self.class_of(layer)
+        if made_of:
+            return (made_of,)
         own, *bases = type(layer).__mro__
         # The own class even where it is the base itself: a bare container.
         kept = [own, *(cls for cls in bases if issubclass(cls, self.base) and cls is not self.base)]
@@ -100,6 +112,14 @@ class LayerTree:
 def full_name(path: str, name: str) -> str:
     """Returns the name within the model of what the layer at `path` calls `name`."""
     return f"{path}.{name}" if path else name
+
+
+def _is_below(path: str, tops: Collection[str]) -> bool:
+    while path:
+        path = path.rpartition(".")[0]
+        if path in tops:
+            return True
+    return False
 
 
 def _weight(own: OwnTensor, name: str, first_names: dict[int, str]) -> Weight:

@@ -81,6 +81,8 @@ class Recorder:
 
     def __enter__(self) -> Recorder:
         for handle in self._layers:
+            if handle.hidden:
+                continue
             path = handle.paths[0]
             self._removes.append(
                 self._adapter.watch(

@@ -73,6 +73,7 @@ class ModelSession:
                 classes=handle.classes,
                 hyper_parameters=_pack_plain(handle.hyper_parameters),
                 weights=handle.weights,
+                opaque=handle.opaque,
             )
             for handle in self._adapter.layers(self.model)
         )

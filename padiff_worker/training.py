@@ -57,13 +57,13 @@ class BuiltInStep:
                 loss = self._loss(output, given) if start.backward else None
             if loss is None:
                 return
-            if not adapter.requires_gradient(loss):
-                self.no_gradient_reason = "the loss depends on nothing that requires a gradient"
-                return
             lacking = adapter.layers_without_backward(session.model, loss)
             if lacking:
                 self.lacks_backward = True
                 self.no_gradient_reason = without_backward(adapter, session, lacking)
+                return
+            if not adapter.requires_gradient(loss):
+                self.no_gradient_reason = "the loss depends on nothing that requires a gradient"
                 return
             self._backward(loss)
         self._phases.begin(Phase.GRADIENTS)

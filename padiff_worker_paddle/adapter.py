@@ -16,16 +16,31 @@ from padiff_rpc.tensors import HostTensor
 from padiff_rpc.words import DType, WeightKind
 from padiff_worker.adapter import GradientHook, LayerHandle, Remove
 from padiff_worker.layer_tree import LayerTree, OwnTensor
-from padiff_worker_paddle import graphs, kept_optimizer, optimizers, runtime, state, steps, tensors, watching
+from padiff_worker_paddle import (
+    compiled,
+    graphs,
+    kept_optimizer,
+    optimizers,
+    runtime,
+    state,
+    steps,
+    tensors,
+    watching,
+)
 from padiff_worker_paddle.random_operations import random_operations
 
 # Running statistics, which Paddle keeps among the parameters of its batch norms.
 _STATISTICS = {"_mean", "_variance"}
 
 
+def _registered(layer: Any) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    return layer._parameters, layer._buffers
+
+
 def _own_tensors(layer: Any) -> Iterator[OwnTensor]:
     computed = dict(_computed(layer))
-    for kind, owned in ((WeightKind.PARAMETER, layer._parameters), (WeightKind.BUFFER, layer._buffers)):
+    named = compiled.program_weights if compiled.is_program(layer) else _registered
+    for kind, owned in zip((WeightKind.PARAMETER, WeightKind.BUFFER), named(layer)):
         for name, tensor in owned.items():
             tensor = computed.get(name, tensor)
             # A buffer without memory holds nothing yet, and cannot be read: cuDNN's dropout state in a
@@ -68,6 +83,7 @@ _TREE = LayerTree(
     children=lambda layer: layer._sub_layers,
     own_tensors=_own_tensors,
     attributes=_attributes,
+    is_opaque=compiled.is_opaque,
 )
 
 

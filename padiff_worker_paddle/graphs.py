@@ -8,9 +8,32 @@ from typing import Any
 from paddle.nn.layer.rnn import RNNBase
 
 from padiff_worker.graph_walk import walk_graph
+from padiff_worker_paddle import compiled
 
 
 def layers_without_backward(model: Any, loss: Any) -> tuple[str, ...]:
+    return (*_recurrent(model, loss), *_compiled(model, loss))
+
+
+def _compiled(model: Any, loss: Any) -> tuple[str, ...]:
+    """Returns compiled programs in eval mode, whose results are leaves that claim to have a gradient."""
+    programs = {
+        path: _accumulators(layer)
+        for path, layer in model.named_sublayers(include_self=True)
+        if compiled.is_opaque(layer) and not layer.training
+    }
+    if not any(programs.values()):
+        return ()
+    leaves = {
+        node.node_ptr()
+        for node in walk_graph(loss.grad_fn, _inputs, lambda node: node.node_ptr())
+        if node.name() == "GradNodeAccumulation"
+    }
+    has_others = bool(leaves - _accumulators(model))
+    return tuple(path for path, own in programs.items() if own and has_others and not own & leaves)
+
+
+def _recurrent(model: Any, loss: Any) -> tuple[str, ...]:
     """LSTM, GRU and SimpleRNN: the `rnn` kernels keep what their backward needs in train mode alone."""
     recurrent = {
         path: layer for path, layer in model.named_sublayers(include_self=True) if isinstance(layer, RNNBase)

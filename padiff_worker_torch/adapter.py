@@ -14,7 +14,7 @@ from padiff_rpc.tensors import HostTensor
 from padiff_rpc.words import DType, WeightKind
 from padiff_worker.adapter import EntryHook, ExitHook, GradientHook, LayerHandle, Remove
 from padiff_worker.layer_tree import LayerTree, OwnTensor
-from padiff_worker_torch import graphs, kept_optimizer, optimizers, runtime, state, steps, tensors
+from padiff_worker_torch import compiled, graphs, kept_optimizer, optimizers, runtime, state, steps, tensors
 from padiff_worker_torch.computed_weights import PARAMETRIZATIONS, computed, made_of
 from padiff_worker_torch.random_operations import random_operations
 
@@ -79,6 +79,8 @@ _TREE = LayerTree(
     children=_children,
     own_tensors=_own_tensors,
     attributes=_attributes,
+    is_opaque=compiled.is_opaque,
+    class_of=compiled.class_of,
 )
 
 
@@ -119,7 +121,7 @@ class TorchAdapter:
         model.to(device)
         if dtype is not None:
             _CASTS[dtype](model)
-        model.train(train)
+        compiled.set_mode(model, train)
 
     def device_of(self, model: Any) -> str:
         first = next(iter(self.weights(model).values()), None)
@@ -150,7 +152,8 @@ class TorchAdapter:
         model.zero_grad(set_to_none=True)
 
     def modes(self, model: Any) -> Any:
-        return [(layer, layer.training) for layer in model.modules()]
+        # A frozen script has no mode.
+        return [(layer, layer.training) for layer in model.modules() if hasattr(layer, "training")]
 
     def set_modes(self, model: Any, modes: Any) -> None:
         for layer, training in modes:
@@ -180,9 +183,10 @@ class TorchAdapter:
         def after(_: Any, args: tuple[Any, ...], output: Any) -> Optional[Any]:
             return exit(output)
 
+        # A scripted module has hooks too, but forbids to register them.
         handles = (
-            layer.register_forward_pre_hook(before, with_kwargs=True),
-            layer.register_forward_hook(after),
+            torch.nn.Module.register_forward_pre_hook(layer, before, with_kwargs=True),
+            torch.nn.Module.register_forward_hook(layer, after),
         )
 
         def remove() -> None:

@@ -14,6 +14,7 @@ from padiff_server.alignment.containers import pair_containers
 from padiff_server.alignment.flow import Flow
 from padiff_server.alignment.gaps import pair_free, pair_misfits
 from padiff_server.alignment.layer_choice import Ignored, Pin, ignored_layers, pinned_nodes, unpaired_layers
+from padiff_server.alignment.opaque import opaque_pairs, with_units
 from padiff_server.alignment.pairing import Match, Pairing
 from padiff_server.alignment.plan import (
     CALLS,
@@ -41,10 +42,23 @@ def align(reference: SideTrace, candidate: SideTrace, layer_map: LayerMap) -> Pl
     Raises InvalidRequestError for a path of the layer map that no layer has, naming the field and the
     nearest paths, and for a layer pinned twice.
     """
-    if any(side.is_cut and not any(event.path for event in side.calls) for side in (reference, candidate)):
-        reference, candidate = (SideTrace(layers=side.layers) for side in (reference, candidate))
+    sides = (reference, candidate)
+    is_opaque = any(layer.opaque for side in sides for layer in side.layers)
+    if is_opaque or any(side.is_cut and not any(event.path for event in side.calls) for side in sides):
+        reference, candidate = (SideTrace(layers=side.layers) for side in sides)
+    found = _align(reference, candidate, layer_map, ())
+    if not is_opaque:
+        return found
+    # By now it is known which layers stand against the opaque ones.
+    return _align(reference, candidate, layer_map, opaque_pairs(found, reference.layers, candidate.layers))
+
+
+def _align(
+    reference: SideTrace, candidate: SideTrace, layer_map: LayerMap, units: Sequence[tuple[str, str]]
+) -> Plan:
+    """Returns the plan; `units`: paths of layers that are compared as units, whatever they hold."""
     trees = LayerTree(reference), LayerTree(candidate)
-    pins = pinned_nodes(layer_map, *trees)
+    pins = with_units(pinned_nodes(layer_map, *trees), units, *trees)
     ignored = (
         ignored_layers(layer_map, trees[0], Side.REFERENCE),
         ignored_layers(layer_map, trees[1], Side.CANDIDATE),

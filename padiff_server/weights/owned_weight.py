@@ -27,3 +27,8 @@ def owner_name(path: str, weight: Weight) -> str:
 def full_name(path: str, name: str) -> str:
     """Returns what a name in the layer at `path` is called at the root."""
     return f"{path}.{name}" if path else name
+
+
+def is_within(path: str, top: str) -> bool:
+    """Whether the layer at `path` is the one at `top`, or below it."""
+    return not top or path == top or path.startswith(f"{top}.")

@@ -27,9 +27,10 @@ from padiff_server.weights.composites import Held, combinations, family, fused_b
 from padiff_server.weights.lone_weights import LoneWeight, pair_lone
 from padiff_server.weights.neutral_weights import AffineWeight, affine_weight
 from padiff_server.weights.own_weights import alternatives, pair_weights, with_computed
-from padiff_server.weights.owned_weight import OwnedWeight, owner_name
-from padiff_server.weights.rules import Rule
+from padiff_server.weights.owned_weight import OwnedWeight, is_within, owner_name
+from padiff_server.weights.rules import TRANSPOSE, Rule
 from padiff_server.weights.special_init import special_init
+from padiff_server.weights.unseen_weights import is_turned_square, pair_in_order
 from padiff_server.weights.weight_hints import Neighbours, fitting
 from padiff_server.weights.weight_pair import UNTRIED, MadeWeight, WeightPair, WeightPlan
 
@@ -66,6 +67,13 @@ class _Planner:
         frameworks = [framework_of(layers) for layers in self._sides]
         self._one_framework = bool(frameworks[0]) and frameworks[0] == frameworks[1]
         self._kinds = {layer.path: kind_of(layer) for layer in reference}
+        opaque = [{layer.path for layer in layers if layer.opaque} for layers in self._sides]
+        # The reference's half of each pair that runs unseen on a side.
+        self._unseen = {
+            pair.reference
+            for pair in plan.layers
+            if pair.reference in opaque[0] or pair.candidate in opaque[1]
+        }
         units = [pair for pair in plan.layers if pair.unit]
         self._insides = (
             insides(reference, {pair.reference for pair in units}),
@@ -106,6 +114,8 @@ class _Planner:
         for layer in self._sides[1]:
             if self._plan.reference_of(layer.path) is None:
                 self._leave_all(1, layer, self._plan.ignored_candidate, self._plan.behind_candidate)
+        for pair, _ in paired.values():
+            self._pair_unseen(pair)
         self._pair_lone()
         return WeightPlan(
             pairs=self._ordered_pairs(),
@@ -159,13 +169,18 @@ class _Planner:
                 reason = f"the reference computes {name!r} of it, and the candidate holds that"
                 self._leave(0, reference, part, reason, counts=False)
         found = pair_weights(kinds, left, right)
+        is_unseen = any(is_within(reference.path, top) for top in self._unseen)
         for ours, theirs, rule in found:
+            others = alternatives(kinds, ours, theirs, alike=self._has_users_alike(kinds))
+            if is_unseen and not self._one_framework and is_turned_square(kinds, ours, theirs):
+                # No call inside could tell which way round it is; the side that names its kind does.
+                rule, others = TRANSPOSE, ()
             self._add(
                 paired,
                 (OwnedWeight(path=reference.path, weight=ours),),
                 OwnedWeight(path=candidate.path, weight=theirs),
                 rule,
-                others=alternatives(kinds, ours, theirs, alike=self._has_users_alike(kinds)),
+                others=others,
                 made_of=tuple(
                     OwnedWeight(path=reference.path, weight=part)
                     for part in computed.get(ours.name, ())
@@ -224,6 +239,22 @@ class _Planner:
             return False
         other = self._layers[1 - side][pair.reference if side else pair.candidate]
         return bool(kind_of(layer).name) and kind_of(layer).name == kind_of(other).name
+
+    def _pair_unseen(self, paired: PairedLayer) -> None:
+        """Pairs what is left inside two layers one of which is opaque."""
+        tops = (paired.reference, paired.candidate)
+        if tops[0] not in self._unseen:
+            return
+        lone = [
+            [
+                (kind_of(left.layer), left.owned)
+                for left in self._lone(side)
+                if left.counts and is_within(left.layer.path, top)
+            ]
+            for side, top in enumerate(tops)
+        ]
+        for ours, theirs, rule in pair_in_order(*lone, one_framework=self._one_framework):
+            self._add(paired, (ours,), theirs, rule)
 
     def _has_users_alike(self, kinds: tuple[object, object]) -> bool:
         return self._one_framework and kinds[0] == kinds[1]

@@ -13,6 +13,7 @@ from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.words import CaptureKind, Phase
 
 Compare = Callable[..., Report]
+X = np.random.default_rng(0).standard_normal((2, 4), dtype=np.float32)
 IDS = np.arange(12).reshape(3, 4) % 9
 
 
@@ -39,7 +40,9 @@ def compare(service: Any) -> Compare:
         batches = [Batch(args=inputs)] * rest.get("steps", 1)
         if "optimizer" in rest:
             rest["optimizer"] = tuple(f"{spec.framework}_quirks:sgd" for spec in (layer, module))
-        return auto_diff(layer, module, (batches, batches), server=service.server, **rest)
+        return auto_diff(
+            layer=layer, module=module, example_inp=(batches, batches), server=service.server, **rest
+        )
 
     return run
 
@@ -72,3 +75,45 @@ class TestRecurrentLayersInEvalMode:
     def test_both_phases_asked_for_by_name_are_an_error(self, compare: Compare) -> None:
         with pytest.raises(InvalidRequestError, match="train: true on both sides brings it"):
             compare("Recurrent", IDS, options={"diff_phase": "both"})
+
+
+class TestModelsThatRunUnseen:
+    """Compiled, exported or scripted: a unit, with its weights and their gradients."""
+
+    @pytest.mark.parametrize(
+        "way",
+        [
+            ("torch", "script"),
+            ("torch", "trace"),
+            ("torch", "load"),
+            ("torch", "export"),
+            ("torch", "compile"),
+            ("paddle", "to_static"),
+            ("paddle", "full_graph"),
+            ("paddle", "load"),
+        ],
+        ids=" ".join,
+    )
+    def test_are_compared_as_one(self, compare: Compare, way: tuple[str, str]) -> None:
+        train = way[1] in ("script", "compile", "full_graph")
+        given: dict[str, Any] = {way[0]: {"way": way[1], "within": train}}
+        given.setdefault("torch" if way[0] == "paddle" else "paddle", {"within": train})
+        report = compare("net", X, **given, train=train)
+        assert report, str(report)
+        side = "reference" if way[0] == "torch" else "candidate"
+        what = "inner" if train else "the whole model"
+        assert f"compiled, exported or scripted on the {side}: {what}; compared as a unit" in str(report)
+        assert report.coverage.parameters_compared == (10 if train else 6)
+        gradients = [row for row in report.rows if row.kind is CaptureKind.PARAMETER_GRADIENT]
+        if train or way[0] == "torch":
+            assert len(gradients) == report.coverage.parameters_compared
+        else:
+            assert "has no backward in eval mode; train: true" in str(report) or len(gradients) == 6
+
+    @pytest.mark.parametrize("way", [("torch", "script"), ("paddle", "load")], ids=" ".join)
+    def test_a_fault_inside_is_found(self, compare: Compare, way: tuple[str, str]) -> None:
+        given: dict[str, Any] = {"torch": {"within": True}, "paddle": {"within": True, "factor": 1.1}}
+        given[way[0]]["way"] = way[1]
+        report = compare("net", X, **given)
+        assert report.first_divergence is not None
+        assert (report.first_divergence.phase, report.first_divergence.path) == (Phase.FORWARD, "inner")

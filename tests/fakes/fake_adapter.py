@@ -47,6 +47,7 @@ _TREE = LayerTree(
     children=lambda layer: layer._layers,
     own_tensors=_own_tensors,
     attributes=_attributes,
+    is_opaque=lambda layer: isinstance(layer, fake.Compiled),
 )
 
 
@@ -180,6 +181,8 @@ class FakeAdapter:
         return tensor.requires_grad
 
     def layers_without_backward(self, model, loss):
+        if loss.node is None:
+            return ()
         nodes = walk_graph(loss.node, lambda node: [below for below in node.inputs if below is not None])
         layers = [node.keeps_nothing for node in nodes]
         return tuple(path for path, layer in fake.walk(model) if any(layer is one for one in layers))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Optional
+from typing import Optional, Union
 
 from padiff_rpc.records import record
 from padiff_rpc.types import Slot
 from padiff_rpc.words import CallMoment, Side
+from padiff_server.alignment.activations import Activation
 from padiff_server.alignment.layouts import Layout
 from padiff_server.alignment.slots import Origin, SlotPair, SlotPairing
 from padiff_server.sides import SIDES
@@ -19,6 +20,8 @@ Moment = tuple[str, int, CallMoment]
 # The slots that both sides show so far at places that stand for others.
 Shown = Mapping[tuple[Side, Origin], Slot]
 
+Way = Union[Layout, Activation, None]
+
 
 @record
 class Correspondence:
@@ -26,14 +29,15 @@ class Correspondence:
 
     Attributes:
         reference, candidate: the slots' names.
-        layout: how the candidate's tensor lies against the reference's; None for the same way.
+        way: how the candidate's tensor lies against the reference's, or what its layer does to that besides;
+            None for the same.
         stand_ins: by side, another place whose tensor is taken in place of the call's own: the one behind
             the activation that the other side's layer applies itself.
     """
 
     reference: str
     candidate: str
-    layout: Optional[Layout] = None
+    way: Way = None
     stand_ins: Mapping[Side, Origin] = dataclasses.field(default_factory=dict)
 
 
@@ -92,12 +96,13 @@ def paired_by(
 def _pair(one: Correspondence, reference: Slot, candidate: Slot) -> SlotPair:
     shapes = reference.spec.shape, candidate.spec.shape
     notes = [f"the {side} shows these values at {_text(place)}" for side, place in one.stand_ins.items()] + (
-        [one.layout.words(*shapes)] if one.layout is not None else []
+        [one.way.words(*shapes)] if one.way is not None else []
     )
     return SlotPair(
         reference=reference,
         candidate=candidate,
-        rule=one.layout.rule(*shapes) if one.layout is not None else IDENTITY,
+        rule=one.way.rule(*shapes) if one.way is not None else IDENTITY,
+        has_gradient=not isinstance(one.way, Activation),
         candidate_at=one.stand_ins.get(Side.CANDIDATE),
         note="; ".join(notes),
     )

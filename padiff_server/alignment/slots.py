@@ -29,6 +29,7 @@ class SlotPair:
     Attributes:
         rule: from the reference's layout to the candidate's.
         candidate_at: the place whose tensor stands for the candidate's slot, where that is another.
+        has_gradient: whether their gradients are equal too.
         note: what a reader should know of the pair.
     """
 
@@ -36,6 +37,7 @@ class SlotPair:
     candidate: Slot
     rule: Rule = IDENTITY
     candidate_at: Optional[Origin] = None
+    has_gradient: bool = True
     note: str = ""
 
 

@@ -125,7 +125,8 @@ class StepCaptures:
         for slots in pair.slots.pairs:
             key = slots.reference.tensor, slots.candidate.tensor
             self.values.expect(*key, aspect, slots.rule)
-            self.gradients.expect(*key, rule=slots.rule)
+            if slots.has_gradient:
+                self.gradients.expect(*key, rule=slots.rule)
 
     def announce(self, side: Side, capture: Announced) -> bool:
         """Notes a capture that begins to arrive; returns whether its bytes are wanted."""

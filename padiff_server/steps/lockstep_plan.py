@@ -76,6 +76,7 @@ def plan_lockstep(
         for slots in pair.slots.pairs:
             at = Origin(event.path, event.call, event.moment, slots.candidate.name)
             kept = (False, False) if keeps is None else keeps(slots)
+            kept = kept[0], kept[1] or not slots.has_gradient
             if all(kept):
                 continue
             if slots.candidate_at is None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from typing import Optional
 
 from padiff_rpc.options import Options
 from padiff_rpc.types import StepStart
 from padiff_rpc.words import CallMoment, CaptureKind, Phase, Randomness, Side, Verdict
+from padiff_server.alignment.activations import COMPUTED, Activation
+from padiff_server.alignment.correspondences import Way
 from padiff_server.alignment.layouts import Layout
 from padiff_server.judging.judge import judge
 from padiff_server.judging.measured import Aspect, measure_pair
@@ -104,24 +105,26 @@ class _Agreement:
         self._values = captures.values
         self._tolerances = tolerances
         self._options = options
-        self._known: dict[tuple[int, int, Optional[Layout]], bool] = {}
+        self._known: dict[tuple[int, int, Way], bool] = {}
 
-    def __call__(self, reference: int, candidate: int, layout: Optional[Layout]) -> bool:
-        key = (reference, candidate, layout)
+    def __call__(self, reference: int, candidate: int, way: Way) -> bool:
+        key = (reference, candidate, way)
         if key not in self._known:
             self._known[key] = self._measured(*key)
         return self._known[key]
 
-    def _measured(self, reference: int, candidate: int, layout: Optional[Layout]) -> bool:
+    def _measured(self, reference: int, candidate: int, way: Way) -> bool:
         ours = self._values.half(Side.REFERENCE, reference)
         theirs = self._values.half(Side.CANDIDATE, candidate)
         if ours is None or theirs is None:
             return False
         first, second = ours.tensors[0], theirs.tensors[0]
         shapes = first.spec.shape, second.spec.shape
-        if layout is not None and not _may_agree(ours.sum_squares, theirs.sum_squares):
+        if isinstance(way, Layout) and not _may_agree(ours.sum_squares, theirs.sum_squares):
             return False
-        rule = layout.rule(*shapes) if layout is not None else IDENTITY
+        if isinstance(way, Activation) and first.dtype not in COMPUTED:
+            return False
+        rule = way.rule(*shapes) if way is not None else IDENTITY
         if rule.shape_or_none(shapes[0]) != shapes[1]:
             return False
         measured = measure_pair(

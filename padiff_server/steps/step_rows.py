@@ -187,6 +187,8 @@ class StepRows:
     ) -> Iterator[Row]:
         note = self._off_plan_note(call)
         for slots in call.slots.pairs:
+            if phase is Phase.BACKWARD and not slots.has_gradient:
+                continue
             frame = self._make.frame(
                 phase,
                 kind,

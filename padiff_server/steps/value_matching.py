@@ -10,7 +10,8 @@ from typing import Optional
 
 from padiff_rpc.types import CallEvent, Slot
 from padiff_rpc.words import CallMoment, Side
-from padiff_server.alignment.correspondences import Correspondence, Correspondences, Moment
+from padiff_server.alignment.activations import ACTIVATIONS
+from padiff_server.alignment.correspondences import Correspondence, Correspondences, Moment, Way
 from padiff_server.alignment.layouts import Layout, layouts
 from padiff_server.alignment.slots import Origin, SlotPair
 from padiff_server.sides import SIDES
@@ -20,8 +21,8 @@ from padiff_server.steps.surroundings import CallName, Surroundings
 # How many places a note names.
 _NAMED = 4
 
-# Whether two tensors, by their numbers, hold the same values in a layout; None: as they are.
-Agree = Callable[[int, int, Optional[Layout]], bool]
+# Whether two tensors, by their numbers, hold the same values in some way; None: as they are.
+Agree = Callable[[int, int, Way], bool]
 
 
 class _Standing(enum.Enum):
@@ -115,7 +116,7 @@ class ValueMatching:
         for reference, candidate, layout in self._matches(differing, left, right):
             left.remove(reference)
             right.remove(candidate)
-            found = Correspondence(reference=reference.name, candidate=candidate.name, layout=layout)
+            found = Correspondence(reference=reference.name, candidate=candidate.name, way=layout)
             yield _Place(call, reference, candidate, _Standing.FOUND, found)
         for pair in differing:
             if pair.reference in left and pair.candidate in right:
@@ -156,7 +157,8 @@ class ValueMatching:
     def _elsewhere(self, call: CallPair, pair: SlotPair) -> _Place:
         """Returns the place of an output, with a stand-in where a layer does what the other side does next.
 
-        What the layer returns is then equal to what the other side's code makes behind its counterpart.
+        What the layer returns is then equal to what the other side's code makes behind its counterpart; where
+        the reference shows that nowhere, to a known activation of it.
         """
         for side in SIDES if call.moment is CallMoment.EXIT else ():
             ours, theirs = pair.reference, pair.candidate
@@ -167,10 +169,16 @@ class ValueMatching:
                         found = Correspondence(
                             reference=pair.reference.name,
                             candidate=pair.candidate.name,
-                            layout=layout,
+                            way=layout,
                             stand_ins={side: place},
                         )
                         return _Place(call, ours, theirs, _Standing.FOUND, found)
+        for activation in ACTIVATIONS if call.moment is CallMoment.EXIT else ():
+            if self._agree(pair.reference.tensor, pair.candidate.tensor, activation):
+                found = Correspondence(
+                    reference=pair.reference.name, candidate=pair.candidate.name, way=activation
+                )
+                return _Place(call, pair.reference, pair.candidate, _Standing.FOUND, found)
         return _Place(call, pair.reference, pair.candidate, _Standing.DIFFER)
 
     def _made_next(self, side: Side, event: CallEvent) -> Iterator[tuple[Origin, Slot]]:
@@ -266,8 +274,8 @@ def _moment(call: CallPair) -> Moment:
 def _notes(confirmed: Sequence[_Place]) -> Iterator[str]:
     by_layout: defaultdict[str, dict[str, None]] = defaultdict(dict)
     for place in confirmed:
-        layout = place.correspondence.layout if place.correspondence is not None else None
-        if layout is not None:
+        layout = place.correspondence.way if place.correspondence is not None else None
+        if isinstance(layout, Layout):
             words = layout.words(place.reference.spec.shape, place.candidate.spec.shape)
             event = place.call.reference.event
             what = "input" if event.moment is CallMoment.ENTRY else "output"

@@ -37,6 +37,7 @@ class Step:
         apply: arrays in the reference's layout -> arrays in the candidate's; may return views.
         shapes: the shapes that `apply` gives. Raises InvalidRequestError for those it cannot take.
         part: which of how many equal parts it takes, from 0; None for a step that takes all.
+        computes: whether it makes other numbers of the elements, and so serves values alone.
         dtypes: those that it changes, and to what.
     """
 
@@ -44,6 +45,7 @@ class Step:
     apply: Callable[[list[Array]], list[Array]]
     shapes: Callable[[list[Shape]], list[Shape]]
     part: Optional[tuple[int, int]] = None
+    computes: bool = False
     dtypes: tuple[tuple[DType, DType], ...] = ()
 
 
@@ -57,6 +59,11 @@ class Rule:
     def name(self) -> str:
         """Returns the rule as reports show it."""
         return " then ".join(step.name for step in self.steps) or "identity"
+
+    @property
+    def computes(self) -> bool:
+        """Whether the values that come out are others."""
+        return any(step.computes for step in self.steps)
 
     @property
     def part(self) -> Optional[tuple[int, int]]:

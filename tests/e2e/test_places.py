@@ -163,6 +163,17 @@ class TestActivationsThatLayersApplyThemselves:
         report = compare("Normed", values(4, 3, 2, 5), paddle={"fault": fault}, train=True, options=options)
         assert first_place(report) == (fault, CaptureKind.OUTPUT, "0")
 
+    @pytest.mark.parametrize("options", [{}, LOCKSTEP], ids=["free", "lockstep"])
+    def test_that_the_reference_shows_nowhere_are_computed(
+        self, compare: Compare, options: dict[str, Any]
+    ) -> None:
+        report = compare("Pooled", values(4, 3, 2, 5), train=True, options=options)
+        assert_passes(report, functions=1)
+        [row] = [row for row in report.rows if row.kind is CaptureKind.OUTPUT and row.rule == "relu"]
+        assert "behind relu" in row.reason
+        wrong = compare("Pooled", values(4, 3, 2, 5), paddle={"act": "sigmoid"}, train=True, options=options)
+        assert first_place(wrong) == ("bn", CaptureKind.OUTPUT, "0")
+
 
 class TestLayouts:
     @pytest.mark.parametrize(

@@ -174,3 +174,13 @@ class Fork(nn.Layer):
 
     def forward(self, x):
         return x * self.scale, self.fc(x)
+
+
+class Pooled(nn.Layer):
+    def __init__(self, act="relu"):
+        super().__init__()
+        self.conv, self.bn, self.fc = nn.Conv2D(3, 4, 1), nn.BatchNorm(4, act=act), nn.Linear(4, 2)
+        self.pool = nn.AdaptiveAvgPool2D(1)
+
+    def forward(self, x):
+        return self.fc(self.pool(self.bn(self.conv(x))).flatten(1))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Optional
 
 import numpy as np
 import pytest
@@ -11,7 +10,8 @@ import pytest
 from padiff_rpc.tensors import HostTensor
 from padiff_rpc.types import CallEvent, Slot, TensorSpec
 from padiff_rpc.words import CallMoment, DType, Side
-from padiff_server.alignment.correspondences import Correspondence, Correspondences
+from padiff_server.alignment.activations import Activation
+from padiff_server.alignment.correspondences import Correspondence, Correspondences, Way
 from padiff_server.alignment.layouts import Layout
 from padiff_server.alignment.plan import PairedLayer, Plan
 from padiff_server.alignment.slots import Origin
@@ -54,7 +54,7 @@ class Pass:
 
 def matched(
     reference: Pass, candidate: Pass, *paths: str
-) -> dict[tuple[str, CallMoment], list[tuple[str, str, Optional[Layout], Mapping[Side, Origin]]]]:
+) -> dict[tuple[str, CallMoment], list[tuple[str, str, Way, Mapping[Side, Origin]]]]:
     """Returns what was found, by call; the layers of `paths` are paired."""
     plan = Plan(
         layers=tuple(PairedLayer(reference=path, candidate=path, how="test") for path in ("", *paths))
@@ -65,7 +65,7 @@ def matched(
         for event in events[side]:
             pairs.add(side, event)
 
-    def agree(ours: int, theirs: int, layout: Optional[Layout]) -> bool:
+    def agree(ours: int, theirs: int, layout: Way) -> bool:
         first, second = reference.arrays[ours], candidate.arrays[theirs]
         rule = IDENTITY if layout is None else layout.rule(first.shape, second.shape)
         if rule.shape_or_none(first.shape) != second.shape:
@@ -74,7 +74,7 @@ def matched(
 
     found, _ = ValueMatching(pairs.pairs, events, agree).correspondences()
     return {
-        (path, moment): [(one.reference, one.candidate, one.layout, one.stand_ins) for one in several]
+        (path, moment): [(one.reference, one.candidate, one.way, one.stand_ins) for one in several]
         for (path, _, moment), several in found.found.items()
         if several
     }
@@ -138,6 +138,14 @@ class TestActivations:
         [(*_, stand_ins)] = matched(reference, candidate, "bn", "fc")["bn", EXIT]
         assert stand_ins == {REFERENCE: Origin("relu", 0, EXIT, "0")}
 
+    def test_are_computed_where_the_reference_shows_them_nowhere(self) -> None:
+        reference = Pass().enter("", X).call("bn", X, A).call("fc", C, Y).leave("", Y)
+        candidate = Pass().enter("", X).call("bn", X, np.maximum(A, 0)).call("fc", C, Y).leave("", Y)
+        relu = [("0", "0", Activation(name="relu"), {})]
+        assert matched(reference, candidate, "bn", "fc") == {("bn", EXIT): relu}
+        wrong = Pass().enter("", X).call("bn", X, np.maximum(A, 0)).call("fc", B, X).leave("", X)
+        assert matched(reference, wrong, "bn", "fc") == {}, "what follows does not confirm it"
+
     def test_that_are_wrong_differ(self) -> None:
         candidate = Pass().enter("", X).call("bn", X, C).call("fc", C, Y).leave("", Y)
         assert matched(self.reference, candidate, "bn", "fc") == {}
@@ -194,7 +202,7 @@ class TestLayouts:
 
 
 def test_a_call_that_was_not_seen_has_the_layouts_of_the_first_and_no_stand_ins() -> None:
-    layout = Correspondence(reference="0", candidate="0", layout=TURNED)
+    layout = Correspondence(reference="0", candidate="0", way=TURNED)
     stand_in = Correspondence(reference="1", candidate="1", stand_ins={REFERENCE: Origin("b", 0, ENTRY, "0")})
     found = Correspondences(found={("a", 0, EXIT): (layout, stand_in), ("a", 1, EXIT): ()})
     assert found.at("a", 0, EXIT) == (layout, stand_in)

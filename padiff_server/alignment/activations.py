@@ -1,0 +1,57 @@
+"""Activations that a layer of the candidate may apply itself, and the reference shows nowhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from padiff_rpc.records import record
+from padiff_rpc.words import DType
+from padiff_server.weights.rules import Rule, Shape, Step
+
+# What NumPy computes with; the bits of others mean nothing to it.
+COMPUTED = frozenset({DType.FLOAT16, DType.FLOAT32, DType.FLOAT64})
+
+
+def _sigmoid(values: Any) -> Any:
+    with np.errstate(over="ignore"):
+        return 1 / (1 + np.exp(-values))
+
+
+_FUNCTIONS: Mapping[str, Callable[[Any], Any]] = {
+    "relu": lambda values: np.maximum(values, 0),
+    "relu6": lambda values: np.clip(values, 0, 6),
+    "sigmoid": _sigmoid,
+    "tanh": np.tanh,
+    "silu": lambda values: values * _sigmoid(values),
+}
+
+
+@record
+class Activation:
+    """One of them by its name; the candidate's value is that of the reference's. Gradients part there."""
+
+    name: str
+
+    def rule(self, reference: Shape, candidate: Shape) -> Rule:
+        """Returns the rule that applies it, whatever the shapes."""
+        function = _FUNCTIONS[self.name]
+        return Rule(
+            steps=(
+                Step(
+                    name=self.name,
+                    apply=lambda arrays: [function(array) for array in arrays],
+                    shapes=lambda shapes: shapes,
+                    computes=True,
+                ),
+            )
+        )
+
+    def words(self, reference: Shape, candidate: Shape) -> str:
+        """Returns what a row says of it."""
+        return f"behind {self.name}, which the candidate's layer applies itself"
+
+
+ACTIVATIONS = tuple(Activation(name=name) for name in _FUNCTIONS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import random
 from collections.abc import Callable
@@ -151,7 +152,10 @@ class _Loading:
         np.random.seed(spec.seed % 2**32)
         kwargs = trees.unpack(spec.kwargs) if spec.kwargs != trees.ABSENT else {}
         with raising_as_failure(Phase.LOAD):
-            model = self._loader.resolve(spec.model, field="model")(**kwargs)
+            factory = self._loader.resolve(spec.model, field="model")
+        _check_arguments(factory, kwargs, spec.model)
+        with raising_as_failure(Phase.LOAD):
+            model = factory(**kwargs)
         self._check_model(model, f"{spec.model!r} returned")
         with raising_as_failure(Phase.LOAD):
             adapter.prepare(model, device=spec.device, dtype=spec.dtype, train=spec.train)
@@ -200,3 +204,16 @@ class _Loading:
                 f"{self._adapter.name}, or a function without arguments that steps and clears"
             )
         return optimizer
+
+
+def _check_arguments(factory: Callable[..., Any], kwargs: dict[str, Any], reference: str) -> None:
+    """Raises InvalidRequestError for a factory that cannot be called with `kwargs`."""
+    try:
+        signature = inspect.signature(factory)
+    except (TypeError, ValueError):  # some built-in ones have none
+        return
+    try:
+        signature.bind(**kwargs)
+    except TypeError as error:
+        takes = ", ".join(map(str, signature.parameters.values())) or "nothing"
+        raise InvalidRequestError(f"kwargs: {reference!r} takes: {takes}; {error}") from None

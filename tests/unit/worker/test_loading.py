@@ -1,8 +1,10 @@
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from padiff_rpc import trees
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.types import Model
 from padiff_worker.loader import Loader
@@ -51,3 +53,21 @@ def test_a_served_model_has_its_modes_back_when_something_beside_it_is_wrong(wro
     with pytest.raises(InvalidRequestError, match=f"{wrong}: 'os:system'"):
         load_model(framework, Loader(()), Model(**{wrong: "os:system"}), served=served)  # type: ignore[arg-type]
     assert framework.modes_now == "train"
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({}, "missing a required argument: 'width'"),
+        ({"width": 2, "depht": 3}, "got an unexpected keyword argument 'depht'"),
+    ],
+)
+def test_a_factory_that_cannot_be_called_so_says_what_it_takes(
+    tmp_path: Path, given: dict[str, int], said: str
+) -> None:
+    name = f"factory_with_{len(given)}_arguments"
+    (tmp_path / f"{name}.py").write_text("def build(width, depth=2): ...")
+    spec = Model(framework="fake", model=f"{name}:build", kwargs=trees.pack(given))
+    with pytest.raises(InvalidRequestError) as raised:
+        load_model(Framework(), Loader((tmp_path,)), spec)  # type: ignore[arg-type]
+    assert str(raised.value) == f"kwargs: '{name}:build' takes: width, depth=2; {said}"

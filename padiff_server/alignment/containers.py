@@ -57,7 +57,9 @@ def _chains(pairing: Pairing, side: int, top: Node) -> list[_Candidates]:
         is_unit = pairing.is_unit(side, node)
         if match is None or not (node.is_part or is_unit):
             continue
-        held = weighted if node.shapes or is_unit else free
+        # Of two norms one may have no weights.
+        is_weighted = match.reference.shapes or match.candidate.shapes
+        held = weighted if is_weighted or is_unit else free
         for around in node.ancestors():
             if around is top:
                 break

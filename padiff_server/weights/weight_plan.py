@@ -212,11 +212,13 @@ class _Planner:
 
     def _pair_lone(self) -> None:
         """Pairs what both sides have left, whatever layers it lies in."""
+        behind = self._plan.behind_reference, self._plan.behind_candidate
         lone = [
             [
                 LoneWeight(layer=left.layer, owned=left.owned)
                 for left in self._lone(side)
-                if left.counts and not self._has_partner_alike(side, left.layer)
+                if (left.counts or left.layer.path in behind[side])
+                and not self._has_partner_alike(side, left.layer)
             ]
             for side in (0, 1)
         ]

@@ -10,6 +10,8 @@ TORCH_PYTHON ?= $(PYTHON)
 PADDLE_PYTHON ?= $(PYTHON)
 TORCH ?= torch==2.13.0
 PADDLE ?= paddlepaddle==3.3.1
+# Comparisons of each kind that `make test-graphs` makes, of eight graphs each.
+ROUNDS ?= 30
 
 # What pip installs into .venv/NAME. A framework stands in one call with the project, so that pip takes
 # the wanted build and not the newest.
@@ -44,7 +46,7 @@ PROTOS := $(wildcard proto/padiff_rpc/v1/*.proto)
 export PADIFF_TORCH_PYTHON := $(CURDIR)/.venv/torch/bin/python
 export PADIFF_PADDLE_PYTHON := $(CURDIR)/.venv/paddle/bin/python
 
-.PHONY: help demo test test-client test-torch test-paddle test-net test-containers check proto bench clean \
+.PHONY: help demo test test-client test-torch test-paddle test-graphs test-net test-containers check proto bench clean \
   environments others FORCE
 
 help: ## Show the targets
@@ -67,6 +69,10 @@ test-paddle: .venv/paddle/.ready ## Run the adapter conformance suite against Pa
 test-client: environments | test-torch test-paddle
 	@echo "Unit, conformance (NumPy fake), integration and end-to-end tests"
 	@$(CLIENT) -m pytest -q tests
+
+test-graphs: environments ## Run the lockstep tests on thousands of random graphs
+	@echo "Random graphs"
+	@PADIFF_GRAPH_ROUNDS=$(ROUNDS) $(CLIENT) -m pytest -q tests/e2e/test_random_graphs.py
 
 test-net: others ## Compare across hosts: network namespaces, mutual TLS, old and new builds (root)
 	@echo "Hosts"

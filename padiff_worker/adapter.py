@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager
 from typing import Any, Optional, Protocol
 
 from padiff_rpc.records import record
-from padiff_rpc.tensors import HostTensor
+from padiff_rpc.tensors import Array, HostTensor
 from padiff_rpc.types import OptimizerEntry, TensorSpec, Weight
 from padiff_rpc.words import DType
 from padiff_worker.optimizers import OptimizerView
@@ -183,12 +183,20 @@ class FrameworkAdapter(Protocol):
         """Returns what a tensor and its views share: the block of memory that they lie in."""
         ...
 
+    def footprint(self, tensor: Any) -> Array:
+        """Returns where its elements lie, as `padiff_worker.footprints` has it; valid while it is alive."""
+        ...
+
+    def alias(self, tensor: Any) -> Any:
+        """Returns another tensor over the same elements and with the same version, in no graph."""
+        ...
+
     def overwrite(self, tensor: Any, value: HostTensor) -> bool:
         """Replaces the bytes of `tensor`, views of it included; version and graph stay as they are.
 
         So what autograd saved of it is replaced as well, and its gradient flows as before. `value` has
-        its dtype and shape. Returns False, and changes nothing, where elements share memory, where the
-        framework would lay the tensor out anew, or ignore the gradient that a hook on it returns.
+        its dtype and shape. Returns False, and changes nothing, where elements share memory, or where the
+        framework would lay the tensor out anew.
         """
         ...
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import weakref
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Optional
+
+import numpy as np
 
 from padiff_rpc.records import record
 from padiff_rpc.tensors import HostTensor
 from padiff_rpc.types import NotOverridden, OverridePlace, OverrideTicket
 from padiff_rpc.words import CallMoment
 from padiff_worker.adapter import FrameworkAdapter
+from padiff_worker.given_memory import GivenMemory
 from padiff_worker.overrides import Overrides
 
 _Place = tuple[CallMoment, str, int, str]
@@ -18,18 +20,26 @@ _Place = tuple[CallMoment, str, int, str]
 
 @record
 class Claim:
-    """An override that a tensor is to get at a place; `anew`: it got another one before."""
+    """An override that a tensor is to get at a place.
+
+    `value`: the one that it got before is another's, and a new tensor with this one is to stand in for it.
+    """
 
     ticket: OverrideTicket
-    anew: bool = False
+    value: Optional[HostTensor] = None
+
+    @property
+    def is_anew(self) -> bool:
+        return self.value is not None
 
 
 class Lockstep:
     """Says which tensors are overridden, and does it; one step of one model.
 
-    A tensor is overridden in memory, so that whoever holds it sees the reference's value. Where that
-    would change another tensor too (a weight, the base of a view that was already seen) or another
-    value was put in place before, a new tensor passes the gradient through.
+    A tensor is overridden in memory, so that all that hold it, its views and backward among them, see the
+    reference's value. Where its memory holds such a value already, or a weight, it is a view, or the same
+    tensor by another name: as long as it is right it holds what the reference has there, and stays. Only
+    where it does not, where a fault has shown, a new tensor stands in for it in that call.
     """
 
     def __init__(
@@ -41,12 +51,8 @@ class Lockstep:
         *,
         weights: Iterable[Any],
         gradients: bool,
-        keeps_graph: bool,
     ) -> None:
-        """`refuse` is told what kept its own tensor; `gradients`: these are overridden as well.
-
-        `keeps_graph`: what the forward pass computes is kept for a backward pass.
-        """
+        """`refuse` is told what kept its own tensor; `gradients`: these are overridden as well."""
         self._adapter = adapter
         self._places = tuple(places)
         self._index: dict[_Place, int] = {
@@ -56,67 +62,93 @@ class Lockstep:
         self._overrides = overrides
         self._refuse = refuse
         self._gradients = gradients
-        self._keeps_graph = keeps_graph
-        self._weights = {adapter.memory(weight) for weight in weights}
-        self._owners: dict[Hashable, weakref.ref[Any]] = {}
+        self._given = GivenMemory(adapter, weights)
         # By a tensor's number: the place whose override it got, or would have if it did not keep its own.
         self._got: dict[int, int] = {}
+        # The same, and the tensors of the reference that it has the value of.
+        self._values: dict[int, set[int]] = {}
 
     def claim(
         self,
         place: tuple[CallMoment, str, int, str],
+        tensor: Any,
         number: int,
         is_fresh: bool,
         new_number: Callable[[], int],
     ) -> tuple[int, Optional[Claim]]:
         """Returns the tensor's number at a place and the override that it is to get there, if any.
 
-        A tensor that was overridden already keeps its value, unless another tensor of the reference
-        belongs here: then it is to be replaced for this call alone, under a number of its own.
+        A tensor that was overridden already keeps its value, unless another tensor of the reference belongs
+        here that has another value: then it is to be replaced for this call alone, under a number of its own.
         """
         index = self._index.get(place)
         if index is None:
             return number, None
         ticket = OverrideTicket(place=index)
         asked = self._places[index]
-        known = None if is_fresh else self._got.get(number)
-        if known is None:
-            self._got[number] = index
+        if is_fresh or number not in self._got:
+            self._begin(number, index)
             return number, None if asked.keeps_value else Claim(ticket=ticket)
-        if self._places[known].tensor == asked.tensor or asked.keeps_value:
+        if asked.tensor in self._values[number] or asked.keeps_value:
             self._drop(index)
             return number, None
+        value = self._take(ticket, tensor)
+        if value is None or self._has(tensor, value):
+            self._values[number].add(asked.tensor)
+            return number, None
         number = new_number()
-        self._got[number] = index
-        return number, Claim(ticket=ticket, anew=True)
+        self._begin(number, index)
+        return number, Claim(ticket=ticket, value=value)
 
     def synchronise(self, claim: Claim, number: int, tensor: Any) -> Any:
         """Waits for the override and returns what is to take the tensor's place: mostly itself."""
-        value = self._overrides.take(claim.ticket)
-        reason = "the reference has no such tensor" if value is None else self._misfit(tensor, value)
-        if value is None or reason:
+        value = claim.value if claim.value is not None else self._take(claim.ticket, tensor)
+        if value is None:
             self._got.pop(number, None)
-            self._refuse(NotOverridden(ticket=claim.ticket, reason=reason))
             return tensor
-        if not claim.anew and self._is_alone(tensor) and self._adapter.overwrite(tensor, value):
-            self._own(tensor)
-            return tensor
-        made = self._adapter.pass_through(tensor, value)
-        self._own(made)
+        made = tensor
+        if claim.is_anew or not self._put(tensor, value):
+            made = self._adapter.pass_through(tensor, value)
+        self._given.add(made)
         return made
+
+    def begin_backward(self) -> None:
+        """Lets go what was kept of the forward pass for the overrides to come."""
+        self._given.clear()
 
     def gradient(self, number: int, gradient: Any) -> Optional[Any]:
         """Returns the reference's gradient for that tensor, or None where its own goes on."""
         index = self._got.get(number) if self._gradients else None
         if index is None or self._places[index].keeps_gradient:
             return None
-        ticket = OverrideTicket(place=index, gradient=True)
+        value = self._take(OverrideTicket(place=index, gradient=True), gradient)
+        return None if value is None else self._adapter.like(gradient, value)
+
+    def _begin(self, number: int, index: int) -> None:
+        self._got[number] = index
+        self._values[number] = {self._places[index].tensor}
+
+    def _take(self, ticket: OverrideTicket, tensor: Any) -> Optional[HostTensor]:
+        """Returns an override that fits `tensor`, waiting for it; None, and says why, where there is none."""
         value = self._overrides.take(ticket)
-        reason = "the reference has no such gradient" if value is None else self._misfit(gradient, value)
-        if value is None or reason:
+        if value is None:
+            reason = f"the reference has no such {'gradient' if ticket.gradient else 'tensor'}"
+        else:
+            reason = self._misfit(tensor, value)
+        if reason:
             self._refuse(NotOverridden(ticket=ticket, reason=reason))
             return None
-        return self._adapter.like(gradient, value)
+        return value
+
+    def _put(self, tensor: Any, value: HostTensor) -> bool:
+        """Makes `value` that of the tensor and all that share its memory; False where it may not be."""
+        if not self._given.overlaps(tensor) and self._adapter.overwrite(tensor, value):
+            return True
+        return self._has(tensor, value)
+
+    def _has(self, tensor: Any, value: HostTensor) -> bool:
+        own = self._adapter.host_copy(tensor).array
+        return np.array_equal(own, value.array, equal_nan=own.dtype.kind in "fc")
 
     def _drop(self, index: int) -> None:
         if self._places[index].pushed:
@@ -130,18 +162,3 @@ class Lockstep:
         if spec.dtype is not value.dtype:
             return f"the reference's dtype is {value.dtype}, the candidate's {spec.dtype}"
         return ""
-
-    def _is_alone(self, tensor: Any) -> bool:
-        """Whether no weight, and no other tensor that was seen, may lie in the same memory."""
-        memory = self._adapter.memory(tensor)
-        if memory in self._weights:
-            return False
-        owner = self._owners.get(memory)
-        if owner is None or owner() is tensor:
-            return True
-        # Autograd may have kept what a dead tensor held. (Or the memory is another's by now: then this
-        # costs a copy and nothing else.)
-        return owner() is None and not self._keeps_graph
-
-    def _own(self, tensor: Any) -> None:
-        self._owners[self._adapter.memory(tensor)] = weakref.ref(tensor)

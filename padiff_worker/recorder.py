@@ -122,6 +122,8 @@ class Recorder:
         """From here on calls are replays of recomputation."""
         with self._lock:
             self._log.begin_replays()
+            if self._lockstep is not None:
+                self._lockstep.begin_backward()
 
     def end_backward(self) -> None:
         """From here on calls are calls again."""
@@ -189,10 +191,10 @@ class Recorder:
             number, is_fresh = self._numbers.of(tensor)
             if self._lockstep is not None:
                 place = (moment, call.path, call.number, name)
-                number, claim = self._lockstep.claim(place, number, is_fresh, self._numbers.fresh)
+                number, claim = self._lockstep.claim(place, tensor, number, is_fresh, self._numbers.fresh)
                 if claim is not None:
                     claims[name] = (number, tensor, claim)
-                    is_fresh = is_fresh or claim.anew
+                    is_fresh = is_fresh or claim.is_anew
             if is_fresh:
                 self._origins[number] = self._id(call.path, call.number, name, kind)
                 fresh.append((number, tensor))
@@ -211,9 +213,10 @@ class Recorder:
             for number, tensor in fresh:
                 self._send(number, tensor, self._origins[number])
         replaced = self._synchronise(claims)
-        standing_in = {claims[name][0]: tensor for name, tensor in replaced.items()}
+        anew = {claims[name][0]: made for name, made in replaced.items() if claims[name][2].is_anew}
         for number, tensor in fresh:
-            self._watch_gradient(number, standing_in.get(number, tensor))
+            # What stands in for a tensor hands its gradient on, so the total is at the tensor itself.
+            self._watch_gradient(number, anew.get(number, tensor))
         return replaced
 
     def _synchronise(self, claims: Mapping[str, tuple[int, Any, Claim]]) -> Mapping[str, Any]:
@@ -225,7 +228,7 @@ class Recorder:
                 continue
             replaced[name] = made
             self._numbers.assign(made, number)
-            if not claim.anew:
+            if not claim.is_anew:
                 # Whoever still holds the original holds the candidate's own value, to be judged anew.
                 self._numbers.forget(tensor)
         return replaced

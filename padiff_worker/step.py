@@ -125,7 +125,6 @@ class StepRun:
             self._outbox.put,
             weights=self._adapter.weights(self._session.model).values(),
             gradients=start.override_gradients,
-            keeps_graph=start.backward,
         )
 
     def _attempt(

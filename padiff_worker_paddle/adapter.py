@@ -177,6 +177,8 @@ class PaddleAdapter:
     host_copy = staticmethod(tensors.host_copy)
     from_host = staticmethod(tensors.from_host)
     memory = staticmethod(tensors.memory)
+    footprint = staticmethod(tensors.footprint)
+    alias = staticmethod(tensors.alias)
     overwrite = staticmethod(tensors.overwrite)
     pass_through = staticmethod(tensors.pass_through)
     like = staticmethod(tensors.like)
@@ -189,8 +191,16 @@ class PaddleAdapter:
     watch = staticmethod(watching.watch)
 
     def watch_gradient(self, tensor: Any, hook: GradientHook) -> Remove:
+        # What a hook returns of the gradient of a PyLayer's result is ignored.
+        is_heard = not tensors.is_made_by_a_pylayer(tensor)
+
         def total(gradient: Any) -> Optional[Any]:
-            return hook(gradient)
+            replaced = hook(gradient)
+            if replaced is None or is_heard:
+                return replaced
+            # Bytes and layout; the tensor around them is the one that flows on.
+            gradient.get_tensor()._share_data_with(replaced.get_tensor())
+            return None
 
         handle = tensor.register_hook(total)
         # Paddle's handle would keep the tensor's memory until the step's end.

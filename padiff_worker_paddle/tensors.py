@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Hashable, Iterable
 from typing import Any
@@ -13,6 +14,7 @@ from padiff_rpc.errors import InvalidRequestError, PaDiffError
 from padiff_rpc.tensors import COMPLEX, FLOATING, Array, HostTensor
 from padiff_rpc.types import TensorSpec
 from padiff_rpc.words import DType
+from padiff_worker import footprints
 
 # Paddle cannot be handed the wider unsigned integers: it takes uint16 for the bits of bfloat16.
 _UNSIGNED = {DType.UINT16, DType.UINT32, DType.UINT64}
@@ -78,25 +80,48 @@ def memory(tensor: Any) -> int:
     return int(tensor.data_ptr() - tensor._offset())
 
 
+def footprint(tensor: Any) -> Array:
+    return footprints.footprint(
+        tensor.data_ptr(), tuple(tensor.shape), tuple(tensor.get_strides()), tensor.element_size()
+    )
+
+
+def alias(tensor: Any) -> Any:
+    return tensor.detach()
+
+
 def overwrite(tensor: Any, value: HostTensor) -> bool:
-    # `copy_` lays out anew what is not contiguous, which would part a view from its base.
-    if not tensor.is_contiguous() or _is_made_by_a_pylayer(tensor):
+    if not tensor.is_contiguous() and not _writes_in_place(tensor):
         return False
-    address = tensor.data_ptr()
+    before = tensor.data_ptr(), tensor.get_strides()
     tensor.copy_(like(tensor, value), True)
-    if tensor.data_ptr() != address:
+    if (tensor.data_ptr(), tensor.get_strides()) != before:
         raise PaDiffError("paddle moved a tensor that was to be overwritten in place (our bug)")
     return True
 
 
-def _is_made_by_a_pylayer(tensor: Any) -> bool:
-    """Whether Paddle would ignore what a gradient hook on this tensor returns."""
+def _writes_in_place(tensor: Any) -> bool:
+    """Whether `copy_` would keep the tensor's layout, which is not a plain one, and its elements apart."""
+    is_expanded = any(step == 0 and size > 1 for step, size in zip(tensor.get_strides(), tensor.shape))
+    return _keeps_strides() and tensor.place.is_cpu_place() and not is_expanded
+
+
+@functools.cache
+def _keeps_strides() -> bool:
+    """Returns whether `copy_` leaves a transposed tensor where it is; older versions lay it out anew."""
+    base = paddle.zeros([2, 3])
+    turned = base.transpose([1, 0])
+    turned.copy_(paddle.arange(6, dtype="float32").reshape([3, 2]), True)
+    return bool(base.tolist() == [[0, 2, 4], [1, 3, 5]])
+
+
+def is_made_by_a_pylayer(tensor: Any) -> bool:
+    """Whether a PyLayer made this tensor, in a graph."""
     node = None if tensor.stop_gradient else tensor.grad_fn
     return node is not None and node.name().startswith("GradNodePyLayer")
 
 
 def pass_through(tensor: Any, value: HostTensor) -> Any:
-    # An operation of Paddle's own, no PyLayer: see above.
     other = paddle.assign(tensor)
     other.copy_(like(tensor, value), True)
     return other

@@ -167,6 +167,8 @@ class TorchAdapter:
     host_copy = staticmethod(tensors.host_copy)
     from_host = staticmethod(tensors.from_host)
     memory = staticmethod(tensors.memory)
+    footprint = staticmethod(tensors.footprint)
+    alias = staticmethod(tensors.alias)
     overwrite = staticmethod(tensors.overwrite)
     pass_through = staticmethod(tensors.pass_through)
     like = staticmethod(tensors.like)
@@ -204,7 +206,11 @@ class TorchAdapter:
         shape, dtype, device = tensor.shape, tensor.dtype, tensor.device
 
         def total(gradient: Optional[Any]) -> Optional[Any]:
-            return hook(torch.zeros(shape, dtype=dtype, device=device) if gradient is None else gradient)
+            if gradient is not None:
+                return hook(gradient)
+            # Torch lets nothing take the place of none.
+            hook(torch.zeros(shape, dtype=dtype, device=device))
+            return None
 
         handle = tensor.register_hook(total)
         return lambda: handle.remove()

@@ -13,6 +13,7 @@ from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.tensors import COMPLEX, FLOATING, Array, HostTensor
 from padiff_rpc.types import TensorSpec
 from padiff_rpc.words import DType
+from padiff_worker import footprints
 
 # Older versions of Torch lack the wider unsigned integers.
 _TO_TORCH = {dtype: getattr(torch, dtype.value) for dtype in DType if hasattr(torch, dtype.value)}
@@ -78,6 +79,16 @@ def write(tensor: Any, value: HostTensor) -> None:
 
 def memory(tensor: Any) -> int:
     return int(tensor.untyped_storage().data_ptr())
+
+
+def footprint(tensor: Any) -> Array:
+    return footprints.footprint(
+        tensor.data_ptr(), tuple(tensor.shape), tensor.stride(), tensor.element_size()
+    )
+
+
+def alias(tensor: Any) -> Any:
+    return tensor.detach()
 
 
 def overwrite(tensor: Any, value: HostTensor) -> bool:

@@ -84,7 +84,8 @@ def plan_lockstep(
             else:
                 # A place that stands for another has an override of its own where it is paired.
                 partner.setdefault(slots.candidate_at, (slots, kept))
-    places, specs, rules, has = [], [], [], dict[int, int]()
+    places, specs, rules = [], [], []
+    has, first = dict[int, int](), dict[int, int]()
     for event in events[Side.CANDIDATE]:
         for slot in event.slots:
             found = partner.get(Origin(event.path, event.call, event.moment, slot.name))
@@ -92,6 +93,8 @@ def plan_lockstep(
                 continue
             slots, (keeps_value, keeps_gradient) = found
             label = slots.reference.tensor
+            # Of several that are one tensor on the reference, the first has its whole gradient.
+            is_share = first.setdefault(label, slot.tensor) != slot.tensor
             places.append(
                 OverridePlace(
                     moment=event.moment,
@@ -101,7 +104,7 @@ def plan_lockstep(
                     tensor=label,
                     pushed=has.get(slot.tensor) != label,
                     keeps_value=keeps_value,
-                    keeps_gradient=keeps_gradient,
+                    keeps_gradient=keeps_gradient or is_share,
                 )
             )
             specs.append(slot.spec)

@@ -25,6 +25,7 @@ from padiff_server.steps.pairs import PairTable
 from padiff_server.steps.random_effects import RandomEffects
 from padiff_server.steps.rounding_floors import RoundingFloors
 from padiff_server.steps.row_maker import RowMaker, against_nothing, is_nothing
+from padiff_server.steps.shares import Shares
 from padiff_server.steps.shifted import Shifted
 from padiff_server.steps.twins import Twins
 from padiff_server.weights.rules import IDENTITY
@@ -70,6 +71,7 @@ class StepRows:
         calls = captures.calls.pairs if captures.calls is not None else []
         self._calls = sorted(calls, key=lambda pair: pair.reference.index)
         self._shifted = Shifted(history, self._calls)
+        self._shares = Shares(self._calls)
         self._functional = self._functional_calls()
         self._floors = RoundingFloors(captures, self._calls, models, options)
         self._make = RowMaker(
@@ -199,6 +201,8 @@ class StepRows:
             row = self._make.filled(frame, table, slots.reference.tensor, slots.candidate.tensor, noted)
             if row is not None and phase is not Phase.BACKWARD:
                 row = self._shifted.settled(row, slots)
+            if row is not None and phase is Phase.BACKWARD:
+                row = self._shares.settled(row, slots, self._captures.gradients)
             if row is not None and self._chance is not None:
                 row = self._chance.marked(row, call, slots)
             if row is not None:

@@ -70,6 +70,10 @@ class AdapterCase:
         """Returns a view of a matrix with its axes exchanged; not contiguous."""
         raise unittest.SkipTest("no transposed views")
 
+    def columns(self, tensor: Any, start: int, end: int) -> Any:
+        """Returns a view of some columns of a matrix; not contiguous."""
+        raise unittest.SkipTest("no slices")
+
     def halves(self, tensor: Any) -> tuple[Any, Any]:
         """Returns the two halves of the first axis as outputs of one operation."""
         raise unittest.SkipTest("no operation with two outputs")

@@ -10,6 +10,7 @@ import numpy as np
 from padiff_rpc.tensors import COMPLEX, FLOATING, Array, HostTensor
 from padiff_rpc.words import DType
 from padiff_worker.conformance.case import SHAPES, AdapterCase, sample
+from padiff_worker.footprints import overlap
 
 
 def host(*values: float) -> HostTensor:
@@ -83,9 +84,34 @@ class OverrideSuite:
         adapter = self.case.adapter
         assert adapter.memory(turned) == adapter.memory(base)
         value = HostTensor.from_array(np.arange(6, dtype=np.float32).reshape(3, 2))
+        before = adapter.identity(turned)
         expected = value.array if adapter.overwrite(turned, value) else np.array([[1, 4], [2, 5], [3, 6]])
         assert self.value(turned) == expected.tolist()
         assert self.value(base) == expected.T.tolist()
+        assert adapter.identity(turned) == before
+
+    def test_an_alias_has_the_same_memory_and_tells_of_changes_in_place(self) -> None:
+        adapter = self.case.adapter
+        inner = self.case.tensor([-1, 2], requires_grad=True) * 3
+        alias = adapter.alias(inner)
+        before = adapter.identity(alias)
+        assert adapter.memory(alias) == adapter.memory(inner)
+        assert not adapter.requires_gradient(alias)
+        assert adapter.overwrite(inner, host(-5, 7))
+        assert (adapter.identity(alias), self.value(alias)) == (before, [-5, 7])
+        self.case.relu_(inner)
+        assert adapter.identity(alias) != before
+
+    def test_footprints_overlap_where_elements_are_shared_and_only_there(self) -> None:
+        adapter = self.case.adapter
+        base = self.case.tensor(np.arange(24, dtype=np.float32).reshape(4, 6)) * 1
+        whole = adapter.footprint(base)
+        assert overlap(adapter.footprint(self.case.flat(base)), whole)
+        assert overlap(adapter.footprint(self.case.transposed(base)), whole)
+        assert not overlap(adapter.footprint(base * 1), whole)
+        left, right = self.case.columns(base, 0, 3), self.case.columns(base, 3, 6)
+        assert overlap(adapter.footprint(left), whole) == (adapter.memory(left) == adapter.memory(base))
+        assert not overlap(adapter.footprint(left), adapter.footprint(right))
 
     # A new tensor
 

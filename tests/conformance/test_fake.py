@@ -50,6 +50,12 @@ class FakeCase(AdapterCase):
     def flat(self, tensor):
         return tensor.view(-1)
 
+    def transposed(self, tensor):
+        return fake._result(tensor.array.T, (tensor,), lambda g: (g.T,))
+
+    def columns(self, tensor, start, end):
+        return fake.Tensor(tensor.array[:, start:end])
+
     def batch_norm(self, features):
         return fake.BatchNorm1D(features)
 

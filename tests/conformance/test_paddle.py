@@ -98,6 +98,9 @@ class PaddleCase(AdapterCase):
     def transposed(self, tensor):
         return tensor.transpose([1, 0])
 
+    def columns(self, tensor, start, end):
+        return tensor[:, start:end]
+
     def halves(self, tensor):
         return tuple(paddle.split(tensor, 2))
 
@@ -237,19 +240,29 @@ def test_an_integer_that_claims_a_gradient_gets_none():
     assert not ADAPTER.requires_gradient(tensor * 2)
 
 
-def test_what_a_pylayer_made_is_not_overwritten_since_hooks_could_not_replace_its_gradient():
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_gradient_that_is_replaced_flows_on_from_what_a_pylayer_made(turned):
     class Same(paddle.autograd.PyLayer):
         @staticmethod
         def forward(context, x):
-            return x.clone()
+            return x * 1
 
         @staticmethod
         def backward(context, gradient):
-            return gradient
+            return gradient * 1
 
-    given = paddle.ones([2])
+    given = paddle.ones([2, 3])
     given.stop_gradient = False
-    assert not ADAPTER.overwrite(Same.apply(given), HostTensor.from_array(np.zeros(2, np.float32)))
+    other = paddle.ones([3, 2] if turned else [2, 3])
+    other.stop_gradient = False
+    made = Same.apply(given.transpose([1, 0]) if turned else given)
+    value = np.arange(6, dtype=np.float32).reshape(made.shape)
+    ADAPTER.watch_gradient(made, lambda gradient: paddle.to_tensor(value))
+    # What another tensor is added to may have its gradient in the same memory.
+    total = made + other
+    (total.transpose([1, 0]) if turned else total).sum().backward()
+    assert given.grad.tolist() == (value.T if turned else value).tolist()
+    assert other.grad.tolist() == np.ones_like(value).tolist()
 
 
 def test_a_sparse_embeddings_gradient_has_every_element():

@@ -72,6 +72,9 @@ class TorchCase(AdapterCase):
     def transposed(self, tensor):
         return tensor.t()
 
+    def columns(self, tensor, start, end):
+        return tensor[:, start:end]
+
     def halves(self, tensor):
         return tensor.split(tensor.shape[0] // 2)
 

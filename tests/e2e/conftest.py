@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,24 +69,16 @@ def _start(command: list[str], log: Path) -> tuple[subprocess.Popen[str], str]:
     return process, line.removeprefix("listening on ").strip()
 
 
-@pytest.fixture(scope="session")
-def service(
-    torch_python: str, paddle_python: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Service]:
-    folder = tmp_path_factory.mktemp("service")
-    roots = [word for models in FOLDERS for word in ("--path", str(models))]
-    commands = {
-        "server": [sys.executable, "-m", "padiff_server", "--allow-any-worker"],
-        "torch": [torch_python, "-m", "padiff_worker_torch", *roots],
-        "paddle": [paddle_python, "-m", "padiff_worker_paddle", *roots],
-    }
+@contextmanager
+def _serving(folder: Path, commands: dict[str, list[str]]) -> Iterator[dict[str, str]]:
+    """Provides the addresses of server processes by name; they are stopped at the end."""
     processes: list[subprocess.Popen[str]] = []
     addresses = {}
     try:
         for name, command in commands.items():
             process, addresses[name] = _start([*command, "--listen", "127.0.0.1:0"], folder / f"{name}.log")
             processes.append(process)
-        yield Service(**addresses)
+        yield addresses
     finally:
         for process in processes:
             process.terminate()
@@ -97,3 +90,33 @@ def service(
                 process.wait()
             assert process.stdout is not None
             process.stdout.close()
+
+
+def _workers(torch_python: str, paddle_python: str) -> dict[str, list[str]]:
+    roots = [word for models in FOLDERS for word in ("--path", str(models))]
+    return {
+        "torch": [torch_python, "-m", "padiff_worker_torch", *roots],
+        "paddle": [paddle_python, "-m", "padiff_worker_paddle", *roots],
+    }
+
+
+@pytest.fixture(scope="session")
+def service(
+    torch_python: str, paddle_python: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Service]:
+    commands = {
+        "server": [sys.executable, "-m", "padiff_server", "--allow-any-worker"],
+        **_workers(torch_python, paddle_python),
+    }
+    with _serving(tmp_path_factory.mktemp("service"), commands) as addresses:
+        yield Service(**addresses)
+
+
+@pytest.fixture(scope="session")
+def others(
+    torch_python: str, paddle_python: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, str]]:
+    """Another worker of each framework, so that one can be compared with itself."""
+    commands = _workers(torch_python, paddle_python)
+    with _serving(tmp_path_factory.mktemp("others"), commands) as addresses:
+        yield addresses

@@ -164,6 +164,14 @@ class FakeAdapter:
             base = base.base
         return id(base)
 
+    def footprint(self, tensor):
+        return tensor.array
+
+    def alias(self, tensor):
+        other = fake.Tensor(tensor.array)
+        other.version = tensor.version
+        return other
+
     def overwrite(self, tensor, value):
         array = tensor.array
         if array.size and any(step == 0 and size > 1 for step, size in zip(array.strides, array.shape)):

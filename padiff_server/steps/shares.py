@@ -1,0 +1,52 @@
+"""Gradients of what is one tensor on one side and two on the other."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from typing import Any
+
+from padiff_rpc.results import Row
+from padiff_rpc.words import Verdict
+from padiff_server.alignment.slots import SlotPair
+from padiff_server.coverage import is_agreement
+from padiff_server.steps.calls import CallPair
+from padiff_server.steps.pairs import PairTable
+
+_Pair = tuple[int, int]
+
+
+class Shares:
+    """Knows the pairs whose gradients need not agree, since another pair holds all of both.
+
+    A dropout in eval mode, or a reshape to the same shape, hands the same tensor on in one framework and a
+    copy in the other. A total gradient of the one tensor is then that of the first of the two, which the
+    second is made of; the second's is as large only where nothing else takes the first.
+    """
+
+    def __init__(self, calls: Iterable[CallPair]) -> None:
+        self._whole: dict[_Pair, tuple[_Pair, CallPair]] = {}
+        first: dict[tuple[int, int], tuple[_Pair, CallPair]] = {}
+        for call in sorted(calls, key=lambda call: call.candidate.index):
+            for slots in call.slots.pairs:
+                pair = slots.reference.tensor, slots.candidate.tensor
+                # The side as a number, and its tensor.
+                for tensor in enumerate(pair):
+                    whole, at = first.setdefault(tensor, (pair, call))
+                    if whole != pair:
+                        self._whole.setdefault(pair, (whole, at))
+
+    def settled(self, row: Row, slots: SlotPair, gradients: PairTable[Any]) -> Row:
+        """Returns the row of a gradient, which does not count where it differs and is a share of another."""
+        found = self._whole.get((slots.reference.tensor, slots.candidate.tensor))
+        if found is None or row.verdict is Verdict.NOT_COMPARED or is_agreement(row):
+            return row
+        whole, call = found
+        if gradients.measured(*whole) is None:
+            return row
+        event = call.candidate.event
+        reason = (
+            "one tensor on one side and two on the other: its whole gradient is judged at the "
+            f"{event.moment} of {event.path or 'the root'}#{event.call}"
+        )
+        return dataclasses.replace(row, verdict=Verdict.NOT_COMPARED, reason=reason, counts=False)

@@ -49,21 +49,21 @@ def compare(service: Any, others: dict[str, str]) -> Compare:
         graphs = {"first": first, "count": count}
         given = Batch(args=(X,))
         return auto_diff(
-            ModelSpec(
+            layer=ModelSpec(
                 candidate,
                 f"{candidate}_graphs:graphs",
                 kwargs={**graphs, "faults": faults or {}},
                 worker=getattr(service, candidate),
                 train=train,
             ),
-            ModelSpec(
+            module=ModelSpec(
                 reference,
                 f"{reference}_graphs:graphs",
                 kwargs=graphs,
                 worker=others[reference],
                 train=train,
             ),
-            (given, given),
+            example_inp=(given, given),
             server=service.server,
             options=Options(**options),
         )

@@ -180,7 +180,7 @@ def _path(value: Any, field: str) -> str:
 
 
 def _merged(known: tuple[str, ...], names: Names, field: str) -> tuple[str, ...]:
-    # One name, or one object that has no place here and may be anything, a Sequential that can be iterated.
-    is_list = isinstance(names, (list, tuple, set, frozenset))
-    given = tuple(names) if is_list else (names,)
+    # A layer has no place here, and many a layer can be iterated.
+    is_one = isinstance(names, str) or framework_of(names) is not None or not isinstance(names, Iterable)
+    given = (names,) if is_one else names
     return tuple(dict.fromkeys([*known, *(_path(name, field) for name in given)]))

@@ -29,7 +29,7 @@ _PLACE_COLUMNS = (
 
 def page(report: Report) -> str:
     """Returns a self-contained page."""
-    title = escape(render.headline(report))
+    title = escape(render.headline(report).text)
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         f"<title>{title}</title></head>\n<body>\n{fragment(report)}\n</body></html>"
@@ -44,7 +44,7 @@ def fragment(report: Report) -> str:
     colour = "#1a7f37" if report else "#cf222e"
     return (
         f'<div class="padiff-report"><p style="color:{colour};font-weight:bold">'
-        f"{escape(render.headline(report))}</p>\n<pre>{escape(render.body(report))}</pre>\n"
+        f"{escape(render.headline(report).text)}</p>\n<pre>{escape(render.body(report))}</pre>\n"
         f"{_places(report.places) if report.places else _rows(report.rows)}</div>"
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Optional
 
 from padiff_client import places, randomness, verdict_reasons, wording
+from padiff_rpc.records import record
 from padiff_rpc.results import Environment, Row
 from padiff_rpc.words import Phase, Side, Verdict
 
@@ -16,19 +17,19 @@ _SHOWN = 8
 
 def text(report: Report) -> str:
     """Returns the whole report; about ten lines for a pass."""
-    return f"{headline(report)}\n{body(report)}"
+    return f"{headline(report).text}\n{body(report)}"
 
 
 def body(report: Report) -> str:
     """Returns what stands below the headline, and does not say that again."""
     first = headline(report)
-    lines = _block("because", [reason for reason in report.reasons if reason not in first])
+    lines = _block("because", list(report.reasons[first.reasons :]))
     lines += _block("settings", _settings(report))
     lines += _block("faults", _faults(report))
     lines += _block("errors", places.summary(report.places))
     divergence = report.first_divergence
     if divergence is not None:
-        is_said = divergence.summary in first
+        is_said = first.says_divergence
         lines += ["", f"first divergence:\n{divergence.details}" if is_said else str(divergence), ""]
     for failed in report.failures:
         lines += ["", f"  traceback of the {failed.side or 'model'}:"]
@@ -50,15 +51,31 @@ def body(report: Report) -> str:
     return "\n".join(lines)
 
 
-def headline(report: Report) -> str:
+@record
+class Headline:
+    """The verdict in one line, and what it says already.
+
+    Attributes:
+        reasons: how many of the report's reasons, from the first.
+        says_divergence: whether it says the first divergence's summary.
+    """
+
+    text: str
+    reasons: int = 0
+    says_divergence: bool = False
+
+
+def headline(report: Report) -> Headline:
     """Returns the verdict in one line."""
     if report:
         left_out = wording.omitted(report.omitted)
-        return f"PASS, but {left_out}" if left_out else f"PASS: the {_subject(report)} agree"
+        return Headline(text=f"PASS, but {left_out}" if left_out else f"PASS: the {_subject(report)} agree")
     if report.troubles or report.failures:
-        return f"FAIL: cut short: {report.reasons[0]}"
+        return Headline(text=f"FAIL: cut short: {report.reasons[0]}", reasons=1)
     divergence = report.first_divergence
-    return f"FAIL: {divergence.summary if divergence is not None else report.reasons[0]}"
+    if divergence is not None:
+        return Headline(text=f"FAIL: {divergence.summary}", says_divergence=True)
+    return Headline(text=f"FAIL: {report.reasons[0]}", reasons=1)
 
 
 def _subject(report: Report) -> str:

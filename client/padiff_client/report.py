@@ -192,7 +192,7 @@ class Report:
         return render.text(self)
 
     def __repr__(self) -> str:
-        return f"<Report {render.headline(self)}>"
+        return f"<Report {render.headline(self).text}>"
 
     def _repr_html_(self) -> str:
         return as_html.fragment(self)

@@ -186,6 +186,13 @@ def test_the_headline_is_printed_once() -> None:
     assert f"first divergence: {said}" in str(cut)
 
 
+def test_a_reason_that_the_headline_happens_to_hold_is_still_a_reason_of_its_own() -> None:
+    lost = Trouble(phase=Phase.LOAD, text="the worker is gone, so nothing was compared", side=Side.CANDIDATE)
+    cut = Report(ReportSummary(session="s", passed=False, coverage=Coverage(), troubles=(lost,)))
+    assert cut.reasons[1:] == ("nothing was compared",)
+    assert "\n  because    nothing was compared\n" in str(cut)
+
+
 def test_settings_that_differ_come_before_any_number() -> None:
     different = HyperParameterDifference(
         reference_path="norm", candidate_path="ln", name="epsilon", reference="1e-05", candidate="1e-06"

@@ -135,7 +135,7 @@ def contestants(
     """
     if child.is_inside_worker():
         raise InvalidRequestError(
-            "model: the module that a worker imports for it starts a comparison itself; put that call under "
+            "model: the module of this model starts a comparison itself; put that call under "
             'if __name__ == "__main__":'
         )
     for field, spec in (("layer", layer), ("module", module)):

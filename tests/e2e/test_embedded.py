@@ -252,4 +252,4 @@ def test_a_script_that_names_itself_without_a_guard_is_one_clear_error(
     )
     assert ended.returncode == 1
     last = ended.stderr.splitlines()[-1]
-    assert "model: the module that a worker imports for it starts a comparison itself; put that call" in last
+    assert "model: the module of this model starts a comparison itself; put that call" in last

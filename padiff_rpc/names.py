@@ -7,6 +7,7 @@ import functools
 import inspect
 import os
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Any, TypeVar, cast
 
 from padiff_rpc.errors import InvalidRequestError
@@ -31,6 +32,12 @@ def said_by(error: BaseException) -> str:
     return " ".join(str(error.args[0] if bare else error).split())
 
 
+def reason(error: Exception) -> str:
+    """Returns why a file cannot be read, without its name and number: "no such file or directory"."""
+    text = error.strerror if isinstance(error, OSError) else None
+    return text[:1].lower() + text[1:] if text else str(error)
+
+
 def nearest(wrong: Any, known: Iterable[str], *, cutoff: float = 0.5) -> list[str]:
     """Returns up to three of `known` that are spelled most like `wrong`, the best first, case aside."""
     if not isinstance(wrong, str):
@@ -51,7 +58,7 @@ def near_modules(missing: str, roots: Iterable[str]) -> str:
     found: set[str] = set()
     for root in roots:
         folder = os.path.join(root, *around.split("."))
-        if os.path.isdir(folder):
+        with suppress(OSError):  # not there, or it may be entered but not listed
             found.update(name[:-3] if name.endswith(".py") else name for name in os.listdir(folder))
     near = [f"{around}.{name}" if around else name for name in nearest(last, sorted(found))]
     return f"; nearest: {', '.join(near)}" if near else ""

@@ -14,6 +14,7 @@ from padiff_rpc import logs
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.handover import kept_address
 from padiff_rpc.health import Health
+from padiff_rpc.names import reason
 from padiff_rpc.records import record
 from padiff_rpc.tls_files import TlsFiles
 from padiff_rpc.transport import check_exposure, open_server
@@ -155,7 +156,7 @@ def read_token(path: str, *, field: str) -> str:
         with open(path, encoding="utf-8") as file:
             token = file.read().strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise InvalidRequestError(f"{field}: cannot be read: {error}") from None
+        raise InvalidRequestError(f"{field}: {path} cannot be read: {reason(error)}") from None
     # A header's value: anything else would fail at the first call, in gRPC's words.
     if not token or not token.isascii() or not token.isprintable():
         raise InvalidRequestError(f"{field}: {path} holds no token; write one line of plain ASCII into it")

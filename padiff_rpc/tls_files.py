@@ -11,6 +11,7 @@ from typing import Optional
 import grpc
 
 from padiff_rpc.errors import InvalidRequestError
+from padiff_rpc.names import reason
 from padiff_rpc.records import record
 from padiff_rpc.types import Tls
 
@@ -40,13 +41,15 @@ class TlsFiles:
         except OSError as error:  # ssl.SSLError is one
             raise InvalidRequestError(
                 f"tls: {self.certificate} and {self.key} are no certificate with its unencrypted key "
-                f"({error})"
+                f"({reason(error)})"
             ) from None
         if self.ca:
             try:
                 context.load_verify_locations(self.ca)
             except OSError as error:
-                raise InvalidRequestError(f"tls: {self.ca} holds no CA certificate ({error})") from None
+                raise InvalidRequestError(
+                    f"tls: {self.ca} holds no CA certificate ({reason(error)})"
+                ) from None
         return Tls.from_files(certificate=self.certificate, key=self.key, ca=self.ca or None)
 
     def stamp(self) -> Optional[_Stamp]:

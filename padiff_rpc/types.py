@@ -12,6 +12,7 @@ from dataclasses import field
 from typing import NewType, Optional, Union
 
 from padiff_rpc.errors import InvalidRequestError
+from padiff_rpc.names import arguments_checked, fields_checked, reason
 from padiff_rpc.options import LayerMap, Options
 from padiff_rpc.records import record
 from padiff_rpc.words import (
@@ -274,6 +275,7 @@ class StepSummary:
     lacks_backward: bool = False
 
 
+@fields_checked("Tls")
 @record
 class Tls:
     ca: bytes = b""
@@ -281,6 +283,7 @@ class Tls:
     key: bytes = field(default=b"", repr=False)
 
     @classmethod
+    @arguments_checked("Tls.from_files")
     def from_files(
         cls,
         ca: Optional[Union[str, os.PathLike[str]]] = None,
@@ -295,7 +298,7 @@ class Tls:
                     with open(os.path.expanduser(path), "rb") as file:
                         found[part] = file.read()
                 except OSError as error:
-                    raise InvalidRequestError(f"tls.{part}: cannot be read: {error}") from None
+                    raise InvalidRequestError(f"tls.{part}: {path} cannot be read: {reason(error)}") from None
         return cls(**found)
 
 

@@ -9,6 +9,7 @@ from typing import Optional
 from padiff_rpc import logs
 from padiff_rpc.addresses import is_local
 from padiff_rpc.errors import InvalidRequestError
+from padiff_rpc.names import reason
 from padiff_rpc.records import record
 from padiff_rpc.serving import Serving, checked_seconds, read_token
 from padiff_rpc.tls_files import TlsFiles
@@ -68,7 +69,7 @@ def read_config(path: str) -> Config:
         with open(path, encoding="utf-8") as file:
             content = file.read()
     except (OSError, UnicodeDecodeError) as error:
-        raise InvalidRequestError(f"{path}: cannot be read: {error}") from None
+        raise InvalidRequestError(f"{path}: cannot be read: {reason(error)}") from None
     return _Reader(os.path.dirname(os.path.abspath(path))).config(load(content, path))
 
 

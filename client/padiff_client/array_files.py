@@ -11,9 +11,10 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from padiff_client.spec_paths import near_file, reason
+from padiff_client.spec_paths import near_file
 from padiff_client.tensor_leaves import Input
 from padiff_rpc.errors import InvalidRequestError
+from padiff_rpc.names import reason
 from padiff_rpc.tensors import byte_count, numpy_dtype
 from padiff_rpc.types import TensorSpec
 from padiff_rpc.words import DType

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from padiff_client import certs
 from padiff_rpc.errors import InvalidRequestError
+from padiff_rpc.names import reason
 from padiff_rpc.records import record
 from padiff_rpc.types import Tls
 
@@ -63,7 +64,7 @@ def problem_of_own(tls: Tls) -> str:
         certificate = x509.load_pem_x509_certificate(tls.certificate)
         authority = x509.load_pem_x509_certificate(tls.ca) if tls.ca else None
     except ValueError as error:
-        return f"no certificate: {error}"
+        return f"no certificate: {reason(error)}"
     if _end(certificate) <= certs.now():
         return f"it ended on {_end(certificate):%Y-%m-%d}"
     if authority is not None and certificate.issuer != authority.subject:
@@ -77,7 +78,7 @@ def _loaded(file: Path) -> x509.Certificate:
     try:
         return x509.load_pem_x509_certificate(file.read_bytes())
     except (OSError, ValueError) as error:
-        raise InvalidRequestError(f"{file}: no certificate: {error}") from None
+        raise InvalidRequestError(f"{file}: no certificate: {reason(error)}") from None
 
 
 def _described(file: Path, authority: Any) -> CertificateFile:

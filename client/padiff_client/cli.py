@@ -6,12 +6,12 @@ import argparse
 import logging
 import sys
 import traceback
-from typing import Optional
+from typing import Any, Optional
 
 from padiff_client.commands import certs, doctor, init, services, spec_runs
 from padiff_client.report import TROUBLE
-from padiff_client.spec_paths import reason
 from padiff_rpc.errors import PaDiffError
+from padiff_rpc.names import known_names, reason, shown
 from padiff_rpc.version import package_version
 
 INTERRUPTED = 130
@@ -39,14 +39,21 @@ def main(arguments: Optional[list[str]] = None) -> int:
     return TROUBLE
 
 
+class _Parser(argparse.ArgumentParser):
+    """Names the nearest of the words that are allowed: commands, their verbs, values of flags."""
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        if action.choices is not None and value not in action.choices:
+            said = f"{shown(value)} is not allowed; {known_names(value, action.choices)}"
+            raise argparse.ArgumentError(action, said)
+
+
 def _complain(text: str) -> None:
     print(f"padiff: {' '.join(text.splitlines())}", file=sys.stderr)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="padiff", description="Finds where two models part, each in its own process."
-    )
+def _parser() -> _Parser:
+    parser = _Parser(prog="padiff", description="Finds where two models part, each in its own process.")
     parser.add_argument("--version", action="version", version=f"padiff {package_version()}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for module in COMMANDS:

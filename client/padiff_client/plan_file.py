@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Optional
 
 from padiff_rpc.errors import InvalidRequestError
+from padiff_rpc.names import reason
 from padiff_rpc.options import IgnoredLayers, LayerMap, LayerPair
 from padiff_rpc.results import Place, PlanPair
 from padiff_rpc.yaml_nodes import Entry, load
@@ -36,7 +37,7 @@ def read_plan(path: str) -> LayerMap:
         with open(path, encoding="utf-8") as file:
             content = file.read()
     except (OSError, UnicodeDecodeError) as error:
-        raise InvalidRequestError(f"{path}: cannot be read: {error}") from None
+        raise InvalidRequestError(f"{path}: cannot be read: {reason(error)}") from None
     top = load(content, path)
     found = top.known("plan")
     if "plan" not in found:

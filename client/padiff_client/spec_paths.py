@@ -27,9 +27,3 @@ def check_folder_of(path: str, *, field: str) -> None:
     folder = os.path.dirname(path) or "."
     if not os.path.isdir(folder):
         raise InvalidRequestError(f"{field}: {folder} is not a folder; create it first{near_file(folder)}")
-
-
-def reason(error: Exception) -> str:
-    """Returns why a file cannot be read, without its name and number: "no such file or directory"."""
-    text = error.strerror if isinstance(error, OSError) else None
-    return text[:1].lower() + text[1:] if text else str(error)

@@ -12,10 +12,10 @@ from padiff_client.input_files import read_inputs
 from padiff_client.layer_map import LayerMap
 from padiff_client.session import Server
 from padiff_client.spec import ModelSpec, check_reference
-from padiff_client.spec_paths import beside, near_file, reason
+from padiff_client.spec_paths import beside, near_file
 from padiff_rpc.addresses import check_address
 from padiff_rpc.errors import InvalidRequestError
-from padiff_rpc.names import known_names, nearest
+from padiff_rpc.names import known_names, nearest, reason
 from padiff_rpc.options import Options
 from padiff_rpc.records import record
 from padiff_rpc.serving import read_token

@@ -307,7 +307,7 @@ def shown_certificate(address: str, certs: Path) -> bytes:
             ("--tls-cert", "worker", "--tls-key", "client-key", "--tls-ca", "ca"),
             "no certificate with its unenc",
         ),
-        (("--token-file", "missing"), "--token-file: cannot be read"),
+        (("--token-file", "missing"), "missing.pem cannot be read: no such file or directory"),
         (("--drain-seconds", "-1"), "--drain-seconds: -1 is not allowed"),
     ],
 )

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,6 +15,7 @@ from padiff_client import certs, cli
 from padiff_client.certificate_facts import read_certificates
 from padiff_client.certs import make_certificates
 from padiff_rpc.errors import InvalidRequestError
+from padiff_rpc.tls_files import TlsFiles
 from padiff_rpc.types import Tls
 
 
@@ -137,5 +139,23 @@ def test_tls_is_read_from_files(tmp_path: Path) -> None:
     make_certificates(str(tmp_path), [], days=2, force=False)
     tls = Tls.from_files(ca=tmp_path / "ca.pem")
     assert tls == Tls(ca=(tmp_path / "ca.pem").read_bytes())
-    with pytest.raises(InvalidRequestError, match=r"tls\.key: cannot be read"):
-        Tls.from_files(key=tmp_path / "missing")
+    missing = tmp_path / "missing"
+    with pytest.raises(InvalidRequestError) as caught:
+        Tls.from_files(key=missing)
+    assert str(caught.value) == f"tls.key: {missing} cannot be read: no such file or directory"
+    for files in (
+        TlsFiles(certificate=str(missing), key=str(missing)),
+        TlsFiles(
+            certificate=str(tmp_path / "server.pem"), key=str(tmp_path / "server-key.pem"), ca=str(missing)
+        ),
+    ):
+        with pytest.raises(InvalidRequestError, match=r"missing .*\(no such file or directory\)"):
+            files.read()
+
+
+@pytest.mark.parametrize(("make", "called"), [(Tls, "Tls"), (Tls.from_files, "Tls.from_files")])
+def test_an_unknown_part_of_tls_is_one_line_with_the_allowed_names(make: Any, called: str) -> None:
+    with pytest.raises(InvalidRequestError) as caught:
+        make(cert=b"")
+    said = f"{called}: cert: unknown argument; allowed: ca, certificate, key; nearest: certificate"
+    assert str(caught.value) == said

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -160,6 +161,33 @@ def test_a_spec_that_is_not_there_is_told_with_the_nearest(
     assert capsys.readouterr().out.endswith(
         f"problem  {said}\n         correct the name, or run: padiff init {wrong}\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["compre"], "argument COMMAND: 'compre' is not allowed; allowed: init, .*; nearest: compare"),
+        (["certs", "shwo"], "argument VERB: 'shwo' is not allowed; allowed: .*; nearest: show"),
+        (["frobnicate"], "argument COMMAND: 'frobnicate' is not allowed; allowed: init, [^;]*"),
+    ],
+)
+def test_a_misspelled_command_is_told_with_the_nearest(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], said: str
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        cli.main(arguments)
+    assert re.fullmatch(rf"padiff.*: error: {said}", capsys.readouterr().err.splitlines()[-1])
+
+
+@pytest.mark.parametrize("flag", ["--token-file", "--tls-ca"])
+def test_a_credential_that_is_not_there_is_told_without_pythons_number(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], flag: str
+) -> None:
+    field = {"--token-file": "--token-file", "--tls-ca": "tls.ca"}[flag]
+    missing = str(tmp_path / "none")
+    assert cli.main(["health", "127.0.0.1:1", flag, missing]) == 2
+    said = f"padiff: {field}: {missing} cannot be read: no such file or directory\n"
+    assert capsys.readouterr().err == said
 
 
 def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:

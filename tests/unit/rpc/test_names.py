@@ -1,15 +1,17 @@
-"""How errors show what people wrote."""
+"""Names and values that people wrote, as errors show them."""
 
 from __future__ import annotations
 
+import errno
 import inspect
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from padiff_rpc.errors import InvalidRequestError
-from padiff_rpc.names import arguments_checked, known_names, near_modules, nearest, said_by, shown
+from padiff_rpc.names import arguments_checked, known_names, near_modules, nearest, reason, said_by, shown
 
 
 @pytest.mark.parametrize(
@@ -62,6 +64,35 @@ def test_modules_of_a_like_name_are_found_in_the_folders_and_packages_that_are_t
     assert near_modules("models.visoin", roots) == "; nearest: models.vision"
     assert near_modules("modles.torch_net", roots) == ""
     assert near_modules("frobnicate", roots) == ""
+
+
+def test_a_folder_that_cannot_be_listed_has_no_near_modules(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "models.py").touch()
+    closed = tmp_path / "closed"
+    closed.mkdir()
+    listed = os.listdir
+
+    def guarded(folder: str) -> list[str]:  # root may list everything
+        if folder.startswith(str(closed)):
+            raise PermissionError(errno.EACCES, "Permission denied", folder)
+        return listed(folder)
+
+    monkeypatch.setattr(os, "listdir", guarded)
+    assert near_modules("modles", [str(closed), str(tmp_path)]) == "; nearest: models"
+
+
+@pytest.mark.parametrize(
+    ("error", "why"),
+    [
+        (FileNotFoundError(errno.ENOENT, "No such file or directory", "/a"), "no such file or directory"),
+        (OSError("disk full"), "disk full"),
+        (ValueError("not UTF-8"), "not UTF-8"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_told_without_its_name_and_number(error: Exception, why: str) -> None:
+    assert reason(error) == why
 
 
 def test_known_names_end_with_the_nearest() -> None:

@@ -107,7 +107,7 @@ def test_a_child_of_a_client_dials_what_that_client_names_and_does_not_drain() -
         ("drain_seconds: -1\n", r":1: drain_seconds: -1 is not allowed; allowed: seconds, at least 0"),
         ("drain_seconds: soon\n", r":1: drain_seconds: 'soon' is not allowed"),
         ("log_format: xml\n", r":1: log_format: 'xml' is not allowed; allowed: text, json"),
-        ("\ntoken_file: missing\n", r":2: token_file: cannot be read"),
+        ("\ntoken_file: missing\n", r":2: token_file: /.*/missing cannot be read: no such file"),
         ("tls: {key: x}\n", r":1: tls: the key 'certificate' is missing"),
         (
             "tls: {certificate: a, key: b}\n",

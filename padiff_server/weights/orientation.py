@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
-import math
-import operator
 from collections.abc import Mapping, Sequence
 from typing import Optional
 
@@ -16,20 +13,18 @@ from padiff_rpc.records import record
 from padiff_rpc.results import Row
 from padiff_rpc.tensors import HostTensor, widen
 from padiff_rpc.words import Phase, Side, Verdict
-from padiff_server.coverage import is_agreement
 from padiff_server.judging.store import TensorStore
 from padiff_server.preparation import AlignedModels, Traces
 from padiff_server.report import ReportBuilder
 from padiff_server.sides import SIDES
 from padiff_server.steps.batches import StepBatch
+from padiff_server.weights.order_search import Distance, Orders, distance, search
 from padiff_server.weights.orientation_trials import Trials
 from padiff_server.weights.rules import IDENTITY, TRANSPOSE, Rule
 from padiff_server.weights.weight_pair import UNTRIED, WeightPair, WeightPlan
 from padiff_server.worker_pair import WorkerPair
 
 _NAMED = 3
-# Passes at most for the orders of what one layer holds.
-_MOST_TRIALS = 64
 
 # Equal classes, names and alternatives are stored alike, so they are decided together.
 Group = tuple[str, str, str, str, tuple[Rule, ...]]
@@ -40,12 +35,11 @@ Choice = dict[Group, Rule]
 class _Seen:
     """What a forward pass showed of a group, at the first output that shows it.
 
-    `error`: how far that is off; `agrees`: whether it is judged to be the same; `order`: its place in the
-    pass; `path`: the layer's, None where no output shows the group.
+    `distance`: how far that is off; `order`: its place in the pass; `path`: the layer's, None where no
+    output shows the group.
     """
 
-    error: float = math.inf
-    agrees: bool = False
+    distance: Distance = Distance()
     order: int = 0
     path: Optional[str] = None
 
@@ -65,10 +59,10 @@ def untried(plan: WeightPlan) -> tuple[str, ...]:
 class Orientation:
     """Settles the ambiguous pairs of a weight plan before the first step.
 
-    A forward pass for the orders they are in, and more for the others that fit; whatever lies nearest to
-    the reference at the output of the group's first layer is taken. Groups that one output shows are tried
-    together. Dropout is off, so that chance decides nothing. Buffers are put back afterwards; random states
-    are not, which other random operations notice.
+    A forward pass for the orders they are in, and more for the others that fit, within a budget; whatever
+    lies nearest to the reference at the output of the group's first layer is taken. Groups that one output
+    shows are tried together. Dropout is off, so that chance decides nothing. Buffers are put back
+    afterwards; random states are not, which other random operations notice.
     """
 
     def __init__(
@@ -119,56 +113,37 @@ class Orientation:
         for group in sorted(self._groups, key=lambda group: seen[group].order):
             found.setdefault(seen[group].path, []).append(group)
         for group in found.pop(None, ()):
-            self._note(group, group[-1][0], dict.fromkeys(group[-1], math.inf))
+            self._note(group, group[-1][0], dict.fromkeys(group[-1], Distance()))
         return list(found.values())
 
     def _settle_together(
         self, groups: Sequence[Group], rules: Choice, best: dict[Group, _Seen], batch: StepBatch
     ) -> tuple[Choice, dict[Group, _Seen]]:
         """Returns the rules with those of `groups` decided, and what the pass under them showed."""
-        first = groups[0]
         present = tuple(rules[group] for group in groups)
-        tried = {present: best}
-        orders = sorted(
-            itertools.product(*(group[-1] for group in groups)),
-            key=lambda chosen: sum(map(operator.ne, chosen, present)),
-        )
-        for chosen in orders[:_MOST_TRIALS]:
-            if any(seen[first].agrees for seen in tried.values()):
-                break
-            self._try_into(tried, chosen, groups, rules, batch)
-        nearest = min(tried, key=lambda chosen: tried[chosen][first].error)
-        for place, group in enumerate(groups):
-            errors = {}
-            for rule in group[-1]:
-                chosen = (*nearest[:place], rule, *nearest[place + 1 :])
-                self._try_into(tried, chosen, groups, rules, batch)
-                errors[rule] = tried[chosen][first].error
-            self._note(group, nearest[place], errors)
-        if len(orders) > _MOST_TRIALS and not tried[nearest][first].agrees:
-            self._report.note(
-                f"orientation: of {len(orders)} orders for the weights of {tried[nearest][first].path!r}, "
-                f"{_MOST_TRIALS} were tried; say the right one by layer_map.special_init"
-            )
-        return {**rules, **dict(zip(groups, nearest))}, tried[nearest]
+        passes = {present: best}
 
-    def _try_into(
-        self,
-        tried: dict[tuple[Rule, ...], dict[Group, _Seen]],
-        chosen: tuple[Rule, ...],
-        groups: Sequence[Group],
-        rules: Choice,
-        batch: StepBatch,
-    ) -> None:
-        if chosen not in tried:
-            seen = self._try({**rules, **dict(zip(groups, chosen))}, batch)
-            tried[chosen] = seen or dict.fromkeys(self._groups, _Seen())
+        def measure(chosen: Orders) -> Distance:
+            if chosen not in passes:
+                seen = self._try({**rules, **dict(zip(groups, chosen))}, batch)
+                passes[chosen] = seen or dict.fromkeys(self._groups, _Seen())
+            return passes[chosen][groups[0]].distance
+
+        found = search([group[-1] for group in groups], present, measure)
+        for place, group in enumerate(groups):
+            self._note(group, found.nearest[place], found.of_one(place))
+        if found.is_open:
+            self._report.note(
+                f"orientation: tried {len(found.tried)} of {found.total} orders for the weights of "
+                f"{best[groups[0]].path!r}; say the right one by layer_map.special_init"
+            )
+        return {**rules, **dict(zip(groups, found.nearest))}, passes[found.nearest]
 
     def _settle_by_values(self) -> None:
         links = self._workers.links
         rules: Choice = {}
         for group, pairs in self._groups.items():
-            errors = dict.fromkeys(group[-1], 0.0)
+            errors = dict.fromkeys(group[-1], Distance(relative_l2=0.0, is_rounding=True))
             reference = links[Side.REFERENCE].weights.read(
                 [pair.reference_name for pair in pairs], Phase.INITIAL_WEIGHTS
             )
@@ -177,8 +152,8 @@ class Orientation:
             )
             for ours, theirs in zip(reference, candidate):
                 for rule in errors:
-                    errors[rule] = max(errors[rule], _relative_l2(rule.apply(ours), theirs))
-            rules[group] = min(errors, key=lambda rule: errors[rule])
+                    errors[rule] = max(errors[rule], _between(rule.apply(ours), theirs), key=_relative_l2)
+            rules[group] = min(errors, key=lambda rule: errors[rule].relative_l2)
             self._note(group, rules[group], errors)
         self._decide(rules, "compared in all orders with the candidate's own values")
 
@@ -192,23 +167,24 @@ class Orientation:
             )
         )
 
-    def _note(self, group: Group, rule: Rule, errors: Mapping[Rule, float]) -> None:
-        pairs = self._groups[group]
+    def _note(self, group: Group, rule: Rule, errors: Mapping[Rule, Distance]) -> None:
+        """Notes which rule is taken; `errors`: of the rules that were tried."""
+        pairs, fitting = self._groups[group], len(group[-1])
         more = f" and {len(pairs) - 1} more" if len(pairs) > 1 else ""
         chosen = "as it is" if rule == IDENTITY else "transposed" if rule == TRANSPOSE else rule.name
-        others = [error for one, error in errors.items() if one != rule]
-        fit = (
-            "may be stored either way round; both"
-            if len(errors) == 2
-            else f"fits in {len(errors)} orders; all"
-        )
-        next_best = "the other way" if len(errors) == 2 else "the next best"
+        fit = "may be stored either way round; both" if fitting == 2 else f"fits in {fitting} orders; all"
+        if len(errors) < fitting:
+            fit = f"fits in {fitting} orders; {len(errors)} of {fitting}"
         text = (
             f"orientation: {pairs[0].reference_name!r}{more} {fit} were tried, and {chosen} is taken: "
-            f"relative L2 {errors[rule]:.3g}, {next_best} {min(others):.3g}"
+            f"relative L2 {errors[rule].relative_l2:.3g}"
         )
-        if min(others) == errors[rule]:
-            text += "; they cannot be told apart, so say it by layer_map.special_init"
+        others = [error for one, error in errors.items() if one != rule]
+        if others:
+            next_best = min(others, key=_relative_l2)
+            text += f", {'the other way' if fitting == 2 else 'the next best'} {next_best.relative_l2:.3g}"
+            if next_best.is_rounding or next_best.relative_l2 == errors[rule].relative_l2:
+                text += "; they cannot be told apart, so say it by layer_map.special_init"
         self._report.note(text)
 
     def _try(self, rules: Choice, batch: StepBatch) -> Optional[dict[Group, _Seen]]:
@@ -233,8 +209,7 @@ class Orientation:
         first = min(shown, key=lambda rows: rows[0].order)
         place = first[0].reference
         return _Seen(
-            error=max(map(_error, first)),
-            agrees=all(map(is_agreement, first)),
+            distance=max(map(_distance, first), key=_relative_l2),
             order=first[0].order,
             path=place.path if place is not None else "",
         )
@@ -258,13 +233,18 @@ def _rows_around(path: str, by_path: Mapping[str, list[Row]]) -> list[Row]:
     return by_path.get(path, [])
 
 
-def _error(row: Row) -> float:
-    if row.figures is None or row.verdict is Verdict.NONFINITE:
-        return math.inf
-    return row.figures.relative_l2
+def _distance(row: Row) -> Distance:
+    place = row.candidate
+    if row.figures is None or row.verdict is Verdict.NONFINITE or place is None or place.spec is None:
+        return Distance()
+    return distance(row.figures.relative_l2, place.spec.dtype)
 
 
-def _relative_l2(one: HostTensor, other: HostTensor) -> float:
+def _between(one: HostTensor, other: HostTensor) -> Distance:
     arrays = widen(one.array, one.dtype), widen(other.array, other.dtype)
     scale = max(float(np.linalg.norm(array)) for array in arrays)
-    return float(np.linalg.norm(np.subtract(*arrays))) / scale if scale else 0.0
+    return distance(float(np.linalg.norm(np.subtract(*arrays))) / scale if scale else 0.0, other.dtype)
+
+
+def _relative_l2(found: Distance) -> float:
+    return found.relative_l2

@@ -112,6 +112,18 @@ def test_what_nothing_tells_is_reported(compare: Compare) -> None:
     assert note.endswith("they cannot be told apart, so say it by layer_map.special_init")
 
 
+@pytest.mark.parametrize("options", [{}, {"compare_mode": "mean", "atol": 1.0}], ids=str)
+def test_the_nearest_order_is_taken_though_another_agrees(compare: Compare, options: dict[str, Any]) -> None:
+    report = compare("small", X, options=options)
+    assert report, str(report)
+    [fate] = [one for one in report.weights if one.name == "w" and one.side == "reference"]
+    assert fate.rule == "transpose"
+
+
+def test_a_fault_behind_such_a_weight(compare: Compare) -> None:
+    assert first(compare("small", X, fault="gradient")) == (Phase.GRADIENTS, "w")
+
+
 IMAGES = np.random.default_rng(2).standard_normal((2, 3, 5)).astype(np.float32)
 
 

@@ -59,6 +59,22 @@ def heads() -> nn.Layer:
     return nn.Sequential(nn.Linear(8, 8), Heads(), nn.LayerNorm(8), Heads())
 
 
+class Small(nn.Layer):
+    """The square is stored [in, out]."""
+
+    def __init__(self, fault: str) -> None:
+        super().__init__()
+        self.fault = fault
+        self.w = self.create_parameter([5, 5])
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + x @ faulty(self.w, self.fault)
+
+
+def small(fault: str = "") -> nn.Layer:
+    return nn.Sequential(Small(fault), nn.Linear(5, 3))
+
+
 def _tripled(parameter: Tensor) -> None:
     parameter.register_hook(lambda gradient: 3 * gradient)
 

@@ -49,6 +49,21 @@ def flat() -> nn.Module:
     return model
 
 
+class Small(nn.Module):
+    """A square that changes little of what it is added to, as those that are learnt from nothing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.w = nn.Parameter(torch.randn(5, 5) * 1e-5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + x @ self.w.T
+
+
+def small() -> nn.Module:
+    return nn.Sequential(Small(), nn.Linear(5, 3))
+
+
 def _norms(form: str, kind: str) -> object:
     return getattr(nn.utils.parametrizations if form == "new" else nn.utils, f"{kind}_norm")
 

@@ -322,13 +322,13 @@ def test_an_image_model_lines_up_with_paddles_own(
 
 
 def test_an_image_model_agrees_in_train_mode_with_its_buffers(compare: Compare) -> None:
-    # Free-running gradients in train mode are amplified rounding; lockstep is for them.
+    # A deep network in train mode amplifies rounding beyond any fixed bound; lockstep judges each call alone.
     report = compare(
         "torch_mobile:mobilenet_v1",
         "paddle_models:mobilenet_v1",
         image(64, count=8),
         train=True,
-        options=Options(diff_phase="forward"),
+        options=Options(single_step=True, diff_phase="forward"),
     )
     assert_lines_up(report, mobilenet_v1())
     assert_agrees(report, parameters=83, buffers=54, gradients=False)

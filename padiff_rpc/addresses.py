@@ -19,8 +19,9 @@ def check_address(address: str, *, has_tls: bool, insecure: bool = False, field:
     """
     if not (is_local(address, field=field) or has_tls or insecure):
         raise InvalidRequestError(
-            f"{field}: {address!r} is not on this machine, so it needs tls; insecure allows plain text, "
-            "which everybody on the way can read and change"
+            f"{address!r} is not on this machine, so it needs tls; insecure allows plain text, "
+            "which everybody on the way can read and change",
+            field=field,
         )
 
 
@@ -30,13 +31,13 @@ def is_local(address: str, *, field: str) -> bool:
         path = address[len("unix:") :]
         if not path.startswith("/") or len(os.fsencode(path)) > MAX_SOCKET_PATH_BYTES:
             raise InvalidRequestError(
-                f"{field}: {address!r}: a socket path is absolute and has at most "
-                f"{MAX_SOCKET_PATH_BYTES} bytes"
+                f"{address!r}: a socket path is absolute and has at most {MAX_SOCKET_PATH_BYTES} bytes",
+                field=field,
             )
         return True
     host, separator, port = address.rpartition(":")
     if not separator or not host or not port.isdigit() or int(port) > 65535:
-        raise InvalidRequestError(f"{field}: {address!r} is neither unix:/path nor host:port")
+        raise InvalidRequestError(f"{address!r} is neither unix:/path nor host:port", field=field)
     return _is_loopback(host.strip("[]"))
 
 

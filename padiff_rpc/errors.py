@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import TypeVar
 
 import grpc
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_status import rpc_status
+
+E = TypeVar("E", bound="PaDiffError")
 
 _DOMAIN = "padiff-rpc"
 
@@ -19,14 +22,22 @@ class PaDiffError(Exception):
     """Something failed in this project's own code.
 
     `context` holds short facts for programs (side, phase, path); the text alone serves people: one
-    line that says what to do next.
+    line that says what to do next. `field` is what is wrong there, as "reference.python"; the text begins
+    with it, and `problem` is the rest.
     """
 
     status = grpc.StatusCode.INTERNAL
 
-    def __init__(self, text: str, **context: str) -> None:
-        super().__init__(text)
+    def __init__(self, text: str, *, field: str = "", **context: str) -> None:
+        super().__init__(f"{field}: {text}" if field else text)
+        self.problem = text
+        self.field = field
         self.context: Mapping[str, str] = context
+
+    def within(self: E, outer: str) -> E:
+        """Returns this error, its field as one of `outer`: of "reference", "model" is "reference.model"."""
+        field = f"{outer}.{self.field}" if self.field else outer
+        return type(self)(self.problem, field=field, **self.context)
 
 
 class InvalidRequestError(PaDiffError):
@@ -112,7 +123,11 @@ def error_to_status(error: PaDiffError) -> grpc.Status:
     info = error_details_pb2.ErrorInfo(
         reason=type(error).__name__,
         domain=_DOMAIN,
-        metadata={name: _shortened(value, _CONTEXT_BYTES) for name, value in error.context.items()},
+        metadata={
+            name: _shortened(value, _CONTEXT_BYTES)
+            for name, value in (*error.context.items(), ("field", error.field))
+            if value
+        },
     )
     message.details.add().Pack(info)
     return rpc_status.to_status(message)
@@ -130,7 +145,7 @@ def error_from_rpc(failure: grpc.RpcError, *, peer: str) -> PaDiffError:
     for detail in message.details if message is not None else ():
         info = error_details_pb2.ErrorInfo()
         if detail.Unpack(info) and info.domain == _DOMAIN and info.reason in _CLASSES:
-            return _CLASSES[info.reason](message.message, **dict(info.metadata))
+            return _said(_CLASSES[info.reason], message.message, dict(info.metadata))
     code, text = failure.code(), failure.details() or ""
     if code is grpc.StatusCode.UNAVAILABLE:
         reason = _first_line(text)
@@ -152,6 +167,13 @@ def error_from_rpc(failure: grpc.RpcError, *, peer: str) -> PaDiffError:
             "PADIFF_MAX_MESSAGE_MIB sets it, on both ends"
         )
     return _BY_STATUS.get(code, PaDiffError)(f"{peer}: {_first_line(text)}")
+
+
+def _said(kind: type[PaDiffError], text: str, context: dict[str, str]) -> PaDiffError:
+    field = context.pop("field", "")
+    if field and text.startswith(f"{field}: "):
+        return kind(text[len(field) + 2 :], field=field, **context)
+    return kind(text, **context)  # none, or one too long to travel whole
 
 
 def _shortened(text: str, most: int) -> str:

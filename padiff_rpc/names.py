@@ -86,12 +86,12 @@ def arguments_checked(called: str, advice: Advice = lambda name: "") -> Callable
             for name in kwargs:
                 if name not in parameters:
                     said = advice(name) or f"unknown argument; {known_names(name, parameters)}"
-                    raise InvalidRequestError(f"{called}: {name}: {said}")
+                    raise InvalidRequestError(f"{name}: {said}", field=called)
             try:
                 signature.bind(*args, **kwargs)
             except TypeError as error:
                 named = ", ".join(f"{name}=..." for name in parameters)
-                raise InvalidRequestError(f"{called}: {error}; write {called}({named})") from None
+                raise InvalidRequestError(f"{error}; write {called}({named})", field=called) from None
             return function(*args, **kwargs)
 
         return cast(F, checked)

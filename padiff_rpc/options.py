@@ -22,7 +22,7 @@ def word(kind: type[W], value: Any, *, field: str) -> W:
         return kind(value)
     except ValueError:
         raise InvalidRequestError(
-            f"{field}: {shown(value)} is not allowed; {known_names(value, map(str, kind))}"
+            f"{shown(value)} is not allowed; {known_names(value, map(str, kind))}", field=field
         ) from None
 
 
@@ -31,21 +31,21 @@ def _bound(value: Any, *, field: str) -> Optional[float]:
         return None
     if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value) or value < 0:
         raise InvalidRequestError(
-            f"{field}: {shown(value)} is not allowed; allowed: a number of at least 0, or None"
+            f"{shown(value)} is not allowed; allowed: a number of at least 0, or None", field=field
         )
     return float(value)
 
 
 def _flag(value: Any, *, field: str) -> bool:
     if not isinstance(value, bool):
-        raise InvalidRequestError(f"{field}: {shown(value)} is not allowed; allowed: true, false")
+        raise InvalidRequestError(f"{shown(value)} is not allowed; allowed: true, false", field=field)
     return value
 
 
 def _count(value: Any, *, field: str, least: int) -> int:
     if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
         raise InvalidRequestError(
-            f"{field}: {shown(value)} is not allowed; allowed: a whole number of at least {least}"
+            f"{shown(value)} is not allowed; allowed: a whole number of at least {least}", field=field
         )
     return int(value)
 
@@ -60,7 +60,7 @@ def _loss_scale(value: Any) -> float:
     # Dividing by a power of two is exact, so that gradients compare as if they had not been scaled.
     if not is_number or not value > 0 or math.frexp(value)[0] != 0.5:
         raise InvalidRequestError(
-            f"options.loss_scale: {shown(value)} is not allowed; allowed: a power of two, as 1024"
+            f"{shown(value)} is not allowed; allowed: a power of two, as 1024", field="options.loss_scale"
         )
     return float(value)
 
@@ -148,15 +148,17 @@ class Options:
         checked["loss_scale"] = _loss_scale(self.loss_scale)
         if checked["local_error"] and checked["single_step"]:
             raise InvalidRequestError(
-                "options.local_error: it makes a lockstep pass of its own; leave single_step out"
+                "it makes a lockstep pass of its own; leave single_step out", field="options.local_error"
             )
         if checked["local_error"] and checked["trace"] is TraceMode.FIRST_STEP:
             raise InvalidRequestError(
-                "options.trace: 'first_step' leaves local_error no trace to run in lockstep by; use 'before'"
+                "'first_step' leaves local_error no trace to run in lockstep by; use 'before'",
+                field="options.trace",
             )
         if self.single_step and checked["trace"] is TraceMode.FIRST_STEP:
             raise InvalidRequestError(
-                "options.trace: 'first_step' leaves single_step no trace to run in lockstep by; use 'before'"
+                "'first_step' leaves single_step no trace to run in lockstep by; use 'before'",
+                field="options.trace",
             )
         for name, value in checked.items():
             object.__setattr__(self, name, value)
@@ -167,7 +169,9 @@ class Options:
         allowed = [field.name for field in fields(cls)]
         for name in values:
             if name not in allowed:
-                raise InvalidRequestError(f"options.{name}: unknown option; {known_names(name, allowed)}")
+                raise InvalidRequestError(
+                    f"unknown option; {known_names(name, allowed)}", field=f"options.{name}"
+                )
         return cls(**values)
 
 

@@ -140,7 +140,7 @@ def _tls(given: argparse.Namespace, base: Union[Tls, TlsFiles, None]) -> Optiona
         ("--tls-key", key, certificate or ca),
     ):
         if not value and others:
-            raise InvalidRequestError(f"{flag}: missing; TLS needs --tls-cert and --tls-key")
+            raise InvalidRequestError("missing; TLS needs --tls-cert and --tls-key", field=flag)
     return None
 
 
@@ -156,15 +156,17 @@ def read_token(path: str, *, field: str) -> str:
         with open(path, encoding="utf-8") as file:
             token = file.read().strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise InvalidRequestError(f"{field}: {path} cannot be read: {reason(error)}") from None
+        raise InvalidRequestError(f"{path} cannot be read: {reason(error)}", field=field) from None
     # A header's value: anything else would fail at the first call, in gRPC's words.
     if not token or not token.isascii() or not token.isprintable():
-        raise InvalidRequestError(f"{field}: {path} holds no token; write one line of plain ASCII into it")
+        raise InvalidRequestError(
+            f"{path} holds no token; write one line of plain ASCII into it", field=field
+        )
     return token
 
 
 def checked_seconds(value: float, *, field: str) -> float:
     """Returns a length of time. Raises InvalidRequestError for a negative one, or none at all."""
     if not 0 <= value < float("inf"):
-        raise InvalidRequestError(f"{field}: {value:g} is not allowed; allowed: seconds, at least 0")
+        raise InvalidRequestError(f"{value:g} is not allowed; allowed: seconds, at least 0", field=field)
     return float(value)

@@ -40,15 +40,16 @@ class TlsFiles:
             context.load_cert_chain(self.certificate, self.key, password="")
         except OSError as error:  # ssl.SSLError is one
             raise InvalidRequestError(
-                f"tls: {self.certificate} and {self.key} are no certificate with its unencrypted key "
-                f"({reason(error)})"
+                f"{self.certificate} and {self.key} are no certificate with its unencrypted key "
+                f"({reason(error)})",
+                field="tls",
             ) from None
         if self.ca:
             try:
                 context.load_verify_locations(self.ca)
             except OSError as error:
                 raise InvalidRequestError(
-                    f"tls: {self.ca} holds no CA certificate ({reason(error)})"
+                    f"{self.ca} holds no CA certificate ({reason(error)})", field="tls"
                 ) from None
         return Tls.from_files(certificate=self.certificate, key=self.key, ca=self.ca or None)
 

@@ -215,7 +215,8 @@ def check_exposure(
     else:
         return
     raise InvalidRequestError(
-        f"{field}: {address!r} is reached from other machines and {missing}; --insecure serves it as it is"
+        f"{address!r} is reached from other machines and {missing}; --insecure serves it as it is",
+        field=field,
     )
 
 

@@ -37,8 +37,9 @@ def pack(value: Any, *, where: str = "value") -> Tree:
     packed = msgpack.packb(_plain(value, where, 0), use_bin_type=True)
     if len(packed) > limits().tree_mib << 20:
         raise InvalidRequestError(
-            f"{where}: over {limits().tree_mib} MiB without its arrays; give lists of numbers as arrays, or "
-            f"set {setting('tree_mib')} higher on both ends"
+            f"over {limits().tree_mib} MiB without its arrays; give lists of numbers as arrays, or "
+            f"set {setting('tree_mib')} higher on both ends",
+            field=where,
         )
     return Tree(packed)
 
@@ -46,8 +47,9 @@ def pack(value: Any, *, where: str = "value") -> Tree:
 def too_deep(where: str) -> InvalidRequestError:
     """Returns the error that `where`, which was to be packed, is nested deeper than the limit."""
     return InvalidRequestError(
-        f"{where}: nested deeper than {limits().tree_depth} levels; flatten it, or set "
-        f"{setting('tree_depth')} higher on both ends"
+        f"nested deeper than {limits().tree_depth} levels; flatten it, or set "
+        f"{setting('tree_depth')} higher on both ends",
+        field=where,
     )
 
 
@@ -145,7 +147,7 @@ def _plain(value: Any, where: str, depth: int) -> Any:
         return value
     if isinstance(value, int):
         if not -(2**63) <= value < 2**64:
-            raise InvalidRequestError(f"{where}: the integer {value} does not fit 64 bits")
+            raise InvalidRequestError(f"the integer {value} does not fit 64 bits", field=where)
         return value
     if isinstance(value, complex):
         return msgpack.ExtType(_COMPLEX, msgpack.packb([value.real, value.imag]))
@@ -159,11 +161,12 @@ def _plain(value: Any, where: str, depth: int) -> Any:
     if isinstance(value, dict):
         for key in value:
             if not isinstance(key, (str, int)):
-                raise InvalidRequestError(f"{where}: the key {key!r} is neither a string nor an integer")
+                raise InvalidRequestError(f"the key {key!r} is neither a string nor an integer", field=where)
         return {key: _plain(item, f"{where}[{key!r}]", depth + 1) for key, item in value.items()}
     raise InvalidRequestError(
-        f"{where}: a {type(value).__qualname__} cannot travel; allowed: NumPy arrays, numbers, strings, "
-        "bytes, None, and lists, tuples and dicts of them"
+        f"a {type(value).__qualname__} cannot travel; allowed: NumPy arrays, numbers, strings, "
+        "bytes, None, and lists, tuples and dicts of them",
+        field=where,
     )
 
 

@@ -13,6 +13,7 @@ from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.names import Advice, known_names, shown
 
 T = TypeVar("T")
+_WORD = re.compile(r"\w+")
 
 
 class _Loader(yaml.SafeLoader):
@@ -37,52 +38,51 @@ class Entry:
         """Returns an error that points at this value's line."""
         line = self._node.start_mark.line + 1
         name = f"{self.name}: " if self.name else ""
-        return InvalidRequestError(f"{self._file}:{line}: {name}{text}")
+        return InvalidRequestError(f"{self._file}:{line}: {name}{text}", file=self._file)
 
     @contextmanager
     def pointing(self, prefix: str = "value") -> Iterator[None]:
         """Makes InvalidRequestErrors raised inside point here.
 
-        An error that starts with `prefix` names this value; with `prefix`, a dot and one of this mapping's
-        keys, it names that key, and points at its line.
+        An error whose field is `prefix` is one of this value; of `prefix`, a dot and one of this mapping's
+        keys, it is one of that key, and points at its line.
         """
         try:
             yield
         except InvalidRequestError as error:
-            text = str(error)
-            if text.startswith(f"{self._file}:"):
+            if self._holds(error):
                 raise
-            named = re.match(rf"{re.escape(prefix)}(?:\.(\w+)([^:]*))?: ", text)
-            if named is None:
-                raise self.error(text) from None
-            key, inner, rest = named[1], named[2], text[named.end() :]
-            if key is None:
-                raise self.error(rest) from None
-            entry = self.entries().get(key) if self.is_mapping else None
-            name = f"{self.name}.{key}{inner}" if self.name else f"{key}{inner}"
-            node = entry._node if entry is not None else self._node
-            raise Entry(self._loader, self._file, node, name).error(rest) from None
+            if error.field == prefix:
+                raise self.error(error.problem) from None
+            if error.field.startswith(f"{prefix}."):
+                raise self._named(error.field[len(prefix) + 1 :]).error(error.problem) from None
+            raise self.error(str(error)) from None
 
     def located(self, error: InvalidRequestError, aliases: Mapping[str, str]) -> InvalidRequestError:
-        """Returns `error` as one that points into this mapping, if it names a place there.
+        """Returns `error` as one that points into this mapping, if its field is a place there.
 
-        An error names a place by its keys, as "reference.python: ...", the first of which may be one of
-        `aliases` for the key that it stands for.
+        The field's first key may be one of `aliases` for the key that it stands for.
         """
-        named = re.match(r"(\w+)((?:\.\w+)*)", str(error))
-        if named is None or str(error).startswith(f"{self._file}:"):
+        first = _WORD.match(error.field)
+        key = aliases.get(first[0], first[0]) if first is not None else ""
+        if self._holds(error) or key not in self.entries():
             return error
-        entry, rest = self, str(error)[named.end() :]
-        keys = [aliases.get(named[1], named[1]), *named[2].split(".")[1:]]
-        if keys[0] not in self.entries() or not re.match(r"[^\s:]*: ", rest):
-            return error
-        for key in keys:
+        return self._named(key + error.field.removeprefix(first[0] if first else "")).error(error.problem)
+
+    def _holds(self, error: InvalidRequestError) -> bool:
+        """Whether an error points into this file already."""
+        return error.context.get("file") == self._file
+
+    def _named(self, field: str) -> Entry:
+        """Returns the innermost value on the way to `field` ("kwargs['a']"), under the whole of that name."""
+        entry = self
+        for key in _WORD.findall(field.partition("[")[0]):
             known = entry.entries() if entry.is_mapping else {}
-            entry = known.get(key, entry)
-        name = ".".join(keys)
-        return Entry(self._loader, self._file, entry._node, name + rest.partition(": ")[0]).error(
-            rest.partition(": ")[2]
-        )
+            if key not in known:
+                break
+            entry = known[key]
+        name = f"{self.name}.{field}" if self.name else field
+        return Entry(self._loader, self._file, entry._node, name)
 
     @property
     def is_mapping(self) -> bool:

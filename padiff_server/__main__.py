@@ -46,7 +46,7 @@ def _serve(given: argparse.Namespace, config: Config) -> int:
     folder = Path(limits.spill_folder) if limits.spill_folder else None
     if folder is not None and not folder.is_dir():
         raise InvalidRequestError(
-            f"spill_folder: {str(folder)!r} is no folder on this machine; make it first"
+            f"{str(folder)!r} is no folder on this machine; make it first", field="spill_folder"
         )
     health = Health(COORDINATOR_SERVICE)
     with TensorStore(limit_bytes, folder) as store:

@@ -46,11 +46,11 @@ class LoaderCheck:
         for side, party in ((Side.REFERENCE, asked.reference), (Side.CANDIDATE, asked.candidate)):
             if not party.model.loader:
                 raise InvalidRequestError(
-                    f"{side}.loader: missing; name the function that returns the batches"
+                    "missing; name the function that returns the batches", field=f"{side}.loader"
                 )
         if asked.batches < 1:
             raise InvalidRequestError(
-                f"batches: {asked.batches} is not allowed; allowed: a number of at least 1"
+                f"{asked.batches} is not allowed; allowed: a number of at least 1", field="batches"
             )
         self._asked = asked
         self._report = report

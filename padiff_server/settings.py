@@ -48,7 +48,9 @@ def settle(start: CompareStart, workers: Workers = NOBODY_ASKED) -> Settings:
     check_parties(start.reference, start.candidate, workers)
     check_sources(start.reference, start.candidate)
     if start.steps < 1:
-        raise InvalidRequestError(f"steps: {start.steps} is not allowed; allowed: a number of at least 1")
+        raise InvalidRequestError(
+            f"{start.steps} is not allowed; allowed: a number of at least 1", field="steps"
+        )
     parties = {Side.REFERENCE: start.reference, Side.CANDIDATE: start.candidate}
     has_optimizer = all(_may_have(party, "optimizer", workers.get(side)) for side, party in parties.items())
     check_training(start, has_optimizer=has_optimizer)
@@ -68,7 +70,8 @@ def _settle(start: CompareStart, has_optimizer: bool) -> Settings:
         return Settings(steps=start.steps, backward=True, optimize=True)
     if start.steps > 1 and not has_optimizer:
         raise InvalidRequestError(
-            f"steps: {start.steps} steps need an optimizer on both sides: give one, or leave steps at 1"
+            f"{start.steps} steps need an optimizer on both sides: give one, or leave steps at 1",
+            field="steps",
         )
     notes: tuple[str, ...] = ()
     if start.options.diff_phase is DiffPhase.BACKWARD:
@@ -119,7 +122,7 @@ def check_parties(reference: Party, candidate: Party, workers: Workers = NOBODY_
         had = able if len(workers) == len(parties) else named
         if any(had) and not all(able):
             side = "candidate" if had[0] else "reference"
-            raise InvalidRequestError(f"{side}.{field}: give one for both sides, or for neither")
+            raise InvalidRequestError("give one for both sides, or for neither", field=f"{side}.{field}")
 
 
 def _may_have(party: Party, field: str, worker: Optional[WorkerInfo]) -> bool:

@@ -22,7 +22,7 @@ def check_sources(reference: Party, candidate: Party) -> None:
         named = [bool(getattr(party.model, field)) for party in (reference, candidate)]
         if any(named) and not all(named):
             side = "candidate" if named[0] else "reference"
-            raise InvalidRequestError(f"{side}.{field}: give one for both sides, or for neither")
+            raise InvalidRequestError("give one for both sides, or for neither", field=f"{side}.{field}")
 
 
 def check_training(start: CompareStart, *, has_optimizer: bool) -> None:
@@ -32,23 +32,25 @@ def check_training(start: CompareStart, *, has_optimizer: bool) -> None:
         for name, default in _DEFAULTS.items():
             if getattr(options, name) != default:
                 raise InvalidRequestError(
-                    f"options.{name}: a train step is run as it is, and this is for the built-in one; leave "
-                    "one of them out"
+                    "a train step is run as it is, and this is for the built-in one; leave one of them out",
+                    field=f"options.{name}",
                 )
         for side, party in (("reference", start.reference), ("candidate", start.candidate)):
             for field in ("loss", "autocast"):
                 if getattr(party.model, field):
                     raise InvalidRequestError(
-                        f"{side}.{field}: a train step brings its own; leave one of them out"
+                        "a train step brings its own; leave one of them out", field=f"{side}.{field}"
                     )
     if options.accumulate > 1 and not has_optimizer:
         raise InvalidRequestError(
-            "options.accumulate: gradients add up for an optimizer; give one on both sides, or leave it out"
+            "gradients add up for an optimizer; give one on both sides, or leave it out",
+            field="options.accumulate",
         )
     if options.accumulate > 1 and options.local_error:
         raise InvalidRequestError(
-            "options.accumulate: gradients add up from step to step, and local_error judges each step alone; "
-            "leave one of them out"
+            "gradients add up from step to step, and local_error judges each step alone; "
+            "leave one of them out",
+            field="options.accumulate",
         )
 
 

@@ -112,7 +112,7 @@ class WorkerDirectory:
         """Returns the workers that the party may mean, in the configuration's order."""
         asked = party.worker
         if sum(map(bool, (asked.address, asked.name, asked.labels))) != 1:
-            raise InvalidRequestError(f"{side}.worker: give one of an address, a name or labels")
+            raise InvalidRequestError("give one of an address, a name or labels", field=f"{side}.worker")
         if asked.address:
             return (self._by_address(side, asked),)
         found = [
@@ -139,8 +139,9 @@ class WorkerDirectory:
         if self._rule.allows_any:
             return asked
         raise InvalidRequestError(
-            f"{side}.worker: {asked.address!r} is not in this coordinator's configuration, so it is not "
-            "dialled; add it there under workers, or start padiff-server with --allow-any-worker"
+            f"{asked.address!r} is not in this coordinator's configuration, so it is not "
+            "dialled; add it there under workers, or start padiff-server with --allow-any-worker",
+            field=f"{side}.worker",
         )
 
     @contextmanager

@@ -47,6 +47,8 @@ def try_device(adapter: FrameworkAdapter, device: str) -> None:
     """
     usable = adapter.devices()
     if device not in usable:
-        raise InvalidRequestError(f"device: {device!r} is not usable here; use one of {', '.join(usable)}")
+        raise InvalidRequestError(
+            f"{device!r} is not usable here; use one of {', '.join(usable)}", field="device"
+        )
     probe = HostTensor.from_array(np.ones(1, np.float32))
     adapter.host_copy(adapter.from_host(probe, device=device, requires_grad=False))

@@ -41,37 +41,40 @@ class Loader:
         """
         if not _REFERENCE.fullmatch(reference):
             raise InvalidRequestError(
-                f"{field}: {reference!r} is no reference; write package.module:name, "
-                "with one plain name behind the colon and none that begins with two underscores"
+                f"{reference!r} is no reference; write package.module:name, "
+                "with one plain name behind the colon and none that begins with two underscores",
+                field=field,
             )
-        where = f"{field}: {reference!r}"
+        where = repr(reference)
         module_name, _, name = reference.partition(":")
-        self._check_places(module_name, where)
-        found = _attribute(self._imported(module_name, where), name, where)
+        self._check_places(module_name, where, field)
+        found = _attribute(self._imported(module_name, where, field), name, where, field)
         if not callable(found):
-            raise InvalidRequestError(f"{where} is a {type(found).__name__}, not a callable")
+            raise InvalidRequestError(f"{where} is a {type(found).__name__}, not a callable", field=field)
         definition = definition_of(found)
         if not self._roots.hold(definition):
             raise InvalidRequestError(
                 f"{where} comes from {definition.file or 'module ' + repr(definition.module)}, outside "
-                f"{self._roots}; write a function of your own that calls it, or allow its package"
+                f"{self._roots}; write a function of your own that calls it, or allow its package",
+                field=field,
             )
         return found  # type: ignore[no-any-return]
 
-    def _check_places(self, module_name: str, where: str) -> None:
+    def _check_places(self, module_name: str, where: str, field: str) -> None:
         """Refuses what lies outside the roots before it is imported: each package, then the module."""
         importlib.invalidate_caches()
         for name in accumulate(module_name.split("."), "{}.{}".format):
             if self._roots.names_allowed_package(name):
                 return
-            spec = self._spec(name, where)
+            spec = self._spec(name, where, field)
             if not self._roots.hold_spec(spec):
                 raise InvalidRequestError(
                     f"{where}: {name} lies outside {self._roots}; add its folder to the import roots, "
-                    f"or allow the package {name.partition('.')[0]!r} at the worker"
+                    f"or allow the package {name.partition('.')[0]!r} at the worker",
+                    field=field,
                 )
 
-    def _spec(self, name: str, where: str) -> ModuleSpec:
+    def _spec(self, name: str, where: str, field: str) -> ModuleSpec:
         spec: Optional[ModuleSpec] = None
         try:
             # Imports the packages around it, which were checked before.
@@ -84,23 +87,25 @@ class Loader:
             pass
         if spec is None:
             near = near_modules(name, self._roots.roots)
-            raise InvalidRequestError(f"{where}: no module {name!r} in {self._roots}{near}")
+            raise InvalidRequestError(f"{where}: no module {name!r} in {self._roots}{near}", field=field)
         return spec
 
-    def _imported(self, module_name: str, where: str) -> ModuleType:
+    def _imported(self, module_name: str, where: str, field: str) -> ModuleType:
         try:
             return importlib.import_module(module_name)
         except ModuleNotFoundError as error:
             if _is_part_of(module_name, error.name):
-                raise InvalidRequestError(f"{where}: no module {error.name!r} in {self._roots}") from None
+                raise InvalidRequestError(
+                    f"{where}: no module {error.name!r} in {self._roots}", field=field
+                ) from None
             raise
 
 
-def _attribute(module: ModuleType, name: str, where: str) -> Any:
+def _attribute(module: ModuleType, name: str, where: str, field: str) -> Any:
     if not hasattr(module, name):
         near = difflib.get_close_matches(name, vars(module), n=3, cutoff=0.5)
         hint = f"; did you mean {', '.join(near)}?" if near else ""
-        raise InvalidRequestError(f"{where}: the module has no {name!r}{hint}")
+        raise InvalidRequestError(f"{where}: the module has no {name!r}{hint}", field=field)
     return getattr(module, name)
 
 

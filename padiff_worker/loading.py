@@ -80,11 +80,11 @@ def load_model(
     """
     if spec.framework and spec.framework != adapter.name:
         raise InvalidRequestError(
-            f"framework: the spec says {spec.framework!r} and this worker runs {adapter.name!r}"
+            f"the spec says {spec.framework!r} and this worker runs {adapter.name!r}", field="framework"
         )
     if threads > _MOST_THREADS:
         raise InvalidRequestError(
-            f"options.threads: {threads} is not allowed here; allowed: 0 to {_MOST_THREADS}"
+            f"{threads} is not allowed here; allowed: 0 to {_MOST_THREADS}", field="options.threads"
         )
     with ExitStack() as exits:
         loss = served.loss if served is not None else None
@@ -146,7 +146,7 @@ class _Loading:
         """Calls the spec's factory."""
         adapter, spec = self._adapter, self._spec
         if not spec.model:
-            raise InvalidRequestError("model: no factory is named, and this worker serves no model")
+            raise InvalidRequestError("no factory is named, and this worker serves no model", field="model")
         flags = self._configured(spec.device)
         random.seed(spec.seed)
         np.random.seed(spec.seed % 2**32)
@@ -169,7 +169,8 @@ class _Loading:
         adapter, spec, model = self._adapter, self._spec, served.model
         if spec.model or spec.weights or spec.dtype is not None:
             raise InvalidRequestError(
-                "model: this worker serves the model of its own script; leave model, weights and dtype out"
+                "this worker serves the model of its own script; leave model, weights and dtype out",
+                field="model",
             )
         self._check_model(model, "serve() was given")
         device = adapter.device_of(model)
@@ -189,8 +190,8 @@ class _Loading:
         if not self._adapter.is_model(model):
             found = type(model)
             raise InvalidRequestError(
-                f"model: {subject} a {found.__module__}.{found.__qualname__}, "
-                f"not a {self._adapter.name} model"
+                f"{subject} a {found.__module__}.{found.__qualname__}, not a {self._adapter.name} model",
+                field="model",
             )
 
     def _optimizer(self, model: Any) -> Optional[Any]:
@@ -200,8 +201,9 @@ class _Loading:
         optimizer = self._loader.resolve(reference, field="optimizer")(model)
         if not self._adapter.is_optimizer(optimizer) and not callable(optimizer):
             raise InvalidRequestError(
-                f"optimizer: {reference!r} returned a {type(optimizer).__name__}; return an optimizer of "
-                f"{self._adapter.name}, or a function without arguments that steps and clears"
+                f"{reference!r} returned a {type(optimizer).__name__}; return an optimizer of "
+                f"{self._adapter.name}, or a function without arguments that steps and clears",
+                field="optimizer",
             )
         return optimizer
 
@@ -216,4 +218,4 @@ def _check_arguments(factory: Callable[..., Any], kwargs: dict[str, Any], refere
         signature.bind(**kwargs)
     except TypeError as error:
         takes = ", ".join(map(str, signature.parameters.values())) or "nothing"
-        raise InvalidRequestError(f"kwargs: {reference!r} takes: {takes}; {error}") from None
+        raise InvalidRequestError(f"{reference!r} takes: {takes}; {error}", field="kwargs") from None

@@ -23,7 +23,7 @@ def apply_rule(loader: Loader, rule: str, arrays: Mapping[str, HostTensor]) -> d
         made = function({name: _seen(tensor) for name, tensor in arrays.items()})
     if not isinstance(made, dict):
         raise InvalidRequestError(
-            f"special_init: {rule!r} returned a {type(made).__name__}; return a dict of name -> array"
+            f"{rule!r} returned a {type(made).__name__}; return a dict of name -> array", field="special_init"
         )
     return {name: HostTensor.from_array(array) for name, array in made.items()}
 

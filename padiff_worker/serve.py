@@ -113,7 +113,8 @@ def open_model(
     """
     if not adapter.is_model(model):
         raise InvalidRequestError(
-            f"model: a {type(model).__module__}.{type(model).__qualname__} is not a {adapter.name} model"
+            f"a {type(model).__module__}.{type(model).__qualname__} is not a {adapter.name} model",
+            field="model",
         )
     served = ServedModel(model=model, loss=loss, optimizer=optimizer)
     settings = WorkerSettings(roots=roots, save_root=save_root)

@@ -127,8 +127,9 @@ class ModelSession:
         kept = self.optimizer if optimizer else None
         if kept is not None and not self._adapter.is_optimizer(kept):
             raise InvalidRequestError(
-                "optimizer: this one is a function, and local_error has to put back what an optimizer keeps "
-                "between steps; return the optimizer itself, or leave local_error out"
+                "this one is a function, and local_error has to put back what an optimizer keeps "
+                "between steps; return the optimizer itself, or leave local_error out",
+                field="optimizer",
             )
         self._kept = KeptState(self._adapter, self.model, kept)
 

@@ -28,6 +28,8 @@ class WorkerSettings:
     def __post_init__(self) -> None:
         for field, folder in (*(("path", root) for root in self.roots), ("save_root", self.save_root)):
             if folder is not None and not os.path.isdir(folder):
-                raise InvalidRequestError(f"{field}: {folder!r} is no folder on this machine; make it first")
+                raise InvalidRequestError(
+                    f"{folder!r} is no folder on this machine; make it first", field=field
+                )
         if self.capture_bytes < 1:
-            raise InvalidRequestError("capture_mib: allowed: a whole number of at least 1")
+            raise InvalidRequestError("allowed: a whole number of at least 1", field="capture_mib")

@@ -21,7 +21,7 @@ def checked_suffix(path: str, allowed: Collection[str], *, field: str) -> str:
     """Returns the suffix of `path`. Raises InvalidRequestError for one that is not `allowed`."""
     suffix = os.path.splitext(path)[1]
     if suffix not in allowed:
-        raise InvalidRequestError(f"{field}: {path} must end in one of {', '.join(allowed)}")
+        raise InvalidRequestError(f"{path} must end in one of {', '.join(allowed)}", field=field)
     return suffix
 
 
@@ -44,7 +44,7 @@ def check_fit(path: str, expected: Shapes, given: Shapes) -> None:
         if names
     ]
     if found:
-        raise InvalidRequestError(f"weights: {path} does not fit the model: it {'; it '.join(found)}")
+        raise InvalidRequestError(f"{path} does not fit the model: it {'; it '.join(found)}", field="weights")
 
 
 def save_target(root: Optional[str], path: str) -> str:
@@ -54,16 +54,16 @@ def save_target(root: Optional[str], path: str) -> str:
     another suffix.
     """
     if root is None:
-        raise InvalidRequestError("save: this worker may not save; start it with --save-root FOLDER")
+        raise InvalidRequestError("this worker may not save; start it with --save-root FOLDER", field="save")
     if "\0" in path:
-        raise InvalidRequestError(f"save: {path!r} is no path")
+        raise InvalidRequestError(f"{path!r} is no path", field="save")
     target = os.path.realpath(os.path.join(root, path))
     if not target.startswith(os.path.realpath(root).rstrip(os.sep) + os.sep):
-        raise InvalidRequestError(f"save: {path!r} lies outside the worker's save root {root}")
+        raise InvalidRequestError(f"{path!r} lies outside the worker's save root {root}", field="save")
     if not target.endswith(SAVE_SUFFIXES):
-        raise InvalidRequestError(f"save: {path!r} must end in one of {', '.join(SAVE_SUFFIXES)}")
+        raise InvalidRequestError(f"{path!r} must end in one of {', '.join(SAVE_SUFFIXES)}", field="save")
     if not os.path.isdir(os.path.dirname(target)):
-        raise InvalidRequestError(f"save: the folder {os.path.dirname(target)} does not exist")
+        raise InvalidRequestError(f"the folder {os.path.dirname(target)} does not exist", field="save")
     return target
 
 
@@ -75,10 +75,12 @@ def reading(path: str) -> Iterator[None]:
     except (InvalidRequestError, ImportError):
         raise
     except FileNotFoundError:
-        raise InvalidRequestError(f"weights: there is no file {path} on the worker's machine") from None
+        raise InvalidRequestError(
+            f"there is no file {path} on the worker's machine", field="weights"
+        ) from None
     except Exception as error:
         reason = next(iter(str(error).splitlines()), "") or type(error).__name__
-        raise InvalidRequestError(f"weights: {path} cannot be read: {reason}") from error
+        raise InvalidRequestError(f"{path} cannot be read: {reason}", field="weights") from error
 
 
 @contextmanager
@@ -97,7 +99,7 @@ def writing(path: str) -> Iterator[str]:
         raise
     except Exception as error:
         reason = next(iter(str(error).splitlines()), "") or type(error).__name__
-        raise InvalidRequestError(f"save: {path} cannot be written: {reason}") from error
+        raise InvalidRequestError(f"{path} cannot be written: {reason}", field="save") from error
     finally:
         with suppress(FileNotFoundError):
             os.remove(partial)
@@ -110,8 +112,9 @@ def needing_safetensors() -> Iterator[None]:
         yield
     except ImportError:
         raise InvalidRequestError(
-            "weights: .safetensors files need a package that this worker lacks; run: "
-            f"{sys.executable} -m pip install safetensors"
+            ".safetensors files need a package that this worker lacks; run: "
+            f"{sys.executable} -m pip install safetensors",
+            field="weights",
         ) from None
 
 

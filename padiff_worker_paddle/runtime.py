@@ -18,7 +18,9 @@ def devices() -> tuple[str, ...]:
 def configure(*, device: str, seed: int, deterministic: bool, threads: int) -> tuple[str, ...]:
     usable = devices()
     if ("gpu:0" if device == "gpu" else device) not in usable:
-        raise InvalidRequestError(f"device: {device!r} is not usable here; use one of {', '.join(usable)}")
+        raise InvalidRequestError(
+            f"{device!r} is not usable here; use one of {', '.join(usable)}", field="device"
+        )
     flags = [f"deterministic={'on' if deterministic else 'off'}"]
     paddle.set_device(device)
     if device != "cpu":

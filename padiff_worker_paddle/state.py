@@ -61,7 +61,9 @@ def _read(path: str, suffix: str) -> dict[str, HostTensor]:
         with open(path, "rb") as file:
             state = _ArraysOnly(file, encoding="latin1").load()
         if not isinstance(state, dict):
-            raise InvalidRequestError(f"weights: {path} holds a {type(state).__name__}, not a state_dict")
+            raise InvalidRequestError(
+                f"{path} holds a {type(state).__name__}, not a state_dict", field="weights"
+            )
         return {name: _host_tensor(value) for name, value in state.items() if name != _NAME_TABLE}
 
 

@@ -18,10 +18,11 @@ def autocast(device: str, dtype: DType) -> AbstractContextManager[None]:
     if device == "cpu":
         # Paddle warns and goes on without; something else would be compared.
         raise InvalidRequestError(
-            f"autocast: paddle has none on the CPU; leave autocast out, take a GPU, or set dtype to {dtype}"
+            f"paddle has none on the CPU; leave autocast out, take a GPU, or set dtype to {dtype}",
+            field="autocast",
         )
     if dtype not in (DType.FLOAT16, DType.BFLOAT16):
-        raise InvalidRequestError(f"autocast: paddle has none to {dtype}; allowed: float16, bfloat16")
+        raise InvalidRequestError(f"paddle has none to {dtype}; allowed: float16, bfloat16", field="autocast")
     context: AbstractContextManager[None] = paddle.amp.auto_cast(True, level="O1", dtype=dtype.value)
     return context
 

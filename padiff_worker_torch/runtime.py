@@ -17,7 +17,9 @@ def devices() -> tuple[str, ...]:
 def configure(*, device: str, seed: int, deterministic: bool, threads: int) -> tuple[str, ...]:
     usable = devices()
     if ("cuda:0" if device == "cuda" else device) not in usable:
-        raise InvalidRequestError(f"device: {device!r} is not usable here; use one of {', '.join(usable)}")
+        raise InvalidRequestError(
+            f"{device!r} is not usable here; use one of {', '.join(usable)}", field="device"
+        )
     flags = [f"deterministic={'on' if deterministic else 'off'}"]
     if deterministic and device != "cpu":
         # Read by cuBLAS when it makes its first handle.

@@ -50,11 +50,14 @@ def _read(path: str, suffix: str) -> dict[str, Any]:
                 state = torch.load(path, map_location="cpu", weights_only=True)
             except pickle.UnpicklingError:
                 raise InvalidRequestError(
-                    f"weights: {path} is no file of tensors and plain containers, and nothing else is "
-                    "unpickled; save the state_dict alone"
+                    f"{path} is no file of tensors and plain containers, and nothing else is "
+                    "unpickled; save the state_dict alone",
+                    field="weights",
                 ) from None
         if not isinstance(state, dict):
-            raise InvalidRequestError(f"weights: {path} holds a {type(state).__name__}, not a state_dict")
+            raise InvalidRequestError(
+                f"{path} holds a {type(state).__name__}, not a state_dict", field="weights"
+            )
         return state
 
 
@@ -62,13 +65,13 @@ def _refuse_what_holds_code(path: str) -> None:
     """Refuses two kinds of file in which Torch before 2.6 runs code, weights_only or not."""
     if tarfile.is_tarfile(path):
         raise InvalidRequestError(
-            f"weights: {path} is a tar archive, as early versions of Torch wrote them; save it again"
+            f"{path} is a tar archive, as early versions of Torch wrote them; save it again", field="weights"
         )
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             if any(name.endswith("constants.pkl") for name in archive.namelist()):
                 raise InvalidRequestError(
-                    f"weights: {path} holds a TorchScript module; save its state_dict alone"
+                    f"{path} holds a TorchScript module; save its state_dict alone", field="weights"
                 )
 
 

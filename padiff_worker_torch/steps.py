@@ -22,7 +22,8 @@ def autocast(device: str, dtype: DType) -> AbstractContextManager[None]:
         context: Any = torch.autocast(kind, dtype=getattr(torch, dtype.value))
     if not context._enabled:
         raise InvalidRequestError(
-            f"autocast: torch has no autocast to {dtype} on {kind}; leave autocast out, or take another dtype"
+            f"torch has no autocast to {dtype} on {kind}; leave autocast out, or take another dtype",
+            field="autocast",
         )
     made: AbstractContextManager[None] = context
     return made

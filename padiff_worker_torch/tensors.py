@@ -59,12 +59,14 @@ def host_copy(tensor: Any) -> HostTensor:
 def from_host(value: HostTensor, *, device: str, requires_grad: bool) -> Any:
     if value.dtype not in _TO_TORCH:
         raise InvalidRequestError(
-            f"input: torch {torch.__version__} has no dtype {value.dtype}; use one of "
-            f"{', '.join(map(str, _TO_TORCH))}"
+            f"torch {torch.__version__} has no dtype {value.dtype}; use one of "
+            f"{', '.join(map(str, _TO_TORCH))}",
+            field="input",
         )
     if requires_grad and value.dtype not in FLOATING | COMPLEX:
         raise InvalidRequestError(
-            f"input: requires_grad needs a floating or complex dtype, and this tensor is {value.dtype}"
+            f"requires_grad needs a floating or complex dtype, and this tensor is {value.dtype}",
+            field="input",
         )
     return _native(value.array.copy(), value.dtype).to(device).requires_grad_(requires_grad)
 

@@ -116,13 +116,13 @@ def assign_weight(
     """
     candidate, reference = contestants(layer, module)
     if not isinstance(save, (str, os.PathLike, type(None))):
-        raise InvalidRequestError(f"save: {shown(save)} is not allowed; allowed: a file's path")
+        raise InvalidRequestError(f"{shown(save)} is not allowed; allowed: a file's path", field="save")
     place = "" if save is None else os.fspath(save)
     suffixes = SAVE_SUFFIXES[layer.framework]
     if place and not place.endswith(suffixes):
         whose = f" for {layer.framework}" if layer.framework else ""
         raise InvalidRequestError(
-            f"save: {place!r} is not allowed; allowed suffixes{whose}: {', '.join(suffixes)}"
+            f"{place!r} is not allowed; allowed suffixes{whose}: {', '.join(suffixes)}", field="save"
         )
     save_root = None
     if place and layer.worker is None:
@@ -180,7 +180,7 @@ def plan(
         )
         report = session.explained(session.connection.plan(start, batches))
     if not report.plan:
-        raise InvalidRequestError(f"plan: the models could not be aligned: {report.reasons[0]}")
+        raise InvalidRequestError(f"the models could not be aligned: {report.reasons[0]}", field="plan")
     return report
 
 
@@ -204,7 +204,9 @@ def compare(
     chosen, steps = chosen_options(options, steps)
     record = as_layer_map(layer_map).to_record()
     if not isinstance(auto_weights, bool):
-        raise InvalidRequestError(f"auto_weights: {shown(auto_weights)} is not allowed; allowed: True, False")
+        raise InvalidRequestError(
+            f"{shown(auto_weights)} is not allowed; allowed: True, False", field="auto_weights"
+        )
     check_whereabouts(candidate, reference, server)
     batches = batches_of(layer, module, example_inp)
     with open_session(candidate, reference, server, surroundings(verbose)) as session:

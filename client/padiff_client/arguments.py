@@ -32,16 +32,18 @@ def batches_of(layer: ModelSpec, module: ModelSpec, example_inp: Any) -> Optiona
     if not having:
         if example_inp is None:
             raise InvalidRequestError(
-                "example_inp: missing; give a pair (candidate's input, reference's input), or a loader in "
-                "both ModelSpecs"
+                "missing; give a pair (candidate's input, reference's input), or a loader in both ModelSpecs",
+                field="example_inp",
             )
         return Batches(example_inp)
     if len(having) == 1:
         lacking = "module" if having == ["layer"] else "layer"
-        raise InvalidRequestError(f"{lacking}.loader: missing; give a loader to both models, or to neither")
+        raise InvalidRequestError(
+            "missing; give a loader to both models, or to neither", field=f"{lacking}.loader"
+        )
     if example_inp is not None:
         raise InvalidRequestError(
-            "example_inp: both models have a loader that gives the batches; leave one of them out"
+            "both models have a loader that gives the batches; leave one of them out", field="example_inp"
         )
     return None
 
@@ -53,8 +55,9 @@ def as_server(
     if address is None:
         if token is not None or tls is not None or insecure:
             raise InvalidRequestError(
-                "token: token=, tls= and insecure= are credentials for server=, which is missing; a worker's "
-                "belong into its ModelSpec"
+                "token=, tls= and insecure= are credentials for server=, which is missing; a worker's "
+                "belong into its ModelSpec",
+                field="token",
             )
         return None
     for field, value, what in (
@@ -62,13 +65,13 @@ def as_server(
         ("token", token or "", "a text"),
     ):
         if not isinstance(value, str):
-            raise InvalidRequestError(f"{field}: {shown(value)} is not allowed; allowed: {what}")
+            raise InvalidRequestError(f"{shown(value)} is not allowed; allowed: {what}", field=field)
     if tls is not None and not isinstance(tls, Tls):
         raise InvalidRequestError(
-            "tls: not allowed; allowed: Tls(ca=..., certificate=..., key=...) or Tls.from_files"
+            "not allowed; allowed: Tls(ca=..., certificate=..., key=...) or Tls.from_files", field="tls"
         )
     if not isinstance(insecure, bool):
-        raise InvalidRequestError(f"insecure: {shown(insecure)} is not allowed; allowed: True, False")
+        raise InvalidRequestError(f"{shown(insecure)} is not allowed; allowed: True, False", field="insecure")
     return Server(address=address, token=token or "", tls=tls, insecure=insecure)
 
 
@@ -89,21 +92,21 @@ def chosen_options(options: Union[Options, Mapping[str, Any], None], steps: Any)
         given = named.pop("steps", steps)
         if steps not in (1, given):
             raise InvalidRequestError(
-                f"options.steps: {shown(given)} contradicts steps={shown(steps)}; give one of them"
+                f"{shown(given)} contradicts steps={shown(steps)}; give one of them", field="options.steps"
             )
         for name in named:
             if instead_of_option(str(name)):
-                raise InvalidRequestError(f"options.{name}: {instead_of_option(str(name))}")
+                raise InvalidRequestError(instead_of_option(str(name)), field=f"options.{name}")
         options, steps = Options.from_mapping(named), given
     elif options is None:
         options = Options()
     elif not isinstance(options, Options):
         raise InvalidRequestError(
-            f"options: a {type(options).__name__} is not allowed; allowed: Options(...) or a dict"
+            f"a {type(options).__name__} is not allowed; allowed: Options(...) or a dict", field="options"
         )
     if isinstance(steps, bool) or not isinstance(steps, Integral) or not 1 <= int(steps) < 2**32:
         raise InvalidRequestError(
-            f"steps: {shown(steps)} is not allowed; allowed: a whole number of at least 1"
+            f"{shown(steps)} is not allowed; allowed: a whole number of at least 1", field="steps"
         )
     return options, int(steps)
 
@@ -114,8 +117,9 @@ def references(pair: Any, field: str) -> tuple[str, str]:
         return "", ""
     if not isinstance(pair, (tuple, list)) or len(pair) != 2:
         raise InvalidRequestError(
-            f"{field}: {shown(pair)} is not allowed; allowed: a pair (candidate's, reference's) of "
-            '"package.module:name"'
+            f"{shown(pair)} is not allowed; allowed: a pair (candidate's, reference's) of "
+            '"package.module:name"',
+            field=field,
         )
     candidate, reference = (
         "" if text is None else check_reference(text, field=f"{field}[{i}]") for i, text in enumerate(pair)
@@ -135,8 +139,9 @@ def contestants(
     """
     if child.is_inside_worker():
         raise InvalidRequestError(
-            "model: the module of this model starts a comparison itself; put that call under "
-            'if __name__ == "__main__":'
+            "the module of this model starts a comparison itself; put that call under "
+            'if __name__ == "__main__":',
+            field="model",
         )
     for field, spec in (("layer", layer), ("module", module)):
         if not isinstance(spec, ModelSpec):

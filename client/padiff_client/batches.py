@@ -33,12 +33,13 @@ class Batch:
     def __post_init__(self) -> None:
         if not isinstance(self.args, (tuple, list)):
             raise InvalidRequestError(
-                f"Batch.args: a {type(self.args).__name__} is not allowed; allowed: a tuple or list of "
-                "positional arguments, as in Batch(args=(x,))"
+                f"a {type(self.args).__name__} is not allowed; allowed: a tuple or list of "
+                "positional arguments, as in Batch(args=(x,))",
+                field="Batch.args",
             )
         if not isinstance(self.kwargs, Mapping) or not all(isinstance(name, str) for name in self.kwargs):
             raise InvalidRequestError(
-                "Batch.kwargs: not allowed; allowed: a dict from argument names to values"
+                "not allowed; allowed: a dict from argument names to values", field="Batch.kwargs"
             )
         object.__setattr__(self, "args", tuple(self.args))
         object.__setattr__(self, "kwargs", dict(self.kwargs))
@@ -64,9 +65,10 @@ class BatchPairs:
     def __init__(self, example_inp: Any) -> None:
         if not isinstance(example_inp, (tuple, list)) or len(example_inp) != 2:
             raise InvalidRequestError(
-                f"example_inp: {_kind(example_inp)} is not allowed; allowed: a pair (candidate's input, "
+                f"{_kind(example_inp)} is not allowed; allowed: a pair (candidate's input, "
                 "reference's input), each a Batch, a dict of keyword arguments, or an iterable of these; "
-                f"for both alike, write {_for_both(example_inp)}"
+                f"for both alike, write {_for_both(example_inp)}",
+                field="example_inp",
             )
         candidate, reference = example_inp
         self._candidate = _Source(candidate, "example_inp[0]")
@@ -97,8 +99,9 @@ class _Source:
         if self._constant is None:
             if is_tensor(given) or isinstance(given, (str, bytes)) or not isinstance(given, Iterable):
                 raise InvalidRequestError(
-                    f"{name}: {_kind(given)} is not allowed; allowed: a Batch (positional arguments: "
-                    "Batch(args=(x,))), a dict of keyword arguments, or an iterable of these"
+                    f"{_kind(given)} is not allowed; allowed: a Batch (positional arguments: "
+                    "Batch(args=(x,))), a dict of keyword arguments, or an iterable of these",
+                    field=name,
                 )
             self._items = iter(given)
 
@@ -110,15 +113,17 @@ class _Source:
             item = next(self._items)
         except StopIteration:
             raise InvalidRequestError(
-                f"{self._name}: ended after {step} batches; every step needs one, so give more or fewer steps"
+                f"ended after {step} batches; every step needs one, so give more or fewer steps",
+                field=self._name,
             ) from None
         except (Exception, SystemExit) as error:  # sys.exit(0) must not pass for a match
-            raise InvalidRequestError(f"{name}: {type(error).__name__}: {said_by(error)}") from error
+            raise InvalidRequestError(f"{type(error).__name__}: {said_by(error)}", field=name) from error
         batch = _as_batch(item)
         if batch is None:
             raise InvalidRequestError(
-                f"{name}: {_kind(item)} is not allowed; allowed: a Batch (positional arguments: "
-                "Batch(args=(x,)), with a target: Batch(args=(x,), target=y)) or a dict of keyword arguments"
+                f"{_kind(item)} is not allowed; allowed: a Batch (positional arguments: "
+                "Batch(args=(x,)), with a target: Batch(args=(x,), target=y)) or a dict of keyword arguments",
+                field=name,
             )
         return batch, name
 

@@ -151,7 +151,8 @@ def _started(
     except OSError as error:
         if error.filename == launch.python:  # a full disk or process table is not the interpreter's fault
             raise InvalidRequestError(
-                f"{launch.python_field}: {launch.python} cannot be run ({error.strerror}); name a Python "
-                "interpreter, as /path/to/venv/bin/python"
+                f"{launch.python} cannot be run ({error.strerror}); name a Python "
+                "interpreter, as /path/to/venv/bin/python",
+                field=launch.python_field,
             ) from None
         raise WorkerLostError(f"the {launch.name} could not be started: {error}") from error

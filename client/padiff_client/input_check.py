@@ -55,13 +55,13 @@ def check_inputs(
     for contestant in (candidate, reference):
         if not contestant.spec.loader:
             raise InvalidRequestError(
-                f"{contestant.field}.loader: missing; name the function that returns the batches, as in "
-                '"my_data:train_loader"'
+                'missing; name the function that returns the batches, as in "my_data:train_loader"',
+                field=f"{contestant.field}.loader",
             )
     chosen, _ = chosen_options(options, 1)
     if isinstance(batches, bool) or not isinstance(batches, int) or not 1 <= batches < 2**32:
         raise InvalidRequestError(
-            f"batches: {shown(batches)} is not allowed; allowed: a whole number of at least 1"
+            f"{shown(batches)} is not allowed; allowed: a whole number of at least 1", field="batches"
         )
     coordinator = as_server(server, token, tls, insecure)
     check_whereabouts(candidate, reference, coordinator)

@@ -53,8 +53,8 @@ def interpreter(spec: ModelSpec, environment: Mapping[str, str], *, field: str) 
         hint = f"; did you mean {found}/bin/python?" if found and os.path.isdir(found) else ""
         hint = hint or (near_file(found) if found else "")
         raise InvalidRequestError(
-            f"{source}: {given} is not an interpreter on this machine"
-            f"{hint or '; name one, as /env/bin/python'}"
+            f"{given} is not an interpreter on this machine{hint or '; name one, as /env/bin/python'}",
+            field=source,
         )
     return found, source
 
@@ -83,7 +83,7 @@ def worker_launch(
         root = os.path.abspath(os.path.expanduser(entry))
         if not os.path.isdir(root):
             raise InvalidRequestError(
-                f"{field}.path: {root} is not a folder on this machine{_meant_folder(root)}"
+                f"{root} is not a folder on this machine{_meant_folder(root)}", field=f"{field}.path"
             )
         arguments += ["--path", root]
     for package in spec.allow:

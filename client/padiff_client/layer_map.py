@@ -42,8 +42,9 @@ class LayerMap:
         self._become(options.LayerMap())
         if pairs is not None and not isinstance(pairs, Mapping):
             raise InvalidRequestError(
-                f"layer_map: {shown(pairs)} is not allowed; allowed: {{reference path: candidate path}}; "
-                "a plan's file is read by LayerMap.load"
+                f"{shown(pairs)} is not allowed; allowed: {{reference path: candidate path}}; "
+                "a plan's file is read by LayerMap.load",
+                field="layer_map",
             )
         for reference, candidate in (pairs or {}).items():
             self._pin(
@@ -57,7 +58,9 @@ class LayerMap:
         Raises InvalidRequestError with the file and line of what is wrong.
         """
         if not isinstance(path, (str, os.PathLike)):
-            raise InvalidRequestError(f"LayerMap.load: {shown(path)} is not allowed; allowed: a file's path")
+            raise InvalidRequestError(
+                f"{shown(path)} is not allowed; allowed: a file's path", field="LayerMap.load"
+            )
         return cls()._become(read_plan(os.fspath(path)))
 
     @classmethod
@@ -112,7 +115,7 @@ class LayerMap:
         field = "layer_map.special_init"
         if not isinstance(pair, (tuple, list)) or len(pair) != 2:
             raise InvalidRequestError(
-                f"{field}: {shown(pair)} is not allowed; allowed: a pair (reference path, candidate path)"
+                f"{shown(pair)} is not allowed; allowed: a pair (reference path, candidate path)", field=field
             )
         reference, candidate = (_path(path, field) for path in pair)
         return self._pin(
@@ -174,7 +177,7 @@ def _path(value: Any, field: str) -> str:
     if not isinstance(value, str):
         given = shown(value) if framework_of(value) is None else kind_of(value)
         raise InvalidRequestError(
-            f'{field}: {given} is not allowed; allowed: a layer path, as in "encoder.0.fc"'
+            f'{given} is not allowed; allowed: a layer path, as in "encoder.0.fc"', field=field
         )
     return value
 

@@ -147,8 +147,8 @@ def _objects(pair: Any, field: str) -> tuple[Optional[Any], Optional[Any]]:
         return None, None
     if not isinstance(pair, (tuple, list)) or len(pair) != 2 or any(isinstance(one, str) for one in pair):
         raise InvalidRequestError(
-            f"{field}: {pair!r} is not allowed; allowed: a pair (candidate's, reference's) of the objects "
-            "themselves"
+            f"{pair!r} is not allowed; allowed: a pair (candidate's, reference's) of the objects themselves",
+            field=field,
         )
     return pair[0], pair[1]
 
@@ -160,8 +160,9 @@ def _adapter(model: Any, field: str) -> FrameworkAdapter:
     adapter = adapters[framework]() if framework is not None else None
     if adapter is None or not adapter.is_model(model):
         raise InvalidRequestError(
-            f"{field}: {kind_of(model)} is not allowed; allowed: a torch.nn.Module, a paddle.nn.Layer "
-            "(models by reference go to padiff_client.auto_diff)"
+            f"{kind_of(model)} is not allowed; allowed: a torch.nn.Module, a paddle.nn.Layer "
+            "(models by reference go to padiff_client.auto_diff)",
+            field=field,
         )
     return adapter
 

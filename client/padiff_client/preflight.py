@@ -23,9 +23,10 @@ def explain_early_end(child: ChildProcess, status: int) -> PaDiffError:
     package = missing[-1].partition(".")[0] if missing else ""
     if package in launch.mend:
         return InvalidRequestError(
-            f"{launch.python_field}: {launch.python} has no {package}, which the {launch.name} needs; run: "
+            f"{launch.python} has no {package}, which the {launch.name} needs; run: "
             f"{launch.python} -m pip install {launch.mend[package]}",
             log=tail,
+            field=launch.python_field,
         )
     said = _OWN_WORDS.findall(tail)
     if said and status >= 0:

@@ -182,7 +182,7 @@ class Report:
         suffix = os.path.splitext(name)[1].lower()
         if suffix not in writers:
             raise InvalidRequestError(
-                f"path: {name!r} is not allowed; allowed suffixes: {', '.join(writers)}"
+                f"{name!r} is not allowed; allowed suffixes: {', '.join(writers)}", field="path"
             )
         check_folder_of(name, field="path")
         with open(name, "w", encoding="utf-8") as file:

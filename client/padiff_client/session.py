@@ -67,8 +67,9 @@ def check_whereabouts(candidate: Contestant, reference: Contestant, server: Opti
         for contestant in (candidate, reference):
             if contestant.spec.worker is not None and not contestant.spec.has_worker_address:
                 raise InvalidRequestError(
-                    f"{contestant.field}.worker: {contestant.spec.worker!r} is no address; names and "
-                    "labels are known to a running coordinator only: give server="
+                    f"{contestant.spec.worker!r} is no address; names and "
+                    "labels are known to a running coordinator only: give server=",
+                    field=f"{contestant.field}.worker",
                 )
         return
     check_address(server.address, has_tls=server.tls is not None, insecure=server.insecure, field="server")
@@ -76,13 +77,15 @@ def check_whereabouts(candidate: Contestant, reference: Contestant, server: Opti
         for name in ("python", "path", "allow"):
             if getattr(contestant.spec, name):
                 raise InvalidRequestError(
-                    f"{contestant.field}.{name}: a server starts no processes, so it cannot go with server=; "
-                    "start the worker yourself and give worker="
+                    "a server starts no processes, so it cannot go with server=; "
+                    "start the worker yourself and give worker=",
+                    field=f"{contestant.field}.{name}",
                 )
         if contestant.spec.worker is None:
             raise InvalidRequestError(
-                f"{contestant.field}.worker: missing; with server= every model needs a running worker: "
-                "its address, or its name or labels there"
+                "missing; with server= every model needs a running worker: "
+                "its address, or its name or labels there",
+                field=f"{contestant.field}.worker",
             )
 
 

@@ -37,8 +37,9 @@ def check_reference(text: Any, *, field: str) -> str:
     if not isinstance(text, str) and (callable(text) or framework_of(text)):
         raise InvalidRequestError(instead_of_object(text, field=field))
     raise InvalidRequestError(
-        f'{field}: {shown(text)} is not allowed; allowed: "package.module:name", as in '
-        f'"my_model.resnet:build"{_meant(text)}'
+        f'{shown(text)} is not allowed; allowed: "package.module:name", as in '
+        f'"my_model.resnet:build"{_meant(text)}',
+        field=field,
     )
 
 
@@ -112,46 +113,48 @@ class ModelSpec:
     def _check_what(self) -> None:
         if self.framework not in ("", *WORKER_PACKAGES):
             raise InvalidRequestError(
-                f"ModelSpec.framework: {shown(self.framework)} is not allowed; "
-                f"{known_names(self.framework, WORKER_PACKAGES)}"
+                f"{shown(self.framework)} is not allowed; {known_names(self.framework, WORKER_PACKAGES)}",
+                field="ModelSpec.framework",
             )
         if self.model != "":
             check_reference(self.model, field="ModelSpec.model")
         if not isinstance(self.train, bool):
             raise InvalidRequestError(
-                f"ModelSpec.train: {shown(self.train)} is not allowed; allowed: true, false"
+                f"{shown(self.train)} is not allowed; allowed: true, false", field="ModelSpec.train"
             )
         if isinstance(self.seed, bool) or not isinstance(self.seed, int) or not 0 <= self.seed < 2**32:
             raise InvalidRequestError(
-                f"ModelSpec.seed: {shown(self.seed)} is not allowed; allowed: a whole number from 0 "
-                "to 2**32 - 1"
+                f"{shown(self.seed)} is not allowed; allowed: a whole number from 0 to 2**32 - 1",
+                field="ModelSpec.seed",
             )
         if not isinstance(self.device, str) or not self.device:
             raise InvalidRequestError(
-                f'ModelSpec.device: {shown(self.device)} is not allowed; allowed: a device name, as "cpu"'
+                f'{shown(self.device)} is not allowed; allowed: a device name, as "cpu"',
+                field="ModelSpec.device",
             )
         if self.dtype is not None:
             floating = [str(known) for known in DType if known in FLOATING]
             if self.dtype not in floating:
                 raise InvalidRequestError(
-                    f"ModelSpec.dtype: {shown(self.dtype)} is not allowed; "
-                    f"{known_names(self.dtype, floating)}"
+                    f"{shown(self.dtype)} is not allowed; {known_names(self.dtype, floating)}",
+                    field="ModelSpec.dtype",
                 )
 
         for name in ("python", "weights"):
             if not isinstance(getattr(self, name), (str, os.PathLike, type(None))):
                 raise InvalidRequestError(
-                    f"ModelSpec.{name}: {shown(getattr(self, name))} is not allowed; allowed: a file's path"
+                    f"{shown(getattr(self, name))} is not allowed; allowed: a file's path",
+                    field=f"ModelSpec.{name}",
                 )
         if not isinstance(self.token, (str, type(None))):
-            raise InvalidRequestError("ModelSpec.token: not allowed; allowed: a text")
+            raise InvalidRequestError("not allowed; allowed: a text", field="ModelSpec.token")
         for name in ("loader", "train_step"):
             if getattr(self, name) is not None:
                 check_reference(getattr(self, name), field=f"ModelSpec.{name}")
         if self.autocast not in (None, *_AUTOCAST):
             raise InvalidRequestError(
-                f"ModelSpec.autocast: {shown(self.autocast)} is not allowed; "
-                f"{known_names(self.autocast, _AUTOCAST)}"
+                f"{shown(self.autocast)} is not allowed; {known_names(self.autocast, _AUTOCAST)}",
+                field="ModelSpec.autocast",
             )
 
     def _check_where(self) -> None:
@@ -159,26 +162,29 @@ class ModelSpec:
             for name in ("framework", "model"):
                 if not getattr(self, name):
                     raise InvalidRequestError(
-                        f"ModelSpec.{name}: missing; only with worker= may it be left out"
+                        "missing; only with worker= may it be left out", field=f"ModelSpec.{name}"
                     )
             for name in ("token", "tls", "insecure"):
                 if getattr(self, name) not in (None, False):
                     raise InvalidRequestError(
-                        f"ModelSpec.{name}: meant for a worker that runs already, but there is no worker="
+                        "meant for a worker that runs already, but there is no worker=",
+                        field=f"ModelSpec.{name}",
                     )
             return
         for name in ("python", "path", "allow"):
             if getattr(self, name):
                 raise InvalidRequestError(
-                    f"ModelSpec.{name}: meant for a worker that is started here; leave it out with worker="
+                    "meant for a worker that is started here; leave it out with worker=",
+                    field=f"ModelSpec.{name}",
                 )
         if self.tls is not None and not isinstance(self.tls, Tls):
             raise InvalidRequestError(
-                "ModelSpec.tls: not allowed; allowed: Tls(ca=..., certificate=..., key=...) or Tls.from_files"
+                "not allowed; allowed: Tls(ca=..., certificate=..., key=...) or Tls.from_files",
+                field="ModelSpec.tls",
             )
         if not isinstance(self.insecure, bool):
             raise InvalidRequestError(
-                f"ModelSpec.insecure: {shown(self.insecure)} is not allowed; allowed: true, false"
+                f"{shown(self.insecure)} is not allowed; allowed: true, false", field="ModelSpec.insecure"
             )
         self._check_worker()
 
@@ -194,21 +200,24 @@ class ModelSpec:
         labels = self.worker
         if labels == "" or not isinstance(labels, (str, Mapping)):
             raise InvalidRequestError(
-                f"ModelSpec.worker: {shown(labels)} is not allowed; allowed: an address (unix:/path, "
-                "host:port), a worker's name, or a dict of its labels"
+                f"{shown(labels)} is not allowed; allowed: an address (unix:/path, "
+                "host:port), a worker's name, or a dict of its labels",
+                field="ModelSpec.worker",
             )
         if isinstance(labels, Mapping) and not (
             labels and all(isinstance(word, str) for pair in labels.items() for word in pair)
         ):
             raise InvalidRequestError(
-                f"ModelSpec.worker: {dict(labels)!r} is not allowed; allowed: one or more labels, name and "
-                'value texts in quotes, as {"cuda": "12.6"}'
+                f"{dict(labels)!r} is not allowed; allowed: one or more labels, name and "
+                'value texts in quotes, as {"cuda": "12.6"}',
+                field="ModelSpec.worker",
             )
         for name in ("token", "tls", "insecure"):
             if getattr(self, name) not in (None, False):
                 raise InvalidRequestError(
-                    f"ModelSpec.{name}: the coordinator has the credentials of the workers that it knows; "
-                    "leave it out with a worker's name or labels"
+                    "the coordinator has the credentials of the workers that it knows; "
+                    "leave it out with a worker's name or labels",
+                    field=f"ModelSpec.{name}",
                 )
 
     @property
@@ -231,7 +240,7 @@ class ModelSpec:
     def _pack_kwargs(self) -> Tree:
         if not isinstance(self.kwargs, Mapping) or not all(isinstance(name, str) for name in self.kwargs):
             raise InvalidRequestError(
-                "ModelSpec.kwargs: not allowed; allowed: a dict from argument names to values"
+                "not allowed; allowed: a dict from argument names to values", field="ModelSpec.kwargs"
             )
         plain = trees.map_leaves(
             dict(self.kwargs), lambda leaf, _: leaf.item() if isinstance(leaf, np.generic) else leaf
@@ -264,5 +273,7 @@ def _texts(values: Any, *, field: str, item: str) -> tuple[str, ...]:
     if isinstance(values, (str, os.PathLike)):
         values = (values,)
     if not isinstance(values, (list, tuple)) or not all(isinstance(v, (str, os.PathLike)) for v in values):
-        raise InvalidRequestError(f"{field}: {shown(values)} is not allowed; allowed: a list of {item} names")
+        raise InvalidRequestError(
+            f"{shown(values)} is not allowed; allowed: a list of {item} names", field=field
+        )
     return tuple(os.fspath(value) for value in values)

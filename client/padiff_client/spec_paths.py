@@ -26,4 +26,6 @@ def check_folder_of(path: str, *, field: str) -> None:
     """Raises InvalidRequestError if the file `path`, which is to be written, would lie in no folder."""
     folder = os.path.dirname(path) or "."
     if not os.path.isdir(folder):
-        raise InvalidRequestError(f"{field}: {folder} is not a folder; create it first{near_file(folder)}")
+        raise InvalidRequestError(
+            f"{folder} is not a folder; create it first{near_file(folder)}", field=field
+        )

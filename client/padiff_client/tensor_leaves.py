@@ -36,7 +36,8 @@ class Input:
             word(DType, self.dtype, field="Input.dtype")
         if not isinstance(self.requires_grad, bool):
             raise InvalidRequestError(
-                f"Input.requires_grad: {shown(self.requires_grad)} is not allowed; allowed: True, False"
+                f"{shown(self.requires_grad)} is not allowed; allowed: True, False",
+                field="Input.requires_grad",
             )
 
 
@@ -63,7 +64,7 @@ def check_gradient(leaf: Any, dtype: DType, *, where: str) -> None:
     """Raises InvalidRequestError if `leaf` asks for a gradient that its `dtype` cannot have."""
     if requires_grad(leaf) and dtype not in FLOATING | COMPLEX:
         raise InvalidRequestError(
-            f"{where}: requires_grad needs a floating or complex dtype; this one is {dtype}"
+            f"requires_grad needs a floating or complex dtype; this one is {dtype}", field=where
         )
 
 
@@ -84,7 +85,7 @@ def host_tensor(leaf: Any, *, where: str) -> HostTensor:
             return _from_paddle(leaf)
         return HostTensor.from_array(leaf)
     except (TypeError, ValueError, RuntimeError) as error:
-        raise InvalidRequestError(f"{where}: {' '.join(str(error).split())}") from None
+        raise InvalidRequestError(" ".join(str(error).split()), field=where) from None
 
 
 def _cast(tensor: HostTensor, dtype: DType) -> HostTensor:

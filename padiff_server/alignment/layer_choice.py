@@ -101,7 +101,10 @@ def _node(tree: LayerTree, path: str, side: Side, field: str) -> Node:
     if path in tree.nodes:
         return tree.nodes[path]
     raise InvalidRequestError(
-        f"{field}: the {side} has no layer {path!r}{_nearest(path, tree.nodes)}", side=str(side), path=path
+        f"the {side} has no layer {path!r}{_nearest(path, tree.nodes)}",
+        side=str(side),
+        path=path,
+        field=field,
     )
 
 
@@ -120,9 +123,10 @@ def _check_once(paths: Sequence[str], side: Side) -> None:
     twice = sorted({path for path in paths if paths.count(path) > 1})
     if twice:
         raise InvalidRequestError(
-            f"layer_map.pairs: the {side}'s layer {twice[0]!r} is in two pairs; name each layer once",
+            f"the {side}'s layer {twice[0]!r} is in two pairs; name each layer once",
             side=str(side),
             path=twice[0],
+            field="layer_map.pairs",
         )
 
 

@@ -103,8 +103,9 @@ class Connection:
         wanted = self._framework
         if wanted and wanted != self.worker.framework:
             raise InvalidRequestError(
-                f"{self.side}.framework: {self.peer} runs {self.worker.framework}, not {wanted}: "
-                "name the framework that it runs, or another worker"
+                f"{self.peer} runs {self.worker.framework}, not {wanted}: "
+                "name the framework that it runs, or another worker",
+                field=f"{self.side}.framework",
             )
 
     def _why_unreachable(self) -> str:

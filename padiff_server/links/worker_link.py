@@ -78,7 +78,7 @@ class WorkerLink(Connection):
             try:
                 return from_proto(self.caller.Load(request), LoadResponse)
             except InvalidRequestError as error:
-                raise InvalidRequestError(f"{self.side}.{error}", **error.context) from None
+                raise error.within(str(self.side)) from None
 
     def describe(self) -> tuple[Layer, ...]:
         """Returns the layer tree, definition order."""
@@ -128,7 +128,7 @@ class WorkerLink(Connection):
             try:
                 self.caller.KeepState(worker_pb2.KeepStateRequest(lease=self.lease, optimizer=optimizer))
             except InvalidRequestError as error:
-                raise InvalidRequestError(f"{self.side}.{error}", **error.context) from None
+                raise error.within(str(self.side)) from None
 
     def restore_state(self) -> None:
         """Has the worker put back what it remembered."""

@@ -79,7 +79,9 @@ class BatchSource:
         batches = {Side.REFERENCE: head.reference, Side.CANDIDATE: head.candidate}
         for side, batch in batches.items():
             if trees.ABSENT in (batch.args, batch.kwargs):
-                raise InvalidRequestError(f"{side}.inputs: args and kwargs must be given, empty ones packed")
+                raise InvalidRequestError(
+                    "args and kwargs must be given, empty ones packed", field=f"{side}.inputs"
+                )
         return StepBatch(batches=batches, tensors=tensors)
 
     def _tensors(self, step: int) -> Iterator[ReceivedTensor]:

@@ -158,8 +158,9 @@ class PassRunner:
                 self._report.omit(Omitted(what="gradient", omission=Omission.NO_BACKWARD))
                 if self._options.diff_phase is not None:
                     raise InvalidRequestError(
-                        f"diff_phase: {self._options.diff_phase} is not possible: on the {side} "
-                        f"{end.summary.no_gradient_reason}, and diff_phase: forward goes without"
+                        f"{self._options.diff_phase} is not possible: on the {side} "
+                        f"{end.summary.no_gradient_reason}, and diff_phase: forward goes without",
+                        field="diff_phase",
                     )
 
     @staticmethod

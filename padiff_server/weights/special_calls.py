@@ -45,7 +45,7 @@ class SpecialCalls:
         unknown = made.keys() - special.candidates.keys()
         if unknown:
             raise InvalidRequestError(
-                f"layer_map.special_init: {special.function!r} returned {sorted(unknown)}; "
-                f"allowed: {', '.join(special.candidates)}"
+                f"{special.function!r} returned {sorted(unknown)}; allowed: {', '.join(special.candidates)}",
+                field="layer_map.special_init",
             )
         return made

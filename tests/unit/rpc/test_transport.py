@@ -102,13 +102,14 @@ def test_a_unix_socket_serves(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", [PaDiffError, *PaDiffError.__subclasses__()], ids=lambda kind: kind.__name__)
 def test_an_error_arrives_as_its_own_class_with_text_and_context(kind: type[PaDiffError]) -> None:
-    error = kind("field: wrong; do this next", side="candidate", path="a.b")
+    error = kind("wrong; do this next", field="field", side="candidate", path="a.b")
     unary, stream = _raising(error)
     with _calling(unary, stream) as caller:
         with pytest.raises(PaDiffError) as raised:
             caller.Unary(b"")
         assert type(raised.value) is kind
         assert str(raised.value) == "field: wrong; do this next"
+        assert (raised.value.field, raised.value.problem) == ("field", "wrong; do this next")
         assert raised.value.context == {"side": "candidate", "path": "a.b"}
 
         responses = caller.Stream(iter([]))
@@ -117,6 +118,13 @@ def test_an_error_arrives_as_its_own_class_with_text_and_context(kind: type[PaDi
             next(responses)
         assert type(raised.value) is kind
         assert raised.value.context == {"side": "candidate", "path": "a.b"}
+
+
+def test_an_error_names_its_field_within_what_holds_it() -> None:
+    error = InvalidRequestError("no such device", field="device", path="a").within("candidate")
+    assert (error.field, str(error)) == ("candidate.device", "candidate.device: no such device")
+    assert error.context == {"path": "a"}
+    assert str(InvalidRequestError("gone").within("candidate")) == "candidate: gone"
 
 
 def test_any_other_exception_becomes_an_internal_error_and_a_stack_in_the_log(

@@ -1,4 +1,4 @@
-"""Where a function of arrays takes each element of its results from, found out by feeding it numbers.
+"""The places from which a function of arrays takes the elements of its results, found by feeding it numbers.
 
 The function gets arrays whose elements are numbers of their own in place of weights. What it only renames,
 reorders, slices, stacks or reshapes comes back as those numbers; what it computes does not. The numbers
@@ -9,6 +9,7 @@ negative and in another order, must tell the same: they unmask what depends on v
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Optional
 
@@ -24,8 +25,9 @@ from padiff_server.weights.dtype_cast import cast
 from padiff_server.weights.element_map import Places
 from padiff_server.weights.special_calls import Function, RuleFailed
 
-# Of a function, to see which weights it makes one of.
+# Sent at most to see which weights a function makes one of: each call takes all of them.
 _MOST_CALLS = 200
+_MOST_BYTES = 4 << 30
 
 
 @record
@@ -85,21 +87,25 @@ class IndexNumbers:
             and np.array_equal(second[name], other.numbers(places))
         }
 
-    def readers(self, function: Function, names: Iterable[str]) -> dict[str, Optional[frozenset[str]]]:
-        """Returns which of the given arrays each of the named results depends on; None: not known."""
+    def readers(self, function: Function, names: Iterable[str]) -> dict[str, frozenset[str]]:
+        """Returns which of the given arrays each of the named results may depend on.
+
+        Those that it does not depend on are among them only where the function raises on numbers, or where
+        too much would have to be sent to tell.
+        """
         found: dict[str, set[str]] = {name: set() for name in names}
-        numbering = self._numbering(1)
+        everything = tuple(self.starts)
+        size = sum(tensor.array.nbytes for tensor in self._given.values())
+        most = min(_MOST_CALLS, _MOST_BYTES // max(size, 1))
         # Halves of what is changed are changed alone where the whole made a difference.
-        waiting = [(tuple(self.starts), tuple(found))]
-        calls = 0
+        waiting = deque([(everything, tuple(found))])
         try:
-            plain = function(self._arrays(numbering, 0))
-            while waiting:
-                given, results = waiting.pop()
-                calls += 1
-                if calls > _MOST_CALLS:
-                    return dict.fromkeys(found)
-                changed = function(self._arrays(numbering, 0, changed=given))
+            plain = function(self._arrays(self._numbering(1), 0)) if most else {}
+            for _ in range(most - 1):
+                if not waiting:
+                    break
+                given, results = waiting.popleft()
+                changed = function(self._arrays(self._numbering(1), 0, changed=given))
                 moved = tuple(name for name in results if not _same(plain.get(name), changed.get(name)))
                 if len(given) == 1:
                     for name in moved:
@@ -108,7 +114,10 @@ class IndexNumbers:
                     half = len(given) // 2
                     waiting += [(given[:half], moved), (given[half:], moved)]
         except (RuleFailed, InvalidRequestError):
-            return dict.fromkeys(found)
+            return dict.fromkeys(found, frozenset(everything))
+        for given, results in waiting:
+            for name in results:
+                found[name].update(given)
         return {name: frozenset(used) for name, used in found.items()}
 
     def _numbering(self, sign: int) -> _Numbering:

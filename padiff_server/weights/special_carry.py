@@ -63,9 +63,7 @@ def carried(special: SpecialInit, function: Function, given: Mapping[str, HostTe
         if name in made and moved.gives(made[name], given):
             found[name] = moved
     computed = {name: owned for name, owned in special.candidates.items() if name not in found}
-    readers = numbers.readers(function, computed) if computed else {}
-    everything = frozenset(numbers.starts)
-    read = {name: everything if used is None else used for name, used in readers.items()}
+    read = numbers.readers(function, computed) if computed else {}
     uses = _Uses(found, numbers.count, frozenset().union(*read.values()))
     return Carried(
         pairs=tuple(moved.pair(one_to_one=not uses.why_apart(moved)) for moved in found.values()),
@@ -91,7 +89,7 @@ def carried(special: SpecialInit, function: Function, given: Mapping[str, HostTe
             ),
         ),
         computed=computed,
-        unused=tuple(name for name in special.references if name in everything - uses.names),
+        unused=tuple(name for name in special.references if name in numbers.starts.keys() - uses.names),
         notes=tuple(uses.notes(special, numbers)),
     )
 
@@ -149,7 +147,7 @@ class _Moved:
 
 
 class _Uses:
-    """How often each element of the reference is used, and which of its weights are read in computing."""
+    """How often each element of the reference is used, and which of its weights may be read in computing."""
 
     def __init__(self, moved: Mapping[str, _Moved], count: int, read: frozenset[str]) -> None:
         self._uses = np.zeros(count, np.uint8)
@@ -162,9 +160,10 @@ class _Uses:
         """Returns why gradients do not correspond element by element, or ""."""
         if moved.repeats:
             return "repeats elements"
-        if (self._uses[moved.flat] > 1).any() or not self._read.isdisjoint(moved.sources):
+        if (self._uses[moved.flat] > 1).any():
             return "makes another weight of the same elements"
-        return ""
+        # Which are read is not always known exactly.
+        return "" if self._read.isdisjoint(moved.sources) else "may make another weight of the same elements"
 
     def notes(self, special: SpecialInit, numbers: IndexNumbers) -> Iterator[str]:
         """Yields a note on each of the reference's weights that is used in part."""

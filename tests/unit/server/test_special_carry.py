@@ -10,6 +10,7 @@ import pytest
 from padiff_rpc.tensors import HostTensor, widen
 from padiff_rpc.types import ModelFailure, TensorSpec, Weight
 from padiff_rpc.words import DType, Phase, Side, WeightKind
+from padiff_server.weights import index_numbers
 from padiff_server.weights.owned_weight import OwnedWeight
 from padiff_server.weights.special_calls import RuleFailed
 from padiff_server.weights.special_carry import carried, left_out
@@ -252,3 +253,20 @@ def test_what_many_weights_are_read_for_takes_few_calls():
     }
     assert found.calls < 50
     assert len(found.one_to_one) == 97
+
+
+@pytest.mark.parametrize(
+    ("calls", "read"),
+    [(0, set(range(8))), (4, {0, 1, 2, 3}), (6, {2, 3}), (8, {2})],
+    ids=["none", "one half", "one quarter", "all"],
+)
+def test_what_is_sent_is_bounded_and_what_may_be_read_is_not_held_against_anything(monkeypatch, calls, read):
+    many = {f"w{n}": values(2) for n in range(8)}
+    size = sum(array.nbytes for array in many.values())
+    monkeypatch.setattr(index_numbers, "_MOST_BYTES", calls * size + 1)
+    found = Found(lambda a: {**a, "w2": a["w2"] * 2}, many)
+    # The weights, the numbers, the second numbers.
+    assert found.calls == 3 + calls
+    names = {f"w{n}" for n in read}
+    assert {one.weight.name for one in found.made["w2"].references} == names
+    assert found.one_to_one == many.keys() - names - {"w2"}

@@ -78,6 +78,7 @@ class Omission(Word):
     NO_BACKWARD = "no_backward"
     COMPUTED = "computed"
     JUDGED_ELSEWHERE = "judged_elsewhere"
+    FUSED = "fused"
 
 
 class CaptureKind(Word):

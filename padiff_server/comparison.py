@@ -80,7 +80,7 @@ class Comparison:
         orientation.settle(batch, copy=self._asked.auto_weights)
         weights = aligned.weight_flow(Tolerances(options), options)
         aligned.place_weights(weights, copy=self._asked.auto_weights)
-        if traces is not None and is_needed(calls_paired(aligned, traces)):
+        if traces is not None and is_needed(calls_paired(aligned, traces), traces):
             Rehearsal(self._workers, aligned, self._report, self._store, options).run(batch)
         seed = self._asked.reference.model.seed % 2**64
         decisions = RandomDecisions(options.randomness, seed, aligned.models, self._report)

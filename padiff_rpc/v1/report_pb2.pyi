@@ -31,6 +31,7 @@ class Omission(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     OMISSION_NO_BACKWARD: _ClassVar[Omission]
     OMISSION_COMPUTED: _ClassVar[Omission]
     OMISSION_JUDGED_ELSEWHERE: _ClassVar[Omission]
+    OMISSION_FUSED: _ClassVar[Omission]
 VERDICT_UNSPECIFIED: Verdict
 VERDICT_MATCH: Verdict
 VERDICT_WITHIN_TOLERANCE: Verdict
@@ -48,6 +49,7 @@ OMISSION_ONE_SIDED: Omission
 OMISSION_NO_BACKWARD: Omission
 OMISSION_COMPUTED: Omission
 OMISSION_JUDGED_ELSEWHERE: Omission
+OMISSION_FUSED: Omission
 
 class WorstElement(_message.Message):
     __slots__ = ("index", "reference", "candidate", "abs_diff", "imaginary")

@@ -1,4 +1,4 @@
-"""Activations that a layer of the candidate may apply itself, and the reference shows nowhere."""
+"""Activations that a layer of one side may apply itself, while the other side shows nowhere what it makes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from padiff_rpc.records import record
-from padiff_rpc.words import DType
+from padiff_rpc.words import DType, Side
+from padiff_server.sides import SIDES
 from padiff_server.weights.rules import Rule, Shape, Step
 
 # What NumPy computes with; the bits of others mean nothing to it.
@@ -31,12 +32,14 @@ _FUNCTIONS: Mapping[str, Callable[[Any], Any]] = {
 
 @record
 class Activation:
-    """One of them by its name; the candidate's value is that of the reference's. Gradients part there."""
+    """One of them by its name, and the side whose layer applies it. Gradients part there."""
 
     name: str
+    side: Side
 
-    def rule(self, reference: Shape, candidate: Shape) -> Rule:
-        """Returns the rule that applies it, whatever the shapes."""
+    @property
+    def rule(self) -> Rule:
+        """Returns the rule that applies it to the other side's value."""
         function = _FUNCTIONS[self.name]
         return Rule(
             steps=(
@@ -51,7 +54,7 @@ class Activation:
 
     def words(self, reference: Shape, candidate: Shape) -> str:
         """Returns what a row says of it."""
-        return f"behind {self.name}, which the candidate's layer applies itself"
+        return f"behind {self.name}, which the {self.side}'s layer applies itself"
 
 
-ACTIVATIONS = tuple(Activation(name=name) for name in _FUNCTIONS)
+ACTIVATIONS = tuple(Activation(name=name, side=side) for side in SIDES for name in _FUNCTIONS)

@@ -13,7 +13,7 @@ from padiff_server.alignment.activations import Activation
 from padiff_server.alignment.layouts import Layout
 from padiff_server.alignment.slots import Origin, SlotPair, SlotPairing
 from padiff_server.sides import SIDES
-from padiff_server.weights.rules import IDENTITY
+from padiff_server.weights.rules import IDENTITY, Rule, Shape
 
 # A paired call's entry or exit: the layer's path on the reference, the call's number, the moment.
 Moment = tuple[str, int, CallMoment]
@@ -29,8 +29,8 @@ class Correspondence:
 
     Attributes:
         reference, candidate: the slots' names.
-        way: how the candidate's tensor lies against the reference's, or what its layer does to that besides;
-            None for the same.
+        way: how the candidate's tensor lies against the reference's, or what one side's layer does to it
+            besides; None for the same.
         stand_ins: by side, another place whose tensor is taken in place of the call's own: the one behind
             the activation that the other side's layer applies itself.
     """
@@ -98,14 +98,23 @@ def _pair(one: Correspondence, reference: Slot, candidate: Slot) -> SlotPair:
     notes = [f"the {side} shows these values at {_text(place)}" for side, place in one.stand_ins.items()] + (
         [one.way.words(*shapes)] if one.way is not None else []
     )
+    rule, candidate_rule = rules(one.way, *shapes)
     return SlotPair(
         reference=reference,
         candidate=candidate,
-        rule=one.way.rule(*shapes) if one.way is not None else IDENTITY,
+        rule=rule,
+        candidate_rule=candidate_rule,
         has_gradient=not isinstance(one.way, Activation),
         candidate_at=one.stand_ins.get(Side.CANDIDATE),
         note="; ".join(notes),
     )
+
+
+def rules(way: Way, reference: Shape, candidate: Shape) -> tuple[Rule, Rule]:
+    """Returns what is applied to the values of each side before they are compared."""
+    if isinstance(way, Activation):
+        return (way.rule, IDENTITY) if way.side is Side.CANDIDATE else (IDENTITY, way.rule)
+    return (way.rule(reference, candidate) if way is not None else IDENTITY), IDENTITY
 
 
 def _text(place: Origin) -> str:

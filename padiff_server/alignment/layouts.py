@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Iterator
 
 from padiff_rpc.records import record
-from padiff_server.weights.rules import IDENTITY, Rule, Shape, axes, chain, reshape_to
-
-# 6 axes have 720 orders; models have 5 at most (batch, head, depth, height, width).
-_MOST_AXES = 5
+from padiff_server.weights.rules import (
+    IDENTITY,
+    MOST_AXES,
+    Rule,
+    Shape,
+    axes,
+    chain,
+    distinct_orders,
+    moved_axes,
+    reshape_to,
+)
 
 
 @record
@@ -52,31 +58,33 @@ class Layout:
 
 
 def layouts(reference: Shape, candidate: Shape) -> Iterator[Layout]:
-    """Yields the layouts that two shapes allow, other than none at all, the simplest first."""
-    most = max(len(reference), len(candidate))
+    """Yields the layouts that two shapes allow, other than none at all, the simplest first.
+
+    What moves the same elements is yielded once: axes in another order rather than a reshape, since a
+    reshape of a batch of one says nothing of larger ones.
+    """
     if math.prod(reference) != math.prod(candidate) or not math.prod(reference):
         return
-    if reference != candidate:
-        yield Layout()
-    if most > _MOST_AXES:
-        return
-    if len(reference) >= len(candidate):
-        for order in _orders(len(reference)):
-            turned = tuple(reference[axis] for axis in order)
-            if _merges_to(turned, candidate):
-                yield Layout(before=order)
+    is_finer = len(reference) >= len(candidate)
+    finer, coarser = (reference, candidate) if is_finer else (candidate, reference)
+    natural = tuple(range(len(finer)))
+    if len(finer) > MOST_AXES:
+        orders = [natural]
     else:
-        for order in _orders(len(candidate)):
-            inner = tuple(candidate[order.index(axis)] for axis in range(len(order)))
-            if _merges_to(inner, reference):
-                yield Layout(after=order)
+        found = distinct_orders(finer, coarser.__eq__)
+        found.setdefault(moved_axes(finer, natural), natural)
+        for key, order in distinct_orders(finer, lambda shape: _merges_to(shape, coarser)).items():
+            found.setdefault(key, order)
+        orders = list(found.values())
+    for order in orders:
+        if order != natural:
+            yield Layout(before=order) if is_finer else Layout(after=_inverse(order))
+        elif reference != candidate:
+            yield Layout()
 
 
-def _orders(count: int) -> list[Shape]:
-    """Returns all orders but the natural one, those first that move the fewest axes."""
-    natural = tuple(range(count))
-    orders = [order for order in itertools.permutations(natural) if order != natural]
-    return sorted(orders, key=lambda order: sum(axis != source for axis, source in enumerate(order)))
+def _inverse(order: Shape) -> Shape:
+    return tuple(order.index(axis) for axis in range(len(order)))
 
 
 def _merges_to(finer: Shape, coarser: Shape) -> bool:

@@ -28,6 +28,8 @@ class SlotPair:
 
     Attributes:
         rule: from the reference's layout to the candidate's.
+        candidate_rule: what is applied to the candidate's value before it is compared; one that has any
+            stays as it is in lockstep.
         candidate_at: the place whose tensor stands for the candidate's slot, where that is another.
         has_gradient: whether their gradients are equal too.
         note: what a reader should know of the pair.
@@ -36,6 +38,7 @@ class SlotPair:
     reference: Slot
     candidate: Slot
     rule: Rule = IDENTITY
+    candidate_rule: Rule = IDENTITY
     candidate_at: Optional[Origin] = None
     has_gradient: bool = True
     note: str = ""

@@ -46,11 +46,13 @@ class Aspect:
 
     Attributes:
         offsets: by what noise has moved biases of the layer that made the value: candidate - reference.
+        candidate_rule: what is applied to the candidate's value before.
     """
 
     phase: Phase
     kind: CaptureKind
     offsets: tuple[Reals, ...] = dataclasses.field(default=(), compare=False, repr=False)
+    candidate_rule: Rule = IDENTITY
 
 
 def measure_pair(
@@ -69,7 +71,7 @@ def measure_pair(
     `explained` is what an optimizer's steps did to a parameter, which widens its tolerance.
     """
     given = (reference,) if isinstance(reference, HostTensor) else tuple(reference)
-    reference = rule.apply(*given)
+    reference, candidate = rule.apply(*given), aspect.candidate_rule.apply(candidate)
     if sum_squares is None or rule.computes or reference.array.size != sum(one.array.size for one in given):
         sum_squares = statistics(reference)[0]
     if aspect.kind is CaptureKind.LOSS:

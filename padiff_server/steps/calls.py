@@ -35,6 +35,18 @@ class CallPair:
     slots: SlotPairing
 
 
+class HeldCalls(NamedTuple):
+    """Two calls that correspond, one of whose tensors another place is still to show."""
+
+    layer: PairedLayer
+    reference: SeenCall
+    candidate: SeenCall
+
+    def seen(self, side: Side) -> SeenCall:
+        """Returns one side's."""
+        return self.reference if side is Side.REFERENCE else self.candidate
+
+
 class _Moment(NamedTuple):
     reference_path: str
     call: int
@@ -46,6 +58,7 @@ class CallPairs:
 
     Attributes:
         pairs: in the order in which they were completed.
+        held: whose tensors other calls are still to show.
         sources: (side, path, call) -> the line of user code that made the call.
     """
 
@@ -55,11 +68,11 @@ class CallPairs:
         self._waiting: Mapping[Side, dict[_Moment, SeenCall]] = {side: {} for side in SIDES}
         self._partnerless: Mapping[Side, list[SeenCall]] = {side: [] for side in SIDES}
         self._seen: Counter[Side] = Counter()
-        # Pairs whose tensors other calls are still to show, and what those have shown.
-        self._held: list[tuple[PairedLayer, SeenCall, SeenCall]] = []
+        # What other calls have shown of the tensors that stand for others.
         self._stand_ins = plan.correspondences.stand_ins()
         self._shown: dict[tuple[Side, Origin], Slot] = {}
         self.pairs: list[CallPair] = []
+        self.held: list[HeldCalls] = []
         self.sources: dict[tuple[Side, str, int], SourceLine] = {}
 
     def add(self, side: Side, event: CallEvent) -> tuple[CallPair, ...]:
@@ -85,7 +98,7 @@ class CallPairs:
             self._waiting[side][key] = seen
         else:
             reference, candidate = (seen, counterpart) if side is Side.REFERENCE else (counterpart, seen)
-            self._held.append((layer, reference, candidate))
+            self.held.append(HeldCalls(layer, reference, candidate))
         return self._completed()
 
     def _note_shown(self, side: Side, event: CallEvent) -> None:
@@ -97,10 +110,11 @@ class CallPairs:
     def _completed(self) -> tuple[CallPair, ...]:
         """Returns the held pairs all of whose tensors were shown."""
         found, held = [], []
-        for layer, reference, candidate in self._held:
+        for waiting in self.held:
+            layer, reference, candidate = waiting
             slots = self._slots(layer, reference.event, candidate.event)
             if slots is None:
-                held.append((layer, reference, candidate))
+                held.append(waiting)
             else:
                 found.append(
                     CallPair(
@@ -111,7 +125,7 @@ class CallPairs:
                         slots=slots,
                     )
                 )
-        self._held = held
+        self.held = held
         self.pairs += found
         return tuple(found)
 
@@ -141,7 +155,6 @@ class CallPairs:
         waiting = self._waiting[side]
         entries = [*self._partnerless[side], *waiting.values()]
         lone = [seen for seen in entries if seen.event.moment is CallMoment.ENTRY]
-        lone += [pair[1] if side is Side.REFERENCE else pair[2] for pair in self._held]
         lone += [
             seen
             for key, seen in waiting.items()

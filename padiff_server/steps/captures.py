@@ -119,12 +119,11 @@ class StepCaptures:
     def _expect(self, pair: CallPair) -> None:
         is_root_entry = pair.layer.reference == "" and pair.moment is CallMoment.ENTRY
         offsets = self._offsets.get(pair.layer.candidate, {}) if pair.moment is CallMoment.EXIT else {}
-        aspect = _GIVEN if is_root_entry else None
-        if offsets:
-            aspect = dataclasses.replace(_MADE, offsets=tuple(offsets.values()))
+        aspect = dataclasses.replace(_GIVEN if is_root_entry else _MADE, offsets=tuple(offsets.values()))
         for slots in pair.slots.pairs:
             key = slots.reference.tensor, slots.candidate.tensor
-            self.values.expect(*key, aspect, slots.rule)
+            its_own = dataclasses.replace(aspect, candidate_rule=slots.candidate_rule)
+            self.values.expect(*key, its_own, slots.rule)
             if slots.has_gradient:
                 self.gradients.expect(*key, rule=slots.rule)
 

@@ -12,7 +12,7 @@ from padiff_server.alignment.plan import Plan
 from padiff_server.alignment.slots import Origin, SlotPair
 from padiff_server.sides import SIDES
 from padiff_server.steps.calls import CallPairs
-from padiff_server.weights.rules import Rule
+from padiff_server.weights.rules import IDENTITY, Rule
 
 # Whether the candidate keeps its own value of a tensor, and its own gradient.
 Keeps = Callable[[SlotPair], tuple[bool, bool]]
@@ -66,24 +66,7 @@ def plan_lockstep(
     another tensor of the reference belongs later, that one is pushed too.
     """
     events = {side: _recorded(plan, side, traces[side]) for side in SIDES}
-    pairs = CallPairs(plan)
-    for side in SIDES:
-        for event in events[side]:
-            pairs.add(side, event)
-    partner: dict[Origin, tuple[SlotPair, tuple[bool, bool]]] = {}
-    for pair in pairs.pairs:
-        event = pair.candidate.event
-        for slots in pair.slots.pairs:
-            at = Origin(event.path, event.call, event.moment, slots.candidate.name)
-            kept = (False, False) if keeps is None else keeps(slots)
-            kept = kept[0], kept[1] or not slots.has_gradient
-            if all(kept):
-                continue
-            if slots.candidate_at is None:
-                partner[at] = slots, kept
-            else:
-                # A place that stands for another has an override of its own where it is paired.
-                partner.setdefault(slots.candidate_at, (slots, kept))
+    partner = _partners(plan, events, keeps)
     places, specs, rules = [], [], []
     has, first = dict[int, int](), dict[int, int]()
     for event in events[Side.CANDIDATE]:
@@ -116,6 +99,34 @@ def plan_lockstep(
         rules=tuple(rules),
         labels=_labels(events[Side.REFERENCE]),
     )
+
+
+def _partners(
+    plan: Plan, events: Mapping[Side, Iterable[CallEvent]], keeps: Optional[Keeps]
+) -> dict[Origin, tuple[SlotPair, tuple[bool, bool]]]:
+    """Returns the pairs by the candidate's places, and whether it keeps its value and its gradient there."""
+    pairs = CallPairs(plan)
+    for side in SIDES:
+        for event in events[side]:
+            pairs.add(side, event)
+    partner: dict[Origin, tuple[SlotPair, tuple[bool, bool]]] = {}
+    for pair in pairs.pairs:
+        event = pair.candidate.event
+        for slots in pair.slots.pairs:
+            at = Origin(event.path, event.call, event.moment, slots.candidate.name)
+            keeps_value, keeps_gradient = (False, False) if keeps is None else keeps(slots)
+            kept = (
+                keeps_value or slots.candidate_rule != IDENTITY,
+                keeps_gradient or not slots.has_gradient,
+            )
+            if all(kept):
+                continue
+            if slots.candidate_at is None:
+                partner[at] = slots, kept
+            else:
+                # A place that stands for another has an override of its own where it is paired.
+                partner.setdefault(slots.candidate_at, (slots, kept))
+    return partner
 
 
 def _recorded(plan: Plan, side: Side, trace: Iterable[CallEvent]) -> list[CallEvent]:

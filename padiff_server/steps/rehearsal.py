@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
+import math
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from contextlib import closing
+from typing import Optional
 
 from padiff_rpc.options import Options
-from padiff_rpc.types import StepStart
+from padiff_rpc.types import CallEvent, StepStart
 from padiff_rpc.words import CallMoment, CaptureKind, Phase, Randomness, Side, Verdict
 from padiff_server.alignment.activations import COMPUTED, Activation
-from padiff_server.alignment.correspondences import Way
-from padiff_server.alignment.layouts import Layout
+from padiff_server.alignment.correspondences import Way, rules
 from padiff_server.judging.judge import judge
 from padiff_server.judging.measured import Aspect, measure_pair
 from padiff_server.judging.store import TensorStore
@@ -22,15 +24,13 @@ from padiff_server.sides import SIDES
 from padiff_server.steps.batches import StepBatch
 from padiff_server.steps.calls import CallPair, CallPairs
 from padiff_server.steps.captures import StepCaptures
+from padiff_server.steps.pairs import Half
 from padiff_server.steps.step_run import StepRun
 from padiff_server.steps.value_matching import ValueMatching
-from padiff_server.weights.rules import IDENTITY
 from padiff_server.worker_pair import WorkerPair
 
 _ASPECT = Aspect(phase=Phase.FORWARD, kind=CaptureKind.OUTPUT)
 _AGREEING = (Verdict.MATCH, Verdict.WITHIN_TOLERANCE)
-# Sums of squares of the same values in another order are closer than this.
-_ALIKE = 1e-2
 
 
 class Rehearsal:
@@ -92,14 +92,14 @@ class Rehearsal:
                     raise end.error
             if captures.calls is None or any(end.failure is not None for end in ends.values()):
                 return
-            agreement = _Agreement(captures, self._tolerances, self._options)
-            found, notes = ValueMatching(captures.calls.pairs, captures.events, agreement).correspondences()
+            values = _PassValues(captures, self._tolerances, self._options)
+            found, notes = ValueMatching(captures.calls.pairs, captures.events, values).correspondences()
         aligned.correspond(found)
         self._report.note(*notes)
 
 
-class _Agreement:
-    """Says whether two tensors of a pass hold the same values, each pair and layout measured once."""
+class _PassValues:
+    """Says of the tensors of a pass which hold the same values; each pair is measured once in each way."""
 
     def __init__(self, captures: StepCaptures, tolerances: Tolerances, options: Options) -> None:
         self._values = captures.values
@@ -107,28 +107,40 @@ class _Agreement:
         self._options = options
         self._known: dict[tuple[int, int, Way], bool] = {}
 
-    def __call__(self, reference: int, candidate: int, way: Way) -> bool:
+    def agree(self, reference: int, candidate: int, way: Way) -> bool:
+        """Whether two hold the same values in some way; None: as they are."""
         key = (reference, candidate, way)
         if key not in self._known:
             self._known[key] = self._measured(*key)
         return self._known[key]
 
-    def _measured(self, reference: int, candidate: int, way: Way) -> bool:
+    def apart(self, reference: int, candidate: int) -> float:
+        """Returns how far their sums of squares are apart, relative to the larger."""
+        halves = self._halves(reference, candidate)
+        if halves is None:
+            return math.inf
+        sizes = [half.sum_squares for half in halves]
+        return abs(sizes[0] - sizes[1]) / (max(sizes) or 1)
+
+    def _halves(self, reference: int, candidate: int) -> Optional[tuple[Half, Half]]:
         ours = self._values.half(Side.REFERENCE, reference)
         theirs = self._values.half(Side.CANDIDATE, candidate)
-        if ours is None or theirs is None:
+        return None if ours is None or theirs is None else (ours, theirs)
+
+    def _measured(self, reference: int, candidate: int, way: Way) -> bool:
+        halves = self._halves(reference, candidate)
+        if halves is None:
             return False
+        ours, theirs = halves
         first, second = ours.tensors[0], theirs.tensors[0]
         shapes = first.spec.shape, second.spec.shape
-        if isinstance(way, Layout) and not _may_agree(ours.sum_squares, theirs.sum_squares):
+        if isinstance(way, Activation) and not {first.dtype, second.dtype} <= COMPUTED:
             return False
-        if isinstance(way, Activation) and first.dtype not in COMPUTED:
-            return False
-        rule = way.rule(*shapes) if way is not None else IDENTITY
+        rule, candidate_rule = rules(way, *shapes)
         if rule.shape_or_none(shapes[0]) != shapes[1]:
             return False
         measured = measure_pair(
-            _ASPECT,
+            dataclasses.replace(_ASPECT, candidate_rule=candidate_rule),
             first,
             second,
             tolerances=self._tolerances,
@@ -145,33 +157,49 @@ class _Agreement:
         return judgement.verdict in _AGREEING
 
 
-def _may_agree(first: float, second: float) -> bool:
-    return abs(first - second) <= _ALIKE * max(first, second)
-
-
-def is_needed(calls: Sequence[CallPair]) -> bool:
+def is_needed(calls: Sequence[CallPair], traces: Traces) -> bool:
     """Whether the traces' calls leave open which slots hold the same values.
 
     Shapes that differ, slots that only one side has, several of one shape in one call, first axes of one
-    length, and a tensor that is two on the other side: each pairs by position for want of better.
+    length, a tensor that is two on the other side, and one that goes into a layer on one side and into other
+    code on the other: each pairs by position for want of better.
     """
+    taken = {side: _taken(traces[side]) for side in SIDES}
     partners: Mapping[Side, defaultdict[int, set[int]]] = {side: defaultdict(set) for side in SIDES}
     for call in calls:
         is_root_exit = call.layer.reference == "" and call.moment is CallMoment.EXIT
-        specs = [pair.reference.spec for pair in call.slots.pairs]
-        tensors = {pair.reference.tensor for pair in call.slots.pairs}
-        if not is_root_exit and (
-            (call.moment is CallMoment.EXIT and (call.slots.only_reference or call.slots.only_candidate))
-            or (len(tensors) > 1 and len(set(specs)) < len(specs))
-            or any(
-                _is_open(pair.reference.spec.shape, pair.candidate.spec.shape) for pair in call.slots.pairs
-            )
-        ):
+        if not is_root_exit and _is_call_open(call, taken):
             return True
         for pair in call.slots.pairs:
             partners[Side.REFERENCE][pair.reference.tensor].add(pair.candidate.tensor)
             partners[Side.CANDIDATE][pair.candidate.tensor].add(pair.reference.tensor)
     return any(len(found) > 1 for side in SIDES for found in partners[side].values())
+
+
+def _is_call_open(call: CallPair, taken: Mapping[Side, Set[int]]) -> bool:
+    pairs, is_exit = call.slots.pairs, call.moment is CallMoment.EXIT
+    specs = [pair.reference.spec for pair in pairs]
+    tensors = {pair.reference.tensor for pair in pairs}
+    return (
+        (is_exit and bool(call.slots.only_reference or call.slots.only_candidate))
+        or (len(tensors) > 1 and len(set(specs)) < len(specs))
+        or any(_is_open(pair.reference.spec.shape, pair.candidate.spec.shape) for pair in pairs)
+        or any(
+            (pair.reference.tensor in taken[Side.REFERENCE])
+            is not (pair.candidate.tensor in taken[Side.CANDIDATE])
+            for pair in (pairs if is_exit else ())
+        )
+    )
+
+
+def _taken(events: Sequence[CallEvent]) -> Set[int]:
+    """Returns the tensors that some call takes, or the model returns."""
+    return {
+        slot.tensor
+        for event in events
+        if event.moment is CallMoment.ENTRY or event.path == ""
+        for slot in event.slots
+    }
 
 
 def _is_open(reference: tuple[int, ...], candidate: tuple[int, ...]) -> bool:

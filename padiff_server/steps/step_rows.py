@@ -34,6 +34,10 @@ from padiff_server.weights.weight_pair import Counterparts, WeightPair
 _VALUES = {CallMoment.ENTRY: CaptureKind.INPUT, CallMoment.EXIT: CaptureKind.OUTPUT}
 _GRADIENTS = {CallMoment.ENTRY: CaptureKind.INPUT_GRADIENT, CallMoment.EXIT: CaptureKind.OUTPUT_GRADIENT}
 _IN_OTHER_CODE = "the other side has its weights in other layers, and compares what comes of it there"
+_NOT_SHOWN = (
+    "one side's layer applies an activation itself, and the other side, which shows that elsewhere in other "
+    "steps, did not in this one"
+)
 
 
 class StepRows:
@@ -167,6 +171,15 @@ class StepRows:
                     yield self._lone_slot(side, seen, slot, phase)
             if call.moment is CallMoment.EXIT and not _has_slots(call):
                 yield from self._unseen_output(call)
+        yield from self._held()
+
+    def _held(self) -> Iterator[Row]:
+        """Yields a row for each pair that waited in vain for the place that stands for its output."""
+        calls = self._captures.calls
+        for held in calls.held if calls is not None and self._is_complete else ():
+            places = [self._make.place(side, held.seen(side), None) for side in SIDES]
+            frame = self._make.frame(Phase.FORWARD, CaptureKind.OUTPUT, *places)
+            yield dataclasses.replace(frame, reason=_NOT_SHOWN, counts=False, omission=Omission.FUSED)
 
     def _unseen_output(self, call: CallPair) -> Iterator[Row]:
         """Yields a row for a call that has to be compared and gives both sides nothing to compare."""
@@ -189,14 +202,17 @@ class StepRows:
     ) -> Iterator[Row]:
         note = self._off_plan_note(call)
         for slots in call.slots.pairs:
-            if phase is Phase.BACKWARD and not slots.has_gradient:
-                continue
             frame = self._make.frame(
                 phase,
                 kind,
                 self._make.place(Side.REFERENCE, call.reference, slots.reference),
                 self._make.place(Side.CANDIDATE, call.candidate, slots.candidate),
             )
+            if phase is Phase.BACKWARD and not slots.has_gradient:
+                keys = {Side.REFERENCE: slots.reference.tensor, Side.CANDIDATE: slots.candidate.tensor}
+                if any(table.arrived(side, key) for side, key in keys.items()):
+                    yield dataclasses.replace(frame, reason=slots.note, counts=False, omission=Omission.FUSED)
+                continue
             noted = "; ".join(filter(None, (note, slots.note)))
             row = self._make.filled(frame, table, slots.reference.tensor, slots.candidate.tensor, noted)
             if row is not None and phase is not Phase.BACKWARD:

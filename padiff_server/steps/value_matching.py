@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import itertools
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Optional
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Optional, Protocol
 
 from padiff_rpc.types import CallEvent, Slot
 from padiff_rpc.words import CallMoment, Side
@@ -20,9 +21,20 @@ from padiff_server.steps.surroundings import CallName, Surroundings
 
 # How many places a note names.
 _NAMED = 4
+# Sums of squares of the same values in another order are closer than this.
+_ALIKE = 1e-2
+# Comparisons of a call's slots at most, besides those that pair by position.
+_MOST_TRIES = 256
 
-# Whether two tensors, by their numbers, hold the same values in some way; None: as they are.
-Agree = Callable[[int, int, Way], bool]
+
+class Values(Protocol):
+    """What can be asked of the tensors of a pass, by their numbers."""
+
+    def agree(self, reference: int, candidate: int, way: Way) -> bool:
+        """Whether two hold the same values in some way; None: as they are."""
+
+    def apart(self, reference: int, candidate: int) -> float:
+        """Returns how far their sums of squares are apart, relative to the larger; it costs nothing."""
 
 
 class _Standing(enum.Enum):
@@ -59,13 +71,14 @@ class ValueMatching:
     """
 
     def __init__(
-        self, calls: Sequence[CallPair], events: Mapping[Side, Sequence[CallEvent]], agree: Agree
+        self, calls: Sequence[CallPair], events: Mapping[Side, Sequence[CallEvent]], values: Values
     ) -> None:
         """`calls`: of the pass, as names and order pair their slots; `events`: all of it, without replays."""
         self._calls = sorted(calls, key=lambda call: call.candidate.index)
         self._events = events
         self._around = {side: Surroundings(events[side]) for side in SIDES}
-        self._agree = agree
+        self._values = values
+        self._agree = values.agree
         self._paired = {side: {_name(_seen(call, side).event) for call in calls} for side in SIDES}
         self._position = {side: {_when(event): n for n, event in enumerate(events[side])} for side in SIDES}
         # The candidate's calls that make other paired calls.
@@ -129,13 +142,14 @@ class ValueMatching:
         self, differing: Sequence[SlotPair], left: Sequence[Slot], right: Sequence[Slot]
     ) -> list[tuple[Slot, Slot, Optional[Layout]]]:
         """Returns slots of one call that agree: as they are, then as they are paired, then in any way."""
+        tries = itertools.repeat(None, _MOST_TRIES)
         free = list(left), list(right)
         found: list[tuple[Slot, Slot, Optional[Layout]]] = []
 
-        def take(ours: Slot, theirs: Slot, ways: Iterator[Optional[Layout]]) -> None:
-            if ours not in free[0] or theirs not in free[1]:
+        def take(ours: Slot, theirs: Slot, ways: Iterable[Optional[Layout]]) -> None:
+            if ours not in free[0] or theirs not in free[1] or not self._alike(ours, theirs):
                 return
-            for layout in ways:
+            for layout, _ in zip(ways, tries):
                 if layout is not None and (ours.tensor, theirs.tensor) in self._returned:
                     return
                 if self._agree(ours.tensor, theirs.tensor, layout):
@@ -144,27 +158,35 @@ class ValueMatching:
                     free[1].remove(theirs)
                     return
 
-        for ours in left:
-            for theirs in right:
-                take(ours, theirs, iter((None,)))
+        for ours, theirs in self._nearest_first(left, right):
+            take(ours, theirs, (None,))
         for pair in differing:
             take(pair.reference, pair.candidate, _ways(pair.reference, pair.candidate))
-        for ours in left:
-            for theirs in right:
-                take(ours, theirs, _ways(ours, theirs))
+        for ours, theirs in self._nearest_first(left, right):
+            take(ours, theirs, _ways(ours, theirs))
         return found
+
+    def _nearest_first(self, left: Sequence[Slot], right: Sequence[Slot]) -> Iterator[tuple[Slot, Slot]]:
+        """Yields all pairs; of each left slot those first whose values are of the most similar size."""
+        for ours in left:
+            by_distance = {id(slot): self._values.apart(ours.tensor, slot.tensor) for slot in right}
+            for theirs in sorted(right, key=lambda slot: by_distance[id(slot)]):
+                yield ours, theirs
+
+    def _alike(self, ours: Slot, theirs: Slot) -> bool:
+        return self._values.apart(ours.tensor, theirs.tensor) <= _ALIKE
 
     def _elsewhere(self, call: CallPair, pair: SlotPair) -> _Place:
         """Returns the place of an output, with a stand-in where a layer does what the other side does next.
 
         What the layer returns is then equal to what the other side's code makes behind its counterpart; where
-        the reference shows that nowhere, to a known activation of it.
+        the other side shows that nowhere, to a known activation of it.
         """
         for side in SIDES if call.moment is CallMoment.EXIT else ():
             ours, theirs = pair.reference, pair.candidate
             for place, slot in self._made_next(side, _seen(call, side).event):
                 ours, theirs = (slot, theirs) if side is Side.REFERENCE else (ours, slot)
-                for layout in (None, *_ways(ours, theirs)):
+                for layout in (None, *_ways(ours, theirs)) if self._alike(ours, theirs) else ():
                     if self._agree(ours.tensor, theirs.tensor, layout):
                         found = Correspondence(
                             reference=pair.reference.name,

@@ -24,8 +24,8 @@ from padiff_rpc.words import DType
 
 Shape = tuple[int, ...]
 
-# As many as a convolution over three axes has.
-_MOST_AXES = 5
+# As many as a convolution over three axes has; 6 axes have 720 orders.
+MOST_AXES = 5
 
 
 @record
@@ -176,14 +176,33 @@ def fitting_axes(shape: Shape, wanted: Shape) -> tuple[Rule, ...]:
 
     Orders that differ in axes of one element are one. More axes than a convolution has fit only as they are.
     """
-    if sorted(shape) != sorted(wanted) or len(shape) > _MOST_AXES:
+    if sorted(shape) != sorted(wanted) or len(shape) > MOST_AXES:
         return ()
+    return tuple(map(axes, distinct_orders(shape, wanted.__eq__).values()))
+
+
+def distinct_orders(shape: Shape, fits: Callable[[Shape], bool]) -> dict[Shape, Shape]:
+    """Returns the orders of axes that give a shape that `fits`, those that leave most axes in place first.
+
+    Of orders that differ in axes of one element alone, which move no element, the first. The key is the order
+    of the other axes.
+    """
     found: dict[Shape, Shape] = {}
-    orders = permutations(range(len(shape)))
-    for order in sorted(orders, key=lambda order: sum(place != axis for place, axis in enumerate(order))):
-        if tuple(shape[axis] for axis in order) == wanted:
-            found.setdefault(tuple(axis for axis in order if shape[axis] != 1), order)
-    return tuple(map(axes, found.values()))
+    for order in _orders(len(shape)):
+        if fits(tuple(shape[axis] for axis in order)):
+            found.setdefault(moved_axes(shape, order), order)
+    return found
+
+
+def moved_axes(shape: Shape, order: Shape) -> Shape:
+    """Returns an order without the axes of one element."""
+    return tuple(axis for axis in order if shape[axis] != 1)
+
+
+@lru_cache(maxsize=MOST_AXES + 1)
+def _orders(count: int) -> list[Shape]:
+    orders = permutations(range(count))
+    return sorted(orders, key=lambda order: sum(place != axis for place, axis in enumerate(order)))
 
 
 def _rule(

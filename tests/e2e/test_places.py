@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from padiff_client import Batch, ModelSpec, Report, auto_diff
-from padiff_rpc.words import CaptureKind
+from padiff_rpc.words import CaptureKind, Omission
 
 Compare = Callable[..., Report]
 IDS = np.random.default_rng(0).integers(0, 7, (2, 3))
@@ -163,16 +163,44 @@ class TestActivationsThatLayersApplyThemselves:
         report = compare("Normed", values(4, 3, 2, 5), paddle={"fault": fault}, train=True, options=options)
         assert first_place(report) == (fault, CaptureKind.OUTPUT, "0")
 
+    @pytest.mark.parametrize("swapped", [False, True], ids=["candidate's", "reference's"])
     @pytest.mark.parametrize("options", [{}, LOCKSTEP], ids=["free", "lockstep"])
-    def test_that_the_reference_shows_nowhere_are_computed(
-        self, compare: Compare, options: dict[str, Any]
+    def test_that_the_other_side_shows_nowhere_are_computed(
+        self, compare: Compare, options: dict[str, Any], swapped: bool
     ) -> None:
-        report = compare("Pooled", values(4, 3, 2, 5), train=True, options=options)
+        report = compare("Pooled", values(3, 3, 2, 5), swapped=swapped, train=True, options=options)
         assert_passes(report, functions=1)
-        [row] = [row for row in report.rows if row.kind is CaptureKind.OUTPUT and row.rule == "relu"]
-        assert "behind relu" in row.reason
-        wrong = compare("Pooled", values(4, 3, 2, 5), paddle={"act": "sigmoid"}, train=True, options=options)
-        assert first_place(wrong) == ("bn", CaptureKind.OUTPUT, "0")
+        [row] = [row for row in report.rows if row.kind is CaptureKind.OUTPUT and "behind relu" in row.reason]
+        assert {place.path for place in (row.reference, row.candidate) if place} == {"bn"}
+        [left_out] = [one for one in report.omitted if one.omission is Omission.FUSED]
+        assert (left_out.what, left_out.places) == ("gradient", 1)
+        assert "an activation that the other side does not show" in str(report).splitlines()[0]
+
+    @pytest.mark.parametrize(
+        ("fault", "swapped"),
+        [({"act": "sigmoid"}, False), ({"act": "tanh"}, True), ({"epsilon": 0.01}, True)],
+    )
+    def test_that_the_other_side_shows_nowhere_fail_where_they_are_wrong(
+        self, compare: Compare, fault: dict[str, Any], swapped: bool
+    ) -> None:
+        report = compare("Pooled", values(3, 3, 2, 5), paddle=fault, swapped=swapped, train=True)
+        assert first_place(report) == ("bn", CaptureKind.OUTPUT, "0")
+
+    @pytest.mark.parametrize("swapped", [False, True], ids=["candidate's", "reference's"])
+    def test_that_are_no_idempotent_functions_leave_lockstep_healthy(
+        self, compare: Compare, swapped: bool
+    ) -> None:
+        given: dict[str, Any] = {"act": "sigmoid"}
+        report = compare(
+            "Pooled",
+            values(3, 3, 2, 5),
+            torch=given,
+            paddle=given,
+            swapped=swapped,
+            train=True,
+            options=LOCKSTEP,
+        )
+        assert_passes(report, functions=1)
 
 
 class TestLayouts:

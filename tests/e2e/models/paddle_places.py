@@ -177,9 +177,10 @@ class Fork(nn.Layer):
 
 
 class Pooled(nn.Layer):
-    def __init__(self, act="relu"):
+    def __init__(self, act="relu", epsilon=1e-5):
         super().__init__()
-        self.conv, self.bn, self.fc = nn.Conv2D(3, 4, 1), nn.BatchNorm(4, act=act), nn.Linear(4, 2)
+        self.conv, self.fc = nn.Conv2D(3, 4, 1), nn.Linear(4, 2)
+        self.bn = nn.BatchNorm(4, act=act, epsilon=epsilon)
         self.pool = nn.AdaptiveAvgPool2D(1)
 
     def forward(self, x):

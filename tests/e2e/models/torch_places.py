@@ -146,10 +146,12 @@ class Fork(nn.Module):
 class Pooled(nn.Module):
     """The activation goes straight into a function, so that no layer shows what it makes."""
 
-    def __init__(self):
+    def __init__(self, act="relu"):
         super().__init__()
         self.conv, self.bn, self.fc = nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4), nn.Linear(4, 2)
+        self.act = act
 
     def forward(self, x):
-        x = F.relu(self.bn(self.conv(x)), inplace=True)
+        x = self.bn(self.conv(x))
+        x = F.relu(x, inplace=True) if self.act == "relu" else getattr(torch, self.act)(x)
         return self.fc(F.adaptive_avg_pool2d(x, 1).flatten(1))

@@ -75,3 +75,28 @@ def test_shapes_of_other_sizes_allow_none() -> None:
     assert list(layouts((2, 3), (2, 4))) == []
     assert list(layouts((0, 3), (3, 0))) == []
     assert list(layouts((3, 4), (3, 4))) == []
+
+
+def test_axes_in_another_order_are_preferred_to_a_reshape_that_only_a_batch_of_one_allows() -> None:
+    first, *others = layouts((1, 4, 8), (4, 1, 8))
+    assert first == Layout(before=(1, 0, 2))
+    assert Layout() not in others, "it moves the same elements"
+    assert np.array_equal(laid_out(first, numbers(2, 4, 8), (4, 2, 8)), numbers(2, 4, 8).transpose(1, 0, 2))
+
+
+@pytest.mark.parametrize(
+    ("reference", "candidate", "count"),
+    [
+        ((1, 1, 1, 1, 8), (1, 1, 1, 1, 8), 0),
+        ((2, 1, 1, 8), (2, 8), 1),
+        ((2, 8), (1, 2, 1, 8), 1),
+        ((3, 1, 3), (3, 1, 3), 1),
+        ((2, 3), (3, 2), 2),
+        ((2, 2, 3), (2, 2, 3), 1),
+    ],
+)
+def test_orders_that_move_the_same_elements_are_tried_once(
+    reference: tuple[int, ...], candidate: tuple[int, ...], count: int
+) -> None:
+    found = [laid_out(layout, numbers(*reference), candidate) for layout in layouts(reference, candidate)]
+    assert len(found) == len({array.tobytes() for array in found}) == count

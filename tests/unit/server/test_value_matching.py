@@ -11,14 +11,13 @@ from padiff_rpc.tensors import HostTensor
 from padiff_rpc.types import CallEvent, Slot, TensorSpec
 from padiff_rpc.words import CallMoment, DType, Side
 from padiff_server.alignment.activations import Activation
-from padiff_server.alignment.correspondences import Correspondence, Correspondences, Way
+from padiff_server.alignment.correspondences import Correspondence, Correspondences, Way, rules
 from padiff_server.alignment.layouts import Layout
 from padiff_server.alignment.plan import PairedLayer, Plan
 from padiff_server.alignment.slots import Origin
 from padiff_server.sides import SIDES
 from padiff_server.steps.calls import CallPairs
 from padiff_server.steps.value_matching import ValueMatching
-from padiff_server.weights.rules import IDENTITY
 
 ENTRY, EXIT = CallMoment.ENTRY, CallMoment.EXIT
 REFERENCE, CANDIDATE = Side.REFERENCE, Side.CANDIDATE
@@ -52,10 +51,54 @@ class Pass:
         return self
 
 
+class ValuesOfPasses:
+    """What `ValueMatching` asks of the arrays of two passes; `measured` counts them."""
+
+    def __init__(self, reference: Pass, candidate: Pass) -> None:
+        self.arrays = reference.arrays, candidate.arrays
+        self.measured = 0
+
+    def agree(self, reference: int, candidate: int, way: Way) -> bool:
+        self.measured += 1
+        first, second = self.arrays[0][reference], self.arrays[1][candidate]
+        rule, candidate_rule = rules(way, first.shape, second.shape)
+        if rule.shape_or_none(first.shape) != second.shape:
+            return False
+        ours, theirs = (
+            one.apply(HostTensor(array=array, dtype=DType.FLOAT32)).array
+            for one, array in ((rule, first), (candidate_rule, second))
+        )
+        return np.array_equal(ours, theirs)
+
+    def apart(self, reference: int, candidate: int) -> float:
+        first, second = (
+            float(np.square(one[key]).sum()) for one, key in zip(self.arrays, (reference, candidate))
+        )
+        return abs(first - second) / max(first, second)
+
+
 def matched(
     reference: Pass, candidate: Pass, *paths: str
 ) -> dict[tuple[str, CallMoment], list[tuple[str, str, Way, Mapping[Side, Origin]]]]:
     """Returns what was found, by call; the layers of `paths` are paired."""
+    found, _ = value_matching(reference, candidate, paths)[0].correspondences()
+    return {
+        (path, moment): [(one.reference, one.candidate, one.way, one.stand_ins) for one in several]
+        for (path, _, moment), several in found.found.items()
+        if several
+    }
+
+
+def measurements(reference: Pass, candidate: Pass, *paths: str) -> int:
+    """Returns how many pairs of tensors are held against each other."""
+    matching, values = value_matching(reference, candidate, paths)
+    matching.correspondences()
+    return values.measured
+
+
+def value_matching(
+    reference: Pass, candidate: Pass, paths: Sequence[str]
+) -> tuple[ValueMatching, ValuesOfPasses]:
     plan = Plan(
         layers=tuple(PairedLayer(reference=path, candidate=path, how="test") for path in ("", *paths))
     )
@@ -64,20 +107,8 @@ def matched(
     for side in SIDES:
         for event in events[side]:
             pairs.add(side, event)
-
-    def agree(ours: int, theirs: int, layout: Way) -> bool:
-        first, second = reference.arrays[ours], candidate.arrays[theirs]
-        rule = IDENTITY if layout is None else layout.rule(first.shape, second.shape)
-        if rule.shape_or_none(first.shape) != second.shape:
-            return False
-        return np.array_equal(rule.apply(HostTensor(array=first, dtype=DType.FLOAT32)).array, second)
-
-    found, _ = ValueMatching(pairs.pairs, events, agree).correspondences()
-    return {
-        (path, moment): [(one.reference, one.candidate, one.way, one.stand_ins) for one in several]
-        for (path, _, moment), several in found.found.items()
-        if several
-    }
+    values = ValuesOfPasses(reference, candidate)
+    return ValueMatching(pairs.pairs, events, values), values
 
 
 def turned(array: np.ndarray) -> np.ndarray:
@@ -141,8 +172,10 @@ class TestActivations:
     def test_are_computed_where_the_reference_shows_them_nowhere(self) -> None:
         reference = Pass().enter("", X).call("bn", X, A).call("fc", C, Y).leave("", Y)
         candidate = Pass().enter("", X).call("bn", X, np.maximum(A, 0)).call("fc", C, Y).leave("", Y)
-        relu = [("0", "0", Activation(name="relu"), {})]
+        relu = [("0", "0", Activation(name="relu", side=CANDIDATE), {})]
         assert matched(reference, candidate, "bn", "fc") == {("bn", EXIT): relu}
+        other_way = [("0", "0", Activation(name="relu", side=REFERENCE), {})]
+        assert matched(candidate, reference, "bn", "fc") == {("bn", EXIT): other_way}
         wrong = Pass().enter("", X).call("bn", X, np.maximum(A, 0)).call("fc", B, X).leave("", X)
         assert matched(reference, wrong, "bn", "fc") == {}, "what follows does not confirm it"
 
@@ -227,9 +260,32 @@ def test_a_pair_waits_for_the_place_that_stands_for_its_output(waiting: Side) ->
     for one in events[CANDIDATE][:3]:
         pairs.add(CANDIDATE, one)
     assert [pair.moment for pair in pairs.pairs] == [ENTRY, ENTRY]
-    assert [seen.event.path for seen in pairs.unpaired(waiting)] == ["bn"]
+    assert [held.layer.reference for held in pairs.held] == ["bn"]
+    assert pairs.unpaired(waiting) == [], "its call did end"
     [made] = pairs.add(waiting, events[waiting][3])
     [slots] = made.slots.pairs
     tensors = {REFERENCE: slots.reference.tensor, CANDIDATE: slots.candidate.tensor}
     assert tensors == {side: id(B if side is waiting else A) for side in SIDES}
     assert "input 0 of fc" in slots.note
+    assert pairs.held == []
+
+
+@pytest.mark.parametrize("count", [4, 96])
+def test_measurements_of_a_call_of_many_slots_are_few(count: int) -> None:
+    """As a decoder's keys and values behind an early fault: all of one shape and of much the same size."""
+    made = [[rng.standard_normal((8, 8), dtype=np.float32) for _ in range(count)] for _ in SIDES]
+    passes = [Pass().enter("", X).call("decoder", X, *own).leave("", A) for own in made]
+    measured = measurements(*passes, "decoder")
+    assert count < measured < 400 + 20 * count, "in proportion, and not by the square"
+
+
+def test_many_slots_in_another_order_are_found() -> None:
+    made = [rng.standard_normal((8, 8), dtype=np.float32) for _ in range(96)]
+    order = rng.permutation(96)
+    reference = Pass().enter("", X).call("decoder", X, *made).call("fc", A, B).leave("", B)
+    candidate = (
+        Pass().enter("", X).call("decoder", X, *(made[n] for n in order)).call("fc", A, B).leave("", B)
+    )
+    found = matched(reference, candidate, "decoder", "fc")["decoder", EXIT]
+    moved = {(str(number), str(place)) for place, number in enumerate(order) if number != place}
+    assert {(ours, theirs) for ours, theirs, *_ in found} == moved

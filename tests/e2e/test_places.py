@@ -21,12 +21,11 @@ LOCKSTEP: dict[str, Any] = {"single_step": True}
 
 @pytest.fixture
 def compare(service: Any) -> Compare:
-    """Compares `paddle_places:name` with `torch_places:name`; `swapped` makes Paddle the reference."""
+    """Compares `paddle_places:name` with `torch_places:name`, a batch a step; `swapped`: the reverse."""
 
     def run(
         name: str,
-        value: np.ndarray,
-        *,
+        *steps: np.ndarray,
         torch: Optional[dict[str, Any]] = None,
         paddle: Optional[dict[str, Any]] = None,
         swapped: bool = False,
@@ -41,9 +40,14 @@ def compare(service: Any) -> Compare:
             )
         )
         layer, module = (torches, paddles) if swapped else (paddles, torches)
-        given = Batch(args=(value,))
+        given = [Batch(args=(value,)) for value in steps]
         return auto_diff(
-            layer=layer, module=module, example_inp=(given, given), server=service.server, **rest
+            layer=layer,
+            module=module,
+            example_inp=(given, given),
+            steps=len(given),
+            server=service.server,
+            **rest,
         )
 
     return run
@@ -201,6 +205,16 @@ class TestActivationsThatLayersApplyThemselves:
             options=LOCKSTEP,
         )
         assert_passes(report, functions=1)
+
+
+def test_an_activation_that_a_later_step_shows_elsewhere_is_left_out_and_told(compare: Compare) -> None:
+    first = values(5, 3)
+    report = compare("Gated", first, -first, optimizer=("paddle_layers:sgd", "torch_layers:sgd"))
+    assert report, str(report)
+    assert ("value", 1) in {
+        (one.what, one.places) for one in report.omitted if one.omission is Omission.FUSED
+    }
+    assert not any(lone.path == "bn" for lone in report.unmatched)
 
 
 class TestLayouts:

@@ -185,3 +185,14 @@ class Pooled(nn.Layer):
 
     def forward(self, x):
         return self.fc(self.pool(self.bn(self.conv(x))).flatten(1))
+
+
+class Gated(nn.Layer):
+    def __init__(self):
+        super().__init__()
+        self.fc, self.bn = nn.Linear(3, 4), nn.BatchNorm(4, act="relu")
+        self.upper, self.lower = nn.Linear(4, 2), nn.Linear(4, 2)
+
+    def forward(self, x):
+        made = self.bn(self.fc(x))
+        return self.upper(made) if x[0, 0] > 0 else self.lower(made)

@@ -155,3 +155,16 @@ class Pooled(nn.Module):
         x = self.bn(self.conv(x))
         x = F.relu(x, inplace=True) if self.act == "relu" else getattr(torch, self.act)(x)
         return self.fc(F.adaptive_avg_pool2d(x, 1).flatten(1))
+
+
+class Gated(nn.Module):
+    """The sign of the first number tells which layer takes what the activation makes."""
+
+    def __init__(self):
+        super().__init__()
+        self.fc, self.bn = nn.Linear(3, 4), nn.BatchNorm1d(4)
+        self.upper, self.lower = nn.Linear(4, 2), nn.Linear(4, 2)
+
+    def forward(self, x):
+        made = F.relu(self.bn(self.fc(x)))
+        return self.upper(made) if x[0, 0] > 0 else self.lower(made)

@@ -16,6 +16,8 @@ from padiff_server.judging.tolerances import USER
 
 # Also the reason for a weight that an optimizer made of such a gradient.
 BELOW_ROUNDING = "below rounding"
+# Of a floor, which is a hundred epsilons: what sums leave on one side where they cancel exactly on the other.
+_SHARE_BESIDE_ZEROS = 0.04
 
 
 @record
@@ -95,8 +97,16 @@ def distance(figures: Figures, tolerance: Tolerance) -> float:
 
 
 def may_be_rounding(figures: Figures, tolerance: Tolerance, floor: float) -> bool:
-    """Whether a difference is no larger than what rounding may come to; the user's bounds know none."""
-    return tolerance.source != USER and distance(figures, tolerance) < floor
+    """Whether a difference is no larger than what rounding may come to, and may look like that.
+
+    Rounding is no factor and no constant. Beside a side that is zero throughout, whose cosine is NaN, it is
+    smaller still. The user's bounds know none.
+    """
+    if tolerance.source == USER or not distance(figures, tolerance) < floor:
+        return False
+    if math.isnan(figures.cosine):
+        return figures.rmse <= _SHARE_BESIDE_ZEROS * floor
+    return not _likely_cause(figures)
 
 
 def _judge_values(

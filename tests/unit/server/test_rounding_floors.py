@@ -49,6 +49,10 @@ def noise(*shape: int, scale: float) -> Both:
     return draw(91, *shape, scale=scale), draw(92, *shape, scale=scale)
 
 
+def apart(*shape: int, scale: float, by: float) -> Both:
+    return draw(93, *shape, scale=scale), draw(93, *shape, scale=scale) + draw(94, *shape, scale=by)
+
+
 def weight(name: str, *shape: int) -> Weight:
     spec = TensorSpec(dtype=DType.FLOAT32, shape=shape)
     return Weight(name=name, kind=WeightKind.PARAMETER, spec=spec)
@@ -340,7 +344,16 @@ def gradients(**given: Both) -> dict[str, Both]:
         (noise(8, 3, scale=1e-4), MISMATCH),
         ((draw(3, 8, 3, scale=1e-4), draw(3, 8, 3, scale=3e-4)), MISMATCH),
         # Nothing but a small part of it differs: the terms cancelled in part.
-        ((draw(3, 8, 3, scale=1e-4), draw(3, 8, 3, scale=1.06e-4)), WITHIN),
+        (apart(8, 3, scale=1e-4, by=6e-6), WITHIN),
+        # What rounding cannot look like: a factor, a constant, nothing at all on one side.
+        ((draw(3, 8, 3, scale=1e-4), draw(3, 8, 3, scale=1.06e-4)), MISMATCH),
+        ((draw(3, 8, 3, scale=1e-6), draw(3, 8, 3, scale=3e-6)), MISMATCH),
+        ((draw(3, 8, 3, scale=1e-6), draw(3, 8, 3, scale=-1e-6)), MISMATCH),
+        ((draw(3, 8, 3, scale=1e-6), draw(3, 8, 3, scale=1e-6) + np.float32(5e-6)), MISMATCH),
+        ((draw(3, 8, 3, scale=1e-6), np.zeros((8, 3), np.float32)), MISMATCH),
+        ((np.zeros((8, 3), np.float32), draw(3, 8, 3, scale=1e-6)), MISMATCH),
+        # The terms of one side may cancel exactly.
+        ((draw(3, 8, 3, scale=1e-7), np.zeros((8, 3), np.float32)), NOISE),
         ((draw(3, 8, 3, scale=1e-8), draw(6, 8, 3)), MISMATCH),
     ],
 )

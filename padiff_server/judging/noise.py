@@ -7,6 +7,7 @@ from collections.abc import Hashable, Iterable
 from typing import Generic, Optional, TypeVar
 
 from padiff_rpc.options import Options
+from padiff_rpc.records import record
 from padiff_rpc.tensors import COMPLEX, FLOATING, epsilon
 from padiff_rpc.words import DType
 from padiff_server.judging.judge import agrees, distance, may_be_rounding
@@ -14,12 +15,12 @@ from padiff_server.judging.measured import Measured
 
 K = TypeVar("K", bound=Hashable)
 
-# Of the terms, in epsilons. Seen where the true sum is zero: 0.5 to 8. A fault as large as a hundred of
-# them fails, and so does a gradient times 3 that is larger than fifty.
+# The share of its terms, in epsilons, that rounding may come to. Seen where the true sum is zero: 0.5 to 8. A
+# fault as large as a hundred of them fails, and so does a gradient times 3 that is larger than fifty.
 _FLOOR_EPSILONS = 100.0
 # 100 epsilons of a half would swallow honest gradients.
 _LARGEST_FLOOR = 1e-3
-# A layer, or code between two, makes noise larger by a few times; sqrt(768) is a usual factor.
+# What layers and code behind a sum may make its noise larger by, all together; sqrt(768) is a usual factor.
 GAIN = 30.0
 
 
@@ -30,37 +31,63 @@ def rounding_floor(terms: float, dtype: DType) -> float:
     return terms * min(_FLOOR_EPSILONS * epsilon(dtype), _LARGEST_FLOOR)
 
 
+@record
+class Level:
+    """How much noise a tensor holds.
+
+    Attributes:
+        norm: of what the terms of some sum explain. What layers behind it made of that is not added, lest
+            noise of noise have no bound.
+        elements: of the tensor.
+    """
+
+    norm: float = 0.0
+    elements: int = 1
+
+    def spread_over(self, elements: int) -> float:
+        """Returns how large (root mean square) the noise is in so many elements that are made of it."""
+        return self.norm / math.sqrt(max(elements, self.elements))
+
+
 class Noise(Generic[K]):
     """What is known of the noise at each place that was noted.
 
     Attributes:
         floors: how far apart (root mean square) the two sides of each place may be by rounding alone.
-        apart: the norm of the difference of each place that differs by rounding alone.
+        levels: of each place that differs by rounding alone.
     """
 
     def __init__(self, options: Options) -> None:
         self.floors: dict[K, float] = {}
-        self.apart: dict[K, float] = {}
+        self.levels: dict[K, Level] = {}
         self._options = options
 
-    def note(self, key: K, measured: Measured, floor: float, level: float) -> None:
+    def note(self, key: K, measured: Measured, floor: float, level: Level, gain: float = 1.0) -> None:
         """Takes in a place, once; `floor` is what rounding its own terms may come to.
 
-        `level`: the norm of the noise in what it may be made of, which is larger by now, but not by much.
+        `level`: of what it may be made of; `gain`: what it makes noise larger by, on top of what all may.
         """
         figures = measured.figures
         if key in self.floors or figures is None or not figures.elements:
             return
-        size = math.sqrt(figures.elements)
-        floor = self.floors[key] = max(floor, GAIN * level / size)
-        if not agrees(figures, measured.tolerance, self._options) and may_be_rounding(
-            figures, measured.tolerance, floor
+        handed = gain * level.spread_over(figures.elements)
+        self.floors[key] = max(floor, GAIN * handed)
+        if agrees(figures, measured.tolerance, self._options) or not may_be_rounding(
+            figures, measured.tolerance, self.floors[key]
         ):
-            self.apart[key] = distance(figures, measured.tolerance) * size
+            return
+        is_explained = distance(figures, measured.tolerance) < floor
+        size = figures.rmse if is_explained else min(figures.rmse, handed)
+        self.levels[key] = Level(norm=size * math.sqrt(figures.elements), elements=figures.elements)
 
-    def level(self, keys: Iterable[K]) -> float:
-        """Returns the norm of the noise in these places, the largest of them."""
-        return max((self.apart.get(key, 0.0) for key in keys), default=0.0)
+    def level(self, keys: Iterable[K]) -> Level:
+        """Returns the largest noise in these places."""
+        return louder(*(self.levels.get(key, Level()) for key in keys))
+
+
+def louder(*levels: Level) -> Level:
+    """Returns the level of the largest norm."""
+    return max(levels, key=lambda level: level.norm, default=Level())
 
 
 def norm_of(measured: Optional[Measured]) -> Optional[float]:

@@ -64,6 +64,8 @@ LAYERS = {
     "pool": Layer(path="pool", classes=("torch.nn.modules.pooling.AdaptiveAvgPool2d",)),
     "max": Layer(path="max", classes=("torch.nn.modules.pooling.AdaptiveMaxPool2d",)),
     "soft": Layer(path="soft", classes=("torch.nn.modules.activation.Softmax",)),
+    "gamma": Layer(path="gamma", classes=("fake.LayerScale",), weights=(weight("gamma", 4),)),
+    "block": Layer(path="block", classes=("fake.Block",), weights=(weight("gamma", 4),)),
     "fc": Layer(
         path="fc",
         classes=("torch.nn.modules.linear.Linear",),
@@ -427,3 +429,118 @@ def test_what_multiplies_noise_is_noise(store: TensorStore) -> None:
     assert step.of_weight("weight") is NOISE
     wrong = Step(store, POOLED, values, given, {"weight": noise(3, 4, scale=1e-3)})
     assert wrong.of_weight("weight") is MISMATCH
+
+
+THREE = np.float32(3)
+
+
+@pytest.mark.parametrize("candidate", ["tripled", "zero", "other", "as reference"])
+@pytest.mark.parametrize(
+    ("calls", "scale"),
+    [
+        # A leaf that makes values small; code of a block that does so.
+        ("fc x -> a, gamma a -> b", 1e-6),
+        ("entry:block:x, fc x -> a, exit:block:b", 1e-6),
+    ],
+)
+def test_gradients_that_a_small_factor_made_small_are_compared(
+    store: TensorStore, calls: str, scale: float, candidate: str
+) -> None:
+    x, a, back = draw(1, 64, 4), draw(2, 64, 3), draw(3, 64, 3)
+    made = np.float32(scale) * a if "gamma" in calls else draw(5, 64, 3)
+    gradient = np.float32(scale) * back
+    weights = {"weight": gradient.T @ x, "bias": gradient.sum(0)}
+
+    def against(values: Reals) -> Both:
+        return values, {
+            "tripled": values * THREE,
+            "zero": values * np.float32(0),
+            "other": draw(17, *values.shape, scale=float(np.abs(values).max())),
+            "as reference": values,
+        }[candidate]
+
+    step = Step(
+        store,
+        calls,
+        {"x": same(x), "a": same(a), "b": same(made)},
+        {"b": same(back), "a": against(gradient)},
+        {name: against(values) for name, values in weights.items()},
+    )
+    verdict = MATCH if candidate == "as reference" else MISMATCH
+    assert step.gradient("a") is verdict
+    assert [step.of_weight(name) for name in weights] == [verdict, verdict]
+
+
+def test_what_a_small_factor_takes_noise_to_is_noise_of_that_size(store: TensorStore) -> None:
+    values = {"x": same(draw(1, 64, 4)), "a": same(draw(2, 64, 4)), "b": same(draw(2, 64, 4, scale=1e-6))}
+    for scale, verdict in ((1e-14, NOISE), (1e-9, MISMATCH)):
+        given = {"b": same(draw(3, 64, 4)), "a": noise(64, 4, scale=scale)}
+        assert Step(store, "gamma x -> a, soft a -> b", values, given).gradient("a") is verdict
+
+
+@pytest.mark.parametrize("scale", [1e-5, 1e-6, 1e-8])
+def test_parameters_that_no_call_owns_are_compared_however_small_their_gradients(
+    store: TensorStore, scale: float
+) -> None:
+    values = {"x": same(draw(1, 64, 4)), "y": same(draw(2, 64, 1))}
+    matrix, bias = draw(4, 3, 4, scale=scale), draw(5, 3, scale=scale)
+    tripled = {"weight": (matrix, matrix * THREE), "bias": (bias, bias * THREE)}
+    for calls in ("entry::x, exit::y", "entry::x, soft x -> z, exit::y"):
+        given = {"y": same(draw(3, 64, 1)), "z": same(draw(6, 64, 4, scale=scale))}
+        step = Step(store, calls, {**values, "z": same(draw(7, 64, 4))}, given, tripled)
+        assert [step.of_weight(name) for name in tripled] == [MISMATCH, MISMATCH]
+    # Next to a gradient as small as theirs, others of their size are honest.
+    other = {"weight": noise(3, 4, scale=scale), "bias": noise(3, scale=scale)}
+    step = Step(store, calls, {**values, "z": same(draw(7, 64, 4))}, given, other)
+    assert [step.of_weight(name) for name in other] == [MISMATCH, MISMATCH]
+
+
+def test_noise_in_a_parameter_that_no_call_owns_is_no_fault(store: TensorStore) -> None:
+    values = {"x": same(draw(1, 64, 4)), "y": same(draw(2, 64, 1))}
+    step = Step(
+        store, "entry::x, exit::y", values, {"y": same(draw(3, 64, 1))}, {"bias": noise(3, scale=1e-7)}
+    )
+    assert step.of_weight("bias") is NOISE
+
+
+@pytest.mark.parametrize("rows", [64, 4])
+def test_an_input_that_a_matrix_does_not_multiply_is_no_term(store: TensorStore, rows: int) -> None:
+    """The time of day beside the values; of 4 rows, its axis could be the matrix's."""
+    back, x = draw(7, rows, 3), draw(1, rows, 4)
+    values = {"x": same(x), "t": same(np.full(rows, 1.6e9, np.float32)), "a": same(draw(6, rows, 3))}
+    for calls in ("fc xt -> a", "fc tx -> a"):
+        wrong = {"weight": (back.T @ x, np.zeros((3, 4), np.float32))}
+        assert Step(store, calls, values, {"a": same(back)}, wrong).of_weight("weight") is MISMATCH
+        small = {"weight": noise(3, 4, scale=1e-7)}
+        assert Step(store, calls, values, {"a": same(back)}, small).of_weight("weight") is NOISE
+
+
+@pytest.mark.parametrize("is_constant", [True, False])
+def test_what_other_code_makes_of_large_values_is_no_rounding(store: TensorStore, is_constant: bool) -> None:
+    """Images of 0 to 255, of which the code takes a part, and divides it by a spread that is a little off."""
+    images = (255 * np.random.default_rng(0).random((2, 3, 64, 64))).astype(np.float32)
+    taken = (images[:, :, ::2, ::2] / 255 - np.float32(0.5)) / np.float32(0.25)
+    wrong = np.float32(8e-4) if is_constant else draw(8, *taken.shape, scale=2e-4)
+    values = {"x": same(images), "c": (taken, taken + wrong), "a": same(draw(1, 64, 3))}
+    assert Step(store, "entry::x, fc c -> a, exit::a", values).value("c") is MISMATCH
+
+
+def test_noise_of_noise_has_a_bound(store: TensorStore) -> None:
+    """Each call makes it three times larger; what all together make of it is bounded as for one."""
+    calls = "entry::x, norm x -> n, pool n -> p, soft p -> a, soft a -> b, soft b -> c, soft c -> d, exit::d"
+    values = {"x": same(X), "n": same(draw(2, 2, 4, 6, 6)), "p": noise(2, 4, 1, 1, scale=1e-7)}
+    for number, letter in enumerate("abcd"):
+        values[letter] = noise(2, 4, 1, 1, scale=1e-7 * 6 ** (number + 1))
+    step = Step(store, calls, values, loss=(np.array(np.float32(1.0)), np.array(np.float32(1.9))))
+    assert [step.value(letter) for letter in "pabcd"] == [WITHIN, WITHIN, MISMATCH, MISMATCH, MISMATCH]
+    assert step.loss() is MISMATCH
+
+
+def test_a_norm_makes_nothing_of_noise_beside_honest_values(store: TensorStore) -> None:
+    calls = "entry::x, norm x -> n, pool n -> p, soft p -> s, norm s -> y, exit::y"
+    honest = draw(4, 2, 4, 1, 1)
+    values = {"x": same(X), "n": same(draw(2, 2, 4, 6, 6)), "p": noise(2, 4, 1, 1, scale=1e-6)}
+    values["s"] = honest, honest + draw(5, 2, 4, 1, 1, scale=2e-5)
+    values["y"] = honest, honest + draw(6, 2, 4, 1, 1, scale=2e-4)
+    step = Step(store, calls, values)
+    assert [step.value(letter) for letter in "sy"] == [WITHIN, MISMATCH]

@@ -149,6 +149,7 @@ class Omitted:
     omission: Omission
     places: int = 0
     layers: int = 0
+    in_part: bool = False
 
 
 @record

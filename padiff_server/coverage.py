@@ -129,27 +129,32 @@ def coverage_of(rows: Sequence[Row], unmatched: Iterable[Unmatched]) -> Coverage
 def omitted(rows: Iterable[Row]) -> tuple[Omitted, ...]:
     """Returns what was not compared, and why, over all steps.
 
-    A place is left out if a step left it out in each of its passes.
+    A place is left out if a step left it out in each of its passes; a weight of which an optimizer made some
+    elements of rounding, in part.
     """
     compared: set[tuple[int, int]] = set()
     left_out: list[tuple[Row, Omission]] = []
     for row in rows:
-        if row.twin and is_compared(row):
-            compared.add((row.step, row.twin))
-        elif row.omission not in (None, Omission.JUDGED_ELSEWHERE) and not is_compared(row):
+        is_failing = is_compared(row) and not is_agreement(row)
+        if row.omission not in (None, Omission.JUDGED_ELSEWHERE) and not is_failing:
             left_out.append((row, row.omission))
-    places: dict[tuple[str, Omission], dict[_Where, None]] = {}
+        elif row.twin and is_compared(row):
+            compared.add((row.step, row.twin))
+    places: dict[tuple[str, Omission, bool], dict[_Where, None]] = {}
     for row, omission in left_out:
         if (row.step, row.twin) not in compared:
-            places.setdefault((_NOUNS.get(row.kind, "value"), omission), {})[_where(row)] = None
+            in_part = is_compared(row) and omission is Omission.MADE_OF_ROUNDING
+            group = _NOUNS.get(row.kind, "value"), omission, in_part
+            places.setdefault(group, {})[_where(row)] = None
     return tuple(
         Omitted(
             what=what,
             omission=omission,
             places=len(found),
             layers=len({path for _, (path, _, _), _ in found}),
+            in_part=in_part,
         )
-        for (what, omission), found in places.items()
+        for (what, omission, in_part), found in places.items()
     )
 
 

@@ -177,6 +177,9 @@ def omitted(found: Sequence[Omitted]) -> str:
     for one in found:
         verb = "" if parts else f" {'was' if one.places == 1 else 'were'} not compared"
         number = f"{count(one.places, one.what)} of {count(one.layers, 'layer')}"
+        if one.in_part:
+            number = f"elements of {number}"
+            verb = verb.replace(" was ", " were ")
         if not one.places:
             number, verb = f"no {one.what}s", " were compared" if not parts else ""
         parts.append(f"{number}{verb}: {_OMISSIONS[one.omission]}")

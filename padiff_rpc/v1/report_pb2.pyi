@@ -278,16 +278,18 @@ class Coverage(_message.Message):
     def __init__(self, tensors_compared: _Optional[int] = ..., tensors_total: _Optional[int] = ..., calls_compared: _Optional[int] = ..., calls_total: _Optional[int] = ..., parameters_compared: _Optional[int] = ..., parameters_total: _Optional[int] = ..., buffers_compared: _Optional[int] = ..., buffers_total: _Optional[int] = ..., root_outputs_compared: _Optional[int] = ..., root_outputs_total: _Optional[int] = ..., losses_compared: _Optional[int] = ..., losses_total: _Optional[int] = ...) -> None: ...
 
 class Omitted(_message.Message):
-    __slots__ = ("what", "omission", "places", "layers")
+    __slots__ = ("what", "omission", "places", "layers", "in_part")
     WHAT_FIELD_NUMBER: _ClassVar[int]
     OMISSION_FIELD_NUMBER: _ClassVar[int]
     PLACES_FIELD_NUMBER: _ClassVar[int]
     LAYERS_FIELD_NUMBER: _ClassVar[int]
+    IN_PART_FIELD_NUMBER: _ClassVar[int]
     what: str
     omission: Omission
     places: int
     layers: int
-    def __init__(self, what: _Optional[str] = ..., omission: _Optional[_Union[Omission, str]] = ..., places: _Optional[int] = ..., layers: _Optional[int] = ...) -> None: ...
+    in_part: bool
+    def __init__(self, what: _Optional[str] = ..., omission: _Optional[_Union[Omission, str]] = ..., places: _Optional[int] = ..., layers: _Optional[int] = ..., in_part: bool = ...) -> None: ...
 
 class FirstDivergence(_message.Message):
     __slots__ = ("row", "cause", "position", "compared")

@@ -25,13 +25,13 @@ _SHIFT_ROOM = 1.5
 def rounding_notes(rows: Iterable[Row]) -> tuple[str, ...]:
     """Returns how many weights were compared but for elements that an optimizer made of noise; () if none."""
     # Of two passes the one in lockstep decides.
-    parts = [
-        row
+    parts = {
+        (row.reference, row.candidate)
         for row in rows
         if row.omission is Omission.MADE_OF_ROUNDING
         and row.verdict is not Verdict.NOT_COMPARED
         and not _is_second(row)
-    ]
+    }
     if not parts:
         return ()
     weights = "1 weight" if len(parts) == 1 else f"{len(parts)} weights"

@@ -41,9 +41,10 @@ def judge(
 
     Shape is judged first, then dtype, non-finite elements, values. NaN on both sides is `nonfinite` even
     where both agree; infinities that agree are equal (attention masks hold them). A pair that is further
-    apart than its tolerance, but by less than `floor`, differs by rounding alone; a gradient that is
-    nothing but that, or what an optimizer keeps of one, is `not_compared`. The user's bounds know no
-    floor. In mean mode the difference of the means decides, and the reason tells what differs elementwise.
+    apart than its tolerance, but by less than `floor`, differs by rounding alone. Where it is nothing but
+    that on both sides, a gradient, or what an optimizer keeps of one, is `not_compared`; a value agrees, but
+    its omission says that this is all that is known. The user's bounds know no floor. In mean mode the
+    difference of the means decides, and the reason tells what differs elementwise.
     """
     if reference.shape != candidate.shape:
         shapes = f"reference {list(reference.shape)}, candidate {list(candidate.shape)}"
@@ -129,12 +130,13 @@ def _judge_values(
 
 def _judge_rounding(figures: Figures, tolerance: Tolerance, floor: float, is_of_gradient: bool) -> Judgement:
     size = max(figures.rms_reference, _rms_candidate(figures))
-    if is_of_gradient and size < floor:
+    omission = Omission.BELOW_ROUNDING if size < floor else None
+    if is_of_gradient and omission is not None:
         text = f"{BELOW_ROUNDING}: rms {figures.rms_reference:.3g}, under {floor:.3g}"
-        return Judgement(verdict=Verdict.NOT_COMPARED, reason=text, omission=Omission.BELOW_ROUNDING)
+        return Judgement(verdict=Verdict.NOT_COMPARED, reason=text, omission=omission)
     apart = distance(figures, tolerance)
     text = f"{apart:.3g} apart, and rounding of what it is made of may come to {floor:.3g}"
-    return Judgement(verdict=Verdict.WITHIN_TOLERANCE, reason=text)
+    return Judgement(verdict=Verdict.WITHIN_TOLERANCE, reason=text, omission=omission)
 
 
 def _allowed_bias(figures: Figures, tolerance: Tolerance) -> float:

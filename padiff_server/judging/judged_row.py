@@ -10,7 +10,7 @@ from typing import Optional
 from padiff_rpc.options import Options
 from padiff_rpc.results import Place, Row
 from padiff_rpc.types import TensorSpec
-from padiff_rpc.words import CaptureKind, Omission, Phase
+from padiff_rpc.words import CaptureKind, Omission, Phase, Verdict
 from padiff_server.judging.judge import Judgement, judge
 from padiff_server.judging.measured import Measured
 from padiff_server.judging.tolerances import GRADIENTS
@@ -49,7 +49,7 @@ def judged_row(
         tolerance=measured.tolerance,
         reason="; ".join(filter(None, (judgement.reason, measured.note))) or note,
         rule="" if rule == IDENTITY else rule.name,
-        counts=frame.counts and judgement.omission is None,
+        counts=frame.counts and (judgement.omission is None or judgement.verdict is not Verdict.NOT_COMPARED),
         omission=_omission(frame, judgement),
     )
 

@@ -149,9 +149,12 @@ class PassRunner:
         return outcome
 
     def _settle_backward(self, ends: Ends) -> None:
-        """Finds out whether a framework has no backward for its side."""
+        """Finds out whether a framework has no backward for its side, and whether any side made one."""
         if not all(end.is_complete for end in ends.values()):
             return  # what broke off says more
+        summaries = [end.summary for end in ends.values() if end.summary is not None]
+        if self._settings.backward and summaries and not any(one.has_gradients for one in summaries):
+            self._report.omit(Omitted(what="gradient", omission=Omission.NO_BACKWARD))
         for side, end in ends.items():
             if end.summary is not None and end.summary.lacks_backward:
                 self.forward_only = True

@@ -178,7 +178,7 @@ def test_frozen_parameters_are_left_alone_on_both_sides(service: Service) -> Non
 
 
 def test_state_made_of_gradients_that_are_rounding_noise_is_not_compared(service: Service) -> None:
-    faint = own("momentum", "judging_models:Faint"), own("momentum", "judging_models:Faint", noise=1.5)
+    faint = own("momentum", "judging_models:Faint"), own("momentum", "judging_models:Faint", seed=2)
     report = compare(service, *faint, steps=2)
     assert report, str(report)
     noise = [row for row in optimizer_rows(report) if row.reference and row.reference.path == "faint"]
@@ -187,7 +187,7 @@ def test_state_made_of_gradients_that_are_rounding_noise_is_not_compared(service
 
 
 def test_state_far_above_rounding_fails_although_its_gradient_was_noise(service: Service) -> None:
-    faint = own("momentum", "judging_models:Faint"), own("spoiled", "judging_models:Faint", noise=1.5)
+    faint = own("momentum", "judging_models:Faint"), own("spoiled", "judging_models:Faint", seed=2)
     report = compare(service, *faint, steps=1)
     assert first(report) == (Phase.OPTIMIZER, "faint", "weight.momentum")
 

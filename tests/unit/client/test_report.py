@@ -131,11 +131,17 @@ def test_a_pass_says_in_its_first_line_what_was_not_compared() -> None:
         "PASS, but 1 weight of 1 layer was not compared: made of gradients that are nothing but rounding; "
         "12 gradients of 3 layers: nothing but rounding is left there"
     )
+    part = dataclasses.replace(weight, places=2, in_part=True)
+    for parts, text in (
+        ((part,), "elements of 2 weights of 1 layer were not compared: "),
+        ((dataclasses.replace(part, places=1),), "elements of 1 weight of 1 layer were not compared: "),
+    ):
+        assert str(passing(omitted=parts)).startswith(f"PASS, but {text}made of gradients")
     assert str(passing(omitted=(Omitted(what="gradient", omission=Omission.NO_BACKWARD),))).startswith(
         "PASS, but no gradients were compared: "
     )
     assert json.loads(report.to_json())["omitted"] == [
-        {"what": "gradient", "omission": "below_rounding", "places": 12, "layers": 3}
+        {"what": "gradient", "omission": "below_rounding", "places": 12, "layers": 3, "in_part": False}
     ]
 
 

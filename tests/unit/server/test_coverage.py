@@ -146,13 +146,30 @@ class TestOmitted:
         assert not omitted(
             [
                 ROOT,
-                # Judged where the tensor first shows; ignored; without a partner; agrees but for elements.
+                # Judged where the tensor first shows; ignored; without a partner; differs all the same.
                 left_out("forward", "input", "a", Omission.JUDGED_ELSEWHERE),
                 row("initial_weights", "parameter", "a", NONE, counts=False),
                 row("forward", "input", "a", LONE, sides="c", counts=False),
-                left_out("weights", "parameter", "a", Omission.MADE_OF_ROUNDING, OK),
+                left_out("weights", "parameter", "a", Omission.MADE_OF_ROUNDING, BAD),
             ]
         )
+
+    def test_counts_weights_that_were_compared_but_for_elements_once_over_all_steps(self):
+        rows = [
+            left_out("weights", "parameter", path, Omission.MADE_OF_ROUNDING, OK, step=step)
+            for path in "ab"
+            for step in range(5)
+        ]
+        whole = left_out("weights", "parameter", "c", Omission.MADE_OF_ROUNDING)
+        (part, all_of_it) = omitted([*rows, whole])
+        assert (part.what, part.places, part.layers, part.in_part) == ("weight", 2, 2, True)
+        assert (all_of_it.places, all_of_it.in_part) == (1, False)
+
+    def test_counts_values_that_agree_and_are_nothing_but_rounding(self):
+        value = left_out("forward", "output", "", Omission.BELOW_ROUNDING, OK)
+        (one,) = omitted([value])
+        assert (one.what, one.places, one.in_part) == ("value", 1, False)
+        assert passes([value], (), coverage_of([value], ()))
 
     def test_takes_a_place_for_compared_that_either_pass_compared(self):
         local = left_out(

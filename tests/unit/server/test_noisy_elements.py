@@ -64,7 +64,7 @@ def test_elements_that_noise_moved_are_left_out_and_counted() -> None:
     row = weights(history_of(gradients()), [0, 2e-3, -2e-3, 0, 0])
     assert row.verdict is Verdict.WITHIN_TOLERANCE
     assert row.reason == "2 of 5 elements left out: their gradients were below rounding"
-    (note,) = rounding_notes([row])
+    (note,) = rounding_notes([row, dataclasses.replace(row, step=1)])
     assert note == "of 1 weight, elements whose gradients were below rounding were not compared"
 
 

@@ -13,9 +13,9 @@ import pytest
 from padiff_rpc.options import Options
 from padiff_rpc.tensors import HostTensor
 from padiff_rpc.types import CallEvent, Layer, Slot, TensorSpec, Weight
-from padiff_rpc.words import CallMoment, DType, Side, Verdict, WeightKind
+from padiff_rpc.words import CallMoment, DType, Omission, Side, Verdict, WeightKind
 from padiff_server.alignment.plan import PairedLayer, Plan
-from padiff_server.judging.judge import judge
+from padiff_server.judging.judge import Judgement, judge
 from padiff_server.judging.measured import measure_pair
 from padiff_server.judging.noise import rounding_floor
 from padiff_server.judging.store import TensorStore
@@ -184,6 +184,14 @@ class Step:
     def _verdict(
         self, table: PairTable[Any], key: Any, of_gradient: bool, floor: Optional[float] = None
     ) -> Verdict:
+        return self._judgement(table, key, of_gradient, floor).verdict
+
+    def omission(self, letter: str) -> Optional[Omission]:
+        return self._judgement(self.captures.values, ord(letter), False).omission
+
+    def _judgement(
+        self, table: PairTable[Any], key: Any, of_gradient: bool, floor: Optional[float] = None
+    ) -> Judgement:
         measured = table.measured(key, key)
         assert measured is not None
         return judge(
@@ -194,7 +202,7 @@ class Step:
             options=OPTIONS,
             floor=self.floors.of(table, key, key) if floor is None else floor,
             is_of_gradient=of_gradient,
-        ).verdict
+        )
 
 
 @pytest.fixture
@@ -544,3 +552,15 @@ def test_a_norm_makes_nothing_of_noise_beside_honest_values(store: TensorStore) 
     values["y"] = honest, honest + draw(6, 2, 4, 1, 1, scale=2e-4)
     step = Step(store, calls, values)
     assert [step.value(letter) for letter in "sy"] == [WITHIN, MISMATCH]
+
+
+def test_a_value_that_is_nothing_but_rounding_agrees_and_says_so(store: TensorStore) -> None:
+    values = {"x": same(X), "n": same(draw(2, 2, 4, 6, 6)), "y": same(draw(3, 2, 3))}
+    zeros = np.zeros((2, 4, 1, 1), np.float32)
+    for made, omission in (
+        (noise(2, 4, 1, 1, scale=4e-6), Omission.BELOW_ROUNDING),
+        ((draw(5, 2, 4, 1, 1, scale=4e-8), zeros), Omission.BELOW_ROUNDING),
+        (apart(2, 4, 1, 1, scale=1e-2, by=1e-6), None),
+    ):
+        step = Step(store, POOLED, {**values, "p": made})
+        assert (step.value("p"), step.omission("p")) == (WITHIN, omission)

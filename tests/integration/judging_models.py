@@ -99,3 +99,16 @@ class OwnMean(fake.Layer):
 
 def itself(output):
     return output * 1.0
+
+
+class Frozen(fake.Layer):
+    """Nothing in it requires a gradient."""
+
+    def __init__(self):
+        super().__init__()
+        self.fc = fake.Linear(4, 3)
+        for name in ("weight", "bias"):
+            setattr(self.fc, name, fake.Parameter(getattr(self.fc, name).array, trainable=False))
+
+    def forward(self, x):
+        return self.fc(x)

@@ -96,3 +96,13 @@ def test_a_loss_that_the_model_returns_does_not_drown_the_gradients_behind_it(se
     )
     assert Verdict.MISMATCH in {row.verdict for row in rows_of(report, Phase.BACKWARD)}
     assert not report
+
+
+def test_a_pass_without_any_backward_says_so_unless_none_was_asked_for(service: Service) -> None:
+    report = compare(service, own("Frozen"), own("Frozen"))
+    assert report, report.summary.first_divergence
+    assert report.omitted == (Omitted(what="gradient", omission=Omission.NO_BACKWARD),)
+    assert str(report).startswith("PASS, but no gradients were compared: ")
+    forward = compare(service, own("Frozen"), own("Frozen"), diff_phase="forward")
+    assert forward
+    assert forward.omitted == ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ from types import TracebackType
 from typing import Optional
 
 from padiff_rpc.errors import PaDiffError
+from padiff_rpc.names import said_by
 from padiff_rpc.types import ModelFailure
 from padiff_rpc.words import Phase
 from padiff_worker.outbox import StepCancelled
@@ -16,6 +18,9 @@ from padiff_worker.outbox import StepCancelled
 # Enough of a traceback to read, not enough to matter on the wire.
 MAX_TEXT = 2_000
 MAX_TRACEBACK = 20_000
+# Where in a framework's own source an error came from, and the condition that is written there.
+_IN_THE_SOURCE = re.compile(r"(\s*\[Hint: .*?\])?\s*\(at /\S+\.(cc|cpp|cu|cuh|h|hpp):\d+\)")
+_NOTES = "__notes__"
 
 
 class ModelRaised(Exception):
@@ -45,15 +50,27 @@ def raising_as_failure(phase: Phase) -> Iterator[None]:
 def failure_from(error: BaseException, phase: Phase, *, step: int = 0, path: str = "") -> ModelFailure:
     """Returns `error` as a ModelFailure, its traceback without this package's own frames at the top."""
     own_end = _skip_own_frames(error.__traceback__)
+    notes = [" ".join(note.split()) for note in getattr(error, _NOTES, ())]
     lines = traceback.format_exception(type(error), error, own_end or error.__traceback__)
     return ModelFailure(
         phase=phase,
         step=step,
         path=path,
         exception=type(error).__qualname__,
-        text=str(error)[:MAX_TEXT],
+        text="; ".join([_sentence(error), *notes]),
         traceback="".join(lines)[-MAX_TRACEBACK:],
     )
+
+
+def add_note(error: BaseException, note: str) -> None:
+    """Adds a line to what `error` says, as Python's own method does from 3.11 on; an empty one is none."""
+    if note:
+        setattr(error, _NOTES, [*getattr(error, _NOTES, ()), note])
+
+
+def _sentence(error: BaseException) -> str:
+    said = said_by(error)
+    return (_IN_THE_SOURCE.sub("", said) or said)[:MAX_TEXT]
 
 
 def _skip_own_frames(trace: Optional[TracebackType]) -> Optional[TracebackType]:

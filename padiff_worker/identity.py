@@ -9,11 +9,11 @@ from typing import Optional
 
 import numpy as np
 
-from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.tensors import HostTensor
 from padiff_rpc.types import WorkerInfo
 from padiff_rpc.version import PROTOCOL_VERSION, package_version
 from padiff_worker.adapter import FrameworkAdapter
+from padiff_worker.devices import own_name
 from padiff_worker.served_model import ServedModel
 
 
@@ -45,10 +45,6 @@ def try_device(adapter: FrameworkAdapter, device: str) -> None:
 
     Raises InvalidRequestError for a device that the framework does not have, else what it raises.
     """
-    usable = adapter.devices()
-    if device not in usable:
-        raise InvalidRequestError(
-            f"{device!r} is not usable here; use one of {', '.join(usable)}", field="device"
-        )
+    device = own_name(device, adapter.devices())
     probe = HostTensor.from_array(np.ones(1, np.float32))
     adapter.host_copy(adapter.from_host(probe, device=device, requires_grad=False))

@@ -18,6 +18,7 @@ from padiff_rpc.types import Model
 from padiff_rpc.words import DType, Phase
 from padiff_worker.adapter import FrameworkAdapter
 from padiff_worker.batch_feed import BatchFeed, takes_target
+from padiff_worker.devices import own_name
 from padiff_worker.failures import raising_as_failure
 from padiff_worker.loader import Loader
 from padiff_worker.served_model import ServedModel
@@ -147,7 +148,8 @@ class _Loading:
         adapter, spec = self._adapter, self._spec
         if not spec.model:
             raise InvalidRequestError("no factory is named, and this worker serves no model", field="model")
-        flags = self._configured(spec.device)
+        device = own_name(spec.device, adapter.devices())
+        flags = self._configured(device)
         random.seed(spec.seed)
         np.random.seed(spec.seed % 2**32)
         kwargs = trees.unpack(spec.kwargs) if spec.kwargs != trees.ABSENT else {}
@@ -158,11 +160,11 @@ class _Loading:
             model = factory(**kwargs)
         self._check_model(model, f"{spec.model!r} returned")
         with raising_as_failure(Phase.LOAD):
-            adapter.prepare(model, device=spec.device, dtype=spec.dtype, train=spec.train)
+            adapter.prepare(model, device=device, dtype=spec.dtype, train=spec.train)
             if spec.weights:
                 adapter.load_weights(model, spec.weights)
             optimizer = self._optimizer(model)
-        return _Core(model=model, device=spec.device, flags=flags, optimizer=optimizer)
+        return _Core(model=model, device=device, flags=flags, optimizer=optimizer)
 
     def taken_over(self, served: ServedModel, exits: ExitStack) -> _Core:
         """Borrows the model of the worker's script; `exits` gives it its modes back."""

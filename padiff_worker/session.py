@@ -13,6 +13,8 @@ from padiff_rpc.types import Layer, OptimizerEntry, Tree
 from padiff_rpc.words import Randomness, WeightKind
 from padiff_worker.adapter import FrameworkAdapter
 from padiff_worker.batches import Arguments, HostBatch, arguments
+from padiff_worker.failures import NOT_THE_USERS, add_note
+from padiff_worker.hints import hint
 from padiff_worker.kept_state import KeptState
 from padiff_worker.loading import LoadedModel, autocast
 from padiff_worker.optimizers import OptimizerView
@@ -83,7 +85,17 @@ class ModelSession:
             self.call_until_backward(given, recorder)
             return
         with self.autocast():
-            self.model(*given.args, **given.kwargs)
+            self.call_model(given)
+
+    def call_model(self, given: Arguments) -> Any:
+        """Returns what the model returns; what it raises gets a hint where the batch does not suit it."""
+        try:
+            return self.model(*given.args, **given.kwargs)
+        except NOT_THE_USERS:
+            raise
+        except Exception as error:
+            add_note(error, hint(self._adapter, self.model, given, error))
+            raise
 
     def call_until_backward(self, given: Arguments, recorder: Recorder) -> None:
         """Calls the user's train step up to its first backward."""

@@ -53,7 +53,7 @@ class BuiltInStep:
         with adapter.gradient_mode(True):
             with session.autocast():
                 self._phases.begin(Phase.FORWARD)
-                output = session.model(*given.args, **given.kwargs)
+                output = session.call_model(given)
                 loss = self._loss(output, given) if start.backward else None
             if loss is None:
                 return

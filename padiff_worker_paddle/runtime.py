@@ -6,7 +6,7 @@ from typing import Any
 
 import paddle
 
-from padiff_rpc.errors import InvalidRequestError
+from padiff_worker.devices import own_name
 
 
 def devices() -> tuple[str, ...]:
@@ -16,11 +16,7 @@ def devices() -> tuple[str, ...]:
 
 
 def configure(*, device: str, seed: int, deterministic: bool, threads: int) -> tuple[str, ...]:
-    usable = devices()
-    if ("gpu:0" if device == "gpu" else device) not in usable:
-        raise InvalidRequestError(
-            f"{device!r} is not usable here; use one of {', '.join(usable)}", field="device"
-        )
+    device = own_name(device, devices())
     flags = [f"deterministic={'on' if deterministic else 'off'}"]
     paddle.set_device(device)
     if device != "cpu":

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from padiff_rpc.errors import InvalidRequestError
+from padiff_worker.devices import own_name
 
 
 def devices() -> tuple[str, ...]:
@@ -15,11 +15,7 @@ def devices() -> tuple[str, ...]:
 
 
 def configure(*, device: str, seed: int, deterministic: bool, threads: int) -> tuple[str, ...]:
-    usable = devices()
-    if ("cuda:0" if device == "cuda" else device) not in usable:
-        raise InvalidRequestError(
-            f"{device!r} is not usable here; use one of {', '.join(usable)}", field="device"
-        )
+    device = own_name(device, devices())
     flags = [f"deterministic={'on' if deterministic else 'off'}"]
     if deterministic and device != "cpu":
         # Read by cuBLAS when it makes its first handle.

@@ -17,6 +17,8 @@ def reasons(summary: ReportSummary, rows: Sequence[Row]) -> tuple[str, ...]:
     """Returns a sentence for each thing that keeps the report from being a pass, gravest first."""
     found = [failure(one) for one in summary.failures]
     found += [trouble(one) for one in summary.troubles]
+    # No exception comes of modes that differ, and most other differences do.
+    found += _modes(summary)
     found += _differing(rows)
     found += _missed(rows)
     counting = [unmatched(one) for one in summary.unmatched if one.counts]
@@ -25,6 +27,14 @@ def reasons(summary: ReportSummary, rows: Sequence[Row]) -> tuple[str, ...]:
         found.append(f"{len(counting) - _SHOWN} more without a partner")
     found += _gaps(summary.coverage)
     return tuple(found) or ("the coordinator judged so and gave no reason",)
+
+
+def _modes(summary: ReportSummary) -> list[str]:
+    modes = {one.side: "train" if one.train else "eval" for one in summary.environments}
+    if len(set(modes.values())) < 2:
+        return []
+    each = ", ".join(f"the {side} in {mode} mode" for side, mode in modes.items())
+    return [f"{each}: they compute differently; give both the same train"]
 
 
 def failure(one: ModelFailure) -> str:

@@ -30,6 +30,7 @@ from padiff_worker.conformance import (
     TrainingSuite,
 )
 from padiff_worker_paddle import adapter as adapter_module
+from padiff_worker_paddle import watching
 from padiff_worker_paddle.adapter import PaddleAdapter
 
 # Said by every batch norm in train mode.
@@ -323,7 +324,7 @@ def test_a_layer_keeps_its_dtype_when_its_weights_move():
 
 
 def test_an_older_paddle_whose_hooks_see_no_keywords_shows_them_all_the_same(monkeypatch):
-    monkeypatch.setattr(adapter_module, "_HOOKS_SEE_KEYWORDS", False)
+    monkeypatch.setattr(watching, "_HOOKS_SEE_KEYWORDS", False)
     TestModels().test_a_watched_call_shows_its_arguments_and_its_output()
     TestModels().test_the_exit_of_a_call_that_raises_is_not_seen()
     TestCaptures().test_a_keyword_argument_is_named_by_its_keyword()

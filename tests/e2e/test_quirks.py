@@ -47,6 +47,16 @@ def compare(service: Any) -> Compare:
     return run
 
 
+def test_what_frameworks_say_of_a_wrong_dtype_is_told_with_the_dtypes(compare: Compare) -> None:
+    report = compare("Recurrent", IDS.astype(np.float32))
+    said = {str(failure.side): failure.text for failure in report.failures}
+    assert set(said) == {"reference", "candidate"}
+    for text in said.values():
+        assert text.endswith("; inputs: args.0.dtype is float32; the weights are float32")
+    assert "only support int32 and int64, but get float32;" in said["candidate"]
+    assert "(at /" not in said["candidate"]
+
+
 class TestRecurrentLayersInEvalMode:
     """Paddle's LSTM, GRU and SimpleRNN have no backward in eval mode."""
 

@@ -14,6 +14,7 @@ from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.tensors import HostTensor
 from padiff_rpc.types import OptimizerEntry, TensorSpec
 from padiff_rpc.words import DType, WeightKind
+from padiff_worker.devices import own_name
 from padiff_worker.graph_walk import walk_graph
 from padiff_worker.layer_tree import LayerTree, OwnTensor
 from padiff_worker.optimizers import OptimizerView, qualified_name
@@ -72,8 +73,7 @@ class FakeAdapter:
         return ("cpu",)
 
     def configure(self, *, device, seed, deterministic, threads):
-        if device != "cpu":
-            raise InvalidRequestError(f"device: {device!r} is not usable; allowed: cpu")
+        own_name(device, self.devices())
         fake.seed(seed)
         return ("deterministic=on",)
 

@@ -73,6 +73,14 @@ def test_what_ran_is_paired_with_the_beginning(
     assert "blocks.2.inner.second" not in outputs(report)
 
 
+def test_a_wrong_argument_name_is_told_what_forward_takes(service: Service) -> None:
+    batches = Batches(({"x": X}, {"input": X}))
+    report = compare_on(service, stack(), stack(), batches, Options(), steps=1)
+    [failure] = report.failures
+    assert failure.side is Side.CANDIDATE
+    assert failure.text.endswith("unexpected keyword argument 'input'; forward takes: x")
+
+
 def test_of_two_that_raise_the_earlier_one_ends_the_comparison(service: Service) -> None:
     report = compare(service, stack(at=3), stack(at=1))
     assert_nothing_behind_counts(report)

@@ -15,6 +15,7 @@ from padiff_client import InvalidRequestError, Report, wording
 from padiff_client.layer_trees import MARK
 from padiff_rpc.results import (
     Coverage,
+    Environment,
     Figures,
     FirstDivergence,
     HyperParameterDifference,
@@ -29,7 +30,7 @@ from padiff_rpc.results import (
     Unmatched,
     WorstElement,
 )
-from padiff_rpc.types import ModelFailure, RandomOperation, RunToRunNoise, SourceLine, TensorSpec
+from padiff_rpc.types import ModelFailure, RandomOperation, RunToRunNoise, SourceLine, TensorSpec, WorkerInfo
 from padiff_rpc.words import CaptureKind, DType, Omission, Phase, Side, Verdict
 
 FULL = Coverage(
@@ -87,6 +88,20 @@ def plan() -> tuple[PlanPair, ...]:
         )
         for name in names
     )
+
+
+def environment(side: Side, *, train: bool) -> Environment:
+    worker = WorkerInfo(
+        protocol_version=1,
+        framework="torch",
+        framework_version="2",
+        python_version="3",
+        numpy_version="2",
+        package_version="0",
+        host="here",
+        pid=1,
+    )
+    return Environment(side=side, worker=worker, device="cpu", train=train, seed=0)
 
 
 def failing(**changes: Any) -> Report:
@@ -262,6 +277,20 @@ def test_a_failing_report_explains_itself_even_where_no_row_differs() -> None:
     )
     assert report.exit_code == 1
     assert str(report).startswith("FAIL: only the reference has the parameter bias of fc (Linear)")
+
+
+def test_modes_that_differ_are_the_first_reason_of_a_failure_alone() -> None:
+    sides = tuple(environment(side, train=side is Side.REFERENCE) for side in Side)
+    coverage = Coverage(tensors_compared=3, tensors_total=3, parameters_compared=1, parameters_total=2)
+    report = Report(ReportSummary(session="s", passed=False, coverage=coverage, environments=sides))
+    assert report.reasons[0] == (
+        "the reference in train mode, the candidate in eval mode: they compute differently; give both the "
+        "same train"
+    )
+    alike = tuple(environment(side, train=True) for side in Side)
+    report = Report(ReportSummary(session="s", passed=False, coverage=coverage, environments=alike))
+    assert "mode" not in report.reasons[0]
+    assert passing(environments=sides).reasons == ()
 
 
 def test_what_cut_the_comparison_short_makes_it_trouble() -> None:

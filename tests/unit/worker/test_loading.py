@@ -23,6 +23,9 @@ class Framework:
     def is_model(self, candidate: Any) -> bool:
         return True
 
+    def devices(self) -> tuple[str, ...]:
+        return ("cpu",)
+
     def device_of(self, model: Any) -> str:
         return "cpu"
 

@@ -1,0 +1,56 @@
+"""What a user's code raised, as one line of text and a whole traceback."""
+
+from __future__ import annotations
+
+import pytest
+
+from padiff_rpc.types import ModelFailure
+from padiff_rpc.words import Phase
+from padiff_worker.failures import add_note, failure_from
+
+_SOURCE = "(at /paddle/paddle/phi/core/dense_tensor.cc:153)"
+
+
+def failure(error: BaseException) -> ModelFailure:
+    try:
+        raise error
+    except BaseException as raised:
+        return failure_from(raised, Phase.FORWARD)
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (RuntimeError("two\n  lines\n"), "two lines"),
+        (KeyError("no such layer;\nthere are:\n  fc"), "no such layer; there are: fc"),
+        (KeyError(3), "3"),
+        (
+            ValueError(f"(InvalidArgument) Wrong.\n  [Hint: Expected ids[i] < n, but received 7.] {_SOURCE}"),
+            "(InvalidArgument) Wrong.",
+        ),
+        (
+            ValueError(f"Wrong.\n  [Hint: Expected a == b.] {_SOURCE}\n  [operator < linear > error]"),
+            "Wrong. [operator < linear > error]",
+        ),
+        (NotImplementedError(f"(Unimplemented) only int64 {_SOURCE}\n"), "(Unimplemented) only int64"),
+        (ValueError(_SOURCE), _SOURCE),
+        (
+            ValueError("look [Hint: at this] (at /home/me/notes.txt)"),
+            "look [Hint: at this] (at /home/me/notes.txt)",
+        ),
+    ],
+)
+def test_the_text_is_one_line_without_a_frameworks_source(error: BaseException, text: str) -> None:
+    assert failure(error).text == text
+
+
+def test_the_traceback_keeps_what_the_text_leaves_out() -> None:
+    found = failure(ValueError(f"Wrong.\n  [Hint: Expected a == b.] {_SOURCE}"))
+    assert f"[Hint: Expected a == b.] {_SOURCE}" in found.traceback
+
+
+def test_notes_follow_what_the_error_says() -> None:
+    error = ValueError("wrong")
+    for note in ("first", "", "second,\non two lines"):
+        add_note(error, note)
+    assert failure(error).text == "wrong; first; second, on two lines"

@@ -12,6 +12,8 @@ TORCH ?= torch==2.13.0
 PADDLE ?= paddlepaddle==3.3.1
 # Comparisons of each kind that `make test-graphs` makes, of eight graphs each.
 ROUNDS ?= 30
+# How often `make test-pairs` repeats each comparison.
+REPEATS ?= 3
 
 # What pip installs into .venv/NAME. A framework stands in one call with the project, so that pip takes
 # the wanted build and not the newest.
@@ -46,7 +48,7 @@ PROTOS := $(wildcard proto/padiff_rpc/v1/*.proto)
 export PADIFF_TORCH_PYTHON := $(CURDIR)/.venv/torch/bin/python
 export PADIFF_PADDLE_PYTHON := $(CURDIR)/.venv/paddle/bin/python
 
-.PHONY: help demo test test-client test-torch test-paddle test-graphs test-net test-containers check proto bench clean \
+.PHONY: help demo test test-client test-torch test-paddle test-graphs test-pairs test-net test-containers check proto bench clean \
   environments others FORCE
 
 help: ## Show the targets
@@ -73,6 +75,10 @@ test-client: environments | test-torch test-paddle
 test-graphs: environments ## Run the lockstep tests on thousands of random graphs
 	@echo "Random graphs"
 	@PADIFF_GRAPH_ROUNDS=$(ROUNDS) $(CLIENT) -m pytest -q tests/e2e/test_random_graphs.py
+
+test-pairs: environments ## Run every healthy pair of the tests in lockstep and with local errors, both ways
+	@echo "Healthy pairs"
+	@PADIFF_PAIR_ROUNDS=$(REPEATS) $(CLIENT) -m pytest -q tests/e2e/test_healthy_pairs.py
 
 test-net: others ## Compare across hosts: network namespaces, mutual TLS, old and new builds (root)
 	@echo "Hosts"

@@ -235,7 +235,8 @@ class FrameworkAdapter(Protocol):
     def watch_gradient(self, tensor: Any, hook: GradientHook) -> Remove:
         """Calls `hook` with the total gradient of `tensor` at its present version, at each backward.
 
-        The gradient that it returns, if any, flows on in its place.
+        The gradient that it returns, if any, flows on in its place. `hook` is not called where the framework
+        tells only a part of the total.
         """
         ...
 

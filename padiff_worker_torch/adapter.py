@@ -200,12 +200,15 @@ class TorchAdapter:
     def watch_gradient(self, tensor: Any, hook: GradientHook) -> Remove:
         """Sees the gradient even where Torch hands out none: that of an unused part of a split is zero.
 
-        A view that is itself changed in place afterwards gets no call: Torch then derives the gradient
-        from the view's base.
+        A view that is changed in place afterwards, itself or by its base, gets no call. Torch then takes what
+        the later takers send back past it, to its base, and the hook would hear of the earlier ones alone.
         """
         shape, dtype, device = tensor.shape, tensor.dtype, tensor.device
+        is_whole = tensors.unchanged(tensor) if tensor._is_view() else lambda: True
 
         def total(gradient: Optional[Any]) -> Optional[Any]:
+            if not is_whole():
+                return None
             if gradient is not None:
                 return hook(gradient)
             # Torch lets nothing take the place of none.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from typing import Any
 
 import numpy as np
@@ -91,6 +91,17 @@ def footprint(tensor: Any) -> Array:
 
 def alias(tensor: Any) -> Any:
     return tensor.detach()
+
+
+def unchanged(tensor: Any) -> Callable[[], bool]:
+    """Returns a function that tells whether nothing has changed the tensor in place since.
+
+    It keeps the counter of such changes, and not the tensor's memory.
+    """
+    counter = tensor.detach()
+    counter.data = torch.empty(0, dtype=tensor.dtype, device=tensor.device)
+    version = counter._version
+    return lambda: bool(counter._version == version)
 
 
 def overwrite(tensor: Any, value: HostTensor) -> bool:

@@ -227,6 +227,20 @@ def test_a_view_changed_in_place_leaves_its_gradient_to_its_base():
     assert seen == ["view after", "base"]
 
 
+@pytest.mark.parametrize("changed", ["view", "base"])
+def test_a_view_that_was_taken_and_then_changed_in_place_tells_no_part_of_its_gradient(changed):
+    seen = []
+    base = torch.ones(2, 2, requires_grad=True) * 2
+    view, bystander = base.view(4), base.view(4)
+    whole = (base * 1).view(4)
+    for name, tensor in (("view", view), ("whole", whole)):
+        ADAPTER.watch_gradient(tensor, lambda gradient, name=name: seen.append((name, gradient.tolist())))
+    taken = view * 3 + whole * 2
+    (view if changed == "view" else base).add_(1)
+    ADAPTER.backward((taken + view * 5).sum() + bystander.sum())
+    assert seen == [("whole", [2, 2, 2, 2])]
+
+
 def test_a_sparse_embeddings_gradient_has_every_element():
     embedding = torch.nn.Embedding(4, 2, sparse=True)
     embedding(torch.tensor([1, 1, 3])).sum().backward()

@@ -56,6 +56,12 @@ def paddle_python() -> str:
     return interpreter("paddle")
 
 
+@pytest.fixture(scope="session")
+def transformers(torch_python: str) -> None:
+    if subprocess.run([torch_python, "-c", "import transformers"], capture_output=True).returncode:
+        pytest.skip("no transformers in the environment with Torch: run `make test`")
+
+
 def _start(command: list[str], log: Path) -> tuple[subprocess.Popen[str], str]:
     """Returns a server process and the address that it prints when it serves."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}

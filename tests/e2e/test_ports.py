@@ -6,7 +6,6 @@ holds weights.
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -332,12 +331,6 @@ def test_an_image_model_agrees_in_train_mode_with_its_buffers(compare: Compare) 
     )
     assert_lines_up(report, mobilenet_v1())
     assert_agrees(report, parameters=83, buffers=54, gradients=False)
-
-
-@pytest.fixture(scope="module")
-def transformers(torch_python: str) -> None:
-    if subprocess.run([torch_python, "-c", "import transformers"], capture_output=True).returncode:
-        pytest.skip("no transformers in the environment with Torch: run `make test`")
 
 
 @pytest.fixture

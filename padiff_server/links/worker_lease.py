@@ -54,7 +54,9 @@ class WorkerLease:
 
 
 def take_lease(caller: Caller, *, peer: str, closed: threading.Event) -> WorkerLease:
-    """Returns the lease of the worker behind `caller`. Raises BusyError while another holds it.
+    """Returns the lease of the worker behind `caller`.
+
+    Raises BusyError while another holds it, CancelledError once `closed` is set.
 
     A worker learns a moment late that its last lease has ended, and its next process then takes the address
     over, so that busy, or gone, is believed after a while.
@@ -70,5 +72,7 @@ def take_lease(caller: Caller, *, peer: str, closed: threading.Event) -> WorkerL
             if error.context.get("stopping"):
                 raise
             patience = _HANDOVER_SECONDS if error.context.get("handing_over") else LEASE_SECONDS
-            if time.monotonic() > began + patience or closed.wait(_RETRY_SECONDS):
+            if time.monotonic() > began + patience:
                 raise
+            if closed.wait(_RETRY_SECONDS):
+                raise CancelledError(f"the comparison ended while it waited for {peer}") from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent import futures
@@ -30,6 +31,8 @@ _VOLATILE = frozenset(
 # A field that the contract does not have, as a varint and as bytes.
 _UNKNOWN = b"\xf8\xff\x07\x2a" + b"\xfa\xff\x07\x05later"
 PATIENCE = 30.0
+# What a call gets that meets the moment at which a worker's address passes on to its next process.
+PASSING_ON = (grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.CANCELLED, grpc.StatusCode.UNAVAILABLE)
 
 
 @dataclass
@@ -153,6 +156,8 @@ class Caller:
         if call.name == "Lease":
             self._release()
             return [self._take_lease(call, requests)]
+        if call.name == "GetInfo":
+            return [self._first_answer(call, requests)[1]]
         over, phases = threading.Event(), threading.Semaphore(0)
         responses = []
         for response in self._open(call, self._paced(call, requests, phases, over)):
@@ -167,19 +172,21 @@ class Caller:
         return responses
 
     def _take_lease(self, call: Call, requests: Sequence[bytes]) -> bytes:
-        """A worker learns a moment late that its last lease has ended."""
-        for _ in range(100):
-            self._held = self._open(call, iter(requests))
+        self._held, granted = self._first_answer(call, requests)
+        self._lease = message_of(call.method, RESPONSE, granted).lease
+        return granted
+
+    def _first_answer(self, call: Call, requests: Sequence[bytes]) -> tuple[Any, bytes]:
+        """Returns a stream and its first answer; calls again while a worker's address passes on."""
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            stream = self._open(call, iter(requests))
             try:
-                granted: bytes = next(self._held)
+                return stream, next(stream)
             except grpc.RpcError as failure:
-                if failure.code() is not grpc.StatusCode.RESOURCE_EXHAUSTED:
+                if failure.code() not in PASSING_ON or time.monotonic() > deadline:
                     raise
                 threading.Event().wait(0.05)
-            else:
-                self._lease = message_of(call.method, RESPONSE, granted).lease
-                return granted
-        raise AssertionError("the worker stayed busy")
 
     def _open(self, call: Call, requests: Iterator[bytes]) -> Any:
         return self._channel.stream_stream(call.method)(requests, timeout=PATIENCE)

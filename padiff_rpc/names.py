@@ -29,7 +29,11 @@ def shown(value: Any) -> str:
 def said_by(error: BaseException) -> str:
     """Returns what `error` says, on one line; a KeyError's text without the quotes that Python adds."""
     bare = isinstance(error, KeyError) and len(error.args) == 1 and isinstance(error.args[0], str)
-    return " ".join(str(error.args[0] if bare else error).split())
+    try:
+        text = str(error.args[0] if bare else error)
+    except Exception:  # a user's own class may fail to say anything
+        text = f"a {type(error).__qualname__} whose text cannot be made"
+    return " ".join(text.split())
 
 
 def reason(error: Exception) -> str:

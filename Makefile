@@ -107,8 +107,9 @@ check: .venv/client/.ready proto ## Check format, lint, types, generated code an
 	@$(CLIENT) -m pytest -q tests/test_architecture.py
 
 proto: .venv/proto/.ready ## Generate the contract's Python code
-	@.venv/proto/bin/python -m grpc_tools.protoc -I proto --python_out=. --pyi_out=. \
-	  --grpc_python_out=. $(PROTOS)
+	@.venv/proto/bin/python -m grpc_tools.protoc -I proto --python_out=. --pyi_out=. --grpc_python_out=. \
+	  --include_imports --include_source_info --descriptor_set_out=.venv/contract $(PROTOS)
+	@.venv/proto/bin/python tools/generate_records.py .venv/contract padiff_rpc/v1
 
 bench: environments ## Measure alignment, and a comparison: seconds, bytes, peak memory
 	@$(CLIENT) benchmarks/align.py

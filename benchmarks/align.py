@@ -14,7 +14,7 @@ sys.path[:0] = [str(HERE.parent), str(HERE.parent / "tests" / "fakes")]
 
 from model_trees import PADDLE, TORCH, keyed, ported, traced, transformer  # noqa: E402
 
-from padiff_rpc.options import LayerMap  # noqa: E402
+from padiff_rpc.v1.records import LayerMap  # noqa: E402
 from padiff_server.alignment.align import align  # noqa: E402
 from padiff_server.alignment.plan import SideTrace  # noqa: E402
 

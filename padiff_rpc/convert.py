@@ -15,7 +15,7 @@ from google.protobuf.message import Message
 
 from padiff_rpc.errors import ProtocolError
 from padiff_rpc.v1 import coordinator_pb2, models_pb2, report_pb2, tensors_pb2, worker_pb2
-from padiff_rpc.words import Word
+from padiff_rpc.word import Word
 
 T = TypeVar("T")
 W = TypeVar("W", bound=Word)

@@ -8,7 +8,7 @@ from typing import Any, Optional, TypeVar
 from padiff_rpc.convert import from_proto, to_proto
 from padiff_rpc.errors import ProtocolError
 from padiff_rpc.tensors import HostTensor, TensorAssembler, frames_of
-from padiff_rpc.types import OptimizerEntry
+from padiff_rpc.v1.records import OptimizerEntry
 
 M = TypeVar("M")
 EntryValue = tuple[OptimizerEntry, HostTensor]

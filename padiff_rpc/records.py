@@ -1,12 +1,14 @@
-"""One decorator for every value that this project passes around."""
+"""The decorator of every value that this project passes around, and the type of a packed argument."""
 
 from __future__ import annotations
 
 import sys
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NewType, TypeVar
 
 T = TypeVar("T")
+# A nested argument, packed by `trees`; empty bytes mean "absent".
+Tree = NewType("Tree", bytes)
 
 if TYPE_CHECKING:
     from typing_extensions import dataclass_transform

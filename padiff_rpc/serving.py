@@ -18,7 +18,7 @@ from padiff_rpc.names import reason
 from padiff_rpc.records import record
 from padiff_rpc.tls_files import TlsFiles
 from padiff_rpc.transport import check_exposure, open_server
-from padiff_rpc.types import Tls
+from padiff_rpc.v1.records import Tls
 
 TOKEN_VARIABLE = "PADIFF_TOKEN"
 DRAIN_SECONDS = 25.0

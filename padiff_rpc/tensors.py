@@ -13,9 +13,9 @@ from padiff_rpc.convert import from_proto, to_proto
 from padiff_rpc.errors import BusyError, ProtocolError
 from padiff_rpc.limits import exceeded, limits
 from padiff_rpc.records import record
-from padiff_rpc.types import TensorSpec
 from padiff_rpc.v1 import tensors_pb2
-from padiff_rpc.words import DType
+from padiff_rpc.v1.records import TensorSpec
+from padiff_rpc.v1.words import DType
 
 Array = npt.NDArray[np.generic]
 

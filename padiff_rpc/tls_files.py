@@ -13,7 +13,7 @@ import grpc
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.names import reason
 from padiff_rpc.records import record
-from padiff_rpc.types import Tls
+from padiff_rpc.v1.records import Tls
 
 logger = logging.getLogger(__name__)
 

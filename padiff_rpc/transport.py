@@ -18,7 +18,7 @@ from padiff_rpc.interceptors import TOKEN_KEY, ErrorInterceptor
 from padiff_rpc.limits import limits
 from padiff_rpc.records import record
 from padiff_rpc.tls_files import TlsFiles, server_credentials
-from padiff_rpc.types import Tls
+from padiff_rpc.v1.records import Tls
 
 logger = logging.getLogger(__name__)
 

@@ -10,8 +10,7 @@ import msgpack.fallback
 
 from padiff_rpc.errors import BusyError, InvalidRequestError, ProtocolError
 from padiff_rpc.limits import exceeded, limits, setting
-from padiff_rpc.records import record
-from padiff_rpc.types import Tree
+from padiff_rpc.records import Tree, record
 
 _TENSOR, _TUPLE, _COMPLEX = 1, 2, 3
 ABSENT = Tree(b"")

@@ -8,8 +8,8 @@ from dataclasses import replace
 from typing import Optional, Protocol
 
 from padiff_rpc.errors import CancelledError
-from padiff_rpc.types import Party
-from padiff_rpc.words import Phase, Side
+from padiff_rpc.v1.records import Party
+from padiff_rpc.v1.words import Phase, Side
 from padiff_server.report import FinishedReport, ReportBuilder
 from padiff_server.worker_directory import WorkerDirectory
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import contextlib
 
-from padiff_rpc.options import Options
-from padiff_rpc.types import AssignWeightsRequest, CompareStart
-from padiff_rpc.words import Phase, Side, TraceMode
+from padiff_rpc.v1.records import AssignWeightsRequest, CompareStart, Options
+from padiff_rpc.v1.words import Phase, Side, TraceMode
 from padiff_server.inputs import Inputs
 from padiff_server.judging.store import TensorStore
 from padiff_server.judging.tolerances import Tolerances

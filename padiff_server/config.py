@@ -13,7 +13,7 @@ from padiff_rpc.names import reason
 from padiff_rpc.records import record
 from padiff_rpc.serving import Serving, checked_seconds, read_token
 from padiff_rpc.tls_files import TlsFiles
-from padiff_rpc.types import Label
+from padiff_rpc.v1.records import Label
 from padiff_rpc.yaml_nodes import Entry, load
 from padiff_server.worker_directory import ConfiguredWorker, DialRule, WorkerTls
 

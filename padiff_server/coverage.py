@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import ItemsView, Iterable, Sequence
 from typing import Generic, Optional, TypeVar
 
-from padiff_rpc.results import Coverage, FirstDivergence, Omitted, Place, Row, Unmatched
-from padiff_rpc.words import CaptureKind, Omission, Pass, Phase, Side, Verdict
+from padiff_rpc.v1.records import Coverage, FirstDivergence, Omitted, Place, Row, Unmatched
+from padiff_rpc.v1.words import CaptureKind, Omission, Pass, Phase, Side, Verdict
 
 T = TypeVar("T")
 

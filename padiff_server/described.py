@@ -10,7 +10,7 @@ from padiff_rpc import trees
 from padiff_rpc.errors import ProtocolError
 from padiff_rpc.limits import exceeded, limits
 from padiff_rpc.tensors import MAX_DIMENSIONS
-from padiff_rpc.types import CallEvent, DescribeOptimizerResponse, Layer, TensorSpec
+from padiff_rpc.v1.records import CallEvent, DescribeOptimizerResponse, Layer, TensorSpec
 
 T = TypeVar("T")
 

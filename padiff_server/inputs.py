@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from padiff_rpc.results import Trouble
-from padiff_rpc.types import Party
-from padiff_rpc.words import Phase
+from padiff_rpc.v1.records import Party, Trouble
+from padiff_rpc.v1.words import Phase
 from padiff_server.report import ReportBuilder
 from padiff_server.sides import SIDES
 from padiff_server.steps.batches import BatchSource, BatchUnavailable, StepBatch, loaded_batch

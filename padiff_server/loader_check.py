@@ -9,11 +9,10 @@ from typing import Any
 
 from padiff_rpc import trees
 from padiff_rpc.errors import InvalidRequestError
-from padiff_rpc.records import record
-from padiff_rpc.results import Place, Row, Trouble
+from padiff_rpc.records import Tree, record
 from padiff_rpc.tensors import HostTensor, epsilon
-from padiff_rpc.types import CheckInputsRequest, Slot, Tree
-from padiff_rpc.words import CallMoment, CaptureKind, DType, Phase, Side, Verdict
+from padiff_rpc.v1.records import CheckInputsRequest, Place, Row, Slot, Trouble
+from padiff_rpc.v1.words import CallMoment, CaptureKind, DType, Phase, Side, Verdict
 from padiff_server.alignment.slots import pair_slots
 from padiff_server.coverage import fails
 from padiff_server.judging.judged_row import judged_row, numbered

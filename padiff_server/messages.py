@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Union
 
 from padiff_rpc.records import record
-from padiff_rpc.results import ReportSummary, Row
-from padiff_rpc.types import Progress
+from padiff_rpc.v1.records import Progress, ReportSummary, Row
 
 ROWS_PER_PAGE = 256
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from padiff_rpc.types import Layer
-from padiff_rpc.words import Side
+from padiff_rpc.v1.records import Layer
+from padiff_rpc.v1.words import Side
 from padiff_server.alignment.kinds import averages, is_bookkeeping, is_byproduct, kind_of, normalizes
 from padiff_server.weights.owned_weight import owner_name
 

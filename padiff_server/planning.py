@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import contextlib
 
-from padiff_rpc.options import Options
-from padiff_rpc.types import PlanStart
-from padiff_rpc.words import Side
+from padiff_rpc.v1.records import Options, PlanStart
+from padiff_rpc.v1.words import Side
 from padiff_server.inputs import Inputs
 from padiff_server.preparation import AlignedModels, calls_of, cut_in
 from padiff_server.report import FinishedReport, ReportBuilder

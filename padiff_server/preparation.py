@@ -6,9 +6,8 @@ import dataclasses
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from padiff_rpc.options import LayerMap, Options
-from padiff_rpc.types import CallEvent, Layer
-from padiff_rpc.words import Phase, Side, WeightKind
+from padiff_rpc.v1.records import CallEvent, Layer, LayerMap, Options
+from padiff_rpc.v1.words import Phase, Side, WeightKind
 from padiff_server.alignment.align import align
 from padiff_server.alignment.correspondences import Correspondences
 from padiff_server.alignment.opaque import opaque_notes

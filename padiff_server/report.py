@@ -9,14 +9,18 @@ from contextlib import contextmanager
 from typing import Optional
 
 from padiff_rpc.records import record
-from padiff_rpc.results import (
+from padiff_rpc.v1.records import (
     Environment,
     HyperParameterDifference,
+    ModelFailure,
     Omitted,
     OptimizerDifference,
     PlanPair,
+    Progress,
+    RandomOperation,
     ReportSummary,
     Row,
+    RunToRunNoise,
     StepResult,
     Timing,
     Traffic,
@@ -24,8 +28,7 @@ from padiff_rpc.results import (
     Unmatched,
     WeightFate,
 )
-from padiff_rpc.types import ModelFailure, Progress, RandomOperation, RunToRunNoise
-from padiff_rpc.words import Phase, Side
+from padiff_rpc.v1.words import Phase, Side
 from padiff_server.alignment.certainty import Doubts
 from padiff_server.coverage import coverage_of, fails, first_divergence, omitted, passes
 from padiff_server.judging.gradient_history import rounding_notes

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Union
 
-from padiff_rpc.results import Trouble
+from padiff_rpc.v1.records import Trouble
 from padiff_server.borrowing import Job
 from padiff_server.messages import Message
 from padiff_server.report import FinishedReport, ReportBuilder

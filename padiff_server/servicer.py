@@ -12,7 +12,9 @@ from padiff_rpc.convert import from_proto, to_proto
 from padiff_rpc.errors import ProtocolError
 from padiff_rpc.tensors import TensorAssembler
 from padiff_rpc.transport import requests
-from padiff_rpc.types import (
+from padiff_rpc.v1 import coordinator_pb2 as pb
+from padiff_rpc.v1 import coordinator_pb2_grpc
+from padiff_rpc.v1.records import (
     AssignWeightsRequest,
     CheckInputsRequest,
     CompareStart,
@@ -20,8 +22,6 @@ from padiff_rpc.types import (
     Progress,
     SendBatch,
 )
-from padiff_rpc.v1 import coordinator_pb2 as pb
-from padiff_rpc.v1 import coordinator_pb2_grpc
 from padiff_rpc.version import PROTOCOL_VERSION, check_protocol_version, package_version
 from padiff_server.messages import BatchWanted, Message, RowPage, pages
 from padiff_server.sessions import Sessions

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Union
 
 from padiff_rpc.errors import BusyError, CancelledError, NotFoundError, StateError
-from padiff_rpc.types import AssignWeightsRequest, CheckInputsRequest, CompareStart, Party, PlanStart
+from padiff_rpc.v1.records import AssignWeightsRequest, CheckInputsRequest, CompareStart, Party, PlanStart
 from padiff_server.borrowing import BorrowingJob, Job
 from padiff_server.comparison import Comparison, WeightAssignment
 from padiff_server.judging.store import TensorStore

@@ -8,8 +8,8 @@ from typing import Optional
 
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.records import record
-from padiff_rpc.types import CompareStart, Party, WorkerInfo
-from padiff_rpc.words import DiffPhase, Side
+from padiff_rpc.v1.records import CompareStart, Party, WorkerInfo
+from padiff_rpc.v1.words import DiffPhase, Side
 from padiff_server.training_settings import check_sources, check_training, training_notes
 
 _FORWARD_UNJUDGED = "diff_phase: the forward pass was synchronised and its values do not count"

@@ -8,7 +8,7 @@ from typing import Generic, Optional, TypeVar
 
 from padiff_rpc.errors import PaDiffError
 from padiff_rpc.records import record
-from padiff_rpc.words import Side
+from padiff_rpc.v1.words import Side
 
 T = TypeVar("T")
 SIDES = (Side.REFERENCE, Side.CANDIDATE)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from padiff_rpc.errors import InvalidRequestError
-from padiff_rpc.types import CompareStart, Party
+from padiff_rpc.v1.records import CompareStart, Party
 
 _DEFAULTS = {
     "accumulate": 1,

@@ -12,8 +12,8 @@ from padiff_rpc.addresses import check_address
 from padiff_rpc.errors import BusyError, CancelledError, InvalidRequestError, NotFoundError
 from padiff_rpc.records import record
 from padiff_rpc.serving import read_token
-from padiff_rpc.types import Label, Party, Tls, WorkerAddress
-from padiff_rpc.words import Side
+from padiff_rpc.v1.records import Label, Party, Tls, WorkerAddress
+from padiff_rpc.v1.words import Side
 
 Lent = Mapping[Side, WorkerAddress]
 

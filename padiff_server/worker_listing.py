@@ -8,9 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 from padiff_rpc import transport
 from padiff_rpc.convert import from_number, from_proto
 from padiff_rpc.errors import PaDiffError
-from padiff_rpc.types import KnownWorker, WorkerInfo
 from padiff_rpc.v1 import worker_pb2, worker_pb2_grpc
-from padiff_rpc.words import WorkerState
+from padiff_rpc.v1.records import KnownWorker, WorkerInfo
+from padiff_rpc.v1.words import WorkerState
 from padiff_server.worker_directory import ConfiguredWorker
 
 _ANSWER_SECONDS = 3.0

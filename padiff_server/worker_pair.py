@@ -9,9 +9,8 @@ from contextlib import contextmanager
 from typing import Optional, TypeVar
 
 from padiff_rpc.errors import BusyError, CancelledError, PaDiffError, ProtocolError, WorkerLostError
-from padiff_rpc.results import Environment, Timing, Trouble
-from padiff_rpc.types import Layer, ModelFailure, Party
-from padiff_rpc.words import Phase, Randomness, Side
+from padiff_rpc.v1.records import Environment, Layer, ModelFailure, Party, Timing, Trouble
+from padiff_rpc.v1.words import Phase, Randomness, Side
 from padiff_server.links.loader_link import LoadedBatch, Look
 from padiff_server.links.worker_link import LoadResponse, TraceResponse, WorkerLink
 from padiff_server.report import ReportBuilder

@@ -15,8 +15,8 @@ from typing import Any, Optional, Protocol
 
 from padiff_rpc.records import record
 from padiff_rpc.tensors import Array, HostTensor
-from padiff_rpc.types import OptimizerEntry, TensorSpec, Weight
-from padiff_rpc.words import DType
+from padiff_rpc.v1.records import OptimizerEntry, TensorSpec, Weight
+from padiff_rpc.v1.words import DType
 from padiff_worker.optimizers import OptimizerView
 from padiff_worker.randomness import Decisions
 

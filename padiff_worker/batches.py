@@ -7,9 +7,9 @@ from typing import Any
 
 from padiff_rpc import trees
 from padiff_rpc.errors import ProtocolError
-from padiff_rpc.records import record
+from padiff_rpc.records import Tree, record
 from padiff_rpc.tensors import HostTensor
-from padiff_rpc.types import Batch, Tree
+from padiff_rpc.v1.records import Batch
 from padiff_worker.adapter import FrameworkAdapter
 
 # The keys of a batch that says of each part what it is.

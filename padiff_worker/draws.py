@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from padiff_rpc.words import DType
+from padiff_rpc.v1.words import DType
 
 # A float32 holds every multiple of 2**-24 below 1; narrower dtypes hold fewer, and must not round up to 1.
 _BITS = {DType.FLOAT16: 11, DType.BFLOAT16: 8}

@@ -11,8 +11,8 @@ from typing import Optional
 
 from padiff_rpc.errors import PaDiffError
 from padiff_rpc.names import said_by
-from padiff_rpc.types import ModelFailure
-from padiff_rpc.words import Phase
+from padiff_rpc.v1.records import ModelFailure
+from padiff_rpc.v1.words import Phase
 from padiff_worker.outbox import StepCancelled
 
 # Enough of a traceback to read, not enough to matter on the wire.

@@ -10,7 +10,7 @@ from typing import Optional
 import numpy as np
 
 from padiff_rpc.tensors import HostTensor
-from padiff_rpc.types import WorkerInfo
+from padiff_rpc.v1.records import WorkerInfo
 from padiff_rpc.version import PROTOCOL_VERSION, package_version
 from padiff_worker.adapter import FrameworkAdapter
 from padiff_worker.devices import own_name

@@ -6,8 +6,8 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any, Optional
 
 from padiff_rpc.records import record
-from padiff_rpc.types import TensorSpec, Weight
-from padiff_rpc.words import WeightKind
+from padiff_rpc.v1.records import TensorSpec, Weight
+from padiff_rpc.v1.words import WeightKind
 from padiff_worker.adapter import LayerHandle
 
 _SCALARS = (bool, int, float, str, type(None))

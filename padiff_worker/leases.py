@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Optional
 
 from padiff_rpc.errors import BusyError, StateError, WorkerLostError
-from padiff_rpc.words import WorkerState
+from padiff_rpc.v1.words import WorkerState
 
 
 class Leases:

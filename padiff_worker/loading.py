@@ -14,8 +14,8 @@ import numpy as np
 from padiff_rpc import trees
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.records import record
-from padiff_rpc.types import Model
-from padiff_rpc.words import DType, Phase
+from padiff_rpc.v1.records import Model
+from padiff_rpc.v1.words import DType, Phase
 from padiff_worker.adapter import FrameworkAdapter
 from padiff_worker.batch_feed import BatchFeed, takes_target
 from padiff_worker.devices import own_name

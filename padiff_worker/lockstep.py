@@ -9,8 +9,8 @@ import numpy as np
 
 from padiff_rpc.records import record
 from padiff_rpc.tensors import HostTensor
-from padiff_rpc.types import NotOverridden, OverridePlace, OverrideTicket
-from padiff_rpc.words import CallMoment
+from padiff_rpc.v1.records import NotOverridden, OverridePlace, OverrideTicket
+from padiff_rpc.v1.words import CallMoment
 from padiff_worker.adapter import FrameworkAdapter
 from padiff_worker.given_memory import GivenMemory
 from padiff_worker.overrides import Overrides

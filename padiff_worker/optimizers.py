@@ -13,9 +13,9 @@ import numpy as np
 
 from padiff_rpc import trees
 from padiff_rpc.errors import InvalidRequestError, NotFoundError
-from padiff_rpc.records import record
+from padiff_rpc.records import Tree, record
 from padiff_rpc.tensors import HostTensor
-from padiff_rpc.types import DescribeOptimizerResponse, OptimizerEntry, OptimizerGroup, Tree
+from padiff_rpc.v1.records import DescribeOptimizerResponse, OptimizerEntry, OptimizerGroup
 
 # Conventions of what weight decay does.
 ADDED, DECOUPLED = "added to the gradient", "taken off the parameter itself"

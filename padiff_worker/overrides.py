@@ -8,7 +8,7 @@ from typing import Any, Optional
 
 from padiff_rpc.records import record
 from padiff_rpc.tensors import HostTensor, ReceivedTensor, TensorAssembler
-from padiff_rpc.types import OverrideTicket
+from padiff_rpc.v1.records import OverrideTicket
 from padiff_worker.outbox import StepCancelled
 
 

@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable
 from typing import Optional
 
-from padiff_rpc.types import PhaseSeconds
-from padiff_rpc.words import Phase
+from padiff_rpc.v1.records import PhaseSeconds
+from padiff_rpc.v1.words import Phase
 from padiff_worker.outbox import StepCancelled
 
 

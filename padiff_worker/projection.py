@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from padiff_rpc.tensors import BLOCK_ELEMENTS, HostTensor
-from padiff_rpc.words import DType
+from padiff_rpc.v1.words import DType
 
 
 def projection(index: int, shape: tuple[int, ...]) -> HostTensor:

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any, Optional
 
 from padiff_rpc.records import record
-from padiff_rpc.types import RandomOperation, RandomPair
-from padiff_rpc.words import Randomness
+from padiff_rpc.v1.records import RandomOperation, RandomPair
+from padiff_rpc.v1.words import Randomness
 from padiff_worker.calls import Call, CallLog
 from padiff_worker.draws import Draw
 

@@ -9,8 +9,8 @@ from typing import Any, Optional, Protocol
 
 from padiff_rpc.records import record
 from padiff_rpc.tensors import HostTensor
-from padiff_rpc.types import CallEvent, CaptureId, Slot, SourceLine
-from padiff_rpc.words import CallMoment, CaptureKind
+from padiff_rpc.v1.records import CallEvent, CaptureId, Slot, SourceLine
+from padiff_rpc.v1.words import CallMoment, CaptureKind
 from padiff_worker.adapter import FrameworkAdapter, LayerHandle, Remove
 from padiff_worker.calls import Call, CallLog
 from padiff_worker.lockstep import Claim, Lockstep

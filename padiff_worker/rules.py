@@ -8,7 +8,7 @@ import numpy as np
 
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.tensors import Array, HostTensor, widen
-from padiff_rpc.words import DType, Phase
+from padiff_rpc.v1.words import DType, Phase
 from padiff_worker.failures import raising_as_failure
 from padiff_worker.loader import Loader
 

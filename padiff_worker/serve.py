@@ -15,8 +15,8 @@ from padiff_rpc.health import WORKER_SERVICE, Health
 from padiff_rpc.records import record
 from padiff_rpc.serving import Serving
 from padiff_rpc.tls_files import TlsFiles
-from padiff_rpc.types import Tls
-from padiff_rpc.words import WorkerState
+from padiff_rpc.v1.records import Tls
+from padiff_rpc.v1.words import WorkerState
 from padiff_worker.adapter import FrameworkAdapter
 from padiff_worker.model_thread import ModelThread
 from padiff_worker.served_model import ServedModel

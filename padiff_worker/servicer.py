@@ -15,7 +15,9 @@ from padiff_rpc.errors import PaDiffError, ProtocolError
 from padiff_rpc.optimizer_states import messages_of, values_of
 from padiff_rpc.tensors import ReceivedTensor, TensorAssembler, bounded, frames_of, received_tensors
 from padiff_rpc.transport import requests
-from padiff_rpc.types import (
+from padiff_rpc.v1 import worker_pb2 as pb
+from padiff_rpc.v1 import worker_pb2_grpc
+from padiff_rpc.v1.records import (
     Batch,
     DescribeOptimizerResponse,
     Model,
@@ -23,9 +25,7 @@ from padiff_rpc.types import (
     OverrideTicket,
     StepStart,
 )
-from padiff_rpc.v1 import worker_pb2 as pb
-from padiff_rpc.v1 import worker_pb2_grpc
-from padiff_rpc.words import Randomness
+from padiff_rpc.v1.words import Randomness
 from padiff_worker.batches import HostBatch, host_batch, packed_batch
 from padiff_worker.failures import ModelRaised
 from padiff_worker.overrides import OverrideReader

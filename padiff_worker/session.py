@@ -8,9 +8,10 @@ from typing import Any, Optional
 
 from padiff_rpc import trees
 from padiff_rpc.errors import InvalidRequestError, NotFoundError, StateError
+from padiff_rpc.records import Tree
 from padiff_rpc.tensors import HostTensor
-from padiff_rpc.types import Layer, OptimizerEntry, Tree
-from padiff_rpc.words import Randomness, WeightKind
+from padiff_rpc.v1.records import Layer, OptimizerEntry
+from padiff_rpc.v1.words import Randomness, WeightKind
 from padiff_worker.adapter import FrameworkAdapter
 from padiff_worker.batches import Arguments, HostBatch, arguments
 from padiff_worker.failures import NOT_THE_USERS, add_note

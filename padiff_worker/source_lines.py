@@ -8,7 +8,7 @@ import sys
 from types import FrameType
 from typing import Optional
 
-from padiff_rpc.types import SourceLine
+from padiff_rpc.v1.records import SourceLine
 
 # This package and the adapters beside it ("padiff_worker", "padiff_worker_torch", ...).
 _OWN_FOLDER = os.path.dirname(os.path.abspath(__file__))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Optional, Union
 
 from padiff_rpc.errors import StateError
-from padiff_rpc.types import (
+from padiff_rpc.v1.records import (
     CallEvent,
     ModelFailure,
     NotOverridden,
@@ -13,7 +13,7 @@ from padiff_rpc.types import (
     StepStart,
     StepSummary,
 )
-from padiff_rpc.words import Phase
+from padiff_rpc.v1.words import Phase
 from padiff_worker.adapter import FrameworkAdapter
 from padiff_worker.batches import HostBatch, arguments
 from padiff_worker.failures import NOT_THE_USERS, failure_from

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from padiff_rpc.convert import to_number, to_proto
 from padiff_rpc.tensors import CHUNK_BYTES, chunks_of, header_of
-from padiff_rpc.types import CallEvent, ModelFailure, NotOverridden, OverrideTicket
 from padiff_rpc.v1 import worker_pb2 as pb
-from padiff_rpc.words import Phase
+from padiff_rpc.v1.records import CallEvent, ModelFailure, NotOverridden, OverrideTicket
+from padiff_rpc.v1.words import Phase
 from padiff_worker.outbox import Outbox
 from padiff_worker.overrides import Credit
 from padiff_worker.recorder import Capture

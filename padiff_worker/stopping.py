@@ -8,7 +8,7 @@ import threading
 
 from padiff_rpc.health import Health
 from padiff_rpc.stopping import StopSignals
-from padiff_rpc.words import WorkerState
+from padiff_rpc.v1.words import WorkerState
 from padiff_worker.model_thread import ModelThread
 from padiff_worker.worker import Worker
 

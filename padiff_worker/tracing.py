@@ -11,8 +11,8 @@ import numpy as np
 
 from padiff_rpc.records import record
 from padiff_rpc.tensors import HostTensor, widen
-from padiff_rpc.types import CallEvent, CaptureId, ModelFailure, RandomOperation, RunToRunNoise
-from padiff_rpc.words import CaptureKind, Phase, Randomness
+from padiff_rpc.v1.records import CallEvent, CaptureId, ModelFailure, RandomOperation, RunToRunNoise
+from padiff_rpc.v1.words import CaptureKind, Phase, Randomness
 from padiff_worker.adapter import FrameworkAdapter
 from padiff_worker.failures import NOT_THE_USERS, failure_from
 from padiff_worker.generator_watch import GeneratorWatch

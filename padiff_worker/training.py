@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from padiff_rpc.tensors import COMPLEX, FLOATING
-from padiff_rpc.types import StepStart
-from padiff_rpc.words import Phase
+from padiff_rpc.v1.records import StepStart
+from padiff_rpc.v1.words import Phase
 from padiff_worker.adapter import FrameworkAdapter
 from padiff_worker.batches import Arguments
 from padiff_worker.phases import Phases

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from padiff_rpc.tensors import HostTensor
-from padiff_rpc.types import StepStart
-from padiff_rpc.words import Phase
+from padiff_rpc.v1.records import StepStart
+from padiff_rpc.v1.words import Phase
 from padiff_worker.adapter import FrameworkAdapter
 from padiff_worker.batches import Arguments
 from padiff_worker.phases import Phases

@@ -10,9 +10,9 @@ from typing import Optional
 
 from padiff_rpc.errors import NotFoundError, StateError, WorkerLostError
 from padiff_rpc.tensors import HostTensor, ReceivedTensor
-from padiff_rpc.types import Layer, Model, ModelFailure, OptimizerEntry, StepStart, WorkerInfo
+from padiff_rpc.v1.records import Layer, Model, ModelFailure, OptimizerEntry, StepStart, WorkerInfo
+from padiff_rpc.v1.words import Phase, Randomness, WorkerState
 from padiff_rpc.version import check_protocol_version
-from padiff_rpc.words import Phase, Randomness, WorkerState
 from padiff_worker.adapter import FrameworkAdapter
 from padiff_worker.batches import HostBatch
 from padiff_worker.failures import ModelRaised, raising_as_failure

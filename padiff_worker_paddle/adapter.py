@@ -13,7 +13,7 @@ from paddle.nn.utils.spectral_norm_hook import SpectralNorm
 from paddle.nn.utils.weight_norm_hook import WeightNorm
 
 from padiff_rpc.tensors import HostTensor
-from padiff_rpc.words import DType, WeightKind
+from padiff_rpc.v1.words import DType, WeightKind
 from padiff_worker.adapter import GradientHook, LayerHandle, Remove
 from padiff_worker.layer_tree import LayerTree, OwnTensor
 from padiff_worker_paddle import (

@@ -14,7 +14,7 @@ from paddle.base.layer_helper import LayerHelper
 
 from padiff_rpc.records import record
 from padiff_rpc.tensors import HostTensor
-from padiff_rpc.types import OptimizerEntry
+from padiff_rpc.v1.records import OptimizerEntry
 from padiff_worker.optimizers import (
     ADDED,
     DECOUPLED,

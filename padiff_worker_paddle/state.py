@@ -10,7 +10,7 @@ import paddle
 
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.tensors import HostTensor
-from padiff_rpc.words import DType
+from padiff_rpc.v1.words import DType
 from padiff_worker.state_files import check_fit, checked_suffix, needing_safetensors, reading
 from padiff_worker_paddle import tensors
 

@@ -9,7 +9,7 @@ from typing import Any
 import paddle
 
 from padiff_rpc.errors import InvalidRequestError
-from padiff_rpc.words import DType
+from padiff_rpc.v1.words import DType
 from padiff_worker.adapter import Remove
 from padiff_worker_paddle import tensors
 

@@ -12,8 +12,8 @@ import paddle
 
 from padiff_rpc.errors import InvalidRequestError, PaDiffError
 from padiff_rpc.tensors import COMPLEX, FLOATING, Array, HostTensor
-from padiff_rpc.types import TensorSpec
-from padiff_rpc.words import DType
+from padiff_rpc.v1.records import TensorSpec
+from padiff_rpc.v1.words import DType
 from padiff_worker import footprints
 
 # Paddle cannot be handed the wider unsigned integers: it takes uint16 for the bits of bfloat16.

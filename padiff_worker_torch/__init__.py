@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Optional, Union
 
 if TYPE_CHECKING:
     from padiff_rpc.tls_files import TlsFiles
-    from padiff_rpc.types import Tls
+    from padiff_rpc.v1.records import Tls
 
 __all__ = ["serve"]
 

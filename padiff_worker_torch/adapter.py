@@ -11,7 +11,7 @@ import torch
 from torch.nn.utils.parametrize import is_parametrized
 
 from padiff_rpc.tensors import HostTensor
-from padiff_rpc.words import DType, WeightKind
+from padiff_rpc.v1.words import DType, WeightKind
 from padiff_worker.adapter import EntryHook, ExitHook, GradientHook, LayerHandle, Remove
 from padiff_worker.layer_tree import LayerTree, OwnTensor
 from padiff_worker_torch import compiled, graphs, kept_optimizer, optimizers, runtime, state, steps, tensors

@@ -13,7 +13,7 @@ import torch
 
 from padiff_rpc.records import record
 from padiff_rpc.tensors import HostTensor
-from padiff_rpc.types import OptimizerEntry
+from padiff_rpc.v1.records import OptimizerEntry
 from padiff_worker.optimizers import (
     ADDED,
     DECOUPLED,

@@ -11,8 +11,8 @@ import torch
 
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.tensors import COMPLEX, FLOATING, Array, HostTensor
-from padiff_rpc.types import TensorSpec
-from padiff_rpc.words import DType
+from padiff_rpc.v1.records import TensorSpec
+from padiff_rpc.v1.words import DType
 from padiff_worker import footprints
 
 # Older versions of Torch lack the wider unsigned integers.

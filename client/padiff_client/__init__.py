@@ -19,8 +19,7 @@ from padiff_rpc.errors import (
     UnauthenticatedError,
     WorkerLostError,
 )
-from padiff_rpc.options import Options
-from padiff_rpc.types import Tls
+from padiff_rpc.v1.records import Options, Tls
 
 __all__ = [
     # What to compare.

@@ -22,8 +22,7 @@ from padiff_client.spec import ModelSpec, PathLike
 from padiff_client.spec_paths import check_folder_of
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.names import arguments_checked, shown
-from padiff_rpc.options import Options
-from padiff_rpc.types import AssignWeightsRequest, CompareStart, PlanStart, Tls
+from padiff_rpc.v1.records import AssignWeightsRequest, CompareStart, Options, PlanStart, Tls
 from padiff_rpc.version import PROTOCOL_VERSION
 
 # Framework -> the state files that its worker writes; "" where only the worker knows its framework.

@@ -16,9 +16,8 @@ from padiff_client.spec import ModelSpec, check_reference
 from padiff_rpc import child
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.names import shown
-from padiff_rpc.options import Options
-from padiff_rpc.types import Tls
-from padiff_rpc.words import Side
+from padiff_rpc.v1.records import Options, Tls
+from padiff_rpc.v1.words import Side
 
 logger = logging.getLogger("padiff_client")
 

@@ -16,8 +16,8 @@ from padiff_client.tensor_leaves import Input
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.names import reason
 from padiff_rpc.tensors import byte_count, numpy_dtype
-from padiff_rpc.types import TensorSpec
-from padiff_rpc.words import DType
+from padiff_rpc.v1.records import TensorSpec
+from padiff_rpc.v1.words import DType
 
 SUFFIXES = (".npz", ".safetensors")
 _MAX_HEADER_BYTES = 100 << 20

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Optional
 
 from padiff_client import render, wording
 from padiff_client.places import FAULT, PlaceErrors
-from padiff_rpc.results import Row
+from padiff_rpc.v1.records import Row
 
 if TYPE_CHECKING:
     from padiff_client.report import Report

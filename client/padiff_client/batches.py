@@ -9,12 +9,13 @@ from typing import Any, Optional
 import numpy as np
 
 from padiff_client.tensor_leaves import check_gradient, host_tensor, identity, is_tensor, requires_grad
-from padiff_rpc import trees, types
+from padiff_rpc import trees
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.limits import limits
 from padiff_rpc.names import fields_checked, said_by
-from padiff_rpc.records import record
+from padiff_rpc.records import Tree, record
 from padiff_rpc.tensors import HostTensor
+from padiff_rpc.v1 import records
 
 
 @fields_checked("Batch")
@@ -149,7 +150,7 @@ def _kind(value: Any) -> str:
 class EncodedPair:
     """A pair as it travels: the trees, and the tensors that they point at, by number."""
 
-    batch: types.SendBatch
+    batch: records.SendBatch
     tensors: tuple[tuple[int, HostTensor], ...]
 
 
@@ -165,7 +166,7 @@ class PairEncoder:
     def encode(self, step: int, pair: PulledPair) -> EncodedPair:
         """Returns `pair` encoded. Raises InvalidRequestError that names the leaf which cannot travel."""
         numbering = _Numbering(self._next)
-        send = types.SendBatch(
+        send = records.SendBatch(
             step=step,
             candidate=_encode_batch(pair.candidate, pair.candidate_name, numbering),
             reference=_encode_batch(pair.reference, pair.reference_name, numbering),
@@ -205,11 +206,11 @@ class _Numbering:
         return trees.TensorRef(number=number, requires_grad=requires_grad(leaf))
 
 
-def _encode_batch(batch: Batch, name: str, numbering: _Numbering) -> types.Batch:
-    def packed(value: Any, where: str) -> types.Tree:
+def _encode_batch(batch: Batch, name: str, numbering: _Numbering) -> records.Batch:
+    def packed(value: Any, where: str) -> Tree:
         return trees.pack(numbering.plain(value, where), where=where)
 
-    return types.Batch(
+    return records.Batch(
         args=packed(list(batch.args), f"{name}.args"),
         kwargs=packed(dict(batch.kwargs), f"{name}.kwargs"),
         target=trees.ABSENT if batch.target is None else packed(batch.target, f"{name}.target"),

@@ -10,7 +10,7 @@ from padiff_client import certs
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.names import reason
 from padiff_rpc.records import record
-from padiff_rpc.types import Tls
+from padiff_rpc.v1.records import Tls
 
 if TYPE_CHECKING:
     from cryptography import x509

@@ -10,7 +10,7 @@ from padiff_client.session import Server
 from padiff_rpc.addresses import check_address
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.serving import TOKEN_VARIABLE, read_token
-from padiff_rpc.types import Tls
+from padiff_rpc.v1.records import Tls
 
 
 def add_credentials(parser: argparse.ArgumentParser) -> None:

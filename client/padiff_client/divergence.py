@@ -6,16 +6,8 @@ from functools import cached_property
 from typing import Optional
 
 from padiff_client import layer_trees, wording
-from padiff_rpc.results import (
-    Figures,
-    FirstDivergence,
-    Place,
-    ReportSummary,
-    Row,
-    Tolerance,
-    WorstElement,
-)
-from padiff_rpc.words import CaptureKind, Phase, Verdict
+from padiff_rpc.v1.records import Figures, FirstDivergence, Place, ReportSummary, Row, Tolerance, WorstElement
+from padiff_rpc.v1.words import CaptureKind, Phase, Verdict
 
 
 class Divergence:

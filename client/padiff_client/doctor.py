@@ -18,9 +18,9 @@ from padiff_client.specfile import Comparison, read_comparison
 from padiff_client.tls_check import check_tls
 from padiff_rpc.errors import InvalidRequestError, PaDiffError, WorkerLostError
 from padiff_rpc.limits import limits
-from padiff_rpc.types import KnownWorker
+from padiff_rpc.v1.records import KnownWorker
+from padiff_rpc.v1.words import WorkerState
 from padiff_rpc.version import PROTOCOL_VERSION, package_version
-from padiff_rpc.words import WorkerState
 
 
 def examine(

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields
 from typing import Any, Optional, TypeVar, cast
 
-from padiff_rpc.options import Options
+from padiff_rpc.v1.records import Options
 
 F = TypeVar("F", bound=Callable[..., Any])
 

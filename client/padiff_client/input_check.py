@@ -12,8 +12,7 @@ from padiff_client.session import check_whereabouts, open_session
 from padiff_client.spec import ModelSpec
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.names import arguments_checked, shown
-from padiff_rpc.options import Options
-from padiff_rpc.types import CheckInputsRequest, Tls
+from padiff_rpc.v1.records import CheckInputsRequest, Options, Tls
 from padiff_rpc.version import PROTOCOL_VERSION
 
 DEFAULT_BATCHES = 10

@@ -10,11 +10,10 @@ from typing import Any, Optional, Union
 from padiff_client.habits import framework_of, instead_of_argument, kind_of
 from padiff_client.plan_file import layer_map_of, read_plan
 from padiff_client.spec import ModelSpec, check_reference
-from padiff_rpc import options
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.names import arguments_checked, nearest, shown
-from padiff_rpc.options import IgnoredLayers, LayerPair
-from padiff_rpc.types import Tls
+from padiff_rpc.v1 import records
+from padiff_rpc.v1.records import IgnoredLayers, LayerPair, Tls
 
 Names = Union[str, Iterable[str]]
 _INSTEAD_OF_MAP = 'layer_map.map: there is none; write LayerMap({"reference.path": "candidate.path"})'
@@ -29,7 +28,7 @@ class LayerMap:
     nearest names.
     """
 
-    _record: options.LayerMap
+    _record: records.LayerMap
     # Maps of equal content are equal, and the content changes.
     __hash__ = None  # type: ignore[assignment]
 
@@ -39,7 +38,7 @@ class LayerMap:
         if isinstance(pairs, LayerMap):
             self._become(pairs._record)
             return
-        self._become(options.LayerMap())
+        self._become(records.LayerMap())
         if pairs is not None and not isinstance(pairs, Mapping):
             raise InvalidRequestError(
                 f"{shown(pairs)} is not allowed; allowed: {{reference path: candidate path}}; "
@@ -126,7 +125,7 @@ class LayerMap:
             )
         )
 
-    def to_record(self) -> options.LayerMap:
+    def to_record(self) -> records.LayerMap:
         """Returns the map as it travels."""
         return self._record
 
@@ -145,7 +144,7 @@ class LayerMap:
         others = (pair for pair in self._record.pairs if (pair.reference, pair.candidate) != both)
         return self._become(replace(self._record, pairs=(*others, pinned)))
 
-    def _become(self, record: options.LayerMap) -> LayerMap:
+    def _become(self, record: records.LayerMap) -> LayerMap:
         object.__setattr__(self, "_record", record)
         return self
 

@@ -7,7 +7,7 @@ from itertools import zip_longest
 from typing import Optional
 
 from padiff_client.wording import plain
-from padiff_rpc.results import Place, PlanPair
+from padiff_rpc.v1.records import Place, PlanPair
 
 MARK = "<--- *** HERE ***"
 # Neighbours shown on either side of the way to the place, and children of the place.

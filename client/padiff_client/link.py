@@ -14,19 +14,20 @@ from padiff_rpc import tensors
 from padiff_rpc.convert import from_proto, to_proto
 from padiff_rpc.errors import InvalidRequestError, ProtocolError
 from padiff_rpc.limits import exceeded, limits
-from padiff_rpc.results import ReportSummary, Row
 from padiff_rpc.transport import Caller, ResponseStream, open_channel
-from padiff_rpc.types import (
+from padiff_rpc.v1 import coordinator_pb2, coordinator_pb2_grpc, worker_pb2, worker_pb2_grpc
+from padiff_rpc.v1.records import (
     AssignWeightsRequest,
     CheckInputsRequest,
     CompareStart,
     KnownWorker,
     PlanStart,
     Progress,
+    ReportSummary,
+    Row,
     Tls,
     WorkerInfo,
 )
-from padiff_rpc.v1 import coordinator_pb2, coordinator_pb2_grpc, worker_pb2, worker_pb2_grpc
 from padiff_rpc.version import check_protocol_version
 
 logger = logging.getLogger("padiff_client")

@@ -22,8 +22,8 @@ from padiff_client.private_folder import private_folder
 from padiff_client.report import Report
 from padiff_client.spec import ModelSpec, PathLike
 from padiff_rpc.errors import InvalidRequestError
-from padiff_rpc.options import Options
 from padiff_rpc.serving import Serving
+from padiff_rpc.v1.records import Options
 
 if TYPE_CHECKING:
     from padiff_worker.adapter import FrameworkAdapter

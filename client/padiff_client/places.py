@@ -7,8 +7,8 @@ from typing import Optional
 
 from padiff_client import wording
 from padiff_rpc.records import record
-from padiff_rpc.results import Row
-from padiff_rpc.words import Pass, Phase, Verdict
+from padiff_rpc.v1.records import Row
+from padiff_rpc.v1.words import Pass, Phase, Verdict
 
 FAULT, ACCUMULATION, AGREES = "a fault", "accumulation", "agrees"
 NOT_JUDGED, NOT_COMPARED = "not judged here", "not compared"

@@ -8,8 +8,7 @@ from typing import Optional
 
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.names import reason
-from padiff_rpc.options import IgnoredLayers, LayerMap, LayerPair
-from padiff_rpc.results import Place, PlanPair
+from padiff_rpc.v1.records import IgnoredLayers, LayerMap, LayerPair, Place, PlanPair
 from padiff_rpc.yaml_nodes import Entry, load
 
 _HEADER = """\

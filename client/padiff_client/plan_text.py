@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Optional
 
 from padiff_client.wording import plain
-from padiff_rpc.results import Place, PlanPair
+from padiff_rpc.v1.records import Place, PlanPair
 
 _GAP = "-"
 _LOW = 0.5

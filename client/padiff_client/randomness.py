@@ -6,9 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from padiff_client import wording
-from padiff_rpc.results import Row
-from padiff_rpc.types import RandomOperation, RunToRunNoise
-from padiff_rpc.words import Pass, Side, Verdict
+from padiff_rpc.v1.records import RandomOperation, Row, RunToRunNoise
+from padiff_rpc.v1.words import Pass, Side, Verdict
 
 _SHOWN = 4
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Optional
 
 from padiff_client import places, randomness, verdict_reasons, wording
 from padiff_rpc.records import record
-from padiff_rpc.results import Environment, Row
-from padiff_rpc.words import Phase, Side, Verdict
+from padiff_rpc.v1.records import Environment, Row
+from padiff_rpc.v1.words import Phase, Side, Verdict
 
 if TYPE_CHECKING:
     from padiff_client.report import Report

@@ -13,15 +13,18 @@ from padiff_client.places import PlaceErrors
 from padiff_client.spec import PathLike
 from padiff_client.spec_paths import check_folder_of
 from padiff_rpc.errors import InvalidRequestError
-from padiff_rpc.results import (
+from padiff_rpc.v1.records import (
     Coverage,
     Environment,
     HyperParameterDifference,
+    ModelFailure,
     Omitted,
     OptimizerDifference,
     PlanPair,
+    RandomOperation,
     ReportSummary,
     Row,
+    RunToRunNoise,
     StepResult,
     Timing,
     Traffic,
@@ -29,7 +32,6 @@ from padiff_rpc.results import (
     Unmatched,
     WeightFate,
 )
-from padiff_rpc.types import ModelFailure, RandomOperation, RunToRunNoise
 
 MATCH, MISMATCH, TROUBLE = 0, 1, 2
 

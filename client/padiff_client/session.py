@@ -16,8 +16,8 @@ from padiff_client.spec import ModelSpec
 from padiff_rpc.addresses import check_address
 from padiff_rpc.errors import InvalidRequestError, WorkerLostError
 from padiff_rpc.records import record
-from padiff_rpc.types import Party, Tls, WorkerAddress
-from padiff_rpc.words import Side
+from padiff_rpc.v1.records import Party, Tls, WorkerAddress
+from padiff_rpc.v1.words import Side
 
 # How a process that is gone ended is known a moment later.
 _EXIT_SECONDS = 2.0

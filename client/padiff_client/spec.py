@@ -14,9 +14,10 @@ from padiff_rpc import trees
 from padiff_rpc.addresses import check_address
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.names import fields_checked, known_names, shown
+from padiff_rpc.records import Tree
 from padiff_rpc.tensors import FLOATING
-from padiff_rpc.types import Label, Model, Tls, Tree, WorkerAddress
-from padiff_rpc.words import DType
+from padiff_rpc.v1.records import Label, Model, Tls, WorkerAddress
+from padiff_rpc.v1.words import DType
 
 PathLike = Union[str, "os.PathLike[str]"]
 

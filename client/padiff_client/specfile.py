@@ -16,10 +16,9 @@ from padiff_client.spec_paths import beside, near_file
 from padiff_rpc.addresses import check_address
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.names import known_names, nearest, reason
-from padiff_rpc.options import Options
 from padiff_rpc.records import record
 from padiff_rpc.serving import read_token
-from padiff_rpc.types import Tls
+from padiff_rpc.v1.records import Options, Tls
 from padiff_rpc.yaml_nodes import Entry, load
 
 _TOP = ("reference", "candidate", "inputs", "steps", "auto_weights", "options", "layer_map", "server")

@@ -10,9 +10,9 @@ import numpy as np
 
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.names import fields_checked, shown
-from padiff_rpc.options import word
 from padiff_rpc.tensors import COMPLEX, FLOATING, Array, HostTensor, numpy_dtype, widen
-from padiff_rpc.words import DType
+from padiff_rpc.v1.words import DType
+from padiff_rpc.word import word
 
 
 @fields_checked("Input")

@@ -11,7 +11,7 @@ from typing import Optional
 
 from padiff_client.certificate_facts import SOON_DAYS, problem_of_own
 from padiff_client.findings import Finding, ok, problem
-from padiff_rpc.types import Tls
+from padiff_rpc.v1.records import Tls
 
 _SECONDS = 5.0
 _MAKE_ANEW = "make new ones where the CA is: padiff certs init --force"

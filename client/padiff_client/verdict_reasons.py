@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from padiff_client import wording
-from padiff_rpc.results import Coverage, PlanPair, ReportSummary, Row, Trouble, Unmatched
-from padiff_rpc.types import ModelFailure
-from padiff_rpc.words import Side, Verdict
+from padiff_rpc.v1.records import Coverage, ModelFailure, PlanPair, ReportSummary, Row, Trouble, Unmatched
+from padiff_rpc.v1.words import Side, Verdict
 
 _SHOWN = 5
 _NAMED = 3

@@ -7,8 +7,8 @@ import re
 from collections.abc import Sequence
 from typing import Optional
 
-from padiff_rpc.results import Figures, Omitted, OptimizerDifference, Place, Row, Tolerance, WorstElement
-from padiff_rpc.words import CaptureKind, Omission, Phase, Verdict
+from padiff_rpc.v1.records import Figures, Omitted, OptimizerDifference, Place, Row, Tolerance, WorstElement
+from padiff_rpc.v1.words import CaptureKind, Omission, Phase, Verdict
 
 FAILING = frozenset(
     {

@@ -1,5 +1,6 @@
 from padiff_rpc.v1 import models_pb2 as _models_pb2
 from padiff_rpc.v1 import report_pb2 as _report_pb2
+from padiff_rpc.v1 import records_pb2 as _records_pb2
 from padiff_rpc.v1 import tensors_pb2 as _tensors_pb2
 from padiff_rpc.v1 import worker_pb2 as _worker_pb2
 from google.protobuf.internal import containers as _containers

@@ -12,38 +12,65 @@ from google.protobuf.internal import builder as _builder
 _sym_db = _symbol_database.Default()
 
 
+from padiff_rpc.v1 import records_pb2 as padiff__rpc_dot_v1_dot_records__pb2
 from padiff_rpc.v1 import tensors_pb2 as padiff__rpc_dot_v1_dot_tensors__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1apadiff_rpc/v1/models.proto\x12\rpadiff_rpc.v1\x1a\x1bpadiff_rpc/v1/tensors.proto\"\x9e\x02\n\x05Model\x12\x11\n\tframework\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12#\n\x06kwargs\x18\x03 \x01(\x0b\x32\x13.padiff_rpc.v1.Tree\x12\x0f\n\x07weights\x18\x04 \x01(\t\x12\x0e\n\x06\x64\x65vice\x18\x05 \x01(\t\x12#\n\x05\x64type\x18\x06 \x01(\x0e\x32\x14.padiff_rpc.v1.DType\x12\r\n\x05train\x18\x07 \x01(\x08\x12\x0c\n\x04seed\x18\x08 \x01(\x03\x12\x0c\n\x04loss\x18\t \x01(\t\x12\x11\n\toptimizer\x18\n \x01(\t\x12\x0e\n\x06loader\x18\x0b \x01(\t\x12\x12\n\ntrain_step\x18\x0c \x01(\t\x12&\n\x08\x61utocast\x18\r \x01(\x0e\x32\x14.padiff_rpc.v1.DType\"H\n\nSourceLine\x12\x0c\n\x04\x66ile\x18\x01 \x01(\t\x12\x0c\n\x04line\x18\x02 \x01(\r\x12\x10\n\x08\x66unction\x18\x03 \x01(\t\x12\x0c\n\x04text\x18\x04 \x01(\t\"\x9d\x01\n\x06Weight\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\'\n\x04kind\x18\x02 \x01(\x0e\x32\x19.padiff_rpc.v1.WeightKind\x12\'\n\x04spec\x18\x03 \x01(\x0b\x32\x19.padiff_rpc.v1.TensorSpec\x12\x11\n\ttrainable\x18\x04 \x01(\x08\x12\x0f\n\x07tied_to\x18\x05 \x01(\t\x12\x0f\n\x07unsaved\x18\x06 \x01(\x08\"\x9e\x01\n\x05Layer\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x0f\n\x07\x61liases\x18\x02 \x03(\t\x12\x0f\n\x07\x63lasses\x18\x03 \x03(\t\x12-\n\x10hyper_parameters\x18\x04 \x01(\x0b\x32\x13.padiff_rpc.v1.Tree\x12&\n\x07weights\x18\x05 \x03(\x0b\x32\x15.padiff_rpc.v1.Weight\x12\x0e\n\x06opaque\x18\x06 \x01(\x08\"M\n\x04Slot\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06tensor\x18\x02 \x01(\x04\x12\'\n\x04spec\x18\x03 \x01(\x0b\x32\x19.padiff_rpc.v1.TensorSpec\"\xb7\x01\n\tCallEvent\x12)\n\x06moment\x18\x01 \x01(\x0e\x32\x19.padiff_rpc.v1.CallMoment\x12\x0c\n\x04path\x18\x02 \x01(\t\x12\x0c\n\x04\x63\x61ll\x18\x03 \x01(\r\x12\"\n\x05slots\x18\x04 \x03(\x0b\x32\x13.padiff_rpc.v1.Slot\x12)\n\x06source\x18\x05 \x01(\x0b\x32\x19.padiff_rpc.v1.SourceLine\x12\x0e\n\x06replay\x18\x06 \x01(\x08J\x04\x08\x07\x10\r\"~\n\x0fRandomOperation\x12!\n\x04side\x18\x01 \x01(\x0e\x32\x13.padiff_rpc.v1.Side\x12\x0c\n\x04path\x18\x02 \x01(\t\x12\x0c\n\x04\x63\x61ll\x18\x03 \x01(\r\x12\x0c\n\x04name\x18\x04 \x01(\t\x12\x0e\n\x06shared\x18\x05 \x01(\x08\x12\x0e\n\x06reason\x18\x06 \x01(\t\"\xa6\x01\n\x0cModelFailure\x12!\n\x04side\x18\x01 \x01(\x0e\x32\x13.padiff_rpc.v1.Side\x12#\n\x05phase\x18\x02 \x01(\x0e\x32\x14.padiff_rpc.v1.Phase\x12\x0c\n\x04step\x18\x03 \x01(\r\x12\x0c\n\x04path\x18\x04 \x01(\t\x12\x11\n\texception\x18\x05 \x01(\t\x12\x0c\n\x04text\x18\x06 \x01(\t\x12\x11\n\ttraceback\x18\x07 \x01(\t*D\n\x04Side\x12\x14\n\x10SIDE_UNSPECIFIED\x10\x00\x12\x12\n\x0eSIDE_REFERENCE\x10\x01\x12\x12\n\x0eSIDE_CANDIDATE\x10\x02*\xf3\x01\n\x05Phase\x12\x15\n\x11PHASE_UNSPECIFIED\x10\x00\x12\x11\n\rPHASE_CONNECT\x10\x01\x12\x0e\n\nPHASE_LOAD\x10\x02\x12\x0f\n\x0bPHASE_TRACE\x10\x03\x12\x10\n\x0cPHASE_INPUTS\x10\x04\x12\x19\n\x15PHASE_INITIAL_WEIGHTS\x10\x05\x12\x11\n\rPHASE_FORWARD\x10\x06\x12\x0e\n\nPHASE_LOSS\x10\x07\x12\x12\n\x0ePHASE_BACKWARD\x10\x08\x12\x13\n\x0fPHASE_GRADIENTS\x10\t\x12\x13\n\x0fPHASE_OPTIMIZER\x10\n\x12\x11\n\rPHASE_WEIGHTS\x10\x0b*\\\n\nWeightKind\x12\x1b\n\x17WEIGHT_KIND_UNSPECIFIED\x10\x00\x12\x19\n\x15WEIGHT_KIND_PARAMETER\x10\x01\x12\x16\n\x12WEIGHT_KIND_BUFFER\x10\x02*V\n\nCallMoment\x12\x1b\n\x17\x43\x41LL_MOMENT_UNSPECIFIED\x10\x00\x12\x15\n\x11\x43\x41LL_MOMENT_ENTRY\x10\x01\x12\x14\n\x10\x43\x41LL_MOMENT_EXIT\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1apadiff_rpc/v1/models.proto\x12\rpadiff_rpc.v1\x1a\x1bpadiff_rpc/v1/records.proto\x1a\x1bpadiff_rpc/v1/tensors.proto\"\xca\x02\n\x05Model\x12\x11\n\tframework\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12#\n\x06kwargs\x18\x03 \x01(\x0b\x32\x13.padiff_rpc.v1.Tree\x12\x0f\n\x07weights\x18\x04 \x01(\t\x12\x19\n\x06\x64\x65vice\x18\x05 \x01(\tB\t\x92\xb5\x18\x05\'cpu\'\x12(\n\x05\x64type\x18\x06 \x01(\x0e\x32\x14.padiff_rpc.v1.DTypeH\x00\x88\x01\x01\x12\r\n\x05train\x18\x07 \x01(\x08\x12\x0c\n\x04seed\x18\x08 \x01(\x03\x12\x0c\n\x04loss\x18\t \x01(\t\x12\x11\n\toptimizer\x18\n \x01(\t\x12\x0e\n\x06loader\x18\x0b \x01(\t\x12\x12\n\ntrain_step\x18\x0c \x01(\t\x12+\n\x08\x61utocast\x18\r \x01(\x0e\x32\x14.padiff_rpc.v1.DTypeH\x01\x88\x01\x01\x42\x08\n\x06_dtypeB\x0b\n\t_autocast\"H\n\nSourceLine\x12\x0c\n\x04\x66ile\x18\x01 \x01(\t\x12\x0c\n\x04line\x18\x02 \x01(\r\x12\x10\n\x08\x66unction\x18\x03 \x01(\t\x12\x0c\n\x04text\x18\x04 \x01(\t\"\xb3\x01\n\x06Weight\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\x88\xb5\x18\x01\x12\'\n\x04kind\x18\x02 \x01(\x0e\x32\x19.padiff_rpc.v1.WeightKind\x12-\n\x04spec\x18\x03 \x01(\x0b\x32\x19.padiff_rpc.v1.TensorSpecB\x04\x88\xb5\x18\x01\x12\x1b\n\ttrainable\x18\x04 \x01(\x08\x42\x08\x92\xb5\x18\x04True\x12\x0f\n\x07tied_to\x18\x05 \x01(\t\x12\x0f\n\x07unsaved\x18\x06 \x01(\x08\"\xa4\x01\n\x05Layer\x12\x12\n\x04path\x18\x01 \x01(\tB\x04\x88\xb5\x18\x01\x12\x0f\n\x07\x61liases\x18\x02 \x03(\t\x12\x0f\n\x07\x63lasses\x18\x03 \x03(\t\x12-\n\x10hyper_parameters\x18\x04 \x01(\x0b\x32\x13.padiff_rpc.v1.Tree\x12&\n\x07weights\x18\x05 \x03(\x0b\x32\x15.padiff_rpc.v1.Weight\x12\x0e\n\x06opaque\x18\x06 \x01(\x08\"_\n\x04Slot\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\x88\xb5\x18\x01\x12\x14\n\x06tensor\x18\x02 \x01(\x04\x42\x04\x88\xb5\x18\x01\x12-\n\x04spec\x18\x03 \x01(\x0b\x32\x19.padiff_rpc.v1.TensorSpecB\x04\x88\xb5\x18\x01\"\xbd\x01\n\tCallEvent\x12)\n\x06moment\x18\x01 \x01(\x0e\x32\x19.padiff_rpc.v1.CallMoment\x12\x12\n\x04path\x18\x02 \x01(\tB\x04\x88\xb5\x18\x01\x12\x0c\n\x04\x63\x61ll\x18\x03 \x01(\r\x12\"\n\x05slots\x18\x04 \x03(\x0b\x32\x13.padiff_rpc.v1.Slot\x12)\n\x06source\x18\x05 \x01(\x0b\x32\x19.padiff_rpc.v1.SourceLine\x12\x0e\n\x06replay\x18\x06 \x01(\x08J\x04\x08\x07\x10\r\"\xa4\x01\n\x0fRandomOperation\x12&\n\x04side\x18\x01 \x01(\x0e\x32\x13.padiff_rpc.v1.SideH\x00\x88\x01\x01\x12\x12\n\x04path\x18\x02 \x01(\tB\x04\x88\xb5\x18\x01\x12\x12\n\x04\x63\x61ll\x18\x03 \x01(\rB\x04\x88\xb5\x18\x01\x12\x12\n\x04name\x18\x04 \x01(\tB\x04\x88\xb5\x18\x01\x12\x14\n\x06shared\x18\x05 \x01(\x08\x42\x04\x88\xb5\x18\x01\x12\x0e\n\x06reason\x18\x06 \x01(\tB\x07\n\x05_side\"\xb4\x01\n\x0cModelFailure\x12&\n\x04side\x18\x01 \x01(\x0e\x32\x13.padiff_rpc.v1.SideH\x00\x88\x01\x01\x12#\n\x05phase\x18\x02 \x01(\x0e\x32\x14.padiff_rpc.v1.Phase\x12\x0c\n\x04step\x18\x03 \x01(\r\x12\x0c\n\x04path\x18\x04 \x01(\t\x12\x11\n\texception\x18\x05 \x01(\t\x12\x0c\n\x04text\x18\x06 \x01(\t\x12\x11\n\ttraceback\x18\x07 \x01(\tB\x07\n\x05_side*D\n\x04Side\x12\x14\n\x10SIDE_UNSPECIFIED\x10\x00\x12\x12\n\x0eSIDE_REFERENCE\x10\x01\x12\x12\n\x0eSIDE_CANDIDATE\x10\x02*\xf3\x01\n\x05Phase\x12\x15\n\x11PHASE_UNSPECIFIED\x10\x00\x12\x11\n\rPHASE_CONNECT\x10\x01\x12\x0e\n\nPHASE_LOAD\x10\x02\x12\x0f\n\x0bPHASE_TRACE\x10\x03\x12\x10\n\x0cPHASE_INPUTS\x10\x04\x12\x19\n\x15PHASE_INITIAL_WEIGHTS\x10\x05\x12\x11\n\rPHASE_FORWARD\x10\x06\x12\x0e\n\nPHASE_LOSS\x10\x07\x12\x12\n\x0ePHASE_BACKWARD\x10\x08\x12\x13\n\x0fPHASE_GRADIENTS\x10\t\x12\x13\n\x0fPHASE_OPTIMIZER\x10\n\x12\x11\n\rPHASE_WEIGHTS\x10\x0b*\\\n\nWeightKind\x12\x1b\n\x17WEIGHT_KIND_UNSPECIFIED\x10\x00\x12\x19\n\x15WEIGHT_KIND_PARAMETER\x10\x01\x12\x16\n\x12WEIGHT_KIND_BUFFER\x10\x02*V\n\nCallMoment\x12\x1b\n\x17\x43\x41LL_MOMENT_UNSPECIFIED\x10\x00\x12\x15\n\x11\x43\x41LL_MOMENT_ENTRY\x10\x01\x12\x14\n\x10\x43\x41LL_MOMENT_EXIT\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'padiff_rpc.v1.models_pb2', _globals)
 if _descriptor._USE_C_DESCRIPTORS == False:
   DESCRIPTOR._options = None
-  _globals['_SIDE']._serialized_start=1320
-  _globals['_SIDE']._serialized_end=1388
-  _globals['_PHASE']._serialized_start=1391
-  _globals['_PHASE']._serialized_end=1634
-  _globals['_WEIGHTKIND']._serialized_start=1636
-  _globals['_WEIGHTKIND']._serialized_end=1728
-  _globals['_CALLMOMENT']._serialized_start=1730
-  _globals['_CALLMOMENT']._serialized_end=1816
-  _globals['_MODEL']._serialized_start=75
-  _globals['_MODEL']._serialized_end=361
-  _globals['_SOURCELINE']._serialized_start=363
-  _globals['_SOURCELINE']._serialized_end=435
-  _globals['_WEIGHT']._serialized_start=438
-  _globals['_WEIGHT']._serialized_end=595
-  _globals['_LAYER']._serialized_start=598
-  _globals['_LAYER']._serialized_end=756
-  _globals['_SLOT']._serialized_start=758
-  _globals['_SLOT']._serialized_end=835
-  _globals['_CALLEVENT']._serialized_start=838
-  _globals['_CALLEVENT']._serialized_end=1021
-  _globals['_RANDOMOPERATION']._serialized_start=1023
-  _globals['_RANDOMOPERATION']._serialized_end=1149
-  _globals['_MODELFAILURE']._serialized_start=1152
-  _globals['_MODELFAILURE']._serialized_end=1318
+  _globals['_MODEL'].fields_by_name['device']._options = None
+  _globals['_MODEL'].fields_by_name['device']._serialized_options = b'\222\265\030\005\'cpu\''
+  _globals['_WEIGHT'].fields_by_name['name']._options = None
+  _globals['_WEIGHT'].fields_by_name['name']._serialized_options = b'\210\265\030\001'
+  _globals['_WEIGHT'].fields_by_name['spec']._options = None
+  _globals['_WEIGHT'].fields_by_name['spec']._serialized_options = b'\210\265\030\001'
+  _globals['_WEIGHT'].fields_by_name['trainable']._options = None
+  _globals['_WEIGHT'].fields_by_name['trainable']._serialized_options = b'\222\265\030\004True'
+  _globals['_LAYER'].fields_by_name['path']._options = None
+  _globals['_LAYER'].fields_by_name['path']._serialized_options = b'\210\265\030\001'
+  _globals['_SLOT'].fields_by_name['name']._options = None
+  _globals['_SLOT'].fields_by_name['name']._serialized_options = b'\210\265\030\001'
+  _globals['_SLOT'].fields_by_name['tensor']._options = None
+  _globals['_SLOT'].fields_by_name['tensor']._serialized_options = b'\210\265\030\001'
+  _globals['_SLOT'].fields_by_name['spec']._options = None
+  _globals['_SLOT'].fields_by_name['spec']._serialized_options = b'\210\265\030\001'
+  _globals['_CALLEVENT'].fields_by_name['path']._options = None
+  _globals['_CALLEVENT'].fields_by_name['path']._serialized_options = b'\210\265\030\001'
+  _globals['_RANDOMOPERATION'].fields_by_name['path']._options = None
+  _globals['_RANDOMOPERATION'].fields_by_name['path']._serialized_options = b'\210\265\030\001'
+  _globals['_RANDOMOPERATION'].fields_by_name['call']._options = None
+  _globals['_RANDOMOPERATION'].fields_by_name['call']._serialized_options = b'\210\265\030\001'
+  _globals['_RANDOMOPERATION'].fields_by_name['name']._options = None
+  _globals['_RANDOMOPERATION'].fields_by_name['name']._serialized_options = b'\210\265\030\001'
+  _globals['_RANDOMOPERATION'].fields_by_name['shared']._options = None
+  _globals['_RANDOMOPERATION'].fields_by_name['shared']._serialized_options = b'\210\265\030\001'
+  _globals['_SIDE']._serialized_start=1498
+  _globals['_SIDE']._serialized_end=1566
+  _globals['_PHASE']._serialized_start=1569
+  _globals['_PHASE']._serialized_end=1812
+  _globals['_WEIGHTKIND']._serialized_start=1814
+  _globals['_WEIGHTKIND']._serialized_end=1906
+  _globals['_CALLMOMENT']._serialized_start=1908
+  _globals['_CALLMOMENT']._serialized_end=1994
+  _globals['_MODEL']._serialized_start=104
+  _globals['_MODEL']._serialized_end=434
+  _globals['_SOURCELINE']._serialized_start=436
+  _globals['_SOURCELINE']._serialized_end=508
+  _globals['_WEIGHT']._serialized_start=511
+  _globals['_WEIGHT']._serialized_end=690
+  _globals['_LAYER']._serialized_start=693
+  _globals['_LAYER']._serialized_end=857
+  _globals['_SLOT']._serialized_start=859
+  _globals['_SLOT']._serialized_end=954
+  _globals['_CALLEVENT']._serialized_start=957
+  _globals['_CALLEVENT']._serialized_end=1146
+  _globals['_RANDOMOPERATION']._serialized_start=1149
+  _globals['_RANDOMOPERATION']._serialized_end=1313
+  _globals['_MODELFAILURE']._serialized_start=1316
+  _globals['_MODELFAILURE']._serialized_end=1496
 # @@protoc_insertion_point(module_scope)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from padiff_rpc.records import record
-from padiff_rpc.words import DType, Side
+from padiff_rpc.v1.words import DType, Side
 from padiff_server.sides import SIDES
 from padiff_server.weights.rules import Rule, Shape, Step
 

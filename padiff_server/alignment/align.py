@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
-from padiff_rpc.options import LayerMap
 from padiff_rpc.records import record
-from padiff_rpc.words import Side
+from padiff_rpc.v1.records import LayerMap
+from padiff_rpc.v1.words import Side
 from padiff_server.alignment.anchors import pair_anchors
 from padiff_server.alignment.blocks import corresponding_blocks
 from padiff_server.alignment.containers import pair_containers

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Iterable, Sequence
 from typing import Optional
 
-from padiff_rpc.results import FirstDivergence, PlanPair, Row
+from padiff_rpc.v1.records import FirstDivergence, PlanPair, Row
 from padiff_server.alignment.plan import LOW_CONFIDENCE
 from padiff_server.coverage import fails
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Optional
 
 from padiff_rpc.records import record
-from padiff_rpc.words import CallMoment
+from padiff_rpc.v1.words import CallMoment
 from padiff_server.alignment.pairing import Match, Pairing
 from padiff_server.alignment.path_words import class_words, part_words
 from padiff_server.alignment.plan import CONTENT, SAME_PATH

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Optional, Union
 
 from padiff_rpc.records import record
-from padiff_rpc.types import Slot
-from padiff_rpc.words import CallMoment, Side
+from padiff_rpc.v1.records import Slot
+from padiff_rpc.v1.words import CallMoment, Side
 from padiff_server.alignment.activations import Activation
 from padiff_server.alignment.layouts import Layout
 from padiff_server.alignment.slots import Origin, SlotPair, SlotPairing

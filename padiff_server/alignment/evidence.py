@@ -8,7 +8,7 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from padiff_rpc.types import Slot
+from padiff_rpc.v1.records import Slot
 from padiff_server.alignment.kinds import Shape, free_family
 from padiff_server.alignment.pairing import Pairing
 from padiff_server.alignment.path_words import class_words

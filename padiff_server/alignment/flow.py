@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 
-from padiff_rpc.types import CallEvent
-from padiff_rpc.words import CallMoment
+from padiff_rpc.v1.records import CallEvent
+from padiff_rpc.v1.words import CallMoment
 from padiff_server.alignment.kinds import Shape
 from padiff_server.alignment.tree import LayerTree, Node
 

@@ -7,8 +7,8 @@ import re
 from collections.abc import Sequence
 
 from padiff_rpc.records import record
-from padiff_rpc.types import Layer, Weight
-from padiff_rpc.words import WeightKind
+from padiff_rpc.v1.records import Layer, Weight
+from padiff_rpc.v1.words import WeightKind
 
 Shape = tuple[int, ...]
 

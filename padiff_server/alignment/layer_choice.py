@@ -6,10 +6,9 @@ import difflib
 from collections.abc import Iterable, Sequence
 
 from padiff_rpc.errors import InvalidRequestError
-from padiff_rpc.options import LayerMap
 from padiff_rpc.records import record
-from padiff_rpc.types import Layer
-from padiff_rpc.words import Side
+from padiff_rpc.v1.records import Layer, LayerMap
+from padiff_rpc.v1.words import Side
 from padiff_server.alignment.tree import LayerTree, Node
 
 

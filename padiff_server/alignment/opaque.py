@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from padiff_rpc.types import Layer
-from padiff_rpc.words import Side
+from padiff_rpc.v1.records import Layer
+from padiff_rpc.v1.words import Side
 from padiff_server.alignment.layer_choice import Pin
 from padiff_server.alignment.plan import Plan
 from padiff_server.alignment.tree import LayerTree

@@ -6,8 +6,8 @@ from functools import cached_property
 from typing import Optional
 
 from padiff_rpc.records import record
-from padiff_rpc.types import CallEvent, Layer
-from padiff_rpc.words import Side
+from padiff_rpc.v1.records import CallEvent, Layer
+from padiff_rpc.v1.words import Side
 from padiff_server.alignment.correspondences import Correspondences
 
 # What `PairedLayer.how` says, as the report prints it.

@@ -6,9 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Optional
 
-from padiff_rpc.results import Place, PlanPair
-from padiff_rpc.types import CallEvent, TensorSpec
-from padiff_rpc.words import CallMoment, Side
+from padiff_rpc.v1.records import CallEvent, Place, PlanPair, TensorSpec
+from padiff_rpc.v1.words import CallMoment, Side
 from padiff_server.alignment.plan import IGNORED, INSIDE_UNIT, Plan
 from padiff_server.model_index import Models
 from padiff_server.sides import SIDES, other

@@ -7,8 +7,8 @@ from collections.abc import Collection, Iterable, Iterator
 from typing import Optional
 
 from padiff_rpc.records import record
-from padiff_rpc.types import CallEvent
-from padiff_rpc.words import CallMoment
+from padiff_rpc.v1.records import CallEvent
+from padiff_rpc.v1.words import CallMoment
 from padiff_server.alignment.gaps import aligned_in_gaps, bounds, free_match
 from padiff_server.alignment.pairing import Match, Pairing
 from padiff_server.alignment.tree import Node

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple, Optional
 
 from padiff_rpc.records import record
-from padiff_rpc.types import Slot
-from padiff_rpc.words import CallMoment
+from padiff_rpc.v1.records import Slot
+from padiff_rpc.v1.words import CallMoment
 from padiff_server.alignment.path_words import path_words
 from padiff_server.weights.rules import IDENTITY, Rule
 

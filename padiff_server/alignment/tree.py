@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Optional
 
-from padiff_rpc.types import CallEvent, Layer, Slot
-from padiff_rpc.words import CallMoment, WeightKind
+from padiff_rpc.v1.records import CallEvent, Layer, Slot
+from padiff_rpc.v1.words import CallMoment, WeightKind
 from padiff_server.alignment.kinds import (
     Kind,
     Shape,

@@ -8,7 +8,7 @@ from typing import Optional
 import numpy as np
 
 from padiff_rpc.records import record
-from padiff_rpc.results import Figures
+from padiff_rpc.v1.records import Figures
 from padiff_server.judging.worst import Indices, Reals, WorstElements
 
 BINS = 40

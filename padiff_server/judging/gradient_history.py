@@ -8,9 +8,9 @@ from typing import Optional
 
 import numpy as np
 
-from padiff_rpc.results import Row
 from padiff_rpc.tensors import HostTensor
-from padiff_rpc.words import CaptureKind, Omission, Pass, Verdict
+from padiff_rpc.v1.records import Row
+from padiff_rpc.v1.words import CaptureKind, Omission, Pass, Verdict
 from padiff_server.judging.judge import BELOW_ROUNDING
 from padiff_server.judging.measured import Measured
 from padiff_server.judging.noisy_elements import Flags, NoisyElements, Reals, offset_of

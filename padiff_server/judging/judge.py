@@ -6,12 +6,10 @@ import dataclasses
 import math
 from typing import Optional
 
-from padiff_rpc.options import Options
 from padiff_rpc.records import record
-from padiff_rpc.results import Figures, Tolerance
 from padiff_rpc.tensors import COMPLEX
-from padiff_rpc.types import TensorSpec
-from padiff_rpc.words import CompareMode, Omission, Side, Verdict
+from padiff_rpc.v1.records import Figures, Options, TensorSpec, Tolerance
+from padiff_rpc.v1.words import CompareMode, Omission, Side, Verdict
 from padiff_server.judging.tolerances import USER
 
 # Also the reason for a weight that an optimizer made of such a gradient.

@@ -7,10 +7,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Optional
 
-from padiff_rpc.options import Options
-from padiff_rpc.results import Place, Row
-from padiff_rpc.types import TensorSpec
-from padiff_rpc.words import CaptureKind, Omission, Phase, Verdict
+from padiff_rpc.v1.records import Options, Place, Row, TensorSpec
+from padiff_rpc.v1.words import CaptureKind, Omission, Phase, Verdict
 from padiff_server.judging.judge import Judgement, judge
 from padiff_server.judging.measured import Measured
 from padiff_server.judging.tolerances import GRADIENTS

@@ -9,7 +9,6 @@ from typing import Optional
 import numpy as np
 import numpy.typing as npt
 
-from padiff_rpc.results import Figures, Tolerance
 from padiff_rpc.tensors import (
     BLOCK_ELEMENTS,
     COMPLEX,
@@ -20,7 +19,8 @@ from padiff_rpc.tensors import (
     statistics,
     widen,
 )
-from padiff_rpc.words import DType
+from padiff_rpc.v1.records import Figures, Tolerance
+from padiff_rpc.v1.words import DType
 from padiff_server.judging.accumulator import Accumulator, Yardstick
 from padiff_server.judging.worst import Reals
 

@@ -10,10 +10,9 @@ from typing import Optional, Union
 import numpy as np
 
 from padiff_rpc.records import record
-from padiff_rpc.results import Figures, Tolerance
 from padiff_rpc.tensors import COMPLEX, FLOATING, HostTensor, epsilon, statistics
-from padiff_rpc.types import TensorSpec
-from padiff_rpc.words import CaptureKind, DType, Phase
+from padiff_rpc.v1.records import Figures, TensorSpec, Tolerance
+from padiff_rpc.v1.words import CaptureKind, DType, Phase
 from padiff_server.judging.magnitude import magnitude_of
 from padiff_server.judging.measure import measure
 from padiff_server.judging.noisy_elements import Reals, Sizes, moved_back, sizes_of

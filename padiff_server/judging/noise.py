@@ -6,10 +6,10 @@ import math
 from collections.abc import Hashable, Iterable
 from typing import Generic, Optional, TypeVar
 
-from padiff_rpc.options import Options
 from padiff_rpc.records import record
 from padiff_rpc.tensors import COMPLEX, FLOATING, epsilon
-from padiff_rpc.words import DType
+from padiff_rpc.v1.records import Options
+from padiff_rpc.v1.words import DType
 from padiff_server.judging.judge import agrees, distance, may_be_rounding
 from padiff_server.judging.measured import Measured
 

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from padiff_rpc.records import record
 from padiff_rpc.tensors import FLOATING, HostTensor, widen
-from padiff_rpc.words import DType
+from padiff_rpc.v1.words import DType
 
 Flags = npt.NDArray[np.bool_]
 Reals = npt.NDArray[np.float64]

@@ -6,8 +6,8 @@ import dataclasses
 import math
 from collections.abc import Iterable
 
-from padiff_rpc.results import Row
-from padiff_rpc.words import CaptureKind, Phase, Verdict
+from padiff_rpc.v1.records import Row
+from padiff_rpc.v1.words import CaptureKind, Phase, Verdict
 from padiff_server.judging.tolerances import USER, mean_tolerance
 
 _MEANS = frozenset({"running_mean", "_mean"})

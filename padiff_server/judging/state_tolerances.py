@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Optional
 
-from padiff_rpc.options import Options
-from padiff_rpc.results import Tolerance
 from padiff_rpc.tensors import COMPLEX, FLOATING
-from padiff_rpc.words import CaptureKind, CompareMode, DType, Phase
+from padiff_rpc.v1.records import Options, Tolerance
+from padiff_rpc.v1.words import CaptureKind, CompareMode, DType, Phase
 from padiff_server.judging.magnitude import Magnitude
 from padiff_server.judging.tolerances import USER, Tolerances
 

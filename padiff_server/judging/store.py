@@ -15,7 +15,7 @@ import numpy as np
 
 from padiff_rpc.errors import BusyError, StateError
 from padiff_rpc.tensors import Array, byte_count, numpy_dtype
-from padiff_rpc.types import TensorSpec
+from padiff_rpc.v1.records import TensorSpec
 
 
 @dataclass

@@ -11,11 +11,10 @@ import dataclasses
 import math
 from typing import Optional
 
-from padiff_rpc.options import Options
 from padiff_rpc.records import record
-from padiff_rpc.results import Tolerance
 from padiff_rpc.tensors import COMPLEX, FLOATING, epsilon
-from padiff_rpc.words import CaptureKind, CompareMode, DType, Phase
+from padiff_rpc.v1.records import Options, Tolerance
+from padiff_rpc.v1.words import CaptureKind, CompareMode, DType, Phase
 from padiff_server.judging.magnitude import Magnitude
 
 # The source of bounds that the user gave.

@@ -7,7 +7,7 @@ from typing import Optional
 import numpy as np
 import numpy.typing as npt
 
-from padiff_rpc.results import WorstElement
+from padiff_rpc.v1.records import WorstElement
 
 Reals = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]

@@ -13,10 +13,10 @@ from padiff_rpc.child import describe_exit
 from padiff_rpc.convert import from_proto
 from padiff_rpc.errors import CancelledError, InvalidRequestError, PaDiffError, WorkerLostError
 from padiff_rpc.tensors import HostTensor, ReceivedTensor, TensorAssembler, frames_of
-from padiff_rpc.types import Party, WorkerInfo
 from padiff_rpc.v1 import worker_pb2, worker_pb2_grpc
+from padiff_rpc.v1.records import Party, WorkerInfo
+from padiff_rpc.v1.words import Phase, Side
 from padiff_rpc.version import check_protocol_version
-from padiff_rpc.words import Phase, Side
 from padiff_server.links.worker_lease import WorkerLease, take_lease
 
 NumberedTensors = Sequence[tuple[int, HostTensor]]

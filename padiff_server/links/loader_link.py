@@ -10,9 +10,9 @@ from padiff_rpc.convert import from_proto
 from padiff_rpc.errors import ProtocolError
 from padiff_rpc.records import record
 from padiff_rpc.tensors import HostTensor, bounded
-from padiff_rpc.types import Batch, ModelFailure
 from padiff_rpc.v1 import worker_pb2
-from padiff_rpc.words import Phase
+from padiff_rpc.v1.records import Batch, ModelFailure
+from padiff_rpc.v1.words import Phase
 from padiff_server.links.connection import Connection
 
 

@@ -9,9 +9,9 @@ from padiff_rpc.convert import from_proto, to_proto
 from padiff_rpc.errors import ProtocolError
 from padiff_rpc.optimizer_states import EntryValue, messages_of, values_of
 from padiff_rpc.tensors import HostTensor
-from padiff_rpc.types import DescribeOptimizerResponse, OptimizerEntry
 from padiff_rpc.v1 import worker_pb2
-from padiff_rpc.words import Phase
+from padiff_rpc.v1.records import DescribeOptimizerResponse, OptimizerEntry
+from padiff_rpc.v1.words import Phase
 from padiff_server.described import check_optimizer
 from padiff_server.links.connection import Connection
 

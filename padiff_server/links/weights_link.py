@@ -8,7 +8,7 @@ from typing import Any
 from padiff_rpc.errors import ProtocolError
 from padiff_rpc.tensors import HostTensor, frames_of
 from padiff_rpc.v1 import worker_pb2
-from padiff_rpc.words import Phase
+from padiff_rpc.v1.words import Phase
 from padiff_server.links.connection import Connection
 
 

@@ -9,7 +9,8 @@ from padiff_rpc.convert import from_proto, to_number, to_proto
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.records import record
 from padiff_rpc.tensors import HostTensor, bounded, frames_of
-from padiff_rpc.types import (
+from padiff_rpc.v1 import worker_pb2
+from padiff_rpc.v1.records import (
     Batch,
     CallEvent,
     Layer,
@@ -19,8 +20,7 @@ from padiff_rpc.types import (
     RunToRunNoise,
     StepStart,
 )
-from padiff_rpc.v1 import worker_pb2
-from padiff_rpc.words import Phase, Randomness, Side
+from padiff_rpc.v1.words import Phase, Randomness, Side
 from padiff_server.described import check_calls, checked_layers
 from padiff_server.links.connection import Connection, NumberedTensors
 from padiff_server.links.loader_link import LoaderLink

@@ -9,8 +9,8 @@ from padiff_rpc import trees
 from padiff_rpc.errors import CancelledError, InvalidRequestError, ProtocolError
 from padiff_rpc.records import record
 from padiff_rpc.tensors import HostTensor, ReceivedTensor, bounded
-from padiff_rpc.types import Batch, SendBatch
-from padiff_rpc.words import Side
+from padiff_rpc.v1.records import Batch, SendBatch
+from padiff_rpc.v1.words import Side
 from padiff_server.sides import SIDES
 
 

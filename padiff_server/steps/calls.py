@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple, Optional
 
 from padiff_rpc.records import record
-from padiff_rpc.types import CallEvent, Slot, SourceLine
-from padiff_rpc.words import CallMoment, Side
+from padiff_rpc.v1.records import CallEvent, Slot, SourceLine
+from padiff_rpc.v1.words import CallMoment, Side
 from padiff_server.alignment.correspondences import paired_by
 from padiff_server.alignment.plan import PairedLayer, Plan
 from padiff_server.alignment.slots import Origin, SlotPairing, pair_returned, pair_slots

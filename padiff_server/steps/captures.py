@@ -12,8 +12,8 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any, Optional
 
-from padiff_rpc.types import CallEvent, Slot
-from padiff_rpc.words import CallMoment, CaptureKind, Phase, Side
+from padiff_rpc.v1.records import CallEvent, Slot
+from padiff_rpc.v1.words import CallMoment, CaptureKind, Phase, Side
 from padiff_server.alignment.plan import Plan
 from padiff_server.alignment.slots import Origin
 from padiff_server.judging.measured import Aspect

@@ -7,8 +7,8 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 from typing import Optional
 
-from padiff_rpc.results import Place, Row
-from padiff_rpc.words import CallMoment, Omission, Side, Verdict
+from padiff_rpc.v1.records import Place, Row
+from padiff_rpc.v1.words import CallMoment, Omission, Side, Verdict
 from padiff_server.alignment.plan import Plan
 from padiff_server.alignment.slots import SlotPair
 from padiff_server.coverage import is_agreement

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from padiff_rpc.types import CallEvent
-from padiff_rpc.words import CallMoment, Side
+from padiff_rpc.v1.records import CallEvent
+from padiff_rpc.v1.words import CallMoment, Side
 from padiff_server.alignment.slots import SlotPair, SlotPairing
 from padiff_server.model_index import Models
 from padiff_server.sides import SIDES

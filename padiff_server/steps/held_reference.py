@@ -6,8 +6,8 @@ from collections import deque
 from typing import Optional, Protocol, Union
 
 from padiff_rpc.records import record
-from padiff_rpc.types import CallEvent
-from padiff_rpc.words import Side
+from padiff_rpc.v1.records import CallEvent
+from padiff_rpc.v1.words import Side
 from padiff_server.judging.store import TensorStore
 from padiff_server.steps.pairs import Half
 from padiff_server.steps.step_items import Announced

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Optional
 
 from padiff_rpc.records import record
-from padiff_rpc.types import CallEvent, OverridePlace, TensorSpec
-from padiff_rpc.words import Side
+from padiff_rpc.v1.records import CallEvent, OverridePlace, TensorSpec
+from padiff_rpc.v1.words import Side
 from padiff_server.alignment.plan import Plan
 from padiff_server.alignment.slots import Origin, SlotPair
 from padiff_server.sides import SIDES

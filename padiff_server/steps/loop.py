@@ -8,10 +8,8 @@ from contextlib import closing
 from itertools import chain
 from typing import Optional
 
-from padiff_rpc.options import Options
-from padiff_rpc.results import Row
-from padiff_rpc.types import StepStart
-from padiff_rpc.words import DefaultLoss, Pass, Phase, Side, WeightKind
+from padiff_rpc.v1.records import Options, Row, StepStart
+from padiff_rpc.v1.words import DefaultLoss, Pass, Phase, Side, WeightKind
 from padiff_server.judging.gradient_history import GradientHistory
 from padiff_server.judging.judged_row import numbered
 from padiff_server.judging.store import TensorStore

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from padiff_rpc.types import CallEvent, Slot
-from padiff_rpc.words import CallMoment, Side
+from padiff_rpc.v1.records import CallEvent, Slot
+from padiff_rpc.v1.words import CallMoment, Side
 from padiff_server.alignment.slots import pair_slots
 from padiff_server.sides import SIDES
 

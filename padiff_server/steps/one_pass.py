@@ -7,11 +7,19 @@ from contextlib import closing
 from typing import Optional
 
 from padiff_rpc.errors import CancelledError, InvalidRequestError, WorkerLostError
-from padiff_rpc.options import Options
 from padiff_rpc.records import record
-from padiff_rpc.results import Omitted, Row, Timing, Trouble, Unmatched
-from padiff_rpc.types import CallEvent, StepStart, StepSummary
-from padiff_rpc.words import CallMoment, Omission, Pass, Side
+from padiff_rpc.v1.records import (
+    CallEvent,
+    Omitted,
+    Options,
+    Row,
+    StepStart,
+    StepSummary,
+    Timing,
+    Trouble,
+    Unmatched,
+)
+from padiff_rpc.v1.words import CallMoment, Omission, Pass, Side
 from padiff_server.judging.gradient_history import GradientHistory
 from padiff_server.judging.store import TensorStore
 from padiff_server.judging.tolerances import Tolerances

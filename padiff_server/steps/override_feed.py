@@ -10,8 +10,8 @@ from typing import Optional, Protocol
 from padiff_rpc.errors import ProtocolError
 from padiff_rpc.records import record
 from padiff_rpc.tensors import FLOATING, HostTensor
-from padiff_rpc.types import NotOverridden, OverrideTicket
-from padiff_rpc.words import Phase
+from padiff_rpc.v1.records import NotOverridden, OverrideTicket
+from padiff_rpc.v1.words import Phase
 from padiff_server.alignment.slots import Origin
 from padiff_server.steps.lockstep_plan import LockstepPlan
 from padiff_server.weights.dtype_cast import cast

@@ -10,7 +10,7 @@ from typing import Generic, Optional, TypeVar
 
 from padiff_rpc.records import record
 from padiff_rpc.tensors import HostTensor
-from padiff_rpc.words import Side
+from padiff_rpc.v1.words import Side
 from padiff_server.judging.measured import Aspect, Measured
 from padiff_server.judging.store import TensorStore
 from padiff_server.sides import SIDES

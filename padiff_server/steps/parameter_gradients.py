@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Optional
 
 from padiff_rpc.tensors import HostTensor
-from padiff_rpc.words import CaptureKind, Phase, Side
+from padiff_rpc.v1.words import CaptureKind, Phase, Side
 from padiff_server.judging.measure import is_zero
 from padiff_server.judging.measured import Aspect
 from padiff_server.judging.store import TensorStore

@@ -6,8 +6,8 @@ import dataclasses
 from collections.abc import Iterable, Mapping
 from typing import Optional
 
-from padiff_rpc.types import CallEvent, RandomOperation, StepStart, StepSummary
-from padiff_rpc.words import Randomness, Side
+from padiff_rpc.v1.records import CallEvent, RandomOperation, StepStart, StepSummary
+from padiff_rpc.v1.words import Randomness, Side
 from padiff_server.alignment.plan import Plan
 from padiff_server.model_index import Models
 from padiff_server.report import ReportBuilder

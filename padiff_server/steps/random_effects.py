@@ -7,8 +7,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Optional
 
-from padiff_rpc.results import Row
-from padiff_rpc.words import CallMoment, CaptureKind, Omission, Phase, Side, Verdict
+from padiff_rpc.v1.records import Row
+from padiff_rpc.v1.words import CallMoment, CaptureKind, Omission, Phase, Side, Verdict
 from padiff_server.alignment.slots import SlotPair
 from padiff_server.coverage import fails
 from padiff_server.model_index import Models

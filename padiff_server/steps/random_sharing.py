@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from padiff_rpc.records import record
-from padiff_rpc.types import CallEvent, RandomOperation, RandomPair
-from padiff_rpc.words import Side
+from padiff_rpc.v1.records import CallEvent, RandomOperation, RandomPair
+from padiff_rpc.v1.words import Side
 from padiff_server.alignment.plan import INSIDE_PINNED, Plan
 from padiff_server.sides import SIDES
 from padiff_server.steps.calls import CallPair, CallPairs

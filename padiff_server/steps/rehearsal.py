@@ -9,9 +9,8 @@ from collections.abc import Mapping, Sequence, Set
 from contextlib import closing
 from typing import Optional
 
-from padiff_rpc.options import Options
-from padiff_rpc.types import CallEvent, StepStart
-from padiff_rpc.words import CallMoment, CaptureKind, Phase, Randomness, Side, Verdict
+from padiff_rpc.v1.records import CallEvent, Options, StepStart
+from padiff_rpc.v1.words import CallMoment, CaptureKind, Phase, Randomness, Side, Verdict
 from padiff_server.alignment.activations import COMPUTED, Activation
 from padiff_server.alignment.correspondences import Way, rules
 from padiff_server.judging.judge import judge

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, Optional, Union
 
-from padiff_rpc.options import Options
-from padiff_rpc.words import CallMoment
+from padiff_rpc.v1.records import Options
+from padiff_rpc.v1.words import CallMoment
 from padiff_server.judging.noise import Level, Noise, louder, norm_of
 from padiff_server.model_index import Models
 from padiff_server.steps.calls import CallPair

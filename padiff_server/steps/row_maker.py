@@ -5,10 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, Optional
 
-from padiff_rpc.options import Options
-from padiff_rpc.results import Place, Row
-from padiff_rpc.types import Slot
-from padiff_rpc.words import CaptureKind, Omission, Pass, Phase, Side, Verdict
+from padiff_rpc.v1.records import Options, Place, Row, Slot
+from padiff_rpc.v1.words import CaptureKind, Omission, Pass, Phase, Side, Verdict
 from padiff_server.judging.judged_row import judged_row
 from padiff_server.judging.measure import is_zero
 from padiff_server.model_index import Models

@@ -6,8 +6,8 @@ import dataclasses
 from collections.abc import Iterable
 from typing import Any
 
-from padiff_rpc.results import Row
-from padiff_rpc.words import Verdict
+from padiff_rpc.v1.records import Row
+from padiff_rpc.v1.words import Verdict
 from padiff_server.alignment.slots import SlotPair
 from padiff_server.coverage import is_agreement
 from padiff_server.steps.calls import CallPair

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from padiff_rpc.results import Row
-from padiff_rpc.words import CallMoment
+from padiff_rpc.v1.records import Row
+from padiff_rpc.v1.words import CallMoment
 from padiff_server.alignment.slots import SlotPair
 from padiff_server.judging.gradient_history import GradientHistory, within_shift
 from padiff_server.steps.calls import CallPair

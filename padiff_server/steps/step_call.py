@@ -12,7 +12,7 @@ from padiff_rpc.errors import ProtocolError
 from padiff_rpc.records import record
 from padiff_rpc.tensors import HostTensor, chunks_of, plain_header_of
 from padiff_rpc.transport import ResponseStream
-from padiff_rpc.types import (
+from padiff_rpc.v1.records import (
     CallEvent,
     CaptureId,
     ModelFailure,
@@ -21,7 +21,7 @@ from padiff_rpc.types import (
     StepSummary,
     TensorSpec,
 )
-from padiff_rpc.words import CaptureKind, Phase
+from padiff_rpc.v1.words import CaptureKind, Phase
 from padiff_server.steps.step_items import Announced, CaptureBegins, CaptureChunk, Credit, StepItem
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Optional, Union
 
 from padiff_rpc.records import record
-from padiff_rpc.types import (
+from padiff_rpc.v1.records import (
     CallEvent,
     CaptureId,
     ModelFailure,
@@ -14,7 +14,7 @@ from padiff_rpc.types import (
     StepSummary,
     TensorSpec,
 )
-from padiff_rpc.words import Phase
+from padiff_rpc.v1.words import Phase
 
 
 @record

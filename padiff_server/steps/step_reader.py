@@ -9,7 +9,7 @@ from typing import Optional
 from padiff_rpc.errors import ProtocolError
 from padiff_rpc.limits import exceeded, limits
 from padiff_rpc.tensors import Array, ReceivedTensor, TensorAssembler
-from padiff_rpc.types import (
+from padiff_rpc.v1.records import (
     CallEvent,
     ModelFailure,
     NotOverridden,
@@ -17,7 +17,7 @@ from padiff_rpc.types import (
     StepSummary,
     TensorSpec,
 )
-from padiff_rpc.words import CaptureKind, Phase, Side
+from padiff_rpc.v1.words import CaptureKind, Phase, Side
 from padiff_server.judging.store import TensorStore
 from padiff_server.steps.captures import StepCaptures
 from padiff_server.steps.override_feed import OverrideFeed

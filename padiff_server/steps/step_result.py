@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterable
 
-from padiff_rpc.results import Row, StepResult
-from padiff_rpc.words import CaptureKind, Pass
+from padiff_rpc.v1.records import Row, StepResult
+from padiff_rpc.v1.words import CaptureKind, Pass
 from padiff_server.coverage import fails
 from padiff_server.steps.one_pass import Outcome
 

@@ -8,10 +8,8 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Optional
 
-from padiff_rpc.options import Options
-from padiff_rpc.results import Row, Unmatched
-from padiff_rpc.types import Slot
-from padiff_rpc.words import CallMoment, CaptureKind, DiffPhase, Omission, Pass, Phase, Side, Verdict
+from padiff_rpc.v1.records import Options, Row, Slot, Unmatched
+from padiff_rpc.v1.words import CallMoment, CaptureKind, DiffPhase, Omission, Pass, Phase, Side, Verdict
 from padiff_server.alignment.slots import SlotPair
 from padiff_server.judging.gradient_history import GradientHistory
 from padiff_server.judging.judged_row import numbered

@@ -10,8 +10,8 @@ from typing import Any, Optional
 
 from padiff_rpc.errors import PaDiffError
 from padiff_rpc.records import record
-from padiff_rpc.types import ModelFailure, StepStart, StepSummary
-from padiff_rpc.words import Phase, Side
+from padiff_rpc.v1.records import ModelFailure, StepStart, StepSummary
+from padiff_rpc.v1.words import Phase, Side
 from padiff_server.judging.measured import measure_pair
 from padiff_server.judging.store import TensorStore
 from padiff_server.judging.tolerances import Tolerances

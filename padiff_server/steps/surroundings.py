@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Optional
 
-from padiff_rpc.types import CallEvent
-from padiff_rpc.words import CallMoment
+from padiff_rpc.v1.records import CallEvent
+from padiff_rpc.v1.words import CallMoment
 
 # (path, call number)
 CallName = tuple[str, int]

@@ -6,8 +6,8 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from padiff_rpc.types import Slot
-from padiff_rpc.words import CallMoment, CaptureKind, Phase, Side
+from padiff_rpc.v1.records import Slot
+from padiff_rpc.v1.words import CallMoment, CaptureKind, Phase, Side
 from padiff_server.alignment.slots import SlotPairing, pair_slots
 from padiff_server.judging.measured import Aspect
 from padiff_server.judging.store import TensorStore

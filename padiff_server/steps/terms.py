@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from padiff_rpc.results import Tolerance
-from padiff_rpc.words import CallMoment, Side
+from padiff_rpc.v1.records import Tolerance
+from padiff_rpc.v1.words import CallMoment, Side
 from padiff_server.judging.measured import Measured
 from padiff_server.judging.noise import norm_of, rounding_floor
 from padiff_server.model_index import Models

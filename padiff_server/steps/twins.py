@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 from typing import Optional
 
-from padiff_rpc.results import Place, Row
 from padiff_rpc.tensors import FLOATING, epsilon
-from padiff_rpc.words import CaptureKind, Pass, Phase, Verdict
+from padiff_rpc.v1.records import Place, Row
+from padiff_rpc.v1.words import CaptureKind, Pass, Phase, Verdict
 from padiff_server.coverage import differs, is_agreement
 
 ACCUMULATION = "accumulation: on the reference's own values this place agrees"

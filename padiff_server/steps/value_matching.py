@@ -9,8 +9,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Optional, Protocol
 
-from padiff_rpc.types import CallEvent, Slot
-from padiff_rpc.words import CallMoment, Side
+from padiff_rpc.v1.records import CallEvent, Slot
+from padiff_rpc.v1.words import CallMoment, Side
 from padiff_server.alignment.activations import ACTIVATIONS
 from padiff_server.alignment.correspondences import Correspondence, Correspondences, Moment, Way
 from padiff_server.alignment.layouts import Layout, layouts

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 
 from padiff_rpc.records import record
-from padiff_rpc.words import CallMoment
+from padiff_rpc.v1.words import CallMoment
 from padiff_server.judging.noise import norm_of
 from padiff_server.steps.calls import CallPair
 from padiff_server.steps.pairs import PairTable

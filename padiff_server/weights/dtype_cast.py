@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from padiff_rpc.tensors import COMPLEX, Array, HostTensor, numpy_dtype, widen
-from padiff_rpc.words import DType
+from padiff_rpc.v1.words import DType
 
 
 def cast(value: HostTensor, dtype: DType) -> HostTensor:

@@ -11,8 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Optional, Union
 
 from padiff_rpc import trees
-from padiff_rpc.results import HyperParameterDifference
-from padiff_rpc.types import Layer
+from padiff_rpc.v1.records import HyperParameterDifference, Layer
 from padiff_server.alignment.kinds import Kind, canonical_name, kind_of
 from padiff_server.alignment.plan import IGNORED, Plan
 

@@ -19,8 +19,8 @@ import numpy.typing as npt
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.records import record
 from padiff_rpc.tensors import COMPLEX, FLOATING, HostTensor, epsilon, widen
-from padiff_rpc.types import TensorSpec
-from padiff_rpc.words import DType
+from padiff_rpc.v1.records import TensorSpec
+from padiff_rpc.v1.words import DType
 from padiff_server.weights.dtype_cast import cast
 from padiff_server.weights.element_map import Places
 from padiff_server.weights.special_calls import Function, RuleFailed

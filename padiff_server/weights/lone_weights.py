@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from typing import Optional
 
 from padiff_rpc.records import record
-from padiff_rpc.types import Layer
-from padiff_rpc.words import WeightKind
+from padiff_rpc.v1.records import Layer
+from padiff_rpc.v1.words import WeightKind
 from padiff_server.alignment.kinds import canonical_kind, kind_of
 from padiff_server.alignment.path_words import part_words
 from padiff_server.alignment.plan import PairedLayer, Plan

@@ -5,9 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import Optional
 
-from padiff_rpc.results import Place, Row
-from padiff_rpc.types import TensorSpec
-from padiff_rpc.words import Verdict
+from padiff_rpc.v1.records import Place, Row, TensorSpec
+from padiff_rpc.v1.words import Verdict
 from padiff_server.weights.rules import IDENTITY
 from padiff_server.weights.weight_pair import WeightPair
 

@@ -8,10 +8,9 @@ from typing import Optional
 import numpy as np
 
 from padiff_rpc.records import record
-from padiff_rpc.results import Place, Row
 from padiff_rpc.tensors import HostTensor, widen
-from padiff_rpc.types import Layer, Weight
-from padiff_rpc.words import CaptureKind, Phase, Side, Verdict, WeightKind
+from padiff_rpc.v1.records import Layer, Place, Row, Weight
+from padiff_rpc.v1.words import CaptureKind, Phase, Side, Verdict, WeightKind
 from padiff_server.alignment.kinds import canonical_kind, canonical_name, is_norm, kind_of
 from padiff_server.links.worker_link import WorkerLink
 from padiff_server.sides import other

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 
-from padiff_rpc.words import Side
+from padiff_rpc.v1.words import Side
 from padiff_server.sides import other
 from padiff_server.weights.weight_pair import WeightPlan
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from padiff_rpc.records import record
-from padiff_rpc.types import DescribeOptimizerResponse as Description
-from padiff_rpc.types import OptimizerEntry
-from padiff_rpc.words import Side
+from padiff_rpc.v1.records import DescribeOptimizerResponse as Description
+from padiff_rpc.v1.records import OptimizerEntry
+from padiff_rpc.v1.words import Side
 from padiff_server.sides import SIDES
 from padiff_server.weights.weight_pair import WeightPair
 

@@ -9,11 +9,17 @@ from typing import Any, Optional
 
 import numpy as np
 
-from padiff_rpc.options import Options
-from padiff_rpc.results import OptimizerDifference, Place, Row, Tolerance
 from padiff_rpc.tensors import HostTensor
-from padiff_rpc.types import DescribeOptimizerResponse, OptimizerEntry
-from padiff_rpc.words import CaptureKind, Phase, Side, Verdict
+from padiff_rpc.v1.records import (
+    DescribeOptimizerResponse,
+    OptimizerDifference,
+    OptimizerEntry,
+    Options,
+    Place,
+    Row,
+    Tolerance,
+)
+from padiff_rpc.v1.words import CaptureKind, Phase, Side, Verdict
 from padiff_server.coverage import differs
 from padiff_server.judging.gradient_history import GradientHistory
 from padiff_server.judging.judged_row import judged_row, numbered

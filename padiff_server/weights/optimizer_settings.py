@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from padiff_rpc import trees
-from padiff_rpc.results import OptimizerDifference
-from padiff_rpc.types import DescribeOptimizerResponse as Description
-from padiff_rpc.words import Side
+from padiff_rpc.v1.records import DescribeOptimizerResponse as Description
+from padiff_rpc.v1.records import OptimizerDifference
+from padiff_rpc.v1.words import Side
 from padiff_server.sides import SIDES, other
 from padiff_server.weights.hyper_parameters import as_text, equal
 from padiff_server.weights.weight_pair import WeightPair

@@ -8,11 +8,10 @@ from typing import Optional
 
 import numpy as np
 
-from padiff_rpc.options import Options
 from padiff_rpc.records import record
-from padiff_rpc.results import Row
 from padiff_rpc.tensors import HostTensor, widen
-from padiff_rpc.words import Phase, Side, Verdict
+from padiff_rpc.v1.records import Options, Row
+from padiff_rpc.v1.words import Phase, Side, Verdict
 from padiff_server.judging.store import TensorStore
 from padiff_server.preparation import AlignedModels, Traces
 from padiff_server.report import ReportBuilder

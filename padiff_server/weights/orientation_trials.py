@@ -6,10 +6,8 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import Optional
 
-from padiff_rpc.options import Options
-from padiff_rpc.results import Row
-from padiff_rpc.types import StepStart
-from padiff_rpc.words import CaptureKind, Phase, Randomness, WeightKind
+from padiff_rpc.v1.records import Options, Row, StepStart
+from padiff_rpc.v1.words import CaptureKind, Phase, Randomness, WeightKind
 from padiff_server.alignment.kinds import canonical_kind, kind_of
 from padiff_server.judging.gradient_history import GradientHistory
 from padiff_server.judging.store import TensorStore

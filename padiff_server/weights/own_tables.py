@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from padiff_rpc.results import Row
-from padiff_rpc.types import Layer
-from padiff_rpc.words import Side, WeightKind
+from padiff_rpc.v1.records import Layer, Row
+from padiff_rpc.v1.words import Side, WeightKind
 from padiff_server.alignment.kinds import canonical_kind, canonical_name, is_table, kind_of
 from padiff_server.alignment.plan import IGNORED, Plan
 from padiff_server.coverage import differs

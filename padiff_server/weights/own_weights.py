@@ -6,8 +6,8 @@ import math
 from collections.abc import Sequence, Set
 
 from padiff_rpc.tensors import COMPLEX
-from padiff_rpc.types import Layer, Weight
-from padiff_rpc.words import WeightKind
+from padiff_rpc.v1.records import Layer, Weight
+from padiff_rpc.v1.words import WeightKind
 from padiff_server.alignment.kinds import (
     Kind,
     canonical_kind,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from padiff_rpc.records import record
-from padiff_rpc.types import Weight
+from padiff_rpc.v1.records import Weight
 
 
 @record

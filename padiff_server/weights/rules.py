@@ -20,7 +20,7 @@ import numpy as np
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.records import record
 from padiff_rpc.tensors import Array, HostTensor
-from padiff_rpc.words import DType
+from padiff_rpc.v1.words import DType
 
 Shape = tuple[int, ...]
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Mapping
 
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.tensors import HostTensor
-from padiff_rpc.types import ModelFailure
-from padiff_rpc.words import Phase, Side
+from padiff_rpc.v1.records import ModelFailure
+from padiff_rpc.v1.words import Phase, Side
 from padiff_server.links.worker_link import WorkerLink
 from padiff_server.weights.special_init import SpecialInit
 

@@ -17,9 +17,9 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 import numpy as np
 
 from padiff_rpc.records import record
-from padiff_rpc.results import Unmatched
 from padiff_rpc.tensors import HostTensor
-from padiff_rpc.words import Side, WeightKind
+from padiff_rpc.v1.records import Unmatched
+from padiff_rpc.v1.words import Side, WeightKind
 from padiff_server.weights.dtype_cast import cast
 from padiff_server.weights.element_map import Places, element_rule
 from padiff_server.weights.index_numbers import IndexNumbers

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from padiff_rpc.options import LayerPair
 from padiff_rpc.records import record
-from padiff_rpc.types import Layer
+from padiff_rpc.v1.records import Layer, LayerPair
 from padiff_server.alignment.kinds import is_aside
 from padiff_server.weights.owned_weight import OwnedWeight, full_name
 

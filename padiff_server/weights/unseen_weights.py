@@ -6,8 +6,8 @@ import re
 from collections import defaultdict
 from collections.abc import Hashable, Iterator, Sequence
 
-from padiff_rpc.types import Weight
-from padiff_rpc.words import WeightKind
+from padiff_rpc.v1.records import Weight
+from padiff_rpc.v1.words import WeightKind
 from padiff_server.alignment.kinds import Kind, layout
 from padiff_server.weights.owned_weight import OwnedWeight
 from padiff_server.weights.rules import IDENTITY, TRANSPOSE, Rule

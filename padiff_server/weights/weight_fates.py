@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from padiff_rpc.results import WeightFate
-from padiff_rpc.types import Layer, Weight
-from padiff_rpc.words import Side
+from padiff_rpc.v1.records import Layer, Weight, WeightFate
+from padiff_rpc.v1.words import Side
 from padiff_server.alignment.kinds import is_aside
 from padiff_server.weights.owned_weight import owner_name
 from padiff_server.weights.weight_pair import WeightPair, WeightPlan

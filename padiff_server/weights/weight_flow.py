@@ -8,11 +8,9 @@ from functools import partial
 from itertools import groupby, islice
 from typing import Optional
 
-from padiff_rpc.options import Options
-from padiff_rpc.results import Place, Row, Tolerance, Unmatched
 from padiff_rpc.tensors import HostTensor
-from padiff_rpc.types import TensorSpec
-from padiff_rpc.words import CaptureKind, DType, Phase, Side, Verdict, WeightKind
+from padiff_rpc.v1.records import Options, Place, Row, TensorSpec, Tolerance, Unmatched
+from padiff_rpc.v1.words import CaptureKind, DType, Phase, Side, Verdict, WeightKind
 from padiff_server.judging.gradient_history import GradientHistory, partly_excused
 from padiff_server.judging.judged_row import judged_row, numbered
 from padiff_server.judging.measure import measure

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 from padiff_rpc.tensors import COMPLEX
-from padiff_rpc.types import TensorSpec
+from padiff_rpc.v1.records import TensorSpec
 from padiff_server.weights.owned_weight import OwnedWeight
 from padiff_server.weights.rules import IDENTITY, TRANSPOSE, Shape, fitting_axes
 

@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from typing import Optional
 
 from padiff_rpc.records import record
-from padiff_rpc.results import Unmatched
-from padiff_rpc.types import TensorSpec
-from padiff_rpc.words import Side, WeightKind
+from padiff_rpc.v1.records import TensorSpec, Unmatched
+from padiff_rpc.v1.words import Side, WeightKind
 from padiff_server.weights.neutral_weights import AffineWeight
 from padiff_server.weights.owned_weight import OwnedWeight
 from padiff_server.weights.rules import Rule

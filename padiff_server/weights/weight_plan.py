@@ -6,12 +6,10 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from padiff_rpc.options import LayerMap
 from padiff_rpc.records import record
-from padiff_rpc.results import Unmatched
 from padiff_rpc.tensors import COMPLEX
-from padiff_rpc.types import Layer, Weight
-from padiff_rpc.words import Side, WeightKind
+from padiff_rpc.v1.records import Layer, LayerMap, Unmatched, Weight
+from padiff_rpc.v1.words import Side, WeightKind
 from padiff_server.alignment.kinds import (
     canonical_kind,
     canonical_name,

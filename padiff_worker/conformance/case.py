@@ -11,7 +11,7 @@ import numpy as np
 
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.tensors import Array, HostTensor, numpy_dtype, widen
-from padiff_rpc.words import DType
+from padiff_rpc.v1.words import DType
 from padiff_worker.adapter import FrameworkAdapter
 
 # Dtypes that a framework may lack.

@@ -11,7 +11,7 @@ import numpy as np
 
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.tensors import COMPLEX, FLOATING, Array, HostTensor, numpy_dtype
-from padiff_rpc.words import DType
+from padiff_rpc.v1.words import DType
 from padiff_worker.conformance.case import SHAPES, AdapterCase, raises
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from padiff_rpc import trees
 from padiff_rpc.errors import InvalidRequestError, NotFoundError
 from padiff_rpc.tensors import HostTensor
-from padiff_rpc.types import OptimizerEntry
+from padiff_rpc.v1.records import OptimizerEntry
 from padiff_worker.conformance.case import AdapterCase, raises
 
 FACTOR_MOMENTUM = OptimizerEntry(parameter="factor", state="momentum")

@@ -8,7 +8,7 @@ from typing import Any, Optional
 import numpy as np
 
 from padiff_rpc.tensors import COMPLEX, FLOATING, Array, HostTensor
-from padiff_rpc.words import DType
+from padiff_rpc.v1.words import DType
 from padiff_worker.conformance.case import SHAPES, AdapterCase, sample
 from padiff_worker.footprints import overlap
 

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from padiff_rpc.records import record
-from padiff_rpc.types import RandomPair
-from padiff_rpc.words import Randomness
+from padiff_rpc.v1.records import RandomPair
+from padiff_rpc.v1.words import Randomness
 from padiff_worker.calls import CallLog
 from padiff_worker.conformance.case import AdapterCase
 from padiff_worker.conformance.tape import Tape

@@ -11,7 +11,7 @@ import numpy as np
 
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.tensors import HostTensor
-from padiff_rpc.words import DType
+from padiff_rpc.v1.words import DType
 from padiff_worker.conformance.case import AdapterCase, raises
 from padiff_worker.kept_state import KeptState
 

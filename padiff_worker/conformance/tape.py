@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from padiff_rpc.types import CallEvent
-from padiff_rpc.words import CallMoment
+from padiff_rpc.v1.records import CallEvent
+from padiff_rpc.v1.words import CallMoment
 from padiff_worker.conformance.case import AdapterCase
 from padiff_worker.recorder import Capture, Recorder
 

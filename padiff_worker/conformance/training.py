@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from padiff_rpc.errors import InvalidRequestError
-from padiff_rpc.words import DType
+from padiff_rpc.v1.words import DType
 from padiff_worker.batch_feed import BatchFeed
 from padiff_worker.conformance.case import raises
 from padiff_worker.conformance.tape import Recording, Tape

@@ -14,8 +14,8 @@ with warnings.catch_warnings():
     from paddle.distributed.fleet.utils import recompute
 
 from padiff_rpc.tensors import HostTensor
-from padiff_rpc.types import OptimizerEntry
-from padiff_rpc.words import DType
+from padiff_rpc.v1.records import OptimizerEntry
+from padiff_rpc.v1.words import DType
 from padiff_worker.conformance import (
     AdapterCase,
     CaptureSuite,

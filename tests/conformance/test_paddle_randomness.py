@@ -15,7 +15,7 @@ with warnings.catch_warnings():
 from paddle import _C_ops, nn
 from paddle.nn import functional as F
 
-from padiff_rpc.words import Randomness
+from padiff_rpc.v1.words import Randomness
 from padiff_worker.calls import CallLog
 from padiff_worker.draws import Draw
 from padiff_worker.randomness import OUTSIDE_PAIR, Decisions

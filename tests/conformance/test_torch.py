@@ -17,7 +17,7 @@ from torch.utils.checkpoint import checkpoint  # noqa: E402
 
 from padiff_rpc.errors import InvalidRequestError  # noqa: E402
 from padiff_rpc.tensors import HostTensor  # noqa: E402
-from padiff_rpc.types import OptimizerEntry  # noqa: E402
+from padiff_rpc.v1.records import OptimizerEntry  # noqa: E402
 from padiff_worker.conformance import (  # noqa: E402
     AdapterCase,
     CaptureSuite,

@@ -12,7 +12,7 @@ torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402
 from torch.nn import functional as F  # noqa: E402
 
-from padiff_rpc.words import Randomness  # noqa: E402
+from padiff_rpc.v1.words import Randomness  # noqa: E402
 from padiff_worker.calls import CallLog  # noqa: E402
 from padiff_worker.draws import Draw  # noqa: E402
 from padiff_worker.randomness import OUTSIDE_PAIR, Decisions  # noqa: E402

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from padiff_client import Batch, Input, LayerMap, ModelSpec, Options, Report, auto_diff
-from padiff_rpc.results import Row
-from padiff_rpc.words import CaptureKind, Phase, Side, Verdict
+from padiff_rpc.v1.records import Row
+from padiff_rpc.v1.words import CaptureKind, Phase, Side, Verdict
 
 Compare = Callable[..., Report]
 FAILING = {

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from padiff_client import Batch, ModelSpec, Report, auto_diff
-from padiff_rpc.words import CaptureKind, Phase, Side, Verdict
+from padiff_rpc.v1.words import CaptureKind, Phase, Side, Verdict
 
 Compare = Callable[..., Report]
 PERCEPTRON = ("entry", "entry_norm", "middle", "middle_norm", "exit")

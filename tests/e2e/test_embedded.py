@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from padiff_client import InvalidRequestError, ModelSpec, assign_weight, auto_diff
-from padiff_rpc.words import Phase, Side
+from padiff_rpc.v1.words import Phase, Side
 
 ROOT = Path(__file__).resolve().parents[2]
 MODELS = """

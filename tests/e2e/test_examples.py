@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from padiff_client import Report
-from padiff_rpc.words import CaptureKind, Phase
+from padiff_rpc.v1.words import CaptureKind, Phase
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from padiff_client import Batch, ModelSpec, Report, assign_weight, auto_diff
-from padiff_rpc.words import CaptureKind, Phase, Verdict
+from padiff_rpc.v1.words import CaptureKind, Phase, Verdict
 
 Compare = Callable[..., Report]
 

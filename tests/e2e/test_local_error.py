@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from padiff_client import Batch, ModelSpec, Options, Report, auto_diff
-from padiff_rpc.words import CaptureKind, Pass, Phase
+from padiff_rpc.v1.words import CaptureKind, Pass, Phase
 
 Compare = Callable[..., Report]
 X = np.random.default_rng(0).standard_normal((3, 5, 16)).astype(np.float32)

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from padiff_client import Batch, ModelSpec, Options, Report, auto_diff
-from padiff_rpc.results import OptimizerDifference
-from padiff_rpc.words import CaptureKind, Pass, Phase
+from padiff_rpc.v1.records import OptimizerDifference
+from padiff_rpc.v1.words import CaptureKind, Pass, Phase
 
 Compare = Callable[..., Report]
 STEPS = 20

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from padiff_client import Batch, ModelSpec, Report, auto_diff
-from padiff_rpc.words import CaptureKind, Phase, Verdict
+from padiff_rpc.v1.words import CaptureKind, Phase, Verdict
 
 
 def compare(service: Any, optimizer: str, steps: int = 3, swapped: bool = False) -> Report:

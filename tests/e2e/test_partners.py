@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from padiff_client import Batch, ModelSpec, Report, auto_diff
-from padiff_rpc.words import CaptureKind, Phase, Side
+from padiff_rpc.v1.words import CaptureKind, Phase, Side
 
 Compare = Callable[..., Report]
 # The reference's parameter -> the layer of the candidate that has it as its weight.

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from padiff_client import Batch, ModelSpec, Report, auto_diff
-from padiff_rpc.words import CaptureKind, Omission
+from padiff_rpc.v1.words import CaptureKind, Omission
 
 Compare = Callable[..., Report]
 IDS = np.random.default_rng(0).integers(0, 7, (2, 3))

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from padiff_client import Batch, ModelSpec, Options, Report, auto_diff
-from padiff_rpc.words import CaptureKind, Phase, Verdict
+from padiff_rpc.v1.words import CaptureKind, Phase, Verdict
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 Pairs = dict[str, str]

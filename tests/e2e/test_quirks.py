@@ -10,7 +10,7 @@ import pytest
 
 from padiff_client import Batch, ModelSpec, Report, auto_diff
 from padiff_rpc.errors import InvalidRequestError
-from padiff_rpc.words import CaptureKind, Phase
+from padiff_rpc.v1.words import CaptureKind, Phase
 
 Compare = Callable[..., Report]
 X = np.random.default_rng(0).standard_normal((2, 4), dtype=np.float32)

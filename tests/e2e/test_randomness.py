@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from padiff_client import Batch, ModelSpec, Options, Report, auto_diff
-from padiff_rpc.results import Row
-from padiff_rpc.words import CaptureKind, Side, Verdict
+from padiff_rpc.v1.records import Row
+from padiff_rpc.v1.words import CaptureKind, Side, Verdict
 
 Compare = Callable[..., Report]
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from padiff_client import Batch, ModelSpec, Options, Report, auto_diff
-from padiff_rpc.words import CaptureKind, Omission, Phase, Verdict
+from padiff_rpc.v1.words import CaptureKind, Omission, Phase, Verdict
 
 Compare = Callable[..., Report]
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from padiff_client import InvalidRequestError, ModelSpec, auto_diff
-from padiff_rpc.words import Phase
+from padiff_rpc.v1.words import Phase
 
 TORCH_SCRIPT = """
 import torch

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from padiff_client import InvalidRequestError, ModelSpec, Options, Report, auto_diff, check_inputs
-from padiff_rpc.words import CaptureKind, DType, Phase
+from padiff_rpc.v1.words import CaptureKind, DType, Phase
 
 MODELS = Path(__file__).resolve().parent / "models"
 LOSSES = ("paddle_training:cross_entropy", "torch_training:cross_entropy")

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from padiff_client import Batch, LayerMap, ModelSpec, Report, auto_diff
-from padiff_rpc.results import Row
-from padiff_rpc.words import CaptureKind, Phase, Verdict
+from padiff_rpc.v1.records import Row
+from padiff_rpc.v1.words import CaptureKind, Phase, Verdict
 
 Compare = Callable[..., Report]
 X = np.random.default_rng(0).standard_normal((3, 5)).astype(np.float32)

@@ -12,8 +12,8 @@ from fake_random import random_operations
 
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.tensors import HostTensor
-from padiff_rpc.types import OptimizerEntry, TensorSpec
-from padiff_rpc.words import DType, WeightKind
+from padiff_rpc.v1.records import OptimizerEntry, TensorSpec
+from padiff_rpc.v1.words import DType, WeightKind
 from padiff_worker.devices import own_name
 from padiff_worker.graph_walk import walk_graph
 from padiff_worker.layer_tree import LayerTree, OwnTensor

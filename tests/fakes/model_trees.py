@@ -6,8 +6,8 @@ import random
 from dataclasses import dataclass, field
 from typing import Optional
 
-from padiff_rpc.types import CallEvent, Layer, Slot, TensorSpec, Weight
-from padiff_rpc.words import CallMoment, DType, WeightKind
+from padiff_rpc.v1.records import CallEvent, Layer, Slot, TensorSpec, Weight
+from padiff_rpc.v1.words import CallMoment, DType, WeightKind
 from padiff_server.alignment.plan import SideTrace
 
 TORCH, PADDLE = "torch.nn.modules.any.", "paddle.nn.layer.any."

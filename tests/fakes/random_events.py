@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
-from padiff_rpc.types import CallEvent, RandomOperation, Slot, TensorSpec
-from padiff_rpc.words import CallMoment, DType, Side
+from padiff_rpc.v1.records import CallEvent, RandomOperation, Slot, TensorSpec
+from padiff_rpc.v1.words import CallMoment, DType, Side
 from padiff_server.alignment.plan import PairedLayer, Plan
 from padiff_server.steps.random_sharing import SeenCalls
 

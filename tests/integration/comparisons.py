@@ -9,8 +9,7 @@ from processes import Service
 from padiff_client.link import Batches, connect
 from padiff_client.report import Report
 from padiff_rpc import trees
-from padiff_rpc.options import Options
-from padiff_rpc.types import CompareStart, Model, Party, WorkerAddress
+from padiff_rpc.v1.records import CompareStart, Model, Options, Party, WorkerAddress
 from padiff_rpc.version import PROTOCOL_VERSION
 
 _FIELDS = ("loss", "optimizer", "train")

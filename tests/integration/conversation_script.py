@@ -7,8 +7,15 @@ import numpy as np
 from padiff_client.link import Batches, connect
 from padiff_client.report import Report
 from padiff_rpc import trees
-from padiff_rpc.options import Options
-from padiff_rpc.types import AssignWeightsRequest, CompareStart, Model, Party, PlanStart, WorkerAddress
+from padiff_rpc.v1.records import (
+    AssignWeightsRequest,
+    CompareStart,
+    Model,
+    Options,
+    Party,
+    PlanStart,
+    WorkerAddress,
+)
 from padiff_rpc.version import PROTOCOL_VERSION
 
 X = np.arange(20, dtype=np.float32).reshape(5, 4) / 8

@@ -11,8 +11,8 @@ from processes import Service
 
 from padiff_client.link import Batches
 from padiff_client.report import Report
-from padiff_rpc.options import Options
-from padiff_rpc.words import CaptureKind, Phase
+from padiff_rpc.v1.records import Options
+from padiff_rpc.v1.words import CaptureKind, Phase
 
 X = np.random.default_rng(0).normal(size=(5, 4)).astype(np.float32)
 SIDES = ("reference", "candidate")

@@ -27,13 +27,22 @@ from padiff_rpc.errors import (
     UnauthenticatedError,
     WorkerLostError,
 )
-from padiff_rpc.options import IgnoredLayers, LayerMap, LayerPair, Options
 from padiff_rpc.tensors import frames_of
 from padiff_rpc.transport import Caller, open_channel, open_server
-from padiff_rpc.types import AssignWeightsRequest, CompareStart, Model, Party, WorkerAddress
 from padiff_rpc.v1 import coordinator_pb2, coordinator_pb2_grpc, worker_pb2, worker_pb2_grpc
+from padiff_rpc.v1.records import (
+    AssignWeightsRequest,
+    CompareStart,
+    IgnoredLayers,
+    LayerMap,
+    LayerPair,
+    Model,
+    Options,
+    Party,
+    WorkerAddress,
+)
+from padiff_rpc.v1.words import CaptureKind, Phase, Side, Verdict
 from padiff_rpc.version import PROTOCOL_VERSION
-from padiff_rpc.words import CaptureKind, Phase, Side, Verdict
 from padiff_server.judging.store import TensorStore
 from padiff_server.servicer import register
 from padiff_server.sessions import Sessions

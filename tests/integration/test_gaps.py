@@ -12,11 +12,9 @@ from padiff_client.link import Batches, connect
 from padiff_client.report import Report
 from padiff_client.tensor_leaves import Input
 from padiff_rpc import trees
-from padiff_rpc.options import LayerMap, LayerPair, Options
-from padiff_rpc.results import Row
-from padiff_rpc.types import CompareStart, Model, Party, WorkerAddress
+from padiff_rpc.v1.records import CompareStart, LayerMap, LayerPair, Model, Options, Party, Row, WorkerAddress
+from padiff_rpc.v1.words import CaptureKind, Phase, Side, Verdict
 from padiff_rpc.version import PROTOCOL_VERSION
-from padiff_rpc.words import CaptureKind, Phase, Side, Verdict
 from padiff_server.coverage import fails, is_agreement
 
 X = np.random.default_rng(0).normal(size=(5, 4)).astype(np.float32)

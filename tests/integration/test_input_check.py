@@ -10,10 +10,9 @@ from processes import Service
 from padiff_client.link import connect
 from padiff_client.report import Report
 from padiff_rpc.errors import InvalidRequestError
-from padiff_rpc.options import Options
-from padiff_rpc.types import CheckInputsRequest, Model, Party, WorkerAddress
+from padiff_rpc.v1.records import CheckInputsRequest, Model, Options, Party, WorkerAddress
+from padiff_rpc.v1.words import CaptureKind, Phase, Side, Verdict
 from padiff_rpc.version import PROTOCOL_VERSION
-from padiff_rpc.words import CaptureKind, Phase, Side, Verdict
 
 
 def check(

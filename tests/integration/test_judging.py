@@ -9,9 +9,8 @@ from test_coordinator import compare, model
 
 from padiff_client.report import Report
 from padiff_client.tensor_leaves import Input
-from padiff_rpc.results import Omitted, Row
-from padiff_rpc.types import Model
-from padiff_rpc.words import CaptureKind, Omission, Phase, Verdict
+from padiff_rpc.v1.records import Model, Omitted, Row
+from padiff_rpc.v1.words import CaptureKind, Omission, Phase, Verdict
 
 
 def own(name: str, **given: object) -> Model:

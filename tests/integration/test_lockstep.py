@@ -12,10 +12,8 @@ from processes import Service, running, running_worker
 
 from padiff_client.link import Batches
 from padiff_client.report import Report
-from padiff_rpc.options import Options
-from padiff_rpc.results import Row
-from padiff_rpc.types import Model
-from padiff_rpc.words import CaptureKind, Phase, Side
+from padiff_rpc.v1.records import Model, Options, Row
+from padiff_rpc.v1.words import CaptureKind, Phase, Side
 from padiff_server.coverage import fails
 
 X = np.random.default_rng(0).normal(size=(5, 6)).astype(np.float32)

@@ -20,9 +20,8 @@ from padiff_client.report import TROUBLE, Report
 from padiff_rpc import trees
 from padiff_rpc.errors import BusyError, PaDiffError, ProtocolError, StateError
 from padiff_rpc.limits import limits
-from padiff_rpc.options import Options
-from padiff_rpc.types import CompareStart, Model, Party, WorkerAddress
 from padiff_rpc.v1 import worker_pb2
+from padiff_rpc.v1.records import CompareStart, Model, Options, Party, WorkerAddress
 from padiff_rpc.version import PROTOCOL_VERSION
 
 X = np.random.default_rng(0).normal(size=(5, 4)).astype(np.float32)

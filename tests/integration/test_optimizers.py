@@ -12,11 +12,18 @@ from processes import Service
 from test_coordinator import compare, model
 
 from padiff_client.report import Report
-from padiff_rpc.options import LayerMap, Options
-from padiff_rpc.results import OptimizerDifference, Row
 from padiff_rpc.tensors import HostTensor
-from padiff_rpc.types import Model, OptimizerEntry, Party, WorkerAddress
-from padiff_rpc.words import CaptureKind, Pass, Phase, Side, Verdict
+from padiff_rpc.v1.records import (
+    LayerMap,
+    Model,
+    OptimizerDifference,
+    OptimizerEntry,
+    Options,
+    Party,
+    Row,
+    WorkerAddress,
+)
+from padiff_rpc.v1.words import CaptureKind, Pass, Phase, Side, Verdict
 from padiff_server.alignment.align import align
 from padiff_server.alignment.plan import SideTrace
 from padiff_server.judging.gradient_history import GradientHistory

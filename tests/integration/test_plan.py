@@ -11,7 +11,7 @@ from padiff_client import LayerMap
 from padiff_client.link import Batches, connect
 from padiff_client.plan_file import layer_map_of, plan_yaml
 from padiff_rpc import trees
-from padiff_rpc.types import CompareStart, Model, Party, PlanStart, WorkerAddress
+from padiff_rpc.v1.records import CompareStart, Model, Party, PlanStart, WorkerAddress
 from padiff_rpc.version import PROTOCOL_VERSION
 
 X = np.random.default_rng(0).normal(size=(5, 4)).astype(np.float32)

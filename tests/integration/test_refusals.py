@@ -34,7 +34,14 @@ from padiff_rpc.records import record
 from padiff_rpc.tensors import HostTensor, frames_of
 from padiff_rpc.transport import open_channel
 from padiff_rpc.trees import TensorRef
-from padiff_rpc.types import (
+from padiff_rpc.v1 import (
+    coordinator_pb2,
+    coordinator_pb2_grpc,
+    tensors_pb2,
+    worker_pb2,
+    worker_pb2_grpc,
+)
+from padiff_rpc.v1.records import (
     Batch,
     CompareStart,
     Model,
@@ -44,15 +51,8 @@ from padiff_rpc.types import (
     Tls,
     WorkerAddress,
 )
-from padiff_rpc.v1 import (
-    coordinator_pb2,
-    coordinator_pb2_grpc,
-    tensors_pb2,
-    worker_pb2,
-    worker_pb2_grpc,
-)
+from padiff_rpc.v1.words import CallMoment, Pass, Randomness
 from padiff_rpc.version import PROTOCOL_VERSION
-from padiff_rpc.words import CallMoment, Pass, Randomness
 
 X = np.random.default_rng(0).normal(size=(5, 4)).astype(np.float32)
 PATIENCE = 30.0

@@ -38,9 +38,9 @@ from padiff_rpc.errors import (
 )
 from padiff_rpc.health import COORDINATOR_SERVICE, WORKER_SERVICE, check_health
 from padiff_rpc.transport import open_channel
-from padiff_rpc.types import CompareStart, Label, Model, Party, Tls, WorkerAddress
+from padiff_rpc.v1.records import CompareStart, Label, Model, Party, Tls, WorkerAddress
+from padiff_rpc.v1.words import WorkerState
 from padiff_rpc.version import PROTOCOL_VERSION
-from padiff_rpc.words import WorkerState
 
 X = np.random.default_rng(0).normal(size=(5, 4)).astype(np.float32)
 # Longer than anything here takes.

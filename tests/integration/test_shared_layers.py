@@ -12,9 +12,8 @@ from processes import Service
 from padiff_client.link import Batches
 from padiff_client.plan_file import layer_map_of
 from padiff_client.report import Report
-from padiff_rpc.options import Options
-from padiff_rpc.types import Model
-from padiff_rpc.words import CaptureKind, Phase
+from padiff_rpc.v1.records import Model, Options
+from padiff_rpc.v1.words import CaptureKind, Phase
 
 X = np.random.default_rng(0).normal(size=(5, 4)).astype(np.float32)
 

@@ -23,11 +23,10 @@ from padiff_rpc import transport, trees
 from padiff_rpc.convert import from_number, from_proto, to_proto
 from padiff_rpc.errors import InvalidRequestError, PaDiffError
 from padiff_rpc.health import check_health
-from padiff_rpc.options import Options
 from padiff_rpc.transport import Caller, open_channel
-from padiff_rpc.types import Model, WorkerInfo
 from padiff_rpc.v1 import worker_pb2, worker_pb2_grpc
-from padiff_rpc.words import WorkerState
+from padiff_rpc.v1.records import Model, Options, WorkerInfo
+from padiff_rpc.v1.words import WorkerState
 from padiff_server.links.worker_lease import take_lease
 
 X = np.random.default_rng(0).normal(size=(5, 4)).astype(np.float32)

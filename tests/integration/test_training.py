@@ -13,11 +13,9 @@ from padiff_client.link import Batches, connect
 from padiff_client.report import Report
 from padiff_rpc import trees
 from padiff_rpc.errors import InvalidRequestError
-from padiff_rpc.options import Options
-from padiff_rpc.results import Row
-from padiff_rpc.types import Model, Party, PlanStart, WorkerAddress
+from padiff_rpc.v1.records import Model, Options, Party, PlanStart, Row, WorkerAddress
+from padiff_rpc.v1.words import CaptureKind, DType, Phase, Side
 from padiff_rpc.version import PROTOCOL_VERSION
-from padiff_rpc.words import CaptureKind, DType, Phase, Side
 
 FIELDS = ("loss", "optimizer", "loader", "train_step", "train", "autocast")
 

@@ -17,8 +17,8 @@ from padiff_client.report import TROUBLE
 from padiff_rpc.errors import error_from_rpc
 from padiff_rpc.health import check_health
 from padiff_rpc.transport import open_channel
-from padiff_rpc.types import KnownWorker
-from padiff_rpc.words import WorkerState
+from padiff_rpc.v1.records import KnownWorker
+from padiff_rpc.v1.words import WorkerState
 
 NOT_SERVING = 1
 _HEALTH_SECONDS = 5.0

@@ -20,7 +20,7 @@ from padiff_client import (
     session,
 )
 from padiff_client.arguments import chosen_options
-from padiff_rpc.words import CompareMode
+from padiff_rpc.v1.words import CompareMode
 
 SPEC = ModelSpec("torch", "a:b")
 SERVED = ModelSpec(worker="127.0.0.1:1")

@@ -11,7 +11,7 @@ import pytest
 from padiff_client import Batch, Input, InvalidRequestError
 from padiff_client.batches import BatchPairs, PairEncoder
 from padiff_rpc import trees
-from padiff_rpc.words import DType
+from padiff_rpc.v1.words import DType
 
 
 def encode(candidate: Any, reference: Any, step: int = 0) -> Any:

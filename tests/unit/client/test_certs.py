@@ -16,7 +16,7 @@ from padiff_client.certificate_facts import read_certificates
 from padiff_client.certs import make_certificates
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.tls_files import TlsFiles
-from padiff_rpc.types import Tls
+from padiff_rpc.v1.records import Tls
 
 
 def test_init_writes_four_pairs_that_show_tells_of(

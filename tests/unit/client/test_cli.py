@@ -12,8 +12,8 @@ import pytest
 
 from padiff_client import PaDiffError, Report, cli
 from padiff_client.commands import spec_runs
-from padiff_rpc.results import Coverage, ReportSummary, Trouble
-from padiff_rpc.words import Phase, Side
+from padiff_rpc.v1.records import Coverage, ReportSummary, Trouble
+from padiff_rpc.v1.words import Phase, Side
 
 SPEC = (
     "reference: {framework: torch, model: 'a:b'}\ncandidate: {framework: torch, model: 'a:b'}\ninputs: {}\n"

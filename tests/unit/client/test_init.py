@@ -9,7 +9,7 @@ import pytest
 from padiff_client import cli
 from padiff_client.spec_template import template
 from padiff_client.specfile import read_comparison
-from padiff_rpc.options import Options
+from padiff_rpc.v1.records import Options
 
 LINES = template("spec.yaml").splitlines()
 # In one setting's place, or part of it.

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from padiff_client import InvalidRequestError, LayerMap
-from padiff_rpc.options import IgnoredLayers, LayerPair
+from padiff_rpc.v1.records import IgnoredLayers, LayerPair
 
 
 def test_every_method_changes_the_map_and_returns_it() -> None:

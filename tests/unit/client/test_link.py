@@ -13,12 +13,20 @@ from padiff_client import InvalidRequestError, StateError, UnauthenticatedError,
 from padiff_client.link import Batches, connect
 from padiff_rpc import tensors, trees
 from padiff_rpc.convert import from_proto, to_proto
-from padiff_rpc.results import Coverage, ReportSummary, Row
 from padiff_rpc.transport import open_server, requests
-from padiff_rpc.types import Batch, CompareStart, Model, Party, WorkerAddress
 from padiff_rpc.v1 import coordinator_pb2, coordinator_pb2_grpc
+from padiff_rpc.v1.records import (
+    Batch,
+    CompareStart,
+    Coverage,
+    Model,
+    Party,
+    ReportSummary,
+    Row,
+    WorkerAddress,
+)
+from padiff_rpc.v1.words import CaptureKind, Phase, Verdict
 from padiff_rpc.version import PROTOCOL_VERSION
-from padiff_rpc.words import CaptureKind, Phase, Verdict
 
 PARTY = Party(model=Model(), worker=WorkerAddress(address="unix:/nowhere"))
 START = CompareStart(protocol_version=PROTOCOL_VERSION, candidate=PARTY, reference=PARTY, steps=2)

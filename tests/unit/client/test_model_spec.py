@@ -11,8 +11,8 @@ import pytest
 import padiff_client
 from padiff_client import InvalidRequestError, ModelSpec
 from padiff_rpc import trees
-from padiff_rpc.types import Label, WorkerAddress
-from padiff_rpc.words import DType
+from padiff_rpc.v1.records import Label, WorkerAddress
+from padiff_rpc.v1.words import DType
 
 
 def test_the_public_names_are_complete_and_importable() -> None:

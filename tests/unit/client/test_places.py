@@ -7,8 +7,8 @@ from typing import Any, Optional
 import pytest
 
 from padiff_client import Report
-from padiff_rpc.results import Coverage, Figures, Place, ReportSummary, Row
-from padiff_rpc.words import CaptureKind, Pass, Phase, Verdict
+from padiff_rpc.v1.records import Coverage, Figures, Place, ReportSummary, Row
+from padiff_rpc.v1.words import CaptureKind, Pass, Phase, Verdict
 
 OK, OFF, LEFT_OUT = Verdict.WITHIN_TOLERANCE, Verdict.MISMATCH, Verdict.NOT_COMPARED
 

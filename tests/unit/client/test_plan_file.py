@@ -5,10 +5,8 @@ import pytest
 from padiff_client import InvalidRequestError, LayerMap
 from padiff_client.plan_file import layer_map_of, plan_yaml, read_plan
 from padiff_client.plan_text import plan_text
-from padiff_rpc.options import IgnoredLayers, LayerPair
-from padiff_rpc.results import Place, PlanPair
-from padiff_rpc.types import TensorSpec
-from padiff_rpc.words import DType
+from padiff_rpc.v1.records import IgnoredLayers, LayerPair, Place, PlanPair, TensorSpec
+from padiff_rpc.v1.words import DType
 
 SPEC = TensorSpec(dtype=DType.FLOAT32, shape=(2, 3))
 PLAN = (

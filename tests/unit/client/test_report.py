@@ -13,25 +13,30 @@ import pytest
 
 from padiff_client import InvalidRequestError, Report, wording
 from padiff_client.layer_trees import MARK
-from padiff_rpc.results import (
+from padiff_rpc.v1.records import (
     Coverage,
     Environment,
     Figures,
     FirstDivergence,
     HyperParameterDifference,
+    ModelFailure,
     Omitted,
     Place,
     PlanPair,
+    RandomOperation,
     ReportSummary,
     Row,
+    RunToRunNoise,
+    SourceLine,
     StepResult,
+    TensorSpec,
     Tolerance,
     Trouble,
     Unmatched,
+    WorkerInfo,
     WorstElement,
 )
-from padiff_rpc.types import ModelFailure, RandomOperation, RunToRunNoise, SourceLine, TensorSpec, WorkerInfo
-from padiff_rpc.words import CaptureKind, DType, Omission, Phase, Side, Verdict
+from padiff_rpc.v1.words import CaptureKind, DType, Omission, Phase, Side, Verdict
 
 FULL = Coverage(
     tensors_compared=151,

@@ -16,7 +16,7 @@ from padiff_client import Batch, InvalidRequestError
 from padiff_client.batches import BatchPairs, PairEncoder
 from padiff_client.specfile import Comparison, read_comparison
 from padiff_rpc import trees
-from padiff_rpc.options import LayerPair
+from padiff_rpc.v1.records import LayerPair
 
 MODELS = """\
 reference: {framework: torch, model: "a:b"}

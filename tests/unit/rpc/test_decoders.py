@@ -18,20 +18,19 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "fakes"))
 
 from any_messages import any_message
 
-from padiff_rpc import options, results, tensors, types
+from padiff_rpc import tensors
 from padiff_rpc.convert import from_proto, message_class, to_proto
 from padiff_rpc.errors import BusyError, InvalidRequestError, ProtocolError
 from padiff_rpc.optimizer_states import values_of
 from padiff_rpc.tensors import HostTensor, TensorAssembler
-from padiff_rpc.types import TensorSpec
-from padiff_rpc.v1 import tensors_pb2, worker_pb2
+from padiff_rpc.v1 import records, tensors_pb2, worker_pb2
+from padiff_rpc.v1.records import TensorSpec
 
 OURS = (ProtocolError, InvalidRequestError, BusyError)
 RECORDS = [
     value
-    for module in (types, options, results)
-    for value in vars(module).values()
-    if dataclasses.is_dataclass(value) and isinstance(value, type) and value.__module__ == module.__name__
+    for value in vars(records).values()
+    if dataclasses.is_dataclass(value) and isinstance(value, type) and value.__module__ == records.__name__
 ]
 CLAIMED_BYTES = 1 << 16
 

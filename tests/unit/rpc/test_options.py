@@ -6,8 +6,8 @@ import pytest
 
 from padiff_rpc.convert import from_proto, to_proto
 from padiff_rpc.errors import InvalidRequestError
-from padiff_rpc.options import Options
-from padiff_rpc.words import CompareMode, DiffPhase
+from padiff_rpc.v1.records import Options
+from padiff_rpc.v1.words import CompareMode, DiffPhase
 
 
 def test_words_may_be_given_as_text() -> None:

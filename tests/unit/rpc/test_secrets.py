@@ -3,7 +3,7 @@
 import pytest
 
 from padiff_rpc.serving import Serving
-from padiff_rpc.types import Tls, WorkerAddress
+from padiff_rpc.v1.records import Tls, WorkerAddress
 
 
 @pytest.mark.parametrize(

@@ -13,9 +13,9 @@ from padiff_rpc.convert import to_proto
 from padiff_rpc.errors import BusyError, PaDiffError, ProtocolError
 from padiff_rpc.limits import limits
 from padiff_rpc.tensors import HostTensor, TensorAssembler
-from padiff_rpc.types import TensorSpec
 from padiff_rpc.v1 import tensors_pb2
-from padiff_rpc.words import DType
+from padiff_rpc.v1.records import TensorSpec
+from padiff_rpc.v1.words import DType
 
 SHAPES = [(), (0,), (2, 0, 3), (1,), (7,), (3, 5), (2, 3, 4)]
 

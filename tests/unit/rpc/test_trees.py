@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from padiff_rpc import trees
 from padiff_rpc.errors import BusyError, InvalidRequestError, ProtocolError
 from padiff_rpc.limits import limits
+from padiff_rpc.records import Tree
 from padiff_rpc.trees import TensorRef
-from padiff_rpc.types import Tree
 
 REFERENCES = st.builds(TensorRef, number=st.integers(0, 2**40), requires_grad=st.booleans())
 LEAVES = (

@@ -9,8 +9,8 @@ from typing import Optional
 
 import pytest
 
-from padiff_rpc.types import CallEvent, Layer, TensorSpec, Weight
-from padiff_rpc.words import CallMoment, DType, WeightKind
+from padiff_rpc.v1.records import CallEvent, Layer, TensorSpec, Weight
+from padiff_rpc.v1.words import CallMoment, DType, WeightKind
 from padiff_server.alignment.plan import SideTrace
 
 Side = Callable[..., SideTrace]

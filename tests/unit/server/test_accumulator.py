@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from padiff_rpc.results import Figures
+from padiff_rpc.v1.records import Figures
 from padiff_server.judging.accumulator import BINS, Accumulator, Yardstick
 
 SUMS = {

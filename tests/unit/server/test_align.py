@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from padiff_rpc.errors import InvalidRequestError
-from padiff_rpc.options import IgnoredLayers, LayerMap, LayerPair
-from padiff_rpc.words import Side
+from padiff_rpc.v1.records import IgnoredLayers, LayerMap, LayerPair
+from padiff_rpc.v1.words import Side
 from padiff_server.alignment.align import align
 from padiff_server.weights.weight_plan import plan_weights
 

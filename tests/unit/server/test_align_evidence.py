@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from padiff_rpc.options import IgnoredLayers, LayerMap, LayerPair
+from padiff_rpc.v1.records import IgnoredLayers, LayerMap, LayerPair
 from padiff_server.alignment.align import align
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "fakes"))

@@ -6,7 +6,7 @@ import random
 import sys
 from pathlib import Path
 
-from padiff_rpc.options import LayerMap
+from padiff_rpc.v1.records import LayerMap
 from padiff_server.alignment.align import align
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "fakes"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from padiff_rpc.options import IgnoredLayers, LayerMap
+from padiff_rpc.v1.records import IgnoredLayers, LayerMap
 from padiff_server.alignment.align import align
 
 SHARED = (

@@ -7,10 +7,9 @@ import threading
 import numpy as np
 import pytest
 
-from padiff_rpc.options import Options
 from padiff_rpc.tensors import HostTensor
-from padiff_rpc.types import CallEvent, CaptureId, Layer, Slot, TensorSpec, Weight
-from padiff_rpc.words import CallMoment, CaptureKind, DType, Phase, Side, Verdict, WeightKind
+from padiff_rpc.v1.records import CallEvent, CaptureId, Layer, Options, Slot, TensorSpec, Weight
+from padiff_rpc.v1.words import CallMoment, CaptureKind, DType, Phase, Side, Verdict, WeightKind
 from padiff_server.alignment.plan import PairedLayer, Plan
 from padiff_server.judging.gradient_history import GradientHistory
 from padiff_server.judging.measured import measure_pair

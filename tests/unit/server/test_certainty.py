@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from padiff_rpc.results import FirstDivergence, Place, PlanPair, Row
-from padiff_rpc.words import CaptureKind, Phase, Verdict
+from padiff_rpc.v1.records import FirstDivergence, Place, PlanPair, Row
+from padiff_rpc.v1.words import CaptureKind, Phase, Verdict
 from padiff_server.alignment.certainty import Doubts
 
 SURE = PlanPair(how="order and type", reference=Place(path="a"), candidate=Place(path="x"), confidence=0.9)

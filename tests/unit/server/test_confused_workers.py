@@ -22,23 +22,24 @@ from padiff_rpc import trees
 from padiff_rpc.convert import from_proto, to_number, to_proto
 from padiff_rpc.errors import BusyError, InvalidRequestError, ProtocolError
 from padiff_rpc.limits import limits
-from padiff_rpc.options import LayerMap, Options
 from padiff_rpc.tensors import HostTensor, chunks_of, header_of
-from padiff_rpc.types import (
+from padiff_rpc.v1 import models_pb2, worker_pb2
+from padiff_rpc.v1.records import (
     CallEvent,
     CaptureId,
     DescribeOptimizerResponse,
     Layer,
+    LayerMap,
     NotOverridden,
     OptimizerGroup,
+    Options,
     OverridePlace,
     OverrideTicket,
     Slot,
     TensorSpec,
     Weight,
 )
-from padiff_rpc.v1 import models_pb2, worker_pb2
-from padiff_rpc.words import CallMoment, CaptureKind, DType, Phase, Side, WeightKind
+from padiff_rpc.v1.words import CallMoment, CaptureKind, DType, Phase, Side, WeightKind
 from padiff_server.alignment.align import align
 from padiff_server.alignment.plan import SideTrace
 from padiff_server.alignment.plan_view import plan_pairs

@@ -6,8 +6,8 @@ import dataclasses
 
 import pytest
 
-from padiff_rpc.results import Omitted, Place, Row, Unmatched
-from padiff_rpc.words import CaptureKind, Omission, Pass, Phase, Side, Verdict
+from padiff_rpc.v1.records import Omitted, Place, Row, Unmatched
+from padiff_rpc.v1.words import CaptureKind, Omission, Pass, Phase, Side, Verdict
 from padiff_server.coverage import coverage_of, first_divergence, omitted, passes
 
 OK, BAD, LONE, NONE = Verdict.MATCH, Verdict.MISMATCH, Verdict.UNMATCHED, Verdict.NOT_COMPARED

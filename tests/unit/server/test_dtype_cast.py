@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from padiff_rpc.tensors import HostTensor, widen
-from padiff_rpc.words import DType
+from padiff_rpc.v1.words import DType
 from padiff_server.weights.dtype_cast import cast
 
 

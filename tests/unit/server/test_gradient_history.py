@@ -8,9 +8,8 @@ from typing import Any
 
 import pytest
 
-from padiff_rpc.results import Figures, Place, Row
-from padiff_rpc.types import TensorSpec
-from padiff_rpc.words import CaptureKind, DType, Omission, Phase, Verdict
+from padiff_rpc.v1.records import Figures, Place, Row, TensorSpec
+from padiff_rpc.v1.words import CaptureKind, DType, Omission, Phase, Verdict
 from padiff_server.judging.gradient_history import GradientHistory, within_shift
 
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from padiff_rpc.tensors import HostTensor
-from padiff_rpc.types import CallEvent, CaptureId, TensorSpec
-from padiff_rpc.words import CallMoment, CaptureKind, DType, Side
+from padiff_rpc.v1.records import CallEvent, CaptureId, TensorSpec
+from padiff_rpc.v1.words import CallMoment, CaptureKind, DType, Side
 from padiff_server.judging.store import TensorStore
 from padiff_server.steps.held_reference import HeldReference
 from padiff_server.steps.pairs import Half

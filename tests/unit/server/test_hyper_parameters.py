@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from padiff_rpc import trees
-from padiff_rpc.types import Layer, TensorSpec, Weight
-from padiff_rpc.words import DType, WeightKind
+from padiff_rpc.v1.records import Layer, TensorSpec, Weight
+from padiff_rpc.v1.words import DType, WeightKind
 from padiff_server.alignment.plan import PairedLayer, Plan
 from padiff_server.weights.hyper_parameters import differences
 

@@ -7,11 +7,9 @@ import math
 import numpy as np
 import pytest
 
-from padiff_rpc.options import Options
-from padiff_rpc.results import Tolerance
 from padiff_rpc.tensors import HostTensor
-from padiff_rpc.types import TensorSpec
-from padiff_rpc.words import CaptureKind, DType, Phase, Verdict
+from padiff_rpc.v1.records import Options, TensorSpec, Tolerance
+from padiff_rpc.v1.words import CaptureKind, DType, Phase, Verdict
 from padiff_server.judging.judge import Judgement, judge
 from padiff_server.judging.magnitude import Magnitude
 from padiff_server.judging.measure import measure, root_mean_square

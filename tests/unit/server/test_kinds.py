@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from padiff_rpc.types import Layer, TensorSpec, Weight
-from padiff_rpc.words import DType, WeightKind
+from padiff_rpc.v1.records import Layer, TensorSpec, Weight
+from padiff_rpc.v1.words import DType, WeightKind
 from padiff_server.alignment.kinds import (
     Kind,
     canonical_kind,

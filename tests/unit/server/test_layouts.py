@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from padiff_rpc.tensors import HostTensor
-from padiff_rpc.words import DType
+from padiff_rpc.v1.words import DType
 from padiff_server.alignment.layouts import Layout, layouts
 
 

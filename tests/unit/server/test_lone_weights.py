@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from padiff_rpc.options import LayerMap
+from padiff_rpc.v1.records import LayerMap
 from padiff_server.alignment.align import align
 from padiff_server.weights.weight_plan import plan_weights
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from padiff_rpc.tensors import HostTensor, statistics
-from padiff_rpc.words import DType
+from padiff_rpc.v1.words import DType
 from padiff_server.judging.magnitude import Magnitude, magnitude_of
 
 SCORES = np.random.default_rng(0).standard_normal((64, 64))

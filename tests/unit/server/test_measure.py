@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from padiff_rpc.results import Figures, Tolerance
 from padiff_rpc.tensors import HostTensor
-from padiff_rpc.words import DType
+from padiff_rpc.v1.records import Figures, Tolerance
+from padiff_rpc.v1.words import DType
 from padiff_server.judging.measure import is_zero, measure, root_mean_square
 
 EXACT = Tolerance(atol=0.0, rtol=0.0, source="user")

@@ -9,10 +9,9 @@ from typing import Any, Optional
 import numpy as np
 import pytest
 
-from padiff_rpc.options import Options
-from padiff_rpc.results import Row
 from padiff_rpc.tensors import HostTensor
-from padiff_rpc.words import CaptureKind, Phase, Verdict
+from padiff_rpc.v1.records import Options, Row
+from padiff_rpc.v1.words import CaptureKind, Phase, Verdict
 from padiff_server.judging.gradient_history import GradientHistory, partly_excused, rounding_notes
 from padiff_server.judging.judged_row import judged_row
 from padiff_server.judging.measured import Aspect, Measured, measure_pair

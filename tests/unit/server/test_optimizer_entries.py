@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from padiff_rpc.types import DescribeOptimizerResponse, OptimizerEntry, TensorSpec, Weight
-from padiff_rpc.words import DType, Side, WeightKind
+from padiff_rpc.v1.records import DescribeOptimizerResponse, OptimizerEntry, TensorSpec, Weight
+from padiff_rpc.v1.words import DType, Side, WeightKind
 from padiff_server.weights.optimizer_entries import match
 from padiff_server.weights.owned_weight import OwnedWeight
 from padiff_server.weights.rules import IDENTITY, STACK

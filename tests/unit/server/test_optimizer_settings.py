@@ -7,9 +7,14 @@ import dataclasses
 import pytest
 
 from padiff_rpc import trees
-from padiff_rpc.results import OptimizerDifference
-from padiff_rpc.types import DescribeOptimizerResponse, OptimizerGroup, TensorSpec, Weight
-from padiff_rpc.words import DType, Side, WeightKind
+from padiff_rpc.v1.records import (
+    DescribeOptimizerResponse,
+    OptimizerDifference,
+    OptimizerGroup,
+    TensorSpec,
+    Weight,
+)
+from padiff_rpc.v1.words import DType, Side, WeightKind
 from padiff_server.weights.optimizer_settings import differences, notes
 from padiff_server.weights.owned_weight import OwnedWeight
 from padiff_server.weights.rules import IDENTITY, STACK

@@ -6,7 +6,7 @@ import operator
 
 import pytest
 
-from padiff_rpc.words import DType
+from padiff_rpc.v1.words import DType
 from padiff_server.weights.order_search import MOST_TRIALS, distance, search
 from padiff_server.weights.rules import IDENTITY, TRANSPOSE, fitting_axes
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from padiff_rpc.types import TensorSpec, Weight
-from padiff_rpc.words import DType, WeightKind
+from padiff_rpc.v1.records import TensorSpec, Weight
+from padiff_rpc.v1.words import DType, WeightKind
 from padiff_server.alignment.kinds import Kind
 from padiff_server.weights.own_weights import pair_weights
 from padiff_server.weights.weight_hints import fitting

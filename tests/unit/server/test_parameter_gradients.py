@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from padiff_rpc.tensors import HostTensor
-from padiff_rpc.types import TensorSpec, Weight
-from padiff_rpc.words import DType, Side, WeightKind
+from padiff_rpc.v1.records import TensorSpec, Weight
+from padiff_rpc.v1.words import DType, Side, WeightKind
 from padiff_server.judging.store import TensorStore
 from padiff_server.steps.pairs import Half
 from padiff_server.steps.parameter_gradients import ParameterGradients

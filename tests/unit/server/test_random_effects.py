@@ -11,9 +11,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "fakes"))
 
 from random_events import CANDIDATE, REFERENCE, SPEC, events, plan_of, seen_in
 
-from padiff_rpc.results import Place, Row
-from padiff_rpc.types import Layer, Weight
-from padiff_rpc.words import CallMoment, CaptureKind, Phase, Verdict, WeightKind
+from padiff_rpc.v1.records import Layer, Place, Row, Weight
+from padiff_rpc.v1.words import CallMoment, CaptureKind, Phase, Verdict, WeightKind
 from padiff_server.model_index import ModelIndex
 from padiff_server.sides import SIDES
 from padiff_server.steps.lockstep_plan import plan_overrides

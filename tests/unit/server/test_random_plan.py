@@ -11,7 +11,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "fakes"))
 
 from random_events import CANDIDATE, REFERENCE, made, plan_of, seen_in
 
-from padiff_rpc.words import Randomness
+from padiff_rpc.v1.words import Randomness
 from padiff_server.steps.random_plan import plan_randomness
 from padiff_server.steps.random_sharing import share
 

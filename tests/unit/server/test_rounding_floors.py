@@ -10,10 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from padiff_rpc.options import Options
 from padiff_rpc.tensors import HostTensor
-from padiff_rpc.types import CallEvent, Layer, Slot, TensorSpec, Weight
-from padiff_rpc.words import CallMoment, DType, Omission, Side, Verdict, WeightKind
+from padiff_rpc.v1.records import CallEvent, Layer, Options, Slot, TensorSpec, Weight
+from padiff_rpc.v1.words import CallMoment, DType, Omission, Side, Verdict, WeightKind
 from padiff_server.alignment.plan import PairedLayer, Plan
 from padiff_server.judging.judge import Judgement, judge
 from padiff_server.judging.measured import measure_pair

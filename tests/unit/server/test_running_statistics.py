@@ -6,9 +6,8 @@ import dataclasses
 
 import pytest
 
-from padiff_rpc.results import Figures, Place, Row, Tolerance
-from padiff_rpc.types import TensorSpec
-from padiff_rpc.words import CaptureKind, DType, Phase, Verdict
+from padiff_rpc.v1.records import Figures, Place, Row, TensorSpec, Tolerance
+from padiff_rpc.v1.words import CaptureKind, DType, Phase, Verdict
 from padiff_server.judging.running_statistics import Spreads, is_variance
 
 

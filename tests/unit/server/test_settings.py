@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 
 from padiff_rpc.errors import InvalidRequestError
-from padiff_rpc.options import Options
-from padiff_rpc.types import CompareStart, Model, Party, WorkerAddress, WorkerInfo
-from padiff_rpc.words import Side
+from padiff_rpc.v1.records import CompareStart, Model, Options, Party, WorkerAddress, WorkerInfo
+from padiff_rpc.v1.words import Side
 from padiff_server.settings import settle
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from padiff_rpc.results import Row
-from padiff_rpc.words import CaptureKind, Phase, Verdict
+from padiff_rpc.v1.records import Row
+from padiff_rpc.v1.words import CaptureKind, Phase, Verdict
 from padiff_server.steps.shares import Shares
 
 

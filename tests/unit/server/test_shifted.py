@@ -9,8 +9,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "fakes"))
 
 from random_events import plan_of, seen_in
 
-from padiff_rpc.results import Figures, Row
-from padiff_rpc.words import CaptureKind, Phase, Verdict
+from padiff_rpc.v1.records import Figures, Row
+from padiff_rpc.v1.words import CaptureKind, Phase, Verdict
 from padiff_server.judging.gradient_history import GradientHistory
 from padiff_server.steps.shifted import Shifted
 

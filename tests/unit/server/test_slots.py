@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from padiff_rpc.types import Slot, TensorSpec
-from padiff_rpc.words import CallMoment, DType
+from padiff_rpc.v1.records import Slot, TensorSpec
+from padiff_rpc.v1.words import CallMoment, DType
 from padiff_server.alignment.slots import pair_returned, pair_slots
 
 ENTRY, EXIT = CallMoment.ENTRY, CallMoment.EXIT

@@ -6,8 +6,8 @@ import math
 
 import pytest
 
-from padiff_rpc.options import Options
-from padiff_rpc.words import CaptureKind, DType, Phase
+from padiff_rpc.v1.records import Options
+from padiff_rpc.v1.words import CaptureKind, DType, Phase
 from padiff_server.judging.magnitude import Magnitude
 from padiff_server.judging.state_tolerances import StateTolerances
 

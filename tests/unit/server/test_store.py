@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from padiff_rpc.errors import BusyError, StateError
-from padiff_rpc.types import TensorSpec
-from padiff_rpc.words import DType
+from padiff_rpc.v1.records import TensorSpec
+from padiff_rpc.v1.words import DType
 from padiff_server.judging.store import TensorStore
 
 KIB = TensorSpec(dtype=DType.FLOAT32, shape=(16, 16))
@@ -103,8 +103,8 @@ FULL_DISK = """
 import resource, sys
 from pathlib import Path
 from padiff_rpc.errors import BusyError
-from padiff_rpc.types import TensorSpec
-from padiff_rpc.words import DType
+from padiff_rpc.v1.records import TensorSpec
+from padiff_rpc.v1.words import DType
 from padiff_server.judging.store import TensorStore
 
 resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))

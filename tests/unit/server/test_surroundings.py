@@ -1,7 +1,7 @@
 """Which call made which, and what was made before and after it."""
 
-from padiff_rpc.types import CallEvent
-from padiff_rpc.words import CallMoment
+from padiff_rpc.v1.records import CallEvent
+from padiff_rpc.v1.words import CallMoment
 from padiff_server.steps.surroundings import Surroundings
 
 

@@ -7,8 +7,7 @@ from typing import Any, Optional
 import pytest
 
 from padiff_rpc.errors import InvalidRequestError
-from padiff_rpc.options import Options
-from padiff_rpc.types import CompareStart, Model, Party, WorkerAddress
+from padiff_rpc.v1.records import CompareStart, Model, Options, Party, WorkerAddress
 from padiff_server.settings import settle
 
 

@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 
-from padiff_rpc.results import Figures, Place, Row
-from padiff_rpc.types import TensorSpec
-from padiff_rpc.words import CaptureKind, DType, Pass, Phase, Verdict
+from padiff_rpc.v1.records import Figures, Place, Row, TensorSpec
+from padiff_rpc.v1.words import CaptureKind, DType, Pass, Phase, Verdict
 from padiff_server.steps.twins import ACCUMULATION, FAULT, LEAP, LEAP_NOTE, Twins
 
 OK, OFF, LEFT_OUT = Verdict.WITHIN_TOLERANCE, Verdict.MISMATCH, Verdict.NOT_COMPARED

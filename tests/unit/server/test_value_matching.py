@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from padiff_rpc.tensors import HostTensor
-from padiff_rpc.types import CallEvent, Slot, TensorSpec
-from padiff_rpc.words import CallMoment, DType, Side
+from padiff_rpc.v1.records import CallEvent, Slot, TensorSpec
+from padiff_rpc.v1.words import CallMoment, DType, Side
 from padiff_server.alignment.activations import Activation
 from padiff_server.alignment.correspondences import Correspondence, Correspondences, Way, rules
 from padiff_server.alignment.layouts import Layout

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from padiff_rpc.options import IgnoredLayers, LayerMap, LayerPair
-from padiff_rpc.words import Side
+from padiff_rpc.v1.records import IgnoredLayers, LayerMap, LayerPair
+from padiff_rpc.v1.words import Side
 from padiff_server.alignment.align import align
 from padiff_server.weights.weight_fates import fates
 from padiff_server.weights.weight_plan import plan_weights

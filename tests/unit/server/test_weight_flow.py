@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from padiff_rpc.options import Options
-from padiff_rpc.types import Layer, TensorSpec, Weight
-from padiff_rpc.words import DType, Phase, Side, Verdict, WeightKind
+from padiff_rpc.v1.records import Layer, Options, TensorSpec, Weight
+from padiff_rpc.v1.words import DType, Phase, Side, Verdict, WeightKind
 from padiff_server.judging.tolerances import Tolerances
 from padiff_server.model_index import ModelIndex
 from padiff_server.weights.owned_weight import OwnedWeight

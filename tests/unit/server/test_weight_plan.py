@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from padiff_rpc.options import IgnoredLayers, LayerMap, LayerPair
-from padiff_rpc.words import DType, Side, WeightKind
+from padiff_rpc.v1.records import IgnoredLayers, LayerMap, LayerPair
+from padiff_rpc.v1.words import DType, Side, WeightKind
 from padiff_server.alignment.align import align
 from padiff_server.alignment.plan import PairedLayer, Plan
 from padiff_server.weights.one_sided_ties import tie_notes

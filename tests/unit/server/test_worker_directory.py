@@ -7,8 +7,8 @@ import threading
 import pytest
 
 from padiff_rpc.errors import BusyError, CancelledError
-from padiff_rpc.types import Label, Model, Party, WorkerAddress
-from padiff_rpc.words import Side
+from padiff_rpc.v1.records import Label, Model, Party, WorkerAddress
+from padiff_rpc.v1.words import Side
 from padiff_server.worker_directory import ConfiguredWorker, DialRule, WorkerDirectory
 
 GPU = Label(name="device", value="gpu")

@@ -8,9 +8,9 @@ import threading
 
 import pytest
 
-from padiff_rpc.types import Model, Party, WorkerAddress
 from padiff_rpc.v1 import worker_pb2
-from padiff_rpc.words import Phase, Side
+from padiff_rpc.v1.records import Model, Party, WorkerAddress
+from padiff_rpc.v1.words import Phase, Side
 from padiff_server.links.worker_link import WorkerLink
 
 

@@ -18,7 +18,7 @@ from fake_adapter import FakeAdapter
 
 from padiff_rpc import trees
 from padiff_rpc.errors import InvalidRequestError, StateError
-from padiff_rpc.types import Batch
+from padiff_rpc.v1.records import Batch
 from padiff_worker.batch_feed import BatchFeed, takes_target
 from padiff_worker.batches import Arguments, arguments, host_batch, packed_batch
 

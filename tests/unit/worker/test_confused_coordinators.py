@@ -22,8 +22,8 @@ from padiff_rpc.errors import BusyError, InvalidRequestError, ProtocolError
 from padiff_rpc.limits import limits
 from padiff_rpc.tensors import HostTensor, frames_of
 from padiff_rpc.trees import TensorRef
-from padiff_rpc.types import Batch, OverrideTicket
 from padiff_rpc.v1 import tensors_pb2, worker_pb2
+from padiff_rpc.v1.records import Batch, OverrideTicket
 from padiff_worker.overrides import OverrideReader, Overrides
 from padiff_worker.servicer import _batch
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from padiff_rpc.words import DType
+from padiff_rpc.v1.words import DType
 from padiff_worker.draws import Draw
 
 

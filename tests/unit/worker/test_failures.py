@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from padiff_rpc.types import ModelFailure
-from padiff_rpc.words import Phase
+from padiff_rpc.v1.records import ModelFailure
+from padiff_rpc.v1.words import Phase
 from padiff_worker.failures import add_note, failure_from
 
 _SOURCE = "(at /paddle/paddle/phi/core/dense_tensor.cc:153)"

@@ -1,7 +1,7 @@
 import pytest
 
 from padiff_rpc.errors import BusyError, StateError
-from padiff_rpc.words import WorkerState
+from padiff_rpc.v1.words import WorkerState
 from padiff_worker.leases import Leases
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from padiff_rpc import trees
 from padiff_rpc.errors import InvalidRequestError
-from padiff_rpc.types import Model
+from padiff_rpc.v1.records import Model
 from padiff_worker.loader import Loader
 from padiff_worker.loading import load_model
 from padiff_worker.served_model import ServedModel

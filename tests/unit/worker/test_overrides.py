@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from padiff_rpc.tensors import HostTensor
-from padiff_rpc.types import OverrideTicket
+from padiff_rpc.v1.records import OverrideTicket
 from padiff_worker.outbox import StepCancelled
 from padiff_worker.overrides import Overrides
 

@@ -14,7 +14,7 @@ import fake
 import numpy as np
 from fake_adapter import FakeAdapter
 
-from padiff_rpc.words import Randomness
+from padiff_rpc.v1.words import Randomness
 from padiff_worker.tracing import trace
 
 

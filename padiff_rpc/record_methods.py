@@ -1,0 +1,202 @@
+"""What records do besides holding their fields: checks, short forms, other ways to make one.
+
+A class `<Record>Methods` is the base of that generated record; the fields that it reads are annotated.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import fields
+from numbers import Integral, Real
+from typing import Any, Optional, TypeVar, Union
+
+from padiff_rpc.errors import InvalidRequestError
+from padiff_rpc.names import arguments_checked, known_names, reason, shown
+from padiff_rpc.v1.words import CompareMode, DefaultLoss, DiffPhase, DType, Randomness, TraceMode
+from padiff_rpc.word import word
+
+T = TypeVar("T")
+
+
+class TensorSpecMethods:
+    """The short form of a spec: `float32[2, 3]`."""
+
+    dtype: DType
+    shape: tuple[int, ...]
+
+    def __str__(self) -> str:
+        return f"{self.dtype}[{', '.join(map(str, self.shape))}]"
+
+
+class SourceLineMethods:
+    """The short form of a line: `model.py:12`."""
+
+    file: str
+    line: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}"
+
+
+class LayerMethods:
+    """The name of a layer's own class."""
+
+    classes: tuple[str, ...]
+
+    @property
+    def class_name(self) -> str:
+        """The bare name of the layer's own class."""
+        return self.classes[0].rpartition(".")[2] if self.classes else ""
+
+
+class TlsMethods:
+    """Keys and certificates from files."""
+
+    @classmethod
+    @arguments_checked("Tls.from_files")
+    def from_files(
+        cls: type[T],
+        ca: Optional[Union[str, os.PathLike[str]]] = None,
+        certificate: Optional[Union[str, os.PathLike[str]]] = None,
+        key: Optional[Union[str, os.PathLike[str]]] = None,
+    ) -> T:
+        """Returns what the PEM files hold. Raises InvalidRequestError for one that cannot be read."""
+        found = {}
+        for part, path in (("ca", ca), ("certificate", certificate), ("key", key)):
+            if path is not None:
+                try:
+                    with open(os.path.expanduser(path), "rb") as file:
+                        found[part] = file.read()
+                except OSError as error:
+                    raise InvalidRequestError(
+                        f"{path} cannot be read: {reason(error)}", field=f"tls.{part}"
+                    ) from None
+        return cls(**found)
+
+
+class WorkerAddressMethods:
+    """The name of a worker in errors."""
+
+    name: str
+    address: str
+    labels: tuple[Any, ...]
+
+    def __str__(self) -> str:
+        if self.name or self.address:
+            return self.name or self.address
+        return "{" + ", ".join(f"{label.name}: {label.value}" for label in self.labels) + "}"
+
+
+def _bound(value: Any, *, field: str) -> Optional[float]:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value) or value < 0:
+        raise InvalidRequestError(
+            f"{shown(value)} is not allowed; allowed: a number of at least 0, or None", field=field
+        )
+    return float(value)
+
+
+def _flag(value: Any, *, field: str) -> bool:
+    if not isinstance(value, bool):
+        raise InvalidRequestError(f"{shown(value)} is not allowed; allowed: true, false", field=field)
+    return value
+
+
+def _count(value: Any, *, field: str, least: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
+        raise InvalidRequestError(
+            f"{shown(value)} is not allowed; allowed: a whole number of at least {least}", field=field
+        )
+    return int(value)
+
+
+def _clip_norm(value: Any) -> Optional[float]:
+    checked = _bound(value, field="options.clip_norm")
+    return checked or None  # a message says 0 for None
+
+
+def _loss_scale(value: Any) -> float:
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    # Dividing by a power of two is exact, so that gradients compare as if they had not been scaled.
+    if not is_number or not value > 0 or math.frexp(value)[0] != 0.5:
+        raise InvalidRequestError(
+            f"{shown(value)} is not allowed; allowed: a power of two, as 1024", field="options.loss_scale"
+        )
+    return float(value)
+
+
+_FLAGS = (
+    "single_step",
+    "backward_overrides",
+    "check_dtype",
+    "deterministic",
+    "local_error",
+    "preflight",
+    "keep_going",
+)
+
+
+class OptionsMethods:
+    """The checks of options, once, where they are made."""
+
+    atol: Optional[float]
+    rtol: Optional[float]
+    diff_phase: Optional[DiffPhase]
+    compare_mode: CompareMode
+    single_step: bool
+    trace: TraceMode
+    loss: DefaultLoss
+    threads: int
+    randomness: Randomness
+    accumulate: int
+    clip_norm: Optional[float]
+    loss_scale: float
+
+    def __post_init__(self) -> None:
+        checked = {
+            "atol": _bound(self.atol, field="options.atol"),
+            "rtol": _bound(self.rtol, field="options.rtol"),
+            "diff_phase": None
+            if self.diff_phase is None
+            else word(DiffPhase, self.diff_phase, field="options.diff_phase"),
+            "compare_mode": word(CompareMode, self.compare_mode, field="options.compare_mode"),
+            "trace": word(TraceMode, self.trace, field="options.trace"),
+            "loss": word(DefaultLoss, self.loss, field="options.loss"),
+            "randomness": word(Randomness, self.randomness, field="options.randomness"),
+        }
+        for name in _FLAGS:
+            checked[name] = _flag(getattr(self, name), field=f"options.{name}")
+        checked["threads"] = _count(self.threads, field="options.threads", least=0)
+        checked["accumulate"] = _count(self.accumulate, field="options.accumulate", least=1)
+        checked["clip_norm"] = _clip_norm(self.clip_norm)
+        checked["loss_scale"] = _loss_scale(self.loss_scale)
+        if checked["local_error"] and checked["single_step"]:
+            raise InvalidRequestError(
+                "it makes a lockstep pass of its own; leave single_step out", field="options.local_error"
+            )
+        if checked["local_error"] and checked["trace"] is TraceMode.FIRST_STEP:
+            raise InvalidRequestError(
+                "'first_step' leaves local_error no trace to run in lockstep by; use 'before'",
+                field="options.trace",
+            )
+        if self.single_step and checked["trace"] is TraceMode.FIRST_STEP:
+            raise InvalidRequestError(
+                "'first_step' leaves single_step no trace to run in lockstep by; use 'before'",
+                field="options.trace",
+            )
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)
+
+    @classmethod
+    def from_mapping(cls: type[T], values: Mapping[str, Any]) -> T:
+        """Returns the options named in `values`; an unknown name is an InvalidRequestError."""
+        allowed = [field.name for field in fields(cls)]  # type: ignore[arg-type]
+        for name in values:
+            if name not in allowed:
+                raise InvalidRequestError(
+                    f"unknown option; {known_names(name, allowed)}", field=f"options.{name}"
+                )
+        return cls(**values)

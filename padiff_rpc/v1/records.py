@@ -1,0 +1,1426 @@
+"""The contract's messages as frozen records, written by `make proto` from proto/padiff_rpc/v1; do not edit."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import field
+from typing import Optional
+
+from padiff_rpc.names import fields_checked
+from padiff_rpc.record_methods import (
+    LayerMethods,
+    OptionsMethods,
+    SourceLineMethods,
+    TensorSpecMethods,
+    TlsMethods,
+    WorkerAddressMethods,
+)
+from padiff_rpc.records import Tree, record
+from padiff_rpc.v1.words import (
+    CallMoment,
+    CaptureKind,
+    CompareMode,
+    DType,
+    DefaultLoss,
+    DiffPhase,
+    Omission,
+    Pass,
+    Phase,
+    Randomness,
+    Side,
+    TraceMode,
+    Verdict,
+    WeightKind,
+    WorkerState,
+)
+
+
+@record
+class TensorSpec(TensorSpecMethods):
+    """`TensorSpec` of tensors.proto.
+
+    Attributes:
+        shape: Empty means a scalar (0-d). A zero is allowed and means that no bytes follow.
+    """
+
+    dtype: DType
+    shape: tuple[int, ...] = ()
+
+
+@record
+class TensorChunk:
+    """`TensorChunk` of tensors.proto.
+
+    Attributes:
+        offset: Bytes of this tensor that came before this chunk.
+        content: At most 8 MiB; 1 MiB is usual. C order.
+    """
+
+    tensor: int = 0
+    offset: int = 0
+    content: bytes = b""
+
+
+@record
+class Model:
+    """A model by name. Nothing is pickled: the worker resolves "package.module:factory" itself.
+
+    Attributes:
+        framework: "torch" or "paddle"; checked against the worker's own. Empty: whatever the
+            worker has.
+        model: "package.module:factory". Empty: the model that the worker was started with
+            (serve).
+        kwargs: Keyword arguments of the factory, a packed map without tensors; empty means
+            none.
+        weights: A file in the worker's file system, loaded into the model after it is built;
+            empty means none.
+        device: As the framework names it: "cpu", "cuda:0", "gpu:0".
+        dtype: Floating parameters and buffers are cast to it; UNSPECIFIED leaves them as built.
+        train: Train mode; false is eval mode.
+        loss: "package.module:function" called with (output) or (output, target). Empty: the
+            default loss.
+        optimizer: "package.module:function" called with (model). Empty: no optimizer.
+        loader: "package.module:function" called without arguments; returns an iterable of
+            batches. Empty: the client sends the batches.
+        train_step: "package.module:function" called with (model, batch, optimizer): the whole
+            step. Empty: the built-in one.
+        autocast: Forward and loss run under the framework's autocast to it; UNSPECIFIED: no
+            autocast.
+    """
+
+    framework: str = ""
+    model: str = ""
+    kwargs: Tree = Tree(b"")
+    weights: str = ""
+    device: str = 'cpu'
+    dtype: Optional[DType] = None
+    train: bool = False
+    seed: int = 0
+    loss: str = ""
+    optimizer: str = ""
+    loader: str = ""
+    train_step: str = ""
+    autocast: Optional[DType] = None
+
+
+@record
+class SourceLine(SourceLineMethods):
+    """`SourceLine` of models.proto.
+
+    Attributes:
+        line: From 1. Zero means unknown.
+    """
+
+    file: str = ""
+    line: int = 0
+    function: str = ""
+    text: str = ""
+
+
+@record
+class RandomOperation:
+    """A random decision that a model made, by the innermost call in which it was made.
+
+    Attributes:
+        side: Filled in by the coordinator.
+        name: The operation as its framework names it: "dropout", "bernoulli", "multinomial".
+        shared: Whether both sides can be given the same decisions; in a report, whether they
+            were.
+        reason: In a report: why not, or what else is to be said of it.
+    """
+
+    path: str
+    call: int
+    name: str
+    shared: bool
+    side: Optional[Side] = None
+    reason: str = ""
+
+
+@record
+class ModelFailure:
+    """The user's model, loss, optimizer or loader raised. A result, not an error of ours.
+
+    Attributes:
+        side: Filled in by the coordinator; a worker does not know its own.
+        path: The innermost layer that was being called; "" is the root (or outside any layer).
+    """
+
+    phase: Phase
+    side: Optional[Side] = None
+    step: int = 0
+    path: str = ""
+    exception: str = ""
+    text: str = ""
+    traceback: str = ""
+
+
+@record
+class WorkerInfo:
+    """What a report says of one side's environment.
+
+    Attributes:
+        devices: Devices usable by this worker, as the framework names them.
+        served_model: The model given to serve(): its class. Empty: models are loaded by
+            reference.
+        process_per_lease: Each lease gets a process of its own, so that every comparison runs
+            the code as it is on disk. False: a worker of one comparison, or a model given to
+            serve(), whose code is not read again.
+        serves_optimizer: What the model given to serve() has.
+    """
+
+    protocol_version: int
+    framework: str
+    framework_version: str
+    python_version: str
+    numpy_version: str
+    package_version: str
+    host: str
+    pid: int
+    devices: tuple[str, ...] = ()
+    served_model: str = ""
+    executable: str = ""
+    process_per_lease: bool = False
+    serves_optimizer: bool = False
+    serves_loss: bool = False
+
+
+@record
+class LeaseRequest:
+    """`LeaseRequest` of worker.proto.
+
+    Attributes:
+        protocol_version: The coordinator's protocol version; another one than ours gets
+            FAILED_PRECONDITION.
+    """
+
+    protocol_version: int = 0
+
+
+@record
+class LeaseResponse:
+    """`LeaseResponse` of worker.proto."""
+
+    lease: str = ""
+
+
+@record
+class DescribeRequest:
+    """`DescribeRequest` of worker.proto."""
+
+    lease: str = ""
+
+
+@record
+class Batch:
+    """Arguments of the model, and the loss's target. Tensors in the trees are numbers of tensors whose
+    frames follow on the stream.
+
+    Attributes:
+        args: A packed array.
+        kwargs: A packed map.
+        target: Empty bytes: the batch has none.
+    """
+
+    args: Tree
+    kwargs: Tree
+    target: Tree = Tree(b"")
+
+
+@record
+class RunToRunNoise:
+    """How far two runs of one model from one state differ.
+
+    Attributes:
+        side: Filled in by the coordinator.
+        relative_l2: The largest relative L2 over the root's outputs; 0: bitwise equal.
+        path: The first call whose output differs in any bit; empty and 0 where none does.
+        differs: Whether any output differs in any bit.
+    """
+
+    side: Optional[Side] = None
+    relative_l2: float = 0.0
+    path: str = ""
+    call: int = 0
+    differs: bool = False
+
+
+@record
+class KeepStateRequest:
+    """`KeepStateRequest` of worker.proto.
+
+    Attributes:
+        optimizer: The optimizer's own state too. INVALID_ARGUMENT where the optimizer is a
+            plain function, which shows none.
+    """
+
+    lease: str = ""
+    optimizer: bool = False
+
+
+@record
+class RestoreStateRequest:
+    """`RestoreStateRequest` of worker.proto."""
+
+    lease: str = ""
+
+
+@record
+class DescribeOptimizerRequest:
+    """`DescribeOptimizerRequest` of worker.proto."""
+
+    lease: str = ""
+
+
+@record
+class OptimizerGroup:
+    """One group of parameters that share their settings.
+
+    Attributes:
+        parameters: Full names, in the group's order.
+        settings: A packed map, in one vocabulary for both frameworks: "learning_rate",
+            "weight_decay", "beta1", ...
+    """
+
+    parameters: tuple[str, ...]
+    settings: Tree
+
+
+@record
+class OptimizerEntry:
+    """The state of one parameter under one name of the common vocabulary: "first_moment",
+    "second_moment", "momentum", "step", ... In a stream its tensor's frames follow.
+
+    Attributes:
+        parameter: The parameter's full name.
+    """
+
+    parameter: str
+    state: str
+
+
+@record
+class WriteOptimizerStateResponse:
+    """What an optimizer of this class does not keep is passed over."""
+
+    written: int = 0
+
+
+@record
+class ReadBatchRequest:
+    """`ReadBatchRequest` of worker.proto.
+
+    Attributes:
+        keep_there: Only whether there is such a batch: it stays in the worker, and an empty one
+            is answered.
+    """
+
+    lease: str = ""
+    index: int = 0
+    keep_there: bool = False
+
+
+@record
+class ReadWeightsRequest:
+    """`ReadWeightsRequest` of worker.proto.
+
+    Attributes:
+        names: Full names; they are streamed in this order. An unknown one is NOT_FOUND.
+    """
+
+    lease: str = ""
+    names: tuple[str, ...] = ()
+
+
+@record
+class WriteWeightsResponse:
+    """`WriteWeightsResponse` of worker.proto."""
+
+    written: int = 0
+
+
+@record
+class SaveWeightsRequest:
+    """`SaveWeightsRequest` of worker.proto.
+
+    Attributes:
+        path: In the worker's file system, under its save root; ends in .pdparams, .pt or
+            .safetensors.
+    """
+
+    lease: str = ""
+    path: str = ""
+
+
+@record
+class SaveWeightsResponse:
+    """`SaveWeightsResponse` of worker.proto."""
+
+    path: str = ""
+    bytes: int = 0
+
+
+@record
+class ApplyRuleStart:
+    """`ApplyRuleStart` of worker.proto.
+
+    Attributes:
+        rule: "package.module:function", called with a dict of name -> ndarray; returns one
+            likewise.
+    """
+
+    lease: str = ""
+    rule: str = ""
+
+
+@record
+class OverrideTicket:
+    """One override: a place, and whether its value or its total gradient.
+
+    Attributes:
+        place: Index into StepStart.overrides.
+    """
+
+    place: int
+    gradient: bool = False
+
+
+@record
+class OverridePlace:
+    """Where a tensor of the reference belongs among the candidate's calls.
+
+    Attributes:
+        tensor: Equal for all places of one tensor of the reference; from 1.
+        pushed: Sent without being asked for, as far as credits reach. Others are sent when
+            wanted.
+        keeps_value: The place keeps its own value, or its own gradient; it is listed for the
+            sake of the other.
+    """
+
+    moment: CallMoment
+    path: str
+    call: int
+    slot: str
+    tensor: int
+    pushed: bool = True
+    keeps_value: bool = False
+    keeps_gradient: bool = False
+
+
+@record
+class RandomPair:
+    """A layer that shares its random decisions; those made inside it, outside any other listed layer,
+    count from 0 in each call.
+    """
+
+    path: str
+    pair: int
+
+
+@record
+class CaptureId:
+    """Names one tensor that a hook saw, by the first place that saw it.
+
+    Attributes:
+        side: Filled in by the coordinator.
+        slot: As in Slot; for a parameter's gradient the parameter's name within its layer.
+    """
+
+    step: int
+    path: str
+    call: int
+    slot: str
+    kind: CaptureKind
+    side: Optional[Side] = None
+    pass_kind: Pass = Pass.FREE
+
+
+@record
+class PhaseSeconds:
+    """`PhaseSeconds` of worker.proto."""
+
+    phase: Phase
+    seconds: float
+
+
+@record
+class UnloadRequest:
+    """`UnloadRequest` of worker.proto."""
+
+    lease: str = ""
+
+
+@record
+class WorstElement:
+    """`WorstElement` of report.proto.
+
+    Attributes:
+        reference: Of a complex element, the part (real or imaginary) that differs more.
+        imaginary: Of a complex element: the numbers are its imaginary part.
+    """
+
+    index: tuple[int, ...]
+    reference: float
+    candidate: float
+    abs_diff: float
+    imaginary: bool = False
+
+
+@record
+class Tolerance:
+    """What was allowed. Zero relative_l2 means that the elementwise bound decided.
+
+    Attributes:
+        source: "user" or "default".
+    """
+
+    atol: float
+    rtol: float
+    source: str
+    relative_l2: float = 0.0
+
+
+@record
+class Unmatched:
+    """Something without a partner.
+
+    Attributes:
+        what: "call", "parameter", "buffer", "input", "output".
+        counts: Whether it makes the report fail.
+    """
+
+    side: Side
+    what: str
+    path: str
+    class_name: str = ""
+    name: str = ""
+    call: int = 0
+    reason: str = ""
+    counts: bool = False
+
+
+@record
+class HyperParameterDifference:
+    """A setting in which two paired layers differ, in one vocabulary with Torch's meaning (`epsilon`,
+    `momentum` as the share of the new value, ...). Values as text.
+    """
+
+    reference_path: str
+    candidate_path: str
+    name: str
+    reference: str
+    candidate: str
+
+
+@record
+class WeightFate:
+    """What became of one parameter or buffer; every weight of both sides has exactly one fate.
+
+    Attributes:
+        fate: "placed", "tied", "only here", "ambiguous" (its orientation was found out by
+            trial), "bookkeeping".
+        partner: Full name on the other side, several joined by " + "; for a tied weight its
+            first owner on this side.
+        rule: The layout rule, or the user's function.
+    """
+
+    side: Side
+    path: str
+    name: str
+    fate: str
+    partner: str = ""
+    rule: str = ""
+    reason: str = ""
+
+
+@record
+class Coverage:
+    """`Coverage` of report.proto."""
+
+    tensors_compared: int = 0
+    tensors_total: int = 0
+    calls_compared: int = 0
+    calls_total: int = 0
+    parameters_compared: int = 0
+    parameters_total: int = 0
+    buffers_compared: int = 0
+    buffers_total: int = 0
+    root_outputs_compared: int = 0
+    root_outputs_total: int = 0
+    losses_compared: int = 0
+    losses_total: int = 0
+
+
+@record
+class Omitted:
+    """Places that a pass says nothing of, though they belong to what was asked for. Layers without
+    weights and without a partner, and what the user ignored, are not among them.
+
+    Attributes:
+        what: "value", "gradient", "weight", "optimizer state".
+        places: Different ones, over all steps; 0 places: there was nothing of this kind to
+            compare.
+        in_part: Of each place some elements; the others were compared.
+    """
+
+    what: str
+    omission: Omission
+    places: int = 0
+    layers: int = 0
+    in_part: bool = False
+
+
+@record
+class StepResult:
+    """`StepResult` of report.proto.
+
+    Attributes:
+        loss_reference: NaN where there was no loss.
+        values_relative_l2: The largest relative L2 of any value that was compared, and of any
+            weight after the step; how the difference grows over the steps.
+    """
+
+    step: int
+    passed: bool
+    loss_reference: float = math.nan
+    loss_candidate: float = math.nan
+    values_relative_l2: float = 0.0
+    weights_relative_l2: float = 0.0
+
+
+@record
+class Timing:
+    """`Timing` of report.proto."""
+
+    step: int
+    phase: Phase
+    seconds: float
+    side: Optional[Side] = None
+
+
+@record
+class Traffic:
+    """`Traffic` of report.proto."""
+
+    side: Side
+    phase: Phase
+    bytes: int
+
+
+@record
+class Trouble:
+    """What broke besides the user's model: a worker that died, a stream that stopped."""
+
+    phase: Phase
+    text: str
+    side: Optional[Side] = None
+    step: int = 0
+
+
+@record
+class OptimizerDifference:
+    """`OptimizerDifference` of report.proto.
+
+    Attributes:
+        name: "learning_rate", "epsilon", ...
+        parameters: The group's parameters, full names on the reference; empty for what concerns
+            the whole optimizer.
+        convention: How the formula is computed, which no setting changes.
+    """
+
+    name: str
+    reference: str
+    candidate: str
+    parameters: tuple[str, ...] = ()
+    convention: bool = False
+
+
+@record
+class GetCoordinatorInfoResponse:
+    """`GetCoordinatorInfoResponse` of coordinator.proto.
+
+    Attributes:
+        memory_limit_bytes: Captures held in memory before they spill to disk.
+    """
+
+    protocol_version: int = 0
+    package_version: str = ""
+    python_version: str = ""
+    memory_limit_bytes: int = 0
+
+
+@fields_checked("Tls")
+@record
+class Tls(TlsMethods):
+    """PEM text; empty parts are left out."""
+
+    ca: bytes = b""
+    certificate: bytes = b""
+    key: bytes = field(default=b"", repr=False)
+
+
+@record
+class Label:
+    """`Label` of coordinator.proto."""
+
+    name: str
+    value: str
+
+
+@fields_checked("Options")
+@record
+class Options(OptionsMethods):
+    """How a comparison is run and judged; the defaults are the project's.
+
+    Attributes:
+        atol: Bounds as NumPy means them, |candidate - reference| <= atol + rtol * |reference|.
+            Absent: the table of defaults (dtype by phase).
+        diff_phase: BACKWARD needs single_step. Absent: both, but forward alone where a
+            framework has no backward in the mode that a layer is in (see
+            StepSummary.lacks_backward), which BOTH takes for an error.
+        compare_mode: STRICT: elementwise. MEAN: the difference of the two means.
+        single_step: Lockstep: every tensor of the candidate is judged, then replaced by the
+            reference's, so that each call is tested on the reference's inputs. One step, without an
+            optimizer.
+        loss: The loss where the models name none.
+        check_dtype: A dtype difference is a mismatch; false makes it a note and compares
+            values.
+        deterministic: Ask the frameworks for deterministic kernels.
+        threads: Compute threads of each worker; 0 leaves them as they are.
+        backward_overrides: With single_step: gradients are replaced as values are; false is a
+            plain backward on a synchronised forward.
+        local_error: Each step of the candidate is run twice: in lockstep from the reference's
+            state, and freely from its own; so each call has a local and an accumulated error.
+        randomness: SHARED gives both sides the same random decisions, OFF disables dropout in
+            all its forms, REPORT leaves and names them.
+        preflight: Trace each side twice, and report how far its own runs differ.
+        keep_going: Go on behind a step that differs, to see how the difference grows.
+        accumulate: The optimizer steps once in so many steps, on the mean of their gradients.
+        clip_norm: Gradients are scaled down to this total L2 norm before the optimizer's step.
+            Absent: they are not.
+        loss_scale: The loss is multiplied by it (a power of two) before backward; gradients are
+            compared, clipped and used without it.
+    """
+
+    atol: Optional[float] = None
+    rtol: Optional[float] = None
+    diff_phase: Optional[DiffPhase] = None
+    compare_mode: CompareMode = CompareMode.STRICT
+    single_step: bool = False
+    trace: TraceMode = TraceMode.BEFORE
+    loss: DefaultLoss = DefaultLoss.PROJECTION
+    check_dtype: bool = True
+    deterministic: bool = True
+    threads: int = 0
+    backward_overrides: bool = True
+    local_error: bool = False
+    randomness: Randomness = Randomness.SHARED
+    preflight: bool = True
+    keep_going: bool = False
+    accumulate: int = 1
+    clip_norm: Optional[float] = None
+    loss_scale: float = 1.0
+
+
+@record
+class LayerPair:
+    """`LayerPair` of coordinator.proto.
+
+    Attributes:
+        special_init: "package.module:function" of the candidate worker; empty: the built-in
+            rules.
+        compare_inside: False: the pair is compared as one unit. True: what they hold is aligned
+            and compared as well.
+    """
+
+    reference: str
+    candidate: str
+    special_init: str = ""
+    compare_inside: bool = False
+
+
+@record
+class IgnoredLayers:
+    """`IgnoredLayers` of coordinator.proto."""
+
+    reference: tuple[str, ...] = ()
+    candidate: tuple[str, ...] = ()
+
+
+@record
+class BatchFailure:
+    """`BatchFailure` of coordinator.proto."""
+
+    text: str = ""
+
+
+@record
+class Progress:
+    """`Progress` of coordinator.proto."""
+
+    session: str
+    phase: Phase
+    step: int = 0
+    text: str = ""
+
+
+@record
+class BatchWanted:
+    """`BatchWanted` of coordinator.proto."""
+
+    step: int = 0
+
+
+@record
+class GetReportRequest:
+    """`GetReportRequest` of coordinator.proto."""
+
+    session: str = ""
+
+
+@record
+class TensorHeader:
+    """Announces a tensor. Its chunks follow on the same stream, in order and without a gap; other
+    tensors' frames may lie between them. A tensor of no bytes has no chunks.
+
+    Attributes:
+        tensor: Unique within its stream. A tensor's number is never reused there.
+        name: What the tensor is called where the stream carries named tensors (weights, rules);
+            else empty.
+        sum_squares: Sum of squares and largest magnitude over the finite elements (absolute
+            values of complex ones).
+    """
+
+    tensor: int = 0
+    spec: Optional[TensorSpec] = None
+    name: str = ""
+    sum_squares: float = 0.0
+    max_abs: float = 0.0
+
+
+@record
+class Weight:
+    """`Weight` of models.proto.
+
+    Attributes:
+        name: The name within its layer: "weight", "running_mean".
+        tied_to: Full name ("encoder.fc.weight") of the first owner of the same tensor; empty:
+            this is the first.
+        unsaved: A buffer that state files leave out, since the model makes it anew when it is
+            built.
+    """
+
+    name: str
+    kind: WeightKind
+    spec: TensorSpec
+    trainable: bool = True
+    tied_to: str = ""
+    unsaved: bool = False
+
+
+@record
+class Slot:
+    """One tensor among the inputs or outputs of a call.
+
+    Attributes:
+        name: Positions, keywords and keys from the outside in, joined by dots: "0", "mask",
+            "0.hidden.1".
+    """
+
+    name: str
+    tensor: int
+    spec: TensorSpec
+
+
+@record
+class GetInfoResponse:
+    """`GetInfoResponse` of worker.proto.
+
+    Attributes:
+        broken_lease: The lease whose process ended without being asked to, just before this one
+            took its place; empty: none.
+        exit_status: How that process ended: its exit code, or minus the number of the signal
+            that killed it.
+    """
+
+    state: WorkerState
+    worker: Optional[WorkerInfo] = None
+    broken_lease: str = ""
+    exit_status: int = 0
+
+
+@record
+class LoadRequest:
+    """`LoadRequest` of worker.proto.
+
+    Attributes:
+        deterministic: Ask the framework for deterministic kernels.
+        threads: Compute threads of the framework; 0 leaves them as they are.
+    """
+
+    lease: str = ""
+    model: Optional[Model] = None
+    deterministic: bool = False
+    threads: int = 0
+
+
+@record
+class LoadResponse:
+    """`LoadResponse` of worker.proto.
+
+    Attributes:
+        flags: What the framework was set to: "deterministic=on", "threads=1", ...
+        failure: Set when the factory (or weights, or optimizer) raised; the model is then not
+            loaded.
+    """
+
+    flags: tuple[str, ...] = ()
+    failure: Optional[ModelFailure] = None
+
+
+@record
+class TraceStart:
+    """`TraceStart` of worker.proto.
+
+    Attributes:
+        repeat: Run the pass twice from one state, and tell how far the two differ.
+        batch_from_loader: The first batch of the model's loader; `batch` is empty then.
+    """
+
+    randomness: Randomness
+    lease: str = ""
+    batch: Optional[Batch] = None
+    repeat: bool = False
+    batch_from_loader: bool = False
+
+
+@record
+class DescribeOptimizerResponse:
+    """`DescribeOptimizerResponse` of worker.proto.
+
+    Attributes:
+        class_name: Qualified class name; empty: the model has none, or one that cannot be
+            looked into.
+        conventions: How this class computes where its name does not say it, a packed map:
+            "epsilon": "added under the root".
+        state: The state that there is now; before the first step there may be none.
+    """
+
+    class_name: str = ""
+    groups: tuple[OptimizerGroup, ...] = ()
+    conventions: Tree = Tree(b"")
+    state: tuple[OptimizerEntry, ...] = ()
+
+
+@record
+class ReadOptimizerStateRequest:
+    """`ReadOptimizerStateRequest` of worker.proto.
+
+    Attributes:
+        entries: They are streamed in this order. One that there is not is NOT_FOUND.
+    """
+
+    lease: str = ""
+    entries: tuple[OptimizerEntry, ...] = ()
+
+
+@record
+class NotOverridden:
+    """A place that kept its own tensor, and why."""
+
+    ticket: OverrideTicket
+    reason: str
+
+
+@record
+class StepStart:
+    """`StepStart` of worker.proto.
+
+    Attributes:
+        backward: Loss and backward too.
+        optimize: Optimizer step and clearing of gradients too.
+        mean_loss: Use the mean of means in place of the seeded projection where the model names
+            no loss.
+        skip_paths: What to leave out: gradients and values of calls that will not be compared
+            still travel unless their layer's path is listed here.
+        overrides: The places to override, in the order in which the trace met them: all in
+            lockstep; in a free pass those where random decisions are not shared.
+        override_gradients: The total gradients of overridden tensors are replaced too.
+        loss_slots: For the default loss: the root's output slots in the order in which they are
+            projected. Those not listed follow, by name.
+        random_seed: With RANDOMNESS_SHARED: decisions are keyed by this, the pair, the call and
+            their number in the call.
+        loss_divisor: The loss is divided by it before backward; 0 means 1. For gradients that
+            add up over several steps.
+        keep_gradients_before: Gradients of the step before are added to, and kept for the next
+            one.
+        loss_scale: The loss is multiplied by it before backward, and gradients are divided by
+            it before they are captured, clipped or used; a power of two, 0 means 1.
+        clip_norm: Gradients are scaled down to this total L2 norm before the optimizer's step;
+            0: they are not.
+        batch_from_loader: Batch number `step` of the model's loader; `batch` is empty then.
+    """
+
+    lease: str
+    step: int
+    batch: Batch
+    backward: bool
+    optimize: bool
+    pass_kind: Pass = Pass.FREE
+    mean_loss: bool = False
+    skip_paths: tuple[str, ...] = ()
+    overrides: tuple[OverridePlace, ...] = ()
+    override_gradients: bool = False
+    loss_slots: tuple[str, ...] = ()
+    randomness: Randomness = Randomness.REPORT
+    random_seed: int = 0
+    random_pairs: tuple[RandomPair, ...] = ()
+    loss_divisor: int = 1
+    keep_gradients_before: bool = False
+    keep_gradients_after: bool = False
+    loss_scale: float = 1.0
+    clip_norm: float = 0.0
+    batch_from_loader: bool = False
+
+
+@record
+class StepSummary:
+    """`StepSummary` of worker.proto.
+
+    Attributes:
+        has_gradients: Whether there were gradients; why there was no backward (a train step may
+            get gradients without one).
+        lacks_backward: The framework has no backward for what the loss was computed with, in
+            the mode that its layers are in; the reason names the layer and what brings one.
+    """
+
+    seconds: tuple[PhaseSeconds, ...] = ()
+    calls: int = 0
+    replays: int = 0
+    has_gradients: bool = False
+    no_gradient_reason: str = ""
+    random_operations: tuple[RandomOperation, ...] = ()
+    lacks_backward: bool = False
+
+
+@record
+class Figures:
+    """Figures of one pair of tensors of equal shape. a is the candidate, b the reference.
+
+    Attributes:
+        elements: The parts of complex elements are counted one by one, here and below.
+        nonfinite_mismatches: NaN on one side only, or infinities that differ.
+        worst: Up to three, worst first.
+        relative_l2: ||a-b|| / max(||a||, ||b||)
+        scale: <a,b> / <b,b>
+        bias: mean(a-b)
+        mismatches: Elements outside atol + rtol * |reference|.
+        histogram: 40 bins of log2(|a-b| / (eps * max(|b|, rms(b)))), from -8; the ends catch
+            what lies outside.
+        inf_reference: Infinities on either side.
+    """
+
+    elements: int
+    bitwise_equal: bool
+    nan_reference: int = 0
+    nan_candidate: int = 0
+    nonfinite_mismatches: int = 0
+    first_nonfinite: tuple[int, ...] = ()
+    max_abs: float = 0.0
+    max_rel: float = 0.0
+    worst: tuple[WorstElement, ...] = ()
+    relative_l2: float = 0.0
+    cosine: float = math.nan
+    scale: float = math.nan
+    bias: float = 0.0
+    mean_reference: float = 0.0
+    mean_candidate: float = 0.0
+    mean_abs: float = 0.0
+    rmse: float = 0.0
+    rms_reference: float = 0.0
+    mismatches: int = 0
+    histogram: tuple[int, ...] = ()
+    inf_reference: int = 0
+    inf_candidate: int = 0
+
+
+@record
+class Place:
+    """One side of a row."""
+
+    path: str
+    class_name: str = ""
+    call: int = 0
+    slot: str = ""
+    spec: Optional[TensorSpec] = None
+    source: Optional[SourceLine] = None
+
+
+@record
+class Environment:
+    """`Environment` of report.proto."""
+
+    side: Side
+    worker: WorkerInfo
+    device: str
+    train: bool
+    seed: int
+    flags: tuple[str, ...] = ()
+
+
+@record
+class WorkerAddress(WorkerAddressMethods):
+    """Which worker is meant: exactly one of address, name, labels. The coordinator knows names and
+    labels from its configuration, and dials no address that is not in there, unless it was started
+    to dial any.
+
+    Attributes:
+        address: "unix:/path" or "host:port".
+        token: Credentials for `address`; empty: those of the configuration.
+        name: A worker of the configuration.
+        labels: Any worker of the configuration that has all of these, a free one first.
+        insecure: Plain text, though the address is on another machine.
+    """
+
+    address: str = ""
+    token: str = field(default="", repr=False)
+    tls: Optional[Tls] = None
+    name: str = ""
+    labels: tuple[Label, ...] = ()
+    insecure: bool = False
+
+
+@record
+class LayerMap:
+    """`LayerMap` of coordinator.proto.
+
+    Attributes:
+        ignored: Not compared; their children are.
+        ignored_recursively: Neither they nor anything below them.
+        ignored_classes: Class names, bare ("Dropout") or qualified.
+        unpaired: Have no counterpart, and are reported as such; their children may have one.
+    """
+
+    pairs: tuple[LayerPair, ...] = ()
+    ignored: IgnoredLayers = IgnoredLayers()
+    ignored_recursively: IgnoredLayers = IgnoredLayers()
+    ignored_classes: IgnoredLayers = IgnoredLayers()
+    unpaired: IgnoredLayers = IgnoredLayers()
+
+
+@record
+class SendBatch:
+    """Both sides' batches may point at the same tensors, which are then sent once."""
+
+    step: int
+    candidate: Batch
+    reference: Batch
+
+
+@record
+class KnownWorker:
+    """`KnownWorker` of coordinator.proto.
+
+    Attributes:
+        framework: As configured; empty: not stated.
+        worker: What it says of itself; absent when it did not answer.
+        problem: Why it is unreachable.
+    """
+
+    name: str
+    address: str
+    state: WorkerState
+    framework: str = ""
+    labels: tuple[Label, ...] = ()
+    worker: Optional[WorkerInfo] = None
+    problem: str = ""
+
+
+@record
+class Layer(LayerMethods):
+    """`Layer` of models.proto.
+
+    Attributes:
+        path: "" is the root. A layer held by several parents is listed once, under its first
+            path.
+        aliases: The other paths of the same layer.
+        classes: Qualified class names, the layer's own class first, then its bases up to the
+            framework's base.
+        hyper_parameters: Public scalar attributes and the like, a packed map.
+        weights: Held by this layer itself, not by its children; definition order.
+        opaque: Compiled, exported or scripted: what runs inside is not seen, so that no layer
+            below shows a call.
+    """
+
+    path: str
+    aliases: tuple[str, ...] = ()
+    classes: tuple[str, ...] = ()
+    hyper_parameters: Tree = Tree(b"")
+    weights: tuple[Weight, ...] = ()
+    opaque: bool = False
+
+
+@record
+class CallEvent:
+    """A layer was entered or left. Events come in execution order.
+
+    Attributes:
+        call: The n-th call of this layer in this step, from 0.
+        source: The line of user code that made the call; at entry only.
+        replay: A call made again during backward by recomputation. Its slots are empty.
+    """
+
+    moment: CallMoment
+    path: str
+    call: int = 0
+    slots: tuple[Slot, ...] = ()
+    source: Optional[SourceLine] = None
+    replay: bool = False
+
+
+@record
+class OverrideBegins:
+    """`OverrideBegins` of worker.proto.
+
+    Attributes:
+        header: Numbers count up from 1 within the stream's overrides.
+    """
+
+    ticket: Optional[OverrideTicket] = None
+    header: Optional[TensorHeader] = None
+
+
+@record
+class CaptureHeader:
+    """`CaptureHeader` of worker.proto.
+
+    Attributes:
+        gradient_of: For a gradient: the number of the tensor that it is the total gradient of.
+    """
+
+    id: Optional[CaptureId] = None
+    header: Optional[TensorHeader] = None
+    gradient_of: int = 0
+
+
+@record
+class Row:
+    """One compared (or not comparable) pair of tensors.
+
+    Attributes:
+        order: Position in execution order within (step, phase); backward counts from the loss.
+        reference: Absent: that side has none.
+        rule: The layout rule applied to the reference's value; empty: none.
+        counts: Whether the report's verdict depends on this row.
+        between: In lockstep, for what a layer's own code did wrong around the calls that it
+            makes: "between call a#0 and call b#0". The row's places then name that layer, slots and
+            specs those of the call that showed it.
+        pass_kind: Which pass of its step the candidate's tensor is of: its own values, or those
+            on the reference's.
+        twin: Where a step has two passes: equal in the two rows of one place, and unique within
+            the step otherwise (a row of lockstep may name the layer that is charged, its twin the
+            call that showed it). 0: one pass.
+        omission: Of a row that was not compared and does not fail for it; of one that agrees:
+            some elements were not.
+    """
+
+    step: int
+    phase: Phase
+    kind: CaptureKind
+    order: int
+    verdict: Verdict
+    reference: Optional[Place] = None
+    candidate: Optional[Place] = None
+    figures: Optional[Figures] = None
+    tolerance: Optional[Tolerance] = None
+    reason: str = ""
+    rule: str = ""
+    counts: bool = True
+    between: str = ""
+    pass_kind: Pass = Pass.FREE
+    twin: int = 0
+    omission: Optional[Omission] = None
+
+
+@record
+class PlanPair:
+    """In execution order; what only the candidate has stands behind what it runs after.
+
+    Attributes:
+        reference: Absent: a gap on that side. The spec is that of the first call's first
+            output.
+        how: "pinned", "same path", "order and type", "content", "unit", "root", "ignored",
+            "inside a pinned pair", "inside a unit", "unmatched".
+        parameterised: Whether either layer holds parameters or buffers of its own.
+        unit: Compared as one unit: what the two hold cannot pair.
+    """
+
+    how: str
+    reference: Optional[Place] = None
+    candidate: Optional[Place] = None
+    confidence: float = 1.0
+    calls: int = 0
+    parameterised: bool = False
+    reason: str = ""
+    unit: bool = False
+
+
+@record
+class Party:
+    """`Party` of coordinator.proto."""
+
+    model: Model
+    worker: WorkerAddress
+
+
+@record
+class ListWorkersResponse:
+    """`ListWorkersResponse` of coordinator.proto."""
+
+    workers: tuple[KnownWorker, ...] = ()
+
+
+@record
+class DescribeResponse:
+    """`DescribeResponse` of worker.proto.
+
+    Attributes:
+        layers: Definition order, parents before children.
+    """
+
+    layers: tuple[Layer, ...] = ()
+
+
+@record
+class TraceResponse:
+    """`TraceResponse` of worker.proto.
+
+    Attributes:
+        random_operations: In order of execution.
+        noise: Absent unless the pass was repeated.
+    """
+
+    calls: tuple[CallEvent, ...] = ()
+    failure: Optional[ModelFailure] = None
+    random_operations: tuple[RandomOperation, ...] = ()
+    noise: Optional[RunToRunNoise] = None
+
+
+@record
+class FirstDivergence:
+    """`FirstDivergence` of report.proto.
+
+    Attributes:
+        cause: "value", "shape", "dtype", "structure", "nonfinite", "missing".
+        position: Place among the compared tensors of its step, from 1, and how many there were.
+    """
+
+    row: Row
+    cause: str
+    position: int
+    compared: int
+
+
+@record
+class CompareStart:
+    """`CompareStart` of coordinator.proto."""
+
+    protocol_version: int
+    candidate: Party
+    reference: Party
+    options: Options = Options()
+    layer_map: LayerMap = LayerMap()
+    steps: int = 1
+    auto_weights: bool = True
+
+
+@record
+class RowPage:
+    """At most 256 rows."""
+
+    rows: tuple[Row, ...] = ()
+
+
+@record
+class AssignWeightsRequest:
+    """`AssignWeightsRequest` of coordinator.proto.
+
+    Attributes:
+        save: In the candidate worker's file system; empty: not saved.
+    """
+
+    protocol_version: int
+    candidate: Party
+    reference: Party
+    layer_map: LayerMap = LayerMap()
+    save: str = ""
+
+
+@record
+class PlanStart:
+    """`PlanStart` of coordinator.proto."""
+
+    protocol_version: int
+    candidate: Party
+    reference: Party
+    layer_map: LayerMap = LayerMap()
+
+
+@record
+class CheckInputsRequest:
+    """`CheckInputsRequest` of coordinator.proto.
+
+    Attributes:
+        batches: How many, at most; at least 1.
+    """
+
+    protocol_version: int
+    candidate: Party
+    reference: Party
+    batches: int
+    options: Options = Options()
+
+
+@record
+class ReportSummary:
+    """Everything but the rows, which come before it.
+
+    Attributes:
+        notes: What was set differently from what was asked, and what a reader should know.
+        saved: Where assign_weight wrote the candidate's state; empty: nowhere.
+        started_at: Seconds since the epoch, UTC.
+        hyper_parameters: In the plan's order. They do not decide the verdict.
+        weights: The reference's first; definition order.
+        in_lockstep: Every tensor was judged on the reference's values: each row that fails is a
+            fault of its own.
+        random_operations: What random decisions both models made in their traces.
+        optimizer: Settings and conventions in which the two optimizers differ.
+        has_local_errors: The values of each step were judged both on the candidate's own and on
+            the reference's.
+        omitted: What was not compared, by kind and cause, in the order of the rows.
+    """
+
+    session: str
+    passed: bool
+    coverage: Coverage
+    first_divergence: Optional[FirstDivergence] = None
+    unmatched: tuple[Unmatched, ...] = ()
+    steps: tuple[StepResult, ...] = ()
+    plan: tuple[PlanPair, ...] = ()
+    notes: tuple[str, ...] = ()
+    failures: tuple[ModelFailure, ...] = ()
+    troubles: tuple[Trouble, ...] = ()
+    environments: tuple[Environment, ...] = ()
+    timings: tuple[Timing, ...] = ()
+    traffic: tuple[Traffic, ...] = ()
+    saved: str = ""
+    started_at: float = 0.0
+    seconds: float = 0.0
+    hyper_parameters: tuple[HyperParameterDifference, ...] = ()
+    weights: tuple[WeightFate, ...] = ()
+    in_lockstep: bool = False
+    random_operations: tuple[RandomOperation, ...] = ()
+    noise: tuple[RunToRunNoise, ...] = ()
+    optimizer: tuple[OptimizerDifference, ...] = ()
+    has_local_errors: bool = False
+    omitted: tuple[Omitted, ...] = ()

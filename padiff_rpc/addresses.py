@@ -1,4 +1,4 @@
-"""What an address may look like, and which may be used without TLS."""
+"""Addresses: their syntax, and which may be used without TLS."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a process that a client started tells that it serves, and learns that its client is gone."""
+"""The two signals of a process that a client started: that it serves, and that its client is gone."""
 
 from __future__ import annotations
 

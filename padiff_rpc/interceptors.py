@@ -1,4 +1,4 @@
-"""What stands between gRPC and every handler: the token's check, and errors as statuses."""
+"""Interceptors around every handler: the token's check, and errors as statuses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is taken off the wire at most. docs/security.md lists what each bound protects.
+"""Limits of everything taken off the wire. docs/security.md lists what each bound protects.
 
 Every bound has a setting, the environment variable PADIFF_MAX_ and its name, so that one line raises it
 for a client, the processes it starts, a coordinator, a worker and a script that serves its own model.

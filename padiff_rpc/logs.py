@@ -1,4 +1,4 @@
-"""How the log of a server process is written."""
+"""The log of a server process."""
 
 from __future__ import annotations
 

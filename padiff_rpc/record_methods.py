@@ -1,4 +1,4 @@
-"""What records do besides holding their fields: checks, short forms, other ways to make one.
+"""Methods of records: checks, short forms, other ways to make one.
 
 A class `<Record>Methods` is the base of that generated record; the fields that it reads are annotated.
 """

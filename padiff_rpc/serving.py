@@ -1,4 +1,4 @@
-"""How a server process is reached: the flags that coordinator and workers share, and what they mean."""
+"""Flags by which coordinator and workers are reached, and what they mean."""
 
 from __future__ import annotations
 

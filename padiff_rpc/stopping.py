@@ -1,4 +1,4 @@
-"""How a server process learns that it should stop, whatever its main thread is doing."""
+"""The wish to stop a server process, whatever its main thread is doing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What both ends of a connection say about themselves."""
+"""Versions that both ends of a connection say of themselves."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a worker says of its model, checked before anything relies on it."""
+"""Checks of what a worker says of its model, before anything relies on it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the batches of a comparison come from: the client, or a loader on each side."""
+"""Sources of a comparison's batches: the client, or a loader on each side."""
 
 from __future__ import annotations
 

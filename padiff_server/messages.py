@@ -1,4 +1,4 @@
-"""What the coordinator says to a client while it works, beside the records of the contract."""
+"""Messages of the coordinator to a client while it works, beside the records of the contract."""
 
 from __future__ import annotations
 

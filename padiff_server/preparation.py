@@ -1,4 +1,4 @@
-"""What comes before the first step: both models described, aligned, and given the same weights."""
+"""Preparation of the first step: both models described, aligned, and given the same weights."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a comparison will do, settled from what was asked: forced combinations are noted, others refused."""
+"""Settings of a comparison: forced combinations are noted, impossible ones refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a coordinator ends: what runs gets its time, then ends with a report that says why."""
+"""The end of a coordinator: running comparisons get their time, then a report that says why they ended."""
 
 from __future__ import annotations
 

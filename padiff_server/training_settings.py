@@ -1,4 +1,4 @@
-"""What may go together in a training step: a user's own, loaders, accumulation, clipping, scaling."""
+"""Combinations of training settings: a user's own step, loaders, accumulation, clipping, scaling."""
 
 from __future__ import annotations
 

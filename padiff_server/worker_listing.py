@@ -1,4 +1,4 @@
-"""How the configured workers are just now."""
+"""The state of each configured worker at this moment."""
 
 from __future__ import annotations
 

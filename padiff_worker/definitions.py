@@ -1,4 +1,4 @@
-"""Where a callable's own code is, whatever it was wrapped in and under whatever name it was found."""
+"""The place of a callable's own code, whatever wraps it and under whatever name it was found."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the user's code raised, as a result."""
+"""An exception of the user's code as a result."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the elements of a tensor lie, as arrays that nobody may read."""
+"""Footprints: the places in memory of a tensor's elements, as arrays that nobody may read."""
 
 from __future__ import annotations
 

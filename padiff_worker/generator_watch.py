@@ -1,4 +1,4 @@
-"""Which calls drew from generators that nothing announces: Python's, NumPy's, what a framework hides."""
+"""Calls that drew from generators that nothing announces: Python's, NumPy's, what a framework hides."""
 
 from __future__ import annotations
 

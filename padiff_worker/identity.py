@@ -1,4 +1,4 @@
-"""What a worker says of itself: its versions and devices, and whether a device is usable."""
+"""The worker's account of itself: its versions and devices, and whether a device is usable."""
 
 from __future__ import annotations
 

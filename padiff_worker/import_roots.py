@@ -1,4 +1,4 @@
-"""Which code a worker may be asked for by name: what lies in its import roots, and allowed packages."""
+"""Code that a worker may be asked for by name: in its import roots, and in allowed packages."""
 
 from __future__ import annotations
 

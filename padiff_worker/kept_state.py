@@ -1,4 +1,4 @@
-"""What a run of a model changes, remembered so that it can be put back."""
+"""State that a run of a model changes, remembered so that it can be put back."""
 
 from __future__ import annotations
 

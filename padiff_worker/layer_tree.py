@@ -1,4 +1,4 @@
-"""What a layer tree is in every framework: paths, shared layers, tied weights, plain attributes."""
+"""The layer tree of every framework: paths, shared layers, tied weights, plain attributes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who may use the worker just now: one lease at a time, and none once it was told to stop."""
+"""The lease of the worker: one at a time, and none once it was told to stop."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can be seen of an optimizer, in one vocabulary; what needs no framework to see it.
+"""Optimizers in one vocabulary, as far as no framework is needed to look into them.
 
 docs/training.md lists the vocabulary: settings, conventions and states.
 """

@@ -1,4 +1,4 @@
-"""What a step has yet to send: a queue bounded in bytes between the model's thread and the stream's."""
+"""The outbox of a step: a queue bounded in bytes between the model's thread and the stream's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What lies between the stream that brings the reference's tensors and the model that takes them."""
+"""Overrides between the stream that brings the reference's tensors and the model that takes them."""
 
 from __future__ import annotations
 

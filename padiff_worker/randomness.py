@@ -1,4 +1,4 @@
-"""What becomes of a model's random decisions: shared, switched off, or left to its framework and named."""
+"""A model's random decisions: shared, switched off, or left to its framework and named."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a worker process is run."""
+"""Settings of a worker process."""
 
 from __future__ import annotations
 

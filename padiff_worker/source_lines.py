@@ -1,4 +1,4 @@
-"""Which line of the user's code made a call."""
+"""The line of the user's code that made a call."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a step puts into its outbox, as messages of a sensible size."""
+"""Events of a step for its outbox, as messages of a sensible size."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a worker ends: running work gets its time, then is cut short in a way that its caller can read."""
+"""The end of a worker: running work gets its time, then is cut short in a way that its caller can read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a Paddle optimizer keeps between steps, copied and put back."""
+"""State that a Paddle optimizer keeps between steps, copied and put back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What Paddle computes in one piece, dropout included: attention and recurrent layers, taken apart."""
+"""Layers that Paddle computes in one piece, dropout included, taken apart: attention and recurrent ones."""
 
 from __future__ import annotations
 

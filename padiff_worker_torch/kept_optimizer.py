@@ -1,4 +1,4 @@
-"""What a Torch optimizer keeps between steps, copied and put back."""
+"""State that a Torch optimizer keeps between steps, copied and put back."""
 
 from __future__ import annotations
 

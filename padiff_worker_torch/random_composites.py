@@ -1,4 +1,4 @@
-"""What Torch computes in one piece, dropout included: attention and recurrent layers, taken apart."""
+"""Layers that Torch computes in one piece, dropout included, taken apart: attention and recurrent ones."""
 
 from __future__ import annotations
 

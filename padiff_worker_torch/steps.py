@@ -1,4 +1,4 @@
-"""What a step does beside its layers: autocast, gradients in place, backward, the optimizer."""
+"""Parts of a step beside its layers: autocast, gradients in place, backward, the optimizer."""
 
 from __future__ import annotations
 

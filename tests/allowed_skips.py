@@ -1,4 +1,4 @@
-"""What may be skipped, and when. Any other skip fails: `tests/conftest.py` asks here about each one."""
+"""The list of allowed skips. `tests/conftest.py` asks here about each one; any other fails."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What users pass to the functions, checked and in the form in which it is used."""
+"""Arguments of the public functions, checked and brought into the form in which they are used."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the models are fed: pairs of batches, one a step, and the form in which they travel."""
+"""Batches of the two models, one pair a step, and the form in which they travel."""
 
 from __future__ import annotations
 

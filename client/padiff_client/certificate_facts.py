@@ -1,4 +1,4 @@
-"""What the certificates in a folder say, and when they end."""
+"""Facts about the certificates in a folder: whom they name and when they end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a newcomer gets wrong: Pythons, packages, versions, addresses, certificates, looked at one by one."""
+"""Checks of what keeps a comparison from starting: Pythons, packages, versions, addresses, certificates."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `padiff doctor` says: one line for each thing it looked at, and the line that mends a problem."""
+"""Findings of `padiff doctor`: one line for each check, and the line that mends a problem."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a child writes, shown on this process's stderr while the log keeps it."""
+"""A copy of a child's log on this process's stderr, while the log keeps it."""
 
 from __future__ import annotations
 

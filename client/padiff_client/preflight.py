@@ -1,4 +1,4 @@
-"""Why a child ended before it served, in one line that says what mends it."""
+"""The reason why a child ended before it served, in one line that says what mends it."""
 
 from __future__ import annotations
 

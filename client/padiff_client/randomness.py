@@ -1,4 +1,4 @@
-"""What a report says of random decisions, and of a model that does not agree with itself."""
+"""Lines of a report about random decisions, and about a model that does not agree with itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a user names a model, and where it runs."""
+"""A user's specification of a model: its name, its settings, and where it runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Why a TLS connection does not come about: a handshake by hand says more than gRPC does."""
+"""A TLS handshake by hand, which says more about a failure than gRPC does."""
 
 from __future__ import annotations
 

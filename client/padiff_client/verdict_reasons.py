@@ -1,4 +1,4 @@
-"""Why a report is not a pass, also where no tensor differs."""
+"""Reasons why a report is not a pass, also where no tensor differs."""
 
 from __future__ import annotations
 

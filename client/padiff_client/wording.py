@@ -1,4 +1,4 @@
-"""How places, figures and numbers read in a report."""
+"""Words of a report: places, figures and numbers as people read them."""
 
 from __future__ import annotations
 

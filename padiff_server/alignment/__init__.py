@@ -1,1 +1,1 @@
-"""Which layers and calls of the two sides belong together: records of both traces in, a plan out."""
+"""Alignment of the layers and calls of the two sides: records of both traces in, a plan out."""

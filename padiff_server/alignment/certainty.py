@@ -1,4 +1,4 @@
-"""What a verdict is worth where the alignment was not sure of a pair."""
+"""The worth of a verdict where the alignment was not sure of a pair."""
 
 from __future__ import annotations
 

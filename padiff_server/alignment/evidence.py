@@ -1,4 +1,4 @@
-"""What speaks for a pair of layers, as numbers for whole stretches of a sequence at once."""
+"""Evidence for a pair of layers, as numbers for whole stretches of a sequence at once."""
 
 from __future__ import annotations
 

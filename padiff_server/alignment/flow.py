@@ -1,4 +1,4 @@
-"""Which layer's result a layer works on, as far as the trace's tensors tell."""
+"""The flow of tensors between layers: whose result a layer works on, as far as the trace tells."""
 
 from __future__ import annotations
 

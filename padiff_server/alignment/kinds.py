@@ -1,4 +1,4 @@
-"""What a layer is, whatever its framework calls it, and how each framework lays out its weights."""
+"""Kinds of layers, whatever their framework calls them, and the layout of their weights."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How well a layer suits those that look like it on the other side, the order of execution left aside."""
+"""A score of how well a layer suits those that look like it, the order of execution left aside."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the names in a layer's path say: words that mean the same in any port, and numbers."""
+"""Words and numbers in a layer's path that mean the same in any port."""
 
 from __future__ import annotations
 

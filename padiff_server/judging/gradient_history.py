@@ -1,4 +1,4 @@
-"""What the steps so far have shown of each parameter, which an optimizer built on."""
+"""Gradients of each parameter over the steps so far, on which an optimizer has built."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How large a tensor's values are, whatever marks of a mask stand among them."""
+"""The magnitude of a tensor's values, whatever marks of a mask stand among them."""
 
 from __future__ import annotations
 

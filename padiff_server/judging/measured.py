@@ -1,4 +1,4 @@
-"""What is known of one pair of tensors after both were seen."""
+"""Measurements of one pair of tensors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What optimizers' states may differ by: no more than the gradients that they are made of."""
+"""Tolerances of optimizers' states: those of the gradients that they are made of."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How far an optimizer has moved each parameter, without keeping the parameters."""
+"""Distances that an optimizer has moved each parameter, without keeping the parameters."""
 
 from __future__ import annotations
 

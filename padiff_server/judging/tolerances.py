@@ -1,4 +1,4 @@
-"""What a pair of tensors may differ by, by dtype and by what the pair is.
+"""Tolerances of a pair of tensors, by dtype and by what the pair is.
 
 The defaults were found by trying: float32 on one thread of a CPU, torch 2.13 against paddle 3.3.1, the
 same weights in both. "Elementwise" is |a - b| / (|b| + rms(b)), the quantity that an equal rtol and

@@ -1,4 +1,4 @@
-"""What the reference showed in a step, held for the candidate's second pass of it."""
+"""The reference's side of a step, held for the candidate's second pass of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which tensor of the reference belongs in which place of the candidate's calls."""
+"""The plan of lockstep: which tensor of the reference belongs in which place of the candidate's calls."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which output of one model is which output of the other, for the default loss of both."""
+"""Pairs of the two models' outputs, for the default loss of both."""
 
 from __future__ import annotations
 

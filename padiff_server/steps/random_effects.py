@@ -1,4 +1,4 @@
-"""What of a forward and a backward pass depends on random decisions that the two sides do not share."""
+"""Effects of random decisions that the two sides do not share, on values and gradients."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What becomes of random decisions: shared, switched off, or named and kept apart."""
+"""The plan of random decisions: shared, switched off, or named and kept apart."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whose random decisions can be the same on both sides, and under which pair of layers they count."""
+"""Pairs of layers whose random decisions can be the same on both sides."""
 
 from __future__ import annotations
 

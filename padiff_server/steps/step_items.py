@@ -1,4 +1,4 @@
-"""What a worker says during a step, one item at a time."""
+"""Items that a worker sends during a step."""
 
 from __future__ import annotations
 

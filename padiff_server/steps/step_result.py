@@ -1,4 +1,4 @@
-"""What one step came to, in a few figures."""
+"""The result of one step in a few figures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What lies around a call: the call that made it, and its neighbours there."""
+"""Surroundings of a call: the call that made it, and its neighbours there."""
 
 from __future__ import annotations
 

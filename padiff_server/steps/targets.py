@@ -1,4 +1,4 @@
-"""What both sides' losses compare their outputs with, where it comes from loaders in the workers."""
+"""Targets of both sides' losses, where they come from loaders in the workers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which entry of the candidate's optimizer holds what which entries of the reference's hold."""
+"""Pairs of optimizer states: which of the candidate's holds what which of the reference's hold."""
 
 from __future__ import annotations
 

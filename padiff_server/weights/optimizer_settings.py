@@ -1,4 +1,4 @@
-"""What the two optimizers of a comparison are set to: how that differs, and the numbers in it."""
+"""Settings of the two optimizers: how they differ, and the numbers in them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a user's function turned out to do with each weight: it moves elements, or it computes.
+"""The effect of a user's function on each weight: it moves elements, or it computes.
 
 A weight whose elements are the reference's is a pair like any other from then on: its values, gradients
 and optimizer state go through the map that was found. Of one that is computed, the function alone tells

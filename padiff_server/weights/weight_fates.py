@@ -1,4 +1,4 @@
-"""What became of every parameter and buffer of both sides: each in exactly one list."""
+"""The fate of every parameter and buffer of both sides: each is in exactly one list."""
 
 from __future__ import annotations
 

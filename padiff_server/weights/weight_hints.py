@@ -1,4 +1,4 @@
-"""What to say of a weight that has no place: the nearest on the other side, and what would make it fit."""
+"""Hints for a weight that has no place: the nearest on the other side, and what would make it fit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which weights of the reference go into which weight of the candidate, and by which layout rule."""
+"""The plan of weights: which of the reference go into which of the candidate, by which layout rule."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the suites need of a framework besides its adapter, and toys made of it."""
+"""The framework's part of the suites besides its adapter, and toys made of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a recorder saw, as lines that a test can state."""
+"""A recorder's captures as lines that a test can state."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a comparison may name, and what the same module merely imported."""
+"""Models that a comparison may name, beside what the same module merely imported."""
 
 from os import system  # noqa: F401
 

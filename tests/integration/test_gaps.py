@@ -1,4 +1,4 @@
-"""What is missing on one side, or hidden on both, does not pass for equal."""
+"""Gaps: nothing that is missing on one side, or hidden on both, passes for equal."""
 
 from __future__ import annotations
 

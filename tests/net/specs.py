@@ -1,4 +1,4 @@
-"""What the tests of this folder compare."""
+"""Specs of the comparisons of this folder."""
 
 from __future__ import annotations
 

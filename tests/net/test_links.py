@@ -1,4 +1,4 @@
-"""What becomes of a comparison when a host's link goes down in the middle of a step, or is slow."""
+"""Links that go down in the middle of a step, or are slow."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What auto_diff and assign_weight refuse before anything is started."""
+"""Refusals of auto_diff and assign_weight before anything is started."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What must not stand in a log, a traceback or an error."""
+"""Secrets stand in no log, traceback or error."""
 
 import pytest
 

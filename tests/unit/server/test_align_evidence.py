@@ -1,4 +1,4 @@
-"""What decides where order alone does not: names, tensors, surroundings; units and gaps."""
+"""Evidence that decides where order alone does not: names, tensors, surroundings; units and gaps."""
 
 from __future__ import annotations
 

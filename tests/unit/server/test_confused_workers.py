@@ -1,4 +1,4 @@
-"""What a worker sends that makes no sense is refused with an error of ours, wherever it is noticed."""
+"""Workers that send nonsense are refused with an error of ours, wherever it is noticed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an optimizer made of noise is excused; what it cannot have made is not."""
+"""Weights that an optimizer made of noise are excused; others are not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the reference showed is shown once more, in its order, and released."""
+"""The reference's captures are shown once more, in their order, and released."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which orders of axes are tried for several weights, how many, and which of them is taken."""
+"""Orders of axes of several weights: which are tried, how many, and which is taken."""
 
 from __future__ import annotations
 

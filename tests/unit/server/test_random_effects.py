@@ -1,4 +1,4 @@
-"""What unshared random decisions touch: which tensors are not judged, and which are overridden."""
+"""Effects of unshared random decisions: which tensors are not judged, and which are overridden."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which layers share their random decisions, and what becomes of those that cannot be shared."""
+"""Layers that share their random decisions, and those that cannot."""
 
 from __future__ import annotations
 

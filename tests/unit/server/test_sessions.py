@@ -1,4 +1,4 @@
-"""How many sessions run, how they end, what is remembered."""
+"""Sessions: how many run, how they end, what is remembered."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which combinations are forced, and which are refused."""
+"""Combinations of settings: which are forced, and which are refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a user's function is found to do with each weight, from index numbers that it is fed."""
+"""Effects of a user's function on each weight, found by index numbers that it is fed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What becomes of arrays when a capture cannot be taken."""
+"""Arrays of a capture that cannot be taken are released."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which call made which, and what was made before and after it."""
+"""Surroundings of calls: which call made which, and what was made before and after it."""
 
 from padiff_rpc.v1.records import CallEvent
 from padiff_rpc.v1.words import CallMoment

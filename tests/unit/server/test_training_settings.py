@@ -1,4 +1,4 @@
-"""What may go together in a training step."""
+"""Combinations of training settings: which may go together."""
 
 from __future__ import annotations
 

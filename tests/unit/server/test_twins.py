@@ -1,4 +1,4 @@
-"""What a free run's row counts for, beside the row of its place on the reference's own values."""
+"""Rows of a free run, beside the rows of their places on the reference's own values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which workers a wish may mean, and who gets them."""
+"""Wishes for workers: which they may mean, and who gets them."""
 
 from __future__ import annotations
 

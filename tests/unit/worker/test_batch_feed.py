@@ -1,4 +1,4 @@
-"""What a user's loader gives, as the arguments of a model."""
+"""Batches of a user's loader, as the arguments of a model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a coordinator sends that makes no sense is refused with an error of ours."""
+"""Coordinators that send nonsense are refused with an error of ours."""
 
 from __future__ import annotations
 

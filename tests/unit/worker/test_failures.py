@@ -1,4 +1,4 @@
-"""What a user's code raised, as one line of text and a whole traceback."""
+"""Exceptions of a user's code, as one line of text and a whole traceback."""
 
 from __future__ import annotations
 

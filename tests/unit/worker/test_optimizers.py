@@ -1,4 +1,4 @@
-"""What needs no framework to look into an optimizer."""
+"""Optimizers, as far as no framework is needed to look into them."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ def take_lease(caller: Caller, *, peer: str, closed: threading.Event) -> WorkerL
     A worker learns a moment late that its last lease has ended, and its next process then takes the address
     over, so that busy, or gone, is believed after a while.
     """
-    began = time.monotonic()
+    began, patience = time.monotonic(), LEASE_SECONDS
     while True:
         stream = caller.Lease(worker_pb2.LeaseRequest(protocol_version=PROTOCOL_VERSION))
         try:
@@ -71,7 +71,9 @@ def take_lease(caller: Caller, *, peer: str, closed: threading.Event) -> WorkerL
         except (BusyError, WorkerLostError, CancelledError) as error:
             if error.context.get("stopping"):
                 raise
-            patience = _HANDOVER_SECONDS if error.context.get("handing_over") else LEASE_SECONDS
+            if error.context.get("handing_over"):
+                # Its successor will serve; until then the process that leaves may cut calls off.
+                patience = _HANDOVER_SECONDS
             if time.monotonic() > began + patience:
                 raise
             if closed.wait(_RETRY_SECONDS):

@@ -73,7 +73,7 @@ def test_what_ran_is_paired_with_the_beginning(
 
 
 def test_a_wrong_argument_name_is_told_what_forward_takes(service: Service) -> None:
-    batches = Batches(({"x": X}, {"input": X}))
+    batches = Batches(({"input": X}, {"x": X}))
     report = compare_on(service, stack(), stack(), batches, Options(), steps=1)
     [failure] = report.failures
     assert failure.side is Side.CANDIDATE

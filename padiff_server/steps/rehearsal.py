@@ -6,11 +6,10 @@ import dataclasses
 import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence, Set
-from contextlib import closing
 from typing import Optional
 
-from padiff_rpc.v1.records import CallEvent, Options, StepStart
-from padiff_rpc.v1.words import CallMoment, CaptureKind, Phase, Randomness, Side, Verdict
+from padiff_rpc.v1.records import CallEvent, Options
+from padiff_rpc.v1.words import CallMoment, CaptureKind, Phase, Side, Verdict
 from padiff_server.alignment.activations import COMPUTED, Activation
 from padiff_server.alignment.correspondences import Way, rules
 from padiff_server.judging.judge import judge
@@ -24,7 +23,7 @@ from padiff_server.steps.batches import StepBatch
 from padiff_server.steps.calls import CallPair, CallPairs
 from padiff_server.steps.captures import StepCaptures
 from padiff_server.steps.pairs import Half
-from padiff_server.steps.step_run import StepRun
+from padiff_server.steps.trial_pass import trial_pass
 from padiff_server.steps.value_matching import ValueMatching
 from padiff_server.worker_pair import WorkerPair
 
@@ -68,32 +67,13 @@ class Rehearsal:
                 links[side].restore_state()
 
     def _rehearse(self, batch: StepBatch) -> None:
-        aligned = self._aligned
-        starts = {
-            side: StepStart(
-                lease="",
-                step=0,
-                batch=batch.batches[side],
-                batch_from_loader=batch.from_loader,
-                backward=False,
-                optimize=False,
-                randomness=Randomness.OFF,
-                skip_paths=aligned.plan.skip_paths(side),
-            )
-            for side in SIDES
-        }
-        run = StepRun(self._workers.links, starts, batch, self._store, self._tolerances, lambda phase: None)
-        captures = StepCaptures(aligned.plan, aligned.weight_plan, None, self._store, run.ready)
-        with closing(captures):
-            ends = run.run(captures)
-            for end in ends.values():
-                if end.error is not None:
-                    raise end.error
-            if captures.calls is None or any(end.failure is not None for end in ends.values()):
+        passed = trial_pass(self._workers, self._aligned, batch, self._store, self._tolerances)
+        with passed as captures:
+            if captures is None or captures.calls is None:
                 return
             values = _PassValues(captures, self._tolerances, self._options)
             found, notes = ValueMatching(captures.calls.pairs, captures.events, values).correspondences()
-        aligned.correspond(found)
+        self._aligned.correspond(found)
         self._report.note(*notes)
 
 

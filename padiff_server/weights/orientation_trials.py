@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from typing import Optional
 
-from padiff_rpc.v1.records import Options, Row, StepStart
-from padiff_rpc.v1.words import CaptureKind, Phase, Randomness, WeightKind
+from padiff_rpc.v1.records import Options, Row
+from padiff_rpc.v1.words import CaptureKind, Phase, WeightKind
 from padiff_server.alignment.kinds import canonical_kind, kind_of
 from padiff_server.judging.gradient_history import GradientHistory
 from padiff_server.judging.store import TensorStore
@@ -16,9 +16,8 @@ from padiff_server.preparation import AlignedModels, Traces
 from padiff_server.sides import SIDES
 from padiff_server.steps.batches import StepBatch
 from padiff_server.steps.calls import Expectations
-from padiff_server.steps.captures import StepCaptures
 from padiff_server.steps.step_rows import StepRows
-from padiff_server.steps.step_run import StepRun
+from padiff_server.steps.trial_pass import trial_pass
 from padiff_server.weights.owned_weight import owner_name
 from padiff_server.worker_pair import WorkerPair
 
@@ -44,29 +43,11 @@ class Trials:
     def outputs(self, batch: StepBatch) -> Optional[list[Row]]:
         """Copies the weights and returns the rows of all calls' outputs; None when a model raised."""
         self._aligned.copy_weights(self._aligned.weight_flow(self._tolerances, self._options))
-        starts = {
-            side: StepStart(
-                lease="",
-                step=0,
-                batch=batch.batches[side],
-                batch_from_loader=batch.from_loader,
-                backward=False,
-                optimize=False,
-                randomness=Randomness.OFF,
-                skip_paths=self._aligned.plan.skip_paths(side),
-            )
-            for side in SIDES
-        }
-        run = StepRun(self._workers.links, starts, batch, self._store, self._tolerances, lambda phase: None)
-        captures = StepCaptures(
-            self._aligned.plan, self._aligned.weight_plan, self._expectations, self._store, run.ready
+        passed = trial_pass(
+            self._workers, self._aligned, batch, self._store, self._tolerances, self._expectations
         )
-        with closing(captures):
-            ends = run.run(captures)
-            for end in ends.values():
-                if end.error is not None:
-                    raise end.error
-            if any(end.failure is not None for end in ends.values()):
+        with passed as captures:
+            if captures is None:
                 return None
             history = GradientHistory()
             made = StepRows(

@@ -1,0 +1,56 @@
+"""A forward pass of both models before the first step, for what its values tell."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from typing import Optional
+
+from padiff_rpc.v1.records import StepStart
+from padiff_rpc.v1.words import Randomness
+from padiff_server.judging.store import TensorStore
+from padiff_server.judging.tolerances import Tolerances
+from padiff_server.preparation import AlignedModels
+from padiff_server.sides import SIDES
+from padiff_server.steps.batches import StepBatch
+from padiff_server.steps.calls import Expectations
+from padiff_server.steps.captures import StepCaptures
+from padiff_server.steps.step_run import StepRun
+from padiff_server.worker_pair import WorkerPair
+
+
+@contextmanager
+def trial_pass(
+    workers: WorkerPair,
+    aligned: AlignedModels,
+    batch: StepBatch,
+    store: TensorStore,
+    tolerances: Tolerances,
+    expectations: Optional[Expectations] = None,
+) -> Iterator[Optional[StepCaptures]]:
+    """Runs both models forward without random decisions; yields the captures, None where a model raised.
+
+    Without `expectations` every value is kept until the context ends. What the models change of themselves
+    is the caller's to put back. Raises what ended a worker's stream.
+    """
+    starts = {
+        side: StepStart(
+            lease="",
+            step=0,
+            batch=batch.batches[side],
+            batch_from_loader=batch.from_loader,
+            backward=False,
+            optimize=False,
+            randomness=Randomness.OFF,
+            skip_paths=aligned.plan.skip_paths(side),
+        )
+        for side in SIDES
+    }
+    run = StepRun(workers.links, starts, batch, store, tolerances, lambda phase: None)
+    captures = StepCaptures(aligned.plan, aligned.weight_plan, expectations, store, run.ready)
+    with closing(captures):
+        ends = run.run(captures)
+        for end in ends.values():
+            if end.error is not None:
+                raise end.error
+        yield None if any(end.failure is not None for end in ends.values()) else captures

@@ -16,7 +16,7 @@ from padiff_rpc.health import COORDINATOR_SERVICE, Health
 from padiff_rpc.logs import write_log
 from padiff_rpc.stopping import StopSignals
 from padiff_rpc.version import package_version
-from padiff_server.config import Config, Limits, read_config
+from padiff_server.config import Capacity, Config, read_config
 from padiff_server.judging.store import TensorStore
 from padiff_server.servicer import register
 from padiff_server.sessions import Sessions
@@ -74,7 +74,7 @@ def _config(given: argparse.Namespace) -> Config:
     return Config(
         serving=serving.settled(given, os.environ, base.serving),
         dial_rule=replace(rule, allows_any=allows_any, wait_seconds=wait_seconds),
-        limits=Limits(
+        limits=Capacity(
             memory_limit_mib=given.memory_limit_mib or limits.memory_limit_mib,
             spill_folder=given.spill_folder or limits.spill_folder,
             sessions=limits.sessions,
@@ -106,7 +106,8 @@ def _parser() -> argparse.ArgumentParser:
         "--memory-limit-mib",
         type=_at_least_one,
         metavar="N",
-        help=f"captures held in memory; more goes to the spill folder (default: {Limits().memory_limit_mib})",
+        help="captures held in memory; more goes to the spill folder "
+        f"(default: {Capacity().memory_limit_mib})",
     )
     add("--spill-folder", metavar="DIR", help="where captures go (default: the system's temporary folder)")
     serving.add_arguments(parser)

@@ -37,7 +37,7 @@ _NAME = re.compile(r"^[A-Za-z0-9][\w.-]*$")
 
 
 @record
-class Limits:
+class Capacity:
     """What the coordinator may use.
 
     Attributes:
@@ -57,7 +57,7 @@ class Config:
 
     serving: Serving = Serving()
     dial_rule: DialRule = DialRule()
-    limits: Limits = Limits()
+    limits: Capacity = Capacity()
 
 
 def read_config(path: str) -> Config:
@@ -89,7 +89,7 @@ class _Reader:
                 allows_any=_flag(found, "allow_any_worker"),
                 wait_seconds=_seconds(found, "worker_wait_seconds", DialRule().wait_seconds),
             ),
-            limits=self._limits(found["limits"]) if "limits" in found else Limits(),
+            limits=self._limits(found["limits"]) if "limits" in found else Capacity(),
         )
 
     def _serving(self, found: dict[str, Entry]) -> Serving:
@@ -152,10 +152,10 @@ class _Reader:
             tls.read()
         return tls
 
-    def _limits(self, entry: Entry) -> Limits:
+    def _limits(self, entry: Entry) -> Capacity:
         found = entry.known(*_LIMITS)
-        defaults = Limits()
-        return Limits(
+        defaults = Capacity()
+        return Capacity(
             memory_limit_mib=_count(found, "memory_limit_mib", defaults.memory_limit_mib),
             spill_folder=self._path(found["spill_folder"]) if "spill_folder" in found else None,
             sessions=_count(found, "sessions", defaults.sessions),

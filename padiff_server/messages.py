@@ -1,27 +1,12 @@
-"""Messages of the coordinator to a client while it works, beside the records of the contract."""
+"""Messages of the coordinator to a client while it works."""
 
 from __future__ import annotations
 
 from typing import Union
 
-from padiff_rpc.records import record
-from padiff_rpc.v1.records import Progress, ReportSummary, Row
+from padiff_rpc.v1.records import BatchWanted, Progress, ReportSummary, Row, RowPage
 
 ROWS_PER_PAGE = 256
-
-
-@record
-class BatchWanted:
-    """The client is asked for the batch of a step."""
-
-    step: int
-
-
-@record
-class RowPage:
-    """Up to `ROWS_PER_PAGE` rows."""
-
-    rows: tuple[Row, ...]
 
 
 Message = Union[Progress, BatchWanted, RowPage, ReportSummary]

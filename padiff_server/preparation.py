@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from padiff_rpc.v1.records import CallEvent, Layer, LayerMap, Options
+from padiff_rpc.v1.records import CallEvent, Layer, LayerMap, Options, TraceResponse
 from padiff_rpc.v1.words import Phase, Side, WeightKind
 from padiff_server.alignment.align import align
 from padiff_server.alignment.correspondences import Correspondences
@@ -14,7 +14,6 @@ from padiff_server.alignment.opaque import opaque_notes
 from padiff_server.alignment.plan import Plan, SideTrace
 from padiff_server.alignment.plan_view import plan_pairs
 from padiff_server.judging.tolerances import Tolerances
-from padiff_server.links.worker_link import TraceResponse
 from padiff_server.model_index import ModelIndex, Models
 from padiff_server.report import ReportBuilder
 from padiff_server.sides import SIDES

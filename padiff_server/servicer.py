@@ -16,16 +16,19 @@ from padiff_rpc.v1 import coordinator_pb2 as pb
 from padiff_rpc.v1 import coordinator_pb2_grpc
 from padiff_rpc.v1.records import (
     AssignWeightsRequest,
+    BatchFailure,
+    BatchWanted,
     CheckInputsRequest,
     CompareStart,
     PlanStart,
     Progress,
+    RowPage,
     SendBatch,
 )
 from padiff_rpc.version import PROTOCOL_VERSION, check_protocol_version, package_version
-from padiff_server.messages import BatchWanted, Message, RowPage, pages
+from padiff_server.messages import Message, pages
 from padiff_server.sessions import Sessions
-from padiff_server.steps.batches import BatchEnd, BatchFailure, BatchMessage
+from padiff_server.steps.batches import BatchEnd, BatchMessage
 from padiff_server.worker_directory import ConfiguredWorker
 from padiff_server.worker_listing import list_workers
 

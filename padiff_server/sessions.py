@@ -10,12 +10,19 @@ from dataclasses import replace
 from typing import Union
 
 from padiff_rpc.errors import BusyError, CancelledError, NotFoundError, StateError
-from padiff_rpc.v1.records import AssignWeightsRequest, CheckInputsRequest, CompareStart, Party, PlanStart
+from padiff_rpc.v1.records import (
+    AssignWeightsRequest,
+    BatchWanted,
+    CheckInputsRequest,
+    CompareStart,
+    Party,
+    PlanStart,
+)
 from padiff_server.borrowing import BorrowingJob, Job
 from padiff_server.comparison import Comparison, WeightAssignment
 from padiff_server.judging.store import TensorStore
 from padiff_server.loader_check import LoaderCheck
-from padiff_server.messages import BatchWanted, Message
+from padiff_server.messages import Message
 from padiff_server.planning import Planning
 from padiff_server.report import FinishedReport, ReportBuilder
 from padiff_server.running_session import RunningSession

@@ -9,10 +9,19 @@ from contextlib import contextmanager
 from typing import Optional, TypeVar
 
 from padiff_rpc.errors import BusyError, CancelledError, PaDiffError, ProtocolError, WorkerLostError
-from padiff_rpc.v1.records import Environment, Layer, ModelFailure, Party, Timing, Trouble
+from padiff_rpc.v1.records import (
+    Environment,
+    Layer,
+    LoadResponse,
+    ModelFailure,
+    Party,
+    Timing,
+    TraceResponse,
+    Trouble,
+)
 from padiff_rpc.v1.words import Phase, Randomness, Side
 from padiff_server.links.loader_link import LoadedBatch, Look
-from padiff_server.links.worker_link import LoadResponse, TraceResponse, WorkerLink
+from padiff_server.links.worker_link import WorkerLink
 from padiff_server.report import ReportBuilder
 from padiff_server.sides import SIDES, on_both, other
 from padiff_server.steps.batches import StepBatch

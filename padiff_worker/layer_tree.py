@@ -33,7 +33,7 @@ class OwnTensor:
 
 
 @record
-class LayerTree:
+class LayerReader:
     """How to walk one framework's models.
 
     Attributes:

@@ -32,7 +32,7 @@ from padiff_worker.serve import open_worker
 from padiff_worker.settings import WorkerSettings
 from padiff_worker.stopping import stop_when_told
 from padiff_worker.supervisor import Supervisor
-from padiff_worker.turn import Turn, Word
+from padiff_worker.turn import Turn, TurnWord
 
 
 def run(adapter: FrameworkAdapter, arguments: Optional[list[str]] = None) -> int:
@@ -102,7 +102,7 @@ class _Command:
             if turn is None:
                 child.announce(given.announce_fd, opened.address)
             else:
-                turn.say(Word.LISTENING, opened.address)
+                turn.say(TurnWord.LISTENING, opened.address)
                 turn.wait_until_alone()
             thread.serve_forever()
             opened.worker.close()

@@ -13,7 +13,7 @@ from padiff_worker.outbox import StepCancelled
 
 
 @record
-class Credit:
+class GrantedCredit:
     """Bytes of overrides that were used or dropped."""
 
     bytes: int

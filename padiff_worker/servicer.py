@@ -29,7 +29,7 @@ from padiff_rpc.v1.words import Randomness
 from padiff_worker.batches import HostBatch, host_batch, packed_batch
 from padiff_worker.failures import ModelRaised
 from padiff_worker.overrides import OverrideReader
-from padiff_worker.step import StepRun
+from padiff_worker.step import RunningStep
 from padiff_worker.step_events import bundles
 from padiff_worker.worker import Worker
 
@@ -238,7 +238,7 @@ def _wanted_tensors(wanted: Collection[int], stream: Iterator[Any]) -> Iterator[
             yield received
 
 
-def _listen(stream: Iterator[Any], run: StepRun, broken: list[PaDiffError]) -> None:
+def _listen(stream: Iterator[Any], run: RunningStep, broken: list[PaDiffError]) -> None:
     """Passes on what the coordinator says during a step; its end, however it comes, is a cancellation.
 
     What contradicts the contract, or is over a limit, is left in `broken`.

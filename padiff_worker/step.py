@@ -19,7 +19,7 @@ from padiff_worker.batches import HostBatch, arguments
 from padiff_worker.failures import NOT_THE_USERS, failure_from
 from padiff_worker.lockstep import Lockstep
 from padiff_worker.outbox import Outbox, StepCancelled
-from padiff_worker.overrides import Credit, Overrides
+from padiff_worker.overrides import GrantedCredit, Overrides
 from padiff_worker.phases import Phases
 from padiff_worker.randomness import Decisions
 from padiff_worker.recorder import Capture, Recorder
@@ -27,10 +27,12 @@ from padiff_worker.session import ModelSession
 from padiff_worker.training import BuiltInStep
 from padiff_worker.user_step import UserStep
 
-StepItem = Union[CallEvent, Capture, Phase, ModelFailure, StepSummary, OverrideTicket, Credit, NotOverridden]
+StepItem = Union[
+    CallEvent, Capture, Phase, ModelFailure, StepSummary, OverrideTicket, GrantedCredit, NotOverridden
+]
 
 
-class StepRun:
+class RunningStep:
     """Runs one step on the model's thread and puts what it sees into `outbox`.
 
     `acknowledge` and `cancel` come from other threads.
@@ -49,7 +51,7 @@ class StepRun:
         self._outbox = outbox
         self._phases = Phases(outbox.put, adapter.synchronize)
         self.overrides = Overrides(
-            want=outbox.put_first, credit=lambda size: outbox.put_first(Credit(bytes=size))
+            want=outbox.put_first, credit=lambda size: outbox.put_first(GrantedCredit(bytes=size))
         )
 
     # The recorder's sink.

@@ -10,7 +10,7 @@ from padiff_rpc.v1 import worker_pb2 as pb
 from padiff_rpc.v1.records import CallEvent, ModelFailure, NotOverridden, OverrideTicket
 from padiff_rpc.v1.words import Phase
 from padiff_worker.outbox import Outbox
-from padiff_worker.overrides import Credit
+from padiff_worker.overrides import GrantedCredit
 from padiff_worker.recorder import Capture
 from padiff_worker.step import StepItem
 
@@ -51,7 +51,7 @@ def _events(item: StepItem) -> Iterator[pb.StepEvent]:
         yield pb.StepEvent(phase=to_number(item))
     elif isinstance(item, OverrideTicket):
         yield pb.StepEvent(wanted=to_proto(item))
-    elif isinstance(item, Credit):
+    elif isinstance(item, GrantedCredit):
         yield pb.StepEvent(credit=item.bytes)
     elif isinstance(item, NotOverridden):
         yield pb.StepEvent(not_overridden=to_proto(item))

@@ -19,7 +19,7 @@ from typing import Optional
 
 from padiff_rpc.child import describe_exit
 from padiff_rpc.stopping import StopSignals
-from padiff_worker.turn import YES, Before, Lines, Word
+from padiff_worker.turn import YES, Before, Lines, TurnWord
 
 logger = logging.getLogger(__name__)
 
@@ -53,13 +53,13 @@ class _Process:
         if said is None:
             self.is_heard = False  # it is about to end
         for word, more in said or ():
-            if word is Word.LISTENING:
+            if word is TurnWord.LISTENING:
                 self.address = more
-            elif word is Word.READY:
+            elif word is TurnWord.READY:
                 self.is_ready = more == YES
-            elif word is Word.LEASED:
+            elif word is TurnWord.LEASED:
                 self.lease = more
-            elif word is Word.OVER:
+            elif word is TurnWord.OVER:
                 self.is_over = True
 
     def send(self, number: signal.Signals) -> None:
@@ -131,7 +131,7 @@ class Supervisor:
         if waiting is not None and not waiting.may_serve and is_due:
             waiting.may_serve = True
             waiting.is_ready = self._before.was_ready
-            waiting.lines.say(Word.SERVE, self._before.line())
+            waiting.lines.say(TurnWord.SERVE, self._before.line())
         if waiting is not None and waiting.address:
             self._serving, self._waiting, self._before = waiting, None, Before(was_ready=waiting.is_ready)
             if serving is not None:
@@ -140,7 +140,7 @@ class Supervisor:
                 self._leaving.append(serving)
         if self._serving is not None and not self._serving.is_alone and not self._leaving:
             self._serving.is_alone = True
-            self._serving.lines.say(Word.ALONE)
+            self._serving.lines.say(TurnWord.ALONE)
 
     def _wants_another(self) -> bool:
         serving = self._serving

@@ -15,7 +15,7 @@ from padiff_rpc.records import record
 YES, NO = "yes", "no"
 
 
-class Word(str, Enum):
+class TurnWord(str, Enum):
     """What begins a line between a supervisor and one of its processes."""
 
     # To the process: take the address; nobody else is left on the device.
@@ -60,12 +60,12 @@ class Lines:
         self.end = end
         self._rest = b""
 
-    def say(self, word: Word, more: str = "") -> None:
+    def say(self, word: TurnWord, more: str = "") -> None:
         """Sends a line; nothing where the other end is gone, which shows otherwise."""
         with suppress(OSError):
             self.end.sendall(f"{word.value} {more}\n".encode())
 
-    def read(self) -> Optional[list[tuple[Word, str]]]:
+    def read(self) -> Optional[list[tuple[TurnWord, str]]]:
         """Waits for the next lines and returns them; None at the end of the other process."""
         try:
             content = self.end.recv(4096)
@@ -75,7 +75,7 @@ class Lines:
             return None
         *lines, self._rest = (self._rest + content).split(b"\n")
         parts = (line.decode().partition(" ") for line in lines)
-        return [(Word(word), more) for word, _, more in parts]
+        return [(TurnWord(word), more) for word, _, more in parts]
 
 
 class Turn:
@@ -102,7 +102,7 @@ class Turn:
         """Waits until the process before this one has left the device."""
         self._is_alone.wait()
 
-    def say(self, word: Word, more: str = "") -> None:
+    def say(self, word: TurnWord, more: str = "") -> None:
         """Tells the supervisor."""
         self._lines.say(word, more)
 
@@ -113,8 +113,8 @@ class Turn:
                 os.killpg(0, signal.SIGKILL)
                 return
             for word, more in heard:
-                if word is Word.SERVE:
+                if word is TurnWord.SERVE:
                     self.before = Before.from_line(more)
                     self._has_begun.set()
-                elif word is Word.ALONE:
+                elif word is TurnWord.ALONE:
                     self._is_alone.set()

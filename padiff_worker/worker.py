@@ -28,9 +28,9 @@ from padiff_worker.served_model import ServedModel
 from padiff_worker.session import ModelSession
 from padiff_worker.settings import WorkerSettings
 from padiff_worker.state_files import save_target, writing
-from padiff_worker.step import StepItem, StepRun
+from padiff_worker.step import RunningStep, StepItem
 from padiff_worker.tracing import Traced
-from padiff_worker.turn import NO, YES, Before, Turn, Word
+from padiff_worker.turn import NO, YES, Before, Turn, TurnWord
 
 
 class Worker:
@@ -53,7 +53,7 @@ class Worker:
         self._turn = turn
         self.leases = Leases(None if turn is None else lambda lease: _tell(turn, lease))
         self._session: Optional[ModelSession] = None
-        self._step: Optional[StepRun] = None
+        self._step: Optional[RunningStep] = None
 
     def info(self) -> WorkerInfo:
         """Returns what this worker is, for the report and the handshake."""
@@ -111,7 +111,7 @@ class Worker:
             raise
         finally:
             if self._turn is not None:
-                self._turn.say(Word.READY, YES if self.leases.is_ready else NO)
+                self._turn.say(TurnWord.READY, YES if self.leases.is_ready else NO)
 
     def load(
         self, lease: str, model: Model, *, deterministic: bool, threads: int
@@ -238,14 +238,14 @@ class Worker:
         return self._thread.call(lambda: apply_rule(self._loader, rule, arrays))
 
     @contextmanager
-    def step(self, start: StepStart) -> Iterator[tuple[StepRun, Callable[[HostBatch], Outbox[StepItem]]]]:
+    def step(self, start: StepStart) -> Iterator[tuple[RunningStep, Callable[[HostBatch], Outbox[StepItem]]]]:
         """Holds the place of the running step; yields it and the function that begins it.
 
         Leaving cancels what still runs and raises what went wrong on our side.
         """
         session = self._loaded(start.lease)
         outbox: Outbox[StepItem] = Outbox(self._settings.capture_bytes)
-        run = StepRun(self._adapter, session, start, outbox)
+        run = RunningStep(self._adapter, session, start, outbox)
         futures = []
 
         def begin(batch: HostBatch) -> Outbox[StepItem]:
@@ -289,4 +289,4 @@ class Worker:
 
 
 def _tell(turn: Turn, lease: str) -> None:
-    turn.say(Word.LEASED if lease else Word.OVER, lease)
+    turn.say(TurnWord.LEASED if lease else TurnWord.OVER, lease)

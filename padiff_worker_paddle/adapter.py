@@ -15,7 +15,7 @@ from paddle.nn.utils.weight_norm_hook import WeightNorm
 from padiff_rpc.tensors import HostTensor
 from padiff_rpc.v1.words import DType, WeightKind
 from padiff_worker.adapter import GradientHook, LayerHandle, Remove
-from padiff_worker.layer_tree import LayerTree, OwnTensor
+from padiff_worker.layer_tree import LayerReader, OwnTensor
 from padiff_worker_paddle import (
     compiled,
     graphs,
@@ -78,7 +78,7 @@ def _attributes(layer: Any) -> Mapping[str, Any]:
 
 
 _EVERY_LAYER_HAS = frozenset(vars(paddle.nn.Layer()))
-_TREE = LayerTree(
+_READER = LayerReader(
     base=paddle.nn.Layer,
     children=lambda layer: layer._sub_layers,
     own_tensors=_own_tensors,
@@ -138,10 +138,10 @@ class PaddleAdapter:
         return f"gpu:{first.place.gpu_device_id()}"
 
     def layers(self, model: Any) -> tuple[LayerHandle, ...]:
-        return _TREE.layers(model)
+        return _READER.layers(model)
 
     def weights(self, model: Any) -> dict[str, Any]:
-        return _TREE.weights(model)
+        return _READER.weights(model)
 
     def write_weight(self, tensor: Any, value: HostTensor) -> None:
         tensors.write(tensor, value)

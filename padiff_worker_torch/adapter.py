@@ -13,7 +13,7 @@ from torch.nn.utils.parametrize import is_parametrized
 from padiff_rpc.tensors import HostTensor
 from padiff_rpc.v1.words import DType, WeightKind
 from padiff_worker.adapter import EntryHook, ExitHook, GradientHook, LayerHandle, Remove
-from padiff_worker.layer_tree import LayerTree, OwnTensor
+from padiff_worker.layer_tree import LayerReader, OwnTensor
 from padiff_worker_torch import compiled, graphs, kept_optimizer, optimizers, runtime, state, steps, tensors
 from padiff_worker_torch.computed_weights import PARAMETRIZATIONS, computed, made_of
 from padiff_worker_torch.random_operations import random_operations
@@ -74,7 +74,7 @@ def _attributes(layer: Any) -> Mapping[str, Any]:
     }
 
 
-_TREE = LayerTree(
+_READER = LayerReader(
     base=torch.nn.Module,
     children=_children,
     own_tensors=_own_tensors,
@@ -128,10 +128,10 @@ class TorchAdapter:
         return "cpu" if first is None else str(first.device)
 
     def layers(self, model: Any) -> tuple[LayerHandle, ...]:
-        return _TREE.layers(model)
+        return _READER.layers(model)
 
     def weights(self, model: Any) -> dict[str, Any]:
-        return _TREE.weights(model)
+        return _READER.weights(model)
 
     def write_weight(self, tensor: Any, value: HostTensor) -> None:
         tensors.write(tensor, value)

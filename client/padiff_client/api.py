@@ -9,10 +9,10 @@ from typing import Any, Optional, Union
 from padiff_client.arguments import (
     as_server,
     batches_of,
+    caller_process,
     chosen_options,
     contestants,
     references,
-    surroundings,
 )
 from padiff_client.habits import candidate_first, instead_of_argument
 from padiff_client.layer_map import LayerMap, as_layer_map
@@ -131,7 +131,7 @@ def assign_weight(
     record = as_layer_map(layer_map).to_record()
     coordinator = as_server(server, token, tls, insecure)
     check_whereabouts(candidate, reference, coordinator)
-    with open_session(candidate, reference, coordinator, surroundings(), save_root=save_root) as session:
+    with open_session(candidate, reference, coordinator, caller_process(), save_root=save_root) as session:
         return session.explained(
             session.connection.assign_weights(
                 AssignWeightsRequest(
@@ -170,7 +170,7 @@ def plan(
     coordinator = as_server(server, token, tls, insecure)
     check_whereabouts(candidate, reference, coordinator)
     batches = batches_of(layer, module, example_inp)
-    with open_session(candidate, reference, coordinator, surroundings(verbose)) as session:
+    with open_session(candidate, reference, coordinator, caller_process(verbose)) as session:
         start = PlanStart(
             protocol_version=PROTOCOL_VERSION,
             candidate=session.candidate,
@@ -208,7 +208,7 @@ def compare(
         )
     check_whereabouts(candidate, reference, server)
     batches = batches_of(layer, module, example_inp)
-    with open_session(candidate, reference, server, surroundings(verbose)) as session:
+    with open_session(candidate, reference, server, caller_process(verbose)) as session:
         start = CompareStart(
             protocol_version=PROTOCOL_VERSION,
             candidate=session.candidate,

@@ -9,7 +9,7 @@ from numbers import Integral
 from typing import Any, Optional, Union
 
 from padiff_client.habits import instead_of_model, instead_of_option, instead_of_switches
-from padiff_client.launches import Surroundings
+from padiff_client.launches import CallerProcess
 from padiff_client.link import Batches
 from padiff_client.session import Contestant, Server
 from padiff_client.spec import ModelSpec, check_reference
@@ -74,14 +74,14 @@ def as_server(
     return Server(address=address, token=token or "", tls=tls, insecure=insecure)
 
 
-def surroundings(verbose: bool = False) -> Surroundings:
+def caller_process(verbose: bool = False) -> CallerProcess:
     """Returns what this process is like; `verbose` lets children write to its stderr.
 
     Warns of the older tool's switches that are set.
     """
     for line in instead_of_switches(os.environ):
         logger.warning("%s", line)
-    return Surroundings(environment=dict(os.environ), verbose=verbose)
+    return CallerProcess(environment=dict(os.environ), verbose=verbose)
 
 
 def chosen_options(options: Union[Options, Mapping[str, Any], None], steps: Any) -> tuple[Options, int]:

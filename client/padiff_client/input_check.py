@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Optional, Union
 
-from padiff_client.arguments import as_server, chosen_options, contestants, references, surroundings
+from padiff_client.arguments import as_server, caller_process, chosen_options, contestants, references
 from padiff_client.habits import instead_of_argument
 from padiff_client.report import Report
 from padiff_client.session import check_whereabouts, open_session
@@ -64,7 +64,7 @@ def check_inputs(
         )
     coordinator = as_server(server, token, tls, insecure)
     check_whereabouts(candidate, reference, coordinator)
-    with open_session(candidate, reference, coordinator, surroundings(verbose)) as session:
+    with open_session(candidate, reference, coordinator, caller_process(verbose)) as session:
         return session.explained(
             session.connection.check_inputs(
                 CheckInputsRequest(

@@ -28,7 +28,7 @@ _MALLOC = {
 
 
 @record
-class Surroundings:
+class CallerProcess:
     """What the caller's process is like: its environment, and whether children may write to its stderr."""
 
     environment: Mapping[str, str]
@@ -68,7 +68,7 @@ def _meant_folder(path: str) -> str:
 def worker_launch(
     name: str,
     spec: ModelSpec,
-    surroundings: Surroundings,
+    caller: CallerProcess,
     *,
     field: str,
     token: str,
@@ -77,7 +77,7 @@ def worker_launch(
     workers_here: int,
 ) -> Launch:
     """Returns the launch of `spec`'s worker; `field` names the spec in errors ("layer", "module")."""
-    python, source = interpreter(spec, surroundings.environment, field=field)
+    python, source = interpreter(spec, caller.environment, field=field)
     arguments = ["--listen", folder.socket_address(name)]
     for entry in spec.path:
         root = os.path.abspath(os.path.expanduser(entry))
@@ -90,7 +90,7 @@ def worker_launch(
         arguments += ["--allow", package]
     if save_root is not None:
         arguments += ["--save-root", save_root]
-    environment = _child_environment(surroundings.environment, token, folder)
+    environment = _child_environment(caller.environment, token, folder)
     for variable, value in {
         "OMP_NUM_THREADS": str(max(1, _usable_cores() // workers_here)),
         # Two workers that spin at barriers fight over the cores.
@@ -109,7 +109,7 @@ def worker_launch(
     )
 
 
-def coordinator_launch(surroundings: Surroundings, *, token: str, folder: PrivateFolder) -> Launch:
+def coordinator_launch(caller: CallerProcess, *, token: str, folder: PrivateFolder) -> Launch:
     """Returns the launch of the coordinator, under this process's own interpreter."""
     arguments = ("--listen", folder.socket_address(COORDINATOR), "--spill-folder", str(folder.temporary))
     return Launch(
@@ -117,7 +117,7 @@ def coordinator_launch(surroundings: Surroundings, *, token: str, folder: Privat
         python=sys.executable,
         package="padiff_server",
         arguments=arguments,
-        environment=_child_environment(surroundings.environment, token, folder),
+        environment=_child_environment(caller.environment, token, folder),
         mend=_mend("padiff_server", extra="server"),
         python_field="coordinator",
     )

@@ -52,7 +52,7 @@ class Batches:
         return self._encoder.encode(step, pair if pair is not None else self._pairs.pull(step))
 
 
-class Connection:
+class CoordinatorLink:
     """A channel to a coordinator that speaks our protocol version."""
 
     def __init__(self, caller: Caller) -> None:
@@ -125,7 +125,7 @@ class Connection:
 @contextmanager
 def connect(
     address: str, *, token: str = "", tls: Optional[Tls] = None, insecure: bool = False
-) -> Iterator[Connection]:
+) -> Iterator[CoordinatorLink]:
     """Provides a connection to the coordinator at `address`.
 
     Raises WorkerLostError when nobody answers there, and StateError for another protocol version.
@@ -138,7 +138,7 @@ def connect(
             coordinator_pb2.GetCoordinatorInfoRequest(), timeout=_GREETING_SECONDS
         )
         check_protocol_version(answer.protocol_version, peer=peer)
-        yield Connection(caller)
+        yield CoordinatorLink(caller)
     finally:
         channel.close()
 

@@ -9,8 +9,8 @@ from dataclasses import replace
 from typing import Optional
 
 from padiff_client.embedded import Household, open_household
-from padiff_client.launches import COORDINATOR, Surroundings, coordinator_launch, worker_launch
-from padiff_client.link import Connection, connect
+from padiff_client.launches import COORDINATOR, CallerProcess, coordinator_launch, worker_launch
+from padiff_client.link import CoordinatorLink, connect
 from padiff_client.report import Report
 from padiff_client.spec import ModelSpec
 from padiff_rpc.addresses import check_address
@@ -48,7 +48,7 @@ class Server:
 class Session:
     """A connection to a coordinator, and both parties as the coordinator is told of them."""
 
-    connection: Connection
+    connection: CoordinatorLink
     candidate: Party
     reference: Party
     household: Optional[Household] = None
@@ -94,7 +94,7 @@ def open_session(
     candidate: Contestant,
     reference: Contestant,
     server: Optional[Server],
-    surroundings: Surroundings,
+    caller: CallerProcess,
     *,
     save_root: Optional[str] = None,
 ) -> Iterator[Session]:
@@ -112,9 +112,9 @@ def open_session(
                 reference=_party(reference, None),
             )
         return
-    with open_household(verbose=surroundings.verbose) as household:
+    with open_household(verbose=caller.verbose) as household:
         token = secrets.token_hex(16)
-        addresses = _start(household, (reference, candidate), surroundings, token, save_root)
+        addresses = _start(household, (reference, candidate), caller, token, save_root)
         own = Server(address=addresses[COORDINATOR], token=token)
         with _explaining(household), connect(own.address, token=own.token) as connection:
             yield Session(
@@ -128,7 +128,7 @@ def open_session(
 def _start(
     household: Household,
     contestants: tuple[Contestant, ...],
-    surroundings: Surroundings,
+    caller: CallerProcess,
     token: str,
     save_root: Optional[str],
 ) -> dict[str, str]:
@@ -137,7 +137,7 @@ def _start(
         worker_launch(
             str(contestant.side),
             contestant.spec,
-            surroundings,
+            caller,
             field=contestant.field,
             token=token,
             folder=household.folder,
@@ -146,9 +146,7 @@ def _start(
         )
         for contestant in here
     ]
-    return household.start(
-        [*launches, coordinator_launch(surroundings, token=token, folder=household.folder)]
-    )
+    return household.start([*launches, coordinator_launch(caller, token=token, folder=household.folder)])
 
 
 def _own_worker(contestant: Contestant, addresses: dict[str, str], token: str) -> Optional[WorkerAddress]:

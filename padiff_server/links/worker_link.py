@@ -7,18 +7,16 @@ from typing import Any, Optional
 
 from padiff_rpc.convert import from_proto, to_number, to_proto
 from padiff_rpc.errors import InvalidRequestError
-from padiff_rpc.records import record
 from padiff_rpc.tensors import HostTensor, bounded, frames_of
 from padiff_rpc.v1 import worker_pb2
 from padiff_rpc.v1.records import (
     Batch,
-    CallEvent,
     Layer,
+    LoadResponse,
     ModelFailure,
     Party,
-    RandomOperation,
-    RunToRunNoise,
     StepStart,
+    TraceResponse,
 )
 from padiff_rpc.v1.words import Phase, Randomness, Side
 from padiff_server.described import check_calls, checked_layers
@@ -27,27 +25,6 @@ from padiff_server.links.loader_link import LoaderLink
 from padiff_server.links.optimizer_link import OptimizerLink
 from padiff_server.links.weights_link import WeightsLink
 from padiff_server.steps.step_call import StepCall
-
-
-@record
-class LoadResponse:
-    """What the framework was set to. `failure` set: no model was built."""
-
-    flags: tuple[str, ...] = ()
-    failure: Optional[ModelFailure] = None
-
-
-@record
-class TraceResponse:
-    """The calls of one forward pass, up to the failure if there was one, and its random decisions.
-
-    `noise`: how far a second pass from the same state differed; None without one.
-    """
-
-    calls: tuple[CallEvent, ...] = ()
-    failure: Optional[ModelFailure] = None
-    random_operations: tuple[RandomOperation, ...] = ()
-    noise: Optional[RunToRunNoise] = None
 
 
 class WorkerLink(Connection):

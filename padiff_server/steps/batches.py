@@ -9,7 +9,7 @@ from padiff_rpc import trees
 from padiff_rpc.errors import CancelledError, InvalidRequestError, ProtocolError
 from padiff_rpc.records import record
 from padiff_rpc.tensors import HostTensor, ReceivedTensor, bounded
-from padiff_rpc.v1.records import Batch, SendBatch
+from padiff_rpc.v1.records import Batch, BatchFailure, SendBatch
 from padiff_rpc.v1.words import Side
 from padiff_server.sides import SIDES
 
@@ -17,13 +17,6 @@ from padiff_server.sides import SIDES
 @record
 class BatchEnd:
     """All tensors of the batch were sent."""
-
-
-@record
-class BatchFailure:
-    """The client could not produce a batch."""
-
-    text: str
 
 
 BatchMessage = Union[SendBatch, ReceivedTensor, BatchEnd, BatchFailure]

@@ -16,7 +16,7 @@ from padiff_rpc.v1.records import OptimizerEntry, TensorSpec
 from padiff_rpc.v1.words import DType, WeightKind
 from padiff_worker.devices import own_name
 from padiff_worker.graph_walk import walk_graph
-from padiff_worker.layer_tree import LayerTree, OwnTensor
+from padiff_worker.layer_tree import LayerReader, OwnTensor
 from padiff_worker.optimizers import OptimizerView, qualified_name
 
 _keys = itertools.count()
@@ -43,7 +43,7 @@ def _attributes(layer):
     return {name: value for name, value in vars(layer).items() if name[0] != "_" and name != "training"}
 
 
-_TREE = LayerTree(
+_READER = LayerReader(
     base=fake.Layer,
     children=lambda layer: layer._layers,
     own_tensors=_own_tensors,
@@ -101,10 +101,10 @@ class FakeAdapter:
         return "cpu"
 
     def layers(self, model):
-        return _TREE.layers(model)
+        return _READER.layers(model)
 
     def weights(self, model):
-        return _TREE.weights(model)
+        return _READER.weights(model)
 
     def write_weight(self, tensor, value):
         tensor.array[...] = value.array

@@ -23,7 +23,7 @@ from processes import Running, running, running_worker
 
 from padiff_client import cli
 from padiff_client.certs import make_certificates
-from padiff_client.link import Batches, Connection, connect
+from padiff_client.link import Batches, CoordinatorLink, connect
 from padiff_client.report import Report
 from padiff_rpc import trees
 from padiff_rpc.errors import (
@@ -127,7 +127,7 @@ def compare_start(reference: WorkerAddress, candidate: WorkerAddress, **given: A
     )
 
 
-def compare(connection: Connection, reference: WorkerAddress, candidate: WorkerAddress) -> Report:
+def compare(connection: CoordinatorLink, reference: WorkerAddress, candidate: WorkerAddress) -> Report:
     return connection.compare(compare_start(reference, candidate), Batches(({"x": X}, {"x": X})))
 
 

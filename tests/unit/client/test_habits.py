@@ -24,7 +24,7 @@ from padiff_client import (
     habits,
 )
 from padiff_client.api import compare
-from padiff_client.arguments import chosen_options, surroundings
+from padiff_client.arguments import caller_process, chosen_options
 from padiff_client.habits import instead_of_switches
 
 SPEC = ModelSpec("torch", "a:b")
@@ -247,5 +247,5 @@ def test_what_a_client_starts_with_tells_of_the_switches(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("PADIFF_CUDA_MEMORY", "1")
-    surroundings()
+    caller_process()
     assert "PADIFF_CUDA_MEMORY is set, and does nothing here" in caplog.text

@@ -9,7 +9,7 @@ import pytest
 
 from padiff_client import InvalidRequestError, ModelSpec
 from padiff_client.child_process import Launch
-from padiff_client.launches import Surroundings, coordinator_launch, interpreter, worker_launch
+from padiff_client.launches import CallerProcess, coordinator_launch, interpreter, worker_launch
 from padiff_client.private_folder import PrivateFolder
 
 SPEC = ModelSpec("torch", "a:b")
@@ -19,7 +19,7 @@ def worker(spec: ModelSpec, tmp_path: Path, **environment: str) -> Launch:
     return worker_launch(
         "reference",
         spec,
-        Surroundings(environment=environment),
+        CallerProcess(environment=environment),
         field="module",
         token="secret",
         folder=PrivateFolder(path=tmp_path, lock_descriptor=0),
@@ -77,7 +77,7 @@ def test_a_folder_in_place_of_an_interpreter_gets_a_hint(tmp_path: Path) -> None
 
 def test_the_coordinator_runs_under_our_own_interpreter_and_spills_into_the_folder(tmp_path: Path) -> None:
     folder = PrivateFolder(path=tmp_path, lock_descriptor=0)
-    launch = coordinator_launch(Surroundings(environment={}), token="t", folder=folder)
+    launch = coordinator_launch(CallerProcess(environment={}), token="t", folder=folder)
     assert launch.python == sys.executable
     assert launch.arguments == (
         *("--listen", f"unix:{tmp_path}/coordinator.sock"),

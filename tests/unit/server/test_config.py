@@ -11,7 +11,7 @@ from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.tls_files import TlsFiles
 from padiff_rpc.v1.records import Label
 from padiff_server.__main__ import _config, _parser
-from padiff_server.config import Config, Limits, read_config
+from padiff_server.config import Capacity, Config, read_config
 from padiff_server.worker_directory import ConfiguredWorker, WorkerTls
 
 DOCUMENT = Path(__file__).resolve().parents[3] / "docs" / "deploy.md"
@@ -58,7 +58,7 @@ def test_the_documented_file_is_read_whole(tmp_path: Path) -> None:
     assert paddle.tls is not None
     assert paddle.tls.ca == str(tmp_path / "other" / "ca.pem")
     assert paddle.dialled().token == "secret"
-    assert config.limits == Limits(spill_folder="/var/spill")
+    assert config.limits == Capacity(spill_folder="/var/spill")
 
 
 def test_flags_override_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -74,7 +74,7 @@ def test_flags_override_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert config.serving.token == "of the environment"
     assert config.serving.drain_seconds == 3
     assert config.serving.log_format == "json"
-    assert config.limits == Limits(memory_limit_mib=9, sessions=2)
+    assert config.limits == Capacity(memory_limit_mib=9, sessions=2)
     assert not config.dial_rule.allows_any
     token = tmp_path / "token"
     token.write_text("of the file\n")

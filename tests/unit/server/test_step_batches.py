@@ -8,9 +8,9 @@ import pytest
 from padiff_rpc import trees
 from padiff_rpc.errors import CancelledError, InvalidRequestError, ProtocolError
 from padiff_rpc.tensors import HostTensor, ReceivedTensor
-from padiff_rpc.v1.records import Batch, SendBatch
+from padiff_rpc.v1.records import Batch, BatchFailure, SendBatch
 from padiff_rpc.v1.words import Side
-from padiff_server.steps.batches import BatchEnd, BatchFailure, BatchSource, BatchUnavailable
+from padiff_server.steps.batches import BatchEnd, BatchSource, BatchUnavailable
 
 REF = trees.TensorRef
 

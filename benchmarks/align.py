@@ -14,7 +14,7 @@ sys.path[:0] = [str(HERE.parent), str(HERE.parent / "tests" / "fakes")]
 
 from model_trees import PADDLE, TORCH, keyed, ported, traced, transformer  # noqa: E402
 
-from padiff_rpc.v1.records import LayerMap  # noqa: E402
+from padiff_rpc.v1.records import StatedPairing  # noqa: E402
 from padiff_server.alignment.align import align  # noqa: E402
 from padiff_server.alignment.plan import SideTrace  # noqa: E402
 
@@ -38,11 +38,11 @@ def cost(calls: int) -> tuple[float, float]:
         gc.collect()
         gc.disable()  # As timeit does: what it collects, and when, depends on everything else alive.
         began = time.process_time()
-        align(reference, candidate, LayerMap())
+        align(reference, candidate, StatedPairing())
         seconds.append(time.process_time() - began)
         gc.enable()
     tracemalloc.start()
-    align(reference, candidate, LayerMap())
+    align(reference, candidate, StatedPairing())
     peak = tracemalloc.get_traced_memory()[1] / 2**20
     tracemalloc.stop()
     entries = len(reference.calls) // 2

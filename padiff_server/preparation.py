@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from padiff_rpc.v1.records import CallEvent, Layer, LayerMap, Options, TraceResponse
+from padiff_rpc.v1.records import CallEvent, Layer, Options, StatedPairing, TraceResponse
 from padiff_rpc.v1.words import Phase, Side, WeightKind
 from padiff_server.alignment.align import align
 from padiff_server.alignment.correspondences import Correspondences
@@ -58,7 +58,7 @@ class AlignedModels:
         workers: WorkerPair,
         layers: Mapping[Side, tuple[Layer, ...]],
         traces: Traces,
-        layer_map: LayerMap,
+        layer_map: StatedPairing,
         report: ReportBuilder,
         cut: frozenset[Side] = frozenset(),
     ) -> None:

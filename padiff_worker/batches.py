@@ -9,7 +9,7 @@ from padiff_rpc import trees
 from padiff_rpc.errors import ProtocolError
 from padiff_rpc.records import Tree, record
 from padiff_rpc.tensors import HostTensor
-from padiff_rpc.v1.records import Batch
+from padiff_rpc.v1.records import PackedBatch
 from padiff_worker.adapter import FrameworkAdapter
 
 # The keys of a batch that says of each part what it is.
@@ -42,7 +42,7 @@ class Arguments:
     given: Any = None
 
 
-def host_batch(batch: Batch, tensors: Mapping[int, HostTensor]) -> HostBatch:
+def host_batch(batch: PackedBatch, tensors: Mapping[int, HostTensor]) -> HostBatch:
     """Returns `batch` unpacked, with its tensors. Raises ProtocolError for trees of the wrong kind."""
     args = _unpack(batch.args, ())
     kwargs = _unpack(batch.kwargs, {})
@@ -68,9 +68,9 @@ def _as_given(args: tuple[Any, ...], kwargs: dict[str, Any], target: Any, has_ta
     return {"args": args, "kwargs": kwargs, **({"target": target} if has_target else {})}
 
 
-def packed_batch(batch: HostBatch, where: str) -> Batch:
+def packed_batch(batch: HostBatch, where: str) -> PackedBatch:
     """Returns `batch` as it travels. Raises InvalidRequestError that names the leaf which cannot."""
-    return Batch(
+    return PackedBatch(
         args=trees.pack(list(batch.args), where=f"{where}.args"),
         kwargs=trees.pack(batch.kwargs, where=f"{where}.kwargs"),
         target=trees.pack(batch.target, where=f"{where}.target") if batch.has_target else trees.ABSENT,

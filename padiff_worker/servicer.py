@@ -18,11 +18,11 @@ from padiff_rpc.transport import requests
 from padiff_rpc.v1 import worker_pb2 as pb
 from padiff_rpc.v1 import worker_pb2_grpc
 from padiff_rpc.v1.records import (
-    Batch,
     DescribeOptimizerResponse,
     Model,
     OptimizerEntry,
     OverrideTicket,
+    PackedBatch,
     StepStart,
 )
 from padiff_rpc.v1.words import Randomness
@@ -191,7 +191,7 @@ class WorkerServicer(worker_pb2_grpc.WorkerServicer):
         if batch is None:
             yield pb.ReadBatchResponse(exhausted=True)
         elif request.keep_there:
-            yield pb.ReadBatchResponse(batch=pb.Batch())
+            yield pb.ReadBatchResponse(batch=pb.PackedBatch())
         else:
             yield pb.ReadBatchResponse(batch=to_proto(packed_batch(batch, f"batch {request.index}")))
             for number, tensor in batch.tensors.items():
@@ -217,7 +217,7 @@ def _first(stream: Iterator[Any], expected: str) -> Any:
 
 def _batch(message: Any, stream: Iterator[Any]) -> HostBatch:
     """Reads the tensors that a batch points at, and no message beyond them."""
-    batch = from_proto(message, Batch)
+    batch = from_proto(message, PackedBatch)
     wanted = trees.tensor_numbers(batch.args, batch.kwargs, batch.target)
     tensors = {got.number: got.tensor for got in bounded(_wanted_tensors(wanted, stream))}
     return host_batch(batch, tensors)

@@ -206,11 +206,11 @@ class _Numbering:
         return trees.TensorRef(number=number, requires_grad=requires_grad(leaf))
 
 
-def _encode_batch(batch: Batch, name: str, numbering: _Numbering) -> records.Batch:
+def _encode_batch(batch: Batch, name: str, numbering: _Numbering) -> records.PackedBatch:
     def packed(value: Any, where: str) -> Tree:
         return trees.pack(numbering.plain(value, where), where=where)
 
-    return records.Batch(
+    return records.PackedBatch(
         args=packed(list(batch.args), f"{name}.args"),
         kwargs=packed(dict(batch.kwargs), f"{name}.kwargs"),
         target=trees.ABSENT if batch.target is None else packed(batch.target, f"{name}.target"),

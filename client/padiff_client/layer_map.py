@@ -28,7 +28,7 @@ class LayerMap:
     nearest names.
     """
 
-    _record: records.LayerMap
+    _record: records.StatedPairing
     # Maps of equal content are equal, and the content changes.
     __hash__ = None  # type: ignore[assignment]
 
@@ -38,7 +38,7 @@ class LayerMap:
         if isinstance(pairs, LayerMap):
             self._become(pairs._record)
             return
-        self._become(records.LayerMap())
+        self._become(records.StatedPairing())
         if pairs is not None and not isinstance(pairs, Mapping):
             raise InvalidRequestError(
                 f"{shown(pairs)} is not allowed; allowed: {{reference path: candidate path}}; "
@@ -125,7 +125,7 @@ class LayerMap:
             )
         )
 
-    def to_record(self) -> records.LayerMap:
+    def to_record(self) -> records.StatedPairing:
         """Returns the map as it travels."""
         return self._record
 
@@ -144,7 +144,7 @@ class LayerMap:
         others = (pair for pair in self._record.pairs if (pair.reference, pair.candidate) != both)
         return self._become(replace(self._record, pairs=(*others, pinned)))
 
-    def _become(self, record: records.LayerMap) -> LayerMap:
+    def _become(self, record: records.StatedPairing) -> LayerMap:
         object.__setattr__(self, "_record", record)
         return self
 

@@ -8,7 +8,7 @@ from typing import Optional
 
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.names import reason
-from padiff_rpc.v1.records import IgnoredLayers, LayerMap, LayerPair, Place, PlanPair
+from padiff_rpc.v1.records import IgnoredLayers, LayerPair, Place, PlanPair, StatedPairing
 from padiff_rpc.yaml_nodes import Entry, load
 
 _HEADER = """\
@@ -30,7 +30,7 @@ def plan_yaml(plan: Sequence[PlanPair]) -> str:
     return _HEADER + "".join(f"  - {{{', '.join(_fields(pair))}}}\n" for pair in plan)
 
 
-def read_plan(path: str) -> LayerMap:
+def read_plan(path: str) -> StatedPairing:
     """Returns what the file says. Raises InvalidRequestError as "file:line: what is wrong"."""
     try:
         with open(path, encoding="utf-8") as file:
@@ -44,7 +44,7 @@ def read_plan(path: str) -> LayerMap:
     return layer_map_of(_line(item) for item in found["plan"].items())
 
 
-def layer_map_of(plan: Iterable[PlanPair]) -> LayerMap:
+def layer_map_of(plan: Iterable[PlanPair]) -> StatedPairing:
     """Returns the layer map that asks for exactly this plan."""
     pairs: list[LayerPair] = []
     ignored: tuple[list[str], list[str]] = ([], [])
@@ -62,7 +62,7 @@ def layer_map_of(plan: Iterable[PlanPair]) -> LayerMap:
             continue
         reference, candidate = (str(path) for path in paths)
         pairs.append(LayerPair(reference=reference, candidate=candidate, compare_inside=not pair.unit))
-    return LayerMap(
+    return StatedPairing(
         pairs=tuple(pairs),
         ignored=IgnoredLayers(reference=tuple(ignored[0]), candidate=tuple(ignored[1])),
         unpaired=IgnoredLayers(reference=tuple(unpaired[0]), candidate=tuple(unpaired[1])),

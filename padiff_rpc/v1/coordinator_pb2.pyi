@@ -167,7 +167,7 @@ class IgnoredLayers(_message.Message):
     candidate: _containers.RepeatedScalarFieldContainer[str]
     def __init__(self, reference: _Optional[_Iterable[str]] = ..., candidate: _Optional[_Iterable[str]] = ...) -> None: ...
 
-class LayerMap(_message.Message):
+class StatedPairing(_message.Message):
     __slots__ = ("pairs", "ignored", "ignored_recursively", "ignored_classes", "unpaired")
     PAIRS_FIELD_NUMBER: _ClassVar[int]
     IGNORED_FIELD_NUMBER: _ClassVar[int]
@@ -208,10 +208,10 @@ class CompareStart(_message.Message):
     candidate: Party
     reference: Party
     options: Options
-    layer_map: LayerMap
+    layer_map: StatedPairing
     steps: int
     auto_weights: bool
-    def __init__(self, protocol_version: _Optional[int] = ..., candidate: _Optional[_Union[Party, _Mapping]] = ..., reference: _Optional[_Union[Party, _Mapping]] = ..., options: _Optional[_Union[Options, _Mapping]] = ..., layer_map: _Optional[_Union[LayerMap, _Mapping]] = ..., steps: _Optional[int] = ..., auto_weights: bool = ...) -> None: ...
+    def __init__(self, protocol_version: _Optional[int] = ..., candidate: _Optional[_Union[Party, _Mapping]] = ..., reference: _Optional[_Union[Party, _Mapping]] = ..., options: _Optional[_Union[Options, _Mapping]] = ..., layer_map: _Optional[_Union[StatedPairing, _Mapping]] = ..., steps: _Optional[int] = ..., auto_weights: bool = ...) -> None: ...
 
 class SendBatch(_message.Message):
     __slots__ = ("step", "candidate", "reference")
@@ -219,9 +219,9 @@ class SendBatch(_message.Message):
     CANDIDATE_FIELD_NUMBER: _ClassVar[int]
     REFERENCE_FIELD_NUMBER: _ClassVar[int]
     step: int
-    candidate: _worker_pb2.Batch
-    reference: _worker_pb2.Batch
-    def __init__(self, step: _Optional[int] = ..., candidate: _Optional[_Union[_worker_pb2.Batch, _Mapping]] = ..., reference: _Optional[_Union[_worker_pb2.Batch, _Mapping]] = ...) -> None: ...
+    candidate: _worker_pb2.PackedBatch
+    reference: _worker_pb2.PackedBatch
+    def __init__(self, step: _Optional[int] = ..., candidate: _Optional[_Union[_worker_pb2.PackedBatch, _Mapping]] = ..., reference: _Optional[_Union[_worker_pb2.PackedBatch, _Mapping]] = ...) -> None: ...
 
 class BatchEnd(_message.Message):
     __slots__ = ()
@@ -279,9 +279,9 @@ class AssignWeightsRequest(_message.Message):
     protocol_version: int
     candidate: Party
     reference: Party
-    layer_map: LayerMap
+    layer_map: StatedPairing
     save: str
-    def __init__(self, protocol_version: _Optional[int] = ..., candidate: _Optional[_Union[Party, _Mapping]] = ..., reference: _Optional[_Union[Party, _Mapping]] = ..., layer_map: _Optional[_Union[LayerMap, _Mapping]] = ..., save: _Optional[str] = ...) -> None: ...
+    def __init__(self, protocol_version: _Optional[int] = ..., candidate: _Optional[_Union[Party, _Mapping]] = ..., reference: _Optional[_Union[Party, _Mapping]] = ..., layer_map: _Optional[_Union[StatedPairing, _Mapping]] = ..., save: _Optional[str] = ...) -> None: ...
 
 class AssignWeightsResponse(_message.Message):
     __slots__ = ("progress", "rows", "summary")
@@ -316,8 +316,8 @@ class PlanStart(_message.Message):
     protocol_version: int
     candidate: Party
     reference: Party
-    layer_map: LayerMap
-    def __init__(self, protocol_version: _Optional[int] = ..., candidate: _Optional[_Union[Party, _Mapping]] = ..., reference: _Optional[_Union[Party, _Mapping]] = ..., layer_map: _Optional[_Union[LayerMap, _Mapping]] = ...) -> None: ...
+    layer_map: StatedPairing
+    def __init__(self, protocol_version: _Optional[int] = ..., candidate: _Optional[_Union[Party, _Mapping]] = ..., reference: _Optional[_Union[Party, _Mapping]] = ..., layer_map: _Optional[_Union[StatedPairing, _Mapping]] = ...) -> None: ...
 
 class PlanResponse(_message.Message):
     __slots__ = ("progress", "rows", "summary")

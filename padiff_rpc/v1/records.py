@@ -212,7 +212,7 @@ class DescribeRequest:
 
 
 @record
-class Batch:
+class PackedBatch:
     """Arguments of the model, and the loss's target. Tensors in the trees are numbers of tensors whose
     frames follow on the stream.
 
@@ -889,7 +889,7 @@ class TraceStart:
 
     randomness: Randomness
     lease: str = ""
-    batch: Optional[Batch] = None
+    batch: Optional[PackedBatch] = None
     repeat: bool = False
     batch_from_loader: bool = False
 
@@ -963,7 +963,7 @@ class StepStart:
 
     lease: str
     step: int
-    batch: Batch
+    batch: PackedBatch
     backward: bool
     optimize: bool
     pass_kind: Pass = Pass.FREE
@@ -1091,8 +1091,8 @@ class WorkerAddress(WorkerAddressMethods):
 
 
 @record
-class LayerMap:
-    """`LayerMap` of coordinator.proto.
+class StatedPairing:
+    """`StatedPairing` of coordinator.proto.
 
     Attributes:
         ignored: Not compared; their children are.
@@ -1113,8 +1113,8 @@ class SendBatch:
     """Both sides' batches may point at the same tensors, which are then sent once."""
 
     step: int
-    candidate: Batch
-    reference: Batch
+    candidate: PackedBatch
+    reference: PackedBatch
 
 
 @record
@@ -1329,7 +1329,7 @@ class CompareStart:
     candidate: Party
     reference: Party
     options: Options = Options()
-    layer_map: LayerMap = LayerMap()
+    layer_map: StatedPairing = StatedPairing()
     steps: int = 1
     auto_weights: bool = True
 
@@ -1352,7 +1352,7 @@ class AssignWeightsRequest:
     protocol_version: int
     candidate: Party
     reference: Party
-    layer_map: LayerMap = LayerMap()
+    layer_map: StatedPairing = StatedPairing()
     save: str = ""
 
 
@@ -1363,7 +1363,7 @@ class PlanStart:
     protocol_version: int
     candidate: Party
     reference: Party
-    layer_map: LayerMap = LayerMap()
+    layer_map: StatedPairing = StatedPairing()
 
 
 @record

@@ -161,7 +161,7 @@ class DescribeResponse(_message.Message):
     layers: _containers.RepeatedCompositeFieldContainer[_models_pb2.Layer]
     def __init__(self, layers: _Optional[_Iterable[_Union[_models_pb2.Layer, _Mapping]]] = ...) -> None: ...
 
-class Batch(_message.Message):
+class PackedBatch(_message.Message):
     __slots__ = ("args", "kwargs", "target")
     ARGS_FIELD_NUMBER: _ClassVar[int]
     KWARGS_FIELD_NUMBER: _ClassVar[int]
@@ -187,11 +187,11 @@ class TraceStart(_message.Message):
     REPEAT_FIELD_NUMBER: _ClassVar[int]
     BATCH_FROM_LOADER_FIELD_NUMBER: _ClassVar[int]
     lease: str
-    batch: Batch
+    batch: PackedBatch
     randomness: Randomness
     repeat: bool
     batch_from_loader: bool
-    def __init__(self, lease: _Optional[str] = ..., batch: _Optional[_Union[Batch, _Mapping]] = ..., randomness: _Optional[_Union[Randomness, str]] = ..., repeat: bool = ..., batch_from_loader: bool = ...) -> None: ...
+    def __init__(self, lease: _Optional[str] = ..., batch: _Optional[_Union[PackedBatch, _Mapping]] = ..., randomness: _Optional[_Union[Randomness, str]] = ..., repeat: bool = ..., batch_from_loader: bool = ...) -> None: ...
 
 class TraceResponse(_message.Message):
     __slots__ = ("calls", "failure", "random_operations", "noise")
@@ -323,11 +323,11 @@ class ReadBatchResponse(_message.Message):
     FRAME_FIELD_NUMBER: _ClassVar[int]
     EXHAUSTED_FIELD_NUMBER: _ClassVar[int]
     FAILURE_FIELD_NUMBER: _ClassVar[int]
-    batch: Batch
+    batch: PackedBatch
     frame: _tensors_pb2.TensorFrame
     exhausted: bool
     failure: _models_pb2.ModelFailure
-    def __init__(self, batch: _Optional[_Union[Batch, _Mapping]] = ..., frame: _Optional[_Union[_tensors_pb2.TensorFrame, _Mapping]] = ..., exhausted: bool = ..., failure: _Optional[_Union[_models_pb2.ModelFailure, _Mapping]] = ...) -> None: ...
+    def __init__(self, batch: _Optional[_Union[PackedBatch, _Mapping]] = ..., frame: _Optional[_Union[_tensors_pb2.TensorFrame, _Mapping]] = ..., exhausted: bool = ..., failure: _Optional[_Union[_models_pb2.ModelFailure, _Mapping]] = ...) -> None: ...
 
 class ReadWeightsRequest(_message.Message):
     __slots__ = ("lease", "names")
@@ -483,7 +483,7 @@ class StepStart(_message.Message):
     BATCH_FROM_LOADER_FIELD_NUMBER: _ClassVar[int]
     lease: str
     step: int
-    batch: Batch
+    batch: PackedBatch
     pass_kind: Pass
     backward: bool
     optimize: bool
@@ -501,7 +501,7 @@ class StepStart(_message.Message):
     loss_scale: float
     clip_norm: float
     batch_from_loader: bool
-    def __init__(self, lease: _Optional[str] = ..., step: _Optional[int] = ..., batch: _Optional[_Union[Batch, _Mapping]] = ..., pass_kind: _Optional[_Union[Pass, str]] = ..., backward: bool = ..., optimize: bool = ..., mean_loss: bool = ..., skip_paths: _Optional[_Iterable[str]] = ..., overrides: _Optional[_Iterable[_Union[OverridePlace, _Mapping]]] = ..., override_gradients: bool = ..., loss_slots: _Optional[_Iterable[str]] = ..., randomness: _Optional[_Union[Randomness, str]] = ..., random_seed: _Optional[int] = ..., random_pairs: _Optional[_Iterable[_Union[RandomPair, _Mapping]]] = ..., loss_divisor: _Optional[int] = ..., keep_gradients_before: bool = ..., keep_gradients_after: bool = ..., loss_scale: _Optional[float] = ..., clip_norm: _Optional[float] = ..., batch_from_loader: bool = ...) -> None: ...
+    def __init__(self, lease: _Optional[str] = ..., step: _Optional[int] = ..., batch: _Optional[_Union[PackedBatch, _Mapping]] = ..., pass_kind: _Optional[_Union[Pass, str]] = ..., backward: bool = ..., optimize: bool = ..., mean_loss: bool = ..., skip_paths: _Optional[_Iterable[str]] = ..., overrides: _Optional[_Iterable[_Union[OverridePlace, _Mapping]]] = ..., override_gradients: bool = ..., loss_slots: _Optional[_Iterable[str]] = ..., randomness: _Optional[_Union[Randomness, str]] = ..., random_seed: _Optional[int] = ..., random_pairs: _Optional[_Iterable[_Union[RandomPair, _Mapping]]] = ..., loss_divisor: _Optional[int] = ..., keep_gradients_before: bool = ..., keep_gradients_after: bool = ..., loss_scale: _Optional[float] = ..., clip_norm: _Optional[float] = ..., batch_from_loader: bool = ...) -> None: ...
 
 class RandomPair(_message.Message):
     __slots__ = ("path", "pair")

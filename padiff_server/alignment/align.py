@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 from padiff_rpc.records import record
-from padiff_rpc.v1.records import LayerMap
+from padiff_rpc.v1.records import StatedPairing
 from padiff_rpc.v1.words import Side
 from padiff_server.alignment.anchors import pair_anchors
 from padiff_server.alignment.blocks import corresponding_blocks
@@ -33,7 +33,7 @@ from padiff_server.alignment.tree import LayerTree, Node
 from padiff_server.alignment.units import insides, pair_composites, pair_units
 
 
-def align(reference: SideTrace, candidate: SideTrace, layer_map: LayerMap) -> Plan:
+def align(reference: SideTrace, candidate: SideTrace, layer_map: StatedPairing) -> Plan:
     """Returns the plan: which layers are compared, and what has no partner.
 
     Never stops over a layer without partner. Where a model raised, what ran is paired with the beginning of
@@ -54,7 +54,7 @@ def align(reference: SideTrace, candidate: SideTrace, layer_map: LayerMap) -> Pl
 
 
 def _align(
-    reference: SideTrace, candidate: SideTrace, layer_map: LayerMap, units: Sequence[tuple[str, str]]
+    reference: SideTrace, candidate: SideTrace, layer_map: StatedPairing, units: Sequence[tuple[str, str]]
 ) -> Plan:
     """Returns the plan; `units`: paths of layers that are compared as units, whatever they hold."""
     trees = LayerTree(reference), LayerTree(candidate)

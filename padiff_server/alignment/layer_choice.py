@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.records import record
-from padiff_rpc.v1.records import Layer, LayerMap
+from padiff_rpc.v1.records import Layer, StatedPairing
 from padiff_rpc.v1.words import Side
 from padiff_server.alignment.tree import LayerTree, Node
 
@@ -37,7 +37,7 @@ class Pin:
     compare_inside: bool = False
 
 
-def pinned_nodes(layer_map: LayerMap, reference: LayerTree, candidate: LayerTree) -> list[Pin]:
+def pinned_nodes(layer_map: StatedPairing, reference: LayerTree, candidate: LayerTree) -> list[Pin]:
     """Returns the pinned pairs, outermost first, by the first places of their layers.
 
     Raises InvalidRequestError for unknown paths, and for a layer that is pinned twice.
@@ -56,7 +56,7 @@ def pinned_nodes(layer_map: LayerMap, reference: LayerTree, candidate: LayerTree
 
 
 def unpaired_layers(
-    layer_map: LayerMap, reference: LayerTree, candidate: LayerTree
+    layer_map: StatedPairing, reference: LayerTree, candidate: LayerTree
 ) -> tuple[frozenset[str], frozenset[str]]:
     """Returns first paths of layers that should have no partner, by side.
 
@@ -72,7 +72,7 @@ def _alone(tree: LayerTree, paths: Sequence[str], side: Side) -> frozenset[str]:
     return frozenset(_node(tree, path, side, f"layer_map.unpaired.{side}").layer.path for path in paths)
 
 
-def ignored_layers(layer_map: LayerMap, tree: LayerTree, side: Side) -> Ignored:
+def ignored_layers(layer_map: StatedPairing, tree: LayerTree, side: Side) -> Ignored:
     """Returns what the layer map ignores on `side`. Raises InvalidRequestError for unknown paths."""
     reasons: dict[str, str] = {}
     held_back: set[str] = set()

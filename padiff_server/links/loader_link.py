@@ -11,7 +11,7 @@ from padiff_rpc.errors import ProtocolError
 from padiff_rpc.records import record
 from padiff_rpc.tensors import HostTensor, bounded
 from padiff_rpc.v1 import worker_pb2
-from padiff_rpc.v1.records import Batch, ModelFailure
+from padiff_rpc.v1.records import ModelFailure, PackedBatch
 from padiff_rpc.v1.words import Phase
 from padiff_server.links.connection import Connection
 
@@ -20,7 +20,7 @@ from padiff_server.links.connection import Connection
 class LoadedBatch:
     """A batch of a worker's loader, and its tensors by number."""
 
-    batch: Batch
+    batch: PackedBatch
     tensors: Mapping[int, HostTensor]
 
 
@@ -51,7 +51,7 @@ class LoaderLink:
 
     def read(self, index: int) -> Union[Look, LoadedBatch]:
         """Returns batch `index` of the worker's loader, counted from 0, or why there is none."""
-        heads: list[Batch] = []
+        heads: list[PackedBatch] = []
         looks: list[Look] = []
 
         def frames(responses: Iterable[Any]) -> Iterator[Any]:
@@ -60,7 +60,7 @@ class LoaderLink:
                 if kind == "frame":
                     yield response.frame
                 elif kind == "batch":
-                    heads.append(from_proto(response.batch, Batch))
+                    heads.append(from_proto(response.batch, PackedBatch))
                 elif kind == "failure":
                     looks.append(Look(failure=from_proto(response.failure, ModelFailure)))
                 else:

@@ -10,10 +10,10 @@ from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.tensors import HostTensor, bounded, frames_of
 from padiff_rpc.v1 import worker_pb2
 from padiff_rpc.v1.records import (
-    Batch,
     Layer,
     LoadResponse,
     ModelFailure,
+    PackedBatch,
     Party,
     StepStart,
     TraceResponse,
@@ -67,7 +67,7 @@ class WorkerLink(Connection):
 
     def trace(
         self,
-        batch: Batch,
+        batch: PackedBatch,
         tensors: NumberedTensors,
         *,
         from_loader: bool = False,

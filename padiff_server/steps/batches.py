@@ -9,7 +9,7 @@ from padiff_rpc import trees
 from padiff_rpc.errors import CancelledError, InvalidRequestError, ProtocolError
 from padiff_rpc.records import record
 from padiff_rpc.tensors import HostTensor, ReceivedTensor, bounded
-from padiff_rpc.v1.records import Batch, BatchFailure, SendBatch
+from padiff_rpc.v1.records import BatchFailure, PackedBatch, SendBatch
 from padiff_rpc.v1.words import Side
 from padiff_server.sides import SIDES
 
@@ -33,7 +33,7 @@ class StepBatch:
     `from_loader`: each worker takes them from its own loader, and nothing is here.
     """
 
-    batches: Mapping[Side, Batch]
+    batches: Mapping[Side, PackedBatch]
     tensors: Mapping[int, HostTensor]
     from_loader: bool = False
 
@@ -49,7 +49,7 @@ class StepBatch:
 
 def loaded_batch() -> StepBatch:
     """Returns what stands for a batch that stays in the workers."""
-    nothing = Batch(args=trees.ABSENT, kwargs=trees.ABSENT)
+    nothing = PackedBatch(args=trees.ABSENT, kwargs=trees.ABSENT)
     return StepBatch(batches=dict.fromkeys(SIDES, nothing), tensors={}, from_loader=True)
 
 

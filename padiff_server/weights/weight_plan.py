@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from padiff_rpc.records import record
 from padiff_rpc.tensors import COMPLEX
-from padiff_rpc.v1.records import Layer, LayerMap, Unmatched, Weight
+from padiff_rpc.v1.records import Layer, StatedPairing, Unmatched, Weight
 from padiff_rpc.v1.words import Side, WeightKind
 from padiff_server.alignment.kinds import (
     canonical_kind,
@@ -34,7 +34,7 @@ from padiff_server.weights.weight_pair import UNTRIED, MadeWeight, WeightPair, W
 
 
 def plan_weights(
-    plan: Plan, reference: Sequence[Layer], candidate: Sequence[Layer], layer_map: LayerMap
+    plan: Plan, reference: Sequence[Layer], candidate: Sequence[Layer], layer_map: StatedPairing
 ) -> WeightPlan:
     """Returns what happens to every weight of both sides.
 
@@ -57,7 +57,7 @@ class _Planner:
     """Collects the fields of a `WeightPlan`; a tensor is known by its first owner's full name."""
 
     def __init__(
-        self, plan: Plan, reference: Sequence[Layer], candidate: Sequence[Layer], layer_map: LayerMap
+        self, plan: Plan, reference: Sequence[Layer], candidate: Sequence[Layer], layer_map: StatedPairing
     ) -> None:
         self._plan = plan
         self._sides = (reference, candidate)

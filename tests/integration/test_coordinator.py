@@ -34,11 +34,11 @@ from padiff_rpc.v1.records import (
     AssignWeightsRequest,
     CompareStart,
     IgnoredLayers,
-    LayerMap,
     LayerPair,
     Model,
     Options,
     Party,
+    StatedPairing,
     WorkerAddress,
 )
 from padiff_rpc.v1.words import CaptureKind, Phase, Side, Verdict
@@ -69,7 +69,7 @@ def start_of(service: Service, reference: Model, candidate: Model, **given: Any)
         candidate=Party(model=candidate, worker=WorkerAddress(address=service.candidate)),
         steps=given.pop("steps", 1),
         auto_weights=given.pop("auto_weights", True),
-        layer_map=given.pop("layer_map", LayerMap()),
+        layer_map=given.pop("layer_map", StatedPairing()),
         options=Options(**given),
     )
 
@@ -266,7 +266,7 @@ def test_without_auto_weights_the_models_own_weights_are_compared(service: Servi
 
 def test_an_ignored_layer_does_not_fail(service: Service) -> None:
     ignored = IgnoredLayers(reference=("norm",), candidate=("norm",))
-    report = compare(service, model(), model(epsilon=1e-2), layer_map=LayerMap(ignored=ignored))
+    report = compare(service, model(), model(epsilon=1e-2), layer_map=StatedPairing(ignored=ignored))
     first = report.summary.first_divergence
     assert first is not None
     assert first.row.reference is not None
@@ -294,9 +294,9 @@ def test_calls_off_plan_on_both_sides_are_compared_and_flagged(service: Service)
 
 
 class TestSpecialInitialisers:
-    def map_with(self, function: str) -> LayerMap:
+    def map_with(self, function: str) -> StatedPairing:
         pair = LayerPair(reference="fc1", candidate="fc1", special_init=f"coordinator_models:{function}")
-        return LayerMap(pairs=(pair,))
+        return StatedPairing(pairs=(pair,))
 
     def test_carry_weights_over_and_are_verified_at_every_step(self, service: Service) -> None:
         sgd = partial(model, optimizer="fake_models:sgd")
@@ -381,7 +381,11 @@ class TestBadRequests:
             (model("fake_models:not_a_model"), {}, "not a fake model"),
             (model("fake_models:absent"), {}, "absent"),
             (Model(framework="torch", model="fake_models:net"), {}, "torch"),
-            (model(), {"layer_map": LayerMap(pairs=(LayerPair(reference="fc9", candidate="fc1"),))}, "fc9"),
+            (
+                model(),
+                {"layer_map": StatedPairing(pairs=(LayerPair(reference="fc9", candidate="fc1"),))},
+                "fc9",
+            ),
         ],
     )
     def test_is_one_clear_line(

@@ -12,7 +12,16 @@ from padiff_client.link import Batches, connect
 from padiff_client.report import Report
 from padiff_client.tensor_leaves import Input
 from padiff_rpc import trees
-from padiff_rpc.v1.records import CompareStart, LayerMap, LayerPair, Model, Options, Party, Row, WorkerAddress
+from padiff_rpc.v1.records import (
+    CompareStart,
+    LayerPair,
+    Model,
+    Options,
+    Party,
+    Row,
+    StatedPairing,
+    WorkerAddress,
+)
 from padiff_rpc.v1.words import CaptureKind, Phase, Side, Verdict
 from padiff_rpc.version import PROTOCOL_VERSION
 from padiff_server.coverage import fails, is_agreement
@@ -31,7 +40,7 @@ def compare(
     candidate: Model,
     *,
     x: Any = X,
-    layer_map: Optional[LayerMap] = None,
+    layer_map: Optional[StatedPairing] = None,
     steps: int = 1,
     **given: Any,
 ) -> Report:
@@ -41,7 +50,7 @@ def compare(
         candidate=Party(model=candidate, worker=WorkerAddress(address=service.candidate)),
         steps=steps,
         auto_weights=True,
-        layer_map=layer_map or LayerMap(),
+        layer_map=layer_map or StatedPairing(),
         options=Options(**given),
     )
     with connect(service.coordinator) as connection:
@@ -91,7 +100,9 @@ def test_an_input_gradient_that_was_asked_for_is_missed(service: Service, detach
 class TestSpecialInitialisers:
     def compare(self, service: Service, function: str, **given: Any) -> Report:
         pair = LayerPair(reference="b", candidate="b", special_init=f"gap_models:{function}")
-        return compare(service, model("Steep"), model("Steep", **given), layer_map=LayerMap(pairs=(pair,)))
+        return compare(
+            service, model("Steep"), model("Steep", **given), layer_map=StatedPairing(pairs=(pair,))
+        )
 
     @pytest.mark.parametrize(("function", "held"), [("pass_on", ""), ("turn_over", "turned")])
     def test_that_move_elements_leave_gradients_and_steps_to_be_compared(

@@ -14,13 +14,13 @@ from test_coordinator import compare, model
 from padiff_client.report import Report
 from padiff_rpc.tensors import HostTensor
 from padiff_rpc.v1.records import (
-    LayerMap,
     Model,
     OptimizerDifference,
     OptimizerEntry,
     Options,
     Party,
     Row,
+    StatedPairing,
     WorkerAddress,
 )
 from padiff_rpc.v1.words import CaptureKind, Pass, Phase, Side, Verdict
@@ -226,7 +226,7 @@ class Pair:
             assert link.load(deterministic=True, threads=0).failure is None
         layers = {side: link.describe() for side, link in self.links.items()}
         sides = [SideTrace(layers=layers[side], calls=()) for side in Side]
-        plan = plan_weights(align(*sides, LayerMap()), *layers.values(), LayerMap())
+        plan = plan_weights(align(*sides, StatedPairing()), *layers.values(), StatedPairing())
         models = {side: ModelIndex(layers[side]) for side in Side}
         self.flow = OptimizerFlow(self.links, plan, models, Options())
 

@@ -42,10 +42,10 @@ from padiff_rpc.v1 import (
     worker_pb2_grpc,
 )
 from padiff_rpc.v1.records import (
-    Batch,
     CompareStart,
     Model,
     OverridePlace,
+    PackedBatch,
     Party,
     StepStart,
     Tls,
@@ -180,7 +180,7 @@ def compare(service: Service, **given: Any) -> None:
 
 
 def trace(stub: Any, lease: str, frames: list[Any], args: Optional[Any] = None) -> None:
-    batch = Batch(args=args or trees.pack([TensorRef(number=1)]), kwargs=trees.pack({}))
+    batch = PackedBatch(args=args or trees.pack([TensorRef(number=1)]), kwargs=trees.pack({}))
     opening = worker_pb2.TraceStart(
         lease=lease, batch=to_proto(batch), randomness=to_number(Randomness.REPORT)
     )
@@ -322,7 +322,7 @@ def lying_override(service: Service) -> None:
         opening = StepStart(
             lease=lease,
             step=0,
-            batch=Batch(args=trees.pack([TensorRef(number=1)]), kwargs=trees.pack({})),
+            batch=PackedBatch(args=trees.pack([TensorRef(number=1)]), kwargs=trees.pack({})),
             backward=False,
             optimize=False,
             pass_kind=Pass.LOCKSTEP,

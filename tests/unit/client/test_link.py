@@ -16,10 +16,10 @@ from padiff_rpc.convert import from_proto, to_proto
 from padiff_rpc.transport import open_server, requests
 from padiff_rpc.v1 import coordinator_pb2, coordinator_pb2_grpc
 from padiff_rpc.v1.records import (
-    Batch,
     CompareStart,
     Coverage,
     Model,
+    PackedBatch,
     Party,
     ReportSummary,
     Row,
@@ -94,7 +94,7 @@ def test_a_batch_is_sent_when_it_is_wanted_and_the_report_comes_back(address: st
         *("batch", "frame", "frame", "batch_end"),
     ]
     assert messages[4].batch.step == 1
-    reference = from_proto(messages[0].batch.reference, Batch)
+    reference = from_proto(messages[0].batch.reference, PackedBatch)
     assert trees.unpack(reference.kwargs) == {"y": trees.TensorRef(number=1)}
     frames = [message.frame for message in messages if message.WhichOneof("request") == "frame"]
     first, second = tensors.received_tensors(frames)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from padiff_rpc.errors import InvalidRequestError
-from padiff_rpc.v1.records import IgnoredLayers, LayerMap, LayerPair
+from padiff_rpc.v1.records import IgnoredLayers, LayerPair, StatedPairing
 from padiff_rpc.v1.words import Side
 from padiff_server.alignment.align import align
 from padiff_server.weights.weight_plan import plan_weights
@@ -14,7 +14,7 @@ def pairs(plan):
 
 
 def pinned(**map_):
-    return LayerMap(pairs=tuple(LayerPair(reference=r, candidate=c) for r, c in map_.items()))
+    return StatedPairing(pairs=tuple(LayerPair(reference=r, candidate=c) for r, c in map_.items()))
 
 
 MLP = """
@@ -36,7 +36,7 @@ second: p.Linear weight(8,2) bias(2)
 
 def test_equal_paths_with_equal_kind_and_shapes_are_certain(side):
     plan = align(
-        side(MLP), side(MLP.replace("t.", "p.").replace("8,4", "4,8").replace("2,8", "8,2")), LayerMap()
+        side(MLP), side(MLP.replace("t.", "p.").replace("8,4", "4,8").replace("2,8", "8,2")), StatedPairing()
     )
     assert [(p.reference, p.candidate, p.how, p.confidence) for p in plan.layers] == [
         ("", "", "root", 1.0),
@@ -48,7 +48,7 @@ def test_equal_paths_with_equal_kind_and_shapes_are_certain(side):
 
 
 def test_other_names_pair_by_order_and_type_with_less_confidence(side):
-    plan = align(side(MLP), side(PADDLE_MLP), LayerMap())
+    plan = align(side(MLP), side(PADDLE_MLP), StatedPairing())
     assert pairs(plan) == {"": "", "fc1": "first", "act": "relu", "fc2": "second"}
     fc1 = plan.candidate_of("fc1")
     assert (fc1.how, fc1.compared) == ("order and type", True)
@@ -59,7 +59,7 @@ def test_other_names_pair_by_order_and_type_with_less_confidence(side):
 def test_execution_order_stands_above_definition_order(side):
     reference = side(".: m.Net\na: t.Linear weight(4,4)\nb: t.Linear weight(4,4)", calls="b a")
     candidate = side(".: m.Net\nx: p.Linear weight(4,4)\ny: p.Linear weight(4,4)", calls="x y")
-    assert pairs(align(reference, candidate, LayerMap())) == {"": "", "b": "x", "a": "y"}
+    assert pairs(align(reference, candidate, StatedPairing())) == {"": "", "b": "x", "a": "y"}
 
 
 def test_a_layer_too_many_shifts_no_index(side):
@@ -70,7 +70,7 @@ def test_a_layer_too_many_shifts_no_index(side):
     candidate = side(
         ".: p.Sequential\n0: p.Linear weight(4,4)\n1: p.Linear weight(4,4)\n2: p.Linear weight(4,4)"
     )
-    plan = align(reference, candidate, LayerMap())
+    plan = align(reference, candidate, StatedPairing())
     assert pairs(plan) == {"": "", "0": "0", "2": "1", "4": "2"}
     assert plan.only_reference == ("1", "3")
 
@@ -81,7 +81,7 @@ def test_a_missing_bias_keeps_its_place_among_equal_layers(side):
     names = "abcde"
     others = [f"{names[n]}: p.Linear weight(4,4)" + (" bias(4)" if n != 2 else "") for n in range(5)]
     candidate = side("\n".join([".: mine.Net", *others]))
-    plan = align(reference, candidate, LayerMap())
+    plan = align(reference, candidate, StatedPairing())
     assert pairs(plan) == {"": "", **{str(n): names[n] for n in range(5)}}
     assert plan.candidate_of("2").confidence < plan.candidate_of("1").confidence
 
@@ -98,7 +98,7 @@ def test_a_faulty_block_keeps_its_place_among_equal_blocks(side):
             ]
         return "\n".join(lines)
 
-    plan = align(side(blocks("h", 0, None, "t")), side(blocks("layers", 1, 2, "p")), LayerMap())
+    plan = align(side(blocks("h", 0, None, "t")), side(blocks("layers", 1, 2, "p")), StatedPairing())
     for n in range(4):
         assert pairs(plan)[f"h.{n}"] == f"layers.{n + 1}"
         assert pairs(plan)[f"h.{n}.fc"] == f"layers.{n + 1}.fc"
@@ -108,7 +108,7 @@ def test_a_faulty_block_keeps_its_place_among_equal_blocks(side):
 def test_equal_kind_with_other_shapes_pairs_with_low_confidence(side):
     reference = side(".: m.Net\nhead: t.Linear weight(10,8)")
     candidate = side(".: m.Net\nfc: p.Linear weight(8,12)")
-    pair = align(reference, candidate, LayerMap()).candidate_of("head")
+    pair = align(reference, candidate, StatedPairing()).candidate_of("head")
     assert (pair.candidate, pair.reason) == ("fc", "their weights differ in shape")
     assert pair.confidence < 0.5
 
@@ -116,14 +116,14 @@ def test_equal_kind_with_other_shapes_pairs_with_low_confidence(side):
 def test_one_name_pairs_other_kinds_so_that_a_wrong_activation_is_seen(side):
     reference = side(".: m.Net\nfc: t.Linear weight(4,4)\nact: t.GELU", calls="fc act")
     candidate = side(".: m.Net\nfc: p.Linear weight(4,4)\nact: p.ReLU", calls="fc act")
-    pair = align(reference, candidate, LayerMap()).candidate_of("act")
+    pair = align(reference, candidate, StatedPairing()).candidate_of("act")
     assert (pair.candidate, pair.reason) == ("act", "a GELU against a ReLU")
 
 
 def test_a_custom_class_pairs_with_a_framework_layer_of_equal_shapes(side):
     reference = side(".: m.Net\nln: mine.Norm gamma(4) beta(4)\nfc: t.Linear weight(4,4)")
     candidate = side(".: m.Net\nnorm: p.LayerNorm weight(4) bias(4)\nfc: p.Linear weight(4,4)")
-    assert pairs(align(reference, candidate, LayerMap()))["ln"] == "norm"
+    assert pairs(align(reference, candidate, StatedPairing()))["ln"] == "norm"
 
 
 # Layers without weights
@@ -131,7 +131,7 @@ def test_a_custom_class_pairs_with_a_framework_layer_of_equal_shapes(side):
 
 def test_a_layer_against_a_function_is_listed_and_the_rest_pairs(side):
     candidate = side(PADDLE_MLP.replace("relu: p.ReLU\n", ""))
-    plan = align(side(MLP), candidate, LayerMap())
+    plan = align(side(MLP), candidate, StatedPairing())
     assert pairs(plan) == {"": "", "fc1": "first", "fc2": "second"}
     assert plan.only_reference == ("act",)
 
@@ -139,7 +139,7 @@ def test_a_layer_against_a_function_is_listed_and_the_rest_pairs(side):
 def test_layers_without_weights_that_are_called_unequally_often_pair_call_by_call_alone(side):
     reference = side(".: m.Net\na: t.Linear weight(4,4)\nact: t.ReLU", calls="a act a act")
     candidate = side(".: m.Net\na: p.Linear weight(4,4)\nact: p.ReLU", calls="a a act")
-    plan = align(reference, candidate, LayerMap())
+    plan = align(reference, candidate, StatedPairing())
     assert plan.candidate_of("act") is None
     # Behind the second call of `a` on both sides.
     assert [(one.reference_call, one.candidate_call) for one in plan.calls] == [(1, 0)]
@@ -149,7 +149,7 @@ def test_layers_without_weights_do_not_pair_across_others(side):
     text = ".: m.Net\na: {0}.Linear weight(4,4)\nb: {0}.Linear weight(3,4)\nrelu{1}: {0}.ReLU"
     reference = side(text.format("t", 1), calls="a relu1 b")
     candidate = side(text.format("p", 2).replace("3,4", "4,3"), calls="a b relu2")
-    plan = align(reference, candidate, LayerMap())
+    plan = align(reference, candidate, StatedPairing())
     assert (plan.only_reference, plan.only_candidate) == (("relu1",), ("relu2",))
 
 
@@ -162,14 +162,14 @@ def test_wrappers_and_sequentials_are_looked_through(side):
         "head: m.Head\nhead.inner: t.Linear weight(2,8)"
     )
     candidate = side(".: m.Net\na: p.Linear weight(4,8)\nr: p.ReLU\nb: p.Linear weight(8,2)")
-    plan = align(reference, candidate, LayerMap())
+    plan = align(reference, candidate, StatedPairing())
     assert pairs(plan) == {"": "", "body.0": "a", "body.1": "r", "head.inner": "b"}
     assert plan.only_reference == ("body", "head")
 
 
 def test_a_wrapper_around_the_whole_model_is_looked_through(side):
     inner = "\n".join(f"model.{line}" for line in MLP.strip().splitlines()[1:])
-    plan = align(side(f".: m.Wrapper\nmodel: mine.Net\n{inner}"), side(PADDLE_MLP), LayerMap())
+    plan = align(side(f".: m.Wrapper\nmodel: mine.Net\n{inner}"), side(PADDLE_MLP), StatedPairing())
     assert pairs(plan) == {"": "", "model.fc1": "first", "model.act": "relu", "model.fc2": "second"}
 
 
@@ -184,7 +184,7 @@ def test_lists_by_type_pair_with_blocks_by_execution_order(side):
         "d: p.LayerNorm weight(4)",
         calls="a b c d",
     )
-    plan = align(reference, candidate, LayerMap())
+    plan = align(reference, candidate, StatedPairing())
     assert pairs(plan) == {"": "", "fcs.0": "a", "norms.0": "b", "fcs.1": "c", "norms.1": "d"}
 
 
@@ -193,7 +193,7 @@ def test_layers_at_other_depths_pair_in_the_end(side):
         ".: m.Net\nvit: m.Vit token(1,1,4)\nvit.fc: t.Linear weight(4,4)\nvit.norm: t.LayerNorm weight(4)"
     )
     candidate = side(".: m.Net token(1,1,4)\nfc: p.Linear weight(4,4)\nnorm: p.LayerNorm weight(4)")
-    assert pairs(align(reference, candidate, LayerMap())) == {"": "", "vit.fc": "fc", "vit.norm": "norm"}
+    assert pairs(align(reference, candidate, StatedPairing())) == {"": "", "vit.fc": "fc", "vit.norm": "norm"}
 
 
 # Shared layers
@@ -215,7 +215,7 @@ def test_a_shared_layer_is_one_pair_under_any_of_its_paths(side):
     plan = align(
         side(SHARED.format("t"), calls),
         side(candidate, calls.replace("left", "one").replace("right", "two")),
-        LayerMap(),
+        StatedPairing(),
     )
     assert plan.candidate_of("right.fc") == plan.candidate_of("left.fc")
     assert plan.reference_of("two.fc").reference == "left.fc"
@@ -227,14 +227,14 @@ def test_a_pin_by_another_path_of_a_shared_layer_counts(side):
     plan = align(
         side(SHARED.format("t")),
         side(SHARED.format("t")),
-        LayerMap(pairs=(LayerPair(reference="right.fc", candidate="left.fc"),)),
+        StatedPairing(pairs=(LayerPair(reference="right.fc", candidate="left.fc"),)),
     )
     assert plan.candidate_of("left.fc").how == "pinned"
 
 
 def test_a_layer_that_only_one_side_shares_pairs_once(side):
     candidate = SHARED.replace("left.fc | right.fc", "left.fc") + "right.fc: {0}.Linear weight(4,4)"
-    plan = align(side(SHARED.format("t")), side(candidate.format("t")), LayerMap())
+    plan = align(side(SHARED.format("t")), side(candidate.format("t")), StatedPairing())
     assert pairs(plan)["left.fc"] == "left.fc"
     assert plan.only_candidate == ("right.fc",)
 
@@ -280,7 +280,7 @@ def test_what_has_no_partner_inside_a_pinned_pair_is_not_listed_as_a_gap(side):
 
 
 def test_a_pin_inside_a_pinned_pair_is_compared(side):
-    layer_map = LayerMap(
+    layer_map = StatedPairing(
         pairs=(LayerPair(reference="enc", candidate="dec"), LayerPair(reference="enc.a", candidate="dec.b"))
     )
     plan = align(side(NESTED.format("t")), side(NESTED.format("t")), layer_map)
@@ -302,12 +302,12 @@ def test_a_pin_inside_a_pinned_pair_is_compared(side):
             "the candidate has no layer 'decoder'; nearest: dec",
         ),
         (
-            LayerMap(ignored=IgnoredLayers(candidate=("encoder.b",))),
+            StatedPairing(ignored=IgnoredLayers(candidate=("encoder.b",))),
             "layer_map.ignored.candidate",
             "nearest: enc.b",
         ),
         (
-            LayerMap(ignored_recursively=IgnoredLayers(reference=("block.dec",))),
+            StatedPairing(ignored_recursively=IgnoredLayers(reference=("block.dec",))),
             "layer_map.ignored_recursively.reference",
             "'block.dec'; nearest: .*dec",
         ),
@@ -329,7 +329,7 @@ def test_a_layer_pinned_twice_is_refused(side):
 
 
 def ignoring(**sides):
-    return LayerMap(ignored=IgnoredLayers(**{side: (path,) for side, path in sides.items()}))
+    return StatedPairing(ignored=IgnoredLayers(**{side: (path,) for side, path in sides.items()}))
 
 
 def test_an_ignored_layer_is_paired_for_its_weights_but_not_compared(side):
@@ -345,7 +345,7 @@ def test_an_ignored_layer_is_paired_for_its_weights_but_not_compared(side):
 
 
 def test_layers_ignored_recursively_take_everything_below_along(side):
-    layer_map = LayerMap(ignored_recursively=IgnoredLayers(reference=("enc",), candidate=("enc",)))
+    layer_map = StatedPairing(ignored_recursively=IgnoredLayers(reference=("enc",), candidate=("enc",)))
     plan = align(side(NESTED.format("t")), side(NESTED.format("t")), layer_map)
     assert plan.skip_paths(Side.REFERENCE) == ("enc", "enc.a", "enc.b")
     assert not plan.candidate_of("enc.b").compared
@@ -370,14 +370,14 @@ def test_an_ignored_layer_takes_what_the_others_left(side):
 @pytest.mark.parametrize("name", ["Dropout", "torch.nn.Dropout", "torch.nn.modules.any.Dropout", "Base"])
 def test_classes_are_ignored_by_bare_qualified_and_base_names(side, name):
     reference = side(".: m.Net\nfc: t.Linear weight(4,4)\ndrop: t.Dropout, m.Base")
-    layer_map = LayerMap(ignored_classes=IgnoredLayers(reference=(name,)))
+    layer_map = StatedPairing(ignored_classes=IgnoredLayers(reference=(name,)))
     plan = align(reference, side(".: m.Net\nfc: p.Linear weight(4,4)"), layer_map)
     assert plan.ignored_reference == ("drop",)
     assert plan.notes == ()
 
 
 def test_a_class_that_no_layer_has_is_noted(side):
-    layer_map = LayerMap(ignored_classes=IgnoredLayers(candidate=("Linaer",)))
+    layer_map = StatedPairing(ignored_classes=IgnoredLayers(candidate=("Linaer",)))
     plan = align(side(MLP), side(PADDLE_MLP), layer_map)
     assert plan.notes == ("layer_map.ignored_classes.candidate: no layer is a 'Linaer'; nearest: Linear",)
 
@@ -469,7 +469,7 @@ STOCK = resnet50(
 def test_a_hand_written_resnet50_aligns_with_paddles_own_without_a_map(side, traced):
     reference = side(OWN[0], OWN[1] if traced else "")
     candidate = side(STOCK[0], STOCK[1] if traced else "")
-    plan = align(reference, candidate, LayerMap())
+    plan = align(reference, candidate, StatedPairing())
     expected = {"": "", "stem.conv": "conv1", "stem.norm": "bn1", "head": "fc"}
     for s, (blocks, _, _) in enumerate(STAGES):
         expected[f"stages.{s}"] = f"layer{s + 1}"
@@ -487,7 +487,7 @@ def test_a_hand_written_resnet50_aligns_with_paddles_own_without_a_map(side, tra
     assert plan.only_reference == ("stem", "stages")
     assert all(path.rpartition(".")[2] in ("relu", "pool") for path in plan.only_candidate)
 
-    weights = plan_weights(plan, reference.layers, candidate.layers, LayerMap())
+    weights = plan_weights(plan, reference.layers, candidate.layers, StatedPairing())
     assert len(weights.pairs) == 53 + 4 * 53 + 2
     assert all(pair.placed for pair in weights.pairs)
     assert weights.unmatched == ()
@@ -497,7 +497,7 @@ def test_a_hand_written_resnet50_aligns_with_paddles_own_without_a_map(side, tra
 def test_a_missing_bias_deep_in_a_resnet_costs_no_other_pair(side):
     faulty = OWN[0].replace("stages.2.3.conv2: t.Conv2d ", "stages.2.3.conv2: t.Conv2d bias(256) ")
     assert faulty != OWN[0]
-    sound = align(side(*OWN), side(*STOCK), LayerMap())
-    plan = align(side(faulty, OWN[1]), side(*STOCK), LayerMap())
+    sound = align(side(*OWN), side(*STOCK), StatedPairing())
+    plan = align(side(faulty, OWN[1]), side(*STOCK), StatedPairing())
     assert pairs(plan) == pairs(sound)
     assert plan.candidate_of("stages.2.3.conv2").confidence < 0.8

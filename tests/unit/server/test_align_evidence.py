@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from padiff_rpc.v1.records import IgnoredLayers, LayerMap, LayerPair
+from padiff_rpc.v1.records import IgnoredLayers, LayerPair, StatedPairing
 from padiff_server.alignment.align import align
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "fakes"))
@@ -18,7 +18,7 @@ from model_trees import PADDLE, TORCH, block, leaf, linear, norm, traced
 
 def aligned(reference, candidate, layer_map=None):
     sides = traced(reference, TORCH)[0], traced(candidate, PADDLE)[0]
-    return align(*sides, layer_map or LayerMap())
+    return align(*sides, layer_map or StatedPairing())
 
 
 def pairs(plan):
@@ -172,7 +172,7 @@ def test_architectures_that_differ_pair_what_they_share_and_list_the_rest():
 
 def test_a_pair_that_compares_its_inside_is_looked_into():
     model = block("", block("a", linear("fc", 8, 8)), block("b", linear("fc", 8, 8)))
-    layer_map = LayerMap(pairs=(LayerPair(reference="a", candidate="a", compare_inside=True),))
+    layer_map = StatedPairing(pairs=(LayerPair(reference="a", candidate="a", compare_inside=True),))
     plan = aligned(model, model, layer_map)
     assert (plan.candidate_of("a").how, plan.candidate_of("a").unit) == ("pinned", False)
     assert plan.candidate_of("a.fc").compared
@@ -181,7 +181,7 @@ def test_a_pair_that_compares_its_inside_is_looked_into():
 
 def test_layers_without_a_counterpart_by_the_layer_map_stay_alone():
     model = block("", linear("a", 8, 8), linear("b", 8, 8))
-    plan = aligned(model, model, LayerMap(unpaired=IgnoredLayers(reference=("a",))))
+    plan = aligned(model, model, StatedPairing(unpaired=IgnoredLayers(reference=("a",))))
     assert pairs(plan) == {"": "", "b": "b"}
     assert (plan.only_reference, plan.only_candidate) == (("a",), ("a",))
 
@@ -191,6 +191,6 @@ def test_a_side_against_itself_is_certain(seed):
     from model_trees import MODELS
 
     model = MODELS[seed](random.Random(seed))
-    plan = align(traced(model, TORCH)[0], traced(model, TORCH)[0], LayerMap())
+    plan = align(traced(model, TORCH)[0], traced(model, TORCH)[0], StatedPairing())
     assert all(pair.reference == pair.candidate and pair.confidence == 1.0 for pair in plan.layers)
     assert plan.only_reference == plan.only_candidate == ()

@@ -6,7 +6,7 @@ import random
 import sys
 from pathlib import Path
 
-from padiff_rpc.v1.records import LayerMap
+from padiff_rpc.v1.records import StatedPairing
 from padiff_server.alignment.align import align
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "fakes"))
@@ -22,7 +22,7 @@ def case(seed):
     candidate, port_paths = traced(ported(model, rng), PADDLE, rng)
     holders = {layer.path for layer in reference.layers if layer.class_name == "Block"}
     true = {path: port_paths[key] for key, path in paths.items() if path not in holders}
-    return align(reference, candidate, LayerMap()), true
+    return align(reference, candidate, StatedPairing()), true
 
 
 def test_a_port_by_other_names_and_nesting_finds_its_true_pairs():

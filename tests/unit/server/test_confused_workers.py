@@ -29,13 +29,13 @@ from padiff_rpc.v1.records import (
     CaptureId,
     DescribeOptimizerResponse,
     Layer,
-    LayerMap,
     NotOverridden,
     OptimizerGroup,
     Options,
     OverridePlace,
     OverrideTicket,
     Slot,
+    StatedPairing,
     TensorSpec,
     Weight,
 )
@@ -93,9 +93,9 @@ CALLS = (
 def _aligned(layers: dict[Side, tuple[Layer, ...]], calls: dict[Side, tuple[CallEvent, ...]]) -> Any:
     """Does with both sides' descriptions what a comparison does before its first step."""
     sides = [SideTrace(layers=layers[side], calls=calls[side]) for side in SIDES]
-    plan = align(*sides, LayerMap())
+    plan = align(*sides, StatedPairing())
     models = {side: ModelIndex(layers[side]) for side in SIDES}
-    weights = plan_weights(plan, layers[Side.REFERENCE], layers[Side.CANDIDATE], LayerMap())
+    weights = plan_weights(plan, layers[Side.REFERENCE], layers[Side.CANDIDATE], StatedPairing())
     fates(weights, layers[Side.REFERENCE], layers[Side.CANDIDATE])
     differences(plan, layers[Side.REFERENCE], layers[Side.CANDIDATE])
     plan_pairs(plan, models, calls)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from padiff_rpc.v1.records import LayerMap
+from padiff_rpc.v1.records import StatedPairing
 from padiff_server.alignment.align import align
 from padiff_server.weights.weight_plan import plan_weights
 
@@ -13,7 +13,7 @@ def planned(side):
 
     def plan(reference, candidate):
         sides = side(reference), side(candidate)
-        return plan_weights(align(*sides, LayerMap()), sides[0].layers, sides[1].layers, LayerMap())
+        return plan_weights(align(*sides, StatedPairing()), sides[0].layers, sides[1].layers, StatedPairing())
 
     return plan
 
@@ -106,9 +106,9 @@ def test_a_layer_with_one_misfit_among_its_weights_keeps_its_partner(side):
     candidate = side(
         f".: m.Net\nx: m.Mix {mixer}(3)\ny: m.Mix {mixer}(5)\nz: m.Mix {mixer}(3)", calls="x y z"
     )
-    plan = align(reference, candidate, LayerMap())
+    plan = align(reference, candidate, StatedPairing())
     assert {pair.reference: pair.candidate for pair in plan.layers} == {"": "", "a": "x", "b": "y", "c": "z"}
-    weights = plan_weights(plan, reference.layers, candidate.layers, LayerMap())
+    weights = plan_weights(plan, reference.layers, candidate.layers, StatedPairing())
     assert [pair.reference_name for pair in weights.pairs if pair.is_misfit] == ["b.scale"]
 
 
@@ -118,7 +118,7 @@ def test_a_layer_around_others_pairs_by_what_it_holds_not_with_a_leaf_of_equal_s
         ".: m.Net\nenc: m.Encoder\nenc.rows: p.Embedding weight(7,4)\nenc.fc: p.Linear weight(4,4)",
         calls="enc.rows enc.fc",
     )
-    plan = align(reference, candidate, LayerMap())
+    plan = align(reference, candidate, StatedPairing())
     assert {pair.reference: pair.candidate for pair in plan.layers} == {
         "": "",
         "enc": "enc",

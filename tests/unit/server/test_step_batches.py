@@ -8,7 +8,7 @@ import pytest
 from padiff_rpc import trees
 from padiff_rpc.errors import CancelledError, InvalidRequestError, ProtocolError
 from padiff_rpc.tensors import HostTensor, ReceivedTensor
-from padiff_rpc.v1.records import Batch, BatchFailure, SendBatch
+from padiff_rpc.v1.records import BatchFailure, PackedBatch, SendBatch
 from padiff_rpc.v1.words import Side
 from padiff_server.steps.batches import BatchEnd, BatchSource, BatchUnavailable
 
@@ -16,7 +16,7 @@ REF = trees.TensorRef
 
 
 def batch(*args, **kwargs):
-    return Batch(args=trees.pack(list(args)), kwargs=trees.pack(kwargs))
+    return PackedBatch(args=trees.pack(list(args)), kwargs=trees.pack(kwargs))
 
 
 def tensor(number):
@@ -45,7 +45,7 @@ def test_each_side_gets_the_tensors_that_it_points_at():
 
 
 def test_the_target_counts_too():
-    target = Batch(args=trees.pack([]), kwargs=trees.pack({}), target=trees.pack(REF(number=5)))
+    target = PackedBatch(args=trees.pack([]), kwargs=trees.pack({}), target=trees.pack(REF(number=5)))
     found = pulled(head(reference=target), tensor(5), BatchEnd())
     assert [number for number, _ in found.tensors_of(Side.REFERENCE)] == [5]
 
@@ -75,4 +75,4 @@ def test_anything_else_is_a_broken_protocol(messages):
 
 def test_arguments_may_be_empty_but_not_absent():
     with pytest.raises(InvalidRequestError, match="reference"):
-        pulled(head(reference=Batch(args=trees.ABSENT, kwargs=trees.pack({}))), BatchEnd())
+        pulled(head(reference=PackedBatch(args=trees.ABSENT, kwargs=trees.pack({}))), BatchEnd())

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from padiff_rpc.v1.records import IgnoredLayers, LayerMap, LayerPair
+from padiff_rpc.v1.records import IgnoredLayers, LayerPair, StatedPairing
 from padiff_rpc.v1.words import Side
 from padiff_server.alignment.align import align
 from padiff_server.weights.weight_fates import fates
@@ -69,10 +69,10 @@ def test_every_weight_of_both_sides_has_exactly_one_fate(side, data, frameworks)
     layer_map = data.draw(
         st.sampled_from(
             [
-                LayerMap(),
-                LayerMap(ignored=IgnoredLayers(reference=(paths[0],))),
-                LayerMap(pairs=(LayerPair(reference=paths[0], candidate=paths[1]),)),
-                LayerMap(pairs=(LayerPair(reference=paths[0], candidate=paths[1], special_init="m:f"),)),
+                StatedPairing(),
+                StatedPairing(ignored=IgnoredLayers(reference=(paths[0],))),
+                StatedPairing(pairs=(LayerPair(reference=paths[0], candidate=paths[1]),)),
+                StatedPairing(pairs=(LayerPair(reference=paths[0], candidate=paths[1], special_init="m:f"),)),
             ]
         )
     )
@@ -118,5 +118,5 @@ def test_every_weight_of_both_sides_has_exactly_one_fate(side, data, frameworks)
 )
 def test_fates(side, reference, candidate, expected):
     sides = side(f".: m.Net\n{reference}"), side(f".: m.Net\n{candidate}")
-    plan = plan_weights(align(*sides, LayerMap()), sides[0].layers, sides[1].layers, LayerMap())
+    plan = plan_weights(align(*sides, StatedPairing()), sides[0].layers, sides[1].layers, StatedPairing())
     assert [one.fate for one in fates(plan, sides[0].layers, sides[1].layers)] == expected

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from padiff_rpc.v1.records import IgnoredLayers, LayerMap, LayerPair
+from padiff_rpc.v1.records import IgnoredLayers, LayerPair, StatedPairing
 from padiff_rpc.v1.words import DType, Side, WeightKind
 from padiff_server.alignment.align import align
 from padiff_server.alignment.plan import PairedLayer, Plan
@@ -19,7 +19,7 @@ def planned(side):
 
     def plan(reference, candidate, layer_map=None):
         sides = side(f".: m.Net\n{reference}"), side(f".: m.Net\n{candidate}")
-        layer_map = layer_map or LayerMap()
+        layer_map = layer_map or StatedPairing()
         return plan_weights(align(*sides, layer_map), sides[0].layers, sides[1].layers, layer_map)
 
     return plan
@@ -103,7 +103,7 @@ def test_raw_parameters_pair_by_name_then_by_order_among_equal_shapes(planned):
 
 def test_the_roots_own_weights_have_bare_names(side):
     sides = side(".: m.Net scale(2)"), side(".: m.Net scale(2)")
-    plan = plan_weights(align(*sides, LayerMap()), sides[0].layers, sides[1].layers, LayerMap())
+    plan = plan_weights(align(*sides, StatedPairing()), sides[0].layers, sides[1].layers, StatedPairing())
     assert rules(plan) == {("scale", "scale"): "identity"}
 
 
@@ -132,13 +132,13 @@ def test_a_layer_without_partner_counts_with_each_of_its_weights(planned):
 
 
 def test_what_the_user_ignores_does_not_count(planned):
-    layer_map = LayerMap(ignored=IgnoredLayers(candidate=("b",)))
+    layer_map = StatedPairing(ignored=IgnoredLayers(candidate=("b",)))
     plan = planned("a: t.Linear weight(4,4)", "a: p.Linear weight(4,4)\nb: p.Linear weight(3,3)", layer_map)
     assert unmatched(plan) == [(Side.CANDIDATE, "parameter", "b", "weight", False)]
 
 
 def test_an_ignored_pair_is_placed_as_far_as_it_fits_but_not_compared(planned):
-    layer_map = LayerMap(ignored=IgnoredLayers(reference=("a",)))
+    layer_map = StatedPairing(ignored=IgnoredLayers(reference=("a",)))
     plan = planned("a: t.Linear weight(4,4) bias(4)", "a: p.Linear weight(4,4)", layer_map)
     assert [(pair.placed, pair.compared) for pair in plan.pairs] == [(True, False)]
     assert "layer_map.ignored.reference" in plan.pairs[0].reason
@@ -146,7 +146,7 @@ def test_an_ignored_pair_is_placed_as_far_as_it_fits_but_not_compared(planned):
 
 
 def test_the_inside_of_a_pinned_pair_is_placed_and_compared(planned):
-    layer_map = LayerMap(pairs=(LayerPair(reference="a", candidate="x"),))
+    layer_map = StatedPairing(pairs=(LayerPair(reference="a", candidate="x"),))
     plan = planned(
         "a: m.Block\na.fc: t.Linear weight(3,4)", "x: m.Block\nx.fc: p.Linear weight(4,3)", layer_map
     )
@@ -210,7 +210,7 @@ def test_a_recurrent_layer_that_shares_its_weights_with_its_cells_pairs_by_name(
 
 
 def test_a_special_init_takes_all_weights_of_both_layers_and_below(planned):
-    layer_map = LayerMap(
+    layer_map = StatedPairing(
         pairs=(LayerPair(reference="attn", candidate="self", special_init="port.rules:attention"),)
     )
     plan = planned(
@@ -260,7 +260,7 @@ def test_packed_attention_is_parted_into_paddles_projections(planned):
 
 def test_a_part_that_nothing_takes_is_missed(planned):
     without_values = "\n".join(line for line in APART_QKV.splitlines() if ".v_proj" not in line)
-    pinned = LayerMap(pairs=(LayerPair(reference="a", candidate="a"),))
+    pinned = StatedPairing(pairs=(LayerPair(reference="a", candidate="a"),))
     plan = planned(PACKED, without_values, pinned)
     assert unmatched(plan) == [
         (Side.REFERENCE, "parameter", "a", "in_proj_weight", True),
@@ -275,7 +275,9 @@ def test_weights_of_several_dtypes_do_not_make_one(side):
         replace(layer, weights=tuple(map(halved, layer.weights))) if layer.path == "a.k_proj" else layer
         for layer in reference.layers
     )
-    plan = plan_weights(align(reference, candidate, LayerMap()), layers, candidate.layers, LayerMap())
+    plan = plan_weights(
+        align(reference, candidate, StatedPairing()), layers, candidate.layers, StatedPairing()
+    )
     (packed,) = (pair for pair in plan.pairs if pair.candidate_name == "a.in_proj_weight")
     assert (packed.placed, packed.is_misfit, packed.compared) == (False, True, True)
     assert "float32, float16" in packed.reason
@@ -348,7 +350,7 @@ def test_a_users_fused_projections_are_parted_by_their_names(side, layer, kind, 
         PairedLayer(reference=ours, candidate=theirs, how="same path", unit=ours == "b.attn")
         for ours, theirs in paths
     )
-    plan = plan_weights(Plan(layers=layers), sides[0].layers, sides[1].layers, LayerMap())
+    plan = plan_weights(Plan(layers=layers), sides[0].layers, sides[1].layers, StatedPairing())
     assert rules(plan)[f"b.attn.{layer}.weight", "b.attn.q_proj.weight"] == first
     assert len(plan.pairs) == 5
     assert all(pair.placed for pair in plan.pairs)
@@ -370,7 +372,7 @@ def test_a_cell_below_paddles_recurrent_wrappers_is_a_layer_and_direction(planne
         f"rnn: t.RNN {torch_cells}",
         "rnn: p.BiRNN\nrnn.cell_fw: p.SimpleRNNCell weight_ih(16,3) weight_hh(16,4)\n"
         "rnn.cell_bw: p.SimpleRNNCell weight_ih(16,3) weight_hh(16,4)",
-        LayerMap(pairs=(LayerPair(reference="rnn", candidate="rnn"),)),
+        StatedPairing(pairs=(LayerPair(reference="rnn", candidate="rnn"),)),
     )
     assert rules(plan) == {
         ("rnn.weight_ih_l0", "rnn.cell_fw.weight_ih"): "identity",
@@ -526,9 +528,9 @@ def test_parts_of_a_packed_weight_are_not_tied(planned):
 
 def tables(side, reference, candidate):
     sides = side(f".: m.Net\n{reference}"), side(f".: m.Net\n{candidate}")
-    plan = align(*sides, LayerMap())
+    plan = align(*sides, StatedPairing())
     layers = {Side.REFERENCE: sides[0].layers, Side.CANDIDATE: sides[1].layers}
-    made = own_tables(plan, layers, plan_weights(plan, *layers.values(), LayerMap()))
+    made = own_tables(plan, layers, plan_weights(plan, *layers.values(), StatedPairing()))
     return [(pair.candidate_name, pair.placed) for pair in made.pairs]
 
 
@@ -549,8 +551,8 @@ def test_a_table_that_one_side_does_not_save_is_no_gap_and_held_against_the_othe
         )
         for layer in layers[unsaved]
     )
-    plan = align(*sides, LayerMap())
-    weights = plan_weights(plan, *layers, LayerMap())
+    plan = align(*sides, StatedPairing())
+    weights = plan_weights(plan, *layers, StatedPairing())
     assert [(one.name, one.counts) for one in weights.unmatched] == [("index", False)]
     made = own_tables(plan, dict(zip((Side.REFERENCE, Side.CANDIDATE), layers)), weights)
     assert [pair.candidate_name for pair in made.pairs] == ["a.index"]

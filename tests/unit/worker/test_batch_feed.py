@@ -18,7 +18,7 @@ from fake_adapter import FakeAdapter
 
 from padiff_rpc import trees
 from padiff_rpc.errors import InvalidRequestError, StateError
-from padiff_rpc.v1.records import Batch
+from padiff_rpc.v1.records import PackedBatch
 from padiff_worker.batch_feed import BatchFeed, takes_target
 from padiff_worker.batches import Arguments, arguments, host_batch, packed_batch
 
@@ -93,7 +93,7 @@ def test_a_train_step_gets_the_batch_in_its_own_shape_and_shares_its_tensors() -
 def test_a_batch_of_the_client_comes_as_a_loader_would_have_given_it(
     args: Any, kwargs: Any, target: Any, given: Any
 ) -> None:
-    batch = host_batch(Batch(args=trees.pack(args), kwargs=trees.pack(kwargs), target=target), {})
+    batch = host_batch(PackedBatch(args=trees.pack(args), kwargs=trees.pack(kwargs), target=target), {})
     assert arguments(batch, FakeAdapter(), "cpu").given == given
 
 

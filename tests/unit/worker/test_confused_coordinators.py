@@ -23,13 +23,13 @@ from padiff_rpc.limits import limits
 from padiff_rpc.tensors import HostTensor, frames_of
 from padiff_rpc.trees import TensorRef
 from padiff_rpc.v1 import tensors_pb2, worker_pb2
-from padiff_rpc.v1.records import Batch, OverrideTicket
+from padiff_rpc.v1.records import OverrideTicket, PackedBatch
 from padiff_worker.overrides import OverrideReader, Overrides
 from padiff_worker.servicer import _batch
 
 OURS = (ProtocolError, InvalidRequestError, BusyError)
 VALUES = {3: HostTensor.from_array(np.ones(6, np.float32)), 5: HostTensor.from_array(np.ones(2, np.int64))}
-BATCH = Batch(
+BATCH = PackedBatch(
     args=trees.pack([TensorRef(number=3), {"n": TensorRef(number=5)}]),
     kwargs=trees.pack({"again": TensorRef(number=3)}),
 )
@@ -53,7 +53,7 @@ def requests(*numbers: int) -> list[Any]:
 
 
 @settings(deadline=None)
-@given(damaged([to_proto(BATCH)], any_message(worker_pb2.Batch)), st.data())
+@given(damaged([to_proto(BATCH)], any_message(worker_pb2.PackedBatch)), st.data())
 def test_any_batch_is_taken_or_refused(batches: list[Any], data: st.DataObject) -> None:
     sent = data.draw(damaged(requests(3, 5), any_message(worker_pb2.TraceRequest, **LIKELY)))
     with contextlib.suppress(*OURS):
@@ -71,7 +71,7 @@ def test_a_batch_is_read_to_its_last_tensor_and_no_further() -> None:
 
 
 def test_a_tensor_that_the_batch_does_not_point_at_is_refused() -> None:
-    only_first = to_proto(Batch(args=trees.pack([TensorRef(number=3)]), kwargs=trees.pack({})))
+    only_first = to_proto(PackedBatch(args=trees.pack([TensorRef(number=3)]), kwargs=trees.pack({})))
     with pytest.raises(ProtocolError, match="does not point at tensor 5"):
         _batch(only_first, iter(requests(5, 3)))
 
@@ -88,7 +88,7 @@ def test_a_batch_over_the_limit_is_refused(monkeypatch: pytest.MonkeyPatch) -> N
     try:
         large = HostTensor.from_array(np.ones(700 << 10, np.uint8))
         batch = to_proto(
-            Batch(args=trees.pack([TensorRef(number=n) for n in range(2)]), kwargs=trees.pack({}))
+            PackedBatch(args=trees.pack([TensorRef(number=n) for n in range(2)]), kwargs=trees.pack({}))
         )
         sent = [worker_pb2.TraceRequest(frame=frame) for n in range(2) for frame in frames_of(n, large)]
         with pytest.raises(

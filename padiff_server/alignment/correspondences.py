@@ -11,7 +11,8 @@ from padiff_rpc.v1.records import Slot
 from padiff_rpc.v1.words import CallMoment, Side
 from padiff_server.alignment.activations import Activation
 from padiff_server.alignment.layouts import Layout
-from padiff_server.alignment.slots import Origin, SlotPair, SlotPairing
+from padiff_server.alignment.slots import SlotPair, SlotPairing
+from padiff_server.capture.trace import Origin
 from padiff_server.sides import SIDES
 from padiff_server.weights.rules import IDENTITY, Rule, Shape
 

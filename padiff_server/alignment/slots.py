@@ -4,22 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, Optional
+from typing import Optional
 
 from padiff_rpc.records import record
 from padiff_rpc.v1.records import Slot
 from padiff_rpc.v1.words import CallMoment
 from padiff_server.alignment.path_words import path_words
+from padiff_server.capture.trace import Origin
 from padiff_server.weights.rules import IDENTITY, Rule
-
-
-class Origin(NamedTuple):
-    """Where a tensor was first seen, which names it in every step alike."""
-
-    path: str
-    call: int
-    moment: CallMoment
-    slot: str
 
 
 @record

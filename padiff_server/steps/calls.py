@@ -12,16 +12,9 @@ from padiff_rpc.v1.records import CallEvent, Slot, SourceLine
 from padiff_rpc.v1.words import CallMoment, Side
 from padiff_server.alignment.correspondences import paired_by
 from padiff_server.alignment.plan import PairedLayer, Plan
-from padiff_server.alignment.slots import Origin, SlotPairing, pair_returned, pair_slots
+from padiff_server.alignment.slots import SlotPairing, pair_returned, pair_slots
+from padiff_server.capture.trace import Origin, SeenCall
 from padiff_server.sides import SIDES, other
-
-
-@record
-class SeenCall:
-    """One side's event; `index` counts that side's events from 0, in execution order."""
-
-    index: int
-    event: CallEvent
 
 
 @record

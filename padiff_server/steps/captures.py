@@ -15,7 +15,7 @@ from typing import Any, Optional
 from padiff_rpc.v1.records import CallEvent, Slot
 from padiff_rpc.v1.words import CallMoment, CaptureKind, Phase, Side
 from padiff_server.alignment.plan import Plan
-from padiff_server.alignment.slots import Origin
+from padiff_server.capture.trace import Origin
 from padiff_server.judging.measured import Aspect
 from padiff_server.judging.noisy_elements import Reals
 from padiff_server.judging.store import TensorStore

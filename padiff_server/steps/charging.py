@@ -11,11 +11,11 @@ from padiff_rpc.v1.records import Place, Row
 from padiff_rpc.v1.words import CallMoment, Omission, Side, Verdict
 from padiff_server.alignment.plan import Plan
 from padiff_server.alignment.slots import SlotPair
+from padiff_server.capture.trace import CallName, Trace
 from padiff_server.coverage import is_agreement
 from padiff_server.model_index import Models
 from padiff_server.sides import SIDES
 from padiff_server.steps.calls import CallPair
-from padiff_server.steps.surroundings import CallName, Surroundings
 
 _Pair = tuple[int, int]
 
@@ -30,7 +30,7 @@ class Charging:
     """
 
     def __init__(
-        self, calls: list[CallPair], events: dict[Side, Surroundings], models: Models, plan: Plan
+        self, calls: list[CallPair], events: Mapping[Side, Trace], models: Models, plan: Plan
     ) -> None:
         self._around = events
         self._models = models

@@ -7,9 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from padiff_rpc.v1.records import CallEvent
 from padiff_rpc.v1.words import CallMoment, Side
 from padiff_server.alignment.slots import SlotPair, SlotPairing
+from padiff_server.capture.trace import SeenCall
 from padiff_server.model_index import Models
 from padiff_server.sides import SIDES
-from padiff_server.steps.calls import CallPair, CallPairs, SeenCall
+from padiff_server.steps.calls import CallPair, CallPairs
 from padiff_server.weights.weight_pair import WeightPlan
 
 _Call = tuple[Side, str, int]

@@ -9,7 +9,8 @@ from padiff_rpc.records import record
 from padiff_rpc.v1.records import CallEvent, OverridePlace, TensorSpec
 from padiff_rpc.v1.words import Side
 from padiff_server.alignment.plan import Plan
-from padiff_server.alignment.slots import Origin, SlotPair
+from padiff_server.alignment.slots import SlotPair
+from padiff_server.capture.trace import Origin
 from padiff_server.sides import SIDES
 from padiff_server.steps.calls import CallPairs
 from padiff_server.weights.rules import IDENTITY, Rule

@@ -20,6 +20,7 @@ from padiff_rpc.v1.records import (
     Unmatched,
 )
 from padiff_rpc.v1.words import CallMoment, Omission, Pass, Side
+from padiff_server.capture.trace import Trace
 from padiff_server.judging.gradient_history import GradientHistory
 from padiff_server.judging.store import TensorStore
 from padiff_server.judging.tolerances import Tolerances
@@ -38,7 +39,6 @@ from padiff_server.steps.random_decisions import RandomDecisions
 from padiff_server.steps.random_effects import RandomEffects
 from padiff_server.steps.step_rows import StepRows
 from padiff_server.steps.step_run import SideEnd, StepRun
-from padiff_server.steps.surroundings import Surroundings
 from padiff_server.steps.twins import Twins
 from padiff_server.worker_pair import ComparisonStopped, WorkerPair
 
@@ -231,7 +231,7 @@ class PassRunner:
     def _charging(self, captures: StepCaptures) -> Optional[Charging]:
         if captures.calls is None:
             return None
-        around = {side: Surroundings(captures.events[side]) for side in SIDES}
+        around = {side: Trace.of_events(captures.events[side]) for side in SIDES}
         return Charging(captures.calls.pairs, around, self._aligned.models, self._aligned.plan)
 
     def _report_ends(self, this: StepPass, step: int, ends: Ends) -> None:

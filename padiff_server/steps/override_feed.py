@@ -12,7 +12,7 @@ from padiff_rpc.records import record
 from padiff_rpc.tensors import FLOATING, HostTensor
 from padiff_rpc.v1.records import NotOverridden, OverrideTicket
 from padiff_rpc.v1.words import Phase
-from padiff_server.alignment.slots import Origin
+from padiff_server.capture.trace import Origin
 from padiff_server.steps.lockstep_plan import LockstepPlan
 from padiff_server.weights.dtype_cast import cast
 from padiff_server.weights.rules import Rule

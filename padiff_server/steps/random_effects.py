@@ -10,12 +10,12 @@ from typing import Optional
 from padiff_rpc.v1.records import Row
 from padiff_rpc.v1.words import CallMoment, CaptureKind, Omission, Phase, Side, Verdict
 from padiff_server.alignment.slots import SlotPair
+from padiff_server.capture.trace import CallName, SeenCall
 from padiff_server.coverage import fails
 from padiff_server.model_index import Models
 from padiff_server.sides import SIDES
-from padiff_server.steps.calls import CallPair, SeenCall
+from padiff_server.steps.calls import CallPair
 from padiff_server.steps.random_sharing import SeenCalls
-from padiff_server.steps.surroundings import CallName
 from padiff_server.weights.weight_pair import WeightPair
 
 # Shapes and dtypes do not depend on chance, and NaN is never judged away.

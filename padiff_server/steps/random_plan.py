@@ -9,9 +9,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from padiff_rpc.records import record
 from padiff_rpc.v1.records import RandomOperation, RandomPair, StepStart
 from padiff_rpc.v1.words import Randomness, Side
+from padiff_server.capture.trace import CallName
 from padiff_server.sides import SIDES
 from padiff_server.steps.random_sharing import Group, Operations, SeenCalls, share
-from padiff_server.steps.surroundings import CallName
 
 _SHOWN = 3
 

@@ -9,9 +9,9 @@ from padiff_rpc.records import record
 from padiff_rpc.v1.records import CallEvent, RandomOperation, RandomPair
 from padiff_rpc.v1.words import Side
 from padiff_server.alignment.plan import INSIDE_PINNED, Plan
+from padiff_server.capture.trace import CallName, Trace
 from padiff_server.sides import SIDES
 from padiff_server.steps.calls import CallPair, CallPairs
-from padiff_server.steps.surroundings import CallName, Surroundings
 
 Operations = Mapping[Side, tuple[RandomOperation, ...]]
 
@@ -22,7 +22,7 @@ class SeenCalls:
 
     plan: Plan
     pairs: tuple[CallPair, ...]
-    around: Mapping[Side, Surroundings]
+    around: Mapping[Side, Trace]
 
     @classmethod
     def of_events(cls, plan: Plan, events: Mapping[Side, Iterable[CallEvent]]) -> SeenCalls:
@@ -31,7 +31,7 @@ class SeenCalls:
         for side in SIDES:
             for event in events[side]:
                 calls.add(side, event)
-        around = {side: Surroundings(events[side]) for side in SIDES}
+        around = {side: Trace.of_events(events[side]) for side in SIDES}
         return cls(plan=plan, pairs=tuple(calls.pairs), around=around)
 
     def begun(self, operations: Operations) -> Operations:

@@ -12,13 +12,13 @@ from typing import Any, Optional, Union
 
 from padiff_rpc.v1.records import Options
 from padiff_rpc.v1.words import CallMoment
+from padiff_server.capture.trace import CallName, Trace
 from padiff_server.judging.noise import Level, Noise, louder, norm_of
 from padiff_server.model_index import Models
 from padiff_server.steps.calls import CallPair
 from padiff_server.steps.captures import LOSS_KEY, StepCaptures
 from padiff_server.steps.pairs import PairTable
 from padiff_server.steps.parameter_floors import ParameterFloors
-from padiff_server.steps.surroundings import CallName, Surroundings
 from padiff_server.steps.terms import GradientTerms, ValueTerms
 from padiff_server.steps.whole_calls import Key, keys_of, name_of, whole_calls
 from padiff_server.weights.weight_pair import WeightPair
@@ -32,7 +32,7 @@ class RoundingFloors:
     ) -> None:
         """`events`, in order of execution; what the captures hold of them is measured."""
         self._captures = captures
-        self._around = Surroundings(event.reference.event for event in events)
+        self._around = Trace.of_events(event.reference.event for event in events)
         self._values: Noise[Key] = Noise(options)
         self._loss: Noise[str] = Noise(options)
         self._gradients: Noise[Key] = Noise(options)

@@ -7,11 +7,11 @@ from typing import Any, Optional
 
 from padiff_rpc.v1.records import Options, Place, Row, Slot
 from padiff_rpc.v1.words import CaptureKind, Omission, Pass, Phase, Side, Verdict
+from padiff_server.capture.trace import SeenCall
 from padiff_server.judging.judged_row import judged_row
 from padiff_server.judging.measure import is_zero
 from padiff_server.model_index import Models
 from padiff_server.sides import SIDES, other
-from padiff_server.steps.calls import SeenCall
 from padiff_server.steps.captures import StepCaptures
 from padiff_server.steps.pairs import Half, PairTable
 from padiff_server.steps.rounding_floors import RoundingFloors

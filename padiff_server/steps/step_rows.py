@@ -11,11 +11,12 @@ from typing import Optional
 from padiff_rpc.v1.records import Options, Row, Slot, Unmatched
 from padiff_rpc.v1.words import CallMoment, CaptureKind, DiffPhase, Omission, Pass, Phase, Side, Verdict
 from padiff_server.alignment.slots import SlotPair
+from padiff_server.capture.trace import SeenCall
 from padiff_server.judging.gradient_history import GradientHistory
 from padiff_server.judging.judged_row import numbered
 from padiff_server.model_index import Models
 from padiff_server.sides import SIDES, other
-from padiff_server.steps.calls import CallPair, SeenCall
+from padiff_server.steps.calls import CallPair
 from padiff_server.steps.captures import LOSS_KEY, StepCaptures
 from padiff_server.steps.charging import Charging
 from padiff_server.steps.functional_calls import FunctionalCalls

@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 
 from padiff_rpc.v1.records import Tolerance
 from padiff_rpc.v1.words import CallMoment, Side
+from padiff_server.capture.trace import CallName
 from padiff_server.judging.measured import Measured
 from padiff_server.judging.noise import norm_of, rounding_floor
 from padiff_server.model_index import Models
 from padiff_server.steps.calls import CallPair
 from padiff_server.steps.captures import StepCaptures
-from padiff_server.steps.surroundings import CallName
 from padiff_server.steps.whole_calls import Key, WholeCall, keys_of, name_of, size_of
 
 # One over the root of a usual epsilon, 1e-5 or 1e-6, against the gain of any layer.

@@ -14,10 +14,10 @@ from padiff_rpc.v1.words import CallMoment, Side
 from padiff_server.alignment.activations import ACTIVATIONS
 from padiff_server.alignment.correspondences import Correspondence, Correspondences, Moment, Way
 from padiff_server.alignment.layouts import Layout, layouts
-from padiff_server.alignment.slots import Origin, SlotPair
+from padiff_server.alignment.slots import SlotPair
+from padiff_server.capture.trace import CallName, Origin, SeenCall, Trace
 from padiff_server.sides import SIDES
-from padiff_server.steps.calls import CallPair, SeenCall
-from padiff_server.steps.surroundings import CallName, Surroundings
+from padiff_server.steps.calls import CallPair
 
 # How many places a note names.
 _NAMED = 4
@@ -76,7 +76,7 @@ class ValueMatching:
         """`calls`: of the pass, as names and order pair their slots; `events`: all of it, without replays."""
         self._calls = sorted(calls, key=lambda call: call.candidate.index)
         self._events = events
-        self._around = {side: Surroundings(events[side]) for side in SIDES}
+        self._around = {side: Trace.of_events(events[side]) for side in SIDES}
         self._values = values
         self._agree = values.agree
         self._paired = {side: {_name(_seen(call, side).event) for call in calls} for side in SIDES}

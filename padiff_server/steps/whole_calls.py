@@ -7,10 +7,10 @@ from collections.abc import Iterable, Sequence
 
 from padiff_rpc.records import record
 from padiff_rpc.v1.words import CallMoment
+from padiff_server.capture.trace import CallName
 from padiff_server.judging.noise import norm_of
 from padiff_server.steps.calls import CallPair
 from padiff_server.steps.pairs import PairTable
-from padiff_server.steps.surroundings import CallName
 
 # The numbers of a tensor on the reference and on the candidate.
 Key = tuple[int, int]

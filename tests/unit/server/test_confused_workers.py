@@ -43,7 +43,7 @@ from padiff_rpc.v1.words import CallMoment, CaptureKind, DType, Phase, Side, Wei
 from padiff_server.alignment.align import align
 from padiff_server.alignment.plan import SideTrace
 from padiff_server.alignment.plan_view import plan_pairs
-from padiff_server.alignment.slots import Origin
+from padiff_server.capture.trace import Origin
 from padiff_server.described import check_calls, check_optimizer, checked_layers
 from padiff_server.judging.measured import measure_pair
 from padiff_server.judging.store import TensorStore

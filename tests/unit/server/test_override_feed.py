@@ -9,7 +9,7 @@ from padiff_rpc.tensors import HostTensor
 from padiff_rpc.v1.records import CallEvent, NotOverridden, OverrideTicket, Slot, TensorSpec
 from padiff_rpc.v1.words import CallMoment, DType, Phase, Side
 from padiff_server.alignment.plan import PairedLayer, Plan
-from padiff_server.alignment.slots import Origin
+from padiff_server.capture.trace import Origin
 from padiff_server.steps.lockstep_plan import plan_lockstep
 from padiff_server.steps.override_feed import OverrideFeed
 

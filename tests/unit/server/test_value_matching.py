@@ -14,7 +14,7 @@ from padiff_server.alignment.activations import Activation
 from padiff_server.alignment.correspondences import Correspondence, Correspondences, Way, rules
 from padiff_server.alignment.layouts import Layout
 from padiff_server.alignment.plan import PairedLayer, Plan
-from padiff_server.alignment.slots import Origin
+from padiff_server.capture.trace import Origin
 from padiff_server.sides import SIDES
 from padiff_server.steps.calls import CallPairs
 from padiff_server.steps.value_matching import ValueMatching

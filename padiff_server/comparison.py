@@ -9,14 +9,14 @@ from padiff_rpc.v1.words import Phase, Side, TraceMode
 from padiff_server.inputs import Inputs
 from padiff_server.judging.store import TensorStore
 from padiff_server.judging.tolerances import Tolerances
-from padiff_server.preparation import NO_TRACES, AlignedModels, calls_of, cut_in
+from padiff_server.preparation import NO_TRACES, AlignedModels, cut_in, traces_of
 from padiff_server.report import FinishedReport, ReportBuilder
 from padiff_server.settings import check_parties, settle
 from padiff_server.sides import SIDES
 from padiff_server.steps.batches import BatchSource
 from padiff_server.steps.loop import Steps
 from padiff_server.steps.random_decisions import RandomDecisions
-from padiff_server.steps.rehearsal import Rehearsal, calls_paired, is_needed
+from padiff_server.steps.rehearsal import Rehearsal, is_needed
 from padiff_server.weights.orientation import Orientation, untried
 from padiff_server.worker_pair import ComparisonStopped, WorkerPair
 
@@ -66,26 +66,26 @@ class Comparison:
         aligned = AlignedModels(
             self._workers,
             layers,
-            NO_TRACES if traced is None else calls_of(traced),
+            NO_TRACES if traced is None else traces_of(traced),
             self._asked.layer_map,
             self._report,
             cut,
         )
         # A pass that raised says nothing of what the steps may do all the same.
-        traces = None if traced is None or cut else calls_of(traced)
+        traces = None if traced is None or cut else traces_of(traced)
         aligned.find_out_rules()
         aligned.compare_tables(options, copy=self._asked.auto_weights)
         orientation = Orientation(self._workers, aligned, self._report, self._store, options, traces)
         orientation.settle(batch, copy=self._asked.auto_weights)
         weights = aligned.weight_flow(Tolerances(options), options)
         aligned.place_weights(weights, copy=self._asked.auto_weights)
-        if traces is not None and is_needed(calls_paired(aligned, traces), traces):
+        if traces is not None and is_needed(aligned.joined):
             Rehearsal(self._workers, aligned, self._report, self._store, options).run(batch)
         seed = self._asked.reference.model.seed % 2**64
         decisions = RandomDecisions(options.randomness, seed, aligned.models, self._report)
         if traced is not None:
             made = {side: traced[side].random_operations for side in SIDES}
-            decisions.plan(aligned.plan, calls_of(traced), made, is_cut=bool(cut))
+            decisions.plan(aligned.joined, made, is_cut=bool(cut))
         steps = Steps(
             self._workers,
             aligned,

@@ -7,7 +7,7 @@ import contextlib
 from padiff_rpc.v1.records import Options, PlanStart
 from padiff_rpc.v1.words import Side
 from padiff_server.inputs import Inputs
-from padiff_server.preparation import AlignedModels, calls_of, cut_in
+from padiff_server.preparation import AlignedModels, cut_in, traces_of
 from padiff_server.report import FinishedReport, ReportBuilder
 from padiff_server.settings import check_parties
 from padiff_server.steps.batches import BatchSource
@@ -40,7 +40,7 @@ class Planning:
             AlignedModels(
                 self._workers,
                 layers,
-                calls_of(traced),
+                traces_of(traced),
                 self._asked.layer_map,
                 self._report,
                 cut_in(traced),

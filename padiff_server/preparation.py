@@ -5,18 +5,21 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Optional
 
-from padiff_rpc.v1.records import CallEvent, Layer, Options, StatedPairing, TraceResponse
+from padiff_rpc.v1.records import Layer, Options, StatedPairing, TraceResponse
 from padiff_rpc.v1.words import Phase, Side, WeightKind
 from padiff_server.alignment.align import align
 from padiff_server.alignment.correspondences import Correspondences
 from padiff_server.alignment.opaque import opaque_notes
 from padiff_server.alignment.plan import Plan, SideTrace
 from padiff_server.alignment.plan_view import plan_pairs
+from padiff_server.capture.trace import Trace, Traces
 from padiff_server.judging.tolerances import Tolerances
 from padiff_server.model_index import ModelIndex, Models
 from padiff_server.report import ReportBuilder
 from padiff_server.sides import SIDES
+from padiff_server.steps.joined_calls import JoinedCalls, join_calls
 from padiff_server.steps.loss_slots import loss_slots
 from padiff_server.weights.hyper_parameters import differences
 from padiff_server.weights.one_sided_ties import tie_notes
@@ -29,13 +32,12 @@ from padiff_server.weights.weight_pair import WeightPair, WeightPlan
 from padiff_server.weights.weight_plan import plan_weights
 from padiff_server.worker_pair import WorkerPair
 
-Traces = Mapping[Side, tuple[CallEvent, ...]]
-NO_TRACES: Traces = dict.fromkeys(SIDES, ())
+NO_TRACES: Traces = dict.fromkeys(SIDES, Trace())
 
 
-def calls_of(traced: Mapping[Side, TraceResponse]) -> Traces:
-    """Returns the calls alone."""
-    return {side: traced[side].calls for side in SIDES}
+def traces_of(traced: Mapping[Side, TraceResponse]) -> Traces:
+    """Returns the traces alone."""
+    return {side: Trace.of_events(traced[side].calls) for side in SIDES}
 
 
 def cut_in(traced: Mapping[Side, TraceResponse]) -> frozenset[Side]:
@@ -69,6 +71,7 @@ class AlignedModels:
         self._workers = workers
         self._report = report
         self._layer_map = layer_map
+        self._joined: Optional[JoinedCalls] = None
         self.layers = layers
         self.models: Models = {side: ModelIndex(self.layers[side]) for side in SIDES}
         self.plan = self.align(traces, cut)
@@ -137,9 +140,10 @@ class AlignedModels:
         `cut`: sides whose calls end where the model raised.
         """
         reference, candidate = (
-            SideTrace(layers=self.layers[side], calls=traces[side], is_cut=side in cut) for side in SIDES
+            SideTrace(layers=self.layers[side], trace=traces[side], is_cut=side in cut) for side in SIDES
         )
         self.plan = align(reference, candidate, self._layer_map)
+        self._traces = traces
         self.loss_slots = loss_slots(traces)
         self._report.note(*self.plan.notes)
         self._report.set_hyper_parameters(differences(self.plan, reference.layers, candidate.layers))
@@ -149,6 +153,13 @@ class AlignedModels:
     def correspond(self, found: Correspondences) -> None:
         """Takes the slots that hold the same values, where name and order pair others."""
         self.plan = dataclasses.replace(self.plan, correspondences=found)
+
+    @property
+    def joined(self) -> JoinedCalls:
+        """The calls that the layers were last aligned on, as the plan pairs them."""
+        if self._joined is None or self._joined.plan is not self.plan:
+            self._joined = join_calls(self.plan, self._traces)
+        return self._joined
 
     def weight_flow(self, tolerances: Tolerances, options: Options) -> WeightFlow:
         """Returns what carries the weight plan out."""

@@ -44,7 +44,7 @@ def align(reference: SideTrace, candidate: SideTrace, layer_map: StatedPairing) 
     """
     sides = (reference, candidate)
     is_opaque = any(layer.opaque for side in sides for layer in side.layers)
-    if is_opaque or any(side.is_cut and not any(event.path for event in side.calls) for side in sides):
+    if is_opaque or any(side.is_cut and not any(path for path, _ in side.trace.calls) for side in sides):
         reference, candidate = (SideTrace(layers=side.layers) for side in sides)
     found = _align(reference, candidate, layer_map, ())
     if not is_opaque:
@@ -68,14 +68,14 @@ def _align(
     for pin in pins:
         pairing.add(_certain(pin.reference, pin.candidate, PINNED))
     pairing.add(_certain(trees[0].root, trees[1].root, ROOT))
-    flows = Flow(trees[0], reference.calls), Flow(trees[1], candidate.calls)
+    flows = Flow(trees[0]), Flow(trees[1])
     closed = [pin for pin in pins if not pin.compare_inside]
     for region in _regions(pairing, closed):
         _align_region(pairing, flows, region)
     left_out = tuple(
         {*ignored[side].reasons, *alone[side], *_unit_insides(pairing, closed, side)} for side in (0, 1)
     )
-    calls = pair_calls(pairing, (reference.calls, candidate.calls), (left_out[0], left_out[1]))
+    calls = pair_calls(pairing, (left_out[0], left_out[1]))
     return _plan(pairing, closed, ignored, tuple(map(_paired_call, calls)))
 
 

@@ -25,58 +25,54 @@ class Flow:
         fans: how many such layers take the same first tensor.
     """
 
-    def __init__(self, tree: LayerTree, events: Iterable[CallEvent]) -> None:
+    def __init__(self, tree: LayerTree) -> None:
         self._tree = tree
-        self._seen: dict[int, int] = {}
+        self._trace = tree.trace
         # Tensor -> first path of the layer with weights that it comes from; "" where that is not known.
         self._source: dict[int, str] = {}
         self._shapes: dict[str, Shape] = {}
         self.feeds: dict[str, tuple[str, ...]] = {}
-        self._taken: dict[str, int] = {}
         self.fed: defaultdict[str, list[str]] = defaultdict(list)
-        self._follow(events)
-        takers = Counter(self._taken.values())
-        self.fans = {path: takers[tensor] for path, tensor in self._taken.items()}
+        self._follow()
+        taken = {path: slot.tensor for path in self.feeds for slot in tree.nodes[path].inputs[:1]}
+        takers = Counter(taken.values())
+        self.fans = {path: takers[tensor] for path, tensor in taken.items()}
 
-    def _follow(self, events: Iterable[CallEvent]) -> None:
-        stack: list[tuple[str, int, str]] = []
+    def _follow(self) -> None:
+        # The layer with weights whose call ended last, and when that was.
         latest, ended = "", -1
-        for index, event in enumerate(event for event in events if not event.replay):
+        for index, event in enumerate(self._trace.events):
             node = self._tree.nodes[event.path]
             if event.moment is CallMoment.ENTRY:
-                for slot in event.slots:
-                    self._seen.setdefault(slot.tensor, index)
-                    self._source.setdefault(slot.tensor, "")
-                first = self._source[event.slots[0].tensor] if event.slots else ""
-                stack.append((event.path, index, first))
-                if node.shapes and event.path not in self.feeds:
-                    self._taken.update((event.path, slot.tensor) for slot in event.slots[:1])
-                    sources = dict.fromkeys(self._source[slot.tensor] for slot in event.slots)
-                    self.feeds[event.path] = tuple(source for source in sources if source)
-                    for source in self.feeds[event.path]:
-                        self.fed[source].append(event.path)
+                self._enter(event, node)
                 continue
-            began, source = index, ""
-            # A call that was cut short has no exit event of its own.
-            while stack:
-                path, began, source = stack.pop()
-                if path == event.path:
-                    break
+            call = self._trace.calls.get((event.path, event.call))
+            source = ""
             if node.shapes:
                 source, latest, ended = event.path, event.path, index
                 self._shapes.update((event.path, slot.spec.shape) for slot in event.slots[:1])
-            elif ended > began:
+            elif call is not None and ended > call.entry.index:
                 source = latest
+            elif call is not None:
+                source = next((self._source[slot.tensor] for slot in call.entry.event.slots), "")
             for slot in event.slots:
                 is_kept = not node.children or self._shapes.get(source) == slot.spec.shape
-                self._seen.setdefault(slot.tensor, index)
                 self._source.setdefault(slot.tensor, source if is_kept else "")
+
+    def _enter(self, event: CallEvent, node: Node) -> None:
+        for slot in event.slots:
+            self._source.setdefault(slot.tensor, "")
+        if node.shapes and event.path not in self.feeds:
+            sources = dict.fromkeys(self._source[slot.tensor] for slot in event.slots)
+            self.feeds[event.path] = tuple(source for source in sources if source)
+            for source in self.feeds[event.path]:
+                self.fed[source].append(event.path)
 
     def is_sequential(self, nodes: Sequence[Node]) -> bool:
         """Whether each layer works on what was made after the one before it; True without a trace."""
         return all(
             before.left is None
-            or any(self._seen[slot.tensor] >= before.left for slot in node.inputs)
+            or any(self._trace.first(slot.tensor).at.index >= before.left for slot in node.inputs)
             or node.entered is None
             for before, node in zip(nodes, nodes[1:])
         )
@@ -86,7 +82,7 @@ class Flow:
         group = [node for node in nodes if node.entered is not None]
         first = min((node.left for node in group if node.left is not None), default=0)
         return bool(group) and all(
-            self._seen[slot.tensor] < first or str(slot.spec.dtype) in _INTEGERS
+            self._trace.first(slot.tensor).at.index < first or str(slot.spec.dtype) in _INTEGERS
             for node in group
             for slot in node.inputs
         )

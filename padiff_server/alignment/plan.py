@@ -6,9 +6,10 @@ from functools import cached_property
 from typing import Optional
 
 from padiff_rpc.records import record
-from padiff_rpc.v1.records import CallEvent, Layer
+from padiff_rpc.v1.records import Layer
 from padiff_rpc.v1.words import Side
 from padiff_server.alignment.correspondences import Correspondences
+from padiff_server.capture.trace import Trace
 
 # What `PairedLayer.how` says, as the report prints it.
 ROOT = "root"
@@ -32,13 +33,13 @@ class SideTrace:
 
     Attributes:
         layers: definition order, parents before children.
-        calls: events of one forward pass in execution order; empty without a trace, and definition
-            order then stands in for execution order.
+        trace: of one forward pass; empty where there was none, and definition order then stands in for
+            execution order.
         is_cut: whether the pass raised, so that nobody knows which layers would have been called next.
     """
 
     layers: tuple[Layer, ...]
-    calls: tuple[CallEvent, ...] = ()
+    trace: Trace = Trace()
     is_cut: bool = False
 
 

@@ -2,39 +2,36 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Optional
 
-from padiff_rpc.v1.records import CallEvent, Place, PlanPair, TensorSpec
-from padiff_rpc.v1.words import CallMoment, Side
+from padiff_rpc.v1.records import Place, PlanPair
+from padiff_rpc.v1.words import Side
 from padiff_server.alignment.plan import IGNORED, INSIDE_UNIT, Plan
+from padiff_server.capture.trace import Trace, Traces
 from padiff_server.model_index import Models
 from padiff_server.sides import SIDES, other
 
 UNMATCHED = "unmatched"
 
 
-def plan_pairs(
-    plan: Plan, models: Models, traces: Mapping[Side, Iterable[CallEvent]]
-) -> tuple[PlanPair, ...]:
+def plan_pairs(plan: Plan, models: Models, traces: Traces) -> tuple[PlanPair, ...]:
     """Returns every pair and every layer without a partner; `calls` counts the reference's.
 
     In the reference's execution order, definition order without a trace; what only the candidate has
     stands behind the layer that it follows there.
     """
-    seen = {side: _Seen(traces[side]) for side in SIDES}
-    entries = [*_pairs(plan, models, seen), *_gaps(plan, models, seen)]
+    entries = [*_pairs(plan, models, traces), *_gaps(plan, models, traces)]
     of_candidate = {pair.candidate.path: pair for pair in entries if pair.candidate is not None}
     ours = [pair for pair in entries if pair.reference is not None]
     order = {path: n for n, path in enumerate(models[Side.REFERENCE].paths())}
-    ours.sort(key=lambda pair: _key(pair.reference, seen[Side.REFERENCE], order))
+    ours.sort(key=lambda pair: _key(pair.reference, traces[Side.REFERENCE], order))
     behind: dict[str, list[PlanPair]] = {}
     order = {path: n for n, path in enumerate(models[Side.CANDIDATE].paths())}
     last = ""
     for path in sorted(
         of_candidate,
-        key=lambda path: _key(of_candidate[path].candidate, seen[Side.CANDIDATE], order),
+        key=lambda path: _key(of_candidate[path].candidate, traces[Side.CANDIDATE], order),
     ):
         pair = of_candidate[path]
         if pair.reference is not None:
@@ -48,46 +45,32 @@ def plan_pairs(
     )
 
 
-class _Seen:
-    """Of each layer: when it was first called, how often, and what it returned first."""
-
-    def __init__(self, events: Iterable[CallEvent]) -> None:
-        self.calls: Counter[str] = Counter()
-        self.first: dict[str, int] = {}
-        self.specs: dict[str, TensorSpec] = {}
-        for index, event in enumerate(events):
-            if event.moment is CallMoment.ENTRY:
-                self.calls[event.path] += 1
-                self.first.setdefault(event.path, index)
-            elif event.slots:
-                self.specs.setdefault(event.path, event.slots[0].spec)
-
-
-def _key(place: Optional[Place], seen: _Seen, order: Mapping[str, int]) -> tuple[int, int]:
+def _key(place: Optional[Place], trace: Trace, order: Mapping[str, int]) -> tuple[int, int]:
     """Returns when a layer runs; what is never called stands with the innermost caller around it."""
     path = place.path if place is not None else ""
     above = path
-    while above not in seen.first and above:
+    while above and not trace.of_layer(above):
         above = above.rpartition(".")[0]
-    return seen.first.get(above, 0), order.get(path, 0)
+    first = next((call.entry.index for call in trace.of_layer(above)), 0)
+    return first, order.get(path, 0)
 
 
-def _pairs(plan: Plan, models: Models, seen: Mapping[Side, _Seen]) -> Iterator[PlanPair]:
+def _pairs(plan: Plan, models: Models, traces: Traces) -> Iterator[PlanPair]:
     for layer in (*plan.layers, *dict.fromkeys(call.layer for call in plan.calls)):
         paths = {Side.REFERENCE: layer.reference, Side.CANDIDATE: layer.candidate}
         yield PlanPair(
             how=layer.how,
-            reference=_place(models, seen, Side.REFERENCE, layer.reference),
-            candidate=_place(models, seen, Side.CANDIDATE, layer.candidate),
+            reference=_place(models, traces, Side.REFERENCE, layer.reference),
+            candidate=_place(models, traces, Side.CANDIDATE, layer.candidate),
             confidence=layer.confidence,
-            calls=seen[Side.REFERENCE].calls[layer.reference],
+            calls=len(traces[Side.REFERENCE].of_layer(layer.reference)),
             parameterised=any(models[side].is_parameterised(paths[side]) for side in SIDES),
             reason=layer.reason,
             unit=layer.unit,
         )
 
 
-def _gaps(plan: Plan, models: Models, seen: Mapping[Side, _Seen]) -> Iterator[PlanPair]:
+def _gaps(plan: Plan, models: Models, traces: Traces) -> Iterator[PlanPair]:
     pairs = [*plan.layers, *(call.layer for call in plan.calls)]
     paired = {
         Side.REFERENCE: {layer.reference for layer in pairs},
@@ -105,7 +88,7 @@ def _gaps(plan: Plan, models: Models, seen: Mapping[Side, _Seen]) -> Iterator[Pl
         for path, (how, reason) in told.items():
             if path in paired[side]:
                 continue
-            place = _place(models, seen, side, path)
+            place = _place(models, traces, side, path)
             yield PlanPair(
                 how=how,
                 reference=place if side is Side.REFERENCE else None,
@@ -115,5 +98,6 @@ def _gaps(plan: Plan, models: Models, seen: Mapping[Side, _Seen]) -> Iterator[Pl
             )
 
 
-def _place(models: Models, seen: Mapping[Side, _Seen], side: Side, path: str) -> Place:
-    return Place(path=path, class_name=models[side].class_name(path), spec=seen[side].specs.get(path))
+def _place(models: Models, traces: Traces, side: Side, path: str) -> Place:
+    returned = (slot.spec for end in traces[side].exits(path) for slot in end.event.slots)
+    return Place(path=path, class_name=models[side].class_name(path), spec=next(returned, None))

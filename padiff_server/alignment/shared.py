@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Iterable, Iterator
-from typing import Optional
+from collections.abc import Collection, Iterator
 
 from padiff_rpc.records import record
-from padiff_rpc.v1.records import CallEvent
-from padiff_rpc.v1.words import CallMoment
 from padiff_server.alignment.gaps import aligned_in_gaps, bounds, free_match
 from padiff_server.alignment.pairing import Match, Pairing
 from padiff_server.alignment.tree import Node
@@ -40,7 +37,6 @@ class _Free:
 
 def pair_calls(
     pairing: Pairing,
-    events: tuple[Iterable[CallEvent], Iterable[CallEvent]],
     left_out: tuple[Collection[str], Collection[str]],
 ) -> Iterator[MatchedCall]:
     """Yields the pairs of calls, by what is called behind which paired call, and then before which.
@@ -49,7 +45,7 @@ def pair_calls(
     compared by those. Of layers with weights both have to hold the same ones.
     """
     numbers: dict[_Call, int] = {}
-    free = tuple(_free_calls(pairing, side, events[side], left_out[side], numbers) for side in (0, 1))
+    free = tuple(_free_calls(pairing, side, left_out[side], numbers) for side in (0, 1))
     for way in (0, 1):
         for several in free:
             several.sort(key=lambda one: one.gaps[way])
@@ -69,44 +65,31 @@ def pair_calls(
 def _free_calls(
     pairing: Pairing,
     side: int,
-    events: Iterable[CallEvent],
     left_out: Collection[str],
     numbers: dict[_Call, int],
 ) -> list[_Free]:
-    nodes = pairing.trees[side].nodes
+    tree = pairing.trees[side]
     found: list[_Free] = []
-    exits = {}
     gaps = [0]
     before: list[int] = []
-    for event in events:
-        if event.replay or event.path in left_out:
+    for call in tree.trace.calls.values():
+        event = call.entry.event
+        if event.path in left_out:
             continue
-        node = nodes[event.path]
-        if event.moment is CallMoment.EXIT:
-            exits[event.path, event.call] = event
-            continue
+        node = tree.nodes[event.path]
         match = pairing.of(side, node)
         if match is not None and _has_counterpart(match, side, event.call):
             if bounds(node, match):
                 gaps.append(numbers.setdefault((match.reference.layer.path, event.call), len(numbers) + 1))
         elif not node.children:
-            shown = dataclasses.replace(node, shapes=(), calls=1, inputs=event.slots, outputs=())
+            returned = call.exit.event.slots if call.exit is not None else ()
+            shown = dataclasses.replace(node, shapes=(), calls=1, inputs=event.slots, outputs=returned)
             found.append(_Free(node=shown, call=event.call, gaps=(gaps[-1], 0)))
             before.append(len(gaps))
     gaps.append(0)
     return [
-        dataclasses.replace(
-            _with_outputs(one, exits.get((one.node.layer.path, one.call))),
-            gaps=(one.gaps[0], gaps[following]),
-        )
-        for one, following in zip(found, before)
+        dataclasses.replace(one, gaps=(one.gaps[0], gaps[following])) for one, following in zip(found, before)
     ]
-
-
-def _with_outputs(free: _Free, event: Optional[CallEvent]) -> _Free:
-    if event is None:
-        return free
-    return dataclasses.replace(free, node=dataclasses.replace(free.node, outputs=event.slots))
 
 
 def _has_counterpart(match: Match, side: int, call: int) -> bool:

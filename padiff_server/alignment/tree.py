@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections import Counter, defaultdict
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Optional
 
-from padiff_rpc.v1.records import CallEvent, Layer, Slot
+from padiff_rpc.v1.records import Layer, Slot
 from padiff_rpc.v1.words import CallMoment, WeightKind
 from padiff_server.alignment.kinds import (
     Kind,
@@ -142,20 +141,20 @@ class LayerTree:
         layers: definition order.
         nodes: by path, in definition order; a shared layer under each of its paths.
         root: the model.
+        trace: what was called, in which order; empty where nobody knows.
         is_traced: whether there is a trace.
         is_cut: whether it ends where the model raised.
     """
 
-    def __init__(self, trace: SideTrace) -> None:
-        self.layers = trace.layers
+    def __init__(self, side: SideTrace) -> None:
+        self.layers = side.layers
+        self.trace = side.trace
         self.nodes: dict[str, Node] = {}
-        calls = _Calls(trace.calls)
-        self._uses = calls.uses
-        self.is_traced = bool(calls.counts)
-        self.is_cut = trace.is_cut and self.is_traced
-        definition = {path: layer for layer in trace.layers for path in (layer.path, *layer.aliases)}
+        self.is_traced = bool(self.trace.calls)
+        self.is_cut = side.is_cut and self.is_traced
+        definition = {path: layer for layer in side.layers for path in (layer.path, *layer.aliases)}
         for path in sorted(definition, key=lambda path: path.count(".") if path else -1):
-            self._add(path, definition[path], calls)
+            self._add(path, definition[path])
         self.root = self.nodes[""]
         for position, node in enumerate(self.root.below()):
             node.order = (self._needed(node), position)
@@ -170,14 +169,15 @@ class LayerTree:
 
     def uses(self, tensor: int) -> tuple[tuple[str, CallMoment], ...]:
         """Returns (path, moment) of each layer that takes or returns the tensor."""
-        return tuple(self._uses.get(tensor, ()))
+        events = (shown.at.event for shown in self.trace.shown(tensor))
+        return tuple(dict.fromkeys((event.path, event.moment) for event in events))
 
     def parts(self) -> list[Node]:
         """Returns the first places of all layers that compute something, by when they are needed."""
         firsts = (self.nodes[layer.path] for layer in self.layers)
         return sorted((node for node in firsts if node.is_part), key=lambda node: node.order)
 
-    def _add(self, path: str, layer: Layer, calls: _Calls) -> None:
+    def _add(self, path: str, layer: Layer) -> None:
         kind = kind_of(layer)
         parent_path, parent = path, None
         while parent_path and parent is None:
@@ -185,15 +185,19 @@ class LayerTree:
             parent = self.nodes.get(parent_path)
         node = Node(path=path, layer=layer, kind=kind, shapes=_shapes(layer, kind), parent=parent)
         if self.is_traced:
-            node.is_cut = self.is_cut
-            node.calls = calls.counts[layer.path] or (None if self.is_cut else 0)
-            node.inputs = calls.inputs.get(layer.path, ())
-            node.outputs = calls.outputs.get(layer.path, ())
-            node.entered = calls.entered.get(layer.path)
-            node.left = calls.left.get(layer.path)
+            self._note_calls(node)
         self.nodes[path] = node
         if parent is not None:
             parent.children.append(node)
+
+    def _note_calls(self, node: Node) -> None:
+        calls, exits = self.trace.of_layer(node.layer.path), self.trace.exits(node.layer.path)
+        node.is_cut = self.is_cut
+        node.calls = len(calls) or (None if self.is_cut else 0)
+        for first in calls[:1]:
+            node.entered, node.inputs = first.entry.index, first.entry.event.slots
+        for end in exits[:1]:
+            node.left, node.outputs = end.index, end.event.slots
 
     def _needed(self, node: Node) -> int:
         """Returns when a layer is first needed: called, or its innermost caller is.
@@ -205,28 +209,6 @@ class LayerTree:
         if self.is_cut:
             return _BEHIND
         return next((around.entered for around in node.ancestors() if around.entered is not None), 0)
-
-
-class _Calls:
-    """Of each layer, by its first path: how often it was called, and its first call."""
-
-    def __init__(self, events: Iterable[CallEvent]) -> None:
-        self.counts: Counter[str] = Counter()
-        self.inputs: dict[str, tuple[Slot, ...]] = {}
-        self.outputs: dict[str, tuple[Slot, ...]] = {}
-        self.entered: dict[str, int] = {}
-        self.left: dict[str, int] = {}
-        self.uses: defaultdict[int, dict[tuple[str, CallMoment], None]] = defaultdict(dict)
-        for index, event in enumerate(event for event in events if not event.replay):
-            if event.moment is CallMoment.ENTRY:
-                self.counts[event.path] += 1
-                self.entered.setdefault(event.path, index)
-                self.inputs.setdefault(event.path, event.slots)
-            else:
-                self.left.setdefault(event.path, index)
-                self.outputs.setdefault(event.path, event.slots)
-            for slot in event.slots:
-                self.uses[slot.tensor][event.path, event.moment] = None
 
 
 def _shapes(layer: Layer, kind: Kind) -> tuple[Shape, ...]:

@@ -10,7 +10,7 @@ from typing import NamedTuple, Optional
 
 from padiff_rpc.records import record
 from padiff_rpc.v1.records import CallEvent, Slot
-from padiff_rpc.v1.words import CallMoment
+from padiff_rpc.v1.words import CallMoment, Side
 
 # (path, call number)
 CallName = tuple[str, int]
@@ -107,7 +107,8 @@ class Trace:
         for seen in self.seen:
             name = seen.name
             if seen.event.moment is CallMoment.EXIT:
-                exits.setdefault(name, seen)
+                if name in begun:
+                    exits.setdefault(name, seen)
                 if name in stack:
                     # What lies above has missed its exit: the model caught an exception.
                     del stack[stack.index(name) :]
@@ -175,6 +176,11 @@ class Trace:
         siblings, place = self._by_parent[call.parent], call.place + way
         return siblings[place] if 0 <= place < len(siblings) else None
 
+    def has(self, event: CallEvent) -> bool:
+        """Whether the pass has this call, and got as far in it."""
+        call = self.calls.get((event.path, event.call))
+        return call is not None and (event.moment is CallMoment.ENTRY or call.exit is not None)
+
     def of_layer(self, path: str) -> Sequence[TracedCall]:
         """Returns a layer's calls, in the order in which they began."""
         return self._by_layer.get(path, ())
@@ -183,6 +189,16 @@ class Trace:
         """Returns the exits of a layer's calls, in order of execution."""
         exits = (call.exit for call in self.of_layer(path))
         return sorted((end for end in exits if end is not None), key=lambda end: end.index)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the model's own call ended, so that what broke off came behind its forward pass."""
+        return bool(self.exits(""))
+
+    @property
+    def returned(self) -> Sequence[Slot]:
+        """What the whole model returned."""
+        return next((end.event.slots for end in self.exits("")), ())
 
     def shown(self, tensor: int) -> Sequence[Shown]:
         """Returns all slots that show a tensor, in order of execution."""
@@ -195,3 +211,7 @@ class Trace:
     def origins(self) -> Iterator[tuple[int, Origin]]:
         """Yields each tensor and where it is first seen, in order of execution."""
         return ((tensor, shown[0].origin) for tensor, shown in self._shown.items())
+
+
+# By side.
+Traces = Mapping[Side, Trace]

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import NamedTuple, Optional
 
 from padiff_rpc.records import record
-from padiff_rpc.v1.records import CallEvent, Slot, SourceLine
+from padiff_rpc.v1.records import CallEvent, Slot
 from padiff_rpc.v1.words import CallMoment, Side
 from padiff_server.alignment.correspondences import paired_by
 from padiff_server.alignment.plan import PairedLayer, Plan
 from padiff_server.alignment.slots import SlotPairing, pair_returned, pair_slots
-from padiff_server.capture.trace import Origin, SeenCall
+from padiff_server.capture.trace import CallName, Origin, SeenCall
 from padiff_server.sides import SIDES, other
 
 
@@ -26,6 +26,15 @@ class CallPair:
     reference: SeenCall
     candidate: SeenCall
     slots: SlotPairing
+
+    def seen(self, side: Side) -> SeenCall:
+        """Returns one side's event."""
+        return self.reference if side is Side.REFERENCE else self.candidate
+
+    @property
+    def name(self) -> CallName:
+        """The call's name, as the reference's layers and calls have it."""
+        return self.layer.reference, self.reference.event.call
 
 
 class HeldCalls(NamedTuple):
@@ -52,7 +61,6 @@ class CallPairs:
     Attributes:
         pairs: in the order in which they were completed.
         held: whose tensors other calls are still to show.
-        sources: (side, path, call) -> the line of user code that made the call.
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -66,7 +74,6 @@ class CallPairs:
         self._shown: dict[tuple[Side, Origin], Slot] = {}
         self.pairs: list[CallPair] = []
         self.held: list[HeldCalls] = []
-        self.sources: dict[tuple[Side, str, int], SourceLine] = {}
 
     def add(self, side: Side, event: CallEvent) -> tuple[CallPair, ...]:
         """Takes an event; returns the pairs that it completes, one at most but for those that waited for it.
@@ -78,8 +85,6 @@ class CallPairs:
         self._note_shown(side, event)
         seen = SeenCall(index=self._seen[side], event=event)
         self._seen[side] += 1
-        if event.source is not None:
-            self.sources[side, event.path, event.call] = event.source
         found = self._plan.call_pair(side, event.path, event.call)
         if found is None or not found[0].compared:
             self._partnerless[side].append(seen)
@@ -154,42 +159,3 @@ class CallPairs:
             if key.moment is CallMoment.EXIT and key._replace(moment=CallMoment.ENTRY) not in waiting
         ]
         return sorted(lone, key=lambda seen: seen.index)
-
-
-class Expectations:
-    """What the traces say of the steps to come: each tensor's number of partners."""
-
-    def __init__(self, plan: Plan, traces: Mapping[Side, Iterable[CallEvent]]) -> None:
-        self._partners: Mapping[Side, Counter[Origin]] = {side: Counter() for side in SIDES}
-        self._calls: set[tuple[Side, str, int, CallMoment]] = set()
-        pairs = CallPairs(plan)
-        origins: Mapping[Side, dict[int, Origin]] = {side: {} for side in SIDES}
-        for side in SIDES:
-            skipped = frozenset(plan.skip_paths(side))
-            for event in traces[side]:
-                pairs.add(side, event)
-                self._calls.add((side, event.path, event.call, event.moment))
-                if event.path not in skipped and not event.replay:
-                    self._note_origins(origins[side], event)
-            self._partners[side].update(dict.fromkeys(origins[side].values(), 0))
-        tensor_pairs = {
-            (slots.reference.tensor, slots.candidate.tensor)
-            for pair in pairs.pairs
-            for slots in pair.slots.pairs
-        }
-        for reference, candidate in tensor_pairs:
-            self._partners[Side.REFERENCE][origins[Side.REFERENCE][reference]] += 1
-            self._partners[Side.CANDIDATE][origins[Side.CANDIDATE][candidate]] += 1
-
-    @staticmethod
-    def _note_origins(origins: dict[int, Origin], event: CallEvent) -> None:
-        for slot in event.slots:
-            origins.setdefault(slot.tensor, Origin(event.path, event.call, event.moment, slot.name))
-
-    def partners(self, side: Side, origin: Origin) -> Optional[int]:
-        """Returns how many pairs the tensor first seen there is in; None when no trace knows it."""
-        return self._partners[side].get(origin)
-
-    def knows(self, side: Side, event: CallEvent) -> bool:
-        """Whether the trace has this call."""
-        return (side, event.path, event.call, event.moment) in self._calls

@@ -10,18 +10,21 @@ from __future__ import annotations
 import dataclasses
 import threading
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from typing import Any, Optional
 
 from padiff_rpc.v1.records import CallEvent, Slot
 from padiff_rpc.v1.words import CallMoment, CaptureKind, Phase, Side
 from padiff_server.alignment.plan import Plan
-from padiff_server.capture.trace import Origin
+from padiff_server.capture.trace import Origin, Trace, Traces
 from padiff_server.judging.measured import Aspect
 from padiff_server.judging.noisy_elements import Reals
 from padiff_server.judging.store import TensorStore
 from padiff_server.sides import SIDES
-from padiff_server.steps.calls import CallPair, CallPairs, Expectations
+from padiff_server.steps.calls import CallPair, CallPairs
+from padiff_server.steps.expectations import Expectations
 from padiff_server.steps.held_reference import HeldReference
+from padiff_server.steps.joined_calls import JoinedCalls
 from padiff_server.steps.override_feed import OverrideFeed
 from padiff_server.steps.pairs import Half, PairTable
 from padiff_server.steps.parameter_gradients import ParameterGradients
@@ -48,8 +51,6 @@ class StepCaptures:
         parameter_gradients: pairs by the parameters' full names.
         targets: what loaders in the workers gave to the losses.
         losses: one pair, both of its keys `LOSS_KEY`.
-        events: each side's call events as they came, replays left out.
-        calls: the events paired; None until there is a plan.
         weights: which weights hold the same numbers.
         compared_parameters: the pairs of the weight plan whose gradients are compared.
         made_parameters: the parameters of whose gradients only the presence is judged.
@@ -77,8 +78,9 @@ class StepCaptures:
         self._expectations = expectations
         self._lock = threading.Lock()
         self._origins: Mapping[Side, dict[int, Origin]] = {side: {} for side in SIDES}
-        self.events: Mapping[Side, list[CallEvent]] = {side: [] for side in SIDES}
-        self.calls = CallPairs(plan) if plan is not None else None
+        self._events: Mapping[Side, list[CallEvent]] = {side: [] for side in SIDES}
+        self._plan = plan
+        self._calls = CallPairs(plan) if plan is not None else None
         self.weights = weights
         self.compared_parameters, self.made_parameters = weights.trained, weights.made
         self.values: PairTable[int] = PairTable(_MADE, store, ready)
@@ -100,8 +102,8 @@ class StepCaptures:
         if self._hold is not None and side is Side.REFERENCE:
             self._hold.called(event)
         with self._lock:
-            self.events[side].append(event)
-            pairs = self.calls.add(side, event) if self.calls is not None else ()
+            self._events[side].append(event)
+            pairs = self._calls.add(side, event) if self._calls is not None else ()
         self.targets.model_called(side)
         for pair in pairs:
             self._expect(pair)
@@ -109,12 +111,25 @@ class StepCaptures:
     def pair_calls(self, plan: Plan) -> None:
         """Pairs the events collected so far, and those to come, by `plan`; for a step begun without one."""
         with self._lock:
-            self.calls = calls = CallPairs(plan)
+            self._plan, self._calls = plan, CallPairs(plan)
+            calls = self._calls
             for side in SIDES:
-                for event in self.events[side]:
+                for event in self._events[side]:
                     calls.add(side, event)
         for pair in calls.pairs:
             self._expect(pair)
+
+    @cached_property
+    def traces(self) -> Traces:
+        """Each side's calls, when the pass is over."""
+        return {side: Trace.of_events(self._events[side]) for side in SIDES}
+
+    @cached_property
+    def joined(self) -> JoinedCalls:
+        """The calls of the pass, when it is over; there has to be a plan by then."""
+        assert self._plan is not None
+        assert self._calls is not None
+        return JoinedCalls.of_calls(self._plan, self.traces, self._calls)
 
     def _expect(self, pair: CallPair) -> None:
         is_root_entry = pair.layer.reference == "" and pair.moment is CallMoment.ENTRY

@@ -9,13 +9,13 @@ from typing import Optional
 
 from padiff_rpc.v1.records import Place, Row
 from padiff_rpc.v1.words import CallMoment, Omission, Side, Verdict
-from padiff_server.alignment.plan import Plan
 from padiff_server.alignment.slots import SlotPair
-from padiff_server.capture.trace import CallName, Trace
+from padiff_server.capture.trace import CallName
 from padiff_server.coverage import is_agreement
 from padiff_server.model_index import Models
 from padiff_server.sides import SIDES
 from padiff_server.steps.calls import CallPair
+from padiff_server.steps.joined_calls import JoinedCalls
 
 _Pair = tuple[int, int]
 
@@ -29,16 +29,14 @@ class Charging:
     calls, by the code of the layer that makes them, and is charged to that layer.
     """
 
-    def __init__(
-        self, calls: list[CallPair], events: Mapping[Side, Trace], models: Models, plan: Plan
-    ) -> None:
-        self._around = events
+    def __init__(self, joined: JoinedCalls, models: Models) -> None:
+        self._around = joined.traces
         self._models = models
-        self._plan = plan
+        self._plan = joined.plan
         self._first: dict[_Pair, CallPair] = {}
         self._last: dict[_Pair, CallPair] = {}
         self._takers: defaultdict[_Pair, list[CallPair]] = defaultdict(list)
-        for call in sorted(calls, key=lambda call: call.candidate.index):
+        for call in joined.ordered[Side.CANDIDATE]:
             for slots in call.slots.pairs:
                 self._first.setdefault(_key(slots), call)
                 self._last[_key(slots)] = call
@@ -59,7 +57,7 @@ class Charging:
 
     def _charged_to_takers(self, row: Row, takers: list[CallPair]) -> Row:
         """A total gradient is the sum of what all takers send back: charged to the layer around them."""
-        names = {side: [_name(side, taker) for taker in takers] for side in SIDES}
+        names = {side: [taker.seen(side).name for taker in takers] for side in SIDES}
         innermost = [
             index
             for index, name in enumerate(names[Side.CANDIDATE])
@@ -103,7 +101,7 @@ class Charging:
             )
         if call.moment is not outside:
             return row
-        names = {side: _name(side, call) for side in SIDES}
+        names = {side: call.seen(side).name for side in SIDES}
         parents = {side: self._around[side].parent(names[side]) for side in SIDES}
         if None in parents.values():
             return row
@@ -152,11 +150,6 @@ class Charging:
 
 def _is_fine(row: Row) -> bool:
     return is_agreement(row) or row.verdict is Verdict.NOT_COMPARED
-
-
-def _name(side: Side, call: CallPair) -> CallName:
-    event = (call.reference if side is Side.REFERENCE else call.candidate).event
-    return event.path, event.call
 
 
 def _key(slots: SlotPair) -> _Pair:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 
 from padiff_rpc.v1.records import CallEvent
 from padiff_rpc.v1.words import CallMoment, Side
@@ -10,7 +10,8 @@ from padiff_server.alignment.slots import SlotPair, SlotPairing
 from padiff_server.capture.trace import SeenCall
 from padiff_server.model_index import Models
 from padiff_server.sides import SIDES
-from padiff_server.steps.calls import CallPair, CallPairs
+from padiff_server.steps.calls import CallPair
+from padiff_server.steps.joined_calls import JoinedCalls
 from padiff_server.weights.weight_pair import WeightPlan
 
 _Call = tuple[Side, str, int]
@@ -26,37 +27,30 @@ class FunctionalCalls:
 
     def __init__(
         self,
-        calls: CallPairs,
-        events: Mapping[Side, Sequence[CallEvent]],
+        joined: JoinedCalls,
         weights: WeightPlan,
         models: Models,
     ) -> None:
-        """`events`: of the step, without replays."""
         self._placed = {
             Side.REFERENCE: {name for pair in weights.pairs if pair.placed for name in pair.reference_names},
             Side.CANDIDATE: {pair.candidate_name for pair in weights.pairs if pair.placed},
         }
         self._shown: Mapping[Side, dict[int, tuple[CallPair, SlotPair]]] = {side: {} for side in SIDES}
-        for call in sorted(calls.pairs, key=lambda call: call.reference.index):
+        for call in joined.ordered[Side.REFERENCE]:
             for slots in call.slots.pairs:
                 self._shown[Side.REFERENCE].setdefault(slots.reference.tensor, (call, slots))
                 self._shown[Side.CANDIDATE].setdefault(slots.candidate.tensor, (call, slots))
-        exits = {
-            (side, event.path, event.call): event
-            for side in SIDES
-            for event in events[side]
-            if event.moment is CallMoment.EXIT
-        }
         self._found: dict[_Call, tuple[CallPair, ...]] = {}
         self._placed_elsewhere: set[_Call] = set()
         for side in SIDES:
-            for seen in calls.without_partner(side):
+            for seen in joined.partnerless[side]:
                 key = (side, seen.event.path, seen.event.call)
                 names = models[side].weight_names(seen.event.path)
                 if not names or not names <= self._placed[side]:
                     continue
                 self._placed_elsewhere.add(key)
-                pairs = tuple(self._pairs(side, seen.index, exits[key])) if key in exits else ()
+                end = joined.traces[side].calls[seen.name].exit
+                pairs = tuple(self._pairs(side, seen.index, end.event)) if end is not None else ()
                 if pairs:
                     self._found[key] = pairs
 

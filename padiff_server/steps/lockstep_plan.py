@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Optional
 
 from padiff_rpc.records import record
-from padiff_rpc.v1.records import CallEvent, OverridePlace, TensorSpec
+from padiff_rpc.v1.records import OverridePlace, TensorSpec
 from padiff_rpc.v1.words import Side
-from padiff_server.alignment.plan import Plan
 from padiff_server.alignment.slots import SlotPair
 from padiff_server.capture.trace import Origin
-from padiff_server.sides import SIDES
-from padiff_server.steps.calls import CallPairs
+from padiff_server.steps.joined_calls import JoinedCalls
 from padiff_server.weights.rules import IDENTITY, Rule
 
 # Whether the candidate keeps its own value of a tensor, and its own gradient.
@@ -37,8 +35,7 @@ class LockstepPlan:
 
 
 def plan_overrides(
-    plan: Plan,
-    traces: Mapping[Side, Iterable[CallEvent]],
+    joined: JoinedCalls,
     chance: Optional[Keeps],
     *,
     in_lockstep: bool,
@@ -50,27 +47,24 @@ def plan_overrides(
     sides by `chance` alone is overridden, so that the comparison goes on behind it.
     """
     if not in_lockstep:
-        return plan_lockstep(plan, traces, chance) if chance is not None else None
+        return plan_lockstep(joined, chance) if chance is not None else None
 
     def keeps(slots: SlotPair) -> tuple[bool, bool]:
         return False, not gradients and (chance is None or chance(slots)[1])
 
-    return plan_lockstep(plan, traces, keeps)
+    return plan_lockstep(joined, keeps)
 
 
-def plan_lockstep(
-    plan: Plan, traces: Mapping[Side, Iterable[CallEvent]], keeps: Optional[Keeps] = None
-) -> LockstepPlan:
+def plan_lockstep(joined: JoinedCalls, keeps: Optional[Keeps] = None) -> LockstepPlan:
     """Returns the places, every compared slot of a paired call among them unless it `keeps` all its own.
 
     A tensor that has its override keeps it in later places, so only the first of them is pushed; where
     another tensor of the reference belongs later, that one is pushed too.
     """
-    events = {side: _recorded(plan, side, traces[side]) for side in SIDES}
-    partner = _partners(plan, events, keeps)
+    partner = _partners(joined, keeps)
     places, specs, rules = [], [], []
     has, first = dict[int, int](), dict[int, int]()
-    for event in events[Side.CANDIDATE]:
+    for event in joined.recorded[Side.CANDIDATE].events:
         for slot in event.slots:
             found = partner.get(Origin(event.path, event.call, event.moment, slot.name))
             if found is None:
@@ -98,20 +92,16 @@ def plan_lockstep(
         places=tuple(places),
         specs=tuple(specs),
         rules=tuple(rules),
-        labels=_labels(events[Side.REFERENCE]),
+        labels={origin: tensor for tensor, origin in joined.recorded[Side.REFERENCE].origins()},
     )
 
 
 def _partners(
-    plan: Plan, events: Mapping[Side, Iterable[CallEvent]], keeps: Optional[Keeps]
+    joined: JoinedCalls, keeps: Optional[Keeps]
 ) -> dict[Origin, tuple[SlotPair, tuple[bool, bool]]]:
     """Returns the pairs by the candidate's places, and whether it keeps its value and its gradient there."""
-    pairs = CallPairs(plan)
-    for side in SIDES:
-        for event in events[side]:
-            pairs.add(side, event)
     partner: dict[Origin, tuple[SlotPair, tuple[bool, bool]]] = {}
-    for pair in pairs.pairs:
+    for pair in joined.pairs:
         event = pair.candidate.event
         for slots in pair.slots.pairs:
             at = Origin(event.path, event.call, event.moment, slots.candidate.name)
@@ -128,19 +118,3 @@ def _partners(
                 # A place that stands for another has an override of its own where it is paired.
                 partner.setdefault(slots.candidate_at, (slots, kept))
     return partner
-
-
-def _recorded(plan: Plan, side: Side, trace: Iterable[CallEvent]) -> list[CallEvent]:
-    skipped = frozenset(plan.skip_paths(side))
-    return [event for event in trace if not event.replay and event.path not in skipped]
-
-
-def _labels(events: Iterable[CallEvent]) -> dict[Origin, int]:
-    labels: dict[Origin, int] = {}
-    seen: set[int] = set()
-    for event in events:
-        for slot in event.slots:
-            if slot.tensor not in seen:
-                seen.add(slot.tensor)
-                labels[Origin(event.path, event.call, event.moment, slot.name)] = slot.tensor
-    return labels

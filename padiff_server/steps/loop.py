@@ -10,10 +10,11 @@ from typing import Optional
 
 from padiff_rpc.v1.records import Options, Row, StepStart
 from padiff_rpc.v1.words import DefaultLoss, Pass, Phase, Side, WeightKind
+from padiff_server.capture.trace import Traces
 from padiff_server.judging.gradient_history import GradientHistory
 from padiff_server.judging.judged_row import numbered
 from padiff_server.judging.store import TensorStore
-from padiff_server.preparation import AlignedModels, Traces
+from padiff_server.preparation import AlignedModels
 from padiff_server.report import ReportBuilder
 from padiff_server.settings import Settings
 from padiff_server.sides import SIDES
@@ -58,8 +59,7 @@ class Steps:
         kinds = tuple(Pass) if report.has_local_errors else (self._only_kind,)
         self._overrides: dict[Pass, Optional[LockstepPlan]] = {
             kind: plan_overrides(
-                aligned.plan,
-                traces,
+                aligned.joined,
                 decisions.keeps,
                 in_lockstep=kind is Pass.LOCKSTEP,
                 gradients=options.backward_overrides,

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-
-from padiff_rpc.v1.records import CallEvent, Slot
 from padiff_rpc.v1.words import CallMoment, Side
 from padiff_server.alignment.slots import pair_slots
+from padiff_server.capture.trace import Traces
 from padiff_server.sides import SIDES
 
 
-def loss_slots(traces: Mapping[Side, Iterable[CallEvent]]) -> dict[Side, tuple[str, ...]]:
+def loss_slots(traces: Traces) -> dict[Side, tuple[str, ...]]:
     """Returns each side's root output slots, partners at the same position.
 
     The default loss projects the n-th of them by the n-th fixed tensor, so a tuple and a mapping of the
     same outputs have the same loss. Outputs without a partner come last. Without traces: empty.
     """
-    slots = {side: _root_outputs(traces[side]) for side in SIDES}
-    pairing = pair_slots(CallMoment.EXIT, slots[Side.REFERENCE], slots[Side.CANDIDATE])
+    reference, candidate = (traces[side].returned for side in SIDES)
+    pairing = pair_slots(CallMoment.EXIT, reference, candidate)
     return {
         Side.REFERENCE: (
             *(pair.reference.name for pair in pairing.pairs),
@@ -28,10 +26,3 @@ def loss_slots(traces: Mapping[Side, Iterable[CallEvent]]) -> dict[Side, tuple[s
             *(slot.name for slot in pairing.only_candidate),
         ),
     }
-
-
-def _root_outputs(calls: Iterable[CallEvent]) -> Sequence[Slot]:
-    for event in calls:
-        if event.moment is CallMoment.EXIT and event.path == "" and not event.replay:
-            return event.slots
-    return ()

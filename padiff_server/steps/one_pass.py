@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from typing import Optional
 
 from padiff_rpc.errors import CancelledError, InvalidRequestError, WorkerLostError
 from padiff_rpc.records import record
 from padiff_rpc.v1.records import (
-    CallEvent,
     Omitted,
     Options,
     Row,
@@ -19,19 +18,19 @@ from padiff_rpc.v1.records import (
     Trouble,
     Unmatched,
 )
-from padiff_rpc.v1.words import CallMoment, Omission, Pass, Side
-from padiff_server.capture.trace import Trace
+from padiff_rpc.v1.words import Omission, Pass, Side
+from padiff_server.capture.trace import Traces
 from padiff_server.judging.gradient_history import GradientHistory
 from padiff_server.judging.store import TensorStore
 from padiff_server.judging.tolerances import Tolerances
-from padiff_server.preparation import AlignedModels, Traces
+from padiff_server.preparation import AlignedModels
 from padiff_server.report import ReportBuilder
 from padiff_server.settings import Settings
 from padiff_server.sides import SIDES, other
 from padiff_server.steps.batches import StepBatch
-from padiff_server.steps.calls import Expectations
 from padiff_server.steps.captures import StepCaptures
 from padiff_server.steps.charging import Charging
+from padiff_server.steps.expectations import Expectations
 from padiff_server.steps.held_reference import HeldReference
 from padiff_server.steps.lockstep_plan import LockstepPlan
 from padiff_server.steps.override_feed import WINDOW_BYTES, OverrideFeed
@@ -100,7 +99,7 @@ class PassRunner:
         self._store = store
         self._settings = settings
         self._options = options
-        self._expectations = Expectations(aligned.plan, traces) if traces is not None else None
+        self._expectations = Expectations(aligned.joined) if traces is not None else None
         self._decisions = decisions
         self.forward_only = False
 
@@ -191,8 +190,8 @@ class PassRunner:
     def _align_on(self, captures: StepCaptures, ends: Ends) -> None:
         """Lets the calls of the first step serve as the traces, for its own pairs and the next steps."""
         before = self._aligned.plan.layers
-        traces = {side: tuple(captures.events[side]) for side in SIDES}
-        cut = frozenset(side for side in SIDES if not ends[side].is_complete and not _is_whole(traces[side]))
+        traces = captures.traces
+        cut = frozenset(side for side in SIDES if not ends[side].is_complete and not traces[side].is_whole)
         plan = self._aligned.align(traces, cut)
         if plan.layers != before:
             self._report.note(
@@ -200,21 +199,22 @@ class PassRunner:
                 "differently; trace='before' places them by calls"
             )
         captures.pair_calls(plan)
-        self._expectations = Expectations(plan, traces)
+        self._expectations = Expectations(captures.joined)
 
     def _compared(self, this: StepPass, step: int, captures: StepCaptures, ends: Ends) -> Outcome:
+        models = self._aligned.models
         chance = self._chance(captures, ends)
         if chance is not None:
             this.history.random.update(chance.of_weights(self._aligned.weight_plan.pairs))
         made = StepRows(
             step,
             captures,
-            self._aligned.models,
+            models,
             self._options,
             this.history,
             is_complete=all(end.is_complete for end in ends.values()),
             pass_kind=this.kind,
-            charging=self._charging(captures) if this.kind is Pass.LOCKSTEP else None,
+            charging=Charging(captures.joined, models) if this.kind is Pass.LOCKSTEP else None,
             chance=chance,
             twins=this.twins,
             with_gradients=not self.forward_only,
@@ -226,13 +226,7 @@ class PassRunner:
 
     def _chance(self, captures: StepCaptures, ends: Ends) -> Optional[RandomEffects]:
         summaries = {side: end.summary for side, end in ends.items() if end.summary is not None}
-        return self._decisions.effects(self._aligned.plan, captures.events, summaries)
-
-    def _charging(self, captures: StepCaptures) -> Optional[Charging]:
-        if captures.calls is None:
-            return None
-        around = {side: Trace.of_events(captures.events[side]) for side in SIDES}
-        return Charging(captures.calls.pairs, around, self._aligned.models, self._aligned.plan)
+        return self._decisions.effects(captures.joined, summaries)
 
     def _report_ends(self, this: StepPass, step: int, ends: Ends) -> None:
         """Reports how the pass went on each side. Raises ComparisonStopped unless it went well."""
@@ -258,11 +252,6 @@ class PassRunner:
         self._workers.stop_on_failures(failures, step)
         if broken:
             raise ComparisonStopped
-
-
-def _is_whole(events: Iterable[CallEvent]) -> bool:
-    """Whether the model's own call ended, so that what broke off came behind its forward pass."""
-    return any(event.path == "" and event.moment is CallMoment.EXIT for event in events)
 
 
 def _without_backward(side: Side, summary: StepSummary) -> Iterator[str]:

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Optional
 
-from padiff_rpc.v1.records import CallEvent, RandomOperation, StepStart, StepSummary
+from padiff_rpc.v1.records import RandomOperation, StepStart, StepSummary
 from padiff_rpc.v1.words import Randomness, Side
-from padiff_server.alignment.plan import Plan
 from padiff_server.model_index import Models
 from padiff_server.report import ReportBuilder
 from padiff_server.sides import SIDES
+from padiff_server.steps.joined_calls import JoinedCalls, Operations
 from padiff_server.steps.lockstep_plan import Keeps
 from padiff_server.steps.random_effects import RandomEffects
 from padiff_server.steps.random_plan import RandomPlan, SettledDecision, plan_randomness, settled_alone
-from padiff_server.steps.random_sharing import Operations, SeenCalls
 
-_Events = Mapping[Side, Iterable[CallEvent]]
 _SHOWN = 3
 _RECOMPUTED = (
     "random decisions that are not shared are made once more by recomputation, each side its own, so that "
@@ -48,9 +46,8 @@ class RandomDecisions:
         self._report = report
         self._plan: Optional[RandomPlan] = None
 
-    def plan(self, plan: Plan, traces: _Events, operations: Operations, *, is_cut: bool = False) -> None:
+    def plan(self, seen: JoinedCalls, operations: Operations, *, is_cut: bool = False) -> None:
         """Plans the steps from what both sides did in their traces; `is_cut`: a model raised in one."""
-        seen = SeenCalls.of_events(plan, traces)
         if is_cut:
             operations = seen.begun(operations)
         self._settle(plan_randomness(self._randomness, self._seed, seen, operations))
@@ -67,33 +64,28 @@ class RandomDecisions:
     def _without_trace(self) -> Randomness:
         return Randomness.REPORT if self._randomness is Randomness.SHARED else self._randomness
 
-    def effects(
-        self, plan: Plan, events: _Events, summaries: Mapping[Side, StepSummary]
-    ) -> Optional[RandomEffects]:
+    def effects(self, seen: JoinedCalls, summaries: Mapping[Side, StepSummary]) -> Optional[RandomEffects]:
         """Returns what of a step's tensors and weights chance decided; None for nothing.
 
         `summaries`: what the sides that ran to an end say of it.
         """
         operations = {side: summaries[side].random_operations if side in summaries else () for side in SIDES}
         if self._plan is None:
-            return self._effects_without_trace(plan, events, operations)
+            return self._effects_without_trace(seen, operations)
         self._list_unforeseen(self._plan, operations)
         if not self._plan.unshared:
             return None
         if any(summary.replays for summary in summaries.values()):
             self._report.note(_RECOMPUTED)
-        return self._effects(SeenCalls.of_events(plan, events))
+        return self._effects(seen)
 
-    def _effects_without_trace(
-        self, plan: Plan, events: _Events, operations: Operations
-    ) -> Optional[RandomEffects]:
+    def _effects_without_trace(self, seen: JoinedCalls, operations: Operations) -> Optional[RandomEffects]:
         if self._randomness is not Randomness.OFF and any(operations.values()):
             self._report.note(
                 "random decisions were the frameworks' own, and what lies behind them differs: without a "
                 "trace they cannot be shared or kept apart; trace='before' makes one, randomness='off' needs "
                 "none"
             )
-        seen = SeenCalls.of_events(plan, events)
         made = plan_randomness(self._without_trace, self._seed, seen, operations)
         self._report.set_random_operations(made.operations)
         return RandomEffects(made.unshared, seen, self._models) if made.unshared else None
@@ -103,7 +95,7 @@ class RandomDecisions:
         self._report.set_random_operations(made.operations)
         self._report.note(*made.notes)
 
-    def _effects(self, seen: SeenCalls) -> Optional[RandomEffects]:
+    def _effects(self, seen: JoinedCalls) -> Optional[RandomEffects]:
         if self._plan is None or not self._plan.unshared:
             return None
         return RandomEffects(self._plan.unshared, seen, self._models)

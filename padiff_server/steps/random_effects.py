@@ -10,12 +10,12 @@ from typing import Optional
 from padiff_rpc.v1.records import Row
 from padiff_rpc.v1.words import CallMoment, CaptureKind, Omission, Phase, Side, Verdict
 from padiff_server.alignment.slots import SlotPair
-from padiff_server.capture.trace import CallName, SeenCall
+from padiff_server.capture.trace import CallName
 from padiff_server.coverage import fails
 from padiff_server.model_index import Models
 from padiff_server.sides import SIDES
 from padiff_server.steps.calls import CallPair
-from padiff_server.steps.random_sharing import SeenCalls
+from padiff_server.steps.joined_calls import JoinedCalls
 from padiff_server.weights.weight_pair import WeightPair
 
 # Shapes and dtypes do not depend on chance, and NaN is never judged away.
@@ -36,13 +36,13 @@ class RandomEffects:
     (see `lockstep_plan`).
     """
 
-    def __init__(self, unshared: Mapping[CallName, str], seen: SeenCalls, models: Models) -> None:
+    def __init__(self, unshared: Mapping[CallName, str], seen: JoinedCalls, models: Models) -> None:
         """`unshared`: (reference path, call number) of a compared call -> its random operations."""
         self._seen = seen
         self._models = models
         self._calls = unshared
         self._paths = {path: names for (path, _), names in unshared.items()}
-        self._compared = {_name(pair) for pair in seen.pairs}
+        self._compared = {pair.name for pair in seen.pairs}
         self._compared_paths = {path for path, _ in self._compared}
         self._values: dict[_Pair, str] = {}
         self._gradients: dict[_Pair, str] = {}
@@ -53,12 +53,12 @@ class RandomEffects:
 
     def _note_values(self, side: Side) -> None:
         first: dict[_Pair, CallPair] = {}
-        for pair in sorted(self._seen.pairs, key=lambda pair: _event(pair, side).index):
+        for pair in self._seen.ordered[side]:
             for slots in pair.slots.pairs:
                 first.setdefault(_key(slots), pair)
         for key, pair in first.items():
             is_exit = pair.moment is CallMoment.EXIT
-            names = self._calls.get(_name(pair), "") if is_exit else self._around(side, pair)
+            names = self._calls.get(pair.name, "") if is_exit else self._around(side, pair)
             if names:
                 self._values[key] = names
 
@@ -69,7 +69,7 @@ class RandomEffects:
         taken: defaultdict[_Pair, set[CallName]] = defaultdict(set)
         returned: defaultdict[_Pair, set[CallName]] = defaultdict(set)
         for pair in self._seen.pairs:
-            is_entry, own = pair.moment is CallMoment.ENTRY, {_name(pair)}
+            is_entry, own = pair.moment is CallMoment.ENTRY, {pair.name}
             around = {call for side in SIDES for call in [self._call_around(side, pair)] if call is not None}
             for slots in pair.slots.pairs:
                 had[_key(slots)] |= around | (own if is_entry else set())
@@ -86,9 +86,8 @@ class RandomEffects:
         return self._calls.get(self._call_around(side, pair) or ("", -1), "")
 
     def _call_around(self, side: Side, pair: CallPair) -> Optional[CallName]:
-        event = _event(pair, side).event
-        outer = self._seen.calls_around(side, (event.path, event.call))
-        return next((call for call in outer if call in self._compared and call != _name(pair)), None)
+        outer = self._seen.calls_around(side, pair.seen(side).name)
+        return next((call for call in outer if call in self._compared and call != pair.name), None)
 
     def keeps(self, slots: SlotPair) -> tuple[bool, bool]:
         """Returns whether the candidate keeps its own value of this tensor, and its own gradient."""
@@ -162,14 +161,6 @@ def _unjudged(row: Row, names: str, *, counts: bool) -> Row:
         counts=counts,
         omission=Omission.RANDOM,
     )
-
-
-def _event(pair: CallPair, side: Side) -> SeenCall:
-    return pair.reference if side is Side.REFERENCE else pair.candidate
-
-
-def _name(pair: CallPair) -> CallName:
-    return pair.layer.reference, pair.reference.event.call
 
 
 def _key(slots: SlotPair) -> _Pair:

@@ -11,7 +11,8 @@ from padiff_rpc.v1.records import RandomOperation, RandomPair, StepStart
 from padiff_rpc.v1.words import Randomness, Side
 from padiff_server.capture.trace import CallName
 from padiff_server.sides import SIDES
-from padiff_server.steps.random_sharing import Group, Operations, SeenCalls, share
+from padiff_server.steps.joined_calls import JoinedCalls, Operations
+from padiff_server.steps.random_sharing import Group, share
 
 _SHOWN = 3
 
@@ -51,7 +52,9 @@ class SettledDecision:
     judged: bool
 
 
-def plan_randomness(randomness: Randomness, seed: int, seen: SeenCalls, operations: Operations) -> RandomPlan:
+def plan_randomness(
+    randomness: Randomness, seed: int, seen: JoinedCalls, operations: Operations
+) -> RandomPlan:
     """Returns what becomes of the decisions that both sides made in one forward pass.
 
     Shared decisions that one side makes more often than the other are no excuse: a dropout that was
@@ -117,9 +120,11 @@ def _settled(key: CallName, group: Group) -> Iterator[tuple[RandomOperation, Set
             yield one, SettledDecision(operation=told, judged=judged)
 
 
-def _by_call(seen: SeenCalls, operations: Sequence[RandomOperation]) -> dict[CallName, list[RandomOperation]]:
+def _by_call(
+    seen: JoinedCalls, operations: Sequence[RandomOperation]
+) -> dict[CallName, list[RandomOperation]]:
     """Returns (reference path, call number) of the innermost compared call -> what was decided in it."""
-    compared = {(pair.layer.reference, pair.reference.event.call) for pair in seen.pairs}
+    compared = {pair.name for pair in seen.pairs}
     found: defaultdict[CallName, list[RandomOperation]] = defaultdict(list)
     for one in operations:
         if one.side is not None:

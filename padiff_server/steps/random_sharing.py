@@ -2,67 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from padiff_rpc.records import record
-from padiff_rpc.v1.records import CallEvent, RandomOperation, RandomPair
+from padiff_rpc.v1.records import RandomOperation, RandomPair
 from padiff_rpc.v1.words import Side
 from padiff_server.alignment.plan import INSIDE_PINNED, Plan
-from padiff_server.capture.trace import CallName, Trace
+from padiff_server.capture.trace import CallName
 from padiff_server.sides import SIDES
-from padiff_server.steps.calls import CallPair, CallPairs
-
-Operations = Mapping[Side, tuple[RandomOperation, ...]]
-
-
-@record
-class SeenCalls:
-    """The calls of both sides in one forward pass: paired, and how they lie in each other."""
-
-    plan: Plan
-    pairs: tuple[CallPair, ...]
-    around: Mapping[Side, Trace]
-
-    @classmethod
-    def of_events(cls, plan: Plan, events: Mapping[Side, Iterable[CallEvent]]) -> SeenCalls:
-        """Returns the calls of two traces, or of a step, whose events these are."""
-        calls = CallPairs(plan)
-        for side in SIDES:
-            for event in events[side]:
-                calls.add(side, event)
-        around = {side: Trace.of_events(events[side]) for side in SIDES}
-        return cls(plan=plan, pairs=tuple(calls.pairs), around=around)
-
-    def begun(self, operations: Operations) -> Operations:
-        """Returns those of the operations that were made in calls which both sides began."""
-        begun = {(pair.layer.reference, pair.reference.event.call) for pair in self.pairs}
-        return {
-            side: tuple(
-                one
-                for one in operations[side]
-                if next(iter(self.calls_around(side, (one.path, one.call))), None) in begun
-            )
-            for side in SIDES
-        }
-
-    def calls_around(self, side: Side, name: CallName) -> Iterable[CallName]:
-        """Yields a call and those that it lies in, innermost first, by (reference path, call number).
-
-        Calls of layers without a partner are left out. A call that the pass does not show counts as lying
-        in the first calls of the layers around its layer.
-        """
-        names = [name, *self.around[side].parents(name)]
-        if len(names) == 1:
-            above = name[0]
-            while above:
-                above = above.rpartition(".")[0]
-                names.append((above, 0))
-        for path, call in names:
-            found = self.plan.call_pair(side, path, call)
-            if found is not None:
-                layer, number = found
-                yield layer.reference, number
+from padiff_server.steps.joined_calls import JoinedCalls, Operations
 
 
 @dataclass
@@ -100,7 +49,7 @@ class Sharing:
     groups: Mapping[CallName, Group]
 
 
-def share(seen: SeenCalls, operations: Operations) -> Sharing:
+def share(seen: JoinedCalls, operations: Operations) -> Sharing:
     """Returns the pairs that share their decisions, as fine as both sides make equally many in each call.
 
     A pair in which they do not leaves its decisions to the nearest pair around it that comes out even: a
@@ -141,7 +90,7 @@ def _candidates(plan: Plan) -> dict[str, int]:
     }
 
 
-def _groups(seen: SeenCalls, operations: Operations, listed: frozenset[str]) -> dict[CallName, Group]:
+def _groups(seen: JoinedCalls, operations: Operations, listed: frozenset[str]) -> dict[CallName, Group]:
     groups: dict[CallName, Group] = {}
     for side in SIDES:
         for one in operations[side]:

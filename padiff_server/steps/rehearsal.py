@@ -5,23 +5,25 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections import defaultdict
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping
 from typing import Optional
 
-from padiff_rpc.v1.records import CallEvent, Options
+from padiff_rpc.v1.records import Options
 from padiff_rpc.v1.words import CallMoment, CaptureKind, Phase, Side, Verdict
 from padiff_server.alignment.activations import COMPUTED, Activation
 from padiff_server.alignment.correspondences import Way, rules
+from padiff_server.capture.trace import Trace, Traces
 from padiff_server.judging.judge import judge
 from padiff_server.judging.measured import Aspect, measure_pair
 from padiff_server.judging.store import TensorStore
 from padiff_server.judging.tolerances import Tolerances
-from padiff_server.preparation import AlignedModels, Traces
+from padiff_server.preparation import AlignedModels
 from padiff_server.report import ReportBuilder
 from padiff_server.sides import SIDES
 from padiff_server.steps.batches import StepBatch
-from padiff_server.steps.calls import CallPair, CallPairs
+from padiff_server.steps.calls import CallPair
 from padiff_server.steps.captures import StepCaptures
+from padiff_server.steps.joined_calls import JoinedCalls
 from padiff_server.steps.pairs import Half
 from padiff_server.steps.trial_pass import trial_pass
 from padiff_server.steps.value_matching import ValueMatching
@@ -69,10 +71,10 @@ class Rehearsal:
     def _rehearse(self, batch: StepBatch) -> None:
         passed = trial_pass(self._workers, self._aligned, batch, self._store, self._tolerances)
         with passed as captures:
-            if captures is None or captures.calls is None:
+            if captures is None:
                 return
             values = _PassValues(captures, self._tolerances, self._options)
-            found, notes = ValueMatching(captures.calls.pairs, captures.events, values).correspondences()
+            found, notes = ValueMatching(captures.joined, values).correspondences()
         self._aligned.correspond(found)
         self._report.note(*notes)
 
@@ -136,18 +138,17 @@ class _PassValues:
         return judgement.verdict in _AGREEING
 
 
-def is_needed(calls: Sequence[CallPair], traces: Traces) -> bool:
+def is_needed(joined: JoinedCalls) -> bool:
     """Whether the traces' calls leave open which slots hold the same values.
 
     Shapes that differ, slots that only one side has, several of one shape in one call, first axes of one
     length, a tensor that is two on the other side, and one that goes into a layer on one side and into other
     code on the other: each pairs by position for want of better.
     """
-    taken = {side: _taken(traces[side]) for side in SIDES}
     partners: Mapping[Side, defaultdict[int, set[int]]] = {side: defaultdict(set) for side in SIDES}
-    for call in calls:
+    for call in joined.pairs:
         is_root_exit = call.layer.reference == "" and call.moment is CallMoment.EXIT
-        if not is_root_exit and _is_call_open(call, taken):
+        if not is_root_exit and _is_call_open(call, joined.traces):
             return True
         for pair in call.slots.pairs:
             partners[Side.REFERENCE][pair.reference.tensor].add(pair.candidate.tensor)
@@ -155,7 +156,7 @@ def is_needed(calls: Sequence[CallPair], traces: Traces) -> bool:
     return any(len(found) > 1 for side in SIDES for found in partners[side].values())
 
 
-def _is_call_open(call: CallPair, taken: Mapping[Side, Set[int]]) -> bool:
+def _is_call_open(call: CallPair, traces: Traces) -> bool:
     pairs, is_exit = call.slots.pairs, call.moment is CallMoment.EXIT
     specs = [pair.reference.spec for pair in pairs]
     tensors = {pair.reference.tensor for pair in pairs}
@@ -164,33 +165,20 @@ def _is_call_open(call: CallPair, taken: Mapping[Side, Set[int]]) -> bool:
         or (len(tensors) > 1 and len(set(specs)) < len(specs))
         or any(_is_open(pair.reference.spec.shape, pair.candidate.spec.shape) for pair in pairs)
         or any(
-            (pair.reference.tensor in taken[Side.REFERENCE])
-            is not (pair.candidate.tensor in taken[Side.CANDIDATE])
+            _is_taken(traces[Side.REFERENCE], pair.reference.tensor)
+            is not _is_taken(traces[Side.CANDIDATE], pair.candidate.tensor)
             for pair in (pairs if is_exit else ())
         )
     )
 
 
-def _taken(events: Sequence[CallEvent]) -> Set[int]:
-    """Returns the tensors that some call takes, or the model returns."""
-    return {
-        slot.tensor
-        for event in events
-        if event.moment is CallMoment.ENTRY or event.path == ""
-        for slot in event.slots
-    }
+def _is_taken(trace: Trace, tensor: int) -> bool:
+    """Whether some call takes the tensor, or the model returns it."""
+    events = (shown.at.event for shown in trace.shown(tensor))
+    return any(event.moment is CallMoment.ENTRY or event.path == "" for event in events)
 
 
 def _is_open(reference: tuple[int, ...], candidate: tuple[int, ...]) -> bool:
     # A matrix has no axis beside batch and features that could stand first.
     is_square = len(reference) > 2 and reference[0] == reference[1] > 1
     return reference != candidate or is_square
-
-
-def calls_paired(aligned: AlignedModels, traces: Traces) -> tuple[CallPair, ...]:
-    """Returns the traces' calls, paired by the plan."""
-    pairs = CallPairs(aligned.plan)
-    for side in SIDES:
-        for event in traces[side]:
-            pairs.add(side, event)
-    return tuple(pairs.pairs)

@@ -7,11 +7,11 @@ each place is held against its own terms, as far as they are seen, and never aga
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any, Optional, Union
 
 from padiff_rpc.v1.records import Options
-from padiff_rpc.v1.words import CallMoment
+from padiff_rpc.v1.words import CallMoment, Side
 from padiff_server.capture.trace import CallName, Trace
 from padiff_server.judging.noise import Level, Noise, louder, norm_of
 from padiff_server.model_index import Models
@@ -20,18 +20,17 @@ from padiff_server.steps.captures import LOSS_KEY, StepCaptures
 from padiff_server.steps.pairs import PairTable
 from padiff_server.steps.parameter_floors import ParameterFloors
 from padiff_server.steps.terms import GradientTerms, ValueTerms
-from padiff_server.steps.whole_calls import Key, keys_of, name_of, whole_calls
+from padiff_server.steps.whole_calls import Key, keys_of, whole_calls
 from padiff_server.weights.weight_pair import WeightPair
 
 
 class RoundingFloors:
     """Floors (root mean squares) of one step's values, loss and gradients; 0 where nothing is known."""
 
-    def __init__(
-        self, captures: StepCaptures, events: Sequence[CallPair], models: Models, options: Options
-    ) -> None:
-        """`events`, in order of execution; what the captures hold of them is measured."""
+    def __init__(self, captures: StepCaptures, models: Models, options: Options) -> None:
+        """What the captures hold is measured, and the pass is over."""
         self._captures = captures
+        events = captures.joined.ordered[Side.REFERENCE]
         self._around = Trace.of_events(event.reference.event for event in events)
         self._values: Noise[Key] = Noise(options)
         self._loss: Noise[str] = Noise(options)
@@ -72,7 +71,7 @@ class RoundingFloors:
         """
         in_hand: dict[Optional[CallName], Level] = {}
         for event in events:
-            name = name_of(event)
+            name = event.name
             parent = self._around.parent(name)
             is_opening = event.moment is opening
             level = in_hand.get(parent if is_opening else name, Level())

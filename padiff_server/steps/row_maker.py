@@ -64,14 +64,14 @@ class RowMaker:
     def place(self, side: Side, seen: SeenCall, slot: Optional[Slot]) -> Place:
         """Returns where a call's slot is."""
         event = seen.event
-        sources = self._captures.calls.sources if self._captures.calls is not None else {}
+        call = self._captures.joined.traces[side].calls.get(seen.name)
         return Place(
             path=event.path,
             class_name=self._models[side].class_name(event.path),
             call=event.call,
             slot=slot.name if slot is not None else "",
             spec=slot.spec if slot is not None else None,
-            source=sources.get((side, event.path, event.call)),
+            source=call.entry.event.source if call is not None else None,
         )
 
     def weight_place(self, side: Side, pair: Counterparts) -> Place:

@@ -71,12 +71,11 @@ class StepRows:
         self._options = options
         self._history = history
         self._is_complete = is_complete
-        calls = captures.calls.pairs if captures.calls is not None else []
-        self._calls = sorted(calls, key=lambda pair: pair.reference.index)
+        self._calls = captures.joined.ordered[Side.REFERENCE]
         self._shifted = Shifted(history, self._calls)
         self._shares = Shares(self._calls)
         self._functional = self._functional_calls()
-        self._floors = RoundingFloors(captures, self._calls, models, options)
+        self._floors = RoundingFloors(captures, models, options)
         self._make = RowMaker(
             step,
             captures,
@@ -89,10 +88,9 @@ class StepRows:
         )
 
     def _functional_calls(self) -> Optional[FunctionalCalls]:
-        captures = self._captures
-        if captures.calls is None or not self._is_complete:
+        if not self._is_complete:
             return None
-        return FunctionalCalls(captures.calls, captures.events, captures.weights, self._models)
+        return FunctionalCalls(self._captures.joined, self._captures.weights, self._models)
 
     def all_rows(self) -> Iterator[Row]:
         """Yields every row of the step's run: inputs, forward, loss, backward, gradients."""
@@ -117,11 +115,11 @@ class StepRows:
 
     def unmatched_calls(self) -> Iterator[Unmatched]:
         """Yields the calls that only one side made; none for a step that broke off."""
-        if not self._is_complete or self._captures.calls is None:
+        if not self._is_complete:
             return
         for side in SIDES:
             model = self._models[side]
-            for seen in self._captures.calls.unpaired(side):
+            for seen in self._captures.joined.unpaired[side]:
                 if self._functional is not None and self._functional.has(side, seen):
                     continue
                 is_elsewhere = self._functional is not None and self._functional.has_weights_elsewhere(
@@ -174,8 +172,7 @@ class StepRows:
 
     def _held(self) -> Iterator[Row]:
         """Yields a row for each pair that waited in vain for the place that stands for its output."""
-        calls = self._captures.calls
-        for held in calls.held if calls is not None and self._is_complete else ():
+        for held in self._captures.joined.held if self._is_complete else ():
             places = [self._make.place(side, held.seen(side), None) for side in SIDES]
             frame = self._make.frame(Phase.FORWARD, CaptureKind.OUTPUT, *places)
             yield dataclasses.replace(frame, reason=_NOT_SHOWN, counts=False, omission=Omission.FUSED)

@@ -13,7 +13,7 @@ from padiff_server.judging.noise import norm_of, rounding_floor
 from padiff_server.model_index import Models
 from padiff_server.steps.calls import CallPair
 from padiff_server.steps.captures import StepCaptures
-from padiff_server.steps.whole_calls import Key, WholeCall, keys_of, name_of, size_of
+from padiff_server.steps.whole_calls import Key, WholeCall, keys_of, size_of
 
 # One over the root of a usual epsilon, 1e-5 or 1e-6, against the gain of any layer.
 _GAIN_OF_NORMS = 30.0
@@ -57,7 +57,7 @@ class ValueTerms:
 
     def gain(self, event: CallPair) -> float:
         """Returns what a norm makes noise larger by, on top of what any layer does."""
-        call = self._calls.get(name_of(event))
+        call = self._calls.get(event.name)
         is_norm = self._models[Side.CANDIDATE].normalizes(event.layer.candidate)
         if call is None or event.moment is CallMoment.ENTRY or not is_norm:
             return 1.0

@@ -13,8 +13,8 @@ from padiff_server.judging.tolerances import Tolerances
 from padiff_server.preparation import AlignedModels
 from padiff_server.sides import SIDES
 from padiff_server.steps.batches import StepBatch
-from padiff_server.steps.calls import Expectations
 from padiff_server.steps.captures import StepCaptures
+from padiff_server.steps.expectations import Expectations
 from padiff_server.steps.step_run import StepRun
 from padiff_server.worker_pair import WorkerPair
 

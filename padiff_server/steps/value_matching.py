@@ -6,18 +6,19 @@ import dataclasses
 import enum
 import itertools
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Optional, Protocol
 
-from padiff_rpc.v1.records import CallEvent, Slot
+from padiff_rpc.v1.records import Slot
 from padiff_rpc.v1.words import CallMoment, Side
 from padiff_server.alignment.activations import ACTIVATIONS
 from padiff_server.alignment.correspondences import Correspondence, Correspondences, Moment, Way
 from padiff_server.alignment.layouts import Layout, layouts
 from padiff_server.alignment.slots import SlotPair
-from padiff_server.capture.trace import CallName, Origin, SeenCall, Trace
+from padiff_server.capture.trace import CallName, Origin
 from padiff_server.sides import SIDES
 from padiff_server.steps.calls import CallPair
+from padiff_server.steps.joined_calls import JoinedCalls
 
 # How many places a note names.
 _NAMED = 4
@@ -70,23 +71,18 @@ class ValueMatching:
     What the whole model returns is tried in no other way, wherever it shows: its user sees the difference.
     """
 
-    def __init__(
-        self, calls: Sequence[CallPair], events: Mapping[Side, Sequence[CallEvent]], values: Values
-    ) -> None:
-        """`calls`: of the pass, as names and order pair their slots; `events`: all of it, without replays."""
-        self._calls = sorted(calls, key=lambda call: call.candidate.index)
-        self._events = events
-        self._around = {side: Trace.of_events(events[side]) for side in SIDES}
+    def __init__(self, joined: JoinedCalls, values: Values) -> None:
+        """`joined`: the pass, as names and order pair its slots."""
+        self._calls = joined.ordered[Side.CANDIDATE]
+        self._traces = joined.traces
         self._values = values
         self._agree = values.agree
-        self._paired = {side: {_name(_seen(call, side).event) for call in calls} for side in SIDES}
-        self._position = {side: {_when(event): n for n, event in enumerate(events[side])} for side in SIDES}
+        self._paired = {side: {call.seen(side).name for call in joined.pairs} for side in SIDES}
         # The candidate's calls that make other paired calls.
-        self._holders = {self._around[Side.CANDIDATE].parent(name) for name in self._paired[Side.CANDIDATE]}
-        self._first = {side: _firsts(events[side]) for side in SIDES}
+        self._holders = {self._traces[Side.CANDIDATE].parent(name) for name in self._paired[Side.CANDIDATE]}
         self._returned = {
             (pair.reference.tensor, pair.candidate.tensor)
-            for call in calls
+            for call in joined.pairs
             if _is_root_exit(call)
             for pair in call.slots.pairs
         }
@@ -184,7 +180,7 @@ class ValueMatching:
         """
         for side in SIDES if call.moment is CallMoment.EXIT else ():
             ours, theirs = pair.reference, pair.candidate
-            for place, slot in self._made_next(side, _seen(call, side).event):
+            for place, slot in self._made_next(side, call.seen(side).name):
                 ours, theirs = (slot, theirs) if side is Side.REFERENCE else (ours, slot)
                 for layout in (None, *_ways(ours, theirs)) if self._alike(ours, theirs) else ():
                     if self._agree(ours.tensor, theirs.tensor, layout):
@@ -203,20 +199,20 @@ class ValueMatching:
                 return _Place(call, pair.reference, pair.candidate, _Standing.FOUND, found)
         return _Place(call, pair.reference, pair.candidate, _Standing.DIFFER)
 
-    def _made_next(self, side: Side, event: CallEvent) -> Iterator[tuple[Origin, Slot]]:
+    def _made_next(self, side: Side, name: CallName) -> Iterator[tuple[Origin, Slot]]:
         """Yields the tensors that a side's own code shows next behind a call, or layers without a partner.
 
         What another paired layer returns is that layer's own, and judged there: nothing from there on.
         """
-        around = self._around[side].parents(_name(event))
-        start = self._position[side][_when(event)] + 1
-        for index, later in enumerate(self._events[side][start:], start=start):
-            name = _name(later)
-            if later.moment is CallMoment.EXIT and name in self._paired[side] and name not in around:
+        trace = self._traces[side]
+        around, end = trace.parents(name), trace.calls[name].exit
+        for later in trace.seen[end.index + 1 :] if end is not None else ():
+            is_exit = later.event.moment is CallMoment.EXIT
+            if is_exit and later.name in self._paired[side] and later.name not in around:
                 return
-            for slot in later.slots:
-                if self._first[side][slot.tensor][0] == index:
-                    yield Origin(*name, later.moment, slot.name), slot
+            for slot in later.event.slots:
+                if trace.first(slot.tensor).at is later:
+                    yield later.origin(slot), slot
 
     def _confirms_itself(self, run: Sequence[_Place]) -> bool:
         """Whether places that are all found show by themselves that they are right.
@@ -234,27 +230,8 @@ class ValueMatching:
 
     def _is_made_anew(self, place: _Place) -> bool:
         """Whether the candidate made the place's tensor of others in more than one layer."""
-        _, event = self._first[Side.CANDIDATE][place.candidate.tensor]
-        if event.moment is CallMoment.ENTRY:
-            return True
-        return _name(event) in self._holders
-
-
-def _firsts(events: Sequence[CallEvent]) -> dict[int, tuple[int, CallEvent]]:
-    """Returns where each tensor is first seen."""
-    found: dict[int, tuple[int, CallEvent]] = {}
-    for index, event in enumerate(events):
-        for slot in event.slots:
-            found.setdefault(slot.tensor, (index, event))
-    return found
-
-
-def _name(event: CallEvent) -> CallName:
-    return event.path, event.call
-
-
-def _when(event: CallEvent) -> tuple[str, int, CallMoment]:
-    return event.path, event.call, event.moment
+        first = self._traces[Side.CANDIDATE].first(place.candidate.tensor).at
+        return first.event.moment is CallMoment.ENTRY or first.name in self._holders
 
 
 def _is_root_exit(call: CallPair) -> bool:
@@ -285,12 +262,8 @@ def _ways(reference: Slot, candidate: Slot) -> Iterator[Layout]:
     return layouts(reference.spec.shape, candidate.spec.shape)
 
 
-def _seen(call: CallPair, side: Side) -> SeenCall:
-    return call.reference if side is Side.REFERENCE else call.candidate
-
-
 def _moment(call: CallPair) -> Moment:
-    return call.layer.reference, call.reference.event.call, call.moment
+    return *call.name, call.moment
 
 
 def _notes(confirmed: Sequence[_Place]) -> Iterator[str]:

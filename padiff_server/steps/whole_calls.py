@@ -41,17 +41,12 @@ def whole_calls(events: Sequence[CallPair]) -> dict[CallName, WholeCall]:
     entries: dict[CallName, int] = {}
     calls: dict[CallName, WholeCall] = {}
     for number, event in enumerate(events):
-        name = name_of(event)
+        name = event.name
         if event.moment is CallMoment.ENTRY:
             entries[name] = number
         elif name in entries:
             calls[name] = WholeCall(events=tuple(events[entries[name] : number + 1]))
     return calls
-
-
-def name_of(event: CallPair) -> CallName:
-    """Returns the name of an event's call on the reference."""
-    return event.reference.event.path, event.reference.event.call
 
 
 def keys_of(event: CallPair) -> list[Key]:

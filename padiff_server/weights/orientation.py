@@ -12,8 +12,9 @@ from padiff_rpc.records import record
 from padiff_rpc.tensors import HostTensor, widen
 from padiff_rpc.v1.records import Options, Row
 from padiff_rpc.v1.words import Phase, Side, Verdict
+from padiff_server.capture.trace import Traces
 from padiff_server.judging.store import TensorStore
-from padiff_server.preparation import AlignedModels, Traces
+from padiff_server.preparation import AlignedModels
 from padiff_server.report import ReportBuilder
 from padiff_server.sides import SIDES
 from padiff_server.steps.batches import StepBatch

@@ -9,13 +9,14 @@ from typing import Optional
 from padiff_rpc.v1.records import Options, Row
 from padiff_rpc.v1.words import CaptureKind, Phase, WeightKind
 from padiff_server.alignment.kinds import canonical_kind, kind_of
+from padiff_server.capture.trace import Traces
 from padiff_server.judging.gradient_history import GradientHistory
 from padiff_server.judging.store import TensorStore
 from padiff_server.judging.tolerances import Tolerances
-from padiff_server.preparation import AlignedModels, Traces
+from padiff_server.preparation import AlignedModels
 from padiff_server.sides import SIDES
 from padiff_server.steps.batches import StepBatch
-from padiff_server.steps.calls import Expectations
+from padiff_server.steps.expectations import Expectations
 from padiff_server.steps.step_rows import StepRows
 from padiff_server.steps.trial_pass import trial_pass
 from padiff_server.weights.owned_weight import owner_name
@@ -38,7 +39,7 @@ class Trials:
         self._store = store
         self._options = options
         self._tolerances = Tolerances(options)
-        self._expectations = Expectations(aligned.plan, traces) if traces is not None else None
+        self._expectations = Expectations(aligned.joined) if traces is not None else None
 
     def outputs(self, batch: StepBatch) -> Optional[list[Row]]:
         """Copies the weights and returns the rows of all calls' outputs; None when a model raised."""

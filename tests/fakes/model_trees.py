@@ -9,6 +9,7 @@ from typing import Optional
 from padiff_rpc.v1.records import CallEvent, Layer, Slot, TensorSpec, Weight
 from padiff_rpc.v1.words import CallMoment, DType, WeightKind
 from padiff_server.alignment.plan import SideTrace
+from padiff_server.capture.trace import Trace
 
 TORCH, PADDLE = "torch.nn.modules.any.", "paddle.nn.layer.any."
 _PADDLE_NAMES = {"Conv2d": "Conv2D", "BatchNorm2d": "BatchNorm2D", "MaxPool2d": "MaxPool2D", "SiLU": "Silu"}
@@ -204,7 +205,7 @@ def traced(
     side = _Side(framework, rng)
     side.add(model, "")
     side.call(model, side.tensor(model.output))
-    return SideTrace(layers=tuple(side.layers), calls=tuple(side.events)), side.paths
+    return SideTrace(layers=tuple(side.layers), trace=Trace.of_events(side.events)), side.paths
 
 
 class _Side:

@@ -7,7 +7,8 @@ from collections import Counter
 from padiff_rpc.v1.records import CallEvent, RandomOperation, Slot, TensorSpec
 from padiff_rpc.v1.words import CallMoment, DType, Side
 from padiff_server.alignment.plan import PairedLayer, Plan
-from padiff_server.steps.random_sharing import SeenCalls
+from padiff_server.capture.trace import Trace
+from padiff_server.steps.joined_calls import join_calls
 
 SPEC = TensorSpec(dtype=DType.FLOAT32, shape=(4,))
 REFERENCE, CANDIDATE = Side.REFERENCE, Side.CANDIDATE
@@ -46,9 +47,8 @@ def plan_of(*pairs, units=()):
 
 def seen_in(plan, reference, candidate=None):
     """Both sides alike where the candidate is left out."""
-    return SeenCalls.of_events(
-        plan, {REFERENCE: events(reference), CANDIDATE: events(candidate or reference)}
-    )
+    traces = {REFERENCE: reference, CANDIDATE: candidate or reference}
+    return join_calls(plan, {side: Trace.of_events(events(text)) for side, text in traces.items()})
 
 
 def made(*texts):

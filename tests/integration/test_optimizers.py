@@ -225,7 +225,7 @@ class Pair:
             link.open()
             assert link.load(deterministic=True, threads=0).failure is None
         layers = {side: link.describe() for side, link in self.links.items()}
-        sides = [SideTrace(layers=layers[side], calls=()) for side in Side]
+        sides = [SideTrace(layers=layers[side]) for side in Side]
         plan = plan_weights(align(*sides, StatedPairing()), *layers.values(), StatedPairing())
         models = {side: ModelIndex(layers[side]) for side in Side}
         self.flow = OptimizerFlow(self.links, plan, models, Options())

@@ -12,6 +12,7 @@ import pytest
 from padiff_rpc.v1.records import CallEvent, Layer, TensorSpec, Weight
 from padiff_rpc.v1.words import CallMoment, DType, WeightKind
 from padiff_server.alignment.plan import SideTrace
+from padiff_server.capture.trace import Trace
 
 Side = Callable[..., SideTrace]
 
@@ -30,7 +31,7 @@ def side() -> Side:
 
     def build(text: str, calls: str = "") -> SideTrace:
         layers = tuple(_layer(line) for line in text.strip().splitlines() if line.strip())
-        return SideTrace(layers=layers, calls=_calls(layers, calls.split()))
+        return SideTrace(layers=layers, trace=Trace.of_events(_calls(layers, calls.split())))
 
     return build
 

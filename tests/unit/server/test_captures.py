@@ -11,13 +11,15 @@ from padiff_rpc.tensors import HostTensor
 from padiff_rpc.v1.records import CallEvent, CaptureId, Layer, Options, Slot, TensorSpec, Weight
 from padiff_rpc.v1.words import CallMoment, CaptureKind, DType, Phase, Side, Verdict, WeightKind
 from padiff_server.alignment.plan import PairedLayer, Plan
+from padiff_server.capture.trace import Trace
 from padiff_server.judging.gradient_history import GradientHistory
 from padiff_server.judging.measured import measure_pair
 from padiff_server.judging.store import TensorStore
 from padiff_server.judging.tolerances import Tolerances
 from padiff_server.model_index import ModelIndex
-from padiff_server.steps.calls import Expectations
 from padiff_server.steps.captures import LOSS_KEY, StepCaptures
+from padiff_server.steps.expectations import Expectations
+from padiff_server.steps.joined_calls import join_calls
 from padiff_server.steps.pairs import Half
 from padiff_server.steps.step_items import Announced
 from padiff_server.steps.step_rows import StepRows
@@ -88,7 +90,9 @@ class Bench:
         self.store = store
         self.measured = []
         if expectations == "from traces":
-            expectations = Expectations(PLAN if plan is None else plan, traces or dict.fromkeys(SIDES, CALLS))
+            calls = traces or dict.fromkeys(SIDES, CALLS)
+            traced = {side: Trace.of_events(calls[side]) for side in SIDES}
+            expectations = Expectations(join_calls(PLAN if plan is None else plan, traced))
         self.captures = StepCaptures(plan, WEIGHTS, expectations, store, self._ready)
         self.history = GradientHistory()
 
@@ -258,7 +262,7 @@ def test_replays_and_skipped_calls_are_no_calls(store):
     bench.calls(*CALLS, event(ENTRY, "a", replay=True))
     _, unmatched = bench.rows()
     assert not unmatched
-    assert len(bench.captures.calls.pairs) == 4
+    assert len(bench.captures.joined.pairs) == 4
 
 
 def test_a_call_on_one_side_only_counts_where_it_holds_parameters(store):

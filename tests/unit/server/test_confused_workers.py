@@ -43,15 +43,16 @@ from padiff_rpc.v1.words import CallMoment, CaptureKind, DType, Phase, Side, Wei
 from padiff_server.alignment.align import align
 from padiff_server.alignment.plan import SideTrace
 from padiff_server.alignment.plan_view import plan_pairs
-from padiff_server.capture.trace import Origin
+from padiff_server.capture.trace import Origin, Trace
 from padiff_server.described import check_calls, check_optimizer, checked_layers
 from padiff_server.judging.measured import measure_pair
 from padiff_server.judging.store import TensorStore
 from padiff_server.judging.tolerances import Tolerances
 from padiff_server.model_index import ModelIndex
 from padiff_server.sides import SIDES
-from padiff_server.steps.calls import Expectations
 from padiff_server.steps.captures import StepCaptures
+from padiff_server.steps.expectations import Expectations
+from padiff_server.steps.joined_calls import join_calls
 from padiff_server.steps.lockstep_plan import LockstepPlan
 from padiff_server.steps.loss_slots import loss_slots
 from padiff_server.steps.override_feed import OverrideFeed
@@ -92,15 +93,16 @@ CALLS = (
 
 def _aligned(layers: dict[Side, tuple[Layer, ...]], calls: dict[Side, tuple[CallEvent, ...]]) -> Any:
     """Does with both sides' descriptions what a comparison does before its first step."""
-    sides = [SideTrace(layers=layers[side], calls=calls[side]) for side in SIDES]
+    traces = {side: Trace.of_events(calls[side]) for side in SIDES}
+    sides = [SideTrace(layers=layers[side], trace=traces[side]) for side in SIDES]
     plan = align(*sides, StatedPairing())
     models = {side: ModelIndex(layers[side]) for side in SIDES}
     weights = plan_weights(plan, layers[Side.REFERENCE], layers[Side.CANDIDATE], StatedPairing())
     fates(weights, layers[Side.REFERENCE], layers[Side.CANDIDATE])
     differences(plan, layers[Side.REFERENCE], layers[Side.CANDIDATE])
-    plan_pairs(plan, models, calls)
-    loss_slots(calls)
-    return plan, weights, Expectations(plan, calls)
+    plan_pairs(plan, models, traces)
+    loss_slots(traces)
+    return plan, weights, Expectations(join_calls(plan, traces))
 
 
 LIKELY = {

@@ -9,7 +9,8 @@ from padiff_rpc.tensors import HostTensor
 from padiff_rpc.v1.records import CallEvent, NotOverridden, OverrideTicket, Slot, TensorSpec
 from padiff_rpc.v1.words import CallMoment, DType, Phase, Side
 from padiff_server.alignment.plan import PairedLayer, Plan
-from padiff_server.capture.trace import Origin
+from padiff_server.capture.trace import Origin, Trace
+from padiff_server.steps.joined_calls import join_calls
 from padiff_server.steps.lockstep_plan import plan_lockstep
 from padiff_server.steps.override_feed import OverrideFeed
 
@@ -44,7 +45,8 @@ CANDIDATE = (
     event(EXIT, "b", 2),
     event(EXIT, "", 2),
 )
-PLAN = plan_lockstep(plan_of("", "a", "b"), {Side.REFERENCE: REFERENCE, Side.CANDIDATE: CANDIDATE})
+TRACES = {Side.REFERENCE: Trace.of_events(REFERENCE), Side.CANDIDATE: Trace.of_events(CANDIDATE)}
+PLAN = plan_lockstep(join_calls(plan_of("", "a", "b"), TRACES))
 FIRST, OF_A, OF_B = OverrideTicket(place=0), OverrideTicket(place=2), OverrideTicket(place=4)
 ORIGINS = {FIRST: Origin("", 0, ENTRY, "0"), OF_A: Origin("a", 0, EXIT, "0"), OF_B: Origin("b", 0, EXIT, "0")}
 
@@ -95,7 +97,7 @@ def test_each_tensor_is_pushed_where_it_first_belongs():
 
 
 def test_calls_without_a_partner_have_no_places():
-    alone = plan_lockstep(plan_of("", "a"), {Side.REFERENCE: REFERENCE, Side.CANDIDATE: CANDIDATE})
+    alone = plan_lockstep(join_calls(plan_of("", "a"), TRACES))
     assert {place.path for place in alone.places} == {"", "a"}
 
 
@@ -165,8 +167,7 @@ def test_gradients_follow_in_reverse(outlet, let_go):
 
 def test_what_a_place_keeps_is_not_sent(outlet):
     keeping = plan_lockstep(
-        plan_of("", "a", "b"),
-        {Side.REFERENCE: REFERENCE, Side.CANDIDATE: CANDIDATE},
+        join_calls(plan_of("", "a", "b"), TRACES),
         lambda slots: {1: (True, True), 2: (True, False), 3: (False, True)}[slots.reference.tensor],
     )
     assert [(place.path, str(place.moment)) for place in keeping.places] == [

@@ -9,7 +9,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "fakes"))
 
-from random_events import CANDIDATE, REFERENCE, SPEC, events, plan_of, seen_in
+from random_events import SPEC, plan_of, seen_in
 
 from padiff_rpc.v1.records import Layer, Place, Row, Weight
 from padiff_rpc.v1.words import CallMoment, CaptureKind, Phase, Verdict, WeightKind
@@ -155,9 +155,8 @@ def test_the_gradient_of_a_weight_is_random_where_its_layer_decides():
 
 
 def places(**given):
-    found, _ = effects({("drop", 0): "dropout"})
-    traces = {REFERENCE: events(CHAIN), CANDIDATE: events(CHAIN)}
-    planned = plan_overrides(PLAN, traces, found.keeps, **given)
+    found, seen = effects({("drop", 0): "dropout"})
+    planned = plan_overrides(seen, found.keeps, **given)
     return [
         (place.path, str(place.moment), not place.keeps_value, not place.keeps_gradient)
         for place in planned.places
@@ -181,5 +180,4 @@ def test_lockstep_without_gradients_overrides_those_that_chance_decides():
 
 
 def test_a_free_pass_without_chance_overrides_nothing():
-    traces = {REFERENCE: events(CHAIN), CANDIDATE: events(CHAIN)}
-    assert plan_overrides(PLAN, traces, None, in_lockstep=False, gradients=True) is None
+    assert plan_overrides(seen_in(PLAN, CHAIN), None, in_lockstep=False, gradients=True) is None

@@ -120,9 +120,7 @@ class Step:
                 for key, both in given.items():
                     table.arrive(side, key, self._half(store, both[position]))
         models = {side: ModelIndex(list(LAYERS.values())) for side in Side}
-        assert self.captures.calls is not None
-        ordered = sorted(self.captures.calls.pairs, key=lambda pair: pair.reference.index)
-        self.floors = RoundingFloors(self.captures, ordered, models, OPTIONS)
+        self.floors = RoundingFloors(self.captures, models, OPTIONS)
 
     def _events(self, calls: str) -> Iterator[CallEvent]:
         made_before: Counter[str] = Counter()

@@ -14,9 +14,10 @@ from padiff_server.alignment.activations import Activation
 from padiff_server.alignment.correspondences import Correspondence, Correspondences, Way, rules
 from padiff_server.alignment.layouts import Layout
 from padiff_server.alignment.plan import PairedLayer, Plan
-from padiff_server.capture.trace import Origin
+from padiff_server.capture.trace import Origin, Trace
 from padiff_server.sides import SIDES
 from padiff_server.steps.calls import CallPairs
+from padiff_server.steps.joined_calls import join_calls
 from padiff_server.steps.value_matching import ValueMatching
 
 ENTRY, EXIT = CallMoment.ENTRY, CallMoment.EXIT
@@ -102,13 +103,11 @@ def value_matching(
     plan = Plan(
         layers=tuple(PairedLayer(reference=path, candidate=path, how="test") for path in ("", *paths))
     )
-    pairs = CallPairs(plan)
-    events = {REFERENCE: reference.events, CANDIDATE: candidate.events}
-    for side in SIDES:
-        for event in events[side]:
-            pairs.add(side, event)
+    traces = {
+        side: Trace.of_events(one.events) for side, one in ((REFERENCE, reference), (CANDIDATE, candidate))
+    }
     values = ValuesOfPasses(reference, candidate)
-    return ValueMatching(pairs.pairs, events, values), values
+    return ValueMatching(join_calls(plan, traces), values), values
 
 
 def turned(array: np.ndarray) -> np.ndarray:

@@ -1,9 +1,9 @@
-"""Work done for the reference and the candidate at the same time."""
+"""The two sides: names of what both have, and work done for both at the same time."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from typing import Generic, Optional, TypeVar
 
 from padiff_rpc.errors import PaDiffError
@@ -11,12 +11,25 @@ from padiff_rpc.records import record
 from padiff_rpc.v1.words import Side
 
 T = TypeVar("T")
+K = TypeVar("K", bound=Hashable)
 SIDES = (Side.REFERENCE, Side.CANDIDATE)
 
 
 def other(side: Side) -> Side:
     """Returns the opposite role."""
     return Side.CANDIDATE if side is Side.REFERENCE else Side.REFERENCE
+
+
+@record
+class TensorPair(Generic[K]):
+    """What two tensors that are compared go by on their sides: their numbers in a step, or their names."""
+
+    reference: K
+    candidate: K
+
+    def of(self, side: Side) -> K:
+        """Returns what the tensor of one side goes by."""
+        return self.reference if side is Side.REFERENCE else self.candidate
 
 
 @record

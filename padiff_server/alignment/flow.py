@@ -54,7 +54,7 @@ class Flow:
             elif call is not None and ended > call.entry.index:
                 source = latest
             elif call is not None:
-                source = next((self._source[slot.tensor] for slot in call.entry.event.slots), "")
+                source = next((self._source.get(slot.tensor, "") for slot in call.entry.event.slots), "")
             for slot in event.slots:
                 is_kept = not node.children or self._shapes.get(source) == slot.spec.shape
                 self._source.setdefault(slot.tensor, source if is_kept else "")

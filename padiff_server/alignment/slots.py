@@ -11,6 +11,7 @@ from padiff_rpc.v1.records import Slot
 from padiff_rpc.v1.words import CallMoment
 from padiff_server.alignment.path_words import path_words
 from padiff_server.capture.trace import Origin
+from padiff_server.sides import TensorPair
 from padiff_server.weights.rules import IDENTITY, Rule
 
 
@@ -35,6 +36,11 @@ class SlotPair:
     has_gradient: bool = True
     note: str = ""
 
+    @property
+    def tensors(self) -> TensorPair[int]:
+        """The numbers of the two tensors."""
+        return tensors_of(self.reference, self.candidate)
+
 
 @record
 class SlotPairing:
@@ -43,6 +49,11 @@ class SlotPairing:
     pairs: tuple[SlotPair, ...]
     only_reference: tuple[Slot, ...] = ()
     only_candidate: tuple[Slot, ...] = ()
+
+
+def tensors_of(reference: Slot, candidate: Slot) -> TensorPair[int]:
+    """Returns the numbers of what two slots show."""
+    return TensorPair(reference=reference.tensor, candidate=candidate.tensor)
 
 
 def pair_slots(moment: CallMoment, reference: Sequence[Slot], candidate: Sequence[Slot]) -> SlotPairing:
@@ -91,12 +102,12 @@ def pair_returned(reference: Sequence[Slot], candidate: Sequence[Slot]) -> SlotP
     if len(reference) == len(candidate):
         return pair_slots(CallMoment.EXIT, reference, candidate)
     pairing = pair_slots(CallMoment.EXIT, _firsts(reference), _firsts(candidate))
-    first = {(pair.reference.tensor, pair.candidate.tensor): pair for pair in pairing.pairs}
+    first = {pair.tensors: pair for pair in pairing.pairs}
     again = [
         SlotPair(reference=ours, candidate=theirs)
-        for (of_reference, of_candidate), pair in first.items()
-        for ours in _slots_of(of_reference, reference)
-        for theirs in _slots_of(of_candidate, candidate)
+        for tensors, pair in first.items()
+        for ours in _slots_of(tensors.reference, reference)
+        for theirs in _slots_of(tensors.candidate, candidate)
         if (ours.name == pair.reference.name) is not (theirs.name == pair.candidate.name)
     ]
     return dataclasses.replace(pairing, pairs=(*pairing.pairs, *again))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, Optional
 
@@ -20,23 +20,21 @@ from padiff_server.capture.trace import Origin, Trace, Traces
 from padiff_server.judging.measured import Aspect
 from padiff_server.judging.noisy_elements import Reals
 from padiff_server.judging.store import TensorStore
-from padiff_server.sides import SIDES
+from padiff_server.sides import SIDES, TensorPair
 from padiff_server.steps.calls import CallPair, CallPairs
 from padiff_server.steps.expectations import Expectations
 from padiff_server.steps.held_reference import HeldReference
 from padiff_server.steps.joined_calls import JoinedCalls
 from padiff_server.steps.override_feed import OverrideFeed
-from padiff_server.steps.pairs import Half, PairTable
+from padiff_server.steps.pairs import Half, PairTable, Ready
 from padiff_server.steps.parameter_gradients import ParameterGradients
 from padiff_server.steps.step_items import Announced
 from padiff_server.steps.targets import Targets
 from padiff_server.weights.owned_weight import full_name
 from padiff_server.weights.weight_pair import WeightPair, WeightPlan
 
-# Told of a pair whose halves are both there: its table and its two keys.
-Ready = Callable[[PairTable[Any], Any, Any], None]
-
 LOSS_KEY = "loss"
+LOSSES = TensorPair(reference=LOSS_KEY, candidate=LOSS_KEY)
 # What the client gave, as against what a layer computed.
 _GIVEN = Aspect(phase=Phase.INPUTS, kind=CaptureKind.INPUT)
 _MADE = Aspect(phase=Phase.FORWARD, kind=CaptureKind.OUTPUT)
@@ -50,7 +48,7 @@ class StepCaptures:
         values, gradients: pairs of tensors, by their numbers in this step.
         parameter_gradients: pairs by the parameters' full names.
         targets: what loaders in the workers gave to the losses.
-        losses: one pair, both of its keys `LOSS_KEY`.
+        losses: one pair, `LOSSES`.
         weights: which weights hold the same numbers.
         compared_parameters: the pairs of the weight plan whose gradients are compared.
         made_parameters: the parameters of whose gradients only the presence is judged.
@@ -88,7 +86,7 @@ class StepCaptures:
             Aspect(phase=Phase.BACKWARD, kind=CaptureKind.OUTPUT_GRADIENT), store, ready
         )
         self.losses: PairTable[str] = PairTable(Aspect(phase=Phase.LOSS, kind=CaptureKind.LOSS), store, ready)
-        self.losses.expect(LOSS_KEY, LOSS_KEY)
+        self.losses.expect(LOSSES)
         self.targets = Targets(store, ready)
         self._parameter_gradients = ParameterGradients(
             self.compared_parameters, store, ready, self.made_parameters
@@ -136,11 +134,10 @@ class StepCaptures:
         offsets = self._offsets.get(pair.layer.candidate, {}) if pair.moment is CallMoment.EXIT else {}
         aspect = dataclasses.replace(_GIVEN if is_root_entry else _MADE, offsets=tuple(offsets.values()))
         for slots in pair.slots.pairs:
-            key = slots.reference.tensor, slots.candidate.tensor
             its_own = dataclasses.replace(aspect, candidate_rule=slots.candidate_rule)
-            self.values.expect(*key, its_own, slots.rule)
+            self.values.expect(slots.tensors, its_own, slots.rule)
             if slots.has_gradient:
-                self.gradients.expect(*key, rule=slots.rule)
+                self.gradients.expect(slots.tensors, rule=slots.rule)
 
     def announce(self, side: Side, capture: Announced) -> bool:
         """Notes a capture that begins to arrive; returns whether its bytes are wanted."""
@@ -211,18 +208,18 @@ class StepCaptures:
         """Whether the trace did not have this call."""
         return self._expectations is not None and not self._expectations.knows(side, event)
 
-    def why_not_measured(self, table: PairTable[Any], reference: Any, candidate: Any) -> str:
+    def why_not_measured(self, table: PairTable[Any], pair: TensorPair[Any]) -> str:
         """Returns why a pair that calls show was not measured, in words for a row."""
-        trouble = table.trouble(reference, candidate)
+        trouble = table.trouble(pair)
         if trouble:
             return trouble
-        for side, key in ((Side.REFERENCE, reference), (Side.CANDIDATE, candidate)):
-            if table.was_let_go(side, key):
+        for side in SIDES:
+            if table.was_let_go(side, pair.of(side)):
                 return (
                     f"off plan: the {side}'s tensor was let go before a call that the trace did not have "
                     "asked for it; trace='first_step' traces the step itself"
                 )
-            if not table.arrived(side, key):
+            if not table.arrived(side, pair.of(side)):
                 return f"the {side}'s tensor did not come"
         return "the comparison stopped before this pair was measured"
 

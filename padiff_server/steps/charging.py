@@ -13,11 +13,9 @@ from padiff_server.alignment.slots import SlotPair
 from padiff_server.capture.trace import CallName
 from padiff_server.coverage import is_agreement
 from padiff_server.model_index import Models
-from padiff_server.sides import SIDES
+from padiff_server.sides import SIDES, TensorPair
 from padiff_server.steps.calls import CallPair
 from padiff_server.steps.joined_calls import JoinedCalls
-
-_Pair = tuple[int, int]
 
 
 class Charging:
@@ -33,26 +31,26 @@ class Charging:
         self._around = joined.traces
         self._models = models
         self._plan = joined.plan
-        self._first: dict[_Pair, CallPair] = {}
-        self._last: dict[_Pair, CallPair] = {}
-        self._takers: defaultdict[_Pair, list[CallPair]] = defaultdict(list)
+        self._first: dict[TensorPair[int], CallPair] = {}
+        self._last: dict[TensorPair[int], CallPair] = {}
+        self._takers: defaultdict[TensorPair[int], list[CallPair]] = defaultdict(list)
         for call in joined.ordered[Side.CANDIDATE]:
             for slots in call.slots.pairs:
-                self._first.setdefault(_key(slots), call)
-                self._last[_key(slots)] = call
+                self._first.setdefault(slots.tensors, call)
+                self._last[slots.tensors] = call
                 if call.moment is CallMoment.ENTRY:
-                    self._takers[_key(slots)].append(call)
+                    self._takers[slots.tensors].append(call)
 
     def forward(self, row: Row, call: CallPair, slots: SlotPair) -> Row:
         """Returns the row of a value, charged to whoever made it."""
-        maker = self._first.get(_key(slots), call)
+        maker = self._first.get(slots.tensors, call)
         return self._charged(row, call, maker, CallMoment.ENTRY, self._between_forward)
 
     def backward(self, row: Row, call: CallPair, slots: SlotPair) -> Row:
         """Returns the row of a gradient, charged to whoever made it."""
-        maker = self._last.get(_key(slots), call)
+        maker = self._last.get(slots.tensors, call)
         if maker is call and call.moment is CallMoment.ENTRY and not _is_fine(row):
-            return self._charged_to_takers(row, self._takers[_key(slots)])
+            return self._charged_to_takers(row, self._takers[slots.tensors])
         return self._charged(row, call, maker, CallMoment.EXIT, self._between_backward)
 
     def _charged_to_takers(self, row: Row, takers: list[CallPair]) -> Row:
@@ -150,10 +148,6 @@ class Charging:
 
 def _is_fine(row: Row) -> bool:
     return is_agreement(row) or row.verdict is Verdict.NOT_COMPARED
-
-
-def _key(slots: SlotPair) -> _Pair:
-    return slots.reference.tensor, slots.candidate.tensor
 
 
 def _text(name: CallName) -> str:

@@ -22,14 +22,9 @@ class Expectations:
         self._partners: Mapping[Side, Counter[Origin]] = {
             side: Counter(dict.fromkeys(origins[side].values(), 0)) for side in SIDES
         }
-        tensor_pairs = {
-            (slots.reference.tensor, slots.candidate.tensor)
-            for pair in joined.pairs
-            for slots in pair.slots.pairs
-        }
-        for reference, candidate in tensor_pairs:
-            self._partners[Side.REFERENCE][origins[Side.REFERENCE][reference]] += 1
-            self._partners[Side.CANDIDATE][origins[Side.CANDIDATE][candidate]] += 1
+        for tensors in {slots.tensors for pair in joined.pairs for slots in pair.slots.pairs}:
+            for side in SIDES:
+                self._partners[side][origins[side][tensors.of(side)]] += 1
 
     def partners(self, side: Side, origin: Origin) -> Optional[int]:
         """Returns how many pairs the tensor first seen there is in; None when no trace knows it."""

@@ -38,8 +38,8 @@ class FunctionalCalls:
         self._shown: Mapping[Side, dict[int, tuple[CallPair, SlotPair]]] = {side: {} for side in SIDES}
         for call in joined.ordered[Side.REFERENCE]:
             for slots in call.slots.pairs:
-                self._shown[Side.REFERENCE].setdefault(slots.reference.tensor, (call, slots))
-                self._shown[Side.CANDIDATE].setdefault(slots.candidate.tensor, (call, slots))
+                for side in SIDES:
+                    self._shown[side].setdefault(slots.tensors.of(side), (call, slots))
         self._found: dict[_Call, tuple[CallPair, ...]] = {}
         self._placed_elsewhere: set[_Call] = set()
         for side in SIDES:

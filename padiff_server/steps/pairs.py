@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Generic, Optional, TypeVar
+from typing import Any, Generic, Optional
 
 from padiff_rpc.records import record
 from padiff_rpc.tensors import HostTensor
 from padiff_rpc.v1.words import Side
 from padiff_server.judging.measured import Aspect, Measured
 from padiff_server.judging.store import TensorStore
-from padiff_server.sides import SIDES
+from padiff_server.sides import SIDES, K, TensorPair
 from padiff_server.weights.rules import IDENTITY, Rule
-
-K = TypeVar("K", bound=Hashable)
 
 
 @record
@@ -54,30 +52,29 @@ class PairTable(Generic[K]):
         self,
         aspect: Aspect,
         store: TensorStore,
-        ready: Callable[[PairTable[K], K, K], None],
-        rules: Optional[Mapping[tuple[K, K], Rule]] = None,
+        ready: Ready,
+        rules: Optional[Mapping[TensorPair[K], Rule]] = None,
     ) -> None:
         """`rules`: the layout rules of pairs that have one."""
         self._aspect = aspect
-        self._aspects: dict[tuple[K, K], Aspect] = {}
-        self.rules: dict[tuple[K, K], Rule] = dict(rules or {})
+        self._aspects: dict[TensorPair[K], Aspect] = {}
+        self.rules: dict[TensorPair[K], Rule] = dict(rules or {})
         self._store = store
         self._ready = ready
         self._lock = threading.Lock()
         self._entries: Mapping[Side, defaultdict[K, _Entry]] = {side: defaultdict(_Entry) for side in SIDES}
-        self._partners: Mapping[Side, defaultdict[K, list[K]]] = {side: defaultdict(list) for side in SIDES}
-        self._pairs: dict[tuple[K, K], Optional[Measured]] = {}
-        self._troubles: dict[tuple[K, K], str] = {}
-        self._waiting: set[tuple[K, K]] = set()
+        self._pairs_of: Mapping[Side, defaultdict[K, list[TensorPair[K]]]] = {
+            side: defaultdict(list) for side in SIDES
+        }
+        self._pairs: dict[TensorPair[K], Optional[Measured]] = {}
+        self._troubles: dict[TensorPair[K], str] = {}
+        self._waiting: set[TensorPair[K]] = set()
 
-    def expect(
-        self, reference: K, candidate: K, aspect: Optional[Aspect] = None, rule: Rule = IDENTITY
-    ) -> None:
+    def expect(self, pair: TensorPair[K], aspect: Optional[Aspect] = None, rule: Rule = IDENTITY) -> None:
         """Says that two halves are one pair, under its own aspect if given; the first word on it stands.
 
         `rule`: from the reference's layout to the candidate's.
         """
-        pair = (reference, candidate)
         with self._lock:
             if pair in self._pairs:
                 return
@@ -87,8 +84,8 @@ class PairTable(Generic[K]):
             if rule != IDENTITY:
                 self.rules[pair] = rule
             self._waiting.add(pair)
-            self._partners[Side.REFERENCE][reference].append(candidate)
-            self._partners[Side.CANDIDATE][candidate].append(reference)
+            for side in SIDES:
+                self._pairs_of[side][pair.of(side)].append(pair)
             complete = self._complete([pair])
         self._announce(complete)
 
@@ -102,12 +99,7 @@ class PairTable(Generic[K]):
         with self._lock:
             entry = self._entries[side][key]
             entry.half, entry.partners_left, entry.held = half, partners, held
-            complete = self._complete(
-                [
-                    (key, partner) if side is Side.REFERENCE else (partner, key)
-                    for partner in self._partners[side][key]
-                ]
-            )
+            complete = self._complete(self._pairs_of[side][key])
         self._announce(complete)
 
     def let_go(self, side: Side, key: K) -> None:
@@ -122,43 +114,38 @@ class PairTable(Generic[K]):
         with self._lock:
             self._entries[side][key].gone = True
 
-    def aspect(self, reference: K, candidate: K) -> Aspect:
+    def aspect(self, pair: TensorPair[K]) -> Aspect:
         """Returns what a pair is measured as."""
-        return self._aspects.get((reference, candidate), self._aspect)
+        return self._aspects.get(pair, self._aspect)
 
-    def halves(self, reference: K, candidate: K) -> tuple[Half, Half]:
+    def halves(self, pair: TensorPair[K]) -> tuple[Half, Half]:
         """Returns both halves of a pair that was announced as ready."""
         with self._lock:
-            first = self._entries[Side.REFERENCE][reference].half
-            second = self._entries[Side.CANDIDATE][candidate].half
+            first, second = (self._entries[side][pair.of(side)].half for side in SIDES)
         if first is None or second is None:
-            raise LookupError(f"the pair ({reference}, {candidate}) was not announced, or is settled")
+            raise LookupError(f"{pair} was not announced, or is settled")
         return first, second
 
-    def settle(self, reference: K, candidate: K, measured: Optional[Measured], *, trouble: str = "") -> None:
+    def settle(self, pair: TensorPair[K], measured: Optional[Measured], *, trouble: str = "") -> None:
         """Notes what was measured of a pair, or why nothing was; releases halves that were in their last."""
         with self._lock:
-            self._pairs[reference, candidate] = measured
+            self._pairs[pair] = measured
             if trouble:
-                self._troubles[reference, candidate] = trouble
-            for side, key in ((Side.REFERENCE, reference), (Side.CANDIDATE, candidate)):
-                entry = self._entries[side][key]
+                self._troubles[pair] = trouble
+            for side in SIDES:
+                entry = self._entries[side][pair.of(side)]
                 entry.in_work -= 1
                 if entry.partners_left is not None:
                     entry.partners_left -= 1
                     self._release_if_done(entry)
 
-    def measured(self, reference: K, candidate: K) -> Optional[Measured]:
+    def measured(self, pair: TensorPair[K]) -> Optional[Measured]:
         """Returns what was measured of a pair, or None."""
-        return self._pairs.get((reference, candidate))
+        return self._pairs.get(pair)
 
-    def trouble(self, reference: K, candidate: K) -> str:
+    def trouble(self, pair: TensorPair[K]) -> str:
         """Returns why a pair could not be measured; "" where it was, or was not tried."""
-        return self._troubles.get((reference, candidate), "")
-
-    def all_measured(self) -> dict[tuple[K, K], Measured]:
-        """Returns every pair that was measured."""
-        return {pair: measured for pair, measured in self._pairs.items() if measured is not None}
+        return self._troubles.get(pair, "")
 
     def arrived(self, side: Side, key: K) -> bool:
         """Whether this half came at all."""
@@ -185,23 +172,22 @@ class PairTable(Generic[K]):
                 for entry in entries.values():
                     self._release(entry)
 
-    def _complete(self, pairs: list[tuple[K, K]]) -> list[tuple[K, K]]:
+    def _complete(self, pairs: Iterable[TensorPair[K]]) -> list[TensorPair[K]]:
         complete = [
             pair
             for pair in pairs
             if pair in self._waiting
-            and self._entries[Side.REFERENCE][pair[0]].half is not None
-            and self._entries[Side.CANDIDATE][pair[1]].half is not None
+            and all(self._entries[side][pair.of(side)].half is not None for side in SIDES)
         ]
         self._waiting.difference_update(complete)
-        for reference, candidate in complete:
-            self._entries[Side.REFERENCE][reference].in_work += 1
-            self._entries[Side.CANDIDATE][candidate].in_work += 1
+        for pair in complete:
+            for side in SIDES:
+                self._entries[side][pair.of(side)].in_work += 1
         return complete
 
-    def _announce(self, complete: list[tuple[K, K]]) -> None:
-        for reference, candidate in complete:
-            self._ready(self, reference, candidate)
+    def _announce(self, complete: Iterable[TensorPair[K]]) -> None:
+        for pair in complete:
+            self._ready(self, pair)
 
     def _release_if_done(self, entry: _Entry) -> None:
         is_done = entry.partners_left is not None and entry.partners_left <= 0
@@ -213,3 +199,7 @@ class PairTable(Generic[K]):
             for tensor in entry.half.tensors:
                 self._store.release(tensor.array)
             entry.half, entry.gone = None, True
+
+
+# Told of a pair whose halves are both there, and its table.
+Ready = Callable[[PairTable[Any], TensorPair[Any]], None]

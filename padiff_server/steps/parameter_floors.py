@@ -8,9 +8,10 @@ from collections.abc import Iterable
 
 from padiff_server.judging.measured import Measured
 from padiff_server.judging.noise import GAIN, Level, Noise, norm_of, rounding_floor
+from padiff_server.sides import TensorPair
 from padiff_server.steps.captures import StepCaptures
 from padiff_server.steps.terms import UNSEEN_SHARE
-from padiff_server.steps.whole_calls import Key, WholeCall, keys_of
+from padiff_server.steps.whole_calls import WholeCall, keys_of
 from padiff_server.weights.weight_pair import WeightPair
 
 
@@ -22,7 +23,11 @@ class ParameterFloors:
     """
 
     def __init__(
-        self, captures: StepCaptures, calls: Iterable[WholeCall], values: Noise[Key], gradients: Noise[Key]
+        self,
+        captures: StepCaptures,
+        calls: Iterable[WholeCall],
+        values: Noise[TensorPair[int]],
+        gradients: Noise[TensorPair[int]],
     ) -> None:
         self._captures = captures
         self._values = values
@@ -33,7 +38,7 @@ class ParameterFloors:
 
     def of(self, pair: WeightPair) -> float:
         """Returns how far apart (root mean square) rounding alone may bring the two sides."""
-        measured = self._captures.parameter_gradients.measured(pair.reference_name, pair.candidate_name)
+        measured = self._captures.parameter_gradients.measured(pair.names)
         if measured is None or not measured.candidate.shape:
             return 0.0
         path = pair.candidate.path
@@ -52,20 +57,20 @@ class ParameterFloors:
         share = 1.0 if is_seen else UNSEEN_SHARE
         floor = 0.0
         for key in keys_of(call.exit) if is_seen else self._smallest_inside(call):
-            norm = norm_of(self._captures.gradients.measured(*key)) or 0.0
+            norm = norm_of(self._captures.gradients.measured(key)) or 0.0
             handed = max(norm * noise, self._gradients.levels.get(key, Level()).norm * factor)
             terms = share * rounding_floor(norm * factor / rows, measured.reference.dtype)
             floor = max(floor, terms, GAIN * handed / rows)
         return floor
 
-    def _smallest_inside(self, call: WholeCall) -> list[Key]:
+    def _smallest_inside(self, call: WholeCall) -> list[TensorPair[int]]:
         """Returns the tensor of the smallest gradient from a call's entry to its exit.
 
         Where a parameter is used by code that shows no call of its own, the gradient that came to it may be
         as small as that.
         """
         norms = {
-            key: norm_of(self._captures.gradients.measured(*key)) or 0.0
+            key: norm_of(self._captures.gradients.measured(key)) or 0.0
             for event in call.events
             for key in keys_of(event)
         }
@@ -79,7 +84,7 @@ class ParameterFloors:
         """
         found: list[tuple[bool, float, float]] = []
         for key in keys_of(call.entry):
-            measured = self._captures.values.measured(*key)
+            measured = self._captures.values.measured(key)
             if norm_of(measured) and measured is not None:
                 has_its_axis = bool(set(shape) & set(measured.reference.shape))
                 level = self._values.levels.get(key, Level())

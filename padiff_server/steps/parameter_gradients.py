@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import threading
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
-from typing import Any, Optional
+from collections.abc import Sequence
+from typing import Optional
 
 from padiff_rpc.tensors import HostTensor
 from padiff_rpc.v1.words import CaptureKind, Phase, Side
 from padiff_server.judging.measure import is_zero
 from padiff_server.judging.measured import Aspect
 from padiff_server.judging.store import TensorStore
-from padiff_server.steps.pairs import Half, PairTable
+from padiff_server.sides import SIDES
+from padiff_server.steps.pairs import Half, PairTable, Ready
 from padiff_server.weights.weight_pair import MadeWeight, WeightPair
 
 
@@ -27,7 +28,7 @@ class ParameterGradients:
         self,
         pairs: Sequence[WeightPair],
         store: TensorStore,
-        ready: Callable[[PairTable[Any], Any, Any], None],
+        ready: Ready,
         made: Sequence[MadeWeight] = (),
     ) -> None:
         """`made`: parameters of whose gradients only the presence is asked for."""
@@ -36,19 +37,16 @@ class ParameterGradients:
             Side.CANDIDATE: {one.candidate.name for one in made},
         }
         self._present: dict[tuple[Side, str], bool] = {}
-        named = {(pair.reference_name, pair.candidate_name): pair for pair in pairs}
+        named = {pair.names: pair for pair in pairs}
         self.table: PairTable[str] = PairTable(
             Aspect(phase=Phase.GRADIENTS, kind=CaptureKind.PARAMETER_GRADIENT),
             store,
             ready,
             {names: pair.rule for names, pair in named.items()},
         )
-        for reference, candidate in named:
-            self.table.expect(reference, candidate)
-        self._partners = {
-            Side.REFERENCE: Counter(reference for reference, _ in named),
-            Side.CANDIDATE: Counter(candidate for _, candidate in named),
-        }
+        for names in named:
+            self.table.expect(names)
+        self._partners = {side: Counter(names.of(side) for names in named) for side in SIDES}
         several = {
             pair.reference_name: pair.reference_names for pair in named.values() if len(pair.references) > 1
         }

@@ -13,7 +13,7 @@ from padiff_server.alignment.slots import SlotPair
 from padiff_server.capture.trace import CallName
 from padiff_server.coverage import fails
 from padiff_server.model_index import Models
-from padiff_server.sides import SIDES
+from padiff_server.sides import SIDES, TensorPair
 from padiff_server.steps.calls import CallPair
 from padiff_server.steps.joined_calls import JoinedCalls
 from padiff_server.weights.weight_pair import WeightPair
@@ -21,8 +21,6 @@ from padiff_server.weights.weight_pair import WeightPair
 # Shapes and dtypes do not depend on chance, and NaN is never judged away.
 _BY_CHANCE = frozenset({Verdict.MATCH, Verdict.WITHIN_TOLERANCE, Verdict.MISMATCH, Verdict.NOT_COMPARED})
 _REMEDY = "randomness='shared' or 'off' compares it"
-
-_Pair = tuple[int, int]
 
 
 class RandomEffects:
@@ -44,18 +42,18 @@ class RandomEffects:
         self._paths = {path: names for (path, _), names in unshared.items()}
         self._compared = {pair.name for pair in seen.pairs}
         self._compared_paths = {path for path, _ in self._compared}
-        self._values: dict[_Pair, str] = {}
-        self._gradients: dict[_Pair, str] = {}
+        self._values: dict[TensorPair[int], str] = {}
+        self._gradients: dict[TensorPair[int], str] = {}
         for side in SIDES:
             self._note_values(side)
-        self._in_hand: dict[_Pair, str] = {}
+        self._in_hand: dict[TensorPair[int], str] = {}
         self._note_gradients()
 
     def _note_values(self, side: Side) -> None:
-        first: dict[_Pair, CallPair] = {}
+        first: dict[TensorPair[int], CallPair] = {}
         for pair in self._seen.ordered[side]:
             for slots in pair.slots.pairs:
-                first.setdefault(_key(slots), pair)
+                first.setdefault(slots.tensors, pair)
         for key, pair in first.items():
             is_exit = pair.moment is CallMoment.EXIT
             names = self._calls.get(pair.name, "") if is_exit else self._around(side, pair)
@@ -65,15 +63,15 @@ class RandomEffects:
     def _note_gradients(self) -> None:
         # By tensor: the calls in whose own code it was, those in which another call took it, and those
         # that returned it.
-        had: defaultdict[_Pair, set[CallName]] = defaultdict(set)
-        taken: defaultdict[_Pair, set[CallName]] = defaultdict(set)
-        returned: defaultdict[_Pair, set[CallName]] = defaultdict(set)
+        had: defaultdict[TensorPair[int], set[CallName]] = defaultdict(set)
+        taken: defaultdict[TensorPair[int], set[CallName]] = defaultdict(set)
+        returned: defaultdict[TensorPair[int], set[CallName]] = defaultdict(set)
         for pair in self._seen.pairs:
             is_entry, own = pair.moment is CallMoment.ENTRY, {pair.name}
             around = {call for side in SIDES for call in [self._call_around(side, pair)] if call is not None}
             for slots in pair.slots.pairs:
-                had[_key(slots)] |= around | (own if is_entry else set())
-                (taken if is_entry else returned)[_key(slots)] |= around if is_entry else own
+                had[slots.tensors] |= around | (own if is_entry else set())
+                (taken if is_entry else returned)[slots.tensors] |= around if is_entry else own
         for key, calls in had.items():
             by_chance = calls & self._calls.keys()
             certain = by_chance - taken[key] - returned[key]
@@ -91,7 +89,7 @@ class RandomEffects:
 
     def keeps(self, slots: SlotPair) -> tuple[bool, bool]:
         """Returns whether the candidate keeps its own value of this tensor, and its own gradient."""
-        key = _key(slots)
+        key = slots.tensors
         return key not in self._values, key not in self._gradients and key not in self._in_hand
 
     def marked(self, row: Row, call: CallPair, slots: SlotPair) -> Row:
@@ -100,9 +98,9 @@ class RandomEffects:
         What the whole model or a layer with weights returns is missed, since a pass says that it agrees.
         """
         table = self._gradients if row.phase is Phase.BACKWARD else self._values
-        names = table.get(_key(slots), "")
+        names = table.get(slots.tensors, "")
         if not names or row.verdict not in _BY_CHANCE:
-            doubt = self._in_hand.get(_key(slots), "") if row.phase is Phase.BACKWARD else ""
+            doubt = self._in_hand.get(slots.tensors, "") if row.phase is Phase.BACKWARD else ""
             return _doubted(row, doubt) if doubt and fails(row) else row
         missed = row.kind is CaptureKind.OUTPUT and self._must_be_compared(call)
         return _unjudged(row, names, counts=row.counts and missed)
@@ -161,7 +159,3 @@ def _unjudged(row: Row, names: str, *, counts: bool) -> Row:
         counts=counts,
         omission=Omission.RANDOM,
     )
-
-
-def _key(slots: SlotPair) -> _Pair:
-    return slots.reference.tensor, slots.candidate.tensor

@@ -19,7 +19,7 @@ from padiff_server.judging.store import TensorStore
 from padiff_server.judging.tolerances import Tolerances
 from padiff_server.preparation import AlignedModels
 from padiff_server.report import ReportBuilder
-from padiff_server.sides import SIDES
+from padiff_server.sides import SIDES, TensorPair, other
 from padiff_server.steps.batches import StepBatch
 from padiff_server.steps.calls import CallPair
 from padiff_server.steps.captures import StepCaptures
@@ -86,30 +86,28 @@ class _PassValues:
         self._values = captures.values
         self._tolerances = tolerances
         self._options = options
-        self._known: dict[tuple[int, int, Way], bool] = {}
+        self._known: dict[tuple[TensorPair[int], Way], bool] = {}
 
-    def agree(self, reference: int, candidate: int, way: Way) -> bool:
+    def agree(self, pair: TensorPair[int], way: Way) -> bool:
         """Whether two hold the same values in some way; None: as they are."""
-        key = (reference, candidate, way)
-        if key not in self._known:
-            self._known[key] = self._measured(*key)
-        return self._known[key]
+        if (pair, way) not in self._known:
+            self._known[pair, way] = self._measured(pair, way)
+        return self._known[pair, way]
 
-    def apart(self, reference: int, candidate: int) -> float:
+    def apart(self, pair: TensorPair[int]) -> float:
         """Returns how far their sums of squares are apart, relative to the larger."""
-        halves = self._halves(reference, candidate)
+        halves = self._halves(pair)
         if halves is None:
             return math.inf
         sizes = [half.sum_squares for half in halves]
         return abs(sizes[0] - sizes[1]) / (max(sizes) or 1)
 
-    def _halves(self, reference: int, candidate: int) -> Optional[tuple[Half, Half]]:
-        ours = self._values.half(Side.REFERENCE, reference)
-        theirs = self._values.half(Side.CANDIDATE, candidate)
+    def _halves(self, pair: TensorPair[int]) -> Optional[tuple[Half, Half]]:
+        ours, theirs = (self._values.half(side, pair.of(side)) for side in SIDES)
         return None if ours is None or theirs is None else (ours, theirs)
 
-    def _measured(self, reference: int, candidate: int, way: Way) -> bool:
-        halves = self._halves(reference, candidate)
+    def _measured(self, pair: TensorPair[int], way: Way) -> bool:
+        halves = self._halves(pair)
         if halves is None:
             return False
         ours, theirs = halves
@@ -151,8 +149,8 @@ def is_needed(joined: JoinedCalls) -> bool:
         if not is_root_exit and _is_call_open(call, joined.traces):
             return True
         for pair in call.slots.pairs:
-            partners[Side.REFERENCE][pair.reference.tensor].add(pair.candidate.tensor)
-            partners[Side.CANDIDATE][pair.candidate.tensor].add(pair.reference.tensor)
+            for side in SIDES:
+                partners[side][pair.tensors.of(side)].add(pair.tensors.of(other(side)))
     return any(len(found) > 1 for side in SIDES for found in partners[side].values())
 
 
@@ -165,8 +163,7 @@ def _is_call_open(call: CallPair, traces: Traces) -> bool:
         or (len(tensors) > 1 and len(set(specs)) < len(specs))
         or any(_is_open(pair.reference.spec.shape, pair.candidate.spec.shape) for pair in pairs)
         or any(
-            _is_taken(traces[Side.REFERENCE], pair.reference.tensor)
-            is not _is_taken(traces[Side.CANDIDATE], pair.candidate.tensor)
+            len({_is_taken(traces[side], pair.tensors.of(side)) for side in SIDES}) > 1
             for pair in (pairs if is_exit else ())
         )
     )

@@ -15,12 +15,13 @@ from padiff_rpc.v1.words import CallMoment, Side
 from padiff_server.capture.trace import CallName, Trace
 from padiff_server.judging.noise import Level, Noise, louder, norm_of
 from padiff_server.model_index import Models
+from padiff_server.sides import TensorPair
 from padiff_server.steps.calls import CallPair
-from padiff_server.steps.captures import LOSS_KEY, StepCaptures
+from padiff_server.steps.captures import LOSSES, StepCaptures
 from padiff_server.steps.pairs import PairTable
 from padiff_server.steps.parameter_floors import ParameterFloors
 from padiff_server.steps.terms import GradientTerms, ValueTerms
-from padiff_server.steps.whole_calls import Key, keys_of, whole_calls
+from padiff_server.steps.whole_calls import keys_of, whole_calls
 from padiff_server.weights.weight_pair import WeightPair
 
 
@@ -32,25 +33,25 @@ class RoundingFloors:
         self._captures = captures
         events = captures.joined.ordered[Side.REFERENCE]
         self._around = Trace.of_events(event.reference.event for event in events)
-        self._values: Noise[Key] = Noise(options)
-        self._loss: Noise[str] = Noise(options)
-        self._gradients: Noise[Key] = Noise(options)
+        self._values: Noise[TensorPair[int]] = Noise(options)
+        self._loss: Noise[TensorPair[str]] = Noise(options)
+        self._gradients: Noise[TensorPair[int]] = Noise(options)
         calls = whole_calls(events)
         terms = ValueTerms(captures, models, calls)
         level = self._walk(events, CallMoment.ENTRY, captures.values, self._values, terms)
-        loss = captures.losses.measured(LOSS_KEY, LOSS_KEY)
+        loss = captures.losses.measured(LOSSES)
         if loss is not None:
-            self._loss.note(LOSS_KEY, loss, terms.of_sum(loss), level)
+            self._loss.note(LOSSES, loss, terms.of_sum(loss), level)
         back = GradientTerms(captures, models, calls)
         self._walk(reversed(events), CallMoment.EXIT, captures.gradients, self._gradients, back)
         self._parameters = ParameterFloors(captures, calls.values(), self._values, self._gradients)
 
-    def of(self, table: PairTable[Any], reference: Any, candidate: Any) -> float:
+    def of(self, table: PairTable[Any], pair: TensorPair[Any]) -> float:
         """Returns the floor of a pair of values, losses, or gradients of activations."""
         if table is self._captures.losses:
-            return self._loss.floors.get(LOSS_KEY, 0.0)
+            return self._loss.floors.get(LOSSES, 0.0)
         noise = {self._captures.values: self._values, self._captures.gradients: self._gradients}.get(table)
-        return noise.floors.get((reference, candidate), 0.0) if noise is not None else 0.0
+        return noise.floors.get(pair, 0.0) if noise is not None else 0.0
 
     def of_parameter(self, pair: WeightPair) -> float:
         """Returns the floor of a parameter's gradient."""
@@ -61,7 +62,7 @@ class RoundingFloors:
         events: Iterable[CallPair],
         opening: CallMoment,
         table: PairTable[int],
-        noise: Noise[Key],
+        noise: Noise[TensorPair[int]],
         terms: Union[ValueTerms, GradientTerms],
     ) -> Level:
         """Notes every tensor of the calls in a direction; returns the noise outside all calls after them.
@@ -77,7 +78,7 @@ class RoundingFloors:
             level = in_hand.get(parent if is_opening else name, Level())
             shown = []
             for key in keys_of(event):
-                measured = table.measured(*key)
+                measured = table.measured(key)
                 if measured is not None and norm_of(measured) is not None:
                     shown.append(measured)
                     floor = terms.floor(event, key, measured)

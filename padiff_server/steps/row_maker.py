@@ -11,7 +11,7 @@ from padiff_server.capture.trace import SeenCall
 from padiff_server.judging.judged_row import judged_row
 from padiff_server.judging.measure import is_zero
 from padiff_server.model_index import Models
-from padiff_server.sides import SIDES, other
+from padiff_server.sides import SIDES, TensorPair, other
 from padiff_server.steps.captures import StepCaptures
 from padiff_server.steps.pairs import Half, PairTable
 from padiff_server.steps.rounding_floors import RoundingFloors
@@ -104,8 +104,7 @@ class RowMaker:
         self,
         frame: Row,
         table: PairTable[Any],
-        reference: Any,
-        candidate: Any,
+        pair: TensorPair[Any],
         note: str = "",
         floor: Optional[float] = None,
     ) -> Optional[Row]:
@@ -113,30 +112,26 @@ class RowMaker:
 
         `floor`: see `judge`; by default what the step's other tensors say.
         """
-        measured = table.measured(reference, candidate)
+        measured = table.measured(pair)
         if measured is not None:
             return judged_row(
                 frame,
                 measured,
                 options=self._options,
-                rule=table.rules.get((reference, candidate), IDENTITY),
-                floor=self._floors.of(table, reference, candidate) if floor is None else floor,
+                rule=table.rules.get(pair, IDENTITY),
+                floor=self._floors.of(table, pair) if floor is None else floor,
                 note=note,
             )
-        having = [
-            side
-            for side, key in ((Side.REFERENCE, reference), (Side.CANDIDATE, candidate))
-            if table.arrived(side, key)
-        ]
+        having = [side for side in SIDES if table.arrived(side, pair.of(side))]
         if table is not self._captures.values and len(having) < len(SIDES):
             if not having or not self._is_complete:
                 return None
             # An output that nothing uses: one framework gives it zeros, the other nothing.
-            half = table.half(having[0], reference if having[0] is Side.REFERENCE else candidate)
+            half = table.half(having[0], pair.of(having[0]))
             if table is self._captures.gradients and half is not None and is_nothing(half):
                 return against_nothing(frame, having[0])
             return self._one_sided(frame, having[0])
-        return dataclasses.replace(frame, reason=self._captures.why_not_measured(table, reference, candidate))
+        return dataclasses.replace(frame, reason=self._captures.why_not_measured(table, pair))
 
     @staticmethod
     def _one_sided(frame: Row, side: Side) -> Row:

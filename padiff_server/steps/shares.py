@@ -7,13 +7,12 @@ from collections.abc import Iterable
 from typing import Any
 
 from padiff_rpc.v1.records import Row
-from padiff_rpc.v1.words import Verdict
+from padiff_rpc.v1.words import Side, Verdict
 from padiff_server.alignment.slots import SlotPair
 from padiff_server.coverage import is_agreement
+from padiff_server.sides import SIDES, TensorPair
 from padiff_server.steps.calls import CallPair
 from padiff_server.steps.pairs import PairTable
-
-_Pair = tuple[int, int]
 
 
 class Shares:
@@ -25,24 +24,23 @@ class Shares:
     """
 
     def __init__(self, calls: Iterable[CallPair]) -> None:
-        self._whole: dict[_Pair, tuple[_Pair, CallPair]] = {}
-        first: dict[tuple[int, int], tuple[_Pair, CallPair]] = {}
+        self._whole: dict[TensorPair[int], tuple[TensorPair[int], CallPair]] = {}
+        first: dict[tuple[Side, int], tuple[TensorPair[int], CallPair]] = {}
         for call in sorted(calls, key=lambda call: call.candidate.index):
             for slots in call.slots.pairs:
-                pair = slots.reference.tensor, slots.candidate.tensor
-                # The side as a number, and its tensor.
-                for tensor in enumerate(pair):
-                    whole, at = first.setdefault(tensor, (pair, call))
+                pair = slots.tensors
+                for side in SIDES:
+                    whole, at = first.setdefault((side, pair.of(side)), (pair, call))
                     if whole != pair:
                         self._whole.setdefault(pair, (whole, at))
 
     def settled(self, row: Row, slots: SlotPair, gradients: PairTable[Any]) -> Row:
         """Returns the row of a gradient, which does not count where it differs and is a share of another."""
-        found = self._whole.get((slots.reference.tensor, slots.candidate.tensor))
+        found = self._whole.get(slots.tensors)
         if found is None or row.verdict is Verdict.NOT_COMPARED or is_agreement(row):
             return row
         whole, call = found
-        if gradients.measured(*whole) is None:
+        if gradients.measured(whole) is None:
             return row
         event = call.candidate.event
         reason = (

@@ -8,6 +8,7 @@ from padiff_rpc.v1.records import Row
 from padiff_rpc.v1.words import CallMoment
 from padiff_server.alignment.slots import SlotPair
 from padiff_server.judging.gradient_history import GradientHistory, within_shift
+from padiff_server.sides import TensorPair
 from padiff_server.steps.calls import CallPair
 
 
@@ -16,20 +17,16 @@ class Shifted:
 
     def __init__(self, history: GradientHistory, calls: Iterable[CallPair]) -> None:
         """`calls`, in order of execution; `history` learns which layers take such tensors."""
-        self._shifts: dict[tuple[int, int], float] = {}
+        self._shifts: dict[TensorPair[int], float] = {}
         for call in calls if history.shifts else ():
             path = call.layer.candidate
             shift = history.shift_of(path) if call.moment is CallMoment.EXIT else 0.0
             for slots in call.slots.pairs:
                 if shift:
-                    self._shifts.setdefault(_key(slots), shift)
-                elif call.moment is CallMoment.ENTRY and _key(slots) in self._shifts:
-                    history.fed[path] = max(history.fed.get(path, 0.0), self._shifts[_key(slots)])
+                    self._shifts.setdefault(slots.tensors, shift)
+                elif call.moment is CallMoment.ENTRY and slots.tensors in self._shifts:
+                    history.fed[path] = max(history.fed.get(path, 0.0), self._shifts[slots.tensors])
 
     def settled(self, row: Row, slots: SlotPair) -> Row:
         """Returns the row of a value, which agrees where nothing but such a bias moved it."""
-        return within_shift(row, self._shifts.get(_key(slots), 0.0))
-
-
-def _key(slots: SlotPair) -> tuple[int, int]:
-    return slots.reference.tensor, slots.candidate.tensor
+        return within_shift(row, self._shifts.get(slots.tensors, 0.0))

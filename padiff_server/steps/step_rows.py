@@ -17,7 +17,7 @@ from padiff_server.judging.judged_row import numbered
 from padiff_server.model_index import Models
 from padiff_server.sides import SIDES, other
 from padiff_server.steps.calls import CallPair
-from padiff_server.steps.captures import LOSS_KEY, StepCaptures
+from padiff_server.steps.captures import LOSSES, StepCaptures
 from padiff_server.steps.charging import Charging
 from padiff_server.steps.functional_calls import FunctionalCalls
 from padiff_server.steps.pairs import PairTable
@@ -143,7 +143,7 @@ class StepRows:
                 self._make.root_place(Side.CANDIDATE, slots.candidate),
             )
             frame = self._make.frame(Phase.INPUTS, CaptureKind.TARGET, *places)
-            row = self._make.filled(frame, targets.table, slots.reference.tensor, slots.candidate.tensor)
+            row = self._make.filled(frame, targets.table, slots.tensors)
             if row is not None:
                 yield row
         for side, lone in (
@@ -205,12 +205,11 @@ class StepRows:
                 self._make.place(Side.CANDIDATE, call.candidate, slots.candidate),
             )
             if phase is Phase.BACKWARD and not slots.has_gradient:
-                keys = {Side.REFERENCE: slots.reference.tensor, Side.CANDIDATE: slots.candidate.tensor}
-                if any(table.arrived(side, key) for side, key in keys.items()):
+                if any(table.arrived(side, slots.tensors.of(side)) for side in SIDES):
                     yield dataclasses.replace(frame, reason=slots.note, counts=False, omission=Omission.FUSED)
                 continue
             noted = "; ".join(filter(None, (note, slots.note)))
-            row = self._make.filled(frame, table, slots.reference.tensor, slots.candidate.tensor, noted)
+            row = self._make.filled(frame, table, slots.tensors, noted)
             if row is not None and phase is not Phase.BACKWARD:
                 row = self._shifted.settled(row, slots)
             if row is not None and phase is Phase.BACKWARD:
@@ -235,7 +234,7 @@ class StepRows:
     def _loss(self) -> Iterator[Row]:
         places = [self._make.root_place(side, None, "loss") for side in SIDES]
         frame = self._make.frame(Phase.LOSS, CaptureKind.LOSS, *places)
-        row = self._make.filled(frame, self._captures.losses, LOSS_KEY, LOSS_KEY)
+        row = self._make.filled(frame, self._captures.losses, LOSSES)
         if row is not None:
             yield row
 
@@ -255,19 +254,18 @@ class StepRows:
                 )
                 yield dataclasses.replace(frame, verdict=Verdict.MISMATCH, reason=reason)
                 continue
-            names = {Side.REFERENCE: pair.reference_name, Side.CANDIDATE: pair.candidate_name}
-            having = [side for side in SIDES if table.arrived(side, names[side])]
+            having = [side for side in SIDES if table.arrived(side, pair.names.of(side))]
             if len(having) == 1 and self._is_complete:
                 yield self._one_sided_gradient(frame, table, pair, having[0])
                 continue
             floor = self._floors.of_parameter(pair)
-            row = self._make.filled(frame, table, pair.reference_name, pair.candidate_name, floor=floor)
+            row = self._make.filled(frame, table, pair.names, floor=floor)
             if row is None:
                 continue
             if self._chance is not None:
                 row = self._chance.marked_weight(row, pair)
             self._history.note(pair.candidate_name, row, floor)
-            measured = table.measured(pair.reference_name, pair.candidate_name)
+            measured = table.measured(pair.names)
             if measured is not None:
                 self._history.note_elements(pair.candidate_name, measured, floor)
             yield row
@@ -305,7 +303,7 @@ class StepRows:
                 yield dataclasses.replace(frame, reason=reason, counts=False, omission=Omission.COMPUTED)
 
     def _one_sided_gradient(self, frame: Row, table: PairTable[str], pair: WeightPair, side: Side) -> Row:
-        half = table.half(side, pair.reference_name if side is Side.REFERENCE else pair.candidate_name)
+        half = table.half(side, pair.names.of(side))
         if half is not None and is_nothing(half, pair.rule if side is Side.REFERENCE else IDENTITY):
             return against_nothing(frame, side)
         return dataclasses.replace(frame, verdict=Verdict.MISMATCH, reason=_why_one_sided(side, pair))

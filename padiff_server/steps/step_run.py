@@ -16,7 +16,7 @@ from padiff_server.judging.measured import measure_pair
 from padiff_server.judging.store import TensorStore
 from padiff_server.judging.tolerances import Tolerances
 from padiff_server.links.worker_link import WorkerLink
-from padiff_server.sides import SIDES, other
+from padiff_server.sides import SIDES, TensorPair, other
 from padiff_server.steps.batches import StepBatch
 from padiff_server.steps.captures import StepCaptures
 from padiff_server.steps.override_feed import OverrideFeed
@@ -75,11 +75,11 @@ class StepRun:
         self._calls: dict[Side, StepCall] = {}
         self._ends: dict[Side, SideEnd] = {}
         # Pairs to measure; None for each side that has ended.
-        self._work: queue.SimpleQueue[Optional[tuple[PairTable[Any], Any, Any]]] = queue.SimpleQueue()
+        self._work: queue.SimpleQueue[Optional[tuple[PairTable[Any], TensorPair[Any]]]] = queue.SimpleQueue()
 
-    def ready(self, table: PairTable[Any], reference: Any, candidate: Any) -> None:
+    def ready(self, table: PairTable[Any], pair: TensorPair[Any]) -> None:
         """Takes a pair to measure, from any thread; what `StepCaptures` is given as its `ready`."""
-        self._work.put((table, reference, candidate))
+        self._work.put((table, pair))
 
     def run(self, captures: StepCaptures) -> Mapping[Side, SideEnd]:
         """Runs the step to its end on each side and returns how each ended."""
@@ -92,11 +92,11 @@ class StepRun:
         try:
             running = len(threads)
             while running:
-                pair = self._work.get()
-                if pair is None:
+                work = self._work.get()
+                if work is None:
                     running -= 1
                 else:
-                    self._measure(*pair)
+                    self._measure(*work)
         finally:
             for call in list(self._calls.values()):
                 call.close()
@@ -107,25 +107,25 @@ class StepRun:
     def measure_waiting(self) -> None:
         """Measures what became ready after the step had ended."""
         while not self._work.empty():
-            pair = self._work.get()
-            if pair is not None:
-                self._measure(*pair)
+            work = self._work.get()
+            if work is not None:
+                self._measure(*work)
 
-    def _measure(self, table: PairTable[Any], reference: Any, candidate: Any) -> None:
-        first, second = table.halves(reference, candidate)
+    def _measure(self, table: PairTable[Any], pair: TensorPair[Any]) -> None:
+        first, second = table.halves(pair)
         try:
             measured = measure_pair(
-                table.aspect(reference, candidate),
+                table.aspect(pair),
                 first.tensors,
                 second.tensors[0],
                 sum_squares=first.sum_squares,
                 tolerances=self._tolerances,
-                rule=table.rules.get((reference, candidate), IDENTITY),
+                rule=table.rules.get(pair, IDENTITY),
             )
         except PaDiffError as error:  # one pair's trouble is its row's
-            table.settle(reference, candidate, None, trouble=str(error))
+            table.settle(pair, None, trouble=str(error))
         else:
-            table.settle(reference, candidate, measured)
+            table.settle(pair, measured)
 
     def _read(self, side: Side, captures: StepCaptures) -> None:
         feed = self._feed if side is Side.CANDIDATE else None

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
 
 from padiff_rpc.v1.records import Slot
 from padiff_rpc.v1.words import CallMoment, CaptureKind, Phase, Side
@@ -12,7 +11,7 @@ from padiff_server.alignment.slots import SlotPairing, pair_slots
 from padiff_server.judging.measured import Aspect
 from padiff_server.judging.store import TensorStore
 from padiff_server.sides import SIDES
-from padiff_server.steps.pairs import Half, PairTable
+from padiff_server.steps.pairs import Half, PairTable, Ready
 
 
 class Targets:
@@ -25,7 +24,7 @@ class Targets:
         pairing: which belongs to which; empty until they are paired.
     """
 
-    def __init__(self, store: TensorStore, ready: Callable[[PairTable[Any], Any, Any], None]) -> None:
+    def __init__(self, store: TensorStore, ready: Ready) -> None:
         self.table: PairTable[int] = PairTable(
             Aspect(phase=Phase.INPUTS, kind=CaptureKind.TARGET), store, ready
         )
@@ -54,7 +53,7 @@ class Targets:
                 CallMoment.EXIT, self._slots[Side.REFERENCE], self._slots[Side.CANDIDATE]
             )
         for pair in pairing.pairs:
-            self.table.expect(pair.reference.tensor, pair.candidate.tensor)
+            self.table.expect(pair.tensors)
 
     def close(self) -> None:
         """Releases every target still held. May be called twice."""

@@ -11,9 +11,10 @@ from padiff_server.capture.trace import CallName
 from padiff_server.judging.measured import Measured
 from padiff_server.judging.noise import norm_of, rounding_floor
 from padiff_server.model_index import Models
+from padiff_server.sides import TensorPair
 from padiff_server.steps.calls import CallPair
 from padiff_server.steps.captures import StepCaptures
-from padiff_server.steps.whole_calls import Key, WholeCall, keys_of, size_of
+from padiff_server.steps.whole_calls import WholeCall, keys_of, size_of
 
 # One over the root of a usual epsilon, 1e-5 or 1e-6, against the gain of any layer.
 _GAIN_OF_NORMS = 30.0
@@ -36,7 +37,7 @@ class ValueTerms:
         self._calls = calls
         self._before: list[Measured] = []
 
-    def floor(self, event: CallPair, key: Key, measured: Measured) -> float:
+    def floor(self, event: CallPair, key: TensorPair[int], measured: Measured) -> float:
         """Returns how far apart rounding of a value's own terms may bring the two sides."""
         paths = {Side.REFERENCE: event.layer.reference, Side.CANDIDATE: event.layer.candidate}
         if event.moment is CallMoment.EXIT:
@@ -80,7 +81,7 @@ class GradientTerms:
         self._values = captures.values
         self._gradients = captures.gradients
         self._models = models
-        self._sent_back: dict[Key, float] = {}
+        self._sent_back: dict[TensorPair[int], float] = {}
         for call in calls.values():
             came_back, _ = size_of(keys_of(call.exit), self._gradients)
             if call.is_leaf and came_back:
@@ -98,7 +99,7 @@ class GradientTerms:
         is_norm = self._models[Side.CANDIDATE].normalizes(call.exit.layer.candidate)
         return max(factor, min(1.0, made[1])) if is_norm else factor
 
-    def floor(self, event: CallPair, key: Key, measured: Measured) -> float:
+    def floor(self, event: CallPair, key: TensorPair[int], measured: Measured) -> float:
         """Returns how far apart rounding of a gradient's own terms may bring the two sides."""
         elements = measured.figures.elements if measured.figures is not None else 0
         terms = self._sent_back.get(key, UNSEEN_SHARE * self._last)

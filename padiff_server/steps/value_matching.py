@@ -14,9 +14,9 @@ from padiff_rpc.v1.words import CallMoment, Side
 from padiff_server.alignment.activations import ACTIVATIONS
 from padiff_server.alignment.correspondences import Correspondence, Correspondences, Moment, Way
 from padiff_server.alignment.layouts import Layout, layouts
-from padiff_server.alignment.slots import SlotPair
+from padiff_server.alignment.slots import SlotPair, tensors_of
 from padiff_server.capture.trace import CallName, Origin
-from padiff_server.sides import SIDES
+from padiff_server.sides import SIDES, TensorPair
 from padiff_server.steps.calls import CallPair
 from padiff_server.steps.joined_calls import JoinedCalls
 
@@ -31,10 +31,10 @@ _MOST_TRIES = 256
 class Values(Protocol):
     """What can be asked of the tensors of a pass, by their numbers."""
 
-    def agree(self, reference: int, candidate: int, way: Way) -> bool:
+    def agree(self, pair: TensorPair[int], way: Way) -> bool:
         """Whether two hold the same values in some way; None: as they are."""
 
-    def apart(self, reference: int, candidate: int) -> float:
+    def apart(self, pair: TensorPair[int]) -> float:
         """Returns how far their sums of squares are apart, relative to the larger; it costs nothing."""
 
 
@@ -57,8 +57,8 @@ class _Place:
     correspondence: Optional[Correspondence] = None
 
     @property
-    def tensors(self) -> tuple[int, int]:
-        return self.reference.tensor, self.candidate.tensor
+    def tensors(self) -> TensorPair[int]:
+        return tensors_of(self.reference, self.candidate)
 
 
 class ValueMatching:
@@ -81,17 +81,14 @@ class ValueMatching:
         # The candidate's calls that make other paired calls.
         self._holders = {self._traces[Side.CANDIDATE].parent(name) for name in self._paired[Side.CANDIDATE]}
         self._returned = {
-            (pair.reference.tensor, pair.candidate.tensor)
-            for call in joined.pairs
-            if _is_root_exit(call)
-            for pair in call.slots.pairs
+            pair.tensors for call in joined.pairs if _is_root_exit(call) for pair in call.slots.pairs
         }
 
     def correspondences(self) -> tuple[Correspondences, tuple[str, ...]]:
         """Returns what was found and confirmed, and a note for each layout."""
         steps = [step for step in (list(self._places(call)) for call in self._calls) if step]
         found: list[_Place] = []
-        doubted: set[tuple[int, int]] = set()
+        doubted: set[TensorPair[int]] = set()
         for run, follower in _runs(steps):
             places = [place for place in run if place.standing is _Standing.FOUND]
             if follower is _Standing.AGREE or self._confirms_itself(run):
@@ -132,7 +129,7 @@ class ValueMatching:
                 yield self._elsewhere(call, pair)
 
     def _as_is(self, pair: SlotPair) -> bool:
-        return self._agree(pair.reference.tensor, pair.candidate.tensor, None)
+        return self._agree(pair.tensors, None)
 
     def _matches(
         self, differing: Sequence[SlotPair], left: Sequence[Slot], right: Sequence[Slot]
@@ -146,9 +143,9 @@ class ValueMatching:
             if ours not in free[0] or theirs not in free[1] or not self._alike(ours, theirs):
                 return
             for layout, _ in zip(ways, tries):
-                if layout is not None and (ours.tensor, theirs.tensor) in self._returned:
+                if layout is not None and tensors_of(ours, theirs) in self._returned:
                     return
-                if self._agree(ours.tensor, theirs.tensor, layout):
+                if self._agree(tensors_of(ours, theirs), layout):
                     found.append((ours, theirs, layout))
                     free[0].remove(ours)
                     free[1].remove(theirs)
@@ -165,12 +162,12 @@ class ValueMatching:
     def _nearest_first(self, left: Sequence[Slot], right: Sequence[Slot]) -> Iterator[tuple[Slot, Slot]]:
         """Yields all pairs; of each left slot those first whose values are of the most similar size."""
         for ours in left:
-            by_distance = {id(slot): self._values.apart(ours.tensor, slot.tensor) for slot in right}
+            by_distance = {id(slot): self._values.apart(tensors_of(ours, slot)) for slot in right}
             for theirs in sorted(right, key=lambda slot: by_distance[id(slot)]):
                 yield ours, theirs
 
     def _alike(self, ours: Slot, theirs: Slot) -> bool:
-        return self._values.apart(ours.tensor, theirs.tensor) <= _ALIKE
+        return self._values.apart(tensors_of(ours, theirs)) <= _ALIKE
 
     def _elsewhere(self, call: CallPair, pair: SlotPair) -> _Place:
         """Returns the place of an output, with a stand-in where a layer does what the other side does next.
@@ -183,7 +180,7 @@ class ValueMatching:
             for place, slot in self._made_next(side, call.seen(side).name):
                 ours, theirs = (slot, theirs) if side is Side.REFERENCE else (ours, slot)
                 for layout in (None, *_ways(ours, theirs)) if self._alike(ours, theirs) else ():
-                    if self._agree(ours.tensor, theirs.tensor, layout):
+                    if self._agree(tensors_of(ours, theirs), layout):
                         found = Correspondence(
                             reference=pair.reference.name,
                             candidate=pair.candidate.name,
@@ -192,7 +189,7 @@ class ValueMatching:
                         )
                         return _Place(call, ours, theirs, _Standing.FOUND, found)
         for activation in ACTIVATIONS if call.moment is CallMoment.EXIT else ():
-            if self._agree(pair.reference.tensor, pair.candidate.tensor, activation):
+            if self._agree(pair.tensors, activation):
                 found = Correspondence(
                     reference=pair.reference.name, candidate=pair.candidate.name, way=activation
                 )

@@ -9,11 +9,9 @@ from padiff_rpc.records import record
 from padiff_rpc.v1.words import CallMoment
 from padiff_server.capture.trace import CallName
 from padiff_server.judging.noise import norm_of
+from padiff_server.sides import TensorPair
 from padiff_server.steps.calls import CallPair
 from padiff_server.steps.pairs import PairTable
-
-# The numbers of a tensor on the reference and on the candidate.
-Key = tuple[int, int]
 
 
 @record
@@ -49,16 +47,16 @@ def whole_calls(events: Sequence[CallPair]) -> dict[CallName, WholeCall]:
     return calls
 
 
-def keys_of(event: CallPair) -> list[Key]:
+def keys_of(event: CallPair) -> list[TensorPair[int]]:
     """Returns the tensors of an event that both sides have."""
-    return [(slots.reference.tensor, slots.candidate.tensor) for slots in event.slots.pairs]
+    return [slots.tensors for slots in event.slots.pairs]
 
 
-def size_of(keys: Iterable[Key], table: PairTable[int]) -> tuple[float, float]:
+def size_of(keys: Iterable[TensorPair[int]], table: PairTable[int]) -> tuple[float, float]:
     """Returns the norm and the root mean square of tensors together; 0 where nothing is known."""
     norms, elements = [0.0], 0
     for key in keys:
-        measured = table.measured(*key)
+        measured = table.measured(key)
         norm = norm_of(measured)
         if measured is not None and measured.figures is not None and norm is not None:
             norms.append(norm)

@@ -9,6 +9,7 @@ from typing import Optional
 from padiff_rpc.records import record
 from padiff_rpc.v1.records import TensorSpec, Unmatched
 from padiff_rpc.v1.words import Side, WeightKind
+from padiff_server.sides import TensorPair
 from padiff_server.weights.neutral_weights import AffineWeight
 from padiff_server.weights.owned_weight import OwnedWeight
 from padiff_server.weights.rules import Rule
@@ -42,6 +43,11 @@ class Counterparts:
     def candidate_name(self) -> str:
         """The full name of the candidate's tensor."""
         return self.candidate.name
+
+    @property
+    def names(self) -> TensorPair[str]:
+        """What the two sides' tensors go by."""
+        return TensorPair(reference=self.reference_name, candidate=self.candidate_name)
 
     def is_trainable(self, side: Side) -> bool:
         """Whether any of a side's tensors is trained; the others are frozen."""

@@ -17,7 +17,8 @@ from padiff_server.judging.measured import measure_pair
 from padiff_server.judging.store import TensorStore
 from padiff_server.judging.tolerances import Tolerances
 from padiff_server.model_index import ModelIndex
-from padiff_server.steps.captures import LOSS_KEY, StepCaptures
+from padiff_server.sides import TensorPair
+from padiff_server.steps.captures import LOSSES, StepCaptures
 from padiff_server.steps.expectations import Expectations
 from padiff_server.steps.joined_calls import join_calls
 from padiff_server.steps.pairs import Half
@@ -96,14 +97,13 @@ class Bench:
         self.captures = StepCaptures(plan, WEIGHTS, expectations, store, self._ready)
         self.history = GradientHistory()
 
-    def _ready(self, table, reference, candidate):
-        first, second = table.halves(reference, candidate)
-        self.measured.append((table.aspect(reference, candidate).phase, reference, candidate))
+    def _ready(self, table, pair):
+        first, second = table.halves(pair)
+        self.measured.append((table.aspect(pair).phase, pair.reference, pair.candidate))
         table.settle(
-            reference,
-            candidate,
+            pair,
             measure_pair(
-                table.aspect(reference, candidate),
+                table.aspect(pair),
                 first.tensors,
                 second.tensors[0],
                 tolerances=Tolerances(OPTIONS),
@@ -349,7 +349,7 @@ class TestLosses:
         for side in SIDES:
             self.loss(bench, side)
         assert described(bench.rows()[0]) == [("loss", "loss", "", "match")]
-        assert bench.captures.losses.measured(LOSS_KEY, LOSS_KEY) is not None
+        assert bench.captures.losses.measured(LOSSES) is not None
 
     def test_on_one_side_only_fail(self, store):
         bench = Bench(store)
@@ -386,10 +386,10 @@ def test_a_pair_that_cannot_be_measured_says_why(store):
     values = bench.captures.values
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
-            bench.captures.values, "_ready", lambda table, *pair: table.settle(*pair, None, trouble="too odd")
+            bench.captures.values, "_ready", lambda table, pair: table.settle(pair, None, trouble="too odd")
         )
         for side in SIDES:
             bench.send_values(side, 2)
-    assert values.measured(2, 2) is None
+    assert values.measured(TensorPair(reference=2, candidate=2)) is None
     row = next(row for row in bench.rows()[0] if row.reference.path == "a" and row.kind.value == "output")
     assert (row.verdict, row.counts, row.reason) == (Verdict.NOT_COMPARED, True, "too odd")

@@ -169,17 +169,17 @@ def test_any_step_is_read_and_measured_or_refused(events: list[Any]) -> None:
     plan, weights, expectations = _aligned(dict.fromkeys(SIDES, LAYERS), dict.fromkeys(SIDES, CALLS))
     tolerances = Tolerances(Options())
 
-    def measure(table: Any, reference: Any, candidate: Any) -> None:
-        first, second = table.halves(reference, candidate)
+    def measure(table: Any, pair: Any) -> None:
+        first, second = table.halves(pair)
         with contextlib.suppress(*OURS):
             measure_pair(
-                table.aspect(reference, candidate),
+                table.aspect(pair),
                 first.tensors,
                 second.tensors[0],
                 sum_squares=first.sum_squares,
                 tolerances=tolerances,
             )
-        table.settle(reference, candidate, None)
+        table.settle(pair, None)
 
     with TensorStore(1 << 16) as store:
         captures = StepCaptures(plan, weights, expectations, store, measure)

@@ -20,7 +20,7 @@ from padiff_server.judging.noise import rounding_floor
 from padiff_server.judging.store import TensorStore
 from padiff_server.judging.tolerances import Tolerances
 from padiff_server.model_index import ModelIndex
-from padiff_server.sides import SIDES
+from padiff_server.sides import SIDES, TensorPair
 from padiff_server.steps.captures import LOSS_KEY, StepCaptures
 from padiff_server.steps.pairs import Half, PairTable
 from padiff_server.steps.rounding_floors import RoundingFloors
@@ -155,15 +155,11 @@ class Step:
         )
 
     @staticmethod
-    def _ready(table: PairTable[Any], reference: Any, candidate: Any) -> None:
-        first, second = table.halves(reference, candidate)
-        aspect = table.aspect(reference, candidate)
+    def _ready(table: PairTable[Any], pair: TensorPair[Any]) -> None:
+        first, second = table.halves(pair)
+        aspect = table.aspect(pair)
         tolerances = Tolerances(OPTIONS)
-        table.settle(
-            reference,
-            candidate,
-            measure_pair(aspect, first.tensors, second.tensors[0], tolerances=tolerances),
-        )
+        table.settle(pair, measure_pair(aspect, first.tensors, second.tensors[0], tolerances=tolerances))
 
     def value(self, letter: str) -> Verdict:
         return self._verdict(self.captures.values, ord(letter), False)
@@ -189,7 +185,8 @@ class Step:
     def _judgement(
         self, table: PairTable[Any], key: Any, of_gradient: bool, floor: Optional[float] = None
     ) -> Judgement:
-        measured = table.measured(key, key)
+        pair = TensorPair(reference=key, candidate=key)
+        measured = table.measured(pair)
         assert measured is not None
         return judge(
             measured.reference,
@@ -197,7 +194,7 @@ class Step:
             measured.figures,
             measured.tolerance,
             options=OPTIONS,
-            floor=self.floors.of(table, key, key) if floor is None else floor,
+            floor=self.floors.of(table, pair) if floor is None else floor,
             is_of_gradient=of_gradient,
         )
 

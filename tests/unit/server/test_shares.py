@@ -9,15 +9,13 @@ import pytest
 
 from padiff_rpc.v1.records import Row
 from padiff_rpc.v1.words import CaptureKind, Phase, Verdict
+from padiff_server.sides import TensorPair
 from padiff_server.steps.shares import Shares
 
 
 def call(index: int, *pairs: tuple[int, int]) -> Any:
     """A paired call that shows these tensors, of the reference and of the candidate."""
-    slots = [
-        SimpleNamespace(reference=SimpleNamespace(tensor=one), candidate=SimpleNamespace(tensor=other))
-        for one, other in pairs
-    ]
+    slots = [SimpleNamespace(tensors=TensorPair(reference=one, candidate=other)) for one, other in pairs]
     event = SimpleNamespace(moment="entry", path="drop", call=0)
     return SimpleNamespace(
         candidate=SimpleNamespace(index=index, event=event), slots=SimpleNamespace(pairs=slots)

@@ -15,7 +15,7 @@ from padiff_server.alignment.correspondences import Correspondence, Corresponden
 from padiff_server.alignment.layouts import Layout
 from padiff_server.alignment.plan import PairedLayer, Plan
 from padiff_server.capture.trace import Origin, Trace
-from padiff_server.sides import SIDES
+from padiff_server.sides import SIDES, TensorPair
 from padiff_server.steps.calls import CallPairs
 from padiff_server.steps.joined_calls import join_calls
 from padiff_server.steps.value_matching import ValueMatching
@@ -59,9 +59,9 @@ class ValuesOfPasses:
         self.arrays = reference.arrays, candidate.arrays
         self.measured = 0
 
-    def agree(self, reference: int, candidate: int, way: Way) -> bool:
+    def agree(self, pair: TensorPair[int], way: Way) -> bool:
         self.measured += 1
-        first, second = self.arrays[0][reference], self.arrays[1][candidate]
+        first, second = self.arrays[0][pair.reference], self.arrays[1][pair.candidate]
         rule, candidate_rule = rules(way, first.shape, second.shape)
         if rule.shape_or_none(first.shape) != second.shape:
             return False
@@ -71,9 +71,10 @@ class ValuesOfPasses:
         )
         return np.array_equal(ours, theirs)
 
-    def apart(self, reference: int, candidate: int) -> float:
+    def apart(self, pair: TensorPair[int]) -> float:
         first, second = (
-            float(np.square(one[key]).sum()) for one, key in zip(self.arrays, (reference, candidate))
+            float(np.square(one[key]).sum())
+            for one, key in zip(self.arrays, (pair.reference, pair.candidate))
         )
         return abs(first - second) / max(first, second)
 

@@ -7,6 +7,7 @@ from typing import Generic, Optional, TypeVar
 
 from padiff_rpc.v1.records import Coverage, FirstDivergence, Omitted, Place, Row, Unmatched
 from padiff_rpc.v1.words import CaptureKind, Omission, Pass, Phase, Side, Verdict
+from padiff_server.rows import blank_row, one_sided
 
 T = TypeVar("T")
 
@@ -212,16 +213,8 @@ def _cause(row: Row) -> str:
 def _row_of(lone: Unmatched) -> Row:
     place = Place(path=lone.path, class_name=lone.class_name, call=lone.call, slot=lone.name)
     kind = _UNMATCHED_KINDS.get(lone.what, CaptureKind.OUTPUT)
-    return Row(
-        step=0,
-        phase=Phase.INITIAL_WEIGHTS if kind in _WEIGHTS else Phase.FORWARD,
-        kind=kind,
-        order=0,
-        verdict=Verdict.UNMATCHED,
-        reference=place if lone.side is Side.REFERENCE else None,
-        candidate=place if lone.side is Side.CANDIDATE else None,
-        reason=lone.reason,
-    )
+    phase = Phase.INITIAL_WEIGHTS if kind in _WEIGHTS else Phase.FORWARD
+    return one_sided(blank_row(phase, kind, place, place), lone.side, lone.reason)
 
 
 def _where(row: Row) -> _Where:

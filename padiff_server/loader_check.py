@@ -15,11 +15,12 @@ from padiff_rpc.v1.records import CheckInputsRequest, Place, Row, Slot, Trouble
 from padiff_rpc.v1.words import CallMoment, CaptureKind, DType, Phase, Side, Verdict
 from padiff_server.alignment.slots import pair_slots
 from padiff_server.coverage import fails
-from padiff_server.judging.judged_row import judged_row, numbered
+from padiff_server.judging.judged_row import judged_row
 from padiff_server.judging.measured import Aspect, measure_pair
 from padiff_server.judging.tolerances import Tolerances
 from padiff_server.links.loader_link import LoadedBatch
 from padiff_server.report import FinishedReport, ReportBuilder
+from padiff_server.rows import blank_row, numbered, one_sided
 from padiff_server.settings import check_parties
 from padiff_server.sides import SIDES, other
 from padiff_server.worker_pair import ComparisonStopped, WorkerPair
@@ -106,11 +107,11 @@ class LoaderCheck:
                 side: _fields([getattr(batches[side].batch, part) for part in parts], batches[side].tensors)
                 for side in SIDES
             }
-            frame = Row(step=index, phase=Phase.INPUTS, kind=kind, order=0, verdict=Verdict.NOT_COMPARED)
-            yield from self._tensor_rows(frame, fields)
-            yield from self._plain_rows(frame, fields)
+            of_batch = blank_row(Phase.INPUTS, kind, step=index)
+            yield from self._tensor_rows(of_batch, fields)
+            yield from self._plain_rows(of_batch, fields)
 
-    def _tensor_rows(self, frame: Row, fields: Mapping[Side, _Fields]) -> Iterator[Row]:
+    def _tensor_rows(self, of_batch: Row, fields: Mapping[Side, _Fields]) -> Iterator[Row]:
         slots = {
             side: [
                 Slot(name=name, tensor=number, spec=tensor.spec)
@@ -121,17 +122,17 @@ class LoaderCheck:
         pairing = pair_slots(CallMoment.EXIT, slots[Side.REFERENCE], slots[Side.CANDIDATE])
         for pair in pairing.pairs:
             measured = measure_pair(
-                Aspect(phase=frame.phase, kind=frame.kind),
+                Aspect(phase=of_batch.phase, kind=of_batch.kind),
                 fields[Side.REFERENCE].tensors[pair.reference.name],
                 fields[Side.CANDIDATE].tensors[pair.candidate.name],
                 tolerances=self._tolerances,
             )
-            placed = _placed(frame, pair.reference.name, pair.candidate.name)
+            placed = _placed(of_batch, pair.reference.name, pair.candidate.name)
             yield judged_row(placed, measured, options=self._asked.options)
-        yield from (_lone(frame, Side.REFERENCE, slot.name) for slot in pairing.only_reference)
-        yield from (_lone(frame, Side.CANDIDATE, slot.name) for slot in pairing.only_candidate)
+        yield from (_lone(of_batch, Side.REFERENCE, slot.name) for slot in pairing.only_reference)
+        yield from (_lone(of_batch, Side.CANDIDATE, slot.name) for slot in pairing.only_candidate)
 
-    def _plain_rows(self, frame: Row, fields: Mapping[Side, _Fields]) -> Iterator[Row]:
+    def _plain_rows(self, of_batch: Row, fields: Mapping[Side, _Fields]) -> Iterator[Row]:
         """Yields rows of numbers, texts and the like: by name, and what is left in order."""
         ours, theirs = (dict(fields[side].plain) for side in SIDES)
         pairs = [(name, name) for name in ours if name in theirs]
@@ -142,13 +143,13 @@ class LoaderCheck:
             values = ours[reference], theirs[candidate]
             same = self._agree(*values)
             yield dataclasses.replace(
-                _placed(frame, reference, candidate),
+                _placed(of_batch, reference, candidate),
                 verdict=Verdict.MATCH if same else Verdict.MISMATCH,
                 reason="" if same else f"{values[0]!r} in the reference, {values[1]!r} in the candidate",
             )
         paired = min(len(left), len(right))
-        yield from (_lone(frame, Side.REFERENCE, name) for name in left[paired:])
-        yield from (_lone(frame, Side.CANDIDATE, name) for name in right[paired:])
+        yield from (_lone(of_batch, Side.REFERENCE, name) for name in left[paired:])
+        yield from (_lone(of_batch, Side.CANDIDATE, name) for name in right[paired:])
 
     def _agree(self, reference: Any, candidate: Any) -> bool:
         """Whether two plain values are one, but for roundings where either is floating."""
@@ -174,28 +175,20 @@ def _fields(packed: list[Tree], tensors: Mapping[int, HostTensor]) -> _Fields:
     )
 
 
-def _placed(frame: Row, reference: str, candidate: str) -> Row:
+def _placed(of_batch: Row, reference: str, candidate: str) -> Row:
     return dataclasses.replace(
-        frame, reference=Place(path="", slot=reference), candidate=Place(path="", slot=candidate)
+        of_batch, reference=Place(path="", slot=reference), candidate=Place(path="", slot=candidate)
     )
 
 
-def _lone(frame: Row, side: Side, name: str) -> Row:
-    place = Place(path="", slot=name)
-    return dataclasses.replace(
-        frame,
-        verdict=Verdict.UNMATCHED,
-        reference=place if side is Side.REFERENCE else None,
-        candidate=place if side is Side.CANDIDATE else None,
-        reason=f"only the {side}'s batch has this {frame.kind}",
-    )
+def _lone(of_batch: Row, side: Side, name: str) -> Row:
+    return one_sided(_placed(of_batch, name, name), side, f"only the {side}'s batch has this {of_batch.kind}")
 
 
 def _early_end(index: int, going_on: Side) -> Row:
-    row = Row(step=index, phase=Phase.INPUTS, kind=CaptureKind.INPUT, order=0, verdict=Verdict.NOT_COMPARED)
-    ended = other(going_on)
-    reason = f"the {ended}'s loader ended after {_batches(index)}, and the {going_on}'s goes on"
-    return dataclasses.replace(_lone(row, going_on, ""), reason=reason)
+    reason = f"the {other(going_on)}'s loader ended after {_batches(index)}, and the {going_on}'s goes on"
+    row = blank_row(Phase.INPUTS, CaptureKind.INPUT, step=index)
+    return one_sided(_placed(row, "", ""), going_on, reason)
 
 
 def _batches(count: int) -> str:

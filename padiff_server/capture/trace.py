@@ -181,6 +181,11 @@ class Trace:
         call = self.calls.get((event.path, event.call))
         return call is not None and (event.moment is CallMoment.ENTRY or call.exit is not None)
 
+    def exit_of(self, name: CallName) -> Optional[SeenCall]:
+        """Returns where a call ended; None where it raised, or is unknown."""
+        call = self.calls.get(name)
+        return call.exit if call is not None else None
+
     def of_layer(self, path: str) -> Sequence[TracedCall]:
         """Returns a layer's calls, in the order in which they began."""
         return self._by_layer.get(path, ())

@@ -1,14 +1,12 @@
-"""Rows: filled in with what was measured of their pairs, and numbered."""
+"""Rows filled in with what was measured of their pairs."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections import Counter
-from collections.abc import Iterable, Iterator
 from typing import Optional
 
 from padiff_rpc.v1.records import Options, Place, Row, TensorSpec
-from padiff_rpc.v1.words import CaptureKind, Omission, Phase, Verdict
+from padiff_rpc.v1.words import CaptureKind, Omission, Verdict
 from padiff_server.judging.judge import Judgement, judge
 from padiff_server.judging.measured import Measured
 from padiff_server.judging.tolerances import GRADIENTS
@@ -60,11 +58,3 @@ def _omission(frame: Row, judgement: Judgement) -> Optional[Omission]:
 
 def _with_spec(place: Optional[Place], spec: TensorSpec) -> Optional[Place]:
     return dataclasses.replace(place, spec=spec) if place is not None else None
-
-
-def numbered(rows: Iterable[Row]) -> Iterator[Row]:
-    """Yields the rows with their `order` counted from 0 within each phase."""
-    counts: Counter[Phase] = Counter()
-    for row in rows:
-        yield dataclasses.replace(row, order=counts[row.phase])
-        counts[row.phase] += 1

@@ -49,7 +49,7 @@ class FunctionalCalls:
                 if not names or not names <= self._placed[side]:
                     continue
                 self._placed_elsewhere.add(key)
-                end = joined.traces[side].calls[seen.name].exit
+                end = joined.traces[side].exit_of(seen.name)
                 pairs = tuple(self._pairs(side, seen.index, end.event)) if end is not None else ()
                 if pairs:
                     self._found[key] = pairs

@@ -12,10 +12,10 @@ from padiff_rpc.v1.records import Options, Row, StepStart
 from padiff_rpc.v1.words import DefaultLoss, Pass, Phase, Side, WeightKind
 from padiff_server.capture.trace import Traces
 from padiff_server.judging.gradient_history import GradientHistory
-from padiff_server.judging.judged_row import numbered
 from padiff_server.judging.store import TensorStore
 from padiff_server.preparation import AlignedModels
 from padiff_server.report import ReportBuilder
+from padiff_server.rows import numbered
 from padiff_server.settings import Settings
 from padiff_server.sides import SIDES
 from padiff_server.steps.batches import StepBatch

@@ -11,6 +11,7 @@ from padiff_server.capture.trace import SeenCall
 from padiff_server.judging.judged_row import judged_row
 from padiff_server.judging.measure import is_zero
 from padiff_server.model_index import Models
+from padiff_server.rows import blank_row, one_sided
 from padiff_server.sides import SIDES, TensorPair, other
 from padiff_server.steps.captures import StepCaptures
 from padiff_server.steps.pairs import Half, PairTable
@@ -49,17 +50,8 @@ class RowMaker:
         self, phase: Phase, kind: CaptureKind, reference: Optional[Place], candidate: Optional[Place]
     ) -> Row:
         """Returns the row of a pair of which nothing is known yet."""
-        frame = Row(
-            step=self._step,
-            phase=phase,
-            kind=kind,
-            order=0,
-            verdict=Verdict.NOT_COMPARED,
-            reference=reference,
-            candidate=candidate,
-            pass_kind=self._pass_kind,
-        )
-        return frame if self._twins is None else self._twins.numbered(frame)
+        row = blank_row(phase, kind, reference, candidate, step=self._step, pass_kind=self._pass_kind)
+        return row if self._twins is None else self._twins.numbered(row)
 
     def place(self, side: Side, seen: SeenCall, slot: Optional[Slot]) -> Place:
         """Returns where a call's slot is."""
@@ -96,9 +88,7 @@ class RowMaker:
             place if side is Side.REFERENCE else None,
             place if side is Side.CANDIDATE else None,
         )
-        return dataclasses.replace(
-            frame, verdict=Verdict.UNMATCHED, reason=f"only the {side} has this {kind}", counts=counts
-        )
+        return one_sided(frame, side, f"only the {side} has this {kind}", counts=counts)
 
     def filled(
         self,
@@ -140,15 +130,8 @@ class RowMaker:
         is_asked_for = frame.kind is CaptureKind.LOSS or (
             frame.kind is CaptureKind.INPUT_GRADIENT and place is not None and place.path == ""
         )
-        return dataclasses.replace(
-            frame,
-            verdict=Verdict.UNMATCHED,
-            reference=frame.reference if side is Side.REFERENCE else None,
-            candidate=frame.candidate if side is Side.CANDIDATE else None,
-            reason=f"only the {side} has one",
-            counts=is_asked_for,
-            omission=None if is_asked_for else Omission.ONE_SIDED,
-        )
+        row = one_sided(frame, side, f"only the {side} has one", counts=is_asked_for)
+        return row if is_asked_for else dataclasses.replace(row, omission=Omission.ONE_SIDED)
 
 
 def is_nothing(half: Half, rule: Rule = IDENTITY) -> bool:

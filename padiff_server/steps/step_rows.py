@@ -13,8 +13,8 @@ from padiff_rpc.v1.words import CallMoment, CaptureKind, DiffPhase, Omission, Pa
 from padiff_server.alignment.slots import SlotPair
 from padiff_server.capture.trace import SeenCall
 from padiff_server.judging.gradient_history import GradientHistory
-from padiff_server.judging.judged_row import numbered
 from padiff_server.model_index import Models
+from padiff_server.rows import numbered
 from padiff_server.sides import SIDES, other
 from padiff_server.steps.calls import CallPair
 from padiff_server.steps.captures import LOSSES, StepCaptures

@@ -202,7 +202,7 @@ class ValueMatching:
         What another paired layer returns is that layer's own, and judged there: nothing from there on.
         """
         trace = self._traces[side]
-        around, end = trace.parents(name), trace.calls[name].exit
+        around, end = trace.parents(name), trace.exit_of(name)
         for later in trace.seen[end.index + 1 :] if end is not None else ():
             is_exit = later.event.moment is CallMoment.EXIT
             if is_exit and later.name in self._paired[side] and later.name not in around:

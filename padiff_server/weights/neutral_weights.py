@@ -10,9 +10,10 @@ import numpy as np
 from padiff_rpc.records import record
 from padiff_rpc.tensors import HostTensor, widen
 from padiff_rpc.v1.records import Layer, Place, Row, Weight
-from padiff_rpc.v1.words import CaptureKind, Phase, Side, Verdict, WeightKind
+from padiff_rpc.v1.words import CaptureKind, Phase, Side, WeightKind
 from padiff_server.alignment.kinds import canonical_kind, canonical_name, is_norm, kind_of
 from padiff_server.links.worker_link import WorkerLink
+from padiff_server.rows import blank_row, one_sided
 from padiff_server.sides import other
 from padiff_server.weights.owned_weight import OwnedWeight
 
@@ -106,14 +107,5 @@ def _row(one: AffineWeight, phase: Phase, step: int, *, is_neutral: bool) -> Row
         slot=one.owned.weight.name,
         spec=one.owned.weight.spec,
     )
-    return Row(
-        step=step,
-        phase=phase,
-        kind=CaptureKind.PARAMETER,
-        order=0,
-        verdict=Verdict.UNMATCHED,
-        reference=place if one.side is Side.REFERENCE else None,
-        candidate=place if one.side is Side.CANDIDATE else None,
-        reason=reason,
-        counts=not is_neutral,
-    )
+    row = blank_row(phase, CaptureKind.PARAMETER, place, place, step=step)
+    return one_sided(row, one.side, reason, counts=not is_neutral)

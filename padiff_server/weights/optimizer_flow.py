@@ -22,12 +22,13 @@ from padiff_rpc.v1.records import (
 from padiff_rpc.v1.words import CaptureKind, Phase, Side, Verdict
 from padiff_server.coverage import differs
 from padiff_server.judging.gradient_history import GradientHistory
-from padiff_server.judging.judged_row import judged_row, numbered
+from padiff_server.judging.judged_row import judged_row
 from padiff_server.judging.measure import is_zero, measure
 from padiff_server.judging.measured import Aspect, Measured, measure_pair
 from padiff_server.judging.state_tolerances import RATE, SQUARES, StateTolerances
 from padiff_server.links.worker_link import WorkerLink
 from padiff_server.model_index import Models
+from padiff_server.rows import blank_row, numbered, one_sided
 from padiff_server.sides import SIDES, other
 from padiff_server.weights import optimizer_settings
 from padiff_server.weights.optimizer_entries import STEP, EntryPair, LoneEntry, MatchedEntries, match
@@ -168,7 +169,7 @@ class OptimizerFlow:
         yield from self._number_rows(step, RATE_WORD, rates, RATE)
         for pair, side in optimizer_settings.given_to_one(self._parameters, described):
             reason = f"the {other(side)}'s optimizer was not given this parameter"
-            yield _only(side, self._frame(step, pair, RATE_WORD), reason)
+            yield one_sided(self._frame(step, pair, RATE_WORD), side, reason)
 
     def _number_rows(
         self, step: int, word: str, numbers: optimizer_settings.Numbers, bound: Tolerance
@@ -199,7 +200,7 @@ class OptimizerFlow:
                 frame, verdict=Verdict.MATCH, reason=f"{nowhere}, only zeros on the {lone.side}"
             )
         reason = f"{nowhere}: its optimizer has not stepped this parameter"
-        return _only(lone.side, frame, reason)
+        return one_sided(frame, lone.side, reason)
 
     def _note_unknown(self, matched: MatchedEntries, described: Descriptions) -> None:
         for side in SIDES:
@@ -223,32 +224,14 @@ class OptimizerFlow:
                 yield pair, values
 
     def _frame(self, step: int, parameters: Optional[WeightPair], state: str) -> Row:
-        return Row(
-            step=step,
-            phase=Phase.OPTIMIZER,
-            kind=CaptureKind.OPTIMIZER_STATE,
-            order=0,
-            verdict=Verdict.NOT_COMPARED,
-            reference=self._place(Side.REFERENCE, parameters, state),
-            candidate=self._place(Side.CANDIDATE, parameters, state),
-        )
+        reference, candidate = (self._place(side, parameters, state) for side in SIDES)
+        return blank_row(Phase.OPTIMIZER, CaptureKind.OPTIMIZER_STATE, reference, candidate, step=step)
 
     def _place(self, side: Side, parameters: Optional[WeightPair], state: str) -> Place:
         if parameters is None:
             return Place(path="", class_name=self._models[side].class_name(""), slot=state)
         path, name, _ = parameters.place(side)
         return Place(path=path, class_name=self._models[side].class_name(path), slot=f"{name}.{state}")
-
-
-def _only(side: Side, frame: Row, reason: str) -> Row:
-    """Returns the row of what the other side has not."""
-    return dataclasses.replace(
-        frame,
-        verdict=Verdict.UNMATCHED,
-        reference=frame.reference if side is Side.REFERENCE else None,
-        candidate=frame.candidate if side is Side.CANDIDATE else None,
-        reason=reason,
-    )
 
 
 def _states(description: DescribeOptimizerResponse) -> tuple[str, ...]:

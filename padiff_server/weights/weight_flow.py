@@ -10,9 +10,9 @@ from typing import Optional
 
 from padiff_rpc.tensors import HostTensor
 from padiff_rpc.v1.records import Options, Place, Row, TensorSpec, Tolerance, Unmatched
-from padiff_rpc.v1.words import CaptureKind, DType, Phase, Side, Verdict, WeightKind
+from padiff_rpc.v1.words import CaptureKind, DType, Phase, Side, WeightKind
 from padiff_server.judging.gradient_history import GradientHistory, partly_excused
-from padiff_server.judging.judged_row import judged_row, numbered
+from padiff_server.judging.judged_row import judged_row
 from padiff_server.judging.measure import measure
 from padiff_server.judging.measured import Aspect, Measured, measure_pair
 from padiff_server.judging.noisy_elements import without
@@ -21,6 +21,8 @@ from padiff_server.judging.step_lengths import StepLengths
 from padiff_server.judging.tolerances import Explained, Tolerances
 from padiff_server.links.worker_link import WorkerLink
 from padiff_server.model_index import Models
+from padiff_server.rows import blank_row, numbered, one_sided
+from padiff_server.sides import SIDES
 from padiff_server.weights.dtype_cast import cast
 from padiff_server.weights.misfit import misfit_row
 from padiff_server.weights.neutral_weights import NeutralWeights
@@ -205,21 +207,18 @@ class WeightFlow:
         made = self._special_values(special, phase)
         present = self._candidate.weights.read([owned.name for owned in wanted.values()], phase)
         for (key, owned), candidate in zip(wanted.items(), present):
-            frame = Row(
+            row = blank_row(
+                phase,
+                _KINDS[_meant(owned)],
+                self._place(Side.REFERENCE, special.reference_path, key, None),
+                self._place(Side.CANDIDATE, special.candidate_path, key, candidate.spec),
                 step=step,
-                phase=phase,
-                kind=_KINDS[_meant(owned)],
-                order=0,
-                verdict=Verdict.NOT_COMPARED,
-                reference=self._place(Side.REFERENCE, special.reference_path, key, None),
-                candidate=self._place(Side.CANDIDATE, special.candidate_path, key, candidate.spec),
-                rule=special.function,
             )
             if key in made:
-                row = self._judged(frame, made[key], candidate, IDENTITY, self._tolerances)
-                yield dataclasses.replace(row, rule=special.function)
+                row = self._judged(row, made[key], candidate, IDENTITY, self._tolerances)
             else:
-                yield dataclasses.replace(frame, reason=f"{special.function} returned no {key!r}")
+                row = dataclasses.replace(row, reason=f"{special.function} returned no {key!r}")
+            yield dataclasses.replace(row, rule=special.function)
 
     def _rows_without_values(self) -> Iterator[Row]:
         for pair in self._plan.pairs:
@@ -233,15 +232,8 @@ class WeightFlow:
                 yield _unmatched_row(lone)
 
     def _frame(self, pair: WeightPair, phase: Phase, step: int) -> Row:
-        return Row(
-            step=step,
-            phase=phase,
-            kind=_KINDS[pair.kind],
-            order=0,
-            verdict=Verdict.NOT_COMPARED,
-            reference=self._place(Side.REFERENCE, *pair.place(Side.REFERENCE)),
-            candidate=self._place(Side.CANDIDATE, *pair.place(Side.CANDIDATE)),
-        )
+        reference, candidate = (self._place(side, *pair.place(side)) for side in SIDES)
+        return blank_row(phase, _KINDS[pair.kind], reference, candidate, step=step)
 
     def _place(self, side: Side, path: str, name: str, spec: Optional[TensorSpec]) -> Place:
         return Place(path=path, class_name=self._models[side].class_name(path), slot=name, spec=spec)
@@ -249,17 +241,8 @@ class WeightFlow:
 
 def _unmatched_row(lone: Unmatched) -> Row:
     place = Place(path=lone.path, class_name=lone.class_name, slot=lone.name)
-    return Row(
-        step=0,
-        phase=Phase.INITIAL_WEIGHTS,
-        kind=CaptureKind(lone.what),
-        order=0,
-        verdict=Verdict.UNMATCHED,
-        reference=place if lone.side is Side.REFERENCE else None,
-        candidate=place if lone.side is Side.CANDIDATE else None,
-        reason=lone.reason,
-        counts=lone.counts,
-    )
+    row = blank_row(Phase.INITIAL_WEIGHTS, CaptureKind(lone.what), place, place)
+    return one_sided(row, lone.side, lone.reason, counts=lone.counts)
 
 
 def _as_bfloat16(value: HostTensor, wanted: DType) -> HostTensor:

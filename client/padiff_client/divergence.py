@@ -117,6 +117,8 @@ class Divergence:
             facts.append(("measured", wording.measured(row.figures)))
         if worst is not None:
             facts.append(("worst", wording.worst(worst)))
+        if row.figures is not None and row.figures.worst_row is not None:
+            facts.append(("worst row", wording.worst_row(row.figures.worst_row)))
         if row.tolerance is not None and row.figures is not None:
             facts.append(("allowed", wording.allowed(row.tolerance)))
         if row.rule:

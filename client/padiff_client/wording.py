@@ -7,7 +7,16 @@ import re
 from collections.abc import Sequence
 from typing import Optional
 
-from padiff_rpc.v1.records import Figures, Omitted, OptimizerDifference, Place, Row, Tolerance, WorstElement
+from padiff_rpc.v1.records import (
+    Figures,
+    Omitted,
+    OptimizerDifference,
+    Place,
+    Row,
+    TableRow,
+    Tolerance,
+    WorstElement,
+)
 from padiff_rpc.v1.words import CaptureKind, Omission, Phase, Verdict
 
 FAILING = frozenset(
@@ -151,12 +160,22 @@ def worst(element: WorstElement) -> str:
     )
 
 
+def worst_row(row: TableRow) -> str:
+    """Returns how far a row of an embedding table's gradient is apart."""
+    sizes = ", ".join(
+        f"{side} {f'rms {small(size)}' if size else 'zero'}"
+        for side, size in (("reference", row.rms_reference), ("candidate", row.rms_candidate))
+    )
+    return f"{row.index}: {sizes}, relative L2 {small(row.relative_l2)}"
+
+
 def allowed(tolerance: Optional[Tolerance]) -> str:
     """Returns the bound that decided, and who set it."""
     if tolerance is None:
         return ""
     if tolerance.relative_l2:
-        return f"relative L2 {small(tolerance.relative_l2)} ({tolerance.source})"
+        row = f", {small(tolerance.row_relative_l2)} of each row" if tolerance.row_relative_l2 else ""
+        return f"relative L2 {small(tolerance.relative_l2)}{row} ({tolerance.source})"
     return f"{small(tolerance.atol)} + {small(tolerance.rtol)} * |reference| ({tolerance.source})"
 
 

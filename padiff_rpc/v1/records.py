@@ -467,17 +467,34 @@ class WorstElement:
 
 
 @record
+class TableRow:
+    """One row of an embedding table's gradient.
+
+    Attributes:
+        relative_l2: As those of the whole, of this row alone.
+    """
+
+    index: int
+    relative_l2: float
+    rmse: float
+    rms_reference: float
+    rms_candidate: float
+
+
+@record
 class Tolerance:
     """What was allowed. Zero relative_l2 means that the elementwise bound decided.
 
     Attributes:
         source: "user" or "default".
+        row_relative_l2: Of each row by itself. Zero: rows are not judged one by one.
     """
 
     atol: float
     rtol: float
     source: str
     relative_l2: float = 0.0
+    row_relative_l2: float = 0.0
 
 
 @record
@@ -1018,6 +1035,8 @@ class Figures:
         histogram: 40 bins of log2(|a-b| / (eps * max(|b|, rms(b)))), from -8; the ends catch
             what lies outside.
         inf_reference: Infinities on either side.
+        worst_row: Where rows are judged one by one: of those outside the bound of a row, the
+            furthest apart.
     """
 
     elements: int
@@ -1042,6 +1061,7 @@ class Figures:
     histogram: tuple[int, ...] = ()
     inf_reference: int = 0
     inf_candidate: int = 0
+    worst_row: Optional[TableRow] = None
 
 
 @record

@@ -66,8 +66,22 @@ class WorstElement(_message.Message):
     imaginary: bool
     def __init__(self, index: _Optional[_Iterable[int]] = ..., reference: _Optional[float] = ..., candidate: _Optional[float] = ..., abs_diff: _Optional[float] = ..., imaginary: bool = ...) -> None: ...
 
+class TableRow(_message.Message):
+    __slots__ = ("index", "relative_l2", "rmse", "rms_reference", "rms_candidate")
+    INDEX_FIELD_NUMBER: _ClassVar[int]
+    RELATIVE_L2_FIELD_NUMBER: _ClassVar[int]
+    RMSE_FIELD_NUMBER: _ClassVar[int]
+    RMS_REFERENCE_FIELD_NUMBER: _ClassVar[int]
+    RMS_CANDIDATE_FIELD_NUMBER: _ClassVar[int]
+    index: int
+    relative_l2: float
+    rmse: float
+    rms_reference: float
+    rms_candidate: float
+    def __init__(self, index: _Optional[int] = ..., relative_l2: _Optional[float] = ..., rmse: _Optional[float] = ..., rms_reference: _Optional[float] = ..., rms_candidate: _Optional[float] = ...) -> None: ...
+
 class Figures(_message.Message):
-    __slots__ = ("elements", "bitwise_equal", "nan_reference", "nan_candidate", "nonfinite_mismatches", "first_nonfinite", "max_abs", "max_rel", "worst", "relative_l2", "cosine", "scale", "bias", "mean_reference", "mean_candidate", "mean_abs", "rmse", "rms_reference", "mismatches", "histogram", "inf_reference", "inf_candidate")
+    __slots__ = ("elements", "bitwise_equal", "nan_reference", "nan_candidate", "nonfinite_mismatches", "first_nonfinite", "max_abs", "max_rel", "worst", "relative_l2", "cosine", "scale", "bias", "mean_reference", "mean_candidate", "mean_abs", "rmse", "rms_reference", "mismatches", "histogram", "inf_reference", "inf_candidate", "worst_row")
     ELEMENTS_FIELD_NUMBER: _ClassVar[int]
     BITWISE_EQUAL_FIELD_NUMBER: _ClassVar[int]
     NAN_REFERENCE_FIELD_NUMBER: _ClassVar[int]
@@ -90,6 +104,7 @@ class Figures(_message.Message):
     HISTOGRAM_FIELD_NUMBER: _ClassVar[int]
     INF_REFERENCE_FIELD_NUMBER: _ClassVar[int]
     INF_CANDIDATE_FIELD_NUMBER: _ClassVar[int]
+    WORST_ROW_FIELD_NUMBER: _ClassVar[int]
     elements: int
     bitwise_equal: bool
     nan_reference: int
@@ -112,19 +127,22 @@ class Figures(_message.Message):
     histogram: _containers.RepeatedScalarFieldContainer[int]
     inf_reference: int
     inf_candidate: int
-    def __init__(self, elements: _Optional[int] = ..., bitwise_equal: bool = ..., nan_reference: _Optional[int] = ..., nan_candidate: _Optional[int] = ..., nonfinite_mismatches: _Optional[int] = ..., first_nonfinite: _Optional[_Iterable[int]] = ..., max_abs: _Optional[float] = ..., max_rel: _Optional[float] = ..., worst: _Optional[_Iterable[_Union[WorstElement, _Mapping]]] = ..., relative_l2: _Optional[float] = ..., cosine: _Optional[float] = ..., scale: _Optional[float] = ..., bias: _Optional[float] = ..., mean_reference: _Optional[float] = ..., mean_candidate: _Optional[float] = ..., mean_abs: _Optional[float] = ..., rmse: _Optional[float] = ..., rms_reference: _Optional[float] = ..., mismatches: _Optional[int] = ..., histogram: _Optional[_Iterable[int]] = ..., inf_reference: _Optional[int] = ..., inf_candidate: _Optional[int] = ...) -> None: ...
+    worst_row: TableRow
+    def __init__(self, elements: _Optional[int] = ..., bitwise_equal: bool = ..., nan_reference: _Optional[int] = ..., nan_candidate: _Optional[int] = ..., nonfinite_mismatches: _Optional[int] = ..., first_nonfinite: _Optional[_Iterable[int]] = ..., max_abs: _Optional[float] = ..., max_rel: _Optional[float] = ..., worst: _Optional[_Iterable[_Union[WorstElement, _Mapping]]] = ..., relative_l2: _Optional[float] = ..., cosine: _Optional[float] = ..., scale: _Optional[float] = ..., bias: _Optional[float] = ..., mean_reference: _Optional[float] = ..., mean_candidate: _Optional[float] = ..., mean_abs: _Optional[float] = ..., rmse: _Optional[float] = ..., rms_reference: _Optional[float] = ..., mismatches: _Optional[int] = ..., histogram: _Optional[_Iterable[int]] = ..., inf_reference: _Optional[int] = ..., inf_candidate: _Optional[int] = ..., worst_row: _Optional[_Union[TableRow, _Mapping]] = ...) -> None: ...
 
 class Tolerance(_message.Message):
-    __slots__ = ("atol", "rtol", "relative_l2", "source")
+    __slots__ = ("atol", "rtol", "relative_l2", "source", "row_relative_l2")
     ATOL_FIELD_NUMBER: _ClassVar[int]
     RTOL_FIELD_NUMBER: _ClassVar[int]
     RELATIVE_L2_FIELD_NUMBER: _ClassVar[int]
     SOURCE_FIELD_NUMBER: _ClassVar[int]
+    ROW_RELATIVE_L2_FIELD_NUMBER: _ClassVar[int]
     atol: float
     rtol: float
     relative_l2: float
     source: str
-    def __init__(self, atol: _Optional[float] = ..., rtol: _Optional[float] = ..., relative_l2: _Optional[float] = ..., source: _Optional[str] = ...) -> None: ...
+    row_relative_l2: float
+    def __init__(self, atol: _Optional[float] = ..., rtol: _Optional[float] = ..., relative_l2: _Optional[float] = ..., source: _Optional[str] = ..., row_relative_l2: _Optional[float] = ...) -> None: ...
 
 class Place(_message.Message):
     __slots__ = ("path", "class_name", "call", "slot", "spec", "source")

@@ -8,7 +8,7 @@ from typing import Optional
 
 from padiff_rpc.records import record
 from padiff_rpc.tensors import COMPLEX
-from padiff_rpc.v1.records import Figures, Options, TensorSpec, Tolerance
+from padiff_rpc.v1.records import Figures, Options, TableRow, TensorSpec, Tolerance
 from padiff_rpc.v1.words import CompareMode, Omission, Side, Verdict
 from padiff_server.judging.tolerances import USER
 
@@ -41,8 +41,9 @@ def judge(
     where both agree; infinities that agree are equal (attention masks hold them). A pair that is further
     apart than its tolerance, but by less than `floor`, differs by rounding alone. Where it is nothing but
     that on both sides, a gradient, or what an optimizer keeps of one, is `not_compared`; a value agrees, but
-    its omission says that this is all that is known. The user's bounds know no floor. In mean mode the
-    difference of the means decides, and the reason tells what differs elementwise.
+    its omission says that this is all that is known. The user's bounds know no floor. A row of a table that
+    is further apart than a row may be, and than `floor`, fails the whole. In mean mode the difference of the
+    means decides, and the reason tells what differs elementwise.
     """
     if reference.shape != candidate.shape:
         shapes = f"reference {list(reference.shape)}, candidate {list(candidate.shape)}"
@@ -117,6 +118,8 @@ def _judge_values(
         return Judgement(verdict=Verdict.MATCH)
     is_mean = options.compare_mode is CompareMode.MEAN
     if agrees(figures, tolerance, options):
+        if figures.worst_row is not None and not figures.worst_row.rmse < floor:
+            return Judgement(verdict=Verdict.MISMATCH, reason=_row(figures.worst_row, tolerance))
         elementwise = is_mean and figures.mismatches
         reason = f"elementwise: {_elementwise(figures, tolerance)}" if elementwise else ""
         return Judgement(verdict=Verdict.WITHIN_TOLERANCE, reason=reason)
@@ -162,6 +165,14 @@ def _difference(figures: Figures, tolerance: Tolerance) -> str:
     else:
         text = _elementwise(figures, tolerance)
     return "; ".join(filter(None, (text, _likely_cause(figures))))
+
+
+def _row(row: TableRow, tolerance: Tolerance) -> str:
+    """Returns what is wrong with a row of an embedding table's gradient, where the whole agrees."""
+    bound = f"relative L2 {row.relative_l2:.3g}, allowed {tolerance.row_relative_l2:.3g} for each row"
+    sizes = {Side.REFERENCE: row.rms_reference, Side.CANDIDATE: row.rms_candidate}
+    shown = ", ".join(f"{side} {f'rms {size:.3g}' if size else 'all zeros'}" for side, size in sizes.items())
+    return f"row {row.index}: {bound} ({shown})"
 
 
 def _elementwise(figures: Figures, tolerance: Tolerance) -> str:

@@ -16,7 +16,8 @@ from padiff_rpc.v1.words import CaptureKind, DType, Phase
 from padiff_server.judging.magnitude import magnitude_of
 from padiff_server.judging.measure import measure
 from padiff_server.judging.noisy_elements import Reals, Sizes, moved_back, sizes_of
-from padiff_server.judging.tolerances import Explained, Tolerances, stepped_tolerance
+from padiff_server.judging.table_rows import worst_row
+from padiff_server.judging.tolerances import Explained, Tolerances, row_by_row, stepped_tolerance
 from padiff_server.weights.rules import IDENTITY, Rule
 
 
@@ -63,11 +64,13 @@ def measure_pair(
     sum_squares: Optional[float] = None,
     rule: Rule = IDENTITY,
     explained: Optional[Explained] = None,
+    is_embedding: bool = False,
 ) -> Measured:
     """Returns the figures of one pair; `rule` is the reference's layout rule, of one tensor or several.
 
     `sum_squares` is the reference's, from its header; without it the reference is read once more.
-    `explained` is what an optimizer's steps did to a parameter, which widens its tolerance.
+    `explained` is what an optimizer's steps did to a parameter, which widens its tolerance. The rows of an
+    embedding table's gradient are measured one by one as well.
     """
     given = (reference,) if isinstance(reference, HostTensor) else tuple(reference)
     reference, candidate = rule.apply(*given), aspect.candidate_rule.apply(candidate)
@@ -87,6 +90,8 @@ def measure_pair(
         explained,
         math.sqrt(sum_squares),
     )
+    if is_embedding:
+        tolerance = row_by_row(tolerance)
     measured = Measured(
         reference=reference.spec,
         candidate=candidate.spec,
@@ -96,6 +101,9 @@ def measure_pair(
     if reference.array.shape != candidate.array.shape:
         return measured
     figures, note = _figures(reference, candidate, tolerance, sum_squares, aspect.offsets)
+    if tolerance.row_relative_l2:
+        row = worst_row(reference, candidate, tolerance.row_relative_l2)
+        figures = dataclasses.replace(figures, worst_row=row)
     is_gradient = aspect.kind is CaptureKind.PARAMETER_GRADIENT
     sizes = sizes_of(reference, candidate) if is_gradient else None
     return dataclasses.replace(measured, figures=figures, sizes=sizes, note=note)

@@ -133,6 +133,15 @@ def mean_tolerance(dtype: DType, *, in_lockstep: bool) -> float:
     return min(_LOCAL_BUFFER_EPSILONS * epsilon(dtype), bound) if in_lockstep else bound
 
 
+def row_by_row(tolerance: Tolerance) -> Tolerance:
+    """Returns `tolerance` of an embedding table's gradient, which bounds each of its rows as well.
+
+    An activation that falls on the other side of a ReLU belongs to one row, which has then more than the
+    whole's share of the difference. A row that is zero on one side, or half as large, is further off.
+    """
+    return dataclasses.replace(tolerance, row_relative_l2=math.sqrt(tolerance.relative_l2))
+
+
 @record
 class Explained:
     """What is known of the steps that an optimizer has made of one parameter so far.

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import dataclasses
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import Any, Optional
 
+from padiff_rpc.tensors import COMPLEX, FLOATING
 from padiff_rpc.v1.records import CallEvent, Slot
-from padiff_rpc.v1.words import CallMoment, CaptureKind, Phase, Side
+from padiff_rpc.v1.words import CallMoment, CaptureKind, DType, Phase, Side
 from padiff_server.alignment.plan import Plan
 from padiff_server.capture.trace import Origin, Trace, Traces
 from padiff_server.judging.measured import Aspect
@@ -77,6 +78,8 @@ class StepCaptures:
         self._lock = threading.Lock()
         self._origins: Mapping[Side, dict[int, Origin]] = {side: {} for side in SIDES}
         self._events: Mapping[Side, list[CallEvent]] = {side: [] for side in SIDES}
+        # Layer by its first path -> whether all that its calls took were integers.
+        self._takes_indices: dict[tuple[Side, str], bool] = {}
         self._plan = plan
         self._calls = CallPairs(plan) if plan is not None else None
         self.weights = weights
@@ -101,6 +104,9 @@ class StepCaptures:
             self._hold.called(event)
         with self._lock:
             self._events[side].append(event)
+            if event.moment is CallMoment.ENTRY and event.slots:
+                taken = self._takes_indices.setdefault((side, event.path), True)
+                self._takes_indices[side, event.path] = taken and _are_integers(event.slots)
             pairs = self._calls.add(side, event) if self._calls is not None else ()
         self.targets.model_called(side)
         for pair in pairs:
@@ -167,7 +173,11 @@ class StepCaptures:
         elif capture.id.kind is CaptureKind.TARGET:
             self.targets.arrive(side, capture.number, half)
         elif capture.id.kind is CaptureKind.PARAMETER_GRADIENT:
-            self._parameter_gradients.arrive(side, full_name(capture.id.path, capture.id.slot), half)
+            name = full_name(capture.id.path, capture.id.slot)
+            with self._lock:
+                is_embedding = self._takes_indices.get((side, capture.id.path), False)
+            half = dataclasses.replace(half, is_embedding=is_embedding)
+            self._parameter_gradients.arrive(side, name, half)
         elif capture.gradient_of:
             self._take(self.gradients, side, capture.gradient_of, half, partners)
         else:
@@ -227,3 +237,8 @@ class StepCaptures:
         """Releases every tensor still held; figures stay. May be called twice."""
         for table in (self.values, self.gradients, self._parameter_gradients, self.losses, self.targets):
             table.close()
+
+
+def _are_integers(slots: Iterable[Slot]) -> bool:
+    others = FLOATING | COMPLEX | {DType.BOOL}
+    return not any(slot.spec is None or slot.spec.dtype in others for slot in slots)

@@ -19,10 +19,16 @@ from padiff_server.weights.rules import IDENTITY, Rule
 
 @record
 class Half:
-    """One side's tensor, or several that are one thing on the other side; `sum_squares` of them all."""
+    """One side's tensor, or several that are one thing on the other side; `sum_squares` of them all.
+
+    Attributes:
+        is_embedding: whether it is the gradient of a weight whose layer takes nothing but integers, so that
+            its rows are looked up by number.
+    """
 
     tensors: tuple[HostTensor, ...]
     sum_squares: float
+    is_embedding: bool = False
 
 
 @dataclass

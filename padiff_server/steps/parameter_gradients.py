@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -101,7 +102,7 @@ class ParameterGradients:
             array = self._store.allocate(tensor.spec)
             array[...] = tensor.array
             copies.append(HostTensor(array=array, dtype=tensor.dtype))
-        return Half(tensors=tuple(copies), sum_squares=half.sum_squares)
+        return dataclasses.replace(half, tensors=tuple(copies))
 
     def close(self) -> None:
         """Releases every gradient still held. May be called twice."""

@@ -121,6 +121,7 @@ class StepRun:
                 sum_squares=first.sum_squares,
                 tolerances=self._tolerances,
                 rule=table.rules.get(pair, IDENTITY),
+                is_embedding=first.is_embedding or second.is_embedding,
             )
         except PaDiffError as error:  # one pair's trouble is its row's
             table.settle(pair, None, trouble=str(error))

@@ -90,6 +90,7 @@ class Bench:
     def __init__(self, store, plan=PLAN, traces=None, expectations="from traces"):
         self.store = store
         self.measured = []
+        self.embeddings = []
         if expectations == "from traces":
             calls = traces or dict.fromkeys(SIDES, CALLS)
             traced = {side: Trace.of_events(calls[side]) for side in SIDES}
@@ -100,6 +101,7 @@ class Bench:
     def _ready(self, table, pair):
         first, second = table.halves(pair)
         self.measured.append((table.aspect(pair).phase, pair.reference, pair.candidate))
+        self.embeddings += [first.is_embedding] if table.aspect(pair).phase is Phase.GRADIENTS else []
         table.settle(
             pair,
             measure_pair(
@@ -145,6 +147,27 @@ class Bench:
 def store():
     with TensorStore(1 << 20) as store:
         yield store
+
+
+@pytest.mark.parametrize(
+    ("dtypes", "is_embedding"),
+    [
+        (["int64"], True),
+        (["int64", "int32"], True),
+        (["float32"], False),
+        (["int64", "float32"], False),
+        (["bool"], False),
+        ([], False),
+    ],
+)
+def test_the_weights_of_a_layer_that_takes_nothing_but_integers_are_tables(store, dtypes, is_embedding):
+    bench = Bench(store)
+    for number, dtype in enumerate(dtypes):
+        taken = Slot(name="0", tensor=9 + number, spec=TensorSpec(dtype=DType(dtype), shape=(3,)))
+        bench.calls(CallEvent(moment=ENTRY, path="b", call=number, slots=(taken,)))
+    for side in SIDES:
+        bench.send(side, 1, "b", "parameter_gradient", slot="weight")
+    assert bench.embeddings == [is_embedding]
 
 
 def described(rows):

@@ -1,8 +1,6 @@
-"""The story of one comparison, and of one assignment of weights, from two addresses to a report."""
+"""The story of one comparison, and of one assignment of weights, from two workers to a report."""
 
 from __future__ import annotations
-
-import contextlib
 
 from padiff_rpc.v1.records import AssignWeightsRequest, CompareStart, Options
 from padiff_rpc.v1.words import Phase, Side, TraceMode
@@ -10,7 +8,7 @@ from padiff_server.inputs import Inputs
 from padiff_server.judging.store import TensorStore
 from padiff_server.judging.tolerances import Tolerances
 from padiff_server.preparation import NO_TRACES, AlignedModels, cut_in, traces_of
-from padiff_server.report import FinishedReport, ReportBuilder
+from padiff_server.report import ReportBuilder
 from padiff_server.settings import check_parties, settle
 from padiff_server.sides import SIDES
 from padiff_server.steps.batches import BatchSource
@@ -18,37 +16,32 @@ from padiff_server.steps.loop import Steps
 from padiff_server.steps.random_decisions import RandomDecisions
 from padiff_server.steps.rehearsal import Rehearsal, is_needed
 from padiff_server.weights.orientation import Orientation, untried
-from padiff_server.worker_pair import ComparisonStopped, WorkerPair
+from padiff_server.worker_pair import WorkerPair
 
 
-class Comparison:
+class CompareTask:
     """One comparison: `run` tells it from start to end; what it finds goes into the report."""
 
+    wants_outputs = True
+
     def __init__(
-        self, start: CompareStart, batches: BatchSource, report: ReportBuilder, store: TensorStore
+        self,
+        start: CompareStart,
+        workers: WorkerPair,
+        report: ReportBuilder,
+        batches: BatchSource,
+        store: TensorStore,
     ) -> None:
         """Raises InvalidRequestError for what cannot be compared."""
         self._settings = settle(start)  # until both workers have said what they serve
         self._asked = start
-        self._batches = batches
+        self._workers = workers
         self._report = report
+        self._batches = batches
         self._store = store
-        self._workers = WorkerPair({Side.REFERENCE: start.reference, Side.CANDIDATE: start.candidate}, report)
 
-    def cancel(self) -> None:
-        """Ends the comparison from another thread; both workers are free at once."""
-        self._workers.close()
-
-    def run(self) -> FinishedReport:
-        """Compares, and returns the report, also when a model or a worker broke on the way.
-
-        Raises the error of whatever was wrong with the request, and CancelledError after `cancel`.
-        """
-        with self._workers, contextlib.suppress(ComparisonStopped):
-            self._compare()
-        return self._report.finish()
-
-    def _compare(self) -> None:
+    def run(self) -> None:
+        """Compares. Raises the error of whatever was wrong with the request."""
         options = self._asked.options
         settings = self._settings = settle(
             self._asked, {side: link.worker for side, link in self._workers.links.items()}
@@ -112,32 +105,28 @@ class Comparison:
             self._report.note(f"stopped after step {step}, {why}; {left} more were asked for")
 
 
-class WeightAssignment:
+class AssignWeightsTask:
     """Copies the reference's weights into the candidate, verifies them, and may save the candidate."""
 
-    def __init__(self, asked: AssignWeightsRequest, report: ReportBuilder) -> None:
+    wants_outputs = False
+
+    def __init__(self, asked: AssignWeightsRequest, workers: WorkerPair, report: ReportBuilder) -> None:
         """Raises InvalidRequestError for what cannot be assigned."""
         check_parties(asked.reference, asked.candidate)
         self._asked = asked
+        self._workers = workers
         self._report = report
-        self._workers = WorkerPair({Side.REFERENCE: asked.reference, Side.CANDIDATE: asked.candidate}, report)
 
-    def cancel(self) -> None:
-        """Ends the assignment from another thread; both workers are free at once."""
-        self._workers.close()
-
-    def run(self) -> FinishedReport:
-        """Assigns, and returns the report: a row for each weight, and what could not be placed."""
+    def run(self) -> None:
+        """Assigns; the report gets a row for each weight, and what could not be placed."""
         options = Options()
-        with self._workers, contextlib.suppress(ComparisonStopped):
-            layers = self._workers.load(deterministic=options.deterministic, threads=options.threads)
-            aligned = AlignedModels(self._workers, layers, NO_TRACES, self._asked.layer_map, self._report)
-            aligned.find_out_rules()
-            aligned.compare_tables(options, copy=True)
-            self._report.note(*untried(aligned.weight_plan))
-            aligned.place_weights(aligned.weight_flow(Tolerances(options), options), copy=True)
-            if self._asked.save:
-                with self._workers.during(Phase.WEIGHTS):
-                    candidate = self._workers.links[Side.CANDIDATE]
-                    self._report.saved = candidate.weights.save(self._asked.save)
-        return self._report.finish(weights_only=True)
+        layers = self._workers.load(deterministic=options.deterministic, threads=options.threads)
+        aligned = AlignedModels(self._workers, layers, NO_TRACES, self._asked.layer_map, self._report)
+        aligned.find_out_rules()
+        aligned.compare_tables(options, copy=True)
+        self._report.note(*untried(aligned.weight_plan))
+        aligned.place_weights(aligned.weight_flow(Tolerances(options), options), copy=True)
+        if self._asked.save:
+            with self._workers.during(Phase.WEIGHTS):
+                candidate = self._workers.links[Side.CANDIDATE]
+                self._report.saved = candidate.weights.save(self._asked.save)

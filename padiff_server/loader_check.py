@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -19,11 +18,11 @@ from padiff_server.judging.judged_row import judged_row
 from padiff_server.judging.measured import Aspect, measure_pair
 from padiff_server.judging.tolerances import Tolerances
 from padiff_server.links.loader_link import LoadedBatch
-from padiff_server.report import FinishedReport, ReportBuilder
+from padiff_server.report import ReportBuilder
 from padiff_server.rows import blank_row, numbered, one_sided
 from padiff_server.settings import check_parties
 from padiff_server.sides import SIDES, other
-from padiff_server.worker_pair import ComparisonStopped, WorkerPair
+from padiff_server.worker_pair import WorkerPair
 
 # A loader's float32 numbers come as Python's.
 _ROUNDINGS = 2.0 * epsilon(DType.FLOAT32)
@@ -37,10 +36,12 @@ class _Fields:
     plain: Mapping[str, Any]
 
 
-class LoaderCheck:
+class CheckInputsTask:
     """Reads batch after batch on both sides; the report holds a row for each field of each batch."""
 
-    def __init__(self, asked: CheckInputsRequest, report: ReportBuilder) -> None:
+    wants_outputs = False
+
+    def __init__(self, asked: CheckInputsRequest, workers: WorkerPair, report: ReportBuilder) -> None:
         """Raises InvalidRequestError for what cannot be checked."""
         check_parties(asked.reference, asked.candidate)
         for side, party in ((Side.REFERENCE, asked.reference), (Side.CANDIDATE, asked.candidate)):
@@ -53,23 +54,17 @@ class LoaderCheck:
                 f"{asked.batches} is not allowed; allowed: a number of at least 1", field="batches"
             )
         self._asked = asked
+        self._workers = workers
         self._report = report
         self._tolerances = Tolerances(asked.options)
-        self._workers = WorkerPair({Side.REFERENCE: asked.reference, Side.CANDIDATE: asked.candidate}, report)
 
-    def cancel(self) -> None:
-        """Ends the check from another thread; both workers are free at once."""
-        self._workers.close()
-
-    def run(self) -> FinishedReport:
-        """Compares until a batch differs (or to the end with keep_going), and returns the report."""
+    def run(self) -> None:
+        """Compares until a batch differs, or to the end with keep_going."""
         options = self._asked.options
-        with self._workers, contextlib.suppress(ComparisonStopped):
-            self._workers.load(deterministic=options.deterministic, threads=options.threads)
-            for index in range(self._asked.batches):
-                if not self._compare(index):
-                    break
-        return self._report.finish(weights_only=True)
+        self._workers.load(deterministic=options.deterministic, threads=options.threads)
+        for index in range(self._asked.batches):
+            if not self._compare(index):
+                break
 
     def _compare(self, index: int) -> bool:
         """Compares one batch; returns whether to go on."""

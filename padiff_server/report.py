@@ -163,11 +163,11 @@ class ReportBuilder:
             or any(lone.counts for lone in self._unmatched.values())
         )
 
-    def finish(self, *, weights_only: bool = False) -> FinishedReport:
-        """Returns the finished report; `weights_only` asks for no outputs, as when weights were assigned."""
+    def finish(self, *, wants_outputs: bool = True) -> FinishedReport:
+        """Returns the finished report; it passes without outputs only where none are wanted."""
         unmatched = tuple(self._unmatched.values())
         coverage = coverage_of(self._rows, unmatched)
-        is_whole = weights_only or passes(self._rows, unmatched, coverage)
+        is_whole = not wants_outputs or passes(self._rows, unmatched, coverage)
         first = first_divergence(self._rows, unmatched)
         summary = ReportSummary(
             session=self.session,

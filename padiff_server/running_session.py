@@ -6,10 +6,10 @@ import queue
 import secrets
 import threading
 from collections.abc import Callable, Iterator
-from typing import Union
+from typing import Any, Union
 
 from padiff_rpc.v1.records import Trouble
-from padiff_server.borrowing import Job
+from padiff_server.job import Job
 from padiff_server.messages import Message
 from padiff_server.report import FinishedReport, ReportBuilder
 
@@ -21,7 +21,7 @@ _LAST_SECONDS = 1.0
 class RunningSession:
     """A job, from its making to its last word."""
 
-    def __init__(self, make_job: Callable[[ReportBuilder], Job]) -> None:
+    def __init__(self, make_job: Callable[[ReportBuilder], Job[Any]]) -> None:
         """Raises what is wrong with the request. Nothing runs yet."""
         self._outcomes: queue.SimpleQueue[_Outcome] = queue.SimpleQueue()
         self._report = ReportBuilder(secrets.token_hex(8), self._outcomes.put)

@@ -6,8 +6,8 @@ import contextlib
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from dataclasses import replace
-from typing import Union
+from functools import partial
+from typing import Any
 
 from padiff_rpc.errors import BusyError, CancelledError, NotFoundError, StateError
 from padiff_rpc.v1.records import (
@@ -15,26 +15,25 @@ from padiff_rpc.v1.records import (
     BatchWanted,
     CheckInputsRequest,
     CompareStart,
-    Party,
     PlanStart,
 )
-from padiff_server.borrowing import BorrowingJob, Job
-from padiff_server.comparison import Comparison, WeightAssignment
+from padiff_server.comparison import AssignWeightsTask, CompareTask
+from padiff_server.job import Job
 from padiff_server.judging.store import TensorStore
-from padiff_server.loader_check import LoaderCheck
+from padiff_server.loader_check import CheckInputsTask
 from padiff_server.messages import Message
-from padiff_server.planning import Planning
+from padiff_server.planning import PlanTask
 from padiff_server.report import FinishedReport, ReportBuilder
 from padiff_server.running_session import RunningSession
 from padiff_server.steps.batches import BatchMessage, BatchSource
 from padiff_server.worker_directory import WorkerDirectory
+from padiff_server.worker_pair import WorkerPair
 
 REMEMBERED_REPORTS = 16
 SESSIONS_AT_ONCE = 4
 
 # Registers what to call when the client is gone; returns False when it is gone already.
 WhenGone = Callable[[Callable[[], None]], bool]
-Asked = Union[CompareStart, PlanStart, AssignWeightsRequest, CheckInputsRequest]
 
 
 class Sessions:
@@ -59,53 +58,29 @@ class Sessions:
     ) -> Iterator[Message]:
         """Yields what a comparison says, its summary last; it ends when the client does."""
 
-        def job(report: ReportBuilder) -> Job:
+        def task(asked: CompareStart, workers: WorkerPair, report: ReportBuilder) -> CompareTask:
             source = BatchSource(batches, ask=lambda step: report.emit(BatchWanted(step=step)))
+            return CompareTask(asked, workers, report, source, self._store)
 
-            def comparison(candidate: Party, reference: Party) -> Job:
-                asked = replace(start, candidate=candidate, reference=reference)
-                return Comparison(asked, source, report, self._store)
-
-            return self._borrowing(start, comparison, report)
-
-        return self._run(job, when_gone)
+        return self._run(partial(Job, start, task, self._directory), when_gone)
 
     def assign_weights(self, asked: AssignWeightsRequest, when_gone: WhenGone) -> Iterator[Message]:
         """Yields what an assignment of weights says, its summary last; it ends when the client does."""
-
-        def job(report: ReportBuilder) -> Job:
-            def assignment(candidate: Party, reference: Party) -> Job:
-                return WeightAssignment(replace(asked, candidate=candidate, reference=reference), report)
-
-            return self._borrowing(asked, assignment, report)
-
-        return self._run(job, when_gone)
+        return self._run(partial(Job, asked, AssignWeightsTask, self._directory), when_gone)
 
     def plan(
         self, start: PlanStart, batches: Iterator[BatchMessage], when_gone: WhenGone
     ) -> Iterator[Message]:
         """Yields what aligning two models says, its summary last; it ends when the client does."""
 
-        def job(report: ReportBuilder) -> Job:
-            source = BatchSource(batches, ask=lambda step: None)
+        def task(asked: PlanStart, workers: WorkerPair, report: ReportBuilder) -> PlanTask:
+            return PlanTask(asked, workers, report, BatchSource(batches, ask=lambda step: None))
 
-            def planning(candidate: Party, reference: Party) -> Job:
-                return Planning(replace(start, candidate=candidate, reference=reference), source, report)
-
-            return self._borrowing(start, planning, report)
-
-        return self._run(job, when_gone)
+        return self._run(partial(Job, start, task, self._directory), when_gone)
 
     def check_inputs(self, asked: CheckInputsRequest, when_gone: WhenGone) -> Iterator[Message]:
         """Yields what comparing two loaders says, its summary last; it ends when the client does."""
-
-        def job(report: ReportBuilder) -> Job:
-            def check(candidate: Party, reference: Party) -> Job:
-                return LoaderCheck(replace(asked, candidate=candidate, reference=reference), report)
-
-            return self._borrowing(asked, check, report)
-
-        return self._run(job, when_gone)
+        return self._run(partial(Job, asked, CheckInputsTask, self._directory), when_gone)
 
     def report(self, session: str) -> FinishedReport:
         """Returns a finished report that is still remembered. Raises NotFoundError."""
@@ -135,10 +110,7 @@ class Sessions:
         for session in running:
             session.end(reason)
 
-    def _borrowing(self, asked: Asked, make_job: Callable[[Party, Party], Job], report: ReportBuilder) -> Job:
-        return BorrowingJob(self._directory, asked.candidate, asked.reference, make_job, report)
-
-    def _run(self, make_job: Callable[[ReportBuilder], Job], when_gone: WhenGone) -> Iterator[Message]:
+    def _run(self, make_job: Callable[[ReportBuilder], Job[Any]], when_gone: WhenGone) -> Iterator[Message]:
         with self._place():
             session = RunningSession(make_job)
             if not when_gone(session.cancel):

@@ -1,0 +1,89 @@
+"""A job of the coordinator: both workers are borrowed, and what a task does with them makes a report."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Generic, Optional, Protocol, TypeVar
+
+from padiff_rpc.errors import CancelledError
+from padiff_rpc.v1.records import AssignWeightsRequest, CheckInputsRequest, CompareStart, PlanStart
+from padiff_rpc.v1.words import Phase, Side
+from padiff_server.report import FinishedReport, ReportBuilder
+from padiff_server.worker_directory import WorkerDirectory
+from padiff_server.worker_pair import ComparisonStopped, WorkerPair
+
+A = TypeVar("A", CompareStart, PlanStart, AssignWeightsRequest, CheckInputsRequest)
+
+
+class Task(Protocol):
+    """What is done with both workers; whoever makes one hears what is wrong with the request.
+
+    Attributes:
+        wants_outputs: the report passes only if outputs were compared.
+    """
+
+    wants_outputs: bool
+
+    def run(self) -> None:
+        """Puts what it finds into the report. Raises ComparisonStopped when nothing more can be found."""
+
+
+class Job(Generic[A]):
+    """One request, from its two parties to its report."""
+
+    def __init__(
+        self,
+        asked: A,
+        make_task: Callable[[A, WorkerPair, ReportBuilder], Task],
+        directory: WorkerDirectory,
+        report: ReportBuilder,
+    ) -> None:
+        """`make_task` gets the request with workers that are addresses, and these workers, not yet connected.
+
+        Raises InvalidRequestError and NotFoundError as `WorkerDirectory.wish`.
+        """
+        self._asked: A = asked
+        self._make_task: Callable[[A, WorkerPair, ReportBuilder], Task] = make_task
+        self._directory = directory
+        self._report = report
+        self._wish = directory.wish(asked.candidate, asked.reference)
+        self._lock = threading.Lock()
+        self._workers: Optional[WorkerPair] = None
+        self._is_cancelled = False
+
+    def run(self) -> FinishedReport:
+        """Runs the task, and returns the report, also when a model or a worker broke on the way.
+
+        Raises what is wrong with the request, BusyError where a worker stays in use, and CancelledError
+        after `cancel`.
+        """
+        with self._directory.lent(self._wish, self._say) as lent:
+            asked = replace(
+                self._asked,
+                candidate=replace(self._asked.candidate, worker=lent[Side.CANDIDATE]),
+                reference=replace(self._asked.reference, worker=lent[Side.REFERENCE]),
+            )
+            parties = {Side.REFERENCE: asked.reference, Side.CANDIDATE: asked.candidate}
+            workers = WorkerPair(parties, self._report)
+            task = self._make_task(asked, workers, self._report)
+            with self._lock:
+                if self._is_cancelled:
+                    raise CancelledError("the comparison was cancelled before it began")
+                self._workers = workers
+            with workers, contextlib.suppress(ComparisonStopped):
+                task.run()
+            return self._report.finish(wants_outputs=task.wants_outputs)
+
+    def cancel(self) -> None:
+        """Ends the waiting or the task, from another thread; both workers are free at once."""
+        with self._lock:
+            self._is_cancelled = True
+        self._directory.cancel(self._wish)
+        if self._workers is not None:
+            self._workers.close()
+
+    def _say(self, text: str) -> None:
+        self._report.progress(Phase.CONNECT, text=text)

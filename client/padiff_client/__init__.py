@@ -1,9 +1,8 @@
 """The Python client: compares two models, each in its own process, and reports where they part."""
 
-from padiff_client.api import assign_weight, auto_diff
+from padiff_client.api import assign_weight, auto_diff, check_inputs
 from padiff_client.batches import Batch
 from padiff_client.divergence import Divergence
-from padiff_client.input_check import check_inputs
 from padiff_client.layer_map import LayerMap
 from padiff_client.report import Report
 from padiff_client.spec import ModelSpec

@@ -6,31 +6,19 @@ import os
 from collections.abc import Mapping
 from typing import Any, Optional, Union
 
-from padiff_client.arguments import (
-    as_server,
-    batches_of,
-    caller_process,
-    chosen_options,
-    contestants,
-    references,
-)
+from padiff_client import verbs
+from padiff_client.arguments import as_server, chosen_options, references, specs
+from padiff_client.comparison import Comparison
 from padiff_client.habits import candidate_first, instead_of_argument
 from padiff_client.layer_map import LayerMap, as_layer_map
 from padiff_client.report import Report
-from padiff_client.session import Server, check_whereabouts, open_session
 from padiff_client.spec import ModelSpec, PathLike
-from padiff_client.spec_paths import check_folder_of
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.names import arguments_checked, shown
-from padiff_rpc.v1.records import AssignWeightsRequest, CompareStart, Options, PlanStart, Tls
-from padiff_rpc.version import PROTOCOL_VERSION
+from padiff_rpc.v1.records import Options, Tls
 
-# Framework -> the state files that its worker writes; "" where only the worker knows its framework.
-SAVE_SUFFIXES = {
-    "torch": (".pt", ".safetensors"),
-    "paddle": (".pdparams", ".safetensors"),
-    "": (".pdparams", ".pt", ".safetensors"),
-}
+DEFAULT_BATCHES = 10
+
 LayerMapLike = Union[LayerMap, Mapping[str, str], None]
 
 
@@ -77,17 +65,21 @@ def auto_diff(
         WorkerLostError: a process could not be started or reached. One that is lost on the way ends the
             comparison with a report instead, as does a model that raises.
     """
-    return compare(
-        layer,
-        module,
-        example_inp,
-        auto_weights=auto_weights,
-        steps=steps,
-        options=options,
-        layer_map=layer_map,
-        loss_fn=loss_fn,
-        optimizer=optimizer,
-        server=as_server(server, token, tls, insecure),
+    candidate, reference = specs(layer, module)
+    chosen, steps = chosen_options(options, steps)
+    return verbs.compare(
+        Comparison(
+            candidate=candidate,
+            reference=reference,
+            example_inp=example_inp,
+            auto_weights=auto_weights,
+            steps=steps,
+            options=chosen,
+            layer_map=as_layer_map(layer_map).to_record(),
+            losses=references(loss_fn, "loss_fn"),
+            optimizers=references(optimizer, "optimizer"),
+            server=as_server(server, token, tls, insecure),
+        )
     )
 
 
@@ -113,109 +105,58 @@ def assign_weight(
     Raises:
         InvalidRequestError, WorkerLostError: as for `auto_diff`.
     """
-    candidate, reference = contestants(layer, module)
+    candidate, reference = specs(layer, module)
     if not isinstance(save, (str, os.PathLike, type(None))):
         raise InvalidRequestError(f"{shown(save)} is not allowed; allowed: a file's path", field="save")
-    place = "" if save is None else os.fspath(save)
-    suffixes = SAVE_SUFFIXES[layer.framework]
-    if place and not place.endswith(suffixes):
-        whose = f" for {layer.framework}" if layer.framework else ""
-        raise InvalidRequestError(
-            f"{place!r} is not allowed; allowed suffixes{whose}: {', '.join(suffixes)}", field="save"
-        )
-    save_root = None
-    if place and layer.worker is None:
-        place = os.path.abspath(os.path.expanduser(place))
-        save_root = os.path.dirname(place)
-        check_folder_of(place, field="save")
-    record = as_layer_map(layer_map).to_record()
-    coordinator = as_server(server, token, tls, insecure)
-    check_whereabouts(candidate, reference, coordinator)
-    with open_session(candidate, reference, coordinator, caller_process(), save_root=save_root) as session:
-        return session.explained(
-            session.connection.assign_weights(
-                AssignWeightsRequest(
-                    protocol_version=PROTOCOL_VERSION,
-                    candidate=session.candidate,
-                    reference=session.reference,
-                    layer_map=record,
-                    save=place,
-                )
-            )
-        )
+    asked = Comparison(
+        candidate=candidate,
+        reference=reference,
+        layer_map=as_layer_map(layer_map).to_record(),
+        server=as_server(server, token, tls, insecure),
+    )
+    return verbs.assign_weights(asked, "" if save is None else os.fspath(save))
 
 
-def plan(
+@arguments_checked("check_inputs", instead_of_argument)
+def check_inputs(
     layer: ModelSpec,
     module: ModelSpec,
-    example_inp: Any = None,
-    layer_map: LayerMapLike = None,
+    batches: int = DEFAULT_BATCHES,
+    options: Union[Options, Mapping[str, Any], None] = None,
+    loss_fn: Optional[tuple[Optional[str], Optional[str]]] = None,
     server: Optional[str] = None,
     token: Optional[str] = None,
     tls: Optional[Tls] = None,
     insecure: bool = False,
     verbose: bool = False,
-    loss_fn: Optional[tuple[Optional[str], Optional[str]]] = None,
 ) -> Report:
-    """Returns a report with nothing but the plan: which layer would be compared with which.
+    """Returns what the comparison of two loaders found; true exactly if their batches agree.
 
-    The arguments are those of `auto_diff`; of the batches, the first is used. The losses tell what of a
-    loader's batch is the target.
+    Both models are built, since loaders may need what that does, and not run. Batch after batch is read
+    on both sides; fields pair by name, then by order. The report has a row for each field of each batch,
+    whose `step` is the number of the batch from 0; a loader that ends before the other is a difference.
+
+    Args:
+        layer, module: the candidate and the reference; each names a loader.
+        batches: how many to compare, if there are so many. Without `options.keep_going` the first batch
+            that differs is the last.
+        options: of these `atol`, `rtol`, `check_dtype` and `keep_going` matter. By default floating values
+            may differ by a rounding or two, all others not at all.
+        loss_fn: as for `auto_diff`; tells what of a batch is the target.
+        server, token, tls, insecure: as for `auto_diff`.
+        verbose: lets the started processes write to stderr.
 
     Raises:
-        InvalidRequestError: also where a model could not be built, with what it raised.
+        InvalidRequestError, WorkerLostError: as for `auto_diff`.
     """
-    candidate, reference = contestants(layer, module, references(loss_fn, "loss_fn"))
-    record = as_layer_map(layer_map).to_record()
-    coordinator = as_server(server, token, tls, insecure)
-    check_whereabouts(candidate, reference, coordinator)
-    batches = batches_of(layer, module, example_inp)
-    with open_session(candidate, reference, coordinator, caller_process(verbose)) as session:
-        start = PlanStart(
-            protocol_version=PROTOCOL_VERSION,
-            candidate=session.candidate,
-            reference=session.reference,
-            layer_map=record,
-        )
-        report = session.explained(session.connection.plan(start, batches))
-    if not report.plan:
-        raise InvalidRequestError(f"the models could not be aligned: {report.reasons[0]}", field="plan")
-    return report
-
-
-def compare(
-    layer: ModelSpec,
-    module: ModelSpec,
-    example_inp: Any,
-    *,
-    auto_weights: bool,
-    steps: int,
-    options: Union[Options, Mapping[str, Any], None],
-    layer_map: LayerMapLike,
-    loss_fn: Optional[tuple[Optional[str], Optional[str]]],
-    optimizer: Optional[tuple[Optional[str], Optional[str]]],
-    server: Optional[Server],
-    verbose: bool = False,
-) -> Report:
-    """Does what `auto_diff` describes; `verbose` lets the started processes write to stderr."""
-    losses, optimizers = references(loss_fn, "loss_fn"), references(optimizer, "optimizer")
-    candidate, reference = contestants(layer, module, losses, optimizers)
-    chosen, steps = chosen_options(options, steps)
-    record = as_layer_map(layer_map).to_record()
-    if not isinstance(auto_weights, bool):
-        raise InvalidRequestError(
-            f"{shown(auto_weights)} is not allowed; allowed: True, False", field="auto_weights"
-        )
-    check_whereabouts(candidate, reference, server)
-    batches = batches_of(layer, module, example_inp)
-    with open_session(candidate, reference, server, caller_process(verbose)) as session:
-        start = CompareStart(
-            protocol_version=PROTOCOL_VERSION,
-            candidate=session.candidate,
-            reference=session.reference,
-            options=chosen,
-            layer_map=record,
-            steps=steps,
-            auto_weights=auto_weights,
-        )
-        return session.explained(session.connection.compare(start, batches))
+    candidate, reference = specs(layer, module)
+    chosen, _ = chosen_options(options, 1)
+    asked = Comparison(
+        candidate=candidate,
+        reference=reference,
+        options=chosen,
+        losses=references(loss_fn, "loss_fn"),
+        server=as_server(server, token, tls, insecure),
+        verbose=verbose,
+    )
+    return verbs.check_inputs(asked, batches)

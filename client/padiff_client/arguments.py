@@ -11,13 +11,12 @@ from typing import Any, Optional, Union
 from padiff_client.habits import instead_of_model, instead_of_option, instead_of_switches
 from padiff_client.launches import CallerProcess
 from padiff_client.link import Batches
-from padiff_client.session import Contestant, Server
+from padiff_client.session import Server
 from padiff_client.spec import ModelSpec, check_reference
 from padiff_rpc import child
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.names import shown
 from padiff_rpc.v1.records import Options, Tls
-from padiff_rpc.v1.words import Side
 
 logger = logging.getLogger("padiff_client")
 
@@ -126,12 +125,7 @@ def references(pair: Any, field: str) -> tuple[str, str]:
     return candidate, reference
 
 
-def contestants(
-    layer: Any,
-    module: Any,
-    losses: Optional[tuple[str, str]] = None,
-    optimizers: Optional[tuple[str, str]] = None,
-) -> tuple[Contestant, Contestant]:
+def specs(layer: Any, module: Any) -> tuple[ModelSpec, ModelSpec]:
     """Returns (candidate, reference). Raises InvalidRequestError for what are no specs, and in a worker.
 
     A worker that imports a script which compares would start the next one, without end.
@@ -145,19 +139,4 @@ def contestants(
     for field, spec in (("layer", layer), ("module", module)):
         if not isinstance(spec, ModelSpec):
             raise InvalidRequestError(instead_of_model(spec, field=field))
-    (candidate_loss, reference_loss), (candidate_optimizer, reference_optimizer) = (
-        losses or ("", ""),
-        optimizers or ("", ""),
-    )
-    return (
-        Contestant(
-            side=Side.CANDIDATE, spec=layer, field="layer", loss=candidate_loss, optimizer=candidate_optimizer
-        ),
-        Contestant(
-            side=Side.REFERENCE,
-            spec=module,
-            field="module",
-            loss=reference_loss,
-            optimizer=reference_optimizer,
-        ),
-    )
+    return layer, module

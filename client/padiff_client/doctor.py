@@ -8,13 +8,14 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import Optional
 
+from padiff_client.comparison import Comparison
 from padiff_client.findings import Finding, from_error, note, ok, problem
 from padiff_client.interpreter_check import check_interpreter, check_roots
 from padiff_client.link import ask_worker, connect
 from padiff_client.private_folder import folder_for_sockets
 from padiff_client.session import Server
 from padiff_client.spec import WORKER_PACKAGES, ModelSpec
-from padiff_client.specfile import Comparison, read_comparison
+from padiff_client.specfile import read_comparison
 from padiff_client.tls_check import check_tls
 from padiff_rpc.errors import InvalidRequestError, PaDiffError, WorkerLostError
 from padiff_rpc.limits import limits
@@ -35,7 +36,7 @@ def examine(
     asked: Optional[Comparison] = None
     if spec_file is not None:
         try:
-            asked = read_comparison(spec_file, with_inputs=False)
+            asked = read_comparison(spec_file, with_inputs=False).comparison
             yield ok(f"{spec_file}: every key is known")
         except InvalidRequestError as error:
             there = os.path.exists(spec_file)

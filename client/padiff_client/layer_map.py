@@ -7,9 +7,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Optional, Union
 
+from padiff_client.arguments import as_server, references, specs
+from padiff_client.comparison import Comparison
 from padiff_client.habits import framework_of, instead_of_argument, kind_of
 from padiff_client.plan_file import layer_map_of, read_plan
 from padiff_client.spec import ModelSpec, check_reference
+from padiff_client.verbs import plan
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.names import arguments_checked, nearest, shown
 from padiff_rpc.v1 import records
@@ -80,14 +83,16 @@ class LayerMap:
         The arguments are those of `auto_diff`. Raises what it raises, and InvalidRequestError where the
         models could not be aligned.
         """
-        # Not at the top: the functions that compare take layer maps.
-        from padiff_client.api import plan
-
-        return cls()._become(
-            layer_map_of(
-                plan(layer, module, example_inp, layer_map, server, token, tls, loss_fn=loss_fn).plan
-            )
+        candidate, reference = specs(layer, module)
+        asked = Comparison(
+            candidate=candidate,
+            reference=reference,
+            example_inp=example_inp,
+            layer_map=as_layer_map(layer_map).to_record(),
+            losses=references(loss_fn, "loss_fn"),
+            server=as_server(server, token, tls),
         )
+        return cls()._become(layer_map_of(plan(asked).plan))
 
     @arguments_checked("layer_map.ignore")
     def ignore(self, *, reference: Names = (), candidate: Names = ()) -> LayerMap:

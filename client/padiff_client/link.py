@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import queue
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, Optional
 
@@ -64,39 +64,24 @@ class CoordinatorLink:
         Batches are pulled on the calling thread, when the coordinator wants them. One that cannot be
         had ends the comparison; the report then says so and keeps the finished steps.
         """
-        outgoing = _Outgoing()
-        outgoing.put([coordinator_pb2.CompareRequest(start=to_proto(start))])
-        findings = _Findings()
-        try:
-            with self._caller.Compare(iter(outgoing)) as responses:
-                for response in responses:
-                    if response.WhichOneof("response") == "batch_wanted" and batches is not None:
-                        outgoing.put(
-                            _batch_messages(
-                                coordinator_pb2.CompareRequest, batches, response.batch_wanted.step
-                            )
-                        )
-                    else:
-                        findings.take(response)
-        finally:
-            outgoing.end()
-        return findings.report()
+        request = coordinator_pb2.CompareRequest
+        with _Outgoing() as outgoing:
+            outgoing.put([request(start=to_proto(start))])
+
+            def wanted(step: int) -> None:
+                if batches is not None:
+                    outgoing.put(_batch_messages(request, batches, step))
+
+            return _gathered(self._caller.Compare(iter(outgoing)), wanted)
 
     def plan(self, start: PlanStart, batches: Optional[Batches]) -> Report:
         """Aligns two models on the first batch; the report has their plan and no rows."""
-        outgoing = _Outgoing()
-        outgoing.put([coordinator_pb2.PlanRequest(start=to_proto(start))])
-        if batches is not None:
-            outgoing.put(_batch_messages(coordinator_pb2.PlanRequest, batches, 0))
-        findings = _Findings()
-        try:
-            responses: ResponseStream = self._caller.Plan(iter(outgoing))
-            with responses:
-                for response in responses:
-                    findings.take(response)
-        finally:
-            outgoing.end()
-        return findings.report()
+        request = coordinator_pb2.PlanRequest
+        with _Outgoing() as outgoing:
+            outgoing.put([request(start=to_proto(start))])
+            if batches is not None:
+                outgoing.put(_batch_messages(request, batches, 0))
+            return _gathered(self._caller.Plan(iter(outgoing)))
 
     def workers(self) -> tuple[KnownWorker, ...]:
         """Returns the workers that the coordinator knows, and how each is just now."""
@@ -105,21 +90,11 @@ class CoordinatorLink:
 
     def check_inputs(self, request: CheckInputsRequest) -> Report:
         """Compares the batches of two loaders; the report has a row for each field of each batch."""
-        findings = _Findings()
-        responses: ResponseStream = self._caller.CheckInputs(to_proto(request))
-        with responses:
-            for response in responses:
-                findings.take(response)
-        return findings.report()
+        return _gathered(self._caller.CheckInputs(to_proto(request)))
 
     def assign_weights(self, request: AssignWeightsRequest) -> Report:
         """Copies the reference's weights into the candidate; the report has one row for each."""
-        findings = _Findings()
-        responses: ResponseStream = self._caller.AssignWeights(to_proto(request))
-        with responses:
-            for response in responses:
-                findings.take(response)
-        return findings.report()
+        return _gathered(self._caller.AssignWeights(to_proto(request)))
 
 
 @contextmanager
@@ -164,11 +139,14 @@ class _Outgoing:
     def __init__(self) -> None:
         self._queue: queue.SimpleQueue[Optional[Iterable[Any]]] = queue.SimpleQueue()
 
+    def __enter__(self) -> _Outgoing:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._queue.put(None)
+
     def put(self, messages: Iterable[Any]) -> None:
         self._queue.put(messages)
-
-    def end(self) -> None:
-        self._queue.put(None)
 
     def __iter__(self) -> Iterator[Any]:
         while True:
@@ -178,29 +156,27 @@ class _Outgoing:
             yield from messages
 
 
-class _Findings:
-    """Gathers rows until the summary."""
-
-    def __init__(self) -> None:
-        self._rows: list[Row] = []
-        self._summary: Optional[ReportSummary] = None
-
-    def take(self, response: Any) -> None:
-        kind = response.WhichOneof("response")
-        if kind == "progress":
-            progress = from_proto(response.progress, Progress)
-            logger.info("%s, step %d: %s", progress.phase, progress.step, progress.text or "begins")
-        elif kind == "rows":
-            self._rows.extend(from_proto(row, Row) for row in response.rows.rows)
-            if len(self._rows) > limits().rows:
-                raise exceeded(f"the report has more than {limits().rows:,} rows", "rows")
-        elif kind == "summary":
-            self._summary = from_proto(response.summary, ReportSummary)
-
-    def report(self) -> Report:
-        if self._summary is None:
-            raise ProtocolError("the coordinator's answer ended without a summary")
-        return Report(self._summary, self._rows)
+def _gathered(responses: ResponseStream, wanted: Callable[[int], None] = lambda step: None) -> Report:
+    """Returns the report that a stream of rows ends with; `wanted` hears of each batch that is asked for."""
+    rows: list[Row] = []
+    summary: Optional[ReportSummary] = None
+    with responses:
+        for response in responses:
+            kind = response.WhichOneof("response")
+            if kind == "progress":
+                progress = from_proto(response.progress, Progress)
+                logger.info("%s, step %d: %s", progress.phase, progress.step, progress.text or "begins")
+            elif kind == "batch_wanted":
+                wanted(response.batch_wanted.step)
+            elif kind == "rows":
+                rows.extend(from_proto(row, Row) for row in response.rows.rows)
+                if len(rows) > limits().rows:
+                    raise exceeded(f"the report has more than {limits().rows:,} rows", "rows")
+            elif kind == "summary":
+                summary = from_proto(response.summary, ReportSummary)
+    if summary is None:
+        raise ProtocolError("the coordinator's answer ended without a summary")
+    return Report(summary, rows)
 
 
 def _batch_messages(request: Any, batches: Batches, step: int) -> Iterable[Any]:

@@ -54,13 +54,7 @@ def auto_diff(
     """
     with served(layer, module, loss_fn=loss_fn, optimizer=optimizer) as (candidate, reference):
         return api.auto_diff(
-            candidate,
-            reference,
-            example_inp,
-            auto_weights=auto_weights,
-            steps=steps,
-            options=options,
-            layer_map=layer_map,
+            candidate, reference, example_inp, auto_weights, steps, options, layer_map=layer_map
         )
 
 

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import fields
 from typing import Any, Optional
 
+from padiff_client.comparison import Comparison
 from padiff_client.input_files import read_inputs
 from padiff_client.layer_map import LayerMap
 from padiff_client.session import Server
@@ -66,23 +67,11 @@ _IGNORING = ("ignore", "ignore_recursively", "ignore_class")
 
 
 @record
-class Comparison:
-    """What a file asks for. `example_inp` is the pair (candidate's, reference's), as for `auto_diff`.
-
-    None: the models have loaders.
-    """
+class SpecFile:
+    """What a file asks for, and where in it."""
 
     top: Entry
-    candidate: ModelSpec
-    reference: ModelSpec
-    example_inp: Optional[tuple[Any, Any]]
-    losses: tuple[Optional[str], Optional[str]]
-    optimizers: tuple[Optional[str], Optional[str]]
-    options: Options
-    layer_map: LayerMap
-    steps: int
-    auto_weights: bool
-    server: Optional[Server]
+    comparison: Comparison
 
     @contextmanager
     def pointing(self) -> Iterator[None]:
@@ -94,7 +83,7 @@ class Comparison:
             raise self.top.located(error, {"layer": "candidate", "module": "reference"}) from None
 
 
-def read_comparison(path: str, *, with_inputs: bool = True) -> Comparison:
+def read_comparison(path: str, *, with_inputs: bool = True) -> SpecFile:
     """Returns what the file at `path` describes; relative paths in it start at its folder.
 
     A function under `inputs` is called, unless they are left out. Raises InvalidRequestError as
@@ -117,20 +106,20 @@ def read_comparison(path: str, *, with_inputs: bool = True) -> Comparison:
         raise top.error("the key 'inputs' is missing; or give both models a loader")
     reference, reference_loss, reference_optimizer = _model(found["reference"], folder)
     candidate, candidate_loss, candidate_optimizer = _model(found["candidate"], folder)
-    return Comparison(
-        top=top,
+    comparison = Comparison(
         candidate=candidate,
         reference=reference,
         losses=(candidate_loss, reference_loss),
         optimizers=(candidate_optimizer, reference_optimizer),
         options=_options(found.get("options")),
-        layer_map=_layer_map(found.get("layer_map"), folder),
+        layer_map=_layer_map(found.get("layer_map"), folder).to_record(),
         steps=_steps(found.get("steps")),
         auto_weights=found["auto_weights"].of_type(bool, "true, false") if "auto_weights" in found else True,
         server=_server(found.get("server"), folder),
         # Last, since it may run the user's code.
         example_inp=read_inputs(found["inputs"], folder) if with_inputs and "inputs" in found else None,
     )
+    return SpecFile(top=top, comparison=comparison)
 
 
 def _elsewhere(key: str) -> str:
@@ -148,7 +137,7 @@ def _keys_of(entry: Entry) -> dict[str, Entry]:
     return entry.known(*_MODEL, advice=_elsewhere)
 
 
-def _model(entry: Entry, folder: str) -> tuple[ModelSpec, Optional[str], Optional[str]]:
+def _model(entry: Entry, folder: str) -> tuple[ModelSpec, str, str]:
     found = _keys_of(entry)
     given: dict[str, Any] = {key: found[key].value() for key in _PLAIN_MODEL if key in found}
     if "python" in found:
@@ -173,7 +162,7 @@ def _model(entry: Entry, folder: str) -> tuple[ModelSpec, Optional[str], Optiona
             found[key].read(lambda one: check_reference(one.value(), field="value"))
     with entry.pointing("ModelSpec"):
         spec = ModelSpec(**given)
-    loss, optimizer = (found[key].text() if key in found else None for key in ("loss", "optimizer"))
+    loss, optimizer = (found[key].text() if key in found else "" for key in ("loss", "optimizer"))
     return spec, loss, optimizer
 
 

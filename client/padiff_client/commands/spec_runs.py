@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, Optional
 
-from padiff_client.api import compare, plan
-from padiff_client.input_check import DEFAULT_BATCHES, check_inputs
+from padiff_client.api import DEFAULT_BATCHES
+from padiff_client.comparison import Comparison
 from padiff_client.plan_file import plan_yaml
 from padiff_client.plan_text import plan_text
 from padiff_client.report import TROUBLE, Report
 from padiff_client.spec_paths import check_folder_of
 from padiff_client.specfile import read_comparison
+from padiff_client.verbs import check_inputs, compare, plan
 
 
 def add_to(commands: Any) -> None:
@@ -40,42 +44,24 @@ def add_to(commands: Any) -> None:
 
 def _compare(given: argparse.Namespace) -> int:
     _check_output(given.json, "--json")
-    asked = read_comparison(given.spec)
-    with asked.pointing():
-        report = compare(
-            asked.candidate,
-            asked.reference,
-            asked.example_inp,
-            auto_weights=asked.auto_weights,
-            steps=asked.steps,
-            options=asked.options,
-            layer_map=asked.layer_map,
-            loss_fn=asked.losses,
-            optimizer=asked.optimizers,
-            server=asked.server,
-            verbose=given.verbose,
-        )
+    with _asked(given) as asked:
+        report = compare(asked)
     return _published(report, given.json)
 
 
 def _inputs(given: argparse.Namespace) -> int:
     _check_output(given.json, "--json")
-    asked = read_comparison(given.spec)
-    server = asked.server
-    with asked.pointing():
-        report = check_inputs(
-            asked.candidate,
-            asked.reference,
-            given.batches,
-            asked.options,
-            asked.losses,
-            server.address if server is not None else None,
-            (server.token or None) if server is not None else None,
-            server.tls if server is not None else None,
-            server.insecure if server is not None else False,
-            verbose=given.verbose,
-        )
+    with _asked(given) as asked:
+        report = check_inputs(asked, given.batches)
     return _published(report, given.json)
+
+
+@contextmanager
+def _asked(given: argparse.Namespace) -> Iterator[Comparison]:
+    """Provides what the file asks for; errors inside point into it, where they name a key of it."""
+    spec = read_comparison(given.spec)
+    with spec.pointing():
+        yield replace(spec.comparison, verbose=given.verbose)
 
 
 def _check_output(file: Optional[str], flag: str) -> None:
@@ -97,21 +83,8 @@ def _published(report: Report, json_file: Optional[str]) -> int:
 
 def _plan(given: argparse.Namespace) -> int:
     _check_output(given.output, "--output")
-    asked = read_comparison(given.spec)
-    server = asked.server
-    with asked.pointing():
-        report = plan(
-            asked.candidate,
-            asked.reference,
-            asked.example_inp,
-            asked.layer_map,
-            server.address if server is not None else None,
-            (server.token or None) if server is not None else None,
-            server.tls if server is not None else None,
-            server.insecure if server is not None else False,
-            verbose=given.verbose,
-            loss_fn=asked.losses,
-        )
+    with _asked(given) as asked:
+        report = plan(asked)
     print(plan_text(report.plan))
     for note in report.notes:
         print(f"note: {note}")

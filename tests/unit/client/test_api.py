@@ -9,10 +9,10 @@ import pytest
 
 from padiff_client import (
     InvalidRequestError,
+    LayerMap,
     ModelSpec,
     Options,
     WorkerLostError,
-    api,
     assign_weight,
     auto_diff,
     check_inputs,
@@ -65,7 +65,7 @@ def test_a_wrong_request_is_one_clear_line(given: dict[str, Any], said: str) -> 
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("start", [auto_diff, assign_weight, check_inputs, api.plan])
+@pytest.mark.parametrize("start", [auto_diff, assign_weight, check_inputs, LayerMap.auto])
 def test_a_comparison_that_a_worker_reaches_is_refused_at_once(
     start: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

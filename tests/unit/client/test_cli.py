@@ -210,8 +210,8 @@ def test_inputs_compares_the_loaders_of_a_file_without_inputs(
 
     monkeypatch.setattr(spec_runs, "check_inputs", check)
     assert cli.main(["inputs", str(file), "--batches", "7"]) == 1
-    candidate, reference, batches, options, losses = asked[:5]
-    assert (candidate.loader, reference.loader, batches) == ("a:data", "a:data", 7)
-    assert options.keep_going
-    assert losses == ("a:loss", "a:loss")
+    comparison, batches = asked
+    assert (comparison.candidate.loader, comparison.reference.loader, batches) == ("a:data", "a:data", 7)
+    assert comparison.options.keep_going
+    assert comparison.losses == ("a:loss", "a:loss")
     assert capsys.readouterr().out.startswith("FAIL")

@@ -23,7 +23,6 @@ from padiff_client import (
     check_inputs,
     habits,
 )
-from padiff_client.api import compare
 from padiff_client.arguments import caller_process, chosen_options
 from padiff_client.habits import instead_of_switches
 
@@ -230,7 +229,6 @@ def test_what_is_told_of_a_name_is_true() -> None:
     assert set(habits._OF_A_MODEL) <= {field.name for field in fields(ModelSpec)}
     assert set(habits._NOT_OPTIONS) <= set(arguments) - options
     assert not set(habits._ARGUMENTS) & set(arguments)
-    assert set(inspect.signature(compare).parameters) - {"verbose"} <= set(arguments)
 
 
 def test_a_switch_of_the_older_tool_that_is_set_is_told_of_in_one_line_each() -> None:

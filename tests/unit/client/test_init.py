@@ -30,7 +30,7 @@ def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 def test_the_spec_is_valid_as_it_stands(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["init"]) == 0
     assert capsys.readouterr().out.startswith("spec.yaml: fill in the lines marked with <-")
-    asked = read_comparison("spec.yaml")
+    asked = read_comparison("spec.yaml").comparison
     assert (asked.reference.framework, asked.candidate.framework) == ("torch", "paddle")
     assert asked.reference.model == "my_models.torch_net:build"
     assert asked.options == Options()

@@ -14,7 +14,8 @@ import pytest
 
 from padiff_client import Batch, InvalidRequestError
 from padiff_client.batches import BatchPairs, PairEncoder
-from padiff_client.specfile import Comparison, read_comparison
+from padiff_client.comparison import Comparison
+from padiff_client.specfile import SpecFile, read_comparison
 from padiff_rpc import trees
 from padiff_rpc.v1.records import LayerPair
 
@@ -24,10 +25,14 @@ candidate: {framework: paddle, model: "a:b"}
 """
 
 
-def read(tmp_path: Path, text: str) -> Comparison:
+def read_file(tmp_path: Path, text: str) -> SpecFile:
     file = tmp_path / "spec.yaml"
     file.write_text(textwrap.dedent(text))
     return read_comparison(str(file))
+
+
+def read(tmp_path: Path, text: str) -> Comparison:
+    return read_file(tmp_path, text).comparison
 
 
 def inputs(tmp_path: Path, text: str) -> Any:
@@ -51,7 +56,7 @@ def test_the_documented_example_is_read(tmp_path: Path) -> None:
     assert asked.optimizers == ("my_port.optimizer:adam", "reference.optimizer:adam")
     assert (asked.steps, asked.auto_weights, asked.server) == (2, True, None)
     assert (asked.options.atol, asked.options.rtol) == (1e-4, 1e-5)
-    record = asked.layer_map.to_record()
+    record = asked.layer_map
     assert record.ignored.reference == ("aux",)
     assert LayerPair(reference="rnn", candidate="lstm", special_init="my_port.rules:lstm") in record.pairs
     candidate, reference = asked.example_inp
@@ -229,7 +234,7 @@ def test_words_that_yaml_takes_for_something_else_are_words_of_options(tmp_path:
 def test_an_error_of_a_comparison_points_into_its_file(
     tmp_path: Path, raised: tuple[str, str], said: Any
 ) -> None:
-    asked = read(
+    asked = read_file(
         tmp_path,
         """\
         reference: {framework: torch, model: "a:b", path: [.],

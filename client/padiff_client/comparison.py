@@ -1,0 +1,77 @@
+"""A comparison as every verb of the client takes it: two models, what they are run on, and where."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from typing import Any, Optional
+
+from padiff_client.arguments import batches_of, caller_process
+from padiff_client.link import Batches
+from padiff_client.session import Contestant, Server, Session, check_whereabouts, open_session
+from padiff_client.spec import ModelSpec
+from padiff_rpc.errors import InvalidRequestError
+from padiff_rpc.names import shown
+from padiff_rpc.records import record
+from padiff_rpc.v1.records import Options, StatedPairing
+from padiff_rpc.v1.words import Side
+
+
+@record
+class Comparison:
+    """Two models and all that may be asked of them; a verb takes what it needs.
+
+    Attributes:
+        example_inp: the pair (candidate's, reference's), as for `auto_diff`; None: the models have loaders.
+        losses, optimizers: pairs (candidate's, reference's) of "package.module:function", "" for none.
+        server: None: coordinator and workers are started here.
+        verbose: lets the started processes write to stderr.
+    """
+
+    candidate: ModelSpec
+    reference: ModelSpec
+    example_inp: Any = None
+    auto_weights: bool = True
+    steps: int = 1
+    options: Options = Options()
+    layer_map: StatedPairing = StatedPairing()
+    losses: tuple[str, str] = ("", "")
+    optimizers: tuple[str, str] = ("", "")
+    server: Optional[Server] = None
+    verbose: bool = False
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.auto_weights, bool):
+            raise InvalidRequestError(
+                f"{shown(self.auto_weights)} is not allowed; allowed: True, False", field="auto_weights"
+            )
+
+    def check_whereabouts(self) -> None:
+        """Raises InvalidRequestError where a model and the server contradict each other."""
+        check_whereabouts(*self._contestants(), self.server)
+
+    def batches(self) -> Optional[Batches]:
+        """Returns the batches that the client sends, the first one pulled; None: the workers have loaders.
+
+        Raises InvalidRequestError.
+        """
+        return batches_of(self.candidate, self.reference, self.example_inp)
+
+    def session(self, *, save_root: Optional[str] = None) -> AbstractContextManager[Session]:
+        """Provides a session; see `open_session`."""
+        return open_session(
+            *self._contestants(), self.server, caller_process(self.verbose), save_root=save_root
+        )
+
+    def _contestants(self) -> tuple[Contestant, Contestant]:
+        """Returns (candidate, reference), under the names that `auto_diff` has for them."""
+        candidate, reference = (
+            Contestant(side=side, spec=spec, field=field, loss=loss, optimizer=optimizer)
+            for side, spec, field, loss, optimizer in zip(
+                (Side.CANDIDATE, Side.REFERENCE),
+                (self.candidate, self.reference),
+                ("layer", "module"),
+                self.losses,
+                self.optimizers,
+            )
+        )
+        return candidate, reference

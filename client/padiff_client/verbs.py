@@ -1,0 +1,107 @@
+"""The verbs of the client: what can be done with the two models of a comparison."""
+
+from __future__ import annotations
+
+import os
+
+from padiff_client.comparison import Comparison
+from padiff_client.report import Report
+from padiff_client.spec_paths import check_folder_of
+from padiff_rpc.errors import InvalidRequestError
+from padiff_rpc.names import shown
+from padiff_rpc.v1.records import AssignWeightsRequest, CheckInputsRequest, CompareStart, PlanStart
+from padiff_rpc.version import PROTOCOL_VERSION
+
+# Framework -> the state files that its worker writes; "" where only the worker knows its framework.
+SAVE_SUFFIXES = {
+    "torch": (".pt", ".safetensors"),
+    "paddle": (".pdparams", ".safetensors"),
+    "": (".pdparams", ".pt", ".safetensors"),
+}
+
+
+def compare(asked: Comparison) -> Report:
+    """Does what `auto_diff` describes."""
+    asked.check_whereabouts()
+    batches = asked.batches()
+    with asked.session() as session:
+        start = CompareStart(
+            protocol_version=PROTOCOL_VERSION,
+            candidate=session.candidate,
+            reference=session.reference,
+            options=asked.options,
+            layer_map=asked.layer_map,
+            steps=asked.steps,
+            auto_weights=asked.auto_weights,
+        )
+        return session.explained(session.connection.compare(start, batches))
+
+
+def plan(asked: Comparison) -> Report:
+    """Returns a report with nothing but the plan: which layer would be compared with which.
+
+    Of the batches, the first is used; the losses tell what of a loader's batch is the target. Raises
+    InvalidRequestError also where a model could not be built, with what it raised.
+    """
+    asked.check_whereabouts()
+    batches = asked.batches()
+    with asked.session() as session:
+        start = PlanStart(
+            protocol_version=PROTOCOL_VERSION,
+            candidate=session.candidate,
+            reference=session.reference,
+            layer_map=asked.layer_map,
+        )
+        report = session.explained(session.connection.plan(start, batches))
+    if not report.plan:
+        raise InvalidRequestError(f"the models could not be aligned: {report.reasons[0]}", field="plan")
+    return report
+
+
+def assign_weights(asked: Comparison, save: str = "") -> Report:
+    """Does what `assign_weight` describes; `save` is empty for no file."""
+    suffixes = SAVE_SUFFIXES[asked.candidate.framework]
+    if save and not save.endswith(suffixes):
+        whose = f" for {asked.candidate.framework}" if asked.candidate.framework else ""
+        raise InvalidRequestError(
+            f"{save!r} is not allowed; allowed suffixes{whose}: {', '.join(suffixes)}", field="save"
+        )
+    save_root = None
+    if save and asked.candidate.worker is None:
+        save = os.path.abspath(os.path.expanduser(save))
+        save_root = os.path.dirname(save)
+        check_folder_of(save, field="save")
+    asked.check_whereabouts()
+    with asked.session(save_root=save_root) as session:
+        request = AssignWeightsRequest(
+            protocol_version=PROTOCOL_VERSION,
+            candidate=session.candidate,
+            reference=session.reference,
+            layer_map=asked.layer_map,
+            save=save,
+        )
+        return session.explained(session.connection.assign_weights(request))
+
+
+def check_inputs(asked: Comparison, batches: int) -> Report:
+    """Does what the public `check_inputs` describes."""
+    for field, spec in (("layer", asked.candidate), ("module", asked.reference)):
+        if not spec.loader:
+            raise InvalidRequestError(
+                'missing; name the function that returns the batches, as in "my_data:train_loader"',
+                field=f"{field}.loader",
+            )
+    if isinstance(batches, bool) or not isinstance(batches, int) or not 1 <= batches < 2**32:
+        raise InvalidRequestError(
+            f"{shown(batches)} is not allowed; allowed: a whole number of at least 1", field="batches"
+        )
+    asked.check_whereabouts()
+    with asked.session() as session:
+        request = CheckInputsRequest(
+            protocol_version=PROTOCOL_VERSION,
+            candidate=session.candidate,
+            reference=session.reference,
+            batches=batches,
+            options=asked.options,
+        )
+        return session.explained(session.connection.check_inputs(request))

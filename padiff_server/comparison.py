@@ -7,8 +7,9 @@ from padiff_rpc.v1.words import Phase, Side, TraceMode
 from padiff_server.inputs import Inputs
 from padiff_server.judging.store import TensorStore
 from padiff_server.judging.tolerances import Tolerances
-from padiff_server.preparation import NO_TRACES, AlignedModels, cut_in, traces_of
+from padiff_server.preparation import AlignedModels
 from padiff_server.report import ReportBuilder
+from padiff_server.run import Run
 from padiff_server.settings import check_parties, settle
 from padiff_server.sides import SIDES
 from padiff_server.steps.batches import BatchSource
@@ -55,41 +56,21 @@ class CompareTask:
         traced = None
         if options.trace is not TraceMode.FIRST_STEP:
             traced = self._workers.trace(batch, randomness=options.randomness, repeat=options.preflight)
-        cut = frozenset[Side]() if traced is None else cut_in(traced)
-        aligned = AlignedModels(
-            self._workers,
-            layers,
-            NO_TRACES if traced is None else traces_of(traced),
-            self._asked.layer_map,
-            self._report,
-            cut,
-        )
-        # A pass that raised says nothing of what the steps may do all the same.
-        traces = None if traced is None or cut else traces_of(traced)
+        aligned = AlignedModels(self._workers, layers, self._asked.layer_map, self._report, traced)
+        run = Run(options=options, settings=settings, report=self._report, store=self._store)
         aligned.find_out_rules()
         aligned.compare_tables(options, copy=self._asked.auto_weights)
-        orientation = Orientation(self._workers, aligned, self._report, self._store, options, traces)
-        orientation.settle(batch, copy=self._asked.auto_weights)
+        Orientation(run, self._workers, aligned).settle(batch, copy=self._asked.auto_weights)
         weights = aligned.weight_flow(Tolerances(options), options)
         aligned.place_weights(weights, copy=self._asked.auto_weights)
-        if traces is not None and is_needed(aligned.joined):
-            Rehearsal(self._workers, aligned, self._report, self._store, options).run(batch)
+        if aligned.foreseen is not None and is_needed(aligned.foreseen):
+            Rehearsal(run, self._workers, aligned).run(batch)
         seed = self._asked.reference.model.seed % 2**64
         decisions = RandomDecisions(options.randomness, seed, aligned.models, self._report)
         if traced is not None:
             made = {side: traced[side].random_operations for side in SIDES}
-            decisions.plan(aligned.joined, made, is_cut=bool(cut))
-        steps = Steps(
-            self._workers,
-            aligned,
-            weights,
-            self._report,
-            self._store,
-            settings,
-            options,
-            traces,
-            decisions,
-        )
+            decisions.plan(aligned.joined, made, is_cut=aligned.foreseen is None)
+        steps = Steps(run, self._workers, aligned, weights, decisions)
         for step in range(settings.steps):
             steps.run(step, inputs.batch(step) if step else batch)
             if steps.forward_only:
@@ -121,7 +102,7 @@ class AssignWeightsTask:
         """Assigns; the report gets a row for each weight, and what could not be placed."""
         options = Options()
         layers = self._workers.load(deterministic=options.deterministic, threads=options.threads)
-        aligned = AlignedModels(self._workers, layers, NO_TRACES, self._asked.layer_map, self._report)
+        aligned = AlignedModels(self._workers, layers, self._asked.layer_map, self._report)
         aligned.find_out_rules()
         aligned.compare_tables(options, copy=True)
         self._report.note(*untried(aligned.weight_plan))

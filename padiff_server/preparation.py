@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Optional
 
@@ -32,18 +32,6 @@ from padiff_server.weights.weight_pair import WeightPair, WeightPlan
 from padiff_server.weights.weight_plan import plan_weights
 from padiff_server.worker_pair import WorkerPair
 
-NO_TRACES: Traces = dict.fromkeys(SIDES, Trace())
-
-
-def traces_of(traced: Mapping[Side, TraceResponse]) -> Traces:
-    """Returns the traces alone."""
-    return {side: Trace.of_events(traced[side].calls) for side in SIDES}
-
-
-def cut_in(traced: Mapping[Side, TraceResponse]) -> frozenset[Side]:
-    """Returns the sides whose models raised, so that their calls end before the pass does."""
-    return frozenset(side for side in SIDES if traced[side].failure is not None)
-
 
 class AlignedModels:
     """Two loaded models and the plan that pairs them.
@@ -59,12 +47,11 @@ class AlignedModels:
         self,
         workers: WorkerPair,
         layers: Mapping[Side, tuple[Layer, ...]],
-        traces: Traces,
         layer_map: StatedPairing,
         report: ReportBuilder,
-        cut: frozenset[Side] = frozenset(),
+        traced: Optional[Mapping[Side, TraceResponse]] = None,
     ) -> None:
-        """Aligns the layers that both workers described; `cut`: see `align`.
+        """Aligns the layers that both workers described, on a forward pass of both if they were `traced`.
 
         Raises InvalidRequestError for unknown paths.
         """
@@ -74,6 +61,12 @@ class AlignedModels:
         self._joined: Optional[JoinedCalls] = None
         self.layers = layers
         self.models: Models = {side: ModelIndex(self.layers[side]) for side in SIDES}
+        traces = {
+            side: Trace.of_events(traced[side].calls) if traced is not None else Trace() for side in SIDES
+        }
+        # A model that raised: its calls end before the pass does.
+        cut = {side for side in SIDES if traced is not None and traced[side].failure is not None}
+        self._is_foreseen = traced is not None and not cut
         self.plan = self.align(traces, cut)
         report.note(*opaque_notes(layers))
         self.weight_plan: WeightPlan = plan_weights(
@@ -134,7 +127,7 @@ class AlignedModels:
         layers = self.layers
         self._report.set_weights(fates(self.weight_plan, layers[Side.REFERENCE], layers[Side.CANDIDATE]))
 
-    def align(self, traces: Traces, cut: frozenset[Side] = frozenset()) -> Plan:
+    def align(self, traces: Traces, cut: Collection[Side]) -> Plan:
         """Pairs the layers anew, on these calls, and returns the plan; empty traces: definition order.
 
         `cut`: sides whose calls end where the model raised.
@@ -160,6 +153,14 @@ class AlignedModels:
         if self._joined is None or self._joined.plan is not self.plan:
             self._joined = join_calls(self.plan, self._traces)
         return self._joined
+
+    @property
+    def foreseen(self) -> Optional[JoinedCalls]:
+        """The calls that the steps are expected to make; None without a trace that ran to its end.
+
+        A pass that raised says nothing of what the steps may do all the same.
+        """
+        return self.joined if self._is_foreseen else None
 
     def weight_flow(self, tolerances: Tolerances, options: Options) -> WeightFlow:
         """Returns what carries the weight plan out."""

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import Any, Optional
 
+from padiff_rpc.records import record
 from padiff_rpc.tensors import COMPLEX, FLOATING
 from padiff_rpc.v1.records import CallEvent, Slot
 from padiff_rpc.v1.words import CallMoment, CaptureKind, DType, Phase, Side
@@ -42,6 +43,23 @@ _MADE = Aspect(phase=Phase.FORWARD, kind=CaptureKind.OUTPUT)
 _MOMENTS = {CaptureKind.INPUT: CallMoment.ENTRY, CaptureKind.OUTPUT: CallMoment.EXIT}
 
 
+@record
+class PassPlan:
+    """What is known of a pass before it runs.
+
+    Attributes:
+        plan: without any, events only wait for `StepCaptures.pair_calls`.
+        weights: which weights hold the same numbers.
+        expectations: without any, every tensor is kept.
+        offsets: see `GradientHistory`.
+    """
+
+    plan: Optional[Plan]
+    weights: WeightPlan
+    expectations: Optional[Expectations] = None
+    offsets: Mapping[str, Mapping[str, Reals]] = dataclasses.field(default_factory=dict)
+
+
 class StepCaptures:
     """All captures of one step. Two readers feed it; it is thread-safe.
 
@@ -50,6 +68,7 @@ class StepCaptures:
         parameter_gradients: pairs by the parameters' full names.
         targets: what loaders in the workers gave to the losses.
         losses: one pair, `LOSSES`.
+        feed: of the overrides; None where there are none.
         weights: which weights hold the same numbers.
         compared_parameters: the pairs of the weight plan whose gradients are compared.
         made_parameters: the parameters of whose gradients only the presence is judged.
@@ -57,33 +76,26 @@ class StepCaptures:
 
     def __init__(
         self,
-        plan: Optional[Plan],
-        weights: WeightPlan,
-        expectations: Optional[Expectations],
+        known: PassPlan,
         store: TensorStore,
         ready: Ready,
         feed: Optional[OverrideFeed] = None,
         hold: Optional[HeldReference] = None,
-        offsets: Optional[Mapping[str, Mapping[str, Reals]]] = None,
     ) -> None:
-        """Without a plan, events only wait for `pair_calls`; without expectations, every tensor is kept.
-
-        `feed` gets the reference's tensors that it wants, in lockstep; `hold` all that the reference shows.
-        `offsets`: see `GradientHistory`.
-        """
-        self._offsets = offsets or {}
-        self._feed = feed
+        """`feed` gets the reference's tensors that it wants, in lockstep; `hold` all that it shows."""
+        self._offsets = known.offsets
+        self.feed = feed
         self._hold = hold
-        self._expectations = expectations
+        self._expectations = known.expectations
         self._lock = threading.Lock()
         self._origins: Mapping[Side, dict[int, Origin]] = {side: {} for side in SIDES}
         self._events: Mapping[Side, list[CallEvent]] = {side: [] for side in SIDES}
         # Layer by its first path -> whether all that its calls took were integers.
         self._takes_indices: dict[tuple[Side, str], bool] = {}
-        self._plan = plan
-        self._calls = CallPairs(plan) if plan is not None else None
-        self.weights = weights
-        self.compared_parameters, self.made_parameters = weights.trained, weights.made
+        self._plan = known.plan
+        self._calls = CallPairs(known.plan) if known.plan is not None else None
+        self.weights = known.weights
+        self.compared_parameters, self.made_parameters = self.weights.trained, self.weights.made
         self.values: PairTable[int] = PairTable(_MADE, store, ready)
         self.gradients: PairTable[int] = PairTable(
             Aspect(phase=Phase.BACKWARD, kind=CaptureKind.OUTPUT_GRADIENT), store, ready
@@ -187,7 +199,7 @@ class StepCaptures:
         self, table: PairTable[int], side: Side, number: int, half: Half, partners: Optional[int]
     ) -> None:
         origin, gradient = self._origins[side].get(number), table is self.gradients
-        feed = self._feed if side is Side.REFERENCE else None
+        feed = self.feed if side is Side.REFERENCE else None
         if feed is None or origin is None or not feed.wants(origin, gradient=gradient):
             table.arrive(side, number, half, partners)
             return

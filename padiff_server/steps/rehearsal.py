@@ -15,10 +15,9 @@ from padiff_server.alignment.correspondences import Way, rules
 from padiff_server.capture.trace import Trace, Traces
 from padiff_server.judging.judge import judge
 from padiff_server.judging.measured import Aspect, measure_pair
-from padiff_server.judging.store import TensorStore
 from padiff_server.judging.tolerances import Tolerances
 from padiff_server.preparation import AlignedModels
-from padiff_server.report import ReportBuilder
+from padiff_server.run import Run
 from padiff_server.sides import SIDES, TensorPair, other
 from padiff_server.steps.batches import StepBatch
 from padiff_server.steps.calls import CallPair
@@ -40,20 +39,10 @@ class Rehearsal:
     off; weights, buffers and generators are put back. All values of the pass are kept until it ends.
     """
 
-    def __init__(
-        self,
-        workers: WorkerPair,
-        aligned: AlignedModels,
-        report: ReportBuilder,
-        store: TensorStore,
-        options: Options,
-    ) -> None:
+    def __init__(self, run: Run, workers: WorkerPair, aligned: AlignedModels) -> None:
+        self._run = run
         self._workers = workers
         self._aligned = aligned
-        self._report = report
-        self._store = store
-        self._options = options
-        self._tolerances = Tolerances(options)
 
     def run(self, batch: StepBatch) -> None:
         """Rehearses on a batch. Raises ComparisonStopped when a worker was lost.
@@ -69,22 +58,21 @@ class Rehearsal:
                 links[side].restore_state()
 
     def _rehearse(self, batch: StepBatch) -> None:
-        passed = trial_pass(self._workers, self._aligned, batch, self._store, self._tolerances)
-        with passed as captures:
+        with trial_pass(self._run, self._workers, self._aligned, batch) as captures:
             if captures is None:
                 return
-            values = _PassValues(captures, self._tolerances, self._options)
+            values = _PassValues(captures, self._run.options)
             found, notes = ValueMatching(captures.joined, values).correspondences()
         self._aligned.correspond(found)
-        self._report.note(*notes)
+        self._run.report.note(*notes)
 
 
 class _PassValues:
     """Says of the tensors of a pass which hold the same values; each pair is measured once in each way."""
 
-    def __init__(self, captures: StepCaptures, tolerances: Tolerances, options: Options) -> None:
+    def __init__(self, captures: StepCaptures, options: Options) -> None:
         self._values = captures.values
-        self._tolerances = tolerances
+        self._tolerances = Tolerances(options)
         self._options = options
         self._known: dict[tuple[TensorPair[int], Way], bool] = {}
 

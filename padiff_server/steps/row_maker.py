@@ -6,7 +6,7 @@ import dataclasses
 from typing import Any, Optional
 
 from padiff_rpc.v1.records import Options, Place, Row, Slot
-from padiff_rpc.v1.words import CaptureKind, Omission, Pass, Phase, Side, Verdict
+from padiff_rpc.v1.words import CaptureKind, Omission, Phase, Side, Verdict
 from padiff_server.capture.trace import SeenCall
 from padiff_server.judging.judged_row import judged_row
 from padiff_server.judging.measure import is_zero
@@ -16,42 +16,41 @@ from padiff_server.sides import SIDES, TensorPair, other
 from padiff_server.steps.captures import StepCaptures
 from padiff_server.steps.pairs import Half, PairTable
 from padiff_server.steps.rounding_floors import RoundingFloors
-from padiff_server.steps.twins import Twins
+from padiff_server.steps.step_pass import StepPass
 from padiff_server.weights.rules import IDENTITY, Rule
 from padiff_server.weights.weight_pair import Counterparts
 
 
 class RowMaker:
-    """Makes rows of the pairs of one step. Use it before the captures are closed."""
+    """Makes rows of the pairs of one step. Use it before the captures are closed.
+
+    Attributes:
+        floors: of rounding, by what the step's other tensors say.
+    """
 
     def __init__(
         self,
-        step: int,
+        this: StepPass,
         captures: StepCaptures,
         models: Models,
         options: Options,
-        floors: RoundingFloors,
         *,
         is_complete: bool,
-        pass_kind: Pass,
-        twins: Optional[Twins],
     ) -> None:
         """See `StepRows`."""
-        self._step = step
+        self._this = this
         self._captures = captures
         self._models = models
         self._options = options
         self._is_complete = is_complete
-        self._pass_kind = pass_kind
-        self._twins = twins
-        self._floors = floors
+        self.floors = RoundingFloors(captures, models, options)
 
     def frame(
         self, phase: Phase, kind: CaptureKind, reference: Optional[Place], candidate: Optional[Place]
     ) -> Row:
         """Returns the row of a pair of which nothing is known yet."""
-        row = blank_row(phase, kind, reference, candidate, step=self._step, pass_kind=self._pass_kind)
-        return row if self._twins is None else self._twins.numbered(row)
+        row = blank_row(phase, kind, reference, candidate, step=self._this.step, pass_kind=self._this.kind)
+        return row if self._this.twins is None else self._this.twins.numbered(row)
 
     def place(self, side: Side, seen: SeenCall, slot: Optional[Slot]) -> Place:
         """Returns where a call's slot is."""
@@ -109,7 +108,7 @@ class RowMaker:
                 measured,
                 options=self._options,
                 rule=table.rules.get(pair, IDENTITY),
-                floor=self._floors.of(table, pair) if floor is None else floor,
+                floor=self.floors.of(table, pair) if floor is None else floor,
                 note=note,
             )
         having = [side for side in SIDES if table.arrived(side, pair.of(side))]

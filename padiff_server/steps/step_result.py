@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable
 from padiff_rpc.v1.records import Row, StepResult
 from padiff_rpc.v1.words import CaptureKind, Pass
 from padiff_server.coverage import fails
-from padiff_server.steps.one_pass import Outcome
+from padiff_server.steps.step_pass import Outcome
 
 # How the difference grows shows in these. A gradient of rounding noise may be anything apart.
 _VALUES = frozenset({CaptureKind.INPUT, CaptureKind.OUTPUT, CaptureKind.LOSS})

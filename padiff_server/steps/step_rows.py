@@ -8,11 +8,11 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Optional
 
+from padiff_rpc.records import record
 from padiff_rpc.v1.records import Options, Row, Slot, Unmatched
-from padiff_rpc.v1.words import CallMoment, CaptureKind, DiffPhase, Omission, Pass, Phase, Side, Verdict
+from padiff_rpc.v1.words import CallMoment, CaptureKind, DiffPhase, Omission, Phase, Side, Verdict
 from padiff_server.alignment.slots import SlotPair
 from padiff_server.capture.trace import SeenCall
-from padiff_server.judging.gradient_history import GradientHistory
 from padiff_server.model_index import Models
 from padiff_server.rows import numbered
 from padiff_server.sides import SIDES, other
@@ -22,11 +22,10 @@ from padiff_server.steps.charging import Charging
 from padiff_server.steps.functional_calls import FunctionalCalls
 from padiff_server.steps.pairs import PairTable
 from padiff_server.steps.random_effects import RandomEffects
-from padiff_server.steps.rounding_floors import RoundingFloors
 from padiff_server.steps.row_maker import RowMaker, against_nothing, is_nothing
 from padiff_server.steps.shares import Shares
 from padiff_server.steps.shifted import Shifted
-from padiff_server.steps.twins import Twins
+from padiff_server.steps.step_pass import StepPass
 from padiff_server.weights.rules import IDENTITY
 from padiff_server.weights.weight_pair import Counterparts, WeightPair
 
@@ -39,53 +38,46 @@ _NOT_SHOWN = (
 )
 
 
+@record
+class PassEnd:
+    """How a pass ended.
+
+    Attributes:
+        is_complete: both sides ran to their ends.
+        has_gradients: whether both sides could have any.
+        chance: what was decided by chance; None for nothing.
+    """
+
+    is_complete: bool
+    has_gradients: bool = True
+    chance: Optional[RandomEffects] = None
+
+
 class StepRows:
     """Turns one step's captures into rows. Use it before the captures are closed."""
 
     def __init__(
         self,
-        step: int,
+        this: StepPass,
         captures: StepCaptures,
         models: Models,
         options: Options,
-        history: GradientHistory,
-        *,
-        is_complete: bool,
-        pass_kind: Pass = Pass.FREE,
-        charging: Optional[Charging] = None,
-        chance: Optional[RandomEffects] = None,
-        twins: Optional[Twins] = None,
-        with_gradients: bool = True,
+        end: PassEnd,
     ) -> None:
-        """`history` learns of this step's gradients; `is_complete`: both sides ran to their ends.
-
-        `charging`: the candidate ran in lockstep. `twins`: this is one of two passes. Without
-        `with_gradients` one side could have none.
-        """
-        self._with_gradients = with_gradients
-        self._charging = charging
-        self._chance = chance
-        self._twins = twins
+        self._with_gradients = end.has_gradients
+        self._charging = Charging(captures.joined, models) if this.is_lockstep else None
+        self._chance = end.chance
+        self._twins = this.twins
         self._captures = captures
         self._models = models
         self._options = options
-        self._history = history
-        self._is_complete = is_complete
+        self._history = this.history
+        self._is_complete = end.is_complete
         self._calls = captures.joined.ordered[Side.REFERENCE]
-        self._shifted = Shifted(history, self._calls)
+        self._shifted = Shifted(this.history, self._calls)
         self._shares = Shares(self._calls)
         self._functional = self._functional_calls()
-        self._floors = RoundingFloors(captures, models, options)
-        self._make = RowMaker(
-            step,
-            captures,
-            models,
-            options,
-            self._floors,
-            is_complete=is_complete,
-            pass_kind=pass_kind,
-            twins=twins,
-        )
+        self._make = RowMaker(this, captures, models, options, is_complete=end.is_complete)
 
     def _functional_calls(self) -> Optional[FunctionalCalls]:
         if not self._is_complete:
@@ -258,7 +250,7 @@ class StepRows:
             if len(having) == 1 and self._is_complete:
                 yield self._one_sided_gradient(frame, table, pair, having[0])
                 continue
-            floor = self._floors.of_parameter(pair)
+            floor = self._make.floors.of_parameter(pair)
             row = self._make.filled(frame, table, pair.names, floor=floor)
             if row is None:
                 continue

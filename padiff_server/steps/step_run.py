@@ -19,13 +19,24 @@ from padiff_server.links.worker_link import WorkerLink
 from padiff_server.sides import SIDES, TensorPair, other
 from padiff_server.steps.batches import StepBatch
 from padiff_server.steps.captures import StepCaptures
-from padiff_server.steps.override_feed import OverrideFeed
 from padiff_server.steps.pairs import PairTable
 from padiff_server.steps.step_call import StepCall
 from padiff_server.steps.step_reader import StepReader
 from padiff_server.weights.rules import IDENTITY
 
 logger = logging.getLogger(__name__)
+
+
+@record
+class PassStart:
+    """What a pass is begun with.
+
+    Attributes:
+        starts: of the sides that run.
+    """
+
+    starts: Mapping[Side, StepStart]
+    batch: StepBatch
 
 
 @record
@@ -53,21 +64,15 @@ class StepRun:
     def __init__(
         self,
         links: Mapping[Side, WorkerLink],
-        starts: Mapping[Side, StepStart],
-        batch: StepBatch,
+        start: PassStart,
         store: TensorStore,
         tolerances: Tolerances,
         on_phase: Callable[[Phase], None],
-        feed: Optional[OverrideFeed] = None,
     ) -> None:
-        """`on_phase` is told of each phase that a side is the first to begin, on its reader thread.
-
-        `feed` brings the candidate its overrides, in lockstep.
-        """
-        self._feed = feed
+        """`on_phase` is told of each phase that a side is the first to begin, on its reader thread."""
         self._links = links
-        self._starts = starts
-        self._batch = batch
+        self._starts = start.starts
+        self._batch = start.batch
         self._store = store
         self._tolerances = tolerances
         self._on_phase = on_phase
@@ -129,7 +134,7 @@ class StepRun:
             table.settle(pair, measured)
 
     def _read(self, side: Side, captures: StepCaptures) -> None:
-        feed = self._feed if side is Side.CANDIDATE else None
+        feed = captures.feed if side is Side.CANDIDATE else None
         reader = StepReader(side, captures, self._store, feed)
         error: Optional[PaDiffError] = None
         try:
@@ -146,12 +151,12 @@ class StepRun:
         except Exception as bug:
             logger.exception("reading the %s's step failed", side)
             error = PaDiffError(f"{type(bug).__name__}: {bug} (our bug; the coordinator's log has the stack)")
-        if self._feed is not None:
+        if captures.feed is not None:
             if side is Side.CANDIDATE:
-                self._feed.close()
-                self._links[side].count_traffic(self._feed.traffic)
+                captures.feed.close()
+                self._links[side].count_traffic(captures.feed.traffic)
             else:
-                self._feed.reference_ended()
+                captures.feed.reference_ended()
         self._links[side].count_traffic(reader.traffic)
         self._ends[side] = SideEnd(
             phase=self._phases[side], summary=reader.summary, failure=reader.failure, error=error

@@ -8,24 +8,23 @@ from typing import Optional
 
 from padiff_rpc.v1.records import StepStart
 from padiff_rpc.v1.words import Randomness
-from padiff_server.judging.store import TensorStore
 from padiff_server.judging.tolerances import Tolerances
 from padiff_server.preparation import AlignedModels
+from padiff_server.run import Run
 from padiff_server.sides import SIDES
 from padiff_server.steps.batches import StepBatch
-from padiff_server.steps.captures import StepCaptures
+from padiff_server.steps.captures import PassPlan, StepCaptures
 from padiff_server.steps.expectations import Expectations
-from padiff_server.steps.step_run import StepRun
+from padiff_server.steps.step_run import PassStart, StepRun
 from padiff_server.worker_pair import WorkerPair
 
 
 @contextmanager
 def trial_pass(
+    run: Run,
     workers: WorkerPair,
     aligned: AlignedModels,
     batch: StepBatch,
-    store: TensorStore,
-    tolerances: Tolerances,
     expectations: Optional[Expectations] = None,
 ) -> Iterator[Optional[StepCaptures]]:
     """Runs both models forward without random decisions; yields the captures, None where a model raised.
@@ -46,10 +45,12 @@ def trial_pass(
         )
         for side in SIDES
     }
-    run = StepRun(workers.links, starts, batch, store, tolerances, lambda phase: None)
-    captures = StepCaptures(aligned.plan, aligned.weight_plan, expectations, store, run.ready)
+    start = PassStart(starts=starts, batch=batch)
+    running = StepRun(workers.links, start, run.store, Tolerances(run.options), lambda phase: None)
+    known = PassPlan(plan=aligned.plan, weights=aligned.weight_plan, expectations=expectations)
+    captures = StepCaptures(known, run.store, running.ready)
     with closing(captures):
-        ends = run.run(captures)
+        ends = running.run(captures)
         for end in ends.values():
             if end.error is not None:
                 raise end.error

@@ -10,12 +10,10 @@ import numpy as np
 
 from padiff_rpc.records import record
 from padiff_rpc.tensors import HostTensor, widen
-from padiff_rpc.v1.records import Options, Row
+from padiff_rpc.v1.records import Row
 from padiff_rpc.v1.words import Phase, Side, Verdict
-from padiff_server.capture.trace import Traces
-from padiff_server.judging.store import TensorStore
 from padiff_server.preparation import AlignedModels
-from padiff_server.report import ReportBuilder
+from padiff_server.run import Run
 from padiff_server.sides import SIDES
 from padiff_server.steps.batches import StepBatch
 from padiff_server.weights.order_search import Distance, Orders, distance, search
@@ -65,19 +63,11 @@ class Orientation:
     afterwards; random states are not, which other random operations notice.
     """
 
-    def __init__(
-        self,
-        workers: WorkerPair,
-        aligned: AlignedModels,
-        report: ReportBuilder,
-        store: TensorStore,
-        options: Options,
-        traces: Optional[Traces],
-    ) -> None:
+    def __init__(self, run: Run, workers: WorkerPair, aligned: AlignedModels) -> None:
         self._workers = workers
         self._aligned = aligned
-        self._report = report
-        self._trials = Trials(workers, aligned, store, options, traces)
+        self._report = run.report
+        self._trials = Trials(run, workers, aligned)
         self._groups: dict[Group, list[WeightPair]] = {}
         for pair in aligned.weight_plan.pairs:
             if pair.ambiguous and pair.compared:

@@ -6,18 +6,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Optional
 
-from padiff_rpc.v1.records import Options, Row
-from padiff_rpc.v1.words import CaptureKind, Phase, WeightKind
+from padiff_rpc.v1.records import Row
+from padiff_rpc.v1.words import CaptureKind, Pass, Phase, WeightKind
 from padiff_server.alignment.kinds import canonical_kind, kind_of
-from padiff_server.capture.trace import Traces
 from padiff_server.judging.gradient_history import GradientHistory
-from padiff_server.judging.store import TensorStore
 from padiff_server.judging.tolerances import Tolerances
 from padiff_server.preparation import AlignedModels
+from padiff_server.run import Run
 from padiff_server.sides import SIDES
 from padiff_server.steps.batches import StepBatch
 from padiff_server.steps.expectations import Expectations
-from padiff_server.steps.step_rows import StepRows
+from padiff_server.steps.step_pass import StepPass
+from padiff_server.steps.step_rows import PassEnd, StepRows
 from padiff_server.steps.trial_pass import trial_pass
 from padiff_server.weights.owned_weight import owner_name
 from padiff_server.worker_pair import WorkerPair
@@ -26,35 +26,22 @@ from padiff_server.worker_pair import WorkerPair
 class Trials:
     """Runs both models forward on weights as the plan of `aligned` has them at that moment."""
 
-    def __init__(
-        self,
-        workers: WorkerPair,
-        aligned: AlignedModels,
-        store: TensorStore,
-        options: Options,
-        traces: Optional[Traces],
-    ) -> None:
+    def __init__(self, run: Run, workers: WorkerPair, aligned: AlignedModels) -> None:
+        self._run = run
         self._workers = workers
         self._aligned = aligned
-        self._store = store
-        self._options = options
-        self._tolerances = Tolerances(options)
-        self._expectations = Expectations(aligned.joined) if traces is not None else None
+        self._expectations = Expectations(aligned.foreseen) if aligned.foreseen is not None else None
 
     def outputs(self, batch: StepBatch) -> Optional[list[Row]]:
         """Copies the weights and returns the rows of all calls' outputs; None when a model raised."""
-        self._aligned.copy_weights(self._aligned.weight_flow(self._tolerances, self._options))
-        passed = trial_pass(
-            self._workers, self._aligned, batch, self._store, self._tolerances, self._expectations
-        )
-        with passed as captures:
+        options = self._run.options
+        self._aligned.copy_weights(self._aligned.weight_flow(Tolerances(options), options))
+        with trial_pass(self._run, self._workers, self._aligned, batch, self._expectations) as captures:
             if captures is None:
                 return None
-            history = GradientHistory()
-            made = StepRows(
-                0, captures, self._aligned.models, self._options, history, is_complete=True
-            ).all_rows()
-            return [row for row in made if row.kind is CaptureKind.OUTPUT]
+            this = StepPass(step=0, kind=Pass.FREE, history=GradientHistory())
+            made = StepRows(this, captures, self._aligned.models, options, PassEnd(is_complete=True))
+            return [row for row in made.all_rows() if row.kind is CaptureKind.OUTPUT]
 
     @contextmanager
     def buffers_put_back(self) -> Iterator[None]:

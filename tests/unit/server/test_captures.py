@@ -9,7 +9,7 @@ import pytest
 
 from padiff_rpc.tensors import HostTensor
 from padiff_rpc.v1.records import CallEvent, CaptureId, Layer, Options, Slot, TensorSpec, Weight
-from padiff_rpc.v1.words import CallMoment, CaptureKind, DType, Phase, Side, Verdict, WeightKind
+from padiff_rpc.v1.words import CallMoment, CaptureKind, DType, Pass, Phase, Side, Verdict, WeightKind
 from padiff_server.alignment.plan import PairedLayer, Plan
 from padiff_server.capture.trace import Trace
 from padiff_server.judging.gradient_history import GradientHistory
@@ -18,12 +18,13 @@ from padiff_server.judging.store import TensorStore
 from padiff_server.judging.tolerances import Tolerances
 from padiff_server.model_index import ModelIndex
 from padiff_server.sides import TensorPair
-from padiff_server.steps.captures import LOSSES, StepCaptures
+from padiff_server.steps.captures import LOSSES, PassPlan, StepCaptures
 from padiff_server.steps.expectations import Expectations
 from padiff_server.steps.joined_calls import join_calls
 from padiff_server.steps.pairs import Half
 from padiff_server.steps.step_items import Announced
-from padiff_server.steps.step_rows import StepRows
+from padiff_server.steps.step_pass import StepPass
+from padiff_server.steps.step_rows import PassEnd, StepRows
 from padiff_server.weights.owned_weight import OwnedWeight
 from padiff_server.weights.rules import IDENTITY
 from padiff_server.weights.weight_pair import WeightPair
@@ -95,7 +96,9 @@ class Bench:
             calls = traces or dict.fromkeys(SIDES, CALLS)
             traced = {side: Trace.of_events(calls[side]) for side in SIDES}
             expectations = Expectations(join_calls(PLAN if plan is None else plan, traced))
-        self.captures = StepCaptures(plan, WEIGHTS, expectations, store, self._ready)
+        self.captures = StepCaptures(
+            PassPlan(plan=plan, weights=WEIGHTS, expectations=expectations), store, self._ready
+        )
         self.history = GradientHistory()
 
     def _ready(self, table, pair):
@@ -139,7 +142,8 @@ class Bench:
             self.send(side, number, *ORIGINS[number], **given)
 
     def rows(self, is_complete=True):
-        made = StepRows(0, self.captures, MODELS, OPTIONS, self.history, is_complete=is_complete)
+        this = StepPass(step=0, kind=Pass.FREE, history=self.history)
+        made = StepRows(this, self.captures, MODELS, OPTIONS, PassEnd(is_complete=is_complete))
         return list(made.all_rows()), list(made.unmatched_calls())
 
 

@@ -50,7 +50,7 @@ from padiff_server.judging.store import TensorStore
 from padiff_server.judging.tolerances import Tolerances
 from padiff_server.model_index import ModelIndex
 from padiff_server.sides import SIDES
-from padiff_server.steps.captures import StepCaptures
+from padiff_server.steps.captures import PassPlan, StepCaptures
 from padiff_server.steps.expectations import Expectations
 from padiff_server.steps.joined_calls import join_calls
 from padiff_server.steps.lockstep_plan import LockstepPlan
@@ -102,7 +102,7 @@ def _aligned(layers: dict[Side, tuple[Layer, ...]], calls: dict[Side, tuple[Call
     differences(plan, layers[Side.REFERENCE], layers[Side.CANDIDATE])
     plan_pairs(plan, models, traces)
     loss_slots(traces)
-    return plan, weights, Expectations(join_calls(plan, traces))
+    return PassPlan(plan=plan, weights=weights, expectations=Expectations(join_calls(plan, traces)))
 
 
 LIKELY = {
@@ -166,7 +166,7 @@ def _read(side: Side, events: list[Any], captures: StepCaptures, store: TensorSt
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(damaged(_events(), any_message(worker_pb2.StepEvent, **LIKELY)))
 def test_any_step_is_read_and_measured_or_refused(events: list[Any]) -> None:
-    plan, weights, expectations = _aligned(dict.fromkeys(SIDES, LAYERS), dict.fromkeys(SIDES, CALLS))
+    known = _aligned(dict.fromkeys(SIDES, LAYERS), dict.fromkeys(SIDES, CALLS))
     tolerances = Tolerances(Options())
 
     def measure(table: Any, pair: Any) -> None:
@@ -182,7 +182,7 @@ def test_any_step_is_read_and_measured_or_refused(events: list[Any]) -> None:
         table.settle(pair, None)
 
     with TensorStore(1 << 16) as store:
-        captures = StepCaptures(plan, weights, expectations, store, measure)
+        captures = StepCaptures(known, store, measure)
         _read(Side.CANDIDATE, _events(), captures, store)
         with contextlib.suppress(*OURS):
             _read(Side.REFERENCE, events, captures, store)
@@ -289,8 +289,8 @@ def test_layers_and_calls_beyond_their_limits_name_the_settings() -> None:
         checked_layers(LAYERS, peer=PEER)
     with pytest.raises(BusyError, match="more than 1 entries and exits; PADIFF_MAX_CALLS sets this limit"):
         check_calls(CALLS, PATHS, peer=PEER)
-    plan, weights, expectations = _aligned(dict.fromkeys(SIDES, LAYERS), dict.fromkeys(SIDES, CALLS))
+    known = _aligned(dict.fromkeys(SIDES, LAYERS), dict.fromkeys(SIDES, CALLS))
     with TensorStore(1 << 16) as store:
-        captures = StepCaptures(plan, weights, expectations, store, lambda *ready: None)
+        captures = StepCaptures(known, store, lambda *ready: None)
         with pytest.raises(BusyError, match="in a step; PADIFF_MAX_CALLS sets this limit"):
             _read(Side.REFERENCE, _events(), captures, store)

@@ -21,7 +21,7 @@ from padiff_server.judging.store import TensorStore
 from padiff_server.judging.tolerances import Tolerances
 from padiff_server.model_index import ModelIndex
 from padiff_server.sides import SIDES, TensorPair
-from padiff_server.steps.captures import LOSS_KEY, StepCaptures
+from padiff_server.steps.captures import LOSS_KEY, PassPlan, StepCaptures
 from padiff_server.steps.pairs import Half, PairTable
 from padiff_server.steps.rounding_floors import RoundingFloors
 from padiff_server.weights.owned_weight import OwnedWeight
@@ -103,7 +103,7 @@ class Step:
             for name, both in (weights or {}).items()
         }
         plan_of_weights = WeightPlan(pairs=tuple(self.pairs.values()))
-        self.captures = StepCaptures(plan, plan_of_weights, None, store, self._ready)
+        self.captures = StepCaptures(PassPlan(plan=plan, weights=plan_of_weights), store, self._ready)
         for position, side in enumerate(SIDES):
             for event in events:
                 self.captures.call(side, event)

@@ -136,3 +136,15 @@ def test_only_one_folder_knows_each_framework() -> None:
         assert {package for package, allowed in ARROWS.items() if framework in allowed} == {
             f"padiff_worker_{framework}"
         }
+
+
+def test_no_two_public_classes_share_a_name() -> None:
+    """One word, one thing: also across packages, and for the records and words of the contract."""
+    files = [file for _, file in _modules()]
+    files += [GENERATED / f"{module.rpartition('.')[2]}.py" for module in RECORDS]
+    places: dict[str, list[str]] = {}
+    for file in files:
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"), str(file))):
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                places.setdefault(node.name, []).append(f"{file.relative_to(ROOT)}:{node.lineno}")
+    assert {name: found for name, found in places.items() if len(found) > 1} == {}

@@ -14,13 +14,13 @@ from padiff_server.alignment.correspondences import Correspondences
 from padiff_server.alignment.opaque import opaque_notes
 from padiff_server.alignment.plan import Plan, SideTrace
 from padiff_server.alignment.plan_view import plan_pairs
+from padiff_server.alignment.slots import loss_slots
 from padiff_server.capture.trace import Trace, Traces
 from padiff_server.judging.tolerances import Tolerances
 from padiff_server.model_index import ModelIndex, Models
 from padiff_server.report import ReportBuilder
 from padiff_server.sides import SIDES
 from padiff_server.steps.joined_calls import JoinedCalls, join_calls
-from padiff_server.steps.loss_slots import loss_slots
 from padiff_server.weights.hyper_parameters import differences
 from padiff_server.weights.one_sided_ties import tie_notes
 from padiff_server.weights.own_tables import own_tables, table_notes

@@ -8,10 +8,10 @@ from typing import Optional
 
 from padiff_rpc.records import record
 from padiff_rpc.v1.records import Slot
-from padiff_rpc.v1.words import CallMoment
+from padiff_rpc.v1.words import CallMoment, Side
 from padiff_server.alignment.path_words import path_words
-from padiff_server.capture.trace import Origin
-from padiff_server.sides import TensorPair
+from padiff_server.capture.trace import Origin, Traces
+from padiff_server.sides import SIDES, TensorPair
 from padiff_server.weights.rules import IDENTITY, Rule
 
 
@@ -111,6 +111,26 @@ def pair_returned(reference: Sequence[Slot], candidate: Sequence[Slot]) -> SlotP
         if (ours.name == pair.reference.name) is not (theirs.name == pair.candidate.name)
     ]
     return dataclasses.replace(pairing, pairs=(*pairing.pairs, *again))
+
+
+def loss_slots(traces: Traces) -> dict[Side, tuple[str, ...]]:
+    """Returns each side's root output slots, partners at the same position.
+
+    The default loss projects the n-th of them by the n-th fixed tensor, so a tuple and a mapping of the
+    same outputs have the same loss. Outputs without a partner come last. Without traces: empty.
+    """
+    reference, candidate = (traces[side].returned for side in SIDES)
+    pairing = pair_slots(CallMoment.EXIT, reference, candidate)
+    return {
+        Side.REFERENCE: (
+            *(pair.reference.name for pair in pairing.pairs),
+            *(slot.name for slot in pairing.only_reference),
+        ),
+        Side.CANDIDATE: (
+            *(pair.candidate.name for pair in pairing.pairs),
+            *(slot.name for slot in pairing.only_candidate),
+        ),
+    }
 
 
 def _firsts(slots: Sequence[Slot]) -> list[Slot]:

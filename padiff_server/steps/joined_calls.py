@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from functools import cached_property
+from typing import Optional
 
 from padiff_rpc.records import record
 from padiff_rpc.v1.records import RandomOperation
@@ -59,14 +60,28 @@ class JoinedCalls:
             Side.CANDIDATE: tuple(sorted(self.pairs, key=lambda pair: pair.candidate.index)),
         }
 
+    @cached_property
+    def names(self) -> frozenset[CallName]:
+        """The names of all pairs."""
+        return frozenset(pair.name for pair in self.pairs)
+
+    def parent(self, pair: CallPair) -> Optional[CallName]:
+        """Returns the innermost paired call inside which the reference made this one; None for none."""
+        parents = self.traces[Side.REFERENCE].parents(pair.reference.name)
+        return next((name for name in parents if name in self.names), None)
+
+    def call_around(self, side: Side, pair: CallPair) -> Optional[CallName]:
+        """Returns the innermost paired call that `calls_around` a side's call, itself left out."""
+        outer = self.calls_around(side, pair.seen(side).name)
+        return next((name for name in outer if name in self.names and name != pair.name), None)
+
     def begun(self, operations: Operations) -> Operations:
         """Returns those of the operations that were made in calls which both sides began."""
-        begun = {pair.name for pair in self.pairs}
         return {
             side: tuple(
                 one
                 for one in operations[side]
-                if next(iter(self.calls_around(side, (one.path, one.call))), None) in begun
+                if next(iter(self.calls_around(side, (one.path, one.call))), None) in self.names
             )
             for side in SIDES
         }

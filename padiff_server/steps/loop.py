@@ -20,8 +20,7 @@ from padiff_server.steps.held_reference import HeldReference
 from padiff_server.steps.lockstep_plan import LockstepPlan, plan_overrides
 from padiff_server.steps.one_pass import PassRunner
 from padiff_server.steps.random_decisions import RandomDecisions
-from padiff_server.steps.step_pass import Outcome, StepPass
-from padiff_server.steps.step_result import step_result
+from padiff_server.steps.step_pass import Outcome, StepPass, step_result
 from padiff_server.steps.step_run import PassStart
 from padiff_server.steps.twins import Twins
 from padiff_server.weights.optimizer_flow import OptimizerFlow

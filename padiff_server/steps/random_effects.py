@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from typing import Optional
 
 from padiff_rpc.v1.records import Row
 from padiff_rpc.v1.words import CallMoment, CaptureKind, Omission, Phase, Side, Verdict
@@ -40,8 +39,7 @@ class RandomEffects:
         self._models = models
         self._calls = unshared
         self._paths = {path: names for (path, _), names in unshared.items()}
-        self._compared = {pair.name for pair in seen.pairs}
-        self._compared_paths = {path for path, _ in self._compared}
+        self._compared_paths = {path for path, _ in seen.names}
         self._values: dict[TensorPair[int], str] = {}
         self._gradients: dict[TensorPair[int], str] = {}
         for side in SIDES:
@@ -68,7 +66,9 @@ class RandomEffects:
         returned: defaultdict[TensorPair[int], set[CallName]] = defaultdict(set)
         for pair in self._seen.pairs:
             is_entry, own = pair.moment is CallMoment.ENTRY, {pair.name}
-            around = {call for side in SIDES for call in [self._call_around(side, pair)] if call is not None}
+            around = {
+                call for side in SIDES for call in [self._seen.call_around(side, pair)] if call is not None
+            }
             for slots in pair.slots.pairs:
                 had[slots.tensors] |= around | (own if is_entry else set())
                 (taken if is_entry else returned)[slots.tensors] |= around if is_entry else own
@@ -81,11 +81,7 @@ class RandomEffects:
 
     def _around(self, side: Side, pair: CallPair) -> str:
         """Returns what the compared call around a pair decides by chance, in its own code."""
-        return self._calls.get(self._call_around(side, pair) or ("", -1), "")
-
-    def _call_around(self, side: Side, pair: CallPair) -> Optional[CallName]:
-        outer = self._seen.calls_around(side, pair.seen(side).name)
-        return next((call for call in outer if call in self._compared and call != pair.name), None)
+        return self._calls.get(self._seen.call_around(side, pair) or ("", -1), "")
 
     def keeps(self, slots: SlotPair) -> tuple[bool, bool]:
         """Returns whether the candidate keeps its own value of this tensor, and its own gradient."""

@@ -124,12 +124,11 @@ def _by_call(
     seen: JoinedCalls, operations: Sequence[RandomOperation]
 ) -> dict[CallName, list[RandomOperation]]:
     """Returns (reference path, call number) of the innermost compared call -> what was decided in it."""
-    compared = {pair.name for pair in seen.pairs}
     found: defaultdict[CallName, list[RandomOperation]] = defaultdict(list)
     for one in operations:
         if one.side is not None:
             around = seen.calls_around(one.side, (one.path, one.call))
-            found[next((call for call in around if call in compared), ("", 0))].append(one)
+            found[next((call for call in around if call in seen.names), ("", 0))].append(one)
     return found
 
 

@@ -12,7 +12,7 @@ from typing import Any, Optional, Union
 
 from padiff_rpc.v1.records import Options
 from padiff_rpc.v1.words import CallMoment, Side
-from padiff_server.capture.trace import CallName, Trace
+from padiff_server.capture.trace import CallName
 from padiff_server.judging.noise import Level, Noise, louder, norm_of
 from padiff_server.model_index import Models
 from padiff_server.sides import TensorPair
@@ -31,8 +31,8 @@ class RoundingFloors:
     def __init__(self, captures: StepCaptures, models: Models, options: Options) -> None:
         """What the captures hold is measured, and the pass is over."""
         self._captures = captures
-        events = captures.joined.ordered[Side.REFERENCE]
-        self._around = Trace.of_events(event.reference.event for event in events)
+        self._joined = captures.joined
+        events = self._joined.ordered[Side.REFERENCE]
         self._values: Noise[TensorPair[int]] = Noise(options)
         self._loss: Noise[TensorPair[str]] = Noise(options)
         self._gradients: Noise[TensorPair[int]] = Noise(options)
@@ -73,7 +73,7 @@ class RoundingFloors:
         in_hand: dict[Optional[CallName], Level] = {}
         for event in events:
             name = event.name
-            parent = self._around.parent(name)
+            parent = self._joined.parent(event)
             is_opening = event.moment is opening
             level = in_hand.get(parent if is_opening else name, Level())
             shown = []

@@ -43,6 +43,7 @@ from padiff_rpc.v1.words import CallMoment, CaptureKind, DType, Phase, Side, Wei
 from padiff_server.alignment.align import align
 from padiff_server.alignment.plan import SideTrace
 from padiff_server.alignment.plan_view import plan_pairs
+from padiff_server.alignment.slots import loss_slots
 from padiff_server.capture.trace import Origin, Trace
 from padiff_server.described import check_calls, check_optimizer, checked_layers
 from padiff_server.judging.measured import measure_pair
@@ -54,7 +55,6 @@ from padiff_server.steps.captures import PassPlan, StepCaptures
 from padiff_server.steps.expectations import Expectations
 from padiff_server.steps.joined_calls import join_calls
 from padiff_server.steps.lockstep_plan import LockstepPlan
-from padiff_server.steps.loss_slots import loss_slots
 from padiff_server.steps.override_feed import OverrideFeed
 from padiff_server.steps.step_call import _item
 from padiff_server.steps.step_reader import StepReader

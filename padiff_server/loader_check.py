@@ -10,8 +10,8 @@ from padiff_rpc import trees
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.records import Tree, record
 from padiff_rpc.tensors import HostTensor, epsilon
-from padiff_rpc.v1.records import CheckInputsRequest, Place, Row, Slot, Trouble
-from padiff_rpc.v1.words import CallMoment, CaptureKind, DType, Phase, Side, Verdict
+from padiff_rpc.v1.records import CheckInputsRequest, Place, Reason, Row, Slot, Trouble
+from padiff_rpc.v1.words import CallMoment, CaptureKind, Cause, DType, Phase, Side, Verdict
 from padiff_server.alignment.slots import pair_slots
 from padiff_server.coverage import fails
 from padiff_server.judging.judged_row import judged_row
@@ -137,10 +137,11 @@ class CheckInputsTask:
         for reference, candidate in pairs:
             values = ours[reference], theirs[candidate]
             same = self._agree(*values)
+            differing = Reason(cause=Cause.PLAIN_VALUES, names=(repr(values[0]), repr(values[1])))
             yield dataclasses.replace(
                 _placed(of_batch, reference, candidate),
                 verdict=Verdict.MATCH if same else Verdict.MISMATCH,
-                reason="" if same else f"{values[0]!r} in the reference, {values[1]!r} in the candidate",
+                reasons=() if same else (differing,),
             )
         paired = min(len(left), len(right))
         yield from (_lone(of_batch, Side.REFERENCE, name) for name in left[paired:])
@@ -177,11 +178,11 @@ def _placed(of_batch: Row, reference: str, candidate: str) -> Row:
 
 
 def _lone(of_batch: Row, side: Side, name: str) -> Row:
-    return one_sided(_placed(of_batch, name, name), side, f"only the {side}'s batch has this {of_batch.kind}")
+    return one_sided(_placed(of_batch, name, name), side)
 
 
 def _early_end(index: int, going_on: Side) -> Row:
-    reason = f"the {other(going_on)}'s loader ended after {_batches(index)}, and the {going_on}'s goes on"
+    reason = Reason(cause=Cause.LOADER_ENDED, side=other(going_on), numbers=(float(index),))
     row = blank_row(Phase.INPUTS, CaptureKind.INPUT, step=index)
     return one_sided(_placed(row, "", ""), going_on, reason)
 

@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Optional
 
-from padiff_rpc.v1.records import Place, Row
-from padiff_rpc.v1.words import CaptureKind, Pass, Phase, Side, Verdict
+from padiff_rpc.v1.records import Place, Reason, Row
+from padiff_rpc.v1.words import CaptureKind, Cause, Pass, Phase, Side, Verdict
 
 
 def blank_row(
@@ -33,14 +33,17 @@ def blank_row(
     )
 
 
-def one_sided(row: Row, side: Side, reason: str, *, counts: bool = True) -> Row:
-    """Returns the row of what only one side has; the other side's place is left out."""
+def one_sided(row: Row, side: Side, *reasons: Reason, counts: bool = True) -> Row:
+    """Returns the row of what only one side has; the other side's place is left out.
+
+    `reasons`: none says no more than that.
+    """
     return dataclasses.replace(
         row,
         verdict=Verdict.UNMATCHED,
         reference=row.reference if side is Side.REFERENCE else None,
         candidate=row.candidate if side is Side.CANDIDATE else None,
-        reason=reason,
+        reasons=reasons or (Reason(cause=Cause.ONE_SIDED, side=side),),
         counts=counts,
     )
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING, Optional
 
-from padiff_client import render, wording
+from padiff_client import render, sentences, wording
 from padiff_client.places import FAULT, PlaceErrors
 from padiff_rpc.v1.records import Row
 
@@ -82,7 +82,7 @@ def _cells(row: Row) -> tuple[str, ...]:
         wording.small(figures.max_abs) if figures is not None else "",
         _relative_l2(row),
         wording.allowed(row.tolerance),
-        row.reason,
+        sentences.reason(row),
     )
 
 
@@ -95,7 +95,7 @@ def _place_cells(one: PlaceErrors) -> tuple[str, ...]:
         _relative_l2(one.accumulated),
         _relative_l2(one.local),
         wording.allowed(one.local.tolerance) if one.local is not None else "",
-        one.row.reason,
+        sentences.reason(one.row),
     )
 
 

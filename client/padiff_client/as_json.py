@@ -8,6 +8,8 @@ import math
 from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
+from padiff_client import sentences
+
 if TYPE_CHECKING:
     from padiff_client.report import Report
 
@@ -27,7 +29,7 @@ def to_json(report: Report) -> str:
             for field in fields(report.summary)
             if field.name != "passed"
         },
-        "rows": _plain(report.rows),
+        "rows": [{**_plain(row), "reason": sentences.reason(row)} for row in report.rows],
     }
     if divergence is not None:
         content["first_divergence"]["text"] = str(divergence)

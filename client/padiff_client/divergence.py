@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Optional
 
-from padiff_client import layer_trees, wording
+from padiff_client import layer_trees, sentences, wording
 from padiff_rpc.v1.records import Figures, FirstDivergence, Place, ReportSummary, Row, Tolerance, WorstElement
 from padiff_rpc.v1.words import CaptureKind, Phase, Verdict
 
@@ -124,8 +124,8 @@ class Divergence:
         if row.rule:
             facts.append(("layout", f"the reference's value after the rule {wording.plain(row.rule)}"))
         # For values that were measured it would repeat the figures.
-        if row.reason and (row.verdict is not Verdict.MISMATCH or row.figures is None):
-            facts.append(("reason", wording.plain(row.reason)))
+        if row.reasons and (row.verdict is not Verdict.MISMATCH or row.figures is None):
+            facts.append(("reason", wording.plain(sentences.reason(row))))
         facts += [("optimizer", wording.optimizer_difference(one)) for one in self._optimizer[:_SHOWN]]
         position = f", number {self.position} of the {self.compared} of its step" if self.position else ""
         facts.append(("coverage", self.coverage + position))

@@ -112,7 +112,7 @@ def connect(
         answer = caller.GetCoordinatorInfo(
             coordinator_pb2.GetCoordinatorInfoRequest(), timeout=_GREETING_SECONDS
         )
-        check_protocol_version(answer.protocol_version, peer=peer)
+        check_protocol_version(answer.protocol_version, peer=peer, package=answer.package_version)
         yield CoordinatorLink(caller)
     finally:
         channel.close()
@@ -129,7 +129,7 @@ def ask_worker(
     with open_channel(address, token=token, tls=tls, insecure=insecure) as channel:
         caller = Caller(worker_pb2_grpc.WorkerStub(channel), peer=peer)
         said = caller.GetInfo(worker_pb2.GetInfoRequest(), timeout=_GREETING_SECONDS).worker
-    check_protocol_version(said.protocol_version, peer=peer)
+    check_protocol_version(said.protocol_version, peer=peer, package=said.package_version)
     return from_proto(said, WorkerInfo)
 
 

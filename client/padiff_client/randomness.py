@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from padiff_client import wording
 from padiff_rpc.v1.records import RandomOperation, Row, RunToRunNoise
-from padiff_rpc.v1.words import Pass, Side, Verdict
+from padiff_rpc.v1.words import Omission, Pass, Side, Verdict
 
 _SHOWN = 4
 
@@ -40,7 +40,7 @@ def left_out(rows: Iterable[Row]) -> list[str]:
     # Of two passes the one in lockstep decides.
     found = sum(
         row.verdict is Verdict.NOT_COMPARED
-        and row.reason.startswith("random: ")
+        and row.omission is Omission.RANDOM
         and (row.pass_kind is Pass.LOCKSTEP or not row.twin)
         for row in rows
     )

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from functools import cached_property
 from typing import Optional
 
-from padiff_client import as_html, as_json, places, render, verdict_reasons, wording
+from padiff_client import as_html, as_json, places, render, sentences, verdict_reasons, wording
 from padiff_client.divergence import Divergence
 from padiff_client.places import PlaceErrors
 from padiff_client.spec import PathLike
@@ -85,6 +85,10 @@ class Report:
         """Why the report is not a pass, a sentence each; empty for a pass."""
         return () if self else verdict_reasons.reasons(self.summary, self.rows)
 
+    def reason(self, row: Row) -> str:
+        """Returns why a row has its verdict, and what else is to be said of it; "" where nothing is."""
+        return sentences.reason(row)
+
     @property
     def session(self) -> str:
         return self.summary.session
@@ -127,10 +131,10 @@ class Report:
         """What became of every parameter and buffer of both sides: placed and by which rule, tied, ..."""
         return self.summary.weights
 
-    @property
+    @cached_property
     def notes(self) -> tuple[str, ...]:
         """What was set differently from what was asked, and what a reader should know."""
-        return self.summary.notes
+        return (*self.summary.notes, *sentences.layouts(self.rows))
 
     @property
     def random_operations(self) -> tuple[RandomOperation, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from padiff_client import wording
+from padiff_client import sentences, wording
 from padiff_rpc.v1.records import Coverage, ModelFailure, PlanPair, ReportSummary, Row, Trouble, Unmatched
 from padiff_rpc.v1.words import Side, Verdict
 
@@ -108,7 +108,7 @@ def _missed(rows: Sequence[Row]) -> list[str]:
     missed: dict[str, list[Row]] = {}
     for row in rows:
         if row.counts and row.verdict is Verdict.NOT_COMPARED:
-            missed.setdefault(row.reason, []).append(row)
+            missed.setdefault(sentences.reason(row), []).append(row)
     return [
         f"not compared: {wording.place_of(same[0])}"
         + (f" and {len(same) - 1} more" if len(same) > 1 else "")

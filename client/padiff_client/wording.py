@@ -210,6 +210,6 @@ def index(position: tuple[int, ...]) -> str:
     return f"[{', '.join(map(str, position))}]"
 
 
-def count(number: int, noun: str) -> str:
-    """Returns "1 tensor", "2 tensors"."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+def count(number: int, noun: str, several: str = "") -> str:
+    """Returns "1 tensor", "2 tensors"; `several`: the plural, where it is not the noun and an s."""
+    return f"{number} {noun}" if number == 1 else f"{number} {several or f'{noun}s'}"

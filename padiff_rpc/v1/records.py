@@ -19,6 +19,7 @@ from padiff_rpc.records import Tree, record
 from padiff_rpc.v1.words import (
     CallMoment,
     CaptureKind,
+    Cause,
     CompareMode,
     DType,
     DefaultLoss,
@@ -495,6 +496,16 @@ class Tolerance:
     source: str
     relative_l2: float = 0.0
     row_relative_l2: float = 0.0
+
+
+@record
+class Reason:
+    """One thing to be said of a row."""
+
+    cause: Cause
+    side: Optional[Side] = None
+    numbers: tuple[float, ...] = ()
+    names: tuple[str, ...] = ()
 
 
 @record
@@ -1242,6 +1253,7 @@ class Row:
             call that showed it). 0: one pass.
         omission: Of a row that was not compared and does not fail for it; of one that agrees:
             some elements were not.
+        reasons: In the order in which they are to be read.
     """
 
     step: int
@@ -1253,13 +1265,13 @@ class Row:
     candidate: Optional[Place] = None
     figures: Optional[Figures] = None
     tolerance: Optional[Tolerance] = None
-    reason: str = ""
     rule: str = ""
     counts: bool = True
     between: str = ""
     pass_kind: Pass = Pass.FREE
     twin: int = 0
     omission: Optional[Omission] = None
+    reasons: tuple[Reason, ...] = ()
 
 
 @record

@@ -33,6 +33,63 @@ class Omission(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     OMISSION_COMPUTED: _ClassVar[Omission]
     OMISSION_JUDGED_ELSEWHERE: _ClassVar[Omission]
     OMISSION_FUSED: _ClassVar[Omission]
+
+class Cause(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    CAUSE_UNSPECIFIED: _ClassVar[Cause]
+    CAUSE_MESSAGE: _ClassVar[Cause]
+    CAUSE_SHAPE: _ClassVar[Cause]
+    CAUSE_DTYPE: _ClassVar[Cause]
+    CAUSE_NONFINITE: _ClassVar[Cause]
+    CAUSE_VALUES: _ClassVar[Cause]
+    CAUSE_MEANS: _ClassVar[Cause]
+    CAUSE_ELEMENTS: _ClassVar[Cause]
+    CAUSE_OFFSET: _ClassVar[Cause]
+    CAUSE_FACTOR: _ClassVar[Cause]
+    CAUSE_ROUNDING: _ClassVar[Cause]
+    CAUSE_BELOW_ROUNDING: _ClassVar[Cause]
+    CAUSE_MEAN_OF_SPREAD: _ClassVar[Cause]
+    CAUSE_MOVED_BIAS: _ClassVar[Cause]
+    CAUSE_WITHOUT_MOVED_BIAS: _ClassVar[Cause]
+    CAUSE_ELEMENTS_LEFT_OUT: _ClassVar[Cause]
+    CAUSE_GRADIENT_BELOW_ROUNDING: _ClassVar[Cause]
+    CAUSE_RANDOM: _ClassVar[Cause]
+    CAUSE_RANDOM_NEARBY: _ClassVar[Cause]
+    CAUSE_SHOWN_BEFORE: _ClassVar[Cause]
+    CAUSE_SHARED_TENSOR: _ClassVar[Cause]
+    CAUSE_ACCUMULATION: _ClassVar[Cause]
+    CAUSE_LEAP: _ClassVar[Cause]
+    CAUSE_LOCAL_FAULT: _ClassVar[Cause]
+    CAUSE_ONE_SIDED: _ClassVar[Cause]
+    CAUSE_NO_GRADIENT: _ClassVar[Cause]
+    CAUSE_ZERO_GRADIENT: _ClassVar[Cause]
+    CAUSE_FROZEN: _ClassVar[Cause]
+    CAUSE_PACKED_WITHOUT_GRADIENT: _ClassVar[Cause]
+    CAUSE_PRESENCE_ONLY: _ClassVar[Cause]
+    CAUSE_NO_TENSOR: _ClassVar[Cause]
+    CAUSE_ACTIVATION_NOT_SHOWN: _ClassVar[Cause]
+    CAUSE_SHOWN_ELSEWHERE: _ClassVar[Cause]
+    CAUSE_BEHIND_ACTIVATION: _ClassVar[Cause]
+    CAUSE_AXES: _ClassVar[Cause]
+    CAUSE_RESHAPED: _ClassVar[Cause]
+    CAUSE_OFF_PLAN: _ClassVar[Cause]
+    CAUSE_LET_GO: _ClassVar[Cause]
+    CAUSE_DID_NOT_COME: _ClassVar[Cause]
+    CAUSE_NO_VALUES: _ClassVar[Cause]
+    CAUSE_STOPPED: _ClassVar[Cause]
+    CAUSE_LOW_CONFIDENCE: _ClassVar[Cause]
+    CAUSE_NORM_WITHOUT: _ClassVar[Cause]
+    CAUSE_NEUTRAL: _ClassVar[Cause]
+    CAUSE_NOT_NEUTRAL: _ClassVar[Cause]
+    CAUSE_TRAINED_ALONE: _ClassVar[Cause]
+    CAUSE_NOT_RETURNED: _ClassVar[Cause]
+    CAUSE_MORE_PARAMETERS: _ClassVar[Cause]
+    CAUSE_ZERO_STATE: _ClassVar[Cause]
+    CAUSE_NOT_STEPPED: _ClassVar[Cause]
+    CAUSE_NOT_GIVEN: _ClassVar[Cause]
+    CAUSE_PLAIN_VALUES: _ClassVar[Cause]
+    CAUSE_LOADER_ENDED: _ClassVar[Cause]
+    CAUSE_TABLE_ROW: _ClassVar[Cause]
 VERDICT_UNSPECIFIED: Verdict
 VERDICT_MATCH: Verdict
 VERDICT_WITHIN_TOLERANCE: Verdict
@@ -51,6 +108,60 @@ OMISSION_NO_BACKWARD: Omission
 OMISSION_COMPUTED: Omission
 OMISSION_JUDGED_ELSEWHERE: Omission
 OMISSION_FUSED: Omission
+CAUSE_UNSPECIFIED: Cause
+CAUSE_MESSAGE: Cause
+CAUSE_SHAPE: Cause
+CAUSE_DTYPE: Cause
+CAUSE_NONFINITE: Cause
+CAUSE_VALUES: Cause
+CAUSE_MEANS: Cause
+CAUSE_ELEMENTS: Cause
+CAUSE_OFFSET: Cause
+CAUSE_FACTOR: Cause
+CAUSE_ROUNDING: Cause
+CAUSE_BELOW_ROUNDING: Cause
+CAUSE_MEAN_OF_SPREAD: Cause
+CAUSE_MOVED_BIAS: Cause
+CAUSE_WITHOUT_MOVED_BIAS: Cause
+CAUSE_ELEMENTS_LEFT_OUT: Cause
+CAUSE_GRADIENT_BELOW_ROUNDING: Cause
+CAUSE_RANDOM: Cause
+CAUSE_RANDOM_NEARBY: Cause
+CAUSE_SHOWN_BEFORE: Cause
+CAUSE_SHARED_TENSOR: Cause
+CAUSE_ACCUMULATION: Cause
+CAUSE_LEAP: Cause
+CAUSE_LOCAL_FAULT: Cause
+CAUSE_ONE_SIDED: Cause
+CAUSE_NO_GRADIENT: Cause
+CAUSE_ZERO_GRADIENT: Cause
+CAUSE_FROZEN: Cause
+CAUSE_PACKED_WITHOUT_GRADIENT: Cause
+CAUSE_PRESENCE_ONLY: Cause
+CAUSE_NO_TENSOR: Cause
+CAUSE_ACTIVATION_NOT_SHOWN: Cause
+CAUSE_SHOWN_ELSEWHERE: Cause
+CAUSE_BEHIND_ACTIVATION: Cause
+CAUSE_AXES: Cause
+CAUSE_RESHAPED: Cause
+CAUSE_OFF_PLAN: Cause
+CAUSE_LET_GO: Cause
+CAUSE_DID_NOT_COME: Cause
+CAUSE_NO_VALUES: Cause
+CAUSE_STOPPED: Cause
+CAUSE_LOW_CONFIDENCE: Cause
+CAUSE_NORM_WITHOUT: Cause
+CAUSE_NEUTRAL: Cause
+CAUSE_NOT_NEUTRAL: Cause
+CAUSE_TRAINED_ALONE: Cause
+CAUSE_NOT_RETURNED: Cause
+CAUSE_MORE_PARAMETERS: Cause
+CAUSE_ZERO_STATE: Cause
+CAUSE_NOT_STEPPED: Cause
+CAUSE_NOT_GIVEN: Cause
+CAUSE_PLAIN_VALUES: Cause
+CAUSE_LOADER_ENDED: Cause
+CAUSE_TABLE_ROW: Cause
 
 class WorstElement(_message.Message):
     __slots__ = ("index", "reference", "candidate", "abs_diff", "imaginary")
@@ -160,8 +271,20 @@ class Place(_message.Message):
     source: _models_pb2.SourceLine
     def __init__(self, path: _Optional[str] = ..., class_name: _Optional[str] = ..., call: _Optional[int] = ..., slot: _Optional[str] = ..., spec: _Optional[_Union[_tensors_pb2.TensorSpec, _Mapping]] = ..., source: _Optional[_Union[_models_pb2.SourceLine, _Mapping]] = ...) -> None: ...
 
+class Reason(_message.Message):
+    __slots__ = ("cause", "side", "numbers", "names")
+    CAUSE_FIELD_NUMBER: _ClassVar[int]
+    SIDE_FIELD_NUMBER: _ClassVar[int]
+    NUMBERS_FIELD_NUMBER: _ClassVar[int]
+    NAMES_FIELD_NUMBER: _ClassVar[int]
+    cause: Cause
+    side: _models_pb2.Side
+    numbers: _containers.RepeatedScalarFieldContainer[float]
+    names: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, cause: _Optional[_Union[Cause, str]] = ..., side: _Optional[_Union[_models_pb2.Side, str]] = ..., numbers: _Optional[_Iterable[float]] = ..., names: _Optional[_Iterable[str]] = ...) -> None: ...
+
 class Row(_message.Message):
-    __slots__ = ("step", "phase", "kind", "order", "reference", "candidate", "verdict", "figures", "tolerance", "reason", "rule", "counts", "between", "pass_kind", "twin", "omission")
+    __slots__ = ("step", "phase", "kind", "order", "reference", "candidate", "verdict", "figures", "tolerance", "rule", "counts", "between", "pass_kind", "twin", "omission", "reasons")
     STEP_FIELD_NUMBER: _ClassVar[int]
     PHASE_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
@@ -171,13 +294,13 @@ class Row(_message.Message):
     VERDICT_FIELD_NUMBER: _ClassVar[int]
     FIGURES_FIELD_NUMBER: _ClassVar[int]
     TOLERANCE_FIELD_NUMBER: _ClassVar[int]
-    REASON_FIELD_NUMBER: _ClassVar[int]
     RULE_FIELD_NUMBER: _ClassVar[int]
     COUNTS_FIELD_NUMBER: _ClassVar[int]
     BETWEEN_FIELD_NUMBER: _ClassVar[int]
     PASS_KIND_FIELD_NUMBER: _ClassVar[int]
     TWIN_FIELD_NUMBER: _ClassVar[int]
     OMISSION_FIELD_NUMBER: _ClassVar[int]
+    REASONS_FIELD_NUMBER: _ClassVar[int]
     step: int
     phase: _models_pb2.Phase
     kind: _worker_pb2.CaptureKind
@@ -187,14 +310,14 @@ class Row(_message.Message):
     verdict: Verdict
     figures: Figures
     tolerance: Tolerance
-    reason: str
     rule: str
     counts: bool
     between: str
     pass_kind: _worker_pb2.Pass
     twin: int
     omission: Omission
-    def __init__(self, step: _Optional[int] = ..., phase: _Optional[_Union[_models_pb2.Phase, str]] = ..., kind: _Optional[_Union[_worker_pb2.CaptureKind, str]] = ..., order: _Optional[int] = ..., reference: _Optional[_Union[Place, _Mapping]] = ..., candidate: _Optional[_Union[Place, _Mapping]] = ..., verdict: _Optional[_Union[Verdict, str]] = ..., figures: _Optional[_Union[Figures, _Mapping]] = ..., tolerance: _Optional[_Union[Tolerance, _Mapping]] = ..., reason: _Optional[str] = ..., rule: _Optional[str] = ..., counts: bool = ..., between: _Optional[str] = ..., pass_kind: _Optional[_Union[_worker_pb2.Pass, str]] = ..., twin: _Optional[int] = ..., omission: _Optional[_Union[Omission, str]] = ...) -> None: ...
+    reasons: _containers.RepeatedCompositeFieldContainer[Reason]
+    def __init__(self, step: _Optional[int] = ..., phase: _Optional[_Union[_models_pb2.Phase, str]] = ..., kind: _Optional[_Union[_worker_pb2.CaptureKind, str]] = ..., order: _Optional[int] = ..., reference: _Optional[_Union[Place, _Mapping]] = ..., candidate: _Optional[_Union[Place, _Mapping]] = ..., verdict: _Optional[_Union[Verdict, str]] = ..., figures: _Optional[_Union[Figures, _Mapping]] = ..., tolerance: _Optional[_Union[Tolerance, _Mapping]] = ..., rule: _Optional[str] = ..., counts: bool = ..., between: _Optional[str] = ..., pass_kind: _Optional[_Union[_worker_pb2.Pass, str]] = ..., twin: _Optional[int] = ..., omission: _Optional[_Union[Omission, str]] = ..., reasons: _Optional[_Iterable[_Union[Reason, _Mapping]]] = ...) -> None: ...
 
 class Unmatched(_message.Message):
     __slots__ = ("side", "what", "path", "class_name", "name", "call", "reason", "counts")

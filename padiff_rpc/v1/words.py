@@ -137,7 +137,7 @@ class Verdict(Word):
     Attributes:
         MATCH: Bitwise equal.
         UNMATCHED: No partner on the other side.
-        NOT_COMPARED: See the row's reason.
+        NOT_COMPARED: See the row's reasons.
     """
 
     MATCH = "match"
@@ -178,6 +178,129 @@ class Omission(Word):
     COMPUTED = "computed"
     JUDGED_ELSEWHERE = "judged_elsewhere"
     FUSED = "fused"
+
+
+class Cause(Word):
+    """What is to be said of a row besides its figures: why it has its verdict, or what a reader should
+    know of it. Each says what its reason carries; clients make the sentences.
+
+    Attributes:
+        MESSAGE: names: a text from elsewhere, as an exception's.
+        SHAPE: The specs of the two places tell.
+        NONFINITE: The row's figures and its tolerance tell.
+        MEANS: In mean mode: the means differ. numbers: by how much they may.
+        ELEMENTS: In mean mode, where they decide nothing: elements lie outside the tolerance.
+        OFFSET: The candidate is the reference plus a number, or times a number, throughout.
+            numbers: that number.
+        ROUNDING: The difference may be rounding of what the tensors are made of. numbers: the
+            distance, and how large rounding may be.
+        BELOW_ROUNDING: Both sides hold nothing but rounding. numbers: the reference's root mean
+            square, and how large rounding may be.
+        MEAN_OF_SPREAD: A running mean is no further off than rounding of the values that it is
+            made of. numbers: their spread.
+        MOVED_BIAS: No further apart than a bias that gradients below rounding have moved.
+            numbers: how far.
+        WITHOUT_MOVED_BIAS: Elements of a bias that gradients below rounding have moved are
+            taken off. numbers: how many, of how many.
+        ELEMENTS_LEFT_OUT: Elements are left out: their gradients were below rounding. numbers:
+            how many, of how many.
+        GRADIENT_BELOW_ROUNDING: The gradients that an optimizer made the weight of were below
+            rounding.
+        RANDOM: Random operations that the sides do not share decide the tensor; in the same
+            code, they may have a part in it. names: the operations.
+        SHOWN_BEFORE: In lockstep: judged at another place, where it first shows; one tensor of
+            one side is two of the other, and its whole gradient is judged at another place. names:
+            "entry" or "exit", and the call.
+        ACCUMULATION: Of the free run, where the place agrees on the reference's own values:
+            smaller differences before have grown; nothing before is off. Where it does not: the
+            other row counts.
+        ONE_SIDED: side: the one that has it.
+        NO_GRADIENT: side: the one without a gradient, where the other's is not zero; where it
+            is only zeros; where the parameter is frozen.
+        PACKED_WITHOUT_GRADIENT: No gradient of a reference's weight, only of what it is packed
+            with. names: these weights.
+        PRESENCE_ONLY: It is only known that both sides have a gradient.
+        NO_TENSOR: An output holds no tensor that can be seen.
+        ACTIVATION_NOT_SHOWN: A layer of one side applies an activation itself; the other side,
+            which shows that elsewhere in other steps, did not in this one.
+        SHOWN_ELSEWHERE: The side shows the values at another place; its layer's values are
+            compared behind an activation. names: the place; the activation.
+        AXES: The candidate holds the values with its axes in another order, and in another
+            shape. numbers: the axes.
+        OFF_PLAN: The trace of the side did not have the call; its tensor was let go before such
+            a call asked for it.
+        DID_NOT_COME: The side's tensor did not come.
+        NO_VALUES: The values did not arrive.
+        STOPPED: The comparison stopped before the pair was measured.
+        LOW_CONFIDENCE: The pair of layers may not belong together. numbers: the confidence.
+            names: why.
+        NORM_WITHOUT: A norm's weight that the side's norm is made without. Then what it is.
+            numbers: what changes nothing.
+        TRAINED_ALONE: An optimizer has changed it; the side alone trains it.
+        NOT_RETURNED: The user's function returned no such weight. names: the function, the
+            weight.
+        MORE_PARAMETERS: The row stands for more parameters. numbers: how many more.
+        ZERO_STATE: The side's optimizer keeps no such state: the other's are zeros; it has not
+            stepped the parameter; it was not given it. names: the state.
+        PLAIN_VALUES: Plain values of two batches. names: the reference's, the candidate's.
+        LOADER_ENDED: The side's loader ended. numbers: after how many batches.
+        TABLE_ROW: A row of an embedding table's gradient differs, where the whole agrees. The
+            figures' worst row tells.
+    """
+
+    MESSAGE = "message"
+    SHAPE = "shape"
+    DTYPE = "dtype"
+    NONFINITE = "nonfinite"
+    VALUES = "values"
+    MEANS = "means"
+    ELEMENTS = "elements"
+    OFFSET = "offset"
+    FACTOR = "factor"
+    ROUNDING = "rounding"
+    BELOW_ROUNDING = "below_rounding"
+    MEAN_OF_SPREAD = "mean_of_spread"
+    MOVED_BIAS = "moved_bias"
+    WITHOUT_MOVED_BIAS = "without_moved_bias"
+    ELEMENTS_LEFT_OUT = "elements_left_out"
+    GRADIENT_BELOW_ROUNDING = "gradient_below_rounding"
+    RANDOM = "random"
+    RANDOM_NEARBY = "random_nearby"
+    SHOWN_BEFORE = "shown_before"
+    SHARED_TENSOR = "shared_tensor"
+    ACCUMULATION = "accumulation"
+    LEAP = "leap"
+    LOCAL_FAULT = "local_fault"
+    ONE_SIDED = "one_sided"
+    NO_GRADIENT = "no_gradient"
+    ZERO_GRADIENT = "zero_gradient"
+    FROZEN = "frozen"
+    PACKED_WITHOUT_GRADIENT = "packed_without_gradient"
+    PRESENCE_ONLY = "presence_only"
+    NO_TENSOR = "no_tensor"
+    ACTIVATION_NOT_SHOWN = "activation_not_shown"
+    SHOWN_ELSEWHERE = "shown_elsewhere"
+    BEHIND_ACTIVATION = "behind_activation"
+    AXES = "axes"
+    RESHAPED = "reshaped"
+    OFF_PLAN = "off_plan"
+    LET_GO = "let_go"
+    DID_NOT_COME = "did_not_come"
+    NO_VALUES = "no_values"
+    STOPPED = "stopped"
+    LOW_CONFIDENCE = "low_confidence"
+    NORM_WITHOUT = "norm_without"
+    NEUTRAL = "neutral"
+    NOT_NEUTRAL = "not_neutral"
+    TRAINED_ALONE = "trained_alone"
+    NOT_RETURNED = "not_returned"
+    MORE_PARAMETERS = "more_parameters"
+    ZERO_STATE = "zero_state"
+    NOT_STEPPED = "not_stepped"
+    NOT_GIVEN = "not_given"
+    PLAIN_VALUES = "plain_values"
+    LOADER_ENDED = "loader_ended"
+    TABLE_ROW = "table_row"
 
 
 class DiffPhase(Word):

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from padiff_rpc.records import record
-from padiff_rpc.v1.words import DType, Side
+from padiff_rpc.v1.records import Reason
+from padiff_rpc.v1.words import Cause, DType, Side
 from padiff_server.sides import SIDES
 from padiff_server.weights.rules import Rule, Shape, Step
 
@@ -52,9 +53,9 @@ class Activation:
             )
         )
 
-    def words(self, reference: Shape, candidate: Shape) -> str:
+    def reasons(self, reference: Shape, candidate: Shape) -> tuple[Reason, ...]:
         """Returns what a row says of it."""
-        return f"behind {self.name}, which the {self.side}'s layer applies itself"
+        return (Reason(cause=Cause.BEHIND_ACTIVATION, side=self.side, names=(self.name,)),)
 
 
 ACTIVATIONS = tuple(Activation(name=name, side=side) for side in SIDES for name in _FUNCTIONS)

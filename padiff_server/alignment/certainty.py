@@ -6,7 +6,8 @@ import dataclasses
 from collections.abc import Iterable, Sequence
 from typing import Optional
 
-from padiff_rpc.v1.records import FirstDivergence, PlanPair, Row
+from padiff_rpc.v1.records import FirstDivergence, PlanPair, Reason, Row
+from padiff_rpc.v1.words import Cause
 from padiff_server.alignment.plan import LOW_CONFIDENCE
 from padiff_server.coverage import fails
 
@@ -24,12 +25,12 @@ class Doubts:
         }
 
     def marked(self, row: Row) -> Row:
-        """Returns the row, its reason naming the doubt where its layers are a pair of low confidence."""
+        """Returns the row, with a reason more where its layers are a pair of low confidence."""
         pair = self._pair(row)
         if pair is None:
             return row
-        doubt = f"low-confidence pair ({pair.confidence:.2f}: {pair.reason})"
-        return dataclasses.replace(row, reason=f"{row.reason}; {doubt}" if row.reason else doubt)
+        doubt = Reason(cause=Cause.LOW_CONFIDENCE, numbers=(pair.confidence,), names=(pair.reason,))
+        return dataclasses.replace(row, reasons=(*row.reasons, doubt))
 
     def notes(self, rows: Sequence[Row], first: Optional[FirstDivergence]) -> list[str]:
         """Returns what a reader must know of the verdict, one line each; nothing without doubtful pairs."""

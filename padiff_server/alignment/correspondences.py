@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Optional, Union
 
 from padiff_rpc.records import record
-from padiff_rpc.v1.records import Slot
-from padiff_rpc.v1.words import CallMoment, Side
+from padiff_rpc.v1.records import Reason, Slot
+from padiff_rpc.v1.words import CallMoment, Cause, Side
 from padiff_server.alignment.activations import Activation
 from padiff_server.alignment.layouts import Layout
 from padiff_server.alignment.slots import SlotPair, SlotPairing
@@ -96,9 +96,11 @@ def paired_by(
 
 def _pair(one: Correspondence, reference: Slot, candidate: Slot) -> SlotPair:
     shapes = reference.spec.shape, candidate.spec.shape
-    notes = [f"the {side} shows these values at {_text(place)}" for side, place in one.stand_ins.items()] + (
-        [one.way.words(*shapes)] if one.way is not None else []
-    )
+    notes = [
+        Reason(cause=Cause.SHOWN_ELSEWHERE, side=side, names=(_text(place),))
+        for side, place in one.stand_ins.items()
+    ]
+    notes += one.way.reasons(*shapes) if one.way is not None else ()
     rule, candidate_rule = rules(one.way, *shapes)
     return SlotPair(
         reference=reference,
@@ -107,7 +109,7 @@ def _pair(one: Correspondence, reference: Slot, candidate: Slot) -> SlotPair:
         candidate_rule=candidate_rule,
         has_gradient=not isinstance(one.way, Activation),
         candidate_at=one.stand_ins.get(Side.CANDIDATE),
-        note="; ".join(notes),
+        notes=tuple(notes),
     )
 
 

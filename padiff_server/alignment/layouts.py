@@ -6,6 +6,8 @@ import math
 from collections.abc import Iterator
 
 from padiff_rpc.records import record
+from padiff_rpc.v1.records import Reason
+from padiff_rpc.v1.words import Cause
 from padiff_server.weights.rules import (
     IDENTITY,
     MOST_AXES,
@@ -45,16 +47,14 @@ class Layout:
             axes(back) if back else IDENTITY,
         )
 
-    def words(self, reference: Shape, candidate: Shape) -> str:
-        """Returns the layout of tensors of these shapes as a note says it."""
-        turned = sorted(reference) == sorted(candidate) and len(reference) == len(candidate)
+    def reasons(self, reference: Shape, candidate: Shape) -> tuple[Reason, ...]:
+        """Returns what a row of tensors of these shapes says of their layout."""
         order = self.before or self.after
-        moved = [axis for axis, source in enumerate(order) if axis != source]
-        if len(moved) == 2:
-            text = f"axes {moved[0]} and {moved[1]} exchanged"
-        else:
-            text = f"axes in the order {', '.join(map(str, order))}" if order else ""
-        return ", ".join(filter(None, (text, "" if turned and text else "reshaped")))
+        axes_moved = Reason(cause=Cause.AXES, numbers=tuple(map(float, order)))
+        if not order:
+            return (Reason(cause=Cause.RESHAPED),)
+        is_turned = sorted(reference) == sorted(candidate) and len(reference) == len(candidate)
+        return (axes_moved,) if is_turned else (axes_moved, Reason(cause=Cause.RESHAPED))
 
 
 def layouts(reference: Shape, candidate: Shape) -> Iterator[Layout]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Optional
 
 from padiff_rpc.records import record
-from padiff_rpc.v1.records import Slot
+from padiff_rpc.v1.records import Reason, Slot
 from padiff_rpc.v1.words import CallMoment, Side
 from padiff_server.alignment.path_words import path_words
 from padiff_server.capture.trace import Origin, Traces
@@ -25,7 +25,7 @@ class SlotPair:
             stays as it is in lockstep.
         candidate_at: the place whose tensor stands for the candidate's slot, where that is another.
         has_gradient: whether their gradients are equal too.
-        note: what a reader should know of the pair.
+        notes: what a reader should know of the pair.
     """
 
     reference: Slot
@@ -34,7 +34,7 @@ class SlotPair:
     candidate_rule: Rule = IDENTITY
     candidate_at: Optional[Origin] = None
     has_gradient: bool = True
-    note: str = ""
+    notes: tuple[Reason, ...] = ()
 
     @property
     def tensors(self) -> TensorPair[int]:

@@ -9,9 +9,8 @@ from typing import Optional
 import numpy as np
 
 from padiff_rpc.tensors import HostTensor
-from padiff_rpc.v1.records import Row
-from padiff_rpc.v1.words import CaptureKind, Omission, Pass, Verdict
-from padiff_server.judging.judge import BELOW_ROUNDING
+from padiff_rpc.v1.records import Reason, Row
+from padiff_rpc.v1.words import CaptureKind, Cause, Omission, Pass, Verdict
 from padiff_server.judging.measured import Measured
 from padiff_server.judging.noisy_elements import Flags, NoisyElements, Reals, offset_of
 from padiff_server.judging.tolerances import USER, Explained
@@ -35,7 +34,7 @@ def rounding_notes(rows: Iterable[Row]) -> tuple[str, ...]:
     if not parts:
         return ()
     weights = "1 weight" if len(parts) == 1 else f"{len(parts)} weights"
-    return (f"of {weights}, elements whose gradients were {BELOW_ROUNDING} were not compared",)
+    return (f"of {weights}, elements whose gradients were below rounding were not compared",)
 
 
 def _is_second(row: Row) -> bool:
@@ -51,17 +50,18 @@ def within_shift(row: Row, shift: float) -> Row:
     is_within = row.verdict is Verdict.MISMATCH and row.figures is not None
     if not is_within or row.figures is None or not 0 < row.figures.max_abs <= _SHIFT_ROOM * shift:
         return row
-    reason = f"no further apart than a bias whose gradient was {BELOW_ROUNDING}: {shift:.3g}"
-    return dataclasses.replace(row, verdict=Verdict.WITHIN_TOLERANCE, reason=reason)
+    reason = Reason(cause=Cause.MOVED_BIAS, numbers=(shift,))
+    return dataclasses.replace(row, verdict=Verdict.WITHIN_TOLERANCE, reasons=(reason,))
 
 
 def partly_excused(row: Row, excused: Flags) -> Row:
     """Returns the row of a weight without its noisy elements, which says that they were left out."""
-    count = f"{np.count_nonzero(excused)} of {excused.size} elements"
-    left_out = f"{count} left out: their gradients were {BELOW_ROUNDING}"
+    counts = float(np.count_nonzero(excused)), float(excused.size)
+    left_out = Reason(cause=Cause.ELEMENTS_LEFT_OUT, numbers=counts)
     verdict = Verdict.WITHIN_TOLERANCE if row.verdict is Verdict.MATCH else row.verdict
-    reason = "; ".join(filter(None, (row.reason, left_out)))
-    return dataclasses.replace(row, verdict=verdict, reason=reason, omission=Omission.MADE_OF_ROUNDING)
+    return dataclasses.replace(
+        row, verdict=verdict, reasons=(*row.reasons, left_out), omission=Omission.MADE_OF_ROUNDING
+    )
 
 
 class GradientHistory:
@@ -148,11 +148,10 @@ class GradientHistory:
         if name not in self.below_rounding or figures is None:
             return row
         if row.verdict is Verdict.MISMATCH and figures.rmse <= _ROOM * largest_rms:
-            reason = f"its gradient was {BELOW_ROUNDING}"
             row = dataclasses.replace(
                 row,
                 verdict=Verdict.NOT_COMPARED,
-                reason=reason,
+                reasons=(Reason(cause=Cause.GRADIENT_BELOW_ROUNDING),),
                 counts=False,
                 omission=Omission.MADE_OF_ROUNDING,
             )
@@ -175,7 +174,7 @@ class GradientHistory:
         return dataclasses.replace(
             row,
             verdict=Verdict.NOT_COMPARED,
-            reason=f"random: {self.random[name]} (not shared)",
+            reasons=(Reason(cause=Cause.RANDOM, names=(self.random[name],)),),
             counts=row.counts and row.kind is CaptureKind.BUFFER,
             omission=Omission.RANDOM,
         )

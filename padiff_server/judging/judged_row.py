@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Optional
 
-from padiff_rpc.v1.records import Options, Place, Row, TensorSpec
+from padiff_rpc.v1.records import Options, Place, Reason, Row, TensorSpec
 from padiff_rpc.v1.words import CaptureKind, Omission, Verdict
 from padiff_server.judging.judge import Judgement, judge
 from padiff_server.judging.measured import Measured
@@ -20,12 +20,12 @@ def judged_row(
     options: Options,
     rule: Rule = IDENTITY,
     floor: float = 0.0,
-    note: str = "",
+    notes: tuple[Reason, ...] = (),
 ) -> Row:
     """Returns `frame` with verdict, figures, tolerance and the specs that were compared.
 
-    What is below rounding does not count. `floor`: see `judge`; `note` stands where the judge has nothing
-    to say.
+    What is below rounding does not count. `floor`: see `judge`; `notes`: what is known of the pair
+    besides.
     """
     judgement = judge(
         measured.reference,
@@ -43,7 +43,7 @@ def judged_row(
         candidate=_with_spec(frame.candidate, measured.candidate),
         figures=measured.figures,
         tolerance=measured.tolerance,
-        reason="; ".join(filter(None, (judgement.reason, measured.note))) or note,
+        reasons=(*judgement.reasons, *measured.notes, *notes),
         rule="" if rule == IDENTITY else rule.name,
         counts=frame.counts and (judgement.omission is None or judgement.verdict is not Verdict.NOT_COMPARED),
         omission=_omission(frame, judgement),

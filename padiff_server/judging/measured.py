@@ -11,8 +11,8 @@ import numpy as np
 
 from padiff_rpc.records import record
 from padiff_rpc.tensors import COMPLEX, FLOATING, HostTensor, epsilon, statistics
-from padiff_rpc.v1.records import Figures, TensorSpec, Tolerance
-from padiff_rpc.v1.words import CaptureKind, DType, Phase
+from padiff_rpc.v1.records import Figures, Reason, TensorSpec, Tolerance
+from padiff_rpc.v1.words import CaptureKind, Cause, DType, Phase
 from padiff_server.judging.magnitude import magnitude_of
 from padiff_server.judging.measure import measure
 from padiff_server.judging.noisy_elements import Reals, Sizes, moved_back, sizes_of
@@ -28,7 +28,7 @@ class Measured:
     Attributes:
         scale: root mean square of the reference, without marks of a mask; 0 where that is not finite.
         sizes: of a bias's gradients.
-        note: what was done to the values before.
+        notes: what was done to the values before.
     """
 
     reference: TensorSpec
@@ -37,7 +37,7 @@ class Measured:
     figures: Optional[Figures] = None
     scale: float = 0.0
     sizes: Optional[Sizes] = dataclasses.field(default=None, compare=False, repr=False)
-    note: str = ""
+    notes: tuple[Reason, ...] = ()
 
 
 @record
@@ -100,13 +100,13 @@ def measure_pair(
     )
     if reference.array.shape != candidate.array.shape:
         return measured
-    figures, note = _figures(reference, candidate, tolerance, sum_squares, aspect.offsets)
+    figures, notes = _figures(reference, candidate, tolerance, sum_squares, aspect.offsets)
     if tolerance.row_relative_l2:
         row = worst_row(reference, candidate, tolerance.row_relative_l2)
         figures = dataclasses.replace(figures, worst_row=row)
     is_gradient = aspect.kind is CaptureKind.PARAMETER_GRADIENT
     sizes = sizes_of(reference, candidate) if is_gradient else None
-    return dataclasses.replace(measured, figures=figures, sizes=sizes, note=note)
+    return dataclasses.replace(measured, figures=figures, sizes=sizes, notes=notes)
 
 
 def _figures(
@@ -115,9 +115,10 @@ def _figures(
     tolerance: Tolerance,
     sum_squares: float,
     offsets: Sequence[Reals],
-) -> tuple[Figures, str]:
-    """Returns the figures, and a note where they are nearer with the offset of a bias taken off."""
-    nearest, note = measure(reference, candidate, tolerance, sum_squares=sum_squares), ""
+) -> tuple[Figures, tuple[Reason, ...]]:
+    """Returns the figures, and a reason where they are nearer with the offset of a bias taken off."""
+    nearest = measure(reference, candidate, tolerance, sum_squares=sum_squares)
+    notes: tuple[Reason, ...] = ()
     for offset in offsets:
         moved = moved_back(candidate, offset)
         if moved is None:
@@ -126,9 +127,9 @@ def _figures(
         if figures.relative_l2 < nearest.relative_l2:
             # The values themselves are not equal.
             nearest = dataclasses.replace(figures, bitwise_equal=False)
-            count = np.count_nonzero(offset)
-            note = f"less what noise has moved {count} of {offset.size} elements of the layer's bias by"
-    return nearest, note
+            counts = float(np.count_nonzero(offset)), float(offset.size)
+            notes = (Reason(cause=Cause.WITHOUT_MOVED_BIAS, numbers=counts),)
+    return nearest, notes
 
 
 def coarser(first: DType, second: DType) -> DType:

@@ -6,8 +6,8 @@ import dataclasses
 import math
 from collections.abc import Iterable
 
-from padiff_rpc.v1.records import Row
-from padiff_rpc.v1.words import CaptureKind, Phase, Verdict
+from padiff_rpc.v1.records import Reason, Row
+from padiff_rpc.v1.words import CaptureKind, Cause, Phase, Verdict
 from padiff_server.judging.tolerances import USER, mean_tolerance
 
 _MEANS = frozenset({"running_mean", "_mean"})
@@ -47,5 +47,5 @@ class Spreads:
         allowed = mean_tolerance(place.spec.dtype, in_lockstep=in_lockstep) * spread
         if not figures.max_abs <= allowed:
             return row
-        reason = f"no further apart than rounding may move a mean of values that spread {spread:.3g}"
-        return dataclasses.replace(row, verdict=Verdict.WITHIN_TOLERANCE, reason=reason)
+        reason = Reason(cause=Cause.MEAN_OF_SPREAD, numbers=(spread,))
+        return dataclasses.replace(row, verdict=Verdict.WITHIN_TOLERANCE, reasons=(reason,))

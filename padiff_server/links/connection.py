@@ -98,8 +98,9 @@ class Connection:
                 f"{self._why_unreachable()}; start it, or correct the address or its credentials"
             ) from None
         # Before anything else is read: another version may mean something else by it.
-        check_protocol_version(info.worker.protocol_version, peer=self.peer)
-        self.worker = from_proto(info.worker, WorkerInfo)
+        said = info.worker
+        check_protocol_version(said.protocol_version, peer=self.peer, package=said.package_version)
+        self.worker = from_proto(said, WorkerInfo)
         wanted = self._framework
         if wanted and wanted != self.worker.framework:
             raise InvalidRequestError(

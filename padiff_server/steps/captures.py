@@ -15,8 +15,8 @@ from typing import Any, Optional
 
 from padiff_rpc.records import record
 from padiff_rpc.tensors import COMPLEX, FLOATING
-from padiff_rpc.v1.records import CallEvent, Slot
-from padiff_rpc.v1.words import CallMoment, CaptureKind, DType, Phase, Side
+from padiff_rpc.v1.records import CallEvent, Reason, Slot
+from padiff_rpc.v1.words import CallMoment, CaptureKind, Cause, DType, Phase, Side
 from padiff_server.alignment.plan import Plan
 from padiff_server.capture.trace import Origin, Trace, Traces
 from padiff_server.judging.measured import Aspect
@@ -230,20 +230,17 @@ class StepCaptures:
         """Whether the trace did not have this call."""
         return self._expectations is not None and not self._expectations.knows(side, event)
 
-    def why_not_measured(self, table: PairTable[Any], pair: TensorPair[Any]) -> str:
-        """Returns why a pair that calls show was not measured, in words for a row."""
+    def why_not_measured(self, table: PairTable[Any], pair: TensorPair[Any]) -> Reason:
+        """Returns why a pair that calls show was not measured."""
         trouble = table.trouble(pair)
         if trouble:
-            return trouble
+            return Reason(cause=Cause.MESSAGE, names=(trouble,))
         for side in SIDES:
             if table.was_let_go(side, pair.of(side)):
-                return (
-                    f"off plan: the {side}'s tensor was let go before a call that the trace did not have "
-                    "asked for it; trace='first_step' traces the step itself"
-                )
+                return Reason(cause=Cause.LET_GO, side=side)
             if not table.arrived(side, pair.of(side)):
-                return f"the {side}'s tensor did not come"
-        return "the comparison stopped before this pair was measured"
+                return Reason(cause=Cause.DID_NOT_COME, side=side)
+        return Reason(cause=Cause.STOPPED)
 
     def close(self) -> None:
         """Releases every tensor still held; figures stay. May be called twice."""

@@ -7,8 +7,8 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 from typing import Optional
 
-from padiff_rpc.v1.records import Place, Row
-from padiff_rpc.v1.words import CallMoment, Omission, Side, Verdict
+from padiff_rpc.v1.records import Place, Reason, Row
+from padiff_rpc.v1.words import CallMoment, Cause, Omission, Side, Verdict
 from padiff_server.alignment.slots import SlotPair
 from padiff_server.capture.trace import CallName
 from padiff_server.coverage import is_agreement
@@ -87,13 +87,11 @@ class Charging:
             return row
         if maker is not call:
             event = maker.reference.event
-            reason = (
-                f"judged at the {event.moment} of {_text((event.path, event.call))}, where it first shows"
-            )
+            at = str(event.moment), _text((event.path, event.call))
             return dataclasses.replace(
                 row,
                 verdict=Verdict.NOT_COMPARED,
-                reason=reason,
+                reasons=(Reason(cause=Cause.SHOWN_BEFORE, names=at),),
                 counts=False,
                 omission=Omission.JUDGED_ELSEWHERE,
             )

@@ -6,8 +6,8 @@ import dataclasses
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
-from padiff_rpc.v1.records import Row
-from padiff_rpc.v1.words import CallMoment, CaptureKind, Omission, Phase, Side, Verdict
+from padiff_rpc.v1.records import Reason, Row
+from padiff_rpc.v1.words import CallMoment, CaptureKind, Cause, Omission, Phase, Side, Verdict
 from padiff_server.alignment.slots import SlotPair
 from padiff_server.capture.trace import CallName
 from padiff_server.coverage import fails
@@ -19,7 +19,6 @@ from padiff_server.weights.weight_pair import WeightPair
 
 # Shapes and dtypes do not depend on chance, and NaN is never judged away.
 _BY_CHANCE = frozenset({Verdict.MATCH, Verdict.WITHIN_TOLERANCE, Verdict.MISMATCH, Verdict.NOT_COMPARED})
-_REMEDY = "randomness='shared' or 'off' compares it"
 
 
 class RandomEffects:
@@ -140,16 +139,15 @@ class RandomEffects:
 
 
 def _doubted(row: Row, names: str) -> Row:
-    text = f"random: {names} (not shared) in the same code may have a part in it"
-    return dataclasses.replace(row, reason="; ".join(filter(None, (row.reason, text))))
+    doubt = Reason(cause=Cause.RANDOM_NEARBY, names=(names,))
+    return dataclasses.replace(row, reasons=(*row.reasons, doubt))
 
 
 def _unjudged(row: Row, names: str, *, counts: bool) -> Row:
-    reason = f"random: {names} (not shared)"
     return dataclasses.replace(
         row,
         verdict=Verdict.NOT_COMPARED,
-        reason=f"{reason}; {_REMEDY}" if counts else reason,
+        reasons=(Reason(cause=Cause.RANDOM, names=(names,)),),
         figures=None,
         tolerance=None,
         counts=counts,

@@ -62,9 +62,8 @@ class Rehearsal:
             if captures is None:
                 return
             values = _PassValues(captures, self._run.options)
-            found, notes = ValueMatching(captures.joined, values).correspondences()
+            found = ValueMatching(captures.joined, values).correspondences()
         self._aligned.correspond(found)
-        self._run.report.note(*notes)
 
 
 class _PassValues:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, Optional
 
-from padiff_rpc.v1.records import Options, Place, Row, Slot
-from padiff_rpc.v1.words import CaptureKind, Omission, Phase, Side, Verdict
+from padiff_rpc.v1.records import Options, Place, Reason, Row, Slot
+from padiff_rpc.v1.words import CaptureKind, Cause, Omission, Phase, Side, Verdict
 from padiff_server.capture.trace import SeenCall
 from padiff_server.judging.judged_row import judged_row
 from padiff_server.judging.measure import is_zero
@@ -87,14 +87,14 @@ class RowMaker:
             place if side is Side.REFERENCE else None,
             place if side is Side.CANDIDATE else None,
         )
-        return one_sided(frame, side, f"only the {side} has this {kind}", counts=counts)
+        return one_sided(frame, side, counts=counts)
 
     def filled(
         self,
         frame: Row,
         table: PairTable[Any],
         pair: TensorPair[Any],
-        note: str = "",
+        notes: tuple[Reason, ...] = (),
         floor: Optional[float] = None,
     ) -> Optional[Row]:
         """Returns the row of a pair; None where there is nothing to say (no gradient on either side).
@@ -109,7 +109,7 @@ class RowMaker:
                 options=self._options,
                 rule=table.rules.get(pair, IDENTITY),
                 floor=self.floors.of(table, pair) if floor is None else floor,
-                note=note,
+                notes=notes,
             )
         having = [side for side in SIDES if table.arrived(side, pair.of(side))]
         if table is not self._captures.values and len(having) < len(SIDES):
@@ -120,7 +120,8 @@ class RowMaker:
             if table is self._captures.gradients and half is not None and is_nothing(half):
                 return against_nothing(frame, having[0])
             return self._one_sided(frame, having[0])
-        return dataclasses.replace(frame, reason=self._captures.why_not_measured(table, pair))
+        why = self._captures.why_not_measured(table, pair)
+        return dataclasses.replace(frame, reasons=(why,))
 
     @staticmethod
     def _one_sided(frame: Row, side: Side) -> Row:
@@ -129,7 +130,7 @@ class RowMaker:
         is_asked_for = frame.kind is CaptureKind.LOSS or (
             frame.kind is CaptureKind.INPUT_GRADIENT and place is not None and place.path == ""
         )
-        row = one_sided(frame, side, f"only the {side} has one", counts=is_asked_for)
+        row = one_sided(frame, side, counts=is_asked_for)
         return row if is_asked_for else dataclasses.replace(row, omission=Omission.ONE_SIDED)
 
 
@@ -140,5 +141,5 @@ def is_nothing(half: Half, rule: Rule = IDENTITY) -> bool:
 
 def against_nothing(frame: Row, side: Side) -> Row:
     """Returns the row of a gradient that is zero on `side` and was not made on the other."""
-    reason = f"no gradient on the {other(side)}, only zeros on the {side}"
-    return dataclasses.replace(frame, verdict=Verdict.MATCH, reason=reason)
+    reason = Reason(cause=Cause.ZERO_GRADIENT, side=other(side))
+    return dataclasses.replace(frame, verdict=Verdict.MATCH, reasons=(reason,))

@@ -6,8 +6,8 @@ import dataclasses
 from collections.abc import Iterable
 from typing import Any
 
-from padiff_rpc.v1.records import Row
-from padiff_rpc.v1.words import Side, Verdict
+from padiff_rpc.v1.records import Reason, Row
+from padiff_rpc.v1.words import Cause, Side, Verdict
 from padiff_server.alignment.slots import SlotPair
 from padiff_server.coverage import is_agreement
 from padiff_server.sides import SIDES, TensorPair
@@ -43,8 +43,6 @@ class Shares:
         if gradients.measured(whole) is None:
             return row
         event = call.candidate.event
-        reason = (
-            "one tensor on one side and two on the other: its whole gradient is judged at the "
-            f"{event.moment} of {event.path or 'the root'}#{event.call}"
-        )
-        return dataclasses.replace(row, verdict=Verdict.NOT_COMPARED, reason=reason, counts=False)
+        at = str(event.moment), f"{event.path or 'the root'}#{event.call}"
+        reason = Reason(cause=Cause.SHARED_TENSOR, names=at)
+        return dataclasses.replace(row, verdict=Verdict.NOT_COMPARED, reasons=(reason,), counts=False)

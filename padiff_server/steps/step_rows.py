@@ -9,8 +9,17 @@ from collections.abc import Iterator
 from typing import Optional
 
 from padiff_rpc.records import record
-from padiff_rpc.v1.records import Options, Row, Slot, Unmatched
-from padiff_rpc.v1.words import CallMoment, CaptureKind, DiffPhase, Omission, Phase, Side, Verdict
+from padiff_rpc.v1.records import Options, Reason, Row, Slot, Unmatched
+from padiff_rpc.v1.words import (
+    CallMoment,
+    CaptureKind,
+    Cause,
+    DiffPhase,
+    Omission,
+    Phase,
+    Side,
+    Verdict,
+)
 from padiff_server.alignment.slots import SlotPair
 from padiff_server.capture.trace import SeenCall
 from padiff_server.model_index import Models
@@ -32,10 +41,6 @@ from padiff_server.weights.weight_pair import Counterparts, WeightPair
 _VALUES = {CallMoment.ENTRY: CaptureKind.INPUT, CallMoment.EXIT: CaptureKind.OUTPUT}
 _GRADIENTS = {CallMoment.ENTRY: CaptureKind.INPUT_GRADIENT, CallMoment.EXIT: CaptureKind.OUTPUT_GRADIENT}
 _IN_OTHER_CODE = "the other side has its weights in other layers, and compares what comes of it there"
-_NOT_SHOWN = (
-    "one side's layer applies an activation itself, and the other side, which shows that elsewhere in other "
-    "steps, did not in this one"
-)
 
 
 @record
@@ -167,7 +172,12 @@ class StepRows:
         for held in self._captures.joined.held if self._is_complete else ():
             places = [self._make.place(side, held.seen(side), None) for side in SIDES]
             frame = self._make.frame(Phase.FORWARD, CaptureKind.OUTPUT, *places)
-            yield dataclasses.replace(frame, reason=_NOT_SHOWN, counts=False, omission=Omission.FUSED)
+            yield dataclasses.replace(
+                frame,
+                reasons=(Reason(cause=Cause.ACTIVATION_NOT_SHOWN),),
+                counts=False,
+                omission=Omission.FUSED,
+            )
 
     def _unseen_output(self, call: CallPair) -> Iterator[Row]:
         """Yields a row for a call that has to be compared and gives both sides nothing to compare."""
@@ -177,7 +187,7 @@ class StepRows:
         ):
             places = [self._make.place(side, seen, None) for side, seen in calls.items()]
             frame = self._make.frame(Phase.FORWARD, CaptureKind.OUTPUT, *places)
-            yield dataclasses.replace(frame, reason="its output holds no tensor that can be seen")
+            yield dataclasses.replace(frame, reasons=(Reason(cause=Cause.NO_TENSOR),))
 
     def _backward(self) -> Iterator[Row]:
         for call in reversed(self._calls):
@@ -188,7 +198,7 @@ class StepRows:
     def _slot_rows(
         self, call: CallPair, table: PairTable[int], phase: Phase, kind: CaptureKind
     ) -> Iterator[Row]:
-        note = self._off_plan_note(call)
+        off_plan = self._off_plan(call)
         for slots in call.slots.pairs:
             frame = self._make.frame(
                 phase,
@@ -198,10 +208,12 @@ class StepRows:
             )
             if phase is Phase.BACKWARD and not slots.has_gradient:
                 if any(table.arrived(side, slots.tensors.of(side)) for side in SIDES):
-                    yield dataclasses.replace(frame, reason=slots.note, counts=False, omission=Omission.FUSED)
+                    yield dataclasses.replace(
+                        frame, reasons=slots.notes, counts=False, omission=Omission.FUSED
+                    )
                 continue
-            noted = "; ".join(filter(None, (note, slots.note)))
-            row = self._make.filled(frame, table, slots.tensors, noted)
+            notes = (*off_plan, *slots.notes)
+            row = self._make.filled(frame, table, slots.tensors, notes)
             if row is not None and phase is not Phase.BACKWARD:
                 row = self._shifted.settled(row, slots)
             if row is not None and phase is Phase.BACKWARD:
@@ -241,10 +253,8 @@ class StepRows:
             )
             missing = self._captures.missing_gradients(pair)
             if missing and self._is_complete:
-                reason = (
-                    f"no gradient of {', '.join(missing)} on the reference, only of what it is packed with"
-                )
-                yield dataclasses.replace(frame, verdict=Verdict.MISMATCH, reason=reason)
+                reason = Reason(cause=Cause.PACKED_WITHOUT_GRADIENT, names=missing)
+                yield dataclasses.replace(frame, verdict=Verdict.MISMATCH, reasons=(reason,))
                 continue
             having = [side for side in SIDES if table.arrived(side, pair.names.of(side))]
             if len(having) == 1 and self._is_complete:
@@ -284,32 +294,38 @@ class StepRows:
             is_alone = all(made_of[owned.name] == 1 for owned in made.references)
             if any(ours) and not theirs and (theirs is None or is_alone):
                 yield dataclasses.replace(
-                    frame, verdict=Verdict.MISMATCH, reason=_why_one_sided(Side.REFERENCE, made)
+                    frame, verdict=Verdict.MISMATCH, reasons=_why_one_sided(Side.REFERENCE, made)
                 )
             elif not any(ours):
                 yield dataclasses.replace(
-                    frame, verdict=Verdict.MISMATCH, reason=_why_one_sided(Side.CANDIDATE, made)
+                    frame, verdict=Verdict.MISMATCH, reasons=_why_one_sided(Side.CANDIDATE, made)
                 )
             else:
-                reason = f"{made.reason}, so it is only known that both sides have a gradient"
-                yield dataclasses.replace(frame, reason=reason, counts=False, omission=Omission.COMPUTED)
+                why = Reason(cause=Cause.MESSAGE, names=(made.reason,))
+                yield dataclasses.replace(
+                    frame,
+                    reasons=(why, Reason(cause=Cause.PRESENCE_ONLY)),
+                    counts=False,
+                    omission=Omission.COMPUTED,
+                )
 
     def _one_sided_gradient(self, frame: Row, table: PairTable[str], pair: WeightPair, side: Side) -> Row:
         half = table.half(side, pair.names.of(side))
         if half is not None and is_nothing(half, pair.rule if side is Side.REFERENCE else IDENTITY):
             return against_nothing(frame, side)
-        return dataclasses.replace(frame, verdict=Verdict.MISMATCH, reason=_why_one_sided(side, pair))
+        return dataclasses.replace(frame, verdict=Verdict.MISMATCH, reasons=_why_one_sided(side, pair))
 
-    def _off_plan_note(self, call: CallPair) -> str:
+    def _off_plan(self, call: CallPair) -> tuple[Reason, ...]:
         for side, seen in ((Side.REFERENCE, call.reference), (Side.CANDIDATE, call.candidate)):
             if self._captures.is_off_plan(side, seen.event):
-                return f"off plan: the {side}'s trace did not have this call"
-        return ""
+                return (Reason(cause=Cause.OFF_PLAN, side=side),)
+        return ()
 
 
-def _why_one_sided(side: Side, pair: Counterparts) -> str:
-    frozen = f": it is frozen on the {other(side)}" if not pair.is_trainable(other(side)) else ""
-    return f"no gradient on the {other(side)}, and the {side}'s is not zero{frozen}"
+def _why_one_sided(having: Side, pair: Counterparts) -> tuple[Reason, ...]:
+    side = other(having)
+    lacking = Reason(cause=Cause.NO_GRADIENT, side=side)
+    return (lacking,) if pair.is_trainable(side) else (lacking, Reason(cause=Cause.FROZEN, side=side))
 
 
 def _why_unpaired(seen: SeenCall, side: Side) -> str:

@@ -6,13 +6,10 @@ import dataclasses
 from typing import Optional
 
 from padiff_rpc.tensors import FLOATING, epsilon
-from padiff_rpc.v1.records import Place, Row
-from padiff_rpc.v1.words import CaptureKind, Pass, Phase, Verdict
+from padiff_rpc.v1.records import Place, Reason, Row
+from padiff_rpc.v1.words import CaptureKind, Cause, Pass, Phase, Verdict
 from padiff_server.coverage import differs, is_agreement
 
-ACCUMULATION = "accumulation: on the reference's own values this place agrees"
-FAULT = "a fault, which the row on the reference's own values shows"
-LEAP = "no accumulation: on the reference's own values this place agrees, but nothing before it is off"
 LEAP_NOTE = (
     "a place agrees on the reference's own values and is far off in the free run, though nothing before it "
     "is: a model that keeps state in plain attributes does that, or a decision that rounding tipped"
@@ -66,12 +63,12 @@ class Twins:
         if local is None or not (row.counts and differs(row)):
             return row
         if differs(local):
-            return _explained(row, FAULT)
+            return _explained(row, Cause.LOCAL_FAULT)
         if row.verdict is Verdict.MISMATCH and is_agreement(local):
             if is_leap:
                 self._leaps.add(row.twin)
-                return _told(row, LEAP)
-            return _explained(row, ACCUMULATION)
+                return _told(row, Cause.LEAP)
+            return _explained(row, Cause.ACCUMULATION)
         return row
 
     def _leaps_up(self, row: Row) -> bool:
@@ -89,12 +86,12 @@ class Twins:
         return error > max(_LARGE, _LEAP * max(before, epsilon(spec.dtype)))
 
 
-def _explained(row: Row, text: str) -> Row:
-    return dataclasses.replace(_told(row, text), counts=False)
+def _explained(row: Row, cause: Cause) -> Row:
+    return dataclasses.replace(_told(row, cause), counts=False)
 
 
-def _told(row: Row, text: str) -> Row:
-    return dataclasses.replace(row, reason="; ".join(filter(None, (text, row.reason))))
+def _told(row: Row, cause: Cause) -> Row:
+    return dataclasses.replace(row, reasons=(Reason(cause=cause), *row.reasons))
 
 
 def _at(place: Optional[Place]) -> _At:

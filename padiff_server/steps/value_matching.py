@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import enum
 import itertools
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Optional, Protocol
 
@@ -20,8 +19,6 @@ from padiff_server.sides import SIDES, TensorPair
 from padiff_server.steps.calls import CallPair
 from padiff_server.steps.joined_calls import JoinedCalls
 
-# How many places a note names.
-_NAMED = 4
 # Sums of squares of the same values in another order are closer than this.
 _ALIKE = 1e-2
 # Comparisons of a call's slots at most, besides those that pair by position.
@@ -84,8 +81,8 @@ class ValueMatching:
             pair.tensors for call in joined.pairs if _is_root_exit(call) for pair in call.slots.pairs
         }
 
-    def correspondences(self) -> tuple[Correspondences, tuple[str, ...]]:
-        """Returns what was found and confirmed, and a note for each layout."""
+    def correspondences(self) -> Correspondences:
+        """Returns what was found and confirmed."""
         steps = [step for step in (list(self._places(call)) for call in self._calls) if step]
         found: list[_Place] = []
         doubted: set[TensorPair[int]] = set()
@@ -97,7 +94,7 @@ class ValueMatching:
                 doubted.update(place.tensors for place in places)
         # Two tensors are judged in one way wherever they show.
         confirmed = [place for place in found if place.tensors not in doubted]
-        return self._by_call(confirmed), tuple(_notes(confirmed))
+        return self._by_call(confirmed)
 
     def _by_call(self, confirmed: Sequence[_Place]) -> Correspondences:
         layers = {place.call.layer.reference for place in confirmed}
@@ -261,21 +258,3 @@ def _ways(reference: Slot, candidate: Slot) -> Iterator[Layout]:
 
 def _moment(call: CallPair) -> Moment:
     return *call.name, call.moment
-
-
-def _notes(confirmed: Sequence[_Place]) -> Iterator[str]:
-    by_layout: defaultdict[str, dict[str, None]] = defaultdict(dict)
-    for place in confirmed:
-        layout = place.correspondence.way if place.correspondence is not None else None
-        if isinstance(layout, Layout):
-            words = layout.words(place.reference.spec.shape, place.candidate.spec.shape)
-            event = place.call.reference.event
-            what = "input" if event.moment is CallMoment.ENTRY else "output"
-            by_layout[words][f"{what} {place.reference.name} of {event.path or 'the root'}"] = None
-    for words, named in by_layout.items():
-        shown = list(named)
-        more = f" and {len(shown) - _NAMED} more" if len(shown) > _NAMED else ""
-        yield (
-            f"axes: the candidate holds the same values in another layout, and is compared in it: {words}: "
-            f"{', '.join(shown[:_NAMED])}{more}"
-        )

@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import Optional
 
-from padiff_rpc.v1.records import Place, Row, TensorSpec
-from padiff_rpc.v1.words import Verdict
+from padiff_rpc.v1.records import Place, Reason, Row, TensorSpec
+from padiff_rpc.v1.words import Cause, Verdict
 from padiff_server.weights.rules import IDENTITY
 from padiff_server.weights.weight_pair import WeightPair
 
@@ -25,7 +25,7 @@ def misfit_row(frame: Row, pair: WeightPair) -> Row:
         verdict=Verdict.DTYPE_MISMATCH if fits else Verdict.SHAPE_MISMATCH,
         reference=_with_spec(frame.reference, shown),
         candidate=_with_spec(frame.candidate, wanted),
-        reason=pair.reason,
+        reasons=(Reason(cause=Cause.MESSAGE, names=(pair.reason,)),),
         rule="" if pair.rule == IDENTITY else pair.rule.name,
     )
 

@@ -9,8 +9,8 @@ import numpy as np
 
 from padiff_rpc.records import record
 from padiff_rpc.tensors import HostTensor, widen
-from padiff_rpc.v1.records import Layer, Place, Row, Weight
-from padiff_rpc.v1.words import CaptureKind, Phase, Side, WeightKind
+from padiff_rpc.v1.records import Layer, Place, Reason, Row, Weight
+from padiff_rpc.v1.words import CaptureKind, Cause, Phase, Side, WeightKind
 from padiff_server.alignment.kinds import canonical_kind, canonical_name, is_norm, kind_of
 from padiff_server.links.worker_link import WorkerLink
 from padiff_server.rows import blank_row, one_sided
@@ -94,13 +94,12 @@ def _number(trained: int) -> str:
 
 
 def _row(one: AffineWeight, phase: Phase, step: int, *, is_neutral: bool) -> Row:
-    lacking = f"the {other(one.side)}'s norm is made without it"
-    if is_neutral:
-        reason = f"{lacking}, and it is {one.neutral:g} in all elements, which computes the same"
-    elif phase is Phase.INITIAL_WEIGHTS:
-        reason = f"{lacking}, and it is not {one.neutral:g} in all elements"
+    lacking = Reason(cause=Cause.NORM_WITHOUT, side=other(one.side))
+    if phase is not Phase.INITIAL_WEIGHTS and not is_neutral:
+        found = Reason(cause=Cause.TRAINED_ALONE, side=one.side)
     else:
-        reason = f"{lacking}, and the optimizer has changed it: the {one.side} alone trains it"
+        cause = Cause.NEUTRAL if is_neutral else Cause.NOT_NEUTRAL
+        found = Reason(cause=cause, numbers=(one.neutral,))
     place = Place(
         path=one.owned.path,
         class_name=one.class_name,
@@ -108,4 +107,4 @@ def _row(one: AffineWeight, phase: Phase, step: int, *, is_neutral: bool) -> Row
         spec=one.owned.weight.spec,
     )
     row = blank_row(phase, CaptureKind.PARAMETER, place, place, step=step)
-    return one_sided(row, one.side, reason, counts=not is_neutral)
+    return one_sided(row, one.side, lacking, found, counts=not is_neutral)

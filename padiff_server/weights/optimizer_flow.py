@@ -16,10 +16,11 @@ from padiff_rpc.v1.records import (
     OptimizerEntry,
     Options,
     Place,
+    Reason,
     Row,
     Tolerance,
 )
-from padiff_rpc.v1.words import CaptureKind, Phase, Side, Verdict
+from padiff_rpc.v1.words import CaptureKind, Cause, Phase, Side, Verdict
 from padiff_server.coverage import differs
 from padiff_server.judging.gradient_history import GradientHistory
 from padiff_server.judging.judged_row import judged_row
@@ -168,7 +169,7 @@ class OptimizerFlow:
         rates = optimizer_settings.numbers(RATE_WORD, self._parameters, described)
         yield from self._number_rows(step, RATE_WORD, rates, RATE)
         for pair, side in optimizer_settings.given_to_one(self._parameters, described):
-            reason = f"the {other(side)}'s optimizer was not given this parameter"
+            reason = Reason(cause=Cause.NOT_GIVEN, side=other(side))
             yield one_sided(self._frame(step, pair, RATE_WORD), side, reason)
 
     def _number_rows(
@@ -187,19 +188,20 @@ class OptimizerFlow:
                 figures=measure(ours, theirs, bound),
             )
             frame = self._frame(step, parameters[0] if len(groups) > 1 else None, word)
-            more = f"and of {len(parameters) - 1} more parameters" if len(parameters) > 1 else ""
-            yield judged_row(frame, measured, options=self._options, note=more if len(groups) > 1 else "")
+            stands_for_more = len(parameters) > 1 and len(groups) > 1
+            more = Reason(cause=Cause.MORE_PARAMETERS, numbers=(len(parameters) - 1.0,))
+            notes = (more,) if stands_for_more else ()
+            yield judged_row(frame, measured, options=self._options, notes=notes)
 
     def _lone_row(self, step: int, lone: LoneEntry) -> Row:
         """Returns the row of what one side keeps; zeros say no more than nothing does."""
         frame = self._frame(step, lone.parameters, lone.entries[0].state)
         values = self._links[lone.side].optimizer.read(lone.entries, Phase.OPTIMIZER)
-        nowhere = f"no {lone.entries[0].state} on the {other(lone.side)}"
+        state = lone.entries[0].state
         if all(is_zero(value) for value in list(values)):
-            return dataclasses.replace(
-                frame, verdict=Verdict.MATCH, reason=f"{nowhere}, only zeros on the {lone.side}"
-            )
-        reason = f"{nowhere}: its optimizer has not stepped this parameter"
+            zeros = Reason(cause=Cause.ZERO_STATE, side=other(lone.side), names=(state,))
+            return dataclasses.replace(frame, verdict=Verdict.MATCH, reasons=(zeros,))
+        reason = Reason(cause=Cause.NOT_STEPPED, side=other(lone.side), names=(state,))
         return one_sided(frame, lone.side, reason)
 
     def _note_unknown(self, matched: MatchedEntries, described: Descriptions) -> None:

@@ -9,8 +9,8 @@ from itertools import groupby, islice
 from typing import Optional
 
 from padiff_rpc.tensors import HostTensor
-from padiff_rpc.v1.records import Options, Place, Row, TensorSpec, Tolerance, Unmatched
-from padiff_rpc.v1.words import CaptureKind, DType, Phase, Side, WeightKind
+from padiff_rpc.v1.records import Options, Place, Reason, Row, TensorSpec, Tolerance, Unmatched
+from padiff_rpc.v1.words import CaptureKind, Cause, DType, Phase, Side, WeightKind
 from padiff_server.judging.gradient_history import GradientHistory, partly_excused
 from padiff_server.judging.judged_row import judged_row
 from padiff_server.judging.measure import measure
@@ -217,14 +217,16 @@ class WeightFlow:
             if key in made:
                 row = self._judged(row, made[key], candidate, IDENTITY, self._tolerances)
             else:
-                row = dataclasses.replace(row, reason=f"{special.function} returned no {key!r}")
+                reason = Reason(cause=Cause.NOT_RETURNED, names=(special.function, key))
+                row = dataclasses.replace(row, reasons=(reason,))
             yield dataclasses.replace(row, rule=special.function)
 
     def _rows_without_values(self) -> Iterator[Row]:
         for pair in self._plan.pairs:
             if not pair.compared:
                 frame = self._frame(pair, Phase.INITIAL_WEIGHTS, 0)
-                yield dataclasses.replace(frame, reason=pair.reason, counts=False)
+                reason = Reason(cause=Cause.MESSAGE, names=(pair.reason,))
+                yield dataclasses.replace(frame, reasons=(reason,), counts=False)
             elif pair.is_misfit:
                 yield misfit_row(self._frame(pair, Phase.INITIAL_WEIGHTS, 0), pair)
         for lone in self._plan.unmatched:
@@ -242,7 +244,8 @@ class WeightFlow:
 def _unmatched_row(lone: Unmatched) -> Row:
     place = Place(path=lone.path, class_name=lone.class_name, slot=lone.name)
     row = blank_row(Phase.INITIAL_WEIGHTS, CaptureKind(lone.what), place, place)
-    return one_sided(row, lone.side, lone.reason, counts=lone.counts)
+    reason = Reason(cause=Cause.MESSAGE, names=(lone.reason,))
+    return one_sided(row, lone.side, reason, counts=lone.counts)
 
 
 def _as_bfloat16(value: HostTensor, wanted: DType) -> HostTensor:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from padiff_client import Batch, ModelSpec, Report, auto_diff
+from padiff_client.sentences import reason
 from padiff_rpc.v1.words import CaptureKind, Omission
 
 Compare = Callable[..., Report]
@@ -158,7 +159,7 @@ class TestActivationsThatLayersApplyThemselves:
         )
         assert_passes(report, functions=0 if layers is False else 3)
         rows = [row for row in report.rows if row.kind is CaptureKind.OUTPUT]
-        shown = [row for row in rows if "shows these values at" in row.reason]
+        shown = [row for row in rows if "shows these values at" in reason(row)]
         assert {row.candidate.path for row in shown if row.candidate} == {"bn1", "bn2", "fc"}
 
     @pytest.mark.parametrize("fault", ["bn1", "fc"])
@@ -174,7 +175,9 @@ class TestActivationsThatLayersApplyThemselves:
     ) -> None:
         report = compare("Pooled", values(3, 3, 2, 5), swapped=swapped, train=True, options=options)
         assert_passes(report, functions=1)
-        [row] = [row for row in report.rows if row.kind is CaptureKind.OUTPUT and "behind relu" in row.reason]
+        [row] = [
+            row for row in report.rows if row.kind is CaptureKind.OUTPUT and "behind relu" in reason(row)
+        ]
         assert {place.path for place in (row.reference, row.candidate) if place} == {"bn"}
         [left_out] = [one for one in report.omitted if one.omission is Omission.FUSED]
         assert (left_out.what, left_out.places) == ("gradient", 1)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from padiff_client import Batch, ModelSpec, Options, Report, auto_diff
+from padiff_client.sentences import reason
 from padiff_rpc.v1.records import Row
 from padiff_rpc.v1.words import CaptureKind, Side, Verdict
 
@@ -53,7 +54,7 @@ def compare(service: Any) -> Compare:
 def left_out(report: Report) -> list[Row]:
     """What was not compared, but for gradients below rounding and what became of them."""
     return [
-        row for row in report.rows if row.verdict is Verdict.NOT_COMPARED and "rounding" not in row.reason
+        row for row in report.rows if row.verdict is Verdict.NOT_COMPARED and "rounding" not in reason(row)
     ]
 
 
@@ -91,7 +92,7 @@ def test_what_cannot_be_shared_is_named_and_a_fault_behind_it_is_located(compare
     assert {(one.path, one.name, one.shared) for one in report.random_operations} == {
         ("noise", "poisson", False)
     }
-    assert {row.reason for row in left_out(report)} == {"random: poisson (not shared)"}
+    assert {reason(row) for row in left_out(report)} == {"random: poisson (not shared)"}
     faulty = compare("sampled", "epsilon")
     assert faulty.first_divergence is not None
     assert faulty.first_divergence.path == "norm"
@@ -162,7 +163,7 @@ def test_bert_whose_decisions_are_only_named_is_judged_between_them(bert: Compar
     report = bert(randomness="report")
     assert report, str(report)
     assert [step.passed for step in report.steps] == [True] * 5
-    assert all("random: " in row.reason and not row.counts for row in left_out(report))
+    assert all("random: " in reason(row) and not row.counts for row in left_out(report))
     judged = {
         row.reference.path
         for row in report.rows

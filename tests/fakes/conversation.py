@@ -6,7 +6,7 @@ import itertools
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent import futures
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -48,12 +48,17 @@ class Call:
         return self.method.rpartition("/")[2]
 
 
-def write(path: Path, lines: Iterable[tuple[str, Said]]) -> None:
-    """Writes (link, message) pairs: one msgpack array each, of link, call, method, direction, content."""
+def write(path: Path, lines: Sequence[tuple[str, Said]]) -> None:
+    """Writes (link, message) pairs: one msgpack array each, of link, call, method, direction, content.
+
+    A call without an answer, which met a worker's address passing on and was made again, is left out.
+    """
+    answered = {(link, said.call) for link, said in lines if said.direction == RESPONSE}
     path.write_bytes(
         b"".join(
             msgpack.packb([link, said.call, said.method, said.direction, said.content])
             for link, said in lines
+            if (link, said.call) in answered
         )
     )
 

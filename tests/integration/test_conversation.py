@@ -37,7 +37,7 @@ from padiff_client.link import connect
 from padiff_client.report import Report
 from padiff_rpc.errors import StateError
 from padiff_rpc.v1 import coordinator_pb2, worker_pb2
-from padiff_rpc.version import PROTOCOL_VERSION
+from padiff_rpc.version import PROTOCOL_VERSION, package_version
 
 RECORDING = Path(__file__).resolve().parents[1] / "recordings" / "comparison.bin"
 LARGEST_BYTES = 200_000
@@ -157,10 +157,15 @@ def of_version(number: int, method: str) -> Callable[[Said], bytes]:
     return change
 
 
-def message_for(peer: str, other: int) -> str:
+def message_for(peer: str, other: int, *, says_package: bool = True) -> str:
+    """What is said of a peer of another protocol version, whose package is of the same version as ours."""
+    ours = package_version()
+    package = f" (padiff-rpc {ours})" if says_package else ""
+    where = "there" if other < PROTOCOL_VERSION else "here"
+    wanted = f"padiff-rpc=={ours}" if where == "there" or says_package else "--upgrade padiff-rpc"
     return (
-        f"{peer} speaks protocol version {other} and this side version {PROTOCOL_VERSION}: "
-        "install the same padiff-rpc on both"
+        f"{peer}{package} speaks protocol version {other} and this side (padiff-rpc {ours}) version "
+        f"{PROTOCOL_VERSION}: run 'pip install {wanted}' {where}"
     )
 
 
@@ -200,8 +205,8 @@ def test_a_coordinator_and_a_worker_tell_callers_of_another_version(service: Ser
     for method, request in coordinator_requests(other):
         code, text = refused(service.coordinator, f"/padiff_rpc.v1.Coordinator/{method}", request)
         assert code is grpc.StatusCode.FAILED_PRECONDITION
-        assert text.startswith(message_for("the client", other))
+        assert text.startswith(message_for("the client", other, says_package=False))
     lease = worker_pb2.LeaseRequest(protocol_version=other)
     code, text = refused(service.reference, "/padiff_rpc.v1.Worker/Lease", lease)
     assert code is grpc.StatusCode.FAILED_PRECONDITION
-    assert text.startswith(message_for("the coordinator", other))
+    assert text.startswith(message_for("the coordinator", other, says_package=False))

@@ -15,6 +15,7 @@ from processes import Running, Service, running, running_worker
 
 from padiff_client.link import Batches, connect
 from padiff_client.report import Report
+from padiff_client.sentences import reason
 from padiff_rpc import trees
 from padiff_rpc.convert import to_proto
 from padiff_rpc.errors import (
@@ -288,7 +289,7 @@ def test_calls_that_the_trace_did_not_have_are_reported(service: Service) -> Non
 
 def test_calls_off_plan_on_both_sides_are_compared_and_flagged(service: Service) -> None:
     report = compare(service, own("Straying"), own("Straying"))
-    flagged = [row for row in report.rows if row.reason.startswith("off plan")]
+    flagged = [row for row in report.rows if reason(row).startswith("off plan")]
     assert report
     assert {(row.reference.path, row.reference.call) for row in flagged if row.reference} == {("fc2", 1)}
 

@@ -10,6 +10,7 @@ from processes import Service
 
 from padiff_client.link import Batches, connect
 from padiff_client.report import Report
+from padiff_client.sentences import reason
 from padiff_client.tensor_leaves import Input
 from padiff_rpc import trees
 from padiff_rpc.v1.records import (
@@ -66,7 +67,7 @@ def test_an_output_that_cannot_be_seen_is_not_compared_by_its_inputs(service: Se
     [row] = failing(report)
     assert row.reference is not None
     assert (row.reference.path, row.kind, row.verdict) == ("side", CaptureKind.OUTPUT, Verdict.NOT_COMPARED)
-    assert "no tensor that can be seen" in row.reason
+    assert "no tensor that can be seen" in reason(row)
     assert (report.summary.coverage.calls_compared, report.summary.coverage.calls_total) == (2, 3)
 
 
@@ -128,7 +129,7 @@ class TestSpecialInitialisers:
         report = self.compare(service, "halve", held="halved", untrained=True)
         [row] = failing(report)
         assert row is self.gradient(report)
-        assert row.reason == "no gradient on the candidate, and the reference's is not zero"
+        assert reason(row) == "no gradient on the candidate, and the reference's is not zero"
 
     def test_whose_weight_is_not_trained_fail_whatever_they_do(self, service: Service) -> None:
         for function, held in (("pass_on", ""), ("turn_over", "turned"), ("halve", "halved")):

@@ -13,6 +13,7 @@ from processes import Service, running, running_worker
 
 from padiff_client.link import Batches
 from padiff_client.report import Report
+from padiff_client.sentences import reason
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.v1.records import Model, Options, Row
 from padiff_rpc.v1.words import Pass, Phase, Side, Verdict
@@ -120,7 +121,7 @@ def test_accumulation_alone_passes_and_says_so(service: Service) -> None:
     assert report, str(report)
     accumulated = [row for row in rows(report, Pass.FREE) if row.verdict is Verdict.MISMATCH]
     assert accumulated
-    assert all("accumulation" in row.reason and not row.counts for row in accumulated)
+    assert all("accumulation" in reason(row) and not row.counts for row in accumulated)
     assert differing(rows(report, Pass.LOCKSTEP)) == []
 
 
@@ -168,7 +169,7 @@ def test_a_fault_in_one_step_does_not_taint_the_next_one(service: Service, optim
     assert differing(rows(report, Pass.LOCKSTEP, step=2)) == []
     drifted = rows(report, Pass.FREE, step=2, phase=Phase.WEIGHTS)
     assert differing(drifted)
-    assert all("accumulation" in row.reason for row in drifted if row.verdict is Verdict.MISMATCH)
+    assert all("accumulation" in reason(row) for row in drifted if row.verdict is Verdict.MISMATCH)
 
 
 @pytest.mark.parametrize("optimizer", [SGD, MOMENTUM])

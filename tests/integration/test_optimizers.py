@@ -12,6 +12,7 @@ from processes import Service
 from test_coordinator import compare, model
 
 from padiff_client.report import Report
+from padiff_client.sentences import reason
 from padiff_rpc.tensors import HostTensor
 from padiff_rpc.v1.records import (
     Model,
@@ -139,7 +140,7 @@ def test_state_that_is_off_is_found_before_the_weights_that_it_moves(service: Se
     found = report.first_divergence
     assert found is not None
     assert (found.step, found.phase) == (1, Phase.OPTIMIZER)
-    assert "candidate is 1.01 * reference throughout" in " ".join(row.reason for row in report.faults)
+    assert "candidate is 1.01 * reference throughout" in " ".join(reason(row) for row in report.faults)
 
 
 def test_conventions_that_matter_are_told_and_fail_nothing(service: Service) -> None:
@@ -190,7 +191,7 @@ def test_state_made_of_gradients_that_are_rounding_noise_is_not_compared(service
     assert report, str(report)
     noise = [row for row in optimizer_rows(report) if row.reference and row.reference.path == "faint"]
     assert {row.verdict for row in noise} == {Verdict.NOT_COMPARED}
-    assert all("below rounding" in row.reason and not row.counts for row in noise)
+    assert all("below rounding" in reason(row) and not row.counts for row in noise)
 
 
 def test_state_far_above_rounding_fails_although_its_gradient_was_noise(service: Service) -> None:
@@ -286,7 +287,7 @@ def test_state_that_only_one_sides_optimizer_has_of_a_parameter_fails(pair: Pair
     assert row.counts
     assert row.reference is not None
     assert (row.reference.path, row.reference.slot, row.candidate) == ("norm", "bias.momentum", None)
-    assert row.reason == "no momentum on the candidate: its optimizer has not stepped this parameter"
+    assert reason(row) == "no momentum on the candidate: its optimizer has not stepped this parameter"
 
 
 def test_zeros_that_only_one_side_keeps_are_no_difference(pair: Pair) -> None:

@@ -11,6 +11,7 @@ from processes import Service
 
 from padiff_client.link import Batches
 from padiff_client.report import Report
+from padiff_client.sentences import reason
 from padiff_rpc import trees
 from padiff_rpc.v1.records import Model, Options, Row
 from padiff_rpc.v1.words import CaptureKind, Pass, Phase, Side, Verdict
@@ -41,8 +42,8 @@ def left_out(report: Report) -> dict[str, set[str]]:
     """By reason, which tensors of the reference were not compared; without those below rounding."""
     found: dict[str, set[str]] = {}
     for row in report.rows:
-        if row.verdict is Verdict.NOT_COMPARED and row.reference and "rounding" not in row.reason:
-            found.setdefault(row.reason, set()).add(f"{row.kind} of {row.reference.path or 'the root'}")
+        if row.verdict is Verdict.NOT_COMPARED and row.reference and "rounding" not in reason(row):
+            found.setdefault(reason(row), set()).add(f"{row.kind} of {row.reference.path or 'the root'}")
     return found
 
 
@@ -97,7 +98,7 @@ def test_named_decisions_are_not_judged_and_the_comparison_goes_on_behind_them(s
         }
     }
     assert "dropout in drop#0 (reference), drop#0 (candidate): left to the frameworks" in str(report)
-    unjudged = [row for row in report.rows if row.reason == NOT_SHARED]
+    unjudged = [row for row in report.rows if reason(row) == NOT_SHARED]
     assert f"so {len(unjudged)} tensors were not compared" in str(report)
     assert not report.summary.in_lockstep
 
@@ -154,7 +155,7 @@ def test_a_layer_with_weights_that_decides_for_itself_keeps_a_report_from_passin
     )
     assert not report
     remedy = f"{NOT_SHARED}; randomness='shared' or 'off' compares it"
-    assert [(row.kind.value, row.reason) for row in failing(report)] == [
+    assert [(row.kind.value, reason(row)) for row in failing(report)] == [
         ("output", remedy),
         ("parameter_gradient", remedy),
     ]

@@ -24,6 +24,7 @@ from padiff_rpc.v1.records import (
     Place,
     PlanPair,
     RandomOperation,
+    Reason,
     ReportSummary,
     Row,
     RunToRunNoise,
@@ -36,7 +37,7 @@ from padiff_rpc.v1.records import (
     WorkerInfo,
     WorstElement,
 )
-from padiff_rpc.v1.words import CaptureKind, DType, Omission, Phase, Side, Verdict
+from padiff_rpc.v1.words import CaptureKind, Cause, DType, Omission, Phase, Side, Verdict
 
 FULL = Coverage(
     tensors_compared=151,
@@ -49,6 +50,10 @@ FULL = Coverage(
     root_outputs_total=1,
 )
 SPEC = TensorSpec(dtype=DType.FLOAT32, shape=(2, 8))
+
+
+def said(text: str) -> Reason:
+    return Reason(cause=Cause.MESSAGE, names=(text,))
 
 
 def place(path: str, class_name: str, **rest: Any) -> Place:
@@ -255,7 +260,9 @@ def test_wide_trees_stand_one_under_the_other() -> None:
 
 
 def test_a_side_without_a_partner_says_so() -> None:
-    report = failing(candidate=None, verdict=Verdict.UNMATCHED, figures=None, reason="one more output")
+    report = failing(
+        candidate=None, verdict=Verdict.UNMATCHED, figures=None, reasons=(said("one more output"),)
+    )
     text = str(report.first_divergence)
     assert "candidate  has none" in text
     assert "one more output" in text
@@ -344,7 +351,7 @@ def test_infinite_values_are_text_in_json() -> None:
 
 
 def test_html_escapes_what_comes_from_the_models() -> None:
-    report = failing(reason="<script>alert(1)</script>")
+    report = failing(reasons=(said("<script>alert(1)</script>"),))
     assert "<script>" not in report._repr_html_()
     assert "&lt;script&gt;" in report._repr_html_()
 
@@ -414,7 +421,9 @@ def test_noise_is_told_where_a_model_differs_from_itself() -> None:
 
 
 def test_what_had_to_be_compared_and_was_not_is_a_reason() -> None:
-    missed = norm_row(verdict=Verdict.NOT_COMPARED, figures=None, tolerance=None, reason="random: dropout")
+    missed = norm_row(
+        verdict=Verdict.NOT_COMPARED, figures=None, tolerance=None, reasons=(said("random: dropout"),)
+    )
     found = FirstDivergence(row=missed, cause="missing", position=1, compared=3)
     report = Report(
         ReportSummary(session="s", passed=False, coverage=FULL, first_divergence=found), [missed, missed]

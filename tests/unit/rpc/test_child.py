@@ -63,6 +63,7 @@ def test_a_child_ends_with_its_lifeline_and_removes_the_private_folder(tmp_path:
 def test_another_protocol_version_says_what_to_install() -> None:
     check_protocol_version(PROTOCOL_VERSION, peer="the worker")
     with pytest.raises(
-        StateError, match=r"the worker speaks protocol version 99 .* install the same padiff-rpc"
+        StateError,
+        match=r"the worker speaks protocol version 99 .*: run 'pip install --upgrade padiff-rpc' here",
     ):
         check_protocol_version(99, peer="the worker")

@@ -1,7 +1,8 @@
 from __future__ import annotations
 
-from padiff_rpc.v1.records import FirstDivergence, Place, PlanPair, Row
-from padiff_rpc.v1.words import CaptureKind, Phase, Verdict
+from padiff_client.sentences import reason
+from padiff_rpc.v1.records import FirstDivergence, Place, PlanPair, Reason, Row
+from padiff_rpc.v1.words import CaptureKind, Cause, Phase, Verdict
 from padiff_server.alignment.certainty import Doubts
 
 SURE = PlanPair(how="order and type", reference=Place(path="a"), candidate=Place(path="x"), confidence=0.9)
@@ -15,7 +16,7 @@ DOUBTFUL = PlanPair(
 ALONE = PlanPair(how="unmatched", reference=Place(path="c"), confidence=0.1)
 
 
-def row(reference, candidate, verdict, reason=""):
+def row(reference, candidate, verdict, reasons=()):
     return Row(
         step=0,
         phase=Phase.FORWARD,
@@ -24,15 +25,18 @@ def row(reference, candidate, verdict, reason=""):
         verdict=verdict,
         reference=Place(path=reference),
         candidate=Place(path=candidate),
-        reason=reason,
+        reasons=reasons,
     )
 
 
 def test_rows_of_a_doubtful_pair_say_so_and_others_stay_as_they_are():
     doubts = Doubts((SURE, DOUBTFUL, ALONE))
-    sure, doubtful = row("a", "x", Verdict.MATCH), row("b", "y", Verdict.MISMATCH, "far off")
+    sure, doubtful = (
+        row("a", "x", Verdict.MATCH),
+        row("b", "y", Verdict.MISMATCH, (Reason(cause=Cause.MESSAGE, names=("far off",)),)),
+    )
     assert doubts.marked(sure) is sure
-    assert doubts.marked(doubtful).reason == (
+    assert reason(doubts.marked(doubtful)) == (
         "far off; low-confidence pair (0.45: another pairing fits as well)"
     )
 

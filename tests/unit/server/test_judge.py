@@ -7,12 +7,15 @@ import math
 import numpy as np
 import pytest
 
+from padiff_client.sentences import reason
 from padiff_rpc.tensors import HostTensor
-from padiff_rpc.v1.records import Options, TensorSpec, Tolerance
+from padiff_rpc.v1.records import Options, Place, Row, TensorSpec, Tolerance
 from padiff_rpc.v1.words import CaptureKind, DType, Phase, Verdict
-from padiff_server.judging.judge import Judgement, judge
+from padiff_server.judging.judge import judge
+from padiff_server.judging.judged_row import judged_row
 from padiff_server.judging.magnitude import Magnitude
 from padiff_server.judging.measure import measure, root_mean_square
+from padiff_server.judging.measured import Measured
 from padiff_server.judging.tolerances import Tolerances
 
 STRICT, MEAN = Options(), Options(compare_mode="mean")
@@ -27,19 +30,27 @@ def judged(
     options: Options = STRICT,
     floor: float = 0.0,
     of_gradient: bool = True,
-) -> Judgement:
+) -> Row:
     one, other = HostTensor.from_array(np.asarray(reference)), HostTensor.from_array(np.asarray(candidate))
     same_shape = one.array.shape == other.array.shape
-    figures = measure(one, other, tolerance) if same_shape else None
-    return judge(
-        one.spec,
-        other.spec,
-        figures,
-        tolerance,
-        options=options,
-        floor=floor,
-        is_of_gradient=of_gradient,
+    measured = Measured(
+        reference=one.spec,
+        candidate=other.spec,
+        tolerance=tolerance,
+        figures=measure(one, other, tolerance) if same_shape else None,
     )
+    kind = CaptureKind.OUTPUT_GRADIENT if of_gradient else CaptureKind.OUTPUT
+    place = Place(path="fc")
+    frame = Row(
+        step=0,
+        phase=Phase.FORWARD,
+        kind=kind,
+        order=0,
+        verdict=Verdict.NOT_COMPARED,
+        reference=place,
+        candidate=place,
+    )
+    return judged_row(frame, measured, options=options, floor=floor)
 
 
 def test_a1_a_flipped_tensor_fails_in_strict_mode_and_shows_in_mean_mode() -> None:
@@ -48,23 +59,23 @@ def test_a1_a_flipped_tensor_fails_in_strict_mode_and_shows_in_mean_mode() -> No
     assert strict.verdict is Verdict.MISMATCH
     mean = judged(values, values[:, ::-1], options=MEAN)
     assert mean.verdict is Verdict.WITHIN_TOLERANCE
-    assert "elementwise: 3" in mean.reason
-    assert "of 32 elements" in mean.reason
+    assert "elementwise: 3" in reason(mean)
+    assert "of 32 elements" in reason(mean)
 
 
 def test_a3_shapes_are_judged_before_anything_else() -> None:
     judgement = judged(np.ones((1, 8)), np.ones((4, 8), np.float32))
     assert judgement.verdict is Verdict.SHAPE_MISMATCH
-    assert judgement.reason == "shape: reference [1, 8], candidate [4, 8]"
+    assert reason(judgement) == "shape: reference [1, 8], candidate [4, 8]"
 
 
 def test_a4_dtypes_differ_unless_the_user_allows_it() -> None:
     judgement = judged(np.ones(3), np.ones(3, np.float32))
     assert judgement.verdict is Verdict.DTYPE_MISMATCH
-    assert judgement.reason == "dtype: reference float64, candidate float32"
+    assert reason(judgement) == "dtype: reference float64, candidate float32"
     allowed = judged(np.ones(3), np.ones(3, np.float32), options=Options(check_dtype=False))
     assert allowed.verdict is Verdict.WITHIN_TOLERANCE
-    assert "float64" in allowed.reason
+    assert "float64" in reason(allowed)
     wrong = judged(np.ones(3), np.zeros(3, np.float32), options=Options(check_dtype=False))
     assert wrong.verdict is Verdict.MISMATCH
 
@@ -85,12 +96,12 @@ def test_a4_dtypes_differ_unless_the_user_allows_it() -> None:
 def test_the_imaginary_part_is_named_where_one_side_has_none(
     reference: object, candidate: object, said: str
 ) -> None:
-    assert judged(reference, candidate).reason.endswith(said)
+    assert reason(judged(reference, candidate)).endswith(said)
 
 
 def test_of_complex_elements_the_part_that_differs_is_named() -> None:
-    reason = judged(np.array([1 + 1j, 2.0]), np.array([1 - 1j, 2.0])).reason
-    assert "largest difference 2 at [0], in the imaginary part (reference 1, candidate -1)" in reason
+    said = reason(judged(np.array([1 + 1j, 2.0]), np.array([1 - 1j, 2.0])))
+    assert "largest difference 2 at [0], in the imaginary part (reference 1, candidate -1)" in said
 
 
 def test_an_empty_pair_of_two_dtypes_is_no_plain_match() -> None:
@@ -103,16 +114,16 @@ def test_a5_nan_on_both_sides_is_never_green(options: Options) -> None:
     values = [[1.0, 2.0], [math.nan, 4.0]]
     judgement = judged(values, values, options=options, floor=100.0)
     assert judgement.verdict is Verdict.NONFINITE
-    assert "NaN: 1 in the reference, 1 in the candidate" in judgement.reason
-    assert "first at [1, 0]" in judgement.reason
-    assert "both sides agree" in judgement.reason
+    assert "NaN: 1 in the reference, 1 in the candidate" in reason(judgement)
+    assert "first at [1, 0]" in reason(judgement)
+    assert "both sides agree" in reason(judgement)
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
 def test_a_nonfinite_element_on_one_side_is_nonfinite(bad: float) -> None:
     judgement = judged([0.0, 1.0], [0.0, bad], Tolerance(atol=math.inf, rtol=0.0, source="user"))
     assert judgement.verdict is Verdict.NONFINITE
-    assert "agree" not in judgement.reason
+    assert "agree" not in reason(judgement)
 
 
 def test_infinities_of_both_signs_differ_and_equal_ones_do_not() -> None:
@@ -135,13 +146,14 @@ def test_a16_bfloat16_passes_under_its_own_tolerance() -> None:
 
 @pytest.mark.parametrize("shape", [(), (1,), (0,), (3, 0)])
 def test_scalars_and_empty_tensors_match(shape: tuple[int, ...]) -> None:
-    assert judged(np.ones(shape), np.ones(shape)) == Judgement(verdict=Verdict.MATCH)
+    row = judged(np.ones(shape), np.ones(shape))
+    assert (row.verdict, row.reasons) == (Verdict.MATCH, ())
 
 
 def test_a_mismatch_says_how_many_how_much_where_and_what_was_allowed() -> None:
     judgement = judged([[1.0, 2.0], [3.0, 4.0]], [[1.0, 2.0], [3.0, 4.5]])
     assert judgement.verdict is Verdict.MISMATCH
-    assert judgement.reason == (
+    assert reason(judgement) == (
         "1 of 4 elements (0.25) outside atol 0.01 + rtol 0.01 * |reference|; "
         "largest difference 0.5 at [1, 1] (reference 4, candidate 4.5)"
     )
@@ -158,9 +170,9 @@ def test_a_mismatch_says_how_many_how_much_where_and_what_was_allowed() -> None:
 )
 def test_a_clear_cause_is_named(change: object, text: str) -> None:
     values = np.random.default_rng(0).standard_normal(100)
-    reason = judged(values, change(values)).reason  # type: ignore[operator]
-    assert reason.endswith(text)
-    assert ("throughout" in reason) == bool(text)
+    said = reason(judged(values, change(values)))  # type: ignore[operator]
+    assert said.endswith(text)
+    assert ("throughout" in said) == bool(text)
 
 
 def test_a_norm_bound_decides_where_it_is_set() -> None:
@@ -169,7 +181,7 @@ def test_a_norm_bound_decides_where_it_is_set() -> None:
     assert judged(values, values * 1.01, bound).verdict is Verdict.WITHIN_TOLERANCE
     judgement = judged(values, values * 1.2, bound)
     assert judgement.verdict is Verdict.MISMATCH
-    assert judgement.reason.startswith("relative L2 0.167, allowed 0.05")
+    assert reason(judgement).startswith("relative L2 0.167, allowed 0.05")
 
 
 def test_a_norm_that_overflowed_fails() -> None:
@@ -181,7 +193,7 @@ def test_means_are_held_to_the_users_bounds() -> None:
     assert judged([1.0, 3.0], [2.0, 2.0], options=MEAN).verdict is Verdict.WITHIN_TOLERANCE
     judgement = judged([1.0, 3.0], [1.0, 4.0], options=MEAN)
     assert judgement.verdict is Verdict.MISMATCH
-    assert judgement.reason.startswith("the means differ by 0.5, more than 0.03; elementwise: 1 of 2")
+    assert reason(judgement).startswith("the means differ by 0.5, more than 0.03; elementwise: 1 of 2")
 
 
 NOISE = [1e-9, -1e-9, 2e-9]
@@ -224,12 +236,12 @@ def test_what_rounding_may_come_to_decides_where_the_tolerance_does_not(
 ) -> None:
     judgement = judged(reference, candidate, tolerance, floor=floor, of_gradient=of_gradient)
     assert judgement.verdict is verdict
-    assert judgement.reason.startswith("below rounding") == (verdict is Verdict.NOT_COMPARED)
+    assert reason(judgement).startswith("below rounding") == (verdict is Verdict.NOT_COMPARED)
 
 
 def test_a_value_that_rounding_alone_brought_apart_says_so() -> None:
-    reason = judged(NOISE, [-1e-9, 1e-9, 0.0], ELEMENTWISE, floor=1e-8, of_gradient=False).reason
-    assert reason == "2e-09 apart, and rounding of what it is made of may come to 1e-08"
+    row = judged(NOISE, [-1e-9, 1e-9, 0.0], ELEMENTWISE, floor=1e-8, of_gradient=False)
+    assert reason(row) == "2e-09 apart, and rounding of what it is made of may come to 1e-08"
 
 
 @pytest.mark.parametrize("options", [STRICT, MEAN])

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from padiff_rpc.tensors import HostTensor
-from padiff_rpc.v1.words import DType
+from padiff_rpc.v1.records import Reason
+from padiff_rpc.v1.words import Cause, DType
 from padiff_server.alignment.layouts import Layout, layouts
 
 
@@ -16,43 +17,48 @@ def numbers(*shape: int) -> np.ndarray:
     return np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
 
 
+def axes_in(*order: int) -> Reason:
+    return Reason(cause=Cause.AXES, numbers=order)
+
+
+RESHAPED = Reason(cause=Cause.RESHAPED)
 CASES = {
-    "time first": (numbers(2, 3, 4), numbers(2, 3, 4).transpose(1, 0, 2), "axes 0 and 1 exchanged"),
-    "square": (numbers(3, 3), numbers(3, 3).T, "axes 0 and 1 exchanged"),
+    "time first": (numbers(2, 3, 4), numbers(2, 3, 4).transpose(1, 0, 2), (axes_in(1, 0, 2),)),
+    "square": (numbers(3, 3), numbers(3, 3).T, (axes_in(1, 0),)),
     "channels last": (
         numbers(2, 3, 4, 5),
         numbers(2, 3, 4, 5).transpose(0, 2, 3, 1),
-        "axes in the order 0, 2, 3, 1",
+        (axes_in(0, 2, 3, 1),),
     ),
-    "flattened": (numbers(2, 3, 4), numbers(6, 4), "reshaped"),
-    "not flattened": (numbers(6, 4), numbers(2, 3, 4), "reshaped"),
+    "flattened": (numbers(2, 3, 4), numbers(6, 4), (RESHAPED,)),
+    "not flattened": (numbers(6, 4), numbers(2, 3, 4), (RESHAPED,)),
     "heads merged": (
         numbers(2, 3, 4, 5),
         numbers(2, 3, 4, 5).transpose(0, 2, 1, 3).reshape(8, 3, 5),
-        "axes 1 and 2 exchanged, reshaped",
+        (axes_in(0, 2, 1, 3), RESHAPED),
     ),
     "heads split": (
         numbers(8, 3, 5),
         numbers(2, 4, 3, 5).transpose(0, 2, 1, 3),
-        "axes 1 and 2 exchanged, reshaped",
+        (axes_in(0, 2, 1, 3), RESHAPED),
     ),
     "channels last, flattened": (
         numbers(2, 3, 4, 5),
         numbers(2, 3, 4, 5).transpose(0, 2, 3, 1).reshape(2, 60),
-        "axes in the order 0, 2, 3, 1, reshaped",
+        (axes_in(0, 2, 3, 1), RESHAPED),
     ),
 }
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_the_layout_that_leads_from_one_to_the_other_is_among_those_that_the_shapes_allow(case: str) -> None:
-    reference, candidate, words = CASES[case]
+    reference, candidate, causes = CASES[case]
     fitting = [
         layout
         for layout in layouts(reference.shape, candidate.shape)
         if np.array_equal(laid_out(layout, reference, candidate.shape), candidate)
     ]
-    assert fitting[0].words(reference.shape, candidate.shape) == words
+    assert fitting[0].reasons(reference.shape, candidate.shape) == causes
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -9,6 +9,7 @@ from typing import Any, Optional
 import numpy as np
 import pytest
 
+from padiff_client.sentences import reason
 from padiff_rpc.tensors import HostTensor
 from padiff_rpc.v1.records import Options, Row
 from padiff_rpc.v1.words import CaptureKind, Phase, Verdict
@@ -62,7 +63,7 @@ def weights(history: GradientHistory, apart: Any, length: Optional[float] = LENG
 def test_elements_that_noise_moved_are_left_out_and_counted() -> None:
     row = weights(history_of(gradients()), [0, 2e-3, -2e-3, 0, 0])
     assert row.verdict is Verdict.WITHIN_TOLERANCE
-    assert row.reason == "2 of 5 elements left out: their gradients were below rounding"
+    assert reason(row) == "2 of 5 elements left out: their gradients were below rounding"
     (note,) = rounding_notes([row, dataclasses.replace(row, step=1)])
     assert note == "of 1 weight, elements whose gradients were below rounding were not compared"
 
@@ -73,7 +74,7 @@ def test_every_other_element_is_judged(element: int) -> None:
     apart[element] = 1e-5
     row = weights(history_of(gradients()), apart)
     assert row.verdict is Verdict.MISMATCH
-    assert "2 of 5 elements left out" in row.reason
+    assert "2 of 5 elements left out" in reason(row)
     assert row.figures is not None
     assert row.figures.worst[0].index == (element,)
 
@@ -82,7 +83,7 @@ def test_every_other_element_is_judged(element: int) -> None:
 def test_what_no_step_explains_is_judged(apart: float, length: Optional[float]) -> None:
     row = weights(history_of(gradients()), [0, apart, 0, 0, 0], length)
     assert row.verdict in (Verdict.MISMATCH, Verdict.NONFINITE)
-    assert "left out" not in row.reason
+    assert "left out" not in reason(row)
 
 
 def test_an_element_whose_gradient_was_real_in_any_step_is_judged() -> None:
@@ -123,7 +124,7 @@ def test_what_the_layer_makes_is_compared_less_the_offset_of_its_bias() -> None:
     weights(history, [0, 2e-3, -2e-3, 0, 0])
     row = output(history)
     assert row.verdict is Verdict.WITHIN_TOLERANCE
-    assert row.reason == "less what noise has moved 2 of 5 elements of the layer's bias by"
+    assert reason(row) == "less what noise has moved 2 of 5 elements of the layer's bias by"
     assert output(history, off=1e-3).verdict is Verdict.MISMATCH
     assert output(history, shape=(5, 3)).verdict is Verdict.MISMATCH
 

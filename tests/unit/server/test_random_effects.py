@@ -11,6 +11,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "fakes"))
 
 from random_events import SPEC, plan_of, seen_in
 
+from padiff_client.sentences import reason
 from padiff_rpc.v1.records import Layer, Place, Row, Weight
 from padiff_rpc.v1.words import CallMoment, CaptureKind, Phase, Verdict, WeightKind
 from padiff_server.model_index import ModelIndex
@@ -76,7 +77,7 @@ def test_gradients_that_its_own_code_may_have_had_a_part_in_are_judged_with_a_wo
     for pair in seen.pairs:
         for slots in pair.slots.pairs:
             marked = found.marked(row(Phase.BACKWARD, CaptureKind.INPUT_GRADIENT), pair, slots)
-            verdicts[slots.reference.tensor] = (str(marked.verdict), "may have a part" in marked.reason)
+            verdicts[slots.reference.tensor] = (str(marked.verdict), "may have a part" in reason(marked))
     # The layer a took 1, and b took 3; 4 is what the model returns. Nothing but its own code took 2.
     assert verdicts == {
         1: ("mismatch", True),
@@ -116,7 +117,7 @@ def test_what_a_layer_with_weights_or_the_model_returns_is_missed(path, counts):
     marked = found.marked(row(), pair, pair.slots.pairs[0])
     assert (marked.verdict, marked.counts) == (Verdict.NOT_COMPARED, counts)
     remedy = "; randomness='shared' or 'off' compares it" if counts else ""
-    assert marked.reason == f"random: dropout (not shared){remedy}"
+    assert reason(marked) == f"random: dropout (not shared){remedy}"
 
 
 def test_a_unit_holds_the_weights_of_all_that_is_in_it():

@@ -6,6 +6,7 @@ import dataclasses
 
 import pytest
 
+from padiff_client.sentences import reason
 from padiff_rpc.v1.records import Figures, Place, Row, TensorSpec, Tolerance
 from padiff_rpc.v1.words import CaptureKind, DType, Phase, Verdict
 from padiff_server.judging.running_statistics import Spreads, is_variance
@@ -33,7 +34,7 @@ VARIANCE = buffer("_variance", rms=4.0, max_abs=0.0)
 def test_a_mean_agrees_where_it_is_no_further_off_than_rounding_of_its_values(name: str) -> None:
     settled = Spreads([VARIANCE]).settled(buffer(name, rms=2e-9, max_abs=3e-9), in_lockstep=True)
     assert settled.verdict is Verdict.WITHIN_TOLERANCE
-    assert "values that spread 2" in settled.reason
+    assert "values that spread 2" in reason(settled)
 
 
 def test_the_free_run_may_be_off_by_what_its_values_may() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from padiff_client.sentences import reason
 from padiff_rpc.v1.records import Row
 from padiff_rpc.v1.words import CaptureKind, Phase, Verdict
 from padiff_server.sides import TensorPair
@@ -37,7 +38,7 @@ COPY_ON_THE_REFERENCE = [call(0, (1, 1)), call(1, (2, 1))]
 def test_the_second_of_two_need_not_agree_and_the_first_has_to(calls: list[Any]) -> None:
     second = verdict(calls, 1)
     assert (second.verdict, second.counts) == (Verdict.NOT_COMPARED, False)
-    assert "its whole gradient is judged at the entry of drop#0" in second.reason
+    assert "its whole gradient is judged at the entry of drop#0" in reason(second)
     assert verdict(calls, 0).verdict is Verdict.MISMATCH
 
 

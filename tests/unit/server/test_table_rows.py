@@ -5,13 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from padiff_client.sentences import reason
 from padiff_rpc.tensors import BLOCK_ELEMENTS, HostTensor
-from padiff_rpc.v1.records import Options
+from padiff_rpc.v1.records import Options, Row
 from padiff_rpc.v1.words import CaptureKind, DType, Phase, Verdict
-from padiff_server.judging.judge import Judgement, judge
+from padiff_server.judging.judged_row import judged_row
 from padiff_server.judging.measured import Aspect, measure_pair
 from padiff_server.judging.table_rows import worst_row
 from padiff_server.judging.tolerances import Tolerances
+from padiff_server.rows import blank_row
 
 ROWS, WIDTH = 8000, 16
 STRICT = Options()
@@ -28,18 +30,10 @@ def judged(
     floor: float = 0.0,
     options: Options = STRICT,
     dtype: DType = DType.FLOAT32,
-) -> Judgement:
+) -> Row:
     ours, theirs = (HostTensor(array=array, dtype=dtype) for array in (reference, candidate))
     measured = measure_pair(GRADIENT, ours, theirs, tolerances=Tolerances(options), is_embedding=is_embedding)
-    return judge(
-        measured.reference,
-        measured.candidate,
-        measured.figures,
-        measured.tolerance,
-        options=options,
-        floor=floor,
-        is_of_gradient=True,
-    )
+    return judged_row(blank_row(GRADIENT.phase, GRADIENT.kind), measured, options=options, floor=floor)
 
 
 def with_row(row: int, values: object) -> np.ndarray:
@@ -59,16 +53,16 @@ def with_row(row: int, values: object) -> np.ndarray:
     ],
 )
 def test_one_wrong_row_fails_the_table_and_no_other_matrix(candidate: np.ndarray, said: str) -> None:
-    judgement = judged(candidate)
-    assert judgement.verdict is Verdict.MISMATCH
-    assert said in judgement.reason
+    row = judged(candidate)
+    assert row.verdict is Verdict.MISMATCH
+    assert said in reason(row)
     assert judged(candidate, is_embedding=False).verdict is Verdict.WITHIN_TOLERANCE
 
 
 def test_a_reason_says_which_side_has_zeros() -> None:
-    assert "(reference rms" in judged(with_row(3, 0.0)).reason
-    assert "candidate all zeros)" in judged(with_row(3, 0.0)).reason
-    assert "(reference all zeros, candidate rms" in judged(with_row(-1, 1.0)).reason
+    assert "(reference rms" in reason(judged(with_row(3, 0.0)))
+    assert "candidate all zeros)" in reason(judged(with_row(3, 0.0)))
+    assert "(reference all zeros, candidate rms" in reason(judged(with_row(-1, 1.0)))
 
 
 @pytest.mark.parametrize("side", [0, 1])

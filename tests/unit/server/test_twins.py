@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from padiff_rpc.v1.records import Figures, Place, Row, TensorSpec
-from padiff_rpc.v1.words import CaptureKind, DType, Pass, Phase, Verdict
-from padiff_server.steps.twins import ACCUMULATION, FAULT, LEAP, LEAP_NOTE, Twins
+from padiff_rpc.v1.records import Figures, Place, Reason, Row, TensorSpec
+from padiff_rpc.v1.words import CaptureKind, Cause, DType, Pass, Phase, Verdict
+from padiff_server.steps.twins import LEAP_NOTE, Twins
 
 OK, OFF, LEFT_OUT = Verdict.WITHIN_TOLERANCE, Verdict.MISMATCH, Verdict.NOT_COMPARED
 
@@ -30,6 +30,10 @@ def free_row(local: Verdict, free: Verdict, **given: object) -> Row:
     return twins.settled(twins.numbered(row(free, **given)))
 
 
+def causes(row: Row) -> list[Cause]:
+    return [one.cause for one in row.reasons]
+
+
 def test_both_rows_of_a_place_have_its_number_and_other_places_have_others() -> None:
     twins = Twins()
     local = twins.numbered(row(pass_kind=Pass.LOCKSTEP))
@@ -44,22 +48,22 @@ def test_both_rows_of_a_place_have_its_number_and_other_places_have_others() -> 
 
 
 def test_values_that_differ_in_the_free_run_alone_have_accumulated() -> None:
-    settled = free_row(OK, OFF, reason="relative L2 0.1")
+    settled = free_row(OK, OFF, reasons=(Reason(cause=Cause.VALUES),))
     assert (settled.counts, settled.verdict) == (False, OFF)
-    assert settled.reason == f"{ACCUMULATION}; relative L2 0.1"
+    assert causes(settled) == [Cause.ACCUMULATION, Cause.VALUES]
 
 
 @pytest.mark.parametrize("verdict", [OFF, Verdict.SHAPE_MISMATCH, Verdict.UNMATCHED])
 def test_a_fault_counts_once(verdict: Verdict) -> None:
     settled = free_row(verdict, verdict)
     assert not settled.counts
-    assert settled.reason == FAULT
+    assert causes(settled) == [Cause.LOCAL_FAULT]
 
 
 @pytest.mark.parametrize("verdict", [Verdict.SHAPE_MISMATCH, Verdict.DTYPE_MISMATCH, Verdict.NONFINITE])
 def test_what_is_no_matter_of_rounding_counts_though_its_twin_agrees(verdict: Verdict) -> None:
     assert free_row(OK, verdict).counts
-    assert free_row(OK, verdict).reason == ""
+    assert causes(free_row(OK, verdict)) == []
 
 
 def test_without_a_compared_twin_a_difference_counts() -> None:
@@ -111,8 +115,8 @@ def settled_run(
 
 def test_an_error_behind_nothing_but_rounding_has_not_accumulated() -> None:
     [_, leap, behind], twins = settled_run(1e-7, 0.3, 0.3)
-    assert (leap.counts, leap.reason) == (True, LEAP)
-    assert (behind.counts, behind.reason) == (False, ACCUMULATION)
+    assert (leap.counts, causes(leap)) == (True, [Cause.LEAP])
+    assert (behind.counts, causes(behind)) == (False, [Cause.ACCUMULATION])
     assert twins.settled(leap) is leap
     assert twins.notes == (LEAP_NOTE,)
 
@@ -131,7 +135,7 @@ def test_an_error_behind_nothing_but_rounding_has_not_accumulated() -> None:
 )
 def test_what_errors_before_it_may_have_grown_to_has_accumulated(given: dict[str, Any]) -> None:
     rows, twins = settled_run(*given.pop("errors"), **given)
-    assert [one.reason for one in rows if one.verdict is OFF] == [ACCUMULATION]
+    assert [causes(one) for one in rows if one.verdict is OFF] == [[Cause.ACCUMULATION]]
     assert not any(one.counts for one in rows if one.verdict is OFF)
     assert twins.notes == ()
 

@@ -83,7 +83,7 @@ def matched(
     reference: Pass, candidate: Pass, *paths: str
 ) -> dict[tuple[str, CallMoment], list[tuple[str, str, Way, Mapping[Side, Origin]]]]:
     """Returns what was found, by call; the layers of `paths` are paired."""
-    found, _ = value_matching(reference, candidate, paths)[0].correspondences()
+    found = value_matching(reference, candidate, paths)[0].correspondences()
     return {
         (path, moment): [(one.reference, one.candidate, one.way, one.stand_ins) for one in several]
         for (path, _, moment), several in found.found.items()
@@ -266,7 +266,7 @@ def test_a_pair_waits_for_the_place_that_stands_for_its_output(waiting: Side) ->
     [slots] = made.slots.pairs
     tensors = {REFERENCE: slots.reference.tensor, CANDIDATE: slots.candidate.tensor}
     assert tensors == {side: id(B if side is waiting else A) for side in SIDES}
-    assert "input 0 of fc" in slots.note
+    assert slots.notes[0].names == ("input 0 of fc",)
     assert pairs.held == []
 
 

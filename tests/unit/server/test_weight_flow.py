@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from padiff_client.sentences import reason
 from padiff_rpc.v1.records import Layer, Options, TensorSpec, Weight
 from padiff_rpc.v1.words import DType, Phase, Side, Verdict, WeightKind
 from padiff_server.judging.tolerances import Tolerances
@@ -53,6 +54,6 @@ def test_what_does_not_fit_is_a_row_from_the_specs_alone(references, rule, verdi
     links = dict.fromkeys(Side, Unasked())
     flow = WeightFlow(links, WeightPlan(pairs=(pair,)), models, Tolerances(Options()), Options())
     [row] = flow.rows(Phase.INITIAL_WEIGHTS)
-    assert (row.verdict, row.reason, row.counts) == (verdict, "it does not fit", True)
+    assert (row.verdict, reason(row), row.counts) == (verdict, "it does not fit", True)
     assert row.candidate.spec.shape == (8, 4)
     assert flow.copy() == 0

@@ -20,7 +20,7 @@ from padiff_server.judging.tolerances import Tolerances
 from padiff_server.model_index import ModelIndex, Models
 from padiff_server.report import ReportBuilder
 from padiff_server.sides import SIDES
-from padiff_server.steps.joined_calls import JoinedCalls, join_calls
+from padiff_server.steps.calls import JoinedCalls, join_calls
 from padiff_server.weights.hyper_parameters import differences
 from padiff_server.weights.one_sided_ties import tie_notes
 from padiff_server.weights.own_tables import own_tables, table_notes

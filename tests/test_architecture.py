@@ -38,6 +38,9 @@ ARROWS = {
     "padiff_worker_paddle": {"padiff_rpc", "padiff_worker", "numpy", "paddle", "safetensors"},
     "padiff_client": {"padiff_rpc", "numpy", "grpc", "yaml", "safetensors", "cryptography"},
 }
+# Folders inside a package, and which others of it they may import.
+INNER_ARROWS: dict[str, set[str]] = {"padiff_server.capture": set()}
+MOST_PARAMETERS = 5
 # One module is client and worker in one process, for scripts that hold both live models; whoever does not
 # import it never meets a worker.
 MORE_ARROWS = {"padiff_client.live": {"padiff_worker", "padiff_worker_torch", "padiff_worker_paddle"}}
@@ -148,3 +151,31 @@ def test_no_two_public_classes_share_a_name() -> None:
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                 places.setdefault(node.name, []).append(f"{file.relative_to(ROOT)}:{node.lineno}")
     assert {name: found for name, found in places.items() if len(found) > 1} == {}
+
+
+@pytest.mark.parametrize("folder", INNER_ARROWS)
+def test_a_folder_imports_only_what_the_inner_arrows_allow(folder: str) -> None:
+    package = folder.partition(".")[0]
+    allowed = INNER_ARROWS[folder] | {folder}
+    wrong = [
+        f"{file.relative_to(ROOT)}:{line} imports {imported}"
+        for module, file in _modules()
+        if f"{module}.".startswith(f"{folder}.")
+        for imported, line in _imports(module, file)
+        if imported.split(".")[0] == package
+        and not any(f"{imported}.".startswith(f"{one}.") for one in allowed)
+    ]
+    assert wrong == []
+
+
+def test_no_constructor_of_the_coordinator_takes_more_than_five_parameters() -> None:
+    """Records excepted, which have no constructor of their own: what belongs together is one of them."""
+    long = [
+        f"{file.relative_to(ROOT)}:{node.lineno}"
+        for module, file in _modules()
+        if module.split(".")[0] == "padiff_server"
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"), str(file)))
+        if isinstance(node, ast.FunctionDef) and node.name == "__init__"
+        if len(node.args.args) + len(node.args.kwonlyargs) - 1 > MOST_PARAMETERS
+    ]
+    assert long == []

@@ -23,10 +23,9 @@ from padiff_server.judging.measured import Aspect
 from padiff_server.judging.noisy_elements import Reals
 from padiff_server.judging.store import TensorStore
 from padiff_server.sides import SIDES, TensorPair
-from padiff_server.steps.calls import CallPair, CallPairs
+from padiff_server.steps.calls import CallPair, CallPairs, JoinedCalls
 from padiff_server.steps.expectations import Expectations
 from padiff_server.steps.held_reference import HeldReference
-from padiff_server.steps.joined_calls import JoinedCalls
 from padiff_server.steps.override_feed import OverrideFeed
 from padiff_server.steps.pairs import Half, PairTable, Ready
 from padiff_server.steps.parameter_gradients import ParameterGradients

@@ -14,8 +14,7 @@ from padiff_server.capture.trace import CallName
 from padiff_server.coverage import is_agreement
 from padiff_server.model_index import Models
 from padiff_server.sides import SIDES, TensorPair
-from padiff_server.steps.calls import CallPair
-from padiff_server.steps.joined_calls import JoinedCalls
+from padiff_server.steps.calls import CallPair, JoinedCalls
 
 
 class Charging:

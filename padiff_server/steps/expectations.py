@@ -10,7 +10,7 @@ from padiff_rpc.v1.records import CallEvent
 from padiff_rpc.v1.words import Side
 from padiff_server.capture.trace import Origin
 from padiff_server.sides import SIDES
-from padiff_server.steps.joined_calls import JoinedCalls
+from padiff_server.steps.calls import JoinedCalls
 
 
 class Expectations:

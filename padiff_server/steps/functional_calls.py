@@ -10,8 +10,7 @@ from padiff_server.alignment.slots import SlotPair, SlotPairing
 from padiff_server.capture.trace import SeenCall
 from padiff_server.model_index import Models
 from padiff_server.sides import SIDES
-from padiff_server.steps.calls import CallPair
-from padiff_server.steps.joined_calls import JoinedCalls
+from padiff_server.steps.calls import CallPair, JoinedCalls
 from padiff_server.weights.weight_pair import WeightPlan
 
 _Call = tuple[Side, str, int]

@@ -10,7 +10,7 @@ from padiff_rpc.v1.records import OverridePlace, TensorSpec
 from padiff_rpc.v1.words import Side
 from padiff_server.alignment.slots import SlotPair
 from padiff_server.capture.trace import Origin
-from padiff_server.steps.joined_calls import JoinedCalls
+from padiff_server.steps.calls import JoinedCalls
 from padiff_server.weights.rules import IDENTITY, Rule
 
 # Whether the candidate keeps its own value of a tensor, and its own gradient.

@@ -11,7 +11,7 @@ from padiff_rpc.v1.words import Randomness, Side
 from padiff_server.model_index import Models
 from padiff_server.report import ReportBuilder
 from padiff_server.sides import SIDES
-from padiff_server.steps.joined_calls import JoinedCalls, Operations
+from padiff_server.steps.calls import JoinedCalls, Operations
 from padiff_server.steps.lockstep_plan import Keeps
 from padiff_server.steps.random_effects import RandomEffects
 from padiff_server.steps.random_plan import RandomPlan, SettledDecision, plan_randomness, settled_alone

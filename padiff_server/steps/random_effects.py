@@ -13,8 +13,7 @@ from padiff_server.capture.trace import CallName
 from padiff_server.coverage import fails
 from padiff_server.model_index import Models
 from padiff_server.sides import SIDES, TensorPair
-from padiff_server.steps.calls import CallPair
-from padiff_server.steps.joined_calls import JoinedCalls
+from padiff_server.steps.calls import CallPair, JoinedCalls
 from padiff_server.weights.weight_pair import WeightPair
 
 # Shapes and dtypes do not depend on chance, and NaN is never judged away.

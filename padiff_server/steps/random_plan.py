@@ -11,7 +11,7 @@ from padiff_rpc.v1.records import RandomOperation, RandomPair, StepStart
 from padiff_rpc.v1.words import Randomness, Side
 from padiff_server.capture.trace import CallName
 from padiff_server.sides import SIDES
-from padiff_server.steps.joined_calls import JoinedCalls, Operations
+from padiff_server.steps.calls import JoinedCalls, Operations
 from padiff_server.steps.random_sharing import Group, share
 
 _SHOWN = 3

@@ -11,7 +11,7 @@ from padiff_rpc.v1.words import Side
 from padiff_server.alignment.plan import INSIDE_PINNED, Plan
 from padiff_server.capture.trace import CallName
 from padiff_server.sides import SIDES
-from padiff_server.steps.joined_calls import JoinedCalls, Operations
+from padiff_server.steps.calls import JoinedCalls, Operations
 
 
 @dataclass

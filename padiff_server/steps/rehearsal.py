@@ -20,9 +20,8 @@ from padiff_server.preparation import AlignedModels
 from padiff_server.run import Run
 from padiff_server.sides import SIDES, TensorPair, other
 from padiff_server.steps.batches import StepBatch
-from padiff_server.steps.calls import CallPair
+from padiff_server.steps.calls import CallPair, JoinedCalls
 from padiff_server.steps.captures import StepCaptures
-from padiff_server.steps.joined_calls import JoinedCalls
 from padiff_server.steps.pairs import Half
 from padiff_server.steps.trial_pass import trial_pass
 from padiff_server.steps.value_matching import ValueMatching

@@ -16,8 +16,7 @@ from padiff_server.alignment.layouts import Layout, layouts
 from padiff_server.alignment.slots import SlotPair, tensors_of
 from padiff_server.capture.trace import CallName, Origin
 from padiff_server.sides import SIDES, TensorPair
-from padiff_server.steps.calls import CallPair
-from padiff_server.steps.joined_calls import JoinedCalls
+from padiff_server.steps.calls import CallPair, JoinedCalls
 
 # Sums of squares of the same values in another order are closer than this.
 _ALIKE = 1e-2

@@ -8,7 +8,7 @@ from padiff_rpc.v1.records import CallEvent, RandomOperation, Slot, TensorSpec
 from padiff_rpc.v1.words import CallMoment, DType, Side
 from padiff_server.alignment.plan import PairedLayer, Plan
 from padiff_server.capture.trace import Trace
-from padiff_server.steps.joined_calls import join_calls
+from padiff_server.steps.calls import join_calls
 
 SPEC = TensorSpec(dtype=DType.FLOAT32, shape=(4,))
 REFERENCE, CANDIDATE = Side.REFERENCE, Side.CANDIDATE
@@ -29,7 +29,7 @@ def events(text):
     return tuple(made)
 
 
-def plan_of(*pairs, units=()):
+def plan_of(*pairs, units=(), **given):
     """Pairs "a" with "a", and "a/b" with b on the candidate."""
     layers = []
     for pair in pairs:
@@ -42,7 +42,7 @@ def plan_of(*pairs, units=()):
                 unit=ours in units,
             )
         )
-    return Plan(layers=tuple(layers))
+    return Plan(layers=tuple(layers), **given)
 
 
 def seen_in(plan, reference, candidate=None):

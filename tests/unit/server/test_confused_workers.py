@@ -51,9 +51,9 @@ from padiff_server.judging.store import TensorStore
 from padiff_server.judging.tolerances import Tolerances
 from padiff_server.model_index import ModelIndex
 from padiff_server.sides import SIDES
+from padiff_server.steps.calls import join_calls
 from padiff_server.steps.captures import PassPlan, StepCaptures
 from padiff_server.steps.expectations import Expectations
-from padiff_server.steps.joined_calls import join_calls
 from padiff_server.steps.lockstep_plan import LockstepPlan
 from padiff_server.steps.override_feed import OverrideFeed
 from padiff_server.steps.step_call import _item

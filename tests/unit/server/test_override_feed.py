@@ -10,7 +10,7 @@ from padiff_rpc.v1.records import CallEvent, NotOverridden, OverrideTicket, Slot
 from padiff_rpc.v1.words import CallMoment, DType, Phase, Side
 from padiff_server.alignment.plan import PairedLayer, Plan
 from padiff_server.capture.trace import Origin, Trace
-from padiff_server.steps.joined_calls import join_calls
+from padiff_server.steps.calls import join_calls
 from padiff_server.steps.lockstep_plan import plan_lockstep
 from padiff_server.steps.override_feed import OverrideFeed
 

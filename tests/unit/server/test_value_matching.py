@@ -16,8 +16,7 @@ from padiff_server.alignment.layouts import Layout
 from padiff_server.alignment.plan import PairedLayer, Plan
 from padiff_server.capture.trace import Origin, Trace
 from padiff_server.sides import SIDES, TensorPair
-from padiff_server.steps.calls import CallPairs
-from padiff_server.steps.joined_calls import join_calls
+from padiff_server.steps.calls import CallPairs, join_calls
 from padiff_server.steps.value_matching import ValueMatching
 
 ENTRY, EXIT = CallMoment.ENTRY, CallMoment.EXIT

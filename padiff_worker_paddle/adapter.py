@@ -43,9 +43,7 @@ def _own_tensors(layer: Any) -> Iterator[OwnTensor]:
     for kind, owned in zip((WeightKind.PARAMETER, WeightKind.BUFFER), named(layer)):
         for name, tensor in owned.items():
             tensor = computed.get(name, tensor)
-            # A buffer without memory holds nothing yet, and cannot be read: cuDNN's dropout state in a
-            # recurrent layer, everywhere but in a GPU's train mode.
-            if tensor is not None and tensors.is_tensor(tensor) and tensor._is_initialized():
+            if tensor is not None and tensors.is_tensor(tensor) and _can_be_read(tensor):
                 is_statistic = name in _STATISTICS and tensor.stop_gradient
                 yield OwnTensor(
                     name=name,
@@ -56,6 +54,15 @@ def _own_tensors(layer: Any) -> Iterator[OwnTensor]:
                     unsaved=name in layer._non_persistable_buffer_names_set,
                     computed=name in computed,
                 )
+
+
+def _can_be_read(tensor: Any) -> bool:
+    """Whether a tensor holds what its shape says.
+
+    One without memory holds nothing yet: cuDNN's dropout state in a recurrent layer, everywhere but in a
+    GPU's train mode. One of no elements needs none.
+    """
+    return tensor._is_initialized() or 0 in tensor.shape
 
 
 def _computed(layer: Any) -> Iterator[tuple[str, Any]]:

@@ -72,6 +72,10 @@ _TEMPLATES: Mapping[Cause, str] = {
 }
 
 
+# Told once of the whole, too.
+_LAYOUTS = (Cause.AXES, Cause.RESHAPED, Cause.REPEATED)
+
+
 def reason(row: Row) -> str:
     """Returns why the row has its verdict, and what else is to be said of it; "" where nothing is."""
     return "; ".join(filter(None, (_sentence(one, row) for one in row.reasons)))
@@ -81,7 +85,7 @@ def layouts(rows: Iterable[Row]) -> Iterator[str]:
     """Yields a note for each layout in which the candidate holds the same values as the reference."""
     places: dict[str, dict[str, None]] = {}
     for row in rows:
-        turned = [one for one in row.reasons if one.cause in (Cause.AXES, Cause.RESHAPED)]
+        turned = [one for one in row.reasons if one.cause in _LAYOUTS]
         if turned and row.kind in (CaptureKind.INPUT, CaptureKind.OUTPUT):
             words = ", ".join(_sentence(one, row) for one in turned)
             places.setdefault(words, {})[wording.place_of(row)] = None
@@ -221,6 +225,11 @@ def _axes(one: Reason, row: Row) -> str:
     return f"axes in the order {', '.join(map(str, order))}"
 
 
+def _repeated(one: Reason, row: Row) -> str:
+    axes = ", ".join(str(int(number)) for number in one.numbers)
+    return f"repeated along {'axis' if len(one.numbers) == 1 else 'axes'} {axes} by the {one.side}"
+
+
 def _loader_ended(one: Reason, row: Row) -> str:
     batches = wording.count(int(one.numbers[0]), "batch", "batches")
     return f"the {one.side}'s loader ended after {batches}, and the {_other(one.side)}'s goes on"
@@ -236,5 +245,6 @@ _WRITTEN: Mapping[Cause, Callable[[Reason, Row], str]] = {
     Cause.TABLE_ROW: _table_row,
     Cause.RANDOM: _random,
     Cause.AXES: _axes,
+    Cause.REPEATED: _repeated,
     Cause.LOADER_ENDED: _loader_ended,
 }

@@ -90,6 +90,7 @@ class Cause(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     CAUSE_PLAIN_VALUES: _ClassVar[Cause]
     CAUSE_LOADER_ENDED: _ClassVar[Cause]
     CAUSE_TABLE_ROW: _ClassVar[Cause]
+    CAUSE_REPEATED: _ClassVar[Cause]
 VERDICT_UNSPECIFIED: Verdict
 VERDICT_MATCH: Verdict
 VERDICT_WITHIN_TOLERANCE: Verdict
@@ -162,6 +163,7 @@ CAUSE_NOT_GIVEN: Cause
 CAUSE_PLAIN_VALUES: Cause
 CAUSE_LOADER_ENDED: Cause
 CAUSE_TABLE_ROW: Cause
+CAUSE_REPEATED: Cause
 
 class WorstElement(_message.Message):
     __slots__ = ("index", "reference", "candidate", "abs_diff", "imaginary")

@@ -246,6 +246,8 @@ class Cause(Word):
         LOADER_ENDED: The side's loader ended. numbers: after how many batches.
         TABLE_ROW: A row of an embedding table's gradient differs, where the whole agrees. The
             figures' worst row tells.
+        REPEATED: The side repeats the values along axes that the other side has once or not at
+            all. numbers: these axes.
     """
 
     MESSAGE = "message"
@@ -301,6 +303,7 @@ class Cause(Word):
     PLAIN_VALUES = "plain_values"
     LOADER_ENDED = "loader_ended"
     TABLE_ROW = "table_row"
+    REPEATED = "repeated"
 
 
 class DiffPhase(Word):

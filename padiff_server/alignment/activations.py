@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from padiff_rpc.records import record
-from padiff_rpc.v1.records import Reason
+from padiff_rpc.v1.records import Reason, TensorSpec
 from padiff_rpc.v1.words import Cause, DType, Side
+from padiff_server.alignment.slots import Meeting
 from padiff_server.sides import SIDES
 from padiff_server.weights.rules import Rule, Shape, Step
 
@@ -52,6 +53,13 @@ class Activation:
                 ),
             )
         )
+
+    def values(self, reference: TensorSpec, candidate: TensorSpec) -> Meeting:
+        """Returns what is applied to the values of each side before they are compared."""
+        return Meeting(reference=self.rule) if self.side is Side.CANDIDATE else Meeting(candidate=self.rule)
+
+    def gradients(self, reference: TensorSpec, candidate: TensorSpec) -> None:
+        """Returns None: gradients part at an activation."""
 
     def reasons(self, reference: Shape, candidate: Shape) -> tuple[Reason, ...]:
         """Returns what a row says of it."""

@@ -11,17 +11,17 @@ from padiff_rpc.v1.records import Reason, Slot
 from padiff_rpc.v1.words import CallMoment, Cause, Side
 from padiff_server.alignment.activations import Activation
 from padiff_server.alignment.layouts import Layout
-from padiff_server.alignment.slots import SlotPair, SlotPairing
+from padiff_server.alignment.slots import Meeting, SlotPair, SlotPairing
+from padiff_server.alignment.spreads import Spread
 from padiff_server.capture.trace import Origin
 from padiff_server.sides import SIDES
-from padiff_server.weights.rules import IDENTITY, Rule, Shape
 
 # A paired call's entry or exit: the layer's path on the reference, the call's number, the moment.
 Moment = tuple[str, int, CallMoment]
 # The slots that both sides show so far at places that stand for others.
 Shown = Mapping[tuple[Side, Origin], Slot]
 
-Way = Union[Layout, Activation, None]
+Way = Union[Layout, Spread, Activation, None]
 
 
 @record
@@ -95,29 +95,20 @@ def paired_by(
 
 
 def _pair(one: Correspondence, reference: Slot, candidate: Slot) -> SlotPair:
-    shapes = reference.spec.shape, candidate.spec.shape
+    specs = reference.spec, candidate.spec
     notes = [
         Reason(cause=Cause.SHOWN_ELSEWHERE, side=side, names=(_text(place),))
         for side, place in one.stand_ins.items()
     ]
-    notes += one.way.reasons(*shapes) if one.way is not None else ()
-    rule, candidate_rule = rules(one.way, *shapes)
+    notes += one.way.reasons(*(spec.shape for spec in specs)) if one.way is not None else ()
     return SlotPair(
         reference=reference,
         candidate=candidate,
-        rule=rule,
-        candidate_rule=candidate_rule,
-        has_gradient=not isinstance(one.way, Activation),
+        values=one.way.values(*specs) if one.way is not None else Meeting(),
+        gradients=one.way.gradients(*specs) if one.way is not None else Meeting(),
         candidate_at=one.stand_ins.get(Side.CANDIDATE),
         notes=tuple(notes),
     )
-
-
-def rules(way: Way, reference: Shape, candidate: Shape) -> tuple[Rule, Rule]:
-    """Returns what is applied to the values of each side before they are compared."""
-    if isinstance(way, Activation):
-        return (way.rule, IDENTITY) if way.side is Side.CANDIDATE else (IDENTITY, way.rule)
-    return (way.rule(reference, candidate) if way is not None else IDENTITY), IDENTITY
 
 
 def _text(place: Origin) -> str:

@@ -6,8 +6,9 @@ import math
 from collections.abc import Iterator
 
 from padiff_rpc.records import record
-from padiff_rpc.v1.records import Reason
+from padiff_rpc.v1.records import Reason, TensorSpec
 from padiff_rpc.v1.words import Cause
+from padiff_server.alignment.slots import Meeting
 from padiff_server.weights.rules import (
     IDENTITY,
     MOST_AXES,
@@ -46,6 +47,14 @@ class Layout:
             reshape_to(inner) if inner != shape else IDENTITY,
             axes(back) if back else IDENTITY,
         )
+
+    def values(self, reference: TensorSpec, candidate: TensorSpec) -> Meeting:
+        """Returns what is applied to the values of each side before they are compared."""
+        return Meeting(reference=self.rule(reference.shape, candidate.shape))
+
+    def gradients(self, reference: TensorSpec, candidate: TensorSpec) -> Meeting:
+        """Returns what is applied to the gradients of each side before they are compared."""
+        return self.values(reference, candidate)
 
     def reasons(self, reference: Shape, candidate: Shape) -> tuple[Reason, ...]:
         """Returns what a row of tensors of these shapes says of their layout."""

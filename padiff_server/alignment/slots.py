@@ -16,24 +16,31 @@ from padiff_server.weights.rules import IDENTITY, Rule
 
 
 @record
+class Meeting:
+    """What is applied to each side's tensor before the two are compared.
+
+    A candidate's tensor that has a rule stays as it is in lockstep.
+    """
+
+    reference: Rule = IDENTITY
+    candidate: Rule = IDENTITY
+
+
+@record
 class SlotPair:
     """Two slots that hold the same values.
 
     Attributes:
-        rule: from the reference's layout to the candidate's.
-        candidate_rule: what is applied to the candidate's value before it is compared; one that has any
-            stays as it is in lockstep.
+        values, gradients: how they are compared; None where their gradients are not equal.
         candidate_at: the place whose tensor stands for the candidate's slot, where that is another.
-        has_gradient: whether their gradients are equal too.
         notes: what a reader should know of the pair.
     """
 
     reference: Slot
     candidate: Slot
-    rule: Rule = IDENTITY
-    candidate_rule: Rule = IDENTITY
+    values: Meeting = Meeting()
+    gradients: Optional[Meeting] = Meeting()
     candidate_at: Optional[Origin] = None
-    has_gradient: bool = True
     notes: tuple[Reason, ...] = ()
 
     @property

@@ -39,6 +39,7 @@ LOSSES = TensorPair(reference=LOSS_KEY, candidate=LOSS_KEY)
 # What the client gave, as against what a layer computed.
 _GIVEN = Aspect(phase=Phase.INPUTS, kind=CaptureKind.INPUT)
 _MADE = Aspect(phase=Phase.FORWARD, kind=CaptureKind.OUTPUT)
+_SENT_BACK = Aspect(phase=Phase.BACKWARD, kind=CaptureKind.OUTPUT_GRADIENT)
 _MOMENTS = {CaptureKind.INPUT: CallMoment.ENTRY, CaptureKind.OUTPUT: CallMoment.EXIT}
 
 
@@ -96,9 +97,7 @@ class StepCaptures:
         self.weights = known.weights
         self.compared_parameters, self.made_parameters = self.weights.trained, self.weights.made
         self.values: PairTable[int] = PairTable(_MADE, store, ready)
-        self.gradients: PairTable[int] = PairTable(
-            Aspect(phase=Phase.BACKWARD, kind=CaptureKind.OUTPUT_GRADIENT), store, ready
-        )
+        self.gradients: PairTable[int] = PairTable(_SENT_BACK, store, ready)
         self.losses: PairTable[str] = PairTable(Aspect(phase=Phase.LOSS, kind=CaptureKind.LOSS), store, ready)
         self.losses.expect(LOSSES)
         self.targets = Targets(store, ready)
@@ -151,10 +150,13 @@ class StepCaptures:
         offsets = self._offsets.get(pair.layer.candidate, {}) if pair.moment is CallMoment.EXIT else {}
         aspect = dataclasses.replace(_GIVEN if is_root_entry else _MADE, offsets=tuple(offsets.values()))
         for slots in pair.slots.pairs:
-            its_own = dataclasses.replace(aspect, candidate_rule=slots.candidate_rule)
-            self.values.expect(slots.tensors, its_own, slots.rule)
-            if slots.has_gradient:
-                self.gradients.expect(slots.tensors, rule=slots.rule)
+            for table, kind, meeting in (
+                (self.values, aspect, slots.values),
+                (self.gradients, _SENT_BACK, slots.gradients),
+            ):
+                if meeting is not None:
+                    its_own = dataclasses.replace(kind, candidate_rule=meeting.candidate)
+                    table.expect(slots.tensors, its_own, meeting.reference)
 
     def announce(self, side: Side, capture: Announced) -> bool:
         """Notes a capture that begins to arrive; returns whether its bytes are wanted."""

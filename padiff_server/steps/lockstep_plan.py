@@ -8,10 +8,10 @@ from typing import Optional
 from padiff_rpc.records import record
 from padiff_rpc.v1.records import OverridePlace, TensorSpec
 from padiff_rpc.v1.words import Side
-from padiff_server.alignment.slots import SlotPair
+from padiff_server.alignment.slots import Meeting, SlotPair
 from padiff_server.capture.trace import Origin
 from padiff_server.steps.calls import JoinedCalls
-from padiff_server.weights.rules import IDENTITY, Rule
+from padiff_server.weights.rules import IDENTITY
 
 # Whether the candidate keeps its own value of a tensor, and its own gradient.
 Keeps = Callable[[SlotPair], tuple[bool, bool]]
@@ -24,13 +24,13 @@ class LockstepPlan:
     Attributes:
         places: in the candidate's order of execution.
         specs: of the candidate's tensors in these places.
-        rules: from the reference's layout to the candidate's in these places.
+        meetings: how values and gradients are brought from the reference's layout to these places.
         labels: where a tensor of the reference is first seen -> its number in `places`.
     """
 
     places: tuple[OverridePlace, ...]
     specs: tuple[TensorSpec, ...]
-    rules: tuple[Rule, ...]
+    meetings: tuple[tuple[Meeting, Optional[Meeting]], ...]
     labels: Mapping[Origin, int]
 
 
@@ -62,7 +62,7 @@ def plan_lockstep(joined: JoinedCalls, keeps: Optional[Keeps] = None) -> Lockste
     another tensor of the reference belongs later, that one is pushed too.
     """
     partner = _partners(joined, keeps)
-    places, specs, rules = [], [], []
+    places, specs, meetings = [], [], []
     has, first = dict[int, int](), dict[int, int]()
     for event in joined.recorded[Side.CANDIDATE].events:
         for slot in event.slots:
@@ -86,12 +86,12 @@ def plan_lockstep(joined: JoinedCalls, keeps: Optional[Keeps] = None) -> Lockste
                 )
             )
             specs.append(slot.spec)
-            rules.append(slots.rule)
+            meetings.append((slots.values, slots.gradients))
             has[slot.tensor] = label
     return LockstepPlan(
         places=tuple(places),
         specs=tuple(specs),
-        rules=tuple(rules),
+        meetings=tuple(meetings),
         labels={origin: tensor for tensor, origin in joined.recorded[Side.REFERENCE].origins()},
     )
 
@@ -107,8 +107,8 @@ def _partners(
             at = Origin(event.path, event.call, event.moment, slots.candidate.name)
             keeps_value, keeps_gradient = (False, False) if keeps is None else keeps(slots)
             kept = (
-                keeps_value or slots.candidate_rule != IDENTITY,
-                keeps_gradient or not slots.has_gradient,
+                keeps_value or _keeps_its_own(slots.values),
+                keeps_gradient or _keeps_its_own(slots.gradients),
             )
             if all(kept):
                 continue
@@ -118,3 +118,7 @@ def _partners(
                 # A place that stands for another has an override of its own where it is paired.
                 partner.setdefault(slots.candidate_at, (slots, kept))
     return partner
+
+
+def _keeps_its_own(meeting: Optional[Meeting]) -> bool:
+    return meeting is None or meeting.candidate != IDENTITY

@@ -12,10 +12,11 @@ from padiff_rpc.records import record
 from padiff_rpc.tensors import FLOATING, HostTensor
 from padiff_rpc.v1.records import NotOverridden, OverrideTicket
 from padiff_rpc.v1.words import Phase
+from padiff_server.alignment.slots import Meeting
 from padiff_server.capture.trace import Origin
 from padiff_server.steps.lockstep_plan import LockstepPlan
 from padiff_server.weights.dtype_cast import cast
-from padiff_server.weights.rules import Rule
+from padiff_server.weights.rules import IDENTITY
 
 # Bytes on their way to the candidate, or waiting there, that it did not ask for.
 WINDOW_BYTES = 64 << 20
@@ -184,8 +185,9 @@ class OverrideFeed:
             self._push(outlet, ticket)
 
     @staticmethod
-    def _laid_out(tensor: HostTensor, rule: Rule) -> HostTensor:
+    def _laid_out(tensor: HostTensor, meeting: Optional[Meeting]) -> HostTensor:
         """Returns the tensor in the candidate's layout; one whose shape is not the trace's, as it is."""
+        rule = meeting.reference if meeting is not None else IDENTITY
         fits = rule.shape_or_none(tensor.spec.shape) is not None
         return rule.apply(tensor) if fits else tensor
 
@@ -210,7 +212,7 @@ class OverrideFeed:
                 let_go = kept.let_go
         self._wanted.pop(ticket, None)
         spec = self._plan.specs[ticket.place]
-        tensor = self._laid_out(kept.tensor, self._plan.rules[ticket.place])
+        tensor = self._laid_out(kept.tensor, self._plan.meetings[ticket.place][ticket.gradient])
         if tensor.dtype is not spec.dtype and {tensor.dtype, spec.dtype} <= FLOATING:
             tensor = cast(tensor, spec.dtype)
         self._sent.add(ticket)

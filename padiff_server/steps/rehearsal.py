@@ -11,7 +11,8 @@ from typing import Optional
 from padiff_rpc.v1.records import Options
 from padiff_rpc.v1.words import CallMoment, CaptureKind, Phase, Side, Verdict
 from padiff_server.alignment.activations import COMPUTED, Activation
-from padiff_server.alignment.correspondences import Way, rules
+from padiff_server.alignment.correspondences import Way
+from padiff_server.alignment.slots import Meeting
 from padiff_server.capture.trace import Trace, Traces
 from padiff_server.judging.judge import judge
 from padiff_server.judging.measured import Aspect, measure_pair
@@ -81,11 +82,11 @@ class _PassValues:
         return self._known[pair, way]
 
     def apart(self, pair: TensorPair[int]) -> float:
-        """Returns how far their sums of squares are apart, relative to the larger."""
+        """Returns how far their mean squares are apart, relative to the larger."""
         halves = self._halves(pair)
         if halves is None:
             return math.inf
-        sizes = [half.sum_squares for half in halves]
+        sizes = [half.sum_squares / max(half.tensors[0].array.size, 1) for half in halves]
         return abs(sizes[0] - sizes[1]) / (max(sizes) or 1)
 
     def _halves(self, pair: TensorPair[int]) -> Optional[tuple[Half, Half]]:
@@ -98,19 +99,19 @@ class _PassValues:
             return False
         ours, theirs = halves
         first, second = ours.tensors[0], theirs.tensors[0]
-        shapes = first.spec.shape, second.spec.shape
         if isinstance(way, Activation) and not {first.dtype, second.dtype} <= COMPUTED:
             return False
-        rule, candidate_rule = rules(way, *shapes)
-        if rule.shape_or_none(shapes[0]) != shapes[1]:
+        meeting = way.values(first.spec, second.spec) if way is not None else Meeting()
+        shape = meeting.reference.shape_or_none(first.spec.shape)
+        if shape is None or shape != meeting.candidate.shape_or_none(second.spec.shape):
             return False
         measured = measure_pair(
-            dataclasses.replace(_ASPECT, candidate_rule=candidate_rule),
+            dataclasses.replace(_ASPECT, candidate_rule=meeting.candidate),
             first,
             second,
             tolerances=self._tolerances,
             sum_squares=ours.sum_squares,
-            rule=rule,
+            rule=meeting.reference,
         )
         judgement = judge(
             measured.reference,

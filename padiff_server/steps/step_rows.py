@@ -206,7 +206,7 @@ class StepRows:
                 self._make.place(Side.REFERENCE, call.reference, slots.reference),
                 self._make.place(Side.CANDIDATE, call.candidate, slots.candidate),
             )
-            if phase is Phase.BACKWARD and not slots.has_gradient:
+            if phase is Phase.BACKWARD and slots.gradients is None:
                 if any(table.arrived(side, slots.tensors.of(side)) for side in SIDES):
                     yield dataclasses.replace(
                         frame, reasons=slots.notes, counts=False, omission=Omission.FUSED

@@ -6,7 +6,7 @@ import dataclasses
 import enum
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Optional, Protocol
+from typing import Optional, Protocol, Union
 
 from padiff_rpc.v1.records import Slot
 from padiff_rpc.v1.words import CallMoment, Side
@@ -14,11 +14,12 @@ from padiff_server.alignment.activations import ACTIVATIONS
 from padiff_server.alignment.correspondences import Correspondence, Correspondences, Moment, Way
 from padiff_server.alignment.layouts import Layout, layouts
 from padiff_server.alignment.slots import SlotPair, tensors_of
+from padiff_server.alignment.spreads import Spread, spreads
 from padiff_server.capture.trace import CallName, Origin
 from padiff_server.sides import SIDES, TensorPair
 from padiff_server.steps.calls import CallPair, JoinedCalls
 
-# Sums of squares of the same values in another order are closer than this.
+# Mean squares of the same values in another order are closer than this.
 _ALIKE = 1e-2
 # Comparisons of a call's slots at most, besides those that pair by position.
 _MOST_TRIES = 256
@@ -31,7 +32,7 @@ class Values(Protocol):
         """Whether two hold the same values in some way; None: as they are."""
 
     def apart(self, pair: TensorPair[int]) -> float:
-        """Returns how far their sums of squares are apart, relative to the larger; it costs nothing."""
+        """Returns how far their mean squares are apart, relative to the larger; it costs nothing."""
 
 
 class _Standing(enum.Enum):
@@ -60,10 +61,11 @@ class _Place:
 class ValueMatching:
     """Finds correspondences in one forward pass of both sides, whose values are all here.
 
-    A place is tried as it is paired, then with the other slots of its call, then in other layouts, then, an
-    output, against what the other side made of its counterpart next. What is found is believed only where
-    values agree behind it that need no finding, or where it confirms itself (see `_confirms_itself`). So a
-    port that swaps two values, or transposes one, and goes on with them wrongly, differs where it did so.
+    A place is tried as it is paired, then with the other slots of its call, then in other layouts and as a
+    repetition, then, an output, against what the other side made of its counterpart next. What is found is
+    believed only where values agree behind it that need no finding, or where it confirms itself (see
+    `_confirms_itself`). So a port that swaps two values, or transposes one, and goes on with them wrongly,
+    differs where it did so.
     What the whole model returns is tried in no other way, wherever it shows: its user sees the difference.
     """
 
@@ -115,10 +117,10 @@ class ValueMatching:
             return
         left = [pair.reference for pair in differing] + list(call.slots.only_reference)
         right = [pair.candidate for pair in differing] + list(call.slots.only_candidate)
-        for reference, candidate, layout in self._matches(differing, left, right):
+        for reference, candidate, way in self._matches(differing, left, right):
             left.remove(reference)
             right.remove(candidate)
-            found = Correspondence(reference=reference.name, candidate=candidate.name, way=layout)
+            found = Correspondence(reference=reference.name, candidate=candidate.name, way=way)
             yield _Place(call, reference, candidate, _Standing.FOUND, found)
         for pair in differing:
             if pair.reference in left and pair.candidate in right:
@@ -129,20 +131,20 @@ class ValueMatching:
 
     def _matches(
         self, differing: Sequence[SlotPair], left: Sequence[Slot], right: Sequence[Slot]
-    ) -> list[tuple[Slot, Slot, Optional[Layout]]]:
+    ) -> list[tuple[Slot, Slot, Way]]:
         """Returns slots of one call that agree: as they are, then as they are paired, then in any way."""
         tries = itertools.repeat(None, _MOST_TRIES)
         free = list(left), list(right)
-        found: list[tuple[Slot, Slot, Optional[Layout]]] = []
+        found: list[tuple[Slot, Slot, Way]] = []
 
-        def take(ours: Slot, theirs: Slot, ways: Iterable[Optional[Layout]]) -> None:
+        def take(ours: Slot, theirs: Slot, ways: Iterable[Way]) -> None:
             if ours not in free[0] or theirs not in free[1] or not self._alike(ours, theirs):
                 return
-            for layout, _ in zip(ways, tries):
-                if layout is not None and tensors_of(ours, theirs) in self._returned:
+            for way, _ in zip(ways, tries):
+                if way is not None and tensors_of(ours, theirs) in self._returned:
                     return
-                if self._agree(tensors_of(ours, theirs), layout):
-                    found.append((ours, theirs, layout))
+                if self._agree(tensors_of(ours, theirs), way):
+                    found.append((ours, theirs, way))
                     free[0].remove(ours)
                     free[1].remove(theirs)
                     return
@@ -175,12 +177,12 @@ class ValueMatching:
             ours, theirs = pair.reference, pair.candidate
             for place, slot in self._made_next(side, call.seen(side).name):
                 ours, theirs = (slot, theirs) if side is Side.REFERENCE else (ours, slot)
-                for layout in (None, *_ways(ours, theirs)) if self._alike(ours, theirs) else ():
-                    if self._agree(tensors_of(ours, theirs), layout):
+                for way in (None, *_ways(ours, theirs)) if self._alike(ours, theirs) else ():
+                    if self._agree(tensors_of(ours, theirs), way):
                         found = Correspondence(
                             reference=pair.reference.name,
                             candidate=pair.candidate.name,
-                            way=layout,
+                            way=way,
                             stand_ins={side: place},
                         )
                         return _Place(call, ours, theirs, _Standing.FOUND, found)
@@ -251,8 +253,9 @@ def _runs(steps: Sequence[Sequence[_Place]]) -> Iterator[tuple[list[_Place], Opt
         yield run, None
 
 
-def _ways(reference: Slot, candidate: Slot) -> Iterator[Layout]:
-    return layouts(reference.spec.shape, candidate.spec.shape)
+def _ways(reference: Slot, candidate: Slot) -> Iterator[Union[Layout, Spread]]:
+    shapes = reference.spec.shape, candidate.spec.shape
+    return itertools.chain(layouts(*shapes), spreads(*shapes))
 
 
 def _moment(call: CallPair) -> Moment:

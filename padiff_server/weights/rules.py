@@ -19,8 +19,9 @@ import numpy as np
 
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.records import record
-from padiff_rpc.tensors import Array, HostTensor
+from padiff_rpc.tensors import COMPLEX, Array, HostTensor, widen
 from padiff_rpc.v1.words import DType
+from padiff_server.weights.dtype_cast import cast
 
 Shape = tuple[int, ...]
 
@@ -131,6 +132,40 @@ def reshape_to(target: Shape) -> Rule:
         return [target] * len(shapes)
 
     return _rule(name, lambda arrays: [a.reshape(target) for a in arrays], shapes_of)
+
+
+@lru_cache(maxsize=256)
+def repeated_to(target: Shape) -> Rule:
+    """Returns the rule that repeats elements along axes of one element, as NumPy broadcasts, to `target`."""
+    name = f"repeat({', '.join(map(str, target))})"
+
+    def shapes_of(shapes: list[Shape]) -> list[Shape]:
+        for shape in shapes:
+            if len(shape) != len(target) or any(one not in (1, size) for one, size in zip(shape, target)):
+                raise InvalidRequestError(f"rule {name}: does not fit the shape {list(shape)}")
+        return [target] * len(shapes)
+
+    return _rule(name, lambda arrays: [np.broadcast_to(a, target) for a in arrays], shapes_of)
+
+
+@lru_cache(maxsize=256)
+def summed_over(axes: Shape, dtype: DType) -> Rule:
+    """Returns the rule that sums tensors of a floating or complex `dtype` over axes, and keeps these as 1."""
+    name = f"sum over {'axis' if len(axes) == 1 else 'axes'} {', '.join(map(str, axes))}"
+
+    def shapes_of(shapes: list[Shape]) -> list[Shape]:
+        for shape in shapes:
+            if axes and max(axes) >= len(shape):
+                raise InvalidRequestError(f"rule {name}: the shape {list(shape)} has no such axis")
+        return [tuple(1 if n in axes else size for n, size in enumerate(shape)) for shape in shapes]
+
+    def apply(arrays: list[Array]) -> list[Array]:
+        with np.errstate(all="ignore"):
+            sums = [np.add.reduce(widen(array, dtype), axis=axes, keepdims=True) for array in arrays]
+        wide = DType.COMPLEX128 if dtype in COMPLEX else DType.FLOAT64
+        return [cast(HostTensor(array=one, dtype=wide), dtype).array for one in sums]
+
+    return Rule(steps=(Step(name=name, apply=apply, shapes=shapes_of, computes=True),))
 
 
 @lru_cache(maxsize=256)

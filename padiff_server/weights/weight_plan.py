@@ -198,7 +198,7 @@ class _Planner:
                     self._affine.append(affine)
                     continue
                 what = canonical_kind(kind_of(layer), weight)
-                other = f"{SIDES[1 - side]} {opposite.path!r}"
+                other = f"{SIDES[1 - side]}'s {opposite.path or 'root'}"
                 counts, reason = True, f"the {other} has no {what} for it"
                 if paired.how == IGNORED:
                     counts, reason = False, paired.reason

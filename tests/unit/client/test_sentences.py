@@ -50,6 +50,17 @@ def test_what_chance_decides_has_a_remedy_where_it_is_missed() -> None:
 
 
 @pytest.mark.parametrize(
+    ("axes", "said"),
+    [((0,), "repeated along axis 0 by the candidate"), ((1, 2), "repeated along axes 1, 2 by the candidate")],
+)
+def test_a_repetition_is_said_of_its_rows_and_once_of_the_whole(axes: tuple[int, ...], said: str) -> None:
+    repeated = Reason(cause=Cause.REPEATED, side=Side.CANDIDATE, numbers=axes)
+    assert reason(row(repeated)) == said
+    [note] = layouts([row(repeated)])
+    assert said in note
+
+
+@pytest.mark.parametrize(
     ("order", "said"),
     [((1, 0, 2), "axes 0 and 1 exchanged"), ((0, 2, 3, 1), "axes in the order 0, 2, 3, 1")],
 )

@@ -43,7 +43,7 @@ from padiff_rpc.v1.words import CallMoment, CaptureKind, DType, Phase, Side, Wei
 from padiff_server.alignment.align import align
 from padiff_server.alignment.plan import SideTrace
 from padiff_server.alignment.plan_view import plan_pairs
-from padiff_server.alignment.slots import loss_slots
+from padiff_server.alignment.slots import Meeting, loss_slots
 from padiff_server.capture.trace import Origin, Trace
 from padiff_server.described import check_calls, check_optimizer, checked_layers
 from padiff_server.judging.measured import measure_pair
@@ -59,7 +59,6 @@ from padiff_server.steps.override_feed import OverrideFeed
 from padiff_server.steps.step_call import _item
 from padiff_server.steps.step_reader import StepReader
 from padiff_server.weights.hyper_parameters import differences
-from padiff_server.weights.rules import IDENTITY
 from padiff_server.weights.weight_fates import fates
 from padiff_server.weights.weight_plan import plan_weights
 
@@ -196,7 +195,8 @@ def test_a_ticket_without_a_place_is_refused(place: int, gradient: bool, what: s
     places = (OverridePlace(moment=CallMoment.ENTRY, path="a", call=0, slot="0", tensor=1),)
     origin = Origin("a", 0, CallMoment.ENTRY, "0")
     feed = OverrideFeed(
-        LockstepPlan(places=places, labels={origin: 1}, specs=(SPEC,), rules=(IDENTITY,)), gradients=True
+        LockstepPlan(places=places, labels={origin: 1}, specs=(SPEC,), meetings=((Meeting(), Meeting()),)),
+        gradients=True,
     )
     ticket = OverrideTicket(place=place, gradient=gradient)
 

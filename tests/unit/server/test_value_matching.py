@@ -11,9 +11,11 @@ from padiff_rpc.tensors import HostTensor
 from padiff_rpc.v1.records import CallEvent, Slot, TensorSpec
 from padiff_rpc.v1.words import CallMoment, DType, Side
 from padiff_server.alignment.activations import Activation
-from padiff_server.alignment.correspondences import Correspondence, Correspondences, Way, rules
+from padiff_server.alignment.correspondences import Correspondence, Correspondences, Way
 from padiff_server.alignment.layouts import Layout
 from padiff_server.alignment.plan import PairedLayer, Plan
+from padiff_server.alignment.slots import Meeting
+from padiff_server.alignment.spreads import Spread
 from padiff_server.capture.trace import Origin, Trace
 from padiff_server.sides import SIDES, TensorPair
 from padiff_server.steps.calls import CallPairs, join_calls
@@ -61,18 +63,18 @@ class ValuesOfPasses:
     def agree(self, pair: TensorPair[int], way: Way) -> bool:
         self.measured += 1
         first, second = self.arrays[0][pair.reference], self.arrays[1][pair.candidate]
-        rule, candidate_rule = rules(way, first.shape, second.shape)
-        if rule.shape_or_none(first.shape) != second.shape:
+        tensors = [HostTensor(array=array, dtype=DType.FLOAT32) for array in (first, second)]
+        meeting = way.values(*(one.spec for one in tensors)) if way is not None else Meeting()
+        if meeting.reference.shape_or_none(first.shape) != meeting.candidate.shape_or_none(second.shape):
             return False
         ours, theirs = (
-            one.apply(HostTensor(array=array, dtype=DType.FLOAT32)).array
-            for one, array in ((rule, first), (candidate_rule, second))
+            rule.apply(one).array for rule, one in zip((meeting.reference, meeting.candidate), tensors)
         )
         return np.array_equal(ours, theirs)
 
     def apart(self, pair: TensorPair[int]) -> float:
         first, second = (
-            float(np.square(one[key]).sum())
+            float(np.square(one[key]).mean())
             for one, key in zip(self.arrays, (pair.reference, pair.candidate))
         )
         return abs(first - second) / max(first, second)
@@ -231,6 +233,38 @@ class TestLayouts:
         reference = Pass().enter("", X).call("a", symmetric, A).leave("", A)
         candidate = Pass().enter("", X).call("a", symmetric.copy(), A).leave("", A)
         assert matched(reference, candidate, "a") == {}
+
+
+class TestSpreads:
+    """One side's position embeddings have the batch's rows, the other's one row for all."""
+
+    once = rng.standard_normal((1, 3, 4), dtype=np.float32)
+    rows = np.ascontiguousarray(np.broadcast_to(once, (3, 3, 4)))
+    alone = Pass().enter("", X).call("table", A, once).call("fc", B, C).leave("", Y)
+
+    def repeating(self, rows: np.ndarray, after: np.ndarray = B) -> Pass:
+        return Pass().enter("", X).call("table", A, rows).call("fc", after, C).leave("", Y)
+
+    def test_are_believed_where_what_follows_agrees(self) -> None:
+        candidate = self.repeating(self.rows)
+        for passes, side in (((self.alone, candidate), CANDIDATE), ((candidate, self.alone), REFERENCE)):
+            assert matched(*passes, "table", "fc") == {
+                ("table", EXIT): [("0", "0", Spread(side=side, axes=(0,)), {})]
+            }
+
+    def test_are_none_where_one_row_differs(self) -> None:
+        rows = self.rows.copy()
+        rows[1, 2, 3] += 1e-3
+        assert matched(self.alone, self.repeating(rows), "table", "fc") == {}
+        assert matched(self.repeating(rows), self.alone, "table", "fc") == {}
+
+    def test_are_not_believed_where_the_next_code_goes_wrong(self) -> None:
+        assert matched(self.alone, self.repeating(self.rows, after=X), "table", "fc") == {}
+
+    def test_are_none_of_what_the_model_itself_returns(self) -> None:
+        reference = Pass().enter("", X).call("table", A, self.once).leave("", self.once)
+        candidate = Pass().enter("", X).call("table", A, self.rows).leave("", self.rows)
+        assert matched(reference, candidate, "table") == {}
 
 
 def test_a_call_that_was_not_seen_has_the_layouts_of_the_first_and_no_stand_ins() -> None:

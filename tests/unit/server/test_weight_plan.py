@@ -113,7 +113,7 @@ def test_the_roots_own_weights_have_bare_names(side):
 def test_a_bias_on_one_side_counts(planned):
     plan = planned("a: t.Linear weight(4,4) bias(4)", "a: p.Linear weight(4,4)")
     assert unmatched(plan) == [(Side.REFERENCE, "parameter", "a", "bias", True)]
-    assert "candidate 'a' has no parameter" in plan.unmatched[0].reason
+    assert "the candidate's a has no parameter" in plan.unmatched[0].reason
 
 
 def test_other_shapes_are_compared_but_not_placed(planned):

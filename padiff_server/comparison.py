@@ -14,9 +14,9 @@ from padiff_server.settings import check_parties, settle
 from padiff_server.sides import SIDES
 from padiff_server.steps.batches import BatchSource
 from padiff_server.steps.loop import Steps
+from padiff_server.steps.orientation import Orientation, untried
 from padiff_server.steps.random_decisions import RandomDecisions
 from padiff_server.steps.rehearsal import Rehearsal, is_needed
-from padiff_server.weights.orientation import Orientation, untried
 from padiff_server.worker_pair import WorkerPair
 
 

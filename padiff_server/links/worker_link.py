@@ -23,8 +23,8 @@ from padiff_server.described import check_calls, checked_layers
 from padiff_server.links.connection import Connection, NumberedTensors
 from padiff_server.links.loader_link import LoaderLink
 from padiff_server.links.optimizer_link import OptimizerLink
+from padiff_server.links.step_call import StepCall
 from padiff_server.links.weights_link import WeightsLink
-from padiff_server.steps.step_call import StepCall
 
 
 class WorkerLink(Connection):

@@ -22,6 +22,7 @@ from padiff_server.capture.trace import Origin, Trace, Traces
 from padiff_server.judging.measured import Aspect
 from padiff_server.judging.noisy_elements import Reals
 from padiff_server.judging.store import TensorStore
+from padiff_server.links.step_items import Announced
 from padiff_server.sides import SIDES, TensorPair
 from padiff_server.steps.calls import CallPair, CallPairs, JoinedCalls
 from padiff_server.steps.expectations import Expectations
@@ -29,7 +30,6 @@ from padiff_server.steps.held_reference import HeldReference
 from padiff_server.steps.override_feed import OverrideFeed
 from padiff_server.steps.pairs import Half, PairTable, Ready
 from padiff_server.steps.parameter_gradients import ParameterGradients
-from padiff_server.steps.step_items import Announced
 from padiff_server.steps.targets import Targets
 from padiff_server.weights.owned_weight import full_name
 from padiff_server.weights.weight_pair import WeightPair, WeightPlan

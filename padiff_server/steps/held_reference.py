@@ -9,8 +9,8 @@ from padiff_rpc.records import record
 from padiff_rpc.v1.records import CallEvent
 from padiff_rpc.v1.words import Side
 from padiff_server.judging.store import TensorStore
+from padiff_server.links.step_items import Announced
 from padiff_server.steps.pairs import Half
-from padiff_server.steps.step_items import Announced
 
 
 @record

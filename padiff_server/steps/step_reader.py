@@ -19,10 +19,10 @@ from padiff_rpc.v1.records import (
 )
 from padiff_rpc.v1.words import CaptureKind, Phase, Side
 from padiff_server.judging.store import TensorStore
+from padiff_server.links.step_items import Announced, CaptureBegins, CaptureChunk, Credit, StepItem
 from padiff_server.steps.captures import StepCaptures
 from padiff_server.steps.override_feed import OverrideFeed
 from padiff_server.steps.pairs import Half
-from padiff_server.steps.step_items import Announced, CaptureBegins, CaptureChunk, Credit, StepItem
 
 _PHASES = {
     CaptureKind.TARGET: Phase.INPUTS,

@@ -17,13 +17,13 @@ from padiff_server.judging.gradient_history import GradientHistory
 from padiff_server.judging.measured import measure_pair
 from padiff_server.judging.store import TensorStore
 from padiff_server.judging.tolerances import Tolerances
+from padiff_server.links.step_items import Announced
 from padiff_server.model_index import ModelIndex
 from padiff_server.sides import TensorPair
 from padiff_server.steps.calls import join_calls
 from padiff_server.steps.captures import LOSSES, PassPlan, StepCaptures
 from padiff_server.steps.expectations import Expectations
 from padiff_server.steps.pairs import Half
-from padiff_server.steps.step_items import Announced
 from padiff_server.steps.step_pass import StepPass
 from padiff_server.steps.step_rows import PassEnd, StepRows
 from padiff_server.weights.owned_weight import OwnedWeight

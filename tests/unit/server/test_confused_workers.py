@@ -49,6 +49,7 @@ from padiff_server.described import check_calls, check_optimizer, checked_layers
 from padiff_server.judging.measured import measure_pair
 from padiff_server.judging.store import TensorStore
 from padiff_server.judging.tolerances import Tolerances
+from padiff_server.links.step_call import _item
 from padiff_server.model_index import ModelIndex
 from padiff_server.sides import SIDES
 from padiff_server.steps.calls import join_calls
@@ -56,7 +57,6 @@ from padiff_server.steps.captures import PassPlan, StepCaptures
 from padiff_server.steps.expectations import Expectations
 from padiff_server.steps.lockstep_plan import LockstepPlan
 from padiff_server.steps.override_feed import OverrideFeed
-from padiff_server.steps.step_call import _item
 from padiff_server.steps.step_reader import StepReader
 from padiff_server.weights.hyper_parameters import differences
 from padiff_server.weights.weight_fates import fates

@@ -12,9 +12,9 @@ from padiff_rpc.tensors import HostTensor
 from padiff_rpc.v1.records import CallEvent, CaptureId, TensorSpec
 from padiff_rpc.v1.words import CallMoment, CaptureKind, DType, Side
 from padiff_server.judging.store import TensorStore
+from padiff_server.links.step_items import Announced
 from padiff_server.steps.held_reference import HeldReference
 from padiff_server.steps.pairs import Half
-from padiff_server.steps.step_items import Announced
 
 SPEC = TensorSpec(dtype=DType.FLOAT32, shape=(256,))
 EVENT = CallEvent(moment=CallMoment.ENTRY, path="fc")

@@ -10,7 +10,7 @@ from padiff_rpc.tensors import HostTensor, chunks_of, header_of
 from padiff_rpc.v1.records import CaptureId
 from padiff_rpc.v1.words import CaptureKind, Side
 from padiff_server.judging.store import TensorStore
-from padiff_server.steps.step_items import Announced, CaptureBegins, CaptureChunk
+from padiff_server.links.step_items import Announced, CaptureBegins, CaptureChunk
 from padiff_server.steps.step_reader import StepReader
 
 

@@ -22,7 +22,7 @@ from padiff_rpc.v1.records import (
     TensorSpec,
 )
 from padiff_rpc.v1.words import CaptureKind, Phase
-from padiff_server.steps.step_items import Announced, CaptureBegins, CaptureChunk, Credit, StepItem
+from padiff_server.links.step_items import Announced, CaptureBegins, CaptureChunk, Credit, StepItem
 
 
 @record

@@ -11,8 +11,8 @@ from padiff_rpc.records import record
 from padiff_rpc.v1.records import Reason, TensorSpec
 from padiff_rpc.v1.words import Cause, DType, Side
 from padiff_server.alignment.slots import Meeting
+from padiff_server.layout_rules import Rule, Shape, Step
 from padiff_server.sides import SIDES
-from padiff_server.weights.rules import Rule, Shape, Step
 
 # What NumPy computes with; the bits of others mean nothing to it.
 COMPUTED = frozenset({DType.FLOAT16, DType.FLOAT32, DType.FLOAT64})

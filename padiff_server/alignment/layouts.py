@@ -9,7 +9,7 @@ from padiff_rpc.records import record
 from padiff_rpc.v1.records import Reason, TensorSpec
 from padiff_rpc.v1.words import Cause
 from padiff_server.alignment.slots import Meeting
-from padiff_server.weights.rules import (
+from padiff_server.layout_rules import (
     IDENTITY,
     MOST_AXES,
     Rule,

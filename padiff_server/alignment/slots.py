@@ -11,8 +11,8 @@ from padiff_rpc.v1.records import Reason, Slot
 from padiff_rpc.v1.words import CallMoment, Side
 from padiff_server.alignment.path_words import path_words
 from padiff_server.capture.trace import Origin, Traces
+from padiff_server.layout_rules import IDENTITY, Rule
 from padiff_server.sides import SIDES, TensorPair
-from padiff_server.weights.rules import IDENTITY, Rule
 
 
 @record

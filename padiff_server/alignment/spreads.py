@@ -10,8 +10,7 @@ from padiff_rpc.records import record
 from padiff_rpc.v1.records import Reason, TensorSpec
 from padiff_rpc.v1.words import Cause, DType, Side
 from padiff_server.alignment.slots import Meeting
-from padiff_server.sides import SIDES
-from padiff_server.weights.rules import (
+from padiff_server.layout_rules import (
     IDENTITY,
     MOST_AXES,
     Rule,
@@ -21,6 +20,7 @@ from padiff_server.weights.rules import (
     reshape_to,
     summed_over,
 )
+from padiff_server.sides import SIDES
 
 
 @record

@@ -10,7 +10,7 @@ from padiff_rpc.v1.words import CaptureKind, Omission, Verdict
 from padiff_server.judging.judge import Judgement, judge
 from padiff_server.judging.measured import Measured
 from padiff_server.judging.tolerances import GRADIENTS
-from padiff_server.weights.rules import IDENTITY, Rule
+from padiff_server.layout_rules import IDENTITY, Rule
 
 
 def judged_row(

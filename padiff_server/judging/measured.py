@@ -18,7 +18,7 @@ from padiff_server.judging.measure import measure
 from padiff_server.judging.noisy_elements import Reals, Sizes, moved_back, sizes_of
 from padiff_server.judging.table_rows import worst_row
 from padiff_server.judging.tolerances import Explained, Tolerances, row_by_row, stepped_tolerance
-from padiff_server.weights.rules import IDENTITY, Rule
+from padiff_server.layout_rules import IDENTITY, Rule
 
 
 @record

@@ -10,8 +10,8 @@ from padiff_rpc.v1.records import OverridePlace, TensorSpec
 from padiff_rpc.v1.words import Side
 from padiff_server.alignment.slots import Meeting, SlotPair
 from padiff_server.capture.trace import Origin
+from padiff_server.layout_rules import IDENTITY
 from padiff_server.steps.calls import JoinedCalls
-from padiff_server.weights.rules import IDENTITY
 
 # Whether the candidate keeps its own value of a tensor, and its own gradient.
 Keeps = Callable[[SlotPair], tuple[bool, bool]]

@@ -12,13 +12,13 @@ from padiff_rpc.records import record
 from padiff_rpc.tensors import HostTensor, widen
 from padiff_rpc.v1.records import Row
 from padiff_rpc.v1.words import Phase, Side, Verdict
+from padiff_server.layout_rules import IDENTITY, TRANSPOSE, Rule
 from padiff_server.preparation import AlignedModels
 from padiff_server.run import Run
 from padiff_server.sides import SIDES
 from padiff_server.steps.batches import StepBatch
 from padiff_server.steps.orientation_trials import Trials
 from padiff_server.weights.order_search import Distance, Orders, distance, search
-from padiff_server.weights.rules import IDENTITY, TRANSPOSE, Rule
 from padiff_server.weights.weight_pair import UNTRIED, WeightPair, WeightPlan
 from padiff_server.worker_pair import WorkerPair
 

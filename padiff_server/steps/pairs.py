@@ -13,8 +13,8 @@ from padiff_rpc.tensors import HostTensor
 from padiff_rpc.v1.words import Side
 from padiff_server.judging.measured import Aspect, Measured
 from padiff_server.judging.store import TensorStore
+from padiff_server.layout_rules import IDENTITY, Rule
 from padiff_server.sides import SIDES, K, TensorPair
-from padiff_server.weights.rules import IDENTITY, Rule
 
 
 @record

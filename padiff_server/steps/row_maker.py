@@ -10,6 +10,7 @@ from padiff_rpc.v1.words import CaptureKind, Cause, Omission, Phase, Side, Verdi
 from padiff_server.capture.trace import SeenCall
 from padiff_server.judging.judged_row import judged_row
 from padiff_server.judging.measure import is_zero
+from padiff_server.layout_rules import IDENTITY, Rule
 from padiff_server.model_index import Models
 from padiff_server.rows import blank_row, one_sided
 from padiff_server.sides import SIDES, TensorPair, other
@@ -17,7 +18,6 @@ from padiff_server.steps.captures import StepCaptures
 from padiff_server.steps.pairs import Half, PairTable
 from padiff_server.steps.rounding_floors import RoundingFloors
 from padiff_server.steps.step_pass import StepPass
-from padiff_server.weights.rules import IDENTITY, Rule
 from padiff_server.weights.weight_pair import Counterparts
 
 

@@ -22,6 +22,7 @@ from padiff_rpc.v1.words import (
 )
 from padiff_server.alignment.slots import SlotPair
 from padiff_server.capture.trace import SeenCall
+from padiff_server.layout_rules import IDENTITY
 from padiff_server.model_index import Models
 from padiff_server.rows import numbered
 from padiff_server.sides import SIDES, other
@@ -35,7 +36,6 @@ from padiff_server.steps.row_maker import RowMaker, against_nothing, is_nothing
 from padiff_server.steps.shares import Shares
 from padiff_server.steps.shifted import Shifted
 from padiff_server.steps.step_pass import StepPass
-from padiff_server.weights.rules import IDENTITY
 from padiff_server.weights.weight_pair import Counterparts, WeightPair
 
 _VALUES = {CallMoment.ENTRY: CaptureKind.INPUT, CallMoment.EXIT: CaptureKind.OUTPUT}

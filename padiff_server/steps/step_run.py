@@ -15,6 +15,7 @@ from padiff_rpc.v1.words import Phase, Side
 from padiff_server.judging.measured import measure_pair
 from padiff_server.judging.store import TensorStore
 from padiff_server.judging.tolerances import Tolerances
+from padiff_server.layout_rules import IDENTITY
 from padiff_server.links.step_call import StepCall
 from padiff_server.links.worker_link import WorkerLink
 from padiff_server.sides import SIDES, TensorPair, other
@@ -22,7 +23,6 @@ from padiff_server.steps.batches import StepBatch
 from padiff_server.steps.captures import StepCaptures
 from padiff_server.steps.pairs import PairTable
 from padiff_server.steps.step_reader import StepReader
-from padiff_server.weights.rules import IDENTITY
 
 logger = logging.getLogger(__name__)
 

@@ -14,8 +14,8 @@ from typing import Optional
 from padiff_rpc.records import record
 from padiff_rpc.v1.records import Layer, Weight
 from padiff_server.alignment.kinds import Kind, kind_of, layout
+from padiff_server.layout_rules import IDENTITY, STACK, TRANSPOSE, Rule, chain, part_of
 from padiff_server.weights.owned_weight import OwnedWeight, full_name
-from padiff_server.weights.rules import IDENTITY, STACK, TRANSPOSE, Rule, chain, part_of
 
 _FAMILIES = {
     "multi_head_attention": "attention",

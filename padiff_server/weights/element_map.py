@@ -12,7 +12,7 @@ import numpy.typing as npt
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.records import record
 from padiff_rpc.tensors import Array
-from padiff_server.weights.rules import Rule, Shape, Step
+from padiff_server.layout_rules import Rule, Shape, Step
 
 # Of 32 bits where these do: there is one for each element of a weight.
 Places = npt.NDArray[np.signedinteger[Any]]

@@ -12,9 +12,9 @@ from padiff_rpc.v1.words import WeightKind
 from padiff_server.alignment.kinds import canonical_kind, kind_of
 from padiff_server.alignment.path_words import part_words
 from padiff_server.alignment.plan import PairedLayer, Plan
+from padiff_server.layout_rules import TRANSPOSE, Rule, Shape, reshape_to
 from padiff_server.weights.own_weights import choose_rule
 from padiff_server.weights.owned_weight import OwnedWeight
-from padiff_server.weights.rules import TRANSPOSE, Rule, Shape, reshape_to
 
 # Words that say nothing of which weight it is.
 _EMPTY = frozenset({"weight", "parameter", "param"})

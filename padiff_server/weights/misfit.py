@@ -7,7 +7,7 @@ from typing import Optional
 
 from padiff_rpc.v1.records import Place, Reason, Row, TensorSpec
 from padiff_rpc.v1.words import Cause, Verdict
-from padiff_server.weights.rules import IDENTITY
+from padiff_server.layout_rules import IDENTITY
 from padiff_server.weights.weight_pair import WeightPair
 
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from padiff_rpc.records import record
 from padiff_rpc.tensors import COMPLEX, FLOATING, epsilon
 from padiff_rpc.v1.words import DType
-from padiff_server.weights.rules import Rule
+from padiff_server.layout_rules import Rule
 
 # A rule for each weight whose order is in question.
 Orders = tuple[Rule, ...]

@@ -18,7 +18,7 @@ from padiff_server.alignment.kinds import (
     kind_of,
     layout,
 )
-from padiff_server.weights.rules import (
+from padiff_server.layout_rules import (
     AS_COMPLEX,
     AS_REAL,
     IDENTITY,

@@ -9,8 +9,8 @@ from collections.abc import Hashable, Iterator, Sequence
 from padiff_rpc.v1.records import Weight
 from padiff_rpc.v1.words import WeightKind
 from padiff_server.alignment.kinds import Kind, layout
+from padiff_server.layout_rules import IDENTITY, TRANSPOSE, Rule
 from padiff_server.weights.owned_weight import OwnedWeight
-from padiff_server.weights.rules import IDENTITY, TRANSPOSE, Rule
 
 KindedWeight = tuple[Kind, OwnedWeight]
 

@@ -19,6 +19,7 @@ from padiff_server.judging.noisy_elements import without
 from padiff_server.judging.running_statistics import Spreads, is_variance
 from padiff_server.judging.step_lengths import StepLengths
 from padiff_server.judging.tolerances import Explained, Tolerances
+from padiff_server.layout_rules import IDENTITY, Rule
 from padiff_server.links.worker_link import WorkerLink
 from padiff_server.model_index import Models
 from padiff_server.rows import blank_row, numbered, one_sided
@@ -27,7 +28,6 @@ from padiff_server.weights.dtype_cast import cast
 from padiff_server.weights.misfit import misfit_row
 from padiff_server.weights.neutral_weights import NeutralWeights
 from padiff_server.weights.owned_weight import OwnedWeight, full_name
-from padiff_server.weights.rules import IDENTITY, Rule
 from padiff_server.weights.special_calls import SpecialCalls
 from padiff_server.weights.special_init import SpecialInit
 from padiff_server.weights.weight_pair import WeightPair, WeightPlan

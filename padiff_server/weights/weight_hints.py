@@ -8,8 +8,8 @@ from collections.abc import Iterable
 
 from padiff_rpc.tensors import COMPLEX
 from padiff_rpc.v1.records import TensorSpec
+from padiff_server.layout_rules import IDENTITY, TRANSPOSE, Shape, fitting_axes
 from padiff_server.weights.owned_weight import OwnedWeight
-from padiff_server.weights.rules import IDENTITY, TRANSPOSE, Shape, fitting_axes
 
 _PARTS = (
     "; one real weight with both parts in a last axis of 2 fits, as view_as_real gives it; "

@@ -9,10 +9,10 @@ from typing import Optional
 from padiff_rpc.records import record
 from padiff_rpc.v1.records import TensorSpec, Unmatched
 from padiff_rpc.v1.words import Side, WeightKind
+from padiff_server.layout_rules import Rule
 from padiff_server.sides import TensorPair
 from padiff_server.weights.neutral_weights import AffineWeight
 from padiff_server.weights.owned_weight import OwnedWeight
-from padiff_server.weights.rules import Rule
 from padiff_server.weights.special_init import SpecialInit
 
 UNTRIED = "a user's own class holds it, and several orders of its axes fit; the first of them is taken"

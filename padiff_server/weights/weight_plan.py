@@ -20,13 +20,13 @@ from padiff_server.alignment.kinds import (
     kind_of,
 )
 from padiff_server.alignment.plan import IGNORED, PairedLayer, Plan
+from padiff_server.layout_rules import TRANSPOSE, Rule
 from padiff_server.sides import SIDES
 from padiff_server.weights.composites import Held, combinations, family, fused_below, held_below, insides
 from padiff_server.weights.lone_weights import LoneWeight, pair_lone
 from padiff_server.weights.neutral_weights import AffineWeight, affine_weight
 from padiff_server.weights.own_weights import alternatives, pair_weights, with_computed
 from padiff_server.weights.owned_weight import OwnedWeight, is_within, owner_name
-from padiff_server.weights.rules import TRANSPOSE, Rule
 from padiff_server.weights.special_init import special_init
 from padiff_server.weights.unseen_weights import is_turned_square, pair_in_order
 from padiff_server.weights.weight_hints import Neighbours, fitting

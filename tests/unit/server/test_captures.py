@@ -17,6 +17,7 @@ from padiff_server.judging.gradient_history import GradientHistory
 from padiff_server.judging.measured import measure_pair
 from padiff_server.judging.store import TensorStore
 from padiff_server.judging.tolerances import Tolerances
+from padiff_server.layout_rules import IDENTITY
 from padiff_server.links.step_items import Announced
 from padiff_server.model_index import ModelIndex
 from padiff_server.sides import TensorPair
@@ -27,7 +28,6 @@ from padiff_server.steps.pairs import Half
 from padiff_server.steps.step_pass import StepPass
 from padiff_server.steps.step_rows import PassEnd, StepRows
 from padiff_server.weights.owned_weight import OwnedWeight
-from padiff_server.weights.rules import IDENTITY
 from padiff_server.weights.weight_pair import WeightPair
 from padiff_server.weights.weight_plan import WeightPlan
 

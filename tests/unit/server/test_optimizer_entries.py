@@ -6,9 +6,9 @@ import pytest
 
 from padiff_rpc.v1.records import DescribeOptimizerResponse, OptimizerEntry, TensorSpec, Weight
 from padiff_rpc.v1.words import DType, Side, WeightKind
+from padiff_server.layout_rules import IDENTITY, STACK
 from padiff_server.weights.optimizer_entries import match
 from padiff_server.weights.owned_weight import OwnedWeight
-from padiff_server.weights.rules import IDENTITY, STACK
 from padiff_server.weights.weight_pair import WeightPair
 
 

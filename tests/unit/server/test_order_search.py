@@ -7,8 +7,8 @@ import operator
 import pytest
 
 from padiff_rpc.v1.words import DType
+from padiff_server.layout_rules import IDENTITY, TRANSPOSE, fitting_axes
 from padiff_server.weights.order_search import MOST_TRIALS, distance, search
-from padiff_server.weights.rules import IDENTITY, TRANSPOSE, fitting_axes
 
 BOTH = (IDENTITY, TRANSPOSE)
 RIGHT, NEAR = 1e-8, 1e-5

@@ -8,10 +8,10 @@ from padiff_rpc.tensors import HostTensor
 from padiff_rpc.v1.records import TensorSpec, Weight
 from padiff_rpc.v1.words import DType, Side, WeightKind
 from padiff_server.judging.store import TensorStore
+from padiff_server.layout_rules import STACK
 from padiff_server.steps.pairs import Half
 from padiff_server.steps.parameter_gradients import ParameterGradients
 from padiff_server.weights.owned_weight import OwnedWeight
-from padiff_server.weights.rules import STACK
 from padiff_server.weights.weight_pair import WeightPair
 
 SPEC = TensorSpec(dtype=DType.FLOAT32, shape=(2, 2))

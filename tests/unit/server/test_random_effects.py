@@ -14,12 +14,12 @@ from random_events import SPEC, plan_of, seen_in
 from padiff_client.sentences import reason
 from padiff_rpc.v1.records import Layer, Place, Row, Weight
 from padiff_rpc.v1.words import CallMoment, CaptureKind, Phase, Verdict, WeightKind
+from padiff_server.layout_rules import IDENTITY
 from padiff_server.model_index import ModelIndex
 from padiff_server.sides import SIDES
 from padiff_server.steps.lockstep_plan import plan_overrides
 from padiff_server.steps.random_effects import RandomEffects
 from padiff_server.weights.owned_weight import OwnedWeight
-from padiff_server.weights.rules import IDENTITY
 from padiff_server.weights.weight_pair import WeightPair
 
 PATHS = ("", "fc", "drop", "head")

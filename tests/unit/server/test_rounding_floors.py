@@ -19,13 +19,13 @@ from padiff_server.judging.measured import measure_pair
 from padiff_server.judging.noise import rounding_floor
 from padiff_server.judging.store import TensorStore
 from padiff_server.judging.tolerances import Tolerances
+from padiff_server.layout_rules import IDENTITY
 from padiff_server.model_index import ModelIndex
 from padiff_server.sides import SIDES, TensorPair
 from padiff_server.steps.captures import LOSS_KEY, PassPlan, StepCaptures
 from padiff_server.steps.pairs import Half, PairTable
 from padiff_server.steps.rounding_floors import RoundingFloors
 from padiff_server.weights.owned_weight import OwnedWeight
-from padiff_server.weights.rules import IDENTITY
 from padiff_server.weights.weight_pair import WeightPair, WeightPlan
 
 Reals = npt.NDArray[np.float32]

@@ -6,7 +6,7 @@ import pytest
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.tensors import HostTensor
 from padiff_rpc.v1.words import DType
-from padiff_server.weights.rules import (
+from padiff_server.layout_rules import (
     AS_COMPLEX,
     AS_REAL,
     IDENTITY,

@@ -5,8 +5,8 @@ import pytest
 from padiff_rpc.v1.records import TensorSpec, Weight
 from padiff_rpc.v1.words import DType, WeightKind
 from padiff_server.alignment.kinds import Kind
+from padiff_server.layout_rules import IDENTITY, TRANSPOSE
 from padiff_server.weights.owned_weight import OwnedWeight
-from padiff_server.weights.rules import IDENTITY, TRANSPOSE
 from padiff_server.weights.unseen_weights import KindedWeight, pair_in_order
 
 UNKNOWN = Kind()

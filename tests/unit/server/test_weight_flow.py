@@ -8,9 +8,9 @@ from padiff_client.sentences import reason
 from padiff_rpc.v1.records import Layer, Options, TensorSpec, Weight
 from padiff_rpc.v1.words import DType, Phase, Side, Verdict, WeightKind
 from padiff_server.judging.tolerances import Tolerances
+from padiff_server.layout_rules import STACK, part_of
 from padiff_server.model_index import ModelIndex
 from padiff_server.weights.owned_weight import OwnedWeight
-from padiff_server.weights.rules import STACK, part_of
 from padiff_server.weights.weight_flow import WeightFlow
 from padiff_server.weights.weight_pair import WeightPair, WeightPlan
 

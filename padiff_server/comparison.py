@@ -6,8 +6,7 @@ from padiff_rpc.v1.records import AssignWeightsRequest, CompareStart, Options
 from padiff_rpc.v1.words import Phase, Side, TraceMode
 from padiff_server.inputs import Inputs
 from padiff_server.judging.store import TensorStore
-from padiff_server.judging.tolerances import Tolerances
-from padiff_server.preparation import AlignedModels
+from padiff_server.preparation import Preparation
 from padiff_server.report import ReportBuilder
 from padiff_server.run import Run
 from padiff_server.settings import check_parties, settle
@@ -56,13 +55,14 @@ class CompareTask:
         traced = None
         if options.trace is not TraceMode.FIRST_STEP:
             traced = self._workers.trace(batch, randomness=options.randomness, repeat=options.preflight)
-        aligned = AlignedModels(self._workers, layers, self._asked.layer_map, self._report, traced)
+        preparation = Preparation(self._workers, layers, self._asked.layer_map, self._report, traced)
+        aligned = preparation.aligned
         run = Run(options=options, settings=settings, report=self._report, store=self._store)
-        aligned.find_out_rules()
-        aligned.compare_tables(options, copy=self._asked.auto_weights)
+        preparation.find_out_rules()
+        preparation.compare_tables(options, copy=self._asked.auto_weights)
         Orientation(run, self._workers, aligned).settle(batch, copy=self._asked.auto_weights)
-        weights = aligned.weight_flow(Tolerances(options), options)
-        aligned.place_weights(weights, copy=self._asked.auto_weights)
+        weights = aligned.weight_flow(self._workers.links, options)
+        preparation.place_weights(weights, copy=self._asked.auto_weights)
         if aligned.foreseen is not None and is_needed(aligned.foreseen):
             Rehearsal(run, self._workers, aligned).run(batch)
         seed = self._asked.reference.model.seed % 2**64
@@ -102,11 +102,12 @@ class AssignWeightsTask:
         """Assigns; the report gets a row for each weight, and what could not be placed."""
         options = Options()
         layers = self._workers.load(deterministic=options.deterministic, threads=options.threads)
-        aligned = AlignedModels(self._workers, layers, self._asked.layer_map, self._report)
-        aligned.find_out_rules()
-        aligned.compare_tables(options, copy=True)
+        preparation = Preparation(self._workers, layers, self._asked.layer_map, self._report)
+        preparation.find_out_rules()
+        preparation.compare_tables(options, copy=True)
+        aligned = preparation.aligned
         self._report.note(*untried(aligned.weight_plan))
-        aligned.place_weights(aligned.weight_flow(Tolerances(options), options), copy=True)
+        preparation.place_weights(aligned.weight_flow(self._workers.links, options), copy=True)
         if self._asked.save:
             with self._workers.during(Phase.WEIGHTS):
                 candidate = self._workers.links[Side.CANDIDATE]

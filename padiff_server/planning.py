@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from padiff_rpc.v1.records import Options, PlanStart
 from padiff_server.inputs import Inputs
-from padiff_server.preparation import AlignedModels
+from padiff_server.preparation import Preparation
 from padiff_server.report import ReportBuilder
 from padiff_server.settings import check_parties
 from padiff_server.steps.batches import BatchSource
@@ -33,4 +33,4 @@ class PlanTask:
         options = Options()
         layers = self._workers.load(deterministic=options.deterministic, threads=options.threads)
         traced = self._workers.trace(self._inputs.batch(0))
-        AlignedModels(self._workers, layers, self._asked.layer_map, self._report, traced)
+        Preparation(self._workers, layers, self._asked.layer_map, self._report, traced)

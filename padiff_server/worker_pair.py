@@ -21,7 +21,7 @@ from padiff_rpc.v1.records import (
 )
 from padiff_rpc.v1.words import Phase, Randomness, Side
 from padiff_server.links.loader_link import LoadedBatch, Look
-from padiff_server.links.worker_link import WorkerLink
+from padiff_server.links.worker_link import RuleFailed, WorkerLink
 from padiff_server.report import ReportBuilder
 from padiff_server.sides import SIDES, on_both, other
 from padiff_server.steps.batches import StepBatch
@@ -140,7 +140,7 @@ class WorkerPair:
 
     @contextmanager
     def during(self, phase: Phase, step: int = 0) -> Iterator[None]:
-        """Times a phase, and turns the loss of a worker in it into the end of the comparison.
+        """Times a phase; the loss of a worker in it, and what a user's rule raised, end the comparison.
 
         What is wrong with the request stays an error.
         """
@@ -154,6 +154,8 @@ class WorkerPair:
                 if isinstance(error, WorkerLostError) and side is not None:
                     self.note_if_lost(other(side), phase, step)
                 raise ComparisonStopped from error
+            except RuleFailed as raised:
+                self.stop_on_failures({Side.CANDIDATE: raised.failure}, step)
 
     def note_if_lost(self, side: Side, phase: Phase, step: int) -> None:
         """Reports the loss of a worker that nothing has failed on yet, if it is lost too."""

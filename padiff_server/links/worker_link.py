@@ -27,6 +27,14 @@ from padiff_server.links.step_call import StepCall
 from padiff_server.links.weights_link import WeightsLink
 
 
+class RuleFailed(Exception):
+    """The user's own rule raised."""
+
+    def __init__(self, failure: ModelFailure) -> None:
+        super().__init__(failure.text)
+        self.failure = failure
+
+
 class WorkerLink(Connection):
     """A connection, and what the worker at its other end can do with a model.
 

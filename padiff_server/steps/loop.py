@@ -10,8 +10,8 @@ from typing import Optional
 
 from padiff_rpc.v1.records import Row, StepStart
 from padiff_rpc.v1.words import DefaultLoss, Pass, Phase, Side, WeightKind
+from padiff_server.aligned import AlignedModels
 from padiff_server.judging.gradient_history import GradientHistory
-from padiff_server.preparation import AlignedModels
 from padiff_server.rows import numbered
 from padiff_server.run import Run
 from padiff_server.sides import SIDES
@@ -24,9 +24,8 @@ from padiff_server.steps.step_pass import Outcome, StepPass, step_result
 from padiff_server.steps.step_run import PassStart
 from padiff_server.steps.twins import Twins
 from padiff_server.weights.optimizer_flow import OptimizerFlow
-from padiff_server.weights.special_calls import RuleFailed
 from padiff_server.weights.weight_flow import ALL_KINDS, WeightFlow
-from padiff_server.worker_pair import ComparisonStopped, WorkerPair
+from padiff_server.worker_pair import WorkerPair
 
 
 class Steps:
@@ -104,7 +103,7 @@ class Steps:
             with self._workers.during(Phase.INITIAL_WEIGHTS, step):
                 candidate.keep_state(optimizer=self._run.settings.optimize)
                 if step:
-                    self._aligned.copy_weights(self._weights)
+                    self._weights.copy()
                     if self._optimizers is not None:
                         self._optimizers.copy()
             # Each step is judged alone: earlier gradients explain nothing.
@@ -159,11 +158,7 @@ class Steps:
         """
         optimized, settings = self._compare_optimizers(this)
         with self._workers.during(Phase.WEIGHTS, this.step):
-            try:
-                return optimized + self._report.add_rows(self._weight_rows(this, settings))
-            except RuleFailed as raised:
-                self._workers.stop_on_failures({Side.CANDIDATE: raised.failure}, this.step)
-                raise ComparisonStopped from raised
+            return optimized + self._report.add_rows(self._weight_rows(this, settings))
 
     def _compare_optimizers(self, this: StepPass) -> tuple[tuple[Row, ...], Iterable[Row]]:
         """Compares learning rates and state after an optimizer's step; where there was none, nothing.

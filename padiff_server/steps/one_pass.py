@@ -14,8 +14,8 @@ from padiff_rpc.v1.records import (
     Trouble,
 )
 from padiff_rpc.v1.words import Omission, Side
+from padiff_server.aligned import AlignedModels
 from padiff_server.judging.tolerances import Tolerances
-from padiff_server.preparation import AlignedModels
 from padiff_server.run import Run
 from padiff_server.sides import SIDES, other
 from padiff_server.steps.captures import PassPlan, StepCaptures

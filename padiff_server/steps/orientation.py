@@ -12,8 +12,8 @@ from padiff_rpc.records import record
 from padiff_rpc.tensors import HostTensor, widen
 from padiff_rpc.v1.records import Row
 from padiff_rpc.v1.words import Phase, Side, Verdict
+from padiff_server.aligned import AlignedModels
 from padiff_server.layout_rules import IDENTITY, TRANSPOSE, Rule
-from padiff_server.preparation import AlignedModels
 from padiff_server.run import Run
 from padiff_server.sides import SIDES
 from padiff_server.steps.batches import StepBatch

@@ -8,10 +8,9 @@ from typing import Optional
 
 from padiff_rpc.v1.records import Row
 from padiff_rpc.v1.words import CaptureKind, Pass, Phase, WeightKind
+from padiff_server.aligned import AlignedModels
 from padiff_server.alignment.kinds import canonical_kind, kind_of
 from padiff_server.judging.gradient_history import GradientHistory
-from padiff_server.judging.tolerances import Tolerances
-from padiff_server.preparation import AlignedModels
 from padiff_server.run import Run
 from padiff_server.sides import SIDES
 from padiff_server.steps.batches import StepBatch
@@ -35,7 +34,7 @@ class Trials:
     def outputs(self, batch: StepBatch) -> Optional[list[Row]]:
         """Copies the weights and returns the rows of all calls' outputs; None when a model raised."""
         options = self._run.options
-        self._aligned.copy_weights(self._aligned.weight_flow(Tolerances(options), options))
+        self._aligned.weight_flow(self._workers.links, options).copy()
         with trial_pass(self._run, self._workers, self._aligned, batch, self._expectations) as captures:
             if captures is None:
                 return None

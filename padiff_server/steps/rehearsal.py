@@ -10,6 +10,7 @@ from typing import Optional
 
 from padiff_rpc.v1.records import Options
 from padiff_rpc.v1.words import CallMoment, CaptureKind, Phase, Side, Verdict
+from padiff_server.aligned import AlignedModels
 from padiff_server.alignment.activations import COMPUTED, Activation
 from padiff_server.alignment.correspondences import Way
 from padiff_server.alignment.slots import Meeting
@@ -17,7 +18,6 @@ from padiff_server.capture.trace import Trace, Traces
 from padiff_server.judging.judge import judge
 from padiff_server.judging.measured import Aspect, measure_pair
 from padiff_server.judging.tolerances import Tolerances
-from padiff_server.preparation import AlignedModels
 from padiff_server.run import Run
 from padiff_server.sides import SIDES, TensorPair, other
 from padiff_server.steps.batches import StepBatch

@@ -8,8 +8,8 @@ from typing import Optional
 
 from padiff_rpc.v1.records import StepStart
 from padiff_rpc.v1.words import Randomness
+from padiff_server.aligned import AlignedModels
 from padiff_server.judging.tolerances import Tolerances
-from padiff_server.preparation import AlignedModels
 from padiff_server.run import Run
 from padiff_server.sides import SIDES
 from padiff_server.steps.batches import StepBatch

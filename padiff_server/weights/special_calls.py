@@ -6,21 +6,12 @@ from collections.abc import Callable, Iterable, Mapping
 
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.tensors import HostTensor
-from padiff_rpc.v1.records import ModelFailure
 from padiff_rpc.v1.words import Phase, Side
-from padiff_server.links.worker_link import WorkerLink
+from padiff_server.links.worker_link import RuleFailed, WorkerLink
 from padiff_server.weights.special_init import SpecialInit
 
 # Named arrays -> named arrays. Raises RuleFailed when the user's function raised.
 Function = Callable[[Iterable[tuple[str, HostTensor]]], Mapping[str, HostTensor]]
-
-
-class RuleFailed(Exception):
-    """The user's own rule raised."""
-
-    def __init__(self, failure: ModelFailure) -> None:
-        super().__init__(failure.text)
-        self.failure = failure
 
 
 class SpecialCalls:

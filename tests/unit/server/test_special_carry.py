@@ -10,9 +10,9 @@ import pytest
 from padiff_rpc.tensors import HostTensor, widen
 from padiff_rpc.v1.records import ModelFailure, TensorSpec, Weight
 from padiff_rpc.v1.words import DType, Phase, Side, WeightKind
+from padiff_server.links.worker_link import RuleFailed
 from padiff_server.weights import index_numbers
 from padiff_server.weights.owned_weight import OwnedWeight
-from padiff_server.weights.special_calls import RuleFailed
 from padiff_server.weights.special_carry import carried, left_out
 from padiff_server.weights.special_init import SpecialInit
 

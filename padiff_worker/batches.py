@@ -29,17 +29,25 @@ class HostBatch:
     has_target: bool
     tensors: Mapping[int, HostTensor]
     given: Any = None
+    args_name: str = ""
+    kwargs_name: str = ""
 
 
 @record
 class Arguments:
-    """What the model and its loss are called with; a train step is called with `given`, the whole of it."""
+    """What the model and its loss are called with; a train step is called with `given`, the whole of it.
+
+    Attributes:
+        args_name, kwargs_name: what their user calls them; "" where they are a loader's.
+    """
 
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
     target: Any
     has_target: bool
     given: Any = None
+    args_name: str = ""
+    kwargs_name: str = ""
 
 
 def host_batch(batch: PackedBatch, tensors: Mapping[int, HostTensor]) -> HostBatch:
@@ -56,6 +64,8 @@ def host_batch(batch: PackedBatch, tensors: Mapping[int, HostTensor]) -> HostBat
         has_target=has_target,
         tensors=tensors,
         given=_as_given(tuple(args), kwargs, target, has_target),
+        args_name=batch.args_name,
+        kwargs_name=batch.kwargs_name,
     )
 
 
@@ -97,6 +107,8 @@ def arguments(batch: HostBatch, adapter: FrameworkAdapter, device: str) -> Argum
         target=trees.map_leaves(batch.target, tensor),
         has_target=batch.has_target,
         given=trees.map_leaves(batch.given, tensor),
+        args_name=batch.args_name,
+        kwargs_name=batch.kwargs_name,
     )
 
 

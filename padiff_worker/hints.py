@@ -11,12 +11,16 @@ from padiff_rpc.tensors import COMPLEX, FLOATING
 from padiff_worker.adapter import FrameworkAdapter
 from padiff_worker.batches import Arguments
 
+# What a batch is called that the user's loader gave.
+_LOADED = "batch"
 # Words by which frameworks name dtypes in errors.
 _DTYPES = re.compile(
     r"\b(data[_ ]?types?|dtypes?|scalar types?|(u?int|b?float|complex)\d+|long|int|double|float|half"
     r"|[\w.]*(Long|Int|Double|Float|Half)Tensor)\b",
     re.IGNORECASE,
 )
+
+_POSITION = re.compile(r"\.(\d+)(?=\.|$)")
 
 
 def hint(adapter: FrameworkAdapter, model: Any, given: Arguments, error: BaseException) -> str:
@@ -43,17 +47,18 @@ def _wanted(model: Any, given: Arguments) -> str:
 
 
 def _dtypes(adapter: FrameworkAdapter, model: Any, given: Arguments) -> str:
-    """Returns the dtypes of the batch's tensors, and those that the weights compute in."""
+    """Returns the dtypes of the batch's tensors, by what its user calls them, and those of the weights."""
     parts: list[str] = []
 
     def note(leaf: Any, place: str) -> None:
         if adapter.is_tensor(leaf):
-            parts.append(f"{place}.dtype is {adapter.spec(leaf).dtype}")
+            written = _POSITION.sub(r"[\1]", place)
+            parts.append(f"{written}.dtype is {adapter.spec(leaf).dtype}")
 
-    trees.map_leaves(given.args, note, "args")
-    trees.map_leaves(given.kwargs, note)
+    trees.map_leaves(given.args, note, given.args_name or _LOADED)
+    trees.map_leaves(given.kwargs, note, given.kwargs_name or _LOADED)
     if not parts:
         return ""
     found = {adapter.spec(weight).dtype: None for weight in adapter.weights(model).values()}
     computing = " and ".join(str(dtype) for dtype in found if dtype in FLOATING | COMPLEX)
-    return f"inputs: {', '.join(parts)}" + (f"; the weights are {computing}" if computing else "")
+    return ", ".join(parts) + (f"; the weights are {computing}" if computing else "")

@@ -21,7 +21,9 @@ from padiff_rpc.v1.records import Options, Tls
 logger = logging.getLogger("padiff_client")
 
 
-def batches_of(layer: ModelSpec, module: ModelSpec, example_inp: Any) -> Optional[Batches]:
+def batches_of(
+    layer: ModelSpec, module: ModelSpec, example_inp: Any, names: Optional[tuple[str, str]] = None
+) -> Optional[Batches]:
     """Returns the batches that the client sends; None where both workers have a loader.
 
     Raises InvalidRequestError for inputs and loaders both, and for a loader on one side.
@@ -33,7 +35,7 @@ def batches_of(layer: ModelSpec, module: ModelSpec, example_inp: Any) -> Optiona
                 "missing; give a pair (candidate's input, reference's input), or a loader in both ModelSpecs",
                 field="example_inp",
             )
-        return Batches(example_inp)
+        return Batches(example_inp, names)
     if len(having) == 1:
         lacking = "module" if having == ["layer"] else "layer"
         raise InvalidRequestError(

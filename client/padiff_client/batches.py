@@ -47,13 +47,21 @@ class Batch:
 
 
 @record
-class PulledPair:
-    """Both sides' batches of one step, and what they are called in errors."""
+class Pulled:
+    """One side's batch of one step, and what its user calls it and its arguments."""
 
-    candidate: Batch
-    reference: Batch
-    candidate_name: str
-    reference_name: str
+    batch: Batch
+    name: str
+    args_name: str
+    kwargs_name: str
+
+
+@record
+class PulledPair:
+    """Both sides' batches of one step."""
+
+    candidate: Pulled
+    reference: Pulled
 
 
 class BatchPairs:
@@ -63,7 +71,8 @@ class BatchPairs:
     One and the same iterable on both sides is pulled once a step.
     """
 
-    def __init__(self, example_inp: Any) -> None:
+    def __init__(self, example_inp: Any, names: Optional[tuple[str, str]] = None) -> None:
+        """`names`: what a file calls the candidate's inputs and the reference's; None: they are arguments."""
         if not isinstance(example_inp, (tuple, list)) or len(example_inp) != 2:
             raise InvalidRequestError(
                 f"{_kind(example_inp)} is not allowed; allowed: a pair (candidate's input, "
@@ -72,30 +81,29 @@ class BatchPairs:
                 field="example_inp",
             )
         candidate, reference = example_inp
-        self._candidate = _Source(candidate, "example_inp[0]")
-        self._reference = self._candidate if reference is candidate else _Source(reference, "example_inp[1]")
+        is_file = names is not None
+        called = names or ("example_inp[0]", "example_inp[1]")
+        self._candidate = _Source(candidate, called[0], is_file)
+        self._reference = (
+            self._candidate if reference is candidate else _Source(reference, called[1], is_file)
+        )
 
     def pull(self, step: int) -> PulledPair:
         """Returns the pair of `step`; steps are asked for in order.
 
         Raises InvalidRequestError when an iterable has ended, holds something else, or raised.
         """
-        candidate, candidate_name = self._candidate.pull(step)
-        reference, reference_name = (
-            (candidate, candidate_name) if self._reference is self._candidate else self._reference.pull(step)
-        )
-        return PulledPair(
-            candidate=candidate,
-            reference=reference,
-            candidate_name=candidate_name,
-            reference_name=reference_name,
-        )
+        candidate = self._candidate.pull(step)
+        reference = candidate if self._reference is self._candidate else self._reference.pull(step)
+        return PulledPair(candidate=candidate, reference=reference)
 
 
 class _Source:
-    def __init__(self, given: Any, name: str) -> None:
+    def __init__(self, given: Any, name: str, is_file: bool) -> None:
+        """`is_file`: a file gives the arguments by themselves, without a Batch around them."""
         self._name = name
-        self._constant = _as_batch(given)
+        self._is_file = is_file
+        self._constant = self._pulled(given, name)
         self._items: Optional[Iterator[Any]] = None
         if self._constant is None:
             if is_tensor(given) or isinstance(given, (str, bytes)) or not isinstance(given, Iterable):
@@ -106,9 +114,10 @@ class _Source:
                 )
             self._items = iter(given)
 
-    def pull(self, step: int) -> tuple[Batch, str]:
-        if self._constant is not None or self._items is None:
-            return self._constant or Batch(), self._name
+    def pull(self, step: int) -> Pulled:
+        if self._items is None:
+            assert self._constant is not None
+            return self._constant
         name = f"{self._name}[{step}]"
         try:
             item = next(self._items)
@@ -119,20 +128,23 @@ class _Source:
             ) from None
         except (Exception, SystemExit) as error:  # sys.exit(0) must not pass for a match
             raise InvalidRequestError(f"{type(error).__name__}: {said_by(error)}", field=name) from error
-        batch = _as_batch(item)
-        if batch is None:
+        pulled = self._pulled(item, name)
+        if pulled is None:
             raise InvalidRequestError(
                 f"{_kind(item)} is not allowed; allowed: a Batch (positional arguments: "
                 "Batch(args=(x,)), with a target: Batch(args=(x,), target=y)) or a dict of keyword arguments",
                 field=name,
             )
-        return batch, name
+        return pulled
 
-
-def _as_batch(given: Any) -> Optional[Batch]:
-    if isinstance(given, Mapping):
-        return Batch(kwargs=given)
-    return given if isinstance(given, Batch) else None
+    def _pulled(self, given: Any, name: str) -> Optional[Pulled]:
+        """Returns what a batch or a dict gives; None for anything else."""
+        if isinstance(given, Batch) and not self._is_file:
+            return Pulled(batch=given, name=name, args_name=f"{name}.args", kwargs_name=f"{name}.kwargs")
+        batch = Batch(kwargs=given) if isinstance(given, Mapping) else given
+        if not isinstance(batch, Batch):
+            return None
+        return Pulled(batch=batch, name=name, args_name=name, kwargs_name=name)
 
 
 def _for_both(given: Any) -> str:
@@ -168,8 +180,8 @@ class PairEncoder:
         numbering = _Numbering(self._next)
         send = records.SendBatch(
             step=step,
-            candidate=_encode_batch(pair.candidate, pair.candidate_name, numbering),
-            reference=_encode_batch(pair.reference, pair.reference_name, numbering),
+            candidate=_encode_batch(pair.candidate, numbering),
+            reference=_encode_batch(pair.reference, numbering),
         )
         self._next += len(numbering.tensors)
         return EncodedPair(batch=send, tensors=tuple(numbering.tensors.items()))
@@ -206,12 +218,16 @@ class _Numbering:
         return trees.TensorRef(number=number, requires_grad=requires_grad(leaf))
 
 
-def _encode_batch(batch: Batch, name: str, numbering: _Numbering) -> records.PackedBatch:
+def _encode_batch(pulled: Pulled, numbering: _Numbering) -> records.PackedBatch:
+    batch = pulled.batch
+
     def packed(value: Any, where: str) -> Tree:
         return trees.pack(numbering.plain(value, where), where=where)
 
     return records.PackedBatch(
-        args=packed(list(batch.args), f"{name}.args"),
-        kwargs=packed(dict(batch.kwargs), f"{name}.kwargs"),
-        target=trees.ABSENT if batch.target is None else packed(batch.target, f"{name}.target"),
+        args=packed(list(batch.args), pulled.args_name),
+        kwargs=packed(dict(batch.kwargs), pulled.kwargs_name),
+        target=trees.ABSENT if batch.target is None else packed(batch.target, f"{pulled.name}.target"),
+        args_name=pulled.args_name,
+        kwargs_name=pulled.kwargs_name,
     )

@@ -22,6 +22,7 @@ class Comparison:
 
     Attributes:
         example_inp: the pair (candidate's, reference's), as for `auto_diff`; None: the models have loaders.
+        input_names: what a file calls its two; None: they are arguments of a function.
         losses, optimizers: pairs (candidate's, reference's) of "package.module:function", "" for none.
         server: None: coordinator and workers are started here.
         verbose: lets the started processes write to stderr.
@@ -30,6 +31,7 @@ class Comparison:
     candidate: ModelSpec
     reference: ModelSpec
     example_inp: Any = None
+    input_names: Optional[tuple[str, str]] = None
     auto_weights: bool = True
     steps: int = 1
     options: Options = Options()
@@ -54,7 +56,7 @@ class Comparison:
 
         Raises InvalidRequestError.
         """
-        return batches_of(self.candidate, self.reference, self.example_inp)
+        return batches_of(self.candidate, self.reference, self.example_inp, self.input_names)
 
     def session(self, *, save_root: Optional[str] = None) -> AbstractContextManager[Session]:
         """Provides a session; see `open_session`."""

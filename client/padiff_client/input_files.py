@@ -52,6 +52,16 @@ def read_inputs(entry: Entry, folder: str) -> tuple[Any, Any]:
     return candidate, reference
 
 
+def input_names(entry: Entry) -> tuple[str, str]:
+    """Returns what a file calls the candidate's inputs and the reference's."""
+    found = entry.entries() if entry.is_mapping and _is_long_form(entry) else {}
+    shared = next((found[key].name for key in _SOURCES if key in found), entry.name)
+    candidate, reference = (
+        found[side].name if side in found else shared for side in ("candidate", "reference")
+    )
+    return candidate, reference
+
+
 def _is_long_form(entry: Entry) -> bool:
     """Whether a mapping has long-form keys; an argument that happens to be called so has a shape."""
     return any(key in _LONG_FORM and not _has_shape(one) for key, one in entry.entries().items())

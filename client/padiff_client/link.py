@@ -39,8 +39,9 @@ _LISTING_SECONDS = 30.0
 class Batches:
     """The batches of one comparison; the first is pulled and encoded before any process is started."""
 
-    def __init__(self, example_inp: Any) -> None:
-        self._pairs = BatchPairs(example_inp)
+    def __init__(self, example_inp: Any, names: Optional[tuple[str, str]] = None) -> None:
+        """See `BatchPairs`."""
+        self._pairs = BatchPairs(example_inp, names)
         self._encoder = PairEncoder()
         self._first: Optional[PulledPair] = self._pairs.pull(0)
         # Encoded for its errors alone: the caller should hear of a bad leaf at once.

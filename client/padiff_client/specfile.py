@@ -9,7 +9,7 @@ from dataclasses import fields
 from typing import Any, Optional
 
 from padiff_client.comparison import Comparison
-from padiff_client.input_files import read_inputs
+from padiff_client.input_files import input_names, read_inputs
 from padiff_client.layer_map import LayerMap
 from padiff_client.session import Server
 from padiff_client.spec import ModelSpec, check_reference
@@ -116,6 +116,7 @@ def read_comparison(path: str, *, with_inputs: bool = True) -> SpecFile:
         steps=_steps(found.get("steps")),
         auto_weights=found["auto_weights"].of_type(bool, "true, false") if "auto_weights" in found else True,
         server=_server(found.get("server"), folder),
+        input_names=input_names(found["inputs"]) if "inputs" in found else None,
         # Last, since it may run the user's code.
         example_inp=read_inputs(found["inputs"], folder) if with_inputs and "inputs" in found else None,
     )

@@ -221,11 +221,16 @@ class PackedBatch:
         args: A packed array.
         kwargs: A packed map.
         target: Empty bytes: the batch has none.
+        args_name: What its user calls the positional arguments and the keyword ones, each
+            followed by a position or a name: "example_inp[0].args", "inputs.table". Empty: the
+            batch is a loader's.
     """
 
     args: Tree
     kwargs: Tree
     target: Tree = Tree(b"")
+    args_name: str = ""
+    kwargs_name: str = ""
 
 
 @record

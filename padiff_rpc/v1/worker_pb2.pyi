@@ -162,14 +162,18 @@ class DescribeResponse(_message.Message):
     def __init__(self, layers: _Optional[_Iterable[_Union[_models_pb2.Layer, _Mapping]]] = ...) -> None: ...
 
 class PackedBatch(_message.Message):
-    __slots__ = ("args", "kwargs", "target")
+    __slots__ = ("args", "kwargs", "target", "args_name", "kwargs_name")
     ARGS_FIELD_NUMBER: _ClassVar[int]
     KWARGS_FIELD_NUMBER: _ClassVar[int]
     TARGET_FIELD_NUMBER: _ClassVar[int]
+    ARGS_NAME_FIELD_NUMBER: _ClassVar[int]
+    KWARGS_NAME_FIELD_NUMBER: _ClassVar[int]
     args: _tensors_pb2.Tree
     kwargs: _tensors_pb2.Tree
     target: _tensors_pb2.Tree
-    def __init__(self, args: _Optional[_Union[_tensors_pb2.Tree, _Mapping]] = ..., kwargs: _Optional[_Union[_tensors_pb2.Tree, _Mapping]] = ..., target: _Optional[_Union[_tensors_pb2.Tree, _Mapping]] = ...) -> None: ...
+    args_name: str
+    kwargs_name: str
+    def __init__(self, args: _Optional[_Union[_tensors_pb2.Tree, _Mapping]] = ..., kwargs: _Optional[_Union[_tensors_pb2.Tree, _Mapping]] = ..., target: _Optional[_Union[_tensors_pb2.Tree, _Mapping]] = ..., args_name: _Optional[str] = ..., kwargs_name: _Optional[str] = ...) -> None: ...
 
 class TraceRequest(_message.Message):
     __slots__ = ("start", "frame")

@@ -52,7 +52,7 @@ def test_what_frameworks_say_of_a_wrong_dtype_is_told_with_the_dtypes(compare: C
     said = {str(failure.side): failure.text for failure in report.failures}
     assert set(said) == {"reference", "candidate"}
     for text in said.values():
-        assert text.endswith("; inputs: args.0.dtype is float32; the weights are float32")
+        assert text.endswith("; example_inp[0][0].args[0].dtype is float32; the weights are float32")
     assert "only support int32 and int64, but get float32;" in said["candidate"]
     assert "(at /" not in said["candidate"]
 

@@ -344,6 +344,27 @@ def test_arrays_come_from_files_under_the_names_of_each_side(tmp_path: Path) -> 
         inputs(tmp_path, "inputs: {file: in.npz, reference: {x: y}}")
 
 
+ARRAYS = "{shape: [1]}"
+
+
+@pytest.mark.parametrize(
+    ("text", "candidate", "reference"),
+    [
+        (f"inputs: {{x: {ARRAYS}}}", "inputs", "inputs"),
+        (f"inputs: {{table: {{x: {ARRAYS}}}}}", "inputs.table", "inputs.table"),
+        (f"inputs: {{table: {{x: {ARRAYS}}}, candidate: {{y: x}}}}", "inputs.candidate", "inputs.table"),
+        (f"inputs: {{table: [{ARRAYS}]}}", "inputs.table", "inputs.table"),
+    ],
+)
+def test_inputs_are_called_what_the_file_calls_them(
+    tmp_path: Path, text: str, candidate: str, reference: str
+) -> None:
+    comparison = read(tmp_path, MODELS + text)
+    pulled = BatchPairs(comparison.example_inp, comparison.input_names).pull(0)
+    names = [(one.name, one.args_name, one.kwargs_name) for one in (pulled.candidate, pulled.reference)]
+    assert names == [(candidate,) * 3, (reference,) * 3]
+
+
 def test_safetensors_are_read_with_bfloat16(tmp_path: Path) -> None:
     header = {
         "__metadata__": {"from": "a test"},

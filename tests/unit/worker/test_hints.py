@@ -31,8 +31,15 @@ class Model(fake.Layer):
 INTEGERS, FLOATS = (fake.Tensor(np.ones((2, 4), dtype)) for dtype in (np.int64, np.float32))
 
 
-def said(error, *args, model=None, **kwargs):
-    given = Arguments(args=args, kwargs=kwargs, target=None, has_target=False)
+def said(error, *args, model=None, names=("", ""), **kwargs):
+    given = Arguments(
+        args=args,
+        kwargs=kwargs,
+        target=None,
+        has_target=False,
+        args_name=names[0],
+        kwargs_name=names[1],
+    )
     return hint(FakeAdapter(), model or Model(), given, error)
 
 
@@ -47,17 +54,19 @@ def said(error, *args, model=None, **kwargs):
     ],
 )
 def test_an_error_about_dtypes_names_those_of_the_batch_and_of_the_weights(error):
-    assert said(error, x=INTEGERS) == "inputs: x.dtype is int64; the weights are float32"
+    found = said(error, x=INTEGERS, names=("inputs.table", "inputs.table"))
+    assert found == "inputs.table.x.dtype is int64; the weights are float32"
 
 
 def test_each_tensor_of_the_batch_is_named_by_its_place():
     error = RuntimeError("expected dtype float32")
-    found = said(error, INTEGERS, {"mask": FLOATS}, 3, mask=[FLOATS])
+    names = "example_inp[0].args", "example_inp[0].kwargs"
+    found = said(error, INTEGERS, {"mask": FLOATS}, 3, mask=[FLOATS], names=names)
     assert found == (
-        "inputs: args.0.dtype is int64, args.1.mask.dtype is float32, mask.0.dtype is float32; "
-        "the weights are float32"
+        "example_inp[0].args[0].dtype is int64, example_inp[0].args[1].mask.dtype is float32, "
+        "example_inp[0].kwargs.mask[0].dtype is float32; the weights are float32"
     )
-    assert said(error, INTEGERS, model=fake.Layer()) == "inputs: args.0.dtype is int64"
+    assert said(error, INTEGERS, model=fake.Layer()) == "batch[0].dtype is int64", "of a loader's"
     assert said(error, 3) == ""
 
 

@@ -6,7 +6,18 @@ from collections.abc import ItemsView, Iterable, Sequence
 from typing import Generic, Optional, TypeVar
 
 from padiff_rpc.v1.records import Coverage, FirstDivergence, Omitted, Place, Reason, Row, Unmatched
-from padiff_rpc.v1.words import CaptureKind, Cause, Omission, Pass, Phase, Side, Verdict
+from padiff_rpc.v1.words import (
+    CaptureKind,
+    Cause,
+    Difference,
+    LoneKind,
+    Omission,
+    OmittedKind,
+    Pass,
+    Phase,
+    Side,
+    Verdict,
+)
 from padiff_server.rows import blank_row, one_sided
 
 T = TypeVar("T")
@@ -20,11 +31,11 @@ _COMPARED = _AGREEING | {
     Verdict.NONFINITE,
 }
 _CAUSES = {
-    Verdict.MISMATCH: "value",
-    Verdict.SHAPE_MISMATCH: "shape",
-    Verdict.DTYPE_MISMATCH: "dtype",
-    Verdict.NONFINITE: "nonfinite",
-    Verdict.NOT_COMPARED: "missing",
+    Verdict.MISMATCH: Difference.VALUE,
+    Verdict.SHAPE_MISMATCH: Difference.SHAPE,
+    Verdict.DTYPE_MISMATCH: Difference.DTYPE,
+    Verdict.NONFINITE: Difference.NONFINITE,
+    Verdict.NOT_COMPARED: Difference.MISSING,
 }
 _Call = tuple[Side, str, int]
 _At = tuple[str, int, str]
@@ -34,17 +45,16 @@ _Named = Optional[tuple[str, str]]
 
 _WEIGHTS = frozenset({CaptureKind.PARAMETER, CaptureKind.BUFFER})
 _NOUNS = {
-    CaptureKind.INPUT_GRADIENT: "gradient",
-    CaptureKind.OUTPUT_GRADIENT: "gradient",
-    CaptureKind.PARAMETER_GRADIENT: "gradient",
-    CaptureKind.PARAMETER: "weight",
-    CaptureKind.BUFFER: "weight",
-    CaptureKind.OPTIMIZER_STATE: "optimizer state",
+    CaptureKind.INPUT_GRADIENT: OmittedKind.GRADIENT,
+    CaptureKind.OUTPUT_GRADIENT: OmittedKind.GRADIENT,
+    CaptureKind.PARAMETER_GRADIENT: OmittedKind.GRADIENT,
+    CaptureKind.PARAMETER: OmittedKind.WEIGHT,
+    CaptureKind.BUFFER: OmittedKind.WEIGHT,
+    CaptureKind.OPTIMIZER_STATE: OmittedKind.OPTIMIZER_STATE,
 }
 _UNMATCHED_KINDS = {
-    "parameter": CaptureKind.PARAMETER,
-    "buffer": CaptureKind.BUFFER,
-    "input": CaptureKind.INPUT,
+    LoneKind.PARAMETER: CaptureKind.PARAMETER,
+    LoneKind.BUFFER: CaptureKind.BUFFER,
 }
 
 
@@ -109,7 +119,7 @@ def coverage_of(rows: Sequence[Row], unmatched: Iterable[Unmatched]) -> Coverage
         if is_root_output(row):
             roots.add(place, compared)
     for lone in unmatched:
-        if lone.what == "call":
+        if lone.what is LoneKind.CALL:
             calls.add_lone(lone)
     return Coverage(
         tensors_compared=tensors.compared,
@@ -141,11 +151,11 @@ def omitted(rows: Iterable[Row]) -> tuple[Omitted, ...]:
             left_out.append((row, row.omission))
         elif row.twin and is_compared(row):
             compared.add((row.step, row.twin))
-    places: dict[tuple[str, Omission, bool], dict[_Where, None]] = {}
+    places: dict[tuple[OmittedKind, Omission, bool], dict[_Where, None]] = {}
     for row, omission in left_out:
         if (row.step, row.twin) not in compared:
             in_part = is_compared(row) and omission is Omission.MADE_OF_ROUNDING
-            group = _NOUNS.get(row.kind, "value"), omission, in_part
+            group = _NOUNS.get(row.kind, OmittedKind.VALUE), omission, in_part
             places.setdefault(group, {})[_where(row)] = None
     return tuple(
         Omitted(
@@ -202,12 +212,12 @@ def first_divergence(rows: Iterable[Row], unmatched: Iterable[Unmatched]) -> Opt
     return FirstDivergence(row=first, cause=_cause(first), position=before + 1, compared=len(same_pass))
 
 
-def _cause(row: Row) -> str:
+def _cause(row: Row) -> Difference:
     if row.verdict is not Verdict.UNMATCHED:
         return _CAUSES[row.verdict]
     place = row.reference or row.candidate
     is_slot = row.kind in (CaptureKind.INPUT, CaptureKind.OUTPUT) and place is not None and place.slot != ""
-    return "structure" if is_slot else "missing"
+    return Difference.STRUCTURE if is_slot else Difference.MISSING
 
 
 def _row_of(lone: Unmatched) -> Row:

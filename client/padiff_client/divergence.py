@@ -7,7 +7,7 @@ from typing import Optional
 
 from padiff_client import layer_trees, sentences, wording
 from padiff_rpc.v1.records import Figures, FirstDivergence, Place, ReportSummary, Row, Tolerance, WorstElement
-from padiff_rpc.v1.words import CaptureKind, Phase, Verdict
+from padiff_rpc.v1.words import CaptureKind, Difference, Phase, Verdict
 
 
 class Divergence:
@@ -15,7 +15,7 @@ class Divergence:
 
     def __init__(self, found: FirstDivergence, summary: ReportSummary) -> None:
         self.row: Row = found.row
-        self.cause: str = found.cause
+        self.cause: Difference = found.cause
         self.position: int = found.position
         self.compared: int = found.compared
         self._coverage = summary.coverage
@@ -93,7 +93,7 @@ class Divergence:
         """One line: phase, step, what, layer, call and cause."""
         row = self.row
         text = f"{wording.moment_of(row)}, {wording.place_of(row)}"
-        cause = "not compared" if row.verdict is Verdict.NOT_COMPARED else _CAUSES.get(self.cause, self.cause)
+        cause = "not compared" if row.verdict is Verdict.NOT_COMPARED else _CAUSES[self.cause]
         return f"{text}: {cause}"
 
     @property
@@ -136,12 +136,12 @@ class Divergence:
 _AFTER_AN_OPTIMIZER = frozenset({Phase.OPTIMIZER, Phase.WEIGHTS})
 _SHOWN = 8
 _CAUSES = {
-    "value": "the values differ",
-    "shape": "the shapes differ",
-    "dtype": "the dtypes differ",
-    "structure": "the structures differ",
-    "nonfinite": "not finite",
-    "missing": "one side has none",
+    Difference.VALUE: "the values differ",
+    Difference.SHAPE: "the shapes differ",
+    Difference.DTYPE: "the dtypes differ",
+    Difference.STRUCTURE: "the structures differ",
+    Difference.NONFINITE: "not finite",
+    Difference.MISSING: "one side has none",
 }
 
 

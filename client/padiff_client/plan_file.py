@@ -6,9 +6,11 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Optional
 
+from padiff_client.wording import words
 from padiff_rpc.errors import InvalidRequestError
-from padiff_rpc.names import reason
+from padiff_rpc.names import known_names, reason, shown
 from padiff_rpc.v1.records import IgnoredLayers, LayerPair, Place, PlanPair, StatedPairing
+from padiff_rpc.v1.words import PairedBy
 from padiff_rpc.yaml_nodes import Entry, load
 
 _HEADER = """\
@@ -19,9 +21,8 @@ _HEADER = """\
 # The other keys are for reading only.
 plan:
 """
-_IGNORED = "ignored"
 # What a pair around them decides, or each call for itself.
-_INSIDE = ("inside a pinned pair", "inside a unit", "calls")
+_INSIDE = frozenset({PairedBy.INSIDE_PINNED, PairedBy.INSIDE_UNIT, PairedBy.CALLS})
 _KEYS = ("reference", "candidate", "unit", "how", "confidence", "reason", "classes", "shapes")
 
 
@@ -54,7 +55,7 @@ def layer_map_of(plan: Iterable[PlanPair]) -> StatedPairing:
         if pair.how in _INSIDE:
             continue
         for side, path in enumerate(paths):
-            if path is not None and pair.how == _IGNORED:
+            if path is not None and pair.how is PairedBy.IGNORED:
                 ignored[side].append(path)
             elif path is not None and None in paths:
                 unpaired[side].append(path)
@@ -77,7 +78,7 @@ def _fields(pair: PlanPair) -> Iterator[str]:
     )
     if pair.unit:
         yield "unit: true"
-    yield f"how: {json.dumps(pair.how)}"
+    yield f"how: {json.dumps(words(pair.how))}"
     if None not in places:
         yield f"confidence: {pair.confidence:g}"
     yield f"classes: {json.dumps(_both([place.class_name if place else '' for place in places]))}"
@@ -92,6 +93,14 @@ def _both(texts: Sequence[str]) -> str:
     return " | ".join(dict.fromkeys(text for text in texts if text))
 
 
+def _how(entry: Entry) -> PairedBy:
+    known = {words(how): how for how in PairedBy}
+    text = entry.text()
+    if text not in known:
+        raise entry.error(f"{shown(text)} is not allowed; {known_names(text, known)}")
+    return known[text]
+
+
 def _line(item: Entry) -> PlanPair:
     found = item.known(*_KEYS)
     for key in ("reference", "candidate"):
@@ -101,7 +110,7 @@ def _line(item: Entry) -> PlanPair:
     if reference is None and candidate is None:
         raise item.error("reference and candidate are both null; name at least one")
     return PlanPair(
-        how=found["how"].text() if "how" in found else "",
+        how=_how(found["how"]) if "how" in found else PairedBy.PINNED,
         reference=reference,
         candidate=candidate,
         unit=found["unit"].of_type(bool, "true, false") if "unit" in found else False,

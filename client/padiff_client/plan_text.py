@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Optional
 
-from padiff_client.wording import plain
+from padiff_client.wording import plain, words
 from padiff_rpc.v1.records import Place, PlanPair
+from padiff_rpc.v1.words import PairedBy
 
 _GAP = "-"
 _LOW = 0.5
@@ -32,17 +33,17 @@ def _layer(place: Optional[Place]) -> str:
 
 def _how(pair: PlanPair) -> str:
     if pair.reference is None or pair.candidate is None:
-        return pair.how
+        return words(pair.how)
     unit = ", as one unit" if pair.unit else ""
     reason = f" ({plain(pair.reason)})" if pair.confidence < _LOW and pair.reason else ""
-    return f"{pair.how}{unit} {pair.confidence:.2f}{' LOW' if pair.confidence < _LOW else ''}{reason}"
+    return f"{words(pair.how)}{unit} {pair.confidence:.2f}{' LOW' if pair.confidence < _LOW else ''}{reason}"
 
 
 def _summary(plan: Sequence[PlanPair]) -> str:
     paired = [pair for pair in plan if pair.reference is not None and pair.candidate is not None]
     low = sum(pair.confidence < _LOW for pair in paired)
     gaps = [
-        sum(getattr(pair, other) is None and pair.how == "unmatched" for pair in plan)
+        sum(getattr(pair, other) is None and pair.how is PairedBy.UNMATCHED for pair in plan)
         for other in ("candidate", "reference")
     ]
     return (

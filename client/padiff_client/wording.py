@@ -18,6 +18,7 @@ from padiff_rpc.v1.records import (
     WorstElement,
 )
 from padiff_rpc.v1.words import CaptureKind, Omission, Phase, Verdict
+from padiff_rpc.word import Word
 
 FAILING = frozenset(
     {
@@ -60,6 +61,11 @@ def plain(text: str) -> str:
     """Returns `text` on one line and without characters that a terminal obeys; line breaks become spaces."""
     line = re.sub(r"\s*[\n\r\v\f\x85\u2028\u2029]\s*", " ", text.strip("\r\n")).replace("\t", " ")
     return "".join(char if char.isprintable() else repr(char)[1:-1] for char in line)
+
+
+def words(word: Word) -> str:
+    """Returns a word of the contract as text: "same path" for `same_path`."""
+    return str(word).replace("_", " ")
 
 
 def small(value: float) -> str:
@@ -195,12 +201,12 @@ def omitted(found: Sequence[Omitted]) -> str:
     parts: list[str] = []
     for one in found:
         verb = "" if parts else f" {'was' if one.places == 1 else 'were'} not compared"
-        number = f"{count(one.places, one.what)} of {count(one.layers, 'layer')}"
+        number = f"{count(one.places, words(one.what))} of {count(one.layers, 'layer')}"
         if one.in_part:
             number = f"elements of {number}"
             verb = verb.replace(" was ", " were ")
         if not one.places:
-            number, verb = f"no {one.what}s", " were compared" if not parts else ""
+            number, verb = f"no {words(one.what)}s", " were compared" if not parts else ""
         parts.append(f"{number}{verb}: {_OMISSIONS[one.omission]}")
     return "; ".join(parts)
 

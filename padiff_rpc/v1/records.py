@@ -24,11 +24,17 @@ from padiff_rpc.v1.words import (
     DType,
     DefaultLoss,
     DiffPhase,
+    Difference,
+    Fate,
+    LoneKind,
     Omission,
+    OmittedKind,
+    PairedBy,
     Pass,
     Phase,
     Randomness,
     Side,
+    ToleranceSource,
     TraceMode,
     Verdict,
     WeightKind,
@@ -492,13 +498,12 @@ class Tolerance:
     """What was allowed. Zero relative_l2 means that the elementwise bound decided.
 
     Attributes:
-        source: "user" or "default".
         row_relative_l2: Of each row by itself. Zero: rows are not judged one by one.
     """
 
     atol: float
     rtol: float
-    source: str
+    source: ToleranceSource
     relative_l2: float = 0.0
     row_relative_l2: float = 0.0
 
@@ -518,12 +523,11 @@ class Unmatched:
     """Something without a partner.
 
     Attributes:
-        what: "call", "parameter", "buffer", "input", "output".
         counts: Whether it makes the report fail.
     """
 
     side: Side
-    what: str
+    what: LoneKind
     path: str
     class_name: str = ""
     name: str = ""
@@ -550,8 +554,6 @@ class WeightFate:
     """What became of one parameter or buffer; every weight of both sides has exactly one fate.
 
     Attributes:
-        fate: "placed", "tied", "only here", "ambiguous" (its orientation was found out by
-            trial), "bookkeeping".
         partner: Full name on the other side, several joined by " + "; for a tied weight its
             first owner on this side.
         rule: The layout rule, or the user's function.
@@ -560,7 +562,7 @@ class WeightFate:
     side: Side
     path: str
     name: str
-    fate: str
+    fate: Fate
     partner: str = ""
     rule: str = ""
     reason: str = ""
@@ -590,13 +592,12 @@ class Omitted:
     weights and without a partner, and what the user ignored, are not among them.
 
     Attributes:
-        what: "value", "gradient", "weight", "optimizer state".
         places: Different ones, over all steps; 0 places: there was nothing of this kind to
             compare.
         in_part: Of each place some elements; the others were compared.
     """
 
-    what: str
+    what: OmittedKind
     omission: Omission
     places: int = 0
     layers: int = 0
@@ -1286,13 +1287,11 @@ class PlanPair:
     Attributes:
         reference: Absent: a gap on that side. The spec is that of the first call's first
             output.
-        how: "pinned", "same path", "order and type", "content", "unit", "root", "ignored",
-            "inside a pinned pair", "inside a unit", "unmatched".
         parameterised: Whether either layer holds parameters or buffers of its own.
         unit: Compared as one unit: what the two hold cannot pair.
     """
 
-    how: str
+    how: PairedBy
     reference: Optional[Place] = None
     candidate: Optional[Place] = None
     confidence: float = 1.0
@@ -1348,12 +1347,11 @@ class FirstDivergence:
     """`FirstDivergence` of report.proto.
 
     Attributes:
-        cause: "value", "shape", "dtype", "structure", "nonfinite", "missing".
         position: Place among the compared tensors of its step, from 1, and how many there were.
     """
 
     row: Row
-    cause: str
+    cause: Difference
     position: int
     compared: int
 

@@ -22,6 +22,12 @@ class Verdict(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     VERDICT_UNMATCHED: _ClassVar[Verdict]
     VERDICT_NOT_COMPARED: _ClassVar[Verdict]
 
+class ToleranceSource(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    TOLERANCE_SOURCE_UNSPECIFIED: _ClassVar[ToleranceSource]
+    TOLERANCE_SOURCE_DEFAULT: _ClassVar[ToleranceSource]
+    TOLERANCE_SOURCE_USER: _ClassVar[ToleranceSource]
+
 class Omission(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     OMISSION_UNSPECIFIED: _ClassVar[Omission]
@@ -91,6 +97,55 @@ class Cause(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     CAUSE_LOADER_ENDED: _ClassVar[Cause]
     CAUSE_TABLE_ROW: _ClassVar[Cause]
     CAUSE_REPEATED: _ClassVar[Cause]
+
+class LoneKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    LONE_KIND_UNSPECIFIED: _ClassVar[LoneKind]
+    LONE_KIND_CALL: _ClassVar[LoneKind]
+    LONE_KIND_PARAMETER: _ClassVar[LoneKind]
+    LONE_KIND_BUFFER: _ClassVar[LoneKind]
+
+class PairedBy(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    PAIRED_BY_UNSPECIFIED: _ClassVar[PairedBy]
+    PAIRED_BY_ROOT: _ClassVar[PairedBy]
+    PAIRED_BY_PINNED: _ClassVar[PairedBy]
+    PAIRED_BY_SAME_PATH: _ClassVar[PairedBy]
+    PAIRED_BY_ORDER_AND_TYPE: _ClassVar[PairedBy]
+    PAIRED_BY_CONTENT: _ClassVar[PairedBy]
+    PAIRED_BY_CALLS: _ClassVar[PairedBy]
+    PAIRED_BY_UNIT: _ClassVar[PairedBy]
+    PAIRED_BY_IGNORED: _ClassVar[PairedBy]
+    PAIRED_BY_INSIDE_PINNED: _ClassVar[PairedBy]
+    PAIRED_BY_INSIDE_UNIT: _ClassVar[PairedBy]
+    PAIRED_BY_UNMATCHED: _ClassVar[PairedBy]
+
+class Fate(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    FATE_UNSPECIFIED: _ClassVar[Fate]
+    FATE_PLACED: _ClassVar[Fate]
+    FATE_TIED: _ClassVar[Fate]
+    FATE_ONLY_HERE: _ClassVar[Fate]
+    FATE_AMBIGUOUS: _ClassVar[Fate]
+    FATE_BOOKKEEPING: _ClassVar[Fate]
+
+class OmittedKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    OMITTED_KIND_UNSPECIFIED: _ClassVar[OmittedKind]
+    OMITTED_KIND_VALUE: _ClassVar[OmittedKind]
+    OMITTED_KIND_GRADIENT: _ClassVar[OmittedKind]
+    OMITTED_KIND_WEIGHT: _ClassVar[OmittedKind]
+    OMITTED_KIND_OPTIMIZER_STATE: _ClassVar[OmittedKind]
+
+class Difference(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    DIFFERENCE_UNSPECIFIED: _ClassVar[Difference]
+    DIFFERENCE_VALUE: _ClassVar[Difference]
+    DIFFERENCE_SHAPE: _ClassVar[Difference]
+    DIFFERENCE_DTYPE: _ClassVar[Difference]
+    DIFFERENCE_NONFINITE: _ClassVar[Difference]
+    DIFFERENCE_STRUCTURE: _ClassVar[Difference]
+    DIFFERENCE_MISSING: _ClassVar[Difference]
 VERDICT_UNSPECIFIED: Verdict
 VERDICT_MATCH: Verdict
 VERDICT_WITHIN_TOLERANCE: Verdict
@@ -100,6 +155,9 @@ VERDICT_DTYPE_MISMATCH: Verdict
 VERDICT_NONFINITE: Verdict
 VERDICT_UNMATCHED: Verdict
 VERDICT_NOT_COMPARED: Verdict
+TOLERANCE_SOURCE_UNSPECIFIED: ToleranceSource
+TOLERANCE_SOURCE_DEFAULT: ToleranceSource
+TOLERANCE_SOURCE_USER: ToleranceSource
 OMISSION_UNSPECIFIED: Omission
 OMISSION_BELOW_ROUNDING: Omission
 OMISSION_MADE_OF_ROUNDING: Omission
@@ -164,6 +222,40 @@ CAUSE_PLAIN_VALUES: Cause
 CAUSE_LOADER_ENDED: Cause
 CAUSE_TABLE_ROW: Cause
 CAUSE_REPEATED: Cause
+LONE_KIND_UNSPECIFIED: LoneKind
+LONE_KIND_CALL: LoneKind
+LONE_KIND_PARAMETER: LoneKind
+LONE_KIND_BUFFER: LoneKind
+PAIRED_BY_UNSPECIFIED: PairedBy
+PAIRED_BY_ROOT: PairedBy
+PAIRED_BY_PINNED: PairedBy
+PAIRED_BY_SAME_PATH: PairedBy
+PAIRED_BY_ORDER_AND_TYPE: PairedBy
+PAIRED_BY_CONTENT: PairedBy
+PAIRED_BY_CALLS: PairedBy
+PAIRED_BY_UNIT: PairedBy
+PAIRED_BY_IGNORED: PairedBy
+PAIRED_BY_INSIDE_PINNED: PairedBy
+PAIRED_BY_INSIDE_UNIT: PairedBy
+PAIRED_BY_UNMATCHED: PairedBy
+FATE_UNSPECIFIED: Fate
+FATE_PLACED: Fate
+FATE_TIED: Fate
+FATE_ONLY_HERE: Fate
+FATE_AMBIGUOUS: Fate
+FATE_BOOKKEEPING: Fate
+OMITTED_KIND_UNSPECIFIED: OmittedKind
+OMITTED_KIND_VALUE: OmittedKind
+OMITTED_KIND_GRADIENT: OmittedKind
+OMITTED_KIND_WEIGHT: OmittedKind
+OMITTED_KIND_OPTIMIZER_STATE: OmittedKind
+DIFFERENCE_UNSPECIFIED: Difference
+DIFFERENCE_VALUE: Difference
+DIFFERENCE_SHAPE: Difference
+DIFFERENCE_DTYPE: Difference
+DIFFERENCE_NONFINITE: Difference
+DIFFERENCE_STRUCTURE: Difference
+DIFFERENCE_MISSING: Difference
 
 class WorstElement(_message.Message):
     __slots__ = ("index", "reference", "candidate", "abs_diff", "imaginary")
@@ -253,9 +345,9 @@ class Tolerance(_message.Message):
     atol: float
     rtol: float
     relative_l2: float
-    source: str
+    source: ToleranceSource
     row_relative_l2: float
-    def __init__(self, atol: _Optional[float] = ..., rtol: _Optional[float] = ..., relative_l2: _Optional[float] = ..., source: _Optional[str] = ..., row_relative_l2: _Optional[float] = ...) -> None: ...
+    def __init__(self, atol: _Optional[float] = ..., rtol: _Optional[float] = ..., relative_l2: _Optional[float] = ..., source: _Optional[_Union[ToleranceSource, str]] = ..., row_relative_l2: _Optional[float] = ...) -> None: ...
 
 class Place(_message.Message):
     __slots__ = ("path", "class_name", "call", "slot", "spec", "source")
@@ -332,14 +424,14 @@ class Unmatched(_message.Message):
     REASON_FIELD_NUMBER: _ClassVar[int]
     COUNTS_FIELD_NUMBER: _ClassVar[int]
     side: _models_pb2.Side
-    what: str
+    what: LoneKind
     path: str
     class_name: str
     name: str
     call: int
     reason: str
     counts: bool
-    def __init__(self, side: _Optional[_Union[_models_pb2.Side, str]] = ..., what: _Optional[str] = ..., path: _Optional[str] = ..., class_name: _Optional[str] = ..., name: _Optional[str] = ..., call: _Optional[int] = ..., reason: _Optional[str] = ..., counts: bool = ...) -> None: ...
+    def __init__(self, side: _Optional[_Union[_models_pb2.Side, str]] = ..., what: _Optional[_Union[LoneKind, str]] = ..., path: _Optional[str] = ..., class_name: _Optional[str] = ..., name: _Optional[str] = ..., call: _Optional[int] = ..., reason: _Optional[str] = ..., counts: bool = ...) -> None: ...
 
 class PlanPair(_message.Message):
     __slots__ = ("reference", "candidate", "how", "confidence", "calls", "parameterised", "reason", "unit")
@@ -353,13 +445,13 @@ class PlanPair(_message.Message):
     UNIT_FIELD_NUMBER: _ClassVar[int]
     reference: Place
     candidate: Place
-    how: str
+    how: PairedBy
     confidence: float
     calls: int
     parameterised: bool
     reason: str
     unit: bool
-    def __init__(self, reference: _Optional[_Union[Place, _Mapping]] = ..., candidate: _Optional[_Union[Place, _Mapping]] = ..., how: _Optional[str] = ..., confidence: _Optional[float] = ..., calls: _Optional[int] = ..., parameterised: bool = ..., reason: _Optional[str] = ..., unit: bool = ...) -> None: ...
+    def __init__(self, reference: _Optional[_Union[Place, _Mapping]] = ..., candidate: _Optional[_Union[Place, _Mapping]] = ..., how: _Optional[_Union[PairedBy, str]] = ..., confidence: _Optional[float] = ..., calls: _Optional[int] = ..., parameterised: bool = ..., reason: _Optional[str] = ..., unit: bool = ...) -> None: ...
 
 class HyperParameterDifference(_message.Message):
     __slots__ = ("reference_path", "candidate_path", "name", "reference", "candidate")
@@ -387,11 +479,11 @@ class WeightFate(_message.Message):
     side: _models_pb2.Side
     path: str
     name: str
-    fate: str
+    fate: Fate
     partner: str
     rule: str
     reason: str
-    def __init__(self, side: _Optional[_Union[_models_pb2.Side, str]] = ..., path: _Optional[str] = ..., name: _Optional[str] = ..., fate: _Optional[str] = ..., partner: _Optional[str] = ..., rule: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
+    def __init__(self, side: _Optional[_Union[_models_pb2.Side, str]] = ..., path: _Optional[str] = ..., name: _Optional[str] = ..., fate: _Optional[_Union[Fate, str]] = ..., partner: _Optional[str] = ..., rule: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
 
 class Coverage(_message.Message):
     __slots__ = ("tensors_compared", "tensors_total", "calls_compared", "calls_total", "parameters_compared", "parameters_total", "buffers_compared", "buffers_total", "root_outputs_compared", "root_outputs_total", "losses_compared", "losses_total")
@@ -428,12 +520,12 @@ class Omitted(_message.Message):
     PLACES_FIELD_NUMBER: _ClassVar[int]
     LAYERS_FIELD_NUMBER: _ClassVar[int]
     IN_PART_FIELD_NUMBER: _ClassVar[int]
-    what: str
+    what: OmittedKind
     omission: Omission
     places: int
     layers: int
     in_part: bool
-    def __init__(self, what: _Optional[str] = ..., omission: _Optional[_Union[Omission, str]] = ..., places: _Optional[int] = ..., layers: _Optional[int] = ..., in_part: bool = ...) -> None: ...
+    def __init__(self, what: _Optional[_Union[OmittedKind, str]] = ..., omission: _Optional[_Union[Omission, str]] = ..., places: _Optional[int] = ..., layers: _Optional[int] = ..., in_part: bool = ...) -> None: ...
 
 class FirstDivergence(_message.Message):
     __slots__ = ("row", "cause", "position", "compared")
@@ -442,10 +534,10 @@ class FirstDivergence(_message.Message):
     POSITION_FIELD_NUMBER: _ClassVar[int]
     COMPARED_FIELD_NUMBER: _ClassVar[int]
     row: Row
-    cause: str
+    cause: Difference
     position: int
     compared: int
-    def __init__(self, row: _Optional[_Union[Row, _Mapping]] = ..., cause: _Optional[str] = ..., position: _Optional[int] = ..., compared: _Optional[int] = ...) -> None: ...
+    def __init__(self, row: _Optional[_Union[Row, _Mapping]] = ..., cause: _Optional[_Union[Difference, str]] = ..., position: _Optional[int] = ..., compared: _Optional[int] = ...) -> None: ...
 
 class StepResult(_message.Message):
     __slots__ = ("step", "passed", "loss_reference", "loss_candidate", "values_relative_l2", "weights_relative_l2")

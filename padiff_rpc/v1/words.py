@@ -150,6 +150,13 @@ class Verdict(Word):
     NOT_COMPARED = "not_compared"
 
 
+class ToleranceSource(Word):
+    """Who set a tolerance."""
+
+    DEFAULT = "default"
+    USER = "user"
+
+
 class Omission(Word):
     """Why a pair was not compared.
 
@@ -304,6 +311,81 @@ class Cause(Word):
     LOADER_ENDED = "loader_ended"
     TABLE_ROW = "table_row"
     REPEATED = "repeated"
+
+
+class LoneKind(Word):
+    """What has no partner."""
+
+    CALL = "call"
+    PARAMETER = "parameter"
+    BUFFER = "buffer"
+
+
+class PairedBy(Word):
+    """How a layer of the plan came to stand where it does.
+
+    Attributes:
+        PINNED: The layer map says so.
+        CONTENT: Each holds the other's partners.
+        CALLS: One layer is called again and again where the other side has a layer for each
+            call.
+        UNIT: They hold the same weights in other layers, and are compared as one unit.
+        IGNORED: Not compared: the layer map ignores it.
+        INSIDE_PINNED: Not compared by itself: it lies in a pair of the layer map, or in another
+            one, that is compared as one unit.
+        UNMATCHED: Without a partner.
+    """
+
+    ROOT = "root"
+    PINNED = "pinned"
+    SAME_PATH = "same_path"
+    ORDER_AND_TYPE = "order_and_type"
+    CONTENT = "content"
+    CALLS = "calls"
+    UNIT = "unit"
+    IGNORED = "ignored"
+    INSIDE_PINNED = "inside_pinned"
+    INSIDE_UNIT = "inside_unit"
+    UNMATCHED = "unmatched"
+
+
+class Fate(Word):
+    """`Fate` of report.proto.
+
+    Attributes:
+        AMBIGUOUS: Placed in an orientation that was found out by trial.
+    """
+
+    PLACED = "placed"
+    TIED = "tied"
+    ONLY_HERE = "only_here"
+    AMBIGUOUS = "ambiguous"
+    BOOKKEEPING = "bookkeeping"
+
+
+class OmittedKind(Word):
+    """What kind of places a pass says nothing of."""
+
+    VALUE = "value"
+    GRADIENT = "gradient"
+    WEIGHT = "weight"
+    OPTIMIZER_STATE = "optimizer_state"
+
+
+class Difference(Word):
+    """In what the first divergence lies.
+
+    Attributes:
+        STRUCTURE: A slot that one side alone has.
+        MISSING: Something else that one side alone has, or that had to be compared and was not.
+    """
+
+    VALUE = "value"
+    SHAPE = "shape"
+    DTYPE = "dtype"
+    NONFINITE = "nonfinite"
+    STRUCTURE = "structure"
+    MISSING = "missing"
 
 
 class DiffPhase(Word):

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from padiff_rpc.records import record
 from padiff_rpc.v1.records import StatedPairing
-from padiff_rpc.v1.words import Side
+from padiff_rpc.v1.words import PairedBy, Side
 from padiff_server.alignment.anchors import pair_anchors
 from padiff_server.alignment.blocks import corresponding_blocks
 from padiff_server.alignment.containers import pair_containers
@@ -16,17 +16,7 @@ from padiff_server.alignment.gaps import pair_free, pair_misfits
 from padiff_server.alignment.layer_choice import Ignored, Pin, ignored_layers, pinned_nodes, unpaired_layers
 from padiff_server.alignment.opaque import opaque_pairs, with_units
 from padiff_server.alignment.pairing import Match, Pairing
-from padiff_server.alignment.plan import (
-    CALLS,
-    IGNORED,
-    INSIDE_PINNED,
-    PINNED,
-    ROOT,
-    PairedCall,
-    PairedLayer,
-    Plan,
-    SideTrace,
-)
+from padiff_server.alignment.plan import PairedCall, PairedLayer, Plan, SideTrace
 from padiff_server.alignment.reorder import reorder
 from padiff_server.alignment.shared import MatchedCall, pair_calls
 from padiff_server.alignment.tree import LayerTree, Node
@@ -66,8 +56,8 @@ def _align(
     alone = unpaired_layers(layer_map, *trees)
     pairing = Pairing(trees, (ignored[0].held_back, ignored[1].held_back), alone)
     for pin in pins:
-        pairing.add(_certain(pin.reference, pin.candidate, PINNED))
-    pairing.add(_certain(trees[0].root, trees[1].root, ROOT))
+        pairing.add(_certain(pin.reference, pin.candidate, PairedBy.PINNED))
+    pairing.add(_certain(trees[0].root, trees[1].root, PairedBy.ROOT))
     flows = Flow(trees[0]), Flow(trees[1])
     closed = [pin for pin in pins if not pin.compare_inside]
     for region in _regions(pairing, closed):
@@ -79,7 +69,7 @@ def _align(
     return _plan(pairing, closed, ignored, tuple(map(_paired_call, calls)))
 
 
-def _certain(reference: Node, candidate: Node, how: str) -> Match:
+def _certain(reference: Node, candidate: Node, how: PairedBy) -> Match:
     return Match(reference=reference, candidate=candidate, how=how, confidence=1.0)
 
 
@@ -116,7 +106,9 @@ def _by_region(pairing: Pairing, side: int, tops: Sequence[Node]) -> list[list[N
     for path, nodes in places.items():
         first = tree.nodes[path]
         match = pairing.of(side, first)
-        if path in pairing.alone[side] or not (first.is_part or (match is not None and match.how == PINNED)):
+        if path in pairing.alone[side] or not (
+            first.is_part or (match is not None and match.how is PairedBy.PINNED)
+        ):
             continue
         regions = {
             next(
@@ -169,7 +161,7 @@ def _paired_call(matched: MatchedCall) -> PairedCall:
         layer=PairedLayer(
             reference=match.reference.layer.path,
             candidate=match.candidate.layer.path,
-            how=CALLS,
+            how=PairedBy.CALLS,
             confidence=match.confidence,
             reason="one of the two is called again where the other side has a layer for each call",
         ),
@@ -253,9 +245,13 @@ def _paired(
     how, compared, reason = match.how, True, match.reason
     fields = [ignored[side].reasons[paths[side]] for side in (0, 1) if paths[side] in ignored[side].reasons]
     if fields:
-        how, compared, reason = IGNORED, False, f"ignored by {' and '.join(fields)}"
-    elif match.how != PINNED and (paths[0] in pinned[0] or paths[1] in pinned[1]):
-        how, compared, reason = INSIDE_PINNED, False, "inside a pinned pair, which is compared as one unit"
+        how, compared, reason = PairedBy.IGNORED, False, f"ignored by {' and '.join(fields)}"
+    elif match.how is not PairedBy.PINNED and (paths[0] in pinned[0] or paths[1] in pinned[1]):
+        how, compared, reason = (
+            PairedBy.INSIDE_PINNED,
+            False,
+            "inside a pinned pair, which is compared as one unit",
+        )
     return PairedLayer(
         reference=paths[0],
         candidate=paths[1],

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 
+from padiff_rpc.v1.words import PairedBy
 from padiff_server.alignment.evidence import DOUBT, Blocks, Evidence, loose_shapes, share
 from padiff_server.alignment.pairing import Match, Pairing
-from padiff_server.alignment.plan import LOW_CONFIDENCE, ORDER_AND_TYPE, SAME_PATH
+from padiff_server.alignment.plan import LOW_CONFIDENCE
 from padiff_server.alignment.sequence import WIDEST, align_sequences
 from padiff_server.alignment.tree import Node
 
@@ -90,7 +91,7 @@ def weighted_match(reference: Node, candidate: Node) -> Match:
     return Match(
         reference=reference,
         candidate=candidate,
-        how=SAME_PATH if same_path else ORDER_AND_TYPE,
+        how=PairedBy.SAME_PATH if same_path else PairedBy.ORDER_AND_TYPE,
         confidence=confidence,
         reason=reason,
     )
@@ -113,8 +114,8 @@ def doubted(match: Match, why: str) -> Match:
 
 
 def _out_of_order(match: Match, likeness: float) -> Match:
-    confidence = match.confidence if match.how == SAME_PATH else min(match.confidence, 0.7)
-    if likeness < _ALIKE and match.how != SAME_PATH:
+    confidence = match.confidence if match.how is PairedBy.SAME_PATH else min(match.confidence, 0.7)
+    if likeness < _ALIKE and match.how is not PairedBy.SAME_PATH:
         confidence = min(confidence, 0.6)
     return Match(
         reference=match.reference,

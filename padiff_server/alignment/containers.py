@@ -7,10 +7,9 @@ from collections.abc import Iterable, Sequence
 from typing import Optional
 
 from padiff_rpc.records import record
-from padiff_rpc.v1.words import CallMoment
+from padiff_rpc.v1.words import CallMoment, PairedBy
 from padiff_server.alignment.pairing import Match, Pairing
 from padiff_server.alignment.path_words import class_words, part_words
-from padiff_server.alignment.plan import CONTENT, SAME_PATH
 from padiff_server.alignment.slots import pair_slots
 from padiff_server.alignment.tree import Node
 
@@ -122,7 +121,7 @@ def _match(reference: Node, candidate: Node, share: float) -> Match:
     return Match(
         reference=reference,
         candidate=candidate,
-        how=SAME_PATH if same_path else CONTENT,
+        how=PairedBy.SAME_PATH if same_path else PairedBy.CONTENT,
         confidence=1.0 if same_path and share == 1 else round(0.9 * share, 2),
         reason=reason,
     )

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from padiff_rpc.v1.words import PairedBy
 from padiff_server.alignment.anchors import doubted, kinds_differ, weighted_match
 from padiff_server.alignment.evidence import DOUBT, Evidence, share
 from padiff_server.alignment.kinds import is_composite, is_norm
 from padiff_server.alignment.pairing import Match, Pairing
-from padiff_server.alignment.plan import LOW_CONFIDENCE, ORDER_AND_TYPE, PINNED, SAME_PATH
+from padiff_server.alignment.plan import LOW_CONFIDENCE
 from padiff_server.alignment.sequence import Aligned, align_sequences, longest_chain
 from padiff_server.alignment.tree import Node
 
@@ -123,7 +124,7 @@ def free_match(reference: Node, candidate: Node) -> Match:
     return Match(
         reference=reference,
         candidate=candidate,
-        how=SAME_PATH if same_path else ORDER_AND_TYPE,
+        how=PairedBy.SAME_PATH if same_path else PairedBy.ORDER_AND_TYPE,
         confidence=confidence,
         reason=reason,
     )
@@ -180,4 +181,6 @@ def _divided(pairing: Pairing, left: Sequence[Node], right: Sequence[Node]) -> G
 def bounds(node: Node, match: Match) -> bool:
     """Whether a pair divides what lies before it from what lies behind."""
     is_weighted = bool(node.shapes) or is_composite(node.kind)
-    return match.how == PINNED or (is_weighted and node.is_called and match.confidence >= LOW_CONFIDENCE)
+    return match.how is PairedBy.PINNED or (
+        is_weighted and node.is_called and match.confidence >= LOW_CONFIDENCE
+    )

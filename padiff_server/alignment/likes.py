@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from padiff_rpc.records import record
+from padiff_rpc.v1.words import PairedBy
 from padiff_server.alignment.evidence import Evidence
 from padiff_server.alignment.flow import Flow
 from padiff_server.alignment.pairing import Pairing
-from padiff_server.alignment.plan import PINNED
 
 # So many like layers to either side are looked at, and chains of tensors are followed so far.
 _NEAR, _DEPTH = 12, 3
@@ -38,7 +38,7 @@ class Likes:
         self._alike: defaultdict[Hashable, list[int]] = defaultdict(list)
         for column, node in enumerate(evidence.sides[1]):
             match = pairing.of(1, node)
-            if match is None or match.how != PINNED:
+            if match is None or match.how is not PairedBy.PINNED:
                 self._alike[evidence.look(1, column)].append(column)
         knows_ahead = not any(tree.is_cut for tree in pairing.trees)
         self._surroundings = [

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Optional
 
 from padiff_rpc.records import record
+from padiff_rpc.v1.words import PairedBy
 from padiff_server.alignment.tree import LayerTree, Node
 
 Paths = tuple[frozenset[str], frozenset[str]]
@@ -17,7 +18,7 @@ class Match:
 
     reference: Node
     candidate: Node
-    how: str
+    how: PairedBy
     confidence: float
     reason: str = ""
 

@@ -7,21 +7,9 @@ from typing import Optional
 
 from padiff_rpc.records import record
 from padiff_rpc.v1.records import Layer
-from padiff_rpc.v1.words import Side
+from padiff_rpc.v1.words import PairedBy, Side
 from padiff_server.alignment.correspondences import Correspondences
 from padiff_server.capture.trace import Trace
-
-# What `PairedLayer.how` says, as the report prints it.
-ROOT = "root"
-PINNED = "pinned"
-SAME_PATH = "same path"
-ORDER_AND_TYPE = "order and type"
-CONTENT = "content"
-CALLS = "calls"
-UNIT = "unit"
-IGNORED = "ignored"
-INSIDE_PINNED = "inside a pinned pair"
-INSIDE_UNIT = "inside a unit"
 
 # A pair below this is marked, and the report says what its verdict rests on.
 LOW_CONFIDENCE = 0.5
@@ -49,7 +37,7 @@ class PairedLayer:
 
     Attributes:
         reference, candidate: the layers' first paths.
-        how: one of the words above.
+        how: how they came to be a pair.
         confidence: 1 for the root, pins and equal paths with equal kind and weight shapes; less where
             order, type or content had to decide.
         compared: False where the layer map ignores either layer, or both lie inside a pinned pair;
@@ -61,7 +49,7 @@ class PairedLayer:
 
     reference: str
     candidate: str
-    how: str
+    how: PairedBy
     confidence: float = 1.0
     compared: bool = True
     reason: str = ""

@@ -6,13 +6,11 @@ from collections.abc import Iterator, Mapping
 from typing import Optional
 
 from padiff_rpc.v1.records import Place, PlanPair
-from padiff_rpc.v1.words import Side
-from padiff_server.alignment.plan import IGNORED, INSIDE_UNIT, Plan
+from padiff_rpc.v1.words import PairedBy, Side
+from padiff_server.alignment.plan import Plan
 from padiff_server.capture.trace import Trace, Traces
 from padiff_server.model_index import Models
 from padiff_server.sides import SIDES, other
-
-UNMATCHED = "unmatched"
 
 
 def plan_pairs(plan: Plan, models: Models, traces: Traces) -> tuple[PlanPair, ...]:
@@ -81,9 +79,9 @@ def _gaps(plan: Plan, models: Models, traces: Traces) -> Iterator[PlanPair]:
         (Side.CANDIDATE, plan.only_candidate, plan.ignored_candidate, plan.inside_candidate),
     ):
         told = {
-            **dict.fromkeys(inside, (INSIDE_UNIT, "the layer around it is compared as one unit")),
-            **dict.fromkeys(ignored, (IGNORED, "")),
-            **dict.fromkeys(alone, (UNMATCHED, f"no layer of the {other(side)} corresponds to it")),
+            **dict.fromkeys(inside, (PairedBy.INSIDE_UNIT, "the layer around it is compared as one unit")),
+            **dict.fromkeys(ignored, (PairedBy.IGNORED, "")),
+            **dict.fromkeys(alone, (PairedBy.UNMATCHED, f"no layer of the {other(side)} corresponds to it")),
         }
         for path, (how, reason) in told.items():
             if path in paired[side]:

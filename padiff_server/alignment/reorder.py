@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 
+from padiff_rpc.v1.words import PairedBy
 from padiff_server.alignment.anchors import DOUBTED, doubted, weighted_match
 from padiff_server.alignment.evidence import Blocks, Evidence
 from padiff_server.alignment.flow import Flow
 from padiff_server.alignment.likes import Likes, Wish
 from padiff_server.alignment.pairing import Match, Pairing
-from padiff_server.alignment.plan import PINNED
 from padiff_server.alignment.tree import Node
 
 _ROUNDS = 6
@@ -63,7 +63,7 @@ def _current(pairing: Pairing, evidence: Evidence) -> dict[int, int]:
     for row, node in enumerate(evidence.sides[0]):
         match = pairing.of(0, node)
         column = columns.get(match.candidate.layer.path) if match is not None else None
-        if match is None or column is None or match.how == PINNED:
+        if match is None or column is None or match.how is PairedBy.PINNED:
             continue
         if evidence.look(0, row) == evidence.look(1, column):
             found[row] = column

@@ -6,13 +6,14 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Optional
 
+from padiff_rpc.v1.words import PairedBy
 from padiff_server.alignment.anchors import doubted, weighted_match
 from padiff_server.alignment.containers import smallest_around
 from padiff_server.alignment.evidence import DOUBT, Evidence
 from padiff_server.alignment.gaps import anchored_gaps
 from padiff_server.alignment.kinds import is_composite
 from padiff_server.alignment.pairing import Match, Pairing
-from padiff_server.alignment.plan import LOW_CONFIDENCE, ROOT, SAME_PATH, UNIT
+from padiff_server.alignment.plan import LOW_CONFIDENCE
 from padiff_server.alignment.sequence import align_sequences
 from padiff_server.alignment.tree import Node
 
@@ -165,7 +166,7 @@ def _make_unit(pairing: Pairing, reference: Node, candidate: Node) -> None:
         match = Match(
             reference=reference,
             candidate=candidate,
-            how=SAME_PATH if same_path else UNIT,
+            how=PairedBy.SAME_PATH if same_path else PairedBy.UNIT,
             confidence=0.8,
             reason="compared as one unit: their insides hold the same weights in other layers",
         )
@@ -177,7 +178,7 @@ def _make_unit(pairing: Pairing, reference: Node, candidate: Node) -> None:
         found = pairing.of(0, inner)
         if (
             found is not None
-            and found.how != ROOT
+            and found.how is not PairedBy.ROOT
             and (
                 _is_composite(reference, candidate)
                 or found.reference.is_called != found.candidate.is_called

@@ -10,10 +10,10 @@ import numpy as np
 
 from padiff_rpc.tensors import HostTensor
 from padiff_rpc.v1.records import Reason, Row
-from padiff_rpc.v1.words import CaptureKind, Cause, Omission, Pass, Verdict
+from padiff_rpc.v1.words import CaptureKind, Cause, Omission, Pass, ToleranceSource, Verdict
 from padiff_server.judging.measured import Measured
 from padiff_server.judging.noisy_elements import Flags, NoisyElements, Reals, offset_of
-from padiff_server.judging.tolerances import USER, Explained
+from padiff_server.judging.tolerances import Explained
 
 # Two noisy elements part by two steps at each step, and no two parameters move alike.
 _ROOM = 4.0
@@ -99,7 +99,7 @@ class GradientHistory:
 
         The user's bounds hold for noise too.
         """
-        if measured.sizes is not None and measured.tolerance.source != USER:
+        if measured.sizes is not None and measured.tolerance.source is not ToleranceSource.USER:
             noisy = self._elements.setdefault(name, NoisyElements(measured.sizes.larger.size))
             noisy.note(measured.sizes, floor)
 

@@ -8,8 +8,7 @@ from typing import Optional
 
 from padiff_rpc.records import record
 from padiff_rpc.v1.records import Figures, Options, Reason, TensorSpec, Tolerance
-from padiff_rpc.v1.words import Cause, CompareMode, Omission, Verdict
-from padiff_server.judging.tolerances import USER
+from padiff_rpc.v1.words import Cause, CompareMode, Omission, ToleranceSource, Verdict
 
 # Of a floor, which is a hundred epsilons: what sums leave on one side where they cancel exactly on the other.
 _SHARE_BESIDE_ZEROS = 0.04
@@ -83,7 +82,7 @@ def may_be_rounding(figures: Figures, tolerance: Tolerance, floor: float) -> boo
     Rounding is no factor and no constant. Beside a side that is zero throughout, whose cosine is NaN, it is
     smaller still. The user's bounds know none.
     """
-    if tolerance.source == USER or not distance(figures, tolerance) < floor:
+    if tolerance.source is ToleranceSource.USER or not distance(figures, tolerance) < floor:
         return False
     if math.isnan(figures.cosine):
         return figures.rmse <= _SHARE_BESIDE_ZEROS * floor

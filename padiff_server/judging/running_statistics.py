@@ -7,8 +7,8 @@ import math
 from collections.abc import Iterable
 
 from padiff_rpc.v1.records import Reason, Row
-from padiff_rpc.v1.words import CaptureKind, Cause, Phase, Verdict
-from padiff_server.judging.tolerances import USER, mean_tolerance
+from padiff_rpc.v1.words import CaptureKind, Cause, Phase, ToleranceSource, Verdict
+from padiff_server.judging.tolerances import mean_tolerance
 
 _MEANS = frozenset({"running_mean", "_mean"})
 _VARIANCES = frozenset({"running_var", "_variance"})
@@ -41,7 +41,7 @@ class Spreads:
         if (
             spread is None
             or place.spec is None
-            or (row.tolerance is not None and row.tolerance.source == USER)
+            or (row.tolerance is not None and row.tolerance.source is ToleranceSource.USER)
         ):
             return row
         allowed = mean_tolerance(place.spec.dtype, in_lockstep=in_lockstep) * spread

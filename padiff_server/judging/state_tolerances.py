@@ -6,9 +6,9 @@ from typing import Optional
 
 from padiff_rpc.tensors import COMPLEX, FLOATING
 from padiff_rpc.v1.records import Options, Tolerance
-from padiff_rpc.v1.words import CaptureKind, CompareMode, DType, Phase
+from padiff_rpc.v1.words import CaptureKind, CompareMode, DType, Phase, ToleranceSource
 from padiff_server.judging.magnitude import Magnitude
-from padiff_server.judging.tolerances import USER, Tolerances
+from padiff_server.judging.tolerances import Tolerances
 
 # States that are sums or averages of gradients' squares. A relative error of a gradient is twice that of
 # its square.
@@ -35,7 +35,7 @@ _ROOM = 4.0
 _LARGEST_ERROR = 0.25
 
 # A learning rate is a number of float32 to Paddle, and schedules may be computed in two ways.
-RATE = Tolerance(atol=0.0, rtol=1e-6, source="default")
+RATE = Tolerance(atol=0.0, rtol=1e-6, source=ToleranceSource.DEFAULT)
 
 
 class StateTolerances(Tolerances):
@@ -52,7 +52,7 @@ class StateTolerances(Tolerances):
 
     def tolerance(self, phase: Phase, kind: CaptureKind, dtype: DType, magnitude: Magnitude) -> Tolerance:
         general = super().tolerance(phase, kind, dtype, magnitude)
-        if general.source == USER or dtype not in FLOATING | COMPLEX:
+        if general.source is ToleranceSource.USER or dtype not in FLOATING | COMPLEX:
             return general
         # Not `max`: a NaN, of gradients that overflowed, explains nothing.
         error = min(self._error, _LARGEST_ERROR) if self._error > 0.0 else 0.0

@@ -14,11 +14,8 @@ from typing import Optional
 from padiff_rpc.records import record
 from padiff_rpc.tensors import COMPLEX, FLOATING, epsilon
 from padiff_rpc.v1.records import Options, Tolerance
-from padiff_rpc.v1.words import CaptureKind, CompareMode, DType, Phase
+from padiff_rpc.v1.words import CaptureKind, CompareMode, DType, Phase, ToleranceSource
 from padiff_server.judging.magnitude import Magnitude
-
-# The source of bounds that the user gave.
-USER = "user"
 
 GRADIENTS = frozenset(
     {CaptureKind.INPUT_GRADIENT, CaptureKind.OUTPUT_GRADIENT, CaptureKind.PARAMETER_GRADIENT}
@@ -82,9 +79,9 @@ class Tolerances:
         """
         user = self._options.atol, self._options.rtol
         if user != (None, None):
-            return Tolerance(atol=user[0] or 0.0, rtol=user[1] or 0.0, source=USER)
+            return Tolerance(atol=user[0] or 0.0, rtol=user[1] or 0.0, source=ToleranceSource.USER)
         if dtype not in FLOATING and dtype not in COMPLEX:
-            return Tolerance(atol=0.0, rtol=0.0, source="default")
+            return Tolerance(atol=0.0, rtol=0.0, source=ToleranceSource.DEFAULT)
         if self._in_lockstep and not magnitude.has_marks:
             bound, by_norm = _local(phase, kind, dtype, self._options.backward_overrides)
         else:
@@ -97,7 +94,7 @@ class Tolerances:
             atol=bound * scale,
             rtol=bound,
             relative_l2=bound if by_norm else 0.0,
-            source="default",
+            source=ToleranceSource.DEFAULT,
         )
 
 

@@ -13,7 +13,7 @@ from padiff_rpc.v1.records import (
     Timing,
     Trouble,
 )
-from padiff_rpc.v1.words import Omission, Side
+from padiff_rpc.v1.words import Omission, OmittedKind, Side
 from padiff_server.aligned import AlignedModels
 from padiff_server.judging.tolerances import Tolerances
 from padiff_server.run import Run
@@ -94,11 +94,11 @@ class PassRunner:
             return  # what broke off says more
         summaries = [end.summary for end in ends.values() if end.summary is not None]
         if self._run.settings.backward and summaries and not any(one.has_gradients for one in summaries):
-            self._report.omit(Omitted(what="gradient", omission=Omission.NO_BACKWARD))
+            self._report.omit(Omitted(what=OmittedKind.GRADIENT, omission=Omission.NO_BACKWARD))
         for side, end in ends.items():
             if end.summary is not None and end.summary.lacks_backward:
                 self.forward_only = True
-                self._report.omit(Omitted(what="gradient", omission=Omission.NO_BACKWARD))
+                self._report.omit(Omitted(what=OmittedKind.GRADIENT, omission=Omission.NO_BACKWARD))
                 if self._run.options.diff_phase is not None:
                     raise InvalidRequestError(
                         f"{self._run.options.diff_phase} is not possible: on the {side} "

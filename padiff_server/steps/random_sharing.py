@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 from padiff_rpc.records import record
 from padiff_rpc.v1.records import RandomOperation, RandomPair
-from padiff_rpc.v1.words import Side
-from padiff_server.alignment.plan import INSIDE_PINNED, Plan
+from padiff_rpc.v1.words import PairedBy, Side
+from padiff_server.alignment.plan import Plan
 from padiff_server.capture.trace import CallName
 from padiff_server.sides import SIDES
 from padiff_server.steps.calls import JoinedCalls, Operations
@@ -83,7 +83,7 @@ def _candidates(plan: Plan) -> dict[str, int]:
     return {
         pair.reference: number
         for number, pair in enumerate(plan.layers)
-        if pair.how != INSIDE_PINNED
+        if pair.how is not PairedBy.INSIDE_PINNED
         and not any(
             ours in _above(pair.reference) or theirs in _above(pair.candidate) for ours, theirs in units
         )

@@ -15,6 +15,7 @@ from padiff_rpc.v1.words import (
     CaptureKind,
     Cause,
     DiffPhase,
+    LoneKind,
     Omission,
     Phase,
     Side,
@@ -124,7 +125,7 @@ class StepRows:
                 )
                 yield Unmatched(
                     side=side,
-                    what="call",
+                    what=LoneKind.CALL,
                     path=seen.event.path,
                     class_name=model.class_name(seen.event.path),
                     call=seen.event.call,

@@ -12,8 +12,9 @@ from typing import Any, Optional, Union
 
 from padiff_rpc import trees
 from padiff_rpc.v1.records import HyperParameterDifference, Layer
+from padiff_rpc.v1.words import PairedBy
 from padiff_server.alignment.kinds import Kind, canonical_name, kind_of
-from padiff_server.alignment.plan import IGNORED, Plan
+from padiff_server.alignment.plan import Plan
 
 Value = Union[bool, int, float, str, None, tuple[Any, ...]]
 
@@ -68,7 +69,7 @@ def differences(
     """
     ours = {layer.path: layer for layer in reference}
     theirs = {layer.path: layer for layer in candidate}
-    pairs = [(pair.reference, pair.candidate) for pair in plan.layers if pair.how != IGNORED]
+    pairs = [(pair.reference, pair.candidate) for pair in plan.layers if pair.how is not PairedBy.IGNORED]
     pairs += dict.fromkeys((call.layer.reference, call.layer.candidate) for call in plan.calls)
     for reference_path, candidate_path in (*pairs, *_parted(plan, ours, theirs)):
         values = _comparable(ours[reference_path], theirs[candidate_path])

@@ -20,7 +20,7 @@ from padiff_rpc.v1.records import (
     Row,
     Tolerance,
 )
-from padiff_rpc.v1.words import CaptureKind, Cause, Phase, Side, Verdict
+from padiff_rpc.v1.words import CaptureKind, Cause, Phase, Side, ToleranceSource, Verdict
 from padiff_server.coverage import differs
 from padiff_server.judging.gradient_history import GradientHistory
 from padiff_server.judging.judged_row import judged_row
@@ -40,7 +40,7 @@ RATE_WORD = "learning_rate"
 # step.
 _QUIET = ("weight_decay", "l1_decay", "nesterov")
 _ASPECT = Aspect(phase=Phase.OPTIMIZER, kind=CaptureKind.OPTIMIZER_STATE)
-_EXACT = Tolerance(atol=0.0, rtol=0.0, source="default")
+_EXACT = Tolerance(atol=0.0, rtol=0.0, source=ToleranceSource.DEFAULT)
 # A sum over steps of gradients that are noise, against one of them.
 _FLOOR_ROOM = 10.0
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from padiff_rpc.v1.records import Layer, Row
-from padiff_rpc.v1.words import Side, WeightKind
+from padiff_rpc.v1.words import PairedBy, Side, WeightKind
 from padiff_server.alignment.kinds import canonical_kind, canonical_name, is_table, kind_of
-from padiff_server.alignment.plan import IGNORED, Plan
+from padiff_server.alignment.plan import Plan
 from padiff_server.coverage import differs
 from padiff_server.weights.own_weights import choose_rule
 from padiff_server.weights.owned_weight import OwnedWeight, full_name
@@ -31,7 +31,7 @@ def own_tables(plan: Plan, layers: Mapping[Side, Sequence[Layer]], weights: Weig
         and is_table(by_path[Side.CANDIDATE][pair.candidate.path], pair.candidate.weight)
     ]
     for paired in plan.layers:
-        if paired.how != IGNORED:
+        if paired.how is not PairedBy.IGNORED:
             ours = by_path[Side.REFERENCE][paired.reference]
             theirs = by_path[Side.CANDIDATE][paired.candidate]
             pairs.extend(_unsaved(ours, theirs))

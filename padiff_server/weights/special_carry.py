@@ -19,7 +19,7 @@ import numpy as np
 from padiff_rpc.records import record
 from padiff_rpc.tensors import HostTensor
 from padiff_rpc.v1.records import Unmatched
-from padiff_rpc.v1.words import Side, WeightKind
+from padiff_rpc.v1.words import LoneKind, Side, WeightKind
 from padiff_server.weights.dtype_cast import cast
 from padiff_server.weights.element_map import Places, element_rule
 from padiff_server.weights.index_numbers import IndexNumbers
@@ -186,7 +186,7 @@ def unmatched(special: SpecialInit, names: Sequence[str], classes: Mapping[str, 
         owned = special.references[name]
         yield Unmatched(
             side=Side.REFERENCE,
-            what=str(owned.weight.kind),
+            what=LoneKind(owned.weight.kind),
             path=owned.path,
             class_name=classes[owned.path],
             name=owned.weight.name,

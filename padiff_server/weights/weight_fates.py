@@ -5,16 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from padiff_rpc.v1.records import Layer, Weight, WeightFate
-from padiff_rpc.v1.words import Side
+from padiff_rpc.v1.words import Fate, Side
 from padiff_server.alignment.kinds import is_aside
 from padiff_server.weights.owned_weight import owner_name
 from padiff_server.weights.weight_pair import WeightPair, WeightPlan
-
-PLACED = "placed"
-TIED = "tied"
-ONLY_HERE = "only here"
-AMBIGUOUS = "ambiguous"
-BOOKKEEPING = "bookkeeping"
 
 
 def fates(plan: WeightPlan, reference: Sequence[Layer], candidate: Sequence[Layer]) -> tuple[WeightFate, ...]:
@@ -65,24 +59,24 @@ class _Side:
     def _names(self, pair: WeightPair) -> tuple[str, ...]:
         return pair.reference_names if self._is_reference else (pair.candidate_name,)
 
-    def _fate(self, layer: Layer, weight: Weight) -> tuple[str, str, str, str]:
+    def _fate(self, layer: Layer, weight: Weight) -> tuple[Fate, str, str, str]:
         """Returns fate, partner, rule and reason."""
         name = owner_name(layer.path, weight)
         if is_aside(layer, weight):
-            return BOOKKEEPING, "", "", ""
+            return Fate.BOOKKEEPING, "", "", ""
         if weight.tied_to:
-            return TIED, weight.tied_to, "", ""
+            return Fate.TIED, weight.tied_to, "", ""
         pair = self._pairs.get(name)
         reason = self._reasons.get((layer.path, weight.name), "")
         if name in self._special and pair is None and not reason:
             function, partner = self._special[name]
-            return PLACED, partner, function, ""
+            return Fate.PLACED, partner, function, ""
         # A packed weight of which a part has no place is no placed one.
         if pair is None or reason:
-            return ONLY_HERE, "", "", reason
+            return Fate.ONLY_HERE, "", "", reason
         partner = pair.candidate_name if self._is_reference else pair.reference_name
         if pair.ambiguous:
-            return AMBIGUOUS, partner, pair.rule.name, pair.reason
+            return Fate.AMBIGUOUS, partner, pair.rule.name, pair.reason
         if pair.placed:
-            return PLACED, partner, pair.rule.name, pair.reason
-        return (TIED if pair.tied else ONLY_HERE), partner, pair.rule.name, pair.reason
+            return Fate.PLACED, partner, pair.rule.name, pair.reason
+        return (Fate.TIED if pair.tied else Fate.ONLY_HERE), partner, pair.rule.name, pair.reason

@@ -10,7 +10,7 @@ from typing import Optional
 
 from padiff_rpc.tensors import HostTensor
 from padiff_rpc.v1.records import Options, Place, Reason, Row, TensorSpec, Tolerance, Unmatched
-from padiff_rpc.v1.words import CaptureKind, Cause, DType, Phase, Side, WeightKind
+from padiff_rpc.v1.words import CaptureKind, Cause, DType, LoneKind, Phase, Side, ToleranceSource, WeightKind
 from padiff_server.judging.gradient_history import GradientHistory, partly_excused
 from padiff_server.judging.judged_row import judged_row
 from padiff_server.judging.measure import measure
@@ -33,7 +33,7 @@ from padiff_server.weights.special_init import SpecialInit
 from padiff_server.weights.weight_pair import WeightPair, WeightPlan
 
 _KINDS = {WeightKind.PARAMETER: CaptureKind.PARAMETER, WeightKind.BUFFER: CaptureKind.BUFFER}
-_EXACT = Tolerance(atol=0.0, rtol=0.0, source="default")
+_EXACT = Tolerance(atol=0.0, rtol=0.0, source=ToleranceSource.DEFAULT)
 ALL_KINDS = frozenset(WeightKind)
 
 
@@ -230,7 +230,7 @@ class WeightFlow:
             elif pair.is_misfit:
                 yield misfit_row(self._frame(pair, Phase.INITIAL_WEIGHTS, 0), pair)
         for lone in self._plan.unmatched:
-            if lone.what in (WeightKind.PARAMETER.value, WeightKind.BUFFER.value):
+            if lone.what is not LoneKind.CALL:
                 yield _unmatched_row(lone)
 
     def _frame(self, pair: WeightPair, phase: Phase, step: int) -> Row:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from padiff_rpc.records import record
 from padiff_rpc.tensors import COMPLEX
 from padiff_rpc.v1.records import Layer, StatedPairing, Unmatched, Weight
-from padiff_rpc.v1.words import Side, WeightKind
+from padiff_rpc.v1.words import LoneKind, PairedBy, Side, WeightKind
 from padiff_server.alignment.kinds import (
     canonical_kind,
     canonical_name,
@@ -19,7 +19,7 @@ from padiff_server.alignment.kinds import (
     is_table,
     kind_of,
 )
-from padiff_server.alignment.plan import IGNORED, PairedLayer, Plan
+from padiff_server.alignment.plan import PairedLayer, Plan
 from padiff_server.layout_rules import TRANSPOSE, Rule
 from padiff_server.sides import SIDES
 from padiff_server.weights.composites import Held, combinations, family, fused_below, held_below, insides
@@ -194,13 +194,13 @@ class _Planner:
                 if weight.name in matched[side]:
                     continue
                 affine = affine_weight(SIDES[side], layer, opposite, weight)
-                if affine is not None and paired.how != IGNORED:
+                if affine is not None and paired.how is not PairedBy.IGNORED:
                     self._affine.append(affine)
                     continue
                 what = canonical_kind(kind_of(layer), weight)
                 other = f"{SIDES[1 - side]}'s {opposite.path or 'root'}"
                 counts, reason = True, f"the {other} has no {what} for it"
-                if paired.how == IGNORED:
+                if paired.how is PairedBy.IGNORED:
                     counts, reason = False, paired.reason
                 elif is_table(layer, weight) and is_made_in(
                     opposite, canonical_name(kinds[side], weight.name)
@@ -269,7 +269,7 @@ class _Planner:
         others: tuple[Rule, ...] = (),
         made_of: tuple[OwnedWeight, ...] = (),
     ) -> None:
-        ignored = paired.how == IGNORED
+        ignored = paired.how is PairedBy.IGNORED
         pair = WeightPair(
             kind=WeightKind.PARAMETER
             if made_of
@@ -328,7 +328,7 @@ class _Planner:
         for left in self._lone(side):
             yield Unmatched(
                 side=SIDES[side],
-                what=str(canonical_kind(kind_of(left.layer), left.owned.weight)),
+                what=LoneKind(canonical_kind(kind_of(left.layer), left.owned.weight)),
                 path=left.layer.path,
                 class_name=left.layer.class_name,
                 name=left.owned.weight.name,
@@ -350,7 +350,7 @@ class _Planner:
                 shown = ", ".join(str(index + 1) for index in left)
                 yield Unmatched(
                     side=Side.REFERENCE,
-                    what=str(canonical_kind(self._kinds[owned.path], owned.weight)),
+                    what=LoneKind(canonical_kind(self._kinds[owned.path], owned.weight)),
                     path=owned.path,
                     class_name=self._layers[0][owned.path].class_name,
                     name=owned.weight.name,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from padiff_rpc.v1.records import CallEvent, RandomOperation, Slot, TensorSpec
-from padiff_rpc.v1.words import CallMoment, DType, Side
+from padiff_rpc.v1.words import CallMoment, DType, PairedBy, Side
 from padiff_server.alignment.plan import PairedLayer, Plan
 from padiff_server.capture.trace import Trace
 from padiff_server.steps.calls import join_calls
@@ -38,7 +38,7 @@ def plan_of(*pairs, units=(), **given):
             PairedLayer(
                 reference=ours,
                 candidate=theirs if "/" in pair else ours,
-                how="same path",
+                how=PairedBy.SAME_PATH,
                 unit=ours in units,
             )
         )

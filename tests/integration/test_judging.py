@@ -10,7 +10,7 @@ from test_coordinator import compare, model
 from padiff_client.report import Report
 from padiff_client.tensor_leaves import Input
 from padiff_rpc.v1.records import Model, Omitted, Row
-from padiff_rpc.v1.words import CaptureKind, Omission, Phase, Verdict
+from padiff_rpc.v1.words import CaptureKind, Omission, OmittedKind, Phase, Verdict
 
 
 def own(name: str, **given: object) -> Model:
@@ -62,7 +62,9 @@ def test_a_gradient_below_rounding_excuses_no_more_than_a_step(
 def test_what_is_below_rounding_is_said(service: Service) -> None:
     report = compare(service, own("Faint"), own("Faint", seed=2))
     assert report, report.summary.first_divergence
-    assert report.omitted == (Omitted(what="gradient", omission=Omission.BELOW_ROUNDING, places=3, layers=1),)
+    assert report.omitted == (
+        Omitted(what=OmittedKind.GRADIENT, omission=Omission.BELOW_ROUNDING, places=3, layers=1),
+    )
     assert str(report).startswith(
         "PASS, but 3 gradients of 1 layer were not compared: nothing but rounding is left there\n"
     )
@@ -100,7 +102,7 @@ def test_a_loss_that_the_model_returns_does_not_drown_the_gradients_behind_it(se
 def test_a_pass_without_any_backward_says_so_unless_none_was_asked_for(service: Service) -> None:
     report = compare(service, own("Frozen"), own("Frozen"))
     assert report, report.summary.first_divergence
-    assert report.omitted == (Omitted(what="gradient", omission=Omission.NO_BACKWARD),)
+    assert report.omitted == (Omitted(what=OmittedKind.GRADIENT, omission=Omission.NO_BACKWARD),)
     assert str(report).startswith("PASS, but no gradients were compared: ")
     forward = compare(service, own("Frozen"), own("Frozen"), diff_phase="forward")
     assert forward

@@ -6,25 +6,29 @@ from padiff_client import InvalidRequestError, LayerMap
 from padiff_client.plan_file import layer_map_of, plan_yaml, read_plan
 from padiff_client.plan_text import plan_text
 from padiff_rpc.v1.records import IgnoredLayers, LayerPair, Place, PlanPair, TensorSpec
-from padiff_rpc.v1.words import DType
+from padiff_rpc.v1.words import DType, PairedBy
 
 SPEC = TensorSpec(dtype=DType.FLOAT32, shape=(2, 3))
 PLAN = (
-    PlanPair(how="root", reference=Place(path=""), candidate=Place(path="")),
+    PlanPair(how=PairedBy.ROOT, reference=Place(path=""), candidate=Place(path="")),
     PlanPair(
-        how="order and type",
+        how=PairedBy.ORDER_AND_TYPE,
         reference=Place(path="conv1", class_name="Conv2d", spec=SPEC),
         candidate=Place(path="stem: 0", class_name="Conv2D", spec=SPEC),
         confidence=0.45,
         reason='another "pairing" fits',
     ),
     PlanPair(
-        how="content", reference=Place(path="attn"), candidate=Place(path="sa"), confidence=0.9, unit=True
+        how=PairedBy.CONTENT,
+        reference=Place(path="attn"),
+        candidate=Place(path="sa"),
+        confidence=0.9,
+        unit=True,
     ),
-    PlanPair(how="inside a unit", reference=Place(path="attn.qkv")),
-    PlanPair(how="ignored", reference=Place(path="drop"), candidate=Place(path="dropout")),
-    PlanPair(how="unmatched", reference=Place(path="act", class_name="ReLU")),
-    PlanPair(how="unmatched", candidate=Place(path="extra")),
+    PlanPair(how=PairedBy.INSIDE_UNIT, reference=Place(path="attn.qkv")),
+    PlanPair(how=PairedBy.IGNORED, reference=Place(path="drop"), candidate=Place(path="dropout")),
+    PlanPair(how=PairedBy.UNMATCHED, reference=Place(path="act", class_name="ReLU")),
+    PlanPair(how=PairedBy.UNMATCHED, candidate=Place(path="extra")),
 )
 
 

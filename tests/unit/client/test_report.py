@@ -37,7 +37,20 @@ from padiff_rpc.v1.records import (
     WorkerInfo,
     WorstElement,
 )
-from padiff_rpc.v1.words import CaptureKind, Cause, DType, Omission, Phase, Side, Verdict
+from padiff_rpc.v1.words import (
+    CaptureKind,
+    Cause,
+    Difference,
+    DType,
+    LoneKind,
+    Omission,
+    OmittedKind,
+    PairedBy,
+    Phase,
+    Side,
+    ToleranceSource,
+    Verdict,
+)
 
 FULL = Coverage(
     tensors_compared=151,
@@ -83,7 +96,7 @@ def norm_row(**changes: Any) -> Row:
             mismatches=4,
             worst=(WorstElement(index=(1, 7), reference=1.0, candidate=1.25, abs_diff=0.25),),
         ),
-        "tolerance": Tolerance(atol=1e-5, rtol=1e-4, source="user"),
+        "tolerance": Tolerance(atol=1e-5, rtol=1e-4, source=ToleranceSource.USER),
     }
     return Row(**{**values, **changes})
 
@@ -92,7 +105,7 @@ def plan() -> tuple[PlanPair, ...]:
     names = ["", "encoder", "encoder.a", "encoder.b", "encoder.c", "encoder.norm", "encoder.d", "head"]
     return tuple(
         PlanPair(
-            how="same path",
+            how=PairedBy.SAME_PATH,
             reference=Place(path=name, class_name=name.rpartition(".")[2].title() or "Net"),
             candidate=Place(path=name.replace("encoder", "body"), class_name="Same"),
         )
@@ -116,7 +129,7 @@ def environment(side: Side, *, train: bool) -> Environment:
 
 def failing(**changes: Any) -> Report:
     row = norm_row(**changes)
-    found = FirstDivergence(row=row, cause="value", position=17, compared=151)
+    found = FirstDivergence(row=row, cause=Difference.VALUE, position=17, compared=151)
     summary = ReportSummary(
         session="s", passed=False, coverage=FULL, first_divergence=found, plan=plan(), seconds=1.5
     )
@@ -144,8 +157,8 @@ def test_a_pass_is_true_and_short() -> None:
 
 
 def test_a_pass_says_in_its_first_line_what_was_not_compared() -> None:
-    rounding = Omitted(what="gradient", omission=Omission.BELOW_ROUNDING, places=12, layers=3)
-    weight = Omitted(what="weight", omission=Omission.MADE_OF_ROUNDING, places=1, layers=1)
+    rounding = Omitted(what=OmittedKind.GRADIENT, omission=Omission.BELOW_ROUNDING, places=12, layers=3)
+    weight = Omitted(what=OmittedKind.WEIGHT, omission=Omission.MADE_OF_ROUNDING, places=1, layers=1)
     report = passing(omitted=(rounding,))
     assert report
     assert report.omitted == (rounding,)
@@ -162,9 +175,9 @@ def test_a_pass_says_in_its_first_line_what_was_not_compared() -> None:
         ((dataclasses.replace(part, places=1),), "elements of 1 weight of 1 layer were not compared: "),
     ):
         assert str(passing(omitted=parts)).startswith(f"PASS, but {text}made of gradients")
-    assert str(passing(omitted=(Omitted(what="gradient", omission=Omission.NO_BACKWARD),))).startswith(
-        "PASS, but no gradients were compared: "
-    )
+    assert str(
+        passing(omitted=(Omitted(what=OmittedKind.GRADIENT, omission=Omission.NO_BACKWARD),))
+    ).startswith("PASS, but no gradients were compared: ")
     assert json.loads(report.to_json())["omitted"] == [
         {"what": "gradient", "omission": "below_rounding", "places": 12, "layers": 3, "in_part": False}
     ]
@@ -172,7 +185,7 @@ def test_a_pass_says_in_its_first_line_what_was_not_compared() -> None:
 
 @pytest.mark.parametrize("omission", list(Omission))
 def test_every_cause_has_its_words(omission: Omission) -> None:
-    assert wording.omitted([Omitted(what="value", omission=omission, places=1, layers=1)])
+    assert wording.omitted([Omitted(what=OmittedKind.VALUE, omission=omission, places=1, layers=1)])
 
 
 def test_the_first_divergence_says_where_how_much_and_what_was_allowed() -> None:
@@ -279,7 +292,7 @@ def test_nan_is_counted_and_placed() -> None:
 
 def test_a_failing_report_explains_itself_even_where_no_row_differs() -> None:
     missing = Unmatched(
-        side=Side.REFERENCE, what="parameter", path="fc", class_name="Linear", name="bias", counts=True
+        side=Side.REFERENCE, what=LoneKind.PARAMETER, path="fc", class_name="Linear", name="bias", counts=True
     )
     coverage = Coverage(tensors_compared=3, tensors_total=3, parameters_compared=1, parameters_total=2)
     report = Report(ReportSummary(session="s", passed=False, coverage=coverage, unmatched=(missing,)))
@@ -370,7 +383,7 @@ def test_a_report_is_saved_by_suffix(tmp_path: Path) -> None:
 
 def test_notes_and_what_may_be_unmatched_are_listed() -> None:
     gap = Unmatched(
-        side=Side.CANDIDATE, what="call", path="relu", class_name="ReLU", reason="functional there"
+        side=Side.CANDIDATE, what=LoneKind.CALL, path="relu", class_name="ReLU", reason="functional there"
     )
     text = str(passing(notes=("the models have no gradients",), unmatched=(gap,)))
     assert "the models have no gradients" in text
@@ -424,7 +437,7 @@ def test_what_had_to_be_compared_and_was_not_is_a_reason() -> None:
     missed = norm_row(
         verdict=Verdict.NOT_COMPARED, figures=None, tolerance=None, reasons=(said("random: dropout"),)
     )
-    found = FirstDivergence(row=missed, cause="missing", position=1, compared=3)
+    found = FirstDivergence(row=missed, cause=Difference.MISSING, position=1, compared=3)
     report = Report(
         ReportSummary(session="s", passed=False, coverage=FULL, first_divergence=found), [missed, missed]
     )

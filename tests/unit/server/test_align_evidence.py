@@ -176,7 +176,7 @@ def test_a_pair_that_compares_its_inside_is_looked_into():
     plan = aligned(model, model, layer_map)
     assert (plan.candidate_of("a").how, plan.candidate_of("a").unit) == ("pinned", False)
     assert plan.candidate_of("a.fc").compared
-    assert plan.candidate_of("a.fc").how == "same path"
+    assert plan.candidate_of("a.fc").how == "same_path"
 
 
 def test_layers_without_a_counterpart_by_the_layer_map_stay_alone():

@@ -10,7 +10,17 @@ import pytest
 from padiff_client.sentences import reason
 from padiff_rpc.tensors import HostTensor
 from padiff_rpc.v1.records import CallEvent, CaptureId, Layer, Options, Slot, TensorSpec, Weight
-from padiff_rpc.v1.words import CallMoment, CaptureKind, DType, Pass, Phase, Side, Verdict, WeightKind
+from padiff_rpc.v1.words import (
+    CallMoment,
+    CaptureKind,
+    DType,
+    PairedBy,
+    Pass,
+    Phase,
+    Side,
+    Verdict,
+    WeightKind,
+)
 from padiff_server.alignment.plan import PairedLayer, Plan
 from padiff_server.capture.trace import Trace
 from padiff_server.judging.gradient_history import GradientHistory
@@ -58,7 +68,8 @@ ORIGINS = {1: ("", "input"), 2: ("a", "output"), 3: ("b", "output")}
 
 def plan_of(*paths, **given):
     return Plan(
-        layers=tuple(PairedLayer(reference=path, candidate=path, how="same path") for path in paths), **given
+        layers=tuple(PairedLayer(reference=path, candidate=path, how=PairedBy.SAME_PATH) for path in paths),
+        **given,
     )
 
 

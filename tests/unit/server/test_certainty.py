@@ -2,18 +2,20 @@ from __future__ import annotations
 
 from padiff_client.sentences import reason
 from padiff_rpc.v1.records import FirstDivergence, Place, PlanPair, Reason, Row
-from padiff_rpc.v1.words import CaptureKind, Cause, Phase, Verdict
+from padiff_rpc.v1.words import CaptureKind, Cause, Difference, PairedBy, Phase, Verdict
 from padiff_server.alignment.certainty import Doubts
 
-SURE = PlanPair(how="order and type", reference=Place(path="a"), candidate=Place(path="x"), confidence=0.9)
+SURE = PlanPair(
+    how=PairedBy.ORDER_AND_TYPE, reference=Place(path="a"), candidate=Place(path="x"), confidence=0.9
+)
 DOUBTFUL = PlanPair(
-    how="order and type",
+    how=PairedBy.ORDER_AND_TYPE,
     reference=Place(path="b"),
     candidate=Place(path="y"),
     confidence=0.45,
     reason="another pairing fits as well",
 )
-ALONE = PlanPair(how="unmatched", reference=Place(path="c"), confidence=0.1)
+ALONE = PlanPair(how=PairedBy.UNMATCHED, reference=Place(path="c"), confidence=0.1)
 
 
 def row(reference, candidate, verdict, reasons=()):
@@ -48,7 +50,7 @@ def test_a_verdict_says_that_it_rests_on_doubtful_pairs():
 
 def test_a_first_divergence_in_a_doubtful_pair_is_told():
     failed = row("b", "y", Verdict.MISMATCH)
-    first = FirstDivergence(row=failed, cause="value", position=1, compared=2)
+    first = FirstDivergence(row=failed, cause=Difference.VALUE, position=1, compared=2)
     notes = Doubts((SURE, DOUBTFUL)).notes([failed], first)
     assert "the first divergence lies in a low-confidence pair" in notes[1]
     assert notes[2] == "every difference lies in low-confidence pairs"

@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 
 from padiff_rpc.v1.records import Omitted, Place, Row, Unmatched
-from padiff_rpc.v1.words import CaptureKind, Omission, Pass, Phase, Side, Verdict
+from padiff_rpc.v1.words import CaptureKind, LoneKind, Omission, OmittedKind, Pass, Phase, Side, Verdict
 from padiff_server.coverage import coverage_of, first_divergence, omitted, passes
 
 OK, BAD, LONE, NONE = Verdict.MATCH, Verdict.MISMATCH, Verdict.UNMATCHED, Verdict.NOT_COMPARED
@@ -58,9 +58,9 @@ def test_a_missing_loss_fails_and_no_loss_at_all_does_not():
 
 
 def test_an_unmatched_call_fails_where_it_counts():
-    lone = Unmatched(side=Side.CANDIDATE, what="call", path="a", counts=True)
+    lone = Unmatched(side=Side.CANDIDATE, what=LoneKind.CALL, path="a", counts=True)
     assert not verdict(unmatched=[lone])
-    assert verdict(unmatched=[Unmatched(side=Side.CANDIDATE, what="call", path="a")])
+    assert verdict(unmatched=[Unmatched(side=Side.CANDIDATE, what=LoneKind.CALL, path="a")])
 
 
 class TestCoverage:
@@ -93,12 +93,12 @@ class TestCoverage:
             row("forward", "input", "cut"),
             row("forward", "input", "silent"),
         ]
-        found = coverage_of(rows, [Unmatched(side=Side.REFERENCE, what="call", path="cut")])
+        found = coverage_of(rows, [Unmatched(side=Side.REFERENCE, what=LoneKind.CALL, path="cut")])
         assert (found.calls_compared, found.calls_total) == (1, 4)
 
     def test_misses_what_has_no_partner(self):
         rows = [row("initial_weights", "parameter", "a", LONE, slot="bias", sides="r")]
-        lone = Unmatched(side=Side.REFERENCE, what="call", path="a")
+        lone = Unmatched(side=Side.REFERENCE, what=LoneKind.CALL, path="a")
         found = coverage_of(rows, [lone])
         assert (found.parameters_compared, found.parameters_total) == (0, 1)
         assert (found.calls_compared, found.calls_total) == (0, 1)
@@ -135,11 +135,11 @@ class TestOmitted:
                 left_out("backward", "output_gradient", "d", Omission.ONE_SIDED, LONE, sides="c", step=step),
             ]
         assert omitted(rows) == (
-            Omitted(what="gradient", omission=Omission.BELOW_ROUNDING, places=4, layers=2),
-            Omitted(what="weight", omission=Omission.MADE_OF_ROUNDING, places=1, layers=1),
-            Omitted(what="optimizer state", omission=Omission.MADE_OF_ROUNDING, places=1, layers=1),
-            Omitted(what="value", omission=Omission.RANDOM, places=1, layers=1),
-            Omitted(what="gradient", omission=Omission.ONE_SIDED, places=1, layers=1),
+            Omitted(what=OmittedKind.GRADIENT, omission=Omission.BELOW_ROUNDING, places=4, layers=2),
+            Omitted(what=OmittedKind.WEIGHT, omission=Omission.MADE_OF_ROUNDING, places=1, layers=1),
+            Omitted(what=OmittedKind.OPTIMIZER_STATE, omission=Omission.MADE_OF_ROUNDING, places=1, layers=1),
+            Omitted(what=OmittedKind.VALUE, omission=Omission.RANDOM, places=1, layers=1),
+            Omitted(what=OmittedKind.GRADIENT, omission=Omission.ONE_SIDED, places=1, layers=1),
         )
 
     def test_leaves_out_what_lacks_nothing(self):
@@ -219,7 +219,7 @@ class TestFirstDivergence:
         assert first_divergence([one], ()).cause == cause
 
     def test_falls_back_to_a_call_without_a_partner(self):
-        lone = Unmatched(side=Side.CANDIDATE, what="call", path="a", call=1, counts=True)
+        lone = Unmatched(side=Side.CANDIDATE, what=LoneKind.CALL, path="a", call=1, counts=True)
         found = first_divergence([ROOT], [lone])
         assert (found.cause, found.row.candidate.path, found.row.candidate.call) == ("missing", "a", 1)
 

@@ -6,7 +6,7 @@ import pytest
 
 from padiff_rpc import trees
 from padiff_rpc.v1.records import Layer, TensorSpec, Weight
-from padiff_rpc.v1.words import DType, WeightKind
+from padiff_rpc.v1.words import DType, PairedBy, WeightKind
 from padiff_server.alignment.plan import PairedLayer, Plan
 from padiff_server.weights.hyper_parameters import differences
 
@@ -30,7 +30,7 @@ def layer(classes, weights="", /, **attributes):
     )
 
 
-def differing(torch_layer, paddle_layer, how="same path"):
+def differing(torch_layer, paddle_layer, how=PairedBy.SAME_PATH):
     plan = Plan(layers=(PairedLayer(reference="a", candidate="a", how=how),))
     return [
         (one.name, one.reference, one.candidate) for one in differences(plan, [torch_layer], [paddle_layer])
@@ -161,7 +161,7 @@ def test_a_difference_is_told_in_one_vocabulary(torch_layer, paddle_layer, found
 
 
 def test_an_ignored_pair_is_left_out():
-    assert differing(layer("t.Dropout", p=0.1), layer("p.Dropout", p=0.2), how="ignored") == []
+    assert differing(layer("t.Dropout", p=0.1), layer("p.Dropout", p=0.2), how=PairedBy.IGNORED) == []
 
 
 def parted(torch_class, paddle_class):
@@ -174,7 +174,7 @@ def parted(torch_class, paddle_class):
         replace(layer(paddle_class, normalize_before=False), path="b"),
         replace(layer("p.Linear", "weight"), path="b.fc"),
     ]
-    plan = Plan(layers=(PairedLayer(reference="b.fc", candidate="b.fc", how="same path"),))
+    plan = Plan(layers=(PairedLayer(reference="b.fc", candidate="b.fc", how=PairedBy.SAME_PATH),))
     return [
         (one.reference_path, one.candidate_path, one.name)
         for one in differences(plan, torch_side, paddle_side)

@@ -10,7 +10,7 @@ import pytest
 from padiff_client.sentences import reason
 from padiff_rpc.tensors import HostTensor
 from padiff_rpc.v1.records import Options, Place, Row, TensorSpec, Tolerance
-from padiff_rpc.v1.words import CaptureKind, DType, Phase, Verdict
+from padiff_rpc.v1.words import CaptureKind, DType, Phase, ToleranceSource, Verdict
 from padiff_server.judging.judge import judge
 from padiff_server.judging.judged_row import judged_row
 from padiff_server.judging.magnitude import Magnitude
@@ -19,7 +19,7 @@ from padiff_server.judging.measured import Measured
 from padiff_server.judging.tolerances import Tolerances
 
 STRICT, MEAN = Options(), Options(compare_mode="mean")
-LOOSE = Tolerance(atol=0.01, rtol=0.01, source="user")
+LOOSE = Tolerance(atol=0.01, rtol=0.01, source=ToleranceSource.USER)
 
 
 def judged(
@@ -121,7 +121,9 @@ def test_a5_nan_on_both_sides_is_never_green(options: Options) -> None:
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
 def test_a_nonfinite_element_on_one_side_is_nonfinite(bad: float) -> None:
-    judgement = judged([0.0, 1.0], [0.0, bad], Tolerance(atol=math.inf, rtol=0.0, source="user"))
+    judgement = judged(
+        [0.0, 1.0], [0.0, bad], Tolerance(atol=math.inf, rtol=0.0, source=ToleranceSource.USER)
+    )
     assert judgement.verdict is Verdict.NONFINITE
     assert "agree" not in reason(judgement)
 
@@ -176,7 +178,7 @@ def test_a_clear_cause_is_named(change: object, text: str) -> None:
 
 
 def test_a_norm_bound_decides_where_it_is_set() -> None:
-    bound = Tolerance(atol=0.0, rtol=0.0, relative_l2=0.05, source="default")
+    bound = Tolerance(atol=0.0, rtol=0.0, relative_l2=0.05, source=ToleranceSource.DEFAULT)
     values = np.random.default_rng(0).standard_normal(100)
     assert judged(values, values * 1.01, bound).verdict is Verdict.WITHIN_TOLERANCE
     judgement = judged(values, values * 1.2, bound)
@@ -185,7 +187,7 @@ def test_a_norm_bound_decides_where_it_is_set() -> None:
 
 
 def test_a_norm_that_overflowed_fails() -> None:
-    bound = Tolerance(atol=0.0, rtol=0.0, relative_l2=0.05, source="default")
+    bound = Tolerance(atol=0.0, rtol=0.0, relative_l2=0.05, source=ToleranceSource.DEFAULT)
     assert judged([1e200, 1.0], [1e200, 3.0], bound).verdict is Verdict.MISMATCH
 
 
@@ -197,8 +199,8 @@ def test_means_are_held_to_the_users_bounds() -> None:
 
 
 NOISE = [1e-9, -1e-9, 2e-9]
-BY_NORM = Tolerance(atol=0.0, rtol=0.0, relative_l2=0.05, source="default")
-ELEMENTWISE = Tolerance(atol=0.0, rtol=1e-4, source="default")
+BY_NORM = Tolerance(atol=0.0, rtol=0.0, relative_l2=0.05, source=ToleranceSource.DEFAULT)
+ELEMENTWISE = Tolerance(atol=0.0, rtol=1e-4, source=ToleranceSource.DEFAULT)
 
 
 @pytest.mark.parametrize(
@@ -246,9 +248,9 @@ def test_a_value_that_rounding_alone_brought_apart_says_so() -> None:
 
 @pytest.mark.parametrize("options", [STRICT, MEAN])
 def test_a_users_bounds_stand_below_the_floor_too(options: Options) -> None:
-    exact = Tolerance(atol=0.0, rtol=0.0, source="user")
+    exact = Tolerance(atol=0.0, rtol=0.0, source=ToleranceSource.USER)
     assert judged([1e-9], [3e-9], exact, options=options, floor=1e-6).verdict is Verdict.MISMATCH
-    wide = Tolerance(atol=1e-8, rtol=0.0, source="user")
+    wide = Tolerance(atol=1e-8, rtol=0.0, source=ToleranceSource.USER)
     assert judged([1e-9], [3e-9], wide, options=options, floor=1e-6).verdict is Verdict.WITHIN_TOLERANCE
 
 

@@ -13,10 +13,10 @@ from hypothesis.extra import numpy as arrays
 
 from padiff_rpc.tensors import HostTensor
 from padiff_rpc.v1.records import Figures, Tolerance
-from padiff_rpc.v1.words import DType
+from padiff_rpc.v1.words import DType, ToleranceSource
 from padiff_server.judging.measure import is_zero, measure, root_mean_square
 
-EXACT = Tolerance(atol=0.0, rtol=0.0, source="user")
+EXACT = Tolerance(atol=0.0, rtol=0.0, source=ToleranceSource.USER)
 
 
 def figures_of(
@@ -31,7 +31,7 @@ def figures_of(
     return measure(
         HostTensor.from_array(np.asarray(reference), dtype),
         HostTensor.from_array(np.asarray(candidate), dtype),
-        Tolerance(atol=atol, rtol=rtol, source="user"),
+        Tolerance(atol=atol, rtol=rtol, source=ToleranceSource.USER),
         block_elements=block,
     )
 

@@ -7,7 +7,7 @@ import pytest
 
 from padiff_rpc.tensors import HostTensor
 from padiff_rpc.v1.records import CallEvent, NotOverridden, OverrideTicket, Slot, TensorSpec
-from padiff_rpc.v1.words import CallMoment, DType, Phase, Side
+from padiff_rpc.v1.words import CallMoment, DType, PairedBy, Phase, Side
 from padiff_server.alignment.plan import PairedLayer, Plan
 from padiff_server.capture.trace import Origin, Trace
 from padiff_server.steps.calls import join_calls
@@ -25,7 +25,9 @@ def event(moment, path, *tensors, call=0):
 
 
 def plan_of(*paths):
-    return Plan(layers=tuple(PairedLayer(reference=path, candidate=path, how="same path") for path in paths))
+    return Plan(
+        layers=tuple(PairedLayer(reference=path, candidate=path, how=PairedBy.SAME_PATH) for path in paths)
+    )
 
 
 # The reference's layer `b` makes a new tensor, the candidate's hands its input on.

@@ -12,7 +12,7 @@ import pytest
 
 from padiff_rpc.tensors import HostTensor
 from padiff_rpc.v1.records import CallEvent, Layer, Options, Slot, TensorSpec, Weight
-from padiff_rpc.v1.words import CallMoment, DType, Omission, Side, Verdict, WeightKind
+from padiff_rpc.v1.words import CallMoment, DType, Omission, PairedBy, Side, Verdict, WeightKind
 from padiff_server.alignment.plan import PairedLayer, Plan
 from padiff_server.judging.judge import Judgement, judge
 from padiff_server.judging.measured import measure_pair
@@ -89,7 +89,7 @@ class Step:
         events = list(self._events(calls))
         plan = Plan(
             layers=tuple(
-                PairedLayer(reference=path, candidate=path, how="same path")
+                PairedLayer(reference=path, candidate=path, how=PairedBy.SAME_PATH)
                 for path in dict.fromkeys(event.path for event in events)
             )
         )

@@ -8,7 +8,7 @@ import pytest
 
 from padiff_client.sentences import reason
 from padiff_rpc.v1.records import Figures, Place, Row, TensorSpec, Tolerance
-from padiff_rpc.v1.words import CaptureKind, DType, Phase, Verdict
+from padiff_rpc.v1.words import CaptureKind, DType, Phase, ToleranceSource, Verdict
 from padiff_server.judging.running_statistics import Spreads, is_variance
 
 
@@ -49,7 +49,7 @@ def test_the_free_run_may_be_off_by_what_its_values_may() -> None:
         buffer("running_mean", rms=2e-9, max_abs=3e-4),
         buffer("running_mean", rms=2e-9, max_abs=float("nan")),
         buffer("running_mean", rms=2e-9, max_abs=3e-9, path="other"),
-        buffer("running_mean", rms=2e-9, max_abs=3e-9, source="user"),
+        buffer("running_mean", rms=2e-9, max_abs=3e-9, source=ToleranceSource.USER),
         buffer("centre", rms=2e-9, max_abs=3e-9),
         dataclasses.replace(buffer("running_mean", rms=2e-9, max_abs=3e-9), phase=Phase.INITIAL_WEIGHTS),
     ],

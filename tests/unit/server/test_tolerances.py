@@ -9,7 +9,7 @@ import pytest
 
 from padiff_rpc.tensors import HostTensor
 from padiff_rpc.v1.records import Options, Tolerance
-from padiff_rpc.v1.words import CaptureKind, DType, Phase, Verdict
+from padiff_rpc.v1.words import CaptureKind, DType, Phase, ToleranceSource, Verdict
 from padiff_server.judging.judge import judge
 from padiff_server.judging.magnitude import Magnitude
 from padiff_server.judging.measure import measure, root_mean_square
@@ -117,7 +117,7 @@ def test_a_buffer_is_bounded_closely_on_the_references_own_values() -> None:
 @pytest.mark.parametrize("dtype", [DType.INT64, DType.BOOL, DType.UINT8])
 def test_integers_must_be_equal(phase: Phase, dtype: DType) -> None:
     tolerance = Tolerances(Options()).tolerance(phase, KINDS[phase], dtype, Magnitude(rms=3.0))
-    assert tolerance == Tolerance(atol=0.0, rtol=0.0, source="default")
+    assert tolerance == Tolerance(atol=0.0, rtol=0.0, source=ToleranceSource.DEFAULT)
 
 
 @pytest.mark.parametrize("phase", KINDS)
@@ -125,9 +125,9 @@ def test_a_users_bounds_mean_the_same_in_every_phase(phase: Phase) -> None:
     def given(**bounds: float) -> Tolerance:
         return Tolerances(Options(**bounds)).tolerance(phase, KINDS[phase], DType.FLOAT32, Magnitude(rms=3.0))
 
-    assert given(atol=0.5, rtol=0.25) == Tolerance(atol=0.5, rtol=0.25, source="user")
-    assert given(atol=0.5) == Tolerance(atol=0.5, rtol=0.0, source="user")
-    assert given(rtol=0.0) == Tolerance(atol=0.0, rtol=0.0, source="user")
+    assert given(atol=0.5, rtol=0.25) == Tolerance(atol=0.5, rtol=0.25, source=ToleranceSource.USER)
+    assert given(atol=0.5) == Tolerance(atol=0.5, rtol=0.0, source=ToleranceSource.USER)
+    assert given(rtol=0.0) == Tolerance(atol=0.0, rtol=0.0, source=ToleranceSource.USER)
 
 
 def test_one_comparisons_bounds_do_not_reach_the_next() -> None:
@@ -162,7 +162,7 @@ def test_mean_mode_has_bounds_that_means_can_be_held_to() -> None:
     tolerance = table.tolerance(
         Phase.GRADIENTS, CaptureKind.PARAMETER_GRADIENT, DType.FLOAT32, Magnitude(rms=2.0)
     )
-    assert tolerance == Tolerance(atol=0.1, rtol=0.05, source="default")
+    assert tolerance == Tolerance(atol=0.1, rtol=0.05, source=ToleranceSource.DEFAULT)
 
 
 def test_a_scale_beyond_float64_allows_nothing_absolute() -> None:
@@ -177,7 +177,7 @@ def explained(error: float, length: float = 1.0) -> Explained:
 
 
 def test_a_weight_may_differ_by_what_its_gradient_explains_of_the_step() -> None:
-    bound = Tolerance(atol=1.0, rtol=1.0, relative_l2=5e-5, source="default")
+    bound = Tolerance(atol=1.0, rtol=1.0, relative_l2=5e-5, source=ToleranceSource.DEFAULT)
     assert stepped_tolerance(bound, None, 1.0) == bound
     assert stepped_tolerance(bound, explained(1e-6), 1.0) == bound
     assert stepped_tolerance(bound, explained(1e-3), 1.0).relative_l2 == pytest.approx(2 * math.sqrt(1e-3))
@@ -185,7 +185,7 @@ def test_a_weight_may_differ_by_what_its_gradient_explains_of_the_step() -> None
         3.16e-4, rel=1e-3
     )
     assert stepped_tolerance(bound, explained(5.0, 50.0), 1.0).relative_l2 < 0.5
-    chosen = Tolerance(atol=0.1, rtol=0.0, source="user")
+    chosen = Tolerance(atol=0.1, rtol=0.0, source=ToleranceSource.USER)
     assert stepped_tolerance(chosen, explained(1e-3), 1.0) == chosen
 
 
@@ -193,7 +193,7 @@ def test_a_weight_may_differ_by_what_its_gradient_explains_of_the_step() -> None
     ("error", "length", "norm"), [(math.nan, 1.0, 1.0), (1e-3, 1.0, 0.0), (1e-3, 0.0, 1.0)]
 )
 def test_what_explains_nothing_widens_nothing(error: float, length: float, norm: float) -> None:
-    bound = Tolerance(atol=1.0, rtol=1.0, relative_l2=5e-5, source="default")
+    bound = Tolerance(atol=1.0, rtol=1.0, relative_l2=5e-5, source=ToleranceSource.DEFAULT)
     assert stepped_tolerance(bound, explained(error, length), norm) == bound
 
 

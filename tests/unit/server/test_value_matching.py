@@ -9,7 +9,7 @@ import pytest
 
 from padiff_rpc.tensors import HostTensor
 from padiff_rpc.v1.records import CallEvent, Slot, TensorSpec
-from padiff_rpc.v1.words import CallMoment, DType, Side
+from padiff_rpc.v1.words import CallMoment, DType, PairedBy, Side
 from padiff_server.alignment.activations import Activation
 from padiff_server.alignment.correspondences import Correspondence, Correspondences, Way
 from padiff_server.alignment.layouts import Layout
@@ -103,7 +103,9 @@ def value_matching(
     reference: Pass, candidate: Pass, paths: Sequence[str]
 ) -> tuple[ValueMatching, ValuesOfPasses]:
     plan = Plan(
-        layers=tuple(PairedLayer(reference=path, candidate=path, how="test") for path in ("", *paths))
+        layers=tuple(
+            PairedLayer(reference=path, candidate=path, how=PairedBy.SAME_PATH) for path in ("", *paths)
+        )
     )
     traces = {
         side: Trace.of_events(one.events) for side, one in ((REFERENCE, reference), (CANDIDATE, candidate))
@@ -281,7 +283,9 @@ def test_a_call_that_was_not_seen_has_the_layouts_of_the_first_and_no_stand_ins(
 def test_a_pair_waits_for_the_place_that_stands_for_its_output(waiting: Side) -> None:
     stand_in = Correspondence(reference="0", candidate="0", stand_ins={waiting: Origin("fc", 0, ENTRY, "0")})
     plan = Plan(
-        layers=tuple(PairedLayer(reference=path, candidate=path, how="test") for path in ("", "bn", "fc")),
+        layers=tuple(
+            PairedLayer(reference=path, candidate=path, how=PairedBy.SAME_PATH) for path in ("", "bn", "fc")
+        ),
         correspondences=Correspondences(found={("bn", 0, EXIT): (stand_in,)}),
     )
     events = {

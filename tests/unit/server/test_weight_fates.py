@@ -86,12 +86,12 @@ def test_every_weight_of_both_sides_has_exactly_one_fate(side, data, frameworks)
         for weight in layer.weights
     ]
     assert [(one.side, one.path, one.name) for one in found] == weights
-    assert all(one.reason or one.partner for one in found if one.fate == "only here")
+    assert all(one.reason or one.partner for one in found if one.fate == "only_here")
     assert all(one.partner or one.rule for one in found if one.fate in ("placed", "tied", "ambiguous"))
     lone = Counter((one.side, one.path, one.name) for one in plan.unmatched)
     assert max(lone.values(), default=1) == 1
     assert set(lone) == {
-        (one.side, one.path, one.name) for one in found if one.fate == "only here" and not one.partner
+        (one.side, one.path, one.name) for one in found if one.fate == "only_here" and not one.partner
     }
     filled = Counter(pair.candidate_name for pair in plan.pairs if pair.placed)
     assert max(filled.values(), default=1) == 1
@@ -102,7 +102,7 @@ def test_every_weight_of_both_sides_has_exactly_one_fate(side, data, frameworks)
     [
         ("a: t.Linear weight(4,3)", "a: p.Linear weight(3,4)", ["placed", "placed"]),
         ("a: m.Own matrix(4,4)", "a: m.Own matrix(4,4)", ["ambiguous", "ambiguous"]),
-        ("a: t.Linear weight(4,3)", "a: p.Linear weight(3,5)", ["only here", "only here"]),
+        ("a: t.Linear weight(4,3)", "a: p.Linear weight(3,5)", ["only_here", "only_here"]),
         (
             "a: t.Embedding weight(9,4)\nb: t.Linear weight(9,4)=a.weight",
             "a: p.Embedding weight(9,4)",

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from padiff_rpc.v1.records import IgnoredLayers, LayerPair, StatedPairing
-from padiff_rpc.v1.words import DType, Side, WeightKind
+from padiff_rpc.v1.words import DType, PairedBy, Side, WeightKind
 from padiff_server.alignment.align import align
 from padiff_server.alignment.plan import PairedLayer, Plan
 from padiff_server.weights.one_sided_ties import tie_notes
@@ -347,7 +347,7 @@ def test_a_users_fused_projections_are_parted_by_their_names(side, layer, kind, 
     sides = side(f".: m.Net\n{FUSED.format(layer, kind)}"), side(f".: m.Net\n{SEPARATE}")
     paths = [("", ""), ("b", "b"), ("b.attn", "b.attn"), ("b.attn.out", "b.attn.out"), ("b.fc", "b.fc")]
     layers = tuple(
-        PairedLayer(reference=ours, candidate=theirs, how="same path", unit=ours == "b.attn")
+        PairedLayer(reference=ours, candidate=theirs, how=PairedBy.SAME_PATH, unit=ours == "b.attn")
         for ours, theirs in paths
     )
     plan = plan_weights(Plan(layers=layers), sides[0].layers, sides[1].layers, StatedPairing())

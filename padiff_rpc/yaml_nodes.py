@@ -2,22 +2,42 @@
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import yaml
 
 from padiff_rpc.errors import InvalidRequestError
-from padiff_rpc.names import Advice, known_names, shown
+from padiff_rpc.names import Advice, known_names, reason, shown
 
 T = TypeVar("T")
-_WORD = re.compile(r"\w+")
 
 
 class _Loader(yaml.SafeLoader):
-    """Reads 1e-4 as a number, which YAML 1.1 does not."""
+    """Reads 1e-4 as a number, which YAML 1.1 does not, and refuses a key that is given twice."""
+
+    def __init__(self, content: str, file: str) -> None:
+        super().__init__(content)
+        self._file = file
+        self._names = [""]  # of the values that are being read, outermost first
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        """Reads a value; `index` is its key's node, its place in a list, or None."""
+        name = self._names[-1]
+        if isinstance(index, yaml.Node):
+            name = _inside(name, index.value)
+            if any((key.tag, key.value) == (index.tag, index.value) for key, _ in parent.value):
+                raise Entry(self, self._file, index, name).error("given twice")
+        elif index is not None:
+            name = f"{name}[{index}]"
+        self._names.append(name)
+        try:
+            return super().compose_node(parent, index)
+        finally:
+            self._names.pop()
 
 
 _Loader.add_implicit_resolver(
@@ -63,11 +83,11 @@ class Entry:
 
         The field's first key may be one of `aliases` for the key that it stands for.
         """
-        first = _WORD.match(error.field)
-        key = aliases.get(first[0], first[0]) if first is not None else ""
+        first = _keys(error.field)[0]
+        key = aliases.get(first, first)
         if self._holds(error) or key not in self.entries():
             return error
-        return self._named(key + error.field.removeprefix(first[0] if first else "")).error(error.problem)
+        return self._named(key + error.field[len(first) :]).error(error.problem)
 
     def _holds(self, error: InvalidRequestError) -> bool:
         """Whether an error points into this file already."""
@@ -76,13 +96,12 @@ class Entry:
     def _named(self, field: str) -> Entry:
         """Returns the innermost value on the way to `field` ("kwargs['a']"), under the whole of that name."""
         entry = self
-        for key in _WORD.findall(field.partition("[")[0]):
+        for key in _keys(field):
             known = entry.entries() if entry.is_mapping else {}
             if key not in known:
                 break
             entry = known[key]
-        name = f"{self.name}.{field}" if self.name else field
-        return Entry(self._loader, self._file, entry._node, name)
+        return Entry(self._loader, self._file, entry._node, _inside(self.name, field))
 
     @property
     def is_mapping(self) -> bool:
@@ -107,7 +126,7 @@ class Entry:
         found: dict[str, Entry] = {}
         for key_node, value_node in self._node.value:
             key = self._loader.construct_object(key_node, deep=True)
-            name = f"{self.name}.{key}" if self.name else str(key)
+            name = _inside(self.name, key)
             if not isinstance(key, str):
                 raise Entry(self._loader, self._file, key_node, name).error(
                     f"the key {key!r} is not a text; put it in quotes"
@@ -115,44 +134,16 @@ class Entry:
             found[key] = Entry(self._loader, self._file, value_node, name)
         return found
 
-    def check_repeated_keys(self) -> None:
-        """Raises InvalidRequestError for a key given twice in one mapping, here or anywhere inside.
-
-        For the document as written: once merged, an overridden key looks the same.
-        """
-        seen: set[int] = set()  # an alias is its anchor's node again, perhaps inside itself
-        waiting = [self]
-        while waiting:
-            entry = waiting.pop()
-            if id(entry._node) in seen:
-                continue
-            seen.add(id(entry._node))
-            if entry.is_list:
-                waiting.extend(reversed(entry.items()))
-            elif isinstance(entry._node, yaml.MappingNode):
-                waiting.extend(reversed(entry._written(entry._node)))
-
-    def _written(self, mapping: yaml.MappingNode) -> list[Entry]:
-        """Returns the values of a mapping that nothing was merged into yet."""
-        keys: set[tuple[str, str]] = set()
-        values = []
-        for key_node, value_node in mapping.value:
-            name = f"{self.name}.{key_node.value}" if self.name else str(key_node.value)
-            key = (key_node.tag, str(key_node.value))
-            if key in keys:
-                raise Entry(self._loader, self._file, key_node, name).error("given twice")
-            keys.add(key)
-            values.append(Entry(self._loader, self._file, value_node, name))
-        return values
-
-    def items(self) -> list[Entry]:
-        """Returns a list's values."""
+    def __iter__(self) -> Iterator[Entry]:
+        """Yields a list's values. Raises InvalidRequestError where this is none."""
         if not isinstance(self._node, yaml.SequenceNode):
             raise self.error(f"{shown(self.value())} is not allowed; allowed: a list, as [a, b]")
-        return [
-            Entry(self._loader, self._file, node, f"{self.name}[{i}]")
-            for i, node in enumerate(self._node.value)
-        ]
+        for i, node in enumerate(self._node.value):
+            yield Entry(self._loader, self._file, node, f"{self.name}[{i}]")
+
+    def items(self) -> Iterable[tuple[str, Entry]]:
+        """Returns a mapping's keys and values, as `entries`."""
+        return self.entries().items()
 
     def known(self, *allowed: str, advice: Advice = lambda key: "", kind: str = "key") -> dict[str, Entry]:
         """Returns a mapping's values by key; another key than `allowed` is an InvalidRequestError.
@@ -191,9 +182,34 @@ class Entry:
         """Returns a text."""
         return self.of_type(str, "a text")
 
+    def path(self) -> str:
+        """Returns the absolute path that a text names; a relative one starts at the file's folder."""
+        return os.path.abspath(os.path.join(self.folder, os.path.expanduser(self.text())))
+
+    @property
+    def folder(self) -> str:
+        """Where the file lies."""
+        return os.path.dirname(os.path.abspath(self._file))
+
+    def one_or_more(self) -> Iterable[Entry]:
+        """Returns a list's values; another value stands for a list of one."""
+        return self if self.is_list else (self,)
+
     def texts(self) -> tuple[str, ...]:
         """Returns a list of texts; one text stands for a list of one."""
-        return tuple(item.text() for item in self.items()) if self.is_list else (self.text(),)
+        return tuple(one.text() for one in self.one_or_more())
+
+    def flag(self) -> bool:
+        """Returns true or false."""
+        return self.of_type(bool, "true, false")
+
+    def count(self, least: int = 1) -> int:
+        """Returns a whole number of at least `least`."""
+        said = f"a whole number of at least {least}"
+        count = self.of_type(int, said)
+        if count < least:
+            raise self.error(f"{count} is not allowed; allowed: {said}")
+        return count
 
     def read(self, reader: Callable[[Entry], T]) -> T:
         """Returns what `reader` makes of this, its errors pointing here."""
@@ -201,10 +217,18 @@ class Entry:
             return reader(self)
 
 
-def load(content: str, file: str) -> Entry:
-    """Returns the mapping at the top of a YAML document. Raises InvalidRequestError with its line."""
-    loader = _Loader(content)
+def load(file: str, hint: str = "") -> Entry:
+    """Returns the mapping at the top of a YAML file. Raises InvalidRequestError with its line.
+
+    `hint` ends the error for a file that cannot be read.
+    """
     try:
+        with open(file, encoding="utf-8") as opened:
+            content = opened.read()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidRequestError(f"{file}: cannot be read: {reason(error)}{hint}") from None
+    try:
+        loader = _Loader(content, file)
         node = loader.get_single_node()
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
@@ -212,9 +236,16 @@ def load(content: str, file: str) -> Entry:
         raise InvalidRequestError(f"{file}:{line}: {_problem(error)}") from None
     if not isinstance(node, yaml.MappingNode):
         raise InvalidRequestError(f"{file}:1: not allowed; allowed: a mapping (key: value)")
-    top = Entry(loader, file, node, "")
-    top.check_repeated_keys()
-    return top
+    return Entry(loader, file, node, "")
+
+
+def _inside(outer: str, key: Any) -> str:
+    return f"{outer}.{key}" if outer else str(key)
+
+
+def _keys(field: str) -> list[str]:
+    """Returns the keys that a field's name is made of: of "reference.kwargs['a']", reference and kwargs."""
+    return field.partition("[")[0].split(".")
 
 
 def _problem(error: yaml.YAMLError) -> str:

@@ -22,6 +22,7 @@ FOLDERS = {
 }
 ARROWS = {
     "padiff_rpc": {
+        "cattrs",
         "numpy",
         "grpc",
         "grpc_health",

@@ -32,17 +32,15 @@ def read_table_array(entry: Entry, position: int) -> Input:
     found = entry.known(*_KEYS)
     if "shape" not in found:
         raise entry.error("the key 'shape' is missing")
-    shape = tuple(one.of_type(int, "a whole number of at least 0") for one in found["shape"].items())
+    shape = tuple(one.of_type(int, "a whole number of at least 0") for one in found["shape"])
     if any(size < 0 for size in shape):
         raise found["shape"].error(f"{list(shape)} is not allowed; allowed: whole numbers of at least 0")
     dtype = DType.FLOAT32
     if "dtype" in found:
         dtype = found["dtype"].read(lambda one: word(DType, one.value(), field="value"))
-    seed = found["seed"].of_type(int, "a whole number of at least 0") if "seed" in found else position
-    if seed < 0:
-        raise found["seed"].error(f"{seed} is not allowed; allowed: a whole number of at least 0")
+    seed = found["seed"].count(least=0) if "seed" in found else position
     limits = _limits(found["range"], dtype) if "range" in found else None
-    wants_grad = found["requires_grad"].of_type(bool, "true, false") if "requires_grad" in found else False
+    wants_grad = found["requires_grad"].flag() if "requires_grad" in found else False
     if wants_grad and dtype not in FLOATING | COMPLEX:
         raise found["requires_grad"].error(f"{dtype} has no gradient; leave it out, or give another dtype")
     try:

@@ -13,7 +13,7 @@ from padiff_client.array_files import SUFFIXES, read_arrays
 from padiff_client.array_tables import is_table, read_table_array
 from padiff_client.batches import Batch
 from padiff_client.spec import check_reference
-from padiff_client.spec_paths import beside, near_file
+from padiff_client.spec_paths import near_file
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.names import known_names, near_modules, near_names, said_by, shown
 from padiff_rpc.yaml_nodes import Entry
@@ -25,20 +25,20 @@ _ALLOWED = (
 )
 
 
-def read_inputs(entry: Entry, folder: str) -> tuple[Any, Any]:
+def read_inputs(entry: Entry) -> tuple[Any, Any]:
     """Returns the pair (candidate's, reference's) as `auto_diff` takes it.
 
-    Relative paths start at `folder`. Raises InvalidRequestError with the line.
+    Raises InvalidRequestError with the line.
     """
     if not entry.is_mapping or not _is_long_form(entry):
-        both = _source(entry, folder, [folder])
+        both = _source(entry, [entry.folder])
         return both, both
     found = entry.known(*_LONG_FORM)
-    roots = [beside(folder, root) for root in found["path"].texts()] if "path" in found else [folder]
+    roots = [root.path() for root in found["path"].one_or_more()] if "path" in found else [entry.folder]
     named = [key for key in _SOURCES if key in found]
     if len(named) > 1:
         raise found[named[1]].error(f"{named[0]} is given too; give one of {', '.join(_SOURCES)}")
-    shared = _source(found[named[0]], folder, roots, named[0]) if named else None
+    shared = _source(found[named[0]], roots, named[0]) if named else None
     if shared is None and not {"reference", "candidate"} <= set(found):
         raise entry.error(f"no arrays; give one of {', '.join(_SOURCES)}, or both of reference, candidate")
     if not {"reference", "candidate"} & set(found):
@@ -46,7 +46,7 @@ def read_inputs(entry: Entry, folder: str) -> tuple[Any, Any]:
     # Pulled once, whatever each side picks of it.
     copies = itertools.tee(shared) if isinstance(shared, Iterator) else (shared, shared)
     candidate, reference = (
-        _side(found[side], folder, roots, copy) if side in found else copy
+        _side(found[side], roots, copy) if side in found else copy
         for side, copy in zip(("candidate", "reference"), copies)
     )
     return candidate, reference
@@ -64,14 +64,14 @@ def input_names(entry: Entry) -> tuple[str, str]:
 
 def _is_long_form(entry: Entry) -> bool:
     """Whether a mapping has long-form keys; an argument that happens to be called so has a shape."""
-    return any(key in _LONG_FORM and not _has_shape(one) for key, one in entry.entries().items())
+    return any(key in _LONG_FORM and not _has_shape(one) for key, one in entry.items())
 
 
 def _has_shape(entry: Entry) -> bool:
     return entry.is_mapping and "shape" in entry.entries() and entry.entries()["shape"].is_list
 
 
-def _source(entry: Entry, folder: str, roots: list[str], kind: str = "") -> Any:
+def _source(entry: Entry, roots: list[str], kind: str = "") -> Any:
     """Returns arrays by name or by position, a Batch, or an iterator of these."""
     if entry.is_mapping or entry.is_list:
         if kind in ("function", "file"):
@@ -80,7 +80,7 @@ def _source(entry: Entry, folder: str, roots: list[str], kind: str = "") -> Any:
     text = entry.of_type(str, "a text" if kind else _ALLOWED)
     if kind == "file" or (kind == "" and text.endswith(SUFFIXES)):
         with entry.pointing():
-            return read_arrays(beside(folder, text))
+            return read_arrays(entry.path())
     if kind == "table":
         raise entry.error("not allowed; allowed: a mapping of names, or a list, of arrays")
     with entry.pointing():
@@ -93,13 +93,13 @@ def _source(entry: Entry, folder: str, roots: list[str], kind: str = "") -> Any:
 def _table(entry: Entry) -> Any:
     """A mapping is passed by keyword, a list by position."""
     if entry.is_list:
-        return Batch(args=tuple(read_table_array(one, i) for i, one in enumerate(entry.items())))
-    for name, one in entry.entries().items():
+        return Batch(args=tuple(read_table_array(one, i) for i, one in enumerate(entry)))
+    for name, one in entry.items():
         if not one.is_mapping:
             raise one.error(
                 f"no array, which is a mapping with a shape, and no key; {known_names(name, _LONG_FORM)}"
             )
-    return {name: read_table_array(one, i) for i, (name, one) in enumerate(entry.entries().items())}
+    return {name: read_table_array(one, i) for i, (name, one) in enumerate(entry.items())}
 
 
 def _called(reference: str, roots: list[str]) -> Any:
@@ -150,14 +150,14 @@ def _function(reference: str, roots: list[str]) -> Callable[[], Any]:
     return made_by  # type: ignore[no-any-return]
 
 
-def _side(entry: Entry, folder: str, roots: list[str], shared: Any) -> Any:
+def _side(entry: Entry, roots: list[str], shared: Any) -> Any:
     """Returns one side's inputs: its own source, or a choice of names from the shared arrays."""
     if entry.is_mapping:
         values = entry.entries()
     elif entry.is_list:
-        values = {str(i): one for i, one in enumerate(entry.items())}
+        values = {str(i): one for i, one in enumerate(entry)}
     else:
-        return _source(entry, folder, roots)
+        return _source(entry, roots)
     if is_table(values.values()):
         return _table(entry)
     if shared is None:

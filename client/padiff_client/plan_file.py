@@ -7,8 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Optional
 
 from padiff_client.wording import words
-from padiff_rpc.errors import InvalidRequestError
-from padiff_rpc.names import known_names, reason, shown
+from padiff_rpc.names import known_names, shown
 from padiff_rpc.v1.records import IgnoredLayers, LayerPair, Place, PlanPair, StatedPairing
 from padiff_rpc.v1.words import PairedBy
 from padiff_rpc.yaml_nodes import Entry, load
@@ -33,16 +32,11 @@ def plan_yaml(plan: Sequence[PlanPair]) -> str:
 
 def read_plan(path: str) -> StatedPairing:
     """Returns what the file says. Raises InvalidRequestError as "file:line: what is wrong"."""
-    try:
-        with open(path, encoding="utf-8") as file:
-            content = file.read()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidRequestError(f"{path}: cannot be read: {reason(error)}") from None
-    top = load(content, path)
+    top = load(path)
     found = top.known("plan")
     if "plan" not in found:
         raise top.error("the key 'plan' is missing; `padiff plan` writes such a file")
-    return layer_map_of(_line(item) for item in found["plan"].items())
+    return layer_map_of(_line(item) for item in found["plan"])
 
 
 def layer_map_of(plan: Iterable[PlanPair]) -> StatedPairing:
@@ -113,7 +107,7 @@ def _line(item: Entry) -> PlanPair:
         how=_how(found["how"]) if "how" in found else PairedBy.PINNED,
         reference=reference,
         candidate=candidate,
-        unit=found["unit"].of_type(bool, "true, false") if "unit" in found else False,
+        unit=found["unit"].flag() if "unit" in found else False,
     )
 
 

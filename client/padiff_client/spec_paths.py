@@ -8,11 +8,6 @@ from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.names import near_names
 
 
-def beside(folder: str, path: str) -> str:
-    """Returns `path` as absolute; a relative one starts at `folder`, which is the spec file's."""
-    return os.path.abspath(os.path.join(folder, os.path.expanduser(path)))
-
-
 def near_file(path: str) -> str:
     """Returns "; nearest: ..." with what lies beside `path`, which is not there, under a like name."""
     folder, name = os.path.split(path.rstrip(os.sep))

@@ -3,67 +3,113 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import fields
-from typing import Any, Optional
+from dataclasses import field, fields
+from typing import Any, NewType, Optional
 
 from padiff_client.comparison import Comparison
 from padiff_client.input_files import input_names, read_inputs
 from padiff_client.layer_map import LayerMap
 from padiff_client.session import Server
 from padiff_client.spec import ModelSpec, check_reference
-from padiff_client.spec_paths import beside, near_file
+from padiff_client.spec_paths import near_file
 from padiff_rpc.addresses import check_address
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.names import known_names, nearest, reason
 from padiff_rpc.records import record
 from padiff_rpc.serving import read_token
-from padiff_rpc.v1.records import Options, Tls
+from padiff_rpc.typed_files import REQUIRED, Count, FilePath, Reader
+from padiff_rpc.v1.records import IgnoredLayers, Options, Tls
 from padiff_rpc.yaml_nodes import Entry, load
 
-_TOP = ("reference", "candidate", "inputs", "steps", "auto_weights", "options", "layer_map", "server")
-_MODEL = (
-    "framework",
-    "model",
-    "kwargs",
-    "python",
-    "path",
-    "allow",
-    "worker",
-    "token",
-    "token_file",
-    "tls",
-    "insecure",
-    "device",
-    "dtype",
-    "autocast",
-    "train",
-    "seed",
-    "loader",
-    "train_step",
-    "loss",
-    "optimizer",
-    "weights",
-)
-_PLAIN_MODEL = (
-    "framework",
-    "model",
-    "worker",
-    "token",
-    "insecure",
-    "device",
-    "dtype",
-    "autocast",
-    "train",
-    "seed",
-    "loader",
-    "train_step",
-    "kwargs",
-)
-_OPTIONS = tuple(field.name for field in fields(Options))
+_CodeName = NewType("_CodeName", str)
+_Interpreter = NewType("_Interpreter", str)
+# The default of a key, and no value of any.
+_ABSENT: Any = object()
+# Words that YAML takes for something else, as randomness: off.
 _WORDS = ("diff_phase", "compare_mode", "trace", "loss", "randomness")
 _IGNORING = ("ignore", "ignore_recursively", "ignore_class")
+
+
+@record
+class _Model:
+    """The keys of one model; what is not given is left to `ModelSpec`."""
+
+    framework: Any = _ABSENT
+    model: Any = _ABSENT
+    kwargs: Any = _ABSENT
+    python: _Interpreter = _ABSENT
+    path: tuple[FilePath, ...] = _ABSENT
+    allow: tuple[str, ...] = _ABSENT
+    worker: Any = _ABSENT
+    token: Any = _ABSENT
+    token_file: Entry = _ABSENT
+    tls: Tls = _ABSENT
+    insecure: Any = _ABSENT
+    device: Any = _ABSENT
+    dtype: Any = _ABSENT
+    autocast: Any = _ABSENT
+    train: Any = _ABSENT
+    seed: Any = _ABSENT
+    loader: Any = _ABSENT
+    train_step: Any = _ABSENT
+    loss: _CodeName = _CodeName("")
+    optimizer: _CodeName = _CodeName("")
+    weights: Entry = _ABSENT
+
+
+@record
+class _Server:
+    """The keys under `server`."""
+
+    address: str = REQUIRED
+    token: str = _ABSENT
+    token_file: Entry = _ABSENT
+    tls: Optional[Tls] = None
+    insecure: bool = False
+
+
+@record
+class _SpecialInit:
+    """The keys of one special initialiser."""
+
+    reference: str = REQUIRED
+    candidate: str = REQUIRED
+    function: str = REQUIRED
+
+    def __post_init__(self) -> None:
+        check_reference(self.function, field="_SpecialInit")
+
+
+@record
+class _LayerMap:
+    """The keys under `layer_map`."""
+
+    pairs: Mapping[str, str] = field(default_factory=dict)
+    ignore: IgnoredLayers = IgnoredLayers()
+    ignore_recursively: IgnoredLayers = IgnoredLayers()
+    ignore_class: IgnoredLayers = IgnoredLayers()
+    special_init: tuple[_SpecialInit, ...] = ()
+
+
+@record
+class _File:
+    """The keys at the top of the file."""
+
+    reference: _Model = REQUIRED
+    candidate: _Model = REQUIRED
+    inputs: Optional[Entry] = None
+    steps: Count = Count(1)
+    auto_weights: bool = True
+    options: Options = Options()
+    layer_map: LayerMap = field(default_factory=LayerMap)
+    server: Optional[Server] = None
+
+
+_TOP, _MODEL, _PAIRING, _OPTIONS = (
+    tuple(one.name for one in fields(keys)) for keys in (_File, _Model, _LayerMap, Options)
+)
 
 
 @record
@@ -89,36 +135,23 @@ def read_comparison(path: str, *, with_inputs: bool = True) -> SpecFile:
     A function under `inputs` is called, unless they are left out. Raises InvalidRequestError as
     "file:line: key: what is wrong".
     """
-    try:
-        with open(path, encoding="utf-8") as file:
-            content = file.read()
-    except (OSError, UnicodeDecodeError) as error:
-        near = "" if os.path.exists(path) else near_file(path)
-        raise InvalidRequestError(f"{path}: cannot be read: {reason(error)}{near}") from None
-    top = load(content, path)
-    folder = os.path.dirname(os.path.abspath(path))
-    found = top.known(*_TOP, advice=_elsewhere)
-    for key in ("reference", "candidate"):
-        if key not in found:
-            raise top.error(f"the key {key!r} is missing")
-    has_loaders = any("loader" in _keys_of(found[side]) for side in ("reference", "candidate"))
-    if "inputs" not in found and not has_loaders:
+    top = load(path, "" if os.path.exists(path) else near_file(path))
+    given = _READER.read(top, _File)
+    if given.inputs is None and given.reference.loader is given.candidate.loader is _ABSENT:
         raise top.error("the key 'inputs' is missing; or give both models a loader")
-    reference, reference_loss, reference_optimizer = _model(found["reference"], folder)
-    candidate, candidate_loss, candidate_optimizer = _model(found["candidate"], folder)
     comparison = Comparison(
-        candidate=candidate,
-        reference=reference,
-        losses=(candidate_loss, reference_loss),
-        optimizers=(candidate_optimizer, reference_optimizer),
-        options=_options(found.get("options")),
-        layer_map=_layer_map(found.get("layer_map"), folder).to_record(),
-        steps=_steps(found.get("steps")),
-        auto_weights=found["auto_weights"].of_type(bool, "true, false") if "auto_weights" in found else True,
-        server=_server(found.get("server"), folder),
-        input_names=input_names(found["inputs"]) if "inputs" in found else None,
+        reference=_spec(given.reference, top.entries()["reference"]),
+        candidate=_spec(given.candidate, top.entries()["candidate"]),
+        losses=(given.candidate.loss, given.reference.loss),
+        optimizers=(given.candidate.optimizer, given.reference.optimizer),
+        options=given.options,
+        layer_map=given.layer_map.to_record(),
+        steps=given.steps,
+        auto_weights=given.auto_weights,
+        server=given.server,
+        input_names=None if given.inputs is None else input_names(given.inputs),
         # Last, since it may run the user's code.
-        example_inp=read_inputs(found["inputs"], folder) if with_inputs and "inputs" in found else None,
+        example_inp=None if given.inputs is None or not with_inputs else read_inputs(given.inputs),
     )
     return SpecFile(top=top, comparison=comparison)
 
@@ -134,138 +167,97 @@ def _elsewhere(key: str) -> str:
     return "a key of its own; write it at the top of the file" if key in _TOP else ""
 
 
-def _keys_of(entry: Entry) -> dict[str, Entry]:
-    return entry.known(*_MODEL, advice=_elsewhere)
-
-
-def _model(entry: Entry, folder: str) -> tuple[ModelSpec, str, str]:
-    found = _keys_of(entry)
-    given: dict[str, Any] = {key: found[key].value() for key in _PLAIN_MODEL if key in found}
-    if "python" in found:
-        python = found["python"].text()
-        given["python"] = beside(folder, python) if os.sep in python else python
-    if "path" in found:
-        given["path"] = [beside(folder, root) for root in found["path"].texts()]
-    elif "worker" not in found:
-        given["path"] = [folder]
-    if "allow" in found:
-        given["allow"] = found["allow"].texts()
-    if "weights" in found:
-        weights = found["weights"].text()
+def _spec(given: _Model, entry: Entry) -> ModelSpec:
+    named = {**vars(given), "token": _token(given.token, given.token_file)}
+    for name in ("token_file", "loss", "optimizer"):
+        del named[name]
+    runs_already = given.worker is not _ABSENT
+    if given.weights is not _ABSENT:
         # A running worker's files are its own machine's.
-        given["weights"] = weights if "worker" in found else beside(folder, weights)
-    if "tls" in found:
-        given["tls"] = _tls(found["tls"], folder)
-    if "token_file" in found:
-        given["token"] = _token_in_file(entry, folder)
-    for key in ("loss", "optimizer"):
-        if key in found:
-            found[key].read(lambda one: check_reference(one.value(), field="value"))
+        named["weights"] = given.weights.text() if runs_already else given.weights.path()
+    if given.path is _ABSENT and not runs_already:
+        named["path"] = (entry.folder,)
     with entry.pointing("ModelSpec"):
-        spec = ModelSpec(**given)
-    loss, optimizer = (found[key].text() if key in found else "" for key in ("loss", "optimizer"))
-    return spec, loss, optimizer
+        return ModelSpec(**{name: value for name, value in named.items() if value is not _ABSENT})
 
 
-def _options(entry: Optional[Entry]) -> Options:
-    if entry is None:
-        return Options()
+def _token(given: Any, file: Any) -> Any:
+    """Returns a token that is given itself or in a file; _ABSENT for neither."""
+    if file is _ABSENT:
+        return given
+    if given is not _ABSENT:
+        raise file.error("there is a token as well; give one of them")
+    return file.read(lambda entry: read_token(entry.path(), field="value"))
+
+
+def _options(entry: Entry) -> Options:
     found = entry.known(*_OPTIONS, advice=_elsewhere, kind="option")
-    # Words that YAML takes for something else, as randomness: off.
     values = {key: one.as_written() if key in _WORDS else one.value() for key, one in found.items()}
     with entry.pointing("options"):
         return Options.from_mapping(values)
 
 
-def _layer_map(entry: Optional[Entry], folder: str) -> LayerMap:
-    if entry is None:
-        return LayerMap()
+def _layer_map(entry: Entry) -> LayerMap:
     if not entry.is_mapping:
-        plan = beside(folder, entry.of_type(str, "a mapping, or a plan's file"))
+        entry.of_type(str, "a mapping, or a plan's file")
+        plan = entry.path()
         if not os.path.isfile(plan):
             raise entry.error(f"{plan} is no file{near_file(plan)}")
         return LayerMap.load(plan)
-    found = entry.known("pairs", *_IGNORING, "special_init", advice=_no_pair)
-    pairs = found["pairs"].entries() if "pairs" in found else {}
-    made = LayerMap({reference: candidate.text() for reference, candidate in pairs.items()})
+    given = _READER.read(entry, _LayerMap)
+    made = LayerMap(given.pairs)
     for key in _IGNORING:
-        if key in found:
-            sides = found[key].known("reference", "candidate")
-            made = getattr(made, key)(**{side: names.texts() for side, names in sides.items()})
-    for item in found["special_init"].items() if "special_init" in found else ():
-        parts = item.known("reference", "candidate", "function")
-        for key in ("reference", "candidate", "function"):
-            if key not in parts:
-                raise item.error(f"the key {key!r} is missing")
-        with item.pointing("layer_map.special_init"):
-            made = made.special_init(
-                (parts["reference"].text(), parts["candidate"].text()), parts["function"].text()
-            )
+        sides = getattr(given, key)
+        getattr(made, key)(reference=sides.reference, candidate=sides.candidate)
+    for special in given.special_init:
+        made.special_init((special.reference, special.candidate), special.function)
     return made
 
 
 def _no_pair(key: str) -> str:
-    known = ("pairs", *_IGNORING, "special_init")
     return (
-        "" if nearest(key, known) else f"unknown key; write pairs: {{{key}: ...}}; {known_names(key, known)}"
+        ""
+        if nearest(key, _PAIRING)
+        else f"unknown key; write pairs: {{{key}: ...}}; {known_names(key, _PAIRING)}"
     )
 
 
-def _steps(entry: Optional[Entry]) -> int:
-    if entry is None:
-        return 1
-    steps = entry.of_type(int, "a whole number of at least 1")
-    if steps < 1:
-        raise entry.error(f"{steps} is not allowed; allowed: a whole number of at least 1")
-    return steps
-
-
-def _server(entry: Optional[Entry], folder: str) -> Optional[Server]:
-    if entry is None:
-        return None
-    if not entry.is_mapping:
-        server = Server(address=entry.text())
-    else:
-        found = entry.known("address", "token", "token_file", "tls", "insecure")
-        if "address" not in found:
-            raise entry.error("the key 'address' is missing")
-        token = found["token"].text() if "token" in found else ""
-        server = Server(
-            address=found["address"].text(),
-            token=_token_in_file(entry, folder) if "token_file" in found else token,
-            tls=_tls(found["tls"], folder) if "tls" in found else None,
-            insecure=found["insecure"].of_type(bool, "true, false") if "insecure" in found else False,
-        )
+def _server(entry: Entry) -> Server:
+    given = _READER.read(entry, _Server) if entry.is_mapping else _Server(address=entry.text())
     with entry.pointing("server"):
         check_address(
-            server.address,
-            has_tls=server.tls is not None,
-            insecure=server.insecure,
-            field="server.address",
+            given.address, has_tls=given.tls is not None, insecure=given.insecure, field="server.address"
         )
-    return server
-
-
-def _token_in_file(owner: Entry, folder: str) -> str:
-    """Returns the token in the file that the mapping `owner` names; it has no token of its own beside it."""
-    found = owner.entries()
-    entry = found["token_file"]
-    if "token" in found:
-        raise entry.error("there is a token as well; give one of them")
-    path = beside(folder, entry.text())
-    with entry.pointing():
-        return read_token(path, field="value")
-
-
-def _tls(entry: Entry, folder: str) -> Tls:
-    return Tls(
-        **{part: _file_bytes(one, folder) for part, one in entry.known("ca", "certificate", "key").items()}
+    token = _token(given.token, given.token_file)
+    return Server(
+        address=given.address,
+        token="" if token is _ABSENT else token,
+        tls=given.tls,
+        insecure=given.insecure,
     )
 
 
-def _file_bytes(entry: Entry, folder: str) -> bytes:
+def _interpreter(entry: Entry) -> str:
+    python = entry.text()
+    return entry.path() if os.sep in python else python
+
+
+def _file_bytes(entry: Entry) -> bytes:
     try:
-        with open(beside(folder, entry.text()), "rb") as file:
+        with open(entry.path(), "rb") as file:
             return file.read()
     except OSError as error:
         raise entry.error(f"cannot be read: {reason(error)}") from None
+
+
+_READER = Reader(
+    {
+        bytes: _file_bytes,
+        Options: _options,
+        LayerMap: _layer_map,
+        Server: _server,
+        _Interpreter: _interpreter,
+        _CodeName: lambda entry: check_reference(entry.value(), field="value"),
+    },
+    advice={_File: _elsewhere, _Model: _elsewhere, _LayerMap: _no_pair},
+)

@@ -215,6 +215,21 @@ class FrameworkAdapter(Protocol):
         """Whether a gradient can flow to this tensor now (floating or complex, and part of a graph)."""
         ...
 
+    def branch(self, tensor: Any) -> Any:
+        """Returns another tensor over the same elements, whose gradient goes on to `tensor`."""
+        ...
+
+    def graph_place(self, tensor: Any) -> Optional[Hashable]:
+        """Returns what made a tensor in the graph, as `graph_edges` names it; None where nothing did.
+
+        Where a framework does not tell the results of one operation apart, they have one place.
+        """
+        ...
+
+    def graph_edges(self, outputs: Iterable[Any]) -> Iterable[Hashable]:
+        """Yields the places of what each operation takes, of all that `outputs` depend on."""
+        ...
+
     def layers_without_backward(self, model: Any, loss: Any) -> tuple[str, ...]:
         """Returns the paths of layers through which no backward from `loss` can go, mostly none.
 

@@ -1,4 +1,4 @@
-"""A walk over a framework's graph of operations, from a loss towards its leaves."""
+"""A walk over a framework's graph of operations, from a loss or other tensors towards its leaves."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from typing import Any
 
 
 def walk_graph(
-    start: Any, inputs: Callable[[Any], Iterable[Any]], identity: Callable[[Any], Hashable] = id
+    starts: Iterable[Any], inputs: Callable[[Any], Iterable[Any]], identity: Callable[[Any], Hashable] = id
 ) -> Iterator[Any]:
-    """Yields each node that `start` depends on once, itself first.
+    """Yields each node that the `starts` depend on once, these first.
 
     `inputs` gives the nodes that a node passes gradients to; `identity` tells two nodes apart.
     """
-    seen = {identity(start): start}  # the nodes too: an id is only theirs while they live
-    waiting = [start]
+    seen: dict[Hashable, Any] = {}  # the nodes too: an id is only theirs while they live
+    waiting = list(starts)
     while waiting:
         node = waiting.pop()
+        if identity(node) in seen:
+            continue
+        seen[identity(node)] = node
         yield node
-        for below in inputs(node):
-            if identity(below) not in seen:
-                seen[identity(below)] = below
-                waiting.append(below)
+        waiting += inputs(node)

@@ -15,7 +15,8 @@ from padiff_worker.adapter import FrameworkAdapter
 from padiff_worker.given_memory import GivenMemory
 from padiff_worker.overrides import Overrides
 
-_Place = tuple[CallMoment, str, int, str]
+# Moment, path, number and slot of a call.
+Place = tuple[CallMoment, str, int, str]
 
 
 @record
@@ -55,7 +56,7 @@ class Lockstep:
         """`refuse` is told what kept its own tensor; `gradients`: these are overridden as well."""
         self._adapter = adapter
         self._places = tuple(places)
-        self._index: dict[_Place, int] = {
+        self._index: dict[Place, int] = {
             (place.moment, place.path, place.call, place.slot): index
             for index, place in enumerate(self._places)
         }
@@ -65,12 +66,14 @@ class Lockstep:
         self._given = GivenMemory(adapter, weights)
         # By a tensor's number: the place whose override it got, or would have if it did not keep its own.
         self._got: dict[int, int] = {}
-        # The same, and the tensors of the reference that it has the value of.
+        # By the number of a call's own gradient: the place that it is for.
+        self._own: dict[int, int] = {}
+        # By a tensor's number, too: the tensors of the reference that it has the value of.
         self._values: dict[int, set[int]] = {}
 
     def claim(
         self,
-        place: tuple[CallMoment, str, int, str],
+        place: Place,
         tensor: Any,
         number: int,
         is_fresh: bool,
@@ -95,10 +98,17 @@ class Lockstep:
         value = self._take(ticket, tensor)
         if value is None or self._has(tensor, value):
             self._values[number].add(asked.tensor)
+            self._drop_gradient(index)
             return number, None
         number = new_number()
         self._begin(number, index)
         return number, Claim(ticket=ticket, value=value)
+
+    def claim_own_gradient(self, place: Place, number: int) -> None:
+        """Notes the number of the gradient that a call alone sends back to the place."""
+        index = self._index.get(place)
+        if index is not None:
+            self._own[number] = index
 
     def synchronise(self, claim: Claim, number: int, tensor: Any) -> Any:
         """Waits for the override and returns what is to take the tensor's place: mostly itself."""
@@ -117,10 +127,13 @@ class Lockstep:
         self._given.clear()
 
     def gradient(self, number: int, gradient: Any) -> Optional[Any]:
-        """Returns the reference's gradient for that tensor, or None where its own goes on."""
-        index = self._got.get(number) if self._gradients else None
+        """Returns the reference's gradient for that number, or None where its own goes on."""
+        is_own = number in self._own
+        index = (self._own if is_own else self._got).get(number) if self._gradients else None
         if index is None or self._places[index].keeps_gradient:
             return None
+        if self._places[index].own_gradient is not is_own:
+            return None  # the total of a tensor whose calls' own gradients are replaced
         value = self._take(OverrideTicket(place=index, gradient=True), gradient)
         return None if value is None else self._adapter.like(gradient, value)
 
@@ -153,6 +166,10 @@ class Lockstep:
     def _drop(self, index: int) -> None:
         if self._places[index].pushed:
             self._overrides.drop(OverrideTicket(place=index))
+            self._drop_gradient(index)
+
+    def _drop_gradient(self, index: int) -> None:
+        if not self._places[index].own_gradient:
             self._overrides.drop(OverrideTicket(place=index, gradient=True))
 
     def _misfit(self, tensor: Any, value: HostTensor) -> str:

@@ -9,19 +9,20 @@ from typing import Any, Optional, Protocol
 
 from padiff_rpc.records import record
 from padiff_rpc.tensors import HostTensor
-from padiff_rpc.v1.records import CallEvent, CaptureId, Slot, SourceLine
+from padiff_rpc.v1.records import CallEvent, CallInput, CaptureId, Slot, SourceLine
 from padiff_rpc.v1.words import CallMoment, CaptureKind
 from padiff_worker.adapter import FrameworkAdapter, LayerHandle, Remove
 from padiff_worker.calls import Call, CallLog
-from padiff_worker.lockstep import Claim, Lockstep
+from padiff_worker.lockstep import Claim, Lockstep, Place
 from padiff_worker.source_lines import calling_line
 from padiff_worker.structure import NamedTensors, flatten_inputs, flatten_output, with_inputs, with_output
+from padiff_worker.takers import Takers
 from padiff_worker.tensor_numbers import TensorNumbers
 
 
 @record
 class Capture:
-    """One tensor on its way out. `gradient_of` is the number of the tensor it is the gradient of."""
+    """One tensor on its way out. `gradient_of` is the number of what it is the gradient of (see Slot)."""
 
     id: CaptureId
     number: int
@@ -55,11 +56,15 @@ class Recorder:
         values: bool = True,
         gradients: bool = True,
         skip_paths: Iterable[str] = (),
+        own_gradients: Iterable[CallInput] = (),
+        takers: Optional[Takers] = None,
         lockstep: Optional[Lockstep] = None,
         loss_scale: float = 1.0,
     ) -> None:
         """`lockstep` puts the reference's values in place of what was captured.
 
+        `own_gradients`: inputs whose calls get a tensor of their own, over the same memory, so that the
+        gradient that the call sends back is seen. `takers` is shown every tensor.
         Gradients are those of a loss that was multiplied by `loss_scale`; captures are without it.
         """
         self._adapter = adapter
@@ -69,6 +74,8 @@ class Recorder:
         self._values = values
         self._gradients = gradients
         self._skip = frozenset(skip_paths)
+        self._own_gradients = frozenset((one.path, one.call, one.slot) for one in own_gradients)
+        self._takers = takers
         self._lockstep = lockstep
         self._loss_scale = loss_scale
         self._log = CallLog()
@@ -169,6 +176,8 @@ class Recorder:
             if call is None:
                 return None
             is_tensor = self._adapter.is_tensor
+            if self._takers is not None:
+                self._takers.left(call)
             replaced = self._saw(call, CallMoment.EXIT, flatten_output(output, is_tensor))
             return with_output(output, replaced, is_tensor) if replaced else None
 
@@ -185,12 +194,14 @@ class Recorder:
             self._sink.call(CallEvent(moment=moment, path=call.path, call=call.number, replay=True))
             return {}
         kind = CaptureKind.INPUT if moment is CallMoment.ENTRY else CaptureKind.OUTPUT
-        slots, fresh = [], []
+        slots: list[Slot] = []
+        fresh: list[tuple[int, Any]] = []
         claims: dict[str, tuple[int, Any, Claim]] = {}
+        own: dict[int, int] = {}
         for name, tensor in tensors:
+            place = (moment, call.path, call.number, name)
             number, is_fresh = self._numbers.of(tensor)
             if self._lockstep is not None:
-                place = (moment, call.path, call.number, name)
                 number, claim = self._lockstep.claim(place, tensor, number, is_fresh, self._numbers.fresh)
                 if claim is not None:
                     claims[name] = (number, tensor, claim)
@@ -199,7 +210,10 @@ class Recorder:
                 self._origins[number] = self._id(call.path, call.number, name, kind)
                 fresh.append((number, tensor))
             call.slots[f"{side}.{name}"] = number
-            slots.append(Slot(name=name, tensor=number, spec=self._adapter.spec(tensor)))
+            gradient = self._own_number(place, number, tensor, own)
+            slots.append(Slot(name=name, tensor=number, spec=self._adapter.spec(tensor), gradient=gradient))
+            if self._takers is not None:
+                self._takers.note(call, moment, number, tensor)
         self._sink.call(
             CallEvent(
                 moment=moment,
@@ -217,7 +231,32 @@ class Recorder:
         for number, tensor in fresh:
             # What stands in for a tensor hands its gradient on, so the total is at the tensor itself.
             self._watch_gradient(number, anew.get(number, tensor))
-        return replaced
+        return {**replaced, **self._branched(call, slots, {**dict(tensors), **replaced})} if own else replaced
+
+    def _own_number(self, place: Place, number: int, tensor: Any, own: dict[int, int]) -> int:
+        """Returns the number of what the call alone sends back to its input; 0 where nobody asks for it.
+
+        `own` holds those of the call's other inputs, by their tensors.
+        """
+        moment, path, call, slot = place
+        is_asked = moment is CallMoment.ENTRY and (path, call, slot) in self._own_gradients
+        if not (is_asked and self._gradients and self._adapter.requires_gradient(tensor)):
+            return 0
+        gradient = own[number] if number in own else own.setdefault(number, self._numbers.fresh())
+        if self._lockstep is not None:
+            self._lockstep.claim_own_gradient(place, gradient)
+        return gradient
+
+    def _branched(self, call: Call, slots: Iterable[Slot], tensors: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Returns tensors of the call's own, over the same memory, where its own gradients are asked for."""
+        branches: dict[int, Any] = {}
+        for slot in slots:
+            if slot.gradient and slot.gradient not in branches:
+                branch = branches[slot.gradient] = self._adapter.branch(tensors[slot.name])
+                self._numbers.assign(branch, slot.tensor)
+                self._origins[slot.gradient] = self._id(call.path, call.number, slot.name, CaptureKind.INPUT)
+                self._watch_gradient(slot.gradient, branch)
+        return {slot.name: branches[slot.gradient] for slot in slots if slot.gradient}
 
     def _synchronise(self, claims: Mapping[str, tuple[int, Any, Claim]]) -> Mapping[str, Any]:
         """Overrides what was claimed, after its own values were captured; returns new tensors by slot."""

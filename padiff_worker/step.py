@@ -90,6 +90,7 @@ class RunningStep:
             step=start.step,
             gradients=start.backward,
             skip_paths=start.skip_paths,
+            own_gradients=start.own_gradients,
             lockstep=self._lockstep(),
             loss_scale=start.loss_scale or 1.0,
         )

@@ -20,6 +20,7 @@ from padiff_worker.kept_state import restored
 from padiff_worker.randomness import Decisions
 from padiff_worker.recorder import Capture, Recorder
 from padiff_worker.structure import flatten_output
+from padiff_worker.takers import Takers
 
 
 @record
@@ -68,6 +69,7 @@ class _Run:
         self._model = model
         self._hashes = hashes
         self._watch: Optional[GeneratorWatch] = None
+        self._takers: Optional[Takers] = None
         self.calls: list[CallEvent] = []
         self.operations: tuple[RandomOperation, ...] = ()
         # Checksums of the calls' outputs, in order; the root's outputs themselves.
@@ -86,10 +88,16 @@ class _Run:
     def go(self, forward: Callable[[Recorder], None], randomness: Randomness) -> Optional[ModelFailure]:
         """Returns what the pass raised, if it did."""
         adapter = self._adapter
+        self._takers = takers = Takers(adapter)
         # As a step runs it: without gradients, Torch's transformer layers take a path that calls no children.
         with restored(adapter, self._model), adapter.gradient_mode(True):
             recorder = Recorder(
-                adapter, adapter.layers(self._model), self, values=self._hashes, gradients=False
+                adapter,
+                adapter.layers(self._model),
+                self,
+                values=self._hashes,
+                gradients=False,
+                takers=takers,
             )
             decisions = Decisions(recorder.log, randomness, is_thorough=True)
             remove = adapter.watch(self._model, lambda args, kwargs: None, self._left)
@@ -99,7 +107,8 @@ class _Run:
                     return self._attempt(forward, recorder)
             finally:
                 remove()
-                self._watch = None
+                self.calls = takers.counted_in(self.calls)
+                self._watch = self._takers = None
                 self.operations = decisions.operations
 
     def _attempt(self, forward: Callable[[Recorder], None], recorder: Recorder) -> Optional[ModelFailure]:
@@ -114,8 +123,10 @@ class _Run:
         return None
 
     def _left(self, output: Any) -> None:
-        if self._hashes:
-            for _, tensor in flatten_output(output, self._adapter.is_tensor):
+        for _, tensor in flatten_output(output, self._adapter.is_tensor):
+            if self._takers is not None:
+                self._takers.returned(tensor)
+            if self._hashes:
                 self.outputs.append(self._adapter.host_copy(tensor))
 
 

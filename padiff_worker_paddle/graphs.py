@@ -1,14 +1,34 @@
-"""Paddle's graph of a loss, and the layers in it that no backward can go through."""
+"""Paddle's graph of operations: what takes a tensor, and the layers that no backward can go through."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Hashable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Optional
 
 from paddle.nn.layer.rnn import RNNBase
 
 from padiff_worker.graph_walk import walk_graph
 from padiff_worker_paddle import compiled
+
+
+@dataclass(frozen=True)
+class _Place:
+    """A node by its address, which is its own while it lives; Paddle does not tell a node's outputs apart."""
+
+    address: int
+    node: Any = field(compare=False)
+
+
+def graph_place(tensor: Any) -> Optional[Hashable]:
+    node = None if tensor.stop_gradient else tensor.grad_fn
+    return None if node is None else _Place(node.node_ptr(), node)
+
+
+def graph_edges(outputs: Iterable[Any]) -> Iterator[Hashable]:
+    starts = [one.grad_fn for one in outputs if not one.stop_gradient and one.grad_fn is not None]
+    for node in walk_graph(starts, _inputs, _address):
+        yield from (_Place(below.node_ptr(), below) for below in _inputs(node))
 
 
 def layers_without_backward(model: Any, loss: Any) -> tuple[str, ...]:
@@ -26,7 +46,7 @@ def _compiled(model: Any, loss: Any) -> tuple[str, ...]:
         return ()
     leaves = {
         node.node_ptr()
-        for node in walk_graph(loss.grad_fn, _inputs, lambda node: node.node_ptr())
+        for node in walk_graph([loss.grad_fn], _inputs, _address)
         if node.name() == "GradNodeAccumulation"
     }
     has_others = bool(leaves - _accumulators(model))
@@ -43,7 +63,7 @@ def _recurrent(model: Any, loss: Any) -> tuple[str, ...]:
         return ()
     trained = set[int]().union(*(_accumulators(layer) for layer in recurrent.values() if layer.training))
     found: dict[str, None] = {}
-    for node in walk_graph(loss.grad_fn, _inputs, lambda node: node.node_ptr()):
+    for node in walk_graph([loss.grad_fn], _inputs, _address):
         reached = {below.node_ptr() for below in _inputs(node)}
         if node.name() == "RnnGradNode" and not reached & trained:
             # One whose weights are all frozen shows none of them.
@@ -54,6 +74,10 @@ def _recurrent(model: Any, loss: Any) -> tuple[str, ...]:
 def _accumulators(layer: Any) -> set[int]:
     """Returns the addresses of the nodes where the gradients of a layer's weights arrive."""
     return {parameter.grad_fn.node_ptr() for parameter in layer.parameters() if not parameter.stop_gradient}
+
+
+def _address(node: Any) -> int:
+    return int(node.node_ptr())
 
 
 def _inputs(node: Any) -> Iterator[Any]:

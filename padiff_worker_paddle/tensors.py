@@ -134,6 +134,10 @@ def like(tensor: Any, value: HostTensor) -> Any:
     return paddle.to_tensor(value.array, dtype=_TO_PADDLE[value.dtype], place=tensor.place)
 
 
+def branch(tensor: Any) -> Any:
+    return tensor.view_as(tensor)
+
+
 def requires_gradient(tensor: Any) -> bool:
     # Paddle lets integers claim gradients.
     return not tensor.stop_gradient and _FROM_PADDLE[tensor.dtype] in FLOATING | COMPLEX

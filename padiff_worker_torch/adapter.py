@@ -173,7 +173,10 @@ class TorchAdapter:
     pass_through = staticmethod(tensors.pass_through)
     like = staticmethod(tensors.like)
     requires_gradient = staticmethod(tensors.requires_gradient)
+    branch = staticmethod(tensors.branch)
 
+    graph_place = staticmethod(graphs.graph_place)
+    graph_edges = staticmethod(graphs.graph_edges)
     layers_without_backward = staticmethod(graphs.layers_without_backward)
 
     # Running

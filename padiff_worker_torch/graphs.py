@@ -1,9 +1,9 @@
-"""Torch's graph of a loss, and the layers in it that no backward can go through."""
+"""Torch's graph of operations: what takes a tensor, and the layers that no backward can go through."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Hashable, Iterable, Iterator
+from typing import Any, Optional
 
 from padiff_worker.graph_walk import walk_graph
 
@@ -11,8 +11,17 @@ from padiff_worker.graph_walk import walk_graph
 _KEEP_NOTHING_IN_EVAL_MODE = frozenset({"CudnnRnnBackward0", "MiopenRnnBackward0"})
 
 
+def graph_place(tensor: Any) -> Optional[Hashable]:
+    return None if tensor.grad_fn is None else (tensor.grad_fn, tensor.output_nr)
+
+
+def graph_edges(outputs: Iterable[Any]) -> Iterator[Hashable]:
+    for node in walk_graph([one.grad_fn for one in outputs if one.grad_fn is not None], _inputs):
+        yield from (edge for edge in node.next_functions if edge[0] is not None)
+
+
 def layers_without_backward(model: Any, loss: Any) -> tuple[str, ...]:
-    lacking = [node for node in walk_graph(loss.grad_fn, _inputs) if _lacks_backward(node)]
+    lacking = [node for node in walk_graph([loss.grad_fn], _inputs) if _lacks_backward(node)]
     if not lacking:
         return ()
     owners = {

@@ -141,6 +141,10 @@ def like(tensor: Any, value: HostTensor) -> Any:
     return _native(value.array.copy(), value.dtype).to(tensor.device)
 
 
+def branch(tensor: Any) -> Any:
+    return tensor.view_as(tensor)
+
+
 def requires_gradient(tensor: Any) -> bool:
     return bool(tensor.requires_grad)
 

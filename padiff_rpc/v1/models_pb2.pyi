@@ -137,14 +137,18 @@ class Layer(_message.Message):
     def __init__(self, path: _Optional[str] = ..., aliases: _Optional[_Iterable[str]] = ..., classes: _Optional[_Iterable[str]] = ..., hyper_parameters: _Optional[_Union[_tensors_pb2.Tree, _Mapping]] = ..., weights: _Optional[_Iterable[_Union[Weight, _Mapping]]] = ..., opaque: bool = ...) -> None: ...
 
 class Slot(_message.Message):
-    __slots__ = ("name", "tensor", "spec")
+    __slots__ = ("name", "tensor", "spec", "takers", "gradient")
     NAME_FIELD_NUMBER: _ClassVar[int]
     TENSOR_FIELD_NUMBER: _ClassVar[int]
     SPEC_FIELD_NUMBER: _ClassVar[int]
+    TAKERS_FIELD_NUMBER: _ClassVar[int]
+    GRADIENT_FIELD_NUMBER: _ClassVar[int]
     name: str
     tensor: int
     spec: _tensors_pb2.TensorSpec
-    def __init__(self, name: _Optional[str] = ..., tensor: _Optional[int] = ..., spec: _Optional[_Union[_tensors_pb2.TensorSpec, _Mapping]] = ...) -> None: ...
+    takers: int
+    gradient: int
+    def __init__(self, name: _Optional[str] = ..., tensor: _Optional[int] = ..., spec: _Optional[_Union[_tensors_pb2.TensorSpec, _Mapping]] = ..., takers: _Optional[int] = ..., gradient: _Optional[int] = ...) -> None: ...
 
 class CallEvent(_message.Message):
     __slots__ = ("moment", "path", "call", "slots", "source", "replay")

@@ -407,6 +407,8 @@ class OverridePlace:
             wanted.
         keeps_value: The place keeps its own value, or its own gradient; it is listed for the
             sake of the other.
+        own_gradient: An input of StepStart.own_gradients: its gradient is the call's own, and
+            needed whatever value the tensor has already.
     """
 
     moment: CallMoment
@@ -417,6 +419,16 @@ class OverridePlace:
     pushed: bool = True
     keeps_value: bool = False
     keeps_gradient: bool = False
+    own_gradient: bool = False
+
+
+@record
+class CallInput:
+    """An input of a call."""
+
+    path: str
+    call: int
+    slot: str
 
 
 @record
@@ -431,7 +443,9 @@ class RandomPair:
 
 @record
 class CaptureId:
-    """Names one tensor that a hook saw, by the first place that saw it.
+    """Names one tensor that a hook saw, by the first place that saw it. The total gradient of an input
+    and the one that its call alone sends back have the same name, and other numbers in
+    CaptureHeader.gradient_of.
 
     Attributes:
         side: Filled in by the coordinator.
@@ -859,11 +873,17 @@ class Slot:
     Attributes:
         name: Positions, keywords and keys from the outside in, joined by dots: "0", "mask",
             "0.hidden.1".
+        takers: In a trace: how many operations of the framework's graph take the tensor; 0
+            where that is not known.
+        gradient: At an input of StepStart.own_gradients: the number under which the gradient
+            that this call alone sends back travels; 0: the tensor's own, with its total gradient.
     """
 
     name: str
     tensor: int
     spec: TensorSpec
+    takers: int = 0
+    gradient: int = 0
 
 
 @record
@@ -993,6 +1013,8 @@ class StepStart:
         clip_norm: Gradients are scaled down to this total L2 norm before the optimizer's step;
             0: they are not.
         batch_from_loader: Batch number `step` of the model's loader; `batch` is empty then.
+        own_gradients: Inputs of which the gradient is captured that the call sends back,
+            besides the tensor's total.
     """
 
     lease: str
@@ -1015,6 +1037,7 @@ class StepStart:
     loss_scale: float = 1.0
     clip_norm: float = 0.0
     batch_from_loader: bool = False
+    own_gradients: tuple[CallInput, ...] = ()
 
 
 @record
@@ -1232,7 +1255,8 @@ class CaptureHeader:
     """`CaptureHeader` of worker.proto.
 
     Attributes:
-        gradient_of: For a gradient: the number of the tensor that it is the total gradient of.
+        gradient_of: For a gradient: the number of the tensor that it is the total gradient of,
+            or Slot.gradient.
     """
 
     id: Optional[CaptureId] = None

@@ -436,7 +436,7 @@ class OverrideBegins(_message.Message):
     def __init__(self, ticket: _Optional[_Union[OverrideTicket, _Mapping]] = ..., header: _Optional[_Union[_tensors_pb2.TensorHeader, _Mapping]] = ...) -> None: ...
 
 class OverridePlace(_message.Message):
-    __slots__ = ("moment", "path", "call", "slot", "tensor", "pushed", "keeps_value", "keeps_gradient")
+    __slots__ = ("moment", "path", "call", "slot", "tensor", "pushed", "keeps_value", "keeps_gradient", "own_gradient")
     MOMENT_FIELD_NUMBER: _ClassVar[int]
     PATH_FIELD_NUMBER: _ClassVar[int]
     CALL_FIELD_NUMBER: _ClassVar[int]
@@ -445,6 +445,7 @@ class OverridePlace(_message.Message):
     PUSHED_FIELD_NUMBER: _ClassVar[int]
     KEEPS_VALUE_FIELD_NUMBER: _ClassVar[int]
     KEEPS_GRADIENT_FIELD_NUMBER: _ClassVar[int]
+    OWN_GRADIENT_FIELD_NUMBER: _ClassVar[int]
     moment: _models_pb2.CallMoment
     path: str
     call: int
@@ -453,7 +454,18 @@ class OverridePlace(_message.Message):
     pushed: bool
     keeps_value: bool
     keeps_gradient: bool
-    def __init__(self, moment: _Optional[_Union[_models_pb2.CallMoment, str]] = ..., path: _Optional[str] = ..., call: _Optional[int] = ..., slot: _Optional[str] = ..., tensor: _Optional[int] = ..., pushed: bool = ..., keeps_value: bool = ..., keeps_gradient: bool = ...) -> None: ...
+    own_gradient: bool
+    def __init__(self, moment: _Optional[_Union[_models_pb2.CallMoment, str]] = ..., path: _Optional[str] = ..., call: _Optional[int] = ..., slot: _Optional[str] = ..., tensor: _Optional[int] = ..., pushed: bool = ..., keeps_value: bool = ..., keeps_gradient: bool = ..., own_gradient: bool = ...) -> None: ...
+
+class CallInput(_message.Message):
+    __slots__ = ("path", "call", "slot")
+    PATH_FIELD_NUMBER: _ClassVar[int]
+    CALL_FIELD_NUMBER: _ClassVar[int]
+    SLOT_FIELD_NUMBER: _ClassVar[int]
+    path: str
+    call: int
+    slot: str
+    def __init__(self, path: _Optional[str] = ..., call: _Optional[int] = ..., slot: _Optional[str] = ...) -> None: ...
 
 class NotOverridden(_message.Message):
     __slots__ = ("ticket", "reason")
@@ -464,7 +476,7 @@ class NotOverridden(_message.Message):
     def __init__(self, ticket: _Optional[_Union[OverrideTicket, _Mapping]] = ..., reason: _Optional[str] = ...) -> None: ...
 
 class StepStart(_message.Message):
-    __slots__ = ("lease", "step", "batch", "pass_kind", "backward", "optimize", "mean_loss", "skip_paths", "overrides", "override_gradients", "loss_slots", "randomness", "random_seed", "random_pairs", "loss_divisor", "keep_gradients_before", "keep_gradients_after", "loss_scale", "clip_norm", "batch_from_loader")
+    __slots__ = ("lease", "step", "batch", "pass_kind", "backward", "optimize", "mean_loss", "skip_paths", "overrides", "override_gradients", "loss_slots", "randomness", "random_seed", "random_pairs", "loss_divisor", "keep_gradients_before", "keep_gradients_after", "loss_scale", "clip_norm", "batch_from_loader", "own_gradients")
     LEASE_FIELD_NUMBER: _ClassVar[int]
     STEP_FIELD_NUMBER: _ClassVar[int]
     BATCH_FIELD_NUMBER: _ClassVar[int]
@@ -485,6 +497,7 @@ class StepStart(_message.Message):
     LOSS_SCALE_FIELD_NUMBER: _ClassVar[int]
     CLIP_NORM_FIELD_NUMBER: _ClassVar[int]
     BATCH_FROM_LOADER_FIELD_NUMBER: _ClassVar[int]
+    OWN_GRADIENTS_FIELD_NUMBER: _ClassVar[int]
     lease: str
     step: int
     batch: PackedBatch
@@ -505,7 +518,8 @@ class StepStart(_message.Message):
     loss_scale: float
     clip_norm: float
     batch_from_loader: bool
-    def __init__(self, lease: _Optional[str] = ..., step: _Optional[int] = ..., batch: _Optional[_Union[PackedBatch, _Mapping]] = ..., pass_kind: _Optional[_Union[Pass, str]] = ..., backward: bool = ..., optimize: bool = ..., mean_loss: bool = ..., skip_paths: _Optional[_Iterable[str]] = ..., overrides: _Optional[_Iterable[_Union[OverridePlace, _Mapping]]] = ..., override_gradients: bool = ..., loss_slots: _Optional[_Iterable[str]] = ..., randomness: _Optional[_Union[Randomness, str]] = ..., random_seed: _Optional[int] = ..., random_pairs: _Optional[_Iterable[_Union[RandomPair, _Mapping]]] = ..., loss_divisor: _Optional[int] = ..., keep_gradients_before: bool = ..., keep_gradients_after: bool = ..., loss_scale: _Optional[float] = ..., clip_norm: _Optional[float] = ..., batch_from_loader: bool = ...) -> None: ...
+    own_gradients: _containers.RepeatedCompositeFieldContainer[CallInput]
+    def __init__(self, lease: _Optional[str] = ..., step: _Optional[int] = ..., batch: _Optional[_Union[PackedBatch, _Mapping]] = ..., pass_kind: _Optional[_Union[Pass, str]] = ..., backward: bool = ..., optimize: bool = ..., mean_loss: bool = ..., skip_paths: _Optional[_Iterable[str]] = ..., overrides: _Optional[_Iterable[_Union[OverridePlace, _Mapping]]] = ..., override_gradients: bool = ..., loss_slots: _Optional[_Iterable[str]] = ..., randomness: _Optional[_Union[Randomness, str]] = ..., random_seed: _Optional[int] = ..., random_pairs: _Optional[_Iterable[_Union[RandomPair, _Mapping]]] = ..., loss_divisor: _Optional[int] = ..., keep_gradients_before: bool = ..., keep_gradients_after: bool = ..., loss_scale: _Optional[float] = ..., clip_norm: _Optional[float] = ..., batch_from_loader: bool = ..., own_gradients: _Optional[_Iterable[_Union[CallInput, _Mapping]]] = ...) -> None: ...
 
 class RandomPair(_message.Message):
     __slots__ = ("path", "pair")

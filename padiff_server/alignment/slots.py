@@ -48,6 +48,17 @@ class SlotPair:
         """The numbers of the two tensors."""
         return tensors_of(self.reference, self.candidate)
 
+    @property
+    def gradient_numbers(self) -> TensorPair[int]:
+        """What their gradients go by: the tensors' numbers, or those of their calls' own gradients."""
+        ours, theirs = self.reference, self.candidate
+        return TensorPair(reference=ours.gradient or ours.tensor, candidate=theirs.gradient or theirs.tensor)
+
+    @property
+    def has_own_gradient(self) -> bool:
+        """Whether a side has the gradient that the call alone sends back."""
+        return self.gradient_numbers != self.tensors
+
 
 @record
 class SlotPairing:

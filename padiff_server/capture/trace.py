@@ -17,12 +17,16 @@ CallName = tuple[str, int]
 
 
 class Origin(NamedTuple):
-    """Where a tensor was first seen, which names it in every step alike."""
+    """Where a tensor was first seen, which names it in every step alike.
+
+    `own_gradient`: it stands for what the call there alone sends back (see `Slot.gradient`).
+    """
 
     path: str
     call: int
     moment: CallMoment
     slot: str
+    own_gradient: bool = False
 
 
 @record
@@ -214,8 +218,20 @@ class Trace:
         return self._shown[tensor][0]
 
     def origins(self) -> Iterator[tuple[int, Origin]]:
-        """Yields each tensor and where it is first seen, in order of execution."""
-        return ((tensor, shown[0].origin) for tensor, shown in self._shown.items())
+        """Yields the numbers of tensors, then of calls' own gradients, and where each is first seen."""
+        yield from ((tensor, shown[0].origin) for tensor, shown in self._shown.items())
+        for event in self.events:
+            yield from own_gradients(event)
+
+
+def own_gradients(event: CallEvent) -> Iterator[tuple[int, Origin]]:
+    """Yields the numbers of the gradients of a call's own, and what each stands for."""
+    found: dict[int, str] = {}
+    for slot in event.slots:
+        if slot.gradient:
+            found.setdefault(slot.gradient, slot.name)
+    for number, name in found.items():
+        yield number, Origin(event.path, event.call, event.moment, name, own_gradient=True)
 
 
 # By side.

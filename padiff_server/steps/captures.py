@@ -18,7 +18,7 @@ from padiff_rpc.tensors import COMPLEX, FLOATING
 from padiff_rpc.v1.records import CallEvent, Reason, Slot
 from padiff_rpc.v1.words import CallMoment, CaptureKind, Cause, DType, Phase, Side
 from padiff_server.alignment.plan import Plan
-from padiff_server.capture.trace import Origin, Trace, Traces
+from padiff_server.capture.trace import Origin, Trace, Traces, own_gradients
 from padiff_server.judging.measured import Aspect
 from padiff_server.judging.noisy_elements import Reals
 from padiff_server.judging.store import TensorStore
@@ -64,7 +64,7 @@ class StepCaptures:
     """All captures of one step. Two readers feed it; it is thread-safe.
 
     Attributes:
-        values, gradients: pairs of tensors, by their numbers in this step.
+        values, gradients: pairs of tensors, by their numbers in this step; see `SlotPair`.
         parameter_gradients: pairs by the parameters' full names.
         targets: what loaders in the workers gave to the losses.
         losses: one pair, `LOSSES`.
@@ -112,6 +112,7 @@ class StepCaptures:
             return
         if self._hold is not None and side is Side.REFERENCE:
             self._hold.called(event)
+        self._origins[side].update(own_gradients(event))
         with self._lock:
             self._events[side].append(event)
             if event.moment is CallMoment.ENTRY and event.slots:
@@ -150,13 +151,13 @@ class StepCaptures:
         offsets = self._offsets.get(pair.layer.candidate, {}) if pair.moment is CallMoment.EXIT else {}
         aspect = dataclasses.replace(_GIVEN if is_root_entry else _MADE, offsets=tuple(offsets.values()))
         for slots in pair.slots.pairs:
-            for table, kind, meeting in (
-                (self.values, aspect, slots.values),
-                (self.gradients, _SENT_BACK, slots.gradients),
+            for table, numbers, kind, meeting in (
+                (self.values, slots.tensors, aspect, slots.values),
+                (self.gradients, slots.gradient_numbers, _SENT_BACK, slots.gradients),
             ):
                 if meeting is not None:
                     its_own = dataclasses.replace(kind, candidate_rule=meeting.candidate)
-                    table.expect(slots.tensors, its_own, meeting.reference)
+                    table.expect(numbers, its_own, meeting.reference)
 
     def announce(self, side: Side, capture: Announced) -> bool:
         """Notes a capture that begins to arrive; returns whether its bytes are wanted."""
@@ -213,11 +214,11 @@ class StepCaptures:
             return 1
         if capture.id.kind is CaptureKind.PARAMETER_GRADIENT:
             return self._parameter_gradients.uses(side, full_name(capture.id.path, capture.id.slot))
-        # A gradient has the partners of its tensor. Only this side's reader writes this side's origins.
+        # Only this side's reader writes this side's origins.
         origin = self._origins[side].get(capture.gradient_of or capture.number)
         if self._expectations is None or origin is None:
             return None
-        return self._expectations.partners(side, origin)
+        return self._expectations.partners(side, origin, gradient=bool(capture.gradient_of))
 
     def missing_gradients(self, pair: WeightPair) -> tuple[str, ...]:
         """Returns the reference's weights of a packed pair without a gradient, where others have one."""

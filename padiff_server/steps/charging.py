@@ -36,9 +36,9 @@ class Charging:
         for call in joined.ordered[Side.CANDIDATE]:
             for slots in call.slots.pairs:
                 self._first.setdefault(slots.tensors, call)
-                self._last[slots.tensors] = call
+                self._last[slots.gradient_numbers] = call
                 if call.moment is CallMoment.ENTRY:
-                    self._takers[slots.tensors].append(call)
+                    self._takers[slots.gradient_numbers].append(call)
 
     def forward(self, row: Row, call: CallPair, slots: SlotPair) -> Row:
         """Returns the row of a value, charged to whoever made it."""
@@ -47,9 +47,9 @@ class Charging:
 
     def backward(self, row: Row, call: CallPair, slots: SlotPair) -> Row:
         """Returns the row of a gradient, charged to whoever made it."""
-        maker = self._last.get(slots.tensors, call)
+        maker = self._last.get(slots.gradient_numbers, call)
         if maker is call and call.moment is CallMoment.ENTRY and not _is_fine(row):
-            return self._charged_to_takers(row, self._takers[slots.tensors])
+            return self._charged_to_takers(row, self._takers[slots.gradient_numbers])
         return self._charged(row, call, maker, CallMoment.EXIT, self._between_backward)
 
     def _charged_to_takers(self, row: Row, takers: list[CallPair]) -> Row:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Optional
 
 from padiff_rpc.records import record
-from padiff_rpc.v1.records import OverridePlace, TensorSpec
+from padiff_rpc.v1.records import OverridePlace, OverrideTicket, TensorSpec
 from padiff_rpc.v1.words import Side
 from padiff_server.alignment.slots import Meeting, SlotPair
 from padiff_server.capture.trace import Origin
@@ -26,12 +26,18 @@ class LockstepPlan:
         specs: of the candidate's tensors in these places.
         meetings: how values and gradients are brought from the reference's layout to these places.
         labels: where a tensor of the reference is first seen -> its number in `places`.
+        gradients: the numbers, likewise, of what the places get their gradients from.
     """
 
     places: tuple[OverridePlace, ...]
     specs: tuple[TensorSpec, ...]
     meetings: tuple[tuple[Meeting, Optional[Meeting]], ...]
     labels: Mapping[Origin, int]
+    gradients: tuple[int, ...]
+
+    def label(self, ticket: OverrideTicket) -> int:
+        """Returns the number of what the reference has of an override."""
+        return self.gradients[ticket.place] if ticket.gradient else self.places[ticket.place].tensor
 
 
 def plan_overrides(
@@ -62,7 +68,7 @@ def plan_lockstep(joined: JoinedCalls, keeps: Optional[Keeps] = None) -> Lockste
     another tensor of the reference belongs later, that one is pushed too.
     """
     partner = _partners(joined, keeps)
-    places, specs, meetings = [], [], []
+    places, specs, meetings, gradients = [], [], [], []
     has, first = dict[int, int](), dict[int, int]()
     for event in joined.recorded[Side.CANDIDATE].events:
         for slot in event.slots:
@@ -72,7 +78,7 @@ def plan_lockstep(joined: JoinedCalls, keeps: Optional[Keeps] = None) -> Lockste
             slots, (keeps_value, keeps_gradient) = found
             label = slots.reference.tensor
             # Of several that are one tensor on the reference, the first has its whole gradient.
-            is_share = first.setdefault(label, slot.tensor) != slot.tensor
+            is_share = not slots.has_own_gradient and first.setdefault(label, slot.tensor) != slot.tensor
             places.append(
                 OverridePlace(
                     moment=event.moment,
@@ -83,8 +89,10 @@ def plan_lockstep(joined: JoinedCalls, keeps: Optional[Keeps] = None) -> Lockste
                     pushed=has.get(slot.tensor) != label,
                     keeps_value=keeps_value,
                     keeps_gradient=keeps_gradient or is_share,
+                    own_gradient=bool(slot.gradient),
                 )
             )
+            gradients.append(slots.gradient_numbers.reference)
             specs.append(slot.spec)
             meetings.append((slots.values, slots.gradients))
             has[slot.tensor] = label
@@ -92,7 +100,8 @@ def plan_lockstep(joined: JoinedCalls, keeps: Optional[Keeps] = None) -> Lockste
         places=tuple(places),
         specs=tuple(specs),
         meetings=tuple(meetings),
-        labels={origin: tensor for tensor, origin in joined.recorded[Side.REFERENCE].origins()},
+        labels={origin: number for number, origin in joined.recorded[Side.REFERENCE].origins()},
+        gradients=tuple(gradients),
     )
 
 

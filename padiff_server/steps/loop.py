@@ -19,6 +19,7 @@ from padiff_server.steps.batches import StepBatch
 from padiff_server.steps.held_reference import HeldReference
 from padiff_server.steps.lockstep_plan import LockstepPlan, plan_overrides
 from padiff_server.steps.one_pass import PassRunner
+from padiff_server.steps.own_gradients import own_inputs, with_own_gradients
 from padiff_server.steps.random_decisions import RandomDecisions
 from padiff_server.steps.step_pass import Outcome, StepPass, step_result
 from padiff_server.steps.step_run import PassStart
@@ -46,6 +47,9 @@ class Steps:
         self._report = run.report
         self._decisions = decisions
         options, foreseen = run.options, aligned.foreseen
+        if foreseen is not None and run.settings.backward:
+            foreseen = with_own_gradients(foreseen)
+        self._foreseen = foreseen
         run.report.in_lockstep = foreseen is not None and options.single_step
         run.report.has_local_errors = foreseen is not None and options.local_error
         kinds = tuple(Pass) if run.report.has_local_errors else (self._only_kind,)
@@ -59,7 +63,7 @@ class Steps:
             for kind in kinds
             if foreseen is not None
         }
-        self._passes = PassRunner(run, workers, aligned, decisions)
+        self._passes = PassRunner(run, workers, aligned, foreseen, decisions)
         self._history = GradientHistory()
         # How far apart the free run's weights have been, with local errors.
         self._drift = 0.0
@@ -148,6 +152,7 @@ class Steps:
             mean_loss=options.loss is DefaultLoss.MEAN,
             loss_slots=self._aligned.loss_slots[side],
             skip_paths=self._aligned.plan.skip_paths(side),
+            own_gradients=own_inputs(self._foreseen.traces[side]) if self._foreseen is not None else (),
         )
         return self._decisions.told(start, side)
 

@@ -18,6 +18,7 @@ from padiff_server.aligned import AlignedModels
 from padiff_server.judging.tolerances import Tolerances
 from padiff_server.run import Run
 from padiff_server.sides import SIDES, other
+from padiff_server.steps.calls import JoinedCalls
 from padiff_server.steps.captures import PassPlan, StepCaptures
 from padiff_server.steps.expectations import Expectations
 from padiff_server.steps.override_feed import WINDOW_BYTES, OverrideFeed
@@ -39,13 +40,19 @@ class PassRunner:
     """
 
     def __init__(
-        self, run: Run, workers: WorkerPair, aligned: AlignedModels, decisions: RandomDecisions
+        self,
+        run: Run,
+        workers: WorkerPair,
+        aligned: AlignedModels,
+        foreseen: Optional[JoinedCalls],
+        decisions: RandomDecisions,
     ) -> None:
+        """`foreseen`: the calls that passes are expected to make."""
         self._run = run
         self._workers = workers
         self._aligned = aligned
         self._report = run.report
-        self._expectations = Expectations(aligned.foreseen) if aligned.foreseen is not None else None
+        self._expectations = Expectations(foreseen) if foreseen is not None else None
         self._decisions = decisions
         self.forward_only = False
 

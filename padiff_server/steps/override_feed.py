@@ -64,18 +64,20 @@ class OverrideFeed:
         self._plan = plan
         self._name = name
         self._window_bytes = window_bytes
-        pushed = [(index, place) for index, place in enumerate(plan.places) if place.pushed]
-        forward = [OverrideTicket(place=index) for index, place in pushed if not place.keeps_value]
+        places = list(enumerate(plan.places))
+        forward = [
+            OverrideTicket(place=index) for index, place in places if place.pushed and not place.keeps_value
+        ]
         backward = [
             OverrideTicket(place=index, gradient=True)
-            for index, place in reversed(pushed)
-            if gradients and not place.keeps_gradient
+            for index, place in reversed(places)
+            if gradients and (place.pushed or place.own_gradient) and not place.keeps_gradient
         ]
         # An ordered set: what is still to be pushed.
         self._planned = dict.fromkeys([*forward, *backward])
         # By whether it is a gradient, and label: how many places get it without asking.
         self._pushes = {
-            gradient: Counter(plan.places[ticket.place].tensor for ticket in tickets)
+            gradient: Counter(map(plan.label, tickets))
             for gradient, tickets in ((False, forward), (True, backward))
         }
         self._wanted: dict[OverrideTicket, None] = {}
@@ -192,17 +194,17 @@ class OverrideFeed:
         return rule.apply(tensor) if fits else tensor
 
     def _kept_for(self, ticket: OverrideTicket) -> Optional[_Kept]:
-        return self._kept.get((self._plan.places[ticket.place].tensor, ticket.gradient))
+        return self._kept.get((self._plan.label(ticket), ticket.gradient))
 
     def _is_gone(self, ticket: OverrideTicket) -> bool:
         """Whether every place that was to get this tensor has it, so that it is no longer kept."""
-        label = self._plan.places[ticket.place].tensor
+        label = self._plan.label(ticket)
         return self._left[ticket.gradient][label] <= 0
 
     def _push(self, outlet: Outlet, ticket: OverrideTicket) -> None:
         kept = self._kept_for(ticket)
         assert kept is not None
-        label = self._plan.places[ticket.place].tensor
+        label = self._plan.label(ticket)
         let_go: Callable[[], None] = _nothing
         if ticket in self._planned:
             del self._planned[ticket]

@@ -11,7 +11,7 @@ from padiff_server.judging.noise import GAIN, Level, Noise, norm_of, rounding_fl
 from padiff_server.sides import TensorPair
 from padiff_server.steps.captures import StepCaptures
 from padiff_server.steps.terms import UNSEEN_SHARE
-from padiff_server.steps.whole_calls import WholeCall, keys_of
+from padiff_server.steps.whole_calls import WholeCall, gradient_keys_of, keys_of
 from padiff_server.weights.weight_pair import WeightPair
 
 
@@ -56,7 +56,7 @@ class ParameterFloors:
         is_seen = call.is_leaf and call.exit.layer.candidate == path
         share = 1.0 if is_seen else UNSEEN_SHARE
         floor = 0.0
-        for key in keys_of(call.exit) if is_seen else self._smallest_inside(call):
+        for key in gradient_keys_of(call.exit) if is_seen else self._smallest_inside(call):
             norm = norm_of(self._captures.gradients.measured(key)) or 0.0
             handed = max(norm * noise, self._gradients.levels.get(key, Level()).norm * factor)
             terms = share * rounding_floor(norm * factor / rows, measured.reference.dtype)
@@ -72,7 +72,7 @@ class ParameterFloors:
         norms = {
             key: norm_of(self._captures.gradients.measured(key)) or 0.0
             for event in call.events
-            for key in keys_of(event)
+            for key in gradient_keys_of(event)
         }
         known = {key: norm for key, norm in norms.items() if norm}
         return [min(known, key=known.__getitem__)] if known else []

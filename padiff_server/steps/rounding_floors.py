@@ -7,7 +7,7 @@ each place is held against its own terms, as far as they are seen, and never aga
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Optional, Union
 
 from padiff_rpc.v1.records import Options
@@ -21,7 +21,7 @@ from padiff_server.steps.captures import LOSSES, StepCaptures
 from padiff_server.steps.pairs import PairTable
 from padiff_server.steps.parameter_floors import ParameterFloors
 from padiff_server.steps.terms import GradientTerms, ValueTerms
-from padiff_server.steps.whole_calls import keys_of, whole_calls
+from padiff_server.steps.whole_calls import gradient_keys_of, keys_of, whole_calls
 from padiff_server.weights.weight_pair import WeightPair
 
 
@@ -38,12 +38,13 @@ class RoundingFloors:
         self._gradients: Noise[TensorPair[int]] = Noise(options)
         calls = whole_calls(events)
         terms = ValueTerms(captures, models, calls)
-        level = self._walk(events, CallMoment.ENTRY, captures.values, self._values, terms)
+        level = self._walk(events, CallMoment.ENTRY, keys_of, captures.values, self._values, terms)
         loss = captures.losses.measured(LOSSES)
         if loss is not None:
             self._loss.note(LOSSES, loss, terms.of_sum(loss), level)
         back = GradientTerms(captures, models, calls)
-        self._walk(reversed(events), CallMoment.EXIT, captures.gradients, self._gradients, back)
+        gradients = captures.gradients, self._gradients, back
+        self._walk(reversed(events), CallMoment.EXIT, gradient_keys_of, *gradients)
         self._parameters = ParameterFloors(captures, calls.values(), self._values, self._gradients)
 
     def of(self, table: PairTable[Any], pair: TensorPair[Any]) -> float:
@@ -61,6 +62,7 @@ class RoundingFloors:
         self,
         events: Iterable[CallPair],
         opening: CallMoment,
+        keys: Callable[[CallPair], Sequence[TensorPair[int]]],
         table: PairTable[int],
         noise: Noise[TensorPair[int]],
         terms: Union[ValueTerms, GradientTerms],
@@ -77,14 +79,14 @@ class RoundingFloors:
             is_opening = event.moment is opening
             level = in_hand.get(parent if is_opening else name, Level())
             shown = []
-            for key in keys_of(event):
+            for key in keys(event):
                 measured = table.measured(key)
                 if measured is not None and norm_of(measured) is not None:
                     shown.append(measured)
                     floor = terms.floor(event, key, measured)
                     noise.note(key, measured, floor, level, terms.gain(event))
             terms.pass_on(shown)
-            made = noise.level(keys_of(event))
+            made = noise.level(keys(event))
             if is_opening:
                 in_hand[name] = made
             else:

@@ -28,6 +28,8 @@ class Shares:
         first: dict[tuple[Side, int], tuple[TensorPair[int], CallPair]] = {}
         for call in sorted(calls, key=lambda call: call.candidate.index):
             for slots in call.slots.pairs:
+                if slots.has_own_gradient:
+                    continue
                 pair = slots.tensors
                 for side in SIDES:
                     whole, at = first.setdefault((side, pair.of(side)), (pair, call))
@@ -36,7 +38,7 @@ class Shares:
 
     def settled(self, row: Row, slots: SlotPair, gradients: PairTable[Any]) -> Row:
         """Returns the row of a gradient, which does not count where it differs and is a share of another."""
-        found = self._whole.get(slots.tensors)
+        found = self._whole.get(slots.gradient_numbers)
         if found is None or row.verdict is Verdict.NOT_COMPARED or is_agreement(row):
             return row
         whole, call = found

@@ -208,13 +208,14 @@ class StepRows:
                 self._make.place(Side.CANDIDATE, call.candidate, slots.candidate),
             )
             if phase is Phase.BACKWARD and slots.gradients is None:
-                if any(table.arrived(side, slots.tensors.of(side)) for side in SIDES):
+                if any(table.arrived(side, slots.gradient_numbers.of(side)) for side in SIDES):
                     yield dataclasses.replace(
                         frame, reasons=slots.notes, counts=False, omission=Omission.FUSED
                     )
                 continue
             notes = (*off_plan, *slots.notes)
-            row = self._make.filled(frame, table, slots.tensors, notes)
+            numbers = slots.gradient_numbers if phase is Phase.BACKWARD else slots.tensors
+            row = self._make.filled(frame, table, numbers, notes)
             if row is not None and phase is not Phase.BACKWARD:
                 row = self._shifted.settled(row, slots)
             if row is not None and phase is Phase.BACKWARD:

@@ -14,7 +14,7 @@ from padiff_server.model_index import Models
 from padiff_server.sides import TensorPair
 from padiff_server.steps.calls import CallPair
 from padiff_server.steps.captures import StepCaptures
-from padiff_server.steps.whole_calls import WholeCall, keys_of, size_of
+from padiff_server.steps.whole_calls import WholeCall, gradient_keys_of, keys_of, size_of
 
 # One over the root of a usual epsilon, 1e-5 or 1e-6, against the gain of any layer.
 _GAIN_OF_NORMS = 30.0
@@ -83,9 +83,9 @@ class GradientTerms:
         self._models = models
         self._sent_back: dict[TensorPair[int], float] = {}
         for call in calls.values():
-            came_back, _ = size_of(keys_of(call.exit), self._gradients)
+            came_back, _ = size_of(gradient_keys_of(call.exit), self._gradients)
             if call.is_leaf and came_back:
-                for key in keys_of(call.entry):
+                for key in gradient_keys_of(call.entry):
                     self._sent_back[key] = max(self._sent_back.get(key, 0.0), self._factor(call) * came_back)
         self._last = 0.0
 

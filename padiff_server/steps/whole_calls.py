@@ -52,6 +52,11 @@ def keys_of(event: CallPair) -> list[TensorPair[int]]:
     return [slots.tensors for slots in event.slots.pairs]
 
 
+def gradient_keys_of(event: CallPair) -> list[TensorPair[int]]:
+    """Returns the gradients of an event that both sides have."""
+    return [slots.gradient_numbers for slots in event.slots.pairs]
+
+
 def size_of(keys: Iterable[TensorPair[int]], table: PairTable[int]) -> tuple[float, float]:
     """Returns the norm and the root mean square of tensors together; 0 where nothing is known."""
     norms, elements = [0.0], 0

@@ -17,6 +17,7 @@ from padiff_worker.conformance.overrides import OverrideSuite
 from padiff_worker.conformance.randomness import RandomnessSuite
 from padiff_worker.conformance.runs import RunSuite
 from padiff_worker.conformance.state import StateSuite
+from padiff_worker.conformance.takers import TakerSuite
 from padiff_worker.conformance.tensors import TensorSuite
 from padiff_worker.conformance.training import TrainingSuite
 
@@ -30,6 +31,7 @@ __all__ = [
     "RandomnessSuite",
     "RunSuite",
     "StateSuite",
+    "TakerSuite",
     "TensorSuite",
     "TrainingSuite",
     "raises",

@@ -18,6 +18,8 @@ class Tape:
         self.values: dict[str, Any] = {}
         self.events: list[CallEvent] = []
         self.captures: list[Capture] = []
+        # Numbers of what calls alone send back.
+        self._own: set[int] = set()
 
     def call(self, event: CallEvent) -> None:
         slots = " ".join(f"{slot.name}={slot.tensor}" for slot in event.slots)
@@ -25,10 +27,12 @@ class Tape:
         replay = " replay" if event.replay else ""
         self.lines.append(f"{sign} {event.path}#{event.call} {slots}{replay}".replace("  ", " ").rstrip())
         self.events.append(event)
+        self._own.update(slot.gradient for slot in event.slots if slot.gradient)
 
     def capture(self, capture: Capture) -> None:
         where = f"{capture.id.path}#{capture.id.call}.{capture.id.slot}"
-        name = f"{capture.id.kind} {where}"
+        own = "own_" if capture.gradient_of in self._own else ""
+        name = f"{own}{capture.id.kind} {where}"
         assert name not in self.values, f"{name} was captured twice"
         self.lines.append(f"{capture.number}: {name}")
         self.values[name] = capture.tensor.array.tolist()

@@ -20,6 +20,7 @@ from padiff_worker.conformance import (
     RandomnessSuite,
     RunSuite,
     StateSuite,
+    TakerSuite,
     TensorSuite,
     TrainingSuite,
 )
@@ -107,6 +108,10 @@ class TestOptimizers(OptimizerSuite):
 
 
 class TestOverrides(OverrideSuite):
+    case = FakeCase()
+
+
+class TestTakers(TakerSuite):
     case = FakeCase()
 
 

@@ -26,6 +26,7 @@ from padiff_worker.conformance import (
     RandomnessSuite,
     RunSuite,
     StateSuite,
+    TakerSuite,
     TensorSuite,
     TrainingSuite,
 )
@@ -201,6 +202,10 @@ class TestOptimizers(OptimizerSuite):
 
 
 class TestOverrides(OverrideSuite):
+    case = PaddleCase()
+
+
+class TestTakers(TakerSuite):
     case = PaddleCase()
 
 

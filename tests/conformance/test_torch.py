@@ -28,6 +28,7 @@ from padiff_worker.conformance import (  # noqa: E402
     RandomnessSuite,
     RunSuite,
     StateSuite,
+    TakerSuite,
     TensorSuite,
     TrainingSuite,
     raises,
@@ -167,6 +168,10 @@ class TestOptimizers(OptimizerSuite):
 
 
 class TestOverrides(OverrideSuite):
+    case = TorchCase()
+
+
+class TestTakers(TakerSuite):
     case = TorchCase()
 
 

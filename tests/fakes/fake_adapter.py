@@ -62,6 +62,10 @@ def _held(optimizer):
     return optimizer.model, *fake.parameters(optimizer.model)
 
 
+def _below(node):
+    return [below for below in node.inputs if below is not None]
+
+
 class FakeAdapter:
     name = "fake"
     library_folders = (os.path.abspath(fake.__file__),)
@@ -188,10 +192,20 @@ class FakeAdapter:
     def requires_gradient(self, tensor):
         return tensor.requires_grad
 
+    def branch(self, tensor):
+        return tensor.view(*tensor.shape)
+
+    def graph_place(self, tensor):
+        return tensor.node
+
+    def graph_edges(self, outputs):
+        for node in walk_graph([one.node for one in outputs if one.node is not None], _below):
+            yield from _below(node)
+
     def layers_without_backward(self, model, loss):
         if loss.node is None:
             return ()
-        nodes = walk_graph(loss.node, lambda node: [below for below in node.inputs if below is not None])
+        nodes = walk_graph([loss.node], _below)
         layers = [node.keeps_nothing for node in nodes]
         return tuple(path for path, layer in fake.walk(model) if any(layer is one for one in layers))
 

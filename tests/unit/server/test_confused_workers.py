@@ -195,7 +195,13 @@ def test_a_ticket_without_a_place_is_refused(place: int, gradient: bool, what: s
     places = (OverridePlace(moment=CallMoment.ENTRY, path="a", call=0, slot="0", tensor=1),)
     origin = Origin("a", 0, CallMoment.ENTRY, "0")
     feed = OverrideFeed(
-        LockstepPlan(places=places, labels={origin: 1}, specs=(SPEC,), meetings=((Meeting(), Meeting()),)),
+        LockstepPlan(
+            places=places,
+            labels={origin: 1},
+            specs=(SPEC,),
+            meetings=((Meeting(), Meeting()),),
+            gradients=(1,),
+        ),
         gradients=True,
     )
     ticket = OverrideTicket(place=place, gradient=gradient)

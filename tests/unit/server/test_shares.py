@@ -8,15 +8,22 @@ from typing import Any
 import pytest
 
 from padiff_client.sentences import reason
-from padiff_rpc.v1.records import Row
-from padiff_rpc.v1.words import CaptureKind, Phase, Verdict
-from padiff_server.sides import TensorPair
+from padiff_rpc.v1.records import Row, Slot, TensorSpec
+from padiff_rpc.v1.words import CaptureKind, DType, Phase, Verdict
+from padiff_server.alignment.slots import SlotPair
 from padiff_server.steps.shares import Shares
+
+SPEC = TensorSpec(dtype=DType.FLOAT32, shape=(2,))
 
 
 def call(index: int, *pairs: tuple[int, int]) -> Any:
     """A paired call that shows these tensors, of the reference and of the candidate."""
-    slots = [SimpleNamespace(tensors=TensorPair(reference=one, candidate=other)) for one, other in pairs]
+    slots = [
+        SlotPair(
+            reference=Slot(name="0", tensor=one, spec=SPEC), candidate=Slot(name="0", tensor=other, spec=SPEC)
+        )
+        for one, other in pairs
+    ]
     event = SimpleNamespace(moment="entry", path="drop", call=0)
     return SimpleNamespace(
         candidate=SimpleNamespace(index=index, event=event), slots=SimpleNamespace(pairs=slots)

@@ -68,6 +68,8 @@ def plan_lockstep(joined: JoinedCalls, keeps: Optional[Keeps] = None) -> Lockste
     another tensor of the reference belongs later, that one is pushed too.
     """
     partner = _partners(joined, keeps)
+    # Tensors whose calls' own gradients are compared: their totals need not agree.
+    parted = {slots.tensors for pair in joined.pairs for slots in pair.slots.pairs if slots.has_own_gradient}
     places, specs, meetings, gradients = [], [], [], []
     has, first = dict[int, int](), dict[int, int]()
     for event in joined.recorded[Side.CANDIDATE].events:
@@ -78,7 +80,9 @@ def plan_lockstep(joined: JoinedCalls, keeps: Optional[Keeps] = None) -> Lockste
             slots, (keeps_value, keeps_gradient) = found
             label = slots.reference.tensor
             # Of several that are one tensor on the reference, the first has its whole gradient.
-            is_share = not slots.has_own_gradient and first.setdefault(label, slot.tensor) != slot.tensor
+            is_share = not slots.has_own_gradient and (
+                slots.tensors in parted or first.setdefault(label, slot.tensor) != slot.tensor
+            )
             places.append(
                 OverridePlace(
                     moment=event.moment,

@@ -21,16 +21,19 @@ class Shares:
     A dropout in eval mode, or a reshape to the same shape, hands the same tensor on in one framework and a
     copy in the other. A total gradient of the one tensor is then that of the first of the two, which the
     second is made of; the second's is as large only where nothing else takes the first.
+    Where the gradients are compared that calls send back to a tensor (see `own_gradients`), its total is not.
     """
 
     def __init__(self, calls: Iterable[CallPair]) -> None:
         self._whole: dict[TensorPair[int], tuple[TensorPair[int], CallPair]] = {}
+        self._own: dict[TensorPair[int], tuple[TensorPair[int], CallPair]] = {}
         first: dict[tuple[Side, int], tuple[TensorPair[int], CallPair]] = {}
         for call in sorted(calls, key=lambda call: call.candidate.index):
             for slots in call.slots.pairs:
-                if slots.has_own_gradient:
-                    continue
                 pair = slots.tensors
+                if slots.has_own_gradient:
+                    self._own.setdefault(pair, (slots.gradient_numbers, call))
+                    continue
                 for side in SIDES:
                     whole, at = first.setdefault((side, pair.of(side)), (pair, call))
                     if whole != pair:
@@ -38,7 +41,9 @@ class Shares:
 
     def settled(self, row: Row, slots: SlotPair, gradients: PairTable[Any]) -> Row:
         """Returns the row of a gradient, which does not count where it differs and is a share of another."""
-        found = self._whole.get(slots.gradient_numbers)
+        found = self._own.get(slots.tensors) or self._whole.get(slots.tensors)
+        if slots.has_own_gradient:
+            return row
         if found is None or row.verdict is Verdict.NOT_COMPARED or is_agreement(row):
             return row
         whole, call = found

@@ -21,7 +21,21 @@ OUT_OF_ORDER = "equal type and weight shapes, executed in another order"
 
 
 def pair_anchors(pairing: Pairing, left: Sequence[Node], right: Sequence[Node], blocks: Blocks) -> None:
-    """Pairs layers with weights: the best order-preserving alignment, then the best of what is left."""
+    """Pairs layers with weights: the best order-preserving alignment, then the best of what is left.
+
+    What would pair by its order alone, for its kind or weights differ, does so last: another branch may have
+    the layer that it is.
+    """
+    unlike: list[Match] = []
+    _pair_in_rounds(pairing, left, right, blocks, unlike)
+    for match in unlike:
+        if pairing.of(0, match.reference) is None and pairing.of(1, match.candidate) is None:
+            pairing.add(match)
+
+
+def _pair_in_rounds(
+    pairing: Pairing, left: Sequence[Node], right: Sequence[Node], blocks: Blocks, unlike: list[Match]
+) -> None:
     for round_ in range(_ROUNDS):
         if round_:
             left, right = pairing.unpaired(0, left), pairing.unpaired(1, right)
@@ -36,12 +50,17 @@ def pair_anchors(pairing: Pairing, left: Sequence[Node], right: Sequence[Node], 
             if pairing.of(0, left[pair.left]) is not None:
                 continue
             match = weighted_match(left[pair.left], right[pair.right])
+            is_unlike = match.confidence < LOW_CONFIDENCE
             if round_:
                 likeness = float(evidence.likeness(pair.left, [pair.right])[0])
                 match = _out_of_order(match, likeness)
                 if match.confidence < LOW_CONFIDENCE:
                     continue
-            pairing.add(doubted(match, DOUBTED) if pair.margin < DOUBT else match)
+            match = doubted(match, DOUBTED) if pair.margin < DOUBT else match
+            if is_unlike:
+                unlike.append(match)
+            else:
+                pairing.add(match)
         if round_ and not found:
             return
 

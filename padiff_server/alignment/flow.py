@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 
@@ -69,20 +70,40 @@ class Flow:
                 self.fed[source].append(event.path)
 
     def is_sequential(self, nodes: Sequence[Node]) -> bool:
-        """Whether each layer works on what was made after the one before it; True without a trace."""
-        return all(
-            before.left is None
-            or any(self._trace.first(slot.tensor).at.index >= before.left for slot in node.inputs)
-            or node.entered is None
-            for before, node in zip(nodes, nodes[1:])
-        )
+        """Whether each layer may work on what the one before it made; True without a trace."""
+        return all(self._may_follow(before, node) for before, node in zip(nodes, nodes[1:]))
 
     def is_independent(self, nodes: Iterable[Node]) -> bool:
         """Whether none of the layers works on what another of them made, so that any order would do."""
         group = [node for node in nodes if node.entered is not None]
-        first = min((node.left for node in group if node.left is not None), default=0)
-        return bool(group) and all(
-            self._trace.first(slot.tensor).at.index < first or str(slot.spec.dtype) in _INTEGERS
-            for node in group
+        group.sort(key=lambda node: node.order)
+        return bool(group) and not any(itertools.starmap(self._may_follow, itertools.combinations(group, 2)))
+
+    def _may_follow(self, before: Node, node: Node) -> bool:
+        if before.entered is None or before.left is None or node.entered is None:
+            return True
+        return any(
+            self._may_descend(slot.tensor, before.entered, before.left)
             for slot in node.inputs
+            if str(slot.spec.dtype) not in _INTEGERS
         )
+
+    def _may_descend(self, tensor: int, entered: int, left: int) -> bool:
+        """Whether a tensor may be made of what was made between two events, the entry and exit of a call.
+
+        A layer makes its outputs of its inputs; the code of a layer that holds others, of all that this code
+        has seen by then.
+        """
+        waiting, done = [tensor], {tensor}
+        while waiting:
+            first = self._trace.first(waiting.pop()).at
+            maker = first.name if first.event.moment is CallMoment.EXIT else self._trace.parent(first.name)
+            call = self._trace.calls.get(maker) if maker is not None else None
+            if first.index <= entered or call is None:
+                continue
+            if first.index <= left or call.entry.index < entered:
+                return True
+            taken = {slot.tensor for slot in call.entry.event.slots} - done
+            waiting += taken
+            done |= taken
+        return False

@@ -25,7 +25,7 @@ def pair_free(pairing: Pairing, left: Sequence[Node], right: Sequence[Node]) -> 
 
     And norms of which one has a weight and a bias, and the other has not.
     """
-    for divide in (_behind, _before, anchored_gaps):
+    for divide in (_taken, _behind, _before, anchored_gaps):
         gaps = divide(pairing, left, right)
         _pair(
             pairing,
@@ -128,6 +128,27 @@ def free_match(reference: Node, candidate: Node) -> Match:
         confidence=confidence,
         reason=reason,
     )
+
+
+def _taken(pairing: Pairing, left: Sequence[Node], right: Sequence[Node]) -> Gaps:
+    """Divides by the pair that takes a layer's result, straight or by way of others without weights.
+
+    Of several the first in the reference's order: branches may run in any.
+    """
+    places = {node.layer.path: n for n, node in enumerate(left)}
+    found: Gaps = ([-1] * len(left), [-1] * len(right))
+    for side, nodes in enumerate((left, right)):
+        takers: dict[int, int] = {}
+        for n, node in reversed(list(enumerate(nodes))):
+            match = pairing.of(side, node)
+            if match is not None and bounds(node, match):
+                gap = places.get(match.reference.layer.path, -1)
+            else:
+                gap = min((takers[one.tensor] for one in node.outputs if one.tensor in takers), default=-1)
+            found[side][n] = gap
+            if gap >= 0:
+                takers.update((one.tensor, min(gap, takers.get(one.tensor, gap))) for one in node.inputs)
+    return found
 
 
 def _behind(pairing: Pairing, left: Sequence[Node], right: Sequence[Node]) -> Gaps:

@@ -8,7 +8,8 @@ are granted.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
+from typing import Optional
 
 from padiff_rpc.v1.words import PairedBy
 from padiff_server.alignment.anchors import DOUBTED, doubted, weighted_match
@@ -37,11 +38,11 @@ def reorder(
     for _ in range(_ROUNDS):
         current = _current(pairing, evidence)
         wishes = {row: wish for row in current for wish in [likes.wish(pairing, row, current)] if wish}
-        exchanges = _closed(wishes, current)
-        for exchange in exchanges:
+        for exchange in _closed(wishes, current):
             moves = {row: (current[row], column) for row, column in exchange.items()}
             _exchange(pairing, flows, evidence, moves)
-        if not exchanges or _current(pairing, evidence) == current:
+        _follow(pairing, flows, evidence)
+        if _current(pairing, evidence) == current:
             break
     for row, column in _current(pairing, evidence).items():
         match = pairing.of(0, left[row])
@@ -115,8 +116,12 @@ def _exchange(
         or flows[1].is_independent(candidates)
         or all(_follows(pairing, flows, left[row], right[new]) for row, (_, new) in moves.items())
     )
-    if not sure and not _contradicts(evidence, moves):
-        return
+    if sure or _contradicts(evidence, moves):
+        _grant(pairing, evidence, moves, sure=sure)
+
+
+def _grant(pairing: Pairing, evidence: Evidence, moves: dict[int, tuple[int, int]], *, sure: bool) -> None:
+    left, right = evidence.sides
     for row, (old, _) in moves.items():
         match = pairing.of(0, left[row])
         if match is not None and match.candidate is right[old]:
@@ -124,6 +129,41 @@ def _exchange(
     for row, (_, new) in moves.items():
         match = weighted_match(left[row], right[new])
         pairing.add(_told(match, 0.7, _BY_NAMES) if sure else doubted(match, _CONTRADICTION))
+
+
+def _follow(pairing: Pairing, flows: tuple[Flow, Flow], evidence: Evidence) -> None:
+    """Pairs what alone works on a layer's results with what alone works on its partner's.
+
+    Of two branches with layers alike the first layers may pair rightly, and the others by their order.
+    """
+    current = _current(pairing, evidence)
+    places = tuple({node.layer.path: n for n, node in enumerate(nodes)} for nodes in evidence.sides)
+
+    def alone_behind(side: int, source: str, look: Hashable) -> Optional[int]:
+        found = [places[side][path] for path in flows[side].fed.get(source, ()) if path in places[side]]
+        alike = [place for place in found if evidence.look(side, place) == look]
+        return alike[0] if len(alike) == 1 else None
+
+    followed = {match.reference.layer.path: match.candidate.layer.path for match in pairing}
+    for row, node in enumerate(evidence.sides[0]):
+        sources = flows[0].feeds.get(node.layer.path, ())
+        match = pairing.of(0, node)
+        if row not in current or len(sources) != 1 or match is None or match.reason == _CONTRADICTION:
+            continue
+        look, partner = evidence.look(0, row), followed.get(sources[0])
+        if partner is not None and alone_behind(0, sources[0], look) == row:
+            column = alone_behind(1, partner, look)
+            if column is not None:
+                followed[node.layer.path] = evidence.sides[1][column].layer.path
+    wishes = {
+        row: Wish(column=places[1][path], is_worded=False)
+        for row, column in current.items()
+        for path in [followed[evidence.sides[0][row].layer.path]]
+        if places[1][path] != column
+    }
+    for exchange in _closed(wishes, current):
+        moves = {row: (current[row], column) for row, column in exchange.items()}
+        _grant(pairing, evidence, moves, sure=True)
 
 
 def _follows(pairing: Pairing, flows: tuple[Flow, Flow], reference: Node, candidate: Node) -> bool:

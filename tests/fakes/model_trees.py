@@ -19,7 +19,8 @@ _PADDLE_NAMES = {"Conv2d": "Conv2D", "BatchNorm2d": "BatchNorm2D", "MaxPool2d": 
 class Part:
     """A layer; `children` run one after the other, but those of a fork all on the fork's input.
 
-    `key` names the layer whatever it is called; a port keeps it. None: it is only in the port.
+    `key` names the layer whatever it is called; a port keeps it. None: it is only in the port. Of `chains`,
+    where there are any, each runs on the layer's input; together they are the children.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Part:
     output: tuple[int, ...] = ()
     children: list[Part] = field(default_factory=list)
     is_fork: bool = False
+    chains: list[list[Part]] = field(default_factory=list)
 
 
 def leaf(name: str, kind: str, output: tuple[int, ...], **shapes: tuple[int, ...]) -> Part:
@@ -257,11 +259,13 @@ class _Side:
         path = self._path[id(part)]
         self.events.append(CallEvent(moment=CallMoment.ENTRY, path=path, slots=(given,)))
         made = given
-        for child in part.children:
-            made = self.call(child, given if part.is_fork else made)
+        for chain in part.chains or [part.children]:
+            made = given
+            for child in chain:
+                made = self.call(child, given if part.is_fork else made)
         if not part.children and part.kind != "Identity":
             made = self.tensor(part.output)
-        if part.is_fork:
+        if part.is_fork or part.chains:
             made = self.tensor(part.output)
         self.events.append(CallEvent(moment=CallMoment.EXIT, path=path, slots=(made,)))
         return made

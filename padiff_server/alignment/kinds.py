@@ -66,6 +66,9 @@ _LINEAR_MATRICES = frozenset({"weight", "weight_orig", "weight_v"})
 _PARAMETRIZED = re.compile(r"parametrizations\.(\w+)\.(original[01]?|0\._[uv])")
 _PARTS = {"original": "_orig", "original0": "_g", "original1": "_v", "0._u": "_u", "0._v": "_v"}
 
+# Of a spectral norm, what its power iteration keeps. Paddle's layer has them as parameters.
+_VECTORS = frozenset({"weight_u", "weight_v"})
+
 _STATISTICS = {"_mean": "running_mean", "_variance": "running_var"}
 _BOOKKEEPING = frozenset({"num_batches_tracked", "_dropout_state"})
 
@@ -146,10 +149,17 @@ def canonical_name(kind: Kind, name: str) -> str:
 
 
 def canonical_kind(kind: Kind, weight: Weight) -> WeightKind:
-    """Returns what the weight is in meaning: Paddle lists a BatchNorm's statistics as parameters."""
+    """Returns what the weight is in meaning: Paddle lists statistics and power vectors as parameters."""
+    if is_power_vector(kind, weight.name):
+        return WeightKind.BUFFER
     if kind.name == "batch_norm" and canonical_name(kind, weight.name) in _STATISTICS.values():
         return WeightKind.BUFFER
     return weight.kind
+
+
+def is_power_vector(kind: Kind, name: str) -> bool:
+    """Whether a layer that is a spectral norm of another layer's weight has a vector of this name."""
+    return kind.name == "spectralnorm" and name in _VECTORS
 
 
 def is_bookkeeping(weight: Weight) -> bool:
@@ -204,6 +214,20 @@ def is_part_of(kind: Kind, weight: Weight, name: str) -> bool:
     # A user's parametrization may hold more than the weight's original.
     own = canonical.startswith(f"{name}_") and canonical[len(name) :] in _PARTS.values()
     return own or weight.name.startswith(f"parametrizations.{name}.")
+
+
+def computed_by(layer: Layer, weight: Weight) -> str:
+    """Returns how the layer computes another weight of this one, in words; "" where it does not."""
+    kind = kind_of(layer)
+    names = {canonical_name(kind, other.name) for other in layer.weights}
+    for made in layer.weights:
+        if is_derived(layer, made) and is_part_of(kind, weight, made.name):
+            is_norm_of_weight, is_spectral = f"{made.name}_g" in names, f"{made.name}_u" in names
+            how = (
+                "weight norm" if is_norm_of_weight else "spectral norm" if is_spectral else "parametrization"
+            )
+            return f"computes {made.name!r} of it by a {how}"
+    return ""
 
 
 def is_aside(layer: Layer, weight: Weight) -> bool:

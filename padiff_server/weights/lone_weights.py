@@ -9,7 +9,7 @@ from typing import Optional
 from padiff_rpc.records import record
 from padiff_rpc.v1.records import Layer
 from padiff_rpc.v1.words import WeightKind
-from padiff_server.alignment.kinds import canonical_kind, kind_of
+from padiff_server.alignment.kinds import canonical_kind, canonical_name, is_power_vector, kind_of
 from padiff_server.alignment.path_words import part_words
 from padiff_server.alignment.plan import PairedLayer, Plan
 from padiff_server.layout_rules import TRANSPOSE, Rule, Shape, reshape_to
@@ -54,7 +54,8 @@ def pair_lone(
 
     The innermost pairs of layers come first, the root last, so that each block's table meets its own. Among
     several of one shape words in their names decide, where they do so for both; nothing is guessed. One of
-    the two is a user's own parameter: of two layers that frameworks know, equal shapes say nothing.
+    the two is a user's own parameter: of two layers that frameworks know, equal shapes say nothing, but for
+    the vectors of a spectral norm, which may be a layer of its own.
     """
     ours, theirs = list(reference), list(candidate)
     for around in sorted(plan.layers, key=lambda pair: -_depth(pair.reference)):
@@ -146,10 +147,17 @@ def _bare(shape: Shape) -> Shape:
 def _rule(one: LoneWeight, other: LoneWeight) -> Optional[Rule]:
     """Returns the rule from one to the other; None where there is none, or both layers are known ones."""
     kinds = kind_of(one.layer), kind_of(other.layer)
-    if kinds[0].name and kinds[1].name:
+    if kinds[0].name and kinds[1].name and not _are_power_vectors(one, other):
         return None
     known = choose_rule(kinds, one.owned.weight, other.owned.weight)
     rules = [known, TRANSPOSE]
     if _bare(one.shape) == _bare(other.shape):
         rules.insert(1, reshape_to(other.shape))
     return next((rule for rule in rules if rule.shape_or_none(one.shape) == other.shape), None)
+
+
+def _are_power_vectors(one: LoneWeight, other: LoneWeight) -> bool:
+    """Whether they are one vector of a spectral norm, of which a side has a layer of its own."""
+    kinds = kind_of(one.layer), kind_of(other.layer)
+    names = [canonical_name(kind, lone.owned.weight.name) for kind, lone in zip(kinds, (one, other))]
+    return names[0] == names[1] and any(is_power_vector(kind, names[0]) for kind in kinds)

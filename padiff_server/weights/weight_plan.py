@@ -13,9 +13,11 @@ from padiff_rpc.v1.words import LoneKind, PairedBy, Side, WeightKind
 from padiff_server.alignment.kinds import (
     canonical_kind,
     canonical_name,
+    computed_by,
     framework_of,
     is_aside,
     is_made_in,
+    is_power_vector,
     is_table,
     kind_of,
 )
@@ -161,7 +163,8 @@ class _Planner:
     def _pair_layers(self, paired: PairedLayer, reference: Layer, candidate: Layer) -> None:
         kinds = kind_of(reference), kind_of(candidate)
         left, right = self._open(0, reference), self._open(1, candidate)
-        left, computed = with_computed(reference, left, {canonical_name(kinds[1], one.name) for one in right})
+        wanted = {canonical_name(kinds[1], one.name) for one in right} | self._power_vectors_below(candidate)
+        left, computed = with_computed(reference, left, wanted)
         for name, parts in computed.items():
             for part in parts:
                 reason = f"the reference computes {name!r} of it, and the candidate holds that"
@@ -200,6 +203,12 @@ class _Planner:
                 what = canonical_kind(kind_of(layer), weight)
                 other = f"{SIDES[1 - side]}'s {opposite.path or 'root'}"
                 counts, reason = True, f"the {other} has no {what} for it"
+                computed_here = computed_by(layer, weight)
+                if computed_here:
+                    reason = (
+                        f"the {SIDES[side]} {computed_here}, and the {other} has none: take it off here "
+                        "before the comparison, or apply it there too"
+                    )
                 if paired.how is PairedBy.IGNORED:
                     counts, reason = False, paired.reason
                 elif is_table(layer, weight) and is_made_in(
@@ -207,6 +216,16 @@ class _Planner:
                 ):
                     counts, reason = False, f"the {other} makes its own and leaves it out of state files"
                 self._leave(side, layer, weight, reason, counts=counts)
+
+    def _power_vectors_below(self, top: Layer) -> set[str]:
+        """Returns the names of vectors in the candidate's layers that are spectral norms, at or below one."""
+        return {
+            weight.name
+            for layer in self._sides[1]
+            if is_within(layer.path, top.path)
+            for weight in layer.weights
+            if is_power_vector(kind_of(layer), weight.name)
+        }
 
     def _pair_lone(self) -> None:
         """Pairs what both sides have left, whatever layers it lies in."""

@@ -502,6 +502,36 @@ def test_a_candidate_that_computes_what_the_reference_holds_is_no_match(planned)
         "a: t.Linear weight(4,3) bias(4)", "a: p.Linear bias(4) weight_v(3,4) weight_g(4) ~weight(3,4)"
     )
     assert unmatched(plan) == [(Side.CANDIDATE, "parameter", "a", "weight_g", True)]
+    assert "computes 'weight' of it by a weight norm" in plan.unmatched[0].reason
+    assert "take it off here" in plan.unmatched[0].reason
+
+
+def test_a_spectral_norm_that_one_side_alone_applies_is_named(planned):
+    spectral = "weight_orig(3,4) ~weight_u(4) ~weight_v(3) ~weight(3,4)"
+    plan = planned("a: t.Linear weight(4,3) bias(4)", f"a: p.Linear bias(4) {spectral}")
+    assert {one.name for one in plan.unmatched} == {"weight_u", "weight_v"}
+    assert all("by a spectral norm" in one.reason for one in plan.unmatched)
+
+
+@pytest.mark.parametrize(
+    "reference",
+    [
+        "a: t.Linear bias(4) weight_orig(4,3) ~weight_u(4) ~weight_v(3) ~weight(4,3)",
+        "a: t.Linear bias(4) parametrizations.weight.original(4,3) ~parametrizations.weight.0._u(4) "
+        "~parametrizations.weight.0._v(3) ~weight(4,3)",
+    ],
+)
+def test_a_spectral_norm_that_is_a_layer_of_its_own_pairs_by_its_vectors(planned, reference):
+    candidate = "a: m.Normed weight(3,4) bias(4)\na.norm: p.SpectralNorm weight_u(4) weight_v(3)"
+    plan = planned(reference, candidate)
+    assert not [one for one in plan.unmatched if one.counts]
+    found = {pair.candidate_name: (pair.rule.name, pair.kind) for pair in plan.pairs}
+    assert found == {
+        "a.weight": ("transpose", WeightKind.PARAMETER),
+        "a.bias": ("identity", WeightKind.PARAMETER),
+        "a.norm.weight_u": ("identity", WeightKind.BUFFER),
+        "a.norm.weight_v": ("identity", WeightKind.BUFFER),
+    }
 
 
 # What is one tensor on one side

@@ -45,7 +45,7 @@ def cost(calls: int) -> tuple[float, float]:
     align(reference, candidate, StatedPairing())
     peak = tracemalloc.get_traced_memory()[1] / 2**20
     tracemalloc.stop()
-    entries = len(reference.calls) // 2
+    entries = len(reference.trace.events) // 2
     print(f"align {entries:5d} calls: {min(seconds):6.3f} s CPU, {peak:6.1f} MiB at its peak")
     return min(seconds), peak
 

@@ -127,3 +127,15 @@ class TestModelsThatRunUnseen:
         report = compare("net", X, **given)
         assert report.first_divergence is not None
         assert (report.first_divergence.phase, report.first_divergence.path) == (Phase.FORWARD, "inner")
+
+
+@pytest.mark.parametrize("swapped", [False, True], ids=["torch to paddle", "paddle to torch"])
+def test_paddles_wrong_backward_of_a_group_norm_without_weights_is_found(
+    compare: Compare, swapped: bool
+) -> None:
+    image = np.random.default_rng(0).standard_normal((2, 3, 5, 5), dtype=np.float32)
+    assert compare("GroupNormed", image, torch={"affine": True}, paddle={"affine": True}, swapped=swapped)
+    report = compare("GroupNormed", image, torch={"affine": False}, paddle={"affine": False}, swapped=swapped)
+    first = report.first_divergence
+    assert first is not None
+    assert (first.kind, first.path) == (CaptureKind.INPUT_GRADIENT, "1"), str(report)

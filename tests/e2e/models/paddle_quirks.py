@@ -22,6 +22,12 @@ class Recurrent(nn.Layer):
         return self.head(out * self.gradient - out.detach() * (self.gradient - 1))
 
 
+class GroupNormed(nn.Sequential):
+    def __init__(self, affine):
+        given = {} if affine else {"weight_attr": False, "bias_attr": False}
+        super().__init__(nn.Conv2D(3, 4, 1), nn.GroupNorm(2, 4, **given), nn.Conv2D(4, 2, 1))
+
+
 class Net(nn.Layer):
     """fc, norm and head; also `within` two other layers."""
 

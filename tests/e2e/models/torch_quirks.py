@@ -20,6 +20,11 @@ class Recurrent(nn.Module):
         return self.head(self.rnn(self.embed(ids))[0] * self.factor)
 
 
+class GroupNormed(nn.Sequential):
+    def __init__(self, affine):
+        super().__init__(nn.Conv2d(3, 4, 1), nn.GroupNorm(2, 4, affine=affine), nn.Conv2d(4, 2, 1))
+
+
 class Net(nn.Module):
     """fc, norm and head; also `within` two other layers."""
 

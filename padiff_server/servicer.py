@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Iterator, Sequence
-from typing import Any, TypeVar, Union
+from typing import TypeVar, Union
 
 import grpc
 
@@ -57,44 +57,44 @@ class CoordinatorServicer(coordinator_pb2_grpc.CoordinatorServicer):
 
     def Compare(
         self, request_iterator: Iterator[pb.CompareRequest], context: grpc.ServicerContext
-    ) -> Iterator[pb.CompareResponse]:
+    ) -> Iterator[pb.ReportPart]:
         stream = requests(request_iterator)
         messages = self._sessions.compare(
             _start(stream, CompareStart), _batch_messages(stream), context.add_callback
         )
-        yield from (pb.CompareResponse(**_encoded(message)) for message in messages)
+        yield from map(_part, messages)
 
     def AssignWeights(
         self, request: pb.AssignWeightsRequest, context: grpc.ServicerContext
-    ) -> Iterator[pb.AssignWeightsResponse]:
+    ) -> Iterator[pb.ReportPart]:
         check_protocol_version(request.protocol_version, peer="the client")
         asked = from_proto(request, AssignWeightsRequest)
         messages = self._sessions.assign_weights(asked, context.add_callback)
-        yield from (pb.AssignWeightsResponse(**_encoded(message)) for message in messages)
+        yield from map(_part, messages)
 
     def Plan(
         self, request_iterator: Iterator[pb.PlanRequest], context: grpc.ServicerContext
-    ) -> Iterator[pb.PlanResponse]:
+    ) -> Iterator[pb.ReportPart]:
         stream = requests(request_iterator)
         messages = self._sessions.plan(
             _start(stream, PlanStart), _batch_messages(stream), context.add_callback
         )
-        yield from (pb.PlanResponse(**_encoded(message)) for message in messages)
+        yield from map(_part, messages)
 
     def CheckInputs(
         self, request: pb.CheckInputsRequest, context: grpc.ServicerContext
-    ) -> Iterator[pb.CheckInputsResponse]:
+    ) -> Iterator[pb.ReportPart]:
         check_protocol_version(request.protocol_version, peer="the client")
         asked = from_proto(request, CheckInputsRequest)
         messages = self._sessions.check_inputs(asked, context.add_callback)
-        yield from (pb.CheckInputsResponse(**_encoded(message)) for message in messages)
+        yield from map(_part, messages)
 
     def GetReport(
         self, request: pb.GetReportRequest, context: grpc.ServicerContext
-    ) -> Iterator[pb.GetReportResponse]:
+    ) -> Iterator[pb.ReportPart]:
         finished = self._sessions.report(request.session)
         messages: list[Message] = [*pages(finished.rows), finished.summary]
-        yield from (pb.GetReportResponse(**_encoded(message)) for message in messages)
+        yield from map(_part, messages)
 
     def ListWorkers(
         self, request: pb.ListWorkersRequest, context: grpc.ServicerContext
@@ -141,14 +141,12 @@ def _batch_messages(stream: Iterator[Union[pb.CompareRequest, pb.PlanRequest]]) 
             raise ProtocolError("the start was sent twice, or a request is empty")
 
 
-def _encoded(message: Message) -> dict[str, Any]:
-    """Returns the field of the response that `message` goes into, with its content."""
+def _part(message: Message) -> pb.ReportPart:
+    """Returns `message` as it travels."""
     if isinstance(message, Progress):
-        field = "progress"
-    elif isinstance(message, BatchWanted):
-        field = "batch_wanted"
-    elif isinstance(message, RowPage):
-        field = "rows"
-    else:
-        field = "summary"
-    return {field: to_proto(message)}
+        return pb.ReportPart(progress=to_proto(message))
+    if isinstance(message, BatchWanted):
+        return pb.ReportPart(batch_wanted=to_proto(message))
+    if isinstance(message, RowPage):
+        return pb.ReportPart(rows=to_proto(message))
+    return pb.ReportPart(summary=to_proto(message))

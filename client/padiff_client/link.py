@@ -163,7 +163,7 @@ def _gathered(responses: ResponseStream, wanted: Callable[[int], None] = lambda 
     summary: Optional[ReportSummary] = None
     with responses:
         for response in responses:
-            kind = response.WhichOneof("response")
+            kind = response.WhichOneof("part")
             if kind == "progress":
                 progress = from_proto(response.progress, Progress)
                 logger.info("%s, step %d: %s", progress.phase, progress.step, progress.text or "begins")

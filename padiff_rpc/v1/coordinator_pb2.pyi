@@ -245,7 +245,7 @@ class Progress(_message.Message):
     text: str
     def __init__(self, session: _Optional[str] = ..., phase: _Optional[_Union[_models_pb2.Phase, str]] = ..., step: _Optional[int] = ..., text: _Optional[str] = ...) -> None: ...
 
-class CompareResponse(_message.Message):
+class ReportPart(_message.Message):
     __slots__ = ("progress", "batch_wanted", "rows", "summary")
     PROGRESS_FIELD_NUMBER: _ClassVar[int]
     BATCH_WANTED_FIELD_NUMBER: _ClassVar[int]
@@ -283,16 +283,6 @@ class AssignWeightsRequest(_message.Message):
     save: str
     def __init__(self, protocol_version: _Optional[int] = ..., candidate: _Optional[_Union[Party, _Mapping]] = ..., reference: _Optional[_Union[Party, _Mapping]] = ..., layer_map: _Optional[_Union[StatedPairing, _Mapping]] = ..., save: _Optional[str] = ...) -> None: ...
 
-class AssignWeightsResponse(_message.Message):
-    __slots__ = ("progress", "rows", "summary")
-    PROGRESS_FIELD_NUMBER: _ClassVar[int]
-    ROWS_FIELD_NUMBER: _ClassVar[int]
-    SUMMARY_FIELD_NUMBER: _ClassVar[int]
-    progress: Progress
-    rows: RowPage
-    summary: _report_pb2.ReportSummary
-    def __init__(self, progress: _Optional[_Union[Progress, _Mapping]] = ..., rows: _Optional[_Union[RowPage, _Mapping]] = ..., summary: _Optional[_Union[_report_pb2.ReportSummary, _Mapping]] = ...) -> None: ...
-
 class PlanRequest(_message.Message):
     __slots__ = ("start", "batch", "frame", "batch_end", "batch_failure")
     START_FIELD_NUMBER: _ClassVar[int]
@@ -319,16 +309,6 @@ class PlanStart(_message.Message):
     layer_map: StatedPairing
     def __init__(self, protocol_version: _Optional[int] = ..., candidate: _Optional[_Union[Party, _Mapping]] = ..., reference: _Optional[_Union[Party, _Mapping]] = ..., layer_map: _Optional[_Union[StatedPairing, _Mapping]] = ...) -> None: ...
 
-class PlanResponse(_message.Message):
-    __slots__ = ("progress", "rows", "summary")
-    PROGRESS_FIELD_NUMBER: _ClassVar[int]
-    ROWS_FIELD_NUMBER: _ClassVar[int]
-    SUMMARY_FIELD_NUMBER: _ClassVar[int]
-    progress: Progress
-    rows: RowPage
-    summary: _report_pb2.ReportSummary
-    def __init__(self, progress: _Optional[_Union[Progress, _Mapping]] = ..., rows: _Optional[_Union[RowPage, _Mapping]] = ..., summary: _Optional[_Union[_report_pb2.ReportSummary, _Mapping]] = ...) -> None: ...
-
 class CheckInputsRequest(_message.Message):
     __slots__ = ("protocol_version", "candidate", "reference", "batches", "options")
     PROTOCOL_VERSION_FIELD_NUMBER: _ClassVar[int]
@@ -343,29 +323,11 @@ class CheckInputsRequest(_message.Message):
     options: Options
     def __init__(self, protocol_version: _Optional[int] = ..., candidate: _Optional[_Union[Party, _Mapping]] = ..., reference: _Optional[_Union[Party, _Mapping]] = ..., batches: _Optional[int] = ..., options: _Optional[_Union[Options, _Mapping]] = ...) -> None: ...
 
-class CheckInputsResponse(_message.Message):
-    __slots__ = ("progress", "rows", "summary")
-    PROGRESS_FIELD_NUMBER: _ClassVar[int]
-    ROWS_FIELD_NUMBER: _ClassVar[int]
-    SUMMARY_FIELD_NUMBER: _ClassVar[int]
-    progress: Progress
-    rows: RowPage
-    summary: _report_pb2.ReportSummary
-    def __init__(self, progress: _Optional[_Union[Progress, _Mapping]] = ..., rows: _Optional[_Union[RowPage, _Mapping]] = ..., summary: _Optional[_Union[_report_pb2.ReportSummary, _Mapping]] = ...) -> None: ...
-
 class GetReportRequest(_message.Message):
     __slots__ = ("session",)
     SESSION_FIELD_NUMBER: _ClassVar[int]
     session: str
     def __init__(self, session: _Optional[str] = ...) -> None: ...
-
-class GetReportResponse(_message.Message):
-    __slots__ = ("rows", "summary")
-    ROWS_FIELD_NUMBER: _ClassVar[int]
-    SUMMARY_FIELD_NUMBER: _ClassVar[int]
-    rows: RowPage
-    summary: _report_pb2.ReportSummary
-    def __init__(self, rows: _Optional[_Union[RowPage, _Mapping]] = ..., summary: _Optional[_Union[_report_pb2.ReportSummary, _Mapping]] = ...) -> None: ...
 
 class ListWorkersRequest(_message.Message):
     __slots__ = ()

@@ -22,27 +22,27 @@ class CoordinatorStub(object):
         self.Compare = channel.stream_stream(
                 '/padiff_rpc.v1.Coordinator/Compare',
                 request_serializer=padiff__rpc_dot_v1_dot_coordinator__pb2.CompareRequest.SerializeToString,
-                response_deserializer=padiff__rpc_dot_v1_dot_coordinator__pb2.CompareResponse.FromString,
+                response_deserializer=padiff__rpc_dot_v1_dot_coordinator__pb2.ReportPart.FromString,
                 )
         self.AssignWeights = channel.unary_stream(
                 '/padiff_rpc.v1.Coordinator/AssignWeights',
                 request_serializer=padiff__rpc_dot_v1_dot_coordinator__pb2.AssignWeightsRequest.SerializeToString,
-                response_deserializer=padiff__rpc_dot_v1_dot_coordinator__pb2.AssignWeightsResponse.FromString,
+                response_deserializer=padiff__rpc_dot_v1_dot_coordinator__pb2.ReportPart.FromString,
                 )
         self.Plan = channel.stream_stream(
                 '/padiff_rpc.v1.Coordinator/Plan',
                 request_serializer=padiff__rpc_dot_v1_dot_coordinator__pb2.PlanRequest.SerializeToString,
-                response_deserializer=padiff__rpc_dot_v1_dot_coordinator__pb2.PlanResponse.FromString,
+                response_deserializer=padiff__rpc_dot_v1_dot_coordinator__pb2.ReportPart.FromString,
                 )
         self.CheckInputs = channel.unary_stream(
                 '/padiff_rpc.v1.Coordinator/CheckInputs',
                 request_serializer=padiff__rpc_dot_v1_dot_coordinator__pb2.CheckInputsRequest.SerializeToString,
-                response_deserializer=padiff__rpc_dot_v1_dot_coordinator__pb2.CheckInputsResponse.FromString,
+                response_deserializer=padiff__rpc_dot_v1_dot_coordinator__pb2.ReportPart.FromString,
                 )
         self.GetReport = channel.unary_stream(
                 '/padiff_rpc.v1.Coordinator/GetReport',
                 request_serializer=padiff__rpc_dot_v1_dot_coordinator__pb2.GetReportRequest.SerializeToString,
-                response_deserializer=padiff__rpc_dot_v1_dot_coordinator__pb2.GetReportResponse.FromString,
+                response_deserializer=padiff__rpc_dot_v1_dot_coordinator__pb2.ReportPart.FromString,
                 )
         self.ListWorkers = channel.unary_unary(
                 '/padiff_rpc.v1.Coordinator/ListWorkers',
@@ -116,27 +116,27 @@ def add_CoordinatorServicer_to_server(servicer, server):
             'Compare': grpc.stream_stream_rpc_method_handler(
                     servicer.Compare,
                     request_deserializer=padiff__rpc_dot_v1_dot_coordinator__pb2.CompareRequest.FromString,
-                    response_serializer=padiff__rpc_dot_v1_dot_coordinator__pb2.CompareResponse.SerializeToString,
+                    response_serializer=padiff__rpc_dot_v1_dot_coordinator__pb2.ReportPart.SerializeToString,
             ),
             'AssignWeights': grpc.unary_stream_rpc_method_handler(
                     servicer.AssignWeights,
                     request_deserializer=padiff__rpc_dot_v1_dot_coordinator__pb2.AssignWeightsRequest.FromString,
-                    response_serializer=padiff__rpc_dot_v1_dot_coordinator__pb2.AssignWeightsResponse.SerializeToString,
+                    response_serializer=padiff__rpc_dot_v1_dot_coordinator__pb2.ReportPart.SerializeToString,
             ),
             'Plan': grpc.stream_stream_rpc_method_handler(
                     servicer.Plan,
                     request_deserializer=padiff__rpc_dot_v1_dot_coordinator__pb2.PlanRequest.FromString,
-                    response_serializer=padiff__rpc_dot_v1_dot_coordinator__pb2.PlanResponse.SerializeToString,
+                    response_serializer=padiff__rpc_dot_v1_dot_coordinator__pb2.ReportPart.SerializeToString,
             ),
             'CheckInputs': grpc.unary_stream_rpc_method_handler(
                     servicer.CheckInputs,
                     request_deserializer=padiff__rpc_dot_v1_dot_coordinator__pb2.CheckInputsRequest.FromString,
-                    response_serializer=padiff__rpc_dot_v1_dot_coordinator__pb2.CheckInputsResponse.SerializeToString,
+                    response_serializer=padiff__rpc_dot_v1_dot_coordinator__pb2.ReportPart.SerializeToString,
             ),
             'GetReport': grpc.unary_stream_rpc_method_handler(
                     servicer.GetReport,
                     request_deserializer=padiff__rpc_dot_v1_dot_coordinator__pb2.GetReportRequest.FromString,
-                    response_serializer=padiff__rpc_dot_v1_dot_coordinator__pb2.GetReportResponse.SerializeToString,
+                    response_serializer=padiff__rpc_dot_v1_dot_coordinator__pb2.ReportPart.SerializeToString,
             ),
             'ListWorkers': grpc.unary_unary_rpc_method_handler(
                     servicer.ListWorkers,
@@ -183,7 +183,7 @@ class Coordinator(object):
             metadata=None):
         return grpc.experimental.stream_stream(request_iterator, target, '/padiff_rpc.v1.Coordinator/Compare',
             padiff__rpc_dot_v1_dot_coordinator__pb2.CompareRequest.SerializeToString,
-            padiff__rpc_dot_v1_dot_coordinator__pb2.CompareResponse.FromString,
+            padiff__rpc_dot_v1_dot_coordinator__pb2.ReportPart.FromString,
             options, channel_credentials,
             insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
 
@@ -200,7 +200,7 @@ class Coordinator(object):
             metadata=None):
         return grpc.experimental.unary_stream(request, target, '/padiff_rpc.v1.Coordinator/AssignWeights',
             padiff__rpc_dot_v1_dot_coordinator__pb2.AssignWeightsRequest.SerializeToString,
-            padiff__rpc_dot_v1_dot_coordinator__pb2.AssignWeightsResponse.FromString,
+            padiff__rpc_dot_v1_dot_coordinator__pb2.ReportPart.FromString,
             options, channel_credentials,
             insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
 
@@ -217,7 +217,7 @@ class Coordinator(object):
             metadata=None):
         return grpc.experimental.stream_stream(request_iterator, target, '/padiff_rpc.v1.Coordinator/Plan',
             padiff__rpc_dot_v1_dot_coordinator__pb2.PlanRequest.SerializeToString,
-            padiff__rpc_dot_v1_dot_coordinator__pb2.PlanResponse.FromString,
+            padiff__rpc_dot_v1_dot_coordinator__pb2.ReportPart.FromString,
             options, channel_credentials,
             insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
 
@@ -234,7 +234,7 @@ class Coordinator(object):
             metadata=None):
         return grpc.experimental.unary_stream(request, target, '/padiff_rpc.v1.Coordinator/CheckInputs',
             padiff__rpc_dot_v1_dot_coordinator__pb2.CheckInputsRequest.SerializeToString,
-            padiff__rpc_dot_v1_dot_coordinator__pb2.CheckInputsResponse.FromString,
+            padiff__rpc_dot_v1_dot_coordinator__pb2.ReportPart.FromString,
             options, channel_credentials,
             insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
 
@@ -251,7 +251,7 @@ class Coordinator(object):
             metadata=None):
         return grpc.experimental.unary_stream(request, target, '/padiff_rpc.v1.Coordinator/GetReport',
             padiff__rpc_dot_v1_dot_coordinator__pb2.GetReportRequest.SerializeToString,
-            padiff__rpc_dot_v1_dot_coordinator__pb2.GetReportResponse.FromString,
+            padiff__rpc_dot_v1_dot_coordinator__pb2.ReportPart.FromString,
             options, channel_credentials,
             insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
 

@@ -81,10 +81,11 @@ def read(path: Path) -> dict[str, list[Call]]:
 
 def message_of(method: str, direction: str, content: bytes) -> Any:
     """Returns the message of the contract that `content` is."""
-    service, name = method.rsplit("/", 1)
-    module = worker_pb2 if service.endswith("Worker") else coordinator_pb2
-    kind = "Request" if direction == REQUEST else "Response"
-    return getattr(module, name + kind).FromString(content)
+    service, name = method.rpartition(".")[2].split("/")
+    module = worker_pb2 if service == "Worker" else coordinator_pb2
+    called = module.DESCRIPTOR.services_by_name[service].methods_by_name[name]
+    kind = called.input_type if direction == REQUEST else called.output_type
+    return getattr(module, kind.name).FromString(content)
 
 
 def from_the_future(method: str, direction: str, content: bytes) -> bytes:

@@ -481,7 +481,7 @@ def test_the_workers_are_free_when_the_client_leaves(service: Service) -> None:
     with open_channel(service.coordinator) as channel:
         caller = Caller(coordinator_pb2_grpc.CoordinatorStub(channel), peer="the coordinator")
         with caller.Compare(requests()) as responses:
-            while next(responses).WhichOneof("response") != "batch_wanted":
+            while next(responses).WhichOneof("part") != "batch_wanted":
                 pass
             with pytest.raises(BusyError):
                 compare(service, model(), model())

@@ -47,7 +47,7 @@ class StandIn(coordinator_pb2_grpc.CoordinatorServicer):  # type: ignore[misc]
 
     def Compare(self, iterator: Any, context: Any) -> Iterator[Any]:
         context.add_callback(self.ended.set)
-        response = coordinator_pb2.CompareResponse
+        response = coordinator_pb2.ReportPart
         incoming = requests(iterator)
         self.heard.append(from_proto(next(incoming).start, CompareStart))
         for step in range(self.heard[0].steps):

@@ -6,13 +6,15 @@ import copy
 import dataclasses
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Callable
+from typing import Any, Callable, Optional
 
-# Deeper nesting is taken for a cycle.
+# What lies deeper is not looked at.
 MAX_DEPTH = 32
 
 IsTensor = Callable[[Any], bool]
 NamedTensors = list[tuple[str, Any]]
+# The containers that something lies in, by their ids.
+Around = frozenset[int]
 
 
 def flatten_inputs(args: tuple[Any, ...], kwargs: Mapping[str, Any], is_tensor: IsTensor) -> NamedTensors:
@@ -21,8 +23,8 @@ def flatten_inputs(args: tuple[Any, ...], kwargs: Mapping[str, Any], is_tensor: 
     A positional argument is named by its position, a keyword argument by its keyword; what lies
     inside adds its key, field or position after a dot.
     """
-    found = list(_walk(args, "", is_tensor, 0))
-    found.extend(_walk(dict(kwargs), "", is_tensor, 0))
+    found = list(_walk(args, "", is_tensor))
+    found.extend(_walk(dict(kwargs), "", is_tensor))
     return _distinct(found)
 
 
@@ -32,7 +34,7 @@ def flatten_output(output: Any, is_tensor: IsTensor) -> NamedTensors:
     A lone tensor is slot "0", and so is the tensor of a one-element tuple: frameworks and ports differ
     in whether they unpack it.
     """
-    return _distinct(_walk((output,) if is_tensor(output) else output, "", is_tensor, 0))
+    return _distinct(_walk((output,) if is_tensor(output) else output, "", is_tensor))
 
 
 def with_inputs(
@@ -41,28 +43,33 @@ def with_inputs(
     """Returns the arguments with other tensors in the slots of `replaced`; nothing given is changed."""
     slots = iter([slot for slot, _ in flatten_inputs(args, kwargs, is_tensor)])
     return (
-        _with(args, slots, replaced, is_tensor, 0),
-        _with(dict(kwargs), slots, replaced, is_tensor, 0),
+        _with(args, slots, replaced, is_tensor),
+        _with(dict(kwargs), slots, replaced, is_tensor),
     )
 
 
 def with_output(output: Any, replaced: Mapping[str, Any], is_tensor: IsTensor) -> Any:
     """Returns a return value with other tensors in the slots of `replaced`; nothing given is changed."""
     slots = iter([slot for slot, _ in flatten_output(output, is_tensor)])
-    return _with(output, slots, replaced, is_tensor, 0)
+    return _with(output, slots, replaced, is_tensor)
 
 
 def _with(
-    value: Any, slots: Iterator[str], replaced: Mapping[str, Any], is_tensor: IsTensor, depth: int
+    value: Any,
+    slots: Iterator[str],
+    replaced: Mapping[str, Any],
+    is_tensor: IsTensor,
+    around: Around = frozenset(),
 ) -> Any:
     """Walks as `_walk` does: `slots` names the tensors in the order in which they are met."""
     if is_tensor(value):
         return replaced.get(next(slots), value)
-    if depth > MAX_DEPTH:
+    within = _enters(value, around)
+    if within is None:
         return value
     changed = {}
     for key, item in _items(value):
-        made = _with(item, slots, replaced, is_tensor, depth + 1)
+        made = _with(item, slots, replaced, is_tensor, within)
         if made is not item:
             changed[key] = made
     return _rebuilt(value, changed) if changed else value
@@ -92,14 +99,24 @@ def _distinct(found: Iterable[tuple[str, Any]]) -> NamedTensors:
     return named
 
 
-def _walk(value: Any, prefix: str, is_tensor: IsTensor, depth: int) -> Iterator[tuple[str, Any]]:
+def _walk(
+    value: Any, prefix: str, is_tensor: IsTensor, around: Around = frozenset()
+) -> Iterator[tuple[str, Any]]:
     if is_tensor(value):
         yield prefix, value
         return
-    if depth > MAX_DEPTH:
+    within = _enters(value, around)
+    if within is None:
         return
     for key, item in _items(value):
-        yield from _walk(item, f"{prefix}.{key}" if prefix else str(key), is_tensor, depth + 1)
+        yield from _walk(item, f"{prefix}.{key}" if prefix else str(key), is_tensor, within)
+
+
+def _enters(value: Any, around: Around) -> Optional[Around]:
+    """Returns what lies around the items of a container; None for one that lies in itself, or too deep."""
+    if id(value) in around or len(around) > MAX_DEPTH:
+        return None
+    return around | {id(value)}
 
 
 def _items(value: Any) -> Iterator[tuple[Any, Any]]:

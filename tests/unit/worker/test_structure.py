@@ -49,7 +49,16 @@ def test_keys_that_would_share_a_slot_are_told_apart():
 def test_a_cycle_ends():
     knot = [A]
     knot.append(knot)
-    assert slots(knot)[0] == ("0", "a")
+    assert slots(knot) == [("0", "a")]
+
+
+def test_knots_within_knots_end_soon_and_keep_their_tensors():
+    knot = {"a": A}
+    knot["left"], knot["right"], knot["both"] = knot, [knot, B], (knot, [knot])
+    assert slots(knot) == [("a", "a"), ("right.1", "b")]
+    assert with_output(knot, {"right.1": C}, is_leaf)["right"][1] is C
+    shared = [A]
+    assert slots((shared, shared)) == [("0.0", "a"), ("1.0", "a")], "twice is not within itself"
 
 
 def test_arguments_are_named_by_position_and_keyword():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 
 from padiff_rpc.v1.words import PairedBy
-from padiff_server.alignment.evidence import DOUBT, Blocks, Evidence, loose_shapes, share
+from padiff_server.alignment.evidence import DOUBT, Blocks, PairingEvidence, loose_shapes, share
 from padiff_server.alignment.pairing import Match, Pairing
 from padiff_server.alignment.plan import LOW_CONFIDENCE
 from padiff_server.alignment.sequence import WIDEST, align_sequences
@@ -42,7 +42,7 @@ def _pair_in_rounds(
         left, right = _with_chances(pairing, left, right)
         if not left or not right:
             return
-        evidence = Evidence(left, right, pairing.held_back, blocks)
+        evidence = PairingEvidence(left, right, pairing.held_back, blocks)
         evidence.bind(pairing)
         widest = _WIDTH_OF_REST if round_ else WIDEST
         found = align_sequences(len(left), len(right), evidence.weighted, widest=widest)

@@ -30,7 +30,7 @@ Ints = NDArray[np.int64]
 Blocks = tuple[Mapping[str, int], Mapping[str, int]]
 
 
-class Evidence:
+class PairingEvidence:
     """Features of two sequences of layers, and their scores. Values that are equal have equal numbers."""
 
     def __init__(

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from padiff_rpc.v1.words import PairedBy
 from padiff_server.alignment.anchors import doubted, kinds_differ, weighted_match
-from padiff_server.alignment.evidence import DOUBT, Evidence, share
+from padiff_server.alignment.evidence import DOUBT, PairingEvidence, share
 from padiff_server.alignment.kinds import is_composite, is_norm
 from padiff_server.alignment.pairing import Match, Pairing
 from padiff_server.alignment.plan import LOW_CONFIDENCE
@@ -95,7 +95,7 @@ def aligned_in_gaps(
     """
     if not ours or not theirs:
         return []
-    evidence = Evidence([node for node, _ in ours], [node for node, _ in theirs], pairing.held_back)
+    evidence = PairingEvidence([node for node, _ in ours], [node for node, _ in theirs], pairing.held_back)
     rows = np.array([gap for _, gap in ours])
     columns = np.array([gap for _, gap in theirs])
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from padiff_rpc.records import record
 from padiff_rpc.v1.words import PairedBy
-from padiff_server.alignment.evidence import Evidence
+from padiff_server.alignment.evidence import PairingEvidence
 from padiff_server.alignment.flow import Flow
 from padiff_server.alignment.pairing import Pairing
 
@@ -32,7 +32,7 @@ class Wish:
 class Likes:
     """How well each layer suits those like it on the other side, order left aside."""
 
-    def __init__(self, pairing: Pairing, evidence: Evidence, flows: tuple[Flow, Flow]) -> None:
+    def __init__(self, pairing: Pairing, evidence: PairingEvidence, flows: tuple[Flow, Flow]) -> None:
         self._evidence = evidence
         self._flows = flows
         self._alike: defaultdict[Hashable, list[int]] = defaultdict(list)
@@ -98,7 +98,7 @@ class Likes:
         return found
 
 
-def _surroundings(evidence: Evidence, side: int, flow: Flow, *, knows_ahead: bool) -> dict[int, int]:
+def _surroundings(evidence: PairingEvidence, side: int, flow: Flow, *, knows_ahead: bool) -> dict[int, int]:
     """Returns, for layers whose tensors the trace connects, a hash of what feeds them and what they feed.
 
     What they feed is known where neither trace was cut short.

@@ -13,7 +13,7 @@ from typing import Optional
 
 from padiff_rpc.v1.words import PairedBy
 from padiff_server.alignment.anchors import DOUBTED, doubted, weighted_match
-from padiff_server.alignment.evidence import Blocks, Evidence
+from padiff_server.alignment.evidence import Blocks, PairingEvidence
 from padiff_server.alignment.flow import Flow
 from padiff_server.alignment.likes import Likes, Wish
 from padiff_server.alignment.pairing import Match, Pairing
@@ -33,7 +33,7 @@ def reorder(
     blocks: Blocks,
 ) -> None:
     """Exchanges partners among layers of equal looks. `left`, `right`: those with weights, in order."""
-    evidence = Evidence(left, right, pairing.held_back, blocks)
+    evidence = PairingEvidence(left, right, pairing.held_back, blocks)
     likes = Likes(pairing, evidence, flows)
     for _ in range(_ROUNDS):
         current = _current(pairing, evidence)
@@ -57,7 +57,7 @@ def reorder(
             pairing.add(_told(weighted_match(left[row], right[column]), 0.7, _CONFIRMED))
 
 
-def _current(pairing: Pairing, evidence: Evidence) -> dict[int, int]:
+def _current(pairing: Pairing, evidence: PairingEvidence) -> dict[int, int]:
     """Returns the pairs of layers that look alike, by their places in the sequences."""
     columns = {node.layer.path: n for n, node in enumerate(evidence.sides[1])}
     found = {}
@@ -104,7 +104,7 @@ def _closed(wishes: dict[int, Wish], current: dict[int, int]) -> list[dict[int, 
 
 
 def _exchange(
-    pairing: Pairing, flows: tuple[Flow, Flow], evidence: Evidence, moves: dict[int, tuple[int, int]]
+    pairing: Pairing, flows: tuple[Flow, Flow], evidence: PairingEvidence, moves: dict[int, tuple[int, int]]
 ) -> None:
     left, right = evidence.sides
     references = [left[row] for row in moves]
@@ -120,7 +120,9 @@ def _exchange(
         _grant(pairing, evidence, moves, sure=sure)
 
 
-def _grant(pairing: Pairing, evidence: Evidence, moves: dict[int, tuple[int, int]], *, sure: bool) -> None:
+def _grant(
+    pairing: Pairing, evidence: PairingEvidence, moves: dict[int, tuple[int, int]], *, sure: bool
+) -> None:
     left, right = evidence.sides
     for row, (old, _) in moves.items():
         match = pairing.of(0, left[row])
@@ -131,7 +133,7 @@ def _grant(pairing: Pairing, evidence: Evidence, moves: dict[int, tuple[int, int
         pairing.add(_told(match, 0.7, _BY_NAMES) if sure else doubted(match, _CONTRADICTION))
 
 
-def _follow(pairing: Pairing, flows: tuple[Flow, Flow], evidence: Evidence) -> None:
+def _follow(pairing: Pairing, flows: tuple[Flow, Flow], evidence: PairingEvidence) -> None:
     """Pairs what alone works on a layer's results with what alone works on its partner's.
 
     Of two branches with layers alike the first layers may pair rightly, and the others by their order.
@@ -176,7 +178,7 @@ def _follows(pairing: Pairing, flows: tuple[Flow, Flow], reference: Node, candid
     return bool(sources & theirs)
 
 
-def _contradicts(evidence: Evidence, moves: dict[int, tuple[int, int]]) -> bool:
+def _contradicts(evidence: PairingEvidence, moves: dict[int, tuple[int, int]]) -> bool:
     """Whether names speak loudly enough to be heard against layers that work on each other's results."""
     left, right = evidence.sides
     if all(left[row].path == right[new].path for row, (_, new) in moves.items()):

@@ -9,7 +9,7 @@ from typing import Optional
 from padiff_rpc.v1.words import PairedBy
 from padiff_server.alignment.anchors import doubted, weighted_match
 from padiff_server.alignment.containers import smallest_around
-from padiff_server.alignment.evidence import DOUBT, Evidence
+from padiff_server.alignment.evidence import DOUBT, PairingEvidence
 from padiff_server.alignment.gaps import anchored_gaps
 from padiff_server.alignment.kinds import is_composite
 from padiff_server.alignment.pairing import Match, Pairing
@@ -23,7 +23,7 @@ def pair_composites(pairing: Pairing, left: Sequence[Node], right: Sequence[Node
     if not _composites(left) or not _composites(right):
         return
     coarse = _coarse(left), _coarse(right)
-    evidence = Evidence(*coarse, pairing.held_back)
+    evidence = PairingEvidence(*coarse, pairing.held_back)
     evidence.bind(pairing)
     for pair in align_sequences(len(coarse[0]), len(coarse[1]), evidence.weighted):
         reference, candidate = coarse[0][pair.left], coarse[1][pair.right]

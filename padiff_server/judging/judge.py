@@ -1,61 +1,69 @@
-"""The verdict on one pair of tensors, from its figures and its tolerance."""
+"""The verdict on one pair of tensors: rules that are tried in one order."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Callable
 from typing import Optional
 
 from padiff_rpc.records import record
-from padiff_rpc.v1.records import Figures, Options, Reason, TensorSpec, Tolerance
-from padiff_rpc.v1.words import Cause, CompareMode, Omission, ToleranceSource, Verdict
+from padiff_rpc.v1.records import Figures, Options, Reason, Tolerance
+from padiff_rpc.v1.words import CaptureKind, Cause, CompareMode, Omission, ToleranceSource, Verdict
+from padiff_server.judging.measured import Measured
+from padiff_server.judging.tolerances import GRADIENTS
 
 # Of a floor, which is a hundred epsilons: what sums leave on one side where they cancel exactly on the other.
 _SHARE_BESIDE_ZEROS = 0.04
 
 
 @record
+class Evidence:
+    """One pair of tensors as it was measured, and what is known of it besides.
+
+    Attributes:
+        floor: how far apart the two may be by rounding of what they are made of: see `noise.py`.
+    """
+
+    kind: CaptureKind
+    measured: Measured
+    floor: float = 0.0
+
+    @property
+    def figures(self) -> Figures:
+        """What was measured; only rules behind the one for what was not may ask."""
+        assert self.measured.figures is not None
+        return self.measured.figures
+
+    @property
+    def is_of_gradient(self) -> bool:
+        """Whether the pair is of gradients, or of what an optimizer keeps of them."""
+        return self.kind in GRADIENTS or self.kind is CaptureKind.OPTIMIZER_STATE
+
+
+@record
 class Judgement:
+    """The verdict on a pair, and why it is not a plain match."""
+
     verdict: Verdict
     reasons: tuple[Reason, ...] = ()
     omission: Optional[Omission] = None
 
 
-def judge(
-    reference: TensorSpec,
-    candidate: TensorSpec,
-    figures: Optional[Figures],
-    tolerance: Tolerance,
-    *,
-    options: Options,
-    floor: float = 0.0,
-    is_of_gradient: bool = False,
-) -> Judgement:
-    """Returns the verdict on one pair, and why it is not a plain match.
+def judge(evidence: Evidence, options: Options) -> Judgement:
+    """Returns what the first of `RULES` that has something to say says of the pair.
 
-    Shape is judged first, then dtype, non-finite elements, values. NaN on both sides is `nonfinite` even
-    where both agree; infinities that agree are equal (attention masks hold them). A pair that is further
-    apart than its tolerance, but by less than `floor`, differs by rounding alone. Where it is nothing but
-    that on both sides, a gradient, or what an optimizer keeps of one, is `not_compared`; a value agrees, but
-    its omission says that this is all that is known. The user's bounds know no floor. A row of a table that
-    is further apart than a row may be, and than `floor`, fails the whole. In mean mode the difference of the
-    means decides, and a reason says where elements differ.
+    Where dtypes may differ, one more reason says that they do, and no such pair is a plain match.
     """
-    if reference.shape != candidate.shape:
-        return Judgement(verdict=Verdict.SHAPE_MISMATCH, reasons=(Reason(cause=Cause.SHAPE),))
-    dtypes = () if reference.dtype is candidate.dtype else (Reason(cause=Cause.DTYPE),)
-    if dtypes and options.check_dtype:
-        return Judgement(verdict=Verdict.DTYPE_MISMATCH, reasons=dtypes)
-    if figures is None:
-        return Judgement(verdict=Verdict.NOT_COMPARED, reasons=(Reason(cause=Cause.NO_VALUES),))
-    judgement = _judge_values(figures, tolerance, options, floor, is_of_gradient)
-    if not dtypes:
+    judgement = next(found for rule in RULES for found in [rule(evidence, options)] if found is not None)
+    same_dtype = evidence.measured.reference.dtype is evidence.measured.candidate.dtype
+    if same_dtype or options.check_dtype or evidence.measured.figures is None:
         return judgement
-    matched = judgement.verdict is Verdict.MATCH
+    is_match = judgement.verdict is Verdict.MATCH
     return dataclasses.replace(
         judgement,
-        verdict=Verdict.WITHIN_TOLERANCE if matched else judgement.verdict,
-        reasons=(*judgement.reasons, *dtypes),
+        verdict=Verdict.WITHIN_TOLERANCE if is_match else judgement.verdict,
+        reasons=(*judgement.reasons, Reason(cause=Cause.DTYPE)),
     )
 
 
@@ -89,35 +97,102 @@ def may_be_rounding(figures: Figures, tolerance: Tolerance, floor: float) -> boo
     return not _pattern(figures)
 
 
-def _judge_values(
-    figures: Figures, tolerance: Tolerance, options: Options, floor: float, is_of_gradient: bool
-) -> Judgement:
-    if figures.nan_reference or figures.nan_candidate or figures.nonfinite_mismatches:
-        return Judgement(verdict=Verdict.NONFINITE, reasons=(Reason(cause=Cause.NONFINITE),))
-    if figures.bitwise_equal:
-        return Judgement(verdict=Verdict.MATCH)
-    is_mean = options.compare_mode is CompareMode.MEAN
-    elements = (Reason(cause=Cause.ELEMENTS),) if is_mean and figures.mismatches else ()
-    if agrees(figures, tolerance, options):
-        if figures.worst_row is not None and not figures.worst_row.rmse < floor:
-            return Judgement(verdict=Verdict.MISMATCH, reasons=(Reason(cause=Cause.TABLE_ROW),))
-        return Judgement(verdict=Verdict.WITHIN_TOLERANCE, reasons=elements)
-    if may_be_rounding(figures, tolerance, floor):
-        return _judge_rounding(figures, tolerance, floor, is_of_gradient)
-    if is_mean:
-        means = Reason(cause=Cause.MEANS, numbers=(_allowed_bias(figures, tolerance),))
-        return Judgement(verdict=Verdict.MISMATCH, reasons=(means, *elements))
-    return Judgement(verdict=Verdict.MISMATCH, reasons=(Reason(cause=Cause.VALUES), *_pattern(figures)))
+def _shapes_differ(evidence: Evidence, options: Options) -> Optional[Judgement]:
+    if evidence.measured.reference.shape == evidence.measured.candidate.shape:
+        return None
+    return Judgement(verdict=Verdict.SHAPE_MISMATCH, reasons=(Reason(cause=Cause.SHAPE),))
 
 
-def _judge_rounding(figures: Figures, tolerance: Tolerance, floor: float, is_of_gradient: bool) -> Judgement:
+def _dtypes_differ(evidence: Evidence, options: Options) -> Optional[Judgement]:
+    if evidence.measured.reference.dtype is evidence.measured.candidate.dtype or not options.check_dtype:
+        return None
+    return Judgement(verdict=Verdict.DTYPE_MISMATCH, reasons=(Reason(cause=Cause.DTYPE),))
+
+
+def _was_not_measured(evidence: Evidence, options: Options) -> Optional[Judgement]:
+    if evidence.measured.figures is not None:
+        return None
+    return Judgement(verdict=Verdict.NOT_COMPARED, reasons=(Reason(cause=Cause.NO_VALUES),))
+
+
+def _is_not_finite(evidence: Evidence, options: Options) -> Optional[Judgement]:
+    """NaN never passes, not even on both sides; infinities that agree (of attention masks) are equal."""
+    figures = evidence.figures
+    if not (figures.nan_reference or figures.nan_candidate or figures.nonfinite_mismatches):
+        return None
+    return Judgement(verdict=Verdict.NONFINITE, reasons=(Reason(cause=Cause.NONFINITE),))
+
+
+def _is_equal(evidence: Evidence, options: Options) -> Optional[Judgement]:
+    return Judgement(verdict=Verdict.MATCH) if evidence.figures.bitwise_equal else None
+
+
+def _table_row_differs(evidence: Evidence, options: Options) -> Optional[Judgement]:
+    """A row of a table that is further apart than a row may be, and than the floor, fails the whole."""
+    row = evidence.figures.worst_row
+    if row is None or row.rmse < evidence.floor:
+        return None
+    if not agrees(evidence.figures, evidence.measured.tolerance, options):
+        return None  # the whole says more
+    return Judgement(verdict=Verdict.MISMATCH, reasons=(Reason(cause=Cause.TABLE_ROW),))
+
+
+def _is_within_tolerance(evidence: Evidence, options: Options) -> Optional[Judgement]:
+    if not agrees(evidence.figures, evidence.measured.tolerance, options):
+        return None
+    return Judgement(verdict=Verdict.WITHIN_TOLERANCE, reasons=_elements(evidence, options))
+
+
+def _is_rounding(evidence: Evidence, options: Options) -> Optional[Judgement]:
+    """What is further apart than its tolerance, but by less than the floor, differs by rounding alone.
+
+    Where it is nothing but that on both sides, a gradient is not compared. A value agrees all the same, and
+    its omission says that no more is known.
+    """
+    figures, tolerance, floor = evidence.figures, evidence.measured.tolerance, evidence.floor
+    if not may_be_rounding(figures, tolerance, floor):
+        return None
     size = max(figures.rms_reference, _rms_candidate(figures))
     omission = Omission.BELOW_ROUNDING if size < floor else None
-    if is_of_gradient and omission is not None:
+    if evidence.is_of_gradient and omission is not None:
         reason = Reason(cause=Cause.BELOW_ROUNDING, numbers=(figures.rms_reference, floor))
-        return Judgement(verdict=Verdict.NOT_COMPARED, reasons=(reason,), omission=omission)
+        is_state = evidence.kind is CaptureKind.OPTIMIZER_STATE
+        return Judgement(
+            verdict=Verdict.NOT_COMPARED,
+            reasons=(reason,),
+            omission=Omission.MADE_OF_ROUNDING if is_state else omission,
+        )
     reason = Reason(cause=Cause.ROUNDING, numbers=(distance(figures, tolerance), floor))
     return Judgement(verdict=Verdict.WITHIN_TOLERANCE, reasons=(reason,), omission=omission)
+
+
+def _differs(evidence: Evidence, options: Options) -> Judgement:
+    """In mean mode the difference of the means has decided, and a reason says where elements differ."""
+    if options.compare_mode is not CompareMode.MEAN:
+        reasons = Reason(cause=Cause.VALUES), *_pattern(evidence.figures)
+        return Judgement(verdict=Verdict.MISMATCH, reasons=reasons)
+    bound = _allowed_bias(evidence.figures, evidence.measured.tolerance)
+    reasons = Reason(cause=Cause.MEANS, numbers=(bound,)), *_elements(evidence, options)
+    return Judgement(verdict=Verdict.MISMATCH, reasons=reasons)
+
+
+# In the order in which they are tried.
+RULES: tuple[Callable[[Evidence, Options], Optional[Judgement]], ...] = (
+    _shapes_differ,
+    _dtypes_differ,
+    _was_not_measured,
+    _is_not_finite,
+    _is_equal,
+    _table_row_differs,
+    _is_within_tolerance,
+    _is_rounding,
+    _differs,
+)
+
+
+def _elements(evidence: Evidence, options: Options) -> tuple[Reason, ...]:
+    is_mean = options.compare_mode is CompareMode.MEAN
+    return (Reason(cause=Cause.ELEMENTS),) if is_mean and evidence.figures.mismatches else ()
 
 
 def _allowed_bias(figures: Figures, tolerance: Tolerance) -> float:

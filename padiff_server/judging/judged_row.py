@@ -6,10 +6,9 @@ import dataclasses
 from typing import Optional
 
 from padiff_rpc.v1.records import Options, Place, Reason, Row, TensorSpec
-from padiff_rpc.v1.words import CaptureKind, Omission, Verdict
-from padiff_server.judging.judge import Judgement, judge
+from padiff_rpc.v1.words import Verdict
+from padiff_server.judging.judge import Evidence, judge
 from padiff_server.judging.measured import Measured
-from padiff_server.judging.tolerances import GRADIENTS
 from padiff_server.layout_rules import IDENTITY, Rule
 
 
@@ -24,18 +23,10 @@ def judged_row(
 ) -> Row:
     """Returns `frame` with verdict, figures, tolerance and the specs that were compared.
 
-    What is below rounding does not count. `floor`: see `judge`; `notes`: what is known of the pair
+    What is below rounding does not count. `floor`: see `Evidence`; `notes`: what is known of the pair
     besides.
     """
-    judgement = judge(
-        measured.reference,
-        measured.candidate,
-        measured.figures,
-        measured.tolerance,
-        options=options,
-        floor=floor,
-        is_of_gradient=frame.kind in GRADIENTS or frame.kind is CaptureKind.OPTIMIZER_STATE,
-    )
+    judgement = judge(Evidence(kind=frame.kind, measured=measured, floor=floor), options)
     return dataclasses.replace(
         frame,
         verdict=judgement.verdict,
@@ -46,14 +37,8 @@ def judged_row(
         reasons=(*judgement.reasons, *measured.notes, *notes),
         rule="" if rule == IDENTITY else rule.name,
         counts=frame.counts and (judgement.omission is None or judgement.verdict is not Verdict.NOT_COMPARED),
-        omission=_omission(frame, judgement),
+        omission=judgement.omission,
     )
-
-
-def _omission(frame: Row, judgement: Judgement) -> Optional[Omission]:
-    if judgement.omission is Omission.BELOW_ROUNDING and frame.kind is CaptureKind.OPTIMIZER_STATE:
-        return Omission.MADE_OF_ROUNDING
-    return judgement.omission
 
 
 def _with_spec(place: Optional[Place], spec: TensorSpec) -> Optional[Place]:

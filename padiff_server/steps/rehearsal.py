@@ -15,7 +15,7 @@ from padiff_server.alignment.activations import COMPUTED, Activation
 from padiff_server.alignment.correspondences import Way
 from padiff_server.alignment.slots import Meeting
 from padiff_server.capture.trace import Trace, Traces
-from padiff_server.judging.judge import judge
+from padiff_server.judging.judge import Evidence, judge
 from padiff_server.judging.measured import Aspect, measure_pair
 from padiff_server.judging.tolerances import Tolerances
 from padiff_server.run import Run
@@ -113,13 +113,7 @@ class _PassValues:
             sum_squares=ours.sum_squares,
             rule=meeting.reference,
         )
-        judgement = judge(
-            measured.reference,
-            measured.candidate,
-            measured.figures,
-            measured.tolerance,
-            options=self._options,
-        )
+        judgement = judge(Evidence(kind=_ASPECT.kind, measured=measured), self._options)
         return judgement.verdict in _AGREEING
 
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
+from typing import Any, Optional
 
 import numpy as np
 import pytest
 
 from padiff_client.sentences import reason
 from padiff_rpc.tensors import HostTensor
-from padiff_rpc.v1.records import Options, Place, Row, TensorSpec, Tolerance
+from padiff_rpc.v1.records import Figures, Options, Place, Row, TableRow, TensorSpec, Tolerance
 from padiff_rpc.v1.words import CaptureKind, DType, Phase, ToleranceSource, Verdict
-from padiff_server.judging.judge import judge
+from padiff_server.judging.judge import RULES, Evidence, judge
 from padiff_server.judging.judged_row import judged_row
 from padiff_server.judging.magnitude import Magnitude
 from padiff_server.judging.measure import measure, root_mean_square
@@ -143,7 +144,16 @@ def test_a16_bfloat16_passes_under_its_own_tolerance() -> None:
         Phase.FORWARD, CaptureKind.OUTPUT, DType.BFLOAT16, Magnitude(rms=rms)
     )
     figures = measure(one, other, tolerance)
-    assert judge(spec, spec, figures, tolerance, options=STRICT).verdict is Verdict.WITHIN_TOLERANCE
+    assert (
+        judge(
+            Evidence(
+                kind=CaptureKind.OUTPUT,
+                measured=Measured(reference=spec, candidate=spec, figures=figures, tolerance=tolerance),
+            ),
+            STRICT,
+        ).verdict
+        is Verdict.WITHIN_TOLERANCE
+    )
 
 
 @pytest.mark.parametrize("shape", [(), (1,), (0,), (3, 0)])
@@ -256,4 +266,76 @@ def test_a_users_bounds_stand_below_the_floor_too(options: Options) -> None:
 
 def test_values_that_did_not_arrive_are_not_compared() -> None:
     spec = TensorSpec(dtype=DType.FLOAT32, shape=(2,))
-    assert judge(spec, spec, None, LOOSE, options=STRICT).verdict is Verdict.NOT_COMPARED
+    assert (
+        judge(
+            Evidence(
+                kind=CaptureKind.OUTPUT,
+                measured=Measured(reference=spec, candidate=spec, figures=None, tolerance=LOOSE),
+            ),
+            STRICT,
+        ).verdict
+        is Verdict.NOT_COMPARED
+    )
+
+
+ORDER = {
+    "_shapes_differ": "shape before anything else",
+    "_dtypes_differ": "then dtype, where it has to agree",
+    "_was_not_measured": "without figures there is nothing to judge",
+    "_is_not_finite": "NaN never passes, whatever the tolerance",
+    "_is_equal": "equal bits are a match",
+    "_table_row_differs": "a row by itself, before the whole agrees",
+    "_is_within_tolerance": "the tolerance",
+    "_is_rounding": "what sums that cancel explain, where the tolerance does not",
+    "_differs": "all else",
+}
+
+
+def test_rules_are_tried_in_one_written_order() -> None:
+    assert [rule.__name__ for rule in RULES] == list(ORDER)
+
+
+ROWS_APART = TableRow(index=3, relative_l2=1.0, rmse=1.0, rms_reference=1.0, rms_candidate=0.0)
+
+
+@pytest.mark.parametrize(
+    ("shapes", "dtypes", "figures", "floor", "verdict"),
+    [
+        # Each line would be judged by the next one's rule, were it not for its own.
+        (((2,), (3,)), ("float32", "float64"), None, 9.0, Verdict.SHAPE_MISMATCH),
+        (((2,), (2,)), ("float32", "float64"), None, 9.0, Verdict.DTYPE_MISMATCH),
+        (((2,), (2,)), ("float32", "float32"), None, 9.0, Verdict.NOT_COMPARED),
+        (
+            ((2,), (2,)),
+            ("float32", "float32"),
+            {"bitwise_equal": True, "nan_reference": 1, "nan_candidate": 1, "worst_row": ROWS_APART},
+            9.0,
+            Verdict.NONFINITE,
+        ),
+        (
+            ((2,), (2,)),
+            ("float32", "float32"),
+            {"bitwise_equal": True, "worst_row": ROWS_APART},
+            0.0,
+            Verdict.MATCH,
+        ),
+        (((2,), (2,)), ("float32", "float32"), {"worst_row": ROWS_APART}, 0.0, Verdict.MISMATCH),
+        (((2,), (2,)), ("float32", "float32"), {"worst_row": ROWS_APART}, 9.0, Verdict.WITHIN_TOLERANCE),
+        (((2,), (2,)), ("float32", "float32"), {"relative_l2": 1.0, "rmse": 1.0}, 9.0, Verdict.NOT_COMPARED),
+        (((2,), (2,)), ("float32", "float32"), {"relative_l2": 1.0, "rmse": 1.0}, 0.5, Verdict.MISMATCH),
+    ],
+)
+def test_the_first_rule_that_has_something_to_say_decides(
+    shapes: tuple[tuple[int, ...], tuple[int, ...]],
+    dtypes: tuple[str, str],
+    figures: Optional[dict[str, Any]],
+    floor: float,
+    verdict: Verdict,
+) -> None:
+    ours, theirs = (TensorSpec(dtype=DType(dtype), shape=shape) for dtype, shape in zip(dtypes, shapes))
+    found = None
+    if figures is not None:
+        found = Figures(**{"elements": 2, "bitwise_equal": False, "cosine": 0.0, **figures})
+    measured = Measured(reference=ours, candidate=theirs, tolerance=BY_NORM, figures=found)
+    evidence = Evidence(kind=CaptureKind.OUTPUT_GRADIENT, measured=measured, floor=floor)
+    assert judge(evidence, STRICT).verdict is verdict

@@ -12,9 +12,9 @@ import pytest
 
 from padiff_rpc.tensors import HostTensor
 from padiff_rpc.v1.records import CallEvent, Layer, Options, Slot, TensorSpec, Weight
-from padiff_rpc.v1.words import CallMoment, DType, Omission, PairedBy, Side, Verdict, WeightKind
+from padiff_rpc.v1.words import CallMoment, CaptureKind, DType, Omission, PairedBy, Side, Verdict, WeightKind
 from padiff_server.alignment.plan import PairedLayer, Plan
-from padiff_server.judging.judge import Judgement, judge
+from padiff_server.judging.judge import Evidence, Judgement, judge
 from padiff_server.judging.measured import measure_pair
 from padiff_server.judging.noise import rounding_floor
 from padiff_server.judging.store import TensorStore
@@ -188,15 +188,12 @@ class Step:
         pair = TensorPair(reference=key, candidate=key)
         measured = table.measured(pair)
         assert measured is not None
-        return judge(
-            measured.reference,
-            measured.candidate,
-            measured.figures,
-            measured.tolerance,
-            options=OPTIONS,
+        evidence = Evidence(
+            kind=CaptureKind.OUTPUT_GRADIENT if of_gradient else CaptureKind.OUTPUT,
+            measured=measured,
             floor=self.floors.of(table, pair) if floor is None else floor,
-            is_of_gradient=of_gradient,
         )
+        return judge(evidence, OPTIONS)
 
 
 @pytest.fixture

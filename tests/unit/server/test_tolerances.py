@@ -10,9 +10,10 @@ import pytest
 from padiff_rpc.tensors import HostTensor
 from padiff_rpc.v1.records import Options, Tolerance
 from padiff_rpc.v1.words import CaptureKind, DType, Phase, ToleranceSource, Verdict
-from padiff_server.judging.judge import judge
+from padiff_server.judging.judge import Evidence, judge
 from padiff_server.judging.magnitude import Magnitude
 from padiff_server.judging.measure import measure, root_mean_square
+from padiff_server.judging.measured import Measured
 from padiff_server.judging.tolerances import Explained, Tolerances, stepped_tolerance
 
 KINDS = {
@@ -41,7 +42,9 @@ def verdict_of(
     table = Tolerances(options, in_lockstep=in_lockstep)
     tolerance = table.tolerance(phase, kind or KINDS[phase], one.dtype, Magnitude(rms=rms))
     figures = measure(one, other, tolerance)
-    return judge(one.spec, other.spec, figures, tolerance, options=options).verdict
+    kind = kind or KINDS[phase]
+    measured = Measured(reference=one.spec, candidate=other.spec, tolerance=tolerance, figures=figures)
+    return judge(Evidence(kind=kind, measured=measured), options).verdict
 
 
 def normal(size: int = 4096, *, scale: float = 1.0, seed: int = 0) -> np.ndarray:

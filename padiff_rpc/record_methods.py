@@ -51,6 +51,18 @@ class LayerMethods:
         return self.classes[0].rpartition(".")[2] if self.classes else ""
 
 
+class WeightMethods:
+    """The name of a weight in the common vocabulary."""
+
+    name: str
+    canonical_name: str
+
+    @property
+    def canonical(self) -> str:
+        """The name that every framework has for such a weight; its own where it has no other."""
+        return self.canonical_name or self.name
+
+
 class TlsMethods:
     """Keys and certificates from files."""
 

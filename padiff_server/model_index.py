@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from padiff_rpc.v1.records import Layer
 from padiff_rpc.v1.words import Side
-from padiff_server.alignment.kinds import averages, is_bookkeeping, is_byproduct, kind_of, normalizes
+from padiff_server.alignment.kinds import averages, is_bookkeeping, is_byproduct, is_norm
 from padiff_server.weights.owned_weight import owner_name
 
 
@@ -39,18 +39,18 @@ class ModelIndex:
     def normalizes(self, path: str) -> bool:
         """Whether the layer at `path` divides by how far its values spread."""
         layer = self._layers.get(path)
-        return layer is not None and normalizes(kind_of(layer))
+        return layer is not None and is_norm(layer.kind)
 
     def averages(self, path: str) -> bool:
         """Whether the layer at `path` makes averages of what it takes, and nothing else."""
         layer = self._layers.get(path)
-        return layer is not None and averages(kind_of(layer))
+        return layer is not None and averages(layer.kind)
 
     def has_to_return(self, path: str, slot: str) -> bool:
         """Whether a verdict depends on this output of the layer at `path`, "" for the root."""
         if path == "":
             return True
-        return self.is_parameterised(path) and not is_byproduct(kind_of(self._layers[path]), slot)
+        return self.is_parameterised(path) and not is_byproduct(self._layers[path].kind, slot)
 
     def holds_weights(self, path: str) -> bool:
         """Whether the layer, or any below it, is parameterised."""

@@ -13,12 +13,13 @@ from collections.abc import Callable, Hashable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, Optional, Protocol
 
-from padiff_rpc.records import record
 from padiff_rpc.tensors import Array, HostTensor
-from padiff_rpc.v1.records import OptimizerEntry, TensorSpec, Weight
+from padiff_rpc.v1.records import OptimizerEntry, TensorSpec
 from padiff_rpc.v1.words import DType
+from padiff_worker.layer_tree import LayerHandle
 from padiff_worker.optimizers import OptimizerView
 from padiff_worker.randomness import Decisions
+from padiff_worker.vocabulary import Vocabulary
 
 # Called at entry of a layer's call with (args, kwargs), both as the layer receives them; returns what the
 # layer is to receive instead, or None.
@@ -32,32 +33,6 @@ Remove = Callable[[], None]
 GradientHook = Callable[[Any], Optional[Any]]
 
 
-@record
-class LayerHandle:
-    """One layer of a model.
-
-    Attributes:
-        paths: all paths that reach the layer, definition order; the first names it, "" is the root.
-        layer: the framework's object.
-        classes: qualified class names, own class first, then bases up to and without the framework's
-            base class for layers.
-        hyper_parameters: public attributes that are bool, int, float, str, None, or flat tuples or
-            lists of these, by the framework's own names.
-        weights: own parameters and persistent or non-persistent buffers, definition order, with the
-            framework's names. `tied_to` is filled in.
-        opaque: compiled, exported or scripted, so that no call of the layers below can be watched.
-        hidden: below an opaque layer, wherever it is held.
-    """
-
-    paths: tuple[str, ...]
-    layer: Any
-    classes: tuple[str, ...]
-    hyper_parameters: Mapping[str, Any]
-    weights: tuple[Weight, ...]
-    opaque: bool = False
-    hidden: bool = False
-
-
 class FrameworkAdapter(Protocol):
     """One framework, as about two dozen small verbs without policy."""
 
@@ -66,6 +41,8 @@ class FrameworkAdapter(Protocol):
     # Folders of the framework's own layers and call machinery: a frame in one of them is not the
     # user's line.
     library_folders: tuple[str, ...]
+    # What it calls things.
+    vocabulary: Vocabulary
 
     def version(self) -> str:
         """Returns the framework's version."""

@@ -8,11 +8,36 @@ from typing import Any, Optional
 from padiff_rpc.records import record
 from padiff_rpc.v1.records import TensorSpec, Weight
 from padiff_rpc.v1.words import WeightKind
-from padiff_worker.adapter import LayerHandle
 
 _SCALARS = (bool, int, float, str, type(None))
 # Longer lists are tables, not hyper-parameters.
 _MAX_ITEMS = 64
+
+
+@record
+class LayerHandle:
+    """One layer of a model.
+
+    Attributes:
+        paths: all paths that reach the layer, definition order; the first names it, "" is the root.
+        layer: the framework's object.
+        classes: qualified class names, own class first, then bases up to and without the framework's
+            base class for layers.
+        hyper_parameters: public attributes that are bool, int, float, str, None, or flat tuples or
+            lists of these, by the framework's own names.
+        weights: own parameters and persistent or non-persistent buffers, definition order, with the
+            framework's names. `tied_to` is filled in.
+        opaque: compiled, exported or scripted, so that no call of the layers below can be watched.
+        hidden: below an opaque layer, wherever it is held.
+    """
+
+    paths: tuple[str, ...]
+    layer: Any
+    classes: tuple[str, ...]
+    hyper_parameters: Mapping[str, Any]
+    weights: tuple[Weight, ...]
+    opaque: bool = False
+    hidden: bool = False
 
 
 @record

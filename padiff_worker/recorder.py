@@ -11,8 +11,9 @@ from padiff_rpc.records import record
 from padiff_rpc.tensors import HostTensor
 from padiff_rpc.v1.records import CallEvent, CallInput, CaptureId, Slot, SourceLine
 from padiff_rpc.v1.words import CallMoment, CaptureKind
-from padiff_worker.adapter import FrameworkAdapter, LayerHandle, Remove
+from padiff_worker.adapter import FrameworkAdapter, Remove
 from padiff_worker.calls import Call, CallLog
+from padiff_worker.layer_tree import LayerHandle
 from padiff_worker.lockstep import Claim, Lockstep, Place
 from padiff_worker.source_lines import calling_line
 from padiff_worker.structure import NamedTensors, flatten_inputs, flatten_output, with_inputs, with_output

@@ -6,9 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, Optional
 
-from padiff_rpc import trees
 from padiff_rpc.errors import InvalidRequestError, NotFoundError, StateError
-from padiff_rpc.records import Tree
 from padiff_rpc.tensors import HostTensor
 from padiff_rpc.v1.records import Layer, OptimizerEntry
 from padiff_rpc.v1.words import Randomness, WeightKind
@@ -68,18 +66,8 @@ class ModelSession:
         self._loaded.close()
 
     def describe(self) -> tuple[Layer, ...]:
-        """Returns the layer tree."""
-        return tuple(
-            Layer(
-                path=handle.paths[0],
-                aliases=handle.paths[1:],
-                classes=handle.classes,
-                hyper_parameters=_pack_plain(handle.hyper_parameters),
-                weights=handle.weights,
-                opaque=handle.opaque,
-            )
-            for handle in self._adapter.layers(self.model)
-        )
+        """Returns the layer tree in the common vocabulary."""
+        return self._adapter.vocabulary.translated(self._adapter.layers(self.model))
 
     def _call_forward(self, given: Arguments, recorder: Recorder) -> None:
         if self.train_step is not None:
@@ -183,7 +171,3 @@ def _named(weights: Mapping[str, Any], name: str) -> Any:
     if name not in weights:
         raise NotFoundError(f"the model has no parameter or buffer {name!r}")
     return weights[name]
-
-
-def _pack_plain(values: Mapping[str, Any]) -> Tree:
-    return trees.pack(dict(values), where="hyper_parameters")

@@ -14,8 +14,8 @@ from paddle.nn.utils.weight_norm_hook import WeightNorm
 
 from padiff_rpc.tensors import HostTensor
 from padiff_rpc.v1.words import DType, WeightKind
-from padiff_worker.adapter import GradientHook, LayerHandle, Remove
-from padiff_worker.layer_tree import LayerReader, OwnTensor
+from padiff_worker.adapter import GradientHook, Remove
+from padiff_worker.layer_tree import LayerHandle, LayerReader, OwnTensor
 from padiff_worker_paddle import (
     compiled,
     graphs,
@@ -28,6 +28,7 @@ from padiff_worker_paddle import (
     watching,
 )
 from padiff_worker_paddle.random_operations import random_operations
+from padiff_worker_paddle.vocabulary import VOCABULARY
 
 # Running statistics, which Paddle keeps among the parameters of its batch norms.
 _STATISTICS = {"_mean", "_variance"}
@@ -98,6 +99,7 @@ class PaddleAdapter:
     """The Paddle side of the worker."""
 
     name = "paddle"
+    vocabulary = VOCABULARY
     # Not paddle itself: a user's line may lie in a model that comes with a framework.
     library_folders = tuple(
         os.path.join(os.path.dirname(paddle.__file__), part)

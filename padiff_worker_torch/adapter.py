@@ -12,11 +12,12 @@ from torch.nn.utils.parametrize import is_parametrized
 
 from padiff_rpc.tensors import HostTensor
 from padiff_rpc.v1.words import DType, WeightKind
-from padiff_worker.adapter import EntryHook, ExitHook, GradientHook, LayerHandle, Remove
-from padiff_worker.layer_tree import LayerReader, OwnTensor
+from padiff_worker.adapter import EntryHook, ExitHook, GradientHook, Remove
+from padiff_worker.layer_tree import LayerHandle, LayerReader, OwnTensor
 from padiff_worker_torch import compiled, graphs, kept_optimizer, optimizers, runtime, state, steps, tensors
 from padiff_worker_torch.computed_weights import PARAMETRIZATIONS, computed, made_of
 from padiff_worker_torch.random_operations import random_operations
+from padiff_worker_torch.vocabulary import VOCABULARY
 
 _CASTS = {
     DType.FLOAT16: torch.nn.Module.half,
@@ -88,6 +89,7 @@ class TorchAdapter:
     """The Torch side of the worker."""
 
     name = "torch"
+    vocabulary = VOCABULARY
     # Not torch itself: a user's line may lie in a model that comes with a framework.
     library_folders = tuple(
         os.path.join(os.path.dirname(torch.__file__), part)

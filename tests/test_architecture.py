@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from padiff_worker_paddle import vocabulary as paddle_vocabulary
+from padiff_worker_torch import vocabulary as torch_vocabulary
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -191,3 +195,38 @@ def test_no_constructor_of_the_coordinator_takes_more_than_five_parameters() -> 
         if len(node.args.args) + len(node.args.kwonlyargs) - 1 > MOST_PARAMETERS
     ]
     assert long == []
+
+
+# What frameworks call things. Their workers say it in the common vocabulary.
+_FRAMEWORKS = re.compile(r"torch|paddle|\bfake\b", re.IGNORECASE)
+# Words for the parts of users' own names.
+_WORDS_OF_PATHS = "padiff_server.alignment.path_words"
+
+
+def test_the_comparison_knows_no_framework() -> None:
+    # What frameworks call layers and weights where the common word is another.
+    own = {"_mean", "_variance", "_dropout_state", "num_batches_tracked", "weight_ho", "in_proj_weight"}
+    for vocabulary in (torch_vocabulary.VOCABULARY, paddle_vocabulary.VOCABULARY):
+        own |= {name for name, kind in vocabulary.kinds.items() if name != kind}
+    named = [
+        f"{file.relative_to(ROOT)}:{line}: {text!r}"
+        for module, file in _modules()
+        if module.startswith("padiff_server.") and module != _WORDS_OF_PATHS
+        for text, line in _texts(file)
+        if _FRAMEWORKS.search(text) or text in own
+    ]
+    assert named == []
+
+
+def _texts(file: Path) -> Iterator[tuple[str, int]]:
+    """Yields the texts of a module that are no docstrings, and their lines."""
+    tree = ast.parse(file.read_text(encoding="utf-8"), str(file))
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    docstrings = {
+        id(node.body[0].value)
+        for node in ast.walk(tree)
+        if isinstance(node, documented) and node.body and isinstance(node.body[0], ast.Expr)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings:
+            yield node.value, node.lineno

@@ -35,6 +35,19 @@ class WeightKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     WEIGHT_KIND_PARAMETER: _ClassVar[WeightKind]
     WEIGHT_KIND_BUFFER: _ClassVar[WeightKind]
 
+class WeightLayout(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    WEIGHT_LAYOUT_UNSPECIFIED: _ClassVar[WeightLayout]
+    WEIGHT_LAYOUT_OUT_IN: _ClassVar[WeightLayout]
+    WEIGHT_LAYOUT_IN_OUT: _ClassVar[WeightLayout]
+
+class BufferRole(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    BUFFER_ROLE_UNSPECIFIED: _ClassVar[BufferRole]
+    BUFFER_ROLE_STATISTIC: _ClassVar[BufferRole]
+    BUFFER_ROLE_BOOKKEEPING: _ClassVar[BufferRole]
+    BUFFER_ROLE_COMPUTED: _ClassVar[BufferRole]
+
 class CallMoment(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     CALL_MOMENT_UNSPECIFIED: _ClassVar[CallMoment]
@@ -58,6 +71,13 @@ PHASE_WEIGHTS: Phase
 WEIGHT_KIND_UNSPECIFIED: WeightKind
 WEIGHT_KIND_PARAMETER: WeightKind
 WEIGHT_KIND_BUFFER: WeightKind
+WEIGHT_LAYOUT_UNSPECIFIED: WeightLayout
+WEIGHT_LAYOUT_OUT_IN: WeightLayout
+WEIGHT_LAYOUT_IN_OUT: WeightLayout
+BUFFER_ROLE_UNSPECIFIED: BufferRole
+BUFFER_ROLE_STATISTIC: BufferRole
+BUFFER_ROLE_BOOKKEEPING: BufferRole
+BUFFER_ROLE_COMPUTED: BufferRole
 CALL_MOMENT_UNSPECIFIED: CallMoment
 CALL_MOMENT_ENTRY: CallMoment
 CALL_MOMENT_EXIT: CallMoment
@@ -105,36 +125,58 @@ class SourceLine(_message.Message):
     def __init__(self, file: _Optional[str] = ..., line: _Optional[int] = ..., function: _Optional[str] = ..., text: _Optional[str] = ...) -> None: ...
 
 class Weight(_message.Message):
-    __slots__ = ("name", "kind", "spec", "trainable", "tied_to", "unsaved")
+    __slots__ = ("name", "kind", "spec", "trainable", "tied_to", "unsaved", "canonical_name", "layout", "role", "part_of")
     NAME_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
     SPEC_FIELD_NUMBER: _ClassVar[int]
     TRAINABLE_FIELD_NUMBER: _ClassVar[int]
     TIED_TO_FIELD_NUMBER: _ClassVar[int]
     UNSAVED_FIELD_NUMBER: _ClassVar[int]
+    CANONICAL_NAME_FIELD_NUMBER: _ClassVar[int]
+    LAYOUT_FIELD_NUMBER: _ClassVar[int]
+    ROLE_FIELD_NUMBER: _ClassVar[int]
+    PART_OF_FIELD_NUMBER: _ClassVar[int]
     name: str
     kind: WeightKind
     spec: _tensors_pb2.TensorSpec
     trainable: bool
     tied_to: str
     unsaved: bool
-    def __init__(self, name: _Optional[str] = ..., kind: _Optional[_Union[WeightKind, str]] = ..., spec: _Optional[_Union[_tensors_pb2.TensorSpec, _Mapping]] = ..., trainable: bool = ..., tied_to: _Optional[str] = ..., unsaved: bool = ...) -> None: ...
+    canonical_name: str
+    layout: WeightLayout
+    role: BufferRole
+    part_of: str
+    def __init__(self, name: _Optional[str] = ..., kind: _Optional[_Union[WeightKind, str]] = ..., spec: _Optional[_Union[_tensors_pb2.TensorSpec, _Mapping]] = ..., trainable: bool = ..., tied_to: _Optional[str] = ..., unsaved: bool = ..., canonical_name: _Optional[str] = ..., layout: _Optional[_Union[WeightLayout, str]] = ..., role: _Optional[_Union[BufferRole, str]] = ..., part_of: _Optional[str] = ...) -> None: ...
+
+class HeldPieces(_message.Message):
+    __slots__ = ("name", "pieces")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    PIECES_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    pieces: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, name: _Optional[str] = ..., pieces: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Layer(_message.Message):
-    __slots__ = ("path", "aliases", "classes", "hyper_parameters", "weights", "opaque")
+    __slots__ = ("path", "aliases", "classes", "hyper_parameters", "weights", "opaque", "kind", "framework", "held")
     PATH_FIELD_NUMBER: _ClassVar[int]
     ALIASES_FIELD_NUMBER: _ClassVar[int]
     CLASSES_FIELD_NUMBER: _ClassVar[int]
     HYPER_PARAMETERS_FIELD_NUMBER: _ClassVar[int]
     WEIGHTS_FIELD_NUMBER: _ClassVar[int]
     OPAQUE_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    FRAMEWORK_FIELD_NUMBER: _ClassVar[int]
+    HELD_FIELD_NUMBER: _ClassVar[int]
     path: str
     aliases: _containers.RepeatedScalarFieldContainer[str]
     classes: _containers.RepeatedScalarFieldContainer[str]
     hyper_parameters: _tensors_pb2.Tree
     weights: _containers.RepeatedCompositeFieldContainer[Weight]
     opaque: bool
-    def __init__(self, path: _Optional[str] = ..., aliases: _Optional[_Iterable[str]] = ..., classes: _Optional[_Iterable[str]] = ..., hyper_parameters: _Optional[_Union[_tensors_pb2.Tree, _Mapping]] = ..., weights: _Optional[_Iterable[_Union[Weight, _Mapping]]] = ..., opaque: bool = ...) -> None: ...
+    kind: str
+    framework: str
+    held: _containers.RepeatedCompositeFieldContainer[HeldPieces]
+    def __init__(self, path: _Optional[str] = ..., aliases: _Optional[_Iterable[str]] = ..., classes: _Optional[_Iterable[str]] = ..., hyper_parameters: _Optional[_Union[_tensors_pb2.Tree, _Mapping]] = ..., weights: _Optional[_Iterable[_Union[Weight, _Mapping]]] = ..., opaque: bool = ..., kind: _Optional[str] = ..., framework: _Optional[str] = ..., held: _Optional[_Iterable[_Union[HeldPieces, _Mapping]]] = ...) -> None: ...
 
 class Slot(_message.Message):
     __slots__ = ("name", "tensor", "spec", "takers", "gradient")

@@ -13,10 +13,12 @@ from padiff_rpc.record_methods import (
     SourceLineMethods,
     TensorSpecMethods,
     TlsMethods,
+    WeightMethods,
     WorkerAddressMethods,
 )
 from padiff_rpc.records import Tree, record
 from padiff_rpc.v1.words import (
+    BufferRole,
     CallMoment,
     CaptureKind,
     Cause,
@@ -38,6 +40,7 @@ from padiff_rpc.v1.words import (
     TraceMode,
     Verdict,
     WeightKind,
+    WeightLayout,
     WorkerState,
 )
 
@@ -122,6 +125,20 @@ class SourceLine(SourceLineMethods):
     line: int = 0
     function: str = ""
     text: str = ""
+
+
+@record
+class HeldPieces:
+    """A weight at or below a composite layer, and what it holds.
+
+    Attributes:
+        name: The weight's name from the composite layer on: "q_proj.weight".
+        pieces: In the common vocabulary, in order along the first axis of [out, in]:
+            "q.weight", "k.weight".
+    """
+
+    name: str
+    pieces: tuple[str, ...] = ()
 
 
 @record
@@ -847,15 +864,21 @@ class TensorHeader:
 
 
 @record
-class Weight:
+class Weight(WeightMethods):
     """`Weight` of models.proto.
 
     Attributes:
-        name: The name within its layer: "weight", "running_mean".
+        name: The name within its layer, as the framework has it: "weight", "_mean".
         tied_to: Full name ("encoder.fc.weight") of the first owner of the same tensor; empty:
             this is the first.
         unsaved: A buffer that state files leave out, since the model makes it anew when it is
             built.
+        canonical_name: The name that such a layer's weight has in the common vocabulary:
+            "running_mean". Empty: `name`.
+        layout: UNSPECIFIED: as every framework stores it, or nobody knows.
+        role: UNSPECIFIED: a parameter, or a table.
+        part_of: The weight of the same layer that is computed of this one: "weight" for
+            "weight_g". Empty: none.
     """
 
     name: str
@@ -864,6 +887,10 @@ class Weight:
     trainable: bool = True
     tied_to: str = ""
     unsaved: bool = False
+    canonical_name: str = ""
+    layout: Optional[WeightLayout] = None
+    role: Optional[BufferRole] = None
+    part_of: str = ""
 
 
 @record
@@ -1206,10 +1233,16 @@ class Layer(LayerMethods):
         aliases: The other paths of the same layer.
         classes: Qualified class names, the layer's own class first, then its bases up to the
             framework's base.
-        hyper_parameters: Public scalar attributes and the like, a packed map.
+        hyper_parameters: Settings in the common vocabulary, a packed map of None, bools,
+            numbers, strings and flat tuples of these.
         weights: Held by this layer itself, not by its children; definition order.
         opaque: Compiled, exported or scripted: what runs inside is not seen, so that no layer
             below shows a call.
+        kind: In the common vocabulary: "linear", "batch_norm", "relu". Empty: a user's own
+            class.
+        framework: The framework whose class gave the kind; empty likewise. Told apart, and not
+            looked into.
+        held: What the weights of a composite layer hold; empty for all others.
     """
 
     path: str
@@ -1218,6 +1251,9 @@ class Layer(LayerMethods):
     hyper_parameters: Tree = Tree(b"")
     weights: tuple[Weight, ...] = ()
     opaque: bool = False
+    kind: str = ""
+    framework: str = ""
+    held: tuple[HeldPieces, ...] = ()
 
 
 @record

@@ -57,6 +57,28 @@ class WeightKind(Word):
     BUFFER = "buffer"
 
 
+class WeightLayout(Word):
+    """How the axes of a matrix are stored that frameworks store in two ways."""
+
+    OUT_IN = "out_in"
+    IN_OUT = "in_out"
+
+
+class BufferRole(Word):
+    """What a buffer is for that its model did not make as a table (an index, a mask, a window).
+
+    Attributes:
+        STATISTIC: Gathered from the values that pass: running means, the vectors of a spectral
+            norm.
+        BOOKKEEPING: Counts or caches for its framework.
+        COMPUTED: Made anew in each call, of the weights whose `part_of` names it.
+    """
+
+    STATISTIC = "statistic"
+    BOOKKEEPING = "bookkeeping"
+    COMPUTED = "computed"
+
+
 class CallMoment(Word):
     """`CallMoment` of models.proto.
 

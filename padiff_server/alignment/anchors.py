@@ -101,9 +101,9 @@ def weighted_match(reference: Node, candidate: Node) -> Match:
         confidence, reason = 0.7, "only some of their weights agree in shape"
     elif same_kind:
         confidence, reason = 0.4, "their weights differ in shape"
-    elif not (reference.kind.name and candidate.kind.name) and share(reference, candidate) == 1:
+    elif not (reference.kind and candidate.kind) and share(reference, candidate) == 1:
         confidence, reason = 0.6, "their classes differ; only weight shapes agree"
-    elif not (reference.kind.name and candidate.kind.name):
+    elif not (reference.kind and candidate.kind):
         confidence, reason = 0.5, "their classes differ; most of their weights agree in shape"
     else:
         confidence, reason = 0.4, kinds_differ(reference, candidate)

@@ -48,7 +48,7 @@ class PairingEvidence:
         self._features = tuple(
             {
                 "kind": ids.of(("kind", node.type_name) for node in nodes),
-                "known": ids.of(("known", bool(node.kind.name)) for node in nodes),
+                "known": ids.of(("known", bool(node.kind)) for node in nodes),
                 "exact": ids.of(("exact", node.signature) for node in nodes),
                 "main": ids.of(("main", node.main_shape) for node in nodes),
                 "loose": ids.of(("loose", loose_shapes(node.shapes)) for node in nodes),

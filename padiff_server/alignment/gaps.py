@@ -63,7 +63,7 @@ def pair_misfits(pairing: Pairing, left: Sequence[Node], right: Sequence[Node]) 
 
 def _is_misfit(reference: Node, candidate: Node) -> bool:
     """Whether two layers are of one kind, or users' own with half of their weights alike in shape."""
-    is_custom = not (reference.kind.name and candidate.kind.name)
+    is_custom = not (reference.kind and candidate.kind)
     is_alike = reference.type_name == candidate.type_name or (
         is_custom and share(reference, candidate) >= 0.5
     )

@@ -10,15 +10,7 @@ from typing import Optional
 
 from padiff_rpc.v1.records import Layer, Slot
 from padiff_rpc.v1.words import CallMoment, WeightKind
-from padiff_server.alignment.kinds import (
-    Kind,
-    Shape,
-    canonical_kind,
-    canonical_shape,
-    is_bookkeeping,
-    is_composite,
-    kind_of,
-)
+from padiff_server.alignment.kinds import Shape, canonical_shape, is_bookkeeping, is_composite
 from padiff_server.alignment.path_words import path_numbers, path_words
 from padiff_server.alignment.plan import SideTrace
 
@@ -44,7 +36,6 @@ class Node:
 
     path: str
     layer: Layer
-    kind: Kind
     shapes: tuple[Shape, ...]
     parent: Optional[Node] = None
     children: list[Node] = field(default_factory=list)
@@ -59,7 +50,12 @@ class Node:
     @property
     def type_name(self) -> str:
         """The canonical kind, or a user's own class name in lower case."""
-        return self.kind.name or self.layer.class_name.lower()
+        return self.kind or self.layer.class_name.lower()
+
+    @property
+    def kind(self) -> str:
+        """The layer's kind; empty for a user's own class."""
+        return self.layer.kind
 
     @property
     def is_part(self) -> bool:
@@ -178,12 +174,11 @@ class LayerTree:
         return sorted((node for node in firsts if node.is_part), key=lambda node: node.order)
 
     def _add(self, path: str, layer: Layer) -> None:
-        kind = kind_of(layer)
         parent_path, parent = path, None
         while parent_path and parent is None:
             parent_path = parent_path.rpartition(".")[0]
             parent = self.nodes.get(parent_path)
-        node = Node(path=path, layer=layer, kind=kind, shapes=_shapes(layer, kind), parent=parent)
+        node = Node(path=path, layer=layer, shapes=_shapes(layer), parent=parent)
         if self.is_traced:
             self._note_calls(node)
         self.nodes[path] = node
@@ -211,15 +206,15 @@ class LayerTree:
         return next((around.entered for around in node.ancestors() if around.entered is not None), 0)
 
 
-def _shapes(layer: Layer, kind: Kind) -> tuple[Shape, ...]:
+def _shapes(layer: Layer) -> tuple[Shape, ...]:
     own = [
         weight
         for weight in layer.weights
-        # A weight that the layer's own parent holds as well (Paddle's LSTM and its cells) is the parent's.
+        # What the parent holds as well is the parent's: a recurrent layer's weights, and not its cells'.
         if not is_bookkeeping(weight) and not _is_above(weight.tied_to, layer.path)
     ]
-    parameters = [weight for weight in own if canonical_kind(kind, weight) is WeightKind.PARAMETER]
-    return tuple(canonical_shape(kind, weight) for weight in parameters or own)
+    parameters = [weight for weight in own if weight.kind is WeightKind.PARAMETER]
+    return tuple(canonical_shape(layer.kind, weight) for weight in parameters or own)
 
 
 def _is_above(owner: str, path: str) -> bool:

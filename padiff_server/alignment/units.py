@@ -192,8 +192,8 @@ def _is_composite(reference: Node, candidate: Node) -> bool:
     """Whether two frameworks built the two from different layers."""
     return (
         is_composite(reference.kind)
-        and reference.kind.name == candidate.kind.name
-        and reference.kind.framework != candidate.kind.framework
+        and reference.kind == candidate.kind
+        and reference.layer.framework != candidate.layer.framework
         and bool(reference.children or candidate.children)
     )
 

@@ -6,36 +6,35 @@ import dataclasses
 import math
 from collections.abc import Iterable
 
-from padiff_rpc.v1.records import Reason, Row
+from padiff_rpc.v1.records import Reason, Row, Weight
 from padiff_rpc.v1.words import CaptureKind, Cause, Phase, ToleranceSource, Verdict
 from padiff_server.judging.tolerances import mean_tolerance
 
-_MEANS = frozenset({"running_mean", "_mean"})
-_VARIANCES = frozenset({"running_var", "_variance"})
+_MEAN, _VARIANCE = "running_mean", "running_var"
 
 
-def is_variance(name: str) -> bool:
-    """Whether a weight of this own name is a running variance, of which frameworks keep two kinds."""
-    return name in _VARIANCES
+def is_variance(weight: Weight) -> bool:
+    """Whether a weight is a running variance, of which frameworks keep two kinds."""
+    return weight.canonical == _VARIANCE
 
 
 class Spreads:
     """By layer of the candidate: the standard deviation of the values whose running mean it keeps."""
 
-    def __init__(self, rows: Iterable[Row]) -> None:
-        """`rows`: of weights, all of one reading."""
+    def __init__(self, rows: Iterable[tuple[Weight, Row]]) -> None:
+        """`rows`: of the candidate's weights, all of one reading."""
         self._spreads = {
             row.candidate.path: math.sqrt(row.figures.rms_reference)
-            for row in rows
-            if row.candidate is not None and row.figures is not None and is_variance(row.candidate.slot)
+            for weight, row in rows
+            if row.candidate is not None and row.figures is not None and is_variance(weight)
         }
 
-    def settled(self, row: Row, *, in_lockstep: bool) -> Row:
+    def settled(self, weight: Weight, row: Row, *, in_lockstep: bool) -> Row:
         """Returns the row of a mean, which agrees where it is no further off than its values may be."""
         place, figures = row.candidate, row.figures
         if row.verdict is not Verdict.MISMATCH or row.phase is not Phase.WEIGHTS or place is None:
             return row
-        if row.kind is not CaptureKind.BUFFER or place.slot not in _MEANS or figures is None:
+        if row.kind is not CaptureKind.BUFFER or weight.canonical != _MEAN or figures is None:
             return row
         spread = self._spreads.get(place.path)
         if (

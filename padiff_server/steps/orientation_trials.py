@@ -9,7 +9,6 @@ from typing import Optional
 from padiff_rpc.v1.records import Row
 from padiff_rpc.v1.words import CaptureKind, Pass, Phase, WeightKind
 from padiff_server.aligned import AlignedModels
-from padiff_server.alignment.kinds import canonical_kind, kind_of
 from padiff_server.judging.gradient_history import GradientHistory
 from padiff_server.run import Run
 from padiff_server.sides import SIDES
@@ -50,7 +49,7 @@ class Trials:
                 owner_name(layer.path, weight)
                 for layer in self._aligned.layers[side]
                 for weight in layer.weights
-                if canonical_kind(kind_of(layer), weight) is WeightKind.BUFFER and not weight.tied_to
+                if weight.kind is WeightKind.BUFFER and not weight.tied_to
             ]
             for side in SIDES
         }

@@ -1,6 +1,6 @@
 """Layers that hold one thing in several ways: attention, recurrent layers, reparametrised weights.
 
-What a framework keeps below such a layer is named here in pieces that both frameworks have. A weight
+A worker says what the weights of such a layer hold, in pieces that all frameworks have. A weight
 may hold one piece (`q_proj.weight`) or several along its first axis (`in_proj_weight`: query, key,
 value); from the pieces of both sides follows the layout rule, in either direction.
 """
@@ -13,14 +13,12 @@ from typing import Optional
 
 from padiff_rpc.records import record
 from padiff_rpc.v1.records import Layer, Weight
-from padiff_server.alignment.kinds import Kind, kind_of, layout
+from padiff_rpc.v1.words import WeightLayout
+from padiff_server.alignment.kinds import is_composite
 from padiff_server.layout_rules import IDENTITY, STACK, TRANSPOSE, Rule, chain, part_of
 from padiff_server.weights.owned_weight import OwnedWeight, full_name
 
-_FAMILIES = {
-    "multi_head_attention": "attention",
-    **dict.fromkeys(("lstm", "gru", "simplernn", "birnn"), "recurrent"),
-}
+_QKV = ("q", "k", "v")
 
 
 @record
@@ -30,7 +28,7 @@ class Held:
     Attributes:
         owned: the weight.
         pieces: what it holds, in order along its first axis.
-        in_out: whether it is stored [in, out], where Torch stores [out, in].
+        in_out: whether it is stored [in, out], and not [out, in].
     """
 
     owned: OwnedWeight
@@ -47,15 +45,10 @@ class Combination:
     rule: Rule
 
 
-def family(kind: Kind) -> str:
-    """Returns which kinds have the same pieces; empty for a layer that is no composite."""
-    return _FAMILIES.get(kind.name, "")
-
-
 def insides(layers: Sequence[Layer], units: Collection[str]) -> dict[str, list[Layer]]:
     """Returns, by the path of each composite layer and of `units`, the layer and all layers below it."""
     found: dict[str, list[Layer]] = {
-        layer.path: [] for layer in layers if layer.path in units or family(kind_of(layer))
+        layer.path: [] for layer in layers if layer.path in units or is_composite(layer.kind)
     }
     for layer in layers:
         path: Optional[str] = layer.path
@@ -71,15 +64,15 @@ def held_below(top: Layer, inside: Sequence[Layer]) -> list[Held]:
 
     `inside` is what `insides` has for it.
     """
-    pieces_of = _PIECES[family(kind_of(top))]
+    pieces_of = {held.name: held.pieces for held in top.held}
     found: dict[str, Held] = {}
     for layer in inside:
         relative = layer.path[len(top.path) :].lstrip(".")
         for weight in layer.weights:
-            pieces = pieces_of(full_name(relative, weight.name))
+            pieces = pieces_of.get(full_name(relative, weight.name))
             if pieces:
                 owned = OwnedWeight(path=layer.path, weight=weight)
-                in_out = layout(kind_of(layer), weight.name) == "in_out" or weight.name == "weight_ho"
+                in_out = weight.layout is WeightLayout.IN_OUT
                 found.setdefault(owned.name, Held(owned=owned, pieces=pieces, in_out=in_out))
     return list(found.values())
 
@@ -103,9 +96,9 @@ def fused_below(inside: Sequence[Layer]) -> list[Held]:
 
 
 def _is_in_out(layer: Layer, weight: Weight) -> bool:
-    kind, shape = kind_of(layer), weight.spec.shape
-    if kind.name:
-        return layout(kind, weight.name) == "in_out"
+    shape = weight.spec.shape
+    if layer.kind:
+        return weight.layout is WeightLayout.IN_OUT
     return len(shape) == 2 and shape[1] == len(_QKV) * shape[0]
 
 
@@ -151,31 +144,3 @@ def _rule(wanted: Held, holders: Mapping[str, Held]) -> Optional[Rule]:
 
 def _turn(held: Held) -> Rule:
     return TRANSPOSE if held.in_out else IDENTITY
-
-
-_QKV = ("q", "k", "v")
-
-
-def _attention(name: str) -> tuple[str, ...]:
-    """Torch packs the three projections where their inputs are equally wide; Paddle has a layer each."""
-    packed = re.fullmatch(r"in_proj_(weight|bias)", name)
-    if packed is not None:
-        return tuple(f"{part}.{packed[1]}" for part in _QKV)
-    one = re.fullmatch(r"([qkv]|out)_proj[._](weight|bias)", name)
-    if one is not None:
-        return (f"{one[1]}.{one[2]}",)
-    return (name,) if name in ("bias_k", "bias_v") else ()
-
-
-def _recurrent(name: str) -> tuple[str, ...]:
-    """Both frameworks order the gates alike (i f g o; r z n), and Paddle keeps cells below its layers."""
-    if re.fullmatch(r"(weight|bias)_(ih|hh|hr)_l\d+(_reverse)?", name):
-        return (name,)
-    cell = re.fullmatch(r"(?:(\d+)\.)?cell(_fw|_bw)?\.((?:weight|bias)_(?:ih|hh|ho))", name)
-    if cell is None:
-        return ()
-    own = "weight_hr" if cell[3] == "weight_ho" else cell[3]
-    return (f"{own}_l{cell[1] or 0}{'_reverse' if cell[2] == '_bw' else ''}",)
-
-
-_PIECES = {"attention": _attention, "recurrent": _recurrent}

@@ -9,7 +9,7 @@ from typing import Optional
 from padiff_rpc.records import record
 from padiff_rpc.v1.records import Layer
 from padiff_rpc.v1.words import WeightKind
-from padiff_server.alignment.kinds import canonical_kind, canonical_name, is_power_vector, kind_of
+from padiff_server.alignment.kinds import is_power_vector
 from padiff_server.alignment.path_words import part_words
 from padiff_server.alignment.plan import PairedLayer, Plan
 from padiff_server.layout_rules import TRANSPOSE, Rule, Shape, reshape_to
@@ -30,7 +30,7 @@ class LoneWeight:
 
     @property
     def kind(self) -> WeightKind:
-        return canonical_kind(kind_of(self.layer), self.owned.weight)
+        return self.owned.weight.kind
 
     @property
     def shape(self) -> Shape:
@@ -146,8 +146,8 @@ def _bare(shape: Shape) -> Shape:
 
 def _rule(one: LoneWeight, other: LoneWeight) -> Optional[Rule]:
     """Returns the rule from one to the other; None where there is none, or both layers are known ones."""
-    kinds = kind_of(one.layer), kind_of(other.layer)
-    if kinds[0].name and kinds[1].name and not _are_power_vectors(one, other):
+    kinds = one.layer.kind, other.layer.kind
+    if all(kinds) and not _are_power_vectors(one, other):
         return None
     known = choose_rule(kinds, one.owned.weight, other.owned.weight)
     rules = [known, TRANSPOSE]
@@ -158,6 +158,6 @@ def _rule(one: LoneWeight, other: LoneWeight) -> Optional[Rule]:
 
 def _are_power_vectors(one: LoneWeight, other: LoneWeight) -> bool:
     """Whether they are one vector of a spectral norm, of which a side has a layer of its own."""
-    kinds = kind_of(one.layer), kind_of(other.layer)
-    names = [canonical_name(kind, lone.owned.weight.name) for kind, lone in zip(kinds, (one, other))]
-    return names[0] == names[1] and any(is_power_vector(kind, names[0]) for kind in kinds)
+    weights = one.owned.weight, other.owned.weight
+    is_one = weights[0].canonical == weights[1].canonical
+    return is_one and any(is_power_vector(lone.layer.kind, lone.owned.weight) for lone in (one, other))

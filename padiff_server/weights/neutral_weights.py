@@ -11,7 +11,7 @@ from padiff_rpc.records import record
 from padiff_rpc.tensors import HostTensor, widen
 from padiff_rpc.v1.records import Layer, Place, Reason, Row, Weight
 from padiff_rpc.v1.words import CaptureKind, Cause, Phase, Side, WeightKind
-from padiff_server.alignment.kinds import canonical_kind, canonical_name, is_norm, kind_of
+from padiff_server.alignment.kinds import is_norm
 from padiff_server.links.worker_link import WorkerLink
 from padiff_server.rows import blank_row, one_sided
 from padiff_server.sides import other
@@ -33,10 +33,9 @@ class AffineWeight:
 
 def affine_weight(side: Side, layer: Layer, partner: Layer, weight: Weight) -> Optional[AffineWeight]:
     """Returns what the weight is if `partner` lacks it as such a norm does; None for all others."""
-    kind = kind_of(layer)
-    neutral = _NEUTRAL.get(canonical_name(kind, weight.name))
-    is_own = canonical_kind(kind, weight) is WeightKind.PARAMETER and not weight.tied_to
-    if neutral is None or not is_own or not is_norm(kind) or kind.name != kind_of(partner).name:
+    neutral = _NEUTRAL.get(weight.canonical)
+    is_own = weight.kind is WeightKind.PARAMETER and not weight.tied_to
+    if neutral is None or not is_own or not is_norm(layer.kind) or layer.kind != partner.kind:
         return None
     owned = OwnedWeight(path=layer.path, weight=weight)
     return AffineWeight(side=side, owned=owned, class_name=layer.class_name, neutral=neutral)

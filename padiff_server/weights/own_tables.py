@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from padiff_rpc.v1.records import Layer, Row
 from padiff_rpc.v1.words import PairedBy, Side, WeightKind
-from padiff_server.alignment.kinds import canonical_kind, canonical_name, is_table, kind_of
+from padiff_server.alignment.kinds import is_table
 from padiff_server.alignment.plan import Plan
 from padiff_server.coverage import differs
 from padiff_server.weights.own_weights import choose_rule
@@ -28,7 +28,7 @@ def own_tables(plan: Plan, layers: Mapping[Side, Sequence[Layer]], weights: Weig
         if pair.kind is WeightKind.BUFFER
         and pair.compared
         and not pair.is_misfit
-        and is_table(by_path[Side.CANDIDATE][pair.candidate.path], pair.candidate.weight)
+        and is_table(pair.candidate.weight)
     ]
     for paired in plan.layers:
         if paired.how is not PairedBy.IGNORED:
@@ -39,19 +39,17 @@ def own_tables(plan: Plan, layers: Mapping[Side, Sequence[Layer]], weights: Weig
 
 
 def _unsaved(reference: Layer, candidate: Layer) -> Iterator[WeightPair]:
-    kinds = kind_of(reference), kind_of(candidate)
+    kinds = reference.kind, candidate.kind
     named = {
-        canonical_name(kinds[1], weight.name): weight
-        for weight in candidate.weights
-        if is_table(candidate, weight) and not weight.tied_to
+        weight.canonical: weight for weight in candidate.weights if is_table(weight) and not weight.tied_to
     }
     for ours in reference.weights:
-        theirs = named.get(canonical_name(kinds[0], ours.name))
-        if theirs is None or not is_table(reference, ours) or not (ours.unsaved or theirs.unsaved):
+        theirs = named.get(ours.canonical)
+        if theirs is None or not is_table(ours) or not (ours.unsaved or theirs.unsaved):
             continue
         rule = choose_rule(kinds, ours, theirs)
         yield WeightPair(
-            kind=canonical_kind(kinds[0], ours),
+            kind=ours.kind,
             references=(OwnedWeight(path=reference.path, weight=ours),),
             candidate=OwnedWeight(path=candidate.path, weight=theirs),
             rule=rule,

@@ -8,16 +8,7 @@ from collections.abc import Sequence, Set
 from padiff_rpc.tensors import COMPLEX
 from padiff_rpc.v1.records import Layer, Weight
 from padiff_rpc.v1.words import WeightKind
-from padiff_server.alignment.kinds import (
-    Kind,
-    canonical_kind,
-    canonical_name,
-    is_derived,
-    is_flattened,
-    is_part_of,
-    kind_of,
-    layout,
-)
+from padiff_server.alignment.kinds import is_computed, is_flattened
 from padiff_server.layout_rules import (
     AS_COMPLEX,
     AS_REAL,
@@ -33,16 +24,16 @@ Pair = tuple[Weight, Weight, Rule]
 
 
 def pair_weights(
-    kinds: tuple[Kind, Kind], reference: Sequence[Weight], candidate: Sequence[Weight]
+    kinds: tuple[str, str], reference: Sequence[Weight], candidate: Sequence[Weight]
 ) -> list[Pair]:
     """Returns the pairs in the reference's order: equal canonical names, then equal shapes by order.
 
     Equal names pair even where the shapes differ, so that the difference can be shown.
     """
-    by_name = {canonical_name(kinds[1], weight.name): weight for weight in candidate}
+    by_name = {weight.canonical: weight for weight in candidate}
     partner: dict[str, Weight] = {}
     for ours in reference:
-        theirs = by_name.pop(canonical_name(kinds[0], ours.name), None)
+        theirs = by_name.pop(ours.canonical, None)
         if theirs is not None:
             partner[ours.name] = theirs
     free = list(by_name.values())
@@ -50,9 +41,8 @@ def pair_weights(
         if ours.name in partner:
             continue
         for theirs in free:
-            same_kind = canonical_kind(kinds[0], ours) is canonical_kind(kinds[1], theirs)
             rule = choose_rule(kinds, ours, theirs)
-            if same_kind and fits(rule, ours, theirs):
+            if ours.kind is theirs.kind and fits(rule, ours, theirs):
                 partner[ours.name] = theirs
                 free.remove(theirs)
                 break
@@ -72,23 +62,22 @@ def with_computed(
     `wanted`, the canonical names of the candidate's, has it and nothing of the rest. Also returns what
     each is made of, by its name.
     """
-    kind, kept = kind_of(layer), list(weights)
+    kept = list(weights)
     computed: dict[str, list[Weight]] = {}
-    for made in (weight for weight in layer.weights if is_derived(layer, weight)):
-        parts = [weight for weight in kept if is_part_of(kind, weight, made.name)]
-        if made.name in wanted and wanted.isdisjoint(canonical_name(kind, part.name) for part in parts):
+    for made in (weight for weight in layer.weights if is_computed(weight)):
+        parts = [weight for weight in kept if weight.part_of == made.name]
+        if made.name in wanted and wanted.isdisjoint(part.canonical for part in parts):
             kept = [made, *(weight for weight in kept if weight not in parts)]
             computed[made.name] = parts
     return kept, computed
 
 
-def choose_rule(kinds: tuple[Kind, Kind], reference: Weight, candidate: Weight) -> Rule:
+def choose_rule(kinds: tuple[str, str], reference: Weight, candidate: Weight) -> Rule:
     """Returns the rule from the reference's layout to the candidate's; the likeliest where several fit.
 
     Layouts that are known decide alone, so that a square matrix is transposed as any other.
     """
-    names = canonical_name(kinds[0], reference.name), canonical_name(kinds[1], candidate.name)
-    ours, theirs = layout(kinds[0], names[0]), layout(kinds[1], names[1])
+    ours, theirs = reference.layout, candidate.layout
     shapes = reference.spec.shape, candidate.spec.shape
     if _is_complex(reference) is not _is_complex(candidate):
         rule = AS_REAL if _is_complex(reference) else AS_COMPLEX
@@ -98,11 +87,11 @@ def choose_rule(kinds: tuple[Kind, Kind], reference: Weight, candidate: Weight) 
     elif shapes[0] == shapes[1]:
         rule = IDENTITY
     else:
-        may_turn = ours or theirs or not _are_known(kinds)
+        may_turn = ours or theirs or not all(kinds)
         rule = next(iter(fitting_axes(*shapes)), IDENTITY) if may_turn else IDENTITY
         if (
             rule == IDENTITY
-            and any(map(is_flattened, kinds, names))
+            and any(map(is_flattened, kinds, (reference, candidate)))
             and math.prod(shapes[0]) == math.prod(shapes[1])
         ):
             rule = reshape_to(shapes[1])
@@ -120,7 +109,7 @@ def _is_complex(weight: Weight) -> bool:
 
 
 def alternatives(
-    kinds: tuple[Kind, Kind], reference: Weight, candidate: Weight, *, alike: bool
+    kinds: tuple[str, str], reference: Weight, candidate: Weight, *, alike: bool
 ) -> tuple[Rule, ...]:
     """Returns the rules that a parameter's shapes allow where nothing known tells between them.
 
@@ -128,11 +117,7 @@ def alternatives(
     `alike`: two users' classes of one framework, which are taken to store what has the same shape alike.
     """
     shapes = reference.spec.shape, candidate.spec.shape
-    if _are_known(kinds) or reference.kind is not WeightKind.PARAMETER or (alike and shapes[0] == shapes[1]):
+    if all(kinds) or reference.kind is not WeightKind.PARAMETER or (alike and shapes[0] == shapes[1]):
         return ()
     found = fitting_axes(*shapes)
     return found if len(found) > 1 else ()
-
-
-def _are_known(kinds: tuple[Kind, Kind]) -> bool:
-    return all(kind.name for kind in kinds)

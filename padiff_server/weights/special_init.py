@@ -67,7 +67,7 @@ def _weights_below(path: str, layers: Sequence[Layer]) -> Iterator[tuple[str, Ow
             continue
         for weight in layer.weights:
             owned = OwnedWeight(path=layer.path, weight=weight)
-            if not is_aside(layer, weight) and owned.name not in seen:
+            if not is_aside(weight) and owned.name not in seen:
                 seen.add(owned.name)
                 yield full_name(inner[len(path) :].lstrip("."), weight.name), owned
 

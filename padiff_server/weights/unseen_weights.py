@@ -8,11 +8,10 @@ from collections.abc import Hashable, Iterator, Sequence
 
 from padiff_rpc.v1.records import Weight
 from padiff_rpc.v1.words import WeightKind
-from padiff_server.alignment.kinds import Kind, layout
 from padiff_server.layout_rules import IDENTITY, TRANSPOSE, Rule
 from padiff_server.weights.owned_weight import OwnedWeight
 
-KindedWeight = tuple[Kind, OwnedWeight]
+KindedWeight = tuple[str, OwnedWeight]
 
 
 def pair_in_order(
@@ -23,8 +22,9 @@ def pair_in_order(
     The latter where both sides have equally many of a look: shape, and what names tell. A matrix may be
     stored either way round; what comes out of the unit shows whether that went right.
     """
-    for (our_kind, ours), (their_kind, theirs) in _pairs(reference, candidate):
-        turned = not one_framework and (_is_turned(our_kind, ours) or _is_turned(their_kind, theirs))
+    for (_, ours), (_, theirs) in _pairs(reference, candidate):
+        layouts = ours.weight.layout, theirs.weight.layout
+        turned = not one_framework and any(layout is not None for layout in layouts)
         yield ours, theirs, _rule(ours, theirs, turned)
 
 
@@ -51,16 +51,10 @@ def _by_look(weights: Sequence[KindedWeight]) -> dict[Hashable, list[KindedWeigh
     found: defaultdict[Hashable, list[KindedWeight]] = defaultdict(list)
     for kind, owned in weights:
         weight = owned.weight
-        # Paddle's programs call them linear_0.w_0 and linear_0.b_0.
-        is_bias = re.search(r"(^|[._])b(ias)?(_\d+)*$", weight.name) is not None
-        is_buffer, is_norm = weight.kind is WeightKind.BUFFER, "norm" in (kind.name or weight.name)
+        is_bias = re.search(r"(^|[._])b(ias)?(_\d+)*$", weight.canonical) is not None
+        is_buffer, is_norm = weight.kind is WeightKind.BUFFER, "norm" in (kind or weight.canonical)
         found[is_buffer, is_bias, is_norm, tuple(sorted(weight.spec.shape))].append((kind, owned))
     return found
-
-
-def _is_turned(kind: Kind, owned: OwnedWeight) -> bool:
-    """Whether frameworks store the weight in two layouts."""
-    return layout(kind, owned.weight.name) != ""
 
 
 def _rule(reference: OwnedWeight, candidate: OwnedWeight, turned: bool) -> Rule:
@@ -69,8 +63,8 @@ def _rule(reference: OwnedWeight, candidate: OwnedWeight, turned: bool) -> Rule:
     return TRANSPOSE if len(ours) == 2 and is_turned else IDENTITY
 
 
-def is_turned_square(kinds: tuple[Kind, Kind], reference: Weight, candidate: Weight) -> bool:
+def is_turned_square(reference: Weight, candidate: Weight) -> bool:
     """Whether two frameworks store a square weight in two layouts, by the one side that names its kind."""
     shape = reference.spec.shape
-    layouts = {layout(kind, weight.name) for kind, weight in zip(kinds, (reference, candidate))}
-    return len(shape) == 2 and shape == shape[::-1] and len(layouts) == 2 and "" in layouts
+    layouts = {reference.layout, candidate.layout}
+    return len(shape) == 2 and shape == shape[::-1] and len(layouts) == 2 and None in layouts

@@ -62,7 +62,7 @@ class _Side:
     def _fate(self, layer: Layer, weight: Weight) -> tuple[Fate, str, str, str]:
         """Returns fate, partner, rule and reason."""
         name = owner_name(layer.path, weight)
-        if is_aside(layer, weight):
+        if is_aside(weight):
             return Fate.BOOKKEEPING, "", "", ""
         if weight.tied_to:
             return Fate.TIED, weight.tied_to, "", ""

@@ -147,12 +147,12 @@ class WeightFlow:
             noisy = history.noisy_elements(pair.candidate_name, row, reference, candidate, length)
             if noisy is not None:
                 row = partly_excused(judged(without(reference, noisy), without(candidate, noisy)), noisy)
-            rows.append((pair.candidate_name, row))
+            rows.append((pair, row))
         # Only now is it known how far the optimizer went anywhere, and what spread a layer's values have.
-        spreads = Spreads(row for _, row in rows)
-        for name, row in rows:
-            row = spreads.settled(row, in_lockstep=in_lockstep)
-            yield history.excused(name, row, self._steps.largest_rms)
+        spreads = Spreads((pair.candidate.weight, row) for pair, row in rows)
+        for pair, row in rows:
+            row = spreads.settled(pair.candidate.weight, row, in_lockstep=in_lockstep)
+            yield history.excused(pair.candidate_name, row, self._steps.largest_rms)
         for special in self._plan.special:
             yield from self._special_rows(special, phase, step, kinds)
         if WeightKind.PARAMETER in kinds:
@@ -256,7 +256,7 @@ def _as_bfloat16(value: HostTensor, wanted: DType) -> HostTensor:
 
 def _is_exact(pair: WeightPair) -> bool:
     """Whether both frameworks make the same of the same values in this buffer."""
-    return pair.kind is WeightKind.BUFFER and not is_variance(pair.candidate.weight.name)
+    return pair.kind is WeightKind.BUFFER and not is_variance(pair.candidate.weight)
 
 
 def _meant(owned: OwnedWeight) -> WeightKind:

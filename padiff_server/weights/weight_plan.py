@@ -11,20 +11,17 @@ from padiff_rpc.tensors import COMPLEX
 from padiff_rpc.v1.records import Layer, StatedPairing, Unmatched, Weight
 from padiff_rpc.v1.words import LoneKind, PairedBy, Side, WeightKind
 from padiff_server.alignment.kinds import (
-    canonical_kind,
-    canonical_name,
+    composite_family,
     computed_by,
-    framework_of,
     is_aside,
     is_made_in,
     is_power_vector,
     is_table,
-    kind_of,
 )
 from padiff_server.alignment.plan import PairedLayer, Plan
 from padiff_server.layout_rules import TRANSPOSE, Rule
 from padiff_server.sides import SIDES
-from padiff_server.weights.composites import Held, combinations, family, fused_below, held_below, insides
+from padiff_server.weights.composites import Held, combinations, fused_below, held_below, insides
 from padiff_server.weights.lone_weights import LoneWeight, pair_lone
 from padiff_server.weights.neutral_weights import AffineWeight, affine_weight
 from padiff_server.weights.own_weights import alternatives, pair_weights, with_computed
@@ -64,9 +61,8 @@ class _Planner:
         self._plan = plan
         self._sides = (reference, candidate)
         self._layers = tuple({layer.path: layer for layer in layers} for layers in self._sides)
-        frameworks = [framework_of(layers) for layers in self._sides]
+        frameworks = [next((one.framework for one in layers if one.framework), "") for layers in self._sides]
         self._one_framework = bool(frameworks[0]) and frameworks[0] == frameworks[1]
-        self._kinds = {layer.path: kind_of(layer) for layer in reference}
         opaque = [{layer.path for layer in layers if layer.opaque} for layers in self._sides]
         # The reference's half of each pair that runs unseen on a side.
         self._unseen = {
@@ -128,7 +124,7 @@ class _Planner:
                 for side, layers in zip(SIDES, self._sides)
                 for layer in layers
                 for weight in layer.weights
-                if is_aside(layer, weight) and not weight.tied_to
+                if is_aside(weight) and not weight.tied_to
             ),
         )
 
@@ -139,7 +135,7 @@ class _Planner:
 
     def _combine(self, paired: PairedLayer, candidate: Layer, *, reference: Layer) -> None:
         """Pairs what two composite layers hold, whatever layers below them it lies in."""
-        families = family(kind_of(reference)), family(kind_of(candidate))
+        families = composite_family(reference.kind), composite_family(candidate.kind)
         is_composite = bool(families[0]) and families[0] == families[1]
         if not is_composite and not paired.unit:
             return
@@ -161,9 +157,9 @@ class _Planner:
         return find(layer.path) is not None
 
     def _pair_layers(self, paired: PairedLayer, reference: Layer, candidate: Layer) -> None:
-        kinds = kind_of(reference), kind_of(candidate)
+        kinds = reference.kind, candidate.kind
         left, right = self._open(0, reference), self._open(1, candidate)
-        wanted = {canonical_name(kinds[1], one.name) for one in right} | self._power_vectors_below(candidate)
+        wanted = {one.canonical for one in right} | self._power_vectors_below(candidate)
         left, computed = with_computed(reference, left, wanted)
         for name, parts in computed.items():
             for part in parts:
@@ -173,7 +169,7 @@ class _Planner:
         is_unseen = any(is_within(reference.path, top) for top in self._unseen)
         for ours, theirs, rule in found:
             others = alternatives(kinds, ours, theirs, alike=self._has_users_alike(kinds))
-            if is_unseen and not self._one_framework and is_turned_square(kinds, ours, theirs):
+            if is_unseen and not self._one_framework and is_turned_square(ours, theirs):
                 # No call inside could tell which way round it is; the side that names its kind does.
                 rule, others = TRANSPOSE, ()
             self._add(
@@ -200,9 +196,8 @@ class _Planner:
                 if affine is not None and paired.how is not PairedBy.IGNORED:
                     self._affine.append(affine)
                     continue
-                what = canonical_kind(kind_of(layer), weight)
                 other = f"{SIDES[1 - side]}'s {opposite.path or 'root'}"
-                counts, reason = True, f"the {other} has no {what} for it"
+                counts, reason = True, f"the {other} has no {weight.kind} for it"
                 computed_here = computed_by(layer, weight)
                 if computed_here:
                     reason = (
@@ -211,9 +206,7 @@ class _Planner:
                     )
                 if paired.how is PairedBy.IGNORED:
                     counts, reason = False, paired.reason
-                elif is_table(layer, weight) and is_made_in(
-                    opposite, canonical_name(kinds[side], weight.name)
-                ):
+                elif is_table(weight) and is_made_in(opposite, weight.canonical):
                     counts, reason = False, f"the {other} makes its own and leaves it out of state files"
                 self._leave(side, layer, weight, reason, counts=counts)
 
@@ -224,7 +217,7 @@ class _Planner:
             for layer in self._sides[1]
             if is_within(layer.path, top.path)
             for weight in layer.weights
-            if is_power_vector(kind_of(layer), weight.name)
+            if is_power_vector(layer.kind, weight)
         }
 
     def _pair_lone(self) -> None:
@@ -241,7 +234,7 @@ class _Planner:
         ]
         for pair in pair_lone(self._plan, *lone):
             one, other = pair.reference, pair.candidate
-            kinds = kind_of(one.layer), kind_of(other.layer)
+            kinds = one.layer.kind, other.layer.kind
             weights = one.owned.weight, other.owned.weight
             self._add(
                 pair.around,
@@ -257,7 +250,7 @@ class _Planner:
         if pair is None:
             return False
         other = self._layers[1 - side][pair.reference if side else pair.candidate]
-        return bool(kind_of(layer).name) and kind_of(layer).name == kind_of(other).name
+        return bool(layer.kind) and layer.kind == other.kind
 
     def _pair_unseen(self, paired: PairedLayer) -> None:
         """Pairs what is left inside two layers one of which is opaque."""
@@ -266,7 +259,7 @@ class _Planner:
             return
         lone = [
             [
-                (kind_of(left.layer), left.owned)
+                (left.layer.kind, left.owned)
                 for left in self._lone(side)
                 if left.counts and is_within(left.layer.path, top)
             ]
@@ -275,7 +268,7 @@ class _Planner:
         for ours, theirs, rule in pair_in_order(*lone, one_framework=self._one_framework):
             self._add(paired, (ours,), theirs, rule)
 
-    def _has_users_alike(self, kinds: tuple[object, object]) -> bool:
+    def _has_users_alike(self, kinds: tuple[str, str]) -> bool:
         return self._one_framework and kinds[0] == kinds[1]
 
     def _add(
@@ -290,9 +283,7 @@ class _Planner:
     ) -> None:
         ignored = paired.how is PairedBy.IGNORED
         pair = WeightPair(
-            kind=WeightKind.PARAMETER
-            if made_of
-            else canonical_kind(self._kinds[references[0].path], references[0].weight),
+            kind=WeightKind.PARAMETER if made_of else references[0].weight.kind,
             references=references,
             candidate=candidate,
             rule=rule,
@@ -325,7 +316,7 @@ class _Planner:
         return [
             weight
             for weight in layer.weights
-            if not is_aside(layer, weight) and owner_name(layer.path, weight) not in self._taken[side]
+            if not is_aside(weight) and owner_name(layer.path, weight) not in self._taken[side]
         ]
 
     def _leave_all(self, side: int, layer: Layer, ignored: Sequence[str], behind: Sequence[str]) -> None:
@@ -347,7 +338,7 @@ class _Planner:
         for left in self._lone(side):
             yield Unmatched(
                 side=SIDES[side],
-                what=LoneKind(canonical_kind(kind_of(left.layer), left.owned.weight)),
+                what=LoneKind(left.owned.weight.kind),
                 path=left.layer.path,
                 class_name=left.layer.class_name,
                 name=left.owned.weight.name,
@@ -369,7 +360,7 @@ class _Planner:
                 shown = ", ".join(str(index + 1) for index in left)
                 yield Unmatched(
                     side=Side.REFERENCE,
-                    what=LoneKind(canonical_kind(self._kinds[owned.path], owned.weight)),
+                    what=LoneKind(owned.weight.kind),
                     path=owned.path,
                     class_name=self._layers[0][owned.path].class_name,
                     name=owned.weight.name,

@@ -20,6 +20,7 @@ from padiff_worker.conformance.state import StateSuite
 from padiff_worker.conformance.takers import TakerSuite
 from padiff_worker.conformance.tensors import TensorSuite
 from padiff_worker.conformance.training import TrainingSuite
+from padiff_worker.conformance.vocabulary import VocabularySuite
 
 __all__ = [
     "AdapterCase",
@@ -34,5 +35,6 @@ __all__ = [
     "TakerSuite",
     "TensorSuite",
     "TrainingSuite",
+    "VocabularySuite",
     "raises",
 ]

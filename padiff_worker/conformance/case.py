@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unittest
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Optional
 
@@ -53,6 +53,13 @@ class AdapterCase:
     recomputations: tuple[Recomputation, ...] = ()
     random_recomputations: tuple[Recomputation, ...] = ()
     nested_recomputations: tuple[Recomputation, ...] = ()
+
+    def known_layers(self) -> Mapping[str, Callable[[], Any]]:
+        """Returns how to make the layers that `known_layers.LAYERS` names, as far as the framework has them.
+
+        Sizes and settings are those that the table says; what it does not say is the framework's default.
+        """
+        return {}
 
     def parameter(self, array: Array) -> Any:
         """Returns a trainable parameter."""

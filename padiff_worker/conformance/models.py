@@ -12,8 +12,9 @@ import numpy as np
 from padiff_rpc import trees
 from padiff_rpc.tensors import HostTensor
 from padiff_rpc.v1.words import DType, WeightKind
-from padiff_worker.adapter import LayerHandle, Remove
+from padiff_worker.adapter import Remove
 from padiff_worker.conformance.case import AdapterCase
+from padiff_worker.layer_tree import LayerHandle
 
 
 class ModelSuite:

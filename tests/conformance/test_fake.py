@@ -23,6 +23,7 @@ from padiff_worker.conformance import (
     TakerSuite,
     TensorSuite,
     TrainingSuite,
+    VocabularySuite,
 )
 
 
@@ -32,6 +33,16 @@ class FakeCase(AdapterCase):
     recomputations = (fake.checkpoint,)
     random_recomputations = recomputations
     nested_recomputations = recomputations
+
+    def known_layers(self):
+        return {
+            "linear": lambda: fake.Linear(3, 4),
+            "linear_without_bias": lambda: fake.Linear(3, 4, bias=False),
+            "batch_norm1d": lambda: fake.BatchNorm1D(4),
+            "relu": fake.ReLU,
+            "dropout": lambda: fake.Dropout(0.25),
+            "sequential": fake.Sequential,
+        }
 
     def parameter(self, array):
         return fake.Parameter(array)
@@ -132,4 +143,8 @@ class TestTraining(TrainingSuite):
 
 
 class TestRuns(RunSuite):
+    case = FakeCase()
+
+
+class TestVocabulary(VocabularySuite):
     case = FakeCase()

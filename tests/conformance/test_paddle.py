@@ -13,6 +13,8 @@ with warnings.catch_warnings():
     from paddle.base.layer_helper import LayerHelper
     from paddle.distributed.fleet.utils import recompute
 
+from paddle_layers import LAYERS
+
 from padiff_rpc.tensors import HostTensor
 from padiff_rpc.v1.records import OptimizerEntry
 from padiff_rpc.v1.words import DType
@@ -29,7 +31,9 @@ from padiff_worker.conformance import (
     TakerSuite,
     TensorSuite,
     TrainingSuite,
+    VocabularySuite,
 )
+from padiff_worker.conformance.known_layers import LAYERS as ALL_LAYERS
 from padiff_worker_paddle import adapter as adapter_module
 from padiff_worker_paddle import watching
 from padiff_worker_paddle.adapter import PaddleAdapter
@@ -82,6 +86,9 @@ class PaddleCase(AdapterCase):
         recomputations[0],
         *((lambda function, x: recompute(function, x, use_reentrant=False),) if KEEPS_STATE else ()),
     )
+
+    def known_layers(self):
+        return LAYERS
 
     def parameter(self, array):
         parameter = paddle.create_parameter(list(array.shape), str(array.dtype))
@@ -227,9 +234,17 @@ class TestTraining(TrainingSuite):
 
 class TestRuns(RunSuite):
     case = PaddleCase()
+
     test_tensors_of_any_shape_and_dtype_are_captured = needs_paddle_3(
         RunSuite.test_tensors_of_any_shape_and_dtype_are_captured
     )
+
+
+class TestVocabulary(VocabularySuite):
+    case = PaddleCase()
+
+    def test_no_layer_is_left_out(self):
+        assert set(LAYERS) == set(ALL_LAYERS)
 
 
 ADAPTER = PaddleCase.adapter

@@ -14,6 +14,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from torch.utils.checkpoint import checkpoint  # noqa: E402
+from torch_layers import LAYERS  # noqa: E402
 
 from padiff_rpc.errors import InvalidRequestError  # noqa: E402
 from padiff_rpc.tensors import HostTensor  # noqa: E402
@@ -31,8 +32,10 @@ from padiff_worker.conformance import (  # noqa: E402
     TakerSuite,
     TensorSuite,
     TrainingSuite,
+    VocabularySuite,
     raises,
 )
+from padiff_worker.conformance.known_layers import LAYERS as ALL_LAYERS  # noqa: E402
 from padiff_worker_torch.adapter import TorchAdapter  # noqa: E402
 
 
@@ -57,6 +60,9 @@ class TorchCase(AdapterCase):
     )
     random_recomputations = recomputations
     nested_recomputations = recomputations
+
+    def known_layers(self):
+        return LAYERS
 
     def parameter(self, array):
         return torch.nn.Parameter(torch.from_numpy(array.copy()))
@@ -193,6 +199,13 @@ class TestTraining(TrainingSuite):
 
 class TestRuns(RunSuite):
     case = TorchCase()
+
+
+class TestVocabulary(VocabularySuite):
+    case = TorchCase()
+
+    def test_no_layer_is_left_out(self):
+        assert set(LAYERS) == set(ALL_LAYERS)
 
 
 ADAPTER = TorchCase.adapter

@@ -304,7 +304,7 @@ class BatchNorm1D(Layer):
 
     def __init__(self, features, momentum=0.1, epsilon=1e-5):
         super().__init__()
-        self.momentum, self.epsilon = momentum, epsilon
+        self.num_features, self.momentum, self.epsilon = features, momentum, epsilon
         self.weight = Parameter(np.ones(features, np.float32))
         self.bias = Parameter(np.zeros(features, np.float32))
         self.running_mean = Tensor(np.zeros(features, np.float32))

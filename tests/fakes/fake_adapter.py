@@ -9,6 +9,7 @@ import os
 import fake
 import numpy as np
 from fake_random import random_operations
+from fake_vocabulary import VOCABULARY
 
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.tensors import HostTensor
@@ -68,6 +69,7 @@ def _below(node):
 
 class FakeAdapter:
     name = "fake"
+    vocabulary = VOCABULARY
     library_folders = (os.path.abspath(fake.__file__),)
 
     def version(self):

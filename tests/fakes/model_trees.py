@@ -6,6 +6,8 @@ import random
 from dataclasses import dataclass, field
 from typing import Optional
 
+from translated import translated
+
 from padiff_rpc.v1.records import CallEvent, Layer, Slot, TensorSpec, Weight
 from padiff_rpc.v1.words import CallMoment, DType, WeightKind
 from padiff_server.alignment.plan import SideTrace
@@ -207,7 +209,7 @@ def traced(
     side = _Side(framework, rng)
     side.add(model, "")
     side.call(model, side.tensor(model.output))
-    return SideTrace(layers=tuple(side.layers), trace=Trace.of_events(side.events)), side.paths
+    return SideTrace(layers=translated(side.layers), trace=Trace.of_events(side.events)), side.paths
 
 
 class _Side:

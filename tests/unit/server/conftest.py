@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Optional
 
 import pytest
+from translated import translated
 
 from padiff_rpc.v1.records import CallEvent, Layer, TensorSpec, Weight
 from padiff_rpc.v1.words import CallMoment, DType, WeightKind
@@ -30,7 +31,7 @@ def side() -> Side:
     """
 
     def build(text: str, calls: str = "") -> SideTrace:
-        layers = tuple(_layer(line) for line in text.strip().splitlines() if line.strip())
+        layers = translated([_layer(line) for line in text.strip().splitlines() if line.strip()])
         return SideTrace(layers=layers, trace=Trace.of_events(_calls(layers, calls.split())))
 
     return build

@@ -3,6 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from translated import translated
 
 from padiff_rpc import trees
 from padiff_rpc.v1.records import Layer, TensorSpec, Weight
@@ -15,7 +16,7 @@ MODULES = {"t": "torch.nn.modules.any.", "p": "paddle.nn.layer.any.", "m": "mine
 
 def layer(classes, weights="", /, **attributes):
     names = [f"{MODULES[part[0]]}{part[2:]}" for part in classes.split()]
-    return Layer(
+    made = Layer(
         path="a",
         classes=tuple(names),
         hyper_parameters=trees.pack(attributes, where="test"),
@@ -28,6 +29,7 @@ def layer(classes, weights="", /, **attributes):
             for name in weights.split()
         ),
     )
+    return translated([made])[0]
 
 
 def differing(torch_layer, paddle_layer, how=PairedBy.SAME_PATH):

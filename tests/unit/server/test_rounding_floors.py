@@ -9,6 +9,7 @@ from typing import Any, Optional
 import numpy as np
 import numpy.typing as npt
 import pytest
+from translated import translated
 
 from padiff_rpc.tensors import HostTensor
 from padiff_rpc.v1.records import CallEvent, Layer, Options, Slot, TensorSpec, Weight
@@ -58,18 +59,23 @@ def weight(name: str, *shape: int) -> Weight:
 
 
 LAYERS = {
-    "": Layer(path="", classes=("fake.Root",)),
-    "norm": Layer(path="norm", classes=("torch.nn.modules.instancenorm.InstanceNorm2d",)),
-    "pool": Layer(path="pool", classes=("torch.nn.modules.pooling.AdaptiveAvgPool2d",)),
-    "max": Layer(path="max", classes=("torch.nn.modules.pooling.AdaptiveMaxPool2d",)),
-    "soft": Layer(path="soft", classes=("torch.nn.modules.activation.Softmax",)),
-    "gamma": Layer(path="gamma", classes=("fake.LayerScale",), weights=(weight("gamma", 4),)),
-    "block": Layer(path="block", classes=("fake.Block",), weights=(weight("gamma", 4),)),
-    "fc": Layer(
-        path="fc",
-        classes=("torch.nn.modules.linear.Linear",),
-        weights=(weight("weight", 3, 4), weight("bias", 3)),
-    ),
+    layer.path: layer
+    for layer in translated(
+        [
+            Layer(path="", classes=("fake.Root",)),
+            Layer(path="norm", classes=("torch.nn.modules.instancenorm.InstanceNorm2d",)),
+            Layer(path="pool", classes=("torch.nn.modules.pooling.AdaptiveAvgPool2d",)),
+            Layer(path="max", classes=("torch.nn.modules.pooling.AdaptiveMaxPool2d",)),
+            Layer(path="soft", classes=("torch.nn.modules.activation.Softmax",)),
+            Layer(path="gamma", classes=("fake.LayerScale",), weights=(weight("gamma", 4),)),
+            Layer(path="block", classes=("fake.Block",), weights=(weight("gamma", 4),)),
+            Layer(
+                path="fc",
+                classes=("torch.nn.modules.linear.Linear",),
+                weights=(weight("weight", 3, 4), weight("bias", 3)),
+            ),
+        ]
+    )
 }
 
 

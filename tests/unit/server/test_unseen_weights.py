@@ -1,25 +1,28 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from padiff_rpc.v1.records import TensorSpec, Weight
-from padiff_rpc.v1.words import DType, WeightKind
-from padiff_server.alignment.kinds import Kind
+from padiff_rpc.v1.words import DType, WeightKind, WeightLayout
 from padiff_server.layout_rules import IDENTITY, TRANSPOSE
 from padiff_server.weights.owned_weight import OwnedWeight
 from padiff_server.weights.unseen_weights import KindedWeight, pair_in_order
 
-UNKNOWN = Kind()
-LINEAR = Kind(name="linear", framework="torch")
-EMBEDDING = Kind(name="embedding", framework="torch")
-NORM = Kind(name="layer_norm", framework="torch")
+UNKNOWN, LINEAR, EMBEDDING, NORM = "", "linear", "embedding", "layer_norm"
 
 
-def weight(kind: Kind, path: str, name: str, *shape: int) -> KindedWeight:
+def weight(kind: str, path: str, name: str, *shape: int) -> KindedWeight:
     spec = TensorSpec(dtype=DType.FLOAT32, shape=shape)
-    return kind, OwnedWeight(
-        path=path, weight=Weight(name=name, kind=WeightKind.PARAMETER, spec=spec, trainable=True)
+    made = Weight(
+        name=name,
+        kind=WeightKind.PARAMETER,
+        spec=spec,
+        canonical_name=name.replace("_b_", ".bias_").replace("_w_", ".weight_"),
+        layout=WeightLayout.OUT_IN if (kind, name) == (LINEAR, "weight") else None,
     )
+    return kind, OwnedWeight(path=path, weight=made)
 
 
 SEEN = [
@@ -31,7 +34,7 @@ SEEN = [
     weight(NORM, "norm", "weight", 4),
     weight(NORM, "norm", "bias", 4),
 ]
-# As a program of Paddle names them, one layer behind the other.
+# As a program names them, one layer behind the other.
 UNSEEN = [
     weight(UNKNOWN, "", "embedding_0_w_0", 9, 8),
     weight(UNKNOWN, "", "layer_norm_0_b_0", 4),
@@ -60,7 +63,7 @@ def test_equal_kinds_and_shapes_pair_in_order_and_matrices_in_their_layout() -> 
 
 
 def test_equal_names_pair_whatever_their_order() -> None:
-    plain = [(UNKNOWN, one) for _, one in reversed(SEEN)]
+    plain = [(UNKNOWN, replace(one, weight=replace(one.weight, layout=None))) for _, one in reversed(SEEN)]
     found = {
         theirs.name: (ours.name, rule)
         for ours, theirs, rule in pair_in_order(SEEN, plain, one_framework=False)

@@ -74,6 +74,16 @@ def known_names(wrong: Any, known: Iterable[str]) -> str:
     return f"allowed: {', '.join(allowed)}{near_names(wrong, allowed)}"
 
 
+def not_allowed(value: Any, allowed: str, *, field: str) -> InvalidRequestError:
+    """Returns the error that `value` is not allowed, with what is."""
+    return InvalidRequestError(f"{shown(value)} is not allowed; allowed: {allowed}", field=field)
+
+
+def not_among(value: Any, known: Iterable[str], *, field: str) -> InvalidRequestError:
+    """Returns the error that `value` is none of `known`, with the nearest of them."""
+    return InvalidRequestError(f"{shown(value)} is not allowed; {known_names(value, known)}", field=field)
+
+
 def arguments_checked(called: str, advice: Advice = lambda name: "") -> Callable[[F], F]:
     """Makes a function refuse arguments that it does not have with an InvalidRequestError of one line.
 

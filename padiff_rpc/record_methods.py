@@ -13,7 +13,7 @@ from numbers import Integral, Real
 from typing import Any, Optional, TypeVar, Union
 
 from padiff_rpc.errors import InvalidRequestError
-from padiff_rpc.names import arguments_checked, known_names, reason, shown
+from padiff_rpc.names import arguments_checked, known_names, not_allowed, reason
 from padiff_rpc.v1.words import CompareMode, DefaultLoss, DiffPhase, DType, Randomness, TraceMode
 from padiff_rpc.word import word
 
@@ -105,23 +105,19 @@ def _bound(value: Any, *, field: str) -> Optional[float]:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value) or value < 0:
-        raise InvalidRequestError(
-            f"{shown(value)} is not allowed; allowed: a number of at least 0, or None", field=field
-        )
+        raise not_allowed(value, "a number of at least 0, or None", field=field)
     return float(value)
 
 
 def _flag(value: Any, *, field: str) -> bool:
     if not isinstance(value, bool):
-        raise InvalidRequestError(f"{shown(value)} is not allowed; allowed: true, false", field=field)
+        raise not_allowed(value, "true, false", field=field)
     return value
 
 
 def _count(value: Any, *, field: str, least: int) -> int:
     if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
-        raise InvalidRequestError(
-            f"{shown(value)} is not allowed; allowed: a whole number of at least {least}", field=field
-        )
+        raise not_allowed(value, f"a whole number of at least {least}", field=field)
     return int(value)
 
 
@@ -134,9 +130,7 @@ def _loss_scale(value: Any) -> float:
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
     # Dividing by a power of two is exact, so that gradients compare as if they had not been scaled.
     if not is_number or not value > 0 or math.frexp(value)[0] != 0.5:
-        raise InvalidRequestError(
-            f"{shown(value)} is not allowed; allowed: a power of two, as 1024", field="options.loss_scale"
-        )
+        raise not_allowed(value, "a power of two, as 1024", field="options.loss_scale")
     return float(value)
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import enum
 from typing import Any, TypeVar
 
-from padiff_rpc.errors import InvalidRequestError
-from padiff_rpc.names import known_names, shown
+from padiff_rpc.names import not_among
 
 
 class Word(str, enum.Enum):
@@ -24,6 +23,4 @@ def word(kind: type[W], value: Any, *, field: str) -> W:
     try:
         return kind(value)
     except ValueError:
-        raise InvalidRequestError(
-            f"{shown(value)} is not allowed; {known_names(value, map(str, kind))}", field=field
-        ) from None
+        raise not_among(value, map(str, kind), field=field) from None

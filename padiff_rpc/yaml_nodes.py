@@ -72,11 +72,10 @@ class Entry:
         except InvalidRequestError as error:
             if self._holds(error):
                 raise
-            if error.field == prefix:
-                raise self.error(error.problem) from None
-            if error.field.startswith(f"{prefix}."):
-                raise self._named(error.field[len(prefix) + 1 :]).error(error.problem) from None
-            raise self.error(str(error)) from None
+            outer, _, inner = error.field.partition(".")
+            if outer != prefix:
+                raise self.error(str(error)) from None
+            raise (self._named(inner) if inner else self).error(error.problem) from None
 
     def located(self, error: InvalidRequestError, aliases: Mapping[str, str]) -> InvalidRequestError:
         """Returns `error` as one that points into this mapping, if its field is a place there.

@@ -13,8 +13,7 @@ from padiff_client.habits import candidate_first, instead_of_argument
 from padiff_client.layer_map import LayerMap, as_layer_map
 from padiff_client.report import Report
 from padiff_client.spec import ModelSpec, PathLike
-from padiff_rpc.errors import InvalidRequestError
-from padiff_rpc.names import arguments_checked, shown
+from padiff_rpc.names import arguments_checked, not_allowed
 from padiff_rpc.v1.records import Options, Tls
 
 DEFAULT_BATCHES = 10
@@ -107,7 +106,7 @@ def assign_weight(
     """
     candidate, reference = specs(layer, module)
     if not isinstance(save, (str, os.PathLike, type(None))):
-        raise InvalidRequestError(f"{shown(save)} is not allowed; allowed: a file's path", field="save")
+        raise not_allowed(save, "a file's path", field="save")
     asked = Comparison(
         candidate=candidate,
         reference=reference,

@@ -15,7 +15,7 @@ from padiff_client.session import Server
 from padiff_client.spec import ModelSpec, check_reference
 from padiff_rpc import child
 from padiff_rpc.errors import InvalidRequestError
-from padiff_rpc.names import shown
+from padiff_rpc.names import not_allowed, shown
 from padiff_rpc.v1.records import Options, Tls
 
 logger = logging.getLogger("padiff_client")
@@ -65,13 +65,13 @@ def as_server(
         ("token", token or "", "a text"),
     ):
         if not isinstance(value, str):
-            raise InvalidRequestError(f"{shown(value)} is not allowed; allowed: {what}", field=field)
+            raise not_allowed(value, f"{what}", field=field)
     if tls is not None and not isinstance(tls, Tls):
         raise InvalidRequestError(
             "not allowed; allowed: Tls(ca=..., certificate=..., key=...) or Tls.from_files", field="tls"
         )
     if not isinstance(insecure, bool):
-        raise InvalidRequestError(f"{shown(insecure)} is not allowed; allowed: True, False", field="insecure")
+        raise not_allowed(insecure, "True, False", field="insecure")
     return Server(address=address, token=token or "", tls=tls, insecure=insecure)
 
 
@@ -105,9 +105,7 @@ def chosen_options(options: Union[Options, Mapping[str, Any], None], steps: Any)
             f"a {type(options).__name__} is not allowed; allowed: Options(...) or a dict", field="options"
         )
     if isinstance(steps, bool) or not isinstance(steps, Integral) or not 1 <= int(steps) < 2**32:
-        raise InvalidRequestError(
-            f"{shown(steps)} is not allowed; allowed: a whole number of at least 1", field="steps"
-        )
+        raise not_allowed(steps, "a whole number of at least 1", field="steps")
     return options, int(steps)
 
 

@@ -9,8 +9,7 @@ from padiff_client.arguments import batches_of, caller_process
 from padiff_client.link import Batches
 from padiff_client.session import Contestant, Server, Session, check_whereabouts, open_session
 from padiff_client.spec import ModelSpec
-from padiff_rpc.errors import InvalidRequestError
-from padiff_rpc.names import shown
+from padiff_rpc.names import not_allowed
 from padiff_rpc.records import record
 from padiff_rpc.v1.records import Options, StatedPairing
 from padiff_rpc.v1.words import Side
@@ -43,9 +42,7 @@ class Comparison:
 
     def __post_init__(self) -> None:
         if not isinstance(self.auto_weights, bool):
-            raise InvalidRequestError(
-                f"{shown(self.auto_weights)} is not allowed; allowed: True, False", field="auto_weights"
-            )
+            raise not_allowed(self.auto_weights, "True, False", field="auto_weights")
 
     def check_whereabouts(self) -> None:
         """Raises InvalidRequestError where a model and the server contradict each other."""

@@ -14,7 +14,7 @@ from padiff_client.plan_file import layer_map_of, read_plan
 from padiff_client.spec import ModelSpec, check_reference
 from padiff_client.verbs import plan
 from padiff_rpc.errors import InvalidRequestError
-from padiff_rpc.names import arguments_checked, nearest, shown
+from padiff_rpc.names import arguments_checked, nearest, not_allowed, shown
 from padiff_rpc.v1 import records
 from padiff_rpc.v1.records import IgnoredLayers, LayerPair, Tls
 
@@ -43,9 +43,9 @@ class LayerMap:
             return
         self._become(records.StatedPairing())
         if pairs is not None and not isinstance(pairs, Mapping):
-            raise InvalidRequestError(
-                f"{shown(pairs)} is not allowed; allowed: {{reference path: candidate path}}; "
-                "a plan's file is read by LayerMap.load",
+            raise not_allowed(
+                pairs,
+                "{reference path: candidate path}; a plan's file is read by LayerMap.load",
                 field="layer_map",
             )
         for reference, candidate in (pairs or {}).items():
@@ -60,9 +60,7 @@ class LayerMap:
         Raises InvalidRequestError with the file and line of what is wrong.
         """
         if not isinstance(path, (str, os.PathLike)):
-            raise InvalidRequestError(
-                f"{shown(path)} is not allowed; allowed: a file's path", field="LayerMap.load"
-            )
+            raise not_allowed(path, "a file's path", field="LayerMap.load")
         return cls()._become(read_plan(os.fspath(path)))
 
     @classmethod
@@ -118,9 +116,7 @@ class LayerMap:
         """
         field = "layer_map.special_init"
         if not isinstance(pair, (tuple, list)) or len(pair) != 2:
-            raise InvalidRequestError(
-                f"{shown(pair)} is not allowed; allowed: a pair (reference path, candidate path)", field=field
-            )
+            raise not_allowed(pair, "a pair (reference path, candidate path)", field=field)
         reference, candidate = (_path(path, field) for path in pair)
         return self._pin(
             LayerPair(

@@ -13,7 +13,7 @@ from padiff_client.habits import framework_of, instead_of_field, instead_of_obje
 from padiff_rpc import trees
 from padiff_rpc.addresses import check_address
 from padiff_rpc.errors import InvalidRequestError
-from padiff_rpc.names import fields_checked, known_names, shown
+from padiff_rpc.names import fields_checked, not_allowed, not_among
 from padiff_rpc.records import Tree
 from padiff_rpc.tensors import FLOATING
 from padiff_rpc.v1.records import Label, Model, Tls, WorkerAddress
@@ -37,10 +37,8 @@ def check_reference(text: Any, *, field: str) -> str:
             return text
     if not isinstance(text, str) and (callable(text) or framework_of(text)):
         raise InvalidRequestError(instead_of_object(text, field=field))
-    raise InvalidRequestError(
-        f'{shown(text)} is not allowed; allowed: "package.module:name", as in '
-        f'"my_model.resnet:build"{_meant(text)}',
-        field=field,
+    raise not_allowed(
+        text, f'"package.module:name", as in "my_model.resnet:build"{_meant(text)}', field=field
     )
 
 
@@ -113,50 +111,30 @@ class ModelSpec:
 
     def _check_what(self) -> None:
         if self.framework not in ("", *WORKER_PACKAGES):
-            raise InvalidRequestError(
-                f"{shown(self.framework)} is not allowed; {known_names(self.framework, WORKER_PACKAGES)}",
-                field="ModelSpec.framework",
-            )
+            raise not_among(self.framework, WORKER_PACKAGES, field="ModelSpec.framework")
         if self.model != "":
             check_reference(self.model, field="ModelSpec.model")
         if not isinstance(self.train, bool):
-            raise InvalidRequestError(
-                f"{shown(self.train)} is not allowed; allowed: true, false", field="ModelSpec.train"
-            )
+            raise not_allowed(self.train, "true, false", field="ModelSpec.train")
         if isinstance(self.seed, bool) or not isinstance(self.seed, int) or not 0 <= self.seed < 2**32:
-            raise InvalidRequestError(
-                f"{shown(self.seed)} is not allowed; allowed: a whole number from 0 to 2**32 - 1",
-                field="ModelSpec.seed",
-            )
+            raise not_allowed(self.seed, "a whole number from 0 to 2**32 - 1", field="ModelSpec.seed")
         if not isinstance(self.device, str) or not self.device:
-            raise InvalidRequestError(
-                f'{shown(self.device)} is not allowed; allowed: a device name, as "cpu"',
-                field="ModelSpec.device",
-            )
+            raise not_allowed(self.device, 'a device name, as "cpu"', field="ModelSpec.device")
         if self.dtype is not None:
             floating = [str(known) for known in DType if known in FLOATING]
             if self.dtype not in floating:
-                raise InvalidRequestError(
-                    f"{shown(self.dtype)} is not allowed; {known_names(self.dtype, floating)}",
-                    field="ModelSpec.dtype",
-                )
+                raise not_among(self.dtype, floating, field="ModelSpec.dtype")
 
         for name in ("python", "weights"):
             if not isinstance(getattr(self, name), (str, os.PathLike, type(None))):
-                raise InvalidRequestError(
-                    f"{shown(getattr(self, name))} is not allowed; allowed: a file's path",
-                    field=f"ModelSpec.{name}",
-                )
+                raise not_allowed(getattr(self, name), "a file's path", field=f"ModelSpec.{name}")
         if not isinstance(self.token, (str, type(None))):
             raise InvalidRequestError("not allowed; allowed: a text", field="ModelSpec.token")
         for name in ("loader", "train_step"):
             if getattr(self, name) is not None:
                 check_reference(getattr(self, name), field=f"ModelSpec.{name}")
         if self.autocast not in (None, *_AUTOCAST):
-            raise InvalidRequestError(
-                f"{shown(self.autocast)} is not allowed; {known_names(self.autocast, _AUTOCAST)}",
-                field="ModelSpec.autocast",
-            )
+            raise not_among(self.autocast, _AUTOCAST, field="ModelSpec.autocast")
 
     def _check_where(self) -> None:
         if self.worker is None:
@@ -184,9 +162,7 @@ class ModelSpec:
                 field="ModelSpec.tls",
             )
         if not isinstance(self.insecure, bool):
-            raise InvalidRequestError(
-                f"{shown(self.insecure)} is not allowed; allowed: true, false", field="ModelSpec.insecure"
-            )
+            raise not_allowed(self.insecure, "true, false", field="ModelSpec.insecure")
         self._check_worker()
 
     def _check_worker(self) -> None:
@@ -200,9 +176,9 @@ class ModelSpec:
             return
         labels = self.worker
         if labels == "" or not isinstance(labels, (str, Mapping)):
-            raise InvalidRequestError(
-                f"{shown(labels)} is not allowed; allowed: an address (unix:/path, "
-                "host:port), a worker's name, or a dict of its labels",
+            raise not_allowed(
+                labels,
+                "an address (unix:/path, host:port), a worker's name, or a dict of its labels",
                 field="ModelSpec.worker",
             )
         if isinstance(labels, Mapping) and not (
@@ -274,7 +250,5 @@ def _texts(values: Any, *, field: str, item: str) -> tuple[str, ...]:
     if isinstance(values, (str, os.PathLike)):
         values = (values,)
     if not isinstance(values, (list, tuple)) or not all(isinstance(v, (str, os.PathLike)) for v in values):
-        raise InvalidRequestError(
-            f"{shown(values)} is not allowed; allowed: a list of {item} names", field=field
-        )
+        raise not_allowed(values, f"a list of {item} names", field=field)
     return tuple(os.fspath(value) for value in values)

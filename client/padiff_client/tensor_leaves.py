@@ -9,7 +9,7 @@ from typing import Any, Optional
 import numpy as np
 
 from padiff_rpc.errors import InvalidRequestError
-from padiff_rpc.names import fields_checked, shown
+from padiff_rpc.names import fields_checked, not_allowed
 from padiff_rpc.tensors import COMPLEX, FLOATING, Array, HostTensor, numpy_dtype, widen
 from padiff_rpc.v1.words import DType
 from padiff_rpc.word import word
@@ -35,10 +35,7 @@ class Input:
         if self.dtype is not None:
             word(DType, self.dtype, field="Input.dtype")
         if not isinstance(self.requires_grad, bool):
-            raise InvalidRequestError(
-                f"{shown(self.requires_grad)} is not allowed; allowed: True, False",
-                field="Input.requires_grad",
-            )
+            raise not_allowed(self.requires_grad, "True, False", field="Input.requires_grad")
 
 
 def is_tensor(leaf: Any) -> bool:

@@ -8,7 +8,7 @@ from padiff_client.comparison import Comparison
 from padiff_client.report import Report
 from padiff_client.spec_paths import check_folder_of
 from padiff_rpc.errors import InvalidRequestError
-from padiff_rpc.names import shown
+from padiff_rpc.names import not_allowed
 from padiff_rpc.v1.records import AssignWeightsRequest, CheckInputsRequest, CompareStart, PlanStart
 from padiff_rpc.version import PROTOCOL_VERSION
 
@@ -92,9 +92,7 @@ def check_inputs(asked: Comparison, batches: int) -> Report:
                 field=f"{field}.loader",
             )
     if isinstance(batches, bool) or not isinstance(batches, int) or not 1 <= batches < 2**32:
-        raise InvalidRequestError(
-            f"{shown(batches)} is not allowed; allowed: a whole number of at least 1", field="batches"
-        )
+        raise not_allowed(batches, "a whole number of at least 1", field="batches")
     asked.check_whereabouts()
     with asked.session() as session:
         request = CheckInputsRequest(

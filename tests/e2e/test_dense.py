@@ -24,9 +24,9 @@ def compare(service: Any) -> Compare:
     def run(name: str, kwargs: dict[str, Any], swapped: bool = False, **options: Any) -> Report:
         faults = {key: options.pop(key) for key in ("fault", "faults") if key in options}
         paddle = ModelSpec(
-            "paddle", f"paddle_dense:{name}", kwargs={**kwargs, **faults}, worker=service.paddle
+            "paddle", f"paddle_joins:{name}", kwargs={**kwargs, **faults}, worker=service.paddle
         )
-        torch = ModelSpec("torch", f"torch_dense:{name}", kwargs=kwargs, worker=service.torch)
+        torch = ModelSpec("torch", f"torch_joins:{name}", kwargs=kwargs, worker=service.torch)
         given = Batch(args=(X,))
         return auto_diff(
             layer=torch if swapped else paddle,
@@ -83,3 +83,27 @@ def test_a_second_taker_without_its_gradient_fails(compare: Compare, name: str, 
     assert report.exit_code == 1, str(report)
     first = report.first_divergence.row
     assert "first" in f"{first.reference.path} {first.between}", str(report)
+
+
+@pytest.mark.parametrize(
+    ("fault", "place"),
+    [("", ""), ("scaled", "denseblock3.denselayer5"), ("dropped", "denseblock3.denselayer4")],
+)
+def test_densenet_as_torchvision_has_it_against_paddles_own(service: Any, fault: str, place: str) -> None:
+    given = Batch(args=(np.random.default_rng(0).standard_normal((2, 3, 64, 64)).astype(np.float32),))
+    kwargs = {"fault": fault}
+    report = auto_diff(
+        layer=ModelSpec("paddle", "paddle_joins:densenet121", kwargs=kwargs, worker=service.paddle),
+        module=ModelSpec("torch", "torch_dense:densenet121", worker=service.torch),
+        example_inp=(given, given),
+        server=service.server,
+        options=Options(single_step=True),
+    )
+    assert report.exit_code == (1 if fault else 0), str(report)
+    assert report.coverage.parameters_compared == 364
+    faults = [f"{row.reference.path} {row.between}" for row in report.faults]
+    # What a join loses is missing in each tensor that it joined, from the last made to the first.
+    assert len(faults) == {"": 0, "scaled": 1, "dropped": 5}[fault], str(report)
+    assert all("denseblock3" in one for one in faults), str(report)
+    if faults:
+        assert place in f"{report.first_divergence.row.reference.path} {faults[0]}", str(report)

@@ -149,6 +149,7 @@ LARGE = (
     Pair("torch_branches:squeezenet paddle_models:squeezenet", IMAGE),
     Pair("torch_branches:googlenet paddle_models:googlenet", (values(2, 3, 224, 224),)),
     Pair("torch_branches:densenet121 paddle_models:densenet121", IMAGE),
+    Pair("torch_dense:densenet121 paddle_models:densenet121", IMAGE),
     Pair("torch_factored:inception_v3 paddle_models:inception_v3", (values(2, 3, 96, 96),)),
     Pair("torch_shuffle:shufflenet_v2 paddle_models:shufflenet_v2", IMAGE),
 )

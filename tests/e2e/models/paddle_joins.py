@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import paddle
 from paddle import nn
 
@@ -84,3 +86,18 @@ class Dropped(nn.Layer):
         h = self.first(x) * 2
         dropped = nn.functional.dropout(h, 0.5, training=self.training)
         return self.last(self.norm(dropped)) + (h.detach() if self.fault else h).cos() + dropped
+
+
+def densenet121(fault="", layer="conv4_5"):
+    """Paddle's own DenseNet-121, with a fault in one of its layers."""
+    model = paddle.vision.models.densenet121(num_classes=10)
+    for name, one in model.named_sublayers():
+        if fault and name.endswith(f".{layer}"):
+            one.forward = functools.partial(_dense_layer, one, fault)
+    return model
+
+
+def _dense_layer(layer, fault, x):
+    made = layer.bn_ac_func2(layer.bn_ac_func1(x))
+    made = scaled(made, 1.5) if fault == "scaled" else made
+    return paddle.concat([x.detach() if fault == "dropped" else x, made], 1)

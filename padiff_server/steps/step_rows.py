@@ -158,12 +158,9 @@ class StepRows:
             is_root_entry = call.layer.reference == "" and call.moment is CallMoment.ENTRY
             phase = Phase.INPUTS if is_root_entry else Phase.FORWARD
             yield from self._slot_rows(call, self._captures.values, phase, _VALUES[call.moment])
-            for side, seen, slots in (
-                (Side.REFERENCE, call.reference, call.slots.only_reference),
-                (Side.CANDIDATE, call.candidate, call.slots.only_candidate),
-            ):
+            for side, slots in zip(SIDES, (call.slots.only_reference, call.slots.only_candidate)):
                 for slot in slots:
-                    yield self._lone_slot(side, seen, slot, phase)
+                    yield self._lone_slot(side, call.seen(side), slot, phase)
             if call.moment is CallMoment.EXIT and not _has_slots(call):
                 yield from self._unseen_output(call)
         yield from self._held()
@@ -182,11 +179,10 @@ class StepRows:
 
     def _unseen_output(self, call: CallPair) -> Iterator[Row]:
         """Yields a row for a call that has to be compared and gives both sides nothing to compare."""
-        calls = {Side.REFERENCE: call.reference, Side.CANDIDATE: call.candidate}
         if call.layer.reference == "" or any(
-            self._models[side].is_parameterised(seen.event.path) for side, seen in calls.items()
+            self._models[side].is_parameterised(call.seen(side).event.path) for side in SIDES
         ):
-            places = [self._make.place(side, seen, None) for side, seen in calls.items()]
+            places = [self._make.place(side, call.seen(side), None) for side in SIDES]
             frame = self._make.frame(Phase.FORWARD, CaptureKind.OUTPUT, *places)
             yield dataclasses.replace(frame, reasons=(Reason(cause=Cause.NO_TENSOR),))
 
@@ -318,8 +314,8 @@ class StepRows:
         return dataclasses.replace(frame, verdict=Verdict.MISMATCH, reasons=_why_one_sided(side, pair))
 
     def _off_plan(self, call: CallPair) -> tuple[Reason, ...]:
-        for side, seen in ((Side.REFERENCE, call.reference), (Side.CANDIDATE, call.candidate)):
-            if self._captures.is_off_plan(side, seen.event):
+        for side in SIDES:
+            if self._captures.is_off_plan(side, call.seen(side).event):
                 return (Reason(cause=Cause.OFF_PLAN, side=side),)
         return ()
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import weakref
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager
 from typing import Any, Optional
 
 import paddle
@@ -14,8 +13,8 @@ from paddle.nn.utils.weight_norm_hook import WeightNorm
 
 from padiff_rpc.tensors import HostTensor
 from padiff_rpc.v1.words import DType, WeightKind
-from padiff_worker.adapter import GradientHook, Remove
-from padiff_worker.layer_tree import LayerHandle, LayerReader, OwnTensor
+from padiff_worker.adapter import FrameworkAdapter, GradientHook, Remove
+from padiff_worker.layer_tree import LayerReader, OwnTensor
 from padiff_worker_paddle import (
     compiled,
     graphs,
@@ -95,19 +94,20 @@ _READER = LayerReader(
 )
 
 
-class PaddleAdapter:
+class PaddleAdapter(FrameworkAdapter):
     """The Paddle side of the worker."""
 
     name = "paddle"
     vocabulary = VOCABULARY
+    library = paddle
+    reader = _READER
+    optimizer_classes = (paddle.optimizer.Optimizer,)
+    backward_entry = (paddle.base.core.eager, "run_backward")
     # Not paddle itself: a user's line may lie in a model that comes with a framework.
     library_folders = tuple(
         os.path.join(os.path.dirname(paddle.__file__), part)
         for part in ("nn", "base", "autograd", "jit", "distributed", "amp", "tensor")
     )
-
-    def version(self) -> str:
-        return str(paddle.__version__)
 
     def devices(self) -> tuple[str, ...]:
         return runtime.devices()
@@ -126,9 +126,6 @@ class PaddleAdapter:
 
     # Models
 
-    def is_model(self, candidate: Any) -> bool:
-        return isinstance(candidate, paddle.nn.Layer)
-
     def prepare(self, model: Any, *, device: str, dtype: Optional[DType], train: bool) -> None:
         if self.device_of(model) != device:
             _move(model, device)
@@ -146,12 +143,6 @@ class PaddleAdapter:
             return "cpu"
         return f"gpu:{first.place.gpu_device_id()}"
 
-    def layers(self, model: Any) -> tuple[LayerHandle, ...]:
-        return _READER.layers(model)
-
-    def weights(self, model: Any) -> dict[str, Any]:
-        return _READER.weights(model)
-
     def write_weight(self, tensor: Any, value: HostTensor) -> None:
         tensors.write(tensor, value)
 
@@ -163,9 +154,6 @@ class PaddleAdapter:
 
     def gradient(self, weight: Any) -> Optional[Any]:
         return None if weight.grad is None else tensors.dense_gradient(weight.grad, weight.shape)
-
-    def write_gradient(self, weight: Any, value: HostTensor) -> None:
-        weight.grad = tensors.like(weight, value)
 
     def clear_gradients(self, model: Any) -> None:
         for parameter in model.parameters():
@@ -187,7 +175,6 @@ class PaddleAdapter:
     from_host = staticmethod(tensors.from_host)
     memory = staticmethod(tensors.memory)
     footprint = staticmethod(tensors.footprint)
-    alias = staticmethod(tensors.alias)
     overwrite = staticmethod(tensors.overwrite)
     pass_through = staticmethod(tensors.pass_through)
     like = staticmethod(tensors.like)
@@ -227,24 +214,13 @@ class PaddleAdapter:
 
     random_operations = staticmethod(random_operations)
 
-    def gradient_mode(self, enabled: bool) -> AbstractContextManager[None]:
-        mode: AbstractContextManager[None] = paddle.enable_grad() if enabled else paddle.no_grad()
-        return mode
-
     projection_loss = staticmethod(tensors.projection_loss)
     mean_loss = staticmethod(tensors.mean_loss)
-
-    def backward(self, loss: Any) -> None:
-        loss.backward()
 
     autocast = staticmethod(steps.autocast)
     scale_gradients = staticmethod(steps.scale_gradients)
     clip_gradients = staticmethod(steps.clip_gradients)
-    watch_backward = staticmethod(steps.watch_backward)
     watch_step = staticmethod(steps.watch_step)
-
-    def is_optimizer(self, candidate: Any) -> bool:
-        return isinstance(candidate, paddle.optimizer.Optimizer)
 
     def step(self, optimizer: Any) -> None:
         """A learning-rate scheduler inside the optimizer is stepped after it."""

@@ -42,23 +42,6 @@ def clip_gradients(parameters: Iterable[Any], max_norm: float) -> None:
     paddle.nn.utils.clip_grad_norm_(clipped, max_norm)
 
 
-def watch_backward(around: Callable[[], AbstractContextManager[None]]) -> Remove:
-    # `Tensor.backward` and `paddle.autograd.backward` look it up there at each call.
-    engine: Any = paddle.base.core.eager
-    plain = engine.run_backward
-
-    def watched(*args: Any, **kwargs: Any) -> Any:
-        with around():
-            return plain(*args, **kwargs)
-
-    engine.run_backward = watched
-
-    def remove() -> None:
-        engine.run_backward = plain
-
-    return remove
-
-
 def watch_step(optimizer: Any, before: Callable[[], None]) -> Remove:
     # A user's script may have put its own there.
     own = {name: vars(optimizer)[name] for name in _STEPS if name in vars(optimizer)}

@@ -89,10 +89,6 @@ def footprint(tensor: Any) -> Array:
     )
 
 
-def alias(tensor: Any) -> Any:
-    return tensor.detach()
-
-
 def overwrite(tensor: Any, value: HostTensor) -> bool:
     if not tensor.is_contiguous() and not _writes_in_place(tensor):
         return False

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager
 from typing import Any, Optional
 
 import torch
@@ -12,8 +11,8 @@ from torch.nn.utils.parametrize import is_parametrized
 
 from padiff_rpc.tensors import HostTensor
 from padiff_rpc.v1.words import DType, WeightKind
-from padiff_worker.adapter import EntryHook, ExitHook, GradientHook, Remove
-from padiff_worker.layer_tree import LayerHandle, LayerReader, OwnTensor
+from padiff_worker.adapter import EntryHook, ExitHook, FrameworkAdapter, GradientHook, Remove
+from padiff_worker.layer_tree import LayerReader, OwnTensor
 from padiff_worker_torch import compiled, graphs, kept_optimizer, optimizers, runtime, state, steps, tensors
 from padiff_worker_torch.computed_weights import PARAMETRIZATIONS, computed, made_of
 from padiff_worker_torch.random_operations import random_operations
@@ -85,19 +84,20 @@ _READER = LayerReader(
 )
 
 
-class TorchAdapter:
+class TorchAdapter(FrameworkAdapter):
     """The Torch side of the worker."""
 
     name = "torch"
     vocabulary = VOCABULARY
+    library = torch
+    reader = _READER
+    optimizer_classes = (torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler)
+    backward_entry = (torch.autograd, "backward")
     # Not torch itself: a user's line may lie in a model that comes with a framework.
     library_folders = tuple(
         os.path.join(os.path.dirname(torch.__file__), part)
         for part in ("nn", "utils", "autograd", "_dynamo", "fx", "_tensor.py", "overrides.py")
     )
-
-    def version(self) -> str:
-        return str(torch.__version__)
 
     def devices(self) -> tuple[str, ...]:
         return runtime.devices()
@@ -116,9 +116,6 @@ class TorchAdapter:
 
     # Models
 
-    def is_model(self, candidate: Any) -> bool:
-        return isinstance(candidate, torch.nn.Module)
-
     def prepare(self, model: Any, *, device: str, dtype: Optional[DType], train: bool) -> None:
         model.to(device)
         if dtype is not None:
@@ -128,12 +125,6 @@ class TorchAdapter:
     def device_of(self, model: Any) -> str:
         first = next(iter(self.weights(model).values()), None)
         return "cpu" if first is None else str(first.device)
-
-    def layers(self, model: Any) -> tuple[LayerHandle, ...]:
-        return _READER.layers(model)
-
-    def weights(self, model: Any) -> dict[str, Any]:
-        return _READER.weights(model)
 
     def write_weight(self, tensor: Any, value: HostTensor) -> None:
         tensors.write(tensor, value)
@@ -146,9 +137,6 @@ class TorchAdapter:
 
     def gradient(self, weight: Any) -> Optional[Any]:
         return None if weight.grad is None else tensors.dense_gradient(weight.grad)
-
-    def write_gradient(self, weight: Any, value: HostTensor) -> None:
-        weight.grad = tensors.like(weight, value)
 
     def clear_gradients(self, model: Any) -> None:
         model.zero_grad(set_to_none=True)
@@ -170,7 +158,6 @@ class TorchAdapter:
     from_host = staticmethod(tensors.from_host)
     memory = staticmethod(tensors.memory)
     footprint = staticmethod(tensors.footprint)
-    alias = staticmethod(tensors.alias)
     overwrite = staticmethod(tensors.overwrite)
     pass_through = staticmethod(tensors.pass_through)
     like = staticmethod(tensors.like)
@@ -225,24 +212,13 @@ class TorchAdapter:
 
     random_operations = staticmethod(random_operations)
 
-    def gradient_mode(self, enabled: bool) -> AbstractContextManager[None]:
-        mode: AbstractContextManager[None] = torch.enable_grad() if enabled else torch.no_grad()
-        return mode
-
     projection_loss = staticmethod(tensors.projection_loss)
     mean_loss = staticmethod(tensors.mean_loss)
-
-    def backward(self, loss: Any) -> None:
-        loss.backward()
 
     autocast = staticmethod(steps.autocast)
     scale_gradients = staticmethod(steps.scale_gradients)
     clip_gradients = staticmethod(steps.clip_gradients)
-    watch_backward = staticmethod(steps.watch_backward)
     watch_step = staticmethod(steps.watch_step)
-
-    def is_optimizer(self, candidate: Any) -> bool:
-        return isinstance(candidate, (torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler))
 
     def step(self, optimizer: Any) -> None:
         """A learning-rate scheduler stands for its optimizer, and is stepped after it."""

@@ -39,22 +39,6 @@ def clip_gradients(parameters: Iterable[Any], max_norm: float) -> None:
     torch.nn.utils.clip_grad_norm_(list(parameters), max_norm)
 
 
-def watch_backward(around: Callable[[], AbstractContextManager[None]]) -> Remove:
-    # `Tensor.backward` looks it up there at each call.
-    plain = torch.autograd.backward
-
-    def watched(*args: Any, **kwargs: Any) -> Any:
-        with around():
-            return plain(*args, **kwargs)
-
-    torch.autograd.backward = watched
-
-    def remove() -> None:
-        torch.autograd.backward = plain
-
-    return remove
-
-
 def watch_step(optimizer: Any, before: Callable[[], None]) -> Remove:
     scheduled = isinstance(optimizer, torch.optim.lr_scheduler.LRScheduler)
     stepped: Any = optimizer.optimizer if scheduled else optimizer

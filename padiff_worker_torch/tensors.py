@@ -89,10 +89,6 @@ def footprint(tensor: Any) -> Array:
     )
 
 
-def alias(tensor: Any) -> Any:
-    return tensor.detach()
-
-
 def unchanged(tensor: Any) -> Callable[[], bool]:
     """Returns a function that tells whether nothing has changed the tensor in place since.
 

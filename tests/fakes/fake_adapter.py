@@ -15,6 +15,7 @@ from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.tensors import HostTensor
 from padiff_rpc.v1.records import OptimizerEntry, TensorSpec
 from padiff_rpc.v1.words import DType, WeightKind
+from padiff_worker.adapter import FrameworkAdapter
 from padiff_worker.devices import own_name
 from padiff_worker.graph_walk import walk_graph
 from padiff_worker.layer_tree import LayerReader, OwnTensor
@@ -67,9 +68,13 @@ def _below(node):
     return [below for below in node.inputs if below is not None]
 
 
-class FakeAdapter:
+class FakeAdapter(FrameworkAdapter):
     name = "fake"
     vocabulary = VOCABULARY
+    library = fake
+    reader = _READER
+    optimizer_classes = (fake.SGD,)
+    backward_entry = (fake, "run_backward")
     library_folders = (os.path.abspath(fake.__file__),)
 
     def version(self):
@@ -94,9 +99,6 @@ class FakeAdapter:
 
     # Models
 
-    def is_model(self, candidate):
-        return isinstance(candidate, fake.Layer)
-
     def prepare(self, model, *, device, dtype, train):
         if dtype is not None:
             for tensor in self.weights(model).values():
@@ -105,12 +107,6 @@ class FakeAdapter:
 
     def device_of(self, model):
         return "cpu"
-
-    def layers(self, model):
-        return _READER.layers(model)
-
-    def weights(self, model):
-        return _READER.weights(model)
 
     def write_weight(self, tensor, value):
         tensor.array[...] = value.array
@@ -128,9 +124,6 @@ class FakeAdapter:
 
     def gradient(self, weight):
         return weight.grad
-
-    def write_gradient(self, weight, value):
-        weight.grad = fake.Tensor(value.array.copy())
 
     def clear_gradients(self, model):
         for parameter in fake.parameters(model):
@@ -241,16 +234,6 @@ class FakeAdapter:
     def backward(self, loss):
         fake.run_backward(loss)
 
-    def watch_backward(self, around):
-        plain = fake.run_backward
-
-        def watched(tensor, gradient=None):
-            with around():
-                return plain(tensor, gradient)
-
-        fake.run_backward = watched
-        return lambda: setattr(fake, "run_backward", plain)
-
     def autocast(self, device, dtype):
         if dtype is not DType.FLOAT16:
             raise InvalidRequestError(f"autocast: the fake framework has none to {dtype}; take float16")
@@ -272,9 +255,6 @@ class FakeAdapter:
 
         optimizer.step = step
         return lambda: vars(optimizer).pop("step", None) and None
-
-    def is_optimizer(self, candidate):
-        return isinstance(candidate, fake.SGD)
 
     def step(self, optimizer):
         optimizer.step()

@@ -10,14 +10,14 @@ from typing import Optional, Union
 import numpy as np
 
 from padiff_rpc.records import record
-from padiff_rpc.tensors import COMPLEX, FLOATING, HostTensor, epsilon, statistics
+from padiff_rpc.tensors import HostTensor, statistics
 from padiff_rpc.v1.records import Figures, Reason, TensorSpec, Tolerance
 from padiff_rpc.v1.words import CaptureKind, Cause, DType, Phase
 from padiff_server.judging.magnitude import magnitude_of
 from padiff_server.judging.measure import measure
 from padiff_server.judging.noisy_elements import Reals, Sizes, moved_back, sizes_of
 from padiff_server.judging.table_rows import worst_row
-from padiff_server.judging.tolerances import Explained, Tolerances, row_by_row, stepped_tolerance
+from padiff_server.judging.tolerances import Explained, Tolerances, coarser, row_by_row, stepped_tolerance
 from padiff_server.layout_rules import IDENTITY, Rule
 
 
@@ -65,6 +65,7 @@ def measure_pair(
     rule: Rule = IDENTITY,
     explained: Optional[Explained] = None,
     is_embedding: bool = False,
+    computed_in: Optional[DType] = None,
 ) -> Measured:
     """Returns the figures of one pair; `rule` is the reference's layout rule, of one tensor or several.
 
@@ -80,11 +81,12 @@ def measure_pair(
         # One framework's scalar is 0-d where the other's has one element.
         reference, candidate = _as_scalar(reference), _as_scalar(candidate)
     magnitude = magnitude_of(reference, sum_squares)
+    dtype = coarser(reference.dtype, candidate.dtype)
     tolerance = stepped_tolerance(
         tolerances.tolerance(
             aspect.phase,
             aspect.kind,
-            coarser(reference.dtype, candidate.dtype),
+            coarser(dtype, computed_in or dtype),
             magnitude,
         ),
         explained,
@@ -130,13 +132,6 @@ def _figures(
             counts = float(np.count_nonzero(offset)), float(offset.size)
             notes = (Reason(cause=Cause.WITHOUT_MOVED_BIAS, numbers=counts),)
     return nearest, notes
-
-
-def coarser(first: DType, second: DType) -> DType:
-    """Returns the dtype with the larger rounding step; the first where one of them has none."""
-    if {first, second} <= FLOATING | COMPLEX and epsilon(second) > epsilon(first):
-        return second
-    return first
 
 
 def _as_scalar(tensor: HostTensor) -> HostTensor:

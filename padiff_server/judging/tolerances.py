@@ -98,6 +98,13 @@ class Tolerances:
         )
 
 
+def coarser(first: DType, second: DType) -> DType:
+    """Returns the dtype with the larger rounding step; the first where one of them has none."""
+    if {first, second} <= FLOATING | COMPLEX and epsilon(second) > epsilon(first):
+        return second
+    return first
+
+
 def _default(phase: Phase, kind: CaptureKind, dtype: DType) -> tuple[float, bool]:
     """Returns the table's bound, and whether it bounds the relative L2 instead of each element."""
     precision = _PRECISION.get(dtype, dtype)

@@ -30,6 +30,7 @@ from padiff_server.steps.held_reference import HeldReference
 from padiff_server.steps.override_feed import OverrideFeed
 from padiff_server.steps.pairs import Half, PairTable, Ready
 from padiff_server.steps.parameter_gradients import ParameterGradients
+from padiff_server.steps.precision import Precision
 from padiff_server.steps.targets import Targets
 from padiff_server.weights.owned_weight import full_name
 from padiff_server.weights.weight_pair import WeightPair, WeightPlan
@@ -92,6 +93,8 @@ class StepCaptures:
         self._events: Mapping[Side, list[CallEvent]] = {side: [] for side in SIDES}
         # Layer by its first path -> whether all that its calls took were integers.
         self._takes_indices: dict[tuple[Side, str], bool] = {}
+        # Of the reference; only its reader writes it, and asks.
+        self._precision = Precision()
         self._plan = known.plan
         self._calls = CallPairs(known.plan) if known.plan is not None else None
         self.weights = known.weights
@@ -113,6 +116,8 @@ class StepCaptures:
         if self._hold is not None and side is Side.REFERENCE:
             self._hold.called(event)
         self._origins[side].update(own_gradients(event))
+        if side is Side.REFERENCE:
+            self._precision.note(event)
         with self._lock:
             self._events[side].append(event)
             if event.moment is CallMoment.ENTRY and event.slots:
@@ -182,6 +187,8 @@ class StepCaptures:
         if self._hold is not None and side is Side.REFERENCE:
             self._hold.arrived(capture, half)
         partners = self._partners(side, capture)
+        if side is Side.REFERENCE:
+            half = dataclasses.replace(half, computed_in=self._computed_in(capture))
         if capture.id.kind is CaptureKind.LOSS:
             self.losses.arrive(side, LOSS_KEY, half, partners)
         elif capture.id.kind is CaptureKind.TARGET:
@@ -196,6 +203,13 @@ class StepCaptures:
             self._take(self.gradients, side, capture.gradient_of, half, partners)
         else:
             self._take(self.values, side, capture.number, half, partners)
+
+    def _computed_in(self, capture: Announced) -> Optional[DType]:
+        if capture.id.kind is CaptureKind.LOSS:
+            return self._precision.returned
+        if capture.id.kind is CaptureKind.PARAMETER_GRADIENT:
+            return self._precision.of_layer(capture.id.path)
+        return self._precision.of(capture.gradient_of or capture.number)
 
     def _take(
         self, table: PairTable[int], side: Side, number: int, half: Half, partners: Optional[int]

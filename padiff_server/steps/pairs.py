@@ -10,7 +10,7 @@ from typing import Any, Generic, Optional
 
 from padiff_rpc.records import record
 from padiff_rpc.tensors import HostTensor
-from padiff_rpc.v1.words import Side
+from padiff_rpc.v1.words import DType, Side
 from padiff_server.judging.measured import Aspect, Measured
 from padiff_server.judging.store import TensorStore
 from padiff_server.layout_rules import IDENTITY, Rule
@@ -24,11 +24,13 @@ class Half:
     Attributes:
         is_embedding: whether it is the gradient of a weight whose layer takes nothing but integers, so that
             its rows are looked up by number.
+        computed_in: the coarsest dtype that the tensor was made in, where that is known.
     """
 
     tensors: tuple[HostTensor, ...]
     sum_squares: float
     is_embedding: bool = False
+    computed_in: Optional[DType] = None
 
 
 @dataclass

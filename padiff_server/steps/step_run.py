@@ -127,6 +127,7 @@ class StepRun:
                 tolerances=self._tolerances,
                 rule=table.rules.get(pair, IDENTITY),
                 is_embedding=first.is_embedding or second.is_embedding,
+                computed_in=first.computed_in,
             )
         except PaDiffError as error:  # one pair's trouble is its row's
             table.settle(pair, None, trouble=str(error))

@@ -21,6 +21,7 @@ MODELS = {
     "Partial": "head",
     "Late": "head",
     "Empty": "head",
+    "Wider": "head",
 }
 
 

@@ -131,7 +131,8 @@ def like(tensor: Any, value: HostTensor) -> Any:
 
 
 def branch(tensor: Any) -> Any:
-    return tensor.view_as(tensor)
+    # A node of its own over the same memory; before 3.0 `view_as` has no gradient.
+    return tensor.transpose(list(range(tensor.ndim)))
 
 
 def requires_gradient(tensor: Any) -> bool:

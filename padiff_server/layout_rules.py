@@ -21,7 +21,7 @@ from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.records import record
 from padiff_rpc.tensors import COMPLEX, Array, HostTensor, widen
 from padiff_rpc.v1.words import DType
-from padiff_server.weights.dtype_cast import cast
+from padiff_server.dtype_cast import cast
 
 Shape = tuple[int, ...]
 

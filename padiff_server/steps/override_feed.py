@@ -14,9 +14,9 @@ from padiff_rpc.v1.records import NotOverridden, OverrideTicket
 from padiff_rpc.v1.words import Phase
 from padiff_server.alignment.slots import Meeting
 from padiff_server.capture.trace import Origin
+from padiff_server.dtype_cast import cast
 from padiff_server.layout_rules import IDENTITY
 from padiff_server.steps.lockstep_plan import LockstepPlan
-from padiff_server.weights.dtype_cast import cast
 
 # Bytes on their way to the candidate, or waiting there, that it did not ask for.
 WINDOW_BYTES = 64 << 20

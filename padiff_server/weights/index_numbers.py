@@ -21,8 +21,8 @@ from padiff_rpc.records import record
 from padiff_rpc.tensors import COMPLEX, FLOATING, HostTensor, epsilon, widen
 from padiff_rpc.v1.records import TensorSpec
 from padiff_rpc.v1.words import DType
+from padiff_server.dtype_cast import cast
 from padiff_server.links.worker_link import RuleFailed
-from padiff_server.weights.dtype_cast import cast
 from padiff_server.weights.element_map import Places
 from padiff_server.weights.special_calls import Function
 

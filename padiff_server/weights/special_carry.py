@@ -20,7 +20,7 @@ from padiff_rpc.records import record
 from padiff_rpc.tensors import HostTensor
 from padiff_rpc.v1.records import Unmatched
 from padiff_rpc.v1.words import LoneKind, Side, WeightKind
-from padiff_server.weights.dtype_cast import cast
+from padiff_server.dtype_cast import cast
 from padiff_server.weights.element_map import Places, element_rule
 from padiff_server.weights.index_numbers import IndexNumbers
 from padiff_server.weights.owned_weight import OwnedWeight

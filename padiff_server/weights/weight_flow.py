@@ -11,6 +11,7 @@ from typing import Optional
 from padiff_rpc.tensors import HostTensor
 from padiff_rpc.v1.records import Options, Place, Reason, Row, TensorSpec, Tolerance, Unmatched
 from padiff_rpc.v1.words import CaptureKind, Cause, DType, LoneKind, Phase, Side, ToleranceSource, WeightKind
+from padiff_server.dtype_cast import cast
 from padiff_server.judging.gradient_history import GradientHistory, partly_excused
 from padiff_server.judging.judged_row import judged_row
 from padiff_server.judging.measure import measure
@@ -24,7 +25,6 @@ from padiff_server.links.worker_link import WorkerLink
 from padiff_server.model_index import Models
 from padiff_server.rows import blank_row, numbered, one_sided
 from padiff_server.sides import SIDES
-from padiff_server.weights.dtype_cast import cast
 from padiff_server.weights.misfit import misfit_row
 from padiff_server.weights.neutral_weights import NeutralWeights
 from padiff_server.weights.owned_weight import OwnedWeight, full_name

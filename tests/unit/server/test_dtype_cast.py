@@ -7,7 +7,7 @@ import pytest
 
 from padiff_rpc.tensors import HostTensor, widen
 from padiff_rpc.v1.words import DType
-from padiff_server.weights.dtype_cast import cast
+from padiff_server.dtype_cast import cast
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from padiff_rpc.v1.records import Reason
 from padiff_rpc.v1.words import Cause, DType, Side
 from padiff_server.alignment.slots import Meeting
 from padiff_server.alignment.spreads import Spread, spreads
-from padiff_server.weights.dtype_cast import cast
+from padiff_server.dtype_cast import cast
 
 REFERENCE, CANDIDATE = Side.REFERENCE, Side.CANDIDATE
 rng = np.random.default_rng(0)

@@ -14,6 +14,7 @@ from padiff_rpc.v1.records import CheckInputsRequest, Place, Reason, Row, Slot, 
 from padiff_rpc.v1.words import CallMoment, CaptureKind, Cause, DType, Phase, Side, Verdict
 from padiff_server.alignment.slots import pair_slots
 from padiff_server.coverage import fails
+from padiff_server.judging.judge import Evidence
 from padiff_server.judging.judged_row import judged_row
 from padiff_server.judging.measured import Aspect, measure_pair
 from padiff_server.judging.tolerances import Tolerances
@@ -123,7 +124,7 @@ class CheckInputsTask:
                 tolerances=self._tolerances,
             )
             placed = _placed(of_batch, pair.reference.name, pair.candidate.name)
-            yield judged_row(placed, measured, options=self._asked.options)
+            yield judged_row(placed, Evidence(kind=of_batch.kind, measured=measured), self._asked.options)
         yield from (_lone(of_batch, Side.REFERENCE, slot.name) for slot in pairing.only_reference)
         yield from (_lone(of_batch, Side.CANDIDATE, slot.name) for slot in pairing.only_candidate)
 

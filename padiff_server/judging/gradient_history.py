@@ -11,14 +11,13 @@ import numpy as np
 from padiff_rpc.tensors import HostTensor
 from padiff_rpc.v1.records import Reason, Row
 from padiff_rpc.v1.words import CaptureKind, Cause, Omission, Pass, ToleranceSource, Verdict
+from padiff_server.judging.judge import SHIFT_ROOM
 from padiff_server.judging.measured import Measured
 from padiff_server.judging.noisy_elements import Flags, NoisyElements, Reals, offset_of
 from padiff_server.judging.tolerances import Explained
 
 # Two noisy elements part by two steps at each step, and no two parameters move alike.
 _ROOM = 4.0
-# Rounding comes on top.
-_SHIFT_ROOM = 1.5
 
 
 def rounding_notes(rows: Iterable[Row]) -> tuple[str, ...]:
@@ -48,7 +47,7 @@ def within_shift(row: Row, shift: float) -> Row:
     what follows; until then it shows.
     """
     is_within = row.verdict is Verdict.MISMATCH and row.figures is not None
-    if not is_within or row.figures is None or not 0 < row.figures.max_abs <= _SHIFT_ROOM * shift:
+    if not is_within or row.figures is None or not 0 < row.figures.max_abs <= SHIFT_ROOM * shift:
         return row
     reason = Reason(cause=Cause.MOVED_BIAS, numbers=(shift,))
     return dataclasses.replace(row, verdict=Verdict.WITHIN_TOLERANCE, reasons=(reason,))

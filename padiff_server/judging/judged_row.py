@@ -5,39 +5,37 @@ from __future__ import annotations
 import dataclasses
 from typing import Optional
 
-from padiff_rpc.v1.records import Options, Place, Reason, Row, TensorSpec
-from padiff_rpc.v1.words import Verdict
+from padiff_rpc.v1.records import Options, Place, Row, TensorSpec
+from padiff_rpc.v1.words import Omission, Verdict
 from padiff_server.judging.judge import Evidence, judge
-from padiff_server.judging.measured import Measured
 from padiff_server.layout_rules import IDENTITY, Rule
+from padiff_server.rows import one_sided
 
 
-def judged_row(
-    frame: Row,
-    measured: Measured,
-    *,
-    options: Options,
-    rule: Rule = IDENTITY,
-    floor: float = 0.0,
-    notes: tuple[Reason, ...] = (),
-) -> Row:
-    """Returns `frame` with verdict, figures, tolerance and the specs that were compared.
-
-    What is below rounding does not count. `floor`: see `Evidence`; `notes`: what is known of the pair
-    besides.
-    """
-    judgement = judge(Evidence(kind=frame.kind, measured=measured, floor=floor), options)
-    return dataclasses.replace(
+def judged_row(frame: Row, evidence: Evidence, options: Options, rule: Rule = IDENTITY) -> Row:
+    """Returns `frame` with its judgement, and with figures, tolerance and the specs that were compared."""
+    judgement = judge(evidence, options)
+    measured, notes = evidence.measured, evidence.known.notes
+    row = dataclasses.replace(
         frame,
         verdict=judgement.verdict,
+        reasons=(*judgement.reasons, *notes),
+        counts=frame.counts and judgement.counts,
+        omission=judgement.omission,
+    )
+    if evidence.only is not None and judgement.verdict is Verdict.UNMATCHED:
+        return one_sided(row, evidence.only, *row.reasons, counts=row.counts)
+    if measured is None:
+        return row
+    is_by_chance = judgement.omission is Omission.RANDOM
+    return dataclasses.replace(
+        row,
         reference=_with_spec(frame.reference, measured.reference),
         candidate=_with_spec(frame.candidate, measured.candidate),
-        figures=measured.figures,
-        tolerance=measured.tolerance,
+        figures=None if is_by_chance else measured.figures,
+        tolerance=None if is_by_chance else measured.tolerance,
         reasons=(*judgement.reasons, *measured.notes, *notes),
         rule="" if rule == IDENTITY else rule.name,
-        counts=frame.counts and (judgement.omission is None or judgement.verdict is not Verdict.NOT_COMPARED),
-        omission=judgement.omission,
     )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Optional
 
 from padiff_rpc.v1.records import Place, Reason, Row
-from padiff_rpc.v1.words import CallMoment, Cause, Omission, Side, Verdict
+from padiff_rpc.v1.words import CallMoment, Cause, Phase, Side, Verdict
 from padiff_server.alignment.slots import SlotPair
 from padiff_server.capture.trace import CallName
 from padiff_server.coverage import is_agreement
@@ -40,17 +40,27 @@ class Charging:
                 if call.moment is CallMoment.ENTRY:
                     self._takers[slots.gradient_numbers].append(call)
 
-    def forward(self, row: Row, call: CallPair, slots: SlotPair) -> Row:
-        """Returns the row of a value, charged to whoever made it."""
-        maker = self._first.get(slots.tensors, call)
-        return self._charged(row, call, maker, CallMoment.ENTRY, self._between_forward)
+    def elsewhere(self, call: CallPair, slots: SlotPair, phase: Phase) -> Optional[Reason]:
+        """Returns where a value (in backward a gradient) that differs is judged; None: at this call."""
+        if phase is Phase.BACKWARD:
+            maker = self._last.get(slots.gradient_numbers, call)
+        else:
+            maker = self._first.get(slots.tensors, call)
+        if maker is call:
+            return None
+        event = maker.reference.event
+        at = str(event.moment), _text((event.path, event.call))
+        return Reason(cause=Cause.SHOWN_BEFORE, names=at)
+
+    def forward(self, row: Row, call: CallPair) -> Row:
+        """Returns the row of a value that is judged at this call, charged to whoever made it."""
+        return self._charged(row, call, CallMoment.ENTRY, self._between_forward)
 
     def backward(self, row: Row, call: CallPair, slots: SlotPair) -> Row:
-        """Returns the row of a gradient, charged to whoever made it."""
-        maker = self._last.get(slots.gradient_numbers, call)
-        if maker is call and call.moment is CallMoment.ENTRY and not _is_fine(row):
+        """Returns the row of a gradient that is judged at this call, charged to whoever made it."""
+        if call.moment is CallMoment.ENTRY and not _is_fine(row):
             return self._charged_to_takers(row, self._takers[slots.gradient_numbers])
-        return self._charged(row, call, maker, CallMoment.EXIT, self._between_backward)
+        return self._charged(row, call, CallMoment.EXIT, self._between_backward)
 
     def _charged_to_takers(self, row: Row, takers: list[CallPair]) -> Row:
         """A total gradient is the sum of what all takers send back: charged to the layer around them."""
@@ -75,26 +85,9 @@ class Charging:
         )
 
     def _charged(
-        self,
-        row: Row,
-        call: CallPair,
-        maker: CallPair,
-        outside: CallMoment,
-        between: Callable[[CallName], str],
+        self, row: Row, call: CallPair, outside: CallMoment, between: Callable[[CallName], str]
     ) -> Row:
-        if _is_fine(row):
-            return row
-        if maker is not call:
-            event = maker.reference.event
-            at = str(event.moment), _text((event.path, event.call))
-            return dataclasses.replace(
-                row,
-                verdict=Verdict.NOT_COMPARED,
-                reasons=(Reason(cause=Cause.SHOWN_BEFORE, names=at),),
-                counts=False,
-                omission=Omission.JUDGED_ELSEWHERE,
-            )
-        if call.moment is not outside:
+        if _is_fine(row) or call.moment is not outside:
             return row
         names = {side: call.seen(side).name for side in SIDES}
         parents = {side: self._around[side].parent(names[side]) for side in SIDES}

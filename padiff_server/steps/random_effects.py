@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from typing import Optional
 
-from padiff_rpc.v1.records import Reason, Row
-from padiff_rpc.v1.words import CallMoment, CaptureKind, Cause, Omission, Phase, Side, Verdict
+from padiff_rpc.v1.words import CallMoment, Phase, Side
 from padiff_server.alignment.slots import SlotPair
 from padiff_server.capture.trace import CallName
-from padiff_server.coverage import fails
+from padiff_server.judging.judge import Chance
 from padiff_server.model_index import Models
 from padiff_server.sides import SIDES, TensorPair
 from padiff_server.steps.calls import CallPair, JoinedCalls
 from padiff_server.weights.weight_pair import WeightPair
-
-# Shapes and dtypes do not depend on chance, and NaN is never judged away.
-_BY_CHANCE = frozenset({Verdict.MATCH, Verdict.WITHIN_TOLERANCE, Verdict.MISMATCH, Verdict.NOT_COMPARED})
 
 
 class RandomEffects:
@@ -86,29 +82,29 @@ class RandomEffects:
         key = slots.tensors
         return key not in self._values, key not in self._gradients and key not in self._in_hand
 
-    def marked(self, row: Row, call: CallPair, slots: SlotPair) -> Row:
-        """Returns the row of a value or a gradient, not compared where chance decides it.
+    def of_tensors(self, call: CallPair, slots: SlotPair, phase: Phase) -> Optional[Chance]:
+        """Returns the part that chance has in a value, or in backward in a gradient; None for none.
 
         What the whole model or a layer with weights returns is missed, since a pass says that it agrees.
         """
-        table = self._gradients if row.phase is Phase.BACKWARD else self._values
-        names = table.get(slots.tensors, "")
-        if not names or row.verdict not in _BY_CHANCE:
-            doubt = self._in_hand.get(slots.tensors, "") if row.phase is Phase.BACKWARD else ""
-            return _doubted(row, doubt) if doubt and fails(row) else row
-        missed = row.kind is CaptureKind.OUTPUT and self._must_be_compared(call)
-        return _unjudged(row, names, counts=row.counts and missed)
+        is_backward = phase is Phase.BACKWARD
+        names = (self._gradients if is_backward else self._values).get(slots.tensors, "")
+        if names:
+            is_output = not is_backward and call.moment is CallMoment.EXIT
+            return Chance(names=names, is_missed=is_output and self._must_be_compared(call))
+        doubt = self._in_hand.get(slots.tensors, "") if is_backward else ""
+        return Chance(names=doubt, decides=False) if doubt else None
+
+    def of_parameter(self, pair: WeightPair) -> Optional[Chance]:
+        """Returns the part that chance has in the gradient of a weight; None for none."""
+        names = self.of_weight(pair)
+        return Chance(names=names) if names else None
 
     def of_weight(self, pair: WeightPair) -> str:
         """Returns the random operations that decide the gradient of a weight; "" for none."""
         owners = [(Side.CANDIDATE, pair.candidate.path)]
         owners += [(Side.REFERENCE, owned.path) for owned in pair.references]
         return next(filter(None, (self._of_layer(side, path) for side, path in owners)), "")
-
-    def marked_weight(self, row: Row, pair: WeightPair) -> Row:
-        """Returns the row of a parameter's gradient, not compared, and missed, where chance decides it."""
-        names = self.of_weight(pair)
-        return _unjudged(row, names, counts=row.counts) if names and row.verdict in _BY_CHANCE else row
 
     def of_weights(self, pairs: Iterable[WeightPair]) -> dict[str, str]:
         """Returns the weights that chance has a part in: the candidate's name -> random operations."""
@@ -135,20 +131,3 @@ class RandomEffects:
             else self._models[side].is_parameterised(path)
             for side, path in ((Side.REFERENCE, layer.reference), (Side.CANDIDATE, layer.candidate))
         )
-
-
-def _doubted(row: Row, names: str) -> Row:
-    doubt = Reason(cause=Cause.RANDOM_NEARBY, names=(names,))
-    return dataclasses.replace(row, reasons=(*row.reasons, doubt))
-
-
-def _unjudged(row: Row, names: str, *, counts: bool) -> Row:
-    return dataclasses.replace(
-        row,
-        verdict=Verdict.NOT_COMPARED,
-        reasons=(Reason(cause=Cause.RANDOM, names=(names,)),),
-        figures=None,
-        tolerance=None,
-        counts=counts,
-        omission=Omission.RANDOM,
-    )

@@ -6,8 +6,9 @@ import dataclasses
 from typing import Any, Optional
 
 from padiff_rpc.v1.records import Options, Place, Reason, Row, Slot
-from padiff_rpc.v1.words import CaptureKind, Cause, Omission, Phase, Side, Verdict
+from padiff_rpc.v1.words import CaptureKind, Cause, Phase, Side, Verdict
 from padiff_server.capture.trace import SeenCall
+from padiff_server.judging.judge import Evidence, Known
 from padiff_server.judging.judged_row import judged_row
 from padiff_server.judging.measure import is_zero
 from padiff_server.layout_rules import IDENTITY, Rule
@@ -19,6 +20,8 @@ from padiff_server.steps.pairs import Half, PairTable
 from padiff_server.steps.rounding_floors import RoundingFloors
 from padiff_server.steps.step_pass import StepPass
 from padiff_server.weights.weight_pair import Counterparts
+
+_NOTHING = Known()
 
 
 class RowMaker:
@@ -94,23 +97,22 @@ class RowMaker:
         frame: Row,
         table: PairTable[Any],
         pair: TensorPair[Any],
-        notes: tuple[Reason, ...] = (),
+        known: Known = _NOTHING,
         floor: Optional[float] = None,
     ) -> Optional[Row]:
         """Returns the row of a pair; None where there is nothing to say (no gradient on either side).
 
-        `floor`: see `judge`; by default what the step's other tensors say.
+        `floor`: see `Evidence`; by default what the step's other tensors say.
         """
         measured = table.measured(pair)
         if measured is not None:
-            return judged_row(
-                frame,
-                measured,
-                options=self._options,
-                rule=table.rules.get(pair, IDENTITY),
+            evidence = Evidence(
+                kind=frame.kind,
+                measured=measured,
                 floor=self.floors.of(table, pair) if floor is None else floor,
-                notes=notes,
+                known=known,
             )
+            return judged_row(frame, evidence, self._options, table.rules.get(pair, IDENTITY))
         having = [side for side in SIDES if table.arrived(side, pair.of(side))]
         if table is not self._captures.values and len(having) < len(SIDES):
             if not having or not self._is_complete:
@@ -119,19 +121,20 @@ class RowMaker:
             half = table.half(having[0], pair.of(having[0]))
             if table is self._captures.gradients and half is not None and is_nothing(half):
                 return against_nothing(frame, having[0])
-            return self._one_sided(frame, having[0])
+            return self._one_sided(frame, having[0], known)
         why = self._captures.why_not_measured(table, pair)
-        return dataclasses.replace(frame, reasons=(why,))
+        return judged_row(
+            frame, Evidence(kind=frame.kind, measured=None, why_not=why, known=known), self._options
+        )
 
-    @staticmethod
-    def _one_sided(frame: Row, side: Side) -> Row:
-        """A loss or a gradient that the client asked for fails; an activation may do without a gradient."""
+    def _one_sided(self, frame: Row, side: Side, known: Known) -> Row:
+        """A loss or a gradient that the client asked for fails."""
         place = frame.reference if side is Side.REFERENCE else frame.candidate
         is_asked_for = frame.kind is CaptureKind.LOSS or (
             frame.kind is CaptureKind.INPUT_GRADIENT and place is not None and place.path == ""
         )
-        row = one_sided(frame, side, counts=is_asked_for)
-        return row if is_asked_for else dataclasses.replace(row, omission=Omission.ONE_SIDED)
+        evidence = Evidence(kind=frame.kind, measured=None, only=side, is_asked_for=is_asked_for, known=known)
+        return judged_row(frame, evidence, self._options)
 
 
 def is_nothing(half: Half, rule: Rule = IDENTITY) -> bool:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Optional
 
-from padiff_rpc.v1.records import Reason, Row
-from padiff_rpc.v1.words import Cause, Side, Verdict
+from padiff_rpc.v1.records import Reason
+from padiff_rpc.v1.words import Cause, Side
 from padiff_server.alignment.slots import SlotPair
-from padiff_server.coverage import is_agreement
 from padiff_server.sides import SIDES, TensorPair
 from padiff_server.steps.calls import CallPair
 from padiff_server.steps.pairs import PairTable
@@ -39,17 +37,13 @@ class Shares:
                     if whole != pair:
                         self._whole.setdefault(pair, (whole, at))
 
-    def settled(self, row: Row, slots: SlotPair, gradients: PairTable[Any]) -> Row:
-        """Returns the row of a gradient, which does not count where it differs and is a share of another."""
-        found = self._own.get(slots.tensors) or self._whole.get(slots.tensors)
+    def elsewhere(self, slots: SlotPair, gradients: PairTable[Any]) -> Optional[Reason]:
+        """Returns where a gradient that is a share of another is judged; None for all others."""
         if slots.has_own_gradient:
-            return row
-        if found is None or row.verdict is Verdict.NOT_COMPARED or is_agreement(row):
-            return row
-        whole, call = found
-        if gradients.measured(whole) is None:
-            return row
-        event = call.candidate.event
+            return None
+        found = self._own.get(slots.tensors) or self._whole.get(slots.tensors)
+        if found is None or gradients.measured(found[0]) is None:
+            return None
+        event = found[1].candidate.event
         at = str(event.moment), f"{event.path or 'the root'}#{event.call}"
-        reason = Reason(cause=Cause.SHARED_TENSOR, names=at)
-        return dataclasses.replace(row, verdict=Verdict.NOT_COMPARED, reasons=(reason,), counts=False)
+        return Reason(cause=Cause.SHARED_TENSOR, names=at)

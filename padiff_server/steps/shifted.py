@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from padiff_rpc.v1.records import Row
 from padiff_rpc.v1.words import CallMoment
 from padiff_server.alignment.slots import SlotPair
-from padiff_server.judging.gradient_history import GradientHistory, within_shift
+from padiff_server.judging.gradient_history import GradientHistory
 from padiff_server.sides import TensorPair
 from padiff_server.steps.calls import CallPair
 
@@ -27,6 +26,6 @@ class Shifted:
                 elif call.moment is CallMoment.ENTRY and slots.tensors in self._shifts:
                     history.fed[path] = max(history.fed.get(path, 0.0), self._shifts[slots.tensors])
 
-    def settled(self, row: Row, slots: SlotPair) -> Row:
-        """Returns the row of a value, which agrees where nothing but such a bias moved it."""
-        return within_shift(row, self._shifts.get(slots.tensors, 0.0))
+    def of(self, slots: SlotPair) -> float:
+        """Returns how far such a bias may have moved a value."""
+        return self._shifts.get(slots.tensors, 0.0)

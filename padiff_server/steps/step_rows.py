@@ -23,6 +23,7 @@ from padiff_rpc.v1.words import (
 )
 from padiff_server.alignment.slots import SlotPair
 from padiff_server.capture.trace import SeenCall
+from padiff_server.judging.judge import Known
 from padiff_server.layout_rules import IDENTITY
 from padiff_server.model_index import Models
 from padiff_server.rows import numbered
@@ -71,7 +72,8 @@ class StepRows:
         end: PassEnd,
     ) -> None:
         self._with_gradients = end.has_gradients
-        self._charging = Charging(captures.joined, models) if this.is_lockstep else None
+        self._is_lockstep = this.is_lockstep
+        self._charging = Charging(captures.joined, models)
         self._chance = end.chance
         self._twins = this.twins
         self._captures = captures
@@ -101,7 +103,7 @@ class StepRows:
 
     @property
     def _judges_backward_only(self) -> bool:
-        has_lockstep = self._charging is not None or self._twins is not None
+        has_lockstep = self._is_lockstep or self._twins is not None
         return has_lockstep and self._options.diff_phase is DiffPhase.BACKWARD
 
     def _settled(self, row: Row) -> Row:
@@ -195,7 +197,6 @@ class StepRows:
     def _slot_rows(
         self, call: CallPair, table: PairTable[int], phase: Phase, kind: CaptureKind
     ) -> Iterator[Row]:
-        off_plan = self._off_plan(call)
         for slots in call.slots.pairs:
             frame = self._make.frame(
                 phase,
@@ -209,24 +210,35 @@ class StepRows:
                         frame, reasons=slots.notes, counts=False, omission=Omission.FUSED
                     )
                 continue
-            notes = (*off_plan, *slots.notes)
             numbers = slots.gradient_numbers if phase is Phase.BACKWARD else slots.tensors
-            row = self._make.filled(frame, table, numbers, notes)
-            if row is not None and phase is not Phase.BACKWARD:
-                row = self._shifted.settled(row, slots)
-            if row is not None and phase is Phase.BACKWARD:
-                row = self._shares.settled(row, slots, self._captures.gradients)
-            if row is not None and self._chance is not None:
-                row = self._chance.marked(row, call, slots)
+            row = self._make.filled(frame, table, numbers, self._known(call, slots, phase))
             if row is not None:
-                yield self._charged(self._settled(row), call, slots)
+                yield self._charged(row, call, slots)
+
+    def _known(self, call: CallPair, slots: SlotPair, phase: Phase) -> Known:
+        """Returns what is known of a pair besides its figures."""
+        is_backward, elsewhere = phase is Phase.BACKWARD, None
+        if is_backward:
+            elsewhere = self._shares.elsewhere(slots, self._captures.gradients)
+        if elsewhere is None and self._charges(phase):
+            elsewhere = self._charging.elsewhere(call, slots, phase)
+        return Known(
+            chance=self._chance.of_tensors(call, slots, phase) if self._chance is not None else None,
+            elsewhere=elsewhere,
+            shift=0.0 if is_backward else self._shifted.of(slots),
+            notes=(*self._off_plan(call), *slots.notes),
+        )
+
+    def _charges(self, phase: Phase) -> bool:
+        """Whether each difference of the phase is charged to whoever made it."""
+        return self._is_lockstep and (phase is not Phase.BACKWARD or self._options.backward_overrides)
 
     def _charged(self, row: Row, call: CallPair, slots: SlotPair) -> Row:
-        if self._charging is None:
+        if not self._charges(row.phase):
             return row
         if row.phase is Phase.BACKWARD:
-            return self._charging.backward(row, call, slots) if self._options.backward_overrides else row
-        return self._charging.forward(row, call, slots)
+            return self._charging.backward(row, call, slots)
+        return self._charging.forward(row, call)
 
     def _lone_slot(self, side: Side, seen: SeenCall, slot: Slot, phase: Phase) -> Row:
         kind, path = _VALUES[seen.event.moment], seen.event.path
@@ -259,11 +271,10 @@ class StepRows:
                 yield self._one_sided_gradient(frame, table, pair, having[0])
                 continue
             floor = self._make.floors.of_parameter(pair)
-            row = self._make.filled(frame, table, pair.names, floor=floor)
+            chance = self._chance.of_parameter(pair) if self._chance is not None else None
+            row = self._make.filled(frame, table, pair.names, Known(chance=chance), floor)
             if row is None:
                 continue
-            if self._chance is not None:
-                row = self._chance.marked_weight(row, pair)
             self._history.note(pair.candidate_name, row, floor)
             measured = table.measured(pair.names)
             if measured is not None:

@@ -7,7 +7,7 @@ from typing import Optional
 
 from padiff_rpc.tensors import FLOATING, epsilon
 from padiff_rpc.v1.records import Place, Reason, Row
-from padiff_rpc.v1.words import CaptureKind, Cause, Pass, Phase, Verdict
+from padiff_rpc.v1.words import CaptureKind, Cause, Omission, Pass, Phase, Verdict
 from padiff_server.coverage import differs, is_agreement
 
 LEAP_NOTE = (
@@ -62,7 +62,7 @@ class Twins:
         local = self._local.get(row.twin)
         if local is None or not (row.counts and differs(row)):
             return row
-        if differs(local):
+        if differs(local) or local.omission is Omission.JUDGED_ELSEWHERE:
             return _explained(row, Cause.LOCAL_FAULT)
         if row.verdict is Verdict.MISMATCH and is_agreement(local):
             if is_leap:

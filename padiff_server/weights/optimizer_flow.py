@@ -23,6 +23,7 @@ from padiff_rpc.v1.records import (
 from padiff_rpc.v1.words import CaptureKind, Cause, Phase, Side, ToleranceSource, Verdict
 from padiff_server.coverage import differs
 from padiff_server.judging.gradient_history import GradientHistory
+from padiff_server.judging.judge import Evidence, Known
 from padiff_server.judging.judged_row import judged_row
 from padiff_server.judging.measure import is_zero, measure
 from padiff_server.judging.measured import Aspect, Measured, measure_pair
@@ -156,13 +157,9 @@ class OptimizerFlow:
                 self._options, state, history.relative_l2.get(parameters.candidate_name)
             )
             made = measure_pair(_ASPECT, parts, candidate, tolerances=tolerances, rule=parameters.rule)
-            row = judged_row(
-                self._frame(step, parameters, state),
-                made,
-                options=self._options,
-                rule=parameters.rule,
-                floor=(_FLOOR_ROOM * history.below_rounding.get(parameters.candidate_name, 0.0)) ** power,
-            )
+            below = history.below_rounding.get(parameters.candidate_name, 0.0)
+            evidence = Evidence(kind=_ASPECT.kind, measured=made, floor=(_FLOOR_ROOM * below) ** power)
+            row = judged_row(self._frame(step, parameters, state), evidence, self._options, parameters.rule)
             yield history.by_chance(parameters.candidate_name, row)
 
     def _setting_rows(self, step: int, described: Descriptions) -> Iterator[Row]:
@@ -190,8 +187,8 @@ class OptimizerFlow:
             frame = self._frame(step, parameters[0] if len(groups) > 1 else None, word)
             stands_for_more = len(parameters) > 1 and len(groups) > 1
             more = Reason(cause=Cause.MORE_PARAMETERS, numbers=(len(parameters) - 1.0,))
-            notes = (more,) if stands_for_more else ()
-            yield judged_row(frame, measured, options=self._options, notes=notes)
+            known = Known(notes=(more,) if stands_for_more else ())
+            yield judged_row(frame, Evidence(kind=frame.kind, measured=measured, known=known), self._options)
 
     def _lone_row(self, step: int, lone: LoneEntry) -> Row:
         """Returns the row of what one side keeps; zeros say no more than nothing does."""

@@ -13,6 +13,7 @@ from padiff_rpc.v1.records import Options, Place, Reason, Row, TensorSpec, Toler
 from padiff_rpc.v1.words import CaptureKind, Cause, DType, LoneKind, Phase, Side, ToleranceSource, WeightKind
 from padiff_server.dtype_cast import cast
 from padiff_server.judging.gradient_history import GradientHistory, partly_excused
+from padiff_server.judging.judge import Evidence
 from padiff_server.judging.judged_row import judged_row
 from padiff_server.judging.measure import measure
 from padiff_server.judging.measured import Aspect, Measured, measure_pair
@@ -186,7 +187,7 @@ class WeightFlow:
                 tolerances=tolerances,
                 explained=explained,
             )
-        return judged_row(frame, measured, options=self._options, rule=rule)
+        return judged_row(frame, Evidence(kind=frame.kind, measured=measured), self._options, rule)
 
     def _special_values(self, special: SpecialInit, phase: Phase) -> dict[str, HostTensor]:
         """Returns what the user's function computes of the reference's present weights, by its names."""

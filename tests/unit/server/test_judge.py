@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from typing import Any, Optional
 
@@ -10,9 +11,9 @@ import pytest
 
 from padiff_client.sentences import reason
 from padiff_rpc.tensors import HostTensor
-from padiff_rpc.v1.records import Figures, Options, Place, Row, TableRow, TensorSpec, Tolerance
-from padiff_rpc.v1.words import CaptureKind, DType, Phase, ToleranceSource, Verdict
-from padiff_server.judging.judge import RULES, Evidence, judge
+from padiff_rpc.v1.records import Figures, Options, Place, Reason, Row, TableRow, TensorSpec, Tolerance
+from padiff_rpc.v1.words import CaptureKind, Cause, DType, Omission, Phase, Side, ToleranceSource, Verdict
+from padiff_server.judging.judge import RULES, Chance, Evidence, Known, judge
 from padiff_server.judging.judged_row import judged_row
 from padiff_server.judging.magnitude import Magnitude
 from padiff_server.judging.measure import measure, root_mean_square
@@ -51,7 +52,7 @@ def judged(
         reference=place,
         candidate=place,
     )
-    return judged_row(frame, measured, options=options, floor=floor)
+    return judged_row(frame, Evidence(kind=kind, measured=measured, floor=floor), options)
 
 
 def test_a1_a_flipped_tensor_fails_in_strict_mode_and_shows_in_mean_mode() -> None:
@@ -279,14 +280,17 @@ def test_values_that_did_not_arrive_are_not_compared() -> None:
 
 
 ORDER = {
+    "_is_one_sided": "what one side alone has, before there are two to look at",
     "_shapes_differ": "shape before anything else",
     "_dtypes_differ": "then dtype, where it has to agree",
+    "_is_not_finite": "NaN never passes, whatever the tolerance, and whatever chance decided",
+    "_is_by_chance": "what chance decides is not compared",
     "_was_not_measured": "without figures there is nothing to judge",
-    "_is_not_finite": "NaN never passes, whatever the tolerance",
     "_is_equal": "equal bits are a match",
     "_table_row_differs": "a row by itself, before the whole agrees",
     "_is_within_tolerance": "the tolerance",
     "_is_rounding": "what sums that cancel explain, where the tolerance does not",
+    "_is_moved_by_a_bias": "a bias that noise has moved",
     "_differs": "all else",
 }
 
@@ -339,3 +343,72 @@ def test_the_first_rule_that_has_something_to_say_decides(
     measured = Measured(reference=ours, candidate=theirs, tolerance=BY_NORM, figures=found)
     evidence = Evidence(kind=CaptureKind.OUTPUT_GRADIENT, measured=measured, floor=floor)
     assert judge(evidence, STRICT).verdict is verdict
+
+
+def known(chance: Optional[Chance] = None, **given: Any) -> Known:
+    return Known(chance=chance, **given)
+
+
+ELSEWHERE = Reason(cause=Cause.SHOWN_BEFORE, names=("exit", "fc#0"))
+DECIDED, MISSED = Chance(names="dropout", is_missed=False), Chance(names="dropout")
+NEARBY = Chance(names="dropout", decides=False)
+OFF = [1.0, 5.0, 3.0]
+
+
+@pytest.mark.parametrize(
+    ("candidate", "besides", "verdict", "counts", "causes"),
+    [
+        # Chance decides before any value is looked at, but not shapes, nor NaN.
+        (OFF, known(DECIDED), Verdict.NOT_COMPARED, False, [Cause.RANDOM]),
+        ([1.0, 2.0, 3.0], known(MISSED), Verdict.NOT_COMPARED, True, [Cause.RANDOM]),
+        (
+            [1.0, math.nan, 3.0],
+            known(DECIDED),
+            Verdict.NONFINITE,
+            True,
+            [Cause.NONFINITE, Cause.RANDOM_NEARBY],
+        ),
+        ([1.0, 2.0], known(DECIDED), Verdict.SHAPE_MISMATCH, True, [Cause.SHAPE, Cause.RANDOM_NEARBY]),
+        # What it may have a part in is judged, with a word of doubt where it differs.
+        (OFF, known(NEARBY), Verdict.MISMATCH, True, [Cause.VALUES, Cause.RANDOM_NEARBY]),
+        ([1.0, 2.0, 3.0], known(NEARBY), Verdict.MATCH, True, []),
+        # A difference that is judged elsewhere does not count here; an agreement stands.
+        (OFF, known(elsewhere=ELSEWHERE), Verdict.NOT_COMPARED, False, [Cause.SHOWN_BEFORE]),
+        ([1.0, 2.0], known(elsewhere=ELSEWHERE), Verdict.NOT_COMPARED, False, [Cause.SHOWN_BEFORE]),
+        ([1.0, 2.0, 3.0], known(elsewhere=ELSEWHERE), Verdict.MATCH, True, []),
+        (OFF, known(DECIDED, elsewhere=ELSEWHERE), Verdict.NOT_COMPARED, False, [Cause.RANDOM]),
+        # A bias that noise has moved.
+        (OFF, known(shift=3.0), Verdict.WITHIN_TOLERANCE, True, [Cause.MOVED_BIAS]),
+        (OFF, known(shift=1.0), Verdict.MISMATCH, True, [Cause.VALUES]),
+        (OFF, known(DECIDED, shift=3.0), Verdict.NOT_COMPARED, False, [Cause.RANDOM]),
+    ],
+)
+def test_what_is_known_of_a_pair_besides_its_figures(
+    candidate: list[float], besides: Known, verdict: Verdict, counts: bool, causes: list[Cause]
+) -> None:
+    ours, theirs = (HostTensor.from_array(np.asarray(side)) for side in ([1.0, 2.0, 3.0], candidate))
+    figures = measure(ours, theirs, LOOSE) if ours.array.shape == theirs.array.shape else None
+    measured = Measured(reference=ours.spec, candidate=theirs.spec, tolerance=LOOSE, figures=figures)
+    found = judge(Evidence(kind=CaptureKind.OUTPUT, measured=measured, known=besides), STRICT)
+    assert (found.verdict, found.counts, [one.cause for one in found.reasons]) == (verdict, counts, causes)
+
+
+@pytest.mark.parametrize("side", Side)
+def test_what_one_side_alone_has_fails_where_it_was_asked_for_and_is_not_judged_elsewhere(side: Side) -> None:
+    lone = Evidence(kind=CaptureKind.INPUT_GRADIENT, measured=None, only=side, known=known(MISSED))
+    found = judge(lone, STRICT)
+    assert (found.verdict, found.counts, found.omission) == (Verdict.UNMATCHED, False, Omission.ONE_SIDED)
+    assert found.reasons == (Reason(cause=Cause.ONE_SIDED, side=side),)
+    asked_for = judge(dataclasses.replace(lone, is_asked_for=True), STRICT)
+    assert (asked_for.counts, asked_for.omission) == (True, None)
+    charged = judge(dataclasses.replace(lone, known=known(elsewhere=ELSEWHERE)), STRICT)
+    assert (charged.verdict, charged.counts) == (Verdict.NOT_COMPARED, False)
+
+
+def test_why_nothing_was_measured_is_said_unless_chance_decides() -> None:
+    why = Reason(cause=Cause.STOPPED)
+    unmeasured = Evidence(kind=CaptureKind.OUTPUT, measured=None, why_not=why)
+    found = judge(unmeasured, STRICT)
+    assert (found.verdict, found.reasons, found.counts) == (Verdict.NOT_COMPARED, (why,), True)
+    by_chance = dataclasses.replace(unmeasured, known=Known(chance=DECIDED))
+    assert judge(by_chance, STRICT).omission is Omission.RANDOM

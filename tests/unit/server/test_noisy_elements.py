@@ -14,6 +14,7 @@ from padiff_rpc.tensors import HostTensor
 from padiff_rpc.v1.records import Options, Row
 from padiff_rpc.v1.words import CaptureKind, Phase, Verdict
 from padiff_server.judging.gradient_history import GradientHistory, partly_excused, rounding_notes
+from padiff_server.judging.judge import Evidence
 from padiff_server.judging.judged_row import judged_row
 from padiff_server.judging.measured import Aspect, Measured, measure_pair
 from padiff_server.judging.noisy_elements import sizes_of, without
@@ -53,7 +54,7 @@ def weights(history: GradientHistory, apart: Any, length: Optional[float] = LENG
     def judged(*sides: HostTensor) -> Row:
         aspect = Aspect(phase=frame.phase, kind=frame.kind)
         measured = measure_pair(aspect, *sides, tolerances=Tolerances(Options()))
-        return judged_row(frame, measured, options=Options())
+        return judged_row(frame, Evidence(kind=frame.kind, measured=measured), Options())
 
     row = judged(*sides)
     noisy = history.noisy_elements("attn.bias", row, *sides, length)
@@ -115,7 +116,7 @@ def output(history: GradientHistory, off: float = 0.0, shape: tuple[int, ...] = 
     aspect = dataclasses.replace(aspect, offsets=tuple(history.offsets.get("attn", {}).values()))
     measured = measure_pair(aspect, tensor(made), tensor(theirs), tolerances=Tolerances(Options()))
     frame = Row(step=1, phase=aspect.phase, kind=aspect.kind, order=0, verdict=Verdict.NOT_COMPARED)
-    return judged_row(frame, measured, options=Options())
+    return judged_row(frame, Evidence(kind=frame.kind, measured=measured), Options())
 
 
 def test_what_the_layer_makes_is_compared_less_the_offset_of_its_bias() -> None:

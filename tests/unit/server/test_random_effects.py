@@ -11,9 +11,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "fakes"))
 
 from random_events import SPEC, plan_of, seen_in
 
-from padiff_client.sentences import reason
-from padiff_rpc.v1.records import Layer, Place, Row, Weight
-from padiff_rpc.v1.words import CallMoment, CaptureKind, Phase, Verdict, WeightKind
+from padiff_rpc.v1.records import Layer, Weight
+from padiff_rpc.v1.words import CallMoment, Phase, WeightKind
+from padiff_server.judging.judge import Chance
 from padiff_server.layout_rules import IDENTITY
 from padiff_server.model_index import ModelIndex
 from padiff_server.sides import SIDES
@@ -38,11 +38,6 @@ def models(*paths, parameterised=("fc", "head")):
 def effects(unshared, plan=PLAN, trace=CHAIN, candidate=None, index=None):
     seen = seen_in(plan, trace, candidate)
     return RandomEffects(unshared, seen, index or models(*PATHS)), seen
-
-
-def row(phase=Phase.FORWARD, kind=CaptureKind.OUTPUT, verdict=Verdict.MISMATCH):
-    place = Place(path="any")
-    return Row(step=0, phase=phase, kind=kind, order=0, verdict=verdict, reference=place, candidate=place)
 
 
 def touched(found, seen):
@@ -73,18 +68,15 @@ def test_a_layer_without_partner_is_its_parents_own_code():
 def test_gradients_that_its_own_code_may_have_had_a_part_in_are_judged_with_a_word_of_doubt():
     plan = plan_of("", "a", "b")
     found, seen = effects({("", 0): "dropout"}, plan, OWN_CODE, index=models("", "a", "b"))
-    verdicts = {}
-    for pair in seen.pairs:
-        for slots in pair.slots.pairs:
-            marked = found.marked(row(Phase.BACKWARD, CaptureKind.INPUT_GRADIENT), pair, slots)
-            verdicts[slots.reference.tensor] = (str(marked.verdict), "may have a part" in reason(marked))
-    # The layer a took 1, and b took 3; 4 is what the model returns. Nothing but its own code took 2.
-    assert verdicts == {
-        1: ("mismatch", True),
-        2: ("not_compared", False),
-        3: ("mismatch", True),
-        4: ("mismatch", True),
+    decides = {
+        slots.reference.tensor: chance.decides
+        for pair in seen.pairs
+        for slots in pair.slots.pairs
+        for chance in [found.of_tensors(pair, slots, Phase.BACKWARD)]
+        if chance is not None
     }
+    # The layer a took 1, and b took 3; 4 is what the model returns. Nothing but its own code took 2.
+    assert decides == {1: False, 2: True, 3: False, 4: False}
 
 
 def test_other_calls_of_the_layer_are_judged():
@@ -107,17 +99,15 @@ def test_the_other_sides_decision_is_enough():
 
 
 @pytest.mark.parametrize(
-    ("path", "counts"), [("drop", False), ("fc", True), ("", True)], ids=["dropout", "parameters", "root"]
+    ("path", "is_missed"), [("drop", False), ("fc", True), ("", True)], ids=["dropout", "parameters", "root"]
 )
-def test_what_a_layer_with_weights_or_the_model_returns_is_missed(path, counts):
+def test_what_a_layer_with_weights_or_the_model_returns_is_missed(path, is_missed):
     found, seen = effects({(path, 0): "dropout"}, trace=">:1 >fc:1 <fc:2 >drop:2 <drop:3 <:4")
     pair = next(
         pair for pair in seen.pairs if pair.layer.reference == path and pair.moment is CallMoment.EXIT
     )
-    marked = found.marked(row(), pair, pair.slots.pairs[0])
-    assert (marked.verdict, marked.counts) == (Verdict.NOT_COMPARED, counts)
-    remedy = "; randomness='shared' or 'off' compares it" if counts else ""
-    assert reason(marked) == f"random: dropout (not shared){remedy}"
+    chance = found.of_tensors(pair, pair.slots.pairs[0], Phase.FORWARD)
+    assert chance == Chance(names="dropout", is_missed=is_missed)
 
 
 def test_a_unit_holds_the_weights_of_all_that_is_in_it():
@@ -127,16 +117,8 @@ def test_a_unit_holds_the_weights_of_all_that_is_in_it():
     pair = next(
         pair for pair in seen.pairs if pair.layer.reference == "attn" and pair.moment is CallMoment.EXIT
     )
-    assert found.marked(row(), pair, pair.slots.pairs[0]).counts
-
-
-@pytest.mark.parametrize("verdict", [Verdict.SHAPE_MISMATCH, Verdict.DTYPE_MISMATCH, Verdict.NONFINITE])
-def test_what_does_not_depend_on_chance_is_judged_all_the_same(verdict):
-    found, seen = effects({("drop", 0): "dropout"})
-    pair = next(
-        pair for pair in seen.pairs if pair.layer.reference == "drop" and pair.moment is CallMoment.EXIT
-    )
-    assert found.marked(row(verdict=verdict), pair, pair.slots.pairs[0]).verdict is verdict
+    chance = found.of_tensors(pair, pair.slots.pairs[0], Phase.FORWARD)
+    assert chance == Chance(names="dropout", is_missed=True)
 
 
 def weight_pair(path):
@@ -150,8 +132,8 @@ def test_the_gradient_of_a_weight_is_random_where_its_layer_decides():
     found, _ = effects({("attn", 0): "dropout"}, plan, ">:1 >fc:1 <fc:2 >attn:2 <attn:3 <:3", index=index)
     inside, outside = weight_pair("attn.q"), weight_pair("fc")
     assert (found.of_weight(inside), found.of_weight(outside)) == ("dropout", "")
-    marked = found.marked_weight(row(Phase.GRADIENTS, CaptureKind.PARAMETER_GRADIENT), inside)
-    assert (marked.verdict, marked.counts) == (Verdict.NOT_COMPARED, True)
+    assert found.of_parameter(inside) == Chance(names="dropout")
+    assert found.of_parameter(outside) is None
     assert found.of_weights([inside, outside]) == {"attn.q.weight": "dropout"}
 
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Optional
 
 import pytest
 
-from padiff_client.sentences import reason
-from padiff_rpc.v1.records import Row, Slot, TensorSpec
-from padiff_rpc.v1.words import CaptureKind, DType, Phase, Verdict
+from padiff_rpc.v1.records import Reason, Slot, TensorSpec
+from padiff_rpc.v1.words import Cause, DType
 from padiff_server.alignment.slots import SlotPair
 from padiff_server.steps.shares import Shares
 
@@ -30,11 +29,9 @@ def call(index: int, *pairs: tuple[int, int]) -> Any:
     )
 
 
-def verdict(calls: list[Any], pair: int, *, measured: bool = True, was: Verdict = Verdict.MISMATCH) -> Row:
-    row = Row(step=0, phase=Phase.BACKWARD, kind=CaptureKind.INPUT_GRADIENT, order=0, verdict=was)
+def elsewhere(calls: list[Any], pair: int, *, measured: bool = True) -> Optional[Reason]:
     gradients = SimpleNamespace(measured=lambda *_: object() if measured else None)
-    slots = calls[pair].slots.pairs[0]
-    return Shares(calls).settled(row, slots, gradients)
+    return Shares(calls).elsewhere(calls[pair].slots.pairs[0], gradients)
 
 
 COPY_ON_THE_CANDIDATE = [call(0, (1, 1)), call(1, (1, 2))]
@@ -42,19 +39,16 @@ COPY_ON_THE_REFERENCE = [call(0, (1, 1)), call(1, (2, 1))]
 
 
 @pytest.mark.parametrize("calls", [COPY_ON_THE_CANDIDATE, COPY_ON_THE_REFERENCE])
-def test_the_second_of_two_need_not_agree_and_the_first_has_to(calls: list[Any]) -> None:
-    second = verdict(calls, 1)
-    assert (second.verdict, second.counts) == (Verdict.NOT_COMPARED, False)
-    assert "its whole gradient is judged at the entry of drop#0" in reason(second)
-    assert verdict(calls, 0).verdict is Verdict.MISMATCH
+def test_the_second_of_two_is_judged_at_the_first(calls: list[Any]) -> None:
+    assert elsewhere(calls, 1) == Reason(cause=Cause.SHARED_TENSOR, names=("entry", "drop#0"))
+    assert elsewhere(calls, 0) is None
 
 
 @pytest.mark.parametrize("calls", [COPY_ON_THE_CANDIDATE, COPY_ON_THE_REFERENCE])
-def test_the_second_counts_where_it_agrees_or_the_first_was_not_measured(calls: list[Any]) -> None:
-    assert verdict(calls, 1, was=Verdict.MATCH).verdict is Verdict.MATCH
-    assert verdict(calls, 1, measured=False).verdict is Verdict.MISMATCH
+def test_the_second_is_judged_itself_where_the_first_was_not_measured(calls: list[Any]) -> None:
+    assert elsewhere(calls, 1, measured=False) is None
 
 
 def test_one_tensor_on_both_sides_has_to_agree_wherever_it_shows() -> None:
     calls = [call(0, (1, 1)), call(1, (1, 1)), call(2, (2, 2))]
-    assert {verdict(calls, index).verdict for index in range(3)} == {Verdict.MISMATCH}
+    assert [elsewhere(calls, index) for index in range(3)] == [None, None, None]

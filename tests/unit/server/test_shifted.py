@@ -9,20 +9,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "fakes"))
 
 from random_events import plan_of, seen_in
 
-from padiff_rpc.v1.records import Figures, Row
-from padiff_rpc.v1.words import CaptureKind, Phase, Verdict
 from padiff_server.judging.gradient_history import GradientHistory
 from padiff_server.steps.shifted import Shifted
 
 SEEN = seen_in(plan_of("", "conv", "norm", "last"), ">:1 >conv:1 <conv:2 >norm:2 <norm:3 >last:3 <last:4 <:4")
-ROW = Row(
-    step=1,
-    phase=Phase.FORWARD,
-    kind=CaptureKind.OUTPUT,
-    order=0,
-    verdict=Verdict.MISMATCH,
-    figures=Figures(elements=3, bitwise_equal=False, max_abs=1e-3),
-)
 
 
 def history_of(shifts):
@@ -31,31 +21,26 @@ def history_of(shifts):
     return history
 
 
-def agreeing(history):
+def shifts(history):
     shifted = Shifted(history, SEEN.pairs)
     slots = {one.reference.tensor: one for pair in SEEN.pairs for one in pair.slots.pairs}
-    return [
-        number
-        for number, one in slots.items()
-        if shifted.settled(ROW, one).verdict is Verdict.WITHIN_TOLERANCE
-    ]
+    return {number: shifted.of(one) for number, one in slots.items() if shifted.of(one)}
 
 
 def test_what_the_layer_returns_may_be_as_far_apart_as_its_bias():
     history = history_of({"conv.bias": 1e-3})
-    assert agreeing(history) == [2]
+    assert shifts(history) == {2: 1e-3}
     assert history.fed == {"norm": 1e-3}
 
 
 def test_without_such_a_bias_nothing_may():
-    history = history_of({"conv.bias": 1e-4})
-    assert agreeing(history) == []
-    assert agreeing(history_of({})) == []
+    assert shifts(history_of({"other.bias": 1e-4})) == {}
+    assert shifts(history_of({})) == {}
 
 
 def test_the_largest_shift_is_remembered_of_what_was_fed_with_it():
     history = history_of({"conv.bias": 1e-3})
-    agreeing(history)
+    shifts(history)
     history.shifts["conv.bias"] = 1e-5
-    agreeing(history)
+    shifts(history)
     assert history.fed == {"norm": 1e-3}

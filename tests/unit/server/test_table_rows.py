@@ -9,6 +9,7 @@ from padiff_client.sentences import reason
 from padiff_rpc.tensors import BLOCK_ELEMENTS, HostTensor
 from padiff_rpc.v1.records import Options, Row
 from padiff_rpc.v1.words import CaptureKind, DType, Phase, Verdict
+from padiff_server.judging.judge import Evidence
 from padiff_server.judging.judged_row import judged_row
 from padiff_server.judging.measured import Aspect, measure_pair
 from padiff_server.judging.table_rows import worst_row
@@ -33,7 +34,8 @@ def judged(
 ) -> Row:
     ours, theirs = (HostTensor(array=array, dtype=dtype) for array in (reference, candidate))
     measured = measure_pair(GRADIENT, ours, theirs, tolerances=Tolerances(options), is_embedding=is_embedding)
-    return judged_row(blank_row(GRADIENT.phase, GRADIENT.kind), measured, options=options, floor=floor)
+    evidence = Evidence(kind=GRADIENT.kind, measured=measured, floor=floor)
+    return judged_row(blank_row(GRADIENT.phase, GRADIENT.kind), evidence, options)
 
 
 def with_row(row: int, values: object) -> np.ndarray:

@@ -112,8 +112,8 @@ def _layers(seed: int) -> list[str]:
 
 
 def _shows(row: Any, what: str) -> bool:
-    """Whether a fault of this kind can show there: a gradient cannot where none comes by."""
-    kind = "output" if what == "value" else "output_gradient"
+    """Whether a fault of this kind can show there: a gradient cannot where the layer sends none back."""
+    kind = "output" if what == "value" else "input_gradient"
     return row.kind.value == kind and bool(row.figures) and row.figures.rms_reference > 0
 
 

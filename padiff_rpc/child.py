@@ -9,6 +9,8 @@ import signal
 import threading
 from typing import Optional
 
+from padiff_rpc.errors import InvalidRequestError
+
 # Inherited by whatever a process starts.
 _MARK = "PADIFF_INSIDE_WORKER"
 
@@ -35,9 +37,17 @@ def mark_worker() -> None:
     os.environ[_MARK] = "1"
 
 
-def is_inside_worker() -> bool:
-    """Whether this process is a worker that was started by command, or was started by one."""
-    return bool(os.environ.get(_MARK))
+def check_not_inside_worker(what: str) -> None:
+    """Raises InvalidRequestError in a worker that was started by command, and in what such a one started.
+
+    `what` the code does there ("starts a comparison"). A worker that imports a script which compares would
+    start the next one, without end; one that imports a script which serves would wait for ever.
+    """
+    if os.environ.get(_MARK):
+        raise InvalidRequestError(
+            f'the module of this model {what} itself; put that call under if __name__ == "__main__":',
+            field="model",
+        )
 
 
 def watch_lifeline(descriptor: Optional[int], private_folder: Optional[str]) -> None:

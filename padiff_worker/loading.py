@@ -201,13 +201,29 @@ class _Loading:
         if not reference:
             return None
         optimizer = self._loader.resolve(reference, field="optimizer")(model)
-        if not self._adapter.is_optimizer(optimizer) and not callable(optimizer):
-            raise InvalidRequestError(
-                f"{reference!r} returned a {type(optimizer).__name__}; return an optimizer of "
-                f"{self._adapter.name}, or a function without arguments that steps and clears",
-                field="optimizer",
-            )
+        check_optimizer(self._adapter, model, optimizer, subject=f"{reference!r} returned ")
         return optimizer
+
+
+def check_optimizer(adapter: FrameworkAdapter, model: Any, optimizer: Any, subject: str = "") -> None:
+    """Raises InvalidRequestError for what cannot step `model`; `subject` begins the error.
+
+    An optimizer over none of the model's weights changes nothing; where both sides have such a one, the
+    weights agree after every step.
+    """
+    kind = optimizer if isinstance(optimizer, type) else type(optimizer)
+    named = f"{subject}{'the class' if kind is optimizer else 'a'} {kind.__module__}.{kind.__qualname__}"
+    wanted = (
+        f"an optimizer of {adapter.name} over this model's parameters, or a function without arguments that "
+        "steps and clears"
+    )
+    if not adapter.is_optimizer(optimizer):
+        if kind is optimizer or not callable(optimizer):
+            raise InvalidRequestError(f"{named} is not allowed; allowed: {wanted}", field="optimizer")
+    elif not adapter.view_optimizer(optimizer, adapter.weights(model)).settings:
+        raise InvalidRequestError(
+            f"{named} steps none of this model's weights; give {wanted}", field="optimizer"
+        )
 
 
 def _check_arguments(factory: Callable[..., Any], kwargs: dict[str, Any], reference: str) -> None:

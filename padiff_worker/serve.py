@@ -10,14 +10,17 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, Optional, Union
 
+from padiff_rpc.child import check_not_inside_worker
 from padiff_rpc.errors import InvalidRequestError, WorkerLostError
 from padiff_rpc.health import WORKER_SERVICE, Health
+from padiff_rpc.names import not_allowed
 from padiff_rpc.records import record
 from padiff_rpc.serving import Serving
 from padiff_rpc.tls_files import TlsFiles
 from padiff_rpc.v1.records import Tls
 from padiff_rpc.v1.words import WorkerState
 from padiff_worker.adapter import FrameworkAdapter
+from padiff_worker.loading import check_optimizer
 from padiff_worker.model_thread import ModelThread
 from padiff_worker.served_model import ServedModel
 from padiff_worker.servicer import register
@@ -111,11 +114,16 @@ def open_model(
 
     Inside, the caller's thread must run `model_thread.serve_forever()`.
     """
+    check_not_inside_worker("serves a model")
     if not adapter.is_model(model):
         raise InvalidRequestError(
             f"a {type(model).__module__}.{type(model).__qualname__} is not a {adapter.name} model",
             field="model",
         )
+    if loss is not None and not callable(loss):
+        raise not_allowed(loss, "a function of (output) or (output, target)", field="loss")
+    if optimizer is not None:
+        check_optimizer(adapter, model, optimizer)
     served = ServedModel(model=model, loss=loss, optimizer=optimizer)
     settings = WorkerSettings(roots=roots, save_root=save_root)
     device = adapter.device_of(model)
@@ -158,7 +166,8 @@ def serve(
         on_ready: takes the bound address.
 
     Raises:
-        InvalidRequestError: the model is none of the framework's, or the address cannot be used.
+        InvalidRequestError: the model or the optimizer is none of the framework's, the optimizer is over
+            another model, the address cannot be used, or a worker imports the script that calls this.
     """
     if threading.current_thread() is not threading.main_thread():
         logger.warning("serve() runs the model on %s, not the main thread", threading.current_thread().name)

@@ -54,7 +54,10 @@ def save_target(root: Optional[str], path: str) -> str:
     another suffix.
     """
     if root is None:
-        raise InvalidRequestError("this worker may not save; start it with --save-root FOLDER", field="save")
+        raise InvalidRequestError(
+            'this worker may not save; start it with --save-root FOLDER, or give serve() save_root="folder"',
+            field="save",
+        )
     if "\0" in path:
         raise InvalidRequestError(f"{path!r} is no path", field="save")
     target = os.path.realpath(os.path.join(root, path))

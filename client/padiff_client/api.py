@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from typing import Any, Optional, Union
 
 from padiff_client import verbs
-from padiff_client.arguments import as_server, chosen_options, references, specs
+from padiff_client.arguments import as_server, checked_save, chosen_options, references, specs
 from padiff_client.comparison import Comparison
 from padiff_client.habits import candidate_first, instead_of_argument
 from padiff_client.layer_map import LayerMap, as_layer_map
 from padiff_client.report import Report
 from padiff_client.spec import ModelSpec, PathLike
-from padiff_rpc.names import arguments_checked, not_allowed
+from padiff_rpc.names import arguments_checked
 from padiff_rpc.v1.records import Options, Tls
 
 DEFAULT_BATCHES = 10
@@ -21,7 +20,7 @@ DEFAULT_BATCHES = 10
 LayerMapLike = Union[LayerMap, Mapping[str, str], None]
 
 
-@candidate_first
+@candidate_first()
 @arguments_checked("auto_diff", instead_of_argument)
 def auto_diff(
     layer: ModelSpec,
@@ -82,7 +81,7 @@ def auto_diff(
     )
 
 
-@candidate_first
+@candidate_first()
 @arguments_checked("assign_weight", instead_of_argument)
 def assign_weight(
     layer: ModelSpec,
@@ -105,15 +104,13 @@ def assign_weight(
         InvalidRequestError, WorkerLostError: as for `auto_diff`.
     """
     candidate, reference = specs(layer, module)
-    if not isinstance(save, (str, os.PathLike, type(None))):
-        raise not_allowed(save, "a file's path", field="save")
     asked = Comparison(
         candidate=candidate,
         reference=reference,
         layer_map=as_layer_map(layer_map).to_record(),
         server=as_server(server, token, tls, insecure),
     )
-    return verbs.assign_weights(asked, "" if save is None else os.fspath(save))
+    return verbs.assign_weights(asked, "" if save is None else checked_save(save))
 
 
 @arguments_checked("check_inputs", instead_of_argument)

@@ -109,6 +109,13 @@ def chosen_options(options: Union[Options, Mapping[str, Any], None], steps: Any)
     return options, int(steps)
 
 
+def checked_save(path: Any) -> str:
+    """Returns the path of a file to save to. Raises InvalidRequestError for what is none."""
+    if not isinstance(path, (str, os.PathLike)):
+        raise not_allowed(path, "a file's path", field="save")
+    return os.fspath(path)
+
+
 def references(pair: Any, field: str) -> tuple[str, str]:
     """Returns a pair (candidate's, reference's) of references, "" for none. Raises InvalidRequestError."""
     if pair is None:
@@ -126,16 +133,8 @@ def references(pair: Any, field: str) -> tuple[str, str]:
 
 
 def specs(layer: Any, module: Any) -> tuple[ModelSpec, ModelSpec]:
-    """Returns (candidate, reference). Raises InvalidRequestError for what are no specs, and in a worker.
-
-    A worker that imports a script which compares would start the next one, without end.
-    """
-    if child.is_inside_worker():
-        raise InvalidRequestError(
-            "the module of this model starts a comparison itself; put that call under "
-            'if __name__ == "__main__":',
-            field="model",
-        )
+    """Returns (candidate, reference). Raises InvalidRequestError for what are no specs, and in a worker."""
+    child.check_not_inside_worker("starts a comparison")
     for field, spec in (("layer", layer), ("module", module)):
         if not isinstance(spec, ModelSpec):
             raise InvalidRequestError(instead_of_model(spec, field=field))

@@ -27,10 +27,19 @@ _ARGUMENTS = {
     "loss_fns": 'write loss_fn=("my_port.loss:ce", "reference.loss:ce"), the candidate\'s first',
     "optimizers": 'write optimizer=("my_port.opt:adam", "reference.opt:adam"), the candidate\'s first',
     "auto_init": "write auto_weights=",
+    "save_root": "belongs to the worker, as --save-root or in serve(); save= of assign_weight names the file",
     "use_loss": "leave it out; a loss is used where loss_fn= names one",
     "use_opt": "leave it out; an optimizer is used where optimizer= names one",
     "layer_mapping": 'write layer_map={"reference.path": "candidate.path"}',
 }
+# What it says of these where arguments are objects.
+_OBJECTS = {
+    **dict.fromkeys(("base_model", "base"), "the reference; write module="),
+    **dict.fromkeys(("raw_model", "raw"), "the candidate; write layer="),
+    **dict.fromkeys(("loss", "loss_fns"), "write loss_fn=(candidate's, reference's)"),
+    "optimizers": "write optimizer=(candidate's, reference's)",
+}
+_OF_A_SERVER = ("server", "token", "tls", "insecure")
 _OF_THE_COMPARISON = "belongs to the comparison and not to one model; in auto_diff, "
 _NOT_OPTIONS = ("auto_weights", "layer_map", "loss_fn", "optimizer", "example_inp", "server")
 _OF_A_MODEL = ("train", "seed", "device", "dtype", "kwargs", "python", "path", "weights", "worker", "loader")
@@ -63,6 +72,15 @@ def instead_of_argument(name: str) -> str:
     if name in _ARGUMENTS:  # before the options: there is a loss among them
         return _ARGUMENTS[name]
     return f'an option; write options={{"{name}": ...}}' if name in _OPTIONS else ""
+
+
+def instead_of_live_argument(name: str) -> str:
+    """Returns the same for `padiff_client.live`, whose arguments are the objects themselves; or ""."""
+    if name in _OF_A_MODEL:
+        return "belongs to one model, which is compared as it is given; set it there"
+    if name in _OF_A_SERVER:
+        return "belongs to a server, and live models are compared in this process; leave it out"
+    return _OBJECTS.get(name) or instead_of_argument(name)
 
 
 def instead_of_option(name: str) -> str:
@@ -124,21 +142,28 @@ def framework_of(value: Any) -> Optional[str]:
     return None
 
 
-def candidate_first(function: F) -> F:
+def _named_framework(spec: Any) -> Optional[str]:
+    return getattr(spec, "framework", None)
+
+
+def candidate_first(framework: Callable[[Any], Optional[str]] = _named_framework) -> Callable[[F], F]:
     """Makes a function of (layer, module) warn where they are given in the order of the later versions.
 
-    These took the reference first. By name, nothing is to be mistaken.
+    These took the reference first. By name, nothing is to be mistaken. `framework` tells that of either.
     """
 
-    @functools.wraps(function)
-    def checked(*args: Any, **kwargs: Any) -> Any:
-        if [getattr(one, "framework", None) for one in args[:2]] == ["torch", "paddle"]:
-            warnings.warn(
-                f"{function.__name__}: the candidate comes first and the reference second, so that Torch is "
-                "judged by Paddle here; if that is meant, write layer=..., module=...; else exchange the "
-                "two, and what is given in pairs",
-                stacklevel=2,
-            )
-        return function(*args, **kwargs)
+    def decorate(function: F) -> F:
+        @functools.wraps(function)
+        def checked(*args: Any, **kwargs: Any) -> Any:
+            if [framework(one) for one in args[:2]] == ["torch", "paddle"]:
+                warnings.warn(
+                    f"{function.__name__}: the candidate comes first and the reference second, so that Torch "
+                    "is judged by Paddle here; if that is meant, write layer=..., module=...; else exchange "
+                    "the two, and what is given in pairs",
+                    stacklevel=2,
+                )
+            return function(*args, **kwargs)
 
-    return cast(F, checked)
+        return cast(F, checked)
+
+    return decorate

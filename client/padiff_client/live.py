@@ -16,12 +16,14 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, Optional, Union
 
 from padiff_client import api
-from padiff_client.habits import framework_of, kind_of
+from padiff_client.arguments import checked_save
+from padiff_client.habits import candidate_first, framework_of, instead_of_live_argument, kind_of
 from padiff_client.layer_map import LayerMap
 from padiff_client.private_folder import private_folder
 from padiff_client.report import Report
 from padiff_client.spec import ModelSpec, PathLike
 from padiff_rpc.errors import InvalidRequestError
+from padiff_rpc.names import arguments_checked
 from padiff_rpc.serving import Serving
 from padiff_rpc.v1.records import Options
 
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
 _Pair = Optional[tuple[Optional[Any], Optional[Any]]]
 
 
+@candidate_first(framework_of)
+@arguments_checked("auto_diff", instead_of_live_argument)
 def auto_diff(
     layer: Any,
     module: Any,
@@ -54,10 +58,18 @@ def auto_diff(
     """
     with served(layer, module, loss_fn=loss_fn, optimizer=optimizer) as (candidate, reference):
         return api.auto_diff(
-            candidate, reference, example_inp, auto_weights, steps, options, layer_map=layer_map
+            layer=candidate,
+            module=reference,
+            example_inp=example_inp,
+            auto_weights=auto_weights,
+            steps=steps,
+            options=options,
+            layer_map=layer_map,
         )
 
 
+@candidate_first(framework_of)
+@arguments_checked("assign_weight", instead_of_live_argument)
 def assign_weight(
     layer: Any,
     module: Any,
@@ -68,12 +80,15 @@ def assign_weight(
 
     As `padiff_client.assign_weight`; `save` names a file for the state of `layer`.
     """
-    place = None if save is None else os.path.abspath(os.path.expanduser(os.fspath(save)))
+    place = None if save is None else os.path.abspath(os.path.expanduser(checked_save(save)))
     folder = None if place is None else os.path.dirname(place)
+    if folder is not None and not os.path.isdir(folder):
+        raise InvalidRequestError(f"the folder {folder} does not exist; make it first", field="save")
     with served(layer, module, save_root=folder) as (candidate, reference):
-        return api.assign_weight(candidate, reference, layer_map=layer_map, save=place)
+        return api.assign_weight(layer=candidate, module=reference, layer_map=layer_map, save=place)
 
 
+@arguments_checked("served", instead_of_live_argument)
 @contextmanager
 def served(
     layer: Any,
@@ -86,17 +101,18 @@ def served(
     """Serves two live models for the length of the context; yields their specs.
 
     Any function of the client takes them. `save_root` is the folder under which the state of `layer` may be
-    saved. Raises InvalidRequestError for what is no model of either framework.
+    saved. Raises InvalidRequestError for what is no model of either framework, and for two that share a part.
     """
     losses, optimizers = _objects(loss_fn, "loss_fn"), _objects(optimizer, "optimizer")
+    adapters = _adapter(layer, "layer"), _adapter(module, "module")
+    _check_apart((adapters[0], layer), (adapters[1], module))
     with ExitStack() as exits:
         folder = exits.enter_context(private_folder())
         specs = []
-        for field, model, loss, stepping, root in (
-            ("layer", layer, losses[0], optimizers[0], save_root),
-            ("module", module, losses[1], optimizers[1], None),
+        for field, adapter, model, loss, stepping, root in (
+            ("layer", adapters[0], layer, losses[0], optimizers[0], save_root),
+            ("module", adapters[1], module, losses[1], optimizers[1], None),
         ):
-            adapter = _adapter(model, field)
             token = secrets.token_hex(16)
             serving = Serving(listen=folder.socket_address(field), token=token)
             exits.enter_context(
@@ -133,6 +149,25 @@ def _thread(adapter: FrameworkAdapter, model: Any, serving: Serving, **more: Any
     finally:
         model_thread.stop()
         thread.join()
+
+
+def _check_apart(*models: tuple[FrameworkAdapter, Any]) -> None:
+    """Raises InvalidRequestError where two models have a layer or a weight in common.
+
+    What one side's run does to it, gradients, steps, copied weights, the other side would show as its own.
+    """
+    layers = [{id(one.layer): one.paths[0] for one in adapter.layers(model)} for adapter, model in models]
+    weights = [
+        {id(weight): name for name, weight in adapter.weights(model).items()} for adapter, model in models
+    ]
+    for what, (one, other) in (("layer", layers), ("weight", weights)):
+        common = [name for number, name in one.items() if number in other]
+        if common:
+            named = f"the {what} {common[0]!r}" if common[0] else "all: they are one object"
+            raise InvalidRequestError(
+                f"it and layer have {named} in common; give each its own, as copy.deepcopy makes it",
+                field="module",
+            )
 
 
 def _objects(pair: Any, field: str) -> tuple[Optional[Any], Optional[Any]]:

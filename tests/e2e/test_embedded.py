@@ -241,10 +241,21 @@ auto_diff(spec, spec, ({"input": [[0.0] * 4]}, {"input": [[0.0] * 4]}))
 """
 
 
+SERVING = """
+import torch
+import padiff_worker_torch
+
+padiff_worker_torch.serve(torch.nn.Linear(4, 2), address="127.0.0.1:0")
+"""
+
+
+@pytest.mark.parametrize(("script", "does"), [("", "starts a comparison"), (SERVING, "serves a model")])
 def test_a_script_that_names_itself_without_a_guard_is_one_clear_error(
-    tmp_path: Path, torch_python: str
+    tmp_path: Path, torch_python: str, script: str, does: str
 ) -> None:
-    (tmp_path / "self_naming.py").write_text(SELF_NAMING)
+    naming = SELF_NAMING.replace("self_naming:", "serving:") if script else SELF_NAMING
+    (tmp_path / "self_naming.py").write_text(naming)
+    (tmp_path / "serving.py").write_text(script)
     command = [sys.executable, "self_naming.py"]
     environment = {**os.environ, "PADIFF_TORCH_PYTHON": torch_python}
     ended = subprocess.run(
@@ -252,4 +263,4 @@ def test_a_script_that_names_itself_without_a_guard_is_one_clear_error(
     )
     assert ended.returncode == 1
     last = ended.stderr.splitlines()[-1]
-    assert "model: the module of this model starts a comparison itself; put that call" in last
+    assert f"model: the module of this model {does} itself; put that call under" in last

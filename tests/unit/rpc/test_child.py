@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from padiff_rpc import child
-from padiff_rpc.errors import StateError
+from padiff_rpc.errors import InvalidRequestError, StateError
 from padiff_rpc.version import PROTOCOL_VERSION, check_protocol_version
 
 SLEEPER = """
@@ -67,3 +67,13 @@ def test_another_protocol_version_says_what_to_install() -> None:
         match=r"the worker speaks protocol version 99 .*: run 'pip install --upgrade padiff-rpc' here",
     ):
         check_protocol_version(99, peer="the worker")
+
+
+def test_what_a_worker_imports_neither_compares_nor_serves(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PADIFF_INSIDE_WORKER", "")
+    child.check_not_inside_worker("starts a comparison")
+    child.mark_worker()
+    with pytest.raises(
+        InvalidRequestError, match=r"^model: .* serves a model itself; put that call under if "
+    ):
+        child.check_not_inside_worker("serves a model")

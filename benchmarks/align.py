@@ -14,9 +14,9 @@ sys.path[:0] = [str(HERE.parent), str(HERE.parent / "tests" / "fakes")]
 
 from model_trees import PADDLE, TORCH, keyed, ported, traced, transformer  # noqa: E402
 
+from padiff_compare.alignment.align import align  # noqa: E402
+from padiff_compare.alignment.plan import SideTrace  # noqa: E402
 from padiff_rpc.v1.records import StatedPairing  # noqa: E402
-from padiff_server.alignment.align import align  # noqa: E402
-from padiff_server.alignment.plan import SideTrace  # noqa: E402
 
 FEW, MANY = 500, 5000
 CALLS_OF_A_BLOCK = 15

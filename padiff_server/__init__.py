@@ -1,1 +1,1 @@
-"""The coordinator: aligns two workers, runs them together, judges what they stream, reports."""
+"""The coordinator: a gRPC service around comparisons, which reaches the workers."""

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Optional
 
+from padiff_compare.capture.store import TensorStore
 from padiff_rpc import child, serving
 from padiff_rpc.errors import InvalidRequestError, PaDiffError
 from padiff_rpc.health import COORDINATOR_SERVICE, Health
@@ -17,7 +18,6 @@ from padiff_rpc.logs import write_log
 from padiff_rpc.stopping import StopSignals
 from padiff_rpc.version import package_version
 from padiff_server.config import Capacity, Config, read_config
-from padiff_server.judging.store import TensorStore
 from padiff_server.servicer import register
 from padiff_server.sessions import Sessions
 from padiff_server.stopping import drain

@@ -8,12 +8,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Generic, Optional, Protocol, TypeVar
 
+from padiff_compare.report.builder import FinishedReport, ReportBuilder
+from padiff_compare.source_pair import ComparisonStopped, SourcePair
 from padiff_rpc.errors import CancelledError
 from padiff_rpc.v1.records import AssignWeightsRequest, CheckInputsRequest, CompareStart, PlanStart
 from padiff_rpc.v1.words import Phase, Side
-from padiff_server.report import FinishedReport, ReportBuilder
+from padiff_server.links.worker_link import WorkerLink
 from padiff_server.worker_directory import WorkerDirectory
-from padiff_server.worker_pair import ComparisonStopped, WorkerPair
 
 A = TypeVar("A", CompareStart, PlanStart, AssignWeightsRequest, CheckInputsRequest)
 
@@ -37,7 +38,7 @@ class Job(Generic[A]):
     def __init__(
         self,
         asked: A,
-        make_task: Callable[[A, WorkerPair, ReportBuilder], Task],
+        make_task: Callable[[A, SourcePair, ReportBuilder], Task],
         directory: WorkerDirectory,
         report: ReportBuilder,
     ) -> None:
@@ -46,12 +47,12 @@ class Job(Generic[A]):
         Raises InvalidRequestError and NotFoundError as `WorkerDirectory.wish`.
         """
         self._asked: A = asked
-        self._make_task: Callable[[A, WorkerPair, ReportBuilder], Task] = make_task
+        self._make_task: Callable[[A, SourcePair, ReportBuilder], Task] = make_task
         self._directory = directory
         self._report = report
         self._wish = directory.wish(asked.candidate, asked.reference)
         self._lock = threading.Lock()
-        self._workers: Optional[WorkerPair] = None
+        self._sources: Optional[SourcePair] = None
         self._is_cancelled = False
 
     def run(self) -> FinishedReport:
@@ -67,13 +68,14 @@ class Job(Generic[A]):
                 reference=replace(self._asked.reference, worker=lent[Side.REFERENCE]),
             )
             parties = {Side.REFERENCE: asked.reference, Side.CANDIDATE: asked.candidate}
-            workers = WorkerPair(parties, self._report)
-            task = self._make_task(asked, workers, self._report)
+            links = {side: WorkerLink(side, party) for side, party in parties.items()}
+            sources = SourcePair(links, self._report)
+            task = self._make_task(asked, sources, self._report)
             with self._lock:
                 if self._is_cancelled:
                     raise CancelledError("the comparison was cancelled before it began")
-                self._workers = workers
-            with workers, contextlib.suppress(ComparisonStopped):
+                self._sources = sources
+            with sources, contextlib.suppress(ComparisonStopped):
                 task.run()
             return self._report.finish(wants_outputs=task.wants_outputs)
 
@@ -82,8 +84,8 @@ class Job(Generic[A]):
         with self._lock:
             self._is_cancelled = True
         self._directory.cancel(self._wish)
-        if self._workers is not None:
-            self._workers.close()
+        if self._sources is not None:
+            self._sources.close()
 
     def _say(self, text: str) -> None:
         self._report.progress(Phase.CONNECT, text=text)

@@ -8,10 +8,10 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any, Union
 
+from padiff_compare.report.builder import FinishedReport, ReportBuilder
+from padiff_compare.report.messages import Message
 from padiff_rpc.v1.records import Trouble
 from padiff_server.job import Job
-from padiff_server.messages import Message
-from padiff_server.report import FinishedReport, ReportBuilder
 
 _Outcome = Union[Message, FinishedReport, BaseException]
 # A cancelled job ends at its next message; one that waits for its client ends with that.

@@ -8,6 +8,8 @@ from typing import TypeVar, Union
 
 import grpc
 
+from padiff_compare.capture.batches import BatchEnd, BatchMessage
+from padiff_compare.report.messages import Message, pages
 from padiff_rpc.convert import from_proto, to_proto
 from padiff_rpc.errors import ProtocolError
 from padiff_rpc.tensors import TensorAssembler
@@ -26,9 +28,7 @@ from padiff_rpc.v1.records import (
     SendBatch,
 )
 from padiff_rpc.version import PROTOCOL_VERSION, check_protocol_version, package_version
-from padiff_server.messages import Message, pages
 from padiff_server.sessions import Sessions
-from padiff_server.steps.batches import BatchEnd, BatchMessage
 from padiff_server.worker_directory import ConfiguredWorker
 from padiff_server.worker_listing import list_workers
 

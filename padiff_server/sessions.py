@@ -9,6 +9,14 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
+from padiff_compare.capture.batches import BatchMessage, BatchSource
+from padiff_compare.capture.store import TensorStore
+from padiff_compare.comparison import AssignWeightsTask, CompareTask
+from padiff_compare.loader_check import CheckInputsTask
+from padiff_compare.planning import PlanTask
+from padiff_compare.report.builder import FinishedReport, ReportBuilder
+from padiff_compare.report.messages import Message
+from padiff_compare.source_pair import SourcePair
 from padiff_rpc.errors import BusyError, CancelledError, NotFoundError, StateError
 from padiff_rpc.v1.records import (
     AssignWeightsRequest,
@@ -17,17 +25,9 @@ from padiff_rpc.v1.records import (
     CompareStart,
     PlanStart,
 )
-from padiff_server.comparison import AssignWeightsTask, CompareTask
 from padiff_server.job import Job
-from padiff_server.judging.store import TensorStore
-from padiff_server.loader_check import CheckInputsTask
-from padiff_server.messages import Message
-from padiff_server.planning import PlanTask
-from padiff_server.report import FinishedReport, ReportBuilder
 from padiff_server.running_session import RunningSession
-from padiff_server.steps.batches import BatchMessage, BatchSource
 from padiff_server.worker_directory import WorkerDirectory
-from padiff_server.worker_pair import WorkerPair
 
 REMEMBERED_REPORTS = 16
 SESSIONS_AT_ONCE = 4
@@ -58,9 +58,9 @@ class Sessions:
     ) -> Iterator[Message]:
         """Yields what a comparison says, its summary last; it ends when the client does."""
 
-        def task(asked: CompareStart, workers: WorkerPair, report: ReportBuilder) -> CompareTask:
+        def task(asked: CompareStart, sources: SourcePair, report: ReportBuilder) -> CompareTask:
             source = BatchSource(batches, ask=lambda step: report.emit(BatchWanted(step=step)))
-            return CompareTask(asked, workers, report, source, self._store)
+            return CompareTask(asked, sources, report, source, self._store)
 
         return self._run(partial(Job, start, task, self._directory), when_gone)
 
@@ -73,8 +73,8 @@ class Sessions:
     ) -> Iterator[Message]:
         """Yields what aligning two models says, its summary last; it ends when the client does."""
 
-        def task(asked: PlanStart, workers: WorkerPair, report: ReportBuilder) -> PlanTask:
-            return PlanTask(asked, workers, report, BatchSource(batches, ask=lambda step: None))
+        def task(asked: PlanStart, sources: SourcePair, report: ReportBuilder) -> PlanTask:
+            return PlanTask(asked, sources, report, BatchSource(batches, ask=lambda step: None))
 
         return self._run(partial(Job, start, task, self._directory), when_gone)
 

@@ -18,6 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # Each package, where it lives, and what it may import besides itself and the standard library.
 FOLDERS = {
     "padiff_rpc": ROOT / "padiff_rpc",
+    "padiff_compare": ROOT / "padiff_compare",
     "padiff_server": ROOT / "padiff_server",
     "padiff_worker": ROOT / "padiff_worker",
     "padiff_worker_torch": ROOT / "padiff_worker_torch",
@@ -37,20 +38,21 @@ ARROWS = {
         "typing_extensions",
         "yaml",
     },
-    "padiff_server": {"padiff_rpc", "numpy", "grpc"},
+    "padiff_compare": {"padiff_rpc", "numpy"},
+    "padiff_server": {"padiff_rpc", "padiff_compare", "numpy", "grpc"},
     "padiff_worker": {"padiff_rpc", "numpy", "grpc"},
     "padiff_worker_torch": {"padiff_rpc", "padiff_worker", "numpy", "torch", "safetensors"},
     "padiff_worker_paddle": {"padiff_rpc", "padiff_worker", "numpy", "paddle", "safetensors"},
     "padiff_client": {"padiff_rpc", "numpy", "grpc", "yaml", "safetensors", "cryptography"},
 }
-# The coordinator's folders, and which of the others each may import.
+# The folders of the comparison, and which of the others each may import.
 INNER_ARROWS: dict[str, set[str]] = {
     "capture": set(),
-    "links": set(),
-    "judging": set(),
+    "judge": set(),
     "alignment": {"capture"},
-    "weights": {"alignment", "judging", "links"},
-    "steps": {"capture", "alignment", "judging", "links", "weights"},
+    "weights": {"capture", "alignment", "judge"},
+    "report": {"alignment", "judge"},
+    "steps": {"capture", "alignment", "judge", "weights", "report"},
 }
 MOST_PARAMETERS = 5
 # One module is client and worker in one process, for scripts that hold both live models; whoever does not
@@ -166,21 +168,21 @@ def test_no_two_public_classes_share_a_name() -> None:
 
 
 @pytest.mark.parametrize("folder", INNER_ARROWS)
-def test_a_folder_of_the_coordinator_imports_only_what_the_inner_arrows_allow(folder: str) -> None:
+def test_a_folder_of_the_comparison_imports_only_what_the_inner_arrows_allow(folder: str) -> None:
     """So that no two of them need each other."""
     wrong = [
         f"{file.relative_to(ROOT)}:{line} imports {imported}"
         for module, file in _modules()
-        if module.startswith(f"padiff_server.{folder}.")
+        if module.startswith(f"padiff_compare.{folder}.")
         for imported, line in _imports(module, file)
         for other in INNER_ARROWS.keys() - INNER_ARROWS[folder] - {folder}
-        if f"{imported}.".startswith(f"padiff_server.{other}.")
+        if f"{imported}.".startswith(f"padiff_compare.{other}.")
     ]
     assert wrong == []
 
 
-def test_the_inner_arrows_name_every_folder_of_the_coordinator() -> None:
-    folder = FOLDERS["padiff_server"]
+def test_the_inner_arrows_name_every_folder_of_the_comparison() -> None:
+    folder = FOLDERS["padiff_compare"]
     assert {file.parent.name for file in folder.glob("*/__init__.py")} == INNER_ARROWS.keys()
 
 
@@ -189,7 +191,7 @@ def test_no_constructor_of_the_coordinator_takes_more_than_five_parameters() -> 
     long = [
         f"{file.relative_to(ROOT)}:{node.lineno}"
         for module, file in _modules()
-        if module.split(".")[0] == "padiff_server"
+        if module.split(".")[0] in ("padiff_compare", "padiff_server")
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"), str(file)))
         if isinstance(node, ast.FunctionDef) and node.name == "__init__"
         if len(node.args.args) + len(node.args.kwonlyargs) - 1 > MOST_PARAMETERS
@@ -200,7 +202,7 @@ def test_no_constructor_of_the_coordinator_takes_more_than_five_parameters() -> 
 # What frameworks call things. Their workers say it in the common vocabulary.
 _FRAMEWORKS = re.compile(r"torch|paddle|\bfake\b", re.IGNORECASE)
 # Words for the parts of users' own names.
-_WORDS_OF_PATHS = "padiff_server.alignment.path_words"
+_WORDS_OF_PATHS = "padiff_compare.alignment.path_words"
 
 
 def test_the_comparison_knows_no_framework() -> None:
@@ -211,7 +213,7 @@ def test_the_comparison_knows_no_framework() -> None:
     named = [
         f"{file.relative_to(ROOT)}:{line}: {text!r}"
         for module, file in _modules()
-        if module.startswith("padiff_server.") and module != _WORDS_OF_PATHS
+        if module.startswith(("padiff_compare.", "padiff_server.")) and module != _WORDS_OF_PATHS
         for text, line in _texts(file)
         if _FRAMEWORKS.search(text) or text in own
     ]

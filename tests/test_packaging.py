@@ -18,6 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = (
     "padiff_client",
     "padiff_rpc",
+    "padiff_compare",
     "padiff_server",
     "padiff_worker",
     "padiff_worker_paddle",
@@ -25,6 +26,7 @@ PACKAGES = (
 )
 SOURCES = (
     "padiff_rpc",
+    "padiff_compare",
     "padiff_server",
     "padiff_worker",
     "padiff_worker_paddle",
@@ -151,6 +153,6 @@ sys.exit(f"imported {sorted(loaded)}" if loaded else 0)
 
 
 def test_client_and_coordinator_import_whole_without_a_framework() -> None:
-    packages = ["padiff_rpc", "padiff_server", "padiff_worker", "padiff_client"]
+    packages = ["padiff_rpc", "padiff_compare", "padiff_server", "padiff_worker", "padiff_client"]
     tried = subprocess.run([sys.executable, "-c", PRELOADED, *packages], capture_output=True, text=True)
     assert tried.returncode == 0, tried.stderr

@@ -5,21 +5,20 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Optional
 
+from padiff_compare.capture.source import NumberedTensors
 from padiff_rpc import transport
 from padiff_rpc.child import describe_exit
 from padiff_rpc.convert import from_proto
 from padiff_rpc.errors import CancelledError, InvalidRequestError, PaDiffError, WorkerLostError
-from padiff_rpc.tensors import HostTensor, ReceivedTensor, TensorAssembler, frames_of
+from padiff_rpc.tensors import ReceivedTensor, TensorAssembler, frames_of
 from padiff_rpc.v1 import worker_pb2, worker_pb2_grpc
 from padiff_rpc.v1.records import Party, WorkerInfo
 from padiff_rpc.v1.words import Phase, Side
 from padiff_rpc.version import check_protocol_version
 from padiff_server.links.worker_lease import WorkerLease, take_lease
-
-NumberedTensors = Sequence[tuple[int, HostTensor]]
 
 # Long enough for a worker that is just starting, short enough for a mistyped address.
 DIAL_SECONDS = 5.0

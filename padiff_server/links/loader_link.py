@@ -2,34 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Optional, Union
+from collections.abc import Iterable, Iterator
+from typing import Any, Union
 
+from padiff_compare.capture.source import LoadedBatch, Look
 from padiff_rpc import trees
 from padiff_rpc.convert import from_proto
 from padiff_rpc.errors import ProtocolError
-from padiff_rpc.records import record
-from padiff_rpc.tensors import HostTensor, bounded
+from padiff_rpc.tensors import bounded
 from padiff_rpc.v1 import worker_pb2
 from padiff_rpc.v1.records import ModelFailure, PackedBatch
 from padiff_rpc.v1.words import Phase
 from padiff_server.links.connection import Connection
-
-
-@record
-class LoadedBatch:
-    """A batch of a worker's loader, and its tensors by number."""
-
-    batch: PackedBatch
-    tensors: Mapping[int, HostTensor]
-
-
-@record
-class Look:
-    """What a look into a loader found; neither: a batch."""
-
-    exhausted: bool = False
-    failure: Optional[ModelFailure] = None
 
 
 class LoaderLink:

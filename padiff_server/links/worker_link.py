@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any, Optional
 
+from padiff_compare.capture.source import NumberedTensors
 from padiff_rpc.convert import from_proto, to_number, to_proto
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.tensors import HostTensor, bounded, frames_of
@@ -20,19 +21,11 @@ from padiff_rpc.v1.records import (
 )
 from padiff_rpc.v1.words import Phase, Randomness, Side
 from padiff_server.described import check_calls, checked_layers
-from padiff_server.links.connection import Connection, NumberedTensors
+from padiff_server.links.connection import Connection
 from padiff_server.links.loader_link import LoaderLink
 from padiff_server.links.optimizer_link import OptimizerLink
 from padiff_server.links.step_call import StepCall
 from padiff_server.links.weights_link import WeightsLink
-
-
-class RuleFailed(Exception):
-    """The user's own rule raised."""
-
-    def __init__(self, failure: ModelFailure) -> None:
-        super().__init__(failure.text)
-        self.failure = failure
 
 
 class WorkerLink(Connection):

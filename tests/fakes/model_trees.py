@@ -8,10 +8,10 @@ from typing import Optional
 
 from translated import translated
 
+from padiff_compare.alignment.plan import SideTrace
+from padiff_compare.capture.trace import Trace
 from padiff_rpc.v1.records import CallEvent, Layer, Slot, TensorSpec, Weight
 from padiff_rpc.v1.words import CallMoment, DType, WeightKind
-from padiff_server.alignment.plan import SideTrace
-from padiff_server.capture.trace import Trace
 
 TORCH, PADDLE = "torch.nn.modules.any.", "paddle.nn.layer.any."
 _PADDLE_NAMES = {"Conv2d": "Conv2D", "BatchNorm2d": "BatchNorm2D", "MaxPool2d": "MaxPool2D", "SiLU": "Silu"}

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 
+from padiff_compare.alignment.plan import PairedLayer, Plan
+from padiff_compare.capture.trace import Trace
+from padiff_compare.steps.calls import join_calls
 from padiff_rpc.v1.records import CallEvent, RandomOperation, Slot, TensorSpec
 from padiff_rpc.v1.words import CallMoment, DType, PairedBy, Side
-from padiff_server.alignment.plan import PairedLayer, Plan
-from padiff_server.capture.trace import Trace
-from padiff_server.steps.calls import join_calls
 
 SPEC = TensorSpec(dtype=DType.FLOAT32, shape=(4,))
 REFERENCE, CANDIDATE = Side.REFERENCE, Side.CANDIDATE

@@ -16,6 +16,7 @@ from processes import Running, Service, running, running_worker
 from padiff_client.link import Batches, connect
 from padiff_client.report import Report
 from padiff_client.sentences import reason
+from padiff_compare.capture.store import TensorStore
 from padiff_rpc import trees
 from padiff_rpc.convert import to_proto
 from padiff_rpc.errors import (
@@ -44,7 +45,6 @@ from padiff_rpc.v1.records import (
 )
 from padiff_rpc.v1.words import CaptureKind, Phase, Side, Verdict
 from padiff_rpc.version import PROTOCOL_VERSION
-from padiff_server.judging.store import TensorStore
 from padiff_server.servicer import register
 from padiff_server.sessions import Sessions
 from padiff_server.worker_directory import DialRule, WorkerDirectory

@@ -12,6 +12,7 @@ from padiff_client.link import Batches, connect
 from padiff_client.report import Report
 from padiff_client.sentences import reason
 from padiff_client.tensor_leaves import Input
+from padiff_compare.rows import fails, is_agreement
 from padiff_rpc import trees
 from padiff_rpc.v1.records import (
     CompareStart,
@@ -25,7 +26,6 @@ from padiff_rpc.v1.records import (
 )
 from padiff_rpc.v1.words import CaptureKind, Phase, Side, Verdict
 from padiff_rpc.version import PROTOCOL_VERSION
-from padiff_server.coverage import fails, is_agreement
 
 X = np.random.default_rng(0).normal(size=(5, 4)).astype(np.float32)
 

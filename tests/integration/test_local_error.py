@@ -14,10 +14,10 @@ from processes import Service, running, running_worker
 from padiff_client.link import Batches
 from padiff_client.report import Report
 from padiff_client.sentences import reason
+from padiff_compare.rows import fails
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.v1.records import Model, Options, Row
 from padiff_rpc.v1.words import Pass, Phase, Side, Verdict
-from padiff_server.coverage import fails
 
 X = np.random.default_rng(0).normal(size=(5, 6)).astype(np.float32)
 ALMOST_ONE = (1 + 1e-3 * X).astype(np.float32)

@@ -11,9 +11,9 @@ from processes import Service
 
 from padiff_client.link import Batches
 from padiff_client.report import Report
+from padiff_compare.rows import fails
 from padiff_rpc.v1.records import Model, Options
 from padiff_rpc.v1.words import CaptureKind, Phase, Side
-from padiff_server.coverage import fails
 
 X = np.random.default_rng(0).normal(size=(5, 4)).astype(np.float32)
 WHOLE = 5

@@ -13,6 +13,12 @@ from test_coordinator import compare, model
 
 from padiff_client.report import Report
 from padiff_client.sentences import reason
+from padiff_compare.alignment.align import align
+from padiff_compare.alignment.plan import SideTrace
+from padiff_compare.judge.gradient_history import GradientHistory
+from padiff_compare.model_index import ModelIndex
+from padiff_compare.weights.optimizer_flow import OptimizerFlow
+from padiff_compare.weights.weight_plan import plan_weights
 from padiff_rpc.tensors import HostTensor
 from padiff_rpc.v1.records import (
     Model,
@@ -25,13 +31,7 @@ from padiff_rpc.v1.records import (
     WorkerAddress,
 )
 from padiff_rpc.v1.words import CaptureKind, Pass, Phase, Side, Verdict
-from padiff_server.alignment.align import align
-from padiff_server.alignment.plan import SideTrace
-from padiff_server.judging.gradient_history import GradientHistory
 from padiff_server.links.worker_link import WorkerLink
-from padiff_server.model_index import ModelIndex
-from padiff_server.weights.optimizer_flow import OptimizerFlow
-from padiff_server.weights.weight_plan import plan_weights
 
 PARAMETERS = ("fc1.weight", "fc1.bias", "norm.weight", "norm.bias", "fc2.weight", "fc2.bias")
 

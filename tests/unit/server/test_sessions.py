@@ -6,9 +6,9 @@ import threading
 
 import pytest
 
+from padiff_compare.capture.store import TensorStore
 from padiff_rpc.errors import BusyError, CancelledError, NotFoundError, PaDiffError
 from padiff_rpc.v1.words import Phase
-from padiff_server.judging.store import TensorStore
 from padiff_server.sessions import REMEMBERED_REPORTS, SESSIONS_AT_ONCE, Sessions
 from padiff_server.worker_directory import DialRule, WorkerDirectory
 

@@ -1,0 +1,101 @@
+"""Models as they are aligned: what the steps of a comparison know of both before they run."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Collection, Mapping
+from typing import Optional
+
+from padiff_compare.alignment.correspondences import Correspondences
+from padiff_compare.alignment.plan import Plan
+from padiff_compare.alignment.slots import loss_slots
+from padiff_compare.capture.sides import SIDES
+from padiff_compare.capture.source import Sources
+from padiff_compare.capture.trace import Traces
+from padiff_compare.judge.tolerances import Tolerances
+from padiff_compare.model_index import ModelIndex, Models
+from padiff_compare.report.builder import ReportBuilder
+from padiff_compare.steps.calls import JoinedCalls, join_calls
+from padiff_compare.weights.weight_fates import fates
+from padiff_compare.weights.weight_flow import WeightFlow
+from padiff_compare.weights.weight_pair import WeightPair, WeightPlan
+from padiff_rpc.v1.records import Layer, Options
+from padiff_rpc.v1.words import Side
+
+# From both traces, and the sides whose calls end where the model raised, to the pairs of layers.
+Aligner = Callable[[Traces, Collection[Side]], Plan]
+
+
+class AlignedModels:
+    """Two loaded models and the plans that pair their layers and their weights.
+
+    Attributes:
+        layers, models: each side's layers, in definition order and by path.
+        plan: by the last `align`.
+        loss_slots: each side's root outputs in the order of the default loss.
+        weight_plan: by the first, since weights stay where they were put.
+    """
+
+    plan: Plan
+    loss_slots: Mapping[Side, tuple[str, ...]]
+    weight_plan: WeightPlan
+    _traces: Traces
+
+    def __init__(
+        self,
+        layers: Mapping[Side, tuple[Layer, ...]],
+        aligner: Aligner,
+        report: ReportBuilder,
+        *,
+        is_foreseen: bool,
+    ) -> None:
+        """`is_foreseen`: the steps are expected to make the calls of the first traces."""
+        self.layers = layers
+        self.models: Models = {side: ModelIndex(layers[side]) for side in SIDES}
+        self._aligner = aligner
+        self._report = report
+        self._is_foreseen = is_foreseen
+        self._joined: Optional[JoinedCalls] = None
+
+    def align(self, traces: Traces, cut: Collection[Side]) -> Plan:
+        """Pairs the layers anew, on these calls, and returns the plan; empty traces: definition order.
+
+        `cut`: sides whose calls end where the model raised. Raises InvalidRequestError for unknown paths.
+        """
+        self._traces = traces
+        self.loss_slots = loss_slots(traces)
+        self.plan = self._aligner(traces, cut)
+        return self.plan
+
+    def correspond(self, found: Correspondences) -> None:
+        """Takes the slots that hold the same values, where name and order pair others."""
+        self.plan = dataclasses.replace(self.plan, correspondences=found)
+
+    @property
+    def joined(self) -> JoinedCalls:
+        """The calls that the layers were last aligned on, as the plan pairs them."""
+        if self._joined is None or self._joined.plan is not self.plan:
+            self._joined = join_calls(self.plan, self._traces)
+        return self._joined
+
+    @property
+    def foreseen(self) -> Optional[JoinedCalls]:
+        """The calls that the steps are expected to make; None without a trace that ran to its end.
+
+        A pass that raised says nothing of what the steps may do all the same.
+        """
+        return self.joined if self._is_foreseen else None
+
+    def take_weights(self, plan: WeightPlan) -> None:
+        """Takes what pairs the weights, and reports what becomes of each of them."""
+        self.weight_plan = plan
+        self._report.add_unmatched(plan.unmatched)
+        self._report.set_weights(fates(plan, self.layers[Side.REFERENCE], self.layers[Side.CANDIDATE]))
+
+    def settle_weights(self, pairs: tuple[WeightPair, ...]) -> None:
+        """Takes pairs whose rules are settled in place of the weight plan's."""
+        self.take_weights(dataclasses.replace(self.weight_plan, pairs=pairs))
+
+    def weight_flow(self, sources: Sources, options: Options) -> WeightFlow:
+        """Returns what carries the weight plan out."""
+        return WeightFlow(sources, self.weight_plan, self.models, Tolerances(options), options)

@@ -1,0 +1,116 @@
+"""Correspondences: slots of paired calls that hold the same values though name and order pair others."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Optional, Union
+
+from padiff_compare.alignment.activations import Activation
+from padiff_compare.alignment.layouts import Layout
+from padiff_compare.alignment.slots import Meeting, SlotPair, SlotPairing
+from padiff_compare.alignment.spreads import Spread
+from padiff_compare.capture.sides import SIDES
+from padiff_compare.capture.trace import Origin
+from padiff_rpc.records import record
+from padiff_rpc.v1.records import Reason, Slot
+from padiff_rpc.v1.words import CallMoment, Cause, Side
+
+# A paired call's entry or exit: the layer's path on the reference, the call's number, the moment.
+Moment = tuple[str, int, CallMoment]
+# The slots that both sides show so far at places that stand for others.
+Shown = Mapping[tuple[Side, Origin], Slot]
+
+Way = Union[Layout, Spread, Activation, None]
+
+
+@record
+class Correspondence:
+    """Two slots of a paired call that hold the same values.
+
+    Attributes:
+        reference, candidate: the slots' names.
+        way: how the candidate's tensor lies against the reference's, or what one side's layer does to it
+            besides; None for the same.
+        stand_ins: by side, another place whose tensor is taken in place of the call's own: the one behind
+            the activation that the other side's layer applies itself.
+    """
+
+    reference: str
+    candidate: str
+    way: Way = None
+    stand_ins: Mapping[Side, Origin] = dataclasses.field(default_factory=dict)
+
+
+@record
+class Correspondences:
+    """All of them, by the calls that they belong to; of a layer that has any, all calls that were seen."""
+
+    found: Mapping[Moment, tuple[Correspondence, ...]] = dataclasses.field(default_factory=dict)
+
+    def at(self, path: str, call: int, moment: CallMoment) -> tuple[Correspondence, ...]:
+        """Returns those of one call; a call that was not seen has those of the layer's first.
+
+        A place that stands for another is that of one call, and holds for no other.
+        """
+        known = self.found.get((path, call, moment))
+        if known is not None:
+            return known
+        first = self.found.get((path, 0, moment), ())
+        return tuple(one for one in first if not one.stand_ins)
+
+    def stand_ins(self) -> frozenset[tuple[Side, Origin]]:
+        """Returns all places that stand for others."""
+        return frozenset(
+            place for several in self.found.values() for one in several for place in one.stand_ins.items()
+        )
+
+
+def paired_by(
+    given: Sequence[Correspondence], reference: Sequence[Slot], candidate: Sequence[Slot], shown: Shown
+) -> Optional[tuple[SlotPairing, list[Slot], list[Slot]]]:
+    """Returns the pairs that correspondences give, and what is left of both sides' slots.
+
+    None while a place that stands for another is not shown yet.
+    """
+    left = {Side.REFERENCE: list(reference), Side.CANDIDATE: list(candidate)}
+    pairs = []
+    for one in given:
+        own = {
+            side: next((slot for slot in left[side] if slot.name == name), None)
+            for side, name in ((Side.REFERENCE, one.reference), (Side.CANDIDATE, one.candidate))
+        }
+        if None in own.values():
+            continue
+        tensors = {}
+        for side, slot in own.items():
+            assert slot is not None
+            stand_in = shown.get((side, one.stand_ins[side])) if side in one.stand_ins else slot
+            if stand_in is None:
+                return None
+            tensors[side] = dataclasses.replace(stand_in, name=slot.name)
+            left[side].remove(slot)
+        pairs.append(_pair(one, *(tensors[side] for side in SIDES)))
+    return SlotPairing(pairs=tuple(pairs)), left[Side.REFERENCE], left[Side.CANDIDATE]
+
+
+def _pair(one: Correspondence, reference: Slot, candidate: Slot) -> SlotPair:
+    specs = reference.spec, candidate.spec
+    notes = [
+        Reason(cause=Cause.SHOWN_ELSEWHERE, side=side, names=(_text(place),))
+        for side, place in one.stand_ins.items()
+    ]
+    notes += one.way.reasons(*(spec.shape for spec in specs)) if one.way is not None else ()
+    return SlotPair(
+        reference=reference,
+        candidate=candidate,
+        values=one.way.values(*specs) if one.way is not None else Meeting(),
+        gradients=one.way.gradients(*specs) if one.way is not None else Meeting(),
+        candidate_at=one.stand_ins.get(Side.CANDIDATE),
+        notes=tuple(notes),
+    )
+
+
+def _text(place: Origin) -> str:
+    what = "input" if place.moment is CallMoment.ENTRY else "output"
+    return f"{what} {place.slot} of {place.path or 'the root'}"

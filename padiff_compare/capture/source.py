@@ -1,0 +1,189 @@
+"""A source of captures: one side of a comparison, as all that compares knows it.
+
+A live worker is the first kind; a pass that is held and shown again is the second.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Optional, Protocol, Union
+
+from padiff_compare.capture.items import StepItem
+from padiff_rpc.optimizer_states import EntryValue
+from padiff_rpc.records import record
+from padiff_rpc.tensors import HostTensor
+from padiff_rpc.v1.records import (
+    DescribeOptimizerResponse,
+    Layer,
+    LoadResponse,
+    Model,
+    ModelFailure,
+    OptimizerEntry,
+    OverrideTicket,
+    PackedBatch,
+    StepStart,
+    TraceResponse,
+    WorkerInfo,
+)
+from padiff_rpc.v1.words import Phase, Randomness, Side
+
+NumberedTensors = Sequence[tuple[int, HostTensor]]
+
+
+class RuleFailed(Exception):
+    """The user's own rule raised."""
+
+    def __init__(self, failure: ModelFailure) -> None:
+        super().__init__(failure.text)
+        self.failure = failure
+
+
+@record
+class LoadedBatch:
+    """A batch of a source's loader, and its tensors by number."""
+
+    batch: PackedBatch
+    tensors: Mapping[int, HostTensor]
+
+
+@record
+class Look:
+    """What a look into a loader found; neither: a batch."""
+
+    exhausted: bool = False
+    failure: Optional[ModelFailure] = None
+
+
+class SourceStep(Protocol):
+    """A step that runs. One thread reads its items; `close` may come from any."""
+
+    def items(self) -> Iterator[StepItem]:
+        """Yields what the source says, in order, until the step ends or breaks."""
+
+    def acknowledge(self, phase: Phase) -> None:
+        """Lets the phase begin that was announced."""
+
+    def absent(self, ticket: OverrideTicket) -> None:
+        """Says that no override will come for that place."""
+
+    def override(self, ticket: OverrideTicket, tensor: HostTensor, sent: Callable[[], None]) -> None:
+        """Sends an override; `sent` is called, on any thread, when its bytes are no longer needed."""
+
+    def close(self) -> None:
+        """Ends the step, at its next hook if it still runs. May be called twice."""
+
+
+class StepSource(Protocol):
+    """What can run a step."""
+
+    def open_step(self, start: StepStart, tensors: NumberedTensors) -> SourceStep:
+        """Begins a step on a batch's tensors, by number. The caller closes it."""
+
+    def count_traffic(self, byte_counts: Mapping[Phase, int]) -> None:
+        """Adds bytes of tensors that crossed; for any thread."""
+
+
+class WeightsSource(Protocol):
+    """The weights of a source's model, by full name."""
+
+    def read(self, names: Sequence[str], phase: Phase) -> Iterator[HostTensor]:
+        """Yields the named weights in this order, each when it has come whole."""
+
+    def write(self, weights: Iterable[tuple[str, HostTensor]], phase: Phase) -> int:
+        """Writes (full name, value) pairs; returns how many. `weights` is iterated on another thread."""
+
+    def save(self, path: str) -> str:
+        """Saves the model's state in the source's file system; returns the path there."""
+
+
+class OptimizerSource(Protocol):
+    """A source's optimizer: its settings, and its state by parameter and name."""
+
+    def describe(self) -> DescribeOptimizerResponse:
+        """Returns the optimizer as it is now; without a class where there is nothing to look into."""
+
+    def read(self, entries: Sequence[OptimizerEntry], phase: Phase) -> Iterator[HostTensor]:
+        """Yields the values of `entries` in this order, each when it has come whole."""
+
+    def write(self, values: Iterable[EntryValue], phase: Phase) -> int:
+        """Writes the values that the optimizer has a place for; returns how many."""
+
+
+class LoaderSource(Protocol):
+    """The loader that a source's model names."""
+
+    def look(self, index: int) -> Look:
+        """Has the loader read batch `index`, counted from 0, which stays there for the step."""
+
+    def read(self, index: int) -> Union[Look, LoadedBatch]:
+        """Returns batch `index` of the loader, counted from 0, or why there is none."""
+
+
+class Source(StepSource, Protocol):
+    """One side, from its connection to its end. Errors it raises carry the side in their context.
+
+    Attributes:
+        peer: names it in texts.
+        model: the one to load.
+        worker: what it says of itself, once it is open.
+        traffic: bytes of tensors that crossed, by phase.
+        weights, optimizer, loader: what comes with the model.
+    """
+
+    peer: str
+    model: Model
+    worker: WorkerInfo
+    traffic: Counter[Phase]
+
+    @property
+    def weights(self) -> WeightsSource: ...
+
+    @property
+    def optimizer(self) -> OptimizerSource: ...
+
+    @property
+    def loader(self) -> LoaderSource: ...
+
+    def open(self) -> None:
+        """Reaches it. Raises the PaDiffError that says why it cannot be had."""
+
+    def close(self) -> None:
+        """Gives it back, and ends whatever it does for us; from any thread, also twice."""
+
+    def is_alive(self) -> bool:
+        """Asks whether it still answers; waits at most two seconds."""
+
+    def load(self, *, deterministic: bool, threads: int) -> LoadResponse:
+        """Builds the model; what the user's factory raises is a failure in the result."""
+
+    def describe(self) -> tuple[Layer, ...]:
+        """Returns the layer tree, definition order."""
+
+    def trace(
+        self,
+        batch: PackedBatch,
+        tensors: NumberedTensors,
+        *,
+        from_loader: bool = False,
+        randomness: Randomness,
+        repeat: bool,
+    ) -> TraceResponse:
+        """Runs one forward pass that leaves nothing behind; what the model raises is in the result.
+
+        `repeat`: twice, to see whether the model agrees with itself.
+        """
+
+    def keep_state(self, *, optimizer: bool) -> None:
+        """Remembers the model's state as it is now, and the `optimizer`'s if asked."""
+
+    def restore_state(self) -> None:
+        """Puts back what it remembered."""
+
+    def apply_rule(
+        self, rule: str, arrays: Iterable[tuple[str, HostTensor]], phase: Phase
+    ) -> tuple[dict[str, HostTensor], Optional[ModelFailure]]:
+        """Runs the user's function on named arrays; returns its arrays, or its failure."""
+
+
+Sources = Mapping[Side, Source]

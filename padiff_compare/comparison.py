@@ -1,0 +1,114 @@
+"""The story of one comparison, and of one assignment of weights, from two workers to a report."""
+
+from __future__ import annotations
+
+from padiff_compare.capture.batches import BatchSource
+from padiff_compare.capture.sides import SIDES
+from padiff_compare.capture.store import TensorStore
+from padiff_compare.inputs import Inputs
+from padiff_compare.preparation import Preparation
+from padiff_compare.report.builder import ReportBuilder
+from padiff_compare.run import Run
+from padiff_compare.settings import check_parties, settle
+from padiff_compare.source_pair import SourcePair
+from padiff_compare.steps.loop import Steps
+from padiff_compare.steps.orientation import Orientation, untried
+from padiff_compare.steps.random_decisions import RandomDecisions
+from padiff_compare.steps.rehearsal import Rehearsal, is_needed
+from padiff_rpc.v1.records import AssignWeightsRequest, CompareStart, Options
+from padiff_rpc.v1.words import Phase, Side, TraceMode
+
+
+class CompareTask:
+    """One comparison: `run` tells it from start to end; what it finds goes into the report."""
+
+    wants_outputs = True
+
+    def __init__(
+        self,
+        start: CompareStart,
+        sources: SourcePair,
+        report: ReportBuilder,
+        batches: BatchSource,
+        store: TensorStore,
+    ) -> None:
+        """Raises InvalidRequestError for what cannot be compared."""
+        self._settings = settle(start)  # until both workers have said what they serve
+        self._asked = start
+        self._sources = sources
+        self._report = report
+        self._batches = batches
+        self._store = store
+
+    def run(self) -> None:
+        """Compares. Raises the error of whatever was wrong with the request."""
+        options = self._asked.options
+        settings = self._settings = settle(
+            self._asked, {side: source.worker for side, source in self._sources.sides.items()}
+        )
+        self._report.note(*settings.notes)
+        inputs = Inputs(
+            self._sources, self._asked.reference, self._batches, self._report, steps=settings.steps
+        )
+        layers = self._sources.load(deterministic=options.deterministic, threads=options.threads)
+        batch = inputs.batch(0)
+        traced = None
+        if options.trace is not TraceMode.FIRST_STEP:
+            traced = self._sources.trace(batch, randomness=options.randomness, repeat=options.preflight)
+        preparation = Preparation(self._sources, layers, self._asked.layer_map, self._report, traced)
+        aligned = preparation.aligned
+        run = Run(options=options, settings=settings, report=self._report, store=self._store)
+        preparation.find_out_rules()
+        preparation.compare_tables(options, copy=self._asked.auto_weights)
+        Orientation(run, self._sources, aligned).settle(batch, copy=self._asked.auto_weights)
+        weights = aligned.weight_flow(self._sources.sides, options)
+        preparation.place_weights(weights, copy=self._asked.auto_weights)
+        if aligned.foreseen is not None and is_needed(aligned.foreseen):
+            Rehearsal(run, self._sources, aligned).run(batch)
+        seed = self._asked.reference.model.seed % 2**64
+        decisions = RandomDecisions(options.randomness, seed, aligned.models, self._report)
+        if traced is not None:
+            made = {side: traced[side].random_operations for side in SIDES}
+            decisions.plan(aligned.joined, made, is_cut=aligned.foreseen is None)
+        steps = Steps(run, self._sources, aligned, weights, decisions)
+        for step in range(settings.steps):
+            steps.run(step, inputs.batch(step) if step else batch)
+            if steps.forward_only:
+                self._note_what_is_left(step, "without a backward on both sides")
+                return
+            if self._report.has_failed and not options.keep_going:
+                self._note_what_is_left(step, "the first that differs")
+                return
+
+    def _note_what_is_left(self, step: int, why: str) -> None:
+        left = self._settings.steps - step - 1
+        if left:
+            self._report.note(f"stopped after step {step}, {why}; {left} more were asked for")
+
+
+class AssignWeightsTask:
+    """Copies the reference's weights into the candidate, verifies them, and may save the candidate."""
+
+    wants_outputs = False
+
+    def __init__(self, asked: AssignWeightsRequest, sources: SourcePair, report: ReportBuilder) -> None:
+        """Raises InvalidRequestError for what cannot be assigned."""
+        check_parties(asked.reference, asked.candidate)
+        self._asked = asked
+        self._sources = sources
+        self._report = report
+
+    def run(self) -> None:
+        """Assigns; the report gets a row for each weight, and what could not be placed."""
+        options = Options()
+        layers = self._sources.load(deterministic=options.deterministic, threads=options.threads)
+        preparation = Preparation(self._sources, layers, self._asked.layer_map, self._report)
+        preparation.find_out_rules()
+        preparation.compare_tables(options, copy=True)
+        aligned = preparation.aligned
+        self._report.note(*untried(aligned.weight_plan))
+        preparation.place_weights(aligned.weight_flow(self._sources.sides, options), copy=True)
+        if self._asked.save:
+            with self._sources.during(Phase.WEIGHTS):
+                candidate = self._sources.sides[Side.CANDIDATE]
+                self._report.saved = candidate.weights.save(self._asked.save)

@@ -1,0 +1,1 @@
+"""Figures, tolerances and verdicts of one pair of tensors."""

@@ -1,0 +1,144 @@
+"""Two tensors in, figures out: exact widening, block by block."""
+
+from __future__ import annotations
+
+import math
+import threading
+from typing import Optional
+
+import numpy as np
+import numpy.typing as npt
+
+from padiff_compare.judge.accumulator import Accumulator, Yardstick
+from padiff_compare.judge.worst import Reals
+from padiff_rpc.tensors import (
+    BLOCK_ELEMENTS,
+    COMPLEX,
+    FLOATING,
+    Array,
+    HostTensor,
+    epsilon,
+    statistics,
+    widen,
+)
+from padiff_rpc.v1.records import Figures, Tolerance
+from padiff_rpc.v1.words import DType
+
+
+def root_mean_square(sum_squares: float, elements: int) -> float:
+    """Returns the root mean square from a header's sum of squares; 0 for an empty tensor."""
+    return math.sqrt(sum_squares / elements) if elements else 0.0
+
+
+def is_zero(tensor: HostTensor) -> bool:
+    """Whether every element is a zero, of either sign."""
+    # The bits of bfloat16's -0.0 are not zero.
+    return not widen(tensor.array, tensor.dtype).any()
+
+
+def measure(
+    reference: HostTensor,
+    candidate: HostTensor,
+    tolerance: Tolerance,
+    *,
+    sum_squares: Optional[float] = None,
+    block_elements: int = BLOCK_ELEMENTS,
+) -> Figures:
+    """Returns the figures of two tensors of one shape.
+
+    Both are read once, in blocks, so memory-mapped ones need not fit in memory. `sum_squares` is that of
+    the reference's header; without it the reference is read once more. Integers and bools of one
+    signedness are subtracted as integers; tensors of differing kinds as float64.
+    """
+    if reference.array.shape != candidate.array.shape:
+        raise ValueError(f"shapes {reference.array.shape} and {candidate.array.shape} have no figures")
+    if sum_squares is None:
+        with np.errstate(all="ignore"):
+            sum_squares = statistics(reference)[0]
+    pair = _Pair(reference, candidate)
+    accumulator = Accumulator(
+        Yardstick(
+            atol=tolerance.atol,
+            rtol=tolerance.rtol,
+            rms_reference=root_mean_square(sum_squares, reference.array.size),
+            epsilon=max(_spacing(reference.dtype), _spacing(candidate.dtype)),
+            parts=pair.parts,
+        )
+    )
+    for start in range(0, reference.array.size, block_elements):
+        pair.add_block(accumulator, start, start + block_elements)
+    return accumulator.figures(reference.array.shape)
+
+
+def _spacing(dtype: DType) -> float:
+    return epsilon(dtype) if dtype in FLOATING or dtype in COMPLEX else 1.0
+
+
+class _Pair:
+    """Hands an accumulator the two tensors as blocks of float64 and their exact difference."""
+
+    def __init__(self, reference: HostTensor, candidate: HostTensor) -> None:
+        self._tensors = (reference, candidate)
+        self._flat = (reference.array.reshape(-1), candidate.array.reshape(-1))
+        dtypes = {reference.dtype, candidate.dtype}
+        self._identical = len(dtypes) == 1
+        self.parts = 2 if dtypes & COMPLEX else 1
+        # No integer type holds both int64 and uint64: NumPy's common type is then float64.
+        common = np.result_type(*(flat.dtype for flat in self._flat))
+        self._integers = common.kind in "biu" and not dtypes & FLOATING
+        self._common = np.dtype(np.uint8) if common.kind == "b" else common
+
+    def add_block(self, accumulator: Accumulator, start: int, stop: int) -> None:
+        blocks = [flat[start:stop] for flat in self._flat]
+        # One differing block settles it for the tensor.
+        identical = self._identical and np.array_equal(_bits(blocks[0]), _bits(blocks[1]))
+        self._identical = identical
+        buffers = _BUFFERS.of(blocks[0].size * self.parts)
+        difference = buffers[2]
+        # NumPy warns of a NaN that it widens, and of infinity less infinity.
+        with np.errstate(all="ignore"):
+            reference, candidate = (
+                self._reals(block, tensor.dtype, buffer)
+                for block, tensor, buffer in zip(blocks, self._tensors, buffers)
+            )
+            if self._integers:
+                self._subtract_integers(blocks[0], blocks[1], difference)
+            else:
+                np.subtract(candidate, reference, out=difference)
+        accumulator.add(start * self.parts, reference, candidate, difference, identical=identical)
+
+    def _reals(self, block: Array, dtype: DType, buffer: Reals) -> Reals:
+        if self.parts == 2:
+            return widen(block, dtype).astype(np.complex128).view(np.float64)
+        if dtype is DType.BFLOAT16:
+            block = np.left_shift(block, 16, dtype=np.uint32).view(np.float32)
+        np.copyto(buffer, block, casting="unsafe")  # as NumPy sees int64 to float64
+        return buffer
+
+    def _subtract_integers(self, reference: Array, candidate: Array, out: Reals) -> None:
+        wide = np.dtype(np.uint64 if self._common.kind == "u" else np.int64)
+        first, second = reference.astype(wide), candidate.astype(wide)
+        # Modulo 2**64 the larger less the smaller is exact, even where int64 would overflow.
+        distance = np.maximum(first, second).view(np.uint64) - np.minimum(first, second).view(np.uint64)
+        np.copyto(out, distance)
+        np.negative(out, out=out, where=second < first)
+
+
+def _bits(block: Array) -> Array:
+    return block.view(f"u{block.dtype.itemsize}" if block.dtype.itemsize < 16 else np.uint64)
+
+
+class _Buffers(threading.local):
+    """Three rows of float64 for each thread: fresh pages would cost more than the arithmetic."""
+
+    def __init__(self) -> None:
+        self._rows: npt.NDArray[np.float64] = np.empty((3, 0))
+
+    def of(self, size: int) -> npt.NDArray[np.float64]:
+        """Returns three rows of `size`, overwritten by the next call in this thread."""
+        if self._rows.shape[1] < size:
+            self._rows = np.empty((3, size))
+        return self._rows[:, :size]
+
+
+_BUFFERS = _Buffers()

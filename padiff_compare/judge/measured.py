@@ -1,0 +1,138 @@
+"""Measurements of one pair of tensors."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from typing import Optional, Union
+
+import numpy as np
+
+from padiff_compare.judge.magnitude import magnitude_of
+from padiff_compare.judge.measure import measure
+from padiff_compare.judge.noisy_elements import Reals, Sizes, moved_back, sizes_of
+from padiff_compare.judge.table_rows import worst_row
+from padiff_compare.judge.tolerances import Explained, Tolerances, coarser, row_by_row, stepped_tolerance
+from padiff_compare.layout_rules import IDENTITY, Rule
+from padiff_rpc.records import record
+from padiff_rpc.tensors import HostTensor, statistics
+from padiff_rpc.v1.records import Figures, Reason, TensorSpec, Tolerance
+from padiff_rpc.v1.words import CaptureKind, Cause, DType, Phase
+
+
+@record
+class Measured:
+    """Specs (the reference's after its layout rule), and figures where the shapes are equal.
+
+    Attributes:
+        scale: root mean square of the reference, without marks of a mask; 0 where that is not finite.
+        sizes: of a bias's gradients.
+        notes: what was done to the values before.
+    """
+
+    reference: TensorSpec
+    candidate: TensorSpec
+    tolerance: Tolerance
+    figures: Optional[Figures] = None
+    scale: float = 0.0
+    sizes: Optional[Sizes] = dataclasses.field(default=None, compare=False, repr=False)
+    notes: tuple[Reason, ...] = ()
+
+
+@record
+class Aspect:
+    """What kind of pairs are measured; decides their tolerance.
+
+    Attributes:
+        offsets: by what noise has moved biases of the layer that made the value: candidate - reference.
+        candidate_rule: what is applied to the candidate's value before.
+    """
+
+    phase: Phase
+    kind: CaptureKind
+    offsets: tuple[Reals, ...] = dataclasses.field(default=(), compare=False, repr=False)
+    candidate_rule: Rule = IDENTITY
+
+
+def measure_pair(
+    aspect: Aspect,
+    reference: Union[HostTensor, Sequence[HostTensor]],
+    candidate: HostTensor,
+    *,
+    tolerances: Tolerances,
+    sum_squares: Optional[float] = None,
+    rule: Rule = IDENTITY,
+    explained: Optional[Explained] = None,
+    is_embedding: bool = False,
+    computed_in: Optional[DType] = None,
+) -> Measured:
+    """Returns the figures of one pair; `rule` is the reference's layout rule, of one tensor or several.
+
+    `sum_squares` is the reference's, from its header; without it the reference is read once more.
+    `explained` is what an optimizer's steps did to a parameter, which widens its tolerance. The rows of an
+    embedding table's gradient are measured one by one as well.
+    """
+    given = (reference,) if isinstance(reference, HostTensor) else tuple(reference)
+    reference, candidate = rule.apply(*given), aspect.candidate_rule.apply(candidate)
+    if sum_squares is None or rule.computes or reference.array.size != sum(one.array.size for one in given):
+        sum_squares = statistics(reference)[0]
+    if aspect.kind is CaptureKind.LOSS:
+        # One framework's scalar is 0-d where the other's has one element.
+        reference, candidate = _as_scalar(reference), _as_scalar(candidate)
+    magnitude = magnitude_of(reference, sum_squares)
+    dtype = coarser(reference.dtype, candidate.dtype)
+    tolerance = stepped_tolerance(
+        tolerances.tolerance(
+            aspect.phase,
+            aspect.kind,
+            coarser(dtype, computed_in or dtype),
+            magnitude,
+        ),
+        explained,
+        math.sqrt(sum_squares),
+    )
+    if is_embedding:
+        tolerance = row_by_row(tolerance)
+    measured = Measured(
+        reference=reference.spec,
+        candidate=candidate.spec,
+        tolerance=tolerance,
+        scale=magnitude.rms if math.isfinite(magnitude.rms) else 0.0,
+    )
+    if reference.array.shape != candidate.array.shape:
+        return measured
+    figures, notes = _figures(reference, candidate, tolerance, sum_squares, aspect.offsets)
+    if tolerance.row_relative_l2:
+        row = worst_row(reference, candidate, tolerance.row_relative_l2)
+        figures = dataclasses.replace(figures, worst_row=row)
+    is_gradient = aspect.kind is CaptureKind.PARAMETER_GRADIENT
+    sizes = sizes_of(reference, candidate) if is_gradient else None
+    return dataclasses.replace(measured, figures=figures, sizes=sizes, notes=notes)
+
+
+def _figures(
+    reference: HostTensor,
+    candidate: HostTensor,
+    tolerance: Tolerance,
+    sum_squares: float,
+    offsets: Sequence[Reals],
+) -> tuple[Figures, tuple[Reason, ...]]:
+    """Returns the figures, and a reason where they are nearer with the offset of a bias taken off."""
+    nearest = measure(reference, candidate, tolerance, sum_squares=sum_squares)
+    notes: tuple[Reason, ...] = ()
+    for offset in offsets:
+        moved = moved_back(candidate, offset)
+        if moved is None:
+            continue
+        figures = measure(reference, moved, tolerance, sum_squares=sum_squares)
+        if figures.relative_l2 < nearest.relative_l2:
+            # The values themselves are not equal.
+            nearest = dataclasses.replace(figures, bitwise_equal=False)
+            counts = float(np.count_nonzero(offset)), float(offset.size)
+            notes = (Reason(cause=Cause.WITHOUT_MOVED_BIAS, numbers=counts),)
+    return nearest, notes
+
+
+def _as_scalar(tensor: HostTensor) -> HostTensor:
+    return dataclasses.replace(tensor, array=tensor.array.reshape(())) if tensor.array.size == 1 else tensor

@@ -1,0 +1,176 @@
+"""Tolerances of a pair of tensors, by dtype and by what the pair is.
+
+The defaults were found by trying: float32 on one thread of a CPU, torch 2.13 against paddle 3.3.1, the
+same weights in both. "Elementwise" is |a - b| / (|b| + rms(b)), the quantity that an equal rtol and
+scale-relative atol bound.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Optional
+
+from padiff_compare.judge.magnitude import Magnitude
+from padiff_rpc.records import record
+from padiff_rpc.tensors import COMPLEX, FLOATING, epsilon
+from padiff_rpc.v1.records import Options, Tolerance
+from padiff_rpc.v1.words import CaptureKind, CompareMode, DType, Phase, ToleranceSource
+
+GRADIENTS = frozenset(
+    {CaptureKind.INPUT_GRADIENT, CaptureKind.OUTPUT_GRADIENT, CaptureKind.PARAMETER_GRADIENT}
+)
+_PRECISION = {DType.COMPLEX64: DType.FLOAT32, DType.COMPLEX128: DType.FLOAT64}
+
+# Values on the way forward, and the loss; elementwise. Worst of a healthy pair, float32: ResNet-50 in eval
+# mode 1.0e-5, a 12-layer transformer 2.8e-6; a LayerNorm epsilon of 1e-3 for 1e-5 makes 8.7e-4, in a
+# BatchNorm 1.8e-2. (ResNet-50 with random weights in train mode amplifies rounding to 5e-4 and fails.)
+# float64: 3.4e-13, and a detour through float32 would make 1e-7. Halves against float64: float16 1.3e-2,
+# bfloat16 8.0e-2, here times 2.5 since both sides round.
+_FORWARD = {DType.FLOAT16: 3e-2, DType.BFLOAT16: 2e-1, DType.FLOAT32: 1e-4, DType.FLOAT64: 1e-11}
+
+# Gradients; relative L2. An activation that falls on the other side of a ReLU makes healthy float32 pairs
+# differ by 6.3e-3 (ResNet-50, eval mode) to 4.4e-2 (train mode); without kinks it is 1e-6. Halves: 0.22
+# and 0.56 for ResNet-50, 3e-3 and 2.5e-2 for the transformer; a gradient times 3 makes 0.67.
+_GRADIENT = {DType.FLOAT16: 2e-1, DType.BFLOAT16: 4e-1, DType.FLOAT32: 5e-2, DType.FLOAT64: 1e-6}
+
+# In lockstep, where every call gets the reference's own inputs; relative L2, in epsilons. Worst of healthy
+# pairs: forward 5.3 (a sum over 2048 products; ResNet-18 and -50, eval and train mode, BERT, GPT-2 and Llama
+# ports), gradients of activations 13, of parameters 46 (the first convolution in train mode); gradients on
+# a forward that alone is synchronised 11 in eval mode. A LayerNorm epsilon of 1e-6 for 1e-5 makes 38.
+_LOCAL_EPSILONS = 16.0
+_LOCAL_GRADIENT_EPSILONS = 160.0
+_SYNCHRONISED_GRADIENT_EPSILONS = 800.0
+
+# Parameters after an optimizer's step; relative L2. Adam makes a step of lr out of any gradient, so an
+# element whose gradient is rounding noise may go the other way: elementwise bounds fail healthy pairs, while
+# few such elements hardly move the norm: 4e-6 for a CNN after 5 steps, 2.3e-5 for the transformer (lr 1e-3).
+# A weight decay of 0.02 for 0.01 at lr 1e-2 makes 1.0e-4 in a step, lr 1.02e-3 for 1e-3 makes 1e-4 to 2e-2.
+_STEPPED = {DType.FLOAT16: 2e-3, DType.BFLOAT16: 2e-2, DType.FLOAT32: 5e-5, DType.FLOAT64: 1e-8}
+
+# Buffers after a step; elementwise. Torch keeps the unbiased variance in running_var, Paddle the biased
+# one: momentum / (n - 1) apart at each step, 1e-3 for 100 values a channel. Another momentum makes 0.1.
+_BUFFER = {DType.FLOAT16: 3e-2, DType.BFLOAT16: 2e-1, DType.FLOAT32: 1e-2, DType.FLOAT64: 1e-2}
+
+# In lockstep, all buffers but variances; relative L2, in epsilons. The next step starts from the
+# reference's, so that what passes here is never seen again.
+_LOCAL_BUFFER_EPSILONS = 160.0
+
+# Copied values (inputs, initial weights), in epsilons: room for one rounding, not for a computation.
+_COPIED_EPSILONS = 2.0
+
+
+class Tolerances:
+    """The bounds of one comparison, or of its passes in lockstep; holds nothing but its options."""
+
+    def __init__(self, options: Options, *, in_lockstep: bool = False) -> None:
+        self._options = options
+        self._in_lockstep = in_lockstep
+
+    def tolerance(self, phase: Phase, kind: CaptureKind, dtype: DType, magnitude: Magnitude) -> Tolerance:
+        """Returns what a pair of this dtype may differ by.
+
+        The user's atol and rtol, where either is given, mean in every phase what NumPy means; the other
+        is then 0. Integers and bools must be equal by default. Else atol is the reference's rms, without
+        marks of a mask, times rtol; where `relative_l2` is set it decides, and atol and rtol only count
+        elements. In mean mode atol and rtol always decide, and so they do beside marks, in which a norm
+        would drown everything. A reference that is zero throughout allows nothing: nothing here tells
+        how large the terms were that cancelled.
+        """
+        user = self._options.atol, self._options.rtol
+        if user != (None, None):
+            return Tolerance(atol=user[0] or 0.0, rtol=user[1] or 0.0, source=ToleranceSource.USER)
+        if dtype not in FLOATING and dtype not in COMPLEX:
+            return Tolerance(atol=0.0, rtol=0.0, source=ToleranceSource.DEFAULT)
+        if self._in_lockstep and not magnitude.has_marks:
+            bound, by_norm = _local(phase, kind, dtype, self._options.backward_overrides)
+        else:
+            bound, by_norm = _default(phase, kind, dtype)
+        # Squares beyond float64 leave no scale; an infinite atol would pass anything.
+        scale = magnitude.rms if math.isfinite(magnitude.rms) else 0.0
+        is_strict = self._options.compare_mode is CompareMode.STRICT
+        by_norm = by_norm and is_strict and not magnitude.has_marks
+        return Tolerance(
+            atol=bound * scale,
+            rtol=bound,
+            relative_l2=bound if by_norm else 0.0,
+            source=ToleranceSource.DEFAULT,
+        )
+
+
+def coarser(first: DType, second: DType) -> DType:
+    """Returns the dtype with the larger rounding step; the first where one of them has none."""
+    if {first, second} <= FLOATING | COMPLEX and epsilon(second) > epsilon(first):
+        return second
+    return first
+
+
+def _default(phase: Phase, kind: CaptureKind, dtype: DType) -> tuple[float, bool]:
+    """Returns the table's bound, and whether it bounds the relative L2 instead of each element."""
+    precision = _PRECISION.get(dtype, dtype)
+    if kind in GRADIENTS:
+        return _GRADIENT[precision], True
+    if phase in (Phase.INPUTS, Phase.INITIAL_WEIGHTS):
+        return _COPIED_EPSILONS * epsilon(dtype), False
+    if kind is CaptureKind.PARAMETER:
+        return _STEPPED[precision], True
+    if kind is CaptureKind.BUFFER:
+        return _BUFFER[precision], False
+    return _FORWARD[precision], False
+
+
+def _local(phase: Phase, kind: CaptureKind, dtype: DType, backward_overrides: bool) -> tuple[float, bool]:
+    """Returns `_default` in lockstep: what one call may make of equal inputs. (No buffer is a variance.)"""
+    if kind in GRADIENTS:
+        epsilons = _LOCAL_GRADIENT_EPSILONS if backward_overrides else _SYNCHRONISED_GRADIENT_EPSILONS
+        return epsilons * epsilon(dtype), True
+    if phase is Phase.FORWARD:
+        return _LOCAL_EPSILONS * epsilon(dtype), True
+    if phase is Phase.WEIGHTS and kind is CaptureKind.BUFFER:
+        return min(_LOCAL_BUFFER_EPSILONS * epsilon(dtype), _BUFFER[_PRECISION.get(dtype, dtype)]), True
+    return _default(phase, kind, dtype)
+
+
+def mean_tolerance(dtype: DType, *, in_lockstep: bool) -> float:
+    """Returns by how much of its values' spread a mean may differ: by what each of them may."""
+    bound = _FORWARD[_PRECISION.get(dtype, dtype)]
+    return min(_LOCAL_BUFFER_EPSILONS * epsilon(dtype), bound) if in_lockstep else bound
+
+
+def row_by_row(tolerance: Tolerance) -> Tolerance:
+    """Returns `tolerance` of an embedding table's gradient, which bounds each of its rows as well.
+
+    An activation that falls on the other side of a ReLU belongs to one row, which has then more than the
+    whole's share of the difference. A row that is zero on one side, or half as large, is further off.
+    """
+    return dataclasses.replace(tolerance, row_relative_l2=math.sqrt(tolerance.relative_l2))
+
+
+@record
+class Explained:
+    """What is known of the steps that an optimizer has made of one parameter so far.
+
+    Attributes:
+        gradient_relative_l2: the largest relative L2 seen between the two gradients.
+        length: the sum of the norms of the reference's steps.
+    """
+
+    gradient_relative_l2: float
+    length: float
+
+
+def stepped_tolerance(tolerance: Tolerance, explained: Optional[Explained], norm: float) -> Tolerance:
+    """Returns `tolerance` of a parameter after a step, widened by what its gradient explains.
+
+    `norm` is the reference parameter's. Above rounding (a kink), Adam turns a relative error r of a
+    gradient into steps the other way for a share of about r of the elements: an error of 2 sqrt(r) times
+    the *step*, and so of the parameter as far as the step changed it. Below rounding nothing changes.
+    """
+    if explained is None or tolerance.relative_l2 == 0.0:
+        return tolerance
+    error = min(explained.gradient_relative_l2, _GRADIENT[DType.FLOAT32])
+    # Not `<=`: a NaN, of gradients that overflowed, explains nothing.
+    if not error > tolerance.relative_l2 or not norm > 0.0:
+        return tolerance
+    widened = 2.0 * error**0.5 * min(explained.length / norm, 1.0)
+    return dataclasses.replace(tolerance, relative_l2=max(tolerance.relative_l2, widened))

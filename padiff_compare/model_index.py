@@ -1,0 +1,61 @@
+"""A model's layers by path."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from padiff_compare.alignment.kinds import averages, is_bookkeeping, is_byproduct, is_norm
+from padiff_compare.weights.owned_weight import owner_name
+from padiff_rpc.v1.records import Layer
+from padiff_rpc.v1.words import Side
+
+
+class ModelIndex:
+    """Looks layers up by any of their paths."""
+
+    def __init__(self, layers: Sequence[Layer]) -> None:
+        self._layers = {path: layer for layer in layers for path in (layer.path, *layer.aliases)}
+
+    def paths(self) -> tuple[str, ...]:
+        """Returns the layers' first paths in definition order."""
+        return tuple(dict.fromkeys(layer.path for layer in self._layers.values()))
+
+    def class_name(self, path: str) -> str:
+        """Returns the bare class name of the layer at `path`, or "" where there is none."""
+        layer = self._layers.get(path)
+        return layer.class_name if layer is not None else ""
+
+    def is_parameterised(self, path: str) -> bool:
+        """Whether the layer itself holds parameters or buffers that a verdict may depend on."""
+        layer = self._layers.get(path)
+        return layer is not None and any(not is_bookkeeping(weight) for weight in layer.weights)
+
+    def weight_names(self, path: str) -> frozenset[str]:
+        """Returns the full names of the layer's own weights; a tied one goes by its first owner's."""
+        layer = self._layers.get(path)
+        weights = layer.weights if layer is not None else ()
+        return frozenset(owner_name(path, weight) for weight in weights if not is_bookkeeping(weight))
+
+    def normalizes(self, path: str) -> bool:
+        """Whether the layer at `path` divides by how far its values spread."""
+        layer = self._layers.get(path)
+        return layer is not None and is_norm(layer.kind)
+
+    def averages(self, path: str) -> bool:
+        """Whether the layer at `path` makes averages of what it takes, and nothing else."""
+        layer = self._layers.get(path)
+        return layer is not None and averages(layer.kind)
+
+    def has_to_return(self, path: str, slot: str) -> bool:
+        """Whether a verdict depends on this output of the layer at `path`, "" for the root."""
+        if path == "":
+            return True
+        return self.is_parameterised(path) and not is_byproduct(self._layers[path].kind, slot)
+
+    def holds_weights(self, path: str) -> bool:
+        """Whether the layer, or any below it, is parameterised."""
+        below = f"{path}." if path else ""
+        return any(self.is_parameterised(one) for one in self._layers if one == path or one.startswith(below))
+
+
+Models = Mapping[Side, ModelIndex]

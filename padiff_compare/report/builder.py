@@ -1,0 +1,199 @@
+"""A report while it is being made."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Optional
+
+from padiff_compare.judge.gradient_history import rounding_notes
+from padiff_compare.report.certainty import Doubts
+from padiff_compare.report.coverage import coverage_of, first_divergence, omitted, passes
+from padiff_compare.report.messages import Message, pages
+from padiff_compare.rows import fails
+from padiff_rpc.records import record
+from padiff_rpc.v1.records import (
+    Environment,
+    HyperParameterDifference,
+    ModelFailure,
+    Omitted,
+    OptimizerDifference,
+    PlanPair,
+    Progress,
+    RandomOperation,
+    ReportSummary,
+    Row,
+    RunToRunNoise,
+    StepResult,
+    Timing,
+    Traffic,
+    Trouble,
+    Unmatched,
+    WeightFate,
+)
+from padiff_rpc.v1.words import Phase, Side
+
+
+@record
+class FinishedReport:
+    """All rows, and the summary that goes with them."""
+
+    rows: tuple[Row, ...]
+    summary: ReportSummary
+
+
+class ReportBuilder:
+    """Gathers what a comparison finds and tells the client at once. One thread builds it.
+
+    `emit` may be called from any thread.
+    """
+
+    def __init__(self, session: str, emit: Callable[[Message], None]) -> None:
+        self.session = session
+        self.emit = emit
+        self._started_at = time.time()
+        self._began = time.monotonic()
+        self._rows: list[Row] = []
+        self._unmatched: dict[tuple[Side, str, str, str, int], Unmatched] = {}
+        self._notes: dict[str, None] = {}
+        self._failures: list[ModelFailure] = []
+        self._troubles: list[Trouble] = []
+        self._environments: list[Environment] = []
+        self._timings: list[Timing] = []
+        self._traffic: list[Traffic] = []
+        self._steps: list[StepResult] = []
+        self._plan: tuple[PlanPair, ...] = ()
+        self._doubts = Doubts()
+        self._hyper_parameters: tuple[HyperParameterDifference, ...] = ()
+        self._weights: tuple[WeightFate, ...] = ()
+        self._random_operations: tuple[RandomOperation, ...] = ()
+        self._noise: list[RunToRunNoise] = []
+        self._optimizer: tuple[OptimizerDifference, ...] = ()
+        self._omitted: dict[Omitted, None] = {}
+        self.saved = ""
+        self.in_lockstep = False
+        # Where the comparison is.
+        self.phase = Phase.CONNECT
+        self.step = 0
+        self.has_local_errors = False
+
+    def progress(self, phase: Phase, step: int = 0, text: str = "") -> None:
+        """Tells the client where the comparison is; from any thread."""
+        self.phase, self.step = phase, step
+        self.emit(Progress(session=self.session, phase=phase, step=step, text=text))
+
+    def add_rows(self, rows: Iterable[Row]) -> tuple[Row, ...]:
+        """Keeps and sends rows that are final; returns them."""
+        final = tuple(self._doubts.marked(row) for row in rows)
+        self._rows.extend(final)
+        for page in pages(final):
+            self.emit(page)
+        return final
+
+    def add_unmatched(self, unmatched: Iterable[Unmatched]) -> None:
+        """Keeps what has no partner, each once."""
+        for lone in unmatched:
+            self._unmatched.setdefault((lone.side, lone.what, lone.path, lone.name, lone.call), lone)
+
+    def note(self, *texts: str) -> None:
+        """Keeps lines that a reader should know, each once."""
+        self._notes.update(dict.fromkeys(texts))
+
+    def omit(self, omitted: Omitted) -> None:
+        """Keeps what no row tells of, once."""
+        self._omitted[omitted] = None
+
+    def add_failure(self, failure: ModelFailure) -> None:
+        self._failures.append(failure)
+
+    def add_trouble(self, trouble: Trouble) -> None:
+        self._troubles.append(trouble)
+
+    def add_environment(self, environment: Environment) -> None:
+        self._environments.append(environment)
+
+    def add_timing(self, timing: Timing) -> None:
+        self._timings.append(timing)
+
+    def add_traffic(self, side: Side, bytes_of: Mapping[Phase, int]) -> None:
+        self._traffic.extend(Traffic(side=side, phase=phase, bytes=size) for phase, size in bytes_of.items())
+
+    def set_plan(self, plan: tuple[PlanPair, ...]) -> None:
+        self._plan = plan
+        self._doubts = Doubts(plan)
+
+    def set_hyper_parameters(self, differences: Iterable[HyperParameterDifference]) -> None:
+        self._hyper_parameters = tuple(differences)
+
+    def set_optimizer(self, differences: Iterable[OptimizerDifference]) -> None:
+        self._optimizer = tuple(differences)
+
+    def set_weights(self, fates: Iterable[WeightFate]) -> None:
+        self._weights = tuple(fates)
+
+    def set_random_operations(self, operations: Iterable[RandomOperation]) -> None:
+        self._random_operations = tuple(operations)
+
+    def add_noise(self, side: Side, noise: Optional[RunToRunNoise]) -> None:
+        """Keeps how far two runs of one side differed; None: it ran once."""
+        if noise is not None:
+            self._noise.append(dataclasses.replace(noise, side=side))
+
+    def end_step(self, result: StepResult) -> None:
+        self._steps.append(result)
+
+    @contextmanager
+    def timed(self, phase: Phase, step: int = 0) -> Iterator[None]:
+        """Reports a phase's beginning, and its length in the coordinator's own time."""
+        self.progress(phase, step)
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            self.add_timing(Timing(step=step, phase=phase, seconds=time.monotonic() - began))
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether anything so far makes the report fail."""
+        return bool(
+            self._failures
+            or self._troubles
+            or any(fails(row) for row in self._rows)
+            or any(lone.counts for lone in self._unmatched.values())
+        )
+
+    def finish(self, *, wants_outputs: bool = True) -> FinishedReport:
+        """Returns the finished report; it passes without outputs only where none are wanted."""
+        unmatched = tuple(self._unmatched.values())
+        coverage = coverage_of(self._rows, unmatched)
+        is_whole = not wants_outputs or passes(self._rows, unmatched, coverage)
+        first = first_divergence(self._rows, unmatched)
+        summary = ReportSummary(
+            session=self.session,
+            passed=is_whole and not self.has_failed,
+            coverage=coverage,
+            first_divergence=first,
+            unmatched=unmatched,
+            steps=tuple(self._steps),
+            plan=self._plan,
+            hyper_parameters=self._hyper_parameters,
+            optimizer=self._optimizer,
+            weights=self._weights,
+            notes=(*self._notes, *rounding_notes(self._rows), *self._doubts.notes(self._rows, first)),
+            failures=tuple(self._failures),
+            troubles=tuple(self._troubles),
+            environments=tuple(self._environments),
+            timings=tuple(self._timings),
+            traffic=tuple(self._traffic),
+            saved=self.saved,
+            in_lockstep=self.in_lockstep,
+            random_operations=self._random_operations,
+            noise=tuple(self._noise),
+            has_local_errors=self.has_local_errors,
+            omitted=(*omitted(self._rows), *self._omitted),
+            started_at=self._started_at,
+            seconds=time.monotonic() - self._began,
+        )
+        return FinishedReport(rows=tuple(self._rows), summary=summary)

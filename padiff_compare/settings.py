@@ -1,0 +1,134 @@
+"""Settings of a comparison: forced combinations are noted, impossible ones refused."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Optional
+
+from padiff_compare.training_settings import check_sources, check_training, training_notes
+from padiff_rpc.errors import InvalidRequestError
+from padiff_rpc.records import record
+from padiff_rpc.v1.records import CompareStart, Party, WorkerInfo
+from padiff_rpc.v1.words import DiffPhase, Side
+
+_FORWARD_UNJUDGED = "diff_phase: the forward pass was synchronised and its values do not count"
+
+Workers = Mapping[Side, WorkerInfo]
+NOBODY_ASKED: Workers = {}
+
+
+@record
+class Settings:
+    """How many steps there are, how far each goes, what was forced.
+
+    `optimize`: an optimizer steps, once in `accumulate` steps.
+    """
+
+    steps: int
+    backward: bool
+    optimize: bool
+    accumulate: int = 1
+    notes: tuple[str, ...] = ()
+
+    def optimizes(self, step: int) -> bool:
+        """Whether the optimizer steps at the end of this step."""
+        return self.optimize and (step + 1) % self.accumulate == 0
+
+    def adds_gradients(self, step: int) -> bool:
+        """Whether this step's gradients are added to those of the step before."""
+        return self.optimize and step % self.accumulate != 0
+
+
+def settle(start: CompareStart, workers: Workers = NOBODY_ASKED) -> Settings:
+    """Returns the settings of a comparison. Raises InvalidRequestError for what cannot be meant.
+
+    `workers` are what the workers say of themselves; without it, what they may have counts as had.
+    """
+    check_parties(start.reference, start.candidate, workers)
+    check_sources(start.reference, start.candidate)
+    if start.steps < 1:
+        raise InvalidRequestError(
+            f"{start.steps} is not allowed; allowed: a number of at least 1", field="steps"
+        )
+    parties = {Side.REFERENCE: start.reference, Side.CANDIDATE: start.candidate}
+    has_optimizer = all(_may_have(party, "optimizer", workers.get(side)) for side, party in parties.items())
+    check_training(start, has_optimizer=has_optimizer)
+    settings = _settle(start, has_optimizer)
+    more = training_notes(
+        start, steps=settings.steps, optimizes=settings.optimize, goes_backward=settings.backward
+    )
+    return dataclasses.replace(settings, notes=(*settings.notes, *more))
+
+
+def _settle(start: CompareStart, has_optimizer: bool) -> Settings:
+    if start.options.diff_phase is DiffPhase.FORWARD:
+        return _forward_only(start)
+    if start.options.single_step:
+        return _lockstep(start, has_optimizer)
+    if start.reference.model.train_step:
+        return Settings(steps=start.steps, backward=True, optimize=True)
+    if start.steps > 1 and not has_optimizer:
+        raise InvalidRequestError(
+            f"{start.steps} steps need an optimizer on both sides: give one, or leave steps at 1",
+            field="steps",
+        )
+    notes: tuple[str, ...] = ()
+    if start.options.diff_phase is DiffPhase.BACKWARD:
+        alone = "backward alone needs single_step or local_error, so both phases were compared"
+        notes = (_FORWARD_UNJUDGED if start.options.local_error else f"diff_phase: {alone}",)
+    return Settings(
+        steps=start.steps,
+        backward=True,
+        optimize=has_optimizer,
+        accumulate=start.options.accumulate,
+        notes=notes,
+    )
+
+
+def _lockstep(start: CompareStart, has_optimizer: bool) -> Settings:
+    notes = []
+    if has_optimizer:
+        notes.append("single_step takes no optimizer, so none was used")
+    if start.steps > 1:
+        notes.append(f"single_step makes one step, so 1 was made in place of {start.steps}")
+    if start.options.diff_phase is DiffPhase.BACKWARD:
+        notes.append(_FORWARD_UNJUDGED)
+    return Settings(steps=1, backward=True, optimize=False, notes=tuple(notes))
+
+
+def _forward_only(start: CompareStart) -> Settings:
+    notes = []
+    if start.reference.model.optimizer:
+        notes.append("diff_phase: forward takes no optimizer, so none was used")
+    if start.reference.model.loss:
+        notes.append("diff_phase: forward computes no loss, so the given one was not used")
+    if start.steps > 1:
+        notes.append(f"diff_phase: forward makes one step, so 1 was made in place of {start.steps}")
+    return Settings(steps=1, backward=False, optimize=False, notes=tuple(notes))
+
+
+def check_parties(reference: Party, candidate: Party, workers: Workers = NOBODY_ASKED) -> None:
+    """Raises InvalidRequestError for a shared worker, and for a loss or optimizer on one side only."""
+    if reference.worker.address == candidate.worker.address:
+        raise InvalidRequestError(
+            f"reference.worker and candidate.worker are both {reference.worker.address!r}: each side needs "
+            "a worker of its own"
+        )
+    for field in ("loss", "optimizer"):
+        parties = {Side.REFERENCE: reference, Side.CANDIDATE: candidate}
+        named = [bool(getattr(party.model, field)) for party in parties.values()]
+        able = [_may_have(party, field, workers.get(side)) for side, party in parties.items()]
+        had = able if len(workers) == len(parties) else named
+        if any(had) and not all(able):
+            side = "candidate" if had[0] else "reference"
+            raise InvalidRequestError("give one for both sides, or for neither", field=f"{side}.{field}")
+
+
+def _may_have(party: Party, field: str, worker: Optional[WorkerInfo]) -> bool:
+    """Whether the side names a loss or optimizer, or serves its own model with one, as far as is known."""
+    if getattr(party.model, field):
+        return True
+    if worker is not None and worker.served_model:
+        return bool(getattr(worker, f"serves_{field}"))
+    return not party.model.model

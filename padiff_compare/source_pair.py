@@ -1,0 +1,195 @@
+"""Both sources of a comparison: asked at the same time, and accounted for when one of them breaks."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Optional, TypeVar
+
+from padiff_compare.capture.batches import StepBatch
+from padiff_compare.capture.sides import SIDES, on_both, other
+from padiff_compare.capture.source import LoadedBatch, Look, RuleFailed, Sources
+from padiff_compare.report.builder import ReportBuilder
+from padiff_rpc.errors import BusyError, CancelledError, PaDiffError, ProtocolError, WorkerLostError
+from padiff_rpc.v1.records import (
+    Environment,
+    Layer,
+    LoadResponse,
+    ModelFailure,
+    Timing,
+    TraceResponse,
+    Trouble,
+)
+from padiff_rpc.v1.words import Phase, Randomness, Side
+
+T = TypeVar("T")
+
+
+class ComparisonStopped(Exception):
+    """Nothing more can be compared; the report says why."""
+
+
+class SourcePair:
+    """Both sources, and what every use of them has in common. A context manager.
+
+    `close` may come from any thread: it ends whatever the sources are doing for us.
+
+    Attributes:
+        sides: the source of each.
+    """
+
+    def __init__(self, sides: Sources, report: ReportBuilder) -> None:
+        self.sides = sides
+        self._report = report
+
+    def __enter__(self) -> SourcePair:
+        try:
+            with self._report.timed(Phase.CONNECT):
+                self._ask_both(lambda side: self.sides[side].open(), Phase.CONNECT)
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+        for side, source in self.sides.items():
+            self._report.add_traffic(side, source.traffic)
+
+    def close(self) -> None:
+        """Gives both sources back; may be called twice."""
+        for source in self.sides.values():
+            source.close()
+
+    def load(self, *, deterministic: bool, threads: int) -> Mapping[Side, tuple[Layer, ...]]:
+        """Builds both models and returns their layers. Raises ComparisonStopped when a factory raised."""
+
+        def load(side: Side) -> tuple[LoadResponse, tuple[Layer, ...]]:
+            loaded = self.sides[side].load(deterministic=deterministic, threads=threads)
+            return loaded, () if loaded.failure is not None else self.sides[side].describe()
+
+        with self.during(Phase.LOAD):
+            answers = self._ask_both(load, Phase.LOAD)
+            for side in SIDES:
+                model = self.sides[side].model
+                self._report.add_environment(
+                    Environment(
+                        side=side,
+                        worker=self.sides[side].worker,
+                        device=model.device,
+                        train=model.train,
+                        seed=model.seed,
+                        flags=answers[side][0].flags,
+                    )
+                )
+            self.stop_on_failures({side: answers[side][0].failure for side in SIDES})
+        return {side: answers[side][1] for side in SIDES}
+
+    def trace(
+        self, batch: StepBatch, *, randomness: Randomness = Randomness.REPORT, repeat: bool = False
+    ) -> Mapping[Side, TraceResponse]:
+        """Returns both call traces; that of a model that raised ends there, and its first step shows why.
+
+        `repeat`: each side runs twice, and what differs is reported.
+        """
+
+        def trace(side: Side) -> TraceResponse:
+            return self.sides[side].trace(
+                batch.batches[side],
+                batch.tensors_of(side),
+                from_loader=batch.from_loader,
+                randomness=randomness,
+                repeat=repeat,
+            )
+
+        with self.during(Phase.TRACE):
+            traced = self._ask_both(trace, Phase.TRACE)
+        failures = {side: failure for side in SIDES if (failure := traced[side].failure) is not None}
+        for side, failure in failures.items():
+            self._report.note(
+                f"the {side} raised {failure.exception} while it was traced, so the first step served as "
+                f"the trace: {failure.text}"
+            )
+        for side in SIDES:
+            self._report.add_noise(side, traced[side].noise if not failures else None)
+        return traced
+
+    def look_for_batch(self, index: int) -> Mapping[Side, Look]:
+        """Returns whether each side's loader has a batch. Raises ComparisonStopped when one raised."""
+        with self.during(Phase.INPUTS, index):
+            looks = self._ask_both(lambda side: self.sides[side].loader.look(index), Phase.INPUTS)
+        self.stop_on_failures({side: looks[side].failure for side in SIDES}, index)
+        return looks
+
+    def read_batch(self, index: int) -> Mapping[Side, Optional[LoadedBatch]]:
+        """Returns both loaders' batches, None behind an end. Raises ComparisonStopped when one raised."""
+        with self.during(Phase.INPUTS, index):
+            read = self._ask_both(lambda side: self.sides[side].loader.read(index), Phase.INPUTS)
+        self.stop_on_failures({s: r.failure for s, r in read.items() if isinstance(r, Look)}, index)
+        return {side: None if isinstance(got, Look) else got for side, got in read.items()}
+
+    def stop_on_failures(self, failures: Mapping[Side, Optional[ModelFailure]], step: int = 0) -> None:
+        """Reports what the users' models raised. Raises ComparisonStopped if there is anything."""
+        found = [(side, failure) for side, failure in failures.items() if failure is not None]
+        for side, failure in found:
+            self._report.add_failure(dataclasses.replace(failure, side=side, step=step))
+        if found:
+            raise ComparisonStopped
+
+    @contextmanager
+    def during(self, phase: Phase, step: int = 0) -> Iterator[None]:
+        """Times a phase; the loss of a worker in it, and what a user's rule raised, end the comparison.
+
+        What is wrong with the request stays an error.
+        """
+        with self._report.timed(phase, step):
+            try:
+                yield
+            except (WorkerLostError, ProtocolError, BusyError) as error:
+                named = error.context.get("side")
+                side = Side(named) if named else None
+                self._report.add_trouble(Trouble(side=side, phase=phase, step=step, text=str(error)))
+                if isinstance(error, WorkerLostError) and side is not None:
+                    self.note_if_lost(other(side), phase, step)
+                raise ComparisonStopped from error
+            except RuleFailed as raised:
+                self.stop_on_failures({Side.CANDIDATE: raised.failure}, step)
+
+    def note_if_lost(self, side: Side, phase: Phase, step: int) -> None:
+        """Reports the loss of a worker that nothing has failed on yet, if it is lost too."""
+        source = self.sides[side]
+        if not source.is_alive():
+            text = f"{source.peer} is gone or does not answer"
+            self._report.add_trouble(Trouble(side=side, phase=phase, step=step, text=text))
+
+    def _ask_both(self, ask: Callable[[Side], T], phase: Phase) -> Mapping[Side, T]:
+        """Returns both answers, or raises the error that says most.
+
+        What is wrong with one side's request ends the other's at once, which may take long.
+        """
+
+        def timed(side: Side) -> T:
+            began = time.monotonic()
+            try:
+                return ask(side)
+            except PaDiffError as error:
+                if not isinstance(error, WorkerLostError):
+                    self.sides[other(side)].close()
+                raise
+            finally:
+                seconds[side] = time.monotonic() - began
+
+        seconds: dict[Side, float] = {}
+        outcomes = on_both(timed)
+        for side in SIDES:
+            self._report.add_timing(Timing(side=side, step=0, phase=phase, seconds=seconds[side]))
+        if outcomes.errors:
+            raise min(outcomes.errors.values(), key=_emptiness)
+        return outcomes.values
+
+
+def _emptiness(error: PaDiffError) -> int:
+    """Returns how little an error says: a cancelled call is another error's consequence."""
+    return 2 if isinstance(error, CancelledError) else int(isinstance(error, WorkerLostError))

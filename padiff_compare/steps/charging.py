@@ -1,0 +1,144 @@
+"""In lockstep: one row for each difference, at the place that made it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from typing import Optional
+
+from padiff_compare.alignment.slots import SlotPair
+from padiff_compare.capture.sides import SIDES, TensorPair
+from padiff_compare.capture.trace import CallName
+from padiff_compare.model_index import Models
+from padiff_compare.rows import is_agreement
+from padiff_compare.steps.calls import CallPair, JoinedCalls
+from padiff_rpc.v1.records import Place, Reason, Row
+from padiff_rpc.v1.words import CallMoment, Cause, Phase, Side, Verdict
+
+
+class Charging:
+    """Decides which of the rows that show a pair of tensors answers for it.
+
+    Forward, that is the place where the candidate made its tensor; from there on it holds the
+    reference's value. Backward it is the last call that took the tensor, the first that its gradient
+    leaves. What first shows when a call is entered (backward: at a call's exit) was done between the
+    calls, by the code of the layer that makes them, and is charged to that layer.
+    """
+
+    def __init__(self, joined: JoinedCalls, models: Models) -> None:
+        self._around = joined.traces
+        self._models = models
+        self._plan = joined.plan
+        self._first: dict[TensorPair[int], CallPair] = {}
+        self._last: dict[TensorPair[int], CallPair] = {}
+        self._takers: defaultdict[TensorPair[int], list[CallPair]] = defaultdict(list)
+        for call in joined.ordered[Side.CANDIDATE]:
+            for slots in call.slots.pairs:
+                self._first.setdefault(slots.tensors, call)
+                self._last[slots.gradient_numbers] = call
+                if call.moment is CallMoment.ENTRY:
+                    self._takers[slots.gradient_numbers].append(call)
+
+    def elsewhere(self, call: CallPair, slots: SlotPair, phase: Phase) -> Optional[Reason]:
+        """Returns where a value (in backward a gradient) that differs is judged; None: at this call."""
+        if phase is Phase.BACKWARD:
+            maker = self._last.get(slots.gradient_numbers, call)
+        else:
+            maker = self._first.get(slots.tensors, call)
+        if maker is call:
+            return None
+        event = maker.reference.event
+        at = str(event.moment), _text((event.path, event.call))
+        return Reason(cause=Cause.SHOWN_BEFORE, names=at)
+
+    def forward(self, row: Row, call: CallPair) -> Row:
+        """Returns the row of a value that is judged at this call, charged to whoever made it."""
+        return self._charged(row, call, CallMoment.ENTRY, self._between_forward)
+
+    def backward(self, row: Row, call: CallPair, slots: SlotPair) -> Row:
+        """Returns the row of a gradient that is judged at this call, charged to whoever made it."""
+        if call.moment is CallMoment.ENTRY and not _is_fine(row):
+            return self._charged_to_takers(row, self._takers[slots.gradient_numbers])
+        return self._charged(row, call, CallMoment.EXIT, self._between_backward)
+
+    def _charged_to_takers(self, row: Row, takers: list[CallPair]) -> Row:
+        """A total gradient is the sum of what all takers send back: charged to the layer around them."""
+        names = {side: [taker.seen(side).name for taker in takers] for side in SIDES}
+        innermost = [
+            index
+            for index, name in enumerate(names[Side.CANDIDATE])
+            if not any(name in self._around[Side.CANDIDATE].parents(other) for other in names[Side.CANDIDATE])
+        ]
+        if len(innermost) < 2:
+            return row
+        texts = [_text(names[Side.CANDIDATE][index]) for index in innermost]
+        return dataclasses.replace(
+            self._moved_to(
+                row,
+                {
+                    side: self._around[side].common_parent([names[side][index] for index in innermost])
+                    for side in SIDES
+                },
+            ),
+            between=f"in {', '.join(texts[:-1])} or {texts[-1]}, which take the same tensor",
+        )
+
+    def _charged(
+        self, row: Row, call: CallPair, outside: CallMoment, between: Callable[[CallName], str]
+    ) -> Row:
+        if _is_fine(row) or call.moment is not outside:
+            return row
+        names = {side: call.seen(side).name for side in SIDES}
+        parents = {side: self._around[side].parent(names[side]) for side in SIDES}
+        if None in parents.values():
+            return row
+        return dataclasses.replace(self._moved_to(row, parents), between=between(names[Side.CANDIDATE]))
+
+    def _moved_to(self, row: Row, to: Mapping[Side, Optional[CallName]]) -> Row:
+        return dataclasses.replace(
+            row,
+            reference=self._moved(Side.REFERENCE, row.reference, to[Side.REFERENCE]),
+            candidate=self._moved(Side.CANDIDATE, row.candidate, to[Side.CANDIDATE]),
+        )
+
+    def _moved(self, side: Side, place: Optional[Place], to: Optional[CallName]) -> Optional[Place]:
+        if place is None or to is None:
+            return place
+        path, call = to
+        return dataclasses.replace(
+            place, path=path, call=call, class_name=self._models[side].class_name(path)
+        )
+
+    def _between_forward(self, name: CallName) -> str:
+        before, lone = self._paired_neighbour(name, self._around[Side.CANDIDATE].before)
+        text = f"between {_text(before)} and {_text(name)}" if before else f"before {_text(name)}"
+        return text + lone
+
+    def _between_backward(self, name: CallName) -> str:
+        after, lone = self._paired_neighbour(name, self._around[Side.CANDIDATE].after)
+        text = f"between {_text(name)} and {_text(after)}" if after else f"after {_text(name)}"
+        return text + lone
+
+    def _paired_neighbour(
+        self, name: CallName, step: Callable[[CallName], Optional[CallName]]
+    ) -> tuple[Optional[CallName], str]:
+        """Returns the nearest compared call that way, and what lies in between without a partner."""
+        lone: list[CallName] = []
+        neighbour = step(name)
+        while neighbour is not None:
+            found = self._plan.call_pair(Side.CANDIDATE, *neighbour)
+            if found is not None and found[0].compared:
+                break
+            lone.append(neighbour)
+            neighbour = step(neighbour)
+        within = f" (where {', '.join(map(_text, lone))} has no partner)" if lone else ""
+        return neighbour, within
+
+
+def _is_fine(row: Row) -> bool:
+    return is_agreement(row) or row.verdict is Verdict.NOT_COMPARED
+
+
+def _text(name: CallName) -> str:
+    return f"{name[0] or 'the root'}#{name[1]}"

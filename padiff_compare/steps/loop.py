@@ -1,0 +1,198 @@
+"""The steps of a comparison: each is run on both sides, its captures compared, then its weights."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from itertools import chain
+from typing import Optional
+
+from padiff_compare.aligned import AlignedModels
+from padiff_compare.capture.batches import StepBatch
+from padiff_compare.capture.sides import SIDES
+from padiff_compare.judge.gradient_history import GradientHistory
+from padiff_compare.rows import numbered
+from padiff_compare.run import Run
+from padiff_compare.source_pair import SourcePair
+from padiff_compare.steps.held_reference import HeldReference
+from padiff_compare.steps.lockstep_plan import LockstepPlan, plan_overrides
+from padiff_compare.steps.one_pass import PassRunner
+from padiff_compare.steps.own_gradients import own_inputs, with_own_gradients
+from padiff_compare.steps.random_decisions import RandomDecisions
+from padiff_compare.steps.step_pass import Outcome, StepPass, step_result
+from padiff_compare.steps.step_run import PassStart
+from padiff_compare.steps.twins import Twins
+from padiff_compare.weights.optimizer_flow import OptimizerFlow
+from padiff_compare.weights.weight_flow import ALL_KINDS, WeightFlow
+from padiff_rpc.v1.records import Row, StepStart
+from padiff_rpc.v1.words import DefaultLoss, Pass, Phase, Side, WeightKind
+
+
+class Steps:
+    """Runs one step after the other: in one pass, or for local errors in two."""
+
+    def __init__(
+        self,
+        run: Run,
+        sources: SourcePair,
+        aligned: AlignedModels,
+        weights: WeightFlow,
+        decisions: RandomDecisions,
+    ) -> None:
+        self._run = run
+        self._sources = sources
+        self._aligned = aligned
+        self._weights = weights
+        self._report = run.report
+        self._decisions = decisions
+        options, foreseen = run.options, aligned.foreseen
+        if foreseen is not None and run.settings.backward:
+            foreseen = with_own_gradients(foreseen)
+        self._foreseen = foreseen
+        run.report.in_lockstep = foreseen is not None and options.single_step
+        run.report.has_local_errors = foreseen is not None and options.local_error
+        kinds = tuple(Pass) if run.report.has_local_errors else (self._only_kind,)
+        self._overrides: dict[Pass, Optional[LockstepPlan]] = {
+            kind: plan_overrides(
+                foreseen,
+                decisions.keeps,
+                in_lockstep=kind is Pass.LOCKSTEP,
+                gradients=options.backward_overrides,
+            )
+            for kind in kinds
+            if foreseen is not None
+        }
+        self._passes = PassRunner(run, sources, aligned, foreseen, decisions)
+        self._history = GradientHistory()
+        # How far apart the free run's weights have been, with local errors.
+        self._drift = 0.0
+        self._optimizers: Optional[OptimizerFlow] = None
+        if run.settings.optimize:
+            self._optimizers = OptimizerFlow(sources.sides, aligned.weight_plan, aligned.models, options)
+
+    @property
+    def forward_only(self) -> bool:
+        """Whether a framework turned out to have no backward for its side, so that no further step can be."""
+        return self._passes.forward_only
+
+    def run(self, step: int, batch: StepBatch) -> None:
+        """Runs and compares one step, and reports it.
+
+        Raises ComparisonStopped when a model raised or a worker was lost, after what was compared is
+        reported; CancelledError when the connections were closed under us.
+        """
+        if self._optimizers is not None and step == 0:
+            with self._sources.during(Phase.OPTIMIZER, step):
+                self._report.set_optimizer(self._optimizers.differences())
+        if self._report.has_local_errors:
+            outcome = self._run_twice(step, batch)
+        else:
+            outcome = self._run_pass(self._pass(step, self._only_kind, self._history), batch)
+        self._report.end_step(step_result(step, outcome))
+
+    @property
+    def _only_kind(self) -> Pass:
+        return Pass.LOCKSTEP if self._report.in_lockstep else Pass.FREE
+
+    def _optimizes(self, step: int) -> bool:
+        """Whether both optimizers stepped at the end of this step."""
+        return self._run.settings.optimizes(step) and not self.forward_only
+
+    def _run_twice(self, step: int, batch: StepBatch) -> Outcome:
+        """Runs the reference once, and the candidate in lockstep from its state, then freely from its own."""
+        candidate = self._sources.sides[Side.CANDIDATE]
+        twins = Twins(self._drift)
+        with closing(HeldReference(self._run.store)) as held:
+            with self._sources.during(Phase.INITIAL_WEIGHTS, step):
+                candidate.keep_state(optimizer=self._run.settings.optimize)
+                if step:
+                    self._weights.copy()
+                    if self._optimizers is not None:
+                        self._optimizers.copy()
+            # Each step is judged alone: earlier gradients explain nothing.
+            local = self._pass(step, Pass.LOCKSTEP, GradientHistory())
+            judged = self._run_pass(dataclasses.replace(local, twins=twins, hold=held), batch)
+            with self._sources.during(Phase.INITIAL_WEIGHTS, step):
+                candidate.restore_state()
+            free = self._pass(step, Pass.FREE, self._history)
+            again = self._run_pass(dataclasses.replace(free, twins=twins, held=held), batch)
+            outcome = judged.with_rows(again.rows)
+            self._drift = max(self._drift, twins.drift)
+            self._report.note(*twins.notes)
+            return outcome
+
+    def _pass(self, step: int, kind: Pass, history: GradientHistory) -> StepPass:
+        return StepPass(step=step, kind=kind, history=history, overrides=self._overrides.get(kind))
+
+    def _run_pass(self, this: StepPass, batch: StepBatch) -> Outcome:
+        sides = SIDES if this.held is None else (Side.CANDIDATE,)
+        starts = {side: self._start_of(side, this, batch) for side in sides}
+        outcome = self._passes.run(this, PassStart(starts=starts, batch=batch))
+        return outcome.with_rows(self._compare_weights(this))
+
+    def _start_of(self, side: Side, this: StepPass, batch: StepBatch) -> StepStart:
+        overrides = this.overrides if side is Side.CANDIDATE else None
+        step, settings, options = this.step, self._run.settings, self._run.options
+        start = StepStart(
+            pass_kind=this.kind if side is Side.CANDIDATE else Pass.FREE,
+            overrides=overrides.places if overrides is not None else (),
+            override_gradients=overrides is not None and settings.backward,
+            lease="",
+            step=step,
+            batch=batch.batches[side],
+            backward=settings.backward,
+            batch_from_loader=batch.from_loader,
+            optimize=settings.optimizes(step),
+            loss_divisor=settings.accumulate,
+            keep_gradients_before=settings.adds_gradients(step),
+            keep_gradients_after=settings.adds_gradients(step + 1),
+            loss_scale=options.loss_scale,
+            clip_norm=options.clip_norm or 0.0,
+            mean_loss=options.loss is DefaultLoss.MEAN,
+            loss_slots=self._aligned.loss_slots[side],
+            skip_paths=self._aligned.plan.skip_paths(side),
+            own_gradients=own_inputs(self._foreseen.traces[side]) if self._foreseen is not None else (),
+        )
+        return self._decisions.told(start, side)
+
+    def _compare_weights(self, this: StepPass) -> tuple[Row, ...]:
+        """Compares all weights after an optimizer's step, and buffers after every other.
+
+        A forward pass may write buffers in eval mode as well (caches, users' own counters).
+        """
+        optimized, settings = self._compare_optimizers(this)
+        with self._sources.during(Phase.WEIGHTS, this.step):
+            return optimized + self._report.add_rows(self._weight_rows(this, settings))
+
+    def _compare_optimizers(self, this: StepPass) -> tuple[tuple[Row, ...], Iterable[Row]]:
+        """Compares learning rates and state after an optimizer's step; where there was none, nothing.
+
+        Returns the rows, and those of settings, which are to stand behind the weights'.
+        """
+        step = this.step
+        if self._optimizers is None or not self._optimizes(step):
+            return (), ()
+        with self._sources.during(Phase.OPTIMIZER, step):
+            described = self._optimizers.describe()
+            rows = self._optimizers.rows(step, this.history, described)
+            found = self._report.add_rows(self._of_pass(this, row) for row in rows)
+        self._report.note(*self._optimizers.notes())
+        return found, self._optimizers.quiet_rows(step, described)
+
+    def _weight_rows(self, this: StepPass, settings: Iterable[Row]) -> Iterator[Row]:
+        kinds = ALL_KINDS if self._optimizes(this.step) else frozenset({WeightKind.BUFFER})
+        rows = self._weights.rows(
+            Phase.WEIGHTS,
+            step=this.step,
+            kinds=kinds,
+            history=this.history,
+            in_lockstep=this.is_lockstep,
+        )
+        for row in numbered(chain(rows, settings)):
+            yield self._of_pass(this, row)
+
+    @staticmethod
+    def _of_pass(this: StepPass, row: Row) -> Row:
+        row = dataclasses.replace(row, pass_kind=this.kind)
+        return row if this.twins is None else this.twins.settled(this.twins.numbered(row))

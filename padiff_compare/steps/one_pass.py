@@ -1,0 +1,193 @@
+"""One pass of a step: it is run, its captures are compared, its rows and its end are reported."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from typing import Optional
+
+from padiff_compare.aligned import AlignedModels
+from padiff_compare.capture.sides import SIDES, other
+from padiff_compare.judge.tolerances import Tolerances
+from padiff_compare.run import Run
+from padiff_compare.source_pair import ComparisonStopped, SourcePair
+from padiff_compare.steps.calls import JoinedCalls
+from padiff_compare.steps.captures import PassPlan, StepCaptures
+from padiff_compare.steps.expectations import Expectations
+from padiff_compare.steps.override_feed import WINDOW_BYTES, OverrideFeed
+from padiff_compare.steps.random_decisions import RandomDecisions
+from padiff_compare.steps.random_effects import RandomEffects
+from padiff_compare.steps.step_pass import Outcome, StepPass
+from padiff_compare.steps.step_rows import PassEnd, StepRows
+from padiff_compare.steps.step_run import PassStart, SideEnd, StepRun
+from padiff_rpc.errors import CancelledError, InvalidRequestError, WorkerLostError
+from padiff_rpc.v1.records import (
+    Omitted,
+    StepSummary,
+    Timing,
+    Trouble,
+)
+from padiff_rpc.v1.words import Omission, OmittedKind, Side
+
+Ends = Mapping[Side, SideEnd]
+
+
+class PassRunner:
+    """Runs one pass after the other. Without traces the first is kept whole, and serves as one.
+
+    Attributes:
+        forward_only: a framework has no backward for its side, so that gradients are not judged.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        sources: SourcePair,
+        aligned: AlignedModels,
+        foreseen: Optional[JoinedCalls],
+        decisions: RandomDecisions,
+    ) -> None:
+        """`foreseen`: the calls that passes are expected to make."""
+        self._run = run
+        self._sources = sources
+        self._aligned = aligned
+        self._report = run.report
+        self._expectations = Expectations(foreseen) if foreseen is not None else None
+        self._decisions = decisions
+        self.forward_only = False
+
+    def run(self, this: StepPass, start: PassStart) -> Outcome:
+        """Runs and compares one pass of the sides that have a start, and reports it.
+
+        Raises ComparisonStopped when a model raised or a worker was lost, after what was compared is
+        reported; CancelledError when the connections were closed under us; InvalidRequestError where a
+        backward was asked for by name and a framework has none.
+        """
+        running = StepRun(
+            self._sources.sides,
+            start,
+            self._run.store,
+            Tolerances(self._run.options, in_lockstep=this.is_lockstep),
+            on_phase=lambda phase: self._report.progress(phase, this.step, this.name),
+        )
+        is_traced = self._expectations is not None
+        known = PassPlan(
+            plan=self._aligned.plan if is_traced else None,
+            weights=self._aligned.weight_plan,
+            expectations=self._expectations,
+            offsets=this.history.offsets,
+        )
+        feed = self._feed(this)
+        captures = StepCaptures(known, self._run.store, running.ready, feed, this.hold)
+        with closing(captures):
+            if this.held is not None:
+                this.held.show(captures)
+                if feed is not None:
+                    feed.reference_ended()
+            ends = running.run(captures)
+            if not is_traced:
+                self._align_on(captures, ends)
+                running.measure_waiting()
+            self._settle_backward(ends)
+            outcome = self._compared(this, captures, ends)
+        if feed is not None:
+            self._report.note(*feed.notes())
+        self._report_ends(this, ends)
+        return outcome
+
+    def _settle_backward(self, ends: Ends) -> None:
+        """Finds out whether a framework has no backward for its side, and whether any side made one."""
+        if not all(end.is_complete for end in ends.values()):
+            return  # what broke off says more
+        summaries = [end.summary for end in ends.values() if end.summary is not None]
+        if self._run.settings.backward and summaries and not any(one.has_gradients for one in summaries):
+            self._report.omit(Omitted(what=OmittedKind.GRADIENT, omission=Omission.NO_BACKWARD))
+        for side, end in ends.items():
+            if end.summary is not None and end.summary.lacks_backward:
+                self.forward_only = True
+                self._report.omit(Omitted(what=OmittedKind.GRADIENT, omission=Omission.NO_BACKWARD))
+                if self._run.options.diff_phase is not None:
+                    raise InvalidRequestError(
+                        f"{self._run.options.diff_phase} is not possible: on the {side} "
+                        f"{end.summary.no_gradient_reason}, and diff_phase: forward goes without",
+                        field="diff_phase",
+                    )
+
+    def _feed(self, this: StepPass) -> Optional[OverrideFeed]:
+        if this.overrides is None:
+            return None
+        return OverrideFeed(
+            this.overrides,
+            gradients=self._run.settings.backward,
+            window_bytes=min(WINDOW_BYTES, self._run.store.limit_bytes),
+            name="lockstep" if this.is_lockstep else "behind random decisions",
+        )
+
+    def _align_on(self, captures: StepCaptures, ends: Ends) -> None:
+        """Lets the calls of the first step serve as the traces, for its own pairs and the next steps."""
+        before = self._aligned.plan.layers
+        traces = captures.traces
+        cut = frozenset(side for side in SIDES if not ends[side].is_complete and not traces[side].is_whole)
+        plan = self._aligned.align(traces, cut)
+        if plan.layers != before:
+            self._report.note(
+                "trace: weights were placed by definition order, and the first step's calls pair some layers "
+                "differently; trace='before' places them by calls"
+            )
+        captures.pair_calls(plan)
+        self._expectations = Expectations(captures.joined)
+
+    def _compared(self, this: StepPass, captures: StepCaptures, ends: Ends) -> Outcome:
+        chance = self._chance(captures, ends)
+        if chance is not None:
+            this.history.random.update(chance.of_weights(self._aligned.weight_plan.pairs))
+        end = PassEnd(
+            is_complete=all(end.is_complete for end in ends.values()),
+            has_gradients=not self.forward_only,
+            chance=chance,
+        )
+        made = StepRows(this, captures, self._aligned.models, self._run.options, end)
+        rows = self._report.add_rows(made.all_rows())
+        unmatched = tuple(made.unmatched_calls())
+        self._report.add_unmatched(unmatched)
+        return Outcome(rows=rows, unmatched=unmatched)
+
+    def _chance(self, captures: StepCaptures, ends: Ends) -> Optional[RandomEffects]:
+        summaries = {side: end.summary for side, end in ends.items() if end.summary is not None}
+        return self._decisions.effects(captures.joined, summaries)
+
+    def _report_ends(self, this: StepPass, ends: Ends) -> None:
+        """Reports how the pass went on each side. Raises ComparisonStopped unless it went well."""
+        for side, end in ends.items():
+            if isinstance(end.error, CancelledError):
+                raise end.error
+            if end.summary is not None:
+                for spent in end.summary.seconds:
+                    self._report.add_timing(
+                        Timing(side=side, step=this.step, phase=spent.phase, seconds=spent.seconds)
+                    )
+                if self._run.settings.backward and end.is_complete:
+                    self._report.note(*_without_backward(side, end.summary))
+        broken = {side: end.error for side, end in ends.items() if end.error is not None}
+        for side, error in broken.items():
+            phase = ends[side].phase
+            self._report.add_trouble(Trouble(side=side, phase=phase, step=this.step, text=str(error)))
+            if isinstance(error, WorkerLostError) and other(side) not in broken:
+                self._sources.note_if_lost(other(side), ends.get(other(side), ends[side]).phase, this.step)
+        failures = {side: end.failure for side, end in ends.items()}
+        if this.twins is not None and (broken or any(failures.values())):
+            self._report.note(f"step {this.step} broke off in its pass {this.name}")
+        self._sources.stop_on_failures(failures, this.step)
+        if broken:
+            raise ComparisonStopped
+
+
+def _without_backward(side: Side, summary: StepSummary) -> Iterator[str]:
+    """Yields what is not compared where a side made no backward."""
+    if summary.lacks_backward:
+        yield f"forward and loss alone were compared: on the {side} {summary.no_gradient_reason}"
+    elif not summary.has_gradients:
+        reason = summary.no_gradient_reason or "nothing requires a gradient"
+        yield f"the {side} was compared forward only: {reason}"
+    elif summary.no_gradient_reason:
+        yield f"the {side}'s gradients were compared at the parameters only: {summary.no_gradient_reason}"

@@ -1,0 +1,61 @@
+"""Forward passes of both models before the first step, to see what comes of a way to place the weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Optional
+
+from padiff_compare.aligned import AlignedModels
+from padiff_compare.capture.batches import StepBatch
+from padiff_compare.capture.sides import SIDES
+from padiff_compare.judge.gradient_history import GradientHistory
+from padiff_compare.run import Run
+from padiff_compare.source_pair import SourcePair
+from padiff_compare.steps.expectations import Expectations
+from padiff_compare.steps.step_pass import StepPass
+from padiff_compare.steps.step_rows import PassEnd, StepRows
+from padiff_compare.steps.trial_pass import trial_pass
+from padiff_compare.weights.owned_weight import owner_name
+from padiff_rpc.v1.records import Row
+from padiff_rpc.v1.words import CaptureKind, Pass, Phase, WeightKind
+
+
+class Trials:
+    """Runs both models forward on weights as the plan of `aligned` has them at that moment."""
+
+    def __init__(self, run: Run, sources: SourcePair, aligned: AlignedModels) -> None:
+        self._run = run
+        self._sources = sources
+        self._aligned = aligned
+        self._expectations = Expectations(aligned.foreseen) if aligned.foreseen is not None else None
+
+    def outputs(self, batch: StepBatch) -> Optional[list[Row]]:
+        """Copies the weights and returns the rows of all calls' outputs; None when a model raised."""
+        options = self._run.options
+        self._aligned.weight_flow(self._sources.sides, options).copy()
+        with trial_pass(self._run, self._sources, self._aligned, batch, self._expectations) as captures:
+            if captures is None:
+                return None
+            this = StepPass(step=0, kind=Pass.FREE, history=GradientHistory())
+            made = StepRows(this, captures, self._aligned.models, options, PassEnd(is_complete=True))
+            return [row for row in made.all_rows() if row.kind is CaptureKind.OUTPUT]
+
+    @contextmanager
+    def buffers_put_back(self) -> Iterator[None]:
+        """Puts both models' buffers back when the block ends."""
+        names = {
+            side: [
+                owner_name(layer.path, weight)
+                for layer in self._aligned.layers[side]
+                for weight in layer.weights
+                if weight.kind is WeightKind.BUFFER and not weight.tied_to
+            ]
+            for side in SIDES
+        }
+        sides, phase = self._sources.sides, Phase.TRACE
+        values = {side: list(sides[side].weights.read(names[side], phase)) for side in SIDES}
+        yield
+        for side in SIDES:
+            if names[side]:
+                sides[side].weights.write(zip(names[side], values[side]), phase)

@@ -1,0 +1,227 @@
+"""Sends the reference's tensors to the candidate, ahead of it and in its order."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
+from typing import Optional, Protocol
+
+from padiff_compare.alignment.slots import Meeting
+from padiff_compare.capture.trace import Origin
+from padiff_compare.dtype_cast import cast
+from padiff_compare.layout_rules import IDENTITY
+from padiff_compare.steps.lockstep_plan import LockstepPlan
+from padiff_rpc.errors import ProtocolError
+from padiff_rpc.records import record
+from padiff_rpc.tensors import FLOATING, HostTensor
+from padiff_rpc.v1.records import NotOverridden, OverrideTicket
+from padiff_rpc.v1.words import Phase
+
+# Bytes on their way to the candidate, or waiting there, that it did not ask for.
+WINDOW_BYTES = 64 << 20
+_SHOWN = 3
+
+
+class Outlet(Protocol):
+    """The way to the candidate."""
+
+    def override(self, ticket: OverrideTicket, tensor: HostTensor, sent: Callable[[], None]) -> None:
+        """Sends a tensor, later; calls `sent` when its bytes are no longer needed."""
+
+    def absent(self, ticket: OverrideTicket) -> None:
+        """Says that no tensor will come."""
+
+
+@record
+class _Kept:
+    """A tensor of the reference that is kept for its places; `let_go` gives it back."""
+
+    tensor: HostTensor
+    let_go: Callable[[], None]
+
+
+class OverrideFeed:
+    """The overrides of one step. Both sides' readers use it; thread-safe.
+
+    What may be sent is sent in the candidate's order as far as the window of credits reaches. What the
+    candidate waits for jumps the queue and ignores the window, so that no order of execution, on either
+    side, can make both wait. What the reference has not made by its end is absent.
+
+    Attributes:
+        traffic: bytes of tensors sent, by the phase that they are for.
+    """
+
+    def __init__(
+        self,
+        plan: LockstepPlan,
+        *,
+        gradients: bool,
+        window_bytes: int = WINDOW_BYTES,
+        name: str = "lockstep",
+    ) -> None:
+        """`name`: why there are overrides, for the notes."""
+        self._plan = plan
+        self._name = name
+        self._window_bytes = window_bytes
+        places = list(enumerate(plan.places))
+        forward = [
+            OverrideTicket(place=index) for index, place in places if place.pushed and not place.keeps_value
+        ]
+        backward = [
+            OverrideTicket(place=index, gradient=True)
+            for index, place in reversed(places)
+            if gradients and (place.pushed or place.own_gradient) and not place.keeps_gradient
+        ]
+        # An ordered set: what is still to be pushed.
+        self._planned = dict.fromkeys([*forward, *backward])
+        # By whether it is a gradient, and label: how many places get it without asking.
+        self._pushes = {
+            gradient: Counter(map(plan.label, tickets))
+            for gradient, tickets in ((False, forward), (True, backward))
+        }
+        self._wanted: dict[OverrideTicket, None] = {}
+        self._lock = threading.Lock()
+        self._kept: dict[tuple[int, bool], _Kept] = {}
+        self._sent: set[OverrideTicket] = set()
+        self._left = {gradient: Counter(pushes) for gradient, pushes in self._pushes.items()}
+        self._in_flight = 0
+        self.traffic: Counter[Phase] = Counter()
+        self._outlet: Optional[Outlet] = None
+        self._reference_ended = False
+        self._refused: set[OverrideTicket] = set()
+        self._refusals: defaultdict[str, list[OverrideTicket]] = defaultdict(list)
+
+    def open(self, outlet: Outlet) -> None:
+        """Begins to send."""
+        with self._lock:
+            self._outlet = outlet
+            self._send()
+
+    def close(self) -> None:
+        """Sends nothing more; may be called twice."""
+        with self._lock:
+            self._outlet = None
+
+    def wants(self, origin: Origin, *, gradient: bool) -> bool:
+        """Whether the tensor of the reference that was first seen there (or its gradient) will be sent."""
+        label = self._plan.labels.get(origin)
+        return label is not None and self._pushes[gradient][label] > 0
+
+    def arrived(
+        self, origin: Origin, tensor: HostTensor, let_go: Callable[[], None], *, gradient: bool
+    ) -> None:
+        """Takes a tensor that `wants` asked for; calls `let_go` once when it was sent everywhere."""
+        with self._lock:
+            self._kept[self._plan.labels[origin], gradient] = _Kept(tensor=tensor, let_go=let_go)
+            self._send()
+
+    def reference_ended(self) -> None:
+        """Says that no tensor will come any more."""
+        with self._lock:
+            self._reference_ended = True
+            self._send()
+
+    def wanted(self, ticket: OverrideTicket) -> None:
+        """Takes the candidate's word that its model waits for this one. Raises ProtocolError."""
+        self._check(ticket)
+        with self._lock:
+            if ticket not in self._sent:
+                self._wanted[ticket] = None
+                self._send()
+
+    def credited(self, byte_count: int) -> None:
+        """Takes the candidate's word that it is done with that many bytes."""
+        with self._lock:
+            self._in_flight -= byte_count
+            self._send()
+
+    def refused(self, refusal: NotOverridden) -> None:
+        """Notes a place that kept its own tensor. Raises ProtocolError."""
+        self._check(refusal.ticket)
+        with self._lock:
+            if refusal.ticket not in self._refused:
+                self._refused.add(refusal.ticket)
+                self._refusals[refusal.reason].append(refusal.ticket)
+
+    def _check(self, ticket: OverrideTicket) -> None:
+        if ticket.place >= len(self._plan.places):
+            raise ProtocolError(
+                f"the candidate speaks of override {ticket.place} and there are {len(self._plan.places)}"
+            )
+
+    def notes(self) -> Iterator[str]:
+        """Yields, for each reason, what was not overridden."""
+        for reason, tickets in self._refusals.items():
+            for what, chosen in (
+                ("values", [one for one in tickets if not one.gradient]),
+                ("gradients", [one for one in tickets if one.gradient]),
+            ):
+                if chosen:
+                    shown = ", ".join(map(self._place, chosen[:_SHOWN]))
+                    more = f" and {len(chosen) - _SHOWN} more" if len(chosen) > _SHOWN else ""
+                    yield f"{self._name}: {what} not overridden at {shown}{more}: {reason}"
+
+    def _place(self, ticket: OverrideTicket) -> str:
+        place = self._plan.places[ticket.place]
+        return f"{place.path or 'the root'}#{place.call} ({place.moment} {place.slot})"
+
+    def _send(self) -> None:
+        """Sends all that may go now. The lock is held."""
+        outlet = self._outlet
+        if outlet is None:
+            return
+        for ticket in [*self._wanted]:
+            if self._kept_for(ticket) is not None:
+                self._push(outlet, ticket)
+            elif self._reference_ended or self._is_gone(ticket):
+                self._planned.pop(ticket, None)
+                del self._wanted[ticket]
+                outlet.absent(ticket)
+        for ticket in [*self._planned]:
+            kept = self._kept_for(ticket)
+            if kept is None:
+                continue
+            if self._in_flight > 0 and self._in_flight + kept.tensor.byte_count > self._window_bytes:
+                return
+            self._push(outlet, ticket)
+
+    @staticmethod
+    def _laid_out(tensor: HostTensor, meeting: Optional[Meeting]) -> HostTensor:
+        """Returns the tensor in the candidate's layout; one whose shape is not the trace's, as it is."""
+        rule = meeting.reference if meeting is not None else IDENTITY
+        fits = rule.shape_or_none(tensor.spec.shape) is not None
+        return rule.apply(tensor) if fits else tensor
+
+    def _kept_for(self, ticket: OverrideTicket) -> Optional[_Kept]:
+        return self._kept.get((self._plan.label(ticket), ticket.gradient))
+
+    def _is_gone(self, ticket: OverrideTicket) -> bool:
+        """Whether every place that was to get this tensor has it, so that it is no longer kept."""
+        label = self._plan.label(ticket)
+        return self._left[ticket.gradient][label] <= 0
+
+    def _push(self, outlet: Outlet, ticket: OverrideTicket) -> None:
+        kept = self._kept_for(ticket)
+        assert kept is not None
+        label = self._plan.label(ticket)
+        let_go: Callable[[], None] = _nothing
+        if ticket in self._planned:
+            del self._planned[ticket]
+            self._left[ticket.gradient][label] -= 1
+            if self._left[ticket.gradient][label] == 0:
+                del self._kept[label, ticket.gradient]
+                let_go = kept.let_go
+        self._wanted.pop(ticket, None)
+        spec = self._plan.specs[ticket.place]
+        tensor = self._laid_out(kept.tensor, self._plan.meetings[ticket.place][ticket.gradient])
+        if tensor.dtype is not spec.dtype and {tensor.dtype, spec.dtype} <= FLOATING:
+            tensor = cast(tensor, spec.dtype)
+        self._sent.add(ticket)
+        self._in_flight += tensor.byte_count
+        self.traffic[Phase.BACKWARD if ticket.gradient else Phase.FORWARD] += tensor.byte_count
+        outlet.override(ticket, tensor, let_go)
+
+
+def _nothing() -> None:
+    pass

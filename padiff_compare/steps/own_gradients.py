@@ -1,0 +1,95 @@
+"""Inputs of which the gradient that each call sends back is compared, in place of the tensor's total.
+
+A tensor that a layer returned has one total gradient, whatever takes it. One that code between the layers
+made need not have: code may go on with the tensor that a layer took on one side, and make its value anew on
+the other (a dense block that concatenates what it has so far, or all of it each time); two layers may take
+one tensor here and two equal ones there. What one call sends back is the same on both sides all the same.
+A gradient that such code loses shows in the tensors that the code was given.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+
+from padiff_compare.alignment.slots import SlotPair
+from padiff_compare.capture.sides import SIDES, other
+from padiff_compare.capture.trace import Trace
+from padiff_compare.steps.calls import CallPair, JoinedCalls, join_calls
+from padiff_rpc.v1.records import CallEvent, CallInput
+from padiff_rpc.v1.words import CallMoment, Side
+
+# A call, and a tensor that it takes.
+_Taken = tuple[str, int, int]
+
+
+def with_own_gradients(joined: JoinedCalls) -> JoinedCalls:
+    """Returns the calls as steps will show them, where such inputs have numbers of their gradients' own."""
+    taken = _taken(joined)
+    if not any(taken.values()):
+        return joined
+    traces = {side: Trace(events=tuple(_numbered(joined.traces[side], taken[side]))) for side in SIDES}
+    return join_calls(joined.plan, traces)
+
+
+def own_inputs(trace: Trace) -> tuple[CallInput, ...]:
+    """Returns the inputs that have such a number."""
+    return tuple(
+        CallInput(path=event.path, call=event.call, slot=slot.name)
+        for event in trace.events
+        for slot in event.slots
+        if slot.gradient
+    )
+
+
+def _taken(joined: JoinedCalls) -> Mapping[Side, set[_Taken]]:
+    """Returns what calls take whose own gradients are to be seen.
+
+    A tensor that nothing else takes has no other gradient than its one taker's.
+    """
+    inputs = list(_inputs(joined))
+    partners: Mapping[Side, defaultdict[int, set[int]]] = {side: defaultdict(set) for side in SIDES}
+    for _, slots in inputs:
+        for side in SIDES:
+            partners[side][slots.tensors.of(side)].add(slots.tensors.of(other(side)))
+    found: Mapping[Side, set[_Taken]] = {side: set() for side in SIDES}
+    for call, slots in inputs:
+        if not any(_is_made_in_code(joined.traces[side], slots.tensors.of(side)) for side in SIDES):
+            continue
+        takers = {Side.REFERENCE: slots.reference.takers, Side.CANDIDATE: slots.candidate.takers}
+        are_alike = len(set(takers.values())) == 1 and all(
+            len(partners[side][slots.tensors.of(side)]) == 1 for side in SIDES
+        )
+        if are_alike or 0 in takers.values():
+            continue
+        for side in SIDES:
+            if takers[side] > 1:
+                found[side].add((*call.seen(side).name, slots.tensors.of(side)))
+    return found
+
+
+def _inputs(joined: JoinedCalls) -> Iterator[tuple[CallPair, SlotPair]]:
+    for call in joined.pairs:
+        if call.moment is CallMoment.ENTRY and call.layer.candidate != "":
+            for slots in call.slots.pairs:
+                if slots.gradients is not None and slots.candidate_at is None:
+                    yield call, slots
+
+
+def _is_made_in_code(trace: Trace, tensor: int) -> bool:
+    """Whether a tensor was first seen as a call went in, and was not given to the model."""
+    event = trace.first(tensor).at.event
+    return event.moment is CallMoment.ENTRY and event.path != ""
+
+
+def _numbered(trace: Trace, taken: set[_Taken]) -> Iterator[CallEvent]:
+    next_number = 1 + max((slot.tensor for event in trace.events for slot in event.slots), default=0)
+    for event in trace.events:
+        numbers = dict[int, int]()
+        for slot in event.slots if event.moment is CallMoment.ENTRY else ():
+            if (event.path, event.call, slot.tensor) in taken:
+                numbers.setdefault(slot.tensor, next_number + len(numbers))
+        next_number += len(numbers)
+        slots = (dataclasses.replace(slot, gradient=numbers.get(slot.tensor, 0)) for slot in event.slots)
+        yield dataclasses.replace(event, slots=tuple(slots)) if numbers else event

@@ -1,0 +1,148 @@
+"""Rows of one step's captures: where each belongs, and what came of its pair."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, Optional
+
+from padiff_compare.capture.sides import SIDES, TensorPair, other
+from padiff_compare.capture.trace import SeenCall
+from padiff_compare.judge.judge import Evidence, Known
+from padiff_compare.judge.judged_row import judged_row
+from padiff_compare.judge.measure import is_zero
+from padiff_compare.layout_rules import IDENTITY, Rule
+from padiff_compare.model_index import Models
+from padiff_compare.rows import blank_row, one_sided
+from padiff_compare.steps.captures import StepCaptures
+from padiff_compare.steps.pairs import Half, PairTable
+from padiff_compare.steps.rounding_floors import RoundingFloors
+from padiff_compare.steps.step_pass import StepPass
+from padiff_compare.weights.weight_pair import Counterparts
+from padiff_rpc.v1.records import Options, Place, Reason, Row, Slot
+from padiff_rpc.v1.words import CaptureKind, Cause, Phase, Side, Verdict
+
+_NOTHING = Known()
+
+
+class RowMaker:
+    """Makes rows of the pairs of one step. Use it before the captures are closed.
+
+    Attributes:
+        floors: of rounding, by what the step's other tensors say.
+    """
+
+    def __init__(
+        self,
+        this: StepPass,
+        captures: StepCaptures,
+        models: Models,
+        options: Options,
+        *,
+        is_complete: bool,
+    ) -> None:
+        """See `StepRows`."""
+        self._this = this
+        self._captures = captures
+        self._models = models
+        self._options = options
+        self._is_complete = is_complete
+        self.floors = RoundingFloors(captures, models, options)
+
+    def frame(
+        self, phase: Phase, kind: CaptureKind, reference: Optional[Place], candidate: Optional[Place]
+    ) -> Row:
+        """Returns the row of a pair of which nothing is known yet."""
+        row = blank_row(phase, kind, reference, candidate, step=self._this.step, pass_kind=self._this.kind)
+        return row if self._this.twins is None else self._this.twins.numbered(row)
+
+    def place(self, side: Side, seen: SeenCall, slot: Optional[Slot]) -> Place:
+        """Returns where a call's slot is."""
+        event = seen.event
+        call = self._captures.joined.traces[side].calls.get(seen.name)
+        return Place(
+            path=event.path,
+            class_name=self._models[side].class_name(event.path),
+            call=event.call,
+            slot=slot.name if slot is not None else "",
+            spec=slot.spec if slot is not None else None,
+            source=call.entry.event.source if call is not None else None,
+        )
+
+    def weight_place(self, side: Side, pair: Counterparts) -> Place:
+        """Returns where one side of a pair of weights is."""
+        path, name, spec = pair.place(side)
+        return Place(path=path, class_name=self._models[side].class_name(path), slot=name, spec=spec)
+
+    def root_place(self, side: Side, slot: Optional[Slot], name: str = "") -> Place:
+        """Returns a place of the whole model's: a slot, or what `name` says."""
+        return Place(
+            path="",
+            class_name=self._models[side].class_name(""),
+            slot=slot.name if slot is not None else name,
+            spec=slot.spec if slot is not None else None,
+        )
+
+    def lone(self, side: Side, place: Place, phase: Phase, kind: CaptureKind, counts: bool = False) -> Row:
+        """Returns the row of what only one side has; an input or a target shows in what is made of it."""
+        frame = self.frame(
+            phase,
+            kind,
+            place if side is Side.REFERENCE else None,
+            place if side is Side.CANDIDATE else None,
+        )
+        return one_sided(frame, side, counts=counts)
+
+    def filled(
+        self,
+        frame: Row,
+        table: PairTable[Any],
+        pair: TensorPair[Any],
+        known: Known = _NOTHING,
+        floor: Optional[float] = None,
+    ) -> Optional[Row]:
+        """Returns the row of a pair; None where there is nothing to say (no gradient on either side).
+
+        `floor`: see `Evidence`; by default what the step's other tensors say.
+        """
+        measured = table.measured(pair)
+        if measured is not None:
+            evidence = Evidence(
+                kind=frame.kind,
+                measured=measured,
+                floor=self.floors.of(table, pair) if floor is None else floor,
+                known=known,
+            )
+            return judged_row(frame, evidence, self._options, table.rules.get(pair, IDENTITY))
+        having = [side for side in SIDES if table.arrived(side, pair.of(side))]
+        if table is not self._captures.values and len(having) < len(SIDES):
+            if not having or not self._is_complete:
+                return None
+            # An output that nothing uses: one framework gives it zeros, the other nothing.
+            half = table.half(having[0], pair.of(having[0]))
+            if table is self._captures.gradients and half is not None and is_nothing(half):
+                return against_nothing(frame, having[0])
+            return self._one_sided(frame, having[0], known)
+        why = self._captures.why_not_measured(table, pair)
+        return judged_row(
+            frame, Evidence(kind=frame.kind, measured=None, why_not=why, known=known), self._options
+        )
+
+    def _one_sided(self, frame: Row, side: Side, known: Known) -> Row:
+        """A loss or a gradient that the client asked for fails."""
+        place = frame.reference if side is Side.REFERENCE else frame.candidate
+        is_asked_for = frame.kind is CaptureKind.LOSS or (
+            frame.kind is CaptureKind.INPUT_GRADIENT and place is not None and place.path == ""
+        )
+        evidence = Evidence(kind=frame.kind, measured=None, only=side, is_asked_for=is_asked_for, known=known)
+        return judged_row(frame, evidence, self._options)
+
+
+def is_nothing(half: Half, rule: Rule = IDENTITY) -> bool:
+    """Whether a half, laid out by `rule`, is all zeros."""
+    return is_zero(rule.apply(*half.tensors))
+
+
+def against_nothing(frame: Row, side: Side) -> Row:
+    """Returns the row of a gradient that is zero on `side` and was not made on the other."""
+    reason = Reason(cause=Cause.ZERO_GRADIENT, side=other(side))
+    return dataclasses.replace(frame, verdict=Verdict.MATCH, reasons=(reason,))

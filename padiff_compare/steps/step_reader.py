@@ -1,0 +1,145 @@
+"""Reads one side's step: items in, calls, whole tensors and phases out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from typing import Optional
+
+from padiff_compare.capture.items import Announced, CaptureBegins, CaptureChunk, Credit, StepItem
+from padiff_compare.capture.store import TensorStore
+from padiff_compare.steps.captures import StepCaptures
+from padiff_compare.steps.override_feed import OverrideFeed
+from padiff_compare.steps.pairs import Half
+from padiff_rpc.errors import ProtocolError
+from padiff_rpc.limits import exceeded, limits
+from padiff_rpc.tensors import Array, ReceivedTensor, TensorAssembler
+from padiff_rpc.v1.records import (
+    CallEvent,
+    ModelFailure,
+    NotOverridden,
+    OverrideTicket,
+    StepSummary,
+    TensorSpec,
+)
+from padiff_rpc.v1.words import CaptureKind, Phase, Side
+
+_PHASES = {
+    CaptureKind.TARGET: Phase.INPUTS,
+    CaptureKind.INPUT: Phase.FORWARD,
+    CaptureKind.OUTPUT: Phase.FORWARD,
+    CaptureKind.LOSS: Phase.LOSS,
+    CaptureKind.INPUT_GRADIENT: Phase.BACKWARD,
+    CaptureKind.OUTPUT_GRADIENT: Phase.BACKWARD,
+    CaptureKind.PARAMETER_GRADIENT: Phase.GRADIENTS,
+}
+
+
+class StepReader:
+    """Turns what one side says during a step into calls and captures. One thread uses it.
+
+    Attributes:
+        failure: what the user's model raised, if it did.
+        summary: the worker's own account; None while it has not come.
+        traffic: bytes of captured tensors that came, by phase.
+    """
+
+    def __init__(
+        self, side: Side, captures: StepCaptures, store: TensorStore, feed: Optional[OverrideFeed] = None
+    ) -> None:
+        """`feed` hears what a worker in lockstep says of its overrides."""
+        self._feed = feed
+        self._side = side
+        self._captures = captures
+        self._store = store
+        self._assembler = TensorAssembler(self._allocate)
+        self._calls = 0
+        self._open: dict[int, tuple[Announced, float]] = {}
+        self._unwanted: dict[int, Announced] = {}
+        # Arrays still being filled, by identity; they are ours until their capture is handed on.
+        self._filling: dict[int, Array] = {}
+        self.failure: Optional[ModelFailure] = None
+        self.summary: Optional[StepSummary] = None
+        self.traffic: Counter[Phase] = Counter()
+
+    def read(self, items: Iterable[StepItem], begin: Callable[[Phase], None]) -> None:
+        """Reads to the end; `begin` is told of each phase that the worker announces.
+
+        Raises ProtocolError for what contradicts the contract, a stream without a summary among it, and
+        BusyError when the store is full or a limit is reached.
+        """
+        try:
+            for item in items:
+                if isinstance(item, Phase):
+                    begin(item)
+                elif isinstance(item, CallEvent):
+                    self._call(item)
+                elif isinstance(item, CaptureBegins):
+                    self._begin_capture(item)
+                elif isinstance(item, CaptureChunk):
+                    self._fill(item)
+                elif isinstance(item, ModelFailure):
+                    self.failure = item
+                elif isinstance(item, StepSummary):
+                    self.summary = item
+                elif self._feed is not None:
+                    _tell(self._feed, item)
+            self._assembler.finish()
+            if self.summary is None:
+                raise ProtocolError(f"the {self._side} worker ended its step without a summary")
+        finally:
+            for array in self._filling.values():
+                self._store.release(array)
+            self._filling.clear()
+
+    def _call(self, event: CallEvent) -> None:
+        self._calls += 1
+        most = limits().calls
+        if self._calls > most:
+            raise exceeded(f"the {self._side} made more than {most:,} entries and exits in a step", "calls")
+        self._captures.call(self._side, event)
+
+    def _begin_capture(self, item: CaptureBegins) -> None:
+        capture = item.capture
+        if capture.id.kind not in _PHASES:
+            raise ProtocolError(f"the {self._side} worker sent a {capture.id.kind} among its captures")
+        if not self._captures.announce(self._side, capture):
+            self._unwanted[capture.number] = capture
+            return
+        self._open[capture.number] = (capture, item.header.sum_squares)
+        received = self._assembler.header(item.header)
+        if received is not None:
+            self._hand_on(received)
+
+    def _fill(self, item: CaptureChunk) -> None:
+        number = item.chunk.tensor
+        if number in self._unwanted:
+            self._count(self._unwanted[number], item)
+            return
+        received = self._assembler.chunk(item.chunk)
+        self._count(self._open[number][0], item)
+        if received is not None:
+            self._hand_on(received)
+
+    def _count(self, capture: Announced, item: CaptureChunk) -> None:
+        self.traffic[_PHASES[capture.id.kind]] += len(item.chunk.content)
+
+    def _hand_on(self, received: ReceivedTensor) -> None:
+        capture, sum_squares = self._open.pop(received.number)
+        # Ours until it is taken: `arrive` may raise before.
+        self._captures.arrive(self._side, capture, Half(tensors=(received.tensor,), sum_squares=sum_squares))
+        del self._filling[id(received.tensor.array)]
+
+    def _allocate(self, spec: TensorSpec) -> Array:
+        array = self._store.allocate(spec)
+        self._filling[id(array)] = array
+        return array
+
+
+def _tell(feed: OverrideFeed, item: StepItem) -> None:
+    if isinstance(item, OverrideTicket):
+        feed.wanted(item)
+    elif isinstance(item, Credit):
+        feed.credited(item.bytes)
+    elif isinstance(item, NotOverridden):
+        feed.refused(item)

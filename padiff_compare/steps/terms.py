@@ -1,0 +1,129 @@
+"""Terms of each value and each gradient of a step: what stands next to it, of which it is a sum."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+from padiff_compare.capture.sides import TensorPair
+from padiff_compare.capture.trace import CallName
+from padiff_compare.judge.measured import Measured
+from padiff_compare.judge.noise import norm_of, rounding_floor
+from padiff_compare.model_index import Models
+from padiff_compare.steps.calls import CallPair
+from padiff_compare.steps.captures import StepCaptures
+from padiff_compare.steps.whole_calls import WholeCall, gradient_keys_of, keys_of, size_of
+from padiff_rpc.v1.records import Tolerance
+from padiff_rpc.v1.words import CallMoment, Side
+
+# One over the root of a usual epsilon, 1e-5 or 1e-6, against the gain of any layer.
+_GAIN_OF_NORMS = 30.0
+# Values smaller than so many floors of their terms are seen to have cancelled.
+_CANCELLED = 300.0
+# Of a floor, where the code that the terms went through is not seen: about what rounding has been seen to be.
+UNSEEN_SHARE = 0.1
+
+
+class ValueTerms:
+    """Terms of values: what the event before showed, where it showed more.
+
+    Layers that average, and code between layers, make one value of several. What weights have a part in may
+    be as small as they are.
+    """
+
+    def __init__(self, captures: StepCaptures, models: Models, calls: Mapping[CallName, WholeCall]) -> None:
+        self._table = captures.values
+        self._models = models
+        self._calls = calls
+        self._before: list[Measured] = []
+
+    def floor(self, event: CallPair, key: TensorPair[int], measured: Measured) -> float:
+        """Returns how far apart rounding of a value's own terms may bring the two sides."""
+        paths = {Side.REFERENCE: event.layer.reference, Side.CANDIDATE: event.layer.candidate}
+        if event.moment is CallMoment.EXIT:
+            if any(self._models[side].is_parameterised(path) for side, path in paths.items()):
+                return 0.0
+            if all(self._models[side].averages(path) for side, path in paths.items()):
+                # Where all of it is linear, each value may be as far off as its terms were allowed to be.
+                return _mean_of(measured, self._before) * _share(measured.tolerance)
+        elif event.layer.candidate == "":
+            return 0.0
+        floor = self.of_sum(measured)
+        # Other code may have divided the terms, or taken few of them: that they cancelled has to show.
+        return floor if measured.scale < _CANCELLED * floor else 0.0
+
+    def of_sum(self, measured: Measured) -> float:
+        """Returns what rounding may come to in a mean over what was shown last."""
+        return rounding_floor(_mean_of(measured, self._before), measured.reference.dtype)
+
+    def gain(self, event: CallPair) -> float:
+        """Returns what a norm makes noise larger by, on top of what any layer does."""
+        call = self._calls.get(event.name)
+        is_norm = self._models[Side.CANDIDATE].normalizes(event.layer.candidate)
+        if call is None or event.moment is CallMoment.ENTRY or not is_norm:
+            return 1.0
+        taken, made = (size_of(keys_of(moment), self._table)[1] for moment in (call.entry, call.exit))
+        return min(_GAIN_OF_NORMS, max(1.0, made / taken)) if taken else _GAIN_OF_NORMS
+
+    def pass_on(self, shown: Sequence[Measured]) -> None:
+        """Takes in what an event showed, after it was judged."""
+        self._before = list(shown) or self._before
+
+
+class GradientTerms:
+    """Terms of gradients: what came back to the outputs of the leaves that took the tensor.
+
+    Where code took it, the gradient shown last; its factors are not known, so that only rounding as small
+    as it usually is passes for such.
+    """
+
+    def __init__(self, captures: StepCaptures, models: Models, calls: Mapping[CallName, WholeCall]) -> None:
+        self._values = captures.values
+        self._gradients = captures.gradients
+        self._models = models
+        self._sent_back: dict[TensorPair[int], float] = {}
+        for call in calls.values():
+            came_back, _ = size_of(gradient_keys_of(call.exit), self._gradients)
+            if call.is_leaf and came_back:
+                for key in gradient_keys_of(call.entry):
+                    self._sent_back[key] = max(self._sent_back.get(key, 0.0), self._factor(call) * came_back)
+        self._last = 0.0
+
+    def _factor(self, call: WholeCall) -> float:
+        """Returns how large a leaf makes gradients: as it does values.
+
+        A norm takes the mean of its values away first, however large that is.
+        """
+        taken, made = (size_of(keys_of(moment), self._values) for moment in (call.entry, call.exit))
+        factor = max(made[0] / taken[0], made[1] / taken[1]) if all(taken) else 1.0
+        is_norm = self._models[Side.CANDIDATE].normalizes(call.exit.layer.candidate)
+        return max(factor, min(1.0, made[1])) if is_norm else factor
+
+    def floor(self, event: CallPair, key: TensorPair[int], measured: Measured) -> float:
+        """Returns how far apart rounding of a gradient's own terms may bring the two sides."""
+        elements = measured.figures.elements if measured.figures is not None else 0
+        terms = self._sent_back.get(key, UNSEEN_SHARE * self._last)
+        return rounding_floor(terms / math.sqrt(max(elements, 1)), measured.reference.dtype)
+
+    def gain(self, event: CallPair) -> float:
+        """Returns what a call makes the noise of gradients larger by, on top of what any does."""
+        return 1.0
+
+    def pass_on(self, shown: Sequence[Measured]) -> None:
+        """Takes in what an event showed, after it was judged."""
+        self._last = max((norm_of(measured) or 0.0 for measured in shown), default=self._last)
+
+
+def _mean_of(made: Measured, of: Sequence[Measured]) -> float:
+    """Returns how large (root mean square) means of these values are where they do not cancel."""
+    elements = made.figures.elements if made.figures is not None else 0
+    means = [
+        one.scale * math.sqrt(elements / one.figures.elements)
+        for one in of
+        if one.figures is not None and one.figures.elements > elements
+    ]
+    return max(means, default=0.0)
+
+
+def _share(tolerance: Tolerance) -> float:
+    return tolerance.relative_l2 or tolerance.rtol

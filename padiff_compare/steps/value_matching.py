@@ -1,0 +1,262 @@
+"""Correspondences by value: which slots hold the same numbers, whatever their names and order."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Optional, Protocol, Union
+
+from padiff_compare.alignment.activations import ACTIVATIONS
+from padiff_compare.alignment.correspondences import Correspondence, Correspondences, Moment, Way
+from padiff_compare.alignment.layouts import Layout, layouts
+from padiff_compare.alignment.slots import SlotPair, tensors_of
+from padiff_compare.alignment.spreads import Spread, spreads
+from padiff_compare.capture.sides import SIDES, TensorPair
+from padiff_compare.capture.trace import CallName, Origin
+from padiff_compare.steps.calls import CallPair, JoinedCalls
+from padiff_rpc.v1.records import Slot
+from padiff_rpc.v1.words import CallMoment, Side
+
+# Mean squares of the same values in another order are closer than this.
+_ALIKE = 1e-2
+# Comparisons of a call's slots at most, besides those that pair by position.
+_MOST_TRIES = 256
+
+
+class Values(Protocol):
+    """What can be asked of the tensors of a pass, by their numbers."""
+
+    def agree(self, pair: TensorPair[int], way: Way) -> bool:
+        """Whether two hold the same values in some way; None: as they are."""
+
+    def apart(self, pair: TensorPair[int]) -> float:
+        """Returns how far their mean squares are apart, relative to the larger; it costs nothing."""
+
+
+class _Standing(enum.Enum):
+    """How two slots stand to each other: as paired, in a way of their own that was found, or not at all."""
+
+    AGREE = enum.auto()
+    FOUND = enum.auto()
+    DIFFER = enum.auto()
+
+
+@dataclasses.dataclass
+class _Place:
+    """Two slots of a paired call, and what was found of them."""
+
+    call: CallPair
+    reference: Slot
+    candidate: Slot
+    standing: _Standing
+    correspondence: Optional[Correspondence] = None
+
+    @property
+    def tensors(self) -> TensorPair[int]:
+        return tensors_of(self.reference, self.candidate)
+
+
+class ValueMatching:
+    """Finds correspondences in one forward pass of both sides, whose values are all here.
+
+    A place is tried as it is paired, then with the other slots of its call, then in other layouts and as a
+    repetition, then, an output, against what the other side made of its counterpart next. What is found is
+    believed only where values agree behind it that need no finding, or where it confirms itself (see
+    `_confirms_itself`). So a port that swaps two values, or transposes one, and goes on with them wrongly,
+    differs where it did so.
+    What the whole model returns is tried in no other way, wherever it shows: its user sees the difference.
+    """
+
+    def __init__(self, joined: JoinedCalls, values: Values) -> None:
+        """`joined`: the pass, as names and order pair its slots."""
+        self._calls = joined.ordered[Side.CANDIDATE]
+        self._traces = joined.traces
+        self._values = values
+        self._agree = values.agree
+        self._paired = {side: {call.seen(side).name for call in joined.pairs} for side in SIDES}
+        # The candidate's calls that make other paired calls.
+        self._holders = {self._traces[Side.CANDIDATE].parent(name) for name in self._paired[Side.CANDIDATE]}
+        self._returned = {
+            pair.tensors for call in joined.pairs if _is_root_exit(call) for pair in call.slots.pairs
+        }
+
+    def correspondences(self) -> Correspondences:
+        """Returns what was found and confirmed."""
+        steps = [step for step in (list(self._places(call)) for call in self._calls) if step]
+        found: list[_Place] = []
+        doubted: set[TensorPair[int]] = set()
+        for run, follower in _runs(steps):
+            places = [place for place in run if place.standing is _Standing.FOUND]
+            if follower is _Standing.AGREE or self._confirms_itself(run):
+                found += places
+            else:
+                doubted.update(place.tensors for place in places)
+        # Two tensors are judged in one way wherever they show.
+        confirmed = [place for place in found if place.tensors not in doubted]
+        return self._by_call(confirmed)
+
+    def _by_call(self, confirmed: Sequence[_Place]) -> Correspondences:
+        layers = {place.call.layer.reference for place in confirmed}
+        found: dict[Moment, tuple[Correspondence, ...]] = {
+            _moment(call): () for call in self._calls if call.layer.reference in layers
+        }
+        for place in confirmed:
+            assert place.correspondence is not None
+            found[_moment(place.call)] += (place.correspondence,)
+        return Correspondences(found=found)
+
+    def _places(self, call: CallPair) -> Iterator[_Place]:
+        """Yields the slots of one call in pairs, as they agree best."""
+        agreeing = [pair for pair in call.slots.pairs if self._as_is(pair)]
+        yield from (_Place(call, pair.reference, pair.candidate, _Standing.AGREE) for pair in agreeing)
+        differing = [pair for pair in call.slots.pairs if not self._as_is(pair)]
+        if _is_root_exit(call):
+            yield from (_Place(call, pair.reference, pair.candidate, _Standing.DIFFER) for pair in differing)
+            return
+        left = [pair.reference for pair in differing] + list(call.slots.only_reference)
+        right = [pair.candidate for pair in differing] + list(call.slots.only_candidate)
+        for reference, candidate, way in self._matches(differing, left, right):
+            left.remove(reference)
+            right.remove(candidate)
+            found = Correspondence(reference=reference.name, candidate=candidate.name, way=way)
+            yield _Place(call, reference, candidate, _Standing.FOUND, found)
+        for pair in differing:
+            if pair.reference in left and pair.candidate in right:
+                yield self._elsewhere(call, pair)
+
+    def _as_is(self, pair: SlotPair) -> bool:
+        return self._agree(pair.tensors, None)
+
+    def _matches(
+        self, differing: Sequence[SlotPair], left: Sequence[Slot], right: Sequence[Slot]
+    ) -> list[tuple[Slot, Slot, Way]]:
+        """Returns slots of one call that agree: as they are, then as they are paired, then in any way."""
+        tries = itertools.repeat(None, _MOST_TRIES)
+        free = list(left), list(right)
+        found: list[tuple[Slot, Slot, Way]] = []
+
+        def take(ours: Slot, theirs: Slot, ways: Iterable[Way]) -> None:
+            if ours not in free[0] or theirs not in free[1] or not self._alike(ours, theirs):
+                return
+            for way, _ in zip(ways, tries):
+                if way is not None and tensors_of(ours, theirs) in self._returned:
+                    return
+                if self._agree(tensors_of(ours, theirs), way):
+                    found.append((ours, theirs, way))
+                    free[0].remove(ours)
+                    free[1].remove(theirs)
+                    return
+
+        for ours, theirs in self._nearest_first(left, right):
+            take(ours, theirs, (None,))
+        for pair in differing:
+            take(pair.reference, pair.candidate, _ways(pair.reference, pair.candidate))
+        for ours, theirs in self._nearest_first(left, right):
+            take(ours, theirs, _ways(ours, theirs))
+        return found
+
+    def _nearest_first(self, left: Sequence[Slot], right: Sequence[Slot]) -> Iterator[tuple[Slot, Slot]]:
+        """Yields all pairs; of each left slot those first whose values are of the most similar size."""
+        for ours in left:
+            by_distance = {id(slot): self._values.apart(tensors_of(ours, slot)) for slot in right}
+            for theirs in sorted(right, key=lambda slot: by_distance[id(slot)]):
+                yield ours, theirs
+
+    def _alike(self, ours: Slot, theirs: Slot) -> bool:
+        return self._values.apart(tensors_of(ours, theirs)) <= _ALIKE
+
+    def _elsewhere(self, call: CallPair, pair: SlotPair) -> _Place:
+        """Returns the place of an output, with a stand-in where a layer does what the other side does next.
+
+        What the layer returns is then equal to what the other side's code makes behind its counterpart; where
+        the other side shows that nowhere, to a known activation of it.
+        """
+        for side in SIDES if call.moment is CallMoment.EXIT else ():
+            ours, theirs = pair.reference, pair.candidate
+            for place, slot in self._made_next(side, call.seen(side).name):
+                ours, theirs = (slot, theirs) if side is Side.REFERENCE else (ours, slot)
+                for way in (None, *_ways(ours, theirs)) if self._alike(ours, theirs) else ():
+                    if self._agree(tensors_of(ours, theirs), way):
+                        found = Correspondence(
+                            reference=pair.reference.name,
+                            candidate=pair.candidate.name,
+                            way=way,
+                            stand_ins={side: place},
+                        )
+                        return _Place(call, ours, theirs, _Standing.FOUND, found)
+        for activation in ACTIVATIONS if call.moment is CallMoment.EXIT else ():
+            if self._agree(pair.tensors, activation):
+                found = Correspondence(
+                    reference=pair.reference.name, candidate=pair.candidate.name, way=activation
+                )
+                return _Place(call, pair.reference, pair.candidate, _Standing.FOUND, found)
+        return _Place(call, pair.reference, pair.candidate, _Standing.DIFFER)
+
+    def _made_next(self, side: Side, name: CallName) -> Iterator[tuple[Origin, Slot]]:
+        """Yields the tensors that a side's own code shows next behind a call, or layers without a partner.
+
+        What another paired layer returns is that layer's own, and judged there: nothing from there on.
+        """
+        trace = self._traces[side]
+        around, end = trace.parents(name), trace.exit_of(name)
+        for later in trace.seen[end.index + 1 :] if end is not None else ():
+            is_exit = later.event.moment is CallMoment.EXIT
+            if is_exit and later.name in self._paired[side] and later.name not in around:
+                return
+            for slot in later.event.slots:
+                if trace.first(slot.tensor).at is later:
+                    yield later.origin(slot), slot
+
+    def _confirms_itself(self, run: Sequence[_Place]) -> bool:
+        """Whether places that are all found show by themselves that they are right.
+
+        They do where, behind the first of them, code between the layers made a tensor, or a layer with others
+        in it: a wrong layout would have gone wrong there. A layer alone may work on each element, whatever
+        the layout.
+        """
+        first = run[0]
+        return any(
+            self._is_made_anew(place)
+            for place in run
+            if place.call is not first.call and place.tensors != first.tensors
+        )
+
+    def _is_made_anew(self, place: _Place) -> bool:
+        """Whether the candidate made the place's tensor of others in more than one layer."""
+        first = self._traces[Side.CANDIDATE].first(place.candidate.tensor).at
+        return first.event.moment is CallMoment.ENTRY or first.name in self._holders
+
+
+def _is_root_exit(call: CallPair) -> bool:
+    return call.layer.reference == "" and call.moment is CallMoment.EXIT
+
+
+def _runs(steps: Sequence[Sequence[_Place]]) -> Iterator[tuple[list[_Place], Optional[_Standing]]]:
+    """Yields the places of calls in a row that have to be confirmed together, and how what follows stands.
+
+    A call stands as the worst of its places: that a mask agrees beside it says nothing of a layout.
+    """
+    run: list[_Place] = []
+    for step in steps:
+        standings = {place.standing for place in step}
+        standing = next(
+            one for one in (_Standing.DIFFER, _Standing.FOUND, _Standing.AGREE) if one in standings
+        )
+        if standing is _Standing.FOUND:
+            run += step
+        elif run:
+            yield run, standing
+            run = []
+    if run:
+        yield run, None
+
+
+def _ways(reference: Slot, candidate: Slot) -> Iterator[Union[Layout, Spread]]:
+    shapes = reference.spec.shape, candidate.spec.shape
+    return itertools.chain(layouts(*shapes), spreads(*shapes))
+
+
+def _moment(call: CallPair) -> Moment:
+    return *call.name, call.moment

@@ -1,0 +1,109 @@
+"""Weights that one of two paired norms has alone: they change nothing while they are 1 and 0."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Optional
+
+import numpy as np
+
+from padiff_compare.alignment.kinds import is_norm
+from padiff_compare.capture.sides import other
+from padiff_compare.capture.source import Sources
+from padiff_compare.rows import blank_row, one_sided
+from padiff_compare.weights.owned_weight import OwnedWeight
+from padiff_rpc.records import record
+from padiff_rpc.tensors import HostTensor, widen
+from padiff_rpc.v1.records import Layer, Place, Reason, Row, Weight
+from padiff_rpc.v1.words import CaptureKind, Cause, Phase, Side, WeightKind
+
+_NEUTRAL = {"weight": 1.0, "bias": 0.0}
+_SHOWN = 3
+
+
+@record
+class AffineWeight:
+    """A norm's weight or bias that its partner, a norm of the same kind, is made without."""
+
+    side: Side
+    owned: OwnedWeight
+    class_name: str
+    neutral: float
+
+
+def affine_weight(side: Side, layer: Layer, partner: Layer, weight: Weight) -> Optional[AffineWeight]:
+    """Returns what the weight is if `partner` lacks it as such a norm does; None for all others."""
+    neutral = _NEUTRAL.get(weight.canonical)
+    is_own = weight.kind is WeightKind.PARAMETER and not weight.tied_to
+    if neutral is None or not is_own or not is_norm(layer.kind) or layer.kind != partner.kind:
+        return None
+    owned = OwnedWeight(path=layer.path, weight=weight)
+    return AffineWeight(side=side, owned=owned, class_name=layer.class_name, neutral=neutral)
+
+
+class NeutralWeights:
+    """Looks whether these weights are neutral, before the first step and after each of an optimizer.
+
+    While they are, both sides compute the same. One that a step has changed is trained on its side alone.
+    """
+
+    def __init__(self, sources: Sources, weights: Sequence[AffineWeight]) -> None:
+        self._sources = sources
+        self._weights = weights
+        self._neutral: tuple[AffineWeight, ...] = ()
+
+    def rows(self, phase: Phase, step: int) -> Iterator[Row]:
+        """Yields a row for each weight that has another value than the neutral one.
+
+        And at first for every other as well, which fails nothing.
+        """
+        is_first = phase is Phase.INITIAL_WEIGHTS
+        looked_at = self._weights if is_first else self._neutral
+        found = [one for one in looked_at if self._is_neutral(one, phase)]
+        if is_first:
+            self._neutral = tuple(found)
+        for one in looked_at:
+            if is_first or one not in found:
+                yield _row(one, phase, step, is_neutral=one in found)
+
+    def notes(self) -> Iterator[str]:
+        """Yields what a reader must know of the weights that were neutral at first."""
+        for side in Side:
+            names = [one.owned.name for one in self._neutral if one.side is side]
+            trained = [one for one in self._neutral if one.side is side and one.owned.weight.trainable]
+            if names:
+                more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+                yield (
+                    f"norms: {', '.join(map(repr, names[:_SHOWN]))}{more} of the {side} hold 1 or 0, and the "
+                    f"{other(side)}'s norms are made without them, which computes the same"
+                    + (f"; the {side} alone trains {_number(len(trained))}" if trained else "; frozen")
+                )
+
+    def _is_neutral(self, one: AffineWeight, phase: Phase) -> bool:
+        (value,) = self._sources[one.side].weights.read([one.owned.name], phase)
+        return _holds_only(value, one.neutral)
+
+
+def _holds_only(value: HostTensor, number: float) -> bool:
+    return bool(np.all(widen(value.array, value.dtype) == number))
+
+
+def _number(trained: int) -> str:
+    return "it" if trained == 1 else f"these {trained}"
+
+
+def _row(one: AffineWeight, phase: Phase, step: int, *, is_neutral: bool) -> Row:
+    lacking = Reason(cause=Cause.NORM_WITHOUT, side=other(one.side))
+    if phase is not Phase.INITIAL_WEIGHTS and not is_neutral:
+        found = Reason(cause=Cause.TRAINED_ALONE, side=one.side)
+    else:
+        cause = Cause.NEUTRAL if is_neutral else Cause.NOT_NEUTRAL
+        found = Reason(cause=cause, numbers=(one.neutral,))
+    place = Place(
+        path=one.owned.path,
+        class_name=one.class_name,
+        slot=one.owned.weight.name,
+        spec=one.owned.weight.spec,
+    )
+    row = blank_row(phase, CaptureKind.PARAMETER, place, place, step=step)
+    return one_sided(row, one.side, lacking, found, counts=not is_neutral)

@@ -1,0 +1,76 @@
+"""Pinned pairs whose weights a user's own function carries over."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from padiff_compare.alignment.kinds import is_aside
+from padiff_compare.weights.owned_weight import OwnedWeight, full_name
+from padiff_rpc.records import record
+from padiff_rpc.v1.records import Layer, LayerPair
+
+
+@record
+class SpecialInit:
+    """A pinned pair whose weights a user's function carries over.
+
+    Attributes:
+        reference_path, candidate_path: first paths of the two layers.
+        function: "package.module:function" of the candidate worker.
+        references, candidates: all weights of the layers and everything below them, by the names that
+            the function sees, which are relative to the layer.
+        computed: those of `candidates` whose values only the function can tell; at first all, and later
+            those that it was not found to take over element by element.
+    """
+
+    reference_path: str
+    candidate_path: str
+    function: str
+    references: Mapping[str, OwnedWeight]
+    candidates: Mapping[str, OwnedWeight]
+    computed: Mapping[str, OwnedWeight]
+
+    @property
+    def reference_names(self) -> tuple[str, ...]:
+        """The full names of the reference's weights."""
+        return tuple(owned.name for owned in self.references.values())
+
+    @property
+    def candidate_names(self) -> tuple[str, ...]:
+        """The full names of the candidate's weights."""
+        return tuple(owned.name for owned in self.candidates.values())
+
+
+def special_init(pair: LayerPair, reference: Sequence[Layer], candidate: Sequence[Layer]) -> SpecialInit:
+    """Returns what the pair's function takes and gives; both paths are known to exist."""
+    candidates = dict(_weights_below(pair.candidate, candidate))
+    return SpecialInit(
+        reference_path=_first_path(pair.reference, reference),
+        candidate_path=_first_path(pair.candidate, candidate),
+        function=pair.special_init,
+        references=dict(_weights_below(pair.reference, reference)),
+        candidates=candidates,
+        computed=candidates,
+    )
+
+
+def _first_path(path: str, layers: Sequence[Layer]) -> str:
+    return next(layer.path for layer in layers if path in (layer.path, *layer.aliases))
+
+
+def _weights_below(path: str, layers: Sequence[Layer]) -> Iterator[tuple[str, OwnedWeight]]:
+    """Yields each tensor once, under its name relative to the layer at `path`."""
+    seen: set[str] = set()
+    for layer in layers:
+        inner = next((place for place in (layer.path, *layer.aliases) if _is_below(place, path)), None)
+        if inner is None:
+            continue
+        for weight in layer.weights:
+            owned = OwnedWeight(path=layer.path, weight=weight)
+            if not is_aside(weight) and owned.name not in seen:
+                seen.add(owned.name)
+                yield full_name(inner[len(path) :].lstrip("."), weight.name), owned
+
+
+def _is_below(path: str, top: str) -> bool:
+    return not top or path == top or path.startswith(f"{top}.")

@@ -1,0 +1,264 @@
+"""Weights on their way from the reference to the candidate, and the rows that compare them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Collection, Iterator
+from functools import partial
+from itertools import groupby, islice
+from typing import Optional
+
+from padiff_compare.capture.sides import SIDES
+from padiff_compare.capture.source import Sources
+from padiff_compare.dtype_cast import cast
+from padiff_compare.judge.gradient_history import GradientHistory, partly_excused
+from padiff_compare.judge.judge import Evidence
+from padiff_compare.judge.judged_row import judged_row
+from padiff_compare.judge.measure import measure
+from padiff_compare.judge.measured import Aspect, Measured, measure_pair
+from padiff_compare.judge.noisy_elements import without
+from padiff_compare.judge.running_statistics import Spreads, is_variance
+from padiff_compare.judge.step_lengths import StepLengths
+from padiff_compare.judge.tolerances import Explained, Tolerances
+from padiff_compare.layout_rules import IDENTITY, Rule
+from padiff_compare.model_index import Models
+from padiff_compare.rows import blank_row, numbered, one_sided
+from padiff_compare.weights.misfit import misfit_row
+from padiff_compare.weights.neutral_weights import NeutralWeights
+from padiff_compare.weights.owned_weight import OwnedWeight, full_name
+from padiff_compare.weights.special_calls import SpecialCalls
+from padiff_compare.weights.special_init import SpecialInit
+from padiff_compare.weights.weight_pair import WeightPair, WeightPlan
+from padiff_rpc.tensors import HostTensor
+from padiff_rpc.v1.records import Options, Place, Reason, Row, TensorSpec, Tolerance, Unmatched
+from padiff_rpc.v1.words import CaptureKind, Cause, DType, LoneKind, Phase, Side, ToleranceSource, WeightKind
+
+_KINDS = {WeightKind.PARAMETER: CaptureKind.PARAMETER, WeightKind.BUFFER: CaptureKind.BUFFER}
+_EXACT = Tolerance(atol=0.0, rtol=0.0, source=ToleranceSource.DEFAULT)
+ALL_KINDS = frozenset(WeightKind)
+
+
+class WeightFlow:
+    """Carries out one weight plan; two tensors are in memory at a time.
+
+    Attributes:
+        neutral: the weights of norms that only one side has.
+    """
+
+    def __init__(
+        self,
+        sources: Sources,
+        plan: WeightPlan,
+        models: Models,
+        tolerances: Tolerances,
+        options: Options,
+    ) -> None:
+        self._sources = sources
+        self._reference, self._candidate = sources[Side.REFERENCE], sources[Side.CANDIDATE]
+        self._plan = plan
+        self._models = models
+        self._tolerances = tolerances
+        self._local_tolerances = Tolerances(options, in_lockstep=True)
+        self._options = options
+        self._steps = StepLengths()
+        self.neutral = NeutralWeights(sources, plan.affine)
+
+    def copy(self) -> int:
+        """Writes the reference's weights into the candidate; returns how many were written.
+
+        Raises RuleFailed when a user's function did.
+        """
+        placed = [pair for pair in self._plan.pairs if pair.placed]
+        written = 0
+        if placed:
+            written = self._candidate.weights.write(self._placed_values(placed), Phase.INITIAL_WEIGHTS)
+        for special in self._plan.special:
+            values = self._special_values(special, Phase.INITIAL_WEIGHTS)
+            named = ((full_name(special.candidate_path, key), value) for key, value in values.items())
+            written += self._candidate.weights.write(named, Phase.INITIAL_WEIGHTS)
+        return written
+
+    def _placed_values(self, placed: list[WeightPair]) -> Iterator[tuple[str, HostTensor]]:
+        for pair, values in self._reference_values(placed, Phase.INITIAL_WEIGHTS):
+            yield pair.candidate_name, pair.rule.apply(*values)
+
+    def _reference_values(
+        self, pairs: list[WeightPair], phase: Phase
+    ) -> Iterator[tuple[WeightPair, tuple[HostTensor, ...]]]:
+        """Yields each pair with its reference tensors; what follows itself (packed weights) is read once."""
+        groups = [list(same) for _, same in groupby(pairs, key=lambda pair: pair.reference_names)]
+        names = [name for group in groups for name in group[0].reference_names]
+        read = self._reference.weights.read(names, phase)
+        for group in groups:
+            values = tuple(islice(read, len(group[0].references)))
+            for pair in group:
+                yield pair, values
+
+    def rows(
+        self,
+        phase: Phase,
+        *,
+        step: int = 0,
+        kinds: Collection[WeightKind] = ALL_KINDS,
+        just_copied: bool = False,
+        history: Optional[GradientHistory] = None,
+        in_lockstep: bool = False,
+    ) -> Iterator[Row]:
+        """Yields a row for each pair of the plan, weights read back from both workers.
+
+        `just_copied` asks for equal bits after the cast to the candidate's dtype. `history`: what an
+        optimizer made of a gradient can be no better than the gradient. `in_lockstep`: buffers were made of
+        the reference's values.
+        """
+        return numbered(
+            self._rows(phase, step, kinds, just_copied, history or GradientHistory(), in_lockstep)
+        )
+
+    def _rows(
+        self,
+        phase: Phase,
+        step: int,
+        kinds: Collection[WeightKind],
+        just_copied: bool,
+        history: GradientHistory,
+        in_lockstep: bool,
+    ) -> Iterator[Row]:
+        compared = [
+            pair for pair in self._plan.pairs if pair.compared and pair.kind in kinds and not pair.is_misfit
+        ]
+        values = zip(
+            self._reference_values(compared, phase),
+            self._candidate.weights.read([pair.candidate_name for pair in compared], phase),
+        )
+        rows = []
+        for (pair, parts), candidate in values:
+            reference = pair.rule.apply(*parts)
+            if pair.kind is WeightKind.PARAMETER:
+                self._steps.note((pair.reference_name, pair.candidate_name), reference)
+            length = self._steps.of((pair.reference_name, pair.candidate_name))
+            judged = partial(
+                self._judged,
+                self._frame(pair, phase, step),
+                rule=pair.rule,
+                tolerances=self._local_tolerances if in_lockstep and _is_exact(pair) else self._tolerances,
+                just_copied=just_copied,
+                explained=history.explained(pair.candidate_name, length),
+            )
+            row = judged(reference, candidate)
+            noisy = history.noisy_elements(pair.candidate_name, row, reference, candidate, length)
+            if noisy is not None:
+                row = partly_excused(judged(without(reference, noisy), without(candidate, noisy)), noisy)
+            rows.append((pair, row))
+        # Only now is it known how far the optimizer went anywhere, and what spread a layer's values have.
+        spreads = Spreads((pair.candidate.weight, row) for pair, row in rows)
+        for pair, row in rows:
+            row = spreads.settled(pair.candidate.weight, row, in_lockstep=in_lockstep)
+            yield history.excused(pair.candidate_name, row, self._steps.largest_rms)
+        for special in self._plan.special:
+            yield from self._special_rows(special, phase, step, kinds)
+        if WeightKind.PARAMETER in kinds:
+            yield from self.neutral.rows(phase, step)
+        if phase is Phase.INITIAL_WEIGHTS:
+            yield from self._rows_without_values()
+
+    def _judged(
+        self,
+        frame: Row,
+        reference: HostTensor,
+        candidate: HostTensor,
+        rule: Rule,
+        tolerances: Tolerances,
+        just_copied: bool = False,
+        explained: Optional[Explained] = None,
+    ) -> Row:
+        if just_copied and reference.array.shape == candidate.array.shape:
+            measured = Measured(
+                reference=reference.spec,
+                candidate=candidate.spec,
+                tolerance=_EXACT,
+                figures=measure(cast(reference, candidate.dtype), candidate, _EXACT),
+            )
+        else:
+            aspect = Aspect(phase=frame.phase, kind=frame.kind)
+            measured = measure_pair(
+                aspect,
+                reference,
+                candidate,
+                tolerances=tolerances,
+                explained=explained,
+            )
+        return judged_row(frame, Evidence(kind=frame.kind, measured=measured), self._options, rule)
+
+    def _special_values(self, special: SpecialInit, phase: Phase) -> dict[str, HostTensor]:
+        """Returns what the user's function computes of the reference's present weights, by its names."""
+        call = SpecialCalls(self._sources, special, phase)
+        made = call(call.given().items())
+        return {
+            name: _as_bfloat16(made[name], owned.weight.spec.dtype)
+            for name, owned in special.computed.items()
+            if name in made
+        }
+
+    def _special_rows(
+        self, special: SpecialInit, phase: Phase, step: int, kinds: Collection[WeightKind]
+    ) -> Iterator[Row]:
+        wanted = {key: owned for key, owned in special.computed.items() if _meant(owned) in kinds}
+        if not wanted:
+            return
+        made = self._special_values(special, phase)
+        present = self._candidate.weights.read([owned.name for owned in wanted.values()], phase)
+        for (key, owned), candidate in zip(wanted.items(), present):
+            row = blank_row(
+                phase,
+                _KINDS[_meant(owned)],
+                self._place(Side.REFERENCE, special.reference_path, key, None),
+                self._place(Side.CANDIDATE, special.candidate_path, key, candidate.spec),
+                step=step,
+            )
+            if key in made:
+                row = self._judged(row, made[key], candidate, IDENTITY, self._tolerances)
+            else:
+                reason = Reason(cause=Cause.NOT_RETURNED, names=(special.function, key))
+                row = dataclasses.replace(row, reasons=(reason,))
+            yield dataclasses.replace(row, rule=special.function)
+
+    def _rows_without_values(self) -> Iterator[Row]:
+        for pair in self._plan.pairs:
+            if not pair.compared:
+                frame = self._frame(pair, Phase.INITIAL_WEIGHTS, 0)
+                reason = Reason(cause=Cause.MESSAGE, names=(pair.reason,))
+                yield dataclasses.replace(frame, reasons=(reason,), counts=False)
+            elif pair.is_misfit:
+                yield misfit_row(self._frame(pair, Phase.INITIAL_WEIGHTS, 0), pair)
+        for lone in self._plan.unmatched:
+            if lone.what is not LoneKind.CALL:
+                yield _unmatched_row(lone)
+
+    def _frame(self, pair: WeightPair, phase: Phase, step: int) -> Row:
+        reference, candidate = (self._place(side, *pair.place(side)) for side in SIDES)
+        return blank_row(phase, _KINDS[pair.kind], reference, candidate, step=step)
+
+    def _place(self, side: Side, path: str, name: str, spec: Optional[TensorSpec]) -> Place:
+        return Place(path=path, class_name=self._models[side].class_name(path), slot=name, spec=spec)
+
+
+def _unmatched_row(lone: Unmatched) -> Row:
+    place = Place(path=lone.path, class_name=lone.class_name, slot=lone.name)
+    row = blank_row(Phase.INITIAL_WEIGHTS, CaptureKind(lone.what), place, place)
+    reason = Reason(cause=Cause.MESSAGE, names=(lone.reason,))
+    return one_sided(row, lone.side, reason, counts=lone.counts)
+
+
+def _as_bfloat16(value: HostTensor, wanted: DType) -> HostTensor:
+    """Returns a weight in the dtype that users' functions cannot compute in, since NumPy has none."""
+    is_stand_in = wanted is DType.BFLOAT16 and value.dtype is DType.FLOAT32
+    return cast(value, wanted) if is_stand_in else value
+
+
+def _is_exact(pair: WeightPair) -> bool:
+    """Whether both frameworks make the same of the same values in this buffer."""
+    return pair.kind is WeightKind.BUFFER and not is_variance(pair.candidate.weight)
+
+
+def _meant(owned: OwnedWeight) -> WeightKind:
+    return owned.weight.kind

@@ -1,0 +1,156 @@
+"""Weights of the two sides that hold the same numbers."""
+
+from __future__ import annotations
+
+import os.path
+from collections.abc import Sequence
+from typing import Optional
+
+from padiff_compare.capture.sides import TensorPair
+from padiff_compare.layout_rules import Rule
+from padiff_compare.weights.neutral_weights import AffineWeight
+from padiff_compare.weights.owned_weight import OwnedWeight
+from padiff_compare.weights.special_init import SpecialInit
+from padiff_rpc.records import record
+from padiff_rpc.v1.records import TensorSpec, Unmatched
+from padiff_rpc.v1.words import Side, WeightKind
+
+UNTRIED = "a user's own class holds it, and several orders of its axes fit; the first of them is taken"
+
+
+@record
+class Counterparts:
+    """A weight of the candidate, and the reference's weights that it stands for.
+
+    Attributes:
+        references: one weight in most cases; several where the candidate has them in one tensor.
+    """
+
+    references: tuple[OwnedWeight, ...]
+    candidate: OwnedWeight
+
+    @property
+    def reference_names(self) -> tuple[str, ...]:
+        """The full names of the reference's tensors."""
+        return tuple(owned.name for owned in self.references)
+
+    @property
+    def reference_name(self) -> str:
+        """What stands for the reference's tensors together: their names, with plus signs between them."""
+        return " + ".join(self.reference_names)
+
+    @property
+    def candidate_name(self) -> str:
+        """The full name of the candidate's tensor."""
+        return self.candidate.name
+
+    @property
+    def names(self) -> TensorPair[str]:
+        """What the two sides' tensors go by."""
+        return TensorPair(reference=self.reference_name, candidate=self.candidate_name)
+
+    def is_trainable(self, side: Side) -> bool:
+        """Whether any of a side's tensors is trained; the others are frozen."""
+        return any(one.weight.trainable for one in self._owned(side))
+
+    def place(self, side: Side) -> tuple[str, str, Optional[TensorSpec]]:
+        """Returns layer path, own name and spec on one side; several weights by their common layer."""
+        owned = self._owned(side)
+        if len(owned) == 1:
+            return owned[0].path, owned[0].weight.name, owned[0].weight.spec
+        path = common_path([one.path for one in owned])
+        names = (f"{one.path}.{one.weight.name}"[len(path) :].lstrip(".") for one in owned)
+        return path, " + ".join(names), None
+
+    def _owned(self, side: Side) -> tuple[OwnedWeight, ...]:
+        return self.references if side is Side.REFERENCE else (self.candidate,)
+
+
+@record
+class WeightPair(Counterparts):
+    """A weight of the candidate, and the reference's weights that hold the same numbers.
+
+    Attributes:
+        kind: what the weight is in meaning (running statistics are buffers whatever a framework
+            lists them as).
+        rule: the layout rule from the references, in this order, to the candidate.
+        placed: whether the candidate's weight takes this value; False where it does not fit (see
+            `is_misfit`), or an earlier pair fills the same tied tensor.
+        compared: False where the layer map ignores either layer.
+        tied: whether an earlier pair fills the candidate's tensor, which is tied there alone.
+        reason: why it is not placed or not compared, or what settled the rule of an ambiguous one;
+            empty otherwise.
+        one_to_one: whether each element of the candidate is another one of the references, of which no
+            other weight of the candidate is made; only then do gradients correspond.
+        alternatives: the rules that the shapes allow just as well, `rule` among them, where nothing known
+            tells which is right.
+    """
+
+    kind: WeightKind
+    rule: Rule
+    placed: bool = True
+    compared: bool = True
+    tied: bool = False
+    reason: str = ""
+    one_to_one: bool = True
+    alternatives: tuple[Rule, ...] = ()
+
+    @property
+    def ambiguous(self) -> bool:
+        """Whether nothing known tells which of several rules is right."""
+        return bool(self.alternatives)
+
+    @property
+    def is_misfit(self) -> bool:
+        """Whether shapes or dtypes differ so that the rule cannot be applied; it never is, then."""
+        return not self.placed and not self.tied
+
+
+@record
+class MadeWeight(Counterparts):
+    """A parameter of the candidate whose gradient is not the reference's element by element.
+
+    Whether there is a gradient is judged all the same.
+
+    Attributes:
+        references: the parameters that the weight is made of.
+        reason: how.
+    """
+
+    reason: str
+
+
+@record
+class WeightPlan:
+    """All weights of both sides; a packed one is in pairs and in `unmatched` where parts of it are left.
+
+    Attributes:
+        pairs: in the reference's definition order.
+        special: taken by users' functions.
+        affine: what one of two paired norms is made without; neutral ones fail nothing.
+        unmatched: without a partner; `counts` where it makes the report fail. `name` is the weight's
+            own name.
+        made: of whose gradients only the presence is judged.
+        bookkeeping: full names (side: name) of what no verdict depends on.
+    """
+
+    pairs: tuple[WeightPair, ...]
+    special: tuple[SpecialInit, ...] = ()
+    made: tuple[MadeWeight, ...] = ()
+    affine: tuple[AffineWeight, ...] = ()
+    unmatched: tuple[Unmatched, ...] = ()
+    bookkeeping: tuple[str, ...] = ()
+
+    @property
+    def trained(self) -> tuple[WeightPair, ...]:
+        """The pairs of parameters whose gradients, and what optimizers make of them, are compared."""
+        return tuple(
+            pair
+            for pair in self.pairs
+            if pair.kind is WeightKind.PARAMETER and pair.compared and not pair.is_misfit and pair.one_to_one
+        )
+
+
+def common_path(paths: Sequence[str]) -> str:
+    """Returns the path of the innermost layer around all of `paths`."""
+    return os.path.commonpath([path.replace(".", "/") for path in paths]).replace("/", ".")

@@ -1,0 +1,414 @@
+"""Verdicts: attributes before values, NaN never green, a reason wherever something is off."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any, Optional
+
+import numpy as np
+import pytest
+
+from padiff_client.sentences import reason
+from padiff_compare.judge.judge import RULES, Chance, Evidence, Known, judge
+from padiff_compare.judge.judged_row import judged_row
+from padiff_compare.judge.magnitude import Magnitude
+from padiff_compare.judge.measure import measure, root_mean_square
+from padiff_compare.judge.measured import Measured
+from padiff_compare.judge.tolerances import Tolerances
+from padiff_rpc.tensors import HostTensor
+from padiff_rpc.v1.records import Figures, Options, Place, Reason, Row, TableRow, TensorSpec, Tolerance
+from padiff_rpc.v1.words import CaptureKind, Cause, DType, Omission, Phase, Side, ToleranceSource, Verdict
+
+STRICT, MEAN = Options(), Options(compare_mode="mean")
+LOOSE = Tolerance(atol=0.01, rtol=0.01, source=ToleranceSource.USER)
+
+
+def judged(
+    reference: object,
+    candidate: object,
+    tolerance: Tolerance = LOOSE,
+    *,
+    options: Options = STRICT,
+    floor: float = 0.0,
+    of_gradient: bool = True,
+) -> Row:
+    one, other = HostTensor.from_array(np.asarray(reference)), HostTensor.from_array(np.asarray(candidate))
+    same_shape = one.array.shape == other.array.shape
+    measured = Measured(
+        reference=one.spec,
+        candidate=other.spec,
+        tolerance=tolerance,
+        figures=measure(one, other, tolerance) if same_shape else None,
+    )
+    kind = CaptureKind.OUTPUT_GRADIENT if of_gradient else CaptureKind.OUTPUT
+    place = Place(path="fc")
+    frame = Row(
+        step=0,
+        phase=Phase.FORWARD,
+        kind=kind,
+        order=0,
+        verdict=Verdict.NOT_COMPARED,
+        reference=place,
+        candidate=place,
+    )
+    return judged_row(frame, Evidence(kind=kind, measured=measured, floor=floor), options)
+
+
+def test_a1_a_flipped_tensor_fails_in_strict_mode_and_shows_in_mean_mode() -> None:
+    values = np.random.default_rng(0).standard_normal((4, 8))
+    strict = judged(values, values[:, ::-1])
+    assert strict.verdict is Verdict.MISMATCH
+    mean = judged(values, values[:, ::-1], options=MEAN)
+    assert mean.verdict is Verdict.WITHIN_TOLERANCE
+    assert "elementwise: 3" in reason(mean)
+    assert "of 32 elements" in reason(mean)
+
+
+def test_a3_shapes_are_judged_before_anything_else() -> None:
+    judgement = judged(np.ones((1, 8)), np.ones((4, 8), np.float32))
+    assert judgement.verdict is Verdict.SHAPE_MISMATCH
+    assert reason(judgement) == "shape: reference [1, 8], candidate [4, 8]"
+
+
+def test_a4_dtypes_differ_unless_the_user_allows_it() -> None:
+    judgement = judged(np.ones(3), np.ones(3, np.float32))
+    assert judgement.verdict is Verdict.DTYPE_MISMATCH
+    assert reason(judgement) == "dtype: reference float64, candidate float32"
+    allowed = judged(np.ones(3), np.ones(3, np.float32), options=Options(check_dtype=False))
+    assert allowed.verdict is Verdict.WITHIN_TOLERANCE
+    assert "float64" in reason(allowed)
+    wrong = judged(np.ones(3), np.zeros(3, np.float32), options=Options(check_dtype=False))
+    assert wrong.verdict is Verdict.MISMATCH
+
+
+@pytest.mark.parametrize(
+    ("reference", "candidate", "said"),
+    [
+        (np.ones(3, np.complex64), np.ones(3, np.float32), "; the candidate has no imaginary part"),
+        (np.ones(3, np.float32), np.ones(3, np.complex64), "; the reference has no imaginary part"),
+        (
+            np.ones(3, np.complex64),
+            np.ones((3, 2), np.float32),
+            "; the candidate has the real and the imaginary part in its last axis",
+        ),
+        (np.ones(3, np.complex64), np.ones(3, np.complex128), "candidate complex128"),
+    ],
+)
+def test_the_imaginary_part_is_named_where_one_side_has_none(
+    reference: object, candidate: object, said: str
+) -> None:
+    assert reason(judged(reference, candidate)).endswith(said)
+
+
+def test_of_complex_elements_the_part_that_differs_is_named() -> None:
+    said = reason(judged(np.array([1 + 1j, 2.0]), np.array([1 - 1j, 2.0])))
+    assert "largest difference 2 at [0], in the imaginary part (reference 1, candidate -1)" in said
+
+
+def test_an_empty_pair_of_two_dtypes_is_no_plain_match() -> None:
+    empty = judged(np.ones(0), np.ones(0, np.float32), options=Options(check_dtype=False))
+    assert empty.verdict is Verdict.WITHIN_TOLERANCE
+
+
+@pytest.mark.parametrize("options", [STRICT, MEAN])
+def test_a5_nan_on_both_sides_is_never_green(options: Options) -> None:
+    values = [[1.0, 2.0], [math.nan, 4.0]]
+    judgement = judged(values, values, options=options, floor=100.0)
+    assert judgement.verdict is Verdict.NONFINITE
+    assert "NaN: 1 in the reference, 1 in the candidate" in reason(judgement)
+    assert "first at [1, 0]" in reason(judgement)
+    assert "both sides agree" in reason(judgement)
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+def test_a_nonfinite_element_on_one_side_is_nonfinite(bad: float) -> None:
+    judgement = judged(
+        [0.0, 1.0], [0.0, bad], Tolerance(atol=math.inf, rtol=0.0, source=ToleranceSource.USER)
+    )
+    assert judgement.verdict is Verdict.NONFINITE
+    assert "agree" not in reason(judgement)
+
+
+def test_infinities_of_both_signs_differ_and_equal_ones_do_not() -> None:
+    assert judged([math.inf], [-math.inf]).verdict is Verdict.NONFINITE
+    assert judged([-math.inf, 1.0], [-math.inf, 1.0]).verdict is Verdict.MATCH
+    assert judged([-math.inf, 1.0], [-math.inf, 1.001]).verdict is Verdict.WITHIN_TOLERANCE
+
+
+def test_a16_bfloat16_passes_under_its_own_tolerance() -> None:
+    spec = TensorSpec(dtype=DType.BFLOAT16, shape=(2,))
+    bits = [np.array(pattern, np.uint16) for pattern in ([0x3F80, 0x4000], [0x3F82, 0x3FFF])]
+    one, other = (HostTensor.from_array(array, DType.BFLOAT16) for array in bits)
+    rms = root_mean_square(5.0, 2)
+    tolerance = Tolerances(STRICT).tolerance(
+        Phase.FORWARD, CaptureKind.OUTPUT, DType.BFLOAT16, Magnitude(rms=rms)
+    )
+    figures = measure(one, other, tolerance)
+    assert (
+        judge(
+            Evidence(
+                kind=CaptureKind.OUTPUT,
+                measured=Measured(reference=spec, candidate=spec, figures=figures, tolerance=tolerance),
+            ),
+            STRICT,
+        ).verdict
+        is Verdict.WITHIN_TOLERANCE
+    )
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (0,), (3, 0)])
+def test_scalars_and_empty_tensors_match(shape: tuple[int, ...]) -> None:
+    row = judged(np.ones(shape), np.ones(shape))
+    assert (row.verdict, row.reasons) == (Verdict.MATCH, ())
+
+
+def test_a_mismatch_says_how_many_how_much_where_and_what_was_allowed() -> None:
+    judgement = judged([[1.0, 2.0], [3.0, 4.0]], [[1.0, 2.0], [3.0, 4.5]])
+    assert judgement.verdict is Verdict.MISMATCH
+    assert reason(judgement) == (
+        "1 of 4 elements (0.25) outside atol 0.01 + rtol 0.01 * |reference|; "
+        "largest difference 0.5 at [1, 1] (reference 4, candidate 4.5)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        (lambda values: 3 * values, "candidate is 3 * reference throughout"),
+        (lambda values: -values, "candidate is -1 * reference throughout"),
+        (lambda values: values + 0.5, "candidate is reference + 0.5 throughout"),
+        (lambda values: values[::-1], ""),
+    ],
+)
+def test_a_clear_cause_is_named(change: object, text: str) -> None:
+    values = np.random.default_rng(0).standard_normal(100)
+    said = reason(judged(values, change(values)))  # type: ignore[operator]
+    assert said.endswith(text)
+    assert ("throughout" in said) == bool(text)
+
+
+def test_a_norm_bound_decides_where_it_is_set() -> None:
+    bound = Tolerance(atol=0.0, rtol=0.0, relative_l2=0.05, source=ToleranceSource.DEFAULT)
+    values = np.random.default_rng(0).standard_normal(100)
+    assert judged(values, values * 1.01, bound).verdict is Verdict.WITHIN_TOLERANCE
+    judgement = judged(values, values * 1.2, bound)
+    assert judgement.verdict is Verdict.MISMATCH
+    assert reason(judgement).startswith("relative L2 0.167, allowed 0.05")
+
+
+def test_a_norm_that_overflowed_fails() -> None:
+    bound = Tolerance(atol=0.0, rtol=0.0, relative_l2=0.05, source=ToleranceSource.DEFAULT)
+    assert judged([1e200, 1.0], [1e200, 3.0], bound).verdict is Verdict.MISMATCH
+
+
+def test_means_are_held_to_the_users_bounds() -> None:
+    assert judged([1.0, 3.0], [2.0, 2.0], options=MEAN).verdict is Verdict.WITHIN_TOLERANCE
+    judgement = judged([1.0, 3.0], [1.0, 4.0], options=MEAN)
+    assert judgement.verdict is Verdict.MISMATCH
+    assert reason(judgement).startswith("the means differ by 0.5, more than 0.03; elementwise: 1 of 2")
+
+
+NOISE = [1e-9, -1e-9, 2e-9]
+BY_NORM = Tolerance(atol=0.0, rtol=0.0, relative_l2=0.05, source=ToleranceSource.DEFAULT)
+ELEMENTWISE = Tolerance(atol=0.0, rtol=1e-4, source=ToleranceSource.DEFAULT)
+
+
+@pytest.mark.parametrize(
+    ("reference", "candidate", "tolerance", "floor", "of_gradient", "verdict"),
+    [
+        # A gradient under the floor on both sides is noise; one that agrees all the same is compared.
+        (NOISE, [-1e-9, 1e-9, 0.0], BY_NORM, 1e-6, True, Verdict.NOT_COMPARED),
+        ([0.0], [1e-9], BY_NORM, 1e-6, True, Verdict.NOT_COMPARED),
+        (NOISE, [1.01e-9, -1e-9, 2e-9], BY_NORM, 1e-6, True, Verdict.WITHIN_TOLERANCE),
+        (NOISE, NOISE, BY_NORM, 1e-6, True, Verdict.MATCH),
+        # One side alone under the floor, or a floor that is lower.
+        (NOISE, [1.0, 0.0, 0.0], BY_NORM, 1e-6, True, Verdict.MISMATCH),
+        ([-1.0, 2.0, 3.0], NOISE, BY_NORM, 1e-6, True, Verdict.MISMATCH),
+        ([0.0], [1.0], BY_NORM, 1e-6, True, Verdict.MISMATCH),
+        (NOISE, [3e-9, -3e-9, 6e-9], BY_NORM, 1e-9, True, Verdict.MISMATCH),
+        (NOISE, [3e-9, -3e-9, 6e-9], BY_NORM, 0.0, True, Verdict.MISMATCH),
+        # Larger than the floor, and apart by less than that: terms that cancel in part.
+        ([1e-5, 0.0], [1.08e-5, 0.0], BY_NORM, 1e-6, True, Verdict.WITHIN_TOLERANCE),
+        ([1e-5, 0.0], [3e-5, 0.0], BY_NORM, 1e-6, True, Verdict.MISMATCH),
+        # Values are compared in any case: two zeros but for rounding agree.
+        (NOISE, [-1e-9, 1e-9, 0.0], ELEMENTWISE, 1e-8, False, Verdict.WITHIN_TOLERANCE),
+        (NOISE, [-1e-9, 1e-9, 0.0], ELEMENTWISE, 1e-9, False, Verdict.MISMATCH),
+        # Of values each element has to lie under the floor, and not only their norm.
+        ([0.0] * 10_000, [5e-8] + [0.0] * 9_999, ELEMENTWISE, 1e-8, False, Verdict.MISMATCH),
+        (NOISE, [math.nan, 0.0, 0.0], ELEMENTWISE, 1.0, False, Verdict.NONFINITE),
+    ],
+)
+def test_what_rounding_may_come_to_decides_where_the_tolerance_does_not(
+    reference: list[float],
+    candidate: list[float],
+    tolerance: Tolerance,
+    floor: float,
+    of_gradient: bool,
+    verdict: Verdict,
+) -> None:
+    judgement = judged(reference, candidate, tolerance, floor=floor, of_gradient=of_gradient)
+    assert judgement.verdict is verdict
+    assert reason(judgement).startswith("below rounding") == (verdict is Verdict.NOT_COMPARED)
+
+
+def test_a_value_that_rounding_alone_brought_apart_says_so() -> None:
+    row = judged(NOISE, [-1e-9, 1e-9, 0.0], ELEMENTWISE, floor=1e-8, of_gradient=False)
+    assert reason(row) == "2e-09 apart, and rounding of what it is made of may come to 1e-08"
+
+
+@pytest.mark.parametrize("options", [STRICT, MEAN])
+def test_a_users_bounds_stand_below_the_floor_too(options: Options) -> None:
+    exact = Tolerance(atol=0.0, rtol=0.0, source=ToleranceSource.USER)
+    assert judged([1e-9], [3e-9], exact, options=options, floor=1e-6).verdict is Verdict.MISMATCH
+    wide = Tolerance(atol=1e-8, rtol=0.0, source=ToleranceSource.USER)
+    assert judged([1e-9], [3e-9], wide, options=options, floor=1e-6).verdict is Verdict.WITHIN_TOLERANCE
+
+
+def test_values_that_did_not_arrive_are_not_compared() -> None:
+    spec = TensorSpec(dtype=DType.FLOAT32, shape=(2,))
+    assert (
+        judge(
+            Evidence(
+                kind=CaptureKind.OUTPUT,
+                measured=Measured(reference=spec, candidate=spec, figures=None, tolerance=LOOSE),
+            ),
+            STRICT,
+        ).verdict
+        is Verdict.NOT_COMPARED
+    )
+
+
+ORDER = {
+    "_is_one_sided": "what one side alone has, before there are two to look at",
+    "_shapes_differ": "shape before anything else",
+    "_dtypes_differ": "then dtype, where it has to agree",
+    "_is_not_finite": "NaN never passes, whatever the tolerance, and whatever chance decided",
+    "_is_by_chance": "what chance decides is not compared",
+    "_was_not_measured": "without figures there is nothing to judge",
+    "_is_equal": "equal bits are a match",
+    "_table_row_differs": "a row by itself, before the whole agrees",
+    "_is_within_tolerance": "the tolerance",
+    "_is_rounding": "what sums that cancel explain, where the tolerance does not",
+    "_is_moved_by_a_bias": "a bias that noise has moved",
+    "_differs": "all else",
+}
+
+
+def test_rules_are_tried_in_one_written_order() -> None:
+    assert [rule.__name__ for rule in RULES] == list(ORDER)
+
+
+ROWS_APART = TableRow(index=3, relative_l2=1.0, rmse=1.0, rms_reference=1.0, rms_candidate=0.0)
+
+
+@pytest.mark.parametrize(
+    ("shapes", "dtypes", "figures", "floor", "verdict"),
+    [
+        # Each line would be judged by the next one's rule, were it not for its own.
+        (((2,), (3,)), ("float32", "float64"), None, 9.0, Verdict.SHAPE_MISMATCH),
+        (((2,), (2,)), ("float32", "float64"), None, 9.0, Verdict.DTYPE_MISMATCH),
+        (((2,), (2,)), ("float32", "float32"), None, 9.0, Verdict.NOT_COMPARED),
+        (
+            ((2,), (2,)),
+            ("float32", "float32"),
+            {"bitwise_equal": True, "nan_reference": 1, "nan_candidate": 1, "worst_row": ROWS_APART},
+            9.0,
+            Verdict.NONFINITE,
+        ),
+        (
+            ((2,), (2,)),
+            ("float32", "float32"),
+            {"bitwise_equal": True, "worst_row": ROWS_APART},
+            0.0,
+            Verdict.MATCH,
+        ),
+        (((2,), (2,)), ("float32", "float32"), {"worst_row": ROWS_APART}, 0.0, Verdict.MISMATCH),
+        (((2,), (2,)), ("float32", "float32"), {"worst_row": ROWS_APART}, 9.0, Verdict.WITHIN_TOLERANCE),
+        (((2,), (2,)), ("float32", "float32"), {"relative_l2": 1.0, "rmse": 1.0}, 9.0, Verdict.NOT_COMPARED),
+        (((2,), (2,)), ("float32", "float32"), {"relative_l2": 1.0, "rmse": 1.0}, 0.5, Verdict.MISMATCH),
+    ],
+)
+def test_the_first_rule_that_has_something_to_say_decides(
+    shapes: tuple[tuple[int, ...], tuple[int, ...]],
+    dtypes: tuple[str, str],
+    figures: Optional[dict[str, Any]],
+    floor: float,
+    verdict: Verdict,
+) -> None:
+    ours, theirs = (TensorSpec(dtype=DType(dtype), shape=shape) for dtype, shape in zip(dtypes, shapes))
+    found = None
+    if figures is not None:
+        found = Figures(**{"elements": 2, "bitwise_equal": False, "cosine": 0.0, **figures})
+    measured = Measured(reference=ours, candidate=theirs, tolerance=BY_NORM, figures=found)
+    evidence = Evidence(kind=CaptureKind.OUTPUT_GRADIENT, measured=measured, floor=floor)
+    assert judge(evidence, STRICT).verdict is verdict
+
+
+def known(chance: Optional[Chance] = None, **given: Any) -> Known:
+    return Known(chance=chance, **given)
+
+
+ELSEWHERE = Reason(cause=Cause.SHOWN_BEFORE, names=("exit", "fc#0"))
+DECIDED, MISSED = Chance(names="dropout", is_missed=False), Chance(names="dropout")
+NEARBY = Chance(names="dropout", decides=False)
+OFF = [1.0, 5.0, 3.0]
+
+
+@pytest.mark.parametrize(
+    ("candidate", "besides", "verdict", "counts", "causes"),
+    [
+        # Chance decides before any value is looked at, but not shapes, nor NaN.
+        (OFF, known(DECIDED), Verdict.NOT_COMPARED, False, [Cause.RANDOM]),
+        ([1.0, 2.0, 3.0], known(MISSED), Verdict.NOT_COMPARED, True, [Cause.RANDOM]),
+        (
+            [1.0, math.nan, 3.0],
+            known(DECIDED),
+            Verdict.NONFINITE,
+            True,
+            [Cause.NONFINITE, Cause.RANDOM_NEARBY],
+        ),
+        ([1.0, 2.0], known(DECIDED), Verdict.SHAPE_MISMATCH, True, [Cause.SHAPE, Cause.RANDOM_NEARBY]),
+        # What it may have a part in is judged, with a word of doubt where it differs.
+        (OFF, known(NEARBY), Verdict.MISMATCH, True, [Cause.VALUES, Cause.RANDOM_NEARBY]),
+        ([1.0, 2.0, 3.0], known(NEARBY), Verdict.MATCH, True, []),
+        # A difference that is judged elsewhere does not count here; an agreement stands.
+        (OFF, known(elsewhere=ELSEWHERE), Verdict.NOT_COMPARED, False, [Cause.SHOWN_BEFORE]),
+        ([1.0, 2.0], known(elsewhere=ELSEWHERE), Verdict.NOT_COMPARED, False, [Cause.SHOWN_BEFORE]),
+        ([1.0, 2.0, 3.0], known(elsewhere=ELSEWHERE), Verdict.MATCH, True, []),
+        (OFF, known(DECIDED, elsewhere=ELSEWHERE), Verdict.NOT_COMPARED, False, [Cause.RANDOM]),
+        # A bias that noise has moved.
+        (OFF, known(shift=3.0), Verdict.WITHIN_TOLERANCE, True, [Cause.MOVED_BIAS]),
+        (OFF, known(shift=1.0), Verdict.MISMATCH, True, [Cause.VALUES]),
+        (OFF, known(DECIDED, shift=3.0), Verdict.NOT_COMPARED, False, [Cause.RANDOM]),
+    ],
+)
+def test_what_is_known_of_a_pair_besides_its_figures(
+    candidate: list[float], besides: Known, verdict: Verdict, counts: bool, causes: list[Cause]
+) -> None:
+    ours, theirs = (HostTensor.from_array(np.asarray(side)) for side in ([1.0, 2.0, 3.0], candidate))
+    figures = measure(ours, theirs, LOOSE) if ours.array.shape == theirs.array.shape else None
+    measured = Measured(reference=ours.spec, candidate=theirs.spec, tolerance=LOOSE, figures=figures)
+    found = judge(Evidence(kind=CaptureKind.OUTPUT, measured=measured, known=besides), STRICT)
+    assert (found.verdict, found.counts, [one.cause for one in found.reasons]) == (verdict, counts, causes)
+
+
+@pytest.mark.parametrize("side", Side)
+def test_what_one_side_alone_has_fails_where_it_was_asked_for_and_is_not_judged_elsewhere(side: Side) -> None:
+    lone = Evidence(kind=CaptureKind.INPUT_GRADIENT, measured=None, only=side, known=known(MISSED))
+    found = judge(lone, STRICT)
+    assert (found.verdict, found.counts, found.omission) == (Verdict.UNMATCHED, False, Omission.ONE_SIDED)
+    assert found.reasons == (Reason(cause=Cause.ONE_SIDED, side=side),)
+    asked_for = judge(dataclasses.replace(lone, is_asked_for=True), STRICT)
+    assert (asked_for.counts, asked_for.omission) == (True, None)
+    charged = judge(dataclasses.replace(lone, known=known(elsewhere=ELSEWHERE)), STRICT)
+    assert (charged.verdict, charged.counts) == (Verdict.NOT_COMPARED, False)
+
+
+def test_why_nothing_was_measured_is_said_unless_chance_decides() -> None:
+    why = Reason(cause=Cause.STOPPED)
+    unmeasured = Evidence(kind=CaptureKind.OUTPUT, measured=None, why_not=why)
+    found = judge(unmeasured, STRICT)
+    assert (found.verdict, found.reasons, found.counts) == (Verdict.NOT_COMPARED, (why,), True)
+    by_chance = dataclasses.replace(unmeasured, known=Known(chance=DECIDED))
+    assert judge(by_chance, STRICT).omission is Omission.RANDOM

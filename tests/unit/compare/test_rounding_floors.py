@@ -1,0 +1,563 @@
+"""Each place is held against what it is made of: terms that cancel leave rounding, small terms do not."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any, Optional
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from translated import translated
+
+from padiff_compare.alignment.plan import PairedLayer, Plan
+from padiff_compare.capture.sides import SIDES, TensorPair
+from padiff_compare.capture.store import TensorStore
+from padiff_compare.judge.judge import Evidence, Judgement, judge
+from padiff_compare.judge.measured import measure_pair
+from padiff_compare.judge.noise import rounding_floor
+from padiff_compare.judge.tolerances import Tolerances
+from padiff_compare.layout_rules import IDENTITY
+from padiff_compare.model_index import ModelIndex
+from padiff_compare.steps.captures import LOSS_KEY, PassPlan, StepCaptures
+from padiff_compare.steps.pairs import Half, PairTable
+from padiff_compare.steps.rounding_floors import RoundingFloors
+from padiff_compare.weights.owned_weight import OwnedWeight
+from padiff_compare.weights.weight_pair import WeightPair, WeightPlan
+from padiff_rpc.tensors import HostTensor
+from padiff_rpc.v1.records import CallEvent, Layer, Options, Slot, TensorSpec, Weight
+from padiff_rpc.v1.words import CallMoment, CaptureKind, DType, Omission, PairedBy, Side, Verdict, WeightKind
+
+Reals = npt.NDArray[np.float32]
+# What both sides have at a tensor.
+Both = tuple[Reals, Reals]
+OPTIONS = Options()
+MATCH, WITHIN, MISMATCH = Verdict.MATCH, Verdict.WITHIN_TOLERANCE, Verdict.MISMATCH
+NOISE = Verdict.NOT_COMPARED
+
+
+def draw(seed: int, *shape: int, scale: float = 1.0) -> Reals:
+    return (scale * np.random.default_rng(seed).standard_normal(shape)).astype(np.float32)
+
+
+def same(values: Reals) -> Both:
+    return values, values
+
+
+def noise(*shape: int, scale: float) -> Both:
+    return draw(91, *shape, scale=scale), draw(92, *shape, scale=scale)
+
+
+def apart(*shape: int, scale: float, by: float) -> Both:
+    return draw(93, *shape, scale=scale), draw(93, *shape, scale=scale) + draw(94, *shape, scale=by)
+
+
+def weight(name: str, *shape: int) -> Weight:
+    spec = TensorSpec(dtype=DType.FLOAT32, shape=shape)
+    return Weight(name=name, kind=WeightKind.PARAMETER, spec=spec)
+
+
+LAYERS = {
+    layer.path: layer
+    for layer in translated(
+        [
+            Layer(path="", classes=("fake.Root",)),
+            Layer(path="norm", classes=("torch.nn.modules.instancenorm.InstanceNorm2d",)),
+            Layer(path="pool", classes=("torch.nn.modules.pooling.AdaptiveAvgPool2d",)),
+            Layer(path="max", classes=("torch.nn.modules.pooling.AdaptiveMaxPool2d",)),
+            Layer(path="soft", classes=("torch.nn.modules.activation.Softmax",)),
+            Layer(path="gamma", classes=("fake.LayerScale",), weights=(weight("gamma", 4),)),
+            Layer(path="block", classes=("fake.Block",), weights=(weight("gamma", 4),)),
+            Layer(
+                path="fc",
+                classes=("torch.nn.modules.linear.Linear",),
+                weights=(weight("weight", 3, 4), weight("bias", 3)),
+            ),
+        ]
+    )
+}
+
+
+class Step:
+    """One step's captures. Calls are "path taken -> made"; tensors are known by their letters."""
+
+    def __init__(
+        self,
+        store: TensorStore,
+        calls: str,
+        values: Mapping[str, Both],
+        gradients: Optional[Mapping[str, Both]] = None,
+        weights: Optional[Mapping[str, Both]] = None,
+        loss: Optional[Both] = None,
+    ) -> None:
+        self._values = values
+        events = list(self._events(calls))
+        plan = Plan(
+            layers=tuple(
+                PairedLayer(reference=path, candidate=path, how=PairedBy.SAME_PATH)
+                for path in dict.fromkeys(event.path for event in events)
+            )
+        )
+        self.pairs = {
+            name: WeightPair(
+                kind=WeightKind.PARAMETER,
+                references=(OwnedWeight(path="fc", weight=weight(name, *both[0].shape)),),
+                candidate=OwnedWeight(path="fc", weight=weight(name, *both[0].shape)),
+                rule=IDENTITY,
+            )
+            for name, both in (weights or {}).items()
+        }
+        plan_of_weights = WeightPlan(pairs=tuple(self.pairs.values()))
+        self.captures = StepCaptures(PassPlan(plan=plan, weights=plan_of_weights), store, self._ready)
+        for position, side in enumerate(SIDES):
+            for event in events:
+                self.captures.call(side, event)
+            tables: list[tuple[PairTable[Any], Mapping[Any, Both]]] = [
+                (self.captures.values, {ord(name): both for name, both in values.items()}),
+                (self.captures.gradients, {ord(name): both for name, both in (gradients or {}).items()}),
+                (
+                    self.captures.parameter_gradients,
+                    {f"fc.{name}": both for name, both in (weights or {}).items()},
+                ),
+                (self.captures.losses, {LOSS_KEY: loss} if loss is not None else {}),
+            ]
+            for table, given in tables:
+                for key, both in given.items():
+                    table.arrive(side, key, self._half(store, both[position]))
+        models = {side: ModelIndex(list(LAYERS.values())) for side in Side}
+        self.floors = RoundingFloors(self.captures, models, OPTIONS)
+
+    def _events(self, calls: str) -> Iterator[CallEvent]:
+        made_before: Counter[str] = Counter()
+        for line in calls.split(", "):
+            if ":" in line:
+                moment, path, letters = line.split(":")
+                yield self._event(CallMoment(moment), path, letters)
+            else:
+                path, taken, _, made = line.split()
+                yield self._event(CallMoment.ENTRY, path, taken, made_before[path])
+                yield self._event(CallMoment.EXIT, path, made, made_before[path])
+                made_before[path] += 1
+
+    def _event(self, moment: CallMoment, path: str, letters: str, call: int = 0) -> CallEvent:
+        slots = tuple(
+            Slot(
+                name=str(number),
+                tensor=ord(letter),
+                spec=TensorSpec(dtype=DType.FLOAT32, shape=self._values[letter][0].shape),
+            )
+            for number, letter in enumerate(letters)
+        )
+        return CallEvent(moment=moment, path=path, call=call, slots=slots)
+
+    @staticmethod
+    def _half(store: TensorStore, values: Reals) -> Half:
+        array = store.allocate(TensorSpec(dtype=DType.FLOAT32, shape=values.shape))
+        array[...] = values
+        return Half(
+            tensors=(HostTensor(array=array, dtype=DType.FLOAT32),),
+            sum_squares=float(np.square(values, dtype=np.float64).sum()),
+        )
+
+    @staticmethod
+    def _ready(table: PairTable[Any], pair: TensorPair[Any]) -> None:
+        first, second = table.halves(pair)
+        aspect = table.aspect(pair)
+        tolerances = Tolerances(OPTIONS)
+        table.settle(pair, measure_pair(aspect, first.tensors, second.tensors[0], tolerances=tolerances))
+
+    def value(self, letter: str) -> Verdict:
+        return self._verdict(self.captures.values, ord(letter), False)
+
+    def gradient(self, letter: str) -> Verdict:
+        return self._verdict(self.captures.gradients, ord(letter), True)
+
+    def loss(self) -> Verdict:
+        return self._verdict(self.captures.losses, LOSS_KEY, False)
+
+    def of_weight(self, name: str) -> Verdict:
+        floor = self.floors.of_parameter(self.pairs[name])
+        return self._verdict(self.captures.parameter_gradients, f"fc.{name}", True, floor)
+
+    def _verdict(
+        self, table: PairTable[Any], key: Any, of_gradient: bool, floor: Optional[float] = None
+    ) -> Verdict:
+        return self._judgement(table, key, of_gradient, floor).verdict
+
+    def omission(self, letter: str) -> Optional[Omission]:
+        return self._judgement(self.captures.values, ord(letter), False).omission
+
+    def _judgement(
+        self, table: PairTable[Any], key: Any, of_gradient: bool, floor: Optional[float] = None
+    ) -> Judgement:
+        pair = TensorPair(reference=key, candidate=key)
+        measured = table.measured(pair)
+        assert measured is not None
+        evidence = Evidence(
+            kind=CaptureKind.OUTPUT_GRADIENT if of_gradient else CaptureKind.OUTPUT,
+            measured=measured,
+            floor=self.floors.of(table, pair) if floor is None else floor,
+        )
+        return judge(evidence, OPTIONS)
+
+
+@pytest.fixture
+def store() -> Iterator[TensorStore]:
+    with TensorStore(1 << 24) as store:
+        yield store
+
+
+@pytest.mark.parametrize("dtype", list(DType))
+def test_the_floor_lies_above_rounding_and_far_under_the_terms(dtype: DType) -> None:
+    floor = rounding_floor(2.0, dtype)
+    if dtype in (DType.FLOAT32, DType.COMPLEX64):
+        # Seen: 1e-6 for a convolution's bias before a BatchNorm, 2e-4 for the smallest honest gradient.
+        assert 5e-6 < floor / 2.0 < 5e-5
+    assert 0.0 <= floor <= 2e-3
+
+
+X = draw(1, 2, 4, 6, 6)
+POOLED = "entry::x, norm x -> n, pool n -> p, fc p -> y, exit::y"
+
+
+@pytest.mark.parametrize(
+    ("kind", "made", "verdict"),
+    [
+        # A mean of 36 values of size 1 that cancel: rounding of 1e-8, whoever makes it.
+        ("pool", noise(2, 4, 1, 1, scale=1e-8), WITHIN),
+        ("between", noise(2, 4, scale=1e-8), WITHIN),
+        ("max", noise(2, 4, 1, 1, scale=1e-8), WITHIN),
+        # As large as a mean of values that do not cancel, and another on the other side.
+        ("pool", noise(2, 4, 1, 1, scale=0.2), MISMATCH),
+        ("between", noise(2, 4, scale=0.2), MISMATCH),
+        # A mean over the wrong axis is no noise on one side.
+        ("pool", (draw(5, 2, 4, 1, 1, scale=1e-8), draw(6, 2, 4, 1, 1, scale=0.1)), MISMATCH),
+        ("between", (draw(5, 2, 4, scale=1e-8), draw(6, 2, 4, scale=0.1)), MISMATCH),
+        # Far above rounding: an average may be as far off as what it averages, other code may not.
+        ("pool", noise(2, 4, 1, 1, scale=4e-6), WITHIN),
+        ("max", noise(2, 4, 1, 1, scale=4e-6), MISMATCH),
+        ("between", noise(2, 4, scale=4e-6), MISMATCH),
+        # As many as there were: nothing was summed, and a small value is an honest one.
+        ("soft", noise(2, 4, 6, 6, scale=1e-8), MISMATCH),
+        ("weights", noise(2, 4, scale=1e-8), MISMATCH),
+    ],
+)
+def test_what_is_made_of_values_that_cancel_is_held_against_these(
+    store: TensorStore, kind: str, made: Both, verdict: Verdict
+) -> None:
+    calls = {
+        "between": "entry::x, norm x -> n, fc p -> y, exit::y",
+        "weights": "entry::x, norm x -> n, fc n -> p, exit::p",
+    }.get(kind, f"entry::x, norm x -> n, {kind} n -> p, fc p -> y, exit::y")
+    values = {"x": same(X), "n": same(draw(2, 2, 4, 6, 6)), "p": made, "y": same(draw(3, 2, 3))}
+    assert Step(store, calls, values).value("p") is verdict
+
+
+@pytest.mark.parametrize("mark", [-np.inf, np.finfo(np.float32).min, -1e9])
+def test_marks_of_a_mask_are_no_terms(store: TensorStore, mark: float) -> None:
+    masked = draw(2, 2, 4, 6, 6)
+    masked[:, :, 3:] = mark
+    calls = "entry::x, norm x -> n, fc p -> y, exit::y"
+    values = {"x": same(X), "n": same(masked), "p": noise(2, 4, scale=1e-3), "y": same(draw(3, 2, 3))}
+    assert Step(store, calls, values).value("p") is MISMATCH
+    sent_back = gradients(
+        n=same(np.where(masked[:, 0, 2:, :3].reshape(8, 3) < -9, mark, 1.0)), h=noise(8, 3, scale=1e-3)
+    )
+    assert Step(store, LINE, VALUES, sent_back).gradient("h") is MISMATCH
+
+
+def test_noise_goes_on_through_what_is_made_of_it_and_hides_nothing_larger(store: TensorStore) -> None:
+    values = {"x": same(X), "n": same(draw(2, 2, 4, 6, 6)), "p": noise(2, 4, 1, 1, scale=1e-8)}
+    for made, verdict in (
+        (noise(2, 3, scale=3e-8), WITHIN),
+        (noise(2, 3, scale=1e-5), MISMATCH),
+        (noise(2, 3, scale=1.0), MISMATCH),
+        ((draw(7, 2, 3), draw(7, 2, 3) + 3e-8), WITHIN),
+    ):
+        both = np.float32(made[0]), np.float32(made[1])
+        assert Step(store, POOLED, {**values, "y": both}).value("y") is verdict
+
+
+def test_a_norm_makes_noise_larger_by_its_epsilon(store: TensorStore) -> None:
+    calls = "entry::x, norm x -> n, pool n -> p, norm p -> y, exit::y"
+    values = {"x": same(X), "n": same(draw(2, 2, 4, 6, 6)), "p": noise(2, 4, 1, 1, scale=1e-8)}
+    for scale, verdict in ((3e-6, WITHIN), (1e-3, MISMATCH)):
+        step = Step(store, calls, {**values, "y": noise(2, 4, 1, 1, scale=scale)})
+        assert step.value("y") is verdict
+
+
+def test_noise_excuses_nothing_that_is_not_made_of_it(store: TensorStore) -> None:
+    calls = (
+        "entry::x, entry:inner:x, norm x -> n, pool n -> p, soft p -> w, exit:inner:o, soft o -> s, "
+        "soft s -> t, exit::t"
+    )
+    small = noise(2, 4, 1, 1, scale=1e-8)
+    values = {
+        "x": same(X),
+        "n": same(draw(2, 2, 4, 6, 6)),
+        "p": small,
+        "w": small,
+        "o": same(draw(5, 2, 4, 1, 1)),
+        "s": same(draw(6, 2, 4, 1, 1)),
+        "t": noise(2, 4, 1, 1, scale=3e-8),
+    }
+    # The inner call kept its noise to itself; where it is handed on, it explains what is behind it.
+    behind = Step(store, calls, values)
+    assert [behind.value(letter) for letter in "pwt"] == [WITHIN, WITHIN, MISMATCH]
+    handed = Step(store, calls, {**values, "o": small, "s": small})
+    assert [handed.value(letter) for letter in "post"] == [WITHIN] * 4
+
+
+def test_a_small_value_behind_honest_ones_is_compared(store: TensorStore) -> None:
+    values = {
+        "x": same(X),
+        "n": same(draw(2, 2, 4, 6, 6)),
+        "p": same(draw(4, 2, 4, 1, 1)),
+        "y": noise(2, 3, scale=1e-9),
+    }
+    assert Step(store, POOLED, values).value("y") is MISMATCH
+
+
+@pytest.mark.parametrize(
+    ("loss", "verdict"),
+    [
+        ((np.float32(1e-9), np.float32(-2e-9)), WITHIN),
+        ((np.float32(1e-2), np.float32(3e-2)), MISMATCH),
+    ],
+)
+def test_a_loss_that_is_a_mean_of_centred_values_is_rounding(
+    store: TensorStore, loss: Any, verdict: Verdict
+) -> None:
+    values = {"x": same(X), "n": same(draw(2, 2, 4, 6, 6))}
+    step = Step(store, "entry::x, norm x -> n, exit::n", values, loss=(np.array(loss[0]), np.array(loss[1])))
+    assert step.loss() is verdict
+
+
+LINE = "entry::x, fc x -> h, norm h -> n, exit::n"
+SHAPES = {"x": (8, 4), "h": (8, 3), "n": (8, 3)}
+VALUES = {letter: same(draw(number, *shape)) for number, (letter, shape) in enumerate(SHAPES.items())}
+
+
+def gradients(**given: Both) -> dict[str, Both]:
+    return {**{letter: same(draw(9, *shape)) for letter, shape in SHAPES.items()}, **given}
+
+
+@pytest.mark.parametrize(
+    ("sent_back", "verdict"),
+    [
+        (noise(8, 3, scale=1e-8), NOISE),
+        # A hundred epsilons of the gradient behind the norm are 1.2e-5.
+        (noise(8, 3, scale=1e-4), MISMATCH),
+        ((draw(3, 8, 3, scale=1e-4), draw(3, 8, 3, scale=3e-4)), MISMATCH),
+        # Nothing but a small part of it differs: the terms cancelled in part.
+        (apart(8, 3, scale=1e-4, by=6e-6), WITHIN),
+        # What rounding cannot look like: a factor, a constant, nothing at all on one side.
+        ((draw(3, 8, 3, scale=1e-4), draw(3, 8, 3, scale=1.06e-4)), MISMATCH),
+        ((draw(3, 8, 3, scale=1e-6), draw(3, 8, 3, scale=3e-6)), MISMATCH),
+        ((draw(3, 8, 3, scale=1e-6), draw(3, 8, 3, scale=-1e-6)), MISMATCH),
+        ((draw(3, 8, 3, scale=1e-6), draw(3, 8, 3, scale=1e-6) + np.float32(5e-6)), MISMATCH),
+        ((draw(3, 8, 3, scale=1e-6), np.zeros((8, 3), np.float32)), MISMATCH),
+        ((np.zeros((8, 3), np.float32), draw(3, 8, 3, scale=1e-6)), MISMATCH),
+        # The terms of one side may cancel exactly.
+        ((draw(3, 8, 3, scale=1e-7), np.zeros((8, 3), np.float32)), NOISE),
+        ((draw(3, 8, 3, scale=1e-8), draw(6, 8, 3)), MISMATCH),
+    ],
+)
+def test_a_gradient_is_held_against_what_came_back_to_its_call(
+    store: TensorStore, sent_back: Both, verdict: Verdict
+) -> None:
+    assert Step(store, LINE, VALUES, gradients(h=sent_back)).gradient("h") is verdict
+
+
+def test_a_small_gradient_of_a_small_one_is_honest_however_large_others_are(store: TensorStore) -> None:
+    small = draw(3, 8, 3, scale=1e-9)
+    wrong = gradients(n=same(draw(9, 8, 3, scale=1e-9)), h=(small, 3 * small))
+    behind = f"{LINE.rpartition(',')[0]}, soft z -> w, exit::nw"
+    values = {**VALUES, "z": same(draw(5, 8, 3)), "w": same(draw(6, 8, 3))}
+    large = {"z": same(draw(7, 8, 3, scale=1e3)), "w": same(draw(8, 8, 3, scale=1e3))}
+    assert Step(store, behind, values, {**wrong, **large}).gradient("h") is MISMATCH
+
+
+def test_what_flows_back_from_a_vanished_gradient_is_noise_as_well(store: TensorStore) -> None:
+    vanished = noise(8, 3, scale=1e-8)
+    step = Step(
+        store,
+        LINE,
+        VALUES,
+        gradients(h=vanished, x=noise(8, 4, scale=2e-8)),
+        {"weight": noise(3, 4, scale=3e-8), "bias": noise(3, scale=3e-8)},
+    )
+    assert [step.gradient(letter) for letter in "nhx"] == [MATCH, NOISE, NOISE]
+    assert [step.of_weight(name) for name in ("weight", "bias")] == [NOISE, NOISE]
+    faulty = Step(
+        store,
+        LINE,
+        VALUES,
+        gradients(h=vanished, x=noise(8, 4, scale=1e-4)),
+        {"weight": noise(3, 4, scale=1e-4), "bias": noise(3, scale=1e-4)},
+    )
+    assert faulty.gradient("x") is MISMATCH
+    assert [faulty.of_weight(name) for name in ("weight", "bias")] == [MISMATCH, MISMATCH]
+
+
+@pytest.mark.parametrize(
+    ("taken", "name", "made", "verdict"),
+    [
+        # The sum of what came back cancels: an attention key's bias.
+        (1.0, "bias", noise(3, scale=1e-8), NOISE),
+        (1.0, "bias", noise(3, scale=1e-4), MISMATCH),
+        (1.0, "bias", (draw(3, 3, scale=1e-3), draw(3, 3, scale=3e-3)), MISMATCH),
+        (1.0, "weight", noise(3, 4, scale=1e-8), NOISE),
+        # What was taken is small, and so is an honest gradient.
+        (1e-5, "weight", noise(3, 4, scale=1e-8), MISMATCH),
+        (1e-5, "bias", noise(3, scale=1e-8), NOISE),
+        (1e3, "weight", noise(3, 4, scale=1e-5), NOISE),
+    ],
+)
+def test_a_weights_gradient_is_held_against_what_its_calls_took_and_got_back(
+    store: TensorStore, taken: float, name: str, made: Both, verdict: Verdict
+) -> None:
+    values = {**VALUES, "x": same(draw(1, 8, 4, scale=taken))}
+    assert Step(store, LINE, values, gradients(), {name: made}).of_weight(name) is verdict
+
+
+def test_what_multiplies_noise_is_noise(store: TensorStore) -> None:
+    values = {
+        "x": same(X),
+        "n": same(draw(2, 2, 4, 6, 6)),
+        "p": noise(2, 4, 1, 1, scale=1e-8),
+        "y": same(draw(3, 2, 3)),
+    }
+    given = {"y": same(draw(9, 2, 3)), "p": same(draw(8, 2, 4, 1, 1))}
+    step = Step(store, POOLED, values, given, {"weight": noise(3, 4, scale=3e-8)})
+    assert step.of_weight("weight") is NOISE
+    wrong = Step(store, POOLED, values, given, {"weight": noise(3, 4, scale=1e-3)})
+    assert wrong.of_weight("weight") is MISMATCH
+
+
+THREE = np.float32(3)
+
+
+@pytest.mark.parametrize("candidate", ["tripled", "zero", "other", "as reference"])
+@pytest.mark.parametrize(
+    ("calls", "scale"),
+    [
+        # A leaf that makes values small; code of a block that does so.
+        ("fc x -> a, gamma a -> b", 1e-6),
+        ("entry:block:x, fc x -> a, exit:block:b", 1e-6),
+    ],
+)
+def test_gradients_that_a_small_factor_made_small_are_compared(
+    store: TensorStore, calls: str, scale: float, candidate: str
+) -> None:
+    x, a, back = draw(1, 64, 4), draw(2, 64, 3), draw(3, 64, 3)
+    made = np.float32(scale) * a if "gamma" in calls else draw(5, 64, 3)
+    gradient = np.float32(scale) * back
+    weights = {"weight": gradient.T @ x, "bias": gradient.sum(0)}
+
+    def against(values: Reals) -> Both:
+        return values, {
+            "tripled": values * THREE,
+            "zero": values * np.float32(0),
+            "other": draw(17, *values.shape, scale=float(np.abs(values).max())),
+            "as reference": values,
+        }[candidate]
+
+    step = Step(
+        store,
+        calls,
+        {"x": same(x), "a": same(a), "b": same(made)},
+        {"b": same(back), "a": against(gradient)},
+        {name: against(values) for name, values in weights.items()},
+    )
+    verdict = MATCH if candidate == "as reference" else MISMATCH
+    assert step.gradient("a") is verdict
+    assert [step.of_weight(name) for name in weights] == [verdict, verdict]
+
+
+def test_what_a_small_factor_takes_noise_to_is_noise_of_that_size(store: TensorStore) -> None:
+    values = {"x": same(draw(1, 64, 4)), "a": same(draw(2, 64, 4)), "b": same(draw(2, 64, 4, scale=1e-6))}
+    for scale, verdict in ((1e-14, NOISE), (1e-9, MISMATCH)):
+        given = {"b": same(draw(3, 64, 4)), "a": noise(64, 4, scale=scale)}
+        assert Step(store, "gamma x -> a, soft a -> b", values, given).gradient("a") is verdict
+
+
+@pytest.mark.parametrize("scale", [1e-5, 1e-6, 1e-8])
+def test_parameters_that_no_call_owns_are_compared_however_small_their_gradients(
+    store: TensorStore, scale: float
+) -> None:
+    values = {"x": same(draw(1, 64, 4)), "y": same(draw(2, 64, 1))}
+    matrix, bias = draw(4, 3, 4, scale=scale), draw(5, 3, scale=scale)
+    tripled = {"weight": (matrix, matrix * THREE), "bias": (bias, bias * THREE)}
+    for calls in ("entry::x, exit::y", "entry::x, soft x -> z, exit::y"):
+        given = {"y": same(draw(3, 64, 1)), "z": same(draw(6, 64, 4, scale=scale))}
+        step = Step(store, calls, {**values, "z": same(draw(7, 64, 4))}, given, tripled)
+        assert [step.of_weight(name) for name in tripled] == [MISMATCH, MISMATCH]
+    # Next to a gradient as small as theirs, others of their size are honest.
+    other = {"weight": noise(3, 4, scale=scale), "bias": noise(3, scale=scale)}
+    step = Step(store, calls, {**values, "z": same(draw(7, 64, 4))}, given, other)
+    assert [step.of_weight(name) for name in other] == [MISMATCH, MISMATCH]
+
+
+def test_noise_in_a_parameter_that_no_call_owns_is_no_fault(store: TensorStore) -> None:
+    values = {"x": same(draw(1, 64, 4)), "y": same(draw(2, 64, 1))}
+    step = Step(
+        store, "entry::x, exit::y", values, {"y": same(draw(3, 64, 1))}, {"bias": noise(3, scale=1e-7)}
+    )
+    assert step.of_weight("bias") is NOISE
+
+
+@pytest.mark.parametrize("rows", [64, 4])
+def test_an_input_that_a_matrix_does_not_multiply_is_no_term(store: TensorStore, rows: int) -> None:
+    """The time of day beside the values; of 4 rows, its axis could be the matrix's."""
+    back, x = draw(7, rows, 3), draw(1, rows, 4)
+    values = {"x": same(x), "t": same(np.full(rows, 1.6e9, np.float32)), "a": same(draw(6, rows, 3))}
+    for calls in ("fc xt -> a", "fc tx -> a"):
+        wrong = {"weight": (back.T @ x, np.zeros((3, 4), np.float32))}
+        assert Step(store, calls, values, {"a": same(back)}, wrong).of_weight("weight") is MISMATCH
+        small = {"weight": noise(3, 4, scale=1e-7)}
+        assert Step(store, calls, values, {"a": same(back)}, small).of_weight("weight") is NOISE
+
+
+@pytest.mark.parametrize("is_constant", [True, False])
+def test_what_other_code_makes_of_large_values_is_no_rounding(store: TensorStore, is_constant: bool) -> None:
+    """Images of 0 to 255, of which the code takes a part, and divides it by a spread that is a little off."""
+    images = (255 * np.random.default_rng(0).random((2, 3, 64, 64))).astype(np.float32)
+    taken = (images[:, :, ::2, ::2] / 255 - np.float32(0.5)) / np.float32(0.25)
+    wrong = np.float32(8e-4) if is_constant else draw(8, *taken.shape, scale=2e-4)
+    values = {"x": same(images), "c": (taken, taken + wrong), "a": same(draw(1, 64, 3))}
+    assert Step(store, "entry::x, fc c -> a, exit::a", values).value("c") is MISMATCH
+
+
+def test_noise_of_noise_has_a_bound(store: TensorStore) -> None:
+    """Each call makes it three times larger; what all together make of it is bounded as for one."""
+    calls = "entry::x, norm x -> n, pool n -> p, soft p -> a, soft a -> b, soft b -> c, soft c -> d, exit::d"
+    values = {"x": same(X), "n": same(draw(2, 2, 4, 6, 6)), "p": noise(2, 4, 1, 1, scale=1e-7)}
+    for number, letter in enumerate("abcd"):
+        values[letter] = noise(2, 4, 1, 1, scale=1e-7 * 6 ** (number + 1))
+    step = Step(store, calls, values, loss=(np.array(np.float32(1.0)), np.array(np.float32(1.9))))
+    assert [step.value(letter) for letter in "pabcd"] == [WITHIN, WITHIN, MISMATCH, MISMATCH, MISMATCH]
+    assert step.loss() is MISMATCH
+
+
+def test_a_norm_makes_nothing_of_noise_beside_honest_values(store: TensorStore) -> None:
+    calls = "entry::x, norm x -> n, pool n -> p, soft p -> s, norm s -> y, exit::y"
+    honest = draw(4, 2, 4, 1, 1)
+    values = {"x": same(X), "n": same(draw(2, 2, 4, 6, 6)), "p": noise(2, 4, 1, 1, scale=1e-6)}
+    values["s"] = honest, honest + draw(5, 2, 4, 1, 1, scale=2e-5)
+    values["y"] = honest, honest + draw(6, 2, 4, 1, 1, scale=2e-4)
+    step = Step(store, calls, values)
+    assert [step.value(letter) for letter in "sy"] == [WITHIN, MISMATCH]
+
+
+def test_a_value_that_is_nothing_but_rounding_agrees_and_says_so(store: TensorStore) -> None:
+    values = {"x": same(X), "n": same(draw(2, 2, 4, 6, 6)), "y": same(draw(3, 2, 3))}
+    zeros = np.zeros((2, 4, 1, 1), np.float32)
+    for made, omission in (
+        (noise(2, 4, 1, 1, scale=4e-6), Omission.BELOW_ROUNDING),
+        ((draw(5, 2, 4, 1, 1, scale=4e-8), zeros), Omission.BELOW_ROUNDING),
+        (apart(2, 4, 1, 1, scale=1e-2, by=1e-6), None),
+    ):
+        step = Step(store, POOLED, {**values, "p": made})
+        assert (step.value("p"), step.omission("p")) == (WITHIN, omission)

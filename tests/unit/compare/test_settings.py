@@ -1,0 +1,152 @@
+"""Combinations of settings: which are forced, and which are refused."""
+
+from __future__ import annotations
+
+import pytest
+
+from padiff_compare.settings import settle
+from padiff_rpc.errors import InvalidRequestError
+from padiff_rpc.v1.records import CompareStart, Model, Options, Party, WorkerAddress, WorkerInfo
+from padiff_rpc.v1.words import Side
+
+
+def party(address, **given):
+    return Party(model=Model(model=given.pop("model", "m:f"), **given), worker=WorkerAddress(address=address))
+
+
+def start(reference=None, candidate=None, steps=1, **options):
+    return CompareStart(
+        protocol_version=1,
+        reference=party("unix:/r", **(reference or {})),
+        candidate=party("unix:/c", **(reference or {} if candidate is None else candidate)),
+        steps=steps,
+        options=Options(**options),
+    )
+
+
+def test_one_step_of_both_phases_is_the_default():
+    found = settle(start())
+    assert (found.steps, found.backward, found.optimize, found.notes) == (1, True, False, ())
+
+
+def test_an_optimizer_on_both_sides_is_used_in_every_step():
+    found = settle(start({"optimizer": "m:o"}, steps=5))
+    assert (found.steps, found.optimize) == (5, True)
+
+
+def test_forward_alone_makes_one_step_without_loss_and_optimizer_and_says_so():
+    found = settle(start({"optimizer": "m:o", "loss": "m:l"}, steps=5, diff_phase="forward"))
+    assert (found.steps, found.backward, found.optimize) == (1, False, False)
+    assert len(found.notes) == 3
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"diff_phase": "forward"}, {"accumulate", "clip_norm", "loss_scale"}),
+        ({"single_step": True}, {"accumulate", "clip_norm"}),
+        ({}, set()),
+    ],
+)
+def test_what_of_a_training_step_has_no_effect_is_said(options, told):
+    given = {"accumulate": 2, "clip_norm": 1.0, "loss_scale": 8.0}
+    found = settle(start({"optimizer": "m:o"}, steps=2, **given, **options))
+    assert {note.partition(":")[0] for note in found.notes if note.partition(":")[0] in given} == told
+
+
+def test_backward_alone_becomes_both_and_says_so():
+    found = settle(start(diff_phase="backward"))
+    assert found.backward
+    assert len(found.notes) == 1
+
+
+def test_lockstep_makes_one_step_without_an_optimizer_and_says_so():
+    found = settle(start({"optimizer": "m:o"}, steps=5, single_step=True))
+    assert (found.steps, found.backward, found.optimize) == (1, True, False)
+    assert len(found.notes) == 2
+
+
+def test_lockstep_may_judge_backward_alone():
+    found = settle(start(single_step=True, diff_phase="backward"))
+    assert found.backward
+    assert len(found.notes) == 1
+
+
+def test_local_errors_may_judge_backward_alone_and_keep_steps_and_optimizer():
+    found = settle(start({"optimizer": "m:o"}, steps=5, local_error=True, diff_phase="backward"))
+    assert (found.steps, found.backward, found.optimize) == (5, True, True)
+    [note] = found.notes
+    assert "values do not count" in note
+
+
+@pytest.mark.parametrize("field", ["loss", "optimizer"])
+@pytest.mark.parametrize(
+    ("reference", "candidate", "blamed"), [("m:x", "", "candidate"), ("", "m:x", "reference")]
+)
+def test_a_loss_or_optimizer_on_one_side_is_refused(field, reference, candidate, blamed):
+    with pytest.raises(InvalidRequestError, match=rf"{blamed}\.{field}"):
+        settle(start({field: reference}, {field: candidate}))
+
+
+def test_a_served_model_may_bring_its_own():
+    found = settle(start({"optimizer": "m:o"}, {"model": ""}, steps=3))
+    assert found.optimize
+
+
+@pytest.mark.parametrize("steps", [0, 2])
+def test_steps_need_an_optimizer_and_be_at_least_one(steps):
+    with pytest.raises(InvalidRequestError, match="steps"):
+        settle(start(steps=steps))
+
+
+def test_one_worker_for_both_sides_is_refused():
+    both = CompareStart(protocol_version=1, reference=party("unix:/r"), candidate=party("unix:/r"))
+    with pytest.raises(InvalidRequestError, match="a worker of its own"):
+        settle(both)
+
+
+def serving(**given):
+    return WorkerInfo(
+        protocol_version=1,
+        framework="fake",
+        framework_version="",
+        python_version="",
+        numpy_version="",
+        package_version="",
+        host="",
+        pid=1,
+        served_model="m.Net",
+        **given,
+    )
+
+
+def served(reference, candidate):
+    return {Side.REFERENCE: serving(**reference), Side.CANDIDATE: serving(**candidate)}
+
+
+OWN = {"model": ""}
+
+
+def test_served_models_have_an_optimizer_phase_only_with_their_optimizers():
+    assert settle(start(OWN)).optimize  # as far as is known before the workers are asked
+    assert not settle(start(OWN), served({}, {})).optimize
+    both = {"serves_optimizer": True}
+    assert settle(start(OWN, steps=3), served(both, both)).optimize
+    named = start({"model": "", "optimizer": "m:o"}, steps=3)
+    assert settle(named, served({}, {})).optimize
+
+
+def test_steps_without_an_optimizer_are_refused_of_served_models_as_by_name():
+    with pytest.raises(InvalidRequestError) as by_name:
+        settle(start(steps=3))
+    with pytest.raises(InvalidRequestError) as of_served:
+        settle(start(OWN, steps=3), served({}, {}))
+    assert str(of_served.value) == str(by_name.value)
+
+
+@pytest.mark.parametrize("field", ["loss", "optimizer"])
+def test_what_one_served_model_has_the_other_must_have(field):
+    with pytest.raises(InvalidRequestError, match=rf"candidate\.{field}: give one for both sides"):
+        settle(start(OWN), served({f"serves_{field}": True}, {}))
+    with pytest.raises(InvalidRequestError, match=rf"reference\.{field}: give one for both sides"):
+        settle(start({}, OWN), {**served({}, {f"serves_{field}": True}), Side.REFERENCE: None})

@@ -1,10 +1,11 @@
-"""Items that a worker sends during a step."""
+"""Items that a source sends during a step."""
 
 from __future__ import annotations
 
 from typing import Any, Optional, Union
 
 from padiff_rpc.records import record
+from padiff_rpc.tensors import HostTensor
 from padiff_rpc.v1.records import (
     CallEvent,
     CaptureId,
@@ -47,6 +48,15 @@ class CaptureChunk:
 
 
 @record
+class HeldCapture:
+    """A capture that has come whole before, with its array and its header's sum of squares."""
+
+    capture: Announced
+    tensor: HostTensor
+    sum_squares: float
+
+
+@record
 class Credit:
     """Bytes of overrides that the worker is done with."""
 
@@ -57,6 +67,8 @@ StepItem = Union[
     CallEvent,
     CaptureBegins,
     CaptureChunk,
+    Announced,
+    HeldCapture,
     Phase,
     ModelFailure,
     StepSummary,

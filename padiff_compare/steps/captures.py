@@ -14,7 +14,8 @@ from functools import cached_property
 from typing import Any, Optional
 
 from padiff_compare.alignment.plan import Plan
-from padiff_compare.capture.items import Announced
+from padiff_compare.capture.held_pass import HeldPass
+from padiff_compare.capture.items import Announced, HeldCapture
 from padiff_compare.capture.sides import SIDES, TensorPair
 from padiff_compare.capture.store import TensorStore
 from padiff_compare.capture.trace import Origin, Trace, Traces, own_gradients
@@ -22,7 +23,6 @@ from padiff_compare.judge.measured import Aspect
 from padiff_compare.judge.noisy_elements import Reals
 from padiff_compare.steps.calls import CallPair, CallPairs, JoinedCalls
 from padiff_compare.steps.expectations import Expectations
-from padiff_compare.steps.held_reference import HeldReference
 from padiff_compare.steps.override_feed import OverrideFeed
 from padiff_compare.steps.pairs import Half, PairTable, Ready
 from padiff_compare.steps.parameter_gradients import ParameterGradients
@@ -81,7 +81,7 @@ class StepCaptures:
         store: TensorStore,
         ready: Ready,
         feed: Optional[OverrideFeed] = None,
-        hold: Optional[HeldReference] = None,
+        hold: Optional[HeldPass] = None,
     ) -> None:
         """`feed` gets the reference's tensors that it wants, in lockstep; `hold` all that it shows."""
         self._offsets = known.offsets
@@ -185,7 +185,8 @@ class StepCaptures:
     def arrive(self, side: Side, capture: Announced, half: Half) -> None:
         """Takes a capture that has come whole, and ownership of its array, which came from the store."""
         if self._hold is not None and side is Side.REFERENCE:
-            self._hold.arrived(capture, half)
+            (tensor,) = half.tensors
+            self._hold.arrived(HeldCapture(capture=capture, tensor=tensor, sum_squares=half.sum_squares))
         partners = self._partners(side, capture)
         if side is Side.REFERENCE:
             half = dataclasses.replace(half, computed_in=self._computed_in(capture))

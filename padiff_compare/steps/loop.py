@@ -10,12 +10,12 @@ from typing import Optional
 
 from padiff_compare.aligned import AlignedModels
 from padiff_compare.capture.batches import StepBatch
+from padiff_compare.capture.held_pass import HeldPass
 from padiff_compare.capture.sides import SIDES
 from padiff_compare.judge.gradient_history import GradientHistory
 from padiff_compare.rows import numbered
 from padiff_compare.run import Run
 from padiff_compare.source_pair import SourcePair
-from padiff_compare.steps.held_reference import HeldReference
 from padiff_compare.steps.lockstep_plan import LockstepPlan, plan_overrides
 from padiff_compare.steps.one_pass import PassRunner
 from padiff_compare.steps.own_gradients import own_inputs, with_own_gradients
@@ -103,7 +103,7 @@ class Steps:
         """Runs the reference once, and the candidate in lockstep from its state, then freely from its own."""
         candidate = self._sources.sides[Side.CANDIDATE]
         twins = Twins(self._drift)
-        with closing(HeldReference(self._run.store)) as held:
+        with closing(HeldPass(self._run.store)) as held:
             with self._sources.during(Phase.INITIAL_WEIGHTS, step):
                 candidate.keep_state(optimizer=self._run.settings.optimize)
                 if step:
@@ -126,8 +126,7 @@ class Steps:
         return StepPass(step=step, kind=kind, history=history, overrides=self._overrides.get(kind))
 
     def _run_pass(self, this: StepPass, batch: StepBatch) -> Outcome:
-        sides = SIDES if this.held is None else (Side.CANDIDATE,)
-        starts = {side: self._start_of(side, this, batch) for side in sides}
+        starts = {side: self._start_of(side, this, batch) for side in SIDES}
         outcome = self._passes.run(this, PassStart(starts=starts, batch=batch))
         return outcome.with_rows(self._compare_weights(this))
 

@@ -8,6 +8,7 @@ from typing import Optional
 
 from padiff_compare.aligned import AlignedModels
 from padiff_compare.capture.sides import SIDES, other
+from padiff_compare.capture.source import StepSource
 from padiff_compare.judge.tolerances import Tolerances
 from padiff_compare.run import Run
 from padiff_compare.source_pair import ComparisonStopped, SourcePair
@@ -57,14 +58,14 @@ class PassRunner:
         self.forward_only = False
 
     def run(self, this: StepPass, start: PassStart) -> Outcome:
-        """Runs and compares one pass of the sides that have a start, and reports it.
+        """Runs and compares one pass, and reports it.
 
         Raises ComparisonStopped when a model raised or a worker was lost, after what was compared is
         reported; CancelledError when the connections were closed under us; InvalidRequestError where a
         backward was asked for by name and a framework has none.
         """
         running = StepRun(
-            self._sources.sides,
+            self._steps_of(this),
             start,
             self._run.store,
             Tolerances(self._run.options, in_lockstep=this.is_lockstep),
@@ -80,11 +81,10 @@ class PassRunner:
         feed = self._feed(this)
         captures = StepCaptures(known, self._run.store, running.ready, feed, this.hold)
         with closing(captures):
-            if this.held is not None:
-                this.held.show(captures)
-                if feed is not None:
-                    feed.reference_ended()
             ends = running.run(captures)
+            summary = ends[Side.REFERENCE].summary
+            if this.hold is not None and summary is not None:
+                this.hold.ended(summary)
             if not is_traced:
                 self._align_on(captures, ends)
                 running.measure_waiting()
@@ -94,6 +94,11 @@ class PassRunner:
             self._report.note(*feed.notes())
         self._report_ends(this, ends)
         return outcome
+
+    def _steps_of(self, this: StepPass) -> Mapping[Side, StepSource]:
+        return (
+            self._sources.sides if this.held is None else {**self._sources.sides, Side.REFERENCE: this.held}
+        )
 
     def _settle_backward(self, ends: Ends) -> None:
         """Finds out whether a framework has no backward for its side, and whether any side made one."""

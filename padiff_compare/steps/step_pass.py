@@ -6,9 +6,9 @@ import math
 from collections.abc import Collection, Iterable
 from typing import Optional
 
+from padiff_compare.capture.held_pass import HeldPass
 from padiff_compare.judge.gradient_history import GradientHistory
 from padiff_compare.rows import fails
-from padiff_compare.steps.held_reference import HeldReference
 from padiff_compare.steps.lockstep_plan import LockstepPlan
 from padiff_compare.steps.twins import Twins
 from padiff_rpc.records import record
@@ -31,7 +31,7 @@ class StepPass:
         overrides: which tensors of the reference the candidate gets; None for none.
         twins: knows the rows of the step's other pass; None where there is none.
         hold: gets what the reference shows.
-        held: stands for the reference, which does not run; None where it does.
+        held: is the reference's source, which does not run again; None where the worker is.
     """
 
     step: int
@@ -39,8 +39,8 @@ class StepPass:
     history: GradientHistory
     overrides: Optional[LockstepPlan] = None
     twins: Optional[Twins] = None
-    hold: Optional[HeldReference] = None
-    held: Optional[HeldReference] = None
+    hold: Optional[HeldPass] = None
+    held: Optional[HeldPass] = None
 
     @property
     def is_lockstep(self) -> bool:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Optional
 
-from padiff_compare.capture.items import Announced, CaptureBegins, CaptureChunk, Credit, StepItem
+from padiff_compare.capture.items import Announced, CaptureBegins, CaptureChunk, Credit, HeldCapture, StepItem
 from padiff_compare.capture.store import TensorStore
 from padiff_compare.steps.captures import StepCaptures
 from padiff_compare.steps.override_feed import OverrideFeed
@@ -78,6 +78,11 @@ class StepReader:
                     self._begin_capture(item)
                 elif isinstance(item, CaptureChunk):
                     self._fill(item)
+                elif isinstance(item, Announced):
+                    self._captures.announce(self._side, item)
+                elif isinstance(item, HeldCapture):
+                    half = Half(tensors=(item.tensor,), sum_squares=item.sum_squares)
+                    self._captures.arrive(self._side, item.capture, half)
                 elif isinstance(item, ModelFailure):
                     self.failure = item
                 elif isinstance(item, StepSummary):

@@ -28,11 +28,7 @@ logger = logging.getLogger(__name__)
 
 @record
 class PassStart:
-    """What a pass is begun with.
-
-    Attributes:
-        starts: of the sides that run.
-    """
+    """What a pass is begun with."""
 
     starts: Mapping[Side, StepStart]
     batch: StepBatch
@@ -53,7 +49,7 @@ class SideEnd:
 
 
 class StepRun:
-    """One step, or pass of it, of the sides that have a start.
+    """One step, or pass of it.
 
     A reader thread per side never stops reading; the caller's thread measures. So neither worker ever waits
     for the other: what comes too early is held by the store. A side whose partner stopped early runs its
@@ -89,7 +85,7 @@ class StepRun:
         """Runs the step to its end on each side and returns how each ended."""
         threads = [
             threading.Thread(target=self._read, args=(side, captures), name=f"{side}-reader", daemon=True)
-            for side in self._starts
+            for side in SIDES
         ]
         for thread in threads:
             thread.start()
@@ -106,7 +102,7 @@ class StepRun:
                 call.close()
             for thread in threads:
                 thread.join()
-        return {side: self._ends[side] for side in self._starts}
+        return {side: self._ends[side] for side in SIDES}
 
     def measure_waiting(self) -> None:
         """Measures what became ready after the step had ended."""

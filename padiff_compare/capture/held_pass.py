@@ -1,0 +1,69 @@
+"""One side's pass, held and shown again as a source: nothing runs."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+
+from padiff_compare.capture.items import Announced, HeldCapture, StepItem
+from padiff_compare.capture.source import NumberedTensors
+from padiff_compare.capture.store import TensorStore
+from padiff_rpc.tensors import HostTensor
+from padiff_rpc.v1.records import CallEvent, OverrideTicket, StepStart, StepSummary
+from padiff_rpc.v1.words import Phase
+
+
+class HeldPass:
+    """The calls and captures of a side in the order in which they came. One thread at a time uses it.
+
+    As a source it shows them once, and hands over what it holds. Its tensors lie in the store, and so beyond
+    the memory limit in files.
+    """
+
+    def __init__(self, store: TensorStore) -> None:
+        self._store = store
+        self._held: deque[StepItem] = deque()
+
+    def called(self, event: CallEvent) -> None:
+        self._held.append(event)
+
+    def announced(self, capture: Announced) -> None:
+        self._held.append(capture)
+
+    def arrived(self, capture: HeldCapture) -> None:
+        """Holds a capture's array, which another may release; to be told before that other has it."""
+        self._store.hold(capture.tensor.array)
+        self._held.append(capture)
+
+    def ended(self, summary: StepSummary) -> None:
+        """Takes the worker's account, which ends the pass. Showing takes no time of the worker's."""
+        self._held.append(dataclasses.replace(summary, seconds=()))
+
+    def open_step(self, start: StepStart, tensors: NumberedTensors) -> HeldPass:
+        """Returns itself: the step has run, whatever its start."""
+        return self
+
+    def items(self) -> Iterator[StepItem]:
+        """Yields all again; an array is the reader's once its item is yielded."""
+        while self._held:
+            yield self._held.popleft()
+
+    def acknowledge(self, phase: Phase) -> None:
+        """Does nothing: no phase waits."""
+
+    def absent(self, ticket: OverrideTicket) -> None:
+        """Does nothing: no place asks."""
+
+    def override(self, ticket: OverrideTicket, tensor: HostTensor, sent: Callable[[], None]) -> None:
+        """Takes nothing in; the bytes are not needed."""
+        sent()
+
+    def count_traffic(self, byte_counts: Mapping[Phase, int]) -> None:
+        """Does nothing: nothing crosses."""
+
+    def close(self) -> None:
+        """Releases what nobody was shown; may be called twice."""
+        for item in self.items():
+            if isinstance(item, HeldCapture):
+                self._store.release(item.tensor.array)

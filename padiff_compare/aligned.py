@@ -10,16 +10,11 @@ from padiff_compare.alignment.correspondences import Correspondences
 from padiff_compare.alignment.plan import Plan
 from padiff_compare.alignment.slots import loss_slots
 from padiff_compare.capture.sides import SIDES
-from padiff_compare.capture.source import Sources
 from padiff_compare.capture.trace import Traces
-from padiff_compare.judge.tolerances import Tolerances
 from padiff_compare.model_index import ModelIndex, Models
-from padiff_compare.report.builder import ReportBuilder
 from padiff_compare.steps.calls import JoinedCalls, join_calls
-from padiff_compare.weights.weight_fates import fates
-from padiff_compare.weights.weight_flow import WeightFlow
 from padiff_compare.weights.weight_pair import WeightPair, WeightPlan
-from padiff_rpc.v1.records import Layer, Options
+from padiff_rpc.v1.records import Layer
 from padiff_rpc.v1.words import Side
 
 # From both traces, and the sides whose calls end where the model raised, to the pairs of layers.
@@ -45,15 +40,18 @@ class AlignedModels:
         self,
         layers: Mapping[Side, tuple[Layer, ...]],
         aligner: Aligner,
-        report: ReportBuilder,
+        tell_weights: Callable[[WeightPlan], None],
         *,
         is_foreseen: bool,
     ) -> None:
-        """`is_foreseen`: the steps are expected to make the calls of the first traces."""
+        """`tell_weights` is given each weight plan that is taken.
+
+        `is_foreseen`: the steps are expected to make the calls of the first traces.
+        """
         self.layers = layers
         self.models: Models = {side: ModelIndex(layers[side]) for side in SIDES}
         self._aligner = aligner
-        self._report = report
+        self._tell_weights = tell_weights
         self._is_foreseen = is_foreseen
         self._joined: Optional[JoinedCalls] = None
 
@@ -87,15 +85,10 @@ class AlignedModels:
         return self.joined if self._is_foreseen else None
 
     def take_weights(self, plan: WeightPlan) -> None:
-        """Takes what pairs the weights, and reports what becomes of each of them."""
+        """Takes what pairs the weights, and tells it."""
         self.weight_plan = plan
-        self._report.add_unmatched(plan.unmatched)
-        self._report.set_weights(fates(plan, self.layers[Side.REFERENCE], self.layers[Side.CANDIDATE]))
+        self._tell_weights(plan)
 
     def settle_weights(self, pairs: tuple[WeightPair, ...]) -> None:
         """Takes pairs whose rules are settled in place of the weight plan's."""
         self.take_weights(dataclasses.replace(self.weight_plan, pairs=pairs))
-
-    def weight_flow(self, sources: Sources, options: Options) -> WeightFlow:
-        """Returns what carries the weight plan out."""
-        return WeightFlow(sources, self.weight_plan, self.models, Tolerances(options), options)

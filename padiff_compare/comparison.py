@@ -6,6 +6,7 @@ from padiff_compare.capture.batches import BatchSource
 from padiff_compare.capture.sides import SIDES
 from padiff_compare.capture.store import TensorStore
 from padiff_compare.inputs import Inputs
+from padiff_compare.model_states import ModelStates
 from padiff_compare.preparation import Preparation
 from padiff_compare.report.builder import ReportBuilder
 from padiff_compare.run import Run
@@ -15,6 +16,7 @@ from padiff_compare.steps.loop import Steps
 from padiff_compare.steps.orientation import Orientation, untried
 from padiff_compare.steps.random_decisions import RandomDecisions
 from padiff_compare.steps.rehearsal import Rehearsal, is_needed
+from padiff_compare.weights.weight_flow import WeightFlow
 from padiff_rpc.v1.records import AssignWeightsRequest, CompareStart, Options
 from padiff_rpc.v1.words import Phase, Side, TraceMode
 
@@ -61,7 +63,7 @@ class CompareTask:
         preparation.find_out_rules()
         preparation.compare_tables(options, copy=self._asked.auto_weights)
         Orientation(run, self._sources, aligned).settle(batch, copy=self._asked.auto_weights)
-        weights = aligned.weight_flow(self._sources.sides, options)
+        weights = WeightFlow(self._sources.sides, aligned.weight_plan, aligned.models, options)
         preparation.place_weights(weights, copy=self._asked.auto_weights)
         if aligned.foreseen is not None and is_needed(aligned.foreseen):
             Rehearsal(run, self._sources, aligned).run(batch)
@@ -70,7 +72,8 @@ class CompareTask:
         if traced is not None:
             made = {side: traced[side].random_operations for side in SIDES}
             decisions.plan(aligned.joined, made, is_cut=aligned.foreseen is None)
-        steps = Steps(run, self._sources, aligned, weights, decisions)
+        states = ModelStates(run, self._sources, aligned, weights)
+        steps = Steps(run, self._sources, aligned, states, decisions)
         for step in range(settings.steps):
             steps.run(step, inputs.batch(step) if step else batch)
             if steps.forward_only:
@@ -107,7 +110,8 @@ class AssignWeightsTask:
         preparation.compare_tables(options, copy=True)
         aligned = preparation.aligned
         self._report.note(*untried(aligned.weight_plan))
-        preparation.place_weights(aligned.weight_flow(self._sources.sides, options), copy=True)
+        weights = WeightFlow(self._sources.sides, aligned.weight_plan, aligned.models, options)
+        preparation.place_weights(weights, copy=True)
         if self._asked.save:
             with self._sources.during(Phase.WEIGHTS):
                 candidate = self._sources.sides[Side.CANDIDATE]

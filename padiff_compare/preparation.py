@@ -13,7 +13,6 @@ from padiff_compare.alignment.plan import Plan, SideTrace
 from padiff_compare.alignment.plan_view import plan_pairs
 from padiff_compare.capture.sides import SIDES
 from padiff_compare.capture.trace import Trace, Traces
-from padiff_compare.judge.tolerances import Tolerances
 from padiff_compare.report.builder import ReportBuilder
 from padiff_compare.source_pair import SourcePair
 from padiff_compare.weights.hyper_parameters import differences
@@ -21,7 +20,9 @@ from padiff_compare.weights.one_sided_ties import tie_notes
 from padiff_compare.weights.own_tables import own_tables, table_notes
 from padiff_compare.weights.special_calls import SpecialCalls
 from padiff_compare.weights.special_carry import carried, left_out, unmatched
+from padiff_compare.weights.weight_fates import fates
 from padiff_compare.weights.weight_flow import WeightFlow
+from padiff_compare.weights.weight_pair import WeightPlan
 from padiff_compare.weights.weight_plan import plan_weights
 from padiff_rpc.v1.records import Layer, Options, StatedPairing, TraceResponse
 from padiff_rpc.v1.words import Phase, Side, WeightKind
@@ -55,7 +56,7 @@ class Preparation:
         # A model that raised: its calls end before the pass does.
         cut = {side for side in SIDES if traced is not None and traced[side].failure is not None}
         is_foreseen = traced is not None and not cut
-        self.aligned = AlignedModels(layers, self._align, report, is_foreseen=is_foreseen)
+        self.aligned = AlignedModels(layers, self._align, self._tell_weights, is_foreseen=is_foreseen)
         plan = self.aligned.align(traces, cut)
         report.note(*opaque_notes(layers))
         self.aligned.take_weights(
@@ -72,6 +73,12 @@ class Preparation:
         self._report.set_hyper_parameters(differences(plan, reference.layers, candidate.layers))
         self._report.set_plan(plan_pairs(plan, self.aligned.models, traces))
         return plan
+
+    def _tell_weights(self, plan: WeightPlan) -> None:
+        """Reports what becomes of each weight."""
+        layers = self.aligned.layers
+        self._report.add_unmatched(plan.unmatched)
+        self._report.set_weights(fates(plan, layers[Side.REFERENCE], layers[Side.CANDIDATE]))
 
     def find_out_rules(self) -> None:
         """Finds out which weights users' functions only move, and treats those as all others.
@@ -104,7 +111,7 @@ class Preparation:
         options = dataclasses.replace(options, check_dtype=False)
         aligned = self.aligned
         tables = own_tables(aligned.plan, aligned.layers, aligned.weight_plan)
-        flow = WeightFlow(self._sources.sides, tables, aligned.models, Tolerances(options), options)
+        flow = WeightFlow(self._sources.sides, tables, aligned.models, options)
         unsaved = frozenset(
             pair.candidate_name
             for pair in tables.pairs

@@ -4,9 +4,30 @@ from __future__ import annotations
 
 from padiff_compare.capture.store import TensorStore
 from padiff_compare.report.builder import ReportBuilder
-from padiff_compare.settings import Settings
 from padiff_rpc.records import record
 from padiff_rpc.v1.records import Options
+
+
+@record
+class Settings:
+    """How many steps there are, how far each goes, what was forced.
+
+    `optimize`: an optimizer steps, once in `accumulate` steps.
+    """
+
+    steps: int
+    backward: bool
+    optimize: bool
+    accumulate: int = 1
+    notes: tuple[str, ...] = ()
+
+    def optimizes(self, step: int) -> bool:
+        """Whether the optimizer steps at the end of this step."""
+        return self.optimize and (step + 1) % self.accumulate == 0
+
+    def adds_gradients(self, step: int) -> bool:
+        """Whether this step's gradients are added to those of the step before."""
+        return self.optimize and step % self.accumulate != 0
 
 
 @record

@@ -6,9 +6,9 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Optional
 
+from padiff_compare.run import Settings
 from padiff_compare.training_settings import check_sources, check_training, training_notes
 from padiff_rpc.errors import InvalidRequestError
-from padiff_rpc.records import record
 from padiff_rpc.v1.records import CompareStart, Party, WorkerInfo
 from padiff_rpc.v1.words import DiffPhase, Side
 
@@ -16,28 +16,6 @@ _FORWARD_UNJUDGED = "diff_phase: the forward pass was synchronised and its value
 
 Workers = Mapping[Side, WorkerInfo]
 NOBODY_ASKED: Workers = {}
-
-
-@record
-class Settings:
-    """How many steps there are, how far each goes, what was forced.
-
-    `optimize`: an optimizer steps, once in `accumulate` steps.
-    """
-
-    steps: int
-    backward: bool
-    optimize: bool
-    accumulate: int = 1
-    notes: tuple[str, ...] = ()
-
-    def optimizes(self, step: int) -> bool:
-        """Whether the optimizer steps at the end of this step."""
-        return self.optimize and (step + 1) % self.accumulate == 0
-
-    def adds_gradients(self, step: int) -> bool:
-        """Whether this step's gradients are added to those of the step before."""
-        return self.optimize and step % self.accumulate != 0
 
 
 def settle(start: CompareStart, workers: Workers = NOBODY_ASKED) -> Settings:

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Optional, Union
+from typing import Optional, Protocol
 
-from padiff_compare.alignment.activations import Activation
-from padiff_compare.alignment.layouts import Layout
 from padiff_compare.alignment.slots import Meeting, SlotPair, SlotPairing
-from padiff_compare.alignment.spreads import Spread
 from padiff_compare.capture.sides import SIDES
 from padiff_compare.capture.trace import Origin
+from padiff_compare.layout_rules import Shape
 from padiff_rpc.records import record
-from padiff_rpc.v1.records import Reason, Slot
+from padiff_rpc.v1.records import Reason, Slot, TensorSpec
 from padiff_rpc.v1.words import CallMoment, Cause, Side
 
 # A paired call's entry or exit: the layer's path on the reference, the call's number, the moment.
@@ -21,7 +19,21 @@ Moment = tuple[str, int, CallMoment]
 # The slots that both sides show so far at places that stand for others.
 Shown = Mapping[tuple[Side, Origin], Slot]
 
-Way = Union[Layout, Spread, Activation, None]
+
+class Conversion(Protocol):
+    """How a tensor of one side lies against the other's: a layout, a spread, an activation between them."""
+
+    def values(self, reference: TensorSpec, candidate: TensorSpec) -> Meeting:
+        """Returns what is applied to the values of each side before they are compared."""
+
+    def gradients(self, reference: TensorSpec, candidate: TensorSpec) -> Optional[Meeting]:
+        """Returns what is applied to the gradients of each side; None where they do not meet."""
+
+    def reasons(self, reference: Shape, candidate: Shape) -> tuple[Reason, ...]:
+        """Returns what a row of tensors of these shapes says of it."""
+
+
+Way = Optional[Conversion]
 
 
 @record

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator
 from contextlib import closing
-from itertools import chain
-from typing import Optional
+from typing import Optional, Protocol
 
 from padiff_compare.aligned import AlignedModels
 from padiff_compare.capture.batches import StepBatch
 from padiff_compare.capture.held_pass import HeldPass
 from padiff_compare.capture.sides import SIDES
 from padiff_compare.judge.gradient_history import GradientHistory
-from padiff_compare.rows import numbered
 from padiff_compare.run import Run
 from padiff_compare.source_pair import SourcePair
 from padiff_compare.steps.lockstep_plan import LockstepPlan, plan_overrides
@@ -23,10 +20,21 @@ from padiff_compare.steps.random_decisions import RandomDecisions
 from padiff_compare.steps.step_pass import Outcome, StepPass, step_result
 from padiff_compare.steps.step_run import PassStart
 from padiff_compare.steps.twins import Twins
-from padiff_compare.weights.optimizer_flow import OptimizerFlow
-from padiff_compare.weights.weight_flow import ALL_KINDS, WeightFlow
 from padiff_rpc.v1.records import Row, StepStart
-from padiff_rpc.v1.words import DefaultLoss, Pass, Phase, Side, WeightKind
+from padiff_rpc.v1.words import DefaultLoss, Pass, Phase, Side
+
+
+class States(Protocol):
+    """What the passes of a step leave behind on both sides."""
+
+    def tell_settings(self) -> None:
+        """Reports in which settings the optimizers differ."""
+
+    def copy(self) -> None:
+        """Gives the candidate the reference's weights, and its optimizer's state."""
+
+    def compare(self, this: StepPass, *, optimized: bool) -> tuple[Row, ...]:
+        """Compares and reports what a pass left, and whether its optimizer stepped; returns the rows."""
 
 
 class Steps:
@@ -37,13 +45,13 @@ class Steps:
         run: Run,
         sources: SourcePair,
         aligned: AlignedModels,
-        weights: WeightFlow,
+        states: States,
         decisions: RandomDecisions,
     ) -> None:
         self._run = run
         self._sources = sources
         self._aligned = aligned
-        self._weights = weights
+        self._states = states
         self._report = run.report
         self._decisions = decisions
         options, foreseen = run.options, aligned.foreseen
@@ -67,9 +75,6 @@ class Steps:
         self._history = GradientHistory()
         # How far apart the free run's weights have been, with local errors.
         self._drift = 0.0
-        self._optimizers: Optional[OptimizerFlow] = None
-        if run.settings.optimize:
-            self._optimizers = OptimizerFlow(sources.sides, aligned.weight_plan, aligned.models, options)
 
     @property
     def forward_only(self) -> bool:
@@ -82,9 +87,8 @@ class Steps:
         Raises ComparisonStopped when a model raised or a worker was lost, after what was compared is
         reported; CancelledError when the connections were closed under us.
         """
-        if self._optimizers is not None and step == 0:
-            with self._sources.during(Phase.OPTIMIZER, step):
-                self._report.set_optimizer(self._optimizers.differences())
+        if step == 0:
+            self._states.tell_settings()
         if self._report.has_local_errors:
             outcome = self._run_twice(step, batch)
         else:
@@ -107,9 +111,7 @@ class Steps:
             with self._sources.during(Phase.INITIAL_WEIGHTS, step):
                 candidate.keep_state(optimizer=self._run.settings.optimize)
                 if step:
-                    self._weights.copy()
-                    if self._optimizers is not None:
-                        self._optimizers.copy()
+                    self._states.copy()
             # Each step is judged alone: earlier gradients explain nothing.
             local = self._pass(step, Pass.LOCKSTEP, GradientHistory())
             judged = self._run_pass(dataclasses.replace(local, twins=twins, hold=held), batch)
@@ -128,7 +130,7 @@ class Steps:
     def _run_pass(self, this: StepPass, batch: StepBatch) -> Outcome:
         starts = {side: self._start_of(side, this, batch) for side in SIDES}
         outcome = self._passes.run(this, PassStart(starts=starts, batch=batch))
-        return outcome.with_rows(self._compare_weights(this))
+        return outcome.with_rows(self._states.compare(this, optimized=self._optimizes(this.step)))
 
     def _start_of(self, side: Side, this: StepPass, batch: StepBatch) -> StepStart:
         overrides = this.overrides if side is Side.CANDIDATE else None
@@ -154,44 +156,3 @@ class Steps:
             own_gradients=own_inputs(self._foreseen.traces[side]) if self._foreseen is not None else (),
         )
         return self._decisions.told(start, side)
-
-    def _compare_weights(self, this: StepPass) -> tuple[Row, ...]:
-        """Compares all weights after an optimizer's step, and buffers after every other.
-
-        A forward pass may write buffers in eval mode as well (caches, users' own counters).
-        """
-        optimized, settings = self._compare_optimizers(this)
-        with self._sources.during(Phase.WEIGHTS, this.step):
-            return optimized + self._report.add_rows(self._weight_rows(this, settings))
-
-    def _compare_optimizers(self, this: StepPass) -> tuple[tuple[Row, ...], Iterable[Row]]:
-        """Compares learning rates and state after an optimizer's step; where there was none, nothing.
-
-        Returns the rows, and those of settings, which are to stand behind the weights'.
-        """
-        step = this.step
-        if self._optimizers is None or not self._optimizes(step):
-            return (), ()
-        with self._sources.during(Phase.OPTIMIZER, step):
-            described = self._optimizers.describe()
-            rows = self._optimizers.rows(step, this.history, described)
-            found = self._report.add_rows(self._of_pass(this, row) for row in rows)
-        self._report.note(*self._optimizers.notes())
-        return found, self._optimizers.quiet_rows(step, described)
-
-    def _weight_rows(self, this: StepPass, settings: Iterable[Row]) -> Iterator[Row]:
-        kinds = ALL_KINDS if self._optimizes(this.step) else frozenset({WeightKind.BUFFER})
-        rows = self._weights.rows(
-            Phase.WEIGHTS,
-            step=this.step,
-            kinds=kinds,
-            history=this.history,
-            in_lockstep=this.is_lockstep,
-        )
-        for row in numbered(chain(rows, settings)):
-            yield self._of_pass(this, row)
-
-    @staticmethod
-    def _of_pass(this: StepPass, row: Row) -> Row:
-        row = dataclasses.replace(row, pass_kind=this.kind)
-        return row if this.twins is None else this.twins.settled(this.twins.numbered(row))

@@ -17,6 +17,7 @@ from padiff_compare.steps.step_pass import StepPass
 from padiff_compare.steps.step_rows import PassEnd, StepRows
 from padiff_compare.steps.trial_pass import trial_pass
 from padiff_compare.weights.owned_weight import owner_name
+from padiff_compare.weights.weight_flow import WeightFlow
 from padiff_rpc.v1.records import Row
 from padiff_rpc.v1.words import CaptureKind, Pass, Phase, WeightKind
 
@@ -33,7 +34,7 @@ class Trials:
     def outputs(self, batch: StepBatch) -> Optional[list[Row]]:
         """Copies the weights and returns the rows of all calls' outputs; None when a model raised."""
         options = self._run.options
-        self._aligned.weight_flow(self._sources.sides, options).copy()
+        WeightFlow(self._sources.sides, self._aligned.weight_plan, self._aligned.models, options).copy()
         with trial_pass(self._run, self._sources, self._aligned, batch, self._expectations) as captures:
             if captures is None:
                 return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Collection, Iterable
 from typing import Optional
@@ -45,6 +46,11 @@ class StepPass:
     @property
     def is_lockstep(self) -> bool:
         return self.kind is Pass.LOCKSTEP
+
+    def taken(self, row: Row) -> Row:
+        """Returns a row of what the pass left behind as a row of this pass."""
+        row = dataclasses.replace(row, pass_kind=self.kind)
+        return row if self.twins is None else self.twins.settled(self.twins.numbered(row))
 
     @property
     def name(self) -> str:

@@ -12,23 +12,13 @@ from padiff_compare.capture.sides import other
 from padiff_compare.capture.source import Sources
 from padiff_compare.rows import blank_row, one_sided
 from padiff_compare.weights.owned_weight import OwnedWeight
-from padiff_rpc.records import record
+from padiff_compare.weights.weight_pair import AffineWeight
 from padiff_rpc.tensors import HostTensor, widen
 from padiff_rpc.v1.records import Layer, Place, Reason, Row, Weight
 from padiff_rpc.v1.words import CaptureKind, Cause, Phase, Side, WeightKind
 
 _NEUTRAL = {"weight": 1.0, "bias": 0.0}
 _SHOWN = 3
-
-
-@record
-class AffineWeight:
-    """A norm's weight or bias that its partner, a norm of the same kind, is made without."""
-
-    side: Side
-    owned: OwnedWeight
-    class_name: str
-    neutral: float
 
 
 def affine_weight(side: Side, layer: Layer, partner: Layer, weight: Weight) -> Optional[AffineWeight]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 
 from padiff_compare.capture.source import RuleFailed, Sources
-from padiff_compare.weights.special_init import SpecialInit
+from padiff_compare.weights.weight_pair import SpecialInit
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.tensors import HostTensor
 from padiff_rpc.v1.words import Phase, Side

@@ -2,43 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 from padiff_compare.alignment.kinds import is_aside
 from padiff_compare.weights.owned_weight import OwnedWeight, full_name
-from padiff_rpc.records import record
+from padiff_compare.weights.weight_pair import SpecialInit
 from padiff_rpc.v1.records import Layer, LayerPair
-
-
-@record
-class SpecialInit:
-    """A pinned pair whose weights a user's function carries over.
-
-    Attributes:
-        reference_path, candidate_path: first paths of the two layers.
-        function: "package.module:function" of the candidate worker.
-        references, candidates: all weights of the layers and everything below them, by the names that
-            the function sees, which are relative to the layer.
-        computed: those of `candidates` whose values only the function can tell; at first all, and later
-            those that it was not found to take over element by element.
-    """
-
-    reference_path: str
-    candidate_path: str
-    function: str
-    references: Mapping[str, OwnedWeight]
-    candidates: Mapping[str, OwnedWeight]
-    computed: Mapping[str, OwnedWeight]
-
-    @property
-    def reference_names(self) -> tuple[str, ...]:
-        """The full names of the reference's weights."""
-        return tuple(owned.name for owned in self.references.values())
-
-    @property
-    def candidate_names(self) -> tuple[str, ...]:
-        """The full names of the candidate's weights."""
-        return tuple(owned.name for owned in self.candidates.values())
 
 
 def special_init(pair: LayerPair, reference: Sequence[Layer], candidate: Sequence[Layer]) -> SpecialInit:

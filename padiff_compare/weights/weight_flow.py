@@ -27,8 +27,7 @@ from padiff_compare.weights.misfit import misfit_row
 from padiff_compare.weights.neutral_weights import NeutralWeights
 from padiff_compare.weights.owned_weight import OwnedWeight, full_name
 from padiff_compare.weights.special_calls import SpecialCalls
-from padiff_compare.weights.special_init import SpecialInit
-from padiff_compare.weights.weight_pair import WeightPair, WeightPlan
+from padiff_compare.weights.weight_pair import SpecialInit, WeightPair, WeightPlan
 from padiff_rpc.tensors import HostTensor
 from padiff_rpc.v1.records import Options, Place, Reason, Row, TensorSpec, Tolerance, Unmatched
 from padiff_rpc.v1.words import CaptureKind, Cause, DType, LoneKind, Phase, Side, ToleranceSource, WeightKind
@@ -50,14 +49,13 @@ class WeightFlow:
         sources: Sources,
         plan: WeightPlan,
         models: Models,
-        tolerances: Tolerances,
         options: Options,
     ) -> None:
         self._sources = sources
         self._reference, self._candidate = sources[Side.REFERENCE], sources[Side.CANDIDATE]
         self._plan = plan
         self._models = models
-        self._tolerances = tolerances
+        self._tolerances = Tolerances(options)
         self._local_tolerances = Tolerances(options, in_lockstep=True)
         self._options = options
         self._steps = StepLengths()

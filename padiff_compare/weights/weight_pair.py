@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import os.path
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Optional
 
 from padiff_compare.capture.sides import TensorPair
 from padiff_compare.layout_rules import Rule
-from padiff_compare.weights.neutral_weights import AffineWeight
 from padiff_compare.weights.owned_weight import OwnedWeight
-from padiff_compare.weights.special_init import SpecialInit
 from padiff_rpc.records import record
 from padiff_rpc.v1.records import TensorSpec, Unmatched
 from padiff_rpc.v1.words import Side, WeightKind
@@ -118,6 +116,47 @@ class MadeWeight(Counterparts):
     """
 
     reason: str
+
+
+@record
+class AffineWeight:
+    """A norm's weight or bias that its partner, a norm of the same kind, is made without."""
+
+    side: Side
+    owned: OwnedWeight
+    class_name: str
+    neutral: float
+
+
+@record
+class SpecialInit:
+    """A pinned pair whose weights a user's function carries over.
+
+    Attributes:
+        reference_path, candidate_path: first paths of the two layers.
+        function: "package.module:function" of the candidate worker.
+        references, candidates: all weights of the layers and everything below them, by the names that
+            the function sees, which are relative to the layer.
+        computed: those of `candidates` whose values only the function can tell; at first all, and later
+            those that it was not found to take over element by element.
+    """
+
+    reference_path: str
+    candidate_path: str
+    function: str
+    references: Mapping[str, OwnedWeight]
+    candidates: Mapping[str, OwnedWeight]
+    computed: Mapping[str, OwnedWeight]
+
+    @property
+    def reference_names(self) -> tuple[str, ...]:
+        """The full names of the reference's weights."""
+        return tuple(owned.name for owned in self.references.values())
+
+    @property
+    def candidate_names(self) -> tuple[str, ...]:
+        """The full names of the candidate's weights."""
+        return tuple(owned.name for owned in self.candidates.values())
 
 
 @record

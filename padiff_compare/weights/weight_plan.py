@@ -19,13 +19,13 @@ from padiff_compare.capture.sides import SIDES
 from padiff_compare.layout_rules import TRANSPOSE, Rule
 from padiff_compare.weights.composites import Held, combinations, fused_below, held_below, insides
 from padiff_compare.weights.lone_weights import LoneWeight, pair_lone
-from padiff_compare.weights.neutral_weights import AffineWeight, affine_weight
+from padiff_compare.weights.neutral_weights import affine_weight
 from padiff_compare.weights.own_weights import alternatives, pair_weights, with_computed
 from padiff_compare.weights.owned_weight import OwnedWeight, is_within, owner_name
 from padiff_compare.weights.special_init import special_init
 from padiff_compare.weights.unseen_weights import is_turned_square, pair_in_order
 from padiff_compare.weights.weight_hints import Neighbours, fitting
-from padiff_compare.weights.weight_pair import UNTRIED, MadeWeight, WeightPair, WeightPlan
+from padiff_compare.weights.weight_pair import UNTRIED, AffineWeight, MadeWeight, WeightPair, WeightPlan
 from padiff_rpc.records import record
 from padiff_rpc.tensors import COMPLEX
 from padiff_rpc.v1.records import Layer, StatedPairing, Unmatched, Weight

@@ -11,7 +11,7 @@ from padiff_compare.capture.source import RuleFailed
 from padiff_compare.weights import index_numbers
 from padiff_compare.weights.owned_weight import OwnedWeight
 from padiff_compare.weights.special_carry import carried, left_out
-from padiff_compare.weights.special_init import SpecialInit
+from padiff_compare.weights.weight_pair import SpecialInit
 from padiff_rpc.tensors import HostTensor, widen
 from padiff_rpc.v1.records import ModelFailure, TensorSpec, Weight
 from padiff_rpc.v1.words import DType, Phase, Side, WeightKind

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from padiff_client.sentences import reason
-from padiff_compare.judge.tolerances import Tolerances
 from padiff_compare.layout_rules import STACK, part_of
 from padiff_compare.model_index import ModelIndex
 from padiff_compare.weights.owned_weight import OwnedWeight
@@ -52,7 +51,7 @@ def test_what_does_not_fit_is_a_row_from_the_specs_alone(references, rule, verdi
     layers = [Layer(path=path, classes=("m.Any",)) for path in ("q", "k", "packed")]
     models = dict.fromkeys(Side, ModelIndex(layers))
     links = dict.fromkeys(Side, Unasked())
-    flow = WeightFlow(links, WeightPlan(pairs=(pair,)), models, Tolerances(Options()), Options())
+    flow = WeightFlow(links, WeightPlan(pairs=(pair,)), models, Options())
     [row] = flow.rows(Phase.INITIAL_WEIGHTS)
     assert (row.verdict, reason(row), row.counts) == (verdict, "it does not fit", True)
     assert row.candidate.spec.shape == (8, 4)

@@ -136,7 +136,6 @@ def _loss_scale(value: Any) -> float:
 
 _FLAGS = (
     "single_step",
-    "backward_overrides",
     "check_dtype",
     "deterministic",
     "local_error",

@@ -41,24 +41,16 @@ class LockstepPlan:
 
 
 def plan_overrides(
-    joined: JoinedCalls,
-    chance: Optional[Keeps],
-    *,
-    in_lockstep: bool,
-    gradients: bool,
+    joined: JoinedCalls, chance: Optional[Keeps], *, in_lockstep: bool
 ) -> Optional[LockstepPlan]:
     """Returns what a pass overrides; None for nothing.
 
-    Lockstep overrides all values, and all gradients if asked. Whatever the pass, what differs between the
-    sides by `chance` alone is overridden, so that the comparison goes on behind it.
+    Lockstep overrides all values and gradients. Whatever the pass, what differs between the sides by `chance`
+    alone is overridden, so that the comparison goes on behind it.
     """
-    if not in_lockstep:
-        return plan_lockstep(joined, chance) if chance is not None else None
-
-    def keeps(slots: SlotPair) -> tuple[bool, bool]:
-        return False, not gradients and (chance is None or chance(slots)[1])
-
-    return plan_lockstep(joined, keeps)
+    if in_lockstep:
+        return plan_lockstep(joined)
+    return plan_lockstep(joined, chance) if chance is not None else None
 
 
 def plan_lockstep(joined: JoinedCalls, keeps: Optional[Keeps] = None) -> LockstepPlan:

@@ -66,7 +66,6 @@ class Steps:
                 foreseen,
                 decisions.keeps,
                 in_lockstep=kind is Pass.LOCKSTEP,
-                gradients=options.backward_overrides,
             )
             for kind in kinds
             if foreseen is not None

@@ -220,7 +220,7 @@ class StepRows:
         is_backward, elsewhere = phase is Phase.BACKWARD, None
         if is_backward:
             elsewhere = self._shares.elsewhere(slots, self._captures.gradients)
-        if elsewhere is None and self._charges(phase):
+        if elsewhere is None and self._is_lockstep:
             elsewhere = self._charging.elsewhere(call, slots, phase)
         return Known(
             chance=self._chance.of_tensors(call, slots, phase) if self._chance is not None else None,
@@ -229,12 +229,8 @@ class StepRows:
             notes=(*self._off_plan(call), *slots.notes),
         )
 
-    def _charges(self, phase: Phase) -> bool:
-        """Whether each difference of the phase is charged to whoever made it."""
-        return self._is_lockstep and (phase is not Phase.BACKWARD or self._options.backward_overrides)
-
     def _charged(self, row: Row, call: CallPair, slots: SlotPair) -> Row:
-        if not self._charges(row.phase):
+        if not self._is_lockstep:
             return row
         if row.phase is Phase.BACKWARD:
             return self._charging.backward(row, call, slots)

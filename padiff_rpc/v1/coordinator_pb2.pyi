@@ -108,7 +108,7 @@ class Party(_message.Message):
     def __init__(self, model: _Optional[_Union[_models_pb2.Model, _Mapping]] = ..., worker: _Optional[_Union[WorkerAddress, _Mapping]] = ...) -> None: ...
 
 class Options(_message.Message):
-    __slots__ = ("atol", "rtol", "diff_phase", "compare_mode", "single_step", "trace", "loss", "check_dtype", "deterministic", "threads", "backward_overrides", "local_error", "randomness", "preflight", "keep_going", "accumulate", "clip_norm", "loss_scale")
+    __slots__ = ("atol", "rtol", "diff_phase", "compare_mode", "single_step", "trace", "loss", "check_dtype", "deterministic", "threads", "local_error", "randomness", "preflight", "keep_going", "accumulate", "clip_norm", "loss_scale")
     ATOL_FIELD_NUMBER: _ClassVar[int]
     RTOL_FIELD_NUMBER: _ClassVar[int]
     DIFF_PHASE_FIELD_NUMBER: _ClassVar[int]
@@ -119,7 +119,6 @@ class Options(_message.Message):
     CHECK_DTYPE_FIELD_NUMBER: _ClassVar[int]
     DETERMINISTIC_FIELD_NUMBER: _ClassVar[int]
     THREADS_FIELD_NUMBER: _ClassVar[int]
-    BACKWARD_OVERRIDES_FIELD_NUMBER: _ClassVar[int]
     LOCAL_ERROR_FIELD_NUMBER: _ClassVar[int]
     RANDOMNESS_FIELD_NUMBER: _ClassVar[int]
     PREFLIGHT_FIELD_NUMBER: _ClassVar[int]
@@ -137,7 +136,6 @@ class Options(_message.Message):
     check_dtype: bool
     deterministic: bool
     threads: int
-    backward_overrides: bool
     local_error: bool
     randomness: _worker_pb2.Randomness
     preflight: bool
@@ -145,7 +143,7 @@ class Options(_message.Message):
     accumulate: int
     clip_norm: float
     loss_scale: float
-    def __init__(self, atol: _Optional[float] = ..., rtol: _Optional[float] = ..., diff_phase: _Optional[_Union[DiffPhase, str]] = ..., compare_mode: _Optional[_Union[CompareMode, str]] = ..., single_step: bool = ..., trace: _Optional[_Union[TraceMode, str]] = ..., loss: _Optional[_Union[DefaultLoss, str]] = ..., check_dtype: bool = ..., deterministic: bool = ..., threads: _Optional[int] = ..., backward_overrides: bool = ..., local_error: bool = ..., randomness: _Optional[_Union[_worker_pb2.Randomness, str]] = ..., preflight: bool = ..., keep_going: bool = ..., accumulate: _Optional[int] = ..., clip_norm: _Optional[float] = ..., loss_scale: _Optional[float] = ...) -> None: ...
+    def __init__(self, atol: _Optional[float] = ..., rtol: _Optional[float] = ..., diff_phase: _Optional[_Union[DiffPhase, str]] = ..., compare_mode: _Optional[_Union[CompareMode, str]] = ..., single_step: bool = ..., trace: _Optional[_Union[TraceMode, str]] = ..., loss: _Optional[_Union[DefaultLoss, str]] = ..., check_dtype: bool = ..., deterministic: bool = ..., threads: _Optional[int] = ..., local_error: bool = ..., randomness: _Optional[_Union[_worker_pb2.Randomness, str]] = ..., preflight: bool = ..., keep_going: bool = ..., accumulate: _Optional[int] = ..., clip_norm: _Optional[float] = ..., loss_scale: _Optional[float] = ...) -> None: ...
 
 class LayerPair(_message.Message):
     __slots__ = ("reference", "candidate", "special_init", "compare_inside")

@@ -752,8 +752,6 @@ class Options(OptionsMethods):
             values.
         deterministic: Ask the frameworks for deterministic kernels.
         threads: Compute threads of each worker; 0 leaves them as they are.
-        backward_overrides: With single_step: gradients are replaced as values are; false is a
-            plain backward on a synchronised forward.
         local_error: Each step of the candidate is run twice: in lockstep from the reference's
             state, and freely from its own; so each call has a local and an accumulated error.
         randomness: SHARED gives both sides the same random decisions, OFF disables dropout in
@@ -777,7 +775,6 @@ class Options(OptionsMethods):
     check_dtype: bool = True
     deterministic: bool = True
     threads: int = 0
-    backward_overrides: bool = True
     local_error: bool = False
     randomness: Randomness = Randomness.SHARED
     preflight: bool = True

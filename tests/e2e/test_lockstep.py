@@ -57,9 +57,8 @@ def assert_sound(report: Report) -> None:
     assert report.notes == ()
 
 
-@pytest.mark.parametrize("overrides", [True, False])
-def test_sound_models_pass(lockstep: Compare, overrides: bool) -> None:
-    assert_sound(lockstep("blocks", backward_overrides=overrides))
+def test_sound_models_pass(lockstep: Compare) -> None:
+    assert_sound(lockstep("blocks"))
 
 
 def test_a09_an_error_between_two_layers_fails_at_their_parent_only(lockstep: Compare) -> None:
@@ -134,7 +133,7 @@ def of_parameters(report: Report) -> list[Row]:
 
 
 @pytest.mark.parametrize("train", [False, True])
-def test_gradients_of_resnet18_agree_on_a_synchronised_forward(service: Any, train: bool) -> None:
+def test_gradients_of_resnet18_agree_in_lockstep(service: Any, train: bool) -> None:
     # Large enough for Torch's unbiased variance and Paddle's biased one to agree in every channel.
     size = 160 if train else 64
     images = np.random.default_rng(0).standard_normal((4, 3, size, size)).astype(np.float32)
@@ -144,7 +143,7 @@ def test_gradients_of_resnet18_agree_on_a_synchronised_forward(service: Any, tra
         ModelSpec("torch", "torch_plain:resnet18", worker=service.torch, train=train),
         (given, given),
         server=service.server,
-        options=Options(single_step=True, backward_overrides=False),
+        options=Options(single_step=True),
     )
     gradients = of_parameters(report)
     assert report, str(report)
@@ -188,8 +187,8 @@ def resnet(torch_python: str, paddle_python: str) -> Compare:
 
 
 @pytest.mark.parametrize("train", [False, True])
-def test_gradients_of_resnet50_agree_on_a_synchronised_forward(resnet: Compare, train: bool) -> None:
-    report = resnet(train=train, backward_overrides=False)
+def test_gradients_of_resnet50_agree_in_lockstep(resnet: Compare, train: bool) -> None:
+    report = resnet(train=train)
     gradients = of_parameters(report)
     assert report, str(report)
     assert len(gradients) == 161

@@ -92,17 +92,6 @@ def test_a_gradient_fault_is_named_where_it_is_made(service: Service) -> None:
     assert blamed(report) == [("block1.passing", "input_gradient", "")]
 
 
-def test_without_backward_overrides_a_gradient_fault_runs_on(service: Service) -> None:
-    report = lockstep(
-        service,
-        own("Chain"),
-        own("Chain", faults={"1": {"gradient": 3.0}}),
-        backward_overrides=False,
-    )
-    assert len(blamed(report)) > 3
-    assert blamed(report)[0] == ("block1.passing", "input_gradient", "")
-
-
 def test_backward_alone_judges_gradients_on_a_synchronised_forward(service: Service) -> None:
     report = lockstep(
         service, own("Chain"), own("Chain", faults={"1": {"between": 1.5}}), diff_phase="backward"

@@ -190,8 +190,8 @@ def test_what_cannot_be_shared_is_named_and_the_rest_is_shared(service: Service)
 
 @pytest.mark.parametrize(
     "options",
-    [{"single_step": True}, {"single_step": True, "backward_overrides": False}, {"local_error": True}],
-    ids=["lockstep", "plain backward", "local error"],
+    [{"single_step": True}, {"local_error": True}],
+    ids=["lockstep", "local error"],
 )
 def test_lockstep_leaves_named_decisions_out_and_judges_the_rest(
     service: Service, options: dict[str, Any]

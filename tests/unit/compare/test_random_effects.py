@@ -147,7 +147,7 @@ def places(**given):
 
 
 def test_a_free_pass_overrides_what_chance_decides_and_nothing_else():
-    assert places(in_lockstep=False, gradients=True) == [
+    assert places(in_lockstep=False) == [
         ("fc", "exit", False, True),
         ("drop", "entry", False, True),
         ("drop", "exit", True, False),
@@ -155,12 +155,9 @@ def test_a_free_pass_overrides_what_chance_decides_and_nothing_else():
     ]
 
 
-def test_lockstep_without_gradients_overrides_those_that_chance_decides():
-    found = places(in_lockstep=True, gradients=False)
-    assert all(value for _, _, value, _ in found)
-    assert {path for path, _, _, gradient in found if gradient} == {"fc", "drop"}
-    assert all(gradient for *_, gradient in places(in_lockstep=True, gradients=True))
+def test_lockstep_overrides_all_values_and_gradients():
+    assert all(value and gradient for _, _, value, gradient in places(in_lockstep=True))
 
 
 def test_a_free_pass_without_chance_overrides_nothing():
-    assert plan_overrides(seen_in(PLAN, CHAIN), None, in_lockstep=False, gradients=True) is None
+    assert plan_overrides(seen_in(PLAN, CHAIN), None, in_lockstep=False) is None

@@ -48,7 +48,6 @@ def test_a_wrong_value_names_its_option_and_what_is_allowed(name: str, value: ob
 
 
 def test_lockstep_needs_a_trace_before_the_step() -> None:
-    assert Options(single_step=True).backward_overrides
     with pytest.raises(InvalidRequestError, match=r"options\.trace: .*; use 'before'"):
         Options(single_step=True, trace="first_step")
 

@@ -82,7 +82,7 @@ class _Codec:
             return to_proto, lambda message: from_proto(message, item)  # type: ignore[arg-type]
         if isinstance(item, type) and issubclass(item, Word):
             return self._enum_codec(item)
-        return (lambda plain: plain), (lambda plain: plain)
+        return (_encodable if item is str else (lambda plain: plain)), (lambda plain: plain)
 
     def _enum_codec(self, item: type[Word]) -> tuple[Callable[[Any], Any], Callable[[Any], Any]]:
         def decode(number: int) -> Any:
@@ -106,6 +106,11 @@ class _Codec:
         if self.optional and self.descriptor.has_presence and not message.HasField(self.name):
             return None
         return self._decode(getattr(message, self.name))
+
+
+def _encodable(text: str) -> str:
+    """Returns `text` with what UTF-8 has no bytes for, as a name of a file may hold it, written out."""
+    return text.encode(errors="backslashreplace").decode()
 
 
 _CODECS: dict[type, tuple[_Codec, ...]] = {}

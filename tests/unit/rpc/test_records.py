@@ -51,6 +51,13 @@ def test_a_full_record_survives_the_wire(record: type) -> None:
     assert from_proto(message_class(record).FromString(wire), record) == full
 
 
+def test_a_text_that_utf_8_has_no_bytes_for_is_written_out() -> None:
+    failure = records.ModelFailure(phase=words.Phase.LOAD, exception="ValueError", text="na\udce9ve, größe")
+    wire = to_proto(failure).SerializeToString()
+    back = from_proto(message_class(records.ModelFailure).FromString(wire), records.ModelFailure)
+    assert back.text == "na\\udce9ve, größe"
+
+
 def test_an_absent_field_is_none_and_not_its_default() -> None:
     given = records.Options(atol=0.0)
     back = from_proto(to_proto(given), records.Options)

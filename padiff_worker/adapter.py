@@ -112,6 +112,11 @@ class FrameworkAdapter(Protocol):
         return self.reader.weights(model)
 
     @abstractmethod
+    def empty_weights(self, model: Any) -> list[str]:
+        """Returns the names of parameters and buffers that have no values yet, as lazy layers' have none."""
+        ...
+
+    @abstractmethod
     def write_weight(self, tensor: Any, value: HostTensor) -> None:
         """Copies `value` (same shape; dtype is cast) into a parameter or buffer, without autograd."""
         ...

@@ -189,10 +189,15 @@ class _Loading:
         )
 
     def _check_model(self, model: Any, subject: str) -> None:
-        if not self._adapter.is_model(model):
-            found = type(model)
+        adapter = self._adapter
+        if not adapter.is_model(model):
+            raise InvalidRequestError(f"{subject} {_kind(model)}, not a {adapter.name} model", field="model")
+        empty = adapter.empty_weights(model)
+        if empty:
+            others = f" (and {len(empty) - 1} others)" if empty[1:] else ""
             raise InvalidRequestError(
-                f"{subject} a {found.__module__}.{found.__qualname__}, not a {self._adapter.name} model",
+                f"{subject} a model whose weight {empty[0]!r}{others} has no values yet; give it some in the "
+                "factory, as a first call on an example does for lazy layers",
                 field="model",
             )
 
@@ -211,19 +216,26 @@ def check_optimizer(adapter: FrameworkAdapter, model: Any, optimizer: Any, subje
     An optimizer over none of the model's weights changes nothing; where both sides have such a one, the
     weights agree after every step.
     """
-    kind = optimizer if isinstance(optimizer, type) else type(optimizer)
-    named = f"{subject}{'the class' if kind is optimizer else 'a'} {kind.__module__}.{kind.__qualname__}"
+    named = subject + _kind(optimizer)
     wanted = (
         f"an optimizer of {adapter.name} over this model's parameters, or a function without arguments that "
         "steps and clears"
     )
     if not adapter.is_optimizer(optimizer):
-        if kind is optimizer or not callable(optimizer):
+        if isinstance(optimizer, type) or not callable(optimizer):
             raise InvalidRequestError(f"{named} is not allowed; allowed: {wanted}", field="optimizer")
     elif not adapter.view_optimizer(optimizer, adapter.weights(model)).settings:
         raise InvalidRequestError(
             f"{named} steps none of this model's weights; give {wanted}", field="optimizer"
         )
+
+
+def _kind(value: Any) -> str:
+    """Returns what an object is in an error: "a torch.optim.sgd.SGD", "the class my_model.Net", "None"."""
+    if value is None:
+        return "None"
+    kind = value if isinstance(value, type) else type(value)
+    return f"{'the class' if kind is value else 'a'} {kind.__module__}.{kind.__qualname__}"
 
 
 def _check_arguments(factory: Callable[..., Any], kwargs: dict[str, Any], reference: str) -> None:

@@ -143,6 +143,14 @@ class PaddleAdapter(FrameworkAdapter):
             return "cpu"
         return f"gpu:{first.place.gpu_device_id()}"
 
+    def empty_weights(self, model: Any) -> list[str]:
+        # What LazyGuard made keeps the function that will fill it.
+        return [
+            name
+            for name, tensor in model.named_parameters()
+            if getattr(tensor, "_init_func", None) and not _can_be_read(tensor)
+        ]
+
     def write_weight(self, tensor: Any, value: HostTensor) -> None:
         tensors.write(tensor, value)
 

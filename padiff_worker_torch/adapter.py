@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Iterator, Mapping
 from typing import Any, Optional
@@ -125,6 +126,10 @@ class TorchAdapter(FrameworkAdapter):
     def device_of(self, model: Any) -> str:
         first = next(iter(self.weights(model).values()), None)
         return "cpu" if first is None else str(first.device)
+
+    def empty_weights(self, model: Any) -> list[str]:
+        named = itertools.chain(model.named_parameters(), model.named_buffers())
+        return [name for name, tensor in named if torch.nn.parameter.is_lazy(tensor) or tensor.is_meta]
 
     def write_weight(self, tensor: Any, value: HostTensor) -> None:
         tensors.write(tensor, value)

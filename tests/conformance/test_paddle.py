@@ -564,3 +564,14 @@ def test_a_tensor_that_is_laid_out_anew_keeps_its_identity():
     assert part.contiguous() is part
     assert part.data_ptr() != address
     assert ADAPTER.identity(part) == before
+
+
+def test_what_a_lazy_guard_made_is_empty_until_it_is_initialized():
+    adapter = PaddleAdapter()
+    with paddle.LazyGuard():
+        layer = paddle.nn.BatchNorm1D(3)
+    assert "weight" in adapter.empty_weights(layer)
+    for weight in layer.parameters():
+        weight.initialize()
+    assert adapter.empty_weights(layer) == []
+    assert adapter.empty_weights(paddle.nn.LSTM(2, 2, dropout=0.5)) == []

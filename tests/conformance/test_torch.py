@@ -467,3 +467,12 @@ def test_a_computed_weight_is_a_buffer_of_its_layer_as_it_would_be_now(make):
     model.eval()
     model(torch.ones(1, 3))
     assert torch.allclose(changed, layer.weight.detach(), atol=1e-6)
+
+
+def test_what_a_first_call_will_make_is_empty_until_then():
+    adapter, model = TorchAdapter(), torch.nn.Sequential(torch.nn.LazyLinear(3), torch.nn.LazyBatchNorm1d())
+    assert adapter.empty_weights(model)[:2] == ["0.weight", "0.bias"]
+    model(torch.zeros(2, 2))
+    assert adapter.empty_weights(model) == []
+    assert adapter.empty_weights(torch.nn.Linear(2, 3, device="meta")) == ["weight", "bias"]
+    assert adapter.empty_weights(torch.nn.Embedding(0, 3)) == []

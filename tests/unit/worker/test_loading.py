@@ -21,7 +21,10 @@ class Framework:
         self.modes_now = "train"
 
     def is_model(self, candidate: Any) -> bool:
-        return True
+        return isinstance(candidate, SimpleNamespace)
+
+    def empty_weights(self, model: Any) -> list[str]:
+        return [name for name, value in vars(model).items() if value is None]
 
     def devices(self) -> tuple[str, ...]:
         return ("cpu",)
@@ -74,3 +77,27 @@ def test_a_factory_that_cannot_be_called_so_says_what_it_takes(
     with pytest.raises(InvalidRequestError) as raised:
         load_model(Framework(), Loader((tmp_path,)), spec)  # type: ignore[arg-type]
     assert str(raised.value) == f"kwargs: '{name}:build' takes: width, depth=2; {said}"
+
+
+@pytest.mark.parametrize(
+    ("factory", "said"),
+    [
+        ("def build(): pass", "returned None, not a fake model"),
+        ("def build(): return 1, 2", "returned a builtins.tuple, not a fake model"),
+        ("class Net: pass\ndef build(): return Net", "returned the class {module}.Net, not a fake model"),
+        (
+            "from types import SimpleNamespace as N\ndef build(): return N(a=1, b=None)",
+            "returned a model whose weight 'b' has no values yet; give it some in the factory",
+        ),
+        (
+            "from types import SimpleNamespace as N\ndef build(): return N(a=None, b=None, c=None)",
+            "returned a model whose weight 'a' (and 2 others) has no values yet; give it some",
+        ),
+    ],
+)
+def test_what_is_no_model_to_run_is_said(tmp_path: Path, factory: str, said: str) -> None:
+    name = f"no_model_{abs(hash(said))}"
+    (tmp_path / f"{name}.py").write_text(factory)
+    with pytest.raises(InvalidRequestError) as raised:
+        load_model(Framework(), Loader((tmp_path,)), Model(framework="fake", model=f"{name}:build"))  # type: ignore[arg-type]
+    assert f"model: '{name}:build' {said.format(module=name)}" in str(raised.value)

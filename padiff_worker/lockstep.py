@@ -9,7 +9,7 @@ import numpy as np
 
 from padiff_rpc.records import record
 from padiff_rpc.tensors import HostTensor
-from padiff_rpc.v1.records import NotOverridden, OverridePlace, OverrideTicket
+from padiff_rpc.v1.records import NotOverridden, OverrideTicket, StepStart
 from padiff_rpc.v1.words import CallMoment
 from padiff_worker.adapter import FrameworkAdapter
 from padiff_worker.given_memory import GivenMemory
@@ -46,23 +46,22 @@ class Lockstep:
     def __init__(
         self,
         adapter: FrameworkAdapter,
-        places: Iterable[OverridePlace],
+        start: StepStart,
         overrides: Overrides,
         refuse: Callable[[NotOverridden], None],
         *,
         weights: Iterable[Any],
-        gradients: bool,
     ) -> None:
-        """`refuse` is told what kept its own tensor; `gradients`: these are overridden as well."""
+        """`refuse` is told what kept its own tensor; the step's `start` names the places."""
         self._adapter = adapter
-        self._places = tuple(places)
+        self._places = start.overrides
         self._index: dict[Place, int] = {
             (place.moment, place.path, place.call, place.slot): index
             for index, place in enumerate(self._places)
         }
         self._overrides = overrides
         self._refuse = refuse
-        self._gradients = gradients
+        self._gradients = start.override_gradients
         self._given = GivenMemory(adapter, weights)
         # By a tensor's number: the place whose override it got, or would have if it did not keep its own.
         self._got: dict[int, int] = {}

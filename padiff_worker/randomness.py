@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Optional
@@ -54,6 +54,18 @@ class _Position:
     running: tuple[Call, ...]
 
 
+@record
+class DrawKeys:
+    """What the keys of shared draws are made of; `pairs`: the layers whose calls are keys."""
+
+    seed: int = 0
+    step: int = 0
+    pairs: tuple[RandomPair, ...] = ()
+
+
+NO_KEYS = DrawKeys()
+
+
 class Decisions:
     """What becomes of the random operations of one step, and which there were.
 
@@ -70,20 +82,17 @@ class Decisions:
         self,
         log: CallLog,
         mode: Randomness = Randomness.REPORT,
+        keys: DrawKeys = NO_KEYS,
         *,
-        seed: int = 0,
-        step: int = 0,
-        pairs: Iterable[RandomPair] = (),
         is_thorough: bool = False,
     ) -> None:
-        """`pairs`: the layers whose calls are keys."""
         self.is_thorough = is_thorough
         self.generators: dict[str, Callable[[], Any]] = {}
         self._log = log
         self._mode = mode
-        self._seed = seed
-        self._step = step
-        self._pairs = {pair.path: pair.pair for pair in pairs}
+        self._seed = keys.seed
+        self._step = keys.step
+        self._pairs = {pair.path: pair.pair for pair in keys.pairs}
         self._found: list[RandomOperation] = []
         self._owner = os.getpid(), threading.get_ident()
         self._is_silent = False

@@ -39,6 +39,31 @@ class Sink(Protocol):
     def capture(self, capture: Capture) -> None: ...
 
 
+@record
+class Wanted:
+    """What of a step is to be recorded.
+
+    Attributes:
+        values, gradients: whether their bytes travel.
+        skip_paths: layers of which nothing is.
+        own_gradients: inputs whose calls get a tensor of their own, over the same memory, so that what the
+            call alone sends back is seen.
+        takers: is shown every tensor.
+        loss_scale: gradients are those of a loss that was multiplied by it; captures are without it.
+    """
+
+    step: int = 0
+    values: bool = True
+    gradients: bool = True
+    skip_paths: tuple[str, ...] = ()
+    own_gradients: tuple[CallInput, ...] = ()
+    takers: Optional[Takers] = None
+    loss_scale: float = 1.0
+
+
+EVERYTHING = Wanted()
+
+
 class Recorder:
     """Watches every layer of a model for one step. A context manager: leaving removes every hook.
 
@@ -52,33 +77,17 @@ class Recorder:
         adapter: FrameworkAdapter,
         layers: Iterable[LayerHandle],
         sink: Sink,
-        *,
-        step: int = 0,
-        values: bool = True,
-        gradients: bool = True,
-        skip_paths: Iterable[str] = (),
-        own_gradients: Iterable[CallInput] = (),
-        takers: Optional[Takers] = None,
+        wanted: Wanted = EVERYTHING,
         lockstep: Optional[Lockstep] = None,
-        loss_scale: float = 1.0,
     ) -> None:
-        """`lockstep` puts the reference's values in place of what was captured.
-
-        `own_gradients`: inputs whose calls get a tensor of their own, over the same memory, so that the
-        gradient that the call sends back is seen. `takers` is shown every tensor.
-        Gradients are those of a loss that was multiplied by `loss_scale`; captures are without it.
-        """
+        """`lockstep` puts the reference's values in place of what was captured."""
         self._adapter = adapter
         self._layers = tuple(layers)
         self._sink = sink
-        self._step = step
-        self._values = values
-        self._gradients = gradients
-        self._skip = frozenset(skip_paths)
-        self._own_gradients = frozenset((one.path, one.call, one.slot) for one in own_gradients)
-        self._takers = takers
+        self._wanted = wanted
+        self._own_gradients = frozenset((one.path, one.call, one.slot) for one in wanted.own_gradients)
+        self._takers = wanted.takers
         self._lockstep = lockstep
-        self._loss_scale = loss_scale
         self._log = CallLog()
         self._lock = threading.RLock()
         self._removes: list[Remove] = []
@@ -154,7 +163,7 @@ class Recorder:
 
     def record_parameter_gradient(self, path: str, name: str, gradient: Any) -> None:
         """Sends the gradient of the parameter `name` of the layer at `path`."""
-        own = self._times(gradient, 1.0 / self._loss_scale)
+        own = self._times(gradient, 1.0 / self._wanted.loss_scale)
         self._send_new(own, self._id(path, 0, name, CaptureKind.PARAMETER_GRADIENT))
 
     def _entered(
@@ -186,7 +195,7 @@ class Recorder:
         self, call: Call, moment: CallMoment, tensors: NamedTensors, source: Optional[SourceLine] = None
     ) -> Mapping[str, Any]:
         """Returns the tensors that are to take the place of others, by slot; mostly none."""
-        if call.path in self._skip:
+        if call.path in self._wanted.skip_paths:
             return {}
         side = "in" if moment is CallMoment.ENTRY else "out"
         if self._log.replaying:
@@ -224,7 +233,7 @@ class Recorder:
                 source=source,
             )
         )
-        if self._values:
+        if self._wanted.values:
             for number, tensor in fresh:
                 self._send(number, tensor, self._origins[number])
         replaced = self._synchronise(claims)
@@ -241,7 +250,7 @@ class Recorder:
         """
         moment, path, call, slot = place
         is_asked = moment is CallMoment.ENTRY and (path, call, slot) in self._own_gradients
-        if not (is_asked and self._gradients and self._adapter.requires_gradient(tensor)):
+        if not (is_asked and self._wanted.gradients and self._adapter.requires_gradient(tensor)):
             return 0
         gradient = own[number] if number in own else own.setdefault(number, self._numbers.fresh())
         if self._lockstep is not None:
@@ -274,7 +283,7 @@ class Recorder:
         return replaced
 
     def _id(self, path: str, call: int, slot: str, kind: CaptureKind) -> CaptureId:
-        return CaptureId(step=self._step, path=path, call=call, slot=slot, kind=kind)
+        return CaptureId(step=self._wanted.step, path=path, call=call, slot=slot, kind=kind)
 
     def _send_new(self, tensor: Any, capture_id: CaptureId, gradient_of: int = 0) -> None:
         # Several devices have several autograd threads; numbers must leave in order.
@@ -286,7 +295,7 @@ class Recorder:
         self._sink.capture(Capture(id=capture_id, number=number, tensor=copy, gradient_of=gradient_of))
 
     def _watch_gradient(self, number: int, tensor: Any) -> None:
-        if self._gradients and self._adapter.requires_gradient(tensor):
+        if self._wanted.gradients and self._adapter.requires_gradient(tensor):
             self._watched.add(number)
             hook = functools.partial(self._gradient_came, number)
             self._removes.append(self._adapter.watch_gradient(tensor, hook))
@@ -307,10 +316,10 @@ class Recorder:
             origin = self._origins[number]
         kind = CaptureKind.INPUT_GRADIENT if origin.kind is CaptureKind.INPUT else CaptureKind.OUTPUT_GRADIENT
         capture_id = self._id(origin.path, origin.call, origin.slot, kind)
-        own = self._times(gradient, 1.0 / self._loss_scale)
+        own = self._times(gradient, 1.0 / self._wanted.loss_scale)
         self._send_new(own, capture_id, gradient_of=number)
         replaced = self._lockstep.gradient(number, own) if self._lockstep is not None else None
-        return None if replaced is None else self._times(replaced, self._loss_scale)
+        return None if replaced is None else self._times(replaced, self._wanted.loss_scale)
 
     def _times(self, gradient: Any, factor: float) -> Any:
         if factor == 1.0:

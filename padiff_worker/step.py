@@ -21,8 +21,8 @@ from padiff_worker.lockstep import Lockstep
 from padiff_worker.outbox import Outbox, StepCancelled
 from padiff_worker.overrides import GrantedCredit, Overrides
 from padiff_worker.phases import Phases
-from padiff_worker.randomness import Decisions
-from padiff_worker.recorder import Capture, Recorder
+from padiff_worker.randomness import Decisions, DrawKeys
+from padiff_worker.recorder import Capture, Recorder, Wanted
 from padiff_worker.session import ModelSession
 from padiff_worker.training import BuiltInStep
 from padiff_worker.user_step import UserStep
@@ -87,19 +87,19 @@ class RunningStep:
             self._adapter,
             self._adapter.layers(self._session.model),
             self,
-            step=start.step,
-            gradients=start.backward,
-            skip_paths=start.skip_paths,
-            own_gradients=start.own_gradients,
-            lockstep=self._lockstep(),
-            loss_scale=start.loss_scale or 1.0,
+            Wanted(
+                step=start.step,
+                gradients=start.backward,
+                skip_paths=start.skip_paths,
+                own_gradients=start.own_gradients,
+                loss_scale=start.loss_scale or 1.0,
+            ),
+            self._lockstep(),
         )
         decisions = Decisions(
             recorder.log,
             start.randomness,
-            seed=start.random_seed,
-            step=start.step,
-            pairs=start.random_pairs,
+            DrawKeys(seed=start.random_seed, step=start.step, pairs=start.random_pairs),
         )
         kind = BuiltInStep if self._session.train_step is None else UserStep
         work = kind(self._adapter, self._session, start, self._phases, recorder)
@@ -123,11 +123,10 @@ class RunningStep:
             return None
         return Lockstep(
             self._adapter,
-            start.overrides,
+            start,
             self.overrides,
             self._outbox.put,
             weights=self._adapter.weights(self._session.model).values(),
-            gradients=start.override_gradients,
         )
 
     def _attempt(

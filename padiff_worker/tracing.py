@@ -18,7 +18,7 @@ from padiff_worker.failures import NOT_THE_USERS, failure_from
 from padiff_worker.generator_watch import GeneratorWatch
 from padiff_worker.kept_state import restored
 from padiff_worker.randomness import Decisions
-from padiff_worker.recorder import Capture, Recorder
+from padiff_worker.recorder import Capture, Recorder, Wanted
 from padiff_worker.structure import flatten_output
 from padiff_worker.takers import Takers
 
@@ -95,9 +95,7 @@ class _Run:
                 adapter,
                 adapter.layers(self._model),
                 self,
-                values=self._hashes,
-                gradients=False,
-                takers=takers,
+                Wanted(values=self._hashes, gradients=False, takers=takers),
             )
             decisions = Decisions(recorder.log, randomness, is_thorough=True)
             remove = adapter.watch(self._model, lambda args, kwargs: None, self._left)

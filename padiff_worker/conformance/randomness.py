@@ -17,7 +17,7 @@ from padiff_worker.calls import CallLog
 from padiff_worker.conformance.case import AdapterCase
 from padiff_worker.conformance.tape import Tape
 from padiff_worker.draws import Draw
-from padiff_worker.randomness import OUTSIDE_PAIR, Decisions
+from padiff_worker.randomness import OUTSIDE_PAIR, Decisions, DrawKeys
 from padiff_worker.recorder import Recorder
 from padiff_worker.tracing import trace
 
@@ -59,9 +59,11 @@ class RandomnessSuite:
             decisions = Decisions(
                 recorder.log,
                 mode,
-                seed=seed,
-                step=step,
-                pairs=[RandomPair(path=path, pair=pair) for path, pair in pairs.items()],
+                DrawKeys(
+                    seed=seed,
+                    step=step,
+                    pairs=tuple(RandomPair(path=path, pair=pair) for path, pair in pairs.items()),
+                ),
                 is_thorough=is_thorough,
             )
             with adapter.random_operations(decisions), adapter.gradient_mode(True):

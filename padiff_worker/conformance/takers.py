@@ -8,7 +8,7 @@ from padiff_rpc.v1.records import CallInput
 from padiff_rpc.v1.words import CallMoment
 from padiff_worker.conformance.case import AdapterCase
 from padiff_worker.conformance.tape import Tape
-from padiff_worker.recorder import Recorder
+from padiff_worker.recorder import Recorder, Wanted
 from padiff_worker.takers import Takers
 
 
@@ -20,7 +20,7 @@ class TakerSuite:
     def taken(self, model: Any, x: Any) -> dict[str, int]:
         """Returns the takers of what the calls of a model take and return, by the calls' paths."""
         adapter, tape, takers = self.case.adapter, Tape(), Takers(self.case.adapter)
-        with Recorder(adapter, adapter.layers(model), tape, gradients=False, takers=takers):
+        with Recorder(adapter, adapter.layers(model), tape, Wanted(gradients=False, takers=takers)):
             takers.returned(model(x))
         found = {}
         for event in takers.counted_in(tape.events):
@@ -81,7 +81,7 @@ class TakerSuite:
         asked = [CallInput(path="first", call=0, slot=slot) for slot in "01"]
         asked.append(CallInput(path="first.inner", call=0, slot="0"))
         leaf = self.case.tensor([1, 2], requires_grad=True)
-        with Recorder(adapter, adapter.layers(model), tape, own_gradients=asked) as recorder:
+        with Recorder(adapter, adapter.layers(model), tape, Wanted(own_gradients=tuple(asked))) as recorder:
             output = model(leaf)
             recorder.begin_backward()
             adapter.backward(self.case.total(output))

@@ -7,7 +7,7 @@ from typing import Any
 from padiff_rpc.v1.records import CallEvent
 from padiff_rpc.v1.words import CallMoment
 from padiff_worker.conformance.case import AdapterCase
-from padiff_worker.recorder import Capture, Recorder
+from padiff_worker.recorder import Capture, Recorder, Wanted
 
 
 class Tape:
@@ -55,7 +55,7 @@ class Recording:
     def run(self, model: Any, *args: Any, backward: bool = True, **kwargs: Any) -> Tape:
         """Runs one step; the loss has gradient 1 at the output's tensors."""
         tape, adapter = Tape(), self.case.adapter
-        with Recorder(adapter, adapter.layers(model), tape, gradients=backward) as recorder:
+        with Recorder(adapter, adapter.layers(model), tape, Wanted(gradients=backward)) as recorder:
             with adapter.gradient_mode(backward):
                 output = model(*args, **kwargs)
                 if backward:

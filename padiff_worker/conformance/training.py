@@ -14,7 +14,7 @@ from padiff_rpc.v1.words import DType
 from padiff_worker.batch_feed import BatchFeed
 from padiff_worker.conformance.case import raises
 from padiff_worker.conformance.tape import Recording, Tape
-from padiff_worker.recorder import Recorder
+from padiff_worker.recorder import Recorder, Wanted
 
 
 class _Made(Mapping[str, Any]):
@@ -80,7 +80,7 @@ class TrainingSuite(Recording):
             second=self.case.scale(5.0),
         )
         tape, adapter = Tape(), self.case.adapter
-        with Recorder(adapter, adapter.layers(model), tape, loss_scale=64.0) as recorder:
+        with Recorder(adapter, adapter.layers(model), tape, Wanted(loss_scale=64.0)) as recorder:
             loss = self.case.total(model(self.leaf(3))) * 64.0
             recorder.begin_backward()
             adapter.backward(loss)

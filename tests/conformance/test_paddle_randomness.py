@@ -18,7 +18,7 @@ from paddle.nn import functional as F
 from padiff_rpc.v1.words import Randomness
 from padiff_worker.calls import CallLog
 from padiff_worker.draws import Draw
-from padiff_worker.randomness import OUTSIDE_PAIR, Decisions
+from padiff_worker.randomness import OUTSIDE_PAIR, Decisions, DrawKeys
 from padiff_worker_paddle.random_operations import random_operations
 
 OLD = "before 3.0 Paddle has another dropout"
@@ -27,7 +27,7 @@ SHARED, OFF = Randomness.SHARED, Randomness.OFF
 
 def deciding(function, mode=SHARED, *, is_thorough=True):
     """Returns what `function` returned, and (name, shared) of the operations that it made."""
-    decisions = Decisions(CallLog(), mode, seed=7, is_thorough=is_thorough)
+    decisions = Decisions(CallLog(), mode, DrawKeys(seed=7), is_thorough=is_thorough)
     with random_operations(decisions):
         result = function()
     return result, [(one.name, one.shared) for one in decisions.operations]

@@ -15,7 +15,7 @@ from torch.nn import functional as F  # noqa: E402
 from padiff_rpc.v1.words import Randomness  # noqa: E402
 from padiff_worker.calls import CallLog  # noqa: E402
 from padiff_worker.draws import Draw  # noqa: E402
-from padiff_worker.randomness import OUTSIDE_PAIR, Decisions  # noqa: E402
+from padiff_worker.randomness import OUTSIDE_PAIR, Decisions, DrawKeys  # noqa: E402
 from padiff_worker_torch.random_operations import random_operations  # noqa: E402
 
 SHARED, OFF = Randomness.SHARED, Randomness.OFF
@@ -23,7 +23,7 @@ SHARED, OFF = Randomness.SHARED, Randomness.OFF
 
 def deciding(function, mode=SHARED, *, is_thorough=True):
     """Returns what `function` returned, and (name, shared) of the operations that it made."""
-    decisions = Decisions(CallLog(), mode, seed=7, is_thorough=is_thorough)
+    decisions = Decisions(CallLog(), mode, DrawKeys(seed=7), is_thorough=is_thorough)
     with random_operations(decisions):
         result = function()
     return result, [(one.name, one.shared) for one in decisions.operations]

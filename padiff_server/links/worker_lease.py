@@ -59,9 +59,10 @@ def take_lease(caller: Caller, *, peer: str, closed: threading.Event) -> WorkerL
     Raises BusyError while another holds it, CancelledError once `closed` is set.
 
     A worker learns a moment late that its last lease has ended, and its next process then takes the address
-    over, so that busy, or gone, is believed after a while.
+    over, so that busy, or gone, is believed after a while. That while begins with the first refusal: a call
+    that the leaving process took and cut off may have lasted longer than any patience.
     """
-    began, patience = time.monotonic(), LEASE_SECONDS
+    refused_at, patience = None, LEASE_SECONDS
     while True:
         stream = caller.Lease(worker_pb2.LeaseRequest(protocol_version=PROTOCOL_VERSION))
         try:
@@ -74,7 +75,9 @@ def take_lease(caller: Caller, *, peer: str, closed: threading.Event) -> WorkerL
             if error.context.get("handing_over"):
                 # Its successor will serve; until then the process that leaves may cut calls off.
                 patience = _HANDOVER_SECONDS
-            if time.monotonic() > began + patience:
+            now = time.monotonic()
+            refused_at = now if refused_at is None else refused_at
+            if now >= refused_at + patience:
                 raise
             if closed.wait(_RETRY_SECONDS):
                 raise CancelledError(f"the comparison ended while it waited for {peer}") from error

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import closing
-from typing import Any, Union
+from typing import Any, Optional, Union
 
 import pytest
 
@@ -17,13 +17,25 @@ from padiff_server.links.worker_lease import take_lease
 HANDING_OVER = BusyError("the next process takes over", handing_over="true")
 
 
+class Clock:
+    now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
 class Worker:
     """Answers each call for a lease with the next of a list: its name, or an error."""
 
-    def __init__(self, *answers: Union[str, PaDiffError]) -> None:
+    def __init__(
+        self, *answers: Union[str, PaDiffError], each_takes: float = 0.0, clock: Optional[Clock] = None
+    ) -> None:
         self._answers = iter(answers)
+        self._each_takes = each_takes
+        self._clock = clock or Clock()
 
     def Lease(self, request: Any) -> Stream:
+        self._clock.now += self._each_takes
         return Stream(next(self._answers))
 
 
@@ -58,6 +70,13 @@ def taken(worker: Worker, closed: bool = False) -> str:
 def test_a_call_that_the_leaving_process_cuts_off_is_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worker_lease, "LEASE_SECONDS", 0.0)
     assert taken(Worker(HANDING_OVER, WorkerLostError("cut off"), CancelledError("cut off"), "a1")) == "a1"
+
+
+def test_a_call_that_is_cut_off_late_is_made_again_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock()
+    monkeypatch.setattr(worker_lease, "time", clock)
+    slow = Worker(WorkerLostError("cut off"), "a1", each_takes=10 * worker_lease.LEASE_SECONDS, clock=clock)
+    assert taken(slow) == "a1"
 
 
 def test_a_worker_that_is_gone_or_busy_is_believed_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -65,7 +65,7 @@ class CompareTask:
         Orientation(run, self._sources, aligned).settle(batch, copy=self._asked.auto_weights)
         weights = WeightFlow(self._sources.sides, aligned.weight_plan, aligned.models, options)
         preparation.place_weights(weights, copy=self._asked.auto_weights)
-        if aligned.foreseen is not None and is_needed(aligned.foreseen):
+        if aligned.foreseen is not None and is_needed(aligned.foreseen, aligned.models):
             Rehearsal(run, self._sources, aligned).run(batch)
         seed = self._asked.reference.model.seed % 2**64
         decisions = RandomDecisions(options.randomness, seed, aligned.models, self._report)

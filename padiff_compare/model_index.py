@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Optional
 
 from padiff_compare.alignment.kinds import averages, is_bookkeeping, is_byproduct, is_norm
 from padiff_compare.weights.owned_weight import owner_name
+from padiff_rpc import trees
 from padiff_rpc.v1.records import Layer
 from padiff_rpc.v1.words import Side
 
@@ -45,6 +47,17 @@ class ModelIndex:
         """Whether the layer at `path` makes averages of what it takes, and nothing else."""
         layer = self._layers.get(path)
         return layer is not None and averages(layer.kind)
+
+    def fused_activation(self, path: str) -> Optional[str]:
+        """Returns what the layer at `path` says that it applies to its own result: "" for nothing.
+
+        None for users' own classes, of which nobody knows.
+        """
+        layer = self._layers.get(path)
+        if layer is None or not layer.kind:
+            return None
+        name: Optional[str] = trees.unpack_map(layer.hyper_parameters).get("fused_activation", "")
+        return name
 
     def has_to_return(self, path: str, slot: str) -> bool:
         """Whether a verdict depends on this output of the layer at `path`, "" for the root."""

@@ -42,6 +42,7 @@ SETTINGS = frozenset(
         *("normalized_shape", "num_heads", "embed_dim", "kdim", "vdim", "dropout", "batch_first"),
         *("input_size", "hidden_size", "num_layers", "bidirectional", "proj_size", "channels_last"),
         *("track_running_stats", "use_global_stats", "in1_features", "in2_features", "out_features"),
+        "fused_activation",
     )
 )
 # Other words for these, in users' own classes too.
@@ -120,6 +121,9 @@ class Vocabulary:
         kind = self.kind(handle.classes)
         weights = self._weights(kind, handle.weights)
         settings = self._settings(kind, handle.hyper_parameters, weights)
+        if kind and not self.kind(handle.classes[:1]):
+            # A user's class may apply one to what the framework's returns.
+            settings["fused_activation"] = None
         return Layer(
             path=handle.paths[0],
             aliases=handle.paths[1:],

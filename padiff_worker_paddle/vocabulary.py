@@ -68,6 +68,9 @@ def _convert(kind: str, stated: Mapping[str, Any], values: Settings) -> None:
         # It keeps a momentum and no statistics.
         values["track_running_stats"] = False
         values.pop("momentum", None)
+    if kind == "batch_norm" and stated.get("act"):
+        name = stated["act"].replace("_", "")
+        values["fused_activation"] = _KINDS.get(name, name)
     if "approximate" in values:
         values["approximate"] = "tanh" if values["approximate"] else "none"
     if "exclusive" in stated:

@@ -39,6 +39,11 @@ class CallPair:
         """The call's name, as the reference's layers and calls have it."""
         return self.layer.reference, self.reference.event.call
 
+    @property
+    def is_root_exit(self) -> bool:
+        """Whether it shows what the whole model returns."""
+        return self.layer.reference == "" and self.moment is CallMoment.EXIT
+
 
 class HeldCalls(NamedTuple):
     """Two calls that correspond, one of whose tensors another place is still to show."""

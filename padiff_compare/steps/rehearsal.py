@@ -18,11 +18,13 @@ from padiff_compare.capture.trace import Trace, Traces
 from padiff_compare.judge.judge import Evidence, judge
 from padiff_compare.judge.measured import Aspect, measure_pair
 from padiff_compare.judge.tolerances import Tolerances
+from padiff_compare.model_index import Models
 from padiff_compare.run import Run
 from padiff_compare.source_pair import SourcePair
 from padiff_compare.steps.calls import CallPair, JoinedCalls
 from padiff_compare.steps.captures import StepCaptures
 from padiff_compare.steps.pairs import Half
+from padiff_compare.steps.told_activations import told_activations
 from padiff_compare.steps.trial_pass import trial_pass
 from padiff_compare.steps.value_matching import ValueMatching
 from padiff_rpc.v1.records import Options
@@ -62,7 +64,7 @@ class Rehearsal:
             if captures is None:
                 return
             values = _PassValues(captures, self._run.options)
-            found = ValueMatching(captures.joined, values).correspondences()
+            found = ValueMatching(captures.joined, values, self._aligned.models).correspondences()
         self._aligned.correspond(found)
 
 
@@ -97,11 +99,21 @@ class _PassValues:
         halves = self._halves(pair)
         if halves is None:
             return False
-        ours, theirs = halves
-        first, second = ours.tensors[0], theirs.tensors[0]
-        if isinstance(way, Activation) and not {first.dtype, second.dtype} <= COMPUTED:
+        specs = [half.tensors[0].spec for half in halves]
+        if isinstance(way, Activation) and not {spec.dtype for spec in specs} <= COMPUTED:
             return False
-        meeting = way.values(first.spec, second.spec) if way is not None else Meeting()
+        return self._meet(*halves, way.values(*specs) if way is not None else Meeting())
+
+    def makes(self, activation: Activation, side: Side, given: int, made: int) -> bool:
+        """Whether the activation makes one tensor of a side of another of the same side."""
+        before, behind = (self._values.half(side, tensor) for tensor in (given, made))
+        if before is None or behind is None:
+            return False
+        return self._meet(before, behind, Meeting(reference=activation.rule))
+
+    def _meet(self, ours: Half, theirs: Half, meeting: Meeting) -> bool:
+        """Whether the two hold the same values behind the rules of both."""
+        first, second = ours.tensors[0], theirs.tensors[0]
         shape = meeting.reference.shape_or_none(first.spec.shape)
         if shape is None or shape != meeting.candidate.shape_or_none(second.spec.shape):
             return False
@@ -117,17 +129,19 @@ class _PassValues:
         return judgement.verdict in _AGREEING
 
 
-def is_needed(joined: JoinedCalls) -> bool:
+def is_needed(joined: JoinedCalls, models: Models) -> bool:
     """Whether the traces' calls leave open which slots hold the same values.
 
     Shapes that differ, slots that only one side has, several of one shape in one call, first axes of one
     length, a tensor that is two on the other side, and one that goes into a layer on one side and into other
-    code on the other: each pairs by position for want of better.
+    code on the other: each pairs by position for want of better. So does the result of a layer that says it
+    applies an activation, where its partner says that it applies none.
     """
+    if told_activations(joined, models):
+        return True
     partners: Mapping[Side, defaultdict[int, set[int]]] = {side: defaultdict(set) for side in SIDES}
     for call in joined.pairs:
-        is_root_exit = call.layer.reference == "" and call.moment is CallMoment.EXIT
-        if not is_root_exit and _is_call_open(call, joined.traces):
+        if not call.is_root_exit and _is_call_open(call, joined.traces):
             return True
         for pair in call.slots.pairs:
             for side in SIDES:

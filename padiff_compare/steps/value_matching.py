@@ -5,17 +5,19 @@ from __future__ import annotations
 import dataclasses
 import enum
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Optional, Protocol, Union
 
-from padiff_compare.alignment.activations import ACTIVATIONS
+from padiff_compare.alignment.activations import ACTIVATIONS, Activation
 from padiff_compare.alignment.correspondences import Correspondence, Correspondences, Moment, Way
 from padiff_compare.alignment.layouts import Layout, layouts
 from padiff_compare.alignment.slots import SlotPair, tensors_of
 from padiff_compare.alignment.spreads import Spread, spreads
-from padiff_compare.capture.sides import SIDES, TensorPair
+from padiff_compare.capture.sides import SIDES, TensorPair, other
 from padiff_compare.capture.trace import CallName, Origin
+from padiff_compare.model_index import Models
 from padiff_compare.steps.calls import CallPair, JoinedCalls
+from padiff_compare.steps.told_activations import told_activations
 from padiff_rpc.v1.records import Slot
 from padiff_rpc.v1.words import CallMoment, Side
 
@@ -34,6 +36,9 @@ class Values(Protocol):
     def apart(self, pair: TensorPair[int]) -> float:
         """Returns how far their mean squares are apart, relative to the larger; it costs nothing."""
 
+    def makes(self, activation: Activation, side: Side, given: int, made: int) -> bool:
+        """Whether the activation makes one tensor of a side of another of the same side."""
+
 
 class _Standing(enum.Enum):
     """How two slots stand to each other: as paired, in a way of their own that was found, or not at all."""
@@ -45,7 +50,10 @@ class _Standing(enum.Enum):
 
 @dataclasses.dataclass
 class _Place:
-    """Two slots of a paired call, and what was found of them."""
+    """Two slots of a paired call, and what was found of them.
+
+    A correspondence that was not found is known, however the values stand to each other.
+    """
 
     call: CallPair
     reference: Slot
@@ -67,25 +75,28 @@ class ValueMatching:
     `_confirms_itself`). So a port that swaps two values, or transposes one, and goes on with them wrongly,
     differs where it did so.
     What the whole model returns is tried in no other way, wherever it shows: its user sees the difference.
+    An activation that a layer tells is known from the start: before it values may agree by chance (a ReLU
+    leaves alone what is not negative), and behind it they may differ by noise.
     """
 
-    def __init__(self, joined: JoinedCalls, values: Values) -> None:
+    def __init__(self, joined: JoinedCalls, values: Values, models: Models) -> None:
         """`joined`: the pass, as names and order pair its slots."""
         self._calls = joined.ordered[Side.CANDIDATE]
         self._traces = joined.traces
         self._values = values
-        self._agree = values.agree
+        self._told = told_activations(joined, models)
         self._paired = {side: {call.seen(side).name for call in joined.pairs} for side in SIDES}
         # The candidate's calls that make other paired calls.
         self._holders = {self._traces[Side.CANDIDATE].parent(name) for name in self._paired[Side.CANDIDATE]}
         self._returned = {
-            pair.tensors for call in joined.pairs if _is_root_exit(call) for pair in call.slots.pairs
+            pair.tensors for call in joined.pairs if call.is_root_exit for pair in call.slots.pairs
         }
 
     def correspondences(self) -> Correspondences:
         """Returns what was found and confirmed."""
         steps = [step for step in (list(self._places(call)) for call in self._calls) if step]
-        found: list[_Place] = []
+        places = [place for step in steps for place in step]
+        found = [place for place in places if place.correspondence and place.standing is not _Standing.FOUND]
         doubted: set[TensorPair[int]] = set()
         for run, follower in _runs(steps):
             places = [place for place in run if place.standing is _Standing.FOUND]
@@ -112,7 +123,7 @@ class ValueMatching:
         agreeing = [pair for pair in call.slots.pairs if self._as_is(pair)]
         yield from (_Place(call, pair.reference, pair.candidate, _Standing.AGREE) for pair in agreeing)
         differing = [pair for pair in call.slots.pairs if not self._as_is(pair)]
-        if _is_root_exit(call):
+        if call.is_root_exit:
             yield from (_Place(call, pair.reference, pair.candidate, _Standing.DIFFER) for pair in differing)
             return
         left = [pair.reference for pair in differing] + list(call.slots.only_reference)
@@ -120,11 +131,14 @@ class ValueMatching:
         for reference, candidate, way in self._matches(differing, left, right):
             left.remove(reference)
             right.remove(candidate)
-            found = Correspondence(reference=reference.name, candidate=candidate.name, way=way)
-            yield _Place(call, reference, candidate, _Standing.FOUND, found)
+            yield _placed(call, SlotPair(reference=reference, candidate=candidate), way)
         for pair in differing:
             if pair.reference in left and pair.candidate in right:
                 yield self._elsewhere(call, pair)
+
+    def _agree(self, pair: TensorPair[int], way: Way) -> bool:
+        """Whether two hold the same values in some way; as they are never before a told activation."""
+        return (way is not None or pair not in self._told) and self._values.agree(pair, way)
 
     def _as_is(self, pair: SlotPair) -> bool:
         return self._agree(pair.tensors, None)
@@ -171,28 +185,33 @@ class ValueMatching:
         """Returns the place of an output, with a stand-in where a layer does what the other side does next.
 
         What the layer returns is then equal to what the other side's code makes behind its counterpart; where
-        the other side shows that nowhere, to a known activation of it.
+        the other side shows that nowhere, to a known activation of it. Where the layer tells the activation,
+        the other side's own values say what that makes.
         """
-        for side in SIDES if call.moment is CallMoment.EXIT else ():
-            ours, theirs = pair.reference, pair.candidate
+        if call.moment is CallMoment.ENTRY:
+            return _Place(call, pair.reference, pair.candidate, _Standing.DIFFER)
+        told = self._told.get(pair.tensors)
+        for side in SIDES if told is None else (other(told.side),):
             for place, slot in self._made_next(side, call.seen(side).name):
+                ours, theirs = pair.reference, pair.candidate
                 ours, theirs = (slot, theirs) if side is Side.REFERENCE else (ours, slot)
+                if told is not None and self._values.makes(told, side, pair.tensors.of(side), slot.tensor):
+                    return self._known(_placed(call, pair, None, {side: place}, (ours, theirs)))
                 for way in (None, *_ways(ours, theirs)) if self._alike(ours, theirs) else ():
                     if self._agree(tensors_of(ours, theirs), way):
-                        found = Correspondence(
-                            reference=pair.reference.name,
-                            candidate=pair.candidate.name,
-                            way=way,
-                            stand_ins={side: place},
-                        )
-                        return _Place(call, ours, theirs, _Standing.FOUND, found)
-        for activation in ACTIVATIONS if call.moment is CallMoment.EXIT else ():
+                        return _placed(call, pair, way, {side: place}, (ours, theirs))
+        for activation in ACTIVATIONS if told is None else (told,):
             if self._agree(pair.tensors, activation):
-                found = Correspondence(
-                    reference=pair.reference.name, candidate=pair.candidate.name, way=activation
-                )
-                return _Place(call, pair.reference, pair.candidate, _Standing.FOUND, found)
+                return _placed(call, pair, activation)
+        if told is not None:
+            return self._known(_placed(call, pair, told))
         return _Place(call, pair.reference, pair.candidate, _Standing.DIFFER)
+
+    def _known(self, place: _Place) -> _Place:
+        """Returns a place whose correspondence nothing has to confirm."""
+        assert place.correspondence is not None
+        agrees = self._agree(place.tensors, place.correspondence.way)
+        return dataclasses.replace(place, standing=_Standing.AGREE if agrees else _Standing.DIFFER)
 
     def _made_next(self, side: Side, name: CallName) -> Iterator[tuple[Origin, Slot]]:
         """Yields the tensors that a side's own code shows next behind a call, or layers without a partner.
@@ -229,8 +248,18 @@ class ValueMatching:
         return first.event.moment is CallMoment.ENTRY or first.name in self._holders
 
 
-def _is_root_exit(call: CallPair) -> bool:
-    return call.layer.reference == "" and call.moment is CallMoment.EXIT
+def _placed(
+    call: CallPair,
+    pair: SlotPair,
+    way: Way,
+    stand_ins: Optional[Mapping[Side, Origin]] = None,
+    shown: Optional[tuple[Slot, Slot]] = None,
+) -> _Place:
+    """Returns the place of two slots that was found; `shown`: the tensors there, where some stand in."""
+    found = Correspondence(
+        reference=pair.reference.name, candidate=pair.candidate.name, way=way, stand_ins=stand_ins or {}
+    )
+    return _Place(call, *(shown or (pair.reference, pair.candidate)), _Standing.FOUND, found)
 
 
 def _runs(steps: Sequence[Sequence[_Place]]) -> Iterator[tuple[list[_Place], Optional[_Standing]]]:

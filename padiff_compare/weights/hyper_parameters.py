@@ -1,6 +1,7 @@
 """Hyper-parameters of paired layers, in the vocabulary in which workers say them.
 
-A word is compared where both layers have it.
+A word is compared where both layers have it, but for an activation that one of them applies: its result
+shows it, and the other side's code may do the same.
 """
 
 from __future__ import annotations
@@ -77,7 +78,7 @@ def _lone_around(path: str, layers: Mapping[str, Layer], partner: Callable[[str]
 
 def _comparable(reference: Layer, candidate: Layer) -> dict[str, tuple[Value, Value]]:
     ours, theirs = trees.unpack_map(reference.hyper_parameters), trees.unpack_map(candidate.hyper_parameters)
-    names = [name for name in ours if name in theirs]
+    names = [name for name in ours if name in theirs and name != "fused_activation"]
     if reference.kind != candidate.kind or not reference.kind:
         names = [name for name in names if name in _SAFE]
     return {name: (ours[name], theirs[name]) for name in names}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Optional
 
 import numpy as np
 import pytest
@@ -15,10 +16,12 @@ from padiff_compare.alignment.slots import Meeting
 from padiff_compare.alignment.spreads import Spread
 from padiff_compare.capture.sides import SIDES, TensorPair
 from padiff_compare.capture.trace import Origin, Trace
+from padiff_compare.model_index import ModelIndex
 from padiff_compare.steps.calls import CallPairs, join_calls
 from padiff_compare.steps.value_matching import ValueMatching
+from padiff_rpc import trees
 from padiff_rpc.tensors import HostTensor
-from padiff_rpc.v1.records import CallEvent, Slot, TensorSpec
+from padiff_rpc.v1.records import CallEvent, Layer, Slot, TensorSpec
 from padiff_rpc.v1.words import CallMoment, DType, PairedBy, Side
 
 ENTRY, EXIT = CallMoment.ENTRY, CallMoment.EXIT
@@ -33,6 +36,14 @@ class Pass:
     def __init__(self) -> None:
         self.events: list[CallEvent] = []
         self.arrays: dict[int, np.ndarray] = {}
+        self.layers: list[Layer] = []
+
+    def tell(self, path: str, activation: Optional[str] = "") -> Pass:
+        """What the layer says that it applies to its result; "" for nothing, None where nobody knows."""
+        settings = {} if activation == "" else {"fused_activation": activation}
+        packed = trees.pack(settings, where="settings")
+        self.layers.append(Layer(path=path, kind="batch_norm", hyper_parameters=packed))
+        return self
 
     def enter(self, path: str, *arrays: np.ndarray) -> Pass:
         return self._see(ENTRY, path, arrays)
@@ -71,6 +82,11 @@ class ValuesOfPasses:
             rule.apply(one).array for rule, one in zip((meeting.reference, meeting.candidate), tensors)
         )
         return np.array_equal(ours, theirs)
+
+    def makes(self, activation: Activation, side: Side, given: int, made: int) -> bool:
+        arrays = self.arrays[SIDES.index(side)]
+        [applied] = activation.rule.apply(HostTensor(array=arrays[given], dtype=DType.FLOAT32)).array[None]
+        return np.array_equal(applied, arrays[made])
 
     def apart(self, pair: TensorPair[int]) -> float:
         first, second = (
@@ -111,7 +127,8 @@ def value_matching(
         side: Trace.of_events(one.events) for side, one in ((REFERENCE, reference), (CANDIDATE, candidate))
     }
     values = ValuesOfPasses(reference, candidate)
-    return ValueMatching(join_calls(plan, traces), values), values
+    models = {REFERENCE: ModelIndex(reference.layers), CANDIDATE: ModelIndex(candidate.layers)}
+    return ValueMatching(join_calls(plan, traces), values, models), values
 
 
 def turned(array: np.ndarray) -> np.ndarray:
@@ -196,6 +213,82 @@ class TestActivations:
         reference = Pass().enter("", X).call("scale", X, A).call("fc", B, C).leave("", C)
         candidate = Pass().enter("", X).call("scale", X, X).call("fc", B, C).leave("", C)
         assert matched(reference, candidate, "scale", "fc") == {}
+
+
+class TestToldActivations:
+    """A layer says that it applies a ReLU, and nothing of what it takes is negative."""
+
+    made = np.abs(A)
+    behind = made.copy()
+
+    def told(self, applies: Pass, shows: Pass, partner: Optional[str] = "") -> tuple[Pass, Pass]:
+        return applies.tell("bn", "relu"), shows.tell("bn", partner)
+
+    def applying(self, made: np.ndarray = made) -> Pass:
+        result = made.copy()
+        return Pass().enter("", X).call("bn", X, result).call("fc", result, C).leave("", C)
+
+    def showing(self, made: np.ndarray = made, behind: np.ndarray = behind) -> Pass:
+        return Pass().enter("", X).call("bn", X, made).call("fc", behind, C).leave("", C)
+
+    def hiding(self, made: np.ndarray = made) -> Pass:
+        return Pass().enter("", X).call("bn", X, made).call("fc", B, C).leave("", C)
+
+    def test_are_compared_behind_them_though_values_agree_before(self) -> None:
+        candidate, reference = self.told(self.applying(), self.showing())
+        place = Origin("fc", 0, ENTRY, "0")
+        assert matched(reference, candidate, "bn", "fc") == {
+            ("bn", EXIT): [("0", "0", None, {REFERENCE: place})]
+        }
+        assert matched(candidate, reference, "bn", "fc") == {
+            ("bn", EXIT): [("0", "0", None, {CANDIDATE: place})]
+        }
+
+    def test_are_found_by_one_sides_values_where_both_differ_by_noise(self) -> None:
+        candidate, reference = self.told(self.applying(np.abs(B)), self.showing())
+        [(_, _, way, stand_ins)] = matched(reference, candidate, "bn", "fc")["bn", EXIT]
+        assert (way, stand_ins) == (None, {REFERENCE: Origin("fc", 0, ENTRY, "0")})
+
+    def test_are_no_other_function_of_what_the_layer_made(self) -> None:
+        candidate, reference = self.told(self.applying(), self.showing(behind=self.made * 2))
+        assert matched(reference, candidate, "bn", "fc") == {}, "what follows does not confirm the ReLU"
+
+    def test_are_found_in_another_layout(self) -> None:
+        behind = np.maximum(A, 0)
+        candidate, reference = self.told(self.applying(behind), self.showing(A, turned(behind)))
+        [(*_, layout, stand_ins)] = matched(reference, candidate, "bn", "fc")["bn", EXIT]
+        assert (layout, stand_ins) == (TURNED, {REFERENCE: Origin("fc", 0, ENTRY, "0")})
+
+    def hidden(
+        self, partner: Optional[str] = ""
+    ) -> dict[tuple[str, CallMoment], list[tuple[str, str, Way, Mapping]]]:
+        candidate, reference = self.told(
+            Pass().enter("", X).call("bn", X, self.made.copy()).call("fc", B, C).leave("", C),
+            self.hiding(),
+            partner,
+        )
+        return matched(reference, candidate, "bn", "fc")
+
+    def test_are_computed_where_the_other_side_shows_them_nowhere(self) -> None:
+        relu = [("0", "0", Activation(name="relu", side=CANDIDATE), {})]
+        assert self.hidden() == {("bn", EXIT): relu}
+
+    def test_are_not_computed_where_a_partner_may_apply_them_unsaid(self) -> None:
+        assert self.hidden(None) == {}
+
+    def test_that_both_say_are_compared_as_they_are(self) -> None:
+        candidate, reference = self.told(self.applying(), self.applying(), "relu")
+        assert matched(reference, candidate, "bn", "fc") == {}
+
+    def test_are_not_computed_where_the_next_layer_takes_what_has_none(self) -> None:
+        candidate, reference = self.told(self.applying(), self.showing(self.made, self.made))
+        assert matched(reference, candidate, "bn", "fc") == {}
+
+    def test_are_not_computed_for_what_the_model_returns(self) -> None:
+        made = self.made.copy()
+        candidate = Pass().enter("", X).call("bn", X, made).leave("", made).tell("bn", "relu")
+        reference = Pass().enter("", X).call("bn", X, self.made).leave("", self.made).tell("bn")
+        assert matched(reference, candidate, "bn") == {}
 
 
 class TestLayouts:

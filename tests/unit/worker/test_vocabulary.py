@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Optional
+
 import pytest
 from translated import translated
 
+from padiff_rpc import trees
 from padiff_rpc.v1.records import HeldPieces, Layer, TensorSpec, Weight
 from padiff_rpc.v1.words import BufferRole, DType, WeightKind, WeightLayout
+from padiff_worker.layer_tree import LayerHandle
 from padiff_worker_paddle.vocabulary import VOCABULARY as PADDLE
 from padiff_worker_torch.vocabulary import VOCABULARY as TORCH
 
@@ -64,6 +68,26 @@ def test_a_parametrized_class_is_what_it_wraps() -> None:
 def test_a_class_outside_the_frameworks_layers_has_no_kind(qualified: str) -> None:
     assert TORCH.kind([qualified]) == PADDLE.kind([qualified]) == ""
     assert said(qualified).framework == ""
+
+
+@pytest.mark.parametrize(
+    ("classes", "act", "applied"),
+    [
+        (("paddle.nn.layer.norm.BatchNorm",), "relu", "relu"),
+        (("paddle.nn.layer.norm.BatchNorm",), "leaky_relu", "leakyrelu"),
+        (("paddle.nn.layer.norm.BatchNorm",), "swish", "silu"),
+        (("paddle.nn.layer.norm.BatchNorm",), None, "unsaid"),
+        (("mine.Norm", "paddle.nn.layer.norm.BatchNorm"), "relu", None),
+        (("mine.Norm", "paddle.nn.layer.norm.BatchNorm"), None, None),
+        (("mine.Block",), "relu", "unsaid"),
+    ],
+)
+def test_a_layer_of_the_framework_says_an_activation_that_it_applies(
+    classes: tuple[str, ...], act: Optional[str], applied: Optional[str]
+) -> None:
+    handle = LayerHandle(paths=("",), layer=None, classes=classes, hyper_parameters={"_act": act}, weights=())
+    [layer] = PADDLE.translated([handle])
+    assert trees.unpack_map(layer.hyper_parameters).get("fused_activation", "unsaid") == applied
 
 
 def test_private_bases_give_no_kind() -> None:

@@ -17,8 +17,8 @@ from padiff_compare.steps.orientation import Orientation, untried
 from padiff_compare.steps.random_decisions import RandomDecisions
 from padiff_compare.steps.rehearsal import Rehearsal, is_needed
 from padiff_compare.weights.weight_flow import WeightFlow
-from padiff_rpc.v1.records import AssignWeightsRequest, CompareStart, Options
-from padiff_rpc.v1.words import Phase, Side, TraceMode
+from padiff_rpc.v1.records import AssignWeightsRequest, CompareStart, Note, Options
+from padiff_rpc.v1.words import NoteKind, Phase, Side, TraceMode
 
 
 class CompareTask:
@@ -77,16 +77,16 @@ class CompareTask:
         for step in range(settings.steps):
             steps.run(step, inputs.batch(step) if step else batch)
             if steps.forward_only:
-                self._note_what_is_left(step, "without a backward on both sides")
+                self._note_what_is_left(step, NoteKind.STOPPED_WITHOUT_BACKWARD)
                 return
             if self._report.has_failed and not options.keep_going:
-                self._note_what_is_left(step, "the first that differs")
+                self._note_what_is_left(step, NoteKind.STOPPED_AT_DIFFERENCE)
                 return
 
-    def _note_what_is_left(self, step: int, why: str) -> None:
+    def _note_what_is_left(self, step: int, why: NoteKind) -> None:
         left = self._settings.steps - step - 1
         if left:
-            self._report.note(f"stopped after step {step}, {why}; {left} more were asked for")
+            self._report.note(Note(kind=why, numbers=(float(step), float(left))))
 
 
 class AssignWeightsTask:

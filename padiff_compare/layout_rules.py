@@ -205,15 +205,20 @@ def axes(order: Shape) -> Rule:
     return _rule(name, lambda arrays: [a.transpose(order) for a in arrays], shapes_of)
 
 
-@lru_cache(maxsize=1024)
 def fitting_axes(shape: Shape, wanted: Shape) -> tuple[Rule, ...]:
+    """Returns the rules of all `fitting_orders`."""
+    return tuple(map(axes, fitting_orders(shape, wanted)))
+
+
+@lru_cache(maxsize=1024)
+def fitting_orders(shape: Shape, wanted: Shape) -> tuple[Shape, ...]:
     """Returns the orders of axes that make `wanted` of `shape`, those that leave most axes in place first.
 
     Orders that differ in axes of one element are one. More axes than a convolution has fit only as they are.
     """
     if sorted(shape) != sorted(wanted) or len(shape) > MOST_AXES:
         return ()
-    return tuple(map(axes, distinct_orders(shape, wanted.__eq__).values()))
+    return tuple(distinct_orders(shape, wanted.__eq__).values())
 
 
 def distinct_orders(shape: Shape, fits: Callable[[Shape], bool]) -> dict[Shape, Shape]:

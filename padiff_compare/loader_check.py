@@ -21,8 +21,8 @@ from padiff_rpc import trees
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.records import Tree, record
 from padiff_rpc.tensors import HostTensor, epsilon
-from padiff_rpc.v1.records import CheckInputsRequest, Place, Reason, Row, Slot, Trouble
-from padiff_rpc.v1.words import CallMoment, CaptureKind, Cause, DType, Phase, Side, Verdict
+from padiff_rpc.v1.records import CheckInputsRequest, Note, Place, Reason, Row, Slot, Trouble
+from padiff_rpc.v1.words import CallMoment, CaptureKind, Cause, DType, NoteKind, Phase, Side, Verdict
 
 # A loader's float32 numbers come as Python's.
 _ROUNDINGS = 2.0 * epsilon(DType.FLOAT32)
@@ -87,9 +87,8 @@ class CheckInputsTask:
 
     def _both_ended(self, index: int) -> None:
         if index:
-            self._report.note(
-                f"both loaders ended after {_batches(index)}; {self._asked.batches} were asked for"
-            )
+            numbers = float(index), float(self._asked.batches)
+            self._report.note(Note(kind=NoteKind.LOADERS_ENDED, numbers=numbers))
         else:
             self._report.add_trouble(Trouble(phase=Phase.INPUTS, text="both loaders are empty"))
 
@@ -185,7 +184,3 @@ def _early_end(index: int, going_on: Side) -> Row:
     reason = Reason(cause=Cause.LOADER_ENDED, side=other(going_on), numbers=(float(index),))
     row = blank_row(Phase.INPUTS, CaptureKind.INPUT, step=index)
     return one_sided(_placed(row, "", ""), going_on, reason)
-
-
-def _batches(count: int) -> str:
-    return "1 batch" if count == 1 else f"{count} batches"

@@ -41,6 +41,11 @@ def blank_row(
     )
 
 
+def reasons_of(reason: Optional[Reason]) -> tuple[Reason, ...]:
+    """Returns a reason as rows and other records carry it: () for None."""
+    return () if reason is None else (reason,)
+
+
 def one_sided(row: Row, side: Side, *reasons: Reason, counts: bool = True) -> Row:
     """Returns the row of what only one side has; the other side's place is left out.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from padiff_compare.capture.store import TensorStore
 from padiff_compare.report.builder import ReportBuilder
 from padiff_rpc.records import record
-from padiff_rpc.v1.records import Options
+from padiff_rpc.v1.records import Note, Options
 
 
 @record
@@ -19,7 +19,7 @@ class Settings:
     backward: bool
     optimize: bool
     accumulate: int = 1
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
 
     def optimizes(self, step: int) -> bool:
         """Whether the optimizer steps at the end of this step."""

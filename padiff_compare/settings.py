@@ -9,10 +9,8 @@ from typing import Optional
 from padiff_compare.run import Settings
 from padiff_compare.training_settings import check_sources, check_training, training_notes
 from padiff_rpc.errors import InvalidRequestError
-from padiff_rpc.v1.records import CompareStart, Party, WorkerInfo
-from padiff_rpc.v1.words import DiffPhase, Side
-
-_FORWARD_UNJUDGED = "diff_phase: the forward pass was synchronised and its values do not count"
+from padiff_rpc.v1.records import CompareStart, Note, Party, WorkerInfo
+from padiff_rpc.v1.words import DiffPhase, NoteKind, Side
 
 Workers = Mapping[Side, WorkerInfo]
 NOBODY_ASKED: Workers = {}
@@ -51,10 +49,10 @@ def _settle(start: CompareStart, has_optimizer: bool) -> Settings:
             f"{start.steps} steps need an optimizer on both sides: give one, or leave steps at 1",
             field="steps",
         )
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
     if start.options.diff_phase is DiffPhase.BACKWARD:
-        alone = "backward alone needs single_step or local_error, so both phases were compared"
-        notes = (_FORWARD_UNJUDGED if start.options.local_error else f"diff_phase: {alone}",)
+        counts = not start.options.local_error
+        notes = (Note(kind=NoteKind.FORWARD_COUNTED if counts else NoteKind.FORWARD_NOT_COUNTED),)
     return Settings(
         steps=start.steps,
         backward=True,
@@ -67,22 +65,22 @@ def _settle(start: CompareStart, has_optimizer: bool) -> Settings:
 def _lockstep(start: CompareStart, has_optimizer: bool) -> Settings:
     notes = []
     if has_optimizer:
-        notes.append("single_step takes no optimizer, so none was used")
+        notes.append(Note(kind=NoteKind.LOCKSTEP_TAKES_NO_OPTIMIZER))
     if start.steps > 1:
-        notes.append(f"single_step makes one step, so 1 was made in place of {start.steps}")
+        notes.append(Note(kind=NoteKind.LOCKSTEP_MAKES_ONE_STEP, numbers=(float(start.steps),)))
     if start.options.diff_phase is DiffPhase.BACKWARD:
-        notes.append(_FORWARD_UNJUDGED)
+        notes.append(Note(kind=NoteKind.FORWARD_NOT_COUNTED))
     return Settings(steps=1, backward=True, optimize=False, notes=tuple(notes))
 
 
 def _forward_only(start: CompareStart) -> Settings:
     notes = []
     if start.reference.model.optimizer:
-        notes.append("diff_phase: forward takes no optimizer, so none was used")
+        notes.append(Note(kind=NoteKind.FORWARD_TAKES_NO_OPTIMIZER))
     if start.reference.model.loss:
-        notes.append("diff_phase: forward computes no loss, so the given one was not used")
+        notes.append(Note(kind=NoteKind.FORWARD_COMPUTES_NO_LOSS))
     if start.steps > 1:
-        notes.append(f"diff_phase: forward makes one step, so 1 was made in place of {start.steps}")
+        notes.append(Note(kind=NoteKind.FORWARD_MAKES_ONE_STEP, numbers=(float(start.steps),)))
     return Settings(steps=1, backward=False, optimize=False, notes=tuple(notes))
 
 

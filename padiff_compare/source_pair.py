@@ -18,11 +18,12 @@ from padiff_rpc.v1.records import (
     Layer,
     LoadResponse,
     ModelFailure,
+    Note,
     Timing,
     TraceResponse,
     Trouble,
 )
-from padiff_rpc.v1.words import Phase, Randomness, Side
+from padiff_rpc.v1.words import NoteKind, Phase, Randomness, Side
 
 T = TypeVar("T")
 
@@ -108,10 +109,8 @@ class SourcePair:
             traced = self._ask_both(trace, Phase.TRACE)
         failures = {side: failure for side in SIDES if (failure := traced[side].failure) is not None}
         for side, failure in failures.items():
-            self._report.note(
-                f"the {side} raised {failure.exception} while it was traced, so the first step served as "
-                f"the trace: {failure.text}"
-            )
+            names = (failure.exception, failure.text)
+            self._report.note(Note(kind=NoteKind.TRACE_RAISED, side=side, names=names))
         for side in SIDES:
             self._report.add_noise(side, traced[side].noise if not failures else None)
         return traced

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from padiff_rpc.errors import InvalidRequestError
-from padiff_rpc.v1.records import CompareStart, Party
+from padiff_rpc.v1.records import CompareStart, Note, Party
+from padiff_rpc.v1.words import NoteKind
 
 _DEFAULTS = {
     "accumulate": 1,
@@ -54,19 +55,18 @@ def check_training(start: CompareStart, *, has_optimizer: bool) -> None:
         )
 
 
-def training_notes(start: CompareStart, *, steps: int, optimizes: bool, goes_backward: bool) -> Iterator[str]:
+def training_notes(
+    start: CompareStart, *, steps: int, optimizes: bool, goes_backward: bool
+) -> Iterator[Note]:
     """Yields what of the asked has no effect."""
     options = start.options
     left = steps % options.accumulate
     if optimizes and left:
-        whose = "the last step" if left == 1 else f"the last {left} steps"
-        yield (
-            f"accumulate: {steps} steps are no multiple of {options.accumulate}, so the gradients of {whose} "
-            "were compared and not used"
-        )
+        numbers = tuple(map(float, (steps, options.accumulate, left)))
+        yield Note(kind=NoteKind.GRADIENTS_NOT_USED, numbers=numbers)
     if options.accumulate > 1 and not optimizes:
-        yield "accumulate: no optimizer stepped, so no gradients were added up"
+        yield Note(kind=NoteKind.NOTHING_ACCUMULATED)
     if options.clip_norm is not None and not optimizes:
-        yield "clip_norm: no optimizer stepped, so nothing was clipped"
+        yield Note(kind=NoteKind.NOTHING_CLIPPED)
     if options.loss_scale != _DEFAULTS["loss_scale"] and not goes_backward:
-        yield "loss_scale: there was no backward, so nothing was scaled"
+        yield Note(kind=NoteKind.NOTHING_SCALED)

@@ -97,7 +97,8 @@ def _has_oneof(message: Any) -> bool:
 
 
 def _parts(message: Any) -> set[str]:
-    return {_bare(field) for field in message.field if field.type == _TYPES.TYPE_MESSAGE}
+    """Returns the messages that a message is made of, itself left out."""
+    return {_bare(field) for field in message.field if field.type == _TYPES.TYPE_MESSAGE} - {message.name}
 
 
 def _bare(field: Any) -> str:

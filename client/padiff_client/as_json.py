@@ -27,9 +27,11 @@ def to_json(report: Report) -> str:
         **{
             field.name: _plain(getattr(report.summary, field.name))
             for field in fields(report.summary)
-            if field.name != "passed"
+            if field.name not in ("passed", "notes")
         },
-        "rows": [{**_plain(row), "reason": sentences.reason(row)} for row in report.rows],
+        "notes": list(report.notes),
+        "note_records": _plain(report.summary.notes),
+        "rows": _plain(report.rows),
     }
     if divergence is not None:
         content["first_divergence"]["text"] = str(divergence)
@@ -37,8 +39,10 @@ def to_json(report: Report) -> str:
 
 
 def _plain(value: Any) -> Any:
-    if is_dataclass(value) and not isinstance(value, type):
-        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+    told: Any = value
+    if is_dataclass(value):
+        plain = {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+        return {**plain, "reason": sentences.reason(told)} if "reasons" in plain else plain
     if isinstance(value, (tuple, list)):
         return [_plain(item) for item in value]
     if isinstance(value, enum.Enum):

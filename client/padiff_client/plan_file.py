@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Optional
 
+from padiff_client import sentences
 from padiff_client.wording import words
 from padiff_rpc.names import known_names, shown
 from padiff_rpc.v1.records import IgnoredLayers, LayerPair, Place, PlanPair, StatedPairing
@@ -79,8 +80,8 @@ def _fields(pair: PlanPair) -> Iterator[str]:
     shapes = [str(place.spec) if place is not None and place.spec is not None else "" for place in places]
     if any(shapes):
         yield f"shapes: {json.dumps(_both(shapes))}"
-    if pair.reason:
-        yield f"reason: {json.dumps(pair.reason)}"
+    if pair.reasons:
+        yield f"reason: {json.dumps(sentences.reason(pair))}"
 
 
 def _both(texts: Sequence[str]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Optional
 
+from padiff_client import sentences
 from padiff_client.wording import plain, words
 from padiff_rpc.v1.records import Place, PlanPair
 from padiff_rpc.v1.words import PairedBy
@@ -35,7 +36,8 @@ def _how(pair: PlanPair) -> str:
     if pair.reference is None or pair.candidate is None:
         return words(pair.how)
     unit = ", as one unit" if pair.unit else ""
-    reason = f" ({plain(pair.reason)})" if pair.confidence < _LOW and pair.reason else ""
+    why = plain(sentences.reason(pair))
+    reason = f" ({why})" if pair.confidence < _LOW and why else ""
     return f"{words(pair.how)}{unit} {pair.confidence:.2f}{' LOW' if pair.confidence < _LOW else ''}{reason}"
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from padiff_client import wording
-from padiff_rpc.v1.records import RandomOperation, Row, RunToRunNoise
+from padiff_client import sentences, wording
+from padiff_rpc.v1.records import RandomOperation, Reason, Row, RunToRunNoise
 from padiff_rpc.v1.words import Omission, Pass, Side, Verdict
 
 _SHOWN = 4
@@ -22,15 +22,15 @@ def decisions(operations: Sequence[RandomOperation]) -> list[str]:
             f"{wording.count(counts[Side.REFERENCE], 'decision')} of the reference and "
             f"{counts[Side.CANDIDATE]} of the candidate are the same: {_names(shared)}"
         )
-    others: dict[tuple[str, str], list[RandomOperation]] = {}
+    others: dict[tuple[str, tuple[Reason, ...]], list[RandomOperation]] = {}
     for one in operations:
         if not one.shared:
-            others.setdefault((one.name, one.reason), []).append(one)
-    for (name, reason), found in others.items():
+            others.setdefault((one.name, one.reasons), []).append(one)
+    for (name, reasons), found in others.items():
         times = Counter(wording.plain(f"{one.path or 'the root'}#{one.call} ({one.side})") for one in found)
         places = [place if many == 1 else f"{place} {many} times" for place, many in times.items()]
         more = f" and {len(places) - _SHOWN} more" if len(places) > _SHOWN else ""
-        why = wording.plain(reason) or "not shared"
+        why = wording.plain(sentences.joined(reasons)) or "not shared"
         lines.append(f"{wording.plain(name)} in {', '.join(places[:_SHOWN])}{more}: {why}")
     return lines
 

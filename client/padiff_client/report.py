@@ -7,7 +7,16 @@ from collections.abc import Callable, Iterable
 from functools import cached_property
 from typing import Optional
 
-from padiff_client import as_html, as_json, places, render, sentences, verdict_reasons, wording
+from padiff_client import (
+    as_html,
+    as_json,
+    note_sentences,
+    places,
+    render,
+    sentences,
+    verdict_reasons,
+    wording,
+)
 from padiff_client.divergence import Divergence
 from padiff_client.places import PlaceErrors
 from padiff_client.spec import PathLike
@@ -85,9 +94,12 @@ class Report:
         """Why the report is not a pass, a sentence each; empty for a pass."""
         return () if self else verdict_reasons.reasons(self.summary, self.rows)
 
-    def reason(self, row: Row) -> str:
-        """Returns why a row has its verdict, and what else is to be said of it; "" where nothing is."""
-        return sentences.reason(row)
+    def reason(self, told: sentences.Told) -> str:
+        """Returns why a row has its verdict, and what else is to be said of it; "" where nothing is.
+
+        Also of a pair of the plan, of what has no partner, of a weight's fate, of a random decision.
+        """
+        return sentences.reason(told)
 
     @property
     def session(self) -> str:
@@ -134,7 +146,7 @@ class Report:
     @cached_property
     def notes(self) -> tuple[str, ...]:
         """What was set differently from what was asked, and what a reader should know."""
-        return (*self.summary.notes, *sentences.layouts(self.rows))
+        return note_sentences.notes(self.summary, self.rows)
 
     @property
     def random_operations(self) -> tuple[RandomOperation, ...]:

@@ -16,8 +16,8 @@ from padiff_client.spec import ModelSpec
 from padiff_rpc.addresses import check_address
 from padiff_rpc.errors import InvalidRequestError, WorkerLostError
 from padiff_rpc.records import record
-from padiff_rpc.v1.records import Party, Tls, WorkerAddress
-from padiff_rpc.v1.words import Side
+from padiff_rpc.v1.records import Note, Party, Tls, WorkerAddress
+from padiff_rpc.v1.words import NoteKind, Side
 
 # How a process that is gone ended is known a moment later.
 _EXIT_SECONDS = 2.0
@@ -57,8 +57,9 @@ class Session:
         """Returns `report` with a note on each process of ours that ended during it."""
         if self.household is None or not report.troubles:
             return report
-        notes = (*report.notes, *self.household.obituaries(_EXIT_SECONDS))
-        return Report(replace(report.summary, notes=notes), report.rows)
+        ended = self.household.obituaries(_EXIT_SECONDS)
+        notes = (Note(kind=NoteKind.MESSAGE, names=(text,)) for text in ended)
+        return Report(replace(report.summary, notes=(*report.summary.notes, *notes)), report.rows)
 
 
 def check_whereabouts(candidate: Contestant, reference: Contestant, server: Optional[Server]) -> None:

@@ -57,7 +57,7 @@ def unmatched(one: Unmatched) -> str:
     text = f"only the {one.side} has the {one.what}{name} of {place}"
     if one.class_name:
         text += f" ({wording.plain(one.class_name)})"
-    return f"{text}: {wording.plain(one.reason)}" if one.reason else text
+    return f"{text}: {wording.plain(sentences.reason(one))}" if one.reasons else text
 
 
 def containers(lone: Sequence[Unmatched], plan: Sequence[PlanPair]) -> tuple[list[str], list[Unmatched]]:

@@ -17,7 +17,7 @@ from padiff_rpc.v1.records import (
     Tolerance,
     WorstElement,
 )
-from padiff_rpc.v1.words import CaptureKind, Omission, Phase, Verdict
+from padiff_rpc.v1.words import CaptureKind, Omission, Phase, Side, Verdict
 from padiff_rpc.word import Word
 
 FAILING = frozenset(
@@ -66,6 +66,22 @@ def plain(text: str) -> str:
 def words(word: Word) -> str:
     """Returns a word of the contract as text: "same path" for `same_path`."""
     return str(word).replace("_", " ")
+
+
+def other(side: Optional[Side]) -> Side:
+    """Returns the opposite side."""
+    return Side.CANDIDATE if side is Side.REFERENCE else Side.REFERENCE
+
+
+def some(names: Sequence[str], shown: int = 3) -> str:
+    """Returns "a, b, c and 2 more"."""
+    more = f" and {len(names) - shown} more" if len(names) > shown else ""
+    return f"{', '.join(names[:shown])}{more}"
+
+
+def call(path: str, number: float) -> str:
+    """Returns "encoder.fc#0"."""
+    return f"{path or 'the root'}#{number:.0f}"
 
 
 def small(value: float) -> str:

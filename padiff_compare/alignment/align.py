@@ -19,8 +19,8 @@ from padiff_compare.alignment.shared import MatchedCall, pair_calls
 from padiff_compare.alignment.tree import LayerTree, Node
 from padiff_compare.alignment.units import insides, pair_composites, pair_units
 from padiff_rpc.records import record
-from padiff_rpc.v1.records import StatedPairing
-from padiff_rpc.v1.words import PairedBy, Side
+from padiff_rpc.v1.records import Reason, StatedPairing
+from padiff_rpc.v1.words import Cause, PairedBy, Side
 
 
 def align(reference: SideTrace, candidate: SideTrace, layer_map: StatedPairing) -> Plan:
@@ -163,7 +163,7 @@ def _paired_call(matched: MatchedCall) -> PairedCall:
             candidate=match.candidate.layer.path,
             how=PairedBy.CALLS,
             confidence=match.confidence,
-            reason="one of the two is called again where the other side has a layer for each call",
+            reason=Reason(cause=Cause.CALLED_AGAIN),
         ),
         reference_call=matched.reference_call,
         candidate_call=matched.candidate_call,
@@ -245,13 +245,9 @@ def _paired(
     how, compared, reason = match.how, True, match.reason
     fields = [ignored[side].reasons[paths[side]] for side in (0, 1) if paths[side] in ignored[side].reasons]
     if fields:
-        how, compared, reason = PairedBy.IGNORED, False, f"ignored by {' and '.join(fields)}"
+        how, compared, reason = PairedBy.IGNORED, False, Reason(cause=Cause.IGNORED, names=tuple(fields))
     elif match.how is not PairedBy.PINNED and (paths[0] in pinned[0] or paths[1] in pinned[1]):
-        how, compared, reason = (
-            PairedBy.INSIDE_PINNED,
-            False,
-            "inside a pinned pair, which is compared as one unit",
-        )
+        how, compared, reason = PairedBy.INSIDE_PINNED, False, Reason(cause=Cause.INSIDE_PINNED)
     return PairedLayer(
         reference=paths[0],
         candidate=paths[1],

@@ -9,15 +9,14 @@ from padiff_compare.alignment.pairing import Match, Pairing
 from padiff_compare.alignment.plan import LOW_CONFIDENCE
 from padiff_compare.alignment.sequence import WIDEST, align_sequences
 from padiff_compare.alignment.tree import Node
-from padiff_rpc.v1.words import PairedBy
+from padiff_rpc.v1.records import Reason
+from padiff_rpc.v1.words import Cause, PairedBy
 
 # Each further round finds what runs in another order: a branch, a tower.
 _ROUNDS = 8
 _WIDTH_OF_REST = 96
 # Names that agree this far are no coincidence.
 _ALIKE = 0.3
-DOUBTED = "another pairing fits as well"
-OUT_OF_ORDER = "equal type and weight shapes, executed in another order"
 
 
 def pair_anchors(pairing: Pairing, left: Sequence[Node], right: Sequence[Node], blocks: Blocks) -> None:
@@ -56,7 +55,7 @@ def _pair_in_rounds(
                 match = _out_of_order(match, likeness)
                 if match.confidence < LOW_CONFIDENCE:
                     continue
-            match = doubted(match, DOUBTED) if pair.margin < DOUBT else match
+            match = doubted(match, Cause.DOUBTED) if pair.margin < DOUBT else match
             if is_unlike:
                 unlike.append(match)
             else:
@@ -94,19 +93,18 @@ def weighted_match(reference: Node, candidate: Node) -> Match:
     """Returns the pair, as sure as kinds, weight shapes and paths make it."""
     same_path = reference.path == candidate.path
     same_kind = reference.type_name == candidate.type_name
-    confidence, reason = 0.9, "" if same_path else "equal order and type; the paths differ"
     if same_kind and reference.signature == candidate.signature:
-        confidence = 1.0 if same_path else 0.9
+        confidence, reason = (1.0, None) if same_path else (0.9, Reason(cause=Cause.SAME_ORDER))
     elif same_kind and reference.main_shape == candidate.main_shape:
-        confidence, reason = 0.7, "only some of their weights agree in shape"
+        confidence, reason = 0.7, Reason(cause=Cause.SOME_SHAPES)
     elif same_kind:
-        confidence, reason = 0.4, "their weights differ in shape"
+        confidence, reason = 0.4, Reason(cause=Cause.OTHER_SHAPES)
     elif not (reference.kind and candidate.kind) and share(reference, candidate) == 1:
-        confidence, reason = 0.6, "their classes differ; only weight shapes agree"
+        confidence, reason = 0.6, Reason(cause=Cause.OTHER_CLASS)
     elif not (reference.kind and candidate.kind):
-        confidence, reason = 0.5, "their classes differ; most of their weights agree in shape"
+        confidence, reason = 0.5, Reason(cause=Cause.OTHER_CLASS_MOST_SHAPES)
     else:
-        confidence, reason = 0.4, kinds_differ(reference, candidate)
+        confidence, reason = 0.4, other_kind(reference, candidate)
     return Match(
         reference=reference,
         candidate=candidate,
@@ -116,19 +114,19 @@ def weighted_match(reference: Node, candidate: Node) -> Match:
     )
 
 
-def kinds_differ(reference: Node, candidate: Node) -> str:
+def other_kind(reference: Node, candidate: Node) -> Reason:
     """Returns the reason of a pair of two kinds."""
-    return f"a {reference.layer.class_name} against a {candidate.layer.class_name}"
+    return Reason(cause=Cause.OTHER_KIND, names=(reference.layer.class_name, candidate.layer.class_name))
 
 
-def doubted(match: Match, why: str) -> Match:
+def doubted(match: Match, why: Cause) -> Match:
     """Returns the pair with low confidence."""
     return Match(
         reference=match.reference,
         candidate=match.candidate,
         how=match.how,
         confidence=min(match.confidence, 0.45),
-        reason=why,
+        reason=Reason(cause=why),
     )
 
 
@@ -141,5 +139,5 @@ def _out_of_order(match: Match, likeness: float) -> Match:
         candidate=match.candidate,
         how=match.how,
         confidence=confidence,
-        reason=match.reason if match.confidence < 0.9 else OUT_OF_ORDER,
+        reason=match.reason if match.confidence < 0.9 else Reason(cause=Cause.OTHER_ORDER),
     )

@@ -11,7 +11,8 @@ from padiff_compare.alignment.path_words import class_words, part_words
 from padiff_compare.alignment.slots import pair_slots
 from padiff_compare.alignment.tree import Node
 from padiff_rpc.records import record
-from padiff_rpc.v1.words import CallMoment, PairedBy
+from padiff_rpc.v1.records import Reason
+from padiff_rpc.v1.words import CallMoment, Cause, PairedBy
 
 # Two containers that share less than this of what they hold are not the same one.
 _LEAST_SHARE = 0.5
@@ -115,9 +116,9 @@ def _pair_chains(pairing: Pairing, left: Sequence[Node], right: Sequence[Node], 
 
 def _match(reference: Node, candidate: Node, share: float) -> Match:
     same_path = reference.path == candidate.path
-    reason = "" if same_path else "each holds the other's partners"
+    reason = None if same_path else Reason(cause=Cause.SAME_CONTENT)
     if share < 1:
-        reason = "each holds most of the other's partners; the rest of what they hold differs"
+        reason = Reason(cause=Cause.MOST_CONTENT)
     return Match(
         reference=reference,
         candidate=candidate,

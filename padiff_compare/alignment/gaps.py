@@ -7,14 +7,15 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from padiff_compare.alignment.anchors import doubted, kinds_differ, weighted_match
+from padiff_compare.alignment.anchors import doubted, other_kind, weighted_match
 from padiff_compare.alignment.evidence import DOUBT, PairingEvidence, share
 from padiff_compare.alignment.kinds import is_composite, is_norm
 from padiff_compare.alignment.pairing import Match, Pairing
 from padiff_compare.alignment.plan import LOW_CONFIDENCE
 from padiff_compare.alignment.sequence import Aligned, align_sequences, longest_chain
 from padiff_compare.alignment.tree import Node
-from padiff_rpc.v1.words import PairedBy
+from padiff_rpc.v1.records import Reason
+from padiff_rpc.v1.words import Cause, PairedBy
 
 # Of the anchors in order: the gap that each layer lies in, by position; -1 in none.
 Gaps = tuple[list[int], list[int]]
@@ -82,7 +83,7 @@ def _pair(pairing: Pairing, left: Sequence[tuple[Node, int]], right: Sequence[tu
     for pair in aligned_in_gaps(pairing, ours, theirs):
         match = free_match(ours[pair.left][0], theirs[pair.right][0])
         if pair.margin < DOUBT:
-            match = doubted(match, "another pairing fits as well")
+            match = doubted(match, Cause.DOUBTED)
         pairing.add(match)
 
 
@@ -118,9 +119,9 @@ def free_match(reference: Node, candidate: Node) -> Match:
     """Returns the pair of two layers without weights, as sure as kinds and paths make it."""
     same_path = reference.path == candidate.path
     if reference.type_name == candidate.type_name:
-        confidence, reason = (1.0, "") if same_path else (0.7, "equal type and place; the paths differ")
+        confidence, reason = (1.0, None) if same_path else (0.7, Reason(cause=Cause.SAME_PLACE))
     else:
-        confidence, reason = 0.5, kinds_differ(reference, candidate)
+        confidence, reason = 0.5, other_kind(reference, candidate)
     return Match(
         reference=reference,
         candidate=candidate,

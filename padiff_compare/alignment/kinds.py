@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from typing import Optional
 
 from padiff_rpc.v1.records import Layer, Weight
 from padiff_rpc.v1.words import BufferRole, WeightKind, WeightLayout
@@ -87,15 +88,15 @@ def is_power_vector(kind: str, weight: Weight) -> bool:
     return kind == "spectral_norm" and weight.canonical in ("weight_u", "weight_v")
 
 
-def computed_by(layer: Layer, weight: Weight) -> str:
-    """Returns how the layer computes another weight of this one, in words; "" where it does not."""
+def computed_by(layer: Layer, weight: Weight) -> Optional[tuple[str, str]]:
+    """Returns which other weight the layer computes of this one, and how; None where it does not."""
     made = next((one for one in layer.weights if is_computed(one) and one.name == weight.part_of), None)
     if made is None:
-        return ""
+        return None
     names = {one.canonical for one in layer.weights}
     is_norm_of_weight, is_spectral = f"{made.name}_g" in names, f"{made.name}_u" in names
     how = "weight norm" if is_norm_of_weight else "spectral norm" if is_spectral else "parametrization"
-    return f"computes {made.name!r} of it by a {how}"
+    return made.name, how
 
 
 def is_aside(weight: Weight) -> bool:

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 from padiff_compare.alignment.tree import LayerTree, Node
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.records import record
-from padiff_rpc.v1.records import Layer, StatedPairing
-from padiff_rpc.v1.words import Side
+from padiff_rpc.v1.records import Layer, Note, StatedPairing
+from padiff_rpc.v1.words import NoteKind, Side
 
 
 @record
@@ -25,7 +25,7 @@ class Ignored:
 
     reasons: dict[str, str]
     held_back: frozenset[str]
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
 
 
 @record
@@ -89,7 +89,8 @@ def ignored_layers(layer_map: StatedPairing, tree: LayerTree, side: Side) -> Ign
         field = f"layer_map.ignored_classes.{side}"
         named = [node for node in tree.nodes.values() if _is_class(node.layer, name)]
         if not named:
-            notes.append(f"{field}: no layer is a {name!r}{_nearest(name, _class_names(tree))}")
+            near = _close(name, _class_names(tree))
+            notes.append(Note(kind=NoteKind.UNKNOWN_CLASS, side=side, names=(field, name, *near)))
         for node in named:
             reasons.setdefault(node.layer.path, field)
     held_back.update(path for path in reasons if not tree.nodes[path].children)
@@ -108,14 +109,20 @@ def _node(tree: LayerTree, path: str, side: Side, field: str) -> Node:
 
 
 def _nearest(wrong: str, known: Iterable[str]) -> str:
-    """Returns "; nearest: ..." with the known names closest to `wrong`, by all of it or by its end."""
+    """Returns "; nearest: ..." with the known names closest to `wrong`."""
+    close = _close(wrong, known)
+    return f"; nearest: {', '.join(close)}" if close else ""
+
+
+def _close(wrong: str, known: Iterable[str]) -> list[str]:
+    """Returns up to three known names that are closest to `wrong`, by all of it or by its end."""
     names = [name for name in known if name]
     close = difflib.get_close_matches(wrong, names, n=3, cutoff=0.5)
     last = wrong.rpartition(".")[2]
     close += [name for name in names if name.rpartition(".")[2] == last and name not in close]
     if not close:
         close = difflib.get_close_matches(wrong, names, n=3, cutoff=0.0)
-    return f"; nearest: {', '.join(close[:3])}" if close else ""
+    return close[:3]
 
 
 def _check_once(paths: Sequence[str], side: Side) -> None:

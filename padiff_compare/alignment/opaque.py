@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from padiff_compare.alignment.layer_choice import Pin
 from padiff_compare.alignment.plan import Plan
 from padiff_compare.alignment.tree import LayerTree
-from padiff_rpc.v1.records import Layer
-from padiff_rpc.v1.words import Side
+from padiff_rpc.v1.records import Layer, Note
+from padiff_rpc.v1.words import NoteKind, Side
 
 
 def opaque_pairs(
@@ -41,13 +41,9 @@ def with_units(
     return sorted(closed, key=lambda pin: pin.reference.path.count(".") if pin.reference.path else -1)
 
 
-def opaque_notes(layers: Mapping[Side, Sequence[Layer]]) -> Iterator[str]:
-    """Yields a line for each side with opaque layers, which names them."""
+def opaque_notes(layers: Mapping[Side, Sequence[Layer]]) -> Iterator[Note]:
+    """Yields a note for each side with opaque layers, which names them."""
     for side, own in layers.items():
-        found = [layer.path or "the whole model" for layer in own if layer.opaque]
+        found = tuple(layer.path for layer in own if layer.opaque)
         if found:
-            more = f" and {len(found) - 3} more" if len(found) > 3 else ""
-            yield (
-                f"compiled, exported or scripted on the {side}: {', '.join(found[:3])}{more}; compared as a "
-                "unit, what runs inside is not seen"
-            )
+            yield Note(kind=NoteKind.OPAQUE, side=side, names=found)

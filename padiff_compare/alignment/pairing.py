@@ -7,6 +7,7 @@ from typing import Optional
 
 from padiff_compare.alignment.tree import LayerTree, Node
 from padiff_rpc.records import record
+from padiff_rpc.v1.records import Reason
 from padiff_rpc.v1.words import PairedBy
 
 Paths = tuple[frozenset[str], frozenset[str]]
@@ -20,7 +21,7 @@ class Match:
     candidate: Node
     how: PairedBy
     confidence: float
-    reason: str = ""
+    reason: Optional[Reason] = None
 
     def side(self, side: int) -> Node:
         """Returns the reference's layer for 0, the candidate's for 1."""

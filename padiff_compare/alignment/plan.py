@@ -8,7 +8,7 @@ from typing import Optional
 from padiff_compare.alignment.correspondences import Correspondences
 from padiff_compare.capture.trace import Trace
 from padiff_rpc.records import record
-from padiff_rpc.v1.records import Layer
+from padiff_rpc.v1.records import Layer, Note, Reason
 from padiff_rpc.v1.words import PairedBy, Side
 
 # A pair below this is marked, and the report says what its verdict rests on.
@@ -42,7 +42,7 @@ class PairedLayer:
             order, type or content had to decide.
         compared: False where the layer map ignores either layer, or both lie inside a pinned pair;
             weights are copied all the same.
-        reason: why it is not compared, or why confidence is below 1; empty otherwise.
+        reason: why it is not compared, or why confidence is below 1; None otherwise.
         unit: the two are compared as one unit, since their insides cannot pair (fused against separate
             projections): inputs, outputs and gradients count, layers and calls inside have no pairs.
     """
@@ -52,7 +52,7 @@ class PairedLayer:
     how: PairedBy
     confidence: float = 1.0
     compared: bool = True
-    reason: str = ""
+    reason: Optional[Reason] = None
     unit: bool = False
 
 
@@ -85,7 +85,7 @@ class Plan:
             was cut short, so that nobody can say that they miss a partner.
         reference_aliases, candidate_aliases: (other path, first path) of shared layers.
         correspondences: slots of paired calls that name and order pair wrongly; see `Rehearsal`.
-        notes: what the user should know about the layer map, one line each.
+        notes: what the user should know about the layer map.
     """
 
     layers: tuple[PairedLayer, ...]
@@ -101,7 +101,7 @@ class Plan:
     reference_aliases: tuple[tuple[str, str], ...] = ()
     candidate_aliases: tuple[tuple[str, str], ...] = ()
     correspondences: Correspondences = Correspondences()
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
 
     def candidate_of(self, reference_path: str) -> Optional[PairedLayer]:
         """Returns the pair of a reference layer, named by any of its paths; None without a partner."""

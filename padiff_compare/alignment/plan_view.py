@@ -9,8 +9,9 @@ from padiff_compare.alignment.plan import Plan
 from padiff_compare.capture.sides import SIDES, other
 from padiff_compare.capture.trace import Trace, Traces
 from padiff_compare.model_index import Models
-from padiff_rpc.v1.records import Place, PlanPair
-from padiff_rpc.v1.words import PairedBy, Side
+from padiff_compare.rows import reasons_of
+from padiff_rpc.v1.records import Place, PlanPair, Reason
+from padiff_rpc.v1.words import Cause, PairedBy, Side
 
 
 def plan_pairs(plan: Plan, models: Models, traces: Traces) -> tuple[PlanPair, ...]:
@@ -63,7 +64,7 @@ def _pairs(plan: Plan, models: Models, traces: Traces) -> Iterator[PlanPair]:
             confidence=layer.confidence,
             calls=len(traces[Side.REFERENCE].of_layer(layer.reference)),
             parameterised=any(models[side].is_parameterised(paths[side]) for side in SIDES),
-            reason=layer.reason,
+            reasons=reasons_of(layer.reason),
             unit=layer.unit,
         )
 
@@ -79,11 +80,11 @@ def _gaps(plan: Plan, models: Models, traces: Traces) -> Iterator[PlanPair]:
         (Side.CANDIDATE, plan.only_candidate, plan.ignored_candidate, plan.inside_candidate),
     ):
         told = {
-            **dict.fromkeys(inside, (PairedBy.INSIDE_UNIT, "the layer around it is compared as one unit")),
-            **dict.fromkeys(ignored, (PairedBy.IGNORED, "")),
-            **dict.fromkeys(alone, (PairedBy.UNMATCHED, f"no layer of the {other(side)} corresponds to it")),
+            **dict.fromkeys(inside, (PairedBy.INSIDE_UNIT, (Reason(cause=Cause.INSIDE_UNIT),))),
+            **dict.fromkeys(ignored, (PairedBy.IGNORED, ())),
+            **dict.fromkeys(alone, (PairedBy.UNMATCHED, (Reason(cause=Cause.NO_LAYER, side=other(side)),))),
         }
-        for path, (how, reason) in told.items():
+        for path, (how, reasons) in told.items():
             if path in paired[side]:
                 continue
             place = _place(models, traces, side, path)
@@ -92,7 +93,7 @@ def _gaps(plan: Plan, models: Models, traces: Traces) -> Iterator[PlanPair]:
                 reference=place if side is Side.REFERENCE else None,
                 candidate=place if side is Side.CANDIDATE else None,
                 parameterised=models[side].is_parameterised(path),
-                reason=reason,
+                reasons=reasons,
             )
 
 

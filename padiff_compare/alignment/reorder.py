@@ -11,18 +11,16 @@ from collections import defaultdict
 from collections.abc import Hashable, Sequence
 from typing import Optional
 
-from padiff_compare.alignment.anchors import DOUBTED, doubted, weighted_match
+from padiff_compare.alignment.anchors import doubted, weighted_match
 from padiff_compare.alignment.evidence import Blocks, PairingEvidence
 from padiff_compare.alignment.flow import Flow
 from padiff_compare.alignment.likes import Likes, Wish
 from padiff_compare.alignment.pairing import Match, Pairing
 from padiff_compare.alignment.tree import Node
-from padiff_rpc.v1.words import PairedBy
+from padiff_rpc.v1.records import Reason
+from padiff_rpc.v1.words import Cause, PairedBy
 
 _ROUNDS = 6
-_BY_NAMES = "equal type, weight shapes and names or surroundings, executed in another order"
-_CONFIRMED = "equal type and weight shapes; of several like it, names or surroundings tell it"
-_CONTRADICTION = "their names and the order of execution contradict each other"
 
 
 def reorder(
@@ -46,15 +44,14 @@ def reorder(
             break
     for row, column in _current(pairing, evidence).items():
         match = pairing.of(0, left[row])
-        if match is None or match.reason not in (DOUBTED, _CONTRADICTION):
+        if match is None or match.reason is None:
             continue
-        if (
-            likes.is_clear(row, column)
-            if match.reason == DOUBTED
-            else _follows(pairing, flows, left[row], right[column])
+        cause = match.reason.cause
+        if (cause is Cause.DOUBTED and likes.is_clear(row, column)) or (
+            cause is Cause.NAMES_AGAINST_ORDER and _follows(pairing, flows, left[row], right[column])
         ):
             pairing.remove(match)
-            pairing.add(_told(weighted_match(left[row], right[column]), 0.7, _CONFIRMED))
+            pairing.add(_told(weighted_match(left[row], right[column]), 0.7, Cause.BY_NAMES))
 
 
 def _current(pairing: Pairing, evidence: PairingEvidence) -> dict[int, int]:
@@ -130,7 +127,11 @@ def _grant(
             pairing.remove(match)
     for row, (_, new) in moves.items():
         match = weighted_match(left[row], right[new])
-        pairing.add(_told(match, 0.7, _BY_NAMES) if sure else doubted(match, _CONTRADICTION))
+        pairing.add(
+            _told(match, 0.7, Cause.OTHER_ORDER_BY_NAMES)
+            if sure
+            else doubted(match, Cause.NAMES_AGAINST_ORDER)
+        )
 
 
 def _follow(pairing: Pairing, flows: tuple[Flow, Flow], evidence: PairingEvidence) -> None:
@@ -150,7 +151,7 @@ def _follow(pairing: Pairing, flows: tuple[Flow, Flow], evidence: PairingEvidenc
     for row, node in enumerate(evidence.sides[0]):
         sources = flows[0].feeds.get(node.layer.path, ())
         match = pairing.of(0, node)
-        if row not in current or len(sources) != 1 or match is None or match.reason == _CONTRADICTION:
+        if row not in current or len(sources) != 1 or match is None or _is_contradicted(match):
             continue
         look, partner = evidence.look(0, row), followed.get(sources[0])
         if partner is not None and alone_behind(0, sources[0], look) == row:
@@ -187,11 +188,15 @@ def _contradicts(evidence: PairingEvidence, moves: dict[int, tuple[int, int]]) -
     return sum(float(gain[0] - gain[1]) for gain in gains) > 0.2 * len(gains)
 
 
-def _told(match: Match, confidence: float, reason: str) -> Match:
+def _is_contradicted(match: Match) -> bool:
+    return match.reason is not None and match.reason.cause is Cause.NAMES_AGAINST_ORDER
+
+
+def _told(match: Match, confidence: float, cause: Cause) -> Match:
     return Match(
         reference=match.reference,
         candidate=match.candidate,
         how=match.how,
         confidence=max(confidence, 0.9) if match.reference.path == match.candidate.path else confidence,
-        reason=reason,
+        reason=Reason(cause=cause),
     )

@@ -15,7 +15,8 @@ from padiff_compare.alignment.pairing import Match, Pairing
 from padiff_compare.alignment.plan import LOW_CONFIDENCE
 from padiff_compare.alignment.sequence import align_sequences
 from padiff_compare.alignment.tree import Node
-from padiff_rpc.v1.words import PairedBy
+from padiff_rpc.v1.records import Reason
+from padiff_rpc.v1.words import Cause, PairedBy
 
 
 def pair_composites(pairing: Pairing, left: Sequence[Node], right: Sequence[Node]) -> None:
@@ -29,7 +30,7 @@ def pair_composites(pairing: Pairing, left: Sequence[Node], right: Sequence[Node
         reference, candidate = coarse[0][pair.left], coarse[1][pair.right]
         if _is_composite(reference, candidate):
             match = weighted_match(reference, candidate)
-            pairing.add(match if pair.margin >= DOUBT else doubted(match, "another pairing fits as well"))
+            pairing.add(match if pair.margin >= DOUBT else doubted(match, Cause.DOUBTED))
             _make_unit(pairing, reference, candidate)
 
 
@@ -168,7 +169,7 @@ def _make_unit(pairing: Pairing, reference: Node, candidate: Node) -> None:
             candidate=candidate,
             how=PairedBy.SAME_PATH if same_path else PairedBy.UNIT,
             confidence=0.8,
-            reason="compared as one unit: their insides hold the same weights in other layers",
+            reason=Reason(cause=Cause.ONE_UNIT),
         )
         pairing.add(match)
     if match is None or match.candidate is not candidate:

@@ -13,14 +13,14 @@ from padiff_compare.judge.measured import Measured
 from padiff_compare.judge.noisy_elements import Flags, NoisyElements, Reals, offset_of
 from padiff_compare.judge.tolerances import Explained
 from padiff_rpc.tensors import HostTensor
-from padiff_rpc.v1.records import Reason, Row
-from padiff_rpc.v1.words import CaptureKind, Cause, Omission, Pass, ToleranceSource, Verdict
+from padiff_rpc.v1.records import Note, Reason, Row
+from padiff_rpc.v1.words import CaptureKind, Cause, NoteKind, Omission, Pass, ToleranceSource, Verdict
 
 # Two noisy elements part by two steps at each step, and no two parameters move alike.
 _ROOM = 4.0
 
 
-def rounding_notes(rows: Iterable[Row]) -> tuple[str, ...]:
+def rounding_notes(rows: Iterable[Row]) -> tuple[Note, ...]:
     """Returns how many weights were compared but for elements that an optimizer made of noise; () if none."""
     # Of two passes the one in lockstep decides.
     parts = {
@@ -32,8 +32,7 @@ def rounding_notes(rows: Iterable[Row]) -> tuple[str, ...]:
     }
     if not parts:
         return ()
-    weights = "1 weight" if len(parts) == 1 else f"{len(parts)} weights"
-    return (f"of {weights}, elements whose gradients were below rounding were not compared",)
+    return (Note(kind=NoteKind.ELEMENTS_LEFT_OUT, numbers=(float(len(parts)),)),)
 
 
 def _is_second(row: Row) -> bool:

@@ -18,6 +18,7 @@ from padiff_rpc.v1.records import (
     Environment,
     HyperParameterDifference,
     ModelFailure,
+    Note,
     Omitted,
     OptimizerDifference,
     PlanPair,
@@ -57,7 +58,7 @@ class ReportBuilder:
         self._began = time.monotonic()
         self._rows: list[Row] = []
         self._unmatched: dict[tuple[Side, str, str, str, int], Unmatched] = {}
-        self._notes: dict[str, None] = {}
+        self._notes: dict[Note, None] = {}
         self._failures: list[ModelFailure] = []
         self._troubles: list[Trouble] = []
         self._environments: list[Environment] = []
@@ -97,9 +98,9 @@ class ReportBuilder:
         for lone in unmatched:
             self._unmatched.setdefault((lone.side, lone.what, lone.path, lone.name, lone.call), lone)
 
-    def note(self, *texts: str) -> None:
-        """Keeps lines that a reader should know, each once."""
-        self._notes.update(dict.fromkeys(texts))
+    def note(self, *notes: Note) -> None:
+        """Keeps what a reader should know, each once."""
+        self._notes.update(dict.fromkeys(notes))
 
     def omit(self, omitted: Omitted) -> None:
         """Keeps what no row tells of, once."""

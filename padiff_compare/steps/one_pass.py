@@ -23,12 +23,14 @@ from padiff_compare.steps.step_rows import PassEnd, StepRows
 from padiff_compare.steps.step_run import PassStart, SideEnd, StepRun
 from padiff_rpc.errors import CancelledError, InvalidRequestError, WorkerLostError
 from padiff_rpc.v1.records import (
+    Note,
     Omitted,
+    Reason,
     StepSummary,
     Timing,
     Trouble,
 )
-from padiff_rpc.v1.words import Omission, OmittedKind, Side
+from padiff_rpc.v1.words import Cause, NoteKind, Omission, OmittedKind, Side
 
 Ends = Mapping[Side, SideEnd]
 
@@ -125,7 +127,7 @@ class PassRunner:
             this.overrides,
             gradients=self._run.settings.backward,
             window_bytes=min(WINDOW_BYTES, self._run.store.limit_bytes),
-            name="lockstep" if this.is_lockstep else "behind random decisions",
+            pass_kind=this.kind,
         )
 
     def _align_on(self, captures: StepCaptures, ends: Ends) -> None:
@@ -135,10 +137,7 @@ class PassRunner:
         cut = frozenset(side for side in SIDES if not ends[side].is_complete and not traces[side].is_whole)
         plan = self._aligned.align(traces, cut)
         if plan.layers != before:
-            self._report.note(
-                "trace: weights were placed by definition order, and the first step's calls pair some layers "
-                "differently; trace='before' places them by calls"
-            )
+            self._report.note(Note(kind=NoteKind.PAIRED_OTHERWISE))
         captures.pair_calls(plan)
         self._expectations = Expectations(captures.joined)
 
@@ -181,18 +180,19 @@ class PassRunner:
                 self._sources.note_if_lost(other(side), ends.get(other(side), ends[side]).phase, this.step)
         failures = {side: end.failure for side, end in ends.items()}
         if this.twins is not None and (broken or any(failures.values())):
-            self._report.note(f"step {this.step} broke off in its pass {this.name}")
+            note = Note(kind=NoteKind.BROKE_OFF, numbers=(float(this.step),), pass_kind=this.kind)
+            self._report.note(note)
         self._sources.stop_on_failures(failures, this.step)
         if broken:
             raise ComparisonStopped
 
 
-def _without_backward(side: Side, summary: StepSummary) -> Iterator[str]:
+def _without_backward(side: Side, summary: StepSummary) -> Iterator[Note]:
     """Yields what is not compared where a side made no backward."""
+    why = Reason(cause=Cause.MESSAGE, names=(summary.no_gradient_reason or "nothing requires a gradient",))
     if summary.lacks_backward:
-        yield f"forward and loss alone were compared: on the {side} {summary.no_gradient_reason}"
+        yield Note(kind=NoteKind.FORWARD_AND_LOSS_ONLY, side=side, reasons=(why,))
     elif not summary.has_gradients:
-        reason = summary.no_gradient_reason or "nothing requires a gradient"
-        yield f"the {side} was compared forward only: {reason}"
+        yield Note(kind=NoteKind.FORWARD_ONLY, side=side, reasons=(why,))
     elif summary.no_gradient_reason:
-        yield f"the {side}'s gradients were compared at the parameters only: {summary.no_gradient_reason}"
+        yield Note(kind=NoteKind.PARAMETER_GRADIENTS_ONLY, side=side, reasons=(why,))

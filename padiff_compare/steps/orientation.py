@@ -11,18 +11,16 @@ import numpy as np
 from padiff_compare.aligned import AlignedModels
 from padiff_compare.capture.batches import StepBatch
 from padiff_compare.capture.sides import SIDES
-from padiff_compare.layout_rules import IDENTITY, TRANSPOSE, Rule
+from padiff_compare.layout_rules import Rule
 from padiff_compare.run import Run
 from padiff_compare.source_pair import SourcePair
 from padiff_compare.steps.orientation_trials import Trials
 from padiff_compare.weights.order_search import Distance, Orders, distance, search
-from padiff_compare.weights.weight_pair import UNTRIED, WeightPair, WeightPlan
+from padiff_compare.weights.weight_pair import WeightPair, WeightPlan
 from padiff_rpc.records import record
 from padiff_rpc.tensors import HostTensor, widen
-from padiff_rpc.v1.records import Row
-from padiff_rpc.v1.words import Phase, Side, Verdict
-
-_NAMED = 3
+from padiff_rpc.v1.records import Note, Reason, Row
+from padiff_rpc.v1.words import Cause, NoteKind, Phase, Side, Verdict
 
 # Equal classes, names and alternatives are stored alike, so they are decided together.
 Group = tuple[str, str, str, str, tuple[Rule, ...]]
@@ -42,16 +40,10 @@ class _Seen:
     path: Optional[str] = None
 
 
-def untried(plan: WeightPlan) -> tuple[str, ...]:
+def untried(plan: WeightPlan) -> tuple[Note, ...]:
     """Returns a note on weights that are taken as they are, for want of a batch to try them on."""
-    names = [repr(pair.reference_name) for pair in plan.pairs if pair.ambiguous]
-    if not names:
-        return ()
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return (
-        f"orientation: {', '.join(names[:_NAMED])}{more}: {UNTRIED}; compare the models to try all, or "
-        "say it by layer_map.special_init",
-    )
+    names = tuple(pair.reference_name for pair in plan.pairs if pair.ambiguous)
+    return (Note(kind=NoteKind.ORDERS_UNTRIED, names=names),) if names else ()
 
 
 class Orientation:
@@ -91,11 +83,11 @@ class Orientation:
         rules: Choice = {group: group[-1][0] for group in self._groups}
         best = self._try(rules, batch)
         if best is None:
-            self._report.note("orientation: the models raised when several orders were to be tried")
+            self._report.note(Note(kind=NoteKind.ORDERS_RAISED))
             return
         for together in self._shown_together(best):
             rules, best = self._settle_together(together, rules, best, batch)
-        self._decide(rules, "tried on the first batch")
+        self._decide(rules, Cause.TRIED)
 
     def _shown_together(self, seen: Mapping[Group, _Seen]) -> list[list[Group]]:
         """Returns the groups by the layer whose output shows them, in order of execution."""
@@ -123,10 +115,9 @@ class Orientation:
         for place, group in enumerate(groups):
             self._note(group, found.nearest[place], found.of_one(place))
         if found.is_open:
-            self._report.note(
-                f"orientation: tried {len(found.tried)} of {found.total} orders for the weights of "
-                f"{best[groups[0]].path!r}; say the right one by layer_map.special_init"
-            )
+            numbers = float(len(found.tried)), float(found.total)
+            path = best[groups[0]].path or ""
+            self._report.note(Note(kind=NoteKind.ORDERS_LEFT, names=(path,), numbers=numbers))
         return {**rules, **dict(zip(groups, found.nearest))}, passes[found.nearest]
 
     def _settle_by_values(self) -> None:
@@ -145,9 +136,10 @@ class Orientation:
                     errors[rule] = max(errors[rule], _between(rule.apply(ours), theirs), key=_relative_l2)
             rules[group] = min(errors, key=lambda rule: errors[rule].relative_l2)
             self._note(group, rules[group], errors)
-        self._decide(rules, "compared in all orders with the candidate's own values")
+        self._decide(rules, Cause.COMPARED_IN_ALL_ORDERS)
 
-    def _decide(self, rules: Mapping[Group, Rule], reason: str) -> None:
+    def _decide(self, rules: Mapping[Group, Rule], cause: Optional[Cause] = None) -> None:
+        reason = Reason(cause=cause) if cause is not None else None
         self._aligned.settle_weights(
             tuple(
                 dataclasses.replace(pair, rule=rules[self._group(pair)], reason=reason)
@@ -159,27 +151,19 @@ class Orientation:
 
     def _note(self, group: Group, rule: Rule, errors: Mapping[Rule, Distance]) -> None:
         """Notes which rule is taken; `errors`: of the rules that were tried."""
-        pairs, fitting = self._groups[group], len(group[-1])
-        more = f" and {len(pairs) - 1} more" if len(pairs) > 1 else ""
-        chosen = "as it is" if rule == IDENTITY else "transposed" if rule == TRANSPOSE else rule.name
-        fit = "may be stored either way round; both" if fitting == 2 else f"fits in {fitting} orders; all"
-        if len(errors) < fitting:
-            fit = f"fits in {fitting} orders; {len(errors)} of {fitting}"
-        text = (
-            f"orientation: {pairs[0].reference_name!r}{more} {fit} were tried, and {chosen} is taken: "
-            f"relative L2 {errors[rule].relative_l2:.3g}"
-        )
+        pairs, taken = self._groups[group], errors[rule].relative_l2
+        numbers = [float(len(pairs)), float(len(group[-1])), float(len(errors)), taken]
         others = [error for one, error in errors.items() if one != rule]
         if others:
             next_best = min(others, key=_relative_l2)
-            text += f", {'the other way' if fitting == 2 else 'the next best'} {next_best.relative_l2:.3g}"
-            if next_best.is_rounding or next_best.relative_l2 == errors[rule].relative_l2:
-                text += "; they cannot be told apart, so say it by layer_map.special_init"
-        self._report.note(text)
+            is_open = next_best.is_rounding or next_best.relative_l2 == taken
+            numbers += [next_best.relative_l2, float(is_open)]
+        names = (pairs[0].reference_name, rule.name)
+        self._report.note(Note(kind=NoteKind.ORDER_TAKEN, names=names, numbers=tuple(numbers)))
 
     def _try(self, rules: Choice, batch: StepBatch) -> Optional[dict[Group, _Seen]]:
         """Runs both models forward on weights placed by `rules`; None when a model raised."""
-        self._decide(rules, "")
+        self._decide(rules)
         outputs = self._trials.outputs(batch)
         if outputs is None:
             return None

@@ -15,12 +15,11 @@ from padiff_compare.steps.lockstep_plan import LockstepPlan
 from padiff_rpc.errors import ProtocolError
 from padiff_rpc.records import record
 from padiff_rpc.tensors import FLOATING, HostTensor
-from padiff_rpc.v1.records import NotOverridden, OverrideTicket
-from padiff_rpc.v1.words import Phase
+from padiff_rpc.v1.records import Note, NotOverridden, OverrideTicket, Reason
+from padiff_rpc.v1.words import Cause, NoteKind, Pass, Phase
 
 # Bytes on their way to the candidate, or waiting there, that it did not ask for.
 WINDOW_BYTES = 64 << 20
-_SHOWN = 3
 
 
 class Outlet(Protocol):
@@ -58,11 +57,11 @@ class OverrideFeed:
         *,
         gradients: bool,
         window_bytes: int = WINDOW_BYTES,
-        name: str = "lockstep",
+        pass_kind: Pass = Pass.LOCKSTEP,
     ) -> None:
-        """`name`: why there are overrides, for the notes."""
+        """`pass_kind`: in a free run overrides stand behind random decisions."""
         self._plan = plan
-        self._name = name
+        self._pass_kind = pass_kind
         self._window_bytes = window_bytes
         places = list(enumerate(plan.places))
         forward = [
@@ -150,21 +149,24 @@ class OverrideFeed:
                 f"the candidate speaks of override {ticket.place} and there are {len(self._plan.places)}"
             )
 
-    def notes(self) -> Iterator[str]:
+    def notes(self) -> Iterator[Note]:
         """Yields, for each reason, what was not overridden."""
         for reason, tickets in self._refusals.items():
-            for what, chosen in (
-                ("values", [one for one in tickets if not one.gradient]),
-                ("gradients", [one for one in tickets if one.gradient]),
+            for kind, chosen in (
+                (NoteKind.VALUES_KEPT, [one for one in tickets if not one.gradient]),
+                (NoteKind.GRADIENTS_KEPT, [one for one in tickets if one.gradient]),
             ):
                 if chosen:
-                    shown = ", ".join(map(self._place, chosen[:_SHOWN]))
-                    more = f" and {len(chosen) - _SHOWN} more" if len(chosen) > _SHOWN else ""
-                    yield f"{self._name}: {what} not overridden at {shown}{more}: {reason}"
-
-    def _place(self, ticket: OverrideTicket) -> str:
-        place = self._plan.places[ticket.place]
-        return f"{place.path or 'the root'}#{place.call} ({place.moment} {place.slot})"
+                    places = [self._plan.places[ticket.place] for ticket in chosen]
+                    yield Note(
+                        kind=kind,
+                        pass_kind=self._pass_kind,
+                        names=tuple(
+                            name for place in places for name in (place.path, str(place.moment), place.slot)
+                        ),
+                        numbers=tuple(float(place.call) for place in places),
+                        reasons=(Reason(cause=Cause.MESSAGE, names=(reason,)),),
+                    )
 
     def _send(self) -> None:
         """Sends all that may go now. The lock is held."""

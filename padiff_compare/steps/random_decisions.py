@@ -13,14 +13,8 @@ from padiff_compare.steps.calls import JoinedCalls, Operations
 from padiff_compare.steps.lockstep_plan import Keeps
 from padiff_compare.steps.random_effects import RandomEffects
 from padiff_compare.steps.random_plan import RandomPlan, SettledDecision, plan_randomness, settled_alone
-from padiff_rpc.v1.records import RandomOperation, StepStart, StepSummary
-from padiff_rpc.v1.words import Randomness, Side
-
-_SHOWN = 3
-_RECOMPUTED = (
-    "random decisions that are not shared are made once more by recomputation, each side its own, so that "
-    "gradients in what is recomputed may differ; randomness='shared' or 'off' compares them"
-)
+from padiff_rpc.v1.records import Note, RandomOperation, StepStart, StepSummary
+from padiff_rpc.v1.words import NoteKind, Randomness, Side
 
 
 class RandomDecisions:
@@ -76,16 +70,12 @@ class RandomDecisions:
         if not self._plan.unshared:
             return None
         if any(summary.replays for summary in summaries.values()):
-            self._report.note(_RECOMPUTED)
+            self._report.note(Note(kind=NoteKind.RECOMPUTED))
         return self._effects(seen)
 
     def _effects_without_trace(self, seen: JoinedCalls, operations: Operations) -> Optional[RandomEffects]:
         if self._randomness is not Randomness.OFF and any(operations.values()):
-            self._report.note(
-                "random decisions were the frameworks' own, and what lies behind them differs: without a "
-                "trace they cannot be shared or kept apart; trace='before' makes one, randomness='off' needs "
-                "none"
-            )
+            self._report.note(Note(kind=NoteKind.RANDOM_WITHOUT_TRACE))
         made = plan_randomness(self._without_trace, self._seed, seen, operations)
         self._report.set_random_operations(made.operations)
         return RandomEffects(made.unshared, seen, self._models) if made.unshared else None
@@ -114,14 +104,11 @@ class RandomDecisions:
             self._settle(dataclasses.replace(made, operations=(*made.operations, *listed)))
         apart = [one.operation for one in found if not one.judged]
         if apart:
-            self._report.note(f"random: {_named(apart)}: not in the trace, so judged like all else")
+            names = tuple(name for one in apart for name in (one.name, one.path))
+            calls = tuple(float(one.call) for one in apart)
+            self._report.note(Note(kind=NoteKind.RANDOM_UNFORESEEN, names=names, numbers=calls))
 
     def _unforeseen(self, operation: RandomOperation) -> SettledDecision:
         if self._randomness is Randomness.SHARED and operation.shared:
             return SettledDecision(operation=operation, judged=True)
         return settled_alone(self._randomness, operation)
-
-
-def _named(operations: list[RandomOperation]) -> str:
-    shown = ", ".join(f"{one.name} in {one.path or 'the root'}#{one.call}" for one in operations[:_SHOWN])
-    return shown + (f" and {len(operations) - _SHOWN} more" if len(operations) > _SHOWN else "")

@@ -11,10 +11,8 @@ from padiff_compare.capture.trace import CallName
 from padiff_compare.steps.calls import JoinedCalls, Operations
 from padiff_compare.steps.random_sharing import Group, share
 from padiff_rpc.records import record
-from padiff_rpc.v1.records import RandomOperation, RandomPair, StepStart
-from padiff_rpc.v1.words import Randomness, Side
-
-_SHOWN = 3
+from padiff_rpc.v1.records import Note, RandomOperation, RandomPair, Reason, StepStart
+from padiff_rpc.v1.words import Cause, NoteKind, Randomness, Side
 
 
 @record
@@ -35,7 +33,7 @@ class RandomPlan:
     pairs: Mapping[Side, tuple[RandomPair, ...]]
     unshared: Mapping[CallName, str]
     operations: tuple[RandomOperation, ...]
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
 
     def told(self, start: StepStart, side: Side) -> StepStart:
         """Returns the start of a side's step with what it has to know of this."""
@@ -61,7 +59,7 @@ def plan_randomness(
     forgotten is a difference between the models.
     """
     pairs: Mapping[Side, tuple[RandomPair, ...]] = dict.fromkeys(SIDES, ())
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
     if randomness is Randomness.SHARED:
         sharing = share(seen, operations)
         pairs = sharing.pairs
@@ -84,7 +82,7 @@ def plan_randomness(
         randomness=randomness,
         seed=seed,
         pairs=pairs,
-        unshared={call: _names(made) for call, made in apart.items()},
+        unshared={call: ", ".join(_names(made)) for call, made in apart.items()},
         operations=tuple(one.operation for one in settled),
         notes=(*notes, *_hidden_notes(hidden)),
     )
@@ -93,30 +91,25 @@ def plan_randomness(
 def settled_alone(randomness: Randomness, operation: RandomOperation) -> SettledDecision:
     """Returns what becomes of a decision that meets no other."""
     if randomness is Randomness.OFF and operation.shared:
-        text = "switched off"
-        return SettledDecision(
-            operation=dataclasses.replace(operation, shared=False, reason=text), judged=True
-        )
-    reason = "left to the frameworks" if operation.shared else _UNKNOWN
-    return SettledDecision(
-        operation=dataclasses.replace(operation, shared=False, reason=reason), judged=False
-    )
+        return SettledDecision(operation=_apart(operation, Reason(cause=Cause.SWITCHED_OFF)), judged=True)
+    cause = Cause.LEFT_TO_FRAMEWORKS if operation.shared else Cause.NOT_SHAREABLE
+    return SettledDecision(operation=_apart(operation, Reason(cause=cause)), judged=False)
 
 
-_UNKNOWN = "not shared: it is none of the operations that can be"
+def _apart(operation: RandomOperation, reason: Reason) -> RandomOperation:
+    return dataclasses.replace(operation, shared=False, reasons=(reason,))
 
 
 def _settled(key: CallName, group: Group) -> Iterator[tuple[RandomOperation, SettledDecision]]:
     for side in SIDES:
         for one in group.made[side]:
-            reason, judged = "", one.shared
+            told, judged = dataclasses.replace(one, side=side), one.shared
             if not one.shared:
-                reason = _UNKNOWN
+                told = _apart(told, Reason(cause=Cause.NOT_SHAREABLE))
             elif not group.is_even and group.others:
-                reason, judged = f"not shared beside {', '.join(group.others)}", False
+                told, judged = _apart(told, Reason(cause=Cause.NOT_SHARED_BESIDE, names=group.others)), False
             elif not group.is_even:
-                reason = _counts(key, group)
-            told = dataclasses.replace(one, side=side, shared=not reason, reason=reason)
+                told = _apart(told, _counts(key, group))
             yield one, SettledDecision(operation=told, judged=judged)
 
 
@@ -132,41 +125,41 @@ def _by_call(
     return found
 
 
-def _uneven_notes(groups: Mapping[CallName, Group]) -> tuple[str, ...]:
-    texts = [_counts(key, group) for key, group in groups.items() if not group.is_even and not group.others]
-    return _note("random decisions differ in number, which is judged like any difference", texts)
+def _uneven_notes(groups: Mapping[CallName, Group]) -> tuple[Note, ...]:
+    found = [_counts(key, group) for key, group in groups.items() if not group.is_even and not group.others]
+    return _note(NoteKind.UNEVEN, found)
 
 
-def _hidden_notes(decided: Mapping[CallName, Sequence[RandomOperation]]) -> tuple[str, ...]:
+def _hidden_notes(decided: Mapping[CallName, Sequence[RandomOperation]]) -> tuple[Note, ...]:
     """What a pass would not show: one side decides what the other does not, where nothing is compared.
 
     A module here and a function in another layer there are not told apart: in all, both decide as much.
     """
     totals = Counter(one.side for made in decided.values() for one in made)
-    texts = []
+    found = []
     if totals[Side.REFERENCE] == totals[Side.CANDIDATE]:
         return ()
     for call, made in decided.items():
         numbers = Counter(one.side for one in made)
         ours, theirs = (numbers[side] for side in SIDES)
         if ours != theirs:
-            texts.append(f"{_number_text(call, ours, theirs)} ({_names(made)})")
-    return _note("random decisions differ in number where they are not compared", texts)
+            found.append(_uneven(call, ours, theirs, _names(made)))
+    return _note(NoteKind.UNEVEN_UNSEEN, found)
 
 
-def _note(head: str, texts: Sequence[str]) -> tuple[str, ...]:
-    more = f", and {len(texts) - _SHOWN} more" if len(texts) > _SHOWN else ""
-    return (f"{head}: {'; '.join(texts[:_SHOWN])}{more}",) if texts else ()
+def _note(kind: NoteKind, found: Sequence[Reason]) -> tuple[Note, ...]:
+    return (Note(kind=kind, reasons=tuple(found)),) if found else ()
 
 
-def _counts(key: CallName, group: Group) -> str:
-    return _number_text(key, *(group.shareable(side) for side in SIDES))
+def _counts(key: CallName, group: Group) -> Reason:
+    return _uneven(key, group.shareable(Side.REFERENCE), group.shareable(Side.CANDIDATE))
 
 
-def _number_text(call: CallName, ours: int, theirs: int) -> str:
+def _uneven(call: CallName, ours: int, theirs: int, operations: Sequence[str] = ()) -> Reason:
     path, number = call
-    return f"the reference makes {ours} in {path or 'the root'}#{number} and the candidate {theirs}"
+    numbers = tuple(map(float, (number, ours, theirs)))
+    return Reason(cause=Cause.UNEVEN, names=(path, *operations), numbers=numbers)
 
 
-def _names(made: Sequence[RandomOperation]) -> str:
-    return ", ".join(dict.fromkeys(one.name for one in made))
+def _names(made: Sequence[RandomOperation]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(one.name for one in made))

@@ -42,7 +42,6 @@ from padiff_rpc.v1.words import (
 
 _VALUES = {CallMoment.ENTRY: CaptureKind.INPUT, CallMoment.EXIT: CaptureKind.OUTPUT}
 _GRADIENTS = {CallMoment.ENTRY: CaptureKind.INPUT_GRADIENT, CallMoment.EXIT: CaptureKind.OUTPUT_GRADIENT}
-_IN_OTHER_CODE = "the other side has its weights in other layers, and compares what comes of it there"
 
 
 @record
@@ -131,7 +130,7 @@ class StepRows:
                     path=seen.event.path,
                     class_name=model.class_name(seen.event.path),
                     call=seen.event.call,
-                    reason=_IN_OTHER_CODE if is_elsewhere else _why_unpaired(seen, side),
+                    reasons=(_why_unpaired(seen, side, is_elsewhere=is_elsewhere),),
                     counts=model.is_parameterised(seen.event.path) and not is_elsewhere,
                 )
 
@@ -306,10 +305,9 @@ class StepRows:
                     frame, verdict=Verdict.MISMATCH, reasons=_why_one_sided(Side.CANDIDATE, made)
                 )
             else:
-                why = Reason(cause=Cause.MESSAGE, names=(made.reason,))
                 yield dataclasses.replace(
                     frame,
-                    reasons=(why, Reason(cause=Cause.PRESENCE_ONLY)),
+                    reasons=(made.reason, Reason(cause=Cause.PRESENCE_ONLY)),
                     counts=False,
                     omission=Omission.COMPUTED,
                 )
@@ -333,10 +331,11 @@ def _why_one_sided(having: Side, pair: Counterparts) -> tuple[Reason, ...]:
     return (lacking,) if pair.is_trainable(side) else (lacking, Reason(cause=Cause.FROZEN, side=side))
 
 
-def _why_unpaired(seen: SeenCall, side: Side) -> str:
-    if seen.event.moment is CallMoment.EXIT:
-        return f"the {other(side)}'s call did not end (it raised, and a layer around it caught that)"
-    return f"the {other(side)} made no call that corresponds to it"
+def _why_unpaired(seen: SeenCall, side: Side, *, is_elsewhere: bool) -> Reason:
+    if is_elsewhere:
+        return Reason(cause=Cause.WEIGHTS_ELSEWHERE)
+    has_begun = seen.event.moment is CallMoment.EXIT
+    return Reason(cause=Cause.CALL_NOT_ENDED if has_begun else Cause.NO_CALL, side=other(side))
 
 
 def _has_slots(call: CallPair) -> bool:

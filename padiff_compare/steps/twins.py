@@ -7,13 +7,9 @@ from typing import Optional
 
 from padiff_compare.rows import differs, is_agreement
 from padiff_rpc.tensors import FLOATING, epsilon
-from padiff_rpc.v1.records import Place, Reason, Row
-from padiff_rpc.v1.words import CaptureKind, Cause, Omission, Pass, Phase, Verdict
+from padiff_rpc.v1.records import Note, Place, Reason, Row
+from padiff_rpc.v1.words import CaptureKind, Cause, NoteKind, Omission, Pass, Phase, Verdict
 
-LEAP_NOTE = (
-    "a place agrees on the reference's own values and is far off in the free run, though nothing before it "
-    "is: a model that keeps state in plain attributes does that, or a decision that rounding tipped"
-)
 # An error this large, and as many times larger than all before it and than its dtype's spacing, did not grow.
 _LARGE, _LEAP = 1e-2, 1e5
 
@@ -36,9 +32,9 @@ class Twins:
         self._local: dict[int, Row] = {}
 
     @property
-    def notes(self) -> tuple[str, ...]:
+    def notes(self) -> tuple[Note, ...]:
         """What a reader should know of the step."""
-        return (LEAP_NOTE,) if self._leaps else ()
+        return (Note(kind=NoteKind.LEAP),) if self._leaps else ()
 
     def numbered(self, row: Row) -> Row:
         """Returns the row of a place, before any of it is charged to another, with the place's number."""

@@ -6,9 +6,10 @@ import dataclasses
 from typing import Optional
 
 from padiff_compare.layout_rules import IDENTITY
+from padiff_compare.rows import reasons_of
 from padiff_compare.weights.weight_pair import WeightPair
-from padiff_rpc.v1.records import Place, Reason, Row, TensorSpec
-from padiff_rpc.v1.words import Cause, Verdict
+from padiff_rpc.v1.records import Place, Row, TensorSpec
+from padiff_rpc.v1.words import Verdict
 
 
 def misfit_row(frame: Row, pair: WeightPair) -> Row:
@@ -25,7 +26,7 @@ def misfit_row(frame: Row, pair: WeightPair) -> Row:
         verdict=Verdict.DTYPE_MISMATCH if fits else Verdict.SHAPE_MISMATCH,
         reference=_with_spec(frame.reference, shown),
         candidate=_with_spec(frame.candidate, wanted),
-        reasons=(Reason(cause=Cause.MESSAGE, names=(pair.reason,)),),
+        reasons=reasons_of(pair.reason),
         rule="" if pair.rule == IDENTITY else pair.rule.name,
     )
 

@@ -14,11 +14,10 @@ from padiff_compare.rows import blank_row, one_sided
 from padiff_compare.weights.owned_weight import OwnedWeight
 from padiff_compare.weights.weight_pair import AffineWeight
 from padiff_rpc.tensors import HostTensor, widen
-from padiff_rpc.v1.records import Layer, Place, Reason, Row, Weight
-from padiff_rpc.v1.words import CaptureKind, Cause, Phase, Side, WeightKind
+from padiff_rpc.v1.records import Layer, Note, Place, Reason, Row, Weight
+from padiff_rpc.v1.words import CaptureKind, Cause, NoteKind, Phase, Side, WeightKind
 
 _NEUTRAL = {"weight": 1.0, "bias": 0.0}
-_SHOWN = 3
 
 
 def affine_weight(side: Side, layer: Layer, partner: Layer, weight: Weight) -> Optional[AffineWeight]:
@@ -56,18 +55,14 @@ class NeutralWeights:
             if is_first or one not in found:
                 yield _row(one, phase, step, is_neutral=one in found)
 
-    def notes(self) -> Iterator[str]:
+    def notes(self) -> Iterator[Note]:
         """Yields what a reader must know of the weights that were neutral at first."""
         for side in Side:
-            names = [one.owned.name for one in self._neutral if one.side is side]
-            trained = [one for one in self._neutral if one.side is side and one.owned.weight.trainable]
-            if names:
-                more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-                yield (
-                    f"norms: {', '.join(map(repr, names[:_SHOWN]))}{more} of the {side} hold 1 or 0, and the "
-                    f"{other(side)}'s norms are made without them, which computes the same"
-                    + (f"; the {side} alone trains {_number(len(trained))}" if trained else "; frozen")
-                )
+            neutral = [one.owned for one in self._neutral if one.side is side]
+            if neutral:
+                names = tuple(owned.name for owned in neutral)
+                trained = float(sum(owned.weight.trainable for owned in neutral))
+                yield Note(kind=NoteKind.NEUTRAL_NORMS, side=side, names=names, numbers=(trained,))
 
     def _is_neutral(self, one: AffineWeight, phase: Phase) -> bool:
         (value,) = self._sources[one.side].weights.read([one.owned.name], phase)
@@ -76,10 +71,6 @@ class NeutralWeights:
 
 def _holds_only(value: HostTensor, number: float) -> bool:
     return bool(np.all(widen(value.array, value.dtype) == number))
-
-
-def _number(trained: int) -> str:
-    return "it" if trained == 1 else f"these {trained}"
 
 
 def _row(one: AffineWeight, phase: Phase, step: int, *, is_neutral: bool) -> Row:

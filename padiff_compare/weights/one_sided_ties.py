@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 
-from padiff_compare.capture.sides import other
 from padiff_compare.weights.weight_pair import WeightPlan
-from padiff_rpc.v1.words import Side
+from padiff_rpc.v1.records import Note
+from padiff_rpc.v1.words import NoteKind, Side
 
 
-def tie_notes(plan: WeightPlan) -> Iterator[str]:
+def tie_notes(plan: WeightPlan) -> Iterator[Note]:
     """Yields a note on each tensor of one side that stands for several of the other, whole each time."""
     groups: dict[Side, defaultdict[str, dict[str, None]]] = {side: defaultdict(dict) for side in Side}
     for pair in plan.pairs:
@@ -21,8 +21,4 @@ def tie_notes(plan: WeightPlan) -> Iterator[str]:
     for side, found in groups.items():
         for name, others in found.items():
             if len(others) > 1:
-                shown = " and ".join(map(repr, others))
-                yield (
-                    f"tied on the {side} alone: its {name!r} is {shown} on the {other(side)}, which part in "
-                    "training"
-                )
+                yield Note(kind=NoteKind.TIED_ALONE, side=side, names=(name, *others))

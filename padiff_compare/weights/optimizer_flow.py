@@ -25,6 +25,7 @@ from padiff_compare.weights.weight_pair import WeightPair, WeightPlan
 from padiff_rpc.tensors import HostTensor
 from padiff_rpc.v1.records import (
     DescribeOptimizerResponse,
+    Note,
     OptimizerDifference,
     OptimizerEntry,
     Options,
@@ -33,7 +34,7 @@ from padiff_rpc.v1.records import (
     Row,
     Tolerance,
 )
-from padiff_rpc.v1.words import CaptureKind, Cause, Phase, Side, ToleranceSource, Verdict
+from padiff_rpc.v1.words import CaptureKind, Cause, NoteKind, Phase, Side, ToleranceSource, Verdict
 
 RATE_WORD = "learning_rate"
 # They show in no state, and in the weights by and by: a decay of 0.01 at a rate of 1e-3 takes off 1e-5 a
@@ -57,7 +58,7 @@ class OptimizerFlow:
         self._models = models
         # Which dtype an optimizer keeps its state in is its own affair: the values are compared.
         self._options = dataclasses.replace(options, check_dtype=False)
-        self._notes: dict[str, None] = {}
+        self._notes: dict[Note, None] = {}
 
     def differences(self) -> tuple[OptimizerDifference, ...]:
         """Returns the settings and conventions in which the optimizers differ now."""
@@ -65,7 +66,7 @@ class OptimizerFlow:
         self._notes.update(dict.fromkeys(optimizer_settings.notes(described)))
         return tuple(optimizer_settings.differences(self._parameters, described))
 
-    def notes(self) -> tuple[str, ...]:
+    def notes(self) -> tuple[Note, ...]:
         """Returns what was found that is not compared, so far."""
         return tuple(self._notes)
 
@@ -87,7 +88,7 @@ class OptimizerFlow:
             took = self._sources[Side.CANDIDATE].optimizer.write(values, Phase.OPTIMIZER)
             written += took
             if took < len(entries) and state in kept:
-                self._notes[f"the candidate's optimizer cannot take {state} over: its own stayed"] = None
+                self._notes[Note(kind=NoteKind.STATE_NOT_TAKEN, names=(state,))] = None
         return written
 
     def _copied(self, state: str, present: frozenset[OptimizerEntry]) -> Iterator[EntryPair]:
@@ -204,8 +205,7 @@ class OptimizerFlow:
             kept = [state for state in matched.unknown[side] if state != STEP]
             if kept:
                 theirs = described[other(side)].class_name.rpartition(".")[2]
-                words = " and ".join(kept)
-                self._notes[f"not compared: the {side}'s optimizer keeps {words}, no {theirs} does"] = None
+                self._notes[Note(kind=NoteKind.STATE_UNKNOWN, side=side, names=(theirs, *kept))] = None
 
     def _reference_values(
         self, pairs: Sequence[EntryPair]

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from padiff_compare.capture.sides import SIDES, other
+from padiff_compare.capture.sides import SIDES
 from padiff_compare.weights.hyper_parameters import as_text, equal
 from padiff_compare.weights.weight_pair import WeightPair
 from padiff_rpc import trees
 from padiff_rpc.v1.records import DescribeOptimizerResponse as Description
-from padiff_rpc.v1.records import OptimizerDifference
-from padiff_rpc.v1.words import Side
+from padiff_rpc.v1.records import Note, OptimizerDifference
+from padiff_rpc.v1.words import NoteKind, Side
 
 Settings = Mapping[str, Any]
 # A parameter pair with the number that each side has for it.
@@ -29,19 +29,13 @@ def settings_of(description: Description) -> dict[str, Settings]:
     }
 
 
-def notes(descriptions: Mapping[Side, Description]) -> Iterator[str]:
+def notes(descriptions: Mapping[Side, Description]) -> Iterator[Note]:
     """Yields what keeps the optimizers from being looked into."""
     hidden = [side for side in SIDES if not descriptions[side].class_name]
     if len(hidden) == len(SIDES):
-        yield (
-            "neither side's optimizer can be looked into (a function, or a train step's own): what they keep "
-            "is not compared, only what they make of the weights"
-        )
+        yield Note(kind=NoteKind.OPTIMIZERS_UNSEEN)
     for side in hidden if len(hidden) == 1 else ():
-        yield (
-            f"the {side}'s optimizer is a function and the {other(side)}'s is not: what they keep is not "
-            "compared, only what they make of the weights"
-        )
+        yield Note(kind=NoteKind.OPTIMIZER_UNSEEN, side=side)
 
 
 def numbers(word: str, pairs: Sequence[WeightPair], descriptions: Mapping[Side, Description]) -> Numbers:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from padiff_compare.alignment.kinds import is_table
@@ -10,10 +11,8 @@ from padiff_compare.rows import differs
 from padiff_compare.weights.own_weights import choose_rule
 from padiff_compare.weights.owned_weight import OwnedWeight, full_name
 from padiff_compare.weights.weight_pair import WeightPair, WeightPlan
-from padiff_rpc.v1.records import Layer, Row
-from padiff_rpc.v1.words import PairedBy, Side, WeightKind
-
-_SHOWN = 5
+from padiff_rpc.v1.records import Layer, Note, Reason, Row
+from padiff_rpc.v1.words import Cause, NoteKind, PairedBy, Side, WeightKind
 
 
 def own_tables(plan: Plan, layers: Mapping[Side, Sequence[Layer]], weights: WeightPlan) -> WeightPlan:
@@ -54,28 +53,22 @@ def _unsaved(reference: Layer, candidate: Layer) -> Iterator[WeightPair]:
             candidate=OwnedWeight(path=candidate.path, weight=theirs),
             rule=rule,
             placed=rule.shape_or_none(ours.spec.shape) == theirs.spec.shape,
-            reason="the shapes differ",
+            reason=Reason(cause=Cause.SHAPE),
         )
 
 
-def table_notes(rows: Iterable[Row], unsaved: frozenset[str], *, copy: bool) -> Iterator[str]:
+def table_notes(rows: Iterable[Row], unsaved: frozenset[str], *, copy: bool) -> Iterator[Note]:
     """Yields notes on the buffers whose rows differ.
 
     `unsaved`: full names of the candidate's that are never copied. Without `copy` the others are compared
     as they are.
     """
-    found: dict[bool, list[str]] = {True: [], False: []}
+    found: dict[bool, dict[str, float]] = {True: {}, False: {}}
     for row in rows:
         if differs(row) and row.candidate is not None:
             name = full_name(row.candidate.path, row.candidate.slot)
-            how = f"by up to {row.figures.max_abs:.3g}" if row.figures is not None else "in its shape"
-            found[name in unsaved].append(f"{name!r} ({how})")
-    for is_unsaved, names in found.items():
-        if names and (is_unsaved or copy):
-            more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-            why = (
-                "state files leave it out, so each model has what it makes itself"
-                if is_unsaved
-                else "the reference's values are used now, so a fault in how the candidate makes it is hidden"
-            )
-            yield f"buffer differs before any copy: {', '.join(names[:_SHOWN])}{more}; {why}"
+            found[name in unsaved][name] = row.figures.max_abs if row.figures is not None else math.nan
+    for is_unsaved, differences in found.items():
+        if differences and (is_unsaved or copy):
+            kind = NoteKind.UNSAVED_BUFFERS if is_unsaved else NoteKind.HIDDEN_BUFFERS
+            yield Note(kind=kind, names=tuple(differences), numbers=tuple(differences.values()))

@@ -13,6 +13,7 @@ theirs.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Optional
 
 import numpy as np
 
@@ -24,10 +25,8 @@ from padiff_compare.weights.special_calls import Function
 from padiff_compare.weights.weight_pair import MadeWeight, SpecialInit, WeightPair
 from padiff_rpc.records import record
 from padiff_rpc.tensors import HostTensor
-from padiff_rpc.v1.records import Unmatched
-from padiff_rpc.v1.words import LoneKind, Side, WeightKind
-
-_SHOWN = 3
+from padiff_rpc.v1.records import Note, Reason, Unmatched
+from padiff_rpc.v1.words import Cause, LoneKind, NoteKind, Side, WeightKind
 
 
 @record
@@ -46,7 +45,7 @@ class Carried:
     made: tuple[MadeWeight, ...]
     computed: Mapping[str, OwnedWeight]
     unused: tuple[str, ...]
-    notes: tuple[str, ...]
+    notes: tuple[Note, ...]
 
 
 def carried(special: SpecialInit, function: Function, given: Mapping[str, HostTensor]) -> Carried:
@@ -65,23 +64,23 @@ def carried(special: SpecialInit, function: Function, given: Mapping[str, HostTe
     read = numbers.readers(function, computed) if computed else {}
     uses = _Uses(found, numbers.count, frozenset().union(*read.values()))
     return Carried(
-        pairs=tuple(moved.pair(one_to_one=not uses.why_apart(moved)) for moved in found.values()),
+        pairs=tuple(moved.pair(one_to_one=uses.why_apart(moved) is None) for moved in found.values()),
         made=(
             *(
                 MadeWeight(
                     references=_parameters(special, moved.sources),
                     candidate=special.candidates[name],
-                    reason=f"{special.function} {why}",
+                    reason=Reason(cause=why, names=(special.function,)),
                 )
                 for name, moved in found.items()
                 for why in [uses.why_apart(moved)]
-                if why and _is_parameter(special.candidates[name])
+                if why is not None and _is_parameter(special.candidates[name])
             ),
             *(
                 MadeWeight(
                     references=_parameters(special, read[name]),
                     candidate=owned,
-                    reason=f"{special.function} computes this weight",
+                    reason=Reason(cause=Cause.FUNCTION_COMPUTES, names=(special.function,)),
                 )
                 for name, owned in computed.items()
                 if name in made and _is_parameter(owned) and _parameters(special, read[name])
@@ -155,25 +154,23 @@ class _Uses:
         self._read = read
         self.names = read.union(*(one.sources for one in moved.values()))
 
-    def why_apart(self, moved: _Moved) -> str:
-        """Returns why gradients do not correspond element by element, or ""."""
+    def why_apart(self, moved: _Moved) -> Optional[Cause]:
+        """Returns why gradients do not correspond element by element; None where they do."""
         if moved.repeats:
-            return "repeats elements"
+            return Cause.FUNCTION_REPEATS
         if (self._uses[moved.flat] > 1).any():
-            return "makes another weight of the same elements"
+            return Cause.FUNCTION_SHARES
         # Which are read is not always known exactly.
-        return "" if self._read.isdisjoint(moved.sources) else "may make another weight of the same elements"
+        return None if self._read.isdisjoint(moved.sources) else Cause.FUNCTION_MAY_SHARE
 
-    def notes(self, special: SpecialInit, numbers: IndexNumbers) -> Iterator[str]:
+    def notes(self, special: SpecialInit, numbers: IndexNumbers) -> Iterator[Note]:
         """Yields a note on each of the reference's weights that is used in part."""
         for name, start in numbers.starts.items():
             size = int(np.prod(special.references[name].weight.spec.shape, dtype=np.int64))
             used = int(np.count_nonzero(self._uses[start : start + size]))
             if 0 < used < size and name not in self._read:
-                yield (
-                    f"{special.function} takes {used} of {size} elements of "
-                    f"{special.references[name].name!r}; nothing is said of the others"
-                )
+                names = (special.function, special.references[name].name)
+                yield Note(kind=NoteKind.PARTLY_TAKEN, names=names, numbers=(float(used), float(size)))
 
 
 def unmatched(special: SpecialInit, names: Sequence[str], classes: Mapping[str, str]) -> Iterator[Unmatched]:
@@ -189,22 +186,18 @@ def unmatched(special: SpecialInit, names: Sequence[str], classes: Mapping[str, 
             path=owned.path,
             class_name=classes[owned.path],
             name=owned.weight.name,
-            reason=f"{special.function} makes nothing of it",
+            reasons=(Reason(cause=Cause.FUNCTION_LEAVES_OUT, names=(special.function,)),),
             counts=False,
         )
 
 
-def left_out(made: Sequence[MadeWeight]) -> Iterator[str]:
+def left_out(made: Sequence[MadeWeight]) -> Iterator[Note]:
     """Yields a note on the parameters of whose gradients only the presence is judged, by reason."""
-    by_reason: dict[str, list[str]] = {}
+    by_reason: dict[Reason, list[str]] = {}
     for one in made:
         by_reason.setdefault(one.reason, []).append(one.candidate.name)
     for reason, names in by_reason.items():
-        more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-        yield (
-            f"the gradients of {', '.join(names[:_SHOWN])}{more} are not compared, only that they are there: "
-            f"{reason}"
-        )
+        yield Note(kind=NoteKind.GRADIENTS_PRESENT, names=tuple(names), reasons=(reason,))
 
 
 def _parameters(special: SpecialInit, names: Collection[str]) -> tuple[OwnedWeight, ...]:

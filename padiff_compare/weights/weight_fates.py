@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from padiff_compare.alignment.kinds import is_aside
+from padiff_compare.capture.sides import other
+from padiff_compare.rows import reasons_of
 from padiff_compare.weights.owned_weight import owner_name
 from padiff_compare.weights.weight_pair import WeightPair, WeightPlan
-from padiff_rpc.v1.records import Layer, Weight, WeightFate
-from padiff_rpc.v1.words import Fate, Side
+from padiff_rpc.v1.records import Layer, Reason, Weight, WeightFate
+from padiff_rpc.v1.words import Cause, Fate, Side
 
 
 def fates(plan: WeightPlan, reference: Sequence[Layer], candidate: Sequence[Layer]) -> tuple[WeightFate, ...]:
@@ -31,9 +33,9 @@ class _Side:
             for special in plan.special
             for name in (special.reference_names if self._is_reference else special.candidate_names)
         }
-        self._reasons = {(lone.path, lone.name): lone.reason for lone in plan.unmatched if lone.side is side}
+        self._reasons = {(lone.path, lone.name): lone.reasons for lone in plan.unmatched if lone.side is side}
         self._reasons |= {
-            (one.owned.path, one.owned.weight.name): "the other side's norm is made without it"
+            (one.owned.path, one.owned.weight.name): (Reason(cause=Cause.NORM_WITHOUT, side=other(side)),)
             for one in plan.affine
             if one.side is side
         }
@@ -41,7 +43,7 @@ class _Side:
     def fates(self, layers: Sequence[Layer]) -> Iterator[WeightFate]:
         for layer in layers:
             for weight in layer.weights:
-                fate, partner, rule, reason = self._fate(layer, weight)
+                fate, partner, rule, reasons = self._fate(layer, weight)
                 yield WeightFate(
                     side=self._side,
                     path=layer.path,
@@ -49,7 +51,7 @@ class _Side:
                     fate=fate,
                     partner=partner,
                     rule=rule,
-                    reason=reason,
+                    reasons=reasons,
                 )
 
     @property
@@ -59,24 +61,25 @@ class _Side:
     def _names(self, pair: WeightPair) -> tuple[str, ...]:
         return pair.reference_names if self._is_reference else (pair.candidate_name,)
 
-    def _fate(self, layer: Layer, weight: Weight) -> tuple[Fate, str, str, str]:
-        """Returns fate, partner, rule and reason."""
+    def _fate(self, layer: Layer, weight: Weight) -> tuple[Fate, str, str, tuple[Reason, ...]]:
+        """Returns fate, partner, rule and reasons."""
         name = owner_name(layer.path, weight)
         if is_aside(weight):
-            return Fate.BOOKKEEPING, "", "", ""
+            return Fate.BOOKKEEPING, "", "", ()
         if weight.tied_to:
-            return Fate.TIED, weight.tied_to, "", ""
+            return Fate.TIED, weight.tied_to, "", ()
         pair = self._pairs.get(name)
-        reason = self._reasons.get((layer.path, weight.name), "")
-        if name in self._special and pair is None and not reason:
+        left = self._reasons.get((layer.path, weight.name))
+        if name in self._special and pair is None and left is None:
             function, partner = self._special[name]
-            return Fate.PLACED, partner, function, ""
+            return Fate.PLACED, partner, function, ()
         # A packed weight of which a part has no place is no placed one.
-        if pair is None or reason:
-            return Fate.ONLY_HERE, "", "", reason
+        if pair is None or left is not None:
+            return Fate.ONLY_HERE, "", "", left or ()
         partner = pair.candidate_name if self._is_reference else pair.reference_name
+        fate = Fate.TIED if pair.tied else Fate.ONLY_HERE
         if pair.ambiguous:
-            return Fate.AMBIGUOUS, partner, pair.rule.name, pair.reason
-        if pair.placed:
-            return Fate.PLACED, partner, pair.rule.name, pair.reason
-        return (Fate.TIED if pair.tied else Fate.ONLY_HERE), partner, pair.rule.name, pair.reason
+            fate = Fate.AMBIGUOUS
+        elif pair.placed:
+            fate = Fate.PLACED
+        return fate, partner, pair.rule.name, reasons_of(pair.reason)

@@ -22,7 +22,7 @@ from padiff_compare.judge.step_lengths import StepLengths
 from padiff_compare.judge.tolerances import Explained, Tolerances
 from padiff_compare.layout_rules import IDENTITY, Rule
 from padiff_compare.model_index import Models
-from padiff_compare.rows import blank_row, numbered, one_sided
+from padiff_compare.rows import blank_row, numbered, one_sided, reasons_of
 from padiff_compare.weights.misfit import misfit_row
 from padiff_compare.weights.neutral_weights import NeutralWeights
 from padiff_compare.weights.owned_weight import OwnedWeight, full_name
@@ -224,8 +224,7 @@ class WeightFlow:
         for pair in self._plan.pairs:
             if not pair.compared:
                 frame = self._frame(pair, Phase.INITIAL_WEIGHTS, 0)
-                reason = Reason(cause=Cause.MESSAGE, names=(pair.reason,))
-                yield dataclasses.replace(frame, reasons=(reason,), counts=False)
+                yield dataclasses.replace(frame, reasons=reasons_of(pair.reason), counts=False)
             elif pair.is_misfit:
                 yield misfit_row(self._frame(pair, Phase.INITIAL_WEIGHTS, 0), pair)
         for lone in self._plan.unmatched:
@@ -243,8 +242,7 @@ class WeightFlow:
 def _unmatched_row(lone: Unmatched) -> Row:
     place = Place(path=lone.path, class_name=lone.class_name, slot=lone.name)
     row = blank_row(Phase.INITIAL_WEIGHTS, CaptureKind(lone.what), place, place)
-    reason = Reason(cause=Cause.MESSAGE, names=(lone.reason,))
-    return one_sided(row, lone.side, reason, counts=lone.counts)
+    return one_sided(row, lone.side, *lone.reasons, counts=lone.counts)
 
 
 def _as_bfloat16(value: HostTensor, wanted: DType) -> HostTensor:

@@ -6,15 +6,12 @@ import difflib
 from collections import defaultdict
 from collections.abc import Iterable
 
-from padiff_compare.layout_rules import IDENTITY, TRANSPOSE, Shape, fitting_axes
+from padiff_compare.layout_rules import IDENTITY, TRANSPOSE, Shape, axes, fitting_orders
 from padiff_compare.weights.owned_weight import OwnedWeight
 from padiff_rpc.tensors import COMPLEX
-from padiff_rpc.v1.records import TensorSpec
+from padiff_rpc.v1.records import Reason, TensorSpec
+from padiff_rpc.v1.words import Cause
 
-_PARTS = (
-    "; one real weight with both parts in a last axis of 2 fits, as view_as_real gives it; "
-    "layer_map.special_init(..., function) can make any other of them"
-)
 # Names are compared with this many of equal shape at most.
 _LOOKED_AT = 50
 
@@ -27,27 +24,33 @@ class Neighbours:
         for owned in weights:
             self._by_sizes[_sizes(owned.weight.spec.shape)].append(owned)
 
-    def hint(self, lone: OwnedWeight) -> str:
-        """Returns "; nearest: ..." with what would make it fit, or an empty text."""
+    def hints(self, lone: OwnedWeight) -> tuple[Reason, ...]:
+        """Returns the nearest of them, with what would make it fit; () where none is near."""
         shape = lone.weight.spec.shape
         near = self._by_sizes.get(_sizes(shape), [])
         near = [other for other in near if other.weight.spec.shape == shape] or near
         if not near:
-            return ""
+            return ()
         best = max(near[:_LOOKED_AT], key=lambda other: _likeness(lone.name, other.name))
-        return f"; nearest: {best.name!r} {best.weight.spec}{fitting(lone.weight.spec, best.weight.spec)}"
+        nearest = Reason(
+            cause=Cause.NEAREST,
+            names=(best.name, str(best.weight.spec)),
+            because=fitting(lone.weight.spec, best.weight.spec),
+        )
+        return (nearest,)
 
 
-def fitting(spec: TensorSpec, wanted: TensorSpec) -> str:
+def fitting(spec: TensorSpec, wanted: TensorSpec) -> tuple[Reason, ...]:
     """Returns what would make a weight fit that only its order of axes, or its parts, keep from `wanted`."""
     if (spec.dtype in COMPLEX) is not (wanted.dtype in COMPLEX):
-        return f": the imaginary part {'is missing' if wanted.dtype in COMPLEX else 'has no place'}{_PARTS}"
-    orders = fitting_axes(spec.shape, wanted.shape)
-    if not orders or orders[0] == IDENTITY:
-        return ""
-    if orders[0] == TRANSPOSE:
-        return ", which its transpose would fit"
-    return f", which it would fit as {orders[0].name}"
+        lacks = wanted.dtype in COMPLEX
+        return (Reason(cause=Cause.NO_IMAGINARY_PART if lacks else Cause.IMAGINARY_PART_UNUSED),)
+    order = next(iter(fitting_orders(spec.shape, wanted.shape)), ())
+    if axes(order) == IDENTITY:
+        return ()
+    if axes(order) == TRANSPOSE:
+        return (Reason(cause=Cause.FITS_TRANSPOSED),)
+    return (Reason(cause=Cause.FITS_TURNED, numbers=tuple(map(float, order))),)
 
 
 def _sizes(shape: Shape) -> Shape:

@@ -10,10 +10,8 @@ from padiff_compare.capture.sides import TensorPair
 from padiff_compare.layout_rules import Rule
 from padiff_compare.weights.owned_weight import OwnedWeight
 from padiff_rpc.records import record
-from padiff_rpc.v1.records import TensorSpec, Unmatched
+from padiff_rpc.v1.records import Reason, TensorSpec, Unmatched
 from padiff_rpc.v1.words import Side, WeightKind
-
-UNTRIED = "a user's own class holds it, and several orders of its axes fit; the first of them is taken"
 
 
 @record
@@ -77,7 +75,7 @@ class WeightPair(Counterparts):
         compared: False where the layer map ignores either layer.
         tied: whether an earlier pair fills the candidate's tensor, which is tied there alone.
         reason: why it is not placed or not compared, or what settled the rule of an ambiguous one;
-            empty otherwise.
+            None otherwise.
         one_to_one: whether each element of the candidate is another one of the references, of which no
             other weight of the candidate is made; only then do gradients correspond.
         alternatives: the rules that the shapes allow just as well, `rule` among them, where nothing known
@@ -89,7 +87,7 @@ class WeightPair(Counterparts):
     placed: bool = True
     compared: bool = True
     tied: bool = False
-    reason: str = ""
+    reason: Optional[Reason] = None
     one_to_one: bool = True
     alternatives: tuple[Rule, ...] = ()
 
@@ -115,7 +113,7 @@ class MadeWeight(Counterparts):
         reason: how.
     """
 
-    reason: str
+    reason: Reason
 
 
 @record

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import Optional
 
 from padiff_compare.alignment.kinds import (
     composite_family,
@@ -25,11 +26,11 @@ from padiff_compare.weights.owned_weight import OwnedWeight, is_within, owner_na
 from padiff_compare.weights.special_init import special_init
 from padiff_compare.weights.unseen_weights import is_turned_square, pair_in_order
 from padiff_compare.weights.weight_hints import Neighbours, fitting
-from padiff_compare.weights.weight_pair import UNTRIED, AffineWeight, MadeWeight, WeightPair, WeightPlan
+from padiff_compare.weights.weight_pair import AffineWeight, MadeWeight, WeightPair, WeightPlan
 from padiff_rpc.records import record
 from padiff_rpc.tensors import COMPLEX
-from padiff_rpc.v1.records import Layer, StatedPairing, Unmatched, Weight
-from padiff_rpc.v1.words import LoneKind, PairedBy, Side, WeightKind
+from padiff_rpc.v1.records import Layer, Reason, StatedPairing, Unmatched, Weight
+from padiff_rpc.v1.words import Cause, LoneKind, PairedBy, Side, WeightKind
 
 
 def plan_weights(
@@ -48,7 +49,7 @@ class _Left:
 
     layer: Layer
     owned: OwnedWeight
-    reason: str
+    reason: Reason
     counts: bool
 
 
@@ -163,7 +164,7 @@ class _Planner:
         left, computed = with_computed(reference, left, wanted)
         for name, parts in computed.items():
             for part in parts:
-                reason = f"the reference computes {name!r} of it, and the candidate holds that"
+                reason = Reason(cause=Cause.COMPUTED_FROM, names=(name,))
                 self._leave(0, reference, part, reason, counts=False)
         found = pair_weights(kinds, left, right)
         is_unseen = any(is_within(reference.path, top) for top in self._unseen)
@@ -196,18 +197,17 @@ class _Planner:
                 if affine is not None and paired.how is not PairedBy.IGNORED:
                     self._affine.append(affine)
                     continue
-                other = f"{SIDES[1 - side]}'s {opposite.path or 'root'}"
-                counts, reason = True, f"the {other} has no {weight.kind} for it"
+                other, place = SIDES[1 - side], opposite.path
+                counts = True
+                reason = Reason(cause=Cause.NO_WEIGHT, side=other, names=(place, str(weight.kind)))
                 computed_here = computed_by(layer, weight)
-                if computed_here:
-                    reason = (
-                        f"the {SIDES[side]} {computed_here}, and the {other} has none: take it off here "
-                        "before the comparison, or apply it there too"
-                    )
+                if computed_here is not None:
+                    names = (*computed_here, place)
+                    reason = Reason(cause=Cause.COMPUTED_HERE, side=SIDES[side], names=names)
                 if paired.how is PairedBy.IGNORED:
-                    counts, reason = False, paired.reason
+                    counts, reason = False, paired.reason or reason
                 elif is_table(weight) and is_made_in(opposite, weight.canonical):
-                    counts, reason = False, f"the {other} makes its own and leaves it out of state files"
+                    counts, reason = False, Reason(cause=Cause.OWN_TABLE, side=other, names=(place,))
                 self._leave(side, layer, weight, reason, counts=counts)
 
     def _power_vectors_below(self, top: Layer) -> set[str]:
@@ -288,7 +288,7 @@ class _Planner:
             candidate=candidate,
             rule=rule,
             compared=not ignored,
-            reason=paired.reason if ignored else UNTRIED if others else "",
+            reason=paired.reason if ignored else Reason(cause=Cause.UNTRIED) if others else None,
             alternatives=others,
             one_to_one=not made_of,
         )
@@ -296,10 +296,10 @@ class _Planner:
         if names in self._pairs:
             return
         misfit = _misfit(pair)
-        if misfit:
+        if misfit is not None:
             pair = replace(pair, placed=False, alternatives=(), reason=paired.reason if ignored else misfit)
         elif names[1] in self._filled:
-            reason = f"tied on the candidate's side alone, and filled from {self._filled[names[1]]}"
+            reason = Reason(cause=Cause.TIED_ALONE, names=(self._filled[names[1]],))
             pair = replace(
                 pair, placed=False, tied=True, alternatives=(), reason=paired.reason if ignored else reason
             )
@@ -307,8 +307,7 @@ class _Planner:
             self._filled[names[1]] = names[0]
         self._pairs[names] = pair
         if made_of and pair.compared and not pair.is_misfit:
-            shown = " and ".join(repr(one.weight.name) for one in made_of)
-            reason = f"the reference computes this weight of {shown}"
+            reason = Reason(cause=Cause.MADE_OF, names=tuple(one.weight.name for one in made_of))
             self._made.append(MadeWeight(references=made_of, candidate=candidate, reason=reason))
 
     def _open(self, side: int, layer: Layer) -> list[Weight]:
@@ -320,15 +319,15 @@ class _Planner:
         ]
 
     def _leave_all(self, side: int, layer: Layer, ignored: Sequence[str], behind: Sequence[str]) -> None:
-        counts, reason = True, "its layer has no partner; pair it in the layer map, or ignore it there"
+        counts, cause = True, Cause.LAYER_ALONE
         if layer.path in ignored:
-            counts, reason = False, "its layer is ignored by the layer map"
+            counts, cause = False, Cause.LAYER_IGNORED
         elif layer.path in behind:
-            counts, reason = False, "its layer runs behind the place where a model raised"
+            counts, cause = False, Cause.BEHIND_FAILURE
         for weight in self._open(side, layer):
-            self._leave(side, layer, weight, reason, counts=counts)
+            self._leave(side, layer, weight, Reason(cause=cause), counts=counts)
 
-    def _leave(self, side: int, layer: Layer, weight: Weight, reason: str, *, counts: bool) -> None:
+    def _leave(self, side: int, layer: Layer, weight: Weight, reason: Reason, *, counts: bool) -> None:
         owned = OwnedWeight(path=layer.path, weight=weight)
         self._left[side].append(_Left(layer=layer, owned=owned, reason=reason, counts=counts))
 
@@ -342,7 +341,7 @@ class _Planner:
                 path=left.layer.path,
                 class_name=left.layer.class_name,
                 name=left.owned.weight.name,
-                reason=left.reason + (others.hint(left.owned) if left.counts else ""),
+                reasons=(left.reason, *(others.hints(left.owned) if left.counts else ())),
                 counts=left.counts,
             )
 
@@ -357,14 +356,15 @@ class _Planner:
         for owned, pairs in used.items():
             left = [index for index in range(counts[owned]) if index not in pairs]
             if left:
-                shown = ", ".join(str(index + 1) for index in left)
+                parts = (counts[owned], *(index + 1 for index in left))
+                unused = Reason(cause=Cause.UNUSED_PARTS, numbers=tuple(map(float, parts)))
                 yield Unmatched(
                     side=Side.REFERENCE,
                     what=LoneKind(owned.weight.kind),
                     path=owned.path,
                     class_name=self._layers[0][owned.path].class_name,
                     name=owned.weight.name,
-                    reason=f"the candidate has nothing for part {shown} of {counts[owned]} of it",
+                    reasons=(unused,),
                     counts=any(pair.compared for pair in pairs.values()),
                 )
 
@@ -382,19 +382,20 @@ class _Planner:
         return list(lone.values())
 
 
-def _misfit(pair: WeightPair) -> str:
-    """Returns why the reference's weights do not fit the candidate's under the pair's rule, or ""."""
+def _misfit(pair: WeightPair) -> Optional[Reason]:
+    """Returns why the reference's weights do not fit the candidate's under the pair's rule; None: they do."""
     specs = [owned.weight.spec for owned in pair.references]
     dtypes = list(dict.fromkeys(str(spec.dtype) for spec in specs))
     if len(dtypes) > 1:
-        return f"weights of several dtypes ({', '.join(dtypes)}) do not make one"
+        return Reason(cause=Cause.SEVERAL_DTYPES, names=tuple(dtypes))
     wanted = pair.candidate.weight.spec
     made = pair.rule.shape_or_none(*(spec.shape for spec in specs))
     dtype = pair.rule.dtype(specs[0].dtype)
     if made == wanted.shape and (dtype in COMPLEX) is (wanted.dtype in COMPLEX):
-        return ""
+        return None
     shown = specs[0] if made is None else replace(specs[0], shape=made, dtype=dtype)
-    return f"{shown} does not fit {wanted}{fitting(shown, wanted)}"
+    names = (str(shown), str(wanted))
+    return Reason(cause=Cause.MISFIT, names=names, because=fitting(shown, wanted))
 
 
 def _names(pair: WeightPair, side: int) -> tuple[str, ...]:

@@ -1,3 +1,4 @@
+from padiff_rpc.v1 import reasons_pb2 as _reasons_pb2
 from padiff_rpc.v1 import records_pb2 as _records_pb2
 from padiff_rpc.v1 import tensors_pb2 as _tensors_pb2
 from google.protobuf.internal import containers as _containers
@@ -7,12 +8,6 @@ from google.protobuf import message as _message
 from typing import ClassVar as _ClassVar, Iterable as _Iterable, Mapping as _Mapping, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
-
-class Side(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
-    __slots__ = ()
-    SIDE_UNSPECIFIED: _ClassVar[Side]
-    SIDE_REFERENCE: _ClassVar[Side]
-    SIDE_CANDIDATE: _ClassVar[Side]
 
 class Phase(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -53,9 +48,6 @@ class CallMoment(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     CALL_MOMENT_UNSPECIFIED: _ClassVar[CallMoment]
     CALL_MOMENT_ENTRY: _ClassVar[CallMoment]
     CALL_MOMENT_EXIT: _ClassVar[CallMoment]
-SIDE_UNSPECIFIED: Side
-SIDE_REFERENCE: Side
-SIDE_CANDIDATE: Side
 PHASE_UNSPECIFIED: Phase
 PHASE_CONNECT: Phase
 PHASE_LOAD: Phase
@@ -209,20 +201,20 @@ class CallEvent(_message.Message):
     def __init__(self, moment: _Optional[_Union[CallMoment, str]] = ..., path: _Optional[str] = ..., call: _Optional[int] = ..., slots: _Optional[_Iterable[_Union[Slot, _Mapping]]] = ..., source: _Optional[_Union[SourceLine, _Mapping]] = ..., replay: bool = ...) -> None: ...
 
 class RandomOperation(_message.Message):
-    __slots__ = ("side", "path", "call", "name", "shared", "reason")
+    __slots__ = ("side", "path", "call", "name", "shared", "reasons")
     SIDE_FIELD_NUMBER: _ClassVar[int]
     PATH_FIELD_NUMBER: _ClassVar[int]
     CALL_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     SHARED_FIELD_NUMBER: _ClassVar[int]
-    REASON_FIELD_NUMBER: _ClassVar[int]
-    side: Side
+    REASONS_FIELD_NUMBER: _ClassVar[int]
+    side: _reasons_pb2.Side
     path: str
     call: int
     name: str
     shared: bool
-    reason: str
-    def __init__(self, side: _Optional[_Union[Side, str]] = ..., path: _Optional[str] = ..., call: _Optional[int] = ..., name: _Optional[str] = ..., shared: bool = ..., reason: _Optional[str] = ...) -> None: ...
+    reasons: _containers.RepeatedCompositeFieldContainer[_reasons_pb2.Reason]
+    def __init__(self, side: _Optional[_Union[_reasons_pb2.Side, str]] = ..., path: _Optional[str] = ..., call: _Optional[int] = ..., name: _Optional[str] = ..., shared: bool = ..., reasons: _Optional[_Iterable[_Union[_reasons_pb2.Reason, _Mapping]]] = ...) -> None: ...
 
 class ModelFailure(_message.Message):
     __slots__ = ("side", "phase", "step", "path", "exception", "text", "traceback")
@@ -233,11 +225,11 @@ class ModelFailure(_message.Message):
     EXCEPTION_FIELD_NUMBER: _ClassVar[int]
     TEXT_FIELD_NUMBER: _ClassVar[int]
     TRACEBACK_FIELD_NUMBER: _ClassVar[int]
-    side: Side
+    side: _reasons_pb2.Side
     phase: Phase
     step: int
     path: str
     exception: str
     text: str
     traceback: str
-    def __init__(self, side: _Optional[_Union[Side, str]] = ..., phase: _Optional[_Union[Phase, str]] = ..., step: _Optional[int] = ..., path: _Optional[str] = ..., exception: _Optional[str] = ..., text: _Optional[str] = ..., traceback: _Optional[str] = ...) -> None: ...
+    def __init__(self, side: _Optional[_Union[_reasons_pb2.Side, str]] = ..., phase: _Optional[_Union[Phase, str]] = ..., step: _Optional[int] = ..., path: _Optional[str] = ..., exception: _Optional[str] = ..., text: _Optional[str] = ..., traceback: _Optional[str] = ...) -> None: ...

@@ -29,6 +29,7 @@ from padiff_rpc.v1.words import (
     Difference,
     Fate,
     LoneKind,
+    NoteKind,
     Omission,
     OmittedKind,
     PairedBy,
@@ -43,6 +44,21 @@ from padiff_rpc.v1.words import (
     WeightLayout,
     WorkerState,
 )
+
+
+@record
+class Reason:
+    """One thing to be said of a row, a pair of layers, a weight, a random decision.
+
+    Attributes:
+        because: What is to be said of the cause itself.
+    """
+
+    cause: Cause
+    side: Optional[Side] = None
+    numbers: tuple[float, ...] = ()
+    names: tuple[str, ...] = ()
+    because: tuple[Reason, ...] = ()
 
 
 @record
@@ -139,26 +155,6 @@ class HeldPieces:
 
     name: str
     pieces: tuple[str, ...] = ()
-
-
-@record
-class RandomOperation:
-    """A random decision that a model made, by the innermost call in which it was made.
-
-    Attributes:
-        side: Filled in by the coordinator.
-        name: The operation as its framework names it: "dropout", "bernoulli", "multinomial".
-        shared: Whether both sides can be given the same decisions; in a report, whether they
-            were.
-        reason: In a report: why not, or what else is to be said of it.
-    """
-
-    path: str
-    call: int
-    name: str
-    shared: bool
-    side: Optional[Side] = None
-    reason: str = ""
 
 
 @record
@@ -540,34 +536,6 @@ class Tolerance:
 
 
 @record
-class Reason:
-    """One thing to be said of a row."""
-
-    cause: Cause
-    side: Optional[Side] = None
-    numbers: tuple[float, ...] = ()
-    names: tuple[str, ...] = ()
-
-
-@record
-class Unmatched:
-    """Something without a partner.
-
-    Attributes:
-        counts: Whether it makes the report fail.
-    """
-
-    side: Side
-    what: LoneKind
-    path: str
-    class_name: str = ""
-    name: str = ""
-    call: int = 0
-    reason: str = ""
-    counts: bool = False
-
-
-@record
 class HyperParameterDifference:
     """A setting in which two paired layers differ, in one vocabulary with Torch's meaning (`epsilon`,
     `momentum` as the share of the new value, ...). Values as text.
@@ -578,25 +546,6 @@ class HyperParameterDifference:
     name: str
     reference: str
     candidate: str
-
-
-@record
-class WeightFate:
-    """What became of one parameter or buffer; every weight of both sides has exactly one fate.
-
-    Attributes:
-        partner: Full name on the other side, several joined by " + "; for a tied weight its
-            first owner on this side.
-        rule: The layout rule, or the user's function.
-    """
-
-    side: Side
-    path: str
-    name: str
-    fate: Fate
-    partner: str = ""
-    rule: str = ""
-    reason: str = ""
 
 
 @record
@@ -911,6 +860,26 @@ class Slot:
 
 
 @record
+class RandomOperation:
+    """A random decision that a model made, by the innermost call in which it was made.
+
+    Attributes:
+        side: Filled in by the coordinator.
+        name: The operation as its framework names it: "dropout", "bernoulli", "multinomial".
+        shared: Whether both sides can be given the same decisions; in a report, whether they
+            were.
+        reasons: In a report: why not.
+    """
+
+    path: str
+    call: int
+    name: str
+    shared: bool
+    side: Optional[Side] = None
+    reasons: tuple[Reason, ...] = ()
+
+
+@record
 class GetInfoResponse:
     """`GetInfoResponse` of worker.proto.
 
@@ -1065,23 +1034,15 @@ class StepStart:
 
 
 @record
-class StepSummary:
-    """`StepSummary` of worker.proto.
+class Note:
+    """`Note` of notes.proto."""
 
-    Attributes:
-        has_gradients: Whether there were gradients; why there was no backward (a train step may
-            get gradients without one).
-        lacks_backward: The framework has no backward for what the loss was computed with, in
-            the mode that its layers are in; the reason names the layer and what brings one.
-    """
-
-    seconds: tuple[PhaseSeconds, ...] = ()
-    calls: int = 0
-    replays: int = 0
-    has_gradients: bool = False
-    no_gradient_reason: str = ""
-    random_operations: tuple[RandomOperation, ...] = ()
-    lacks_backward: bool = False
+    kind: NoteKind
+    side: Optional[Side] = None
+    numbers: tuple[float, ...] = ()
+    names: tuple[str, ...] = ()
+    reasons: tuple[Reason, ...] = ()
+    pass_kind: Optional[Pass] = None
 
 
 @record
@@ -1138,6 +1099,45 @@ class Place:
     slot: str = ""
     spec: Optional[TensorSpec] = None
     source: Optional[SourceLine] = None
+
+
+@record
+class Unmatched:
+    """Something without a partner.
+
+    Attributes:
+        counts: Whether it makes the report fail.
+        reasons: Why it has none, then what might be one.
+    """
+
+    side: Side
+    what: LoneKind
+    path: str
+    class_name: str = ""
+    name: str = ""
+    call: int = 0
+    counts: bool = False
+    reasons: tuple[Reason, ...] = ()
+
+
+@record
+class WeightFate:
+    """What became of one parameter or buffer; every weight of both sides has exactly one fate.
+
+    Attributes:
+        partner: Full name on the other side, several joined by " + "; for a tied weight its
+            first owner on this side.
+        rule: The layout rule, or the user's function.
+        reasons: Why it is not placed, or what settled its rule.
+    """
+
+    side: Side
+    path: str
+    name: str
+    fate: Fate
+    partner: str = ""
+    rule: str = ""
+    reasons: tuple[Reason, ...] = ()
 
 
 @record
@@ -1298,6 +1298,26 @@ class CaptureHeader:
 
 
 @record
+class StepSummary:
+    """`StepSummary` of worker.proto.
+
+    Attributes:
+        has_gradients: Whether there were gradients; why there was no backward (a train step may
+            get gradients without one).
+        lacks_backward: The framework has no backward for what the loss was computed with, in
+            the mode that its layers are in; the reason names the layer and what brings one.
+    """
+
+    seconds: tuple[PhaseSeconds, ...] = ()
+    calls: int = 0
+    replays: int = 0
+    has_gradients: bool = False
+    no_gradient_reason: str = ""
+    random_operations: tuple[RandomOperation, ...] = ()
+    lacks_backward: bool = False
+
+
+@record
 class Row:
     """One compared (or not comparable) pair of tensors.
 
@@ -1346,6 +1366,7 @@ class PlanPair:
             output.
         parameterised: Whether either layer holds parameters or buffers of its own.
         unit: Compared as one unit: what the two hold cannot pair.
+        reasons: Why it is not compared, or why the confidence is below 1.
     """
 
     how: PairedBy
@@ -1354,8 +1375,8 @@ class PlanPair:
     confidence: float = 1.0
     calls: int = 0
     parameterised: bool = False
-    reason: str = ""
     unit: bool = False
+    reasons: tuple[Reason, ...] = ()
 
 
 @record
@@ -1478,7 +1499,6 @@ class ReportSummary:
     """Everything but the rows, which come before it.
 
     Attributes:
-        notes: What was set differently from what was asked, and what a reader should know.
         saved: Where assign_weight wrote the candidate's state; empty: nowhere.
         started_at: Seconds since the epoch, UTC.
         hyper_parameters: In the plan's order. They do not decide the verdict.
@@ -1499,7 +1519,7 @@ class ReportSummary:
     unmatched: tuple[Unmatched, ...] = ()
     steps: tuple[StepResult, ...] = ()
     plan: tuple[PlanPair, ...] = ()
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
     failures: tuple[ModelFailure, ...] = ()
     troubles: tuple[Trouble, ...] = ()
     environments: tuple[Environment, ...] = ()

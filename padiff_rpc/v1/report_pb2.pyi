@@ -1,4 +1,6 @@
 from padiff_rpc.v1 import models_pb2 as _models_pb2
+from padiff_rpc.v1 import notes_pb2 as _notes_pb2
+from padiff_rpc.v1 import reasons_pb2 as _reasons_pb2
 from padiff_rpc.v1 import records_pb2 as _records_pb2
 from padiff_rpc.v1 import tensors_pb2 as _tensors_pb2
 from padiff_rpc.v1 import worker_pb2 as _worker_pb2
@@ -39,64 +41,6 @@ class Omission(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     OMISSION_COMPUTED: _ClassVar[Omission]
     OMISSION_JUDGED_ELSEWHERE: _ClassVar[Omission]
     OMISSION_FUSED: _ClassVar[Omission]
-
-class Cause(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
-    __slots__ = ()
-    CAUSE_UNSPECIFIED: _ClassVar[Cause]
-    CAUSE_MESSAGE: _ClassVar[Cause]
-    CAUSE_SHAPE: _ClassVar[Cause]
-    CAUSE_DTYPE: _ClassVar[Cause]
-    CAUSE_NONFINITE: _ClassVar[Cause]
-    CAUSE_VALUES: _ClassVar[Cause]
-    CAUSE_MEANS: _ClassVar[Cause]
-    CAUSE_ELEMENTS: _ClassVar[Cause]
-    CAUSE_OFFSET: _ClassVar[Cause]
-    CAUSE_FACTOR: _ClassVar[Cause]
-    CAUSE_ROUNDING: _ClassVar[Cause]
-    CAUSE_BELOW_ROUNDING: _ClassVar[Cause]
-    CAUSE_MEAN_OF_SPREAD: _ClassVar[Cause]
-    CAUSE_MOVED_BIAS: _ClassVar[Cause]
-    CAUSE_WITHOUT_MOVED_BIAS: _ClassVar[Cause]
-    CAUSE_ELEMENTS_LEFT_OUT: _ClassVar[Cause]
-    CAUSE_GRADIENT_BELOW_ROUNDING: _ClassVar[Cause]
-    CAUSE_RANDOM: _ClassVar[Cause]
-    CAUSE_RANDOM_NEARBY: _ClassVar[Cause]
-    CAUSE_SHOWN_BEFORE: _ClassVar[Cause]
-    CAUSE_SHARED_TENSOR: _ClassVar[Cause]
-    CAUSE_ACCUMULATION: _ClassVar[Cause]
-    CAUSE_LEAP: _ClassVar[Cause]
-    CAUSE_LOCAL_FAULT: _ClassVar[Cause]
-    CAUSE_ONE_SIDED: _ClassVar[Cause]
-    CAUSE_NO_GRADIENT: _ClassVar[Cause]
-    CAUSE_ZERO_GRADIENT: _ClassVar[Cause]
-    CAUSE_FROZEN: _ClassVar[Cause]
-    CAUSE_PACKED_WITHOUT_GRADIENT: _ClassVar[Cause]
-    CAUSE_PRESENCE_ONLY: _ClassVar[Cause]
-    CAUSE_NO_TENSOR: _ClassVar[Cause]
-    CAUSE_ACTIVATION_NOT_SHOWN: _ClassVar[Cause]
-    CAUSE_SHOWN_ELSEWHERE: _ClassVar[Cause]
-    CAUSE_BEHIND_ACTIVATION: _ClassVar[Cause]
-    CAUSE_AXES: _ClassVar[Cause]
-    CAUSE_RESHAPED: _ClassVar[Cause]
-    CAUSE_OFF_PLAN: _ClassVar[Cause]
-    CAUSE_LET_GO: _ClassVar[Cause]
-    CAUSE_DID_NOT_COME: _ClassVar[Cause]
-    CAUSE_NO_VALUES: _ClassVar[Cause]
-    CAUSE_STOPPED: _ClassVar[Cause]
-    CAUSE_LOW_CONFIDENCE: _ClassVar[Cause]
-    CAUSE_NORM_WITHOUT: _ClassVar[Cause]
-    CAUSE_NEUTRAL: _ClassVar[Cause]
-    CAUSE_NOT_NEUTRAL: _ClassVar[Cause]
-    CAUSE_TRAINED_ALONE: _ClassVar[Cause]
-    CAUSE_NOT_RETURNED: _ClassVar[Cause]
-    CAUSE_MORE_PARAMETERS: _ClassVar[Cause]
-    CAUSE_ZERO_STATE: _ClassVar[Cause]
-    CAUSE_NOT_STEPPED: _ClassVar[Cause]
-    CAUSE_NOT_GIVEN: _ClassVar[Cause]
-    CAUSE_PLAIN_VALUES: _ClassVar[Cause]
-    CAUSE_LOADER_ENDED: _ClassVar[Cause]
-    CAUSE_TABLE_ROW: _ClassVar[Cause]
-    CAUSE_REPEATED: _ClassVar[Cause]
 
 class LoneKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -167,61 +111,6 @@ OMISSION_NO_BACKWARD: Omission
 OMISSION_COMPUTED: Omission
 OMISSION_JUDGED_ELSEWHERE: Omission
 OMISSION_FUSED: Omission
-CAUSE_UNSPECIFIED: Cause
-CAUSE_MESSAGE: Cause
-CAUSE_SHAPE: Cause
-CAUSE_DTYPE: Cause
-CAUSE_NONFINITE: Cause
-CAUSE_VALUES: Cause
-CAUSE_MEANS: Cause
-CAUSE_ELEMENTS: Cause
-CAUSE_OFFSET: Cause
-CAUSE_FACTOR: Cause
-CAUSE_ROUNDING: Cause
-CAUSE_BELOW_ROUNDING: Cause
-CAUSE_MEAN_OF_SPREAD: Cause
-CAUSE_MOVED_BIAS: Cause
-CAUSE_WITHOUT_MOVED_BIAS: Cause
-CAUSE_ELEMENTS_LEFT_OUT: Cause
-CAUSE_GRADIENT_BELOW_ROUNDING: Cause
-CAUSE_RANDOM: Cause
-CAUSE_RANDOM_NEARBY: Cause
-CAUSE_SHOWN_BEFORE: Cause
-CAUSE_SHARED_TENSOR: Cause
-CAUSE_ACCUMULATION: Cause
-CAUSE_LEAP: Cause
-CAUSE_LOCAL_FAULT: Cause
-CAUSE_ONE_SIDED: Cause
-CAUSE_NO_GRADIENT: Cause
-CAUSE_ZERO_GRADIENT: Cause
-CAUSE_FROZEN: Cause
-CAUSE_PACKED_WITHOUT_GRADIENT: Cause
-CAUSE_PRESENCE_ONLY: Cause
-CAUSE_NO_TENSOR: Cause
-CAUSE_ACTIVATION_NOT_SHOWN: Cause
-CAUSE_SHOWN_ELSEWHERE: Cause
-CAUSE_BEHIND_ACTIVATION: Cause
-CAUSE_AXES: Cause
-CAUSE_RESHAPED: Cause
-CAUSE_OFF_PLAN: Cause
-CAUSE_LET_GO: Cause
-CAUSE_DID_NOT_COME: Cause
-CAUSE_NO_VALUES: Cause
-CAUSE_STOPPED: Cause
-CAUSE_LOW_CONFIDENCE: Cause
-CAUSE_NORM_WITHOUT: Cause
-CAUSE_NEUTRAL: Cause
-CAUSE_NOT_NEUTRAL: Cause
-CAUSE_TRAINED_ALONE: Cause
-CAUSE_NOT_RETURNED: Cause
-CAUSE_MORE_PARAMETERS: Cause
-CAUSE_ZERO_STATE: Cause
-CAUSE_NOT_STEPPED: Cause
-CAUSE_NOT_GIVEN: Cause
-CAUSE_PLAIN_VALUES: Cause
-CAUSE_LOADER_ENDED: Cause
-CAUSE_TABLE_ROW: Cause
-CAUSE_REPEATED: Cause
 LONE_KIND_UNSPECIFIED: LoneKind
 LONE_KIND_CALL: LoneKind
 LONE_KIND_PARAMETER: LoneKind
@@ -365,18 +254,6 @@ class Place(_message.Message):
     source: _models_pb2.SourceLine
     def __init__(self, path: _Optional[str] = ..., class_name: _Optional[str] = ..., call: _Optional[int] = ..., slot: _Optional[str] = ..., spec: _Optional[_Union[_tensors_pb2.TensorSpec, _Mapping]] = ..., source: _Optional[_Union[_models_pb2.SourceLine, _Mapping]] = ...) -> None: ...
 
-class Reason(_message.Message):
-    __slots__ = ("cause", "side", "numbers", "names")
-    CAUSE_FIELD_NUMBER: _ClassVar[int]
-    SIDE_FIELD_NUMBER: _ClassVar[int]
-    NUMBERS_FIELD_NUMBER: _ClassVar[int]
-    NAMES_FIELD_NUMBER: _ClassVar[int]
-    cause: Cause
-    side: _models_pb2.Side
-    numbers: _containers.RepeatedScalarFieldContainer[float]
-    names: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, cause: _Optional[_Union[Cause, str]] = ..., side: _Optional[_Union[_models_pb2.Side, str]] = ..., numbers: _Optional[_Iterable[float]] = ..., names: _Optional[_Iterable[str]] = ...) -> None: ...
-
 class Row(_message.Message):
     __slots__ = ("step", "phase", "kind", "order", "reference", "candidate", "verdict", "figures", "tolerance", "rule", "counts", "between", "pass_kind", "twin", "omission", "reasons")
     STEP_FIELD_NUMBER: _ClassVar[int]
@@ -410,48 +287,48 @@ class Row(_message.Message):
     pass_kind: _worker_pb2.Pass
     twin: int
     omission: Omission
-    reasons: _containers.RepeatedCompositeFieldContainer[Reason]
-    def __init__(self, step: _Optional[int] = ..., phase: _Optional[_Union[_models_pb2.Phase, str]] = ..., kind: _Optional[_Union[_worker_pb2.CaptureKind, str]] = ..., order: _Optional[int] = ..., reference: _Optional[_Union[Place, _Mapping]] = ..., candidate: _Optional[_Union[Place, _Mapping]] = ..., verdict: _Optional[_Union[Verdict, str]] = ..., figures: _Optional[_Union[Figures, _Mapping]] = ..., tolerance: _Optional[_Union[Tolerance, _Mapping]] = ..., rule: _Optional[str] = ..., counts: bool = ..., between: _Optional[str] = ..., pass_kind: _Optional[_Union[_worker_pb2.Pass, str]] = ..., twin: _Optional[int] = ..., omission: _Optional[_Union[Omission, str]] = ..., reasons: _Optional[_Iterable[_Union[Reason, _Mapping]]] = ...) -> None: ...
+    reasons: _containers.RepeatedCompositeFieldContainer[_reasons_pb2.Reason]
+    def __init__(self, step: _Optional[int] = ..., phase: _Optional[_Union[_models_pb2.Phase, str]] = ..., kind: _Optional[_Union[_worker_pb2.CaptureKind, str]] = ..., order: _Optional[int] = ..., reference: _Optional[_Union[Place, _Mapping]] = ..., candidate: _Optional[_Union[Place, _Mapping]] = ..., verdict: _Optional[_Union[Verdict, str]] = ..., figures: _Optional[_Union[Figures, _Mapping]] = ..., tolerance: _Optional[_Union[Tolerance, _Mapping]] = ..., rule: _Optional[str] = ..., counts: bool = ..., between: _Optional[str] = ..., pass_kind: _Optional[_Union[_worker_pb2.Pass, str]] = ..., twin: _Optional[int] = ..., omission: _Optional[_Union[Omission, str]] = ..., reasons: _Optional[_Iterable[_Union[_reasons_pb2.Reason, _Mapping]]] = ...) -> None: ...
 
 class Unmatched(_message.Message):
-    __slots__ = ("side", "what", "path", "class_name", "name", "call", "reason", "counts")
+    __slots__ = ("side", "what", "path", "class_name", "name", "call", "counts", "reasons")
     SIDE_FIELD_NUMBER: _ClassVar[int]
     WHAT_FIELD_NUMBER: _ClassVar[int]
     PATH_FIELD_NUMBER: _ClassVar[int]
     CLASS_NAME_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     CALL_FIELD_NUMBER: _ClassVar[int]
-    REASON_FIELD_NUMBER: _ClassVar[int]
     COUNTS_FIELD_NUMBER: _ClassVar[int]
-    side: _models_pb2.Side
+    REASONS_FIELD_NUMBER: _ClassVar[int]
+    side: _reasons_pb2.Side
     what: LoneKind
     path: str
     class_name: str
     name: str
     call: int
-    reason: str
     counts: bool
-    def __init__(self, side: _Optional[_Union[_models_pb2.Side, str]] = ..., what: _Optional[_Union[LoneKind, str]] = ..., path: _Optional[str] = ..., class_name: _Optional[str] = ..., name: _Optional[str] = ..., call: _Optional[int] = ..., reason: _Optional[str] = ..., counts: bool = ...) -> None: ...
+    reasons: _containers.RepeatedCompositeFieldContainer[_reasons_pb2.Reason]
+    def __init__(self, side: _Optional[_Union[_reasons_pb2.Side, str]] = ..., what: _Optional[_Union[LoneKind, str]] = ..., path: _Optional[str] = ..., class_name: _Optional[str] = ..., name: _Optional[str] = ..., call: _Optional[int] = ..., counts: bool = ..., reasons: _Optional[_Iterable[_Union[_reasons_pb2.Reason, _Mapping]]] = ...) -> None: ...
 
 class PlanPair(_message.Message):
-    __slots__ = ("reference", "candidate", "how", "confidence", "calls", "parameterised", "reason", "unit")
+    __slots__ = ("reference", "candidate", "how", "confidence", "calls", "parameterised", "unit", "reasons")
     REFERENCE_FIELD_NUMBER: _ClassVar[int]
     CANDIDATE_FIELD_NUMBER: _ClassVar[int]
     HOW_FIELD_NUMBER: _ClassVar[int]
     CONFIDENCE_FIELD_NUMBER: _ClassVar[int]
     CALLS_FIELD_NUMBER: _ClassVar[int]
     PARAMETERISED_FIELD_NUMBER: _ClassVar[int]
-    REASON_FIELD_NUMBER: _ClassVar[int]
     UNIT_FIELD_NUMBER: _ClassVar[int]
+    REASONS_FIELD_NUMBER: _ClassVar[int]
     reference: Place
     candidate: Place
     how: PairedBy
     confidence: float
     calls: int
     parameterised: bool
-    reason: str
     unit: bool
-    def __init__(self, reference: _Optional[_Union[Place, _Mapping]] = ..., candidate: _Optional[_Union[Place, _Mapping]] = ..., how: _Optional[_Union[PairedBy, str]] = ..., confidence: _Optional[float] = ..., calls: _Optional[int] = ..., parameterised: bool = ..., reason: _Optional[str] = ..., unit: bool = ...) -> None: ...
+    reasons: _containers.RepeatedCompositeFieldContainer[_reasons_pb2.Reason]
+    def __init__(self, reference: _Optional[_Union[Place, _Mapping]] = ..., candidate: _Optional[_Union[Place, _Mapping]] = ..., how: _Optional[_Union[PairedBy, str]] = ..., confidence: _Optional[float] = ..., calls: _Optional[int] = ..., parameterised: bool = ..., unit: bool = ..., reasons: _Optional[_Iterable[_Union[_reasons_pb2.Reason, _Mapping]]] = ...) -> None: ...
 
 class HyperParameterDifference(_message.Message):
     __slots__ = ("reference_path", "candidate_path", "name", "reference", "candidate")
@@ -468,22 +345,22 @@ class HyperParameterDifference(_message.Message):
     def __init__(self, reference_path: _Optional[str] = ..., candidate_path: _Optional[str] = ..., name: _Optional[str] = ..., reference: _Optional[str] = ..., candidate: _Optional[str] = ...) -> None: ...
 
 class WeightFate(_message.Message):
-    __slots__ = ("side", "path", "name", "fate", "partner", "rule", "reason")
+    __slots__ = ("side", "path", "name", "fate", "partner", "rule", "reasons")
     SIDE_FIELD_NUMBER: _ClassVar[int]
     PATH_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     FATE_FIELD_NUMBER: _ClassVar[int]
     PARTNER_FIELD_NUMBER: _ClassVar[int]
     RULE_FIELD_NUMBER: _ClassVar[int]
-    REASON_FIELD_NUMBER: _ClassVar[int]
-    side: _models_pb2.Side
+    REASONS_FIELD_NUMBER: _ClassVar[int]
+    side: _reasons_pb2.Side
     path: str
     name: str
     fate: Fate
     partner: str
     rule: str
-    reason: str
-    def __init__(self, side: _Optional[_Union[_models_pb2.Side, str]] = ..., path: _Optional[str] = ..., name: _Optional[str] = ..., fate: _Optional[_Union[Fate, str]] = ..., partner: _Optional[str] = ..., rule: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
+    reasons: _containers.RepeatedCompositeFieldContainer[_reasons_pb2.Reason]
+    def __init__(self, side: _Optional[_Union[_reasons_pb2.Side, str]] = ..., path: _Optional[str] = ..., name: _Optional[str] = ..., fate: _Optional[_Union[Fate, str]] = ..., partner: _Optional[str] = ..., rule: _Optional[str] = ..., reasons: _Optional[_Iterable[_Union[_reasons_pb2.Reason, _Mapping]]] = ...) -> None: ...
 
 class Coverage(_message.Message):
     __slots__ = ("tensors_compared", "tensors_total", "calls_compared", "calls_total", "parameters_compared", "parameters_total", "buffers_compared", "buffers_total", "root_outputs_compared", "root_outputs_total", "losses_compared", "losses_total")
@@ -561,21 +438,21 @@ class Timing(_message.Message):
     STEP_FIELD_NUMBER: _ClassVar[int]
     PHASE_FIELD_NUMBER: _ClassVar[int]
     SECONDS_FIELD_NUMBER: _ClassVar[int]
-    side: _models_pb2.Side
+    side: _reasons_pb2.Side
     step: int
     phase: _models_pb2.Phase
     seconds: float
-    def __init__(self, side: _Optional[_Union[_models_pb2.Side, str]] = ..., step: _Optional[int] = ..., phase: _Optional[_Union[_models_pb2.Phase, str]] = ..., seconds: _Optional[float] = ...) -> None: ...
+    def __init__(self, side: _Optional[_Union[_reasons_pb2.Side, str]] = ..., step: _Optional[int] = ..., phase: _Optional[_Union[_models_pb2.Phase, str]] = ..., seconds: _Optional[float] = ...) -> None: ...
 
 class Traffic(_message.Message):
     __slots__ = ("side", "phase", "bytes")
     SIDE_FIELD_NUMBER: _ClassVar[int]
     PHASE_FIELD_NUMBER: _ClassVar[int]
     BYTES_FIELD_NUMBER: _ClassVar[int]
-    side: _models_pb2.Side
+    side: _reasons_pb2.Side
     phase: _models_pb2.Phase
     bytes: int
-    def __init__(self, side: _Optional[_Union[_models_pb2.Side, str]] = ..., phase: _Optional[_Union[_models_pb2.Phase, str]] = ..., bytes: _Optional[int] = ...) -> None: ...
+    def __init__(self, side: _Optional[_Union[_reasons_pb2.Side, str]] = ..., phase: _Optional[_Union[_models_pb2.Phase, str]] = ..., bytes: _Optional[int] = ...) -> None: ...
 
 class Trouble(_message.Message):
     __slots__ = ("side", "phase", "step", "text")
@@ -583,11 +460,11 @@ class Trouble(_message.Message):
     PHASE_FIELD_NUMBER: _ClassVar[int]
     STEP_FIELD_NUMBER: _ClassVar[int]
     TEXT_FIELD_NUMBER: _ClassVar[int]
-    side: _models_pb2.Side
+    side: _reasons_pb2.Side
     phase: _models_pb2.Phase
     step: int
     text: str
-    def __init__(self, side: _Optional[_Union[_models_pb2.Side, str]] = ..., phase: _Optional[_Union[_models_pb2.Phase, str]] = ..., step: _Optional[int] = ..., text: _Optional[str] = ...) -> None: ...
+    def __init__(self, side: _Optional[_Union[_reasons_pb2.Side, str]] = ..., phase: _Optional[_Union[_models_pb2.Phase, str]] = ..., step: _Optional[int] = ..., text: _Optional[str] = ...) -> None: ...
 
 class Environment(_message.Message):
     __slots__ = ("side", "worker", "device", "train", "seed", "flags")
@@ -597,13 +474,13 @@ class Environment(_message.Message):
     TRAIN_FIELD_NUMBER: _ClassVar[int]
     SEED_FIELD_NUMBER: _ClassVar[int]
     FLAGS_FIELD_NUMBER: _ClassVar[int]
-    side: _models_pb2.Side
+    side: _reasons_pb2.Side
     worker: _worker_pb2.WorkerInfo
     device: str
     train: bool
     seed: int
     flags: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, side: _Optional[_Union[_models_pb2.Side, str]] = ..., worker: _Optional[_Union[_worker_pb2.WorkerInfo, _Mapping]] = ..., device: _Optional[str] = ..., train: bool = ..., seed: _Optional[int] = ..., flags: _Optional[_Iterable[str]] = ...) -> None: ...
+    def __init__(self, side: _Optional[_Union[_reasons_pb2.Side, str]] = ..., worker: _Optional[_Union[_worker_pb2.WorkerInfo, _Mapping]] = ..., device: _Optional[str] = ..., train: bool = ..., seed: _Optional[int] = ..., flags: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class ReportSummary(_message.Message):
     __slots__ = ("session", "passed", "first_divergence", "unmatched", "coverage", "steps", "plan", "notes", "failures", "troubles", "environments", "timings", "traffic", "saved", "started_at", "seconds", "hyper_parameters", "weights", "in_lockstep", "random_operations", "noise", "optimizer", "has_local_errors", "omitted")
@@ -638,7 +515,7 @@ class ReportSummary(_message.Message):
     coverage: Coverage
     steps: _containers.RepeatedCompositeFieldContainer[StepResult]
     plan: _containers.RepeatedCompositeFieldContainer[PlanPair]
-    notes: _containers.RepeatedScalarFieldContainer[str]
+    notes: _containers.RepeatedCompositeFieldContainer[_notes_pb2.Note]
     failures: _containers.RepeatedCompositeFieldContainer[_models_pb2.ModelFailure]
     troubles: _containers.RepeatedCompositeFieldContainer[Trouble]
     environments: _containers.RepeatedCompositeFieldContainer[Environment]
@@ -655,7 +532,7 @@ class ReportSummary(_message.Message):
     optimizer: _containers.RepeatedCompositeFieldContainer[OptimizerDifference]
     has_local_errors: bool
     omitted: _containers.RepeatedCompositeFieldContainer[Omitted]
-    def __init__(self, session: _Optional[str] = ..., passed: bool = ..., first_divergence: _Optional[_Union[FirstDivergence, _Mapping]] = ..., unmatched: _Optional[_Iterable[_Union[Unmatched, _Mapping]]] = ..., coverage: _Optional[_Union[Coverage, _Mapping]] = ..., steps: _Optional[_Iterable[_Union[StepResult, _Mapping]]] = ..., plan: _Optional[_Iterable[_Union[PlanPair, _Mapping]]] = ..., notes: _Optional[_Iterable[str]] = ..., failures: _Optional[_Iterable[_Union[_models_pb2.ModelFailure, _Mapping]]] = ..., troubles: _Optional[_Iterable[_Union[Trouble, _Mapping]]] = ..., environments: _Optional[_Iterable[_Union[Environment, _Mapping]]] = ..., timings: _Optional[_Iterable[_Union[Timing, _Mapping]]] = ..., traffic: _Optional[_Iterable[_Union[Traffic, _Mapping]]] = ..., saved: _Optional[str] = ..., started_at: _Optional[float] = ..., seconds: _Optional[float] = ..., hyper_parameters: _Optional[_Iterable[_Union[HyperParameterDifference, _Mapping]]] = ..., weights: _Optional[_Iterable[_Union[WeightFate, _Mapping]]] = ..., in_lockstep: bool = ..., random_operations: _Optional[_Iterable[_Union[_models_pb2.RandomOperation, _Mapping]]] = ..., noise: _Optional[_Iterable[_Union[_worker_pb2.RunToRunNoise, _Mapping]]] = ..., optimizer: _Optional[_Iterable[_Union[OptimizerDifference, _Mapping]]] = ..., has_local_errors: bool = ..., omitted: _Optional[_Iterable[_Union[Omitted, _Mapping]]] = ...) -> None: ...
+    def __init__(self, session: _Optional[str] = ..., passed: bool = ..., first_divergence: _Optional[_Union[FirstDivergence, _Mapping]] = ..., unmatched: _Optional[_Iterable[_Union[Unmatched, _Mapping]]] = ..., coverage: _Optional[_Union[Coverage, _Mapping]] = ..., steps: _Optional[_Iterable[_Union[StepResult, _Mapping]]] = ..., plan: _Optional[_Iterable[_Union[PlanPair, _Mapping]]] = ..., notes: _Optional[_Iterable[_Union[_notes_pb2.Note, _Mapping]]] = ..., failures: _Optional[_Iterable[_Union[_models_pb2.ModelFailure, _Mapping]]] = ..., troubles: _Optional[_Iterable[_Union[Trouble, _Mapping]]] = ..., environments: _Optional[_Iterable[_Union[Environment, _Mapping]]] = ..., timings: _Optional[_Iterable[_Union[Timing, _Mapping]]] = ..., traffic: _Optional[_Iterable[_Union[Traffic, _Mapping]]] = ..., saved: _Optional[str] = ..., started_at: _Optional[float] = ..., seconds: _Optional[float] = ..., hyper_parameters: _Optional[_Iterable[_Union[HyperParameterDifference, _Mapping]]] = ..., weights: _Optional[_Iterable[_Union[WeightFate, _Mapping]]] = ..., in_lockstep: bool = ..., random_operations: _Optional[_Iterable[_Union[_models_pb2.RandomOperation, _Mapping]]] = ..., noise: _Optional[_Iterable[_Union[_worker_pb2.RunToRunNoise, _Mapping]]] = ..., optimizer: _Optional[_Iterable[_Union[OptimizerDifference, _Mapping]]] = ..., has_local_errors: bool = ..., omitted: _Optional[_Iterable[_Union[Omitted, _Mapping]]] = ...) -> None: ...
 
 class OptimizerDifference(_message.Message):
     __slots__ = ("name", "parameters", "reference", "candidate", "convention")

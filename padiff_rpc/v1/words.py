@@ -3,6 +3,244 @@
 from padiff_rpc.word import Word
 
 
+class Side(Word):
+    """`Side` of reasons.proto."""
+
+    REFERENCE = "reference"
+    CANDIDATE = "candidate"
+
+
+class Cause(Word):
+    """Why a row has its verdict, a pair of layers its confidence, a weight its fate, a random decision
+    no partner, or what else is to be said of it. Each says what its reason carries; clients make
+    the sentences.
+
+    Attributes:
+        MESSAGE: names: a text from elsewhere, as an exception's.
+        SHAPE: The specs of the two places tell.
+        NONFINITE: The row's figures and its tolerance tell.
+        MEANS: In mean mode: the means differ. numbers: by how much they may.
+        ELEMENTS: In mean mode, where they decide nothing: elements lie outside the tolerance.
+        OFFSET: The candidate is the reference plus a number, or times a number, throughout.
+            numbers: that number.
+        ROUNDING: The difference may be rounding of what the tensors are made of. numbers: the
+            distance, and how large rounding may be.
+        BELOW_ROUNDING: Both sides hold nothing but rounding. numbers: the reference's root mean
+            square, and how large rounding may be.
+        MEAN_OF_SPREAD: A running mean is no further off than rounding of the values that it is
+            made of. numbers: their spread.
+        MOVED_BIAS: No further apart than a bias that gradients below rounding have moved.
+            numbers: how far.
+        WITHOUT_MOVED_BIAS: Elements of a bias that gradients below rounding have moved are
+            taken off. numbers: how many, of how many.
+        ELEMENTS_LEFT_OUT: Elements are left out: their gradients were below rounding. numbers:
+            how many, of how many.
+        GRADIENT_BELOW_ROUNDING: The gradients that an optimizer made the weight of were below
+            rounding.
+        RANDOM: Random operations that the sides do not share decide the tensor; in the same
+            code, they may have a part in it. names: the operations.
+        SHOWN_BEFORE: In lockstep: judged at another place, where it first shows; one tensor of
+            one side is two of the other, and its whole gradient is judged at another place. names:
+            "entry" or "exit", and the call.
+        ACCUMULATION: Of the free run, where the place agrees on the reference's own values:
+            smaller differences before have grown; nothing before is off. Where it does not: the
+            other row counts.
+        ONE_SIDED: side: the one that has it.
+        NO_GRADIENT: side: the one without a gradient, where the other's is not zero; where it
+            is only zeros; where the parameter is frozen.
+        PACKED_WITHOUT_GRADIENT: No gradient of a reference's weight, only of what it is packed
+            with. names: these weights.
+        PRESENCE_ONLY: It is only known that both sides have a gradient.
+        NO_TENSOR: An output holds no tensor that can be seen.
+        ACTIVATION_NOT_SHOWN: A layer of one side applies an activation itself; the other side,
+            which shows that elsewhere in other steps, did not in this one.
+        SHOWN_ELSEWHERE: The side shows the values at another place; its layer's values are
+            compared behind an activation. names: the place; the activation.
+        AXES: The candidate holds the values with its axes in another order, and in another
+            shape. numbers: the axes.
+        OFF_PLAN: The trace of the side did not have the call; its tensor was let go before such
+            a call asked for it.
+        DID_NOT_COME: The side's tensor did not come.
+        NO_VALUES: The values did not arrive.
+        STOPPED: The comparison stopped before the pair was measured.
+        LOW_CONFIDENCE: The pair of layers may not belong together. numbers: the confidence.
+            because: why.
+        NORM_WITHOUT: A norm's weight that the side's norm is made without. Then what it is.
+            numbers: what changes nothing.
+        TRAINED_ALONE: An optimizer has changed it; the side alone trains it.
+        NOT_RETURNED: The user's function returned no such weight. names: the function, the
+            weight.
+        MORE_PARAMETERS: The row stands for more parameters. numbers: how many more.
+        ZERO_STATE: The side's optimizer keeps no such state: the other's are zeros; it has not
+            stepped the parameter; it was not given it. names: the state.
+        PLAIN_VALUES: Plain values of two batches. names: the reference's, the candidate's.
+        LOADER_ENDED: The side's loader ended. numbers: after how many batches.
+        TABLE_ROW: A row of an embedding table's gradient differs, where the whole agrees. The
+            figures' worst row tells.
+        REPEATED: The side repeats the values along axes that the other side has once or not at
+            all. numbers: these axes.
+        SAME_ORDER: Of pairs of layers. Their order and kind agree, their kind and place, and
+            their paths do not; only some of their weights agree in shape, or none.
+        OTHER_CLASS: Their classes are of no known kind and differ: all shapes of their weights
+            agree, or most.
+        OTHER_KIND: Their kinds differ. names: the classes of the reference's, the candidate's.
+        DOUBTED: Another pairing fits as well.
+        OTHER_ORDER: They are executed in another order, and agree in all else; what names or
+            surroundings say tells them apart as well; of several alike these tell them, in order;
+            these contradict the order.
+        SAME_CONTENT: Each holds the other's partners; most of them.
+        ONE_UNIT: Compared as one unit: their insides hold the same weights in other layers.
+        CALLED_AGAIN: One of the two is called again where the other side has a layer for each
+            call.
+        IGNORED: Not compared, or not by itself: the layer map ignores it (names: the fields
+            that say so); it lies in a pair of the layer map, or in another one, that is compared as
+            one unit.
+        NO_LAYER: side: the one that has no layer for it.
+        NO_CALL: Of calls without a partner. side: the other one, which made no such call, or
+            whose call did not end.
+        WEIGHTS_ELSEWHERE: The other side has the weights in other layers, where what comes of
+            them is compared.
+        NO_WEIGHT: Of weights. side: the one whose layer has no weight for it. names: that
+            layer, what kind of weight.
+        COMPUTED_HERE: The side computes another weight of it, and the other's layer has no such
+            weight. names: the computed weight; how; that layer.
+        COMPUTED_FROM: The reference computes a weight of it that the candidate holds itself.
+            names: that weight.
+        OWN_TABLE: The side makes its own and leaves it out of state files.
+        LAYER_ALONE: Its layer has no partner; is ignored; runs behind the place where a model
+            raised.
+        UNUSED_PARTS: The candidate has nothing for some of its equal parts. numbers: how many
+            there are; which, from 1.
+        NEAREST: The nearest weight without a partner of the other side. names: its name, its
+            spec. because: what would make the one fit the other.
+        MISFIT: They do not fit. names: the specs of the reference's under the rule, of the
+            candidate's. because: as above.
+        FITS_TRANSPOSED: What makes it fit: its transpose; another order of axes (numbers). The
+            imaginary part is missing; has no place.
+        SEVERAL_DTYPES: Weights of several dtypes do not make one. names: the dtypes.
+        TIED_ALONE: Tied on the candidate's side alone. names: the reference's weight that fills
+            it.
+        UNTRIED: Several orders of its axes fit: the first of them is taken; they were tried on
+            the first batch; they were compared with the candidate's own values.
+        MADE_OF: Why the gradient of a weight of the candidate is not the reference's element by
+            element. The reference computes the weight of others (names).
+        FUNCTION_REPEATS: names: the user's function. It repeats elements; makes another weight
+            of the same elements; may do so; computes this weight; makes nothing of it.
+        SWITCHED_OFF: Of random decisions that are not shared: switched off; left to the
+            frameworks; none of the operations that can be; beside others that cannot be (names).
+        UNEVEN: The sides decide unequally often. names: the layer; where they are asked for,
+            the operations. numbers: the call, the reference's decisions, the candidate's.
+    """
+
+    MESSAGE = "message"
+    SHAPE = "shape"
+    DTYPE = "dtype"
+    NONFINITE = "nonfinite"
+    VALUES = "values"
+    MEANS = "means"
+    ELEMENTS = "elements"
+    OFFSET = "offset"
+    FACTOR = "factor"
+    ROUNDING = "rounding"
+    BELOW_ROUNDING = "below_rounding"
+    MEAN_OF_SPREAD = "mean_of_spread"
+    MOVED_BIAS = "moved_bias"
+    WITHOUT_MOVED_BIAS = "without_moved_bias"
+    ELEMENTS_LEFT_OUT = "elements_left_out"
+    GRADIENT_BELOW_ROUNDING = "gradient_below_rounding"
+    RANDOM = "random"
+    RANDOM_NEARBY = "random_nearby"
+    SHOWN_BEFORE = "shown_before"
+    SHARED_TENSOR = "shared_tensor"
+    ACCUMULATION = "accumulation"
+    LEAP = "leap"
+    LOCAL_FAULT = "local_fault"
+    ONE_SIDED = "one_sided"
+    NO_GRADIENT = "no_gradient"
+    ZERO_GRADIENT = "zero_gradient"
+    FROZEN = "frozen"
+    PACKED_WITHOUT_GRADIENT = "packed_without_gradient"
+    PRESENCE_ONLY = "presence_only"
+    NO_TENSOR = "no_tensor"
+    ACTIVATION_NOT_SHOWN = "activation_not_shown"
+    SHOWN_ELSEWHERE = "shown_elsewhere"
+    BEHIND_ACTIVATION = "behind_activation"
+    AXES = "axes"
+    RESHAPED = "reshaped"
+    OFF_PLAN = "off_plan"
+    LET_GO = "let_go"
+    DID_NOT_COME = "did_not_come"
+    NO_VALUES = "no_values"
+    STOPPED = "stopped"
+    LOW_CONFIDENCE = "low_confidence"
+    NORM_WITHOUT = "norm_without"
+    NEUTRAL = "neutral"
+    NOT_NEUTRAL = "not_neutral"
+    TRAINED_ALONE = "trained_alone"
+    NOT_RETURNED = "not_returned"
+    MORE_PARAMETERS = "more_parameters"
+    ZERO_STATE = "zero_state"
+    NOT_STEPPED = "not_stepped"
+    NOT_GIVEN = "not_given"
+    PLAIN_VALUES = "plain_values"
+    LOADER_ENDED = "loader_ended"
+    TABLE_ROW = "table_row"
+    REPEATED = "repeated"
+    SAME_ORDER = "same_order"
+    SAME_PLACE = "same_place"
+    SOME_SHAPES = "some_shapes"
+    OTHER_SHAPES = "other_shapes"
+    OTHER_CLASS = "other_class"
+    OTHER_CLASS_MOST_SHAPES = "other_class_most_shapes"
+    OTHER_KIND = "other_kind"
+    DOUBTED = "doubted"
+    OTHER_ORDER = "other_order"
+    OTHER_ORDER_BY_NAMES = "other_order_by_names"
+    BY_NAMES = "by_names"
+    NAMES_AGAINST_ORDER = "names_against_order"
+    SAME_CONTENT = "same_content"
+    MOST_CONTENT = "most_content"
+    ONE_UNIT = "one_unit"
+    CALLED_AGAIN = "called_again"
+    IGNORED = "ignored"
+    INSIDE_PINNED = "inside_pinned"
+    INSIDE_UNIT = "inside_unit"
+    NO_LAYER = "no_layer"
+    NO_CALL = "no_call"
+    CALL_NOT_ENDED = "call_not_ended"
+    WEIGHTS_ELSEWHERE = "weights_elsewhere"
+    NO_WEIGHT = "no_weight"
+    COMPUTED_HERE = "computed_here"
+    COMPUTED_FROM = "computed_from"
+    OWN_TABLE = "own_table"
+    LAYER_ALONE = "layer_alone"
+    LAYER_IGNORED = "layer_ignored"
+    BEHIND_FAILURE = "behind_failure"
+    UNUSED_PARTS = "unused_parts"
+    NEAREST = "nearest"
+    MISFIT = "misfit"
+    FITS_TRANSPOSED = "fits_transposed"
+    FITS_TURNED = "fits_turned"
+    NO_IMAGINARY_PART = "no_imaginary_part"
+    IMAGINARY_PART_UNUSED = "imaginary_part_unused"
+    SEVERAL_DTYPES = "several_dtypes"
+    TIED_ALONE = "tied_alone"
+    UNTRIED = "untried"
+    TRIED = "tried"
+    COMPARED_IN_ALL_ORDERS = "compared_in_all_orders"
+    MADE_OF = "made_of"
+    FUNCTION_REPEATS = "function_repeats"
+    FUNCTION_SHARES = "function_shares"
+    FUNCTION_MAY_SHARE = "function_may_share"
+    FUNCTION_COMPUTES = "function_computes"
+    FUNCTION_LEAVES_OUT = "function_leaves_out"
+    SWITCHED_OFF = "switched_off"
+    LEFT_TO_FRAMEWORKS = "left_to_frameworks"
+    NOT_SHAREABLE = "not_shareable"
+    NOT_SHARED_BESIDE = "not_shared_beside"
+    UNEVEN = "uneven"
+
+
 class DType(Word):
     """The element type of a tensor. Bytes are little-endian; bool is one byte, 0 or 1."""
 
@@ -21,13 +259,6 @@ class DType(Word):
     UINT16 = "uint16"
     UINT32 = "uint32"
     UINT64 = "uint64"
-
-
-class Side(Word):
-    """`Side` of models.proto."""
-
-    REFERENCE = "reference"
-    CANDIDATE = "candidate"
 
 
 class Phase(Word):
@@ -153,6 +384,124 @@ class CaptureKind(Word):
     TARGET = "target"
 
 
+class NoteKind(Word):
+    """What a note says, and what it carries for that; clients make the sentences.
+
+    Attributes:
+        MESSAGE: names: a text from elsewhere.
+        LOCKSTEP_TAKES_NO_OPTIMIZER: Of settings. single_step takes no optimizer, and makes one
+            step; as many were asked for (numbers).
+        FORWARD_NOT_COUNTED: diff_phase: backward. The forward pass is in lockstep and does not
+            count; nothing is in lockstep, so both phases were compared.
+        FORWARD_TAKES_NO_OPTIMIZER: diff_phase: forward takes no optimizer, computes no loss,
+            makes one step; as many were asked for (numbers).
+        GRADIENTS_NOT_USED: The gradients of the last steps were not used. numbers: steps,
+            accumulate, how many of the last.
+        NOTHING_ACCUMULATED: What was asked for had no effect: accumulate and clip_norm without
+            an optimizer, loss_scale without a backward.
+        UNKNOWN_CLASS: Of the plan. No layer is of a class that the layer map names. names: the
+            field, the class, the nearest ones.
+        OPAQUE: Layers of the side are compiled, exported or scripted. names: their paths.
+        LOW_CONFIDENCE: The plan has pairs of low confidence; the first divergence lies in one;
+            all differences do.
+        PAIRED_OTHERWISE: The first step's calls pair layers otherwise than the definition order
+            that weights were placed by.
+        PARTLY_TAKEN: Of weights. names: the function, the reference's weight. numbers: how many
+            of its elements, of how many, it takes.
+        GRADIENTS_PRESENT: Gradients are not compared, only that they are there. names: the
+            weights. reasons: why.
+        TIED_ALONE: One tensor of the side is several of the other. names: the one, the others.
+        UNSAVED_BUFFERS: Buffers differ before any copy: state files leave them out; the copy
+            hides it. names: the candidate's. numbers: the largest differences, NaN for one in its
+            shape.
+        NEUTRAL_NORMS: Norms of the side hold 1 or 0, and the other's are made without. names:
+            the weights. numbers: how many of them are trained.
+        ORDERS_UNTRIED: Several orders of axes fit weights of users' own classes, and none was
+            tried. names: the weights.
+        ORDER_TAKEN: Which was taken. names: the first weight, the rule. numbers: how many
+            weights; how many orders fit; how many were tried; the relative L2 of the one taken; of
+            the next best, if any; 1 if the two cannot be told apart.
+        ORDERS_LEFT: Not all were tried. names: the layer. numbers: how many, of how many.
+        ELEMENTS_LEFT_OUT: Elements of weights, whose gradients were below rounding, were not
+            compared. numbers: how many weights.
+        UNEVEN: Of random decisions. The sides decide unequally often: where that is judged;
+            where nothing is compared. reasons: where.
+        RECOMPUTED: Decisions that are not shared are made once more by recomputation.
+        RANDOM_WITHOUT_TRACE: Without a trace decisions can be neither shared nor kept apart.
+        RANDOM_UNFORESEEN: The trace did not have them. names: operation and layer of each.
+            numbers: the call of each.
+        OPTIMIZERS_UNSEEN: Of optimizers that cannot be looked into: both sides'; the side's
+            alone.
+        STATE_UNKNOWN: The side's optimizer keeps what the other's does not. names: the other's
+            class, the states.
+        STATE_NOT_TAKEN: The candidate's optimizer cannot take a state over. names: the state.
+        TRACE_RAISED: Of the steps. The side raised while it was traced. names: the exception,
+            its text.
+        VALUES_KEPT: Places kept their own values, or gradients. pass_kind: in lockstep, or
+            behind random decisions. names: path, moment and slot of each. numbers: the call of
+            each. reasons: why.
+        FORWARD_AND_LOSS_ONLY: The side was compared in forward and loss alone, since its
+            framework has no backward; in forward alone; in gradients at the parameters alone.
+            reasons: why.
+        BROKE_OFF: numbers: the step. pass_kind: the pass of it.
+        STOPPED_WITHOUT_BACKWARD: numbers: the last step, and how many more were asked for. Both
+            sides have no backward; it differs.
+        LEAP: A place is far off in the free run alone, though nothing before it is.
+        LOADERS_ENDED: Both loaders ended. numbers: after how many batches, and how many were
+            asked for.
+    """
+
+    MESSAGE = "message"
+    LOCKSTEP_TAKES_NO_OPTIMIZER = "lockstep_takes_no_optimizer"
+    LOCKSTEP_MAKES_ONE_STEP = "lockstep_makes_one_step"
+    FORWARD_NOT_COUNTED = "forward_not_counted"
+    FORWARD_COUNTED = "forward_counted"
+    FORWARD_TAKES_NO_OPTIMIZER = "forward_takes_no_optimizer"
+    FORWARD_COMPUTES_NO_LOSS = "forward_computes_no_loss"
+    FORWARD_MAKES_ONE_STEP = "forward_makes_one_step"
+    GRADIENTS_NOT_USED = "gradients_not_used"
+    NOTHING_ACCUMULATED = "nothing_accumulated"
+    NOTHING_CLIPPED = "nothing_clipped"
+    NOTHING_SCALED = "nothing_scaled"
+    UNKNOWN_CLASS = "unknown_class"
+    OPAQUE = "opaque"
+    LOW_CONFIDENCE = "low_confidence"
+    LOW_CONFIDENCE_DIVERGENCE = "low_confidence_divergence"
+    LOW_CONFIDENCE_EVERYWHERE = "low_confidence_everywhere"
+    PAIRED_OTHERWISE = "paired_otherwise"
+    PARTLY_TAKEN = "partly_taken"
+    GRADIENTS_PRESENT = "gradients_present"
+    TIED_ALONE = "tied_alone"
+    UNSAVED_BUFFERS = "unsaved_buffers"
+    HIDDEN_BUFFERS = "hidden_buffers"
+    NEUTRAL_NORMS = "neutral_norms"
+    ORDERS_UNTRIED = "orders_untried"
+    ORDERS_RAISED = "orders_raised"
+    ORDER_TAKEN = "order_taken"
+    ORDERS_LEFT = "orders_left"
+    ELEMENTS_LEFT_OUT = "elements_left_out"
+    UNEVEN = "uneven"
+    UNEVEN_UNSEEN = "uneven_unseen"
+    RECOMPUTED = "recomputed"
+    RANDOM_WITHOUT_TRACE = "random_without_trace"
+    RANDOM_UNFORESEEN = "random_unforeseen"
+    OPTIMIZERS_UNSEEN = "optimizers_unseen"
+    OPTIMIZER_UNSEEN = "optimizer_unseen"
+    STATE_UNKNOWN = "state_unknown"
+    STATE_NOT_TAKEN = "state_not_taken"
+    TRACE_RAISED = "trace_raised"
+    VALUES_KEPT = "values_kept"
+    GRADIENTS_KEPT = "gradients_kept"
+    FORWARD_AND_LOSS_ONLY = "forward_and_loss_only"
+    FORWARD_ONLY = "forward_only"
+    PARAMETER_GRADIENTS_ONLY = "parameter_gradients_only"
+    BROKE_OFF = "broke_off"
+    STOPPED_WITHOUT_BACKWARD = "stopped_without_backward"
+    STOPPED_AT_DIFFERENCE = "stopped_at_difference"
+    LEAP = "leap"
+    LOADERS_ENDED = "loaders_ended"
+
+
 class Verdict(Word):
     """`Verdict` of report.proto.
 
@@ -207,132 +556,6 @@ class Omission(Word):
     COMPUTED = "computed"
     JUDGED_ELSEWHERE = "judged_elsewhere"
     FUSED = "fused"
-
-
-class Cause(Word):
-    """What is to be said of a row besides its figures: why it has its verdict, or what a reader should
-    know of it. Each says what its reason carries; clients make the sentences.
-
-    Attributes:
-        MESSAGE: names: a text from elsewhere, as an exception's.
-        SHAPE: The specs of the two places tell.
-        NONFINITE: The row's figures and its tolerance tell.
-        MEANS: In mean mode: the means differ. numbers: by how much they may.
-        ELEMENTS: In mean mode, where they decide nothing: elements lie outside the tolerance.
-        OFFSET: The candidate is the reference plus a number, or times a number, throughout.
-            numbers: that number.
-        ROUNDING: The difference may be rounding of what the tensors are made of. numbers: the
-            distance, and how large rounding may be.
-        BELOW_ROUNDING: Both sides hold nothing but rounding. numbers: the reference's root mean
-            square, and how large rounding may be.
-        MEAN_OF_SPREAD: A running mean is no further off than rounding of the values that it is
-            made of. numbers: their spread.
-        MOVED_BIAS: No further apart than a bias that gradients below rounding have moved.
-            numbers: how far.
-        WITHOUT_MOVED_BIAS: Elements of a bias that gradients below rounding have moved are
-            taken off. numbers: how many, of how many.
-        ELEMENTS_LEFT_OUT: Elements are left out: their gradients were below rounding. numbers:
-            how many, of how many.
-        GRADIENT_BELOW_ROUNDING: The gradients that an optimizer made the weight of were below
-            rounding.
-        RANDOM: Random operations that the sides do not share decide the tensor; in the same
-            code, they may have a part in it. names: the operations.
-        SHOWN_BEFORE: In lockstep: judged at another place, where it first shows; one tensor of
-            one side is two of the other, and its whole gradient is judged at another place. names:
-            "entry" or "exit", and the call.
-        ACCUMULATION: Of the free run, where the place agrees on the reference's own values:
-            smaller differences before have grown; nothing before is off. Where it does not: the
-            other row counts.
-        ONE_SIDED: side: the one that has it.
-        NO_GRADIENT: side: the one without a gradient, where the other's is not zero; where it
-            is only zeros; where the parameter is frozen.
-        PACKED_WITHOUT_GRADIENT: No gradient of a reference's weight, only of what it is packed
-            with. names: these weights.
-        PRESENCE_ONLY: It is only known that both sides have a gradient.
-        NO_TENSOR: An output holds no tensor that can be seen.
-        ACTIVATION_NOT_SHOWN: A layer of one side applies an activation itself; the other side,
-            which shows that elsewhere in other steps, did not in this one.
-        SHOWN_ELSEWHERE: The side shows the values at another place; its layer's values are
-            compared behind an activation. names: the place; the activation.
-        AXES: The candidate holds the values with its axes in another order, and in another
-            shape. numbers: the axes.
-        OFF_PLAN: The trace of the side did not have the call; its tensor was let go before such
-            a call asked for it.
-        DID_NOT_COME: The side's tensor did not come.
-        NO_VALUES: The values did not arrive.
-        STOPPED: The comparison stopped before the pair was measured.
-        LOW_CONFIDENCE: The pair of layers may not belong together. numbers: the confidence.
-            names: why.
-        NORM_WITHOUT: A norm's weight that the side's norm is made without. Then what it is.
-            numbers: what changes nothing.
-        TRAINED_ALONE: An optimizer has changed it; the side alone trains it.
-        NOT_RETURNED: The user's function returned no such weight. names: the function, the
-            weight.
-        MORE_PARAMETERS: The row stands for more parameters. numbers: how many more.
-        ZERO_STATE: The side's optimizer keeps no such state: the other's are zeros; it has not
-            stepped the parameter; it was not given it. names: the state.
-        PLAIN_VALUES: Plain values of two batches. names: the reference's, the candidate's.
-        LOADER_ENDED: The side's loader ended. numbers: after how many batches.
-        TABLE_ROW: A row of an embedding table's gradient differs, where the whole agrees. The
-            figures' worst row tells.
-        REPEATED: The side repeats the values along axes that the other side has once or not at
-            all. numbers: these axes.
-    """
-
-    MESSAGE = "message"
-    SHAPE = "shape"
-    DTYPE = "dtype"
-    NONFINITE = "nonfinite"
-    VALUES = "values"
-    MEANS = "means"
-    ELEMENTS = "elements"
-    OFFSET = "offset"
-    FACTOR = "factor"
-    ROUNDING = "rounding"
-    BELOW_ROUNDING = "below_rounding"
-    MEAN_OF_SPREAD = "mean_of_spread"
-    MOVED_BIAS = "moved_bias"
-    WITHOUT_MOVED_BIAS = "without_moved_bias"
-    ELEMENTS_LEFT_OUT = "elements_left_out"
-    GRADIENT_BELOW_ROUNDING = "gradient_below_rounding"
-    RANDOM = "random"
-    RANDOM_NEARBY = "random_nearby"
-    SHOWN_BEFORE = "shown_before"
-    SHARED_TENSOR = "shared_tensor"
-    ACCUMULATION = "accumulation"
-    LEAP = "leap"
-    LOCAL_FAULT = "local_fault"
-    ONE_SIDED = "one_sided"
-    NO_GRADIENT = "no_gradient"
-    ZERO_GRADIENT = "zero_gradient"
-    FROZEN = "frozen"
-    PACKED_WITHOUT_GRADIENT = "packed_without_gradient"
-    PRESENCE_ONLY = "presence_only"
-    NO_TENSOR = "no_tensor"
-    ACTIVATION_NOT_SHOWN = "activation_not_shown"
-    SHOWN_ELSEWHERE = "shown_elsewhere"
-    BEHIND_ACTIVATION = "behind_activation"
-    AXES = "axes"
-    RESHAPED = "reshaped"
-    OFF_PLAN = "off_plan"
-    LET_GO = "let_go"
-    DID_NOT_COME = "did_not_come"
-    NO_VALUES = "no_values"
-    STOPPED = "stopped"
-    LOW_CONFIDENCE = "low_confidence"
-    NORM_WITHOUT = "norm_without"
-    NEUTRAL = "neutral"
-    NOT_NEUTRAL = "not_neutral"
-    TRAINED_ALONE = "trained_alone"
-    NOT_RETURNED = "not_returned"
-    MORE_PARAMETERS = "more_parameters"
-    ZERO_STATE = "zero_state"
-    NOT_STEPPED = "not_stepped"
-    NOT_GIVEN = "not_given"
-    PLAIN_VALUES = "plain_values"
-    LOADER_ENDED = "loader_ended"
-    TABLE_ROW = "table_row"
-    REPEATED = "repeated"
 
 
 class LoneKind(Word):

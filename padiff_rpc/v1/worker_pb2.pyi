@@ -1,4 +1,5 @@
 from padiff_rpc.v1 import models_pb2 as _models_pb2
+from padiff_rpc.v1 import reasons_pb2 as _reasons_pb2
 from padiff_rpc.v1 import records_pb2 as _records_pb2
 from padiff_rpc.v1 import tensors_pb2 as _tensors_pb2
 from google.protobuf.internal import containers as _containers
@@ -216,12 +217,12 @@ class RunToRunNoise(_message.Message):
     PATH_FIELD_NUMBER: _ClassVar[int]
     CALL_FIELD_NUMBER: _ClassVar[int]
     DIFFERS_FIELD_NUMBER: _ClassVar[int]
-    side: _models_pb2.Side
+    side: _reasons_pb2.Side
     relative_l2: float
     path: str
     call: int
     differs: bool
-    def __init__(self, side: _Optional[_Union[_models_pb2.Side, str]] = ..., relative_l2: _Optional[float] = ..., path: _Optional[str] = ..., call: _Optional[int] = ..., differs: bool = ...) -> None: ...
+    def __init__(self, side: _Optional[_Union[_reasons_pb2.Side, str]] = ..., relative_l2: _Optional[float] = ..., path: _Optional[str] = ..., call: _Optional[int] = ..., differs: bool = ...) -> None: ...
 
 class KeepStateRequest(_message.Message):
     __slots__ = ("lease", "optimizer")
@@ -566,14 +567,14 @@ class CaptureId(_message.Message):
     CALL_FIELD_NUMBER: _ClassVar[int]
     SLOT_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
-    side: _models_pb2.Side
+    side: _reasons_pb2.Side
     step: int
     pass_kind: Pass
     path: str
     call: int
     slot: str
     kind: CaptureKind
-    def __init__(self, side: _Optional[_Union[_models_pb2.Side, str]] = ..., step: _Optional[int] = ..., pass_kind: _Optional[_Union[Pass, str]] = ..., path: _Optional[str] = ..., call: _Optional[int] = ..., slot: _Optional[str] = ..., kind: _Optional[_Union[CaptureKind, str]] = ...) -> None: ...
+    def __init__(self, side: _Optional[_Union[_reasons_pb2.Side, str]] = ..., step: _Optional[int] = ..., pass_kind: _Optional[_Union[Pass, str]] = ..., path: _Optional[str] = ..., call: _Optional[int] = ..., slot: _Optional[str] = ..., kind: _Optional[_Union[CaptureKind, str]] = ...) -> None: ...
 
 class CaptureHeader(_message.Message):
     __slots__ = ("id", "header", "gradient_of")

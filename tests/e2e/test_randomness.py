@@ -103,7 +103,7 @@ def test_off_leaves_every_dropout_out(compare: Compare, name: str) -> None:
     """The mask of a droppath is no dropout to its framework: it is left as it is, and kept apart."""
     report = compare(name, randomness="off", steps=1)
     assert report, str(report)
-    names = {one.name for one in report.random_operations if one.reason != "switched off"}
+    names = {one.name for one in report.random_operations if report.reason(one) != "switched off"}
     assert names == ({"bernoulli_", "uniform"} if name == "picture" else set())
 
 

@@ -75,7 +75,8 @@ def _changed(draw: st.DrawFn, message: Any) -> Any:
         return message
 
 
-def _fill(draw: st.DrawFn, message: Any, fixed: dict[str, st.SearchStrategy[Any]]) -> None:
+def _fill(draw: st.DrawFn, message: Any, fixed: dict[str, st.SearchStrategy[Any]], most: int = 3) -> None:
+    """Fills a message; `most`: of what is repeated, and fewer the deeper it lies, so that it all ends."""
     descriptor: Descriptor = message.DESCRIPTOR
     chosen = {oneof.name: draw(st.sampled_from(tuple(oneof.fields))).name for oneof in descriptor.oneofs}
     for field in descriptor.fields:
@@ -85,14 +86,14 @@ def _fill(draw: st.DrawFn, message: Any, fixed: dict[str, st.SearchStrategy[Any]
         if draw(st.integers(0, 7)) == 0:
             continue
         if _repeats(field):
-            for _ in range(draw(st.integers(0, 3))):
+            for _ in range(draw(st.integers(0, most))):
                 if field.message_type is not None:
-                    _fill(draw, getattr(message, field.name).add(), fixed)
+                    _fill(draw, getattr(message, field.name).add(), fixed, max(most - 1, 1))
                 else:
                     getattr(message, field.name).append(draw(_scalars(field, fixed)))
         elif field.message_type is not None:
             getattr(message, field.name).SetInParent()
-            _fill(draw, getattr(message, field.name), fixed)
+            _fill(draw, getattr(message, field.name), fixed, max(most - 1, 1))
         else:
             setattr(message, field.name, draw(_scalars(field, fixed)))
 

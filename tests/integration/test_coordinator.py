@@ -141,7 +141,7 @@ def test_a_model_without_parameters_is_compared_forward_and_says_so(service: Ser
     report = compare(service, own("Plain"), own("Plain"))
     assert report
     assert report.summary.coverage.parameters_total == 0
-    assert any("forward only" in note for note in report.summary.notes)
+    assert any("forward only" in note for note in report.notes)
 
 
 def test_nan_on_both_sides_fails_at_the_layer_that_made_it(service: Service) -> None:
@@ -243,7 +243,7 @@ def test_steps_end_at_the_first_that_differs(service: Service) -> None:
     assert first is not None
     assert (first.row.step, first.row.phase) == (0, Phase.WEIGHTS)
     assert [step.step for step in report.summary.steps] == [0]
-    assert any("stopped after step 0" in note for note in report.summary.notes)
+    assert any("stopped after step 0" in note for note in report.notes)
 
 
 @pytest.mark.parametrize("trace", ["before", "first_step"])

@@ -20,11 +20,12 @@ from padiff_rpc.v1.records import (
     Model,
     Options,
     Party,
+    Reason,
     Row,
     StatedPairing,
     WorkerAddress,
 )
-from padiff_rpc.v1.words import CaptureKind, Phase, Side, Verdict
+from padiff_rpc.v1.words import CaptureKind, Cause, NoteKind, Phase, Side, Verdict
 from padiff_rpc.version import PROTOCOL_VERSION
 
 X = np.random.default_rng(0).normal(size=(5, 4)).astype(np.float32)
@@ -77,7 +78,7 @@ def test_a_call_that_ends_on_one_side_alone_is_a_gap(service: Service, raising: 
     report = compare(service, *sides)
     [lone] = report.summary.unmatched
     assert (lone.what, lone.path, lone.side is raising, lone.counts) == ("call", "extra", False, True)
-    assert f"the {raising}'s call did not end" in lone.reason
+    assert lone.reasons == (Reason(cause=Cause.CALL_NOT_ENDED, side=raising),)
     assert (report.summary.coverage.calls_compared, report.summary.coverage.calls_total) == (2, 3)
     assert not report
 
@@ -124,7 +125,7 @@ class TestSpecialInitialisers:
         healthy = self.compare(service, "halve", held="halved")
         assert healthy
         [note] = healthy.summary.notes
-        assert note.startswith("the gradients of b.weight are not compared, only that they are there")
+        assert (note.kind, note.names) == (NoteKind.GRADIENTS_PRESENT, ("b.weight",))
         assert self.gradient(healthy).verdict is Verdict.NOT_COMPARED
         report = self.compare(service, "halve", held="halved", untrained=True)
         [row] = failing(report)

@@ -102,7 +102,7 @@ def test_a_port_that_has_only_the_beginning_is_compared_so_far(service: Service,
     assert_nothing_behind_counts(report)
     assert {f"{names}.0", f"{names}.1", "relu"} <= outputs(report)
     assert pairs(report)["blocks.1.norm"] == f"{names}.1.norm"
-    reasons = {lone.reason for lone in report.unmatched}
+    reasons = {report.reason(lone) for lone in report.unmatched}
     assert reasons == {"its layer runs behind the place where a model raised"}
 
 

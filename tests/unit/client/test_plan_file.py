@@ -5,8 +5,8 @@ import pytest
 from padiff_client import InvalidRequestError, LayerMap
 from padiff_client.plan_file import layer_map_of, plan_yaml, read_plan
 from padiff_client.plan_text import plan_text
-from padiff_rpc.v1.records import IgnoredLayers, LayerPair, Place, PlanPair, TensorSpec
-from padiff_rpc.v1.words import DType, PairedBy
+from padiff_rpc.v1.records import IgnoredLayers, LayerPair, Place, PlanPair, Reason, TensorSpec
+from padiff_rpc.v1.words import Cause, DType, PairedBy
 
 SPEC = TensorSpec(dtype=DType.FLOAT32, shape=(2, 3))
 PLAN = (
@@ -16,7 +16,7 @@ PLAN = (
         reference=Place(path="conv1", class_name="Conv2d", spec=SPEC),
         candidate=Place(path="stem: 0", class_name="Conv2D", spec=SPEC),
         confidence=0.45,
-        reason='another "pairing" fits',
+        reasons=(Reason(cause=Cause.MESSAGE, names=('another "pairing" fits',)),),
     ),
     PlanPair(
         how=PairedBy.CONTENT,

@@ -20,6 +20,7 @@ from padiff_rpc.v1.records import (
     FirstDivergence,
     HyperParameterDifference,
     ModelFailure,
+    Note,
     Omitted,
     Place,
     PlanPair,
@@ -43,6 +44,7 @@ from padiff_rpc.v1.words import (
     Difference,
     DType,
     LoneKind,
+    NoteKind,
     Omission,
     OmittedKind,
     PairedBy,
@@ -67,6 +69,10 @@ SPEC = TensorSpec(dtype=DType.FLOAT32, shape=(2, 8))
 
 def said(text: str) -> Reason:
     return Reason(cause=Cause.MESSAGE, names=(text,))
+
+
+def noted(text: str) -> Note:
+    return Note(kind=NoteKind.MESSAGE, names=(text,))
 
 
 def place(path: str, class_name: str, **rest: Any) -> Place:
@@ -339,7 +345,7 @@ def test_what_cut_the_comparison_short_makes_it_trouble() -> None:
 
 
 def test_text_from_a_model_cannot_steer_the_terminal() -> None:
-    assert "\x1b" not in str(passing(notes=("\x1b[31mred",)))
+    assert "\x1b" not in str(passing(notes=(noted("\x1b[31mred"),)))
 
 
 def test_json_is_valid_and_keeps_every_key() -> None:
@@ -383,9 +389,13 @@ def test_a_report_is_saved_by_suffix(tmp_path: Path) -> None:
 
 def test_notes_and_what_may_be_unmatched_are_listed() -> None:
     gap = Unmatched(
-        side=Side.CANDIDATE, what=LoneKind.CALL, path="relu", class_name="ReLU", reason="functional there"
+        side=Side.CANDIDATE,
+        what=LoneKind.CALL,
+        path="relu",
+        class_name="ReLU",
+        reasons=(said("functional there"),),
     )
-    text = str(passing(notes=("the models have no gradients",), unmatched=(gap,)))
+    text = str(passing(notes=(noted("the models have no gradients"),), unmatched=(gap,)))
     assert "the models have no gradients" in text
     assert "only the candidate has the call of relu (ReLU): functional there" in text
 
@@ -397,7 +407,7 @@ def dropout(path: str, side: Side, **changes: Any) -> RandomOperation:
 
 
 def test_random_decisions_are_counted_where_shared_and_named_where_not() -> None:
-    left = {"name": "poisson", "shared": False, "reason": "not known"}
+    left = {"name": "poisson", "shared": False, "reasons": (said("not known"),)}
     operations = [
         *(dropout(path, side) for side in Side for path in ("a", "b")),
         *(dropout("head", side, **left) for side in Side),

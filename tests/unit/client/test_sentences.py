@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 import pytest
 
-from padiff_client.sentences import layouts, reason
-from padiff_rpc.v1.records import Place, Reason, Row, TensorSpec
-from padiff_rpc.v1.words import CaptureKind, Cause, DType, Phase, Side, Verdict
+from padiff_client.note_sentences import notes
+from padiff_client.sentences import reason
+from padiff_rpc.v1.records import Coverage, Note, Place, PlanPair, Reason, ReportSummary, Row, TensorSpec
+from padiff_rpc.v1.words import CaptureKind, Cause, DType, NoteKind, PairedBy, Pass, Phase, Side, Verdict
 
 
 def row(*reasons: Reason, path: str = "fc", counts: bool = False) -> Row:
@@ -24,11 +28,26 @@ def row(*reasons: Reason, path: str = "fc", counts: bool = False) -> Row:
     )
 
 
+def summary(*found: Note, plan: tuple[PlanPair, ...] = ()) -> ReportSummary:
+    return ReportSummary(session="s", passed=True, coverage=Coverage(), notes=found, plan=plan)
+
+
+# What a reason or a note carries beyond two numbers and two names.
+CARRIED: dict[Cause, dict[str, Any]] = {
+    Cause.COMPUTED_HERE: {"names": ("weight", "weight norm", "fc")},
+    Cause.UNEVEN: {"numbers": (0.0, 2.0, 1.0)},
+}
+NOTED: dict[NoteKind, dict[str, Any]] = {
+    NoteKind.GRADIENTS_NOT_USED: {"numbers": (5.0, 3.0, 2.0)},
+    NoteKind.ORDER_TAKEN: {"numbers": (1.0, 2.0, 2.0, 1e-8, 0.5, 0.0)},
+}
+
+
 @pytest.mark.parametrize("cause", Cause)
 @pytest.mark.parametrize("side", Side)
 def test_every_cause_has_a_sentence(cause: Cause, side: Side) -> None:
-    one = Reason(cause=cause, side=side, numbers=(1.0, 2.0), names=("first", "second"))
-    said = reason(row(one))
+    carried = {"numbers": (1.0, 2.0), "names": ("first", "second"), **CARRIED.get(cause, {})}
+    said = reason(row(Reason(cause=cause, side=side, **carried)))
     assert said
     assert "None" not in said
     assert "{" not in said
@@ -56,8 +75,91 @@ def test_what_chance_decides_has_a_remedy_where_it_is_missed() -> None:
 def test_a_repetition_is_said_of_its_rows_and_once_of_the_whole(axes: tuple[int, ...], said: str) -> None:
     repeated = Reason(cause=Cause.REPEATED, side=Side.CANDIDATE, numbers=axes)
     assert reason(row(repeated)) == said
-    [note] = layouts([row(repeated)])
+    [note] = notes(summary(), [row(repeated)])
     assert said in note
+
+
+@pytest.mark.parametrize("kind", NoteKind)
+@pytest.mark.parametrize("side", Side)
+def test_every_kind_of_note_has_a_sentence(kind: NoteKind, side: Side) -> None:
+    carried = {"numbers": (1.0, 2.0), "names": ("first", "second"), **NOTED.get(kind, {})}
+    reasons = (Reason(cause=Cause.UNEVEN, numbers=(0, 2, 1), names=("drop",)),)
+    [said] = notes(summary(Note(kind=kind, side=side, reasons=reasons, **carried)), ())
+    assert said
+    assert "None" not in said
+    assert "{" not in said
+
+
+def test_what_would_make_a_weight_fit_follows_its_nearest() -> None:
+    alone = Reason(cause=Cause.NO_WEIGHT, side=Side.CANDIDATE, names=("", "parameter"))
+    turned = Reason(cause=Cause.FITS_TURNED, numbers=(2, 0, 1))
+    nearest = Reason(cause=Cause.NEAREST, names=("y.t", "float32[5, 2, 3]"), because=(turned,))
+    assert reason(row(alone, nearest)) == (
+        "the candidate's root has no parameter for it; nearest: 'y.t' float32[5, 2, 3], which it would fit "
+        "as axes(2, 0, 1)"
+    )
+
+
+def test_a_verdict_that_rests_on_doubtful_pairs_names_the_first_of_them() -> None:
+    doubted = tuple(
+        PlanPair(
+            how=PairedBy.ORDER_AND_TYPE,
+            reference=Place(path=f"b{n}"),
+            candidate=Place(path=f"y{n}"),
+            confidence=0.45,
+            reasons=(Reason(cause=Cause.DOUBTED),),
+        )
+        for n in range(4)
+    )
+    [said] = notes(summary(Note(kind=NoteKind.LOW_CONFIDENCE), plan=doubted), ())
+    assert said.startswith(
+        "the verdict rests on 4 low-confidence pairs: b0 ~ y0 (0.45: another pairing fits as well), b1 ~ y1 "
+    )
+    assert said.endswith(" and 1 more; pin what belongs together in the layer map")
+
+
+@pytest.mark.parametrize(
+    ("note", "said"),
+    [
+        (
+            Note(kind=NoteKind.GRADIENTS_NOT_USED, numbers=(4, 3, 1)),
+            "accumulate: 4 steps are no multiple of 3, so the gradients of the last step were compared and "
+            "not used",
+        ),
+        (
+            Note(
+                kind=NoteKind.VALUES_KEPT,
+                pass_kind=Pass.LOCKSTEP,
+                names=("", "entry", "0", "a", "exit", "0"),
+                numbers=(0, 0),
+                reasons=(Reason(cause=Cause.MESSAGE, names=("the shapes differ",)),),
+            ),
+            "lockstep: values not overridden at the root#0 (entry 0), a#0 (exit 0): the shapes differ",
+        ),
+        (
+            Note(kind=NoteKind.HIDDEN_BUFFERS, names=("a", "b"), numbers=(0.25, math.nan)),
+            "buffer differs before any copy: 'a' (by up to 0.25), 'b' (in its shape); the reference's "
+            "values are used now, so a fault in how the candidate makes it is hidden",
+        ),
+        (
+            Note(kind=NoteKind.NEUTRAL_NORMS, side=Side.REFERENCE, names=("n.weight",), numbers=(1,)),
+            "norms: 'n.weight' of the reference hold 1 or 0, and the candidate's norms are made without "
+            "them, which computes the same; the reference alone trains it",
+        ),
+        (
+            Note(kind=NoteKind.ORDER_TAKEN, names=("w", "transpose"), numbers=(2, 2, 2, 1e-7, 0.5, 0)),
+            "orientation: 'w' and 1 more may be stored either way round; both were tried, and transposed is "
+            "taken: relative L2 1e-07, the other way 0.5",
+        ),
+        (
+            Note(kind=NoteKind.TIED_ALONE, side=Side.CANDIDATE, names=("emb", "emb", "dec")),
+            "tied on the candidate alone: its 'emb' is 'emb' and 'dec' on the reference, which part in "
+            "training",
+        ),
+    ],
+)
+def test_notes_read_as_sentences(note: Note, said: str) -> None:
+    assert notes(summary(note), ()) == (said,)
 
 
 @pytest.mark.parametrize(
@@ -67,7 +169,7 @@ def test_a_repetition_is_said_of_its_rows_and_once_of_the_whole(axes: tuple[int,
 def test_a_layout_is_said_of_its_rows_and_once_of_the_whole(order: tuple[int, ...], said: str) -> None:
     turned = Reason(cause=Cause.AXES, numbers=order)
     assert reason(row(turned)) == said
-    [note] = layouts([row(turned, path=f"fc{n}") for n in range(6)])
+    [note] = notes(summary(), [row(turned, path=f"fc{n}") for n in range(6)])
     assert note.startswith("axes: the candidate holds the same values in another layout")
     assert note.endswith(
         f"{said}: output 0 of fc0, output 0 of fc1, output 0 of fc2, output 0 of fc3 and 2 more"

@@ -5,8 +5,8 @@ import pytest
 from padiff_compare.alignment.align import align
 from padiff_compare.weights.weight_plan import plan_weights
 from padiff_rpc.errors import InvalidRequestError
-from padiff_rpc.v1.records import IgnoredLayers, LayerPair, StatedPairing
-from padiff_rpc.v1.words import Side
+from padiff_rpc.v1.records import IgnoredLayers, LayerPair, Reason, StatedPairing
+from padiff_rpc.v1.words import Cause, NoteKind, Side
 
 
 def pairs(plan):
@@ -53,7 +53,7 @@ def test_other_names_pair_by_order_and_type_with_less_confidence(side):
     fc1 = plan.candidate_of("fc1")
     assert (fc1.how, fc1.compared) == ("order_and_type", True)
     assert 0.5 < fc1.confidence < 1
-    assert "paths differ" in fc1.reason
+    assert fc1.reason.cause is Cause.SAME_ORDER
 
 
 def test_execution_order_stands_above_definition_order(side):
@@ -109,7 +109,7 @@ def test_equal_kind_with_other_shapes_pairs_with_low_confidence(side):
     reference = side(".: m.Net\nhead: t.Linear weight(10,8)")
     candidate = side(".: m.Net\nfc: p.Linear weight(8,12)")
     pair = align(reference, candidate, StatedPairing()).candidate_of("head")
-    assert (pair.candidate, pair.reason) == ("fc", "their weights differ in shape")
+    assert (pair.candidate, pair.reason.cause) == ("fc", Cause.OTHER_SHAPES)
     assert pair.confidence < 0.5
 
 
@@ -117,7 +117,7 @@ def test_one_name_pairs_other_kinds_so_that_a_wrong_activation_is_seen(side):
     reference = side(".: m.Net\nfc: t.Linear weight(4,4)\nact: t.GELU", calls="fc act")
     candidate = side(".: m.Net\nfc: p.Linear weight(4,4)\nact: p.ReLU", calls="fc act")
     pair = align(reference, candidate, StatedPairing()).candidate_of("act")
-    assert (pair.candidate, pair.reason) == ("act", "a GELU against a ReLU")
+    assert (pair.candidate, pair.reason) == ("act", Reason(cause=Cause.OTHER_KIND, names=("GELU", "ReLU")))
 
 
 def test_a_custom_class_pairs_with_a_framework_layer_of_equal_shapes(side):
@@ -264,7 +264,7 @@ def test_the_inside_of_a_pinned_pair_is_paired_but_not_compared(side):
     plan = align(side(NESTED.format("t")), side(NESTED.format("t")), pinned(enc="dec"))
     inner = plan.candidate_of("enc.a")
     assert (inner.candidate, inner.how, inner.compared) == ("dec.a", "inside_pinned", False)
-    assert inner.reason
+    assert inner.reason.cause is Cause.INSIDE_PINNED
     assert plan.candidate_of("enc").compared
     assert plan.skip_paths(Side.REFERENCE) == ("enc.a", "enc.b")
     assert plan.skip_paths(Side.CANDIDATE) == ("dec.a", "dec.b")
@@ -338,7 +338,7 @@ def test_an_ignored_layer_is_paired_for_its_weights_but_not_compared(side):
     assert (pair.how, pair.compared, pair.reason) == (
         "ignored",
         False,
-        "ignored by layer_map.ignored.reference",
+        Reason(cause=Cause.IGNORED, names=("layer_map.ignored.reference",)),
     )
     assert plan.candidate_of("enc.a").compared
     assert plan.skip_paths(Side.CANDIDATE) == ("enc",)
@@ -379,7 +379,11 @@ def test_classes_are_ignored_by_bare_qualified_and_base_names(side, name):
 def test_a_class_that_no_layer_has_is_noted(side):
     layer_map = StatedPairing(ignored_classes=IgnoredLayers(candidate=("Linaer",)))
     plan = align(side(MLP), side(PADDLE_MLP), layer_map)
-    assert plan.notes == ("layer_map.ignored_classes.candidate: no layer is a 'Linaer'; nearest: Linear",)
+    [note] = plan.notes
+    assert (note.kind, note.names) == (
+        NoteKind.UNKNOWN_CLASS,
+        ("layer_map.ignored_classes.candidate", "Linaer", "Linear"),
+    )
 
 
 # A real pair

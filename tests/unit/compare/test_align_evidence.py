@@ -10,6 +10,7 @@ import pytest
 
 from padiff_compare.alignment.align import align
 from padiff_rpc.v1.records import IgnoredLayers, LayerPair, StatedPairing
+from padiff_rpc.v1.words import Cause
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "fakes"))
 
@@ -40,7 +41,7 @@ def test_query_key_and_value_computed_in_another_order_pair_by_name():
         "att.k_proj",
         "att.v_proj",
     )
-    assert "another order" in plan.candidate_of("self.query").reason
+    assert plan.candidate_of("self.query").reason.cause is Cause.OTHER_ORDER_BY_NAMES
     assert plan.candidate_of("self.query").confidence >= 0.5
 
 
@@ -96,7 +97,7 @@ def test_two_swapped_layers_of_equal_shape_pair_by_name_and_say_so():
     assert pairs(plan)["first"] == "first"
     pair = plan.candidate_of("first")
     assert pair.confidence < 0.5
-    assert pair.reason == "their names and the order of execution contradict each other"
+    assert pair.reason.cause is Cause.NAMES_AGAINST_ORDER
 
 
 def test_numbers_that_begin_elsewhere_change_no_order():

@@ -3,7 +3,7 @@ from __future__ import annotations
 from padiff_client.sentences import reason
 from padiff_compare.report.certainty import Doubts
 from padiff_rpc.v1.records import FirstDivergence, Place, PlanPair, Reason, Row
-from padiff_rpc.v1.words import CaptureKind, Cause, Difference, PairedBy, Phase, Verdict
+from padiff_rpc.v1.words import CaptureKind, Cause, Difference, NoteKind, PairedBy, Phase, Verdict
 
 SURE = PlanPair(
     how=PairedBy.ORDER_AND_TYPE, reference=Place(path="a"), candidate=Place(path="x"), confidence=0.9
@@ -13,7 +13,7 @@ DOUBTFUL = PlanPair(
     reference=Place(path="b"),
     candidate=Place(path="y"),
     confidence=0.45,
-    reason="another pairing fits as well",
+    reasons=(Reason(cause=Cause.DOUBTED),),
 )
 ALONE = PlanPair(how=PairedBy.UNMATCHED, reference=Place(path="c"), confidence=0.1)
 
@@ -43,18 +43,24 @@ def test_rows_of_a_doubtful_pair_say_so_and_others_stay_as_they_are():
     )
 
 
+def kinds(doubts, rows, first=None):
+    return [note.kind for note in doubts.notes(rows, first)]
+
+
 def test_a_verdict_says_that_it_rests_on_doubtful_pairs():
-    (note,) = Doubts((SURE, DOUBTFUL)).notes([row("a", "x", Verdict.MATCH)], None)
-    assert note.startswith("the verdict rests on 1 low-confidence pair: b ~ y (0.45: ")
+    found = kinds(Doubts((SURE, DOUBTFUL)), [row("a", "x", Verdict.MATCH)])
+    assert found == [NoteKind.LOW_CONFIDENCE]
 
 
 def test_a_first_divergence_in_a_doubtful_pair_is_told():
     failed = row("b", "y", Verdict.MISMATCH)
     first = FirstDivergence(row=failed, cause=Difference.VALUE, position=1, compared=2)
-    notes = Doubts((SURE, DOUBTFUL)).notes([failed], first)
-    assert "the first divergence lies in a low-confidence pair" in notes[1]
-    assert notes[2] == "every difference lies in low-confidence pairs"
+    assert kinds(Doubts((SURE, DOUBTFUL)), [failed], first) == [
+        NoteKind.LOW_CONFIDENCE,
+        NoteKind.LOW_CONFIDENCE_DIVERGENCE,
+        NoteKind.LOW_CONFIDENCE_EVERYWHERE,
+    ]
 
 
 def test_a_plan_without_doubt_says_nothing():
-    assert Doubts((SURE, ALONE)).notes([row("a", "x", Verdict.MISMATCH)], None) == []
+    assert kinds(Doubts((SURE, ALONE)), [row("a", "x", Verdict.MISMATCH)]) == []

@@ -17,8 +17,8 @@ from padiff_compare.judge.measured import Aspect, Measured, measure_pair
 from padiff_compare.judge.noisy_elements import sizes_of, without
 from padiff_compare.judge.tolerances import Tolerances
 from padiff_rpc.tensors import HostTensor
-from padiff_rpc.v1.records import Options, Row
-from padiff_rpc.v1.words import CaptureKind, Phase, Verdict
+from padiff_rpc.v1.records import Note, Options, Row
+from padiff_rpc.v1.words import CaptureKind, NoteKind, Phase, Verdict
 
 FLOOR = 1e-6
 # Element 0 is honest, 1 and 2 are noise, 3 is equal noise, 4 is noise on one side alone.
@@ -66,7 +66,7 @@ def test_elements_that_noise_moved_are_left_out_and_counted() -> None:
     assert row.verdict is Verdict.WITHIN_TOLERANCE
     assert reason(row) == "2 of 5 elements left out: their gradients were below rounding"
     (note,) = rounding_notes([row, dataclasses.replace(row, step=1)])
-    assert note == "of 1 weight, elements whose gradients were below rounding were not compared"
+    assert note == Note(kind=NoteKind.ELEMENTS_LEFT_OUT, numbers=(1,))
 
 
 @pytest.mark.parametrize("element", [0, 3, 4], ids=["honest", "equal", "noise on one side"])

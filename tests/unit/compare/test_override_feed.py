@@ -12,7 +12,7 @@ from padiff_compare.steps.lockstep_plan import plan_lockstep
 from padiff_compare.steps.override_feed import OverrideFeed
 from padiff_rpc.tensors import HostTensor
 from padiff_rpc.v1.records import CallEvent, NotOverridden, OverrideTicket, Slot, TensorSpec
-from padiff_rpc.v1.words import CallMoment, DType, PairedBy, Phase, Side
+from padiff_rpc.v1.words import CallMoment, DType, NoteKind, PairedBy, Pass, Phase, Side
 
 ENTRY, EXIT = CallMoment.ENTRY, CallMoment.EXIT
 SPEC = TensorSpec(dtype=DType.FLOAT32, shape=(4,))
@@ -203,6 +203,6 @@ def test_a_half_is_cast_to_the_candidates_dtype(outlet):
 def test_refusals_are_told_by_reason(feed):
     for ticket in (FIRST, OF_A):
         feed.refused(NotOverridden(ticket=ticket, reason="the shapes differ"))
-    assert list(feed.notes()) == [
-        "lockstep: values not overridden at the root#0 (entry 0), a#0 (exit 0): the shapes differ"
-    ]
+    [note] = feed.notes()
+    assert (note.kind, note.pass_kind) == (NoteKind.VALUES_KEPT, Pass.LOCKSTEP)
+    assert (note.names, note.numbers) == (("", "entry", "0", "a", "exit", "0"), (0, 0))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from padiff_client import sentences
 from padiff_compare.weights.own_weights import pair_weights
 from padiff_compare.weights.weight_hints import fitting
 from padiff_rpc.v1.records import TensorSpec, Weight
@@ -50,7 +51,7 @@ def test_real_weights_with_a_last_axis_of_two_pair_as_any_other() -> None:
     ],
 )
 def test_what_would_make_a_complex_weight_fit_is_said(ours: Weight, theirs: Weight, said: str) -> None:
-    text = fitting(ours.spec, theirs.spec)
+    text = sentences.joined(fitting(ours.spec, theirs.spec))
     assert text.startswith(f": the imaginary part {said}; one real weight with both parts in a last axis")
     assert "layer_map.special_init" in text
-    assert fitting(WHOLE.spec, WHOLE.spec) == ""
+    assert fitting(WHOLE.spec, WHOLE.spec) == ()

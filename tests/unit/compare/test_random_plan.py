@@ -11,9 +11,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "fakes"))
 
 from random_events import CANDIDATE, REFERENCE, made, plan_of, seen_in
 
+from padiff_client import sentences
 from padiff_compare.steps.random_plan import plan_randomness
 from padiff_compare.steps.random_sharing import share
-from padiff_rpc.v1.words import Randomness
+from padiff_rpc.v1.records import Note, Reason
+from padiff_rpc.v1.words import Cause, NoteKind, Randomness
 
 CHAIN = ">:1 >fc:1 <fc:2 >drop:2 <drop:3 >head:3 <head:4 <:4"
 CHAIN_PLAN = plan_of("", "fc", "drop", "head")
@@ -99,11 +101,9 @@ def test_a_dropout_that_one_side_lacks_is_judged_and_told_at_its_place():
     assert paths(found.pairs[REFERENCE]) == ["", "fc", "drop", "head"]
     assert found.unshared == {}
     [one] = found.operations
-    assert (one.shared, one.reason) == (False, "the reference makes 1 in drop#0 and the candidate 0")
-    assert found.notes == (
-        "random decisions differ in number, which is judged like any difference: "
-        "the reference makes 1 in drop#0 and the candidate 0",
-    )
+    uneven = Reason(cause=Cause.UNEVEN, names=("drop",), numbers=(0, 1, 0))
+    assert (one.shared, one.reasons) == (False, (uneven,))
+    assert found.notes == (Note(kind=NoteKind.UNEVEN, reasons=(uneven,)),)
 
 
 def test_what_cannot_be_shared_is_kept_apart_where_it_happens():
@@ -115,8 +115,8 @@ def test_what_cannot_be_shared_is_kept_apart_where_it_happens():
 def test_a_call_where_one_side_cannot_share_excuses_the_number_of_its_decisions():
     found = planned(seen_in(CHAIN_PLAN, CHAIN), ["fc!lstm"], ["fc", "drop"])
     assert found.unshared == {("fc", 0): "lstm, dropout"}
-    reasons = {(one.side, one.path): one.reason for one in found.operations}
-    assert reasons[CANDIDATE, "fc"] == "not shared beside lstm"
+    reasons = {(one.side, one.path): one.reasons for one in found.operations}
+    assert reasons[CANDIDATE, "fc"] == (Reason(cause=Cause.NOT_SHARED_BESIDE, names=("lstm",)),)
 
 
 @pytest.mark.parametrize(
@@ -147,9 +147,6 @@ def test_a_layer_whose_call_was_not_seen_decides_for_the_layer_around_it():
     assert set(share(seen, operations).groups) == {("head", 0)}
 
 
-HIDDEN = "random decisions differ in number where they are not compared: "
-
-
 @pytest.mark.parametrize(
     ("randomness", "reference", "candidate", "note"),
     [
@@ -174,7 +171,8 @@ def test_a_decision_that_one_side_lacks_is_told_where_nothing_shows_it(
     randomness, reference, candidate, note
 ):
     found = planned(seen_in(CHAIN_PLAN, CHAIN), reference, candidate, randomness)
-    assert found.notes == (HIDDEN + note,)
+    [told] = found.notes
+    assert (told.kind, sentences.joined(told.reasons)) == (NoteKind.UNEVEN_UNSEEN, note)
 
 
 @pytest.mark.parametrize("randomness", [Randomness.REPORT, Randomness.OFF])

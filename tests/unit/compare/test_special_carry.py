@@ -13,8 +13,8 @@ from padiff_compare.weights.owned_weight import OwnedWeight
 from padiff_compare.weights.special_carry import carried, left_out
 from padiff_compare.weights.weight_pair import SpecialInit
 from padiff_rpc.tensors import HostTensor, widen
-from padiff_rpc.v1.records import ModelFailure, TensorSpec, Weight
-from padiff_rpc.v1.words import DType, Phase, Side, WeightKind
+from padiff_rpc.v1.records import ModelFailure, Note, Reason, TensorSpec, Weight
+from padiff_rpc.v1.words import Cause, DType, NoteKind, Phase, Side, WeightKind
 
 RNG = np.random.default_rng(0)
 
@@ -172,9 +172,8 @@ def test_a_computed_weight_knows_what_it_is_made_of():
     assert found.one_to_one == {"y"}
     assert found.all.unused == ("bias",)
     [note] = left_out(found.all.made)
-    assert note.startswith(
-        "the gradients of a.x, a.z are not compared, only that they are there: m:f computes"
-    )
+    why = Reason(cause=Cause.FUNCTION_COMPUTES, names=("m:f",))
+    assert note == Note(kind=NoteKind.GRADIENTS_PRESENT, names=("a.x", "a.z"), reasons=(why,))
 
 
 @pytest.mark.parametrize(
@@ -202,7 +201,7 @@ def test_halves_of_a_weight_in_two_weights_are_one_to_one():
 
 def test_elements_that_go_nowhere_are_named():
     notes = Found(lambda a: {"x": a["w"][:4], "y": a["v"]}).all.notes
-    assert notes == ("m:f takes 16 of 24 elements of 'a.w'; nothing is said of the others",)
+    assert notes == (Note(kind=NoteKind.PARTLY_TAKEN, names=("m:f", "a.w"), numbers=(16, 24)),)
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.complex64])

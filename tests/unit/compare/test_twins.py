@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from padiff_compare.steps.twins import LEAP_NOTE, Twins
-from padiff_rpc.v1.records import Figures, Place, Reason, Row, TensorSpec
-from padiff_rpc.v1.words import CaptureKind, Cause, DType, Pass, Phase, Verdict
+from padiff_compare.steps.twins import Twins
+from padiff_rpc.v1.records import Figures, Note, Place, Reason, Row, TensorSpec
+from padiff_rpc.v1.words import CaptureKind, Cause, DType, NoteKind, Pass, Phase, Verdict
 
 OK, OFF, LEFT_OUT = Verdict.WITHIN_TOLERANCE, Verdict.MISMATCH, Verdict.NOT_COMPARED
 
@@ -118,7 +118,7 @@ def test_an_error_behind_nothing_but_rounding_has_not_accumulated() -> None:
     assert (leap.counts, causes(leap)) == (True, [Cause.LEAP])
     assert (behind.counts, causes(behind)) == (False, [Cause.ACCUMULATION])
     assert twins.settled(leap) is leap
-    assert twins.notes == (LEAP_NOTE,)
+    assert twins.notes == (Note(kind=NoteKind.LEAP),)
 
 
 @pytest.mark.parametrize(

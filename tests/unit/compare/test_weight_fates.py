@@ -86,7 +86,7 @@ def test_every_weight_of_both_sides_has_exactly_one_fate(side, data, frameworks)
         for weight in layer.weights
     ]
     assert [(one.side, one.path, one.name) for one in found] == weights
-    assert all(one.reason or one.partner for one in found if one.fate == "only_here")
+    assert all(one.reasons or one.partner for one in found if one.fate == "only_here")
     assert all(one.partner or one.rule for one in found if one.fate in ("placed", "tied", "ambiguous"))
     lone = Counter((one.side, one.path, one.name) for one in plan.unmatched)
     assert max(lone.values(), default=1) == 1

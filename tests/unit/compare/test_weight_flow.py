@@ -10,8 +10,8 @@ from padiff_compare.model_index import ModelIndex
 from padiff_compare.weights.owned_weight import OwnedWeight
 from padiff_compare.weights.weight_flow import WeightFlow
 from padiff_compare.weights.weight_pair import WeightPair, WeightPlan
-from padiff_rpc.v1.records import Layer, Options, TensorSpec, Weight
-from padiff_rpc.v1.words import DType, Phase, Side, Verdict, WeightKind
+from padiff_rpc.v1.records import Layer, Options, Reason, TensorSpec, Weight
+from padiff_rpc.v1.words import Cause, DType, Phase, Side, Verdict, WeightKind
 
 
 class Unasked:
@@ -46,7 +46,7 @@ def test_what_does_not_fit_is_a_row_from_the_specs_alone(references, rule, verdi
         candidate=owned("packed", 8, 4),
         rule=rule,
         placed=False,
-        reason="it does not fit",
+        reason=Reason(cause=Cause.MESSAGE, names=("it does not fit",)),
     )
     layers = [Layer(path=path, classes=("m.Any",)) for path in ("q", "k", "packed")]
     models = dict.fromkeys(Side, ModelIndex(layers))

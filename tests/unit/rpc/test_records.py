@@ -21,15 +21,18 @@ RECORDS = [
 ]
 
 
-def _example(hint: typing.Any, depth: int = 0) -> typing.Any:
-    """Returns a value of a record field's type that differs from protobuf's default."""
+def _example(hint: typing.Any, inside: tuple[type, ...] = ()) -> typing.Any:
+    """Returns a value of a record field's type that differs from protobuf's default.
+
+    A record within its own kind, which lies in those of `inside`, holds no more of it.
+    """
     arguments = typing.get_args(hint)
     if type(None) in arguments:
-        return _example(next(one for one in arguments if one is not type(None)), depth)
+        return _example(next(one for one in arguments if one is not type(None)), inside)
     if typing.get_origin(hint) is tuple:
-        return (_example(arguments[0], depth),) * 2
+        return () if inside.count(arguments[0]) > 1 else (_example(arguments[0], inside),) * 2
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
-        return _record(hint, depth + 1)
+        return _record(hint, inside)
     if isinstance(hint, type) and issubclass(hint, enum.Enum):
         return list(hint)[-1]
     if getattr(hint, "__name__", "") == "Tree":
@@ -37,11 +40,13 @@ def _example(hint: typing.Any, depth: int = 0) -> typing.Any:
     return {str: "text", int: 7, float: 0.25, bool: True, bytes: b"bytes"}[hint]
 
 
-def _record(record: type, depth: int = 0) -> typing.Any:
+def _record(record: type, inside: tuple[type, ...] = ()) -> typing.Any:
     hints = typing.get_type_hints(record)
     # Lockstep and a trace of the first step exclude each other.
     fixed = {"single_step": False, "local_error": False}
-    return record(**{name: fixed.get(name, _example(hint, depth)) for name, hint in hints.items()})
+    return record(
+        **{name: fixed.get(name, _example(hint, (*inside, record))) for name, hint in hints.items()}
+    )
 
 
 @pytest.mark.parametrize("record", RECORDS, ids=lambda record: record.__name__)

@@ -1,0 +1,308 @@
+"""Sentences for a report's notes; the contract says what each kind of note carries."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+from padiff_client import sentences, wording
+from padiff_rpc.v1.records import Note, PlanPair, ReportSummary, Row
+from padiff_rpc.v1.words import CaptureKind, Cause, NoteKind, Pass
+
+_LOW = 0.5
+# Said of its rows, and once of the whole.
+_LAYOUTS = (Cause.AXES, Cause.RESHAPED, Cause.REPEATED)
+_PLACES_SHOWN = 4
+_BUFFERS_SHOWN = 5
+
+# `{side}` and `{other}`: the side that the note names, and the other; `{n}`, `{m}`: its first two numbers as
+# whole ones; `{name}`, `{second}`: its first two names; `{some}`: the first of all, quoted; `{because}`: its
+# reasons.
+_TEMPLATES: Mapping[NoteKind, str] = {
+    NoteKind.MESSAGE: "{name}",
+    NoteKind.LOCKSTEP_TAKES_NO_OPTIMIZER: "single_step takes no optimizer, so none was used",
+    NoteKind.LOCKSTEP_MAKES_ONE_STEP: "single_step makes one step, so 1 was made in place of {n}",
+    NoteKind.FORWARD_NOT_COUNTED: (
+        "diff_phase: the forward pass was synchronised and its values do not count"
+    ),
+    NoteKind.FORWARD_COUNTED: (
+        "diff_phase: backward alone needs single_step or local_error, so both phases were compared"
+    ),
+    NoteKind.FORWARD_TAKES_NO_OPTIMIZER: "diff_phase: forward takes no optimizer, so none was used",
+    NoteKind.FORWARD_COMPUTES_NO_LOSS: (
+        "diff_phase: forward computes no loss, so the given one was not used"
+    ),
+    NoteKind.FORWARD_MAKES_ONE_STEP: "diff_phase: forward makes one step, so 1 was made in place of {n}",
+    NoteKind.NOTHING_ACCUMULATED: "accumulate: no optimizer stepped, so no gradients were added up",
+    NoteKind.NOTHING_CLIPPED: "clip_norm: no optimizer stepped, so nothing was clipped",
+    NoteKind.NOTHING_SCALED: "loss_scale: there was no backward, so nothing was scaled",
+    NoteKind.LOW_CONFIDENCE_DIVERGENCE: (
+        "the first divergence lies in a low-confidence pair: its two layers may not belong together"
+    ),
+    NoteKind.LOW_CONFIDENCE_EVERYWHERE: "every difference lies in low-confidence pairs",
+    NoteKind.PAIRED_OTHERWISE: (
+        "trace: weights were placed by definition order, and the first step's calls pair some layers "
+        "differently; trace='before' places them by calls"
+    ),
+    NoteKind.PARTLY_TAKEN: "{name} takes {n} of {m} elements of {second!r}; nothing is said of the others",
+    NoteKind.ORDERS_UNTRIED: (
+        "orientation: {some}: a user's own class holds it, and several orders of its axes fit; the first of "
+        "them is taken; compare the models to try all, or say it by layer_map.special_init"
+    ),
+    NoteKind.ORDERS_RAISED: "orientation: the models raised when several orders were to be tried",
+    NoteKind.ORDERS_LEFT: (
+        "orientation: tried {n} of {m} orders for the weights of {name!r}; say the right one by "
+        "layer_map.special_init"
+    ),
+    NoteKind.RECOMPUTED: (
+        "random decisions that are not shared are made once more by recomputation, each side its own, so "
+        "that gradients in what is recomputed may differ; randomness='shared' or 'off' compares them"
+    ),
+    NoteKind.RANDOM_WITHOUT_TRACE: (
+        "random decisions were the frameworks' own, and what lies behind them differs: without a trace they "
+        "cannot be shared or kept apart; trace='before' makes one, randomness='off' needs none"
+    ),
+    NoteKind.OPTIMIZERS_UNSEEN: (
+        "neither side's optimizer can be looked into (a function, or a train step's own): what they keep is "
+        "not compared, only what they make of the weights"
+    ),
+    NoteKind.OPTIMIZER_UNSEEN: (
+        "the {side}'s optimizer is a function and the {other}'s is not: what they keep is not compared, only "
+        "what they make of the weights"
+    ),
+    NoteKind.STATE_NOT_TAKEN: "the candidate's optimizer cannot take {name} over: its own stayed",
+    NoteKind.TRACE_RAISED: (
+        "the {side} raised {name} while it was traced, so the first step served as the trace: {second}"
+    ),
+    NoteKind.FORWARD_AND_LOSS_ONLY: "forward and loss alone were compared: on the {side} {because}",
+    NoteKind.FORWARD_ONLY: "the {side} was compared forward only: {because}",
+    NoteKind.PARAMETER_GRADIENTS_ONLY: (
+        "the {side}'s gradients were compared at the parameters only: {because}"
+    ),
+    NoteKind.STOPPED_WITHOUT_BACKWARD: (
+        "stopped after step {n}, without a backward on both sides; {m} more were asked for"
+    ),
+    NoteKind.STOPPED_AT_DIFFERENCE: "stopped after step {n}, the first that differs; {m} more were asked for",
+    NoteKind.LEAP: (
+        "a place agrees on the reference's own values and is far off in the free run, though nothing before "
+        "it is: a model that keeps state in plain attributes does that, or a decision that rounding tipped"
+    ),
+}
+
+
+def notes(summary: ReportSummary, rows: Iterable[Row]) -> tuple[str, ...]:
+    """Returns a report's notes, a sentence each."""
+    return (*(_sentence(one, summary.plan) for one in summary.notes), *_layouts(rows))
+
+
+def _sentence(one: Note, plan: Sequence[PlanPair]) -> str:
+    if one.kind is NoteKind.LOW_CONFIDENCE:
+        return _low_confidence(plan)
+    written = _WRITTEN.get(one.kind)
+    if written is not None:
+        return written(one)
+    return _TEMPLATES[one.kind].format(
+        side=one.side,
+        other=wording.other(one.side),
+        n=int(one.numbers[0]) if one.numbers else 0,
+        m=int(one.numbers[1]) if len(one.numbers) > 1 else 0,
+        name=one.names[0] if one.names else "",
+        second=one.names[1] if len(one.names) > 1 else "",
+        some=_quoted(one.names),
+        because=sentences.joined(one.reasons),
+    )
+
+
+def _quoted(names: Iterable[str]) -> str:
+    return wording.some(list(map(repr, names)))
+
+
+def _low_confidence(plan: Sequence[PlanPair]) -> str:
+    pairs = {
+        (pair.reference.path, pair.candidate.path): pair
+        for pair in plan
+        if pair.reference is not None and pair.candidate is not None and pair.confidence < _LOW
+    }
+    named = [
+        f"{reference or '(root)'} ~ {candidate or '(root)'} ({pair.confidence:.2f}: {sentences.reason(pair)})"
+        for (reference, candidate), pair in pairs.items()
+    ]
+    count = wording.count(len(pairs), "low-confidence pair")
+    return f"the verdict rests on {count}: {wording.some(named)}; pin what belongs together in the layer map"
+
+
+def _layouts(rows: Iterable[Row]) -> Iterator[str]:
+    """Yields a note for each layout in which the candidate holds the same values as the reference."""
+    places: dict[str, dict[str, None]] = {}
+    for row in rows:
+        turned = [one for one in row.reasons if one.cause in _LAYOUTS]
+        if turned and row.kind in (CaptureKind.INPUT, CaptureKind.OUTPUT):
+            words = ", ".join(sentences.sentence(one, row) for one in turned)
+            places.setdefault(words, {})[wording.place_of(row)] = None
+    for words, named in places.items():
+        yield (
+            f"axes: the candidate holds the same values in another layout, and is compared in it: {words}: "
+            f"{wording.some(list(named), _PLACES_SHOWN)}"
+        )
+
+
+def _gradients_not_used(one: Note) -> str:
+    steps, accumulate, left = map(int, one.numbers)
+    whose = "the last step" if left == 1 else f"the last {left} steps"
+    return (
+        f"accumulate: {steps} steps are no multiple of {accumulate}, so the gradients of {whose} were "
+        "compared and not used"
+    )
+
+
+def _unknown_class(one: Note) -> str:
+    field, name, *nearest = one.names
+    near = f"; nearest: {', '.join(nearest)}" if nearest else ""
+    return f"{field}: no layer is a {name!r}{near}"
+
+
+def _opaque(one: Note) -> str:
+    paths = wording.some([path or "the whole model" for path in one.names])
+    return (
+        f"compiled, exported or scripted on the {one.side}: {paths}; compared as a unit, what runs inside is "
+        "not seen"
+    )
+
+
+def _gradients_present(one: Note) -> str:
+    return (
+        f"the gradients of {wording.some(one.names)} are not compared, only that they are there: "
+        f"{sentences.joined(one.reasons)}"
+    )
+
+
+def _tied_alone(one: Note) -> str:
+    name, *others = one.names
+    return (
+        f"tied on the {one.side} alone: its {name!r} is {' and '.join(map(repr, others))} on the "
+        f"{wording.other(one.side)}, which part in training"
+    )
+
+
+def _buffers(one: Note, why: str) -> str:
+    named = [
+        f"{name!r} ({'in its shape' if math.isnan(far) else f'by up to {wording.small(far)}'})"
+        for name, far in zip(one.names, one.numbers)
+    ]
+    return f"buffer differs before any copy: {wording.some(named, _BUFFERS_SHOWN)}; {why}"
+
+
+def _unsaved_buffers(one: Note) -> str:
+    return _buffers(one, "state files leave it out, so each model has what it makes itself")
+
+
+def _hidden_buffers(one: Note) -> str:
+    return _buffers(
+        one, "the reference's values are used now, so a fault in how the candidate makes it is hidden"
+    )
+
+
+def _neutral_norms(one: Note) -> str:
+    trained = int(one.numbers[0])
+    by = f"the {one.side} alone trains {'it' if trained == 1 else f'these {trained}'}"
+    return (
+        f"norms: {_quoted(one.names)} of the {one.side} hold 1 or 0, and the {wording.other(one.side)}'s "
+        f"norms are made without them, which computes the same; {by if trained else 'frozen'}"
+    )
+
+
+def _order_taken(one: Note) -> str:
+    name, rule = one.names
+    weights, fitting, tried = map(int, one.numbers[:3])
+    taken, *next_best = one.numbers[3:]
+    more = f" and {weights - 1} more" if weights > 1 else ""
+    chosen = {"identity": "as it is", "transpose": "transposed"}.get(rule, rule)
+    fit = "may be stored either way round; both" if fitting == 2 else f"fits in {fitting} orders; all"
+    if tried < fitting:
+        fit = f"fits in {fitting} orders; {tried} of {fitting}"
+    text = (
+        f"orientation: {name!r}{more} {fit} were tried, and {chosen} is taken: relative L2 "
+        f"{wording.small(taken)}"
+    )
+    if next_best:
+        error, is_open = next_best
+        text += f", {'the other way' if fitting == 2 else 'the next best'} {wording.small(error)}"
+        text += "; they cannot be told apart, so say it by layer_map.special_init" if is_open else ""
+    return text
+
+
+def _elements_left_out(one: Note) -> str:
+    weights = wording.count(int(one.numbers[0]), "weight")
+    return f"of {weights}, elements whose gradients were below rounding were not compared"
+
+
+def _uneven(one: Note, head: str) -> str:
+    texts = list(map(sentences.sentence, one.reasons))
+    more = f", and {len(texts) - 3} more" if len(texts) > 3 else ""
+    return f"{head}: {'; '.join(texts[:3])}{more}"
+
+
+def _uneven_judged(one: Note) -> str:
+    return _uneven(one, "random decisions differ in number, which is judged like any difference")
+
+
+def _uneven_unseen(one: Note) -> str:
+    return _uneven(one, "random decisions differ in number where they are not compared")
+
+
+def _random_unforeseen(one: Note) -> str:
+    found = zip(one.names[::2], one.names[1::2], one.numbers)
+    named = [f"{operation} in {wording.call(path, call)}" for operation, path, call in found]
+    return f"random: {wording.some(named)}: not in the trace, so judged like all else"
+
+
+def _state_unknown(one: Note) -> str:
+    theirs, *states = one.names
+    return f"not compared: the {one.side}'s optimizer keeps {' and '.join(states)}, no {theirs} does"
+
+
+def _kept(one: Note, what: str) -> str:
+    why = "lockstep" if one.pass_kind is Pass.LOCKSTEP else "behind random decisions"
+    found = zip(one.names[::3], one.names[1::3], one.names[2::3], one.numbers)
+    places = [f"{wording.call(path, call)} ({moment} {slot})" for path, moment, slot, call in found]
+    return f"{why}: {what} not overridden at {wording.some(places)}: {sentences.joined(one.reasons)}"
+
+
+def _values_kept(one: Note) -> str:
+    return _kept(one, "values")
+
+
+def _gradients_kept(one: Note) -> str:
+    return _kept(one, "gradients")
+
+
+def _broke_off(one: Note) -> str:
+    name = "in lockstep" if one.pass_kind is Pass.LOCKSTEP else "on the candidate's own values"
+    return f"step {one.numbers[0]:.0f} broke off in its pass {name}"
+
+
+def _loaders_ended(one: Note) -> str:
+    ended, asked = map(int, one.numbers)
+    return f"both loaders ended after {wording.count(ended, 'batch', 'batches')}; {asked} were asked for"
+
+
+_WRITTEN: Mapping[NoteKind, Callable[[Note], str]] = {
+    NoteKind.GRADIENTS_NOT_USED: _gradients_not_used,
+    NoteKind.UNKNOWN_CLASS: _unknown_class,
+    NoteKind.OPAQUE: _opaque,
+    NoteKind.GRADIENTS_PRESENT: _gradients_present,
+    NoteKind.TIED_ALONE: _tied_alone,
+    NoteKind.UNSAVED_BUFFERS: _unsaved_buffers,
+    NoteKind.HIDDEN_BUFFERS: _hidden_buffers,
+    NoteKind.NEUTRAL_NORMS: _neutral_norms,
+    NoteKind.ORDER_TAKEN: _order_taken,
+    NoteKind.ELEMENTS_LEFT_OUT: _elements_left_out,
+    NoteKind.UNEVEN: _uneven_judged,
+    NoteKind.UNEVEN_UNSEEN: _uneven_unseen,
+    NoteKind.RANDOM_UNFORESEEN: _random_unforeseen,
+    NoteKind.STATE_UNKNOWN: _state_unknown,
+    NoteKind.VALUES_KEPT: _values_kept,
+    NoteKind.GRADIENTS_KEPT: _gradients_kept,
+    NoteKind.BROKE_OFF: _broke_off,
+    NoteKind.LOADERS_ENDED: _loaders_ended,
+}

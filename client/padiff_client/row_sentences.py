@@ -1,0 +1,200 @@
+"""Sentences for what is said of rows alone; the contract says what each cause's reason carries."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Optional
+
+from padiff_client import wording
+from padiff_rpc.tensors import COMPLEX
+from padiff_rpc.v1.records import Figures, Reason, Row, TensorSpec, Tolerance
+from padiff_rpc.v1.words import Cause, Side
+
+# See `sentences`.
+TEMPLATES: Mapping[Cause, str] = {
+    Cause.MESSAGE: "{name}",
+    Cause.OFFSET: "candidate is reference + {n:.4g} throughout",
+    Cause.FACTOR: "candidate is {n:.4g} * reference throughout",
+    Cause.ROUNDING: "{n:.3g} apart, and rounding of what it is made of may come to {m:.3g}",
+    Cause.BELOW_ROUNDING: "below rounding: rms {n:.3g}, under {m:.3g}",
+    Cause.MEAN_OF_SPREAD: ("no further apart than rounding may move a mean of values that spread {n:.3g}"),
+    Cause.MOVED_BIAS: "no further apart than a bias whose gradient was below rounding: {n:.3g}",
+    Cause.WITHOUT_MOVED_BIAS: "less what noise has moved {n:.0f} of {m:.0f} elements of the layer's bias by",
+    Cause.ELEMENTS_LEFT_OUT: "{n:.0f} of {m:.0f} elements left out: their gradients were below rounding",
+    Cause.GRADIENT_BELOW_ROUNDING: "its gradient was below rounding",
+    Cause.RANDOM_NEARBY: "random: {names} (not shared) in the same code may have a part in it",
+    Cause.SHOWN_BEFORE: "judged at the {name} of {second}, where it first shows",
+    Cause.SHARED_TENSOR: (
+        "one tensor on one side and two on the other: its whole gradient is judged at the {name} of {second}"
+    ),
+    Cause.ACCUMULATION: "accumulation: on the reference's own values this place agrees",
+    Cause.LEAP: (
+        "no accumulation: on the reference's own values this place agrees, but nothing before it is off"
+    ),
+    Cause.LOCAL_FAULT: "a fault, which the row on the reference's own values shows",
+    Cause.ONE_SIDED: "only the {side} has this {kind}",
+    Cause.NO_GRADIENT: "no gradient on the {side}, and the {other}'s is not zero",
+    Cause.ZERO_GRADIENT: "no gradient on the {side}, only zeros on the {other}",
+    Cause.FROZEN: "it is frozen on the {side}",
+    Cause.PACKED_WITHOUT_GRADIENT: "no gradient of {names} on the reference, only of what it is packed with",
+    Cause.PRESENCE_ONLY: "so it is only known that both sides have a gradient",
+    Cause.NO_TENSOR: "its output holds no tensor that can be seen",
+    Cause.ACTIVATION_NOT_SHOWN: (
+        "one side's layer applies an activation itself, and the other side, which shows that elsewhere in "
+        "other steps, did not in this one"
+    ),
+    Cause.SHOWN_ELSEWHERE: "the {side} shows these values at {name}",
+    Cause.BEHIND_ACTIVATION: "behind {name}, which the {side}'s layer applies itself",
+    Cause.RESHAPED: "reshaped",
+    Cause.OFF_PLAN: "off plan: the {side}'s trace did not have this call",
+    Cause.LET_GO: (
+        "off plan: the {side}'s tensor was let go before a call that the trace did not have asked for it; "
+        "trace='first_step' traces the step itself"
+    ),
+    Cause.DID_NOT_COME: "the {side}'s tensor did not come",
+    Cause.NO_VALUES: "its values did not arrive",
+    Cause.STOPPED: "the comparison stopped before this pair was measured",
+    Cause.LOW_CONFIDENCE: "low-confidence pair ({n:.2f}: {because})",
+    Cause.NORM_WITHOUT: "the {side}'s norm is made without it",
+    Cause.NEUTRAL: "it is {n:g} in all elements, which computes the same",
+    Cause.NOT_NEUTRAL: "it is not {n:g} in all elements",
+    Cause.TRAINED_ALONE: "an optimizer has changed it: the {side} alone trains it",
+    Cause.NOT_RETURNED: "{name} returned no {second!r}",
+    Cause.MORE_PARAMETERS: "and of {n:.0f} more parameters",
+    Cause.ZERO_STATE: "no {name} on the {side}, only zeros on the {other}",
+    Cause.NOT_STEPPED: "no {name} on the {side}: its optimizer has not stepped this parameter",
+    Cause.NOT_GIVEN: "the {side}'s optimizer was not given this parameter",
+    Cause.PLAIN_VALUES: "{name} in the reference, {second} in the candidate",
+}
+
+
+def _specs(row: Row) -> Optional[tuple[TensorSpec, TensorSpec]]:
+    specs = [place.spec for place in (row.reference, row.candidate) if place is not None]
+    reference, candidate = specs if len(specs) == 2 else (None, None)
+    return (reference, candidate) if reference is not None and candidate is not None else None
+
+
+def _shape(_: Reason, row: Row) -> str:
+    specs = _specs(row)
+    if specs is None:
+        return "shape"
+    reference, candidate = specs
+    text = f"shape: reference {list(reference.shape)}, candidate {list(candidate.shape)}"
+    return f"{text}{_lacking_part(reference, candidate)}"
+
+
+def _dtype(_: Reason, row: Row) -> str:
+    specs = _specs(row)
+    if specs is None:
+        return "dtype"
+    reference, candidate = specs
+    text = f"dtype: reference {reference.dtype}, candidate {candidate.dtype}"
+    return f"{text}{_lacking_part(reference, candidate)}"
+
+
+def _lacking_part(reference: TensorSpec, candidate: TensorSpec) -> str:
+    """Returns what is off where complex numbers of one side meet real ones of the other; "" else."""
+    is_complex = reference.dtype in COMPLEX, candidate.dtype in COMPLEX
+    if is_complex[0] is is_complex[1]:
+        return ""
+    side, real = (Side.CANDIDATE, candidate) if is_complex[0] else (Side.REFERENCE, reference)
+    whole = reference if is_complex[0] else candidate
+    if real.shape == (*whole.shape, 2):
+        return f"; the {side} has the real and the imaginary part in its last axis"
+    return f"; the {side} has no imaginary part"
+
+
+def _nonfinite(_: Reason, row: Row) -> str:
+    figures = row.figures or Figures(elements=0, bitwise_equal=False)
+    text = f"NaN: {figures.nan_reference} in the reference, {figures.nan_candidate} in the candidate"
+    if figures.inf_reference or figures.inf_candidate:
+        text += f"; infinite: {figures.inf_reference} and {figures.inf_candidate}"
+    agree = "" if figures.nonfinite_mismatches else "; both sides agree, yet NaN never passes"
+    return f"{text}; first at {wording.index(figures.first_nonfinite)}{agree}"
+
+
+def _values(_: Reason, row: Row) -> str:
+    figures, tolerance = row.figures, row.tolerance
+    if figures is None or tolerance is None:
+        return "the values differ"
+    if not tolerance.relative_l2:
+        return _outside(figures, tolerance)
+    return f"relative L2 {figures.relative_l2:.3g}, allowed {tolerance.relative_l2:.3g}{_worst(figures)}"
+
+
+def _elements(_: Reason, row: Row) -> str:
+    if row.figures is None or row.tolerance is None:
+        return "elementwise"
+    return f"elementwise: {_outside(row.figures, row.tolerance)}"
+
+
+def _outside(figures: Figures, tolerance: Tolerance) -> str:
+    share = figures.mismatches / max(figures.elements, 1)
+    return (
+        f"{figures.mismatches} of {figures.elements} elements ({share:.3g}) outside "
+        f"atol {tolerance.atol:.3g} + rtol {tolerance.rtol:.3g} * |reference|{_worst(figures)}"
+    )
+
+
+def _worst(figures: Figures) -> str:
+    if not figures.worst:
+        return ""
+    worst = figures.worst[0]
+    return (
+        f"; largest difference {worst.abs_diff:.3g} at {wording.index(worst.index)}"
+        f"{', in the imaginary part' if worst.imaginary else ''} "
+        f"(reference {worst.reference:.6g}, candidate {worst.candidate:.6g})"
+    )
+
+
+def _table_row(_: Reason, row: Row) -> str:
+    worst = row.figures.worst_row if row.figures is not None else None
+    if worst is None or row.tolerance is None:
+        return "a row of the table differs"
+    bound = f"relative L2 {worst.relative_l2:.3g}, allowed {row.tolerance.row_relative_l2:.3g} for each row"
+    sizes = {Side.REFERENCE: worst.rms_reference, Side.CANDIDATE: worst.rms_candidate}
+    shown = ", ".join(f"{side} {f'rms {size:.3g}' if size else 'all zeros'}" for side, size in sizes.items())
+    return f"row {worst.index}: {bound} ({shown})"
+
+
+def _means(one: Reason, row: Row) -> str:
+    bias = row.figures.bias if row.figures is not None else 0.0
+    return f"the means differ by {bias:.3g}, more than {one.numbers[0]:.3g}"
+
+
+def _random(one: Reason, row: Row) -> str:
+    text = f"random: {', '.join(one.names)} (not shared)"
+    return f"{text}; randomness='shared' or 'off' compares it" if row.counts else text
+
+
+def _axes(one: Reason, row: Row) -> str:
+    order = [int(number) for number in one.numbers]
+    moved = [axis for axis, source in enumerate(order) if axis != source]
+    if len(moved) == 2:
+        return f"axes {moved[0]} and {moved[1]} exchanged"
+    return f"axes in the order {', '.join(map(str, order))}"
+
+
+def _repeated(one: Reason, row: Row) -> str:
+    axes = ", ".join(str(int(number)) for number in one.numbers)
+    return f"repeated along {'axis' if len(one.numbers) == 1 else 'axes'} {axes} by the {one.side}"
+
+
+def _loader_ended(one: Reason, row: Row) -> str:
+    batches = wording.count(int(one.numbers[0]), "batch", "batches")
+    return f"the {one.side}'s loader ended after {batches}, and the {wording.other(one.side)}'s goes on"
+
+
+WRITTEN: Mapping[Cause, Callable[[Reason, Row], str]] = {
+    Cause.SHAPE: _shape,
+    Cause.DTYPE: _dtype,
+    Cause.NONFINITE: _nonfinite,
+    Cause.VALUES: _values,
+    Cause.ELEMENTS: _elements,
+    Cause.MEANS: _means,
+    Cause.TABLE_ROW: _table_row,
+    Cause.RANDOM: _random,
+    Cause.AXES: _axes,
+    Cause.REPEATED: _repeated,
+    Cause.LOADER_ENDED: _loader_ended,
+}

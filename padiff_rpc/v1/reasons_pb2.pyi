@@ -1,0 +1,249 @@
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from typing import ClassVar as _ClassVar, Iterable as _Iterable, Mapping as _Mapping, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class Side(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    SIDE_UNSPECIFIED: _ClassVar[Side]
+    SIDE_REFERENCE: _ClassVar[Side]
+    SIDE_CANDIDATE: _ClassVar[Side]
+
+class Cause(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    CAUSE_UNSPECIFIED: _ClassVar[Cause]
+    CAUSE_MESSAGE: _ClassVar[Cause]
+    CAUSE_SHAPE: _ClassVar[Cause]
+    CAUSE_DTYPE: _ClassVar[Cause]
+    CAUSE_NONFINITE: _ClassVar[Cause]
+    CAUSE_VALUES: _ClassVar[Cause]
+    CAUSE_MEANS: _ClassVar[Cause]
+    CAUSE_ELEMENTS: _ClassVar[Cause]
+    CAUSE_OFFSET: _ClassVar[Cause]
+    CAUSE_FACTOR: _ClassVar[Cause]
+    CAUSE_ROUNDING: _ClassVar[Cause]
+    CAUSE_BELOW_ROUNDING: _ClassVar[Cause]
+    CAUSE_MEAN_OF_SPREAD: _ClassVar[Cause]
+    CAUSE_MOVED_BIAS: _ClassVar[Cause]
+    CAUSE_WITHOUT_MOVED_BIAS: _ClassVar[Cause]
+    CAUSE_ELEMENTS_LEFT_OUT: _ClassVar[Cause]
+    CAUSE_GRADIENT_BELOW_ROUNDING: _ClassVar[Cause]
+    CAUSE_RANDOM: _ClassVar[Cause]
+    CAUSE_RANDOM_NEARBY: _ClassVar[Cause]
+    CAUSE_SHOWN_BEFORE: _ClassVar[Cause]
+    CAUSE_SHARED_TENSOR: _ClassVar[Cause]
+    CAUSE_ACCUMULATION: _ClassVar[Cause]
+    CAUSE_LEAP: _ClassVar[Cause]
+    CAUSE_LOCAL_FAULT: _ClassVar[Cause]
+    CAUSE_ONE_SIDED: _ClassVar[Cause]
+    CAUSE_NO_GRADIENT: _ClassVar[Cause]
+    CAUSE_ZERO_GRADIENT: _ClassVar[Cause]
+    CAUSE_FROZEN: _ClassVar[Cause]
+    CAUSE_PACKED_WITHOUT_GRADIENT: _ClassVar[Cause]
+    CAUSE_PRESENCE_ONLY: _ClassVar[Cause]
+    CAUSE_NO_TENSOR: _ClassVar[Cause]
+    CAUSE_ACTIVATION_NOT_SHOWN: _ClassVar[Cause]
+    CAUSE_SHOWN_ELSEWHERE: _ClassVar[Cause]
+    CAUSE_BEHIND_ACTIVATION: _ClassVar[Cause]
+    CAUSE_AXES: _ClassVar[Cause]
+    CAUSE_RESHAPED: _ClassVar[Cause]
+    CAUSE_OFF_PLAN: _ClassVar[Cause]
+    CAUSE_LET_GO: _ClassVar[Cause]
+    CAUSE_DID_NOT_COME: _ClassVar[Cause]
+    CAUSE_NO_VALUES: _ClassVar[Cause]
+    CAUSE_STOPPED: _ClassVar[Cause]
+    CAUSE_LOW_CONFIDENCE: _ClassVar[Cause]
+    CAUSE_NORM_WITHOUT: _ClassVar[Cause]
+    CAUSE_NEUTRAL: _ClassVar[Cause]
+    CAUSE_NOT_NEUTRAL: _ClassVar[Cause]
+    CAUSE_TRAINED_ALONE: _ClassVar[Cause]
+    CAUSE_NOT_RETURNED: _ClassVar[Cause]
+    CAUSE_MORE_PARAMETERS: _ClassVar[Cause]
+    CAUSE_ZERO_STATE: _ClassVar[Cause]
+    CAUSE_NOT_STEPPED: _ClassVar[Cause]
+    CAUSE_NOT_GIVEN: _ClassVar[Cause]
+    CAUSE_PLAIN_VALUES: _ClassVar[Cause]
+    CAUSE_LOADER_ENDED: _ClassVar[Cause]
+    CAUSE_TABLE_ROW: _ClassVar[Cause]
+    CAUSE_REPEATED: _ClassVar[Cause]
+    CAUSE_SAME_ORDER: _ClassVar[Cause]
+    CAUSE_SAME_PLACE: _ClassVar[Cause]
+    CAUSE_SOME_SHAPES: _ClassVar[Cause]
+    CAUSE_OTHER_SHAPES: _ClassVar[Cause]
+    CAUSE_OTHER_CLASS: _ClassVar[Cause]
+    CAUSE_OTHER_CLASS_MOST_SHAPES: _ClassVar[Cause]
+    CAUSE_OTHER_KIND: _ClassVar[Cause]
+    CAUSE_DOUBTED: _ClassVar[Cause]
+    CAUSE_OTHER_ORDER: _ClassVar[Cause]
+    CAUSE_OTHER_ORDER_BY_NAMES: _ClassVar[Cause]
+    CAUSE_BY_NAMES: _ClassVar[Cause]
+    CAUSE_NAMES_AGAINST_ORDER: _ClassVar[Cause]
+    CAUSE_SAME_CONTENT: _ClassVar[Cause]
+    CAUSE_MOST_CONTENT: _ClassVar[Cause]
+    CAUSE_ONE_UNIT: _ClassVar[Cause]
+    CAUSE_CALLED_AGAIN: _ClassVar[Cause]
+    CAUSE_IGNORED: _ClassVar[Cause]
+    CAUSE_INSIDE_PINNED: _ClassVar[Cause]
+    CAUSE_INSIDE_UNIT: _ClassVar[Cause]
+    CAUSE_NO_LAYER: _ClassVar[Cause]
+    CAUSE_NO_CALL: _ClassVar[Cause]
+    CAUSE_CALL_NOT_ENDED: _ClassVar[Cause]
+    CAUSE_WEIGHTS_ELSEWHERE: _ClassVar[Cause]
+    CAUSE_NO_WEIGHT: _ClassVar[Cause]
+    CAUSE_COMPUTED_HERE: _ClassVar[Cause]
+    CAUSE_COMPUTED_FROM: _ClassVar[Cause]
+    CAUSE_OWN_TABLE: _ClassVar[Cause]
+    CAUSE_LAYER_ALONE: _ClassVar[Cause]
+    CAUSE_LAYER_IGNORED: _ClassVar[Cause]
+    CAUSE_BEHIND_FAILURE: _ClassVar[Cause]
+    CAUSE_UNUSED_PARTS: _ClassVar[Cause]
+    CAUSE_NEAREST: _ClassVar[Cause]
+    CAUSE_MISFIT: _ClassVar[Cause]
+    CAUSE_FITS_TRANSPOSED: _ClassVar[Cause]
+    CAUSE_FITS_TURNED: _ClassVar[Cause]
+    CAUSE_NO_IMAGINARY_PART: _ClassVar[Cause]
+    CAUSE_IMAGINARY_PART_UNUSED: _ClassVar[Cause]
+    CAUSE_SEVERAL_DTYPES: _ClassVar[Cause]
+    CAUSE_TIED_ALONE: _ClassVar[Cause]
+    CAUSE_UNTRIED: _ClassVar[Cause]
+    CAUSE_TRIED: _ClassVar[Cause]
+    CAUSE_COMPARED_IN_ALL_ORDERS: _ClassVar[Cause]
+    CAUSE_MADE_OF: _ClassVar[Cause]
+    CAUSE_FUNCTION_REPEATS: _ClassVar[Cause]
+    CAUSE_FUNCTION_SHARES: _ClassVar[Cause]
+    CAUSE_FUNCTION_MAY_SHARE: _ClassVar[Cause]
+    CAUSE_FUNCTION_COMPUTES: _ClassVar[Cause]
+    CAUSE_FUNCTION_LEAVES_OUT: _ClassVar[Cause]
+    CAUSE_SWITCHED_OFF: _ClassVar[Cause]
+    CAUSE_LEFT_TO_FRAMEWORKS: _ClassVar[Cause]
+    CAUSE_NOT_SHAREABLE: _ClassVar[Cause]
+    CAUSE_NOT_SHARED_BESIDE: _ClassVar[Cause]
+    CAUSE_UNEVEN: _ClassVar[Cause]
+SIDE_UNSPECIFIED: Side
+SIDE_REFERENCE: Side
+SIDE_CANDIDATE: Side
+CAUSE_UNSPECIFIED: Cause
+CAUSE_MESSAGE: Cause
+CAUSE_SHAPE: Cause
+CAUSE_DTYPE: Cause
+CAUSE_NONFINITE: Cause
+CAUSE_VALUES: Cause
+CAUSE_MEANS: Cause
+CAUSE_ELEMENTS: Cause
+CAUSE_OFFSET: Cause
+CAUSE_FACTOR: Cause
+CAUSE_ROUNDING: Cause
+CAUSE_BELOW_ROUNDING: Cause
+CAUSE_MEAN_OF_SPREAD: Cause
+CAUSE_MOVED_BIAS: Cause
+CAUSE_WITHOUT_MOVED_BIAS: Cause
+CAUSE_ELEMENTS_LEFT_OUT: Cause
+CAUSE_GRADIENT_BELOW_ROUNDING: Cause
+CAUSE_RANDOM: Cause
+CAUSE_RANDOM_NEARBY: Cause
+CAUSE_SHOWN_BEFORE: Cause
+CAUSE_SHARED_TENSOR: Cause
+CAUSE_ACCUMULATION: Cause
+CAUSE_LEAP: Cause
+CAUSE_LOCAL_FAULT: Cause
+CAUSE_ONE_SIDED: Cause
+CAUSE_NO_GRADIENT: Cause
+CAUSE_ZERO_GRADIENT: Cause
+CAUSE_FROZEN: Cause
+CAUSE_PACKED_WITHOUT_GRADIENT: Cause
+CAUSE_PRESENCE_ONLY: Cause
+CAUSE_NO_TENSOR: Cause
+CAUSE_ACTIVATION_NOT_SHOWN: Cause
+CAUSE_SHOWN_ELSEWHERE: Cause
+CAUSE_BEHIND_ACTIVATION: Cause
+CAUSE_AXES: Cause
+CAUSE_RESHAPED: Cause
+CAUSE_OFF_PLAN: Cause
+CAUSE_LET_GO: Cause
+CAUSE_DID_NOT_COME: Cause
+CAUSE_NO_VALUES: Cause
+CAUSE_STOPPED: Cause
+CAUSE_LOW_CONFIDENCE: Cause
+CAUSE_NORM_WITHOUT: Cause
+CAUSE_NEUTRAL: Cause
+CAUSE_NOT_NEUTRAL: Cause
+CAUSE_TRAINED_ALONE: Cause
+CAUSE_NOT_RETURNED: Cause
+CAUSE_MORE_PARAMETERS: Cause
+CAUSE_ZERO_STATE: Cause
+CAUSE_NOT_STEPPED: Cause
+CAUSE_NOT_GIVEN: Cause
+CAUSE_PLAIN_VALUES: Cause
+CAUSE_LOADER_ENDED: Cause
+CAUSE_TABLE_ROW: Cause
+CAUSE_REPEATED: Cause
+CAUSE_SAME_ORDER: Cause
+CAUSE_SAME_PLACE: Cause
+CAUSE_SOME_SHAPES: Cause
+CAUSE_OTHER_SHAPES: Cause
+CAUSE_OTHER_CLASS: Cause
+CAUSE_OTHER_CLASS_MOST_SHAPES: Cause
+CAUSE_OTHER_KIND: Cause
+CAUSE_DOUBTED: Cause
+CAUSE_OTHER_ORDER: Cause
+CAUSE_OTHER_ORDER_BY_NAMES: Cause
+CAUSE_BY_NAMES: Cause
+CAUSE_NAMES_AGAINST_ORDER: Cause
+CAUSE_SAME_CONTENT: Cause
+CAUSE_MOST_CONTENT: Cause
+CAUSE_ONE_UNIT: Cause
+CAUSE_CALLED_AGAIN: Cause
+CAUSE_IGNORED: Cause
+CAUSE_INSIDE_PINNED: Cause
+CAUSE_INSIDE_UNIT: Cause
+CAUSE_NO_LAYER: Cause
+CAUSE_NO_CALL: Cause
+CAUSE_CALL_NOT_ENDED: Cause
+CAUSE_WEIGHTS_ELSEWHERE: Cause
+CAUSE_NO_WEIGHT: Cause
+CAUSE_COMPUTED_HERE: Cause
+CAUSE_COMPUTED_FROM: Cause
+CAUSE_OWN_TABLE: Cause
+CAUSE_LAYER_ALONE: Cause
+CAUSE_LAYER_IGNORED: Cause
+CAUSE_BEHIND_FAILURE: Cause
+CAUSE_UNUSED_PARTS: Cause
+CAUSE_NEAREST: Cause
+CAUSE_MISFIT: Cause
+CAUSE_FITS_TRANSPOSED: Cause
+CAUSE_FITS_TURNED: Cause
+CAUSE_NO_IMAGINARY_PART: Cause
+CAUSE_IMAGINARY_PART_UNUSED: Cause
+CAUSE_SEVERAL_DTYPES: Cause
+CAUSE_TIED_ALONE: Cause
+CAUSE_UNTRIED: Cause
+CAUSE_TRIED: Cause
+CAUSE_COMPARED_IN_ALL_ORDERS: Cause
+CAUSE_MADE_OF: Cause
+CAUSE_FUNCTION_REPEATS: Cause
+CAUSE_FUNCTION_SHARES: Cause
+CAUSE_FUNCTION_MAY_SHARE: Cause
+CAUSE_FUNCTION_COMPUTES: Cause
+CAUSE_FUNCTION_LEAVES_OUT: Cause
+CAUSE_SWITCHED_OFF: Cause
+CAUSE_LEFT_TO_FRAMEWORKS: Cause
+CAUSE_NOT_SHAREABLE: Cause
+CAUSE_NOT_SHARED_BESIDE: Cause
+CAUSE_UNEVEN: Cause
+
+class Reason(_message.Message):
+    __slots__ = ("cause", "side", "numbers", "names", "because")
+    CAUSE_FIELD_NUMBER: _ClassVar[int]
+    SIDE_FIELD_NUMBER: _ClassVar[int]
+    NUMBERS_FIELD_NUMBER: _ClassVar[int]
+    NAMES_FIELD_NUMBER: _ClassVar[int]
+    BECAUSE_FIELD_NUMBER: _ClassVar[int]
+    cause: Cause
+    side: Side
+    numbers: _containers.RepeatedScalarFieldContainer[float]
+    names: _containers.RepeatedScalarFieldContainer[str]
+    because: _containers.RepeatedCompositeFieldContainer[Reason]
+    def __init__(self, cause: _Optional[_Union[Cause, str]] = ..., side: _Optional[_Union[Side, str]] = ..., numbers: _Optional[_Iterable[float]] = ..., names: _Optional[_Iterable[str]] = ..., because: _Optional[_Iterable[_Union[Reason, _Mapping]]] = ...) -> None: ...

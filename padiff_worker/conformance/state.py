@@ -197,6 +197,70 @@ class StateSuite:
         kept.put_back()
         assert state() == before
 
+    def test_what_layers_keep_in_attributes_is_put_back(self) -> None:
+        class Cache:
+            def __init__(self) -> None:
+                self.seen: list[Any] = []
+                self.latest: Any = None
+
+        def forward(layer: Any, x: Any) -> Any:
+            layer.calls += 1
+            layer.seen.append(x)
+            layer.nested["of"].add(layer.calls)
+            layer.cache.seen.append(x)
+            layer.cache.latest = x
+            layer.made = x
+            return x
+
+        adapter, model = self.case.adapter, self.case.layer(forward)
+        model.calls, model.seen, model.nested, model.cache = 0, [], {"of": set()}, Cache()
+        model.myself = [model, model.seen]
+        seen, cache = model.seen, model.cache
+        kept = KeptState(adapter, model)
+        for _ in range(2):
+            model(self.case.tensor([1, 2]))
+        assert (model.calls, len(model.seen), len(cache.seen)) == (2, 2, 2)
+        kept.put_back()
+        assert (model.calls, model.nested, cache.latest, hasattr(model, "made")) == (
+            0,
+            {"of": set()},
+            None,
+            False,
+        )
+        assert model.seen is seen
+        assert model.cache is cache
+        assert seen == cache.seen == []
+
+    def test_a_buffer_that_a_call_replaces_is_put_back(self) -> None:
+        def forward(layer: Any, x: Any) -> Any:
+            layer.mean = layer.mean * 2.0
+            return x * layer.mean
+
+        model = self.case.layer(forward)
+        self.case.add_buffer(model, "mean", np.array([1, 2], np.float32), persistent=True)
+        kept = KeptState(self.case.adapter, model)
+        model(self.case.tensor([1, 2]))
+        assert self.case.value(self.case.adapter.weights(model)["mean"]).tolist() == [2, 4]
+        kept.put_back()
+        assert self.case.value(self.case.adapter.weights(model)["mean"]).tolist() == [1, 2]
+
+    def test_what_is_made_at_a_first_call_is_not_made_again(self) -> None:
+        def forward(layer: Any, x: Any) -> Any:
+            if not layer.built:
+                layer.inner = self.case.scale(2.0, 3.0)
+                layer.built = True
+            return layer.inner(x)
+
+        model = self.case.layer(forward)
+        model.built = False
+        kept = KeptState(self.case.adapter, model)
+        model(self.case.tensor([1, 2]))
+        inner = model.inner
+        kept.put_back()
+        assert model.built
+        model(self.case.tensor([1, 2]))
+        assert model.inner is inner
+
     def test_a_gradient_that_was_written_is_added_to(self) -> None:
         adapter, model = self.case.adapter, self.case.scale(1.0, 1.0)
         factor = adapter.weights(model)["factor"]

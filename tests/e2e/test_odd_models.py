@@ -21,6 +21,7 @@ MODELS = {
     "Partial": "head",
     "Late": "head",
     "Empty": "head",
+    "Keeping": "head",
     "Wider": "head",
 }
 

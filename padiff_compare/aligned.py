@@ -11,8 +11,8 @@ from padiff_compare.alignment.plan import Plan
 from padiff_compare.alignment.slots import loss_slots
 from padiff_compare.capture.sides import SIDES
 from padiff_compare.capture.trace import Traces
+from padiff_compare.join.calls import JoinedCalls, join_calls
 from padiff_compare.model_index import ModelIndex, Models
-from padiff_compare.steps.calls import JoinedCalls, join_calls
 from padiff_compare.weights.weight_pair import WeightPair, WeightPlan
 from padiff_rpc.v1.records import Layer
 from padiff_rpc.v1.words import Side

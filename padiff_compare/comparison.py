@@ -8,14 +8,14 @@ from padiff_compare.capture.store import TensorStore
 from padiff_compare.inputs import Inputs
 from padiff_compare.model_states import ModelStates
 from padiff_compare.preparation import Preparation
+from padiff_compare.randomness.random_decisions import RandomDecisions
+from padiff_compare.rehearsal.orientation import Orientation, untried
+from padiff_compare.rehearsal.rehearsal import Rehearsal, is_needed
 from padiff_compare.report.builder import ReportBuilder
 from padiff_compare.run import Run
 from padiff_compare.settings import check_parties, settle
 from padiff_compare.source_pair import SourcePair
 from padiff_compare.steps.loop import Steps
-from padiff_compare.steps.orientation import Orientation, untried
-from padiff_compare.steps.random_decisions import RandomDecisions
-from padiff_compare.steps.rehearsal import Rehearsal, is_needed
 from padiff_compare.weights.weight_flow import WeightFlow
 from padiff_rpc.v1.records import AssignWeightsRequest, CompareStart, Note, Options
 from padiff_rpc.v1.words import NoteKind, Phase, Side, TraceMode

@@ -52,7 +52,12 @@ INNER_ARROWS: dict[str, set[str]] = {
     "alignment": {"capture"},
     "weights": {"capture", "alignment", "judge"},
     "report": {"alignment", "judge"},
-    "steps": {"capture", "alignment", "judge", "weights", "report"},
+    "join": {"capture", "alignment", "judge", "weights"},
+    "noise": {"capture", "alignment", "judge", "weights", "join"},
+    "lockstep": {"capture", "alignment", "join"},
+    "randomness": {"capture", "alignment", "judge", "weights", "report", "join", "lockstep"},
+    "steps": {"capture", "alignment", "judge", "weights", "join", "noise", "lockstep", "randomness"},
+    "rehearsal": {"capture", "alignment", "judge", "weights", "join", "steps"},
 }
 MOST_PARAMETERS = 5
 # One module is client and worker in one process, for scripts that hold both live models; whoever does not

@@ -1,1 +1,1 @@
-"""The steps of a comparison: both workers run, their captures meet, pairs are measured, rows come out."""
+"""The loop over steps: each is run on both sides in one pass or two, and rows come out."""

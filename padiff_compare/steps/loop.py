@@ -10,13 +10,13 @@ from padiff_compare.aligned import AlignedModels
 from padiff_compare.capture.batches import StepBatch
 from padiff_compare.capture.held_pass import HeldPass
 from padiff_compare.capture.sides import SIDES
+from padiff_compare.join.own_gradients import own_inputs, with_own_gradients
 from padiff_compare.judge.gradient_history import GradientHistory
+from padiff_compare.lockstep.lockstep_plan import LockstepPlan, plan_overrides
+from padiff_compare.randomness.random_decisions import RandomDecisions
 from padiff_compare.run import Run
 from padiff_compare.source_pair import SourcePair
-from padiff_compare.steps.lockstep_plan import LockstepPlan, plan_overrides
 from padiff_compare.steps.one_pass import PassRunner
-from padiff_compare.steps.own_gradients import own_inputs, with_own_gradients
-from padiff_compare.steps.random_decisions import RandomDecisions
 from padiff_compare.steps.step_pass import Outcome, StepPass, step_result
 from padiff_compare.steps.step_run import PassStart
 from padiff_compare.steps.twins import Twins

@@ -9,15 +9,15 @@ from typing import Optional
 from padiff_compare.aligned import AlignedModels
 from padiff_compare.capture.sides import SIDES, other
 from padiff_compare.capture.source import StepSource
+from padiff_compare.join.calls import JoinedCalls
+from padiff_compare.join.captures import PassPlan, StepCaptures
+from padiff_compare.join.expectations import Expectations
 from padiff_compare.judge.tolerances import Tolerances
+from padiff_compare.lockstep.override_feed import WINDOW_BYTES, OverrideFeed
+from padiff_compare.randomness.random_decisions import RandomDecisions
+from padiff_compare.randomness.random_effects import RandomEffects
 from padiff_compare.run import Run
 from padiff_compare.source_pair import ComparisonStopped, SourcePair
-from padiff_compare.steps.calls import JoinedCalls
-from padiff_compare.steps.captures import PassPlan, StepCaptures
-from padiff_compare.steps.expectations import Expectations
-from padiff_compare.steps.override_feed import WINDOW_BYTES, OverrideFeed
-from padiff_compare.steps.random_decisions import RandomDecisions
-from padiff_compare.steps.random_effects import RandomEffects
 from padiff_compare.steps.step_pass import Outcome, StepPass
 from padiff_compare.steps.step_rows import PassEnd, StepRows
 from padiff_compare.steps.step_run import PassStart, SideEnd, StepRun
@@ -83,7 +83,7 @@ class PassRunner:
         feed = self._feed(this)
         captures = StepCaptures(known, self._run.store, running.ready, feed, this.hold)
         with closing(captures):
-            ends = running.run(captures)
+            ends = running.run(captures, feed)
             summary = ends[Side.REFERENCE].summary
             if this.hold is not None and summary is not None:
                 this.hold.ended(summary)

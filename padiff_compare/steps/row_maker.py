@@ -7,15 +7,15 @@ from typing import Any, Optional
 
 from padiff_compare.capture.sides import SIDES, TensorPair, other
 from padiff_compare.capture.trace import SeenCall
+from padiff_compare.join.captures import StepCaptures
+from padiff_compare.join.pairs import Half, PairTable
 from padiff_compare.judge.judge import Evidence, Known
 from padiff_compare.judge.judged_row import judged_row
 from padiff_compare.judge.measure import is_zero
 from padiff_compare.layout_rules import IDENTITY, Rule
 from padiff_compare.model_index import Models
+from padiff_compare.noise.rounding_floors import RoundingFloors
 from padiff_compare.rows import blank_row, one_sided
-from padiff_compare.steps.captures import StepCaptures
-from padiff_compare.steps.pairs import Half, PairTable
-from padiff_compare.steps.rounding_floors import RoundingFloors
 from padiff_compare.steps.step_pass import StepPass
 from padiff_compare.weights.weight_pair import Counterparts
 from padiff_rpc.v1.records import Options, Place, Reason, Row, Slot

@@ -9,8 +9,8 @@ from typing import Optional
 
 from padiff_compare.capture.held_pass import HeldPass
 from padiff_compare.judge.gradient_history import GradientHistory
+from padiff_compare.lockstep.lockstep_plan import LockstepPlan
 from padiff_compare.rows import fails
-from padiff_compare.steps.lockstep_plan import LockstepPlan
 from padiff_compare.steps.twins import Twins
 from padiff_rpc.records import record
 from padiff_rpc.v1.records import Row, StepResult, Unmatched

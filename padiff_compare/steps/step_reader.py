@@ -8,9 +8,9 @@ from typing import Optional
 
 from padiff_compare.capture.items import Announced, CaptureBegins, CaptureChunk, Credit, HeldCapture, StepItem
 from padiff_compare.capture.store import TensorStore
-from padiff_compare.steps.captures import StepCaptures
-from padiff_compare.steps.override_feed import OverrideFeed
-from padiff_compare.steps.pairs import Half
+from padiff_compare.join.captures import StepCaptures
+from padiff_compare.join.pairs import Half
+from padiff_compare.lockstep.override_feed import OverrideFeed
 from padiff_rpc.errors import ProtocolError
 from padiff_rpc.limits import exceeded, limits
 from padiff_rpc.tensors import Array, ReceivedTensor, TensorAssembler

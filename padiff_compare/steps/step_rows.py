@@ -11,19 +11,19 @@ from typing import Optional
 from padiff_compare.alignment.slots import SlotPair
 from padiff_compare.capture.sides import SIDES, other
 from padiff_compare.capture.trace import SeenCall
+from padiff_compare.join.calls import CallPair
+from padiff_compare.join.captures import LOSSES, StepCaptures
+from padiff_compare.join.functional_calls import FunctionalCalls
+from padiff_compare.join.pairs import PairTable
 from padiff_compare.judge.judge import Known
 from padiff_compare.layout_rules import IDENTITY
+from padiff_compare.lockstep.charging import Charging
+from padiff_compare.lockstep.shares import Shares
 from padiff_compare.model_index import Models
+from padiff_compare.noise.shifted import Shifted
+from padiff_compare.randomness.random_effects import RandomEffects
 from padiff_compare.rows import numbered
-from padiff_compare.steps.calls import CallPair
-from padiff_compare.steps.captures import LOSSES, StepCaptures
-from padiff_compare.steps.charging import Charging
-from padiff_compare.steps.functional_calls import FunctionalCalls
-from padiff_compare.steps.pairs import PairTable
-from padiff_compare.steps.random_effects import RandomEffects
 from padiff_compare.steps.row_maker import RowMaker, against_nothing, is_nothing
-from padiff_compare.steps.shares import Shares
-from padiff_compare.steps.shifted import Shifted
 from padiff_compare.steps.step_pass import StepPass
 from padiff_compare.weights.weight_pair import Counterparts, WeightPair
 from padiff_rpc.records import record

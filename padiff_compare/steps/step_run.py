@@ -12,11 +12,12 @@ from padiff_compare.capture.batches import StepBatch
 from padiff_compare.capture.sides import SIDES, TensorPair, other
 from padiff_compare.capture.source import SourceStep, StepSource
 from padiff_compare.capture.store import TensorStore
+from padiff_compare.join.captures import StepCaptures
+from padiff_compare.join.pairs import PairTable
 from padiff_compare.judge.measured import measure_pair
 from padiff_compare.judge.tolerances import Tolerances
 from padiff_compare.layout_rules import IDENTITY
-from padiff_compare.steps.captures import StepCaptures
-from padiff_compare.steps.pairs import PairTable
+from padiff_compare.lockstep.override_feed import OverrideFeed
 from padiff_compare.steps.step_reader import StepReader
 from padiff_rpc.errors import PaDiffError
 from padiff_rpc.records import record
@@ -81,10 +82,12 @@ class StepRun:
         """Takes a pair to measure, from any thread; what `StepCaptures` is given as its `ready`."""
         self._work.put((table, pair))
 
-    def run(self, captures: StepCaptures) -> Mapping[Side, SideEnd]:
-        """Runs the step to its end on each side and returns how each ended."""
+    def run(self, captures: StepCaptures, feed: Optional[OverrideFeed] = None) -> Mapping[Side, SideEnd]:
+        """Runs the step to its end on each side, fed with overrides, and returns how each ended."""
         threads = [
-            threading.Thread(target=self._read, args=(side, captures), name=f"{side}-reader", daemon=True)
+            threading.Thread(
+                target=self._read, args=(side, captures, feed), name=f"{side}-reader", daemon=True
+            )
             for side in SIDES
         ]
         for thread in threads:
@@ -129,15 +132,15 @@ class StepRun:
         else:
             table.settle(pair, measured)
 
-    def _read(self, side: Side, captures: StepCaptures) -> None:
-        feed = captures.feed if side is Side.CANDIDATE else None
-        reader = StepReader(side, captures, self._store, feed)
+    def _read(self, side: Side, captures: StepCaptures, feed: Optional[OverrideFeed]) -> None:
+        fed = feed if side is Side.CANDIDATE else None
+        reader = StepReader(side, captures, self._store, fed)
         error: Optional[PaDiffError] = None
         try:
             tensors = self._batch.tensors_of(side)
             call = self._calls[side] = self._sources[side].open_step(self._starts[side], tensors)
-            if feed is not None:
-                feed.open(call)
+            if fed is not None:
+                fed.open(call)
             try:
                 reader.read(call.items(), lambda phase: self._begin(side, call, phase))
             finally:
@@ -147,12 +150,12 @@ class StepRun:
         except Exception as bug:
             logger.exception("reading the %s's step failed", side)
             error = PaDiffError(f"{type(bug).__name__}: {bug} (our bug; the coordinator's log has the stack)")
-        if captures.feed is not None:
+        if feed is not None:
             if side is Side.CANDIDATE:
-                captures.feed.close()
-                self._sources[side].count_traffic(captures.feed.traffic)
+                feed.close()
+                self._sources[side].count_traffic(feed.traffic)
             else:
-                captures.feed.reference_ended()
+                feed.reference_ended()
         self._sources[side].count_traffic(reader.traffic)
         self._ends[side] = SideEnd(
             phase=self._phases[side], summary=reader.summary, failure=reader.failure, error=error

@@ -6,7 +6,7 @@ from collections import Counter
 
 from padiff_compare.alignment.plan import PairedLayer, Plan
 from padiff_compare.capture.trace import Trace
-from padiff_compare.steps.calls import join_calls
+from padiff_compare.join.calls import join_calls
 from padiff_rpc.v1.records import CallEvent, RandomOperation, Slot, TensorSpec
 from padiff_rpc.v1.words import CallMoment, DType, PairedBy, Side
 

@@ -13,15 +13,15 @@ from padiff_compare.capture.items import Announced
 from padiff_compare.capture.sides import TensorPair
 from padiff_compare.capture.store import TensorStore
 from padiff_compare.capture.trace import Trace
+from padiff_compare.join.calls import join_calls
+from padiff_compare.join.captures import LOSSES, PassPlan, StepCaptures
+from padiff_compare.join.expectations import Expectations
+from padiff_compare.join.pairs import Half
 from padiff_compare.judge.gradient_history import GradientHistory
 from padiff_compare.judge.measured import measure_pair
 from padiff_compare.judge.tolerances import Tolerances
 from padiff_compare.layout_rules import IDENTITY
 from padiff_compare.model_index import ModelIndex
-from padiff_compare.steps.calls import join_calls
-from padiff_compare.steps.captures import LOSSES, PassPlan, StepCaptures
-from padiff_compare.steps.expectations import Expectations
-from padiff_compare.steps.pairs import Half
 from padiff_compare.steps.step_pass import StepPass
 from padiff_compare.steps.step_rows import PassEnd, StepRows
 from padiff_compare.weights.owned_weight import OwnedWeight

@@ -25,14 +25,14 @@ from padiff_compare.alignment.slots import Meeting, loss_slots
 from padiff_compare.capture.sides import SIDES
 from padiff_compare.capture.store import TensorStore
 from padiff_compare.capture.trace import Origin, Trace
+from padiff_compare.join.calls import join_calls
+from padiff_compare.join.captures import PassPlan, StepCaptures
+from padiff_compare.join.expectations import Expectations
 from padiff_compare.judge.measured import measure_pair
 from padiff_compare.judge.tolerances import Tolerances
+from padiff_compare.lockstep.lockstep_plan import LockstepPlan
+from padiff_compare.lockstep.override_feed import OverrideFeed
 from padiff_compare.model_index import ModelIndex
-from padiff_compare.steps.calls import join_calls
-from padiff_compare.steps.captures import PassPlan, StepCaptures
-from padiff_compare.steps.expectations import Expectations
-from padiff_compare.steps.lockstep_plan import LockstepPlan
-from padiff_compare.steps.override_feed import OverrideFeed
 from padiff_compare.steps.step_reader import StepReader
 from padiff_compare.weights.hyper_parameters import differences
 from padiff_compare.weights.weight_fates import fates

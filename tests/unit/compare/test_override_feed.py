@@ -7,9 +7,9 @@ import pytest
 
 from padiff_compare.alignment.plan import PairedLayer, Plan
 from padiff_compare.capture.trace import Origin, Trace
-from padiff_compare.steps.calls import join_calls
-from padiff_compare.steps.lockstep_plan import plan_lockstep
-from padiff_compare.steps.override_feed import OverrideFeed
+from padiff_compare.join.calls import join_calls
+from padiff_compare.lockstep.lockstep_plan import plan_lockstep
+from padiff_compare.lockstep.override_feed import OverrideFeed
 from padiff_rpc.tensors import HostTensor
 from padiff_rpc.v1.records import CallEvent, NotOverridden, OverrideTicket, Slot, TensorSpec
 from padiff_rpc.v1.words import CallMoment, DType, NoteKind, PairedBy, Pass, Phase, Side

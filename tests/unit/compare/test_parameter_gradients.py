@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from padiff_compare.capture.store import TensorStore
+from padiff_compare.join.pairs import Half
+from padiff_compare.join.parameter_gradients import ParameterGradients
 from padiff_compare.layout_rules import STACK
-from padiff_compare.steps.pairs import Half
-from padiff_compare.steps.parameter_gradients import ParameterGradients
 from padiff_compare.weights.owned_weight import OwnedWeight
 from padiff_compare.weights.weight_pair import WeightPair
 from padiff_rpc.tensors import HostTensor

@@ -6,7 +6,7 @@ from typing import Optional
 
 import pytest
 
-from padiff_compare.steps.precision import Precision
+from padiff_compare.join.precision import Precision
 from padiff_rpc.v1.records import CallEvent, Slot, TensorSpec
 from padiff_rpc.v1.words import CallMoment, DType
 

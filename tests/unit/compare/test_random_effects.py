@@ -14,9 +14,9 @@ from random_events import SPEC, plan_of, seen_in
 from padiff_compare.capture.sides import SIDES
 from padiff_compare.judge.judge import Chance
 from padiff_compare.layout_rules import IDENTITY
+from padiff_compare.lockstep.lockstep_plan import plan_overrides
 from padiff_compare.model_index import ModelIndex
-from padiff_compare.steps.lockstep_plan import plan_overrides
-from padiff_compare.steps.random_effects import RandomEffects
+from padiff_compare.randomness.random_effects import RandomEffects
 from padiff_compare.weights.owned_weight import OwnedWeight
 from padiff_compare.weights.weight_pair import WeightPair
 from padiff_rpc.v1.records import Layer, Weight

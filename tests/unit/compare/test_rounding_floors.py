@@ -14,15 +14,15 @@ from translated import translated
 from padiff_compare.alignment.plan import PairedLayer, Plan
 from padiff_compare.capture.sides import SIDES, TensorPair
 from padiff_compare.capture.store import TensorStore
+from padiff_compare.join.captures import LOSS_KEY, PassPlan, StepCaptures
+from padiff_compare.join.pairs import Half, PairTable
 from padiff_compare.judge.judge import Evidence, Judgement, judge
 from padiff_compare.judge.measured import measure_pair
-from padiff_compare.judge.noise import rounding_floor
 from padiff_compare.judge.tolerances import Tolerances
 from padiff_compare.layout_rules import IDENTITY
 from padiff_compare.model_index import ModelIndex
-from padiff_compare.steps.captures import LOSS_KEY, PassPlan, StepCaptures
-from padiff_compare.steps.pairs import Half, PairTable
-from padiff_compare.steps.rounding_floors import RoundingFloors
+from padiff_compare.noise.noise import rounding_floor
+from padiff_compare.noise.rounding_floors import RoundingFloors
 from padiff_compare.weights.owned_weight import OwnedWeight
 from padiff_compare.weights.weight_pair import WeightPair, WeightPlan
 from padiff_rpc.tensors import HostTensor

@@ -16,9 +16,9 @@ from padiff_compare.alignment.slots import Meeting
 from padiff_compare.alignment.spreads import Spread
 from padiff_compare.capture.sides import SIDES, TensorPair
 from padiff_compare.capture.trace import Origin, Trace
+from padiff_compare.join.calls import CallPairs, join_calls
 from padiff_compare.model_index import ModelIndex
-from padiff_compare.steps.calls import CallPairs, join_calls
-from padiff_compare.steps.value_matching import ValueMatching
+from padiff_compare.rehearsal.value_matching import ValueMatching
 from padiff_rpc import trees
 from padiff_rpc.tensors import HostTensor
 from padiff_rpc.v1.records import CallEvent, Layer, Slot, TensorSpec

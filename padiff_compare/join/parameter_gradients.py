@@ -10,9 +10,9 @@ from typing import Optional
 
 from padiff_compare.capture.sides import SIDES
 from padiff_compare.capture.store import TensorStore
+from padiff_compare.join.pairs import Half, PairTable, Ready
 from padiff_compare.judge.measure import is_zero
 from padiff_compare.judge.measured import Aspect
-from padiff_compare.steps.pairs import Half, PairTable, Ready
 from padiff_compare.weights.weight_pair import MadeWeight, WeightPair
 from padiff_rpc.tensors import HostTensor
 from padiff_rpc.v1.words import CaptureKind, Phase, Side

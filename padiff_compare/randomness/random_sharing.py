@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from padiff_compare.alignment.plan import Plan
 from padiff_compare.capture.sides import SIDES
 from padiff_compare.capture.trace import CallName
-from padiff_compare.steps.calls import JoinedCalls, Operations
+from padiff_compare.join.calls import JoinedCalls, Operations
 from padiff_rpc.records import record
 from padiff_rpc.v1.records import RandomOperation, RandomPair
 from padiff_rpc.v1.words import PairedBy, Side

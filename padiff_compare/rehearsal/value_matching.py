@@ -15,9 +15,9 @@ from padiff_compare.alignment.slots import SlotPair, tensors_of
 from padiff_compare.alignment.spreads import Spread, spreads
 from padiff_compare.capture.sides import SIDES, TensorPair, other
 from padiff_compare.capture.trace import CallName, Origin
+from padiff_compare.join.calls import CallPair, JoinedCalls
 from padiff_compare.model_index import Models
-from padiff_compare.steps.calls import CallPair, JoinedCalls
-from padiff_compare.steps.told_activations import told_activations
+from padiff_compare.rehearsal.told_activations import told_activations
 from padiff_rpc.v1.records import Slot
 from padiff_rpc.v1.words import CallMoment, Side
 

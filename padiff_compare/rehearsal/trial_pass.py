@@ -9,11 +9,11 @@ from typing import Optional
 from padiff_compare.aligned import AlignedModels
 from padiff_compare.capture.batches import StepBatch
 from padiff_compare.capture.sides import SIDES
+from padiff_compare.join.captures import PassPlan, StepCaptures
+from padiff_compare.join.expectations import Expectations
 from padiff_compare.judge.tolerances import Tolerances
 from padiff_compare.run import Run
 from padiff_compare.source_pair import SourcePair
-from padiff_compare.steps.captures import PassPlan, StepCaptures
-from padiff_compare.steps.expectations import Expectations
 from padiff_compare.steps.step_run import PassStart, StepRun
 from padiff_rpc.v1.records import StepStart
 from padiff_rpc.v1.words import Randomness

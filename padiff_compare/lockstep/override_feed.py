@@ -11,7 +11,7 @@ from padiff_compare.alignment.slots import Meeting
 from padiff_compare.capture.trace import Origin
 from padiff_compare.dtype_cast import cast
 from padiff_compare.layout_rules import IDENTITY
-from padiff_compare.steps.lockstep_plan import LockstepPlan
+from padiff_compare.lockstep.lockstep_plan import LockstepPlan
 from padiff_rpc.errors import ProtocolError
 from padiff_rpc.records import record
 from padiff_rpc.tensors import FLOATING, HostTensor

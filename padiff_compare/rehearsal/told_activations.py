@@ -9,8 +9,8 @@ from padiff_compare.alignment.activations import ACTIVATIONS, COMPUTED, Activati
 from padiff_compare.alignment.plan import PairedLayer
 from padiff_compare.alignment.slots import SlotPair
 from padiff_compare.capture.sides import SIDES, TensorPair, other
+from padiff_compare.join.calls import JoinedCalls
 from padiff_compare.model_index import Models
-from padiff_compare.steps.calls import JoinedCalls
 from padiff_rpc.v1.words import CallMoment, Side
 
 

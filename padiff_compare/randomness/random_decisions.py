@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from typing import Optional
 
 from padiff_compare.capture.sides import SIDES
+from padiff_compare.join.calls import JoinedCalls, Operations
+from padiff_compare.lockstep.lockstep_plan import Keeps
 from padiff_compare.model_index import Models
+from padiff_compare.randomness.random_effects import RandomEffects
+from padiff_compare.randomness.random_plan import RandomPlan, SettledDecision, plan_randomness, settled_alone
 from padiff_compare.report.builder import ReportBuilder
-from padiff_compare.steps.calls import JoinedCalls, Operations
-from padiff_compare.steps.lockstep_plan import Keeps
-from padiff_compare.steps.random_effects import RandomEffects
-from padiff_compare.steps.random_plan import RandomPlan, SettledDecision, plan_randomness, settled_alone
 from padiff_rpc.v1.records import Note, RandomOperation, StepStart, StepSummary
 from padiff_rpc.v1.words import NoteKind, Randomness, Side
 

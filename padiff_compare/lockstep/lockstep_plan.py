@@ -7,8 +7,8 @@ from typing import Optional
 
 from padiff_compare.alignment.slots import Meeting, SlotPair
 from padiff_compare.capture.trace import Origin
+from padiff_compare.join.calls import JoinedCalls
 from padiff_compare.layout_rules import IDENTITY
-from padiff_compare.steps.calls import JoinedCalls
 from padiff_rpc.records import record
 from padiff_rpc.v1.records import OverridePlace, OverrideTicket, TensorSpec
 from padiff_rpc.v1.words import Side

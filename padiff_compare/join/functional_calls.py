@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from padiff_compare.alignment.slots import SlotPair, SlotPairing
 from padiff_compare.capture.sides import SIDES
 from padiff_compare.capture.trace import SeenCall
+from padiff_compare.join.calls import CallPair, JoinedCalls
 from padiff_compare.model_index import Models
-from padiff_compare.steps.calls import CallPair, JoinedCalls
 from padiff_compare.weights.weight_pair import WeightPlan
 from padiff_rpc.v1.records import CallEvent
 from padiff_rpc.v1.words import CallMoment, Side

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from padiff_compare.alignment.slots import SlotPairing, pair_slots
 from padiff_compare.capture.sides import SIDES
 from padiff_compare.capture.store import TensorStore
+from padiff_compare.join.pairs import Half, PairTable, Ready
 from padiff_compare.judge.measured import Aspect
-from padiff_compare.steps.pairs import Half, PairTable, Ready
 from padiff_rpc.v1.records import Slot
 from padiff_rpc.v1.words import CallMoment, CaptureKind, Phase, Side
 

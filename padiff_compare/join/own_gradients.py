@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping
 from padiff_compare.alignment.slots import SlotPair
 from padiff_compare.capture.sides import SIDES, other
 from padiff_compare.capture.trace import Trace
-from padiff_compare.steps.calls import CallPair, JoinedCalls, join_calls
+from padiff_compare.join.calls import CallPair, JoinedCalls, join_calls
 from padiff_rpc.v1.records import CallEvent, CallInput
 from padiff_rpc.v1.words import CallMoment, Side
 

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 
 from padiff_compare.capture.sides import TensorPair
 from padiff_compare.capture.trace import CallName
-from padiff_compare.judge.noise import norm_of
-from padiff_compare.steps.calls import CallPair
-from padiff_compare.steps.pairs import PairTable
+from padiff_compare.join.calls import CallPair
+from padiff_compare.join.pairs import PairTable
+from padiff_compare.noise.noise import norm_of
 from padiff_rpc.records import record
 from padiff_rpc.v1.words import CallMoment
 

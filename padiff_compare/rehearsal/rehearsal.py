@@ -15,18 +15,18 @@ from padiff_compare.alignment.slots import Meeting
 from padiff_compare.capture.batches import StepBatch
 from padiff_compare.capture.sides import SIDES, TensorPair, other
 from padiff_compare.capture.trace import Trace, Traces
+from padiff_compare.join.calls import CallPair, JoinedCalls
+from padiff_compare.join.captures import StepCaptures
+from padiff_compare.join.pairs import Half
 from padiff_compare.judge.judge import Evidence, judge
 from padiff_compare.judge.measured import Aspect, measure_pair
 from padiff_compare.judge.tolerances import Tolerances
 from padiff_compare.model_index import Models
+from padiff_compare.rehearsal.told_activations import told_activations
+from padiff_compare.rehearsal.trial_pass import trial_pass
+from padiff_compare.rehearsal.value_matching import ValueMatching
 from padiff_compare.run import Run
 from padiff_compare.source_pair import SourcePair
-from padiff_compare.steps.calls import CallPair, JoinedCalls
-from padiff_compare.steps.captures import StepCaptures
-from padiff_compare.steps.pairs import Half
-from padiff_compare.steps.told_activations import told_activations
-from padiff_compare.steps.trial_pass import trial_pass
-from padiff_compare.steps.value_matching import ValueMatching
 from padiff_rpc.v1.records import Options
 from padiff_rpc.v1.words import CallMoment, CaptureKind, Phase, Side, Verdict
 

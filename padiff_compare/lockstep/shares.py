@@ -7,8 +7,8 @@ from typing import Any, Optional
 
 from padiff_compare.alignment.slots import SlotPair
 from padiff_compare.capture.sides import SIDES, TensorPair
-from padiff_compare.steps.calls import CallPair
-from padiff_compare.steps.pairs import PairTable
+from padiff_compare.join.calls import CallPair
+from padiff_compare.join.pairs import PairTable
 from padiff_rpc.v1.records import Reason
 from padiff_rpc.v1.words import Cause, Side
 

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from padiff_compare.capture.sides import SIDES
 from padiff_compare.capture.trace import CallName
-from padiff_compare.steps.calls import JoinedCalls, Operations
-from padiff_compare.steps.random_sharing import Group, share
+from padiff_compare.join.calls import JoinedCalls, Operations
+from padiff_compare.randomness.random_sharing import Group, share
 from padiff_rpc.records import record
 from padiff_rpc.v1.records import Note, RandomOperation, RandomPair, Reason, StepStart
 from padiff_rpc.v1.words import Cause, NoteKind, Randomness, Side

@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 
 from padiff_compare.capture.sides import TensorPair
 from padiff_compare.capture.trace import CallName
+from padiff_compare.join.calls import CallPair
+from padiff_compare.join.captures import StepCaptures
 from padiff_compare.judge.measured import Measured
-from padiff_compare.judge.noise import norm_of, rounding_floor
 from padiff_compare.model_index import Models
-from padiff_compare.steps.calls import CallPair
-from padiff_compare.steps.captures import StepCaptures
-from padiff_compare.steps.whole_calls import WholeCall, gradient_keys_of, keys_of, size_of
+from padiff_compare.noise.noise import norm_of, rounding_floor
+from padiff_compare.noise.whole_calls import WholeCall, gradient_keys_of, keys_of, size_of
 from padiff_rpc.v1.records import Tolerance
 from padiff_rpc.v1.words import CallMoment, Side
 

@@ -12,9 +12,9 @@ from padiff_compare.aligned import AlignedModels
 from padiff_compare.capture.batches import StepBatch
 from padiff_compare.capture.sides import SIDES
 from padiff_compare.layout_rules import Rule
+from padiff_compare.rehearsal.orientation_trials import Trials
 from padiff_compare.run import Run
 from padiff_compare.source_pair import SourcePair
-from padiff_compare.steps.orientation_trials import Trials
 from padiff_compare.weights.order_search import Distance, Orders, distance, search
 from padiff_compare.weights.weight_pair import WeightPair, WeightPlan
 from padiff_rpc.records import record

@@ -8,7 +8,7 @@ from typing import Optional
 
 from padiff_compare.capture.sides import SIDES
 from padiff_compare.capture.trace import Origin
-from padiff_compare.steps.calls import JoinedCalls
+from padiff_compare.join.calls import JoinedCalls
 from padiff_rpc.v1.records import CallEvent
 from padiff_rpc.v1.words import Side
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import dataclasses
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
-from typing import Any, Optional
+from typing import Any, Optional, Protocol
 
 from padiff_compare.alignment.plan import Plan
 from padiff_compare.capture.held_pass import HeldPass
@@ -19,19 +19,18 @@ from padiff_compare.capture.items import Announced, HeldCapture
 from padiff_compare.capture.sides import SIDES, TensorPair
 from padiff_compare.capture.store import TensorStore
 from padiff_compare.capture.trace import Origin, Trace, Traces, own_gradients
+from padiff_compare.join.calls import CallPair, CallPairs, JoinedCalls
+from padiff_compare.join.expectations import Expectations
+from padiff_compare.join.pairs import Half, PairTable, Ready
+from padiff_compare.join.parameter_gradients import ParameterGradients
+from padiff_compare.join.precision import Precision
+from padiff_compare.join.targets import Targets
 from padiff_compare.judge.measured import Aspect
 from padiff_compare.judge.noisy_elements import Reals
-from padiff_compare.steps.calls import CallPair, CallPairs, JoinedCalls
-from padiff_compare.steps.expectations import Expectations
-from padiff_compare.steps.override_feed import OverrideFeed
-from padiff_compare.steps.pairs import Half, PairTable, Ready
-from padiff_compare.steps.parameter_gradients import ParameterGradients
-from padiff_compare.steps.precision import Precision
-from padiff_compare.steps.targets import Targets
 from padiff_compare.weights.owned_weight import full_name
 from padiff_compare.weights.weight_pair import WeightPair, WeightPlan
 from padiff_rpc.records import record
-from padiff_rpc.tensors import COMPLEX, FLOATING
+from padiff_rpc.tensors import COMPLEX, FLOATING, HostTensor
 from padiff_rpc.v1.records import CallEvent, Reason, Slot
 from padiff_rpc.v1.words import CallMoment, CaptureKind, Cause, DType, Phase, Side
 
@@ -61,6 +60,18 @@ class PassPlan:
     offsets: Mapping[str, Mapping[str, Reals]] = dataclasses.field(default_factory=dict)
 
 
+class Keeper(Protocol):
+    """Who needs tensors of the reference besides the pairs: what sends them to the candidate."""
+
+    def wants(self, origin: Origin, *, gradient: bool) -> bool:
+        """Whether it needs the tensor that was first seen there, or its gradient."""
+
+    def arrived(
+        self, origin: Origin, tensor: HostTensor, let_go: Callable[[], None], *, gradient: bool
+    ) -> None:
+        """Takes a tensor that it wants; calls `let_go` once when it is done with it."""
+
+
 class StepCaptures:
     """All captures of one step. Two readers feed it; it is thread-safe.
 
@@ -69,7 +80,6 @@ class StepCaptures:
         parameter_gradients: pairs by the parameters' full names.
         targets: what loaders in the workers gave to the losses.
         losses: one pair, `LOSSES`.
-        feed: of the overrides; None where there are none.
         weights: which weights hold the same numbers.
         compared_parameters: the pairs of the weight plan whose gradients are compared.
         made_parameters: the parameters of whose gradients only the presence is judged.
@@ -80,12 +90,12 @@ class StepCaptures:
         known: PassPlan,
         store: TensorStore,
         ready: Ready,
-        feed: Optional[OverrideFeed] = None,
+        keeper: Optional[Keeper] = None,
         hold: Optional[HeldPass] = None,
     ) -> None:
-        """`feed` gets the reference's tensors that it wants, in lockstep; `hold` all that it shows."""
+        """`keeper` gets the reference's tensors that it wants; `hold` all that the reference shows."""
         self._offsets = known.offsets
-        self.feed = feed
+        self._keeper = keeper
         self._hold = hold
         self._expectations = known.expectations
         self._lock = threading.Lock()
@@ -216,12 +226,12 @@ class StepCaptures:
         self, table: PairTable[int], side: Side, number: int, half: Half, partners: Optional[int]
     ) -> None:
         origin, gradient = self._origins[side].get(number), table is self.gradients
-        feed = self.feed if side is Side.REFERENCE else None
-        if feed is None or origin is None or not feed.wants(origin, gradient=gradient):
+        keeper = self._keeper if side is Side.REFERENCE else None
+        if keeper is None or origin is None or not keeper.wants(origin, gradient=gradient):
             table.arrive(side, number, half, partners)
             return
         table.arrive(side, number, half, partners, held=True)
-        feed.arrived(origin, half.tensors[0], lambda: table.let_go(side, number), gradient=gradient)
+        keeper.arrived(origin, half.tensors[0], lambda: table.let_go(side, number), gradient=gradient)
 
     def _partners(self, side: Side, capture: Announced) -> Optional[int]:
         """Returns in how many pairs a capture will be; None when that is not known."""

@@ -12,14 +12,14 @@ from typing import Any, Optional, Union
 
 from padiff_compare.capture.sides import TensorPair
 from padiff_compare.capture.trace import CallName
-from padiff_compare.judge.noise import Level, Noise, louder, norm_of
+from padiff_compare.join.calls import CallPair
+from padiff_compare.join.captures import LOSSES, StepCaptures
+from padiff_compare.join.pairs import PairTable
 from padiff_compare.model_index import Models
-from padiff_compare.steps.calls import CallPair
-from padiff_compare.steps.captures import LOSSES, StepCaptures
-from padiff_compare.steps.pairs import PairTable
-from padiff_compare.steps.parameter_floors import ParameterFloors
-from padiff_compare.steps.terms import GradientTerms, ValueTerms
-from padiff_compare.steps.whole_calls import gradient_keys_of, keys_of, whole_calls
+from padiff_compare.noise.noise import Level, Noise, louder, norm_of
+from padiff_compare.noise.parameter_floors import ParameterFloors
+from padiff_compare.noise.terms import GradientTerms, ValueTerms
+from padiff_compare.noise.whole_calls import gradient_keys_of, keys_of, whole_calls
 from padiff_compare.weights.weight_pair import WeightPair
 from padiff_rpc.v1.records import Options
 from padiff_rpc.v1.words import CallMoment, Side

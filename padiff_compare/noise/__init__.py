@@ -1,0 +1,1 @@
+"""Differences that rounding explains: floors of places, and what is made of noise."""

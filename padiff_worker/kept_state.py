@@ -10,14 +10,12 @@ from typing import Any, Optional
 import numpy as np
 
 from padiff_worker.adapter import FrameworkAdapter
-from padiff_worker.python_state import PythonState
 
 
 class KeptState:
     """A model's state at one moment: weights, buffers, gradients, modes, and every random generator's.
 
-    What its layers keep in plain Python attributes is part of it (see `PythonState`); what lies elsewhere,
-    in globals, files or closures, is not. Used on the model's thread.
+    What the model keeps in plain Python attributes is not part of it. Used on the model's thread.
     """
 
     def __init__(self, adapter: FrameworkAdapter, model: Any, optimizer: Optional[Any] = None) -> None:
@@ -30,7 +28,6 @@ class KeptState:
         self._optimizer = optimizer
         self._random = random.getstate(), np.random.get_state(), adapter.random_state()
         self._modes = adapter.modes(model)
-        self._python = PythonState(adapter, model)
         weights = adapter.weights(model).values()
         self._weights = [(weight, adapter.host_copy(weight)) for weight in weights]
         self._gradients = [
@@ -43,7 +40,6 @@ class KeptState:
     def put_back(self) -> None:
         """Makes the state what it was. To be called once: what was remembered may be handed on."""
         adapter = self._adapter
-        self._python.put_back()
         for weight, value in self._weights:
             adapter.write_weight(weight, value)
         adapter.clear_gradients(self._model)

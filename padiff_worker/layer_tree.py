@@ -66,7 +66,6 @@ class LayerReader:
         children: a layer's named children, definition order; empty places are None.
         own_tensors: the parameters and buffers that a layer itself holds, definition order.
         attributes: a layer's attributes that may be hyper-parameters; the plain ones are taken.
-        buffers: the dict in which a layer holds its buffers.
         is_opaque: whether a layer is compiled, exported or scripted.
         class_of: the class that a layer was made of, as a qualified name; "" where its own says it.
     """
@@ -75,7 +74,6 @@ class LayerReader:
     children: Callable[[Any], Mapping[str, Optional[Any]]]
     own_tensors: Callable[[Any], Iterable[OwnTensor]]
     attributes: Callable[[Any], Mapping[str, Any]]
-    buffers: Callable[[Any], dict[str, Any]] = lambda layer: layer._buffers  # in every framework so far
     is_opaque: Callable[[Any], bool] = lambda layer: False
     class_of: Callable[[Any], str] = lambda layer: ""
 

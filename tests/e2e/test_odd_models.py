@@ -21,7 +21,6 @@ MODELS = {
     "Partial": "head",
     "Late": "head",
     "Empty": "head",
-    "Keeping": "head",
     "Wider": "head",
 }
 

@@ -140,21 +140,6 @@ class Empty(Net):
         return made, made[:0]
 
 
-class Keeping(Net):
-    """Adds what it made in earlier calls, which it keeps in a list."""
-
-    def __init__(self, inner, factor):
-        super().__init__(inner, factor)
-        self.seen = []
-
-    def forward(self, x):
-        made = self.inner(self.fc(x)) * self.factor
-        self.seen.append(made.detach())
-        for earlier in self.seen[:-1]:
-            made = made + earlier
-        return self.head(made)
-
-
 class Wider(Net):
     """Computes in float32 what the second half of it takes, and returns, as float64."""
 

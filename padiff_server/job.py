@@ -8,7 +8,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Generic, Optional, Protocol, TypeVar
 
-from padiff_compare.report.builder import FinishedReport, ReportBuilder
+from padiff_compare.report.builder import ReportBuilder
+from padiff_compare.report.finished import FinishedReport, finished
 from padiff_compare.source_pair import ComparisonStopped, SourcePair
 from padiff_rpc.errors import CancelledError
 from padiff_rpc.v1.records import AssignWeightsRequest, CheckInputsRequest, CompareStart, PlanStart
@@ -77,7 +78,7 @@ class Job(Generic[A]):
                 self._sources = sources
             with sources, contextlib.suppress(ComparisonStopped):
                 task.run()
-            return self._report.finish(wants_outputs=task.wants_outputs)
+            return finished(self._report, wants_outputs=task.wants_outputs)
 
     def cancel(self) -> None:
         """Ends the waiting or the task, from another thread; both workers are free at once."""

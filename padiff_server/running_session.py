@@ -8,7 +8,8 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any, Union
 
-from padiff_compare.report.builder import FinishedReport, ReportBuilder
+from padiff_compare.report.builder import ReportBuilder
+from padiff_compare.report.finished import FinishedReport, finished
 from padiff_compare.report.messages import Message
 from padiff_rpc.v1.records import Trouble
 from padiff_server.job import Job
@@ -74,7 +75,7 @@ class RunningSession:
     def _cut_short(self) -> FinishedReport:
         report = self._report
         report.add_trouble(Trouble(phase=report.phase, step=report.step, text=self._ended_because))
-        return report.finish()
+        return finished(report)
 
 
 def _is_undisturbed(outcome: Union[FinishedReport, BaseException]) -> bool:

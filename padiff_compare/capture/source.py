@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Optional, Protocol, Union
 
 from padiff_compare.capture.items import StepItem
-from padiff_rpc.optimizer_states import EntryValue
 from padiff_rpc.records import record
 from padiff_rpc.tensors import HostTensor
 from padiff_rpc.v1.records import (
@@ -106,7 +105,7 @@ class OptimizerSource(Protocol):
     def read(self, entries: Sequence[OptimizerEntry], phase: Phase) -> Iterator[HostTensor]:
         """Yields the values of `entries` in this order, each when it has come whole."""
 
-    def write(self, values: Iterable[EntryValue], phase: Phase) -> int:
+    def write(self, values: Iterable[tuple[OptimizerEntry, HostTensor]], phase: Phase) -> int:
         """Writes the values that the optimizer has a place for; returns how many."""
 
 

@@ -8,14 +8,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Optional
 
-from padiff_compare.judge.gradient_history import rounding_notes
 from padiff_compare.report.certainty import Doubts
-from padiff_compare.report.coverage import coverage_of, first_divergence, omitted, passes
 from padiff_compare.report.messages import Message, pages
 from padiff_compare.rows import fails
-from padiff_rpc.records import record
 from padiff_rpc.v1.records import (
+    Coverage,
     Environment,
+    FirstDivergence,
     HyperParameterDifference,
     ModelFailure,
     Note,
@@ -35,14 +34,6 @@ from padiff_rpc.v1.records import (
     WeightFate,
 )
 from padiff_rpc.v1.words import Phase, Side
-
-
-@record
-class FinishedReport:
-    """All rows, and the summary that goes with them."""
-
-    rows: tuple[Row, ...]
-    summary: ReportSummary
 
 
 class ReportBuilder:
@@ -165,24 +156,33 @@ class ReportBuilder:
             or any(lone.counts for lone in self._unmatched.values())
         )
 
-    def finish(self, *, wants_outputs: bool = True) -> FinishedReport:
-        """Returns the finished report; it passes without outputs only where none are wanted."""
-        unmatched = tuple(self._unmatched.values())
-        coverage = coverage_of(self._rows, unmatched)
-        is_whole = not wants_outputs or passes(self._rows, unmatched, coverage)
-        first = first_divergence(self._rows, unmatched)
-        summary = ReportSummary(
+    @property
+    def rows(self) -> tuple[Row, ...]:
+        """The rows so far."""
+        return tuple(self._rows)
+
+    @property
+    def unmatched(self) -> tuple[Unmatched, ...]:
+        """What has no partner, so far."""
+        return tuple(self._unmatched.values())
+
+    def certainty_notes(self, first: Optional[FirstDivergence]) -> Iterator[Note]:
+        """Yields what the pairs of low confidence make of the verdict."""
+        return self._doubts.notes(self._rows, first)
+
+    def gathered(self, coverage: Coverage) -> ReportSummary:
+        """Returns all but what follows from the rows together, of which `coverage` is a part."""
+        return ReportSummary(
             session=self.session,
-            passed=is_whole and not self.has_failed,
+            passed=not self.has_failed,
             coverage=coverage,
-            first_divergence=first,
-            unmatched=unmatched,
+            unmatched=self.unmatched,
             steps=tuple(self._steps),
             plan=self._plan,
             hyper_parameters=self._hyper_parameters,
             optimizer=self._optimizer,
             weights=self._weights,
-            notes=(*self._notes, *rounding_notes(self._rows), *self._doubts.notes(self._rows, first)),
+            notes=tuple(self._notes),
             failures=tuple(self._failures),
             troubles=tuple(self._troubles),
             environments=tuple(self._environments),
@@ -193,8 +193,7 @@ class ReportBuilder:
             random_operations=self._random_operations,
             noise=tuple(self._noise),
             has_local_errors=self.has_local_errors,
-            omitted=(*omitted(self._rows), *self._omitted),
+            omitted=tuple(self._omitted),
             started_at=self._started_at,
             seconds=time.monotonic() - self._began,
         )
-        return FinishedReport(rows=tuple(self._rows), summary=summary)

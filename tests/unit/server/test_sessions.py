@@ -7,6 +7,7 @@ import threading
 import pytest
 
 from padiff_compare.capture.store import TensorStore
+from padiff_compare.report.finished import finished
 from padiff_rpc.errors import BusyError, CancelledError, NotFoundError, PaDiffError
 from padiff_rpc.v1.words import Phase
 from padiff_server.sessions import REMEMBERED_REPORTS, SESSIONS_AT_ONCE, Sessions
@@ -27,7 +28,7 @@ class Job:
         self.cancelled.wait()
         if self.error is not None:
             raise self.error
-        return self.report.finish()
+        return finished(self.report)
 
     def cancel(self):
         self.cancelled.set()

@@ -29,6 +29,10 @@ TEMPLATES: Mapping[Cause, str] = {
     ),
     Cause.BY_NAMES: "equal type and weight shapes; of several like it, names or surroundings tell it",
     Cause.NAMES_AGAINST_ORDER: "their names and the order of execution contradict each other",
+    Cause.ORDERS_DIFFER: (
+        "alike and beside each other, and one side runs such layers in another order than "
+        "it defines them; no name tells which is which"
+    ),
     Cause.SAME_CONTENT: "each holds the other's partners",
     Cause.MOST_CONTENT: "each holds most of the other's partners; the rest of what they hold differs",
     Cause.ONE_UNIT: "compared as one unit: their insides hold the same weights in other layers",

@@ -17,7 +17,7 @@ from padiff_rpc.records import record
 from padiff_rpc.v1.words import PairedBy
 
 # So many like layers to either side are looked at, and chains of tensors are followed so far.
-_NEAR, _DEPTH = 12, 3
+NEAR, _DEPTH = 12, 3
 _SURROUNDINGS, _FOLLOWS, _NUMBER, _CLEARLY = 0.5, 0.8, 0.3, 0.1
 
 
@@ -72,7 +72,7 @@ class Likes:
     def _near(self, row: int, column: int) -> tuple[list[int], int]:
         alike = self._alike[self._evidence.look(0, row)]
         place = bisect_left(alike, column)
-        near = alike[max(place - _NEAR, 0) : place + _NEAR + 1]
+        near = alike[max(place - NEAR, 0) : place + NEAR + 1]
         return near, near.index(column)
 
     def _worded(self, pairing: Optional[Pairing], row: int, near: Sequence[int]) -> NDArray[np.float64]:

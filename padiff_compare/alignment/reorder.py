@@ -7,14 +7,15 @@ are granted.
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from typing import Optional
 
 from padiff_compare.alignment.anchors import doubted, weighted_match
 from padiff_compare.alignment.evidence import Blocks, PairingEvidence
 from padiff_compare.alignment.flow import Flow
-from padiff_compare.alignment.likes import Likes, Wish
+from padiff_compare.alignment.likes import NEAR, Likes, Wish
 from padiff_compare.alignment.pairing import Match, Pairing
 from padiff_compare.alignment.tree import Node
 from padiff_rpc.v1.records import Reason
@@ -52,6 +53,9 @@ def reorder(
         ):
             pairing.remove(match)
             pairing.add(_told(weighted_match(left[row], right[column]), 0.7, Cause.BY_NAMES))
+    for match in _by_order_alone(pairing, flows, evidence, likes):
+        pairing.remove(match)
+        pairing.add(doubted(match, Cause.ORDERS_DIFFER))
 
 
 def _current(pairing: Pairing, evidence: PairingEvidence) -> dict[int, int]:
@@ -66,6 +70,45 @@ def _current(pairing: Pairing, evidence: PairingEvidence) -> dict[int, int]:
         if evidence.look(0, row) == evidence.look(1, column):
             found[row] = column
     return found
+
+
+def _by_order_alone(
+    pairing: Pairing, flows: tuple[Flow, Flow], evidence: PairingEvidence, likes: Likes
+) -> list[Match]:
+    """Returns pairs of branches that the order of execution pairs in one way, that of definition in another.
+
+    Nothing else tells them: neither names nor surroundings.
+    """
+    left, right = evidence.sides
+    defined = tuple({layer.path: n for n, layer in enumerate(tree.layers)} for tree in pairing.trees)
+    alike: defaultdict[Hashable, list[tuple[int, int, int, int]]] = defaultdict(list)
+    for row, column in _current(pairing, evidence).items():
+        places = defined[0][left[row].layer.path], defined[1][right[column].layer.path]
+        alike[evidence.look(0, row)].append((*places, row, column))
+    rows: set[int] = set()
+    for one, other in itertools.chain.from_iterable(map(_crossing, alike.values())):
+        nodes = (left[one[0]], left[other[0]]), (right[one[1]], right[other[1]])
+        is_beside = all(flow.is_independent(pair) for flow, pair in zip(flows, nodes))
+        if is_beside and not likes.is_clear(*one) and not likes.is_clear(*other):
+            rows.update((one[0], other[0]))
+    found = [pairing.of(0, left[row]) for row in sorted(rows)]
+    return [match for match in found if match is not None and match.reference.path != match.candidate.path]
+
+
+def _crossing(
+    alike: Sequence[tuple[int, int, int, int]],
+) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
+    """Yields pairs of layers near each other, as (row, column), that the two sides define in opposite orders.
+
+    `alike`: places in both definitions, row and column of each.
+    """
+    ordered = sorted(alike)
+    if all(one[1] < other[1] for one, other in zip(ordered, ordered[1:])):
+        return
+    for n, (_, place, *one) in enumerate(ordered):
+        for _, another, *other in ordered[n + 1 : n + 1 + NEAR]:
+            if another < place:
+                yield (one[0], one[1]), (other[0], other[1])
 
 
 def _closed(wishes: dict[int, Wish], current: dict[int, int]) -> list[dict[int, int]]:

@@ -81,6 +81,7 @@ class Cause(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     CAUSE_OTHER_ORDER_BY_NAMES: _ClassVar[Cause]
     CAUSE_BY_NAMES: _ClassVar[Cause]
     CAUSE_NAMES_AGAINST_ORDER: _ClassVar[Cause]
+    CAUSE_ORDERS_DIFFER: _ClassVar[Cause]
     CAUSE_SAME_CONTENT: _ClassVar[Cause]
     CAUSE_MOST_CONTENT: _ClassVar[Cause]
     CAUSE_ONE_UNIT: _ClassVar[Cause]
@@ -192,6 +193,7 @@ CAUSE_OTHER_ORDER: Cause
 CAUSE_OTHER_ORDER_BY_NAMES: Cause
 CAUSE_BY_NAMES: Cause
 CAUSE_NAMES_AGAINST_ORDER: Cause
+CAUSE_ORDERS_DIFFER: Cause
 CAUSE_SAME_CONTENT: Cause
 CAUSE_MOST_CONTENT: Cause
 CAUSE_ONE_UNIT: Cause

@@ -88,6 +88,8 @@ class Cause(Word):
         OTHER_ORDER: They are executed in another order, and agree in all else; what names or
             surroundings say tells them apart as well; of several alike these tell them, in order;
             these contradict the order.
+        ORDERS_DIFFER: Beside each other, and one side executes them in another order than it
+            defines them; no name tells.
         SAME_CONTENT: Each holds the other's partners; most of them.
         ONE_UNIT: Compared as one unit: their insides hold the same weights in other layers.
         CALLED_AGAIN: One of the two is called again where the other side has a layer for each
@@ -198,6 +200,7 @@ class Cause(Word):
     OTHER_ORDER_BY_NAMES = "other_order_by_names"
     BY_NAMES = "by_names"
     NAMES_AGAINST_ORDER = "names_against_order"
+    ORDERS_DIFFER = "orders_differ"
     SAME_CONTENT = "same_content"
     MOST_CONTENT = "most_content"
     ONE_UNIT = "one_unit"

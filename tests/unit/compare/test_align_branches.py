@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 
 from padiff_compare.alignment.align import align
+from padiff_compare.alignment.plan import LOW_CONFIDENCE
 from padiff_rpc.v1.records import StatedPairing
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "fakes"))
 
-from model_trees import PADDLE, TORCH, Part, block, leaf, traced
+from model_trees import PADDLE, TORCH, Part, block, leaf, linear, traced
 
 ORDERS = {
     "reversed": (3, 2, 1, 0),
@@ -101,3 +102,36 @@ def test_branches_in_another_order_pair_by_what_they_are(
     found = {pair.reference: pair.candidate for pair in plan.layers}
     assert {key: found.get(path) for key, path in ours.items()} == theirs
     assert plan.only_reference == plan.only_candidate == ()
+
+
+def parallel(
+    names: Sequence[str], *, run: Sequence[int] = (0, 1, 2), defined: Sequence[int] = (0, 1, 2)
+) -> Part:
+    """Returns three layers of one look on one input, and one behind them."""
+    branches = [linear(name, 8, 8) for name in names]
+    for n, branch in enumerate(branches):
+        branch.key = str(n)
+    made = block("", *(branches[n] for n in defined), is_fork=True)
+    made.chains = [[branches[n]] for n in run]
+    return made
+
+
+@pytest.mark.parametrize(
+    ("names", "run", "defined", "is_sure"),
+    [
+        (("q", "r", "s"), (0, 1, 2), (0, 1, 2), True),
+        (("q", "r", "s"), (2, 1, 0), (0, 1, 2), False),
+        (("q", "r", "s"), (0, 1, 2), (2, 1, 0), False),
+        (("a_one", "b_two", "c_three"), (2, 1, 0), (0, 1, 2), True),
+    ],
+    ids=["one order", "run otherwise", "defined otherwise", "names tell"],
+)
+def test_branches_that_only_order_tells_are_doubted_where_orders_contradict_each_other(
+    names: Sequence[str], run: Sequence[int], defined: Sequence[int], is_sure: bool
+) -> None:
+    reference, _ = traced(parallel(("a", "b", "c")), TORCH)
+    candidate, _ = traced(parallel(names, run=run, defined=defined), PADDLE)
+    plan = align(reference, candidate, StatedPairing())
+    branches = [pair for pair in plan.layers if pair.reference]
+    assert len(branches) == 3
+    assert [pair.confidence >= LOW_CONFIDENCE for pair in branches] == [is_sure] * 3

@@ -163,9 +163,9 @@ def _check_apart(*models: tuple[FrameworkAdapter, Any]) -> None:
     for what, (one, other) in (("layer", layers), ("weight", weights)):
         common = [name for number, name in one.items() if number in other]
         if common:
-            named = f"the {what} {common[0]!r}" if common[0] else "all: they are one object"
+            shared = f"have the {what} {common[0]!r} in common" if common[0] else "are one object"
             raise InvalidRequestError(
-                f"it and layer have {named} in common; give each its own, as copy.deepcopy makes it",
+                f"it and layer {shared}; give each its own, as copy.deepcopy makes it",
                 field="module",
             )
 

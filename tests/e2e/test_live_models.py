@@ -78,7 +78,7 @@ refused("auto_diff: base_model: the reference; write module=", auto_diff, base_m
 refused("assign_weight: server: belongs to a server", assign_weight, layer, module, server="a:1")
 refused("save: 3 is not allowed", assign_weight, layer, module, save=3)
 refused("save: the folder ", assign_weight, layer, module, save="missing/saved.pt")
-refused("module: it and layer have all: they are one object in common", auto_diff, module, module, (x, x))
+refused("module: it and layer are one object; give each its own", auto_diff, module, module, (x, x))
 shared = torch.nn.Sequential(module[0], torch.nn.LayerNorm(8), torch.nn.Linear(8, 2))
 refused("module: it and layer have the layer '0' in common", auto_diff, shared, module, (x, x))
 shared = net(1)

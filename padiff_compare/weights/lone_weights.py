@@ -55,7 +55,7 @@ def pair_lone(
     The innermost pairs of layers come first, the root last, so that each block's table meets its own. Among
     several of one shape words in their names decide, where they do so for both; nothing is guessed. One of
     the two is a user's own parameter: of two layers that frameworks know, equal shapes say nothing, but for
-    the vectors of a spectral norm, which may be a layer of its own.
+    the vectors of a spectral norm, which may be a layer of its own, and for a layer that its partner wraps.
     """
     ours, theirs = list(reference), list(candidate)
     for around in sorted(plan.layers, key=lambda pair: -_depth(pair.reference)):
@@ -66,7 +66,7 @@ def pair_lone(
         if not all(inside):
             continue
         for one, other in _matched(*inside):
-            rule = _rule(one, other)
+            rule = _rule(one, other, around)
             if rule is not None:
                 ours.remove(one)
                 theirs.remove(other)
@@ -144,16 +144,23 @@ def _bare(shape: Shape) -> Shape:
     return tuple(size for size in shape if size != 1)
 
 
-def _rule(one: LoneWeight, other: LoneWeight) -> Optional[Rule]:
-    """Returns the rule from one to the other; None where there is none, or both layers are known ones."""
+def _rule(one: LoneWeight, other: LoneWeight, around: PairedLayer) -> Optional[Rule]:
+    """Returns the rule from one to the other; None where there is none, or where equal shapes say nothing."""
     kinds = one.layer.kind, other.layer.kind
-    if all(kinds) and not _are_power_vectors(one, other):
+    if all(kinds) and not (_are_power_vectors(one, other) or _is_held_by_partner(one, other, around)):
         return None
     known = choose_rule(kinds, one.owned.weight, other.owned.weight)
     rules = [known, TRANSPOSE]
     if _bare(one.shape) == _bare(other.shape):
         rules.insert(1, reshape_to(other.shape))
     return next((rule for rule in rules if rule.shape_or_none(one.shape) == other.shape), None)
+
+
+def _is_held_by_partner(one: LoneWeight, other: LoneWeight, around: PairedLayer) -> bool:
+    """Whether one layer is what its partner on the other side holds: a model of one layer, wrapped."""
+    is_outer = one.layer.path == around.reference or other.layer.path == around.candidate
+    is_one = one.owned.weight.canonical == other.owned.weight.canonical
+    return is_outer and is_one and one.layer.kind == other.layer.kind
 
 
 def _are_power_vectors(one: LoneWeight, other: LoneWeight) -> bool:

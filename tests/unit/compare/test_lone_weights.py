@@ -124,3 +124,22 @@ def test_a_layer_around_others_pairs_by_what_it_holds_not_with_a_leaf_of_equal_s
         "enc": "enc",
         "enc.fc": "enc.fc",
     }
+
+
+@pytest.mark.parametrize(
+    ("reference", "candidate"),
+    [
+        (".: t.Linear weight(3,4) bias(3)", ".: m.Net\nfc: p.Linear weight(4,3) bias(3)"),
+        (".: m.Net\nfc: t.Linear weight(3,4) bias(3)", ".: p.Linear weight(4,3) bias(3)"),
+    ],
+)
+def test_a_model_of_one_layer_pairs_with_one_that_wraps_it(planned, reference, candidate):
+    plan = planned(reference, candidate)
+    assert list(rules(plan).values()) == ["transpose", "identity"]
+    assert not plan.unmatched
+
+
+def test_a_layer_of_another_kind_is_not_what_the_root_wraps(planned):
+    plan = planned(".: t.LayerNorm weight(4) bias(4)", ".: m.Net\nfc: p.BatchNorm1D weight(4) bias(4)")
+    assert not plan.pairs
+    assert all(one.counts for one in plan.unmatched)

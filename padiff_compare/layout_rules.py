@@ -17,10 +17,9 @@ from typing import Optional
 
 import numpy as np
 
-from padiff_compare.dtype_cast import cast
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.records import record
-from padiff_rpc.tensors import COMPLEX, Array, HostTensor, widen
+from padiff_rpc.tensors import COMPLEX, Array, HostTensor, cast, widen
 from padiff_rpc.v1.words import DType
 
 Shape = tuple[int, ...]

@@ -9,23 +9,20 @@ from typing import Any
 from padiff_compare.alignment.slots import pair_slots
 from padiff_compare.capture.sides import SIDES, other
 from padiff_compare.capture.source import LoadedBatch
-from padiff_compare.judge.judge import Evidence
-from padiff_compare.judge.judged_row import judged_row
+from padiff_compare.judge.evidence import Evidence, PlainValues
+from padiff_compare.judge.judged_row import blank_row, judged_row, lone_row
 from padiff_compare.judge.measured import Aspect, measure_pair
 from padiff_compare.judge.tolerances import Tolerances
 from padiff_compare.report.builder import ReportBuilder
-from padiff_compare.rows import blank_row, fails, numbered, one_sided
+from padiff_compare.rows import fails, numbered
 from padiff_compare.settings import check_parties
 from padiff_compare.source_pair import SourcePair
 from padiff_rpc import trees
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.records import Tree, record
-from padiff_rpc.tensors import HostTensor, epsilon
+from padiff_rpc.tensors import HostTensor
 from padiff_rpc.v1.records import CheckInputsRequest, Note, Place, Reason, Row, Slot, Trouble
-from padiff_rpc.v1.words import CallMoment, CaptureKind, Cause, DType, NoteKind, Phase, Side, Verdict
-
-# A loader's float32 numbers come as Python's.
-_ROUNDINGS = 2.0 * epsilon(DType.FLOAT32)
+from padiff_rpc.v1.words import CallMoment, CaptureKind, Cause, NoteKind, Phase, Side
 
 
 @record
@@ -134,28 +131,12 @@ class CheckInputsTask:
         right = [name for name in theirs if name not in ours]
         pairs += zip(left, right)
         for reference, candidate in pairs:
-            values = ours[reference], theirs[candidate]
-            same = self._agree(*values)
-            differing = Reason(cause=Cause.PLAIN_VALUES, names=(repr(values[0]), repr(values[1])))
-            yield dataclasses.replace(
-                _placed(of_batch, reference, candidate),
-                verdict=Verdict.MATCH if same else Verdict.MISMATCH,
-                reasons=() if same else (differing,),
-            )
+            plain = PlainValues(reference=ours[reference], candidate=theirs[candidate])
+            placed = _placed(of_batch, reference, candidate)
+            yield judged_row(placed, Evidence(kind=placed.kind, plain=plain), self._asked.options)
         paired = min(len(left), len(right))
         yield from (_lone(of_batch, Side.REFERENCE, name) for name in left[paired:])
         yield from (_lone(of_batch, Side.CANDIDATE, name) for name in right[paired:])
-
-    def _agree(self, reference: Any, candidate: Any) -> bool:
-        """Whether two plain values are one, but for roundings where either is floating."""
-        if reference == candidate:
-            return True
-        types = {type(reference), type(candidate)}
-        if float not in types or not types <= {int, float}:
-            return False
-        bounds = self._asked.options.atol, self._asked.options.rtol
-        atol, rtol = (0.0, _ROUNDINGS) if bounds == (None, None) else (bound or 0.0 for bound in bounds)
-        return bool(abs(reference - candidate) <= atol + rtol * abs(reference))
 
 
 def _fields(packed: list[Tree], tensors: Mapping[int, HostTensor]) -> _Fields:
@@ -177,10 +158,10 @@ def _placed(of_batch: Row, reference: str, candidate: str) -> Row:
 
 
 def _lone(of_batch: Row, side: Side, name: str) -> Row:
-    return one_sided(_placed(of_batch, name, name), side)
+    return lone_row(_placed(of_batch, name, name), side)
 
 
 def _early_end(index: int, going_on: Side) -> Row:
     reason = Reason(cause=Cause.LOADER_ENDED, side=other(going_on), numbers=(float(index),))
     row = blank_row(Phase.INPUTS, CaptureKind.INPUT, step=index)
-    return one_sided(_placed(row, "", ""), going_on, reason)
+    return lone_row(_placed(row, "", ""), going_on, reason)

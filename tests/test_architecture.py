@@ -48,7 +48,7 @@ ARROWS = {
 # The folders of the comparison, and which of the others each may import.
 INNER_ARROWS: dict[str, set[str]] = {
     "capture": set(),
-    "judge": set(),
+    "judge": {"capture"},
     "alignment": {"capture"},
     "weights": {"capture", "alignment", "judge"},
     "report": {"alignment", "judge"},
@@ -201,6 +201,54 @@ def test_no_constructor_takes_more_than_five_parameters() -> None:
         if len(node.args.args) + len(node.args.kwonlyargs) - 1 > MOST_PARAMETERS
     ]
     assert long == []
+
+
+# Where a verdict is made, and how many modules one must read from any of them.
+_JUDGE, _MOST_BEHIND_THE_JUDGE = "padiff_compare.judge", 15
+
+
+def test_a_verdict_is_made_by_the_judge_alone() -> None:
+    """So that nobody changes one afterwards: other modules say what they know, and ask."""
+    makers = {
+        f"{file.relative_to(ROOT)}:{node.lineno}"
+        for module, file in _modules()
+        if module.startswith(("padiff_compare.", "padiff_server.")) and not module.startswith(f"{_JUDGE}.")
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"), str(file)))
+        if isinstance(node, ast.Call)
+        and (
+            getattr(node.func, "attr", getattr(node.func, "id", "")) == "Judgement"
+            or any(keyword.arg == "verdict" for keyword in node.keywords)
+        )
+    }
+    assert makers == set()
+
+
+def test_behind_any_module_of_the_judge_lie_few_others() -> None:
+    reached = {module: _reached(module) for module, _ in _modules() if module.startswith(f"{_JUDGE}.")}
+    assert {
+        module: sorted(found) for module, found in reached.items() if len(found) > _MOST_BEHIND_THE_JUDGE
+    } == {}
+    # The walk finds what there is.
+    assert {f"{_JUDGE}.evidence", "padiff_rpc.records"} < reached[f"{_JUDGE}.judge"]
+
+
+def _reached(start: str) -> set[str]:
+    """Returns the modules of the house, generated code apart, that a module needs, itself not."""
+    files = dict(_modules())
+    seen: set[str] = set()
+    waiting = [start]
+    while waiting:
+        module = waiting.pop()
+        # What is imported is a module, or something of one; a package's own module holds nothing.
+        names = {name for imported, _ in _imports(module, files[module]) for name in _prefixes(imported)}
+        found = {name for name in names & files.keys() if files[name].name != "__init__.py"}
+        waiting += found - seen
+        seen |= found
+    return seen - {start}
+
+
+def _prefixes(imported: str) -> tuple[str, str]:
+    return imported, imported.rpartition(".")[0]
 
 
 # What frameworks call things. Their workers say it in the common vocabulary.

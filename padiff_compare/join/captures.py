@@ -25,8 +25,8 @@ from padiff_compare.join.pairs import Half, PairTable, Ready
 from padiff_compare.join.parameter_gradients import ParameterGradients
 from padiff_compare.join.precision import Precision
 from padiff_compare.join.targets import Targets
+from padiff_compare.judge.interim_elements import Reals
 from padiff_compare.judge.measured import Aspect
-from padiff_compare.judge.noisy_elements import Reals
 from padiff_compare.weights.owned_weight import full_name
 from padiff_compare.weights.weight_pair import WeightPair, WeightPlan
 from padiff_rpc.records import record

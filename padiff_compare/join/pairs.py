@@ -10,7 +10,8 @@ from typing import Any, Generic, Optional
 
 from padiff_compare.capture.sides import SIDES, K, TensorPair
 from padiff_compare.capture.store import TensorStore
-from padiff_compare.judge.measured import Aspect, Measured
+from padiff_compare.judge.evidence import Measured
+from padiff_compare.judge.measured import Aspect
 from padiff_compare.layout_rules import IDENTITY, Rule
 from padiff_rpc.records import record
 from padiff_rpc.tensors import HostTensor

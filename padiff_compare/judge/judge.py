@@ -3,111 +3,33 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Callable
 from typing import Optional
 
-from padiff_compare.judge.measured import Measured
-from padiff_compare.judge.tolerances import GRADIENTS
-from padiff_rpc.records import record
-from padiff_rpc.v1.records import Figures, Options, Reason, Tolerance
-from padiff_rpc.v1.words import CaptureKind, Cause, CompareMode, Omission, Side, ToleranceSource, Verdict
+from padiff_compare.capture.sides import other
+from padiff_compare.judge.evidence import (
+    Evidence,
+    Judgement,
+    PlainValues,
+    agrees,
+    allowed_bias,
+    factor,
+    offset,
+)
+from padiff_compare.judge.interim import NOISE_RULES, marked_in_part
+from padiff_rpc.tensors import epsilon
+from padiff_rpc.v1.records import Figures, Options, Reason
+from padiff_rpc.v1.words import CaptureKind, Cause, CompareMode, DType, Omission, Verdict
 
-# Of how far a bias was moved: rounding comes on top.
-SHIFT_ROOM = 1.5
-_AGREEING = (Verdict.MATCH, Verdict.WITHIN_TOLERANCE)
-# Of a floor, which is a hundred epsilons: what sums leave on one side where they cancel exactly on the other.
-_SHARE_BESIDE_ZEROS = 0.04
-
-
-@record
-class Chance:
-    """Random operations that the sides do not share, and their part in a pair.
-
-    Attributes:
-        decides: else they may have had one, or not.
-        is_missed: whether a pass says that such a pair agrees, so that it must not be left out.
-    """
-
-    names: str
-    decides: bool = True
-    is_missed: bool = True
-
-
-@record
-class Known:
-    """What is known of a pair besides its figures.
-
-    Attributes:
-        elsewhere: where a difference of this pair is judged instead.
-        shift: how far gradients of rounding alone have moved a bias of the layer that made the value.
-        notes: what a reader should know of the pair.
-    """
-
-    chance: Optional[Chance] = None
-    elsewhere: Optional[Reason] = None
-    shift: float = 0.0
-    notes: tuple[Reason, ...] = ()
-
-
-@record
-class Evidence:
-    """One pair of tensors as it was measured, and what is known of it besides.
-
-    Attributes:
-        measured: None where nothing was, and `why_not` says why.
-        only: the side that alone has it; None where both have.
-        is_asked_for: whether the client asked for it, so that no side may be without.
-        floor: how far apart the two may be by rounding of what they are made of: see `noise.py`.
-    """
-
-    kind: CaptureKind
-    measured: Optional[Measured]
-    why_not: Optional[Reason] = None
-    only: Optional[Side] = None
-    is_asked_for: bool = False
-    floor: float = 0.0
-    known: Known = Known()
-
-    @property
-    def figures(self) -> Figures:
-        """What was measured; only rules behind the one for what was not may ask."""
-        assert self.measured is not None
-        assert self.measured.figures is not None
-        return self.measured.figures
-
-    @property
-    def tolerance(self) -> Tolerance:
-        """What is allowed; as `figures`."""
-        assert self.measured is not None
-        return self.measured.tolerance
-
-    @property
-    def is_of_gradient(self) -> bool:
-        """Whether the pair is of gradients, or of what an optimizer keeps of them."""
-        return self.kind in GRADIENTS or self.kind is CaptureKind.OPTIMIZER_STATE
-
-
-@record
-class Judgement:
-    """The verdict on a pair, and why it is not a plain match."""
-
-    verdict: Verdict
-    reasons: tuple[Reason, ...] = ()
-    omission: Optional[Omission] = None
-    counts: bool = True
-
-    @property
-    def differs(self) -> bool:
-        """Whether the two are not the same."""
-        return self.verdict not in _AGREEING and self.verdict is not Verdict.NOT_COMPARED
+# A loader's float32 numbers come as Python's.
+_PLAIN_ROUNDINGS = 2.0 * epsilon(DType.FLOAT32)
 
 
 def judge(evidence: Evidence, options: Options) -> Judgement:
     """Returns what the first of `RULES` that has something to say says of the pair.
 
     Where dtypes may differ, one more reason says that they do, and no such pair is a plain match. What
-    differs and is judged at another place does not count here.
+    differs and is judged at another place does not count here. Nobody changes the verdict afterwards.
     """
     known = evidence.known
     judgement = next(found for rule in RULES for found in [rule(evidence, options)] if found is not None)
@@ -118,6 +40,7 @@ def judge(evidence: Evidence, options: Options) -> Judgement:
             verdict=Verdict.WITHIN_TOLERANCE if is_match else judgement.verdict,
             reasons=(*judgement.reasons, Reason(cause=Cause.DTYPE)),
         )
+    judgement = marked_in_part(judgement, evidence)
     if judgement.differs and known.elsewhere is not None:
         return Judgement(
             verdict=Verdict.NOT_COMPARED,
@@ -131,46 +54,67 @@ def judge(evidence: Evidence, options: Options) -> Judgement:
     return judgement
 
 
-def agrees(figures: Figures, tolerance: Tolerance, options: Options) -> bool:
-    """Whether finite values lie within the tolerance."""
-    if figures.bitwise_equal:
-        return True
-    if options.compare_mode is CompareMode.MEAN:
-        return abs(figures.bias) <= _allowed_bias(figures, tolerance)
-    # Not `>`: NaN, which sums that overflowed leave, must fail.
-    if tolerance.relative_l2:
-        return figures.relative_l2 <= tolerance.relative_l2
-    return figures.mismatches == 0
+def _is_nothing_against_nothing(evidence: Evidence, options: Options) -> Optional[Judgement]:
+    """One framework gives zeros to what nothing uses, or moves nothing, where the other makes none."""
+    if evidence.only is None or not evidence.is_zero:
+        return None
+    reasons = evidence.why or (Reason(cause=Cause.ZERO_GRADIENT, side=other(evidence.only)),)
+    return Judgement(verdict=Verdict.MATCH, reasons=reasons)
 
 
-def distance(figures: Figures, tolerance: Tolerance) -> float:
-    """Returns how far apart two tensors are, as their tolerance sees it: on the whole, or anywhere."""
-    return figures.rmse if tolerance.relative_l2 else figures.max_abs
-
-
-def may_be_rounding(figures: Figures, tolerance: Tolerance, floor: float) -> bool:
-    """Whether a difference is no larger than what rounding may come to, and may look like that.
-
-    Rounding is no factor and no constant. Beside a side that is zero throughout, whose cosine is NaN, it is
-    smaller still. The user's bounds know none.
-    """
-    if tolerance.source is ToleranceSource.USER or not distance(figures, tolerance) < floor:
-        return False
-    if math.isnan(figures.cosine):
-        return figures.rmse <= _SHARE_BESIDE_ZEROS * floor
-    return not _pattern(figures)
+def _lacks_a_gradient(evidence: Evidence, options: Options) -> Optional[Judgement]:
+    """A parameter has one on both sides or on neither; several in one have all of theirs."""
+    if evidence.missing:
+        reason = Reason(cause=Cause.PACKED_WITHOUT_GRADIENT, names=evidence.missing)
+        return Judgement(verdict=Verdict.MISMATCH, reasons=(reason,))
+    if evidence.only is None or evidence.kind is not CaptureKind.PARAMETER_GRADIENT:
+        return None
+    reasons = Reason(cause=Cause.NO_GRADIENT, side=other(evidence.only)), *evidence.why
+    return Judgement(verdict=Verdict.MISMATCH, reasons=reasons)
 
 
 def _is_one_sided(evidence: Evidence, options: Options) -> Optional[Judgement]:
     """An activation may do without a gradient."""
     if evidence.only is None:
         return None
+    is_left_out = evidence.is_of_gradient and not evidence.is_needed
     return Judgement(
         verdict=Verdict.UNMATCHED,
-        reasons=(Reason(cause=Cause.ONE_SIDED, side=evidence.only),),
-        omission=None if evidence.is_asked_for else Omission.ONE_SIDED,
-        counts=evidence.is_asked_for,
+        reasons=evidence.why or (Reason(cause=Cause.ONE_SIDED, side=evidence.only),),
+        omission=Omission.ONE_SIDED if is_left_out else None,
+        counts=evidence.is_needed,
     )
+
+
+def _plain_values(evidence: Evidence, options: Options) -> Optional[Judgement]:
+    """Numbers, texts and the like are equal, but for roundings where either is floating."""
+    plain = evidence.plain
+    if plain is None:
+        return None
+    if _agree(plain, options):
+        return Judgement(verdict=Verdict.MATCH)
+    reason = Reason(cause=Cause.PLAIN_VALUES, names=(repr(plain.reference), repr(plain.candidate)))
+    return Judgement(verdict=Verdict.MISMATCH, reasons=(reason,))
+
+
+def _agree(plain: PlainValues, options: Options) -> bool:
+    reference, candidate = plain.reference, plain.candidate
+    if reference == candidate:
+        return True
+    types = {type(reference), type(candidate)}
+    if float not in types or not types <= {int, float}:
+        return False
+    bounds = options.atol, options.rtol
+    atol, rtol = (0.0, _PLAIN_ROUNDINGS) if bounds == (None, None) else (bound or 0.0 for bound in bounds)
+    return bool(abs(reference - candidate) <= atol + rtol * abs(reference))
+
+
+def _is_misfit(evidence: Evidence, options: Options) -> Optional[Judgement]:
+    """A weight that no layout rule brings to the other side's shape, or dtype."""
+    if evidence.misfit is None:
+        return None
+    verdict = Verdict.DTYPE_MISMATCH if evidence.misfit.is_of_shape else Verdict.SHAPE_MISMATCH
+    return Judgement(verdict=verdict, reasons=evidence.why)
 
 
 def _shapes_differ(evidence: Evidence, options: Options) -> Optional[Judgement]:
@@ -217,8 +161,12 @@ def _is_by_chance(evidence: Evidence, options: Options) -> Optional[Judgement]:
 def _was_not_measured(evidence: Evidence, options: Options) -> Optional[Judgement]:
     if evidence.measured is not None and evidence.measured.figures is not None:
         return None
-    reason = evidence.why_not or Reason(cause=Cause.NO_VALUES)
-    return Judgement(verdict=Verdict.NOT_COMPARED, reasons=(reason,))
+    return Judgement(
+        verdict=Verdict.NOT_COMPARED,
+        reasons=evidence.why or (Reason(cause=Cause.NO_VALUES),),
+        omission=evidence.omission,
+        counts=evidence.is_needed,
+    )
 
 
 def _is_equal(evidence: Evidence, options: Options) -> Optional[Judgement]:
@@ -241,52 +189,23 @@ def _is_within_tolerance(evidence: Evidence, options: Options) -> Optional[Judge
     return Judgement(verdict=Verdict.WITHIN_TOLERANCE, reasons=_elements(evidence, options))
 
 
-def _is_rounding(evidence: Evidence, options: Options) -> Optional[Judgement]:
-    """What is further apart than its tolerance, but by less than the floor, differs by rounding alone.
-
-    Where it is nothing but that on both sides, a gradient is not compared. A value agrees all the same, and
-    its omission says that no more is known.
-    """
-    figures, tolerance, floor = evidence.figures, evidence.tolerance, evidence.floor
-    if not may_be_rounding(figures, tolerance, floor):
-        return None
-    size = max(figures.rms_reference, _rms_candidate(figures))
-    omission = Omission.BELOW_ROUNDING if size < floor else None
-    if evidence.is_of_gradient and omission is not None:
-        reason = Reason(cause=Cause.BELOW_ROUNDING, numbers=(figures.rms_reference, floor))
-        is_state = evidence.kind is CaptureKind.OPTIMIZER_STATE
-        return Judgement(
-            verdict=Verdict.NOT_COMPARED,
-            reasons=(reason,),
-            omission=Omission.MADE_OF_ROUNDING if is_state else omission,
-            counts=False,
-        )
-    reason = Reason(cause=Cause.ROUNDING, numbers=(distance(figures, tolerance), floor))
-    return Judgement(verdict=Verdict.WITHIN_TOLERANCE, reasons=(reason,), omission=omission)
-
-
-def _is_moved_by_a_bias(evidence: Evidence, options: Options) -> Optional[Judgement]:
-    """Whoever takes the value takes such a bias away again; until then it shows."""
-    shift = evidence.known.shift
-    if not 0 < evidence.figures.max_abs <= SHIFT_ROOM * shift:
-        return None
-    reason = Reason(cause=Cause.MOVED_BIAS, numbers=(shift,))
-    return Judgement(verdict=Verdict.WITHIN_TOLERANCE, reasons=(reason,))
-
-
 def _differs(evidence: Evidence, options: Options) -> Judgement:
     """In mean mode the difference of the means has decided, and a reason says where elements differ."""
     if options.compare_mode is not CompareMode.MEAN:
         reasons = Reason(cause=Cause.VALUES), *_pattern(evidence.figures)
         return Judgement(verdict=Verdict.MISMATCH, reasons=reasons)
-    bound = _allowed_bias(evidence.figures, evidence.tolerance)
+    bound = allowed_bias(evidence.figures, evidence.tolerance)
     reasons = Reason(cause=Cause.MEANS, numbers=(bound,)), *_elements(evidence, options)
     return Judgement(verdict=Verdict.MISMATCH, reasons=reasons)
 
 
 # In the order in which they are tried.
 RULES: tuple[Callable[[Evidence, Options], Optional[Judgement]], ...] = (
+    _is_nothing_against_nothing,
+    _lacks_a_gradient,
     _is_one_sided,
+    _plain_values,
+    _is_misfit,
     _shapes_differ,
     _dtypes_differ,
     _is_not_finite,
@@ -295,8 +214,7 @@ RULES: tuple[Callable[[Evidence, Options], Optional[Judgement]], ...] = (
     _is_equal,
     _table_row_differs,
     _is_within_tolerance,
-    _is_rounding,
-    _is_moved_by_a_bias,
+    *NOISE_RULES,
     _differs,
 )
 
@@ -306,25 +224,9 @@ def _elements(evidence: Evidence, options: Options) -> tuple[Reason, ...]:
     return (Reason(cause=Cause.ELEMENTS),) if is_mean and evidence.figures.mismatches else ()
 
 
-def _allowed_bias(figures: Figures, tolerance: Tolerance) -> float:
-    return tolerance.atol + tolerance.rtol * abs(figures.mean_reference)
-
-
 def _pattern(figures: Figures) -> tuple[Reason, ...]:
     """Returns what the sums suggest that the candidate is, where they do so clearly."""
-    if figures.elements < 3 or not math.isfinite(figures.cosine):
-        return ()
-    if abs(figures.bias) > 0.999 * figures.rmse > 0:
-        return (Reason(cause=Cause.OFFSET, numbers=(figures.bias,)),)
-    # What remains of the candidate when its best multiple of the reference is taken off.
-    remainder = math.sqrt(max(0.0, 1 - figures.cosine**2))
-    if remainder < 0.01 and abs(figures.scale - 1) > 10 * remainder:
-        return (Reason(cause=Cause.FACTOR, numbers=(figures.scale,)),)
+    for cause, number in ((Cause.OFFSET, offset(figures)), (Cause.FACTOR, factor(figures))):
+        if number is not None:
+            return (Reason(cause=cause, numbers=(number,)),)
     return ()
-
-
-def _rms_candidate(figures: Figures) -> float:
-    # |a|^2 = |a - b|^2 + 2 <a, b> - |b|^2, and <a, b> = scale * |b|^2
-    reference = figures.rms_reference * figures.rms_reference
-    projected = (2 * figures.scale - 1) * reference if reference else 0.0
-    return math.sqrt(max(0.0, figures.rmse * figures.rmse + projected))

@@ -1,43 +1,95 @@
-"""Rows filled in with what was measured of their pairs."""
+"""Rows of the report: blank, judged, and of what one side alone has."""
 
 from __future__ import annotations
 
 import dataclasses
 from typing import Optional
 
-from padiff_compare.judge.judge import Evidence, judge
+from padiff_compare.judge.evidence import Evidence
+from padiff_compare.judge.judge import judge
 from padiff_compare.layout_rules import IDENTITY, Rule
-from padiff_compare.rows import one_sided
-from padiff_rpc.v1.records import Options, Place, Row, TensorSpec
-from padiff_rpc.v1.words import Omission, Verdict
+from padiff_rpc.v1.records import Options, Place, Reason, Row, TensorSpec
+from padiff_rpc.v1.words import CaptureKind, Omission, Pass, Phase, Side, Verdict
+
+# No rule for what has no values asks them.
+_ANY = Options()
 
 
-def judged_row(frame: Row, evidence: Evidence, options: Options, rule: Rule = IDENTITY) -> Row:
-    """Returns `frame` with its judgement, and with figures, tolerance and the specs that were compared."""
+def blank_row(
+    phase: Phase,
+    kind: CaptureKind,
+    reference: Optional[Place] = None,
+    candidate: Optional[Place] = None,
+    *,
+    step: int = 0,
+    pass_kind: Pass = Pass.FREE,
+) -> Row:
+    """Returns the row of a pair of which nothing is known yet."""
+    return Row(
+        step=step,
+        phase=phase,
+        kind=kind,
+        order=0,
+        verdict=Verdict.NOT_COMPARED,
+        reference=reference,
+        candidate=candidate,
+        pass_kind=pass_kind,
+    )
+
+
+def judged_row(frame: Row, evidence: Evidence, options: Options = _ANY, rule: Rule = IDENTITY) -> Row:
+    """Returns `frame` with its judgement, and with figures, tolerance and the specs that were compared.
+
+    Of what one side alone has the other side's place is left out. Options are asked only of values.
+    """
     judgement = judge(evidence, options)
-    measured, notes = evidence.measured, evidence.known.notes
+    measured, misfit, known = evidence.measured, evidence.misfit, evidence.known
     row = dataclasses.replace(
         frame,
         verdict=judgement.verdict,
-        reasons=(*judgement.reasons, *notes),
+        reasons=(*judgement.reasons, *known.notes),
         counts=frame.counts and judgement.counts,
         omission=judgement.omission,
-    )
-    if evidence.only is not None and judgement.verdict is Verdict.UNMATCHED:
-        return one_sided(row, evidence.only, *row.reasons, counts=row.counts)
-    if measured is None:
-        return row
-    is_by_chance = judgement.omission is Omission.RANDOM
-    return dataclasses.replace(
-        row,
-        reference=_with_spec(frame.reference, measured.reference),
-        candidate=_with_spec(frame.candidate, measured.candidate),
-        figures=None if is_by_chance else measured.figures,
-        tolerance=None if is_by_chance else measured.tolerance,
-        reasons=(*judgement.reasons, *measured.notes, *notes),
         rule="" if rule == IDENTITY else rule.name,
     )
+    if judgement.verdict is Verdict.UNMATCHED:
+        is_reference = evidence.only is Side.REFERENCE
+        return dataclasses.replace(
+            row,
+            reference=frame.reference if is_reference else None,
+            candidate=None if is_reference else frame.candidate,
+        )
+    if misfit is not None:
+        return _with_specs(row, misfit.reference, misfit.candidate)
+    if measured is None:
+        return row
+    # What chance decides is not looked at.
+    is_by_chance = judgement.omission is Omission.RANDOM and known.chance is not None
+    return dataclasses.replace(
+        _with_specs(row, measured.reference, measured.candidate),
+        figures=None if is_by_chance else measured.figures,
+        tolerance=None if is_by_chance else measured.tolerance,
+        reasons=(*judgement.reasons, *measured.notes, *known.notes),
+    )
 
 
-def _with_spec(place: Optional[Place], spec: TensorSpec) -> Optional[Place]:
+def lone_row(frame: Row, side: Side, *why: Reason, is_needed: bool = True) -> Row:
+    """Returns the row of what only one side has; no `why` says no more than that."""
+    return judged_row(frame, Evidence(kind=frame.kind, only=side, why=why, is_needed=is_needed))
+
+
+def unmeasured_row(
+    frame: Row, *why: Reason, is_needed: bool = False, omission: Optional[Omission] = None
+) -> Row:
+    """Returns the row of a pair that was not measured, and says why."""
+    return judged_row(frame, Evidence(kind=frame.kind, why=why, is_needed=is_needed, omission=omission))
+
+
+def _with_specs(row: Row, reference: Optional[TensorSpec], candidate: TensorSpec) -> Row:
+    return dataclasses.replace(
+        row, reference=_with_spec(row.reference, reference), candidate=_with_spec(row.candidate, candidate)
+    )
+
+
+def _with_spec(place: Optional[Place], spec: Optional[TensorSpec]) -> Optional[Place]:
     return dataclasses.replace(place, spec=spec) if place is not None else None

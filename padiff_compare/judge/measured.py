@@ -9,35 +9,16 @@ from typing import Optional, Union
 
 import numpy as np
 
+from padiff_compare.judge.evidence import Measured
+from padiff_compare.judge.interim_elements import Reals, moved_back, sizes_of
 from padiff_compare.judge.magnitude import magnitude_of
-from padiff_compare.judge.measure import measure
-from padiff_compare.judge.noisy_elements import Reals, Sizes, moved_back, sizes_of
-from padiff_compare.judge.table_rows import worst_row
+from padiff_compare.judge.measure import measure, worst_row
 from padiff_compare.judge.tolerances import Explained, Tolerances, coarser, row_by_row, stepped_tolerance
 from padiff_compare.layout_rules import IDENTITY, Rule
 from padiff_rpc.records import record
 from padiff_rpc.tensors import HostTensor, statistics
-from padiff_rpc.v1.records import Figures, Reason, TensorSpec, Tolerance
+from padiff_rpc.v1.records import Figures, Reason, Tolerance
 from padiff_rpc.v1.words import CaptureKind, Cause, DType, Phase
-
-
-@record
-class Measured:
-    """Specs (the reference's after its layout rule), and figures where the shapes are equal.
-
-    Attributes:
-        scale: root mean square of the reference, without marks of a mask; 0 where that is not finite.
-        sizes: of a bias's gradients.
-        notes: what was done to the values before.
-    """
-
-    reference: TensorSpec
-    candidate: TensorSpec
-    tolerance: Tolerance
-    figures: Optional[Figures] = None
-    scale: float = 0.0
-    sizes: Optional[Sizes] = dataclasses.field(default=None, compare=False, repr=False)
-    notes: tuple[Reason, ...] = ()
 
 
 @record

@@ -11,15 +11,13 @@ import dataclasses
 import math
 from typing import Optional
 
+from padiff_compare.judge.evidence import GRADIENTS
 from padiff_compare.judge.magnitude import Magnitude
 from padiff_rpc.records import record
 from padiff_rpc.tensors import COMPLEX, FLOATING, epsilon
 from padiff_rpc.v1.records import Options, Tolerance
 from padiff_rpc.v1.words import CaptureKind, CompareMode, DType, Phase, ToleranceSource
 
-GRADIENTS = frozenset(
-    {CaptureKind.INPUT_GRADIENT, CaptureKind.OUTPUT_GRADIENT, CaptureKind.PARAMETER_GRADIENT}
-)
 _PRECISION = {DType.COMPLEX64: DType.FLOAT32, DType.COMPLEX128: DType.FLOAT64}
 
 # Values on the way forward, and the loss; elementwise. Worst of a healthy pair, float32: ResNet-50 in eval

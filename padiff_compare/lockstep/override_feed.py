@@ -9,12 +9,11 @@ from typing import Optional, Protocol
 
 from padiff_compare.alignment.slots import Meeting
 from padiff_compare.capture.trace import Origin
-from padiff_compare.dtype_cast import cast
 from padiff_compare.layout_rules import IDENTITY
 from padiff_compare.lockstep.lockstep_plan import LockstepPlan
 from padiff_rpc.errors import ProtocolError
 from padiff_rpc.records import record
-from padiff_rpc.tensors import FLOATING, HostTensor
+from padiff_rpc.tensors import FLOATING, HostTensor, cast
 from padiff_rpc.v1.records import Note, NotOverridden, OverrideTicket, Reason
 from padiff_rpc.v1.words import Cause, NoteKind, Pass, Phase
 

@@ -6,8 +6,8 @@ import math
 from collections.abc import Hashable, Iterable
 from typing import Generic, Optional, TypeVar
 
-from padiff_compare.judge.judge import agrees, distance, may_be_rounding
-from padiff_compare.judge.measured import Measured
+from padiff_compare.judge.evidence import Measured, agrees
+from padiff_compare.judge.interim import distance, may_be_rounding
 from padiff_rpc.records import record
 from padiff_rpc.tensors import COMPLEX, FLOATING, epsilon
 from padiff_rpc.v1.records import Options

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from padiff_compare.alignment.slots import SlotPair
 from padiff_compare.capture.sides import TensorPair
 from padiff_compare.join.calls import CallPair
-from padiff_compare.judge.gradient_history import GradientHistory
+from padiff_compare.judge.interim_history import GradientHistory
 from padiff_rpc.v1.words import CallMoment
 
 

@@ -9,7 +9,7 @@ from padiff_compare.capture.sides import TensorPair
 from padiff_compare.capture.trace import CallName
 from padiff_compare.join.calls import CallPair
 from padiff_compare.join.captures import StepCaptures
-from padiff_compare.judge.measured import Measured
+from padiff_compare.judge.evidence import Measured
 from padiff_compare.model_index import Models
 from padiff_compare.noise.noise import norm_of, rounding_floor
 from padiff_compare.noise.whole_calls import WholeCall, gradient_keys_of, keys_of, size_of

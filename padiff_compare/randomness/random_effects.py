@@ -10,7 +10,7 @@ from padiff_compare.alignment.slots import SlotPair
 from padiff_compare.capture.sides import SIDES, TensorPair
 from padiff_compare.capture.trace import CallName
 from padiff_compare.join.calls import CallPair, JoinedCalls
-from padiff_compare.judge.judge import Chance
+from padiff_compare.judge.evidence import Chance
 from padiff_compare.model_index import Models
 from padiff_compare.weights.weight_pair import WeightPair
 from padiff_rpc.v1.words import CallMoment, Phase, Side

@@ -10,7 +10,7 @@ from padiff_compare.aligned import AlignedModels
 from padiff_compare.capture.batches import StepBatch
 from padiff_compare.capture.sides import SIDES
 from padiff_compare.join.expectations import Expectations
-from padiff_compare.judge.gradient_history import GradientHistory
+from padiff_compare.judge.interim_history import GradientHistory
 from padiff_compare.rehearsal.trial_pass import trial_pass
 from padiff_compare.run import Run
 from padiff_compare.source_pair import SourcePair

@@ -18,7 +18,8 @@ from padiff_compare.capture.trace import Trace, Traces
 from padiff_compare.join.calls import CallPair, JoinedCalls
 from padiff_compare.join.captures import StepCaptures
 from padiff_compare.join.pairs import Half
-from padiff_compare.judge.judge import Evidence, judge
+from padiff_compare.judge.evidence import Evidence
+from padiff_compare.judge.judge import judge
 from padiff_compare.judge.measured import Aspect, measure_pair
 from padiff_compare.judge.tolerances import Tolerances
 from padiff_compare.model_index import Models

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import ItemsView, Iterable, Sequence
 from typing import Generic, Optional, TypeVar
 
-from padiff_compare.rows import blank_row, fails, is_agreement, is_compared, one_sided
+from padiff_compare.judge.judged_row import blank_row, lone_row
+from padiff_compare.rows import fails, is_agreement, is_compared
 from padiff_rpc.v1.records import Coverage, FirstDivergence, Omitted, Place, Row, Unmatched
 from padiff_rpc.v1.words import (
     CaptureKind,
@@ -196,7 +197,7 @@ def _row_of(lone: Unmatched) -> Row:
     place = Place(path=lone.path, class_name=lone.class_name, call=lone.call, slot=lone.name)
     kind = _UNMATCHED_KINDS.get(lone.what, CaptureKind.OUTPUT)
     phase = Phase.INITIAL_WEIGHTS if kind in _WEIGHTS else Phase.FORWARD
-    return one_sided(blank_row(phase, kind, place, place), lone.side, *lone.reasons)
+    return lone_row(blank_row(phase, kind, place, place), lone.side, *lone.reasons)
 
 
 def _where(row: Row) -> _Where:

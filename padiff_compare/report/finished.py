@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from padiff_compare.judge.gradient_history import rounding_notes
+from padiff_compare.judge.interim_history import rounding_notes
 from padiff_compare.report.builder import ReportBuilder
 from padiff_compare.report.coverage import coverage_of, first_divergence, omitted, passes
 from padiff_rpc.records import record

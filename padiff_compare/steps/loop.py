@@ -11,7 +11,7 @@ from padiff_compare.capture.batches import StepBatch
 from padiff_compare.capture.held_pass import HeldPass
 from padiff_compare.capture.sides import SIDES
 from padiff_compare.join.own_gradients import own_inputs, with_own_gradients
-from padiff_compare.judge.gradient_history import GradientHistory
+from padiff_compare.judge.interim_history import GradientHistory
 from padiff_compare.lockstep.lockstep_plan import LockstepPlan, plan_overrides
 from padiff_compare.randomness.random_decisions import RandomDecisions
 from padiff_compare.run import Run

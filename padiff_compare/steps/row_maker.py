@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any, Optional
 
-from padiff_compare.capture.sides import SIDES, TensorPair, other
+from padiff_compare.capture.sides import SIDES, TensorPair
 from padiff_compare.capture.trace import SeenCall
 from padiff_compare.join.captures import StepCaptures
 from padiff_compare.join.pairs import Half, PairTable
-from padiff_compare.judge.judge import Evidence, Known
-from padiff_compare.judge.judged_row import judged_row
+from padiff_compare.judge.evidence import Evidence, Known
+from padiff_compare.judge.judged_row import blank_row, judged_row, lone_row
 from padiff_compare.judge.measure import is_zero
 from padiff_compare.layout_rules import IDENTITY, Rule
 from padiff_compare.model_index import Models
 from padiff_compare.noise.rounding_floors import RoundingFloors
-from padiff_compare.rows import blank_row, one_sided
 from padiff_compare.steps.step_pass import StepPass
 from padiff_compare.weights.weight_pair import Counterparts
-from padiff_rpc.v1.records import Options, Place, Reason, Row, Slot
-from padiff_rpc.v1.words import CaptureKind, Cause, Phase, Side, Verdict
+from padiff_rpc.v1.records import Options, Place, Row, Slot
+from padiff_rpc.v1.words import CaptureKind, Phase, Side
 
 _NOTHING = Known()
 
@@ -90,7 +88,7 @@ class RowMaker:
             place if side is Side.REFERENCE else None,
             place if side is Side.CANDIDATE else None,
         )
-        return one_sided(frame, side, counts=counts)
+        return lone_row(frame, side, is_needed=counts)
 
     def filled(
         self,
@@ -123,9 +121,8 @@ class RowMaker:
                 return against_nothing(frame, having[0])
             return self._one_sided(frame, having[0], known)
         why = self._captures.why_not_measured(table, pair)
-        return judged_row(
-            frame, Evidence(kind=frame.kind, measured=None, why_not=why, known=known), self._options
-        )
+        evidence = Evidence(kind=frame.kind, why=() if why is None else (why,), known=known)
+        return judged_row(frame, evidence, self._options)
 
     def _one_sided(self, frame: Row, side: Side, known: Known) -> Row:
         """A loss or a gradient that the client asked for fails."""
@@ -133,7 +130,7 @@ class RowMaker:
         is_asked_for = frame.kind is CaptureKind.LOSS or (
             frame.kind is CaptureKind.INPUT_GRADIENT and place is not None and place.path == ""
         )
-        evidence = Evidence(kind=frame.kind, measured=None, only=side, is_asked_for=is_asked_for, known=known)
+        evidence = Evidence(kind=frame.kind, only=side, is_needed=is_asked_for, known=known)
         return judged_row(frame, evidence, self._options)
 
 
@@ -144,5 +141,4 @@ def is_nothing(half: Half, rule: Rule = IDENTITY) -> bool:
 
 def against_nothing(frame: Row, side: Side) -> Row:
     """Returns the row of a gradient that is zero on `side` and was not made on the other."""
-    reason = Reason(cause=Cause.ZERO_GRADIENT, side=other(side))
-    return dataclasses.replace(frame, verdict=Verdict.MATCH, reasons=(reason,))
+    return judged_row(frame, Evidence(kind=frame.kind, only=side, is_zero=True))

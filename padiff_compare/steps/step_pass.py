@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable
 from typing import Optional
 
 from padiff_compare.capture.held_pass import HeldPass
-from padiff_compare.judge.gradient_history import GradientHistory
+from padiff_compare.judge.interim_history import GradientHistory
 from padiff_compare.lockstep.lockstep_plan import LockstepPlan
 from padiff_compare.rows import fails
 from padiff_compare.steps.twins import Twins

@@ -15,7 +15,8 @@ from padiff_compare.join.calls import CallPair
 from padiff_compare.join.captures import LOSSES, StepCaptures
 from padiff_compare.join.functional_calls import FunctionalCalls
 from padiff_compare.join.pairs import PairTable
-from padiff_compare.judge.judge import Known
+from padiff_compare.judge.evidence import Evidence, Excuses, Known
+from padiff_compare.judge.judged_row import judged_row, lone_row, unmeasured_row
 from padiff_compare.layout_rules import IDENTITY
 from padiff_compare.lockstep.charging import Charging
 from padiff_compare.lockstep.shares import Shares
@@ -37,7 +38,6 @@ from padiff_rpc.v1.words import (
     Omission,
     Phase,
     Side,
-    Verdict,
 )
 
 _VALUES = {CallMoment.ENTRY: CaptureKind.INPUT, CallMoment.EXIT: CaptureKind.OUTPUT}
@@ -171,12 +171,7 @@ class StepRows:
         for held in self._captures.joined.held if self._is_complete else ():
             places = [self._make.place(side, held.seen(side), None) for side in SIDES]
             frame = self._make.frame(Phase.FORWARD, CaptureKind.OUTPUT, *places)
-            yield dataclasses.replace(
-                frame,
-                reasons=(Reason(cause=Cause.ACTIVATION_NOT_SHOWN),),
-                counts=False,
-                omission=Omission.FUSED,
-            )
+            yield unmeasured_row(frame, Reason(cause=Cause.ACTIVATION_NOT_SHOWN), omission=Omission.FUSED)
 
     def _unseen_output(self, call: CallPair) -> Iterator[Row]:
         """Yields a row for a call that has to be compared and gives both sides nothing to compare."""
@@ -185,7 +180,7 @@ class StepRows:
         ):
             places = [self._make.place(side, call.seen(side), None) for side in SIDES]
             frame = self._make.frame(Phase.FORWARD, CaptureKind.OUTPUT, *places)
-            yield dataclasses.replace(frame, reasons=(Reason(cause=Cause.NO_TENSOR),))
+            yield unmeasured_row(frame, Reason(cause=Cause.NO_TENSOR), is_needed=True)
 
     def _backward(self) -> Iterator[Row]:
         for call in reversed(self._calls):
@@ -205,9 +200,7 @@ class StepRows:
             )
             if phase is Phase.BACKWARD and slots.gradients is None:
                 if any(table.arrived(side, slots.gradient_numbers.of(side)) for side in SIDES):
-                    yield dataclasses.replace(
-                        frame, reasons=slots.notes, counts=False, omission=Omission.FUSED
-                    )
+                    yield unmeasured_row(frame, *slots.notes, omission=Omission.FUSED)
                 continue
             numbers = slots.gradient_numbers if phase is Phase.BACKWARD else slots.tensors
             row = self._make.filled(frame, table, numbers, self._known(call, slots, phase))
@@ -224,7 +217,7 @@ class StepRows:
         return Known(
             chance=self._chance.of_tensors(call, slots, phase) if self._chance is not None else None,
             elsewhere=elsewhere,
-            shift=0.0 if is_backward else self._shifted.of(slots),
+            excuses=Excuses(shift=0.0 if is_backward else self._shifted.of(slots)),
             notes=(*self._off_plan(call), *slots.notes),
         )
 
@@ -258,8 +251,7 @@ class StepRows:
             )
             missing = self._captures.missing_gradients(pair)
             if missing and self._is_complete:
-                reason = Reason(cause=Cause.PACKED_WITHOUT_GRADIENT, names=missing)
-                yield dataclasses.replace(frame, verdict=Verdict.MISMATCH, reasons=(reason,))
+                yield judged_row(frame, Evidence(kind=frame.kind, missing=missing))
                 continue
             having = [side for side in SIDES if table.arrived(side, pair.names.of(side))]
             if len(having) == 1 and self._is_complete:
@@ -297,26 +289,18 @@ class StepRows:
             # Zeros are an answer where the reference's gradient may all have come by another weight.
             is_alone = all(made_of[owned.name] == 1 for owned in made.references)
             if any(ours) and not theirs and (theirs is None or is_alone):
-                yield dataclasses.replace(
-                    frame, verdict=Verdict.MISMATCH, reasons=_why_one_sided(Side.REFERENCE, made)
-                )
+                yield _lone_gradient(frame, Side.REFERENCE, made)
             elif not any(ours):
-                yield dataclasses.replace(
-                    frame, verdict=Verdict.MISMATCH, reasons=_why_one_sided(Side.CANDIDATE, made)
-                )
+                yield _lone_gradient(frame, Side.CANDIDATE, made)
             else:
-                yield dataclasses.replace(
-                    frame,
-                    reasons=(made.reason, Reason(cause=Cause.PRESENCE_ONLY)),
-                    counts=False,
-                    omission=Omission.COMPUTED,
-                )
+                presence = Reason(cause=Cause.PRESENCE_ONLY)
+                yield unmeasured_row(frame, made.reason, presence, omission=Omission.COMPUTED)
 
     def _one_sided_gradient(self, frame: Row, table: PairTable[str], pair: WeightPair, side: Side) -> Row:
         half = table.half(side, pair.names.of(side))
         if half is not None and is_nothing(half, pair.rule if side is Side.REFERENCE else IDENTITY):
             return against_nothing(frame, side)
-        return dataclasses.replace(frame, verdict=Verdict.MISMATCH, reasons=_why_one_sided(side, pair))
+        return _lone_gradient(frame, side, pair)
 
     def _off_plan(self, call: CallPair) -> tuple[Reason, ...]:
         for side in SIDES:
@@ -325,10 +309,10 @@ class StepRows:
         return ()
 
 
-def _why_one_sided(having: Side, pair: Counterparts) -> tuple[Reason, ...]:
+def _lone_gradient(frame: Row, having: Side, pair: Counterparts) -> Row:
     side = other(having)
-    lacking = Reason(cause=Cause.NO_GRADIENT, side=side)
-    return (lacking,) if pair.is_trainable(side) else (lacking, Reason(cause=Cause.FROZEN, side=side))
+    why = () if pair.is_trainable(side) else (Reason(cause=Cause.FROZEN, side=side),)
+    return lone_row(frame, having, *why)
 
 
 def _why_unpaired(seen: SeenCall, side: Side, *, is_elsewhere: bool) -> Reason:

@@ -17,12 +17,11 @@ import numpy as np
 import numpy.typing as npt
 
 from padiff_compare.capture.source import RuleFailed
-from padiff_compare.dtype_cast import cast
 from padiff_compare.weights.element_map import Places
 from padiff_compare.weights.special_calls import Function
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.records import record
-from padiff_rpc.tensors import COMPLEX, FLOATING, HostTensor, epsilon, widen
+from padiff_rpc.tensors import COMPLEX, FLOATING, HostTensor, cast, epsilon, widen
 from padiff_rpc.v1.records import TensorSpec
 from padiff_rpc.v1.words import DType
 

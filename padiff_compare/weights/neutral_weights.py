@@ -10,7 +10,7 @@ import numpy as np
 from padiff_compare.alignment.kinds import is_norm
 from padiff_compare.capture.sides import other
 from padiff_compare.capture.source import Sources
-from padiff_compare.rows import blank_row, one_sided
+from padiff_compare.judge.judged_row import blank_row, lone_row
 from padiff_compare.weights.owned_weight import OwnedWeight
 from padiff_compare.weights.weight_pair import AffineWeight
 from padiff_rpc.tensors import HostTensor, widen
@@ -87,4 +87,4 @@ def _row(one: AffineWeight, phase: Phase, step: int, *, is_neutral: bool) -> Row
         spec=one.owned.weight.spec,
     )
     row = blank_row(phase, CaptureKind.PARAMETER, place, place, step=step)
-    return one_sided(row, one.side, lacking, found, counts=not is_neutral)
+    return lone_row(row, one.side, lacking, found, is_needed=not is_neutral)

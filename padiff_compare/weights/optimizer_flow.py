@@ -11,14 +11,14 @@ import numpy as np
 
 from padiff_compare.capture.sides import SIDES, other
 from padiff_compare.capture.source import Sources
-from padiff_compare.judge.gradient_history import GradientHistory
-from padiff_compare.judge.judge import Evidence, Known
-from padiff_compare.judge.judged_row import judged_row
+from padiff_compare.judge.evidence import Evidence, Excuses, Known, Measured
+from padiff_compare.judge.interim_history import GradientHistory
+from padiff_compare.judge.judged_row import blank_row, judged_row, lone_row
 from padiff_compare.judge.measure import is_zero, measure
-from padiff_compare.judge.measured import Aspect, Measured, measure_pair
+from padiff_compare.judge.measured import Aspect, measure_pair
 from padiff_compare.judge.state_tolerances import RATE, SQUARES, StateTolerances
 from padiff_compare.model_index import Models
-from padiff_compare.rows import blank_row, differs, numbered, one_sided
+from padiff_compare.rows import differs, numbered
 from padiff_compare.weights import optimizer_settings
 from padiff_compare.weights.optimizer_entries import STEP, EntryPair, LoneEntry, MatchedEntries, match
 from padiff_compare.weights.weight_pair import WeightPair, WeightPlan
@@ -34,7 +34,7 @@ from padiff_rpc.v1.records import (
     Row,
     Tolerance,
 )
-from padiff_rpc.v1.words import CaptureKind, Cause, NoteKind, Phase, Side, ToleranceSource, Verdict
+from padiff_rpc.v1.words import CaptureKind, Cause, NoteKind, Phase, Side, ToleranceSource
 
 RATE_WORD = "learning_rate"
 # They show in no state, and in the weights by and by: a decay of 0.01 at a rate of 1e-3 takes off 1e-5 a
@@ -156,16 +156,21 @@ class OptimizerFlow:
             )
             made = measure_pair(_ASPECT, parts, candidate, tolerances=tolerances, rule=parameters.rule)
             below = history.below_rounding.get(parameters.candidate_name, 0.0)
-            evidence = Evidence(kind=_ASPECT.kind, measured=made, floor=(_FLOOR_ROOM * below) ** power)
-            row = judged_row(self._frame(step, parameters, state), evidence, self._options, parameters.rule)
-            yield history.by_chance(parameters.candidate_name, row)
+            excuses = Excuses(random=history.random.get(parameters.candidate_name, ""))
+            evidence = Evidence(
+                kind=_ASPECT.kind,
+                measured=made,
+                floor=(_FLOOR_ROOM * below) ** power,
+                known=Known(excuses=excuses),
+            )
+            yield judged_row(self._frame(step, parameters, state), evidence, self._options, parameters.rule)
 
     def _setting_rows(self, step: int, described: Descriptions) -> Iterator[Row]:
         rates = optimizer_settings.numbers(RATE_WORD, self._parameters, described)
         yield from self._number_rows(step, RATE_WORD, rates, RATE)
         for pair, side in optimizer_settings.given_to_one(self._parameters, described):
             reason = Reason(cause=Cause.NOT_GIVEN, side=other(side))
-            yield one_sided(self._frame(step, pair, RATE_WORD), side, reason)
+            yield lone_row(self._frame(step, pair, RATE_WORD), side, reason)
 
     def _number_rows(
         self, step: int, word: str, numbers: optimizer_settings.Numbers, bound: Tolerance
@@ -195,9 +200,9 @@ class OptimizerFlow:
         state = lone.entries[0].state
         if all(is_zero(value) for value in list(values)):
             zeros = Reason(cause=Cause.ZERO_STATE, side=other(lone.side), names=(state,))
-            return dataclasses.replace(frame, verdict=Verdict.MATCH, reasons=(zeros,))
+            return judged_row(frame, Evidence(kind=frame.kind, only=lone.side, is_zero=True, why=(zeros,)))
         reason = Reason(cause=Cause.NOT_STEPPED, side=other(lone.side), names=(state,))
-        return one_sided(frame, lone.side, reason)
+        return lone_row(frame, lone.side, reason)
 
     def _note_unknown(self, matched: MatchedEntries, described: Descriptions) -> None:
         for side in SIDES:

@@ -10,27 +10,35 @@ from typing import Optional
 
 from padiff_compare.capture.sides import SIDES
 from padiff_compare.capture.source import Sources
-from padiff_compare.dtype_cast import cast
-from padiff_compare.judge.gradient_history import GradientHistory, partly_excused
-from padiff_compare.judge.judge import Evidence
-from padiff_compare.judge.judged_row import judged_row
+from padiff_compare.judge.evidence import Evidence, Known, Measured
+from padiff_compare.judge.interim_elements import without
+from padiff_compare.judge.interim_history import GradientHistory, Spreads, is_variance
+from padiff_compare.judge.interim_steps import StepLengths
+from padiff_compare.judge.judge import judge
+from padiff_compare.judge.judged_row import blank_row, judged_row, lone_row, unmeasured_row
 from padiff_compare.judge.measure import measure
-from padiff_compare.judge.measured import Aspect, Measured, measure_pair
-from padiff_compare.judge.noisy_elements import without
-from padiff_compare.judge.running_statistics import Spreads, is_variance
-from padiff_compare.judge.step_lengths import StepLengths
+from padiff_compare.judge.measured import Aspect, measure_pair
 from padiff_compare.judge.tolerances import Explained, Tolerances
-from padiff_compare.layout_rules import IDENTITY, Rule
 from padiff_compare.model_index import Models
-from padiff_compare.rows import blank_row, numbered, one_sided, reasons_of
-from padiff_compare.weights.misfit import misfit_row
+from padiff_compare.rows import numbered, reasons_of
+from padiff_compare.weights.misfit import misfit_evidence
 from padiff_compare.weights.neutral_weights import NeutralWeights
 from padiff_compare.weights.owned_weight import OwnedWeight, full_name
 from padiff_compare.weights.special_calls import SpecialCalls
 from padiff_compare.weights.weight_pair import SpecialInit, WeightPair, WeightPlan
-from padiff_rpc.tensors import HostTensor
+from padiff_rpc.tensors import HostTensor, cast
 from padiff_rpc.v1.records import Options, Place, Reason, Row, TensorSpec, Tolerance, Unmatched
-from padiff_rpc.v1.words import CaptureKind, Cause, DType, LoneKind, Phase, Side, ToleranceSource, WeightKind
+from padiff_rpc.v1.words import (
+    CaptureKind,
+    Cause,
+    DType,
+    LoneKind,
+    Phase,
+    Side,
+    ToleranceSource,
+    Verdict,
+    WeightKind,
+)
 
 _KINDS = {WeightKind.PARAMETER: CaptureKind.PARAMETER, WeightKind.BUFFER: CaptureKind.BUFFER}
 _EXACT = Tolerance(atol=0.0, rtol=0.0, source=ToleranceSource.DEFAULT)
@@ -128,30 +136,40 @@ class WeightFlow:
             self._reference_values(compared, phase),
             self._candidate.weights.read([pair.candidate_name for pair in compared], phase),
         )
-        rows = []
+        found: list[tuple[WeightPair, Measured]] = []
         for (pair, parts), candidate in values:
             reference = pair.rule.apply(*parts)
             if pair.kind is WeightKind.PARAMETER:
                 self._steps.note((pair.reference_name, pair.candidate_name), reference)
             length = self._steps.of((pair.reference_name, pair.candidate_name))
-            judged = partial(
-                self._judged,
-                self._frame(pair, phase, step),
-                rule=pair.rule,
+            measured = partial(
+                self._measured,
+                Aspect(phase=phase, kind=_KINDS[pair.kind]),
                 tolerances=self._local_tolerances if in_lockstep and _is_exact(pair) else self._tolerances,
                 just_copied=just_copied,
                 explained=history.explained(pair.candidate_name, length),
             )
-            row = judged(reference, candidate)
-            noisy = history.noisy_elements(pair.candidate_name, row, reference, candidate, length)
-            if noisy is not None:
-                row = partly_excused(judged(without(reference, noisy), without(candidate, noisy)), noisy)
-            rows.append((pair, row))
+            one = measured(reference, candidate)
+            noisy = history.noisy_elements(pair.candidate_name, reference, candidate, length)
+            if noisy is not None and self._differs(pair, one):
+                one = measured(without(reference, noisy), without(candidate, noisy))
+                one = dataclasses.replace(one, left_out=(float(noisy.sum()), float(noisy.size)))
+            found.append((pair, one))
         # Only now is it known how far the optimizer went anywhere, and what spread a layer's values have.
-        spreads = Spreads((pair.candidate.weight, row) for pair, row in rows)
-        for pair, row in rows:
-            row = spreads.settled(pair.candidate.weight, row, in_lockstep=in_lockstep)
-            yield history.excused(pair.candidate_name, row, self._steps.largest_rms)
+        spreads = Spreads(
+            ((pair.candidate.path, pair.candidate.weight, one) for pair, one in found),
+            in_lockstep=in_lockstep,
+        )
+        for pair, one in found:
+            kind = _KINDS[pair.kind]
+            excuses = history.excuses(pair.candidate_name, kind, self._steps.largest_rms)
+            if phase is Phase.WEIGHTS and pair.kind is WeightKind.BUFFER:
+                owned = pair.candidate
+                excuses = spreads.added(excuses, owned.path, owned.weight, one.candidate.dtype)
+            evidence = Evidence(kind=kind, measured=one, known=Known(excuses=excuses))
+            row = judged_row(self._frame(pair, phase, step), evidence, self._options, pair.rule)
+            history.note_weight(pair.candidate_name, row)
+            yield row
         for special in self._plan.special:
             yield from self._special_rows(special, phase, step, kinds)
         if WeightKind.PARAMETER in kinds:
@@ -159,33 +177,27 @@ class WeightFlow:
         if phase is Phase.INITIAL_WEIGHTS:
             yield from self._rows_without_values()
 
-    def _judged(
+    def _differs(self, pair: WeightPair, measured: Measured) -> bool:
+        judgement = judge(Evidence(kind=_KINDS[pair.kind], measured=measured), self._options)
+        return judgement.verdict is Verdict.MISMATCH
+
+    def _measured(
         self,
-        frame: Row,
+        aspect: Aspect,
         reference: HostTensor,
         candidate: HostTensor,
-        rule: Rule,
         tolerances: Tolerances,
         just_copied: bool = False,
         explained: Optional[Explained] = None,
-    ) -> Row:
+    ) -> Measured:
         if just_copied and reference.array.shape == candidate.array.shape:
-            measured = Measured(
+            return Measured(
                 reference=reference.spec,
                 candidate=candidate.spec,
                 tolerance=_EXACT,
                 figures=measure(cast(reference, candidate.dtype), candidate, _EXACT),
             )
-        else:
-            aspect = Aspect(phase=frame.phase, kind=frame.kind)
-            measured = measure_pair(
-                aspect,
-                reference,
-                candidate,
-                tolerances=tolerances,
-                explained=explained,
-            )
-        return judged_row(frame, Evidence(kind=frame.kind, measured=measured), self._options, rule)
+        return measure_pair(aspect, reference, candidate, tolerances=tolerances, explained=explained)
 
     def _special_values(self, special: SpecialInit, phase: Phase) -> dict[str, HostTensor]:
         """Returns what the user's function computes of the reference's present weights, by its names."""
@@ -213,20 +225,23 @@ class WeightFlow:
                 self._place(Side.CANDIDATE, special.candidate_path, key, candidate.spec),
                 step=step,
             )
+            aspect = Aspect(phase=phase, kind=row.kind)
             if key in made:
-                row = self._judged(row, made[key], candidate, IDENTITY, self._tolerances)
+                measured = self._measured(aspect, made[key], candidate, self._tolerances)
+                row = judged_row(row, Evidence(kind=row.kind, measured=measured), self._options)
             else:
                 reason = Reason(cause=Cause.NOT_RETURNED, names=(special.function, key))
-                row = dataclasses.replace(row, reasons=(reason,))
+                row = unmeasured_row(row, reason, is_needed=True)
             yield dataclasses.replace(row, rule=special.function)
 
     def _rows_without_values(self) -> Iterator[Row]:
         for pair in self._plan.pairs:
             if not pair.compared:
                 frame = self._frame(pair, Phase.INITIAL_WEIGHTS, 0)
-                yield dataclasses.replace(frame, reasons=reasons_of(pair.reason), counts=False)
+                yield unmeasured_row(frame, *reasons_of(pair.reason))
             elif pair.is_misfit:
-                yield misfit_row(self._frame(pair, Phase.INITIAL_WEIGHTS, 0), pair)
+                evidence = misfit_evidence(_KINDS[pair.kind], pair)
+                yield judged_row(self._frame(pair, Phase.INITIAL_WEIGHTS, 0), evidence, rule=pair.rule)
         for lone in self._plan.unmatched:
             if lone.what is not LoneKind.CALL:
                 yield _unmatched_row(lone)
@@ -242,7 +257,7 @@ class WeightFlow:
 def _unmatched_row(lone: Unmatched) -> Row:
     place = Place(path=lone.path, class_name=lone.class_name, slot=lone.name)
     row = blank_row(Phase.INITIAL_WEIGHTS, CaptureKind(lone.what), place, place)
-    return one_sided(row, lone.side, *lone.reasons, counts=lone.counts)
+    return lone_row(row, lone.side, *lone.reasons, is_needed=lone.counts)
 
 
 def _as_bfloat16(value: HostTensor, wanted: DType) -> HostTensor:

@@ -15,7 +15,7 @@ from padiff_client.report import Report
 from padiff_client.sentences import reason
 from padiff_compare.alignment.align import align
 from padiff_compare.alignment.plan import SideTrace
-from padiff_compare.judge.gradient_history import GradientHistory
+from padiff_compare.judge.interim_history import GradientHistory
 from padiff_compare.model_index import ModelIndex
 from padiff_compare.weights.optimizer_flow import OptimizerFlow
 from padiff_compare.weights.weight_plan import plan_weights

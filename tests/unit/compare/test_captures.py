@@ -17,7 +17,7 @@ from padiff_compare.join.calls import join_calls
 from padiff_compare.join.captures import LOSSES, PassPlan, StepCaptures
 from padiff_compare.join.expectations import Expectations
 from padiff_compare.join.pairs import Half
-from padiff_compare.judge.gradient_history import GradientHistory
+from padiff_compare.judge.interim_history import GradientHistory
 from padiff_compare.judge.measured import measure_pair
 from padiff_compare.judge.tolerances import Tolerances
 from padiff_compare.layout_rules import IDENTITY

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from padiff_client.sentences import reason
-from padiff_compare.judge.judge import RULES, Chance, Evidence, Known, judge
-from padiff_compare.judge.judged_row import judged_row
+from padiff_compare.judge.evidence import Chance, Evidence, Excuses, Known, Measured, Misfit, PlainValues
+from padiff_compare.judge.judge import RULES, judge
+from padiff_compare.judge.judged_row import blank_row, judged_row, lone_row, unmeasured_row
 from padiff_compare.judge.magnitude import Magnitude
 from padiff_compare.judge.measure import measure, root_mean_square
-from padiff_compare.judge.measured import Measured
 from padiff_compare.judge.tolerances import Tolerances
 from padiff_rpc.tensors import HostTensor
 from padiff_rpc.v1.records import Figures, Options, Place, Reason, Row, TableRow, TensorSpec, Tolerance
@@ -280,7 +280,11 @@ def test_values_that_did_not_arrive_are_not_compared() -> None:
 
 
 ORDER = {
+    "_is_nothing_against_nothing": "zeros that one side makes where the other makes nothing",
+    "_lacks_a_gradient": "a parameter's gradient may not be missing",
     "_is_one_sided": "what one side alone has, before there are two to look at",
+    "_plain_values": "numbers and texts, which are measured by no figures",
+    "_is_misfit": "a weight that was not brought to the other side's shape",
     "_shapes_differ": "shape before anything else",
     "_dtypes_differ": "then dtype, where it has to agree",
     "_is_not_finite": "NaN never passes, whatever the tolerance, and whatever chance decided",
@@ -290,7 +294,10 @@ ORDER = {
     "_table_row_differs": "a row by itself, before the whole agrees",
     "_is_within_tolerance": "the tolerance",
     "_is_rounding": "what sums that cancel explain, where the tolerance does not",
+    "_is_mean_of_spread_values": "a running mean, against the spread of its values",
+    "_was_made_by_chance": "a weight of which chance made a part",
     "_is_moved_by_a_bias": "a bias that noise has moved",
+    "_was_moved_by_rounding": "a weight that steps of noise have moved",
     "_differs": "all else",
 }
 
@@ -345,6 +352,10 @@ def test_the_first_rule_that_has_something_to_say_decides(
     assert judge(evidence, STRICT).verdict is verdict
 
 
+WITHIN, LEFT_OUT = Verdict.WITHIN_TOLERANCE, Verdict.NOT_COMPARED
+DRIVEN = Excuses(steps=9.0)
+
+
 def known(chance: Optional[Chance] = None, **given: Any) -> Known:
     return Known(chance=chance, **given)
 
@@ -377,29 +388,50 @@ OFF = [1.0, 5.0, 3.0]
         ([1.0, 2.0], known(elsewhere=ELSEWHERE), Verdict.NOT_COMPARED, False, [Cause.SHOWN_BEFORE]),
         ([1.0, 2.0, 3.0], known(elsewhere=ELSEWHERE), Verdict.MATCH, True, []),
         (OFF, known(DECIDED, elsewhere=ELSEWHERE), Verdict.NOT_COMPARED, False, [Cause.RANDOM]),
-        # A bias that noise has moved.
-        (OFF, known(shift=3.0), Verdict.WITHIN_TOLERANCE, True, [Cause.MOVED_BIAS]),
-        (OFF, known(shift=1.0), Verdict.MISMATCH, True, [Cause.VALUES]),
-        (OFF, known(DECIDED, shift=3.0), Verdict.NOT_COMPARED, False, [Cause.RANDOM]),
+        # What noise has moved: a bias, a mean, a weight; the first that explains it.
+        (OFF, known(excuses=Excuses(spread=4.0, mean_bound=1.0)), WITHIN, True, [Cause.MEAN_OF_SPREAD]),
+        (OFF, known(excuses=Excuses(spread=4.0, mean_bound=0.1)), Verdict.MISMATCH, True, [Cause.VALUES]),
+        (OFF, known(excuses=Excuses(spread=4.0)), Verdict.MISMATCH, True, [Cause.VALUES]),
+        (OFF, known(excuses=Excuses(random="dropout", shift=3.0)), LEFT_OUT, False, [Cause.RANDOM]),
+        ([1.0, 2.0, 3.0], known(excuses=Excuses(random="dropout")), Verdict.MATCH, True, []),
+        ([1.0, 2.0], known(excuses=Excuses(random="dropout")), Verdict.SHAPE_MISMATCH, True, [Cause.SHAPE]),
+        ([1.0, math.nan, 3.0], known(excuses=DRIVEN), Verdict.NONFINITE, True, [Cause.NONFINITE]),
+        (OFF, known(excuses=DRIVEN), LEFT_OUT, False, [Cause.GRADIENT_BELOW_ROUNDING]),
+        (OFF, known(excuses=Excuses(steps=0.1)), Verdict.MISMATCH, True, [Cause.VALUES]),
+        (OFF, known(excuses=Excuses(shift=3.0)), Verdict.WITHIN_TOLERANCE, True, [Cause.MOVED_BIAS]),
+        (OFF, known(excuses=Excuses(shift=1.0)), Verdict.MISMATCH, True, [Cause.VALUES]),
+        (OFF, known(DECIDED, excuses=Excuses(shift=3.0)), Verdict.NOT_COMPARED, False, [Cause.RANDOM]),
     ],
 )
 def test_what_is_known_of_a_pair_besides_its_figures(
     candidate: list[float], besides: Known, verdict: Verdict, counts: bool, causes: list[Cause]
 ) -> None:
     ours, theirs = (HostTensor.from_array(np.asarray(side)) for side in ([1.0, 2.0, 3.0], candidate))
-    figures = measure(ours, theirs, LOOSE) if ours.array.shape == theirs.array.shape else None
-    measured = Measured(reference=ours.spec, candidate=theirs.spec, tolerance=LOOSE, figures=figures)
+    figures = measure(ours, theirs, ELEMENTWISE) if ours.array.shape == theirs.array.shape else None
+    measured = Measured(reference=ours.spec, candidate=theirs.spec, tolerance=ELEMENTWISE, figures=figures)
     found = judge(Evidence(kind=CaptureKind.OUTPUT, measured=measured, known=besides), STRICT)
     assert (found.verdict, found.counts, [one.cause for one in found.reasons]) == (verdict, counts, causes)
 
 
+def test_no_spread_of_its_values_excuses_a_mean_under_the_users_bounds() -> None:
+    values, off = (HostTensor.from_array(np.asarray(side)) for side in ([1.0, 2.0, 3.0], OFF))
+    figures = measure(values, off, LOOSE)
+    measured = Measured(reference=values.spec, candidate=off.spec, tolerance=LOOSE, figures=figures)
+    mean = Evidence(
+        kind=CaptureKind.BUFFER,
+        measured=measured,
+        known=known(excuses=Excuses(spread=4.0, mean_bound=1.0)),
+    )
+    assert judge(mean, STRICT).verdict is Verdict.MISMATCH
+
+
 @pytest.mark.parametrize("side", Side)
 def test_what_one_side_alone_has_fails_where_it_was_asked_for_and_is_not_judged_elsewhere(side: Side) -> None:
-    lone = Evidence(kind=CaptureKind.INPUT_GRADIENT, measured=None, only=side, known=known(MISSED))
+    lone = Evidence(kind=CaptureKind.INPUT_GRADIENT, only=side, is_needed=False, known=known(MISSED))
     found = judge(lone, STRICT)
     assert (found.verdict, found.counts, found.omission) == (Verdict.UNMATCHED, False, Omission.ONE_SIDED)
     assert found.reasons == (Reason(cause=Cause.ONE_SIDED, side=side),)
-    asked_for = judge(dataclasses.replace(lone, is_asked_for=True), STRICT)
+    asked_for = judge(dataclasses.replace(lone, is_needed=True), STRICT)
     assert (asked_for.counts, asked_for.omission) == (True, None)
     charged = judge(dataclasses.replace(lone, known=known(elsewhere=ELSEWHERE)), STRICT)
     assert (charged.verdict, charged.counts) == (Verdict.NOT_COMPARED, False)
@@ -407,8 +439,103 @@ def test_what_one_side_alone_has_fails_where_it_was_asked_for_and_is_not_judged_
 
 def test_why_nothing_was_measured_is_said_unless_chance_decides() -> None:
     why = Reason(cause=Cause.STOPPED)
-    unmeasured = Evidence(kind=CaptureKind.OUTPUT, measured=None, why_not=why)
+    unmeasured = Evidence(kind=CaptureKind.OUTPUT, measured=None, why=(why,))
     found = judge(unmeasured, STRICT)
     assert (found.verdict, found.reasons, found.counts) == (Verdict.NOT_COMPARED, (why,), True)
     by_chance = dataclasses.replace(unmeasured, known=Known(chance=DECIDED))
     assert judge(by_chance, STRICT).omission is Omission.RANDOM
+
+
+@pytest.mark.parametrize("side", Side)
+def test_zeros_are_as_good_as_a_gradient_or_a_state_that_was_never_made(side: Side) -> None:
+    zeros = Evidence(kind=CaptureKind.OUTPUT_GRADIENT, only=side, is_zero=True)
+    found = judge(zeros, STRICT)
+    assert (found.verdict, [one.cause for one in found.reasons]) == (Verdict.MATCH, [Cause.ZERO_GRADIENT])
+    assert found.reasons[0].side is not side
+    assert judge(dataclasses.replace(zeros, is_zero=False), STRICT).verdict is Verdict.UNMATCHED
+    why = Reason(cause=Cause.ZERO_STATE)
+    of_state = dataclasses.replace(zeros, kind=CaptureKind.OPTIMIZER_STATE, why=(why,))
+    assert judge(of_state, STRICT).reasons == (why,)
+    parameter = dataclasses.replace(zeros, kind=CaptureKind.PARAMETER_GRADIENT)
+    assert judge(parameter, STRICT).verdict is Verdict.MATCH
+
+
+@pytest.mark.parametrize("side", Side)
+def test_a_parameter_without_its_gradient_on_one_side_differs(side: Side) -> None:
+    frozen = Reason(cause=Cause.FROZEN)
+    lone = Evidence(kind=CaptureKind.PARAMETER_GRADIENT, only=side, why=(frozen,))
+    found = judge(lone, STRICT)
+    assert (found.verdict, found.counts) == (Verdict.MISMATCH, True)
+    assert [one.cause for one in found.reasons] == [Cause.NO_GRADIENT, Cause.FROZEN]
+    assert found.reasons[0].side is not side
+    packed = judge(Evidence(kind=CaptureKind.PARAMETER_GRADIENT, missing=("k.bias",)), STRICT)
+    assert packed.verdict is Verdict.MISMATCH
+    assert packed.reasons == (Reason(cause=Cause.PACKED_WITHOUT_GRADIENT, names=("k.bias",)),)
+
+
+ROUND = 1.0 + 2.0**-24
+BOUNDED = Options(atol=0.1)
+
+
+@pytest.mark.parametrize(
+    ("reference", "candidate", "options", "verdict"),
+    [
+        ("a", "a", STRICT, Verdict.MATCH),
+        ("a", "b", STRICT, Verdict.MISMATCH),
+        (1, 1.0, STRICT, Verdict.MATCH),
+        (1.0, ROUND, STRICT, Verdict.MATCH),
+        (1.0, 1.001, STRICT, Verdict.MISMATCH),
+        (1.0, 1.05, BOUNDED, Verdict.MATCH),
+        (1.0, ROUND + 0.2, BOUNDED, Verdict.MISMATCH),
+        (1, 2, Options(atol=5.0), Verdict.MISMATCH),
+        (True, 1.05, BOUNDED, Verdict.MISMATCH),
+        (math.nan, math.nan, STRICT, Verdict.MISMATCH),
+    ],
+)
+def test_plain_values_are_equal_but_for_roundings(
+    reference: Any, candidate: Any, options: Options, verdict: Verdict
+) -> None:
+    plain = PlainValues(reference=reference, candidate=candidate)
+    found = judge(Evidence(kind=CaptureKind.INPUT, plain=plain), options)
+    assert found.verdict is verdict
+    assert [one.cause for one in found.reasons] == [Cause.PLAIN_VALUES] * (verdict is Verdict.MISMATCH)
+
+
+@pytest.mark.parametrize("options", [STRICT, Options(check_dtype=False)])
+def test_a_weight_that_no_rule_brings_over_fails_by_its_specs(options: Options) -> None:
+    specs = [TensorSpec(dtype=DType.FLOAT32, shape=shape) for shape in ((2, 3), (2, 4))]
+    why = Reason(cause=Cause.MESSAGE, names=("no layout rule",))
+    frame = blank_row(Phase.WEIGHTS, CaptureKind.PARAMETER, Place(path="a"), Place(path="b"))
+    for is_of_shape, verdict in ((False, Verdict.SHAPE_MISMATCH), (True, Verdict.DTYPE_MISMATCH)):
+        misfit = Misfit(reference=specs[0], candidate=specs[1], is_of_shape=is_of_shape)
+        row = judged_row(frame, Evidence(kind=frame.kind, why=(why,), misfit=misfit), options)
+        assert (row.verdict, row.counts, row.reasons) == (verdict, True, (why,))
+        assert [place.spec for place in (row.reference, row.candidate) if place is not None] == specs
+
+
+def test_what_is_left_out_of_a_weight_is_said_and_no_plain_match() -> None:
+    values = HostTensor.from_array(np.asarray([1.0, 2.0]))
+    measured = Measured(
+        reference=values.spec,
+        candidate=values.spec,
+        tolerance=LOOSE,
+        figures=measure(values, values, LOOSE),
+        left_out=(1.0, 2.0),
+    )
+    found = judge(Evidence(kind=CaptureKind.PARAMETER, measured=measured), STRICT)
+    assert (found.verdict, found.omission) == (Verdict.WITHIN_TOLERANCE, Omission.MADE_OF_ROUNDING)
+    by_chance = known(excuses=Excuses(random="dropout"))
+    apart = dataclasses.replace(measured, figures=measure(values, HostTensor.from_array(np.ones(2)), LOOSE))
+    found = judge(Evidence(kind=CaptureKind.PARAMETER, measured=apart, known=by_chance), STRICT)
+    assert [one.cause for one in found.reasons] == [Cause.RANDOM]
+
+
+def test_lone_rows_leave_the_other_sides_place_out() -> None:
+    frame = blank_row(Phase.FORWARD, CaptureKind.OUTPUT, Place(path="a"), Place(path="b"))
+    ours, theirs = (lone_row(frame, side) for side in Side)
+    assert (ours.reference, ours.candidate, ours.counts) == (frame.reference, None, True)
+    assert (theirs.reference, theirs.candidate) == (None, frame.candidate)
+    assert not lone_row(frame, Side.REFERENCE, is_needed=False).counts
+    why = Reason(cause=Cause.STOPPED)
+    row = unmeasured_row(frame, why, omission=Omission.FUSED)
+    assert (row.verdict, row.reasons, row.counts, row.omission) == (LEFT_OUT, (why,), False, Omission.FUSED)

@@ -12,7 +12,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "fakes"))
 from random_events import SPEC, plan_of, seen_in
 
 from padiff_compare.capture.sides import SIDES
-from padiff_compare.judge.judge import Chance
+from padiff_compare.judge.evidence import Chance
 from padiff_compare.layout_rules import IDENTITY
 from padiff_compare.lockstep.lockstep_plan import plan_overrides
 from padiff_compare.model_index import ModelIndex

@@ -16,7 +16,8 @@ from padiff_compare.capture.sides import SIDES, TensorPair
 from padiff_compare.capture.store import TensorStore
 from padiff_compare.join.captures import LOSS_KEY, PassPlan, StepCaptures
 from padiff_compare.join.pairs import Half, PairTable
-from padiff_compare.judge.judge import Evidence, Judgement, judge
+from padiff_compare.judge.evidence import Evidence, Judgement
+from padiff_compare.judge.judge import judge
 from padiff_compare.judge.measured import measure_pair
 from padiff_compare.judge.tolerances import Tolerances
 from padiff_compare.layout_rules import IDENTITY

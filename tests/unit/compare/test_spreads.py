@@ -7,8 +7,7 @@ import pytest
 
 from padiff_compare.alignment.slots import Meeting
 from padiff_compare.alignment.spreads import Spread, spreads
-from padiff_compare.dtype_cast import cast
-from padiff_rpc.tensors import HostTensor, widen
+from padiff_rpc.tensors import HostTensor, cast, widen
 from padiff_rpc.v1.records import Reason
 from padiff_rpc.v1.words import Cause, DType, Side
 

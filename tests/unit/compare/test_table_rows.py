@@ -6,12 +6,11 @@ import numpy as np
 import pytest
 
 from padiff_client.sentences import reason
-from padiff_compare.judge.judge import Evidence
-from padiff_compare.judge.judged_row import judged_row
+from padiff_compare.judge.evidence import Evidence
+from padiff_compare.judge.judged_row import blank_row, judged_row
+from padiff_compare.judge.measure import worst_row
 from padiff_compare.judge.measured import Aspect, measure_pair
-from padiff_compare.judge.table_rows import worst_row
 from padiff_compare.judge.tolerances import Tolerances
-from padiff_compare.rows import blank_row
 from padiff_rpc.tensors import BLOCK_ELEMENTS, HostTensor
 from padiff_rpc.v1.records import Options, Row
 from padiff_rpc.v1.words import CaptureKind, DType, Phase, Verdict

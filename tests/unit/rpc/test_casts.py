@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from padiff_compare.dtype_cast import cast
-from padiff_rpc.tensors import HostTensor, widen
+from padiff_rpc.tensors import HostTensor, cast, widen
 from padiff_rpc.v1.words import DType
 
 

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from padiff_client.sentences import reason
-from padiff_compare.judge.gradient_history import GradientHistory, partly_excused, rounding_notes
-from padiff_compare.judge.judge import Evidence
+from padiff_compare.judge.evidence import Evidence, Measured
+from padiff_compare.judge.interim_elements import sizes_of, without
+from padiff_compare.judge.interim_history import GradientHistory, rounding_notes
 from padiff_compare.judge.judged_row import judged_row
-from padiff_compare.judge.measured import Aspect, Measured, measure_pair
-from padiff_compare.judge.noisy_elements import sizes_of, without
+from padiff_compare.judge.measured import Aspect, measure_pair
 from padiff_compare.judge.tolerances import Tolerances
 from padiff_rpc.tensors import HostTensor
 from padiff_rpc.v1.records import Note, Options, Row
@@ -51,14 +51,16 @@ def weights(history: GradientHistory, apart: Any, length: Optional[float] = LENG
         step=0, phase=Phase.WEIGHTS, kind=CaptureKind.PARAMETER, order=0, verdict=Verdict.NOT_COMPARED
     )
 
-    def judged(*sides: HostTensor) -> Row:
+    def measured(*sides: HostTensor) -> Measured:
         aspect = Aspect(phase=frame.phase, kind=frame.kind)
-        measured = measure_pair(aspect, *sides, tolerances=Tolerances(Options()))
-        return judged_row(frame, Evidence(kind=frame.kind, measured=measured), Options())
+        return measure_pair(aspect, *sides, tolerances=Tolerances(Options()))
 
-    row = judged(*sides)
-    noisy = history.noisy_elements("attn.bias", row, *sides, length)
-    return row if noisy is None else partly_excused(judged(*(without(one, noisy) for one in sides)), noisy)
+    found = measured(*sides)
+    noisy = history.noisy_elements("attn.bias", *sides, length)
+    if noisy is not None:
+        counts = float(noisy.sum()), float(noisy.size)
+        found = dataclasses.replace(measured(*(without(one, noisy) for one in sides)), left_out=counts)
+    return judged_row(frame, Evidence(kind=frame.kind, measured=found), Options())
 
 
 def test_elements_that_noise_moved_are_left_out_and_counted() -> None:

@@ -1,23 +1,24 @@
-"""Gradients of each parameter over the steps so far, on which an optimizer has built."""
+"""Noise of the steps so far, on which an optimizer has built, and of the values behind running means."""
 
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterable
 from typing import Optional
 
 import numpy as np
 
-from padiff_compare.judge.judge import SHIFT_ROOM
-from padiff_compare.judge.measured import Measured
-from padiff_compare.judge.noisy_elements import Flags, NoisyElements, Reals, offset_of
-from padiff_compare.judge.tolerances import Explained
+from padiff_compare.judge.evidence import Excuses, Measured
+from padiff_compare.judge.interim_elements import Flags, NoisyElements, Reals, offset_of
+from padiff_compare.judge.tolerances import Explained, mean_tolerance
 from padiff_rpc.tensors import HostTensor
-from padiff_rpc.v1.records import Note, Reason, Row
-from padiff_rpc.v1.words import CaptureKind, Cause, NoteKind, Omission, Pass, ToleranceSource, Verdict
+from padiff_rpc.v1.records import Note, Row, Weight
+from padiff_rpc.v1.words import CaptureKind, DType, NoteKind, Omission, Pass, ToleranceSource, Verdict
 
 # Two noisy elements part by two steps at each step, and no two parameters move alike.
 _ROOM = 4.0
+_MEAN, _VARIANCE = "running_mean", "running_var"
 
 
 def rounding_notes(rows: Iterable[Row]) -> tuple[Note, ...]:
@@ -37,29 +38,6 @@ def rounding_notes(rows: Iterable[Row]) -> tuple[Note, ...]:
 
 def _is_second(row: Row) -> bool:
     return bool(row.twin) and row.pass_kind is not Pass.LOCKSTEP
-
-
-def within_shift(row: Row, shift: float) -> Row:
-    """Returns a row that differs by no more than a bias that noise moved, as one that agrees.
-
-    What has no gradient, the bias of an attention's keys or one before a BatchNorm, is taken away again by
-    what follows; until then it shows.
-    """
-    is_within = row.verdict is Verdict.MISMATCH and row.figures is not None
-    if not is_within or row.figures is None or not 0 < row.figures.max_abs <= SHIFT_ROOM * shift:
-        return row
-    reason = Reason(cause=Cause.MOVED_BIAS, numbers=(shift,))
-    return dataclasses.replace(row, verdict=Verdict.WITHIN_TOLERANCE, reasons=(reason,))
-
-
-def partly_excused(row: Row, excused: Flags) -> Row:
-    """Returns the row of a weight without its noisy elements, which says that they were left out."""
-    counts = float(np.count_nonzero(excused)), float(excused.size)
-    left_out = Reason(cause=Cause.ELEMENTS_LEFT_OUT, numbers=counts)
-    verdict = Verdict.WITHIN_TOLERANCE if row.verdict is Verdict.MATCH else row.verdict
-    return dataclasses.replace(
-        row, verdict=verdict, reasons=(*row.reasons, left_out), omission=Omission.MADE_OF_ROUNDING
-    )
 
 
 class GradientHistory:
@@ -102,15 +80,16 @@ class GradientHistory:
             noisy.note(measured.sizes, floor)
 
     def noisy_elements(
-        self, name: str, row: Row, reference: HostTensor, candidate: HostTensor, length: Optional[float]
+        self, name: str, reference: HostTensor, candidate: HostTensor, length: Optional[float]
     ) -> Optional[Flags]:
-        """Returns the elements of a weight that are to be left out; None where it agrees, or none are.
+        """Returns the elements of a weight that are to be left out should it differ; None for none.
 
         They were noise at every step, while others of the gradient were not, and lie no further apart than
         steps can have brought them: see `NoisyElements.excused`.
         """
         noisy = self._elements.get(name)
-        if noisy is None or length is None or name in self.below_rounding or row.figures is None:
+        is_of_one_shape = reference.array.shape == candidate.array.shape
+        if noisy is None or length is None or name in self.below_rounding or not is_of_one_shape:
             return None
         excused = noisy.excused(reference, candidate, length)
         biases = self.offsets.setdefault(name.rpartition(".")[0], {})
@@ -118,7 +97,7 @@ class GradientHistory:
         if not excused.any():
             return None
         biases[name] = np.where(excused, offset_of(reference, candidate), 0.0)
-        return excused if row.verdict is Verdict.MISMATCH else None
+        return excused
 
     def explained(self, name: str, length: Optional[float]) -> Optional[Explained]:
         """Returns what may have driven the two sides of a parameter apart; None if nothing may.
@@ -132,47 +111,51 @@ class GradientHistory:
             else None
         )
 
-    def excused(self, name: str, row: Row, largest_rms: float) -> Row:
-        """Returns a weight's row, not compared where its values differ by chance or because of noise.
+    def excuses(self, name: str, kind: CaptureKind, largest_rms: float) -> Excuses:
+        """Returns what chance and noise may have made of a weight.
 
-        An optimizer that divides by the gradient's size makes whole steps of noise, in any direction, but
-        no longer ones than of other gradients (`largest_rms`, of any parameter, over all steps): a larger
-        difference has another cause, and stays.
+        An optimizer that divides by the gradient's size makes no longer steps of noise than of other
+        gradients (`largest_rms`, of any parameter, over all steps).
         """
-        row = self.by_chance(name, row)
-        if row.kind is CaptureKind.BUFFER:
-            return within_shift(row, self.fed.get(name.rpartition(".")[0], 0.0))
-        figures = row.figures
-        if name not in self.below_rounding or figures is None:
-            return row
-        if row.verdict is Verdict.MISMATCH and figures.rmse <= _ROOM * largest_rms:
-            row = dataclasses.replace(
-                row,
-                verdict=Verdict.NOT_COMPARED,
-                reasons=(Reason(cause=Cause.GRADIENT_BELOW_ROUNDING),),
-                counts=False,
-                omission=Omission.MADE_OF_ROUNDING,
-            )
-        spec = row.candidate.spec if row.candidate is not None else None
+        random = self.random.get(name, "")
+        if kind is CaptureKind.BUFFER:
+            return Excuses(random=random, shift=self.fed.get(name.rpartition(".")[0], 0.0))
+        return Excuses(random=random, steps=_ROOM * largest_rms if name in self.below_rounding else 0.0)
+
+    def note_weight(self, name: str, row: Row) -> None:
+        """Takes in the row of a weight: how far noise has moved a bias."""
+        figures, spec = row.figures, row.candidate.spec if row.candidate is not None else None
+        if row.kind is CaptureKind.BUFFER or name not in self.below_rounding or figures is None:
+            return
         if spec is not None and len(spec.shape) == 1 and row.verdict is not Verdict.MISMATCH:
             self.shifts[name] = figures.max_abs
-        return row
 
     def shift_of(self, path: str) -> float:
         """Returns how far apart the biases of a layer of the candidate are, where noise drove them."""
         return max((far for name, far in self.shifts.items() if name.rpartition(".")[0] == path), default=0.0)
 
-    def by_chance(self, name: str, row: Row) -> Row:
-        """Returns the row of a weight, or of what an optimizer keeps, not compared where chance made it.
 
-        What chance made of a buffer is missed in the report; of a parameter, its gradient was already.
-        """
-        if name not in self.random or row.verdict is not Verdict.MISMATCH:
-            return row
-        return dataclasses.replace(
-            row,
-            verdict=Verdict.NOT_COMPARED,
-            reasons=(Reason(cause=Cause.RANDOM, names=(self.random[name],)),),
-            counts=row.counts and row.kind is CaptureKind.BUFFER,
-            omission=Omission.RANDOM,
-        )
+def is_variance(weight: Weight) -> bool:
+    """Whether a weight is a running variance, of which frameworks keep two kinds."""
+    return weight.canonical == _VARIANCE
+
+
+class Spreads:
+    """By layer of the candidate: the standard deviation of the values whose running mean it keeps."""
+
+    def __init__(self, measured: Iterable[tuple[str, Weight, Measured]], *, in_lockstep: bool) -> None:
+        """`measured`: layers and weights of the candidate, all of one reading."""
+        self._in_lockstep = in_lockstep
+        self._spreads = {
+            path: math.sqrt(one.figures.rms_reference)
+            for path, weight, one in measured
+            if one.figures is not None and is_variance(weight)
+        }
+
+    def added(self, excuses: Excuses, path: str, weight: Weight, dtype: DType) -> Excuses:
+        """Returns the excuses of a buffer, with the spread of the values whose running mean it is."""
+        spread = self._spreads.get(path)
+        if spread is None or weight.canonical != _MEAN:
+            return excuses
+        bound = mean_tolerance(dtype, in_lockstep=self._in_lockstep)
+        return dataclasses.replace(excuses, spread=spread, mean_bound=bound)

@@ -13,7 +13,7 @@ from typing import Optional
 import numpy as np
 import numpy.typing as npt
 
-from padiff_rpc.records import record
+from padiff_compare.judge.evidence import Sizes
 from padiff_rpc.tensors import FLOATING, HostTensor, widen
 from padiff_rpc.v1.words import DType
 
@@ -26,14 +26,6 @@ _LARGEST_BIAS = 1 << 18
 _ROOM = 4.0
 # Of others the shift is lost in what they round anyway.
 _SHIFTED = frozenset({DType.FLOAT32, DType.FLOAT64})
-
-
-@record
-class Sizes:
-    """Of two gradients of one bias, by element: the larger magnitude, and whether they differ at all."""
-
-    larger: Reals
-    differ: Flags
 
 
 def sizes_of(reference: HostTensor, candidate: HostTensor) -> Optional[Sizes]:

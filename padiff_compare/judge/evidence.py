@@ -1,0 +1,217 @@
+"""Evidence: all that is known of one pair when it is judged, and the judgement that comes of it."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any, Optional
+
+import numpy as np
+import numpy.typing as npt
+
+from padiff_rpc.records import record
+from padiff_rpc.v1.records import Figures, Options, Reason, TensorSpec, Tolerance
+from padiff_rpc.v1.words import CaptureKind, CompareMode, Omission, Side, Verdict
+
+GRADIENTS = frozenset(
+    {CaptureKind.INPUT_GRADIENT, CaptureKind.OUTPUT_GRADIENT, CaptureKind.PARAMETER_GRADIENT}
+)
+_AGREEING = (Verdict.MATCH, Verdict.WITHIN_TOLERANCE)
+
+
+@record
+class Sizes:
+    """Of two gradients of one bias, by element: the larger magnitude, and whether they differ at all."""
+
+    larger: npt.NDArray[np.float64]
+    differ: npt.NDArray[np.bool_]
+
+
+@record
+class Measured:
+    """Specs (the reference's after its layout rule), and figures where the shapes are equal.
+
+    Attributes:
+        scale: root mean square of the reference, without marks of a mask; 0 where that is not finite.
+        sizes: of a bias's gradients.
+        left_out: how many elements were left out as noise, and of how many; None for none.
+        notes: what was done to the values before.
+    """
+
+    reference: TensorSpec
+    candidate: TensorSpec
+    tolerance: Tolerance
+    figures: Optional[Figures] = None
+    scale: float = 0.0
+    sizes: Optional[Sizes] = dataclasses.field(default=None, compare=False, repr=False)
+    left_out: Optional[tuple[float, float]] = None
+    notes: tuple[Reason, ...] = ()
+
+
+@record
+class Chance:
+    """Random operations that the sides do not share, and their part in a pair.
+
+    Attributes:
+        decides: else they may have had one, or not.
+        is_missed: whether a pass says that such a pair agrees, so that it must not be left out.
+    """
+
+    names: str
+    decides: bool = True
+    is_missed: bool = True
+
+
+@record
+class Excuses:
+    """Noise of the steps before that may have driven a weight, or a value, apart: see `interim.py`.
+
+    Attributes:
+        shift: how far gradients of rounding alone have moved a bias of the layer that made a value, or that
+            feeds a buffer.
+        spread: of the values whose running mean a buffer keeps.
+        mean_bound: by how much of that spread the mean may differ.
+        random: the random operations, not shared by the sides, that had a part in a weight's making.
+        steps: how far (root mean square) steps made of nothing but rounding may have brought it.
+    """
+
+    shift: float = 0.0
+    spread: float = 0.0
+    mean_bound: float = 0.0
+    random: str = ""
+    steps: float = 0.0
+
+
+@record
+class Known:
+    """What is known of a pair besides its figures.
+
+    Attributes:
+        elsewhere: where a difference of this pair is judged instead.
+        notes: what a reader should know of the pair.
+    """
+
+    chance: Optional[Chance] = None
+    elsewhere: Optional[Reason] = None
+    excuses: Excuses = Excuses()
+    notes: tuple[Reason, ...] = ()
+
+
+@record
+class Misfit:
+    """Specs of a weight that no layout rule brings together; the reference's as its rule would make it.
+
+    Attributes:
+        reference: None where several tensors make it up, in no shape.
+        is_of_shape: whether the shapes would fit, so that the dtypes do not.
+    """
+
+    reference: Optional[TensorSpec]
+    candidate: TensorSpec
+    is_of_shape: bool
+
+
+@record
+class PlainValues:
+    """Two numbers, texts and the like that are no tensors."""
+
+    reference: Any
+    candidate: Any
+
+
+@record
+class Evidence:
+    """One pair of tensors as it was measured, and what is known of it besides.
+
+    Attributes:
+        measured: None where nothing was.
+        why: why nothing was measured, or one side alone has it; () leaves that to the rule.
+        only: the side that alone has it; None where both have.
+        is_zero: what that side has is zero throughout.
+        missing: what did not come of a gradient whose other parts did.
+        is_needed: whether the report fails without it; only of what was not measured.
+        omission: what it was left out as, where nothing was measured.
+        floor: how far apart the two may be by rounding of what they are made of: see `noise/noise.py`.
+    """
+
+    kind: CaptureKind
+    measured: Optional[Measured] = None
+    why: tuple[Reason, ...] = ()
+    only: Optional[Side] = None
+    is_zero: bool = False
+    missing: tuple[str, ...] = ()
+    is_needed: bool = True
+    omission: Optional[Omission] = None
+    misfit: Optional[Misfit] = None
+    plain: Optional[PlainValues] = None
+    floor: float = 0.0
+    known: Known = Known()
+
+    @property
+    def figures(self) -> Figures:
+        """What was measured; only rules behind the one for what was not may ask."""
+        assert self.measured is not None
+        assert self.measured.figures is not None
+        return self.measured.figures
+
+    @property
+    def tolerance(self) -> Tolerance:
+        """What is allowed; as `figures`."""
+        assert self.measured is not None
+        return self.measured.tolerance
+
+    @property
+    def is_of_gradient(self) -> bool:
+        """Whether the pair is of gradients, or of what an optimizer keeps of them."""
+        return self.kind in GRADIENTS or self.kind is CaptureKind.OPTIMIZER_STATE
+
+
+@record
+class Judgement:
+    """The verdict on a pair, and why it is not a plain match."""
+
+    verdict: Verdict
+    reasons: tuple[Reason, ...] = ()
+    omission: Optional[Omission] = None
+    counts: bool = True
+
+    @property
+    def differs(self) -> bool:
+        """Whether the two are not the same."""
+        return self.verdict not in _AGREEING and self.verdict is not Verdict.NOT_COMPARED
+
+
+def agrees(figures: Figures, tolerance: Tolerance, options: Options) -> bool:
+    """Whether finite values lie within the tolerance."""
+    if figures.bitwise_equal:
+        return True
+    if options.compare_mode is CompareMode.MEAN:
+        return abs(figures.bias) <= allowed_bias(figures, tolerance)
+    # Not `>`: NaN, which sums that overflowed leave, must fail.
+    if tolerance.relative_l2:
+        return figures.relative_l2 <= tolerance.relative_l2
+    return figures.mismatches == 0
+
+
+def allowed_bias(figures: Figures, tolerance: Tolerance) -> float:
+    """Returns how far apart two means may be."""
+    return tolerance.atol + tolerance.rtol * abs(figures.mean_reference)
+
+
+def offset(figures: Figures) -> Optional[float]:
+    """Returns what the candidate is the reference plus of, where the sums say so clearly."""
+    is_clear = _has_pattern(figures) and abs(figures.bias) > 0.999 * figures.rmse > 0
+    return figures.bias if is_clear else None
+
+
+def factor(figures: Figures) -> Optional[float]:
+    """Returns what multiple of the reference the candidate is, where the sums say so clearly."""
+    if not _has_pattern(figures):
+        return None
+    # What remains of the candidate when its best multiple of the reference is taken off.
+    remainder = math.sqrt(max(0.0, 1 - figures.cosine**2))
+    return figures.scale if remainder < 0.01 and abs(figures.scale - 1) > 10 * remainder else None
+
+
+def _has_pattern(figures: Figures) -> bool:
+    return figures.elements >= 3 and math.isfinite(figures.cosine)

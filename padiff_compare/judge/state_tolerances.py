@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Optional
 
-from padiff_compare.judge.magnitude import Magnitude
+from padiff_compare.judge.measure import Magnitude
 from padiff_compare.judge.tolerances import Tolerances
 from padiff_rpc.tensors import COMPLEX, FLOATING
 from padiff_rpc.v1.records import Options, Tolerance

@@ -12,7 +12,7 @@ import math
 from typing import Optional
 
 from padiff_compare.judge.evidence import GRADIENTS
-from padiff_compare.judge.magnitude import Magnitude
+from padiff_compare.judge.measure import Magnitude
 from padiff_rpc.records import record
 from padiff_rpc.tensors import COMPLEX, FLOATING, epsilon
 from padiff_rpc.v1.records import Options, Tolerance

@@ -10,8 +10,7 @@ from padiff_compare.capture.sides import TensorPair
 from padiff_compare.join.captures import StepCaptures
 from padiff_compare.judge.evidence import Measured
 from padiff_compare.noise.noise import GAIN, Level, Noise, norm_of, rounding_floor
-from padiff_compare.noise.terms import UNSEEN_SHARE
-from padiff_compare.noise.whole_calls import WholeCall, gradient_keys_of, keys_of
+from padiff_compare.noise.terms import UNSEEN_SHARE, WholeCall, gradient_keys_of, keys_of
 from padiff_compare.weights.weight_pair import WeightPair
 
 

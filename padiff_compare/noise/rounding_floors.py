@@ -18,8 +18,7 @@ from padiff_compare.join.pairs import PairTable
 from padiff_compare.model_index import Models
 from padiff_compare.noise.noise import Level, Noise, louder, norm_of
 from padiff_compare.noise.parameter_floors import ParameterFloors
-from padiff_compare.noise.terms import GradientTerms, ValueTerms
-from padiff_compare.noise.whole_calls import gradient_keys_of, keys_of, whole_calls
+from padiff_compare.noise.terms import GradientTerms, ValueTerms, gradient_keys_of, keys_of, whole_calls
 from padiff_compare.weights.weight_pair import WeightPair
 from padiff_rpc.v1.records import Options
 from padiff_rpc.v1.words import CallMoment, Side

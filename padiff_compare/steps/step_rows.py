@@ -18,8 +18,7 @@ from padiff_compare.join.pairs import PairTable
 from padiff_compare.judge.evidence import Evidence, Excuses, Known
 from padiff_compare.judge.judged_row import judged_row, lone_row, unmeasured_row
 from padiff_compare.layout_rules import IDENTITY
-from padiff_compare.lockstep.charging import Charging
-from padiff_compare.lockstep.shares import Shares
+from padiff_compare.lockstep.charging import Charging, Shares
 from padiff_compare.model_index import Models
 from padiff_compare.noise.shifted import Shifted
 from padiff_compare.randomness.random_effects import RandomEffects

@@ -13,8 +13,7 @@ from padiff_client.sentences import reason
 from padiff_compare.judge.evidence import Chance, Evidence, Excuses, Known, Measured, Misfit, PlainValues
 from padiff_compare.judge.judge import RULES, judge
 from padiff_compare.judge.judged_row import blank_row, judged_row, lone_row, unmeasured_row
-from padiff_compare.judge.magnitude import Magnitude
-from padiff_compare.judge.measure import measure, root_mean_square
+from padiff_compare.judge.measure import Magnitude, measure, root_mean_square
 from padiff_compare.judge.tolerances import Tolerances
 from padiff_rpc.tensors import HostTensor
 from padiff_rpc.v1.records import Figures, Options, Place, Reason, Row, TableRow, TensorSpec, Tolerance

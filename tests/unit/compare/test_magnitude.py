@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from padiff_compare.judge.magnitude import Magnitude, magnitude_of
+from padiff_compare.judge.measure import Magnitude, magnitude_of
 from padiff_rpc.tensors import HostTensor, statistics
 from padiff_rpc.v1.words import DType
 

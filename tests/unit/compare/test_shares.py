@@ -8,7 +8,7 @@ from typing import Any, Optional
 import pytest
 
 from padiff_compare.alignment.slots import SlotPair
-from padiff_compare.lockstep.shares import Shares
+from padiff_compare.lockstep.charging import Shares
 from padiff_rpc.v1.records import Reason, Slot, TensorSpec
 from padiff_rpc.v1.words import Cause, DType
 

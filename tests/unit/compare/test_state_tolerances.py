@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from padiff_compare.judge.magnitude import Magnitude
+from padiff_compare.judge.measure import Magnitude
 from padiff_compare.judge.state_tolerances import StateTolerances
 from padiff_rpc.v1.records import Options
 from padiff_rpc.v1.words import CaptureKind, DType, Phase

@@ -9,8 +9,7 @@ import pytest
 
 from padiff_compare.judge.evidence import Evidence, Measured
 from padiff_compare.judge.judge import judge
-from padiff_compare.judge.magnitude import Magnitude
-from padiff_compare.judge.measure import measure, root_mean_square
+from padiff_compare.judge.measure import Magnitude, measure, root_mean_square
 from padiff_compare.judge.tolerances import Explained, Tolerances, stepped_tolerance
 from padiff_rpc.tensors import HostTensor
 from padiff_rpc.v1.records import Options, Tolerance

@@ -1,7 +1,7 @@
 """Layout rules: how a reference's weights become a candidate's.
 
-A rule is a chain of small steps ("part(1 of 3) then transpose"), each of which takes arrays and gives
-arrays; what is left at its end is the candidate's weight. Rules only move elements (the parts of a complex
+A rule is a chain of small steps, each of which takes arrays and gives arrays; what is left at its end is the
+candidate's weight. Rules only move elements (the parts of a complex
 one too, where the other side keeps them apart), so they serve values, gradients and optimizer state
 alike. The opposite direction is a rule of its own (`STACK` against `part_of`), which `weight_plan` chooses
 as it chose the first.
@@ -20,7 +20,8 @@ import numpy as np
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.records import record
 from padiff_rpc.tensors import COMPLEX, Array, HostTensor, cast, widen
-from padiff_rpc.v1.words import DType
+from padiff_rpc.v1.records import LayoutRule, LayoutStep
+from padiff_rpc.v1.words import DType, LayoutChange
 
 Shape = tuple[int, ...]
 
@@ -33,18 +34,16 @@ class Step:
     """A change of layout.
 
     Attributes:
-        name: as reports show it.
+        told: as reports hold it.
         apply: arrays in the reference's layout -> arrays in the candidate's; may return views.
         shapes: the shapes that `apply` gives. Raises InvalidRequestError for those it cannot take.
-        part: which of how many equal parts it takes, from 0; None for a step that takes all.
         computes: whether it makes other numbers of the elements, and so serves values alone.
         dtypes: those that it changes, and to what.
     """
 
-    name: str
+    told: LayoutStep
     apply: Callable[[list[Array]], list[Array]]
     shapes: Callable[[list[Shape]], list[Shape]]
-    part: Optional[tuple[int, int]] = None
     computes: bool = False
     dtypes: tuple[tuple[DType, DType], ...] = ()
 
@@ -56,9 +55,9 @@ class Rule:
     steps: tuple[Step, ...] = ()
 
     @property
-    def name(self) -> str:
-        """Returns the rule as reports show it."""
-        return " then ".join(step.name for step in self.steps) or "identity"
+    def told(self) -> LayoutRule:
+        """Returns the rule as reports hold it."""
+        return LayoutRule(steps=tuple(step.told for step in self.steps))
 
     @property
     def computes(self) -> bool:
@@ -68,7 +67,8 @@ class Rule:
     @property
     def part(self) -> Optional[tuple[int, int]]:
         """Returns which part the rule takes and of how many, from 0; None for a rule that takes all."""
-        return next((step.part for step in self.steps if step.part is not None), None)
+        parts = (step.told.numbers for step in self.steps if step.told.change is LayoutChange.PART)
+        return next(((index, count) for index, count in parts), None)
 
     def apply(self, *values: HostTensor) -> HostTensor:
         """Returns `values` in the candidate's layout, C-contiguous; the value itself under `IDENTITY`.
@@ -80,7 +80,7 @@ class Rule:
         dtypes = {value.dtype for value in values}
         if len(dtypes) != 1:
             raise InvalidRequestError(
-                f"rule {self.name}: takes values of one dtype, not {sorted(map(str, dtypes))}"
+                f"rule {self.told}: takes values of one dtype, not {sorted(map(str, dtypes))}"
             )
         self.shape(*(value.array.shape for value in values))
         arrays = [value.array for value in values]
@@ -102,7 +102,7 @@ class Rule:
             given = step.shapes(given)
         if len(given) != 1:
             raise InvalidRequestError(
-                f"rule {self.name}: makes {len(given)} weights of {len(shapes)}, not one"
+                f"rule {self.told}: makes {len(given)} weights of {len(shapes)}, not one"
             )
         return given[0]
 
@@ -122,40 +122,40 @@ def chain(*rules: Rule) -> Rule:
 @lru_cache(maxsize=256)
 def reshape_to(target: Shape) -> Rule:
     """Returns the rule that keeps the elements' order and gives `target`."""
-    name = f"reshape({', '.join(map(str, target))})"
+    told = LayoutStep(change=LayoutChange.RESHAPE, numbers=target)
 
     def shapes_of(shapes: list[Shape]) -> list[Shape]:
         for shape in shapes:
             if math.prod(shape) != math.prod(target):
-                raise InvalidRequestError(f"rule {name}: does not fit the shape {list(shape)}")
+                raise InvalidRequestError(f"rule {told}: does not fit the shape {list(shape)}")
         return [target] * len(shapes)
 
-    return _rule(name, lambda arrays: [a.reshape(target) for a in arrays], shapes_of)
+    return _rule(told, lambda arrays: [a.reshape(target) for a in arrays], shapes_of)
 
 
 @lru_cache(maxsize=256)
 def repeated_to(target: Shape) -> Rule:
     """Returns the rule that repeats elements along axes of one element, as NumPy broadcasts, to `target`."""
-    name = f"repeat({', '.join(map(str, target))})"
+    told = LayoutStep(change=LayoutChange.REPEAT, numbers=target)
 
     def shapes_of(shapes: list[Shape]) -> list[Shape]:
         for shape in shapes:
             if len(shape) != len(target) or any(one not in (1, size) for one, size in zip(shape, target)):
-                raise InvalidRequestError(f"rule {name}: does not fit the shape {list(shape)}")
+                raise InvalidRequestError(f"rule {told}: does not fit the shape {list(shape)}")
         return [target] * len(shapes)
 
-    return _rule(name, lambda arrays: [np.broadcast_to(a, target) for a in arrays], shapes_of)
+    return _rule(told, lambda arrays: [np.broadcast_to(a, target) for a in arrays], shapes_of)
 
 
 @lru_cache(maxsize=256)
 def summed_over(axes: Shape, dtype: DType) -> Rule:
     """Returns the rule that sums tensors of a floating or complex `dtype` over axes, and keeps these as 1."""
-    name = f"sum over {'axis' if len(axes) == 1 else 'axes'} {', '.join(map(str, axes))}"
+    told = LayoutStep(change=LayoutChange.SUM, numbers=axes)
 
     def shapes_of(shapes: list[Shape]) -> list[Shape]:
         for shape in shapes:
             if axes and max(axes) >= len(shape):
-                raise InvalidRequestError(f"rule {name}: the shape {list(shape)} has no such axis")
+                raise InvalidRequestError(f"rule {told}: the shape {list(shape)} has no such axis")
         return [tuple(1 if n in axes else size for n, size in enumerate(shape)) for shape in shapes]
 
     def apply(arrays: list[Array]) -> list[Array]:
@@ -164,26 +164,26 @@ def summed_over(axes: Shape, dtype: DType) -> Rule:
         wide = DType.COMPLEX128 if dtype in COMPLEX else DType.FLOAT64
         return [cast(HostTensor(array=one, dtype=wide), dtype).array for one in sums]
 
-    return Rule(steps=(Step(name=name, apply=apply, shapes=shapes_of, computes=True),))
+    return Rule(steps=(Step(told=told, apply=apply, shapes=shapes_of, computes=True),))
 
 
 @lru_cache(maxsize=256)
 def part_of(index: int, count: int) -> Rule:
     """Returns the rule that takes one of `count` equal parts along the first axis; from 0."""
-    name = f"part({index + 1} of {count})"
+    told = LayoutStep(change=LayoutChange.PART, numbers=(index, count))
 
     def shapes_of(shapes: list[Shape]) -> list[Shape]:
         for shape in shapes:
             if not shape or shape[0] % count:
                 raise InvalidRequestError(
-                    f"rule {name}: the shape {list(shape)} has no {count} equal parts along its first axis"
+                    f"rule {told}: the shape {list(shape)} has no {count} equal parts along its first axis"
                 )
         return [(shape[0] // count, *shape[1:]) for shape in shapes]
 
     def apply(arrays: list[Array]) -> list[Array]:
         return [np.split(array, count)[index] for array in arrays]
 
-    return Rule(steps=(Step(name=name, apply=apply, shapes=shapes_of, part=(index, count)),))
+    return Rule(steps=(Step(told=told, apply=apply, shapes=shapes_of),))
 
 
 @lru_cache(maxsize=256)
@@ -193,15 +193,15 @@ def axes(order: Shape) -> Rule:
         return IDENTITY
     if order == (1, 0):
         return TRANSPOSE
-    name = f"axes({', '.join(map(str, order))})"
+    told = LayoutStep(change=LayoutChange.AXES, numbers=order)
 
     def shapes_of(shapes: list[Shape]) -> list[Shape]:
         for shape in shapes:
             if len(shape) != len(order):
-                raise InvalidRequestError(f"rule {name}: the shape {list(shape)} has no {len(order)} axes")
+                raise InvalidRequestError(f"rule {told}: the shape {list(shape)} has no {len(order)} axes")
         return [tuple(shape[axis] for axis in order) for shape in shapes]
 
-    return _rule(name, lambda arrays: [a.transpose(order) for a in arrays], shapes_of)
+    return _rule(told, lambda arrays: [a.transpose(order) for a in arrays], shapes_of)
 
 
 def fitting_axes(shape: Shape, wanted: Shape) -> tuple[Rule, ...]:
@@ -245,9 +245,11 @@ def _orders(count: int) -> list[Shape]:
 
 
 def _rule(
-    name: str, apply: Callable[[list[Array]], list[Array]], shapes: Callable[[list[Shape]], list[Shape]]
+    told: LayoutStep,
+    apply: Callable[[list[Array]], list[Array]],
+    shapes: Callable[[list[Shape]], list[Shape]],
 ) -> Rule:
-    return Rule(steps=(Step(name=name, apply=apply, shapes=shapes),))
+    return Rule(steps=(Step(told=told, apply=apply, shapes=shapes),))
 
 
 def _transposed_shapes(shapes: list[Shape]) -> list[Shape]:
@@ -292,7 +294,7 @@ IDENTITY = Rule()
 AS_REAL = Rule(
     steps=(
         Step(
-            name="as real",
+            told=LayoutStep(change=LayoutChange.AS_REAL),
             apply=lambda arrays: [_as_real(array) for array in arrays],
             shapes=_real_shapes,
             dtypes=_PARTS,
@@ -302,12 +304,14 @@ AS_REAL = Rule(
 AS_COMPLEX = Rule(
     steps=(
         Step(
-            name="as complex",
+            told=LayoutStep(change=LayoutChange.AS_COMPLEX),
             apply=lambda arrays: [_as_complex(array) for array in arrays],
             shapes=_complex_shapes,
             dtypes=tuple((real, whole) for whole, real in _PARTS),
         ),
     )
 )
-TRANSPOSE = _rule("transpose", lambda arrays: [a.T for a in arrays], _transposed_shapes)
-STACK = _rule("stack", lambda arrays: [np.concatenate(arrays)], _stacked_shapes)
+TRANSPOSE = _rule(
+    LayoutStep(change=LayoutChange.TRANSPOSE), lambda arrays: [a.T for a in arrays], _transposed_shapes
+)
+STACK = _rule(LayoutStep(change=LayoutChange.STACK), lambda arrays: [np.concatenate(arrays)], _stacked_shapes)

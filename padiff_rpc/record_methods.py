@@ -14,7 +14,15 @@ from typing import Any, Optional, TypeVar, Union
 
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.names import arguments_checked, known_names, not_allowed, reason
-from padiff_rpc.v1.words import CompareMode, DefaultLoss, DiffPhase, DType, Randomness, TraceMode
+from padiff_rpc.v1.words import (
+    CompareMode,
+    DefaultLoss,
+    DiffPhase,
+    DType,
+    LayoutChange,
+    Randomness,
+    TraceMode,
+)
 from padiff_rpc.word import word
 
 T = TypeVar("T")
@@ -28,6 +36,38 @@ class TensorSpecMethods:
 
     def __str__(self) -> str:
         return f"{self.dtype}[{', '.join(map(str, self.shape))}]"
+
+
+class LayoutStepMethods:
+    """The short form of a step: `part(1 of 3)`."""
+
+    change: LayoutChange
+    numbers: tuple[int, ...]
+    name: str
+
+    def __str__(self) -> str:
+        listed = ", ".join(map(str, self.numbers))
+        if self.change is LayoutChange.PART:
+            index, count = self.numbers
+            return f"part({index + 1} of {count})"
+        if self.change is LayoutChange.SUM:
+            return f"sum over {'axis' if len(self.numbers) == 1 else 'axes'} {listed}"
+        if self.change in (LayoutChange.ACTIVATION, LayoutChange.FUNCTION):
+            return self.name
+        word = str(self.change).replace("_", " ")
+        return f"{word}({listed})" if self.change in _WITH_NUMBERS else word
+
+
+_WITH_NUMBERS = frozenset({LayoutChange.AXES, LayoutChange.RESHAPE, LayoutChange.REPEAT})
+
+
+class LayoutRuleMethods:
+    """The short form of a rule: `part(1 of 3) then transpose`."""
+
+    steps: tuple[Any, ...]
+
+    def __str__(self) -> str:
+        return " then ".join(map(str, self.steps)) or "identity"
 
 
 class SourceLineMethods:

@@ -9,8 +9,8 @@ import numpy as np
 
 from padiff_rpc.records import record
 from padiff_rpc.tensors import HostTensor
-from padiff_rpc.v1.records import NotOverridden, OverrideTicket, StepStart
-from padiff_rpc.v1.words import CallMoment
+from padiff_rpc.v1.records import NotOverridden, OverrideTicket, Reason, StepStart
+from padiff_rpc.v1.words import CallMoment, Cause
 from padiff_worker.adapter import FrameworkAdapter
 from padiff_worker.given_memory import GivenMemory
 from padiff_worker.overrides import Overrides
@@ -144,10 +144,11 @@ class Lockstep:
         """Returns an override that fits `tensor`, waiting for it; None, and says why, where there is none."""
         value = self._overrides.take(ticket)
         if value is None:
-            reason = f"the reference has no such {'gradient' if ticket.gradient else 'tensor'}"
+            cause = Cause.NO_SUCH_GRADIENT if ticket.gradient else Cause.NO_SUCH_TENSOR
+            reason: Optional[Reason] = Reason(cause=cause)
         else:
             reason = self._misfit(tensor, value)
-        if reason:
+        if reason is not None:
             self._refuse(NotOverridden(ticket=ticket, reason=reason))
             return None
         return value
@@ -171,10 +172,11 @@ class Lockstep:
         if not self._places[index].own_gradient:
             self._overrides.drop(OverrideTicket(place=index, gradient=True))
 
-    def _misfit(self, tensor: Any, value: HostTensor) -> str:
+    def _misfit(self, tensor: Any, value: HostTensor) -> Optional[Reason]:
         spec = self._adapter.spec(tensor)
         if spec.shape != value.spec.shape:
-            return f"the reference's shape is {list(value.spec.shape)}, the candidate's {list(spec.shape)}"
+            shapes = str(list(value.spec.shape)), str(list(spec.shape))
+            return Reason(cause=Cause.OVERRIDE_OF_OTHER_SHAPE, names=shapes)
         if spec.dtype is not value.dtype:
-            return f"the reference's dtype is {value.dtype}, the candidate's {spec.dtype}"
-        return ""
+            return Reason(cause=Cause.OVERRIDE_OF_OTHER_DTYPE, names=(str(value.dtype), str(spec.dtype)))
+        return None

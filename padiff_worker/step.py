@@ -170,7 +170,7 @@ class RunningStep:
             calls=recorder.calls,
             replays=recorder.replays,
             has_gradients=work.has_gradients,
-            no_gradient_reason=work.no_gradient_reason,
+            no_backward=work.no_backward,
             random_operations=decisions.operations,
             lacks_backward=work.lacks_backward,
         )

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Optional
 
 from padiff_rpc.tensors import COMPLEX, FLOATING
-from padiff_rpc.v1.records import StepStart
-from padiff_rpc.v1.words import Phase
+from padiff_rpc.v1.records import Reason, StepStart
+from padiff_rpc.v1.words import Cause, Phase
 from padiff_worker.adapter import FrameworkAdapter
 from padiff_worker.batches import Arguments
 from padiff_worker.phases import Phases
@@ -22,7 +22,7 @@ class BuiltInStep:
 
     Attributes:
         has_gradients: whether there was a backward.
-        no_gradient_reason: why not.
+        no_backward: why not.
         lacks_backward: the framework has none for what the loss was computed with.
     """
 
@@ -40,7 +40,7 @@ class BuiltInStep:
         self._phases = phases
         self._recorder = recorder
         self.has_gradients = False
-        self.no_gradient_reason = ""
+        self.no_backward: Optional[Reason] = None
         self.lacks_backward = False
 
     def run(self, given: Arguments) -> None:
@@ -60,10 +60,10 @@ class BuiltInStep:
             lacking = adapter.layers_without_backward(session.model, loss)
             if lacking:
                 self.lacks_backward = True
-                self.no_gradient_reason = without_backward(adapter, session, lacking)
+                self.no_backward = without_backward(adapter, session, lacking)
                 return
             if not adapter.requires_gradient(loss):
-                self.no_gradient_reason = "the loss depends on nothing that requires a gradient"
+                self.no_backward = Reason(cause=Cause.LOSS_OF_NOTHING_TRAINED)
                 return
             self._backward(loss)
         self._phases.begin(Phase.GRADIENTS)
@@ -99,7 +99,7 @@ class BuiltInStep:
             if adapter.spec(found[slot]).dtype in FLOATING | COMPLEX
         ]
         if not floating:
-            self.no_gradient_reason = "the model returns no floating tensor"
+            self.no_backward = Reason(cause=Cause.NO_FLOATING_OUTPUT)
             return None
         if self._start.mean_loss:
             return adapter.mean_loss([tensor for _, tensor in floating])
@@ -130,12 +130,11 @@ class BuiltInStep:
             optimizer()
 
 
-def without_backward(adapter: FrameworkAdapter, session: ModelSession, paths: Sequence[str]) -> str:
-    """Returns why no backward goes through the layers at `paths`, and what brings one."""
+def without_backward(adapter: FrameworkAdapter, session: ModelSession, paths: Sequence[str]) -> Reason:
+    """Returns why no backward goes through the layers at `paths`."""
     classes = {handle.paths[0]: handle.classes[0] for handle in adapter.layers(session.model)}
     kind = classes.get(paths[0], "").rpartition(".")[2] or "recurrent layer"
-    where = f" ({', '.join(paths)})" if any(paths) else ""
-    return f"{adapter.name}'s {kind}{where} has no backward in eval mode; train: true on both sides brings it"
+    return Reason(cause=Cause.NO_BACKWARD_IN_EVAL, names=(adapter.name, kind, *paths))
 
 
 def record_gradients(

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Optional
 
 import numpy as np
 
 from padiff_rpc.tensors import HostTensor
-from padiff_rpc.v1.records import StepStart
-from padiff_rpc.v1.words import Phase
+from padiff_rpc.v1.records import Reason, StepStart
+from padiff_rpc.v1.words import Cause, Phase
 from padiff_worker.adapter import FrameworkAdapter
 from padiff_worker.batches import Arguments
 from padiff_worker.phases import Phases
@@ -28,7 +28,7 @@ class UserStep:
 
     Attributes:
         has_gradients: whether there was a backward, or gradients that parameters got otherwise.
-        no_gradient_reason: why there was no backward.
+        no_backward: why there was no backward.
         lacks_backward: never here, since the user's own backward raises where the framework has none.
     """
 
@@ -49,7 +49,7 @@ class UserStep:
         self._recorder = recorder
         self._sent: frozenset[str] = frozenset()
         self.has_gradients = False
-        self.no_gradient_reason = ""
+        self.no_backward: Optional[Reason] = None
 
     def run(self, given: Arguments) -> None:
         """Calls the train step; only up to its first backward where no backward is asked for."""
@@ -70,7 +70,7 @@ class UserStep:
         )
         self._sent = record_gradients(adapter, session, self._recorder, self._sent)
         if not self.has_gradients:
-            self.no_gradient_reason = "the train step called no backward"
+            self.no_backward = Reason(cause=Cause.NO_BACKWARD_CALLED)
             self.has_gradients = bool(self._sent)
         if returned is not None:
             self._recorder.record_loss(self._loss(returned))

@@ -284,3 +284,80 @@ def _texts(file: Path) -> Iterator[tuple[str, int]]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings:
             yield node.value, node.lineno
+
+
+# Ways to take a text apart, or to look into it.
+_LOOKS = {
+    *("startswith", "endswith", "removeprefix", "removesuffix", "partition", "rpartition", "split", "find"),
+    *("index", "compile", "match", "search", "fullmatch", "finditer", "findall", "sub"),
+}
+# What holds causes and kinds with their numbers, and sentences made of them.
+_OURS = {"reason", "reasons", "note", "notes", "sentence"}
+# Two words of a sentence.
+_WORDS = re.compile(r"[a-z'] [a-z'(]")
+# Modules that tell what others wrote: OpenSSL's reasons; the last words of an interpreter that ended.
+_READ_OTHERS = {"padiff_client.tls_check", "padiff_client.preflight"}
+
+
+def _is_prose(node: ast.AST) -> bool:
+    return isinstance(node, ast.Constant) and isinstance(node.value, str) and bool(_WORDS.search(node.value))
+
+
+def _name(node: ast.AST) -> str:
+    return node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
+
+
+def parsed_prose(source: str) -> Iterator[int]:
+    """Yields the lines on which code decides by a sentence, or takes a reason or a note apart."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _LOOKS:
+            given = [part for argument in node.args for part in ast.walk(argument)]
+            if any(map(_is_prose, given)) or {_name(node.func.value), *map(_name, node.args)} & _OURS:
+                yield node.lineno
+        elif isinstance(node, ast.Compare):
+            looked = [_name(side) for side in node.comparators if isinstance(node.left, ast.Constant)]
+            is_look = isinstance(node.ops[0], (ast.In, ast.NotIn)) and bool({*looked} & _OURS)
+            if is_look or any(map(_is_prose, ast.walk(node))):
+                yield node.lineno
+
+
+@pytest.mark.parametrize("package", ["padiff_compare", "padiff_server", "padiff_client"])
+def test_nobody_decides_by_a_sentence(package: str) -> None:
+    found = {
+        f"{name}:{line}"
+        for name, path in _modules()
+        if name.startswith(package) and name not in _READ_OTHERS
+        for line in parsed_prose(path.read_text())
+    }
+    assert not found
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "if row.reason.startswith('random: '): pass",
+        "if note.endswith('x'): pass",
+        "re.match('x', one.reason)",
+        "found = [text for text in texts if text.startswith('only the')]",
+        "if 'not compared' in text: pass",
+        "if match.reason == 'another pairing fits as well': pass",
+        "if 'random' in note: pass",
+        "part = re.compile('(.+) then transpose')",
+    ],
+)
+def test_code_that_decides_by_a_sentence_is_found(source: str) -> None:
+    assert list(parsed_prose(source)) == [1]
+
+
+@pytest.mark.parametrize("package", ["padiff_compare", "padiff_server"])
+def test_reasons_and_notes_carry_no_prose(package: str) -> None:
+    found = {
+        f"{name}:{node.lineno}"
+        for name, path in _modules()
+        if name.startswith(package)
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and _name(node.func) in ("Reason", "Note")
+        for part in ast.walk(node)
+        if isinstance(part, ast.JoinedStr) or _is_prose(part)
+    }
+    assert not found

@@ -9,6 +9,7 @@ from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
 from padiff_client import sentences
+from padiff_rpc.v1.records import LayoutRule
 
 if TYPE_CHECKING:
     from padiff_client.report import Report
@@ -40,6 +41,8 @@ def to_json(report: Report) -> str:
 
 def _plain(value: Any) -> Any:
     told: Any = value
+    if isinstance(value, LayoutRule):
+        return str(value)
     if is_dataclass(value):
         plain = {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
         return {**plain, "reason": sentences.reason(told)} if "reasons" in plain else plain

@@ -121,8 +121,8 @@ class Divergence:
             facts.append(("worst row", wording.worst_row(row.figures.worst_row)))
         if row.tolerance is not None and row.figures is not None:
             facts.append(("allowed", wording.allowed(row.tolerance)))
-        if row.rule:
-            facts.append(("layout", f"the reference's value after the rule {wording.plain(row.rule)}"))
+        if row.rule is not None:
+            facts.append(("layout", f"the reference's value after the rule {wording.plain(str(row.rule))}"))
         # For values that were measured it would repeat the figures.
         if row.reasons and (row.verdict is not Verdict.MISMATCH or row.figures is None):
             facts.append(("reason", wording.plain(sentences.reason(row))))

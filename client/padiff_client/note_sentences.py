@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from padiff_client import sentences, wording
 from padiff_rpc.v1.records import Note, PlanPair, ReportSummary, Row
-from padiff_rpc.v1.words import CaptureKind, Cause, NoteKind, Pass
+from padiff_rpc.v1.words import CaptureKind, Cause, LayoutChange, NoteKind, Pass
 
 _LOW = 0.5
 # Said of its rows, and once of the whole.
@@ -212,16 +212,16 @@ def _neutral_norms(one: Note) -> str:
 
 
 def _order_taken(one: Note) -> str:
-    name, rule = one.names
+    steps = [step.change for step in one.rule.steps] if one.rule is not None else []
     weights, fitting, tried = map(int, one.numbers[:3])
     taken, *next_best = one.numbers[3:]
     more = f" and {weights - 1} more" if weights > 1 else ""
-    chosen = {"identity": "as it is", "transpose": "transposed"}.get(rule, rule)
+    chosen = "as it is" if not steps else "transposed" if steps == [LayoutChange.TRANSPOSE] else one.rule
     fit = "may be stored either way round; both" if fitting == 2 else f"fits in {fitting} orders; all"
     if tried < fitting:
         fit = f"fits in {fitting} orders; {tried} of {fitting}"
     text = (
-        f"orientation: {name!r}{more} {fit} were tried, and {chosen} is taken: relative L2 "
+        f"orientation: {one.names[0]!r}{more} {fit} were tried, and {chosen} is taken: relative L2 "
         f"{wording.small(taken)}"
     )
     if next_best:

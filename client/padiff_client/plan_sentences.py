@@ -1,4 +1,4 @@
-"""Sentences for what is said of pairs of layers, of weights and of random decisions."""
+"""Sentences for what is said of pairs of layers, of weights, of random decisions, and of steps."""
 
 from __future__ import annotations
 
@@ -70,6 +70,14 @@ TEMPLATES: Mapping[Cause, str] = {
     Cause.LEFT_TO_FRAMEWORKS: "left to the frameworks",
     Cause.NOT_SHAREABLE: "not shared: it is none of the operations that can be",
     Cause.NOT_SHARED_BESIDE: "not shared beside {names}",
+    Cause.NOTHING_TRAINED: "nothing requires a gradient",
+    Cause.LOSS_OF_NOTHING_TRAINED: "the loss depends on nothing that requires a gradient",
+    Cause.NO_FLOATING_OUTPUT: "the model returns no floating tensor",
+    Cause.NO_BACKWARD_CALLED: "the train step called no backward",
+    Cause.NO_SUCH_TENSOR: "the reference has no such tensor",
+    Cause.NO_SUCH_GRADIENT: "the reference has no such gradient",
+    Cause.OVERRIDE_OF_OTHER_SHAPE: "the reference's shape is {name}, the candidate's {second}",
+    Cause.OVERRIDE_OF_OTHER_DTYPE: "the reference's dtype is {name}, the candidate's {second}",
 }
 
 
@@ -116,6 +124,12 @@ def _uneven(one: Reason) -> str:
     )
 
 
+def _no_backward_in_eval(one: Reason) -> str:
+    framework, kind, *paths = one.names
+    where = f" ({', '.join(paths)})" if any(paths) else ""
+    return f"{framework}'s {kind}{where} has no backward in eval mode; train: true on both sides brings it"
+
+
 WRITTEN: Mapping[Cause, Callable[[Reason], str]] = {
     Cause.IGNORED: _ignored,
     Cause.NO_WEIGHT: _no_weight,
@@ -125,4 +139,5 @@ WRITTEN: Mapping[Cause, Callable[[Reason], str]] = {
     Cause.FITS_TURNED: _fits_turned,
     Cause.MADE_OF: _made_of,
     Cause.UNEVEN: _uneven,
+    Cause.NO_BACKWARD_IN_EVAL: _no_backward_in_eval,
 }

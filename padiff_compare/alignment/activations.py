@@ -11,8 +11,8 @@ from padiff_compare.alignment.slots import Meeting
 from padiff_compare.capture.sides import SIDES
 from padiff_compare.layout_rules import Rule, Shape, Step
 from padiff_rpc.records import record
-from padiff_rpc.v1.records import Reason, TensorSpec
-from padiff_rpc.v1.words import Cause, DType, Side
+from padiff_rpc.v1.records import LayoutStep, Reason, TensorSpec
+from padiff_rpc.v1.words import Cause, DType, LayoutChange, Side
 
 # What NumPy computes with; the bits of others mean nothing to it.
 COMPUTED = frozenset({DType.FLOAT16, DType.FLOAT32, DType.FLOAT64})
@@ -46,7 +46,7 @@ class Activation:
         return Rule(
             steps=(
                 Step(
-                    name=self.name,
+                    told=LayoutStep(change=LayoutChange.ACTIVATION, name=self.name),
                     apply=lambda arrays: [function(array) for array in arrays],
                     shapes=lambda shapes: shapes,
                     computes=True,

@@ -50,7 +50,7 @@ def judged_row(frame: Row, evidence: Evidence, options: Options = _ANY, rule: Ru
         reasons=(*judgement.reasons, *known.notes),
         counts=frame.counts and judgement.counts,
         omission=judgement.omission,
-        rule="" if rule == IDENTITY else rule.name,
+        rule=None if rule == IDENTITY else rule.told,
     )
     if judgement.verdict is Verdict.UNMATCHED:
         is_reference = evidence.only is Side.REFERENCE

@@ -15,7 +15,7 @@ from padiff_rpc.errors import ProtocolError
 from padiff_rpc.records import record
 from padiff_rpc.tensors import FLOATING, HostTensor, cast
 from padiff_rpc.v1.records import Note, NotOverridden, OverrideTicket, Reason
-from padiff_rpc.v1.words import Cause, NoteKind, Pass, Phase
+from padiff_rpc.v1.words import NoteKind, Pass, Phase
 
 # Bytes on their way to the candidate, or waiting there, that it did not ask for.
 WINDOW_BYTES = 64 << 20
@@ -88,7 +88,7 @@ class OverrideFeed:
         self._outlet: Optional[Outlet] = None
         self._reference_ended = False
         self._refused: set[OverrideTicket] = set()
-        self._refusals: defaultdict[str, list[OverrideTicket]] = defaultdict(list)
+        self._refusals: defaultdict[Reason, list[OverrideTicket]] = defaultdict(list)
 
     def open(self, outlet: Outlet) -> None:
         """Begins to send."""
@@ -164,7 +164,7 @@ class OverrideFeed:
                             name for place in places for name in (place.path, str(place.moment), place.slot)
                         ),
                         numbers=tuple(float(place.call) for place in places),
-                        reasons=(Reason(cause=Cause.MESSAGE, names=(reason,)),),
+                        reasons=(reason,),
                     )
 
     def _send(self) -> None:

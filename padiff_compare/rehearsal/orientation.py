@@ -158,8 +158,10 @@ class Orientation:
             next_best = min(others, key=_relative_l2)
             is_open = next_best.is_rounding or next_best.relative_l2 == taken
             numbers += [next_best.relative_l2, float(is_open)]
-        names = (pairs[0].reference_name, rule.name)
-        self._report.note(Note(kind=NoteKind.ORDER_TAKEN, names=names, numbers=tuple(numbers)))
+        names = (pairs[0].reference_name,)
+        self._report.note(
+            Note(kind=NoteKind.ORDER_TAKEN, names=names, rule=rule.told, numbers=tuple(numbers))
+        )
 
     def _try(self, rules: Choice, batch: StepBatch) -> Optional[dict[Group, _Seen]]:
         """Runs both models forward on weights placed by `rules`; None when a model raised."""

@@ -114,9 +114,11 @@ class PassRunner:
                 self.forward_only = True
                 self._report.omit(Omitted(what=OmittedKind.GRADIENT, omission=Omission.NO_BACKWARD))
                 if self._run.options.diff_phase is not None:
+                    lacking = _lacking(end.summary.no_backward)
                     raise InvalidRequestError(
-                        f"{self._run.options.diff_phase} is not possible: on the {side} "
-                        f"{end.summary.no_gradient_reason}, and diff_phase: forward goes without",
+                        f"{self._run.options.diff_phase} is not possible: on the {side} {lacking} has no "
+                        "backward in eval mode; train: true on both sides brings it, and diff_phase: forward "
+                        "goes without",
                         field="diff_phase",
                     )
 
@@ -187,12 +189,18 @@ class PassRunner:
             raise ComparisonStopped
 
 
+def _lacking(why: Optional[Reason]) -> str:
+    """Returns which of a framework's layers have no backward: "torch's LSTM (encoder)"."""
+    framework, kind, *paths = why.names if why is not None else ("the framework", "layer")
+    return f"{framework}'s {kind}" + (f" ({', '.join(paths)})" if any(paths) else "")
+
+
 def _without_backward(side: Side, summary: StepSummary) -> Iterator[Note]:
     """Yields what is not compared where a side made no backward."""
-    why = Reason(cause=Cause.MESSAGE, names=(summary.no_gradient_reason or "nothing requires a gradient",))
+    why = summary.no_backward or Reason(cause=Cause.NOTHING_TRAINED)
     if summary.lacks_backward:
         yield Note(kind=NoteKind.FORWARD_AND_LOSS_ONLY, side=side, reasons=(why,))
     elif not summary.has_gradients:
         yield Note(kind=NoteKind.FORWARD_ONLY, side=side, reasons=(why,))
-    elif summary.no_gradient_reason:
+    elif summary.no_backward is not None:
         yield Note(kind=NoteKind.PARAMETER_GRADIENTS_ONLY, side=side, reasons=(why,))

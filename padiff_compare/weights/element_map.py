@@ -13,9 +13,16 @@ from padiff_compare.layout_rules import Rule, Shape, Step
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.records import record
 from padiff_rpc.tensors import Array
+from padiff_rpc.v1.records import LayoutStep
+from padiff_rpc.v1.words import LayoutChange
 
 # Of 32 bits where these do: there is one for each element of a weight.
 Places = npt.NDArray[np.signedinteger[Any]]
+
+
+def function_step(name: str) -> LayoutStep:
+    """Returns what reports hold of a user's function."""
+    return LayoutStep(change=LayoutChange.FUNCTION, name=name)
 
 
 @record
@@ -78,4 +85,4 @@ def element_rule(name: str, places: Places, shape: Shape, sources: Sequence[Shap
         return [taken.reshape(shape)]
 
     assert runs.starts.size * math.prod(runs.sizes) == math.prod(shape)
-    return Rule(steps=(Step(name=name, apply=apply, shapes=shapes_of),))
+    return Rule(steps=(Step(told=function_step(name), apply=apply, shapes=shapes_of),))

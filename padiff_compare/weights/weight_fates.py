@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Optional
 
 from padiff_compare.alignment.kinds import is_aside
 from padiff_compare.capture.sides import other
 from padiff_compare.rows import reasons_of
+from padiff_compare.weights.element_map import function_step
 from padiff_compare.weights.owned_weight import owner_name
 from padiff_compare.weights.weight_pair import WeightPair, WeightPlan
-from padiff_rpc.v1.records import Layer, Reason, Weight, WeightFate
+from padiff_rpc.v1.records import Layer, LayoutRule, Reason, Weight, WeightFate
 from padiff_rpc.v1.words import Cause, Fate, Side
 
 
@@ -61,25 +63,27 @@ class _Side:
     def _names(self, pair: WeightPair) -> tuple[str, ...]:
         return pair.reference_names if self._is_reference else (pair.candidate_name,)
 
-    def _fate(self, layer: Layer, weight: Weight) -> tuple[Fate, str, str, tuple[Reason, ...]]:
+    def _fate(
+        self, layer: Layer, weight: Weight
+    ) -> tuple[Fate, str, Optional[LayoutRule], tuple[Reason, ...]]:
         """Returns fate, partner, rule and reasons."""
         name = owner_name(layer.path, weight)
         if is_aside(weight):
-            return Fate.BOOKKEEPING, "", "", ()
+            return Fate.BOOKKEEPING, "", None, ()
         if weight.tied_to:
-            return Fate.TIED, weight.tied_to, "", ()
+            return Fate.TIED, weight.tied_to, None, ()
         pair = self._pairs.get(name)
         left = self._reasons.get((layer.path, weight.name))
         if name in self._special and pair is None and left is None:
             function, partner = self._special[name]
-            return Fate.PLACED, partner, function, ()
+            return Fate.PLACED, partner, LayoutRule(steps=(function_step(function),)), ()
         # A packed weight of which a part has no place is no placed one.
         if pair is None or left is not None:
-            return Fate.ONLY_HERE, "", "", left or ()
+            return Fate.ONLY_HERE, "", None, left or ()
         partner = pair.candidate_name if self._is_reference else pair.reference_name
         fate = Fate.TIED if pair.tied else Fate.ONLY_HERE
         if pair.ambiguous:
             fate = Fate.AMBIGUOUS
         elif pair.placed:
             fate = Fate.PLACED
-        return fate, partner, pair.rule.name, reasons_of(pair.reason)
+        return fate, partner, pair.rule.told, reasons_of(pair.reason)

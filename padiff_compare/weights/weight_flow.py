@@ -21,13 +21,14 @@ from padiff_compare.judge.measured import Aspect, measure_pair
 from padiff_compare.judge.tolerances import Explained, Tolerances
 from padiff_compare.model_index import Models
 from padiff_compare.rows import numbered, reasons_of
+from padiff_compare.weights.element_map import function_step
 from padiff_compare.weights.misfit import misfit_evidence
 from padiff_compare.weights.neutral_weights import NeutralWeights
 from padiff_compare.weights.owned_weight import OwnedWeight, full_name
 from padiff_compare.weights.special_calls import SpecialCalls
 from padiff_compare.weights.weight_pair import SpecialInit, WeightPair, WeightPlan
 from padiff_rpc.tensors import HostTensor, cast
-from padiff_rpc.v1.records import Options, Place, Reason, Row, TensorSpec, Tolerance, Unmatched
+from padiff_rpc.v1.records import LayoutRule, Options, Place, Reason, Row, TensorSpec, Tolerance, Unmatched
 from padiff_rpc.v1.words import (
     CaptureKind,
     Cause,
@@ -232,7 +233,7 @@ class WeightFlow:
             else:
                 reason = Reason(cause=Cause.NOT_RETURNED, names=(special.function, key))
                 row = unmeasured_row(row, reason, is_needed=True)
-            yield dataclasses.replace(row, rule=special.function)
+            yield dataclasses.replace(row, rule=LayoutRule(steps=(function_step(special.function),)))
 
     def _rows_without_values(self) -> Iterator[Row]:
         for pair in self._plan.pairs:

@@ -1,4 +1,5 @@
 from padiff_rpc.v1 import reasons_pb2 as _reasons_pb2
+from padiff_rpc.v1 import tensors_pb2 as _tensors_pb2
 from padiff_rpc.v1 import worker_pb2 as _worker_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
@@ -112,17 +113,19 @@ NOTE_KIND_LEAP: NoteKind
 NOTE_KIND_LOADERS_ENDED: NoteKind
 
 class Note(_message.Message):
-    __slots__ = ("kind", "side", "numbers", "names", "reasons", "pass_kind")
+    __slots__ = ("kind", "side", "numbers", "names", "reasons", "pass_kind", "rule")
     KIND_FIELD_NUMBER: _ClassVar[int]
     SIDE_FIELD_NUMBER: _ClassVar[int]
     NUMBERS_FIELD_NUMBER: _ClassVar[int]
     NAMES_FIELD_NUMBER: _ClassVar[int]
     REASONS_FIELD_NUMBER: _ClassVar[int]
     PASS_KIND_FIELD_NUMBER: _ClassVar[int]
+    RULE_FIELD_NUMBER: _ClassVar[int]
     kind: NoteKind
     side: _reasons_pb2.Side
     numbers: _containers.RepeatedScalarFieldContainer[float]
     names: _containers.RepeatedScalarFieldContainer[str]
     reasons: _containers.RepeatedCompositeFieldContainer[_reasons_pb2.Reason]
     pass_kind: _worker_pb2.Pass
-    def __init__(self, kind: _Optional[_Union[NoteKind, str]] = ..., side: _Optional[_Union[_reasons_pb2.Side, str]] = ..., numbers: _Optional[_Iterable[float]] = ..., names: _Optional[_Iterable[str]] = ..., reasons: _Optional[_Iterable[_Union[_reasons_pb2.Reason, _Mapping]]] = ..., pass_kind: _Optional[_Union[_worker_pb2.Pass, str]] = ...) -> None: ...
+    rule: _tensors_pb2.LayoutRule
+    def __init__(self, kind: _Optional[_Union[NoteKind, str]] = ..., side: _Optional[_Union[_reasons_pb2.Side, str]] = ..., numbers: _Optional[_Iterable[float]] = ..., names: _Optional[_Iterable[str]] = ..., reasons: _Optional[_Iterable[_Union[_reasons_pb2.Reason, _Mapping]]] = ..., pass_kind: _Optional[_Union[_worker_pb2.Pass, str]] = ..., rule: _Optional[_Union[_tensors_pb2.LayoutRule, _Mapping]] = ...) -> None: ...

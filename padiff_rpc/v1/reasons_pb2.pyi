@@ -123,6 +123,15 @@ class Cause(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     CAUSE_NOT_SHAREABLE: _ClassVar[Cause]
     CAUSE_NOT_SHARED_BESIDE: _ClassVar[Cause]
     CAUSE_UNEVEN: _ClassVar[Cause]
+    CAUSE_NOTHING_TRAINED: _ClassVar[Cause]
+    CAUSE_LOSS_OF_NOTHING_TRAINED: _ClassVar[Cause]
+    CAUSE_NO_FLOATING_OUTPUT: _ClassVar[Cause]
+    CAUSE_NO_BACKWARD_CALLED: _ClassVar[Cause]
+    CAUSE_NO_BACKWARD_IN_EVAL: _ClassVar[Cause]
+    CAUSE_NO_SUCH_TENSOR: _ClassVar[Cause]
+    CAUSE_NO_SUCH_GRADIENT: _ClassVar[Cause]
+    CAUSE_OVERRIDE_OF_OTHER_SHAPE: _ClassVar[Cause]
+    CAUSE_OVERRIDE_OF_OTHER_DTYPE: _ClassVar[Cause]
 SIDE_UNSPECIFIED: Side
 SIDE_REFERENCE: Side
 SIDE_CANDIDATE: Side
@@ -235,6 +244,15 @@ CAUSE_LEFT_TO_FRAMEWORKS: Cause
 CAUSE_NOT_SHAREABLE: Cause
 CAUSE_NOT_SHARED_BESIDE: Cause
 CAUSE_UNEVEN: Cause
+CAUSE_NOTHING_TRAINED: Cause
+CAUSE_LOSS_OF_NOTHING_TRAINED: Cause
+CAUSE_NO_FLOATING_OUTPUT: Cause
+CAUSE_NO_BACKWARD_CALLED: Cause
+CAUSE_NO_BACKWARD_IN_EVAL: Cause
+CAUSE_NO_SUCH_TENSOR: Cause
+CAUSE_NO_SUCH_GRADIENT: Cause
+CAUSE_OVERRIDE_OF_OTHER_SHAPE: Cause
+CAUSE_OVERRIDE_OF_OTHER_DTYPE: Cause
 
 class Reason(_message.Message):
     __slots__ = ("cause", "side", "numbers", "names", "because")

@@ -9,6 +9,8 @@ from typing import Optional
 from padiff_rpc.names import fields_checked
 from padiff_rpc.record_methods import (
     LayerMethods,
+    LayoutRuleMethods,
+    LayoutStepMethods,
     OptionsMethods,
     SourceLineMethods,
     TensorSpecMethods,
@@ -28,6 +30,7 @@ from padiff_rpc.v1.words import (
     DiffPhase,
     Difference,
     Fate,
+    LayoutChange,
     LoneKind,
     NoteKind,
     Omission,
@@ -59,6 +62,15 @@ class Reason:
     numbers: tuple[float, ...] = ()
     names: tuple[str, ...] = ()
     because: tuple[Reason, ...] = ()
+
+
+@record
+class LayoutStep(LayoutStepMethods):
+    """`LayoutStep` of tensors.proto."""
+
+    change: LayoutChange
+    numbers: tuple[int, ...] = ()
+    name: str = ""
 
 
 @record
@@ -790,6 +802,15 @@ class GetReportRequest:
 
 
 @record
+class LayoutRule(LayoutRuleMethods):
+    """How tensors of the reference become one of the candidate: one step behind the other; none: it
+    stays as it is.
+    """
+
+    steps: tuple[LayoutStep, ...] = ()
+
+
+@record
 class TensorHeader:
     """Announces a tensor. Its chunks follow on the same stream, in order and without a gap; other
     tensors' frames may lie between them. A tensor of no bytes has no chunks.
@@ -976,7 +997,7 @@ class NotOverridden:
     """A place that kept its own tensor, and why."""
 
     ticket: OverrideTicket
-    reason: str
+    reason: Reason
 
 
 @record
@@ -1031,18 +1052,6 @@ class StepStart:
     clip_norm: float = 0.0
     batch_from_loader: bool = False
     own_gradients: tuple[CallInput, ...] = ()
-
-
-@record
-class Note:
-    """`Note` of notes.proto."""
-
-    kind: NoteKind
-    side: Optional[Side] = None
-    numbers: tuple[float, ...] = ()
-    names: tuple[str, ...] = ()
-    reasons: tuple[Reason, ...] = ()
-    pass_kind: Optional[Pass] = None
 
 
 @record
@@ -1117,26 +1126,6 @@ class Unmatched:
     name: str = ""
     call: int = 0
     counts: bool = False
-    reasons: tuple[Reason, ...] = ()
-
-
-@record
-class WeightFate:
-    """What became of one parameter or buffer; every weight of both sides has exactly one fate.
-
-    Attributes:
-        partner: Full name on the other side, several joined by " + "; for a tied weight its
-            first owner on this side.
-        rule: The layout rule, or the user's function.
-        reasons: Why it is not placed, or what settled its rule.
-    """
-
-    side: Side
-    path: str
-    name: str
-    fate: Fate
-    partner: str = ""
-    rule: str = ""
     reasons: tuple[Reason, ...] = ()
 
 
@@ -1302,19 +1291,31 @@ class StepSummary:
     """`StepSummary` of worker.proto.
 
     Attributes:
-        has_gradients: Whether there were gradients; why there was no backward (a train step may
-            get gradients without one).
+        no_backward: Why there was no backward (a train step may get gradients without one).
         lacks_backward: The framework has no backward for what the loss was computed with, in
-            the mode that its layers are in; the reason names the layer and what brings one.
+            the mode that its layers are in.
     """
 
     seconds: tuple[PhaseSeconds, ...] = ()
     calls: int = 0
     replays: int = 0
     has_gradients: bool = False
-    no_gradient_reason: str = ""
+    no_backward: Optional[Reason] = None
     random_operations: tuple[RandomOperation, ...] = ()
     lacks_backward: bool = False
+
+
+@record
+class Note:
+    """`Note` of notes.proto."""
+
+    kind: NoteKind
+    side: Optional[Side] = None
+    numbers: tuple[float, ...] = ()
+    names: tuple[str, ...] = ()
+    reasons: tuple[Reason, ...] = ()
+    pass_kind: Optional[Pass] = None
+    rule: Optional[LayoutRule] = None
 
 
 @record
@@ -1324,7 +1325,6 @@ class Row:
     Attributes:
         order: Position in execution order within (step, phase); backward counts from the loss.
         reference: Absent: that side has none.
-        rule: The layout rule applied to the reference's value; empty: none.
         counts: Whether the report's verdict depends on this row.
         between: In lockstep, for what a layer's own code did wrong around the calls that it
             makes: "between call a#0 and call b#0". The row's places then name that layer, slots and
@@ -1337,6 +1337,7 @@ class Row:
         omission: Of a row that was not compared and does not fail for it; of one that agrees:
             some elements were not.
         reasons: In the order in which they are to be read.
+        rule: Applied to the reference's value; absent: none.
     """
 
     step: int
@@ -1348,13 +1349,13 @@ class Row:
     candidate: Optional[Place] = None
     figures: Optional[Figures] = None
     tolerance: Optional[Tolerance] = None
-    rule: str = ""
     counts: bool = True
     between: str = ""
     pass_kind: Pass = Pass.FREE
     twin: int = 0
     omission: Optional[Omission] = None
     reasons: tuple[Reason, ...] = ()
+    rule: Optional[LayoutRule] = None
 
 
 @record
@@ -1377,6 +1378,26 @@ class PlanPair:
     parameterised: bool = False
     unit: bool = False
     reasons: tuple[Reason, ...] = ()
+
+
+@record
+class WeightFate:
+    """What became of one parameter or buffer; every weight of both sides has exactly one fate.
+
+    Attributes:
+        partner: Full name on the other side, several joined by " + "; for a tied weight its
+            first owner on this side.
+        reasons: Why it is not placed, or what settled its rule.
+        rule: Absent where nothing was placed.
+    """
+
+    side: Side
+    path: str
+    name: str
+    fate: Fate
+    partner: str = ""
+    reasons: tuple[Reason, ...] = ()
+    rule: Optional[LayoutRule] = None
 
 
 @record

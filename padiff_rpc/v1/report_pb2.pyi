@@ -255,7 +255,7 @@ class Place(_message.Message):
     def __init__(self, path: _Optional[str] = ..., class_name: _Optional[str] = ..., call: _Optional[int] = ..., slot: _Optional[str] = ..., spec: _Optional[_Union[_tensors_pb2.TensorSpec, _Mapping]] = ..., source: _Optional[_Union[_models_pb2.SourceLine, _Mapping]] = ...) -> None: ...
 
 class Row(_message.Message):
-    __slots__ = ("step", "phase", "kind", "order", "reference", "candidate", "verdict", "figures", "tolerance", "rule", "counts", "between", "pass_kind", "twin", "omission", "reasons")
+    __slots__ = ("step", "phase", "kind", "order", "reference", "candidate", "verdict", "figures", "tolerance", "counts", "between", "pass_kind", "twin", "omission", "reasons", "rule")
     STEP_FIELD_NUMBER: _ClassVar[int]
     PHASE_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
@@ -265,13 +265,13 @@ class Row(_message.Message):
     VERDICT_FIELD_NUMBER: _ClassVar[int]
     FIGURES_FIELD_NUMBER: _ClassVar[int]
     TOLERANCE_FIELD_NUMBER: _ClassVar[int]
-    RULE_FIELD_NUMBER: _ClassVar[int]
     COUNTS_FIELD_NUMBER: _ClassVar[int]
     BETWEEN_FIELD_NUMBER: _ClassVar[int]
     PASS_KIND_FIELD_NUMBER: _ClassVar[int]
     TWIN_FIELD_NUMBER: _ClassVar[int]
     OMISSION_FIELD_NUMBER: _ClassVar[int]
     REASONS_FIELD_NUMBER: _ClassVar[int]
+    RULE_FIELD_NUMBER: _ClassVar[int]
     step: int
     phase: _models_pb2.Phase
     kind: _worker_pb2.CaptureKind
@@ -281,14 +281,14 @@ class Row(_message.Message):
     verdict: Verdict
     figures: Figures
     tolerance: Tolerance
-    rule: str
     counts: bool
     between: str
     pass_kind: _worker_pb2.Pass
     twin: int
     omission: Omission
     reasons: _containers.RepeatedCompositeFieldContainer[_reasons_pb2.Reason]
-    def __init__(self, step: _Optional[int] = ..., phase: _Optional[_Union[_models_pb2.Phase, str]] = ..., kind: _Optional[_Union[_worker_pb2.CaptureKind, str]] = ..., order: _Optional[int] = ..., reference: _Optional[_Union[Place, _Mapping]] = ..., candidate: _Optional[_Union[Place, _Mapping]] = ..., verdict: _Optional[_Union[Verdict, str]] = ..., figures: _Optional[_Union[Figures, _Mapping]] = ..., tolerance: _Optional[_Union[Tolerance, _Mapping]] = ..., rule: _Optional[str] = ..., counts: bool = ..., between: _Optional[str] = ..., pass_kind: _Optional[_Union[_worker_pb2.Pass, str]] = ..., twin: _Optional[int] = ..., omission: _Optional[_Union[Omission, str]] = ..., reasons: _Optional[_Iterable[_Union[_reasons_pb2.Reason, _Mapping]]] = ...) -> None: ...
+    rule: _tensors_pb2.LayoutRule
+    def __init__(self, step: _Optional[int] = ..., phase: _Optional[_Union[_models_pb2.Phase, str]] = ..., kind: _Optional[_Union[_worker_pb2.CaptureKind, str]] = ..., order: _Optional[int] = ..., reference: _Optional[_Union[Place, _Mapping]] = ..., candidate: _Optional[_Union[Place, _Mapping]] = ..., verdict: _Optional[_Union[Verdict, str]] = ..., figures: _Optional[_Union[Figures, _Mapping]] = ..., tolerance: _Optional[_Union[Tolerance, _Mapping]] = ..., counts: bool = ..., between: _Optional[str] = ..., pass_kind: _Optional[_Union[_worker_pb2.Pass, str]] = ..., twin: _Optional[int] = ..., omission: _Optional[_Union[Omission, str]] = ..., reasons: _Optional[_Iterable[_Union[_reasons_pb2.Reason, _Mapping]]] = ..., rule: _Optional[_Union[_tensors_pb2.LayoutRule, _Mapping]] = ...) -> None: ...
 
 class Unmatched(_message.Message):
     __slots__ = ("side", "what", "path", "class_name", "name", "call", "counts", "reasons")
@@ -345,22 +345,22 @@ class HyperParameterDifference(_message.Message):
     def __init__(self, reference_path: _Optional[str] = ..., candidate_path: _Optional[str] = ..., name: _Optional[str] = ..., reference: _Optional[str] = ..., candidate: _Optional[str] = ...) -> None: ...
 
 class WeightFate(_message.Message):
-    __slots__ = ("side", "path", "name", "fate", "partner", "rule", "reasons")
+    __slots__ = ("side", "path", "name", "fate", "partner", "reasons", "rule")
     SIDE_FIELD_NUMBER: _ClassVar[int]
     PATH_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     FATE_FIELD_NUMBER: _ClassVar[int]
     PARTNER_FIELD_NUMBER: _ClassVar[int]
-    RULE_FIELD_NUMBER: _ClassVar[int]
     REASONS_FIELD_NUMBER: _ClassVar[int]
+    RULE_FIELD_NUMBER: _ClassVar[int]
     side: _reasons_pb2.Side
     path: str
     name: str
     fate: Fate
     partner: str
-    rule: str
     reasons: _containers.RepeatedCompositeFieldContainer[_reasons_pb2.Reason]
-    def __init__(self, side: _Optional[_Union[_reasons_pb2.Side, str]] = ..., path: _Optional[str] = ..., name: _Optional[str] = ..., fate: _Optional[_Union[Fate, str]] = ..., partner: _Optional[str] = ..., rule: _Optional[str] = ..., reasons: _Optional[_Iterable[_Union[_reasons_pb2.Reason, _Mapping]]] = ...) -> None: ...
+    rule: _tensors_pb2.LayoutRule
+    def __init__(self, side: _Optional[_Union[_reasons_pb2.Side, str]] = ..., path: _Optional[str] = ..., name: _Optional[str] = ..., fate: _Optional[_Union[Fate, str]] = ..., partner: _Optional[str] = ..., reasons: _Optional[_Iterable[_Union[_reasons_pb2.Reason, _Mapping]]] = ..., rule: _Optional[_Union[_tensors_pb2.LayoutRule, _Mapping]] = ...) -> None: ...
 
 class Coverage(_message.Message):
     __slots__ = ("tensors_compared", "tensors_total", "calls_compared", "calls_total", "parameters_compared", "parameters_total", "buffers_compared", "buffers_total", "root_outputs_compared", "root_outputs_total", "losses_compared", "losses_total")

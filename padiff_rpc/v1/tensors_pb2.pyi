@@ -24,6 +24,21 @@ class DType(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     DTYPE_UINT16: _ClassVar[DType]
     DTYPE_UINT32: _ClassVar[DType]
     DTYPE_UINT64: _ClassVar[DType]
+
+class LayoutChange(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    LAYOUT_CHANGE_UNSPECIFIED: _ClassVar[LayoutChange]
+    LAYOUT_CHANGE_TRANSPOSE: _ClassVar[LayoutChange]
+    LAYOUT_CHANGE_AXES: _ClassVar[LayoutChange]
+    LAYOUT_CHANGE_PART: _ClassVar[LayoutChange]
+    LAYOUT_CHANGE_STACK: _ClassVar[LayoutChange]
+    LAYOUT_CHANGE_RESHAPE: _ClassVar[LayoutChange]
+    LAYOUT_CHANGE_REPEAT: _ClassVar[LayoutChange]
+    LAYOUT_CHANGE_SUM: _ClassVar[LayoutChange]
+    LAYOUT_CHANGE_AS_REAL: _ClassVar[LayoutChange]
+    LAYOUT_CHANGE_AS_COMPLEX: _ClassVar[LayoutChange]
+    LAYOUT_CHANGE_ACTIVATION: _ClassVar[LayoutChange]
+    LAYOUT_CHANGE_FUNCTION: _ClassVar[LayoutChange]
 DTYPE_UNSPECIFIED: DType
 DTYPE_BOOL: DType
 DTYPE_UINT8: DType
@@ -40,6 +55,34 @@ DTYPE_COMPLEX128: DType
 DTYPE_UINT16: DType
 DTYPE_UINT32: DType
 DTYPE_UINT64: DType
+LAYOUT_CHANGE_UNSPECIFIED: LayoutChange
+LAYOUT_CHANGE_TRANSPOSE: LayoutChange
+LAYOUT_CHANGE_AXES: LayoutChange
+LAYOUT_CHANGE_PART: LayoutChange
+LAYOUT_CHANGE_STACK: LayoutChange
+LAYOUT_CHANGE_RESHAPE: LayoutChange
+LAYOUT_CHANGE_REPEAT: LayoutChange
+LAYOUT_CHANGE_SUM: LayoutChange
+LAYOUT_CHANGE_AS_REAL: LayoutChange
+LAYOUT_CHANGE_AS_COMPLEX: LayoutChange
+LAYOUT_CHANGE_ACTIVATION: LayoutChange
+LAYOUT_CHANGE_FUNCTION: LayoutChange
+
+class LayoutStep(_message.Message):
+    __slots__ = ("change", "numbers", "name")
+    CHANGE_FIELD_NUMBER: _ClassVar[int]
+    NUMBERS_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    change: LayoutChange
+    numbers: _containers.RepeatedScalarFieldContainer[int]
+    name: str
+    def __init__(self, change: _Optional[_Union[LayoutChange, str]] = ..., numbers: _Optional[_Iterable[int]] = ..., name: _Optional[str] = ...) -> None: ...
+
+class LayoutRule(_message.Message):
+    __slots__ = ("steps",)
+    STEPS_FIELD_NUMBER: _ClassVar[int]
+    steps: _containers.RepeatedCompositeFieldContainer[LayoutStep]
+    def __init__(self, steps: _Optional[_Iterable[_Union[LayoutStep, _Mapping]]] = ...) -> None: ...
 
 class TensorSpec(_message.Message):
     __slots__ = ("dtype", "shape")

@@ -12,8 +12,8 @@ class Side(Word):
 
 class Cause(Word):
     """Why a row has its verdict, a pair of layers its confidence, a weight its fate, a random decision
-    no partner, or what else is to be said of it. Each says what its reason carries; clients make
-    the sentences.
+    no partner, a step no backward, or what else is to be said of it. Each says what its reason
+    carries; clients make the sentences.
 
     Attributes:
         MESSAGE: names: a text from elsewhere, as an exception's.
@@ -132,6 +132,13 @@ class Cause(Word):
             frameworks; none of the operations that can be; beside others that cannot be (names).
         UNEVEN: The sides decide unequally often. names: the layer; where they are asked for,
             the operations. numbers: the call, the reference's decisions, the candidate's.
+        NOTHING_TRAINED: Why a side made no backward. Nothing requires a gradient; the loss
+            depends on nothing that does; the model returns no floating tensor; the train step
+            called no backward.
+        NO_BACKWARD_IN_EVAL: The framework has none in eval mode. names: the framework, a class
+            of layers, their paths.
+        NO_SUCH_TENSOR: Why a place kept its own tensor: the reference has no such tensor; no
+            such gradient; one of another shape or dtype. names: the reference's, the candidate's.
     """
 
     MESSAGE = "message"
@@ -242,6 +249,15 @@ class Cause(Word):
     NOT_SHAREABLE = "not_shareable"
     NOT_SHARED_BESIDE = "not_shared_beside"
     UNEVEN = "uneven"
+    NOTHING_TRAINED = "nothing_trained"
+    LOSS_OF_NOTHING_TRAINED = "loss_of_nothing_trained"
+    NO_FLOATING_OUTPUT = "no_floating_output"
+    NO_BACKWARD_CALLED = "no_backward_called"
+    NO_BACKWARD_IN_EVAL = "no_backward_in_eval"
+    NO_SUCH_TENSOR = "no_such_tensor"
+    NO_SUCH_GRADIENT = "no_such_gradient"
+    OVERRIDE_OF_OTHER_SHAPE = "override_of_other_shape"
+    OVERRIDE_OF_OTHER_DTYPE = "override_of_other_dtype"
 
 
 class DType(Word):
@@ -262,6 +278,36 @@ class DType(Word):
     UINT16 = "uint16"
     UINT32 = "uint32"
     UINT64 = "uint64"
+
+
+class LayoutChange(Word):
+    """A change of a tensor's layout.
+
+    Attributes:
+        TRANSPOSE: The axes of a matrix are exchanged.
+        AXES: The n-th axis is the one that the n-th of the numbers names.
+        PART: One of equal parts along the first axis. numbers: which, from 0; how many there
+            are.
+        STACK: Several tensors become one, along their first axis.
+        RESHAPE: numbers: the shape. Elements keep their order; those along an axis of one
+            element are repeated.
+        SUM: Elements are summed, and the axes kept as 1. numbers: the axes.
+        AS_REAL: Real and imaginary part become a last axis of 2, and that a complex number.
+        ACTIVATION: name: the activation that is applied.
+        FUNCTION: name: the user's function.
+    """
+
+    TRANSPOSE = "transpose"
+    AXES = "axes"
+    PART = "part"
+    STACK = "stack"
+    RESHAPE = "reshape"
+    REPEAT = "repeat"
+    SUM = "sum"
+    AS_REAL = "as_real"
+    AS_COMPLEX = "as_complex"
+    ACTIVATION = "activation"
+    FUNCTION = "function"
 
 
 class Phase(Word):
@@ -421,9 +467,9 @@ class NoteKind(Word):
             the weights. numbers: how many of them are trained.
         ORDERS_UNTRIED: Several orders of axes fit weights of users' own classes, and none was
             tried. names: the weights.
-        ORDER_TAKEN: Which was taken. names: the first weight, the rule. numbers: how many
-            weights; how many orders fit; how many were tried; the relative L2 of the one taken; of
-            the next best, if any; 1 if the two cannot be told apart.
+        ORDER_TAKEN: Which was taken. names: the first weight. rule: the order. numbers: how
+            many weights; how many orders fit; how many were tried; the relative L2 of the one
+            taken; of the next best, if any; 1 if the two cannot be told apart.
         ORDERS_LEFT: Not all were tried. names: the layer. numbers: how many, of how many.
         ELEMENTS_LEFT_OUT: Elements of weights, whose gradients were below rounding, were not
             compared. numbers: how many weights.

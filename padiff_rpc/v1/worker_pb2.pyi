@@ -473,8 +473,8 @@ class NotOverridden(_message.Message):
     TICKET_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
     ticket: OverrideTicket
-    reason: str
-    def __init__(self, ticket: _Optional[_Union[OverrideTicket, _Mapping]] = ..., reason: _Optional[str] = ...) -> None: ...
+    reason: _reasons_pb2.Reason
+    def __init__(self, ticket: _Optional[_Union[OverrideTicket, _Mapping]] = ..., reason: _Optional[_Union[_reasons_pb2.Reason, _Mapping]] = ...) -> None: ...
 
 class StepStart(_message.Message):
     __slots__ = ("lease", "step", "batch", "pass_kind", "backward", "optimize", "mean_loss", "skip_paths", "overrides", "override_gradients", "loss_slots", "randomness", "random_seed", "random_pairs", "loss_divisor", "keep_gradients_before", "keep_gradients_after", "loss_scale", "clip_norm", "batch_from_loader", "own_gradients")
@@ -587,22 +587,22 @@ class CaptureHeader(_message.Message):
     def __init__(self, id: _Optional[_Union[CaptureId, _Mapping]] = ..., header: _Optional[_Union[_tensors_pb2.TensorHeader, _Mapping]] = ..., gradient_of: _Optional[int] = ...) -> None: ...
 
 class StepSummary(_message.Message):
-    __slots__ = ("seconds", "calls", "replays", "has_gradients", "no_gradient_reason", "random_operations", "lacks_backward")
+    __slots__ = ("seconds", "calls", "replays", "has_gradients", "no_backward", "random_operations", "lacks_backward")
     SECONDS_FIELD_NUMBER: _ClassVar[int]
     CALLS_FIELD_NUMBER: _ClassVar[int]
     REPLAYS_FIELD_NUMBER: _ClassVar[int]
     HAS_GRADIENTS_FIELD_NUMBER: _ClassVar[int]
-    NO_GRADIENT_REASON_FIELD_NUMBER: _ClassVar[int]
+    NO_BACKWARD_FIELD_NUMBER: _ClassVar[int]
     RANDOM_OPERATIONS_FIELD_NUMBER: _ClassVar[int]
     LACKS_BACKWARD_FIELD_NUMBER: _ClassVar[int]
     seconds: _containers.RepeatedCompositeFieldContainer[PhaseSeconds]
     calls: int
     replays: int
     has_gradients: bool
-    no_gradient_reason: str
+    no_backward: _reasons_pb2.Reason
     random_operations: _containers.RepeatedCompositeFieldContainer[_models_pb2.RandomOperation]
     lacks_backward: bool
-    def __init__(self, seconds: _Optional[_Iterable[_Union[PhaseSeconds, _Mapping]]] = ..., calls: _Optional[int] = ..., replays: _Optional[int] = ..., has_gradients: bool = ..., no_gradient_reason: _Optional[str] = ..., random_operations: _Optional[_Iterable[_Union[_models_pb2.RandomOperation, _Mapping]]] = ..., lacks_backward: bool = ...) -> None: ...
+    def __init__(self, seconds: _Optional[_Iterable[_Union[PhaseSeconds, _Mapping]]] = ..., calls: _Optional[int] = ..., replays: _Optional[int] = ..., has_gradients: bool = ..., no_backward: _Optional[_Union[_reasons_pb2.Reason, _Mapping]] = ..., random_operations: _Optional[_Iterable[_Union[_models_pb2.RandomOperation, _Mapping]]] = ..., lacks_backward: bool = ...) -> None: ...
 
 class PhaseSeconds(_message.Message):
     __slots__ = ("phase", "seconds")

@@ -306,7 +306,7 @@ class TestSpecialInitialisers:
         carried = [
             row
             for row in report.rows
-            if row.rule == "coordinator_models:carry" and row.kind is CaptureKind.PARAMETER
+            if str(row.rule) == "coordinator_models:carry" and row.kind is CaptureKind.PARAMETER
         ]
         assert [(row.step, row.phase) for row in carried] == [
             (0, Phase.INITIAL_WEIGHTS),

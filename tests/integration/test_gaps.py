@@ -151,7 +151,7 @@ class TestSpecialInitialisers:
         rows = [
             (row.phase, row.kind, row.candidate.slot)
             for row in report.rows
-            if row.candidate and row.rule == "gap_models:pass_on"
+            if row.candidate and str(row.rule) == "gap_models:pass_on"
         ]
         assert rows == [
             (Phase.INITIAL_WEIGHTS, CaptureKind.PARAMETER, "weight"),

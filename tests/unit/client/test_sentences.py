@@ -9,8 +9,30 @@ import pytest
 
 from padiff_client.note_sentences import notes
 from padiff_client.sentences import reason
-from padiff_rpc.v1.records import Coverage, Note, Place, PlanPair, Reason, ReportSummary, Row, TensorSpec
-from padiff_rpc.v1.words import CaptureKind, Cause, DType, NoteKind, PairedBy, Pass, Phase, Side, Verdict
+from padiff_rpc.v1.records import (
+    Coverage,
+    LayoutRule,
+    LayoutStep,
+    Note,
+    Place,
+    PlanPair,
+    Reason,
+    ReportSummary,
+    Row,
+    TensorSpec,
+)
+from padiff_rpc.v1.words import (
+    CaptureKind,
+    Cause,
+    DType,
+    LayoutChange,
+    NoteKind,
+    PairedBy,
+    Pass,
+    Phase,
+    Side,
+    Verdict,
+)
 
 
 def row(*reasons: Reason, path: str = "fc", counts: bool = False) -> Row:
@@ -32,6 +54,7 @@ def summary(*found: Note, plan: tuple[PlanPair, ...] = ()) -> ReportSummary:
     return ReportSummary(session="s", passed=True, coverage=Coverage(), notes=found, plan=plan)
 
 
+TURNED = LayoutRule(steps=(LayoutStep(change=LayoutChange.TRANSPOSE),))
 # What a reason or a note carries beyond two numbers and two names.
 CARRIED: dict[Cause, dict[str, Any]] = {
     Cause.COMPUTED_HERE: {"names": ("weight", "weight norm", "fc")},
@@ -147,7 +170,7 @@ def test_a_verdict_that_rests_on_doubtful_pairs_names_the_first_of_them() -> Non
             "them, which computes the same; the reference alone trains it",
         ),
         (
-            Note(kind=NoteKind.ORDER_TAKEN, names=("w", "transpose"), numbers=(2, 2, 2, 1e-7, 0.5, 0)),
+            Note(kind=NoteKind.ORDER_TAKEN, names=("w",), rule=TURNED, numbers=(2, 2, 2, 1e-7, 0.5, 0)),
             "orientation: 'w' and 1 more may be stored either way round; both were tried, and transposed is "
             "taken: relative L2 1e-07, the other way 0.5",
         ),

@@ -53,12 +53,13 @@ from padiff_rpc.v1.records import (
     Options,
     OverridePlace,
     OverrideTicket,
+    Reason,
     Slot,
     StatedPairing,
     TensorSpec,
     Weight,
 )
-from padiff_rpc.v1.words import CallMoment, CaptureKind, DType, Phase, Side, WeightKind
+from padiff_rpc.v1.words import CallMoment, CaptureKind, Cause, DType, Phase, Side, WeightKind
 from padiff_server.described import check_calls, check_optimizer, checked_layers
 from padiff_server.links.step_call import _item
 
@@ -210,7 +211,7 @@ def test_a_ticket_without_a_place_is_refused(place: int, gradient: bool, what: s
         if what == "wanted":
             feed.wanted(ticket)
         else:
-            feed.refused(NotOverridden(ticket=ticket, reason="so"))
+            feed.refused(NotOverridden(ticket=ticket, reason=Reason(cause=Cause.NO_SUCH_TENSOR)))
 
     if place == 0:
         say()

@@ -19,7 +19,7 @@ def planned(side):
 
 
 def rules(plan):
-    return {(pair.reference_name, pair.candidate_name): pair.rule.name for pair in plan.pairs}
+    return {(pair.reference_name, pair.candidate_name): str(pair.rule.told) for pair in plan.pairs}
 
 
 @pytest.mark.parametrize(

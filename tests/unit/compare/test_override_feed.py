@@ -11,8 +11,8 @@ from padiff_compare.join.calls import join_calls
 from padiff_compare.lockstep.lockstep_plan import plan_lockstep
 from padiff_compare.lockstep.override_feed import OverrideFeed
 from padiff_rpc.tensors import HostTensor
-from padiff_rpc.v1.records import CallEvent, NotOverridden, OverrideTicket, Slot, TensorSpec
-from padiff_rpc.v1.words import CallMoment, DType, NoteKind, PairedBy, Pass, Phase, Side
+from padiff_rpc.v1.records import CallEvent, NotOverridden, OverrideTicket, Reason, Slot, TensorSpec
+from padiff_rpc.v1.words import CallMoment, Cause, DType, NoteKind, PairedBy, Pass, Phase, Side
 
 ENTRY, EXIT = CallMoment.ENTRY, CallMoment.EXIT
 SPEC = TensorSpec(dtype=DType.FLOAT32, shape=(4,))
@@ -202,7 +202,7 @@ def test_a_half_is_cast_to_the_candidates_dtype(outlet):
 
 def test_refusals_are_told_by_reason(feed):
     for ticket in (FIRST, OF_A):
-        feed.refused(NotOverridden(ticket=ticket, reason="the shapes differ"))
+        feed.refused(NotOverridden(ticket=ticket, reason=Reason(cause=Cause.NO_SUCH_TENSOR)))
     [note] = feed.notes()
     assert (note.kind, note.pass_kind) == (NoteKind.VALUES_KEPT, Pass.LOCKSTEP)
     assert (note.names, note.numbers) == (("", "entry", "0", "a", "exit", "0"), (0, 0))

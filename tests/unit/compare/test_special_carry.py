@@ -110,7 +110,7 @@ def test_what_only_moves_elements_is_found_and_applies_to_anything(rule):
     found = Found(lambda arrays: {"x": rule(arrays)})
     assert found.one_to_one == {"x"}
     assert (found.all.made, found.all.computed) == ((), {})
-    assert found.pairs["x"].rule.name == "m:f"
+    assert str(found.pairs["x"].rule.told) == "m:f"
     for _ in range(2):
         # Values first, then what might be their gradients.
         assert found.applied("x").tolist() == np.asarray(rule(found.given)).tolist()

@@ -92,5 +92,5 @@ def test_what_does_not_fit_is_no_spread() -> None:
     rule = spread.values(tensor(np.zeros((1, 2))).spec, tensor(np.zeros((3, 2))).spec).reference
     assert rule.shape_or_none((1, 2)) == (3, 2)
     assert rule.shape_or_none((2, 2)) is None
-    assert rule.name == "repeat(3, 2)"
+    assert str(rule.told) == "repeat(3, 2)"
     assert spread.reasons((1, 2), (3, 2)) == (Reason(cause=Cause.REPEATED, side=CANDIDATE, numbers=(0.0,)),)

@@ -65,12 +65,12 @@ class CompareTask:
         Orientation(run, self._sources, aligned).settle(batch, copy=self._asked.auto_weights)
         weights = WeightFlow(self._sources.sides, aligned.weight_plan, aligned.models, options)
         preparation.place_weights(weights, copy=self._asked.auto_weights)
+        made = {side: traced[side].random_operations if traced is not None else () for side in SIDES}
         if aligned.foreseen is not None and is_needed(aligned.foreseen, aligned.models):
-            Rehearsal(run, self._sources, aligned).run(batch)
+            Rehearsal(run, self._sources, aligned, made).run(batch)
         seed = self._asked.reference.model.seed % 2**64
         decisions = RandomDecisions(options.randomness, seed, aligned.models, self._report)
         if traced is not None:
-            made = {side: traced[side].random_operations for side in SIDES}
             decisions.plan(aligned.joined, made, is_cut=aligned.foreseen is None)
         states = ModelStates(run, self._sources, aligned, weights)
         steps = Steps(run, self._sources, aligned, states, decisions)

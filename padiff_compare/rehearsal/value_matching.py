@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 import itertools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Optional, Protocol, Union
 
 from padiff_compare.alignment.activations import ACTIVATIONS, Activation
@@ -14,7 +14,7 @@ from padiff_compare.alignment.layouts import Layout, layouts
 from padiff_compare.alignment.slots import SlotPair, tensors_of
 from padiff_compare.alignment.spreads import Spread, spreads
 from padiff_compare.capture.sides import SIDES, TensorPair, other
-from padiff_compare.capture.trace import CallName, Origin
+from padiff_compare.capture.trace import CallName, Origin, SeenCall
 from padiff_compare.join.calls import CallPair, JoinedCalls
 from padiff_compare.model_index import Models
 from padiff_compare.rehearsal.told_activations import told_activations
@@ -25,6 +25,10 @@ from padiff_rpc.v1.words import CallMoment, Side
 _ALIKE = 1e-2
 # Comparisons of a call's slots at most, besides those that pair by position.
 _MOST_TRIES = 256
+
+
+# The calls whose own code decides by chance.
+Drawing = Mapping[Side, Collection[CallName]]
 
 
 class Values(Protocol):
@@ -79,11 +83,12 @@ class ValueMatching:
     leaves alone what is not negative), and behind it they may differ by noise.
     """
 
-    def __init__(self, joined: JoinedCalls, values: Values, models: Models) -> None:
+    def __init__(self, joined: JoinedCalls, values: Values, models: Models, drawing: Drawing) -> None:
         """`joined`: the pass, as names and order pair its slots."""
         self._calls = joined.ordered[Side.CANDIDATE]
         self._traces = joined.traces
         self._values = values
+        self._drawing = drawing
         self._told = told_activations(joined, models)
         self._paired = {side: {call.seen(side).name for call in joined.pairs} for side in SIDES}
         # The candidate's calls that make other paired calls.
@@ -225,8 +230,17 @@ class ValueMatching:
             if is_exit and later.name in self._paired[side] and later.name not in around:
                 return
             for slot in later.event.slots:
-                if trace.first(slot.tensor).at is later:
+                if trace.first(slot.tensor).at is later and not self._may_be_drawn(side, later):
                     yield later.origin(slot), slot
+
+    def _may_be_drawn(self, side: Side, shown: SeenCall) -> bool:
+        """Whether what an event shows first was made by a call whose own code decides by chance.
+
+        A dropout may lie between, and decides nothing in this pass.
+        """
+        is_exit = shown.event.moment is CallMoment.EXIT
+        maker = shown.name if is_exit else self._traces[side].parent(shown.name)
+        return maker in self._drawing[side]
 
     def _confirms_itself(self, run: Sequence[_Place]) -> bool:
         """Whether places that are all found show by themselves that they are right.

@@ -15,7 +15,7 @@ from padiff_compare.alignment.plan import PairedLayer, Plan
 from padiff_compare.alignment.slots import Meeting
 from padiff_compare.alignment.spreads import Spread
 from padiff_compare.capture.sides import SIDES, TensorPair
-from padiff_compare.capture.trace import Origin, Trace
+from padiff_compare.capture.trace import CallName, Origin, Trace
 from padiff_compare.join.calls import CallPairs, join_calls
 from padiff_compare.model_index import ModelIndex
 from padiff_compare.rehearsal.value_matching import ValueMatching
@@ -37,6 +37,8 @@ class Pass:
         self.events: list[CallEvent] = []
         self.arrays: dict[int, np.ndarray] = {}
         self.layers: list[Layer] = []
+        # Calls whose own code decides by chance.
+        self.drawing: set[CallName] = set()
 
     def tell(self, path: str, activation: Optional[str] = "") -> Pass:
         """What the layer says that it applies to its result; "" for nothing, None where nobody knows."""
@@ -127,8 +129,9 @@ def value_matching(
         side: Trace.of_events(one.events) for side, one in ((REFERENCE, reference), (CANDIDATE, candidate))
     }
     values = ValuesOfPasses(reference, candidate)
+    drawing = {REFERENCE: reference.drawing, CANDIDATE: candidate.drawing}
     models = {REFERENCE: ModelIndex(reference.layers), CANDIDATE: ModelIndex(candidate.layers)}
-    return ValueMatching(join_calls(plan, traces), values, models), values
+    return ValueMatching(join_calls(plan, traces), values, models, drawing), values
 
 
 def turned(array: np.ndarray) -> np.ndarray:
@@ -249,9 +252,12 @@ class TestToldActivations:
         [(_, _, way, stand_ins)] = matched(reference, candidate, "bn", "fc")["bn", EXIT]
         assert (way, stand_ins) == (None, {REFERENCE: Origin("fc", 0, ENTRY, "0")})
 
-    def test_are_no_other_function_of_what_the_layer_made(self) -> None:
+    def test_are_computed_where_other_code_shows_another_function_instead(
+        self,
+    ) -> None:
         candidate, reference = self.told(self.applying(), self.showing(behind=self.made * 2))
-        assert matched(reference, candidate, "bn", "fc") == {}, "what follows does not confirm the ReLU"
+        relu = [("0", "0", Activation(name="relu", side=CANDIDATE), {})]
+        assert matched(reference, candidate, "bn", "fc") == {("bn", EXIT): relu}
 
     def test_are_found_in_another_layout(self) -> None:
         behind = np.maximum(A, 0)
@@ -268,6 +274,12 @@ class TestToldActivations:
             partner,
         )
         return matched(reference, candidate, "bn", "fc")
+
+    def test_are_computed_where_a_dropout_may_lie_before_what_the_other_side_shows(self) -> None:
+        candidate, reference = self.told(self.applying(), self.showing())
+        reference.drawing.add(("", 0))
+        relu = [("0", "0", Activation(name="relu", side=CANDIDATE), {})]
+        assert matched(reference, candidate, "bn", "fc") == {("bn", EXIT): relu}
 
     def test_are_computed_where_the_other_side_shows_them_nowhere(self) -> None:
         relu = [("0", "0", Activation(name="relu", side=CANDIDATE), {})]

@@ -105,13 +105,7 @@ def weighted_match(reference: Node, candidate: Node) -> Match:
         confidence, reason = 0.5, Reason(cause=Cause.OTHER_CLASS_MOST_SHAPES)
     else:
         confidence, reason = 0.4, other_kind(reference, candidate)
-    return Match(
-        reference=reference,
-        candidate=candidate,
-        how=PairedBy.SAME_PATH if same_path else PairedBy.ORDER_AND_TYPE,
-        confidence=confidence,
-        reason=reason,
-    )
+    return Match.by_path_or(PairedBy.ORDER_AND_TYPE, reference, candidate, confidence, reason)
 
 
 def other_kind(reference: Node, candidate: Node) -> Reason:

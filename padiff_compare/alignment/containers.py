@@ -119,13 +119,8 @@ def _match(reference: Node, candidate: Node, share: float) -> Match:
     reason = None if same_path else Reason(cause=Cause.SAME_CONTENT)
     if share < 1:
         reason = Reason(cause=Cause.MOST_CONTENT)
-    return Match(
-        reference=reference,
-        candidate=candidate,
-        how=PairedBy.SAME_PATH if same_path else PairedBy.CONTENT,
-        confidence=1.0 if same_path and share == 1 else round(0.9 * share, 2),
-        reason=reason,
-    )
+    confidence = 1.0 if same_path and share == 1 else round(0.9 * share, 2)
+    return Match.by_path_or(PairedBy.CONTENT, reference, candidate, confidence, reason)
 
 
 def _rank(pairing: Pairing, reference: Node, candidate: Node) -> Optional[float]:

@@ -122,13 +122,7 @@ def free_match(reference: Node, candidate: Node) -> Match:
         confidence, reason = (1.0, None) if same_path else (0.7, Reason(cause=Cause.SAME_PLACE))
     else:
         confidence, reason = 0.5, other_kind(reference, candidate)
-    return Match(
-        reference=reference,
-        candidate=candidate,
-        how=PairedBy.SAME_PATH if same_path else PairedBy.ORDER_AND_TYPE,
-        confidence=confidence,
-        reason=reason,
-    )
+    return Match.by_path_or(PairedBy.ORDER_AND_TYPE, reference, candidate, confidence, reason)
 
 
 def _taken(pairing: Pairing, left: Sequence[Node], right: Sequence[Node]) -> Gaps:

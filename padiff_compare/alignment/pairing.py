@@ -23,6 +23,14 @@ class Match:
     confidence: float
     reason: Optional[Reason] = None
 
+    @staticmethod
+    def by_path_or(
+        how: PairedBy, reference: Node, candidate: Node, confidence: float, reason: Optional[Reason] = None
+    ) -> Match:
+        """Returns a pair of two layers that have one path, or that something else brought together."""
+        how = PairedBy.SAME_PATH if reference.path == candidate.path else how
+        return Match(reference=reference, candidate=candidate, how=how, confidence=confidence, reason=reason)
+
     def side(self, side: int) -> Node:
         """Returns the reference's layer for 0, the candidate's for 1."""
         return self.candidate if side else self.reference

@@ -163,14 +163,7 @@ def _make_unit(pairing: Pairing, reference: Node, candidate: Node) -> None:
     if match is None and pairing.of(1, candidate) is None:
         if not reference.may_be_called_as_often(candidate) or not _returns_alike(reference, candidate):
             return
-        same_path = reference.path == candidate.path
-        match = Match(
-            reference=reference,
-            candidate=candidate,
-            how=PairedBy.SAME_PATH if same_path else PairedBy.UNIT,
-            confidence=0.8,
-            reason=Reason(cause=Cause.ONE_UNIT),
-        )
+        match = Match.by_path_or(PairedBy.UNIT, reference, candidate, 0.8, Reason(cause=Cause.ONE_UNIT))
         pairing.add(match)
     if match is None or match.candidate is not candidate:
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
@@ -15,10 +16,10 @@ from padiff_rpc.v1.words import Phase
 
 
 class HeldPass:
-    """The calls and captures of a side in the order in which they came. One thread at a time uses it.
+    """The calls and captures of a side in the order in which they came.
 
-    As a source it shows them once, and hands over what it holds. Its tensors lie in the store, and so beyond
-    the memory limit in files.
+    One thread fills it, then one reads it: as a source it shows them once, and hands over what it holds. Its
+    tensors lie in the store, and so beyond the memory limit in files.
     """
 
     def __init__(self, store: TensorStore) -> None:
@@ -45,9 +46,13 @@ class HeldPass:
         return self
 
     def items(self) -> Iterator[StepItem]:
-        """Yields all again; an array is the reader's once its item is yielded."""
-        while self._held:
-            yield self._held.popleft()
+        """Yields all again; an array is the reader's once its item is yielded.
+
+        Whoever closes it meanwhile, from another thread, takes what is left.
+        """
+        with contextlib.suppress(IndexError):
+            while True:
+                yield self._held.popleft()
 
     def acknowledge(self, phase: Phase) -> None:
         """Does nothing: no phase waits."""

@@ -106,15 +106,15 @@ class PassRunner:
         """Finds out whether a framework has no backward for its side, and whether any side made one."""
         if not all(end.is_complete for end in ends.values()):
             return  # what broke off says more
-        summaries = [end.summary for end in ends.values() if end.summary is not None]
-        if self._run.settings.backward and summaries and not any(one.has_gradients for one in summaries):
+        summaries = _summaries(ends)
+        if self._run.settings.backward and not any(one.has_gradients for one in summaries.values()):
             self._report.omit(Omitted(what=OmittedKind.GRADIENT, omission=Omission.NO_BACKWARD))
-        for side, end in ends.items():
-            if end.summary is not None and end.summary.lacks_backward:
+        for side, summary in summaries.items():
+            if summary.lacks_backward:
                 self.forward_only = True
                 self._report.omit(Omitted(what=OmittedKind.GRADIENT, omission=Omission.NO_BACKWARD))
                 if self._run.options.diff_phase is not None:
-                    lacking = _lacking(end.summary.no_backward)
+                    lacking = _lacking(summary.no_backward)
                     raise InvalidRequestError(
                         f"{self._run.options.diff_phase} is not possible: on the {side} {lacking} has no "
                         "backward in eval mode; train: true on both sides brings it, and diff_phase: forward "
@@ -159,8 +159,7 @@ class PassRunner:
         return Outcome(rows=rows, unmatched=unmatched)
 
     def _chance(self, captures: StepCaptures, ends: Ends) -> Optional[RandomEffects]:
-        summaries = {side: end.summary for side, end in ends.items() if end.summary is not None}
-        return self._decisions.effects(captures.joined, summaries)
+        return self._decisions.effects(captures.joined, _summaries(ends))
 
     def _report_ends(self, this: StepPass, ends: Ends) -> None:
         """Reports how the pass went on each side. Raises ComparisonStopped unless it went well."""
@@ -179,7 +178,9 @@ class PassRunner:
             phase = ends[side].phase
             self._report.add_trouble(Trouble(side=side, phase=phase, step=this.step, text=str(error)))
             if isinstance(error, WorkerLostError) and other(side) not in broken:
-                self._sources.note_if_lost(other(side), ends.get(other(side), ends[side]).phase, this.step)
+                # A held pass begins no phase of its own.
+                told = ends[other(side) if this.held is None else side]
+                self._sources.note_if_lost(other(side), told.phase, this.step)
         failures = {side: end.failure for side, end in ends.items()}
         if this.twins is not None and (broken or any(failures.values())):
             note = Note(kind=NoteKind.BROKE_OFF, numbers=(float(this.step),), pass_kind=this.kind)
@@ -187,6 +188,11 @@ class PassRunner:
         self._sources.stop_on_failures(failures, this.step)
         if broken:
             raise ComparisonStopped
+
+
+def _summaries(ends: Ends) -> Mapping[Side, StepSummary]:
+    """Returns what the sides that ran to an end say of it."""
+    return {side: end.summary for side, end in ends.items() if end.summary is not None}
 
 
 def _lacking(why: Optional[Reason]) -> str:

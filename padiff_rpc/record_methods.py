@@ -10,7 +10,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import fields
 from numbers import Integral, Real
-from typing import Any, Optional, TypeVar, Union
+from typing import Any, ClassVar, Optional, TypeVar, Union
 
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.names import arguments_checked, known_names, not_allowed, reason
@@ -101,6 +101,30 @@ class WeightMethods:
     def canonical(self) -> str:
         """The name that every framework has for such a weight; its own where it has no other."""
         return self.canonical_name or self.name
+
+
+class PlanPairMethods:
+    """The paths of a pair, and whether it is sure.
+
+    Attributes:
+        LOW_CONFIDENCE: a pair below it is marked, and the report says what its verdict rests on.
+    """
+
+    LOW_CONFIDENCE: ClassVar[float] = 0.5
+
+    reference: Optional[Any]
+    candidate: Optional[Any]
+    confidence: float
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """The layers' paths, the reference's first; of one layer where the other side has none."""
+        return tuple(place.path for place in (self.reference, self.candidate) if place is not None)
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether two layers are paired that may not belong together."""
+        return len(self.paths) == 2 and self.confidence < self.LOW_CONFIDENCE
 
 
 class TlsMethods:

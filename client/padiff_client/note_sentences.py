@@ -9,7 +9,6 @@ from padiff_client import sentences, wording
 from padiff_rpc.v1.records import Note, PlanPair, ReportSummary, Row
 from padiff_rpc.v1.words import CaptureKind, Cause, LayoutChange, NoteKind, Pass
 
-_LOW = 0.5
 # Said of its rows, and once of the whole.
 _LAYOUTS = (Cause.AXES, Cause.RESHAPED, Cause.REPEATED)
 _PLACES_SHOWN = 4
@@ -118,14 +117,10 @@ def _quoted(names: Iterable[str]) -> str:
 
 
 def _low_confidence(plan: Sequence[PlanPair]) -> str:
-    pairs = {
-        (pair.reference.path, pair.candidate.path): pair
-        for pair in plan
-        if pair.reference is not None and pair.candidate is not None and pair.confidence < _LOW
-    }
+    pairs = {pair.paths: pair for pair in plan if pair.is_doubtful}
     named = [
-        f"{reference or '(root)'} ~ {candidate or '(root)'} ({pair.confidence:.2f}: {sentences.reason(pair)})"
-        for (reference, candidate), pair in pairs.items()
+        f"{' ~ '.join(path or '(root)' for path in paths)} ({pair.confidence:.2f}: {sentences.reason(pair)})"
+        for paths, pair in pairs.items()
     ]
     count = wording.count(len(pairs), "low-confidence pair")
     return f"the verdict rests on {count}: {wording.some(named)}; pin what belongs together in the layer map"

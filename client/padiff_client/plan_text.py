@@ -11,7 +11,6 @@ from padiff_rpc.v1.records import Place, PlanPair
 from padiff_rpc.v1.words import PairedBy
 
 _GAP = "-"
-_LOW = 0.5
 # Wider columns than this break no line: what follows just moves to the right.
 _WIDEST = 60
 
@@ -37,13 +36,13 @@ def _how(pair: PlanPair) -> str:
         return words(pair.how)
     unit = ", as one unit" if pair.unit else ""
     why = plain(sentences.reason(pair))
-    reason = f" ({why})" if pair.confidence < _LOW and why else ""
-    return f"{words(pair.how)}{unit} {pair.confidence:.2f}{' LOW' if pair.confidence < _LOW else ''}{reason}"
+    reason = f" ({why})" if pair.is_doubtful and why else ""
+    return f"{words(pair.how)}{unit} {pair.confidence:.2f}{' LOW' if pair.is_doubtful else ''}{reason}"
 
 
 def _summary(plan: Sequence[PlanPair]) -> str:
-    paired = [pair for pair in plan if pair.reference is not None and pair.candidate is not None]
-    low = sum(pair.confidence < _LOW for pair in paired)
+    paired = [pair for pair in plan if len(pair.paths) == 2]
+    low = sum(pair.is_doubtful for pair in paired)
     gaps = [
         sum(getattr(pair, other) is None and pair.how is PairedBy.UNMATCHED for pair in plan)
         for other in ("candidate", "reference")

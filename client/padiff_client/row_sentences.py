@@ -74,22 +74,18 @@ def _specs(row: Row) -> Optional[tuple[TensorSpec, TensorSpec]]:
     return (reference, candidate) if reference is not None and candidate is not None else None
 
 
-def _shape(_: Reason, row: Row) -> str:
-    specs = _specs(row)
-    if specs is None:
-        return "shape"
-    reference, candidate = specs
-    text = f"shape: reference {list(reference.shape)}, candidate {list(candidate.shape)}"
-    return f"{text}{_lacking_part(reference, candidate)}"
+def _specs_differ(what: str, shown: Callable[[TensorSpec], object]) -> Callable[[Reason, Row], str]:
+    """Returns what says of a row that its specs differ in `what`, of which `shown` is shown."""
 
+    def text(_: Reason, row: Row) -> str:
+        specs = _specs(row)
+        if specs is None:
+            return what
+        reference, candidate = specs
+        both = f"reference {shown(reference)}, candidate {shown(candidate)}"
+        return f"{what}: {both}{_lacking_part(reference, candidate)}"
 
-def _dtype(_: Reason, row: Row) -> str:
-    specs = _specs(row)
-    if specs is None:
-        return "dtype"
-    reference, candidate = specs
-    text = f"dtype: reference {reference.dtype}, candidate {candidate.dtype}"
-    return f"{text}{_lacking_part(reference, candidate)}"
+    return text
 
 
 def _lacking_part(reference: TensorSpec, candidate: TensorSpec) -> str:
@@ -186,8 +182,8 @@ def _loader_ended(one: Reason, row: Row) -> str:
 
 
 WRITTEN: Mapping[Cause, Callable[[Reason, Row], str]] = {
-    Cause.SHAPE: _shape,
-    Cause.DTYPE: _dtype,
+    Cause.SHAPE: _specs_differ("shape", lambda spec: list(spec.shape)),
+    Cause.DTYPE: _specs_differ("dtype", lambda spec: spec.dtype),
     Cause.NONFINITE: _nonfinite,
     Cause.VALUES: _values,
     Cause.ELEMENTS: _elements,

@@ -8,11 +8,10 @@ from typing import Optional
 from padiff_compare.alignment.correspondences import Correspondences
 from padiff_compare.capture.trace import Trace
 from padiff_rpc.records import record
-from padiff_rpc.v1.records import Layer, Note, Reason
+from padiff_rpc.v1.records import Layer, Note, PlanPair, Reason
 from padiff_rpc.v1.words import PairedBy, Side
 
-# A pair below this is marked, and the report says what its verdict rests on.
-LOW_CONFIDENCE = 0.5
+LOW_CONFIDENCE = PlanPair.LOW_CONFIDENCE
 
 
 @record

@@ -6,7 +6,6 @@ import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Optional
 
-from padiff_compare.alignment.plan import LOW_CONFIDENCE
 from padiff_compare.rows import fails
 from padiff_rpc.v1.records import FirstDivergence, Note, PlanPair, Reason, Row
 from padiff_rpc.v1.words import Cause, NoteKind
@@ -16,11 +15,7 @@ class Doubts:
     """The pairs of low confidence of a plan, by the paths of both sides."""
 
     def __init__(self, plan: Iterable[PlanPair] = ()) -> None:
-        self._pairs = {
-            (pair.reference.path, pair.candidate.path): pair
-            for pair in plan
-            if pair.reference is not None and pair.candidate is not None and pair.confidence < LOW_CONFIDENCE
-        }
+        self._pairs = {pair.paths: pair for pair in plan if pair.is_doubtful}
 
     def marked(self, row: Row) -> Row:
         """Returns the row, with a reason more where its layers are a pair of low confidence."""

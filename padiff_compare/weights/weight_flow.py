@@ -24,7 +24,7 @@ from padiff_compare.rows import numbered, reasons_of
 from padiff_compare.weights.element_map import function_step
 from padiff_compare.weights.misfit import misfit_evidence
 from padiff_compare.weights.neutral_weights import NeutralWeights
-from padiff_compare.weights.owned_weight import OwnedWeight, full_name
+from padiff_compare.weights.owned_weight import full_name
 from padiff_compare.weights.special_calls import SpecialCalls
 from padiff_compare.weights.weight_pair import SpecialInit, WeightPair, WeightPlan
 from padiff_rpc.tensors import HostTensor, cast
@@ -213,7 +213,7 @@ class WeightFlow:
     def _special_rows(
         self, special: SpecialInit, phase: Phase, step: int, kinds: Collection[WeightKind]
     ) -> Iterator[Row]:
-        wanted = {key: owned for key, owned in special.computed.items() if _meant(owned) in kinds}
+        wanted = {key: owned for key, owned in special.computed.items() if owned.weight.kind in kinds}
         if not wanted:
             return
         made = self._special_values(special, phase)
@@ -221,7 +221,7 @@ class WeightFlow:
         for (key, owned), candidate in zip(wanted.items(), present):
             row = blank_row(
                 phase,
-                _KINDS[_meant(owned)],
+                _KINDS[owned.weight.kind],
                 self._place(Side.REFERENCE, special.reference_path, key, None),
                 self._place(Side.CANDIDATE, special.candidate_path, key, candidate.spec),
                 step=step,
@@ -270,7 +270,3 @@ def _as_bfloat16(value: HostTensor, wanted: DType) -> HostTensor:
 def _is_exact(pair: WeightPair) -> bool:
     """Whether both frameworks make the same of the same values in this buffer."""
     return pair.kind is WeightKind.BUFFER and not is_variance(pair.candidate.weight)
-
-
-def _meant(owned: OwnedWeight) -> WeightKind:
-    return owned.weight.kind

@@ -12,6 +12,7 @@ from padiff_rpc.record_methods import (
     LayoutRuleMethods,
     LayoutStepMethods,
     OptionsMethods,
+    PlanPairMethods,
     SourceLineMethods,
     TensorSpecMethods,
     TlsMethods,
@@ -1359,7 +1360,7 @@ class Row:
 
 
 @record
-class PlanPair:
+class PlanPair(PlanPairMethods):
     """In execution order; what only the candidate has stands behind what it runs after.
 
     Attributes:

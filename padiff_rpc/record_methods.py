@@ -10,7 +10,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import fields
 from numbers import Integral, Real
-from typing import Any, ClassVar, Optional, TypeVar, Union
+from typing import Any, Optional, TypeVar, Union
 
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.names import arguments_checked, known_names, not_allowed, reason
@@ -110,7 +110,7 @@ class PlanPairMethods:
         LOW_CONFIDENCE: a pair below it is marked, and the report says what its verdict rests on.
     """
 
-    LOW_CONFIDENCE: ClassVar[float] = 0.5
+    LOW_CONFIDENCE = 0.5
 
     reference: Optional[Any]
     candidate: Optional[Any]

@@ -13,6 +13,8 @@ import grpc
 
 REQUEST, RESPONSE, END = "request", "response", "end"
 _UNBOUNDED = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
+# As soon as a client does: the address may pass on to another process meanwhile.
+_REDIALS = [("grpc.initial_reconnect_backoff_ms", 100), ("grpc.max_reconnect_backoff_ms", 1_000)]
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ class _Forwarding(grpc.GenericRpcHandler):
 def proxy(address: str, change: Change) -> Iterator[str]:
     """Serves at the yielded address what the peer at `address` says, each message through `change`."""
     server = grpc.server(futures.ThreadPoolExecutor(16), options=_UNBOUNDED)
-    with grpc.insecure_channel(address, options=_UNBOUNDED) as channel:
+    with grpc.insecure_channel(address, options=[*_UNBOUNDED, *_REDIALS]) as channel:
         server.add_generic_rpc_handlers((_Forwarding(channel, change),))
         port = server.add_insecure_port("127.0.0.1:0")
         server.start()

@@ -5,15 +5,32 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Optional
+from typing import Any, Optional
+
+import grpc
+import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 FAKES = ROOT / "tests" / "fakes"
 STOP_SECONDS = 10
+# What a process ends a call with that has already passed its address on to the next.
+CUT_OFF = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
+
+
+def failure_of(attempt: Callable[[], object], code: grpc.StatusCode) -> Any:
+    """Returns what an attempt fails with; one that a leaving process cuts off before `code` is made again."""
+    for _ in range(100):
+        with pytest.raises(grpc.RpcError) as caught:
+            attempt()
+        if caught.value.code() is code or caught.value.code() not in CUT_OFF:
+            return caught.value
+        threading.Event().wait(0.05)
+    raise AssertionError("every attempt was cut off")
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from typing import Any
 
 import grpc
 import pytest
-from processes import Service
+from processes import Service, failure_of
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "fakes"))
 
@@ -186,10 +186,12 @@ def test_a_client_tells_of_a_coordinator_of_another_version(service: Service, ot
 
 
 def refused(address: str, method: str, request: Any) -> tuple[grpc.StatusCode, str]:
-    with grpc.insecure_channel(address) as channel:
-        with pytest.raises(grpc.RpcError) as caught:
+    def attempt() -> None:
+        with grpc.insecure_channel(address) as channel:
             list(channel.stream_stream(method)(iter([request.SerializeToString()]), timeout=30))
-    return caught.value.code(), caught.value.details()
+
+    failure = failure_of(attempt, grpc.StatusCode.FAILED_PRECONDITION)
+    return failure.code(), failure.details()
 
 
 def coordinator_requests(other: int) -> Iterator[tuple[str, Any]]:

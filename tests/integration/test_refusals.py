@@ -13,7 +13,7 @@ import grpc
 import numpy as np
 import pytest
 from certificates import make_ended
-from processes import running, running_worker
+from processes import CUT_OFF, failure_of, running, running_worker
 
 from padiff_client.certs import make_certificates
 from padiff_client.link import Batches, connect
@@ -92,10 +92,6 @@ class Service:
             finally:
                 stream.cancel()
                 list_until_cancelled(stream)
-
-
-# What a process ends a call with that has already passed its address on to the next.
-CUT_OFF = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
 
 
 def take_lease(stub: Any) -> tuple[Any, str]:
@@ -394,17 +390,6 @@ def test_there_are_thirteen() -> None:
     assert len({attempt for attempt, *_ in THIRTEEN}) == 13
 
 
-def failed(attempt: Attempt, service: Service, code: grpc.StatusCode) -> Any:
-    """Returns what an attempt fails with; one that a leaving process cuts off before is made again."""
-    for _ in range(100):
-        with pytest.raises(grpc.RpcError) as caught:
-            attempt(service)
-        if caught.value.code() is code or caught.value.code() not in CUT_OFF:
-            return caught.value
-        threading.Event().wait(0.05)
-    raise AssertionError("every attempt was cut off")
-
-
 @pytest.mark.parametrize(
     ("attempt", "code", "kind", "text"),
     [*THIRTEEN, *MORE],
@@ -413,7 +398,7 @@ def failed(attempt: Attempt, service: Service, code: grpc.StatusCode) -> Any:
 def test_an_attempt_that_must_fail_has_its_status(
     service: Service, attempt: Attempt, code: grpc.StatusCode, kind: type[PaDiffError], text: str
 ) -> None:
-    failure = failed(attempt, service, code)
+    failure = failure_of(lambda: attempt(service), code)
     assert failure.code() is code
     error = error_from_rpc(failure, peer="the peer")
     assert type(error) is kind

@@ -7,11 +7,11 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Optional
 
+from padiff_compare.judge.evidence import AGREEING
 from padiff_rpc.v1.records import Reason, Row
 from padiff_rpc.v1.words import Phase, Verdict
 
-_AGREEING = frozenset({Verdict.MATCH, Verdict.WITHIN_TOLERANCE})
-_COMPARED = _AGREEING | {
+_COMPARED = AGREEING | {
     Verdict.MISMATCH,
     Verdict.SHAPE_MISMATCH,
     Verdict.DTYPE_MISMATCH,
@@ -39,14 +39,14 @@ def is_compared(row: Row) -> bool:
 
 def is_agreement(row: Row) -> bool:
     """Whether the row's two tensors were compared and do not differ."""
-    return row.verdict in _AGREEING
+    return row.verdict in AGREEING
 
 
 def differs(row: Row) -> bool:
     """Whether the row says that its two sides are not the same."""
-    return row.verdict not in _AGREEING and row.verdict is not Verdict.NOT_COMPARED
+    return row.verdict not in AGREEING and row.verdict is not Verdict.NOT_COMPARED
 
 
 def fails(row: Row) -> bool:
     """Whether the row alone makes its report fail."""
-    return row.counts and row.verdict not in _AGREEING
+    return row.counts and row.verdict not in AGREEING

@@ -16,7 +16,7 @@ from padiff_rpc.v1.words import CaptureKind, CompareMode, Omission, Side, Verdic
 GRADIENTS = frozenset(
     {CaptureKind.INPUT_GRADIENT, CaptureKind.OUTPUT_GRADIENT, CaptureKind.PARAMETER_GRADIENT}
 )
-_AGREEING = (Verdict.MATCH, Verdict.WITHIN_TOLERANCE)
+AGREEING = frozenset({Verdict.MATCH, Verdict.WITHIN_TOLERANCE})
 
 
 @record
@@ -176,9 +176,14 @@ class Judgement:
     counts: bool = True
 
     @property
+    def agrees(self) -> bool:
+        """Whether the two were compared and do not differ."""
+        return self.verdict in AGREEING
+
+    @property
     def differs(self) -> bool:
         """Whether the two are not the same."""
-        return self.verdict not in _AGREEING and self.verdict is not Verdict.NOT_COMPARED
+        return not self.agrees and self.verdict is not Verdict.NOT_COMPARED
 
 
 def agrees(figures: Figures, tolerance: Tolerance, options: Options) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Callable
 from typing import Optional
@@ -35,18 +34,10 @@ def may_be_rounding(figures: Figures, tolerance: Tolerance, floor: float) -> boo
     return offset(figures) is None and factor(figures) is None
 
 
-def marked_in_part(judgement: Judgement, evidence: Evidence) -> Judgement:
-    """Returns the judgement, which says where noisy elements of a weight were left out."""
+def left_out_in_part(evidence: Evidence) -> Optional[Reason]:
+    """Returns what says that noisy elements of a weight were left out; None where none were."""
     left_out = evidence.measured.left_out if evidence.measured is not None else None
-    if left_out is None or judgement.verdict is Verdict.NOT_COMPARED:
-        return judgement
-    is_match = judgement.verdict is Verdict.MATCH
-    return dataclasses.replace(
-        judgement,
-        verdict=Verdict.WITHIN_TOLERANCE if is_match else judgement.verdict,
-        reasons=(*judgement.reasons, Reason(cause=Cause.ELEMENTS_LEFT_OUT, numbers=left_out)),
-        omission=Omission.MADE_OF_ROUNDING,
-    )
+    return None if left_out is None else Reason(cause=Cause.ELEMENTS_LEFT_OUT, numbers=left_out)
 
 
 def _is_rounding(evidence: Evidence, options: Options) -> Optional[Judgement]:

@@ -16,7 +16,7 @@ from padiff_compare.judge.evidence import (
     factor,
     offset,
 )
-from padiff_compare.judge.interim import NOISE_RULES, marked_in_part
+from padiff_compare.judge.interim import NOISE_RULES, left_out_in_part
 from padiff_rpc.tensors import epsilon
 from padiff_rpc.v1.records import Figures, Options, Reason
 from padiff_rpc.v1.words import CaptureKind, Cause, CompareMode, DType, Omission, Verdict
@@ -34,13 +34,10 @@ def judge(evidence: Evidence, options: Options) -> Judgement:
     known = evidence.known
     judgement = next(found for rule in RULES for found in [rule(evidence, options)] if found is not None)
     if _has_two_dtypes(evidence) and not options.check_dtype and judgement.omission is not Omission.RANDOM:
-        is_match = judgement.verdict is Verdict.MATCH
-        judgement = dataclasses.replace(
-            judgement,
-            verdict=Verdict.WITHIN_TOLERANCE if is_match else judgement.verdict,
-            reasons=(*judgement.reasons, Reason(cause=Cause.DTYPE)),
-        )
-    judgement = marked_in_part(judgement, evidence)
+        judgement = _marked(judgement, Reason(cause=Cause.DTYPE))
+    left_out = left_out_in_part(evidence)
+    if left_out is not None and judgement.verdict is not Verdict.NOT_COMPARED:
+        judgement = _marked(judgement, left_out, Omission.MADE_OF_ROUNDING)
     if judgement.differs and known.elsewhere is not None:
         return Judgement(
             verdict=Verdict.NOT_COMPARED,
@@ -52,6 +49,16 @@ def judge(evidence: Evidence, options: Options) -> Judgement:
         doubt = Reason(cause=Cause.RANDOM_NEARBY, names=(known.chance.names,))
         return dataclasses.replace(judgement, reasons=(*judgement.reasons, doubt))
     return judgement
+
+
+def _marked(judgement: Judgement, reason: Reason, omission: Optional[Omission] = None) -> Judgement:
+    """Returns it with a reason more, which no plain match has."""
+    return dataclasses.replace(
+        judgement,
+        verdict=Verdict.WITHIN_TOLERANCE if judgement.verdict is Verdict.MATCH else judgement.verdict,
+        reasons=(*judgement.reasons, reason),
+        omission=omission or judgement.omission,
+    )
 
 
 def _is_nothing_against_nothing(evidence: Evidence, options: Options) -> Optional[Judgement]:

@@ -29,10 +29,9 @@ from padiff_compare.rehearsal.value_matching import ValueMatching
 from padiff_compare.run import Run
 from padiff_compare.source_pair import SourcePair
 from padiff_rpc.v1.records import Options
-from padiff_rpc.v1.words import CallMoment, CaptureKind, Phase, Side, Verdict
+from padiff_rpc.v1.words import CallMoment, CaptureKind, Phase, Side
 
 _ASPECT = Aspect(phase=Phase.FORWARD, kind=CaptureKind.OUTPUT)
-_AGREEING = (Verdict.MATCH, Verdict.WITHIN_TOLERANCE)
 
 
 class Rehearsal:
@@ -130,7 +129,7 @@ class _PassValues:
             rule=meeting.reference,
         )
         judgement = judge(Evidence(kind=_ASPECT.kind, measured=measured), self._options)
-        return judgement.verdict in _AGREEING
+        return judgement.agrees
 
 
 def is_needed(joined: JoinedCalls, models: Models) -> bool:

@@ -10,11 +10,10 @@ from padiff_compare.alignment.slots import pair_slots
 from padiff_compare.capture.sides import SIDES, other
 from padiff_compare.capture.source import LoadedBatch
 from padiff_compare.judge.evidence import Evidence, PlainValues
-from padiff_compare.judge.judged_row import blank_row, judged_row, lone_row
+from padiff_compare.judge.judged_row import blank_row, fails, judged_row, lone_row, numbered
 from padiff_compare.judge.measured import Aspect, measure_pair
 from padiff_compare.judge.tolerances import Tolerances
 from padiff_compare.report.builder import ReportBuilder
-from padiff_compare.rows import fails, numbered
 from padiff_compare.settings import check_parties
 from padiff_compare.source_pair import SourcePair
 from padiff_rpc import trees

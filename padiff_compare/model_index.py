@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Optional
 
 from padiff_compare.alignment.kinds import averages, is_bookkeeping, is_byproduct, is_norm
-from padiff_compare.weights.owned_weight import owner_name
+from padiff_compare.weights.weight_pair import owner_name
 from padiff_rpc import trees
 from padiff_rpc.v1.records import Layer
 from padiff_rpc.v1.words import Side

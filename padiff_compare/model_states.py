@@ -7,7 +7,7 @@ from itertools import chain
 from typing import Optional
 
 from padiff_compare.aligned import AlignedModels
-from padiff_compare.rows import numbered
+from padiff_compare.judge.judged_row import numbered
 from padiff_compare.run import Run
 from padiff_compare.source_pair import SourcePair
 from padiff_compare.steps.step_pass import StepPass

@@ -8,9 +8,8 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any, Union
 
-from padiff_compare.report.builder import ReportBuilder
+from padiff_compare.report.builder import Message, ReportBuilder
 from padiff_compare.report.finished import FinishedReport, finished
-from padiff_compare.report.messages import Message
 from padiff_rpc.v1.records import Trouble
 from padiff_server.job import Job
 

@@ -9,7 +9,7 @@ from typing import TypeVar, Union
 import grpc
 
 from padiff_compare.capture.batches import BatchEnd, BatchMessage
-from padiff_compare.report.messages import Message, pages
+from padiff_compare.report.builder import Message, pages
 from padiff_rpc.convert import from_proto, to_proto
 from padiff_rpc.errors import ProtocolError
 from padiff_rpc.tensors import TensorAssembler

@@ -14,9 +14,8 @@ from padiff_compare.capture.store import TensorStore
 from padiff_compare.comparison import AssignWeightsTask, CompareTask
 from padiff_compare.loader_check import CheckInputsTask
 from padiff_compare.planning import PlanTask
-from padiff_compare.report.builder import ReportBuilder
+from padiff_compare.report.builder import Message, ReportBuilder
 from padiff_compare.report.finished import FinishedReport
-from padiff_compare.report.messages import Message
 from padiff_compare.source_pair import SourcePair
 from padiff_rpc.errors import BusyError, CancelledError, NotFoundError, StateError
 from padiff_rpc.v1.records import (

@@ -232,6 +232,17 @@ def test_behind_any_module_of_the_judge_lie_few_others() -> None:
     assert {f"{_JUDGE}.evidence", "padiff_rpc.records"} < reached[f"{_JUDGE}.judge"]
 
 
+# The loop over steps, and how many modules one must read to follow it.
+_LOOP, _MOST_BEHIND_THE_LOOP = "padiff_compare.steps.loop", 60
+
+
+def test_behind_the_loop_over_steps_lie_no_more_modules_than_one_can_read() -> None:
+    found = _reached(_LOOP)
+    assert len(found) <= _MOST_BEHIND_THE_LOOP, sorted(found)
+    # The walk finds what there is.
+    assert {"padiff_compare.steps.one_pass", f"{_JUDGE}.judge", "padiff_rpc.tensors"} < found
+
+
 def _reached(start: str) -> set[str]:
     """Returns the modules of the house, generated code apart, that a module needs, itself not."""
     files = dict(_modules())

@@ -8,8 +8,8 @@ from typing import Optional
 from padiff_compare.alignment.plan import Plan
 from padiff_compare.capture.sides import SIDES, other
 from padiff_compare.capture.trace import Trace, Traces
+from padiff_compare.judge.judged_row import reasons_of
 from padiff_compare.model_index import Models
-from padiff_compare.rows import reasons_of
 from padiff_rpc.v1.records import Place, PlanPair, Reason
 from padiff_rpc.v1.words import Cause, PairedBy, Side
 

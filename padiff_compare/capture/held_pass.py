@@ -7,8 +7,7 @@ import dataclasses
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 
-from padiff_compare.capture.items import Announced, HeldCapture, StepItem
-from padiff_compare.capture.source import NumberedTensors
+from padiff_compare.capture.source import Announced, HeldCapture, NumberedTensors, StepItem
 from padiff_compare.capture.store import TensorStore
 from padiff_rpc.tensors import HostTensor
 from padiff_rpc.v1.records import CallEvent, OverrideTicket, StepStart, StepSummary

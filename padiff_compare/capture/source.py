@@ -7,27 +7,91 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Optional, Protocol, Union
+from typing import Any, Optional, Protocol, Union
 
-from padiff_compare.capture.items import StepItem
 from padiff_rpc.records import record
 from padiff_rpc.tensors import HostTensor
 from padiff_rpc.v1.records import (
+    CallEvent,
+    CaptureId,
     DescribeOptimizerResponse,
     Layer,
     LoadResponse,
     Model,
     ModelFailure,
+    NotOverridden,
     OptimizerEntry,
     OverrideTicket,
     PackedBatch,
     StepStart,
+    StepSummary,
+    TensorSpec,
     TraceResponse,
     WorkerInfo,
 )
 from padiff_rpc.v1.words import Phase, Randomness, Side
 
 NumberedTensors = Sequence[tuple[int, HostTensor]]
+
+
+@record
+class Announced:
+    """A capture as its header names it.
+
+    `gradient_of`: the number of its tensor, for a gradient; else 0. `spec`: a target's; of what calls show,
+    these tell.
+    """
+
+    id: CaptureId
+    number: int
+    gradient_of: int = 0
+    spec: Optional[TensorSpec] = None
+
+
+@record
+class CaptureBegins:
+    """A capture's header; `header` is the TensorHeader message, for the assembler."""
+
+    capture: Announced
+    header: Any
+
+
+@record
+class CaptureChunk:
+    """Bytes of a capture; `chunk` is the TensorChunk message, for the assembler."""
+
+    chunk: Any
+
+
+@record
+class HeldCapture:
+    """A capture that has come whole before, with its array and its header's sum of squares."""
+
+    capture: Announced
+    tensor: HostTensor
+    sum_squares: float
+
+
+@record
+class Credit:
+    """Bytes of overrides that the worker is done with."""
+
+    bytes: int
+
+
+StepItem = Union[
+    CallEvent,
+    CaptureBegins,
+    CaptureChunk,
+    Announced,
+    HeldCapture,
+    Phase,
+    ModelFailure,
+    StepSummary,
+    OverrideTicket,
+    Credit,
+    NotOverridden,
+]
 
 
 class RuleFailed(Exception):

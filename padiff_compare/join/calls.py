@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import NamedTuple, Optional
@@ -11,7 +11,7 @@ from typing import NamedTuple, Optional
 from padiff_compare.alignment.correspondences import paired_by
 from padiff_compare.alignment.plan import PairedLayer, Plan
 from padiff_compare.alignment.slots import SlotPairing, pair_returned, pair_slots
-from padiff_compare.capture.sides import SIDES, other
+from padiff_compare.capture.sides import SIDES, TensorPair, other
 from padiff_compare.capture.trace import CallName, Origin, SeenCall, Trace, Traces
 from padiff_rpc.records import record
 from padiff_rpc.v1.records import CallEvent, RandomOperation, Slot
@@ -211,6 +211,18 @@ class JoinedCalls:
             Side.REFERENCE: tuple(sorted(self.pairs, key=lambda pair: pair.reference.index)),
             Side.CANDIDATE: tuple(sorted(self.pairs, key=lambda pair: pair.candidate.index)),
         }
+
+    @cached_property
+    def shown(self) -> Mapping[Side, Mapping[TensorPair[int], tuple[CallPair, ...]]]:
+        """The calls that show each pair of tensors, in each side's order of execution."""
+        found: Mapping[Side, defaultdict[TensorPair[int], list[CallPair]]] = {
+            side: defaultdict(list) for side in SIDES
+        }
+        for side in SIDES:
+            for call in self.ordered[side]:
+                for slots in call.slots.pairs:
+                    found[side][slots.tensors].append(call)
+        return {side: {key: tuple(calls) for key, calls in found[side].items()} for side in SIDES}
 
     @cached_property
     def names(self) -> frozenset[CallName]:

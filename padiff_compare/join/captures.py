@@ -15,20 +15,19 @@ from typing import Any, Optional, Protocol
 
 from padiff_compare.alignment.plan import Plan
 from padiff_compare.capture.held_pass import HeldPass
-from padiff_compare.capture.items import Announced, HeldCapture
 from padiff_compare.capture.sides import SIDES, TensorPair
+from padiff_compare.capture.source import Announced, HeldCapture
 from padiff_compare.capture.store import TensorStore
 from padiff_compare.capture.trace import Origin, Trace, Traces, own_gradients
 from padiff_compare.join.calls import CallPair, CallPairs, JoinedCalls
-from padiff_compare.join.expectations import Expectations
+from padiff_compare.join.foreseen import Expectations
 from padiff_compare.join.pairs import Half, PairTable, Ready
 from padiff_compare.join.parameter_gradients import ParameterGradients
 from padiff_compare.join.precision import Precision
 from padiff_compare.join.targets import Targets
-from padiff_compare.judge.interim_elements import Reals
+from padiff_compare.judge.interim import Reals
 from padiff_compare.judge.measured import Aspect
-from padiff_compare.weights.owned_weight import full_name
-from padiff_compare.weights.weight_pair import WeightPair, WeightPlan
+from padiff_compare.weights.weight_pair import WeightPair, WeightPlan, full_name
 from padiff_rpc.records import record
 from padiff_rpc.tensors import COMPLEX, FLOATING, HostTensor
 from padiff_rpc.v1.records import CallEvent, Reason, Slot

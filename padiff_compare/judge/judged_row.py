@@ -1,15 +1,24 @@
-"""Rows of the report: blank, judged, and of what one side alone has."""
+"""Rows of the report: blank, judged, of what one side alone has; their numbers, and what they say."""
 
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from typing import Optional
 
-from padiff_compare.judge.evidence import Evidence
+from padiff_compare.judge.evidence import AGREEING, Evidence
 from padiff_compare.judge.judge import judge
 from padiff_compare.layout_rules import IDENTITY, Rule
 from padiff_rpc.v1.records import Options, Place, Reason, Row, TensorSpec
 from padiff_rpc.v1.words import CaptureKind, Omission, Pass, Phase, Side, Verdict
+
+_COMPARED = AGREEING | {
+    Verdict.MISMATCH,
+    Verdict.SHAPE_MISMATCH,
+    Verdict.DTYPE_MISMATCH,
+    Verdict.NONFINITE,
+}
 
 # No rule for what has no values asks them.
 _ANY = Options()
@@ -93,3 +102,36 @@ def _with_specs(row: Row, reference: Optional[TensorSpec], candidate: TensorSpec
 
 def _with_spec(place: Optional[Place], spec: Optional[TensorSpec]) -> Optional[Place]:
     return dataclasses.replace(place, spec=spec) if place is not None else None
+
+
+def reasons_of(reason: Optional[Reason]) -> tuple[Reason, ...]:
+    """Returns a reason as rows and other records carry it: () for None."""
+    return () if reason is None else (reason,)
+
+
+def numbered(rows: Iterable[Row]) -> Iterator[Row]:
+    """Yields the rows with their `order` counted from 0 within each phase."""
+    counts: Counter[Phase] = Counter()
+    for row in rows:
+        yield dataclasses.replace(row, order=counts[row.phase])
+        counts[row.phase] += 1
+
+
+def is_compared(row: Row) -> bool:
+    """Whether the row's two tensors were held against each other."""
+    return row.verdict in _COMPARED
+
+
+def is_agreement(row: Row) -> bool:
+    """Whether the row's two tensors were compared and do not differ."""
+    return row.verdict in AGREEING
+
+
+def differs(row: Row) -> bool:
+    """Whether the row says that its two sides are not the same."""
+    return row.verdict not in AGREEING and row.verdict is not Verdict.NOT_COMPARED
+
+
+def fails(row: Row) -> bool:
+    """Whether the row alone makes its report fail."""
+    return row.counts and row.verdict not in AGREEING

@@ -10,7 +10,7 @@ from typing import Optional, Union
 import numpy as np
 
 from padiff_compare.judge.evidence import Measured
-from padiff_compare.judge.interim_elements import Reals, moved_back, sizes_of
+from padiff_compare.judge.interim import Reals, moved_back, sizes_of
 from padiff_compare.judge.measure import magnitude_of, measure, worst_row
 from padiff_compare.judge.tolerances import Explained, Tolerances, coarser, row_by_row, stepped_tolerance
 from padiff_compare.layout_rules import IDENTITY, Rule

@@ -12,8 +12,8 @@ from padiff_compare.capture.sides import SIDES, TensorPair
 from padiff_compare.capture.trace import CallName
 from padiff_compare.join.calls import CallPair, JoinedCalls
 from padiff_compare.join.pairs import PairTable
+from padiff_compare.judge.judged_row import is_agreement
 from padiff_compare.model_index import Models
-from padiff_compare.rows import is_agreement
 from padiff_rpc.v1.records import Place, Reason, Row
 from padiff_rpc.v1.words import CallMoment, Cause, Phase, Side, Verdict
 
@@ -31,12 +31,11 @@ class Charging:
         self._around = joined.traces
         self._models = models
         self._plan = joined.plan
-        self._first: dict[TensorPair[int], CallPair] = {}
+        self._shown = joined.shown[Side.CANDIDATE]
         self._last: dict[TensorPair[int], CallPair] = {}
         self._takers: defaultdict[TensorPair[int], list[CallPair]] = defaultdict(list)
         for call in joined.ordered[Side.CANDIDATE]:
             for slots in call.slots.pairs:
-                self._first.setdefault(slots.tensors, call)
                 self._last[slots.gradient_numbers] = call
                 if call.moment is CallMoment.ENTRY:
                     self._takers[slots.gradient_numbers].append(call)
@@ -46,7 +45,8 @@ class Charging:
         if phase is Phase.BACKWARD:
             maker = self._last.get(slots.gradient_numbers, call)
         else:
-            maker = self._first.get(slots.tensors, call)
+            shown = self._shown.get(slots.tensors)
+            maker = shown[0] if shown else call
         if maker is call:
             return None
         event = maker.reference.event

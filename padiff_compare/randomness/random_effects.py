@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Optional
 
@@ -42,33 +41,33 @@ class RandomEffects:
         self._note_gradients()
 
     def _note_values(self, side: Side) -> None:
-        first: dict[TensorPair[int], CallPair] = {}
-        for pair in self._seen.ordered[side]:
-            for slots in pair.slots.pairs:
-                first.setdefault(slots.tensors, pair)
-        for key, pair in first.items():
+        for key, calls in self._seen.shown[side].items():
+            pair = calls[0]
             is_exit = pair.moment is CallMoment.EXIT
             names = self._calls.get(pair.name, "") if is_exit else self._around(side, pair)
             if names:
                 self._values[key] = names
 
     def _note_gradients(self) -> None:
-        # By tensor: the calls in whose own code it was, those in which another call took it, and those
-        # that returned it.
-        had: defaultdict[TensorPair[int], set[CallName]] = defaultdict(set)
-        taken: defaultdict[TensorPair[int], set[CallName]] = defaultdict(set)
-        returned: defaultdict[TensorPair[int], set[CallName]] = defaultdict(set)
-        for pair in self._seen.pairs:
-            is_entry, own = pair.moment is CallMoment.ENTRY, {pair.name}
-            around = {
-                call for side in SIDES for call in [self._seen.call_around(side, pair)] if call is not None
-            }
-            for slots in pair.slots.pairs:
-                had[slots.tensors] |= around | (own if is_entry else set())
-                (taken if is_entry else returned)[slots.tensors] |= around if is_entry else own
-        for key, calls in had.items():
-            by_chance = calls & self._calls.keys()
-            certain = by_chance - taken[key] - returned[key]
+        for key, calls in self._seen.shown[Side.REFERENCE].items():
+            # The calls in whose own code the tensor was, those in which another call took it, and those
+            # that returned it.
+            had, taken, returned = set[CallName](), set[CallName](), set[CallName]()
+            for pair in calls:
+                is_entry, own = pair.moment is CallMoment.ENTRY, {pair.name}
+                around = {
+                    call
+                    for side in SIDES
+                    for call in [self._seen.call_around(side, pair)]
+                    if call is not None
+                }
+                had |= around | (own if is_entry else set())
+                if is_entry:
+                    taken |= around
+                else:
+                    returned |= own
+            by_chance = had & self._calls.keys()
+            certain = by_chance - taken - returned
             if by_chance:
                 table = self._gradients if certain else self._in_hand
                 table[key] = self._calls[min(certain or by_chance)]

@@ -9,15 +9,15 @@ from typing import Optional
 from padiff_compare.aligned import AlignedModels
 from padiff_compare.capture.batches import StepBatch
 from padiff_compare.capture.sides import SIDES
-from padiff_compare.join.expectations import Expectations
+from padiff_compare.join.foreseen import Expectations
 from padiff_compare.judge.interim_history import GradientHistory
 from padiff_compare.rehearsal.trial_pass import trial_pass
 from padiff_compare.run import Run
 from padiff_compare.source_pair import SourcePair
 from padiff_compare.steps.step_pass import StepPass
 from padiff_compare.steps.step_rows import PassEnd, StepRows
-from padiff_compare.weights.owned_weight import owner_name
 from padiff_compare.weights.weight_flow import WeightFlow
+from padiff_compare.weights.weight_pair import owner_name
 from padiff_rpc.v1.records import Row
 from padiff_rpc.v1.words import CaptureKind, Pass, Phase, WeightKind
 

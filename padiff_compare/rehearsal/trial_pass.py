@@ -10,7 +10,7 @@ from padiff_compare.aligned import AlignedModels
 from padiff_compare.capture.batches import StepBatch
 from padiff_compare.capture.sides import SIDES
 from padiff_compare.join.captures import PassPlan, StepCaptures
-from padiff_compare.join.expectations import Expectations
+from padiff_compare.join.foreseen import Expectations
 from padiff_compare.judge.tolerances import Tolerances
 from padiff_compare.run import Run
 from padiff_compare.source_pair import SourcePair

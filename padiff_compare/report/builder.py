@@ -1,17 +1,16 @@
-"""A report while it is being made."""
+"""A report while it is being made, and told to the client page by page."""
 
 from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Optional
+from typing import Optional, Union
 
-from padiff_compare.report.certainty import Doubts
-from padiff_compare.report.messages import Message, pages
-from padiff_compare.rows import fails
+from padiff_compare.judge.judged_row import fails
 from padiff_rpc.v1.records import (
+    BatchWanted,
     Coverage,
     Environment,
     FirstDivergence,
@@ -23,8 +22,10 @@ from padiff_rpc.v1.records import (
     PlanPair,
     Progress,
     RandomOperation,
+    Reason,
     ReportSummary,
     Row,
+    RowPage,
     RunToRunNoise,
     StepResult,
     Timing,
@@ -33,7 +34,46 @@ from padiff_rpc.v1.records import (
     Unmatched,
     WeightFate,
 )
-from padiff_rpc.v1.words import Phase, Side
+from padiff_rpc.v1.words import Cause, NoteKind, Phase, Side
+
+ROWS_PER_PAGE = 256
+Message = Union[Progress, BatchWanted, RowPage, ReportSummary]
+
+
+class Doubts:
+    """The pairs of low confidence of a plan, by the paths of both sides."""
+
+    def __init__(self, plan: Iterable[PlanPair] = ()) -> None:
+        self._pairs = {pair.paths: pair for pair in plan if pair.is_doubtful}
+
+    def marked(self, row: Row) -> Row:
+        """Returns the row, with a reason more where its layers are a pair of low confidence."""
+        pair = self._pair(row)
+        if pair is None:
+            return row
+        doubt = Reason(cause=Cause.LOW_CONFIDENCE, numbers=(pair.confidence,), because=pair.reasons)
+        return dataclasses.replace(row, reasons=(*row.reasons, doubt))
+
+    def notes(self, rows: Sequence[Row], first: Optional[FirstDivergence]) -> Iterator[Note]:
+        """Yields what a reader must know of the verdict; nothing without doubtful pairs."""
+        if not self._pairs:
+            return
+        yield Note(kind=NoteKind.LOW_CONFIDENCE)
+        if first is not None and self._pair(first.row) is not None:
+            yield Note(kind=NoteKind.LOW_CONFIDENCE_DIVERGENCE)
+        failed = [row for row in rows if fails(row)]
+        if failed and all(self._pair(row) is not None for row in failed):
+            yield Note(kind=NoteKind.LOW_CONFIDENCE_EVERYWHERE)
+
+    def _pair(self, row: Row) -> Optional[PlanPair]:
+        if row.reference is None or row.candidate is None:
+            return None
+        return self._pairs.get((row.reference.path, row.candidate.path))
+
+
+def pages(rows: tuple[Row, ...]) -> list[RowPage]:
+    """Returns `rows` in pages, in order; none for no rows."""
+    return [RowPage(rows=rows[i : i + ROWS_PER_PAGE]) for i in range(0, len(rows), ROWS_PER_PAGE)]
 
 
 class ReportBuilder:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import ItemsView, Iterable, Sequence
 from typing import Generic, Optional, TypeVar
 
-from padiff_compare.judge.judged_row import blank_row, lone_row
-from padiff_compare.rows import fails, is_agreement, is_compared
+from padiff_compare.judge.judged_row import blank_row, fails, is_agreement, is_compared, lone_row
 from padiff_rpc.v1.records import Coverage, FirstDivergence, Omitted, Place, Row, Unmatched
 from padiff_rpc.v1.words import (
     CaptureKind,

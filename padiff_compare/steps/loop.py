@@ -10,16 +10,15 @@ from padiff_compare.aligned import AlignedModels
 from padiff_compare.capture.batches import StepBatch
 from padiff_compare.capture.held_pass import HeldPass
 from padiff_compare.capture.sides import SIDES
-from padiff_compare.join.own_gradients import own_inputs, with_own_gradients
+from padiff_compare.join.foreseen import own_inputs, with_own_gradients
 from padiff_compare.judge.interim_history import GradientHistory
 from padiff_compare.lockstep.lockstep_plan import LockstepPlan, plan_overrides
 from padiff_compare.randomness.random_decisions import RandomDecisions
 from padiff_compare.run import Run
 from padiff_compare.source_pair import SourcePair
 from padiff_compare.steps.one_pass import PassRunner
-from padiff_compare.steps.step_pass import Outcome, StepPass, step_result
+from padiff_compare.steps.step_pass import Outcome, StepPass, Twins, step_result
 from padiff_compare.steps.step_run import PassStart
-from padiff_compare.steps.twins import Twins
 from padiff_rpc.v1.records import Row, StepStart
 from padiff_rpc.v1.words import DefaultLoss, Pass, Phase, Side
 

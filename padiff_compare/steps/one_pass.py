@@ -11,7 +11,7 @@ from padiff_compare.capture.sides import SIDES, other
 from padiff_compare.capture.source import StepSource
 from padiff_compare.join.calls import JoinedCalls
 from padiff_compare.join.captures import PassPlan, StepCaptures
-from padiff_compare.join.expectations import Expectations
+from padiff_compare.join.foreseen import Expectations
 from padiff_compare.judge.tolerances import Tolerances
 from padiff_compare.lockstep.override_feed import WINDOW_BYTES, OverrideFeed
 from padiff_compare.randomness.random_decisions import RandomDecisions

@@ -1,4 +1,4 @@
-"""Passes of a step: what each of them is, and what it has come to."""
+"""Passes of a step: what each is and has come to, and the two rows of one place."""
 
 from __future__ import annotations
 
@@ -9,16 +9,99 @@ from typing import Optional
 
 from padiff_compare.capture.held_pass import HeldPass
 from padiff_compare.judge.interim_history import GradientHistory
+from padiff_compare.judge.judged_row import differs, fails, is_agreement
 from padiff_compare.lockstep.lockstep_plan import LockstepPlan
-from padiff_compare.rows import fails
-from padiff_compare.steps.twins import Twins
 from padiff_rpc.records import record
-from padiff_rpc.v1.records import Row, StepResult, Unmatched
-from padiff_rpc.v1.words import CaptureKind, Pass
+from padiff_rpc.tensors import FLOATING, epsilon
+from padiff_rpc.v1.records import Note, Place, Reason, Row, StepResult, Unmatched
+from padiff_rpc.v1.words import CaptureKind, Cause, NoteKind, Omission, Pass, Phase, Verdict
 
 # How the difference grows shows in these. A gradient of rounding noise may be anything apart.
 _VALUES = frozenset({CaptureKind.INPUT, CaptureKind.OUTPUT, CaptureKind.LOSS})
 _WEIGHTS = frozenset({CaptureKind.PARAMETER, CaptureKind.BUFFER})
+
+# An error this large, and as many times larger than all before it and than its dtype's spacing, did not grow.
+_LARGE, _LEAP = 1e-2, 1e5
+
+_At = Optional[tuple[str, int, str]]
+
+
+class Twins:
+    """Knows the rows of both passes of one step by their places; the pass in lockstep comes first.
+
+    Attributes:
+        drift: how far the free run's weights are apart behind the step, once its rows are settled.
+    """
+
+    def __init__(self, drift: float = 0.0) -> None:
+        """`drift`: how far (relative L2) the free run's weights were apart before the step."""
+        self.drift = 0.0
+        self._largest = drift
+        self._leaps: set[int] = set()
+        self._numbers: dict[tuple[Phase, CaptureKind, _At, _At], int] = {}
+        self._local: dict[int, Row] = {}
+
+    @property
+    def notes(self) -> tuple[Note, ...]:
+        """What a reader should know of the step."""
+        return (Note(kind=NoteKind.LEAP),) if self._leaps else ()
+
+    def numbered(self, row: Row) -> Row:
+        """Returns the row of a place, before any of it is charged to another, with the place's number."""
+        key = (row.phase, row.kind, _at(row.reference), _at(row.candidate))
+        return dataclasses.replace(row, twin=self._numbers.setdefault(key, len(self._numbers) + 1))
+
+    def settled(self, row: Row) -> Row:
+        """Takes the local row of a place; returns a free one, which does not count where its twin tells all.
+
+        Values that differ in the free run alone are what smaller differences before have grown to. A fault
+        is counted by the local row. Whatever else keeps a free row from agreeing, its twin does not explain.
+        Of a local row that is charged to another layer, the one before that has to come first; free rows of
+        values come in order of execution.
+        """
+        if row.pass_kind is Pass.LOCKSTEP:
+            self._local.setdefault(row.twin, row)
+            return row
+        if row.twin in self._leaps:
+            return row
+        is_leap = self._leaps_up(row)
+        local = self._local.get(row.twin)
+        if local is None or not (row.counts and differs(row)):
+            return row
+        if differs(local) or local.omission is Omission.JUDGED_ELSEWHERE:
+            return _explained(row, Cause.LOCAL_FAULT)
+        if row.verdict is Verdict.MISMATCH and is_agreement(local):
+            if is_leap:
+                self._leaps.add(row.twin)
+                return _told(row, Cause.LEAP)
+            return _explained(row, Cause.ACCUMULATION)
+        return row
+
+    def _leaps_up(self, row: Row) -> bool:
+        """Notes how far a free row is off; returns whether all before it are too close to have led there."""
+        error = row.figures.relative_l2 if row.figures is not None else 0.0
+        if row.phase is Phase.WEIGHTS:
+            self.drift = max(self.drift, error)
+        if row.phase not in (Phase.INPUTS, Phase.FORWARD):
+            return False
+        before, self._largest = self._largest, max(self._largest, error)
+        spec = row.reference.spec if row.reference is not None else None
+        # An index that flipped is a decision; what it leads to comes behind it.
+        if spec is None or spec.dtype not in FLOATING:
+            return False
+        return error > max(_LARGE, _LEAP * max(before, epsilon(spec.dtype)))
+
+
+def _explained(row: Row, cause: Cause) -> Row:
+    return dataclasses.replace(_told(row, cause), counts=False)
+
+
+def _told(row: Row, cause: Cause) -> Row:
+    return dataclasses.replace(row, reasons=(Reason(cause=cause), *row.reasons))
+
+
+def _at(place: Optional[Place]) -> _At:
+    return None if place is None else (place.path, place.call, place.slot)
 
 
 @record

@@ -6,7 +6,14 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Optional
 
-from padiff_compare.capture.items import Announced, CaptureBegins, CaptureChunk, Credit, HeldCapture, StepItem
+from padiff_compare.capture.source import (
+    Announced,
+    CaptureBegins,
+    CaptureChunk,
+    Credit,
+    HeldCapture,
+    StepItem,
+)
 from padiff_compare.capture.store import TensorStore
 from padiff_compare.join.captures import StepCaptures
 from padiff_compare.join.pairs import Half

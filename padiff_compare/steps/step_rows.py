@@ -16,13 +16,12 @@ from padiff_compare.join.captures import LOSSES, StepCaptures
 from padiff_compare.join.functional_calls import FunctionalCalls
 from padiff_compare.join.pairs import PairTable
 from padiff_compare.judge.evidence import Evidence, Excuses, Known
-from padiff_compare.judge.judged_row import judged_row, lone_row, unmeasured_row
+from padiff_compare.judge.judged_row import judged_row, lone_row, numbered, unmeasured_row
 from padiff_compare.layout_rules import IDENTITY
 from padiff_compare.lockstep.charging import Charging, Shares
 from padiff_compare.model_index import Models
-from padiff_compare.noise.shifted import Shifted
+from padiff_compare.noise.rounding_floors import Shifted
 from padiff_compare.randomness.random_effects import RandomEffects
-from padiff_compare.rows import numbered
 from padiff_compare.steps.row_maker import RowMaker, against_nothing, is_nothing
 from padiff_compare.steps.step_pass import StepPass
 from padiff_compare.weights.weight_pair import Counterparts, WeightPair

@@ -13,7 +13,7 @@ from typing import Optional
 
 from padiff_compare.alignment.kinds import is_composite
 from padiff_compare.layout_rules import IDENTITY, STACK, TRANSPOSE, Rule, chain, part_of
-from padiff_compare.weights.owned_weight import OwnedWeight, full_name
+from padiff_compare.weights.weight_pair import OwnedWeight, full_name
 from padiff_rpc.records import record
 from padiff_rpc.v1.records import Layer, Weight
 from padiff_rpc.v1.words import WeightLayout

@@ -11,7 +11,7 @@ from padiff_compare.alignment.path_words import part_words
 from padiff_compare.alignment.plan import PairedLayer, Plan
 from padiff_compare.layout_rules import TRANSPOSE, Rule, Shape, reshape_to
 from padiff_compare.weights.own_weights import choose_rule
-from padiff_compare.weights.owned_weight import OwnedWeight
+from padiff_compare.weights.weight_pair import OwnedWeight
 from padiff_rpc.records import record
 from padiff_rpc.v1.records import Layer
 from padiff_rpc.v1.words import WeightKind

@@ -11,8 +11,7 @@ from padiff_compare.alignment.kinds import is_norm
 from padiff_compare.capture.sides import other
 from padiff_compare.capture.source import Sources
 from padiff_compare.judge.judged_row import blank_row, lone_row
-from padiff_compare.weights.owned_weight import OwnedWeight
-from padiff_compare.weights.weight_pair import AffineWeight
+from padiff_compare.weights.weight_pair import AffineWeight, OwnedWeight
 from padiff_rpc.tensors import HostTensor, widen
 from padiff_rpc.v1.records import Layer, Note, Place, Reason, Row, Weight
 from padiff_rpc.v1.words import CaptureKind, Cause, NoteKind, Phase, Side, WeightKind

@@ -13,12 +13,11 @@ from padiff_compare.capture.sides import SIDES, other
 from padiff_compare.capture.source import Sources
 from padiff_compare.judge.evidence import Evidence, Excuses, Known, Measured
 from padiff_compare.judge.interim_history import GradientHistory
-from padiff_compare.judge.judged_row import blank_row, judged_row, lone_row
+from padiff_compare.judge.judged_row import blank_row, differs, judged_row, lone_row, numbered
 from padiff_compare.judge.measure import is_zero, measure
 from padiff_compare.judge.measured import Aspect, measure_pair
 from padiff_compare.judge.state_tolerances import RATE, SQUARES, StateTolerances
 from padiff_compare.model_index import Models
-from padiff_compare.rows import differs, numbered
 from padiff_compare.weights import optimizer_settings
 from padiff_compare.weights.optimizer_entries import STEP, EntryPair, LoneEntry, MatchedEntries, match
 from padiff_compare.weights.weight_pair import WeightPair, WeightPlan

@@ -7,10 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from padiff_compare.alignment.kinds import is_table
 from padiff_compare.alignment.plan import Plan
-from padiff_compare.rows import differs
+from padiff_compare.judge.judged_row import differs
 from padiff_compare.weights.own_weights import choose_rule
-from padiff_compare.weights.owned_weight import OwnedWeight, full_name
-from padiff_compare.weights.weight_pair import WeightPair, WeightPlan
+from padiff_compare.weights.weight_pair import OwnedWeight, WeightPair, WeightPlan, full_name
 from padiff_rpc.v1.records import Layer, Note, Reason, Row
 from padiff_rpc.v1.words import Cause, NoteKind, PairedBy, Side, WeightKind
 

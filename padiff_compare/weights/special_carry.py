@@ -19,9 +19,8 @@ import numpy as np
 
 from padiff_compare.weights.element_map import Places, element_rule
 from padiff_compare.weights.index_numbers import IndexNumbers
-from padiff_compare.weights.owned_weight import OwnedWeight
 from padiff_compare.weights.special_calls import Function
-from padiff_compare.weights.weight_pair import MadeWeight, SpecialInit, WeightPair
+from padiff_compare.weights.weight_pair import MadeWeight, OwnedWeight, SpecialInit, WeightPair
 from padiff_rpc.records import record
 from padiff_rpc.tensors import HostTensor, cast
 from padiff_rpc.v1.records import Note, Reason, Unmatched

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from padiff_compare.alignment.kinds import is_aside
-from padiff_compare.weights.owned_weight import OwnedWeight, full_name
-from padiff_compare.weights.weight_pair import SpecialInit
+from padiff_compare.weights.weight_pair import OwnedWeight, SpecialInit, full_name
 from padiff_rpc.v1.records import Layer, LayerPair
 
 

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Hashable, Iterator, Sequence
 
 from padiff_compare.layout_rules import IDENTITY, TRANSPOSE, Rule
-from padiff_compare.weights.owned_weight import OwnedWeight
+from padiff_compare.weights.weight_pair import OwnedWeight
 from padiff_rpc.v1.records import Weight
 from padiff_rpc.v1.words import WeightKind
 

@@ -7,10 +7,9 @@ from typing import Optional
 
 from padiff_compare.alignment.kinds import is_aside
 from padiff_compare.capture.sides import other
-from padiff_compare.rows import reasons_of
+from padiff_compare.judge.judged_row import reasons_of
 from padiff_compare.weights.element_map import function_step
-from padiff_compare.weights.owned_weight import owner_name
-from padiff_compare.weights.weight_pair import WeightPair, WeightPlan
+from padiff_compare.weights.weight_pair import WeightPair, WeightPlan, owner_name
 from padiff_rpc.v1.records import Layer, LayoutRule, Reason, Weight, WeightFate
 from padiff_rpc.v1.words import Cause, Fate, Side
 

@@ -10,23 +10,26 @@ from typing import Optional
 
 from padiff_compare.capture.sides import SIDES
 from padiff_compare.capture.source import Sources
-from padiff_compare.judge.evidence import Evidence, Known, Measured
-from padiff_compare.judge.interim_elements import without
-from padiff_compare.judge.interim_history import GradientHistory, Spreads, is_variance
-from padiff_compare.judge.interim_steps import StepLengths
+from padiff_compare.judge.evidence import Evidence, Known, Measured, Misfit
+from padiff_compare.judge.interim import without
+from padiff_compare.judge.interim_history import GradientHistory, Spreads, StepLengths, is_variance
 from padiff_compare.judge.judge import judge
-from padiff_compare.judge.judged_row import blank_row, judged_row, lone_row, unmeasured_row
+from padiff_compare.judge.judged_row import (
+    blank_row,
+    judged_row,
+    lone_row,
+    numbered,
+    reasons_of,
+    unmeasured_row,
+)
 from padiff_compare.judge.measure import measure
 from padiff_compare.judge.measured import Aspect, measure_pair
 from padiff_compare.judge.tolerances import Explained, Tolerances
 from padiff_compare.model_index import Models
-from padiff_compare.rows import numbered, reasons_of
 from padiff_compare.weights.element_map import function_step
-from padiff_compare.weights.misfit import misfit_evidence
 from padiff_compare.weights.neutral_weights import NeutralWeights
-from padiff_compare.weights.owned_weight import full_name
 from padiff_compare.weights.special_calls import SpecialCalls
-from padiff_compare.weights.weight_pair import SpecialInit, WeightPair, WeightPlan
+from padiff_compare.weights.weight_pair import SpecialInit, WeightPair, WeightPlan, full_name
 from padiff_rpc.tensors import HostTensor, cast
 from padiff_rpc.v1.records import LayoutRule, Options, Place, Reason, Row, TensorSpec, Tolerance, Unmatched
 from padiff_rpc.v1.words import (
@@ -270,3 +273,15 @@ def _as_bfloat16(value: HostTensor, wanted: DType) -> HostTensor:
 def _is_exact(pair: WeightPair) -> bool:
     """Whether both frameworks make the same of the same values in this buffer."""
     return pair.kind is WeightKind.BUFFER and not is_variance(pair.candidate.weight)
+
+
+def misfit_evidence(kind: CaptureKind, pair: WeightPair) -> Evidence:
+    """Returns what is known of a pair that is a misfit; its rule is not applied, since it may not be."""
+    specs = [owned.weight.spec for owned in pair.references]
+    made = pair.rule.shape_or_none(*(spec.shape for spec in specs))
+    wanted = pair.candidate.weight.spec
+    shown: Optional[TensorSpec] = specs[0] if len(specs) == 1 else None
+    if made is not None:
+        shown = dataclasses.replace(specs[0], shape=made)
+    misfit = Misfit(reference=shown, candidate=wanted, is_of_shape=made == wanted.shape)
+    return Evidence(kind=kind, why=reasons_of(pair.reason), misfit=misfit)

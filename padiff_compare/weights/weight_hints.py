@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 from padiff_compare.layout_rules import IDENTITY, TRANSPOSE, Shape, axes, fitting_orders
-from padiff_compare.weights.owned_weight import OwnedWeight
+from padiff_compare.weights.weight_pair import OwnedWeight
 from padiff_rpc.tensors import COMPLEX
 from padiff_rpc.v1.records import Reason, TensorSpec
 from padiff_rpc.v1.words import Cause

@@ -22,11 +22,18 @@ from padiff_compare.weights.composites import Held, combinations, fused_below, h
 from padiff_compare.weights.lone_weights import LoneWeight, pair_lone
 from padiff_compare.weights.neutral_weights import affine_weight
 from padiff_compare.weights.own_weights import alternatives, pair_weights, with_computed
-from padiff_compare.weights.owned_weight import OwnedWeight, is_within, owner_name
 from padiff_compare.weights.special_init import special_init
 from padiff_compare.weights.unseen_weights import is_turned_square, pair_in_order
 from padiff_compare.weights.weight_hints import Neighbours, fitting
-from padiff_compare.weights.weight_pair import AffineWeight, MadeWeight, WeightPair, WeightPlan
+from padiff_compare.weights.weight_pair import (
+    AffineWeight,
+    MadeWeight,
+    OwnedWeight,
+    WeightPair,
+    WeightPlan,
+    is_within,
+    owner_name,
+)
 from padiff_rpc.records import record
 from padiff_rpc.tensors import COMPLEX
 from padiff_rpc.v1.records import Layer, Reason, StatedPairing, Unmatched, Weight

@@ -7,7 +7,7 @@ import queue
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Optional
 
-from padiff_compare.capture.items import Announced, CaptureBegins, CaptureChunk, Credit, StepItem
+from padiff_compare.capture.source import Announced, CaptureBegins, CaptureChunk, Credit, StepItem
 from padiff_rpc.convert import from_proto, to_proto
 from padiff_rpc.errors import ProtocolError
 from padiff_rpc.records import record

@@ -12,7 +12,7 @@ from padiff_client.link import Batches, connect
 from padiff_client.report import Report
 from padiff_client.sentences import reason
 from padiff_client.tensor_leaves import Input
-from padiff_compare.rows import fails, is_agreement
+from padiff_compare.judge.judged_row import fails, is_agreement
 from padiff_rpc import trees
 from padiff_rpc.v1.records import (
     CompareStart,

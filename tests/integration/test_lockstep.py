@@ -12,7 +12,7 @@ from processes import Service, running, running_worker
 
 from padiff_client.link import Batches
 from padiff_client.report import Report
-from padiff_compare.rows import fails
+from padiff_compare.judge.judged_row import fails
 from padiff_rpc.v1.records import Model, Options, Row
 from padiff_rpc.v1.words import CaptureKind, Phase, Side
 

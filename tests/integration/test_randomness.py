@@ -12,7 +12,7 @@ from processes import Service
 from padiff_client.link import Batches
 from padiff_client.report import Report
 from padiff_client.sentences import reason
-from padiff_compare.rows import fails
+from padiff_compare.judge.judged_row import fails
 from padiff_rpc import trees
 from padiff_rpc.v1.records import Model, Options, Row
 from padiff_rpc.v1.words import CaptureKind, Pass, Phase, Side, Verdict

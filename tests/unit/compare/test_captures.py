@@ -9,13 +9,13 @@ import pytest
 
 from padiff_client.sentences import reason
 from padiff_compare.alignment.plan import PairedLayer, Plan
-from padiff_compare.capture.items import Announced
 from padiff_compare.capture.sides import TensorPair
+from padiff_compare.capture.source import Announced
 from padiff_compare.capture.store import TensorStore
 from padiff_compare.capture.trace import Trace
 from padiff_compare.join.calls import join_calls
 from padiff_compare.join.captures import LOSSES, PassPlan, StepCaptures
-from padiff_compare.join.expectations import Expectations
+from padiff_compare.join.foreseen import Expectations
 from padiff_compare.join.pairs import Half
 from padiff_compare.judge.interim_history import GradientHistory
 from padiff_compare.judge.measured import measure_pair
@@ -24,8 +24,7 @@ from padiff_compare.layout_rules import IDENTITY
 from padiff_compare.model_index import ModelIndex
 from padiff_compare.steps.step_pass import StepPass
 from padiff_compare.steps.step_rows import PassEnd, StepRows
-from padiff_compare.weights.owned_weight import OwnedWeight
-from padiff_compare.weights.weight_pair import WeightPair
+from padiff_compare.weights.weight_pair import OwnedWeight, WeightPair
 from padiff_compare.weights.weight_plan import WeightPlan
 from padiff_rpc.tensors import HostTensor
 from padiff_rpc.v1.records import CallEvent, CaptureId, Layer, Options, Slot, TensorSpec, Weight

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from padiff_client.sentences import reason
-from padiff_compare.report.certainty import Doubts
+from padiff_compare.report.builder import Doubts
 from padiff_rpc.v1.records import FirstDivergence, Place, PlanPair, Reason, Row
 from padiff_rpc.v1.words import CaptureKind, Cause, Difference, NoteKind, PairedBy, Phase, Verdict
 

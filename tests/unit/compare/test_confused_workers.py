@@ -27,7 +27,7 @@ from padiff_compare.capture.store import TensorStore
 from padiff_compare.capture.trace import Origin, Trace
 from padiff_compare.join.calls import join_calls
 from padiff_compare.join.captures import PassPlan, StepCaptures
-from padiff_compare.join.expectations import Expectations
+from padiff_compare.join.foreseen import Expectations
 from padiff_compare.judge.measured import measure_pair
 from padiff_compare.judge.tolerances import Tolerances
 from padiff_compare.lockstep.lockstep_plan import LockstepPlan

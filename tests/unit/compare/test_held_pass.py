@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from padiff_compare.capture.held_pass import HeldPass
-from padiff_compare.capture.items import Announced, HeldCapture
+from padiff_compare.capture.source import Announced, HeldCapture
 from padiff_compare.capture.store import TensorStore
 from padiff_rpc.tensors import HostTensor
 from padiff_rpc.v1.records import CallEvent, CaptureId, StepSummary, TensorSpec

@@ -11,7 +11,7 @@ import pytest
 
 from padiff_client.sentences import reason
 from padiff_compare.judge.evidence import Evidence, Measured
-from padiff_compare.judge.interim_elements import sizes_of, without
+from padiff_compare.judge.interim import sizes_of, without
 from padiff_compare.judge.interim_history import GradientHistory, rounding_notes
 from padiff_compare.judge.judged_row import judged_row
 from padiff_compare.judge.measured import Aspect, measure_pair

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from padiff_compare.judge.interim_steps import StepLengths
+from padiff_compare.judge.interim_history import StepLengths
 from padiff_rpc.tensors import HostTensor
 
 NAME = ("layer.weight", "layer.weight")

@@ -6,8 +6,7 @@ import pytest
 
 from padiff_compare.layout_rules import IDENTITY, STACK
 from padiff_compare.weights.optimizer_entries import match
-from padiff_compare.weights.owned_weight import OwnedWeight
-from padiff_compare.weights.weight_pair import WeightPair
+from padiff_compare.weights.weight_pair import OwnedWeight, WeightPair
 from padiff_rpc.v1.records import DescribeOptimizerResponse, OptimizerEntry, TensorSpec, Weight
 from padiff_rpc.v1.words import DType, Side, WeightKind
 

@@ -8,8 +8,7 @@ from padiff_compare.alignment.plan import PairedLayer, Plan
 from padiff_compare.capture.sides import SIDES
 from padiff_compare.capture.trace import Trace
 from padiff_compare.join.calls import join_calls
-from padiff_compare.join.expectations import Expectations
-from padiff_compare.join.own_gradients import own_inputs, with_own_gradients
+from padiff_compare.join.foreseen import Expectations, own_inputs, with_own_gradients
 from padiff_compare.lockstep.lockstep_plan import plan_lockstep
 from padiff_rpc.v1.records import CallEvent, CallInput, Slot, TensorSpec
 from padiff_rpc.v1.words import CallMoment, DType, Side

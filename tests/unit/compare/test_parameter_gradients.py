@@ -8,8 +8,7 @@ from padiff_compare.capture.store import TensorStore
 from padiff_compare.join.pairs import Half
 from padiff_compare.join.parameter_gradients import ParameterGradients
 from padiff_compare.layout_rules import STACK
-from padiff_compare.weights.owned_weight import OwnedWeight
-from padiff_compare.weights.weight_pair import WeightPair
+from padiff_compare.weights.weight_pair import OwnedWeight, WeightPair
 from padiff_rpc.tensors import HostTensor
 from padiff_rpc.v1.records import TensorSpec, Weight
 from padiff_rpc.v1.words import DType, Side, WeightKind

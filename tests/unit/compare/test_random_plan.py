@@ -12,8 +12,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "fakes"))
 from random_events import CANDIDATE, REFERENCE, made, plan_of, seen_in
 
 from padiff_client import sentences
-from padiff_compare.randomness.random_plan import plan_randomness
-from padiff_compare.randomness.random_sharing import share
+from padiff_compare.randomness.random_plan import plan_randomness, share
 from padiff_rpc.v1.records import Note, Reason
 from padiff_rpc.v1.words import Cause, NoteKind, Randomness
 

@@ -24,8 +24,7 @@ from padiff_compare.layout_rules import IDENTITY
 from padiff_compare.model_index import ModelIndex
 from padiff_compare.noise.noise import rounding_floor
 from padiff_compare.noise.rounding_floors import RoundingFloors
-from padiff_compare.weights.owned_weight import OwnedWeight
-from padiff_compare.weights.weight_pair import WeightPair, WeightPlan
+from padiff_compare.weights.weight_pair import OwnedWeight, WeightPair, WeightPlan
 from padiff_rpc.tensors import HostTensor
 from padiff_rpc.v1.records import CallEvent, Layer, Options, Slot, TensorSpec, Weight
 from padiff_rpc.v1.words import CallMoment, CaptureKind, DType, Omission, PairedBy, Side, Verdict, WeightKind

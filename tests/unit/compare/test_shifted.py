@@ -10,7 +10,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "fakes"))
 from random_events import plan_of, seen_in
 
 from padiff_compare.judge.interim_history import GradientHistory
-from padiff_compare.noise.shifted import Shifted
+from padiff_compare.noise.rounding_floors import Shifted
 
 SEEN = seen_in(plan_of("", "conv", "norm", "last"), ">:1 >conv:1 <conv:2 >norm:2 <norm:3 >last:3 <last:4 <:4")
 

@@ -9,9 +9,8 @@ import pytest
 
 from padiff_compare.capture.source import RuleFailed
 from padiff_compare.weights import index_numbers
-from padiff_compare.weights.owned_weight import OwnedWeight
 from padiff_compare.weights.special_carry import carried, left_out
-from padiff_compare.weights.weight_pair import SpecialInit
+from padiff_compare.weights.weight_pair import OwnedWeight, SpecialInit
 from padiff_rpc.tensors import HostTensor, widen
 from padiff_rpc.v1.records import ModelFailure, Note, Reason, TensorSpec, Weight
 from padiff_rpc.v1.words import Cause, DType, NoteKind, Phase, Side, WeightKind

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from padiff_compare.capture.items import Announced, CaptureBegins, CaptureChunk
+from padiff_compare.capture.source import Announced, CaptureBegins, CaptureChunk
 from padiff_compare.capture.store import TensorStore
 from padiff_compare.steps.step_reader import StepReader
 from padiff_rpc.errors import BusyError

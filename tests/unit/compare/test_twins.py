@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from padiff_compare.steps.twins import Twins
+from padiff_compare.steps.step_pass import Twins
 from padiff_rpc.v1.records import Figures, Note, Place, Reason, Row, TensorSpec
 from padiff_rpc.v1.words import CaptureKind, Cause, DType, NoteKind, Pass, Phase, Verdict
 

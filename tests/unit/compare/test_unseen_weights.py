@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from padiff_compare.layout_rules import IDENTITY, TRANSPOSE
-from padiff_compare.weights.owned_weight import OwnedWeight
 from padiff_compare.weights.unseen_weights import KindedWeight, pair_in_order
+from padiff_compare.weights.weight_pair import OwnedWeight
 from padiff_rpc.v1.records import TensorSpec, Weight
 from padiff_rpc.v1.words import DType, WeightKind, WeightLayout
 

@@ -7,9 +7,8 @@ import pytest
 from padiff_client.sentences import reason
 from padiff_compare.layout_rules import STACK, part_of
 from padiff_compare.model_index import ModelIndex
-from padiff_compare.weights.owned_weight import OwnedWeight
 from padiff_compare.weights.weight_flow import WeightFlow
-from padiff_compare.weights.weight_pair import WeightPair, WeightPlan
+from padiff_compare.weights.weight_pair import OwnedWeight, WeightPair, WeightPlan
 from padiff_rpc.v1.records import Layer, Options, Reason, TensorSpec, Weight
 from padiff_rpc.v1.words import Cause, DType, Phase, Side, Verdict, WeightKind
 

@@ -1,4 +1,4 @@
-"""Inputs of which the gradient that each call sends back is compared, in place of the tensor's total.
+"""Foresight of the steps to come, from traces: the partners of each tensor, and gradients of a call's own.
 
 A tensor that a layer returned has one total gradient, whatever takes it. One that code between the layers
 made need not have: code may go on with the tensor that a layer took on one side, and make its value anew on
@@ -10,12 +10,13 @@ A gradient that such code loses shows in the tensors that the code was given.
 from __future__ import annotations
 
 import dataclasses
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
+from typing import Optional
 
 from padiff_compare.alignment.slots import SlotPair
 from padiff_compare.capture.sides import SIDES, other
-from padiff_compare.capture.trace import Trace
+from padiff_compare.capture.trace import Origin, Trace
 from padiff_compare.join.calls import CallPair, JoinedCalls, join_calls
 from padiff_rpc.v1.records import CallEvent, CallInput
 from padiff_rpc.v1.words import CallMoment, Side
@@ -93,3 +94,32 @@ def _numbered(trace: Trace, taken: set[_Taken]) -> Iterator[CallEvent]:
         next_number += len(numbers)
         slots = (dataclasses.replace(slot, gradient=numbers.get(slot.tensor, 0)) for slot in event.slots)
         yield dataclasses.replace(event, slots=tuple(slots)) if numbers else event
+
+
+class Expectations:
+    """What the traces say of the steps to come: how many partners each tensor, and its gradient, has."""
+
+    def __init__(self, joined: JoinedCalls) -> None:
+        self._traces = joined.traces
+        origins = {side: dict(joined.recorded[side].origins()) for side in SIDES}
+        slots = [slots for pair in joined.pairs for slots in pair.slots.pairs]
+        # By whether gradients are meant.
+        self._partners: Mapping[bool, Mapping[Side, Counter[Origin]]] = {
+            gradient: {side: Counter(dict.fromkeys(origins[side].values(), 0)) for side in SIDES}
+            for gradient in (False, True)
+        }
+        for gradient, pairs in (
+            (False, {one.tensors for one in slots}),
+            (True, {one.gradient_numbers for one in slots}),
+        ):
+            for pair in pairs:
+                for side in SIDES:
+                    self._partners[gradient][side][origins[side][pair.of(side)]] += 1
+
+    def partners(self, side: Side, origin: Origin, *, gradient: bool) -> Optional[int]:
+        """Returns how many pairs hold what was first seen there, or its gradient; None: no trace knows it."""
+        return self._partners[gradient][side].get(origin)
+
+    def knows(self, side: Side, event: CallEvent) -> bool:
+        """Whether the trace has this call."""
+        return self._traces[side].has(event)

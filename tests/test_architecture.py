@@ -54,7 +54,7 @@ INNER_ARROWS: dict[str, set[str]] = {
     "report": {"alignment", "judge"},
     "join": {"capture", "alignment", "judge", "weights"},
     "noise": {"capture", "alignment", "judge", "weights", "join"},
-    "lockstep": {"capture", "alignment", "join"},
+    "lockstep": {"capture", "alignment", "judge", "join"},
     "randomness": {"capture", "alignment", "judge", "weights", "report", "join", "lockstep"},
     "steps": {"capture", "alignment", "judge", "weights", "join", "noise", "lockstep", "randomness"},
     "rehearsal": {"capture", "alignment", "judge", "weights", "join", "steps"},

@@ -54,6 +54,11 @@ class PairedLayer:
     reason: Optional[Reason] = None
     unit: bool = False
 
+    @property
+    def reasons(self) -> tuple[Reason, ...]:
+        """The reason as records carry it: () for none."""
+        return () if self.reason is None else (self.reason,)
+
 
 @record
 class PairedCall:

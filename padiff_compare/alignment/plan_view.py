@@ -8,7 +8,6 @@ from typing import Optional
 from padiff_compare.alignment.plan import Plan
 from padiff_compare.capture.sides import SIDES, other
 from padiff_compare.capture.trace import Trace, Traces
-from padiff_compare.judge.judged_row import reasons_of
 from padiff_compare.model_index import Models
 from padiff_rpc.v1.records import Place, PlanPair, Reason
 from padiff_rpc.v1.words import Cause, PairedBy, Side
@@ -64,7 +63,7 @@ def _pairs(plan: Plan, models: Models, traces: Traces) -> Iterator[PlanPair]:
             confidence=layer.confidence,
             calls=len(traces[Side.REFERENCE].of_layer(layer.reference)),
             parameterised=any(models[side].is_parameterised(paths[side]) for side in SIDES),
-            reasons=reasons_of(layer.reason),
+            reasons=layer.reasons,
             unit=layer.unit,
         )
 

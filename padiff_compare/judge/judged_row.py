@@ -104,11 +104,6 @@ def _with_spec(place: Optional[Place], spec: Optional[TensorSpec]) -> Optional[P
     return dataclasses.replace(place, spec=spec) if place is not None else None
 
 
-def reasons_of(reason: Optional[Reason]) -> tuple[Reason, ...]:
-    """Returns a reason as rows and other records carry it: () for None."""
-    return () if reason is None else (reason,)
-
-
 def numbered(rows: Iterable[Row]) -> Iterator[Row]:
     """Yields the rows with their `order` counted from 0 within each phase."""
     counts: Counter[Phase] = Counter()

@@ -7,7 +7,6 @@ from typing import Optional
 
 from padiff_compare.alignment.kinds import is_aside
 from padiff_compare.capture.sides import other
-from padiff_compare.judge.judged_row import reasons_of
 from padiff_compare.weights.element_map import function_step
 from padiff_compare.weights.weight_pair import WeightPair, WeightPlan, owner_name
 from padiff_rpc.v1.records import Layer, LayoutRule, Reason, Weight, WeightFate
@@ -85,4 +84,4 @@ class _Side:
             fate = Fate.AMBIGUOUS
         elif pair.placed:
             fate = Fate.PLACED
-        return fate, partner, pair.rule.told, reasons_of(pair.reason)
+        return fate, partner, pair.rule.told, pair.reasons

@@ -19,7 +19,6 @@ from padiff_compare.judge.judged_row import (
     judged_row,
     lone_row,
     numbered,
-    reasons_of,
     unmeasured_row,
 )
 from padiff_compare.judge.measure import measure
@@ -242,7 +241,7 @@ class WeightFlow:
         for pair in self._plan.pairs:
             if not pair.compared:
                 frame = self._frame(pair, Phase.INITIAL_WEIGHTS, 0)
-                yield unmeasured_row(frame, *reasons_of(pair.reason))
+                yield unmeasured_row(frame, *pair.reasons)
             elif pair.is_misfit:
                 evidence = misfit_evidence(_KINDS[pair.kind], pair)
                 yield judged_row(self._frame(pair, Phase.INITIAL_WEIGHTS, 0), evidence, rule=pair.rule)
@@ -284,4 +283,4 @@ def misfit_evidence(kind: CaptureKind, pair: WeightPair) -> Evidence:
     if made is not None:
         shown = dataclasses.replace(specs[0], shape=made)
     misfit = Misfit(reference=shown, candidate=wanted, is_of_shape=made == wanted.shape)
-    return Evidence(kind=kind, why=reasons_of(pair.reason), misfit=misfit)
+    return Evidence(kind=kind, why=pair.reasons, misfit=misfit)

@@ -119,6 +119,11 @@ class WeightPair(Counterparts):
     alternatives: tuple[Rule, ...] = ()
 
     @property
+    def reasons(self) -> tuple[Reason, ...]:
+        """The reason as records carry it: () for none."""
+        return () if self.reason is None else (self.reason,)
+
+    @property
     def ambiguous(self) -> bool:
         """Whether nothing known tells which of several rules is right."""
         return bool(self.alternatives)

@@ -57,7 +57,7 @@ class Chance:
         is_missed: whether a pass says that such a pair agrees, so that it must not be left out.
     """
 
-    names: str
+    names: tuple[str, ...]
     decides: bool = True
     is_missed: bool = True
 
@@ -78,7 +78,7 @@ class Excuses:
     shift: float = 0.0
     spread: float = 0.0
     mean_bound: float = 0.0
-    random: str = ""
+    random: tuple[str, ...] = ()
     steps: float = 0.0
 
 

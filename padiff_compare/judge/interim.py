@@ -101,7 +101,7 @@ def _was_made_by_chance(evidence: Evidence, options: Options) -> Optional[Judgem
         return None
     return Judgement(
         verdict=Verdict.NOT_COMPARED,
-        reasons=(Reason(cause=Cause.RANDOM, names=(random,)),),
+        reasons=(Reason(cause=Cause.RANDOM, names=random),),
         omission=Omission.RANDOM,
         counts=evidence.kind is CaptureKind.BUFFER,
     )

@@ -64,7 +64,7 @@ class GradientHistory:
     def __init__(self) -> None:
         self.below_rounding: dict[str, float] = {}
         self.relative_l2: dict[str, float] = {}
-        self.random: dict[str, str] = {}
+        self.random: dict[str, tuple[str, ...]] = {}
         self.shifts: dict[str, float] = {}
         self.offsets: dict[str, dict[str, Reals]] = {}
         self.fed: dict[str, float] = {}
@@ -126,7 +126,7 @@ class GradientHistory:
         An optimizer that divides by the gradient's size makes no longer steps of noise than of other
         gradients (`largest_rms`, of any parameter, over all steps).
         """
-        random = self.random.get(name, "")
+        random = self.random.get(name, ())
         if kind is CaptureKind.BUFFER:
             return Excuses(random=random, shift=self.fed.get(name.rpartition(".")[0], 0.0))
         return Excuses(random=random, steps=_ROOM * largest_rms if name in self.below_rounding else 0.0)

@@ -46,7 +46,7 @@ def judge(evidence: Evidence, options: Options) -> Judgement:
             counts=False,
         )
     if judgement.differs and judgement.counts and known.chance is not None:
-        doubt = Reason(cause=Cause.RANDOM_NEARBY, names=(known.chance.names,))
+        doubt = Reason(cause=Cause.RANDOM_NEARBY, names=known.chance.names)
         return dataclasses.replace(judgement, reasons=(*judgement.reasons, doubt))
     return judgement
 
@@ -159,7 +159,7 @@ def _is_by_chance(evidence: Evidence, options: Options) -> Optional[Judgement]:
         return None
     return Judgement(
         verdict=Verdict.NOT_COMPARED,
-        reasons=(Reason(cause=Cause.RANDOM, names=(chance.names,)),),
+        reasons=(Reason(cause=Cause.RANDOM, names=chance.names),),
         omission=Omission.RANDOM,
         counts=chance.is_missed,
     )

@@ -14,6 +14,9 @@ from padiff_compare.model_index import Models
 from padiff_compare.weights.weight_pair import WeightPair
 from padiff_rpc.v1.words import CallMoment, Phase, Side
 
+# (Reference path, call number) of a compared call -> its random operations.
+Unshared = Mapping[CallName, tuple[str, ...]]
+
 
 class RandomEffects:
     """Says of tensors and weights whether chance decides them, call by call.
@@ -26,25 +29,24 @@ class RandomEffects:
     (see `lockstep_plan`).
     """
 
-    def __init__(self, unshared: Mapping[CallName, str], seen: JoinedCalls, models: Models) -> None:
-        """`unshared`: (reference path, call number) of a compared call -> its random operations."""
+    def __init__(self, unshared: Unshared, seen: JoinedCalls, models: Models) -> None:
         self._seen = seen
         self._models = models
         self._calls = unshared
         self._paths = {path: names for (path, _), names in unshared.items()}
         self._compared_paths = {path for path, _ in seen.names}
-        self._values: dict[TensorPair[int], str] = {}
-        self._gradients: dict[TensorPair[int], str] = {}
+        self._values: dict[TensorPair[int], tuple[str, ...]] = {}
+        self._gradients: dict[TensorPair[int], tuple[str, ...]] = {}
         for side in SIDES:
             self._note_values(side)
-        self._in_hand: dict[TensorPair[int], str] = {}
+        self._in_hand: dict[TensorPair[int], tuple[str, ...]] = {}
         self._note_gradients()
 
     def _note_values(self, side: Side) -> None:
         for key, calls in self._seen.shown[side].items():
             pair = calls[0]
             is_exit = pair.moment is CallMoment.EXIT
-            names = self._calls.get(pair.name, "") if is_exit else self._around(side, pair)
+            names = self._calls.get(pair.name, ()) if is_exit else self._around(side, pair)
             if names:
                 self._values[key] = names
 
@@ -72,9 +74,9 @@ class RandomEffects:
                 table = self._gradients if certain else self._in_hand
                 table[key] = self._calls[min(certain or by_chance)]
 
-    def _around(self, side: Side, pair: CallPair) -> str:
+    def _around(self, side: Side, pair: CallPair) -> tuple[str, ...]:
         """Returns what the compared call around a pair decides by chance, in its own code."""
-        return self._calls.get(self._seen.call_around(side, pair) or ("", -1), "")
+        return self._calls.get(self._seen.call_around(side, pair) or ("", -1), ())
 
     def keeps(self, slots: SlotPair) -> tuple[bool, bool]:
         """Returns whether the candidate keeps its own value of this tensor, and its own gradient."""
@@ -87,11 +89,11 @@ class RandomEffects:
         What the whole model or a layer with weights returns is missed, since a pass says that it agrees.
         """
         is_backward = phase is Phase.BACKWARD
-        names = (self._gradients if is_backward else self._values).get(slots.tensors, "")
+        names = (self._gradients if is_backward else self._values).get(slots.tensors, ())
         if names:
             is_output = not is_backward and call.moment is CallMoment.EXIT
             return Chance(names=names, is_missed=is_output and self._must_be_compared(call))
-        doubt = self._in_hand.get(slots.tensors, "") if is_backward else ""
+        doubt = self._in_hand.get(slots.tensors, ()) if is_backward else ()
         return Chance(names=doubt, decides=False) if doubt else None
 
     def of_parameter(self, pair: WeightPair) -> Optional[Chance]:
@@ -99,25 +101,25 @@ class RandomEffects:
         names = self.of_weight(pair)
         return Chance(names=names) if names else None
 
-    def of_weight(self, pair: WeightPair) -> str:
-        """Returns the random operations that decide the gradient of a weight; "" for none."""
+    def of_weight(self, pair: WeightPair) -> tuple[str, ...]:
+        """Returns the random operations that decide the gradient of a weight; () for none."""
         owners = [(Side.CANDIDATE, pair.candidate.path)]
         owners += [(Side.REFERENCE, owned.path) for owned in pair.references]
-        return next(filter(None, (self._of_layer(side, path) for side, path in owners)), "")
+        return next(filter(None, (self._of_layer(side, path) for side, path in owners)), ())
 
-    def of_weights(self, pairs: Iterable[WeightPair]) -> dict[str, str]:
+    def of_weights(self, pairs: Iterable[WeightPair]) -> dict[str, tuple[str, ...]]:
         """Returns the weights that chance has a part in: the candidate's name -> random operations."""
         return {pair.candidate_name: names for pair in pairs for names in [self.of_weight(pair)] if names}
 
-    def _of_layer(self, side: Side, path: str) -> str:
+    def _of_layer(self, side: Side, path: str) -> tuple[str, ...]:
         """Returns what the innermost compared layer at or around a path decides by chance."""
         while True:
             found = self._seen.plan.call_pair(side, path, 0)
             reference = found[0].reference if found is not None else None
             if reference is not None and reference in self._compared_paths:
-                return self._paths.get(reference, "")
+                return self._paths.get(reference, ())
             if not path:
-                return ""
+                return ()
             path = path.rpartition(".")[0]
 
     def _must_be_compared(self, call: CallPair) -> bool:

@@ -135,7 +135,7 @@ class RandomPlan:
     randomness: Randomness
     seed: int
     pairs: Mapping[Side, tuple[RandomPair, ...]]
-    unshared: Mapping[CallName, str]
+    unshared: Mapping[CallName, tuple[str, ...]]
     operations: tuple[RandomOperation, ...]
     notes: tuple[Note, ...] = ()
 
@@ -186,7 +186,7 @@ def plan_randomness(
         randomness=randomness,
         seed=seed,
         pairs=pairs,
-        unshared={call: ", ".join(_names(made)) for call, made in apart.items()},
+        unshared={call: tuple(_names(made)) for call, made in apart.items()},
         operations=tuple(one.operation for one in settled),
         notes=(*notes, *_hidden_notes(hidden)),
     )

@@ -155,7 +155,7 @@ class OptimizerFlow:
             )
             made = measure_pair(_ASPECT, parts, candidate, tolerances=tolerances, rule=parameters.rule)
             below = history.below_rounding.get(parameters.candidate_name, 0.0)
-            excuses = Excuses(random=history.random.get(parameters.candidate_name, ""))
+            excuses = Excuses(random=history.random.get(parameters.candidate_name, ()))
             evidence = Evidence(
                 kind=_ASPECT.kind,
                 measured=made,

@@ -75,8 +75,8 @@ def test_statistics_of_what_such_a_bias_moved_are_excused_by_its_shift() -> None
 
 def test_a_weight_that_chance_moved_is_excused() -> None:
     history = GradientHistory()
-    history.random = {"fc.bias": "dropout"}
-    assert excuses_of(history, "fc.bias") == Excuses(random="dropout")
+    history.random = {"fc.bias": ("dropout",)}
+    assert excuses_of(history, "fc.bias") == Excuses(random=("dropout",))
     assert excuses_of(history, "fc.weight") == Excuses()
 
 

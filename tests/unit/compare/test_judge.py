@@ -359,9 +359,12 @@ def known(chance: Optional[Chance] = None, **given: Any) -> Known:
     return Known(chance=chance, **given)
 
 
+BY_CHANCE = known(excuses=Excuses(random=("dropout",)))
+
+
 ELSEWHERE = Reason(cause=Cause.SHOWN_BEFORE, names=("exit", "fc#0"))
-DECIDED, MISSED = Chance(names="dropout", is_missed=False), Chance(names="dropout")
-NEARBY = Chance(names="dropout", decides=False)
+DECIDED, MISSED = Chance(names=("dropout",), is_missed=False), Chance(names=("dropout",))
+NEARBY = Chance(names=("dropout",), decides=False)
 OFF = [1.0, 5.0, 3.0]
 
 
@@ -391,9 +394,15 @@ OFF = [1.0, 5.0, 3.0]
         (OFF, known(excuses=Excuses(spread=4.0, mean_bound=1.0)), WITHIN, True, [Cause.MEAN_OF_SPREAD]),
         (OFF, known(excuses=Excuses(spread=4.0, mean_bound=0.1)), Verdict.MISMATCH, True, [Cause.VALUES]),
         (OFF, known(excuses=Excuses(spread=4.0)), Verdict.MISMATCH, True, [Cause.VALUES]),
-        (OFF, known(excuses=Excuses(random="dropout", shift=3.0)), LEFT_OUT, False, [Cause.RANDOM]),
-        ([1.0, 2.0, 3.0], known(excuses=Excuses(random="dropout")), Verdict.MATCH, True, []),
-        ([1.0, 2.0], known(excuses=Excuses(random="dropout")), Verdict.SHAPE_MISMATCH, True, [Cause.SHAPE]),
+        (OFF, known(excuses=Excuses(random=("dropout",), shift=3.0)), LEFT_OUT, False, [Cause.RANDOM]),
+        ([1.0, 2.0, 3.0], BY_CHANCE, Verdict.MATCH, True, []),
+        (
+            [1.0, 2.0],
+            BY_CHANCE,
+            Verdict.SHAPE_MISMATCH,
+            True,
+            [Cause.SHAPE],
+        ),
         ([1.0, math.nan, 3.0], known(excuses=DRIVEN), Verdict.NONFINITE, True, [Cause.NONFINITE]),
         (OFF, known(excuses=DRIVEN), LEFT_OUT, False, [Cause.GRADIENT_BELOW_ROUNDING]),
         (OFF, known(excuses=Excuses(steps=0.1)), Verdict.MISMATCH, True, [Cause.VALUES]),
@@ -523,9 +532,8 @@ def test_what_is_left_out_of_a_weight_is_said_and_no_plain_match() -> None:
     )
     found = judge(Evidence(kind=CaptureKind.PARAMETER, measured=measured), STRICT)
     assert (found.verdict, found.omission) == (Verdict.WITHIN_TOLERANCE, Omission.MADE_OF_ROUNDING)
-    by_chance = known(excuses=Excuses(random="dropout"))
     apart = dataclasses.replace(measured, figures=measure(values, HostTensor.from_array(np.ones(2)), LOOSE))
-    found = judge(Evidence(kind=CaptureKind.PARAMETER, measured=apart, known=by_chance), STRICT)
+    found = judge(Evidence(kind=CaptureKind.PARAMETER, measured=apart, known=BY_CHANCE), STRICT)
     assert [one.cause for one in found.reasons] == [Cause.RANDOM]
 
 

@@ -48,12 +48,12 @@ def touched(found, seen):
 
 
 def test_chance_decides_what_a_dropout_returns_and_the_gradient_of_what_it_takes():
-    assert touched(*effects({("drop", 0): "dropout"})) == ([3], [2])
+    assert touched(*effects({("drop", 0): ("dropout",)})) == ([3], [2])
 
 
 def test_in_a_layers_own_code_it_decides_what_that_code_made_and_the_gradients_of_all_it_had():
     plan = plan_of("", "a", "b")
-    found = effects({("", 0): "dropout"}, plan, OWN_CODE, index=models("", "a", "b"))
+    found = effects({("", 0): ("dropout",)}, plan, OWN_CODE, index=models("", "a", "b"))
     # 2 and 4 are what layers returned: these are judged.
     assert touched(*found) == ([3], [1, 2, 3, 4])
 
@@ -61,12 +61,12 @@ def test_in_a_layers_own_code_it_decides_what_that_code_made_and_the_gradients_o
 def test_a_layer_without_partner_is_its_parents_own_code():
     trace = ">:1 >fc:1 <fc:2 >lone:2 <lone:3 >head:3 <head:4 <:4"
     plan = plan_of("", "fc", "head")
-    assert touched(*effects({("", 0): "dropout"}, plan, trace)) == ([3], [1, 2, 3, 4])
+    assert touched(*effects({("", 0): ("dropout",)}, plan, trace)) == ([3], [1, 2, 3, 4])
 
 
 def test_gradients_that_its_own_code_may_have_had_a_part_in_are_judged_with_a_word_of_doubt():
     plan = plan_of("", "a", "b")
-    found, seen = effects({("", 0): "dropout"}, plan, OWN_CODE, index=models("", "a", "b"))
+    found, seen = effects({("", 0): ("dropout",)}, plan, OWN_CODE, index=models("", "a", "b"))
     decides = {
         slots.reference.tensor: chance.decides
         for pair in seen.pairs
@@ -80,7 +80,7 @@ def test_gradients_that_its_own_code_may_have_had_a_part_in_are_judged_with_a_wo
 
 def test_other_calls_of_the_layer_are_judged():
     trace = ">:1 >drop:1 <drop:2 >drop:2 <drop:3 <:3"
-    assert touched(*effects({("drop", 1): "dropout"}, plan_of("", "drop"), trace)) == ([3], [2])
+    assert touched(*effects({("drop", 1): ("dropout",)}, plan_of("", "drop"), trace)) == ([3], [2])
 
 
 def test_the_other_sides_decision_is_enough():
@@ -88,7 +88,7 @@ def test_the_other_sides_decision_is_enough():
     plan = plan_of("", "fc", "head")
     reference = ">:1 >fc:1 <fc:2 >head:2 <head:4 <:4"
     candidate = ">:1 >fc:1 <fc:2 >head:3 <head:4 <:4"
-    found, seen = effects({("", 0): "dropout"}, plan, reference, candidate)
+    found, seen = effects({("", 0): ("dropout",)}, plan, reference, candidate)
     first, second = (
         next(one for pair in seen.pairs for one in pair.slots.pairs if one.candidate.tensor == number)
         for number in (2, 3)
@@ -101,23 +101,23 @@ def test_the_other_sides_decision_is_enough():
     ("path", "is_missed"), [("drop", False), ("fc", True), ("", True)], ids=["dropout", "parameters", "root"]
 )
 def test_what_a_layer_with_weights_or_the_model_returns_is_missed(path, is_missed):
-    found, seen = effects({(path, 0): "dropout"}, trace=">:1 >fc:1 <fc:2 >drop:2 <drop:3 <:4")
+    found, seen = effects({(path, 0): ("dropout",)}, trace=">:1 >fc:1 <fc:2 >drop:2 <drop:3 <:4")
     pair = next(
         pair for pair in seen.pairs if pair.layer.reference == path and pair.moment is CallMoment.EXIT
     )
     chance = found.of_tensors(pair, pair.slots.pairs[0], Phase.FORWARD)
-    assert chance == Chance(names="dropout", is_missed=is_missed)
+    assert chance == Chance(names=("dropout",), is_missed=is_missed)
 
 
 def test_a_unit_holds_the_weights_of_all_that_is_in_it():
     plan = plan_of("", "attn", units=("attn",))
     index = models("", "attn", "attn.q", parameterised=("attn.q",))
-    found, seen = effects({("attn", 0): "dropout"}, plan, ">:1 >attn:1 <attn:2 <:2", index=index)
+    found, seen = effects({("attn", 0): ("dropout",)}, plan, ">:1 >attn:1 <attn:2 <:2", index=index)
     pair = next(
         pair for pair in seen.pairs if pair.layer.reference == "attn" and pair.moment is CallMoment.EXIT
     )
     chance = found.of_tensors(pair, pair.slots.pairs[0], Phase.FORWARD)
-    assert chance == Chance(names="dropout", is_missed=True)
+    assert chance == Chance(names=("dropout",), is_missed=True)
 
 
 def weight_pair(path):
@@ -128,16 +128,16 @@ def weight_pair(path):
 def test_the_gradient_of_a_weight_is_random_where_its_layer_decides():
     plan = plan_of("", "fc", "attn", units=("attn",))
     index = models("", "fc", "attn", "attn.q", parameterised=("fc", "attn.q"))
-    found, _ = effects({("attn", 0): "dropout"}, plan, ">:1 >fc:1 <fc:2 >attn:2 <attn:3 <:3", index=index)
+    found, _ = effects({("attn", 0): ("dropout",)}, plan, ">:1 >fc:1 <fc:2 >attn:2 <attn:3 <:3", index=index)
     inside, outside = weight_pair("attn.q"), weight_pair("fc")
-    assert (found.of_weight(inside), found.of_weight(outside)) == ("dropout", "")
-    assert found.of_parameter(inside) == Chance(names="dropout")
+    assert (found.of_weight(inside), found.of_weight(outside)) == (("dropout",), ())
+    assert found.of_parameter(inside) == Chance(names=("dropout",))
     assert found.of_parameter(outside) is None
-    assert found.of_weights([inside, outside]) == {"attn.q.weight": "dropout"}
+    assert found.of_weights([inside, outside]) == {"attn.q.weight": ("dropout",)}
 
 
 def places(**given):
-    found, seen = effects({("drop", 0): "dropout"})
+    found, seen = effects({("drop", 0): ("dropout",)})
     planned = plan_overrides(seen, found.keeps, **given)
     return [
         (place.path, str(place.moment), not place.keeps_value, not place.keeps_gradient)

@@ -107,19 +107,19 @@ def test_a_dropout_that_one_side_lacks_is_judged_and_told_at_its_place():
 
 def test_what_cannot_be_shared_is_kept_apart_where_it_happens():
     found = planned(seen_in(CHAIN_PLAN, CHAIN), ["drop", "fc!poisson"], ["drop", "fc!poisson"])
-    assert found.unshared == {("fc", 0): "poisson"}
+    assert found.unshared == {("fc", 0): ("poisson",)}
     assert [one.shared for one in found.operations] == [True, False, True, False]
 
 
 def test_a_call_where_one_side_cannot_share_excuses_the_number_of_its_decisions():
     found = planned(seen_in(CHAIN_PLAN, CHAIN), ["fc!lstm"], ["fc", "drop"])
-    assert found.unshared == {("fc", 0): "lstm, dropout"}
+    assert found.unshared == {("fc", 0): ("lstm", "dropout")}
     reasons = {(one.side, one.path): one.reasons for one in found.operations}
     assert reasons[CANDIDATE, "fc"] == (Reason(cause=Cause.NOT_SHARED_BESIDE, names=("lstm",)),)
 
 
 @pytest.mark.parametrize(
-    ("randomness", "unshared"), [(Randomness.REPORT, {("drop", 0): "dropout"}), (Randomness.OFF, {})]
+    ("randomness", "unshared"), [(Randomness.REPORT, {("drop", 0): ("dropout",)}), (Randomness.OFF, {})]
 )
 def test_nothing_is_shared_unless_asked(randomness, unshared):
     found = planned(seen_in(CHAIN_PLAN, CHAIN), ["drop"], ["drop"], randomness)
@@ -130,14 +130,14 @@ def test_nothing_is_shared_unless_asked(randomness, unshared):
 
 def test_off_leaves_what_is_no_dropout_and_keeps_it_apart():
     found = planned(seen_in(CHAIN_PLAN, CHAIN), ["drop", "!randn"], ["drop"], Randomness.OFF)
-    assert found.unshared == {("", 0): "randn"}
+    assert found.unshared == {("", 0): ("randn",)}
 
 
 def test_an_unpaired_layer_decides_for_the_call_around_it():
     plan = plan_of("", "block", "block.fc")
     seen = seen_in(plan, ">:1 >block:1 >block.fc:1 <block.fc:2 >block.drop:2 <block.drop:3 <block:3 <:3")
     found = planned(seen, ["block.drop"], ["block.drop"], Randomness.REPORT)
-    assert found.unshared == {("block", 0): "dropout"}
+    assert found.unshared == {("block", 0): ("dropout",)}
 
 
 def test_a_layer_whose_call_was_not_seen_decides_for_the_layer_around_it():

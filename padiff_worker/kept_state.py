@@ -25,9 +25,10 @@ class KeptState:
         """
         self._adapter = adapter
         self._model = model
-        self._optimizer = optimizer
-        self._random = random.getstate(), np.random.get_state(), adapter.random_state()
-        self._modes = adapter.modes(model)
+        self._random = random.getstate(), np.random.get_state()
+        self._restores = [adapter.keep_modes(model), adapter.keep_random()]
+        if optimizer is not None:
+            self._restores.append(adapter.keep_optimizer(optimizer))
         weights = adapter.weights(model).values()
         self._weights = [(weight, adapter.host_copy(weight)) for weight in weights]
         self._gradients = [
@@ -35,7 +36,6 @@ class KeptState:
             for weight, gradient in ((weight, adapter.gradient(weight)) for weight in weights)
             if gradient is not None
         ]
-        self._of_optimizer = adapter.keep_optimizer(optimizer) if optimizer is not None else None
 
     def put_back(self) -> None:
         """Makes the state what it was. To be called once: what was remembered may be handed on."""
@@ -45,12 +45,10 @@ class KeptState:
         adapter.clear_gradients(self._model)
         for weight, gradient in self._gradients:
             adapter.write_gradient(weight, gradient)
-        if self._optimizer is not None:
-            adapter.restore_optimizer(self._optimizer, self._of_optimizer)
-        adapter.set_modes(self._model, self._modes)
+        for restore in self._restores:
+            restore()
         random.setstate(self._random[0])
         np.random.set_state(self._random[1])
-        adapter.set_random_state(self._random[2])
 
 
 @contextmanager

@@ -63,6 +63,7 @@ class LayerReader:
 
     Attributes:
         base: the framework's base class for layers.
+        all_layers: a model's layers, those among them that only make weights.
         children: a layer's named children, definition order; empty places are None.
         own_tensors: the parameters and buffers that a layer itself holds, definition order.
         attributes: a layer's attributes that may be hyper-parameters; the plain ones are taken.
@@ -71,6 +72,7 @@ class LayerReader:
     """
 
     base: type
+    all_layers: Callable[[Any], Iterable[Any]]
     children: Callable[[Any], Mapping[str, Optional[Any]]]
     own_tensors: Callable[[Any], Iterable[OwnTensor]]
     attributes: Callable[[Any], Mapping[str, Any]]

@@ -177,7 +177,7 @@ class _Loading:
         self._check_model(model, "serve() was given")
         device = adapter.device_of(model)
         flags = self._configured(device)
-        exits.callback(adapter.set_modes, model, adapter.modes(model))
+        exits.callback(adapter.keep_modes(model))
         adapter.prepare(model, device=device, dtype=None, train=spec.train)
         with raising_as_failure(Phase.LOAD):
             optimizer = self._optimizer(model) or served.optimizer

@@ -2,19 +2,79 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import secrets
 import sys
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from typing import Optional
+from typing import Any, Optional
 
 from padiff_rpc.errors import InvalidRequestError, StateError
+from padiff_rpc.records import record
 
 Shapes = Mapping[str, tuple[int, ...]]
+_SAFETENSORS = ".safetensors"
 SAVE_SUFFIXES = (".pdparams", ".pt", ".safetensors")
 # Names that an error shows before it only counts.
 _SHOWN = 3
+
+
+@record
+class StateFiles:
+    """How one framework's state files are read and written.
+
+    Attributes:
+        framework: its name, as safetensors has it.
+        tensor: its class of tensors; a state may hold other things too.
+        suffixes: those of the framework's own format.
+        read: path -> the state in a file of that format, of which nothing runs; on the host.
+        write: (state, path); writes such a file.
+        fill: (model, state); puts a state that fits into the model.
+    """
+
+    framework: str
+    tensor: type
+    suffixes: tuple[str, ...]
+    read: Callable[[str], Any]
+    write: Callable[[Mapping[str, Any], str], None]
+    fill: Callable[[Any, Mapping[str, Any]], None]
+
+    def load(self, model: Any, path: str) -> None:
+        """Does what `FrameworkAdapter.load_weights` does."""
+        suffix = self._suffix(path, "weights")
+        with reading(path):
+            state = self._safetensors().load_file(path) if suffix == _SAFETENSORS else self.read(path)
+            if not isinstance(state, dict):
+                raise InvalidRequestError(
+                    f"{path} holds a {type(state).__name__}, not a state_dict", field="weights"
+                )
+        check_fit(path, self._shapes(model.state_dict()), self._shapes(state))
+        with reading(path):
+            self.fill(model, state)
+
+    def save(self, model: Any, path: str) -> None:
+        """Does what `FrameworkAdapter.save_weights` does."""
+        state = model.state_dict()
+        if self._suffix(path, "save") != _SAFETENSORS:
+            self.write(state, path)
+            return
+        # Every tensor its own copy: the format refuses tensors that share memory.
+        copies = {name: one.detach().clone().contiguous().cpu() for name, one in self._tensors(state)}
+        self._safetensors().save_file(copies, path)
+
+    def _suffix(self, path: str, field: str) -> str:
+        return checked_suffix(path, (*self.suffixes, _SAFETENSORS), field=field)
+
+    def _safetensors(self) -> Any:
+        with needing_safetensors():
+            return importlib.import_module(f"safetensors.{self.framework}")
+
+    def _tensors(self, state: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+        return ((name, value) for name, value in state.items() if isinstance(value, self.tensor))
+
+    def _shapes(self, state: Mapping[str, Any]) -> Shapes:
+        return {name: tuple(value.shape) for name, value in self._tensors(state)}
 
 
 def checked_suffix(path: str, allowed: Collection[str], *, field: str) -> str:

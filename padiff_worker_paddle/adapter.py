@@ -4,29 +4,21 @@ from __future__ import annotations
 
 import os
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Optional
 
 import paddle
 from paddle.nn.utils.spectral_norm_hook import SpectralNorm
 from paddle.nn.utils.weight_norm_hook import WeightNorm
 
-from padiff_rpc.tensors import HostTensor
 from padiff_rpc.v1.words import DType, WeightKind
 from padiff_worker.adapter import FrameworkAdapter, GradientHook, Remove
 from padiff_worker.layer_tree import LayerReader, OwnTensor
-from padiff_worker_paddle import (
-    compiled,
-    graphs,
-    kept_optimizer,
-    optimizers,
-    runtime,
-    state,
-    steps,
-    tensors,
-    watching,
-)
+from padiff_worker_paddle import compiled, graphs, optimizers, runtime, steps, watching
+from padiff_worker_paddle.kept_optimizer import keep_optimizer
 from padiff_worker_paddle.random_operations import random_operations
+from padiff_worker_paddle.state import STATE_FILES
+from padiff_worker_paddle.tensors import TENSORS, PaddleTensors, dense_gradient
 from padiff_worker_paddle.vocabulary import VOCABULARY
 
 # Running statistics, which Paddle keeps among the parameters of its batch norms.
@@ -43,13 +35,13 @@ def _own_tensors(layer: Any) -> Iterator[OwnTensor]:
     for kind, owned in zip((WeightKind.PARAMETER, WeightKind.BUFFER), named(layer)):
         for name, tensor in owned.items():
             tensor = computed.get(name, tensor)
-            if tensor is not None and tensors.is_tensor(tensor) and _can_be_read(tensor):
+            if tensor is not None and TENSORS.is_tensor(tensor) and _can_be_read(tensor):
                 is_statistic = name in _STATISTICS and tensor.stop_gradient
                 yield OwnTensor(
                     name=name,
                     kind=WeightKind.BUFFER if is_statistic else kind,
                     tensor=tensor,
-                    spec=tensors.spec(tensor),
+                    spec=TENSORS.spec(tensor),
                     trainable=kind is WeightKind.PARAMETER and not tensor.stop_gradient,
                     unsaved=name in layer._non_persistable_buffer_names_set,
                     computed=name in computed,
@@ -87,6 +79,7 @@ def _attributes(layer: Any) -> Mapping[str, Any]:
 _EVERY_LAYER_HAS = frozenset(vars(paddle.nn.Layer()))
 _READER = LayerReader(
     base=paddle.nn.Layer,
+    all_layers=lambda model: model.sublayers(include_self=True),
     children=lambda layer: layer._sub_layers,
     own_tensors=_own_tensors,
     attributes=_attributes,
@@ -94,14 +87,13 @@ _READER = LayerReader(
 )
 
 
-class PaddleAdapter(FrameworkAdapter):
+class PaddleAdapter(PaddleTensors, FrameworkAdapter):
     """The Paddle side of the worker."""
 
-    name = "paddle"
     vocabulary = VOCABULARY
-    library = paddle
     reader = _READER
-    optimizer_classes = (paddle.optimizer.Optimizer,)
+    state_files = STATE_FILES
+    optimizer_reader = optimizers.READER
     backward_entry = (paddle.base.core.eager, "run_backward")
     # Not paddle itself: a user's line may lie in a model that comes with a framework.
     library_folders = tuple(
@@ -109,20 +101,22 @@ class PaddleAdapter(FrameworkAdapter):
         for part in ("nn", "base", "autograd", "jit", "distributed", "amp", "tensor")
     )
 
-    def devices(self) -> tuple[str, ...]:
-        return runtime.devices()
+    devices = staticmethod(runtime.devices)
+    set_up = staticmethod(runtime.set_up)
+    seed = staticmethod(runtime.seed)
+    keep_random = staticmethod(runtime.keep_random)
+    accelerator = staticmethod(runtime.accelerator)
 
-    def configure(self, *, device: str, seed: int, deterministic: bool, threads: int) -> tuple[str, ...]:
-        return runtime.configure(device=device, seed=seed, deterministic=deterministic, threads=threads)
+    watch = staticmethod(watching.watch)
+    random_operations = staticmethod(random_operations)
+    graph_place = staticmethod(graphs.graph_place)
+    graph_edges = staticmethod(graphs.graph_edges)
+    layers_without_backward = staticmethod(graphs.layers_without_backward)
 
-    def seed(self, seed: int) -> None:
-        runtime.set_seed(seed)
-
-    def random_state(self) -> Any:
-        return runtime.random_state()
-
-    def set_random_state(self, state: Any) -> None:
-        runtime.set_random_state(state)
+    autocast = staticmethod(steps.autocast)
+    watch_step = staticmethod(steps.watch_step)
+    step = staticmethod(steps.step)
+    keep_optimizer = staticmethod(keep_optimizer)
 
     # Models
 
@@ -137,12 +131,6 @@ class PaddleAdapter(FrameworkAdapter):
         else:
             model.eval()
 
-    def device_of(self, model: Any) -> str:
-        first = next(iter(self.weights(model).values()), None)
-        if first is None or first.place.is_cpu_place():
-            return "cpu"
-        return f"gpu:{first.place.gpu_device_id()}"
-
     def empty_weights(self, model: Any) -> list[str]:
         # What LazyGuard made keeps the function that will fill it.
         return [
@@ -151,55 +139,25 @@ class PaddleAdapter(FrameworkAdapter):
             if getattr(tensor, "_init_func", None) and not _can_be_read(tensor)
         ]
 
-    def write_weight(self, tensor: Any, value: HostTensor) -> None:
-        tensors.write(tensor, value)
-
-    def load_weights(self, model: Any, path: str) -> None:
-        state.load_weights(model, path)
-
-    def save_weights(self, model: Any, path: str) -> None:
-        state.save_weights(model, path)
+    # Gradients
 
     def gradient(self, weight: Any) -> Optional[Any]:
-        return None if weight.grad is None else tensors.dense_gradient(weight.grad, weight.shape)
+        return None if weight.grad is None else dense_gradient(weight.grad, weight.shape)
 
     def clear_gradients(self, model: Any) -> None:
         for parameter in model.parameters():
             parameter.clear_gradient(False)  # set_to_zero; Paddle ignores it as a keyword
 
-    def modes(self, model: Any) -> Any:
-        return [(layer, layer.training) for layer in model.sublayers(include_self=True)]
-
-    def set_modes(self, model: Any, modes: Any) -> None:
-        for layer, training in modes:
-            layer.training = training
-
-    # Tensors
-
-    is_tensor = staticmethod(tensors.is_tensor)
-    identity = staticmethod(tensors.identity)
-    spec = staticmethod(tensors.spec)
-    host_copy = staticmethod(tensors.host_copy)
-    from_host = staticmethod(tensors.from_host)
-    memory = staticmethod(tensors.memory)
-    footprint = staticmethod(tensors.footprint)
-    overwrite = staticmethod(tensors.overwrite)
-    pass_through = staticmethod(tensors.pass_through)
-    like = staticmethod(tensors.like)
-    requires_gradient = staticmethod(tensors.requires_gradient)
-    branch = staticmethod(tensors.branch)
-
-    graph_place = staticmethod(graphs.graph_place)
-    graph_edges = staticmethod(graphs.graph_edges)
-    layers_without_backward = staticmethod(graphs.layers_without_backward)
-
-    # Running
-
-    watch = staticmethod(watching.watch)
+    def clip_gradients(self, parameters: Iterable[Any], max_norm: float) -> None:
+        clipped = list(parameters)
+        for parameter in clipped:
+            # Selected rows have no norm.
+            parameter.grad = self.gradient(parameter)
+        super().clip_gradients(clipped, max_norm)
 
     def watch_gradient(self, tensor: Any, hook: GradientHook) -> Remove:
         # What a hook returns of the gradient of a PyLayer's result is ignored.
-        is_heard = not tensors.is_made_by_a_pylayer(tensor)
+        is_heard = not _is_made_by_a_pylayer(tensor)
 
         def total(gradient: Any) -> Optional[Any]:
             replaced = hook(gradient)
@@ -220,33 +178,11 @@ class PaddleAdapter(FrameworkAdapter):
 
         return remove
 
-    random_operations = staticmethod(random_operations)
 
-    projection_loss = staticmethod(tensors.projection_loss)
-    mean_loss = staticmethod(tensors.mean_loss)
-
-    autocast = staticmethod(steps.autocast)
-    scale_gradients = staticmethod(steps.scale_gradients)
-    clip_gradients = staticmethod(steps.clip_gradients)
-    watch_step = staticmethod(steps.watch_step)
-
-    def step(self, optimizer: Any) -> None:
-        """A learning-rate scheduler inside the optimizer is stepped after it."""
-        optimizer.step()
-        if isinstance(optimizer._learning_rate, paddle.optimizer.lr.LRScheduler):
-            optimizer._learning_rate.step()
-        optimizer.clear_grad(set_to_zero=False)
-
-    view_optimizer = staticmethod(optimizers.view)
-    write_optimizer_state = staticmethod(optimizers.write_state)
-    keep_optimizer = staticmethod(kept_optimizer.keep)
-    restore_optimizer = staticmethod(kept_optimizer.restore)
-
-    def synchronize(self) -> None:
-        runtime.synchronize()
-
-    def release_memory(self) -> None:
-        runtime.release_memory()
+def _is_made_by_a_pylayer(tensor: Any) -> bool:
+    """Whether a PyLayer made this tensor, in a graph."""
+    node = None if tensor.stop_gradient else tensor.grad_fn
+    return node is not None and node.name().startswith("GradNodePyLayer")
 
 
 def _move(model: Any, device: str) -> None:

@@ -11,12 +11,12 @@ import paddle
 from padiff_rpc.tensors import HostTensor
 from padiff_worker.draws import Draw
 from padiff_worker.randomness import Drawing, Operation
-from padiff_worker_paddle import tensors
+from padiff_worker_paddle.tensors import TENSORS
 
 
 def kept_factors(draw: Draw, x: Any, p: Any, scale: float = 1.0) -> Any:
     """Returns what a dropout multiplies `x` by: 0 or `scale`."""
-    kept = tensors.like(x, HostTensor.from_array(draw.kept(tuple(x.shape), float(p))))
+    kept = TENSORS.like(x, HostTensor.from_array(draw.kept(tuple(x.shape), float(p))))
     return kept.astype(x.dtype) * scale
 
 
@@ -63,7 +63,7 @@ def _random_slopes(x: Any, lower: float, upper: float, is_test: bool) -> bool:
 
 def _rrelu(drawing: Drawing, original: Any, x: Any, lower: float, upper: float, is_test: bool) -> Any:
     uniform = drawing().uniform(tuple(x.shape))
-    slopes = tensors.like(x, HostTensor.from_array(lower + (upper - lower) * uniform))
+    slopes = TENSORS.like(x, HostTensor.from_array(lower + (upper - lower) * uniform))
     return x * paddle.where(x.detach() < 0, slopes, paddle.ones_like(slopes)).astype(x.dtype)
 
 

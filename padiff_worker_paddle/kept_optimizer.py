@@ -7,41 +7,34 @@ from typing import Any
 
 import paddle
 
-from padiff_rpc.records import record
 from padiff_rpc.tensors import HostTensor
-from padiff_worker_paddle import tensors
+from padiff_worker.adapter import Restore
+from padiff_worker_paddle.tensors import TENSORS
 
 _Values = dict[str, HostTensor]
 
 
-@record
-class KeptOptimizer:
-    """Accumulators by their names and their parameters', master weights, and a scheduler's state."""
+def keep_optimizer(optimizer: Any) -> Restore:
+    """Copies accumulators and master weights, by their names and their parameters', and a scheduler's state.
 
-    accumulators: dict[str, _Values]
-    master_weights: _Values
-    scheduler: Any
+    Not by `state_dict`, which cannot be put back where there was no state yet.
+    """
+    accumulators = {name: _copies(of) for name, of in optimizer._accumulators.items()}
+    masters = _copies(_master_weights(optimizer))
+    rate = optimizer._learning_rate
+    scheduler = rate if isinstance(rate, paddle.optimizer.lr.LRScheduler) else None
+    schedule = None if scheduler is None else copy.deepcopy(scheduler.state_dict())
 
+    def restore() -> None:
+        new = _put_back(_master_weights(optimizer), masters)
+        for name, of in optimizer._accumulators.items():
+            new += _put_back(of, accumulators.get(name, {}))
+        # Otherwise the accumulators would not be made again.
+        _created(optimizer).difference_update(new)
+        if scheduler is not None:
+            scheduler.set_state_dict(schedule)
 
-def keep(optimizer: Any) -> KeptOptimizer:
-    """Not by `state_dict`, which cannot be put back where there was no state yet."""
-    scheduler = _scheduler(optimizer)
-    return KeptOptimizer(
-        accumulators={name: _copies(of) for name, of in optimizer._accumulators.items()},
-        master_weights=_copies(_master_weights(optimizer)),
-        scheduler=None if scheduler is None else copy.deepcopy(scheduler.state_dict()),
-    )
-
-
-def restore(optimizer: Any, kept: KeptOptimizer) -> None:
-    new = _put_back(_master_weights(optimizer), kept.master_weights)
-    for name, of in optimizer._accumulators.items():
-        new += _put_back(of, kept.accumulators.get(name, {}))
-    # Otherwise the accumulators would not be made again.
-    _created(optimizer).difference_update(new)
-    scheduler = _scheduler(optimizer)
-    if scheduler is not None:
-        scheduler.set_state_dict(kept.scheduler)
+    return restore
 
 
 def _put_back(present: dict[str, Any], kept: _Values) -> list[str]:
@@ -50,12 +43,12 @@ def _put_back(present: dict[str, Any], kept: _Values) -> list[str]:
     for name in new:
         del present[name]
     for name, value in kept.items():
-        tensors.write(present[name], value)
+        TENSORS.write_weight(present[name], value)
     return new
 
 
 def _copies(of: dict[str, Any]) -> _Values:
-    return {name: tensors.host_copy(tensor) for name, tensor in of.items()}
+    return {name: TENSORS.host_copy(tensor) for name, tensor in of.items()}
 
 
 def _master_weights(optimizer: Any) -> dict[str, Any]:
@@ -70,8 +63,3 @@ def _created(optimizer: Any) -> set[str]:
             found: set[str] = getattr(optimizer, name)
             return found
     return set()
-
-
-def _scheduler(optimizer: Any) -> Any:
-    rate = optimizer._learning_rate
-    return rate if isinstance(rate, paddle.optimizer.lr.LRScheduler) else None

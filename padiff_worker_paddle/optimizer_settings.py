@@ -11,10 +11,7 @@ from typing import Any
 
 import paddle
 
-from padiff_worker.optimizers import plain
-
-# A group of parameters as the user gave it, with defaults filled in; empty where there are none.
-Group = Mapping[str, Any]
+from padiff_worker.optimizers import Group, plain
 
 _ATTRIBUTES = {
     "beta1": "beta1",

@@ -5,7 +5,7 @@ That the formulas are Torch's but for the conventions named here was found by ru
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import field
 from typing import Any, Optional
 
@@ -14,20 +14,20 @@ from paddle.base.layer_helper import LayerHelper
 
 from padiff_rpc.records import record
 from padiff_rpc.tensors import HostTensor
-from padiff_rpc.v1.records import OptimizerEntry
 from padiff_worker.optimizers import (
     ADDED,
     DECOUPLED,
     EXACT,
     PRECISION,
-    OptimizerView,
-    check_shape,
-    qualified_name,
+    Group,
+    OptimizerReader,
+    OptimizerState,
     step_count,
     steps_in_power,
+    tensor_state,
 )
-from padiff_worker_paddle import tensors
-from padiff_worker_paddle.optimizer_settings import Group, settings_of
+from padiff_worker_paddle.optimizer_settings import settings_of
+from padiff_worker_paddle.tensors import TENSORS
 
 _ADAM_STATES = {
     "moment1": "first_moment",
@@ -117,56 +117,18 @@ _KINDS: dict[type, _Kind] = {
     ),
 }
 # Older Paddles lack them.
-for _name, _states, _powers in (
+for _name, _words, _powers in (
     ("NAdam", _ADAM_STATES, _PLAIN_POWERS),
     ("RAdam", _ADAM_STATES, _PLAIN_POWERS),
     ("Rprop", {"prevs": "last_gradient", "learning_rates": "step_size"}, ()),
 ):
     if hasattr(paddle.optimizer, _name):
         _KINDS[getattr(paddle.optimizer, _name)] = _Kind(
-            algorithm=_name.lower(), states=_states, powers=_powers, is_whole=False
+            algorithm=_name.lower(), states=_words, powers=_powers, is_whole=False
         )
 
 
-def view(optimizer: Any, weights: Mapping[str, Any]) -> OptimizerView:
-    """See `FrameworkAdapter.view_optimizer`."""
-    kind = _kind(optimizer)
-    settings = {
-        name: settings_of(optimizer, parameter, group)
-        for name, parameter, group in _parameters(optimizer, weights)
-    }
-    state = {}
-    for name, parameter, _ in _parameters(optimizer, weights):
-        for word, read in _readers(optimizer, kind, parameter, settings[name]):
-            state[OptimizerEntry(parameter=name, state=word)] = read
-    parameters = [parameter for _, parameter, _ in _parameters(optimizer, weights)]
-    return OptimizerView(
-        class_name=qualified_name(optimizer),
-        settings=settings,
-        conventions={} if kind is None else _conventions(kind, parameters),
-        state=state,
-    )
-
-
-def write_state(optimizer: Any, weights: Mapping[str, Any], entry: OptimizerEntry, value: HostTensor) -> bool:
-    """See `FrameworkAdapter.write_optimizer_state`."""
-    kind = _kind(optimizer)
-    found = (one for one in _parameters(optimizer, weights) if one[0] == entry.parameter)
-    _, parameter, group = next(found, ("", None, {}))
-    if kind is None or not kind.is_whole or parameter is None:
-        return False
-    _make_state(optimizer, parameter, group)
-    if entry.state == "step":
-        return _write_steps(optimizer, kind, parameter, group, int(value.array))
-    for key, held in _accumulators(optimizer, parameter).items():
-        if kind.states.get(key) == entry.state:
-            check_shape(entry, tuple(held.shape), value)
-            tensors.write(held, value)
-            return True
-    return False
-
-
-def _conventions(kind: _Kind, parameters: Sequence[Any]) -> dict[str, str]:
+def _conventions(optimizer: Any, kind: _Kind, parameters: Sequence[Any]) -> dict[str, str]:
     rounds = not kind.is_exact and any(one.dtype == paddle.float64 for one in parameters)
     return {
         "algorithm": kind.algorithm,
@@ -176,18 +138,8 @@ def _conventions(kind: _Kind, parameters: Sequence[Any]) -> dict[str, str]:
     }
 
 
-def _kind(optimizer: Any) -> Optional[_Kind]:
-    return next((_KINDS[base] for base in type(optimizer).__mro__ if base in _KINDS), None)
-
-
-def _parameters(optimizer: Any, weights: Mapping[str, Any]) -> Iterator[tuple[str, Any, Group]]:
-    """Yields name, parameter and the user's group (empty where there are none)."""
-    names = {id(weight): name for name, weight in weights.items()}
-    for one in optimizer._param_groups:
-        group = one if isinstance(one, dict) else {}
-        for parameter in one["params"] if isinstance(one, dict) else (one,):
-            if id(parameter) in names:
-                yield names[id(parameter)], parameter, group
+def _groups(optimizer: Any) -> Iterator[Group]:
+    return (one if isinstance(one, dict) else {"params": (one,)} for one in optimizer._param_groups)
 
 
 def _accumulators(optimizer: Any, parameter: Any) -> dict[str, Any]:
@@ -199,49 +151,67 @@ def _accumulators(optimizer: Any, parameter: Any) -> dict[str, Any]:
     return {key[len(prefix) :]: held[name] for key, held in optimizer._accumulators.items() if name in held}
 
 
-def _readers(
+def _states(
     optimizer: Any, kind: Optional[_Kind], parameter: Any, settings: Mapping[str, Any]
-) -> Iterator[tuple[str, Callable[[], HostTensor]]]:
+) -> Iterator[OptimizerState]:
     held = _accumulators(optimizer, parameter)
     for key, accumulator in held.items():
         word = key if kind is None else kind.states.get(key)
-        if word is None or accumulator.shape != parameter.shape:
-            continue
-        if kind is None or word not in kind.needed or settings.get(kind.needed[word]):
-            yield word, lambda accumulator=accumulator: tensors.host_copy(accumulator)  # type: ignore[misc]
-    steps = _steps(kind, held, settings)
-    if steps is not None:
-        yield "step", lambda: step_count(steps)
+        if word is not None and accumulator.shape == parameter.shape:
+            is_used = kind is None or word not in kind.needed or bool(settings.get(kind.needed[word]))
+            is_written = kind is not None and kind.is_whole
+            yield tensor_state(TENSORS, word, accumulator, is_read=is_used, is_written=is_written)
+    powers = [] if kind is None else [one for one in kind.powers if one.accumulator in held]
+    if kind is not None and powers:
+        yield _step_count(kind, powers, held, settings)
 
 
-def _steps(kind: Optional[_Kind], held: Mapping[str, Any], settings: Mapping[str, Any]) -> Optional[int]:
-    for power in () if kind is None else kind.powers:
-        if power.accumulator in held:
-            value = float(held[power.accumulator].reshape([-1])[0].item())
-            steps = steps_in_power(value, settings[power.beta])
-            if steps is not None:
-                return steps - power.ahead
+def _step_count(
+    kind: _Kind, powers: Sequence[_Power], held: Mapping[str, Any], settings: Mapping[str, Any]
+) -> OptimizerState:
+    steps = _steps(powers, held, settings)
+
+    def write(value: HostTensor) -> None:
+        for power in powers:
+            accumulator = held[power.accumulator]
+            raised = float(settings[power.beta]) ** (int(value.array) + power.ahead)
+            with paddle.no_grad():
+                accumulator.set_value(paddle.full(accumulator.shape, raised, accumulator.dtype))
+
+    return OptimizerState(
+        word="step",
+        read=None if steps is None else lambda: step_count(steps),
+        write=write if kind.is_whole else None,
+    )
+
+
+def _steps(powers: Iterable[_Power], held: Mapping[str, Any], settings: Mapping[str, Any]) -> Optional[int]:
+    for power in powers:
+        value = float(held[power.accumulator].reshape([-1])[0].item())
+        steps = steps_in_power(value, settings[power.beta])
+        if steps is not None:
+            return steps - power.ahead
     return None
 
 
-def _write_steps(optimizer: Any, kind: _Kind, parameter: Any, group: Group, steps: int) -> bool:
-    settings, held = settings_of(optimizer, parameter, group), _accumulators(optimizer, parameter)
-    written = False
-    for power in kind.powers:
-        if power.accumulator in held:
-            accumulator = held[power.accumulator]
-            value = float(settings[power.beta]) ** (steps + power.ahead)
-            with paddle.no_grad():
-                accumulator.set_value(paddle.full(accumulator.shape, value, accumulator.dtype))
-            written = True
-    return written
+def _make_state(optimizer: Any, kind: Optional[_Kind], parameter: Any, group: Group) -> None:
+    if kind is None or not kind.is_whole or _accumulators(optimizer, parameter):
+        return
+    if optimizer.helper is None:
+        # Before 3.0 only a step makes it.
+        optimizer.helper = LayerHelper(type(optimizer).__name__)
+    block = paddle.static.default_main_program().global_block()
+    # A group without settings stands for a parameter that lies in none.
+    only = [parameter] if group.keys() == {"params"} else {**group, "params": [parameter]}
+    optimizer._create_accumulators(block, only)
 
 
-def _make_state(optimizer: Any, parameter: Any, group: Group) -> None:
-    """Makes the state that the first step would make, where there is none."""
-    if not _accumulators(optimizer, parameter):
-        if optimizer.helper is None:
-            # Before 3.0 only a step makes it.
-            optimizer.helper = LayerHelper(type(optimizer).__name__)
-        block = paddle.static.default_main_program().global_block()
-        optimizer._create_accumulators(block, {**group, "params": [parameter]} if group else [parameter])
+READER = OptimizerReader(
+    classes=(paddle.optimizer.Optimizer,),
+    kinds=_KINDS,
+    groups=_groups,
+    settings=settings_of,
+    conventions=_conventions,
+    states=_states,
+    make_state=_make_state,
+)

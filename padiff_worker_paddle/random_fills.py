@@ -10,20 +10,20 @@ import paddle
 from padiff_rpc.tensors import FLOATING, Array, HostTensor
 from padiff_worker.draws import Draw
 from padiff_worker.randomness import Drawing, Operation
-from padiff_worker_paddle import tensors
+from padiff_worker_paddle.tensors import TENSORS
 
 
 def _filled(drawing: Drawing, made: Any, values: Callable[[Draw, tuple[int, ...]], Array]) -> Any:
     """Overwrites `made` with what `values(draw, shape)` gives."""
-    if not made.is_contiguous() or tensors.spec(made).dtype not in FLOATING:
+    if not made.is_contiguous() or TENSORS.spec(made).dtype not in FLOATING:
         return NotImplemented
     found = HostTensor.from_array(values(drawing(), tuple(made.shape)))
-    value = tensors.host_copy(tensors.like(made, found).astype(made.dtype))
-    return made if tensors.overwrite(made, value) else NotImplemented
+    value = TENSORS.host_copy(TENSORS.like(made, found).astype(made.dtype))
+    return made if TENSORS.overwrite(made, value) else NotImplemented
 
 
 def _between(made: Any, low: float, high: float) -> Callable[[Draw, tuple[int, ...]], Array]:
-    dtype = tensors.spec(made).dtype
+    dtype = TENSORS.spec(made).dtype
     return lambda draw, shape: low + (high - low) * draw.uniform(shape, dtype)
 
 
@@ -78,7 +78,7 @@ def _bernoulli_(drawing: Drawing, original: Any, x: Any, p: Any = 0.5, name: Any
 def _array(given: Any) -> Any:
     if not isinstance(given, paddle.Tensor):
         return given
-    return tensors.host_copy(given.astype("float32")).array
+    return TENSORS.host_copy(given.astype("float32")).array
 
 
 # By the names in `paddle._C_ops`.

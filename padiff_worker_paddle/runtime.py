@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Optional
 
 import paddle
 
-from padiff_worker.devices import own_name
+from padiff_worker.adapter import Restore
 
 
 def devices() -> tuple[str, ...]:
@@ -15,9 +15,8 @@ def devices() -> tuple[str, ...]:
     return ("cpu", *(f"gpu:{index}" for index in range(paddle.device.cuda.device_count())))
 
 
-def configure(*, device: str, seed: int, deterministic: bool, threads: int) -> tuple[str, ...]:
-    device = own_name(device, devices())
-    flags = [f"deterministic={'on' if deterministic else 'off'}"]
+def set_up(device: str, *, deterministic: bool, threads: int) -> tuple[str, ...]:
+    flags = []
     paddle.set_device(device)
     if device != "cpu":
         paddle.set_flags({"FLAGS_cudnn_deterministic": deterministic})
@@ -28,33 +27,32 @@ def configure(*, device: str, seed: int, deterministic: bool, threads: int) -> t
     if threads:
         paddle.base.core.set_num_threads(threads)
         flags.append(f"threads={threads}")
-    set_seed(seed)
     return tuple(flags)
 
 
-def set_seed(seed: int) -> None:
+def seed(seed: int) -> None:
     # Paddle takes no negative seed.
     paddle.seed(seed % 2**64)
 
 
-def random_state() -> Any:
+def random_state() -> tuple[Any, list[Any]]:
+    """Returns the state of the host's generator, and those of the devices'."""
     on_devices = paddle.get_cuda_rng_state() if paddle.is_compiled_with_cuda() else []
     return paddle.base.core.default_cpu_generator().get_state(), on_devices
 
 
-def set_random_state(state: Any) -> None:
-    host, on_devices = state
-    # The public way to name a device here is broken in 2.6.
-    paddle.base.core.default_cpu_generator().set_state(host)
-    if on_devices:
-        paddle.set_cuda_rng_state(on_devices)
+def keep_random() -> Restore:
+    host, on_devices = random_state()
+
+    def restore() -> None:
+        # The public way to name a device here is broken in 2.6.
+        paddle.base.core.default_cpu_generator().set_state(host)
+        if on_devices:
+            paddle.set_cuda_rng_state(on_devices)
+
+    return restore
 
 
-def synchronize() -> None:
-    if paddle.is_compiled_with_cuda() and paddle.get_device() != "cpu":
-        paddle.device.synchronize()
-
-
-def release_memory() -> None:
-    if paddle.is_compiled_with_cuda() and paddle.get_device() != "cpu":
-        paddle.device.cuda.empty_cache()
+def accelerator() -> Optional[Any]:
+    has_one = paddle.is_compiled_with_cuda() and paddle.get_device() != "cpu"
+    return paddle.device.cuda if has_one else None

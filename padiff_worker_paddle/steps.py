@@ -1,8 +1,8 @@
-"""Parts of a step beside its layers: autocast, gradients in place, backward, the optimizer."""
+"""Parts of a step beside its layers: autocast, and the optimizer with its learning-rate scheduler."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -11,7 +11,6 @@ import paddle
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.v1.words import DType
 from padiff_worker.adapter import Remove
-from padiff_worker_paddle import tensors
 
 
 def autocast(device: str, dtype: DType) -> AbstractContextManager[None]:
@@ -25,21 +24,6 @@ def autocast(device: str, dtype: DType) -> AbstractContextManager[None]:
         raise InvalidRequestError(f"paddle has none to {dtype}; allowed: float16, bfloat16", field="autocast")
     context: AbstractContextManager[None] = paddle.amp.auto_cast(True, level="O1", dtype=dtype.value)
     return context
-
-
-def scale_gradients(parameters: Iterable[Any], factor: float) -> None:
-    with paddle.no_grad():
-        for parameter in parameters:
-            # Not in place: selected rows have no such operation.
-            parameter.grad = paddle.scale(parameter.grad, factor)
-
-
-def clip_gradients(parameters: Iterable[Any], max_norm: float) -> None:
-    clipped = list(parameters)
-    for parameter in clipped:
-        if parameter.grad.is_selected_rows():  # they have no norm
-            parameter.grad = tensors.dense_gradient(parameter.grad, parameter.shape)
-    paddle.nn.utils.clip_grad_norm_(clipped, max_norm)
 
 
 def watch_step(optimizer: Any, before: Callable[[], None]) -> Remove:
@@ -66,3 +50,11 @@ def _after(before: Callable[[], None], method: Callable[..., Any]) -> Callable[.
         return method(*args, **kwargs)
 
     return watched
+
+
+def step(optimizer: Any) -> None:
+    """A learning-rate scheduler inside the optimizer is stepped after it."""
+    optimizer.step()
+    if isinstance(optimizer._learning_rate, paddle.optimizer.lr.LRScheduler):
+        optimizer._learning_rate.step()
+    optimizer.clear_grad(set_to_zero=False)

@@ -10,13 +10,14 @@ from typing import Any, Optional
 import torch
 from torch.nn.utils.parametrize import is_parametrized
 
-from padiff_rpc.tensors import HostTensor
 from padiff_rpc.v1.words import DType, WeightKind
 from padiff_worker.adapter import EntryHook, ExitHook, FrameworkAdapter, GradientHook, Remove
 from padiff_worker.layer_tree import LayerReader, OwnTensor
-from padiff_worker_torch import compiled, graphs, kept_optimizer, optimizers, runtime, state, steps, tensors
+from padiff_worker_torch import compiled, graphs, optimizers, runtime, steps
 from padiff_worker_torch.computed_weights import PARAMETRIZATIONS, computed, made_of
 from padiff_worker_torch.random_operations import random_operations
+from padiff_worker_torch.state import STATE_FILES
+from padiff_worker_torch.tensors import TENSORS, TorchTensors, unchanged
 from padiff_worker_torch.vocabulary import VOCABULARY
 
 _CASTS = {
@@ -30,12 +31,12 @@ _CASTS = {
 def _own_tensors(layer: Any) -> Iterator[OwnTensor]:
     for kind, owned in ((WeightKind.PARAMETER, layer._parameters), (WeightKind.BUFFER, layer._buffers)):
         for name, tensor in owned.items():
-            if tensor is not None and tensors.is_tensor(tensor):
+            if tensor is not None and TENSORS.is_tensor(tensor):
                 yield OwnTensor(
                     name=name,
                     kind=kind,
                     tensor=tensor,
-                    spec=tensors.spec(tensor),
+                    spec=TENSORS.spec(tensor),
                     trainable=kind is WeightKind.PARAMETER and tensor.requires_grad,
                     unsaved=name in layer._non_persistent_buffers_set,
                 )
@@ -45,7 +46,7 @@ def _own_tensors(layer: Any) -> Iterator[OwnTensor]:
             name=name,
             kind=WeightKind.PARAMETER if is_parameter else WeightKind.BUFFER,
             tensor=tensor,
-            spec=tensors.spec(tensor),
+            spec=TENSORS.spec(tensor),
             trainable=is_parameter and tensor.requires_grad,
             unsaved=unsaved,
         )
@@ -55,7 +56,7 @@ def _own_tensors(layer: Any) -> Iterator[OwnTensor]:
             name=name,
             kind=WeightKind.BUFFER,
             tensor=tensor,
-            spec=tensors.spec(tensor),
+            spec=TENSORS.spec(tensor),
             trainable=False,
             unsaved=True,
             computed=True,
@@ -77,6 +78,7 @@ def _attributes(layer: Any) -> Mapping[str, Any]:
 
 _READER = LayerReader(
     base=torch.nn.Module,
+    all_layers=torch.nn.Module.modules,
     children=_children,
     own_tensors=_own_tensors,
     attributes=_attributes,
@@ -85,14 +87,13 @@ _READER = LayerReader(
 )
 
 
-class TorchAdapter(FrameworkAdapter):
+class TorchAdapter(TorchTensors, FrameworkAdapter):
     """The Torch side of the worker."""
 
-    name = "torch"
     vocabulary = VOCABULARY
-    library = torch
     reader = _READER
-    optimizer_classes = (torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler)
+    state_files = STATE_FILES
+    optimizer_reader = optimizers.READER
     backward_entry = (torch.autograd, "backward")
     # Not torch itself: a user's line may lie in a model that comes with a framework.
     library_folders = tuple(
@@ -100,20 +101,21 @@ class TorchAdapter(FrameworkAdapter):
         for part in ("nn", "utils", "autograd", "_dynamo", "fx", "_tensor.py", "overrides.py")
     )
 
-    def devices(self) -> tuple[str, ...]:
-        return runtime.devices()
+    devices = staticmethod(runtime.devices)
+    set_up = staticmethod(runtime.set_up)
+    seed = staticmethod(runtime.seed)
+    keep_random = staticmethod(runtime.keep_random)
+    accelerator = staticmethod(runtime.accelerator)
 
-    def configure(self, *, device: str, seed: int, deterministic: bool, threads: int) -> tuple[str, ...]:
-        return runtime.configure(device=device, seed=seed, deterministic=deterministic, threads=threads)
+    random_operations = staticmethod(random_operations)
+    graph_place = staticmethod(graphs.graph_place)
+    graph_edges = staticmethod(graphs.graph_edges)
+    layers_without_backward = staticmethod(graphs.layers_without_backward)
 
-    def seed(self, seed: int) -> None:
-        runtime.set_seed(seed)
-
-    def random_state(self) -> Any:
-        return runtime.random_state()
-
-    def set_random_state(self, state: Any) -> None:
-        runtime.set_random_state(state)
+    autocast = staticmethod(steps.autocast)
+    watch_step = staticmethod(steps.watch_step)
+    step = staticmethod(steps.step)
+    keep_optimizer = staticmethod(steps.keep_optimizer)
 
     # Models
 
@@ -123,55 +125,17 @@ class TorchAdapter(FrameworkAdapter):
             _CASTS[dtype](model)
         compiled.set_mode(model, train)
 
-    def device_of(self, model: Any) -> str:
-        first = next(iter(self.weights(model).values()), None)
-        return "cpu" if first is None else str(first.device)
-
     def empty_weights(self, model: Any) -> list[str]:
         named = itertools.chain(model.named_parameters(), model.named_buffers())
         return [name for name, tensor in named if torch.nn.parameter.is_lazy(tensor) or tensor.is_meta]
 
-    def write_weight(self, tensor: Any, value: HostTensor) -> None:
-        tensors.write(tensor, value)
-
-    def load_weights(self, model: Any, path: str) -> None:
-        state.load_weights(model, path)
-
-    def save_weights(self, model: Any, path: str) -> None:
-        state.save_weights(model, path)
-
     def gradient(self, weight: Any) -> Optional[Any]:
-        return None if weight.grad is None else tensors.dense_gradient(weight.grad)
+        # An Embedding's may be sparse.
+        is_sparse = weight.grad is not None and weight.grad.layout is not torch.strided
+        return weight.grad.to_dense() if is_sparse else weight.grad
 
     def clear_gradients(self, model: Any) -> None:
         model.zero_grad(set_to_none=True)
-
-    def modes(self, model: Any) -> Any:
-        # A frozen script has no mode.
-        return [(layer, layer.training) for layer in model.modules() if hasattr(layer, "training")]
-
-    def set_modes(self, model: Any, modes: Any) -> None:
-        for layer, training in modes:
-            layer.training = training
-
-    # Tensors
-
-    is_tensor = staticmethod(tensors.is_tensor)
-    identity = staticmethod(tensors.identity)
-    spec = staticmethod(tensors.spec)
-    host_copy = staticmethod(tensors.host_copy)
-    from_host = staticmethod(tensors.from_host)
-    memory = staticmethod(tensors.memory)
-    footprint = staticmethod(tensors.footprint)
-    overwrite = staticmethod(tensors.overwrite)
-    pass_through = staticmethod(tensors.pass_through)
-    like = staticmethod(tensors.like)
-    requires_gradient = staticmethod(tensors.requires_gradient)
-    branch = staticmethod(tensors.branch)
-
-    graph_place = staticmethod(graphs.graph_place)
-    graph_edges = staticmethod(graphs.graph_edges)
-    layers_without_backward = staticmethod(graphs.layers_without_backward)
 
     # Running
 
@@ -201,7 +165,7 @@ class TorchAdapter(FrameworkAdapter):
         the later takers send back past it, to its base, and the hook would hear of the earlier ones alone.
         """
         shape, dtype, device = tensor.shape, tensor.dtype, tensor.device
-        is_whole = tensors.unchanged(tensor) if tensor._is_view() else lambda: True
+        is_whole = unchanged(tensor) if tensor._is_view() else lambda: True
 
         def total(gradient: Optional[Any]) -> Optional[Any]:
             if not is_whole():
@@ -214,34 +178,3 @@ class TorchAdapter(FrameworkAdapter):
 
         handle = tensor.register_hook(total)
         return lambda: handle.remove()
-
-    random_operations = staticmethod(random_operations)
-
-    projection_loss = staticmethod(tensors.projection_loss)
-    mean_loss = staticmethod(tensors.mean_loss)
-
-    autocast = staticmethod(steps.autocast)
-    scale_gradients = staticmethod(steps.scale_gradients)
-    clip_gradients = staticmethod(steps.clip_gradients)
-    watch_step = staticmethod(steps.watch_step)
-
-    def step(self, optimizer: Any) -> None:
-        """A learning-rate scheduler stands for its optimizer, and is stepped after it."""
-        if isinstance(optimizer, torch.optim.lr_scheduler.LRScheduler):
-            optimizer.optimizer.step()
-            optimizer.step()
-            optimizer.optimizer.zero_grad(set_to_none=True)
-        else:
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
-
-    view_optimizer = staticmethod(optimizers.view)
-    write_optimizer_state = staticmethod(optimizers.write_state)
-    keep_optimizer = staticmethod(kept_optimizer.keep)
-    restore_optimizer = staticmethod(kept_optimizer.restore)
-
-    def synchronize(self) -> None:
-        runtime.synchronize()
-
-    def release_memory(self) -> None:
-        runtime.release_memory()

@@ -11,7 +11,7 @@ import torch
 from padiff_rpc.tensors import HostTensor
 from padiff_worker.draws import Draw
 from padiff_worker.randomness import Drawing, Operation
-from padiff_worker_torch import tensors
+from padiff_worker_torch.tensors import TENSORS
 
 # What an alpha dropout puts in place of what it drops, with its sign turned: scale * alpha of SELU.
 _ALPHA = 1.7580993408473766
@@ -19,7 +19,7 @@ _ALPHA = 1.7580993408473766
 
 def is_real(tensor: Any) -> bool:
     """Whether a tensor has elements, as it has not while Torch compiles or maps a function."""
-    return tensors.is_tensor(tensor) and not isinstance(tensor, torch._subclasses.FakeTensor)
+    return TENSORS.is_tensor(tensor) and not isinstance(tensor, torch._subclasses.FakeTensor)
 
 
 def kept_factors(draw: Draw, input: Any, p: float, shape: tuple[int, ...]) -> Any:
@@ -27,7 +27,7 @@ def kept_factors(draw: Draw, input: Any, p: float, shape: tuple[int, ...]) -> An
 
     On the host, Torch rounds that factor to the input's dtype; on a device it rounds the product alone.
     """
-    kept = tensors.like(input, HostTensor.from_array(draw.kept(shape, p)))
+    kept = TENSORS.like(input, HostTensor.from_array(draw.kept(shape, p)))
     on_host = input.device.type == "cpu"
     return kept.to(input.dtype if on_host else torch.promote_types(input.dtype, torch.float32)).div_(1 - p)
 
@@ -38,7 +38,7 @@ def _plain_terms(draw: Draw, input: Any, p: float, shape: tuple[int, ...]) -> tu
 
 def _alpha_terms(draw: Draw, input: Any, p: float, shape: tuple[int, ...]) -> tuple[Any, Any]:
     """Drops to -alpha, then scales and shifts so that mean and variance stay what they were."""
-    kept = tensors.like(input, HostTensor.from_array(draw.kept(shape, p))).to(input.dtype)
+    kept = TENSORS.like(input, HostTensor.from_array(draw.kept(shape, p))).to(input.dtype)
     scale = 1 / math.sqrt((_ALPHA**2 * p + 1) * (1 - p))
     return kept * scale, (kept - 1) * (_ALPHA * scale) + _ALPHA * scale * p
 
@@ -115,7 +115,7 @@ def _rrelu(in_place: bool) -> Operation:
         if generator is not None or not is_real(input):
             return NotImplemented
         uniform = drawing().uniform(tuple(input.shape))
-        slopes = tensors.like(input, HostTensor.from_array(lower + (upper - lower) * uniform))
+        slopes = TENSORS.like(input, HostTensor.from_array(lower + (upper - lower) * uniform))
         factors = torch.where(input.detach() <= 0, slopes, 1.0).to(input.dtype)
         return input.mul_(factors) if in_place else input * factors
 

@@ -5,7 +5,7 @@ That the formulas are Paddle's but for the conventions named here was found by r
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import field
 from typing import Any, Optional
 
@@ -13,18 +13,18 @@ import torch
 
 from padiff_rpc.records import record
 from padiff_rpc.tensors import HostTensor
-from padiff_rpc.v1.records import OptimizerEntry
 from padiff_worker.optimizers import (
     ADDED,
     DECOUPLED,
     EXACT,
-    OptimizerView,
-    check_shape,
+    Group,
+    OptimizerReader,
+    OptimizerState,
     plain,
-    qualified_name,
     step_count,
+    tensor_state,
 )
-from padiff_worker_torch import tensors
+from padiff_worker_torch.tensors import TENSORS
 
 _SETTINGS = {"lr": "learning_rate", "eps": "epsilon", "alpha": "decay", "rho": "decay"}
 # How a step is computed, not what; and what schedulers leave in groups.
@@ -49,7 +49,6 @@ _STATES = {
     "step": "step",
     "step_size": "step_size",
 }
-_KEYS = {state: key for key, state in _STATES.items()}
 # Torch has no such settings.
 _FIXED = {"gradient_clipping": "none", "l1_decay": 0.0}
 
@@ -107,63 +106,13 @@ _KINDS: dict[type, _Kind] = {
 }
 
 
-def view(optimizer: Any, weights: Mapping[str, Any]) -> OptimizerView:
-    """See `FrameworkAdapter.view_optimizer`."""
-    stepping = stepping_optimizer(optimizer)
-    kind = _kind(stepping)
-    return OptimizerView(
-        class_name=qualified_name(stepping),
-        settings={name: _settings(group) for name, _, group in _parameters(stepping, weights)},
-        conventions={} if kind is None else {**kind.conventions, **_common(stepping, kind)},
-        state={
-            OptimizerEntry(parameter=name, state=_STATES.get(key, key)): _reader(key, value)
-            for name, parameter, _ in _parameters(stepping, weights)
-            for key, value in stepping.state.get(parameter, {}).items()
-            if _is_known(key, value, parameter)
-        },
-    )
-
-
-def write_state(optimizer: Any, weights: Mapping[str, Any], entry: OptimizerEntry, value: HostTensor) -> bool:
-    """See `FrameworkAdapter.write_optimizer_state`."""
-    stepping = stepping_optimizer(optimizer)
-    found = (one for one in _parameters(stepping, weights) if one[0] == entry.parameter)
-    _, parameter, group = next(found, ("", None, {}))
-    if parameter is None:
-        return False
-    _make_state(stepping, parameter, group)
-    state = stepping.state[parameter]
-    held = state.get(_KEYS.get(entry.state, entry.state))
-    if held is None:
-        return False
-    if entry.state == "step":
-        # Users' own optimizers count in plain numbers.
-        state["step"] = held.fill_(int(value.array)) if torch.is_tensor(held) else int(value.array)
-    else:
-        check_shape(entry, tuple(held.shape), value)
-        tensors.write(held, value)
-    return True
-
-
 def stepping_optimizer(optimizer: Any) -> Any:
     """Returns the optimizer that a learning-rate scheduler stands for; any other as it is."""
     is_scheduler = isinstance(optimizer, torch.optim.lr_scheduler.LRScheduler)
     return optimizer.optimizer if is_scheduler else optimizer
 
 
-def _kind(optimizer: Any) -> Optional[_Kind]:
-    return next((_KINDS[base] for base in type(optimizer).__mro__ if base in _KINDS), None)
-
-
-def _parameters(optimizer: Any, weights: Mapping[str, Any]) -> Iterator[tuple[str, Any, Mapping[str, Any]]]:
-    names = {id(weight): name for name, weight in weights.items()}
-    for group in optimizer.param_groups:
-        for parameter in group["params"]:
-            if id(parameter) in names:
-                yield names[id(parameter)], parameter, group
-
-
-def _settings(group: Mapping[str, Any]) -> dict[str, Any]:
+def _settings(optimizer: Any, parameter: Any, group: Group) -> dict[str, Any]:
     settings: dict[str, Any] = dict(_FIXED)
     for key, value in group.items():
         if key == "betas":
@@ -173,27 +122,40 @@ def _settings(group: Mapping[str, Any]) -> dict[str, Any]:
     return settings
 
 
-def _common(optimizer: Any, kind: _Kind) -> dict[str, str]:
+def _conventions(optimizer: Any, kind: _Kind, parameters: Sequence[Any]) -> dict[str, str]:
     # Before 2.7 no group of Adam's says which it is.
     decoupled = optimizer.defaults.get("decoupled_weight_decay", isinstance(optimizer, torch.optim.AdamW))
-    return {"algorithm": kind.algorithm, "weight_decay": DECOUPLED if decoupled else ADDED, **EXACT}
+    return {
+        **kind.conventions,
+        "algorithm": kind.algorithm,
+        "weight_decay": DECOUPLED if decoupled else ADDED,
+        **EXACT,
+    }
 
 
-def _is_known(key: str, value: Any, parameter: Any) -> bool:
-    if key == "step":
-        return torch.is_tensor(value) or isinstance(value, (int, float))
-    return torch.is_tensor(value) and bool(value.shape == parameter.shape)
+def _states(
+    optimizer: Any, kind: Optional[_Kind], parameter: Any, settings: Mapping[str, Any]
+) -> Iterator[OptimizerState]:
+    state = optimizer.state.get(parameter, {})
+    for key, value in state.items():
+        if key == "step" and (torch.is_tensor(value) or isinstance(value, (int, float))):
+            yield _step_count(state)
+        elif torch.is_tensor(value):
+            is_read = bool(value.shape == parameter.shape)
+            yield tensor_state(TENSORS, _STATES.get(key, key), value, is_read=is_read)
 
 
-def _reader(key: str, value: Any) -> Callable[[], HostTensor]:
-    if key == "step":
-        return lambda: step_count(float(value))
-    return lambda: tensors.host_copy(value)
+def _step_count(state: dict[str, Any]) -> OptimizerState:
+    def write(value: HostTensor) -> None:
+        # Users' own optimizers count in plain numbers.
+        held, steps = state["step"], int(value.array)
+        state["step"] = held.fill_(steps) if torch.is_tensor(held) else steps
+
+    return OptimizerState(word="step", read=lambda: step_count(float(state["step"])), write=write)
 
 
-def _make_state(optimizer: Any, parameter: Any, group: Mapping[str, Any]) -> None:
-    """Makes the state that the first step would make, where there is none."""
-    kind, state = _kind(optimizer), optimizer.state[parameter]
+def _make_state(optimizer: Any, kind: Optional[_Kind], parameter: Any, group: Group) -> None:
+    state = optimizer.state[parameter]
     if state or kind is None or kind.keys is None:
         return
     for key in kind.keys(group):
@@ -201,3 +163,15 @@ def _make_state(optimizer: Any, parameter: Any, group: Mapping[str, Any]) -> Non
     if kind.algorithm != "sgd":
         on_device = group.get("capturable") or group.get("fused")
         state["step"] = torch.zeros((), device=parameter.device if on_device else "cpu")
+
+
+READER = OptimizerReader(
+    classes=(torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler),
+    kinds=_KINDS,
+    groups=lambda optimizer: optimizer.param_groups,
+    settings=_settings,
+    conventions=_conventions,
+    states=_states,
+    make_state=_make_state,
+    stepping=stepping_optimizer,
+)

@@ -10,18 +10,18 @@ import torch
 from padiff_rpc.tensors import FLOATING, Array, HostTensor
 from padiff_worker.draws import Draw
 from padiff_worker.randomness import Drawing, Operation
-from padiff_worker_torch import tensors
 from padiff_worker_torch.dropouts import is_real
+from padiff_worker_torch.tensors import TENSORS
 
 
 def _filled(
     drawing: Drawing, made: Any, values: Callable[[Draw, tuple[int, ...]], Array], *, any_dtype: bool = False
 ) -> Any:
     """Overwrites `made` with what `values(draw, shape)` gives."""
-    if not is_real(made) or not (any_dtype or tensors.spec(made).dtype in FLOATING):
+    if not is_real(made) or not (any_dtype or TENSORS.spec(made).dtype in FLOATING):
         return NotImplemented
     value = HostTensor.from_array(values(drawing(), tuple(made.shape)))
-    return made if tensors.overwrite(made, value) else NotImplemented
+    return made if TENSORS.overwrite(made, value) else NotImplemented
 
 
 def _uniform(drawing: Drawing, original: Any, *args: Any, **kwargs: Any) -> Any:
@@ -29,7 +29,7 @@ def _uniform(drawing: Drawing, original: Any, *args: Any, **kwargs: Any) -> Any:
     if kwargs.get("generator") is not None:
         return NotImplemented
     made = original(*args, **kwargs)
-    return _filled(drawing, made, lambda draw, shape: draw.uniform(shape, tensors.spec(made).dtype))
+    return _filled(drawing, made, lambda draw, shape: draw.uniform(shape, TENSORS.spec(made).dtype))
 
 
 def _standard_normal(drawing: Drawing, original: Any, *args: Any, **kwargs: Any) -> Any:
@@ -67,7 +67,7 @@ def _uniform_(
     return _filled(
         drawing,
         made,
-        lambda draw, shape: low + (high - low) * draw.uniform(shape, tensors.spec(made).dtype),
+        lambda draw, shape: low + (high - low) * draw.uniform(shape, TENSORS.spec(made).dtype),
     )
 
 

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import Any, Optional
 
 import torch
 
-from padiff_worker.devices import own_name
+from padiff_worker.adapter import Restore
 
 
 def devices() -> tuple[str, ...]:
     return ("cpu", *(f"cuda:{index}" for index in range(torch.cuda.device_count())))
 
 
-def configure(*, device: str, seed: int, deterministic: bool, threads: int) -> tuple[str, ...]:
-    device = own_name(device, devices())
-    flags = [f"deterministic={'on' if deterministic else 'off'}"]
+def set_up(device: str, *, deterministic: bool, threads: int) -> tuple[str, ...]:
+    flags = []
     if deterministic and device != "cpu":
         # Read by cuBLAS when it makes its first handle.
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
@@ -34,30 +33,24 @@ def configure(*, device: str, seed: int, deterministic: bool, threads: int) -> t
     if threads:
         torch.set_num_threads(threads)
     flags.append(f"threads={torch.get_num_threads()}")
-    set_seed(seed)
     return tuple(flags)
 
 
-def set_seed(seed: int) -> None:
+def seed(seed: int) -> None:
     torch.manual_seed(seed)
 
 
-def random_state() -> Any:
-    return torch.get_rng_state(), torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
+def keep_random() -> Restore:
+    host = torch.get_rng_state()
+    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
+
+    def restore() -> None:
+        torch.set_rng_state(host)
+        if cuda:
+            torch.cuda.set_rng_state_all(cuda)
+
+    return restore
 
 
-def set_random_state(state: Any) -> None:
-    host, cuda = state
-    torch.set_rng_state(host)
-    if cuda:
-        torch.cuda.set_rng_state_all(cuda)
-
-
-def synchronize() -> None:
-    if torch.cuda.is_initialized():
-        torch.cuda.synchronize()
-
-
-def release_memory() -> None:
-    if torch.cuda.is_initialized():
-        torch.cuda.empty_cache()
+def accelerator() -> Optional[Any]:
+    return torch.cuda if torch.cuda.is_initialized() else None

@@ -1,9 +1,10 @@
-"""Parts of a step beside its layers: autocast, gradients in place, backward, the optimizer."""
+"""Parts of a step beside its layers: autocast, and the optimizer with its learning-rate scheduler."""
 
 from __future__ import annotations
 
+import copy
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -11,7 +12,8 @@ import torch
 
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.v1.words import DType
-from padiff_worker.adapter import Remove
+from padiff_worker.adapter import Remove, Restore
+from padiff_worker_torch.optimizers import stepping_optimizer
 
 
 def autocast(device: str, dtype: DType) -> AbstractContextManager[None]:
@@ -29,18 +31,38 @@ def autocast(device: str, dtype: DType) -> AbstractContextManager[None]:
     return made
 
 
-def scale_gradients(parameters: Iterable[Any], factor: float) -> None:
-    with torch.no_grad():
-        for parameter in parameters:
-            parameter.grad.mul_(factor)
-
-
-def clip_gradients(parameters: Iterable[Any], max_norm: float) -> None:
-    torch.nn.utils.clip_grad_norm_(list(parameters), max_norm)
-
-
 def watch_step(optimizer: Any, before: Callable[[], None]) -> Remove:
-    scheduled = isinstance(optimizer, torch.optim.lr_scheduler.LRScheduler)
-    stepped: Any = optimizer.optimizer if scheduled else optimizer
-    handle = stepped.register_step_pre_hook(lambda *_: before())
+    handle = stepping_optimizer(optimizer).register_step_pre_hook(lambda *_: before())
     return lambda: handle.remove()
+
+
+def step(optimizer: Any) -> None:
+    """A learning-rate scheduler stands for its optimizer, and is stepped after it."""
+    stepping = stepping_optimizer(optimizer)
+    stepping.step()
+    if stepping is not optimizer:
+        optimizer.step()
+    stepping.zero_grad(set_to_none=True)
+
+
+def keep_optimizer(optimizer: Any) -> Restore:
+    """Copies the states of an optimizer, or of a scheduler and its optimizer, to the host."""
+    # A scheduler's loads nothing into its optimizer.
+    parts = dict.fromkeys((optimizer, stepping_optimizer(optimizer)))
+    kept = [(part, _on_host(part.state_dict())) for part in parts]
+
+    def restore() -> None:
+        for part, state in kept:
+            part.load_state_dict(state)
+
+    return restore
+
+
+def _on_host(value: Any) -> Any:
+    if isinstance(value, torch.Tensor):
+        return value.detach().to("cpu", copy=True)
+    if isinstance(value, dict):
+        return {key: _on_host(item) for key, item in value.items()}
+    if type(value) in (list, tuple):
+        return type(value)(map(_on_host, value))
+    return copy.deepcopy(value)

@@ -181,10 +181,10 @@ class ModelSuite:
         model = self.case.family()
         self.case.adapter.prepare(model, device="cpu", dtype=None, train=True)
         model.left.training = False
-        modes = self.case.adapter.modes(model)
+        restore = self.case.adapter.keep_modes(model)
         self.case.adapter.prepare(model, device="cpu", dtype=None, train=False)
         assert not any(handle.layer.training for handle in self.case.adapter.layers(model))
-        self.case.adapter.set_modes(model, modes)
+        restore()
         trained = {handle.paths[0]: handle.layer.training for handle in self.case.adapter.layers(model)}
         assert trained == {"": True, "left": False, "left.inner": True, "right": True, "right.tied": True}
 

@@ -48,6 +48,8 @@ class StateSuite:
     def test_a_state_of_every_dtype_survives_its_file(self, tmp_path: Path) -> None:
         for suffix in self.case.suffixes:
             for dtype in (DType.BFLOAT16, DType.FLOAT16, DType.FLOAT64):
+                if not self.case.has(dtype):
+                    continue
                 path = str(tmp_path / f"{dtype}{suffix}")
                 model, copy = self.case.batch_norm(2), self.case.batch_norm(2)
                 for made in (model, copy):
@@ -120,10 +122,10 @@ class StateSuite:
 
     def test_a_random_state_is_a_snapshot_that_can_be_put_back_twice(self) -> None:
         self.case.adapter.seed(1)
-        state = self.case.adapter.random_state()
+        restore = self.case.adapter.keep_random()
         first = self.case.value(self.case.random(4)).tolist()
         for _ in range(2):
-            self.case.adapter.set_random_state(state)
+            restore()
             assert self.case.value(self.case.random(4)).tolist() == first
         assert self.case.value(self.case.random(4)).tolist() != first
 
@@ -162,13 +164,13 @@ class StateSuite:
                 went.append(before - self.case.value(factor).item())
             return went
 
-        fresh = adapter.keep_optimizer(optimizer)
+        restore_fresh = adapter.keep_optimizer(optimizer)
         assert steps(2) == [1, 1.5]
-        later = adapter.keep_optimizer(optimizer)
+        restore_later = adapter.keep_optimizer(optimizer)
         assert steps(1) == [1.75]
-        adapter.restore_optimizer(optimizer, later)
+        restore_later()
         assert steps(2) == [1.75, 1.875]
-        adapter.restore_optimizer(optimizer, fresh)
+        restore_fresh()
         assert steps(2) == [1, 1.5]
 
     def test_a_model_is_put_back_with_all_that_a_run_changes(self) -> None:
@@ -182,7 +184,7 @@ class StateSuite:
             return [
                 *(self.case.value(weight).tolist() for weight in weights.values()),
                 *(None if one is None else self.case.value(one).tolist() for one in gradients),
-                [adapter.modes(model)],
+                [handle.layer.training for handle in adapter.layers(model)],
                 self.case.value(self.case.random(3)).tolist(),
             ]
 

@@ -30,6 +30,7 @@ from padiff_worker.conformance import (
 class FakeCase(AdapterCase):
     adapter = FakeAdapter()
     layer_class = fake.Layer
+    suffixes = (".pt",)
     recomputations = (fake.checkpoint,)
     random_recomputations = recomputations
     nested_recomputations = recomputations

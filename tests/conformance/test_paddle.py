@@ -383,11 +383,11 @@ def test_adam_and_its_scheduler_are_put_back(steps_before):
 
     states(steps_before)
     weights = [ADAPTER.host_copy(weight) for weight in model.parameters()]
-    kept = ADAPTER.keep_optimizer(optimizer)
+    restore = ADAPTER.keep_optimizer(optimizer)
     first = states(3)
     for weight, value in zip(model.parameters(), weights):
         ADAPTER.write_weight(weight, value)
-    ADAPTER.restore_optimizer(optimizer, kept)
+    restore()
     assert states(3) == first
 
 

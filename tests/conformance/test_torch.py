@@ -36,6 +36,7 @@ from padiff_worker.conformance import (  # noqa: E402
     raises,
 )
 from padiff_worker.conformance.known_layers import LAYERS as ALL_LAYERS  # noqa: E402
+from padiff_worker.kept_state import KeptState  # noqa: E402
 from padiff_worker_torch.adapter import TorchAdapter  # noqa: E402
 
 
@@ -323,12 +324,22 @@ def test_adam_and_its_scheduler_are_put_back(steps_before):
 
     states(steps_before)
     weights = [ADAPTER.host_copy(weight) for weight in model.parameters()]
-    kept = ADAPTER.keep_optimizer(scheduler)
+    restore = ADAPTER.keep_optimizer(scheduler)
     first = states(3)
     for weight, value in zip(model.parameters(), weights):
         ADAPTER.write_weight(weight, value)
-    ADAPTER.restore_optimizer(scheduler, kept)
+    restore()
     assert states(3) == first
+
+
+def test_a_buffer_whose_elements_share_memory_is_put_back_and_takes_nothing_else():
+    model = torch.nn.Linear(3, 2)
+    model.register_buffer("positions", torch.arange(3.0).expand(2, 3))
+    KeptState(ADAPTER, model).put_back()
+    ADAPTER.write_weight(model.positions, ADAPTER.host_copy(model.positions))
+    with raises(InvalidRequestError, "[2, 3]", "share memory", "clone"):
+        ADAPTER.write_weight(model.positions, HostTensor.from_array(np.ones((2, 3), np.float32)))
+    assert model.positions.tolist() == [[0, 1, 2], [0, 1, 2]]
 
 
 def viewed(optimizer, model):

@@ -70,6 +70,10 @@ class Tensor:
         return self.array.shape
 
     @property
+    def dtype(self):
+        return self.array.dtype
+
+    @property
     def requires_grad(self):
         return self.node is not None
 
@@ -83,6 +87,12 @@ class Tensor:
 
     def __mul__(self, other):
         return mul(self, other)
+
+    def __truediv__(self, number):
+        return self * (1 / number)
+
+    def clone(self):
+        return _result(self.array.copy(), (self,), lambda g: (g,))
 
     __radd__ = __add__
     __rmul__ = __mul__
@@ -187,11 +197,6 @@ def scale_gradient(x, factor):
     return _result(x.array.copy(), (x,), lambda g: (g * factor,))
 
 
-def pass_through(x, array):
-    """Another value; the same gradient."""
-    return _result(array, (x,), lambda g: (g,))
-
-
 def checkpoint(function, x):
     """Calls `function(x)`, keeping nothing but x; runs it again in backward."""
     before = random_state()
@@ -270,6 +275,13 @@ class Layer:
 
     def forward(self, *args, **kwargs):
         raise NotImplementedError
+
+    def state_dict(self):
+        return {
+            f"{path}.{name}" if path else name: tensor
+            for path, layer in walk(self)
+            for name, tensor in {**layer._parameters, **layer._buffers}.items()
+        }
 
     def train(self, mode=True):
         self.training = mode
@@ -379,7 +391,8 @@ class Compiled(Sequential):
 class SGD:
     """Gradient descent; `factors` multiply the learning rate of parameters by their full names."""
 
-    states = ()
+    # What it keeps of a parameter, and what of that can be set from outside.
+    states = writable = ()
 
     def __init__(self, model, lr=0.1, weight_decay=0.0, factors=None):
         self.model, self.lr, self.weight_decay = model, lr, weight_decay
@@ -413,14 +426,11 @@ class SGD:
     def state(self, parameter):
         return {}
 
-    def write(self, parameter, state, array):
-        return False
-
 
 class Momentum(SGD):
     """Steps along a running sum of gradients, kept by the parameters' places in the model."""
 
-    states = ("momentum", "step")
+    states = writable = ("momentum", "step")
 
     def __init__(self, model, lr=0.1, momentum=0.9, **kwargs):
         super().__init__(model, lr, **kwargs)
@@ -456,9 +466,8 @@ class Momentum(SGD):
         self.steps.setdefault(place, 0)
         if state == "momentum":
             self.velocities[place] = array.copy()
-        elif state == "step":
+        else:
             self.steps[place] = int(array)
-        return state in self.states
 
 
 def walk(layer, path=""):

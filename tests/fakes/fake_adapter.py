@@ -13,15 +13,17 @@ from fake_vocabulary import VOCABULARY
 
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.tensors import HostTensor
-from padiff_rpc.v1.records import OptimizerEntry, TensorSpec
+from padiff_rpc.v1.records import TensorSpec
 from padiff_rpc.v1.words import DType, WeightKind
 from padiff_worker.adapter import FrameworkAdapter
-from padiff_worker.devices import own_name
 from padiff_worker.graph_walk import walk_graph
 from padiff_worker.layer_tree import LayerReader, OwnTensor
-from padiff_worker.optimizers import OptimizerView, qualified_name
+from padiff_worker.optimizers import OptimizerReader, OptimizerState
+from padiff_worker.state_files import StateFiles
+from padiff_worker.tensor_verbs import MemoryLayout
 
 _keys = itertools.count()
+_DTYPES = {np.dtype(dtype.value): dtype for dtype in DType if dtype is not DType.BFLOAT16}
 
 
 def _hang(store, hook):
@@ -31,7 +33,7 @@ def _hang(store, hook):
 
 
 def _spec(tensor):
-    return TensorSpec(dtype=DType(tensor.array.dtype.name), shape=tuple(tensor.array.shape))
+    return TensorSpec(dtype=_DTYPES[tensor.dtype], shape=tensor.shape)
 
 
 def _own_tensors(layer):
@@ -47,6 +49,7 @@ def _attributes(layer):
 
 _READER = LayerReader(
     base=fake.Layer,
+    all_layers=lambda model: [layer for _, layer in fake.walk(model)],
     children=lambda layer: layer._layers,
     own_tensors=_own_tensors,
     attributes=_attributes,
@@ -54,9 +57,56 @@ _READER = LayerReader(
 )
 
 
-def _stepped(optimizer, weights):
-    stepped = {id(one) for one, _ in optimizer.rates()}
-    return [(name, weight) for name, weight in weights.items() if id(weight) in stepped]
+def _groups(optimizer):
+    return [{"params": [parameter for parameter, _ in optimizer.rates()]}]
+
+
+def _states(optimizer, kind, parameter, settings):
+    present = optimizer.state(parameter)
+    for word in optimizer.states:
+        read = (lambda word=word: HostTensor.from_array(present[word]())) if word in present else None
+        write = _writer(optimizer, parameter, word) if word in optimizer.writable else None
+        yield OptimizerState(word=word, read=read, write=write)
+
+
+def _writer(optimizer, parameter, word):
+    def write(value):
+        if word == "momentum" and value.spec.shape != parameter.shape:
+            raise InvalidRequestError(f"shape {list(value.spec.shape)} does not fit {list(parameter.shape)}")
+        optimizer.write(parameter, word, value.array)
+
+    return write
+
+
+_OPTIMIZERS = OptimizerReader(
+    classes=(fake.SGD,),
+    kinds={fake.SGD: "sgd"},
+    groups=_groups,
+    settings=lambda optimizer, parameter, group: optimizer.settings(parameter),
+    conventions=lambda optimizer, kind, parameters: optimizer.conventions,
+    states=_states,
+    make_state=lambda optimizer, kind, parameter, group: None,
+)
+
+
+def _load(path):
+    with np.load(path) as stored:
+        return {name: fake.Tensor(stored[name]) for name in stored}
+
+
+def _save(state, path):
+    with open(path, "wb") as file:
+        np.savez(file, **{name: tensor.array for name, tensor in state.items()})
+
+
+def _fill(model, state):
+    for name, tensor in model.state_dict().items():
+        tensor.array[...] = state[name].array
+
+
+_STATE_FILES = StateFiles(
+    framework="fake", tensor=fake.Tensor, suffixes=(".pt",), read=_load, write=_save, fill=_fill
+)
 
 
 def _held(optimizer):
@@ -72,8 +122,10 @@ class FakeAdapter(FrameworkAdapter):
     name = "fake"
     vocabulary = VOCABULARY
     library = fake
+    dtypes = _DTYPES
     reader = _READER
-    optimizer_classes = (fake.SGD,)
+    state_files = _STATE_FILES
+    optimizer_reader = _OPTIMIZERS
     backward_entry = (fake, "run_backward")
     library_folders = (os.path.abspath(fake.__file__),)
 
@@ -83,19 +135,15 @@ class FakeAdapter(FrameworkAdapter):
     def devices(self):
         return ("cpu",)
 
-    def configure(self, *, device, seed, deterministic, threads):
-        own_name(device, self.devices())
-        fake.seed(seed)
-        return ("deterministic=on",)
+    def set_up(self, device, *, deterministic, threads):
+        return ()
 
     def seed(self, seed):
         fake.seed(seed)
 
-    def random_state(self):
-        return fake.random_state()
-
-    def set_random_state(self, state):
-        fake.set_random_state(state)
+    def keep_random(self):
+        state = fake.random_state()
+        return lambda: fake.set_random_state(state)
 
     # Models
 
@@ -105,39 +153,12 @@ class FakeAdapter(FrameworkAdapter):
                 tensor.array = tensor.array.astype(dtype.value)
         model.train(train)
 
-    def device_of(self, model):
-        return "cpu"
-
-    def empty_weights(self, model):
-        return []
-
-    def write_weight(self, tensor, value):
-        tensor.array[...] = value.array
-
-    def load_weights(self, model, path):
-        stored = np.load(path)
-        for name, tensor in self.weights(model).items():
-            if name not in stored:
-                raise InvalidRequestError(f"weights: {path} has no {name}")
-            tensor.array[...] = stored[name]
-
-    def save_weights(self, model, path):
-        with open(path, "wb") as file:
-            np.savez(file, **{name: tensor.array for name, tensor in self.weights(model).items()})
-
     def gradient(self, weight):
         return weight.grad
 
     def clear_gradients(self, model):
         for parameter in fake.parameters(model):
             parameter.grad = None
-
-    def modes(self, model):
-        return [layer.training for _, layer in fake.walk(model)]
-
-    def set_modes(self, model, modes):
-        for (_, layer), mode in zip(fake.walk(model), modes):
-            layer.training = mode
 
     # Tensors
 
@@ -147,51 +168,46 @@ class FakeAdapter(FrameworkAdapter):
     def identity(self, tensor):
         return (id(tensor), tensor.array.__array_interface__["data"][0], tensor.version[0])
 
-    def spec(self, tensor):
-        return _spec(tensor)
+    def device(self, tensor):
+        return "cpu"
 
     def host_copy(self, tensor):
         return HostTensor.from_array(np.array(tensor.array, order="C"))
 
-    def from_host(self, value, *, device, requires_grad):
-        if value.dtype is DType.BFLOAT16:
-            raise InvalidRequestError("dtype bfloat16 is unknown to the fake framework")
-        if requires_grad and value.array.dtype.kind not in "fc":
-            raise InvalidRequestError(f"requires_grad: a {value.dtype} tensor has no gradient")
+    def made(self, value, *, device, requires_grad):
         return fake.Tensor(value.array.copy(), requires_grad=requires_grad)
 
-    def memory(self, tensor):
-        base = tensor.array
+    def layout(self, tensor):
+        array = base = tensor.array
         while base.base is not None:
             base = base.base
-        return id(base)
-
-    def footprint(self, tensor):
-        return tensor.array
+        return MemoryLayout(
+            block=id(base),
+            address=array.__array_interface__["data"][0],
+            strides=tuple(step // array.itemsize for step in array.strides),
+            item_bytes=array.itemsize,
+        )
 
     def alias(self, tensor):
         other = fake.Tensor(tensor.array)
         other.version = tensor.version
         return other
 
-    def overwrite(self, tensor, value):
+    def overwrite(self, tensor, value, *, may_move=False):
         array = tensor.array
         if array.size and any(step == 0 and size > 1 for step, size in zip(array.strides, array.shape)):
             return False
         array[...] = value.array
         return True
 
-    def pass_through(self, tensor, value):
-        return fake.pass_through(tensor, value.array.copy())
-
-    def like(self, tensor, value):
-        return fake.Tensor(value.array.copy())
-
     def requires_gradient(self, tensor):
         return tensor.requires_grad
 
     def branch(self, tensor):
         return tensor.view(*tensor.shape)
+
+    def as_reals(self, tensor, *, dtype, device):
+        return fake.cast(tensor, dtype.value)
 
     def graph_place(self, tensor):
         return tensor.node
@@ -221,19 +237,6 @@ class FakeAdapter(FrameworkAdapter):
     def gradient_mode(self, enabled):
         return fake.gradient_mode(enabled)
 
-    def projection_loss(self, outputs):
-        total = fake.Tensor(np.float32(0))
-        for output, weights in outputs:
-            total = total + (output * fake.Tensor(weights.array)).sum() * (max(output.array.size, 1) ** -0.5)
-        return total
-
-    def mean_loss(self, outputs):
-        means = [output.mean() for output in outputs]
-        total = means[0]
-        for mean in means[1:]:
-            total = total + mean
-        return total * (1 / len(means))
-
     def backward(self, loss):
         fake.run_backward(loss)
 
@@ -241,10 +244,6 @@ class FakeAdapter(FrameworkAdapter):
         if dtype is not DType.FLOAT16:
             raise InvalidRequestError(f"autocast: the fake framework has none to {dtype}; take float16")
         return fake.autocast(np.float16)
-
-    def scale_gradients(self, parameters, factor):
-        for parameter in parameters:
-            parameter.grad.array = parameter.grad.array * np.float32(factor)
 
     def clip_gradients(self, parameters, max_norm):
         parameters = list(parameters)
@@ -263,39 +262,11 @@ class FakeAdapter(FrameworkAdapter):
         optimizer.step()
         optimizer.clear()
 
-    def view_optimizer(self, optimizer, weights):
-        return OptimizerView(
-            class_name=qualified_name(optimizer),
-            settings={name: optimizer.settings(weight) for name, weight in _stepped(optimizer, weights)},
-            conventions=optimizer.conventions,
-            state={
-                OptimizerEntry(parameter=name, state=state): lambda read=read: HostTensor.from_array(read())
-                for name, weight in _stepped(optimizer, weights)
-                for state, read in optimizer.state(weight).items()
-            },
-        )
-
-    def write_optimizer_state(self, optimizer, weights, entry, value):
-        weight = weights[entry.parameter]
-        if (
-            entry.state == "momentum"
-            and "momentum" in optimizer.states
-            and weight.array.shape != value.spec.shape
-        ):
-            raise InvalidRequestError(
-                f"shape {list(value.spec.shape)} does not fit {list(weight.array.shape)}"
-            )
-        return optimizer.write(weight, entry.state, value.array)
-
     def keep_optimizer(self, optimizer):
-        return copy.deepcopy(vars(optimizer), {id(one): one for one in _held(optimizer)})
+        kept = copy.deepcopy(vars(optimizer), {id(one): one for one in _held(optimizer)})
 
-    def restore_optimizer(self, optimizer, kept):
-        vars(optimizer).clear()
-        vars(optimizer).update(kept)
+        def restore():
+            vars(optimizer).clear()
+            vars(optimizer).update(kept)
 
-    def synchronize(self):
-        pass
-
-    def release_memory(self):
-        pass
+        return restore

@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -35,11 +36,9 @@ class Framework:
     def configure(self, **_: Any) -> tuple[str, ...]:
         return ()
 
-    def modes(self, model: Any) -> str:
-        return self.modes_now
-
-    def set_modes(self, model: Any, modes: str) -> None:
-        self.modes_now = modes
+    def keep_modes(self, model: Any) -> Callable[[], None]:
+        kept = self.modes_now
+        return lambda: setattr(self, "modes_now", kept)
 
     def prepare(self, model: Any, **_: Any) -> None:
         self.modes_now = "eval"

@@ -15,6 +15,9 @@ ROUNDS ?= 30
 # How often `make test-pairs` repeats each comparison.
 REPEATS ?= 3
 
+# Arguments of `make faults`, as `--options single_step=true` or `--tenth 1`.
+FAULTS ?=
+
 # What pip installs into .venv/NAME. A framework stands in one call with the project, so that pip takes
 # the wanted build and not the newest.
 WANTED_client := -e ".[server,dev,demo]"
@@ -55,7 +58,7 @@ TEST_PROCESSES ?= 2
 export PADIFF_TORCH_PYTHON := $(CURDIR)/.venv/torch/bin/python
 export PADIFF_PADDLE_PYTHON := $(CURDIR)/.venv/paddle/bin/python
 
-.PHONY: help demo test test-client test-torch test-paddle test-graphs test-pairs test-net test-containers check proto bench clean \
+.PHONY: help demo test test-client test-torch test-paddle test-graphs test-pairs test-net test-containers check proto bench faults clean \
   environments others FORCE
 
 help: ## Show the targets
@@ -114,6 +117,9 @@ proto: .venv/proto/.ready ## Generate the contract's Python code
 bench: environments ## Measure alignment, and a comparison: seconds, bytes, peak memory
 	@$(CLIENT) benchmarks/align.py
 	@$(CLIENT) benchmarks/bench.py
+
+faults: environments ## Run planted faults and healthy pairs through real workers; print how they come out
+	@$(CLIENT) -m benchmarks.faults $(FAULTS)
 
 clean: ## Remove the environments and everything generated but the contract's code
 	rm -rf .venv build dist padiff_rpc.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,92 @@
+"""Tables of the results, in Markdown, and the page that holds them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from benchmarks.faults.faults import Fault
+from benchmarks.faults.healthy import Healthy
+from benchmarks.faults.outcomes import (
+    ELSEWHERE,
+    EXACT,
+    FALSE_ALARM,
+    INCONCLUSIVE,
+    MISSED,
+    PASS,
+    PHASE,
+    TROUBLE,
+)
+from benchmarks.faults.results import Results
+
+BEGIN, END = "<!-- benchmarks.faults: {} -->", "<!-- end of benchmarks.faults: {} -->"
+
+
+def of_faults(faults: Sequence[Fault], results: Results) -> str:
+    """Returns the table of faults by class."""
+    columns = (EXACT, PHASE, ELSEWHERE, MISSED, TROUBLE)
+    rows, total = [], Counter[str]()
+    for kind in dict.fromkeys(fault.kind for fault in faults):
+        counted = Counter[str]()
+        for fault in faults:
+            for result in results.of(fault.id) if fault.kind == kind else ():
+                counted.update([result["found"], "all", f"hint {result['hint'].partition(':')[0]}"])
+        total += counted
+        rows.append([kind, *_counts(counted, columns)])
+    rows.append(["all", *_counts(total, columns)])
+    return _table(["class", "planted", *columns, "class among two hints"], rows)
+
+
+def _counts(counted: Counter[str], columns: Iterable[str]) -> list[str]:
+    hinted = counted["hint right"] + counted["hint wrong"]
+    hints = f"{counted['hint right']} of {hinted}" if hinted else "unknown"
+    return [str(counted["all"]), *(str(counted[one] or "") for one in columns), hints]
+
+
+def of_healthy(pairs: Sequence[Healthy], results: Results) -> str:
+    """Returns the table of healthy pairs by model and setting: how many of their runs came out how."""
+    columns = (PASS, FALSE_ALARM, INCONCLUSIVE, TROUBLE)
+    rows, total = [], Counter[str]()
+    for pair in pairs:
+        counted = Counter(result["found"] for result in results.of(pair.id))
+        if counted:
+            total += counted
+            rows.append(
+                [pair.setting.subject, str(pair.setting), *(str(counted[one] or "") for one in columns)]
+            )
+    rows.append(["all", "", *(str(total[one] or "") for one in columns)])
+    return _table(["pair", "setting", *columns], rows)
+
+
+def misses(faults: Sequence[Fault], pairs: Sequence[Healthy], results: Results) -> str:
+    """Returns a line for all that did not come out as it should: what it is, and what the report said."""
+    lines = []
+    for pair in pairs:
+        wrong = [result for result in results.of(pair.id) if result["found"] != PASS]
+        if wrong:
+            lines.append(f"{wrong[0]['found']} ({len(wrong)} times): {pair.id}: {wrong[0]['said']}")
+    for fault in faults:
+        lines += [
+            f"{result['found']}: {fault.id}: {result['said']}"
+            for result in results.of(fault.id)
+            if result["found"] != EXACT
+        ]
+    return "\n".join(lines)
+
+
+def write(page: Path, tables: dict[str, str]) -> None:
+    """Puts each table between its markers in `page`, which is made where there is none."""
+    text = page.read_text(encoding="utf-8") if page.exists() else "# Verdicts\n"
+    for name, table in tables.items():
+        begin, end = BEGIN.format(name), END.format(name)
+        if begin not in text:
+            text = f"{text.rstrip()}\n\n{begin}\n{end}\n"
+        before, _, rest = text.partition(begin)
+        text = f"{before}{begin}\n\n{table}\n\n{end}{rest.partition(end)[2]}"
+    page.write_text(text, encoding="utf-8")
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

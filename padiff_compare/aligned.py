@@ -11,7 +11,7 @@ from padiff_compare.alignment.plan import Plan
 from padiff_compare.alignment.slots import loss_slots
 from padiff_compare.capture.sides import SIDES
 from padiff_compare.capture.trace import Traces
-from padiff_compare.join.calls import JoinedCalls, join_calls
+from padiff_compare.join.calls import JoinedCalls, Operations, join_calls
 from padiff_compare.model_index import ModelIndex, Models
 from padiff_compare.weights.weight_pair import WeightPair, WeightPlan
 from padiff_rpc.v1.records import Layer
@@ -28,39 +28,37 @@ class AlignedModels:
         layers, models: each side's layers, in definition order and by path.
         plan: by the last `align`.
         loss_slots: each side's root outputs in the order of the default loss.
+        operations: the random operations of the pass that was aligned on.
         weight_plan: by the first, since weights stay where they were put.
     """
 
     plan: Plan
     loss_slots: Mapping[Side, tuple[str, ...]]
+    operations: Operations
     weight_plan: WeightPlan
     _traces: Traces
+    _is_cut: bool
 
     def __init__(
         self,
         layers: Mapping[Side, tuple[Layer, ...]],
         aligner: Aligner,
         tell_weights: Callable[[WeightPlan], None],
-        *,
-        is_foreseen: bool,
     ) -> None:
-        """`tell_weights` is given each weight plan that is taken.
-
-        `is_foreseen`: the steps are expected to make the calls of the first traces.
-        """
+        """`tell_weights` is given each weight plan that is taken."""
         self.layers = layers
         self.models: Models = {side: ModelIndex(layers[side]) for side in SIDES}
         self._aligner = aligner
         self._tell_weights = tell_weights
-        self._is_foreseen = is_foreseen
         self._joined: Optional[JoinedCalls] = None
 
-    def align(self, traces: Traces, cut: Collection[Side]) -> Plan:
-        """Pairs the layers anew, on these calls, and returns the plan; empty traces: definition order.
+    def align(self, traces: Traces, operations: Operations, cut: Collection[Side]) -> Plan:
+        """Pairs the layers anew, on the calls of one pass, and returns the plan.
 
-        `cut`: sides whose calls end where the model raised. Raises InvalidRequestError for unknown paths.
+        Empty traces: definition order. `cut`: sides whose calls end where the model raised. Raises
+        InvalidRequestError for unknown paths.
         """
-        self._traces = traces
+        self._traces, self.operations, self._is_cut = traces, operations, bool(cut)
         self.loss_slots = loss_slots(traces)
         self.plan = self._aligner(traces, cut)
         return self.plan
@@ -77,12 +75,17 @@ class AlignedModels:
         return self._joined
 
     @property
+    def is_traced(self) -> bool:
+        """Whether the layers were aligned on any calls."""
+        return any(trace.events for trace in self._traces.values())
+
+    @property
     def foreseen(self) -> Optional[JoinedCalls]:
-        """The calls that the steps are expected to make; None without a trace that ran to its end.
+        """The calls that the steps to come are expected to make; None without a pass that ran to its end.
 
         A pass that raised says nothing of what the steps may do all the same.
         """
-        return self.joined if self._is_foreseen else None
+        return self.joined if self.is_traced and not self._is_cut else None
 
     def take_weights(self, plan: WeightPlan) -> None:
         """Takes what pairs the weights, and tells it."""

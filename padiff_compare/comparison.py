@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from padiff_compare.capture.batches import BatchSource
-from padiff_compare.capture.sides import SIDES
 from padiff_compare.capture.store import TensorStore
 from padiff_compare.inputs import Inputs
 from padiff_compare.model_states import ModelStates
@@ -65,18 +64,15 @@ class CompareTask:
         Orientation(run, self._sources, aligned).settle(batch, copy=self._asked.auto_weights)
         weights = WeightFlow(self._sources.sides, aligned.weight_plan, aligned.models, options)
         preparation.place_weights(weights, copy=self._asked.auto_weights)
-        made = {side: traced[side].random_operations if traced is not None else () for side in SIDES}
         if aligned.foreseen is not None and is_needed(aligned.foreseen, aligned.models):
-            Rehearsal(run, self._sources, aligned, made).run(batch)
+            Rehearsal(run, self._sources, aligned).run(batch)
         seed = self._asked.reference.model.seed % 2**64
         decisions = RandomDecisions(options.randomness, seed, aligned.models, self._report)
-        if traced is not None:
-            decisions.plan(aligned.joined, made, is_cut=aligned.foreseen is None)
         states = ModelStates(run, self._sources, aligned, weights)
         steps = Steps(run, self._sources, aligned, states, decisions)
         for step in range(settings.steps):
             steps.run(step, inputs.batch(step) if step else batch)
-            if steps.forward_only:
+            if steps.forward_only and settings.optimize:
                 self._note_what_is_left(step, NoteKind.STOPPED_WITHOUT_BACKWARD)
                 return
             if self._report.has_failed and not options.keep_going:

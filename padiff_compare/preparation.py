@@ -55,9 +55,9 @@ class Preparation:
         }
         # A model that raised: its calls end before the pass does.
         cut = {side for side in SIDES if traced is not None and traced[side].failure is not None}
-        is_foreseen = traced is not None and not cut
-        self.aligned = AlignedModels(layers, self._align, self._tell_weights, is_foreseen=is_foreseen)
-        plan = self.aligned.align(traces, cut)
+        operations = {side: traced[side].random_operations if traced is not None else () for side in SIDES}
+        self.aligned = AlignedModels(layers, self._align, self._tell_weights)
+        plan = self.aligned.align(traces, operations, cut)
         report.note(*opaque_notes(layers))
         self.aligned.take_weights(
             plan_weights(plan, layers[Side.REFERENCE], layers[Side.CANDIDATE], layer_map)

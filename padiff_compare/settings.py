@@ -10,7 +10,7 @@ from padiff_compare.run import Settings
 from padiff_compare.training_settings import check_sources, check_training, training_notes
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.v1.records import CompareStart, Note, Party, WorkerInfo
-from padiff_rpc.v1.words import DiffPhase, NoteKind, Side
+from padiff_rpc.v1.words import DiffPhase, NoteKind, Side, TraceMode
 
 Workers = Mapping[Side, WorkerInfo]
 NOBODY_ASKED: Workers = {}
@@ -50,9 +50,8 @@ def _settle(start: CompareStart, has_optimizer: bool) -> Settings:
             field="steps",
         )
     notes: tuple[Note, ...] = ()
-    if start.options.diff_phase is DiffPhase.BACKWARD:
-        counts = not start.options.local_error
-        notes = (Note(kind=NoteKind.FORWARD_COUNTED if counts else NoteKind.FORWARD_NOT_COUNTED),)
+    if start.options.diff_phase is DiffPhase.BACKWARD and not start.options.local_error:
+        notes = (Note(kind=NoteKind.FORWARD_COUNTED),)
     return Settings(
         steps=start.steps,
         backward=True,
@@ -63,25 +62,30 @@ def _settle(start: CompareStart, has_optimizer: bool) -> Settings:
 
 
 def _lockstep(start: CompareStart, has_optimizer: bool) -> Settings:
-    notes = []
+    notes, steps = [], _steps_without_optimizer(start)
     if has_optimizer:
         notes.append(Note(kind=NoteKind.LOCKSTEP_TAKES_NO_OPTIMIZER))
-    if start.steps > 1:
+    if start.steps > steps:
         notes.append(Note(kind=NoteKind.LOCKSTEP_MAKES_ONE_STEP, numbers=(float(start.steps),)))
-    if start.options.diff_phase is DiffPhase.BACKWARD:
-        notes.append(Note(kind=NoteKind.FORWARD_NOT_COUNTED))
-    return Settings(steps=1, backward=True, optimize=False, notes=tuple(notes))
+    return Settings(steps=steps, backward=True, optimize=False, notes=tuple(notes))
 
 
 def _forward_only(start: CompareStart) -> Settings:
-    notes = []
+    notes, steps = [], _steps_without_optimizer(start)
     if start.reference.model.optimizer:
         notes.append(Note(kind=NoteKind.FORWARD_TAKES_NO_OPTIMIZER))
     if start.reference.model.loss:
         notes.append(Note(kind=NoteKind.FORWARD_COMPUTES_NO_LOSS))
-    if start.steps > 1:
+    if start.steps > steps:
         notes.append(Note(kind=NoteKind.FORWARD_MAKES_ONE_STEP, numbers=(float(start.steps),)))
-    return Settings(steps=1, backward=False, optimize=False, notes=tuple(notes))
+    return Settings(steps=steps, backward=False, optimize=False, notes=tuple(notes))
+
+
+def _steps_without_optimizer(start: CompareStart) -> int:
+    """Returns one step; as many as were asked for where the first is but the trace of those in lockstep."""
+    options = start.options
+    has_lockstep = options.single_step or options.local_error
+    return start.steps if has_lockstep and options.trace is TraceMode.FIRST_STEP else 1
 
 
 def check_parties(reference: Party, candidate: Party, workers: Workers = NOBODY_ASKED) -> None:

@@ -246,16 +246,6 @@ class OptionsMethods:
             raise InvalidRequestError(
                 "it makes a lockstep pass of its own; leave single_step out", field="options.local_error"
             )
-        if checked["local_error"] and checked["trace"] is TraceMode.FIRST_STEP:
-            raise InvalidRequestError(
-                "'first_step' leaves local_error no trace to run in lockstep by; use 'before'",
-                field="options.trace",
-            )
-        if self.single_step and checked["trace"] is TraceMode.FIRST_STEP:
-            raise InvalidRequestError(
-                "'first_step' leaves single_step no trace to run in lockstep by; use 'before'",
-                field="options.trace",
-            )
         for name, value in checked.items():
             object.__setattr__(self, name, value)
 

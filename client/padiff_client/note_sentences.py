@@ -58,8 +58,8 @@ _TEMPLATES: Mapping[NoteKind, str] = {
         "that gradients in what is recomputed may differ; randomness='shared' or 'off' compares them"
     ),
     NoteKind.RANDOM_WITHOUT_TRACE: (
-        "random decisions were the frameworks' own, and what lies behind them differs: without a trace they "
-        "cannot be shared or kept apart; trace='before' makes one, randomness='off' needs none"
+        "random decisions of step 0 were the frameworks' own, and what lies behind them differs: without a "
+        "trace they cannot be shared or kept apart; trace='before' makes one, randomness='off' needs none"
     ),
     NoteKind.OPTIMIZERS_UNSEEN: (
         "neither side's optimizer can be looked into (a function, or a train step's own): what they keep is "
@@ -91,12 +91,22 @@ _TEMPLATES: Mapping[NoteKind, str] = {
 
 def notes(summary: ReportSummary, rows: Iterable[Row]) -> tuple[str, ...]:
     """Returns a report's notes, a sentence each."""
-    return (*(_sentence(one, summary.plan) for one in summary.notes), *_layouts(rows))
+    return (*(_sentence(one, summary) for one in summary.notes), *_layouts(rows))
 
 
-def _sentence(one: Note, plan: Sequence[PlanPair]) -> str:
+def beside_verdict(summary: ReportSummary) -> str:
+    """Returns what a report's first line says beside its verdict; "" for nothing."""
+    if not any(one.kind is NoteKind.FIRST_STEP_FREE for one in summary.notes):
+        return ""
+    free = "step 0 was judged freely"
+    return free if _has_lockstep(summary) else f"{free}, and nothing ran in lockstep"
+
+
+def _sentence(one: Note, summary: ReportSummary) -> str:
     if one.kind is NoteKind.LOW_CONFIDENCE:
-        return _low_confidence(plan)
+        return _low_confidence(summary.plan)
+    if one.kind is NoteKind.FIRST_STEP_FREE:
+        return _first_step_free(summary)
     written = _WRITTEN.get(one.kind)
     if written is not None:
         return written(one)
@@ -114,6 +124,20 @@ def _sentence(one: Note, plan: Sequence[PlanPair]) -> str:
 
 def _quoted(names: Iterable[str]) -> str:
     return wording.some(list(map(repr, names)))
+
+
+def _has_lockstep(summary: ReportSummary) -> bool:
+    return summary.in_lockstep or summary.has_local_errors
+
+
+def _first_step_free(summary: ReportSummary) -> str:
+    text = "lockstep: step 0 was judged freely, since its calls served as the trace"
+    if _has_lockstep(summary):
+        return f"{text}; the steps behind it were in lockstep"
+    return (
+        f"{text}, and no step behind it ran: ask for more steps (with keep_going where step 0 differs), or "
+        "for trace='before'"
+    )
 
 
 def _low_confidence(plan: Sequence[PlanPair]) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Optional
 
-from padiff_client import places, randomness, verdict_reasons, wording
+from padiff_client import note_sentences, places, randomness, verdict_reasons, wording
 from padiff_rpc.records import record
 from padiff_rpc.v1.records import Environment, Row
 from padiff_rpc.v1.words import Phase, Side, Verdict
@@ -66,7 +67,12 @@ class Headline:
 
 
 def headline(report: Report) -> Headline:
-    """Returns the verdict in one line."""
+    """Returns the verdict in one line, and what has to be known with it."""
+    verdict, beside = _verdict(report), note_sentences.beside_verdict(report.summary)
+    return dataclasses.replace(verdict, text=f"{verdict.text}; {beside}") if beside else verdict
+
+
+def _verdict(report: Report) -> Headline:
     if report:
         left_out = wording.omitted(report.omitted)
         return Headline(text=f"PASS, but {left_out}" if left_out else f"PASS: the {_subject(report)} agree")

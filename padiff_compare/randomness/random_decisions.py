@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
 from typing import Optional
 
 from padiff_compare.capture.sides import SIDES
@@ -13,12 +12,12 @@ from padiff_compare.model_index import Models
 from padiff_compare.randomness.random_effects import RandomEffects
 from padiff_compare.randomness.random_plan import RandomPlan, SettledDecision, plan_randomness, settled_alone
 from padiff_compare.report.builder import ReportBuilder
-from padiff_rpc.v1.records import Note, RandomOperation, StepStart, StepSummary
+from padiff_rpc.v1.records import Note, RandomOperation, StepStart
 from padiff_rpc.v1.words import NoteKind, Randomness, Side
 
 
 class RandomDecisions:
-    """Planned on the traces; without any, decisions are left to the frameworks and named afterwards.
+    """Planned on the traces; until there are any, decisions are left to the frameworks and named afterwards.
 
     Attributes:
         keeps: what the candidate keeps of its own all the same, by the traces; None where chance decides
@@ -41,7 +40,7 @@ class RandomDecisions:
         self._plan: Optional[RandomPlan] = None
 
     def plan(self, seen: JoinedCalls, operations: Operations, *, is_cut: bool = False) -> None:
-        """Plans the steps from what both sides did in their traces; `is_cut`: a model raised in one."""
+        """Plans the steps to come from what both sides did in one pass; `is_cut`: a model raised in it."""
         if is_cut:
             operations = seen.begun(operations)
         self._settle(plan_randomness(self._randomness, self._seed, seen, operations))
@@ -58,18 +57,19 @@ class RandomDecisions:
     def _without_trace(self) -> Randomness:
         return Randomness.REPORT if self._randomness is Randomness.SHARED else self._randomness
 
-    def effects(self, seen: JoinedCalls, summaries: Mapping[Side, StepSummary]) -> Optional[RandomEffects]:
-        """Returns what of a step's tensors and weights chance decided; None for nothing.
+    def effects(
+        self, seen: JoinedCalls, operations: Operations, *, is_replayed: bool
+    ) -> Optional[RandomEffects]:
+        """Returns what of a pass's tensors and weights chance decided; None for nothing.
 
-        `summaries`: what the sides that ran to an end say of it.
+        `operations`: those of the pass. `is_replayed`: calls of it were made again in backward.
         """
-        operations = {side: summaries[side].random_operations if side in summaries else () for side in SIDES}
         if self._plan is None:
             return self._effects_without_trace(seen, operations)
         self._list_unforeseen(self._plan, operations)
         if not self._plan.unshared:
             return None
-        if any(summary.replays for summary in summaries.values()):
+        if is_replayed:
             self._report.note(Note(kind=NoteKind.RECOMPUTED))
         return self._effects(seen)
 

@@ -15,7 +15,7 @@ from padiff_compare.alignment.slots import Meeting
 from padiff_compare.capture.batches import StepBatch
 from padiff_compare.capture.sides import SIDES, TensorPair, other
 from padiff_compare.capture.trace import Trace, Traces
-from padiff_compare.join.calls import CallPair, JoinedCalls, Operations
+from padiff_compare.join.calls import CallPair, JoinedCalls
 from padiff_compare.join.captures import StepCaptures
 from padiff_compare.join.pairs import Half
 from padiff_compare.judge.evidence import Evidence
@@ -41,12 +41,13 @@ class Rehearsal:
     off; weights, buffers and generators are put back. All values of the pass are kept until it ends.
     """
 
-    def __init__(self, run: Run, sources: SourcePair, aligned: AlignedModels, made: Operations) -> None:
-        """`made`: the random operations of the traces."""
+    def __init__(self, run: Run, sources: SourcePair, aligned: AlignedModels) -> None:
         self._run = run
         self._sources = sources
         self._aligned = aligned
-        self._drawing = {side: frozenset((one.path, one.call) for one in made[side]) for side in SIDES}
+        self._drawing = {
+            side: frozenset((one.path, one.call) for one in aligned.operations[side]) for side in SIDES
+        }
 
     def run(self, batch: StepBatch) -> None:
         """Rehearses on a batch. Raises ComparisonStopped when a worker was lost.

@@ -10,17 +10,17 @@ from padiff_compare.aligned import AlignedModels
 from padiff_compare.capture.batches import StepBatch
 from padiff_compare.capture.held_pass import HeldPass
 from padiff_compare.capture.sides import SIDES
-from padiff_compare.join.foreseen import own_inputs, with_own_gradients
+from padiff_compare.join.foreseen import Expectations, own_inputs, with_own_gradients
 from padiff_compare.judge.interim_history import GradientHistory
-from padiff_compare.lockstep.lockstep_plan import LockstepPlan, plan_overrides
+from padiff_compare.lockstep.lockstep_plan import plan_overrides
 from padiff_compare.randomness.random_decisions import RandomDecisions
 from padiff_compare.run import Run
 from padiff_compare.source_pair import SourcePair
 from padiff_compare.steps.one_pass import PassRunner
-from padiff_compare.steps.step_pass import Outcome, StepPass, Twins, step_result
+from padiff_compare.steps.step_pass import Foreseen, Outcome, StepPass, Twins, step_result
 from padiff_compare.steps.step_run import PassStart
-from padiff_rpc.v1.records import Row, StepStart
-from padiff_rpc.v1.words import DefaultLoss, Pass, Phase, Side
+from padiff_rpc.v1.records import Note, Row, StepStart
+from padiff_rpc.v1.words import DefaultLoss, DiffPhase, NoteKind, Pass, Phase, Side
 
 
 class States(Protocol):
@@ -37,7 +37,10 @@ class States(Protocol):
 
 
 class Steps:
-    """Runs one step after the other: in one pass, or for local errors in two."""
+    """Runs one step after the other: in one pass, or for local errors in two.
+
+    A step that no trace foresees is one free pass, and the trace of those behind it.
+    """
 
     def __init__(
         self,
@@ -53,25 +56,10 @@ class Steps:
         self._states = states
         self._report = run.report
         self._decisions = decisions
-        options, foreseen = run.options, aligned.foreseen
-        if foreseen is not None and run.settings.backward:
-            foreseen = with_own_gradients(foreseen)
-        self._foreseen = foreseen
-        run.report.in_lockstep = foreseen is not None and options.single_step
-        run.report.has_local_errors = foreseen is not None and options.local_error
-        kinds = tuple(Pass) if run.report.has_local_errors else (self._only_kind,)
-        self._overrides: dict[Pass, Optional[LockstepPlan]] = {
-            kind: plan_overrides(
-                foreseen,
-                decisions.keeps,
-                in_lockstep=kind is Pass.LOCKSTEP,
-            )
-            for kind in kinds
-            if foreseen is not None
-        }
-        self._passes = PassRunner(run, sources, aligned, foreseen, decisions)
+        self._foreseen: Optional[Foreseen] = None
+        self._passes = PassRunner(run, sources, aligned, decisions)
         self._history = GradientHistory()
-        # How far apart the free run's weights have been, with local errors.
+        # How far apart the free run's weights have been.
         self._drift = 0.0
 
     @property
@@ -87,19 +75,49 @@ class Steps:
         """
         if step == 0:
             self._states.tell_settings()
-        if self._report.has_local_errors:
-            outcome = self._run_twice(step, batch)
-        else:
-            outcome = self._run_pass(self._pass(step, self._only_kind, self._history), batch)
-        self._report.end_step(step_result(step, outcome))
+        if self._foreseen is None:
+            self._foresee()
+        kinds = self._kinds if self._foreseen is not None else (Pass.FREE,)
+        if Pass.LOCKSTEP in self._kinds and Pass.LOCKSTEP not in kinds:
+            self._report.note(Note(kind=NoteKind.FIRST_STEP_FREE))
+        outcome = self._run_twice(step, batch) if len(kinds) > 1 else self._run_once(step, kinds[0], batch)
+        result = step_result(step, outcome)
+        self._drift = max(self._drift, result.weights_relative_l2)
+        self._report.end_step(result)
 
     @property
-    def _only_kind(self) -> Pass:
-        return Pass.LOCKSTEP if self._report.in_lockstep else Pass.FREE
+    def _kinds(self) -> tuple[Pass, ...]:
+        """The passes of a step that a trace foresees."""
+        if self._run.options.local_error:
+            return Pass.LOCKSTEP, Pass.FREE
+        return (Pass.LOCKSTEP if self._run.options.single_step else Pass.FREE,)
+
+    def _foresee(self) -> None:
+        """Plans the passes to come by the calls that the layers were last aligned on, if there are any."""
+        aligned, foreseen = self._aligned, self._aligned.foreseen
+        if aligned.is_traced:
+            self._decisions.plan(aligned.joined, aligned.operations, is_cut=foreseen is None)
+        if foreseen is None:
+            return
+        if self._run.settings.backward:
+            foreseen = with_own_gradients(foreseen)
+        self._foreseen = Foreseen(
+            joined=foreseen,
+            expectations=Expectations(foreseen),
+            overrides={
+                kind: plan_overrides(foreseen, self._decisions.keeps, in_lockstep=kind is Pass.LOCKSTEP)
+                for kind in self._kinds
+            },
+        )
 
     def _optimizes(self, step: int) -> bool:
         """Whether both optimizers stepped at the end of this step."""
         return self._run.settings.optimizes(step) and not self.forward_only
+
+    def _run_once(self, step: int, kind: Pass, batch: StepBatch) -> Outcome:
+        if kind is Pass.LOCKSTEP:
+            self._enter_lockstep(step)
+        return self._run_pass(self._pass(step, kind), batch)
 
     def _run_twice(self, step: int, batch: StepBatch) -> Outcome:
         """Runs the reference once, and the candidate in lockstep from its state, then freely from its own."""
@@ -108,22 +126,31 @@ class Steps:
         with closing(HeldPass(self._run.store)) as held:
             with self._sources.during(Phase.INITIAL_WEIGHTS, step):
                 candidate.keep_state(optimizer=self._run.settings.optimize)
-                if step:
-                    self._states.copy()
-            # Each step is judged alone: earlier gradients explain nothing.
-            local = self._pass(step, Pass.LOCKSTEP, GradientHistory())
-            judged = self._run_pass(dataclasses.replace(local, twins=twins, hold=held), batch)
+            self._enter_lockstep(step)
+            local = dataclasses.replace(self._pass(step, Pass.LOCKSTEP), twins=twins, hold=held)
+            judged = self._run_pass(local, batch)
             with self._sources.during(Phase.INITIAL_WEIGHTS, step):
                 candidate.restore_state()
-            free = self._pass(step, Pass.FREE, self._history)
-            again = self._run_pass(dataclasses.replace(free, twins=twins, held=held), batch)
-            outcome = judged.with_rows(again.rows)
-            self._drift = max(self._drift, twins.drift)
+            free = dataclasses.replace(self._pass(step, Pass.FREE), twins=twins, held=held)
+            again = self._run_pass(free, batch)
             self._report.note(*twins.notes)
-            return outcome
+            return judged.with_rows(again.rows)
 
-    def _pass(self, step: int, kind: Pass, history: GradientHistory) -> StepPass:
-        return StepPass(step=step, kind=kind, history=history, overrides=self._overrides.get(kind))
+    def _enter_lockstep(self, step: int) -> None:
+        """Gives the candidate the reference's state, on which a pass in lockstep is judged alone."""
+        options = self._run.options
+        self._report.in_lockstep = options.single_step
+        self._report.has_local_errors = options.local_error
+        if options.diff_phase is DiffPhase.BACKWARD:
+            self._report.note(Note(kind=NoteKind.FORWARD_NOT_COUNTED))
+        if step:
+            with self._sources.during(Phase.INITIAL_WEIGHTS, step):
+                self._states.copy()
+
+    def _pass(self, step: int, kind: Pass) -> StepPass:
+        # In lockstep each step is judged alone: earlier gradients explain nothing.
+        history = GradientHistory() if kind is Pass.LOCKSTEP else self._history
+        return StepPass(step=step, kind=kind, history=history, foreseen=self._foreseen)
 
     def _run_pass(self, this: StepPass, batch: StepBatch) -> Outcome:
         starts = {side: self._start_of(side, this, batch) for side in SIDES}
@@ -131,7 +158,7 @@ class Steps:
         return outcome.with_rows(self._states.compare(this, optimized=self._optimizes(this.step)))
 
     def _start_of(self, side: Side, this: StepPass, batch: StepBatch) -> StepStart:
-        overrides = this.overrides if side is Side.CANDIDATE else None
+        overrides, foreseen = this.overrides if side is Side.CANDIDATE else None, this.foreseen
         step, settings, options = this.step, self._run.settings, self._run.options
         start = StepStart(
             pass_kind=this.kind if side is Side.CANDIDATE else Pass.FREE,
@@ -151,6 +178,6 @@ class Steps:
             mean_loss=options.loss is DefaultLoss.MEAN,
             loss_slots=self._aligned.loss_slots[side],
             skip_paths=self._aligned.plan.skip_paths(side),
-            own_gradients=own_inputs(self._foreseen.traces[side]) if self._foreseen is not None else (),
+            own_gradients=own_inputs(foreseen.joined.traces[side]) if foreseen is not None else (),
         )
         return self._decisions.told(start, side)

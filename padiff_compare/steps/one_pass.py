@@ -9,9 +9,8 @@ from typing import Optional
 from padiff_compare.aligned import AlignedModels
 from padiff_compare.capture.sides import SIDES, other
 from padiff_compare.capture.source import StepSource
-from padiff_compare.join.calls import JoinedCalls
+from padiff_compare.join.calls import Operations
 from padiff_compare.join.captures import PassPlan, StepCaptures
-from padiff_compare.join.foreseen import Expectations
 from padiff_compare.judge.tolerances import Tolerances
 from padiff_compare.lockstep.override_feed import WINDOW_BYTES, OverrideFeed
 from padiff_compare.randomness.random_decisions import RandomDecisions
@@ -36,7 +35,7 @@ Ends = Mapping[Side, SideEnd]
 
 
 class PassRunner:
-    """Runs one pass after the other. Without traces the first is kept whole, and serves as one.
+    """Runs one pass after the other. One that no trace foresees is kept whole, and serves as the trace.
 
     Attributes:
         forward_only: a framework has no backward for its side, so that gradients are not judged.
@@ -47,15 +46,12 @@ class PassRunner:
         run: Run,
         sources: SourcePair,
         aligned: AlignedModels,
-        foreseen: Optional[JoinedCalls],
         decisions: RandomDecisions,
     ) -> None:
-        """`foreseen`: the calls that passes are expected to make."""
         self._run = run
         self._sources = sources
         self._aligned = aligned
         self._report = run.report
-        self._expectations = Expectations(foreseen) if foreseen is not None else None
         self._decisions = decisions
         self.forward_only = False
 
@@ -73,11 +69,11 @@ class PassRunner:
             Tolerances(self._run.options, in_lockstep=this.is_lockstep),
             on_phase=lambda phase: self._report.progress(phase, this.step, this.name),
         )
-        is_traced = self._expectations is not None
+        foreseen = this.foreseen
         known = PassPlan(
-            plan=self._aligned.plan if is_traced else None,
+            plan=self._aligned.plan if foreseen is not None else None,
             weights=self._aligned.weight_plan,
-            expectations=self._expectations,
+            expectations=foreseen.expectations if foreseen is not None else None,
             offsets=this.history.offsets,
         )
         feed = self._feed(this)
@@ -87,7 +83,7 @@ class PassRunner:
             summary = ends[Side.REFERENCE].summary
             if this.hold is not None and summary is not None:
                 this.hold.ended(summary)
-            if not is_traced:
+            if foreseen is None:
                 self._align_on(captures, ends)
                 running.measure_waiting()
             self._settle_backward(ends)
@@ -133,15 +129,14 @@ class PassRunner:
         )
 
     def _align_on(self, captures: StepCaptures, ends: Ends) -> None:
-        """Lets the calls of the first step serve as the traces, for its own pairs and the next steps."""
+        """Lets the calls of a pass serve as the traces, for its own pairs and the passes to come."""
         before = self._aligned.plan.layers
         traces = captures.traces
         cut = frozenset(side for side in SIDES if not ends[side].is_complete and not traces[side].is_whole)
-        plan = self._aligned.align(traces, cut)
+        plan = self._aligned.align(traces, _operations(ends), cut)
         if plan.layers != before:
             self._report.note(Note(kind=NoteKind.PAIRED_OTHERWISE))
         captures.pair_calls(plan)
-        self._expectations = Expectations(captures.joined)
 
     def _compared(self, this: StepPass, captures: StepCaptures, ends: Ends) -> Outcome:
         chance = self._chance(captures, ends)
@@ -159,7 +154,8 @@ class PassRunner:
         return Outcome(rows=rows, unmatched=unmatched)
 
     def _chance(self, captures: StepCaptures, ends: Ends) -> Optional[RandomEffects]:
-        return self._decisions.effects(captures.joined, _summaries(ends))
+        is_replayed = any(summary.replays for summary in _summaries(ends).values())
+        return self._decisions.effects(captures.joined, _operations(ends), is_replayed=is_replayed)
 
     def _report_ends(self, this: StepPass, ends: Ends) -> None:
         """Reports how the pass went on each side. Raises ComparisonStopped unless it went well."""
@@ -193,6 +189,12 @@ class PassRunner:
 def _summaries(ends: Ends) -> Mapping[Side, StepSummary]:
     """Returns what the sides that ran to an end say of it."""
     return {side: end.summary for side, end in ends.items() if end.summary is not None}
+
+
+def _operations(ends: Ends) -> Operations:
+    """Returns the random operations of the sides that ran to an end."""
+    summaries = _summaries(ends)
+    return {side: summaries[side].random_operations if side in summaries else () for side in SIDES}
 
 
 def _lacking(why: Optional[Reason]) -> str:

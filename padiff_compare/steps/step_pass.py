@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import Optional
 
 from padiff_compare.capture.held_pass import HeldPass
+from padiff_compare.join.calls import JoinedCalls
+from padiff_compare.join.foreseen import Expectations
 from padiff_compare.judge.interim_history import GradientHistory
 from padiff_compare.judge.judged_row import differs, fails, is_agreement
 from padiff_compare.lockstep.lockstep_plan import LockstepPlan
@@ -27,15 +29,10 @@ _At = Optional[tuple[str, int, str]]
 
 
 class Twins:
-    """Knows the rows of both passes of one step by their places; the pass in lockstep comes first.
-
-    Attributes:
-        drift: how far the free run's weights are apart behind the step, once its rows are settled.
-    """
+    """Knows the rows of both passes of one step by their places; the pass in lockstep comes first."""
 
     def __init__(self, drift: float = 0.0) -> None:
         """`drift`: how far (relative L2) the free run's weights were apart before the step."""
-        self.drift = 0.0
         self._largest = drift
         self._leaps: set[int] = set()
         self._numbers: dict[tuple[Phase, CaptureKind, _At, _At], int] = {}
@@ -80,8 +77,6 @@ class Twins:
     def _leaps_up(self, row: Row) -> bool:
         """Notes how far a free row is off; returns whether all before it are too close to have led there."""
         error = row.figures.relative_l2 if row.figures is not None else 0.0
-        if row.phase is Phase.WEIGHTS:
-            self.drift = max(self.drift, error)
         if row.phase not in (Phase.INPUTS, Phase.FORWARD):
             return False
         before, self._largest = self._largest, max(self._largest, error)
@@ -105,6 +100,21 @@ def _at(place: Optional[Place]) -> _At:
 
 
 @record
+class Foreseen:
+    """What a trace says of the passes to come.
+
+    Attributes:
+        joined: the calls that they are expected to make.
+        expectations: how many partners each tensor has in them.
+        overrides: by the kind of pass, which tensors of the reference the candidate gets; None for none.
+    """
+
+    joined: JoinedCalls
+    expectations: Expectations
+    overrides: Mapping[Pass, Optional[LockstepPlan]]
+
+
+@record
 class StepPass:
     """What one pass of a step is.
 
@@ -112,7 +122,7 @@ class StepPass:
         step: from 0.
         kind: in lockstep the candidate gets the reference's values.
         history: learns of this pass's gradients.
-        overrides: which tensors of the reference the candidate gets; None for none.
+        foreseen: what is known of it before it runs; None: it is kept whole, and serves as the trace.
         twins: knows the rows of the step's other pass; None where there is none.
         hold: gets what the reference shows.
         held: is the reference's source, which does not run again; None where the worker is.
@@ -121,7 +131,7 @@ class StepPass:
     step: int
     kind: Pass
     history: GradientHistory
-    overrides: Optional[LockstepPlan] = None
+    foreseen: Optional[Foreseen] = None
     twins: Optional[Twins] = None
     hold: Optional[HeldPass] = None
     held: Optional[HeldPass] = None
@@ -129,6 +139,11 @@ class StepPass:
     @property
     def is_lockstep(self) -> bool:
         return self.kind is Pass.LOCKSTEP
+
+    @property
+    def overrides(self) -> Optional[LockstepPlan]:
+        """Which tensors of the reference the candidate gets; None for none."""
+        return self.foreseen.overrides[self.kind] if self.foreseen is not None else None
 
     def taken(self, row: Row) -> Row:
         """Returns a row of what the pass left behind as a row of this pass."""

@@ -476,7 +476,8 @@ class NoteKind(Word):
         UNEVEN: Of random decisions. The sides decide unequally often: where that is judged;
             where nothing is compared. reasons: where.
         RECOMPUTED: Decisions that are not shared are made once more by recomputation.
-        RANDOM_WITHOUT_TRACE: Without a trace decisions can be neither shared nor kept apart.
+        RANDOM_WITHOUT_TRACE: The first step served as the trace: its decisions could be neither
+            shared nor kept apart.
         RANDOM_UNFORESEEN: The trace did not have them. names: operation and layer of each.
             numbers: the call of each.
         OPTIMIZERS_UNSEEN: Of optimizers that cannot be looked into: both sides'; the side's
@@ -498,6 +499,8 @@ class NoteKind(Word):
         LEAP: A place is far off in the free run alone, though nothing before it is.
         LOADERS_ENDED: Both loaders ended. numbers: after how many batches, and how many were
             asked for.
+        FIRST_STEP_FREE: Lockstep was asked for, and the first step was judged freely: its calls
+            serve as the trace.
     """
 
     MESSAGE = "message"
@@ -549,6 +552,7 @@ class NoteKind(Word):
     STOPPED_AT_DIFFERENCE = "stopped_at_difference"
     LEAP = "leap"
     LOADERS_ENDED = "loaders_ended"
+    FIRST_STEP_FREE = "first_step_free"
 
 
 class Verdict(Word):
@@ -702,7 +706,8 @@ class TraceMode(Word):
 
     Attributes:
         BEFORE: An extra forward pass before the first step.
-        FIRST_STEP: The first step serves as the trace; it is aligned at its end.
+        FIRST_STEP: The first step serves as the trace; it is aligned at its end. Only later
+            steps can be in lockstep.
     """
 
     BEFORE = "before"

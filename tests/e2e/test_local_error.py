@@ -86,3 +86,13 @@ def test_a_wrong_learning_rate_is_a_fault_of_every_optimizers_step_and_of_nothin
     assert {row.step for row in report.faults} == {0, 1, 2}
     drifted = {one.row.phase for one in report.places if one.meaning == "accumulation"}
     assert Phase.FORWARD in drifted
+
+
+def test_behind_a_first_step_that_is_the_trace_a_fault_too_small_for_it_is_located(compare: Compare) -> None:
+    report = compare(kwargs={"faults": {"1": "epsilon"}}, steps=2, trace="first_step")
+    assert "; step 0 was judged freely\n" in str(report)
+    assert [step.passed for step in report.steps] == [True, False]
+    first = report.faults[0]
+    assert (first.step, first.reference.path, first.pass_kind) == (1, "blocks.1.norm", Pass.LOCKSTEP)
+    outputs = [row for row in report.faults if row.kind is CaptureKind.OUTPUT]
+    assert [row.reference.path for row in outputs if row.reference] == ["blocks.1.norm"]

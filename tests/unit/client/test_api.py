@@ -35,7 +35,7 @@ INPUTS = ({"x": 1}, {"x": 1})
         ({"steps": True}, "steps: True is not allowed"),
         ({"options": {"tolerance": 1}}, r"options\.tolerance: unknown option; allowed: atol"),
         ({"options": {"compare_mode": "loose"}}, "allowed: strict, mean"),
-        ({"options": {"single_step": True, "trace": "first_step"}}, "use 'before'"),
+        ({"options": {"single_step": True, "local_error": True}}, "leave single_step out"),
         ({"options": {"steps": 3}, "steps": 2}, r"options\.steps: 3 contradicts steps=2"),
         ({"options": 1}, "options: a int is not allowed"),
         ({"loss_fn": "a:b"}, "loss_fn: 'a:b' is not allowed; allowed: a pair"),

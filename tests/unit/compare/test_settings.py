@@ -68,17 +68,34 @@ def test_lockstep_makes_one_step_without_an_optimizer_and_says_so():
     assert len(found.notes) == 2
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"single_step": True},
+        {"single_step": True, "diff_phase": "forward"},
+        {"local_error": True, "diff_phase": "forward"},
+    ],
+)
+def test_behind_a_first_step_that_is_the_trace_lockstep_makes_all_steps(options):
+    found = settle(start(steps=5, trace="first_step", **options))
+    assert (found.steps, found.optimize, found.notes) == (5, False, ())
+    assert settle(start(steps=5, **options)).steps == 1
+
+
+def test_without_lockstep_forward_alone_makes_one_step_whatever_the_trace():
+    assert settle(start(steps=5, trace="first_step", diff_phase="forward")).steps == 1
+
+
 def test_lockstep_may_judge_backward_alone():
     found = settle(start(single_step=True, diff_phase="backward"))
     assert found.backward
-    assert len(found.notes) == 1
+    assert found.notes == ()
 
 
 def test_local_errors_may_judge_backward_alone_and_keep_steps_and_optimizer():
     found = settle(start({"optimizer": "m:o"}, steps=5, local_error=True, diff_phase="backward"))
     assert (found.steps, found.backward, found.optimize) == (5, True, True)
-    [note] = found.notes
-    assert note.kind is NoteKind.FORWARD_NOT_COUNTED
+    assert found.notes == ()
 
 
 @pytest.mark.parametrize("field", ["loss", "optimizer"])

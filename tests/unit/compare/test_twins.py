@@ -138,8 +138,3 @@ def test_what_errors_before_it_may_have_grown_to_has_accumulated(given: dict[str
     assert [causes(one) for one in rows if one.verdict is OFF] == [[Cause.ACCUMULATION]]
     assert not any(one.counts for one in rows if one.verdict is OFF)
     assert twins.notes == ()
-
-
-def test_how_far_the_weights_are_apart_is_known_to_the_next_step() -> None:
-    _, twins = settled_run(1e-3, 2e-3, phase=Phase.WEIGHTS)
-    assert twins.drift == 2e-3

@@ -7,7 +7,7 @@ import pytest
 from padiff_rpc.convert import from_proto, to_proto
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.v1.records import Options
-from padiff_rpc.v1.words import CompareMode, DiffPhase
+from padiff_rpc.v1.words import CompareMode, DiffPhase, TraceMode
 
 
 def test_words_may_be_given_as_text() -> None:
@@ -47,9 +47,16 @@ def test_a_wrong_value_names_its_option_and_what_is_allowed(name: str, value: ob
     assert "\n" not in str(raised.value)
 
 
-def test_lockstep_needs_a_trace_before_the_step() -> None:
-    with pytest.raises(InvalidRequestError, match=r"options\.trace: .*; use 'before'"):
-        Options(single_step=True, trace="first_step")
+@pytest.mark.parametrize("name", ["single_step", "local_error"])
+def test_lockstep_may_begin_behind_a_first_step_that_is_the_trace(name: str) -> None:
+    given = Options.from_mapping({name: True, "trace": "first_step"})
+    assert getattr(given, name)
+    assert given.trace is TraceMode.FIRST_STEP
+
+
+def test_local_errors_and_single_step_exclude_each_other() -> None:
+    with pytest.raises(InvalidRequestError, match=r"options\.local_error: .*leave single_step out"):
+        Options(single_step=True, local_error=True)
 
 
 def test_an_unknown_option_lists_the_known_ones() -> None:

@@ -42,8 +42,8 @@ def _example(hint: typing.Any, inside: tuple[type, ...] = ()) -> typing.Any:
 
 def _record(record: type, inside: tuple[type, ...] = ()) -> typing.Any:
     hints = typing.get_type_hints(record)
-    # Lockstep and a trace of the first step exclude each other.
-    fixed = {"single_step": False, "local_error": False}
+    # The two exclude each other.
+    fixed = {"local_error": False}
     return record(
         **{name: fixed.get(name, _example(hint, (*inside, record))) for name, hint in hints.items()}
     )

@@ -15,7 +15,6 @@ from padiff_rpc.records import record
 
 Shapes = Mapping[str, tuple[int, ...]]
 _SAFETENSORS = ".safetensors"
-SAVE_SUFFIXES = (".pdparams", ".pt", ".safetensors")
 # Names that an error shows before it only counts.
 _SHOWN = 3
 
@@ -40,9 +39,14 @@ class StateFiles:
     write: Callable[[Mapping[str, Any], str], None]
     fill: Callable[[Any, Mapping[str, Any]], None]
 
+    @property
+    def all_suffixes(self) -> tuple[str, ...]:
+        """Of the files that are read and written."""
+        return (*self.suffixes, _SAFETENSORS)
+
     def load(self, model: Any, path: str) -> None:
         """Does what `FrameworkAdapter.load_weights` does."""
-        suffix = self._suffix(path, "weights")
+        suffix = checked_suffix(path, self.all_suffixes, field="weights")
         with reading(path):
             state = self._safetensors().load_file(path) if suffix == _SAFETENSORS else self.read(path)
             if not isinstance(state, dict):
@@ -56,15 +60,12 @@ class StateFiles:
     def save(self, model: Any, path: str) -> None:
         """Does what `FrameworkAdapter.save_weights` does."""
         state = model.state_dict()
-        if self._suffix(path, "save") != _SAFETENSORS:
+        if checked_suffix(path, self.all_suffixes, field="save") != _SAFETENSORS:
             self.write(state, path)
             return
         # Every tensor its own copy: the format refuses tensors that share memory.
         copies = {name: one.detach().clone().contiguous().cpu() for name, one in self._tensors(state)}
         self._safetensors().save_file(copies, path)
-
-    def _suffix(self, path: str, field: str) -> str:
-        return checked_suffix(path, (*self.suffixes, _SAFETENSORS), field=field)
 
     def _safetensors(self) -> Any:
         with needing_safetensors():
@@ -107,11 +108,11 @@ def check_fit(path: str, expected: Shapes, given: Shapes) -> None:
         raise InvalidRequestError(f"{path} does not fit the model: it {'; it '.join(found)}", field="weights")
 
 
-def save_target(root: Optional[str], path: str) -> str:
+def save_target(root: Optional[str], path: str, suffixes: Collection[str]) -> str:
     """Returns the absolute path of a file that a caller wants under the save root, links followed.
 
     Raises InvalidRequestError where there is no root, and for a path out of it, into no folder or of
-    another suffix.
+    none of these `suffixes`.
     """
     if root is None:
         raise InvalidRequestError(
@@ -123,8 +124,7 @@ def save_target(root: Optional[str], path: str) -> str:
     target = os.path.realpath(os.path.join(root, path))
     if not target.startswith(os.path.realpath(root).rstrip(os.sep) + os.sep):
         raise InvalidRequestError(f"{path!r} lies outside the worker's save root {root}", field="save")
-    if not target.endswith(SAVE_SUFFIXES):
-        raise InvalidRequestError(f"{path!r} must end in one of {', '.join(SAVE_SUFFIXES)}", field="save")
+    checked_suffix(path, suffixes, field="save")
     if not os.path.isdir(os.path.dirname(target)):
         raise InvalidRequestError(f"the folder {os.path.dirname(target)} does not exist", field="save")
     return target

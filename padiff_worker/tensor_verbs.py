@@ -159,9 +159,13 @@ class TensorVerbs(ABC):
 
         `value` has its dtype and shape. Without a graph the new tensor has none either.
         """
-        other = tensor.clone()
+        other = self.copied(tensor)
         self.overwrite(other, value)
         return other
+
+    def copied(self, tensor: Any) -> Any:
+        """Returns another tensor with memory of its own, whose gradient goes on to `tensor`."""
+        return tensor.clone()
 
     @abstractmethod
     def as_reals(self, tensor: Any, *, dtype: DType, device: str) -> Any:

@@ -227,7 +227,7 @@ class Worker:
     def save_weights(self, lease: str, path: str) -> tuple[str, int]:
         """Writes the model's state under the save root; returns the absolute path and its size in bytes."""
         session = self._loaded(lease)
-        target = save_target(self._settings.save_root, path)
+        target = save_target(self._settings.save_root, path, self._adapter.state_files.all_suffixes)
         with writing(target) as partial_file:
             self._thread.call(lambda: self._adapter.save_weights(session.model, partial_file))
         return target, os.path.getsize(target)

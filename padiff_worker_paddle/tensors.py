@@ -90,6 +90,10 @@ class PaddleTensors(TensorVerbs):
         # A node of its own over the same memory; before 3.0 `view_as` has no gradient.
         return tensor.transpose(list(range(tensor.ndim)))
 
+    def copied(self, tensor: Any) -> Any:
+        # Before 3.0 `clone` takes nothing without elements.
+        return paddle.assign(tensor)
+
     def as_reals(self, tensor: Any, *, dtype: DType, device: str) -> Any:
         values = paddle.as_real(tensor) if tensor.is_complex() else tensor
         return values if values.dtype == _TO_PADDLE[dtype] else values.astype(dtype.value)

@@ -10,11 +10,12 @@ from typing import Optional
 
 from padiff_client.comparison import Comparison
 from padiff_client.findings import Finding, from_error, note, ok, problem
+from padiff_client.frameworks import FRAMEWORKS
 from padiff_client.interpreter_check import check_interpreter, check_roots
 from padiff_client.link import ask_worker, connect
 from padiff_client.private_folder import folder_for_sockets
 from padiff_client.session import Server
-from padiff_client.spec import WORKER_PACKAGES, ModelSpec
+from padiff_client.spec import ModelSpec
 from padiff_client.specfile import read_comparison
 from padiff_client.tls_check import check_tls
 from padiff_rpc.errors import InvalidRequestError, PaDiffError, WorkerLostError
@@ -64,7 +65,7 @@ def examine(
 def _sides(asked: Optional[Comparison]) -> dict[str, ModelSpec]:
     if asked is not None:
         return {"reference": asked.reference, "candidate": asked.candidate}
-    return {name: ModelSpec(framework=name, model="any:any") for name in WORKER_PACKAGES}
+    return {name: ModelSpec(framework=name, model="any:any") for name in FRAMEWORKS}
 
 
 def _this_process() -> Iterator[Finding]:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields
 from typing import Any, Optional, TypeVar, cast
 
+from padiff_client.frameworks import FRAMEWORKS, framework_of
 from padiff_rpc.v1.records import Options
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -104,7 +105,7 @@ def instead_of_object(value: Any, *, field: str) -> str:
     text = f"{field}: {kind_of(value)} is an object, and objects do not travel; "
     module, name = getattr(value, "__module__", None), getattr(value, "__qualname__", None)
     package = str(module).partition(".")[0]
-    if isinstance(name, str) and name.isidentifier() and package not in ("__main__", "torch", "paddle"):
+    if isinstance(name, str) and name.isidentifier() and package not in ("__main__", *FRAMEWORKS):
         return f'{text}write "{module}:{name}"'
     return f'{text}put it into a function of a module and write "package.module:function"'
 
@@ -112,13 +113,14 @@ def instead_of_object(value: Any, *, field: str) -> str:
 def instead_of_model(value: Any, *, field: str) -> str:
     """Returns the error for a model, or anything else, in place of a ModelSpec."""
     framework = framework_of(value)
+    known = FRAMEWORKS.get(framework or "", next(iter(FRAMEWORKS.values())))
     text = (
         f"{field}: {kind_of(value)} is not allowed; allowed: a ModelSpec, as "
-        f'ModelSpec("{framework or "torch"}", "package.module:factory"), since objects do not travel'
+        f'ModelSpec("{known.name}", "package.module:factory"), since objects do not travel'
     )
     if framework is not None:
         text += (
-            f'; or serve the object, padiff_worker_{framework}.serve(model, address="127.0.0.1:5001"), and '
+            f'; or serve the object, {known.package}.serve(model, address="127.0.0.1:5001"), and '
             'write ModelSpec(worker="127.0.0.1:5001")'
         )
     return text
@@ -130,16 +132,6 @@ def kind_of(value: Any) -> str:
     if not isinstance(name, str):
         return f"a {type(value).__name__}"
     return f"the {'class' if isinstance(value, type) else 'function'} {name}"
-
-
-def framework_of(value: Any) -> Optional[str]:
-    """Returns "torch" or "paddle" for what is made by, or of, a class of theirs."""
-    classes = value.__mro__ if isinstance(value, type) else (value, *type(value).__mro__)
-    for one in classes:
-        package = str(getattr(one, "__module__", "")).partition(".")[0]
-        if package in ("torch", "paddle"):
-            return package
-    return None
 
 
 def _named_framework(spec: Any) -> Optional[str]:

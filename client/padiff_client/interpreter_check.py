@@ -11,8 +11,9 @@ from importlib import metadata
 from typing import Any, Optional
 
 from padiff_client.findings import Finding, ok, problem
+from padiff_client.frameworks import FRAMEWORKS
 from padiff_client.launches import interpreter
-from padiff_client.spec import WORKER_PACKAGES, ModelSpec
+from padiff_client.spec import ModelSpec
 from padiff_client.spec_paths import near_file
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.names import near_modules
@@ -21,12 +22,11 @@ from padiff_rpc.version import PROTOCOL_VERSION
 # A framework on a cold disk takes its time.
 _PROBE_SECONDS = 120
 _OLDEST_PYTHON = (3, 9)
-_DISTRIBUTIONS = {"torch": "torch", "paddle": "paddlepaddle"}
 _MARK = "padiff-doctor: "
 _PROBE = """
 import importlib, json, platform, sys
 from importlib import metadata
-framework, package, mark = sys.argv[1:]
+framework, package, module, adapter, mark = sys.argv[1:]
 said = {"python": platform.python_version(), "versions": {}, "troubles": {}}
 for name in ("padiff-rpc", "grpcio", "protobuf", "numpy", "msgpack"):
     try:
@@ -42,8 +42,7 @@ tried("protocol", lambda: importlib.import_module("padiff_rpc.version").PROTOCOL
 tried("worker", lambda: importlib.import_module(package).__name__)
 tried("framework", lambda: importlib.import_module(framework).__version__)
 def devices():
-    adapter = importlib.import_module(package + ".adapter")
-    return list(getattr(adapter, framework.capitalize() + "Adapter")().devices())
+    return list(getattr(importlib.import_module(module), adapter)().devices())
 if not said["troubles"]:
     tried("devices", devices)
 print("\\n" + mark + json.dumps(said))
@@ -89,14 +88,16 @@ def check_roots(spec: ModelSpec, *, field: str) -> Iterator[Finding]:
 
 
 def _name_another(framework: str) -> str:
-    return f"set python in the spec, or PADIFF_{framework.upper()}_PYTHON, to /path/to/env/bin/python"
+    variable = FRAMEWORKS[framework].interpreter_variable
+    return f"set python in the spec, or {variable}, to /path/to/env/bin/python"
 
 
 def _probed(
     python: str, framework: str, environment: Mapping[str, str]
 ) -> tuple[Optional[dict[str, Any]], str]:
     """Returns what the interpreter says of itself, or None and what went wrong."""
-    command = [python, "-c", _PROBE, framework, WORKER_PACKAGES[framework], _MARK]
+    known = FRAMEWORKS[framework]
+    command = [python, "-c", _PROBE, framework, known.package, *known.adapter, _MARK]
     try:
         ended = subprocess.run(
             command,
@@ -148,7 +149,7 @@ def _problems(said: dict[str, Any], python: str, spec: ModelSpec, field: str) ->
     if "framework" in troubles:
         yield problem(
             f"{field}: {python} cannot import {framework} ({troubles['framework']})",
-            f"{pip} {_DISTRIBUTIONS[framework]}; or {_name_another(framework)} of one that has it",
+            f"{pip} {FRAMEWORKS[framework].distribution}; or {_name_another(framework)} of one that has it",
         )
     elif "devices" in troubles:
         yield problem(f"{field}: {python}: the worker does not start ({troubles['devices']})", ours)

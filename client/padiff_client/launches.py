@@ -9,16 +9,15 @@ from collections.abc import Mapping, Sequence
 from typing import Optional
 
 from padiff_client.child_process import Launch
+from padiff_client.frameworks import FRAMEWORKS
 from padiff_client.private_folder import PrivateFolder
-from padiff_client.spec import WORKER_PACKAGES, ModelSpec
+from padiff_client.spec import ModelSpec
 from padiff_client.spec_paths import near_file
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.records import record
 
 COORDINATOR = "coordinator"
 _DISTRIBUTION = "padiff-rpc"
-_FRAMEWORK_DISTRIBUTIONS = {"torch": "torch", "paddle": "paddlepaddle"}
-_INTERPRETER_VARIABLES = {"torch": "PADIFF_TORCH_PYTHON", "paddle": "PADIFF_PADDLE_PYTHON"}
 # Large receive buffers come from the heap and stay there: page faults cost more than the copy.
 _MALLOC = {
     "MALLOC_MMAP_THRESHOLD_": str(1 << 30),
@@ -40,7 +39,7 @@ def interpreter(spec: ModelSpec, environment: Mapping[str, str], *, field: str) 
 
     Raises InvalidRequestError when there is no such file.
     """
-    variable = _INTERPRETER_VARIABLES[spec.framework]
+    variable = FRAMEWORKS[spec.framework].interpreter_variable
     if spec.python:
         given, source = os.path.expanduser(os.fspath(spec.python)), f"{field}.python"
     elif environment.get(variable):
@@ -97,7 +96,7 @@ def worker_launch(
         "OMP_WAIT_POLICY": "PASSIVE",
     }.items():
         environment.setdefault(variable, value)
-    package = WORKER_PACKAGES[spec.framework]
+    package = FRAMEWORKS[spec.framework].package
     return Launch(
         name=f"{name} worker",
         python=python,
@@ -145,5 +144,5 @@ def _mend(package: str, *, extra: str, framework: str = "") -> dict[str, str]:
     ours: Sequence[str] = (package, "padiff_worker", "padiff_rpc", "grpc", "grpc_status", "msgpack", "google")
     mend = dict.fromkeys(ours, f"'{_DISTRIBUTION}[{extra}]'")
     if framework:
-        mend[framework] = _FRAMEWORK_DISTRIBUTIONS[framework]
+        mend[framework] = FRAMEWORKS[framework].distribution
     return mend

@@ -9,7 +9,8 @@ from typing import Any, Optional, Union
 
 from padiff_client.arguments import as_server, references, specs
 from padiff_client.comparison import Comparison
-from padiff_client.habits import framework_of, instead_of_argument, kind_of
+from padiff_client.frameworks import framework_of
+from padiff_client.habits import instead_of_argument, kind_of
 from padiff_client.plan_file import layer_map_of, read_plan
 from padiff_client.spec import ModelSpec, check_reference
 from padiff_client.verbs import plan

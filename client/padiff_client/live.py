@@ -7,17 +7,19 @@ models counts as it was when the script was started.
 
 from __future__ import annotations
 
+import importlib
 import os
 import secrets
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, Optional, Union
 
 from padiff_client import api
 from padiff_client.arguments import checked_save
-from padiff_client.habits import candidate_first, framework_of, instead_of_live_argument, kind_of
+from padiff_client.frameworks import FRAMEWORKS, framework_of
+from padiff_client.habits import candidate_first, instead_of_live_argument, kind_of
 from padiff_client.layer_map import LayerMap
 from padiff_client.private_folder import private_folder
 from padiff_client.report import Report
@@ -184,25 +186,16 @@ def _objects(pair: Any, field: str) -> tuple[Optional[Any], Optional[Any]]:
 
 def _adapter(model: Any, field: str) -> FrameworkAdapter:
     """Returns the adapter of a model's framework. Raises InvalidRequestError for what is no model."""
-    adapters: dict[str, Callable[[], FrameworkAdapter]] = {"torch": _torch, "paddle": _paddle}
     framework = framework_of(model)
-    adapter = adapters[framework]() if framework is not None else None
+    adapter: Optional[FrameworkAdapter] = None
+    if framework is not None:
+        module, name = FRAMEWORKS[framework].adapter
+        adapter = getattr(importlib.import_module(module), name)()
     if adapter is None or not adapter.is_model(model):
         raise InvalidRequestError(
-            f"{kind_of(model)} is not allowed; allowed: a torch.nn.Module, a paddle.nn.Layer "
+            f"{kind_of(model)} is not allowed; allowed: a "
+            f"{', a '.join(known.model for known in FRAMEWORKS.values())} "
             "(models by reference go to padiff_client.auto_diff)",
             field=field,
         )
     return adapter
-
-
-def _torch() -> FrameworkAdapter:
-    from padiff_worker_torch.adapter import TorchAdapter
-
-    return TorchAdapter()
-
-
-def _paddle() -> FrameworkAdapter:
-    from padiff_worker_paddle.adapter import PaddleAdapter
-
-    return PaddleAdapter()

@@ -9,7 +9,8 @@ from typing import Any, Optional, Union
 
 import numpy as np
 
-from padiff_client.habits import framework_of, instead_of_field, instead_of_object
+from padiff_client.frameworks import FRAMEWORKS, framework_of
+from padiff_client.habits import instead_of_field, instead_of_object
 from padiff_rpc import trees
 from padiff_rpc.addresses import check_address
 from padiff_rpc.errors import InvalidRequestError
@@ -22,8 +23,6 @@ from padiff_rpc.v1.words import DType
 PathLike = Union[str, "os.PathLike[str]"]
 
 _AUTOCAST = ("float16", "bfloat16")
-# Framework -> the package whose `python -m` is its worker.
-WORKER_PACKAGES = {"torch": "padiff_worker_torch", "paddle": "padiff_worker_paddle"}
 
 
 def check_reference(text: Any, *, field: str) -> str:
@@ -110,8 +109,8 @@ class ModelSpec:
         self._pack_kwargs()
 
     def _check_what(self) -> None:
-        if self.framework not in ("", *WORKER_PACKAGES):
-            raise not_among(self.framework, WORKER_PACKAGES, field="ModelSpec.framework")
+        if self.framework not in ("", *FRAMEWORKS):
+            raise not_among(self.framework, FRAMEWORKS, field="ModelSpec.framework")
         if self.model != "":
             check_reference(self.model, field="ModelSpec.model")
         if not isinstance(self.train, bool):

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from typing import Any, Optional
 
 import numpy as np
 
+from padiff_client.frameworks import framework_of_tensor
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.names import fields_checked, not_allowed
-from padiff_rpc.tensors import COMPLEX, FLOATING, Array, HostTensor, numpy_dtype, widen
+from padiff_rpc.tensors import COMPLEX, FLOATING, HostTensor, cast
 from padiff_rpc.v1.words import DType
 from padiff_rpc.word import word
 
@@ -40,7 +40,7 @@ class Input:
 
 def is_tensor(leaf: Any) -> bool:
     """Whether `leaf` is an array, an Input, or a tensor of a known framework."""
-    return isinstance(leaf, (np.ndarray, Input)) or _framework_of(leaf) is not None
+    return isinstance(leaf, (np.ndarray, Input)) or framework_of_tensor(leaf) is not None
 
 
 def identity(leaf: Any) -> tuple[int, Optional[str]]:
@@ -52,9 +52,10 @@ def identity(leaf: Any) -> tuple[int, Optional[str]]:
 
 def requires_grad(leaf: Any) -> bool:
     """Whether the gradient with respect to this leaf is wanted."""
-    if _framework_of(leaf) == "paddle":
-        return not leaf.stop_gradient
-    return bool(getattr(leaf, "requires_grad", False))
+    framework = framework_of_tensor(leaf)
+    if framework is not None:
+        return framework.wants_gradient(leaf)
+    return isinstance(leaf, Input) and leaf.requires_grad
 
 
 def check_gradient(leaf: Any, dtype: DType, *, where: str) -> None:
@@ -75,12 +76,8 @@ def host_tensor(leaf: Any, *, where: str) -> HostTensor:
             array = leaf.array if is_tensor(leaf.array) else np.asarray(leaf.array)
             tensor = host_tensor(array, where=where)
             return tensor if leaf.dtype is None else _cast(tensor, DType(leaf.dtype))
-        framework = _framework_of(leaf)
-        if framework == "torch":
-            return _from_torch(leaf)
-        if framework == "paddle":
-            return _from_paddle(leaf)
-        return HostTensor.from_array(leaf)
+        framework = framework_of_tensor(leaf)
+        return HostTensor.from_array(leaf) if framework is None else framework.host_tensor(leaf)
     except (TypeError, ValueError, RuntimeError) as error:
         raise InvalidRequestError(" ".join(str(error).split()), field=where) from None
 
@@ -92,42 +89,5 @@ def _cast(tensor: HostTensor, dtype: DType) -> HostTensor:
         return HostTensor(array=tensor.array, dtype=dtype)
     if tensor.dtype in COMPLEX and dtype not in COMPLEX:
         raise ValueError(f"complex values cannot become {dtype}")
-    values = widen(tensor.array, tensor.dtype)
     # What lies outside the smaller dtype's range becomes an infinity, as in both frameworks.
-    with np.errstate(over="ignore"):
-        converted = _bfloat16_bits(values) if dtype is DType.BFLOAT16 else values.astype(numpy_dtype(dtype))
-    return HostTensor(array=converted, dtype=dtype)
-
-
-def _bfloat16_bits(values: Array) -> Array:
-    single = values.astype(np.float32, order="C")
-    bits = single.view(np.uint32)
-    to_even = np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1))
-    rounded = (bits + to_even) >> np.uint32(16)
-    # Rounding could carry a NaN over into infinity.
-    quiet = (bits >> np.uint32(16)) | np.uint32(0x40)
-    chosen: Array = np.where(np.isnan(single), quiet, rounded).astype(np.uint16)
-    return chosen
-
-
-def _framework_of(leaf: Any) -> Optional[str]:
-    for cls in type(leaf).__mro__:
-        package = cls.__module__.partition(".")[0]
-        if cls.__name__ == "Tensor" and package in ("torch", "paddle"):
-            return package
-    return None
-
-
-def _from_torch(tensor: Any) -> HostTensor:
-    host = tensor.detach().cpu().resolve_conj().resolve_neg()
-    if str(host.dtype) == "torch.bfloat16":
-        # NumPy has no bfloat16; whoever holds a tensor has torch loaded.
-        bits = host.contiguous().view(sys.modules["torch"].int16).numpy().view(np.uint16)
-        return HostTensor.from_array(bits, DType.BFLOAT16)
-    return HostTensor.from_array(host.numpy())
-
-
-def _from_paddle(tensor: Any) -> HostTensor:
-    # Paddle hands out bfloat16 bits as uint16.
-    is_bfloat16 = str(tensor.dtype).endswith("bfloat16")
-    return HostTensor.from_array(tensor.detach().numpy(), DType.BFLOAT16 if is_bfloat16 else None)
+    return cast(tensor, dtype)

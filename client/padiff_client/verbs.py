@@ -5,19 +5,13 @@ from __future__ import annotations
 import os
 
 from padiff_client.comparison import Comparison
+from padiff_client.frameworks import save_suffixes
 from padiff_client.report import Report
 from padiff_client.spec_paths import check_folder_of
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.names import not_allowed
 from padiff_rpc.v1.records import AssignWeightsRequest, CheckInputsRequest, CompareStart, PlanStart
 from padiff_rpc.version import PROTOCOL_VERSION
-
-# Framework -> the state files that its worker writes; "" where only the worker knows its framework.
-SAVE_SUFFIXES = {
-    "torch": (".pt", ".safetensors"),
-    "paddle": (".pdparams", ".safetensors"),
-    "": (".pdparams", ".pt", ".safetensors"),
-}
 
 
 def compare(asked: Comparison) -> Report:
@@ -60,7 +54,7 @@ def plan(asked: Comparison) -> Report:
 
 def assign_weights(asked: Comparison, save: str = "") -> Report:
     """Does what `assign_weight` describes; `save` is empty for no file."""
-    suffixes = SAVE_SUFFIXES[asked.candidate.framework]
+    suffixes = save_suffixes(asked.candidate.framework)
     if save and not save.endswith(suffixes):
         whose = f" for {asked.candidate.framework}" if asked.candidate.framework else ""
         raise InvalidRequestError(

@@ -11,6 +11,8 @@ import itertools
 
 import numpy as np
 
+__version__ = "1.0"
+
 _grad_enabled = True
 _autocast = None
 generator = np.random.Generator(np.random.PCG64(0))

@@ -129,9 +129,6 @@ class FakeAdapter(FrameworkAdapter):
     backward_entry = (fake, "run_backward")
     library_folders = (os.path.abspath(fake.__file__),)
 
-    def version(self):
-        return "1.0"
-
     def devices(self):
         return ("cpu",)
 

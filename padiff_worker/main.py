@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
 import socket
 import sys
@@ -33,6 +34,21 @@ from padiff_worker.settings import WorkerSettings
 from padiff_worker.stopping import stop_when_told
 from padiff_worker.supervisor import Supervisor
 from padiff_worker.turn import Turn, TurnWord
+
+
+def start(framework: str, adapter: str, *, distribution: str) -> int:
+    """Runs the worker of `adapter`, a class by "module:name"; returns the exit code.
+
+    Where its framework cannot be imported, that is 2, and a line on stderr says what pip is to install.
+    """
+    module, _, name = adapter.partition(":")
+    try:
+        found = getattr(importlib.import_module(module), name)
+    except ImportError as error:
+        pip = f"{sys.executable} -m pip install {distribution}"
+        print(f"padiff-worker-{framework}: {sys.executable}: {error}; run: {pip}", file=sys.stderr)
+        return 2
+    return run(found())
 
 
 def run(adapter: FrameworkAdapter, arguments: Optional[list[str]] = None) -> int:

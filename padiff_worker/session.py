@@ -15,6 +15,7 @@ from padiff_worker.batches import Arguments, HostBatch, arguments
 from padiff_worker.failures import NOT_THE_USERS, add_note
 from padiff_worker.hints import hint
 from padiff_worker.kept_state import KeptState
+from padiff_worker.layer_tree import full_name
 from padiff_worker.loading import LoadedModel, autocast
 from padiff_worker.optimizers import OptimizerView
 from padiff_worker.recorder import Recorder
@@ -152,10 +153,10 @@ class ModelSession:
     def write_weight(self, weights: Mapping[str, Any], name: str, value: HostTensor) -> None:
         """Copies `value` into one of `weights`; InvalidRequestError where shapes differ."""
         weight = _named(weights, name)
-        shape = self._adapter.spec(weight).shape
-        if shape != value.spec.shape:
-            raise InvalidRequestError(f"{name}: shape {list(value.spec.shape)} does not fit {list(shape)}")
-        self._adapter.write_weight(weight, value)
+        try:
+            self._adapter.write_weight(weight, value)
+        except InvalidRequestError as error:
+            raise InvalidRequestError(f"{name}: {error}") from None
 
     def trainable_parameters(self) -> Iterator[tuple[str, str, Any]]:
         """Yields (layer path, own name, tensor) of every trainable parameter, tied ones once."""
@@ -164,7 +165,7 @@ class ModelSession:
             path = handle.paths[0]
             for weight in handle.weights:
                 if weight.kind is WeightKind.PARAMETER and weight.trainable and not weight.tied_to:
-                    yield path, weight.name, weights[f"{path}.{weight.name}" if path else weight.name]
+                    yield path, weight.name, weights[full_name(path, weight.name)]
 
 
 def _named(weights: Mapping[str, Any], name: str) -> Any:

@@ -24,7 +24,7 @@ from padiff_worker.phases import Phases
 from padiff_worker.randomness import Decisions, DrawKeys
 from padiff_worker.recorder import Capture, Recorder, Wanted
 from padiff_worker.session import ModelSession
-from padiff_worker.training import BuiltInStep
+from padiff_worker.training import BuiltInStep, StepWork
 from padiff_worker.user_step import UserStep
 
 StepItem = Union[
@@ -101,7 +101,7 @@ class RunningStep:
             start.randomness,
             DrawKeys(seed=start.random_seed, step=start.step, pairs=start.random_pairs),
         )
-        kind = BuiltInStep if self._session.train_step is None else UserStep
+        kind: type[StepWork] = BuiltInStep if self._session.train_step is None else UserStep
         work = kind(self._adapter, self._session, start, self._phases, recorder)
         try:
             with recorder:
@@ -131,7 +131,7 @@ class RunningStep:
 
     def _attempt(
         self,
-        work: Union[BuiltInStep, UserStep],
+        work: StepWork,
         recorder: Recorder,
         decisions: Decisions,
         batch: HostBatch,
@@ -162,9 +162,7 @@ class RunningStep:
             raise StateError(f"the loader has no batch {self._start.step}; look with ReadBatch first")
         return read
 
-    def _summary(
-        self, work: Union[BuiltInStep, UserStep], recorder: Recorder, decisions: Decisions
-    ) -> StepSummary:
+    def _summary(self, work: StepWork, recorder: Recorder, decisions: Decisions) -> StepSummary:
         return StepSummary(
             seconds=self._phases.seconds,
             calls=recorder.calls,

@@ -10,6 +10,7 @@ from padiff_rpc.v1.records import Reason, StepStart
 from padiff_rpc.v1.words import Cause, Phase
 from padiff_worker.adapter import FrameworkAdapter
 from padiff_worker.batches import Arguments
+from padiff_worker.layer_tree import full_name
 from padiff_worker.phases import Phases
 from padiff_worker.projection import projection
 from padiff_worker.recorder import Recorder
@@ -17,12 +18,12 @@ from padiff_worker.session import ModelSession
 from padiff_worker.structure import flatten_output
 
 
-class BuiltInStep:
-    """What a step does where the user brings no train step of his own. The model's thread.
+class StepWork:
+    """What runs in one step. The model's thread.
 
     Attributes:
-        has_gradients: whether there was a backward.
-        no_backward: why not.
+        has_gradients: whether there was a backward, or gradients that parameters got otherwise.
+        no_backward: why there was no backward.
         lacks_backward: the framework has none for what the loss was computed with.
     """
 
@@ -42,9 +43,26 @@ class BuiltInStep:
         self.has_gradients = False
         self.no_backward: Optional[Reason] = None
         self.lacks_backward = False
+        self._sent: frozenset[str] = frozenset()
 
     def run(self, given: Arguments) -> None:
         """Runs the step as far as it was asked for."""
+        raise NotImplementedError
+
+    def _record_gradients(self) -> None:
+        """Sends the gradients that the parameters have, each once."""
+        for path, name, parameter in self._session.trainable_parameters():
+            full = full_name(path, name)
+            gradient = None if full in self._sent else self._adapter.gradient(parameter)
+            if gradient is not None:
+                self._recorder.record_parameter_gradient(path, name, gradient)
+                self._sent |= {full}
+
+
+class BuiltInStep(StepWork):
+    """What a step does where the user brings no train step of his own."""
+
+    def run(self, given: Arguments) -> None:
         adapter, session, start = self._adapter, self._session, self._start
         if not start.keep_gradients_before:
             adapter.clear_gradients(session.model)
@@ -67,7 +85,7 @@ class BuiltInStep:
                 return
             self._backward(loss)
         self._phases.begin(Phase.GRADIENTS)
-        record_gradients(adapter, session, self._recorder)
+        self._record_gradients()
         if start.optimize and session.optimizer is not None:
             self._phases.begin(Phase.OPTIMIZER)
             self._optimize(session.optimizer)
@@ -135,17 +153,3 @@ def without_backward(adapter: FrameworkAdapter, session: ModelSession, paths: Se
     classes = {handle.paths[0]: handle.classes[0] for handle in adapter.layers(session.model)}
     kind = classes.get(paths[0], "").rpartition(".")[2] or "recurrent layer"
     return Reason(cause=Cause.NO_BACKWARD_IN_EVAL, names=(adapter.name, kind, *paths))
-
-
-def record_gradients(
-    adapter: FrameworkAdapter, session: ModelSession, recorder: Recorder, skip: frozenset[str] = frozenset()
-) -> frozenset[str]:
-    """Sends the gradients that the parameters have; returns the full names of those and of `skip`."""
-    sent = set(skip)
-    for path, name, parameter in session.trainable_parameters():
-        full_name = f"{path}.{name}" if path else name
-        gradient = adapter.gradient(parameter) if full_name not in sent else None
-        if gradient is not None:
-            recorder.record_parameter_gradient(path, name, gradient)
-            sent.add(full_name)
-    return frozenset(sent)

@@ -4,55 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Optional
+from typing import Any
 
 import numpy as np
 
 from padiff_rpc.tensors import HostTensor
-from padiff_rpc.v1.records import Reason, StepStart
+from padiff_rpc.v1.records import Reason
 from padiff_rpc.v1.words import Cause, Phase
-from padiff_worker.adapter import FrameworkAdapter
 from padiff_worker.batches import Arguments
-from padiff_worker.phases import Phases
-from padiff_worker.recorder import Recorder
-from padiff_worker.session import ModelSession
-from padiff_worker.training import record_gradients
+from padiff_worker.training import StepWork
 from padiff_worker.watched_call import watched_call
 
 
-class UserStep:
+class UserStep(StepWork):
     """Runs the train step; what it does shows in the layers' hooks, at backward and at the optimizer's step.
 
     The parameters' gradients are captured when the optimizer steps (each once: those that it has by then),
     and at the end of a train step without one. The model's thread.
-
-    Attributes:
-        has_gradients: whether there was a backward, or gradients that parameters got otherwise.
-        no_backward: why there was no backward.
-        lacks_backward: never here, since the user's own backward raises where the framework has none.
     """
 
-    lacks_backward = False
-
-    def __init__(
-        self,
-        adapter: FrameworkAdapter,
-        session: ModelSession,
-        start: StepStart,
-        phases: Phases,
-        recorder: Recorder,
-    ) -> None:
-        self._adapter = adapter
-        self._session = session
-        self._start = start
-        self._phases = phases
-        self._recorder = recorder
-        self._sent: frozenset[str] = frozenset()
-        self.has_gradients = False
-        self.no_backward: Optional[Reason] = None
-
     def run(self, given: Arguments) -> None:
-        """Calls the train step; only up to its first backward where no backward is asked for."""
+        """Calls the train step; only up to its first backward where no backward is asked for.
+
+        The user's own backward raises where the framework has none.
+        """
         adapter, session = self._adapter, self._session
         self._phases.begin(Phase.FORWARD)
         if not self._start.backward:
@@ -68,7 +43,7 @@ class UserStep:
             around_backward=self._backward,
             before_step=self._optimizer_steps,
         )
-        self._sent = record_gradients(adapter, session, self._recorder, self._sent)
+        self._record_gradients()
         if not self.has_gradients:
             self.no_backward = Reason(cause=Cause.NO_BACKWARD_CALLED)
             self.has_gradients = bool(self._sent)
@@ -90,7 +65,7 @@ class UserStep:
 
     def _optimizer_steps(self) -> None:
         self._phases.begin(Phase.GRADIENTS)
-        self._sent = record_gradients(self._adapter, self._session, self._recorder, self._sent)
+        self._record_gradients()
         self._phases.begin(Phase.OPTIMIZER)
 
     def _loss(self, returned: Any) -> Any:

@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-
 
 def main() -> int:
     """Runs the worker until it is told to stop; returns the exit code."""
-    from padiff_worker.main import run
+    from padiff_worker.main import start
 
-    try:
-        from padiff_worker_paddle.adapter import PaddleAdapter
-    except ImportError as error:
-        pip = f"{sys.executable} -m pip install paddlepaddle"
-        print(f"padiff-worker-paddle: {sys.executable}: {error}; run: {pip}", file=sys.stderr)
-        return 2
-    return run(PaddleAdapter())
+    return start("paddle", "padiff_worker_paddle.adapter:PaddleAdapter", distribution="paddlepaddle")
 
 
 if __name__ == "__main__":

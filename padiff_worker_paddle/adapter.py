@@ -12,12 +12,14 @@ from paddle.nn.utils.spectral_norm_hook import SpectralNorm
 from paddle.nn.utils.weight_norm_hook import WeightNorm
 
 from padiff_rpc.v1.words import DType, WeightKind
-from padiff_worker.adapter import FrameworkAdapter, GradientHook, Remove
+from padiff_worker.adapter import GradientHook, Remove
 from padiff_worker.layer_tree import LayerReader, OwnTensor
-from padiff_worker_paddle import compiled, graphs, optimizers, runtime, steps, watching
-from padiff_worker_paddle.kept_optimizer import keep_optimizer
+from padiff_worker_paddle import compiled, optimizers, watching
+from padiff_worker_paddle.graphs import PaddleGraph
 from padiff_worker_paddle.random_operations import random_operations
+from padiff_worker_paddle.runtime import PaddleProcess
 from padiff_worker_paddle.state import STATE_FILES
+from padiff_worker_paddle.steps import PaddleSteps
 from padiff_worker_paddle.tensors import TENSORS, PaddleTensors, dense_gradient
 from padiff_worker_paddle.vocabulary import VOCABULARY
 
@@ -87,7 +89,7 @@ _READER = LayerReader(
 )
 
 
-class PaddleAdapter(PaddleTensors, FrameworkAdapter):
+class PaddleAdapter(PaddleTensors, PaddleProcess, PaddleGraph, PaddleSteps):
     """The Paddle side of the worker."""
 
     vocabulary = VOCABULARY
@@ -101,22 +103,8 @@ class PaddleAdapter(PaddleTensors, FrameworkAdapter):
         for part in ("nn", "base", "autograd", "jit", "distributed", "amp", "tensor")
     )
 
-    devices = staticmethod(runtime.devices)
-    set_up = staticmethod(runtime.set_up)
-    seed = staticmethod(runtime.seed)
-    keep_random = staticmethod(runtime.keep_random)
-    accelerator = staticmethod(runtime.accelerator)
-
     watch = staticmethod(watching.watch)
     random_operations = staticmethod(random_operations)
-    graph_place = staticmethod(graphs.graph_place)
-    graph_edges = staticmethod(graphs.graph_edges)
-    layers_without_backward = staticmethod(graphs.layers_without_backward)
-
-    autocast = staticmethod(steps.autocast)
-    watch_step = staticmethod(steps.watch_step)
-    step = staticmethod(steps.step)
-    keep_optimizer = staticmethod(keep_optimizer)
 
     # Models
 

@@ -8,6 +8,7 @@ from typing import Any, Optional
 
 from paddle.nn.layer.rnn import RNNBase
 
+from padiff_worker.adapter import FrameworkAdapter
 from padiff_worker.graph_walk import walk_graph
 from padiff_worker_paddle import compiled
 
@@ -20,19 +21,20 @@ class _Place:
     node: Any = field(compare=False)
 
 
-def graph_place(tensor: Any) -> Optional[Hashable]:
-    node = None if tensor.stop_gradient else tensor.grad_fn
-    return None if node is None else _Place(node.node_ptr(), node)
+class PaddleGraph(FrameworkAdapter):
+    """Paddle's answers to the verbs of the graph."""
 
+    def graph_place(self, tensor: Any) -> Optional[Hashable]:
+        node = None if tensor.stop_gradient else tensor.grad_fn
+        return None if node is None else _Place(node.node_ptr(), node)
 
-def graph_edges(outputs: Iterable[Any]) -> Iterator[Hashable]:
-    starts = [one.grad_fn for one in outputs if not one.stop_gradient and one.grad_fn is not None]
-    for node in walk_graph(starts, _inputs, _address):
-        yield from (_Place(below.node_ptr(), below) for below in _inputs(node))
+    def graph_edges(self, outputs: Iterable[Any]) -> Iterator[Hashable]:
+        starts = [one.grad_fn for one in outputs if not one.stop_gradient and one.grad_fn is not None]
+        for node in walk_graph(starts, _inputs, _address):
+            yield from (_Place(below.node_ptr(), below) for below in _inputs(node))
 
-
-def layers_without_backward(model: Any, loss: Any) -> tuple[str, ...]:
-    return (*_recurrent(model, loss), *_compiled(model, loss))
+    def layers_without_backward(self, model: Any, loss: Any) -> tuple[str, ...]:
+        return (*_recurrent(model, loss), *_compiled(model, loss))
 
 
 def _compiled(model: Any, loss: Any) -> tuple[str, ...]:

@@ -120,12 +120,6 @@ def _keeps_strides() -> bool:
     return bool(base.tolist() == [[0, 2, 4], [1, 3, 5]])
 
 
-def is_made_by_a_pylayer(tensor: Any) -> bool:
-    """Whether a PyLayer made this tensor, in a graph."""
-    node = None if tensor.stop_gradient else tensor.grad_fn
-    return node is not None and node.name().startswith("GradNodePyLayer")
-
-
 def dense_gradient(gradient: Any, shape: tuple[int, ...]) -> Any:
     """Returns a parameter's gradient with every element (an Embedding's may hold selected rows)."""
     if not gradient.is_selected_rows():

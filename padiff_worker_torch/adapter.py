@@ -11,12 +11,15 @@ import torch
 from torch.nn.utils.parametrize import is_parametrized
 
 from padiff_rpc.v1.words import DType, WeightKind
-from padiff_worker.adapter import EntryHook, ExitHook, FrameworkAdapter, GradientHook, Remove
+from padiff_worker.adapter import EntryHook, ExitHook, GradientHook, Remove
 from padiff_worker.layer_tree import LayerReader, OwnTensor
-from padiff_worker_torch import compiled, graphs, optimizers, runtime, steps
+from padiff_worker_torch import compiled, optimizers
 from padiff_worker_torch.computed_weights import PARAMETRIZATIONS, computed, made_of
+from padiff_worker_torch.graphs import TorchGraph
 from padiff_worker_torch.random_operations import random_operations
+from padiff_worker_torch.runtime import TorchProcess
 from padiff_worker_torch.state import STATE_FILES
+from padiff_worker_torch.steps import TorchSteps
 from padiff_worker_torch.tensors import TENSORS, TorchTensors, unchanged
 from padiff_worker_torch.vocabulary import VOCABULARY
 
@@ -87,7 +90,7 @@ _READER = LayerReader(
 )
 
 
-class TorchAdapter(TorchTensors, FrameworkAdapter):
+class TorchAdapter(TorchTensors, TorchProcess, TorchGraph, TorchSteps):
     """The Torch side of the worker."""
 
     vocabulary = VOCABULARY
@@ -101,21 +104,7 @@ class TorchAdapter(TorchTensors, FrameworkAdapter):
         for part in ("nn", "utils", "autograd", "_dynamo", "fx", "_tensor.py", "overrides.py")
     )
 
-    devices = staticmethod(runtime.devices)
-    set_up = staticmethod(runtime.set_up)
-    seed = staticmethod(runtime.seed)
-    keep_random = staticmethod(runtime.keep_random)
-    accelerator = staticmethod(runtime.accelerator)
-
     random_operations = staticmethod(random_operations)
-    graph_place = staticmethod(graphs.graph_place)
-    graph_edges = staticmethod(graphs.graph_edges)
-    layers_without_backward = staticmethod(graphs.layers_without_backward)
-
-    autocast = staticmethod(steps.autocast)
-    watch_step = staticmethod(steps.watch_step)
-    step = staticmethod(steps.step)
-    keep_optimizer = staticmethod(steps.keep_optimizer)
 
     # Models
 

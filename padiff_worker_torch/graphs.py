@@ -5,32 +5,34 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Iterator
 from typing import Any, Optional
 
+from padiff_worker.adapter import FrameworkAdapter
 from padiff_worker.graph_walk import walk_graph
 
 # On a GPU a recurrent layer keeps what its backward needs in train mode alone.
 _KEEP_NOTHING_IN_EVAL_MODE = frozenset({"CudnnRnnBackward0", "MiopenRnnBackward0"})
 
 
-def graph_place(tensor: Any) -> Optional[Hashable]:
-    return None if tensor.grad_fn is None else (tensor.grad_fn, tensor.output_nr)
+class TorchGraph(FrameworkAdapter):
+    """Torch's answers to the verbs of the graph."""
 
+    def graph_place(self, tensor: Any) -> Optional[Hashable]:
+        return None if tensor.grad_fn is None else (tensor.grad_fn, tensor.output_nr)
 
-def graph_edges(outputs: Iterable[Any]) -> Iterator[Hashable]:
-    for node in walk_graph([one.grad_fn for one in outputs if one.grad_fn is not None], _inputs):
-        yield from (edge for edge in node.next_functions if edge[0] is not None)
+    def graph_edges(self, outputs: Iterable[Any]) -> Iterator[Hashable]:
+        for node in walk_graph([one.grad_fn for one in outputs if one.grad_fn is not None], _inputs):
+            yield from (edge for edge in node.next_functions if edge[0] is not None)
 
-
-def layers_without_backward(model: Any, loss: Any) -> tuple[str, ...]:
-    lacking = [node for node in walk_graph([loss.grad_fn], _inputs) if _lacks_backward(node)]
-    if not lacking:
-        return ()
-    owners = {
-        id(parameter): path
-        for path, layer in model.named_modules()
-        for parameter in layer.parameters(recurse=False)
-    }
-    reached = {id(getattr(leaf, "variable", None)) for node in lacking for leaf in _inputs(node)}
-    return tuple(dict.fromkeys(path for one, path in owners.items() if one in reached)) or ("",)
+    def layers_without_backward(self, model: Any, loss: Any) -> tuple[str, ...]:
+        lacking = [node for node in walk_graph([loss.grad_fn], _inputs) if _lacks_backward(node)]
+        if not lacking:
+            return ()
+        owners = {
+            id(parameter): path
+            for path, layer in model.named_modules()
+            for parameter in layer.parameters(recurse=False)
+        }
+        reached = {id(getattr(leaf, "variable", None)) for node in lacking for leaf in _inputs(node)}
+        return tuple(dict.fromkeys(path for one, path in owners.items() if one in reached)) or ("",)
 
 
 def _lacks_backward(node: Any) -> bool:

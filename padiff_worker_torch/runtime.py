@@ -7,50 +7,49 @@ from typing import Any, Optional
 
 import torch
 
-from padiff_worker.adapter import Restore
+from padiff_worker.adapter import FrameworkAdapter, Restore
 
 
-def devices() -> tuple[str, ...]:
-    return ("cpu", *(f"cuda:{index}" for index in range(torch.cuda.device_count())))
+class TorchProcess(FrameworkAdapter):
+    """Torch's answers to the verbs of the process."""
 
+    def devices(self) -> tuple[str, ...]:
+        return ("cpu", *(f"cuda:{index}" for index in range(torch.cuda.device_count())))
 
-def set_up(device: str, *, deterministic: bool, threads: int) -> tuple[str, ...]:
-    flags = []
-    if deterministic and device != "cpu":
-        # Read by cuBLAS when it makes its first handle.
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    torch.use_deterministic_algorithms(deterministic, warn_only=True)
-    # Filling every new tensor costs a pass over memory and makes no kernel deterministic.
-    torch.utils.deterministic.fill_uninitialized_memory = False
-    torch.backends.cudnn.deterministic = deterministic
-    torch.backends.cudnn.benchmark = False
-    if device != "cpu":
-        torch.cuda.set_device(device)
-        # Both frameworks may round float32 products to 10 bits on a GPU, each in its own places.
-        torch.backends.cuda.matmul.allow_tf32 = False
-        torch.backends.cudnn.allow_tf32 = False
-        flags.append("tf32=off")
-    if threads:
-        torch.set_num_threads(threads)
-    flags.append(f"threads={torch.get_num_threads()}")
-    return tuple(flags)
+    def set_up(self, device: str, *, deterministic: bool, threads: int) -> tuple[str, ...]:
+        flags = []
+        if deterministic and device != "cpu":
+            # Read by cuBLAS when it makes its first handle.
+            os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(deterministic, warn_only=True)
+        # Filling every new tensor costs a pass over memory and makes no kernel deterministic.
+        torch.utils.deterministic.fill_uninitialized_memory = False
+        torch.backends.cudnn.deterministic = deterministic
+        torch.backends.cudnn.benchmark = False
+        if device != "cpu":
+            torch.cuda.set_device(device)
+            # Both frameworks may round float32 products to 10 bits on a GPU, each in its own places.
+            torch.backends.cuda.matmul.allow_tf32 = False
+            torch.backends.cudnn.allow_tf32 = False
+            flags.append("tf32=off")
+        if threads:
+            torch.set_num_threads(threads)
+        flags.append(f"threads={torch.get_num_threads()}")
+        return tuple(flags)
 
+    def seed(self, seed: int) -> None:
+        torch.manual_seed(seed)
 
-def seed(seed: int) -> None:
-    torch.manual_seed(seed)
+    def keep_random(self) -> Restore:
+        host = torch.get_rng_state()
+        cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
 
+        def restore() -> None:
+            torch.set_rng_state(host)
+            if cuda:
+                torch.cuda.set_rng_state_all(cuda)
 
-def keep_random() -> Restore:
-    host = torch.get_rng_state()
-    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
+        return restore
 
-    def restore() -> None:
-        torch.set_rng_state(host)
-        if cuda:
-            torch.cuda.set_rng_state_all(cuda)
-
-    return restore
-
-
-def accelerator() -> Optional[Any]:
-    return torch.cuda if torch.cuda.is_initialized() else None
+    def accelerator(self) -> Optional[Any]:
+        return torch.cuda if torch.cuda.is_initialized() else None

@@ -12,50 +12,50 @@ import torch
 
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.v1.words import DType
-from padiff_worker.adapter import Remove, Restore
+from padiff_worker.adapter import FrameworkAdapter, Remove, Restore
 from padiff_worker_torch.optimizers import stepping_optimizer
 
 
-def autocast(device: str, dtype: DType) -> AbstractContextManager[None]:
-    kind = torch.device(device).type
-    with warnings.catch_warnings():
-        # Said below, and as an error: autocast that does nothing would compare something else.
-        warnings.simplefilter("ignore")
-        context: Any = torch.autocast(kind, dtype=getattr(torch, dtype.value))
-    if not context._enabled:
-        raise InvalidRequestError(
-            f"torch has no autocast to {dtype} on {kind}; leave autocast out, or take another dtype",
-            field="autocast",
-        )
-    made: AbstractContextManager[None] = context
-    return made
+class TorchSteps(FrameworkAdapter):
+    """Torch's answers to the verbs of a step and its optimizer."""
 
+    def autocast(self, device: str, dtype: DType) -> AbstractContextManager[None]:
+        kind = torch.device(device).type
+        with warnings.catch_warnings():
+            # Said below, and as an error: autocast that does nothing would compare something else.
+            warnings.simplefilter("ignore")
+            context: Any = torch.autocast(kind, dtype=getattr(torch, dtype.value))
+        if not context._enabled:
+            raise InvalidRequestError(
+                f"torch has no autocast to {dtype} on {kind}; leave autocast out, or take another dtype",
+                field="autocast",
+            )
+        made: AbstractContextManager[None] = context
+        return made
 
-def watch_step(optimizer: Any, before: Callable[[], None]) -> Remove:
-    handle = stepping_optimizer(optimizer).register_step_pre_hook(lambda *_: before())
-    return lambda: handle.remove()
+    def watch_step(self, optimizer: Any, before: Callable[[], None]) -> Remove:
+        handle = stepping_optimizer(optimizer).register_step_pre_hook(lambda *_: before())
+        return lambda: handle.remove()
 
+    def step(self, optimizer: Any) -> None:
+        """A learning-rate scheduler stands for its optimizer, and is stepped after it."""
+        stepping = stepping_optimizer(optimizer)
+        stepping.step()
+        if stepping is not optimizer:
+            optimizer.step()
+        stepping.zero_grad(set_to_none=True)
 
-def step(optimizer: Any) -> None:
-    """A learning-rate scheduler stands for its optimizer, and is stepped after it."""
-    stepping = stepping_optimizer(optimizer)
-    stepping.step()
-    if stepping is not optimizer:
-        optimizer.step()
-    stepping.zero_grad(set_to_none=True)
+    def keep_optimizer(self, optimizer: Any) -> Restore:
+        """Copies the states of an optimizer, or of a scheduler and its optimizer, to the host."""
+        # A scheduler's loads nothing into its optimizer.
+        parts = dict.fromkeys((optimizer, stepping_optimizer(optimizer)))
+        kept = [(part, _on_host(part.state_dict())) for part in parts]
 
+        def restore() -> None:
+            for part, state in kept:
+                part.load_state_dict(state)
 
-def keep_optimizer(optimizer: Any) -> Restore:
-    """Copies the states of an optimizer, or of a scheduler and its optimizer, to the host."""
-    # A scheduler's loads nothing into its optimizer.
-    parts = dict.fromkeys((optimizer, stepping_optimizer(optimizer)))
-    kept = [(part, _on_host(part.state_dict())) for part in parts]
-
-    def restore() -> None:
-        for part, state in kept:
-            part.load_state_dict(state)
-
-    return restore
+        return restore
 
 
 def _on_host(value: Any) -> Any:

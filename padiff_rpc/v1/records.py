@@ -31,6 +31,7 @@ from padiff_rpc.v1.words import (
     DiffPhase,
     Difference,
     Fate,
+    HintKind,
     LayoutChange,
     LoneKind,
     NoteKind,
@@ -186,6 +187,26 @@ class ModelFailure:
     exception: str = ""
     text: str = ""
     traceback: str = ""
+
+
+@record
+class Hint:
+    """A probable kind of mistake, with its evidence.
+
+    Attributes:
+        verified: The reference's tensor under the hint was computed, and agrees with the
+            candidate's within a few roundings.
+        before: How far (relative L2) the candidate is from the reference, and from the
+            reference under the hint. Both 0: no value was computed.
+    """
+
+    kind: HintKind
+    side: Optional[Side] = None
+    numbers: tuple[float, ...] = ()
+    names: tuple[str, ...] = ()
+    verified: bool = False
+    before: float = 0.0
+    after: float = 0.0
 
 
 @record
@@ -1339,6 +1360,8 @@ class Row:
             some elements were not.
         reasons: In the order in which they are to be read.
         rule: Applied to the reference's value; absent: none.
+        hints: Of a row that differs: what it probably is, the likeliest first. Empty: it was
+            not looked at.
     """
 
     step: int
@@ -1357,6 +1380,7 @@ class Row:
     omission: Optional[Omission] = None
     reasons: tuple[Reason, ...] = ()
     rule: Optional[LayoutRule] = None
+    hints: tuple[Hint, ...] = ()
 
 
 @record

@@ -371,6 +371,102 @@ class CallMoment(Word):
     EXIT = "exit"
 
 
+class HintKind(Word):
+    """What a pair of tensors that differ probably is. Each says what its hint carries; axes and
+    indices count from 0.
+
+    Attributes:
+        UNKNOWN: The pair was looked at, and nothing fits.
+        TRANSPOSED: The same numbers in other places: the candidate's last two axes are
+            exchanged; its axes are in another order (numbers: the reference's axis at each place);
+            it has the same elements in order, and another shape.
+        PERMUTED: The indices of an axis are in another order. numbers: the axis; how many
+            indices moved, of how many.
+        PARTS: Equal parts of an axis are, as query, key and value may be, or heads. numbers:
+            the axis; the order of the parts.
+        INTERLEAVED: An axis that holds two, one inside the other, holds them the other way
+            round. numbers: the axis; the sizes of the outer and the inner one in the reference.
+        FLIPPED: An axis is reversed; moved, and its end comes in at its beginning; moved, and
+            something else comes in. numbers: the axis; by how much.
+        SWAPPED: The candidate has what the reference has elsewhere. names: the weight, or the
+            slot, of the reference.
+        SIGN: The same places, numbers that a formula makes of the reference's: the sign; a
+            factor (numbers); a constant added (numbers).
+        OFFSET_EACH: Something added, a factor, or both, for each index of an axis. numbers: the
+            axis.
+        MISSING_BIAS: What is added is the layer's bias. side: the one that lacks it.
+        EPSILON: A norm adds another epsilon. numbers: the reference's, the candidate's.
+        STATISTICS: A norm takes the batch's statistics on the one side (side), and the kept
+            ones on the other.
+        MOMENTUM: A running statistic takes the one side's share of the new value for the old
+            one's. numbers: the reference's share, the candidate's.
+        UNBIASED: A variance is divided by n on the one side and by n - 1 on the other. side:
+            the one with n - 1. numbers: n.
+        GELU: A GELU by tanh on the one side (side), by erf on the other.
+        ACTIVATION: An activation that the side alone applies. names: its kind.
+        ROUNDED: The side's numbers are rounded to a coarser dtype. names: the dtype.
+        DROPOUT: The side drops elements and scales the others. numbers: the share that it
+            drops, the factor.
+        WRONG_AXIS: A softmax, or a norm, is along another axis. numbers: the reference's, the
+            candidate's.
+        MASK_INVERTED: A mask holds where the other does not; is moved. numbers: the axis; by
+            how much.
+        FEW_INDICES: Few places differ: few indices of an axis (numbers: the axis; how many, of
+            how many; the first); few elements (numbers: how many, of how many); the border of the
+            axes of an image alone (numbers: how wide).
+        MORE_AT_BORDER: The shapes differ by a border, and the rest agrees. numbers: the axis;
+            how much more the candidate has.
+        STALE: The candidate has what the reference had before this step's update.
+        ACCUMULATED: The candidate has the reference's gradient, and its own of the step before.
+        SETTING: The layers differ in a setting. names: the word; the reference's value; the
+            candidate's; the reference's layer.
+        OTHER_KIND: The layers are of different kinds. names: the reference's, the candidate's.
+        OPTIMIZER_SETTING: The optimizers differ in a setting. names: the word; the reference's
+            value; the candidate's.
+        TRAIN_MODE: One side (side) is in train mode, and the other is not.
+    """
+
+    UNKNOWN = "unknown"
+    TRANSPOSED = "transposed"
+    AXES = "axes"
+    RESHAPED = "reshaped"
+    PERMUTED = "permuted"
+    PARTS = "parts"
+    INTERLEAVED = "interleaved"
+    FLIPPED = "flipped"
+    ROLLED = "rolled"
+    SHIFTED = "shifted"
+    SWAPPED = "swapped"
+    SIGN = "sign"
+    SCALED = "scaled"
+    OFFSET = "offset"
+    OFFSET_EACH = "offset_each"
+    SCALED_EACH = "scaled_each"
+    AFFINE_EACH = "affine_each"
+    MISSING_BIAS = "missing_bias"
+    EPSILON = "epsilon"
+    STATISTICS = "statistics"
+    MOMENTUM = "momentum"
+    UNBIASED = "unbiased"
+    GELU = "gelu"
+    ACTIVATION = "activation"
+    ROUNDED = "rounded"
+    DROPOUT = "dropout"
+    WRONG_AXIS = "wrong_axis"
+    MASK_INVERTED = "mask_inverted"
+    MASK_SHIFTED = "mask_shifted"
+    FEW_INDICES = "few_indices"
+    FEW_ELEMENTS = "few_elements"
+    BORDER = "border"
+    MORE_AT_BORDER = "more_at_border"
+    STALE = "stale"
+    ACCUMULATED = "accumulated"
+    SETTING = "setting"
+    OTHER_KIND = "other_kind"
+    OPTIMIZER_SETTING = "optimizer_setting"
+    TRAIN_MODE = "train_mode"
+
+
 class WorkerState(Word):
     """`WorkerState` of worker.proto.
 

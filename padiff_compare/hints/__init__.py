@@ -1,0 +1,1 @@
+"""Hints: probes that name the kind of mistake behind a pair of tensors that differ."""

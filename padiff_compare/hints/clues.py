@@ -1,0 +1,165 @@
+"""Clues: a pair of tensors that differ as probes see it, and whether a guess at the reason fits."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Mapping
+from typing import Any, Optional
+
+import numpy as np
+import numpy.typing as npt
+
+from padiff_compare.judge.evidence import Evidence
+from padiff_rpc.records import record
+from padiff_rpc.tensors import COMPLEX, FLOATING, HostTensor, epsilon, widen
+from padiff_rpc.v1.records import Hint
+from padiff_rpc.v1.words import DType, HintKind, Side
+
+Reals = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+
+# A guess fits if what it leaves (relative L2) is rounding, or next to nothing beside what there was: in a
+# free run small differences come from the layers before. Either way it must leave an eighth at most.
+ROUNDINGS, SHARE, GAIN = 24.0, 1e-3, 8.0
+# A guess is verified if no more is left than a call on equal inputs makes.
+VERIFIED_ROUNDINGS = 8.0
+_NOTHING_ROUNDINGS = 2.0
+# Larger tensors are looked at in part.
+MOST_ELEMENTS = 1 << 20
+# Equal values from here on, far above all others, are marks of a mask.
+_SMALLEST_MARK = 1e4
+_TELLING_ELEMENTS, _FEW_DIFFERENT = 64, 4
+
+
+@record
+class Samples:
+    """Some elements of both sides of one weight, the same of each step."""
+
+    reference: Reals
+    candidate: Reals
+
+
+@record
+class Clues:
+    """What is known of a pair besides its values.
+
+    Attributes:
+        evidence: as it was measured.
+        kinds: of the layers that show the pair, the reference's first; "" for users' own classes.
+        settings: of these layers, by word; of both where both have the word.
+        name: of a weight, in the common vocabulary.
+        entered: what the reference's norm was called with; None where that is not known.
+        vectors: one-dimensional weights of the layer by their common names; the reference's, if it has them.
+        now, before: of a weight and its gradient, samples of what they are, and were a step ago.
+        roundings: the spacing of the coarser dtype at 1.
+    """
+
+    evidence: Evidence
+    kinds: tuple[str, str] = ("", "")
+    settings: Mapping[str, tuple[Any, Any]] = dataclasses.field(default_factory=dict)
+    name: str = ""
+    entered: Optional[Reals] = None
+    vectors: Mapping[str, Reals] = dataclasses.field(default_factory=dict)
+    now: Optional[Samples] = None
+    before: Optional[Samples] = None
+    roundings: float = float(np.finfo(np.float64).eps)
+
+    def hint(
+        self,
+        kind: HintKind,
+        made: Reals,
+        reference: Reals,
+        candidate: Reals,
+        *,
+        numbers: tuple[float, ...] = (),
+        names: tuple[str, ...] = (),
+        side: Optional[Side] = None,
+    ) -> Optional[Hint]:
+        """Returns the hint if `made`, the reference under it, is the candidate, and the reference is not."""
+        before, after = relative_l2(reference, candidate), relative_l2(made, candidate)
+        # Not `>`: NaN fits nothing. Of rounding itself there is nothing to explain.
+        is_enough = before > _NOTHING_ROUNDINGS * self.roundings
+        if not (is_enough and after <= min(max(ROUNDINGS * self.roundings, SHARE * before), before / GAIN)):
+            return None
+        if _says_little(made):
+            return None
+        return Hint(
+            kind=kind,
+            side=side,
+            numbers=numbers,
+            names=names,
+            verified=after <= VERIFIED_ROUNDINGS * self.roundings,
+            before=before,
+            after=after,
+        )
+
+    def apart(self, reference: Reals, candidate: Reals) -> Bools:
+        """Returns which elements differ by more than rounding."""
+        sizes = np.maximum(np.abs(reference), np.abs(candidate))
+        scale = np.maximum(sizes, math.sqrt(float(np.mean(np.square(reference)))) if reference.size else 0.0)
+        found: Bools = np.abs(reference - candidate) > ROUNDINGS * self.roundings * scale
+        return found
+
+
+# A probe looks for one kind of mistake. It returns None unless the evidence is strong: a false hint is worse
+# than none.
+Probe = Callable[[Clues, Reals, Reals], Optional[Hint]]
+
+
+def relative_l2(one: Reals, other: Reals) -> float:
+    """Returns ||a - b|| / max(||a||, ||b||), as the figures have it; NaN for unequal shapes."""
+    if one.shape != other.shape or not one.size:
+        return math.nan
+    largest = max(float(np.linalg.norm(one)), float(np.linalg.norm(other)))
+    return float(np.linalg.norm(one - other)) / largest if largest else 0.0
+
+
+def _says_little(values: Reals) -> bool:
+    """Whether so few numbers, and so few different ones, may agree by chance, as marks or bits."""
+    return 2 <= values.size < _TELLING_ELEMENTS and len(np.unique(values)) <= _FEW_DIFFERENT
+
+
+def roundings_of(*dtypes: DType) -> float:
+    """Returns the spacing at 1 of the coarsest of these dtypes; of float64 where none has one."""
+    spacings = [epsilon(dtype) for dtype in dtypes if dtype in FLOATING | COMPLEX]
+    return max(spacings, default=float(np.finfo(np.float64).eps))
+
+
+def looked_at(reference: HostTensor, candidate: HostTensor) -> tuple[Reals, Reals]:
+    """Returns both as float64, cut to the same corner where they are large, without equal marks of a mask.
+
+    The parts of complex numbers become a last axis. Equal infinities are marks too.
+    """
+    ours, theirs = (_reals(_corner(one)) for one in (reference, candidate))
+    if ours.shape == theirs.shape and ours.size:
+        with np.errstate(invalid="ignore"):
+            marks = (ours == theirs) & (np.abs(ours) >= _SMALLEST_MARK)
+        rest = np.where(marks, 0.0, ours)
+        if marks.any() and not np.nanmax(np.abs(rest)) >= _SMALLEST_MARK / 8:
+            ours, theirs = rest, np.where(marks, 0.0, theirs)
+    return ours, theirs
+
+
+def _reals(tensor: HostTensor) -> Reals:
+    wide = widen(tensor.array, tensor.dtype)
+    if tensor.dtype in COMPLEX:
+        return np.stack([wide.real, wide.imag], axis=-1)
+    return wide.astype(np.float64)
+
+
+def _corner(tensor: HostTensor) -> HostTensor:
+    """Returns the part of a large tensor at the beginning of its axes.
+
+    The first of three axes or more, mostly the batch, is cut first. Then the longest ones are, equal ones by
+    the same, so that a square stays one.
+    """
+    kept = list(tensor.array.shape)
+    while math.prod(kept) > MOST_ELEMENTS:
+        longest = max(kept)
+        if len(kept) > 2 and kept[0] > 1:
+            kept[0] = (kept[0] + 1) // 2
+        else:
+            kept = [(size + 1) // 2 if size == longest else size for size in kept]
+    part = tensor.array[tuple(slice(size) for size in kept)]
+    return HostTensor(array=part, dtype=tensor.dtype)

@@ -1,0 +1,50 @@
+"""The registry of probes: all kinds of mistakes that are looked for, and the order of those that fit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from padiff_compare.hints import formulas, functions, layouts, norms, spots
+from padiff_compare.hints.clues import Clues, Probe, Reals
+from padiff_rpc.v1.records import Hint
+from padiff_rpc.v1.words import HintKind
+
+# Where several fit equally well the first is the likeliest: what explains most by least comes first.
+PROBES: tuple[Probe, ...] = (
+    *norms.PROBES,
+    *functions.PROBES,
+    *layouts.PROBES,
+    *formulas.PROBES,
+    *spots.PROBES,
+)
+# A hint of these kinds says where, or that something is set differently, and not what was done.
+_WEAK = frozenset(
+    (
+        *(HintKind.FEW_INDICES, HintKind.FEW_ELEMENTS, HintKind.BORDER, HintKind.OTHER_KIND),
+        *(HintKind.TRAIN_MODE, HintKind.OFFSET_EACH, HintKind.SCALED_EACH, HintKind.AFFINE_EACH),
+        HintKind.PERMUTED,
+    )
+)
+_MOST = 3
+UNKNOWN = Hint(kind=HintKind.UNKNOWN)
+
+
+def found(clues: Clues, reference: Reals, candidate: Reals) -> tuple[Hint, ...]:
+    """Returns the hints of all probes that fit."""
+    with np.errstate(all="ignore"):
+        hints = [probe(clues, reference, candidate) for probe in PROBES]
+    return tuple(hint for hint in hints if hint is not None)
+
+
+def ranked(values: Iterable[Hint], settings: Iterable[Hint]) -> tuple[Hint, ...]:
+    """Returns the likeliest hints, those of `values` and of `settings`; unknown where there are none.
+
+    What was computed and agrees stands before what is set differently, and that before what only says where.
+    """
+    hints = [*values, *settings]
+    first = [hint for hint in hints if hint.verified]
+    second = [hint for hint in hints if not hint.verified and hint.kind not in _WEAK]
+    third = [hint for hint in hints if not hint.verified and hint.kind in _WEAK]
+    return tuple([*first, *second, *third][:_MOST]) or (UNKNOWN,)

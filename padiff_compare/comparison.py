@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from padiff_compare.aligned import AlignedModels
 from padiff_compare.capture.batches import BatchSource
 from padiff_compare.capture.store import TensorStore
+from padiff_compare.hints.prober import Prober
+from padiff_compare.hints.settings import Sides
 from padiff_compare.inputs import Inputs
 from padiff_compare.model_states import ModelStates
 from padiff_compare.preparation import Preparation
@@ -16,7 +21,7 @@ from padiff_compare.settings import check_parties, settle
 from padiff_compare.source_pair import SourcePair
 from padiff_compare.steps.loop import Steps
 from padiff_compare.weights.weight_flow import WeightFlow
-from padiff_rpc.v1.records import AssignWeightsRequest, CompareStart, Note, Options
+from padiff_rpc.v1.records import AssignWeightsRequest, CompareStart, Layer, Note, Options
 from padiff_rpc.v1.words import NoteKind, Phase, Side, TraceMode
 
 
@@ -58,11 +63,18 @@ class CompareTask:
             traced = self._sources.trace(batch, randomness=options.randomness, repeat=options.preflight)
         preparation = Preparation(self._sources, layers, self._asked.layer_map, self._report, traced)
         aligned = preparation.aligned
-        run = Run(options=options, settings=settings, report=self._report, store=self._store)
+        prober = self._prober(layers, aligned)
+        run = Run(
+            options=options,
+            settings=settings,
+            report=self._report,
+            store=self._store,
+            probe=prober.probe,
+        )
         preparation.find_out_rules()
         preparation.compare_tables(options, copy=self._asked.auto_weights)
         Orientation(run, self._sources, aligned).settle(batch, copy=self._asked.auto_weights)
-        weights = WeightFlow(self._sources.sides, aligned.weight_plan, aligned.models, options)
+        weights = WeightFlow(self._sources.sides, aligned.weight_plan, aligned.models, options, prober.probe)
         preparation.place_weights(weights, copy=self._asked.auto_weights)
         if aligned.foreseen is not None and is_needed(aligned.foreseen, aligned.models):
             Rehearsal(run, self._sources, aligned).run(batch)
@@ -74,10 +86,20 @@ class CompareTask:
             steps.run(step, inputs.batch(step) if step else batch)
             if steps.forward_only and settings.optimize:
                 self._note_what_is_left(step, NoteKind.STOPPED_WITHOUT_BACKWARD)
-                return
+                break
             if self._report.has_failed and not options.keep_going:
                 self._note_what_is_left(step, NoteKind.STOPPED_AT_DIFFERENCE)
-                return
+                break
+        self._report.note(*prober.notes())
+
+    def _prober(self, layers: Mapping[Side, tuple[Layer, ...]], aligned: AlignedModels) -> Prober:
+        """Returns what says of pairs that differ what they may be; the report asks it too."""
+        models = {Side.REFERENCE: self._asked.reference.model, Side.CANDIDATE: self._asked.candidate.model}
+        train = {side: model.train for side, model in models.items()}
+        sides = Sides(layers=layers, train=train)
+        prober = Prober(self._asked.options, sides, self._report, lambda: aligned.foreseen)
+        self._report.hinted = prober.settled
+        return prober
 
     def _note_what_is_left(self, step: int, why: NoteKind) -> None:
         left = self._settings.steps - step - 1

@@ -26,7 +26,9 @@ class ModelStates:
         self._weights = weights
         self._optimizers: Optional[OptimizerFlow] = None
         if run.settings.optimize:
-            self._optimizers = OptimizerFlow(sources.sides, aligned.weight_plan, aligned.models, run.options)
+            self._optimizers = OptimizerFlow(
+                sources.sides, aligned.weight_plan, aligned.models, run.options, run.probe
+            )
 
     def tell_settings(self) -> None:
         """Reports in which settings the optimizers differ."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Optional
+
 from padiff_compare.capture.store import TensorStore
+from padiff_compare.judge.measured import Probe
 from padiff_compare.report.builder import ReportBuilder
 from padiff_rpc.records import record
 from padiff_rpc.v1.records import Note, Options
@@ -38,9 +41,11 @@ class Run:
         options, settings: what was asked for, and what was settled of it.
         report: takes what is found, and tells the client how far the comparison is.
         store: holds the tensors that wait for their partners.
+        probe: is shown each pair of the steps; says what one that differs may be.
     """
 
     options: Options
     settings: Settings
     report: ReportBuilder
     store: TensorStore
+    probe: Optional[Probe] = None

@@ -16,6 +16,7 @@ from google.protobuf.message import Message
 from padiff_rpc.errors import ProtocolError
 from padiff_rpc.v1 import (
     coordinator_pb2,
+    hints_pb2,
     models_pb2,
     notes_pb2,
     reasons_pb2,
@@ -27,7 +28,16 @@ from padiff_rpc.word import Word
 
 T = TypeVar("T")
 W = TypeVar("W", bound=Word)
-_MODULES = (tensors_pb2, reasons_pb2, models_pb2, worker_pb2, notes_pb2, report_pb2, coordinator_pb2)
+_MODULES = (
+    tensors_pb2,
+    reasons_pb2,
+    models_pb2,
+    worker_pb2,
+    notes_pb2,
+    hints_pb2,
+    report_pb2,
+    coordinator_pb2,
+)
 _UNIONS = (Union, getattr(python_types, "UnionType", Union))
 
 

@@ -52,6 +52,7 @@ INNER_ARROWS: dict[str, set[str]] = {
     "alignment": {"capture"},
     "weights": {"capture", "alignment", "judge"},
     "report": {"alignment", "judge"},
+    "hints": {"capture", "judge", "join"},
     "join": {"capture", "alignment", "judge", "weights"},
     "noise": {"capture", "alignment", "judge", "weights", "join"},
     "lockstep": {"capture", "alignment", "judge", "join"},

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING, Optional
 
-from padiff_client import render, sentences, wording
+from padiff_client import hint_sentences, render, sentences, wording
 from padiff_client.places import FAULT, PlaceErrors
 from padiff_rpc.v1.records import Row
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from padiff_client.report import Report
 
 _SHOWN_ROWS = 200
-_COLUMNS = ("step", "phase", "what", "verdict", "max abs", "relative L2", "allowed", "reason")
+_COLUMNS = ("step", "phase", "what", "verdict", "max abs", "relative L2", "allowed", "reason", "probably")
 _PLACE_COLUMNS = (
     "step",
     "phase",
@@ -24,6 +24,7 @@ _PLACE_COLUMNS = (
     "local",
     "allowed locally",
     "reason",
+    "probably",
 )
 
 
@@ -83,6 +84,7 @@ def _cells(row: Row) -> tuple[str, ...]:
         _relative_l2(row),
         wording.allowed(row.tolerance),
         sentences.reason(row),
+        hint_sentences.probably(row),
     )
 
 
@@ -96,6 +98,7 @@ def _place_cells(one: PlaceErrors) -> tuple[str, ...]:
         _relative_l2(one.local),
         wording.allowed(one.local.tolerance) if one.local is not None else "",
         sentences.reason(one.row),
+        hint_sentences.probably(one.row),
     )
 
 

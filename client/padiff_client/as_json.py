@@ -8,8 +8,8 @@ import math
 from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
-from padiff_client import sentences
-from padiff_rpc.v1.records import LayoutRule
+from padiff_client import hint_sentences, sentences
+from padiff_rpc.v1.records import Hint, LayoutRule
 
 if TYPE_CHECKING:
     from padiff_client.report import Report
@@ -43,8 +43,10 @@ def _plain(value: Any) -> Any:
     told: Any = value
     if isinstance(value, LayoutRule):
         return str(value)
+    if isinstance(value, Hint):
+        return {**_fields(value), "text": hint_sentences.sentence(value)}
     if is_dataclass(value):
-        plain = {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+        plain = _fields(value)
         return {**plain, "reason": sentences.reason(told)} if "reasons" in plain else plain
     if isinstance(value, (tuple, list)):
         return [_plain(item) for item in value]
@@ -53,3 +55,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     return value
+
+
+def _fields(value: Any) -> dict[str, Any]:
+    return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Optional
 
-from padiff_client import layer_trees, sentences, wording
+from padiff_client import hint_sentences, layer_trees, sentences, wording
 from padiff_rpc.v1.records import Figures, FirstDivergence, Place, ReportSummary, Row, Tolerance, WorstElement
 from padiff_rpc.v1.words import CaptureKind, Difference, Phase, Verdict
 
@@ -126,6 +126,8 @@ class Divergence:
         # For values that were measured it would repeat the figures.
         if row.reasons and (row.verdict is not Verdict.MISMATCH or row.figures is None):
             facts.append(("reason", wording.plain(sentences.reason(row))))
+        if row.hints:
+            facts.append(("probably", hint_sentences.probably(row)))
         facts += [("optimizer", wording.optimizer_difference(one)) for one in self._optimizer[:_SHOWN]]
         position = f", number {self.position} of the {self.compared} of its step" if self.position else ""
         facts.append(("coverage", self.coverage + position))

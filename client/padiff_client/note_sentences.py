@@ -82,6 +82,9 @@ _TEMPLATES: Mapping[NoteKind, str] = {
         "stopped after step {n}, without a backward on both sides; {m} more were asked for"
     ),
     NoteKind.STOPPED_AT_DIFFERENCE: "stopped after step {n}, the first that differs; {m} more were asked for",
+    NoteKind.HINTS_LIMITED: (
+        "hints: of each phase {n} pairs that differ were looked at, no more; the others have none"
+    ),
     NoteKind.LEAP: (
         "a place agrees on the reference's own values and is far off in the free run, though nothing before "
         "it is: a model that keeps state in plain attributes does that, or a decision that rounding tipped"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Optional
 
-from padiff_client import wording
+from padiff_client import hint_sentences, wording
 from padiff_rpc.records import record
 from padiff_rpc.v1.records import Row
 from padiff_rpc.v1.words import Pass, Phase, Verdict
@@ -71,10 +71,14 @@ def summary(found: Sequence[PlaceErrors]) -> list[str]:
         return []
     faults = [one for one in found if one.meaning == FAULT]
     shown = [*faults[:_SHOWN], *_worst(one for one in found if one.meaning != FAULT)]
-    lines = [_in_words(found), _HEAD, *(f"{_l2(one.accumulated)}{_l2(one.local)}{one}" for one in shown)]
+    lines = [_in_words(found), _HEAD, *map(_line, shown)]
     if len(faults) > _SHOWN:
         lines.append(f"... {len(faults) - _SHOWN} more faults (report.faults); all places: report.places")
     return lines
+
+
+def _line(one: PlaceErrors) -> str:
+    return f"{_l2(one.accumulated)}{_l2(one.local)}{one}{hint_sentences.likeliest(one.row)}"
 
 
 def _in_words(found: Sequence[PlaceErrors]) -> str:

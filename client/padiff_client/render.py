@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Optional
 
-from padiff_client import note_sentences, places, randomness, verdict_reasons, wording
+from padiff_client import hint_sentences, note_sentences, places, randomness, verdict_reasons, wording
 from padiff_rpc.records import record
 from padiff_rpc.v1.records import Environment, Row
 from padiff_rpc.v1.words import Phase, Side, Verdict
@@ -32,6 +32,8 @@ def body(report: Report) -> str:
     if divergence is not None:
         is_said = first.says_divergence
         lines += ["", f"first divergence:\n{divergence.details}" if is_said else str(divergence), ""]
+    if not report.summary.in_lockstep and not report.places:
+        lines += _block("probably", hint_sentences.of_phases(report.faults))
     for failed in report.failures:
         lines += ["", f"  traceback of the {failed.side or 'model'}:"]
         lines += [f"    {wording.plain(line)}" for line in failed.traceback.splitlines()]
@@ -121,6 +123,7 @@ def _faults(report: Report) -> list[str]:
     lines = [
         f"{wording.moment_of(row)}: {wording.place_of(row)}"
         + (f", relative L2 {wording.small(row.figures.relative_l2)}" if row.figures is not None else "")
+        + hint_sentences.likeliest(row)
         for row in report.faults
     ]
     return _shortened(lines, "report.faults")

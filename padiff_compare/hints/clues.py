@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from padiff_compare.judge.evidence import Evidence
 from padiff_rpc.records import record
-from padiff_rpc.tensors import COMPLEX, FLOATING, HostTensor, epsilon, widen
+from padiff_rpc.tensors import COMPLEX, FLOATING, Array, HostTensor, epsilon, widen
 from padiff_rpc.v1.records import Hint
 from padiff_rpc.v1.words import DType, HintKind, Side
 
@@ -26,7 +26,9 @@ ROUNDINGS, SHARE, GAIN = 24.0, 1e-3, 8.0
 VERIFIED_ROUNDINGS = 8.0
 _NOTHING_ROUNDINGS = 2.0
 # Larger tensors are looked at in part.
-MOST_ELEMENTS = 1 << 20
+MOST_ELEMENTS = 1 << 19
+# So many elements tell mostly that a guess does not fit.
+_TRIED_FIRST = 256
 # Equal values from here on, far above all others, are marks of a mask.
 _SMALLEST_MARK = 1e4
 _TELLING_ELEMENTS, _FEW_DIFFERENT = 64, 4
@@ -49,7 +51,8 @@ class Clues:
         kinds: of the layers that show the pair, the reference's first; "" for users' own classes.
         settings: of these layers, by word; of both where both have the word.
         name: of a weight, in the common vocabulary.
-        entered: what the reference's norm was called with; None where that is not known.
+        variance: what the reference's norm divided by, of the values that it was called with and as it
+            broadcasts; None where that is not known.
         vectors: one-dimensional weights of the layer by their common names; the reference's, if it has them.
         now, before: of a weight and its gradient, samples of what they are, and were a step ago.
         roundings: the spacing of the coarser dtype at 1.
@@ -59,7 +62,7 @@ class Clues:
     kinds: tuple[str, str] = ("", "")
     settings: Mapping[str, tuple[Any, Any]] = dataclasses.field(default_factory=dict)
     name: str = ""
-    entered: Optional[Reals] = None
+    variance: Optional[Reals] = None
     vectors: Mapping[str, Reals] = dataclasses.field(default_factory=dict)
     now: Optional[Samples] = None
     before: Optional[Samples] = None
@@ -77,6 +80,8 @@ class Clues:
         side: Optional[Side] = None,
     ) -> Optional[Hint]:
         """Returns the hint if `made`, the reference under it, is the candidate, and the reference is not."""
+        if self._is_far(made, reference, candidate):
+            return None
         before, after = relative_l2(reference, candidate), relative_l2(made, candidate)
         # Not `>`: NaN fits nothing. Of rounding itself there is nothing to explain.
         is_enough = before > _NOTHING_ROUNDINGS * self.roundings
@@ -93,6 +98,17 @@ class Clues:
             before=before,
             after=after,
         )
+
+    def _is_far(self, made: Reals, reference: Reals, candidate: Reals) -> bool:
+        """Whether some elements alone show that nothing fits."""
+        if candidate.size <= 4 * _TRIED_FIRST or not made.shape == reference.shape == candidate.shape:
+            return False
+        numbers = np.random.default_rng(0).integers(candidate.size, size=_TRIED_FIRST)
+        at = np.unravel_index(numbers, candidate.shape)
+        some = candidate[at]
+        left = float(np.linalg.norm(made[at] - some))
+        rounding = ROUNDINGS * self.roundings * float(np.linalg.norm(some))
+        return left > max(0.5 * float(np.linalg.norm(reference[at] - some)), rounding)
 
     def apart(self, reference: Reals, candidate: Reals) -> Bools:
         """Returns which elements differ by more than rounding."""
@@ -131,7 +147,7 @@ def looked_at(reference: HostTensor, candidate: HostTensor) -> tuple[Reals, Real
 
     The parts of complex numbers become a last axis. Equal infinities are marks too.
     """
-    ours, theirs = (_reals(_corner(one)) for one in (reference, candidate))
+    ours, theirs = (_reals(one.array[corner(one.array.shape)], one.dtype) for one in (reference, candidate))
     if ours.shape == theirs.shape and ours.size:
         with np.errstate(invalid="ignore"):
             marks = (ours == theirs) & (np.abs(ours) >= _SMALLEST_MARK)
@@ -141,25 +157,25 @@ def looked_at(reference: HostTensor, candidate: HostTensor) -> tuple[Reals, Real
     return ours, theirs
 
 
-def _reals(tensor: HostTensor) -> Reals:
-    wide = widen(tensor.array, tensor.dtype)
-    if tensor.dtype in COMPLEX:
-        return np.stack([wide.real, wide.imag], axis=-1)
-    return wide.astype(np.float64)
+def corner(shape: tuple[int, ...]) -> tuple[slice, ...]:
+    """Returns which part of a tensor is looked at: all of most, of a large one the beginning of its axes.
 
-
-def _corner(tensor: HostTensor) -> HostTensor:
-    """Returns the part of a large tensor at the beginning of its axes.
-
-    The first of three axes or more, mostly the batch, is cut first. Then the longest ones are, equal ones by
-    the same, so that a square stays one.
+    The first of three axes or more, mostly the batch, is cut first, then the longest. Of a matrix equal axes
+    are cut by the same, so that a square stays one.
     """
-    kept = list(tensor.array.shape)
+    kept = list(shape)
     while math.prod(kept) > MOST_ELEMENTS:
         longest = max(kept)
-        if len(kept) > 2 and kept[0] > 1:
-            kept[0] = (kept[0] + 1) // 2
+        if len(kept) > 2:
+            axis = 0 if kept[0] > 1 else kept.index(longest)
+            kept[axis] = (kept[axis] + 1) // 2
         else:
             kept = [(size + 1) // 2 if size == longest else size for size in kept]
-    part = tensor.array[tuple(slice(size) for size in kept)]
-    return HostTensor(array=part, dtype=tensor.dtype)
+    return tuple(slice(size) for size in kept)
+
+
+def _reals(array: Array, dtype: DType) -> Reals:
+    wide = widen(array, dtype)
+    if dtype in COMPLEX:
+        return np.stack([wide.real, wide.imag], axis=-1)
+    return wide.astype(np.float64, copy=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Iterator
 from typing import Any, Optional
 
 import numpy as np
@@ -15,6 +16,7 @@ from padiff_rpc.v1.words import CaptureKind, DType, HintKind, Side
 
 # Of each number that is fitted there are this many elements, at least.
 _ELEMENTS_EACH = 4
+_TOLD_BY = 1024
 _COARSER = (DType.FLOAT32, DType.FLOAT16, DType.BFLOAT16)
 # Up to this many spacings of the coarser dtype a call may be off that computes in it.
 _ROUNDINGS_INSIDE = 32.0
@@ -70,7 +72,11 @@ def of_each_index(clues: Clues, reference: Reals, candidate: Reals) -> Optional[
         count, each = reference.shape[axis], reference.size // max(reference.shape[axis], 1)
         if count < 2 or each < _ELEMENTS_EACH:
             continue
-        ours, theirs = (np.moveaxis(one, axis, 0).reshape(count, -1) for one in (reference, candidate))
+        # Of each index some elements tell.
+        some = slice(None, None, max(1, each // _TOLD_BY))
+        ours, theirs = (
+            np.moveaxis(one, axis, 0).reshape(count, -1)[:, some] for one in (reference, candidate)
+        )
         for kind, made, added in _formulas(ours, theirs):
             if kind is HintKind.AFFINE_EACH and each < 4 * _ELEMENTS_EACH:
                 continue
@@ -82,20 +88,18 @@ def of_each_index(clues: Clues, reference: Reals, candidate: Reals) -> Optional[
     return None
 
 
-def _formulas(ours: Reals, theirs: Reals) -> list[tuple[HintKind, Reals, Reals]]:
-    """Returns the candidate's rows by each formula, and what that adds; the simplest first."""
+def _formulas(ours: Reals, theirs: Reals) -> Iterator[tuple[HintKind, Reals, Reals]]:
+    """Yields the candidate's rows by each formula, and what that adds; the simplest first."""
     our_means, their_means = (np.mean(one, axis=1, keepdims=True) for one in (ours, theirs))
     added = their_means - our_means
+    yield HintKind.OFFSET_EACH, ours + added, added
     squares = np.sum(ours * ours, axis=1, keepdims=True)
     factors = np.sum(ours * theirs, axis=1, keepdims=True) / np.where(squares > 0, squares, 1.0)
+    yield HintKind.SCALED_EACH, factors * ours, np.zeros_like(added)
     centred = ours - our_means
     spread = np.sum(centred * centred, axis=1, keepdims=True)
     slopes = np.sum(centred * theirs, axis=1, keepdims=True) / np.where(spread > 0, spread, 1.0)
-    return [
-        (HintKind.OFFSET_EACH, ours + added, added),
-        (HintKind.SCALED_EACH, factors * ours, np.zeros_like(added)),
-        (HintKind.AFFINE_EACH, slopes * centred + their_means, their_means - slopes * our_means),
-    ]
+    yield HintKind.AFFINE_EACH, slopes * centred + their_means, their_means - slopes * our_means
 
 
 def _is_told(clues: Clues, added: Reals, reference: Reals, candidate: Reals) -> bool:

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Iterator
 from itertools import permutations
 from typing import Optional
 
 import numpy as np
+import numpy.typing as npt
 
 from padiff_compare.hints.clues import Clues, Probe, Reals, relative_l2
 from padiff_rpc.v1.records import Hint
 from padiff_rpc.v1.words import HintKind
 
-Order = tuple[int, ...]
+Order = npt.NDArray[np.int64]
 
 _MOST_AXES = 5
 # Along shorter axes an order, and a movement, may fit by chance.
 _FEWEST_INDICES = 3
 _FARTHEST = 3
+_LONGEST = 1 << 16
 
 
 def transposed(clues: Clues, reference: Reals, candidate: Reals) -> Optional[Hint]:
@@ -66,13 +69,11 @@ def reordered(clues: Clues, reference: Reals, candidate: Reals) -> Optional[Hint
     for axis in _axes(reference):
         ours, theirs = (np.moveaxis(one, axis, 0) for one in (reference, candidate))
         order = _order(ours.reshape(len(ours), -1), theirs.reshape(len(theirs), -1))
-        if all(order[n] == n for n in range(len(order))):
-            continue
-        kind, numbers = _named(tuple(order))
         made = np.take(reference, order, axis=axis)
-        hint = clues.hint(kind, made, reference, candidate, numbers=(float(axis), *numbers))
+        hint = clues.hint(HintKind.PERMUTED, made, reference, candidate)
         if hint is not None:
-            return hint
+            kind, numbers = _named(order)
+            return dataclasses.replace(hint, kind=kind, numbers=(float(axis), *numbers))
     return None
 
 
@@ -81,11 +82,15 @@ def shifted(clues: Clues, reference: Reals, candidate: Reals) -> Optional[Hint]:
     if reference.shape != candidate.shape:
         return None
     for axis in _axes(reference):
-        size = reference.shape[axis]
+        ours, theirs = (np.moveaxis(one, axis, 0) for one in (reference, candidate))
+        size = len(ours)
         for steps in _steps(size):
-            kept = np.arange(max(0, -steps), min(size, size - steps))
-            came = np.take(candidate, kept + steps, axis=axis)
-            made, stood = (np.take(reference, at, axis=axis) for at in (kept, kept + steps))
+            start, end = max(0, -steps), min(size, size - steps)
+            made, stood, came = (
+                ours[start:end],
+                ours[start + steps : end + steps],
+                theirs[start + steps : end + steps],
+            )
             numbers = float(axis), float(steps)
             hint = clues.hint(HintKind.SHIFTED, made, stood, came, numbers=numbers)
             if hint is not None:
@@ -108,7 +113,7 @@ def _axes(array: Reals) -> Iterator[int]:
     for axis in sorted(range(array.ndim), key=lambda axis: -array.shape[axis]):
         if array.shape[axis] >= _FEWEST_INDICES and array.size > array.shape[axis]:
             yield axis
-    is_told = array.ndim == 1 and array.size >= 4 * _FEWEST_INDICES
+    is_told = array.ndim == 1 and 4 * _FEWEST_INDICES <= array.size <= _LONGEST
     if is_told and 2 * len(np.unique(array)) > array.size:
         yield 0
 
@@ -120,41 +125,30 @@ def _order(ours: Reals, theirs: Reals) -> Order:
         first, second = (np.argsort(one @ weights, kind="stable") for one in (ours, theirs))
     order = np.empty(len(first), dtype=np.int64)
     order[second] = first
-    return tuple(order.tolist())
+    return order
 
 
 def _named(order: Order) -> tuple[HintKind, tuple[float, ...]]:
     """Returns what an order of indices is called, and the numbers that say so, but for the axis."""
     size = len(order)
-    if order == tuple(range(size - 1, -1, -1)):
+    own = np.arange(size)
+    if np.array_equal(order, own[::-1]):
         return HintKind.FLIPPED, ()
-    for outer in range(2, size):
-        if size % outer == 0:
-            inner = size // outer
-            if order == tuple(n for i in range(inner) for n in range(i, size, inner)):
-                return HintKind.INTERLEAVED, (float(outer), float(inner))
-    parts = _parts(order)
-    if parts is not None:
-        return HintKind.PARTS, tuple(map(float, parts))
-    steps = (size - order[0]) % size
-    if order == tuple((n - steps) % size for n in range(size)):
-        return HintKind.ROLLED, (float(steps if steps <= size // 2 else steps - size),)
-    moved = sum(n != at for at, n in enumerate(order))
-    return HintKind.PERMUTED, (float(moved), float(size))
-
-
-def _parts(order: Order) -> Optional[Order]:
-    """Returns in which order equal parts of several indices stand; None where it is not of parts."""
-    size = len(order)
+    # The second index tells how many there are of the inner ones.
+    inner = int(order[1] - order[0])
+    is_whole = 1 < inner < size and size % inner == 0
+    if is_whole and np.array_equal(order, own.reshape(-1, inner).T.reshape(-1)):
+        return HintKind.INTERLEAVED, (float(size // inner), float(inner))
     for width in range(size // 2, 1, -1):
-        if size % width:
-            continue
         starts = order[::width]
-        if all(start % width == 0 for start in starts) and order == tuple(
-            start + n for start in starts for n in range(width)
-        ):
-            return tuple(start // width for start in starts)
-    return None
+        if size % width or (starts % width).any():
+            continue
+        if np.array_equal(order, (starts[:, np.newaxis] + own[:width]).reshape(-1)):
+            return HintKind.PARTS, tuple(float(start // width) for start in starts)
+    steps = int(size - order[0]) % size
+    if np.array_equal(order, (own - steps) % size):
+        return HintKind.ROLLED, (float(steps if steps <= size // 2 else steps - size),)
+    return HintKind.PERMUTED, (float(np.count_nonzero(order != own)), float(size))
 
 
 def _of_places(

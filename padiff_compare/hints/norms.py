@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from typing import Any, Optional
 
 import numpy as np
 
-from padiff_compare.hints.clues import Clues, Probe, Reals
+from padiff_compare.hints.clues import Clues, Probe, Reals, corner
+from padiff_rpc.tensors import HostTensor, widen
 from padiff_rpc.v1.records import Hint
 from padiff_rpc.v1.words import CaptureKind, HintKind
+
+_MOST_ELEMENTS = 1 << 24
+# By word, the reference's and the candidate's.
+Settings = Mapping[str, tuple[Any, Any]]
 
 
 def epsilon(clues: Clues, reference: Reals, candidate: Reals) -> Optional[Hint]:
@@ -21,64 +28,77 @@ def epsilon(clues: Clues, reference: Reals, candidate: Reals) -> Optional[Hint]:
     is_output = clues.evidence.kind is CaptureKind.OUTPUT and reference.shape == candidate.shape
     if not is_output or not _is_number(ours) or not _is_number(theirs) or ours == theirs:
         return None
-    for variance, shift in _variances(clues, reference):
+    shift = _shaped(clues, "bias", reference)
+    # In train mode a batch norm has both.
+    for variance in (clues.variance, _shaped(clues, "running_var", reference)):
+        if variance is None:
+            continue
         factor = np.sqrt((variance + ours) / (variance + theirs))
-        made = shift + (reference - shift) * factor
+        added = 0.0 if shift is None else shift
+        made = added + (reference - added) * factor
         hint = clues.hint(HintKind.EPSILON, made, reference, candidate, numbers=(float(ours), float(theirs)))
         if hint is not None:
             return hint
     return None
 
 
-def _variances(clues: Clues, reference: Reals) -> list[tuple[Reals, Reals]]:
-    """Returns the variances that the norm may divide by, and what it adds at the end, as they broadcast."""
-    kind, values = clues.kinds[0], clues.entered
-    if values is not None and values.shape != reference.shape:
-        values = None
+def variance_of(kinds: tuple[str, str], settings: Settings, entered: HostTensor) -> Optional[Reals]:
+    """Returns the variance that a norm divides by, of what it was called with, as it broadcasts.
+
+    An RMS norm divides by the mean square. None for other kinds, for a shape that they do not take, and for
+    more elements than are worth it.
+    """
+    if entered.array.size > _MOST_ELEMENTS:
+        return None
+    kind = kinds[0]
+    values = widen(entered.array, entered.dtype).astype(np.float64, copy=False)
     if kind in ("layer_norm", "rms_norm"):
-        # One number stands for equal ones too; that is rare.
-        shape = clues.settings.get("normalized_shape", (None, None))[0]
-        count = len(shape) if isinstance(shape, tuple) else 1
-        axes = tuple(range(-count, 0))
-        shift = _shaped(clues, "bias", reference.shape[-count:])
-        if values is None or count > reference.ndim:
-            return []
-        squares = np.mean(np.square(values), axis=axes, keepdims=True)
-        variance = squares if kind == "rms_norm" else np.var(values, axis=axes, keepdims=True)
-        return [(variance, np.zeros(1) if shift is None else shift)]
-    if reference.ndim < 2:
-        return []
-    channel = reference.ndim - 1 if clues.settings.get("channels_last", (False,))[0] else 1
-    along = tuple(size if axis == channel else 1 for axis, size in enumerate(reference.shape))
-    shift = _shaped(clues, "bias", along)
-    found = [_shaped(clues, "running_var", along)] if kind == "batch_norm" else []
-    if values is not None:
-        inside = tuple(axis for axis in range(1, reference.ndim) if axis != channel)
-        if kind == "batch_norm":
-            found.append(np.var(values, axis=(0, *inside), keepdims=True))
-        elif kind == "instance_norm":
-            found.append(np.var(values, axis=inside, keepdims=True))
-        elif kind == "group_norm":
-            found.append(_of_groups(clues, values, channel))
-    return [(one, np.zeros(1) if shift is None else shift) for one in found if one is not None]
-
-
-def _of_groups(clues: Clues, values: Reals, channel: int) -> Optional[Reals]:
-    groups = clues.settings.get("num_groups", (None,))[0]
-    size = values.shape[channel]
-    if not isinstance(groups, int) or groups < 1 or size % groups or channel != 1:
+        axes = tuple(range(-_normalized(settings), 0))
+        if len(axes) > values.ndim:
+            return None
+        if kind == "rms_norm":
+            values = np.square(values)
+            return np.asarray(np.mean(values, axis=axes, keepdims=True))
+        return np.asarray(np.var(values, axis=axes, keepdims=True))
+    if values.ndim < 2:
+        return None
+    channel = _channel(settings, values)
+    inside = tuple(axis for axis in range(1, values.ndim) if axis != channel)
+    if kind == "batch_norm":
+        return np.asarray(np.var(values, axis=(0, *inside), keepdims=True))
+    if kind == "instance_norm":
+        return np.asarray(np.var(values, axis=inside, keepdims=True))
+    groups, size = settings.get("num_groups", (None,))[0], values.shape[channel]
+    if kind != "group_norm" or not isinstance(groups, int) or groups < 1 or size % groups or channel != 1:
         return None
     variances = np.var(values.reshape(len(values), groups, -1), axis=-1)
     each = np.repeat(variances, size // groups, axis=1)
     return each.reshape(*each.shape, *[1] * (values.ndim - 2))
 
 
-def _shaped(clues: Clues, name: str, shape: tuple[int, ...]) -> Optional[Reals]:
-    """Returns a weight of the layer in the shape that broadcasts; None where it is not known."""
-    vector = clues.vectors.get(name)
-    if vector is None or vector.size != int(np.prod(shape)):
+def _normalized(settings: Settings) -> int:
+    """Returns over how many axes a layer norm goes; of several equal ones the vocabulary has one number."""
+    shape = settings.get("normalized_shape", (None,))[0]
+    return len(shape) if isinstance(shape, tuple) else 1
+
+
+def _channel(settings: Settings, values: Reals) -> int:
+    return values.ndim - 1 if settings.get("channels_last", (False,))[0] else min(1, values.ndim - 1)
+
+
+def _shaped(clues: Clues, name: str, values: Reals) -> Optional[Reals]:
+    """Returns a weight of the norm as it broadcasts with `values`; None where it is not known."""
+    vector, measured = clues.vectors.get(name), clues.evidence.measured
+    whole = measured.reference.shape if measured is not None else values.shape
+    if clues.kinds[0] in ("layer_norm", "rms_norm"):
+        first = len(whole) - _normalized(clues.settings)
+        shape = tuple(size if axis >= first else 1 for axis, size in enumerate(whole))
+    else:
+        channel = _channel(clues.settings, values)
+        shape = tuple(size if axis == channel else 1 for axis, size in enumerate(whole))
+    if vector is None or vector.size != math.prod(shape):
         return None
-    return vector.reshape(shape)
+    return vector.reshape(shape)[corner(whole)]
 
 
 def _is_number(value: Any) -> bool:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Set
+from typing import Union
 
 import numpy as np
 
@@ -27,6 +28,16 @@ _WEAK = frozenset(
         HintKind.PERMUTED,
     )
 )
+# What need not be said where the other is: a special case, or the setting that a hint is of.
+_SAYS: Mapping[HintKind, Set[Union[HintKind, str]]] = {
+    HintKind.SIGN: {HintKind.SCALED, HintKind.SCALED_EACH},
+    HintKind.SCALED: {HintKind.SCALED_EACH},
+    HintKind.OFFSET: {HintKind.OFFSET_EACH},
+    HintKind.EPSILON: {"epsilon"},
+    HintKind.GELU: {"approximate"},
+    HintKind.MISSING_BIAS: {"bias"},
+    HintKind.MOMENTUM: {"momentum"},
+}
 _MOST = 3
 UNKNOWN = Hint(kind=HintKind.UNKNOWN)
 
@@ -44,7 +55,13 @@ def ranked(values: Iterable[Hint], settings: Iterable[Hint]) -> tuple[Hint, ...]
     What was computed and agrees stands before what is set differently, and that before what only says where.
     """
     hints = [*values, *settings]
+    said = set[Union[HintKind, str]]().union(*(_SAYS.get(hint.kind, ()) for hint in hints))
+    hints = [hint for hint in hints if _topic(hint) not in said]
     first = [hint for hint in hints if hint.verified]
     second = [hint for hint in hints if not hint.verified and hint.kind not in _WEAK]
     third = [hint for hint in hints if not hint.verified and hint.kind in _WEAK]
     return tuple([*first, *second, *third][:_MOST]) or (UNKNOWN,)
+
+
+def _topic(hint: Hint) -> Union[HintKind, str]:
+    return hint.names[0] if hint.kind is HintKind.SETTING else hint.kind

@@ -14,6 +14,7 @@ from functools import cached_property
 from typing import Any, Optional, Protocol
 
 from padiff_compare.alignment.plan import Plan
+from padiff_compare.alignment.slots import SlotPair
 from padiff_compare.capture.held_pass import HeldPass
 from padiff_compare.capture.sides import SIDES, TensorPair
 from padiff_compare.capture.source import Announced, HeldCapture
@@ -26,7 +27,7 @@ from padiff_compare.join.parameter_gradients import ParameterGradients
 from padiff_compare.join.precision import Precision
 from padiff_compare.join.targets import Targets
 from padiff_compare.judge.interim import Reals
-from padiff_compare.judge.measured import Aspect
+from padiff_compare.judge.measured import Aspect, Shown
 from padiff_compare.weights.weight_pair import WeightPair, WeightPlan, full_name
 from padiff_rpc.records import record
 from padiff_rpc.tensors import COMPLEX, FLOATING, HostTensor
@@ -165,12 +166,13 @@ class StepCaptures:
         offsets = self._offsets.get(pair.layer.candidate, {}) if pair.moment is CallMoment.EXIT else {}
         aspect = dataclasses.replace(_GIVEN if is_root_entry else _MADE, offsets=tuple(offsets.values()))
         for slots in pair.slots.pairs:
+            shown = shown_at(pair, slots)
             for table, numbers, kind, meeting in (
                 (self.values, slots.tensors, aspect, slots.values),
                 (self.gradients, slots.gradient_numbers, _SENT_BACK, slots.gradients),
             ):
                 if meeting is not None:
-                    its_own = dataclasses.replace(kind, candidate_rule=meeting.candidate)
+                    its_own = dataclasses.replace(kind, shown=shown, candidate_rule=meeting.candidate)
                     table.expect(numbers, its_own, meeting.reference)
 
     def announce(self, side: Side, capture: Announced) -> bool:
@@ -272,6 +274,17 @@ class StepCaptures:
         """Releases every tensor still held; figures stay. May be called twice."""
         for table in (self.values, self.gradients, self._parameter_gradients, self.losses, self.targets):
             table.close()
+
+
+def shown_at(call: CallPair, slots: SlotPair) -> Shown:
+    """Returns where two slots of two calls are."""
+    return Shown(
+        reference=call.layer.reference,
+        candidate=call.layer.candidate,
+        slot=slots.reference.name,
+        moment=call.moment,
+        call=call.reference.event.call,
+    )
 
 
 def _are_integers(slots: Iterable[Slot]) -> bool:

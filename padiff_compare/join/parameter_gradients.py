@@ -39,14 +39,11 @@ class ParameterGradients:
         }
         self._present: dict[tuple[Side, str], bool] = {}
         named = {pair.names: pair for pair in pairs}
-        self.table: PairTable[str] = PairTable(
-            Aspect(phase=Phase.GRADIENTS, kind=CaptureKind.PARAMETER_GRADIENT),
-            store,
-            ready,
-            {names: pair.rule for names, pair in named.items()},
-        )
-        for names in named:
-            self.table.expect(names)
+        aspect = Aspect(phase=Phase.GRADIENTS, kind=CaptureKind.PARAMETER_GRADIENT)
+        rules = {names: pair.rule for names, pair in named.items()}
+        self.table: PairTable[str] = PairTable(aspect, store, ready, rules)
+        for names, pair in named.items():
+            self.table.expect(names, dataclasses.replace(aspect, shown=pair.shown()))
         self._partners = {side: Counter(names.of(side) for names in named) for side in SIDES}
         several = {
             pair.reference_name: pair.reference_names for pair in named.values() if len(pair.references) > 1

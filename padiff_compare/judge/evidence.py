@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from padiff_rpc.records import record
-from padiff_rpc.v1.records import Figures, Options, Reason, TensorSpec, Tolerance
+from padiff_rpc.v1.records import Figures, Hint, Options, Reason, TensorSpec, Tolerance
 from padiff_rpc.v1.words import CaptureKind, CompareMode, Omission, Side, Verdict
 
 GRADIENTS = frozenset(
@@ -36,6 +36,7 @@ class Measured:
         sizes: of a bias's gradients.
         left_out: how many elements were left out as noise, and of how many; None for none.
         notes: what was done to the values before.
+        hints: what the pair may be if it differs; only while its tensors are at hand can that be found out.
     """
 
     reference: TensorSpec
@@ -46,6 +47,7 @@ class Measured:
     sizes: Optional[Sizes] = dataclasses.field(default=None, compare=False, repr=False)
     left_out: Optional[tuple[float, float]] = None
     notes: tuple[Reason, ...] = ()
+    hints: tuple[Hint, ...] = dataclasses.field(default=(), compare=False)
 
 
 @record

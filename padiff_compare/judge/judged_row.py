@@ -79,6 +79,7 @@ def judged_row(frame: Row, evidence: Evidence, options: Options = _ANY, rule: Ru
         figures=None if is_by_chance else measured.figures,
         tolerance=None if is_by_chance else measured.tolerance,
         reasons=(*judgement.reasons, *measured.notes, *known.notes),
+        hints=measured.hints if judgement.differs else (),
     )
 
 

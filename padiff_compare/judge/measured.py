@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Optional, Union
 
 import numpy as np
@@ -16,8 +16,25 @@ from padiff_compare.judge.tolerances import Explained, Tolerances, coarser, row_
 from padiff_compare.layout_rules import IDENTITY, Rule
 from padiff_rpc.records import record
 from padiff_rpc.tensors import HostTensor, statistics
-from padiff_rpc.v1.records import Figures, Reason, Tolerance
-from padiff_rpc.v1.words import CaptureKind, Cause, DType, Phase
+from padiff_rpc.v1.records import Figures, Hint, Reason, Tolerance
+from padiff_rpc.v1.words import CallMoment, CaptureKind, Cause, DType, Phase
+
+
+@record
+class Shown:
+    """Where a pair shows first.
+
+    Attributes:
+        reference, candidate: the paths of the layers.
+        slot: of the reference's call; of a weight its name in the common vocabulary, then the state's.
+        moment, call: of a call of the reference; None and 0 for weights.
+    """
+
+    reference: str
+    candidate: str
+    slot: str
+    moment: Optional[CallMoment] = None
+    call: int = 0
 
 
 @record
@@ -25,14 +42,20 @@ class Aspect:
     """What kind of pairs are measured; decides their tolerance.
 
     Attributes:
+        shown: where; None where nobody asks for hints.
         offsets: by what noise has moved biases of the layer that made the value: candidate - reference.
         candidate_rule: what is applied to the candidate's value before.
     """
 
     phase: Phase
     kind: CaptureKind
+    shown: Optional[Shown] = None
     offsets: tuple[Reals, ...] = dataclasses.field(default=(), compare=False, repr=False)
     candidate_rule: Rule = IDENTITY
+
+
+# Is shown each pair with its figures, in the candidate's layout, and says what one that differs may be.
+Probe = Callable[[Aspect, Measured, HostTensor, HostTensor], tuple[Hint, ...]]
 
 
 def measure_pair(
@@ -46,6 +69,7 @@ def measure_pair(
     explained: Optional[Explained] = None,
     is_embedding: bool = False,
     computed_in: Optional[DType] = None,
+    probe: Optional[Probe] = None,
 ) -> Measured:
     """Returns the figures of one pair; `rule` is the reference's layout rule, of one tensor or several.
 
@@ -80,15 +104,24 @@ def measure_pair(
         tolerance=tolerance,
         scale=magnitude.rms if math.isfinite(magnitude.rms) else 0.0,
     )
-    if reference.array.shape != candidate.array.shape:
+    if reference.array.shape == candidate.array.shape:
+        figures, notes = _figures(reference, candidate, tolerance, sum_squares, aspect.offsets)
+        if tolerance.row_relative_l2:
+            row = worst_row(reference, candidate, tolerance.row_relative_l2)
+            figures = dataclasses.replace(figures, worst_row=row)
+        is_gradient = aspect.kind is CaptureKind.PARAMETER_GRADIENT
+        sizes = sizes_of(reference, candidate) if is_gradient else None
+        measured = dataclasses.replace(measured, figures=figures, sizes=sizes, notes=notes)
+    return probed(aspect, measured, reference, candidate, probe)
+
+
+def probed(
+    aspect: Aspect, measured: Measured, reference: HostTensor, candidate: HostTensor, probe: Optional[Probe]
+) -> Measured:
+    """Returns what was measured with the hints that `probe` has of it."""
+    if probe is None:
         return measured
-    figures, notes = _figures(reference, candidate, tolerance, sum_squares, aspect.offsets)
-    if tolerance.row_relative_l2:
-        row = worst_row(reference, candidate, tolerance.row_relative_l2)
-        figures = dataclasses.replace(figures, worst_row=row)
-    is_gradient = aspect.kind is CaptureKind.PARAMETER_GRADIENT
-    sizes = sizes_of(reference, candidate) if is_gradient else None
-    return dataclasses.replace(measured, figures=figures, sizes=sizes, notes=notes)
+    return dataclasses.replace(measured, hints=probe(aspect, measured, reference, candidate))
 
 
 def _figures(

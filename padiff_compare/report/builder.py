@@ -110,6 +110,8 @@ class ReportBuilder:
         self.phase = Phase.CONNECT
         self.step = 0
         self.has_local_errors = False
+        # Settles the hints of rows.
+        self.hinted: Callable[[Row], Row] = lambda row: row
 
     def progress(self, phase: Phase, step: int = 0, text: str = "") -> None:
         """Tells the client where the comparison is; from any thread."""
@@ -118,7 +120,7 @@ class ReportBuilder:
 
     def add_rows(self, rows: Iterable[Row]) -> tuple[Row, ...]:
         """Keeps and sends rows that are final; returns them."""
-        final = tuple(self._doubts.marked(row) for row in rows)
+        final = tuple(self.hinted(self._doubts.marked(row)) for row in rows)
         self._rows.extend(final)
         for page in pages(final):
             self.emit(page)
@@ -195,6 +197,16 @@ class ReportBuilder:
             or any(fails(row) for row in self._rows)
             or any(lone.counts for lone in self._unmatched.values())
         )
+
+    @property
+    def hyper_parameters(self) -> tuple[HyperParameterDifference, ...]:
+        """Settings in which paired layers differ."""
+        return self._hyper_parameters
+
+    @property
+    def optimizer(self) -> tuple[OptimizerDifference, ...]:
+        """Settings in which the optimizers differ; empty before the first step."""
+        return self._optimizer
 
     @property
     def rows(self) -> tuple[Row, ...]:

@@ -154,7 +154,7 @@ class Steps:
 
     def _run_pass(self, this: StepPass, batch: StepBatch) -> Outcome:
         starts = {side: self._start_of(side, this, batch) for side in SIDES}
-        outcome = self._passes.run(this, PassStart(starts=starts, batch=batch))
+        outcome = self._passes.run(this, PassStart(starts=starts, batch=batch, probe=self._run.probe))
         return outcome.with_rows(self._states.compare(this, optimized=self._optimizes(this.step)))
 
     def _start_of(self, side: Side, this: StepPass, batch: StepBatch) -> StepStart:

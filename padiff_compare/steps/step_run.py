@@ -14,7 +14,7 @@ from padiff_compare.capture.source import SourceStep, StepSource
 from padiff_compare.capture.store import TensorStore
 from padiff_compare.join.captures import StepCaptures
 from padiff_compare.join.pairs import PairTable
-from padiff_compare.judge.measured import measure_pair
+from padiff_compare.judge.measured import Probe, measure_pair
 from padiff_compare.judge.tolerances import Tolerances
 from padiff_compare.layout_rules import IDENTITY
 from padiff_compare.lockstep.override_feed import OverrideFeed
@@ -29,10 +29,15 @@ logger = logging.getLogger(__name__)
 
 @record
 class PassStart:
-    """What a pass is begun with."""
+    """What a pass is begun with.
+
+    Attributes:
+        probe: is shown each pair; None where nobody asks for hints.
+    """
 
     starts: Mapping[Side, StepStart]
     batch: StepBatch
+    probe: Optional[Probe] = None
 
 
 @record
@@ -69,6 +74,7 @@ class StepRun:
         self._sources = sources
         self._starts = start.starts
         self._batch = start.batch
+        self._probe = start.probe
         self._store = store
         self._tolerances = tolerances
         self._on_phase = on_phase
@@ -126,6 +132,7 @@ class StepRun:
                 rule=table.rules.get(pair, IDENTITY),
                 is_embedding=first.is_embedding or second.is_embedding,
                 computed_in=first.computed_in,
+                probe=self._probe,
             )
         except PaDiffError as error:  # one pair's trouble is its row's
             table.settle(pair, None, trouble=str(error))

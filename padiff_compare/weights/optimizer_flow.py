@@ -15,7 +15,7 @@ from padiff_compare.judge.evidence import Evidence, Excuses, Known, Measured
 from padiff_compare.judge.interim_history import GradientHistory
 from padiff_compare.judge.judged_row import blank_row, differs, judged_row, lone_row, numbered
 from padiff_compare.judge.measure import is_zero, measure
-from padiff_compare.judge.measured import Aspect, measure_pair
+from padiff_compare.judge.measured import Aspect, Probe, measure_pair
 from padiff_compare.judge.state_tolerances import RATE, SQUARES, StateTolerances
 from padiff_compare.model_index import Models
 from padiff_compare.weights import optimizer_settings
@@ -51,7 +51,16 @@ Descriptions = Mapping[Side, DescribeOptimizerResponse]
 class OptimizerFlow:
     """Two optimizers, as far as they can be looked into; two tensors are in memory at a time."""
 
-    def __init__(self, sources: Sources, plan: WeightPlan, models: Models, options: Options) -> None:
+    def __init__(
+        self,
+        sources: Sources,
+        plan: WeightPlan,
+        models: Models,
+        options: Options,
+        probe: Optional[Probe] = None,
+    ) -> None:
+        """`probe`: is shown all state that is compared."""
+        self._probe = probe
         self._sources = sources
         self._parameters = plan.trained
         self._models = models
@@ -153,7 +162,14 @@ class OptimizerFlow:
             tolerances = StateTolerances(
                 self._options, state, history.relative_l2.get(parameters.candidate_name)
             )
-            made = measure_pair(_ASPECT, parts, candidate, tolerances=tolerances, rule=parameters.rule)
+            made = measure_pair(
+                dataclasses.replace(_ASPECT, shown=parameters.shown(state)),
+                parts,
+                candidate,
+                tolerances=tolerances,
+                rule=parameters.rule,
+                probe=self._probe,
+            )
             below = history.below_rounding.get(parameters.candidate_name, 0.0)
             excuses = Excuses(random=history.random.get(parameters.candidate_name, ()))
             evidence = Evidence(

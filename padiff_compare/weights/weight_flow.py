@@ -22,7 +22,7 @@ from padiff_compare.judge.judged_row import (
     unmeasured_row,
 )
 from padiff_compare.judge.measure import measure
-from padiff_compare.judge.measured import Aspect, measure_pair
+from padiff_compare.judge.measured import Aspect, Probe, measure_pair, probed
 from padiff_compare.judge.tolerances import Explained, Tolerances
 from padiff_compare.model_index import Models
 from padiff_compare.weights.element_map import function_step
@@ -61,7 +61,10 @@ class WeightFlow:
         plan: WeightPlan,
         models: Models,
         options: Options,
+        probe: Optional[Probe] = None,
     ) -> None:
+        """`probe`: is shown each pair that is compared."""
+        self._probe = probe
         self._sources = sources
         self._reference, self._candidate = sources[Side.REFERENCE], sources[Side.CANDIDATE]
         self._plan = plan
@@ -145,9 +148,10 @@ class WeightFlow:
             if pair.kind is WeightKind.PARAMETER:
                 self._steps.note((pair.reference_name, pair.candidate_name), reference)
             length = self._steps.of((pair.reference_name, pair.candidate_name))
+            aspect = Aspect(phase=phase, kind=_KINDS[pair.kind], shown=pair.shown())
             measured = partial(
                 self._measured,
-                Aspect(phase=phase, kind=_KINDS[pair.kind]),
+                aspect,
                 tolerances=self._local_tolerances if in_lockstep and _is_exact(pair) else self._tolerances,
                 just_copied=just_copied,
                 explained=history.explained(pair.candidate_name, length),
@@ -157,7 +161,7 @@ class WeightFlow:
             if noisy is not None and self._differs(pair, one):
                 one = measured(without(reference, noisy), without(candidate, noisy))
                 one = dataclasses.replace(one, left_out=(float(noisy.sum()), float(noisy.size)))
-            found.append((pair, one))
+            found.append((pair, probed(aspect, one, reference, candidate, self._probe)))
         # Only now is it known how far the optimizer went anywhere, and what spread a layer's values have.
         spreads = Spreads(
             ((pair.candidate.path, pair.candidate.weight, one) for pair, one in found),

@@ -62,6 +62,7 @@ class NoteKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     NOTE_KIND_LEAP: _ClassVar[NoteKind]
     NOTE_KIND_LOADERS_ENDED: _ClassVar[NoteKind]
     NOTE_KIND_FIRST_STEP_FREE: _ClassVar[NoteKind]
+    NOTE_KIND_HINTS_LIMITED: _ClassVar[NoteKind]
 NOTE_KIND_UNSPECIFIED: NoteKind
 NOTE_KIND_MESSAGE: NoteKind
 NOTE_KIND_LOCKSTEP_TAKES_NO_OPTIMIZER: NoteKind
@@ -113,6 +114,7 @@ NOTE_KIND_STOPPED_AT_DIFFERENCE: NoteKind
 NOTE_KIND_LEAP: NoteKind
 NOTE_KIND_LOADERS_ENDED: NoteKind
 NOTE_KIND_FIRST_STEP_FREE: NoteKind
+NOTE_KIND_HINTS_LIMITED: NoteKind
 
 class Note(_message.Message):
     __slots__ = ("kind", "side", "numbers", "names", "reasons", "pass_kind", "rule")

@@ -597,6 +597,8 @@ class NoteKind(Word):
             asked for.
         FIRST_STEP_FREE: Lockstep was asked for, and the first step was judged freely: its calls
             serve as the trace.
+        HINTS_LIMITED: Of a phase no more pairs that differ were looked at for hints. numbers:
+            how many were.
     """
 
     MESSAGE = "message"
@@ -649,6 +651,7 @@ class NoteKind(Word):
     LEAP = "leap"
     LOADERS_ENDED = "loaders_ended"
     FIRST_STEP_FREE = "first_step_free"
+    HINTS_LIMITED = "hints_limited"
 
 
 class Verdict(Word):

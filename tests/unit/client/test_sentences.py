@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from typing import Any
 
 import pytest
 
+from padiff_client.hint_sentences import likeliest, of_phases, probably, sentence
 from padiff_client.note_sentences import notes
 from padiff_client.sentences import reason
 from padiff_rpc.v1.records import (
     Coverage,
+    Hint,
     LayoutRule,
     LayoutStep,
     Note,
@@ -25,6 +28,7 @@ from padiff_rpc.v1.words import (
     CaptureKind,
     Cause,
     DType,
+    HintKind,
     LayoutChange,
     NoteKind,
     PairedBy,
@@ -111,6 +115,58 @@ def test_every_kind_of_note_has_a_sentence(kind: NoteKind, side: Side) -> None:
     assert said
     assert "None" not in said
     assert "{" not in said
+
+
+HINTED: dict[HintKind, dict[str, Any]] = {HintKind.FEW_INDICES: {"numbers": (1.0, 2.0, 8.0, 3.0)}}
+
+
+@pytest.mark.parametrize("kind", HintKind)
+@pytest.mark.parametrize("side", Side)
+def test_every_kind_of_hint_has_a_sentence(kind: HintKind, side: Side) -> None:
+    carried = {"numbers": (1.0, 2.0, 3.0), "names": ("first", "second", "third"), **HINTED.get(kind, {})}
+    said = sentence(Hint(kind=kind, side=side, **carried))
+    assert said
+    assert "None" not in said
+    assert "{" not in said
+
+
+@pytest.mark.parametrize(
+    ("hint", "said"),
+    [
+        (
+            Hint(kind=HintKind.AXES, numbers=(0.0, 2.0, 3.0, 1.0)),
+            "the axes are in the order 0, 2, 3, 1: channels last in the candidate",
+        ),
+        (
+            Hint(kind=HintKind.PARTS, numbers=(0.0, 0.0, 2.0, 1.0)),
+            "3 equal parts of axis 0 (query, key, value?) stand in the order 0, 2, 1",
+        ),
+        (
+            Hint(kind=HintKind.FEW_INDICES, numbers=(1.0, 1.0, 8.0, 3.0)),
+            "only index 3 of axis 1 differs, the other 7 agree",
+        ),
+        (
+            Hint(kind=HintKind.SCALED, numbers=(0.25,), verified=True, before=0.75, after=1e-8),
+            "a factor throughout: candidate = 0.25 * reference (verified, relative L2 1e-08 so, 0.75 without)",
+        ),
+        (Hint(kind=HintKind.STATISTICS), "other statistics of the norm: one side may be in train mode"),
+        (Hint(kind=HintKind.SETTING, names=("mode\x1b", "1", "2", "fc")), "mode\\x1b is 1 in the reference"),
+    ],
+)
+def test_hints_read_as_sentences(hint: Hint, said: str) -> None:
+    assert sentence(hint).startswith(said)
+
+
+def test_hints_are_told_with_their_rows_the_likeliest_first() -> None:
+    hints = Hint(kind=HintKind.SIGN), Hint(kind=HintKind.SCALED, numbers=(-1.0,))
+    told = dataclasses.replace(row(counts=True), hints=hints)
+    assert probably(told) == "the sign is the opposite; or a factor throughout: candidate = -1 * reference"
+    assert likeliest(told) == "; probably: the sign is the opposite"
+    unknown = dataclasses.replace(told, hints=(Hint(kind=HintKind.UNKNOWN),))
+    assert (probably(unknown), likeliest(unknown), likeliest(row())) == ("unknown", "", "")
+    later = dataclasses.replace(told, phase=Phase.BACKWARD)
+    [line] = of_phases([told, told, later])
+    assert line.startswith("backward of step 0: ")
 
 
 def test_what_would_make_a_weight_fit_follows_its_nearest() -> None:

@@ -1,0 +1,128 @@
+"""The prober of a comparison: sees each pair while its tensors are there, and settles the hints of rows."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Callable
+from functools import cached_property
+from typing import Optional
+
+from padiff_compare.hints.clues import Clues, corner, looked_at, relative_l2, roundings_of
+from padiff_compare.hints.memory import Memory, NormInputs
+from padiff_compare.hints.norms import Settings, variance_of
+from padiff_compare.hints.registry import UNKNOWN, found, ranked
+from padiff_compare.hints.settings import LayerFacts, SettingsTold, Sides
+from padiff_compare.join.calls import JoinedCalls
+from padiff_compare.judge.evidence import Evidence, Measured
+from padiff_compare.judge.judge import judge
+from padiff_compare.judge.judged_row import differs
+from padiff_compare.judge.measured import Aspect, Shown
+from padiff_rpc.tensors import HostTensor
+from padiff_rpc.v1.records import Hint, Note, Options, Row
+from padiff_rpc.v1.words import CaptureKind, HintKind, NoteKind, Pass, Phase, Side, Verdict
+
+# Of each phase so many pairs that differ are looked at: in a free run one fault makes thousands of them.
+MOST_PROBED = 32
+# Each pair of these is a fault of its own, whatever run it is of.
+_AT_FIRST_HAND = frozenset({Phase.INPUTS, Phase.INITIAL_WEIGHTS})
+_DIFFER = frozenset({Verdict.MISMATCH, Verdict.SHAPE_MISMATCH, Verdict.DTYPE_MISMATCH, Verdict.NONFINITE})
+
+
+class Prober:
+    """Hints of one comparison. One thread uses it."""
+
+    def __init__(
+        self,
+        options: Options,
+        sides: Sides,
+        told: SettingsTold,
+        foreseen: Callable[[], Optional[JoinedCalls]],
+    ) -> None:
+        """`told`: what the report knows of settings; `foreseen`: the calls that passes are expected to make.
+
+        Both are asked when it comes to it.
+        """
+        self._options = options
+        self._facts = LayerFacts(sides)
+        self._told = told
+        self._foreseen = foreseen
+        self._memory = Memory()
+        self._probed: Counter[Phase] = Counter()
+        # The first row that fails of each phase of a free run.
+        self._hinted: set[tuple[int, Phase]] = set()
+
+    @cached_property
+    def _norms(self) -> NormInputs:
+        """Only of norms whose epsilons differ anything is kept."""
+        norms = {one.reference_path for one in self._told.hyper_parameters if one.name == "epsilon"}
+        foreseen = self._foreseen() if norms else None
+        return NormInputs(foreseen.ordered[Side.REFERENCE] if foreseen is not None else (), norms)
+
+    def probe(
+        self, aspect: Aspect, measured: Measured, reference: HostTensor, candidate: HostTensor
+    ) -> tuple[Hint, ...]:
+        """Returns what a pair that differs may be; () for one that agrees, and beyond the limit."""
+        shown = aspect.shown
+        if shown is None:
+            return ()
+        now, before = self._memory.note(aspect.kind, shown, reference, candidate)
+        entry = self._norms.entry(shown)
+        if entry is not None:
+            self._norms.enter(entry, variance_of(*self._layers(entry), reference))
+        variance = self._norms.leave(shown)
+        evidence = Evidence(kind=aspect.kind, measured=measured)
+        if not judge(evidence, self._options).differs or self._probed[aspect.phase] >= MOST_PROBED:
+            return ()
+        self._probed[aspect.phase] += 1
+        kinds, settings = self._layers(shown)
+        clues = Clues(
+            evidence=evidence,
+            kinds=kinds,
+            settings=settings,
+            name=shown.slot,
+            variance=None if variance is None else variance[corner(reference.array.shape)],
+            vectors=self._memory.vectors(shown.reference),
+            now=now,
+            before=before,
+            roundings=roundings_of(reference.dtype, candidate.dtype),
+        )
+        return found(clues, *looked_at(reference, candidate)) or (UNKNOWN,)
+
+    def _layers(self, shown: Shown) -> tuple[tuple[str, str], Settings]:
+        """Returns the kinds and the settings of the layers at a place."""
+        paths = shown.reference, shown.candidate
+        return self._facts.kinds(*paths), self._facts.settings(*paths)
+
+    def notes(self) -> tuple[Note, ...]:
+        """Returns how many pairs were looked at, where there were more."""
+        if all(number < MOST_PROBED for number in self._probed.values()):
+            return ()
+        return (Note(kind=NoteKind.HINTS_LIMITED, numbers=(float(MOST_PROBED),)),)
+
+    def settled(self, row: Row) -> Row:
+        """Returns a final row with its hints in order; without any where it is no fault of its own."""
+        if not (row.counts and differs(row)) or row.verdict not in _DIFFER:
+            return dataclasses.replace(row, hints=()) if row.hints else row
+        if row.pass_kind is Pass.FREE and not row.twin and row.phase not in _AT_FIRST_HAND:
+            if (row.step, row.phase) in self._hinted:
+                return dataclasses.replace(row, hints=())
+            self._hinted.add((row.step, row.phase))
+        values = [hint for hint in row.hints if hint.kind is not HintKind.UNKNOWN]
+        hints = ranked([*self._swapped(row), *values], self._facts.hints(row, self._told))
+        was_looked_at = bool(row.hints) or hints != (UNKNOWN,)
+        return dataclasses.replace(row, hints=hints if was_looked_at else ())
+
+    def _swapped(self, row: Row) -> tuple[Hint, ...]:
+        """Returns whether the reference has the candidate's weight in another place."""
+        is_weight = row.kind in (CaptureKind.PARAMETER, CaptureKind.BUFFER)
+        if not is_weight or row.candidate is None:
+            return ()
+        path = row.candidate.path
+        at = self._memory.elsewhere(row.kind, path, self._facts.weight_name(path, row.candidate.slot))
+        if at is None:
+            return ()
+        shown, own = at
+        before = relative_l2(own.reference, own.candidate)
+        names = (f"{shown.reference}.{shown.slot}".lstrip("."),)
+        return (Hint(kind=HintKind.SWAPPED, names=names, verified=True, before=before),)

@@ -11,7 +11,7 @@ from padiff_compare.capture.sides import TensorPair
 from padiff_compare.hints.clues import Reals, Samples, looked_at
 from padiff_compare.join.calls import CallPair
 from padiff_compare.join.captures import shown_at
-from padiff_compare.judge.measured import Shown
+from padiff_compare.judge.measured import ShownAt
 from padiff_rpc.tensors import COMPLEX, HostTensor, widen
 from padiff_rpc.v1.words import CallMoment, CaptureKind
 
@@ -33,11 +33,11 @@ class Memory:
 
     def __init__(self) -> None:
         self._samples: dict[tuple[CaptureKind, str, str], Samples] = {}
-        self._owners: dict[tuple[CaptureKind, str, str], Shown] = {}
+        self._owners: dict[tuple[CaptureKind, str, str], ShownAt] = {}
         self._vectors: dict[str, dict[str, Reals]] = {}
 
     def note(
-        self, kind: CaptureKind, shown: Shown, reference: HostTensor, candidate: HostTensor
+        self, kind: CaptureKind, shown: ShownAt, reference: HostTensor, candidate: HostTensor
     ) -> tuple[Optional[Samples], Optional[Samples]]:
         """Takes a pair; returns samples of a weight, or its gradient, now and as it was seen before."""
         if kind not in _KEPT or reference.array.shape != candidate.array.shape:
@@ -54,7 +54,7 @@ class Memory:
         """Returns the one-dimensional weights of a layer of the reference, by their common names."""
         return self._vectors.get(path, {})
 
-    def elsewhere(self, kind: CaptureKind, path: str, name: str) -> Optional[tuple[Shown, Samples]]:
+    def elsewhere(self, kind: CaptureKind, path: str, name: str) -> Optional[tuple[ShownAt, Samples]]:
         """Returns where the reference has what the candidate has in this weight, and the weight's samples.
 
         None where it has it nowhere else. Weights of few numbers, or of equal ones, are not looked for.
@@ -74,9 +74,9 @@ class NormInputs:
 
     def __init__(self, calls: Iterable[CallPair], paths: Set[str]) -> None:
         """`calls`: of a pass, in the reference's order; `paths`: of the norms that are looked at."""
-        first: dict[TensorPair[int], Shown] = {}
+        first: dict[TensorPair[int], ShownAt] = {}
         # The entries of norms, by the places where their inputs show first.
-        self._entries: dict[Shown, Shown] = {}
+        self._entries: dict[ShownAt, ShownAt] = {}
         for call in calls if paths else ():
             for number, slots in enumerate(call.slots.pairs):
                 own = shown_at(call, slots)
@@ -85,15 +85,15 @@ class NormInputs:
                     self._entries[shown] = own
         self._variances: dict[tuple[str, int], Optional[Reals]] = {}
 
-    def entry(self, shown: Shown) -> Optional[Shown]:
+    def entry(self, shown: ShownAt) -> Optional[ShownAt]:
         """Returns where a norm was called with what shows at a place; None for all that no norm takes."""
         return self._entries.get(shown)
 
-    def enter(self, entry: Shown, variance: Optional[Reals]) -> None:
+    def enter(self, entry: ShownAt, variance: Optional[Reals]) -> None:
         """Takes the variance of what a norm was called with."""
         self._variances[entry.reference, entry.call] = variance
 
-    def leave(self, shown: Shown) -> Optional[Reals]:
+    def leave(self, shown: ShownAt) -> Optional[Reals]:
         """Returns the variance for a norm that returns, once."""
         is_exit = shown.moment is CallMoment.EXIT
         return self._variances.pop((shown.reference, shown.call), None) if is_exit else None

@@ -17,7 +17,7 @@ from padiff_compare.join.calls import JoinedCalls
 from padiff_compare.judge.evidence import Evidence, Measured
 from padiff_compare.judge.judge import judge
 from padiff_compare.judge.judged_row import differs
-from padiff_compare.judge.measured import Aspect, Shown
+from padiff_compare.judge.measured import Aspect, ShownAt
 from padiff_rpc.tensors import HostTensor
 from padiff_rpc.v1.records import Hint, Note, Options, Row
 from padiff_rpc.v1.words import CaptureKind, HintKind, NoteKind, Pass, Phase, Side, Verdict
@@ -89,7 +89,7 @@ class Prober:
         )
         return found(clues, *looked_at(reference, candidate)) or (UNKNOWN,)
 
-    def _layers(self, shown: Shown) -> tuple[tuple[str, str], Settings]:
+    def _layers(self, shown: ShownAt) -> tuple[tuple[str, str], Settings]:
         """Returns the kinds and the settings of the layers at a place."""
         paths = shown.reference, shown.candidate
         return self._facts.kinds(*paths), self._facts.settings(*paths)

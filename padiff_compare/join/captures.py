@@ -27,7 +27,7 @@ from padiff_compare.join.parameter_gradients import ParameterGradients
 from padiff_compare.join.precision import Precision
 from padiff_compare.join.targets import Targets
 from padiff_compare.judge.interim import Reals
-from padiff_compare.judge.measured import Aspect, Shown
+from padiff_compare.judge.measured import Aspect, ShownAt
 from padiff_compare.weights.weight_pair import WeightPair, WeightPlan, full_name
 from padiff_rpc.records import record
 from padiff_rpc.tensors import COMPLEX, FLOATING, HostTensor
@@ -276,9 +276,9 @@ class StepCaptures:
             table.close()
 
 
-def shown_at(call: CallPair, slots: SlotPair) -> Shown:
+def shown_at(call: CallPair, slots: SlotPair) -> ShownAt:
     """Returns where two slots of two calls are."""
-    return Shown(
+    return ShownAt(
         reference=call.layer.reference,
         candidate=call.layer.candidate,
         slot=slots.reference.name,

@@ -21,7 +21,7 @@ from padiff_rpc.v1.words import CallMoment, CaptureKind, Cause, DType, Phase
 
 
 @record
-class Shown:
+class ShownAt:
     """Where a pair shows first.
 
     Attributes:
@@ -49,7 +49,7 @@ class Aspect:
 
     phase: Phase
     kind: CaptureKind
-    shown: Optional[Shown] = None
+    shown: Optional[ShownAt] = None
     offsets: tuple[Reals, ...] = dataclasses.field(default=(), compare=False, repr=False)
     candidate_rule: Rule = IDENTITY
 

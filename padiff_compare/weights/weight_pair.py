@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Optional
 
 from padiff_compare.capture.sides import TensorPair
-from padiff_compare.judge.measured import Shown
+from padiff_compare.judge.measured import ShownAt
 from padiff_compare.layout_rules import Rule
 from padiff_rpc.records import record
 from padiff_rpc.v1.records import Reason, TensorSpec, Unmatched, Weight
@@ -73,10 +73,10 @@ class Counterparts:
         """What the two sides' tensors go by."""
         return TensorPair(reference=self.reference_name, candidate=self.candidate_name)
 
-    def shown(self, state: str = "") -> Shown:
+    def shown(self, state: str = "") -> ShownAt:
         """Returns where the pair is, or an optimizer's `state` of it."""
         name = self.candidate.weight.canonical
-        return Shown(
+        return ShownAt(
             reference=self.place(Side.REFERENCE)[0],
             candidate=self.candidate.path,
             slot=f"{name}.{state}" if state else name,

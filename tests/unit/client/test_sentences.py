@@ -147,7 +147,7 @@ def test_every_kind_of_hint_has_a_sentence(kind: HintKind, side: Side) -> None:
         ),
         (
             Hint(kind=HintKind.SCALED, numbers=(0.25,), verified=True, before=0.75, after=1e-8),
-            "a factor throughout: candidate = 0.25 * reference (verified, relative L2 1e-08 so, 0.75 without)",
+            "a factor throughout: candidate = 0.25 * reference (verified, relative L2 1e-08 so, 0.75 ",
         ),
         (Hint(kind=HintKind.STATISTICS), "other statistics of the norm: one side may be in train mode"),
         (Hint(kind=HintKind.SETTING, names=("mode\x1b", "1", "2", "fc")), "mode\\x1b is 1 in the reference"),

@@ -12,7 +12,7 @@ from padiff_compare.hints.prober import MOST_PROBED, Prober
 from padiff_compare.hints.settings import Sides
 from padiff_compare.judge.evidence import Evidence, Measured
 from padiff_compare.judge.judged_row import blank_row, judged_row
-from padiff_compare.judge.measured import Aspect, Shown, measure_pair
+from padiff_compare.judge.measured import Aspect, ShownAt, measure_pair
 from padiff_compare.judge.tolerances import Tolerances
 from padiff_rpc import trees
 from padiff_rpc.records import record
@@ -73,7 +73,7 @@ def measured(
     phase: Phase = Phase.FORWARD,
     kind: CaptureKind = CaptureKind.OUTPUT,
 ) -> Measured:
-    aspect = Aspect(phase=phase, kind=kind, shown=Shown(reference=path, candidate=path, slot=slot))
+    aspect = Aspect(phase=phase, kind=kind, shown=ShownAt(reference=path, candidate=path, slot=slot))
     ours, theirs = HostTensor.from_array(reference), HostTensor.from_array(candidate)
     return measure_pair(aspect, ours, theirs, tolerances=Tolerances(OPTIONS), probe=one.probe)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Set
-from typing import Union
 
 import numpy as np
 
@@ -28,15 +27,17 @@ _WEAK = frozenset(
         HintKind.PERMUTED,
     )
 )
-# What need not be said where the other is: a special case, or the setting that a hint is of.
-_SAYS: Mapping[HintKind, Set[Union[HintKind, str]]] = {
+# What need not be said where the other is: a special case of it, and the setting that it is of.
+_COVERS: Mapping[HintKind, Set[HintKind]] = {
     HintKind.SIGN: {HintKind.SCALED, HintKind.SCALED_EACH},
     HintKind.SCALED: {HintKind.SCALED_EACH},
     HintKind.OFFSET: {HintKind.OFFSET_EACH},
-    HintKind.EPSILON: {"epsilon"},
-    HintKind.GELU: {"approximate"},
-    HintKind.MISSING_BIAS: {"bias"},
-    HintKind.MOMENTUM: {"momentum"},
+}
+_SETTINGS: Mapping[HintKind, str] = {
+    HintKind.EPSILON: "epsilon",
+    HintKind.GELU: "approximate",
+    HintKind.MISSING_BIAS: "bias",
+    HintKind.MOMENTUM: "momentum",
 }
 _MOST = 3
 UNKNOWN = Hint(kind=HintKind.UNKNOWN)
@@ -54,14 +55,12 @@ def ranked(values: Iterable[Hint], settings: Iterable[Hint]) -> tuple[Hint, ...]
 
     What was computed and agrees stands before what is set differently, and that before what only says where.
     """
-    hints = [*values, *settings]
-    said = set[Union[HintKind, str]]().union(*(_SAYS.get(hint.kind, ()) for hint in hints))
-    hints = [hint for hint in hints if _topic(hint) not in said]
+    told = list(values)
+    covered = {kind for hint in told for kind in _COVERS.get(hint.kind, ())}
+    words = {_SETTINGS[hint.kind] for hint in told if hint.kind in _SETTINGS}
+    hints = [hint for hint in told if hint.kind not in covered]
+    hints += [hint for hint in settings if hint.kind is not HintKind.SETTING or hint.names[0] not in words]
     first = [hint for hint in hints if hint.verified]
     second = [hint for hint in hints if not hint.verified and hint.kind not in _WEAK]
     third = [hint for hint in hints if not hint.verified and hint.kind in _WEAK]
     return tuple([*first, *second, *third][:_MOST]) or (UNKNOWN,)
-
-
-def _topic(hint: Hint) -> Union[HintKind, str]:
-    return hint.names[0] if hint.kind is HintKind.SETTING else hint.kind

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from padiff_compare.hints.prober import MOST_PROBED, Prober
+from padiff_compare.hints.registry import ranked
 from padiff_compare.hints.settings import Sides
 from padiff_compare.judge.evidence import Evidence, Measured
 from padiff_compare.judge.judged_row import blank_row, judged_row
@@ -18,6 +19,7 @@ from padiff_rpc import trees
 from padiff_rpc.records import record
 from padiff_rpc.tensors import HostTensor
 from padiff_rpc.v1.records import (
+    Hint,
     HyperParameterDifference,
     Layer,
     OptimizerDifference,
@@ -162,6 +164,18 @@ def test_a_setting_that_differs_is_a_hint_with_both_values() -> None:
     # What a layer was given, it did not make.
     given = dataclasses.replace(row(measured(one, other)), kind=CaptureKind.INPUT)
     assert kinds(one.settled(given)) == (HintKind.UNKNOWN,)
+
+
+def test_what_another_hint_covers_is_not_said() -> None:
+    def hint(kind: HintKind, *names: str) -> Hint:
+        return Hint(kind=kind, names=names)
+
+    settings = [hint(HintKind.SETTING, name, "1", "2", "fc") for name in ("epsilon", "stride")]
+    told = ranked([hint(HintKind.EPSILON)], settings)
+    assert [one.kind for one in told] == [HintKind.EPSILON, HintKind.SETTING]
+    assert told[1].names[0] == "stride"
+    scales = [hint(kind) for kind in (HintKind.SIGN, HintKind.SCALED, HintKind.SCALED_EACH)]
+    assert [one.kind for one in ranked(scales, ())] == [HintKind.SIGN]
 
 
 def test_a_setting_of_the_layer_around_is_one_too() -> None:

@@ -31,6 +31,20 @@ def footprint(address: int, shape: tuple[int, ...], strides: tuple[int, ...], it
     return np.asarray(_Place(address, shape, steps, item_bytes))
 
 
+def shares_elements(shape: tuple[int, ...], strides: tuple[int, ...]) -> bool:
+    """Whether one element stands at several places of a strided tensor, as an expanded one's or a window's.
+
+    It is said of a few interleaved layouts too in which none does.
+    """
+    reach = 1
+    for stride, size in sorted(zip(strides, shape)):
+        if size > 1:
+            if stride < reach:
+                return True
+            reach += stride * (size - 1)
+    return False
+
+
 def overlap(one: Array, other: Array) -> bool:
     """Whether two footprints have an element in common."""
     try:

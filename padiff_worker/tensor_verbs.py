@@ -132,13 +132,21 @@ class TensorVerbs(ABC):
         if spec.shape != value.spec.shape:
             raise InvalidRequestError(f"shape {list(value.spec.shape)} does not fit {list(spec.shape)}")
         own = cast(value, spec.dtype)
-        if self.overwrite(tensor, own, may_move=True):
+        if self.overwrite(tensor, own, may_move=True) or self._write_once(tensor, own):
             return
         if self.host_copy(tensor).array.tobytes() != own.array.tobytes():
             raise InvalidRequestError(
                 f"elements of a weight of shape {list(spec.shape)} share memory, as an expanded tensor's do, "
                 "and cannot be written; put a copy of it (clone) into the model"
             )
+
+    def _write_once(self, tensor: Any, value: HostTensor) -> bool:
+        """Writes one element for all along the axes of an expanded tensor; False where theirs differ."""
+        axes = tuple(slice(0, 1) if stride == 0 else slice(None) for stride in self.layout(tensor).strides)
+        once = np.array(value.array[axes], order="C")
+        if np.broadcast_to(once, value.array.shape).tobytes() != value.array.tobytes():
+            return False
+        return self.overwrite(self.alias(tensor)[axes], HostTensor(array=once, dtype=value.dtype))
 
     # In the graph
 

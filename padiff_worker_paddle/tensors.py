@@ -12,6 +12,7 @@ import paddle
 from padiff_rpc.errors import PaDiffError
 from padiff_rpc.tensors import COMPLEX, FLOATING, HostTensor
 from padiff_rpc.v1.words import DType
+from padiff_worker.footprints import shares_elements
 from padiff_worker.tensor_verbs import MemoryLayout, TensorVerbs
 
 # Paddle cannot be handed the wider unsigned integers: it takes uint16 for the bits of bfloat16.
@@ -107,8 +108,8 @@ TENSORS = PaddleTensors()
 
 def _writes_in_place(tensor: Any) -> bool:
     """Whether `copy_` would keep the tensor's layout, which is not a plain one, and its elements apart."""
-    is_expanded = any(step == 0 and size > 1 for step, size in zip(tensor.get_strides(), tensor.shape))
-    return _keeps_strides() and tensor.place.is_cpu_place() and not is_expanded
+    shares = shares_elements(tuple(tensor.shape), tuple(tensor.get_strides()))
+    return _keeps_strides() and tensor.place.is_cpu_place() and not shares
 
 
 @functools.cache

@@ -10,6 +10,7 @@ import torch
 
 from padiff_rpc.tensors import Array, HostTensor
 from padiff_rpc.v1.words import DType
+from padiff_worker.footprints import shares_elements
 from padiff_worker.tensor_verbs import MemoryLayout, TensorVerbs
 
 # Older versions of Torch lack the wider unsigned integers.
@@ -68,14 +69,12 @@ class TorchTensors(TensorVerbs):
     def overwrite(self, tensor: Any, value: HostTensor, *, may_move: bool = False) -> bool:
         if tensor.numel() == 0:
             return True
-        if any(stride == 0 and size > 1 for stride, size in zip(tensor.stride(), tensor.shape)):
-            return False
-        if tensor.is_conj() or tensor.is_neg():
+        if shares_elements(tuple(tensor.shape), tensor.stride()) or tensor.is_conj() or tensor.is_neg():
             return False
         try:
             # Unlike `detach`, `data` does not share the version counter, so autograd does not object.
             tensor.data.copy_(_native(value.array, value.dtype))
-        except RuntimeError:  # elements that share memory in a less obvious way
+        except RuntimeError:  # zeros without memory of their own, for one
             return False
         return True
 

@@ -332,14 +332,25 @@ def test_adam_and_its_scheduler_are_put_back(steps_before):
     assert states(3) == first
 
 
-def test_a_buffer_whose_elements_share_memory_is_put_back_and_takes_nothing_else():
+def test_a_buffer_whose_elements_share_memory_takes_what_is_one_value_for_them():
     model = torch.nn.Linear(3, 2)
-    model.register_buffer("positions", torch.arange(3.0).expand(2, 3))
+    positions = torch.arange(3.0).expand(2, 3)
+    model.register_buffer("positions", positions)
     KeptState(ADAPTER, model).put_back()
-    ADAPTER.write_weight(model.positions, ADAPTER.host_copy(model.positions))
+    ADAPTER.write_weight(positions, HostTensor.from_array(np.array([[7, 8, 9]] * 2, np.float64)))
+    assert model.positions is positions
+    assert positions.tolist() == [[7, 8, 9]] * 2
     with raises(InvalidRequestError, "[2, 3]", "share memory", "clone"):
-        ADAPTER.write_weight(model.positions, HostTensor.from_array(np.ones((2, 3), np.float32)))
-    assert model.positions.tolist() == [[0, 1, 2], [0, 1, 2]]
+        ADAPTER.write_weight(positions, HostTensor.from_array(np.array([[7, 8, 9], [7, 8, 0]], np.float32)))
+    assert positions.tolist() == [[7, 8, 9]] * 2
+
+
+def test_windows_that_overlap_are_put_back_and_take_nothing_else():
+    windows = torch.arange(4.0).unfold(0, 2, 1)
+    assert not ADAPTER.overwrite(windows, HostTensor.from_array(np.ones((3, 2), np.float32)))
+    ADAPTER.write_weight(windows, ADAPTER.host_copy(windows))
+    with raises(InvalidRequestError, "[3, 2]", "share memory"):
+        ADAPTER.write_weight(windows, HostTensor.from_array(np.ones((3, 2), np.float32)))
 
 
 def viewed(optimizer, model):

@@ -16,6 +16,7 @@ from padiff_rpc.tensors import HostTensor
 from padiff_rpc.v1.records import TensorSpec
 from padiff_rpc.v1.words import DType, WeightKind
 from padiff_worker.adapter import FrameworkAdapter
+from padiff_worker.footprints import shares_elements
 from padiff_worker.graph_walk import walk_graph
 from padiff_worker.layer_tree import LayerReader, OwnTensor
 from padiff_worker.optimizers import OptimizerReader, OptimizerState
@@ -192,7 +193,7 @@ class FakeAdapter(FrameworkAdapter):
 
     def overwrite(self, tensor, value, *, may_move=False):
         array = tensor.array
-        if array.size and any(step == 0 and size > 1 for step, size in zip(array.strides, array.shape)):
+        if array.size and shares_elements(array.shape, self.layout(tensor).strides):
             return False
         array[...] = value.array
         return True

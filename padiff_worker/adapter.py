@@ -124,7 +124,7 @@ class FrameworkAdapter(TensorVerbs):
 
     def layers(self, model: Any) -> tuple[LayerHandle, ...]:
         """Returns the layers, parents before children, definition order, each object once."""
-        return self.reader.layers(model)
+        return self.reader.layers(model, self.spec)
 
     def keep_modes(self, model: Any) -> Restore:
         """Keeps the train/eval flags of all layers."""

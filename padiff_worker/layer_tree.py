@@ -51,8 +51,7 @@ class OwnTensor:
     name: str
     kind: WeightKind
     tensor: Any
-    spec: TensorSpec
-    trainable: bool
+    trainable: bool = False
     unsaved: bool = False
     computed: bool = False
 
@@ -79,8 +78,8 @@ class LayerReader:
     is_opaque: Callable[[Any], bool] = lambda layer: False
     class_of: Callable[[Any], str] = lambda layer: ""
 
-    def layers(self, model: Any) -> tuple[LayerHandle, ...]:
-        """Returns what `FrameworkAdapter.layers` does."""
+    def layers(self, model: Any, spec: Callable[[Any], TensorSpec]) -> tuple[LayerHandle, ...]:
+        """Returns what `FrameworkAdapter.layers` does; `spec` is the adapter's."""
         first_names: dict[int, str] = {}
         by_object = self._by_object(model)
         opaque = {path for paths, layer in by_object if self.is_opaque(layer) for path in paths}
@@ -92,7 +91,7 @@ class LayerReader:
                 classes=self._classes(layer),
                 hyper_parameters=_plain(self.attributes(layer)),
                 weights=tuple(
-                    _weight(own, full_name(paths[0], own.name), first_names)
+                    _weight(own, spec(own.tensor), full_name(paths[0], own.name), first_names)
                     for own in self.own_tensors(layer)
                 ),
                 opaque=paths[0] in opaque and id(layer) not in hidden,
@@ -149,13 +148,13 @@ def _is_below(path: str, tops: Collection[str]) -> bool:
     return False
 
 
-def _weight(own: OwnTensor, name: str, first_names: dict[int, str]) -> Weight:
+def _weight(own: OwnTensor, spec: TensorSpec, name: str, first_names: dict[int, str]) -> Weight:
     # What is made for this question alone may lie where the last such tensor did.
     first = name if own.computed else first_names.setdefault(id(own.tensor), name)
     return Weight(
         name=own.name,
         kind=own.kind,
-        spec=own.spec,
+        spec=spec,
         trainable=own.trainable,
         tied_to="" if first == name else first,
         unsaved=own.unsaved,

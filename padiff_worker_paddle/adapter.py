@@ -43,7 +43,6 @@ def _own_tensors(layer: Any) -> Iterator[OwnTensor]:
                     name=name,
                     kind=WeightKind.BUFFER if is_statistic else kind,
                     tensor=tensor,
-                    spec=TENSORS.spec(tensor),
                     trainable=kind is WeightKind.PARAMETER and not tensor.stop_gradient,
                     unsaved=name in layer._non_persistable_buffer_names_set,
                     computed=name in computed,

@@ -39,7 +39,6 @@ def _own_tensors(layer: Any) -> Iterator[OwnTensor]:
                     name=name,
                     kind=kind,
                     tensor=tensor,
-                    spec=TENSORS.spec(tensor),
                     trainable=kind is WeightKind.PARAMETER and tensor.requires_grad,
                     unsaved=name in layer._non_persistent_buffers_set,
                 )
@@ -49,21 +48,12 @@ def _own_tensors(layer: Any) -> Iterator[OwnTensor]:
             name=name,
             kind=WeightKind.PARAMETER if is_parameter else WeightKind.BUFFER,
             tensor=tensor,
-            spec=TENSORS.spec(tensor),
             trainable=is_parameter and tensor.requires_grad,
             unsaved=unsaved,
         )
     # As a list: its context must not stay open while others work.
     for name, tensor in list(computed(layer)):
-        yield OwnTensor(
-            name=name,
-            kind=WeightKind.BUFFER,
-            tensor=tensor,
-            spec=TENSORS.spec(tensor),
-            trainable=False,
-            unsaved=True,
-            computed=True,
-        )
+        yield OwnTensor(name=name, kind=WeightKind.BUFFER, tensor=tensor, unsaved=True, computed=True)
 
 
 def _children(layer: Any) -> Mapping[str, Any]:

@@ -13,7 +13,6 @@ from fake_vocabulary import VOCABULARY
 
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.tensors import HostTensor
-from padiff_rpc.v1.records import TensorSpec
 from padiff_rpc.v1.words import DType, WeightKind
 from padiff_worker.adapter import FrameworkAdapter
 from padiff_worker.footprints import shares_elements
@@ -33,15 +32,11 @@ def _hang(store, hook):
     return lambda: store.pop(key, None)
 
 
-def _spec(tensor):
-    return TensorSpec(dtype=_DTYPES[tensor.dtype], shape=tensor.shape)
-
-
 def _own_tensors(layer):
     for kind, store in ((WeightKind.PARAMETER, layer._parameters), (WeightKind.BUFFER, layer._buffers)):
         for name, tensor in store.items():
             trainable = kind is WeightKind.PARAMETER and tensor.trainable
-            yield OwnTensor(name=name, kind=kind, tensor=tensor, spec=_spec(tensor), trainable=trainable)
+            yield OwnTensor(name=name, kind=kind, tensor=tensor, trainable=trainable)
 
 
 def _attributes(layer):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import types as python_types
 from collections.abc import Callable
-from dataclasses import fields, is_dataclass
+from dataclasses import MISSING, Field, fields, is_dataclass
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from google.protobuf.message import Message
@@ -83,8 +83,9 @@ def from_proto(message: Any, cls: type[T]) -> T:
 class _Codec:
     """Carries one field of one record class."""
 
-    def __init__(self, cls: type, name: str, hint: Any) -> None:
-        self.name = name
+    def __init__(self, cls: type, field: Field[Any], hint: Any) -> None:
+        self.name = name = field.name
+        self.default = field.default
         self.optional = get_origin(hint) in _UNIONS
         inner = next(arg for arg in get_args(hint) if arg is not type(None)) if self.optional else hint
         self.repeated = get_origin(inner) is tuple
@@ -104,6 +105,8 @@ class _Codec:
 
     def _enum_codec(self, item: type[Word]) -> tuple[Callable[[Any], Any], Callable[[Any], Any]]:
         def decode(number: int) -> Any:
+            if number == 0 and self.default is not MISSING:
+                return self.default  # what a peer leaves out that does not know the field yet
             return None if number == 0 and self.optional else from_number(number, item, field=self.name)
 
         return to_number, decode
@@ -137,7 +140,7 @@ _CODECS: dict[type, tuple[_Codec, ...]] = {}
 def _codecs(cls: Any) -> tuple[_Codec, ...]:
     if cls not in _CODECS:
         hints = get_type_hints(cls)
-        _CODECS[cls] = tuple(_Codec(cls, field.name, hints[field.name]) for field in fields(cls))
+        _CODECS[cls] = tuple(_Codec(cls, field, hints[field.name]) for field in fields(cls))
     return _CODECS[cls]
 
 

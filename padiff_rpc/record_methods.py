@@ -19,6 +19,7 @@ from padiff_rpc.v1.words import (
     DefaultLoss,
     DiffPhase,
     DType,
+    Floor,
     LayoutChange,
     Randomness,
     TraceMode,
@@ -152,6 +153,18 @@ class TlsMethods:
         return cls(**found)
 
 
+class WorkerInfoMethods:
+    """What a worker can do beyond its protocol version."""
+
+    FLOAT64_STEPS = "float64_steps"
+    capabilities: tuple[str, ...]
+
+    @property
+    def has_float64_steps(self) -> bool:
+        """Whether it runs steps in float64 when asked."""
+        return self.FLOAT64_STEPS in self.capabilities
+
+
 class WorkerAddressMethods:
     """The name of a worker in errors."""
 
@@ -223,6 +236,7 @@ class OptionsMethods:
     accumulate: int
     clip_norm: Optional[float]
     loss_scale: float
+    floor: Floor
 
     def __post_init__(self) -> None:
         checked = {
@@ -234,6 +248,7 @@ class OptionsMethods:
             "compare_mode": word(CompareMode, self.compare_mode, field="options.compare_mode"),
             "trace": word(TraceMode, self.trace, field="options.trace"),
             "loss": word(DefaultLoss, self.loss, field="options.loss"),
+            "floor": word(Floor, self.floor, field="options.floor"),
             "randomness": word(Randomness, self.randomness, field="options.randomness"),
         }
         for name in _FLAGS:

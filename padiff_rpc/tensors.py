@@ -123,6 +123,16 @@ def cast(value: HostTensor, dtype: DType) -> HostTensor:
         return HostTensor(array=wide.astype(numpy_dtype(dtype)), dtype=dtype)
 
 
+def widest_dtype(dtype: DType) -> DType:
+    """Returns float64 for a floating dtype, complex128 for a complex one, any other as it is."""
+    return DType.FLOAT64 if dtype in FLOATING else DType.COMPLEX128 if dtype in COMPLEX else dtype
+
+
+def widest(value: HostTensor) -> HostTensor:
+    """Returns `value` in the widest dtype of its kind; exact."""
+    return cast(value, widest_dtype(value.dtype))
+
+
 def _bfloat16_bits(values: Array) -> Array:
     bits = np.asarray(values).view(np.uint32)
     rounded = (bits + (((bits >> 16) & 1) + 0x7FFF)) >> 16

@@ -1,6 +1,6 @@
 """The verbs that a framework must offer; `padiff_worker_torch` and `padiff_worker_paddle` implement them.
 
-Twenty-five are abstract, ten of them in `tensor_verbs`. Four more have the answer of a framework that lacks
+Twenty-five are abstract, ten of them in `tensor_verbs`. Five more have the answer of a framework that lacks
 what they ask for, and three readers say what differs in how layers, state files and optimizers are looked
 into. Everything that needs no framework lives outside: nesting, call numbering, naming, streaming, loading by
 reference. `conformance` holds the tests that every adapter passes.
@@ -221,6 +221,14 @@ class FrameworkAdapter(TensorVerbs):
         Raises InvalidRequestError where it has no such thing on this kind of device.
         """
         raise InvalidRequestError(f"{self.name} has no autocast; leave it out", field="autocast")
+
+    def in_float64(self, model: Any) -> AbstractContextManager[None]:
+        """Returns a context in which the model, and all that is made anew, is float64.
+
+        Floating and complex parameters, buffers and gradients are widened. Behind the block these weights are
+        what they were, in the same memory, whatever happened to the wide ones, and gradients are gone.
+        """
+        raise InvalidRequestError(f"{self.name} runs no model in float64", field="floor")
 
     # Backward
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
 from padiff_rpc import trees
 from padiff_rpc.errors import ProtocolError
 from padiff_rpc.records import Tree, record
-from padiff_rpc.tensors import HostTensor
+from padiff_rpc.tensors import HostTensor, widest
 from padiff_rpc.v1.records import PackedBatch
 from padiff_worker.adapter import FrameworkAdapter
 
@@ -31,6 +32,12 @@ class HostBatch:
     given: Any = None
     args_name: str = ""
     kwargs_name: str = ""
+
+    def widened(self) -> HostBatch:
+        """Returns the batch with its floating and complex tensors in float64 and complex128."""
+        return dataclasses.replace(
+            self, tensors={number: widest(tensor) for number, tensor in self.tensors.items()}
+        )
 
 
 @record

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, Optional
 
 from padiff_rpc.errors import InvalidRequestError, NotFoundError, StateError
@@ -14,7 +14,7 @@ from padiff_worker.adapter import FrameworkAdapter
 from padiff_worker.batches import Arguments, HostBatch, arguments
 from padiff_worker.failures import NOT_THE_USERS, add_note
 from padiff_worker.hints import hint
-from padiff_worker.kept_state import KeptState
+from padiff_worker.kept_state import KeptState, restored
 from padiff_worker.layer_tree import full_name
 from padiff_worker.loading import LoadedModel, autocast
 from padiff_worker.optimizers import OptimizerView
@@ -38,6 +38,7 @@ class ModelSession:
         self._loaded = loaded
         self._kept: Optional[KeptState] = None
         self._keeps_gradients = False
+        self._is_in_float64 = False
         self.model = loaded.model
         self.loss = loaded.loss
         self.optimizer = loaded.optimizer
@@ -46,6 +47,8 @@ class ModelSession:
 
     def autocast(self) -> AbstractContextManager[None]:
         """Returns the context in which forward and loss run; one that does nothing where none was asked."""
+        if self._is_in_float64:
+            return nullcontext()
         return autocast(self._adapter, self.device, self._loaded.autocast)
 
     def read_batch(self, index: int) -> Optional[HostBatch]:
@@ -141,6 +144,24 @@ class ModelSession:
             raise StateError("no state was kept; call KeepState first")
         kept, self._kept = self._kept, None
         kept.put_back()
+
+    @contextmanager
+    def in_float64(self) -> Iterator[None]:
+        """Has the model in float64 and in the state that `keep_state` remembered, which is then forgotten.
+
+        Behind the block all is as it was before. Raises StateError where nothing was remembered.
+        """
+        if self._kept is None:
+            raise StateError("no state was kept; call KeepState first")
+        kept, self._kept = self._kept, None
+        with restored(self._adapter, self.model):
+            kept.put_back()
+            self._is_in_float64 = True
+            try:
+                with self._adapter.in_float64(self.model):
+                    yield
+            finally:
+                self._is_in_float64 = False
 
     def weights(self) -> Mapping[str, Any]:
         """Returns the parameters and buffers by full name; finding them walks the whole model."""

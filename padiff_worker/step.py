@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Optional, Union
 
 from padiff_rpc.errors import StateError
@@ -82,6 +83,15 @@ class RunningStep:
 
     def run(self, batch: HostBatch) -> None:
         """Runs the step; ends the outbox in every case."""
+        try:
+            with self._session.in_float64() if self._start.in_float64 else nullcontext():
+                self._run(batch)
+        except StepCancelled:
+            pass
+        finally:
+            self._outbox.finish()
+
+    def _run(self, batch: HostBatch) -> None:
         start = self._start
         recorder = Recorder(
             self._adapter,
@@ -109,13 +119,10 @@ class RunningStep:
             if failure is not None:
                 self._outbox.put(failure)
             self._outbox.put(self._summary(work, recorder, decisions))
-        except StepCancelled:
-            pass
         finally:
             # A train step's gradients are its own business.
             if self._session.train_step is None:
                 self._session.settle_gradients(keep=start.keep_gradients_after)
-            self._outbox.finish()
 
     def _lockstep(self) -> Optional[Lockstep]:
         start = self._start
@@ -155,8 +162,10 @@ class RunningStep:
         return None
 
     def _batch(self, sent: HostBatch) -> HostBatch:
-        if not self._start.batch_from_loader:
-            return sent
+        batch = self._read_batch() if self._start.batch_from_loader else sent
+        return batch.widened() if self._start.in_float64 else batch
+
+    def _read_batch(self) -> HostBatch:
         read = self._session.read_batch(self._start.step)
         if read is None:
             raise StateError(f"the loader has no batch {self._start.step}; look with ReadBatch first")

@@ -15,6 +15,7 @@ from padiff_rpc.v1.words import DType, WeightKind
 from padiff_worker.adapter import GradientHook, Remove
 from padiff_worker.layer_tree import LayerReader, OwnTensor
 from padiff_worker_paddle import compiled, optimizers, watching
+from padiff_worker_paddle.float64 import in_float64
 from padiff_worker_paddle.graphs import PaddleGraph
 from padiff_worker_paddle.random_operations import random_operations
 from padiff_worker_paddle.runtime import PaddleProcess
@@ -104,6 +105,7 @@ class PaddleAdapter(PaddleTensors, PaddleProcess, PaddleGraph, PaddleSteps):
 
     watch = staticmethod(watching.watch)
     random_operations = staticmethod(random_operations)
+    in_float64 = staticmethod(in_float64)
 
     # Models
 

@@ -15,6 +15,7 @@ from padiff_worker.adapter import EntryHook, ExitHook, GradientHook, Remove
 from padiff_worker.layer_tree import LayerReader, OwnTensor
 from padiff_worker_torch import compiled, optimizers
 from padiff_worker_torch.computed_weights import PARAMETRIZATIONS, computed, made_of
+from padiff_worker_torch.float64 import in_float64
 from padiff_worker_torch.graphs import TorchGraph
 from padiff_worker_torch.random_operations import random_operations
 from padiff_worker_torch.runtime import TorchProcess
@@ -95,6 +96,7 @@ class TorchAdapter(TorchTensors, TorchProcess, TorchGraph, TorchSteps):
     )
 
     random_operations = staticmethod(random_operations)
+    in_float64 = staticmethod(in_float64)
 
     # Models
 

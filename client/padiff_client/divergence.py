@@ -7,7 +7,7 @@ from typing import Optional
 
 from padiff_client import hint_sentences, layer_trees, sentences, wording
 from padiff_rpc.v1.records import Figures, FirstDivergence, Place, ReportSummary, Row, Tolerance, WorstElement
-from padiff_rpc.v1.words import CaptureKind, Difference, Phase, Verdict
+from padiff_rpc.v1.words import CaptureKind, Cause, Difference, Phase, Verdict
 
 
 class Divergence:
@@ -121,6 +121,8 @@ class Divergence:
             facts.append(("worst row", wording.worst_row(row.figures.worst_row)))
         if row.tolerance is not None and row.figures is not None:
             facts.append(("allowed", wording.allowed(row.tolerance)))
+        beyond = [reason for reason in row.reasons if reason.cause is Cause.BEYOND_OWN_ERROR]
+        facts += [("rounding", sentences.sentence(reason, row)) for reason in beyond]
         if row.rule is not None:
             facts.append(("layout", f"the reference's value after the rule {wording.plain(str(row.rule))}"))
         # For values that were measured it would repeat the figures.

@@ -85,6 +85,12 @@ _TEMPLATES: Mapping[NoteKind, str] = {
     NoteKind.HINTS_LIMITED: (
         "hints: of each phase {n} pairs that differ were looked at, no more; the others have none"
     ),
+    NoteKind.GOLD: (
+        "floor: in step {n} the reference ran once more in float64; its own rounding decided {m} rows"
+    ),
+    NoteKind.NO_GOLD: (
+        "floor: the reference did not run in float64, so the table of tolerances decided alone: {because}"
+    ),
     NoteKind.LEAP: (
         "a place agrees on the reference's own values and is far off in the free run, though nothing before "
         "it is: a model that keeps state in plain attributes does that, or a decision that rounding tipped"

@@ -46,6 +46,8 @@ TEMPLATES: Mapping[Cause, str] = {
     Cause.SHOWN_ELSEWHERE: "the {side} shows these values at {name}",
     Cause.BEHIND_ACTIVATION: "behind {name}, which the {side}'s layer applies itself",
     Cause.RESHAPED: "reshaped",
+    Cause.WITHIN_OWN_ERROR: "rounding: {n:.2g} times what the reference is away from its own float64 run",
+    Cause.BEYOND_OWN_ERROR: "{n:.2g} times what the reference is away from its own float64 run",
     Cause.OFF_PLAN: "off plan: the {side}'s trace did not have this call",
     Cause.LET_GO: (
         "off plan: the {side}'s tensor was let go before a call that the trace did not have asked for it; "

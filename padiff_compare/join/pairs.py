@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, Optional
 
@@ -151,6 +151,12 @@ class PairTable(Generic[K]):
     def measured(self, pair: TensorPair[K]) -> Optional[Measured]:
         """Returns what was measured of a pair, or None."""
         return self._pairs.get(pair)
+
+    def all_measured(self) -> Iterator[tuple[TensorPair[K], Measured]]:
+        """Yields the pairs that were measured; to be asked when nothing is measured any more."""
+        for pair, measured in self._pairs.items():
+            if measured is not None:
+                yield pair, measured
 
     def trouble(self, pair: TensorPair[K]) -> str:
         """Returns why a pair could not be measured; "" where it was, or was not tried."""

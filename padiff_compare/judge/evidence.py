@@ -10,12 +10,17 @@ import numpy as np
 import numpy.typing as npt
 
 from padiff_rpc.records import record
+from padiff_rpc.tensors import COMPLEX, FLOATING, epsilon
 from padiff_rpc.v1.records import Figures, Hint, Options, Reason, TensorSpec, Tolerance
 from padiff_rpc.v1.words import CaptureKind, CompareMode, Omission, Side, Verdict
 
 GRADIENTS = frozenset(
     {CaptureKind.INPUT_GRADIENT, CaptureKind.OUTPUT_GRADIENT, CaptureKind.PARAMETER_GRADIENT}
 )
+# The largest of healthy pairs: see docs/verdicts.md, which says how both numbers were found.
+LARGEST_SCORE = 12.0
+# One element of many may be off by more, against the one that is furthest from gold, than all are on average.
+_ROOM_OF_ONE = 4.0
 AGREEING = frozenset({Verdict.MATCH, Verdict.WITHIN_TOLERANCE})
 
 
@@ -85,10 +90,27 @@ class Excuses:
 
 
 @record
+class OwnError:
+    """How far the reference is from its own float64 run on the same values: root mean square, and at most."""
+
+    rmse: float
+    max_abs: float
+
+
+def own_error(measured: Measured) -> Optional[OwnError]:
+    """Returns that of a tensor measured against float64; None of what has no finite values."""
+    figures = measured.figures
+    if figures is None or not (math.isfinite(figures.rmse) and math.isfinite(figures.max_abs)):
+        return None
+    return OwnError(rmse=figures.rmse, max_abs=figures.max_abs)
+
+
+@record
 class Known:
     """What is known of a pair besides its figures.
 
     Attributes:
+        own_error: None where the reference was not run in float64.
         elsewhere: where a difference of this pair is judged instead.
         notes: what a reader should know of the pair.
     """
@@ -96,6 +118,7 @@ class Known:
     chance: Optional[Chance] = None
     elsewhere: Optional[Reason] = None
     excuses: Excuses = Excuses()
+    own_error: Optional[OwnError] = None
     notes: tuple[Reason, ...] = ()
 
 
@@ -222,3 +245,28 @@ def factor(figures: Figures) -> Optional[float]:
 
 def _has_pattern(figures: Figures) -> bool:
     return figures.elements >= 3 and math.isfinite(figures.cosine)
+
+
+def score_of(evidence: Evidence) -> Optional[float]:
+    """Returns the score of values that were measured; None where the reference was not run in float64.
+
+    score = max(rmse / max(own rmse, eps * rms), max_abs / (4 * max(own max_abs, eps * |worst reference|)))
+
+    "own" is the float32 reference against its own float64 run on the same values, and eps the spacing of the
+    coarser dtype of the two. The candidate's own error to float64, measured likewise, is within 1 of it.
+    """
+    own, measured = evidence.known.own_error, evidence.measured
+    if own is None or measured is None or measured.figures is None:
+        return None
+    if measured.reference.dtype not in FLOATING | COMPLEX:
+        return None
+    figures = measured.figures
+    spacing = max(epsilon(measured.reference.dtype), epsilon(measured.candidate.dtype))
+    at_worst = abs(figures.worst[0].reference) if figures.worst else 0.0
+    on_average = _ratio(figures.rmse, max(own.rmse, spacing * figures.rms_reference))
+    of_one = _ratio(figures.max_abs, max(own.max_abs, spacing * max(at_worst, figures.rms_reference)))
+    return max(on_average, of_one / _ROOM_OF_ONE)
+
+
+def _ratio(difference: float, floor: float) -> float:
+    return difference / floor if floor else 0.0 if not difference else float("inf")

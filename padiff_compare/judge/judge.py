@@ -8,6 +8,7 @@ from typing import Optional
 
 from padiff_compare.capture.sides import other
 from padiff_compare.judge.evidence import (
+    LARGEST_SCORE,
     Evidence,
     Judgement,
     PlainValues,
@@ -15,11 +16,12 @@ from padiff_compare.judge.evidence import (
     allowed_bias,
     factor,
     offset,
+    score_of,
 )
 from padiff_compare.judge.interim import NOISE_RULES, left_out_in_part
 from padiff_rpc.tensors import epsilon
 from padiff_rpc.v1.records import Figures, Options, Reason
-from padiff_rpc.v1.words import CaptureKind, Cause, CompareMode, DType, Omission, Verdict
+from padiff_rpc.v1.words import CaptureKind, Cause, CompareMode, DType, Floor, Omission, Verdict
 
 # A loader's float32 numbers come as Python's.
 _PLAIN_ROUNDINGS = 2.0 * epsilon(DType.FLOAT32)
@@ -190,6 +192,23 @@ def _table_row_differs(evidence: Evidence, options: Options) -> Optional[Judgeme
     return Judgement(verdict=Verdict.MISMATCH, reasons=(Reason(cause=Cause.TABLE_ROW),))
 
 
+def _is_within_own_error(evidence: Evidence, options: Options) -> Optional[Judgement]:
+    """No more than a few times as far from the reference as the reference's own rounding has brought it."""
+    score = score_of(evidence)
+    if score is None or not score <= LARGEST_SCORE:
+        return None
+    reason = Reason(cause=Cause.WITHIN_OWN_ERROR, numbers=(score,))
+    return Judgement(verdict=Verdict.WITHIN_TOLERANCE, reasons=(reason,))
+
+
+def _exceeds_own_error(evidence: Evidence, options: Options) -> Optional[Judgement]:
+    """Where the table is not asked, and rounding of terms that cancelled explains nothing either."""
+    score = score_of(evidence)
+    if options.floor is not Floor.MEASURED or score is None or score <= LARGEST_SCORE:
+        return None
+    return next(filter(None, (rule(evidence, options) for rule in (*NOISE_RULES, _differs))))
+
+
 def _is_within_tolerance(evidence: Evidence, options: Options) -> Optional[Judgement]:
     if not agrees(evidence.figures, evidence.tolerance, options):
         return None
@@ -199,7 +218,9 @@ def _is_within_tolerance(evidence: Evidence, options: Options) -> Optional[Judge
 def _differs(evidence: Evidence, options: Options) -> Judgement:
     """In mean mode the difference of the means has decided, and a reason says where elements differ."""
     if options.compare_mode is not CompareMode.MEAN:
-        reasons = Reason(cause=Cause.VALUES), *_pattern(evidence.figures)
+        score = score_of(evidence)
+        beyond = () if score is None else (Reason(cause=Cause.BEYOND_OWN_ERROR, numbers=(score,)),)
+        reasons = Reason(cause=Cause.VALUES), *_pattern(evidence.figures), *beyond
         return Judgement(verdict=Verdict.MISMATCH, reasons=reasons)
     bound = allowed_bias(evidence.figures, evidence.tolerance)
     reasons = Reason(cause=Cause.MEANS, numbers=(bound,)), *_elements(evidence, options)
@@ -220,7 +241,9 @@ RULES: tuple[Callable[[Evidence, Options], Optional[Judgement]], ...] = (
     _was_not_measured,
     _is_equal,
     _table_row_differs,
+    _exceeds_own_error,
     _is_within_tolerance,
+    _is_within_own_error,
     *NOISE_RULES,
     _differs,
 )

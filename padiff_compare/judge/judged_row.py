@@ -11,8 +11,9 @@ from padiff_compare.judge.evidence import AGREEING, Evidence
 from padiff_compare.judge.judge import judge
 from padiff_compare.layout_rules import IDENTITY, Rule
 from padiff_rpc.v1.records import Options, Place, Reason, Row, TensorSpec
-from padiff_rpc.v1.words import CaptureKind, Omission, Pass, Phase, Side, Verdict
+from padiff_rpc.v1.words import CaptureKind, Cause, Omission, Pass, Phase, Side, Verdict
 
+_OF_GOLD = {Cause.WITHIN_OWN_ERROR, Cause.BEYOND_OWN_ERROR}
 _COMPARED = AGREEING | {
     Verdict.MISMATCH,
     Verdict.SHAPE_MISMATCH,
@@ -121,6 +122,11 @@ def is_compared(row: Row) -> bool:
 def is_agreement(row: Row) -> bool:
     """Whether the row's two tensors were compared and do not differ."""
     return row.verdict in AGREEING
+
+
+def is_held_against_gold(row: Row) -> bool:
+    """Whether the reference's own rounding has decided the row."""
+    return any(reason.cause in _OF_GOLD for reason in row.reasons)
 
 
 def differs(row: Row) -> bool:

@@ -8,7 +8,6 @@ from typing import Optional, Protocol
 
 from padiff_compare.aligned import AlignedModels
 from padiff_compare.capture.batches import StepBatch
-from padiff_compare.capture.held_pass import HeldPass
 from padiff_compare.capture.sides import SIDES
 from padiff_compare.join.foreseen import Expectations, own_inputs, with_own_gradients
 from padiff_compare.judge.interim_history import GradientHistory
@@ -16,6 +15,7 @@ from padiff_compare.lockstep.lockstep_plan import plan_overrides
 from padiff_compare.randomness.random_decisions import RandomDecisions
 from padiff_compare.run import Run
 from padiff_compare.source_pair import SourcePair
+from padiff_compare.steps.gold import Gold, HeldReference, can_have_gold
 from padiff_compare.steps.one_pass import PassRunner
 from padiff_compare.steps.step_pass import Foreseen, Outcome, StepPass, Twins, step_result
 from padiff_compare.steps.step_run import PassStart
@@ -57,6 +57,7 @@ class Steps:
         self._report = run.report
         self._decisions = decisions
         self._foreseen: Optional[Foreseen] = None
+        self._gold: Optional[Gold] = None
         self._passes = PassRunner(run, sources, aligned, decisions)
         self._history = GradientHistory()
         # How far apart the free run's weights have been.
@@ -109,21 +110,28 @@ class Steps:
                 for kind in self._kinds
             },
         )
+        source, run = self._sources.sides[Side.REFERENCE], self._run
+        if Pass.LOCKSTEP in self._kinds and can_have_gold(run.options, source):
+            weights = self._aligned.weight_plan
+            self._gold = Gold(run, source, foreseen, weights, backward=run.settings.backward)
 
     def _optimizes(self, step: int) -> bool:
         """Whether both optimizers stepped at the end of this step."""
         return self._run.settings.optimizes(step) and not self.forward_only
 
     def _run_once(self, step: int, kind: Pass, batch: StepBatch) -> Outcome:
-        if kind is Pass.LOCKSTEP:
-            self._enter_lockstep(step)
-        return self._run_pass(self._pass(step, kind), batch)
+        this = self._pass(step, kind)
+        if kind is Pass.FREE:
+            return self._run_pass(this, batch)
+        self._enter_lockstep(step)
+        with closing(HeldReference(self._run.store, self._gold)) as held:
+            return self._run_pass(dataclasses.replace(this, hold=held if self._gold else None), batch)
 
     def _run_twice(self, step: int, batch: StepBatch) -> Outcome:
         """Runs the reference once, and the candidate in lockstep from its state, then freely from its own."""
         candidate = self._sources.sides[Side.CANDIDATE]
         twins = Twins(self._drift)
-        with closing(HeldPass(self._run.store)) as held:
+        with closing(HeldReference(self._run.store, self._gold)) as held:
             with self._sources.during(Phase.INITIAL_WEIGHTS, step):
                 candidate.keep_state(optimizer=self._run.settings.optimize)
             self._enter_lockstep(step)
@@ -131,18 +139,21 @@ class Steps:
             judged = self._run_pass(local, batch)
             with self._sources.during(Phase.INITIAL_WEIGHTS, step):
                 candidate.restore_state()
-            free = dataclasses.replace(self._pass(step, Pass.FREE), twins=twins, held=held)
+            free = dataclasses.replace(self._pass(step, Pass.FREE), twins=twins, held=held.shown)
             again = self._run_pass(free, batch)
             self._report.note(*twins.notes)
             return judged.with_rows(again.rows)
 
     def _enter_lockstep(self, step: int) -> None:
-        """Gives the candidate the reference's state, on which a pass in lockstep is judged alone."""
+        """Gives the candidate the reference's state, which a pass in lockstep, and gold, begin with."""
         options = self._run.options
         self._report.in_lockstep = options.single_step
         self._report.has_local_errors = options.local_error
         if options.diff_phase is DiffPhase.BACKWARD:
             self._report.note(Note(kind=NoteKind.FORWARD_NOT_COUNTED))
+        if self._gold is not None:
+            with self._sources.during(Phase.INITIAL_WEIGHTS, step):
+                self._sources.sides[Side.REFERENCE].keep_state(optimizer=False)
         if step:
             with self._sources.during(Phase.INITIAL_WEIGHTS, step):
                 self._states.copy()

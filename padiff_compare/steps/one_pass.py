@@ -11,12 +11,14 @@ from padiff_compare.capture.sides import SIDES, other
 from padiff_compare.capture.source import StepSource
 from padiff_compare.join.calls import Operations
 from padiff_compare.join.captures import PassPlan, StepCaptures
+from padiff_compare.judge.judged_row import is_held_against_gold
 from padiff_compare.judge.tolerances import Tolerances
 from padiff_compare.lockstep.override_feed import WINDOW_BYTES, OverrideFeed
 from padiff_compare.randomness.random_decisions import RandomDecisions
 from padiff_compare.randomness.random_effects import RandomEffects
 from padiff_compare.run import Run
 from padiff_compare.source_pair import ComparisonStopped, SourcePair
+from padiff_compare.steps.gold import OwnErrors
 from padiff_compare.steps.step_pass import Outcome, StepPass
 from padiff_compare.steps.step_rows import PassEnd, StepRows
 from padiff_compare.steps.step_run import PassStart, SideEnd, StepRun
@@ -77,17 +79,21 @@ class PassRunner:
             offsets=this.history.offsets,
         )
         feed = self._feed(this)
-        captures = StepCaptures(known, self._run.store, running.ready, feed, this.hold)
+        hold = this.hold.shown if this.hold is not None else None
+        captures = StepCaptures(known, self._run.store, running.ready, feed, hold)
         with closing(captures):
             ends = running.run(captures, feed)
             summary = ends[Side.REFERENCE].summary
-            if this.hold is not None and summary is not None:
-                this.hold.ended(summary)
+            if hold is not None and summary is not None:
+                hold.ended(summary)
             if foreseen is None:
                 self._align_on(captures, ends)
                 running.measure_waiting()
             self._settle_backward(ends)
-            outcome = self._compared(this, captures, ends)
+            is_complete = all(end.is_complete for end in ends.values())
+            asked = this.hold if is_complete else None
+            own_errors = asked.own_errors(start, captures) if asked is not None else None
+            outcome = self._compared(this, captures, ends, own_errors)
         if feed is not None:
             self._report.note(*feed.notes())
         self._report_ends(this, ends)
@@ -138,7 +144,9 @@ class PassRunner:
             self._report.note(Note(kind=NoteKind.PAIRED_OTHERWISE))
         captures.pair_calls(plan)
 
-    def _compared(self, this: StepPass, captures: StepCaptures, ends: Ends) -> Outcome:
+    def _compared(
+        self, this: StepPass, captures: StepCaptures, ends: Ends, own_errors: Optional[OwnErrors]
+    ) -> Outcome:
         chance = self._chance(captures, ends)
         if chance is not None:
             this.history.random.update(chance.of_weights(self._aligned.weight_plan.pairs))
@@ -146,11 +154,15 @@ class PassRunner:
             is_complete=all(end.is_complete for end in ends.values()),
             has_gradients=not self.forward_only,
             chance=chance,
+            own_errors=own_errors,
         )
         made = StepRows(this, captures, self._aligned.models, self._run.options, end)
         rows = self._report.add_rows(made.all_rows())
         unmatched = tuple(made.unmatched_calls())
         self._report.add_unmatched(unmatched)
+        if own_errors is not None:
+            decided = sum(is_held_against_gold(row) for row in rows)
+            self._report.note(Note(kind=NoteKind.GOLD, numbers=(float(this.step), float(decided))))
         return Outcome(rows=rows, unmatched=unmatched)
 
     def _chance(self, captures: StepCaptures, ends: Ends) -> Optional[RandomEffects]:

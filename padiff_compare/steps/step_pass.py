@@ -13,6 +13,7 @@ from padiff_compare.join.foreseen import Expectations
 from padiff_compare.judge.interim_history import GradientHistory
 from padiff_compare.judge.judged_row import differs, fails, is_agreement
 from padiff_compare.lockstep.lockstep_plan import LockstepPlan
+from padiff_compare.steps.gold import HeldReference
 from padiff_rpc.records import record
 from padiff_rpc.tensors import FLOATING, epsilon
 from padiff_rpc.v1.records import Note, Place, Reason, Row, StepResult, Unmatched
@@ -124,7 +125,7 @@ class StepPass:
         history: learns of this pass's gradients.
         foreseen: what is known of it before it runs; None: it is kept whole, and serves as the trace.
         twins: knows the rows of the step's other pass; None where there is none.
-        hold: gets what the reference shows.
+        hold: gets what the reference shows, and is asked how far that is from float64.
         held: is the reference's source, which does not run again; None where the worker is.
     """
 
@@ -133,7 +134,7 @@ class StepPass:
     history: GradientHistory
     foreseen: Optional[Foreseen] = None
     twins: Optional[Twins] = None
-    hold: Optional[HeldPass] = None
+    hold: Optional[HeldReference] = None
     held: Optional[HeldPass] = None
 
     @property

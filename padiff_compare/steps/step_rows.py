@@ -22,6 +22,7 @@ from padiff_compare.lockstep.charging import Charging, Shares
 from padiff_compare.model_index import Models
 from padiff_compare.noise.rounding_floors import Shifted
 from padiff_compare.randomness.random_effects import RandomEffects
+from padiff_compare.steps.gold import OwnErrors
 from padiff_compare.steps.row_maker import RowMaker, against_nothing, is_nothing
 from padiff_compare.steps.step_pass import StepPass
 from padiff_compare.weights.weight_pair import Counterparts, WeightPair
@@ -50,11 +51,13 @@ class PassEnd:
         is_complete: both sides ran to their ends.
         has_gradients: whether both sides could have any.
         chance: what was decided by chance; None for nothing.
+        own_errors: of the reference; None where it was not run in float64.
     """
 
     is_complete: bool
     has_gradients: bool = True
     chance: Optional[RandomEffects] = None
+    own_errors: Optional[OwnErrors] = None
 
 
 class StepRows:
@@ -72,6 +75,7 @@ class StepRows:
         self._is_lockstep = this.is_lockstep
         self._charging = Charging(captures.joined, models)
         self._chance = end.chance
+        self._own_errors = end.own_errors
         self._twins = this.twins
         self._captures = captures
         self._models = models
@@ -216,6 +220,7 @@ class StepRows:
             chance=self._chance.of_tensors(call, slots, phase) if self._chance is not None else None,
             elsewhere=elsewhere,
             excuses=Excuses(shift=0.0 if is_backward else self._shifted.of(slots)),
+            own_error=self._own_errors.of(slots, phase) if self._own_errors is not None else None,
             notes=(*self._off_plan(call), *slots.notes),
         )
 
@@ -234,7 +239,8 @@ class StepRows:
     def _loss(self) -> Iterator[Row]:
         places = [self._make.root_place(side, None, "loss") for side in SIDES]
         frame = self._make.frame(Phase.LOSS, CaptureKind.LOSS, *places)
-        row = self._make.filled(frame, self._captures.losses, LOSSES)
+        own_error = self._own_errors.loss if self._own_errors is not None else None
+        row = self._make.filled(frame, self._captures.losses, LOSSES, Known(own_error=own_error))
         if row is not None:
             yield row
 
@@ -257,7 +263,10 @@ class StepRows:
                 continue
             floor = self._make.floors.of_parameter(pair)
             chance = self._chance.of_parameter(pair) if self._chance is not None else None
-            row = self._make.filled(frame, table, pair.names, Known(chance=chance), floor)
+            own_error = self._own_errors.of_parameter(pair) if self._own_errors is not None else None
+            row = self._make.filled(
+                frame, table, pair.names, Known(chance=chance, own_error=own_error), floor
+            )
             if row is None:
                 continue
             self._history.note(pair.candidate_name, row, floor)

@@ -35,6 +35,13 @@ class DefaultLoss(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     DEFAULT_LOSS_UNSPECIFIED: _ClassVar[DefaultLoss]
     DEFAULT_LOSS_PROJECTION: _ClassVar[DefaultLoss]
     DEFAULT_LOSS_MEAN: _ClassVar[DefaultLoss]
+
+class Floor(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    FLOOR_UNSPECIFIED: _ClassVar[Floor]
+    FLOOR_AUTO: _ClassVar[Floor]
+    FLOOR_TABLE: _ClassVar[Floor]
+    FLOOR_MEASURED: _ClassVar[Floor]
 DIFF_PHASE_UNSPECIFIED: DiffPhase
 DIFF_PHASE_BOTH: DiffPhase
 DIFF_PHASE_FORWARD: DiffPhase
@@ -48,6 +55,10 @@ TRACE_MODE_FIRST_STEP: TraceMode
 DEFAULT_LOSS_UNSPECIFIED: DefaultLoss
 DEFAULT_LOSS_PROJECTION: DefaultLoss
 DEFAULT_LOSS_MEAN: DefaultLoss
+FLOOR_UNSPECIFIED: Floor
+FLOOR_AUTO: Floor
+FLOOR_TABLE: Floor
+FLOOR_MEASURED: Floor
 
 class GetCoordinatorInfoRequest(_message.Message):
     __slots__ = ()
@@ -108,7 +119,7 @@ class Party(_message.Message):
     def __init__(self, model: _Optional[_Union[_models_pb2.Model, _Mapping]] = ..., worker: _Optional[_Union[WorkerAddress, _Mapping]] = ...) -> None: ...
 
 class Options(_message.Message):
-    __slots__ = ("atol", "rtol", "diff_phase", "compare_mode", "single_step", "trace", "loss", "check_dtype", "deterministic", "threads", "local_error", "randomness", "preflight", "keep_going", "accumulate", "clip_norm", "loss_scale")
+    __slots__ = ("atol", "rtol", "diff_phase", "compare_mode", "single_step", "trace", "loss", "check_dtype", "deterministic", "threads", "local_error", "randomness", "preflight", "keep_going", "accumulate", "clip_norm", "loss_scale", "floor")
     ATOL_FIELD_NUMBER: _ClassVar[int]
     RTOL_FIELD_NUMBER: _ClassVar[int]
     DIFF_PHASE_FIELD_NUMBER: _ClassVar[int]
@@ -126,6 +137,7 @@ class Options(_message.Message):
     ACCUMULATE_FIELD_NUMBER: _ClassVar[int]
     CLIP_NORM_FIELD_NUMBER: _ClassVar[int]
     LOSS_SCALE_FIELD_NUMBER: _ClassVar[int]
+    FLOOR_FIELD_NUMBER: _ClassVar[int]
     atol: float
     rtol: float
     diff_phase: DiffPhase
@@ -143,7 +155,8 @@ class Options(_message.Message):
     accumulate: int
     clip_norm: float
     loss_scale: float
-    def __init__(self, atol: _Optional[float] = ..., rtol: _Optional[float] = ..., diff_phase: _Optional[_Union[DiffPhase, str]] = ..., compare_mode: _Optional[_Union[CompareMode, str]] = ..., single_step: bool = ..., trace: _Optional[_Union[TraceMode, str]] = ..., loss: _Optional[_Union[DefaultLoss, str]] = ..., check_dtype: bool = ..., deterministic: bool = ..., threads: _Optional[int] = ..., local_error: bool = ..., randomness: _Optional[_Union[_worker_pb2.Randomness, str]] = ..., preflight: bool = ..., keep_going: bool = ..., accumulate: _Optional[int] = ..., clip_norm: _Optional[float] = ..., loss_scale: _Optional[float] = ...) -> None: ...
+    floor: Floor
+    def __init__(self, atol: _Optional[float] = ..., rtol: _Optional[float] = ..., diff_phase: _Optional[_Union[DiffPhase, str]] = ..., compare_mode: _Optional[_Union[CompareMode, str]] = ..., single_step: bool = ..., trace: _Optional[_Union[TraceMode, str]] = ..., loss: _Optional[_Union[DefaultLoss, str]] = ..., check_dtype: bool = ..., deterministic: bool = ..., threads: _Optional[int] = ..., local_error: bool = ..., randomness: _Optional[_Union[_worker_pb2.Randomness, str]] = ..., preflight: bool = ..., keep_going: bool = ..., accumulate: _Optional[int] = ..., clip_norm: _Optional[float] = ..., loss_scale: _Optional[float] = ..., floor: _Optional[_Union[Floor, str]] = ...) -> None: ...
 
 class LayerPair(_message.Message):
     __slots__ = ("reference", "candidate", "special_init", "compare_inside")

@@ -132,6 +132,8 @@ class Cause(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     CAUSE_NO_SUCH_GRADIENT: _ClassVar[Cause]
     CAUSE_OVERRIDE_OF_OTHER_SHAPE: _ClassVar[Cause]
     CAUSE_OVERRIDE_OF_OTHER_DTYPE: _ClassVar[Cause]
+    CAUSE_WITHIN_OWN_ERROR: _ClassVar[Cause]
+    CAUSE_BEYOND_OWN_ERROR: _ClassVar[Cause]
 SIDE_UNSPECIFIED: Side
 SIDE_REFERENCE: Side
 SIDE_CANDIDATE: Side
@@ -253,6 +255,8 @@ CAUSE_NO_SUCH_TENSOR: Cause
 CAUSE_NO_SUCH_GRADIENT: Cause
 CAUSE_OVERRIDE_OF_OTHER_SHAPE: Cause
 CAUSE_OVERRIDE_OF_OTHER_DTYPE: Cause
+CAUSE_WITHIN_OWN_ERROR: Cause
+CAUSE_BEYOND_OWN_ERROR: Cause
 
 class Reason(_message.Message):
     __slots__ = ("cause", "side", "numbers", "names", "because")

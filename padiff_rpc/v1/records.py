@@ -18,6 +18,7 @@ from padiff_rpc.record_methods import (
     TlsMethods,
     WeightMethods,
     WorkerAddressMethods,
+    WorkerInfoMethods,
 )
 from padiff_rpc.records import Tree, record
 from padiff_rpc.v1.words import (
@@ -31,6 +32,7 @@ from padiff_rpc.v1.words import (
     DiffPhase,
     Difference,
     Fate,
+    Floor,
     HintKind,
     LayoutChange,
     LoneKind,
@@ -210,7 +212,7 @@ class Hint:
 
 
 @record
-class WorkerInfo:
+class WorkerInfo(WorkerInfoMethods):
     """What a report says of one side's environment.
 
     Attributes:
@@ -221,6 +223,7 @@ class WorkerInfo:
             the code as it is on disk. False: a worker of one comparison, or a model given to
             serve(), whose code is not read again.
         serves_optimizer: What the model given to serve() has.
+        capabilities: What the worker can do beyond its protocol version: "float64_steps".
     """
 
     protocol_version: int
@@ -237,6 +240,7 @@ class WorkerInfo:
     process_per_lease: bool = False
     serves_optimizer: bool = False
     serves_loss: bool = False
+    capabilities: tuple[str, ...] = ()
 
 
 @record
@@ -718,7 +722,7 @@ class Label:
 @fields_checked("Options")
 @record
 class Options(OptionsMethods):
-    """How a comparison is run and judged; the defaults are the project's.
+    """`Options` of coordinator.proto.
 
     Attributes:
         atol: Bounds as NumPy means them, |candidate - reference| <= atol + rtol * |reference|.
@@ -765,6 +769,7 @@ class Options(OptionsMethods):
     accumulate: int = 1
     clip_norm: Optional[float] = None
     loss_scale: float = 1.0
+    floor: Floor = Floor.AUTO
 
 
 @record
@@ -1051,6 +1056,8 @@ class StepStart:
         batch_from_loader: Batch number `step` of the model's loader; `batch` is empty then.
         own_gradients: Inputs of which the gradient is captured that the call sends back,
             besides the tensor's total.
+        in_float64: The step runs in float64, from the state that KeepState remembered; behind
+            it all is as it was. For workers with the capability "float64_steps".
     """
 
     lease: str
@@ -1074,6 +1081,7 @@ class StepStart:
     clip_norm: float = 0.0
     batch_from_loader: bool = False
     own_gradients: tuple[CallInput, ...] = ()
+    in_float64: bool = False
 
 
 @record

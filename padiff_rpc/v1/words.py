@@ -139,6 +139,9 @@ class Cause(Word):
             of layers, their paths.
         NO_SUCH_TENSOR: Why a place kept its own tensor: the reference has no such tensor; no
             such gradient; one of another shape or dtype. names: the reference's, the candidate's.
+        WITHIN_OWN_ERROR: The difference as a multiple (numbers) of how far the reference is
+            from its own float64 run on the same values: no more than rounding makes; more than
+            that.
     """
 
     MESSAGE = "message"
@@ -258,6 +261,8 @@ class Cause(Word):
     NO_SUCH_GRADIENT = "no_such_gradient"
     OVERRIDE_OF_OTHER_SHAPE = "override_of_other_shape"
     OVERRIDE_OF_OTHER_DTYPE = "override_of_other_dtype"
+    WITHIN_OWN_ERROR = "within_own_error"
+    BEYOND_OWN_ERROR = "beyond_own_error"
 
 
 class DType(Word):
@@ -599,6 +604,8 @@ class NoteKind(Word):
             serve as the trace.
         HINTS_LIMITED: Of a phase no more pairs that differ were looked at for hints. numbers:
             how many were.
+        NO_GOLD: The reference was asked to run in float64, and did not. reasons: why.
+        GOLD: It did. numbers: the step, and how many rows that decided.
     """
 
     MESSAGE = "message"
@@ -652,6 +659,8 @@ class NoteKind(Word):
     LOADERS_ENDED = "loaders_ended"
     FIRST_STEP_FREE = "first_step_free"
     HINTS_LIMITED = "hints_limited"
+    NO_GOLD = "no_gold"
+    GOLD = "gold"
 
 
 class Verdict(Word):
@@ -823,3 +832,19 @@ class DefaultLoss(Word):
 
     PROJECTION = "projection"
     MEAN = "mean"
+
+
+class Floor(Word):
+    """How a comparison is run and judged; the defaults are the project's. What decides where the table
+    of tolerances ends. Of lockstep passes; a user's own bounds decide alone.
+
+    Attributes:
+        AUTO: The table decides the easy majority; where anything exceeds it, the reference runs
+            once more in float64, and its own error decides.
+        TABLE: The table alone.
+        MEASURED: The reference's own error alone.
+    """
+
+    AUTO = "auto"
+    TABLE = "table"
+    MEASURED = "measured"

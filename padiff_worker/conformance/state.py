@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from padiff_rpc.errors import InvalidRequestError
-from padiff_rpc.tensors import HostTensor
+from padiff_rpc.tensors import FLOATING, HostTensor, widest_dtype
 from padiff_rpc.v1.words import DType
 from padiff_worker.conformance.case import AdapterCase, raises
 from padiff_worker.kept_state import KeptState
@@ -198,6 +198,36 @@ class StateSuite:
         assert state() != before
         kept.put_back()
         assert state() == before
+
+    def test_a_model_runs_in_float64_and_is_then_as_it_was(self) -> None:
+        adapter, model = self.case.adapter, self.case.batch_norm(2)
+        weights = adapter.weights(model)
+        adapter.backward(self.case.total(model(self.case.tensor([[1, 2], [3, 5]]))))
+        gradients = [adapter.gradient(weight) is not None for weight in weights.values()]
+        before = [(adapter.host_copy(one), adapter.memory(one)) for one in weights.values()]
+        narrow = [value.dtype for value, _ in before]
+        for _ in range(2):
+            with adapter.in_float64(model):
+                dtypes = [adapter.spec(weight).dtype for weight in weights.values()]
+                assert dtypes == [widest_dtype(dtype) for dtype in narrow]
+                assert [adapter.gradient(one) is not None for one in weights.values()] == gradients
+                third = HostTensor.from_array(np.array([[1 / 3, 2], [3, 5]]))
+                made = model(adapter.from_host(third, device="cpu", requires_grad=False))
+                assert adapter.spec(made).dtype is DType.FLOAT64
+                assert self.case.value(made).tolist() != np.float32(self.case.value(made)).tolist()
+                adapter.backward(self.case.total(made))
+                trained = [adapter.gradient(weight) for weight in weights.values()]
+                assert {adapter.spec(one).dtype for one in trained if one is not None} == {DType.FLOAT64}
+            after = [(adapter.host_copy(one), adapter.memory(one)) for one in weights.values()]
+            assert [value.dtype for value, _ in after] == narrow
+            for (old, place), (new, same) in zip(before, after):
+                assert place == same
+                assert old.dtype not in FLOATING or (old.array == new.array).all()
+            gradients = [False] * len(before)
+            assert [adapter.gradient(one) is not None for one in weights.values()] == gradients
+            made = model(self.case.tensor([[1, 2], [3, 5]]))
+            assert adapter.spec(made).dtype is DType.FLOAT32
+            before = [(adapter.host_copy(one), adapter.memory(one)) for one in weights.values()]
 
     def test_a_gradient_that_was_written_is_added_to(self) -> None:
         adapter, model = self.case.adapter, self.case.scale(1.0, 1.0)

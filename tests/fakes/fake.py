@@ -15,6 +15,7 @@ __version__ = "1.0"
 
 _grad_enabled = True
 _autocast = None
+_default_dtype = np.float32
 generator = np.random.Generator(np.random.PCG64(0))
 
 
@@ -27,6 +28,17 @@ def autocast(dtype):
         yield
     finally:
         _autocast = before
+
+
+@contextlib.contextmanager
+def default_dtype(dtype):
+    """Numbers become tensors of `dtype`."""
+    global _default_dtype
+    before, _default_dtype = _default_dtype, dtype
+    try:
+        yield
+    finally:
+        _default_dtype = before
 
 
 @contextlib.contextmanager
@@ -130,7 +142,7 @@ def _unbroadcast(gradient, shape):
 
 
 def _tensor(value):
-    return value if isinstance(value, Tensor) else Tensor(np.asarray(value, dtype=np.float32))
+    return value if isinstance(value, Tensor) else Tensor(np.asarray(value, dtype=_default_dtype))
 
 
 def add(a, b):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import itertools
 import os
@@ -24,6 +25,10 @@ from padiff_worker.tensor_verbs import MemoryLayout
 
 _keys = itertools.count()
 _DTYPES = {np.dtype(dtype.value): dtype for dtype in DType if dtype is not DType.BFLOAT16}
+
+
+def _widened(array):
+    return array.astype(np.complex128 if array.dtype.kind == "c" else np.float64)
 
 
 def _hang(store, hook):
@@ -237,6 +242,24 @@ class FakeAdapter(FrameworkAdapter):
         if dtype is not DType.FLOAT16:
             raise InvalidRequestError(f"autocast: the fake framework has none to {dtype}; take float16")
         return fake.autocast(np.float16)
+
+    @contextlib.contextmanager
+    def in_float64(self, model):
+        narrow = [
+            (tensor, tensor.array)
+            for tensor in self.weights(model).values()
+            if tensor.array.dtype.kind in "fc"
+        ]
+        for tensor, array in narrow:
+            tensor.array = _widened(array)
+            if tensor.grad is not None:
+                tensor.grad = fake.Tensor(_widened(tensor.grad.array))
+        try:
+            with fake.default_dtype(np.float64):
+                yield
+        finally:
+            for tensor, array in narrow:
+                tensor.array, tensor.grad = array, None
 
     def clip_gradients(self, parameters, max_norm):
         parameters = list(parameters)

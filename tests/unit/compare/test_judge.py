@@ -10,14 +10,34 @@ import numpy as np
 import pytest
 
 from padiff_client.sentences import reason
-from padiff_compare.judge.evidence import Chance, Evidence, Excuses, Known, Measured, Misfit, PlainValues
+from padiff_compare.judge.evidence import (
+    Chance,
+    Evidence,
+    Excuses,
+    Known,
+    Measured,
+    Misfit,
+    OwnError,
+    PlainValues,
+    score_of,
+)
 from padiff_compare.judge.judge import RULES, judge
 from padiff_compare.judge.judged_row import blank_row, judged_row, lone_row, unmeasured_row
 from padiff_compare.judge.measure import Magnitude, measure, root_mean_square
 from padiff_compare.judge.tolerances import Tolerances
 from padiff_rpc.tensors import HostTensor
 from padiff_rpc.v1.records import Figures, Options, Place, Reason, Row, TableRow, TensorSpec, Tolerance
-from padiff_rpc.v1.words import CaptureKind, Cause, DType, Omission, Phase, Side, ToleranceSource, Verdict
+from padiff_rpc.v1.words import (
+    CaptureKind,
+    Cause,
+    DType,
+    Floor,
+    Omission,
+    Phase,
+    Side,
+    ToleranceSource,
+    Verdict,
+)
 
 STRICT, MEAN = Options(), Options(compare_mode="mean")
 LOOSE = Tolerance(atol=0.01, rtol=0.01, source=ToleranceSource.USER)
@@ -291,7 +311,9 @@ ORDER = {
     "_was_not_measured": "without figures there is nothing to judge",
     "_is_equal": "equal bits are a match",
     "_table_row_differs": "a row by itself, before the whole agrees",
+    "_exceeds_own_error": "where floors are measured, the table is not asked",
     "_is_within_tolerance": "the tolerance",
+    "_is_within_own_error": "what rounding does in that place, where the tolerance is too tight for it",
     "_is_rounding": "what sums that cancel explain, where the tolerance does not",
     "_is_mean_of_spread_values": "a running mean, against the spread of its values",
     "_was_made_by_chance": "a weight of which chance made a part",
@@ -546,3 +568,65 @@ def test_lone_rows_leave_the_other_sides_place_out() -> None:
     why = Reason(cause=Cause.STOPPED)
     row = unmeasured_row(frame, why, omission=Omission.FUSED)
     assert (row.verdict, row.reasons, row.counts, row.omission) == (LEFT_OUT, (why,), False, Omission.FUSED)
+
+
+@pytest.mark.parametrize(
+    ("rmse", "max_abs", "own", "score"),
+    [
+        # Against the reference's own error; where it has none, against the spacing of its dtype.
+        (6e-4, 6e-4, OwnError(rmse=2e-4, max_abs=1e-3), 3.0),
+        (2.0**-20, 2.0**-20, OwnError(rmse=0.0, max_abs=0.0), 8.0),
+        # One element alone: against the largest own error, with room.
+        (1e-6, 4e-2, OwnError(rmse=1e-6, max_abs=1e-3), 10.0),
+        (0.0, 0.0, OwnError(rmse=0.0, max_abs=0.0), 0.0),
+    ],
+)
+def test_a_score_is_a_multiple_of_the_references_own_error(rmse, max_abs, own, score) -> None:
+    evidence = held_against(own, rmse=rmse, max_abs=max_abs)
+    assert score_of(evidence) == pytest.approx(score)
+
+
+def held_against(own: OwnError, **given: Any) -> Evidence:
+    """Returns evidence of float32 values around 1 that are outside of the table."""
+    figures = Figures(
+        elements=100, bitwise_equal=False, rms_reference=1.0, mismatches=1, relative_l2=1.0, **given
+    )
+    spec = TensorSpec(dtype=DType.FLOAT32, shape=(100,))
+    measured = Measured(
+        reference=spec,
+        candidate=spec,
+        tolerance=Tolerance(rtol=1e-6, atol=0.0, source=ToleranceSource.DEFAULT),
+        figures=figures,
+    )
+    return Evidence(kind=CaptureKind.OUTPUT, measured=measured, known=Known(own_error=own))
+
+
+@pytest.mark.parametrize(
+    ("floor", "rmse", "verdict", "cause"),
+    [
+        (Floor.AUTO, 1e-3, Verdict.WITHIN_TOLERANCE, Cause.WITHIN_OWN_ERROR),
+        (Floor.AUTO, 1e-1, Verdict.MISMATCH, Cause.BEYOND_OWN_ERROR),
+        (Floor.MEASURED, 1e-3, Verdict.WITHIN_TOLERANCE, Cause.WITHIN_OWN_ERROR),
+        (Floor.MEASURED, 1e-1, Verdict.MISMATCH, Cause.BEYOND_OWN_ERROR),
+    ],
+)
+def test_what_rounding_does_in_a_place_decides_where_the_table_is_exceeded(
+    floor, rmse, verdict, cause
+) -> None:
+    evidence = held_against(OwnError(rmse=1e-3, max_abs=1e-2), rmse=rmse, max_abs=rmse)
+    judgement = judge(evidence, Options(floor=floor))
+    assert judgement.verdict is verdict
+    assert judgement.reasons[-1].cause is cause
+
+
+def test_a_measured_floor_asks_no_table() -> None:
+    evidence = held_against(OwnError(rmse=1e-9, max_abs=1e-9), rmse=1e-5, max_abs=1e-5)
+    loose = dataclasses.replace(
+        evidence,
+        measured=dataclasses.replace(
+            evidence.measured,
+            tolerance=Tolerance(rtol=0.0, atol=0.0, relative_l2=2.0, source=ToleranceSource.DEFAULT),
+        ),
+    )
+    assert judge(loose, Options()).verdict is Verdict.WITHIN_TOLERANCE
+    assert judge(loose, Options(floor=Floor.MEASURED)).verdict is Verdict.MISMATCH

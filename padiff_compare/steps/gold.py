@@ -1,0 +1,228 @@
+"""Gold: the reference once more in float64, each call on the values of its own pass, to measure rounding.
+
+What the float32 reference is away from gold at a place is what rounding alone does there, in this model, on
+these values. The candidate, which got the same values, is held against that.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from typing import Any, Optional
+
+from padiff_compare.alignment.plan import Plan
+from padiff_compare.alignment.slots import SlotPair
+from padiff_compare.capture.held_pass import HeldPass
+from padiff_compare.capture.sides import SIDES, K
+from padiff_compare.capture.source import Source
+from padiff_compare.capture.store import TensorStore
+from padiff_compare.capture.trace import Trace
+from padiff_compare.join.calls import JoinedCalls, join_calls
+from padiff_compare.join.captures import LOSSES, PassPlan, StepCaptures
+from padiff_compare.join.foreseen import Expectations
+from padiff_compare.join.pairs import PairTable
+from padiff_compare.judge.evidence import OwnError, agrees, own_error
+from padiff_compare.judge.tolerances import Tolerances
+from padiff_compare.layout_rules import IDENTITY
+from padiff_compare.lockstep.lockstep_plan import plan_lockstep
+from padiff_compare.lockstep.override_feed import WINDOW_BYTES, OverrideFeed
+from padiff_compare.run import Run
+from padiff_compare.steps.step_run import PassStart, StepRun
+from padiff_compare.weights.weight_pair import OwnedWeight, WeightPair, WeightPlan
+from padiff_rpc.errors import WorkerLostError
+from padiff_rpc.records import record
+from padiff_rpc.tensors import widest_dtype
+from padiff_rpc.v1.records import CallEvent, Note, Options, Reason
+from padiff_rpc.v1.words import Cause, CompareMode, Floor, NoteKind, Pass, Phase, Side, WeightKind
+
+
+@record
+class OwnErrors:
+    """How far the reference's pass is from gold: by the reference's tensor numbers, and names of weights."""
+
+    values: Mapping[int, OwnError]
+    gradients: Mapping[int, OwnError]
+    parameters: Mapping[str, OwnError]
+    loss: Optional[OwnError] = None
+
+    def of(self, slots: SlotPair, phase: Phase) -> Optional[OwnError]:
+        """Returns that of a value, in backward of a gradient; None where gold had none."""
+        if phase is Phase.BACKWARD:
+            return self.gradients.get(slots.gradient_numbers.reference)
+        return self.values.get(slots.tensors.reference)
+
+    def of_parameter(self, pair: WeightPair) -> Optional[OwnError]:
+        """Returns that of a parameter's gradient; of several in one, the largest."""
+        found = [self.parameters.get(name) for name in pair.reference_names]
+        known = [one for one in found if one is not None]
+        return max(known, key=lambda one: one.rmse) if known and len(known) == len(found) else None
+
+
+class Gold:
+    """Runs the reference in float64, where a pass in lockstep leaves questions."""
+
+    def __init__(
+        self, run: Run, source: Source, foreseen: JoinedCalls, weights: WeightPlan, *, backward: bool
+    ) -> None:
+        """`foreseen`: the calls that passes are expected to make; `source`: the reference's."""
+        self._run = run
+        self._source = source
+        self._backward = backward
+        trace = foreseen.traces[Side.REFERENCE]
+        traces = {Side.REFERENCE: trace, Side.CANDIDATE: Trace(events=tuple(map(_wide, trace.events)))}
+        self._joined = join_calls(_mirrored(foreseen.plan), traces)
+        self._overrides = plan_lockstep(self._joined)
+        self._weights = WeightPlan(pairs=tuple(_mirrored_weights(weights)))
+
+    def is_wanted(self, captures: StepCaptures) -> bool:
+        """Whether something in a pass that has run is to be held against gold."""
+        options = self._run.options
+        return options.floor is Floor.MEASURED or any(
+            not agrees(one.figures, one.tolerance, options)
+            for table in _tables(captures)
+            for _, one in table.all_measured()
+            if one.figures is not None
+        )
+
+    def run(self, start: PassStart, held: HeldPass, again: HeldPass) -> Optional[OwnErrors]:
+        """Returns how far the pass that is held is from gold; `again` holds it once more.
+
+        None, and a note says why, where the reference does not run in float64. Raises WorkerLostError.
+        """
+        step = start.starts[Side.REFERENCE].step
+        running = StepRun(
+            {Side.REFERENCE: held, Side.CANDIDATE: self._source},
+            self._mirrored_start(start),
+            self._run.store,
+            Tolerances(self._run.options, in_lockstep=True),
+            on_phase=lambda phase: self._run.report.progress(phase, step, "the reference in float64"),
+        )
+        known = PassPlan(
+            plan=self._joined.plan, weights=self._weights, expectations=Expectations(self._joined)
+        )
+        feed = OverrideFeed(
+            self._overrides,
+            gradients=self._backward,
+            window_bytes=min(WINDOW_BYTES, self._run.store.limit_bytes),
+        )
+        captures = StepCaptures(known, self._run.store, running.ready, feed, again)
+        with closing(captures):
+            ends = running.run(captures, feed)
+            summary = ends[Side.REFERENCE].summary
+            if summary is not None:
+                again.ended(summary)
+            end = ends[Side.CANDIDATE]
+            if isinstance(end.error, WorkerLostError):
+                raise end.error
+            if not end.is_complete:
+                why = str(end.error) if end.error is not None else end.failure.text if end.failure else ""
+                reason = Reason(cause=Cause.MESSAGE, names=(why,))
+                self._run.report.note(Note(kind=NoteKind.NO_GOLD, reasons=(reason,)))
+                return None
+            return self._own_errors(captures)
+
+    def _mirrored_start(self, start: PassStart) -> PassStart:
+        ours = start.starts[Side.REFERENCE]
+        gold = dataclasses.replace(
+            ours,
+            in_float64=True,
+            pass_kind=Pass.LOCKSTEP,
+            overrides=self._overrides.places,
+            override_gradients=self._backward,
+            optimize=False,
+            keep_gradients_after=False,
+        )
+        batch = dataclasses.replace(
+            start.batch, batches=dict.fromkeys(SIDES, start.batch.batches[Side.REFERENCE])
+        )
+        return PassStart(starts={Side.REFERENCE: ours, Side.CANDIDATE: gold}, batch=batch)
+
+    def _own_errors(self, captures: StepCaptures) -> OwnErrors:
+        loss = captures.losses.measured(LOSSES)
+        return OwnErrors(
+            values=_by_reference(captures.values),
+            gradients=_by_reference(captures.gradients),
+            parameters=_by_reference(captures.parameter_gradients),
+            loss=None if loss is None else own_error(loss),
+        )
+
+
+class HeldReference:
+    """What the reference shows of a pass in lockstep, held for its run in float64 and for the free run.
+
+    Attributes:
+        shown: the pass, as often as it is still to be shown.
+    """
+
+    def __init__(self, store: TensorStore, gold: Optional[Gold]) -> None:
+        """`gold`: None where the reference is not run in float64."""
+        self.shown = HeldPass(store)
+        self._again = HeldPass(store)
+        self._gold = gold
+
+    def own_errors(self, start: PassStart, captures: StepCaptures) -> Optional[OwnErrors]:
+        """Returns how far the reference is from gold; None where nobody asks, or it cannot be had."""
+        if self._gold is None or not self._gold.is_wanted(captures):
+            return None
+        held, self.shown = self.shown, self._again
+        return self._gold.run(start, held, again=self.shown)
+
+    def close(self) -> None:
+        """Releases what nobody was shown; may be called twice."""
+        self.shown.close()
+
+
+def can_have_gold(options: Options, source: Source) -> bool:
+    """Whether the reference can run in float64, and its rounding has a say in verdicts.
+
+    A user's own bounds decide alone. A user's train step runs its own optimizer, which would step in float64.
+    """
+    has_bounds = options.atol is not None or options.rtol is not None
+    can_run = source.worker.has_float64_steps and not source.model.train_step
+    is_elementwise = options.compare_mode is CompareMode.STRICT
+    return can_run and is_elementwise and not has_bounds and options.floor is not Floor.TABLE
+
+
+def _tables(captures: StepCaptures) -> Iterator[PairTable[Any]]:
+    yield from (captures.values, captures.losses, captures.gradients, captures.parameter_gradients)
+
+
+def _by_reference(table: PairTable[K]) -> dict[K, OwnError]:
+    return {
+        pair.reference: error
+        for pair, measured in table.all_measured()
+        for error in [own_error(measured)]
+        if error is not None
+    }
+
+
+def _mirrored(plan: Plan) -> Plan:
+    """Returns the plan of the reference against itself: what has a partner in `plan` has itself for one."""
+    alone = [call.layer for call in plan.calls]
+    paired = {layer.reference: layer for layer in (*alone, *plan.layers)}
+    return Plan(
+        layers=tuple(dataclasses.replace(layer, candidate=path) for path, layer in paired.items()),
+        ignored_reference=plan.ignored_reference,
+        ignored_candidate=plan.ignored_reference,
+        inside_reference=plan.inside_reference,
+        inside_candidate=plan.inside_reference,
+        reference_aliases=plan.reference_aliases,
+        candidate_aliases=plan.reference_aliases,
+    )
+
+
+def _mirrored_weights(weights: WeightPlan) -> Iterator[WeightPair]:
+    owned: dict[str, OwnedWeight] = {}
+    for pair in weights.trained:
+        owned.update((one.name, one) for one in pair.references)
+    for one in owned.values():
+        yield WeightPair(references=(one,), candidate=one, kind=WeightKind.PARAMETER, rule=IDENTITY)
+
+
+def _wide(event: CallEvent) -> CallEvent:
+    slots = (
+        dataclasses.replace(slot, spec=dataclasses.replace(slot.spec, dtype=widest_dtype(slot.spec.dtype)))
+        for slot in event.slots
+    )
+    return dataclasses.replace(event, slots=tuple(slots))

@@ -1,0 +1,36 @@
+"""A Torch model in float64 for a while."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+
+
+@contextmanager
+def in_float64(model: Any) -> Iterator[None]:
+    default = torch.get_default_dtype()
+    narrow = [
+        (tensor, tensor.data)
+        for tensor in itertools.chain(model.parameters(), model.buffers())
+        if tensor.is_floating_point() or tensor.is_complex()
+    ]
+    for tensor, data in narrow:
+        gradient, tensor.grad = tensor.grad, None
+        tensor.data = _widened(data)
+        tensor.grad = None if gradient is None else _widened(gradient)
+    torch.set_default_dtype(torch.float64)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(default)
+        for tensor, data in narrow:
+            tensor.grad = None
+            tensor.data = data
+
+
+def _widened(tensor: Any) -> Any:
+    return tensor.to(torch.complex128 if tensor.is_complex() else torch.float64)

@@ -1,0 +1,61 @@
+"""Models of the fake framework whose rounding a table does not foresee."""
+
+import fake
+import numpy as np
+from lockstep_models import Half
+
+
+class Coarse(fake.Layer):
+    """Adds a large number and takes it away again, which rounds to that number's spacing."""
+
+    def __init__(self, offset=4096.0, fault=0.0, gradient=1.0):
+        super().__init__()
+        self.first = Half()
+        self.rounding = _Rounding(offset, fault)
+        self.last = _Scaled(gradient)
+
+    def forward(self, x):
+        return self.last(self.rounding(self.first(x)))
+
+
+class _Rounding(fake.Layer):
+    def __init__(self, offset, fault):
+        super().__init__()
+        self.weight = fake.Parameter(np.ones(6, np.float32))
+        self._offset, self._fault = offset, fault
+
+    def forward(self, x):
+        return (x * self.weight + self._offset) + (self._fault - self._offset)
+
+
+class _Scaled(fake.Layer):
+    """Returns what it takes; the gradient is multiplied."""
+
+    def __init__(self, factor):
+        super().__init__()
+        self._factor = factor
+
+    def forward(self, x):
+        return fake._result(x.array, (x,), lambda gradient: (gradient * np.float32(self._factor),))
+
+
+class Narrow(Coarse):
+    """Runs in float32 alone."""
+
+    def forward(self, x):
+        if x.array.dtype != np.float32:
+            raise TypeError(f"float32 wanted, got {x.array.dtype}")
+        return super().forward(x)
+
+
+class Stateful(fake.Layer):
+    """A norm's statistics, dropout by the framework's generator, and a rounding layer."""
+
+    def __init__(self, offset=4096.0):
+        super().__init__()
+        self.norm = fake.BatchNorm1D(6)
+        self.dropout = fake.Dropout(0.5)
+        self.rounding = _Rounding(offset, 0.0)
+
+    def forward(self, x):
+        return self.rounding(self.dropout(self.norm(x)))

@@ -1,0 +1,130 @@
+"""Floors that the reference's own float64 run measures, across real processes, over the NumPy fake."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from comparisons import compare_on, model
+from processes import Service
+
+from padiff_client import render
+from padiff_client.link import Batches
+from padiff_client.report import Report
+from padiff_compare.judge.judged_row import fails
+from padiff_rpc.v1.records import Model, Options
+from padiff_rpc.v1.words import Cause, NoteKind, Pass, Phase
+
+X = np.random.default_rng(0).normal(size=(5, 6)).astype(np.float32)
+SGD = "fake_models:sgd"
+BOTH_WAYS = pytest.mark.parametrize("lockstep", ["single_step", "local_error"])
+# What rounds otherwise than the reference does, and no worse.
+OTHERWISE = {"offset": 2048.0}
+
+
+def coarse(name: str = "Coarse", **given: Any) -> Model:
+    return model(f"gold_models:{name}", **given)
+
+
+def compare(
+    service: Service, lockstep: str, reference: Model, candidate: Model, *, steps: int = 1, **given: Any
+) -> Report:
+    options = Options(**{lockstep: True, **given})
+    batches = Batches(({"x": X}, {"x": X}))
+    return compare_on(service, reference, candidate, batches, options, steps=steps)
+
+
+def causes(report: Report, *among: Cause) -> list[Cause]:
+    return [reason.cause for row in report.rows for reason in row.reasons if reason.cause in among]
+
+
+def notes(report: Report, kind: NoteKind) -> list[tuple[float, ...]]:
+    return [note.numbers for note in report.summary.notes if note.kind is kind]
+
+
+def judged(report: Report) -> list[Any]:
+    """Returns what the rows in lockstep came to, without what was measured."""
+    return [
+        (row.step, row.phase, row.candidate and row.candidate.path, row.verdict, row.counts)
+        for row in report.rows
+        if row.pass_kind is Pass.LOCKSTEP
+    ]
+
+
+@BOTH_WAYS
+def test_what_the_references_own_rounding_makes_passes_and_the_table_alone_fails_it(
+    service: Service, lockstep: str
+) -> None:
+    report = compare(service, lockstep, coarse(), coarse(**OTHERWISE))
+    assert report, render.text(report)
+    assert causes(report, Cause.WITHIN_OWN_ERROR)
+    assert notes(report, NoteKind.GOLD) == [(0.0, 2.0)]
+    by_table = compare(service, lockstep, coarse(), coarse(**OTHERWISE), floor="table")
+    assert not by_table
+    assert notes(by_table, NoteKind.GOLD) == []
+
+
+@BOTH_WAYS
+def test_what_is_further_off_than_rounding_makes_it_fails_there_and_says_how_far(
+    service: Service, lockstep: str
+) -> None:
+    report = compare(service, lockstep, coarse(), coarse(fault=0.05, **OTHERWISE))
+    failed = [row for row in report.rows if fails(row)]
+    assert [(row.phase, row.candidate and row.candidate.path) for row in failed] == [
+        (Phase.FORWARD, "rounding")
+    ]
+    (score,) = [reason.numbers[0] for reason in failed[0].reasons if reason.cause is Cause.BEYOND_OWN_ERROR]
+    assert score > 100
+    assert "away from its own float64 run" in render.text(report)
+
+
+@BOTH_WAYS
+def test_a_gradient_that_is_multiplied_fails_beside_values_that_round(
+    service: Service, lockstep: str
+) -> None:
+    report = compare(service, lockstep, coarse(), coarse(gradient=1.001, **OTHERWISE))
+    failed = {(row.phase, row.candidate.path) for row in report.rows if fails(row) and row.candidate}
+    assert failed == {(Phase.BACKWARD, "last")}
+
+
+def test_where_nothing_exceeds_the_table_nothing_runs_in_float64(service: Service) -> None:
+    report = compare(service, "single_step", coarse(), coarse())
+    assert report
+    assert notes(report, NoteKind.GOLD) == []
+
+
+@BOTH_WAYS
+def test_measured_floors_ask_no_table(service: Service, lockstep: str) -> None:
+    report = compare(service, lockstep, coarse(), coarse(fault=1e-6), floor="measured")
+    assert report, render.text(report)
+    assert notes(report, NoteKind.GOLD) == [(0.0, 0.0)]
+
+
+@pytest.mark.parametrize("name", ["Coarse", "Stateful"])
+def test_the_float64_run_leaves_no_trace_in_the_steps_behind_it(service: Service, name: str) -> None:
+    sides = [coarse(name, optimizer=SGD, train=True) for _ in range(2)]
+    with_gold = compare(service, "local_error", *sides, steps=3, floor="measured")
+    without = compare(service, "local_error", *sides, steps=3, floor="table")
+    assert [numbers[0] for numbers in notes(with_gold, NoteKind.GOLD)] == [0.0, 1.0, 2.0]
+    assert judged(with_gold) == judged(without)
+    assert with_gold, render.text(with_gold)
+    losses = [(step.loss_reference, step.loss_candidate) for step in with_gold.steps]
+    assert losses == [(step.loss_reference, step.loss_candidate) for step in without.steps]
+
+
+@BOTH_WAYS
+def test_a_reference_that_does_not_run_in_float64_leaves_the_table_to_decide(
+    service: Service, lockstep: str
+) -> None:
+    report = compare(service, lockstep, coarse("Narrow"), coarse("Narrow", **OTHERWISE))
+    assert not report
+    (note,) = [note for note in report.summary.notes if note.kind is NoteKind.NO_GOLD]
+    assert "float32 wanted, got float64" in render.text(report)
+    assert note.reasons
+
+
+def test_a_users_own_bounds_decide_alone(service: Service) -> None:
+    report = compare(service, "single_step", coarse(), coarse(**OTHERWISE), atol=1e-6)
+    assert not report
+    assert notes(report, NoteKind.GOLD) == []

@@ -110,11 +110,16 @@ class Clues:
         rounding = ROUNDINGS * self.roundings * float(np.linalg.norm(some))
         return left > max(0.5 * float(np.linalg.norm(reference[at] - some)), rounding)
 
+    def errors(self, reference: Reals, candidate: Reals) -> Reals:
+        """Returns |a - b| of each element, by the larger of its magnitude and the reference's rms."""
+        sizes = np.maximum(np.abs(reference), np.abs(candidate))
+        rms = math.sqrt(float(np.mean(np.square(reference)))) if reference.size else 0.0
+        scale = np.maximum(sizes, rms)
+        return np.abs(reference - candidate) / np.where(scale > 0.0, scale, 1.0)
+
     def apart(self, reference: Reals, candidate: Reals) -> Bools:
         """Returns which elements differ by more than rounding."""
-        sizes = np.maximum(np.abs(reference), np.abs(candidate))
-        scale = np.maximum(sizes, math.sqrt(float(np.mean(np.square(reference)))) if reference.size else 0.0)
-        found: Bools = np.abs(reference - candidate) > ROUNDINGS * self.roundings * scale
+        found: Bools = self.errors(reference, candidate) > ROUNDINGS * self.roundings
         return found
 
 

@@ -32,6 +32,9 @@ _COVERS: Mapping[HintKind, Set[HintKind]] = {
     HintKind.SIGN: {HintKind.SCALED, HintKind.SCALED_EACH},
     HintKind.SCALED: {HintKind.SCALED_EACH},
     HintKind.OFFSET: {HintKind.OFFSET_EACH},
+    HintKind.FEW_INDICES: {HintKind.OFFSET_EACH, HintKind.SCALED_EACH, HintKind.AFFINE_EACH},
+    HintKind.FEW_ELEMENTS: {HintKind.OFFSET_EACH, HintKind.SCALED_EACH, HintKind.AFFINE_EACH},
+    HintKind.EPSILON: {HintKind.SCALED, HintKind.SCALED_EACH, HintKind.AFFINE_EACH, HintKind.STATISTICS},
 }
 _SETTINGS: Mapping[HintKind, str] = {
     HintKind.EPSILON: "epsilon",

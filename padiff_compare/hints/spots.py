@@ -6,13 +6,14 @@ from typing import Optional
 
 import numpy as np
 
-from padiff_compare.hints.clues import ROUNDINGS, Bools, Clues, Probe, Reals, relative_l2
+from padiff_compare.hints.clues import GAIN, ROUNDINGS, Bools, Clues, Probe, Reals, relative_l2
 from padiff_rpc.v1.records import Hint
 from padiff_rpc.v1.words import HintKind
 
 _FEWEST_ELEMENTS = 64
-_FEW_ELEMENTS, _FEW_SHARE = 3, 1e-3
+_FEW_ELEMENTS, _FEW_SHARE = 3, 1e-2
 _FEWEST_INDICES, _FEW_INDICES = 4, 0.05
+_FEWEST_OF_INDICES = 16
 _WIDEST_BORDER = 3
 # A mark of a mask is this much, or not finite, or (of what a softmax makes) nothing at all.
 _MARK = 1e4
@@ -109,35 +110,53 @@ def more_at_border(clues: Clues, reference: Reals, candidate: Reals) -> Optional
 
 
 def few_indices(clues: Clues, reference: Reals, candidate: Reals) -> Optional[Hint]:
-    """One index of an axis, or few, as a channel or a row: all others agree within rounding."""
-    if reference.shape != candidate.shape or reference.size < _FEWEST_ELEMENTS:
+    """One index of an axis, or few, as a channel or a row: all others agree within rounding.
+
+    Of the root mean squares of the differences at each index the few largest stand out from the next one.
+    """
+    if reference.shape != candidate.shape or reference.size < _FEWEST_OF_INDICES:
         return None
-    apart = clues.apart(reference, candidate)
+    errors = clues.errors(reference, candidate)
     best: Optional[Hint] = None
     fewest = 1.0
     for axis in range(reference.ndim):
         size = reference.shape[axis]
         if size < _FEWEST_INDICES or reference.size == size:
             continue
-        shares = np.moveaxis(apart, axis, 0).reshape(size, -1).mean(axis=1)
-        found = np.flatnonzero(shares)
-        if not found.size or found.size > max(1.0, _FEW_INDICES * size) or shares[found].min() < 0.5:
+        each = np.moveaxis(errors, axis, 0).reshape(size, -1)
+        means = np.sqrt(np.mean(np.square(each), axis=1))
+        count = _standing_out(clues, means, max(1, int(_FEW_INDICES * size)))
+        found = np.sort(np.argsort(-means, kind="stable")[:count])
+        # Most of what lies there has to differ: else it is of elements.
+        if not count or np.mean(each[found] > GAIN * np.max(np.delete(means, found))) < 0.5:
             continue
-        if found.size / size < fewest:
-            fewest = found.size / size
-            numbers = (float(axis), float(found.size), float(size), float(found[0]))
+        if count / size < fewest:
+            fewest = count / size
+            numbers = (float(axis), float(count), float(size), float(found[0]))
             best = _of_places(HintKind.FEW_INDICES, reference, candidate, *numbers)
     return best
 
 
 def few_elements(clues: Clues, reference: Reals, candidate: Reals) -> Optional[Hint]:
-    """Few elements, wherever they lie: all others agree within rounding."""
+    """Few elements, wherever they lie: all others agree within rounding, and are much nearer."""
     if reference.shape != candidate.shape or reference.size < _FEWEST_ELEMENTS:
         return None
-    count = int(np.count_nonzero(clues.apart(reference, candidate)))
-    if not 0 < count <= max(_FEW_ELEMENTS, _FEW_SHARE * reference.size):
+    errors = clues.errors(reference, candidate).reshape(-1)
+    count = _standing_out(clues, errors, max(_FEW_ELEMENTS, int(_FEW_SHARE * reference.size)))
+    if not count:
         return None
     return _of_places(HintKind.FEW_ELEMENTS, reference, candidate, float(count), float(reference.size))
+
+
+def _standing_out(clues: Clues, errors: Reals, most: int) -> int:
+    """Returns how many errors, at most so many, are far above all others, which are rounding; or 0."""
+    most = min(most, errors.size - 1)
+    largest = -np.sort(-np.partition(errors, errors.size - most - 1)[errors.size - most - 1 :])
+    for count in range(1, most + 1):
+        is_far = largest[count - 1] > GAIN * max(largest[count], clues.roundings)
+        if is_far and largest[count] <= ROUNDINGS * clues.roundings:
+            return count
+    return 0
 
 
 def _of_places(kind: HintKind, reference: Reals, candidate: Reals, *numbers: float) -> Hint:

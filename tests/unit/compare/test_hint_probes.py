@@ -61,15 +61,21 @@ def rounded(x: Reals, dtype: DType) -> Reals:
     return widen(cast(HostTensor.from_array(x), dtype).array, dtype).astype(np.float64)
 
 
-def one_channel(x: Reals) -> Reals:
+def one_channel(x: Reals, factor: float = 1.5) -> Reals:
     x = x.copy()
-    x[:, 3] *= 1.5
+    x[:, 3] *= factor
     return x
 
 
-def one_element(x: Reals) -> Reals:
+def few_rows(x: Reals) -> Reals:
     x = x.copy()
-    x.flat[17] += 1.0
+    x[[5, 80, 411]] += values(3, 16)
+    return x
+
+
+def one_element(x: Reals, more: float = 1.0) -> Reals:
+    x = x.copy()
+    x.flat[17] += more
     return x
 
 
@@ -162,6 +168,10 @@ PLANTED: dict[str, tuple[Reals, Callable[[Reals], Reals], HintKind]] = {
     "dropout of the older mode": (TOKENS, lambda x: dropped(x, 0.3, 1.0), HintKind.DROPOUT),
     "one channel": (IMAGES, one_channel, HintKind.FEW_INDICES),
     "one element": (TOKENS, one_element, HintKind.FEW_ELEMENTS),
+    "a channel slightly off": (IMAGES, lambda x: one_channel(x, 1 + 1e-5), HintKind.FEW_INDICES),
+    "one channel of few numbers": (values(4, 10), lambda x: one_channel(x, 0.0), HintKind.FEW_INDICES),
+    "a row of many": (values(512, 16), lambda x: few_rows(x), HintKind.FEW_INDICES),
+    "an element slightly off": (TOKENS, lambda x: one_element(x, 1e-5), HintKind.FEW_ELEMENTS),
     "border": (IMAGES, at_border, HintKind.BORDER),
     "one more at the border": (
         IMAGES,

@@ -12,7 +12,6 @@ from padiff_rpc.v1.words import HintKind, Phase
 # figures; `{axis}`, `{i}`, `{j}`: its first three as whole ones; `{name}`, `{second}`, `{third}`: its names.
 _TEMPLATES: Mapping[HintKind, str] = {
     HintKind.UNKNOWN: "unknown",
-    HintKind.TRANSPOSED: "the last two axes are exchanged (transposed)",
     HintKind.RESHAPED: "the same elements in another shape",
     HintKind.PERMUTED: "along axis {axis} the indices are in another order ({i} of {j} moved)",
     HintKind.INTERLEAVED: (
@@ -22,7 +21,6 @@ _TEMPLATES: Mapping[HintKind, str] = {
     HintKind.FLIPPED: "axis {axis} is reversed",
     HintKind.ROLLED: "along axis {axis} everything is rolled by {i}",
     HintKind.SHIFTED: "along axis {axis} everything is moved by {i}",
-    HintKind.SWAPPED: "the candidate has what the reference has in {name}: the two may be swapped",
     HintKind.SIGN: "the sign is the opposite",
     HintKind.SCALED: "a factor throughout: candidate = {n} * reference",
     HintKind.OFFSET: "a constant throughout: candidate = reference + {n}",
@@ -39,8 +37,6 @@ _TEMPLATES: Mapping[HintKind, str] = {
     HintKind.MOMENTUM: "the share of the new value: {n} in the reference, {m} in the candidate",
     HintKind.UNBIASED: "the {side} divides the variance by n - 1, the {other} by n (n = {axis})",
     HintKind.GELU: "the {side} computes the GELU by tanh, the {other} by erf",
-    HintKind.ACTIVATION: "the {side} alone applies {name}",
-    HintKind.ROUNDED: "the {side}'s values are rounded to {name}",
     HintKind.DROPOUT: "dropout is active on the {side}: it drops {n} of the elements, and scales by {m}",
     HintKind.WRONG_AXIS: "another axis: axis {axis} in the reference, axis {i} in the candidate",
     HintKind.MASK_INVERTED: "the mask is inverted",
@@ -52,7 +48,6 @@ _TEMPLATES: Mapping[HintKind, str] = {
     HintKind.MORE_AT_BORDER: (
         "the candidate has {i} more along axis {axis}, and the rest agrees: ceil_mode or padding"
     ),
-    HintKind.STALE: "the candidate has the value of before the step: it was not updated",
     HintKind.ACCUMULATED: "the gradient of the step before was added: it was not cleared",
     HintKind.SETTING: "{name} is {second} in the reference, {third} in the candidate",
     HintKind.OTHER_KIND: "the layers are of different kinds: {name} and {second}",
@@ -165,7 +160,44 @@ def _statistics(hint: Hint) -> str:
     )
 
 
+def _transposed(hint: Hint) -> str:
+    if hint.names:
+        return f"the layer takes {hint.names[0]} transposed"
+    return "the last two axes are exchanged (transposed)"
+
+
+def _activation(hint: Hint) -> str:
+    if len(hint.names) > 1:
+        return f"the {hint.side} applies {hint.names[0]} in place of {hint.names[1]}"
+    return f"the {hint.side} alone applies {hint.names[0]}"
+
+
+def _rounded(hint: Hint) -> str:
+    what = f"the {hint.side}'s values"
+    if len(hint.names) > 1:
+        what = f"the values of {hint.names[1]} on the {hint.side}"
+    return f"{what} are rounded to {hint.names[0]}"
+
+
+def _swapped(hint: Hint) -> str:
+    if len(hint.names) > 1:
+        return f"the layer takes {hint.names[0]} in place of {hint.names[1]}"
+    there = hint.names[0] if hint.names else "another weight"
+    return f"the candidate has what the reference has in {there}: the two may be swapped"
+
+
+def _stale(hint: Hint) -> str:
+    if hint.names:
+        return f"the layer takes {hint.names[0]} as it was before the step"
+    return "the candidate has the value of before the step: it was not updated"
+
+
 _WRITTEN: Mapping[HintKind, Callable[[Hint], str]] = {
+    HintKind.TRANSPOSED: _transposed,
+    HintKind.ACTIVATION: _activation,
+    HintKind.ROUNDED: _rounded,
+    HintKind.SWAPPED: _swapped,
+    HintKind.STALE: _stale,
     HintKind.AXES: _axes,
     HintKind.PARTS: _parts,
     HintKind.FEW_INDICES: _few_indices,

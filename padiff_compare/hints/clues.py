@@ -43,6 +43,25 @@ class Samples:
 
 
 @record
+class Product:
+    """A linear layer's call on the reference.
+
+    Attributes:
+        entered: some rows of what it was called with, the first.
+        name: the full name of its weight.
+        weight: as the candidate stores it.
+        before: of the step before; None where it is the same.
+        others: the other weights of its shape, by their full names.
+    """
+
+    entered: Reals
+    name: str
+    weight: Reals
+    before: Optional[Reals]
+    others: Mapping[str, Reals]
+
+
+@record
 class Clues:
     """What is known of a pair besides its values.
 
@@ -55,6 +74,8 @@ class Clues:
             broadcasts; None where that is not known.
         vectors: one-dimensional weights of the layer by their common names; the reference's, if it has them.
         now, before: of a weight and its gradient, samples of what they are, and were a step ago.
+        entered: some rows of what an activation was called with, the first.
+        product: of a linear layer's output.
         roundings: the spacing of the coarser dtype at 1.
     """
 
@@ -66,6 +87,8 @@ class Clues:
     vectors: Mapping[str, Reals] = dataclasses.field(default_factory=dict)
     now: Optional[Samples] = None
     before: Optional[Samples] = None
+    entered: Optional[Reals] = None
+    product: Optional[Product] = None
     roundings: float = float(np.finfo(np.float64).eps)
 
     def hint(

@@ -157,7 +157,7 @@ def rounded(clues: Clues, reference: Reals, candidate: Reals) -> Optional[Hint]:
         ):
             if epsilon(dtype) <= clues.roundings or not _is_all(dtype, coarser) or _is_mostly(dtype, finer):
                 continue
-            made = _rounded(finer, dtype)
+            made = rounded_to(dtype, finer)
             equal = float(np.mean(np.abs(made - coarser) <= ROUNDINGS * clues.roundings * np.abs(coarser)))
             before, after = relative_l2(finer, coarser), relative_l2(made, coarser)
             if before <= _ROUNDINGS_INSIDE * epsilon(dtype):
@@ -172,17 +172,18 @@ def rounded(clues: Clues, reference: Reals, candidate: Reals) -> Optional[Hint]:
     return None
 
 
-def _rounded(values: Reals, dtype: DType) -> Reals:
+def rounded_to(dtype: DType, values: Reals) -> Reals:
+    """Returns the nearest numbers of a coarser dtype."""
     array: Array = np.ascontiguousarray(values)
     return widen(cast(HostTensor(array=array, dtype=DType.FLOAT64), dtype).array, dtype).astype(np.float64)
 
 
 def _is_all(dtype: DType, values: Reals) -> bool:
-    return bool(np.mean(_rounded(values, dtype) == values) > 0.999)
+    return bool(np.mean(rounded_to(dtype, values) == values) > 0.999)
 
 
 def _is_mostly(dtype: DType, values: Reals) -> bool:
-    return bool(np.mean(_rounded(values, dtype) == values) > 0.5)
+    return bool(np.mean(rounded_to(dtype, values) == values) > 0.5)
 
 
 def unbiased(clues: Clues, reference: Reals, candidate: Reals) -> Optional[Hint]:

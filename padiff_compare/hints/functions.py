@@ -67,7 +67,7 @@ def _erf(x: Reals) -> Reals:
     return np.vectorize(math.erf, otypes=[np.float64])(x) if x.size else x
 
 
-_ACTIVATIONS: Mapping[str, Callable[[Reals], Reals]] = {
+ACTIVATIONS: Mapping[str, Callable[[Reals], Reals]] = {
     "relu": lambda x: np.maximum(x, 0.0),
     "relu6": lambda x: np.clip(x, 0.0, 6.0),
     "leakyrelu": lambda x: np.where(x > 0.0, x, 0.01 * x),
@@ -88,13 +88,30 @@ def activation(clues: Clues, reference: Reals, candidate: Reals) -> Optional[Hin
     for side, given, made in ((Side.CANDIDATE, reference, candidate), (Side.REFERENCE, candidate, reference)):
         if not given.any():
             continue
-        for name, function in _ACTIVATIONS.items():
+        for name, function in ACTIVATIONS.items():
             is_whole = name == "softmax"
             ours, theirs = (given, made) if is_whole else (_some(given), _some(made))
             with np.errstate(all="ignore"):
                 hint = clues.hint(HintKind.ACTIVATION, function(ours), ours, theirs, side=side, names=(name,))
             if hint is not None:
                 return hint
+    return None
+
+
+def other_activation(clues: Clues, reference: Reals, candidate: Reals) -> Optional[Hint]:
+    """Another activation of what the layer was called with: b = g(x), for the common g."""
+    rows, own = clues.entered, clues.kinds[0]
+    if rows is None or own not in ACTIVATIONS or not _is_of_values(clues, reference, candidate):
+        return None
+    ours, theirs = (one.reshape(-1, one.shape[-1])[: len(rows)] for one in (reference, candidate))
+    for name, function in ACTIVATIONS.items():
+        if name == own or ours.shape != rows.shape:
+            continue
+        with np.errstate(all="ignore"):
+            made = function(rows)
+        hint = clues.hint(HintKind.ACTIVATION, made, ours, theirs, side=Side.CANDIDATE, names=(name, own))
+        if hint is not None:
+            return hint
     return None
 
 
@@ -185,4 +202,4 @@ def _is_of_values(clues: Clues, reference: Reals, candidate: Reals) -> bool:
     return is_value and reference.shape == candidate.shape and reference.size >= _FEWEST
 
 
-PROBES: tuple[Probe, ...] = (gelu, activation, dropout, wrong_axis)
+PROBES: tuple[Probe, ...] = (gelu, other_activation, activation, dropout, wrong_axis)

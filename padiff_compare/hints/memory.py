@@ -1,24 +1,28 @@
-"""Memory of a comparison's earlier tensors, as far as hints need it: samples, vectors, inputs of norms."""
+"""Memory of a comparison's earlier tensors, as far as hints need it: samples, vectors, inputs of layers."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Set
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Optional
 
 import numpy as np
 
 from padiff_compare.capture.sides import TensorPair
-from padiff_compare.hints.clues import Reals, Samples, looked_at
+from padiff_compare.hints.clues import MOST_ELEMENTS, Product, Reals, Samples, looked_at
 from padiff_compare.join.calls import CallPair
 from padiff_compare.join.captures import shown_at
 from padiff_compare.judge.measured import ShownAt
-from padiff_rpc.tensors import COMPLEX, HostTensor, widen
-from padiff_rpc.v1.words import CallMoment, CaptureKind
+from padiff_rpc.tensors import COMPLEX, FLOATING, Array, HostTensor, widen
+from padiff_rpc.v1.words import CallMoment, CaptureKind, DType
 
 _SAMPLED = 1024
 _WEIGHTS = frozenset({CaptureKind.PARAMETER, CaptureKind.BUFFER})
 _KEPT = _WEIGHTS | {CaptureKind.PARAMETER_GRADIENT}
 _LONGEST = 1 << 16
+# Rows that tell which weight a linear layer took, and elements of all matrices that are kept.
+_ROWS = 64
+_MOST_OF_MATRICES = 1 << 23
 
 
 def _sample(tensor: HostTensor) -> Reals:
@@ -69,31 +73,84 @@ class Memory:
         return None
 
 
-class NormInputs:
-    """Variances of what norms of the reference were called with, until the norms return."""
+class Matrices:
+    """The reference's matrices of linear layers, as the candidate stores them; no more than a bound."""
+
+    def __init__(self) -> None:
+        self._now: dict[str, Array] = {}
+        self._before: dict[str, Array] = {}
+        self._left = _MOST_OF_MATRICES
+
+    def note(self, name: str, tensor: HostTensor) -> None:
+        """Takes a parameter of a linear layer, as it is now."""
+        known = self._now.get(name)
+        if tensor.array.ndim != 2 or tensor.dtype not in FLOATING:
+            return
+        if known is None:
+            if tensor.array.size > min(self._left, MOST_ELEMENTS):
+                return
+            self._left -= tensor.array.size
+        elif not np.array_equal(known, tensor.array):
+            self._before[name] = known
+        else:
+            return
+        self._now[name] = tensor.array.copy()
+
+    def product(self, name: str, dtype: DType, entered: Reals) -> Optional[Product]:
+        """Returns a linear layer's call with these rows; None where its weight is not kept."""
+        own = self._now.get(name)
+        if own is None:
+            return None
+        before = self._before.get(name)
+        return Product(
+            entered=entered,
+            name=name,
+            weight=_reals(own, dtype),
+            before=None if before is None else _reals(before, dtype),
+            others={
+                other: _reals(array, dtype)
+                for other, array in self._now.items()
+                if other != name and array.shape == own.shape and array.dtype == own.dtype
+            },
+        )
+
+
+def _reals(array: Array, dtype: DType) -> Reals:
+    return widen(array, dtype).astype(np.float64, copy=False)
+
+
+def rows_of(tensor: HostTensor) -> Optional[Reals]:
+    """Returns the first rows along the last axis; None where there is none."""
+    if tensor.array.ndim < 2 or tensor.dtype not in FLOATING:
+        return None
+    return _reals(tensor.array.reshape(-1, tensor.array.shape[-1])[:_ROWS], tensor.dtype)
+
+
+class Entered:
+    """Something of what layers of the reference were called with, until they return."""
 
     def __init__(self, calls: Iterable[CallPair], paths: Set[str]) -> None:
-        """`calls`: of a pass, in the reference's order; `paths`: of the norms that are looked at."""
+        """`calls`: of a pass, in the reference's order; `paths`: of the layers that are looked at."""
         first: dict[TensorPair[int], ShownAt] = {}
-        # The entries of norms, by the places where their inputs show first.
-        self._entries: dict[ShownAt, ShownAt] = {}
+        # The entries of calls, by the places where their first inputs show first.
+        self._entries: defaultdict[ShownAt, list[ShownAt]] = defaultdict(list)
         for call in calls if paths else ():
             for number, slots in enumerate(call.slots.pairs):
                 own = shown_at(call, slots)
                 shown = first.setdefault(slots.tensors, own)
                 if not number and call.moment is CallMoment.ENTRY and own.reference in paths:
-                    self._entries[shown] = own
-        self._variances: dict[tuple[str, int], Optional[Reals]] = {}
+                    self._entries[shown].append(own)
+        self._kept: dict[tuple[str, int], Optional[Reals]] = {}
 
-    def entry(self, shown: ShownAt) -> Optional[ShownAt]:
-        """Returns where a norm was called with what shows at a place; None for all that no norm takes."""
-        return self._entries.get(shown)
+    def entries(self, shown: ShownAt) -> Sequence[ShownAt]:
+        """Returns where layers were called with what shows at a place."""
+        return self._entries.get(shown, ())
 
-    def enter(self, entry: ShownAt, variance: Optional[Reals]) -> None:
-        """Takes the variance of what a norm was called with."""
-        self._variances[entry.reference, entry.call] = variance
+    def enter(self, entry: ShownAt, kept: Optional[Reals]) -> None:
+        """Takes what is kept of a call's input."""
+        self._kept[entry.reference, entry.call] = kept
 
     def leave(self, shown: ShownAt) -> Optional[Reals]:
-        """Returns the variance for a norm that returns, once."""
+        """Returns what was kept for a call that returns, once."""
         is_exit = shown.moment is CallMoment.EXIT
-        return self._variances.pop((shown.reference, shown.call), None) if is_exit else None
+        return self._kept.pop((shown.reference, shown.call), None) if is_exit else None

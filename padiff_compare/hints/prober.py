@@ -8,8 +8,17 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import Optional
 
-from padiff_compare.hints.clues import Clues, corner, looked_at, relative_l2, roundings_of
-from padiff_compare.hints.memory import Memory, NormInputs
+from padiff_compare.hints.clues import (
+    MOST_ELEMENTS,
+    Clues,
+    Reals,
+    corner,
+    looked_at,
+    relative_l2,
+    roundings_of,
+)
+from padiff_compare.hints.functions import ACTIVATIONS
+from padiff_compare.hints.memory import Entered, Matrices, Memory, rows_of
 from padiff_compare.hints.norms import Settings, variance_of
 from padiff_compare.hints.registry import UNKNOWN, found, ranked
 from padiff_compare.hints.settings import LayerFacts, SettingsTold, Sides
@@ -26,6 +35,8 @@ from padiff_rpc.v1.words import CaptureKind, HintKind, NoteKind, Pass, Phase, Si
 MOST_PROBED = 32
 # Each pair of these is a fault of its own, whatever run it is of.
 _AT_FIRST_HAND = frozenset({Phase.INPUTS, Phase.INITIAL_WEIGHTS})
+_VALUES = frozenset({CaptureKind.INPUT, CaptureKind.OUTPUT})
+_LINEAR = "linear"
 _DIFFER = frozenset({Verdict.MISMATCH, Verdict.SHAPE_MISMATCH, Verdict.DTYPE_MISMATCH, Verdict.NONFINITE})
 
 
@@ -47,17 +58,18 @@ class Prober:
         self._facts = LayerFacts(sides)
         self._told = told
         self._foreseen = foreseen
-        self._memory = Memory()
+        self._memory, self._matrices = Memory(), Matrices()
         self._probed: Counter[Phase] = Counter()
         # The first row that fails of each phase of a free run.
         self._hinted: set[tuple[int, Phase]] = set()
 
     @cached_property
-    def _norms(self) -> NormInputs:
-        """Only of norms whose epsilons differ anything is kept."""
+    def _entered(self) -> Entered:
+        """Of linear layers and activations some rows are kept, of norms whose epsilons differ variances."""
         norms = {one.reference_path for one in self._told.hyper_parameters if one.name == "epsilon"}
-        foreseen = self._foreseen() if norms else None
-        return NormInputs(foreseen.ordered[Side.REFERENCE] if foreseen is not None else (), norms)
+        foreseen = self._foreseen()
+        calls = foreseen.ordered[Side.REFERENCE] if foreseen is not None else ()
+        return Entered(calls, norms | self._facts.of_kinds(_LINEAR, *ACTIVATIONS))
 
     def probe(
         self, aspect: Aspect, measured: Measured, reference: HostTensor, candidate: HostTensor
@@ -66,11 +78,11 @@ class Prober:
         shown = aspect.shown
         if shown is None:
             return ()
+        paths = shown.reference, shown.candidate
         now, before = self._memory.note(aspect.kind, shown, reference, candidate)
-        entry = self._norms.entry(shown)
-        if entry is not None:
-            self._norms.enter(entry, variance_of(*self._layers(entry), reference))
-        variance = self._norms.leave(shown)
+        if aspect.kind is CaptureKind.PARAMETER and self._facts.kinds(*paths)[0] == _LINEAR:
+            self._matrices.note(f"{shown.reference}.{shown.slot}".lstrip("."), reference)
+        entered = self._enter(shown, reference) if aspect.kind in _VALUES else None
         evidence = Evidence(kind=aspect.kind, measured=measured)
         if not judge(evidence, self._options).differs or self._probed[aspect.phase] >= MOST_PROBED:
             return ()
@@ -81,13 +93,36 @@ class Prober:
             kinds=kinds,
             settings=settings,
             name=shown.slot,
-            variance=None if variance is None else variance[corner(reference.array.shape)],
             vectors=self._memory.vectors(shown.reference),
             now=now,
             before=before,
             roundings=roundings_of(reference.dtype, candidate.dtype),
         )
+        if entered is not None:
+            clues = self._with_input(clues, shown, reference, entered)
         return found(clues, *looked_at(reference, candidate)) or (UNKNOWN,)
+
+    def _with_input(self, clues: Clues, shown: ShownAt, reference: HostTensor, entered: Reals) -> Clues:
+        """Returns the clues with what was kept of the layer's input."""
+        if clues.kinds[0] == _LINEAR:
+            if reference.array.size > MOST_ELEMENTS:
+                return clues  # of what is left the rows are others
+            name = f"{shown.reference}.weight".lstrip(".")
+            product = self._matrices.product(name, reference.dtype, entered)
+            return dataclasses.replace(clues, product=product)
+        if clues.kinds[0] in ACTIVATIONS:
+            is_whole = reference.array.size <= MOST_ELEMENTS
+            return dataclasses.replace(clues, entered=entered) if is_whole else clues
+        return dataclasses.replace(clues, variance=entered[corner(reference.array.shape)])
+
+    def _enter(self, shown: ShownAt, reference: HostTensor) -> Optional[Reals]:
+        """Keeps something of what layers are called with; returns what was kept for one that returns."""
+        for entry in self._entered.entries(shown):
+            kind = self._facts.kinds(entry.reference, entry.candidate)[0]
+            is_of_rows = kind == _LINEAR or kind in ACTIVATIONS
+            kept = rows_of(reference) if is_of_rows else variance_of(*self._layers(entry), reference)
+            self._entered.enter(entry, kept)
+        return self._entered.leave(shown)
 
     def _layers(self, shown: ShownAt) -> tuple[tuple[str, str], Settings]:
         """Returns the kinds and the settings of the layers at a place."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Set
 
 import numpy as np
 
-from padiff_compare.hints import formulas, functions, layouts, norms, spots
+from padiff_compare.hints import formulas, functions, layouts, norms, products, spots
 from padiff_compare.hints.clues import Clues, Probe, Reals
 from padiff_rpc.v1.records import Hint
 from padiff_rpc.v1.words import HintKind
@@ -14,6 +14,7 @@ from padiff_rpc.v1.words import HintKind
 # Where several fit equally well the first is the likeliest: what explains most by least comes first.
 PROBES: tuple[Probe, ...] = (
     *norms.PROBES,
+    *products.PROBES,
     *functions.PROBES,
     *layouts.PROBES,
     *formulas.PROBES,

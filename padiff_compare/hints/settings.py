@@ -55,6 +55,10 @@ class LayerFacts:
         )
         return ours, theirs
 
+    def of_kinds(self, *kinds: str) -> frozenset[str]:
+        """Returns the reference's layers of these kinds."""
+        return frozenset(path for path, one in self._layers[Side.REFERENCE].items() if one.kind in kinds)
+
     def settings(self, reference: str, candidate: str) -> dict[str, tuple[Any, Any]]:
         """Returns the settings of two layers, where both have the word."""
         ours, theirs = self._stated(Side.REFERENCE, reference), self._stated(Side.CANDIDATE, candidate)

@@ -14,7 +14,7 @@ _FEWEST_ELEMENTS = 64
 _FEW_ELEMENTS, _FEW_SHARE = 3, 1e-2
 _FEWEST_INDICES, _FEW_INDICES = 4, 0.05
 _FEWEST_OF_INDICES = 16
-_WIDEST_BORDER = 3
+_WIDEST_BORDER, _BORDER_SHARE = 3, 0.2
 # A mark of a mask is this much, or not finite, or (of what a softmax makes) nothing at all.
 _MARK = 1e4
 
@@ -80,9 +80,18 @@ def border(clues: Clues, reference: Reals, candidate: Reals) -> Optional[Hint]:
             inner = found[tuple(slice(width, -width) for _ in axes)]
             is_outer = np.ones_like(found)
             is_outer[tuple(slice(width, -width) for _ in axes)] = False
-            if not inner.any() and found[is_outer].mean() > 0.2:
+            share = apart.mean(axis=others)[is_outer].mean()
+            if not inner.any() and _is_at_both_ends(found) and share > _BORDER_SHARE:
                 return _of_places(HintKind.BORDER, reference, candidate, float(width))
     return None
+
+
+def _is_at_both_ends(found: Bools) -> bool:
+    """Whether the first and the last place of an axis differ, and not one index alone."""
+    return any(
+        np.take(found, 0, axis=axis).any() and np.take(found, -1, axis=axis).any()
+        for axis in range(found.ndim)
+    )
 
 
 def more_at_border(clues: Clues, reference: Reals, candidate: Reals) -> Optional[Hint]:

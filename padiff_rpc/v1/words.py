@@ -383,8 +383,9 @@ class HintKind(Word):
     Attributes:
         UNKNOWN: The pair was looked at, and nothing fits.
         TRANSPOSED: The same numbers in other places: the candidate's last two axes are
-            exchanged; its axes are in another order (numbers: the reference's axis at each place);
-            it has the same elements in order, and another shape.
+            exchanged (names: those of the weight that its layer takes); its axes are in another
+            order (numbers: the reference's axis at each place); it has the same elements in order,
+            and another shape.
         PERMUTED: The indices of an axis are in another order. numbers: the axis; how many
             indices moved, of how many.
         PARTS: Equal parts of an axis are, as query, key and value may be, or heads. numbers:
@@ -393,8 +394,8 @@ class HintKind(Word):
             round. numbers: the axis; the sizes of the outer and the inner one in the reference.
         FLIPPED: An axis is reversed; moved, and its end comes in at its beginning; moved, and
             something else comes in. numbers: the axis; by how much.
-        SWAPPED: The candidate has what the reference has elsewhere. names: the weight, or the
-            slot, of the reference.
+        SWAPPED: The candidate has what the reference has elsewhere, or its layer takes that
+            weight. names: the reference's weight; the one in whose place it is taken.
         SIGN: The same places, numbers that a formula makes of the reference's: the sign; a
             factor (numbers); a constant added (numbers).
         OFFSET_EACH: Something added, a factor, or both, for each index of an axis. numbers: the
@@ -408,8 +409,10 @@ class HintKind(Word):
         UNBIASED: A variance is divided by n on the one side and by n - 1 on the other. side:
             the one with n - 1. numbers: n.
         GELU: A GELU by tanh on the one side (side), by erf on the other.
-        ACTIVATION: An activation that the side alone applies. names: its kind.
-        ROUNDED: The side's numbers are rounded to a coarser dtype. names: the dtype.
+        ACTIVATION: An activation that the side applies. names: its kind; that of the one in
+            whose place it is.
+        ROUNDED: The side's numbers are rounded to a coarser dtype. names: the dtype; the weight
+            of which that is true.
         DROPOUT: The side drops elements and scales the others. numbers: the share that it
             drops, the factor.
         WRONG_AXIS: A softmax, or a norm, is along another axis. numbers: the reference's, the
@@ -421,7 +424,8 @@ class HintKind(Word):
             axes of an image alone (numbers: how wide).
         MORE_AT_BORDER: The shapes differ by a border, and the rest agrees. numbers: the axis;
             how much more the candidate has.
-        STALE: The candidate has what the reference had before this step's update.
+        STALE: The candidate has what the reference had before this step's update, or its layer
+            takes that weight (names).
         ACCUMULATED: The candidate has the reference's gradient, and its own of the step before.
         SETTING: The layers differ in a setting. names: the word; the reference's value; the
             candidate's; the reference's layer.

@@ -70,6 +70,11 @@ class TestEachMistakeOfALockstep:
         hint = hint_of(report, "last")
         assert (hint.kind, hint.names, hint.verified) == (HintKind.ROUNDED, ("float16",), True)
 
+    def test_transposed_weight(self, report: Report) -> None:
+        hint = hint_of(report, "turned")
+        assert (hint.kind, hint.names) == (HintKind.TRANSPOSED, ("turned.weight",))
+        assert hint.verified
+
     def test_what_agrees_has_none(self, report: Report) -> None:
         assert not row_of(report, "fc", CaptureKind.OUTPUT, Phase.FORWARD).hints
 

@@ -34,6 +34,13 @@ class Affine(nn.Layer):
         return x @ self.weight + 0.0 * self.bias
 
 
+class Turned(nn.Linear):
+    """Takes its weight transposed."""
+
+    def forward(self, x):
+        return x @ self.weight.t() + self.bias
+
+
 class Many(nn.Layer):
     def __init__(self):
         super().__init__()
@@ -44,11 +51,12 @@ class Many(nn.Layer):
         self.affine = Affine()
         self.fc = nn.Linear(2 * WIDTH, WIDTH)
         self.last = Factor(half=True)
+        self.turned = Turned(WIDTH, WIDTH)
 
     def forward(self, x):
         x = self.gelu(self.norm(0.1 * x))
         x = self.sign(self.scale(x))
-        return self.last(self.fc(self.affine(x)))
+        return self.turned(self.last(self.fc(self.affine(x))))
 
 
 class Square(nn.Layer):

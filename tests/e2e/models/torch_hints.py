@@ -46,11 +46,12 @@ class Many(nn.Module):
         self.affine = Affine()
         self.fc = nn.Linear(2 * WIDTH, WIDTH)
         self.last = Factor()
+        self.turned = nn.Linear(WIDTH, WIDTH)
 
     def forward(self, x):
         x = self.gelu(self.norm(0.1 * x))
         x = self.sign(self.scale(x))
-        return self.last(self.fc(self.affine(x)))
+        return self.turned(self.last(self.fc(self.affine(x))))
 
 
 class Square(nn.Module):

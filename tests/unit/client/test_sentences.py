@@ -149,6 +149,22 @@ def test_every_kind_of_hint_has_a_sentence(kind: HintKind, side: Side) -> None:
             Hint(kind=HintKind.SCALED, numbers=(0.25,), verified=True, before=0.75, after=1e-8),
             "a factor throughout: candidate = 0.25 * reference (verified, relative L2 1e-08 so, 0.75 ",
         ),
+        (
+            Hint(kind=HintKind.SWAPPED, names=("key.weight", "value.weight")),
+            "the layer takes key.weight in place of value.weight",
+        ),
+        (
+            Hint(kind=HintKind.TRANSPOSED, names=("fc.weight",)),
+            "the layer takes fc.weight transposed",
+        ),
+        (
+            Hint(kind=HintKind.ROUNDED, side=Side.CANDIDATE, names=("float16", "fc.weight")),
+            "the values of fc.weight on the candidate are rounded to float16",
+        ),
+        (
+            Hint(kind=HintKind.ACTIVATION, side=Side.CANDIDATE, names=("gelu", "silu")),
+            "the candidate applies gelu in place of silu",
+        ),
         (Hint(kind=HintKind.STATISTICS), "other statistics of the norm: one side may be in train mode"),
         (Hint(kind=HintKind.SETTING, names=("mode\x1b", "1", "2", "fc")), "mode\\x1b is 1 in the reference"),
     ],

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from padiff_compare.hints.clues import Clues, Reals, Samples, looked_at, roundings_of
+from padiff_compare.hints.clues import Clues, Product, Reals, Samples, looked_at, roundings_of
+from padiff_compare.hints.functions import ACTIVATIONS
 from padiff_compare.hints.norms import variance_of
 from padiff_compare.hints.registry import PROBES, UNKNOWN, found, ranked
 from padiff_compare.judge.evidence import Evidence
@@ -334,6 +335,43 @@ def test_a_weight_that_stood_still_and_a_gradient_that_was_added_to_are_told() -
     assert found(known, after, after + before)[0].kind is HintKind.ACCUMULATED
 
 
+@pytest.mark.parametrize(
+    ("own", "name", "other"),
+    [("silu", "gelu", gelu), ("relu", "softplus", lambda x: np.logaddexp(x, 0.0)), ("gelu", "tanh", np.tanh)],
+)
+def test_an_activation_in_place_of_another_is_told(
+    own: str, name: str, other: Callable[[Reals], Reals]
+) -> None:
+    x = as_float32(values(4, 20, 16))
+    known = clues(kinds=(own, own), entered=x.reshape(-1, 16)[:64])
+    (first, *_) = found(known, as_float32(ACTIVATIONS[own](x)), noisy(other(x)))
+    assert (first.kind, first.names, first.verified) == (HintKind.ACTIVATION, (name, own), True)
+
+
+@pytest.mark.parametrize("is_turned", [False, True])
+@pytest.mark.parametrize("kind", [HintKind.TRANSPOSED, HintKind.SWAPPED, HintKind.STALE, HintKind.ROUNDED])
+def test_a_linear_layer_may_take_another_weight(kind: HintKind, is_turned: bool) -> None:
+    """However it stores its weight, and whatever bias it adds."""
+    x, bias, (own, other, before) = values(40, 16), values(16), (values(16, 16) for _ in range(3))
+    known = clues(
+        product=Product(
+            entered=x[:32], name="fc.weight", weight=own, before=before, others={"o.weight": other}
+        )
+    )
+    taken = {
+        HintKind.TRANSPOSED: own.T,
+        HintKind.SWAPPED: other,
+        HintKind.STALE: before,
+        HintKind.ROUNDED: rounded(own, DType.BFLOAT16),
+    }[kind]
+    pair = [as_float32(x @ (one.T if is_turned else one) + bias).reshape(4, 10, 16) for one in (own, taken)]
+    (first, *_) = found(known, *pair)
+    named = {HintKind.SWAPPED: ("o.weight",), HintKind.ROUNDED: ("bfloat16",)}
+    names = (*named.get(kind, ()), "fc.weight")
+    assert (first.kind, first.names, first.verified) == (kind, names, True)
+    assert found(known, pair[0], as_float32(values(4, 10, 16))) == ()
+
+
 SHAPES = [(), (1,), (5,), (300,), (2, 2), (3, 7), (16, 16), (4, 8, 10, 10), (4, 24, 32), (2, 4, 4, 4, 4)]
 KINDS = [CaptureKind.OUTPUT, CaptureKind.PARAMETER_GRADIENT, CaptureKind.PARAMETER, CaptureKind.LOSS]
 
@@ -357,6 +395,14 @@ def test_of_rounding_nothing_is_said(shape: tuple[int, ...]) -> None:
         for epsilons in (0.5, 1.0, 8.0, 200.0):
             reference = as_float32(values(*shape))
             assert hints(reference, noisy(reference, epsilons), clues(kind)) == (HintKind.UNKNOWN,)
+
+
+def test_a_table_with_few_other_rows_has_no_border() -> None:
+    reference = values(8, 12, 16)
+    candidate = reference.copy()
+    candidate[3, 0, 5] += 1.0
+    candidate[5, 11, 2] += 1.0
+    assert hints(reference, candidate) == (HintKind.FEW_ELEMENTS,)
 
 
 def test_of_shapes_that_differ_nothing_is_said_without_evidence() -> None:

@@ -32,7 +32,9 @@ from padiff_rpc.v1.records import Hint, Note, Options, Row
 from padiff_rpc.v1.words import CaptureKind, HintKind, NoteKind, Pass, Phase, Side, Verdict
 
 # Of each phase so many pairs that differ are looked at: in a free run one fault makes thousands of them.
+# Those that are near, which rounding may still explain, are counted by themselves.
 MOST_PROBED = 32
+_NEAR_ROUNDINGS = 128.0
 # Each pair of these is a fault of its own, whatever run it is of.
 _AT_FIRST_HAND = frozenset({Phase.INPUTS, Phase.INITIAL_WEIGHTS})
 _VALUES = frozenset({CaptureKind.INPUT, CaptureKind.OUTPUT})
@@ -59,7 +61,9 @@ class Prober:
         self._told = told
         self._foreseen = foreseen
         self._memory, self._matrices = Memory(), Matrices()
-        self._probed: Counter[Phase] = Counter()
+        self._probed: Counter[tuple[Phase, bool]] = Counter()
+        # A row that fails was not looked at.
+        self._is_limited = False
         # The first row that fails of each phase of a free run.
         self._hinted: set[tuple[int, Phase]] = set()
 
@@ -84,9 +88,14 @@ class Prober:
             self._matrices.note(f"{shown.reference}.{shown.slot}".lstrip("."), reference)
         entered = self._enter(shown, reference) if aspect.kind in _VALUES else None
         evidence = Evidence(kind=aspect.kind, measured=measured)
-        if not judge(evidence, self._options).differs or self._probed[aspect.phase] >= MOST_PROBED:
+        if not judge(evidence, self._options).differs:
             return ()
-        self._probed[aspect.phase] += 1
+        roundings = roundings_of(reference.dtype, candidate.dtype)
+        figures = measured.figures
+        is_near = figures is not None and figures.relative_l2 <= _NEAR_ROUNDINGS * roundings
+        self._probed[aspect.phase, is_near] += 1
+        if self._probed[aspect.phase, is_near] > MOST_PROBED:
+            return ()
         kinds, settings = self._layers(shown)
         clues = Clues(
             evidence=evidence,
@@ -96,7 +105,7 @@ class Prober:
             vectors=self._memory.vectors(shown.reference),
             now=now,
             before=before,
-            roundings=roundings_of(reference.dtype, candidate.dtype),
+            roundings=roundings,
         )
         if entered is not None:
             clues = self._with_input(clues, shown, reference, entered)
@@ -130,8 +139,8 @@ class Prober:
         return self._facts.kinds(*paths), self._facts.settings(*paths)
 
     def notes(self) -> tuple[Note, ...]:
-        """Returns how many pairs were looked at, where there were more."""
-        if all(number < MOST_PROBED for number in self._probed.values()):
+        """Returns how many pairs were looked at, where more would have had hints."""
+        if not self._is_limited:
             return ()
         return (Note(kind=NoteKind.HINTS_LIMITED, numbers=(float(MOST_PROBED),)),)
 
@@ -146,6 +155,7 @@ class Prober:
         values = [hint for hint in row.hints if hint.kind is not HintKind.UNKNOWN]
         hints = ranked([*self._swapped(row), *values], self._facts.hints(row, self._told))
         was_looked_at = bool(row.hints) or hints != (UNKNOWN,)
+        self._is_limited |= not row.hints and row.figures is not None
         return dataclasses.replace(row, hints=hints if was_looked_at else ())
 
     def _swapped(self, row: Row) -> tuple[Hint, ...]:

@@ -40,6 +40,11 @@ LOSSES = TensorPair(reference=LOSS_KEY, candidate=LOSS_KEY)
 _GIVEN = Aspect(phase=Phase.INPUTS, kind=CaptureKind.INPUT)
 _MADE = Aspect(phase=Phase.FORWARD, kind=CaptureKind.OUTPUT)
 _SENT_BACK = Aspect(phase=Phase.BACKWARD, kind=CaptureKind.OUTPUT_GRADIENT)
+_LOST = Aspect(
+    phase=Phase.LOSS,
+    kind=CaptureKind.LOSS,
+    shown=ShownAt(reference="", candidate="", slot=LOSS_KEY),
+)
 _MOMENTS = {CaptureKind.INPUT: CallMoment.ENTRY, CaptureKind.OUTPUT: CallMoment.EXIT}
 
 
@@ -111,7 +116,7 @@ class StepCaptures:
         self.compared_parameters, self.made_parameters = self.weights.trained, self.weights.made
         self.values: PairTable[int] = PairTable(_MADE, store, ready)
         self.gradients: PairTable[int] = PairTable(_SENT_BACK, store, ready)
-        self.losses: PairTable[str] = PairTable(Aspect(phase=Phase.LOSS, kind=CaptureKind.LOSS), store, ready)
+        self.losses: PairTable[str] = PairTable(_LOST, store, ready)
         self.losses.expect(LOSSES)
         self.targets = Targets(store, ready)
         self._parameter_gradients = ParameterGradients(

@@ -112,3 +112,11 @@ class Frozen(fake.Layer):
 
     def forward(self, x):
         return self.fc(x)
+
+
+def mean_loss(output):
+    return (output * output).mean()
+
+
+def sum_loss(output):
+    return (output * output).sum()

@@ -59,3 +59,13 @@ def test_a_weight_that_was_not_updated_is_stale(service: Service) -> None:
     report = compare(service, off(optimizer="sgd"), off(optimizer="standing"), steps=1)
     [row] = hinted(report, Phase.WEIGHTS)
     assert row.hints[0].kind is HintKind.STALE
+
+
+def test_a_sum_in_place_of_a_mean_is_a_factor_of_the_loss(service: Service) -> None:
+    losses = [f"judging_models:{name}" for name in ("mean_loss", "sum_loss")]
+    report = compare(service, *(model("judging_models:Off", loss=loss) for loss in losses))
+    [row] = hinted(report, Phase.LOSS)
+    (hint, *_) = row.hints
+    assert (hint.kind, hint.verified) == (HintKind.SCALED, True)
+    assert hint.numbers[0] > 1.0
+    assert hint.numbers[0] == round(hint.numbers[0])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Optional
 
 from benchmarks.faults.faults import Fault
+from benchmarks.faults.naming import NAMES
 from benchmarks.faults.subjects import SUBJECTS
 from padiff_client import Report
 from padiff_rpc.v1.records import Row
@@ -83,5 +84,5 @@ def _hint(fault: Fault, row: Optional[Row]) -> str:
     hints = getattr(row, "hints", ())
     if not hints:
         return UNKNOWN
-    named = [str(getattr(hint, "kind", hint)) for hint in hints[:HINTS_READ]]
-    return "right" if any(fault.kind in one for one in named) else f"wrong: {', '.join(named)}"
+    named = [hint.kind.value for hint in hints[:HINTS_READ]]
+    return "right" if NAMES[fault.kind] & set(named) else f"wrong: {', '.join(named)}"

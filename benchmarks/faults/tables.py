@@ -67,11 +67,11 @@ def misses(faults: Sequence[Fault], pairs: Sequence[Healthy], results: Results) 
         if wrong:
             lines.append(f"{wrong[0]['found']} ({len(wrong)} times): {pair.id}: {wrong[0]['said']}")
     for fault in faults:
-        lines += [
-            f"{result['found']}: {fault.id}: {result['said']}"
-            for result in results.of(fault.id)
-            if result["found"] != EXACT
-        ]
+        for result in results.of(fault.id):
+            if result["found"] != EXACT:
+                lines.append(f"{result['found']}: {fault.id}: {result['said']}")
+            if result["hint"].startswith("wrong"):
+                lines.append(f"hint {result['hint']}: {fault.id}")
     return "\n".join(lines)
 
 

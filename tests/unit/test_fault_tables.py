@@ -16,6 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from benchmarks.faults import outcomes, tables
 from benchmarks.faults.faults import FAULTS, KINDS, Fault
 from benchmarks.faults.healthy import HEALTHY
+from benchmarks.faults.naming import NAMES
 from benchmarks.faults.results import Results
 from benchmarks.faults.subjects import FAULTED, SUBJECTS, Setting
 from padiff_client import Report
@@ -42,6 +43,10 @@ def test_faults_are_drawn_the_same_way_each_time() -> None:
 
 def test_every_kind_finds_as_many_sites_as_it_asks_for() -> None:
     assert [kind for kind in KINDS if len(list(kind.faults())) != kind.count] == []
+
+
+def test_it_is_said_of_every_class_which_hints_name_it() -> None:
+    assert set(NAMES) == {fault.kind for fault in FAULTS}
 
 
 def test_every_fault_names_a_site_and_real_phases() -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import random
 import re
+import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -28,6 +29,9 @@ Entry = Union[Fault, Healthy]
 
 def main() -> int:
     """Returns 1 where a fault was not found at its culprit, or a healthy pair did not pass."""
+    # A run in the background ends its processes, too, when it is told to end.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda number, frame: sys.exit(128 + number))
     asked = _arguments()
     options = {name: yaml.safe_load(text) for name, _, text in map(_parted, asked.options.split(",")) if name}
     name = re.sub(r"[^\w.=-]+", "_", asked.options) or "default"

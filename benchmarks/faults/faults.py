@@ -101,7 +101,7 @@ class Fault:
     @property
     def is_glue(self) -> bool:
         """Whether it lies between the calls that a layer's own code makes."""
-        return self.member != "forward" and self.where != "setting" and self.site not in ("loss", "optimizer")
+        return self.site in ("", *SUBJECTS[self.setting.subject].callers)
 
     def planted(self) -> dict[str, Any]:
         """Returns the arguments of `plant`."""
@@ -286,7 +286,7 @@ def _of_optimizer(
 OF_TRAINING = (
     _of_loss("cnn", "smoothing", "setting", "", 0.01),
     _of_loss("vit", "reduction", "setting", "", "sum"),
-    _of_loss("encoder", "ignored", "setting", "", 3),
+    _of_loss("encoder", "ignored", "setting", "", 5),
     _of_loss("decoder", "logits", "result", "scale", 1.0001),
     _of_loss("lstm", "logits", "result", "softmax", None),
     _of_loss("resnet50", "classify", "result", "scale", 1.0001),
@@ -310,13 +310,13 @@ OF_TRAINING = (
     _of_optimizer("betas", "cnn", "momentum", "momentum", 0.9001),
     _of_optimizer("optimizer epsilon", "vit", "adamw", "epsilon", 1e-7),
     _of_optimizer("optimizer epsilon", "unet", "adam", "epsilon", 1e-6),
-    _of_optimizer("optimizer epsilon", "decoder", "adagrad", "adagrad_epsilon", 1e-5),
+    _of_optimizer("optimizer epsilon", "decoder", "adagrad", "adagrad_epsilon", 1e-3),
     _of_optimizer("decay", "cnn", "adamw", "decay", 0.011),
     _of_optimizer("decay", "vit", "adamw", "decay", 0.02),
     _of_optimizer("decay", "unet", "momentum", "l2", 2e-4),
     _of_optimizer("decay", "encoder", "adamw", "undecayed", "norm", "norm"),
     _of_optimizer("decay", "decoder", "adamw", "is_coupled", True),
-    _of_optimizer("optimizer formula", "vit", "adamw", "amsgrad", True),
+    _of_optimizer("optimizer formula", "vit", "adamw", "clip", 0.1),
     _of_optimizer("optimizer formula", "cnn", "momentum", "nesterov", False),
     _of_optimizer("optimizer formula", "decoder", "adagrad", "accumulated", 0.0),
     _of_optimizer("optimizer formula", "unet", "momentum", "clip", 0.1),

@@ -113,7 +113,7 @@ class Detector(nn.Layer):
         return F.interpolate(x, scale_factor=2, mode="nearest")
 
     def sizes(self, raw: Tensor, step: int) -> Tensor:
-        return paddle.exp(0.1 * raw) * (2 * step)
+        return paddle.exp(paddle.clip(0.1 * raw, max=4.0)) * (2 * step)
 
     def centres(self, raw: Tensor, step: int) -> Tensor:
         height, width = raw.shape[2:]

@@ -92,7 +92,7 @@ def _with_weight_gradient(target: Any, method: Any, name: str, change: Change) -
 
 def _with_buffer(target: Any, method: Any, name: str, what: str, value: Any) -> Any:
     def changed(*given: Any) -> Any:
-        buffer = target._buffers[name]
+        buffer = getattr(target, name)
         before = buffer.clone()
         made = method(*given)
         if target.training:
@@ -148,11 +148,11 @@ def _tainted(tensor: Tensor, value: str) -> Tensor:
 
 def _counting(tensor: Tensor, value: float) -> Tensor:
     """Larger with each call that this process has made."""
-    calls[0] += 1
-    return tensor * (1 + value * calls[0])
+    _calls[0] += 1
+    return tensor * (1 + value * _calls[0])
 
 
-calls = [0]
+_calls = [0]
 CHANGES: Mapping[str, Callable[[Tensor, Any], Tensor]] = {
     "scale": lambda tensor, value: tensor * value,
     "offset": lambda tensor, value: tensor + value,

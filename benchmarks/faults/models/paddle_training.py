@@ -71,7 +71,7 @@ class Optimizer:
     """
 
     rate, momentum_rate, momentum, nesterov = 1e-3, 0.01, 0.9, True
-    beta1, beta2, epsilon, decay, l2, amsgrad = 0.9, 0.999, 1e-8, 0.01, 1e-4, False
+    beta1, beta2, epsilon, decay, l2 = 0.9, 0.999, 1e-8, 0.01, 1e-4
     adagrad_rate, adagrad_epsilon, accumulated = 0.01, 1e-6, 0.1
     factor, waits, clears = 0.5, 0, True
     left_out: Optional[str] = None
@@ -95,7 +95,7 @@ class Optimizer:
         names = {parameter.name: name for name, parameter in model.named_parameters()}
         undecayed = self.undecayed
         decays = None if undecayed is None else lambda name: undecayed not in names[name]
-        given = {**self.common(model), "amsgrad": self.amsgrad}
+        given = self.common(model)
         betas = (self.beta1, self.beta2, self.epsilon)
         if self.is_coupled:
             return optimizer.Adam(self.rate, *betas, weight_decay=self.decay, **given)

@@ -110,5 +110,5 @@ class Detector(nn.Module):
             (torch.arange(width, dtype=raw.dtype) + 0.5).view(1, 1, 1, width).expand(1, 1, height, width)
         )
         centres = (torch.sigmoid(raw[:, :2]) - 0.5 + torch.cat([columns, rows], 1)) * step
-        sizes = torch.exp(0.1 * raw[:, 2:]) * (2 * step)
+        sizes = torch.exp(torch.clamp(0.1 * raw[:, 2:], max=4.0)) * (2 * step)
         return torch.cat([centres, sizes], 1).flatten(2).transpose(1, 2)

@@ -32,6 +32,12 @@ _TRIED_FIRST = 256
 # Equal values from here on, far above all others, are marks of a mask.
 _SMALLEST_MARK = 1e4
 _TELLING_ELEMENTS, _FEW_DIFFERENT = 64, 4
+_OF_PLACES = frozenset(
+    {
+        *(HintKind.TRANSPOSED, HintKind.AXES, HintKind.RESHAPED, HintKind.PERMUTED),
+        *(HintKind.SHIFTED, HintKind.SWAPPED),
+    }
+)
 
 
 @record
@@ -110,7 +116,7 @@ class Clues:
         is_enough = before > _NOTHING_ROUNDINGS * self.roundings
         if not (is_enough and after <= min(max(ROUNDINGS * self.roundings, SHARE * before), before / GAIN)):
             return None
-        if _says_little(made):
+        if kind is not HintKind.STALE and _says_little(made, kind in _OF_PLACES):
             return None
         return Hint(
             kind=kind,
@@ -159,9 +165,20 @@ def relative_l2(one: Reals, other: Reals) -> float:
     return float(np.linalg.norm(one - other)) / largest if largest else 0.0
 
 
-def _says_little(values: Reals) -> bool:
-    """Whether so few numbers, and so few different ones, may agree by chance, as marks or bits."""
-    return 2 <= values.size < _TELLING_ELEMENTS and len(np.unique(values)) <= _FEW_DIFFERENT
+def _says_little(values: Reals, of_places: bool) -> bool:
+    """Whether so few numbers, and so few different ones, may agree by chance, as constants, marks or bits.
+
+    Where bits lie tells something; what a formula makes of them does not.
+    """
+    if values.size == 1:
+        return False
+    different = len(np.unique(values))
+    few = 1 if of_places and values.size >= _TELLING_ELEMENTS else 2
+    return bool(
+        different <= few
+        or np.count_nonzero(values) < _FEW_DIFFERENT
+        or (values.size < _TELLING_ELEMENTS and different <= _FEW_DIFFERENT)
+    )
 
 
 def roundings_of(*dtypes: DType) -> float:

@@ -41,7 +41,9 @@ def scaled(clues: Clues, reference: Reals, candidate: Reals) -> Optional[Hint]:
         whole = round(max(abs(factor), 1 / abs(factor)))
         nearest = math.copysign(whole if abs(factor) > 1 else 1 / whole, factor)
         is_likely = whole <= min(_LARGEST_WHOLE, 1e-3 / (VERIFIED_ROUNDINGS * clues.roundings))
-        if whole < 2 or not is_likely or reference.size > 1:
+        # Of two whole numbers one often is a multiple of the other.
+        are_whole = float(reference.sum()).is_integer() and float(candidate.sum()).is_integer()
+        if whole < 2 or not is_likely or reference.size > 1 or are_whole:
             return None
         made = nearest * reference
         if relative_l2(made, candidate) > VERIFIED_ROUNDINGS * clues.roundings:
@@ -78,7 +80,7 @@ def of_each_index(clues: Clues, reference: Reals, candidate: Reals) -> Optional[
             np.moveaxis(one, axis, 0).reshape(count, -1)[:, some] for one in (reference, candidate)
         )
         for kind, made, added in _formulas(ours, theirs):
-            if kind is HintKind.AFFINE_EACH and each < 4 * _ELEMENTS_EACH:
+            if kind is HintKind.AFFINE_EACH and (each < 4 * _ELEMENTS_EACH or not _varies(ours, theirs)):
                 continue
             if kind is HintKind.OFFSET_EACH and not _is_told(clues, added, reference, candidate):
                 continue
@@ -100,6 +102,12 @@ def _formulas(ours: Reals, theirs: Reals) -> Iterator[tuple[HintKind, Reals, Rea
     spread = np.sum(centred * centred, axis=1, keepdims=True)
     slopes = np.sum(centred * theirs, axis=1, keepdims=True) / np.where(spread > 0, spread, 1.0)
     yield HintKind.AFFINE_EACH, slopes * centred + their_means, their_means - slopes * our_means
+
+
+def _varies(ours: Reals, theirs: Reals) -> bool:
+    """Whether what lies at most indices varies on both sides: of a constant any values are made."""
+    spreads = [np.std(one, axis=1) > 1e-3 * np.sqrt(np.mean(np.square(one))) for one in (ours, theirs)]
+    return all(np.mean(spread) > 0.5 for spread in spreads)
 
 
 def _is_told(clues: Clues, added: Reals, reference: Reals, candidate: Reals) -> bool:

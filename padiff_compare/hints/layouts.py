@@ -69,6 +69,8 @@ def reordered(clues: Clues, reference: Reals, candidate: Reals) -> Optional[Hint
     for axis in _axes(reference):
         ours, theirs = (np.moveaxis(one, axis, 0) for one in (reference, candidate))
         order = _order(ours.reshape(len(ours), -1), theirs.reshape(len(theirs), -1))
+        if order is None:
+            continue
         made = np.take(reference, order, axis=axis)
         hint = clues.hint(HintKind.PERMUTED, made, reference, candidate)
         if hint is not None:
@@ -113,16 +115,21 @@ def _axes(array: Reals) -> Iterator[int]:
     for axis in sorted(range(array.ndim), key=lambda axis: -array.shape[axis]):
         if array.shape[axis] >= _FEWEST_INDICES and array.size > array.shape[axis]:
             yield axis
-    is_told = array.ndim == 1 and 4 * _FEWEST_INDICES <= array.size <= _LONGEST
-    if is_told and 2 * len(np.unique(array)) > array.size:
+    if array.ndim == 1 and 4 * _FEWEST_INDICES <= array.size <= _LONGEST:
         yield 0
 
 
-def _order(ours: Reals, theirs: Reals) -> Order:
-    """Returns of which row of `ours` each row of `theirs` is likest, each being taken once."""
+def _order(ours: Reals, theirs: Reals) -> Optional[Order]:
+    """Returns of which row of `ours` each row of `theirs` is likest, each being taken once.
+
+    None where most rows have an equal, so that an order says nothing.
+    """
     weights = np.random.default_rng(0).standard_normal(ours.shape[1])
     with np.errstate(invalid="ignore"):
-        first, second = (np.argsort(one @ weights, kind="stable") for one in (ours, theirs))
+        marks = ours @ weights, theirs @ weights
+    if 2 * len(np.unique(marks[0])) <= len(ours):
+        return None
+    first, second = (np.argsort(one, kind="stable") for one in marks)
     order = np.empty(len(first), dtype=np.int64)
     order[second] = first
     return order

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter
 from collections.abc import Callable
-from functools import cached_property
 from typing import Optional
 
 from padiff_compare.hints.clues import (
@@ -61,19 +60,26 @@ class Prober:
         self._told = told
         self._foreseen = foreseen
         self._memory, self._matrices = Memory(), Matrices()
+        self._entered: Optional[Entered] = None
         self._probed: Counter[tuple[Phase, bool]] = Counter()
         # A row that fails was not looked at.
         self._is_limited = False
         # The first row that fails of each phase of a free run.
         self._hinted: set[tuple[int, Phase]] = set()
 
-    @cached_property
-    def _entered(self) -> Entered:
-        """Of linear layers and activations some rows are kept, of norms whose epsilons differ variances."""
-        norms = {one.reference_path for one in self._told.hyper_parameters if one.name == "epsilon"}
-        foreseen = self._foreseen()
-        calls = foreseen.ordered[Side.REFERENCE] if foreseen is not None else ()
-        return Entered(calls, norms | self._facts.of_kinds(_LINEAR, *ACTIVATIONS))
+    def _inputs(self) -> Optional[Entered]:
+        """Of linear layers and activations some rows are kept, of norms whose epsilons differ variances.
+
+        None while nobody knows which calls there will be.
+        """
+        if self._entered is None:
+            foreseen = self._foreseen()
+            if foreseen is not None:
+                told = self._told.hyper_parameters
+                norms = {one.reference_path for one in told if one.name == "epsilon"}
+                paths = norms | self._facts.of_kinds(_LINEAR, *ACTIVATIONS)
+                self._entered = Entered(foreseen.ordered[Side.REFERENCE], paths)
+        return self._entered
 
     def probe(
         self, aspect: Aspect, measured: Measured, reference: HostTensor, candidate: HostTensor
@@ -126,12 +132,15 @@ class Prober:
 
     def _enter(self, shown: ShownAt, reference: HostTensor) -> Optional[Reals]:
         """Keeps something of what layers are called with; returns what was kept for one that returns."""
-        for entry in self._entered.entries(shown):
+        inputs = self._inputs()
+        if inputs is None:
+            return None
+        for entry in inputs.entries(shown):
             kind = self._facts.kinds(entry.reference, entry.candidate)[0]
             is_of_rows = kind == _LINEAR or kind in ACTIVATIONS
             kept = rows_of(reference) if is_of_rows else variance_of(*self._layers(entry), reference)
-            self._entered.enter(entry, kept)
-        return self._entered.leave(shown)
+            inputs.enter(entry, kept)
+        return inputs.leave(shown)
 
     def _layers(self, shown: ShownAt) -> tuple[tuple[str, str], Settings]:
         """Returns the kinds and the settings of the layers at a place."""

@@ -11,7 +11,7 @@ from padiff_rpc.v1.records import Hint
 from padiff_rpc.v1.words import HintKind
 
 _FEWEST_ELEMENTS = 64
-_FEW_ELEMENTS, _FEW_SHARE = 3, 1e-2
+_FEW_ELEMENTS, _FEW_SHARE = 3, 5e-2
 _FEWEST_INDICES, _FEW_INDICES = 4, 0.05
 _FEWEST_OF_INDICES = 16
 _WIDEST_BORDER, _BORDER_SHARE = 3, 0.2
@@ -136,7 +136,10 @@ def few_indices(clues: Clues, reference: Reals, candidate: Reals) -> Optional[Hi
         means = np.sqrt(np.mean(np.square(each), axis=1))
         count = _standing_out(clues, means, max(1, int(_FEW_INDICES * size)))
         found = np.sort(np.argsort(-means, kind="stable")[:count])
-        # Most of what lies there has to differ: else it is of elements.
+        # What agrees has to be something; and most of what lies there has to differ: else it is of elements.
+        others = np.delete(np.moveaxis(reference, axis, 0).reshape(size, -1), found, axis=0)
+        if not others.any(axis=1).mean() > 0.5:
+            continue
         if not count or np.mean(each[found] > GAIN * np.max(np.delete(means, found))) < 0.5:
             continue
         if count / size < fewest:
@@ -152,7 +155,8 @@ def few_elements(clues: Clues, reference: Reals, candidate: Reals) -> Optional[H
         return None
     errors = clues.errors(reference, candidate).reshape(-1)
     count = _standing_out(clues, errors, max(_FEW_ELEMENTS, int(_FEW_SHARE * reference.size)))
-    if not count:
+    # Zeros that agree say little.
+    if not count or np.count_nonzero(reference) < max(_FEWEST_OF_INDICES, 4 * count):
         return None
     return _of_places(HintKind.FEW_ELEMENTS, reference, candidate, float(count), float(reference.size))
 

@@ -389,6 +389,32 @@ def test_of_unrelated_tensors_nothing_is_said(shape: tuple[int, ...]) -> None:
                     assert hints(*pair, clues(kind)) == (HintKind.UNKNOWN,), (kind, pair)
 
 
+def one_hot(*shape: int) -> Reals:
+    return np.eye(shape[-1])[RANDOM.integers(shape[-1], size=shape[:-1])]
+
+
+# Values of few numbers, where much agrees by chance.
+PLAIN: dict[str, Callable[..., Reals]] = {
+    "normal": values,
+    "one hot": one_hot,
+    "numbers": lambda *shape: RANDOM.integers(0, 50, size=shape).astype(float),
+    "bits": lambda *shape: RANDOM.integers(0, 2, size=shape).astype(float),
+    "sparse": lambda *shape: values(*shape) * (RANDOM.random(shape) < 0.02),
+    "constant": lambda *shape: np.full(shape, values()),
+    "products": lambda *shape: np.multiply.outer(values(*shape[:-1]), values(shape[-1])),
+    "heavy": lambda *shape: values(*shape) ** 5,
+}
+
+
+@pytest.mark.parametrize("one", PLAIN)
+@pytest.mark.parametrize("other", PLAIN)
+def test_of_unrelated_tensors_of_few_numbers_nothing_is_said(one: str, other: str) -> None:
+    for shape in ((64,), (4, 10), (16, 16), (2, 64), (8, 12, 16), (2, 3, 8, 8)):
+        pair = as_float32(PLAIN[one](*shape)), as_float32(PLAIN[other](*shape))
+        if not np.array_equal(*pair):
+            assert hints(*pair) == (HintKind.UNKNOWN,), shape
+
+
 @pytest.mark.parametrize("shape", SHAPES)
 def test_of_rounding_nothing_is_said(shape: tuple[int, ...]) -> None:
     for kind in KINDS:

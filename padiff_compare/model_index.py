@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Optional
+from typing import Any, Optional
 
 from padiff_compare.alignment.kinds import averages, is_bookkeeping, is_byproduct, is_norm
 from padiff_compare.weights.weight_pair import owner_name
@@ -53,11 +53,15 @@ class ModelIndex:
 
         None for users' own classes, of which nobody knows.
         """
+        name: Optional[str] = self.setting(path, "fused_activation", "")
+        return name
+
+    def setting(self, path: str, name: str, default: Any = None) -> Any:
+        """Returns a setting of the layer at `path`, in the common vocabulary; None for users' own classes."""
         layer = self._layers.get(path)
         if layer is None or not layer.kind:
             return None
-        name: Optional[str] = trees.unpack_map(layer.hyper_parameters).get("fused_activation", "")
-        return name
+        return trees.unpack_map(layer.hyper_parameters).get(name, default)
 
     def has_to_return(self, path: str, slot: str) -> bool:
         """Whether a verdict depends on this output of the layer at `path`, "" for the root."""

@@ -7,6 +7,7 @@ from itertools import chain
 from typing import Optional
 
 from padiff_compare.aligned import AlignedModels
+from padiff_compare.join.calls import JoinedCalls
 from padiff_compare.judge.judged_row import numbered
 from padiff_compare.run import Run
 from padiff_compare.source_pair import SourcePair
@@ -42,15 +43,15 @@ class ModelStates:
         if self._optimizers is not None:
             self._optimizers.copy()
 
-    def compare(self, this: StepPass, *, optimized: bool) -> tuple[Row, ...]:
-        """Compares and reports what a pass left; returns the rows.
+    def compare(self, this: StepPass, calls: JoinedCalls, *, optimized: bool) -> tuple[Row, ...]:
+        """Compares and reports what a pass left that made these calls; returns the rows.
 
         All weights after an optimizer's step, and buffers after every other: a forward pass may write
         buffers in eval mode as well (caches, users' own counters).
         """
         found, settings = self._compare_optimizers(this) if optimized else ((), ())
         with self._sources.during(Phase.WEIGHTS, this.step):
-            rows = self._weight_rows(this, settings, optimized=optimized)
+            rows = self._weight_rows(this, calls, settings, optimized=optimized)
             return found + self._report.add_rows(rows)
 
     def _compare_optimizers(self, this: StepPass) -> tuple[tuple[Row, ...], Iterable[Row]]:
@@ -67,13 +68,16 @@ class ModelStates:
         self._report.note(*self._optimizers.notes())
         return found, self._optimizers.quiet_rows(this.step, described)
 
-    def _weight_rows(self, this: StepPass, settings: Iterable[Row], *, optimized: bool) -> Iterator[Row]:
+    def _weight_rows(
+        self, this: StepPass, calls: JoinedCalls, settings: Iterable[Row], *, optimized: bool
+    ) -> Iterator[Row]:
         rows = self._weights.rows(
             Phase.WEIGHTS,
             step=this.step,
             kinds=ALL_KINDS if optimized else frozenset({WeightKind.BUFFER}),
             history=this.history,
             in_lockstep=this.is_lockstep,
+            calls=calls,
         )
         for row in numbered(chain(rows, settings)):
             yield this.taken(row)

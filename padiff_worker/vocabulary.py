@@ -14,7 +14,7 @@ from typing import Any, Optional, Union
 from padiff_rpc import trees
 from padiff_rpc.records import record
 from padiff_rpc.v1.records import HeldPieces, Layer, Weight
-from padiff_rpc.v1.words import BufferRole, WeightKind, WeightLayout
+from padiff_rpc.v1.words import BufferRole, VarianceDivisor, WeightKind, WeightLayout
 from padiff_worker.layer_tree import LayerHandle, full_name
 
 Setting = Union[bool, int, float, str, None, tuple[Any, ...]]
@@ -80,6 +80,7 @@ class Vocabulary:
         turned: other weights that are stored [in, out] where the common layout is [out, in].
         bookkeeping: buffers that count or cache for the framework, besides the common ones.
         statistics: buffers gathered from the values that pass, likewise; in any class.
+        divisor: by what a running variance divides.
         pieces: (kind, name from the composite layer on) -> what the weight holds, in order.
     """
 
@@ -94,6 +95,7 @@ class Vocabulary:
     turned: frozenset[str] = frozenset()
     bookkeeping: frozenset[str] = frozenset()
     statistics: frozenset[str] = frozenset()
+    divisor: Optional[VarianceDivisor] = None
     pieces: Callable[[str, str], tuple[str, ...]] = lambda kind, name: ()
 
     def translated(self, handles: Sequence[LayerHandle]) -> tuple[Layer, ...]:
@@ -151,6 +153,7 @@ class Vocabulary:
                 if _is_buffer(kind, weight, name)
                 else None,
                 part_of=part,
+                divisor=self.divisor if (kind, name) == ("batch_norm", "running_var") else None,
             )
             for weight, name, part in zip(weights, names, parts)
         )

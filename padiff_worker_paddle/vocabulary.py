@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from padiff_rpc.v1.words import WeightLayout
+from padiff_rpc.v1.words import VarianceDivisor, WeightLayout
 from padiff_worker.vocabulary import NORMS, Setting, Settings, Vocabulary, plain
 
 _KINDS = {
@@ -125,6 +125,7 @@ VOCABULARY = Vocabulary(
     words=_WORDS,
     convert=_convert,
     weights=_weight_name,
+    divisor=VarianceDivisor.COUNT,
     linear=WeightLayout.IN_OUT,
     turned=frozenset({"weight_ho"}),
     bookkeeping=frozenset({"_dropout_state"}),

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from padiff_rpc.v1.words import WeightLayout
+from padiff_rpc.v1.words import VarianceDivisor, WeightLayout
 from padiff_worker.vocabulary import NORMS, POOLS, Settings, Vocabulary
 
 _KINDS = {
@@ -72,6 +72,7 @@ VOCABULARY = Vocabulary(
     convert=_convert,
     weights=_weight_name,
     part_of=_part_of,
+    divisor=VarianceDivisor.COUNT_LESS_ONE,
     linear=WeightLayout.OUT_IN,
     pieces=_pieces,
 )

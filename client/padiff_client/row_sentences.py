@@ -46,6 +46,9 @@ TEMPLATES: Mapping[Cause, str] = {
     Cause.SHOWN_ELSEWHERE: "the {side} shows these values at {name}",
     Cause.BEHIND_ACTIVATION: "behind {name}, which the {side}'s layer applies itself",
     Cause.RESHAPED: "reshaped",
+    Cause.VARIANCE_CONVENTION: (
+        "one side's variance is by n - 1 and the other's by n, {n:.0f} here: compared as the candidate has it"
+    ),
     Cause.WITHIN_OWN_ERROR: "rounding: {n:.2g} times what the reference is away from its own float64 run",
     Cause.BEYOND_OWN_ERROR: "{n:.2g} times what the reference is away from its own float64 run",
     Cause.OFF_PLAN: "off plan: the {side}'s trace did not have this call",

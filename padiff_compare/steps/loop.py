@@ -9,6 +9,7 @@ from typing import Optional, Protocol
 from padiff_compare.aligned import AlignedModels
 from padiff_compare.capture.batches import StepBatch
 from padiff_compare.capture.sides import SIDES
+from padiff_compare.join.calls import JoinedCalls
 from padiff_compare.join.foreseen import Expectations, own_inputs, with_own_gradients
 from padiff_compare.judge.interim_history import GradientHistory
 from padiff_compare.lockstep.lockstep_plan import plan_overrides
@@ -32,8 +33,11 @@ class States(Protocol):
     def copy(self) -> None:
         """Gives the candidate the reference's weights, and its optimizer's state."""
 
-    def compare(self, this: StepPass, *, optimized: bool) -> tuple[Row, ...]:
-        """Compares and reports what a pass left, and whether its optimizer stepped; returns the rows."""
+    def compare(self, this: StepPass, calls: JoinedCalls, *, optimized: bool) -> tuple[Row, ...]:
+        """Compares and reports what a pass that made these calls left; returns the rows.
+
+        `optimized`: its optimizer stepped.
+        """
 
 
 class Steps:
@@ -166,7 +170,8 @@ class Steps:
     def _run_pass(self, this: StepPass, batch: StepBatch) -> Outcome:
         starts = {side: self._start_of(side, this, batch) for side in SIDES}
         outcome = self._passes.run(this, PassStart(starts=starts, batch=batch, probe=self._run.probe))
-        return outcome.with_rows(self._states.compare(this, optimized=self._optimizes(this.step)))
+        left = self._states.compare(this, outcome.calls, optimized=self._optimizes(this.step))
+        return outcome.with_rows(left)
 
     def _start_of(self, side: Side, this: StepPass, batch: StepBatch) -> StepStart:
         overrides, foreseen = this.overrides if side is Side.CANDIDATE else None, this.foreseen

@@ -161,13 +161,14 @@ class StepPass:
 
 @record
 class Outcome:
-    """What a pass, or a step, has come to so far."""
+    """What a pass, or a step, has come to so far; `calls`: those of its first pass."""
 
+    calls: JoinedCalls
     rows: tuple[Row, ...]
     unmatched: tuple[Unmatched, ...] = ()
 
     def with_rows(self, rows: tuple[Row, ...]) -> Outcome:
-        return Outcome(rows=(*self.rows, *rows), unmatched=self.unmatched)
+        return dataclasses.replace(self, rows=(*self.rows, *rows))
 
 
 def step_result(step: int, outcome: Outcome) -> StepResult:

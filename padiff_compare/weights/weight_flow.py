@@ -10,6 +10,7 @@ from typing import Optional
 
 from padiff_compare.capture.sides import SIDES
 from padiff_compare.capture.source import Sources
+from padiff_compare.join.calls import JoinedCalls
 from padiff_compare.judge.evidence import Evidence, Known, Measured, Misfit
 from padiff_compare.judge.interim import without
 from padiff_compare.judge.interim_history import GradientHistory, Spreads, StepLengths, is_variance
@@ -25,6 +26,7 @@ from padiff_compare.judge.measure import measure
 from padiff_compare.judge.measured import Aspect, Probe, measure_pair, probed
 from padiff_compare.judge.tolerances import Explained, Tolerances
 from padiff_compare.model_index import Models
+from padiff_compare.weights.conventions import RunningVariances
 from padiff_compare.weights.element_map import function_step
 from padiff_compare.weights.neutral_weights import NeutralWeights
 from padiff_compare.weights.special_calls import SpecialCalls
@@ -73,6 +75,7 @@ class WeightFlow:
         self._local_tolerances = Tolerances(options, in_lockstep=True)
         self._options = options
         self._steps = StepLengths()
+        self._variances = RunningVariances(models)
         self.neutral = NeutralWeights(sources, plan.affine)
 
     def copy(self) -> int:
@@ -115,15 +118,16 @@ class WeightFlow:
         just_copied: bool = False,
         history: Optional[GradientHistory] = None,
         in_lockstep: bool = False,
+        calls: Optional[JoinedCalls] = None,
     ) -> Iterator[Row]:
         """Yields a row for each pair of the plan, weights read back from both workers.
 
         `just_copied` asks for equal bits after the cast to the candidate's dtype. `history`: what an
         optimizer made of a gradient can be no better than the gradient. `in_lockstep`: buffers were made of
-        the reference's values.
+        the reference's values. `calls`: those of the pass behind which this is.
         """
         return numbered(
-            self._rows(phase, step, kinds, just_copied, history or GradientHistory(), in_lockstep)
+            self._rows(phase, step, kinds, just_copied, history or GradientHistory(), in_lockstep, calls)
         )
 
     def _rows(
@@ -134,6 +138,7 @@ class WeightFlow:
         just_copied: bool,
         history: GradientHistory,
         in_lockstep: bool,
+        calls: Optional[JoinedCalls],
     ) -> Iterator[Row]:
         compared = [
             pair for pair in self._plan.pairs if pair.compared and pair.kind in kinds and not pair.is_misfit
@@ -148,11 +153,17 @@ class WeightFlow:
             if pair.kind is WeightKind.PARAMETER:
                 self._steps.note((pair.reference_name, pair.candidate_name), reference)
             length = self._steps.of((pair.reference_name, pair.candidate_name))
+            self._variances.seen(pair, step, reference, candidate)
+            converted = (
+                self._variances.converted(pair, reference, calls, in_lockstep=in_lockstep) if calls else None
+            )
+            reference = reference if converted is None else converted.value
+            is_exact = in_lockstep and _is_exact(pair, is_converted=converted is not None)
             aspect = Aspect(phase=phase, kind=_KINDS[pair.kind], shown=pair.shown())
             measured = partial(
                 self._measured,
                 aspect,
-                tolerances=self._local_tolerances if in_lockstep and _is_exact(pair) else self._tolerances,
+                tolerances=self._local_tolerances if is_exact else self._tolerances,
                 just_copied=just_copied,
                 explained=history.explained(pair.candidate_name, length),
             )
@@ -161,6 +172,8 @@ class WeightFlow:
             if noisy is not None and self._differs(pair, one):
                 one = measured(without(reference, noisy), without(candidate, noisy))
                 one = dataclasses.replace(one, left_out=(float(noisy.sum()), float(noisy.size)))
+            if converted is not None:
+                one = dataclasses.replace(one, notes=(*one.notes, converted.reason))
             found.append((pair, probed(aspect, one, reference, candidate, self._probe)))
         # Only now is it known how far the optimizer went anywhere, and what spread a layer's values have.
         spreads = Spreads(
@@ -273,9 +286,9 @@ def _as_bfloat16(value: HostTensor, wanted: DType) -> HostTensor:
     return cast(value, wanted) if is_stand_in else value
 
 
-def _is_exact(pair: WeightPair) -> bool:
+def _is_exact(pair: WeightPair, *, is_converted: bool) -> bool:
     """Whether both frameworks make the same of the same values in this buffer."""
-    return pair.kind is WeightKind.BUFFER and not is_variance(pair.candidate.weight)
+    return pair.kind is WeightKind.BUFFER and (is_converted or not is_variance(pair.candidate.weight))
 
 
 def misfit_evidence(kind: CaptureKind, pair: WeightPair) -> Evidence:

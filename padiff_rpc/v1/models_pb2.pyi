@@ -43,6 +43,12 @@ class BufferRole(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     BUFFER_ROLE_BOOKKEEPING: _ClassVar[BufferRole]
     BUFFER_ROLE_COMPUTED: _ClassVar[BufferRole]
 
+class VarianceDivisor(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    VARIANCE_DIVISOR_UNSPECIFIED: _ClassVar[VarianceDivisor]
+    VARIANCE_DIVISOR_COUNT: _ClassVar[VarianceDivisor]
+    VARIANCE_DIVISOR_COUNT_LESS_ONE: _ClassVar[VarianceDivisor]
+
 class CallMoment(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     CALL_MOMENT_UNSPECIFIED: _ClassVar[CallMoment]
@@ -70,6 +76,9 @@ BUFFER_ROLE_UNSPECIFIED: BufferRole
 BUFFER_ROLE_STATISTIC: BufferRole
 BUFFER_ROLE_BOOKKEEPING: BufferRole
 BUFFER_ROLE_COMPUTED: BufferRole
+VARIANCE_DIVISOR_UNSPECIFIED: VarianceDivisor
+VARIANCE_DIVISOR_COUNT: VarianceDivisor
+VARIANCE_DIVISOR_COUNT_LESS_ONE: VarianceDivisor
 CALL_MOMENT_UNSPECIFIED: CallMoment
 CALL_MOMENT_ENTRY: CallMoment
 CALL_MOMENT_EXIT: CallMoment
@@ -117,7 +126,7 @@ class SourceLine(_message.Message):
     def __init__(self, file: _Optional[str] = ..., line: _Optional[int] = ..., function: _Optional[str] = ..., text: _Optional[str] = ...) -> None: ...
 
 class Weight(_message.Message):
-    __slots__ = ("name", "kind", "spec", "trainable", "tied_to", "unsaved", "canonical_name", "layout", "role", "part_of")
+    __slots__ = ("name", "kind", "spec", "trainable", "tied_to", "unsaved", "canonical_name", "layout", "role", "part_of", "divisor")
     NAME_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
     SPEC_FIELD_NUMBER: _ClassVar[int]
@@ -128,6 +137,7 @@ class Weight(_message.Message):
     LAYOUT_FIELD_NUMBER: _ClassVar[int]
     ROLE_FIELD_NUMBER: _ClassVar[int]
     PART_OF_FIELD_NUMBER: _ClassVar[int]
+    DIVISOR_FIELD_NUMBER: _ClassVar[int]
     name: str
     kind: WeightKind
     spec: _tensors_pb2.TensorSpec
@@ -138,7 +148,8 @@ class Weight(_message.Message):
     layout: WeightLayout
     role: BufferRole
     part_of: str
-    def __init__(self, name: _Optional[str] = ..., kind: _Optional[_Union[WeightKind, str]] = ..., spec: _Optional[_Union[_tensors_pb2.TensorSpec, _Mapping]] = ..., trainable: bool = ..., tied_to: _Optional[str] = ..., unsaved: bool = ..., canonical_name: _Optional[str] = ..., layout: _Optional[_Union[WeightLayout, str]] = ..., role: _Optional[_Union[BufferRole, str]] = ..., part_of: _Optional[str] = ...) -> None: ...
+    divisor: VarianceDivisor
+    def __init__(self, name: _Optional[str] = ..., kind: _Optional[_Union[WeightKind, str]] = ..., spec: _Optional[_Union[_tensors_pb2.TensorSpec, _Mapping]] = ..., trainable: bool = ..., tied_to: _Optional[str] = ..., unsaved: bool = ..., canonical_name: _Optional[str] = ..., layout: _Optional[_Union[WeightLayout, str]] = ..., role: _Optional[_Union[BufferRole, str]] = ..., part_of: _Optional[str] = ..., divisor: _Optional[_Union[VarianceDivisor, str]] = ...) -> None: ...
 
 class HeldPieces(_message.Message):
     __slots__ = ("name", "pieces")

@@ -134,6 +134,7 @@ class Cause(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     CAUSE_OVERRIDE_OF_OTHER_DTYPE: _ClassVar[Cause]
     CAUSE_WITHIN_OWN_ERROR: _ClassVar[Cause]
     CAUSE_BEYOND_OWN_ERROR: _ClassVar[Cause]
+    CAUSE_VARIANCE_CONVENTION: _ClassVar[Cause]
 SIDE_UNSPECIFIED: Side
 SIDE_REFERENCE: Side
 SIDE_CANDIDATE: Side
@@ -257,6 +258,7 @@ CAUSE_OVERRIDE_OF_OTHER_SHAPE: Cause
 CAUSE_OVERRIDE_OF_OTHER_DTYPE: Cause
 CAUSE_WITHIN_OWN_ERROR: Cause
 CAUSE_BEYOND_OWN_ERROR: Cause
+CAUSE_VARIANCE_CONVENTION: Cause
 
 class Reason(_message.Message):
     __slots__ = ("cause", "side", "numbers", "names", "because")

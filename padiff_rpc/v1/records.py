@@ -46,6 +46,7 @@ from padiff_rpc.v1.words import (
     Side,
     ToleranceSource,
     TraceMode,
+    VarianceDivisor,
     Verdict,
     WeightKind,
     WeightLayout,
@@ -873,6 +874,7 @@ class Weight(WeightMethods):
         role: UNSPECIFIED: a parameter, or a table.
         part_of: The weight of the same layer that is computed of this one: "weight" for
             "weight_g". Empty: none.
+        divisor: Of a running variance: UNSPECIFIED where nobody knows.
     """
 
     name: str
@@ -885,6 +887,7 @@ class Weight(WeightMethods):
     layout: Optional[WeightLayout] = None
     role: Optional[BufferRole] = None
     part_of: str = ""
+    divisor: Optional[VarianceDivisor] = None
 
 
 @record

@@ -142,6 +142,8 @@ class Cause(Word):
         WITHIN_OWN_ERROR: The difference as a multiple (numbers) of how far the reference is
             from its own float64 run on the same values: no more than rounding makes; more than
             that.
+        VARIANCE_CONVENTION: A running variance, of which one side takes up sums divided by n
+            (numbers) and the other by n - 1: compared as the candidate has it.
     """
 
     MESSAGE = "message"
@@ -263,6 +265,7 @@ class Cause(Word):
     OVERRIDE_OF_OTHER_DTYPE = "override_of_other_dtype"
     WITHIN_OWN_ERROR = "within_own_error"
     BEYOND_OWN_ERROR = "beyond_own_error"
+    VARIANCE_CONVENTION = "variance_convention"
 
 
 class DType(Word):
@@ -362,6 +365,18 @@ class BufferRole(Word):
     STATISTIC = "statistic"
     BOOKKEEPING = "bookkeeping"
     COMPUTED = "computed"
+
+
+class VarianceDivisor(Word):
+    """What the mean square deviation of n values is that a running variance takes up.
+
+    Attributes:
+        COUNT: The sum divided by n.
+        COUNT_LESS_ONE: The sum divided by n - 1.
+    """
+
+    COUNT = "count"
+    COUNT_LESS_ONE = "count_less_one"
 
 
 class CallMoment(Word):

@@ -1,0 +1,125 @@
+"""Conventions of frameworks in which weights differ on purpose, with their exact corrections.
+
+A running variance is r' = (1 - m) r + m v, with v the variance of what a call normalised: the mean square
+deviation over n values of a channel, or that times n / (n - 1) (Bessel's correction).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Optional
+
+import numpy as np
+import numpy.typing as npt
+
+from padiff_compare.capture.sides import SIDES
+from padiff_compare.join.calls import JoinedCalls
+from padiff_compare.model_index import Models
+from padiff_compare.weights.weight_pair import WeightPair
+from padiff_rpc.records import record
+from padiff_rpc.tensors import HostTensor, cast, widen
+from padiff_rpc.v1.records import Reason
+from padiff_rpc.v1.words import CallMoment, Cause, DType, Side, VarianceDivisor
+
+_Reals = npt.NDArray[np.float64]
+
+
+@record
+class Converted:
+    """The reference's value as the candidate's convention makes it, and a reason that says so."""
+
+    value: HostTensor
+    reason: Reason
+
+
+@dataclasses.dataclass
+class _Known:
+    """A pair's running variances: as they were when a step began, and as they were last seen."""
+
+    step: int
+    before: dict[Side, _Reals]
+    now: dict[Side, _Reals]
+
+
+class RunningVariances:
+    """Knows the running variances that one side divides by n and the other by n - 1."""
+
+    def __init__(self, models: Models) -> None:
+        self._models = models
+        self._known: dict[str, _Known] = {}
+
+    def seen(self, pair: WeightPair, step: int, reference: HostTensor, candidate: HostTensor) -> None:
+        """Takes what a pair has come to in a step, last of all in its free run.
+
+        `reference`: in the candidate's layout.
+        """
+        if _divisors(pair) is None or reference.array.shape != candidate.array.shape:
+            return
+        now = {Side.REFERENCE: _reals(reference), Side.CANDIDATE: _reals(candidate)}
+        known = self._known.get(pair.candidate_name)
+        if known is None:
+            self._known[pair.candidate_name] = _Known(step=step, before=now, now=now)
+            return
+        if known.step != step:
+            known.step, known.before = step, known.now
+        known.now = now
+
+    def converted(
+        self, pair: WeightPair, reference: HostTensor, calls: JoinedCalls, *, in_lockstep: bool
+    ) -> Optional[Converted]:
+        """Returns what the candidate is to have, by what the step's `calls` normalised; None for the same.
+
+        In lockstep the candidate began with the reference's variance.
+
+        expected = (1 - m)^k c + (r' - (1 - m)^k r) f, with k calls in the step, r and c the reference's and
+        the candidate's variance before it, and f = (n - 1) / n, or its inverse.
+        """
+        divisors, known = _divisors(pair), self._known.get(pair.candidate_name)
+        share = self._models[Side.REFERENCE].setting(pair.references[0].path, "momentum")
+        counts = _counts(pair, calls)
+        if divisors is None or known is None or counts is None or not isinstance(share, float):
+            return None
+        n, k = counts
+        before, now = known.before, _reals(reference)
+        if np.array_equal(now, before[Side.REFERENCE]):
+            return None  # no call in train mode
+        factor = (n - 1) / n if divisors[0] is VarianceDivisor.COUNT_LESS_ONE else n / (n - 1)
+        kept = (1.0 - share) ** k
+        own = before[Side.REFERENCE if in_lockstep else Side.CANDIDATE]
+        expected = kept * own + (now - kept * before[Side.REFERENCE]) * factor
+        return Converted(
+            value=cast(HostTensor(array=expected, dtype=DType.FLOAT64), reference.dtype),
+            reason=Reason(cause=Cause.VARIANCE_CONVENTION, numbers=(float(n),)),
+        )
+
+
+def _divisors(pair: WeightPair) -> Optional[tuple[VarianceDivisor, VarianceDivisor]]:
+    """Returns both sides' divisors where they differ."""
+    if len(pair.references) != 1:
+        return None
+    ours, theirs = pair.references[0].weight.divisor, pair.candidate.weight.divisor
+    return None if ours is None or theirs is None or ours is theirs else (ours, theirs)
+
+
+def _counts(pair: WeightPair, calls: JoinedCalls) -> Optional[tuple[int, int]]:
+    """Returns how many values of a channel each call normalised, and how many calls there were.
+
+    None where the calls, or the sides, are not alike.
+    """
+    paths = {Side.REFERENCE: pair.references[0].path, Side.CANDIDATE: pair.candidate.path}
+    channels = int(np.prod(pair.candidate.weight.spec.shape, dtype=np.int64))
+    found = []
+    for side in SIDES:
+        sizes = [
+            int(np.prod(event.slots[0].spec.shape, dtype=np.int64)) // max(channels, 1)
+            for event in calls.traces[side].events
+            if event.moment is CallMoment.ENTRY and event.path == paths[side] and event.slots
+        ]
+        found.append(sizes)
+    ours, theirs = found
+    is_alike = ours == theirs and len(set(ours)) == 1 and ours[0] > 1
+    return (ours[0], len(ours)) if is_alike else None
+
+
+def _reals(tensor: HostTensor) -> _Reals:
+    return widen(tensor.array, tensor.dtype).astype(np.float64)

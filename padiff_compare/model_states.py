@@ -7,7 +7,7 @@ from itertools import chain
 from typing import Optional
 
 from padiff_compare.aligned import AlignedModels
-from padiff_compare.join.calls import JoinedCalls
+from padiff_compare.capture.trace import Traces
 from padiff_compare.judge.judged_row import numbered
 from padiff_compare.run import Run
 from padiff_compare.source_pair import SourcePair
@@ -43,15 +43,15 @@ class ModelStates:
         if self._optimizers is not None:
             self._optimizers.copy()
 
-    def compare(self, this: StepPass, calls: JoinedCalls, *, optimized: bool) -> tuple[Row, ...]:
-        """Compares and reports what a pass left that made these calls; returns the rows.
+    def compare(self, this: StepPass, traces: Traces, *, optimized: bool) -> tuple[Row, ...]:
+        """Compares and reports what a pass left that made the calls of these traces; returns the rows.
 
         All weights after an optimizer's step, and buffers after every other: a forward pass may write
         buffers in eval mode as well (caches, users' own counters).
         """
         found, settings = self._compare_optimizers(this) if optimized else ((), ())
         with self._sources.during(Phase.WEIGHTS, this.step):
-            rows = self._weight_rows(this, calls, settings, optimized=optimized)
+            rows = self._weight_rows(this, traces, settings, optimized=optimized)
             return found + self._report.add_rows(rows)
 
     def _compare_optimizers(self, this: StepPass) -> tuple[tuple[Row, ...], Iterable[Row]]:
@@ -69,7 +69,7 @@ class ModelStates:
         return found, self._optimizers.quiet_rows(this.step, described)
 
     def _weight_rows(
-        self, this: StepPass, calls: JoinedCalls, settings: Iterable[Row], *, optimized: bool
+        self, this: StepPass, traces: Traces, settings: Iterable[Row], *, optimized: bool
     ) -> Iterator[Row]:
         rows = self._weights.rows(
             Phase.WEIGHTS,
@@ -77,7 +77,7 @@ class ModelStates:
             kinds=ALL_KINDS if optimized else frozenset({WeightKind.BUFFER}),
             history=this.history,
             in_lockstep=this.is_lockstep,
-            calls=calls,
+            traces=traces,
         )
         for row in numbered(chain(rows, settings)):
             yield this.taken(row)

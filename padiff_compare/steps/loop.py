@@ -9,7 +9,7 @@ from typing import Optional, Protocol
 from padiff_compare.aligned import AlignedModels
 from padiff_compare.capture.batches import StepBatch
 from padiff_compare.capture.sides import SIDES
-from padiff_compare.join.calls import JoinedCalls
+from padiff_compare.capture.trace import Traces
 from padiff_compare.join.foreseen import Expectations, own_inputs, with_own_gradients
 from padiff_compare.judge.interim_history import GradientHistory
 from padiff_compare.lockstep.lockstep_plan import plan_overrides
@@ -33,8 +33,8 @@ class States(Protocol):
     def copy(self) -> None:
         """Gives the candidate the reference's weights, and its optimizer's state."""
 
-    def compare(self, this: StepPass, calls: JoinedCalls, *, optimized: bool) -> tuple[Row, ...]:
-        """Compares and reports what a pass that made these calls left; returns the rows.
+    def compare(self, this: StepPass, traces: Traces, *, optimized: bool) -> tuple[Row, ...]:
+        """Compares and reports what a pass with these traces left; returns the rows.
 
         `optimized`: its optimizer stepped.
         """
@@ -170,7 +170,7 @@ class Steps:
     def _run_pass(self, this: StepPass, batch: StepBatch) -> Outcome:
         starts = {side: self._start_of(side, this, batch) for side in SIDES}
         outcome = self._passes.run(this, PassStart(starts=starts, batch=batch, probe=self._run.probe))
-        left = self._states.compare(this, outcome.calls, optimized=self._optimizes(this.step))
+        left = self._states.compare(this, outcome.traces, optimized=self._optimizes(this.step))
         return outcome.with_rows(left)
 
     def _start_of(self, side: Side, this: StepPass, batch: StepBatch) -> StepStart:

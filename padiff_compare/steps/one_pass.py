@@ -163,7 +163,7 @@ class PassRunner:
         if own_errors is not None:
             decided = sum(is_held_against_gold(row) for row in rows)
             self._report.note(Note(kind=NoteKind.GOLD, numbers=(float(this.step), float(decided))))
-        return Outcome(calls=captures.joined, rows=rows, unmatched=unmatched)
+        return Outcome(traces=captures.traces, rows=rows, unmatched=unmatched)
 
     def _chance(self, captures: StepCaptures, ends: Ends) -> Optional[RandomEffects]:
         is_replayed = any(summary.replays for summary in _summaries(ends).values())

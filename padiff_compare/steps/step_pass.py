@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Optional
 
 from padiff_compare.capture.held_pass import HeldPass
+from padiff_compare.capture.trace import Traces
 from padiff_compare.join.calls import JoinedCalls
 from padiff_compare.join.foreseen import Expectations
 from padiff_compare.judge.interim_history import GradientHistory
@@ -161,9 +162,9 @@ class StepPass:
 
 @record
 class Outcome:
-    """What a pass, or a step, has come to so far; `calls`: those of its first pass."""
+    """What a pass, or a step, has come to so far; `traces`: of its first pass."""
 
-    calls: JoinedCalls
+    traces: Traces
     rows: tuple[Row, ...]
     unmatched: tuple[Unmatched, ...] = ()
 

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from padiff_compare.capture.sides import SIDES
-from padiff_compare.join.calls import JoinedCalls
+from padiff_compare.capture.trace import Traces
 from padiff_compare.model_index import Models
 from padiff_compare.weights.weight_pair import WeightPair
 from padiff_rpc.records import record
@@ -65,18 +65,19 @@ class RunningVariances:
         known.now = now
 
     def converted(
-        self, pair: WeightPair, reference: HostTensor, calls: JoinedCalls, *, in_lockstep: bool
+        self, pair: WeightPair, reference: HostTensor, traces: Optional[Traces], *, in_lockstep: bool
     ) -> Optional[Converted]:
-        """Returns what the candidate is to have, by what the step's `calls` normalised; None for the same.
+        """Returns what the candidate is to have, by what the step's calls normalised; None for the same.
 
-        In lockstep the candidate began with the reference's variance.
+        `traces`: of the step; None before the first. In lockstep the candidate began with the reference's
+        variance.
 
         expected = (1 - m)^k c + (r' - (1 - m)^k r) f, with k calls in the step, r and c the reference's and
         the candidate's variance before it, and f = (n - 1) / n, or its inverse.
         """
         divisors, known = _divisors(pair), self._known.get(pair.candidate_name)
         share = self._models[Side.REFERENCE].setting(pair.references[0].path, "momentum")
-        counts = _counts(pair, calls)
+        counts = _counts(pair, traces) if traces is not None else None
         if divisors is None or known is None or counts is None or not isinstance(share, float):
             return None
         n, k = counts
@@ -101,7 +102,7 @@ def _divisors(pair: WeightPair) -> Optional[tuple[VarianceDivisor, VarianceDivis
     return None if ours is None or theirs is None or ours is theirs else (ours, theirs)
 
 
-def _counts(pair: WeightPair, calls: JoinedCalls) -> Optional[tuple[int, int]]:
+def _counts(pair: WeightPair, traces: Traces) -> Optional[tuple[int, int]]:
     """Returns how many values of a channel each call normalised, and how many calls there were.
 
     None where the calls, or the sides, are not alike.
@@ -112,7 +113,7 @@ def _counts(pair: WeightPair, calls: JoinedCalls) -> Optional[tuple[int, int]]:
     for side in SIDES:
         sizes = [
             int(np.prod(event.slots[0].spec.shape, dtype=np.int64)) // max(channels, 1)
-            for event in calls.traces[side].events
+            for event in traces[side].events
             if event.moment is CallMoment.ENTRY and event.path == paths[side] and event.slots
         ]
         found.append(sizes)

@@ -10,7 +10,7 @@ from typing import Optional
 
 from padiff_compare.capture.sides import SIDES
 from padiff_compare.capture.source import Sources
-from padiff_compare.join.calls import JoinedCalls
+from padiff_compare.capture.trace import Traces
 from padiff_compare.judge.evidence import Evidence, Known, Measured, Misfit
 from padiff_compare.judge.interim import without
 from padiff_compare.judge.interim_history import GradientHistory, Spreads, StepLengths, is_variance
@@ -118,16 +118,16 @@ class WeightFlow:
         just_copied: bool = False,
         history: Optional[GradientHistory] = None,
         in_lockstep: bool = False,
-        calls: Optional[JoinedCalls] = None,
+        traces: Optional[Traces] = None,
     ) -> Iterator[Row]:
         """Yields a row for each pair of the plan, weights read back from both workers.
 
         `just_copied` asks for equal bits after the cast to the candidate's dtype. `history`: what an
         optimizer made of a gradient can be no better than the gradient. `in_lockstep`: buffers were made of
-        the reference's values. `calls`: those of the pass behind which this is.
+        the reference's values. `traces`: of the pass behind which this is.
         """
         return numbered(
-            self._rows(phase, step, kinds, just_copied, history or GradientHistory(), in_lockstep, calls)
+            self._rows(phase, step, kinds, just_copied, history or GradientHistory(), in_lockstep, traces)
         )
 
     def _rows(
@@ -138,7 +138,7 @@ class WeightFlow:
         just_copied: bool,
         history: GradientHistory,
         in_lockstep: bool,
-        calls: Optional[JoinedCalls],
+        traces: Optional[Traces],
     ) -> Iterator[Row]:
         compared = [
             pair for pair in self._plan.pairs if pair.compared and pair.kind in kinds and not pair.is_misfit
@@ -155,7 +155,9 @@ class WeightFlow:
             length = self._steps.of((pair.reference_name, pair.candidate_name))
             self._variances.seen(pair, step, reference, candidate)
             converted = (
-                self._variances.converted(pair, reference, calls, in_lockstep=in_lockstep) if calls else None
+                self._variances.converted(pair, reference, traces, in_lockstep=in_lockstep)
+                if traces
+                else None
             )
             reference = reference if converted is None else converted.value
             is_exact = in_lockstep and _is_exact(pair, is_converted=converted is not None)

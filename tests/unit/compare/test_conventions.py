@@ -7,9 +7,7 @@ from typing import Any, Optional
 import numpy as np
 import pytest
 
-from padiff_compare.alignment.plan import Plan
-from padiff_compare.capture.trace import Trace
-from padiff_compare.join.calls import JoinedCalls, join_calls
+from padiff_compare.capture.trace import Trace, Traces
 from padiff_compare.layout_rules import IDENTITY
 from padiff_compare.model_index import ModelIndex
 from padiff_compare.weights.conventions import RunningVariances
@@ -47,7 +45,7 @@ def variances(share: Any = SHARE) -> RunningVariances:
     return RunningVariances(dict.fromkeys(Side, ModelIndex(layers)))
 
 
-def calls(*batches: int, other: Optional[int] = None) -> JoinedCalls:
+def calls(*batches: int, other: Optional[int] = None) -> Traces:
     """The norm is called with so many rows; the candidate's last one with `other`."""
 
     def trace(sizes: list[int]) -> Trace:
@@ -63,8 +61,7 @@ def calls(*batches: int, other: Optional[int] = None) -> JoinedCalls:
         )
 
     theirs = list(batches) if other is None else [*batches[:-1], other]
-    traces = {Side.REFERENCE: trace(list(batches)), Side.CANDIDATE: trace(theirs)}
-    return join_calls(Plan(layers=()), traces)
+    return {Side.REFERENCE: trace(list(batches)), Side.CANDIDATE: trace(theirs)}
 
 
 def tensor(values: np.ndarray) -> HostTensor:
@@ -128,7 +125,7 @@ def test_nothing_is_converted_in_eval_mode_or_without_a_share() -> None:
 
 def converted(
     one: Optional[WeightPair] = None,
-    seen: Optional[JoinedCalls] = None,
+    seen: Optional[Traces] = None,
     moved: float = 1.5,
     share: Any = SHARE,
 ) -> Any:

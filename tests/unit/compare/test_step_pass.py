@@ -28,9 +28,9 @@ def test_how_far_the_weights_are_apart_is_the_furthest_of_them() -> None:
         row(CaptureKind.BUFFER, 2e-3),
         row(CaptureKind.OPTIMIZER_STATE, 0.5),
     )
-    assert step_result(0, Outcome(rows=rows)).weights_relative_l2 == 2e-3
+    assert step_result(0, Outcome(traces={}, rows=rows)).weights_relative_l2 == 2e-3
 
 
 def test_of_two_passes_the_free_one_tells_how_far() -> None:
     rows = (row(CaptureKind.PARAMETER, 0.5, Pass.LOCKSTEP), row(CaptureKind.PARAMETER, 1e-3))
-    assert step_result(0, Outcome(rows=rows)).weights_relative_l2 == 1e-3
+    assert step_result(0, Outcome(traces={}, rows=rows)).weights_relative_l2 == 1e-3

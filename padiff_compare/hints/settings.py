@@ -16,6 +16,7 @@ _OF_STATISTICS_ALONE = frozenset({"momentum"})
 # Kinds that compute otherwise in train mode; of dropouts there are several.
 _WITH_MODES = ("batch_norm", "dropout", "alphadropout", "featurealphadropout")
 _OF_LAYERS = frozenset({Phase.FORWARD, Phase.BACKWARD, Phase.GRADIENTS})
+_OF_OPTIMIZERS = frozenset({"learning_rate", "weight_decay", "l1_decay", "nesterov"})
 _MOST = 2
 
 
@@ -125,12 +126,20 @@ def _is_at_or_around(path: str, inner: str) -> bool:
 
 
 def _of_optimizer(row: Row, differences: Sequence[OptimizerDifference]) -> Iterator[Hint]:
-    place = row.reference
-    named = f"{place.path}.{place.slot}".lstrip(".") if place is not None else ""
+    """Yields the setting that the row itself is of, as a rate that a schedule has changed, then others."""
+    place, figures = row.reference, row.figures
+    slot = place.slot if place is not None else ""
+    named = f"{place.path}.{slot}".lstrip(".") if place is not None else ""
+    word = slot.rpartition(".")[2]
+    is_setting = row.kind is CaptureKind.OPTIMIZER_STATE and word in _OF_OPTIMIZERS
+    if is_setting and figures is not None:
+        names = word, repr(figures.mean_reference), repr(figures.mean_candidate)
+        yield Hint(kind=HintKind.OPTIMIZER_SETTING, names=names)
     near = [
         one
         for one in differences
         if not one.parameters or any(named.startswith(name) for name in one.parameters)
+        if not (is_setting and one.name == word)
     ]
     for one in near[:_MOST]:
         names = one.name, one.reference, one.candidate

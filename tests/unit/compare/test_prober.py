@@ -217,6 +217,16 @@ def test_an_optimizers_settings_are_hints_of_what_it_makes() -> None:
     assert (hint.kind, hint.names) == (HintKind.OPTIMIZER_SETTING, ("learning_rate", "0.1", "0.2"))
 
 
+def test_a_rate_that_a_schedule_has_changed_is_a_hint_of_its_own_row() -> None:
+    one = prober()
+    given: dict[str, Any] = {"phase": Phase.OPTIMIZER, "kind": CaptureKind.OPTIMIZER_STATE}
+    found = measured(one, np.array(0.25), np.array(0.5), **given)
+    # Settings are measured without being looked at.
+    unseen = dataclasses.replace(found, hints=())
+    [hint] = one.settled(row(unseen, slot="weight.learning_rate", **given)).hints
+    assert (hint.kind, hint.names) == (HintKind.OPTIMIZER_SETTING, ("learning_rate", "0.5", "0.25"))
+
+
 def test_weights_that_are_swapped_name_each_other() -> None:
     one = prober()
     given: dict[str, Any] = {"phase": Phase.INITIAL_WEIGHTS, "kind": CaptureKind.PARAMETER, "slot": "weight"}

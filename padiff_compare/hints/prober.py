@@ -164,7 +164,8 @@ class Prober:
         values = [hint for hint in row.hints if hint.kind is not HintKind.UNKNOWN]
         hints = ranked([*self._swapped(row), *values], self._facts.hints(row, self._told))
         was_looked_at = bool(row.hints) or hints != (UNKNOWN,)
-        self._is_limited |= not row.hints and row.figures is not None
+        was_full = any(self._probed[row.phase, near] > MOST_PROBED for near in (False, True))
+        self._is_limited |= was_full and not row.hints and row.figures is not None
         return dataclasses.replace(row, hints=hints if was_looked_at else ())
 
     def _swapped(self, row: Row) -> tuple[Hint, ...]:

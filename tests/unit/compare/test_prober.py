@@ -225,6 +225,7 @@ def test_a_rate_that_a_schedule_has_changed_is_a_hint_of_its_own_row() -> None:
     unseen = dataclasses.replace(found, hints=())
     [hint] = one.settled(row(unseen, slot="weight.learning_rate", **given)).hints
     assert (hint.kind, hint.names) == (HintKind.OPTIMIZER_SETTING, ("learning_rate", "0.5", "0.25"))
+    assert one.notes() == ()
 
 
 def test_weights_that_are_swapped_name_each_other() -> None:

@@ -59,7 +59,9 @@ def main() -> int:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.faults", description=__doc__)
     parser.add_argument("--options", default="", help="of all comparisons, as single_step=true,threads=1")
-    parser.add_argument("--only", default="", help="faults or healthy, or part of what is printed of one")
+    parser.add_argument(
+        "--only", default="", help="faults, healthy, or a regular expression for what is printed of each"
+    )
     parser.add_argument("--tenth", type=int, help="run a tenth of all, drawn by this seed")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="how often each healthy pair is compared")
     parser.add_argument("--fresh", action="store_true", help="run again what has results")
@@ -78,7 +80,7 @@ def _chosen(entries: Sequence[Any], asked: argparse.Namespace, kind: str) -> Seq
         entries = [entry for entry in entries if drawn.random() < 0.1]
     if asked.only in ("", kind):
         return entries
-    return [entry for entry in entries if asked.only in entry.id]
+    return [entry for entry in entries if re.search(asked.only, entry.id)]
 
 
 def _turns(faults: Sequence[Fault], pairs: Sequence[Healthy], rounds: int) -> Iterator[tuple[Entry, int]]:

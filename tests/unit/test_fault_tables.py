@@ -21,7 +21,7 @@ from benchmarks.faults.results import Results
 from benchmarks.faults.subjects import FAULTED, SUBJECTS, Setting
 from padiff_client import Report
 from padiff_rpc.v1.records import Coverage, FirstDivergence, Place, ReportSummary, Row
-from padiff_rpc.v1.words import CaptureKind, Difference, Phase, Verdict
+from padiff_rpc.v1.words import CaptureKind, Difference, HintKind, Phase, Verdict
 
 
 def test_there_are_enough_of_each() -> None:
@@ -47,6 +47,7 @@ def test_every_kind_finds_as_many_sites_as_it_asks_for() -> None:
 
 def test_it_is_said_of_every_class_which_hints_name_it() -> None:
     assert set(NAMES) == {fault.kind for fault in FAULTS}
+    assert set().union(*NAMES.values()) <= {kind.value for kind in HintKind}
 
 
 def test_every_fault_names_a_site_and_real_phases() -> None:

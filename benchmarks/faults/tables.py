@@ -19,7 +19,10 @@ from benchmarks.faults.outcomes import (
     TROUBLE,
 )
 from benchmarks.faults.results import Results
+from benchmarks.faults.subjects import FAULTED
 
+# The column of what is no model.
+OTHERS = "numbers"
 BEGIN, END = "<!-- benchmarks.faults: {} -->", "<!-- end of benchmarks.faults: {} -->"
 
 
@@ -45,18 +48,24 @@ def _counts(counted: Counter[str], columns: Iterable[str]) -> list[str]:
 
 
 def of_healthy(pairs: Sequence[Healthy], results: Results) -> str:
-    """Returns the table of healthy pairs by model and setting: how many of their runs came out how."""
-    columns = (PASS, FALSE_ALARM, INCONCLUSIVE, TROUBLE)
-    rows, total = [], Counter[str]()
+    """Returns the table of healthy pairs: settings by models, in each cell how many runs came out how."""
+    cells: dict[str, dict[str, Counter[str]]] = {}
+    total = Counter[str]()
     for pair in pairs:
         counted = Counter(result["found"] for result in results.of(pair.id))
-        if counted:
-            total += counted
-            rows.append(
-                [pair.setting.subject, str(pair.setting), *(str(counted[one] or "") for one in columns)]
-            )
-    rows.append(["all", "", *(str(total[one] or "") for one in columns)])
-    return _table(["pair", "setting", *columns], rows)
+        is_model = pair.setting.subject in FAULTED
+        row = str(pair.setting) if is_model else f"{pair.setting.subject}, {pair.setting}"
+        column = pair.setting.subject if is_model else OTHERS
+        cells.setdefault(row, {}).setdefault(column, Counter()).update(counted)
+        total += counted
+    columns = [*FAULTED, OTHERS]
+    rows = [[row, *(_counted(of.get(column, Counter())) for column in columns)] for row, of in cells.items()]
+    told = ", ".join(f"{total[one]} {one}" for one in (PASS, FALSE_ALARM, INCONCLUSIVE, TROUBLE))
+    return f"{_table(['setting', *columns], rows)}\n\nOf {sum(total.values())} comparisons: {told}."
+
+
+def _counted(outcomes: Counter[str]) -> str:
+    return ", ".join(f"{count} {found}" for found, count in sorted(outcomes.items(), reverse=True))
 
 
 def misses(faults: Sequence[Fault], pairs: Sequence[Healthy], results: Results) -> str:

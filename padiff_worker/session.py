@@ -147,15 +147,15 @@ class ModelSession:
 
     @contextmanager
     def in_float64(self) -> Iterator[None]:
-        """Has the model in float64 and in the state that `keep_state` remembered, which is then forgotten.
+        """Has the model in float64 and in the state that `keep_state` remembered.
 
-        Behind the block all is as it was before. Raises StateError where nothing was remembered.
+        Behind the block all is as it was before, what is remembered too. Raises StateError where nothing was.
         """
         if self._kept is None:
             raise StateError("no state was kept; call KeepState first")
-        kept, self._kept = self._kept, None
         with restored(self._adapter, self.model):
-            kept.put_back()
+            self._kept.put_back()
+            self._kept = KeptState(self._adapter, self.model)  # since one is put back once
             self._is_in_float64 = True
             try:
                 with self._adapter.in_float64(self.model):

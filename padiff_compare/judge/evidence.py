@@ -12,7 +12,7 @@ import numpy.typing as npt
 from padiff_rpc.records import record
 from padiff_rpc.tensors import COMPLEX, FLOATING, epsilon
 from padiff_rpc.v1.records import Figures, Hint, Options, Reason, TensorSpec, Tolerance
-from padiff_rpc.v1.words import CaptureKind, CompareMode, Omission, Side, Verdict
+from padiff_rpc.v1.words import CaptureKind, CompareMode, DType, Omission, Side, Verdict
 
 GRADIENTS = frozenset(
     {CaptureKind.INPUT_GRADIENT, CaptureKind.OUTPUT_GRADIENT, CaptureKind.PARAMETER_GRADIENT}
@@ -21,6 +21,8 @@ GRADIENTS = frozenset(
 LARGEST_SCORE = 12.0
 # One element of many may be off by more, against the one that is furthest from gold, than all are on average.
 _ROOM_OF_ONE = 4.0
+# Paddle keeps a norm's epsilon as a float32 number: 1.4e-12 of float64 values behind 50 norms.
+_ROUNDING_OF_SETTINGS = 2.0**-40
 AGREEING = frozenset({Verdict.MATCH, Verdict.WITHIN_TOLERANCE})
 
 
@@ -103,6 +105,22 @@ def own_error(measured: Measured) -> Optional[OwnError]:
     if figures is None or not (math.isfinite(figures.rmse) and math.isfinite(figures.max_abs)):
         return None
     return OwnError(rmse=figures.rmse, max_abs=figures.max_abs)
+
+
+def is_loss_in_question(loss: Measured) -> bool:
+    """Whether a loss is further off than its last digits.
+
+    The table allows more, since a loss is a sum that may cancel; how far, gold tells.
+    """
+    figures = loss.figures
+    if figures is None or loss.reference.dtype not in FLOATING:
+        return False
+    return figures.max_abs > LARGEST_SCORE * spacing(loss.reference.dtype) * figures.rms_reference
+
+
+def larger_error(*errors: OwnError) -> OwnError:
+    """Returns the largest of at least one, figure by figure."""
+    return OwnError(rmse=max(one.rmse for one in errors), max_abs=max(one.max_abs for one in errors))
 
 
 @record
@@ -247,24 +265,35 @@ def _has_pattern(figures: Figures) -> bool:
     return figures.elements >= 3 and math.isfinite(figures.cosine)
 
 
+def spacing(dtype: DType) -> float:
+    """Returns how large one rounding is, relative to a value of a floating or complex dtype.
+
+    In float64, what settings make that are float32 numbers in one framework: a norm's epsilon, a momentum.
+    """
+    return max(epsilon(dtype), _ROUNDING_OF_SETTINGS)
+
+
 def score_of(evidence: Evidence) -> Optional[float]:
-    """Returns the score of values that were measured; None where the reference was not run in float64.
+    """Returns the `score` of values that were measured; None where the reference was not run in float64."""
+    own, measured = evidence.known.own_error, evidence.measured
+    return None if own is None or measured is None else score(measured, own)
+
+
+def score(measured: Measured, own: OwnError) -> Optional[float]:
+    """Returns a difference as a multiple of what rounding makes in its place; None of what has no values.
 
     score = max(rmse / max(own rmse, eps * rms), max_abs / (4 * max(own max_abs, eps * |worst reference|)))
 
     "own" is the float32 reference against its own float64 run on the same values, and eps the spacing of the
     coarser dtype of the two. The candidate's own error to float64, measured likewise, is within 1 of it.
     """
-    own, measured = evidence.known.own_error, evidence.measured
-    if own is None or measured is None or measured.figures is None:
-        return None
-    if measured.reference.dtype not in FLOATING | COMPLEX:
-        return None
     figures = measured.figures
-    spacing = max(epsilon(measured.reference.dtype), epsilon(measured.candidate.dtype))
+    if figures is None or measured.reference.dtype not in FLOATING | COMPLEX:
+        return None
+    eps = max(spacing(measured.reference.dtype), spacing(measured.candidate.dtype))
     at_worst = abs(figures.worst[0].reference) if figures.worst else 0.0
-    on_average = _ratio(figures.rmse, max(own.rmse, spacing * figures.rms_reference))
-    of_one = _ratio(figures.max_abs, max(own.max_abs, spacing * max(at_worst, figures.rms_reference)))
+    on_average = _ratio(figures.rmse, max(own.rmse, eps * figures.rms_reference))
+    of_one = _ratio(figures.max_abs, max(own.max_abs, eps * max(at_worst, figures.rms_reference)))
     return max(on_average, of_one / _ROOM_OF_ONE)
 
 

@@ -202,9 +202,13 @@ def _is_within_own_error(evidence: Evidence, options: Options) -> Optional[Judge
 
 
 def _exceeds_own_error(evidence: Evidence, options: Options) -> Optional[Judgement]:
-    """Where the table is not asked, and rounding of terms that cancelled explains nothing either."""
+    """Where the table is not asked, and rounding of terms that cancelled explains nothing either.
+
+    The table is wide for a loss, which is one number.
+    """
     score = score_of(evidence)
-    if options.floor is not Floor.MEASURED or score is None or score <= LARGEST_SCORE:
+    is_asked = options.floor is Floor.MEASURED or evidence.kind is CaptureKind.LOSS
+    if not is_asked or score is None or score <= LARGEST_SCORE:
         return None
     return next(filter(None, (rule(evidence, options) for rule in (*NOISE_RULES, _differs))))
 

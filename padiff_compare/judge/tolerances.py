@@ -11,7 +11,7 @@ import dataclasses
 import math
 from typing import Optional
 
-from padiff_compare.judge.evidence import GRADIENTS
+from padiff_compare.judge.evidence import GRADIENTS, spacing
 from padiff_compare.judge.measure import Magnitude
 from padiff_rpc.records import record
 from padiff_rpc.tensors import COMPLEX, FLOATING, epsilon
@@ -119,18 +119,18 @@ def _default(phase: Phase, kind: CaptureKind, dtype: DType) -> tuple[float, bool
 def _local(phase: Phase, kind: CaptureKind, dtype: DType) -> tuple[float, bool]:
     """Returns `_default` in lockstep: what one call may make of equal inputs. (No buffer is a variance.)"""
     if kind in GRADIENTS:
-        return _LOCAL_GRADIENT_EPSILONS * epsilon(dtype), True
+        return _LOCAL_GRADIENT_EPSILONS * spacing(dtype), True
     if phase is Phase.FORWARD:
-        return _LOCAL_EPSILONS * epsilon(dtype), True
+        return _LOCAL_EPSILONS * spacing(dtype), True
     if phase is Phase.WEIGHTS and kind is CaptureKind.BUFFER:
-        return min(_LOCAL_BUFFER_EPSILONS * epsilon(dtype), _BUFFER[_PRECISION.get(dtype, dtype)]), True
+        return min(_LOCAL_BUFFER_EPSILONS * spacing(dtype), _BUFFER[_PRECISION.get(dtype, dtype)]), True
     return _default(phase, kind, dtype)
 
 
 def mean_tolerance(dtype: DType, *, in_lockstep: bool) -> float:
     """Returns by how much of its values' spread a mean may differ: by what each of them may."""
     bound = _FORWARD[_PRECISION.get(dtype, dtype)]
-    return min(_LOCAL_BUFFER_EPSILONS * epsilon(dtype), bound) if in_lockstep else bound
+    return min(_LOCAL_BUFFER_EPSILONS * spacing(dtype), bound) if in_lockstep else bound
 
 
 def row_by_row(tolerance: Tolerance) -> Tolerance:

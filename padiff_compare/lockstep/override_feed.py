@@ -7,15 +7,17 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from typing import Optional, Protocol
 
+import numpy as np
+
 from padiff_compare.alignment.slots import Meeting
 from padiff_compare.capture.trace import Origin
 from padiff_compare.layout_rules import IDENTITY
 from padiff_compare.lockstep.lockstep_plan import LockstepPlan
 from padiff_rpc.errors import ProtocolError
 from padiff_rpc.records import record
-from padiff_rpc.tensors import FLOATING, HostTensor, cast
+from padiff_rpc.tensors import FLOATING, HostTensor, cast, epsilon, widen
 from padiff_rpc.v1.records import Note, NotOverridden, OverrideTicket, Reason
-from padiff_rpc.v1.words import NoteKind, Pass, Phase
+from padiff_rpc.v1.words import DType, NoteKind, Pass, Phase
 
 # Bytes on their way to the candidate, or waiting there, that it did not ask for.
 WINDOW_BYTES = 64 << 20
@@ -57,10 +59,15 @@ class OverrideFeed:
         gradients: bool,
         window_bytes: int = WINDOW_BYTES,
         pass_kind: Pass = Pass.LOCKSTEP,
+        is_noisy: bool = False,
     ) -> None:
-        """`pass_kind`: in a free run overrides stand behind random decisions."""
+        """`pass_kind`: in a free run overrides stand behind random decisions.
+
+        `is_noisy`: what is sent is off by as much as rounding to its own dtype may have made it.
+        """
         self._plan = plan
         self._pass_kind = pass_kind
+        self._is_noisy = is_noisy
         self._window_bytes = window_bytes
         places = list(enumerate(plan.places))
         forward = [
@@ -218,10 +225,20 @@ class OverrideFeed:
         tensor = self._laid_out(kept.tensor, self._plan.meetings[ticket.place][ticket.gradient])
         if tensor.dtype is not spec.dtype and {tensor.dtype, spec.dtype} <= FLOATING:
             tensor = cast(tensor, spec.dtype)
+        if self._is_noisy and tensor.dtype in FLOATING:
+            tensor = _noisy(tensor, kept.tensor.dtype, ticket)
         self._sent.add(ticket)
         self._in_flight += tensor.byte_count
         self.traffic[Phase.BACKWARD if ticket.gradient else Phase.FORWARD] += tensor.byte_count
         outlet.override(ticket, tensor, let_go)
+
+
+def _noisy(tensor: HostTensor, rounded_to: DType, ticket: OverrideTicket) -> HostTensor:
+    """Returns each value times 1 + eps / 2 * u, u uniform from -1 to 1 and the same for the same ticket."""
+    draws = np.random.default_rng((ticket.place, ticket.gradient)).uniform(-1.0, 1.0, tensor.array.shape)
+    wide = widen(tensor.array, tensor.dtype).astype(np.float64)
+    noisy = wide * (1.0 + 0.5 * epsilon(rounded_to) * draws)
+    return cast(HostTensor(array=np.asarray(noisy), dtype=DType.FLOAT64), tensor.dtype)
 
 
 def _nothing() -> None:

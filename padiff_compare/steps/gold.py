@@ -22,7 +22,15 @@ from padiff_compare.join.calls import JoinedCalls, join_calls
 from padiff_compare.join.captures import LOSSES, PassPlan, StepCaptures
 from padiff_compare.join.foreseen import Expectations
 from padiff_compare.join.pairs import PairTable
-from padiff_compare.judge.evidence import OwnError, agrees, own_error
+from padiff_compare.judge.evidence import (
+    LARGEST_SCORE,
+    OwnError,
+    agrees,
+    is_loss_in_question,
+    larger_error,
+    own_error,
+    score,
+)
 from padiff_compare.judge.tolerances import Tolerances
 from padiff_compare.layout_rules import IDENTITY
 from padiff_compare.lockstep.lockstep_plan import plan_lockstep
@@ -45,6 +53,16 @@ class OwnErrors:
     gradients: Mapping[int, OwnError]
     parameters: Mapping[str, OwnError]
     loss: Optional[OwnError] = None
+
+    def with_larger(self, others: OwnErrors) -> OwnErrors:
+        """Returns of each place the larger one."""
+        loss = [one for one in (self.loss, others.loss) if one is not None]
+        return OwnErrors(
+            values=_larger(self.values, others.values),
+            gradients=_larger(self.gradients, others.gradients),
+            parameters=_larger(self.parameters, others.parameters),
+            loss=larger_error(*loss) if loss else None,
+        )
 
     def of(self, slots: SlotPair, phase: Phase) -> Optional[OwnError]:
         """Returns that of a value, in backward of a gradient; None where gold had none."""
@@ -77,18 +95,43 @@ class Gold:
 
     def is_wanted(self, captures: StepCaptures) -> bool:
         """Whether something in a pass that has run is to be held against gold."""
-        options = self._run.options
-        return options.floor is Floor.MEASURED or any(
+        options, loss = self._run.options, captures.losses.measured(LOSSES)
+        if options.floor is Floor.MEASURED or (loss is not None and is_loss_in_question(loss)):
+            return True
+        return any(
             not agrees(one.figures, one.tolerance, options)
             for table in _tables(captures)
             for _, one in table.all_measured()
             if one.figures is not None
         )
 
-    def run(self, start: PassStart, held: HeldPass, again: HeldPass) -> Optional[OwnErrors]:
+    def leaves_questions(self, captures: StepCaptures, errors: OwnErrors) -> bool:
+        """Whether something exceeds both the table and what these own errors make of rounding."""
+        owns: tuple[Mapping[Any, OwnError], ...] = (errors.values, errors.gradients, errors.parameters)
+        tables: tuple[PairTable[Any], ...] = (
+            captures.values,
+            captures.gradients,
+            captures.parameter_gradients,
+        )
+        loss = captures.losses.measured(LOSSES)
+        if loss is not None and errors.loss is not None and (score(loss, errors.loss) or 0.0) > LARGEST_SCORE:
+            return True
+        exceeding = (
+            score(one, own[pair.reference])
+            for table, own in zip(tables, owns)
+            for pair, one in table.all_measured()
+            if one.figures is not None and pair.reference in own
+            if not agrees(one.figures, one.tolerance, self._run.options)
+        )
+        return any(one is not None and one > LARGEST_SCORE for one in exceeding)
+
+    def run(
+        self, start: PassStart, held: HeldPass, again: HeldPass, *, is_noisy: bool
+    ) -> Optional[OwnErrors]:
         """Returns how far the pass that is held is from gold; `again` holds it once more.
 
-        None, and a note says why, where the reference does not run in float64. Raises WorkerLostError.
+        `is_noisy`: gold's calls get values that are off by as much as their rounding. None, and a note says
+        why, where the reference does not run in float64. Raises WorkerLostError.
         """
         step = start.starts[Side.REFERENCE].step
         running = StepRun(
@@ -105,6 +148,7 @@ class Gold:
             self._overrides,
             gradients=self._backward,
             window_bytes=min(WINDOW_BYTES, self._run.store.limit_bytes),
+            is_noisy=is_noisy,
         )
         captures = StepCaptures(known, self._run.store, running.ready, feed, again)
         with closing(captures):
@@ -158,15 +202,27 @@ class HeldReference:
     def __init__(self, store: TensorStore, gold: Optional[Gold]) -> None:
         """`gold`: None where the reference is not run in float64."""
         self.shown = HeldPass(store)
-        self._again = HeldPass(store)
+        self._store = store
         self._gold = gold
 
     def own_errors(self, start: PassStart, captures: StepCaptures) -> Optional[OwnErrors]:
-        """Returns how far the reference is from gold; None where nobody asks, or it cannot be had."""
-        if self._gold is None or not self._gold.is_wanted(captures):
+        """Returns how far the reference is from gold; None where nobody asks, or it cannot be had.
+
+        Where the reference happens to be nearer to gold than the rounding of what its calls were given
+        allows, gold runs once more, on values with noise of that size.
+        """
+        gold = self._gold
+        if gold is None or not gold.is_wanted(captures):
             return None
-        held, self.shown = self.shown, self._again
-        return self._gold.run(start, held, again=self.shown)
+        errors = self._run(gold, start, is_noisy=False)
+        if errors is None or not gold.leaves_questions(captures, errors):
+            return errors
+        with_noise = self._run(gold, start, is_noisy=True)
+        return errors if with_noise is None else errors.with_larger(with_noise)
+
+    def _run(self, gold: Gold, start: PassStart, *, is_noisy: bool) -> Optional[OwnErrors]:
+        held, self.shown = self.shown, HeldPass(self._store)
+        return gold.run(start, held, again=self.shown, is_noisy=is_noisy)
 
     def close(self) -> None:
         """Releases what nobody was shown; may be called twice."""
@@ -186,6 +242,12 @@ def can_have_gold(options: Options, source: Source) -> bool:
 
 def _tables(captures: StepCaptures) -> Iterator[PairTable[Any]]:
     yield from (captures.values, captures.losses, captures.gradients, captures.parameter_gradients)
+
+
+def _larger(first: Mapping[K, OwnError], second: Mapping[K, OwnError]) -> dict[K, OwnError]:
+    return {
+        key: larger_error(*(one[key] for one in (first, second) if key in one)) for key in {**first, **second}
+    }
 
 
 def _by_reference(table: PairTable[K]) -> dict[K, OwnError]:

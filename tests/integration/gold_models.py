@@ -59,3 +59,36 @@ class Stateful(fake.Layer):
 
     def forward(self, x):
         return self.rounding(self.dropout(self.norm(x)))
+
+
+class Centred(fake.Layer):
+    """Takes a mean away from values that are near it; in another order where `is_factored`."""
+
+    def __init__(self, is_factored=False, fault=0.0):
+        super().__init__()
+        self.far = _Shifted(1000.0)
+        self.centre = _Centre(is_factored, fault)
+
+    def forward(self, x):
+        return self.centre(self.far(x))
+
+
+class _Shifted(fake.Layer):
+    def __init__(self, by):
+        super().__init__()
+        self._by = by
+
+    def forward(self, x):
+        return x + self._by
+
+
+class _Centre(fake.Layer):
+    def __init__(self, is_factored, fault):
+        super().__init__()
+        self.weight = fake.Parameter(np.full(6, 0.7, np.float32))
+        self._is_factored, self._fault = is_factored, fault
+
+    def forward(self, x):
+        if self._is_factored:
+            return x * self.weight + self.weight * (self._fault - 1000.0)
+        return (x + (self._fault - 1000.0)) * self.weight

@@ -88,6 +88,20 @@ def test_a_gradient_that_is_multiplied_fails_beside_values_that_round(
     assert failed == {(Phase.BACKWARD, "last")}
 
 
+@BOTH_WAYS
+def test_what_rounding_of_a_calls_inputs_makes_passes_though_the_reference_is_exact(
+    service: Service, lockstep: str
+) -> None:
+    report = compare(service, lockstep, coarse("Centred"), coarse("Centred", is_factored=True))
+    assert report, render.text(report)
+    assert Cause.WITHIN_OWN_ERROR in causes(report, Cause.WITHIN_OWN_ERROR)
+    faulty = coarse("Centred", is_factored=True, fault=0.01)
+    report = compare(service, lockstep, coarse("Centred"), faulty)
+    failed = [(row.phase, row.candidate.path) for row in report.rows if fails(row) and row.candidate]
+    assert failed[0] == (Phase.FORWARD, "centre")
+    assert {path for _, path in failed} == {"centre"}
+
+
 def test_where_nothing_exceeds_the_table_nothing_runs_in_float64(service: Service) -> None:
     report = compare(service, "single_step", coarse(), coarse())
     assert report

@@ -147,7 +147,7 @@ class ModelSession:
 
     @contextmanager
     def in_float64(self) -> Iterator[None]:
-        """Has the model in float64 and in the state that `keep_state` remembered.
+        """Has the model in float64 and in the state that `keep_state` remembered, an optimizer's apart.
 
         Behind the block all is as it was before, what is remembered too. Raises StateError where nothing was.
         """
@@ -156,12 +156,12 @@ class ModelSession:
         with restored(self._adapter, self.model):
             self._kept.put_back()
             self._kept = KeptState(self._adapter, self.model)  # since one is put back once
-            self._is_in_float64 = True
+            self._is_in_float64, keeps_gradients = True, self._keeps_gradients
             try:
                 with self._adapter.in_float64(self.model):
                     yield
             finally:
-                self._is_in_float64 = False
+                self._is_in_float64, self._keeps_gradients = False, keeps_gradients
 
     def weights(self) -> Mapping[str, Any]:
         """Returns the parameters and buffers by full name; finding them walks the whole model."""

@@ -16,22 +16,22 @@ from padiff_worker_paddle.tensors import dense_gradient
 def in_float64(model: Any) -> Iterator[None]:
     default = paddle.get_default_dtype()
     narrow = []
-    for tensor in itertools.chain(model.parameters(), model.buffers()):
-        if not (tensor.is_floating_point() or tensor.is_complex()):
-            continue
-        memory = tensor.get_tensor()
-        # A tensor of its own over the same memory; a detached one would follow what becomes of this one.
-        data = type(memory)()
-        data._share_data_with(memory)
-        narrow.append((tensor, data))
-        gradient = None if tensor.grad is None else _widened(dense_gradient(tensor.grad, tensor.shape))
-        tensor.clear_gradient(False)  # which empties what `grad` gave
-        wide = _widened(tensor.detach())  # a name, since `get_tensor` keeps nothing alive
-        memory._share_data_with(wide.get_tensor())
-        if gradient is not None:
-            tensor.grad = gradient
-    paddle.set_default_dtype("float64")
     try:
+        for tensor in itertools.chain(model.parameters(), model.buffers()):
+            if not (tensor.is_floating_point() or tensor.is_complex()):
+                continue
+            memory = tensor.get_tensor()
+            # A tensor of its own over the same memory; a detached one would follow what becomes of this one.
+            data = type(memory)()
+            data._share_data_with(memory)
+            narrow.append((tensor, data))
+            gradient = None if tensor.grad is None else _widened(dense_gradient(tensor.grad, tensor.shape))
+            tensor.clear_gradient(False)  # which empties what `grad` gave
+            wide = _widened(tensor.detach())  # a name, since `get_tensor` keeps nothing alive
+            memory._share_data_with(wide.get_tensor())
+            if gradient is not None:
+                tensor.grad = gradient
+        paddle.set_default_dtype("float64")
         yield
     finally:
         paddle.set_default_dtype(default)

@@ -13,17 +13,15 @@ import torch
 @contextmanager
 def in_float64(model: Any) -> Iterator[None]:
     default = torch.get_default_dtype()
-    narrow = [
-        (tensor, tensor.data)
-        for tensor in itertools.chain(model.parameters(), model.buffers())
-        if tensor.is_floating_point() or tensor.is_complex()
-    ]
-    for tensor, data in narrow:
-        gradient, tensor.grad = tensor.grad, None
-        tensor.data = _widened(data)
-        tensor.grad = None if gradient is None else _widened(gradient)
-    torch.set_default_dtype(torch.float64)
+    narrow = []
     try:
+        for tensor in itertools.chain(model.parameters(), model.buffers()):
+            if tensor.is_floating_point() or tensor.is_complex():
+                gradient, tensor.grad = tensor.grad, None
+                narrow.append((tensor, tensor.data))
+                tensor.data = _widened(tensor.data)
+                tensor.grad = None if gradient is None else _widened(gradient)
+        torch.set_default_dtype(torch.float64)
         yield
     finally:
         torch.set_default_dtype(default)

@@ -21,8 +21,9 @@ GRADIENTS = frozenset(
 LARGEST_SCORE = 12.0
 # One element of many may be off by more, against the one that is furthest from gold, than all are on average.
 _ROOM_OF_ONE = 4.0
-# Paddle keeps a norm's epsilon as a float32 number: 1.4e-12 of float64 values behind 50 norms.
-_ROUNDING_OF_SETTINGS = 2.0**-40
+# One framework keeps settings in float32: in float64 a momentum makes 2.7e-8 in running means, the factor of
+# an average pool 2.2e-8 in gradients, a norm's epsilon 1.4e-12. Gradients and buffers may differ by 160 such.
+_ROUNDING_OF_SETTINGS = 2.0**-32
 AGREEING = frozenset({Verdict.MATCH, Verdict.WITHIN_TOLERANCE})
 
 
@@ -100,7 +101,7 @@ class OwnError:
 
 
 def own_error(measured: Measured) -> Optional[OwnError]:
-    """Returns that of a tensor measured against float64; None of what has no finite values."""
+    """Returns the own error of what was measured against float64; None of what has no finite figures."""
     figures = measured.figures
     if figures is None or not (math.isfinite(figures.rmse) and math.isfinite(figures.max_abs)):
         return None
@@ -268,7 +269,7 @@ def _has_pattern(figures: Figures) -> bool:
 def spacing(dtype: DType) -> float:
     """Returns how large one rounding is, relative to a value of a floating or complex dtype.
 
-    In float64, what settings make that are float32 numbers in one framework: a norm's epsilon, a momentum.
+    In float64 it is that of a setting, or a constant of a kernel, which one framework keeps in float32.
     """
     return max(epsilon(dtype), _ROUNDING_OF_SETTINGS)
 
@@ -285,15 +286,16 @@ def score(measured: Measured, own: OwnError) -> Optional[float]:
     score = max(rmse / max(own rmse, eps * rms), max_abs / (4 * max(own max_abs, eps * |worst reference|)))
 
     "own" is the float32 reference against its own float64 run on the same values, and eps the spacing of the
-    coarser dtype of the two. The candidate's own error to float64, measured likewise, is within 1 of it.
+    coarser dtype of the two; rms is the reference's, without marks of a mask. The candidate's own error to
+    float64, measured likewise, is within 1 of it.
     """
     figures = measured.figures
     if figures is None or measured.reference.dtype not in FLOATING | COMPLEX:
         return None
     eps = max(spacing(measured.reference.dtype), spacing(measured.candidate.dtype))
+    on_average = _ratio(figures.rmse, max(own.rmse, eps * measured.scale))
     at_worst = abs(figures.worst[0].reference) if figures.worst else 0.0
-    on_average = _ratio(figures.rmse, max(own.rmse, eps * figures.rms_reference))
-    of_one = _ratio(figures.max_abs, max(own.max_abs, eps * max(at_worst, figures.rms_reference)))
+    of_one = _ratio(figures.max_abs, max(own.max_abs, eps * max(at_worst, measured.scale)))
     return max(on_average, of_one / _ROOM_OF_ONE)
 
 

@@ -63,7 +63,7 @@ class OverrideFeed:
     ) -> None:
         """`pass_kind`: in a free run overrides stand behind random decisions.
 
-        `is_noisy`: what is sent is off by as much as rounding to its own dtype may have made it.
+        `is_noisy`: each tensor that is sent is off by as much as rounding to its own dtype may have made it.
         """
         self._plan = plan
         self._pass_kind = pass_kind
@@ -226,18 +226,21 @@ class OverrideFeed:
         if tensor.dtype is not spec.dtype and {tensor.dtype, spec.dtype} <= FLOATING:
             tensor = cast(tensor, spec.dtype)
         if self._is_noisy and tensor.dtype in FLOATING:
-            tensor = _noisy(tensor, kept.tensor.dtype, ticket)
+            tensor = _noisy(tensor, kept.tensor.dtype, (label, ticket.gradient))
         self._sent.add(ticket)
         self._in_flight += tensor.byte_count
         self.traffic[Phase.BACKWARD if ticket.gradient else Phase.FORWARD] += tensor.byte_count
         outlet.override(ticket, tensor, let_go)
 
 
-def _noisy(tensor: HostTensor, rounded_to: DType, ticket: OverrideTicket) -> HostTensor:
-    """Returns each value times 1 + eps / 2 * u, u uniform from -1 to 1 and the same for the same ticket."""
-    draws = np.random.default_rng((ticket.place, ticket.gradient)).uniform(-1.0, 1.0, tensor.array.shape)
+def _noisy(tensor: HostTensor, rounded_to: DType, seed: tuple[int, bool]) -> HostTensor:
+    """Returns each value times 1 + eps / 2 * u, u uniform from -1 to 1 and the same for the same seed.
+
+    Whole numbers stay: they are no roundings, but masks, marks and counts.
+    """
+    draws = np.random.default_rng(seed).uniform(-1.0, 1.0, tensor.array.shape)
     wide = widen(tensor.array, tensor.dtype).astype(np.float64)
-    noisy = wide * (1.0 + 0.5 * epsilon(rounded_to) * draws)
+    noisy = np.where(wide == np.rint(wide), wide, wide * (1.0 + 0.5 * epsilon(rounded_to) * draws))
     return cast(HostTensor(array=np.asarray(noisy), dtype=DType.FLOAT64), tensor.dtype)
 
 

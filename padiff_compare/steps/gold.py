@@ -1,7 +1,7 @@
 """Gold: the reference once more in float64, each call on the values of its own pass, to measure rounding.
 
-What the float32 reference is away from gold at a place is what rounding alone does there, in this model, on
-these values. The candidate, which got the same values, is held against that.
+The distance of the float32 reference from gold at a place is what rounding alone does there, in this model,
+on these values. The candidate, which got the same values, is held against it.
 """
 
 from __future__ import annotations
@@ -36,13 +36,17 @@ from padiff_compare.layout_rules import IDENTITY
 from padiff_compare.lockstep.lockstep_plan import plan_lockstep
 from padiff_compare.lockstep.override_feed import WINDOW_BYTES, OverrideFeed
 from padiff_compare.run import Run
-from padiff_compare.steps.step_run import PassStart, StepRun
+from padiff_compare.steps.step_run import PassStart, SideEnd, StepRun
 from padiff_compare.weights.weight_pair import OwnedWeight, WeightPair, WeightPlan
-from padiff_rpc.errors import WorkerLostError
+from padiff_rpc.errors import CancelledError
 from padiff_rpc.records import record
 from padiff_rpc.tensors import widest_dtype
 from padiff_rpc.v1.records import CallEvent, Note, Options, Reason
 from padiff_rpc.v1.words import Cause, CompareMode, Floor, NoteKind, Pass, Phase, Side, WeightKind
+
+_EXACT = OwnError(rmse=0.0, max_abs=0.0)
+# Why a place kept its own tensor that is none of the pass that is held.
+_KEPT_OTHERS = frozenset({Cause.OVERRIDE_OF_OTHER_DTYPE, Cause.OVERRIDE_OF_OTHER_SHAPE})
 
 
 @record
@@ -55,7 +59,7 @@ class OwnErrors:
     loss: Optional[OwnError] = None
 
     def with_larger(self, others: OwnErrors) -> OwnErrors:
-        """Returns of each place the larger one."""
+        """Returns, place by place, the larger own error of two runs."""
         loss = [one for one in (self.loss, others.loss) if one is not None]
         return OwnErrors(
             values=_larger(self.values, others.values),
@@ -74,7 +78,7 @@ class OwnErrors:
         """Returns that of a parameter's gradient; of several in one, the largest."""
         found = [self.parameters.get(name) for name in pair.reference_names]
         known = [one for one in found if one is not None]
-        return max(known, key=lambda one: one.rmse) if known and len(known) == len(found) else None
+        return larger_error(*known) if known and len(known) == len(found) else None
 
 
 class Gold:
@@ -102,7 +106,7 @@ class Gold:
             not agrees(one.figures, one.tolerance, options)
             for table in _tables(captures)
             for _, one in table.all_measured()
-            if one.figures is not None
+            if one.figures is not None and score(one, _EXACT) is not None
         )
 
     def leaves_questions(self, captures: StepCaptures, errors: OwnErrors) -> bool:
@@ -131,7 +135,8 @@ class Gold:
         """Returns how far the pass that is held is from gold; `again` holds it once more.
 
         `is_noisy`: gold's calls get values that are off by as much as their rounding. None, and a note says
-        why, where the reference does not run in float64. Raises WorkerLostError.
+        why, where the reference does not run in float64; the loss of its worker shows in what is asked of it
+        next. Raises CancelledError.
         """
         step = start.starts[Side.REFERENCE].step
         running = StepRun(
@@ -156,15 +161,13 @@ class Gold:
             summary = ends[Side.REFERENCE].summary
             if summary is not None:
                 again.ended(summary)
-            end = ends[Side.CANDIDATE]
-            if isinstance(end.error, WorkerLostError):
-                raise end.error
-            if not end.is_complete:
-                why = str(end.error) if end.error is not None else end.failure.text if end.failure else ""
-                reason = Reason(cause=Cause.MESSAGE, names=(why,))
-                self._run.report.note(Note(kind=NoteKind.NO_GOLD, reasons=(reason,)))
-                return None
-            return self._own_errors(captures)
+            for end in ends.values():
+                if isinstance(end.error, CancelledError):
+                    raise end.error
+            why = _why_not(ends[Side.CANDIDATE], feed)
+            if why is not None:
+                self._run.report.note(Note(kind=NoteKind.NO_GOLD, reasons=(why,)))
+            return self._own_errors(captures) if why is None and ends[Side.REFERENCE].is_complete else None
 
     def _mirrored_start(self, start: PassStart) -> PassStart:
         ours = start.starts[Side.REFERENCE]
@@ -221,12 +224,26 @@ class HeldReference:
         return errors if with_noise is None else errors.with_larger(with_noise)
 
     def _run(self, gold: Gold, start: PassStart, *, is_noisy: bool) -> Optional[OwnErrors]:
-        held, self.shown = self.shown, HeldPass(self._store)
-        return gold.run(start, held, again=self.shown, is_noisy=is_noisy)
+        with closing(self.shown) as held:
+            self.shown = HeldPass(self._store)
+            return gold.run(start, held, again=self.shown, is_noisy=is_noisy)
 
     def close(self) -> None:
         """Releases what nobody was shown; may be called twice."""
         self.shown.close()
+
+
+def _why_not(end: SideEnd, feed: OverrideFeed) -> Optional[Reason]:
+    """Returns why a run in float64 tells nothing; None where it does.
+
+    Where the model makes another dtype than float64, it goes on with its own values.
+    """
+    if end.error is not None:
+        return Reason(cause=Cause.MESSAGE, names=(str(end.error),))
+    if end.failure is not None:
+        return Reason(cause=Cause.MESSAGE, names=(end.failure.text,))
+    reasons = (reason for note in feed.notes() for reason in note.reasons)
+    return next((one for one in reasons if one.cause in _KEPT_OTHERS), None)
 
 
 def can_have_gold(options: Options, source: Source) -> bool:

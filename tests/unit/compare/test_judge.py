@@ -597,8 +597,18 @@ def held_against(own: OwnError, **given: Any) -> Evidence:
         candidate=spec,
         tolerance=Tolerance(rtol=1e-6, atol=0.0, source=ToleranceSource.DEFAULT),
         figures=figures,
+        scale=1.0,
     )
     return Evidence(kind=CaptureKind.OUTPUT, measured=measured, known=Known(own_error=own))
+
+
+def test_marks_of_a_mask_are_no_scale_for_rounding() -> None:
+    own = OwnError(rmse=1e-9, max_abs=1e-8)
+    evidence = held_against(own, rmse=1e-2, max_abs=1e-1)
+    marked = dataclasses.replace(
+        evidence.measured, figures=dataclasses.replace(evidence.figures, rms_reference=1e31)
+    )
+    assert score_of(dataclasses.replace(evidence, measured=marked)) == score_of(evidence)
 
 
 @pytest.mark.parametrize(

@@ -52,6 +52,8 @@ _BUFFER = {DType.FLOAT16: 3e-2, DType.BFLOAT16: 2e-1, DType.FLOAT32: 1e-2, DType
 # In lockstep, all buffers but variances; relative L2, in epsilons. The next step starts from the
 # reference's, so that what passes here is never seen again.
 _LOCAL_BUFFER_EPSILONS = 160.0
+# A momentum is a float32 number in one framework: 2.3e-7 in running means of float64.
+_LOCAL_BUFFER_IN_FLOAT64 = 2e-6
 
 # Copied values (inputs, initial weights), in epsilons: room for one rounding, not for a computation.
 _COPIED_EPSILONS = 2.0
@@ -123,7 +125,10 @@ def _local(phase: Phase, kind: CaptureKind, dtype: DType) -> tuple[float, bool]:
     if phase is Phase.FORWARD:
         return _LOCAL_EPSILONS * spacing(dtype), True
     if phase is Phase.WEIGHTS and kind is CaptureKind.BUFFER:
-        return min(_LOCAL_BUFFER_EPSILONS * spacing(dtype), _BUFFER[_PRECISION.get(dtype, dtype)]), True
+        precision = _PRECISION.get(dtype, dtype)
+        if precision is DType.FLOAT64:
+            return _LOCAL_BUFFER_IN_FLOAT64, True
+        return min(_LOCAL_BUFFER_EPSILONS * spacing(dtype), _BUFFER[precision]), True
     return _default(phase, kind, dtype)
 
 

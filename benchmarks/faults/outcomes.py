@@ -1,4 +1,4 @@
-"""What a report said of a planted fault, or of a healthy pair, and whether that is right."""
+"""Outcomes: what a report said of a planted fault, or of a healthy pair, and whether that is right."""
 
 from __future__ import annotations
 

@@ -124,6 +124,11 @@ class StepCaptures:
         )
         self.parameter_gradients = self._parameter_gradients.table
 
+    @property
+    def tables(self) -> tuple[PairTable[Any], ...]:
+        """What is measured of calls: values, losses, gradients, gradients of parameters."""
+        return self.values, self.losses, self.gradients, self.parameter_gradients
+
     def call(self, side: Side, event: CallEvent) -> None:
         """Takes a call event; its tensors are expected as soon as the other side's event is there too."""
         if event.replay:

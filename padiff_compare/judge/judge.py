@@ -201,19 +201,12 @@ def _is_within_own_error(evidence: Evidence, options: Options) -> Optional[Judge
     return Judgement(verdict=Verdict.WITHIN_TOLERANCE, reasons=(reason,))
 
 
-def _exceeds_own_error(evidence: Evidence, options: Options) -> Optional[Judgement]:
-    """Where the table is not asked, and rounding of terms that cancelled explains nothing either.
-
-    The table is wide for a loss, which is one number.
-    """
-    score = score_of(evidence)
-    is_asked = options.floor is Floor.MEASURED or evidence.kind is CaptureKind.LOSS
-    if not is_asked or score is None or score <= LARGEST_SCORE:
-        return None
-    return next(filter(None, (rule(evidence, options) for rule in (*NOISE_RULES, _differs))))
-
-
 def _is_within_tolerance(evidence: Evidence, options: Options) -> Optional[Judgement]:
+    """The table excuses nothing where gold decides: measured floors, and losses, for which it is wide."""
+    score = score_of(evidence)
+    is_of_gold = options.floor is Floor.MEASURED or evidence.kind is CaptureKind.LOSS
+    if is_of_gold and score is not None and not score <= LARGEST_SCORE:
+        return None
     if not agrees(evidence.figures, evidence.tolerance, options):
         return None
     return Judgement(verdict=Verdict.WITHIN_TOLERANCE, reasons=_elements(evidence, options))
@@ -245,7 +238,6 @@ RULES: tuple[Callable[[Evidence, Options], Optional[Judgement]], ...] = (
     _was_not_measured,
     _is_equal,
     _table_row_differs,
-    _exceeds_own_error,
     _is_within_tolerance,
     _is_within_own_error,
     *NOISE_RULES,

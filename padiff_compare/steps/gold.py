@@ -19,7 +19,7 @@ from padiff_compare.capture.source import Source
 from padiff_compare.capture.store import TensorStore
 from padiff_compare.capture.trace import Trace
 from padiff_compare.join.calls import JoinedCalls, join_calls
-from padiff_compare.join.captures import LOSSES, PassPlan, StepCaptures
+from padiff_compare.join.captures import LOSS_KEY, LOSSES, PassPlan, StepCaptures
 from padiff_compare.join.foreseen import Expectations
 from padiff_compare.join.pairs import PairTable
 from padiff_compare.judge.evidence import (
@@ -56,16 +56,33 @@ class OwnErrors:
     values: Mapping[int, OwnError]
     gradients: Mapping[int, OwnError]
     parameters: Mapping[str, OwnError]
-    loss: Optional[OwnError] = None
+    losses: Mapping[str, OwnError]
+
+    @classmethod
+    def measured(cls, captures: StepCaptures) -> OwnErrors:
+        """Returns those of a pass in which gold was measured against the reference."""
+        return cls(
+            values=_by_reference(captures.values),
+            gradients=_by_reference(captures.gradients),
+            parameters=_by_reference(captures.parameter_gradients),
+            losses=_by_reference(captures.losses),
+        )
+
+    @property
+    def loss(self) -> Optional[OwnError]:
+        return self.losses.get(LOSS_KEY)
+
+    def by_table(self, captures: StepCaptures) -> Iterator[tuple[PairTable[Any], Mapping[Any, OwnError]]]:
+        """Yields the tables of a pass, and the own errors of the reference's tensors in each."""
+        yield from zip(captures.tables, (self.values, self.losses, self.gradients, self.parameters))
 
     def with_larger(self, others: OwnErrors) -> OwnErrors:
         """Returns, place by place, the larger own error of two runs."""
-        loss = [one for one in (self.loss, others.loss) if one is not None]
         return OwnErrors(
             values=_larger(self.values, others.values),
             gradients=_larger(self.gradients, others.gradients),
             parameters=_larger(self.parameters, others.parameters),
-            loss=larger_error(*loss) if loss else None,
+            losses=_larger(self.losses, others.losses),
         )
 
     def of(self, slots: SlotPair, phase: Phase) -> Optional[OwnError]:
@@ -104,28 +121,19 @@ class Gold:
             return True
         return any(
             not agrees(one.figures, one.tolerance, options)
-            for table in _tables(captures)
+            for table in captures.tables
             for _, one in table.all_measured()
             if one.figures is not None and score(one, _EXACT) is not None
         )
 
     def leaves_questions(self, captures: StepCaptures, errors: OwnErrors) -> bool:
         """Whether something exceeds both the table and what these own errors make of rounding."""
-        owns: tuple[Mapping[Any, OwnError], ...] = (errors.values, errors.gradients, errors.parameters)
-        tables: tuple[PairTable[Any], ...] = (
-            captures.values,
-            captures.gradients,
-            captures.parameter_gradients,
-        )
-        loss = captures.losses.measured(LOSSES)
-        if loss is not None and errors.loss is not None and (score(loss, errors.loss) or 0.0) > LARGEST_SCORE:
-            return True
         exceeding = (
             score(one, own[pair.reference])
-            for table, own in zip(tables, owns)
+            for table, own in errors.by_table(captures)
             for pair, one in table.all_measured()
             if one.figures is not None and pair.reference in own
-            if not agrees(one.figures, one.tolerance, self._run.options)
+            if table is captures.losses or not agrees(one.figures, one.tolerance, self._run.options)
         )
         return any(one is not None and one > LARGEST_SCORE for one in exceeding)
 
@@ -167,7 +175,7 @@ class Gold:
             why = _why_not(ends[Side.CANDIDATE], feed)
             if why is not None:
                 self._run.report.note(Note(kind=NoteKind.NO_GOLD, reasons=(why,)))
-            return self._own_errors(captures) if why is None and ends[Side.REFERENCE].is_complete else None
+            return OwnErrors.measured(captures) if why is None and ends[Side.REFERENCE].is_complete else None
 
     def _mirrored_start(self, start: PassStart) -> PassStart:
         ours = start.starts[Side.REFERENCE]
@@ -184,15 +192,6 @@ class Gold:
             start.batch, batches=dict.fromkeys(SIDES, start.batch.batches[Side.REFERENCE])
         )
         return PassStart(starts={Side.REFERENCE: ours, Side.CANDIDATE: gold}, batch=batch)
-
-    def _own_errors(self, captures: StepCaptures) -> OwnErrors:
-        loss = captures.losses.measured(LOSSES)
-        return OwnErrors(
-            values=_by_reference(captures.values),
-            gradients=_by_reference(captures.gradients),
-            parameters=_by_reference(captures.parameter_gradients),
-            loss=None if loss is None else own_error(loss),
-        )
 
 
 class HeldReference:
@@ -255,10 +254,6 @@ def can_have_gold(options: Options, source: Source) -> bool:
     can_run = source.worker.has_float64_steps and not source.model.train_step
     is_elementwise = options.compare_mode is CompareMode.STRICT
     return can_run and is_elementwise and not has_bounds and options.floor is not Floor.TABLE
-
-
-def _tables(captures: StepCaptures) -> Iterator[PairTable[Any]]:
-    yield from (captures.values, captures.losses, captures.gradients, captures.parameter_gradients)
 
 
 def _larger(first: Mapping[K, OwnError], second: Mapping[K, OwnError]) -> dict[K, OwnError]:

@@ -154,11 +154,7 @@ class WeightFlow:
                 self._steps.note((pair.reference_name, pair.candidate_name), reference)
             length = self._steps.of((pair.reference_name, pair.candidate_name))
             self._variances.seen(pair, step, reference, candidate)
-            converted = (
-                self._variances.converted(pair, reference, traces, in_lockstep=in_lockstep)
-                if traces
-                else None
-            )
+            converted = self._variances.converted(pair, reference, traces, in_lockstep=in_lockstep)
             reference = reference if converted is None else converted.value
             is_exact = in_lockstep and _is_exact(pair, is_converted=converted is not None)
             aspect = Aspect(phase=phase, kind=_KINDS[pair.kind], shown=pair.shown())

@@ -311,7 +311,6 @@ ORDER = {
     "_was_not_measured": "without figures there is nothing to judge",
     "_is_equal": "equal bits are a match",
     "_table_row_differs": "a row by itself, before the whole agrees",
-    "_exceeds_own_error": "where floors are measured, the table is not asked",
     "_is_within_tolerance": "the tolerance",
     "_is_within_own_error": "what rounding does in that place, where the tolerance is too tight for it",
     "_is_rounding": "what sums that cancel explain, where the tolerance does not",

@@ -31,6 +31,7 @@ from padiff_compare.weights.element_map import function_step
 from padiff_compare.weights.neutral_weights import NeutralWeights
 from padiff_compare.weights.special_calls import SpecialCalls
 from padiff_compare.weights.weight_pair import SpecialInit, WeightPair, WeightPlan, full_name
+from padiff_rpc.records import record
 from padiff_rpc.tensors import HostTensor, cast
 from padiff_rpc.v1.records import LayoutRule, Options, Place, Reason, Row, TensorSpec, Tolerance, Unmatched
 from padiff_rpc.v1.words import (
@@ -48,6 +49,18 @@ from padiff_rpc.v1.words import (
 _KINDS = {WeightKind.PARAMETER: CaptureKind.PARAMETER, WeightKind.BUFFER: CaptureKind.BUFFER}
 _EXACT = Tolerance(atol=0.0, rtol=0.0, source=ToleranceSource.DEFAULT)
 ALL_KINDS = frozenset(WeightKind)
+
+
+@record
+class _Reading:
+    """What one reading of the weights is for; see `WeightFlow.rows`."""
+
+    phase: Phase
+    step: int
+    just_copied: bool
+    history: GradientHistory
+    in_lockstep: bool
+    traces: Optional[Traces]
 
 
 class WeightFlow:
@@ -126,20 +139,18 @@ class WeightFlow:
         optimizer made of a gradient can be no better than the gradient. `in_lockstep`: buffers were made of
         the reference's values. `traces`: of the pass behind which this is.
         """
-        return numbered(
-            self._rows(phase, step, kinds, just_copied, history or GradientHistory(), in_lockstep, traces)
+        reading = _Reading(
+            phase=phase,
+            step=step,
+            just_copied=just_copied,
+            history=history or GradientHistory(),
+            in_lockstep=in_lockstep,
+            traces=traces,
         )
+        return numbered(self._rows(reading, kinds))
 
-    def _rows(
-        self,
-        phase: Phase,
-        step: int,
-        kinds: Collection[WeightKind],
-        just_copied: bool,
-        history: GradientHistory,
-        in_lockstep: bool,
-        traces: Optional[Traces],
-    ) -> Iterator[Row]:
+    def _rows(self, reading: _Reading, kinds: Collection[WeightKind]) -> Iterator[Row]:
+        phase, step, history = reading.phase, reading.step, reading.history
         compared = [
             pair for pair in self._plan.pairs if pair.compared and pair.kind in kinds and not pair.is_misfit
         ]
@@ -147,36 +158,14 @@ class WeightFlow:
             self._reference_values(compared, phase),
             self._candidate.weights.read([pair.candidate_name for pair in compared], phase),
         )
-        found: list[tuple[WeightPair, Measured]] = []
-        for (pair, parts), candidate in values:
-            reference = pair.rule.apply(*parts)
-            if pair.kind is WeightKind.PARAMETER:
-                self._steps.note((pair.reference_name, pair.candidate_name), reference)
-            length = self._steps.of((pair.reference_name, pair.candidate_name))
-            self._variances.seen(pair, step, reference, candidate)
-            converted = self._variances.converted(pair, reference, traces, in_lockstep=in_lockstep)
-            reference = reference if converted is None else converted.value
-            is_exact = in_lockstep and _is_exact(pair, is_converted=converted is not None)
-            aspect = Aspect(phase=phase, kind=_KINDS[pair.kind], shown=pair.shown())
-            measured = partial(
-                self._measured,
-                aspect,
-                tolerances=self._local_tolerances if is_exact else self._tolerances,
-                just_copied=just_copied,
-                explained=history.explained(pair.candidate_name, length),
-            )
-            one = measured(reference, candidate)
-            noisy = history.noisy_elements(pair.candidate_name, reference, candidate, length)
-            if noisy is not None and self._differs(pair, one):
-                one = measured(without(reference, noisy), without(candidate, noisy))
-                one = dataclasses.replace(one, left_out=(float(noisy.sum()), float(noisy.size)))
-            if converted is not None:
-                one = dataclasses.replace(one, notes=(*one.notes, converted.reason))
-            found.append((pair, probed(aspect, one, reference, candidate, self._probe)))
+        found = [
+            (pair, self._measured_pair(reading, pair, pair.rule.apply(*parts), candidate))
+            for (pair, parts), candidate in values
+        ]
         # Only now is it known how far the optimizer went anywhere, and what spread a layer's values have.
         spreads = Spreads(
             ((pair.candidate.path, pair.candidate.weight, one) for pair, one in found),
-            in_lockstep=in_lockstep,
+            in_lockstep=reading.in_lockstep,
         )
         for pair, one in found:
             kind = _KINDS[pair.kind]
@@ -194,6 +183,35 @@ class WeightFlow:
             yield from self.neutral.rows(phase, step)
         if phase is Phase.INITIAL_WEIGHTS:
             yield from self._rows_without_values()
+
+    def _measured_pair(
+        self, reading: _Reading, pair: WeightPair, reference: HostTensor, candidate: HostTensor
+    ) -> Measured:
+        """Measures a pair, the reference's in the candidate's layout, and brought to its conventions."""
+        history, in_lockstep = reading.history, reading.in_lockstep
+        if pair.kind is WeightKind.PARAMETER:
+            self._steps.note((pair.reference_name, pair.candidate_name), reference)
+        length = self._steps.of((pair.reference_name, pair.candidate_name))
+        self._variances.seen(pair, reading.step, reference, candidate)
+        converted = self._variances.converted(pair, reference, reading.traces, in_lockstep=in_lockstep)
+        reference = reference if converted is None else converted.value
+        is_exact = in_lockstep and _is_exact(pair, is_converted=converted is not None)
+        aspect = Aspect(phase=reading.phase, kind=_KINDS[pair.kind], shown=pair.shown())
+        measured = partial(
+            self._measured,
+            aspect,
+            tolerances=self._local_tolerances if is_exact else self._tolerances,
+            just_copied=reading.just_copied,
+            explained=history.explained(pair.candidate_name, length),
+        )
+        one = measured(reference, candidate)
+        noisy = history.noisy_elements(pair.candidate_name, reference, candidate, length)
+        if noisy is not None and self._differs(pair, one):
+            one = measured(without(reference, noisy), without(candidate, noisy))
+            one = dataclasses.replace(one, left_out=(float(noisy.sum()), float(noisy.size)))
+        if converted is not None:
+            one = dataclasses.replace(one, notes=(*one.notes, converted.reason))
+        return probed(aspect, one, reference, candidate, self._probe)
 
     def _differs(self, pair: WeightPair, measured: Measured) -> bool:
         judgement = judge(Evidence(kind=_KINDS[pair.kind], measured=measured), self._options)

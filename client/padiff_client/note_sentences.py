@@ -88,6 +88,10 @@ _TEMPLATES: Mapping[NoteKind, str] = {
     NoteKind.GOLD: (
         "floor: in step {n} the reference ran once more in float64; its own rounding decided {m} rows"
     ),
+    NoteKind.TIES: (
+        "ties: in step {n} the sides decided otherwise in {m} rows, between values that are equal but for "
+        "rounding; what depends on it follows the reference"
+    ),
     NoteKind.NO_GOLD: (
         "floor: the reference did not run in float64, so the table of tolerances decided alone: {because}"
     ),

@@ -51,6 +51,10 @@ TEMPLATES: Mapping[Cause, str] = {
     ),
     Cause.WITHIN_OWN_ERROR: "rounding: {n:.2g} times what the reference is away from its own float64 run",
     Cause.BEYOND_OWN_ERROR: "{n:.2g} times what the reference is away from its own float64 run",
+    Cause.TIE: (
+        "tie: in {n:.0f} of {m:.0f} elements a decision between values that are equal but for rounding came "
+        "out otherwise"
+    ),
     Cause.OFF_PLAN: "off plan: the {side}'s trace did not have this call",
     Cause.LET_GO: (
         "off plan: the {side}'s tensor was let go before a call that the trace did not have asked for it; "

@@ -7,7 +7,7 @@ from typing import Optional
 
 import numpy as np
 
-from padiff_compare.judge.worst import Indices, Reals, WorstElements
+from padiff_compare.judge.outliers import Indices, JumpFinder, Reals, WorstElements
 from padiff_rpc.records import record
 from padiff_rpc.v1.records import Figures
 
@@ -45,8 +45,10 @@ class Accumulator:
     of a complex tensor the parts are elements of their own, but for indices. Not thread-safe.
     """
 
-    def __init__(self, yardstick: Yardstick) -> None:
+    def __init__(self, yardstick: Yardstick, jumps: Optional[JumpFinder] = None) -> None:
+        """`jumps` gets every block that differs."""
         self._yardstick = yardstick
+        self._jumps = jumps
         self._elements = 0
         self._finite = 0
         self._identical = True
@@ -125,6 +127,8 @@ class Accumulator:
         largest = float(distance.max())
         if self._worst.wants(largest, offset):
             self._worst.add(offset, positions, reference, candidate, distance)
+        if self._jumps is not None:
+            self._jumps.add(offset, positions, reference, candidate, distance)
         magnitude = np.abs(reference)
         scratch = np.empty_like(magnitude)
         self._note_relative(distance, magnitude, scratch)

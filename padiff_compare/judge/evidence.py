@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Sequence
 from typing import Any, Optional
 
 import numpy as np
 import numpy.typing as npt
 
+from padiff_compare.judge.outliers import Apart, Jumps, Undecided
 from padiff_rpc.records import record
 from padiff_rpc.tensors import COMPLEX, FLOATING, epsilon
 from padiff_rpc.v1.records import Figures, Hint, Options, Reason, TensorSpec, Tolerance
@@ -41,6 +43,7 @@ class Measured:
 
     Attributes:
         scale: root mean square of the reference, without marks of a mask; 0 where that is not finite.
+        jumps: elements that a decision may have moved; None for none, and where nobody asks.
         sizes: of a bias's gradients.
         left_out: how many elements were left out as noise, and of how many; None for none.
         notes: what was done to the values before.
@@ -52,6 +55,7 @@ class Measured:
     tolerance: Tolerance
     figures: Optional[Figures] = None
     scale: float = 0.0
+    jumps: Optional[Jumps] = dataclasses.field(default=None, compare=False, repr=False)
     sizes: Optional[Sizes] = dataclasses.field(default=None, compare=False, repr=False)
     left_out: Optional[tuple[float, float]] = None
     notes: tuple[Reason, ...] = ()
@@ -94,18 +98,33 @@ class Excuses:
 
 @record
 class OwnError:
-    """How far the reference is from its own float64 run on the same values: root mean square, and at most."""
+    """How far the reference is from its own float64 run on the same values: root mean square, and at most.
+
+    Attributes:
+        undecided: what that run decided otherwise; None for nothing.
+    """
 
     rmse: float
     max_abs: float
+    undecided: Optional[Undecided] = None
+
+    @property
+    def of_decided(self) -> OwnError:
+        """That of the elements that are decided, where these are not few."""
+        undecided = self.undecided
+        if undecided is None or not undecided.are_few:
+            return self
+        others = undecided.others
+        return OwnError(rmse=others.rmse, max_abs=others.max_abs, undecided=undecided)
 
 
 def own_error(measured: Measured) -> Optional[OwnError]:
     """Returns the own error of what was measured against float64; None of what has no finite figures."""
-    figures = measured.figures
+    figures, jumps = measured.figures, measured.jumps
     if figures is None or not (math.isfinite(figures.rmse) and math.isfinite(figures.max_abs)):
         return None
-    return OwnError(rmse=figures.rmse, max_abs=figures.max_abs)
+    undecided = Undecided.of(jumps, measured.reference) if jumps is not None else None
+    return OwnError(rmse=figures.rmse, max_abs=figures.max_abs, undecided=undecided)
 
 
 def is_loss_in_question(loss: Measured) -> bool:
@@ -120,8 +139,29 @@ def is_loss_in_question(loss: Measured) -> bool:
 
 
 def larger_error(*errors: OwnError) -> OwnError:
-    """Returns the largest of at least one, figure by figure."""
-    return OwnError(rmse=max(one.rmse for one in errors), max_abs=max(one.max_abs for one in errors))
+    """Returns the largest of at least one, figure by figure; what any leaves undecided is."""
+    decided = [one.undecided.others if one.undecided is not None else one for one in errors]
+    largest = OwnError(rmse=max(one.rmse for one in errors), max_abs=max(one.max_abs for one in errors))
+    others = Apart(rmse=max(one.rmse for one in decided), max_abs=max(one.max_abs for one in decided))
+    return dataclasses.replace(largest, undecided=_united(errors, others))
+
+
+def with_undecided(own: OwnError, another: OwnError) -> OwnError:
+    """Returns an own error, and with it what another run left undecided."""
+    others = Apart(rmse=own.rmse, max_abs=own.max_abs) if own.undecided is None else own.undecided.others
+    return dataclasses.replace(own, undecided=_united((own, another), others))
+
+
+def _united(errors: Sequence[OwnError], others: Apart) -> Optional[Undecided]:
+    found = [one.undecided for one in errors if one.undecided is not None]
+    if not found:
+        return None
+    return dataclasses.replace(
+        found[0],
+        positions=np.unique(np.concatenate([one.positions for one in found])),
+        largest=max(one.largest for one in found),
+        others=others,
+    )
 
 
 @record
@@ -287,16 +327,57 @@ def score(measured: Measured, own: OwnError) -> Optional[float]:
 
     "own" is the float32 reference against its own float64 run on the same values, and eps the spacing of the
     coarser dtype of the two; rms is the reference's, without marks of a mask. The candidate's own error to
-    float64, measured likewise, is within 1 of it.
+    float64, measured likewise, is within 1 of it. What ties have moved, on either side, is not in it.
     """
     figures = measured.figures
     if figures is None or measured.reference.dtype not in FLOATING | COMPLEX:
         return None
+    return _score(measured, without_ties(measured, figures, own.undecided), own.of_decided)
+
+
+def _score(measured: Measured, apart: Apart, own: OwnError) -> float:
     eps = max(spacing(measured.reference.dtype), spacing(measured.candidate.dtype))
-    on_average = _ratio(figures.rmse, max(own.rmse, eps * measured.scale))
-    at_worst = abs(figures.worst[0].reference) if figures.worst else 0.0
-    of_one = _ratio(figures.max_abs, max(own.max_abs, eps * max(at_worst, measured.scale)))
+    on_average = _ratio(apart.rmse, max(own.rmse, eps * measured.scale))
+    of_one = _ratio(apart.max_abs, max(own.max_abs, eps * max(apart.at_worst, measured.scale)))
     return max(on_average, of_one / _ROOM_OF_ONE)
+
+
+def without_ties(measured: Measured, figures: Figures, undecided: Optional[Undecided]) -> Apart:
+    """Returns how far apart two tensors are beside what ties have moved."""
+    jumps = measured.jumps
+    if jumps is None or undecided is None or not undecided.are_few:
+        at_worst = abs(figures.worst[0].reference) if figures.worst else 0.0
+        return Apart(rmse=figures.rmse, max_abs=figures.max_abs, at_worst=at_worst)
+    return jumps.without(undecided.explains(jumps))
+
+
+def exceeds(measured: Measured, own: OwnError) -> bool:
+    """Whether two tensors are further apart than rounding, and ties, bring them."""
+    of_rounding = score(measured, own)
+    return of_rounding > LARGEST_SCORE if of_rounding is not None else not are_ties(measured, own.undecided)
+
+
+def are_ties(measured: Measured, undecided: Optional[Undecided]) -> bool:
+    """Whether two tensors of whole numbers differ only where the reference is undecided."""
+    jumps = measured.jumps
+    is_whole = measured.reference.dtype not in FLOATING | COMPLEX
+    return is_whole and jumps is not None and moved_by_ties(measured, undecided) == jumps.sizes.size
+
+
+def moved_by_ties(measured: Measured, undecided: Optional[Undecided]) -> int:
+    """Returns how many elements ties have moved, of tensors that are not undecided for the most part."""
+    jumps = measured.jumps
+    return 0 if jumps is None or undecided is None else int(undecided.explains(jumps).sum())
+
+
+def may_be_ties(measured: Measured, own: OwnError) -> bool:
+    """Whether two tensors differ by more than rounding, but only in elements that jump."""
+    jumps = measured.jumps
+    if jumps is None or not exceeds(measured, own):
+        return False
+    if measured.reference.dtype not in FLOATING | COMPLEX:
+        return True
+    return jumps.are_few and _score(measured, jumps.others, own.of_decided) <= LARGEST_SCORE
 
 
 def _ratio(difference: float, floor: float) -> float:

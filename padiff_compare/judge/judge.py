@@ -14,7 +14,9 @@ from padiff_compare.judge.evidence import (
     PlainValues,
     agrees,
     allowed_bias,
+    are_ties,
     factor,
+    moved_by_ties,
     offset,
     score_of,
 )
@@ -198,7 +200,23 @@ def _is_within_own_error(evidence: Evidence, options: Options) -> Optional[Judge
     if score is None or not score <= LARGEST_SCORE:
         return None
     reason = Reason(cause=Cause.WITHIN_OWN_ERROR, numbers=(score,))
-    return Judgement(verdict=Verdict.WITHIN_TOLERANCE, reasons=(reason,))
+    return Judgement(verdict=Verdict.WITHIN_TOLERANCE, reasons=(reason, *_ties(evidence)))
+
+
+def _is_a_tie(evidence: Evidence, options: Options) -> Optional[Judgement]:
+    """Of whole numbers those may differ that the reference's own runs in float64 decide now so, now so."""
+    own, measured = evidence.known.own_error, evidence.measured
+    if own is None or measured is None or not are_ties(measured, own.undecided):
+        return None
+    return Judgement(verdict=Verdict.WITHIN_TOLERANCE, reasons=_ties(evidence))
+
+
+def _ties(evidence: Evidence) -> tuple[Reason, ...]:
+    own, measured = evidence.known.own_error, evidence.measured
+    moved = moved_by_ties(measured, own.undecided) if own is not None and measured is not None else 0
+    if not moved:
+        return ()
+    return (Reason(cause=Cause.TIE, numbers=(float(moved), float(evidence.figures.elements))),)
 
 
 def _is_within_tolerance(evidence: Evidence, options: Options) -> Optional[Judgement]:
@@ -240,6 +258,7 @@ RULES: tuple[Callable[[Evidence, Options], Optional[Judgement]], ...] = (
     _table_row_differs,
     _is_within_tolerance,
     _is_within_own_error,
+    _is_a_tie,
     *NOISE_RULES,
     _differs,
 )

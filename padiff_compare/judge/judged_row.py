@@ -13,7 +13,7 @@ from padiff_compare.layout_rules import IDENTITY, Rule
 from padiff_rpc.v1.records import Options, Place, Reason, Row, TensorSpec
 from padiff_rpc.v1.words import CaptureKind, Cause, Omission, Pass, Phase, Side, Verdict
 
-_OF_GOLD = {Cause.WITHIN_OWN_ERROR, Cause.BEYOND_OWN_ERROR}
+_OF_GOLD = {Cause.WITHIN_OWN_ERROR, Cause.BEYOND_OWN_ERROR, Cause.TIE}
 _COMPARED = AGREEING | {
     Verdict.MISMATCH,
     Verdict.SHAPE_MISMATCH,
@@ -127,6 +127,11 @@ def is_agreement(row: Row) -> bool:
 def is_held_against_gold(row: Row) -> bool:
     """Whether the reference's own rounding has decided the row."""
     return any(reason.cause in _OF_GOLD for reason in row.reasons)
+
+
+def has_ties(row: Row) -> bool:
+    """Whether a decision between values that are equal but for rounding came out otherwise in the row."""
+    return any(reason.cause is Cause.TIE for reason in row.reasons)
 
 
 def differs(row: Row) -> bool:

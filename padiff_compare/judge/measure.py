@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from padiff_compare.judge.accumulator import Accumulator, Yardstick
-from padiff_compare.judge.worst import Reals
+from padiff_compare.judge.outliers import JumpFinder, Reals
 from padiff_rpc.records import record
 from padiff_rpc.tensors import (
     BLOCK_ELEMENTS,
@@ -54,12 +54,14 @@ def measure(
     *,
     sum_squares: Optional[float] = None,
     block_elements: int = BLOCK_ELEMENTS,
+    jumps: Optional[JumpFinder] = None,
 ) -> Figures:
     """Returns the figures of two tensors of one shape.
 
     Both are read once, in blocks, so memory-mapped ones need not fit in memory. `sum_squares` is that of
     the reference's header; without it the reference is read once more. Integers and bools of one
-    signedness are subtracted as integers; tensors of differing kinds as float64.
+    signedness are subtracted as integers; tensors of differing kinds as float64. `jumps` sees every block
+    in which they differ.
     """
     if reference.array.shape != candidate.array.shape:
         raise ValueError(f"shapes {reference.array.shape} and {candidate.array.shape} have no figures")
@@ -74,7 +76,8 @@ def measure(
             rms_reference=root_mean_square(sum_squares, reference.array.size),
             epsilon=max(_spacing(reference.dtype), _spacing(candidate.dtype)),
             parts=pair.parts,
-        )
+        ),
+        jumps,
     )
     for start in range(0, reference.array.size, block_elements):
         pair.add_block(accumulator, start, start + block_elements)

@@ -12,10 +12,11 @@ import numpy as np
 from padiff_compare.judge.evidence import Measured
 from padiff_compare.judge.interim import Reals, moved_back, sizes_of
 from padiff_compare.judge.measure import magnitude_of, measure, worst_row
+from padiff_compare.judge.outliers import JumpFinder
 from padiff_compare.judge.tolerances import Explained, Tolerances, coarser, row_by_row, stepped_tolerance
 from padiff_compare.layout_rules import IDENTITY, Rule
 from padiff_rpc.records import record
-from padiff_rpc.tensors import HostTensor, statistics
+from padiff_rpc.tensors import COMPLEX, FLOATING, HostTensor, epsilon, statistics
 from padiff_rpc.v1.records import Figures, Hint, Reason, Tolerance
 from padiff_rpc.v1.words import CallMoment, CaptureKind, Cause, DType, Phase
 
@@ -105,13 +106,20 @@ def measure_pair(
         scale=magnitude.rms if math.isfinite(magnitude.rms) else 0.0,
     )
     if reference.array.shape == candidate.array.shape:
-        figures, notes = _figures(reference, candidate, tolerance, sum_squares, aspect.offsets)
+        jumps = _jump_finder(dtype, measured.scale) if tolerances.in_lockstep else None
+        figures, notes = _figures(reference, candidate, tolerance, sum_squares, aspect.offsets, jumps)
         if tolerance.row_relative_l2:
             row = worst_row(reference, candidate, tolerance.row_relative_l2)
             figures = dataclasses.replace(figures, worst_row=row)
         is_gradient = aspect.kind is CaptureKind.PARAMETER_GRADIENT
         sizes = sizes_of(reference, candidate) if is_gradient else None
-        measured = dataclasses.replace(measured, figures=figures, sizes=sizes, notes=notes)
+        measured = dataclasses.replace(
+            measured,
+            figures=figures,
+            jumps=jumps.found(figures.elements) if jumps is not None else None,
+            sizes=sizes,
+            notes=notes,
+        )
     return probed(aspect, measured, reference, candidate, probe)
 
 
@@ -130,9 +138,10 @@ def _figures(
     tolerance: Tolerance,
     sum_squares: float,
     offsets: Sequence[Reals],
+    jumps: Optional[JumpFinder],
 ) -> tuple[Figures, tuple[Reason, ...]]:
     """Returns the figures, and a reason where they are nearer with the offset of a bias taken off."""
-    nearest = measure(reference, candidate, tolerance, sum_squares=sum_squares)
+    nearest = measure(reference, candidate, tolerance, sum_squares=sum_squares, jumps=jumps)
     notes: tuple[Reason, ...] = ()
     for offset in offsets:
         moved = moved_back(candidate, offset)
@@ -145,6 +154,13 @@ def _figures(
             counts = float(np.count_nonzero(offset)), float(offset.size)
             notes = (Reason(cause=Cause.WITHOUT_MOVED_BIAS, numbers=counts),)
     return nearest, notes
+
+
+def _jump_finder(dtype: DType, scale: float) -> Optional[JumpFinder]:
+    """Returns what finds jumps in a pair of this dtype; None where nothing tells them from the others."""
+    if dtype not in FLOATING | COMPLEX:
+        return JumpFinder(spacing=0.0, scale=0.0)
+    return JumpFinder(spacing=epsilon(dtype), scale=scale) if scale else None
 
 
 def _as_scalar(tensor: HostTensor) -> HostTensor:

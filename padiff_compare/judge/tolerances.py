@@ -60,11 +60,15 @@ _COPIED_EPSILONS = 2.0
 
 
 class Tolerances:
-    """The bounds of one comparison, or of its passes in lockstep; holds nothing but its options."""
+    """The bounds of one comparison, or of its passes in lockstep; holds nothing but its options.
+
+    Attributes:
+        in_lockstep: whether both sides have the same values to begin with.
+    """
 
     def __init__(self, options: Options, *, in_lockstep: bool = False) -> None:
         self._options = options
-        self._in_lockstep = in_lockstep
+        self.in_lockstep = in_lockstep
 
     def tolerance(self, phase: Phase, kind: CaptureKind, dtype: DType, magnitude: Magnitude) -> Tolerance:
         """Returns what a pair of this dtype may differ by.
@@ -81,7 +85,7 @@ class Tolerances:
             return Tolerance(atol=user[0] or 0.0, rtol=user[1] or 0.0, source=ToleranceSource.USER)
         if dtype not in FLOATING and dtype not in COMPLEX:
             return Tolerance(atol=0.0, rtol=0.0, source=ToleranceSource.DEFAULT)
-        if self._in_lockstep and not magnitude.has_marks:
+        if self.in_lockstep and not magnitude.has_marks:
             bound, by_norm = _local(phase, kind, dtype)
         else:
             bound, by_norm = _default(phase, kind, dtype)

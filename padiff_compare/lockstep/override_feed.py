@@ -34,6 +34,19 @@ class Outlet(Protocol):
 
 
 @record
+class InputNoise:
+    """What values that are sent are off by: each is sent times 1 + epsilons * eps * u, u from -1 to 1.
+
+    Attributes:
+        epsilons: of the dtype that the values were rounded to.
+        draw: another one draws other u.
+    """
+
+    epsilons: float
+    draw: int = 0
+
+
+@record
 class _Kept:
     """A tensor of the reference that is kept for its places; `let_go` gives it back."""
 
@@ -59,15 +72,12 @@ class OverrideFeed:
         gradients: bool,
         window_bytes: int = WINDOW_BYTES,
         pass_kind: Pass = Pass.LOCKSTEP,
-        is_noisy: bool = False,
+        noise: Optional[InputNoise] = None,
     ) -> None:
-        """`pass_kind`: in a free run overrides stand behind random decisions.
-
-        `is_noisy`: each tensor that is sent is off by as much as rounding to its own dtype may have made it.
-        """
+        """`pass_kind`: in a free run overrides stand behind random decisions; `noise`: None for none."""
         self._plan = plan
         self._pass_kind = pass_kind
-        self._is_noisy = is_noisy
+        self._noise = noise
         self._window_bytes = window_bytes
         places = list(enumerate(plan.places))
         forward = [
@@ -225,22 +235,23 @@ class OverrideFeed:
         tensor = self._laid_out(kept.tensor, self._plan.meetings[ticket.place][ticket.gradient])
         if tensor.dtype is not spec.dtype and {tensor.dtype, spec.dtype} <= FLOATING:
             tensor = cast(tensor, spec.dtype)
-        if self._is_noisy and tensor.dtype in FLOATING:
-            tensor = _noisy(tensor, kept.tensor.dtype, (label, ticket.gradient))
+        if self._noise is not None and tensor.dtype in FLOATING:
+            relative = self._noise.epsilons * epsilon(kept.tensor.dtype)
+            tensor = _noisy(tensor, relative, (self._noise.draw, label, ticket.gradient))
         self._sent.add(ticket)
         self._in_flight += tensor.byte_count
         self.traffic[Phase.BACKWARD if ticket.gradient else Phase.FORWARD] += tensor.byte_count
         outlet.override(ticket, tensor, let_go)
 
 
-def _noisy(tensor: HostTensor, rounded_to: DType, seed: tuple[int, bool]) -> HostTensor:
-    """Returns each value times 1 + eps / 2 * u, u uniform from -1 to 1 and the same for the same seed.
+def _noisy(tensor: HostTensor, relative: float, seed: tuple[int, int, bool]) -> HostTensor:
+    """Returns each value times 1 + relative * u; the same seed draws the same u.
 
     Whole numbers stay: they are no roundings, but masks, marks and counts.
     """
     draws = np.random.default_rng(seed).uniform(-1.0, 1.0, tensor.array.shape)
     wide = widen(tensor.array, tensor.dtype).astype(np.float64)
-    noisy = np.where(wide == np.rint(wide), wide, wide * (1.0 + 0.5 * epsilon(rounded_to) * draws))
+    noisy = np.where(wide == np.rint(wide), wide, wide * (1.0 + relative * draws))
     return cast(HostTensor(array=np.asarray(noisy), dtype=DType.FLOAT64), tensor.dtype)
 
 

@@ -7,7 +7,7 @@ on these values. The candidate, which got the same values, is held against it.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from typing import Any, Optional
 
@@ -24,17 +24,20 @@ from padiff_compare.join.foreseen import Expectations
 from padiff_compare.join.pairs import PairTable
 from padiff_compare.judge.evidence import (
     LARGEST_SCORE,
+    Measured,
     OwnError,
     agrees,
+    exceeds,
     is_loss_in_question,
     larger_error,
+    may_be_ties,
     own_error,
-    score,
+    with_undecided,
 )
 from padiff_compare.judge.tolerances import Tolerances
-from padiff_compare.layout_rules import IDENTITY
+from padiff_compare.layout_rules import IDENTITY, Rule
 from padiff_compare.lockstep.lockstep_plan import plan_lockstep
-from padiff_compare.lockstep.override_feed import WINDOW_BYTES, OverrideFeed
+from padiff_compare.lockstep.override_feed import WINDOW_BYTES, InputNoise, OverrideFeed
 from padiff_compare.run import Run
 from padiff_compare.steps.step_run import PassStart, SideEnd, StepRun
 from padiff_compare.weights.weight_pair import OwnedWeight, WeightPair, WeightPlan
@@ -44,7 +47,12 @@ from padiff_rpc.tensors import widest_dtype
 from padiff_rpc.v1.records import CallEvent, Note, Options, Reason
 from padiff_rpc.v1.words import Cause, CompareMode, Floor, NoteKind, Pass, Phase, Side, WeightKind
 
-_EXACT = OwnError(rmse=0.0, max_abs=0.0)
+# What the rounding of a call's inputs comes to.
+_ROUNDING = InputNoise(epsilons=0.5)
+# What tips decisions whose margin is as small as a score allows: opposite noise tips each to one side.
+_TIPPING = tuple(
+    InputNoise(epsilons=sign * LARGEST_SCORE * 0.5, draw=draw) for draw in (1, 2, 3) for sign in (1, -1)
+)
 # Why a place kept its own tensor that is none of the pass that is held.
 _KEPT_OTHERS = frozenset({Cause.OVERRIDE_OF_OTHER_DTYPE, Cause.OVERRIDE_OF_OTHER_SHAPE})
 
@@ -78,23 +86,35 @@ class OwnErrors:
 
     def with_larger(self, others: OwnErrors) -> OwnErrors:
         """Returns, place by place, the larger own error of two runs."""
+        return self._joined(others, larger_error)
+
+    def with_undecided(self, others: OwnErrors) -> OwnErrors:
+        """Returns these own errors, and beside them what other runs decided otherwise."""
+        return self._joined(others, with_undecided)
+
+    def _joined(self, others: OwnErrors, join: Callable[[OwnError, OwnError], OwnError]) -> OwnErrors:
         return OwnErrors(
-            values=_larger(self.values, others.values),
-            gradients=_larger(self.gradients, others.gradients),
-            parameters=_larger(self.parameters, others.parameters),
-            losses=_larger(self.losses, others.losses),
+            values=_joined(self.values, others.values, join),
+            gradients=_joined(self.gradients, others.gradients, join),
+            parameters=_joined(self.parameters, others.parameters, join),
+            losses=_joined(self.losses, others.losses, join),
         )
 
     def of(self, slots: SlotPair, phase: Phase) -> Optional[OwnError]:
         """Returns that of a value, in backward of a gradient; None where gold had none."""
         if phase is Phase.BACKWARD:
-            return self.gradients.get(slots.gradient_numbers.reference)
-        return self.values.get(slots.tensors.reference)
+            own, meeting = self.gradients.get(slots.gradient_numbers.reference), slots.gradients
+        else:
+            own, meeting = self.values.get(slots.tensors.reference), slots.values
+        return None if own is None else _laid_out(own, meeting.reference if meeting is not None else IDENTITY)
 
     def of_parameter(self, pair: WeightPair) -> Optional[OwnError]:
         """Returns that of a parameter's gradient; of several in one, the largest."""
         found = [self.parameters.get(name) for name in pair.reference_names]
         known = [one for one in found if one is not None]
+        if len(known) == len(found) == 1:
+            return _laid_out(known[0], pair.rule)
+        known = [dataclasses.replace(one, undecided=None) for one in known]
         return larger_error(*known) if known and len(known) == len(found) else None
 
 
@@ -123,28 +143,28 @@ class Gold:
             not agrees(one.figures, one.tolerance, options)
             for table in captures.tables
             for _, one in table.all_measured()
-            if one.figures is not None and score(one, _EXACT) is not None
+            if one.figures is not None
         )
 
-    def leaves_questions(self, captures: StepCaptures, errors: OwnErrors) -> bool:
-        """Whether something exceeds both the table and what these own errors make of rounding."""
-        exceeding = (
-            score(one, own[pair.reference])
-            for table, own in errors.by_table(captures)
-            for pair, one in table.all_measured()
-            if one.figures is not None and pair.reference in own
-            if table is captures.losses or not agrees(one.figures, one.tolerance, self._run.options)
-        )
-        return any(one is not None and one > LARGEST_SCORE for one in exceeding)
+    def questions(self, captures: StepCaptures, errors: OwnErrors) -> Iterator[tuple[Measured, OwnError]]:
+        """Yields what exceeds both the table and what these own errors make of rounding."""
+        for table, own in errors.by_table(captures):
+            for pair, one in table.all_measured():
+                if one.figures is None or pair.reference not in own:
+                    continue
+                if table is not captures.losses and agrees(one.figures, one.tolerance, self._run.options):
+                    continue
+                its_own = _laid_out(own[pair.reference], table.rules.get(pair, IDENTITY))
+                if exceeds(one, its_own):
+                    yield one, its_own
 
     def run(
-        self, start: PassStart, held: HeldPass, again: HeldPass, *, is_noisy: bool
+        self, start: PassStart, held: HeldPass, again: HeldPass, *, noise: Optional[InputNoise]
     ) -> Optional[OwnErrors]:
         """Returns how far the pass that is held is from gold; `again` holds it once more.
 
-        `is_noisy`: gold's calls get values that are off by as much as their rounding. None, and a note says
-        why, where the reference does not run in float64; the loss of its worker shows in what is asked of it
-        next. Raises CancelledError.
+        `noise`: of what gold's calls get. None, and a note says why, where the reference does not run in
+        float64; the loss of its worker shows in what is asked of it next. Raises CancelledError.
         """
         step = start.starts[Side.REFERENCE].step
         running = StepRun(
@@ -161,7 +181,7 @@ class Gold:
             self._overrides,
             gradients=self._backward,
             window_bytes=min(WINDOW_BYTES, self._run.store.limit_bytes),
-            is_noisy=is_noisy,
+            noise=noise,
         )
         captures = StepCaptures(known, self._run.store, running.ready, feed, again)
         with closing(captures):
@@ -216,16 +236,31 @@ class HeldReference:
         gold = self._gold
         if gold is None or not gold.is_wanted(captures):
             return None
-        errors = self._run(gold, start, is_noisy=False)
-        if errors is None or not gold.leaves_questions(captures, errors):
+        errors = self._run(gold, start)
+        if errors is None or not any(gold.questions(captures, errors)):
             return errors
-        with_noise = self._run(gold, start, is_noisy=True)
-        return errors if with_noise is None else errors.with_larger(with_noise)
+        with_noise = self._run(gold, start, _ROUNDING)
+        if with_noise is None:
+            return errors
+        return self._with_ties(start, captures, errors.with_larger(with_noise))
 
-    def _run(self, gold: Gold, start: PassStart, *, is_noisy: bool) -> Optional[OwnErrors]:
+    def _with_ties(self, start: PassStart, captures: StepCaptures, errors: OwnErrors) -> OwnErrors:
+        """Returns `errors` with what more noise decides otherwise, where the candidate may have as well."""
+        gold = self._gold
+        assert gold is not None
+        for noise in _TIPPING:
+            if not any(may_be_ties(*question) for question in gold.questions(captures, errors)):
+                break
+            tipped = self._run(gold, start, noise)
+            if tipped is None:
+                break
+            errors = errors.with_undecided(tipped)
+        return errors
+
+    def _run(self, gold: Gold, start: PassStart, noise: Optional[InputNoise] = None) -> Optional[OwnErrors]:
         with closing(self.shown) as held:
             self.shown = HeldPass(self._store)
-            return gold.run(start, held, again=self.shown, is_noisy=is_noisy)
+            return gold.run(start, held, again=self.shown, noise=noise)
 
     def close(self) -> None:
         """Releases what nobody was shown; may be called twice."""
@@ -256,10 +291,17 @@ def can_have_gold(options: Options, source: Source) -> bool:
     return can_run and is_elementwise and not has_bounds and options.floor is not Floor.TABLE
 
 
-def _larger(first: Mapping[K, OwnError], second: Mapping[K, OwnError]) -> dict[K, OwnError]:
-    return {
-        key: larger_error(*(one[key] for one in (first, second) if key in one)) for key in {**first, **second}
-    }
+def _joined(
+    first: Mapping[K, OwnError], second: Mapping[K, OwnError], join: Callable[[OwnError, OwnError], OwnError]
+) -> dict[K, OwnError]:
+    return {key: join(one, second[key]) if key in second else one for key, one in first.items()}
+
+
+def _laid_out(own: OwnError, rule: Rule) -> OwnError:
+    """Returns it with what is undecided in the candidate's layout."""
+    if own.undecided is None or rule == IDENTITY:
+        return own
+    return dataclasses.replace(own, undecided=own.undecided.laid_out(rule))
 
 
 def _by_reference(table: PairTable[K]) -> dict[K, OwnError]:

@@ -11,7 +11,7 @@ from padiff_compare.capture.sides import SIDES, other
 from padiff_compare.capture.source import StepSource
 from padiff_compare.join.calls import Operations
 from padiff_compare.join.captures import PassPlan, StepCaptures
-from padiff_compare.judge.judged_row import is_held_against_gold
+from padiff_compare.judge.judged_row import has_ties, is_held_against_gold
 from padiff_compare.judge.tolerances import Tolerances
 from padiff_compare.lockstep.override_feed import WINDOW_BYTES, OverrideFeed
 from padiff_compare.randomness.random_decisions import RandomDecisions
@@ -163,6 +163,9 @@ class PassRunner:
         if own_errors is not None:
             decided = sum(is_held_against_gold(row) for row in rows)
             self._report.note(Note(kind=NoteKind.GOLD, numbers=(float(this.step), float(decided))))
+        ties = sum(map(has_ties, rows))
+        if ties:
+            self._report.note(Note(kind=NoteKind.TIES, numbers=(float(this.step), float(ties))))
         return Outcome(traces=captures.traces, rows=rows, unmatched=unmatched)
 
     def _chance(self, captures: StepCaptures, ends: Ends) -> Optional[RandomEffects]:

@@ -65,6 +65,7 @@ class NoteKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     NOTE_KIND_HINTS_LIMITED: _ClassVar[NoteKind]
     NOTE_KIND_NO_GOLD: _ClassVar[NoteKind]
     NOTE_KIND_GOLD: _ClassVar[NoteKind]
+    NOTE_KIND_TIES: _ClassVar[NoteKind]
 NOTE_KIND_UNSPECIFIED: NoteKind
 NOTE_KIND_MESSAGE: NoteKind
 NOTE_KIND_LOCKSTEP_TAKES_NO_OPTIMIZER: NoteKind
@@ -119,6 +120,7 @@ NOTE_KIND_FIRST_STEP_FREE: NoteKind
 NOTE_KIND_HINTS_LIMITED: NoteKind
 NOTE_KIND_NO_GOLD: NoteKind
 NOTE_KIND_GOLD: NoteKind
+NOTE_KIND_TIES: NoteKind
 
 class Note(_message.Message):
     __slots__ = ("kind", "side", "numbers", "names", "reasons", "pass_kind", "rule")

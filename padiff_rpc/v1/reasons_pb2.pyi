@@ -135,6 +135,7 @@ class Cause(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     CAUSE_WITHIN_OWN_ERROR: _ClassVar[Cause]
     CAUSE_BEYOND_OWN_ERROR: _ClassVar[Cause]
     CAUSE_VARIANCE_CONVENTION: _ClassVar[Cause]
+    CAUSE_TIE: _ClassVar[Cause]
 SIDE_UNSPECIFIED: Side
 SIDE_REFERENCE: Side
 SIDE_CANDIDATE: Side
@@ -259,6 +260,7 @@ CAUSE_OVERRIDE_OF_OTHER_DTYPE: Cause
 CAUSE_WITHIN_OWN_ERROR: Cause
 CAUSE_BEYOND_OWN_ERROR: Cause
 CAUSE_VARIANCE_CONVENTION: Cause
+CAUSE_TIE: Cause
 
 class Reason(_message.Message):
     __slots__ = ("cause", "side", "numbers", "names", "because")

@@ -144,6 +144,8 @@ class Cause(Word):
             that.
         VARIANCE_CONVENTION: A running variance, of which one side takes up sums divided by n
             (numbers) and the other by n - 1: compared as the candidate has it.
+        TIE: Elements differ that a decision between values equal but for rounding has moved.
+            numbers: how many, of how many.
     """
 
     MESSAGE = "message"
@@ -266,6 +268,7 @@ class Cause(Word):
     WITHIN_OWN_ERROR = "within_own_error"
     BEYOND_OWN_ERROR = "beyond_own_error"
     VARIANCE_CONVENTION = "variance_convention"
+    TIE = "tie"
 
 
 class DType(Word):
@@ -625,6 +628,8 @@ class NoteKind(Word):
             how many were.
         NO_GOLD: The reference was asked to run in float64, and did not. reasons: why.
         GOLD: It did. numbers: the step, and how many rows that decided.
+        TIES: Decisions between values that are equal but for rounding came out otherwise.
+            numbers: the step, and in how many rows.
     """
 
     MESSAGE = "message"
@@ -680,6 +685,7 @@ class NoteKind(Word):
     HINTS_LIMITED = "hints_limited"
     NO_GOLD = "no_gold"
     GOLD = "gold"
+    TIES = "ties"
 
 
 class Verdict(Word):

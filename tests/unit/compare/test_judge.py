@@ -313,6 +313,7 @@ ORDER = {
     "_table_row_differs": "a row by itself, before the whole agrees",
     "_is_within_tolerance": "the tolerance",
     "_is_within_own_error": "what rounding does in that place, where the tolerance is too tight for it",
+    "_is_a_tie": "whole numbers that the reference decides now so, now so",
     "_is_rounding": "what sums that cancel explain, where the tolerance does not",
     "_is_mean_of_spread_values": "a running mean, against the spread of its values",
     "_was_made_by_chance": "a weight of which chance made a part",

@@ -25,8 +25,8 @@ Indices = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 
 _KEPT = 3
-# What an element is off by, in spacings of its own size or of the tensor's, if it jumps. Sums of 4,096 terms
-# move one by up to 40.
+# What an element is off by, in spacings of its own size or of the tensor's, if it jumps. A convolution moves
+# one by up to 14, a norm of values around 1,000 by 68.
 _SMALLEST_JUMP = 1024.0
 # Beyond it nothing is a jump: what is kept of each is some bytes.
 _MOST_JUMPS = 1 << 20

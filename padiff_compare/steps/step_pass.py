@@ -12,7 +12,7 @@ from padiff_compare.capture.trace import Traces
 from padiff_compare.join.calls import JoinedCalls
 from padiff_compare.join.foreseen import Expectations
 from padiff_compare.judge.interim_history import GradientHistory
-from padiff_compare.judge.judged_row import differs, fails, is_agreement
+from padiff_compare.judge.judged_row import differs, fails, has_ties, is_agreement
 from padiff_compare.lockstep.lockstep_plan import LockstepPlan
 from padiff_compare.steps.gold import HeldReference
 from padiff_rpc.records import record
@@ -70,7 +70,8 @@ class Twins:
         if differs(local) or local.omission is Omission.JUDGED_ELSEWHERE:
             return _explained(row, Cause.LOCAL_FAULT)
         if row.verdict is Verdict.MISMATCH and is_agreement(local):
-            if is_leap:
+            # A decision that tips in lockstep as well is none.
+            if is_leap and not has_ties(local):
                 self._leaps.add(row.twin)
                 return _told(row, Cause.LEAP)
             return _explained(row, Cause.ACCUMULATION)

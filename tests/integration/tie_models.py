@@ -4,6 +4,9 @@ import fake
 import numpy as np
 from lockstep_models import Half
 
+# How many of the rows are equal.
+TIED = 5
+
 
 class Deciding(fake.Layer):
     """A layer of `kind`, with these arguments, decides between values that a layer before makes equal."""
@@ -22,10 +25,12 @@ class Deciding(fake.Layer):
 
 
 class _Doubled(fake.Layer):
-    """Every value twice, one behind the other."""
+    """Every value twice, one behind the other; but for a few rows the second is larger."""
 
     def forward(self, x):
-        return fake._result(np.repeat(x.array, 2, axis=-1), (x,), _pairs_summed)
+        pairs = np.repeat(x.array, 2, axis=-1)
+        pairs[TIED:, 1::2] += 0.25
+        return fake._result(pairs, (x,), _pairs_summed)
 
 
 def _pairs_summed(gradient):
@@ -81,22 +86,23 @@ class _Chosen(fake.Layer):
 
 
 class _Sixteenths(fake.Layer):
-    """Odd sixteenths, the middles of eighths."""
+    """Odd sixteenths, the middles of eighths; but for a few rows even ones."""
 
     def forward(self, x):
-        odd = 2 * np.floor(x.array * 8) + 1
+        odd = 2 * np.floor(x.array * 8) + (np.arange(len(x.array)) < TIED)[:, None]
         return fake._result((odd / 16).astype(x.array.dtype), (x,), lambda gradient: (gradient,))
 
 
 class _Rounded(fake.Layer):
-    """Eighths: what lies in the middle goes up, by `tilt` down. `scale`: of all."""
+    """Eighths: what lies in the middle goes up, or down. `tilt` moves the middle; `scale`: of all."""
 
-    def __init__(self, tilt=0.0, scale=1.0):
+    def __init__(self, down=False, tilt=0.0, scale=1.0):
         super().__init__()
-        self._tilt, self._scale = tilt, scale
+        self._down, self._tilt, self._scale = down, tilt, scale
 
     def forward(self, x):
-        steps = np.floor(x.array * 8 + 0.5 - self._tilt)
+        eighths = x.array * 8 - self._tilt
+        steps = np.ceil(eighths - 0.5) if self._down else np.floor(eighths + 0.5)
         # Beside what is rounded, so that other elements' rounding shows as well.
         made = (np.sin(x.array) + steps / 8) * self._scale
         return fake._result(made.astype(x.array.dtype), (x,), lambda gradient: (gradient,))

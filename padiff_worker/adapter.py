@@ -222,11 +222,11 @@ class FrameworkAdapter(TensorVerbs):
         """
         raise InvalidRequestError(f"{self.name} has no autocast; leave it out", field="autocast")
 
-    def in_float64(self, model: Any) -> AbstractContextManager[None]:
-        """Returns a context in which the model, and all that is made anew, is float64.
+    def in_float64(self, tensors: Iterable[Any]) -> AbstractContextManager[None]:
+        """Returns a context in which a model's `tensors`, and all that is made anew, are float64.
 
-        Floating and complex parameters, buffers and gradients are widened. Behind the block these weights are
-        what they were, in the same memory, whatever happened to the wide ones, and gradients are gone.
+        Floating and complex ones and their gradients are widened. Behind the block these tensors are what
+        they were, in the same memory, whatever happened to the wide ones, and gradients are gone.
         """
         raise InvalidRequestError(f"{self.name} runs no model in float64", field="floor")
 

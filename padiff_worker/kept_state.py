@@ -3,25 +3,36 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, Optional
 
 import numpy as np
 
+from padiff_rpc.tensors import HostTensor
 from padiff_worker.adapter import FrameworkAdapter
+from padiff_worker.kept_objects import KeptObjects
 
 
 class KeptState:
-    """A model's state at one moment: weights, buffers, gradients, modes, and every random generator's.
+    """A model's state at one moment: weights, gradients, modes, attributes, and every random generator's.
 
-    What the model keeps in plain Python attributes is not part of it. Used on the model's thread.
+    Buffers are among the weights; of attributes `KeptObjects` says what belongs to them. Used on the model's
+    thread.
     """
 
-    def __init__(self, adapter: FrameworkAdapter, model: Any, optimizer: Optional[Any] = None) -> None:
+    def __init__(
+        self,
+        adapter: FrameworkAdapter,
+        model: Any,
+        optimizer: Optional[Any] = None,
+        *,
+        others: Iterable[Any] = (),
+    ) -> None:
         """Remembers the present state. `optimizer`: the framework's own, whose state is remembered too.
 
-        The bytes lie in the host's memory, whatever the model's device.
+        `others`: objects beside the model whose attributes are remembered like a layer's. The bytes lie in
+        the host's memory, whatever the model's device.
         """
         self._adapter = adapter
         self._model = model
@@ -29,8 +40,13 @@ class KeptState:
         self._restores = [adapter.keep_modes(model), adapter.keep_random()]
         if optimizer is not None:
             self._restores.append(adapter.keep_optimizer(optimizer))
-        weights = adapter.weights(model).values()
+        weights = list(adapter.weights(model).values())
+        self._objects = KeptObjects(adapter, (*adapter.reader.all_layers(model), *others))
         self._weights = [(weight, adapter.host_copy(weight)) for weight in weights]
+        known = set(map(id, weights))
+        self._others = [
+            (tensor, adapter.host_copy(tensor)) for tensor in self._objects.tensors if id(tensor) not in known
+        ]
         self._gradients = [
             (weight, adapter.host_copy(gradient))
             for weight, gradient in ((weight, adapter.gradient(weight)) for weight in weights)
@@ -40,8 +56,13 @@ class KeptState:
     def put_back(self) -> None:
         """Makes the state what it was. To be called once: what was remembered may be handed on."""
         adapter = self._adapter
+        self._objects.put_back()
+        for tensor, value in self._others:
+            # One that is part of a graph is touched only where it has changed.
+            if adapter.host_copy(tensor).flat_bytes() != value.flat_bytes():
+                self._write(tensor, value)
         for weight, value in self._weights:
-            adapter.write_weight(weight, value)
+            self._write(weight, value)
         adapter.clear_gradients(self._model)
         for weight, gradient in self._gradients:
             adapter.write_gradient(weight, gradient)
@@ -50,11 +71,22 @@ class KeptState:
         random.setstate(self._random[0])
         np.random.set_state(self._random[1])
 
+    @property
+    def tensors(self) -> list[Any]:
+        """The tensors of which values are remembered, each once."""
+        return [tensor for tensor, _ in (*self._weights, *self._others)]
+
+    def _write(self, tensor: Any, value: HostTensor) -> None:
+        if self._adapter.spec(tensor) == value.spec:
+            self._adapter.write_weight(tensor, value)
+        else:
+            self._adapter.replace(tensor, value)
+
 
 @contextmanager
-def restored(adapter: FrameworkAdapter, model: Any) -> Iterator[None]:
-    """Puts the model's state back at the end of the block, however that ends."""
-    kept = KeptState(adapter, model)
+def restored(adapter: FrameworkAdapter, model: Any, *, others: Iterable[Any] = ()) -> Iterator[None]:
+    """Puts the state back at the end of the block, however that ends; `others` as `KeptState` takes them."""
+    kept = KeptState(adapter, model, others=others)
     try:
         yield
     finally:

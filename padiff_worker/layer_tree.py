@@ -65,6 +65,8 @@ class LayerReader:
         all_layers: a model's layers, those among them that only make weights.
         children: a layer's named children, definition order; empty places are None.
         own_tensors: the parameters and buffers that a layer itself holds, definition order.
+        bookkeeping: the attributes that every layer has.
+        stores: those of them in which a layer keeps its parameters, buffers and children.
         attributes: a layer's attributes that may be hyper-parameters; the plain ones are taken.
         is_opaque: whether a layer is compiled, exported or scripted.
         class_of: the class that a layer was made of, as a qualified name; "" where its own says it.
@@ -75,6 +77,8 @@ class LayerReader:
     children: Callable[[Any], Mapping[str, Optional[Any]]]
     own_tensors: Callable[[Any], Iterable[OwnTensor]]
     attributes: Callable[[Any], Mapping[str, Any]]
+    bookkeeping: frozenset[str]
+    stores: tuple[str, ...]
     is_opaque: Callable[[Any], bool] = lambda layer: False
     class_of: Callable[[Any], str] = lambda layer: ""
 

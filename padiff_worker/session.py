@@ -44,6 +44,8 @@ class ModelSession:
         self.optimizer = loaded.optimizer
         self.train_step = loaded.train_step
         self.device = loaded.device
+        # What a step may change beside the model.
+        self._others = (loaded.loss, loaded.train_step)
 
     def autocast(self) -> AbstractContextManager[None]:
         """Returns the context in which forward and loss run; one that does nothing where none was asked."""
@@ -108,7 +110,7 @@ class ModelSession:
         def forward(recorder: Recorder) -> None:
             self._call_forward(arguments(batch, self._adapter, self.device), recorder)
 
-        return trace(self._adapter, self.model, forward, randomness, repeat=repeat)
+        return trace(self._adapter, self.model, forward, randomness, repeat=repeat, others=self._others)
 
     def view_optimizer(self) -> Optional[OptimizerView]:
         """Returns what can be seen of the optimizer; None where there is none, or only a function."""
@@ -136,7 +138,7 @@ class ModelSession:
                 "between steps; return the optimizer itself, or leave local_error out",
                 field="optimizer",
             )
-        self._kept = KeptState(self._adapter, self.model, kept)
+        self._kept = KeptState(self._adapter, self.model, kept, others=self._others)
 
     def restore_state(self) -> None:
         """Puts back what `keep_state` remembered, and forgets it. Raises StateError without any."""
@@ -153,12 +155,13 @@ class ModelSession:
         """
         if self._kept is None:
             raise StateError("no state was kept; call KeepState first")
-        with restored(self._adapter, self.model):
+        with restored(self._adapter, self.model, others=self._others):
             self._kept.put_back()
-            self._kept = KeptState(self._adapter, self.model)  # since one is put back once
+            # Since one is put back once.
+            self._kept = KeptState(self._adapter, self.model, others=self._others)
             self._is_in_float64, keeps_gradients = True, self._keeps_gradients
             try:
-                with self._adapter.in_float64(self.model):
+                with self._adapter.in_float64(self._kept.tensors):
                     yield
             finally:
                 self._is_in_float64, self._keeps_gradients = False, keeps_gradients

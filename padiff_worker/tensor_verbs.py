@@ -148,6 +148,10 @@ class TensorVerbs(ABC):
             return False
         return self.overwrite(self.alias(tensor)[axes], HostTensor(array=once, dtype=value.dtype))
 
+    def replace(self, tensor: Any, value: HostTensor) -> None:
+        """Gives `tensor` other memory with a copy of `value`, whose shape and dtype it takes on."""
+        tensor.data = self.like(tensor, value)
+
     # In the graph
 
     @abstractmethod

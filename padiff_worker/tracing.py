@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, Optional
 
 import numpy as np
@@ -40,18 +40,19 @@ def trace(
     randomness: Randomness,
     *,
     repeat: bool,
+    others: Collection[Any] = (),
 ) -> Traced:
-    """Returns what `forward` does with the model, whose state is put back (see `KeptState`).
+    """Returns what `forward` does with the model; its state and that of `others` is put back.
 
-    With `repeat` it runs twice, from one state and with one set of random decisions: what differs is the
-    noise of the model's own computation.
+    `KeptState` says what belongs to it. With `repeat` it runs twice, from one state and with one set of
+    random decisions: what differs is the noise of the model's own computation.
     """
-    first = _Run(adapter, model, hashes=repeat)
+    first = _Run(adapter, model, others, hashes=repeat)
     failure = first.go(forward, randomness)
     calls, operations = tuple(first.calls), first.operations
     if failure is not None or not repeat:
         return Traced(calls=calls, failure=failure, random_operations=operations)
-    second = _Run(adapter, model, hashes=True)
+    second = _Run(adapter, model, others, hashes=True)
     failure = second.go(forward, randomness)
     return Traced(
         calls=calls,
@@ -64,9 +65,12 @@ def trace(
 class _Run:
     """One of the passes. The recorder's sink."""
 
-    def __init__(self, adapter: FrameworkAdapter, model: Any, *, hashes: bool) -> None:
+    def __init__(
+        self, adapter: FrameworkAdapter, model: Any, others: Collection[Any], *, hashes: bool
+    ) -> None:
         self._adapter = adapter
         self._model = model
+        self._others = others
         self._hashes = hashes
         self._watch: Optional[GeneratorWatch] = None
         self._takers: Optional[Takers] = None
@@ -90,7 +94,7 @@ class _Run:
         adapter = self._adapter
         self._takers = takers = Takers(adapter)
         # As a step runs it: without gradients, Torch's transformer layers take a path that calls no children.
-        with restored(adapter, self._model), adapter.gradient_mode(True):
+        with restored(adapter, self._model, others=self._others), adapter.gradient_mode(True):
             recorder = Recorder(
                 adapter,
                 adapter.layers(self._model),

@@ -21,7 +21,7 @@ from padiff_worker_paddle.random_operations import random_operations
 from padiff_worker_paddle.runtime import PaddleProcess
 from padiff_worker_paddle.state import STATE_FILES
 from padiff_worker_paddle.steps import PaddleSteps
-from padiff_worker_paddle.tensors import TENSORS, PaddleTensors, dense_gradient
+from padiff_worker_paddle.tensors import TENSORS, PaddleTensors, dense_gradient, has_memory
 from padiff_worker_paddle.vocabulary import VOCABULARY
 
 # Running statistics, which Paddle keeps among the parameters of its batch norms.
@@ -38,7 +38,7 @@ def _own_tensors(layer: Any) -> Iterator[OwnTensor]:
     for kind, owned in zip((WeightKind.PARAMETER, WeightKind.BUFFER), named(layer)):
         for name, tensor in owned.items():
             tensor = computed.get(name, tensor)
-            if tensor is not None and TENSORS.is_tensor(tensor) and _can_be_read(tensor):
+            if tensor is not None and TENSORS.is_tensor(tensor):
                 is_statistic = name in _STATISTICS and tensor.stop_gradient
                 yield OwnTensor(
                     name=name,
@@ -48,15 +48,6 @@ def _own_tensors(layer: Any) -> Iterator[OwnTensor]:
                     unsaved=name in layer._non_persistable_buffer_names_set,
                     computed=name in computed,
                 )
-
-
-def _can_be_read(tensor: Any) -> bool:
-    """Whether a tensor holds what its shape says.
-
-    One without memory holds nothing yet: cuDNN's dropout state in a recurrent layer, everywhere but in a
-    GPU's train mode. One of no elements needs none.
-    """
-    return tensor._is_initialized() or 0 in tensor.shape
 
 
 def _computed(layer: Any) -> Iterator[tuple[str, Any]]:
@@ -85,6 +76,8 @@ _READER = LayerReader(
     children=lambda layer: layer._sub_layers,
     own_tensors=_own_tensors,
     attributes=_attributes,
+    bookkeeping=_EVERY_LAYER_HAS,
+    stores=("_parameters", "_buffers", "_non_persistable_buffer_names_set", "_sub_layers"),
     is_opaque=compiled.is_opaque,
 )
 
@@ -125,7 +118,7 @@ class PaddleAdapter(PaddleTensors, PaddleProcess, PaddleGraph, PaddleSteps):
         return [
             name
             for name, tensor in model.named_parameters()
-            if getattr(tensor, "_init_func", None) and not _can_be_read(tensor)
+            if getattr(tensor, "_init_func", None) and not has_memory(tensor)
         ]
 
     # Gradients

@@ -1,9 +1,8 @@
-"""A Paddle model in float64 for a while."""
+"""The tensors of a Paddle model in float64 for a while."""
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,11 +12,11 @@ from padiff_worker_paddle.tensors import dense_gradient
 
 
 @contextmanager
-def in_float64(model: Any) -> Iterator[None]:
+def in_float64(tensors: Iterable[Any]) -> Iterator[None]:
     default = paddle.get_default_dtype()
     narrow = []
     try:
-        for tensor in itertools.chain(model.parameters(), model.buffers()):
+        for tensor in tensors:
             if not (tensor.is_floating_point() or tensor.is_complex()):
                 continue
             memory = tensor.get_tensor()

@@ -34,7 +34,10 @@ class PaddleTensors(TensorVerbs):
 
     def is_tensor(self, candidate: Any) -> bool:
         return (
-            isinstance(candidate, paddle.Tensor) and candidate.is_dense() and candidate.dtype in self.dtypes
+            isinstance(candidate, paddle.Tensor)
+            and candidate.is_dense()
+            and candidate.dtype in self.dtypes
+            and has_memory(candidate)
         )
 
     def identity(self, tensor: Any) -> Hashable:
@@ -83,6 +86,11 @@ class PaddleTensors(TensorVerbs):
             raise PaDiffError("paddle moved a tensor that was to be overwritten in place (our bug)")
         return True
 
+    def replace(self, tensor: Any, value: HostTensor) -> None:
+        # Before 3.0 an assignment to `data` takes its place in the graph away as well.
+        other = self.like(tensor, value)  # a name, since `get_tensor` keeps nothing alive
+        tensor.get_tensor()._share_data_with(other.get_tensor())
+
     def requires_gradient(self, tensor: Any) -> bool:
         # Paddle lets integers claim gradients.
         return not tensor.stop_gradient and self.dtypes[tensor.dtype] in FLOATING | COMPLEX
@@ -104,6 +112,15 @@ class PaddleTensors(TensorVerbs):
 
 
 TENSORS = PaddleTensors()
+
+
+def has_memory(tensor: Any) -> bool:
+    """Whether a tensor holds what its shape says; one of no elements needs no memory.
+
+    One without holds nothing yet: cuDNN's dropout state in a recurrent layer, everywhere but in a GPU's train
+    mode.
+    """
+    return tensor._is_initialized() or 0 in tensor.shape
 
 
 def _writes_in_place(tensor: Any) -> bool:

@@ -76,6 +76,8 @@ _READER = LayerReader(
     children=_children,
     own_tensors=_own_tensors,
     attributes=_attributes,
+    bookkeeping=frozenset(vars(torch.nn.Module())),
+    stores=("_parameters", "_buffers", "_non_persistent_buffers_set", "_modules"),
     is_opaque=compiled.is_opaque,
     class_of=compiled.class_of,
 )

@@ -1,9 +1,8 @@
-"""A Torch model in float64 for a while."""
+"""The tensors of a Torch model in float64 for a while."""
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,13 +10,14 @@ import torch
 
 
 @contextmanager
-def in_float64(model: Any) -> Iterator[None]:
+def in_float64(tensors: Iterable[Any]) -> Iterator[None]:
     default = torch.get_default_dtype()
     narrow = []
     try:
-        for tensor in itertools.chain(model.parameters(), model.buffers()):
+        for tensor in tensors:
             if tensor.is_floating_point() or tensor.is_complex():
-                gradient, tensor.grad = tensor.grad, None
+                gradient = tensor.grad if tensor.is_leaf else None
+                tensor.grad = None
                 narrow.append((tensor, tensor.data))
                 tensor.data = _widened(tensor.data)
                 tensor.grad = None if gradient is None else _widened(gradient)

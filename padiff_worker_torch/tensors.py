@@ -32,6 +32,7 @@ class TorchTensors(TensorVerbs):
         return (
             isinstance(candidate, torch.Tensor)
             and candidate.layout is torch.strided
+            and not candidate.is_meta
             and not candidate.is_nested
             and not _is_wrapped(candidate)
             and candidate.dtype in self.dtypes

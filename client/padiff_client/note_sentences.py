@@ -97,7 +97,8 @@ _TEMPLATES: Mapping[NoteKind, str] = {
     ),
     NoteKind.LEAP: (
         "a place agrees on the reference's own values and is far off in the free run, though nothing before "
-        "it is: a model that keeps state in plain attributes does that, or a decision that rounding tipped"
+        "it is: a model that keeps state where nothing puts it back does that, or a decision that rounding "
+        "tipped"
     ),
 }
 

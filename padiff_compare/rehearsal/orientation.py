@@ -51,8 +51,8 @@ class Orientation:
 
     A forward pass for the orders they are in, and more for the others that fit, within a budget; whatever
     lies nearest to the reference at the output of the group's first layer is taken. Groups that one output
-    shows are tried together. Dropout is off, so that chance decides nothing. Buffers are put back
-    afterwards; random states are not, which other random operations notice.
+    shows are tried together. Dropout is off, so that chance decides nothing. Each pass leaves both models as
+    they were before it.
     """
 
     def __init__(self, run: Run, sources: SourcePair, aligned: AlignedModels) -> None:
@@ -74,8 +74,7 @@ class Orientation:
             return
         with self._sources.during(Phase.TRACE):
             if copy:
-                with self._trials.buffers_put_back():
-                    self._settle_by_trial(batch)
+                self._settle_by_trial(batch)
             else:
                 self._settle_by_values()
 

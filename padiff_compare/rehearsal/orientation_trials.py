@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Optional
 
 from padiff_compare.aligned import AlignedModels
 from padiff_compare.capture.batches import StepBatch
-from padiff_compare.capture.sides import SIDES
 from padiff_compare.join.foreseen import Expectations
 from padiff_compare.judge.interim_history import GradientHistory
 from padiff_compare.rehearsal.trial_pass import trial_pass
@@ -17,9 +14,8 @@ from padiff_compare.source_pair import SourcePair
 from padiff_compare.steps.step_pass import StepPass
 from padiff_compare.steps.step_rows import PassEnd, StepRows
 from padiff_compare.weights.weight_flow import WeightFlow
-from padiff_compare.weights.weight_pair import owner_name
 from padiff_rpc.v1.records import Row
-from padiff_rpc.v1.words import CaptureKind, Pass, Phase, WeightKind
+from padiff_rpc.v1.words import CaptureKind, Pass
 
 
 class Trials:
@@ -41,22 +37,3 @@ class Trials:
             this = StepPass(step=0, kind=Pass.FREE, history=GradientHistory())
             made = StepRows(this, captures, self._aligned.models, options, PassEnd(is_complete=True))
             return [row for row in made.all_rows() if row.kind is CaptureKind.OUTPUT]
-
-    @contextmanager
-    def buffers_put_back(self) -> Iterator[None]:
-        """Puts both models' buffers back when the block ends."""
-        names = {
-            side: [
-                owner_name(layer.path, weight)
-                for layer in self._aligned.layers[side]
-                for weight in layer.weights
-                if weight.kind is WeightKind.BUFFER and not weight.tied_to
-            ]
-            for side in SIDES
-        }
-        sides, phase = self._sources.sides, Phase.TRACE
-        values = {side: list(sides[side].weights.read(names[side], phase)) for side in SIDES}
-        yield
-        for side in SIDES:
-            if names[side]:
-                sides[side].weights.write(zip(names[side], values[side]), phase)

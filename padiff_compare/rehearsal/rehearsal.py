@@ -38,7 +38,7 @@ class Rehearsal:
     """Runs both models forward once, on equal weights, and gives the plan the correspondences it finds.
 
     Needed only where the traces show that position alone may mislead: see `is_needed`. Random operations are
-    off; weights, buffers and generators are put back. All values of the pass are kept until it ends.
+    off; the models are put back as they were. All values of the pass are kept until it ends.
     """
 
     def __init__(self, run: Run, sources: SourcePair, aligned: AlignedModels) -> None:
@@ -54,16 +54,10 @@ class Rehearsal:
 
         Where a model raises, nothing is found; the step will tell.
         """
-        sides = self._sources.sides
-        with self._sources.during(Phase.TRACE):
-            for side in SIDES:
-                sides[side].keep_state(optimizer=False)
-            self._rehearse(batch)
-            for side in SIDES:
-                sides[side].restore_state()
-
-    def _rehearse(self, batch: StepBatch) -> None:
-        with trial_pass(self._run, self._sources, self._aligned, batch) as captures:
+        with (
+            self._sources.during(Phase.TRACE),
+            trial_pass(self._run, self._sources, self._aligned, batch) as captures,
+        ):
             if captures is None:
                 return
             values = _PassValues(captures, self._run.options)

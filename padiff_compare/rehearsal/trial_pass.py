@@ -29,8 +29,8 @@ def trial_pass(
 ) -> Iterator[Optional[StepCaptures]]:
     """Runs both models forward without random decisions; yields the captures, None where a model raised.
 
-    Without `expectations` every value is kept until the context ends. What the models change of themselves
-    is the caller's to put back. Raises what ended a worker's stream.
+    Without `expectations` every value is kept until the context ends. By then both models are as they were
+    before the pass. Raises what ended a worker's stream.
     """
     starts = {
         side: StepStart(
@@ -50,8 +50,12 @@ def trial_pass(
     known = PassPlan(plan=aligned.plan, weights=aligned.weight_plan, expectations=expectations)
     captures = StepCaptures(known, run.store, running.ready)
     with closing(captures):
+        for side in SIDES:
+            sources.sides[side].keep_state(optimizer=False)
         ends = running.run(captures)
         for end in ends.values():
             if end.error is not None:
                 raise end.error
+        for side in SIDES:
+            sources.sides[side].restore_state()
         yield None if any(end.failure is not None for end in ends.values()) else captures

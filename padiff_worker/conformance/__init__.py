@@ -11,6 +11,7 @@ Asserts are readable when `pytest.register_assert_rewrite("padiff_worker.conform
 from padiff_worker.conformance.captures import CaptureSuite
 from padiff_worker.conformance.case import AdapterCase, raises
 from padiff_worker.conformance.gradients import GradientSuite
+from padiff_worker.conformance.kept import KeptSuite
 from padiff_worker.conformance.models import ModelSuite
 from padiff_worker.conformance.optimizers import OptimizerSuite
 from padiff_worker.conformance.overrides import OverrideSuite
@@ -26,6 +27,7 @@ __all__ = [
     "AdapterCase",
     "CaptureSuite",
     "GradientSuite",
+    "KeptSuite",
     "ModelSuite",
     "OptimizerSuite",
     "OverrideSuite",

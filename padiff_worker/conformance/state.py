@@ -207,7 +207,7 @@ class StateSuite:
         before = [(adapter.host_copy(one), adapter.memory(one)) for one in weights.values()]
         narrow = [value.dtype for value, _ in before]
         for _ in range(2):
-            with adapter.in_float64(model):
+            with adapter.in_float64(weights.values()):
                 dtypes = [adapter.spec(weight).dtype for weight in weights.values()]
                 assert dtypes == [widest_dtype(dtype) for dtype in narrow]
                 assert [adapter.gradient(one) is not None for one in weights.values()] == gradients

@@ -14,6 +14,7 @@ from padiff_worker.conformance import (
     AdapterCase,
     CaptureSuite,
     GradientSuite,
+    KeptSuite,
     ModelSuite,
     OptimizerSuite,
     OverrideSuite,
@@ -109,6 +110,10 @@ class TestGradients(GradientSuite):
     test_a_complex_tensor_gets_a_complex_gradient = None
     test_both_parts_of_a_complex_output_are_projected = None
     test_a_gradient_keeps_the_dtype_of_its_tensor = None
+
+
+class TestKept(KeptSuite):
+    case = FakeCase()
 
 
 class TestModels(ModelSuite):

@@ -22,6 +22,7 @@ from padiff_worker.conformance import (
     AdapterCase,
     CaptureSuite,
     GradientSuite,
+    KeptSuite,
     ModelSuite,
     OptimizerSuite,
     OverrideSuite,
@@ -34,6 +35,7 @@ from padiff_worker.conformance import (
     VocabularySuite,
 )
 from padiff_worker.conformance.known_layers import LAYERS as ALL_LAYERS
+from padiff_worker.kept_state import KeptState
 from padiff_worker_paddle import adapter as adapter_module
 from padiff_worker_paddle import watching
 from padiff_worker_paddle.adapter import PaddleAdapter
@@ -197,6 +199,10 @@ class TestGradients(GradientSuite):
     test_gradients_of_any_shape_arrive = needs_paddle_3(GradientSuite.test_gradients_of_any_shape_arrive)
 
 
+class TestKept(KeptSuite):
+    case = PaddleCase()
+
+
 class TestModels(ModelSuite):
     case = PaddleCase()
     test_weights_without_axes_or_elements_are_written = needs_paddle_3(
@@ -312,6 +318,92 @@ def test_a_recurrent_layers_dropout_state_without_memory_is_left_out():
         "bias_ih_l0",
         "bias_hh_l0",
     ]
+
+
+class Growing(paddle.nn.Layer):
+    """Keeps a cache that grows in place, and what its first call makes."""
+
+    def __init__(self):
+        super().__init__()
+        self.scale = self.create_parameter([3])
+        self.cache, self.pages = paddle.zeros([1, 3]), [paddle.ones([3])]
+        self.fresh = None
+
+    def forward(self, x):
+        grown = paddle.concat([self.cache, paddle.rand([1, 3])])
+        self.cache.get_tensor()._share_data_with(grown.get_tensor())
+        self.pages.append(self.pages[-1] * 2)
+        if self.fresh is None:
+            self.register_buffer("late", paddle.ones([3]))
+            self.extra = paddle.nn.Linear(3, 3)
+            self.fresh = (self.late, self.extra)
+        return x * self.scale + self.cache.sum(0) + self.pages[-1]
+
+
+class Recurrent(paddle.nn.Layer):
+    """An LSTM that goes on from its last state."""
+
+    def __init__(self):
+        super().__init__()
+        self.lstm, self.state = paddle.nn.LSTM(3, 3), None
+
+    def forward(self, x):
+        out, (hidden, cell) = self.lstm(x.unsqueeze(0), self.state)
+        self.state = (hidden.detach(), cell.detach())
+        return out
+
+
+def _normed(wrap):
+    return paddle.nn.Sequential(wrap(paddle.nn.Linear(3, 3)), paddle.nn.BatchNorm1D(3))
+
+
+KEEPING = {
+    "growing": Growing,
+    "recurrent": Recurrent,
+    "weight_norm": lambda: _normed(paddle.nn.utils.weight_norm),
+    "spectral_norm": lambda: _normed(paddle.nn.utils.spectral_norm),
+    "static": lambda: paddle.jit.to_static(_normed(lambda layer: layer)),
+}
+
+
+@pytest.mark.parametrize("name", KEEPING)
+def test_what_a_model_keeps_is_put_back(name):
+    paddle.seed(0)
+    model, x = KEEPING[name](), paddle.randn([4, 3])
+    model(x)
+
+    def runs():
+        kept, made = KeptState(ADAPTER, model), []
+        for _ in range(2):
+            made.append(model(x))
+            made[-1].sum().backward()
+        kept.put_back()
+        return [one.tolist() for one in made]
+
+    def state():
+        return [(name, tensor.dtype, tensor.tolist()) for name, tensor in model.state_dict().items()]
+
+    before, first = state(), runs()
+    kept = KeptState(ADAPTER, model)
+    with ADAPTER.in_float64(kept.tensors):
+        if name != "static":  # what is compiled is so for the dtypes of its first call
+            assert ADAPTER.spec(model(x.astype("float64"))).dtype is DType.FLOAT64
+    kept.put_back()
+    assert runs() == first
+    assert state() == before
+
+
+def test_what_a_first_call_makes_is_made_again():
+    model, x = Growing(), paddle.ones([2, 3])
+    names = [name for name, _ in model.named_buffers()]
+    kept = KeptState(ADAPTER, model)
+    model(x)
+    kept.put_back()
+    assert [name for name, _ in model.named_buffers()] == names
+    assert (dict(model.named_children()), model.fresh, len(model.pages)) == ({}, None, 1)
+    assert tuple(model.cache.shape) == (1, 3)
+    model(x)
+    assert model.fresh[0] is model.late
 
 
 def test_copying_a_strided_tensor_leaves_it_as_it_is():

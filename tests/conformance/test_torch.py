@@ -23,6 +23,7 @@ from padiff_worker.conformance import (  # noqa: E402
     AdapterCase,
     CaptureSuite,
     GradientSuite,
+    KeptSuite,
     ModelSuite,
     OptimizerSuite,
     OverrideSuite,
@@ -164,6 +165,10 @@ class TestGradients(GradientSuite):
     case = TorchCase()
     # On a CPU every layer has one.
     test_a_layer_that_has_no_backward_in_eval_mode_is_found_where_the_loss_depends_on_it = None
+
+
+class TestKept(KeptSuite):
+    case = TorchCase()
 
 
 class TestModels(ModelSuite):
@@ -330,6 +335,90 @@ def test_adam_and_its_scheduler_are_put_back(steps_before):
         ADAPTER.write_weight(weight, value)
     restore()
     assert states(3) == first
+
+
+class WithData(torch.nn.Module):
+    """Keeps a cache that grows by its `data`, a generator, and what its first call makes."""
+
+    def __init__(self):
+        super().__init__()
+        self.scale = torch.nn.Parameter(torch.ones(3))
+        self.cache = torch.zeros(1, 3)
+        self.generator = torch.Generator().manual_seed(1)
+        self.fresh = None
+
+    def forward(self, x):
+        self.cache.data = torch.cat([self.cache, torch.rand(1, 3, generator=self.generator)])
+        if self.fresh is None:
+            self.register_buffer("late", torch.ones(3))
+            self.extra = torch.nn.Linear(3, 3)
+            self.fresh = (self.late, self.extra)
+        return x * self.scale + self.cache.sum(0)
+
+
+class Recurrent(torch.nn.Module):
+    """An LSTM that goes on from its last state."""
+
+    def __init__(self):
+        super().__init__()
+        self.lstm, self.state = torch.nn.LSTM(3, 3), None
+
+    def forward(self, x):
+        out, self.state = self.lstm(x, self.state)
+        return out
+
+
+def _normed(wrap):
+    return torch.nn.Sequential(wrap(torch.nn.Linear(3, 3)), torch.nn.BatchNorm1d(3))
+
+
+KEEPING = {
+    "data": WithData,
+    "recurrent": Recurrent,
+    "weight_norm": lambda: _normed(torch.nn.utils.weight_norm),
+    "spectral_norm": lambda: _normed(torch.nn.utils.spectral_norm),
+    "parametrized": lambda: _normed(torch.nn.utils.parametrizations.spectral_norm),
+    "scripted": lambda: torch.jit.script(_normed(lambda layer: layer)),
+}
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
+@pytest.mark.parametrize("name", KEEPING)
+def test_what_a_model_keeps_is_put_back(name):
+    torch.manual_seed(0)
+    model, x = KEEPING[name](), torch.randn(4, 3)
+    model(x)
+
+    def runs():
+        kept, made = KeptState(ADAPTER, model), []
+        for _ in range(2):
+            made.append(model(x))
+            made[-1].sum().backward(retain_graph=True)
+        kept.put_back()
+        return [one.tolist() for one in made]
+
+    def state():
+        return [(name, tensor.dtype, tensor.tolist()) for name, tensor in model.state_dict().items()]
+
+    before, first = state(), runs()
+    kept = KeptState(ADAPTER, model)
+    with ADAPTER.in_float64(kept.tensors):
+        assert model(x.double()).dtype is torch.float64
+    kept.put_back()
+    assert runs() == first
+    assert state() == before
+
+
+def test_what_a_first_call_makes_is_made_again():
+    model, x = WithData(), torch.ones(2, 3)
+    kept = KeptState(ADAPTER, model)
+    model(x)
+    assert dict(model.named_buffers())
+    kept.put_back()
+    assert (dict(model.named_buffers()), dict(model.named_children()), model.fresh) == ({}, {}, None)
+    assert model.cache.shape == (1, 3)
+    model(x)
+    assert model.fresh[0] is model.late
 
 
 def test_a_buffer_whose_elements_share_memory_takes_what_is_one_value_for_them():

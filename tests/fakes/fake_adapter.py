@@ -54,6 +54,8 @@ _READER = LayerReader(
     children=lambda layer: layer._layers,
     own_tensors=_own_tensors,
     attributes=_attributes,
+    bookkeeping=frozenset(vars(fake.Layer())),
+    stores=("_parameters", "_buffers", "_layers"),
     is_opaque=lambda layer: isinstance(layer, fake.Compiled),
 )
 
@@ -198,6 +200,9 @@ class FakeAdapter(FrameworkAdapter):
         array[...] = value.array
         return True
 
+    def replace(self, tensor, value):
+        tensor.array = value.array.copy()
+
     def requires_gradient(self, tensor):
         return tensor.requires_grad
 
@@ -244,12 +249,8 @@ class FakeAdapter(FrameworkAdapter):
         return fake.autocast(np.float16)
 
     @contextlib.contextmanager
-    def in_float64(self, model):
-        narrow = [
-            (tensor, tensor.array)
-            for tensor in self.weights(model).values()
-            if tensor.array.dtype.kind in "fc"
-        ]
+    def in_float64(self, tensors):
+        narrow = [(tensor, tensor.array) for tensor in tensors if tensor.array.dtype.kind in "fc"]
         for tensor, array in narrow:
             tensor.array = _widened(array)
             if tensor.grad is not None:

@@ -1,5 +1,6 @@
 """Models of the fake framework that break, grow or stray in chosen ways."""
 
+import itertools
 import os
 import signal
 import time
@@ -18,12 +19,12 @@ class _Deadly(fake.Layer):
 
     def __init__(self, call=None):
         super().__init__()
-        self._left = call
+        # Nothing puts an iterator back.
+        self._deadly, self._calls = call, itertools.count(1)
 
     def forward(self, x):
-        if self._left is not None:
-            self._left -= 1
-            if self._left == 0:
+        if self._deadly is not None:
+            if next(self._calls) == self._deadly:
                 die()
             return x * 1.0
 
@@ -82,12 +83,11 @@ class Straying(Net):
 
     def __init__(self, from_call=2):
         super().__init__()
-        self._left = from_call
+        self._from_call, self._calls = from_call, itertools.count(1)
 
     def forward(self, x):
-        self._left -= 1
         hidden = self.relu(self.norm(self.fc1(x)))
-        if self._left <= 0:
+        if next(self._calls) >= self._from_call:
             self.fc2(hidden)
         return self.fc2(hidden)
 
@@ -97,12 +97,11 @@ class Raising(Net):
 
     def __init__(self, from_call=1):
         super().__init__()
-        self._left = from_call
+        self._from_call, self._calls = from_call, itertools.count(1)
 
     def forward(self, x):
         hidden = self.relu(self.norm(self.fc1(x)))
-        self._left -= 1
-        if self._left <= 0:
+        if next(self._calls) >= self._from_call:
             raise ValueError("broken on purpose")
         return self.fc2(hidden)
 

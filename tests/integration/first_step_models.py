@@ -1,5 +1,7 @@
 """Models of the fake framework whose first call is unlike all others, and can be made once alone."""
 
+import itertools
+
 import fake
 import numpy as np
 from lockstep_models import Chain
@@ -13,24 +15,24 @@ class Early(fake.Layer):
         super().__init__()
         self.first, self.second = fake.Linear(6, 6), fake.Linear(6, 6)
         self.kept = fake.Tensor(np.zeros((5, 6), np.float32))
-        self._factor, self._calls = np.float32(factor), 0
+        self._factor, self._calls = np.float32(factor), itertools.count(1)
 
     def forward(self, x):
-        self._calls += 1
         hidden = self.first(x)
         made = hidden + fake.Tensor(self.kept.array.copy())
-        self.kept.array[...] = hidden.array * (self._factor if self._calls == 1 else 1)
+        self.kept.array[...] = hidden.array * (self._factor if next(self._calls) == 1 else 1)
         return self.second(made)
 
 
 class Warming(Chain):
     """Raises in its first call, which is that of a trace, and in no other."""
 
-    _is_warm = False
+    def __init__(self, **given):
+        super().__init__(**given)
+        self._calls = itertools.count(1)
 
     def forward(self, x):
-        if not self._is_warm:
-            self._is_warm = True
+        if next(self._calls) == 1:
             raise RuntimeError("call me again")
         return super().forward(x)
 
@@ -40,10 +42,9 @@ class LateDrop(Dropped):
 
     def __init__(self, late=0.5, **given):
         super().__init__(**given)
-        self._late, self._calls = late, 0
+        self._late, self._calls = late, itertools.count(1)
 
     def forward(self, x):
-        self._calls += 1
-        if self._calls > 1:
+        if next(self._calls) > 1:
             self.drop.p = self._late
         return super().forward(x)

@@ -1,5 +1,7 @@
 """Models of the fake framework for local errors: a fault in one step alone, state that must not move."""
 
+import itertools
+
 import fake
 import numpy as np
 from coordinator_models import die
@@ -81,12 +83,11 @@ class Remembering(fake.Layer):
     def __init__(self, factor=1.0):
         super().__init__()
         self.first, self.second = Half(), Half()
-        self._factor, self._calls = factor, 0
+        self._factor, self._calls = factor, itertools.count(1)
 
     def forward(self, x):
-        self._calls += 1
         hidden = self.first(x)
-        return self.second(hidden if self._calls % 2 else hidden * self._factor)
+        return self.second(hidden if next(self._calls) % 2 else hidden * self._factor)
 
 
 class Dying(Net):
@@ -94,11 +95,10 @@ class Dying(Net):
 
     def __init__(self, call):
         super().__init__()
-        self._left = call
+        self._deadly, self._calls = call, itertools.count(1)
 
     def forward(self, x):
-        self._left -= 1
-        if self._left == 0:
+        if next(self._calls) == self._deadly:
             die()
         return super().forward(x)
 

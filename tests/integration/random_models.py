@@ -1,5 +1,7 @@
 """Models of the fake framework that decide by chance, in layers and in their own code."""
 
+import itertools
+
 import fake
 import numpy as np
 from lockstep_models import Half, Passing
@@ -116,12 +118,11 @@ class Late(fake.Layer):
     def __init__(self, shuffles=False):
         super().__init__()
         self.first, self.last = Half(), Half()
-        self._shuffles, self._calls = shuffles, 0
+        self._shuffles, self._calls = shuffles, itertools.count(1)
 
     def forward(self, x):
-        self._calls += 1
         hidden = self.first(x)
-        if self._calls > 2:
+        if next(self._calls) > 2:
             hidden = hidden + fake.permutation(6) if self._shuffles else fake.dropout(hidden, 0.5)
         return self.last(hidden)
 
@@ -149,8 +150,9 @@ class Drifting(fake.Layer):
 
 
 class _Drift(fake.Layer):
-    _calls = 0
+    def __init__(self):
+        super().__init__()
+        self._calls = itertools.count(1)
 
     def forward(self, x):
-        self._calls += 1
-        return x * (1 + 2e-7 * self._calls)
+        return x * (1 + 2e-7 * next(self._calls))

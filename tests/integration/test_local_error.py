@@ -131,7 +131,7 @@ def test_what_shows_in_the_free_pass_alone_and_cannot_have_grown_there_fails(ser
     assert not report
     assert blamed(report) == [("second", "input", "")]
     assert [row.pass_kind for row in report.faults] == [Pass.FREE]
-    assert any("plain attributes" in note for note in report.notes)
+    assert any("nothing puts it back" in note for note in report.notes)
 
 
 def test_a_buffer_that_is_slightly_wrong_is_a_fault_and_not_what_its_consequences_accumulate(

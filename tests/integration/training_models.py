@@ -126,7 +126,7 @@ class Drifting(Small):
     def forward(self, x):
         self.calls += 1
         result = super().forward(x)
-        return result if self.calls <= 3 else result * (1.0 + 1e-3 * (self.calls - 3))
+        return result if self.calls <= 1 else result * (1.0 + 1e-3 * (self.calls - 1))
 
 
 def plain_sgd(model):

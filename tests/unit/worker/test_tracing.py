@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import sys
 from pathlib import Path
@@ -19,23 +20,23 @@ from padiff_worker.tracing import trace
 
 
 class Drifting(fake.Layer):
-    """Multiplies by a factor that grows from call to call, in a plain attribute."""
+    """Multiplies by a factor that grows from call to call, where nothing can put it back."""
 
     def __init__(self, growth):
         super().__init__()
-        self.calls, self.growth = 0, growth
+        self.calls, self.growth = itertools.count(1), growth
 
     def forward(self, x):
-        self.calls += 1
-        return x * (1 + self.growth * self.calls)
+        return x * (1 + self.growth * next(self.calls))
 
 
 class Fragile(fake.Layer):
-    calls = 0
+    def __init__(self):
+        super().__init__()
+        self.calls = itertools.count(1)
 
     def forward(self, x):
-        self.calls += 1
-        if self.calls > 1:
+        if next(self.calls) > 1:
             raise RuntimeError("not again")
         return x
 
@@ -87,8 +88,7 @@ def test_outputs_that_are_no_numbers_in_one_run_alone_differ_infinitely():
 
     class Ending(Drifting):
         def forward(self, x):
-            self.calls += 1
-            return x * (1.0 if self.calls == 1 else float("nan"))
+            return x * (1.0 if next(self.calls) == 1 else float("nan"))
 
     noise = traced(Ending(1.0)).noise
     assert (noise.differs, noise.relative_l2) == (True, float("inf"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Optional
 
@@ -42,6 +43,12 @@ class ModelIndex:
         """Whether the layer at `path` divides by how far its values spread."""
         layer = self._layers.get(path)
         return layer is not None and is_norm(layer.kind)
+
+    def widest_weight(self, path: str) -> int:
+        """Returns the number of elements of the largest of the layer's own weights; 0 where it has none."""
+        layer = self._layers.get(path)
+        weights = layer.weights if layer is not None else ()
+        return max((math.prod(one.spec.shape) for one in weights if not is_bookkeeping(one)), default=0)
 
     def averages(self, path: str) -> bool:
         """Whether the layer at `path` makes averages of what it takes, and nothing else."""

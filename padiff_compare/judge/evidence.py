@@ -216,6 +216,7 @@ class Evidence:
         is_needed: whether the report fails without it; only of what was not measured.
         omission: what it was left out as, where nothing was measured.
         floor: how far apart the two may be by rounding of what they are made of: see `noise/noise.py`.
+        sums: how far in lockstep, where their call got the reference's values: by rounding of its own sums.
     """
 
     kind: CaptureKind
@@ -229,6 +230,7 @@ class Evidence:
     misfit: Optional[Misfit] = None
     plain: Optional[PlainValues] = None
     floor: float = 0.0
+    sums: float = 0.0
     known: Known = Known()
 
     @property
@@ -378,6 +380,11 @@ def may_be_ties(measured: Measured, own: OwnError) -> bool:
     if measured.reference.dtype not in FLOATING | COMPLEX:
         return True
     return jumps.are_few and _score(measured, jumps.others, own.of_decided) <= LARGEST_SCORE
+
+
+def is_rounding_of_sums(figures: Figures, sums: float) -> bool:
+    """Whether a difference is, on average and anywhere, no larger than what rounding makes of sums."""
+    return figures.rmse <= sums and figures.max_abs <= _ROOM_OF_ONE * sums
 
 
 def _ratio(difference: float, floor: float) -> float:

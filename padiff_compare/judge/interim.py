@@ -30,10 +30,7 @@ _SHIFTED = frozenset({DType.FLOAT32, DType.FLOAT64})
 
 # Of how far a bias was moved: rounding comes on top.
 _SHIFT_ROOM = 1.5
-# Of a floor, which is a hundred epsilons: where terms cancel, one framework adds up more exactly than the
-# other, by up to nine epsilons of the terms. What else rounding does, gold shows.
-_SHARE_BESIDE_GOLD = 0.1
-# Of a floor, likewise: what sums leave on one side where they cancel exactly on the other.
+# Of a floor, which is a hundred epsilons: what sums leave on one side where they cancel exactly on the other.
 _SHARE_BESIDE_ZEROS = 0.04
 
 
@@ -68,8 +65,6 @@ def _is_rounding(evidence: Evidence, options: Options) -> Optional[Judgement]:
     its omission says that no more is known.
     """
     figures, tolerance, floor = evidence.figures, evidence.tolerance, evidence.floor
-    if evidence.known.own_error is not None:
-        floor *= _SHARE_BESIDE_GOLD
     if not may_be_rounding(figures, tolerance, floor):
         return None
     size = max(figures.rms_reference, _rms_candidate(figures))

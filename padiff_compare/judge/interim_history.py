@@ -15,7 +15,7 @@ from padiff_compare.judge.interim import Flags, NoisyElements, Reals, offset_of
 from padiff_compare.judge.tolerances import Explained, mean_tolerance
 from padiff_rpc.tensors import BLOCK_ELEMENTS, COMPLEX, FLOATING, HostTensor, widen
 from padiff_rpc.v1.records import Note, Row, Weight
-from padiff_rpc.v1.words import CaptureKind, DType, NoteKind, Omission, Pass, ToleranceSource, Verdict
+from padiff_rpc.v1.words import CaptureKind, Cause, DType, NoteKind, Omission, Pass, ToleranceSource, Verdict
 
 _BUCKETS = 1024
 # Each block takes its signs from another place in one table; a complex element has two parts.
@@ -74,7 +74,8 @@ class GradientHistory:
         """Takes in the row of a parameter's gradient, and what rounding may come to in it."""
         if row.figures is None:
             return
-        if row.verdict is Verdict.NOT_COMPARED:
+        is_rounding = any(reason.cause is Cause.ROUNDING for reason in row.reasons)
+        if row.verdict is Verdict.NOT_COMPARED or (is_rounding and row.figures.rms_reference < floor):
             self.below_rounding[name] = max(floor, self.below_rounding.get(name, 0.0))
         else:
             self.relative_l2[name] = max(self.relative_l2.get(name, 0.0), row.figures.relative_l2)
@@ -152,22 +153,24 @@ def is_variance(weight: Weight) -> bool:
 class Spreads:
     """By layer of the candidate: the standard deviation of the values whose running mean it keeps."""
 
-    def __init__(self, measured: Iterable[tuple[str, Weight, Measured]], *, in_lockstep: bool) -> None:
+    def __init__(self, measured: Iterable[tuple[str, Weight, Measured]]) -> None:
         """`measured`: layers and weights of the candidate, all of one reading."""
-        self._in_lockstep = in_lockstep
         self._spreads = {
             path: math.sqrt(one.figures.rms_reference)
             for path, weight, one in measured
             if one.figures is not None and is_variance(weight)
         }
 
+    def of(self, path: str, weight: Weight) -> Optional[float]:
+        """Returns the spread of the values whose running mean a buffer is; None of any other."""
+        return self._spreads.get(path) if weight.canonical == _MEAN else None
+
     def added(self, excuses: Excuses, path: str, weight: Weight, dtype: DType) -> Excuses:
         """Returns the excuses of a buffer, with the spread of the values whose running mean it is."""
-        spread = self._spreads.get(path)
-        if spread is None or weight.canonical != _MEAN:
+        spread = self.of(path, weight)
+        if spread is None:
             return excuses
-        bound = mean_tolerance(dtype, in_lockstep=self._in_lockstep)
-        return dataclasses.replace(excuses, spread=spread, mean_bound=bound)
+        return dataclasses.replace(excuses, spread=spread, mean_bound=mean_tolerance(dtype))
 
 
 class StepLengths:

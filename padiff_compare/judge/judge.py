@@ -16,6 +16,7 @@ from padiff_compare.judge.evidence import (
     allowed_bias,
     are_ties,
     factor,
+    is_rounding_of_sums,
     moved_by_ties,
     offset,
     score_of,
@@ -23,7 +24,16 @@ from padiff_compare.judge.evidence import (
 from padiff_compare.judge.interim import NOISE_RULES, left_out_in_part
 from padiff_rpc.tensors import epsilon
 from padiff_rpc.v1.records import Figures, Options, Reason
-from padiff_rpc.v1.words import CaptureKind, Cause, CompareMode, DType, Floor, Omission, Verdict
+from padiff_rpc.v1.words import (
+    CaptureKind,
+    Cause,
+    CompareMode,
+    DType,
+    Floor,
+    Omission,
+    ToleranceSource,
+    Verdict,
+)
 
 # A loader's float32 numbers come as Python's.
 _PLAIN_ROUNDINGS = 2.0 * epsilon(DType.FLOAT32)
@@ -187,7 +197,7 @@ def _is_equal(evidence: Evidence, options: Options) -> Optional[Judgement]:
 def _table_row_differs(evidence: Evidence, options: Options) -> Optional[Judgement]:
     """A row of a table that is further apart than a row may be, and than the floor, fails the whole."""
     row = evidence.figures.worst_row
-    if row is None or row.rmse < evidence.floor:
+    if row is None or row.rmse < max(evidence.floor, evidence.sums):
         return None
     if not agrees(evidence.figures, evidence.tolerance, options):
         return None  # the whole says more
@@ -230,6 +240,15 @@ def _is_within_tolerance(evidence: Evidence, options: Options) -> Optional[Judge
     return Judgement(verdict=Verdict.WITHIN_TOLERANCE, reasons=_elements(evidence, options))
 
 
+def _is_rounding_of_sums(evidence: Evidence, options: Options) -> Optional[Judgement]:
+    """In lockstep two ways to add up the same terms differ by no more, however small what is left of them."""
+    figures, sums = evidence.figures, evidence.sums
+    if evidence.tolerance.source is ToleranceSource.USER or not is_rounding_of_sums(figures, sums):
+        return None
+    reason = Reason(cause=Cause.ROUNDING, numbers=(figures.rmse, sums))
+    return Judgement(verdict=Verdict.WITHIN_TOLERANCE, reasons=(reason,))
+
+
 def _differs(evidence: Evidence, options: Options) -> Judgement:
     """In mean mode the difference of the means has decided, and a reason says where elements differ."""
     if options.compare_mode is not CompareMode.MEAN:
@@ -257,6 +276,7 @@ RULES: tuple[Callable[[Evidence, Options], Optional[Judgement]], ...] = (
     _is_equal,
     _table_row_differs,
     _is_within_tolerance,
+    _is_rounding_of_sums,
     _is_within_own_error,
     _is_a_tie,
     *NOISE_RULES,

@@ -49,9 +49,9 @@ _STEPPED = {DType.FLOAT16: 2e-3, DType.BFLOAT16: 2e-2, DType.FLOAT32: 5e-5, DTyp
 # one: momentum / (n - 1) apart at each step, 1e-3 for 100 values a channel. Another momentum makes 0.1.
 _BUFFER = {DType.FLOAT16: 3e-2, DType.BFLOAT16: 2e-1, DType.FLOAT32: 1e-2, DType.FLOAT64: 1e-2}
 
-# In lockstep, all buffers but variances; relative L2, in epsilons. The next step starts from the
-# reference's, so that what passes here is never seen again.
-_LOCAL_BUFFER_EPSILONS = 160.0
+# In lockstep, all buffers; relative L2, in epsilons. The next step starts from the reference's, so that what
+# passes here is never seen again.
+_LOCAL_BUFFER_EPSILONS = 16.0
 # A momentum is a float32 number in one framework: 2.3e-7 in running means of float64.
 _LOCAL_BUFFER_IN_FLOAT64 = 2e-6
 
@@ -136,10 +136,9 @@ def _local(phase: Phase, kind: CaptureKind, dtype: DType) -> tuple[float, bool]:
     return _default(phase, kind, dtype)
 
 
-def mean_tolerance(dtype: DType, *, in_lockstep: bool) -> float:
+def mean_tolerance(dtype: DType) -> float:
     """Returns by how much of its values' spread a mean may differ: by what each of them may."""
-    bound = _FORWARD[_PRECISION.get(dtype, dtype)]
-    return min(_LOCAL_BUFFER_EPSILONS * spacing(dtype), bound) if in_lockstep else bound
+    return _FORWARD[_PRECISION.get(dtype, dtype)]
 
 
 def row_by_row(tolerance: Tolerance) -> Tolerance:

@@ -7,8 +7,6 @@ each place is held against its own terms, as far as they are seen, and never aga
 
 from __future__ import annotations
 
-import math
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Optional, Union
 
@@ -18,15 +16,14 @@ from padiff_compare.capture.trace import CallName
 from padiff_compare.join.calls import CallPair
 from padiff_compare.join.captures import LOSSES, StepCaptures
 from padiff_compare.join.pairs import PairTable
-from padiff_compare.judge.evidence import Measured
 from padiff_compare.judge.interim_history import GradientHistory
 from padiff_compare.model_index import Models
-from padiff_compare.noise.noise import GAIN, Level, Noise, louder, norm_of, rounding_floor
+from padiff_compare.noise.noise import GAIN, Level, Noise, louder, norm_of, rounding_floor, rounding_of_sums
 from padiff_compare.noise.terms import (
-    UNSEEN_SHARE,
     GradientTerms,
+    ParameterSums,
+    ParameterTerms,
     ValueTerms,
-    WholeCall,
     gradient_keys_of,
     keys_of,
     whole_calls,
@@ -37,86 +34,30 @@ from padiff_rpc.v1.words import CallMoment, Side
 
 
 class ParameterFloors:
-    """A parameter's gradient is a sum over what came back to its layer's calls.
-
-    Those of a matrix are multiplied by what the calls took, those of a norm's weight by what it made of
-    that, those of a bias by nothing.
-    """
+    """Floors of parameters' gradients, of their terms and of the noise in what they are made of."""
 
     def __init__(
         self,
-        captures: StepCaptures,
-        calls: Iterable[WholeCall],
+        terms: ParameterTerms,
         values: Noise[TensorPair[int]],
         gradients: Noise[TensorPair[int]],
     ) -> None:
-        self._captures = captures
+        self._terms = terms
         self._values = values
         self._gradients = gradients
-        self._by_layer: defaultdict[str, list[WholeCall]] = defaultdict(list)
-        for call in calls:
-            self._by_layer[call.exit.layer.candidate].append(call)
 
     def of(self, pair: WeightPair) -> float:
         """Returns how far apart (root mean square) rounding alone may bring the two sides."""
-        measured = self._captures.parameter_gradients.measured(pair.names)
-        if measured is None or not measured.candidate.shape:
-            return 0.0
-        path = pair.candidate.path
-        floors = [self._of_call(call, measured, path) for call in self._calls_around(path)]
-        return max(floors, default=0.0)
+        return max((self._of_sums(sums) for sums in self._terms.of(pair)), default=0.0)
 
-    def _of_call(self, call: WholeCall, measured: Measured, path: str) -> float:
-        shape = measured.candidate.shape
-        rows = math.sqrt(max(shape))
-        if len(shape) > 1:
-            factor, noise = self._taken(call, shape)
+    def _of_sums(self, sums: ParameterSums) -> float:
+        if sums.taken is not None:
+            noise = self._values.levels.get(sums.taken, Level()).spread_over(1)
         else:
-            made = self._values.level(keys_of(call.exit))
-            factor, noise = 1.0, made.spread_over(1)
-        is_seen = call.is_leaf and call.exit.layer.candidate == path
-        share = 1.0 if is_seen else UNSEEN_SHARE
-        floor = 0.0
-        for key in gradient_keys_of(call.exit) if is_seen else self._smallest_inside(call):
-            norm = norm_of(self._captures.gradients.measured(key)) or 0.0
-            handed = max(norm * noise, self._gradients.levels.get(key, Level()).norm * factor)
-            terms = share * rounding_floor(norm * factor / rows, measured.reference.dtype)
-            floor = max(floor, terms, GAIN * handed / rows)
-        return floor
-
-    def _smallest_inside(self, call: WholeCall) -> list[TensorPair[int]]:
-        """Returns the tensor of the smallest gradient from a call's entry to its exit.
-
-        Where a parameter is used by code that shows no call of its own, the gradient that came to it may be
-        as small as that.
-        """
-        norms = {
-            key: norm_of(self._captures.gradients.measured(key)) or 0.0
-            for event in call.events
-            for key in gradient_keys_of(event)
-        }
-        known = {key: norm for key, norm in norms.items() if norm}
-        return [min(known, key=known.__getitem__)] if known else []
-
-    def _taken(self, call: WholeCall, shape: tuple[int, ...]) -> tuple[float, float]:
-        """Returns how large (root mean square) what a call multiplied a matrix by was, and the noise in it.
-
-        1 where it took indices. Of several inputs, the smallest of those that have an axis of the matrix.
-        """
-        found: list[tuple[bool, float, float]] = []
-        for key in keys_of(call.entry):
-            measured = self._captures.values.measured(key)
-            if norm_of(measured) and measured is not None:
-                has_its_axis = bool(set(shape) & set(measured.reference.shape))
-                level = self._values.levels.get(key, Level())
-                found.append((not has_its_axis, measured.scale, level.spread_over(1)))
-        return min(found)[1:] if found else (1.0, 0.0)
-
-    def _calls_around(self, path: str) -> list[WholeCall]:
-        """Returns the calls of the innermost compared layer at or around a path."""
-        while path not in self._by_layer and path:
-            path = path.rpartition(".")[0]
-        return self._by_layer.get(path, [])
+            made = self._values.level(keys_of(sums.call.exit))
+            noise = 0.0 if sums.is_of_matrix else made.spread_over(1)
+        handed = max(sums.norm * noise, self._gradients.levels.get(sums.key, Level()).norm * sums.factor)
+        return max(rounding_floor(sums.terms.scale, sums.dtype), GAIN * handed / sums.rows)
 
 
 class RoundingFloors:
@@ -139,7 +80,8 @@ class RoundingFloors:
         back = GradientTerms(captures, models, calls)
         gradients = captures.gradients, self._gradients, back
         self._walk(reversed(events), CallMoment.EXIT, gradient_keys_of, *gradients)
-        self._parameters = ParameterFloors(captures, calls.values(), self._values, self._gradients)
+        parameters = ParameterTerms(captures, models, calls.values())
+        self._parameters = ParameterFloors(parameters, self._values, self._gradients)
 
     def of(self, table: PairTable[Any], pair: TensorPair[Any]) -> float:
         """Returns the floor of a pair of values, losses, or gradients of activations."""
@@ -186,6 +128,55 @@ class RoundingFloors:
             else:
                 in_hand[parent] = louder(in_hand.get(parent, Level()), made)
         return in_hand.get(None, Level())
+
+
+class LocalFloors:
+    """Floors of one step in lockstep, where each call got the reference's values: of its sums alone."""
+
+    def __init__(self, captures: StepCaptures, models: Models) -> None:
+        """As `RoundingFloors`."""
+        self._captures = captures
+        events = captures.joined.ordered[Side.REFERENCE]
+        calls = whole_calls(events)
+        self._parameters = ParameterTerms(captures, models, calls.values())
+        self._floors: dict[PairTable[Any], dict[TensorPair[Any], float]] = {}
+        values = ValueTerms(captures, models, calls)
+        self._walk(events, keys_of, captures.values, values)
+        loss = captures.losses.measured(LOSSES)
+        if loss is not None:
+            floor = rounding_of_sums(values.of_loss(loss), loss.reference.dtype)
+            self._floors[captures.losses] = {LOSSES: floor}
+        gradients = GradientTerms(captures, models, calls)
+        self._walk(reversed(events), gradient_keys_of, captures.gradients, gradients)
+
+    def of(self, table: PairTable[Any], pair: TensorPair[Any]) -> float:
+        """As `RoundingFloors.of`."""
+        return self._floors.get(table, {}).get(pair, 0.0)
+
+    def of_parameter(self, pair: WeightPair) -> float:
+        """As `RoundingFloors.of_parameter`."""
+        return max(
+            (rounding_of_sums(sums.terms, sums.dtype) for sums in self._parameters.of(pair)), default=0.0
+        )
+
+    def _walk(
+        self,
+        events: Iterable[CallPair],
+        keys: Callable[[CallPair], Sequence[TensorPair[int]]],
+        table: PairTable[int],
+        terms: Union[ValueTerms, GradientTerms],
+    ) -> None:
+        floors = self._floors.setdefault(table, {})
+        for event in events:
+            shown = []
+            for key in keys(event):
+                measured = table.measured(key)
+                if measured is None or norm_of(measured) is None:
+                    continue
+                shown.append(measured)
+                if key not in floors:
+                    floors[key] = rounding_of_sums(terms.of(event, key, measured), measured.reference.dtype)
+            terms.pass_on(shown)
 
 
 class Shifted:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Optional
 
 from padiff_compare.capture.sides import TensorPair
 from padiff_compare.capture.trace import CallName
@@ -11,16 +14,19 @@ from padiff_compare.join.calls import CallPair
 from padiff_compare.join.captures import StepCaptures
 from padiff_compare.join.pairs import PairTable
 from padiff_compare.judge.evidence import Measured
-from padiff_compare.model_index import Models
-from padiff_compare.noise.noise import norm_of, rounding_floor
+from padiff_compare.model_index import ModelIndex, Models
+from padiff_compare.noise.noise import LANES_OF_NORMS, Terms, norm_of, rounding_floor
+from padiff_compare.weights.weight_pair import WeightPair
 from padiff_rpc.records import record
 from padiff_rpc.v1.records import Tolerance
-from padiff_rpc.v1.words import CallMoment, Side
+from padiff_rpc.v1.words import CallMoment, DType, Side
 
 # One over the root of a usual epsilon, 1e-5 or 1e-6, against the gain of any layer.
 _GAIN_OF_NORMS = 30.0
 # Values smaller than so many floors of their terms are seen to have cancelled.
 _CANCELLED = 300.0
+# In lockstep, likewise: as a share of the terms.
+_CANCELLED_SHARE = 2.0**-8
 # Of a floor, where the code that the terms went through is not seen: about what rounding has been seen to be.
 UNSEEN_SHARE = 0.1
 
@@ -81,6 +87,26 @@ def size_of(keys: Iterable[TensorPair[int]], table: PairTable[int]) -> tuple[flo
     return norm, norm / math.sqrt(max(elements, 1))
 
 
+def largest_of(keys: Iterable[TensorPair[int]], table: PairTable[int]) -> Optional[Measured]:
+    """Returns, of tensors that were measured and are floating, the one of most elements."""
+    found = [one for one in map(table.measured, keys) if one is not None and norm_of(one) is not None]
+    return max(found, key=lambda one: one.figures.elements if one.figures else 0, default=None)
+
+
+def normalized_at_once(model: ModelIndex, path: str, taken: Measured) -> float:
+    """Returns how many values of a channel a norm takes the statistics of, at most."""
+    shape = taken.reference.shape
+    channels = model.widest_weight(path) or (shape[1] if len(shape) > 1 else 1)
+    return max(1.0, math.prod(shape) / max(channels, 1))
+
+
+def cancelling_in_norm(taken: Measured) -> float:
+    """Returns how many times larger a norm's sums of squares are than what is left without the mean's."""
+    mean = taken.figures.mean_reference if taken.figures is not None else 0.0
+    spread = taken.scale**2 - mean**2
+    return taken.scale**2 / spread if spread > 0.0 else 1.0
+
+
 class ValueTerms:
     """Terms of values: what the event before showed, where it showed more.
 
@@ -113,6 +139,43 @@ class ValueTerms:
         """Returns what rounding may come to in a mean over what was shown last."""
         return rounding_floor(_mean_of(measured, self._before), measured.reference.dtype)
 
+    def of_loss(self, measured: Measured) -> Terms:
+        """Returns the terms of a loss: a mean over what was shown last."""
+        return Terms(scale=_mean_of(measured, self._before), count=_count(measured, self._before))
+
+    def of(self, event: CallPair, key: TensorPair[int], measured: Measured) -> Terms:
+        """Returns the terms of a value that a call in lockstep made, or that code between calls did."""
+        sides = (Side.REFERENCE, event.layer.reference), (Side.CANDIDATE, event.layer.candidate)
+        if event.moment is CallMoment.EXIT:
+            if self._models[Side.CANDIDATE].normalizes(event.layer.candidate):
+                return self._of_norm(event, measured)
+            if any(self._models[side].is_parameterised(path) for side, path in sides):
+                return Terms()
+        elif event.layer.candidate == "":
+            return Terms()
+        scale = _mean_of(measured, self._before)
+        is_average = event.moment is CallMoment.EXIT and all(
+            self._models[side].averages(path) for side, path in sides
+        )
+        has_cancelled = is_average or measured.scale < _CANCELLED_SHARE * scale
+        return Terms(
+            scale=scale if has_cancelled else 0.0,
+            result=measured.scale,
+            count=_count(measured, self._before),
+        )
+
+    def _of_norm(self, event: CallPair, measured: Measured) -> Terms:
+        """A norm divides by a sum of squares, from which one framework takes the square of the mean away."""
+        call = self._calls.get(event.name)
+        taken = largest_of(keys_of(call.entry), self._table) if call is not None else None
+        if taken is None or taken.figures is None:
+            return Terms()
+        return Terms(
+            result=cancelling_in_norm(taken) * measured.scale,
+            count=normalized_at_once(self._models[Side.CANDIDATE], event.layer.candidate, taken),
+            lanes=LANES_OF_NORMS,
+        )
+
     def gain(self, event: CallPair) -> float:
         """Returns what a norm makes noise larger by, on top of what any layer does."""
         call = self._calls.get(event.name)
@@ -139,11 +202,14 @@ class GradientTerms:
         self._gradients = captures.gradients
         self._models = models
         self._sent_back: dict[TensorPair[int], float] = {}
+        self._takers: dict[TensorPair[int], WholeCall] = {}
         for call in calls.values():
             came_back, _ = size_of(gradient_keys_of(call.exit), self._gradients)
             if call.is_leaf and came_back:
                 for key in gradient_keys_of(call.entry):
-                    self._sent_back[key] = max(self._sent_back.get(key, 0.0), self._factor(call) * came_back)
+                    sent = self._factor(call) * came_back
+                    if sent > self._sent_back.get(key, 0.0):
+                        self._sent_back[key], self._takers[key] = sent, call
         self._last = 0.0
 
     def _factor(self, call: WholeCall) -> float:
@@ -162,6 +228,19 @@ class GradientTerms:
         terms = self._sent_back.get(key, UNSEEN_SHARE * self._last)
         return rounding_floor(terms / math.sqrt(max(elements, 1)), measured.reference.dtype)
 
+    def of(self, event: CallPair, key: TensorPair[int], measured: Measured) -> Terms:
+        """Returns the terms of a gradient that a call in lockstep sent back."""
+        elements = max(measured.figures.elements, 1) if measured.figures is not None else 1
+        taker = self._takers.get(key)
+        if taker is None:
+            return Terms(scale=UNSEEN_SHARE * self._last / math.sqrt(elements))
+        scale, path = self._sent_back[key] / math.sqrt(elements), taker.exit.layer.candidate
+        if self._models[Side.CANDIDATE].normalizes(path):
+            count = normalized_at_once(self._models[Side.CANDIDATE], path, measured)
+            return Terms(result=scale, count=count, lanes=LANES_OF_NORMS)
+        made = largest_of(gradient_keys_of(taker.exit), self._gradients)
+        return Terms(scale=scale, count=_count(measured, [made] if made is not None else []))
+
     def gain(self, event: CallPair) -> float:
         """Returns what a call makes the noise of gradients larger by, on top of what any does."""
         return 1.0
@@ -169,6 +248,128 @@ class GradientTerms:
     def pass_on(self, shown: Sequence[Measured]) -> None:
         """Takes in what an event showed, after it was judged."""
         self._last = max((norm_of(measured) or 0.0 for measured in shown), default=self._last)
+
+
+@record
+class ParameterSums:
+    """A parameter's gradient as sums over one gradient that came back to a call of its layer.
+
+    Attributes:
+        key: of that gradient, whose norm is `norm`.
+        factor: what its elements are multiplied by; `taken`: the tensor of which that is, if it was seen.
+        rows: over the root of how many elements the norm of the sums is spread.
+    """
+
+    call: WholeCall
+    key: TensorPair[int]
+    norm: float
+    factor: float
+    rows: float
+    taken: Optional[TensorPair[int]]
+    is_of_matrix: bool
+    dtype: DType
+    terms: Terms
+
+
+class ParameterTerms:
+    """A parameter's gradient is a sum over what came back to its layer's calls.
+
+    Those of a matrix are multiplied by what the calls took, those of a norm's weight by what it made of
+    that, those of a bias by nothing.
+    """
+
+    def __init__(self, captures: StepCaptures, models: Models, calls: Iterable[WholeCall]) -> None:
+        self._captures = captures
+        self._models = models
+        self._by_layer: defaultdict[str, list[WholeCall]] = defaultdict(list)
+        for call in calls:
+            self._by_layer[call.exit.layer.candidate].append(call)
+
+    def of(self, pair: WeightPair) -> Iterator[ParameterSums]:
+        """Yields what a parameter's gradient is the sums of."""
+        measured = self._captures.parameter_gradients.measured(pair.names)
+        if measured is None or not measured.candidate.shape:
+            return
+        for call in self._calls_around(pair.candidate.path):
+            yield from self._of_call(call, measured, pair.candidate.path)
+
+    def _of_call(self, call: WholeCall, measured: Measured, path: str) -> Iterator[ParameterSums]:
+        shape = measured.candidate.shape
+        rows = math.sqrt(max(shape))
+        factor, taken = self._taken(call, shape) if len(shape) > 1 else (1.0, None)
+        is_seen = call.is_leaf and call.exit.layer.candidate == path
+        share = 1.0 if is_seen else UNSEEN_SHARE
+        for key in gradient_keys_of(call.exit) if is_seen else self._smallest_inside(call):
+            back = self._captures.gradients.measured(key)
+            norm = norm_of(back) or 0.0
+            terms = Terms(
+                scale=share * norm * factor / rows, result=measured.scale, count=_summed(back, shape)
+            )
+            if is_seen:
+                terms = self._of_norm(call, terms)
+            yield ParameterSums(
+                call=call,
+                key=key,
+                norm=norm,
+                factor=factor,
+                rows=rows,
+                taken=taken,
+                is_of_matrix=len(shape) > 1,
+                dtype=measured.reference.dtype,
+                terms=terms,
+            )
+
+    def _of_norm(self, call: WholeCall, terms: Terms) -> Terms:
+        """Returns the terms of a norm's gradient: what its statistics round by is the same in all of them."""
+        taken = largest_of(keys_of(call.entry), self._captures.values)
+        if taken is None or not self._models[Side.CANDIDATE].normalizes(call.exit.layer.candidate):
+            return terms
+        alike = terms.scale * math.sqrt(terms.count) * cancelling_in_norm(taken)
+        return dataclasses.replace(terms, result=max(terms.result, alike), lanes=LANES_OF_NORMS)
+
+    def _smallest_inside(self, call: WholeCall) -> list[TensorPair[int]]:
+        """Returns the tensor of the smallest gradient from a call's entry to its exit.
+
+        Where a parameter is used by code that shows no call of its own, the gradient that came to it may be
+        as small as that.
+        """
+        norms = {
+            key: norm_of(self._captures.gradients.measured(key)) or 0.0
+            for event in call.events
+            for key in gradient_keys_of(event)
+        }
+        known = {key: norm for key, norm in norms.items() if norm}
+        return [min(known, key=known.__getitem__)] if known else []
+
+    def _taken(self, call: WholeCall, shape: tuple[int, ...]) -> tuple[float, Optional[TensorPair[int]]]:
+        """Returns how large (root mean square) what a call multiplied a matrix by was, and which it is.
+
+        1 where it took indices. Of several inputs, the smallest of those that have an axis of the matrix.
+        """
+        found: list[tuple[bool, float, int, TensorPair[int]]] = []
+        for number, key in enumerate(keys_of(call.entry)):
+            measured = self._captures.values.measured(key)
+            if norm_of(measured) and measured is not None:
+                has_its_axis = bool(set(shape) & set(measured.reference.shape))
+                found.append((not has_its_axis, measured.scale, number, key))
+        if not found:
+            return 1.0, None
+        _, scale, _, key = min(found)
+        return scale, key
+
+    def _calls_around(self, path: str) -> list[WholeCall]:
+        """Returns the calls of the innermost compared layer at or around a path."""
+        while path not in self._by_layer and path:
+            path = path.rpartition(".")[0]
+        return self._by_layer.get(path, [])
+
+
+def _summed(back: Optional[Measured], shape: tuple[int, ...]) -> float:
+    """Returns over how many elements of a gradient that came back each element of a parameter's is a sum."""
+    if back is None:
+        return 1.0
+    width = max((axis for axis in shape if axis in back.reference.shape), default=max(shape))
+    return max(1.0, math.prod(back.reference.shape) / max(width, 1))
 
 
 def _mean_of(made: Measured, of: Sequence[Measured]) -> float:
@@ -180,6 +381,13 @@ def _mean_of(made: Measured, of: Sequence[Measured]) -> float:
         if one.figures is not None and one.figures.elements > elements
     ]
     return max(means, default=0.0)
+
+
+def _count(made: Measured, of: Sequence[Measured]) -> float:
+    """Returns of how many of these values each element is made where it is a sum of as many as can be."""
+    elements = made.figures.elements if made.figures is not None else 0
+    counts = [one.figures.elements / max(elements, 1) for one in of if one.figures is not None]
+    return max([1.0, *counts])
 
 
 def _share(tolerance: Tolerance) -> float:

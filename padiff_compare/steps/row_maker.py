@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Optional
+from typing import Any, Optional, Union
 
 from padiff_compare.capture.sides import SIDES, TensorPair
 from padiff_compare.capture.trace import SeenCall
@@ -13,7 +13,7 @@ from padiff_compare.judge.judged_row import blank_row, judged_row, lone_row
 from padiff_compare.judge.measure import is_zero
 from padiff_compare.layout_rules import IDENTITY, Rule
 from padiff_compare.model_index import Models
-from padiff_compare.noise.rounding_floors import RoundingFloors
+from padiff_compare.noise.rounding_floors import LocalFloors, RoundingFloors
 from padiff_compare.steps.step_pass import StepPass
 from padiff_compare.weights.weight_pair import Counterparts
 from padiff_rpc.v1.records import Options, Place, Row, Slot
@@ -44,7 +44,9 @@ class RowMaker:
         self._models = models
         self._options = options
         self._is_complete = is_complete
-        self.floors = RoundingFloors(captures, models, options)
+        self.floors: Union[RoundingFloors, LocalFloors] = (
+            LocalFloors(captures, models) if this.is_lockstep else RoundingFloors(captures, models, options)
+        )
 
     def frame(
         self, phase: Phase, kind: CaptureKind, reference: Optional[Place], candidate: Optional[Place]
@@ -100,14 +102,16 @@ class RowMaker:
     ) -> Optional[Row]:
         """Returns the row of a pair; None where there is nothing to say (no gradient on either side).
 
-        `floor`: see `Evidence`; by default what the step's other tensors say.
+        `floor`: see `Evidence`, in lockstep `sums`; by default what the step's other tensors say.
         """
         measured = table.measured(pair)
         if measured is not None:
+            floor = self.floors.of(table, pair) if floor is None else floor
             evidence = Evidence(
                 kind=frame.kind,
                 measured=measured,
-                floor=self.floors.of(table, pair) if floor is None else floor,
+                floor=0.0 if self._this.is_lockstep else floor,
+                sums=floor if self._this.is_lockstep else 0.0,
                 known=known,
             )
             return judged_row(frame, evidence, self._options, table.rules.get(pair, IDENTITY))

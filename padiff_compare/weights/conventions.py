@@ -7,6 +7,7 @@ deviation over n values of a channel, or that times n / (n - 1) (Bessel's correc
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Optional
 
 import numpy as np
@@ -14,7 +15,9 @@ import numpy.typing as npt
 
 from padiff_compare.capture.sides import SIDES
 from padiff_compare.capture.trace import Traces
+from padiff_compare.judge.evidence import Measured
 from padiff_compare.model_index import Models
+from padiff_compare.noise.noise import LANES_OF_NORMS, Terms, rounding_of_sums
 from padiff_compare.weights.weight_pair import WeightPair
 from padiff_rpc.records import record
 from padiff_rpc.tensors import HostTensor, cast, widen
@@ -92,6 +95,22 @@ class RunningVariances:
             value=cast(HostTensor(array=expected, dtype=DType.FLOAT64), reference.dtype),
             reason=Reason(cause=Cause.VARIANCE_CONVENTION, numbers=(float(n),)),
         )
+
+
+def rounding_of_statistics(
+    pair: WeightPair, measured: Measured, spread: Optional[float], traces: Optional[Traces]
+) -> float:
+    """Returns how far apart rounding may bring running statistics that both sides made of the same values.
+
+    `spread`: of the values whose mean a buffer is; None where it is none. `traces`: as for `converted`.
+    """
+    if spread is None and pair.candidate.weight.divisor is None:
+        return 0.0
+    counts = _counts(pair, traces) if traces is not None else None
+    count = float(counts[0]) if counts is not None else 1.0
+    scale = spread / math.sqrt(count) if spread is not None else 0.0
+    terms = Terms(scale=scale, result=measured.scale, count=count, lanes=LANES_OF_NORMS)
+    return rounding_of_sums(terms, measured.reference.dtype)
 
 
 def _divisors(pair: WeightPair) -> Optional[tuple[VarianceDivisor, VarianceDivisor]]:

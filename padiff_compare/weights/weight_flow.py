@@ -26,7 +26,7 @@ from padiff_compare.judge.measure import measure
 from padiff_compare.judge.measured import Aspect, Probe, measure_pair, probed
 from padiff_compare.judge.tolerances import Explained, Tolerances
 from padiff_compare.model_index import Models
-from padiff_compare.weights.conventions import RunningVariances
+from padiff_compare.weights.conventions import RunningVariances, rounding_of_statistics
 from padiff_compare.weights.element_map import function_step
 from padiff_compare.weights.neutral_weights import NeutralWeights
 from padiff_compare.weights.special_calls import SpecialCalls
@@ -163,17 +163,17 @@ class WeightFlow:
             for (pair, parts), candidate in values
         ]
         # Only now is it known how far the optimizer went anywhere, and what spread a layer's values have.
-        spreads = Spreads(
-            ((pair.candidate.path, pair.candidate.weight, one) for pair, one in found),
-            in_lockstep=reading.in_lockstep,
-        )
+        spreads = Spreads((pair.candidate.path, pair.candidate.weight, one) for pair, one in found)
         for pair, one in found:
             kind = _KINDS[pair.kind]
+            owned, sums = pair.candidate, 0.0
             excuses = history.excuses(pair.candidate_name, kind, self._steps.largest_rms)
-            if phase is Phase.WEIGHTS and pair.kind is WeightKind.BUFFER:
-                owned = pair.candidate
+            if phase is Phase.WEIGHTS and pair.kind is WeightKind.BUFFER and reading.in_lockstep:
+                spread = spreads.of(owned.path, owned.weight)
+                sums = rounding_of_statistics(pair, one, spread, reading.traces)
+            elif phase is Phase.WEIGHTS and pair.kind is WeightKind.BUFFER:
                 excuses = spreads.added(excuses, owned.path, owned.weight, one.candidate.dtype)
-            evidence = Evidence(kind=kind, measured=one, known=Known(excuses=excuses))
+            evidence = Evidence(kind=kind, measured=one, sums=sums, known=Known(excuses=excuses))
             row = judged_row(self._frame(pair, phase, step), evidence, self._options, pair.rule)
             history.note_weight(pair.candidate_name, row)
             yield row

@@ -312,6 +312,7 @@ ORDER = {
     "_is_equal": "equal bits are a match",
     "_table_row_differs": "a row by itself, before the whole agrees",
     "_is_within_tolerance": "the tolerance",
+    "_is_rounding_of_sums": "what rounding does to sums of so many terms, whoever adds them up",
     "_is_within_own_error": "what rounding does in that place, where the tolerance is too tight for it",
     "_is_a_tie": "whole numbers that the reference decides now so, now so",
     "_is_rounding": "what sums that cancel explain, where the tolerance does not",

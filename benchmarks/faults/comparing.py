@@ -124,7 +124,8 @@ def _as(array: np.ndarray, setting: Setting, scale: Optional[float] = None) -> A
     return scaled.astype(setting.dtype)
 
 
-def _interpreter(framework: str) -> str:
+def interpreter(framework: str) -> str:
+    """Returns the interpreter of a framework's environment."""
     fallback = ROOT / ".venv" / framework / "bin" / "python"
     return os.environ.get(f"PADIFF_{framework.upper()}_PYTHON", str(fallback))
 
@@ -139,7 +140,7 @@ def service(folder: Path) -> Iterator[Service]:
         )
         workers = {
             name: stack.enter_context(
-                _serving([_interpreter(framework), "-m", f"padiff_worker_{framework}", *paths], folder, name)
+                _serving([interpreter(framework), "-m", f"padiff_worker_{framework}", *paths], folder, name)
             )
             for name, framework in (("torch", "torch"), ("paddle", "paddle"), ("other_torch", "torch"))
         }

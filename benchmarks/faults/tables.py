@@ -38,7 +38,7 @@ def of_faults(faults: Sequence[Fault], results: Results) -> str:
         total += counted
         rows.append([kind, *_counts(counted, columns)])
     rows.append(["all", *_counts(total, columns)])
-    return _table(["class", "planted", *columns, "class among two hints"], rows)
+    return table(["class", "planted", *columns, "class among two hints"], rows)
 
 
 def _counts(counted: Counter[str], columns: Iterable[str]) -> list[str]:
@@ -61,7 +61,7 @@ def of_healthy(pairs: Sequence[Healthy], results: Results) -> str:
     columns = [*FAULTED, OTHERS]
     rows = [[row, *(_counted(of.get(column, Counter())) for column in columns)] for row, of in cells.items()]
     told = ", ".join(f"{total[one]} {one}" for one in (PASS, FALSE_ALARM, INCONCLUSIVE, TROUBLE))
-    return f"{_table(['setting', *columns], rows)}\n\nOf {sum(total.values())} comparisons: {told}."
+    return f"{table(['setting', *columns], rows)}\n\nOf {sum(total.values())} comparisons: {told}."
 
 
 def _counted(outcomes: Counter[str]) -> str:
@@ -87,15 +87,16 @@ def misses(faults: Sequence[Fault], pairs: Sequence[Healthy], results: Results) 
 def write(page: Path, tables: dict[str, str]) -> None:
     """Puts each table between its markers in `page`, which is made where there is none."""
     text = page.read_text(encoding="utf-8") if page.exists() else "# Verdicts\n"
-    for name, table in tables.items():
+    for name, made in tables.items():
         begin, end = BEGIN.format(name), END.format(name)
         if begin not in text:
             text = f"{text.rstrip()}\n\n{begin}\n{end}\n"
         before, _, rest = text.partition(begin)
-        text = f"{before}{begin}\n\n{table}\n\n{end}{rest.partition(end)[2]}"
+        text = f"{before}{begin}\n\n{made}\n\n{end}{rest.partition(end)[2]}"
     page.write_text(text, encoding="utf-8")
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Returns a table of Markdown."""
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -1,0 +1,1 @@
+"""What frameworks round by in sums of many terms: what `python -m benchmarks.reductions` measures."""

@@ -15,7 +15,7 @@ from pathlib import Path
 from benchmarks.faults.comparing import ROOT, interpreter
 from benchmarks.faults.tables import table, write
 from benchmarks.reductions.measuring import COUNTS, EPSILONS
-from padiff_compare.noise.noise import LANES_OF_NORMS, Terms, rounding_of_sums
+from padiff_compare.judge.tolerances import LANES_OF_NORMS, Terms, rounding_of_sums
 from padiff_rpc.v1.words import DType
 
 Measured = tuple[str, str, float, int, float]

@@ -6,7 +6,7 @@ import math
 from collections.abc import Hashable, Iterable
 from typing import Generic, Optional, TypeVar
 
-from padiff_compare.judge.evidence import LARGEST_SCORE, Measured, agrees, spacing
+from padiff_compare.judge.evidence import Measured, agrees
 from padiff_compare.judge.interim import distance, may_be_rounding
 from padiff_rpc.records import record
 from padiff_rpc.tensors import COMPLEX, FLOATING, epsilon
@@ -22,46 +22,6 @@ _FLOOR_EPSILONS = 100.0
 _LARGEST_FLOOR = 1e-3
 # What layers and code behind a sum may make its noise larger by, all together; sqrt(768) is a usual factor.
 GAIN = 30.0
-
-# What sums of many terms lose, in epsilons of the dtype that they are added up in: see docs/verdicts.md.
-# Where terms cancel, so much for each root of their number, of what they come to if they do not; and of what
-# they do come to, from the first number on, and more steeply from the second on, where single terms are lost
-# beside the sum.
-_CANCELLING_TERMS = 64.0
-_MANY_TERMS, _LOST_TERMS = 1024.0, 2.0**17
-# Norms add up in vectors of so many numbers.
-LANES_OF_NORMS = 8.0
-
-
-@record
-class Terms:
-    """What sums a tensor's elements are: root mean squares over the elements, and how many terms each has.
-
-    Attributes:
-        scale: what the terms would come to if their signs were drawn; 0 where that is not known.
-        result: what they come to, where that is known to be a sum of so many.
-        lanes: how many parts of a sum are added up side by side, at least.
-    """
-
-    scale: float = 0.0
-    result: float = 0.0
-    count: float = 1.0
-    lanes: float = 1.0
-
-
-def rounding_of_sums(terms: Terms, dtype: DType) -> float:
-    """Returns how far apart (root mean square) rounding may bring two ways of adding up the same terms.
-
-    Each term may be rounded by itself. What is added up is rounded at each term, in float32 at the coarsest.
-    """
-    if dtype not in FLOATING and dtype not in COMPLEX:
-        return 0.0
-    of_each = spacing(dtype) * terms.scale
-    of_sum = min(epsilon(dtype), epsilon(DType.FLOAT32))
-    cancelled = of_sum * math.sqrt(terms.count / _CANCELLING_TERMS) * terms.scale
-    in_a_lane = terms.count / terms.lanes
-    growth = math.sqrt(in_a_lane / _MANY_TERMS) * max(1.0, in_a_lane / _LOST_TERMS)
-    return LARGEST_SCORE * max(of_each, cancelled, of_sum * max(1.0, growth) * terms.result)
 
 
 def rounding_floor(terms: float, dtype: DType) -> float:

@@ -17,8 +17,9 @@ from padiff_compare.join.calls import CallPair
 from padiff_compare.join.captures import LOSSES, StepCaptures
 from padiff_compare.join.pairs import PairTable
 from padiff_compare.judge.interim_history import GradientHistory
+from padiff_compare.judge.tolerances import rounding_of_sums
 from padiff_compare.model_index import Models
-from padiff_compare.noise.noise import GAIN, Level, Noise, louder, norm_of, rounding_floor, rounding_of_sums
+from padiff_compare.noise.noise import GAIN, Level, Noise, louder, norm_of, rounding_floor
 from padiff_compare.noise.terms import (
     GradientTerms,
     ParameterSums,

@@ -14,8 +14,9 @@ from padiff_compare.join.calls import CallPair
 from padiff_compare.join.captures import StepCaptures
 from padiff_compare.join.pairs import PairTable
 from padiff_compare.judge.evidence import Measured
+from padiff_compare.judge.tolerances import LANES_OF_NORMS, Terms
 from padiff_compare.model_index import ModelIndex, Models
-from padiff_compare.noise.noise import LANES_OF_NORMS, Terms, norm_of, rounding_floor
+from padiff_compare.noise.noise import norm_of, rounding_floor
 from padiff_compare.weights.weight_pair import WeightPair
 from padiff_rpc.records import record
 from padiff_rpc.v1.records import Tolerance

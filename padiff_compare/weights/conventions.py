@@ -16,8 +16,8 @@ import numpy.typing as npt
 from padiff_compare.capture.sides import SIDES
 from padiff_compare.capture.trace import Traces
 from padiff_compare.judge.evidence import Measured
+from padiff_compare.judge.tolerances import LANES_OF_NORMS, Terms, rounding_of_sums
 from padiff_compare.model_index import Models
-from padiff_compare.noise.noise import LANES_OF_NORMS, Terms, rounding_of_sums
 from padiff_compare.weights.weight_pair import WeightPair
 from padiff_rpc.records import record
 from padiff_rpc.tensors import HostTensor, cast, widen

@@ -9,7 +9,7 @@ import pytest
 from captured_step import Both, Reals, Step, draw, same
 
 from padiff_compare.capture.store import TensorStore
-from padiff_compare.noise.noise import Terms, rounding_of_sums
+from padiff_compare.judge.tolerances import Terms, rounding_of_sums
 from padiff_rpc.tensors import epsilon
 from padiff_rpc.v1.words import DType, Verdict
 

@@ -19,12 +19,17 @@ from padiff_rpc.v1.words import Phase, WeightKind
 
 
 class ModelStates:
-    """Both sides' weights and optimizers, between the steps."""
+    """Both sides' weights and optimizers, between the steps.
+
+    Attributes:
+        can_undo_steps: whether what the optimizers keep can be put back; known once settings are told.
+    """
 
     def __init__(self, run: Run, sources: SourcePair, aligned: AlignedModels, weights: WeightFlow) -> None:
         self._sources = sources
         self._report = run.report
         self._weights = weights
+        self.can_undo_steps = True
         self._optimizers: Optional[OptimizerFlow] = None
         if run.settings.optimize:
             self._optimizers = OptimizerFlow(
@@ -36,6 +41,7 @@ class ModelStates:
         if self._optimizers is not None:
             with self._sources.during(Phase.OPTIMIZER):
                 self._report.set_optimizer(self._optimizers.differences())
+                self.can_undo_steps = self._optimizers.are_seen()
 
     def copy(self) -> None:
         """Gives the candidate the reference's weights, and its optimizer's state."""

@@ -134,8 +134,8 @@ class ModelSession:
         kept = self.optimizer if optimizer else None
         if kept is not None and not self._adapter.is_optimizer(kept):
             raise InvalidRequestError(
-                "this one is a function, and local_error has to put back what an optimizer keeps "
-                "between steps; return the optimizer itself, or leave local_error out",
+                "this one is a function, and what it keeps between steps cannot be put back; keep the state "
+                "without it, or return the optimizer itself",
                 field="optimizer",
             )
         self._kept = KeptState(self._adapter, self.model, kept, others=self._others)

@@ -69,6 +69,10 @@ _TEMPLATES: Mapping[NoteKind, str] = {
         "the {side}'s optimizer is a function and the {other}'s is not: what they keep is not compared, only "
         "what they make of the weights"
     ),
+    NoteKind.OPTIMIZER_STEPS_FREELY: (
+        "an optimizer is a function, and what it keeps cannot be put back: the candidate's stepped in the "
+        "free run alone, and the weights behind it were judged there"
+    ),
     NoteKind.STATE_NOT_TAKEN: "the candidate's optimizer cannot take {name} over: its own stayed",
     NoteKind.TRACE_RAISED: (
         "the {side} raised {name} while it was traced, so the first step served as the trace: {second}"

@@ -25,7 +25,13 @@ from padiff_rpc.v1.words import DefaultLoss, DiffPhase, NoteKind, Pass, Phase, S
 
 
 class States(Protocol):
-    """What the passes of a step leave behind on both sides."""
+    """What the passes of a step leave behind on both sides.
+
+    Attributes:
+        can_undo_steps: whether what the optimizers keep can be put back; known once settings are told.
+    """
+
+    can_undo_steps: bool
 
     def tell_settings(self) -> None:
         """Reports in which settings the optimizers differ."""
@@ -119,9 +125,9 @@ class Steps:
             weights = self._aligned.weight_plan
             self._gold = Gold(run, source, foreseen, weights, backward=run.settings.backward)
 
-    def _optimizes(self, step: int) -> bool:
-        """Whether both optimizers stepped at the end of this step."""
-        return self._run.settings.optimizes(step) and not self.forward_only
+    def _optimizes(self, this: StepPass) -> bool:
+        """Whether both optimizers stepped at the end of this pass."""
+        return self._run.settings.optimizes(this.step) and not self.forward_only and not this.leaves_optimizer
 
     def _run_once(self, step: int, kind: Pass, batch: StepBatch) -> Outcome:
         this = self._pass(step, kind)
@@ -133,13 +139,16 @@ class Steps:
 
     def _run_twice(self, step: int, batch: StepBatch) -> Outcome:
         """Runs the reference once, and the candidate in lockstep from its state, then freely from its own."""
-        candidate = self._sources.sides[Side.CANDIDATE]
-        twins = Twins(self._drift)
+        candidate, settings = self._sources.sides[Side.CANDIDATE], self._run.settings
+        twins, can_undo = Twins(self._drift), self._states.can_undo_steps
+        if settings.optimizes(step) and not can_undo:
+            self._report.note(Note(kind=NoteKind.OPTIMIZER_STEPS_FREELY))
         with closing(HeldReference(self._run.store, self._gold)) as held:
             with self._sources.during(Phase.INITIAL_WEIGHTS, step):
-                candidate.keep_state(optimizer=self._run.settings.optimize)
+                candidate.keep_state(optimizer=settings.optimize and can_undo)
             self._enter_lockstep(step)
-            local = dataclasses.replace(self._pass(step, Pass.LOCKSTEP), twins=twins, hold=held)
+            local = self._pass(step, Pass.LOCKSTEP)
+            local = dataclasses.replace(local, twins=twins, hold=held, leaves_optimizer=not can_undo)
             judged = self._run_pass(local, batch)
             with self._sources.during(Phase.INITIAL_WEIGHTS, step):
                 candidate.restore_state()
@@ -170,7 +179,7 @@ class Steps:
     def _run_pass(self, this: StepPass, batch: StepBatch) -> Outcome:
         starts = {side: self._start_of(side, this, batch) for side in SIDES}
         outcome = self._passes.run(this, PassStart(starts=starts, batch=batch, probe=self._run.probe))
-        left = self._states.compare(this, outcome.traces, optimized=self._optimizes(this.step))
+        left = self._states.compare(this, outcome.traces, optimized=self._optimizes(this))
         return outcome.with_rows(left)
 
     def _start_of(self, side: Side, this: StepPass, batch: StepBatch) -> StepStart:
@@ -185,7 +194,7 @@ class Steps:
             batch=batch.batches[side],
             backward=settings.backward,
             batch_from_loader=batch.from_loader,
-            optimize=settings.optimizes(step),
+            optimize=settings.optimizes(step) and not (side is Side.CANDIDATE and this.leaves_optimizer),
             loss_divisor=settings.accumulate,
             keep_gradients_before=settings.adds_gradients(step),
             keep_gradients_after=settings.adds_gradients(step + 1),

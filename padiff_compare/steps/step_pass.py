@@ -129,6 +129,7 @@ class StepPass:
         twins: knows the rows of the step's other pass; None where there is none.
         hold: gets what the reference shows, and is asked how far that is from float64.
         held: is the reference's source, which does not run again; None where the worker is.
+        leaves_optimizer: the candidate's optimizer does not step.
     """
 
     step: int
@@ -138,6 +139,7 @@ class StepPass:
     twins: Optional[Twins] = None
     hold: Optional[HeldReference] = None
     held: Optional[HeldPass] = None
+    leaves_optimizer: bool = False
 
     @property
     def is_lockstep(self) -> bool:

@@ -74,6 +74,10 @@ class OptimizerFlow:
         self._notes.update(dict.fromkeys(optimizer_settings.notes(described)))
         return tuple(optimizer_settings.differences(self._parameters, described))
 
+    def are_seen(self) -> bool:
+        """Whether both optimizers can be looked into, and so be put back as they were."""
+        return all(one.class_name for one in self.describe().values())
+
     def notes(self) -> tuple[Note, ...]:
         """Returns what was found that is not compared, so far."""
         return tuple(self._notes)

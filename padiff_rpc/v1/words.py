@@ -630,6 +630,8 @@ class NoteKind(Word):
         GOLD: It did. numbers: the step, and how many rows that decided.
         TIES: Decisions between values that are equal but for rounding came out otherwise.
             numbers: the step, and in how many rows.
+        OPTIMIZER_STEPS_FREELY: An optimizer is a function, whose step nothing undoes: it was
+            left out of the pass in lockstep.
     """
 
     MESSAGE = "message"
@@ -686,6 +688,7 @@ class NoteKind(Word):
     NO_GOLD = "no_gold"
     GOLD = "gold"
     TIES = "ties"
+    OPTIMIZER_STEPS_FREELY = "optimizer_steps_freely"
 
 
 class Verdict(Word):

@@ -105,3 +105,19 @@ class Dying(Net):
 
 def momentum(model):
     return fake.Momentum(model, lr=0.1)
+
+
+def function(model):
+    return _stepping(momentum(model))
+
+
+def hasty_function(model):
+    return _stepping(fake.Momentum(model, lr=0.102))
+
+
+def _stepping(optimizer):
+    def step():
+        optimizer.step()
+        optimizer.clear()
+
+    return step

@@ -15,7 +15,6 @@ from padiff_client.link import Batches
 from padiff_client.report import Report
 from padiff_client.sentences import reason
 from padiff_compare.judge.judged_row import fails
-from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.v1.records import Model, Options, Row
 from padiff_rpc.v1.words import Pass, Phase, Side, Verdict
 
@@ -207,11 +206,43 @@ def test_one_step_of_backward_judges_gradients_alone(service: Service) -> None:
     assert {row.phase for row in report.faults} == {Phase.BACKWARD}
 
 
-def test_an_optimizer_that_is_a_function_is_refused_before_it_spoils_anything(service: Service) -> None:
-    given = {"optimizer": "coordinator_models:deadly_optimizer"}
-    with pytest.raises(InvalidRequestError, match=r"candidate\.optimizer: .* function"):
-        compare(service, chain(**given), chain(**given))
-    assert compare(service, chain(**given), chain(**given), diff_phase="forward"), "no optimizer is used"
+FUNCTION, HASTY = "local_error_models:function", "local_error_models:hasty_function"
+
+
+@pytest.mark.parametrize("optimizers", [(FUNCTION, FUNCTION), (FUNCTION, MOMENTUM), (MOMENTUM, FUNCTION)])
+def test_an_optimizer_that_is_a_function_steps_in_the_free_pass_alone(
+    service: Service, optimizers: tuple[str, str]
+) -> None:
+    sides = [chain(optimizer=optimizer, train=True) for optimizer in optimizers]
+    report = compare(service, *sides, steps=3)
+    assert report, str(report)
+    assert any("an optimizer is a function" in note for note in report.notes)
+    for step in range(3):
+        assert {row.phase for row in rows(report, Pass.LOCKSTEP, step=step)} >= {
+            *(Phase.FORWARD, Phase.BACKWARD, Phase.GRADIENTS)
+        }
+        assert rows(report, Pass.LOCKSTEP, step=step, phase=Phase.WEIGHTS) == []
+        assert rows(report, Pass.FREE, step=step, phase=Phase.WEIGHTS)
+    free, alone = report, compare(service, *sides, steps=3, local_error=False)
+    assert [step.loss_candidate for step in free.steps] == [step.loss_candidate for step in alone.steps]
+
+
+def test_a_function_that_steps_otherwise_fails_at_the_weights_of_the_free_pass(service: Service) -> None:
+    report = compare(service, chain(optimizer=FUNCTION), chain(optimizer=HASTY), steps=2)
+    assert not report
+    assert {(row.phase, row.pass_kind) for row in report.faults} == {(Phase.WEIGHTS, Pass.FREE)}
+    assert report.faults[0].step == 0
+
+
+def test_beside_a_function_that_steps_a_fault_of_the_model_is_found_in_lockstep(service: Service) -> None:
+    faulty = chain(faults={"0": {"gradient": 3.0}}, optimizer=FUNCTION)
+    report = compare(service, chain(optimizer=FUNCTION), faulty, steps=2)
+    first = report.first_divergence
+    assert first is not None
+    assert (first.path, first.row.phase, first.row.pass_kind) == (
+        *("block0.passing", Phase.BACKWARD),
+        Pass.LOCKSTEP,
+    )
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,6 @@
 """The verbs that a framework must offer; `padiff_worker_torch` and `padiff_worker_paddle` implement them.
 
-Twenty-five are abstract, ten of them in `tensor_verbs`. Five more have the answer of a framework that lacks
+Twenty-four are abstract, ten of them in `tensor_verbs`. Five more have the answer of a framework that lacks
 what they ask for, and three readers say what differs in how layers, state files and optimizers are looked
 into. Everything that needs no framework lives outside: nesting, call numbering, naming, streaming, loading by
 reference. `conformance` holds the tests that every adapter passes.
@@ -307,10 +307,3 @@ class FrameworkAdapter(TensorVerbs):
         """
         stepped = {entry.parameter: weights[entry.parameter]} if entry.parameter in weights else {}
         return self.optimizer_reader.view(optimizer, stepped, make_state=True).write(entry, value)
-
-    @abstractmethod
-    def keep_optimizer(self, optimizer: Any) -> Restore:
-        """Keeps a copy of what the optimizer keeps between steps; what it began to keep since is dropped.
-
-        A learning-rate scheduler that belongs to it is part of that; parameters and gradients are not.
-        """

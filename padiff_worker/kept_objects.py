@@ -21,7 +21,7 @@ from padiff_worker.adapter import FrameworkAdapter, Restore
 
 # What is in a longer container is put back as it stands there, and not looked into; nor is what lies beyond
 # so many objects, those counted first that are nearest to the layers.
-_LONGEST, _MOST_OBJECTS = 10_000, 300_000
+_LONGEST, _MOST_OBJECTS = 100_000, 300_000
 # Classes of the standard library that hold what users put there.
 _PLAIN = (types.SimpleNamespace, argparse.Namespace, UserDict, UserList)
 # An object that holds something of these is shared with other threads, which may have it in use.
@@ -38,8 +38,9 @@ class KeptObjects:
     """What is in the attributes of layers and other objects, and in all that is reached from there.
 
     Each object is put back in place, so that whoever holds it sees it as it was: attributes, lists, sets,
-    maps, arrays and generators. Code, closures, iterators, files, classes, and objects of the standard
-    library or of the framework other than layers, tensors and generators are left as they are.
+    maps, arrays and generators. Code, closures, iterators, files and classes are left as they are, and so are
+    objects of the standard library or of the framework other than its layers, tensors, optimizers, schedulers
+    and generators.
 
     Attributes:
         tensors: those that were reached, each once; to put their values back is the caller's.
@@ -94,6 +95,8 @@ class KeptObjects:
         found = next((keeper for kind, keeper in _KEEPERS if issubclass(cls, kind)), None)
         if found is not None:
             return found if _is_standard(cls) else _of_users(found)
+        if issubclass(cls, (*adapter.optimizer_reader.classes, *adapter.optimizer_reader.schedulers)):
+            return _object
         if _root(cls) in (adapter.library.__name__, np.__name__):
             return _framework_generator if hasattr(cls, "set_state") else None
         return _object if issubclass(cls, _PLAIN) or not _is_standard(cls) else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any, Optional
+from typing import Any
 
 import numpy as np
 
@@ -25,21 +25,18 @@ class KeptState:
         self,
         adapter: FrameworkAdapter,
         model: Any,
-        optimizer: Optional[Any] = None,
-        *,
         others: Iterable[Any] = (),
     ) -> None:
-        """Remembers the present state. `optimizer`: the framework's own, whose state is remembered too.
+        """Remembers the present state.
 
-        `others`: objects beside the model whose attributes are remembered like a layer's. The bytes lie in
-        the host's memory, whatever the model's device.
+        `others`: what is remembered beside the model, of which all that lies in attributes is: an optimizer,
+        with its learning-rate scheduler; a loss. The bytes lie in the host's memory, whatever the model's
+        device.
         """
         self._adapter = adapter
         self._model = model
         self._random = random.getstate(), np.random.get_state()
         self._restores = [adapter.keep_modes(model), adapter.keep_random()]
-        if optimizer is not None:
-            self._restores.append(adapter.keep_optimizer(optimizer))
         weights = list(adapter.weights(model).values())
         self._objects = KeptObjects(adapter, (*adapter.reader.all_layers(model), *others))
         self._weights = [(weight, adapter.host_copy(weight)) for weight in weights]
@@ -84,9 +81,9 @@ class KeptState:
 
 
 @contextmanager
-def restored(adapter: FrameworkAdapter, model: Any, *, others: Iterable[Any] = ()) -> Iterator[None]:
+def restored(adapter: FrameworkAdapter, model: Any, others: Iterable[Any] = ()) -> Iterator[None]:
     """Puts the state back at the end of the block, however that ends; `others` as `KeptState` takes them."""
-    kept = KeptState(adapter, model, others=others)
+    kept = KeptState(adapter, model, others)
     try:
         yield
     finally:

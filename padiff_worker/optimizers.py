@@ -106,6 +106,7 @@ class OptimizerReader:
         make_state: (optimizer, its kind or None, parameter, group); makes the state that the first step
             would make, where there is none.
         stepping: the optimizer that a given object stands for, as a scheduler does.
+        schedulers: other classes of what sets learning rates from step to step.
     """
 
     classes: tuple[type, ...]
@@ -116,6 +117,7 @@ class OptimizerReader:
     states: Callable[[Any, Any, Any, Mapping[str, Any]], Iterable[OptimizerState]]
     make_state: Callable[[Any, Any, Any, Group], None]
     stepping: Callable[[Any], Any] = lambda optimizer: optimizer
+    schedulers: tuple[type, ...] = ()
 
     def view(self, optimizer: Any, weights: Mapping[str, Any], *, make_state: bool = False) -> OptimizerView:
         """Returns an optimizer as it is now; with `make_state`, after all of `weights` have their state."""

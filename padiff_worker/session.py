@@ -131,14 +131,14 @@ class ModelSession:
 
         Raises InvalidRequestError for an optimizer that is a plain function.
         """
-        kept = self.optimizer if optimizer else None
-        if kept is not None and not self._adapter.is_optimizer(kept):
+        kept = (self.optimizer,) if optimizer and self.optimizer is not None else ()
+        if not all(map(self._adapter.is_optimizer, kept)):
             raise InvalidRequestError(
                 "this one is a function, and what it keeps between steps cannot be put back; keep the state "
                 "without it, or return the optimizer itself",
                 field="optimizer",
             )
-        self._kept = KeptState(self._adapter, self.model, kept, others=self._others)
+        self._kept = KeptState(self._adapter, self.model, (*self._others, *kept))
 
     def restore_state(self) -> None:
         """Puts back what `keep_state` remembered, and forgets it. Raises StateError without any."""
@@ -155,10 +155,10 @@ class ModelSession:
         """
         if self._kept is None:
             raise StateError("no state was kept; call KeepState first")
-        with restored(self._adapter, self.model, others=self._others):
+        with restored(self._adapter, self.model, self._others):
             self._kept.put_back()
             # Since one is put back once.
-            self._kept = KeptState(self._adapter, self.model, others=self._others)
+            self._kept = KeptState(self._adapter, self.model, self._others)
             self._is_in_float64, keeps_gradients = True, self._keeps_gradients
             try:
                 with self._adapter.in_float64(self._kept.tensors):

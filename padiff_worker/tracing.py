@@ -94,7 +94,7 @@ class _Run:
         adapter = self._adapter
         self._takers = takers = Takers(adapter)
         # As a step runs it: without gradients, Torch's transformer layers take a path that calls no children.
-        with restored(adapter, self._model, others=self._others), adapter.gradient_mode(True):
+        with restored(adapter, self._model, self._others), adapter.gradient_mode(True):
             recorder = Recorder(
                 adapter,
                 adapter.layers(self._model),

@@ -208,6 +208,7 @@ def _make_state(optimizer: Any, kind: Optional[_Kind], parameter: Any, group: Gr
 
 READER = OptimizerReader(
     classes=(paddle.optimizer.Optimizer,),
+    schedulers=(paddle.optimizer.lr.LRScheduler,),
     kinds=_KINDS,
     groups=_groups,
     settings=settings_of,

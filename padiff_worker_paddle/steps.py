@@ -11,7 +11,6 @@ import paddle
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.v1.words import DType
 from padiff_worker.adapter import FrameworkAdapter, Remove
-from padiff_worker_paddle.kept_optimizer import keep_optimizer
 
 
 class PaddleSteps(FrameworkAdapter):
@@ -50,8 +49,6 @@ class PaddleSteps(FrameworkAdapter):
         if isinstance(optimizer._learning_rate, paddle.optimizer.lr.LRScheduler):
             optimizer._learning_rate.step()
         optimizer.clear_grad(set_to_zero=False)
-
-    keep_optimizer = staticmethod(keep_optimizer)
 
 
 # `minimize` does not go through `step`.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import warnings
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -12,7 +11,7 @@ import torch
 
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.v1.words import DType
-from padiff_worker.adapter import FrameworkAdapter, Remove, Restore
+from padiff_worker.adapter import FrameworkAdapter, Remove
 from padiff_worker_torch.optimizers import stepping_optimizer
 
 
@@ -44,25 +43,3 @@ class TorchSteps(FrameworkAdapter):
         if stepping is not optimizer:
             optimizer.step()
         stepping.zero_grad(set_to_none=True)
-
-    def keep_optimizer(self, optimizer: Any) -> Restore:
-        """Copies the states of an optimizer, or of a scheduler and its optimizer, to the host."""
-        # A scheduler's loads nothing into its optimizer.
-        parts = dict.fromkeys((optimizer, stepping_optimizer(optimizer)))
-        kept = [(part, _on_host(part.state_dict())) for part in parts]
-
-        def restore() -> None:
-            for part, state in kept:
-                part.load_state_dict(state)
-
-        return restore
-
-
-def _on_host(value: Any) -> Any:
-    if isinstance(value, torch.Tensor):
-        return value.detach().to("cpu", copy=True)
-    if isinstance(value, dict):
-        return {key: _on_host(item) for key, item in value.items()}
-    if type(value) in (list, tuple):
-        return type(value)(map(_on_host, value))
-    return copy.deepcopy(value)

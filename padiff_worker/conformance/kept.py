@@ -140,7 +140,7 @@ class KeptSuite:
         before = repr(self._shown(loss))
         method = loss.forward if hasattr(loss, "forward") else loss
         for other in (loss, method, SimpleNamespace(loss=loss)):
-            kept = KeptState(self.case.adapter, self.case.scale(1.0), others=(other, None, len))
+            kept = KeptState(self.case.adapter, self.case.scale(1.0), (other, None, len))
             loss(self.case.tensor([1]))
             assert repr(self._shown(loss)) != before
             kept.put_back()
@@ -250,7 +250,7 @@ class KeptSuite:
         assert after == before
 
     def test_a_circle_and_a_long_list_cost_no_more_than_their_length(self) -> None:
-        long: list[Any] = [[number] for number in range(20_000)]
+        long: list[Any] = [[number] for number in range(120_000)]
         model = self.case.layer(lambda layer, x: x, long=long, whole=None)
         model.whole = {"model": [model]}
         first = long[0]

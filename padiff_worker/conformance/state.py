@@ -164,13 +164,13 @@ class StateSuite:
                 went.append(before - self.case.value(factor).item())
             return went
 
-        restore_fresh = adapter.keep_optimizer(optimizer)
+        fresh = KeptState(adapter, model, [optimizer])
         assert steps(2) == [1, 1.5]
-        restore_later = adapter.keep_optimizer(optimizer)
+        later = KeptState(adapter, model, [optimizer])
         assert steps(1) == [1.75]
-        restore_later()
+        later.put_back()
         assert steps(2) == [1.75, 1.875]
-        restore_fresh()
+        fresh.put_back()
         assert steps(2) == [1, 1.5]
 
     def test_a_model_is_put_back_with_all_that_a_run_changes(self) -> None:

@@ -458,28 +458,52 @@ def test_bfloat16_weights_are_written_as_such():
     assert parameter.astype("float32").tolist() == [1, -2]
 
 
+def _warmed(decay):
+    return paddle.optimizer.lr.LinearWarmup(decay, warmup_steps=2, start_lr=0.01, end_lr=0.1)
+
+
+OPTIMIZERS = {
+    "step": lambda model: paddle.optimizer.AdamW(
+        paddle.optimizer.lr.StepDecay(0.1, step_size=2, gamma=0.5), parameters=model.parameters()
+    ),
+    "warmed": lambda model: paddle.optimizer.Momentum(
+        _warmed(paddle.optimizer.lr.StepDecay(0.1, step_size=1, gamma=0.5)), parameters=model.parameters()
+    ),
+    "lambda": lambda model: paddle.optimizer.Adamax(
+        paddle.optimizer.lr.LambdaDecay(0.1, lambda epoch: 0.5**epoch), parameters=model.parameters()
+    ),
+    "cycle": lambda model: paddle.optimizer.SGD(
+        paddle.optimizer.lr.OneCycleLR(0.2, total_steps=9), parameters=model.parameters()
+    ),
+    "groups": lambda model: paddle.optimizer.Adam(
+        0.1, parameters=[{"params": [model.weight]}, {"params": [model.bias], "learning_rate": 0.5}]
+    ),
+    "look_ahead": lambda model: paddle.incubate.LookAhead(
+        paddle.optimizer.SGD(0.1, parameters=model.parameters()), alpha=0.5, k=2
+    ),
+}
+
+
 @pytest.mark.parametrize("steps_before", [0, 2])
-def test_adam_and_its_scheduler_are_put_back(steps_before):
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_an_optimizer_and_its_scheduler_are_put_back(name, steps_before):
     paddle.seed(0)
     model = paddle.nn.Linear(3, 2)
-    scheduler = paddle.optimizer.lr.StepDecay(0.1, step_size=2, gamma=0.5)
-    optimizer = paddle.optimizer.AdamW(scheduler, parameters=model.parameters())
+    optimizer = OPTIMIZERS[name](model)
 
     def states(count):
         reached = []
         for _ in range(count):
             (model(paddle.ones([4, 3])) ** 2).sum().backward()
             ADAPTER.step(optimizer)
-            reached.append([ADAPTER.host_copy(weight).array.tolist() for weight in model.parameters()])
+            weights = [ADAPTER.host_copy(weight).array.tolist() for weight in model.parameters()]
+            reached.append((weights, optimizer.get_lr()))
         return reached
 
     states(steps_before)
-    weights = [ADAPTER.host_copy(weight) for weight in model.parameters()]
-    restore = ADAPTER.keep_optimizer(optimizer)
+    kept = KeptState(ADAPTER, model, [optimizer])
     first = states(3)
-    for weight, value in zip(model.parameters(), weights):
-        ADAPTER.write_weight(weight, value)
-    restore()
+    kept.put_back()
     assert states(3) == first
 
 

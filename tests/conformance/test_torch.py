@@ -312,28 +312,67 @@ def test_safetensors_without_its_package_say_how_to_get_it(tmp_path):
             verb(torch.nn.Linear(1, 1), str(tmp_path / "state.safetensors"))
 
 
+class Driven(torch.optim.SGD):
+    """Steps its own scheduler."""
+
+    def __init__(self, parameters, **given):
+        super().__init__(parameters, **given)
+        self.scheduler = torch.optim.lr_scheduler.ExponentialLR(self, 0.5)
+
+    def step(self, closure=None):
+        super().step(closure)
+        self.scheduler.step()
+
+
+def _sequence(model):
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.5)
+    schedule = torch.optim.lr_scheduler
+    parts = [schedule.LinearLR(optimizer, 0.5, total_iters=1), schedule.StepLR(optimizer, 1, 0.5)]
+    return schedule.SequentialLR(optimizer, parts, milestones=[2])
+
+
+OPTIMIZERS = {
+    "step": lambda model: torch.optim.lr_scheduler.StepLR(
+        torch.optim.AdamW(model.parameters(), lr=0.1), step_size=2, gamma=0.5
+    ),
+    "lambda": lambda model: torch.optim.lr_scheduler.LambdaLR(
+        torch.optim.NAdam(model.parameters(), lr=0.1), lambda epoch: 0.5**epoch
+    ),
+    "cycle": lambda model: torch.optim.lr_scheduler.OneCycleLR(
+        torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9), max_lr=0.2, total_steps=9
+    ),
+    "sequence": _sequence,
+    "driven": lambda model: Driven(model.parameters(), lr=0.1, momentum=0.5),
+    "rprop": lambda model: torch.optim.Rprop(model.parameters(), lr=0.1),
+    "two_groups": lambda model: torch.optim.Adam(
+        [{"params": [model.weight], "lr": 0.1}, {"params": [model.bias], "amsgrad": True}]
+    ),
+}
+
+
+@pytest.mark.filterwarnings("ignore:Detected call of `lr_scheduler.step")
+@pytest.mark.filterwarnings("ignore:The epoch parameter")
 @pytest.mark.parametrize("steps_before", [0, 2])
-def test_adam_and_its_scheduler_are_put_back(steps_before):
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_an_optimizer_and_its_scheduler_are_put_back(name, steps_before):
     torch.manual_seed(0)
     model = torch.nn.Linear(3, 2)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=0.1)
-    scheduler = torch.optim.lr_scheduler.StepLR(optimizer, step_size=2, gamma=0.5)
+    optimizer = OPTIMIZERS[name](model)
 
     def states(count):
         reached = []
         for _ in range(count):
             model(torch.ones(4, 3)).square().sum().backward()
-            ADAPTER.step(scheduler)
-            reached.append([ADAPTER.host_copy(weight).array.tolist() for weight in model.parameters()])
+            ADAPTER.step(optimizer)
+            settings = viewed(optimizer, model).settings
+            weights = [ADAPTER.host_copy(weight).array.tolist() for weight in model.parameters()]
+            reached.append((weights, settings))
         return reached
 
     states(steps_before)
-    weights = [ADAPTER.host_copy(weight) for weight in model.parameters()]
-    restore = ADAPTER.keep_optimizer(scheduler)
+    kept = KeptState(ADAPTER, model, [optimizer])
     first = states(3)
-    for weight, value in zip(model.parameters(), weights):
-        ADAPTER.write_weight(weight, value)
-    restore()
+    kept.put_back()
     assert states(3) == first
 
 

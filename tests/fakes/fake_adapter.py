@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import copy
 import itertools
 import os
 
@@ -110,11 +109,6 @@ def _fill(model, state):
 _STATE_FILES = StateFiles(
     framework="fake", tensor=fake.Tensor, suffixes=(".pt",), read=_load, write=_save, fill=_fill
 )
-
-
-def _held(optimizer):
-    """What an optimizer holds and does not own."""
-    return optimizer.model, *fake.parameters(optimizer.model)
 
 
 def _below(node):
@@ -278,12 +272,3 @@ class FakeAdapter(FrameworkAdapter):
     def step(self, optimizer):
         optimizer.step()
         optimizer.clear()
-
-    def keep_optimizer(self, optimizer):
-        kept = copy.deepcopy(vars(optimizer), {id(one): one for one in _held(optimizer)})
-
-        def restore():
-            vars(optimizer).clear()
-            vars(optimizer).update(kept)
-
-        return restore

@@ -9,13 +9,14 @@ from padiff_compare.judge.measured import Probe
 from padiff_compare.report.builder import ReportBuilder
 from padiff_rpc.records import record
 from padiff_rpc.v1.records import Note, Options
+from padiff_rpc.v1.words import Pass
 
 
 @record
 class Settings:
     """How many steps there are, how far each goes, what was forced.
 
-    `optimize`: an optimizer steps, once in `accumulate` steps.
+    `optimize`: an optimizer steps, once in `accumulate` steps. `passes`: of each step, in their order.
     """
 
     steps: int
@@ -23,6 +24,7 @@ class Settings:
     optimize: bool
     accumulate: int = 1
     notes: tuple[Note, ...] = ()
+    passes: tuple[Pass, ...] = (Pass.FREE,)
 
     def optimizes(self, step: int) -> bool:
         """Whether the optimizer steps at the end of this step."""

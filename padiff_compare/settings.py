@@ -9,8 +9,8 @@ from typing import Optional
 from padiff_compare.run import Settings
 from padiff_compare.training_settings import check_sources, check_training, training_notes
 from padiff_rpc.errors import InvalidRequestError
-from padiff_rpc.v1.records import CompareStart, Note, Party, WorkerInfo
-from padiff_rpc.v1.words import DiffPhase, NoteKind, Side, TraceMode
+from padiff_rpc.v1.records import CompareStart, Note, Party, Reason, WorkerInfo
+from padiff_rpc.v1.words import Cause, DiffPhase, NoteKind, Pass, Side, TraceMode
 
 Workers = Mapping[Side, WorkerInfo]
 NOBODY_ASKED: Workers = {}
@@ -30,18 +30,26 @@ def settle(start: CompareStart, workers: Workers = NOBODY_ASKED) -> Settings:
     parties = {Side.REFERENCE: start.reference, Side.CANDIDATE: start.candidate}
     has_optimizer = all(_may_have(party, "optimizer", workers.get(side)) for side, party in parties.items())
     check_training(start, has_optimizer=has_optimizer)
-    settings = _settle(start, has_optimizer)
+    why_free = _why_free(start, workers)
+    passes = _passes(start, why_free)
+    settings = _settle(start, has_optimizer, has_lockstep=Pass.LOCKSTEP in passes)
     more = training_notes(
         start, steps=settings.steps, optimizes=settings.optimize, goes_backward=settings.backward
     )
-    return dataclasses.replace(settings, notes=(*settings.notes, *more))
+    notes = (*settings.notes, *more)
+    if why_free is not None and start.options.local_error is None and Pass.LOCKSTEP not in passes:
+        notes = (*notes, Note(kind=NoteKind.JUDGED_FREELY, reasons=(why_free,)))
+    return dataclasses.replace(settings, passes=passes, notes=notes)
 
 
-def _settle(start: CompareStart, has_optimizer: bool) -> Settings:
+def _settle(start: CompareStart, has_optimizer: bool, *, has_lockstep: bool) -> Settings:
+    has_free_trace = has_lockstep and start.options.trace is TraceMode.FIRST_STEP
+    # Where the first step is but the trace of those in lockstep, as many are made as were asked for.
+    steps = start.steps if has_free_trace else 1
     if start.options.diff_phase is DiffPhase.FORWARD:
-        return _forward_only(start)
+        return _forward_only(start, steps)
     if start.options.single_step:
-        return _lockstep(start, has_optimizer)
+        return _lockstep(start, has_optimizer, steps)
     if start.reference.model.train_step:
         return Settings(steps=start.steps, backward=True, optimize=True)
     if start.steps > 1 and not has_optimizer:
@@ -50,7 +58,7 @@ def _settle(start: CompareStart, has_optimizer: bool) -> Settings:
             field="steps",
         )
     notes: tuple[Note, ...] = ()
-    if start.options.diff_phase is DiffPhase.BACKWARD and not start.options.local_error:
+    if start.options.diff_phase is DiffPhase.BACKWARD and not has_lockstep:
         notes = (Note(kind=NoteKind.FORWARD_COUNTED),)
     return Settings(
         steps=start.steps,
@@ -61,8 +69,33 @@ def _settle(start: CompareStart, has_optimizer: bool) -> Settings:
     )
 
 
-def _lockstep(start: CompareStart, has_optimizer: bool) -> Settings:
-    notes, steps = [], _steps_without_optimizer(start)
+def _passes(start: CompareStart, why_free: Optional[Reason]) -> tuple[Pass, ...]:
+    """Returns the passes of a step: in lockstep and freely, unless one of them was asked for alone."""
+    options = start.options
+    if options.single_step:
+        return (Pass.LOCKSTEP,)
+    if options.local_error is False or (options.local_error is None and why_free is not None):
+        return (Pass.FREE,)
+    return Pass.LOCKSTEP, Pass.FREE
+
+
+def _why_free(start: CompareStart, workers: Workers) -> Optional[Reason]:
+    """Returns why no step can be made from the reference's state; None where one can.
+
+    A user's train step runs its own optimizer, and gradients that add up began before the step.
+    """
+    if start.reference.model.train_step:
+        return Reason(cause=Cause.OWN_TRAIN_STEP)
+    if start.options.accumulate > 1:
+        return Reason(cause=Cause.GRADIENTS_ADD_UP)
+    candidate = workers.get(Side.CANDIDATE)
+    if candidate is not None and not candidate.has_kept_state:
+        return Reason(cause=Cause.WORKER_KEEPS_NO_STATE, side=Side.CANDIDATE)
+    return None
+
+
+def _lockstep(start: CompareStart, has_optimizer: bool, steps: int) -> Settings:
+    notes = []
     if has_optimizer:
         notes.append(Note(kind=NoteKind.LOCKSTEP_TAKES_NO_OPTIMIZER))
     if start.steps > steps:
@@ -70,8 +103,8 @@ def _lockstep(start: CompareStart, has_optimizer: bool) -> Settings:
     return Settings(steps=steps, backward=True, optimize=False, notes=tuple(notes))
 
 
-def _forward_only(start: CompareStart) -> Settings:
-    notes, steps = [], _steps_without_optimizer(start)
+def _forward_only(start: CompareStart, steps: int) -> Settings:
+    notes = []
     if start.reference.model.optimizer:
         notes.append(Note(kind=NoteKind.FORWARD_TAKES_NO_OPTIMIZER))
     if start.reference.model.loss:
@@ -79,13 +112,6 @@ def _forward_only(start: CompareStart) -> Settings:
     if start.steps > steps:
         notes.append(Note(kind=NoteKind.FORWARD_MAKES_ONE_STEP, numbers=(float(start.steps),)))
     return Settings(steps=steps, backward=False, optimize=False, notes=tuple(notes))
-
-
-def _steps_without_optimizer(start: CompareStart) -> int:
-    """Returns one step; as many as were asked for where the first is but the trace of those in lockstep."""
-    options = start.options
-    has_lockstep = options.single_step or options.local_error
-    return start.steps if has_lockstep and options.trace is TraceMode.FIRST_STEP else 1
 
 
 def check_parties(reference: Party, candidate: Party, workers: Workers = NOBODY_ASKED) -> None:

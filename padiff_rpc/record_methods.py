@@ -157,12 +157,18 @@ class WorkerInfoMethods:
     """What a worker can do beyond its protocol version."""
 
     FLOAT64_STEPS = "float64_steps"
+    KEPT_STATE = "kept_state"
     capabilities: tuple[str, ...]
 
     @property
     def has_float64_steps(self) -> bool:
         """Whether it runs steps in float64 when asked."""
         return self.FLOAT64_STEPS in self.capabilities
+
+    @property
+    def has_kept_state(self) -> bool:
+        """Whether it remembers a model's state when asked, and puts it back."""
+        return self.KEPT_STATE in self.capabilities
 
 
 class WorkerAddressMethods:
@@ -215,7 +221,6 @@ _FLAGS = (
     "single_step",
     "check_dtype",
     "deterministic",
-    "local_error",
     "preflight",
     "keep_going",
 )
@@ -229,6 +234,7 @@ class OptionsMethods:
     diff_phase: Optional[DiffPhase]
     compare_mode: CompareMode
     single_step: bool
+    local_error: Optional[bool]
     trace: TraceMode
     loss: DefaultLoss
     threads: int
@@ -253,11 +259,13 @@ class OptionsMethods:
         }
         for name in _FLAGS:
             checked[name] = _flag(getattr(self, name), field=f"options.{name}")
+        if self.local_error is not None:
+            checked["local_error"] = _flag(self.local_error, field="options.local_error")
         checked["threads"] = _count(self.threads, field="options.threads", least=0)
         checked["accumulate"] = _count(self.accumulate, field="options.accumulate", least=1)
         checked["clip_norm"] = _clip_norm(self.clip_norm)
         checked["loss_scale"] = _loss_scale(self.loss_scale)
-        if checked["local_error"] and checked["single_step"]:
+        if self.local_error and checked["single_step"]:
             raise InvalidRequestError(
                 "it makes a lockstep pass of its own; leave single_step out", field="options.local_error"
             )

@@ -25,7 +25,7 @@ _TEMPLATES: Mapping[NoteKind, str] = {
         "diff_phase: the forward pass was synchronised and its values do not count"
     ),
     NoteKind.FORWARD_COUNTED: (
-        "diff_phase: backward alone needs single_step or local_error, so both phases were compared"
+        "diff_phase: backward alone needs a pass in lockstep, so both phases were compared"
     ),
     NoteKind.FORWARD_TAKES_NO_OPTIMIZER: "diff_phase: forward takes no optimizer, so none was used",
     NoteKind.FORWARD_COMPUTES_NO_LOSS: (
@@ -99,6 +99,10 @@ _TEMPLATES: Mapping[NoteKind, str] = {
     NoteKind.NO_GOLD: (
         "floor: the reference did not run in float64, so the table of tolerances decided alone: {because}"
     ),
+    NoteKind.JUDGED_FREELY: (
+        "lockstep: nothing ran on the reference's own values, so that differences are judged where they have "
+        "added up: {because}"
+    ),
     NoteKind.LEAP: (
         "a place agrees on the reference's own values and is far off in the free run, though nothing before "
         "it is: a model that keeps state where nothing puts it back does that, or a decision that rounding "
@@ -114,7 +118,10 @@ def notes(summary: ReportSummary, rows: Iterable[Row]) -> tuple[str, ...]:
 
 def beside_verdict(summary: ReportSummary) -> str:
     """Returns what a report's first line says beside its verdict; "" for nothing."""
-    if not any(one.kind is NoteKind.FIRST_STEP_FREE for one in summary.notes):
+    kinds = {one.kind for one in summary.notes}
+    if NoteKind.JUDGED_FREELY in kinds:
+        return "judged freely"
+    if NoteKind.FIRST_STEP_FREE not in kinds:
         return ""
     free = "step 0 was judged freely"
     return free if _has_lockstep(summary) else f"{free}, and nothing ran in lockstep"

@@ -49,6 +49,9 @@ TEMPLATES: Mapping[Cause, str] = {
     Cause.VARIANCE_CONVENTION: (
         "one side's variance is by n - 1 and the other's by n, {n:.0f} here: compared as the candidate has it"
     ),
+    Cause.OWN_TRAIN_STEP: "a train step runs its own optimizer",
+    Cause.GRADIENTS_ADD_UP: "with accumulate, gradients add up from step to step",
+    Cause.WORKER_KEEPS_NO_STATE: "the {side}'s worker, of an older version, cannot put a state back",
     Cause.WITHIN_OWN_ERROR: "rounding: {n:.2g} times what the reference is away from its own float64 run",
     Cause.BEYOND_OWN_ERROR: "{n:.2g} times what the reference is away from its own float64 run",
     Cause.TIE: (

@@ -88,20 +88,14 @@ class Steps:
             self._states.tell_settings()
         if self._foreseen is None:
             self._foresee()
-        kinds = self._kinds if self._foreseen is not None else (Pass.FREE,)
-        if Pass.LOCKSTEP in self._kinds and Pass.LOCKSTEP not in kinds:
+        foreseen = self._run.settings.passes
+        kinds = foreseen if self._foreseen is not None else (Pass.FREE,)
+        if Pass.LOCKSTEP in foreseen and Pass.LOCKSTEP not in kinds:
             self._report.note(Note(kind=NoteKind.FIRST_STEP_FREE))
         outcome = self._run_twice(step, batch) if len(kinds) > 1 else self._run_once(step, kinds[0], batch)
         result = step_result(step, outcome)
         self._drift = max(self._drift, result.weights_relative_l2)
         self._report.end_step(result)
-
-    @property
-    def _kinds(self) -> tuple[Pass, ...]:
-        """The passes of a step that a trace foresees."""
-        if self._run.options.local_error:
-            return Pass.LOCKSTEP, Pass.FREE
-        return (Pass.LOCKSTEP if self._run.options.single_step else Pass.FREE,)
 
     def _foresee(self) -> None:
         """Plans the passes to come by the calls that the layers were last aligned on, if there are any."""
@@ -117,11 +111,11 @@ class Steps:
             expectations=Expectations(foreseen),
             overrides={
                 kind: plan_overrides(foreseen, self._decisions.keeps, in_lockstep=kind is Pass.LOCKSTEP)
-                for kind in self._kinds
+                for kind in self._run.settings.passes
             },
         )
         source, run = self._sources.sides[Side.REFERENCE], self._run
-        if Pass.LOCKSTEP in self._kinds and can_have_gold(run.options, source):
+        if Pass.LOCKSTEP in self._run.settings.passes and can_have_gold(run.options, source):
             weights = self._aligned.weight_plan
             self._gold = Gold(run, source, foreseen, weights, backward=run.settings.backward)
 
@@ -160,8 +154,8 @@ class Steps:
     def _enter_lockstep(self, step: int) -> None:
         """Gives the candidate the reference's state, which a pass in lockstep, and gold, begin with."""
         options = self._run.options
-        self._report.in_lockstep = options.single_step
-        self._report.has_local_errors = options.local_error
+        self._report.in_lockstep = Pass.FREE not in self._run.settings.passes
+        self._report.has_local_errors = not self._report.in_lockstep
         if options.diff_phase is DiffPhase.BACKWARD:
             self._report.note(Note(kind=NoteKind.FORWARD_NOT_COUNTED))
         if self._gold is not None:

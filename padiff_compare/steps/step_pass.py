@@ -65,9 +65,9 @@ class Twins:
             return row
         is_leap = self._leaps_up(row)
         local = self._local.get(row.twin)
-        if local is None or not (row.counts and differs(row)):
+        if local is None or not fails(row):
             return row
-        if differs(local) or local.omission is Omission.JUDGED_ELSEWHERE:
+        if fails(local) or differs(local) or local.omission is Omission.JUDGED_ELSEWHERE:
             return _explained(row, Cause.LOCAL_FAULT)
         if row.verdict is Verdict.MISMATCH and is_agreement(local):
             # A decision that tips in lockstep as well is none.

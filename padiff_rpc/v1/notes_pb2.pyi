@@ -67,6 +67,7 @@ class NoteKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     NOTE_KIND_GOLD: _ClassVar[NoteKind]
     NOTE_KIND_TIES: _ClassVar[NoteKind]
     NOTE_KIND_OPTIMIZER_STEPS_FREELY: _ClassVar[NoteKind]
+    NOTE_KIND_JUDGED_FREELY: _ClassVar[NoteKind]
 NOTE_KIND_UNSPECIFIED: NoteKind
 NOTE_KIND_MESSAGE: NoteKind
 NOTE_KIND_LOCKSTEP_TAKES_NO_OPTIMIZER: NoteKind
@@ -123,6 +124,7 @@ NOTE_KIND_NO_GOLD: NoteKind
 NOTE_KIND_GOLD: NoteKind
 NOTE_KIND_TIES: NoteKind
 NOTE_KIND_OPTIMIZER_STEPS_FREELY: NoteKind
+NOTE_KIND_JUDGED_FREELY: NoteKind
 
 class Note(_message.Message):
     __slots__ = ("kind", "side", "numbers", "names", "reasons", "pass_kind", "rule")

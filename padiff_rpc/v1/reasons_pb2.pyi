@@ -136,6 +136,9 @@ class Cause(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     CAUSE_BEYOND_OWN_ERROR: _ClassVar[Cause]
     CAUSE_VARIANCE_CONVENTION: _ClassVar[Cause]
     CAUSE_TIE: _ClassVar[Cause]
+    CAUSE_OWN_TRAIN_STEP: _ClassVar[Cause]
+    CAUSE_GRADIENTS_ADD_UP: _ClassVar[Cause]
+    CAUSE_WORKER_KEEPS_NO_STATE: _ClassVar[Cause]
 SIDE_UNSPECIFIED: Side
 SIDE_REFERENCE: Side
 SIDE_CANDIDATE: Side
@@ -261,6 +264,9 @@ CAUSE_WITHIN_OWN_ERROR: Cause
 CAUSE_BEYOND_OWN_ERROR: Cause
 CAUSE_VARIANCE_CONVENTION: Cause
 CAUSE_TIE: Cause
+CAUSE_OWN_TRAIN_STEP: Cause
+CAUSE_GRADIENTS_ADD_UP: Cause
+CAUSE_WORKER_KEEPS_NO_STATE: Cause
 
 class Reason(_message.Message):
     __slots__ = ("cause", "side", "numbers", "names", "because")

@@ -224,7 +224,8 @@ class WorkerInfo(WorkerInfoMethods):
             the code as it is on disk. False: a worker of one comparison, or a model given to
             serve(), whose code is not read again.
         serves_optimizer: What the model given to serve() has.
-        capabilities: What the worker can do beyond its protocol version: "float64_steps".
+        capabilities: What the worker can do beyond its protocol version: "float64_steps",
+            "kept_state".
     """
 
     protocol_version: int
@@ -728,7 +729,7 @@ class Options(OptionsMethods):
     Attributes:
         atol: Bounds as NumPy means them, |candidate - reference| <= atol + rtol * |reference|.
             Absent: the table of defaults (dtype by phase).
-        diff_phase: BACKWARD needs single_step. Absent: both, but forward alone where a
+        diff_phase: BACKWARD needs a pass in lockstep. Absent: both, but forward alone where a
             framework has no backward in the mode that a layer is in (see
             StepSummary.lacks_backward), which BOTH takes for an error.
         compare_mode: STRICT: elementwise. MEAN: the difference of the two means.
@@ -742,6 +743,8 @@ class Options(OptionsMethods):
         threads: Compute threads of each worker; 0 leaves them as they are.
         local_error: Each step of the candidate is run twice: in lockstep from the reference's
             state, and freely from its own; so each call has a local and an accumulated error.
+            False: freely alone. Absent: twice, but freely alone where no lockstep is to be had (a
+            user's train step, gradients that add up), and once where single_step says so.
         randomness: SHARED gives both sides the same random decisions, OFF disables dropout in
             all its forms, REPORT leaves and names them.
         preflight: Trace each side twice, and report how far its own runs differ.
@@ -763,7 +766,7 @@ class Options(OptionsMethods):
     check_dtype: bool = True
     deterministic: bool = True
     threads: int = 0
-    local_error: bool = False
+    local_error: Optional[bool] = None
     randomness: Randomness = Randomness.SHARED
     preflight: bool = True
     keep_going: bool = False

@@ -146,6 +146,8 @@ class Cause(Word):
             (numbers) and the other by n - 1: compared as the candidate has it.
         TIE: Elements differ that a decision between values equal but for rounding has moved.
             numbers: how many, of how many.
+        OWN_TRAIN_STEP: Why no pass is in lockstep: a train step of the user's own, gradients
+            that add up over steps, a worker (side) that cannot put a state back.
     """
 
     MESSAGE = "message"
@@ -269,6 +271,9 @@ class Cause(Word):
     BEYOND_OWN_ERROR = "beyond_own_error"
     VARIANCE_CONVENTION = "variance_convention"
     TIE = "tie"
+    OWN_TRAIN_STEP = "own_train_step"
+    GRADIENTS_ADD_UP = "gradients_add_up"
+    WORKER_KEEPS_NO_STATE = "worker_keeps_no_state"
 
 
 class DType(Word):
@@ -632,6 +637,7 @@ class NoteKind(Word):
             numbers: the step, and in how many rows.
         OPTIMIZER_STEPS_FREELY: An optimizer is a function, whose step nothing undoes: it was
             left out of the pass in lockstep.
+        JUDGED_FREELY: No pass ran in lockstep, though nobody asked for that. reasons: why.
     """
 
     MESSAGE = "message"
@@ -689,6 +695,7 @@ class NoteKind(Word):
     GOLD = "gold"
     TIES = "ties"
     OPTIMIZER_STEPS_FREELY = "optimizer_steps_freely"
+    JUDGED_FREELY = "judged_freely"
 
 
 class Verdict(Word):

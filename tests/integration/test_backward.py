@@ -62,7 +62,7 @@ class TestNoBackwardInEvalMode:
         assert SENTENCE in str(report)
 
     @pytest.mark.parametrize(
-        ("options", "path"), [({}, "last"), ({"single_step": True}, ""), ({"local_error": True}, "")]
+        ("options", "path"), [({}, ""), ({"single_step": True}, ""), ({"local_error": False}, "last")]
     )
     def test_a_fault_of_the_forward_is_found(
         self, service: Service, options: dict[str, Any], path: str
@@ -129,4 +129,4 @@ class TestABackwardThatRaises:
     def test_a_fault_before_it_is_the_first_divergence(self, service: Service) -> None:
         report = compare(service, raising(), raising(forward=1.5))
         assert report.first_divergence is not None
-        assert report.first_divergence.path == "last"
+        assert report.first_divergence.path == ""

@@ -115,7 +115,7 @@ def test_a_wrong_epsilon_is_located_at_its_layer(service: Service, trace: str) -
     assert (first.row.phase, first.row.kind) == (Phase.FORWARD, CaptureKind.OUTPUT)
     assert (first.row.reference.path, first.row.reference.class_name) == ("norm", "BatchNorm1D")
     assert first.row.reference.source is not None
-    assert (first.cause, first.position, first.compared) == ("value", 13, 35)
+    assert (first.cause, first.position, first.compared) == ("value", 13, 33 if trace == "before" else 35)
 
 
 def test_an_inner_difference_fails_though_the_root_agrees(service: Service) -> None:
@@ -175,7 +175,7 @@ def test_a_gradient_times_three_is_located_in_backward(service: Service) -> None
     assert first is not None
     assert first.row.phase is Phase.BACKWARD
     assert first.row.reference is not None
-    assert first.row.reference.path == "relu"
+    assert first.row.reference.path == "", "in the code between norm and relu"
 
 
 def test_another_loss_is_a_difference_of_the_loss(service: Service) -> None:
@@ -271,7 +271,7 @@ def test_an_ignored_layer_does_not_fail(service: Service) -> None:
     first = report.summary.first_divergence
     assert first is not None
     assert first.row.reference is not None
-    assert first.row.reference.path == "relu", "what comes after it still shows the difference"
+    assert first.row.reference.path == "", "what the root hands on behind it still shows the difference"
 
 
 def test_calls_that_the_trace_did_not_have_are_reported(service: Service) -> None:
@@ -311,10 +311,8 @@ class TestSpecialInitialisers:
         assert [(row.step, row.phase) for row in carried] == [
             (0, Phase.INITIAL_WEIGHTS),
             (0, Phase.INITIAL_WEIGHTS),
-            (0, Phase.WEIGHTS),
-            (0, Phase.WEIGHTS),
-            (1, Phase.WEIGHTS),
-            (1, Phase.WEIGHTS),
+            *[(0, Phase.WEIGHTS)] * 4,
+            *[(1, Phase.WEIGHTS)] * 4,
         ]
 
     def test_fail_where_they_leave_a_weight_out(self, service: Service) -> None:

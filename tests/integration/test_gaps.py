@@ -156,6 +156,9 @@ class TestSpecialInitialisers:
         assert rows == [
             (Phase.INITIAL_WEIGHTS, CaptureKind.PARAMETER, "weight"),
             (Phase.INITIAL_WEIGHTS, CaptureKind.BUFFER, "state"),
-            (Phase.GRADIENTS, CaptureKind.PARAMETER_GRADIENT, "weight"),
-            (Phase.WEIGHTS, CaptureKind.BUFFER, "state"),
+            *[
+                (Phase.GRADIENTS, CaptureKind.PARAMETER_GRADIENT, "weight"),
+                (Phase.WEIGHTS, CaptureKind.BUFFER, "state"),
+            ]
+            * 2,
         ]

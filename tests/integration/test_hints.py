@@ -25,7 +25,7 @@ def hinted(report: Report, phase: Phase) -> list[Row]:
 
 @pytest.fixture(scope="module")
 def free(service: Service) -> Report:
-    return compare(service, off(), off(3.0))
+    return compare(service, off(), off(3.0), local_error=False)
 
 
 def test_of_a_free_run_the_first_row_of_each_phase_has_hints(free: Report) -> None:

@@ -7,7 +7,7 @@ import pytest
 from padiff_compare.settings import settle
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.v1.records import CompareStart, Model, Options, Party, WorkerAddress, WorkerInfo
-from padiff_rpc.v1.words import NoteKind, Side
+from padiff_rpc.v1.words import NoteKind, Pass, Side
 
 WITHOUT_EFFECT = {NoteKind.NOTHING_ACCUMULATED, NoteKind.NOTHING_CLIPPED, NoteKind.NOTHING_SCALED}
 
@@ -29,6 +29,32 @@ def start(reference=None, candidate=None, steps=1, **options):
 def test_one_step_of_both_phases_is_the_default():
     found = settle(start())
     assert (found.steps, found.backward, found.optimize, found.notes) == (1, True, False, ())
+    assert found.passes == (Pass.LOCKSTEP, Pass.FREE)
+
+
+@pytest.mark.parametrize(
+    ("asked", "options", "passes"),
+    [
+        ({}, {"single_step": True}, (Pass.LOCKSTEP,)),
+        ({}, {"local_error": True}, (Pass.LOCKSTEP, Pass.FREE)),
+        ({}, {"local_error": False}, (Pass.FREE,)),
+        ({"train_step": "m:t"}, {}, (Pass.FREE,)),
+        ({"optimizer": "m:o"}, {"accumulate": 2}, (Pass.FREE,)),
+    ],
+)
+def test_a_pass_alone_is_what_was_asked_for_or_what_can_be(asked, options, passes):
+    found = settle(start(asked, **options))
+    assert found.passes == passes
+    is_told = NoteKind.JUDGED_FREELY in {note.kind for note in found.notes}
+    assert is_told is (passes == (Pass.FREE,) and "local_error" not in options)
+
+
+def test_a_candidates_worker_that_puts_no_state_back_is_judged_freely_and_it_is_said():
+    able = {"capabilities": (WorkerInfo.KEPT_STATE,)}
+    assert settle(start(), served({}, able)).passes == (Pass.LOCKSTEP, Pass.FREE)
+    found = settle(start(), served(able, {}))
+    assert found.passes == (Pass.FREE,)
+    assert [note.kind for note in found.notes] == [NoteKind.JUDGED_FREELY]
 
 
 def test_an_optimizer_on_both_sides_is_used_in_every_step():
@@ -57,7 +83,7 @@ def test_what_of_a_training_step_has_no_effect_is_said(options, told):
 
 
 def test_backward_alone_becomes_both_and_says_so():
-    found = settle(start(diff_phase="backward"))
+    found = settle(start(diff_phase="backward", local_error=False))
     assert found.backward
     assert len(found.notes) == 1
 
@@ -83,7 +109,7 @@ def test_behind_a_first_step_that_is_the_trace_lockstep_makes_all_steps(options)
 
 
 def test_without_lockstep_forward_alone_makes_one_step_whatever_the_trace():
-    assert settle(start(steps=5, trace="first_step", diff_phase="forward")).steps == 1
+    assert settle(start(steps=5, trace="first_step", diff_phase="forward", local_error=False)).steps == 1
 
 
 def test_lockstep_may_judge_backward_alone():

@@ -173,6 +173,10 @@ class FrameworkAdapter(TensorVerbs):
         """Makes `value`, of the parameter's shape and dtype, its accumulated gradient."""
         weight.grad = self.like(weight, value)
 
+    def replace_gradient(self, weight: Any, value: HostTensor) -> None:
+        """Makes `value` the gradient of a parameter that has one; of sparse rows those alone, or none."""
+        self.write_gradient(weight, value)
+
     @abstractmethod
     def clear_gradients(self, model: Any) -> None:
         """Forgets all gradients (they are None afterwards where the framework has that)."""

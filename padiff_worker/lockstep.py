@@ -58,6 +58,10 @@ class Lockstep:
         self._index: dict[Place, int] = {
             (place.moment, place.path, place.call, place.slot): index
             for index, place in enumerate(self._places)
+            if not place.parameter
+        }
+        self._parameters = {
+            (place.path, place.slot): index for index, place in enumerate(self._places) if place.parameter
         }
         self._overrides = overrides
         self._refuse = refuse
@@ -135,6 +139,15 @@ class Lockstep:
             return None  # the total of a tensor whose calls' own gradients are replaced
         value = self._take(OverrideTicket(place=index, gradient=True), gradient)
         return None if value is None else self._adapter.like(gradient, value)
+
+    def override_gradient(self, path: str, name: str, parameter: Any) -> None:
+        """Gives a parameter that has a gradient the reference's, for the optimizer's step."""
+        index, own = self._parameters.get((path, name)), self._adapter.gradient(parameter)
+        if index is None or own is None:
+            return
+        value = self._take(OverrideTicket(place=index, gradient=True), own)
+        if value is not None:
+            self._adapter.replace_gradient(parameter, value)
 
     def _begin(self, number: int, index: int) -> None:
         self._got[number] = index

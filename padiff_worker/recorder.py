@@ -161,6 +161,12 @@ class Recorder:
         """Sends the loss's value."""
         self._send_new(loss, self._id("", 0, "loss", CaptureKind.LOSS))
 
+    def override_parameter_gradients(self, parameters: Iterable[tuple[str, str, Any]]) -> None:
+        """In lockstep, gives parameters (layer path, own name, tensor) the reference's gradients."""
+        if self._lockstep is not None:
+            for path, name, parameter in parameters:
+                self._lockstep.override_gradient(path, name, parameter)
+
     def record_parameter_gradient(self, path: str, name: str, gradient: Any) -> None:
         """Sends the gradient of the parameter `name` of the layer at `path`."""
         own = self._times(gradient, 1.0 / self._wanted.loss_scale)

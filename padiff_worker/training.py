@@ -135,13 +135,13 @@ class BuiltInStep(StepWork):
 
     def _optimize(self, optimizer: Any) -> None:
         adapter, start = self._adapter, self._start
-        if start.loss_scale != 1.0 or start.clip_norm:
-            parameters = [parameter for _, _, parameter in self._session.trainable_parameters()]
-            having = [parameter for parameter in parameters if adapter.gradient(parameter) is not None]
-            if start.loss_scale != 1.0:
-                adapter.scale_gradients(having, 1.0 / start.loss_scale)
-            if start.clip_norm:
-                adapter.clip_gradients(having, start.clip_norm)
+        trained = list(self._session.trainable_parameters())
+        having = [parameter for _, _, parameter in trained if adapter.gradient(parameter) is not None]
+        if start.loss_scale != 1.0:
+            adapter.scale_gradients(having, 1.0 / start.loss_scale)
+        self._recorder.override_parameter_gradients(trained)
+        if start.clip_norm:
+            adapter.clip_gradients(having, start.clip_norm)
         if adapter.is_optimizer(optimizer):
             adapter.step(optimizer)
         else:

@@ -66,6 +66,7 @@ class UserStep(StepWork):
     def _optimizer_steps(self) -> None:
         self._phases.begin(Phase.GRADIENTS)
         self._record_gradients()
+        self._recorder.override_parameter_gradients(self._session.trainable_parameters())
         self._phases.begin(Phase.OPTIMIZER)
 
     def _loss(self, returned: Any) -> Any:

@@ -11,6 +11,7 @@ import paddle
 from paddle.nn.utils.spectral_norm_hook import SpectralNorm
 from paddle.nn.utils.weight_norm_hook import WeightNorm
 
+from padiff_rpc.tensors import HostTensor
 from padiff_rpc.v1.words import DType, WeightKind
 from padiff_worker.adapter import GradientHook, Remove
 from padiff_worker.layer_tree import LayerReader, OwnTensor
@@ -125,6 +126,11 @@ class PaddleAdapter(PaddleTensors, PaddleProcess, PaddleGraph, PaddleSteps):
 
     def gradient(self, weight: Any) -> Optional[Any]:
         return None if weight.grad is None else dense_gradient(weight.grad, weight.shape)
+
+    def replace_gradient(self, weight: Any, value: HostTensor) -> None:
+        # Selected rows cannot be made of Python.
+        if not weight.grad.is_selected_rows():
+            self.write_gradient(weight, value)
 
     def clear_gradients(self, model: Any) -> None:
         for parameter in model.parameters():

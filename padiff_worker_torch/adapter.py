@@ -10,6 +10,7 @@ from typing import Any, Optional
 import torch
 from torch.nn.utils.parametrize import is_parametrized
 
+from padiff_rpc.tensors import HostTensor
 from padiff_rpc.v1.words import DType, WeightKind
 from padiff_worker.adapter import EntryHook, ExitHook, GradientHook, Remove
 from padiff_worker.layer_tree import LayerReader, OwnTensor
@@ -116,6 +117,12 @@ class TorchAdapter(TorchTensors, TorchProcess, TorchGraph, TorchSteps):
         # An Embedding's may be sparse.
         is_sparse = weight.grad is not None and weight.grad.layout is not torch.strided
         return weight.grad.to_dense() if is_sparse else weight.grad
+
+    def replace_gradient(self, weight: Any, value: HostTensor) -> None:
+        own = weight.grad
+        self.write_gradient(weight, value)
+        if own.layout is not torch.strided:
+            weight.grad = weight.grad.sparse_mask(own.coalesce())
 
     def clear_gradients(self, model: Any) -> None:
         model.zero_grad(set_to_none=True)

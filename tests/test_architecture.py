@@ -55,7 +55,7 @@ INNER_ARROWS: dict[str, set[str]] = {
     "hints": {"capture", "judge", "join"},
     "join": {"capture", "alignment", "judge", "weights"},
     "noise": {"capture", "alignment", "judge", "weights", "join"},
-    "lockstep": {"capture", "alignment", "judge", "join"},
+    "lockstep": {"capture", "alignment", "judge", "weights", "join"},
     "randomness": {"capture", "alignment", "judge", "weights", "report", "join", "lockstep"},
     "steps": {"capture", "alignment", "judge", "weights", "join", "noise", "lockstep", "randomness"},
     "rehearsal": {"capture", "alignment", "judge", "weights", "join", "steps"},

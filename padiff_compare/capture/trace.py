@@ -6,7 +6,7 @@ import dataclasses
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import NamedTuple, Optional
+from typing import NamedTuple, Optional, Union
 
 from padiff_rpc.records import record
 from padiff_rpc.v1.records import CallEvent, Slot
@@ -27,6 +27,11 @@ class Origin(NamedTuple):
     moment: CallMoment
     slot: str
     own_gradient: bool = False
+
+
+# What the reference shows: a tensor, by where it is first seen; or the gradient of a parameter, or of several
+# that make one of the candidate's, by their names (see `Counterparts.reference_name`).
+TensorKey = Union[Origin, str]
 
 
 @record

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import dataclasses
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
-from typing import Any, Optional, Protocol
+from typing import Any, Optional
 
 from padiff_compare.alignment.plan import Plan
 from padiff_compare.alignment.slots import SlotPair
@@ -22,7 +22,7 @@ from padiff_compare.capture.store import TensorStore
 from padiff_compare.capture.trace import Origin, Trace, Traces, own_gradients
 from padiff_compare.join.calls import CallPair, CallPairs, JoinedCalls
 from padiff_compare.join.foreseen import Expectations
-from padiff_compare.join.pairs import Half, PairTable, Ready
+from padiff_compare.join.pairs import Half, Keeper, PairTable, Ready
 from padiff_compare.join.parameter_gradients import ParameterGradients
 from padiff_compare.join.precision import Precision
 from padiff_compare.join.targets import Targets
@@ -30,7 +30,7 @@ from padiff_compare.judge.interim import Reals
 from padiff_compare.judge.measured import Aspect, ShownAt
 from padiff_compare.weights.weight_pair import WeightPair, WeightPlan, full_name
 from padiff_rpc.records import record
-from padiff_rpc.tensors import COMPLEX, FLOATING, HostTensor
+from padiff_rpc.tensors import COMPLEX, FLOATING
 from padiff_rpc.v1.records import CallEvent, Reason, Slot
 from padiff_rpc.v1.words import CallMoment, CaptureKind, Cause, DType, Phase, Side
 
@@ -63,18 +63,6 @@ class PassPlan:
     weights: WeightPlan
     expectations: Optional[Expectations] = None
     offsets: Mapping[str, Mapping[str, Reals]] = dataclasses.field(default_factory=dict)
-
-
-class Keeper(Protocol):
-    """Who needs tensors of the reference besides the pairs: what sends them to the candidate."""
-
-    def wants(self, origin: Origin, *, gradient: bool) -> bool:
-        """Whether it needs the tensor that was first seen there, or its gradient."""
-
-    def arrived(
-        self, origin: Origin, tensor: HostTensor, let_go: Callable[[], None], *, gradient: bool
-    ) -> None:
-        """Takes a tensor that it wants; calls `let_go` once when it is done with it."""
 
 
 class StepCaptures:
@@ -119,9 +107,7 @@ class StepCaptures:
         self.losses: PairTable[str] = PairTable(_LOST, store, ready)
         self.losses.expect(LOSSES)
         self.targets = Targets(store, ready)
-        self._parameter_gradients = ParameterGradients(
-            self.compared_parameters, store, ready, self.made_parameters
-        )
+        self._parameter_gradients = ParameterGradients(self.weights, store, ready, keeper)
         self.parameter_gradients = self._parameter_gradients.table
 
     @property
@@ -236,13 +222,11 @@ class StepCaptures:
     def _take(
         self, table: PairTable[int], side: Side, number: int, half: Half, partners: Optional[int]
     ) -> None:
-        origin, gradient = self._origins[side].get(number), table is self.gradients
-        keeper = self._keeper if side is Side.REFERENCE else None
-        if keeper is None or origin is None or not keeper.wants(origin, gradient=gradient):
+        origin = self._origins[side].get(number)
+        if side is Side.CANDIDATE or origin is None:
             table.arrive(side, number, half, partners)
-            return
-        table.arrive(side, number, half, partners, held=True)
-        keeper.arrived(origin, half.tensors[0], lambda: table.let_go(side, number), gradient=gradient)
+        else:
+            table.arrive_for(self._keeper, origin, number, half, partners)
 
     def _partners(self, side: Side, capture: Announced) -> Optional[int]:
         """Returns in how many pairs a capture will be; None when that is not known."""

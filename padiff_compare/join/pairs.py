@@ -6,11 +6,13 @@ import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Generic, Optional
+from functools import partial
+from typing import Any, Generic, Optional, Protocol
 
 from padiff_compare.capture.sides import SIDES, K, TensorPair
 from padiff_compare.capture.store import TensorStore
-from padiff_compare.judge.evidence import Measured
+from padiff_compare.capture.trace import TensorKey
+from padiff_compare.judge.evidence import GRADIENTS, Measured
 from padiff_compare.judge.measured import Aspect
 from padiff_compare.layout_rules import IDENTITY, Rule
 from padiff_rpc.records import record
@@ -47,6 +49,18 @@ class _Entry:
     in_work: int = 0
     held: bool = False
     gone: bool = False
+
+
+class Keeper(Protocol):
+    """Who needs tensors of the reference besides the pairs: what sends them to the candidate."""
+
+    def wants(self, key: TensorKey, *, gradient: bool) -> bool:
+        """Whether it needs that tensor, or its gradient."""
+
+    def arrived(
+        self, key: TensorKey, tensors: tuple[HostTensor, ...], let_go: Callable[[], None], *, gradient: bool
+    ) -> None:
+        """Takes what it wants; calls `let_go` once when it is done with it."""
 
 
 class PairTable(Generic[K]):
@@ -110,6 +124,17 @@ class PairTable(Generic[K]):
             entry.half, entry.partners_left, entry.held = half, partners, held
             complete = self._complete(self._pairs_of[side][key])
         self._announce(complete)
+
+    def arrive_for(
+        self, keeper: Optional[Keeper], source: TensorKey, key: K, half: Half, partners: Optional[int]
+    ) -> None:
+        """Takes a half of the reference, as `arrive`; hands it to the keeper too, where that wants it."""
+        gradient = self._aspect.kind in GRADIENTS
+        is_wanted = keeper is not None and keeper.wants(source, gradient=gradient)
+        self.arrive(Side.REFERENCE, key, half, partners, held=is_wanted)
+        if keeper is not None and is_wanted:
+            let_go = partial(self.let_go, Side.REFERENCE, key)
+            keeper.arrived(source, half.tensors, let_go, gradient=gradient)
 
     def let_go(self, side: Side, key: K) -> None:
         """Says that a half that was held is needed by its pairs alone."""

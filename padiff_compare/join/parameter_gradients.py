@@ -5,15 +5,14 @@ from __future__ import annotations
 import dataclasses
 import threading
 from collections import Counter, defaultdict
-from collections.abc import Sequence
 from typing import Optional
 
 from padiff_compare.capture.sides import SIDES
 from padiff_compare.capture.store import TensorStore
-from padiff_compare.join.pairs import Half, PairTable, Ready
+from padiff_compare.join.pairs import Half, Keeper, PairTable, Ready
 from padiff_compare.judge.measure import is_zero
 from padiff_compare.judge.measured import Aspect
-from padiff_compare.weights.weight_pair import MadeWeight, WeightPair
+from padiff_compare.weights.weight_pair import WeightPlan
 from padiff_rpc.tensors import HostTensor
 from padiff_rpc.v1.words import CaptureKind, Phase, Side
 
@@ -27,12 +26,14 @@ class ParameterGradients:
 
     def __init__(
         self,
-        pairs: Sequence[WeightPair],
+        weights: WeightPlan,
         store: TensorStore,
         ready: Ready,
-        made: Sequence[MadeWeight] = (),
+        keeper: Optional[Keeper] = None,
     ) -> None:
-        """`made`: parameters of whose gradients only the presence is asked for."""
+        """`keeper` gets the reference's gradients that it wants, by the keys of the table."""
+        pairs, made = weights.trained, weights.made
+        self._keeper = keeper
         self._watched = {
             Side.REFERENCE: {owned.name for one in made for owned in one.references},
             Side.CANDIDATE: {one.candidate.name for one in made},
@@ -75,9 +76,16 @@ class ParameterGradients:
             with self._lock:
                 whole = group.add(name, own)
             if whole is not None:
-                self.table.arrive(side, group.key, whole, self._partners[side][group.key])
+                self._arrive(side, group.key, whole)
         if alone:
-            self.table.arrive(side, name, half, alone)
+            self._arrive(side, name, half)
+
+    def _arrive(self, side: Side, key: str, half: Half) -> None:
+        partners = self._partners[side][key]
+        if side is Side.REFERENCE:
+            self.table.arrive_for(self._keeper, key, key, half, partners)
+        else:
+            self.table.arrive(side, key, half, partners)
 
     def presence(self, side: Side, name: str) -> Optional[bool]:
         """Returns whether a gradient that only has to be there is not zero; None: none came."""

@@ -184,6 +184,7 @@ class StepLengths:
         self._last: dict[Name, _Sketch] = {}
         self._lengths: dict[Name, float] = {}
         self._rms: dict[Name, float] = {}
+        self._latest_rms: dict[Name, float] = {}
 
     def note(self, name: Name, value: HostTensor) -> None:
         """Takes in a parameter's present value."""
@@ -199,6 +200,11 @@ class StepLengths:
         step = step if math.isfinite(step) else 0.0
         self._lengths[name] = self._lengths.get(name, 0.0) + step
         self._rms[name] = self._lengths[name] / math.sqrt(value.array.size)
+        self._latest_rms[name] = step / math.sqrt(value.array.size)
+
+    def latest_rms(self, name: Name) -> Optional[float]:
+        """Returns how far (root mean square) the latest step moved a parameter; None while there was none."""
+        return self._latest_rms.get(name)
 
     def of(self, name: Name) -> Optional[float]:
         """Returns the sum of the norms of a parameter's steps; None while there was no step."""

@@ -45,6 +45,10 @@ _LOCAL_GRADIENT_EPSILONS = 160.0
 # A weight decay of 0.02 for 0.01 at lr 1e-2 makes 1.0e-4 in a step, lr 1.02e-3 for 1e-3 makes 1e-4 to 2e-2.
 _STEPPED = {DType.FLOAT16: 2e-3, DType.BFLOAT16: 2e-2, DType.FLOAT32: 5e-5, DType.FLOAT64: 1e-8}
 
+# In lockstep both optimizers step from one state, with one gradient: a share of the step, on top of rounding.
+# Settings that one framework keeps in float32 change Adam's step by up to 1e-5.
+_LOCAL_STEP_SHARE = 1e-4
+
 # Buffers after a step; elementwise. Torch keeps the unbiased variance in running_var, Paddle the biased
 # one: momentum / (n - 1) apart at each step, 1e-3 for 100 values a channel. Another momentum makes 0.1.
 _BUFFER = {DType.FLOAT16: 3e-2, DType.BFLOAT16: 2e-1, DType.FLOAT32: 1e-2, DType.FLOAT64: 1e-2}
@@ -98,6 +102,30 @@ class Tolerances:
             rtol=bound,
             relative_l2=bound if by_norm else 0.0,
             source=ToleranceSource.DEFAULT,
+        )
+
+
+class StepTolerances(Tolerances):
+    """Bounds of one parameter behind an optimizer's step in lockstep: rounding, and a share of the step."""
+
+    def __init__(self, options: Options, step_rms: float) -> None:
+        """`step_rms`: how far (root mean square) the step moved the reference's."""
+        super().__init__(options, in_lockstep=True)
+        self._step_rms = step_rms
+        self._is_strict = options.compare_mode is CompareMode.STRICT
+
+    def tolerance(self, phase: Phase, kind: CaptureKind, dtype: DType, magnitude: Magnitude) -> Tolerance:
+        general = super().tolerance(phase, kind, dtype, magnitude)
+        if general.source is ToleranceSource.USER or dtype not in FLOATING | COMPLEX:
+            return general
+        share = self._step_rms / magnitude.rms if magnitude.rms else 0.0
+        stepped = _LOCAL_EPSILONS * spacing(dtype) + _LOCAL_STEP_SHARE * share
+        bound = min(_STEPPED[_PRECISION.get(dtype, dtype)], stepped)
+        return dataclasses.replace(
+            general,
+            atol=bound * magnitude.rms,
+            rtol=bound,
+            relative_l2=bound if self._is_strict else 0.0,
         )
 
 

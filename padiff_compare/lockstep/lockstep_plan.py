@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
 from typing import Optional
 
 from padiff_compare.alignment.slots import Meeting, SlotPair
-from padiff_compare.capture.trace import Origin
+from padiff_compare.capture.trace import Origin, TensorKey
 from padiff_compare.join.calls import JoinedCalls
 from padiff_compare.layout_rules import IDENTITY
+from padiff_compare.weights.weight_pair import WeightPair
 from padiff_rpc.records import record
 from padiff_rpc.v1.records import OverridePlace, OverrideTicket, TensorSpec
-from padiff_rpc.v1.words import Side
+from padiff_rpc.v1.words import CallMoment, Side
 
 # Whether the candidate keeps its own value of a tensor, and its own gradient.
 Keeps = Callable[[SlotPair], tuple[bool, bool]]
@@ -22,17 +24,17 @@ class LockstepPlan:
     """What lockstep will override, as the traces have it.
 
     Attributes:
-        places: in the candidate's order of execution.
+        places: in the candidate's order of execution; parameters behind all calls.
         specs: of the candidate's tensors in these places.
         meetings: how values and gradients are brought from the reference's layout to these places.
-        labels: where a tensor of the reference is first seen -> its number in `places`.
+        labels: what the reference shows -> its number in `places`.
         gradients: the numbers, likewise, of what the places get their gradients from.
     """
 
     places: tuple[OverridePlace, ...]
     specs: tuple[TensorSpec, ...]
     meetings: tuple[tuple[Meeting, Optional[Meeting]], ...]
-    labels: Mapping[Origin, int]
+    labels: Mapping[TensorKey, int]
     gradients: tuple[int, ...]
 
     def label(self, ticket: OverrideTicket) -> int:
@@ -98,6 +100,35 @@ def plan_lockstep(joined: JoinedCalls, keeps: Optional[Keeps] = None) -> Lockste
         meetings=tuple(meetings),
         labels={origin: number for number, origin in joined.recorded[Side.REFERENCE].origins()},
         gradients=tuple(gradients),
+    )
+
+
+def with_parameters(plan: LockstepPlan, pairs: Sequence[WeightPair]) -> LockstepPlan:
+    """Returns the plan of a pass whose optimizer steps with the reference's gradients of these parameters."""
+    labels = dict(plan.labels)
+    for pair in pairs:
+        labels.setdefault(pair.reference_name, len(labels) + 1)
+    numbers = tuple(labels[pair.reference_name] for pair in pairs)
+    places = (
+        OverridePlace(
+            moment=CallMoment.EXIT,
+            path=pair.candidate.path,
+            call=0,
+            slot=pair.candidate.weight.name,
+            tensor=number,
+            keeps_value=True,
+            parameter=True,
+        )
+        for pair, number in zip(pairs, numbers)
+    )
+    meetings = ((Meeting(), Meeting(reference=pair.rule)) for pair in pairs)
+    return dataclasses.replace(
+        plan,
+        places=(*plan.places, *places),
+        specs=(*plan.specs, *(pair.candidate.weight.spec for pair in pairs)),
+        meetings=(*plan.meetings, *meetings),
+        labels=labels,
+        gradients=(*plan.gradients, *numbers),
     )
 
 

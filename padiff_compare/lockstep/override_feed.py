@@ -10,13 +10,13 @@ from typing import Optional, Protocol
 import numpy as np
 
 from padiff_compare.alignment.slots import Meeting
-from padiff_compare.capture.trace import Origin
+from padiff_compare.capture.trace import TensorKey
 from padiff_compare.layout_rules import IDENTITY
 from padiff_compare.lockstep.lockstep_plan import LockstepPlan
 from padiff_rpc.errors import ProtocolError
 from padiff_rpc.records import record
 from padiff_rpc.tensors import FLOATING, HostTensor, cast, epsilon, widen
-from padiff_rpc.v1.records import Note, NotOverridden, OverrideTicket, Reason
+from padiff_rpc.v1.records import Note, NotOverridden, OverridePlace, OverrideTicket, Reason
 from padiff_rpc.v1.words import DType, NoteKind, Pass, Phase
 
 # Bytes on their way to the candidate, or waiting there, that it did not ask for.
@@ -48,9 +48,9 @@ class InputNoise:
 
 @record
 class _Kept:
-    """A tensor of the reference that is kept for its places; `let_go` gives it back."""
+    """A tensor of the reference, or several that make one, kept for its places; `let_go` gives it back."""
 
-    tensor: HostTensor
+    tensors: tuple[HostTensor, ...]
     let_go: Callable[[], None]
 
 
@@ -85,7 +85,7 @@ class OverrideFeed:
         ]
         backward = [
             OverrideTicket(place=index, gradient=True)
-            for index, place in reversed(places)
+            for index, place in sorted(places, key=_in_backward)
             if gradients and (place.pushed or place.own_gradient) and not place.keeps_gradient
         ]
         # An ordered set: what is still to be pushed.
@@ -118,17 +118,17 @@ class OverrideFeed:
         with self._lock:
             self._outlet = None
 
-    def wants(self, origin: Origin, *, gradient: bool) -> bool:
-        """Whether the tensor of the reference that was first seen there (or its gradient) will be sent."""
-        label = self._plan.labels.get(origin)
+    def wants(self, key: TensorKey, *, gradient: bool) -> bool:
+        """Whether that tensor of the reference (or its gradient) will be sent."""
+        label = self._plan.labels.get(key)
         return label is not None and self._pushes[gradient][label] > 0
 
     def arrived(
-        self, origin: Origin, tensor: HostTensor, let_go: Callable[[], None], *, gradient: bool
+        self, key: TensorKey, tensors: tuple[HostTensor, ...], let_go: Callable[[], None], *, gradient: bool
     ) -> None:
-        """Takes a tensor that `wants` asked for; calls `let_go` once when it was sent everywhere."""
+        """Takes what `wants` asked for; calls `let_go` once when it was sent everywhere."""
         with self._lock:
-            self._kept[self._plan.labels[origin], gradient] = _Kept(tensor=tensor, let_go=let_go)
+            self._kept[self._plan.labels[key], gradient] = _Kept(tensors=tensors, let_go=let_go)
             self._send()
 
     def reference_ended(self) -> None:
@@ -200,16 +200,17 @@ class OverrideFeed:
             kept = self._kept_for(ticket)
             if kept is None:
                 continue
-            if self._in_flight > 0 and self._in_flight + kept.tensor.byte_count > self._window_bytes:
+            byte_count = sum(tensor.byte_count for tensor in kept.tensors)
+            if self._in_flight > 0 and self._in_flight + byte_count > self._window_bytes:
                 return
             self._push(outlet, ticket)
 
     @staticmethod
-    def _laid_out(tensor: HostTensor, meeting: Optional[Meeting]) -> HostTensor:
+    def _laid_out(tensors: tuple[HostTensor, ...], meeting: Optional[Meeting]) -> HostTensor:
         """Returns the tensor in the candidate's layout; one whose shape is not the trace's, as it is."""
         rule = meeting.reference if meeting is not None else IDENTITY
-        fits = rule.shape_or_none(tensor.spec.shape) is not None
-        return rule.apply(tensor) if fits else tensor
+        fits = rule.shape_or_none(*(tensor.spec.shape for tensor in tensors)) is not None
+        return rule.apply(*tensors) if fits else tensors[0]
 
     def _kept_for(self, ticket: OverrideTicket) -> Optional[_Kept]:
         return self._kept.get((self._plan.label(ticket), ticket.gradient))
@@ -232,16 +233,22 @@ class OverrideFeed:
                 let_go = kept.let_go
         self._wanted.pop(ticket, None)
         spec = self._plan.specs[ticket.place]
-        tensor = self._laid_out(kept.tensor, self._plan.meetings[ticket.place][ticket.gradient])
+        tensor = self._laid_out(kept.tensors, self._plan.meetings[ticket.place][ticket.gradient])
         if tensor.dtype is not spec.dtype and {tensor.dtype, spec.dtype} <= FLOATING:
             tensor = cast(tensor, spec.dtype)
         if self._noise is not None and tensor.dtype in FLOATING:
-            relative = self._noise.epsilons * epsilon(kept.tensor.dtype)
+            relative = self._noise.epsilons * epsilon(kept.tensors[0].dtype)
             tensor = _noisy(tensor, relative, (self._noise.draw, label, ticket.gradient))
         self._sent.add(ticket)
         self._in_flight += tensor.byte_count
         self.traffic[Phase.BACKWARD if ticket.gradient else Phase.FORWARD] += tensor.byte_count
         outlet.override(ticket, tensor, let_go)
+
+
+def _in_backward(numbered: tuple[int, OverridePlace]) -> tuple[bool, int]:
+    """Returns the key by which places come in backward: calls from the last one, then parameters."""
+    index, place = numbered
+    return place.parameter, index if place.parameter else -index
 
 
 def _noisy(tensor: HostTensor, relative: float, seed: tuple[int, int, bool]) -> HostTensor:

@@ -12,7 +12,7 @@ from padiff_compare.capture.sides import SIDES
 from padiff_compare.capture.trace import Traces
 from padiff_compare.join.foreseen import Expectations, own_inputs, with_own_gradients
 from padiff_compare.judge.interim_history import GradientHistory
-from padiff_compare.lockstep.lockstep_plan import plan_overrides
+from padiff_compare.lockstep.lockstep_plan import plan_overrides, with_parameters
 from padiff_compare.randomness.random_decisions import RandomDecisions
 from padiff_compare.run import Run
 from padiff_compare.source_pair import SourcePair
@@ -106,14 +106,14 @@ class Steps:
             return
         if self._run.settings.backward:
             foreseen = with_own_gradients(foreseen)
-        self._foreseen = Foreseen(
-            joined=foreseen,
-            expectations=Expectations(foreseen),
-            overrides={
-                kind: plan_overrides(foreseen, self._decisions.keeps, in_lockstep=kind is Pass.LOCKSTEP)
-                for kind in self._run.settings.passes
-            },
-        )
+        overrides = {
+            kind: plan_overrides(foreseen, self._decisions.keeps, in_lockstep=kind is Pass.LOCKSTEP)
+            for kind in self._run.settings.passes
+        }
+        judged = overrides.get(Pass.LOCKSTEP)
+        if judged is not None and self._run.settings.optimize:
+            overrides[Pass.LOCKSTEP] = with_parameters(judged, self._aligned.weight_plan.trained)
+        self._foreseen = Foreseen(joined=foreseen, expectations=Expectations(foreseen), overrides=overrides)
         source, run = self._sources.sides[Side.REFERENCE], self._run
         if Pass.LOCKSTEP in self._run.settings.passes and can_have_gold(run.options, source):
             weights = self._aligned.weight_plan

@@ -269,11 +269,16 @@ class StepRows:
             )
             if row is None:
                 continue
-            self._history.note(pair.candidate_name, row, floor)
-            measured = table.measured(pair.names)
-            if measured is not None:
-                self._history.note_elements(pair.candidate_name, measured, floor)
+            if not self._is_lockstep:  # there optimizers step with the reference's gradients
+                self._note_gradient(pair, row, floor)
             yield row
+
+    def _note_gradient(self, pair: WeightPair, row: Row, floor: float) -> None:
+        """Lets the history learn of a gradient that an optimizer steps with."""
+        self._history.note(pair.candidate_name, row, floor)
+        measured = self._captures.parameter_gradients.measured(pair.names)
+        if measured is not None:
+            self._history.note_elements(pair.candidate_name, measured, floor)
 
     def _presence(self) -> Iterator[Row]:
         """Yields a row for each parameter of whose gradient only the presence can be judged."""

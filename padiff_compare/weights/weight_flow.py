@@ -24,7 +24,7 @@ from padiff_compare.judge.judged_row import (
 )
 from padiff_compare.judge.measure import measure
 from padiff_compare.judge.measured import Aspect, Probe, measure_pair, probed
-from padiff_compare.judge.tolerances import Explained, Tolerances
+from padiff_compare.judge.tolerances import Explained, StepTolerances, Tolerances
 from padiff_compare.model_index import Models
 from padiff_compare.weights.conventions import RunningVariances, rounding_of_statistics
 from padiff_compare.weights.element_map import function_step
@@ -189,18 +189,23 @@ class WeightFlow:
     ) -> Measured:
         """Measures a pair, the reference's in the candidate's layout, and brought to its conventions."""
         history, in_lockstep = reading.history, reading.in_lockstep
+        name = pair.reference_name, pair.candidate_name
         if pair.kind is WeightKind.PARAMETER:
-            self._steps.note((pair.reference_name, pair.candidate_name), reference)
-        length = self._steps.of((pair.reference_name, pair.candidate_name))
+            self._steps.note(name, reference)
+        length, step_rms = self._steps.of(name), self._steps.latest_rms(name)
         self._variances.seen(pair, reading.step, reference, candidate)
         converted = self._variances.converted(pair, reference, reading.traces, in_lockstep=in_lockstep)
         reference = reference if converted is None else converted.value
-        is_exact = in_lockstep and _is_exact(pair, is_converted=converted is not None)
+        tolerances = self._tolerances
+        if in_lockstep and _is_exact(pair, is_converted=converted is not None):
+            tolerances = self._local_tolerances
+        elif in_lockstep and pair.kind is WeightKind.PARAMETER and step_rms is not None:
+            tolerances = StepTolerances(self._options, step_rms)
         aspect = Aspect(phase=reading.phase, kind=_KINDS[pair.kind], shown=pair.shown())
         measured = partial(
             self._measured,
             aspect,
-            tolerances=self._local_tolerances if is_exact else self._tolerances,
+            tolerances=tolerances,
             just_copied=reading.just_copied,
             explained=history.explained(pair.candidate_name, length),
         )

@@ -462,6 +462,8 @@ class OverridePlace:
             sake of the other.
         own_gradient: An input of StepStart.own_gradients: its gradient is the call's own, and
             needed whatever value the tensor has already.
+        parameter: No place of a call, but the gradient of the layer's parameter of that name,
+            which an optimizer steps with.
     """
 
     moment: CallMoment
@@ -473,6 +475,7 @@ class OverridePlace:
     keeps_value: bool = False
     keeps_gradient: bool = False
     own_gradient: bool = False
+    parameter: bool = False
 
 
 @record

@@ -439,7 +439,7 @@ class OverrideBegins(_message.Message):
     def __init__(self, ticket: _Optional[_Union[OverrideTicket, _Mapping]] = ..., header: _Optional[_Union[_tensors_pb2.TensorHeader, _Mapping]] = ...) -> None: ...
 
 class OverridePlace(_message.Message):
-    __slots__ = ("moment", "path", "call", "slot", "tensor", "pushed", "keeps_value", "keeps_gradient", "own_gradient")
+    __slots__ = ("moment", "path", "call", "slot", "tensor", "pushed", "keeps_value", "keeps_gradient", "own_gradient", "parameter")
     MOMENT_FIELD_NUMBER: _ClassVar[int]
     PATH_FIELD_NUMBER: _ClassVar[int]
     CALL_FIELD_NUMBER: _ClassVar[int]
@@ -449,6 +449,7 @@ class OverridePlace(_message.Message):
     KEEPS_VALUE_FIELD_NUMBER: _ClassVar[int]
     KEEPS_GRADIENT_FIELD_NUMBER: _ClassVar[int]
     OWN_GRADIENT_FIELD_NUMBER: _ClassVar[int]
+    PARAMETER_FIELD_NUMBER: _ClassVar[int]
     moment: _models_pb2.CallMoment
     path: str
     call: int
@@ -458,7 +459,8 @@ class OverridePlace(_message.Message):
     keeps_value: bool
     keeps_gradient: bool
     own_gradient: bool
-    def __init__(self, moment: _Optional[_Union[_models_pb2.CallMoment, str]] = ..., path: _Optional[str] = ..., call: _Optional[int] = ..., slot: _Optional[str] = ..., tensor: _Optional[int] = ..., pushed: bool = ..., keeps_value: bool = ..., keeps_gradient: bool = ..., own_gradient: bool = ...) -> None: ...
+    parameter: bool
+    def __init__(self, moment: _Optional[_Union[_models_pb2.CallMoment, str]] = ..., path: _Optional[str] = ..., call: _Optional[int] = ..., slot: _Optional[str] = ..., tensor: _Optional[int] = ..., pushed: bool = ..., keeps_value: bool = ..., keeps_gradient: bool = ..., own_gradient: bool = ..., parameter: bool = ...) -> None: ...
 
 class CallInput(_message.Message):
     __slots__ = ("path", "call", "slot")

@@ -98,9 +98,7 @@ def test_named_decisions_are_not_judged_and_the_comparison_goes_on_behind_them(s
         }
     }
     assert "dropout in drop#0 (reference), drop#0 (candidate): left to the frameworks" in str(report)
-    unjudged = [
-        row for row in report.rows if reason(row) == NOT_SHARED and row.pass_kind is Pass.LOCKSTEP
-    ]
+    unjudged = [row for row in report.rows if reason(row) == NOT_SHARED and row.pass_kind is Pass.LOCKSTEP]
     assert f"so {len(unjudged)} tensors were not compared" in str(report)
     assert not report.summary.in_lockstep
 

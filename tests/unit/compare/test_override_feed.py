@@ -84,7 +84,7 @@ def feed(outlet):
 
 def bring(feed, ticket, let_go):
     tensor = HostTensor.from_array(np.zeros(4, np.float32))
-    feed.arrived(ORIGINS[ticket], tensor, lambda: let_go.append(ticket), gradient=False)
+    feed.arrived(ORIGINS[ticket], (tensor,), lambda: let_go.append(ticket), gradient=False)
 
 
 def test_each_tensor_is_pushed_where_it_first_belongs():
@@ -163,7 +163,7 @@ def test_gradients_follow_in_reverse(outlet, let_go):
     tensor = HostTensor.from_array(np.zeros(4, np.float32))
     assert feed.wants(ORIGINS[OF_A], gradient=True)
     for ticket in (OF_B, OF_A):
-        feed.arrived(ORIGINS[ticket], tensor, lambda: None, gradient=True)
+        feed.arrived(ORIGINS[ticket], (tensor,), lambda: None, gradient=True)
     assert outlet.sent == [OverrideTicket(place=4, gradient=True), OverrideTicket(place=2, gradient=True)]
 
 
@@ -186,8 +186,8 @@ def test_what_a_place_keeps_is_not_sent(outlet):
     }
     assert wanted == {FIRST: (False, False), OF_A: (False, True), OF_B: (True, False)}
     tensor = HostTensor.from_array(np.zeros(4, np.float32))
-    feed.arrived(ORIGINS[OF_B], tensor, lambda: None, gradient=False)
-    feed.arrived(ORIGINS[OF_A], tensor, lambda: None, gradient=True)
+    feed.arrived(ORIGINS[OF_B], (tensor,), lambda: None, gradient=False)
+    feed.arrived(ORIGINS[OF_A], (tensor,), lambda: None, gradient=True)
     assert outlet.sent == [OverrideTicket(place=2), OverrideTicket(place=0, gradient=True)]
 
 
@@ -196,7 +196,9 @@ def test_a_half_is_cast_to_the_candidates_dtype(outlet):
     got = []
     outlet.override = lambda ticket, tensor, sent: got.append(tensor.dtype)
     feed.open(outlet)
-    feed.arrived(ORIGINS[FIRST], HostTensor.from_array(np.zeros(4, np.float16)), lambda: None, gradient=False)
+    feed.arrived(
+        ORIGINS[FIRST], (HostTensor.from_array(np.zeros(4, np.float16)),), lambda: None, gradient=False
+    )
     assert got == [DType.FLOAT32]
 
 

@@ -8,7 +8,7 @@ from padiff_compare.capture.store import TensorStore
 from padiff_compare.join.pairs import Half
 from padiff_compare.join.parameter_gradients import ParameterGradients
 from padiff_compare.layout_rules import STACK
-from padiff_compare.weights.weight_pair import OwnedWeight, WeightPair
+from padiff_compare.weights.weight_pair import OwnedWeight, WeightPair, WeightPlan
 from padiff_rpc.tensors import HostTensor
 from padiff_rpc.v1.records import TensorSpec, Weight
 from padiff_rpc.v1.words import DType, Side, WeightKind
@@ -36,7 +36,7 @@ def gradients(store):
         candidate=owned("packed"),
         rule=STACK,
     )
-    return ParameterGradients([pair], store, lambda *_: None)
+    return ParameterGradients(WeightPlan(pairs=(pair,)), store, lambda *_: None)
 
 
 def send(gradients, store, name):

@@ -32,7 +32,7 @@ def to_json(report: Report) -> str:
         },
         "notes": list(report.notes),
         "note_records": _plain(report.summary.notes),
-        "rows": _plain(report.rows),
+        "rows": _plain(report.all_rows),
     }
     if divergence is not None:
         content["first_divergence"]["text"] = str(divergence)

@@ -65,6 +65,18 @@ def places(rows: Iterable[Row]) -> tuple[PlaceErrors, ...]:
     )
 
 
+def judged(rows: Sequence[Row]) -> tuple[Row, ...]:
+    """Returns the rows without those of a free run that a row of the same place in lockstep stands for."""
+    local = {(row.step, row.twin) for row in rows if row.twin and row.pass_kind is Pass.LOCKSTEP}
+    return tuple(
+        row
+        for row in rows
+        if row.pass_kind is Pass.LOCKSTEP
+        or (row.step, row.twin) not in local
+        or (row.counts and row.verdict in wording.FAILING)
+    )
+
+
 def summary(found: Sequence[PlaceErrors]) -> list[str]:
     """Returns lines for a terminal: the verdict in words, the faults, the worst of each phase else."""
     if not found:

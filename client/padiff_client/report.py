@@ -54,10 +54,18 @@ class Report:
 
     def __init__(self, summary: ReportSummary, rows: Iterable[Row] = ()) -> None:
         self.summary = summary
-        self.rows: tuple[Row, ...] = tuple(rows)
+        self.all_rows: tuple[Row, ...] = tuple(rows)
 
     def __bool__(self) -> bool:
         return self.summary.passed and not self.troubles and not self.failures
+
+    @cached_property
+    def rows(self) -> tuple[Row, ...]:
+        """What was judged, one row for each place and step: on the reference's own values where that ran.
+
+        Of the free run beside it, only what fails by itself is here; `all_rows` holds every row.
+        """
+        return places.judged(self.all_rows)
 
     @property
     def exit_code(self) -> int:
@@ -83,11 +91,11 @@ class Report:
 
     @cached_property
     def places(self) -> tuple[PlaceErrors, ...]:
-        """With `local_error`, the accumulated and the local error of each place, and which it is a case of.
+        """The accumulated and the local error of each place, and which it is a case of.
 
         Empty for a report of one pass a step.
         """
-        return places.places(self.rows)
+        return places.places(self.all_rows)
 
     @property
     def reasons(self) -> tuple[str, ...]:

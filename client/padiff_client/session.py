@@ -59,7 +59,7 @@ class Session:
             return report
         ended = self.household.obituaries(_EXIT_SECONDS)
         notes = (Note(kind=NoteKind.MESSAGE, names=(text,)) for text in ended)
-        return Report(replace(report.summary, notes=(*report.summary.notes, *notes)), report.rows)
+        return Report(replace(report.summary, notes=(*report.summary.notes, *notes)), report.all_rows)
 
 
 def check_whereabouts(candidate: Contestant, reference: Contestant, server: Optional[Server]) -> None:

@@ -225,7 +225,7 @@ def test_each_local_step_starts_from_the_references_state(compare: Compare) -> N
     for kind in (Pass.LOCKSTEP, Pass.FREE):
         state = [
             row
-            for row in report.rows
+            for row in report.all_rows
             if row.kind is CaptureKind.OPTIMIZER_STATE and row.pass_kind is kind and row.step == 3
         ]
         assert len(state) == 2 + 2 * len(PARAMETERS)

@@ -49,7 +49,7 @@ def test_is_a_unit_with_its_weights_and_gradients_on_either_side(
     assert report, str(report)
     assert note(side, what) in report.notes
     assert not report.unmatched
-    gradients = [row for row in report.rows if row.kind is CaptureKind.PARAMETER_GRADIENT]
+    gradients = [row for row in report.all_rows if row.kind is CaptureKind.PARAMETER_GRADIENT]
     steps = 1 if options.get("single_step") else 2
     weights = 6 if name == "whole" else 10
     assert len([row for row in gradients if not row.twin or row.pass_kind == "free"]) == weights * steps

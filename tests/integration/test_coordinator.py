@@ -311,8 +311,10 @@ class TestSpecialInitialisers:
         assert [(row.step, row.phase) for row in carried] == [
             (0, Phase.INITIAL_WEIGHTS),
             (0, Phase.INITIAL_WEIGHTS),
-            *[(0, Phase.WEIGHTS)] * 4,
-            *[(1, Phase.WEIGHTS)] * 4,
+            (0, Phase.WEIGHTS),
+            (0, Phase.WEIGHTS),
+            (1, Phase.WEIGHTS),
+            (1, Phase.WEIGHTS),
         ]
 
     def test_fail_where_they_leave_a_weight_out(self, service: Service) -> None:
@@ -440,7 +442,7 @@ def test_a_finished_report_can_be_had_again(service: Service) -> None:
     with open_channel(service.coordinator) as channel:
         caller = Caller(coordinator_pb2_grpc.CoordinatorStub(channel), peer="the coordinator")
         responses = list(caller.GetReport(coordinator_pb2.GetReportRequest(session=report.summary.session)))
-    assert sum(len(response.rows.rows) for response in responses) == len(report.rows)
+    assert sum(len(response.rows.rows) for response in responses) == len(report.all_rows)
     assert responses[-1].summary == to_proto(report.summary)
 
 

@@ -53,7 +53,7 @@ def trained(lockstep: str, make: Any, *sides: dict[str, Any]) -> list[Model]:
 def passes(report: Report) -> dict[int, set[Pass]]:
     """Returns the passes of the rows of each step."""
     found: dict[int, set[Pass]] = {}
-    for row in report.rows:
+    for row in report.all_rows:
         if row.phase is Phase.FORWARD:
             found.setdefault(row.step, set()).add(row.pass_kind)
     return found
@@ -165,7 +165,7 @@ def test_what_the_first_step_left_apart_taints_no_later_one(service: Service) ->
     models = model(one_step, optimizer=SGD, train=True), model(one_step, step=0, optimizer=SGD, train=True)
     report = compare(service, "local_error", *models, steps=3, keep_going=True)
     assert [step.passed for step in report.steps] == [False, True, True], str(report)
-    drifted = [row for row in report.rows if row.step == 1 and row.verdict is Verdict.MISMATCH]
+    drifted = [row for row in report.all_rows if row.step == 1 and row.verdict is Verdict.MISMATCH]
     assert {row.pass_kind for row in drifted} == {Pass.FREE}
 
 

@@ -156,9 +156,6 @@ class TestSpecialInitialisers:
         assert rows == [
             (Phase.INITIAL_WEIGHTS, CaptureKind.PARAMETER, "weight"),
             (Phase.INITIAL_WEIGHTS, CaptureKind.BUFFER, "state"),
-            *[
-                (Phase.GRADIENTS, CaptureKind.PARAMETER_GRADIENT, "weight"),
-                (Phase.WEIGHTS, CaptureKind.BUFFER, "state"),
-            ]
-            * 2,
+            (Phase.GRADIENTS, CaptureKind.PARAMETER_GRADIENT, "weight"),
+            (Phase.WEIGHTS, CaptureKind.BUFFER, "state"),
         ]

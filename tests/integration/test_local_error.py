@@ -53,7 +53,7 @@ def compare(
 def rows(report: Report, pass_kind: Pass, *, step: int = 0, phase: Optional[Phase] = None) -> list[Row]:
     return [
         row
-        for row in report.rows
+        for row in report.all_rows
         if row.twin and row.pass_kind is pass_kind and row.step == step and phase in (None, row.phase)
     ]
 
@@ -70,7 +70,7 @@ def blamed(report: Report) -> list[tuple[str, str, str]]:
     """Path, kind and "between" of every row that fails, in execution order."""
     return [
         (row.candidate.path, row.kind.value, row.between)
-        for row in report.rows
+        for row in report.all_rows
         if row.candidate and fails(row)
     ]
 

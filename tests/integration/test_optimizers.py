@@ -60,7 +60,7 @@ def first(report: Report) -> tuple[Phase, str, str]:
 
 
 def test_equal_optimizers_pass_with_all_state_compared_in_every_step(service: Service) -> None:
-    report = compare(service, own("momentum"), own("momentum"), steps=3, local_error=False)
+    report = compare(service, own("momentum"), own("momentum"), steps=3)
     assert report, str(report)
     for step in range(3):
         assert slots(report, step) == ["learning_rate", *(f"{name}.momentum" for name in PARAMETERS), "step"]
@@ -85,7 +85,7 @@ def test_a_learning_rate_that_differs_is_told_before_and_found_after_the_first_s
 
 
 def test_parameters_of_a_group_with_another_rate_are_named(service: Service) -> None:
-    report = compare(service, own("momentum"), own("faster_in_fc2"), local_error=False)
+    report = compare(service, own("momentum"), own("faster_in_fc2"))
     names = ("fc2.weight", "fc2.bias")
     assert report.optimizer == (
         OptimizerDifference(name="learning_rate", reference="0.1", candidate="0.2", parameters=names),
@@ -157,7 +157,7 @@ def test_conventions_that_matter_are_told_and_fail_nothing(service: Service) -> 
 
 
 def test_state_that_one_class_alone_keeps_is_noted_and_not_compared(service: Service) -> None:
-    report = compare(service, own("momentum"), own("sgd"), local_error=False)
+    report = compare(service, own("momentum"), own("sgd"))
     assert ("momentum", "0.5", "0.0") in [(d.name, d.reference, d.candidate) for d in report.optimizer]
     assert slots(report) == ["learning_rate"]
     assert "not compared: the reference's optimizer keeps momentum, no SGD does" in report.notes
@@ -262,7 +262,7 @@ def test_each_local_step_starts_from_the_references_state(service: Service) -> N
     report = compare(service, own("momentum"), own("forgetful"), steps=4, local_error=True, keep_going=True)
     worst = {
         (row.pass_kind, row.step): row.figures.relative_l2
-        for row in optimizer_rows(report)
+        for row in report.all_rows
         if row.figures and row.reference and row.reference.slot == "weight.momentum"
     }
     assert worst[Pass.LOCKSTEP, 3] < 0.0101, "1% each time, and no more"

@@ -90,7 +90,7 @@ class TestLoaders:
 
     @pytest.mark.parametrize("loader", ["named", "lone"])
     def test_dicts_are_keywords_and_lone_tensors_one_argument(self, service: Service, loader: str) -> None:
-        report = compare(service, model(loader=loader), local_error=False)
+        report = compare(service, model(loader=loader))
         assert report, str(report)
         slot = "x" if loader == "named" else "0"
         assert [row.reference.slot for row in report.rows if row.phase is Phase.INPUTS and row.reference] == [
@@ -170,7 +170,7 @@ class TestAccumulation:
         assert {row.step for row in report.rows if row.phase is Phase.GRADIENTS} == {0, 1, 2, 3}
 
     def test_two_halves_make_the_same_step_as_the_whole_batch(self, service: Service) -> None:
-        whole = compare(service, trained(), steps=2, local_error=False)
+        whole = compare(service, trained(), steps=2)
         halves = compare(service, trained(loader="halves"), steps=4, accumulate=2)
         for kind in (CaptureKind.PARAMETER_GRADIENT, CaptureKind.PARAMETER):
             for step in (0, 1):
@@ -180,7 +180,7 @@ class TestAccumulation:
 
     def test_gradients_add_up(self, service: Service) -> None:
         report = compare(service, trained(loader="halves"), steps=2, accumulate=2)
-        alone = compare(service, trained(loader="halves"), steps=1, local_error=False)
+        alone = compare(service, trained(loader="halves"), steps=1)
         first, second = (means(report, CaptureKind.PARAMETER_GRADIENT, step) for step in (0, 1))
         assert first == pytest.approx([mean / 2 for mean in means(alone, CaptureKind.PARAMETER_GRADIENT, 0)])
         assert first != pytest.approx(second)
@@ -246,7 +246,7 @@ class TestAutocast:
 
 class TestTrainStep:
     def test_it_is_compared_as_the_built_in_step_is(self, service: Service) -> None:
-        built_in = compare(service, trained(), steps=3, local_error=False)
+        built_in = compare(service, trained(), steps=3)
         own = compare(service, stepped(), steps=3)
         assert own, str(own)
         assert [step.loss_reference for step in own.steps] == [step.loss_reference for step in built_in.steps]

@@ -6,11 +6,14 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from padiff_rpc import trees
 from padiff_rpc.errors import ProtocolError
 from padiff_rpc.records import Tree, record
 from padiff_rpc.tensors import HostTensor, widest
 from padiff_rpc.v1.records import PackedBatch
+from padiff_rpc.v1.words import DType
 from padiff_worker.adapter import FrameworkAdapter
 
 # The keys of a batch that says of each part what it is.
@@ -33,11 +36,25 @@ class HostBatch:
     args_name: str = ""
     kwargs_name: str = ""
 
-    def widened(self) -> HostBatch:
-        """Returns the batch with its floating and complex tensors in float64 and complex128."""
-        return dataclasses.replace(
-            self, tensors={number: widest(tensor) for number, tensor in self.tensors.items()}
-        )
+    def widened(self, noise: float = 0.0) -> HostBatch:
+        """Returns the batch with its floating and complex tensors in float64 and complex128.
+
+        `noise`: the share (root mean square) that real values are off by. Whole numbers stay: they are masks,
+        marks and counts.
+        """
+        draws = np.random.default_rng(0)
+        tensors = {number: widest(tensor) for number, tensor in self.tensors.items()}
+        if noise:
+            tensors = {number: _noisy(tensor, noise, draws) for number, tensor in tensors.items()}
+        return dataclasses.replace(self, tensors=tensors)
+
+
+def _noisy(tensor: HostTensor, noise: float, draws: np.random.Generator) -> HostTensor:
+    if tensor.dtype is not DType.FLOAT64:
+        return tensor
+    array = tensor.array.astype(np.float64, copy=False)
+    moved = array * (1.0 + noise * draws.standard_normal(array.shape))
+    return HostTensor(array=np.where(array == np.rint(array), array, moved), dtype=tensor.dtype)
 
 
 @record

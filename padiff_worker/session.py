@@ -6,10 +6,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, Optional
 
+import numpy as np
+
 from padiff_rpc.errors import InvalidRequestError, NotFoundError, StateError
 from padiff_rpc.tensors import HostTensor
-from padiff_rpc.v1.records import Layer, OptimizerEntry
-from padiff_rpc.v1.words import Randomness, WeightKind
+from padiff_rpc.v1.records import Layer, OptimizerEntry, StepNoise
+from padiff_rpc.v1.words import DType, Randomness, WeightKind
 from padiff_worker.adapter import FrameworkAdapter
 from padiff_worker.batches import Arguments, HostBatch, arguments
 from padiff_worker.failures import NOT_THE_USERS, add_note
@@ -148,10 +150,11 @@ class ModelSession:
         kept.put_back()
 
     @contextmanager
-    def in_float64(self) -> Iterator[None]:
+    def in_float64(self, noise: Optional[StepNoise] = None) -> Iterator[None]:
         """Has the model in float64 and in the state that `keep_state` remembered, an optimizer's apart.
 
-        Behind the block all is as it was before, what is remembered too. Raises StateError where nothing was.
+        `noise`: of the weights. Behind the block all is as it was before, what is remembered
+        too. Raises StateError where nothing was.
         """
         if self._kept is None:
             raise StateError("no state was kept; call KeepState first")
@@ -162,9 +165,22 @@ class ModelSession:
             self._is_in_float64, keeps_gradients = True, self._keeps_gradients
             try:
                 with self._adapter.in_float64(self._kept.tensors):
+                    if noise is not None:
+                        self._add_noise(noise)
                     yield
             finally:
                 self._is_in_float64, self._keeps_gradients = False, keeps_gradients
+
+    def _add_noise(self, noise: StepNoise) -> None:
+        weights, draws = self.weights(), np.random.default_rng(0)
+        added = {one.name: one.rms for one in noise.weights}
+        for name in weights:
+            value = self.read_weight(weights, name)
+            if value.dtype is DType.FLOAT64:
+                array = value.array.astype(np.float64, copy=False)
+                size = noise.relative * abs(array) + added.get(name, 0.0)
+                moved = array + size * draws.standard_normal(value.array.shape)
+                self.write_weight(weights, name, HostTensor(array=np.asarray(moved), dtype=value.dtype))
 
     def weights(self) -> Mapping[str, Any]:
         """Returns the parameters and buffers by full name; finding them walks the whole model."""

@@ -84,7 +84,8 @@ class RunningStep:
     def run(self, batch: HostBatch) -> None:
         """Runs the step; ends the outbox in every case."""
         try:
-            with self._session.in_float64() if self._start.in_float64 else nullcontext():
+            noise = self._start.noise
+            with self._session.in_float64(noise) if self._start.in_float64 else nullcontext():
                 self._run(batch)
         except StepCancelled:
             pass
@@ -163,7 +164,9 @@ class RunningStep:
 
     def _batch(self, sent: HostBatch) -> HostBatch:
         batch = self._read_batch() if self._start.batch_from_loader else sent
-        return batch.widened() if self._start.in_float64 else batch
+        if not self._start.in_float64:
+            return batch
+        return batch.widened(self._start.noise.relative if self._start.noise is not None else 0.0)
 
     def _read_batch(self) -> HostBatch:
         read = self._session.read_batch(self._start.step)

@@ -93,6 +93,8 @@ class Divergence:
         """One line: phase, step, what, layer, call and cause."""
         row = self.row
         text = f"{wording.moment_of(row)}, {wording.place_of(row)}"
+        if any(reason.cause is Cause.CARRIED_OVER for reason in row.reasons):
+            text = f"carried over between steps: {text}"
         cause = "not compared" if row.verdict is Verdict.NOT_COMPARED else _CAUSES[self.cause]
         return f"{text}: {cause}"
 

@@ -49,6 +49,10 @@ TEMPLATES: Mapping[Cause, str] = {
     Cause.VARIANCE_CONVENTION: (
         "one side's variance is by n - 1 and the other's by n, {n:.0f} here: compared as the candidate has it"
     ),
+    Cause.CARRIED_OVER: (
+        "carried over from what ran before: each call agrees on the reference's own values, and the free run "
+        "drifts further than the reference's own does"
+    ),
     Cause.OWN_TRAIN_STEP: "a train step runs its own optimizer",
     Cause.GRADIENTS_ADD_UP: "with accumulate, gradients add up from step to step",
     Cause.WORKER_KEEPS_NO_STATE: "the {side}'s worker, of an older version, cannot put a state back",

@@ -7,14 +7,15 @@ on these values. The candidate, which got the same values, is held against it.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
+from itertools import chain
 from typing import Any, Optional
 
 from padiff_compare.alignment.plan import Plan
 from padiff_compare.alignment.slots import SlotPair
 from padiff_compare.capture.held_pass import HeldPass
-from padiff_compare.capture.sides import SIDES, K
+from padiff_compare.capture.sides import SIDES, K, TensorPair
 from padiff_compare.capture.source import Source
 from padiff_compare.capture.store import TensorStore
 from padiff_compare.capture.trace import Trace
@@ -44,8 +45,8 @@ from padiff_compare.weights.weight_pair import OwnedWeight, WeightPair, WeightPl
 from padiff_rpc.errors import CancelledError
 from padiff_rpc.records import record
 from padiff_rpc.tensors import widest_dtype
-from padiff_rpc.v1.records import CallEvent, Note, Options, Reason
-from padiff_rpc.v1.words import Cause, CompareMode, Floor, NoteKind, Pass, Phase, Side, WeightKind
+from padiff_rpc.v1.records import CallEvent, Note, Options, Reason, StepNoise
+from padiff_rpc.v1.words import CallMoment, Cause, CompareMode, Floor, NoteKind, Pass, Phase, Side, WeightKind
 
 # What the rounding of a call's inputs comes to.
 _ROUNDING = InputNoise(epsilons=0.5)
@@ -118,6 +119,20 @@ class OwnErrors:
         return larger_error(*known) if known and len(known) == len(found) else None
 
 
+@record
+class GoldRun:
+    """How the reference runs in float64.
+
+    Attributes:
+        noise: of the values that its calls get.
+        freely: it runs on its own values, from a batch and weights that are off by this much; None: on the
+            values of its float32 pass.
+    """
+
+    noise: Optional[InputNoise] = None
+    freely: Optional[StepNoise] = None
+
+
 class Gold:
     """Runs the reference in float64, where a pass in lockstep leaves questions."""
 
@@ -158,18 +173,46 @@ class Gold:
                 if exceeds(one, its_own):
                     yield one, its_own
 
-    def run(
-        self, start: PassStart, held: HeldPass, again: HeldPass, *, noise: Optional[InputNoise]
-    ) -> Optional[OwnErrors]:
+    def is_adrift(self, captures: StepCaptures) -> bool:
+        """Whether outputs of the root, or the loss, of a free run are further apart than its table allows."""
+        return any(self._adrift(captures))
+
+    def drifts_further(self, captures: StepCaptures, errors: OwnErrors) -> bool:
+        """Whether any of these is so by more than the reference's own free run is from gold, too."""
+        own: dict[PairTable[Any], Mapping[Any, OwnError]]
+        own = {captures.values: errors.values, captures.losses: errors.losses}
+        return any(
+            exceeds(one, _laid_out(own[table][pair.reference], table.rules.get(pair, IDENTITY)))
+            for table, pair, one in self._adrift(captures)
+            if pair.reference in own[table]
+        )
+
+    def _adrift(self, captures: StepCaptures) -> Iterator[tuple[PairTable[Any], TensorPair[Any], Measured]]:
+        outputs = (
+            slots.tensors
+            for call in captures.joined.ordered[Side.REFERENCE]
+            if call.layer.reference == "" and call.moment is CallMoment.EXIT
+            for slots in call.slots.pairs
+        )
+        options, losses = self._run.options, [(captures.losses, LOSSES)]
+        pairs: Iterable[tuple[PairTable[Any], TensorPair[Any]]]
+        pairs = chain(((captures.values, pair) for pair in outputs), losses)
+        for table, pair in pairs:
+            one = table.measured(pair)
+            figures = one.figures if one is not None else None
+            if one is not None and figures is not None and not agrees(figures, one.tolerance, options):
+                yield table, pair, one
+
+    def run(self, start: PassStart, held: HeldPass, again: HeldPass, how: GoldRun) -> Optional[OwnErrors]:
         """Returns how far the pass that is held is from gold; `again` holds it once more.
 
-        `noise`: of what gold's calls get. None, and a note says why, where the reference does not run in
+        None, and a note says why, where the reference does not run in
         float64; the loss of its worker shows in what is asked of it next. Raises CancelledError.
         """
         step = start.starts[Side.REFERENCE].step
         running = StepRun(
             {Side.REFERENCE: held, Side.CANDIDATE: self._source},
-            self._mirrored_start(start),
+            self._mirrored_start(start, how),
             self._run.store,
             Tolerances(self._run.options, in_lockstep=True),
             on_phase=lambda phase: self._run.report.progress(phase, step, "the reference in float64"),
@@ -177,12 +220,14 @@ class Gold:
         known = PassPlan(
             plan=self._joined.plan, weights=self._weights, expectations=Expectations(self._joined)
         )
-        feed = OverrideFeed(
-            self._overrides,
-            gradients=self._backward,
-            window_bytes=min(WINDOW_BYTES, self._run.store.limit_bytes),
-            noise=noise,
-        )
+        feed = None
+        if how.freely is None:
+            feed = OverrideFeed(
+                self._overrides,
+                gradients=self._backward,
+                window_bytes=min(WINDOW_BYTES, self._run.store.limit_bytes),
+                noise=how.noise,
+            )
         captures = StepCaptures(known, self._run.store, running.ready, feed, again)
         with closing(captures):
             ends = running.run(captures, feed)
@@ -197,17 +242,18 @@ class Gold:
                 self._run.report.note(Note(kind=NoteKind.NO_GOLD, reasons=(why,)))
             return OwnErrors.measured(captures) if why is None and ends[Side.REFERENCE].is_complete else None
 
-    def _mirrored_start(self, start: PassStart) -> PassStart:
+    def _mirrored_start(self, start: PassStart, how: GoldRun) -> PassStart:
         ours = start.starts[Side.REFERENCE]
-        gold = dataclasses.replace(
-            ours,
-            in_float64=True,
-            pass_kind=Pass.LOCKSTEP,
-            overrides=self._overrides.places,
-            override_gradients=self._backward,
-            optimize=False,
-            keep_gradients_after=False,
-        )
+        gold = dataclasses.replace(ours, in_float64=True, optimize=False, keep_gradients_after=False)
+        if how.freely is None:
+            gold = dataclasses.replace(
+                gold,
+                pass_kind=Pass.LOCKSTEP,
+                overrides=self._overrides.places,
+                override_gradients=self._backward,
+            )
+        else:
+            gold = dataclasses.replace(gold, noise=how.freely)
         batch = dataclasses.replace(
             start.batch, batches=dict.fromkeys(SIDES, start.batch.batches[Side.REFERENCE])
         )
@@ -215,7 +261,7 @@ class Gold:
 
 
 class HeldReference:
-    """What the reference shows of a pass in lockstep, held for its run in float64 and for the free run.
+    """What the reference shows of a pass, held for its runs in float64 and for the candidate's free run.
 
     Attributes:
         shown: the pass, as often as it is still to be shown.
@@ -236,10 +282,10 @@ class HeldReference:
         gold = self._gold
         if gold is None or not gold.is_wanted(captures):
             return None
-        errors = self._run(gold, start)
+        errors = self._run(gold, start, GoldRun())
         if errors is None or not any(gold.questions(captures, errors)):
             return errors
-        with_noise = self._run(gold, start, _ROUNDING)
+        with_noise = self._run(gold, start, GoldRun(noise=_ROUNDING))
         if with_noise is None:
             return errors
         return self._with_ties(start, captures, errors.with_larger(with_noise))
@@ -251,23 +297,41 @@ class HeldReference:
         for noise in _TIPPING:
             if not any(may_be_ties(*question) for question in gold.questions(captures, errors)):
                 break
-            tipped = self._run(gold, start, noise)
+            tipped = self._run(gold, start, GoldRun(noise=noise))
             if tipped is None:
                 break
             errors = errors.with_undecided(tipped)
         return errors
 
-    def _run(self, gold: Gold, start: PassStart, noise: Optional[InputNoise] = None) -> Optional[OwnErrors]:
-        with closing(self.shown) as held:
-            self.shown = HeldPass(self._store)
-            return gold.run(start, held, again=self.shown, noise=noise)
+    def taken(self) -> HeldPass:
+        """Returns what is held, which is the caller's from now on; what comes is held anew."""
+        taken, self.shown = self.shown, HeldPass(self._store)
+        return taken
+
+    def drifts(self, start: PassStart, captures: StepCaptures, noise: StepNoise) -> Optional[bool]:
+        """Whether a free run drifts further than the reference's own; None where that cannot be told.
+
+        The reference's own drift is that of its free float32 run from gold, which runs freely too, and begins
+        with `noise`.
+        """
+        gold = self._gold
+        if gold is None:
+            return None
+        if not gold.is_adrift(captures):
+            return False
+        own = self._run(gold, start, GoldRun(freely=noise))
+        return None if own is None else gold.drifts_further(captures, own)
+
+    def _run(self, gold: Gold, start: PassStart, how: GoldRun) -> Optional[OwnErrors]:
+        with closing(self.taken()) as held:
+            return gold.run(start, held, self.shown, how)
 
     def close(self) -> None:
         """Releases what nobody was shown; may be called twice."""
         self.shown.close()
 
 
-def _why_not(end: SideEnd, feed: OverrideFeed) -> Optional[Reason]:
+def _why_not(end: SideEnd, feed: Optional[OverrideFeed]) -> Optional[Reason]:
     """Returns why a run in float64 tells nothing; None where it does.
 
     Where the model makes another dtype than float64, it goes on with its own values.
@@ -276,7 +340,8 @@ def _why_not(end: SideEnd, feed: OverrideFeed) -> Optional[Reason]:
         return Reason(cause=Cause.MESSAGE, names=(str(end.error),))
     if end.failure is not None:
         return Reason(cause=Cause.MESSAGE, names=(end.failure.text,))
-    reasons = (reason for note in feed.notes() for reason in note.reasons)
+    notes = feed.notes() if feed is not None else ()
+    reasons = (reason for note in notes for reason in note.reasons)
     return next((one for one in reasons if one.cause in _KEPT_OTHERS), None)
 
 

@@ -18,9 +18,9 @@ from padiff_compare.run import Run
 from padiff_compare.source_pair import SourcePair
 from padiff_compare.steps.gold import Gold, HeldReference, can_have_gold
 from padiff_compare.steps.one_pass import PassRunner
-from padiff_compare.steps.step_pass import Foreseen, Outcome, StepPass, Twins, step_result
+from padiff_compare.steps.step_pass import Foreseen, Outcome, StepPass, Twins, parted_weights, step_result
 from padiff_compare.steps.step_run import PassStart
-from padiff_rpc.v1.records import Note, Row, StepStart
+from padiff_rpc.v1.records import Note, Row, StepStart, WeightNoise
 from padiff_rpc.v1.words import DefaultLoss, DiffPhase, NoteKind, Pass, Phase, Side
 
 
@@ -70,8 +70,9 @@ class Steps:
         self._gold: Optional[Gold] = None
         self._passes = PassRunner(run, sources, aligned, decisions)
         self._history = GradientHistory()
-        # How far apart the free run's weights have been.
+        # How far apart the free run's weights have been, and how far each is now.
         self._drift = 0.0
+        self._parted: tuple[WeightNoise, ...] = ()
 
     @property
     def forward_only(self) -> bool:
@@ -146,8 +147,13 @@ class Steps:
             judged = self._run_pass(local, batch)
             with self._sources.during(Phase.INITIAL_WEIGHTS, step):
                 candidate.restore_state()
-            free = dataclasses.replace(self._pass(step, Pass.FREE), twins=twins, held=held.shown)
-            again = self._run_pass(free, batch)
+            with closing(held.taken()) as shown:
+                hold = held if self._gold is not None else None
+                free = dataclasses.replace(
+                    self._pass(step, Pass.FREE), twins=twins, hold=hold, held=shown, parted=self._parted
+                )
+                again = self._run_pass(free, batch)
+            self._parted = parted_weights(again.rows, self._aligned.weight_plan.pairs)
             self._report.note(*twins.notes)
             return judged.with_rows(again.rows)
 

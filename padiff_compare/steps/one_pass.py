@@ -19,7 +19,7 @@ from padiff_compare.randomness.random_effects import RandomEffects
 from padiff_compare.run import Run
 from padiff_compare.source_pair import ComparisonStopped, SourcePair
 from padiff_compare.steps.gold import OwnErrors
-from padiff_compare.steps.step_pass import Outcome, StepPass
+from padiff_compare.steps.step_pass import Outcome, StepPass, Twins
 from padiff_compare.steps.step_rows import PassEnd, StepRows
 from padiff_compare.steps.step_run import PassStart, SideEnd, StepRun
 from padiff_rpc.errors import CancelledError, InvalidRequestError, WorkerLostError
@@ -27,6 +27,7 @@ from padiff_rpc.v1.records import (
     Note,
     Omitted,
     Reason,
+    StepNoise,
     StepSummary,
     Timing,
     Trouble,
@@ -92,12 +93,21 @@ class PassRunner:
             self._settle_backward(ends)
             is_complete = all(end.is_complete for end in ends.values())
             asked = this.hold if is_complete else None
-            own_errors = asked.own_errors(start, captures) if asked is not None else None
+            own_errors = None
+            if asked is not None and this.is_lockstep:
+                own_errors = asked.own_errors(start, captures)
+            elif asked is not None and this.twins is not None and self._may_be_carried_over(this.twins):
+                noise = StepNoise(relative=this.twins.local_error, weights=this.parted)
+                this.twins.measured(asked.drifts(start, captures, noise))
             outcome = self._compared(this, captures, ends, own_errors)
         if feed is not None:
             self._report.note(*feed.notes())
         self._report_ends(this, ends)
         return outcome
+
+    def _may_be_carried_over(self, twins: Twins) -> bool:
+        """Whether a drift of the free run has no other cause yet."""
+        return twins.leaves_a_question and not self._report.has_failed
 
     def _steps_of(self, this: StepPass) -> Mapping[Side, StepSource]:
         return (

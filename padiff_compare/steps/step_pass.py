@@ -15,16 +15,20 @@ from padiff_compare.judge.interim_history import GradientHistory
 from padiff_compare.judge.judged_row import differs, fails, has_ties, is_agreement
 from padiff_compare.lockstep.lockstep_plan import LockstepPlan
 from padiff_compare.steps.gold import HeldReference
+from padiff_compare.weights.weight_pair import WeightPair, full_name
 from padiff_rpc.records import record
 from padiff_rpc.tensors import FLOATING, epsilon
-from padiff_rpc.v1.records import Note, Place, Reason, Row, StepResult, Unmatched
+from padiff_rpc.v1.records import Note, Place, Reason, Row, StepResult, Unmatched, WeightNoise
 from padiff_rpc.v1.words import CaptureKind, Cause, NoteKind, Omission, Pass, Phase, Verdict
 
 # How the difference grows shows in these. A gradient of rounding noise may be anything apart.
 _VALUES = frozenset({CaptureKind.INPUT, CaptureKind.OUTPUT, CaptureKind.LOSS})
 _WEIGHTS = frozenset({CaptureKind.PARAMETER, CaptureKind.BUFFER})
 
-# An error this large, and as many times larger than all before it and than its dtype's spacing, did not grow.
+_FORWARD = frozenset({Phase.INPUTS, Phase.FORWARD, Phase.LOSS})
+
+# Where no run in float64 tells how far the reference itself drifts: an error this large, and as many times
+# larger than all before it and than its dtype's spacing, did not grow.
 _LARGE, _LEAP = 1e-2, 1e5
 
 _At = Optional[tuple[str, int, str]]
@@ -37,13 +41,33 @@ class Twins:
         """`drift`: how far (relative L2) the free run's weights were apart before the step."""
         self._largest = drift
         self._leaps: set[int] = set()
+        self._drifts: Optional[bool] = None
         self._numbers: dict[tuple[Phase, CaptureKind, _At, _At], int] = {}
         self._local: dict[int, Row] = {}
 
     @property
     def notes(self) -> tuple[Note, ...]:
         """What a reader should know of the step."""
-        return (Note(kind=NoteKind.LEAP),) if self._leaps else ()
+        return (Note(kind=NoteKind.LEAP),) if self._leaps and not self._drifts else ()
+
+    @property
+    def leaves_a_question(self) -> bool:
+        """Whether no row in lockstep fails, nor is of a decision that tips, and so explains a drift."""
+        return not any(fails(row) or has_ties(row) for row in self._local.values())
+
+    @property
+    def local_error(self) -> float:
+        """How far (relative L2) any value is off in lockstep; at least what rounding to float32 does."""
+        errors = (
+            row.figures.relative_l2
+            for row in self._local.values()
+            if row.kind in _VALUES and is_agreement(row) and row.figures is not None
+        )
+        return max((one for one in errors if math.isfinite(one)), default=0.0)
+
+    def measured(self, drifts: Optional[bool]) -> None:
+        """Takes in whether the free run drifts further than the reference's own; None: nobody knows."""
+        self._drifts = drifts
 
     def numbered(self, row: Row) -> Row:
         """Returns the row of a place, before any of it is charged to another, with the place's number."""
@@ -53,8 +77,9 @@ class Twins:
     def settled(self, row: Row) -> Row:
         """Takes the local row of a place; returns a free one, which does not count where its twin tells all.
 
-        Values that differ in the free run alone are what smaller differences before have grown to. A fault
-        is counted by the local row. Whatever else keeps a free row from agreeing, its twin does not explain.
+        Values that differ in the free run alone are what smaller differences before have grown to, unless
+        the run drifts further than the reference's own: then the first of them counts. A fault is counted by
+        the local row. Whatever else keeps a free row from agreeing, its twin does not explain.
         Of a local row that is charged to another layer, the one before that has to come first; free rows of
         values come in order of execution.
         """
@@ -67,11 +92,14 @@ class Twins:
         local = self._local.get(row.twin)
         if local is None or not fails(row):
             return row
-        if fails(local) or differs(local) or local.omission is Omission.JUDGED_ELSEWHERE:
+        if self._drifts and not self._leaps and row.phase in _FORWARD:
+            self._leaps.add(row.twin)
+            return _told(row, Cause.CARRIED_OVER)
+        if _says_the_same(local, row) or local.omission is Omission.JUDGED_ELSEWHERE:
             return _explained(row, Cause.LOCAL_FAULT)
         if row.verdict is Verdict.MISMATCH and is_agreement(local):
             # A decision that tips in lockstep as well is none.
-            if is_leap and not has_ties(local):
+            if is_leap and self._drifts is None and not has_ties(local):
                 self._leaps.add(row.twin)
                 return _told(row, Cause.LEAP)
             return _explained(row, Cause.ACCUMULATION)
@@ -88,6 +116,11 @@ class Twins:
         if spec is None or spec.dtype not in FLOATING:
             return False
         return error > max(_LARGE, _LEAP * max(before, epsilon(spec.dtype)))
+
+
+def _says_the_same(local: Row, row: Row) -> bool:
+    """Whether both differ, or nobody compared either."""
+    return differs(local) or (fails(local) and local.verdict is row.verdict)
 
 
 def _explained(row: Row, cause: Cause) -> Row:
@@ -128,6 +161,7 @@ class StepPass:
         foreseen: what is known of it before it runs; None: it is kept whole, and serves as the trace.
         twins: knows the rows of the step's other pass; None where there is none.
         hold: gets what the reference shows, and is asked how far that is from float64.
+        parted: how far a free run's weights were apart before it, by the reference's names.
         held: is the reference's source, which does not run again; None where the worker is.
         leaves_optimizer: the candidate's optimizer does not step.
     """
@@ -140,6 +174,7 @@ class StepPass:
     hold: Optional[HeldReference] = None
     held: Optional[HeldPass] = None
     leaves_optimizer: bool = False
+    parted: tuple[WeightNoise, ...] = ()
 
     @property
     def is_lockstep(self) -> bool:
@@ -189,6 +224,18 @@ def step_result(step: int, outcome: Outcome) -> StepResult:
         loss_candidate=loss.mean_candidate if loss is not None else math.nan,
         values_relative_l2=_furthest(outcome.rows, _VALUES),
         weights_relative_l2=_furthest(outcome.rows, _WEIGHTS),
+    )
+
+
+def parted_weights(rows: Iterable[Row], pairs: Iterable[WeightPair]) -> tuple[WeightNoise, ...]:
+    """Returns how far the rows find weights apart, by the reference's full names."""
+    names = {pair.candidate_name: pair.reference_names for pair in pairs}
+    return tuple(
+        WeightNoise(name=name, rms=row.figures.rmse)
+        for row in rows
+        if row.kind in _WEIGHTS and row.candidate is not None and row.figures is not None
+        for name in names.get(full_name(row.candidate.path, row.candidate.slot), ())
+        if math.isfinite(row.figures.rmse) and row.figures.rmse
     )
 
 

@@ -139,6 +139,7 @@ class Cause(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     CAUSE_OWN_TRAIN_STEP: _ClassVar[Cause]
     CAUSE_GRADIENTS_ADD_UP: _ClassVar[Cause]
     CAUSE_WORKER_KEEPS_NO_STATE: _ClassVar[Cause]
+    CAUSE_CARRIED_OVER: _ClassVar[Cause]
 SIDE_UNSPECIFIED: Side
 SIDE_REFERENCE: Side
 SIDE_CANDIDATE: Side
@@ -267,6 +268,7 @@ CAUSE_TIE: Cause
 CAUSE_OWN_TRAIN_STEP: Cause
 CAUSE_GRADIENTS_ADD_UP: Cause
 CAUSE_WORKER_KEEPS_NO_STATE: Cause
+CAUSE_CARRIED_OVER: Cause
 
 class Reason(_message.Message):
     __slots__ = ("cause", "side", "numbers", "names", "because")

@@ -488,6 +488,14 @@ class CallInput:
 
 
 @record
+class WeightNoise:
+    """Normal noise of this root mean square, added to a parameter or buffer by its full name."""
+
+    name: str
+    rms: float
+
+
+@record
 class RandomPair:
     """A layer that shares its random decisions; those made inside it, outside any other listed layer,
     count from 0 in each call.
@@ -1037,60 +1045,17 @@ class NotOverridden:
 
 
 @record
-class StepStart:
-    """`StepStart` of worker.proto.
+class StepNoise:
+    """`StepNoise` of worker.proto.
 
     Attributes:
-        backward: Loss and backward too.
-        optimize: Optimizer step and clearing of gradients too.
-        mean_loss: Use the mean of means in place of the seeded projection where the model names
-            no loss.
-        skip_paths: What to leave out: gradients and values of calls that will not be compared
-            still travel unless their layer's path is listed here.
-        overrides: The places to override, in the order in which the trace met them: all in
-            lockstep; in a free pass those where random decisions are not shared.
-        override_gradients: The total gradients of overridden tensors are replaced too.
-        loss_slots: For the default loss: the root's output slots in the order in which they are
-            projected. Those not listed follow, by name.
-        random_seed: With RANDOMNESS_SHARED: decisions are keyed by this, the pair, the call and
-            their number in the call.
-        loss_divisor: The loss is divided by it before backward; 0 means 1. For gradients that
-            add up over several steps.
-        keep_gradients_before: Gradients of the step before are added to, and kept for the next
-            one.
-        loss_scale: The loss is multiplied by it before backward, and gradients are divided by
-            it before they are captured, clipped or used; a power of two, 0 means 1.
-        clip_norm: Gradients are scaled down to this total L2 norm before the optimizer's step;
-            0: they are not.
-        batch_from_loader: Batch number `step` of the model's loader; `batch` is empty then.
-        own_gradients: Inputs of which the gradient is captured that the call sends back,
-            besides the tensor's total.
-        in_float64: The step runs in float64, from the state that KeepState remembered; behind
-            it all is as it was. For workers with the capability "float64_steps".
+        relative: Of each floating value of the batch that is no whole number, and of each
+            weight: the share that it is off by.
+        weights: On top of that.
     """
 
-    lease: str
-    step: int
-    batch: PackedBatch
-    backward: bool
-    optimize: bool
-    pass_kind: Pass = Pass.FREE
-    mean_loss: bool = False
-    skip_paths: tuple[str, ...] = ()
-    overrides: tuple[OverridePlace, ...] = ()
-    override_gradients: bool = False
-    loss_slots: tuple[str, ...] = ()
-    randomness: Randomness = Randomness.REPORT
-    random_seed: int = 0
-    random_pairs: tuple[RandomPair, ...] = ()
-    loss_divisor: int = 1
-    keep_gradients_before: bool = False
-    keep_gradients_after: bool = False
-    loss_scale: float = 1.0
-    clip_norm: float = 0.0
-    batch_from_loader: bool = False
-    own_gradients: tuple[CallInput, ...] = ()
-    in_float64: bool = False
+    relative: float = 0.0
+    weights: tuple[WeightNoise, ...] = ()
 
 
 @record
@@ -1309,6 +1274,66 @@ class OverrideBegins:
 
     ticket: Optional[OverrideTicket] = None
     header: Optional[TensorHeader] = None
+
+
+@record
+class StepStart:
+    """`StepStart` of worker.proto.
+
+    Attributes:
+        backward: Loss and backward too.
+        optimize: Optimizer step and clearing of gradients too.
+        mean_loss: Use the mean of means in place of the seeded projection where the model names
+            no loss.
+        skip_paths: What to leave out: gradients and values of calls that will not be compared
+            still travel unless their layer's path is listed here.
+        overrides: The places to override, in the order in which the trace met them: all in
+            lockstep; in a free pass those where random decisions are not shared.
+        override_gradients: The total gradients of overridden tensors are replaced too.
+        loss_slots: For the default loss: the root's output slots in the order in which they are
+            projected. Those not listed follow, by name.
+        random_seed: With RANDOMNESS_SHARED: decisions are keyed by this, the pair, the call and
+            their number in the call.
+        loss_divisor: The loss is divided by it before backward; 0 means 1. For gradients that
+            add up over several steps.
+        keep_gradients_before: Gradients of the step before are added to, and kept for the next
+            one.
+        loss_scale: The loss is multiplied by it before backward, and gradients are divided by
+            it before they are captured, clipped or used; a power of two, 0 means 1.
+        clip_norm: Gradients are scaled down to this total L2 norm before the optimizer's step;
+            0: they are not.
+        batch_from_loader: Batch number `step` of the model's loader; `batch` is empty then.
+        own_gradients: Inputs of which the gradient is captured that the call sends back,
+            besides the tensor's total.
+        in_float64: The step runs in float64, from the state that KeepState remembered; behind
+            it all is as it was. For workers with the capability "float64_steps".
+        noise: In float64: by how much what the step begins with is off, so that it is measured
+            what comes of that.
+    """
+
+    lease: str
+    step: int
+    batch: PackedBatch
+    backward: bool
+    optimize: bool
+    pass_kind: Pass = Pass.FREE
+    mean_loss: bool = False
+    skip_paths: tuple[str, ...] = ()
+    overrides: tuple[OverridePlace, ...] = ()
+    override_gradients: bool = False
+    loss_slots: tuple[str, ...] = ()
+    randomness: Randomness = Randomness.REPORT
+    random_seed: int = 0
+    random_pairs: tuple[RandomPair, ...] = ()
+    loss_divisor: int = 1
+    keep_gradients_before: bool = False
+    keep_gradients_after: bool = False
+    loss_scale: float = 1.0
+    clip_norm: float = 0.0
+    batch_from_loader: bool = False
+    own_gradients: tuple[CallInput, ...] = ()
+    in_float64: bool = False
+    noise: Optional[StepNoise] = None
 
 
 @record

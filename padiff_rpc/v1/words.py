@@ -148,6 +148,9 @@ class Cause(Word):
             numbers: how many, of how many.
         OWN_TRAIN_STEP: Why no pass is in lockstep: a train step of the user's own, gradients
             that add up over steps, a worker (side) that cannot put a state back.
+        CARRIED_OVER: Of a row of the free run, where outputs or loss drift further than the
+            reference's own free run does, and no call of the step differs on the reference's own
+            values.
     """
 
     MESSAGE = "message"
@@ -274,6 +277,7 @@ class Cause(Word):
     OWN_TRAIN_STEP = "own_train_step"
     GRADIENTS_ADD_UP = "gradients_add_up"
     WORKER_KEEPS_NO_STATE = "worker_keeps_no_state"
+    CARRIED_OVER = "carried_over"
 
 
 class DType(Word):

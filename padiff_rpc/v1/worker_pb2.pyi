@@ -480,8 +480,24 @@ class NotOverridden(_message.Message):
     reason: _reasons_pb2.Reason
     def __init__(self, ticket: _Optional[_Union[OverrideTicket, _Mapping]] = ..., reason: _Optional[_Union[_reasons_pb2.Reason, _Mapping]] = ...) -> None: ...
 
+class WeightNoise(_message.Message):
+    __slots__ = ("name", "rms")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    RMS_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    rms: float
+    def __init__(self, name: _Optional[str] = ..., rms: _Optional[float] = ...) -> None: ...
+
+class StepNoise(_message.Message):
+    __slots__ = ("relative", "weights")
+    RELATIVE_FIELD_NUMBER: _ClassVar[int]
+    WEIGHTS_FIELD_NUMBER: _ClassVar[int]
+    relative: float
+    weights: _containers.RepeatedCompositeFieldContainer[WeightNoise]
+    def __init__(self, relative: _Optional[float] = ..., weights: _Optional[_Iterable[_Union[WeightNoise, _Mapping]]] = ...) -> None: ...
+
 class StepStart(_message.Message):
-    __slots__ = ("lease", "step", "batch", "pass_kind", "backward", "optimize", "mean_loss", "skip_paths", "overrides", "override_gradients", "loss_slots", "randomness", "random_seed", "random_pairs", "loss_divisor", "keep_gradients_before", "keep_gradients_after", "loss_scale", "clip_norm", "batch_from_loader", "own_gradients", "in_float64")
+    __slots__ = ("lease", "step", "batch", "pass_kind", "backward", "optimize", "mean_loss", "skip_paths", "overrides", "override_gradients", "loss_slots", "randomness", "random_seed", "random_pairs", "loss_divisor", "keep_gradients_before", "keep_gradients_after", "loss_scale", "clip_norm", "batch_from_loader", "own_gradients", "in_float64", "noise")
     LEASE_FIELD_NUMBER: _ClassVar[int]
     STEP_FIELD_NUMBER: _ClassVar[int]
     BATCH_FIELD_NUMBER: _ClassVar[int]
@@ -504,6 +520,7 @@ class StepStart(_message.Message):
     BATCH_FROM_LOADER_FIELD_NUMBER: _ClassVar[int]
     OWN_GRADIENTS_FIELD_NUMBER: _ClassVar[int]
     IN_FLOAT64_FIELD_NUMBER: _ClassVar[int]
+    NOISE_FIELD_NUMBER: _ClassVar[int]
     lease: str
     step: int
     batch: PackedBatch
@@ -526,7 +543,8 @@ class StepStart(_message.Message):
     batch_from_loader: bool
     own_gradients: _containers.RepeatedCompositeFieldContainer[CallInput]
     in_float64: bool
-    def __init__(self, lease: _Optional[str] = ..., step: _Optional[int] = ..., batch: _Optional[_Union[PackedBatch, _Mapping]] = ..., pass_kind: _Optional[_Union[Pass, str]] = ..., backward: bool = ..., optimize: bool = ..., mean_loss: bool = ..., skip_paths: _Optional[_Iterable[str]] = ..., overrides: _Optional[_Iterable[_Union[OverridePlace, _Mapping]]] = ..., override_gradients: bool = ..., loss_slots: _Optional[_Iterable[str]] = ..., randomness: _Optional[_Union[Randomness, str]] = ..., random_seed: _Optional[int] = ..., random_pairs: _Optional[_Iterable[_Union[RandomPair, _Mapping]]] = ..., loss_divisor: _Optional[int] = ..., keep_gradients_before: bool = ..., keep_gradients_after: bool = ..., loss_scale: _Optional[float] = ..., clip_norm: _Optional[float] = ..., batch_from_loader: bool = ..., own_gradients: _Optional[_Iterable[_Union[CallInput, _Mapping]]] = ..., in_float64: bool = ...) -> None: ...
+    noise: StepNoise
+    def __init__(self, lease: _Optional[str] = ..., step: _Optional[int] = ..., batch: _Optional[_Union[PackedBatch, _Mapping]] = ..., pass_kind: _Optional[_Union[Pass, str]] = ..., backward: bool = ..., optimize: bool = ..., mean_loss: bool = ..., skip_paths: _Optional[_Iterable[str]] = ..., overrides: _Optional[_Iterable[_Union[OverridePlace, _Mapping]]] = ..., override_gradients: bool = ..., loss_slots: _Optional[_Iterable[str]] = ..., randomness: _Optional[_Union[Randomness, str]] = ..., random_seed: _Optional[int] = ..., random_pairs: _Optional[_Iterable[_Union[RandomPair, _Mapping]]] = ..., loss_divisor: _Optional[int] = ..., keep_gradients_before: bool = ..., keep_gradients_after: bool = ..., loss_scale: _Optional[float] = ..., clip_norm: _Optional[float] = ..., batch_from_loader: bool = ..., own_gradients: _Optional[_Iterable[_Union[CallInput, _Mapping]]] = ..., in_float64: bool = ..., noise: _Optional[_Union[StepNoise, _Mapping]] = ...) -> None: ...
 
 class RandomPair(_message.Message):
     __slots__ = ("path", "pair")

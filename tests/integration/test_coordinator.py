@@ -354,7 +354,7 @@ class TestModelsThatRaise:
         report = compare(
             service,
             own("Raising", from_call=9, optimizer=sgd),
-            own("Raising", from_call=3, optimizer=sgd),
+            own("Raising", from_call=4, optimizer=sgd),
             steps=3,
             preflight=False,
         )

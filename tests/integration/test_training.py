@@ -377,7 +377,7 @@ class TestGrowth:
         values = [step.values_relative_l2 for step in report.steps]
         weights = [step.weights_relative_l2 for step in report.steps]
         assert values[:2] == [0, 0]
-        assert values[2:] == sorted(values[2:])
+        assert all(value > 1e-4 for value in values[2:])
         assert weights[0] == 0 < weights[-1]
         assert report.first_divergence is not None
         assert report.first_divergence.step == 2

@@ -107,10 +107,16 @@ class KeptObjects:
         return None, ()
 
     def _layer(self, layer: Any) -> _Kept:
-        """Keeps a layer's attributes, and what it has registered; modes and hooks are left alone."""
+        """Keeps a layer's attributes, and what it has registered; modes are left alone.
+
+        So are hooks, but for the objects whose methods they are.
+        """
         reader, present = self._adapter.reader, vars(layer)
         restore, held = _attributes(present, left=reader.bookkeeping)
-        return restore, [*held, *(present[name] for name in reader.stores if name in present)]
+        stores = [present[name] for name in reader.stores if name in present]
+        others = [present.get(name) for name in reader.bookkeeping if name not in reader.stores]
+        hooks = [hook for one in others if isinstance(one, dict) for hook in one.values()]
+        return restore, [*held, *stores, *hooks]
 
 
 def _attributes(present: dict[str, Any], left: Collection[str] = ()) -> _Kept:

@@ -77,7 +77,8 @@ def test_a10_a_layer_whose_output_is_off_fails_alone(lockstep: Compare) -> None:
 
 def test_a20_a_wrong_epsilon_beside_a_gelu_is_located_at_its_layer_norm(lockstep: Compare) -> None:
     wrong = {"faults": {"1": "epsilon"}}
-    assert lockstep("blocks", kwargs=wrong, single_step=False, diff_phase="forward"), "too small to be seen"
+    free = {"single_step": False, "local_error": False}
+    assert lockstep("blocks", kwargs=wrong, **free, diff_phase="forward"), "too small to be seen"
     assert faults(lockstep("blocks", kwargs=wrong, diff_phase="forward")) == [("blocks.1.norm", "output", "")]
 
 

@@ -12,16 +12,16 @@ from padiff_client import Batch, ModelSpec, Report, auto_diff
 X = Batch(args=(np.random.default_rng(0).standard_normal((2, 4), dtype=np.float32),))
 # By name: the layer at which a wrong factor shows first.
 MODELS = {
-    "Knots": "head",
-    "Generator": "head",
-    "Objects": "head",
-    "Unwilling": "head",
+    "Knots": "",
+    "Generator": "",
+    "Objects": "",
+    "Unwilling": "",
     "Recursive": "",
-    "Often": "head",
-    "Partial": "head",
-    "Late": "head",
-    "Empty": "head",
-    "Wider": "head",
+    "Often": "",
+    "Partial": "",
+    "Late": "",
+    "Empty": "",
+    "Wider": "",
 }
 
 

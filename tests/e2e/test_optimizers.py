@@ -127,7 +127,7 @@ def test_with_an_epsilon_that_does_not_matter_rmsprop_agrees(compare: Compare) -
 def test_settings_that_paddle_rounds_are_told_where_the_parameters_are_float64(compare: Compare) -> None:
     assert compare("adam", dtype="float64", steps=3)
     report = compare("momentum", dtype="float64")
-    assert not report
+    assert report, str(report)
     [difference] = report.optimizer
     assert difference.convention
     assert (difference.name, difference.candidate) == ("precision of settings", "rounded to float32")

@@ -152,7 +152,14 @@ def test_faults_of_weight_norms(compare: Compare, fault: str, where: tuple[Phase
 
 @pytest.mark.parametrize("form", ["new", "old"])
 def test_spectral_norms_in_both_forms(compare: Compare, form: str) -> None:
-    report = compare("spectrally_normed", IMAGES, kwargs={"form": form}, train=True)
+    # The newer form begins each power iteration with the other vector than Paddle: see docs/lockstep.md.
+    report = compare(
+        "spectrally_normed",
+        IMAGES,
+        kwargs={"form": form},
+        train=True,
+        options={"local_error": False} if form == "new" else {},
+    )
     assert report, str(report)
     assert compared(report) == {"weight_orig", "weight", "bias"}
     assert report.coverage.buffers_compared == report.coverage.buffers_total == 4

@@ -47,7 +47,7 @@ def test_without_accumulation_every_step_is_the_optimizers() -> None:
     [(5, 2), (4, 1)],
 )
 def test_steps_left_over_are_said(steps: int, left: int) -> None:
-    [note] = settle(start({"optimizer": "m:o"}, steps=steps, accumulate=3)).notes
+    note, _ = settle(start({"optimizer": "m:o"}, steps=steps, accumulate=3)).notes
     assert note == Note(kind=NoteKind.GRADIENTS_NOT_USED, numbers=(steps, 3, left))
 
 

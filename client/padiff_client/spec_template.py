@@ -52,8 +52,8 @@ inputs:
 #  atol: 1e-4                               # default: by dtype and phase
 #  rtol: 1e-5
 #  diff_phase: forward                      # no gradients
-#  single_step: false                       # true: every layer is tested on the reference's inputs
-#  local_error: false                       # true: both, in two columns
+#  single_step: true                        # on the reference's inputs alone, one step
+#  local_error: false                       # on the candidate's own values alone; default: both
 #  threads: 0                               # compute threads of each side; 0: as they are
 
 #layer_map:                                 # where the two cannot be paired without help

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from padiff_client import Batch, ModelSpec, Options, Report, auto_diff
-from padiff_client.sentences import reason
 from padiff_compare.judge.judged_row import fails
 from padiff_rpc.v1.words import CaptureKind, Cause, Omission, Pass, Phase, Verdict
 

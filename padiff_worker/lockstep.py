@@ -8,7 +8,7 @@ from typing import Any, Optional
 import numpy as np
 
 from padiff_rpc.records import record
-from padiff_rpc.tensors import HostTensor
+from padiff_rpc.tensors import COMPLEX, FLOATING, HostTensor
 from padiff_rpc.v1.records import NotOverridden, OverrideTicket, Reason, StepStart
 from padiff_rpc.v1.words import CallMoment, Cause
 from padiff_worker.adapter import FrameworkAdapter
@@ -66,6 +66,7 @@ class Lockstep:
         self._overrides = overrides
         self._refuse = refuse
         self._gradients = start.override_gradients
+        self._in_float64 = start.in_float64
         self._given = GivenMemory(adapter, weights)
         # By a tensor's number: the place whose override it got, or would have if it did not keep its own.
         self._got: dict[int, int] = {}
@@ -120,7 +121,8 @@ class Lockstep:
             self._got.pop(number, None)
             return tensor
         made = tensor
-        if claim.is_anew or not self._put(tensor, value):
+        is_apart = claim.is_anew or (self._in_float64 and value.dtype not in FLOATING | COMPLEX)
+        if is_apart or not self._put(tensor, value):
             made = self._adapter.pass_through(tensor, value)
         self._given.add(made)
         return made

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Optional
 
-from benchmarks.faults.subjects import FAULTED, SUBJECTS, Setting
+from benchmarks.faults.subjects import DECISIONS, FAULTED, SUBJECTS, Setting, each
 
 FORWARD, BACKWARD, OPTIMIZED = ("forward",), ("backward", "gradients"), ("optimizer", "weights")
 PHASES = {
@@ -114,6 +114,8 @@ def _set(name: str, role: str, member: str, value: Any, count: int = 2, **more: 
 
 EVAL_NORMS = ("resnet50", "detector")
 TRAIN_NORMS = ("cnn", "mobilenet")
+_SHIFTED = ("top-k", "argmax of tokens", "rounding", "experts", "suppression")
+_TURNED = ("top-k", "argmax of tokens", "max-pool", "experts", "suppression")
 KINDS = (
     _set("epsilon", "batch_norm", "_epsilon", 2e-5, 4),
     _set("epsilon", "batch_norm", "_epsilon", 1e-3, 3),
@@ -258,6 +260,10 @@ KINDS = (
         for what, value in (("stale", None), ("scale", 1.001))
     ),
     Kind("carried over", "adds", "result", "counting", 1e-3, 1, "add"),
+    # Beside ties that come out otherwise.
+    _set("decision", "decides", "shift", 1, 5, subjects=each("ties, {}", *_SHIFTED)),
+    _set("decision", "decides", "turned", True, 5, subjects=each("ties, {}", *_TURNED)),
+    _set("scale", "decides", "factor", 1.00001, 6, subjects=each("ties, {}", *DECISIONS)),
 )
 
 

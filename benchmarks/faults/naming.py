@@ -49,6 +49,7 @@ NAMES: Mapping[str, frozenset[str]] = {
         "gradient elements": "few_elements few_indices",
         "weight gradient": f"scaled transposed few_elements few_indices {NONE}",
         "running statistics": "momentum stale setting scaled",
+        "decision": f"few_elements few_indices permuted rolled shifted offset {NONE}",
         "carried over": f"accumulated stale scaled {SETTING}",
         "loss": f"scaled {NONE}",
         "rate": SETTING,

@@ -120,6 +120,13 @@ def _ties(drawn: Drawn, batch: int) -> tuple[Arrays, np.ndarray]:
     return (np.ascontiguousarray(even),), drawn.integers(0, 5, batch)
 
 
+def _twin_tokens(drawn: Drawn, batch: int) -> tuple[Arrays, np.ndarray]:
+    """Of each 16 tokens the last four are twice the same two."""
+    tokens = drawn.standard_normal((batch, 16, 8))
+    tokens[:, 13::2] = tokens[:, 12::2]
+    return (tokens,), drawn.integers(0, 5, batch)
+
+
 def each(pattern: str, *values: Any) -> tuple[str, ...]:
     """Returns `pattern` with each value in the place of its braces."""
     return tuple(pattern.format(value) for value in values)
@@ -139,6 +146,7 @@ BOTTLENECKS = (
 INVERTED = each("features.{}", *range(1, 18))
 STAGES = ("down1", "down2", "bottom", "up2", "up1")
 PROJECTIONS = ("query", "key", "value", "out")
+DECISIONS = ("top-k", "argmax of tokens", "max-pool", "rounding", "experts", "suppression")
 SUBJECTS: Mapping[str, Subject] = {
     "cnn": Subject(
         images(3, 16),
@@ -296,6 +304,12 @@ SUBJECTS: Mapping[str, Subject] = {
     **{
         f"ties, {kind}": Subject(_ties, kwargs={"name": "ties", "kind": kind})
         for kind in ("pool", "quantised", "routed", "argmax")
+    },
+    **{
+        f"ties, {kind}": Subject(
+            _twin_tokens, kwargs={"name": "decisions", "kind": kind}, roles={"decides": ("decide",)}
+        )
+        for kind in DECISIONS
     },
 }
 # Faults are planted in these.

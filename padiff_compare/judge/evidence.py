@@ -23,6 +23,8 @@ GRADIENTS = frozenset(
 LARGEST_SCORE = 12.0
 # One element of many may be off by more, against the one that is furthest from gold, than all are on average.
 _ROOM_OF_ONE = 4.0
+# In spacings, how far one element may be off where the reference is exact; what is further off jumps.
+MOST_OF_ONE = LARGEST_SCORE * _ROOM_OF_ONE
 # One framework keeps settings in float32: in float64 a momentum makes 2.7e-8 in running means, the factor of
 # an average pool 2.2e-8 in gradients, a norm's epsilon 1.4e-12. Gradients and buffers may differ by 160 such.
 _ROUNDING_OF_SETTINGS = 2.0**-32

@@ -9,7 +9,7 @@ from typing import Optional, Union
 
 import numpy as np
 
-from padiff_compare.judge.evidence import Measured
+from padiff_compare.judge.evidence import MOST_OF_ONE, Measured
 from padiff_compare.judge.interim import Reals, moved_back, sizes_of
 from padiff_compare.judge.measure import magnitude_of, measure, worst_row
 from padiff_compare.judge.outliers import JumpFinder
@@ -159,8 +159,8 @@ def _figures(
 def _jump_finder(dtype: DType, scale: float) -> Optional[JumpFinder]:
     """Returns what finds jumps in a pair of this dtype; None where nothing tells them from the others."""
     if dtype not in FLOATING | COMPLEX:
-        return JumpFinder(spacing=0.0, scale=0.0)
-    return JumpFinder(spacing=epsilon(dtype), scale=scale) if scale else None
+        return JumpFinder(smallest=0.0, scale=0.0)
+    return JumpFinder(smallest=MOST_OF_ONE * epsilon(dtype), scale=scale) if scale else None
 
 
 def _as_scalar(tensor: HostTensor) -> HostTensor:

@@ -25,9 +25,6 @@ Indices = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 
 _KEPT = 3
-# What an element is off by, in spacings of its own size or of the tensor's, if it jumps. A convolution moves
-# one by up to 14, a norm of values around 1,000 by 68.
-_SMALLEST_JUMP = 1024.0
 # Beyond it nothing is a jump: what is kept of each is some bytes.
 _MOST_JUMPS = 1 << 20
 # Decisions that tip in the reference's own runs move an element by sums of a few of the same sizes.
@@ -151,9 +148,9 @@ class Jumps:
 class JumpFinder:
     """Finds the elements that jump in the blocks of one pair, which come in order."""
 
-    def __init__(self, spacing: float, scale: float) -> None:
-        """`spacing`: 0 of whole numbers, of which each that differs jumps; `scale`: the reference's rms."""
-        self._smallest = _SMALLEST_JUMP * spacing
+    def __init__(self, smallest: float, scale: float) -> None:
+        """A jump is larger than `smallest` times the element, or the reference's rms, `scale`, if larger."""
+        self._smallest = smallest
         self._scale = scale
         self._positions: list[Indices] = []
         self._sizes: list[Reals] = []

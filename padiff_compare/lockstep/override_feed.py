@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Optional, Protocol
 
 import numpy as np
+import numpy.typing as npt
 
 from padiff_compare.alignment.slots import Meeting
 from padiff_compare.capture.trace import TensorKey
@@ -22,6 +23,8 @@ from padiff_rpc.v1.words import DType, NoteKind, Pass, Phase
 # Bytes on their way to the candidate, or waiting there, that it did not ask for.
 WINDOW_BYTES = 64 << 20
 
+Reals = npt.NDArray[np.float64]
+
 
 class Outlet(Protocol):
     """The way to the candidate."""
@@ -35,15 +38,20 @@ class Outlet(Protocol):
 
 @record
 class InputNoise:
-    """What values that are sent are off by: each is sent times 1 + epsilons * eps * u, u from -1 to 1.
+    """What values that are sent are off by: each by epsilons * eps * u times its size, u from -1 to 1.
+
+    Whole numbers stay: they are no roundings, but masks, marks and counts.
 
     Attributes:
         epsilons: of the dtype that the values were rounded to.
         draw: another one draws other u.
+        tips: whether whole numbers stay only among others of their kind, so that zeros beside other values
+            are told apart.
     """
 
     epsilons: float
     draw: int = 0
+    tips: bool = False
 
 
 @record
@@ -237,8 +245,7 @@ class OverrideFeed:
         if tensor.dtype is not spec.dtype and {tensor.dtype, spec.dtype} <= FLOATING:
             tensor = cast(tensor, spec.dtype)
         if self._noise is not None and tensor.dtype in FLOATING:
-            relative = self._noise.epsilons * epsilon(kept.tensors[0].dtype)
-            tensor = _noisy(tensor, relative, (self._noise.draw, label, ticket.gradient))
+            tensor = _noisy(tensor, kept.tensors[0].dtype, self._noise, (label, ticket.gradient))
         self._sent.add(ticket)
         self._in_flight += tensor.byte_count
         self.traffic[Phase.BACKWARD if ticket.gradient else Phase.FORWARD] += tensor.byte_count
@@ -251,15 +258,23 @@ def _in_backward(numbered: tuple[int, OverridePlace]) -> tuple[bool, int]:
     return place.parameter, index if place.parameter else -index
 
 
-def _noisy(tensor: HostTensor, relative: float, seed: tuple[int, int, bool]) -> HostTensor:
-    """Returns each value times 1 + relative * u; the same seed draws the same u.
-
-    Whole numbers stay: they are no roundings, but masks, marks and counts.
-    """
-    draws = np.random.default_rng(seed).uniform(-1.0, 1.0, tensor.array.shape)
+def _noisy(tensor: HostTensor, rounded_to: DType, noise: InputNoise, place: tuple[int, bool]) -> HostTensor:
+    """Returns the values with noise; at the same place the same draw has the same u."""
+    draws = np.random.default_rng((noise.draw, *place)).uniform(-1.0, 1.0, tensor.array.shape)
     wide = widen(tensor.array, tensor.dtype).astype(np.float64)
-    noisy = np.where(wide == np.rint(wide), wide, wide * (1.0 + relative * draws))
+    # Infinity is whole; NaN is not, and stays one.
+    stays, size = wide == np.rint(wide), np.abs(wide)
+    if noise.tips and not stays.all():
+        # A zero beside others is one of them, and as well rounded.
+        stays, size = np.isinf(wide), np.where(wide == 0.0, _typical(size), size)
+    with np.errstate(invalid="ignore"):
+        noisy = np.where(stays, wide, wide + noise.epsilons * epsilon(rounded_to) * size * draws)
     return cast(HostTensor(array=np.asarray(noisy), dtype=DType.FLOAT64), tensor.dtype)
+
+
+def _typical(sizes: Reals) -> float:
+    """Returns the middle one of those that are not zero: marks of a mask make no other ones large."""
+    return float(np.median(sizes[sizes > 0.0]))
 
 
 def _nothing() -> None:

@@ -52,7 +52,9 @@ from padiff_rpc.v1.words import CallMoment, Cause, CompareMode, Floor, NoteKind,
 _ROUNDING = InputNoise(epsilons=0.5)
 # What tips decisions whose margin is as small as a score allows: opposite noise tips each to one side.
 _TIPPING = tuple(
-    InputNoise(epsilons=sign * LARGEST_SCORE * 0.5, draw=draw) for draw in (1, 2, 3) for sign in (1, -1)
+    InputNoise(epsilons=sign * LARGEST_SCORE * 0.5, draw=draw, tips=True)
+    for draw in (1, 2, 3)
+    for sign in (1, -1)
 )
 # Why a place kept its own tensor that is none of the pass that is held.
 _KEPT_OTHERS = frozenset({Cause.OVERRIDE_OF_OTHER_DTYPE, Cause.OVERRIDE_OF_OTHER_SHAPE})

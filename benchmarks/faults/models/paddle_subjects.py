@@ -31,6 +31,7 @@ FACTORIES: dict[str, Any] = {
     "lstm": paddle_sequences.Lstm,
     "reduction": paddle_numbers.Reduction,
     "ties": paddle_numbers.Ties,
+    "decisions": paddle_numbers.Decisions,
 }
 
 

@@ -25,6 +25,7 @@ CLASSES: dict[str, Any] = {
     "lstm": torch_sequences.Lstm,
     "reduction": torch_numbers.Reduction,
     "ties": torch_numbers.Ties,
+    "decisions": torch_numbers.Decisions,
 }
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -9,7 +11,7 @@ from padiff_compare.alignment.plan import PairedLayer, Plan
 from padiff_compare.capture.trace import Origin, Trace
 from padiff_compare.join.calls import join_calls
 from padiff_compare.lockstep.lockstep_plan import plan_lockstep
-from padiff_compare.lockstep.override_feed import OverrideFeed
+from padiff_compare.lockstep.override_feed import InputNoise, OverrideFeed
 from padiff_rpc.tensors import HostTensor
 from padiff_rpc.v1.records import CallEvent, NotOverridden, OverrideTicket, Reason, Slot, TensorSpec
 from padiff_rpc.v1.words import CallMoment, Cause, DType, NoteKind, PairedBy, Pass, Phase, Side
@@ -208,3 +210,46 @@ def test_refusals_are_told_by_reason(feed):
     [note] = feed.notes()
     assert (note.kind, note.pass_kind) == (NoteKind.VALUES_KEPT, Pass.LOCKSTEP)
     assert (note.names, note.numbers) == (("", "entry", "0", "a", "exit", "0"), (0, 0))
+
+
+TIPS = InputNoise(epsilons=6.0, draw=1, tips=True)
+MIXED = np.array([0.0, 1.0, 0.7, -3.0, np.inf, 0.7], np.float32)
+
+
+def sent_with(noise, values):
+    sent = []
+    wide = TensorSpec(dtype=DType.FLOAT64, shape=values.shape)
+    plan = dataclasses.replace(PLAN, specs=tuple(wide for _ in PLAN.specs))
+    feed = OverrideFeed(plan, gradients=False, noise=noise)
+    outlet = Outlet()
+    outlet.override = lambda ticket, tensor, let_go: sent.append(tensor.array)
+    feed.open(outlet)
+    feed.arrived(
+        ORIGINS[FIRST], HostTensor.from_array(values.astype(np.float32)), lambda: None, gradient=False
+    )
+    return sent[0]
+
+
+def test_noise_is_as_large_as_asked_and_leaves_whole_numbers_alone():
+    values = np.random.default_rng(0).standard_normal(1000).astype(np.float32)
+    values[::10] = 2.0
+    off = abs(sent_with(InputNoise(epsilons=0.5), values) / values - 1)
+    assert not off[::10].any()
+    assert 0.9 * 2.0**-24 < off.max() <= 2.0**-24
+
+
+def test_noise_that_tips_tells_equal_values_apart_and_its_opposite_the_other_way():
+    one, other = (
+        sent_with(InputNoise(epsilons=sign * 6.0, draw=1, tips=True), MIXED) for sign in (1.0, -1.0)
+    )
+    assert one[2] != one[5]
+    assert (one[2] > one[5]) is not (other[2] > other[5])
+    assert one[0] != 0.0
+    assert abs(one[0]) < 1e-6
+    assert one[4] == np.inf
+
+
+@pytest.mark.parametrize("noise", [InputNoise(epsilons=0.5), TIPS])
+def test_what_is_whole_throughout_gets_no_noise(noise):
+    mask = np.array([0.0, 1.0, -1e9, np.inf])
+    assert np.array_equal(sent_with(noise, mask), mask)

@@ -225,7 +225,7 @@ def sent_with(noise, values):
     outlet.override = lambda ticket, tensor, let_go: sent.append(tensor.array)
     feed.open(outlet)
     feed.arrived(
-        ORIGINS[FIRST], HostTensor.from_array(values.astype(np.float32)), lambda: None, gradient=False
+        ORIGINS[FIRST], (HostTensor.from_array(values.astype(np.float32)),), lambda: None, gradient=False
     )
     return sent[0]
 

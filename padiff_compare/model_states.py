@@ -41,7 +41,7 @@ class ModelStates:
         if self._optimizers is not None:
             with self._sources.during(Phase.OPTIMIZER):
                 self._report.set_optimizer(self._optimizers.differences())
-                self.can_undo_steps = self._optimizers.are_seen()
+                self.can_undo_steps = self._optimizers.are_seen
 
     def copy(self) -> None:
         """Gives the candidate the reference's weights, and its optimizer's state."""

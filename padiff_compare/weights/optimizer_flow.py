@@ -49,7 +49,11 @@ Descriptions = Mapping[Side, DescribeOptimizerResponse]
 
 
 class OptimizerFlow:
-    """Two optimizers, as far as they can be looked into; two tensors are in memory at a time."""
+    """Two optimizers, as far as they can be looked into; two tensors are in memory at a time.
+
+    Attributes:
+        are_seen: both can be looked into, and so be put back as they were; known once their settings are.
+    """
 
     def __init__(
         self,
@@ -60,6 +64,7 @@ class OptimizerFlow:
         probe: Optional[Probe] = None,
     ) -> None:
         """`probe`: is shown all state that is compared."""
+        self.are_seen = True
         self._probe = probe
         self._sources = sources
         self._parameters = plan.trained
@@ -71,12 +76,9 @@ class OptimizerFlow:
     def differences(self) -> tuple[OptimizerDifference, ...]:
         """Returns the settings and conventions in which the optimizers differ now."""
         described = self.describe()
+        self.are_seen = all(one.class_name for one in described.values())
         self._notes.update(dict.fromkeys(optimizer_settings.notes(described)))
         return tuple(optimizer_settings.differences(self._parameters, described))
-
-    def are_seen(self) -> bool:
-        """Whether both optimizers can be looked into, and so be put back as they were."""
-        return all(one.class_name for one in self.describe().values())
 
     def notes(self) -> tuple[Note, ...]:
         """Returns what was found that is not compared, so far."""

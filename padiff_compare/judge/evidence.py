@@ -149,9 +149,14 @@ def larger_error(*errors: OwnError) -> OwnError:
 
 
 def with_undecided(own: OwnError, another: OwnError) -> OwnError:
-    """Returns an own error, and with it what another run left undecided."""
+    """Returns an own error, and with it what another run left undecided, whose noise is the largest score's.
+
+    Noise makes no more of it than that; where it is more, as of a sum over all that was decided, the whole
+    was tipped.
+    """
     others = Apart(rmse=own.rmse, max_abs=own.max_abs) if own.undecided is None else own.undecided.others
-    return dataclasses.replace(own, undecided=_united((own, another), others))
+    whole = larger_error(own, another) if another.rmse > LARGEST_SCORE * own.rmse else own
+    return dataclasses.replace(whole, undecided=_united((own, another), others))
 
 
 def _united(errors: Sequence[OwnError], others: Apart) -> Optional[Undecided]:

@@ -129,6 +129,17 @@ def test_runs_that_look_for_ties_leave_the_error_of_the_others_alone() -> None:
     assert error.of_decided.rmse == first.rmse
 
 
+def test_of_a_sum_over_all_that_was_decided_the_whole_is_undecided() -> None:
+    first, summed = own(VALUES, ROUNDED), VALUES + DRAWN.standard_normal(VALUES.shape)
+    error = with_undecided(first, own(VALUES, summed))
+    other = VALUES + DRAWN.standard_normal(VALUES.shape).astype(np.float32)
+    assert judged(pair(VALUES, other), error).verdict is Verdict.WITHIN_TOLERANCE
+    assert judged(pair(VALUES, VALUES + 20 * (other - VALUES)), error).verdict is Verdict.MISMATCH
+    # Larger noise alone makes it no larger.
+    noisy = VALUES * (1 + 10 * (ROUNDED / VALUES - 1))
+    assert with_undecided(first, own(VALUES, noisy)).rmse == first.rmse
+
+
 @pytest.mark.parametrize(
     ("candidate", "may_be"),
     [

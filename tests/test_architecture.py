@@ -58,7 +58,7 @@ INNER_ARROWS: dict[str, set[str]] = {
     "lockstep": {"capture", "alignment", "judge", "weights", "join"},
     "randomness": {"capture", "alignment", "judge", "weights", "report", "join", "lockstep"},
     "steps": {"capture", "alignment", "judge", "weights", "join", "noise", "lockstep", "randomness"},
-    "rehearsal": {"capture", "alignment", "judge", "weights", "join", "steps"},
+    "rehearsal": {"capture", "alignment", "judge", "weights", "join", "noise", "steps"},
 }
 MOST_PARAMETERS = 5
 # One module is client and worker in one process, for scripts that hold both live models; whoever does not

@@ -16,6 +16,7 @@ from padiff_compare.capture.trace import CallName
 from padiff_compare.join.calls import CallPair
 from padiff_compare.join.captures import LOSSES, StepCaptures
 from padiff_compare.join.pairs import PairTable
+from padiff_compare.judge.evidence import Measured, is_rounding_of_sums
 from padiff_compare.judge.interim_history import GradientHistory
 from padiff_compare.judge.tolerances import rounding_of_sums
 from padiff_compare.model_index import Models
@@ -31,7 +32,7 @@ from padiff_compare.noise.terms import (
 )
 from padiff_compare.weights.weight_pair import WeightPair
 from padiff_rpc.v1.records import Options
-from padiff_rpc.v1.words import CallMoment, Side
+from padiff_rpc.v1.words import CallMoment, Side, ToleranceSource
 
 
 class ParameterFloors:
@@ -139,8 +140,16 @@ class LocalFloors:
         self._captures = captures
         events = captures.joined.ordered[Side.REFERENCE]
         calls = whole_calls(events)
-        self._parameters = ParameterTerms(captures, models, calls.values())
-        self._floors: dict[PairTable[Any], dict[TensorPair[Any], float]] = {}
+        parameters = ParameterTerms(captures, models, calls.values())
+        of_parameters = {
+            pair.names: max(rounding_of_sums(one.terms, one.dtype) for one in found)
+            for pair in captures.compared_parameters
+            for found in [list(parameters.of(pair))]
+            if found
+        }
+        self._floors: dict[PairTable[Any], dict[TensorPair[Any], float]] = {
+            captures.parameter_gradients: of_parameters
+        }
         values = ValueTerms(captures, models, calls)
         self._walk(events, keys_of, captures.values, values)
         loss = captures.losses.measured(LOSSES)
@@ -156,9 +165,13 @@ class LocalFloors:
 
     def of_parameter(self, pair: WeightPair) -> float:
         """As `RoundingFloors.of_parameter`."""
-        return max(
-            (rounding_of_sums(sums.terms, sums.dtype) for sums in self._parameters.of(pair)), default=0.0
-        )
+        return self.of(self._captures.parameter_gradients, pair.names)
+
+    def explains(self, table: PairTable[Any], pair: TensorPair[Any], measured: Measured) -> bool:
+        """Whether a difference is no more than what sums round by."""
+        if measured.figures is None or measured.tolerance.source is ToleranceSource.USER:
+            return False
+        return is_rounding_of_sums(measured.figures, self.of(table, pair))
 
     def _walk(
         self,
@@ -178,6 +191,9 @@ class LocalFloors:
                 if key not in floors:
                     floors[key] = rounding_of_sums(terms.of(event, key, measured), measured.reference.dtype)
             terms.pass_on(shown)
+
+
+Floors = Union[LocalFloors, RoundingFloors]
 
 
 class Shifted:

@@ -8,11 +8,13 @@ from padiff_compare.aligned import AlignedModels
 from padiff_compare.capture.batches import StepBatch
 from padiff_compare.join.foreseen import Expectations
 from padiff_compare.judge.interim_history import GradientHistory
+from padiff_compare.noise.rounding_floors import RoundingFloors
 from padiff_compare.rehearsal.trial_pass import trial_pass
 from padiff_compare.run import Run
 from padiff_compare.source_pair import SourcePair
+from padiff_compare.steps.row_maker import PassEnd
 from padiff_compare.steps.step_pass import StepPass
-from padiff_compare.steps.step_rows import PassEnd, StepRows
+from padiff_compare.steps.step_rows import StepRows
 from padiff_compare.weights.weight_flow import WeightFlow
 from padiff_rpc.v1.records import Row
 from padiff_rpc.v1.words import CaptureKind, Pass
@@ -35,5 +37,7 @@ class Trials:
             if captures is None:
                 return None
             this = StepPass(step=0, kind=Pass.FREE, history=GradientHistory())
-            made = StepRows(this, captures, self._aligned.models, options, PassEnd(is_complete=True))
+            models = self._aligned.models
+            end = PassEnd(floors=RoundingFloors(captures, models, options), is_complete=True)
+            made = StepRows(this, captures, models, options, end)
             return [row for row in made.all_rows() if row.kind is CaptureKind.OUTPUT]

@@ -39,6 +39,7 @@ from padiff_compare.judge.tolerances import Tolerances
 from padiff_compare.layout_rules import IDENTITY, Rule
 from padiff_compare.lockstep.lockstep_plan import plan_lockstep
 from padiff_compare.lockstep.override_feed import WINDOW_BYTES, InputNoise, OverrideFeed
+from padiff_compare.noise.rounding_floors import LocalFloors
 from padiff_compare.run import Run
 from padiff_compare.steps.step_run import PassStart, SideEnd, StepRun
 from padiff_compare.weights.weight_pair import OwnedWeight, WeightPair, WeightPlan
@@ -151,20 +152,25 @@ class Gold:
         self._overrides = plan_lockstep(self._joined)
         self._weights = WeightPlan(pairs=tuple(_mirrored_weights(weights)))
 
-    def is_wanted(self, captures: StepCaptures) -> bool:
-        """Whether something in a pass that has run is to be held against gold."""
+    def is_wanted(self, captures: StepCaptures, floors: LocalFloors) -> bool:
+        """Whether something in a pass that has run is to be held against gold.
+
+        `floors`: of the pass. What its sums round by explains needs no other measure.
+        """
         options, loss = self._run.options, captures.losses.measured(LOSSES)
         if options.floor is Floor.MEASURED or (loss is not None and is_loss_in_question(loss)):
             return True
         return any(
-            not agrees(one.figures, one.tolerance, options)
+            not (agrees(one.figures, one.tolerance, options) or floors.explains(table, pair, one))
             for table in captures.tables
-            for _, one in table.all_measured()
+            for pair, one in table.all_measured()
             if one.figures is not None
         )
 
-    def questions(self, captures: StepCaptures, errors: OwnErrors) -> Iterator[tuple[Measured, OwnError]]:
-        """Yields what exceeds both the table and what these own errors make of rounding."""
+    def questions(
+        self, captures: StepCaptures, floors: LocalFloors, errors: OwnErrors
+    ) -> Iterator[tuple[Measured, OwnError]]:
+        """Yields what exceeds the table and the floors, and what these own errors make of rounding."""
         for table, own in errors.by_table(captures):
             for pair, one in table.all_measured():
                 if one.figures is None or pair.reference not in own:
@@ -172,7 +178,7 @@ class Gold:
                 if table is not captures.losses and agrees(one.figures, one.tolerance, self._run.options):
                     continue
                 its_own = _laid_out(own[pair.reference], table.rules.get(pair, IDENTITY))
-                if exceeds(one, its_own):
+                if exceeds(one, its_own) and not floors.explains(table, pair, one):
                     yield one, its_own
 
     def is_adrift(self, captures: StepCaptures) -> bool:
@@ -275,29 +281,33 @@ class HeldReference:
         self._store = store
         self._gold = gold
 
-    def own_errors(self, start: PassStart, captures: StepCaptures) -> Optional[OwnErrors]:
+    def own_errors(
+        self, start: PassStart, captures: StepCaptures, floors: LocalFloors
+    ) -> Optional[OwnErrors]:
         """Returns how far the reference is from gold; None where nobody asks, or it cannot be had.
 
         Where the reference happens to be nearer to gold than the rounding of what its calls were given
         allows, gold runs once more, on values with noise of that size.
         """
         gold = self._gold
-        if gold is None or not gold.is_wanted(captures):
+        if gold is None or not gold.is_wanted(captures, floors):
             return None
         errors = self._run(gold, start, GoldRun())
-        if errors is None or not any(gold.questions(captures, errors)):
+        if errors is None or not any(gold.questions(captures, floors, errors)):
             return errors
         with_noise = self._run(gold, start, GoldRun(noise=_ROUNDING))
         if with_noise is None:
             return errors
-        return self._with_ties(start, captures, errors.with_larger(with_noise))
+        return self._with_ties(start, captures, floors, errors.with_larger(with_noise))
 
-    def _with_ties(self, start: PassStart, captures: StepCaptures, errors: OwnErrors) -> OwnErrors:
+    def _with_ties(
+        self, start: PassStart, captures: StepCaptures, floors: LocalFloors, errors: OwnErrors
+    ) -> OwnErrors:
         """Returns `errors` with what more noise decides otherwise, where the candidate may have as well."""
         gold = self._gold
         assert gold is not None
         for noise in _TIPPING:
-            if not any(may_be_ties(*question) for question in gold.questions(captures, errors)):
+            if not any(may_be_ties(*question) for question in gold.questions(captures, floors, errors)):
                 break
             tipped = self._run(gold, start, GoldRun(noise=noise))
             if tipped is None:

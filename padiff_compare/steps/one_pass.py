@@ -14,13 +14,14 @@ from padiff_compare.join.captures import PassPlan, StepCaptures
 from padiff_compare.judge.judged_row import has_ties, is_held_against_gold
 from padiff_compare.judge.tolerances import Tolerances
 from padiff_compare.lockstep.override_feed import WINDOW_BYTES, OverrideFeed
+from padiff_compare.noise.rounding_floors import Floors, LocalFloors, RoundingFloors
 from padiff_compare.randomness.random_decisions import RandomDecisions
 from padiff_compare.randomness.random_effects import RandomEffects
 from padiff_compare.run import Run
 from padiff_compare.source_pair import ComparisonStopped, SourcePair
-from padiff_compare.steps.gold import OwnErrors
+from padiff_compare.steps.row_maker import PassEnd
 from padiff_compare.steps.step_pass import Outcome, StepPass, Twins
-from padiff_compare.steps.step_rows import PassEnd, StepRows
+from padiff_compare.steps.step_rows import StepRows
 from padiff_compare.steps.step_run import PassStart, SideEnd, StepRun
 from padiff_rpc.errors import CancelledError, InvalidRequestError, WorkerLostError
 from padiff_rpc.v1.records import (
@@ -91,15 +92,7 @@ class PassRunner:
                 self._align_on(captures, ends)
                 running.measure_waiting()
             self._settle_backward(ends)
-            is_complete = all(end.is_complete for end in ends.values())
-            asked = this.hold if is_complete else None
-            own_errors = None
-            if asked is not None and this.is_lockstep:
-                own_errors = asked.own_errors(start, captures)
-            elif asked is not None and this.twins is not None and self._may_be_carried_over(this.twins):
-                noise = StepNoise(relative=this.twins.local_error, weights=this.parted)
-                this.twins.measured(asked.drifts(start, captures, noise))
-            outcome = self._compared(this, captures, ends, own_errors)
+            outcome = self._compared(this, start, captures, ends)
         if feed is not None:
             self._report.note(*feed.notes())
         self._report_ends(this, ends)
@@ -154,19 +147,28 @@ class PassRunner:
             self._report.note(Note(kind=NoteKind.PAIRED_OTHERWISE))
         captures.pair_calls(plan)
 
-    def _compared(
-        self, this: StepPass, captures: StepCaptures, ends: Ends, own_errors: Optional[OwnErrors]
-    ) -> Outcome:
+    def _compared(self, this: StepPass, start: PassStart, captures: StepCaptures, ends: Ends) -> Outcome:
+        models, options = self._aligned.models, self._run.options
+        is_complete = all(end.is_complete for end in ends.values())
+        floors: Floors = RoundingFloors(captures, models, options)
+        own_errors = None
+        if this.is_lockstep:
+            floors = LocalFloors(captures, models)
+            if this.hold is not None and is_complete:
+                own_errors = this.hold.own_errors(start, captures, floors)
+        elif this.hold is not None and this.twins is not None and is_complete:
+            self._measure_drift(this, this.hold, this.twins, start, captures)
         chance = self._chance(captures, ends)
         if chance is not None:
             this.history.random.update(chance.of_weights(self._aligned.weight_plan.pairs))
         end = PassEnd(
-            is_complete=all(end.is_complete for end in ends.values()),
+            floors=floors,
+            is_complete=is_complete,
             has_gradients=not self.forward_only,
             chance=chance,
             own_errors=own_errors,
         )
-        made = StepRows(this, captures, self._aligned.models, self._run.options, end)
+        made = StepRows(this, captures, models, options, end)
         rows = self._report.add_rows(made.all_rows())
         unmatched = tuple(made.unmatched_calls())
         self._report.add_unmatched(unmatched)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Optional, Union
+from typing import Any, Optional
 
 from padiff_compare.capture.sides import SIDES, TensorPair
 from padiff_compare.capture.trace import SeenCall
@@ -13,20 +13,42 @@ from padiff_compare.judge.judged_row import blank_row, judged_row, lone_row
 from padiff_compare.judge.measure import is_zero
 from padiff_compare.layout_rules import IDENTITY, Rule
 from padiff_compare.model_index import Models
-from padiff_compare.noise.rounding_floors import LocalFloors, RoundingFloors
+from padiff_compare.noise.rounding_floors import Floors
+from padiff_compare.randomness.random_effects import RandomEffects
+from padiff_compare.steps.gold import OwnErrors
 from padiff_compare.steps.step_pass import StepPass
 from padiff_compare.weights.weight_pair import Counterparts
+from padiff_rpc.records import record
 from padiff_rpc.v1.records import Options, Place, Row, Slot
 from padiff_rpc.v1.words import CaptureKind, Phase, Side
 
 _NOTHING = Known()
 
 
+@record
+class PassEnd:
+    """How a pass ended.
+
+    Attributes:
+        floors: of rounding, by what the step's other tensors say.
+        is_complete: both sides ran to their ends.
+        has_gradients: whether both sides could have any.
+        chance: what was decided by chance; None for nothing.
+        own_errors: of the reference; None where it was not run in float64.
+    """
+
+    floors: Floors
+    is_complete: bool
+    has_gradients: bool = True
+    chance: Optional[RandomEffects] = None
+    own_errors: Optional[OwnErrors] = None
+
+
 class RowMaker:
     """Makes rows of the pairs of one step. Use it before the captures are closed.
 
     Attributes:
-        floors: of rounding, by what the step's other tensors say.
+        floors: see `PassEnd`.
     """
 
     def __init__(
@@ -35,18 +57,15 @@ class RowMaker:
         captures: StepCaptures,
         models: Models,
         options: Options,
-        *,
-        is_complete: bool,
+        end: PassEnd,
     ) -> None:
         """See `StepRows`."""
         self._this = this
         self._captures = captures
         self._models = models
         self._options = options
-        self._is_complete = is_complete
-        self.floors: Union[RoundingFloors, LocalFloors] = (
-            LocalFloors(captures, models) if this.is_lockstep else RoundingFloors(captures, models, options)
-        )
+        self._is_complete = end.is_complete
+        self.floors = end.floors
 
     def frame(
         self, phase: Phase, kind: CaptureKind, reference: Optional[Place], candidate: Optional[Place]

@@ -21,12 +21,9 @@ from padiff_compare.layout_rules import IDENTITY
 from padiff_compare.lockstep.charging import Charging, Shares
 from padiff_compare.model_index import Models
 from padiff_compare.noise.rounding_floors import Shifted
-from padiff_compare.randomness.random_effects import RandomEffects
-from padiff_compare.steps.gold import OwnErrors
-from padiff_compare.steps.row_maker import RowMaker, against_nothing, is_nothing
+from padiff_compare.steps.row_maker import PassEnd, RowMaker, against_nothing, is_nothing
 from padiff_compare.steps.step_pass import StepPass
 from padiff_compare.weights.weight_pair import Counterparts, WeightPair
-from padiff_rpc.records import record
 from padiff_rpc.v1.records import Options, Reason, Row, Slot, Unmatched
 from padiff_rpc.v1.words import (
     CallMoment,
@@ -41,23 +38,6 @@ from padiff_rpc.v1.words import (
 
 _VALUES = {CallMoment.ENTRY: CaptureKind.INPUT, CallMoment.EXIT: CaptureKind.OUTPUT}
 _GRADIENTS = {CallMoment.ENTRY: CaptureKind.INPUT_GRADIENT, CallMoment.EXIT: CaptureKind.OUTPUT_GRADIENT}
-
-
-@record
-class PassEnd:
-    """How a pass ended.
-
-    Attributes:
-        is_complete: both sides ran to their ends.
-        has_gradients: whether both sides could have any.
-        chance: what was decided by chance; None for nothing.
-        own_errors: of the reference; None where it was not run in float64.
-    """
-
-    is_complete: bool
-    has_gradients: bool = True
-    chance: Optional[RandomEffects] = None
-    own_errors: Optional[OwnErrors] = None
 
 
 class StepRows:
@@ -86,7 +66,7 @@ class StepRows:
         self._shifted = Shifted(this.history, self._calls)
         self._shares = Shares(self._calls)
         self._functional = self._functional_calls()
-        self._make = RowMaker(this, captures, models, options, is_complete=end.is_complete)
+        self._make = RowMaker(this, captures, models, options, end)
 
     def _functional_calls(self) -> Optional[FunctionalCalls]:
         if not self._is_complete:

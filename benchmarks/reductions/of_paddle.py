@@ -34,8 +34,9 @@ def _normalised(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _weight_gradient(x: Tensor) -> Tensor:
-    drawn = paddle.to_tensor(np.random.default_rng(1).standard_normal(tuple(x.shape))).astype("bfloat16")
-    made, _, weight = _normalised(drawn.astype(x.dtype))
+    drawn = np.random.default_rng(1).standard_normal(tuple(x.shape)).astype("float32")
+    # Of an input that has no gradient there is none of the weight either.
+    made, _, weight = _normalised(_leaf(drawn, x.dtype))
     return paddle.grad([made], [weight], [x.unsqueeze(0)])[0] / x.shape[1]
 
 

@@ -28,8 +28,8 @@ def _normalised(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _weight_gradient(x: Tensor) -> Tensor:
-    drawn = np.random.default_rng(1).standard_normal(tuple(x.shape))
-    made, _, weight = _normalised(torch.tensor(drawn).to(torch.bfloat16).to(x.dtype))
+    drawn = np.random.default_rng(1).standard_normal(tuple(x.shape)).astype("float32")
+    made, _, weight = _normalised(torch.tensor(drawn).to(x.dtype))
     return torch.autograd.grad(made, weight, x.unsqueeze(0))[0] / x.shape[1]
 
 

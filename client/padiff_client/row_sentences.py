@@ -131,6 +131,9 @@ def _values(_: Reason, row: Row) -> str:
         return "the values differ"
     if not tolerance.relative_l2:
         return _outside(figures, tolerance)
+    if figures.relative_l2 <= tolerance.relative_l2:
+        bound = f"{tolerance.of_one:g} times {tolerance.atol:.3g} + {tolerance.rtol:.3g} * |reference|"
+        return f"elements are off by more than {bound}{_worst(figures)}"
     return f"relative L2 {figures.relative_l2:.3g}, allowed {tolerance.relative_l2:.3g}{_worst(figures)}"
 
 

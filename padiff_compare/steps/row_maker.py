@@ -11,6 +11,7 @@ from padiff_compare.join.pairs import Half, PairTable
 from padiff_compare.judge.evidence import Evidence, Known
 from padiff_compare.judge.judged_row import blank_row, judged_row, lone_row
 from padiff_compare.judge.measure import is_zero
+from padiff_compare.judge.tolerances import coarser, rounding_without_gold
 from padiff_compare.layout_rules import IDENTITY, Rule
 from padiff_compare.model_index import Models
 from padiff_compare.noise.rounding_floors import Floors
@@ -126,6 +127,9 @@ class RowMaker:
         measured = table.measured(pair)
         if measured is not None:
             floor = self.floors.of(table, pair) if floor is None else floor
+            if self._this.is_lockstep and known.own_error is None:
+                dtype = coarser(measured.reference.dtype, measured.candidate.dtype)
+                floor = max(floor, rounding_without_gold(frame.kind, dtype) * measured.scale)
             evidence = Evidence(
                 kind=frame.kind,
                 measured=measured,

@@ -577,6 +577,8 @@ class Tolerance:
 
     Attributes:
         row_relative_l2: Of each row by itself. Zero: rows are not judged one by one.
+        of_one: Beside relative_l2: how many times atol + rtol * |reference| any element may be
+            off. Zero: any number.
     """
 
     atol: float
@@ -584,6 +586,7 @@ class Tolerance:
     source: ToleranceSource
     relative_l2: float = 0.0
     row_relative_l2: float = 0.0
+    of_one: float = 0.0
 
 
 @record

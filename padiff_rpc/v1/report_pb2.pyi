@@ -226,18 +226,20 @@ class Figures(_message.Message):
     def __init__(self, elements: _Optional[int] = ..., bitwise_equal: bool = ..., nan_reference: _Optional[int] = ..., nan_candidate: _Optional[int] = ..., nonfinite_mismatches: _Optional[int] = ..., first_nonfinite: _Optional[_Iterable[int]] = ..., max_abs: _Optional[float] = ..., max_rel: _Optional[float] = ..., worst: _Optional[_Iterable[_Union[WorstElement, _Mapping]]] = ..., relative_l2: _Optional[float] = ..., cosine: _Optional[float] = ..., scale: _Optional[float] = ..., bias: _Optional[float] = ..., mean_reference: _Optional[float] = ..., mean_candidate: _Optional[float] = ..., mean_abs: _Optional[float] = ..., rmse: _Optional[float] = ..., rms_reference: _Optional[float] = ..., mismatches: _Optional[int] = ..., histogram: _Optional[_Iterable[int]] = ..., inf_reference: _Optional[int] = ..., inf_candidate: _Optional[int] = ..., worst_row: _Optional[_Union[TableRow, _Mapping]] = ...) -> None: ...
 
 class Tolerance(_message.Message):
-    __slots__ = ("atol", "rtol", "relative_l2", "source", "row_relative_l2")
+    __slots__ = ("atol", "rtol", "relative_l2", "source", "row_relative_l2", "of_one")
     ATOL_FIELD_NUMBER: _ClassVar[int]
     RTOL_FIELD_NUMBER: _ClassVar[int]
     RELATIVE_L2_FIELD_NUMBER: _ClassVar[int]
     SOURCE_FIELD_NUMBER: _ClassVar[int]
     ROW_RELATIVE_L2_FIELD_NUMBER: _ClassVar[int]
+    OF_ONE_FIELD_NUMBER: _ClassVar[int]
     atol: float
     rtol: float
     relative_l2: float
     source: ToleranceSource
     row_relative_l2: float
-    def __init__(self, atol: _Optional[float] = ..., rtol: _Optional[float] = ..., relative_l2: _Optional[float] = ..., source: _Optional[_Union[ToleranceSource, str]] = ..., row_relative_l2: _Optional[float] = ...) -> None: ...
+    of_one: float
+    def __init__(self, atol: _Optional[float] = ..., rtol: _Optional[float] = ..., relative_l2: _Optional[float] = ..., source: _Optional[_Union[ToleranceSource, str]] = ..., row_relative_l2: _Optional[float] = ..., of_one: _Optional[float] = ...) -> None: ...
 
 class Place(_message.Message):
     __slots__ = ("path", "class_name", "call", "slot", "spec", "source")

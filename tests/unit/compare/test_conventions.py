@@ -8,14 +8,15 @@ import numpy as np
 import pytest
 
 from padiff_compare.capture.trace import Trace, Traces
+from padiff_compare.judge.evidence import Measured
 from padiff_compare.layout_rules import IDENTITY
 from padiff_compare.model_index import ModelIndex
-from padiff_compare.weights.conventions import RunningVariances
+from padiff_compare.weights.conventions import RunningVariances, rounding_of_statistics
 from padiff_compare.weights.weight_pair import OwnedWeight, WeightPair
 from padiff_rpc import trees
 from padiff_rpc.tensors import HostTensor
-from padiff_rpc.v1.records import CallEvent, Layer, Slot, TensorSpec, Weight
-from padiff_rpc.v1.words import CallMoment, DType, Side, VarianceDivisor, WeightKind
+from padiff_rpc.v1.records import CallEvent, Layer, Slot, TensorSpec, Tolerance, Weight
+from padiff_rpc.v1.words import CallMoment, DType, Side, ToleranceSource, VarianceDivisor, WeightKind
 
 BY_N, BY_LESS = VarianceDivisor.COUNT, VarianceDivisor.COUNT_LESS_ONE
 SHARE, CHANNELS = 0.1, 3
@@ -134,3 +135,46 @@ def converted(
     known.seen(one, 0, tensor(before), tensor(before))
     known.seen(one, 0, tensor(before * moved), tensor(before * moved))
     return known.converted(one, tensor(before * moved), seen or calls(4), in_lockstep=True)
+
+
+def statistic(name: str, divisor: Optional[VarianceDivisor] = None) -> WeightPair:
+    spec = TensorSpec(dtype=DType.FLOAT32, shape=(CHANNELS,))
+    kept = OwnedWeight(
+        path="bn", weight=Weight(name=name, kind=WeightKind.BUFFER, spec=spec, divisor=divisor)
+    )
+    return WeightPair(references=(kept,), candidate=kept, kind=WeightKind.BUFFER, rule=IDENTITY)
+
+
+MEAN, VARIANCE = statistic("running_mean"), statistic("running_var", BY_N)
+EPS = 2.0**-23
+
+
+@pytest.mark.parametrize(
+    ("one", "spread", "scale", "rows", "lower", "upper"),
+    [
+        # A mean that cancels rounds by a share of its values' spread, however many there are.
+        (MEAN, 2.0, 0.0, 100, 2 * EPS, 4 * EPS),
+        (MEAN, 2.0, 0.0, 1_000_000, 2 * EPS, 4 * EPS),
+        (MEAN, 1e-3, 0.0, 100, 1e-3 * EPS, 2e-3 * EPS),
+        # What is left of it where it does not, by its own size, and by more in long sums.
+        (MEAN, 1.0, 3.0, 100, 30 * EPS, 40 * EPS),
+        (MEAN, 1.0, 3.0, 1_000_000, 300 * EPS, 500 * EPS),
+        (VARIANCE, None, 1.0, 100, 12 * EPS, 12 * EPS),
+        (VARIANCE, None, 1.0, 10_000_000, 3_000 * EPS, 1e-3),
+        # Any other buffer, and a norm that was not called.
+        (statistic("offsets"), None, 1.0, 100, 0.0, 0.0),
+        (MEAN, 2.0, 0.0, None, 24 * EPS, 24 * EPS),
+    ],
+)
+def test_what_running_statistics_round_by(
+    one: WeightPair, spread: Optional[float], scale: float, rows: Optional[int], lower: float, upper: float
+) -> None:
+    spec = one.candidate.weight.spec
+    measured = Measured(
+        reference=spec,
+        candidate=spec,
+        tolerance=Tolerance(atol=0.0, rtol=0.0, source=ToleranceSource.DEFAULT),
+        scale=scale,
+    )
+    traces = None if rows is None else calls(rows)
+    assert lower <= rounding_of_statistics(one, measured, spread, traces) <= upper

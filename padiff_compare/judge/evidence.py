@@ -222,7 +222,7 @@ class Evidence:
         missing: what did not come of a gradient whose other parts did.
         is_needed: whether the report fails without it; only of what was not measured.
         omission: what it was left out as, where nothing was measured.
-        floor: how far apart the two may be by rounding of what they are made of: see `noise/noise.py`.
+        floor: how far apart the two may be by rounding of what they are made of: see `noise/`.
         sums: how far in lockstep, where their call got the reference's values: by rounding of its own sums.
     """
 

@@ -7,8 +7,9 @@ each place is held against its own terms, as far as they are seen, and never aga
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Optional, Union
+import math
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from typing import Any, Generic, Optional, TypeVar, Union
 
 from padiff_compare.alignment.slots import SlotPair
 from padiff_compare.capture.sides import TensorPair
@@ -16,23 +17,89 @@ from padiff_compare.capture.trace import CallName
 from padiff_compare.join.calls import CallPair
 from padiff_compare.join.captures import LOSSES, StepCaptures
 from padiff_compare.join.pairs import PairTable
-from padiff_compare.judge.evidence import Measured, is_rounding_of_sums
+from padiff_compare.judge.evidence import Measured, agrees, is_rounding_of_sums
+from padiff_compare.judge.interim import distance, may_be_rounding
 from padiff_compare.judge.interim_history import GradientHistory
 from padiff_compare.judge.tolerances import rounding_of_sums
 from padiff_compare.model_index import Models
-from padiff_compare.noise.noise import GAIN, Level, Noise, louder, norm_of, rounding_floor
+from padiff_compare.noise.parameter_terms import ParameterSums, ParameterTerms
 from padiff_compare.noise.terms import (
     GradientTerms,
-    ParameterSums,
-    ParameterTerms,
     ValueTerms,
     gradient_keys_of,
     keys_of,
+    norm_of,
+    rounding_floor,
     whole_calls,
 )
 from padiff_compare.weights.weight_pair import WeightPair
+from padiff_rpc.records import record
 from padiff_rpc.v1.records import Options
 from padiff_rpc.v1.words import CallMoment, Side, ToleranceSource
+
+K = TypeVar("K", bound=Hashable)
+
+# What layers and code behind a sum may make its noise larger by, all together; sqrt(768) is a usual factor.
+GAIN = 30.0
+
+
+@record
+class Level:
+    """How much noise a tensor holds.
+
+    Attributes:
+        norm: of what the terms of some sum explain. What layers behind it made of that is not added, lest
+            noise of noise have no bound.
+        elements: of the tensor.
+    """
+
+    norm: float = 0.0
+    elements: int = 1
+
+    def spread_over(self, elements: int) -> float:
+        """Returns how large (root mean square) the noise is in so many elements that are made of it."""
+        return self.norm / math.sqrt(max(elements, self.elements))
+
+
+class Noise(Generic[K]):
+    """What is known of the noise at each place that was noted.
+
+    Attributes:
+        floors: how far apart (root mean square) the two sides of each place may be by rounding alone.
+        levels: of each place that differs by rounding alone.
+    """
+
+    def __init__(self, options: Options) -> None:
+        self.floors: dict[K, float] = {}
+        self.levels: dict[K, Level] = {}
+        self._options = options
+
+    def note(self, key: K, measured: Measured, floor: float, level: Level, gain: float = 1.0) -> None:
+        """Takes in a place, once; `floor` is what rounding its own terms may come to.
+
+        `level`: of what it may be made of; `gain`: what it makes noise larger by, on top of what all may.
+        """
+        figures = measured.figures
+        if key in self.floors or figures is None or not figures.elements:
+            return
+        handed = gain * level.spread_over(figures.elements)
+        self.floors[key] = max(floor, GAIN * handed)
+        if agrees(figures, measured.tolerance, self._options) or not may_be_rounding(
+            figures, measured.tolerance, self.floors[key]
+        ):
+            return
+        is_explained = distance(figures, measured.tolerance) < floor
+        size = figures.rmse if is_explained else min(figures.rmse, handed)
+        self.levels[key] = Level(norm=size * math.sqrt(figures.elements), elements=figures.elements)
+
+    def level(self, keys: Iterable[K]) -> Level:
+        """Returns the largest noise in these places."""
+        return louder(*(self.levels.get(key, Level()) for key in keys))
+
+
+def louder(*levels: Level) -> Level:
+    """Returns the level of the largest norm."""
+    return max(levels, key=lambda level: level.norm, default=Level())
 
 
 class ParameterFloors:
@@ -194,6 +261,11 @@ class LocalFloors:
 
 
 Floors = Union[LocalFloors, RoundingFloors]
+
+
+def floors_of(captures: StepCaptures, models: Models, options: Options, *, in_lockstep: bool) -> Floors:
+    """Returns the floors of a pass that is over."""
+    return LocalFloors(captures, models) if in_lockstep else RoundingFloors(captures, models, options)
 
 
 class Shifted:

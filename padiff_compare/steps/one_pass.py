@@ -14,7 +14,7 @@ from padiff_compare.join.captures import PassPlan, StepCaptures
 from padiff_compare.judge.judged_row import has_ties, is_held_against_gold
 from padiff_compare.judge.tolerances import Tolerances
 from padiff_compare.lockstep.override_feed import WINDOW_BYTES, OverrideFeed
-from padiff_compare.noise.rounding_floors import Floors, LocalFloors, RoundingFloors
+from padiff_compare.noise.rounding_floors import LocalFloors, floors_of
 from padiff_compare.randomness.random_decisions import RandomDecisions
 from padiff_compare.randomness.random_effects import RandomEffects
 from padiff_compare.run import Run
@@ -150,14 +150,13 @@ class PassRunner:
     def _compared(self, this: StepPass, start: PassStart, captures: StepCaptures, ends: Ends) -> Outcome:
         models, options = self._aligned.models, self._run.options
         is_complete = all(end.is_complete for end in ends.values())
-        floors: Floors = RoundingFloors(captures, models, options)
-        own_errors = None
-        if this.is_lockstep:
-            floors = LocalFloors(captures, models)
-            if this.hold is not None and is_complete:
-                own_errors = this.hold.own_errors(start, captures, floors)
-        elif this.hold is not None and this.twins is not None and is_complete:
-            self._measure_drift(this, this.hold, this.twins, start, captures)
+        own_errors, floors = None, floors_of(captures, models, options, in_lockstep=this.is_lockstep)
+        hold = this.hold if is_complete else None
+        if hold is not None and isinstance(floors, LocalFloors):
+            own_errors = hold.own_errors(start, captures, floors)
+        elif hold is not None and this.twins is not None and self._may_be_carried_over(this.twins):
+            noise = StepNoise(relative=this.twins.local_error, weights=this.parted)
+            this.twins.measured(hold.drifts(start, captures, noise))
         chance = self._chance(captures, ends)
         if chance is not None:
             this.history.random.update(chance.of_weights(self._aligned.weight_plan.pairs))

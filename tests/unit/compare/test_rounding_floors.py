@@ -10,7 +10,7 @@ import pytest
 from captured_step import Both, Reals, Step, apart, draw, noise, same
 
 from padiff_compare.capture.store import TensorStore
-from padiff_compare.noise.noise import rounding_floor
+from padiff_compare.noise.terms import rounding_floor
 from padiff_rpc.v1.words import DType, Omission, Verdict
 
 MATCH, WITHIN, MISMATCH = Verdict.MATCH, Verdict.WITHIN_TOLERANCE, Verdict.MISMATCH

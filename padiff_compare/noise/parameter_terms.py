@@ -1,0 +1,149 @@
+"""Terms of parameters' gradients: what came back to the calls of their layer, times what these took."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from typing import Optional
+
+from padiff_compare.capture.sides import TensorPair
+from padiff_compare.join.captures import StepCaptures
+from padiff_compare.judge.evidence import Measured
+from padiff_compare.judge.tolerances import LANES_OF_NORMS, Terms
+from padiff_compare.model_index import Models
+from padiff_compare.noise.terms import (
+    UNSEEN_SHARE,
+    WholeCall,
+    cancelling_in_norm,
+    gradient_keys_of,
+    keys_of,
+    largest_of,
+    norm_of,
+)
+from padiff_compare.weights.weight_pair import WeightPair
+from padiff_rpc.records import record
+from padiff_rpc.v1.words import DType, Side
+
+
+@record
+class ParameterSums:
+    """A parameter's gradient as sums over one gradient that came back to a call of its layer.
+
+    Attributes:
+        key: of that gradient, whose norm is `norm`.
+        factor: what its elements are multiplied by; `taken`: the tensor of which that is, if it was seen.
+        rows: over the root of how many elements the norm of the sums is spread.
+    """
+
+    call: WholeCall
+    key: TensorPair[int]
+    norm: float
+    factor: float
+    rows: float
+    taken: Optional[TensorPair[int]]
+    is_of_matrix: bool
+    dtype: DType
+    terms: Terms
+
+
+class ParameterTerms:
+    """A parameter's gradient is a sum over what came back to its layer's calls.
+
+    Those of a matrix are multiplied by what the calls took, those of a norm's weight by what it made of
+    that, those of a bias by nothing.
+    """
+
+    def __init__(self, captures: StepCaptures, models: Models, calls: Iterable[WholeCall]) -> None:
+        self._captures = captures
+        self._models = models
+        self._by_layer: defaultdict[str, list[WholeCall]] = defaultdict(list)
+        for call in calls:
+            self._by_layer[call.exit.layer.candidate].append(call)
+
+    def of(self, pair: WeightPair) -> Iterator[ParameterSums]:
+        """Yields what a parameter's gradient is the sums of."""
+        measured = self._captures.parameter_gradients.measured(pair.names)
+        if measured is None or not measured.candidate.shape:
+            return
+        for call in self._calls_around(pair.candidate.path):
+            yield from self._of_call(call, measured, pair.candidate.path)
+
+    def _of_call(self, call: WholeCall, measured: Measured, path: str) -> Iterator[ParameterSums]:
+        shape = measured.candidate.shape
+        rows = math.sqrt(max(shape))
+        factor, taken = self._taken(call, shape) if len(shape) > 1 else (1.0, None)
+        is_seen = call.is_leaf and call.exit.layer.candidate == path
+        share = 1.0 if is_seen else UNSEEN_SHARE
+        for key in gradient_keys_of(call.exit) if is_seen else self._smallest_inside(call):
+            back = self._captures.gradients.measured(key)
+            norm = norm_of(back) or 0.0
+            terms = Terms(
+                scale=share * norm * factor / rows, result=measured.scale, count=_summed(back, shape)
+            )
+            if is_seen:
+                terms = self._of_norm(call, terms)
+            yield ParameterSums(
+                call=call,
+                key=key,
+                norm=norm,
+                factor=factor,
+                rows=rows,
+                taken=taken,
+                is_of_matrix=len(shape) > 1,
+                dtype=measured.reference.dtype,
+                terms=terms,
+            )
+
+    def _of_norm(self, call: WholeCall, terms: Terms) -> Terms:
+        """Returns the terms of a norm's gradient: what its statistics round by is the same in all of them."""
+        taken = largest_of(keys_of(call.entry), self._captures.values)
+        if taken is None or not self._models[Side.CANDIDATE].normalizes(call.exit.layer.candidate):
+            return terms
+        alike = terms.scale * math.sqrt(terms.count) * cancelling_in_norm(taken)
+        return dataclasses.replace(terms, result=max(terms.result, alike), lanes=LANES_OF_NORMS)
+
+    def _smallest_inside(self, call: WholeCall) -> list[TensorPair[int]]:
+        """Returns the tensor of the smallest gradient from a call's entry to its exit.
+
+        Where a parameter is used by code that shows no call of its own, the gradient that came to it may be
+        as small as that.
+        """
+        norms = {
+            key: norm_of(self._captures.gradients.measured(key)) or 0.0
+            for event in call.events
+            for key in gradient_keys_of(event)
+        }
+        known = {key: norm for key, norm in norms.items() if norm}
+        return [min(known, key=known.__getitem__)] if known else []
+
+    def _taken(self, call: WholeCall, shape: tuple[int, ...]) -> tuple[float, Optional[TensorPair[int]]]:
+        """Returns how large (root mean square) what a call multiplied a matrix by was, and which it is.
+
+        1 where it took indices. Of several inputs, the smallest of those that have an axis of the matrix.
+        """
+        found: list[tuple[bool, float, int, TensorPair[int]]] = []
+        for number, key in enumerate(keys_of(call.entry)):
+            measured = self._captures.values.measured(key)
+            if norm_of(measured) and measured is not None:
+                has_its_axis = bool(set(shape) & set(measured.reference.shape))
+                found.append((not has_its_axis, measured.scale, number, key))
+        if not found:
+            return 1.0, None
+        _, scale, _, key = min(found)
+        return scale, key
+
+    def _calls_around(self, path: str) -> list[WholeCall]:
+        """Returns the calls of the innermost compared layer at or around a path."""
+        while path not in self._by_layer and path:
+            path = path.rpartition(".")[0]
+        return self._by_layer.get(path, [])
+
+
+def _summed(back: Optional[Measured], shape: tuple[int, ...]) -> float:
+    """Returns over how many elements of a gradient that came back each element of a parameter's is a sum."""
+    if back is None:
+        return 1.0
+    width = max((axis for axis in shape if axis in back.reference.shape), default=max(shape))
+    return max(1.0, math.prod(back.reference.shape) / max(width, 1))

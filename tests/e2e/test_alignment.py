@@ -136,15 +136,17 @@ def test_a_missing_layer_in_the_middle_is_a_gap_and_the_rest_is_compared(compare
     first = report.first_divergence
     assert first is not None
     assert (first.path, first.cause) == ("middle", "missing")
-    # What lies before the gap agrees, and the first values that differ lie right behind it.
+    # What lies around the gap agrees on the reference's own values, and what is taken behind it does not.
     outputs = {
         row.reference.path: row.verdict
         for row in report.rows
         if row.kind is CaptureKind.OUTPUT and row.phase is Phase.FORWARD and row.reference and row.figures
     }
     agreeing = {Verdict.MATCH, Verdict.WITHIN_TOLERANCE}
-    assert {path for path, verdict in outputs.items() if verdict in agreeing} == {"entry", "entry_norm"}
-    assert {"middle_norm", "exit", ""} <= set(outputs)
+    assert {"entry", "entry_norm", "middle_norm", "exit"} <= set(outputs)
+    assert {verdict for path, verdict in outputs.items() if path} <= agreeing
+    behind = [row for row in report.faults if row.kind is CaptureKind.INPUT]
+    assert [row.between.rpartition(" and ")[2] for row in behind] == ["norms.1#0"]
     assert report.coverage.parameters_compared == 8
     assert report.coverage.parameters_total == 10
 
@@ -157,7 +159,7 @@ def test_swapped_layers_of_equal_names_and_shapes_are_found_by_numbers_and_said_
     assert weighted_pairs(report) == {"left": "left", "right": "right", "exit": "exit"}
     first = report.first_divergence
     assert first is not None
-    assert (first.path, first.phase, first.kind) == ("left", Phase.FORWARD, CaptureKind.INPUT)
+    assert (first.path, first.phase, first.kind) == ("", Phase.FORWARD, CaptureKind.INPUT)
     assert confidence(report, "left") < 0.5
     assert confidence(report, "right") < 0.5
     assert confidence(report, "exit") == 1.0

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from padiff_client import Batch, LayerMap, ModelSpec, Options, Report, auto_diff
-from padiff_rpc.v1.words import Phase, Verdict
+from padiff_rpc.v1.words import Pass, Phase, Verdict
 
 X = np.random.default_rng(0).standard_normal((2, 3, 12, 12), dtype=np.float32)
 
@@ -59,7 +59,8 @@ def test_a_fault_in_one_branch_shows_there(compare: Compare) -> None:
     report = compare("branch")
     first = report.first_divergence
     assert first is not None
-    assert (first.phase, first.path) == (Phase.FORWARD, "mixed_b.branch7x7_2"), str(report)
+    assert (first.phase, first.path) == (Phase.FORWARD, "mixed_b"), str(report)
+    assert first.row.between == "between mixed_b.branch7x7_1#0 and mixed_b.branch7x7_2#0"
 
 
 @pytest.mark.parametrize("is_turned", [True, False], ids=["next weight turned", "next weight as it was"])
@@ -72,5 +73,5 @@ def test_branches_put_together_in_another_order_show_where_that_is_done(
     first = report.first_divergence
     assert first is not None
     assert (first.phase, first.path) == (Phase.FORWARD, "mixed_b"), str(report)
-    (whole,) = [row for row in report.rows if row.phase is Phase.LOSS]
+    (whole,) = [row for row in report.all_rows if row.phase is Phase.LOSS and row.pass_kind is Pass.FREE]
     assert (whole.verdict is not Verdict.MISMATCH) is is_turned

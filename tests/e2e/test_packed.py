@@ -9,7 +9,7 @@ import pytest
 
 from padiff_client import Batch, ModelSpec, Report, auto_diff
 from padiff_client.sentences import reason
-from padiff_rpc.v1.words import CaptureKind, Phase, Verdict
+from padiff_rpc.v1.words import Phase, Verdict
 
 
 def compare(service: Any, optimizer: str, steps: int = 3, swapped: bool = False) -> Report:
@@ -32,13 +32,8 @@ def test_keys_that_noise_moved_fail_nothing_over_three_steps(service: Any, swapp
     report = compare(service, "adamw", swapped=swapped)
     assert report, str(report)
     assert [step.passed for step in report.steps] == [True] * 3
-    excused = [row for row in report.rows if "elements left out" in reason(row)]
-    assert {(row.kind, row.reference.slot) for row in excused if row.reference} == {
-        (CaptureKind.PARAMETER, "bias")
-    }
-    assert {row.step for row in excused} == {0, 1, 2}
-    # By luck an element may be equal.
-    assert {reason(row).partition(" elements")[0] for row in excused} <= {f"{n} of 48" for n in (14, 15, 16)}
+    # Its optimizer steps with the reference's gradients, in which the keys' noise is the same.
+    assert not any("elements left out" in reason(row) for row in report.rows)
 
 
 @pytest.mark.parametrize("optimizer", ["shifting_keys", "shifting_queries", "decaying"])

@@ -162,6 +162,10 @@ class TestVanishingGradients:
         assert counted["gradient", Omission.BELOW_ROUNDING].places == len(places)
         assert not any(row.counts for row in left)
 
+    def test_are_compared_where_each_call_gets_the_references(self, compare: Compare) -> None:
+        report = compare("Vanishing", self.X, loss="mean")
+        assert str(report).startswith("PASS: "), str(report)
+
     def test_excuse_no_gradient_that_flows_around_them(self, compare: Compare) -> None:
         report = compare("Vanishing", self.X, paddle={"fault": "around"}, loss="mean")
         first = report.first_divergence

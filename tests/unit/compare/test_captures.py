@@ -22,6 +22,7 @@ from padiff_compare.judge.measured import measure_pair
 from padiff_compare.judge.tolerances import Tolerances
 from padiff_compare.layout_rules import IDENTITY
 from padiff_compare.model_index import ModelIndex
+from padiff_compare.noise.rounding_floors import RoundingFloors
 from padiff_compare.steps.step_pass import StepPass
 from padiff_compare.steps.step_rows import PassEnd, StepRows
 from padiff_compare.weights.weight_pair import OwnedWeight, WeightPair
@@ -154,7 +155,9 @@ class Bench:
 
     def rows(self, is_complete=True):
         this = StepPass(step=0, kind=Pass.FREE, history=self.history)
-        made = StepRows(this, self.captures, MODELS, OPTIONS, PassEnd(is_complete=is_complete))
+        floors = RoundingFloors(self.captures, MODELS, OPTIONS)
+        end = PassEnd(is_complete=is_complete, floors=floors)
+        made = StepRows(this, self.captures, MODELS, OPTIONS, end)
         return list(made.all_rows()), list(made.unmatched_calls())
 
 

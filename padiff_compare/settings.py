@@ -82,10 +82,8 @@ def _passes(start: CompareStart, why_free: Optional[Reason]) -> tuple[Pass, ...]
 def _why_free(start: CompareStart, workers: Workers) -> Optional[Reason]:
     """Returns why no step can be made from the reference's state; None where one can.
 
-    A user's train step runs its own optimizer, and gradients that add up began before the step.
+    Gradients that add up began before the step. (Of a user's train step its optimizers tell: see `Steps`.)
     """
-    if start.reference.model.train_step:
-        return Reason(cause=Cause.OWN_TRAIN_STEP)
     if start.options.accumulate > 1:
         return Reason(cause=Cause.GRADIENTS_ADD_UP)
     candidate = workers.get(Side.CANDIDATE)

@@ -13,7 +13,6 @@ _DEFAULTS = {
     "clip_norm": None,
     "loss_scale": 1.0,
     "single_step": False,
-    "local_error": None,
 }
 
 

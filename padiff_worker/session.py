@@ -150,10 +150,10 @@ class ModelSession:
         kept.put_back()
 
     @contextmanager
-    def in_float64(self, noise: Optional[StepNoise] = None) -> Iterator[None]:
-        """Has the model in float64 and in the state that `keep_state` remembered, an optimizer's apart.
+    def again(self, *, in_float64: bool, noise: Optional[StepNoise] = None) -> Iterator[None]:
+        """Has the model in the state that `keep_state` remembered, an optimizer's apart, or in float64 too.
 
-        `noise`: of the weights. Behind the block all is as it was before, what is remembered
+        `noise`: of the weights, in float64. Behind the block all is as it was before, what is remembered
         too. Raises StateError where nothing was.
         """
         if self._kept is None:
@@ -162,9 +162,9 @@ class ModelSession:
             self._kept.put_back()
             # Since one is put back once.
             self._kept = KeptState(self._adapter, self.model, self._others)
-            self._is_in_float64, keeps_gradients = True, self._keeps_gradients
+            self._is_in_float64, keeps_gradients = in_float64, self._keeps_gradients
             try:
-                with self._adapter.in_float64(self._kept.tensors):
+                with self._adapter.in_float64(self._kept.tensors) if in_float64 else nullcontext():
                     if noise is not None:
                         self._add_noise(noise)
                     yield

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from typing import Optional, Union
 
 from padiff_rpc.errors import StateError
@@ -84,13 +84,15 @@ class RunningStep:
     def run(self, batch: HostBatch) -> None:
         """Runs the step; ends the outbox in every case."""
         try:
-            noise = self._start.noise
-            with self._session.in_float64(noise) if self._start.in_float64 else nullcontext():
+            with self._again() if self._start.again or self._start.in_float64 else nullcontext():
                 self._run(batch)
         except StepCancelled:
             pass
         finally:
             self._outbox.finish()
+
+    def _again(self) -> AbstractContextManager[None]:
+        return self._session.again(in_float64=self._start.in_float64, noise=self._start.noise)
 
     def _run(self, batch: HostBatch) -> None:
         start = self._start

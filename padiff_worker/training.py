@@ -49,14 +49,17 @@ class StepWork:
         """Runs the step as far as it was asked for."""
         raise NotImplementedError
 
-    def _record_gradients(self) -> None:
-        """Sends the gradients that the parameters have, each once."""
+    def _record_gradients(self) -> list[tuple[str, str, Any]]:
+        """Sends the gradients that the parameters have, each once; returns those parameters."""
+        sent = []
         for path, name, parameter in self._session.trainable_parameters():
             full = full_name(path, name)
             gradient = None if full in self._sent else self._adapter.gradient(parameter)
             if gradient is not None:
                 self._recorder.record_parameter_gradient(path, name, gradient)
                 self._sent |= {full}
+                sent.append((path, name, parameter))
+        return sent
 
 
 class BuiltInStep(StepWork):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from padiff_rpc.v1.records import Reason
 from padiff_rpc.v1.words import Cause, Phase
 from padiff_worker.batches import Arguments
 from padiff_worker.training import StepWork
-from padiff_worker.watched_call import watched_call
+from padiff_worker.watched_call import StepEnded, watched_call
 
 
 class UserStep(StepWork):
@@ -26,6 +26,8 @@ class UserStep(StepWork):
     def run(self, given: Arguments) -> None:
         """Calls the train step; only up to its first backward where no backward is asked for.
 
+        A run once more ends where its optimizer would step.
+
         The user's own backward raises where the framework has none.
         """
         adapter, session = self._adapter, self._session
@@ -34,15 +36,17 @@ class UserStep(StepWork):
             session.call_until_backward(given, self._recorder)
             return
         assert session.train_step is not None
-        returned = watched_call(
-            adapter,
-            session.train_step,
-            session.model,
-            given.given,
-            session.optimizer,
-            around_backward=self._backward,
-            before_step=self._optimizer_steps,
-        )
+        returned = None
+        with suppress(StepEnded):
+            returned = watched_call(
+                adapter,
+                session.train_step,
+                session.model,
+                given.given,
+                session.optimizer,
+                around_backward=self._backward,
+                before_step=self._optimizer_steps,
+            )
         self._record_gradients()
         if not self.has_gradients:
             self.no_backward = Reason(cause=Cause.NO_BACKWARD_CALLED)
@@ -65,8 +69,9 @@ class UserStep(StepWork):
 
     def _optimizer_steps(self) -> None:
         self._phases.begin(Phase.GRADIENTS)
-        self._record_gradients()
-        self._recorder.override_parameter_gradients(self._session.trainable_parameters())
+        self._recorder.override_parameter_gradients(self._record_gradients())
+        if self._start.again:
+            raise StepEnded
         self._phases.begin(Phase.OPTIMIZER)
 
     def _loss(self, returned: Any) -> Any:

@@ -9,8 +9,8 @@ from typing import Any, Optional
 from padiff_worker.adapter import FrameworkAdapter
 
 
-class _ForwardEnded(BaseException):
-    """Leaves a train step where its first backward would begin. No Exception, so that nobody swallows it."""
+class StepEnded(BaseException):
+    """Leaves a train step where nothing more of it is wanted. No Exception, so that nobody swallows it."""
 
 
 def watched_call(
@@ -54,13 +54,13 @@ def call_until_backward(
     @contextmanager
     def backward() -> Iterator[None]:
         if not is_inside():
-            raise _ForwardEnded
+            raise StepEnded
         yield
 
     def step() -> None:
-        raise _ForwardEnded
+        raise StepEnded
 
-    with suppress(_ForwardEnded):
+    with suppress(StepEnded):
         watched_call(adapter, train_step, model, batch, optimizer, around_backward=backward, before_step=step)
 
 

@@ -97,7 +97,11 @@ _TEMPLATES: Mapping[NoteKind, str] = {
         "rounding; what depends on it follows the reference"
     ),
     NoteKind.NO_GOLD: (
-        "floor: the reference did not run in float64, so the table of tolerances decided alone: {because}"
+        "floor: the reference did not run in float64, so what noise of half a spacing does to its calls "
+        "stands for its rounding: {because}"
+    ),
+    NoteKind.NO_NOISE: (
+        "floor: nor did it run on values with noise, so the table of tolerances decided alone: {because}"
     ),
     NoteKind.JUDGED_FREELY: (
         "lockstep: nothing ran on the reference's own values, so that differences are judged where they have "

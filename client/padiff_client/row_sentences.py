@@ -53,7 +53,7 @@ TEMPLATES: Mapping[Cause, str] = {
         "carried over from what ran before: each call agrees on the reference's own values, and the free run "
         "drifts further than the reference's own does"
     ),
-    Cause.OWN_TRAIN_STEP: "a train step runs its own optimizer",
+    Cause.OWN_TRAIN_STEP: "a train step steps by a function, or by an optimizer that it alone knows",
     Cause.GRADIENTS_ADD_UP: "with accumulate, gradients add up from step to step",
     Cause.WORKER_KEEPS_NO_STATE: "the {side}'s worker, of an older version, cannot put a state back",
     Cause.WITHIN_OWN_ERROR: "rounding: {n:.2g} times what the reference is away from its own float64 run",

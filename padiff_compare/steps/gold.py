@@ -49,8 +49,8 @@ from padiff_rpc.tensors import widest_dtype
 from padiff_rpc.v1.records import CallEvent, Note, Options, Reason, StepNoise
 from padiff_rpc.v1.words import CallMoment, Cause, CompareMode, Floor, NoteKind, Pass, Phase, Side, WeightKind
 
-# What the rounding of a call's inputs comes to.
-_ROUNDING = InputNoise(epsilons=0.5)
+# What the rounding of a call's inputs comes to; twice where nothing else tells what rounding does.
+_ROUNDING = (InputNoise(epsilons=0.5), InputNoise(epsilons=0.5, draw=7))
 # What tips decisions whose margin is as small as a score allows: opposite noise tips each to one side.
 _TIPPING = tuple(
     InputNoise(epsilons=sign * LARGEST_SCORE * 0.5, draw=draw, tips=True)
@@ -137,7 +137,11 @@ class GoldRun:
 
 
 class Gold:
-    """Runs the reference in float64, where a pass in lockstep leaves questions."""
+    """Runs the reference in float64, where a pass in lockstep leaves questions.
+
+    Attributes:
+        is_wide: where it turned out not to run in float64, it runs in its own dtypes, to be given noise.
+    """
 
     def __init__(
         self, run: Run, source: Source, foreseen: JoinedCalls, weights: WeightPlan, *, backward: bool
@@ -146,11 +150,15 @@ class Gold:
         self._run = run
         self._source = source
         self._backward = backward
-        trace = foreseen.traces[Side.REFERENCE]
-        traces = {Side.REFERENCE: trace, Side.CANDIDATE: Trace(events=tuple(map(_wide, trace.events)))}
-        self._joined = join_calls(_mirrored(foreseen.plan), traces)
-        self._overrides = plan_lockstep(self._joined)
         self._weights = WeightPlan(pairs=tuple(_mirrored_weights(weights)))
+        self.is_wide = True
+        self._foresee(_mirrored(foreseen.plan), foreseen.traces[Side.REFERENCE])
+
+    def _foresee(self, plan: Plan, trace: Trace) -> None:
+        events = map(_wide, trace.events) if self.is_wide else trace.events
+        again = Trace(events=tuple(events))
+        self._joined = join_calls(plan, {Side.REFERENCE: trace, Side.CANDIDATE: again})
+        self._overrides = plan_lockstep(self._joined)
 
     def is_wanted(self, captures: StepCaptures, floors: LocalFloors) -> bool:
         """Whether something in a pass that has run is to be held against gold.
@@ -247,12 +255,22 @@ class Gold:
                     raise end.error
             why = _why_not(ends[Side.CANDIDATE], feed)
             if why is not None:
-                self._run.report.note(Note(kind=NoteKind.NO_GOLD, reasons=(why,)))
+                self._cannot_run(why)
             return OwnErrors.measured(captures) if why is None and ends[Side.REFERENCE].is_complete else None
+
+    def _cannot_run(self, why: Reason) -> None:
+        """Notes why the reference did not run once more; in float64 it is not asked to any more."""
+        kind = NoteKind.NO_GOLD if self.is_wide else NoteKind.NO_NOISE
+        self._run.report.note(Note(kind=kind, reasons=(why,)))
+        if self.is_wide:
+            self.is_wide = False
+            self._foresee(self._joined.plan, self._joined.traces[Side.REFERENCE])
 
     def _mirrored_start(self, start: PassStart, how: GoldRun) -> PassStart:
         ours = start.starts[Side.REFERENCE]
-        gold = dataclasses.replace(ours, in_float64=True, optimize=False, keep_gradients_after=False)
+        gold = dataclasses.replace(
+            ours, again=True, in_float64=self.is_wide, optimize=False, keep_gradients_after=False
+        )
         if how.freely is None:
             gold = dataclasses.replace(
                 gold,
@@ -281,24 +299,33 @@ class HeldReference:
         self._store = store
         self._gold = gold
 
+    @property
+    def is_of_gold(self) -> bool:
+        """Whether own errors are those of a run in float64."""
+        return self._gold is not None and self._gold.is_wide
+
     def own_errors(
         self, start: PassStart, captures: StepCaptures, floors: LocalFloors
     ) -> Optional[OwnErrors]:
         """Returns how far the reference is from gold; None where nobody asks, or it cannot be had.
 
         Where the reference happens to be nearer to gold than the rounding of what its calls were given
-        allows, gold runs once more, on values with noise of that size.
+        allows, gold runs once more, on values with noise of that size. Where it does not run in float64, what
+        such noise does to its own calls is all that tells.
         """
         gold = self._gold
         if gold is None or not gold.is_wanted(captures, floors):
             return None
-        errors = self._run(gold, start, GoldRun())
-        if errors is None or not any(gold.questions(captures, floors, errors)):
+        errors = self._run(gold, start, GoldRun()) if gold.is_wide else None
+        if gold.is_wide and (errors is None or not any(gold.questions(captures, floors, errors))):
             return errors
-        with_noise = self._run(gold, start, GoldRun(noise=_ROUNDING))
-        if with_noise is None:
-            return errors
-        return self._with_ties(start, captures, floors, errors.with_larger(with_noise))
+        for noise in _ROUNDING:
+            with_noise = self._run(gold, start, GoldRun(noise=noise))
+            if with_noise is not None:
+                errors = with_noise if errors is None else errors.with_larger(with_noise)
+            if gold.is_wide or with_noise is None:
+                break
+        return None if errors is None else self._with_ties(start, captures, floors, errors)
 
     def _with_ties(
         self, start: PassStart, captures: StepCaptures, floors: LocalFloors, errors: OwnErrors
@@ -327,7 +354,7 @@ class HeldReference:
         with `noise`.
         """
         gold = self._gold
-        if gold is None:
+        if gold is None or not gold.is_wide:
             return None
         if not gold.is_adrift(captures):
             return False
@@ -360,12 +387,16 @@ def _why_not(end: SideEnd, feed: Optional[OverrideFeed]) -> Optional[Reason]:
 def can_have_gold(options: Options, source: Source) -> bool:
     """Whether the reference can run in float64, and its rounding has a say in verdicts.
 
-    A user's own bounds decide alone. A user's train step runs its own optimizer, which would step in float64.
+    A user's own bounds decide alone.
     """
     has_bounds = options.atol is not None or options.rtol is not None
-    can_run = source.worker.has_float64_steps and not source.model.train_step
     is_elementwise = options.compare_mode is CompareMode.STRICT
-    return can_run and is_elementwise and not has_bounds and options.floor is not Floor.TABLE
+    return (
+        source.worker.has_float64_steps
+        and is_elementwise
+        and not has_bounds
+        and options.floor is not Floor.TABLE
+    )
 
 
 def _joined(

@@ -20,8 +20,8 @@ from padiff_compare.steps.gold import Gold, HeldReference, can_have_gold
 from padiff_compare.steps.one_pass import PassRunner
 from padiff_compare.steps.step_pass import Foreseen, Outcome, StepPass, Twins, parted_weights, step_result
 from padiff_compare.steps.step_run import PassStart
-from padiff_rpc.v1.records import Note, Row, StepStart, WeightNoise
-from padiff_rpc.v1.words import DefaultLoss, DiffPhase, NoteKind, Pass, Phase, Side
+from padiff_rpc.v1.records import Note, Reason, Row, StepStart, WeightNoise
+from padiff_rpc.v1.words import Cause, DefaultLoss, DiffPhase, NoteKind, Pass, Phase, Side
 
 
 class States(Protocol):
@@ -89,14 +89,24 @@ class Steps:
             self._states.tell_settings()
         if self._foreseen is None:
             self._foresee()
-        foreseen = self._run.settings.passes
-        kinds = foreseen if self._foreseen is not None else (Pass.FREE,)
-        if Pass.LOCKSTEP in foreseen and Pass.LOCKSTEP not in kinds:
+        kinds = self._run.settings.passes
+        if Pass.LOCKSTEP in kinds and self._cannot_undo_its_step:
+            kinds = (Pass.FREE,)
+            why = Reason(cause=Cause.OWN_TRAIN_STEP)
+            self._report.note(Note(kind=NoteKind.JUDGED_FREELY, reasons=(why,)))
+        elif Pass.LOCKSTEP in kinds and self._foreseen is None:
+            kinds = (Pass.FREE,)
             self._report.note(Note(kind=NoteKind.FIRST_STEP_FREE))
         outcome = self._run_twice(step, batch) if len(kinds) > 1 else self._run_once(step, kinds[0], batch)
         result = step_result(step, outcome)
         self._drift = max(self._drift, result.weights_relative_l2)
         self._report.end_step(result)
+
+    @property
+    def _cannot_undo_its_step(self) -> bool:
+        """Whether a train step of the user's own steps with what nothing can look into."""
+        has_own_step = bool(self._sources.sides[Side.REFERENCE].model.train_step)
+        return has_own_step and not self._states.can_undo_steps
 
     def _foresee(self) -> None:
         """Plans the passes to come by the calls that the layers were last aligned on, if there are any."""

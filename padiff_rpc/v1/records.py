@@ -1310,6 +1310,8 @@ class StepStart:
             besides the tensor's total.
         in_float64: The step runs in float64, from the state that KeepState remembered; behind
             it all is as it was. For workers with the capability "float64_steps".
+        again: As `in_float64`, in the model's own dtypes. For workers with the capability
+            "kept_state".
         noise: In float64: by how much what the step begins with is off, so that it is measured
             what comes of that.
     """
@@ -1336,6 +1338,7 @@ class StepStart:
     batch_from_loader: bool = False
     own_gradients: tuple[CallInput, ...] = ()
     in_float64: bool = False
+    again: bool = False
     noise: Optional[StepNoise] = None
 
 

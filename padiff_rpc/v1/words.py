@@ -642,6 +642,7 @@ class NoteKind(Word):
         OPTIMIZER_STEPS_FREELY: An optimizer is a function, whose step nothing undoes: it was
             left out of the pass in lockstep.
         JUDGED_FREELY: No pass ran in lockstep, though nobody asked for that. reasons: why.
+        NO_NOISE: The reference did not run once more on values with noise either. reasons: why.
     """
 
     MESSAGE = "message"
@@ -700,6 +701,7 @@ class NoteKind(Word):
     TIES = "ties"
     OPTIMIZER_STEPS_FREELY = "optimizer_steps_freely"
     JUDGED_FREELY = "judged_freely"
+    NO_NOISE = "no_noise"
 
 
 class Verdict(Word):

@@ -128,7 +128,7 @@ def test_the_float64_run_leaves_no_trace_in_the_steps_behind_it(service: Service
 
 
 @BOTH_WAYS
-def test_a_reference_that_does_not_run_in_float64_leaves_the_table_to_decide(
+def test_a_reference_that_does_not_run_in_float64_is_held_against_what_noise_does_to_it(
     service: Service, lockstep: str
 ) -> None:
     report = compare(service, lockstep, coarse("Narrow"), coarse("Narrow", **OTHERWISE))
@@ -136,6 +136,9 @@ def test_a_reference_that_does_not_run_in_float64_leaves_the_table_to_decide(
     (note,) = [note for note in report.summary.notes if note.kind is NoteKind.NO_GOLD]
     assert "float32 wanted, got float64" in render.text(report)
     assert note.reasons
+    assert not notes(report, NoteKind.GOLD)
+    decided = {reason.cause for row in report.rows for reason in row.reasons}
+    assert decided & {Cause.WITHIN_OWN_ERROR, Cause.BEYOND_OWN_ERROR}
 
 
 def test_a_users_own_bounds_decide_alone(service: Service) -> None:

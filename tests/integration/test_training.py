@@ -10,11 +10,12 @@ from comparisons import compare_on
 from processes import Service
 
 from padiff_client.link import Batches, connect
+from padiff_client.render import headline
 from padiff_client.report import Report
 from padiff_rpc import trees
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.v1.records import Model, Options, Party, PlanStart, Row, WorkerAddress
-from padiff_rpc.v1.words import CaptureKind, DType, Phase, Side
+from padiff_rpc.v1.words import CaptureKind, DType, NoteKind, Pass, Phase, Side
 from padiff_rpc.version import PROTOCOL_VERSION
 
 FIELDS = ("loss", "optimizer", "loader", "train_step", "train", "autocast")
@@ -245,6 +246,27 @@ class TestAutocast:
 
 
 class TestTrainStep:
+    def test_it_runs_in_lockstep_and_freely_and_leaves_one_step_behind(self, service: Service) -> None:
+        report = compare(service, stepped(), steps=3, floor="measured")
+        assert report, str(report)
+        assert {row.pass_kind for row in report.all_rows if row.phase is Phase.FORWARD} == set(Pass)
+        assert sum(note.kind is NoteKind.GOLD for note in report.summary.notes) == 3
+        freely = compare(service, stepped(), steps=3, local_error=False)
+        assert [step.loss_candidate for step in report.steps] == [
+            step.loss_candidate for step in freely.steps
+        ]
+
+    def test_gradients_that_it_forgets_to_clear_fail_in_the_step_behind(self, service: Service) -> None:
+        report = compare(service, stepped(), stepped("step_forgetting_to_clear"), steps=3)
+        first = report.first_divergence
+        assert first is not None
+        assert (first.step, first.phase) == (1, Phase.GRADIENTS)
+
+    def test_one_that_steps_by_a_function_is_judged_freely_and_it_is_said(self, service: Service) -> None:
+        report = compare(service, stepped("step_with_a_function", optimizer="functional_sgd"), steps=2)
+        assert report, str(report)
+        assert headline(report).text == "PASS: the models agree; judged freely"
+
     def test_it_is_compared_as_the_built_in_step_is(self, service: Service) -> None:
         built_in = compare(service, trained(), steps=3)
         own = compare(service, stepped(), steps=3)
@@ -350,7 +372,6 @@ class TestTrainStep:
             ({}, {"clip_norm": 1.0}, r"options\.clip_norm: a train step is run as it is"),
             ({}, {"loss_scale": 2.0}, r"options\.loss_scale: a train step is run as it is"),
             ({}, {"single_step": True}, r"options\.single_step: a train step is run as it is"),
-            ({}, {"local_error": True}, r"options\.local_error: a train step is run as it is"),
         ],
     )
     def test_what_is_for_the_built_in_step_is_refused(

@@ -38,7 +38,7 @@ def test_one_step_of_both_phases_is_the_default():
         ({}, {"single_step": True}, (Pass.LOCKSTEP,)),
         ({}, {"local_error": True}, (Pass.LOCKSTEP, Pass.FREE)),
         ({}, {"local_error": False}, (Pass.FREE,)),
-        ({"train_step": "m:t"}, {}, (Pass.FREE,)),
+        ({"train_step": "m:t"}, {}, (Pass.LOCKSTEP, Pass.FREE)),
         ({"optimizer": "m:o"}, {"accumulate": 2}, (Pass.FREE,)),
     ],
 )

@@ -102,10 +102,6 @@ class WorstElements:
         self._kept = ordered[: self._room]
 
 
-def _are_few(positions: Indices, reals: int) -> bool:
-    return 2 * positions.size <= reals
-
-
 @record
 class Apart:
     """How far apart two tensors are: root mean square, and at most, where |reference| is `at_worst`."""
@@ -133,8 +129,8 @@ class Jumps:
 
     @property
     def are_few(self) -> bool:
-        """Whether most elements do not jump, so that those which do stand out."""
-        return _are_few(self.positions, self.reals)
+        """Whether three of four elements do not jump, so that those which do stand out."""
+        return 4 * self.positions.size <= self.reals
 
     def without(self, explained: Flags) -> Apart:
         """Returns how far apart the two are but for those jumps."""
@@ -229,7 +225,7 @@ class Undecided:
     @property
     def are_few(self) -> bool:
         """Whether most elements are decided, so that those which are not stand out."""
-        return _are_few(self.positions, self.reals)
+        return 2 * self.positions.size <= self.reals
 
     def laid_out(self, rule: Rule) -> Optional[Undecided]:
         """Returns these in the candidate's layout; None where the rule makes other elements of them."""

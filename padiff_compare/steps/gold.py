@@ -32,6 +32,7 @@ from padiff_compare.judge.evidence import (
     is_loss_in_question,
     larger_error,
     may_be_ties,
+    moved_by_ties,
     own_error,
     with_undecided,
 )
@@ -53,9 +54,8 @@ from padiff_rpc.v1.words import CallMoment, Cause, CompareMode, Floor, NoteKind,
 _ROUNDING = (InputNoise(epsilons=0.5), InputNoise(epsilons=0.5, draw=7))
 # What tips decisions whose margin is as small as a score allows: opposite noise tips each to one side.
 _TIPPING = tuple(
-    InputNoise(epsilons=sign * LARGEST_SCORE * 0.5, draw=draw, tips=True)
+    tuple(InputNoise(epsilons=sign * LARGEST_SCORE * 0.5, draw=draw, tips=True) for sign in (1, -1))
     for draw in (1, 2, 3)
-    for sign in (1, -1)
 )
 # Why a place kept its own tensor that is none of the pass that is held.
 _KEPT_OTHERS = frozenset({Cause.OVERRIDE_OF_OTHER_DTYPE, Cause.OVERRIDE_OF_OTHER_SHAPE})
@@ -331,15 +331,20 @@ class HeldReference:
         self, start: PassStart, captures: StepCaptures, floors: LocalFloors, errors: OwnErrors
     ) -> OwnErrors:
         """Returns `errors` with what more noise decides otherwise, where the candidate may have as well."""
-        gold = self._gold
+        gold, before = self._gold, None
         assert gold is not None
-        for noise in _TIPPING:
-            if not any(may_be_ties(*question) for question in gold.questions(captures, floors, errors)):
+        for draw in _TIPPING:
+            asked = [one for one in gold.questions(captures, floors, errors) if may_be_ties(*one)]
+            explained = len(asked), sum(moved_by_ties(one, own.undecided) for one, own in asked)
+            # What a draw has not tipped in any part is no decision.
+            if not asked or explained == before:
                 break
-            tipped = self._run(gold, start, GoldRun(noise=noise))
-            if tipped is None:
-                break
-            errors = errors.with_undecided(tipped)
+            before = explained
+            for noise in draw:
+                tipped = self._run(gold, start, GoldRun(noise=noise))
+                if tipped is None:
+                    return errors
+                errors = errors.with_undecided(tipped)
         return errors
 
     def taken(self) -> HeldPass:

@@ -57,7 +57,7 @@ class Twins:
 
     @property
     def local_error(self) -> float:
-        """How far (relative L2) any value is off in lockstep; at least what rounding to float32 does."""
+        """How far (relative L2) any value is off in lockstep."""
         errors = (
             row.figures.relative_l2
             for row in self._local.values()

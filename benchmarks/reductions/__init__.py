@@ -1,1 +1,1 @@
-"""What frameworks round by in sums of many terms: what `python -m benchmarks.reductions` measures."""
+"""Rounding of frameworks in sums of many terms, as `python -m benchmarks.reductions` measures it."""

@@ -7,7 +7,7 @@ from typing import Optional
 
 import numpy as np
 
-from padiff_compare.judge.outliers import Indices, JumpFinder, Reals, WorstElements
+from padiff_compare.judge.outliers import Distances, Indices, JumpFinder, Reals, WorstElements
 from padiff_rpc.records import record
 from padiff_rpc.v1.records import Figures
 
@@ -125,10 +125,13 @@ class Accumulator:
         distance = np.abs(difference, out=difference)
         self._sums += (*squares, *products, *totals, _total(distance))
         largest = float(distance.max())
+        block = Distances(
+            offset=offset, positions=positions, reference=reference, candidate=candidate, sizes=distance
+        )
         if self._worst.wants(largest, offset):
-            self._worst.add(offset, positions, reference, candidate, distance)
+            self._worst.add(block)
         if self._jumps is not None:
-            self._jumps.add(offset, positions, reference, candidate, distance)
+            self._jumps.add(block)
         magnitude = np.abs(reference)
         scratch = np.empty_like(magnitude)
         self._note_relative(distance, magnitude, scratch)

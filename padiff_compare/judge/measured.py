@@ -107,20 +107,32 @@ def measure_pair(
     )
     if reference.array.shape == candidate.array.shape:
         jumps = _jump_finder(dtype, measured.scale) if tolerances.in_lockstep else None
-        figures, notes = _figures(reference, candidate, tolerance, sum_squares, aspect.offsets, jumps)
-        if tolerance.row_relative_l2:
-            row = worst_row(reference, candidate, tolerance.row_relative_l2)
-            figures = dataclasses.replace(figures, worst_row=row)
-        is_gradient = aspect.kind is CaptureKind.PARAMETER_GRADIENT
-        sizes = sizes_of(reference, candidate) if is_gradient else None
-        measured = dataclasses.replace(
-            measured,
-            figures=figures,
-            jumps=jumps.found(figures.elements) if jumps is not None else None,
-            sizes=sizes,
-            notes=notes,
-        )
+        measured = _with_figures(measured, aspect, reference, candidate, sum_squares, jumps)
     return probed(aspect, measured, reference, candidate, probe)
+
+
+def _with_figures(
+    measured: Measured,
+    aspect: Aspect,
+    reference: HostTensor,
+    candidate: HostTensor,
+    sum_squares: float,
+    jumps: Optional[JumpFinder],
+) -> Measured:
+    """Returns what was measured of two tensors of one shape."""
+    tolerance = measured.tolerance
+    figures, notes = _figures(reference, candidate, tolerance, sum_squares, aspect.offsets, jumps)
+    if tolerance.row_relative_l2:
+        row = worst_row(reference, candidate, tolerance.row_relative_l2)
+        figures = dataclasses.replace(figures, worst_row=row)
+    is_gradient = aspect.kind is CaptureKind.PARAMETER_GRADIENT
+    return dataclasses.replace(
+        measured,
+        figures=figures,
+        jumps=jumps.found(figures.elements) if jumps is not None else None,
+        sizes=sizes_of(reference, candidate) if is_gradient else None,
+        notes=notes,
+    )
 
 
 def probed(

@@ -31,6 +31,27 @@ _MOST_JUMPS = 1 << 20
 _ROOM_OF_A_JUMP = 4.0
 
 
+@record
+class Distances:
+    """A block of two flat tensors, real by real, and how far each two are apart.
+
+    Attributes:
+        offset: where the block begins.
+        positions: where its reals lie behind that; None means one after the other.
+        sizes: |candidate - reference|.
+    """
+
+    offset: int
+    positions: Optional[Indices]
+    reference: Reals
+    candidate: Reals
+    sizes: Reals
+
+    def places(self, chosen: Indices) -> Indices:
+        """Returns where these reals of the block lie in the tensor."""
+        return self.offset + (chosen if self.positions is None else self.positions[chosen])
+
+
 class WorstElements:
     """Keeps three elements whatever order they come in; of equal differences the lowest positions.
 
@@ -51,28 +72,17 @@ class WorstElements:
         distance, position = self._kept[-1][:2]
         return largest > distance or (largest == distance and offset < position)
 
-    def add(
-        self,
-        offset: int,
-        positions: Optional[Indices],
-        reference: Reals,
-        candidate: Reals,
-        distance: Reals,
-    ) -> None:
-        """Takes a block's distances |candidate - reference|.
-
-        They lie at `positions` after `offset`; None means one after the other.
-        """
-        threshold = 0.0
+    def add(self, block: Distances) -> None:
+        """Takes a block."""
+        threshold, distance = 0.0, block.sizes
         if distance.size > self._room:
             threshold = float(np.partition(distance, distance.size - self._room)[-self._room])
         chosen = np.flatnonzero((distance >= threshold) & (distance > 0.0))
         chosen = chosen[np.argsort(-distance[chosen], kind="stable")[: self._room]]
-        places = chosen if positions is None else positions[chosen]
         self._keep(
             [
-                (float(distance[i]), offset + int(place), float(reference[i]), float(candidate[i]))
-                for i, place in zip(chosen, places)
+                (float(distance[i]), int(place), float(block.reference[i]), float(block.candidate[i]))
+                for i, place in zip(chosen, block.places(chosen))
             ]
         )
 
@@ -153,15 +163,9 @@ class JumpFinder:
         self._count = 0
         self._squares = self._max_abs = self._at_worst = 0.0
 
-    def add(
-        self,
-        offset: int,
-        positions: Optional[Indices],
-        reference: Reals,
-        candidate: Reals,
-        distance: Reals,
-    ) -> None:
-        """Takes a block's distances |candidate - reference|, as `WorstElements` does."""
+    def add(self, block: Distances) -> None:
+        """Takes the next block."""
+        reference, distance = block.reference, block.sizes
         largest = float(distance.max())
         jumps: Indices = np.empty(0, np.int64)
         if largest > self._smallest * self._scale:
@@ -170,8 +174,8 @@ class JumpFinder:
         if jumps.size:
             self._count += jumps.size
             if self._count <= _MOST_JUMPS:
-                self._positions.append(offset + (jumps if positions is None else positions[jumps]))
-                self._sizes.append(candidate[jumps] - reference[jumps])
+                self._positions.append(block.places(jumps))
+                self._sizes.append(block.candidate[jumps] - reference[jumps])
             distance = distance.copy()
             distance[jumps] = 0.0
             largest = float(distance.max())

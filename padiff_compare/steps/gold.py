@@ -185,7 +185,7 @@ class Gold:
                     continue
                 if table is not captures.losses and agrees(one.figures, one.tolerance, self._run.options):
                     continue
-                its_own = _laid_out(own[pair.reference], table.rules.get(pair, IDENTITY))
+                its_own = _own_of(own, table, pair)
                 if exceeds(one, its_own) and not floors.explains(table, pair, one):
                     yield one, its_own
 
@@ -198,7 +198,7 @@ class Gold:
         own: dict[PairTable[Any], Mapping[Any, OwnError]]
         own = {captures.values: errors.values, captures.losses: errors.losses}
         return any(
-            exceeds(one, _laid_out(own[table][pair.reference], table.rules.get(pair, IDENTITY)))
+            exceeds(one, _own_of(own[table], table, pair))
             for table, pair, one in self._adrift(captures)
             if pair.reference in own[table]
         )
@@ -222,8 +222,8 @@ class Gold:
     def run(self, start: PassStart, held: HeldPass, again: HeldPass, how: GoldRun) -> Optional[OwnErrors]:
         """Returns how far the pass that is held is from gold; `again` holds it once more.
 
-        None, and a note says why, where the reference does not run in
-        float64; the loss of its worker shows in what is asked of it next. Raises CancelledError.
+        None, and a note says why, where the reference does not run so; the loss of its worker shows in what
+        is asked of it next. Raises CancelledError.
         """
         step = start.starts[Side.REFERENCE].step
         running = StepRun(
@@ -408,6 +408,11 @@ def _joined(
     first: Mapping[K, OwnError], second: Mapping[K, OwnError], join: Callable[[OwnError, OwnError], OwnError]
 ) -> dict[K, OwnError]:
     return {key: join(one, second[key]) if key in second else one for key, one in first.items()}
+
+
+def _own_of(own: Mapping[Any, OwnError], table: PairTable[Any], pair: TensorPair[Any]) -> OwnError:
+    """Returns that of a pair's reference, which has one, in the candidate's layout."""
+    return _laid_out(own[pair.reference], table.rules.get(pair, IDENTITY))
 
 
 def _laid_out(own: OwnError, rule: Rule) -> OwnError:

@@ -15,6 +15,7 @@ import numpy as np
 
 from padiff_rpc.tensors import HostTensor
 from padiff_rpc.v1.words import DType
+from padiff_worker.adapter import FrameworkAdapter
 from padiff_worker.conformance.case import AdapterCase
 from padiff_worker.kept_state import KeptState
 
@@ -72,6 +73,34 @@ def _use(layer: Any) -> None:
 def _changing(layer: Any, x: Any) -> Any:
     _use(layer)
     return x
+
+
+class _Observer:
+    """Counts the calls that it is hooked to, itself and by a method."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+        self.seen: list[Any] = []
+
+    def __call__(self, layer: Any, given: Any, made: Any) -> None:
+        self.calls += 1
+
+    def see(self, layer: Any, given: Any, made: Any) -> None:
+        self.seen.append(made)
+
+
+def assert_hooks_put_back(
+    adapter: FrameworkAdapter, model: Any, x: Any, hook: Callable[[Callable[..., None]], Any]
+) -> None:
+    """What hooks of a model keep is put back; `hook` is how the framework adds one behind its calls."""
+    called, seeing = _Observer(), _Observer()
+    hook(called)
+    hook(seeing.see)
+    kept = KeptState(adapter, model)
+    model(x)
+    assert (called.calls, len(seeing.seen)) == (1, 1)
+    kept.put_back()
+    assert (called.calls, len(seeing.seen)) == (0, 0)
 
 
 class KeptSuite:

@@ -34,6 +34,7 @@ from padiff_worker.conformance import (
     TrainingSuite,
     VocabularySuite,
 )
+from padiff_worker.conformance.kept import assert_hooks_put_back
 from padiff_worker.conformance.known_layers import LAYERS as ALL_LAYERS
 from padiff_worker.kept_state import KeptState
 from padiff_worker_paddle import adapter as adapter_module
@@ -393,29 +394,9 @@ def test_what_a_model_keeps_is_put_back(name):
     assert state() == before
 
 
-class Observer:
-    """Counts the calls that it is hooked to, itself and by a method."""
-
-    def __init__(self):
-        self.calls, self.seen = 0, []
-
-    def __call__(self, layer, given, made):
-        self.calls += 1
-
-    def see(self, layer, given, made):
-        self.seen.append(made)
-
-
 def test_what_hooks_keep_is_put_back():
     model, x = paddle.nn.Linear(3, 3), paddle.ones([2, 3])
-    called, seeing = Observer(), Observer()
-    model.register_forward_post_hook(called)
-    model.register_forward_post_hook(seeing.see)
-    kept = KeptState(ADAPTER, model)
-    model(x)
-    assert (called.calls, len(seeing.seen)) == (1, 1)
-    kept.put_back()
-    assert (called.calls, len(seeing.seen)) == (0, 0)
+    assert_hooks_put_back(ADAPTER, model, x, model.register_forward_post_hook)
 
 
 def test_what_a_first_call_makes_is_made_again():

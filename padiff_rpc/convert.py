@@ -16,6 +16,7 @@ from google.protobuf.message import Message
 from padiff_rpc.errors import ProtocolError
 from padiff_rpc.v1 import (
     coordinator_pb2,
+    functions_pb2,
     hints_pb2,
     models_pb2,
     notes_pb2,
@@ -32,6 +33,7 @@ _MODULES = (
     tensors_pb2,
     reasons_pb2,
     models_pb2,
+    functions_pb2,
     worker_pb2,
     notes_pb2,
     hints_pb2,

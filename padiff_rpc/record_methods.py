@@ -158,6 +158,7 @@ class WorkerInfoMethods:
 
     FLOAT64_STEPS = "float64_steps"
     KEPT_STATE = "kept_state"
+    FUNCTION_TRACES = "function_traces"
     capabilities: tuple[str, ...]
 
     @property
@@ -169,6 +170,11 @@ class WorkerInfoMethods:
     def has_kept_state(self) -> bool:
         """Whether it remembers a model's state when asked, and puts it back."""
         return self.KEPT_STATE in self.capabilities
+
+    @property
+    def has_function_traces(self) -> bool:
+        """Whether it records functions inside the calls of layers that a step names."""
+        return self.FUNCTION_TRACES in self.capabilities
 
 
 class WorkerAddressMethods:

@@ -56,6 +56,7 @@ TEMPLATES: Mapping[Cause, str] = {
     Cause.OWN_TRAIN_STEP: "a train step steps by a function, or by an optimizer that it alone knows",
     Cause.GRADIENTS_ADD_UP: "with accumulate, gradients add up from step to step",
     Cause.WORKER_KEEPS_NO_STATE: "the {side}'s worker, of an older version, cannot put a state back",
+    Cause.FUNCTIONS_CUT_SHORT: "more than {n:,.0f} functions were called; those after them are not recorded",
     Cause.WITHIN_OWN_ERROR: "rounding: {n:.2g} times what the reference is away from its own float64 run",
     Cause.BEYOND_OWN_ERROR: "{n:.2g} times what the reference is away from its own float64 run",
     Cause.TIE: (

@@ -15,6 +15,7 @@ from padiff_rpc.v1.records import (
     CallEvent,
     CaptureId,
     DescribeOptimizerResponse,
+    FunctionTrace,
     Layer,
     LoadResponse,
     Model,
@@ -91,6 +92,7 @@ StepItem = Union[
     OverrideTicket,
     Credit,
     NotOverridden,
+    FunctionTrace,
 ]
 
 

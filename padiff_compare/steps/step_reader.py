@@ -23,6 +23,7 @@ from padiff_rpc.limits import exceeded, limits
 from padiff_rpc.tensors import Array, ReceivedTensor, TensorAssembler
 from padiff_rpc.v1.records import (
     CallEvent,
+    FunctionTrace,
     ModelFailure,
     NotOverridden,
     OverrideTicket,
@@ -48,6 +49,7 @@ class StepReader:
     Attributes:
         failure: what the user's model raised, if it did.
         summary: the worker's own account; None while it has not come.
+        function_traces: of the calls whose functions the step's start selected.
         traffic: bytes of captured tensors that came, by phase.
     """
 
@@ -67,6 +69,7 @@ class StepReader:
         self._filling: dict[int, Array] = {}
         self.failure: Optional[ModelFailure] = None
         self.summary: Optional[StepSummary] = None
+        self.function_traces: tuple[FunctionTrace, ...] = ()
         self.traffic: Counter[Phase] = Counter()
 
     def read(self, items: Iterable[StepItem], begin: Callable[[Phase], None]) -> None:
@@ -90,6 +93,8 @@ class StepReader:
                 elif isinstance(item, HeldCapture):
                     half = Half(tensors=(item.tensor,), sum_squares=item.sum_squares)
                     self._captures.arrive(self._side, item.capture, half)
+                elif isinstance(item, FunctionTrace):
+                    self.function_traces += (item,)
                 elif isinstance(item, ModelFailure):
                     self.failure = item
                 elif isinstance(item, StepSummary):

@@ -21,7 +21,7 @@ from padiff_compare.lockstep.override_feed import OverrideFeed
 from padiff_compare.steps.step_reader import StepReader
 from padiff_rpc.errors import PaDiffError
 from padiff_rpc.records import record
-from padiff_rpc.v1.records import ModelFailure, StepStart, StepSummary
+from padiff_rpc.v1.records import FunctionTrace, ModelFailure, StepStart, StepSummary
 from padiff_rpc.v1.words import Phase, Side
 
 logger = logging.getLogger(__name__)
@@ -42,10 +42,15 @@ class PassStart:
 
 @record
 class SideEnd:
-    """How one side's step ended, and the last phase that it began."""
+    """How one side's step ended, and the last phase that it began.
+
+    Attributes:
+        function_traces: of the calls whose functions the step's start selected.
+    """
 
     phase: Phase
     summary: Optional[StepSummary] = None
+    function_traces: tuple[FunctionTrace, ...] = ()
     failure: Optional[ModelFailure] = None
     error: Optional[PaDiffError] = None
 
@@ -165,7 +170,11 @@ class StepRun:
                 feed.reference_ended()
         self._sources[side].count_traffic(reader.traffic)
         self._ends[side] = SideEnd(
-            phase=self._phases[side], summary=reader.summary, failure=reader.failure, error=error
+            phase=self._phases[side],
+            summary=reader.summary,
+            function_traces=reader.function_traces,
+            failure=reader.failure,
+            error=error,
         )
         self._work.put(None)
 

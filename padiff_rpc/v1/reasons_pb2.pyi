@@ -140,6 +140,7 @@ class Cause(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     CAUSE_GRADIENTS_ADD_UP: _ClassVar[Cause]
     CAUSE_WORKER_KEEPS_NO_STATE: _ClassVar[Cause]
     CAUSE_CARRIED_OVER: _ClassVar[Cause]
+    CAUSE_FUNCTIONS_CUT_SHORT: _ClassVar[Cause]
 SIDE_UNSPECIFIED: Side
 SIDE_REFERENCE: Side
 SIDE_CANDIDATE: Side
@@ -269,6 +270,7 @@ CAUSE_OWN_TRAIN_STEP: Cause
 CAUSE_GRADIENTS_ADD_UP: Cause
 CAUSE_WORKER_KEEPS_NO_STATE: Cause
 CAUSE_CARRIED_OVER: Cause
+CAUSE_FUNCTIONS_CUT_SHORT: Cause
 
 class Reason(_message.Message):
     __slots__ = ("cause", "side", "numbers", "names", "because")

@@ -44,6 +44,7 @@ from padiff_rpc.v1.words import (
     Phase,
     Randomness,
     Side,
+    TensorKind,
     ToleranceSource,
     TraceMode,
     VarianceDivisor,
@@ -213,6 +214,61 @@ class Hint:
 
 
 @record
+class FunctionSelection:
+    """A call of a layer whose inside is to be seen: the parent of its functions.
+
+    Attributes:
+        call: The n-th call of that layer in the step, from 0.
+        into: Paths of layers below the parent whose insides are seen too: their functions stand
+            among the parent's, with their `layer_path` and `layer_call`. A call of any other layer
+            stands as one call, with `is_layer`.
+    """
+
+    path: str
+    call: int
+    into: tuple[str, ...] = ()
+
+
+@record
+class FunctionArgument:
+    """An argument that is no tensor.
+
+    Attributes:
+        name: In one vocabulary for all frameworks: "axis", "epsilon", "keepdim", "other".
+            Empty: nobody knows.
+        text: As a reader would write it: "-2", "(1, 2)", "float32", "0:3". At most 80
+            characters.
+        value: A packed None, bool, number, string, or list of these. A dtype is its word:
+            "float32". Empty: it has no such value.
+        is_default: It equals the default, so that the user need not have given it.
+    """
+
+    text: str
+    name: str = ""
+    value: Tree = Tree(b"")
+    is_default: bool = False
+
+
+@record
+class FunctionBoundary:
+    """A tensor at an input or output of the parent, or of a layer in it.
+
+    Attributes:
+        slot: As in Slot.
+        tensor: The side's own tensor, before any override.
+        replaced_by: The tensor that takes its place from here on, where an override replaced
+            it; else 0.
+    """
+
+    path: str
+    call: int
+    moment: CallMoment
+    slot: str
+    tensor: int
+    replaced_by: int = 0
+
+
+@record
 class WorkerInfo(WorkerInfoMethods):
     """What a report says of one side's environment.
 
@@ -225,7 +281,7 @@ class WorkerInfo(WorkerInfoMethods):
             serve(), whose code is not read again.
         serves_optimizer: What the model given to serve() has.
         capabilities: What the worker can do beyond its protocol version: "float64_steps",
-            "kept_state".
+            "kept_state", "function_traces".
     """
 
     protocol_version: int
@@ -948,6 +1004,87 @@ class RandomOperation:
 
 
 @record
+class FunctionCall:
+    """One call of a function, a method, an operator or a layer. A function that its framework builds
+    from others stands as the call that the user's line made where the framework tells of it, else
+    as those others, with one `group`.
+
+    Attributes:
+        number: From 1, in order.
+        operation: What is computed, in one vocabulary for all frameworks where it has a word
+            ("multiply", "matmul", "softmax", "concat", "get_item"), else as the framework names it.
+            A layer's is its class's name.
+        function: What the user's line called, as the framework names it:
+            "scaled_dot_product_attention", "softmax"; an operator as Python's: "__mul__". Of a
+            layer: its path.
+        source: The user's line; absent where no frame is the user's, and for layers where it is
+            not known.
+        layer_path: The innermost call of a layer in which it was made: the parent's, or one of
+            the selection's `into`. Of a call with `is_layer`, the layer's own.
+        arguments: Arguments that are no tensors, in order.
+        inputs: Numbers of tensors, in order of arguments, those in lists among them. One that
+            is given twice stands twice.
+        outputs: Of what it returned, in order; of what it wrote into, where `in_place`.
+        in_place: It wrote into its first input or into what `out` named: the output is that
+            tensor's next version.
+        is_source: It takes no tensor: the output is made of arguments alone (arange, zeros, a
+            random operation).
+        is_layout: It only moves, repeats, drops or renames elements: reshape, transpose,
+            expand, indexing, contiguous, clone.
+        is_layer: A layer below the parent stands here as one call, with its slots' tensors as
+            inputs and outputs.
+        is_random: A random operation, with the same decisions on both sides where the
+            comparison shares them.
+        group: Calls that one call of the user's line made have one number here, from 1.
+    """
+
+    number: int
+    operation: str
+    function: str
+    layer_path: str
+    layer_call: int
+    group: int
+    source: Optional[SourceLine] = None
+    arguments: tuple[FunctionArgument, ...] = ()
+    inputs: tuple[int, ...] = ()
+    outputs: tuple[int, ...] = ()
+    in_place: bool = False
+    is_source: bool = False
+    is_layout: bool = False
+    is_layer: bool = False
+    is_random: bool = False
+
+
+@record
+class FunctionTensor:
+    """One tensor at one version: what is written into is another one afterwards.
+
+    Attributes:
+        number: From 1, in the order in which they were first seen.
+        fingerprint: 44 float64, little-endian, as padiff_rpc/fingerprints.py lays them out.
+            Empty: a parameter or buffer as the model holds it, which the plan pairs by name.
+        producer: The call that made it; 0: it was there when the parent began, or it was made
+            out of sight.
+        parameter: The full name of the parameter or buffer that it is; else empty.
+        mark: The name under which the user marked it; else empty.
+        gradient_fingerprint: Of its total gradient, likewise 44 numbers. Empty: it had none, or
+            the step made no backward.
+        replaces: The tensor that it took the place of: the version before an in-place call
+            wrote, or what an override replaced (its producer is 0 then); 0: none.
+    """
+
+    number: int
+    kind: TensorKind
+    spec: TensorSpec
+    fingerprint: bytes = b""
+    producer: int = 0
+    parameter: str = ""
+    mark: str = ""
+    gradient_fingerprint: bytes = b""
+    replaces: int = 0
+
+
+@record
 class GetInfoResponse:
     """`GetInfoResponse` of worker.proto.
 
@@ -1268,6 +1405,28 @@ class CallEvent:
 
 
 @record
+class FunctionTrace:
+    """What a selected call did. Sent at the end of its step, before the summary, in the order in which
+    the calls began; one that was not made has none. A selection inside another one's parent has a
+    trace of its own, and stands in the other's as one call.
+
+    Attributes:
+        calls: In the order in which they ended, which is an order of the data's flow.
+        tensors: By their numbers, from 1 without a gap: `tensors[n - 1]` has number n.
+        boundaries: Entries and exits of the parent and of the layers in it, in order of
+            execution.
+        cut_short: Why calls and tensors after these are missing; absent: none are.
+    """
+
+    path: str
+    call: int
+    calls: tuple[FunctionCall, ...] = ()
+    tensors: tuple[FunctionTensor, ...] = ()
+    boundaries: tuple[FunctionBoundary, ...] = ()
+    cut_short: Optional[Reason] = None
+
+
+@record
 class OverrideBegins:
     """`OverrideBegins` of worker.proto.
 
@@ -1314,6 +1473,8 @@ class StepStart:
             "kept_state".
         noise: In float64: by how much what the step begins with is off, so that it is measured
             what comes of that.
+        functions: Calls of layers whose functions are recorded, for workers with the capability
+            "function_traces".
     """
 
     lease: str
@@ -1340,6 +1501,7 @@ class StepStart:
     in_float64: bool = False
     again: bool = False
     noise: Optional[StepNoise] = None
+    functions: tuple[FunctionSelection, ...] = ()
 
 
 @record

@@ -151,6 +151,8 @@ class Cause(Word):
         CARRIED_OVER: Of a row of the free run, where outputs or loss drift further than the
             reference's own free run does, and no call of the step differs on the reference's own
             values.
+        FUNCTIONS_CUT_SHORT: More calls of functions were made in a layer's call than are
+            recorded. numbers: how many are.
     """
 
     MESSAGE = "message"
@@ -278,6 +280,7 @@ class Cause(Word):
     GRADIENTS_ADD_UP = "gradients_add_up"
     WORKER_KEEPS_NO_STATE = "worker_keeps_no_state"
     CARRIED_OVER = "carried_over"
+    FUNCTIONS_CUT_SHORT = "functions_cut_short"
 
 
 class DType(Word):
@@ -501,6 +504,15 @@ class HintKind(Word):
     OTHER_KIND = "other_kind"
     OPTIMIZER_SETTING = "optimizer_setting"
     TRAIN_MODE = "train_mode"
+
+
+class TensorKind(Word):
+    """Tensors of two kinds are never the same one, whatever their values."""
+
+    BOOL = "bool"
+    INTEGER = "integer"
+    FLOAT = "float"
+    COMPLEX = "complex"
 
 
 class WorkerState(Word):

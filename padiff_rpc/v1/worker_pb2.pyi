@@ -1,3 +1,4 @@
+from padiff_rpc.v1 import functions_pb2 as _functions_pb2
 from padiff_rpc.v1 import models_pb2 as _models_pb2
 from padiff_rpc.v1 import reasons_pb2 as _reasons_pb2
 from padiff_rpc.v1 import records_pb2 as _records_pb2
@@ -497,7 +498,7 @@ class StepNoise(_message.Message):
     def __init__(self, relative: _Optional[float] = ..., weights: _Optional[_Iterable[_Union[WeightNoise, _Mapping]]] = ...) -> None: ...
 
 class StepStart(_message.Message):
-    __slots__ = ("lease", "step", "batch", "pass_kind", "backward", "optimize", "mean_loss", "skip_paths", "overrides", "override_gradients", "loss_slots", "randomness", "random_seed", "random_pairs", "loss_divisor", "keep_gradients_before", "keep_gradients_after", "loss_scale", "clip_norm", "batch_from_loader", "own_gradients", "in_float64", "again", "noise")
+    __slots__ = ("lease", "step", "batch", "pass_kind", "backward", "optimize", "mean_loss", "skip_paths", "overrides", "override_gradients", "loss_slots", "randomness", "random_seed", "random_pairs", "loss_divisor", "keep_gradients_before", "keep_gradients_after", "loss_scale", "clip_norm", "batch_from_loader", "own_gradients", "in_float64", "again", "noise", "functions")
     LEASE_FIELD_NUMBER: _ClassVar[int]
     STEP_FIELD_NUMBER: _ClassVar[int]
     BATCH_FIELD_NUMBER: _ClassVar[int]
@@ -522,6 +523,7 @@ class StepStart(_message.Message):
     IN_FLOAT64_FIELD_NUMBER: _ClassVar[int]
     AGAIN_FIELD_NUMBER: _ClassVar[int]
     NOISE_FIELD_NUMBER: _ClassVar[int]
+    FUNCTIONS_FIELD_NUMBER: _ClassVar[int]
     lease: str
     step: int
     batch: PackedBatch
@@ -546,7 +548,8 @@ class StepStart(_message.Message):
     in_float64: bool
     again: bool
     noise: StepNoise
-    def __init__(self, lease: _Optional[str] = ..., step: _Optional[int] = ..., batch: _Optional[_Union[PackedBatch, _Mapping]] = ..., pass_kind: _Optional[_Union[Pass, str]] = ..., backward: bool = ..., optimize: bool = ..., mean_loss: bool = ..., skip_paths: _Optional[_Iterable[str]] = ..., overrides: _Optional[_Iterable[_Union[OverridePlace, _Mapping]]] = ..., override_gradients: bool = ..., loss_slots: _Optional[_Iterable[str]] = ..., randomness: _Optional[_Union[Randomness, str]] = ..., random_seed: _Optional[int] = ..., random_pairs: _Optional[_Iterable[_Union[RandomPair, _Mapping]]] = ..., loss_divisor: _Optional[int] = ..., keep_gradients_before: bool = ..., keep_gradients_after: bool = ..., loss_scale: _Optional[float] = ..., clip_norm: _Optional[float] = ..., batch_from_loader: bool = ..., own_gradients: _Optional[_Iterable[_Union[CallInput, _Mapping]]] = ..., in_float64: bool = ..., again: bool = ..., noise: _Optional[_Union[StepNoise, _Mapping]] = ...) -> None: ...
+    functions: _containers.RepeatedCompositeFieldContainer[_functions_pb2.FunctionSelection]
+    def __init__(self, lease: _Optional[str] = ..., step: _Optional[int] = ..., batch: _Optional[_Union[PackedBatch, _Mapping]] = ..., pass_kind: _Optional[_Union[Pass, str]] = ..., backward: bool = ..., optimize: bool = ..., mean_loss: bool = ..., skip_paths: _Optional[_Iterable[str]] = ..., overrides: _Optional[_Iterable[_Union[OverridePlace, _Mapping]]] = ..., override_gradients: bool = ..., loss_slots: _Optional[_Iterable[str]] = ..., randomness: _Optional[_Union[Randomness, str]] = ..., random_seed: _Optional[int] = ..., random_pairs: _Optional[_Iterable[_Union[RandomPair, _Mapping]]] = ..., loss_divisor: _Optional[int] = ..., keep_gradients_before: bool = ..., keep_gradients_after: bool = ..., loss_scale: _Optional[float] = ..., clip_norm: _Optional[float] = ..., batch_from_loader: bool = ..., own_gradients: _Optional[_Iterable[_Union[CallInput, _Mapping]]] = ..., in_float64: bool = ..., again: bool = ..., noise: _Optional[_Union[StepNoise, _Mapping]] = ..., functions: _Optional[_Iterable[_Union[_functions_pb2.FunctionSelection, _Mapping]]] = ...) -> None: ...
 
 class RandomPair(_message.Message):
     __slots__ = ("path", "pair")
@@ -563,7 +566,7 @@ class RunStepResponse(_message.Message):
     def __init__(self, events: _Optional[_Iterable[_Union[StepEvent, _Mapping]]] = ...) -> None: ...
 
 class StepEvent(_message.Message):
-    __slots__ = ("call", "capture", "chunk", "phase", "failure", "summary", "wanted", "credit", "not_overridden")
+    __slots__ = ("call", "capture", "chunk", "phase", "failure", "summary", "wanted", "credit", "not_overridden", "function_trace")
     CALL_FIELD_NUMBER: _ClassVar[int]
     CAPTURE_FIELD_NUMBER: _ClassVar[int]
     CHUNK_FIELD_NUMBER: _ClassVar[int]
@@ -573,6 +576,7 @@ class StepEvent(_message.Message):
     WANTED_FIELD_NUMBER: _ClassVar[int]
     CREDIT_FIELD_NUMBER: _ClassVar[int]
     NOT_OVERRIDDEN_FIELD_NUMBER: _ClassVar[int]
+    FUNCTION_TRACE_FIELD_NUMBER: _ClassVar[int]
     call: _models_pb2.CallEvent
     capture: CaptureHeader
     chunk: _tensors_pb2.TensorChunk
@@ -582,7 +586,8 @@ class StepEvent(_message.Message):
     wanted: OverrideTicket
     credit: int
     not_overridden: NotOverridden
-    def __init__(self, call: _Optional[_Union[_models_pb2.CallEvent, _Mapping]] = ..., capture: _Optional[_Union[CaptureHeader, _Mapping]] = ..., chunk: _Optional[_Union[_tensors_pb2.TensorChunk, _Mapping]] = ..., phase: _Optional[_Union[_models_pb2.Phase, str]] = ..., failure: _Optional[_Union[_models_pb2.ModelFailure, _Mapping]] = ..., summary: _Optional[_Union[StepSummary, _Mapping]] = ..., wanted: _Optional[_Union[OverrideTicket, _Mapping]] = ..., credit: _Optional[int] = ..., not_overridden: _Optional[_Union[NotOverridden, _Mapping]] = ...) -> None: ...
+    function_trace: _functions_pb2.FunctionTrace
+    def __init__(self, call: _Optional[_Union[_models_pb2.CallEvent, _Mapping]] = ..., capture: _Optional[_Union[CaptureHeader, _Mapping]] = ..., chunk: _Optional[_Union[_tensors_pb2.TensorChunk, _Mapping]] = ..., phase: _Optional[_Union[_models_pb2.Phase, str]] = ..., failure: _Optional[_Union[_models_pb2.ModelFailure, _Mapping]] = ..., summary: _Optional[_Union[StepSummary, _Mapping]] = ..., wanted: _Optional[_Union[OverrideTicket, _Mapping]] = ..., credit: _Optional[int] = ..., not_overridden: _Optional[_Union[NotOverridden, _Mapping]] = ..., function_trace: _Optional[_Union[_functions_pb2.FunctionTrace, _Mapping]] = ...) -> None: ...
 
 class CaptureId(_message.Message):
     __slots__ = ("side", "step", "pass_kind", "path", "call", "slot", "kind")

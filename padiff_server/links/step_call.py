@@ -16,6 +16,7 @@ from padiff_rpc.transport import ResponseStream
 from padiff_rpc.v1.records import (
     CallEvent,
     CaptureId,
+    FunctionTrace,
     ModelFailure,
     NotOverridden,
     OverrideTicket,
@@ -43,6 +44,7 @@ class StepEvent:
     summary: Optional[StepSummary] = None
     wanted: Optional[OverrideTicket] = None
     not_overridden: Optional[NotOverridden] = None
+    function_trace: Optional[FunctionTrace] = None
 
 
 class StepCall:
@@ -116,7 +118,7 @@ def _item(message: Any) -> StepItem:
     if kind == "credit":
         return Credit(bytes=message.credit)
     event = from_proto(message, StepEvent)
-    item = event.call or event.phase or event.failure or event.summary or event.wanted or event.not_overridden
+    item: Optional[StepItem] = next((one for one in vars(event).values() if one is not None), None)
     if item is None:
         raise ProtocolError("a step event holds nothing known here: install the same padiff-rpc on both")
     return item

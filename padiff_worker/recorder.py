@@ -48,6 +48,7 @@ class Wanted:
         skip_paths: layers of which nothing is.
         own_gradients: inputs whose calls get a tensor of their own, over the same memory, so that what the
             call alone sends back is seen.
+        only_captures: whose bytes travel alone; none: all do.
         takers: is shown every tensor.
         loss_scale: gradients are those of a loss that was multiplied by it; captures are without it.
     """
@@ -57,6 +58,7 @@ class Wanted:
     gradients: bool = True
     skip_paths: tuple[str, ...] = ()
     own_gradients: tuple[CallInput, ...] = ()
+    only_captures: tuple[CaptureId, ...] = ()
     takers: Optional[Takers] = None
     loss_scale: float = 1.0
 
@@ -86,6 +88,7 @@ class Recorder:
         self._sink = sink
         self._wanted = wanted
         self._own_gradients = frozenset((one.path, one.call, one.slot) for one in wanted.own_gradients)
+        self._only = frozenset(map(_place_of, wanted.only_captures))
         self._takers = wanted.takers
         self._lockstep = lockstep
         self._log = CallLog()
@@ -297,6 +300,8 @@ class Recorder:
             self._send(self._numbers.fresh(), tensor, capture_id, gradient_of)
 
     def _send(self, number: int, tensor: Any, capture_id: CaptureId, gradient_of: int = 0) -> None:
+        if self._only and _place_of(capture_id) not in self._only:
+            return
         copy = self._adapter.host_copy(tensor)
         self._sink.capture(Capture(id=capture_id, number=number, tensor=copy, gradient_of=gradient_of))
 
@@ -332,3 +337,7 @@ class Recorder:
             return gradient
         with self._adapter.gradient_mode(False):
             return gradient * factor
+
+
+def _place_of(capture: CaptureId) -> tuple[str, int, str, CaptureKind]:
+    return capture.path, capture.call, capture.slot, capture.kind

@@ -105,6 +105,7 @@ class RunningStep:
                 gradients=start.backward,
                 skip_paths=start.skip_paths,
                 own_gradients=start.own_gradients,
+                only_captures=start.only_captures,
                 loss_scale=start.loss_scale or 1.0,
             ),
             self._lockstep(),

@@ -7,7 +7,7 @@ on these values. The candidate, which got the same values, is held against it.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import closing
 from itertools import chain
 from typing import Any, Optional
@@ -47,8 +47,19 @@ from padiff_compare.weights.weight_pair import OwnedWeight, WeightPair, WeightPl
 from padiff_rpc.errors import CancelledError
 from padiff_rpc.records import record
 from padiff_rpc.tensors import widest_dtype
-from padiff_rpc.v1.records import CallEvent, Note, Options, Reason, StepNoise
-from padiff_rpc.v1.words import CallMoment, Cause, CompareMode, Floor, NoteKind, Pass, Phase, Side, WeightKind
+from padiff_rpc.v1.records import CallEvent, CaptureId, Note, Options, Reason, StepNoise
+from padiff_rpc.v1.words import (
+    CallMoment,
+    CaptureKind,
+    Cause,
+    CompareMode,
+    Floor,
+    NoteKind,
+    Pass,
+    Phase,
+    Side,
+    WeightKind,
+)
 
 # What the rounding of a call's inputs comes to; twice where nothing else tells what rounding does.
 _ROUNDING = (InputNoise(epsilons=0.5), InputNoise(epsilons=0.5, draw=7))
@@ -57,6 +68,12 @@ _TIPPING = tuple(
     tuple(InputNoise(epsilons=sign * LARGEST_SCORE * 0.5, draw=draw, tips=True) for sign in (1, -1))
     for draw in (1, 2, 3)
 )
+# What is captured of a slot: its value, and its gradient.
+_KINDS = {
+    CallMoment.ENTRY: (CaptureKind.INPUT, CaptureKind.INPUT_GRADIENT),
+    CallMoment.EXIT: (CaptureKind.OUTPUT, CaptureKind.OUTPUT_GRADIENT),
+}
+_LOSS = CaptureId(step=0, path="", call=0, slot=LOSS_KEY, kind=CaptureKind.LOSS)
 # Why a place kept its own tensor that is none of the pass that is held.
 _KEPT_OTHERS = frozenset({Cause.OVERRIDE_OF_OTHER_DTYPE, Cause.OVERRIDE_OF_OTHER_SHAPE})
 
@@ -123,15 +140,30 @@ class OwnErrors:
 
 
 @record
+class Asked:
+    """What of a pass is to be held against gold.
+
+    Attributes:
+        captures: whose tensors are measured; none: all.
+        backward: whether gold has to go further than the model's outputs.
+    """
+
+    captures: tuple[CaptureId, ...] = ()
+    backward: bool = True
+
+
+@record
 class GoldRun:
     """How the reference runs in float64.
 
     Attributes:
+        asked: what is measured.
         noise: of the values that its calls get.
         freely: it runs on its own values, from a batch and weights that are off by this much; None: on the
             values of its float32 pass.
     """
 
+    asked: Asked
     noise: Optional[InputNoise] = None
     freely: Optional[StepNoise] = None
 
@@ -160,19 +192,33 @@ class Gold:
         self._joined = join_calls(plan, {Side.REFERENCE: trace, Side.CANDIDATE: again})
         self._overrides = plan_lockstep(self._joined)
 
-    def is_wanted(self, captures: StepCaptures, floors: LocalFloors) -> bool:
-        """Whether something in a pass that has run is to be held against gold.
+    def asked(self, captures: StepCaptures, floors: LocalFloors) -> Optional[Asked]:
+        """Returns what of a pass that has run is to be held against gold; None for nothing.
 
         `floors`: of the pass. What its sums round by explains needs no other measure.
         """
         options, loss = self._run.options, captures.losses.measured(LOSSES)
-        if options.floor is Floor.MEASURED or (loss is not None and is_loss_in_question(loss)):
-            return True
-        return any(
-            not (agrees(one.figures, one.tolerance, options) or floors.explains(table, pair, one))
+        if options.floor is Floor.MEASURED:
+            return Asked()
+        values, _, gradients, parameters = (
+            frozenset(
+                pair.reference
+                for pair, one in table.all_measured()
+                if one.figures is not None
+                and not (agrees(one.figures, one.tolerance, options) or floors.explains(table, pair, one))
+            )
             for table in captures.tables
-            for pair, one in table.all_measured()
-            if one.figures is not None
+        )
+        is_loss_asked = loss is not None and is_loss_in_question(loss)
+        if not (values or gradients or parameters or is_loss_asked):
+            return None
+        return Asked(
+            captures=(
+                *_places(captures, values, gradients),
+                *_parameters(captures.compared_parameters, parameters),
+                _LOSS,
+            ),
+            backward=is_loss_asked or bool(gradients or parameters),
         )
 
     def questions(
@@ -189,9 +235,14 @@ class Gold:
                 if exceeds(one, its_own) and not floors.explains(table, pair, one):
                     yield one, its_own
 
-    def is_adrift(self, captures: StepCaptures) -> bool:
-        """Whether outputs of the root, or the loss, of a free run are further apart than its table allows."""
-        return any(self._adrift(captures))
+    def adrift(self, captures: StepCaptures) -> Optional[Asked]:
+        """Returns which of a free run's outputs and loss are further apart than its table allows, if any."""
+        adrift = list(self._adrift(captures))
+        if not adrift:
+            return None
+        values = frozenset(pair.reference for table, pair, _ in adrift if table is captures.values)
+        is_loss_adrift = any(table is captures.losses for table, _, _ in adrift)
+        return Asked(captures=(*_places(captures, values), _LOSS), backward=is_loss_adrift)
 
     def drifts_further(self, captures: StepCaptures, errors: OwnErrors) -> bool:
         """Whether any of these is so by more than the reference's own free run is from gold, too."""
@@ -240,7 +291,7 @@ class Gold:
         if how.freely is None:
             feed = OverrideFeed(
                 self._overrides,
-                gradients=self._backward,
+                gradients=self._backward and how.asked.backward,
                 window_bytes=min(WINDOW_BYTES, self._run.store.limit_bytes),
                 noise=how.noise,
             )
@@ -269,14 +320,20 @@ class Gold:
     def _mirrored_start(self, start: PassStart, how: GoldRun) -> PassStart:
         ours = start.starts[Side.REFERENCE]
         gold = dataclasses.replace(
-            ours, again=True, in_float64=self.is_wide, optimize=False, keep_gradients_after=False
+            ours,
+            again=True,
+            in_float64=self.is_wide,
+            backward=ours.backward and how.asked.backward,
+            optimize=False,
+            keep_gradients_after=False,
+            only_captures=how.asked.captures,
         )
         if how.freely is None:
             gold = dataclasses.replace(
                 gold,
                 pass_kind=Pass.LOCKSTEP,
                 overrides=self._overrides.places,
-                override_gradients=self._backward,
+                override_gradients=gold.backward,
             )
         else:
             gold = dataclasses.replace(gold, noise=how.freely)
@@ -314,34 +371,40 @@ class HeldReference:
         such noise does to its own calls is all that tells.
         """
         gold = self._gold
-        if gold is None or not gold.is_wanted(captures, floors):
+        asked = gold.asked(captures, floors) if gold is not None else None
+        if gold is None or asked is None:
             return None
-        errors = self._run(gold, start, GoldRun()) if gold.is_wide else None
+        errors = self._run(gold, start, GoldRun(asked=asked)) if gold.is_wide else None
         if gold.is_wide and (errors is None or not any(gold.questions(captures, floors, errors))):
             return errors
         for noise in _ROUNDING:
-            with_noise = self._run(gold, start, GoldRun(noise=noise))
+            with_noise = self._run(gold, start, GoldRun(asked=asked, noise=noise))
             if with_noise is not None:
                 errors = with_noise if errors is None else errors.with_larger(with_noise)
             if gold.is_wide or with_noise is None:
                 break
-        return None if errors is None else self._with_ties(start, captures, floors, errors)
+        return None if errors is None else self._with_ties(start, captures, floors, asked, errors)
 
     def _with_ties(
-        self, start: PassStart, captures: StepCaptures, floors: LocalFloors, errors: OwnErrors
+        self,
+        start: PassStart,
+        captures: StepCaptures,
+        floors: LocalFloors,
+        asked: Asked,
+        errors: OwnErrors,
     ) -> OwnErrors:
         """Returns `errors` with what more noise decides otherwise, where the candidate may have as well."""
         gold, before = self._gold, None
         assert gold is not None
         for draw in _TIPPING:
-            asked = [one for one in gold.questions(captures, floors, errors) if may_be_ties(*one)]
-            explained = len(asked), sum(moved_by_ties(one, own.undecided) for one, own in asked)
+            left = [one for one in gold.questions(captures, floors, errors) if may_be_ties(*one)]
+            explained = len(left), sum(moved_by_ties(one, own.undecided) for one, own in left)
             # What a draw has not tipped in any part is no decision.
-            if not asked or explained == before:
+            if not left or explained == before:
                 break
             before = explained
             for noise in draw:
-                tipped = self._run(gold, start, GoldRun(noise=noise))
+                tipped = self._run(gold, start, GoldRun(asked=asked, noise=noise))
                 if tipped is None:
                     return errors
                 errors = errors.with_undecided(tipped)
@@ -361,9 +424,10 @@ class HeldReference:
         gold = self._gold
         if gold is None or not gold.is_wide:
             return None
-        if not gold.is_adrift(captures):
+        asked = gold.adrift(captures)
+        if asked is None:
             return False
-        own = self._run(gold, start, GoldRun(freely=noise))
+        own = self._run(gold, start, GoldRun(asked=asked, freely=noise))
         return None if own is None else gold.drifts_further(captures, own)
 
     def _run(self, gold: Gold, start: PassStart, how: GoldRun) -> Optional[OwnErrors]:
@@ -387,6 +451,32 @@ def _why_not(end: SideEnd, feed: Optional[OverrideFeed]) -> Optional[Reason]:
     notes = feed.notes() if feed is not None else ()
     reasons = (reason for note in notes for reason in note.reasons)
     return next((one for one in reasons if one.cause in _KEPT_OTHERS), None)
+
+
+def _places(
+    captures: StepCaptures, values: Collection[int], gradients: Collection[int] = ()
+) -> Iterator[CaptureId]:
+    """Yields each place of a pass that shows these tensors of the reference, or these gradients, by number.
+
+    A run that gives calls other tensors sees them first at any of these.
+    """
+    for event in captures.traces[Side.REFERENCE].events:
+        value, gradient = _KINDS[event.moment]
+        for slot in event.slots:
+            kinds = [value] if slot.tensor in values else []
+            if slot.tensor in gradients or slot.gradient in gradients:
+                kinds.append(gradient)
+            for kind in kinds:
+                yield CaptureId(step=0, path=event.path, call=event.call, slot=slot.name, kind=kind)
+
+
+def _parameters(pairs: Iterable[WeightPair], names: Collection[str]) -> Iterator[CaptureId]:
+    """Yields the gradients of the reference's weights that stand in the pairs of these names."""
+    for pair in pairs:
+        for name in pair.reference_names if pair.reference_name in names else ():
+            path, _, own_name = name.rpartition(".")
+            kind = CaptureKind.PARAMETER_GRADIENT
+            yield CaptureId(step=0, path=path, call=0, slot=own_name, kind=kind)
 
 
 def can_have_gold(options: Options, source: Source) -> bool:

@@ -1475,6 +1475,8 @@ class StepStart:
             what comes of that.
         functions: Calls of layers whose functions are recorded, for workers with the capability
             "function_traces".
+        only_captures: Only the bytes of these captures travel, whatever their step; none: of
+            all. All calls are told of, and all places overridden.
     """
 
     lease: str
@@ -1502,6 +1504,7 @@ class StepStart:
     again: bool = False
     noise: Optional[StepNoise] = None
     functions: tuple[FunctionSelection, ...] = ()
+    only_captures: tuple[CaptureId, ...] = ()
 
 
 @record

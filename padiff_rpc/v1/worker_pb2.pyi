@@ -498,7 +498,7 @@ class StepNoise(_message.Message):
     def __init__(self, relative: _Optional[float] = ..., weights: _Optional[_Iterable[_Union[WeightNoise, _Mapping]]] = ...) -> None: ...
 
 class StepStart(_message.Message):
-    __slots__ = ("lease", "step", "batch", "pass_kind", "backward", "optimize", "mean_loss", "skip_paths", "overrides", "override_gradients", "loss_slots", "randomness", "random_seed", "random_pairs", "loss_divisor", "keep_gradients_before", "keep_gradients_after", "loss_scale", "clip_norm", "batch_from_loader", "own_gradients", "in_float64", "again", "noise", "functions")
+    __slots__ = ("lease", "step", "batch", "pass_kind", "backward", "optimize", "mean_loss", "skip_paths", "overrides", "override_gradients", "loss_slots", "randomness", "random_seed", "random_pairs", "loss_divisor", "keep_gradients_before", "keep_gradients_after", "loss_scale", "clip_norm", "batch_from_loader", "own_gradients", "in_float64", "again", "noise", "functions", "only_captures")
     LEASE_FIELD_NUMBER: _ClassVar[int]
     STEP_FIELD_NUMBER: _ClassVar[int]
     BATCH_FIELD_NUMBER: _ClassVar[int]
@@ -524,6 +524,7 @@ class StepStart(_message.Message):
     AGAIN_FIELD_NUMBER: _ClassVar[int]
     NOISE_FIELD_NUMBER: _ClassVar[int]
     FUNCTIONS_FIELD_NUMBER: _ClassVar[int]
+    ONLY_CAPTURES_FIELD_NUMBER: _ClassVar[int]
     lease: str
     step: int
     batch: PackedBatch
@@ -549,7 +550,8 @@ class StepStart(_message.Message):
     again: bool
     noise: StepNoise
     functions: _containers.RepeatedCompositeFieldContainer[_functions_pb2.FunctionSelection]
-    def __init__(self, lease: _Optional[str] = ..., step: _Optional[int] = ..., batch: _Optional[_Union[PackedBatch, _Mapping]] = ..., pass_kind: _Optional[_Union[Pass, str]] = ..., backward: bool = ..., optimize: bool = ..., mean_loss: bool = ..., skip_paths: _Optional[_Iterable[str]] = ..., overrides: _Optional[_Iterable[_Union[OverridePlace, _Mapping]]] = ..., override_gradients: bool = ..., loss_slots: _Optional[_Iterable[str]] = ..., randomness: _Optional[_Union[Randomness, str]] = ..., random_seed: _Optional[int] = ..., random_pairs: _Optional[_Iterable[_Union[RandomPair, _Mapping]]] = ..., loss_divisor: _Optional[int] = ..., keep_gradients_before: bool = ..., keep_gradients_after: bool = ..., loss_scale: _Optional[float] = ..., clip_norm: _Optional[float] = ..., batch_from_loader: bool = ..., own_gradients: _Optional[_Iterable[_Union[CallInput, _Mapping]]] = ..., in_float64: bool = ..., again: bool = ..., noise: _Optional[_Union[StepNoise, _Mapping]] = ..., functions: _Optional[_Iterable[_Union[_functions_pb2.FunctionSelection, _Mapping]]] = ...) -> None: ...
+    only_captures: _containers.RepeatedCompositeFieldContainer[CaptureId]
+    def __init__(self, lease: _Optional[str] = ..., step: _Optional[int] = ..., batch: _Optional[_Union[PackedBatch, _Mapping]] = ..., pass_kind: _Optional[_Union[Pass, str]] = ..., backward: bool = ..., optimize: bool = ..., mean_loss: bool = ..., skip_paths: _Optional[_Iterable[str]] = ..., overrides: _Optional[_Iterable[_Union[OverridePlace, _Mapping]]] = ..., override_gradients: bool = ..., loss_slots: _Optional[_Iterable[str]] = ..., randomness: _Optional[_Union[Randomness, str]] = ..., random_seed: _Optional[int] = ..., random_pairs: _Optional[_Iterable[_Union[RandomPair, _Mapping]]] = ..., loss_divisor: _Optional[int] = ..., keep_gradients_before: bool = ..., keep_gradients_after: bool = ..., loss_scale: _Optional[float] = ..., clip_norm: _Optional[float] = ..., batch_from_loader: bool = ..., own_gradients: _Optional[_Iterable[_Union[CallInput, _Mapping]]] = ..., in_float64: bool = ..., again: bool = ..., noise: _Optional[_Union[StepNoise, _Mapping]] = ..., functions: _Optional[_Iterable[_Union[_functions_pb2.FunctionSelection, _Mapping]]] = ..., only_captures: _Optional[_Iterable[_Union[CaptureId, _Mapping]]] = ...) -> None: ...
 
 class RandomPair(_message.Message):
     __slots__ = ("path", "pair")

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from padiff_rpc.v1.records import CaptureId
+from padiff_rpc.v1.words import CaptureKind
 from padiff_worker.conformance.tape import Recording
 
 
@@ -54,6 +56,18 @@ class CaptureSuite(Recording):
             "input_gradient #0.0": [10, 21],
         }
         assert [capture.gradient_of for capture in tape.captures] == [0, 0, 0, 3, 2, 1]
+
+    def test_where_some_captures_are_asked_for_alone_no_other_travels_and_all_calls_are_told_of(self) -> None:
+        model = self.case.layer(
+            lambda layer, x: layer.second(layer.first(x)),
+            first=self.case.scale(2.0, 3.0),
+            second=self.case.scale(5.0, 7.0),
+        )
+        kinds = ("first", CaptureKind.OUTPUT), ("second", CaptureKind.OUTPUT_GRADIENT)
+        only = tuple(CaptureId(step=0, path=path, call=0, slot="0", kind=kind) for path, kind in kinds)
+        whole, tape = self.run(model, self.leaf(1, 10)), self.run(model, self.leaf(1, 10), only=only)
+        assert tape.calls == whole.calls
+        assert tape.values == {"output first#0.0": [2, 30], "output_gradient second#0.0": [1, 1]}
 
     def test_a_forward_without_gradients_captures_values_alone(self) -> None:
         model = self.case.layer(lambda layer, x: layer.inner(x), inner=self.case.scale(2.0))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from padiff_rpc.v1.records import CallEvent
+from padiff_rpc.v1.records import CallEvent, CaptureId
 from padiff_rpc.v1.words import CallMoment
 from padiff_worker.conformance.case import AdapterCase
 from padiff_worker.recorder import Capture, Recorder, Wanted
@@ -52,10 +52,13 @@ class Recording:
 
     case: AdapterCase
 
-    def run(self, model: Any, *args: Any, backward: bool = True, **kwargs: Any) -> Tape:
+    def run(
+        self, model: Any, *args: Any, backward: bool = True, only: tuple[CaptureId, ...] = (), **kwargs: Any
+    ) -> Tape:
         """Runs one step; the loss has gradient 1 at the output's tensors."""
         tape, adapter = Tape(), self.case.adapter
-        with Recorder(adapter, adapter.layers(model), tape, Wanted(gradients=backward)) as recorder:
+        wanted = Wanted(gradients=backward, only_captures=only)
+        with Recorder(adapter, adapter.layers(model), tape, wanted) as recorder:
             with adapter.gradient_mode(backward):
                 output = model(*args, **kwargs)
                 if backward:

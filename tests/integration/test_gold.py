@@ -102,6 +102,16 @@ def test_what_rounding_of_a_calls_inputs_makes_passes_though_the_reference_is_ex
     assert {path for _, path in failed} == {"centre"}
 
 
+def test_gold_sends_what_is_asked_of_it_alone(service: Service) -> None:
+    def sent(**given: Any) -> int:
+        report = compare(service, "single_step", coarse(), coarse(**OTHERWISE), **given)
+        assert report, render.text(report)
+        return sum(one.bytes for one in report.traffic)
+
+    without, some, everything = sent(floor="table", atol=1.0), sent(), sent(floor="measured")
+    assert without < some < (without + everything) / 2
+
+
 def test_where_nothing_exceeds_the_table_nothing_runs_in_float64(service: Service) -> None:
     report = compare(service, "single_step", coarse(), coarse())
     assert report

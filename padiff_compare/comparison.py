@@ -53,6 +53,7 @@ class CompareTask:
             self._asked, {side: source.worker for side, source in self._sources.sides.items()}
         )
         self._report.note(*settings.notes)
+        self._report.judge_by(options)
         inputs = Inputs(
             self._sources, self._asked.reference, self._batches, self._report, steps=settings.steps
         )

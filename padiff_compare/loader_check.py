@@ -57,6 +57,7 @@ class CheckInputsTask:
     def run(self) -> None:
         """Compares until a batch differs, or to the end with keep_going."""
         options = self._asked.options
+        self._report.judge_by(options)
         self._sources.load(deterministic=options.deterministic, threads=options.threads)
         for index in range(self._asked.batches):
             if not self._compare(index):

@@ -5,10 +5,18 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Optional
 
-from padiff_client import hint_sentences, note_sentences, places, randomness, verdict_reasons, wording
+from padiff_client import (
+    hint_sentences,
+    note_sentences,
+    places,
+    randomness,
+    sentences,
+    verdict_reasons,
+    wording,
+)
 from padiff_rpc.records import record
 from padiff_rpc.v1.records import Environment, Row
-from padiff_rpc.v1.words import Phase, Side, Verdict
+from padiff_rpc.v1.words import Cause, Phase, Side, Verdict
 
 if TYPE_CHECKING:
     from padiff_client.report import Report
@@ -26,6 +34,7 @@ def body(report: Report) -> str:
     first = headline(report)
     lines = _block("because", list(report.reasons[first.reasons :]))
     lines += _block("settings", _settings(report))
+    lines += _block("bounds", _bounds(report))
     lines += _block("faults", _faults(report))
     lines += _block("errors", places.summary(report.places))
     divergence = report.first_divergence
@@ -76,7 +85,9 @@ def headline(report: Report) -> Headline:
 
 def _verdict(report: Report) -> Headline:
     if report:
-        left_out = wording.omitted(report.omitted)
+        left_out, beyond = wording.omitted(report.omitted), wording.beyond_rounding(report.bounds)
+        if beyond:
+            return Headline(text="; ".join(filter(None, (f"PASS under {beyond}", left_out))))
         return Headline(text=f"PASS, but {left_out}" if left_out else f"PASS: the {_subject(report)} agree")
     if report.troubles or report.failures:
         return Headline(text=f"FAIL: cut short: {report.reasons[0]}", reasons=1)
@@ -114,6 +125,19 @@ def _settings(report: Report) -> list[str]:
 def _shortened(lines: list[str], whole: str) -> list[str]:
     """Returns the first lines, and where all are."""
     return [*lines[:_SHOWN], f"... {len(lines) - _SHOWN} more ({whole})"] if len(lines) > _SHOWN else lines
+
+
+def _bounds(report: Report) -> list[str]:
+    """Returns which bounds of the user's own decided, and what agrees by them alone."""
+    if report.bounds is None:
+        return []
+    lines = [
+        f"{wording.moment_of(row)}: {wording.place_of(row)}: {sentences.sentence(one, row)}"
+        for row in report.rows
+        for one in row.reasons
+        if one.cause is Cause.BY_OWN_BOUNDS
+    ]
+    return [wording.bounds(report.bounds), *_shortened(lines, "report.rows")]
 
 
 def _faults(report: Report) -> list[str]:

@@ -29,6 +29,7 @@ from padiff_rpc.v1.records import (
     ModelFailure,
     Omitted,
     OptimizerDifference,
+    OwnBounds,
     PlanPair,
     RandomOperation,
     ReportSummary,
@@ -126,6 +127,11 @@ class Report:
     def omitted(self) -> tuple[Omitted, ...]:
         """What was not compared, and why; layers without weights and what you ignored are not among it."""
         return self.summary.omitted
+
+    @property
+    def bounds(self) -> Optional[OwnBounds]:
+        """Your own atol and rtol, and how many places agree by them alone; None: you gave none."""
+        return self.summary.bounds
 
     @property
     def steps(self) -> tuple[StepResult, ...]:

@@ -191,6 +191,13 @@ def _axes(one: Reason, row: Row) -> str:
     return f"axes in the order {', '.join(map(str, order))}"
 
 
+def _by_own_bounds(one: Reason, row: Row) -> str:
+    text = "agrees by your own bounds alone"
+    if one.numbers:
+        return f"{text}: {one.numbers[0]:.2g} times what the reference is away from its own float64 run"
+    return f"{text}: the table allows less"
+
+
 def _repeated(one: Reason, row: Row) -> str:
     axes = ", ".join(str(int(number)) for number in one.numbers)
     return f"repeated along {'axis' if len(one.numbers) == 1 else 'axes'} {axes} by the {one.side}"
@@ -210,6 +217,7 @@ WRITTEN: Mapping[Cause, Callable[[Reason, Row], str]] = {
     Cause.MEANS: _means,
     Cause.TABLE_ROW: _table_row,
     Cause.RANDOM: _random,
+    Cause.BY_OWN_BOUNDS: _by_own_bounds,
     Cause.AXES: _axes,
     Cause.REPEATED: _repeated,
     Cause.LOADER_ENDED: _loader_ended,

@@ -11,6 +11,7 @@ from padiff_rpc.v1.records import (
     Figures,
     Omitted,
     OptimizerDifference,
+    OwnBounds,
     Place,
     Row,
     TableRow,
@@ -199,6 +200,29 @@ def allowed(tolerance: Optional[Tolerance]) -> str:
         row = f", {small(tolerance.row_relative_l2)} of each row" if tolerance.row_relative_l2 else ""
         return f"relative L2 {small(tolerance.relative_l2)}{row} ({tolerance.source})"
     return f"{small(tolerance.atol)} + {small(tolerance.rtol)} * |reference| ({tolerance.source})"
+
+
+def bounds(own: OwnBounds) -> str:
+    """Returns what the user's own bounds mean: as NumPy's, the one that is not given is 0."""
+    given = {"atol": own.atol, "rtol": own.rtol}
+    missing = "".join(f"; {name} was not given, and so is 0" for name, one in given.items() if one is None)
+    return (
+        f"your {_given(own)} decided: |candidate - reference| <= {small(own.atol or 0.0)} + "
+        f"{small(own.rtol or 0.0)} * |reference|{missing}"
+    )
+
+
+def beyond_rounding(own: Optional[OwnBounds]) -> str:
+    """Returns how many places agree by the user's own bounds alone; "" for none."""
+    if own is None or not own.places:
+        return ""
+    verb = "exceeds" if own.places == 1 else "exceed"
+    return f"your {_given(own)}; {count(own.places, 'place')} {verb} rounding"
+
+
+def _given(own: OwnBounds) -> str:
+    given = {"atol": own.atol, "rtol": own.rtol}
+    return ", ".join(f"{name}={small(one)}" for name, one in given.items() if one is not None)
 
 
 def optimizer_difference(one: OptimizerDifference) -> str:

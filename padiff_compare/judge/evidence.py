@@ -48,6 +48,7 @@ class Measured:
         jumps: elements that a decision may have moved; None for none, and where nobody asks.
         sizes: of a bias's gradients.
         left_out: how many elements were left out as noise, and of how many; None for none.
+        by_table: the same under the table's tolerance, where the user's own bounds stand in its place.
         notes: what was done to the values before.
         hints: what the pair may be if it differs; only while its tensors are at hand can that be found out.
     """
@@ -60,8 +61,14 @@ class Measured:
     jumps: Optional[Jumps] = dataclasses.field(default=None, compare=False, repr=False)
     sizes: Optional[Sizes] = dataclasses.field(default=None, compare=False, repr=False)
     left_out: Optional[tuple[float, float]] = None
+    by_table: Optional[Measured] = dataclasses.field(default=None, compare=False, repr=False)
     notes: tuple[Reason, ...] = ()
     hints: tuple[Hint, ...] = dataclasses.field(default=(), compare=False)
+
+    @property
+    def without_bounds(self) -> Measured:
+        """What is judged where the user's own bounds are left aside."""
+        return self.by_table or self
 
 
 @record
@@ -252,6 +259,12 @@ class Evidence:
         """What is allowed; as `figures`."""
         assert self.measured is not None
         return self.measured.tolerance
+
+    @property
+    def without_bounds(self) -> Evidence:
+        """What is judged where the user's own bounds are left aside."""
+        measured = self.measured
+        return self if measured is None else dataclasses.replace(self, measured=measured.without_bounds)
 
     @property
     def is_of_gradient(self) -> bool:

@@ -47,6 +47,8 @@ def judge(evidence: Evidence, options: Options) -> Judgement:
     """
     known = evidence.known
     judgement = next(found for rule in RULES for found in [rule(evidence, options)] if found is not None)
+    if judgement.agrees and _has_own_bounds(options):
+        judgement = _with_what_bounds_hide(judgement, evidence, options)
     if _has_two_dtypes(evidence) and not options.check_dtype and judgement.omission is not Omission.RANDOM:
         judgement = _marked(judgement, Reason(cause=Cause.DTYPE))
     left_out = left_out_in_part(evidence)
@@ -63,6 +65,20 @@ def judge(evidence: Evidence, options: Options) -> Judgement:
         doubt = Reason(cause=Cause.RANDOM_NEARBY, names=known.chance.names)
         return dataclasses.replace(judgement, reasons=(*judgement.reasons, doubt))
     return judgement
+
+
+def _has_own_bounds(options: Options) -> bool:
+    return (options.atol, options.rtol) != (None, None)
+
+
+def _with_what_bounds_hide(judgement: Judgement, evidence: Evidence, options: Options) -> Judgement:
+    """Returns what agrees under the user's own bounds; a reason says where without them it would not."""
+    without = dataclasses.replace(options, atol=None, rtol=None)
+    if not judge(evidence.without_bounds, without).differs:
+        return judgement
+    score = score_of(evidence)
+    numbers = () if score is None else (score,)
+    return _marked(judgement, Reason(cause=Cause.BY_OWN_BOUNDS, numbers=numbers))
 
 
 def _marked(judgement: Judgement, reason: Reason, omission: Optional[Omission] = None) -> Judgement:
@@ -207,7 +223,7 @@ def _table_row_differs(evidence: Evidence, options: Options) -> Optional[Judgeme
 def _is_within_own_error(evidence: Evidence, options: Options) -> Optional[Judgement]:
     """No more than a few times as far from the reference as the reference's own rounding has brought it."""
     score = score_of(evidence)
-    if score is None or not score <= LARGEST_SCORE:
+    if score is None or not score <= LARGEST_SCORE or _is_of_own_bounds(evidence):
         return None
     reason = Reason(cause=Cause.WITHIN_OWN_ERROR, numbers=(score,))
     return Judgement(verdict=Verdict.WITHIN_TOLERANCE, reasons=(reason, *_ties(evidence)))
@@ -217,6 +233,8 @@ def _is_a_tie(evidence: Evidence, options: Options) -> Optional[Judgement]:
     """Of whole numbers those may differ that the reference's own runs in float64 decide now so, now so."""
     own, measured = evidence.known.own_error, evidence.measured
     if own is None or measured is None or not are_ties(measured, own.undecided):
+        return None
+    if _is_of_own_bounds(evidence):
         return None
     return Judgement(verdict=Verdict.WITHIN_TOLERANCE, reasons=_ties(evidence))
 
@@ -233,7 +251,7 @@ def _is_within_tolerance(evidence: Evidence, options: Options) -> Optional[Judge
     """The table excuses nothing where gold decides: measured floors, and losses, for which it is wide."""
     score = score_of(evidence)
     is_of_gold = options.floor is Floor.MEASURED or evidence.kind is CaptureKind.LOSS
-    if is_of_gold and score is not None and not score <= LARGEST_SCORE:
+    if is_of_gold and not _is_of_own_bounds(evidence) and score is not None and not score <= LARGEST_SCORE:
         return None
     if not agrees(evidence.figures, evidence.tolerance, options):
         return None
@@ -243,22 +261,34 @@ def _is_within_tolerance(evidence: Evidence, options: Options) -> Optional[Judge
 def _is_rounding_of_sums(evidence: Evidence, options: Options) -> Optional[Judgement]:
     """In lockstep two ways to add up the same terms differ by no more, however small what is left of them."""
     figures, sums = evidence.figures, evidence.sums
-    if evidence.tolerance.source is ToleranceSource.USER or not is_rounding_of_sums(figures, sums):
+    if _is_of_own_bounds(evidence) or not is_rounding_of_sums(figures, sums):
         return None
     reason = Reason(cause=Cause.ROUNDING, numbers=(figures.rmse, sums))
     return Judgement(verdict=Verdict.WITHIN_TOLERANCE, reasons=(reason,))
 
 
+def _is_of_own_bounds(evidence: Evidence) -> bool:
+    """Whether the user's own bounds decide, beside which no other rule excuses anything."""
+    return evidence.tolerance.source is ToleranceSource.USER
+
+
 def _differs(evidence: Evidence, options: Options) -> Judgement:
     """In mean mode the difference of the means has decided, and a reason says where elements differ."""
     if options.compare_mode is not CompareMode.MEAN:
-        score = score_of(evidence)
-        beyond = () if score is None else (Reason(cause=Cause.BEYOND_OWN_ERROR, numbers=(score,)),)
-        reasons = Reason(cause=Cause.VALUES), *_pattern(evidence.figures), *beyond
+        reasons = Reason(cause=Cause.VALUES), *_pattern(evidence.figures), *_against_own_error(evidence)
         return Judgement(verdict=Verdict.MISMATCH, reasons=reasons)
     bound = allowed_bias(evidence.figures, evidence.tolerance)
     reasons = Reason(cause=Cause.MEANS, numbers=(bound,)), *_elements(evidence, options)
     return Judgement(verdict=Verdict.MISMATCH, reasons=reasons)
+
+
+def _against_own_error(evidence: Evidence) -> tuple[Reason, ...]:
+    """Returns how a difference compares with rounding; the user's own bounds may be closer than that."""
+    score = score_of(evidence)
+    if score is None:
+        return ()
+    cause = Cause.WITHIN_OWN_ERROR if score <= LARGEST_SCORE else Cause.BEYOND_OWN_ERROR
+    return (Reason(cause=cause, numbers=(score,)),)
 
 
 # In the order in which they are tried.

@@ -134,6 +134,11 @@ def has_ties(row: Row) -> bool:
     return any(reason.cause is Cause.TIE for reason in row.reasons)
 
 
+def exceeds_rounding(row: Row) -> bool:
+    """Whether the row agrees under the user's own bounds alone."""
+    return any(reason.cause is Cause.BY_OWN_BOUNDS for reason in row.reasons)
+
+
 def differs(row: Row) -> bool:
     """Whether the row says that its two sides are not the same."""
     return row.verdict not in AGREEING and row.verdict is not Verdict.NOT_COMPARED

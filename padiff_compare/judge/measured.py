@@ -87,8 +87,8 @@ def measure_pair(
         reference, candidate = _as_scalar(reference), _as_scalar(candidate)
     magnitude = magnitude_of(reference, sum_squares)
     dtype = coarser(reference.dtype, candidate.dtype)
-    tolerance = stepped_tolerance(
-        tolerances.tolerance(
+    table = stepped_tolerance(
+        tolerances.table(
             aspect.phase,
             aspect.kind,
             coarser(dtype, computed_in or dtype),
@@ -98,17 +98,31 @@ def measure_pair(
         math.sqrt(sum_squares),
     )
     if is_embedding:
-        tolerance = row_by_row(tolerance)
+        table = row_by_row(table)
     measured = Measured(
         reference=reference.spec,
         candidate=candidate.spec,
-        tolerance=tolerance,
+        tolerance=tolerances.own or table,
         scale=magnitude.rms if math.isfinite(magnitude.rms) else 0.0,
     )
     if reference.array.shape == candidate.array.shape:
         jumps = _jump_finder(dtype, measured.scale) if tolerances.in_lockstep else None
         measured = _with_figures(measured, aspect, reference, candidate, sum_squares, jumps)
+    if tolerances.own is not None:
+        by_table = dataclasses.replace(measured, tolerance=table)
+        if _counts_elements(by_table):
+            by_table = _with_figures(by_table, aspect, reference, candidate, sum_squares, None)
+            by_table = dataclasses.replace(by_table, jumps=measured.jumps)
+        measured = dataclasses.replace(measured, by_table=by_table)
     return probed(aspect, measured, reference, candidate, probe)
+
+
+def _counts_elements(measured: Measured) -> bool:
+    """Whether its figures depend on its tolerance in more than what a reader sees."""
+    figures, tolerance = measured.figures, measured.tolerance
+    if figures is None or figures.bitwise_equal:
+        return False
+    return not tolerance.relative_l2 or bool(tolerance.row_relative_l2)
 
 
 def _with_figures(

@@ -50,9 +50,9 @@ class StateTolerances(Tolerances):
         self._error = gradient_relative_l2 or 0.0
         self._is_strict = options.compare_mode is CompareMode.STRICT
 
-    def tolerance(self, phase: Phase, kind: CaptureKind, dtype: DType, magnitude: Magnitude) -> Tolerance:
-        general = super().tolerance(phase, kind, dtype, magnitude)
-        if general.source is ToleranceSource.USER or dtype not in FLOATING | COMPLEX:
+    def table(self, phase: Phase, kind: CaptureKind, dtype: DType, magnitude: Magnitude) -> Tolerance:
+        general = super().table(phase, kind, dtype, magnitude)
+        if dtype not in FLOATING | COMPLEX:
             return general
         # Not `max`: a NaN, of gradients that overflowed, explains nothing.
         error = min(self._error, _LARGEST_ERROR) if self._error > 0.0 else 0.0

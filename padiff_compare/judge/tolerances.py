@@ -65,6 +65,16 @@ _LOCAL_BUFFER_IN_FLOAT64 = 2e-6
 _COPIED_EPSILONS = 2.0
 
 
+def own_bounds(options: Options) -> Optional[Tolerance]:
+    """Returns the user's atol and rtol, which mean what NumPy means by them; None where neither is given.
+
+    The one that is not given is 0.
+    """
+    if options.atol is None and options.rtol is None:
+        return None
+    return Tolerance(atol=options.atol or 0.0, rtol=options.rtol or 0.0, source=ToleranceSource.USER)
+
+
 class Tolerances:
     """The bounds of one comparison, or of its passes in lockstep; holds nothing but its options.
 
@@ -76,19 +86,24 @@ class Tolerances:
         self._options = options
         self.in_lockstep = in_lockstep
 
-    def tolerance(self, phase: Phase, kind: CaptureKind, dtype: DType, magnitude: Magnitude) -> Tolerance:
-        """Returns what a pair of this dtype may differ by.
+    @property
+    def own(self) -> Optional[Tolerance]:
+        """The user's own bounds, which decide in every phase in place of the table; None for none."""
+        return own_bounds(self._options)
 
-        The user's atol and rtol, where either is given, mean in every phase what NumPy means; the other
-        is then 0. Integers and bools must be equal by default. Else atol is the reference's rms, without
-        marks of a mask, times rtol; where `relative_l2` is set it decides, and atol and rtol only count
-        elements. In mean mode atol and rtol always decide, and so they do beside marks, in which a norm
-        would drown everything. A reference that is zero throughout allows nothing: nothing here tells
-        how large the terms were that cancelled.
+    def tolerance(self, phase: Phase, kind: CaptureKind, dtype: DType, magnitude: Magnitude) -> Tolerance:
+        """Returns what a pair of this dtype may differ by: the user's bounds, or the table's."""
+        return self.own or self.table(phase, kind, dtype, magnitude)
+
+    def table(self, phase: Phase, kind: CaptureKind, dtype: DType, magnitude: Magnitude) -> Tolerance:
+        """Returns what a pair of this dtype may differ by, where the user sets no bounds.
+
+        Integers and bools must be equal. Else atol is the reference's rms, without marks of a mask, times
+        rtol; where `relative_l2` is set it decides, and atol and rtol only count elements. In mean mode atol
+        and rtol always decide, and so they do beside marks, in which a norm would drown everything. A
+        reference that is zero throughout allows nothing: nothing here tells how large the terms were that
+        cancelled.
         """
-        user = self._options.atol, self._options.rtol
-        if user != (None, None):
-            return Tolerance(atol=user[0] or 0.0, rtol=user[1] or 0.0, source=ToleranceSource.USER)
         if dtype not in FLOATING and dtype not in COMPLEX:
             return Tolerance(atol=0.0, rtol=0.0, source=ToleranceSource.DEFAULT)
         if self.in_lockstep and not magnitude.has_marks:
@@ -118,9 +133,9 @@ class StepTolerances(Tolerances):
         self._step_rms = step_rms
         self._is_strict = options.compare_mode is CompareMode.STRICT
 
-    def tolerance(self, phase: Phase, kind: CaptureKind, dtype: DType, magnitude: Magnitude) -> Tolerance:
-        general = super().tolerance(phase, kind, dtype, magnitude)
-        if general.source is ToleranceSource.USER or dtype not in FLOATING | COMPLEX:
+    def table(self, phase: Phase, kind: CaptureKind, dtype: DType, magnitude: Magnitude) -> Tolerance:
+        general = super().table(phase, kind, dtype, magnitude)
+        if dtype not in FLOATING | COMPLEX:
             return general
         share = self._step_rms / magnitude.rms if magnitude.rms else 0.0
         stepped = _LOCAL_EPSILONS_ALONE * spacing(dtype) + _LOCAL_STEP_SHARE * share

@@ -19,6 +19,8 @@ from padiff_rpc.v1.records import (
     Note,
     Omitted,
     OptimizerDifference,
+    Options,
+    OwnBounds,
     PlanPair,
     Progress,
     RandomOperation,
@@ -110,8 +112,15 @@ class ReportBuilder:
         self.phase = Phase.CONNECT
         self.step = 0
         self.has_local_errors = False
+        # The user's own; None: the project's decide.
+        self.bounds: Optional[OwnBounds] = None
         # Settles the hints of rows.
         self.hinted: Callable[[Row], Row] = lambda row: row
+
+    def judge_by(self, options: Options) -> None:
+        """Keeps which bounds of the user's own decide, if any."""
+        if (options.atol, options.rtol) != (None, None):
+            self.bounds = OwnBounds(atol=options.atol, rtol=options.rtol)
 
     def progress(self, phase: Phase, step: int = 0, text: str = "") -> None:
         """Tells the client where the comparison is; from any thread."""
@@ -246,6 +255,7 @@ class ReportBuilder:
             noise=tuple(self._noise),
             has_local_errors=self.has_local_errors,
             omitted=tuple(self._omitted),
+            bounds=self.bounds,
             started_at=self._started_at,
             seconds=time.monotonic() - self._began,
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import ItemsView, Iterable, Sequence
+from collections.abc import ItemsView, Iterable, Iterator, Sequence
 from typing import Generic, Optional, TypeVar
 
 from padiff_compare.judge.judged_row import blank_row, fails, is_agreement, is_compared, lone_row
@@ -139,6 +139,17 @@ def omitted(rows: Iterable[Row]) -> tuple[Omitted, ...]:
         )
         for (what, omission, in_part), found in places.items()
     )
+
+
+def judged(rows: Sequence[Row]) -> Iterator[Row]:
+    """Yields the rows without those of a free run whose place was judged in lockstep."""
+    local = {(row.step, row.twin) for row in rows if row.twin and row.pass_kind is Pass.LOCKSTEP}
+    return (row for row in rows if not _is_of_second_pass(row) or (row.step, row.twin) not in local)
+
+
+def places_of(rows: Iterable[Row]) -> int:
+    """Returns in how many different places the rows are, over all steps."""
+    return len({_where(row) for row in rows})
 
 
 def is_root_output(row: Row) -> bool:

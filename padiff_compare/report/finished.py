@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
+from typing import Optional
 
 from padiff_compare.judge.interim_history import rounding_notes
+from padiff_compare.judge.judged_row import exceeds_rounding
 from padiff_compare.report.builder import ReportBuilder
-from padiff_compare.report.coverage import coverage_of, first_divergence, omitted, passes
+from padiff_compare.report.coverage import (
+    coverage_of,
+    first_divergence,
+    judged,
+    omitted,
+    passes,
+    places_of,
+)
 from padiff_rpc.records import record
-from padiff_rpc.v1.records import ReportSummary, Row
+from padiff_rpc.v1.records import OwnBounds, ReportSummary, Row
 
 
 @record
@@ -32,5 +42,14 @@ def finished(report: ReportBuilder, *, wants_outputs: bool = True) -> FinishedRe
         first_divergence=first,
         notes=(*gathered.notes, *rounding_notes(rows), *report.certainty_notes(first)),
         omitted=(*omitted(rows), *gathered.omitted),
+        bounds=_counted(gathered.bounds, rows),
     )
     return FinishedReport(rows=rows, summary=summary)
+
+
+def _counted(bounds: Optional[OwnBounds], rows: Sequence[Row]) -> Optional[OwnBounds]:
+    """Returns the user's bounds with the number of places that agree by them alone."""
+    if bounds is None:
+        return None
+    found = places_of(row for row in judged(rows) if row.counts and exceeds_rounding(row))
+    return dataclasses.replace(bounds, places=found)

@@ -203,7 +203,7 @@ class Gold:
         values, _, gradients, parameters = (
             frozenset(
                 pair.reference
-                for pair, one in table.all_measured()
+                for pair, one in _without_bounds(table)
                 if one.figures is not None
                 and not (agrees(one.figures, one.tolerance, options) or floors.explains(table, pair, one))
             )
@@ -226,7 +226,7 @@ class Gold:
     ) -> Iterator[tuple[Measured, OwnError]]:
         """Yields what exceeds the table and the floors, and what these own errors make of rounding."""
         for table, own in errors.by_table(captures):
-            for pair, one in table.all_measured():
+            for pair, one in _without_bounds(table):
                 if one.figures is None or pair.reference not in own:
                     continue
                 if table is not captures.losses and agrees(one.figures, one.tolerance, self._run.options):
@@ -480,18 +480,17 @@ def _parameters(pairs: Iterable[WeightPair], names: Collection[str]) -> Iterator
 
 
 def can_have_gold(options: Options, source: Source) -> bool:
-    """Whether the reference can run in float64, and its rounding has a say in verdicts.
+    """Whether the reference can run in float64, and its rounding has a say in what a report tells.
 
-    A user's own bounds decide alone.
+    Where a user's own bounds decide, it tells what they let through.
     """
-    has_bounds = options.atol is not None or options.rtol is not None
     is_elementwise = options.compare_mode is CompareMode.STRICT
-    return (
-        source.worker.has_float64_steps
-        and is_elementwise
-        and not has_bounds
-        and options.floor is not Floor.TABLE
-    )
+    return source.worker.has_float64_steps and is_elementwise and options.floor is not Floor.TABLE
+
+
+def _without_bounds(table: PairTable[Any]) -> Iterator[tuple[TensorPair[Any], Measured]]:
+    """Yields the pairs that were measured, as they are judged where the user sets no bounds."""
+    return ((pair, one.without_bounds) for pair, one in table.all_measured())
 
 
 def _joined(

@@ -12,7 +12,7 @@ from padiff_compare.capture.trace import Traces
 from padiff_compare.join.calls import JoinedCalls
 from padiff_compare.join.foreseen import Expectations
 from padiff_compare.judge.interim_history import GradientHistory
-from padiff_compare.judge.judged_row import differs, fails, has_ties, is_agreement
+from padiff_compare.judge.judged_row import differs, exceeds_rounding, fails, has_ties, is_agreement
 from padiff_compare.lockstep.lockstep_plan import LockstepPlan
 from padiff_compare.steps.gold import HeldReference
 from padiff_compare.weights.weight_pair import WeightPair, full_name
@@ -52,8 +52,11 @@ class Twins:
 
     @property
     def leaves_a_question(self) -> bool:
-        """Whether no row in lockstep fails, nor is of a decision that tips, and so explains a drift."""
-        return not any(fails(row) or has_ties(row) for row in self._local.values())
+        """Whether no row in lockstep explains a drift.
+
+        One that fails does, one of a decision that tips, and one that only the user's bounds let pass.
+        """
+        return not any(fails(row) or has_ties(row) or exceeds_rounding(row) for row in self._local.values())
 
     @property
     def local_error(self) -> float:

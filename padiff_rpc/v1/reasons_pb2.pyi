@@ -141,6 +141,7 @@ class Cause(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     CAUSE_WORKER_KEEPS_NO_STATE: _ClassVar[Cause]
     CAUSE_CARRIED_OVER: _ClassVar[Cause]
     CAUSE_FUNCTIONS_CUT_SHORT: _ClassVar[Cause]
+    CAUSE_BY_OWN_BOUNDS: _ClassVar[Cause]
 SIDE_UNSPECIFIED: Side
 SIDE_REFERENCE: Side
 SIDE_CANDIDATE: Side
@@ -271,6 +272,7 @@ CAUSE_GRADIENTS_ADD_UP: Cause
 CAUSE_WORKER_KEEPS_NO_STATE: Cause
 CAUSE_CARRIED_OVER: Cause
 CAUSE_FUNCTIONS_CUT_SHORT: Cause
+CAUSE_BY_OWN_BOUNDS: Cause
 
 class Reason(_message.Message):
     __slots__ = ("cause", "side", "numbers", "names", "because")

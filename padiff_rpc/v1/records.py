@@ -695,6 +695,21 @@ class Omitted:
 
 
 @record
+class OwnBounds:
+    """The user's own atol and rtol, which decided.
+
+    Attributes:
+        atol: As they were given. Absent: it was not, and so is 0.
+        places: Different places that agree by them alone: where rounding makes less, or the
+            table allows less.
+    """
+
+    atol: Optional[float] = None
+    rtol: Optional[float] = None
+    places: int = 0
+
+
+@record
 class StepResult:
     """`StepResult` of report.proto.
 
@@ -1769,6 +1784,7 @@ class ReportSummary:
         has_local_errors: The values of each step were judged both on the candidate's own and on
             the reference's.
         omitted: What was not compared, by kind and cause, in the order of the rows.
+        bounds: Absent: the user gave none.
     """
 
     session: str
@@ -1795,3 +1811,4 @@ class ReportSummary:
     optimizer: tuple[OptimizerDifference, ...] = ()
     has_local_errors: bool = False
     omitted: tuple[Omitted, ...] = ()
+    bounds: Optional[OwnBounds] = None

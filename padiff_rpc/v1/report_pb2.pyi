@@ -421,6 +421,16 @@ class FirstDivergence(_message.Message):
     compared: int
     def __init__(self, row: _Optional[_Union[Row, _Mapping]] = ..., cause: _Optional[_Union[Difference, str]] = ..., position: _Optional[int] = ..., compared: _Optional[int] = ...) -> None: ...
 
+class OwnBounds(_message.Message):
+    __slots__ = ("atol", "rtol", "places")
+    ATOL_FIELD_NUMBER: _ClassVar[int]
+    RTOL_FIELD_NUMBER: _ClassVar[int]
+    PLACES_FIELD_NUMBER: _ClassVar[int]
+    atol: float
+    rtol: float
+    places: int
+    def __init__(self, atol: _Optional[float] = ..., rtol: _Optional[float] = ..., places: _Optional[int] = ...) -> None: ...
+
 class StepResult(_message.Message):
     __slots__ = ("step", "passed", "loss_reference", "loss_candidate", "values_relative_l2", "weights_relative_l2")
     STEP_FIELD_NUMBER: _ClassVar[int]
@@ -488,7 +498,7 @@ class Environment(_message.Message):
     def __init__(self, side: _Optional[_Union[_reasons_pb2.Side, str]] = ..., worker: _Optional[_Union[_worker_pb2.WorkerInfo, _Mapping]] = ..., device: _Optional[str] = ..., train: bool = ..., seed: _Optional[int] = ..., flags: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class ReportSummary(_message.Message):
-    __slots__ = ("session", "passed", "first_divergence", "unmatched", "coverage", "steps", "plan", "notes", "failures", "troubles", "environments", "timings", "traffic", "saved", "started_at", "seconds", "hyper_parameters", "weights", "in_lockstep", "random_operations", "noise", "optimizer", "has_local_errors", "omitted")
+    __slots__ = ("session", "passed", "first_divergence", "unmatched", "coverage", "steps", "plan", "notes", "failures", "troubles", "environments", "timings", "traffic", "saved", "started_at", "seconds", "hyper_parameters", "weights", "in_lockstep", "random_operations", "noise", "optimizer", "has_local_errors", "omitted", "bounds")
     SESSION_FIELD_NUMBER: _ClassVar[int]
     PASSED_FIELD_NUMBER: _ClassVar[int]
     FIRST_DIVERGENCE_FIELD_NUMBER: _ClassVar[int]
@@ -513,6 +523,7 @@ class ReportSummary(_message.Message):
     OPTIMIZER_FIELD_NUMBER: _ClassVar[int]
     HAS_LOCAL_ERRORS_FIELD_NUMBER: _ClassVar[int]
     OMITTED_FIELD_NUMBER: _ClassVar[int]
+    BOUNDS_FIELD_NUMBER: _ClassVar[int]
     session: str
     passed: bool
     first_divergence: FirstDivergence
@@ -537,7 +548,8 @@ class ReportSummary(_message.Message):
     optimizer: _containers.RepeatedCompositeFieldContainer[OptimizerDifference]
     has_local_errors: bool
     omitted: _containers.RepeatedCompositeFieldContainer[Omitted]
-    def __init__(self, session: _Optional[str] = ..., passed: bool = ..., first_divergence: _Optional[_Union[FirstDivergence, _Mapping]] = ..., unmatched: _Optional[_Iterable[_Union[Unmatched, _Mapping]]] = ..., coverage: _Optional[_Union[Coverage, _Mapping]] = ..., steps: _Optional[_Iterable[_Union[StepResult, _Mapping]]] = ..., plan: _Optional[_Iterable[_Union[PlanPair, _Mapping]]] = ..., notes: _Optional[_Iterable[_Union[_notes_pb2.Note, _Mapping]]] = ..., failures: _Optional[_Iterable[_Union[_models_pb2.ModelFailure, _Mapping]]] = ..., troubles: _Optional[_Iterable[_Union[Trouble, _Mapping]]] = ..., environments: _Optional[_Iterable[_Union[Environment, _Mapping]]] = ..., timings: _Optional[_Iterable[_Union[Timing, _Mapping]]] = ..., traffic: _Optional[_Iterable[_Union[Traffic, _Mapping]]] = ..., saved: _Optional[str] = ..., started_at: _Optional[float] = ..., seconds: _Optional[float] = ..., hyper_parameters: _Optional[_Iterable[_Union[HyperParameterDifference, _Mapping]]] = ..., weights: _Optional[_Iterable[_Union[WeightFate, _Mapping]]] = ..., in_lockstep: bool = ..., random_operations: _Optional[_Iterable[_Union[_models_pb2.RandomOperation, _Mapping]]] = ..., noise: _Optional[_Iterable[_Union[_worker_pb2.RunToRunNoise, _Mapping]]] = ..., optimizer: _Optional[_Iterable[_Union[OptimizerDifference, _Mapping]]] = ..., has_local_errors: bool = ..., omitted: _Optional[_Iterable[_Union[Omitted, _Mapping]]] = ...) -> None: ...
+    bounds: OwnBounds
+    def __init__(self, session: _Optional[str] = ..., passed: bool = ..., first_divergence: _Optional[_Union[FirstDivergence, _Mapping]] = ..., unmatched: _Optional[_Iterable[_Union[Unmatched, _Mapping]]] = ..., coverage: _Optional[_Union[Coverage, _Mapping]] = ..., steps: _Optional[_Iterable[_Union[StepResult, _Mapping]]] = ..., plan: _Optional[_Iterable[_Union[PlanPair, _Mapping]]] = ..., notes: _Optional[_Iterable[_Union[_notes_pb2.Note, _Mapping]]] = ..., failures: _Optional[_Iterable[_Union[_models_pb2.ModelFailure, _Mapping]]] = ..., troubles: _Optional[_Iterable[_Union[Trouble, _Mapping]]] = ..., environments: _Optional[_Iterable[_Union[Environment, _Mapping]]] = ..., timings: _Optional[_Iterable[_Union[Timing, _Mapping]]] = ..., traffic: _Optional[_Iterable[_Union[Traffic, _Mapping]]] = ..., saved: _Optional[str] = ..., started_at: _Optional[float] = ..., seconds: _Optional[float] = ..., hyper_parameters: _Optional[_Iterable[_Union[HyperParameterDifference, _Mapping]]] = ..., weights: _Optional[_Iterable[_Union[WeightFate, _Mapping]]] = ..., in_lockstep: bool = ..., random_operations: _Optional[_Iterable[_Union[_models_pb2.RandomOperation, _Mapping]]] = ..., noise: _Optional[_Iterable[_Union[_worker_pb2.RunToRunNoise, _Mapping]]] = ..., optimizer: _Optional[_Iterable[_Union[OptimizerDifference, _Mapping]]] = ..., has_local_errors: bool = ..., omitted: _Optional[_Iterable[_Union[Omitted, _Mapping]]] = ..., bounds: _Optional[_Union[OwnBounds, _Mapping]] = ...) -> None: ...
 
 class OptimizerDifference(_message.Message):
     __slots__ = ("name", "parameters", "reference", "candidate", "convention")

@@ -153,6 +153,9 @@ class Cause(Word):
             values.
         FUNCTIONS_CUT_SHORT: More calls of functions were made in a layer's call than are
             recorded. numbers: how many are.
+        BY_OWN_BOUNDS: The pair agrees under the user's own bounds alone: without them it would
+            differ. numbers: the difference as a multiple of what rounding makes; none where only
+            the table tells.
     """
 
     MESSAGE = "message"
@@ -281,6 +284,7 @@ class Cause(Word):
     WORKER_KEEPS_NO_STATE = "worker_keeps_no_state"
     CARRIED_OVER = "carried_over"
     FUNCTIONS_CUT_SHORT = "functions_cut_short"
+    BY_OWN_BOUNDS = "by_own_bounds"
 
 
 class DType(Word):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from padiff_client import render
 from padiff_client.link import Batches
 from padiff_client.report import Report
 from padiff_compare.judge.judged_row import fails
-from padiff_rpc.v1.records import Model, Options
+from padiff_rpc.v1.records import Model, Options, OwnBounds
 from padiff_rpc.v1.words import Cause, NoteKind, Pass, Phase
 
 X = np.random.default_rng(0).normal(size=(5, 6)).astype(np.float32)
@@ -151,7 +152,41 @@ def test_a_reference_that_does_not_run_in_float64_is_held_against_what_noise_doe
     assert decided & {Cause.WITHIN_OWN_ERROR, Cause.BEYOND_OWN_ERROR}
 
 
-def test_a_users_own_bounds_decide_alone(service: Service) -> None:
+def test_a_users_own_bounds_decide_alone_though_rounding_makes_more(service: Service) -> None:
     report = compare(service, "single_step", coarse(), coarse(**OTHERWISE), atol=1e-6)
+    (failed,) = [row for row in report.rows if fails(row)]
+    assert {Cause.VALUES, Cause.WITHIN_OWN_ERROR} <= {reason.cause for reason in failed.reasons}
+    assert report.bounds == OwnBounds(atol=1e-6)
+
+
+@BOTH_WAYS
+def test_what_only_a_users_own_bounds_let_pass_is_counted_in_the_first_line(
+    service: Service, lockstep: str
+) -> None:
+    report = compare(service, lockstep, coarse(), coarse(fault=0.05, **OTHERWISE), atol=0.1)
+    assert report.bounds == OwnBounds(atol=0.1, places=1)
+    first, *text = render.text(report).splitlines()
+    assert first == "PASS under your atol=0.1; 1 place exceeds rounding"
+    assert "rtol was not given, and so is 0" in "\n".join(text)
+    assert json.loads(report.to_json())["bounds"] == {"atol": 0.1, "rtol": None, "places": 1}
+    (row,) = [row for row in report.rows if Cause.BY_OWN_BOUNDS in {one.cause for one in row.reasons}]
+    assert row.candidate is not None
+    assert (row.phase, row.candidate.path) == (Phase.FORWARD, "rounding")
+
+
+@pytest.mark.parametrize(("floor", "places"), [("auto", 0), ("table", 1)])
+def test_of_what_users_own_bounds_let_pass_the_floor_says_what_is_rounding(
+    service: Service, floor: str, places: int
+) -> None:
+    report = compare(service, "single_step", coarse(), coarse(**OTHERWISE), rtol=0.1, atol=0.1, floor=floor)
+    assert report, render.text(report)
+    assert report.bounds == OwnBounds(atol=0.1, rtol=0.1, places=places)
+    first = render.text(report).splitlines()[0]
+    assert first == (
+        "PASS under your atol=0.1, rtol=0.1; 1 place exceeds rounding" if places else "PASS: the models agree"
+    )
+
+
+def test_other_bounds_hide_no_difference_of_shape_or_a_nan(service: Service) -> None:
+    report = compare(service, "single_step", coarse(), coarse(fault=float("nan")), atol=1e9)
     assert not report
-    assert notes(report, NoteKind.GOLD) == []

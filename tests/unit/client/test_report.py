@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from padiff_client import InvalidRequestError, Report, wording
+from padiff_client import InvalidRequestError, Report, as_html, wording
 from padiff_client.layer_trees import MARK
 from padiff_rpc.v1.records import (
     Coverage,
@@ -22,6 +22,7 @@ from padiff_rpc.v1.records import (
     ModelFailure,
     Note,
     Omitted,
+    OwnBounds,
     Place,
     PlanPair,
     RandomOperation,
@@ -187,6 +188,33 @@ def test_a_pass_says_in_its_first_line_what_was_not_compared() -> None:
     assert json.loads(report.to_json())["omitted"] == [
         {"what": "gradient", "omission": "below_rounding", "places": 12, "layers": 3, "in_part": False}
     ]
+
+
+def test_bounds_of_the_users_own_are_told_with_what_agrees_by_them_alone() -> None:
+    row = norm_row(
+        verdict=Verdict.WITHIN_TOLERANCE, reasons=(Reason(cause=Cause.BY_OWN_BOUNDS, numbers=(1234.0,)),)
+    )
+    left_out = Omitted(what=OmittedKind.GRADIENT, omission=Omission.ONE_SIDED, places=1, layers=1)
+    summary = ReportSummary(
+        session="s",
+        passed=True,
+        coverage=FULL,
+        bounds=OwnBounds(rtol=1e-4, places=12),
+        omitted=(left_out,),
+    )
+    first, *lines = str(Report(summary, [row])).splitlines()
+    assert first == (
+        "PASS under your rtol=0.0001; 12 places exceed rounding; 1 gradient of 1 layer was not compared: "
+        "only one side has any"
+    )
+    assert lines[0] == (
+        "  bounds     your rtol=0.0001 decided: |candidate - reference| <= 0 + 0.0001 * |reference|; atol "
+        "was not given, and so is 0"
+    )
+    assert "output 0 of encoder.norm (LayerNorm)" in lines[1]
+    assert "1.2e+03 times what the reference is away from its own float64 run" in lines[1]
+    html = as_html.page(Report(summary, [row]))
+    assert "PASS under your rtol=0.0001; 12 places exceed rounding" in html
 
 
 @pytest.mark.parametrize("omission", list(Omission))

@@ -24,6 +24,7 @@ from padiff_compare.judge.evidence import (
 from padiff_compare.judge.judge import RULES, judge
 from padiff_compare.judge.judged_row import blank_row, judged_row, lone_row, unmeasured_row
 from padiff_compare.judge.measure import Magnitude, measure, root_mean_square
+from padiff_compare.judge.measured import Aspect, measure_pair
 from padiff_compare.judge.tolerances import Tolerances
 from padiff_rpc.tensors import HostTensor
 from padiff_rpc.v1.records import Figures, Options, Place, Reason, Row, TableRow, TensorSpec, Tolerance
@@ -516,7 +517,7 @@ BOUNDED = Options(atol=0.1)
         (1, 1.0, STRICT, Verdict.MATCH),
         (1.0, ROUND, STRICT, Verdict.MATCH),
         (1.0, 1.001, STRICT, Verdict.MISMATCH),
-        (1.0, 1.05, BOUNDED, Verdict.MATCH),
+        (1.0, 1.05, BOUNDED, Verdict.WITHIN_TOLERANCE),
         (1.0, ROUND + 0.2, BOUNDED, Verdict.MISMATCH),
         (1, 2, Options(atol=5.0), Verdict.MISMATCH),
         (True, 1.05, BOUNDED, Verdict.MISMATCH),
@@ -529,7 +530,8 @@ def test_plain_values_are_equal_but_for_roundings(
     plain = PlainValues(reference=reference, candidate=candidate)
     found = judge(Evidence(kind=CaptureKind.INPUT, plain=plain), options)
     assert found.verdict is verdict
-    assert [one.cause for one in found.reasons] == [Cause.PLAIN_VALUES] * (verdict is Verdict.MISMATCH)
+    why = {Verdict.MISMATCH: [Cause.PLAIN_VALUES], Verdict.WITHIN_TOLERANCE: [Cause.BY_OWN_BOUNDS]}
+    assert [one.cause for one in found.reasons] == why.get(verdict, [])
 
 
 @pytest.mark.parametrize("options", [STRICT, Options(check_dtype=False)])
@@ -641,3 +643,56 @@ def test_a_measured_floor_asks_no_table() -> None:
     )
     assert judge(loose, Options()).verdict is Verdict.WITHIN_TOLERANCE
     assert judge(loose, Options(floor=Floor.MEASURED)).verdict is Verdict.MISMATCH
+
+
+X = np.linspace(-1.0, 1.0, 64, dtype=np.float32)
+
+
+@pytest.mark.parametrize(
+    ("candidate", "bounds", "own_rmse", "verdict", "hides"),
+    [
+        (X * 1.01, {"atol": 0.1}, None, Verdict.WITHIN_TOLERANCE, True),
+        (X * 1.01, {"rtol": 0.1}, None, Verdict.WITHIN_TOLERANCE, True),
+        (X * 1.01, {"atol": 0.1}, 1e-3, Verdict.WITHIN_TOLERANCE, False),
+        (X * 1.01, {"atol": 0.1}, 1e-6, Verdict.WITHIN_TOLERANCE, True),
+        (X * 1.01, {"atol": 1e-3}, 1e-3, Verdict.MISMATCH, False),
+        (X * np.float32(1.0000001), {"atol": 0.1}, None, Verdict.WITHIN_TOLERANCE, False),
+        (X, {"atol": 0.0}, None, Verdict.MATCH, False),
+        (X * 1.01, {}, 1e-3, Verdict.WITHIN_TOLERANCE, False),
+    ],
+)
+def test_a_users_bounds_decide_and_say_what_they_hide(
+    candidate: Any, bounds: dict[str, float], own_rmse: Optional[float], verdict: Verdict, hides: bool
+) -> None:
+    options = Options(**bounds)
+    measured = measure_pair(
+        Aspect(phase=Phase.FORWARD, kind=CaptureKind.OUTPUT),
+        HostTensor.from_array(X),
+        HostTensor.from_array(candidate.astype(np.float32)),
+        tolerances=Tolerances(options, in_lockstep=True),
+    )
+    own = None if own_rmse is None else OwnError(rmse=own_rmse, max_abs=own_rmse)
+    evidence = Evidence(kind=CaptureKind.OUTPUT, measured=measured, known=Known(own_error=own))
+    found = judge(evidence, options)
+    assert found.verdict is verdict
+    assert (Cause.BY_OWN_BOUNDS in {one.cause for one in found.reasons}) is hides
+    # What is judged elsewhere is counted there.
+    elsewhere = Known(own_error=own, elsewhere=Reason(cause=Cause.SHOWN_BEFORE))
+    again = judge(dataclasses.replace(evidence, known=elsewhere), options)
+    assert Cause.BY_OWN_BOUNDS not in {one.cause for one in again.reasons}
+
+
+def test_bounds_of_a_users_own_hide_a_row_of_a_table_that_is_cut_off() -> None:
+    table = np.random.default_rng(0).normal(size=(200, 8)).astype(np.float32)
+    cut = table.copy()
+    cut[3] = 0.0
+    options = Options(atol=9.0)
+    measured = measure_pair(
+        Aspect(phase=Phase.GRADIENTS, kind=CaptureKind.PARAMETER_GRADIENT),
+        HostTensor.from_array(table),
+        HostTensor.from_array(cut),
+        tolerances=Tolerances(options),
+        is_embedding=True,
+    )
+    found = judge(Evidence(kind=CaptureKind.PARAMETER_GRADIENT, measured=measured), options)
+    assert [one.cause for one in found.reasons] == [Cause.BY_OWN_BOUNDS]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from contextlib import AbstractContextManager, nullcontext
 from typing import Optional, Union
 
@@ -186,4 +187,10 @@ class RunningStep:
             no_backward=work.no_backward,
             random_operations=decisions.operations,
             lacks_backward=work.lacks_backward,
+            peak_bytes=_peak_bytes(),
         )
+
+
+def _peak_bytes() -> int:
+    """Returns the most memory that this process has had in use; Linux counts it in KiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

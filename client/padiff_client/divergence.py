@@ -123,7 +123,7 @@ class Divergence:
             facts.append(("worst row", wording.worst_row(row.figures.worst_row)))
         if row.tolerance is not None and row.figures is not None:
             facts.append(("allowed", wording.allowed(row.tolerance)))
-        beyond = [reason for reason in row.reasons if reason.cause is Cause.BEYOND_OWN_ERROR]
+        beyond = [reason for reason in row.reasons if reason.cause in _AGAINST_ROUNDING]
         facts += [("rounding", sentences.sentence(reason, row)) for reason in beyond]
         if row.rule is not None:
             facts.append(("layout", f"the reference's value after the rule {wording.plain(str(row.rule))}"))
@@ -138,6 +138,10 @@ class Divergence:
         return facts
 
 
+# How a difference compares with rounding: a user's own bounds may be closer.
+_AGAINST_ROUNDING = frozenset(
+    {Cause.BEYOND_OWN_ERROR, Cause.BEYOND_NOISE, Cause.WITHIN_OWN_ERROR, Cause.WITHIN_NOISE}
+)
 # What an optimizer makes of gradients.
 _AFTER_AN_OPTIMIZER = frozenset({Phase.OPTIMIZER, Phase.WEIGHTS})
 _SHOWN = 8

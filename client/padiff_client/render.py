@@ -47,6 +47,7 @@ def body(report: Report) -> str:
         lines += ["", f"  traceback of the {failed.side or 'model'}:"]
         lines += [f"    {wording.plain(line)}" for line in failed.traceback.splitlines()]
     lines += _block("compared", [_coverage(report)])
+    lines += _block("decided", _decided(report))
     lines += _block("steps", _steps(report))
     lines += _block("growth", _growth(report))
     lines += _block("largest", _largest(report))
@@ -161,6 +162,29 @@ def _coverage(report: Report) -> str:
         if total:
             parts.append(f"{compared} of {total} {noun}")
     return ", ".join(parts) or "nothing"
+
+
+def _decided(report: Report) -> list[str]:
+    """Returns by what rows were decided, and what the reference's further runs cost."""
+    measurement, seconds = report.measurement, report.summary.seconds
+    numbers = {
+        "by equality": measurement.by_equality,
+        "by the table": measurement.by_table,
+        "by rounding of sums": measurement.by_sums,
+        "by float64": measurement.by_gold,
+        "by noise": measurement.by_noise,
+        "by your bounds": measurement.by_bounds,
+        "not compared": measurement.not_compared,
+    }
+    found = [f"{number} {how}" for how, number in numbers.items() if number]
+    if not found:
+        return []
+    text = f"{wording.count(sum(numbers.values()), 'row')}: {', '.join(found)}"
+    if measurement.gold_seconds and seconds:
+        share = measurement.gold_seconds / seconds
+        text += f"; running the reference again took {measurement.gold_seconds:.1f} s ({share:.0%})"
+    peaks = [f"{one.bytes / 2**20:.0f} MiB in the {one.side}'s worker" for one in measurement.peaks]
+    return [f"{text}; at most {', '.join(peaks)}" if peaks else text]
 
 
 def _steps(report: Report) -> list[str]:

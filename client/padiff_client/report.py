@@ -26,6 +26,7 @@ from padiff_rpc.v1.records import (
     Coverage,
     Environment,
     HyperParameterDifference,
+    Measurement,
     ModelFailure,
     Omitted,
     OptimizerDifference,
@@ -132,6 +133,11 @@ class Report:
     def bounds(self) -> Optional[OwnBounds]:
         """Your own atol and rtol, and how many places agree by them alone; None: you gave none."""
         return self.summary.bounds
+
+    @property
+    def measurement(self) -> Measurement:
+        """How much of the verdict was measured, in rows, and what that cost in time and memory."""
+        return self.summary.measurement
 
     @property
     def steps(self) -> tuple[StepResult, ...]:

@@ -59,6 +59,8 @@ TEMPLATES: Mapping[Cause, str] = {
     Cause.FUNCTIONS_CUT_SHORT: "more than {n:,.0f} functions were called; those after them are not recorded",
     Cause.WITHIN_OWN_ERROR: "rounding: {n:.2g} times what the reference is away from its own float64 run",
     Cause.BEYOND_OWN_ERROR: "{n:.2g} times what the reference is away from its own float64 run",
+    Cause.WITHIN_NOISE: "rounding: {n:.2g} times what noise of half a spacing does to the reference",
+    Cause.BEYOND_NOISE: "{n:.2g} times what noise of half a spacing does to the reference",
     Cause.TIE: (
         "tie: in {n:.0f} of {m:.0f} elements a decision between values that are equal but for rounding came "
         "out otherwise"
@@ -194,7 +196,7 @@ def _axes(one: Reason, row: Row) -> str:
 def _by_own_bounds(one: Reason, row: Row) -> str:
     text = "agrees by your own bounds alone"
     if one.numbers:
-        return f"{text}: {one.numbers[0]:.2g} times what the reference is away from its own float64 run"
+        return f"{text}: {one.numbers[0]:.2g} times what rounding makes there"
     return f"{text}: the table allows less"
 
 

@@ -14,7 +14,7 @@ from padiff_compare.judge.outliers import Apart, Jumps, Undecided
 from padiff_rpc.records import record
 from padiff_rpc.tensors import COMPLEX, FLOATING, epsilon
 from padiff_rpc.v1.records import Figures, Hint, Options, Reason, TensorSpec, Tolerance
-from padiff_rpc.v1.words import CaptureKind, CompareMode, DType, Omission, Side, Verdict
+from padiff_rpc.v1.words import CaptureKind, CompareMode, DecidedBy, DType, Omission, Side, Verdict
 
 GRADIENTS = frozenset(
     {CaptureKind.INPUT_GRADIENT, CaptureKind.OUTPUT_GRADIENT, CaptureKind.PARAMETER_GRADIENT}
@@ -111,11 +111,13 @@ class OwnError:
 
     Attributes:
         undecided: what that run decided otherwise; None for nothing.
+        is_of_gold: else it is what noise does to the reference, which does not run in float64.
     """
 
     rmse: float
     max_abs: float
     undecided: Optional[Undecided] = None
+    is_of_gold: bool = True
 
     @property
     def of_decided(self) -> OwnError:
@@ -124,16 +126,19 @@ class OwnError:
         if undecided is None or not undecided.are_few:
             return self
         others = undecided.others
-        return OwnError(rmse=others.rmse, max_abs=others.max_abs, undecided=undecided)
+        return dataclasses.replace(self, rmse=others.rmse, max_abs=others.max_abs)
 
 
-def own_error(measured: Measured) -> Optional[OwnError]:
-    """Returns the own error of what was measured against float64; None of what has no finite figures."""
+def own_error(measured: Measured, *, is_of_gold: bool = True) -> Optional[OwnError]:
+    """Returns the own error of what was measured against another run; None of what has no finite figures.
+
+    `is_of_gold`: that run was in float64.
+    """
     figures, jumps = measured.figures, measured.jumps
     if figures is None or not (math.isfinite(figures.rmse) and math.isfinite(figures.max_abs)):
         return None
     undecided = Undecided.of(jumps, measured.reference) if jumps is not None else None
-    return OwnError(rmse=figures.rmse, max_abs=figures.max_abs, undecided=undecided)
+    return OwnError(rmse=figures.rmse, max_abs=figures.max_abs, undecided=undecided, is_of_gold=is_of_gold)
 
 
 def is_loss_in_question(loss: Measured) -> bool:
@@ -150,9 +155,13 @@ def is_loss_in_question(loss: Measured) -> bool:
 def larger_error(*errors: OwnError) -> OwnError:
     """Returns the largest of at least one, figure by figure; what any leaves undecided is."""
     decided = [one.undecided.others if one.undecided is not None else one for one in errors]
-    largest = OwnError(rmse=max(one.rmse for one in errors), max_abs=max(one.max_abs for one in errors))
     others = Apart(rmse=max(one.rmse for one in decided), max_abs=max(one.max_abs for one in decided))
-    return dataclasses.replace(largest, undecided=_united(errors, others))
+    return OwnError(
+        rmse=max(one.rmse for one in errors),
+        max_abs=max(one.max_abs for one in errors),
+        undecided=_united(errors, others),
+        is_of_gold=all(one.is_of_gold for one in errors),
+    )
 
 
 def with_undecided(own: OwnError, another: OwnError) -> OwnError:
@@ -274,12 +283,13 @@ class Evidence:
 
 @record
 class Judgement:
-    """The verdict on a pair, and why it is not a plain match."""
+    """The verdict on a pair, why it is not a plain match, and what decided that."""
 
     verdict: Verdict
     reasons: tuple[Reason, ...] = ()
     omission: Optional[Omission] = None
     counts: bool = True
+    by: DecidedBy = DecidedBy.EQUALITY
 
     @property
     def agrees(self) -> bool:

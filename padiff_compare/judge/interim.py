@@ -17,7 +17,7 @@ import numpy.typing as npt
 from padiff_compare.judge.evidence import Evidence, Judgement, Sizes, factor, offset
 from padiff_rpc.tensors import FLOATING, HostTensor, widen
 from padiff_rpc.v1.records import Figures, Options, Reason, Tolerance
-from padiff_rpc.v1.words import CaptureKind, Cause, DType, Omission, ToleranceSource, Verdict
+from padiff_rpc.v1.words import CaptureKind, Cause, DecidedBy, DType, Omission, ToleranceSource, Verdict
 
 Flags = npt.NDArray[np.bool_]
 Reals = npt.NDArray[np.float64]
@@ -79,7 +79,9 @@ def _is_rounding(evidence: Evidence, options: Options) -> Optional[Judgement]:
             counts=False,
         )
     reason = Reason(cause=Cause.ROUNDING, numbers=(distance(figures, tolerance), floor))
-    return Judgement(verdict=Verdict.WITHIN_TOLERANCE, reasons=(reason,), omission=omission)
+    return Judgement(
+        verdict=Verdict.WITHIN_TOLERANCE, reasons=(reason,), omission=omission, by=DecidedBy.SUMS
+    )
 
 
 def _is_mean_of_spread_values(evidence: Evidence, options: Options) -> Optional[Judgement]:
@@ -91,7 +93,7 @@ def _is_mean_of_spread_values(evidence: Evidence, options: Options) -> Optional[
     if not evidence.figures.max_abs <= excuses.mean_bound * excuses.spread:
         return None
     reason = Reason(cause=Cause.MEAN_OF_SPREAD, numbers=(excuses.spread,))
-    return Judgement(verdict=Verdict.WITHIN_TOLERANCE, reasons=(reason,))
+    return Judgement(verdict=Verdict.WITHIN_TOLERANCE, reasons=(reason,), by=DecidedBy.SUMS)
 
 
 def _was_made_by_chance(evidence: Evidence, options: Options) -> Optional[Judgement]:
@@ -116,7 +118,7 @@ def _is_moved_by_a_bias(evidence: Evidence, options: Options) -> Optional[Judgem
     if not 0 < evidence.figures.max_abs <= _SHIFT_ROOM * shift:
         return None
     reason = Reason(cause=Cause.MOVED_BIAS, numbers=(shift,))
-    return Judgement(verdict=Verdict.WITHIN_TOLERANCE, reasons=(reason,))
+    return Judgement(verdict=Verdict.WITHIN_TOLERANCE, reasons=(reason,), by=DecidedBy.SUMS)
 
 
 def _was_moved_by_rounding(evidence: Evidence, options: Options) -> Optional[Judgement]:

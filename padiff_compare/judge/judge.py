@@ -28,6 +28,7 @@ from padiff_rpc.v1.words import (
     CaptureKind,
     Cause,
     CompareMode,
+    DecidedBy,
     DType,
     Floor,
     Omission,
@@ -35,6 +36,9 @@ from padiff_rpc.v1.words import (
     Verdict,
 )
 
+# Of a difference: no more than rounding makes, and more than that.
+_OF_GOLD = Cause.WITHIN_OWN_ERROR, Cause.BEYOND_OWN_ERROR
+_OF_NOISE = Cause.WITHIN_NOISE, Cause.BEYOND_NOISE
 # A loader's float32 numbers come as Python's.
 _PLAIN_ROUNDINGS = 2.0 * epsilon(DType.FLOAT32)
 
@@ -217,7 +221,8 @@ def _table_row_differs(evidence: Evidence, options: Options) -> Optional[Judgeme
         return None
     if not agrees(evidence.figures, evidence.tolerance, options):
         return None  # the whole says more
-    return Judgement(verdict=Verdict.MISMATCH, reasons=(Reason(cause=Cause.TABLE_ROW),))
+    reasons = (Reason(cause=Cause.TABLE_ROW),)
+    return Judgement(verdict=Verdict.MISMATCH, reasons=reasons, by=DecidedBy.TABLE)
 
 
 def _is_within_own_error(evidence: Evidence, options: Options) -> Optional[Judgement]:
@@ -225,8 +230,8 @@ def _is_within_own_error(evidence: Evidence, options: Options) -> Optional[Judge
     score = score_of(evidence)
     if score is None or not score <= LARGEST_SCORE or _is_of_own_bounds(evidence):
         return None
-    reason = Reason(cause=Cause.WITHIN_OWN_ERROR, numbers=(score,))
-    return Judgement(verdict=Verdict.WITHIN_TOLERANCE, reasons=(reason, *_ties(evidence)))
+    reasons = *_against_own_error(evidence), *_ties(evidence)
+    return Judgement(verdict=Verdict.WITHIN_TOLERANCE, reasons=reasons, by=_decider(evidence))
 
 
 def _is_a_tie(evidence: Evidence, options: Options) -> Optional[Judgement]:
@@ -236,7 +241,7 @@ def _is_a_tie(evidence: Evidence, options: Options) -> Optional[Judgement]:
         return None
     if _is_of_own_bounds(evidence):
         return None
-    return Judgement(verdict=Verdict.WITHIN_TOLERANCE, reasons=_ties(evidence))
+    return Judgement(verdict=Verdict.WITHIN_TOLERANCE, reasons=_ties(evidence), by=_decider(evidence))
 
 
 def _ties(evidence: Evidence) -> tuple[Reason, ...]:
@@ -250,12 +255,17 @@ def _ties(evidence: Evidence) -> tuple[Reason, ...]:
 def _is_within_tolerance(evidence: Evidence, options: Options) -> Optional[Judgement]:
     """The table excuses nothing where gold decides: measured floors, and losses, for which it is wide."""
     score = score_of(evidence)
-    is_of_gold = options.floor is Floor.MEASURED or evidence.kind is CaptureKind.LOSS
-    if is_of_gold and not _is_of_own_bounds(evidence) and score is not None and not score <= LARGEST_SCORE:
+    asks_gold = options.floor is Floor.MEASURED or evidence.kind is CaptureKind.LOSS
+    is_of_gold = asks_gold and score is not None and not _is_of_own_bounds(evidence)
+    if is_of_gold and score is not None and not score <= LARGEST_SCORE:
         return None
     if not agrees(evidence.figures, evidence.tolerance, options):
         return None
-    return Judgement(verdict=Verdict.WITHIN_TOLERANCE, reasons=_elements(evidence, options))
+    return Judgement(
+        verdict=Verdict.WITHIN_TOLERANCE,
+        reasons=_elements(evidence, options),
+        by=_decider(evidence) if is_of_gold else _bound(evidence),
+    )
 
 
 def _is_rounding_of_sums(evidence: Evidence, options: Options) -> Optional[Judgement]:
@@ -264,7 +274,7 @@ def _is_rounding_of_sums(evidence: Evidence, options: Options) -> Optional[Judge
     if _is_of_own_bounds(evidence) or not is_rounding_of_sums(figures, sums):
         return None
     reason = Reason(cause=Cause.ROUNDING, numbers=(figures.rmse, sums))
-    return Judgement(verdict=Verdict.WITHIN_TOLERANCE, reasons=(reason,))
+    return Judgement(verdict=Verdict.WITHIN_TOLERANCE, reasons=(reason,), by=DecidedBy.SUMS)
 
 
 def _is_of_own_bounds(evidence: Evidence) -> bool:
@@ -276,10 +286,22 @@ def _differs(evidence: Evidence, options: Options) -> Judgement:
     """In mean mode the difference of the means has decided, and a reason says where elements differ."""
     if options.compare_mode is not CompareMode.MEAN:
         reasons = Reason(cause=Cause.VALUES), *_pattern(evidence.figures), *_against_own_error(evidence)
-        return Judgement(verdict=Verdict.MISMATCH, reasons=reasons)
+        return Judgement(verdict=Verdict.MISMATCH, reasons=reasons, by=_decider(evidence))
     bound = allowed_bias(evidence.figures, evidence.tolerance)
     reasons = Reason(cause=Cause.MEANS, numbers=(bound,)), *_elements(evidence, options)
-    return Judgement(verdict=Verdict.MISMATCH, reasons=reasons)
+    return Judgement(verdict=Verdict.MISMATCH, reasons=reasons, by=_bound(evidence))
+
+
+def _decider(evidence: Evidence) -> DecidedBy:
+    """Returns what has the last word on a difference: what rounding makes, where that was measured."""
+    own = evidence.known.own_error
+    if own is None or _is_of_own_bounds(evidence):
+        return _bound(evidence)
+    return DecidedBy.GOLD if own.is_of_gold else DecidedBy.NOISE
+
+
+def _bound(evidence: Evidence) -> DecidedBy:
+    return DecidedBy.BOUNDS if _is_of_own_bounds(evidence) else DecidedBy.TABLE
 
 
 def _against_own_error(evidence: Evidence) -> tuple[Reason, ...]:
@@ -287,8 +309,9 @@ def _against_own_error(evidence: Evidence) -> tuple[Reason, ...]:
     score = score_of(evidence)
     if score is None:
         return ()
-    cause = Cause.WITHIN_OWN_ERROR if score <= LARGEST_SCORE else Cause.BEYOND_OWN_ERROR
-    return (Reason(cause=cause, numbers=(score,)),)
+    own = evidence.known.own_error
+    within, beyond = _OF_GOLD if own is None or own.is_of_gold else _OF_NOISE
+    return (Reason(cause=within if score <= LARGEST_SCORE else beyond, numbers=(score,)),)
 
 
 # In the order in which they are tried.

@@ -11,9 +11,8 @@ from padiff_compare.judge.evidence import AGREEING, Evidence
 from padiff_compare.judge.judge import judge
 from padiff_compare.layout_rules import IDENTITY, Rule
 from padiff_rpc.v1.records import Options, Place, Reason, Row, TensorSpec
-from padiff_rpc.v1.words import CaptureKind, Cause, Omission, Pass, Phase, Side, Verdict
+from padiff_rpc.v1.words import CaptureKind, Cause, DecidedBy, Omission, Pass, Phase, Side, Verdict
 
-_OF_GOLD = {Cause.WITHIN_OWN_ERROR, Cause.BEYOND_OWN_ERROR, Cause.TIE}
 _COMPARED = AGREEING | {
     Verdict.MISMATCH,
     Verdict.SHAPE_MISMATCH,
@@ -60,6 +59,7 @@ def judged_row(frame: Row, evidence: Evidence, options: Options = _ANY, rule: Ru
         reasons=(*judgement.reasons, *known.notes),
         counts=frame.counts and judgement.counts,
         omission=judgement.omission,
+        decided_by=None if judgement.verdict is Verdict.NOT_COMPARED else judgement.by,
         rule=None if rule == IDENTITY else rule.told,
     )
     if judgement.verdict is Verdict.UNMATCHED:
@@ -126,7 +126,7 @@ def is_agreement(row: Row) -> bool:
 
 def is_held_against_gold(row: Row) -> bool:
     """Whether the reference's own rounding has decided the row."""
-    return any(reason.cause in _OF_GOLD for reason in row.reasons)
+    return row.decided_by is DecidedBy.GOLD
 
 
 def has_ties(row: Row) -> bool:

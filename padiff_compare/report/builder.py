@@ -15,12 +15,14 @@ from padiff_rpc.v1.records import (
     Environment,
     FirstDivergence,
     HyperParameterDifference,
+    Measurement,
     ModelFailure,
     Note,
     Omitted,
     OptimizerDifference,
     Options,
     OwnBounds,
+    PeakMemory,
     PlanPair,
     Progress,
     RandomOperation,
@@ -106,6 +108,8 @@ class ReportBuilder:
         self._noise: list[RunToRunNoise] = []
         self._optimizer: tuple[OptimizerDifference, ...] = ()
         self._omitted: dict[Omitted, None] = {}
+        self._peaks: dict[Side, int] = {}
+        self._gold_seconds = 0.0
         self.saved = ""
         self.in_lockstep = False
         # Where the comparison is.
@@ -184,6 +188,20 @@ class ReportBuilder:
         if noise is not None:
             self._noise.append(dataclasses.replace(noise, side=side))
 
+    def note_peak(self, side: Side, size: int) -> None:
+        """Keeps the most memory that a worker has had in use; 0: it does not say."""
+        if size:
+            self._peaks[side] = max(size, self._peaks.get(side, 0))
+
+    @contextmanager
+    def running_again(self) -> Iterator[None]:
+        """Adds up how long the reference runs once more, to measure its rounding."""
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            self._gold_seconds += time.monotonic() - began
+
     def end_step(self, result: StepResult) -> None:
         self._steps.append(result)
 
@@ -256,6 +274,10 @@ class ReportBuilder:
             has_local_errors=self.has_local_errors,
             omitted=tuple(self._omitted),
             bounds=self.bounds,
+            measurement=Measurement(
+                gold_seconds=self._gold_seconds,
+                peaks=tuple(PeakMemory(side=side, bytes=size) for side, size in self._peaks.items()),
+            ),
             started_at=self._started_at,
             seconds=time.monotonic() - self._began,
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import Sequence
 from typing import Optional
 
@@ -18,7 +19,8 @@ from padiff_compare.report.coverage import (
     places_of,
 )
 from padiff_rpc.records import record
-from padiff_rpc.v1.records import OwnBounds, ReportSummary, Row
+from padiff_rpc.v1.records import Measurement, OwnBounds, ReportSummary, Row
+from padiff_rpc.v1.words import DecidedBy
 
 
 @record
@@ -43,6 +45,7 @@ def finished(report: ReportBuilder, *, wants_outputs: bool = True) -> FinishedRe
         notes=(*gathered.notes, *rounding_notes(rows), *report.certainty_notes(first)),
         omitted=(*omitted(rows), *gathered.omitted),
         bounds=_counted(gathered.bounds, rows),
+        measurement=_measured(gathered.measurement, rows),
     )
     return FinishedReport(rows=rows, summary=summary)
 
@@ -53,3 +56,18 @@ def _counted(bounds: Optional[OwnBounds], rows: Sequence[Row]) -> Optional[OwnBo
         return None
     found = places_of(row for row in judged(rows) if row.counts and exceeds_rounding(row))
     return dataclasses.replace(bounds, places=found)
+
+
+def _measured(cost: Measurement, rows: Sequence[Row]) -> Measurement:
+    """Returns what measuring has cost, with the numbers of judged rows by what decided them."""
+    numbers = Counter(row.decided_by for row in judged(rows))
+    return dataclasses.replace(
+        cost,
+        by_equality=numbers[DecidedBy.EQUALITY],
+        by_table=numbers[DecidedBy.TABLE],
+        by_sums=numbers[DecidedBy.SUMS],
+        by_gold=numbers[DecidedBy.GOLD],
+        by_noise=numbers[DecidedBy.NOISE],
+        by_bounds=numbers[DecidedBy.BOUNDS],
+        not_compared=numbers[None],
+    )

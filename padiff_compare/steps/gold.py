@@ -88,14 +88,12 @@ class OwnErrors:
     losses: Mapping[str, OwnError]
 
     @classmethod
-    def measured(cls, captures: StepCaptures) -> OwnErrors:
-        """Returns those of a pass in which gold was measured against the reference."""
-        return cls(
-            values=_by_reference(captures.values),
-            gradients=_by_reference(captures.gradients),
-            parameters=_by_reference(captures.parameter_gradients),
-            losses=_by_reference(captures.losses),
+    def measured(cls, captures: StepCaptures, *, is_of_gold: bool) -> OwnErrors:
+        """Returns those of a pass in which another run was measured against the reference."""
+        values, losses, gradients, parameters = (
+            _by_reference(table, is_of_gold=is_of_gold) for table in captures.tables
         )
+        return cls(values=values, gradients=gradients, parameters=parameters, losses=losses)
 
     @property
     def loss(self) -> Optional[OwnError]:
@@ -276,6 +274,12 @@ class Gold:
         None, and a note says why, where the reference does not run so; the loss of its worker shows in what
         is asked of it next. Raises CancelledError.
         """
+        with self._run.report.running_again():
+            return self._run_again(start, held, again, how)
+
+    def _run_again(
+        self, start: PassStart, held: HeldPass, again: HeldPass, how: GoldRun
+    ) -> Optional[OwnErrors]:
         step = start.starts[Side.REFERENCE].step
         running = StepRun(
             {Side.REFERENCE: held, Side.CANDIDATE: self._source},
@@ -304,10 +308,15 @@ class Gold:
             for end in ends.values():
                 if isinstance(end.error, CancelledError):
                     raise end.error
-            why = _why_not(ends[Side.CANDIDATE], feed)
+            gold = ends[Side.CANDIDATE]
+            if gold.summary is not None:
+                self._run.report.note_peak(Side.REFERENCE, gold.summary.peak_bytes)
+            why = _why_not(gold, feed)
             if why is not None:
                 self._cannot_run(why)
-            return OwnErrors.measured(captures) if why is None and ends[Side.REFERENCE].is_complete else None
+            if why is not None or not ends[Side.REFERENCE].is_complete:
+                return None
+            return OwnErrors.measured(captures, is_of_gold=self.is_wide)
 
     def _cannot_run(self, why: Reason) -> None:
         """Notes why the reference did not run once more; in float64 it is not asked to any more."""
@@ -511,11 +520,11 @@ def _laid_out(own: OwnError, rule: Rule) -> OwnError:
     return dataclasses.replace(own, undecided=own.undecided.laid_out(rule))
 
 
-def _by_reference(table: PairTable[K]) -> dict[K, OwnError]:
+def _by_reference(table: PairTable[K], *, is_of_gold: bool) -> dict[K, OwnError]:
     return {
         pair.reference: error
         for pair, measured in table.all_measured()
-        for error in [own_error(measured)]
+        for error in [own_error(measured, is_of_gold=is_of_gold)]
         if error is not None
     }
 

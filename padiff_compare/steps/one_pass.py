@@ -189,6 +189,7 @@ class PassRunner:
             if isinstance(end.error, CancelledError):
                 raise end.error
             if end.summary is not None:
+                self._report.note_peak(side, end.summary.peak_bytes)
                 for spent in end.summary.seconds:
                     self._report.add_timing(
                         Timing(side=side, step=this.step, phase=spent.phase, seconds=spent.seconds)

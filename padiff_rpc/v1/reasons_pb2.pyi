@@ -142,6 +142,8 @@ class Cause(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     CAUSE_CARRIED_OVER: _ClassVar[Cause]
     CAUSE_FUNCTIONS_CUT_SHORT: _ClassVar[Cause]
     CAUSE_BY_OWN_BOUNDS: _ClassVar[Cause]
+    CAUSE_WITHIN_NOISE: _ClassVar[Cause]
+    CAUSE_BEYOND_NOISE: _ClassVar[Cause]
 SIDE_UNSPECIFIED: Side
 SIDE_REFERENCE: Side
 SIDE_CANDIDATE: Side
@@ -273,6 +275,8 @@ CAUSE_WORKER_KEEPS_NO_STATE: Cause
 CAUSE_CARRIED_OVER: Cause
 CAUSE_FUNCTIONS_CUT_SHORT: Cause
 CAUSE_BY_OWN_BOUNDS: Cause
+CAUSE_WITHIN_NOISE: Cause
+CAUSE_BEYOND_NOISE: Cause
 
 class Reason(_message.Message):
     __slots__ = ("cause", "side", "numbers", "names", "because")

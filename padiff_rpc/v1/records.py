@@ -28,6 +28,7 @@ from padiff_rpc.v1.words import (
     Cause,
     CompareMode,
     DType,
+    DecidedBy,
     DefaultLoss,
     DiffPhase,
     Difference,
@@ -710,6 +711,16 @@ class OwnBounds:
 
 
 @record
+class PeakMemory:
+    """The most host memory that a worker's process has had in use by the end of its last step;
+    devices' memory is not in it.
+    """
+
+    side: Side
+    bytes: int
+
+
+@record
 class StepResult:
     """`StepResult` of report.proto.
 
@@ -1289,6 +1300,28 @@ class Unmatched:
 
 
 @record
+class Measurement:
+    """How much of the verdict was measured, and what that cost.
+
+    Attributes:
+        by_equality: Rows that were judged, by what decided them; those of a free run only where
+            none in lockstep stands for them.
+        gold_seconds: How long the reference ran once more, in float64 or on noise, over all
+            steps.
+    """
+
+    by_equality: int = 0
+    by_table: int = 0
+    by_sums: int = 0
+    by_gold: int = 0
+    by_noise: int = 0
+    by_bounds: int = 0
+    not_compared: int = 0
+    gold_seconds: float = 0.0
+    peaks: tuple[PeakMemory, ...] = ()
+
+
+@record
 class Environment:
     """`Environment` of report.proto."""
 
@@ -1544,6 +1577,7 @@ class StepSummary:
         no_backward: Why there was no backward (a train step may get gradients without one).
         lacks_backward: The framework has no backward for what the loss was computed with, in
             the mode that its layers are in.
+        peak_bytes: The most memory that the process has had in use so far; 0: not known.
     """
 
     seconds: tuple[PhaseSeconds, ...] = ()
@@ -1553,6 +1587,7 @@ class StepSummary:
     no_backward: Optional[Reason] = None
     random_operations: tuple[RandomOperation, ...] = ()
     lacks_backward: bool = False
+    peak_bytes: int = 0
 
 
 @record
@@ -1590,6 +1625,7 @@ class Row:
         rule: Applied to the reference's value; absent: none.
         hints: Of a row that differs: what it probably is, the likeliest first. Empty: it was
             not looked at.
+        decided_by: Absent: the pair was not compared.
     """
 
     step: int
@@ -1609,6 +1645,7 @@ class Row:
     reasons: tuple[Reason, ...] = ()
     rule: Optional[LayoutRule] = None
     hints: tuple[Hint, ...] = ()
+    decided_by: Optional[DecidedBy] = None
 
 
 @record
@@ -1812,3 +1849,4 @@ class ReportSummary:
     has_local_errors: bool = False
     omitted: tuple[Omitted, ...] = ()
     bounds: Optional[OwnBounds] = None
+    measurement: Measurement = Measurement()

@@ -43,6 +43,16 @@ class Omission(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     OMISSION_JUDGED_ELSEWHERE: _ClassVar[Omission]
     OMISSION_FUSED: _ClassVar[Omission]
 
+class DecidedBy(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    DECIDED_BY_UNSPECIFIED: _ClassVar[DecidedBy]
+    DECIDED_BY_EQUALITY: _ClassVar[DecidedBy]
+    DECIDED_BY_TABLE: _ClassVar[DecidedBy]
+    DECIDED_BY_SUMS: _ClassVar[DecidedBy]
+    DECIDED_BY_GOLD: _ClassVar[DecidedBy]
+    DECIDED_BY_NOISE: _ClassVar[DecidedBy]
+    DECIDED_BY_BOUNDS: _ClassVar[DecidedBy]
+
 class LoneKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     LONE_KIND_UNSPECIFIED: _ClassVar[LoneKind]
@@ -112,6 +122,13 @@ OMISSION_NO_BACKWARD: Omission
 OMISSION_COMPUTED: Omission
 OMISSION_JUDGED_ELSEWHERE: Omission
 OMISSION_FUSED: Omission
+DECIDED_BY_UNSPECIFIED: DecidedBy
+DECIDED_BY_EQUALITY: DecidedBy
+DECIDED_BY_TABLE: DecidedBy
+DECIDED_BY_SUMS: DecidedBy
+DECIDED_BY_GOLD: DecidedBy
+DECIDED_BY_NOISE: DecidedBy
+DECIDED_BY_BOUNDS: DecidedBy
 LONE_KIND_UNSPECIFIED: LoneKind
 LONE_KIND_CALL: LoneKind
 LONE_KIND_PARAMETER: LoneKind
@@ -258,7 +275,7 @@ class Place(_message.Message):
     def __init__(self, path: _Optional[str] = ..., class_name: _Optional[str] = ..., call: _Optional[int] = ..., slot: _Optional[str] = ..., spec: _Optional[_Union[_tensors_pb2.TensorSpec, _Mapping]] = ..., source: _Optional[_Union[_models_pb2.SourceLine, _Mapping]] = ...) -> None: ...
 
 class Row(_message.Message):
-    __slots__ = ("step", "phase", "kind", "order", "reference", "candidate", "verdict", "figures", "tolerance", "counts", "between", "pass_kind", "twin", "omission", "reasons", "rule", "hints")
+    __slots__ = ("step", "phase", "kind", "order", "reference", "candidate", "verdict", "figures", "tolerance", "counts", "between", "pass_kind", "twin", "omission", "reasons", "rule", "hints", "decided_by")
     STEP_FIELD_NUMBER: _ClassVar[int]
     PHASE_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
@@ -276,6 +293,7 @@ class Row(_message.Message):
     REASONS_FIELD_NUMBER: _ClassVar[int]
     RULE_FIELD_NUMBER: _ClassVar[int]
     HINTS_FIELD_NUMBER: _ClassVar[int]
+    DECIDED_BY_FIELD_NUMBER: _ClassVar[int]
     step: int
     phase: _models_pb2.Phase
     kind: _worker_pb2.CaptureKind
@@ -293,7 +311,8 @@ class Row(_message.Message):
     reasons: _containers.RepeatedCompositeFieldContainer[_reasons_pb2.Reason]
     rule: _tensors_pb2.LayoutRule
     hints: _containers.RepeatedCompositeFieldContainer[_hints_pb2.Hint]
-    def __init__(self, step: _Optional[int] = ..., phase: _Optional[_Union[_models_pb2.Phase, str]] = ..., kind: _Optional[_Union[_worker_pb2.CaptureKind, str]] = ..., order: _Optional[int] = ..., reference: _Optional[_Union[Place, _Mapping]] = ..., candidate: _Optional[_Union[Place, _Mapping]] = ..., verdict: _Optional[_Union[Verdict, str]] = ..., figures: _Optional[_Union[Figures, _Mapping]] = ..., tolerance: _Optional[_Union[Tolerance, _Mapping]] = ..., counts: bool = ..., between: _Optional[str] = ..., pass_kind: _Optional[_Union[_worker_pb2.Pass, str]] = ..., twin: _Optional[int] = ..., omission: _Optional[_Union[Omission, str]] = ..., reasons: _Optional[_Iterable[_Union[_reasons_pb2.Reason, _Mapping]]] = ..., rule: _Optional[_Union[_tensors_pb2.LayoutRule, _Mapping]] = ..., hints: _Optional[_Iterable[_Union[_hints_pb2.Hint, _Mapping]]] = ...) -> None: ...
+    decided_by: DecidedBy
+    def __init__(self, step: _Optional[int] = ..., phase: _Optional[_Union[_models_pb2.Phase, str]] = ..., kind: _Optional[_Union[_worker_pb2.CaptureKind, str]] = ..., order: _Optional[int] = ..., reference: _Optional[_Union[Place, _Mapping]] = ..., candidate: _Optional[_Union[Place, _Mapping]] = ..., verdict: _Optional[_Union[Verdict, str]] = ..., figures: _Optional[_Union[Figures, _Mapping]] = ..., tolerance: _Optional[_Union[Tolerance, _Mapping]] = ..., counts: bool = ..., between: _Optional[str] = ..., pass_kind: _Optional[_Union[_worker_pb2.Pass, str]] = ..., twin: _Optional[int] = ..., omission: _Optional[_Union[Omission, str]] = ..., reasons: _Optional[_Iterable[_Union[_reasons_pb2.Reason, _Mapping]]] = ..., rule: _Optional[_Union[_tensors_pb2.LayoutRule, _Mapping]] = ..., hints: _Optional[_Iterable[_Union[_hints_pb2.Hint, _Mapping]]] = ..., decided_by: _Optional[_Union[DecidedBy, str]] = ...) -> None: ...
 
 class Unmatched(_message.Message):
     __slots__ = ("side", "what", "path", "class_name", "name", "call", "counts", "reasons")
@@ -431,6 +450,36 @@ class OwnBounds(_message.Message):
     places: int
     def __init__(self, atol: _Optional[float] = ..., rtol: _Optional[float] = ..., places: _Optional[int] = ...) -> None: ...
 
+class Measurement(_message.Message):
+    __slots__ = ("by_equality", "by_table", "by_sums", "by_gold", "by_noise", "by_bounds", "not_compared", "gold_seconds", "peaks")
+    BY_EQUALITY_FIELD_NUMBER: _ClassVar[int]
+    BY_TABLE_FIELD_NUMBER: _ClassVar[int]
+    BY_SUMS_FIELD_NUMBER: _ClassVar[int]
+    BY_GOLD_FIELD_NUMBER: _ClassVar[int]
+    BY_NOISE_FIELD_NUMBER: _ClassVar[int]
+    BY_BOUNDS_FIELD_NUMBER: _ClassVar[int]
+    NOT_COMPARED_FIELD_NUMBER: _ClassVar[int]
+    GOLD_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    PEAKS_FIELD_NUMBER: _ClassVar[int]
+    by_equality: int
+    by_table: int
+    by_sums: int
+    by_gold: int
+    by_noise: int
+    by_bounds: int
+    not_compared: int
+    gold_seconds: float
+    peaks: _containers.RepeatedCompositeFieldContainer[PeakMemory]
+    def __init__(self, by_equality: _Optional[int] = ..., by_table: _Optional[int] = ..., by_sums: _Optional[int] = ..., by_gold: _Optional[int] = ..., by_noise: _Optional[int] = ..., by_bounds: _Optional[int] = ..., not_compared: _Optional[int] = ..., gold_seconds: _Optional[float] = ..., peaks: _Optional[_Iterable[_Union[PeakMemory, _Mapping]]] = ...) -> None: ...
+
+class PeakMemory(_message.Message):
+    __slots__ = ("side", "bytes")
+    SIDE_FIELD_NUMBER: _ClassVar[int]
+    BYTES_FIELD_NUMBER: _ClassVar[int]
+    side: _reasons_pb2.Side
+    bytes: int
+    def __init__(self, side: _Optional[_Union[_reasons_pb2.Side, str]] = ..., bytes: _Optional[int] = ...) -> None: ...
+
 class StepResult(_message.Message):
     __slots__ = ("step", "passed", "loss_reference", "loss_candidate", "values_relative_l2", "weights_relative_l2")
     STEP_FIELD_NUMBER: _ClassVar[int]
@@ -498,7 +547,7 @@ class Environment(_message.Message):
     def __init__(self, side: _Optional[_Union[_reasons_pb2.Side, str]] = ..., worker: _Optional[_Union[_worker_pb2.WorkerInfo, _Mapping]] = ..., device: _Optional[str] = ..., train: bool = ..., seed: _Optional[int] = ..., flags: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class ReportSummary(_message.Message):
-    __slots__ = ("session", "passed", "first_divergence", "unmatched", "coverage", "steps", "plan", "notes", "failures", "troubles", "environments", "timings", "traffic", "saved", "started_at", "seconds", "hyper_parameters", "weights", "in_lockstep", "random_operations", "noise", "optimizer", "has_local_errors", "omitted", "bounds")
+    __slots__ = ("session", "passed", "first_divergence", "unmatched", "coverage", "steps", "plan", "notes", "failures", "troubles", "environments", "timings", "traffic", "saved", "started_at", "seconds", "hyper_parameters", "weights", "in_lockstep", "random_operations", "noise", "optimizer", "has_local_errors", "omitted", "bounds", "measurement")
     SESSION_FIELD_NUMBER: _ClassVar[int]
     PASSED_FIELD_NUMBER: _ClassVar[int]
     FIRST_DIVERGENCE_FIELD_NUMBER: _ClassVar[int]
@@ -524,6 +573,7 @@ class ReportSummary(_message.Message):
     HAS_LOCAL_ERRORS_FIELD_NUMBER: _ClassVar[int]
     OMITTED_FIELD_NUMBER: _ClassVar[int]
     BOUNDS_FIELD_NUMBER: _ClassVar[int]
+    MEASUREMENT_FIELD_NUMBER: _ClassVar[int]
     session: str
     passed: bool
     first_divergence: FirstDivergence
@@ -549,7 +599,8 @@ class ReportSummary(_message.Message):
     has_local_errors: bool
     omitted: _containers.RepeatedCompositeFieldContainer[Omitted]
     bounds: OwnBounds
-    def __init__(self, session: _Optional[str] = ..., passed: bool = ..., first_divergence: _Optional[_Union[FirstDivergence, _Mapping]] = ..., unmatched: _Optional[_Iterable[_Union[Unmatched, _Mapping]]] = ..., coverage: _Optional[_Union[Coverage, _Mapping]] = ..., steps: _Optional[_Iterable[_Union[StepResult, _Mapping]]] = ..., plan: _Optional[_Iterable[_Union[PlanPair, _Mapping]]] = ..., notes: _Optional[_Iterable[_Union[_notes_pb2.Note, _Mapping]]] = ..., failures: _Optional[_Iterable[_Union[_models_pb2.ModelFailure, _Mapping]]] = ..., troubles: _Optional[_Iterable[_Union[Trouble, _Mapping]]] = ..., environments: _Optional[_Iterable[_Union[Environment, _Mapping]]] = ..., timings: _Optional[_Iterable[_Union[Timing, _Mapping]]] = ..., traffic: _Optional[_Iterable[_Union[Traffic, _Mapping]]] = ..., saved: _Optional[str] = ..., started_at: _Optional[float] = ..., seconds: _Optional[float] = ..., hyper_parameters: _Optional[_Iterable[_Union[HyperParameterDifference, _Mapping]]] = ..., weights: _Optional[_Iterable[_Union[WeightFate, _Mapping]]] = ..., in_lockstep: bool = ..., random_operations: _Optional[_Iterable[_Union[_models_pb2.RandomOperation, _Mapping]]] = ..., noise: _Optional[_Iterable[_Union[_worker_pb2.RunToRunNoise, _Mapping]]] = ..., optimizer: _Optional[_Iterable[_Union[OptimizerDifference, _Mapping]]] = ..., has_local_errors: bool = ..., omitted: _Optional[_Iterable[_Union[Omitted, _Mapping]]] = ..., bounds: _Optional[_Union[OwnBounds, _Mapping]] = ...) -> None: ...
+    measurement: Measurement
+    def __init__(self, session: _Optional[str] = ..., passed: bool = ..., first_divergence: _Optional[_Union[FirstDivergence, _Mapping]] = ..., unmatched: _Optional[_Iterable[_Union[Unmatched, _Mapping]]] = ..., coverage: _Optional[_Union[Coverage, _Mapping]] = ..., steps: _Optional[_Iterable[_Union[StepResult, _Mapping]]] = ..., plan: _Optional[_Iterable[_Union[PlanPair, _Mapping]]] = ..., notes: _Optional[_Iterable[_Union[_notes_pb2.Note, _Mapping]]] = ..., failures: _Optional[_Iterable[_Union[_models_pb2.ModelFailure, _Mapping]]] = ..., troubles: _Optional[_Iterable[_Union[Trouble, _Mapping]]] = ..., environments: _Optional[_Iterable[_Union[Environment, _Mapping]]] = ..., timings: _Optional[_Iterable[_Union[Timing, _Mapping]]] = ..., traffic: _Optional[_Iterable[_Union[Traffic, _Mapping]]] = ..., saved: _Optional[str] = ..., started_at: _Optional[float] = ..., seconds: _Optional[float] = ..., hyper_parameters: _Optional[_Iterable[_Union[HyperParameterDifference, _Mapping]]] = ..., weights: _Optional[_Iterable[_Union[WeightFate, _Mapping]]] = ..., in_lockstep: bool = ..., random_operations: _Optional[_Iterable[_Union[_models_pb2.RandomOperation, _Mapping]]] = ..., noise: _Optional[_Iterable[_Union[_worker_pb2.RunToRunNoise, _Mapping]]] = ..., optimizer: _Optional[_Iterable[_Union[OptimizerDifference, _Mapping]]] = ..., has_local_errors: bool = ..., omitted: _Optional[_Iterable[_Union[Omitted, _Mapping]]] = ..., bounds: _Optional[_Union[OwnBounds, _Mapping]] = ..., measurement: _Optional[_Union[Measurement, _Mapping]] = ...) -> None: ...
 
 class OptimizerDifference(_message.Message):
     __slots__ = ("name", "parameters", "reference", "candidate", "convention")

@@ -156,6 +156,8 @@ class Cause(Word):
         BY_OWN_BOUNDS: The pair agrees under the user's own bounds alone: without them it would
             differ. numbers: the difference as a multiple of what rounding makes; none where only
             the table tells.
+        WITHIN_NOISE: As the two of the own error, where the reference does not run in float64:
+            as a multiple of what noise of half a spacing does to its calls in its own dtypes.
     """
 
     MESSAGE = "message"
@@ -285,6 +287,8 @@ class Cause(Word):
     CARRIED_OVER = "carried_over"
     FUNCTIONS_CUT_SHORT = "functions_cut_short"
     BY_OWN_BOUNDS = "by_own_bounds"
+    WITHIN_NOISE = "within_noise"
+    BEYOND_NOISE = "beyond_noise"
 
 
 class DType(Word):
@@ -774,6 +778,26 @@ class Omission(Word):
     COMPUTED = "computed"
     JUDGED_ELSEWHERE = "judged_elsewhere"
     FUSED = "fused"
+
+
+class DecidedBy(Word):
+    """What decided whether a pair agrees.
+
+    Attributes:
+        EQUALITY: Equal bits, or shapes, dtypes, NaN, a side that has none: no bound was asked.
+        TABLE: The table of tolerances.
+        SUMS: What sums of such terms round by.
+        GOLD: How far the reference is from its own float64 run.
+        NOISE: What noise does to the reference, which does not run in float64.
+        BOUNDS: The user's own atol and rtol.
+    """
+
+    EQUALITY = "equality"
+    TABLE = "table"
+    SUMS = "sums"
+    GOLD = "gold"
+    NOISE = "noise"
+    BOUNDS = "bounds"
 
 
 class LoneKind(Word):

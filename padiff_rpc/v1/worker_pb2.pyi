@@ -620,7 +620,7 @@ class CaptureHeader(_message.Message):
     def __init__(self, id: _Optional[_Union[CaptureId, _Mapping]] = ..., header: _Optional[_Union[_tensors_pb2.TensorHeader, _Mapping]] = ..., gradient_of: _Optional[int] = ...) -> None: ...
 
 class StepSummary(_message.Message):
-    __slots__ = ("seconds", "calls", "replays", "has_gradients", "no_backward", "random_operations", "lacks_backward")
+    __slots__ = ("seconds", "calls", "replays", "has_gradients", "no_backward", "random_operations", "lacks_backward", "peak_bytes")
     SECONDS_FIELD_NUMBER: _ClassVar[int]
     CALLS_FIELD_NUMBER: _ClassVar[int]
     REPLAYS_FIELD_NUMBER: _ClassVar[int]
@@ -628,6 +628,7 @@ class StepSummary(_message.Message):
     NO_BACKWARD_FIELD_NUMBER: _ClassVar[int]
     RANDOM_OPERATIONS_FIELD_NUMBER: _ClassVar[int]
     LACKS_BACKWARD_FIELD_NUMBER: _ClassVar[int]
+    PEAK_BYTES_FIELD_NUMBER: _ClassVar[int]
     seconds: _containers.RepeatedCompositeFieldContainer[PhaseSeconds]
     calls: int
     replays: int
@@ -635,7 +636,8 @@ class StepSummary(_message.Message):
     no_backward: _reasons_pb2.Reason
     random_operations: _containers.RepeatedCompositeFieldContainer[_models_pb2.RandomOperation]
     lacks_backward: bool
-    def __init__(self, seconds: _Optional[_Iterable[_Union[PhaseSeconds, _Mapping]]] = ..., calls: _Optional[int] = ..., replays: _Optional[int] = ..., has_gradients: bool = ..., no_backward: _Optional[_Union[_reasons_pb2.Reason, _Mapping]] = ..., random_operations: _Optional[_Iterable[_Union[_models_pb2.RandomOperation, _Mapping]]] = ..., lacks_backward: bool = ...) -> None: ...
+    peak_bytes: int
+    def __init__(self, seconds: _Optional[_Iterable[_Union[PhaseSeconds, _Mapping]]] = ..., calls: _Optional[int] = ..., replays: _Optional[int] = ..., has_gradients: bool = ..., no_backward: _Optional[_Union[_reasons_pb2.Reason, _Mapping]] = ..., random_operations: _Optional[_Iterable[_Union[_models_pb2.RandomOperation, _Mapping]]] = ..., lacks_backward: bool = ..., peak_bytes: _Optional[int] = ...) -> None: ...
 
 class PhaseSeconds(_message.Message):
     __slots__ = ("phase", "seconds")

@@ -15,7 +15,7 @@ from padiff_client.link import Batches
 from padiff_client.report import Report
 from padiff_compare.judge.judged_row import fails
 from padiff_rpc.v1.records import Model, Options, OwnBounds
-from padiff_rpc.v1.words import Cause, NoteKind, Pass, Phase
+from padiff_rpc.v1.words import Cause, DecidedBy, NoteKind, Pass, Phase, Side
 
 X = np.random.default_rng(0).normal(size=(5, 6)).astype(np.float32)
 SGD = "fake_models:sgd"
@@ -148,8 +148,12 @@ def test_a_reference_that_does_not_run_in_float64_is_held_against_what_noise_doe
     assert "float32 wanted, got float64" in render.text(report)
     assert note.reasons
     assert not notes(report, NoteKind.GOLD)
-    decided = {reason.cause for row in report.rows for reason in row.reasons}
-    assert decided & {Cause.WITHIN_OWN_ERROR, Cause.BEYOND_OWN_ERROR}
+    told = {reason.cause for row in report.rows for reason in row.reasons}
+    assert Cause.BEYOND_NOISE in told
+    assert not told & {Cause.WITHIN_OWN_ERROR, Cause.BEYOND_OWN_ERROR}
+    assert "times what noise of half a spacing does to the reference" in render.text(report)
+    assert report.measurement.by_gold == 0
+    assert report.measurement.by_noise > 0
 
 
 def test_a_users_own_bounds_decide_alone_though_rounding_makes_more(service: Service) -> None:
@@ -190,3 +194,30 @@ def test_of_what_users_own_bounds_let_pass_the_floor_says_what_is_rounding(
 def test_other_bounds_hide_no_difference_of_shape_or_a_nan(service: Service) -> None:
     report = compare(service, "single_step", coarse(), coarse(fault=float("nan")), atol=1e9)
     assert not report
+
+
+@BOTH_WAYS
+def test_a_report_says_what_decided_how_many_rows_and_what_that_cost(service: Service, lockstep: str) -> None:
+    report = compare(service, lockstep, coarse(), coarse(fault=0.05, **OTHERWISE))
+    measurement = report.measurement
+    numbers = [
+        measurement.by_equality,
+        measurement.by_table,
+        measurement.by_sums,
+        measurement.by_gold,
+        measurement.not_compared,
+    ]
+    judged = [row for row in report.all_rows if row.pass_kind is Pass.LOCKSTEP or not row.twin]
+    assert sum(numbers) == len(judged)
+    assert measurement.by_gold == sum(row.decided_by is DecidedBy.GOLD for row in judged) > 0
+    assert 0 < measurement.gold_seconds < report.summary.seconds
+    assert {one.side for one in measurement.peaks} == set(Side)
+    assert all(one.bytes > 2**20 for one in measurement.peaks)
+    (line,) = [line for line in render.text(report).splitlines() if line.startswith("  decided")]
+    assert f"{measurement.by_gold} by float64" in line
+    assert "running the reference again took" in line
+    assert "MiB in the reference's worker" in line
+    by_table = compare(service, lockstep, coarse(), coarse(**OTHERWISE), floor="table")
+    assert (by_table.measurement.by_gold, by_table.measurement.gold_seconds) == (0, 0.0)
+    bounded = compare(service, lockstep, coarse(), coarse(**OTHERWISE), atol=0.1)
+    assert bounded.measurement.by_bounds > 0

@@ -212,7 +212,7 @@ def test_bounds_of_the_users_own_are_told_with_what_agrees_by_them_alone() -> No
         "was not given, and so is 0"
     )
     assert "output 0 of encoder.norm (LayerNorm)" in lines[1]
-    assert "1.2e+03 times what the reference is away from its own float64 run" in lines[1]
+    assert "1.2e+03 times what rounding makes there" in lines[1]
     html = as_html.page(Report(summary, [row]))
     assert "PASS under your rtol=0.0001; 12 places exceed rounding" in html
 

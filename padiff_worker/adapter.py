@@ -1,6 +1,6 @@
 """The verbs that a framework must offer; `padiff_worker_torch` and `padiff_worker_paddle` implement them.
 
-Twenty-four are abstract, ten of them in `tensor_verbs`. Five more have the answer of a framework that lacks
+Twenty-five are abstract, ten of them in `tensor_verbs`. Five more have the answer of a framework that lacks
 what they ask for, and three readers say what differs in how layers, state files and optimizers are looked
 into. Everything that needs no framework lives outside: nesting, call numbering, naming, streaming, loading by
 reference. `conformance` holds the tests that every adapter passes.
@@ -21,6 +21,8 @@ from padiff_rpc.tensors import HostTensor
 from padiff_rpc.v1.records import OptimizerEntry
 from padiff_rpc.v1.words import DType
 from padiff_worker.devices import own_name
+from padiff_worker.functions.watcher import FunctionWatcher
+from padiff_worker.functions.words import FunctionWords
 from padiff_worker.layer_tree import LayerHandle, LayerReader
 from padiff_worker.optimizers import OptimizerReader, OptimizerView
 from padiff_worker.randomness import Decisions
@@ -55,6 +57,7 @@ class FrameworkAdapter(TensorVerbs):
     library_folders: tuple[str, ...]
     # What it calls things.
     vocabulary: Vocabulary
+    function_words: FunctionWords
     # How its models are walked, their states read and written, its optimizers looked into.
     reader: LayerReader
     state_files: StateFiles
@@ -211,6 +214,17 @@ class FrameworkAdapter(TensorVerbs):
         Those that it can compute anew are given to `perform`, the generators' states that recomputation
         reads and sets to `remember` and `resume`. Where `decisions.is_thorough`, operations that pass by
         are noted, or show in one of its `generators`. Everything is as it was when the block ends.
+        """
+
+    @abstractmethod
+    def functions(self, watcher: FunctionWatcher) -> AbstractContextManager[None]:
+        """Returns a context in which `watcher` is told of functions, methods and operators of tensors.
+
+        However Python reaches them: by other names, in place; autograd functions of the user's own as single
+        calls. A function that the framework writes in Python is one call where the framework can tell, unless
+        the watcher `is_fine`. To be entered within `random_operations`, so that what stands in for one of
+        these is one call too. Gradients are bit for bit those without. Everything is as it was when the block
+        ends.
         """
 
     def gradient_mode(self, enabled: bool) -> AbstractContextManager[None]:

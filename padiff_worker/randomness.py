@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Optional
@@ -20,6 +21,8 @@ OUTSIDE_PAIR = 2**32 - 1
 
 # Gives the numbers of the next random operation; called once for each mask.
 Drawing = Callable[[], Draw]
+# Given an operation's name, a function that performs it, and its arguments, performs it.
+Around = Callable[[str, Callable[[], Any], tuple[Any, ...], Mapping[str, Any]], Any]
 
 
 @record
@@ -76,6 +79,7 @@ class Decisions:
         is_thorough: whether every operation is to be named, whatever that costs.
         generators: by name, functions that return what changes whenever a generator is drawn from; for
             what a framework cannot say otherwise.
+        around: is given (name, run, args, kwargs) of each operation that decides something, and runs it.
     """
 
     def __init__(
@@ -88,6 +92,7 @@ class Decisions:
     ) -> None:
         self.is_thorough = is_thorough
         self.generators: dict[str, Callable[[], Any]] = {}
+        self.around: Around = lambda name, run, args, kwargs: run()
         self._log = log
         self._mode = mode
         self._seed = keys.seed
@@ -111,6 +116,12 @@ class Decisions:
         count = 0 if self.passes_by else int(operation.draws(*args, **kwargs))
         if not count:
             return original(*args, **kwargs)
+        perform = functools.partial(self._perform, operation, count, original, *args, **kwargs)
+        return self.around(operation.name, perform, args, kwargs)
+
+    def _perform(
+        self, operation: Operation, count: int, original: Callable[..., Any], *args: Any, **kwargs: Any
+    ) -> Any:
         if operation.is_composed and self._mode is not Randomness.OFF:
             with self._named(operation.name):
                 return original(*args, **kwargs)

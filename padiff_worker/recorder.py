@@ -13,6 +13,7 @@ from padiff_rpc.v1.records import CallEvent, CallInput, CaptureId, Slot, SourceL
 from padiff_rpc.v1.words import CallMoment, CaptureKind
 from padiff_worker.adapter import FrameworkAdapter, Remove
 from padiff_worker.calls import Call, CallLog
+from padiff_worker.functions.recorder import FunctionRecorder
 from padiff_worker.layer_tree import LayerHandle
 from padiff_worker.lockstep import Claim, Lockstep, Place
 from padiff_worker.source_lines import calling_line
@@ -50,6 +51,7 @@ class Wanted:
             call alone sends back is seen.
         only_captures: whose bytes travel alone; none: all do.
         takers: is shown every tensor.
+        functions: is shown the tensors of every call, before and after they are overridden.
         loss_scale: gradients are those of a loss that was multiplied by it; captures are without it.
     """
 
@@ -60,6 +62,7 @@ class Wanted:
     own_gradients: tuple[CallInput, ...] = ()
     only_captures: tuple[CaptureId, ...] = ()
     takers: Optional[Takers] = None
+    functions: Optional[FunctionRecorder] = None
     loss_scale: float = 1.0
 
 
@@ -151,6 +154,11 @@ class Recorder:
             self._log.end_replays()
 
     @property
+    def functions(self) -> Optional[FunctionRecorder]:
+        """Who records the functions between the layers; None where nobody asks for them."""
+        return self._wanted.functions
+
+    @property
     def is_inside(self) -> bool:
         """Whether a layer's call is running, or a backward."""
         return self._log.is_inside
@@ -204,7 +212,12 @@ class Recorder:
         self, call: Call, moment: CallMoment, tensors: NamedTensors, source: Optional[SourceLine] = None
     ) -> Mapping[str, Any]:
         """Returns the tensors that are to take the place of others, by slot; mostly none."""
+        functions = None if self._log.replaying else self._wanted.functions
+        if functions is not None:
+            functions.saw(call, moment, tensors, self._log.running)
         if call.path in self._wanted.skip_paths:
+            if functions is not None:
+                functions.settled(call, moment, [])
             return {}
         side = "in" if moment is CallMoment.ENTRY else "out"
         if self._log.replaying:
@@ -250,7 +263,13 @@ class Recorder:
         for number, tensor in fresh:
             # What stands in for a tensor hands its gradient on, so the total is at the tensor itself.
             self._watch_gradient(number, anew.get(number, tensor))
-        return {**replaced, **self._branched(call, slots, {**dict(tensors), **replaced})} if own else replaced
+        if own:
+            replaced = {**replaced, **self._branched(call, slots, {**dict(tensors), **replaced})}
+        if functions is not None:
+            # Most are overwritten in their memory, and stay what they are.
+            claimed = {name: tensor for name, (_, tensor, _) in claims.items()}
+            functions.settled(call, moment, list({**claimed, **replaced}.items()))
+        return replaced
 
     def _own_number(self, place: Place, number: int, tensor: Any, own: dict[int, int]) -> int:
         """Returns the number of what the call alone sends back to its input; 0 where nobody asks for it.
@@ -277,7 +296,7 @@ class Recorder:
                 self._watch_gradient(slot.gradient, branch)
         return {slot.name: branches[slot.gradient] for slot in slots if slot.gradient}
 
-    def _synchronise(self, claims: Mapping[str, tuple[int, Any, Claim]]) -> Mapping[str, Any]:
+    def _synchronise(self, claims: Mapping[str, tuple[int, Any, Claim]]) -> dict[str, Any]:
         """Overrides what was claimed, after its own values were captured; returns new tensors by slot."""
         replaced = {}
         for name, (number, tensor, claim) in claims.items():

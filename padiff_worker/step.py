@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import resource
+from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Optional, Union
 
 from padiff_rpc.errors import StateError
 from padiff_rpc.v1.records import (
     CallEvent,
+    FunctionTrace,
     ModelFailure,
     NotOverridden,
     OverrideTicket,
@@ -19,6 +21,8 @@ from padiff_rpc.v1.words import Phase
 from padiff_worker.adapter import FrameworkAdapter
 from padiff_worker.batches import HostBatch, arguments
 from padiff_worker.failures import NOT_THE_USERS, failure_from
+from padiff_worker.functions.recorder import FunctionRecorder
+from padiff_worker.layer_tree import LayerHandle
 from padiff_worker.lockstep import Lockstep
 from padiff_worker.outbox import Outbox, StepCancelled
 from padiff_worker.overrides import GrantedCredit, Overrides
@@ -30,7 +34,15 @@ from padiff_worker.training import BuiltInStep, StepWork
 from padiff_worker.user_step import UserStep
 
 StepItem = Union[
-    CallEvent, Capture, Phase, ModelFailure, StepSummary, OverrideTicket, GrantedCredit, NotOverridden
+    CallEvent,
+    Capture,
+    Phase,
+    ModelFailure,
+    StepSummary,
+    OverrideTicket,
+    GrantedCredit,
+    NotOverridden,
+    FunctionTrace,
 ]
 
 
@@ -97,9 +109,11 @@ class RunningStep:
 
     def _run(self, batch: HostBatch) -> None:
         start = self._start
+        layers = self._adapter.layers(self._session.model)
+        functions = self._functions(layers) if start.functions else None
         recorder = Recorder(
             self._adapter,
-            self._adapter.layers(self._session.model),
+            layers,
             self,
             Wanted(
                 step=start.step,
@@ -108,6 +122,7 @@ class RunningStep:
                 own_gradients=start.own_gradients,
                 only_captures=start.only_captures,
                 loss_scale=start.loss_scale or 1.0,
+                functions=functions,
             ),
             self._lockstep(),
         )
@@ -117,17 +132,27 @@ class RunningStep:
             DrawKeys(seed=start.random_seed, step=start.step, pairs=start.random_pairs),
         )
         kind: type[StepWork] = BuiltInStep if self._session.train_step is None else UserStep
+        if functions is not None:
+            decisions.around = functions.random
         work = kind(self._adapter, self._session, start, self._phases, recorder)
         try:
             with recorder:
                 failure = self._attempt(work, recorder, decisions, batch)
             if failure is not None:
                 self._outbox.put(failure)
+            for trace in functions.traces() if functions is not None else ():
+                self._outbox.put(trace, sum(len(tensor.fingerprint) for tensor in trace.tensors))
             self._outbox.put(self._summary(work, recorder, decisions))
         finally:
             # A train step's gradients are its own business.
             if self._session.train_step is None:
                 self._session.settle_gradients(keep=start.keep_gradients_after)
+
+    def _functions(self, layers: Iterable[LayerHandle]) -> FunctionRecorder:
+        start = self._start
+        scale = 1.0 / (start.loss_scale or 1.0) if start.backward else None
+        weights = self._adapter.weights(self._session.model)
+        return FunctionRecorder(self._adapter, layers, weights, start.functions, scale)
 
     def _lockstep(self) -> Optional[Lockstep]:
         start = self._start
@@ -152,8 +177,10 @@ class RunningStep:
             given = arguments(self._batch(batch), self._adapter, self._session.device)
             if self._start.batch_from_loader and given.has_target:
                 recorder.record_target(given.target)
+            functions = recorder.functions
             with self._adapter.random_operations(decisions):
-                work.run(given)
+                with functions.watching() if functions is not None else nullcontext():
+                    work.run(given)
             self._phases.end()
         except NOT_THE_USERS:
             raise

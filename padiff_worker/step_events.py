@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from padiff_rpc.convert import to_number, to_proto
 from padiff_rpc.tensors import CHUNK_BYTES, chunks_of, header_of
 from padiff_rpc.v1 import worker_pb2 as pb
-from padiff_rpc.v1.records import CallEvent, ModelFailure, NotOverridden, OverrideTicket
+from padiff_rpc.v1.records import CallEvent, FunctionTrace, ModelFailure, NotOverridden, OverrideTicket
 from padiff_rpc.v1.words import Phase
 from padiff_worker.outbox import Outbox
 from padiff_worker.overrides import GrantedCredit
@@ -57,5 +57,7 @@ def _events(item: StepItem) -> Iterator[pb.StepEvent]:
         yield pb.StepEvent(not_overridden=to_proto(item))
     elif isinstance(item, ModelFailure):
         yield pb.StepEvent(failure=to_proto(item))
+    elif isinstance(item, FunctionTrace):
+        yield pb.StepEvent(function_trace=to_proto(item))
     else:
         yield pb.StepEvent(summary=to_proto(item))

@@ -17,6 +17,8 @@ from padiff_worker.adapter import GradientHook, Remove
 from padiff_worker.layer_tree import LayerReader, OwnTensor
 from padiff_worker_paddle import compiled, optimizers, watching
 from padiff_worker_paddle.float64 import in_float64
+from padiff_worker_paddle.function_words import WORDS
+from padiff_worker_paddle.functions import functions
 from padiff_worker_paddle.graphs import PaddleGraph
 from padiff_worker_paddle.random_operations import random_operations
 from padiff_worker_paddle.runtime import PaddleProcess
@@ -87,6 +89,7 @@ class PaddleAdapter(PaddleTensors, PaddleProcess, PaddleGraph, PaddleSteps):
     """The Paddle side of the worker."""
 
     vocabulary = VOCABULARY
+    function_words = WORDS
     reader = _READER
     state_files = STATE_FILES
     optimizer_reader = optimizers.READER
@@ -99,6 +102,7 @@ class PaddleAdapter(PaddleTensors, PaddleProcess, PaddleGraph, PaddleSteps):
 
     watch = staticmethod(watching.watch)
     random_operations = staticmethod(random_operations)
+    functions = staticmethod(functions)
     in_float64 = staticmethod(in_float64)
 
     # Models

@@ -17,6 +17,8 @@ from padiff_worker.layer_tree import LayerReader, OwnTensor
 from padiff_worker_torch import compiled, optimizers
 from padiff_worker_torch.computed_weights import PARAMETRIZATIONS, computed, made_of
 from padiff_worker_torch.float64 import in_float64
+from padiff_worker_torch.function_words import WORDS
+from padiff_worker_torch.functions import functions
 from padiff_worker_torch.graphs import TorchGraph
 from padiff_worker_torch.random_operations import random_operations
 from padiff_worker_torch.runtime import TorchProcess
@@ -88,6 +90,7 @@ class TorchAdapter(TorchTensors, TorchProcess, TorchGraph, TorchSteps):
     """The Torch side of the worker."""
 
     vocabulary = VOCABULARY
+    function_words = WORDS
     reader = _READER
     state_files = STATE_FILES
     optimizer_reader = optimizers.READER
@@ -99,6 +102,7 @@ class TorchAdapter(TorchTensors, TorchProcess, TorchGraph, TorchSteps):
     )
 
     random_operations = staticmethod(random_operations)
+    functions = staticmethod(functions)
     in_float64 = staticmethod(in_float64)
 
     # Models

@@ -1088,10 +1088,12 @@ class FunctionTensor:
     Attributes:
         number: From 1, in the order in which they were first seen.
         fingerprint: 44 float64, little-endian, as padiff_rpc/fingerprints.py lays them out.
-            Empty: a parameter or buffer as the model holds it, which the plan pairs by name.
+            Empty: a parameter as the model holds it, which the plan pairs by name; buffers have
+            one.
         producer: The call that made it; 0: it was there when the parent began, or it was made
             out of sight.
-        parameter: The full name of the parameter or buffer that it is; else empty.
+        parameter: The full name of the parameter or buffer that it is, as the step found it;
+            else empty.
         mark: The name under which the user marked it; else empty.
         gradient_fingerprint: Of its total gradient, likewise 44 numbers. Empty: it had none, or
             the step made no backward.
@@ -1459,7 +1461,8 @@ class FunctionTrace:
     trace of its own, and stands in the other's as one call.
 
     Attributes:
-        calls: In the order in which they ended, which is an order of the data's flow.
+        calls: In the order in which they ended, which is an order of the data's flow. One that
+            made nothing new, or no tensor, is left out.
         tensors: By their numbers, from 1 without a gap: `tensors[n - 1]` has number n.
         boundaries: Entries and exits of the parent and of the layers in it, in order of
             execution.

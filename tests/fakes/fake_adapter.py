@@ -8,6 +8,7 @@ import os
 
 import fake
 import numpy as np
+from fake_functions import WORDS, functions
 from fake_random import random_operations
 from fake_vocabulary import VOCABULARY
 
@@ -118,6 +119,7 @@ def _below(node):
 class FakeAdapter(FrameworkAdapter):
     name = "fake"
     vocabulary = VOCABULARY
+    function_words = WORDS
     library = fake
     dtypes = _DTYPES
     reader = _READER
@@ -230,6 +232,7 @@ class FakeAdapter(FrameworkAdapter):
         return _hang(tensor.node.hooks, hook)
 
     random_operations = staticmethod(random_operations)
+    functions = staticmethod(functions)
 
     def gradient_mode(self, enabled):
         return fake.gradient_mode(enabled)

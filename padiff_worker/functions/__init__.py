@@ -1,0 +1,1 @@
+"""Functions between the layers: their calls, and the fingerprints of their tensors."""

@@ -1,0 +1,105 @@
+"""One trace while it is made: the functions, layers and boundaries of one selected call."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from padiff_rpc.v1.records import (
+    FunctionBoundary,
+    FunctionCall,
+    FunctionSelection,
+    FunctionTrace,
+    Reason,
+)
+from padiff_rpc.v1.words import CallMoment, Cause
+from padiff_worker.calls import Call
+from padiff_worker.functions.tensors import SeenTensors
+from padiff_worker.structure import NamedTensors
+
+# One message holds a trace: this many calls and three times as many tensors take about 12 MiB.
+MOST_CALLS = 5_000
+_TENSORS_A_CALL = 3
+
+
+class OpenTrace:
+    """Collects what a selected call does, up to the limit of calls.
+
+    Attributes:
+        selection: the call whose trace it is.
+        seen: its tensors.
+        is_cut: something is left out, since the limit was reached.
+    """
+
+    def __init__(self, selection: FunctionSelection, seen: SeenTensors) -> None:
+        self.selection = selection
+        self.seen = seen
+        self.is_cut = False
+        self._calls: list[FunctionCall] = []
+        self._boundaries: dict[tuple[str, int, CallMoment, str], FunctionBoundary] = {}
+        self._groups = 0
+
+    @property
+    def next_call(self) -> int:
+        """The number of the call that ends next."""
+        return len(self._calls) + 1
+
+    @property
+    def group(self) -> int:
+        """The group of the call before."""
+        return self._groups
+
+    def new_group(self) -> int:
+        """Returns a group of its own for what one line called."""
+        self._groups += 1
+        return self._groups
+
+    def has_room(self) -> bool:
+        """Whether another call is taken in; if not, the trace is cut short from here on."""
+        if len(self._calls) >= MOST_CALLS or len(self.seen) >= _TENSORS_A_CALL * MOST_CALLS:
+            self.is_cut = True
+        return not self.is_cut
+
+    def add(self, call: FunctionCall) -> None:
+        """Takes in the call of the next number."""
+        self._calls.append(call)
+
+    def bound(
+        self, call: Call, moment: CallMoment, tensors: NamedTensors, producer: int = 0
+    ) -> dict[str, int]:
+        """Notes a call's own tensors at its entry or exit; returns their numbers by slot.
+
+        `producer`: the call of the trace that the layer's stands as, at its exit.
+        """
+        if self.is_cut:
+            return {}
+        numbers = {slot: self.seen.of(tensor, producer) for slot, tensor in tensors}
+        for slot, number in numbers.items():
+            self._boundaries[call.path, call.number, moment, slot] = FunctionBoundary(
+                path=call.path, call=call.number, moment=moment, slot=slot, tensor=number
+            )
+        return numbers
+
+    def settle(self, call: Call, moment: CallMoment, tensors: NamedTensors) -> dict[str, int]:
+        """Notes what stands in these slots from here on; returns the numbers by slot."""
+        numbers = {}
+        for slot, tensor in tensors:
+            place = (call.path, call.number, moment, slot)
+            bound = self._boundaries.get(place)
+            if bound is None or self.is_cut:
+                continue
+            numbers[slot] = number = self.seen.overridden(bound.tensor, tensor)
+            if number != bound.tensor:
+                self._boundaries[place] = dataclasses.replace(bound, replaced_by=number)
+        return numbers
+
+    def closed(self) -> FunctionTrace:
+        """Returns the trace as it travels."""
+        cut = Reason(cause=Cause.FUNCTIONS_CUT_SHORT, numbers=(float(len(self._calls)),))
+        return FunctionTrace(
+            path=self.selection.path,
+            call=self.selection.call,
+            calls=tuple(self._calls),
+            tensors=self.seen.records(),
+            boundaries=tuple(self._boundaries.values()),
+            cut_short=cut if self.is_cut else None,
+        )

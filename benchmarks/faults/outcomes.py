@@ -31,7 +31,7 @@ def of_healthy(report: Report) -> dict[str, Any]:
     said = _said(report)
     if report.troubles or report.failures:
         found = TROUBLE
-    elif INCONCLUSIVE in said["said"]:
+    elif report.inconclusive is not None and not report.faults:
         found = INCONCLUSIVE
     else:
         found = PASS if report else FALSE_ALARM

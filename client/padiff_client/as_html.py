@@ -42,7 +42,8 @@ def fragment(report: Report) -> str:
 
     With local errors the rows are places, faults first, each with both of its errors.
     """
-    colour = "#1a7f37" if report else "#cf222e"
+    is_untold = report.inconclusive is not None and report.first_divergence is None
+    colour = "#1a7f37" if report else "#9a6700" if is_untold else "#cf222e"
     return (
         f'<div class="padiff-report"><p style="color:{colour};font-weight:bold">'
         f"{escape(render.headline(report).text)}</p>\n<pre>{escape(render.body(report))}</pre>\n"

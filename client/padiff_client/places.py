@@ -11,7 +11,7 @@ from padiff_rpc.v1.records import Row
 from padiff_rpc.v1.words import Pass, Phase, Verdict
 
 FAULT, ACCUMULATION, AGREES = "a fault", "accumulation", "agrees"
-NOT_JUDGED, NOT_COMPARED = "not judged here", "not compared"
+NOT_JUDGED, NOT_COMPARED, UNTOLD = "not judged here", "not compared", "cannot be told"
 _SHOWN = 8
 _HEAD = "accumulated  local        (relative L2)"
 
@@ -31,21 +31,25 @@ class PlaceErrors:
 
     @property
     def row(self) -> Row:
-        """The row that tells more: the local one where it fails, or is the only one."""
-        local_fails = self.local is not None and self.local.verdict in wording.FAILING
-        row = self.local if local_fails else self.accumulated or self.local
+        """The row that tells more: the local one where it fails, is inconclusive, or is the only one."""
+        telling = wording.FAILING | {Verdict.INCONCLUSIVE}
+        local_tells = self.local is not None and self.local.verdict in telling
+        row = self.local if local_tells else self.accumulated or self.local
         assert row is not None
         return row
 
     @property
     def meaning(self) -> str:
-        """Returns "a fault", "accumulation", "agrees", "not judged here" or "not compared".
+        """Returns "a fault", "accumulation", "agrees", "not judged here", "not compared" or
+        "cannot be told".
 
         What a fault made is judged where it was made, and not where the same tensor shows again.
         """
         rows = [row for row in (self.local, self.accumulated) if row is not None]
         if any(row.counts and row.verdict in wording.FAILING for row in rows):
             return FAULT
+        if self.local is not None and self.local.verdict is Verdict.INCONCLUSIVE:
+            return UNTOLD
         if self.accumulated is not None and self.accumulated.verdict is Verdict.MISMATCH:
             return ACCUMULATION if self.local is not None and _agrees(self.local) else NOT_JUDGED
         return AGREES if any(map(_agrees, rows)) else NOT_COMPARED

@@ -35,6 +35,7 @@ def body(report: Report) -> str:
     lines = _block("because", list(report.reasons[first.reasons :]))
     lines += _block("settings", _settings(report))
     lines += _block("bounds", _bounds(report))
+    lines += _block("untold", _untold(report))
     lines += _block("faults", _faults(report))
     lines += _block("errors", places.summary(report.places))
     divergence = report.first_divergence
@@ -93,6 +94,8 @@ def _verdict(report: Report) -> Headline:
     if report.troubles or report.failures:
         return Headline(text=f"FAIL: cut short: {report.reasons[0]}", reasons=1)
     divergence = report.first_divergence
+    if divergence is None and report.inconclusive is not None and len(report.reasons) == 1:
+        return Headline(text=f"INCONCLUSIVE: {report.reasons[0]}", reasons=1)
     if divergence is not None:
         return Headline(text=f"FAIL: {divergence.summary}", says_divergence=True)
     return Headline(text=f"FAIL: {report.reasons[0]}", reasons=1)
@@ -139,6 +142,20 @@ def _bounds(report: Report) -> list[str]:
         if one.cause is Cause.BY_OWN_BOUNDS
     ]
     return [wording.bounds(report.bounds), *_shortened(lines, "report.rows")]
+
+
+def _untold(report: Report) -> list[str]:
+    """Returns the places of which nothing can be told, and how far everything could be."""
+    if report.inconclusive is None:
+        return []
+    lines = [
+        f"{wording.moment_of(row)}: {wording.place_of(row)}: {sentences.reason(row)}"
+        for row in report.rows
+        if row.verdict is Verdict.INCONCLUSIVE
+    ]
+    deepest = report.inconclusive.deepest_told
+    told = f"{wording.moment_of(deepest)}: {wording.place_of(deepest)}" if deepest else "none"
+    return [f"the deepest place before them that could be told: {told}", *_shortened(lines, "report.rows")]
 
 
 def _faults(report: Report) -> list[str]:

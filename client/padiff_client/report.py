@@ -26,6 +26,7 @@ from padiff_rpc.v1.records import (
     Coverage,
     Environment,
     HyperParameterDifference,
+    Inconclusive,
     Measurement,
     ModelFailure,
     Omitted,
@@ -51,7 +52,8 @@ class Report:
     """The outcome of `auto_diff` or `assign_weight`; true exactly if the models agree.
 
     True means: root outputs, losses, every call of a layer with parameters, and every parameter and
-    buffer of both sides were compared, and none differed. `str()` is for a terminal.
+    buffer of both sides were compared, and none differed; nor is anything inconclusive. `str()` is for a
+    terminal.
     """
 
     def __init__(self, summary: ReportSummary, rows: Iterable[Row] = ()) -> None:
@@ -71,7 +73,7 @@ class Report:
 
     @property
     def exit_code(self) -> int:
-        """0 match, 1 mismatch, 2 when the comparison could not be brought to its end."""
+        """0 match, 1 mismatch or inconclusive, 2 when the comparison could not be brought to its end."""
         if self.troubles or self.failures:
             return TROUBLE
         return MATCH if self else MISMATCH
@@ -133,6 +135,14 @@ class Report:
     def bounds(self) -> Optional[OwnBounds]:
         """Your own atol and rtol, and how many places agree by them alone; None: you gave none."""
         return self.summary.bounds
+
+    @property
+    def inconclusive(self) -> Optional[Inconclusive]:
+        """Places where halves round so much that nothing can be told; None: there are none.
+
+        Where nothing differs either, the report is not true, and has no first divergence.
+        """
+        return self.summary.inconclusive
 
     @property
     def measurement(self) -> Measurement:

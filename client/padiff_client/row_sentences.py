@@ -61,6 +61,9 @@ TEMPLATES: Mapping[Cause, str] = {
     Cause.BEYOND_OWN_ERROR: "{n:.2g} times what the reference is away from its own float64 run",
     Cause.WITHIN_NOISE: "rounding: {n:.2g} times what noise of half a spacing does to the reference",
     Cause.BEYOND_NOISE: "{n:.2g} times what noise of half a spacing does to the reference",
+    Cause.INCONCLUSIVE_LOCALLY: (
+        "not told: on the reference's own values rounding alone may make a difference of this place"
+    ),
     Cause.TIE: (
         "tie: in {n:.0f} of {m:.0f} elements a decision between values that are equal but for rounding came "
         "out otherwise"
@@ -200,6 +203,10 @@ def _by_own_bounds(one: Reason, row: Row) -> str:
     return f"{text}: the table allows less"
 
 
+def _inconclusive(one: Reason, row: Row) -> str:
+    return f"inconclusive: rounding alone reaches {wording.share(one.numbers[0])} here"
+
+
 def _repeated(one: Reason, row: Row) -> str:
     axes = ", ".join(str(int(number)) for number in one.numbers)
     return f"repeated along {'axis' if len(one.numbers) == 1 else 'axes'} {axes} by the {one.side}"
@@ -220,6 +227,7 @@ WRITTEN: Mapping[Cause, Callable[[Reason, Row], str]] = {
     Cause.TABLE_ROW: _table_row,
     Cause.RANDOM: _random,
     Cause.BY_OWN_BOUNDS: _by_own_bounds,
+    Cause.INCONCLUSIVE: _inconclusive,
     Cause.AXES: _axes,
     Cause.REPEATED: _repeated,
     Cause.LOADER_ENDED: _loader_ended,

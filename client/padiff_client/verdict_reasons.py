@@ -25,7 +25,19 @@ def reasons(summary: ReportSummary, rows: Sequence[Row]) -> tuple[str, ...]:
     if len(counting) > _SHOWN:
         found.append(f"{len(counting) - _SHOWN} more without a partner")
     found += _gaps(summary.coverage)
+    found += _inconclusive(summary)
     return tuple(found) or ("the coordinator judged so and gave no reason",)
+
+
+def _inconclusive(summary: ReportSummary) -> list[str]:
+    one = summary.inconclusive
+    if one is None:
+        return []
+    return [
+        f"{wording.count(one.places, 'place')} cannot be told: rounding alone reaches "
+        f"{wording.share(one.rounding)} there; the first is {wording.moment_of(one.first)}, "
+        f"{wording.place_of(one.first)}"
+    ]
 
 
 def _modes(summary: ReportSummary) -> list[str]:

@@ -90,6 +90,11 @@ def small(value: float) -> str:
     return f"{value:.3g}"
 
 
+def share(value: float) -> str:
+    """Returns a share as percents with two digits."""
+    return f"{value * 100:.2g}%"
+
+
 def exact(value: float) -> str:
     """Returns a value with as many digits as a float32 has."""
     return f"{value:.9g}"

@@ -28,7 +28,13 @@ MOST_OF_ONE = LARGEST_SCORE * ROOM_OF_ONE
 # One framework keeps settings in float32: in float64 a momentum makes 2.7e-8 in running means, the factor of
 # an average pool 2.2e-8 in gradients, a norm's epsilon 1.4e-12. Gradients and buffers may differ by 160 such.
 _ROUNDING_OF_SETTINGS = 2.0**-32
+# What may be off by that share of the values and pass tells nothing: one of sixteen equal parts that is
+# missing makes as much, the root of 1/16.
+_TELLS_NOTHING = 0.25
+_HALVES = frozenset({DType.FLOAT16, DType.BFLOAT16})
 AGREEING = frozenset({Verdict.MATCH, Verdict.WITHIN_TOLERANCE})
+# What neither agrees nor differs, as far as is known.
+UNTOLD = frozenset({Verdict.NOT_COMPARED, Verdict.INCONCLUSIVE})
 
 
 @record
@@ -45,6 +51,7 @@ class Measured:
 
     Attributes:
         scale: root mean square of the reference, without marks of a mask; 0 where that is not finite.
+        computed_in: the coarsest dtype that is known to have had a part in it.
         jumps: elements that a decision may have moved; None for none, and where nobody asks.
         sizes: of a bias's gradients.
         left_out: how many elements were left out as noise, and of how many; None for none.
@@ -58,6 +65,7 @@ class Measured:
     tolerance: Tolerance
     figures: Optional[Figures] = None
     scale: float = 0.0
+    computed_in: Optional[DType] = None
     jumps: Optional[Jumps] = dataclasses.field(default=None, compare=False, repr=False)
     sizes: Optional[Sizes] = dataclasses.field(default=None, compare=False, repr=False)
     left_out: Optional[tuple[float, float]] = None
@@ -299,7 +307,7 @@ class Judgement:
     @property
     def differs(self) -> bool:
         """Whether the two are not the same."""
-        return not self.agrees and self.verdict is not Verdict.NOT_COMPARED
+        return not self.agrees and self.verdict not in UNTOLD
 
 
 def agrees(figures: Figures, tolerance: Tolerance, options: Options) -> bool:
@@ -380,6 +388,28 @@ def _score(measured: Measured, apart: Apart, own: OwnError) -> float:
     on_average = _ratio(apart.rmse, max(own.rmse, eps * measured.scale))
     of_one = _ratio(apart.max_abs, max(own.max_abs, eps * max(apart.at_worst, measured.scale)))
     return max(on_average, of_one / ROOM_OF_ONE)
+
+
+def share_of_rounding(measured: Measured, own: OwnError) -> float:
+    """Returns which share of the reference's values its own rounding is; 1 where nothing is left of them."""
+    return own.rmse / measured.scale if measured.scale else 1.0
+
+
+def is_inconclusive(measured: Measured, own: OwnError) -> bool:
+    """Whether halves round so much that what passes as rounding may be anything.
+
+    What passes is the largest score, and what ties have moved; rounding of that size looks like one.
+    In wider dtypes rounding reaches a share of the values only where terms cancel, and it is small against
+    these.
+    """
+    if measured.computed_in not in _HALVES:
+        return False
+    decided, undecided = own.of_decided, own.undecided
+    tipped = 0.0
+    if undecided is not None and undecided.are_few:
+        tipped = undecided.positions.size / undecided.reals
+    passes = LARGEST_SCORE * share_of_rounding(measured, decided)
+    return math.hypot(passes, math.sqrt(tipped)) >= _TELLS_NOTHING
 
 
 def without_ties(measured: Measured, figures: Figures, undecided: Optional[Undecided]) -> Apart:

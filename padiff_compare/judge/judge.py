@@ -16,10 +16,12 @@ from padiff_compare.judge.evidence import (
     allowed_bias,
     are_ties,
     factor,
+    is_inconclusive,
     is_rounding_of_sums,
     moved_by_ties,
     offset,
     score_of,
+    share_of_rounding,
 )
 from padiff_compare.judge.interim import NOISE_RULES, left_out_in_part
 from padiff_rpc.tensors import epsilon
@@ -58,7 +60,8 @@ def judge(evidence: Evidence, options: Options) -> Judgement:
     left_out = left_out_in_part(evidence)
     if left_out is not None and judgement.verdict is not Verdict.NOT_COMPARED:
         judgement = _marked(judgement, left_out, Omission.MADE_OF_ROUNDING)
-    if judgement.differs and known.elsewhere is not None:
+    is_untold = judgement.verdict is Verdict.INCONCLUSIVE
+    if known.elsewhere is not None and (judgement.differs or is_untold):
         return Judgement(
             verdict=Verdict.NOT_COMPARED,
             reasons=(known.elsewhere,),
@@ -231,6 +234,10 @@ def _is_within_own_error(evidence: Evidence, options: Options) -> Optional[Judge
     if score is None or not score <= LARGEST_SCORE or _is_of_own_bounds(evidence):
         return None
     reasons = *_against_own_error(evidence), *_ties(evidence)
+    own, measured = evidence.known.own_error, evidence.measured
+    if own is not None and measured is not None and is_inconclusive(measured, own):
+        reason = Reason(cause=Cause.INCONCLUSIVE, numbers=(share_of_rounding(measured, own),))
+        return Judgement(verdict=Verdict.INCONCLUSIVE, reasons=(reason, *reasons), by=_decider(evidence))
     return Judgement(verdict=Verdict.WITHIN_TOLERANCE, reasons=reasons, by=_decider(evidence))
 
 

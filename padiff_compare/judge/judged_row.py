@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Optional
 
-from padiff_compare.judge.evidence import AGREEING, Evidence
+from padiff_compare.judge.evidence import AGREEING, UNTOLD, Evidence
 from padiff_compare.judge.judge import judge
 from padiff_compare.layout_rules import IDENTITY, Rule
 from padiff_rpc.v1.records import Options, Place, Reason, Row, TensorSpec
@@ -18,6 +18,7 @@ _COMPARED = AGREEING | {
     Verdict.SHAPE_MISMATCH,
     Verdict.DTYPE_MISMATCH,
     Verdict.NONFINITE,
+    Verdict.INCONCLUSIVE,
 }
 
 # No rule for what has no values asks them.
@@ -141,9 +142,14 @@ def exceeds_rounding(row: Row) -> bool:
 
 def differs(row: Row) -> bool:
     """Whether the row says that its two sides are not the same."""
-    return row.verdict not in AGREEING and row.verdict is not Verdict.NOT_COMPARED
+    return row.verdict not in AGREEING and row.verdict not in UNTOLD
 
 
 def fails(row: Row) -> bool:
     """Whether the row alone makes its report fail."""
-    return row.counts and row.verdict not in AGREEING
+    return row.counts and row.verdict not in AGREEING and not is_inconclusive(row)
+
+
+def is_inconclusive(row: Row) -> bool:
+    """Whether the row's two tensors were compared, and nothing can be told of them."""
+    return row.verdict is Verdict.INCONCLUSIVE

@@ -87,11 +87,12 @@ def measure_pair(
         reference, candidate = _as_scalar(reference), _as_scalar(candidate)
     magnitude = magnitude_of(reference, sum_squares)
     dtype = coarser(reference.dtype, candidate.dtype)
+    computed_in = coarser(dtype, computed_in or dtype)
     table = stepped_tolerance(
         tolerances.table(
             aspect.phase,
             aspect.kind,
-            coarser(dtype, computed_in or dtype),
+            computed_in,
             magnitude,
         ),
         explained,
@@ -103,6 +104,7 @@ def measure_pair(
         reference=reference.spec,
         candidate=candidate.spec,
         tolerance=tolerances.own or table,
+        computed_in=computed_in,
         scale=magnitude.rms if math.isfinite(magnitude.rms) else 0.0,
     )
     if reference.array.shape == candidate.array.shape:

@@ -12,10 +12,10 @@ from padiff_compare.capture.sides import SIDES, TensorPair
 from padiff_compare.capture.trace import CallName
 from padiff_compare.join.calls import CallPair, JoinedCalls
 from padiff_compare.join.pairs import PairTable
-from padiff_compare.judge.judged_row import is_agreement
+from padiff_compare.judge.judged_row import differs
 from padiff_compare.model_index import Models
 from padiff_rpc.v1.records import Place, Reason, Row
-from padiff_rpc.v1.words import CallMoment, Cause, Phase, Side, Verdict
+from padiff_rpc.v1.words import CallMoment, Cause, Phase, Side
 
 
 class Charging:
@@ -138,7 +138,7 @@ class Charging:
 
 
 def _is_fine(row: Row) -> bool:
-    return is_agreement(row) or row.verdict is Verdict.NOT_COMPARED
+    return not differs(row)
 
 
 def _text(name: CallName) -> str:

@@ -5,10 +5,18 @@ from __future__ import annotations
 from collections.abc import ItemsView, Iterable, Iterator, Sequence
 from typing import Generic, Optional, TypeVar
 
-from padiff_compare.judge.judged_row import blank_row, fails, is_agreement, is_compared, lone_row
-from padiff_rpc.v1.records import Coverage, FirstDivergence, Omitted, Place, Row, Unmatched
+from padiff_compare.judge.judged_row import (
+    blank_row,
+    fails,
+    is_agreement,
+    is_compared,
+    is_inconclusive,
+    lone_row,
+)
+from padiff_rpc.v1.records import Coverage, FirstDivergence, Inconclusive, Omitted, Place, Row, Unmatched
 from padiff_rpc.v1.words import (
     CaptureKind,
+    Cause,
     Difference,
     LoneKind,
     Omission,
@@ -22,6 +30,7 @@ from padiff_rpc.v1.words import (
 T = TypeVar("T")
 
 _PHASES = {phase: position for position, phase in enumerate(Phase)}
+_OF_CALLS = frozenset({Phase.FORWARD, Phase.LOSS, Phase.BACKWARD, Phase.GRADIENTS})
 _CAUSES = {
     Verdict.MISMATCH: Difference.VALUE,
     Verdict.SHAPE_MISMATCH: Difference.SHAPE,
@@ -170,7 +179,7 @@ def passes(rows: Iterable[Row], unmatched: Iterable[Unmatched], coverage: Covera
         coverage.root_outputs_compared + coverage.losses_compared > 0
         and coverage.root_outputs_compared == coverage.root_outputs_total
         and coverage.losses_compared == coverage.losses_total
-        and not any(fails(row) for row in rows)
+        and not any(fails(row) or (row.counts and is_inconclusive(row)) for row in rows)
         and not any(lone.counts for lone in unmatched)
     )
 
@@ -193,6 +202,20 @@ def first_divergence(rows: Iterable[Row], unmatched: Iterable[Unmatched]) -> Opt
     ]
     before = sum(execution_order(row) < execution_order(first) for row in same_pass)
     return FirstDivergence(row=first, cause=_cause(first), position=before + 1, compared=len(same_pass))
+
+
+def inconclusive(rows: Sequence[Row]) -> Optional[Inconclusive]:
+    """Returns what cannot be told, and how far everything could be; None where all can be."""
+    ordered = sorted(judged(rows), key=execution_order)
+    found = [row for row in ordered if row.counts and is_inconclusive(row)]
+    if not found:
+        return None
+    first = found[0]
+    told = [row for row in ordered[: ordered.index(first)] if row.phase in _OF_CALLS and is_compared(row)]
+    shares = (one.numbers[0] for row in found for one in row.reasons if one.cause is Cause.INCONCLUSIVE)
+    return Inconclusive(
+        places=places_of(found), rounding=max(shares), first=first, deepest_told=told[-1] if told else None
+    )
 
 
 def _cause(row: Row) -> Difference:

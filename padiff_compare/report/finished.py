@@ -13,6 +13,7 @@ from padiff_compare.report.builder import ReportBuilder
 from padiff_compare.report.coverage import (
     coverage_of,
     first_divergence,
+    inconclusive,
     judged,
     omitted,
     passes,
@@ -44,6 +45,7 @@ def finished(report: ReportBuilder, *, wants_outputs: bool = True) -> FinishedRe
         first_divergence=first,
         notes=(*gathered.notes, *rounding_notes(rows), *report.certainty_notes(first)),
         omitted=(*omitted(rows), *gathered.omitted),
+        inconclusive=inconclusive(rows),
         bounds=_counted(gathered.bounds, rows),
         measurement=_measured(gathered.measurement, rows),
     )

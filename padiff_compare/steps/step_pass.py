@@ -12,7 +12,14 @@ from padiff_compare.capture.trace import Traces
 from padiff_compare.join.calls import JoinedCalls
 from padiff_compare.join.foreseen import Expectations
 from padiff_compare.judge.interim_history import GradientHistory
-from padiff_compare.judge.judged_row import differs, exceeds_rounding, fails, has_ties, is_agreement
+from padiff_compare.judge.judged_row import (
+    differs,
+    exceeds_rounding,
+    fails,
+    has_ties,
+    is_agreement,
+    is_inconclusive,
+)
 from padiff_compare.lockstep.lockstep_plan import LockstepPlan
 from padiff_compare.steps.gold import HeldReference
 from padiff_compare.weights.weight_pair import WeightPair, full_name
@@ -64,7 +71,7 @@ class Twins:
         errors = (
             row.figures.relative_l2
             for row in self._local.values()
-            if row.kind in _VALUES and is_agreement(row) and row.figures is not None
+            if row.kind in _VALUES and not differs(row) and row.figures is not None
         )
         return max((one for one in errors if math.isfinite(one)), default=0.0)
 
@@ -100,6 +107,8 @@ class Twins:
             return _told(row, Cause.CARRIED_OVER)
         if _says_the_same(local, row) or local.omission is Omission.JUDGED_ELSEWHERE:
             return _explained(row, Cause.LOCAL_FAULT)
+        if row.verdict is Verdict.MISMATCH and is_inconclusive(local):
+            return _explained(row, Cause.INCONCLUSIVE_LOCALLY)
         if row.verdict is Verdict.MISMATCH and is_agreement(local):
             # A decision that tips in lockstep as well is none.
             if is_leap and self._drifts is None and not has_ties(local):

@@ -144,6 +144,8 @@ class Cause(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     CAUSE_BY_OWN_BOUNDS: _ClassVar[Cause]
     CAUSE_WITHIN_NOISE: _ClassVar[Cause]
     CAUSE_BEYOND_NOISE: _ClassVar[Cause]
+    CAUSE_INCONCLUSIVE: _ClassVar[Cause]
+    CAUSE_INCONCLUSIVE_LOCALLY: _ClassVar[Cause]
 SIDE_UNSPECIFIED: Side
 SIDE_REFERENCE: Side
 SIDE_CANDIDATE: Side
@@ -277,6 +279,8 @@ CAUSE_FUNCTIONS_CUT_SHORT: Cause
 CAUSE_BY_OWN_BOUNDS: Cause
 CAUSE_WITHIN_NOISE: Cause
 CAUSE_BEYOND_NOISE: Cause
+CAUSE_INCONCLUSIVE: Cause
+CAUSE_INCONCLUSIVE_LOCALLY: Cause
 
 class Reason(_message.Message):
     __slots__ = ("cause", "side", "numbers", "names", "because")

@@ -1749,6 +1749,24 @@ class FirstDivergence:
 
 
 @record
+class Inconclusive:
+    """Places of which nothing can be told. A report that has any, and no difference, neither passes
+    nor names a fault.
+
+    Attributes:
+        places: Different ones, over all steps.
+        rounding: Up to which share of the values rounding alone reaches there, at most.
+        first: In execution order.
+        deepest_told: The last place before it that could be told; absent: none.
+    """
+
+    places: int
+    rounding: float
+    first: Row
+    deepest_told: Optional[Row] = None
+
+
+@record
 class CompareStart:
     """`CompareStart` of coordinator.proto."""
 
@@ -1825,6 +1843,7 @@ class ReportSummary:
             the reference's.
         omitted: What was not compared, by kind and cause, in the order of the rows.
         bounds: Absent: the user gave none.
+        inconclusive: Absent: there are none.
     """
 
     session: str
@@ -1853,3 +1872,4 @@ class ReportSummary:
     omitted: tuple[Omitted, ...] = ()
     bounds: Optional[OwnBounds] = None
     measurement: Measurement = Measurement()
+    inconclusive: Optional[Inconclusive] = None

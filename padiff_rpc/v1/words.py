@@ -158,6 +158,9 @@ class Cause(Word):
             the table tells.
         WITHIN_NOISE: As the two of the own error, where the reference does not run in float64:
             as a multiple of what noise of half a spacing does to its calls in its own dtypes.
+        INCONCLUSIVE: Of values that halves computed: their own rounding reaches that share
+            (numbers) of them, so that what is no more than a few times as far off may be anything.
+        INCONCLUSIVE_LOCALLY: Of a row of the free run: in lockstep its place is inconclusive.
     """
 
     MESSAGE = "message"
@@ -289,6 +292,8 @@ class Cause(Word):
     BY_OWN_BOUNDS = "by_own_bounds"
     WITHIN_NOISE = "within_noise"
     BEYOND_NOISE = "beyond_noise"
+    INCONCLUSIVE = "inconclusive"
+    INCONCLUSIVE_LOCALLY = "inconclusive_locally"
 
 
 class DType(Word):
@@ -731,6 +736,8 @@ class Verdict(Word):
         MATCH: Bitwise equal.
         UNMATCHED: No partner on the other side.
         NOT_COMPARED: See the row's reasons.
+        INCONCLUSIVE: Compared, and no further apart than rounding; but rounding alone reaches
+            percents of the values there.
     """
 
     MATCH = "match"
@@ -741,6 +748,7 @@ class Verdict(Word):
     NONFINITE = "nonfinite"
     UNMATCHED = "unmatched"
     NOT_COMPARED = "not_compared"
+    INCONCLUSIVE = "inconclusive"
 
 
 class ToleranceSource(Word):

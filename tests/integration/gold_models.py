@@ -92,3 +92,64 @@ class _Centre(fake.Layer):
         if self._is_factored:
             return x * self.weight + self.weight * (self._fault - 1000.0)
         return (x + (self._fault - 1000.0)) * self.weight
+
+
+class Near(fake.Layer):
+    """As `Centred`, in `dtype` throughout: where that is a half, little but rounding is left."""
+
+    def __init__(self, dtype="float16", is_factored=False, fault=0.0, gradient=1.0):
+        super().__init__()
+        self.first = _Weighted(dtype, 0.5)
+        self.far = _Moved(100.0)
+        self.centre = _CentreKeeping(dtype, is_factored, fault)
+        self.last = _Times(gradient)
+
+    def forward(self, x):
+        return self.last(self.centre(self.far(self.first(x))))
+
+
+class _Times(fake.Layer):
+    """Returns what it takes; the gradient is multiplied."""
+
+    def __init__(self, factor):
+        super().__init__()
+        self._factor = factor
+
+    def forward(self, x):
+        return fake.scale_gradient(x, self._factor)
+
+
+def _plus(x, number):
+    return fake._result(x.array + x.array.dtype.type(number), (x,), lambda gradient: (gradient,))
+
+
+class _Weighted(fake.Layer):
+    def __init__(self, dtype, value):
+        super().__init__()
+        self.weight = fake.Parameter(np.full(6, value, dtype))
+
+    def forward(self, x):
+        return x * self.weight
+
+
+class _Moved(fake.Layer):
+    def __init__(self, by):
+        super().__init__()
+        self._by = by
+
+    def forward(self, x):
+        return _plus(x, self._by)
+
+
+class _CentreKeeping(_Weighted):
+    def __init__(self, dtype, is_factored, fault):
+        super().__init__(dtype, 0.7)
+        self._is_factored, self._fault = is_factored, fault
+
+    def forward(self, x):
+        if self._is_factored:
+            return x * self.weight + self.weight * fake.Tensor(self._offset(x))
+        return (x + fake.Tensor(self._offset(x))) * self.weight
+
+    def _offset(self, x):
+        return x.array.dtype.type(self._fault - 100.0)

@@ -5,15 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from padiff_compare.judge.evidence import AGREEING, Evidence, Known, OwnError
+from padiff_compare.judge.evidence import AGREEING, Evidence, Known, Measured, OwnError, is_inconclusive
 from padiff_compare.judge.judge import judge
 from padiff_compare.judge.measured import Aspect, measure_pair
+from padiff_compare.judge.outliers import Apart, Undecided
 from padiff_compare.judge.tolerances import Tolerances
 from padiff_compare.layout_rules import STACK
 from padiff_compare.steps.gold import OwnErrors
 from padiff_compare.weights.weight_pair import OwnedWeight, WeightPair
 from padiff_rpc.tensors import HostTensor
-from padiff_rpc.v1.records import Options, TensorSpec, Weight
+from padiff_rpc.v1.records import Options, TensorSpec, Tolerance, Weight
 from padiff_rpc.v1.words import CaptureKind, DType, Phase, WeightKind
 
 PARTS = ("query", "key", "value")
@@ -69,3 +70,32 @@ def test_a_packed_gradient_is_judged_by_it(times: float, is_rounding: bool) -> N
         known=Known(own_error=of(**ERRORS).of_parameter(PACKED)),
     )
     assert (judge(evidence, Options()).verdict in AGREEING) is is_rounding
+
+
+@pytest.mark.parametrize(
+    ("share", "tipped", "computed_in", "expected"),
+    [
+        (0.02, 0, DType.BFLOAT16, False),
+        (0.022, 0, DType.BFLOAT16, True),
+        (0.022, 0, DType.FLOAT16, True),
+        (0.5, 0, DType.FLOAT32, False),
+        (0.5, 0, DType.FLOAT64, False),
+        # One of many that a decision has moved hides nothing of the others; many of them do.
+        (0.001, 1, DType.FLOAT16, False),
+        (0.001, 8, DType.FLOAT16, True),
+    ],
+)
+def test_halves_whose_own_rounding_would_hide_a_part_tell_nothing(
+    share: float, tipped: int, computed_in: DType, expected: bool
+) -> None:
+    spec = TensorSpec(dtype=DType.FLOAT32, shape=(100,))
+    tolerance = Tolerance(atol=0.0, rtol=0.0)
+    measured = Measured(
+        reference=spec, candidate=spec, tolerance=tolerance, scale=3.0, computed_in=computed_in
+    )
+    others = Apart(rmse=3.0 * share, max_abs=9.0)
+    undecided = Undecided(
+        positions=np.arange(tipped), reals=100, shape=spec.shape, largest=9.0, others=others
+    )
+    own = OwnError(rmse=3.0 * share, max_abs=9.0, undecided=undecided if tipped else None)
+    assert is_inconclusive(measured, own) is expected

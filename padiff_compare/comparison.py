@@ -17,6 +17,7 @@ from padiff_compare.rehearsal.orientation import Orientation, untried
 from padiff_compare.rehearsal.rehearsal import Rehearsal, is_needed
 from padiff_compare.report.builder import ReportBuilder
 from padiff_compare.run import Run
+from padiff_compare.second_look.second_look import SecondLook
 from padiff_compare.settings import check_parties, settle
 from padiff_compare.source_pair import SourcePair
 from padiff_compare.steps.loop import Steps
@@ -83,8 +84,11 @@ class CompareTask:
         decisions = RandomDecisions(options.randomness, seed, aligned.models, self._report)
         states = ModelStates(run, self._sources, aligned, weights)
         steps = Steps(run, self._sources, aligned, states, decisions)
+        look = SecondLook(run, self._sources, aligned, decisions, weights)
         for step in range(settings.steps):
-            steps.run(step, inputs.batch(step) if step else batch)
+            batch = inputs.batch(step) if step else batch
+            steps.run(step, batch)
+            look.at(step, batch)
             if steps.forward_only and settings.optimize:
                 self._note_what_is_left(step, NoteKind.STOPPED_WITHOUT_BACKWARD)
                 break

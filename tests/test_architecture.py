@@ -59,6 +59,10 @@ INNER_ARROWS: dict[str, set[str]] = {
     "randomness": {"capture", "alignment", "judge", "weights", "report", "join", "lockstep"},
     "steps": {"capture", "alignment", "judge", "weights", "join", "noise", "lockstep", "randomness"},
     "rehearsal": {"capture", "alignment", "judge", "weights", "join", "noise", "steps"},
+    "functions": {"capture"},
+    "second_look": {
+        *("capture", "judge", "weights", "join", "lockstep", "randomness", "steps", "functions"),
+    },
 }
 MOST_PARAMETERS = 5
 # One module is client and worker in one process, for scripts that hold both live models; whoever does not

@@ -8,8 +8,8 @@ import math
 from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
-from padiff_client import hint_sentences, sentences
-from padiff_rpc.v1.records import Hint, LayoutRule
+from padiff_client import function_sentences, hint_sentences, sentences
+from padiff_rpc.v1.records import FunctionArgument, FunctionFinding, Hint, LayoutRule
 
 if TYPE_CHECKING:
     from padiff_client.report import Report
@@ -45,6 +45,10 @@ def _plain(value: Any) -> Any:
         return str(value)
     if isinstance(value, Hint):
         return {**_fields(value), "text": hint_sentences.sentence(value)}
+    if isinstance(value, FunctionFinding):
+        return {**_fields(value), "text": function_sentences.sentence(value)}
+    if isinstance(value, FunctionArgument):
+        return {"name": value.name, "text": value.text, "is_default": value.is_default}
     if is_dataclass(value):
         plain = _fields(value)
         return {**plain, "reason": sentences.reason(told)} if "reasons" in plain else plain

@@ -5,9 +5,9 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Optional
 
-from padiff_client import hint_sentences, layer_trees, sentences, wording
+from padiff_client import function_sentences, hint_sentences, layer_trees, sentences, wording
 from padiff_rpc.v1.records import Figures, FirstDivergence, Place, ReportSummary, Row, Tolerance, WorstElement
-from padiff_rpc.v1.words import CaptureKind, Cause, Difference, Phase, Verdict
+from padiff_rpc.v1.words import CaptureKind, Cause, Difference, Phase, Side, Verdict
 
 
 class Divergence:
@@ -20,6 +20,11 @@ class Divergence:
         self.compared: int = found.compared
         self._coverage = summary.coverage
         self._plan = summary.plan
+        self._findings = [
+            one
+            for one in summary.findings
+            if function_sentences.is_of(one, found.row.reference, found.row.candidate)
+        ]
         self._optimizer = summary.optimizer if found.row.phase in _AFTER_AN_OPTIMIZER else ()
 
     @property
@@ -86,7 +91,12 @@ class Divergence:
         """The layer trees of both sides around the place, the place marked."""
         if self.kind is CaptureKind.LOSS:
             return ""
-        return layer_trees.excerpt(self._plan, self.reference, self.candidate)
+        nodes = [
+            function_sentences.node(found, side)
+            for found in self._findings[:1]
+            for side in (Side.REFERENCE, Side.CANDIDATE)
+        ]
+        return layer_trees.excerpt(self._plan, self.reference, self.candidate, *nodes)
 
     @property
     def summary(self) -> str:

@@ -13,13 +13,24 @@ MARK = "<--- *** HERE ***"
 # Neighbours shown on either side of the way to the place, and children of the place.
 _NEIGHBOURS = 2
 _WIDTH = 110
+# No layer's name.
+_FUNCTION = "()"
 _GAP = 4
 
 
-def excerpt(plan: Sequence[PlanPair], reference: Optional[Place], candidate: Optional[Place]) -> str:
-    """Returns both trees in two columns, or one under the other where they are too wide; plain text."""
-    left = _side("reference", [pair.reference for pair in plan], reference)
-    right = _side("candidate", [pair.candidate for pair in plan], candidate)
+def excerpt(
+    plan: Sequence[PlanPair],
+    reference: Optional[Place],
+    candidate: Optional[Place],
+    in_reference: str = "",
+    in_candidate: str = "",
+) -> str:
+    """Returns both trees in two columns, or one under the other where they are too wide; plain text.
+
+    `in_reference`, `in_candidate`: a function inside the layer of the place, which is marked in its stead.
+    """
+    left = _side("reference", [pair.reference for pair in plan], reference, in_reference)
+    right = _side("candidate", [pair.candidate for pair in plan], candidate, in_candidate)
     width = max((len(line) for line in left), default=0) + _GAP
     if left and right and width + max(len(line) for line in right) <= _WIDTH:
         rows = zip_longest(left, right, fillvalue="")
@@ -27,7 +38,7 @@ def excerpt(plan: Sequence[PlanPair], reference: Optional[Place], candidate: Opt
     return "\n".join(f"  {line}" for line in [*left, *right])
 
 
-def _side(title: str, places: Sequence[Optional[Place]], at: Optional[Place]) -> list[str]:
+def _side(title: str, places: Sequence[Optional[Place]], at: Optional[Place], function: str) -> list[str]:
     known = {place.path: place for place in places if place is not None}
     if at is None or not known:
         return []
@@ -36,9 +47,18 @@ def _side(title: str, places: Sequence[Optional[Place]], at: Optional[Place]) ->
     children = _children(known)
     root = known[""]
     name = plain(root.class_name) or "model"
-    lines = [f"{title}:", name + (f"  {MARK}" if at.path == "" else "")]
-    _draw("", children, known, at.path, "", lines)
+    target = _with_function(known, children, at.path, function) if function else at.path
+    lines = [f"{title}:", name + (f"  {MARK}" if target == "" else "")]
+    _draw("", children, known, target, "", lines)
     return lines
+
+
+def _with_function(known: dict[str, Place], children: dict[str, list[str]], path: str, function: str) -> str:
+    """Puts a function among the layers, first in the layer at `path`; returns what it goes by there."""
+    name = f"{path}.{_FUNCTION}" if path else _FUNCTION
+    known[name] = Place(path=function)
+    children.setdefault(path, []).insert(0, name)
+    return name
 
 
 def _children(known: Mapping[str, Place]) -> dict[str, list[str]]:
@@ -74,6 +94,8 @@ def _draw(
         path = paths[position]
         is_last = position == len(paths) - 1
         own_name = path[len(parent) + 1 :] if parent else path
+        if own_name == _FUNCTION:
+            own_name = known[path].path
         class_name = known[path].class_name
         text = f"{indent}{'└── ' if is_last else '├── '}{plain(own_name)}"
         text += f" ({plain(class_name)})" if class_name else ""

@@ -6,6 +6,7 @@ import dataclasses
 from typing import TYPE_CHECKING, Optional
 
 from padiff_client import (
+    function_sentences,
     hint_sentences,
     note_sentences,
     places,
@@ -38,6 +39,8 @@ def body(report: Report) -> str:
     lines += _block("untold", _untold(report))
     lines += _block("faults", _faults(report))
     lines += _block("errors", places.summary(report.places))
+    for found in report.findings[:_SHOWN]:
+        lines += _block("function", function_sentences.block(found))
     divergence = report.first_divergence
     if divergence is not None:
         is_said = first.says_divergence

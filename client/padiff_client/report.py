@@ -10,6 +10,7 @@ from typing import Optional
 from padiff_client import (
     as_html,
     as_json,
+    function_sentences,
     note_sentences,
     places,
     render,
@@ -25,6 +26,7 @@ from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.v1.records import (
     Coverage,
     Environment,
+    FunctionFinding,
     HyperParameterDifference,
     Inconclusive,
     Measurement,
@@ -112,6 +114,15 @@ class Report:
         Also of a pair of the plan, of what has no partner, of a weight's fate, of a random decision.
         """
         return sentences.reason(told)
+
+    @property
+    def findings(self) -> tuple[FunctionFinding, ...]:
+        """Where the functions between layers part, with the lines of both sides; `finding` says each."""
+        return self.summary.findings
+
+    def finding(self, found: FunctionFinding) -> str:
+        """Returns what a finding says, in one sentence."""
+        return function_sentences.sentence(found)
 
     @property
     def session(self) -> str:

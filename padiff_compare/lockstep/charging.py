@@ -14,7 +14,7 @@ from padiff_compare.join.calls import CallPair, JoinedCalls
 from padiff_compare.join.pairs import PairTable
 from padiff_compare.judge.judged_row import differs
 from padiff_compare.model_index import Models
-from padiff_rpc.v1.records import Place, Reason, Row
+from padiff_rpc.v1.records import Place, Reason, Row, ShownBy
 from padiff_rpc.v1.words import CallMoment, Cause, Phase, Side
 
 
@@ -94,14 +94,24 @@ class Charging:
         parents = {side: self._around[side].parent(names[side]) for side in SIDES}
         if None in parents.values():
             return row
-        return dataclasses.replace(self._moved_to(row, parents), between=between(names[Side.CANDIDATE]))
+        moved = self._moved_to(row, parents, shown_by=names)
+        return dataclasses.replace(moved, between=between(names[Side.CANDIDATE]))
 
-    def _moved_to(self, row: Row, to: Mapping[Side, Optional[CallName]]) -> Row:
-        return dataclasses.replace(
-            row,
-            reference=self._moved(Side.REFERENCE, row.reference, to[Side.REFERENCE]),
-            candidate=self._moved(Side.CANDIDATE, row.candidate, to[Side.CANDIDATE]),
-        )
+    def _moved_to(
+        self,
+        row: Row,
+        to: Mapping[Side, Optional[CallName]],
+        shown_by: Optional[Mapping[Side, CallName]] = None,
+    ) -> Row:
+        """Returns the row at other calls; `shown_by`: the calls that showed it, where there is one a side."""
+        places = {Side.REFERENCE: row.reference, Side.CANDIDATE: row.candidate}
+        moved = {side: self._moved(side, places[side], to[side]) for side in SIDES}
+        for side, name in (shown_by or {}).items():
+            place = moved[side]
+            if place is not None:
+                shown = ShownBy(path=name[0], call=name[1])
+                moved[side] = dataclasses.replace(place, shown_by=shown)
+        return dataclasses.replace(row, reference=moved[Side.REFERENCE], candidate=moved[Side.CANDIDATE])
 
     def _moved(self, side: Side, place: Optional[Place], to: Optional[CallName]) -> Optional[Place]:
         if place is None or to is None:

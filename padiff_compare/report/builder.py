@@ -14,6 +14,7 @@ from padiff_rpc.v1.records import (
     Coverage,
     Environment,
     FirstDivergence,
+    FunctionFinding,
     HyperParameterDifference,
     Measurement,
     ModelFailure,
@@ -110,6 +111,7 @@ class ReportBuilder:
         self._omitted: dict[Omitted, None] = {}
         self._peaks: dict[Side, int] = {}
         self._gold_seconds = 0.0
+        self._findings: list[FunctionFinding] = []
         self.saved = ""
         self.in_lockstep = False
         # Where the comparison is.
@@ -151,6 +153,10 @@ class ReportBuilder:
     def omit(self, omitted: Omitted) -> None:
         """Keeps what no row tells of, once."""
         self._omitted[omitted] = None
+
+    def add_findings(self, findings: Iterable[FunctionFinding]) -> None:
+        """Keeps where functions between layers part; no verdict depends on it."""
+        self._findings.extend(findings)
 
     def add_failure(self, failure: ModelFailure) -> None:
         self._failures.append(failure)
@@ -278,6 +284,7 @@ class ReportBuilder:
                 gold_seconds=self._gold_seconds,
                 peaks=tuple(PeakMemory(side=side, bytes=size) for side, size in self._peaks.items()),
             ),
+            findings=tuple(self._findings),
             started_at=self._started_at,
             seconds=time.monotonic() - self._began,
         )

@@ -36,6 +36,13 @@ class DefaultLoss(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     DEFAULT_LOSS_PROJECTION: _ClassVar[DefaultLoss]
     DEFAULT_LOSS_MEAN: _ClassVar[DefaultLoss]
 
+class Detail(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    DETAIL_UNSPECIFIED: _ClassVar[Detail]
+    DETAIL_AUTO: _ClassVar[Detail]
+    DETAIL_LAYERS: _ClassVar[Detail]
+    DETAIL_FUNCTIONS: _ClassVar[Detail]
+
 class Floor(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     FLOOR_UNSPECIFIED: _ClassVar[Floor]
@@ -55,6 +62,10 @@ TRACE_MODE_FIRST_STEP: TraceMode
 DEFAULT_LOSS_UNSPECIFIED: DefaultLoss
 DEFAULT_LOSS_PROJECTION: DefaultLoss
 DEFAULT_LOSS_MEAN: DefaultLoss
+DETAIL_UNSPECIFIED: Detail
+DETAIL_AUTO: Detail
+DETAIL_LAYERS: Detail
+DETAIL_FUNCTIONS: Detail
 FLOOR_UNSPECIFIED: Floor
 FLOOR_AUTO: Floor
 FLOOR_TABLE: Floor
@@ -119,7 +130,7 @@ class Party(_message.Message):
     def __init__(self, model: _Optional[_Union[_models_pb2.Model, _Mapping]] = ..., worker: _Optional[_Union[WorkerAddress, _Mapping]] = ...) -> None: ...
 
 class Options(_message.Message):
-    __slots__ = ("atol", "rtol", "diff_phase", "compare_mode", "single_step", "trace", "loss", "check_dtype", "deterministic", "threads", "local_error", "randomness", "preflight", "keep_going", "accumulate", "clip_norm", "loss_scale", "floor")
+    __slots__ = ("atol", "rtol", "diff_phase", "compare_mode", "single_step", "trace", "loss", "check_dtype", "deterministic", "threads", "local_error", "randomness", "preflight", "keep_going", "accumulate", "clip_norm", "loss_scale", "floor", "detail")
     ATOL_FIELD_NUMBER: _ClassVar[int]
     RTOL_FIELD_NUMBER: _ClassVar[int]
     DIFF_PHASE_FIELD_NUMBER: _ClassVar[int]
@@ -138,6 +149,7 @@ class Options(_message.Message):
     CLIP_NORM_FIELD_NUMBER: _ClassVar[int]
     LOSS_SCALE_FIELD_NUMBER: _ClassVar[int]
     FLOOR_FIELD_NUMBER: _ClassVar[int]
+    DETAIL_FIELD_NUMBER: _ClassVar[int]
     atol: float
     rtol: float
     diff_phase: DiffPhase
@@ -156,7 +168,8 @@ class Options(_message.Message):
     clip_norm: float
     loss_scale: float
     floor: Floor
-    def __init__(self, atol: _Optional[float] = ..., rtol: _Optional[float] = ..., diff_phase: _Optional[_Union[DiffPhase, str]] = ..., compare_mode: _Optional[_Union[CompareMode, str]] = ..., single_step: bool = ..., trace: _Optional[_Union[TraceMode, str]] = ..., loss: _Optional[_Union[DefaultLoss, str]] = ..., check_dtype: bool = ..., deterministic: bool = ..., threads: _Optional[int] = ..., local_error: bool = ..., randomness: _Optional[_Union[_worker_pb2.Randomness, str]] = ..., preflight: bool = ..., keep_going: bool = ..., accumulate: _Optional[int] = ..., clip_norm: _Optional[float] = ..., loss_scale: _Optional[float] = ..., floor: _Optional[_Union[Floor, str]] = ...) -> None: ...
+    detail: Detail
+    def __init__(self, atol: _Optional[float] = ..., rtol: _Optional[float] = ..., diff_phase: _Optional[_Union[DiffPhase, str]] = ..., compare_mode: _Optional[_Union[CompareMode, str]] = ..., single_step: bool = ..., trace: _Optional[_Union[TraceMode, str]] = ..., loss: _Optional[_Union[DefaultLoss, str]] = ..., check_dtype: bool = ..., deterministic: bool = ..., threads: _Optional[int] = ..., local_error: bool = ..., randomness: _Optional[_Union[_worker_pb2.Randomness, str]] = ..., preflight: bool = ..., keep_going: bool = ..., accumulate: _Optional[int] = ..., clip_norm: _Optional[float] = ..., loss_scale: _Optional[float] = ..., floor: _Optional[_Union[Floor, str]] = ..., detail: _Optional[_Union[Detail, str]] = ...) -> None: ...
 
 class LayerPair(_message.Message):
     __slots__ = ("reference", "candidate", "special_init", "compare_inside")

@@ -146,6 +146,10 @@ class Cause(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     CAUSE_BEYOND_NOISE: _ClassVar[Cause]
     CAUSE_INCONCLUSIVE: _ClassVar[Cause]
     CAUSE_INCONCLUSIVE_LOCALLY: _ClassVar[Cause]
+    CAUSE_WORKER_SEES_NO_FUNCTIONS: _ClassVar[Cause]
+    CAUSE_TOO_FEW_BITS: _ClassVar[Cause]
+    CAUSE_CHANCE_IS_NOT_SHARED: _ClassVar[Cause]
+    CAUSE_RUNS_UNSEEN: _ClassVar[Cause]
 SIDE_UNSPECIFIED: Side
 SIDE_REFERENCE: Side
 SIDE_CANDIDATE: Side
@@ -281,6 +285,10 @@ CAUSE_WITHIN_NOISE: Cause
 CAUSE_BEYOND_NOISE: Cause
 CAUSE_INCONCLUSIVE: Cause
 CAUSE_INCONCLUSIVE_LOCALLY: Cause
+CAUSE_WORKER_SEES_NO_FUNCTIONS: Cause
+CAUSE_TOO_FEW_BITS: Cause
+CAUSE_CHANCE_IS_NOT_SHARED: Cause
+CAUSE_RUNS_UNSEEN: Cause
 
 class Reason(_message.Message):
     __slots__ = ("cause", "side", "numbers", "names", "because")

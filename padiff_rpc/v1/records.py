@@ -30,9 +30,11 @@ from padiff_rpc.v1.words import (
     DType,
     DecidedBy,
     DefaultLoss,
+    Detail,
     DiffPhase,
     Difference,
     Fate,
+    FindingKind,
     Floor,
     HintKind,
     LayoutChange,
@@ -195,26 +197,6 @@ class ModelFailure:
 
 
 @record
-class Hint:
-    """A probable kind of mistake, with its evidence.
-
-    Attributes:
-        verified: The reference's tensor under the hint was computed, and agrees with the
-            candidate's within a few roundings.
-        before: How far (relative L2) the candidate is from the reference, and from the
-            reference under the hint. Both 0: no value was computed.
-    """
-
-    kind: HintKind
-    side: Optional[Side] = None
-    numbers: tuple[float, ...] = ()
-    names: tuple[str, ...] = ()
-    verified: bool = False
-    before: float = 0.0
-    after: float = 0.0
-
-
-@record
 class FunctionSelection:
     """A call of a layer whose inside is to be seen: the parent of its functions.
 
@@ -267,6 +249,26 @@ class FunctionBoundary:
     slot: str
     tensor: int
     replaced_by: int = 0
+
+
+@record
+class Hint:
+    """A probable kind of mistake, with its evidence.
+
+    Attributes:
+        verified: The reference's tensor under the hint was computed, and agrees with the
+            candidate's within a few roundings.
+        before: How far (relative L2) the candidate is from the reference, and from the
+            reference under the hint. Both 0: no value was computed.
+    """
+
+    kind: HintKind
+    side: Optional[Side] = None
+    numbers: tuple[float, ...] = ()
+    names: tuple[str, ...] = ()
+    verified: bool = False
+    before: float = 0.0
+    after: float = 0.0
 
 
 @record
@@ -647,6 +649,14 @@ class Tolerance:
 
 
 @record
+class ShownBy:
+    """A call of a layer."""
+
+    path: str
+    call: int
+
+
+@record
 class HyperParameterDifference:
     """A setting in which two paired layers differ, in one vocabulary with Torch's meaning (`epsilon`,
     `momentum` as the share of the new value, ...). Values as text.
@@ -718,6 +728,19 @@ class PeakMemory:
 
     side: Side
     bytes: int
+
+
+@record
+class ArgumentDifference:
+    """`ArgumentDifference` of report.proto.
+
+    Attributes:
+        reference: As a reader would write it; empty: that side's call has no such argument.
+    """
+
+    name: str = ""
+    reference: str = ""
+    candidate: str = ""
 
 
 @record
@@ -870,6 +893,7 @@ class Options(OptionsMethods):
     clip_norm: Optional[float] = None
     loss_scale: float = 1.0
     floor: Floor = Floor.AUTO
+    detail: Detail = Detail.AUTO
 
 
 @record
@@ -1272,7 +1296,12 @@ class Figures:
 
 @record
 class Place:
-    """One side of a row."""
+    """One side of a row.
+
+    Attributes:
+        shown_by: In lockstep, of a place that is charged to the layer around: the call inside
+            it that showed it, when it was entered (in backward: left).
+    """
 
     path: str
     class_name: str = ""
@@ -1280,6 +1309,7 @@ class Place:
     slot: str = ""
     spec: Optional[TensorSpec] = None
     source: Optional[SourceLine] = None
+    shown_by: Optional[ShownBy] = None
 
 
 @record
@@ -1694,6 +1724,35 @@ class WeightFate:
 
 
 @record
+class FunctionFinding:
+    """Where the functions between the layers part, inside one pair of calls of layers; it decides no
+    verdict.
+
+    Attributes:
+        reference: The row's that led there: the layers inside whose calls it is, and the slot
+            that showed it.
+        reference_call: What made the tensors that differ; absent: that side has no such call,
+            or it was made out of sight.
+        reference_user: What takes them; absent: the slot.
+        reference_lines: The lines between equal tensors and those that differ, in order.
+        differing: Arguments in which the two calls differ: evidence, not the reason.
+    """
+
+    kind: FindingKind
+    step: int
+    phase: Phase
+    reference: Place
+    candidate: Place
+    reference_call: Optional[FunctionCall] = None
+    candidate_call: Optional[FunctionCall] = None
+    reference_user: Optional[FunctionCall] = None
+    candidate_user: Optional[FunctionCall] = None
+    reference_lines: tuple[SourceLine, ...] = ()
+    candidate_lines: tuple[SourceLine, ...] = ()
+    differing: tuple[ArgumentDifference, ...] = ()
+
+
+@record
 class Party:
     """`Party` of coordinator.proto."""
 
@@ -1844,6 +1903,7 @@ class ReportSummary:
         omitted: What was not compared, by kind and cause, in the order of the rows.
         bounds: Absent: the user gave none.
         inconclusive: Absent: there are none.
+        findings: In the order of the rows that led there.
     """
 
     session: str
@@ -1873,3 +1933,4 @@ class ReportSummary:
     bounds: Optional[OwnBounds] = None
     measurement: Measurement = Measurement()
     inconclusive: Optional[Inconclusive] = None
+    findings: tuple[FunctionFinding, ...] = ()

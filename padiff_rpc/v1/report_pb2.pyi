@@ -1,3 +1,4 @@
+from padiff_rpc.v1 import functions_pb2 as _functions_pb2
 from padiff_rpc.v1 import hints_pb2 as _hints_pb2
 from padiff_rpc.v1 import models_pb2 as _models_pb2
 from padiff_rpc.v1 import notes_pb2 as _notes_pb2
@@ -102,6 +103,16 @@ class Difference(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     DIFFERENCE_NONFINITE: _ClassVar[Difference]
     DIFFERENCE_STRUCTURE: _ClassVar[Difference]
     DIFFERENCE_MISSING: _ClassVar[Difference]
+
+class FindingKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    FINDING_KIND_UNSPECIFIED: _ClassVar[FindingKind]
+    FINDING_KIND_FUNCTION: _ClassVar[FindingKind]
+    FINDING_KIND_MISSING: _ClassVar[FindingKind]
+    FINDING_KIND_EXTRA: _ClassVar[FindingKind]
+    FINDING_KIND_OTHER_TENSOR: _ClassVar[FindingKind]
+    FINDING_KIND_LAYOUT: _ClassVar[FindingKind]
+    FINDING_KIND_REGION: _ClassVar[FindingKind]
 VERDICT_UNSPECIFIED: Verdict
 VERDICT_MATCH: Verdict
 VERDICT_WITHIN_TOLERANCE: Verdict
@@ -165,6 +176,13 @@ DIFFERENCE_DTYPE: Difference
 DIFFERENCE_NONFINITE: Difference
 DIFFERENCE_STRUCTURE: Difference
 DIFFERENCE_MISSING: Difference
+FINDING_KIND_UNSPECIFIED: FindingKind
+FINDING_KIND_FUNCTION: FindingKind
+FINDING_KIND_MISSING: FindingKind
+FINDING_KIND_EXTRA: FindingKind
+FINDING_KIND_OTHER_TENSOR: FindingKind
+FINDING_KIND_LAYOUT: FindingKind
+FINDING_KIND_REGION: FindingKind
 
 class WorstElement(_message.Message):
     __slots__ = ("index", "reference", "candidate", "abs_diff", "imaginary")
@@ -261,20 +279,30 @@ class Tolerance(_message.Message):
     def __init__(self, atol: _Optional[float] = ..., rtol: _Optional[float] = ..., relative_l2: _Optional[float] = ..., source: _Optional[_Union[ToleranceSource, str]] = ..., row_relative_l2: _Optional[float] = ..., of_one: _Optional[float] = ...) -> None: ...
 
 class Place(_message.Message):
-    __slots__ = ("path", "class_name", "call", "slot", "spec", "source")
+    __slots__ = ("path", "class_name", "call", "slot", "spec", "source", "shown_by")
     PATH_FIELD_NUMBER: _ClassVar[int]
     CLASS_NAME_FIELD_NUMBER: _ClassVar[int]
     CALL_FIELD_NUMBER: _ClassVar[int]
     SLOT_FIELD_NUMBER: _ClassVar[int]
     SPEC_FIELD_NUMBER: _ClassVar[int]
     SOURCE_FIELD_NUMBER: _ClassVar[int]
+    SHOWN_BY_FIELD_NUMBER: _ClassVar[int]
     path: str
     class_name: str
     call: int
     slot: str
     spec: _tensors_pb2.TensorSpec
     source: _models_pb2.SourceLine
-    def __init__(self, path: _Optional[str] = ..., class_name: _Optional[str] = ..., call: _Optional[int] = ..., slot: _Optional[str] = ..., spec: _Optional[_Union[_tensors_pb2.TensorSpec, _Mapping]] = ..., source: _Optional[_Union[_models_pb2.SourceLine, _Mapping]] = ...) -> None: ...
+    shown_by: ShownBy
+    def __init__(self, path: _Optional[str] = ..., class_name: _Optional[str] = ..., call: _Optional[int] = ..., slot: _Optional[str] = ..., spec: _Optional[_Union[_tensors_pb2.TensorSpec, _Mapping]] = ..., source: _Optional[_Union[_models_pb2.SourceLine, _Mapping]] = ..., shown_by: _Optional[_Union[ShownBy, _Mapping]] = ...) -> None: ...
+
+class ShownBy(_message.Message):
+    __slots__ = ("path", "call")
+    PATH_FIELD_NUMBER: _ClassVar[int]
+    CALL_FIELD_NUMBER: _ClassVar[int]
+    path: str
+    call: int
+    def __init__(self, path: _Optional[str] = ..., call: _Optional[int] = ...) -> None: ...
 
 class Row(_message.Message):
     __slots__ = ("step", "phase", "kind", "order", "reference", "candidate", "verdict", "figures", "tolerance", "counts", "between", "pass_kind", "twin", "omission", "reasons", "rule", "hints", "decided_by")
@@ -494,6 +522,44 @@ class PeakMemory(_message.Message):
     bytes: int
     def __init__(self, side: _Optional[_Union[_reasons_pb2.Side, str]] = ..., bytes: _Optional[int] = ...) -> None: ...
 
+class ArgumentDifference(_message.Message):
+    __slots__ = ("name", "reference", "candidate")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    REFERENCE_FIELD_NUMBER: _ClassVar[int]
+    CANDIDATE_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    reference: str
+    candidate: str
+    def __init__(self, name: _Optional[str] = ..., reference: _Optional[str] = ..., candidate: _Optional[str] = ...) -> None: ...
+
+class FunctionFinding(_message.Message):
+    __slots__ = ("kind", "step", "phase", "reference", "candidate", "reference_call", "candidate_call", "reference_user", "candidate_user", "reference_lines", "candidate_lines", "differing")
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    STEP_FIELD_NUMBER: _ClassVar[int]
+    PHASE_FIELD_NUMBER: _ClassVar[int]
+    REFERENCE_FIELD_NUMBER: _ClassVar[int]
+    CANDIDATE_FIELD_NUMBER: _ClassVar[int]
+    REFERENCE_CALL_FIELD_NUMBER: _ClassVar[int]
+    CANDIDATE_CALL_FIELD_NUMBER: _ClassVar[int]
+    REFERENCE_USER_FIELD_NUMBER: _ClassVar[int]
+    CANDIDATE_USER_FIELD_NUMBER: _ClassVar[int]
+    REFERENCE_LINES_FIELD_NUMBER: _ClassVar[int]
+    CANDIDATE_LINES_FIELD_NUMBER: _ClassVar[int]
+    DIFFERING_FIELD_NUMBER: _ClassVar[int]
+    kind: FindingKind
+    step: int
+    phase: _models_pb2.Phase
+    reference: Place
+    candidate: Place
+    reference_call: _functions_pb2.FunctionCall
+    candidate_call: _functions_pb2.FunctionCall
+    reference_user: _functions_pb2.FunctionCall
+    candidate_user: _functions_pb2.FunctionCall
+    reference_lines: _containers.RepeatedCompositeFieldContainer[_models_pb2.SourceLine]
+    candidate_lines: _containers.RepeatedCompositeFieldContainer[_models_pb2.SourceLine]
+    differing: _containers.RepeatedCompositeFieldContainer[ArgumentDifference]
+    def __init__(self, kind: _Optional[_Union[FindingKind, str]] = ..., step: _Optional[int] = ..., phase: _Optional[_Union[_models_pb2.Phase, str]] = ..., reference: _Optional[_Union[Place, _Mapping]] = ..., candidate: _Optional[_Union[Place, _Mapping]] = ..., reference_call: _Optional[_Union[_functions_pb2.FunctionCall, _Mapping]] = ..., candidate_call: _Optional[_Union[_functions_pb2.FunctionCall, _Mapping]] = ..., reference_user: _Optional[_Union[_functions_pb2.FunctionCall, _Mapping]] = ..., candidate_user: _Optional[_Union[_functions_pb2.FunctionCall, _Mapping]] = ..., reference_lines: _Optional[_Iterable[_Union[_models_pb2.SourceLine, _Mapping]]] = ..., candidate_lines: _Optional[_Iterable[_Union[_models_pb2.SourceLine, _Mapping]]] = ..., differing: _Optional[_Iterable[_Union[ArgumentDifference, _Mapping]]] = ...) -> None: ...
+
 class StepResult(_message.Message):
     __slots__ = ("step", "passed", "loss_reference", "loss_candidate", "values_relative_l2", "weights_relative_l2")
     STEP_FIELD_NUMBER: _ClassVar[int]
@@ -561,7 +627,7 @@ class Environment(_message.Message):
     def __init__(self, side: _Optional[_Union[_reasons_pb2.Side, str]] = ..., worker: _Optional[_Union[_worker_pb2.WorkerInfo, _Mapping]] = ..., device: _Optional[str] = ..., train: bool = ..., seed: _Optional[int] = ..., flags: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class ReportSummary(_message.Message):
-    __slots__ = ("session", "passed", "first_divergence", "unmatched", "coverage", "steps", "plan", "notes", "failures", "troubles", "environments", "timings", "traffic", "saved", "started_at", "seconds", "hyper_parameters", "weights", "in_lockstep", "random_operations", "noise", "optimizer", "has_local_errors", "omitted", "bounds", "measurement", "inconclusive")
+    __slots__ = ("session", "passed", "first_divergence", "unmatched", "coverage", "steps", "plan", "notes", "failures", "troubles", "environments", "timings", "traffic", "saved", "started_at", "seconds", "hyper_parameters", "weights", "in_lockstep", "random_operations", "noise", "optimizer", "has_local_errors", "omitted", "bounds", "measurement", "inconclusive", "findings")
     SESSION_FIELD_NUMBER: _ClassVar[int]
     PASSED_FIELD_NUMBER: _ClassVar[int]
     FIRST_DIVERGENCE_FIELD_NUMBER: _ClassVar[int]
@@ -589,6 +655,7 @@ class ReportSummary(_message.Message):
     BOUNDS_FIELD_NUMBER: _ClassVar[int]
     MEASUREMENT_FIELD_NUMBER: _ClassVar[int]
     INCONCLUSIVE_FIELD_NUMBER: _ClassVar[int]
+    FINDINGS_FIELD_NUMBER: _ClassVar[int]
     session: str
     passed: bool
     first_divergence: FirstDivergence
@@ -616,7 +683,8 @@ class ReportSummary(_message.Message):
     bounds: OwnBounds
     measurement: Measurement
     inconclusive: Inconclusive
-    def __init__(self, session: _Optional[str] = ..., passed: bool = ..., first_divergence: _Optional[_Union[FirstDivergence, _Mapping]] = ..., unmatched: _Optional[_Iterable[_Union[Unmatched, _Mapping]]] = ..., coverage: _Optional[_Union[Coverage, _Mapping]] = ..., steps: _Optional[_Iterable[_Union[StepResult, _Mapping]]] = ..., plan: _Optional[_Iterable[_Union[PlanPair, _Mapping]]] = ..., notes: _Optional[_Iterable[_Union[_notes_pb2.Note, _Mapping]]] = ..., failures: _Optional[_Iterable[_Union[_models_pb2.ModelFailure, _Mapping]]] = ..., troubles: _Optional[_Iterable[_Union[Trouble, _Mapping]]] = ..., environments: _Optional[_Iterable[_Union[Environment, _Mapping]]] = ..., timings: _Optional[_Iterable[_Union[Timing, _Mapping]]] = ..., traffic: _Optional[_Iterable[_Union[Traffic, _Mapping]]] = ..., saved: _Optional[str] = ..., started_at: _Optional[float] = ..., seconds: _Optional[float] = ..., hyper_parameters: _Optional[_Iterable[_Union[HyperParameterDifference, _Mapping]]] = ..., weights: _Optional[_Iterable[_Union[WeightFate, _Mapping]]] = ..., in_lockstep: bool = ..., random_operations: _Optional[_Iterable[_Union[_models_pb2.RandomOperation, _Mapping]]] = ..., noise: _Optional[_Iterable[_Union[_worker_pb2.RunToRunNoise, _Mapping]]] = ..., optimizer: _Optional[_Iterable[_Union[OptimizerDifference, _Mapping]]] = ..., has_local_errors: bool = ..., omitted: _Optional[_Iterable[_Union[Omitted, _Mapping]]] = ..., bounds: _Optional[_Union[OwnBounds, _Mapping]] = ..., measurement: _Optional[_Union[Measurement, _Mapping]] = ..., inconclusive: _Optional[_Union[Inconclusive, _Mapping]] = ...) -> None: ...
+    findings: _containers.RepeatedCompositeFieldContainer[FunctionFinding]
+    def __init__(self, session: _Optional[str] = ..., passed: bool = ..., first_divergence: _Optional[_Union[FirstDivergence, _Mapping]] = ..., unmatched: _Optional[_Iterable[_Union[Unmatched, _Mapping]]] = ..., coverage: _Optional[_Union[Coverage, _Mapping]] = ..., steps: _Optional[_Iterable[_Union[StepResult, _Mapping]]] = ..., plan: _Optional[_Iterable[_Union[PlanPair, _Mapping]]] = ..., notes: _Optional[_Iterable[_Union[_notes_pb2.Note, _Mapping]]] = ..., failures: _Optional[_Iterable[_Union[_models_pb2.ModelFailure, _Mapping]]] = ..., troubles: _Optional[_Iterable[_Union[Trouble, _Mapping]]] = ..., environments: _Optional[_Iterable[_Union[Environment, _Mapping]]] = ..., timings: _Optional[_Iterable[_Union[Timing, _Mapping]]] = ..., traffic: _Optional[_Iterable[_Union[Traffic, _Mapping]]] = ..., saved: _Optional[str] = ..., started_at: _Optional[float] = ..., seconds: _Optional[float] = ..., hyper_parameters: _Optional[_Iterable[_Union[HyperParameterDifference, _Mapping]]] = ..., weights: _Optional[_Iterable[_Union[WeightFate, _Mapping]]] = ..., in_lockstep: bool = ..., random_operations: _Optional[_Iterable[_Union[_models_pb2.RandomOperation, _Mapping]]] = ..., noise: _Optional[_Iterable[_Union[_worker_pb2.RunToRunNoise, _Mapping]]] = ..., optimizer: _Optional[_Iterable[_Union[OptimizerDifference, _Mapping]]] = ..., has_local_errors: bool = ..., omitted: _Optional[_Iterable[_Union[Omitted, _Mapping]]] = ..., bounds: _Optional[_Union[OwnBounds, _Mapping]] = ..., measurement: _Optional[_Union[Measurement, _Mapping]] = ..., inconclusive: _Optional[_Union[Inconclusive, _Mapping]] = ..., findings: _Optional[_Iterable[_Union[FunctionFinding, _Mapping]]] = ...) -> None: ...
 
 class OptimizerDifference(_message.Message):
     __slots__ = ("name", "parameters", "reference", "candidate", "convention")

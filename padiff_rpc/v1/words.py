@@ -161,6 +161,13 @@ class Cause(Word):
         INCONCLUSIVE: Of values that halves computed: their own rounding reaches that share
             (numbers) of them, so that what is no more than a few times as far off may be anything.
         INCONCLUSIVE_LOCALLY: Of a row of the free run: in lockstep its place is inconclusive.
+        WORKER_SEES_NO_FUNCTIONS: Why the functions between layers were not looked into. The
+            side's worker does not record them.
+        TOO_FEW_BITS: Rounding to 16 bits leaves too little by which to know a tensor. names:
+            the dtype.
+        CHANCE_IS_NOT_SHARED: Random decisions that the sides do not share would make all behind
+            them unlike.
+        RUNS_UNSEEN: Compiled, exported or scripted. names: the layer's path.
     """
 
     MESSAGE = "message"
@@ -294,6 +301,10 @@ class Cause(Word):
     BEYOND_NOISE = "beyond_noise"
     INCONCLUSIVE = "inconclusive"
     INCONCLUSIVE_LOCALLY = "inconclusive_locally"
+    WORKER_SEES_NO_FUNCTIONS = "worker_sees_no_functions"
+    TOO_FEW_BITS = "too_few_bits"
+    CHANCE_IS_NOT_SHARED = "chance_is_not_shared"
+    RUNS_UNSEEN = "runs_unseen"
 
 
 class DType(Word):
@@ -419,6 +430,15 @@ class CallMoment(Word):
     EXIT = "exit"
 
 
+class TensorKind(Word):
+    """Tensors of two kinds are never the same one, whatever their values."""
+
+    BOOL = "bool"
+    INTEGER = "integer"
+    FLOAT = "float"
+    COMPLEX = "complex"
+
+
 class HintKind(Word):
     """What a pair of tensors that differ probably is. Each says what its hint carries; axes and
     indices count from 0.
@@ -517,15 +537,6 @@ class HintKind(Word):
     OTHER_KIND = "other_kind"
     OPTIMIZER_SETTING = "optimizer_setting"
     TRAIN_MODE = "train_mode"
-
-
-class TensorKind(Word):
-    """Tensors of two kinds are never the same one, whatever their values."""
-
-    BOOL = "bool"
-    INTEGER = "integer"
-    FLOAT = "float"
-    COMPLEX = "complex"
 
 
 class WorkerState(Word):
@@ -668,6 +679,7 @@ class NoteKind(Word):
             left out of the pass in lockstep.
         JUDGED_FREELY: No pass ran in lockstep, though nobody asked for that. reasons: why.
         NO_NOISE: The reference did not run once more on values with noise either. reasons: why.
+        NO_FUNCTIONS: The functions between the layers were not looked into. reasons: why.
     """
 
     MESSAGE = "message"
@@ -727,6 +739,7 @@ class NoteKind(Word):
     OPTIMIZER_STEPS_FREELY = "optimizer_steps_freely"
     JUDGED_FREELY = "judged_freely"
     NO_NOISE = "no_noise"
+    NO_FUNCTIONS = "no_functions"
 
 
 class Verdict(Word):
@@ -883,6 +896,27 @@ class Difference(Word):
     MISSING = "missing"
 
 
+class FindingKind(Word):
+    """How the functions of two sides part between layers.
+
+    Attributes:
+        FUNCTION: Two calls make different tensors of equal ones.
+        MISSING: The candidate hands on what the reference has made more of.
+        EXTRA: The candidate has made more of what the reference hands on.
+        OTHER_TENSOR: The candidate takes the counterpart of another tensor.
+        LAYOUT: The same elements in another order.
+        REGION: The sides compute in different steps between equal tensors and those that
+            differ.
+    """
+
+    FUNCTION = "function"
+    MISSING = "missing"
+    EXTRA = "extra"
+    OTHER_TENSOR = "other_tensor"
+    LAYOUT = "layout"
+    REGION = "region"
+
+
 class DiffPhase(Word):
     """`DiffPhase` of coordinator.proto."""
 
@@ -921,6 +955,21 @@ class DefaultLoss(Word):
 
     PROJECTION = "projection"
     MEAN = "mean"
+
+
+class Detail(Word):
+    """How far the functions between the layers are looked into.
+
+    Attributes:
+        AUTO: Where the forward pass of a step differs: once more, inside the calls of layers
+            that are at fault.
+        LAYERS: Not at all.
+        FUNCTIONS: As AUTO, and also where only a step's free run differs, or its backward.
+    """
+
+    AUTO = "auto"
+    LAYERS = "layers"
+    FUNCTIONS = "functions"
 
 
 class Floor(Word):

@@ -1,0 +1,185 @@
+"""Sentences for findings: what functions between the layers do differently, with both sides' lines."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Optional
+
+from padiff_client import wording
+from padiff_rpc.v1.records import ArgumentDifference, FunctionCall, FunctionFinding, Place, SourceLine
+from padiff_rpc.v1.words import FindingKind, Side
+
+# What an operator does to its left side.
+_VERBS = {
+    "add": "adds {other}",
+    "subtract": "subtracts {other}",
+    "multiply": "multiplies by {other}",
+    "divide": "divides by {other}",
+}
+_LINES_SHOWN = 4
+
+
+def sentence(found: FunctionFinding) -> str:
+    """Returns what a finding says, in one sentence."""
+    return wording.plain(_SENTENCES[found.kind](found) + _evidence(found.differing))
+
+
+def block(found: FunctionFinding) -> list[str]:
+    """Returns the sentence, and the lines of both sides as their files have them."""
+    return [sentence(found), *(f"  {line}" for line in _lines(found))]
+
+
+def node(found: FunctionFinding, side: Side) -> str:
+    """Returns a side's function as the layer trees show it; "" where the side has none."""
+    call = _calls(found)[side] or _users(found)[side]
+    return wording.plain(_call_at(call)) if call is not None else ""
+
+
+def is_of(found: FunctionFinding, reference: Optional[Place], candidate: Optional[Place]) -> bool:
+    """Whether a finding explains the row with these places."""
+    return found.reference == reference and found.candidate == candidate
+
+
+def _function(found: FunctionFinding) -> str:
+    return f"{_against(found)}: equal inputs, different output"
+
+
+def _layout(found: FunctionFinding) -> str:
+    return f"{_against(found)}: the same elements in another order"
+
+
+def _against(found: FunctionFinding) -> str:
+    ours, theirs = found.candidate_call, found.reference_call
+    if ours is None or theirs is None:
+        here, there = ("candidate", "reference") if ours is not None else ("reference", "candidate")
+        return f"{_call_at(ours or theirs)} in the {here}, and nothing in the {there}"
+    return f"{_call_at(ours)} against {_call_at(theirs)}"
+
+
+def _missing(found: FunctionFinding) -> str:
+    return _more_than("reference", found.reference_call, "candidate", found.candidate_call, found.candidate)
+
+
+def _extra(found: FunctionFinding) -> str:
+    return _more_than("candidate", found.candidate_call, "reference", found.reference_call, found.reference)
+
+
+def _more_than(
+    side: str, call: Optional[FunctionCall], other: str, maker: Optional[FunctionCall], place: Place
+) -> str:
+    handed_on = f"what {_call_at(maker)} made" if maker is not None else f"its own input of {_layer(place)}"
+    return f"the {side} {_does(call)}; the {other} hands on {handed_on}"
+
+
+def _other_tensor(found: FunctionFinding) -> str:
+    taken = [
+        f"what {_call_at(call)} made" if call is not None else f"an input of {_layer(place)}"
+        for call, place in (
+            (found.candidate_call, found.candidate),
+            (found.reference_call, found.reference),
+        )
+    ]
+    users = [user for user in (found.candidate_user, found.reference_user) if user is not None]
+    where = f" in {' against '.join(map(_call_at, users))}" if users else ""
+    return f"another tensor: the candidate takes {taken[0]}, the reference {taken[1]}{where}"
+
+
+def _region(found: FunctionFinding) -> str:
+    ours, theirs = _where(found.candidate_lines), _where(found.reference_lines)
+    return (
+        f"between equal tensors and those that differ, the candidate runs {ours or 'nothing of its own'}, "
+        f"the reference {theirs or 'nothing of its own'}"
+    )
+
+
+_SENTENCES: Mapping[FindingKind, Callable[[FunctionFinding], str]] = {
+    FindingKind.FUNCTION: _function,
+    FindingKind.MISSING: _missing,
+    FindingKind.EXTRA: _extra,
+    FindingKind.OTHER_TENSOR: _other_tensor,
+    FindingKind.LAYOUT: _layout,
+    FindingKind.REGION: _region,
+}
+
+
+def _evidence(differing: Sequence[ArgumentDifference]) -> str:
+    texts = [
+        f"{one.name + ' ' if one.name else ''}{one.candidate or 'none'} against {one.reference or 'none'}"
+        for one in differing
+    ]
+    return f" (arguments: {', '.join(texts)})" if texts else ""
+
+
+def _does(call: Optional[FunctionCall]) -> str:
+    if call is None:
+        return "makes more"
+    verb = _VERBS.get(call.operation)
+    others = [one.text for one in call.arguments if not one.is_default]
+    if verb is None or len(others) != 1:
+        return f"calls {_call_at(call)}"
+    return f"{verb.format(other=others[0])} ({_at(call.source)})"
+
+
+def _call_at(call: Optional[FunctionCall]) -> str:
+    """Returns "`softmax(axis=-2)` at port.py:20"."""
+    if call is None:
+        return "nothing"
+    if call.is_layer:
+        text = f"the layer {call.function}"
+    else:
+        given = (one for one in call.arguments if not one.is_default)
+        arguments = ", ".join(f"{one.name}={one.text}" if one.name else one.text for one in given)
+        text = f"`{_name(call)}({arguments})`"
+    return f"{text} at {_at(call.source)}" if call.source is not None and call.source.line else text
+
+
+def _name(call: FunctionCall) -> str:
+    return call.operation if call.function.startswith("__") else call.function
+
+
+def _at(source: Optional[SourceLine]) -> str:
+    if source is None or not source.line:
+        return "line unknown"
+    return f"{os.path.basename(source.file)}:{source.line}"
+
+
+def _where(lines: Sequence[SourceLine]) -> str:
+    named = [_at(line) for line in lines]
+    more = f" and {len(named) - _LINES_SHOWN} more" if len(named) > _LINES_SHOWN else ""
+    return ", ".join(named[:_LINES_SHOWN]) + more
+
+
+def _layer(place: Place) -> str:
+    return place.path or "the root"
+
+
+def _calls(found: FunctionFinding) -> Mapping[Side, Optional[FunctionCall]]:
+    return {Side.REFERENCE: found.reference_call, Side.CANDIDATE: found.candidate_call}
+
+
+def _users(found: FunctionFinding) -> Mapping[Side, Optional[FunctionCall]]:
+    return {Side.REFERENCE: found.reference_user, Side.CANDIDATE: found.candidate_user}
+
+
+def _lines(found: FunctionFinding) -> Iterator[str]:
+    regions = {Side.REFERENCE: found.reference_lines, Side.CANDIDATE: found.candidate_lines}
+    places = {Side.REFERENCE: found.reference, Side.CANDIDATE: found.candidate}
+    for side in (Side.CANDIDATE, Side.REFERENCE):
+        shown: dict[tuple[str, int], str] = {}
+        call, user = _calls(found)[side], _users(found)[side]
+        if found.kind is FindingKind.REGION:
+            for line in regions[side][:_LINES_SHOWN]:
+                shown.setdefault((line.file, line.line), _text(line))
+        for source, word in (
+            (call.source if call is not None else None, ""),
+            (user.source if user is not None else places[side].source, "used by "),
+        ):
+            if source is not None and source.line:
+                shown.setdefault((source.file, source.line), word + _text(source))
+        for index, text in enumerate(shown.values()):
+            yield f"{side if index == 0 else '':<10} {text}"
+
+
+def _text(source: SourceLine) -> str:
+    return wording.plain(f"{source.file}:{source.line}: {source.text.strip()}")

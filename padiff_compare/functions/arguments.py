@@ -1,0 +1,62 @@
+"""Arguments of two calls that differ: evidence beside a finding, never the reason for it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from itertools import zip_longest
+from typing import Any, Optional
+
+from padiff_rpc.trees import unpack
+from padiff_rpc.v1.records import ArgumentDifference, FunctionArgument, FunctionCall
+
+# How far apart a float32 and a float64 of one number are.
+_SAME_NUMBER = 1e-6
+
+
+def differing_arguments(
+    reference: Optional[FunctionCall], candidate: Optional[FunctionCall]
+) -> tuple[ArgumentDifference, ...]:
+    """Returns the arguments in which two calls differ, by their common names; () where one is missing.
+
+    What one side leaves at its default, and the other does not have, is no difference.
+    """
+    if reference is None or candidate is None:
+        return ()
+    return tuple(_differing(reference, candidate))
+
+
+def _differing(reference: FunctionCall, candidate: FunctionCall) -> Iterator[ArgumentDifference]:
+    theirs = {one.name: one for one in reference.arguments if one.name}
+    ours = {one.name: one for one in candidate.arguments if one.name}
+    for name in {**ours, **theirs}:
+        yield from _difference(name, theirs.get(name), ours.get(name))
+    nameless = ([one for one in call.arguments if not one.name] for call in (reference, candidate))
+    for one, other in zip_longest(*nameless):
+        yield from _difference("", one, other)
+
+
+def _difference(
+    name: str, reference: Optional[FunctionArgument], candidate: Optional[FunctionArgument]
+) -> Iterator[ArgumentDifference]:
+    given = [one for one in (reference, candidate) if one is not None]
+    if len(given) == 1 and given[0].is_default:
+        return
+    if reference is not None and candidate is not None and _is_same(reference, candidate):
+        return
+    texts = [one.text if one is not None else "" for one in (reference, candidate)]
+    yield ArgumentDifference(name=name, reference=texts[0], candidate=texts[1])
+
+
+def _is_same(one: FunctionArgument, other: FunctionArgument) -> bool:
+    if one.text == other.text:
+        return True
+    return bool(one.value and other.value) and _equal(unpack(one.value), unpack(other.value))
+
+
+def _equal(one: Any, other: Any) -> bool:
+    if isinstance(one, (list, tuple)) and isinstance(other, (list, tuple)):
+        return len(one) == len(other) and all(map(_equal, one, other))
+    if isinstance(one, (int, float)) and isinstance(other, (int, float)):
+        return math.isclose(one, other, rel_tol=_SAME_NUMBER) or (one != one and other != other)
+    return bool(one == other)

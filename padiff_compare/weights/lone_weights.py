@@ -11,7 +11,7 @@ from padiff_compare.alignment.path_words import part_words
 from padiff_compare.alignment.plan import PairedLayer, Plan
 from padiff_compare.layout_rules import TRANSPOSE, Rule, Shape, reshape_to
 from padiff_compare.weights.own_weights import choose_rule
-from padiff_compare.weights.weight_pair import OwnedWeight
+from padiff_compare.weights.weight_pair import OwnedWeight, is_within
 from padiff_rpc.records import record
 from padiff_rpc.v1.records import Layer
 from padiff_rpc.v1.words import WeightKind
@@ -36,6 +36,10 @@ class LoneWeight:
     def shape(self) -> Shape:
         return self.owned.weight.spec.shape
 
+    def is_in(self, path: str) -> bool:
+        """Whether its layer is the one at `path`, or below it."""
+        return is_within(self.layer.path, path)
+
 
 @record
 class LonePair:
@@ -58,10 +62,10 @@ def pair_lone(
     the vectors of a spectral norm, which may be a layer of its own, and for a layer that its partner wraps.
     """
     ours, theirs = list(reference), list(candidate)
-    for around in sorted(plan.layers, key=lambda pair: -_depth(pair.reference)):
+    for around in innermost_first(plan):
         inside = (
-            [one for one in ours if _is_in(one, around.reference)],
-            [one for one in theirs if _is_in(one, around.candidate)],
+            [one for one in ours if one.is_in(around.reference)],
+            [one for one in theirs if one.is_in(around.candidate)],
         )
         if not all(inside):
             continue
@@ -73,13 +77,13 @@ def pair_lone(
                 yield LonePair(reference=one, candidate=other, rule=rule, around=around)
 
 
+def innermost_first(plan: Plan) -> list[PairedLayer]:
+    """Returns the pairs of layers, those that lie deepest first, the root last."""
+    return sorted(plan.layers, key=lambda pair: -_depth(pair.reference))
+
+
 def _depth(path: str) -> int:
     return path.count(".") + 1 if path else 0
-
-
-def _is_in(lone: LoneWeight, path: str) -> bool:
-    own = lone.layer.path
-    return not path or own == path or own.startswith(f"{path}.")
 
 
 def _matched(
@@ -121,11 +125,12 @@ def _best(lone: LoneWeight, several: Sequence[LoneWeight]) -> Optional[LoneWeigh
 
 
 def _likeness(one: LoneWeight, other: LoneWeight) -> float:
-    words = [_words(lone.owned.name) for lone in (one, other)]
+    words = [name_words(lone.owned.name) for lone in (one, other)]
     return len(words[0] & words[1]) / max(len(words[0] | words[1]), 1)
 
 
-def _words(name: str) -> frozenset[str]:
+def name_words(name: str) -> frozenset[str]:
+    """Returns what the words of a weight's full name mean, each once, without those that say nothing."""
     words = {word for part in name.split(".") for word in part_words(part)} - _EMPTY
     # One row here, several there.
     return frozenset(word.removesuffix("s") if len(word) > _SHORT else word for word in words)

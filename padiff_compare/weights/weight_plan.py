@@ -23,6 +23,7 @@ from padiff_compare.weights.lone_weights import LoneWeight, pair_lone
 from padiff_compare.weights.neutral_weights import affine_weight
 from padiff_compare.weights.own_weights import alternatives, pair_weights, with_computed
 from padiff_compare.weights.special_init import special_init
+from padiff_compare.weights.stacked_weights import pair_stacked
 from padiff_compare.weights.unseen_weights import is_turned_square, pair_in_order
 from padiff_compare.weights.weight_hints import Neighbours, fitting
 from padiff_compare.weights.weight_pair import (
@@ -239,6 +240,11 @@ class _Planner:
             ]
             for side in (0, 1)
         ]
+        for stacked in pair_stacked(self._plan, *lone):
+            owned = tuple(one.owned for one in stacked.references)
+            self._add(stacked.around, owned, stacked.candidate.owned, stacked.rule, others=stacked.others)
+        done = [{name for pair in self._pairs.values() for name in _names(pair, side)} for side in (0, 1)]
+        lone = [[one for one in lone[side] if one.owned.name not in done[side]] for side in (0, 1)]
         for pair in pair_lone(self._plan, *lone):
             one, other = pair.reference, pair.candidate
             kinds = one.layer.kind, other.layer.kind

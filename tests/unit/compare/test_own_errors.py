@@ -15,7 +15,7 @@ from padiff_compare.steps.gold import OwnErrors
 from padiff_compare.weights.weight_pair import OwnedWeight, WeightPair
 from padiff_rpc.tensors import HostTensor
 from padiff_rpc.v1.records import Options, TensorSpec, Tolerance, Weight
-from padiff_rpc.v1.words import CaptureKind, DType, Phase, WeightKind
+from padiff_rpc.v1.words import CaptureKind, DType, Phase, ToleranceSource, WeightKind
 
 PARTS = ("query", "key", "value")
 ERRORS = {
@@ -89,7 +89,7 @@ def test_halves_whose_own_rounding_would_hide_a_part_tell_nothing(
     share: float, tipped: int, computed_in: DType, expected: bool
 ) -> None:
     spec = TensorSpec(dtype=DType.FLOAT32, shape=(100,))
-    tolerance = Tolerance(atol=0.0, rtol=0.0)
+    tolerance = Tolerance(atol=0.0, rtol=0.0, source=ToleranceSource.DEFAULT)
     measured = Measured(
         reference=spec, candidate=spec, tolerance=tolerance, scale=3.0, computed_in=computed_in
     )

@@ -39,6 +39,9 @@ def settle(start: CompareStart, workers: Workers = NOBODY_ASKED) -> Settings:
     notes = (*settings.notes, *more)
     if why_free is not None and start.options.local_error is None and Pass.LOCKSTEP not in passes:
         notes = (*notes, Note(kind=NoteKind.JUDGED_FREELY, reasons=(why_free,)))
+    if start.options.oracle and Pass.LOCKSTEP not in passes:
+        why = why_free or Reason(cause=Cause.NO_LOCKSTEP_ASKED)
+        notes = (*notes, Note(kind=NoteKind.NO_ORACLE, reasons=(why,)))
     return dataclasses.replace(settings, passes=passes, notes=notes)
 
 

@@ -135,6 +135,8 @@ class Divergence:
             facts.append(("allowed", wording.allowed(row.tolerance)))
         beyond = [reason for reason in row.reasons if reason.cause in _AGAINST_ROUNDING]
         facts += [("rounding", sentences.sentence(reason, row)) for reason in beyond]
+        if row.from_gold is not None:
+            facts.append(("oracle", wording.from_gold(row.from_gold)))
         if row.rule is not None:
             facts.append(("layout", f"the reference's value after the rule {wording.plain(str(row.rule))}"))
         # For values that were measured it would repeat the figures.

@@ -52,6 +52,7 @@ def body(report: Report) -> str:
         lines += [f"    {wording.plain(line)}" for line in failed.traceback.splitlines()]
     lines += _block("compared", [_coverage(report)])
     lines += _block("decided", _decided(report))
+    lines += _block("oracle", _oracle(report))
     lines += _block("steps", _steps(report))
     lines += _block("growth", _growth(report))
     lines += _block("largest", _largest(report))
@@ -205,6 +206,26 @@ def _decided(report: Report) -> list[str]:
         text += f"; running the reference again took {measurement.gold_seconds:.1f} s ({share:.0%})"
     peaks = [f"{one.bytes / 2**20:.0f} MiB in the {one.side}'s worker" for one in measurement.peaks]
     return [f"{text}; at most {', '.join(peaks)}" if peaks else text]
+
+
+def _oracle(report: Report) -> list[str]:
+    """Returns in how many places which side is off from float64, and where."""
+    found = [(row, row.from_gold) for row in report.rows if row.from_gold is not None]
+    if not found:
+        return []
+    off = [(row, one) for row, one in found if one.off is not None]
+    counts = [
+        f"the {side} is off in {number}"
+        for side in Side
+        for number in [sum(one.off is side for _, one in off)]
+        if number
+    ]
+    equal = f"both sides are equally far from float64 in {len(found) - len(off)}"
+    lines = [
+        f"{wording.moment_of(row)}: {wording.place_of(row)}: {wording.from_gold(one)}" for row, one in off
+    ]
+    head = f"{wording.count(len(found), 'tensor')}: {', '.join([equal, *counts])}"
+    return [head, *_shortened(lines, "report.rows")]
 
 
 def _steps(report: Report) -> list[str]:

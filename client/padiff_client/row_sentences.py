@@ -68,6 +68,8 @@ TEMPLATES: Mapping[Cause, str] = {
     Cause.INCONCLUSIVE_LOCALLY: (
         "not told: on the reference's own values rounding alone may make a difference of this place"
     ),
+    Cause.NO_LOCKSTEP_ASKED: "nothing runs in lockstep with local_error=False",
+    Cause.WORKER_HAS_NO_FLOAT64: "the {side}'s worker, of an older version, runs no step in float64",
     Cause.TIE: (
         "tie: in {n:.0f} of {m:.0f} elements a decision between values that are equal but for rounding came "
         "out otherwise"

@@ -9,6 +9,7 @@ from typing import Optional
 
 from padiff_rpc.v1.records import (
     Figures,
+    FromGold,
     Omitted,
     OptimizerDifference,
     OwnBounds,
@@ -93,6 +94,15 @@ def small(value: float) -> str:
 def share(value: float) -> str:
     """Returns a share as percents with two digits."""
     return f"{value * 100:.2g}%"
+
+
+def from_gold(one: FromGold) -> str:
+    """Returns how far each side is from the reference's float64 run, and which one is off."""
+    what = "both are equally far" if one.off is None else f"the {one.off} is off"
+    return (
+        f"relative L2 to float64 {small(one.reference)} in the reference, {small(one.candidate)} in the "
+        f"candidate: {what}"
+    )
 
 
 def exact(value: float) -> str:

@@ -11,6 +11,7 @@ import dataclasses
 import threading
 from collections.abc import Iterable, Mapping
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any, Optional
 
 from padiff_compare.alignment.plan import Plan
@@ -84,12 +85,12 @@ class StepCaptures:
         store: TensorStore,
         ready: Ready,
         keeper: Optional[Keeper] = None,
-        hold: Optional[HeldPass] = None,
+        holds: Mapping[Side, HeldPass] = MappingProxyType({}),
     ) -> None:
-        """`keeper` gets the reference's tensors that it wants; `hold` all that the reference shows."""
+        """`keeper` gets the reference's tensors that it wants; `holds` all that these sides show."""
         self._offsets = known.offsets
         self._keeper = keeper
-        self._hold = hold
+        self._holds = holds
         self._expectations = known.expectations
         self._lock = threading.Lock()
         self._origins: Mapping[Side, dict[int, Origin]] = {side: {} for side in SIDES}
@@ -119,8 +120,8 @@ class StepCaptures:
         """Takes a call event; its tensors are expected as soon as the other side's event is there too."""
         if event.replay:
             return
-        if self._hold is not None and side is Side.REFERENCE:
-            self._hold.called(event)
+        if side in self._holds:
+            self._holds[side].called(event)
         self._origins[side].update(own_gradients(event))
         if side is Side.REFERENCE:
             self._precision.note(event)
@@ -173,8 +174,8 @@ class StepCaptures:
 
     def announce(self, side: Side, capture: Announced) -> bool:
         """Notes a capture that begins to arrive; returns whether its bytes are wanted."""
-        if self._hold is not None and side is Side.REFERENCE:
-            self._hold.announced(capture)
+        if side in self._holds:
+            self._holds[side].announced(capture)
         kind = capture.id.kind
         if capture.spec is not None:
             self.targets.announce(side, Slot(name=capture.id.slot, tensor=capture.number, spec=capture.spec))
@@ -191,9 +192,11 @@ class StepCaptures:
 
     def arrive(self, side: Side, capture: Announced, half: Half) -> None:
         """Takes a capture that has come whole, and ownership of its array, which came from the store."""
-        if self._hold is not None and side is Side.REFERENCE:
+        if side in self._holds:
             (tensor,) = half.tensors
-            self._hold.arrived(HeldCapture(capture=capture, tensor=tensor, sum_squares=half.sum_squares))
+            self._holds[side].arrived(
+                HeldCapture(capture=capture, tensor=tensor, sum_squares=half.sum_squares)
+            )
         partners = self._partners(side, capture)
         if side is Side.REFERENCE:
             half = dataclasses.replace(half, computed_in=self._computed_in(capture))

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from padiff_compare.judge.outliers import Apart, Jumps, Undecided
 from padiff_rpc.records import record
 from padiff_rpc.tensors import COMPLEX, FLOATING, epsilon
-from padiff_rpc.v1.records import Figures, Hint, Options, Reason, TensorSpec, Tolerance
+from padiff_rpc.v1.records import Figures, FromGold, Hint, Options, Reason, TensorSpec, Tolerance
 from padiff_rpc.v1.words import CaptureKind, CompareMode, DecidedBy, DType, Omission, Side, Verdict
 
 GRADIENTS = frozenset(
@@ -196,11 +196,20 @@ def _united(errors: Sequence[OwnError], others: Apart) -> Optional[Undecided]:
 
 
 @record
+class GoldDistances:
+    """How far both sides of a pair are from gold: root mean squares."""
+
+    reference: float
+    candidate: float
+
+
+@record
 class Known:
     """What is known of a pair besides its figures.
 
     Attributes:
         own_error: None where the reference was not run in float64.
+        from_gold: of both sides; None where nobody asks.
         elsewhere: where a difference of this pair is judged instead.
         notes: what a reader should know of the pair.
     """
@@ -209,6 +218,7 @@ class Known:
     elsewhere: Optional[Reason] = None
     excuses: Excuses = Excuses()
     own_error: Optional[OwnError] = None
+    from_gold: Optional[GoldDistances] = None
     notes: tuple[Reason, ...] = ()
 
 
@@ -388,6 +398,27 @@ def _score(measured: Measured, apart: Apart, own: OwnError) -> float:
     on_average = _ratio(apart.rmse, max(own.rmse, eps * measured.scale))
     of_one = _ratio(apart.max_abs, max(own.max_abs, eps * max(apart.at_worst, measured.scale)))
     return max(on_average, of_one / ROOM_OF_ONE)
+
+
+def from_gold(evidence: Evidence) -> Optional[FromGold]:
+    """Returns how far each side is from gold, and which is further off than rounding; None where unknown.
+
+    Rounding is what the other side's distance is a measure of, a spacing, and what sums round by.
+    """
+    measured, distances = evidence.measured, evidence.known.from_gold
+    if measured is None or measured.figures is None or distances is None:
+        return None
+    dtypes = {measured.reference.dtype, measured.candidate.dtype}
+    eps = max(map(spacing, dtypes)) if dtypes <= FLOATING | COMPLEX else 0.0
+    floor = max(eps * measured.scale, evidence.sums / LARGEST_SCORE)
+    ours, theirs = distances.reference, distances.candidate
+    off = None
+    if theirs > LARGEST_SCORE * max(ours, floor):
+        off = Side.CANDIDATE
+    elif ours > LARGEST_SCORE * max(theirs, floor):
+        off = Side.REFERENCE
+    scale = measured.scale or 1.0
+    return FromGold(reference=ours / scale, candidate=theirs / scale, off=off)
 
 
 def share_of_rounding(measured: Measured, own: OwnError) -> float:

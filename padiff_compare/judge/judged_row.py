@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Optional
 
-from padiff_compare.judge.evidence import AGREEING, UNTOLD, Evidence
+from padiff_compare.judge.evidence import AGREEING, UNTOLD, Evidence, from_gold
 from padiff_compare.judge.judge import judge
 from padiff_compare.layout_rules import IDENTITY, Rule
 from padiff_rpc.v1.records import Options, Place, Reason, Row, TensorSpec
@@ -80,6 +80,7 @@ def judged_row(frame: Row, evidence: Evidence, options: Options = _ANY, rule: Ru
         _with_specs(row, measured.reference, measured.candidate),
         figures=None if is_by_chance else measured.figures,
         tolerance=None if is_by_chance else measured.tolerance,
+        from_gold=None if is_by_chance else from_gold(evidence),
         reasons=(*judgement.reasons, *measured.notes, *known.notes),
         hints=measured.hints if judgement.differs else (),
     )

@@ -25,6 +25,7 @@ from padiff_compare.join.foreseen import Expectations
 from padiff_compare.join.pairs import PairTable
 from padiff_compare.judge.evidence import (
     LARGEST_SCORE,
+    GoldDistances,
     Measured,
     OwnError,
     agrees,
@@ -88,10 +89,10 @@ class OwnErrors:
     losses: Mapping[str, OwnError]
 
     @classmethod
-    def measured(cls, captures: StepCaptures, *, is_of_gold: bool) -> OwnErrors:
-        """Returns those of a pass in which another run was measured against the reference."""
+    def measured(cls, captures: StepCaptures, *, is_of_gold: bool, of: Side = Side.REFERENCE) -> OwnErrors:
+        """Returns those of a pass in which two runs were measured, by the names `of` one of them."""
         values, losses, gradients, parameters = (
-            _by_reference(table, is_of_gold=is_of_gold) for table in captures.tables
+            _by_name(table, of, is_of_gold=is_of_gold) for table in captures.tables
         )
         return cls(values=values, gradients=gradients, parameters=parameters, losses=losses)
 
@@ -159,11 +160,42 @@ class GoldRun:
         noise: of the values that its calls get.
         freely: it runs on its own values, from a batch and weights that are off by this much; None: on the
             values of its float32 pass.
+        shown: holds what it shows; None where nobody asks.
     """
 
     asked: Asked
     noise: Optional[InputNoise] = None
     freely: Optional[StepNoise] = None
+    shown: Optional[HeldPass] = None
+
+
+@record
+class BothFromGold:
+    """How far both sides of a pass in lockstep are from gold.
+
+    Attributes:
+        reference: by the reference's tensor numbers, and names of weights.
+        candidate: by the candidate's.
+    """
+
+    reference: OwnErrors
+    candidate: OwnErrors
+
+    @property
+    def loss(self) -> Optional[GoldDistances]:
+        return _distances(self.reference.loss, self.candidate.loss)
+
+    def of(self, slots: SlotPair, phase: Phase) -> Optional[GoldDistances]:
+        """Returns those of a value, in backward of a gradient; None where one is not known."""
+        tensors, theirs = slots.tensors, self.candidate.values
+        if phase is Phase.BACKWARD:
+            tensors, theirs = slots.gradient_numbers, self.candidate.gradients
+        return _distances(self.reference.of(slots, phase), theirs.get(tensors.candidate))
+
+    def of_parameter(self, pair: WeightPair) -> Optional[GoldDistances]:
+        """Returns those of a parameter's gradient."""
+        theirs = self.candidate.parameters.get(pair.names.candidate)
+        return _distances(self.reference.of_parameter(pair), theirs)
 
 
 class Gold:
@@ -171,6 +203,7 @@ class Gold:
 
     Attributes:
         is_wide: where it turned out not to run in float64, it runs in its own dtypes, to be given noise.
+        has_a_say: rounding decides verdicts; else it is only shown.
     """
 
     def __init__(
@@ -181,7 +214,9 @@ class Gold:
         self._source = source
         self._backward = backward
         self._weights = WeightPlan(pairs=tuple(_mirrored_weights(weights)))
+        self._judged = PassPlan(plan=foreseen.plan, weights=weights, expectations=Expectations(foreseen))
         self.is_wide = True
+        self.has_a_say = _has_a_say(run.options)
         self._foresee(_mirrored(foreseen.plan), foreseen.traces[Side.REFERENCE])
 
     def _foresee(self, plan: Plan, trace: Trace) -> None:
@@ -196,7 +231,7 @@ class Gold:
         `floors`: of the pass. What its sums round by explains needs no other measure.
         """
         options, loss = self._run.options, captures.losses.measured(LOSSES)
-        if options.floor is Floor.MEASURED:
+        if options.floor is Floor.MEASURED or options.oracle:
             return Asked()
         values, _, gradients, parameters = (
             frozenset(
@@ -299,12 +334,15 @@ class Gold:
                 window_bytes=min(WINDOW_BYTES, self._run.store.limit_bytes),
                 noise=how.noise,
             )
-        captures = StepCaptures(known, self._run.store, running.ready, feed, again)
+        holds = {Side.REFERENCE: again}
+        if how.shown is not None:
+            holds[Side.CANDIDATE] = how.shown
+        captures = StepCaptures(known, self._run.store, running.ready, feed, holds)
         with closing(captures):
             ends = running.run(captures, feed)
-            summary = ends[Side.REFERENCE].summary
-            if summary is not None:
-                again.ended(summary)
+            for side, end in ends.items():
+                if side in holds and end.summary is not None:
+                    holds[side].ended(end.summary)
             for end in ends.values():
                 if isinstance(end.error, CancelledError):
                     raise end.error
@@ -318,10 +356,25 @@ class Gold:
                 return None
             return OwnErrors.measured(captures, is_of_gold=self.is_wide)
 
+    def candidates_errors(self, start: PassStart, gold: HeldPass, candidate: HeldPass) -> OwnErrors:
+        """Returns how far the candidate's pass is from gold's, by the candidate's numbers; both are held."""
+        running = StepRun(
+            {Side.REFERENCE: gold, Side.CANDIDATE: candidate},
+            dataclasses.replace(start, probe=None),
+            self._run.store,
+            Tolerances(Options(), in_lockstep=True),
+            on_phase=lambda phase: None,
+        )
+        with closing(StepCaptures(self._judged, self._run.store, running.ready)) as captures:
+            running.run(captures)
+            return OwnErrors.measured(captures, is_of_gold=True, of=Side.CANDIDATE)
+
     def _cannot_run(self, why: Reason) -> None:
         """Notes why the reference did not run once more; in float64 it is not asked to any more."""
         kind = NoteKind.NO_GOLD if self.is_wide else NoteKind.NO_NOISE
         self._run.report.note(Note(kind=kind, reasons=(why,)))
+        if self.is_wide and self._run.options.oracle:
+            self._run.report.note(Note(kind=NoteKind.NO_ORACLE, reasons=(why,)))
         if self.is_wide:
             self.is_wide = False
             self._foresee(self._joined.plan, self._joined.traces[Side.REFERENCE])
@@ -357,11 +410,14 @@ class HeldReference:
 
     Attributes:
         shown: the pass, as often as it is still to be shown.
+        from_gold: how far both sides were from gold in lockstep; None where nobody asks, or it cannot be had.
     """
 
-    def __init__(self, store: TensorStore, gold: Optional[Gold]) -> None:
-        """`gold`: None where the reference is not run in float64."""
+    def __init__(self, store: TensorStore, gold: Optional[Gold], *, oracle: bool = False) -> None:
+        """`gold`: None where the reference is not run in float64; `oracle`: somebody asks for `from_gold`."""
         self.shown = HeldPass(store)
+        self._candidate = HeldPass(store) if gold is not None and oracle else None
+        self.from_gold: Optional[BothFromGold] = None
         self._store = store
         self._gold = gold
 
@@ -370,10 +426,16 @@ class HeldReference:
         """Whether own errors are those of a run in float64."""
         return self._gold is not None and self._gold.is_wide
 
+    def holds(self, *, in_lockstep: bool) -> Mapping[Side, HeldPass]:
+        """Returns what is to hold what the sides show of a pass."""
+        if self._candidate is None or not in_lockstep:
+            return {Side.REFERENCE: self.shown}
+        return {Side.REFERENCE: self.shown, Side.CANDIDATE: self._candidate}
+
     def own_errors(
         self, start: PassStart, captures: StepCaptures, floors: LocalFloors
     ) -> Optional[OwnErrors]:
-        """Returns how far the reference is from gold; None where nobody asks, or it cannot be had.
+        """Returns how far the reference is from gold; None where nobody asks, or it has no say.
 
         Where the reference happens to be nearer to gold than the rounding of what its calls were given
         allows, gold runs once more, on values with noise of that size. Where it does not run in float64, what
@@ -383,7 +445,9 @@ class HeldReference:
         asked = gold.asked(captures, floors) if gold is not None else None
         if gold is None or asked is None:
             return None
-        errors = self._run(gold, start, GoldRun(asked=asked)) if gold.is_wide else None
+        errors = self._of_gold(gold, start, asked) if gold.is_wide else None
+        if not gold.has_a_say:
+            return None
         if gold.is_wide and (errors is None or not any(gold.questions(captures, floors, errors))):
             return errors
         for noise in _ROUNDING:
@@ -393,6 +457,16 @@ class HeldReference:
             if gold.is_wide or with_noise is None:
                 break
         return None if errors is None else self._with_ties(start, captures, floors, asked, errors)
+
+    def _of_gold(self, gold: Gold, start: PassStart, asked: Asked) -> Optional[OwnErrors]:
+        if self._candidate is None:
+            return self._run(gold, start, GoldRun(asked=asked))
+        with closing(HeldPass(self._store)) as shown:
+            errors = self._run(gold, start, GoldRun(asked=asked, shown=shown))
+            if errors is not None:
+                theirs = gold.candidates_errors(start, shown, self._candidate)
+                self.from_gold = BothFromGold(reference=errors, candidate=theirs)
+            return errors
 
     def _with_ties(
         self,
@@ -431,7 +505,7 @@ class HeldReference:
         with `noise`.
         """
         gold = self._gold
-        if gold is None or not gold.is_wide:
+        if gold is None or not (gold.is_wide and gold.has_a_say):
             return None
         asked = gold.adrift(captures)
         if asked is None:
@@ -446,6 +520,8 @@ class HeldReference:
     def close(self) -> None:
         """Releases what nobody was shown; may be called twice."""
         self.shown.close()
+        if self._candidate is not None:
+            self._candidate.close()
 
 
 def _why_not(end: SideEnd, feed: Optional[OverrideFeed]) -> Optional[Reason]:
@@ -489,12 +565,13 @@ def _parameters(pairs: Iterable[WeightPair], names: Collection[str]) -> Iterator
 
 
 def can_have_gold(options: Options, source: Source) -> bool:
-    """Whether the reference can run in float64, and its rounding has a say in what a report tells.
+    """Whether the reference can run in float64, and its rounding has a say, or is to be shown."""
+    return source.worker.has_float64_steps and (options.oracle or _has_a_say(options))
 
-    Where a user's own bounds decide, it tells what they let through.
-    """
-    is_elementwise = options.compare_mode is CompareMode.STRICT
-    return source.worker.has_float64_steps and is_elementwise and options.floor is not Floor.TABLE
+
+def _has_a_say(options: Options) -> bool:
+    """Whether rounding decides; where a user's own bounds do, it tells what they let through."""
+    return options.compare_mode is CompareMode.STRICT and options.floor is not Floor.TABLE
 
 
 def _without_bounds(table: PairTable[Any]) -> Iterator[tuple[TensorPair[Any], Measured]]:
@@ -520,9 +597,15 @@ def _laid_out(own: OwnError, rule: Rule) -> OwnError:
     return dataclasses.replace(own, undecided=own.undecided.laid_out(rule))
 
 
-def _by_reference(table: PairTable[K], *, is_of_gold: bool) -> dict[K, OwnError]:
+def _distances(reference: Optional[OwnError], candidate: Optional[OwnError]) -> Optional[GoldDistances]:
+    if reference is None or candidate is None:
+        return None
+    return GoldDistances(reference=reference.rmse, candidate=candidate.rmse)
+
+
+def _by_name(table: PairTable[K], side: Side, *, is_of_gold: bool) -> dict[K, OwnError]:
     return {
-        pair.reference: error
+        pair.of(side): error
         for pair, measured in table.all_measured()
         for error in [own_error(measured, is_of_gold=is_of_gold)]
         if error is not None

@@ -94,6 +94,7 @@ class Steps:
             kinds = (Pass.FREE,)
             why = Reason(cause=Cause.OWN_TRAIN_STEP)
             self._report.note(Note(kind=NoteKind.JUDGED_FREELY, reasons=(why,)))
+            self._cannot_show(why)
         elif Pass.LOCKSTEP in kinds and self._foreseen is None:
             kinds = (Pass.FREE,)
             self._report.note(Note(kind=NoteKind.FIRST_STEP_FREE))
@@ -126,9 +127,16 @@ class Steps:
             overrides[Pass.LOCKSTEP] = with_parameters(judged, self._aligned.weight_plan.trained)
         self._foreseen = Foreseen(joined=foreseen, expectations=Expectations(foreseen), overrides=overrides)
         source, run = self._sources.sides[Side.REFERENCE], self._run
+        if Pass.LOCKSTEP in self._run.settings.passes and not source.worker.has_float64_steps:
+            self._cannot_show(Reason(cause=Cause.WORKER_HAS_NO_FLOAT64, side=Side.REFERENCE))
         if Pass.LOCKSTEP in self._run.settings.passes and can_have_gold(run.options, source):
             weights = self._aligned.weight_plan
             self._gold = Gold(run, source, foreseen, weights, backward=run.settings.backward)
+
+    def _cannot_show(self, why: Reason) -> None:
+        """Notes why no side is held against gold, where that was asked for."""
+        if self._run.options.oracle:
+            self._report.note(Note(kind=NoteKind.NO_ORACLE, reasons=(why,)))
 
     def _optimizes(self, this: StepPass) -> bool:
         """Whether both optimizers stepped at the end of this pass."""
@@ -139,7 +147,7 @@ class Steps:
         if kind is Pass.FREE:
             return self._run_pass(this, batch)
         self._enter_lockstep(step)
-        with closing(HeldReference(self._run.store, self._gold)) as held:
+        with closing(self._held()) as held:
             return self._run_pass(dataclasses.replace(this, hold=held if self._gold else None), batch)
 
     def _run_twice(self, step: int, batch: StepBatch) -> Outcome:
@@ -148,7 +156,7 @@ class Steps:
         twins, can_undo = Twins(self._drift), self._states.can_undo_steps
         if settings.optimizes(step) and not can_undo:
             self._report.note(Note(kind=NoteKind.OPTIMIZER_STEPS_FREELY))
-        with closing(HeldReference(self._run.store, self._gold)) as held:
+        with closing(self._held()) as held:
             with self._sources.during(Phase.INITIAL_WEIGHTS, step):
                 candidate.keep_state(optimizer=settings.optimize and can_undo)
             self._enter_lockstep(step)
@@ -166,6 +174,9 @@ class Steps:
             self._parted = parted_weights(again.rows, self._aligned.weight_plan.pairs)
             self._report.note(*twins.notes)
             return judged.with_rows(again.rows)
+
+    def _held(self) -> HeldReference:
+        return HeldReference(self._run.store, self._gold, oracle=self._run.options.oracle)
 
     def _enter_lockstep(self, step: int) -> None:
         """Gives the candidate the reference's state, which a pass in lockstep, and gold, begin with."""

@@ -81,13 +81,13 @@ class PassRunner:
             offsets=this.history.offsets,
         )
         feed = self._feed(this)
-        hold = this.hold.shown if this.hold is not None else None
-        captures = StepCaptures(known, self._run.store, running.ready, feed, hold)
+        holds = this.hold.holds(in_lockstep=this.is_lockstep) if this.hold is not None else {}
+        captures = StepCaptures(known, self._run.store, running.ready, feed, holds)
         with closing(captures):
             ends = running.run(captures, feed)
-            summary = ends[Side.REFERENCE].summary
-            if hold is not None and summary is not None:
-                hold.ended(summary)
+            for side, summary in _summaries(ends).items():
+                if side in holds:
+                    holds[side].ended(summary)
             if foreseen is None:
                 self._align_on(captures, ends)
                 running.measure_waiting()
@@ -150,10 +150,12 @@ class PassRunner:
     def _compared(self, this: StepPass, start: PassStart, captures: StepCaptures, ends: Ends) -> Outcome:
         models, options = self._aligned.models, self._run.options
         is_complete = all(end.is_complete for end in ends.values())
-        own_errors, floors = None, floors_of(captures, models, options, in_lockstep=this.is_lockstep)
+        own_errors, from_gold = None, None
+        floors = floors_of(captures, models, options, in_lockstep=this.is_lockstep)
         hold = this.hold if is_complete else None
         if hold is not None and isinstance(floors, LocalFloors):
             own_errors = hold.own_errors(start, captures, floors)
+            from_gold = hold.from_gold
         elif hold is not None and this.twins is not None and self._may_be_carried_over(this.twins):
             noise = StepNoise(relative=this.twins.local_error, weights=this.parted)
             this.twins.measured(hold.drifts(start, captures, noise))
@@ -166,6 +168,7 @@ class PassRunner:
             has_gradients=not self.forward_only,
             chance=chance,
             own_errors=own_errors,
+            from_gold=from_gold,
         )
         made = StepRows(this, captures, models, options, end)
         rows = self._report.add_rows(made.all_rows())

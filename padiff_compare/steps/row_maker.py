@@ -16,7 +16,7 @@ from padiff_compare.layout_rules import IDENTITY, Rule
 from padiff_compare.model_index import Models
 from padiff_compare.noise.rounding_floors import Floors
 from padiff_compare.randomness.random_effects import RandomEffects
-from padiff_compare.steps.gold import OwnErrors
+from padiff_compare.steps.gold import BothFromGold, OwnErrors
 from padiff_compare.steps.step_pass import StepPass
 from padiff_compare.weights.weight_pair import Counterparts
 from padiff_rpc.records import record
@@ -35,7 +35,8 @@ class PassEnd:
         is_complete: both sides ran to their ends.
         has_gradients: whether both sides could have any.
         chance: what was decided by chance; None for nothing.
-        own_errors: of the reference; None where it was not run in float64.
+        own_errors: of the reference; None where it was not run in float64, or has no say.
+        from_gold: how far each side is from that run; None where nobody asks, or it could not be had.
     """
 
     floors: Floors
@@ -43,6 +44,7 @@ class PassEnd:
     has_gradients: bool = True
     chance: Optional[RandomEffects] = None
     own_errors: Optional[OwnErrors] = None
+    from_gold: Optional[BothFromGold] = None
 
 
 class RowMaker:

@@ -56,6 +56,7 @@ class StepRows:
         self._charging = Charging(captures.joined, models)
         self._chance = end.chance
         self._own_errors = end.own_errors
+        self._from_gold = end.from_gold
         self._twins = this.twins
         self._captures = captures
         self._models = models
@@ -201,6 +202,7 @@ class StepRows:
             elsewhere=elsewhere,
             excuses=Excuses(shift=0.0 if is_backward else self._shifted.of(slots)),
             own_error=self._own_errors.of(slots, phase) if self._own_errors is not None else None,
+            from_gold=self._from_gold.of(slots, phase) if self._from_gold is not None else None,
             notes=(*self._off_plan(call), *slots.notes),
         )
 
@@ -220,7 +222,9 @@ class StepRows:
         places = [self._make.root_place(side, None, "loss") for side in SIDES]
         frame = self._make.frame(Phase.LOSS, CaptureKind.LOSS, *places)
         own_error = self._own_errors.loss if self._own_errors is not None else None
-        row = self._make.filled(frame, self._captures.losses, LOSSES, Known(own_error=own_error))
+        from_gold = self._from_gold.loss if self._from_gold is not None else None
+        known = Known(own_error=own_error, from_gold=from_gold)
+        row = self._make.filled(frame, self._captures.losses, LOSSES, known)
         if row is not None:
             yield row
 
@@ -244,9 +248,9 @@ class StepRows:
             floor = self._make.floors.of_parameter(pair)
             chance = self._chance.of_parameter(pair) if self._chance is not None else None
             own_error = self._own_errors.of_parameter(pair) if self._own_errors is not None else None
-            row = self._make.filled(
-                frame, table, pair.names, Known(chance=chance, own_error=own_error), floor
-            )
+            from_gold = self._from_gold.of_parameter(pair) if self._from_gold is not None else None
+            known = Known(chance=chance, own_error=own_error, from_gold=from_gold)
+            row = self._make.filled(frame, table, pair.names, known, floor)
             if row is None:
                 continue
             if not self._is_lockstep:  # there optimizers step with the reference's gradients

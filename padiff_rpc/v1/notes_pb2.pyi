@@ -69,6 +69,7 @@ class NoteKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     NOTE_KIND_OPTIMIZER_STEPS_FREELY: _ClassVar[NoteKind]
     NOTE_KIND_JUDGED_FREELY: _ClassVar[NoteKind]
     NOTE_KIND_NO_NOISE: _ClassVar[NoteKind]
+    NOTE_KIND_NO_ORACLE: _ClassVar[NoteKind]
     NOTE_KIND_NO_FUNCTIONS: _ClassVar[NoteKind]
 NOTE_KIND_UNSPECIFIED: NoteKind
 NOTE_KIND_MESSAGE: NoteKind
@@ -128,6 +129,7 @@ NOTE_KIND_TIES: NoteKind
 NOTE_KIND_OPTIMIZER_STEPS_FREELY: NoteKind
 NOTE_KIND_JUDGED_FREELY: NoteKind
 NOTE_KIND_NO_NOISE: NoteKind
+NOTE_KIND_NO_ORACLE: NoteKind
 NOTE_KIND_NO_FUNCTIONS: NoteKind
 
 class Note(_message.Message):

@@ -657,6 +657,20 @@ class ShownBy:
 
 
 @record
+class FromGold:
+    """How far each side of a pair is from the reference's float64 run on the same values.
+
+    Attributes:
+        reference: Relative L2, of the reference's values.
+        off: Which one is further off than rounding; absent: both are equally far.
+    """
+
+    reference: float
+    candidate: float
+    off: Optional[Side] = None
+
+
+@record
 class HyperParameterDifference:
     """A setting in which two paired layers differ, in one vocabulary with Torch's meaning (`epsilon`,
     `momentum` as the share of the new value, ...). Values as text.
@@ -873,6 +887,8 @@ class Options(OptionsMethods):
             Absent: they are not.
         loss_scale: The loss is multiplied by it (a power of two) before backward; gradients are
             compared, clipped and used without it.
+        oracle: Of each tensor of a pass in lockstep, how far each side is from the reference's
+            float64 run, which then runs in every step. It changes no verdict.
     """
 
     atol: Optional[float] = None
@@ -893,6 +909,7 @@ class Options(OptionsMethods):
     clip_norm: Optional[float] = None
     loss_scale: float = 1.0
     floor: Floor = Floor.AUTO
+    oracle: bool = False
     detail: Detail = Detail.AUTO
 
 
@@ -1659,6 +1676,7 @@ class Row:
         hints: Of a row that differs: what it probably is, the likeliest first. Empty: it was
             not looked at.
         decided_by: Absent: the pair was not compared.
+        from_gold: With the option `oracle`, where the reference ran in float64.
     """
 
     step: int
@@ -1679,6 +1697,7 @@ class Row:
     rule: Optional[LayoutRule] = None
     hints: tuple[Hint, ...] = ()
     decided_by: Optional[DecidedBy] = None
+    from_gold: Optional[FromGold] = None
 
 
 @record

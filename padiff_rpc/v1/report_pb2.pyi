@@ -304,8 +304,18 @@ class ShownBy(_message.Message):
     call: int
     def __init__(self, path: _Optional[str] = ..., call: _Optional[int] = ...) -> None: ...
 
+class FromGold(_message.Message):
+    __slots__ = ("reference", "candidate", "off")
+    REFERENCE_FIELD_NUMBER: _ClassVar[int]
+    CANDIDATE_FIELD_NUMBER: _ClassVar[int]
+    OFF_FIELD_NUMBER: _ClassVar[int]
+    reference: float
+    candidate: float
+    off: _reasons_pb2.Side
+    def __init__(self, reference: _Optional[float] = ..., candidate: _Optional[float] = ..., off: _Optional[_Union[_reasons_pb2.Side, str]] = ...) -> None: ...
+
 class Row(_message.Message):
-    __slots__ = ("step", "phase", "kind", "order", "reference", "candidate", "verdict", "figures", "tolerance", "counts", "between", "pass_kind", "twin", "omission", "reasons", "rule", "hints", "decided_by")
+    __slots__ = ("step", "phase", "kind", "order", "reference", "candidate", "verdict", "figures", "tolerance", "counts", "between", "pass_kind", "twin", "omission", "reasons", "rule", "hints", "decided_by", "from_gold")
     STEP_FIELD_NUMBER: _ClassVar[int]
     PHASE_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
@@ -324,6 +334,7 @@ class Row(_message.Message):
     RULE_FIELD_NUMBER: _ClassVar[int]
     HINTS_FIELD_NUMBER: _ClassVar[int]
     DECIDED_BY_FIELD_NUMBER: _ClassVar[int]
+    FROM_GOLD_FIELD_NUMBER: _ClassVar[int]
     step: int
     phase: _models_pb2.Phase
     kind: _worker_pb2.CaptureKind
@@ -342,7 +353,8 @@ class Row(_message.Message):
     rule: _tensors_pb2.LayoutRule
     hints: _containers.RepeatedCompositeFieldContainer[_hints_pb2.Hint]
     decided_by: DecidedBy
-    def __init__(self, step: _Optional[int] = ..., phase: _Optional[_Union[_models_pb2.Phase, str]] = ..., kind: _Optional[_Union[_worker_pb2.CaptureKind, str]] = ..., order: _Optional[int] = ..., reference: _Optional[_Union[Place, _Mapping]] = ..., candidate: _Optional[_Union[Place, _Mapping]] = ..., verdict: _Optional[_Union[Verdict, str]] = ..., figures: _Optional[_Union[Figures, _Mapping]] = ..., tolerance: _Optional[_Union[Tolerance, _Mapping]] = ..., counts: bool = ..., between: _Optional[str] = ..., pass_kind: _Optional[_Union[_worker_pb2.Pass, str]] = ..., twin: _Optional[int] = ..., omission: _Optional[_Union[Omission, str]] = ..., reasons: _Optional[_Iterable[_Union[_reasons_pb2.Reason, _Mapping]]] = ..., rule: _Optional[_Union[_tensors_pb2.LayoutRule, _Mapping]] = ..., hints: _Optional[_Iterable[_Union[_hints_pb2.Hint, _Mapping]]] = ..., decided_by: _Optional[_Union[DecidedBy, str]] = ...) -> None: ...
+    from_gold: FromGold
+    def __init__(self, step: _Optional[int] = ..., phase: _Optional[_Union[_models_pb2.Phase, str]] = ..., kind: _Optional[_Union[_worker_pb2.CaptureKind, str]] = ..., order: _Optional[int] = ..., reference: _Optional[_Union[Place, _Mapping]] = ..., candidate: _Optional[_Union[Place, _Mapping]] = ..., verdict: _Optional[_Union[Verdict, str]] = ..., figures: _Optional[_Union[Figures, _Mapping]] = ..., tolerance: _Optional[_Union[Tolerance, _Mapping]] = ..., counts: bool = ..., between: _Optional[str] = ..., pass_kind: _Optional[_Union[_worker_pb2.Pass, str]] = ..., twin: _Optional[int] = ..., omission: _Optional[_Union[Omission, str]] = ..., reasons: _Optional[_Iterable[_Union[_reasons_pb2.Reason, _Mapping]]] = ..., rule: _Optional[_Union[_tensors_pb2.LayoutRule, _Mapping]] = ..., hints: _Optional[_Iterable[_Union[_hints_pb2.Hint, _Mapping]]] = ..., decided_by: _Optional[_Union[DecidedBy, str]] = ..., from_gold: _Optional[_Union[FromGold, _Mapping]] = ...) -> None: ...
 
 class Unmatched(_message.Message):
     __slots__ = ("side", "what", "path", "class_name", "name", "call", "counts", "reasons")

@@ -161,6 +161,8 @@ class Cause(Word):
         INCONCLUSIVE: Of values that halves computed: their own rounding reaches that share
             (numbers) of them, so that what is no more than a few times as far off may be anything.
         INCONCLUSIVE_LOCALLY: Of a row of the free run: in lockstep its place is inconclusive.
+        NO_LOCKSTEP_ASKED: Why nothing could be held against a run in float64: passes in
+            lockstep were not asked for; the side's worker, of an older version, runs none.
         WORKER_SEES_NO_FUNCTIONS: Why the functions between layers were not looked into. The
             side's worker does not record them.
         TOO_FEW_BITS: Rounding to 16 bits leaves too little by which to know a tensor. names:
@@ -301,6 +303,8 @@ class Cause(Word):
     BEYOND_NOISE = "beyond_noise"
     INCONCLUSIVE = "inconclusive"
     INCONCLUSIVE_LOCALLY = "inconclusive_locally"
+    NO_LOCKSTEP_ASKED = "no_lockstep_asked"
+    WORKER_HAS_NO_FLOAT64 = "worker_has_no_float64"
     WORKER_SEES_NO_FUNCTIONS = "worker_sees_no_functions"
     TOO_FEW_BITS = "too_few_bits"
     CHANCE_IS_NOT_SHARED = "chance_is_not_shared"
@@ -679,6 +683,7 @@ class NoteKind(Word):
             left out of the pass in lockstep.
         JUDGED_FREELY: No pass ran in lockstep, though nobody asked for that. reasons: why.
         NO_NOISE: The reference did not run once more on values with noise either. reasons: why.
+        NO_ORACLE: The option `oracle` shows nothing. reasons: why.
         NO_FUNCTIONS: The functions between the layers were not looked into. reasons: why.
     """
 
@@ -739,6 +744,7 @@ class NoteKind(Word):
     OPTIMIZER_STEPS_FREELY = "optimizer_steps_freely"
     JUDGED_FREELY = "judged_freely"
     NO_NOISE = "no_noise"
+    NO_ORACLE = "no_oracle"
     NO_FUNCTIONS = "no_functions"
 
 

@@ -153,3 +153,32 @@ class _CentreKeeping(_Weighted):
 
     def _offset(self, x):
         return x.array.dtype.type(self._fault - 100.0)
+
+
+class Lossy(fake.Layer):
+    """The variance of each column; where `is_lossy` as the mean of squares less the square of the mean."""
+
+    def __init__(self, is_lossy=False, offset=300.0):
+        super().__init__()
+        self.far = _Shifted(offset)
+        self.variance = _Variance(is_lossy)
+        self.last = _Weighted("float32", 0.25)
+
+    def forward(self, x):
+        return self.last(self.variance(self.far(x)))
+
+
+class _Variance(_Weighted):
+    def __init__(self, is_lossy):
+        super().__init__("float32", 1.0)
+        self._is_lossy = is_lossy
+
+    def forward(self, x):
+        array, count = x.array, x.array.dtype.type(len(x.array))
+        mean = array.mean(axis=0)
+        made = (array - mean) ** 2
+        if self._is_lossy:
+            made = array * array - mean * mean
+        spread = (2 * (array - mean)) / count
+        variance = fake._result(made.sum(axis=0) / count, (x,), lambda gradient: (gradient * spread,))
+        return variance * self.weight

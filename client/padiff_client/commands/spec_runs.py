@@ -25,6 +25,9 @@ def add_to(commands: Any) -> None:
     compare_parser.set_defaults(run=_compare)
     compare_parser.add_argument("spec", metavar="SPEC", help="the YAML file")
     compare_parser.add_argument("--json", metavar="FILE", help="write the report there too; - prints only it")
+    compare_parser.add_argument(
+        "--oracle", action="store_true", help="show how far each side is from the reference's float64 run"
+    )
     plan_parser = commands.add_parser("plan", help="print which layers would be compared, and why")
     plan_parser.set_defaults(run=_plan)
     plan_parser.add_argument("spec", metavar="SPEC", help="the YAML file")
@@ -45,6 +48,8 @@ def add_to(commands: Any) -> None:
 def _compare(given: argparse.Namespace) -> int:
     _check_output(given.json, "--json")
     with _asked(given) as asked:
+        if given.oracle:
+            asked = replace(asked, options=replace(asked.options, oracle=True))
         report = compare(asked)
     return _published(report, given.json)
 

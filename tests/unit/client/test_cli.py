@@ -12,6 +12,7 @@ import pytest
 
 from padiff_client import PaDiffError, Report, cli
 from padiff_client.commands import spec_runs
+from padiff_client.comparison import Comparison
 from padiff_rpc.v1.records import Coverage, ReportSummary, Trouble
 from padiff_rpc.v1.words import Phase, Side
 
@@ -57,6 +58,21 @@ def test_the_exit_code_is_the_verdict(
     assert capsys.readouterr().out.startswith("PASS" if passed else "FAIL")
     assert cli.main(["compare", spec, "--json", "-"]) == code
     assert json.loads(capsys.readouterr().out)["passed"] is passed
+
+
+@pytest.mark.parametrize("flags", [(), ("--oracle",)])
+def test_the_oracle_is_an_option_of_the_command(
+    spec: str, monkeypatch: pytest.MonkeyPatch, flags: tuple[str, ...]
+) -> None:
+    asked: list[Comparison] = []
+
+    def compare(comparison: Comparison) -> Report:
+        asked.append(comparison)
+        return report(passed=True)
+
+    monkeypatch.setattr(spec_runs, "compare", compare)
+    assert cli.main(["compare", spec, *flags]) == 0
+    assert [one.options.oracle for one in asked] == [bool(flags)]
 
 
 @pytest.mark.parametrize(

@@ -167,7 +167,11 @@ def _names_arguments(function: Any) -> bool:
 
 @functools.lru_cache(maxsize=1024)
 def _signature(function: Any) -> inspect.Signature:
-    return inspect.signature(function)
+    try:
+        return inspect.signature(function)
+    except ValueError:
+        # It stands around one that is not written in Python, as Tensor.__pow__ does.
+        return inspect.signature(function, follow_wrapped=False)
 
 
 @record

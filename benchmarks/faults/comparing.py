@@ -23,7 +23,7 @@ STOP_SECONDS = 10
 
 
 @contextmanager
-def _serving(command: list[str], folder: Path, name: str) -> Iterator[str]:
+def serving(command: list[str], folder: Path, name: str) -> Iterator[str]:
     """Provides the address of a server process, which is stopped at the end; its log goes to `folder`."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     with (folder / f"{name}.log").open("w") as log:
@@ -136,11 +136,11 @@ def service(folder: Path) -> Iterator[Service]:
     paths = [word for models in MODELS for word in ("--path", str(models))]
     with ExitStack() as stack:
         server = stack.enter_context(
-            _serving([sys.executable, "-m", "padiff_server", "--allow-any-worker"], folder, "server")
+            serving([sys.executable, "-m", "padiff_server", "--allow-any-worker"], folder, "server")
         )
         workers = {
             name: stack.enter_context(
-                _serving([interpreter(framework), "-m", f"padiff_worker_{framework}", *paths], folder, name)
+                serving([interpreter(framework), "-m", f"padiff_worker_{framework}", *paths], folder, name)
             )
             for name, framework in (("torch", "torch"), ("paddle", "paddle"), ("other_torch", "torch"))
         }

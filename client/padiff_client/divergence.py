@@ -20,11 +20,7 @@ class Divergence:
         self.compared: int = found.compared
         self._coverage = summary.coverage
         self._plan = summary.plan
-        self._findings = [
-            one
-            for one in summary.findings
-            if function_sentences.is_of(one, found.row.reference, found.row.candidate)
-        ]
+        self._findings = [one for one in summary.findings if function_sentences.is_of(one, found.row)]
         self._optimizer = summary.optimizer if found.row.phase in _AFTER_AN_OPTIMIZER else ()
 
     @property

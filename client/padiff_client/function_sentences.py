@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Optional
 
 from padiff_client import wording
-from padiff_rpc.v1.records import ArgumentDifference, FunctionCall, FunctionFinding, Place, SourceLine
+from padiff_rpc.v1.records import ArgumentDifference, FunctionCall, FunctionFinding, Place, Row, SourceLine
 from padiff_rpc.v1.words import FindingKind, Side
 
 # What an operator does to its left side.
@@ -36,9 +36,15 @@ def node(found: FunctionFinding, side: Side) -> str:
     return wording.plain(_call_at(call)) if call is not None else ""
 
 
-def is_of(found: FunctionFinding, reference: Optional[Place], candidate: Optional[Place]) -> bool:
-    """Whether a finding explains the row with these places."""
-    return found.reference == reference and found.candidate == candidate
+def is_of(found: FunctionFinding, row: Row) -> bool:
+    """Whether a finding explains the row."""
+    places = ((found.reference, row.reference), (found.candidate, row.candidate))
+    return (found.step, found.phase) == (row.step, row.phase) and all(
+        there is not None
+        and (here.path, here.call, here.slot, here.shown_by)
+        == (there.path, there.call, there.slot, there.shown_by)
+        for here, there in places
+    )
 
 
 def _function(found: FunctionFinding) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
@@ -70,7 +71,9 @@ class FunctionGraph:
         if maker is None or tensor.kind is not TensorKind.FLOAT:
             return False
         made_of = (self.tensors[number] for number in maker.inputs)
-        sizes = [largest(one) for one in made_of if one.fingerprint and one.kind is TensorKind.FLOAT]
+        # What fills a mask says nothing of the size of the terms.
+        sizes = [largest(one) for one in made_of if one.kind is TensorKind.FLOAT and not is_constant(one)]
+        sizes = [size for size in sizes if size < math.inf]
         return bool(sizes) and largest(tensor) < _NOISE * max(sizes)
 
     def moved(self, tensor: int) -> Optional[int]:
@@ -89,6 +92,14 @@ class FunctionGraph:
             return bool(ours.parameter)
         first, second = stacked([ours, theirs])
         return bool(distances(first, second).bag <= tolerance_for(ours.kind, _ROUNDING))
+
+    def spread_from(self, tensor: int) -> int:
+        """Returns the tensor that was repeated along axes to make this one; itself where none was."""
+        maker = self.maker(tensor)
+        while maker is not None and maker.operation == "expand" and len(maker.inputs) == 1:
+            tensor = maker.inputs[0]
+            maker = self.maker(tensor)
+        return tensor
 
     def way_back(self, tensor: int) -> Iterator[int]:
         """Yields a tensor, then those that calls only moved to make it, the last one first."""

@@ -9,18 +9,19 @@ from typing import NamedTuple, Optional
 from padiff_compare.capture.sides import SIDES, TensorPair
 from padiff_compare.capture.trace import CallName
 from padiff_compare.functions.graph import FunctionGraph
+from padiff_compare.functions.heads import Heads
 from padiff_compare.functions.likeness import Likeness, distances, elements, stacked
 from padiff_compare.functions.links import Graphs, Links, Parameters
 from padiff_compare.functions.meeting_inputs import pair_inputs
-from padiff_compare.functions.parting import Parting
+from padiff_compare.functions.parting import Calls, Parting
 from padiff_compare.functions.soundness import Soundness
 from padiff_compare.functions.walk import Walk
 from padiff_rpc.records import record
 from padiff_rpc.v1.records import FunctionBoundary, FunctionCall, FunctionTensor, FunctionTrace, SourceLine
 from padiff_rpc.v1.words import CallMoment, FindingKind, Side
 
-# How far two fingerprints of the same values are apart at most, on the same inputs; and how far they may be
-# where what is looked for is smaller than that.
+# How far two fingerprints of the same values are apart at most, on the same inputs. Where what is looked
+# for is smaller, less is allowed, as far as rounding lets tensors be told apart.
 _TOLERANCE, _LEAST = 1e-5, 2e-6
 _MOST_LINES = 12
 
@@ -71,7 +72,10 @@ def locate(inside: Inside, sink: TensorPair[Spot]) -> tuple[Located, ...]:
         candidate=spots[Side.CANDIDATE][sink.candidate].tensor,
     )
     graphs = {side: _graph(inside.traces[side], sink.of(side), at.of(side)) for side in SIDES}
-    links = Links(graphs, inside.parameters, _known(inside, spots), _tolerance(graphs, at))
+    tolerance = _tolerance(graphs, at)
+    if tolerance < _LEAST:
+        return ()
+    links = Links(graphs, inside.parameters, _known(inside, spots), tolerance)
     if links.likeness(at) is Likeness.EQUAL and _have_one_shape(graphs, at):
         return ()
     return _Search(inside, graphs, links).located(_first_mark(graphs, links) or at)
@@ -89,18 +93,25 @@ class _Search:
     def located(self, at: TensorPair[int]) -> tuple[Located, ...]:
         walk = Walk(self._graphs, self._links, self._sound)
         walk.back(at)
+        firm = [one for one in walk.found if one.is_firm]
+        # What else was found rests on calls that need not correspond.
+        regions = [one for one in walk.found if one.kind is FindingKind.REGION]
+        weak = regions or [Parting(kind=FindingKind.REGION, at=at, calls=self._makers(at))]
         found: dict[object, Parting] = {}
-        for one in sorted(map(self._settled, walk.found), key=lambda parting: parting.order):
+        for one in sorted(firm or map(self._settled, weak), key=lambda parting: parting.order):
             found.setdefault((one.kind, *(_number(one.calls[side]) for side in SIDES)), one)
         return tuple(Located(parting=one, lines=self._lines(one)) for one in found.values())
 
+    def _makers(self, at: TensorPair[int]) -> Calls:
+        return {side: self._graphs[side].maker(at.of(side)) for side in SIDES}
+
     def _settled(self, parting: Parting) -> Parting:
         """Returns a region as the functions that it comes to, where its calls tell; else as it is."""
-        if parting.kind is not FindingKind.REGION:
-            return parting
         cones = {side: self._sound[side].cone(parting.at.of(side)) for side in SIDES}
         whole = self._as_one_function(parting, cones)
-        return whole if whole is not None else self._from_heads(parting, cones)
+        if whole is not None:
+            return whole
+        return Heads(self._graphs, self._links, self._sound).named(parting, cones)
 
     def _as_one_function(
         self, parting: Parting, cones: Mapping[Side, tuple[FunctionCall, ...]]
@@ -114,32 +125,6 @@ class _Search:
             return None
         calls = {side: cones[side][-1] for side in SIDES}
         return dataclasses.replace(parting, kind=FindingKind.FUNCTION, calls=calls)
-
-    def _from_heads(self, parting: Parting, cones: Mapping[Side, tuple[FunctionCall, ...]]) -> Parting:
-        """Returns the first two calls in a region that are one function of equal tensors, else the region."""
-        heads = {side: [call for call in cones[side] if self._is_head(side, call)] for side in SIDES}
-        for ours in heads[Side.CANDIDATE]:
-            for theirs in heads[Side.REFERENCE]:
-                at = self._made_unlike(ours, theirs)
-                if at is not None:
-                    calls = {Side.CANDIDATE: ours, Side.REFERENCE: theirs}
-                    return Parting(kind=FindingKind.FUNCTION, at=at, calls=calls)
-        return parting
-
-    def _is_head(self, side: Side, call: FunctionCall) -> bool:
-        graph, good = self._graphs[side], self._sound[side].good
-        return any(map(graph.tells, call.inputs)) and all(
-            number in good or not graph.tells(number) for number in call.inputs
-        )
-
-    def _made_unlike(self, ours: FunctionCall, theirs: FunctionCall) -> Optional[TensorPair[int]]:
-        if ours.operation != theirs.operation or not (ours.outputs and theirs.outputs):
-            return None
-        at = TensorPair(reference=theirs.outputs[0], candidate=ours.outputs[0])
-        sizes = {elements(self._graphs[side].tensors[at.of(side)]) for side in SIDES}
-        is_new = not any(self._links.are_linked(side, at.of(side)) for side in SIDES)
-        inputs = pair_inputs(self._graphs, self._links, ours, theirs)
-        return at if is_new and len(sizes) == 1 and inputs.are_linked and not inputs.plain else None
 
     def _lines(self, parting: Parting) -> Mapping[Side, tuple[SourceLine, ...]]:
         return {side: tuple(self._lines_of(parting, side))[:_MOST_LINES] for side in SIDES}
@@ -197,7 +182,7 @@ def _tolerance(graphs: Graphs, at: TensorPair[int]) -> float:
         return _TOLERANCE
     first, second = stacked(tensors)
     apart = float(distances(first, second).flat)
-    return min(_TOLERANCE, max(_LEAST, apart / 4))
+    return min(_TOLERANCE, apart / 4) if apart else _TOLERANCE
 
 
 def _have_one_shape(graphs: Graphs, at: TensorPair[int]) -> bool:

@@ -25,7 +25,7 @@ class PairedInputs:
     Attributes:
         equal: hold the same values.
         loose: the same numbers, in another order.
-        unlike: what is left, paired by kind, size and maker, then by position.
+        unlike: what is left, paired by kind, size and maker, then by kind and size, then by position.
         plain: constants and scalars that differ, where each side has one left.
         left: what has no partner at all, by side.
     """
@@ -45,6 +45,8 @@ class PairedInputs:
 def are_alike(candidate: FunctionCall, reference: FunctionCall) -> bool:
     """Whether two calls compute the same kind of thing, so that their inputs correspond."""
     ours, theirs = candidate.operation, reference.operation
+    if candidate.function == reference.function and not candidate.is_layer:
+        return True
     return ours == theirs or {ours, theirs} <= _PRODUCTS or {ours, theirs} <= _MASKS
 
 
@@ -53,7 +55,8 @@ def pair_inputs(
 ) -> PairedInputs:
     """Returns how the inputs of two calls correspond."""
     calls = {Side.CANDIDATE: candidate, Side.REFERENCE: reference}
-    open_ = {side: list(dict.fromkeys(calls[side].inputs)) for side in SIDES}
+    # Frameworks repeat small tensors to the size of the others, or need not.
+    open_ = {side: [graphs[side].spread_from(one) for one in calls[side].inputs] for side in SIDES}
     telling = {side: [one for one in open_[side] if graphs[side].tells(one)] for side in SIDES}
     rest = {side: [one for one in open_[side] if one not in telling[side]] for side in SIDES}
     is_alike = are_alike(candidate, reference)
@@ -66,6 +69,9 @@ def pair_inputs(
     loose = list(_taken(telling, lambda pair: links.likeness(pair) > Likeness.UNLIKE))
     unlike = list(_taken(telling, lambda pair: _signs(graphs, pair, with_maker=True)))
     unlike += _taken(telling, lambda pair: _signs(graphs, pair, with_maker=False))
+    if is_alike and len(telling[Side.REFERENCE]) == len(telling[Side.CANDIDATE]):
+        # Of other sizes, and so by their place among the arguments.
+        unlike += _taken(telling, lambda pair: True)
     equal += _taken(rest, lambda pair: links.likeness(pair) is Likeness.EQUAL)
     plain = list(_taken(rest, lambda pair: _signs(graphs, pair, with_maker=False)))
     return PairedInputs(

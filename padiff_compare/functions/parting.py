@@ -25,12 +25,14 @@ class Parting:
         at: the tensors that are not equal there, though they should be.
         calls: what made them; None where a side has no such call.
         users: what takes them; None: the place from which the way back began.
+        is_firm: whether all else that the calls take is sound, so that they do correspond.
     """
 
     kind: FindingKind
     at: TensorPair[int]
     calls: Calls = dataclasses.field(default_factory=lambda: NOBODY)
     users: Calls = dataclasses.field(default_factory=lambda: NOBODY)
+    is_firm: bool = False
 
     @property
     def order(self) -> tuple[int, int]:

@@ -11,13 +11,21 @@ from padiff_compare.functions.links import Links
 from padiff_rpc.v1.records import FunctionCall
 from padiff_rpc.v1.words import Side
 
+# What they make of a tensor is some of its elements.
+_SELECTIONS = frozenset(
+    {
+        *("max", "min", "amax", "amin", "argmax", "argmin", "topk", "kthvalue", "median", "max_pool2d"),
+        *("get_item", "gather", "take_along_axis", "index_select", "masked_select", "take"),
+    }
+)
+
 
 class Soundness:
     """Which tensors of a side need no explanation.
 
     A tensor without a partner is cleared by one that is made of it and has one: both sides compute the same
     in other steps. A constant, a scalar or rounding noise clears nothing, nor does a result that may be
-    another of the call's inputs, nor one that dropped elements. Nor does a layer that has a partner: in
+    another of the call's inputs, nor one that took but some elements. Nor does a layer that has a partner: in
     lockstep it went on with the reference's values, whatever it was given.
 
     Attributes:
@@ -42,7 +50,8 @@ class Soundness:
 
     def _clears(self, call: FunctionCall, output: int, given: int) -> bool:
         tensors = self._graph.tensors
-        if call.is_layout and elements(tensors[output]) < elements(tensors[given]):
+        is_less = elements(tensors[output]) < elements(tensors[given])
+        if is_less and (call.is_layout or call.operation in _SELECTIONS):
             return False
         partners = set(self._links.partners(self._side, output))
         others = [number for number in call.inputs if number != given]

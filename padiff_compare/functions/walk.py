@@ -80,13 +80,13 @@ class Walk:
             for pair in inputs.plain:
                 if all(self._graphs[side].maker(pair.of(side)) for side in SIDES):
                     return self.back(pair, made, depth + 1)
-            return self._part(FindingKind.FUNCTION, at, made, users)
+            return self._part(FindingKind.FUNCTION, at, made, users, is_firm=True)
         ways = [pair for pair in (*inputs.loose, *inputs.unlike) if is_alike or not self._is_lone(pair)]
         parted = [self.back(pair, made, depth + 1) for pair in ways]  # all of them: the first one counts
         if any(parted):
             return True
         if is_alike and not (inputs.unlike or inputs.left):
-            return self._part(FindingKind.FUNCTION, at, made, users)
+            return self._part(FindingKind.FUNCTION, at, made, users, is_firm=True)
         return self._region(at, users)
 
     def _is_lone(self, pair: TensorPair[int]) -> bool:
@@ -98,14 +98,32 @@ class Walk:
         candidate, reference = made[Side.CANDIDATE], made[Side.REFERENCE]
         are_both = all(self._links.are_linked(side, at.of(side)) for side in SIDES)
         if not are_both and self._make_unlike_of_equals(candidate, reference):
-            return self._part(FindingKind.FUNCTION, at, made, users)
+            return self._part(FindingKind.FUNCTION, at, made, users, is_firm=True)
         for side, kind in ((Side.REFERENCE, FindingKind.MISSING), (Side.CANDIDATE, FindingKind.EXTRA)):
             # What one side hands on as it is, the other has made more of.
             handed_on = self._links.partners(other(side), at.of(other(side)))
             more = self._maker_of_more(side, at.of(side), handed_on)
             if more is not None:
-                return self._part(kind, at, {**made, side: more}, users)
-        return self._part(FindingKind.OTHER_TENSOR, at, made, users)
+                calls = {**made, side: more}
+                is_firm = self._correspond(at, users) or self._takes_sound(side, more)
+                return self._part(kind, at, calls, users, is_firm=is_firm)
+        if not self._links.are_linked(Side.CANDIDATE, at.candidate):
+            return self._region(at, users)
+        is_firm = self._correspond(at, users)
+        return self._part(FindingKind.OTHER_TENSOR, at, made, users, is_firm=is_firm)
+
+    def _correspond(self, at: TensorPair[int], users: Calls) -> bool:
+        """Whether all else that takes part where two tensors are taken is sound on both sides."""
+        return all(user is None or self._takes_sound(side, user, at.of(side)) for side, user in users.items())
+
+    def _takes_sound(self, side: Side, call: FunctionCall, but: int = 0) -> bool:
+        """Whether a call takes nothing unsound, `but` this tensor, as it is or with its elements moved."""
+        graph, good = self._graphs[side], self._sound[side].good
+        for number in call.inputs:
+            way = list(graph.way_back(graph.spread_from(number)))
+            if but not in way and not any(step in good or not graph.tells(step) for step in way):
+                return False
+        return True
 
     def _make_unlike_of_equals(
         self, candidate: Optional[FunctionCall], reference: Optional[FunctionCall]
@@ -142,7 +160,7 @@ class Walk:
             way, graph = ways[side], self._graphs[side]
             calls[side] = graph.maker(way[step - 1]) if step else None
             takers[side] = graph.maker(way[step - 2]) if step > 1 else users[side]
-        return self._part(FindingKind.LAYOUT, at, calls, takers)
+        return self._part(FindingKind.LAYOUT, at, calls, takers, is_firm=True)
 
     def _last_agreement(self, ways: Mapping[Side, list[int]]) -> Optional[TensorPair[int]]:
         """Returns by how many steps each side lies before the two the last time that they agree."""
@@ -153,12 +171,12 @@ class Walk:
         return next((step for step in steps if self._agree(ways, step)), None)
 
     def _deepest(self, ways: Mapping[Side, list[int]], steps: TensorPair[int]) -> tuple[int, int]:
-        """Returns the steps before which there is nothing that still agrees with the other side's."""
+        """Returns the steps; a side that made none is followed back as far as it agrees, to name a call."""
         ours, theirs = steps.candidate, steps.reference
-        for more in range(ours + 1, len(ways[Side.CANDIDATE])):
+        for more in range(1, len(ways[Side.CANDIDATE])) if not ours else ():
             if self._agree(ways, TensorPair(candidate=more, reference=theirs)):
                 ours = more
-        for more in range(theirs + 1, len(ways[Side.REFERENCE])):
+        for more in range(1, len(ways[Side.REFERENCE])) if not theirs else ():
             if self._agree(ways, TensorPair(candidate=ours, reference=more)):
                 theirs = more
         return ours, theirs
@@ -180,10 +198,12 @@ class Walk:
 
     def _region(self, at: TensorPair[int], users: Calls) -> bool:
         made = {side: self._graphs[side].maker(at.of(side)) for side in SIDES}
-        return self._part(FindingKind.REGION, at, made, users)
+        return self._part(FindingKind.REGION, at, made, users, is_firm=False)
 
-    def _part(self, kind: FindingKind, at: TensorPair[int], calls: Calls, users: Calls) -> bool:
-        self.found.append(Parting(kind=kind, at=at, calls=calls, users=users))
+    def _part(
+        self, kind: FindingKind, at: TensorPair[int], calls: Calls, users: Calls, *, is_firm: bool
+    ) -> bool:
+        self.found.append(Parting(kind=kind, at=at, calls=calls, users=users, is_firm=is_firm))
         return True
 
 

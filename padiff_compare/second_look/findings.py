@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Mapping
+from typing import Optional
+
 from padiff_compare.functions.arguments import differing_arguments
 from padiff_compare.functions.locate import Located
-from padiff_rpc.v1.records import FunctionFinding, Row
-from padiff_rpc.v1.words import Side
+from padiff_rpc.v1.records import FunctionFinding, FunctionTrace, Place, Row
+from padiff_rpc.v1.words import CaptureKind, Side
 
 
-def finding(row: Row, located: Located) -> FunctionFinding:
-    """Returns the finding; the row has places on both sides."""
-    parting, reference, candidate = located.parting, row.reference, row.candidate
-    assert reference is not None
-    assert candidate is not None
+def finding(row: Row, located: Located, traces: Mapping[Side, FunctionTrace]) -> FunctionFinding:
+    """Returns the finding; the row has places on both sides, in or at the calls of the traces."""
+    parting = located.parting
+    reference = _place(row, row.reference, traces[Side.REFERENCE])
+    candidate = _place(row, row.candidate, traces[Side.CANDIDATE])
     calls, users = parting.calls, parting.users
     return FunctionFinding(
         kind=parting.kind,
@@ -28,6 +32,14 @@ def finding(row: Row, located: Located) -> FunctionFinding:
         candidate_lines=located.lines[Side.CANDIDATE],
         differing=differing_arguments(calls[Side.REFERENCE], calls[Side.CANDIDATE]),
     )
+
+
+def _place(row: Row, place: Optional[Place], trace: FunctionTrace) -> Place:
+    """Returns a row's place; of an output with the line on which the layer returns it."""
+    assert place is not None
+    if row.kind is not CaptureKind.OUTPUT or trace.returned is None:
+        return place
+    return dataclasses.replace(place, source=trace.returned)
 
 
 def without_repetition(findings: list[FunctionFinding]) -> tuple[FunctionFinding, ...]:

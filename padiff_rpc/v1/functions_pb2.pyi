@@ -34,20 +34,22 @@ class FunctionSelection(_message.Message):
     def __init__(self, path: _Optional[str] = ..., call: _Optional[int] = ..., into: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class FunctionTrace(_message.Message):
-    __slots__ = ("path", "call", "calls", "tensors", "boundaries", "cut_short")
+    __slots__ = ("path", "call", "calls", "tensors", "boundaries", "cut_short", "returned")
     PATH_FIELD_NUMBER: _ClassVar[int]
     CALL_FIELD_NUMBER: _ClassVar[int]
     CALLS_FIELD_NUMBER: _ClassVar[int]
     TENSORS_FIELD_NUMBER: _ClassVar[int]
     BOUNDARIES_FIELD_NUMBER: _ClassVar[int]
     CUT_SHORT_FIELD_NUMBER: _ClassVar[int]
+    RETURNED_FIELD_NUMBER: _ClassVar[int]
     path: str
     call: int
     calls: _containers.RepeatedCompositeFieldContainer[FunctionCall]
     tensors: _containers.RepeatedCompositeFieldContainer[FunctionTensor]
     boundaries: _containers.RepeatedCompositeFieldContainer[FunctionBoundary]
     cut_short: _reasons_pb2.Reason
-    def __init__(self, path: _Optional[str] = ..., call: _Optional[int] = ..., calls: _Optional[_Iterable[_Union[FunctionCall, _Mapping]]] = ..., tensors: _Optional[_Iterable[_Union[FunctionTensor, _Mapping]]] = ..., boundaries: _Optional[_Iterable[_Union[FunctionBoundary, _Mapping]]] = ..., cut_short: _Optional[_Union[_reasons_pb2.Reason, _Mapping]] = ...) -> None: ...
+    returned: _models_pb2.SourceLine
+    def __init__(self, path: _Optional[str] = ..., call: _Optional[int] = ..., calls: _Optional[_Iterable[_Union[FunctionCall, _Mapping]]] = ..., tensors: _Optional[_Iterable[_Union[FunctionTensor, _Mapping]]] = ..., boundaries: _Optional[_Iterable[_Union[FunctionBoundary, _Mapping]]] = ..., cut_short: _Optional[_Union[_reasons_pb2.Reason, _Mapping]] = ..., returned: _Optional[_Union[_models_pb2.SourceLine, _Mapping]] = ...) -> None: ...
 
 class FunctionCall(_message.Message):
     __slots__ = ("number", "operation", "function", "source", "layer_path", "layer_call", "arguments", "inputs", "outputs", "in_place", "is_source", "is_layout", "is_layer", "is_random", "group")

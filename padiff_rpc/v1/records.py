@@ -1514,6 +1514,7 @@ class FunctionTrace:
         boundaries: Entries and exits of the parent and of the layers in it, in order of
             execution.
         cut_short: Why calls and tensors after these are missing; absent: none are.
+        returned: The line on which the parent's own code returned; absent where nobody knows.
     """
 
     path: str
@@ -1522,6 +1523,7 @@ class FunctionTrace:
     tensors: tuple[FunctionTensor, ...] = ()
     boundaries: tuple[FunctionBoundary, ...] = ()
     cut_short: Optional[Reason] = None
+    returned: Optional[SourceLine] = None
 
 
 @record

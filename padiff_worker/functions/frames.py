@@ -46,13 +46,14 @@ class Frames:
         while frame is not None:
             is_callers = self._is_callers(frame.f_code.co_filename)
             if is_callers:
-                return OuterCall(name=name, frame=outer, source=self._line(frame))
+                return OuterCall(name=name, frame=outer, source=self.line(frame))
             if is_callers is False and frame.f_code.co_name not in self._words.wrappers:
                 name, outer = frame.f_code.co_name, frame
             frame = frame.f_back
         return OuterCall()
 
-    def _line(self, frame: FrameType) -> SourceLine:
+    def line(self, frame: FrameType) -> SourceLine:
+        """Returns the line that a frame is at."""
         code, number = frame.f_code, frame.f_lineno or 0
         line = self._lines.get((code, number))
         if line is None:

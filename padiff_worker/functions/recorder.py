@@ -19,6 +19,7 @@ from padiff_worker.calls import Call
 from padiff_worker.functions.arguments import Argument, bound, records_of
 from padiff_worker.functions.frames import Frames, OuterCall
 from padiff_worker.functions.marks import marked_by
+from padiff_worker.functions.returns import ReturnLines
 from padiff_worker.functions.running_calls import RunningCall, RunningCalls
 from padiff_worker.functions.tensor_elements import tensor_fingerprint
 from padiff_worker.functions.tensors import HeldWeight, SeenTensors
@@ -60,6 +61,8 @@ class FunctionRecorder:
         self._weights = dict(_held(handles, weights))
         self._gradient_scale = gradient_scale
         self._traces: list[OpenTrace] = []
+        self._layers = {path: handle.layer for handle in handles for path in handle.paths}
+        self._returns = ReturnLines(self._frames.line)
         self._running = RunningCalls(selections, self._new_trace)
         self._removes: list[Remove] = []
         self._lock = threading.Lock()
@@ -78,6 +81,7 @@ class FunctionRecorder:
                 yield
         finally:
             self._outer_frame = None
+            self._returns.close()
             removes, self._removes = self._removes, []
             for remove in reversed(removes):
                 remove()
@@ -186,8 +190,9 @@ class FunctionRecorder:
             for trace in running.traces:
                 running.inputs = trace.bound(call, moment, tensors)
             return
-        if running.trace is not None and running.trace is not running.outer:
+        if running.trace is not None and running.is_selected:
             running.trace.bound(call, moment, tensors)
+            running.trace.returned = self._returns.end(call)
         if running.outer is not None:
             self._leave(running, running.outer, tensors)
 
@@ -204,6 +209,8 @@ class FunctionRecorder:
                     running.inputs.update(settled)
             if moment is CallMoment.EXIT:
                 self._running.leave()
+            elif running.is_selected:
+                self._returns.begin(call, self._layers[call.path])
         self._is_silent = self._were_silent.pop()
 
     def _leave(self, running: RunningCall, outer: OpenTrace, tensors: NamedTensors) -> None:

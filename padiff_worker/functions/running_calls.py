@@ -30,6 +30,11 @@ class RunningCall:
     inputs: dict[str, int] = field(default_factory=dict)
 
     @property
+    def is_selected(self) -> bool:
+        """Whether it has a trace of its own."""
+        return self.trace is not None and self.trace is not self.outer
+
+    @property
     def traces(self) -> tuple[OpenTrace, ...]:
         """Those that have its boundaries."""
         both = (self.trace, self.outer if self.outer is not self.trace else None)

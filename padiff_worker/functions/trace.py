@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Optional
 
 from padiff_rpc.v1.records import (
     FunctionBoundary,
@@ -10,6 +11,7 @@ from padiff_rpc.v1.records import (
     FunctionSelection,
     FunctionTrace,
     Reason,
+    SourceLine,
 )
 from padiff_rpc.v1.words import CallMoment, Cause
 from padiff_worker.calls import Call
@@ -28,12 +30,14 @@ class OpenTrace:
         selection: the call whose trace it is.
         seen: its tensors.
         is_cut: something is left out, since the limit was reached.
+        returned: the line on which the call's own code returned, once it has.
     """
 
     def __init__(self, selection: FunctionSelection, seen: SeenTensors) -> None:
         self.selection = selection
         self.seen = seen
         self.is_cut = False
+        self.returned: Optional[SourceLine] = None
         self._calls: list[FunctionCall] = []
         self._boundaries: dict[tuple[str, int, CallMoment, str], FunctionBoundary] = {}
         self._groups = 0
@@ -101,5 +105,6 @@ class OpenTrace:
             calls=tuple(self._calls),
             tensors=self.seen.records(),
             boundaries=tuple(self._boundaries.values()),
+            returned=self.returned,
             cut_short=cut if self.is_cut else None,
         )

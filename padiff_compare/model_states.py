@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from typing import Optional
 
@@ -14,7 +14,7 @@ from padiff_compare.source_pair import SourcePair
 from padiff_compare.steps.step_pass import StepPass
 from padiff_compare.weights.optimizer_flow import OptimizerFlow
 from padiff_compare.weights.weight_flow import ALL_KINDS, WeightFlow
-from padiff_rpc.v1.records import Row
+from padiff_rpc.v1.records import Row, WeightNoise
 from padiff_rpc.v1.words import Phase, WeightKind
 
 
@@ -42,12 +42,22 @@ class ModelStates:
             with self._sources.during(Phase.OPTIMIZER):
                 self._report.set_optimizer(self._optimizers.differences())
                 self.can_undo_steps = self._optimizers.are_seen
+                self._tell_weights()
 
     def copy(self) -> None:
         """Gives the candidate the reference's weights, and its optimizer's state."""
         self._weights.copy()
         if self._optimizers is not None:
             self._optimizers.copy()
+            self._tell_weights()
+
+    def explain(self, parted: Sequence[WeightNoise]) -> bool:
+        """Whether two formulas of one optimizer alone may have driven a free run's weights this far apart."""
+        return self._optimizers is not None and self._optimizers.conventions.explain(parted)
+
+    def _tell_weights(self) -> None:
+        if self._optimizers is not None and self._optimizers.conventions.reads:
+            self._weights.tell(self._optimizers.conventions)
 
     def compare(self, this: StepPass, traces: Traces, *, optimized: bool) -> tuple[Row, ...]:
         """Compares and reports what a pass left that made the calls of these traces; returns the rows.
@@ -69,7 +79,7 @@ class ModelStates:
             return (), ()
         with self._sources.during(Phase.OPTIMIZER, this.step):
             described = self._optimizers.describe()
-            rows = self._optimizers.rows(this.step, this.history, described)
+            rows = self._optimizers.rows(this.step, this.history, described, in_lockstep=this.is_lockstep)
             found = self._report.add_rows(this.taken(row) for row in rows)
         self._report.note(*self._optimizers.notes())
         return found, self._optimizers.quiet_rows(this.step, described)
@@ -84,6 +94,7 @@ class ModelStates:
             history=this.history,
             in_lockstep=this.is_lockstep,
             traces=traces,
+            steps=self._optimizers.conventions if self._optimizers is not None and optimized else None,
         )
         for row in numbered(chain(rows, settings)):
             yield this.taken(row)

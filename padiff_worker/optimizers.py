@@ -197,3 +197,10 @@ def steps_in_power(power: float, beta: float) -> Optional[int]:
     if not 0.0 < rounded < 1.0 or not _SMALLEST_POWER < power <= 1.0:
         return None
     return round(math.log(power) / math.log(rounded))
+
+
+def warmed_momentum(steps: int, settings: Mapping[str, Any]) -> float:
+    """Returns the product of NAdam's momenta, b (1 - 0.96^(i d) / 2), over so many steps i."""
+    beta, decay = float(settings["beta1"]), float(settings["momentum_decay"])
+    warmed = (beta * (1.0 - 0.5 * 0.96 ** (step * decay)) for step in range(1, steps + 1))
+    return float(math.prod(warmed))

@@ -5,7 +5,7 @@ That the formulas are Torch's but for the conventions named here was found by ru
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import field
 from typing import Any, Optional
 
@@ -25,6 +25,7 @@ from padiff_worker.optimizers import (
     step_count,
     steps_in_power,
     tensor_state,
+    warmed_momentum,
 )
 from padiff_worker_paddle.optimizer_settings import settings_of
 from padiff_worker_paddle.tensors import TENSORS
@@ -44,12 +45,33 @@ class _Power:
     beta: str
     ahead: int = 1
 
+    def behind(self, steps: int, settings: Mapping[str, Any]) -> float:
+        """Returns what it holds behind so many steps."""
+        return float(settings[self.beta]) ** (steps + self.ahead)
+
 
 _POWERS = (
     _Power(accumulator="beta1_pow_acc", beta="beta1"),
     _Power(accumulator="beta2_pow_acc", beta="beta2"),
 )
-_PLAIN_POWERS = (_Power(accumulator="beta2_pow", beta="beta2", ahead=0),)
+_PLAIN_POWERS = (
+    _Power(accumulator="beta1_pow", beta="beta1", ahead=0),
+    _Power(accumulator="beta2_pow", beta="beta2", ahead=0),
+)
+
+
+def _mean_length(steps: int, settings: Mapping[str, Any]) -> float:
+    """Returns t b^t / (1 - b^t), of which RAdam makes its averages' length."""
+    power = float(settings["beta2"]) ** steps
+    return steps * power / (1.0 - power) if steps else 1.0
+
+
+# Numbers that follow from how many steps were made, and from which that is not told.
+_COUNTED: Mapping[str, Callable[[int, Mapping[str, Any]], float]] = {
+    "momentum_decay_pow": lambda steps, settings: 0.96**steps,
+    "mu_product": warmed_momentum,
+    "rho": _mean_length,
+}
 
 
 @record
@@ -62,7 +84,6 @@ class _Kind:
         needed: states that are used only where the setting of that name is not 0 or False.
         conventions: where Torch's class of that algorithm computes otherwise.
         powers: what tells the number of steps, best first.
-        is_whole: whether `states` and `powers` are all that there is, so that they can be written.
         is_exact: whether its settings step float64 parameters as float64; most are rounded to float32.
     """
 
@@ -71,7 +92,6 @@ class _Kind:
     needed: Mapping[str, str] = field(default_factory=dict)
     conventions: Mapping[str, str] = field(default_factory=dict)
     powers: tuple[_Power, ...] = ()
-    is_whole: bool = True
     is_exact: bool = False
 
 
@@ -116,6 +136,9 @@ _KINDS: dict[type, _Kind] = {
         conventions={"epsilon": "added to the norm as it decays"},
     ),
 }
+if hasattr(paddle.optimizer, "ASGD"):
+    # Torch's is another algorithm, and what this one keeps has no counterpart.
+    _KINDS[paddle.optimizer.ASGD] = _Kind(algorithm="averaged gradients", states={})
 # Older Paddles lack them.
 for _name, _words, _powers in (
     ("NAdam", _ADAM_STATES, _PLAIN_POWERS),
@@ -124,7 +147,7 @@ for _name, _words, _powers in (
 ):
     if hasattr(paddle.optimizer, _name):
         _KINDS[getattr(paddle.optimizer, _name)] = _Kind(
-            algorithm=_name.lower(), states=_words, powers=_powers, is_whole=False
+            algorithm=_name.lower(), states=_words, powers=_powers
         )
 
 
@@ -159,8 +182,7 @@ def _states(
         word = key if kind is None else kind.states.get(key)
         if word is not None and accumulator.shape == parameter.shape:
             is_used = kind is None or word not in kind.needed or bool(settings.get(kind.needed[word]))
-            is_written = kind is not None and kind.is_whole
-            yield tensor_state(TENSORS, word, accumulator, is_read=is_used, is_written=is_written)
+            yield tensor_state(TENSORS, word, accumulator, is_read=is_used, is_written=kind is not None)
     powers = [] if kind is None else [one for one in kind.powers if one.accumulator in held]
     if kind is not None and powers:
         yield _step_count(kind, powers, held, settings)
@@ -172,16 +194,18 @@ def _step_count(
     steps = _steps(powers, held, settings)
 
     def write(value: HostTensor) -> None:
-        for power in powers:
-            accumulator = held[power.accumulator]
-            raised = float(settings[power.beta]) ** (int(value.array) + power.ahead)
+        counted: dict[str, Callable[[int, Mapping[str, Any]], float]]
+        counted = {power.accumulator: power.behind for power in powers}
+        counted.update((name, behind) for name, behind in _COUNTED.items() if name in held)
+        for name, behind in counted.items():
+            accumulator, number = held[name], behind(int(value.array), settings)
             with paddle.no_grad():
-                accumulator.set_value(paddle.full(accumulator.shape, raised, accumulator.dtype))
+                accumulator.set_value(paddle.full(accumulator.shape, number, accumulator.dtype))
 
     return OptimizerState(
         word="step",
         read=None if steps is None else lambda: step_count(steps),
-        write=write if kind.is_whole else None,
+        write=write,
     )
 
 
@@ -195,7 +219,7 @@ def _steps(powers: Iterable[_Power], held: Mapping[str, Any], settings: Mapping[
 
 
 def _make_state(optimizer: Any, kind: Optional[_Kind], parameter: Any, group: Group) -> None:
-    if kind is None or not kind.is_whole or _accumulators(optimizer, parameter):
+    if kind is None or _accumulators(optimizer, parameter):
         return
     if optimizer.helper is None:
         # Before 3.0 only a step makes it.

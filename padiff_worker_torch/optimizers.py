@@ -23,6 +23,7 @@ from padiff_worker.optimizers import (
     plain,
     step_count,
     tensor_state,
+    warmed_momentum,
 )
 from padiff_worker_torch.tensors import TENSORS
 
@@ -103,6 +104,8 @@ _KINDS: dict[type, _Kind] = {
     torch.optim.NAdam: _Kind(algorithm="nadam"),
     torch.optim.RAdam: _Kind(algorithm="radam"),
     torch.optim.Rprop: _Kind(algorithm="rprop"),
+    # Paddle's is another algorithm.
+    torch.optim.ASGD: _Kind(algorithm="averaged weights"),
 }
 
 
@@ -139,17 +142,19 @@ def _states(
     state = optimizer.state.get(parameter, {})
     for key, value in state.items():
         if key == "step" and (torch.is_tensor(value) or isinstance(value, (int, float))):
-            yield _step_count(state)
+            yield _step_count(state, settings)
         elif torch.is_tensor(value):
             is_read = bool(value.shape == parameter.shape)
             yield tensor_state(TENSORS, _STATES.get(key, key), value, is_read=is_read)
 
 
-def _step_count(state: dict[str, Any]) -> OptimizerState:
+def _step_count(state: dict[str, Any], settings: Mapping[str, Any]) -> OptimizerState:
     def write(value: HostTensor) -> None:
         # Users' own optimizers count in plain numbers.
         held, steps = state["step"], int(value.array)
         state["step"] = held.fill_(steps) if torch.is_tensor(held) else steps
+        if "mu_product" in state and "momentum_decay" in settings:  # NAdam's
+            state["mu_product"].fill_(warmed_momentum(steps, settings))
 
     return OptimizerState(word="step", read=lambda: step_count(float(state["step"])), write=write)
 

@@ -109,6 +109,10 @@ _TEMPLATES: Mapping[NoteKind, str] = {
         "lockstep: nothing ran on the reference's own values, so that differences are judged where they have "
         "added up: {because}"
     ),
+    NoteKind.PARTED_BY_CONVENTION: (
+        "the optimizers step by two formulas, which drive the weights of the free run apart: how far it "
+        "drifts does not count; in lockstep each step is judged by one formula"
+    ),
     NoteKind.LEAP: (
         "a place agrees on the reference's own values and is far off in the free run, though nothing before "
         "it is: a model that keeps state where nothing puts it back does that, or a decision that rounding "

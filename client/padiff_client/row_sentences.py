@@ -49,6 +49,7 @@ TEMPLATES: Mapping[Cause, str] = {
     Cause.VARIANCE_CONVENTION: (
         "one side's variance is by n - 1 and the other's by n, {n:.0f} here: compared as the candidate has it"
     ),
+    Cause.STEP_CONVENTION: "the {side}'s step, by the other side's formula: the optimizers' {names} differ",
     Cause.CARRIED_OVER: (
         "carried over from what ran before: each call agrees on the reference's own values, and the free run "
         "drifts further than the reference's own does"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from contextlib import closing
 from typing import Optional, Protocol
 
@@ -38,6 +39,9 @@ class States(Protocol):
 
     def copy(self) -> None:
         """Gives the candidate the reference's weights, and its optimizer's state."""
+
+    def explain(self, parted: Sequence[WeightNoise]) -> bool:
+        """Whether two formulas of one optimizer alone may have driven a free run's weights this far apart."""
 
     def compare(self, this: StepPass, traces: Traces, *, optimized: bool) -> tuple[Row, ...]:
         """Compares and reports what a pass with these traces left; returns the rows.
@@ -167,8 +171,16 @@ class Steps:
                 candidate.restore_state()
             with closing(held.taken()) as shown:
                 hold = held if self._gold is not None else None
+                by_convention = self._states.explain(self._parted)
+                if by_convention:
+                    self._report.note(Note(kind=NoteKind.PARTED_BY_CONVENTION))
                 free = dataclasses.replace(
-                    self._pass(step, Pass.FREE), twins=twins, hold=hold, held=shown, parted=self._parted
+                    self._pass(step, Pass.FREE),
+                    twins=twins,
+                    hold=hold,
+                    held=shown,
+                    parted=self._parted,
+                    by_convention=by_convention,
                 )
                 again = self._run_pass(free, batch)
             self._parted = parted_weights(again.rows, self._aligned.weight_plan.pairs)

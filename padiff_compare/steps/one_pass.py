@@ -158,7 +158,7 @@ class PassRunner:
             from_gold = hold.from_gold
         elif hold is not None and this.twins is not None and self._may_be_carried_over(this.twins):
             noise = StepNoise(relative=this.twins.local_error, weights=this.parted)
-            this.twins.measured(hold.drifts(start, captures, noise))
+            this.twins.measured(not this.by_convention and hold.drifts(start, captures, noise))
         chance = self._chance(captures, ends)
         if chance is not None:
             this.history.random.update(chance.of_weights(self._aligned.weight_plan.pairs))

@@ -174,6 +174,7 @@ class StepPass:
         twins: knows the rows of the step's other pass; None where there is none.
         hold: gets what the reference shows, and is asked how far that is from float64.
         parted: how far a free run's weights were apart before it, by the reference's names.
+        by_convention: two formulas of one optimizer explain that, and so a drift.
         held: is the reference's source, which does not run again; None where the worker is.
         leaves_optimizer: the candidate's optimizer does not step.
     """
@@ -187,6 +188,7 @@ class StepPass:
     held: Optional[HeldPass] = None
     leaves_optimizer: bool = False
     parted: tuple[WeightNoise, ...] = ()
+    by_convention: bool = False
 
     @property
     def is_lockstep(self) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from padiff_compare.capture.sides import SIDES
 from padiff_compare.weights.weight_pair import WeightPair
@@ -17,7 +17,10 @@ STEP = "step"
 
 @record
 class EntryPair:
-    """One state of a pair of parameters. The pair's rule leads from `references` to `candidate`."""
+    """One state of a pair of parameters. The pair's rule leads from `references` to `candidate`.
+
+    `state`: the reference's word for it.
+    """
 
     parameters: WeightPair
     state: str
@@ -49,16 +52,20 @@ class MatchedEntries:
     unknown: Mapping[Side, tuple[str, ...]]
 
 
-def match(parameters: Sequence[WeightPair], descriptions: Mapping[Side, Description]) -> MatchedEntries:
-    """Pairs what both optimizers keep."""
+def match(
+    parameters: Sequence[WeightPair],
+    descriptions: Mapping[Side, Description],
+    word: Callable[[str], str] = str,
+) -> MatchedEntries:
+    """Pairs what both optimizers keep; `word`: of the reference's for a state, the candidate's."""
     present = {side: frozenset(descriptions[side].state) for side in SIDES}
     states = {side: tuple(dict.fromkeys(entry.state for entry in descriptions[side].state)) for side in SIDES}
-    common = [state for state in states[Side.REFERENCE] if state in states[Side.CANDIDATE]]
+    common = [state for state in states[Side.REFERENCE] if word(state) in states[Side.CANDIDATE]]
     pairs, lone = [], []
     for state in common:
         for pair in parameters:
             references = tuple(OptimizerEntry(parameter=name, state=state) for name in pair.reference_names)
-            candidate = OptimizerEntry(parameter=pair.candidate_name, state=state)
+            candidate = OptimizerEntry(parameter=pair.candidate_name, state=word(state))
             has_reference = present[Side.REFERENCE].issuperset(references)
             if has_reference and candidate in present[Side.CANDIDATE]:
                 pairs.append(
@@ -68,5 +75,6 @@ def match(parameters: Sequence[WeightPair], descriptions: Mapping[Side, Descript
                 lone.append(LoneEntry(parameters=pair, side=Side.REFERENCE, entries=references))
             elif candidate in present[Side.CANDIDATE] and state != STEP:
                 lone.append(LoneEntry(parameters=pair, side=Side.CANDIDATE, entries=(candidate,)))
-    unknown = {side: tuple(state for state in states[side] if state not in common) for side in SIDES}
+    known = {Side.REFERENCE: common, Side.CANDIDATE: [word(state) for state in common]}
+    unknown = {side: tuple(state for state in states[side] if state not in known[side]) for side in SIDES}
     return MatchedEntries(pairs=tuple(pairs), lone=tuple(lone), unknown=unknown)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import groupby, islice
-from typing import Any, Optional
+from typing import Optional
 
 import numpy as np
 
@@ -17,9 +17,12 @@ from padiff_compare.judge.judged_row import blank_row, differs, judged_row, lone
 from padiff_compare.judge.measure import is_zero, measure
 from padiff_compare.judge.measured import Aspect, Probe, measure_pair
 from padiff_compare.judge.state_tolerances import RATE, SQUARES, StateTolerances
+from padiff_compare.layout_rules import IDENTITY
 from padiff_compare.model_index import Models
 from padiff_compare.weights import optimizer_settings
 from padiff_compare.weights.optimizer_entries import STEP, EntryPair, LoneEntry, MatchedEntries, match
+from padiff_compare.weights.optimizer_settings import Descriptions
+from padiff_compare.weights.step_conventions import StepConventions
 from padiff_compare.weights.weight_pair import WeightPair, WeightPlan
 from padiff_rpc.tensors import HostTensor
 from padiff_rpc.v1.records import (
@@ -45,14 +48,12 @@ _EXACT = Tolerance(atol=0.0, rtol=0.0, source=ToleranceSource.DEFAULT)
 _FLOOR_ROOM = 10.0
 
 
-Descriptions = Mapping[Side, DescribeOptimizerResponse]
-
-
 class OptimizerFlow:
     """Two optimizers, as far as they can be looked into; two tensors are in memory at a time.
 
     Attributes:
         are_seen: both can be looked into, and so be put back as they were; known once their settings are.
+        conventions: converts what a step leaves from one formula to the other.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class OptimizerFlow:
     ) -> None:
         """`probe`: is shown all state that is compared."""
         self.are_seen = True
+        self.conventions = StepConventions()
         self._probe = probe
         self._sources = sources
         self._parameters = plan.trained
@@ -78,6 +80,7 @@ class OptimizerFlow:
         described = self.describe()
         self.are_seen = all(one.class_name for one in described.values())
         self._notes.update(dict.fromkeys(optimizer_settings.notes(described)))
+        self.conventions.begin(described)
         return tuple(optimizer_settings.differences(self._parameters, described))
 
     def notes(self) -> tuple[Note, ...]:
@@ -91,40 +94,64 @@ class OptimizerFlow:
         keeps no counterpart of. A note says where the candidate's optimizer did not take what it keeps too.
         """
         described = self.describe()
+        self.conventions.begin(described)
         kept = {entry.state for entry in described[Side.CANDIDATE].state}
         written = 0
         for state in _states(described[Side.REFERENCE]):
             entries = list(self._copied(state, frozenset(described[Side.REFERENCE].state)))
             values = (
-                (one.candidate, parts[0] if state == STEP else one.parameters.rule.apply(*parts))
+                (one.candidate, parts[0] if state == STEP else self._given(one, parts))
                 for one, parts in self._reference_values(entries)
             )
             took = self._sources[Side.CANDIDATE].optimizer.write(values, Phase.OPTIMIZER)
             written += took
-            if took < len(entries) and state in kept:
-                self._notes[Note(kind=NoteKind.STATE_NOT_TAKEN, names=(state,))] = None
+            word = self.conventions.word(state)
+            if took < len(entries) and word in kept:
+                self._notes[Note(kind=NoteKind.STATE_NOT_TAKEN, names=(word,))] = None
         return written
+
+    def _given(self, one: EntryPair, parts: Sequence[HostTensor]) -> HostTensor:
+        return self.conventions.given(one.parameters, one.state, one.parameters.rule.apply(*parts))
 
     def _copied(self, state: str, present: frozenset[OptimizerEntry]) -> Iterator[EntryPair]:
         for pair in self._parameters:
             references = tuple(OptimizerEntry(parameter=name, state=state) for name in pair.reference_names)
             if present.issuperset(references):
-                candidate = OptimizerEntry(parameter=pair.candidate_name, state=state)
+                word = self.conventions.word(state)
+                candidate = OptimizerEntry(parameter=pair.candidate_name, state=word)
                 yield EntryPair(parameters=pair, state=state, references=references, candidate=candidate)
 
     def describe(self) -> Descriptions:
         """Returns both optimizers as they are now."""
         return {side: self._sources[side].optimizer.describe() for side in SIDES}
 
-    def rows(self, step: int, history: GradientHistory, described: Descriptions) -> Iterator[Row]:
+    def rows(
+        self, step: int, history: GradientHistory, described: Descriptions, *, in_lockstep: bool = False
+    ) -> Iterator[Row]:
         """Yields rows of learning rates and of all state, as they are after a step.
 
         Also of parameters that one optimizer alone was given.
 
-        `history`: what was made of a gradient can be no better than the gradient.
+        `history`: what was made of a gradient can be no better than the gradient. `in_lockstep`: both stepped
+        from one state, with one gradient.
         """
         if all(described[side].class_name for side in SIDES):
-            yield from numbered(self._rows(step, history, described))
+            if in_lockstep:
+                self._learn_steps(described)
+            yield from numbered(self._rows(step, history, described, in_lockstep))
+
+    def _learn_steps(self, described: Descriptions) -> None:
+        """Shows the conventions what the converted side keeps behind its step."""
+        conventions = self.conventions
+        side, present = conventions.side, frozenset(described[conventions.side].state)
+        for pair in self._parameters if conventions.reads else ():
+            names = pair.reference_names if side is Side.REFERENCE else (pair.candidate_name,)
+            words = [word for word in sorted(conventions.reads) if _entries(names, word) <= present]
+            entries = [OptimizerEntry(parameter=name, state=word) for word in words for name in names]
+            read = self._sources[side].optimizer.read(entries, Phase.OPTIMIZER)
+            parts = {word: tuple(islice(read, len(names))) for word in words}
+            rule = pair.rule if side is Side.REFERENCE else IDENTITY
+            conventions.stepped(pair, {word: rule.apply(*values) for word, values in parts.items()})
 
     def quiet_rows(self, step: int, described: Descriptions) -> Iterator[Row]:
         """Yields rows of settings that differ and need not show in any state, nor yet in the weights.
@@ -136,9 +163,11 @@ class OptimizerFlow:
             for row in filter(differs, self._number_rows(step, word, numbers, RATE)):
                 yield dataclasses.replace(row, phase=Phase.WEIGHTS)
 
-    def _rows(self, step: int, history: GradientHistory, described: Descriptions) -> Iterator[Row]:
+    def _rows(
+        self, step: int, history: GradientHistory, described: Descriptions, in_lockstep: bool
+    ) -> Iterator[Row]:
         yield from self._setting_rows(step, described)
-        matched = match(self._parameters, described)
+        matched = match(self._parameters, described, self.conventions.word)
         self._note_unknown(matched, described)
         values = zip(
             self._reference_values(matched.pairs),
@@ -155,36 +184,45 @@ class OptimizerFlow:
                 ]
                 yield from self._number_rows(step, STEP, numbers, _EXACT)
             else:
-                yield from self._state_rows(step, state, group, history)
+                for one, candidate in group:
+                    yield self._state_row(step, *one, candidate, history, in_lockstep)
         for lone in matched.lone:
             yield self._lone_row(step, lone)
 
-    def _state_rows(
-        self, step: int, state: str, values: Iterator[Any], history: GradientHistory
-    ) -> Iterator[Row]:
-        power = 2 if state in SQUARES else 1
-        for (pair, parts), candidate in values:
-            parameters = pair.parameters
-            tolerances = StateTolerances(
+    def _state_row(
+        self,
+        step: int,
+        pair: EntryPair,
+        parts: Sequence[HostTensor],
+        candidate: HostTensor,
+        history: GradientHistory,
+        in_lockstep: bool,
+    ) -> Row:
+        state, parameters = pair.state, pair.parameters
+        values, why = self.conventions.state(
+            parameters,
+            state,
+            {Side.REFERENCE: parameters.rule.apply(*parts), Side.CANDIDATE: candidate},
+            in_lockstep=in_lockstep,
+        )
+        made = measure_pair(
+            dataclasses.replace(_ASPECT, shown=parameters.shown(state)),
+            values[Side.REFERENCE],
+            values[Side.CANDIDATE],
+            tolerances=StateTolerances(
                 self._options, state, history.relative_l2.get(parameters.candidate_name)
-            )
-            made = measure_pair(
-                dataclasses.replace(_ASPECT, shown=parameters.shown(state)),
-                parts,
-                candidate,
-                tolerances=tolerances,
-                rule=parameters.rule,
-                probe=self._probe,
-            )
-            below = history.below_rounding.get(parameters.candidate_name, 0.0)
-            excuses = Excuses(random=history.random.get(parameters.candidate_name, ()))
-            evidence = Evidence(
-                kind=_ASPECT.kind,
-                measured=made,
-                floor=(_FLOOR_ROOM * below) ** power,
-                known=Known(excuses=excuses),
-            )
-            yield judged_row(self._frame(step, parameters, state), evidence, self._options, parameters.rule)
+            ),
+            probe=self._probe,
+        )
+        below = history.below_rounding.get(parameters.candidate_name, 0.0)
+        excuses = Excuses(random=history.random.get(parameters.candidate_name, ()))
+        evidence = Evidence(
+            kind=_ASPECT.kind,
+            measured=dataclasses.replace(made, notes=(*made.notes, *why)),
+            floor=(_FLOOR_ROOM * below) ** (2 if state in SQUARES else 1),
+            known=Known(excuses=excuses),
+        )
+        return judged_row(self._frame(step, parameters, state), evidence, self._options, parameters.rule)
 
     def _setting_rows(self, step: int, described: Descriptions) -> Iterator[Row]:
         rates = optimizer_settings.numbers(RATE_WORD, self._parameters, described)
@@ -253,7 +291,12 @@ class OptimizerFlow:
         if parameters is None:
             return Place(path="", class_name=self._models[side].class_name(""), slot=state)
         path, name, _ = parameters.place(side)
-        return Place(path=path, class_name=self._models[side].class_name(path), slot=f"{name}.{state}")
+        word = self.conventions.word(state) if side is Side.CANDIDATE else state
+        return Place(path=path, class_name=self._models[side].class_name(path), slot=f"{name}.{word}")
+
+
+def _entries(names: Sequence[str], state: str) -> frozenset[OptimizerEntry]:
+    return frozenset(OptimizerEntry(parameter=name, state=state) for name in names)
 
 
 def _states(description: DescribeOptimizerResponse) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from padiff_rpc.v1.records import DescribeOptimizerResponse as Description
 from padiff_rpc.v1.records import Note, OptimizerDifference
 from padiff_rpc.v1.words import NoteKind, Side
 
+Descriptions = Mapping[Side, Description]
 Settings = Mapping[str, Any]
 # A parameter pair with the number that each side has for it.
 Numbers = Sequence[tuple[WeightPair, float, float]]
@@ -29,7 +30,13 @@ def settings_of(description: Description) -> dict[str, Settings]:
     }
 
 
-def notes(descriptions: Mapping[Side, Description]) -> Iterator[Note]:
+def conventions_of(description: Description) -> Mapping[str, str]:
+    """Returns the conventions by which an optimizer computes; none where it cannot be looked into."""
+    unpacked: Mapping[str, str] = trees.unpack(description.conventions) if description.conventions else {}
+    return unpacked
+
+
+def notes(descriptions: Descriptions) -> Iterator[Note]:
     """Yields what keeps the optimizers from being looked into."""
     hidden = [side for side in SIDES if not descriptions[side].class_name]
     if len(hidden) == len(SIDES):
@@ -38,7 +45,7 @@ def notes(descriptions: Mapping[Side, Description]) -> Iterator[Note]:
         yield Note(kind=NoteKind.OPTIMIZER_UNSEEN, side=side)
 
 
-def numbers(word: str, pairs: Sequence[WeightPair], descriptions: Mapping[Side, Description]) -> Numbers:
+def numbers(word: str, pairs: Sequence[WeightPair], descriptions: Descriptions) -> Numbers:
     """Returns a setting of each parameter for which both sides state it as a number; True is 1."""
     ours, theirs = (settings_of(descriptions[side]) for side in SIDES)
     stated = (
@@ -54,7 +61,7 @@ def numbers(word: str, pairs: Sequence[WeightPair], descriptions: Mapping[Side, 
 
 
 def given_to_one(
-    pairs: Sequence[WeightPair], descriptions: Mapping[Side, Description]
+    pairs: Sequence[WeightPair], descriptions: Descriptions
 ) -> Iterator[tuple[WeightPair, Side]]:
     """Yields the pairs, trained on both sides, of which one side's optimizer alone was given its own."""
     settings = {side: settings_of(descriptions[side]) for side in SIDES}
@@ -69,9 +76,7 @@ def given_to_one(
                 break
 
 
-def differences(
-    pairs: Sequence[WeightPair], descriptions: Mapping[Side, Description]
-) -> Iterator[OptimizerDifference]:
+def differences(pairs: Sequence[WeightPair], descriptions: Descriptions) -> Iterator[OptimizerDifference]:
     """Yields settings, then conventions, that differ; nothing where either side cannot be looked into.
 
     A setting is compared where both sides state it. Parameters with the same difference are told together,
@@ -111,9 +116,9 @@ def _of_pair(
 
 
 def _conventions(
-    descriptions: Mapping[Side, Description], settings: Mapping[Side, Mapping[str, Settings]]
+    descriptions: Descriptions, settings: Mapping[Side, Mapping[str, Settings]]
 ) -> Iterator[OptimizerDifference]:
-    ours, theirs = (trees.unpack(descriptions[side].conventions) for side in SIDES)
+    ours, theirs = (conventions_of(descriptions[side]) for side in SIDES)
     for word in ours:
         if word in theirs and ours[word] != theirs[word] and _has_effect(word, settings):
             yield OptimizerDifference(

@@ -30,6 +30,7 @@ from padiff_compare.weights.conventions import RunningVariances, rounding_of_sta
 from padiff_compare.weights.element_map import function_step
 from padiff_compare.weights.neutral_weights import NeutralWeights
 from padiff_compare.weights.special_calls import SpecialCalls
+from padiff_compare.weights.step_conventions import StepConventions
 from padiff_compare.weights.weight_pair import SpecialInit, WeightPair, WeightPlan, full_name
 from padiff_rpc.records import record
 from padiff_rpc.tensors import HostTensor, cast
@@ -61,6 +62,7 @@ class _Reading:
     history: GradientHistory
     in_lockstep: bool
     traces: Optional[Traces]
+    steps: Optional[StepConventions]
 
 
 class WeightFlow:
@@ -122,6 +124,12 @@ class WeightFlow:
             for pair in group:
                 yield pair, values
 
+    def tell(self, steps: StepConventions) -> None:
+        """Shows the conventions of a step the parameters that it begins with."""
+        stepped = [pair for pair in self._plan.trained if pair.placed or pair.tied]
+        for pair, values in self._reference_values(stepped, Phase.WEIGHTS):
+            steps.given_weight(pair, pair.rule.apply(*values))
+
     def rows(
         self,
         phase: Phase,
@@ -132,12 +140,14 @@ class WeightFlow:
         history: Optional[GradientHistory] = None,
         in_lockstep: bool = False,
         traces: Optional[Traces] = None,
+        steps: Optional[StepConventions] = None,
     ) -> Iterator[Row]:
         """Yields a row for each pair of the plan, weights read back from both workers.
 
         `just_copied` asks for equal bits after the cast to the candidate's dtype. `history`: what an
         optimizer made of a gradient can be no better than the gradient. `in_lockstep`: buffers were made of
-        the reference's values. `traces`: of the pass behind which this is.
+        the reference's values. `traces`: of the pass behind which this is. `steps`: what optimizers that step
+        in it by two conventions make of a parameter.
         """
         reading = _Reading(
             phase=phase,
@@ -146,6 +156,7 @@ class WeightFlow:
             history=history or GradientHistory(),
             in_lockstep=in_lockstep,
             traces=traces,
+            steps=steps,
         )
         return numbered(self._rows(reading, kinds))
 
@@ -196,6 +207,10 @@ class WeightFlow:
         self._variances.seen(pair, reading.step, reference, candidate)
         converted = self._variances.converted(pair, reference, reading.traces, in_lockstep=in_lockstep)
         reference = reference if converted is None else converted.value
+        why: tuple[Reason, ...] = () if converted is None else (converted.reason,)
+        if reading.steps is not None and in_lockstep and pair.kind is WeightKind.PARAMETER:
+            both, why = reading.steps.weight(pair, {Side.REFERENCE: reference, Side.CANDIDATE: candidate})
+            reference, candidate = both[Side.REFERENCE], both[Side.CANDIDATE]
         tolerances = self._tolerances
         if in_lockstep and _is_exact(pair, is_converted=converted is not None):
             tolerances = self._local_tolerances
@@ -214,8 +229,7 @@ class WeightFlow:
         if noisy is not None and self._differs(pair, one):
             one = measured(without(reference, noisy), without(candidate, noisy))
             one = dataclasses.replace(one, left_out=(float(noisy.sum()), float(noisy.size)))
-        if converted is not None:
-            one = dataclasses.replace(one, notes=(*one.notes, converted.reason))
+        one = dataclasses.replace(one, notes=(*one.notes, *why))
         return probed(aspect, one, reference, candidate, self._probe)
 
     def _differs(self, pair: WeightPair, measured: Measured) -> bool:

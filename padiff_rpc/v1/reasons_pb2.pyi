@@ -135,6 +135,7 @@ class Cause(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     CAUSE_WITHIN_OWN_ERROR: _ClassVar[Cause]
     CAUSE_BEYOND_OWN_ERROR: _ClassVar[Cause]
     CAUSE_VARIANCE_CONVENTION: _ClassVar[Cause]
+    CAUSE_STEP_CONVENTION: _ClassVar[Cause]
     CAUSE_TIE: _ClassVar[Cause]
     CAUSE_OWN_TRAIN_STEP: _ClassVar[Cause]
     CAUSE_GRADIENTS_ADD_UP: _ClassVar[Cause]
@@ -276,6 +277,7 @@ CAUSE_OVERRIDE_OF_OTHER_DTYPE: Cause
 CAUSE_WITHIN_OWN_ERROR: Cause
 CAUSE_BEYOND_OWN_ERROR: Cause
 CAUSE_VARIANCE_CONVENTION: Cause
+CAUSE_STEP_CONVENTION: Cause
 CAUSE_TIE: Cause
 CAUSE_OWN_TRAIN_STEP: Cause
 CAUSE_GRADIENTS_ADD_UP: Cause

@@ -144,6 +144,8 @@ class Cause(Word):
             that.
         VARIANCE_CONVENTION: A running variance, of which one side takes up sums divided by n
             (numbers) and the other by n - 1: compared as the candidate has it.
+        STEP_CONVENTION: What an optimizer's step left, where the sides step by two formulas:
+            the side's, by the other's formula. names: the conventions in which they differ.
         TIE: Elements differ that a decision between values equal but for rounding has moved.
             numbers: how many, of how many.
         OWN_TRAIN_STEP: Why no pass is in lockstep: a train step of the user's own, gradients
@@ -292,6 +294,7 @@ class Cause(Word):
     WITHIN_OWN_ERROR = "within_own_error"
     BEYOND_OWN_ERROR = "beyond_own_error"
     VARIANCE_CONVENTION = "variance_convention"
+    STEP_CONVENTION = "step_convention"
     TIE = "tie"
     OWN_TRAIN_STEP = "own_train_step"
     GRADIENTS_ADD_UP = "gradients_add_up"
@@ -685,6 +688,8 @@ class NoteKind(Word):
         NO_NOISE: The reference did not run once more on values with noise either. reasons: why.
         NO_ORACLE: The option `oracle` shows nothing. reasons: why.
         NO_FUNCTIONS: The functions between the layers were not looked into. reasons: why.
+        PARTED_BY_CONVENTION: In a free run the optimizers, which compute by two formulas, drive
+            the weights apart: it has no veto.
     """
 
     MESSAGE = "message"
@@ -746,6 +751,7 @@ class NoteKind(Word):
     NO_NOISE = "no_noise"
     NO_ORACLE = "no_oracle"
     NO_FUNCTIONS = "no_functions"
+    PARTED_BY_CONVENTION = "parted_by_convention"
 
 
 class Verdict(Word):

@@ -10,7 +10,7 @@ import pytest
 
 from padiff_client import Batch, ModelSpec, Options, Report, auto_diff
 from padiff_rpc.v1.records import OptimizerDifference
-from padiff_rpc.v1.words import CaptureKind, Pass, Phase
+from padiff_rpc.v1.words import CaptureKind, Cause, NoteKind, Pass, Phase, Verdict
 
 Compare = Callable[..., Report]
 STEPS = 20
@@ -79,6 +79,7 @@ def states(report: Report, step: int) -> set[str]:
         ("adadelta", {"mean_square", "mean_square_update"}),
         ("nadam", {"first_moment", "second_moment", "step"}),
         ("radam", {"first_moment", "second_moment", "step"}),
+        ("rprop", {"last_gradient", "step_size"}),
         ("lamb", {"first_moment", "second_moment", "step"}),
     ],
 )
@@ -98,30 +99,56 @@ def test_twenty_steps_agree_with_all_state(compare: Compare, optimizer: str, kep
 
 
 @pytest.mark.parametrize(
-    ("optimizer", "reference", "candidate"),
+    ("optimizer", "word", "reference", "candidate"),
     [
-        ("rmsprop", "added to the root", "added under the root"),
-        ("adamax", "added to the gradient's magnitude", "added to the norm as it decays"),
+        ("rmsprop", "epsilon", "added to the root", "added under the root"),
+        (
+            "rmsprop_with_momentum",
+            "momentum",
+            "of gradients, times the learning rate when used",
+            "of steps, with the learning rate of their time",
+        ),
+        ("adamax", "epsilon", "added to the gradient's magnitude", "added to the norm as it decays"),
     ],
 )
-def test_where_an_epsilon_goes_elsewhere_the_report_says_so(
-    compare: Compare, optimizer: str, reference: str, candidate: str
+def test_steps_by_two_formulas_agree_by_one_of_them_and_the_report_says_so(
+    compare: Compare, optimizer: str, word: str, reference: str, candidate: str
 ) -> None:
     report = compare(optimizer)
-    assert not report
-    found = OptimizerDifference(name="epsilon", reference=reference, candidate=candidate, convention=True)
-    assert found in report.optimizer
-    first = report.first_divergence
-    assert first is not None
-    assert first.phase in (Phase.OPTIMIZER, Phase.WEIGHTS)
-    assert f"optimizer  epsilon is {reference} in the reference, {candidate} in the candidate" in str(first)
-
-
-def test_with_an_epsilon_that_does_not_matter_rmsprop_agrees(compare: Compare) -> None:
-    report = compare("centered_rmsprop")
     assert report, str(report)
-    assert [one.name for one in report.optimizer] == ["epsilon"]
-    assert states(report, STEPS - 1) == {"learning_rate", "mean_square", "mean_gradient"}
+    found = OptimizerDifference(name=word, reference=reference, candidate=candidate, convention=True)
+    assert found in report.optimizer
+    assert f"optimizer: {word} is {reference} in the reference, {candidate} in the candidate" in str(report)
+    weights = [row for row in report.rows if row.kind is CaptureKind.PARAMETER and row.phase is Phase.WEIGHTS]
+    assert len(weights) == STEPS * len(PARAMETERS)
+    assert all(Cause.STEP_CONVENTION in [one.cause for one in row.reasons] for row in weights)
+    assert NoteKind.PARTED_BY_CONVENTION in [note.kind for note in report.summary.notes]
+
+
+@pytest.mark.parametrize(
+    ("candidate", "reference", "phase", "state"),
+    [
+        ("rmsprop_of_another_epsilon", "rmsprop", Phase.WEIGHTS, ""),
+        ("rmsprop_with_another_momentum", "rmsprop_with_momentum", Phase.OPTIMIZER, "momentum"),
+        ("adamax_of_another_epsilon", "adamax", Phase.OPTIMIZER, "infinity_norm"),
+    ],
+)
+def test_steps_off_both_formulas_fail(
+    compare: Compare, candidate: str, reference: str, phase: Phase, state: str
+) -> None:
+    first = compare(candidate, reference, steps=2).first_divergence
+    assert first is not None
+    assert (first.phase, first.verdict) == (phase, Verdict.MISMATCH)
+    assert first.reference is not None
+    assert first.reference.slot.endswith(state)
+
+
+def test_two_algorithms_of_one_name_fail_and_the_report_says_so(compare: Compare) -> None:
+    report = compare("asgd", steps=2)
+    assert not report
+    assert "algorithm is averaged weights in the reference, averaged gradients in the candidate" in str(
+        report
+    )
 
 
 def test_settings_that_paddle_rounds_are_told_where_the_parameters_are_float64(compare: Compare) -> None:

@@ -54,12 +54,23 @@ def adamw(model: nn.Layer, rate: Any = 0.02) -> Any:
     return optimizer.AdamW(rate, 0.8, 0.95, parameters=model.parameters(), weight_decay=0.1)
 
 
-def rmsprop(model: nn.Layer) -> Any:
-    return optimizer.RMSProp(0.01, 0.9, 1e-3, momentum=0.5, parameters=model.parameters())
+def rmsprop(model: nn.Layer, epsilon: float = 1e-3) -> Any:
+    return optimizer.RMSProp(0.01, 0.9, epsilon, parameters=model.parameters())
 
 
-def centered_rmsprop(model: nn.Layer) -> Any:
-    return optimizer.RMSProp(0.01, 0.9, 1e-14, centered=True, parameters=model.parameters())
+def rmsprop_of_another_epsilon(model: nn.Layer) -> Any:
+    return rmsprop(model, 1.1e-3)
+
+
+def rmsprop_with_momentum(model: nn.Layer, momentum: float = 0.5) -> Any:
+    rate = lr.StepDecay(0.01, step_size=2, gamma=0.5)
+    return optimizer.RMSProp(
+        rate, 0.9, 1e-3, momentum=momentum, centered=True, parameters=model.parameters(), weight_decay=0.05
+    )
+
+
+def rmsprop_with_another_momentum(model: nn.Layer) -> Any:
+    return rmsprop_with_momentum(model, 0.501)
 
 
 def adagrad(model: nn.Layer) -> Any:
@@ -72,8 +83,20 @@ def adadelta(model: nn.Layer) -> Any:
     return optimizer.Adadelta(0.5, 1e-3, 0.9, parameters=model.parameters(), weight_decay=0.05)
 
 
-def adamax(model: nn.Layer) -> Any:
-    return optimizer.Adamax(0.02, 0.8, 0.95, 1e-2, parameters=model.parameters())
+def adamax(model: nn.Layer, epsilon: float = 1e-2) -> Any:
+    return optimizer.Adamax(0.02, 0.8, 0.95, epsilon, parameters=model.parameters())
+
+
+def adamax_of_another_epsilon(model: nn.Layer) -> Any:
+    return adamax(model, 1.1e-2)
+
+
+def rprop(model: nn.Layer) -> Any:
+    return optimizer.Rprop(0.01, (1e-5, 50), model.parameters(), (0.5, 1.2))
+
+
+def asgd(model: nn.Layer) -> Any:
+    return optimizer.ASGD(0.02, 1, model.parameters())
 
 
 def nadam(model: nn.Layer) -> Any:

@@ -54,11 +54,14 @@ def adamw(model: nn.Module) -> Any:
 
 
 def rmsprop(model: nn.Module) -> Any:
-    return optim.RMSprop(model.parameters(), lr=0.01, alpha=0.9, eps=1e-3, momentum=0.5)
+    return optim.RMSprop(model.parameters(), lr=0.01, alpha=0.9, eps=1e-3)
 
 
-def centered_rmsprop(model: nn.Module) -> Any:
-    return optim.RMSprop(model.parameters(), lr=0.01, alpha=0.9, eps=1e-14, centered=True)
+def rmsprop_with_momentum(model: nn.Module) -> Any:
+    made = optim.RMSprop(
+        model.parameters(), lr=0.01, alpha=0.9, eps=1e-3, momentum=0.5, centered=True, weight_decay=0.05
+    )
+    return lr_scheduler.StepLR(made, step_size=2, gamma=0.5)
 
 
 def adagrad(model: nn.Module) -> Any:
@@ -81,6 +84,14 @@ def nadam(model: nn.Module) -> Any:
 
 def radam(model: nn.Module) -> Any:
     return optim.RAdam(model.parameters(), lr=0.02, betas=(0.8, 0.95))
+
+
+def rprop(model: nn.Module) -> Any:
+    return optim.Rprop(model.parameters(), lr=0.01, etas=(0.5, 1.2), step_sizes=(1e-5, 50))
+
+
+def asgd(model: nn.Module) -> Any:
+    return optim.ASGD(model.parameters(), lr=0.02, lambd=0.1)
 
 
 class Lamb(optim.Optimizer):

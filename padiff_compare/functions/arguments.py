@@ -14,15 +14,11 @@ from padiff_rpc.v1.records import ArgumentDifference, FunctionArgument, Function
 _SAME_NUMBER = 1e-6
 
 
-def differing_arguments(
-    reference: Optional[FunctionCall], candidate: Optional[FunctionCall]
-) -> tuple[ArgumentDifference, ...]:
-    """Returns the arguments in which two calls differ, by their common names; () where one is missing.
+def differing_arguments(reference: FunctionCall, candidate: FunctionCall) -> tuple[ArgumentDifference, ...]:
+    """Returns the arguments in which two calls differ, by their common names.
 
     What one side leaves at its default, and the other does not have, is no difference.
     """
-    if reference is None or candidate is None:
-        return ()
     return tuple(_differing(reference, candidate))
 
 

@@ -93,9 +93,9 @@ class _Search:
     def located(self, at: TensorPair[int]) -> tuple[Located, ...]:
         walk = Walk(self._graphs, self._links, self._sound)
         walk.back(at)
-        firm = [one for one in walk.found if one.is_firm]
-        # What else was found rests on calls that need not correspond.
-        regions = [one for one in walk.found if one.kind is FindingKind.REGION]
+        # What is not firm rests on calls that need not correspond.
+        firm = [one for one in walk.found if one.is_firm and one.kind is not FindingKind.REGION]
+        regions = [one for one in walk.found if one.is_firm and one.kind is FindingKind.REGION]
         weak = regions or [Parting(kind=FindingKind.REGION, at=at, calls=self._makers(at))]
         found: dict[object, Parting] = {}
         for one in sorted(firm or map(self._settled, weak), key=lambda parting: parting.order):

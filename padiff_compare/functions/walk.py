@@ -113,8 +113,12 @@ class Walk:
         return self._part(FindingKind.OTHER_TENSOR, at, made, users, is_firm=is_firm)
 
     def _correspond(self, at: TensorPair[int], users: Calls) -> bool:
-        """Whether all else that takes part where two tensors are taken is sound on both sides."""
-        return all(user is None or self._takes_sound(side, user, at.of(side)) for side, user in users.items())
+        """Whether what takes two tensors takes as many others on both sides, all of them sound."""
+        given = [(side, user) for side, user in users.items() if user is not None]
+        counts = {sum(map(self._graphs[side].tells, user.inputs)) for side, user in given}
+        if len(given) == len(SIDES) and len(counts) > 1:
+            return False
+        return all(self._takes_sound(side, user, at.of(side)) for side, user in given)
 
     def _takes_sound(self, side: Side, call: FunctionCall, but: int = 0) -> bool:
         """Whether a call takes nothing unsound, `but` this tensor, as it is or with its elements moved."""
@@ -198,7 +202,7 @@ class Walk:
 
     def _region(self, at: TensorPair[int], users: Calls) -> bool:
         made = {side: self._graphs[side].maker(at.of(side)) for side in SIDES}
-        return self._part(FindingKind.REGION, at, made, users, is_firm=False)
+        return self._part(FindingKind.REGION, at, made, users, is_firm=self._correspond(at, users))
 
     def _part(
         self, kind: FindingKind, at: TensorPair[int], calls: Calls, users: Calls, *, is_firm: bool

@@ -8,8 +8,10 @@ from typing import Optional
 
 from padiff_compare.functions.arguments import differing_arguments
 from padiff_compare.functions.locate import Located
-from padiff_rpc.v1.records import FunctionFinding, FunctionTrace, Place, Row
-from padiff_rpc.v1.words import CaptureKind, Side
+from padiff_compare.functions.meeting_inputs import are_alike
+from padiff_compare.functions.parting import Parting
+from padiff_rpc.v1.records import ArgumentDifference, FunctionFinding, FunctionTrace, Place, Row
+from padiff_rpc.v1.words import CaptureKind, FindingKind, Side
 
 
 def finding(row: Row, located: Located, traces: Mapping[Side, FunctionTrace]) -> FunctionFinding:
@@ -30,8 +32,16 @@ def finding(row: Row, located: Located, traces: Mapping[Side, FunctionTrace]) ->
         candidate_user=users[Side.CANDIDATE],
         reference_lines=located.lines[Side.REFERENCE],
         candidate_lines=located.lines[Side.CANDIDATE],
-        differing=differing_arguments(calls[Side.REFERENCE], calls[Side.CANDIDATE]),
+        differing=_differing(parting),
     )
+
+
+def _differing(parting: Parting) -> tuple[ArgumentDifference, ...]:
+    """Returns the arguments in which two calls differ that are meant to do the same."""
+    reference, candidate = parting.calls[Side.REFERENCE], parting.calls[Side.CANDIDATE]
+    if parting.kind is not FindingKind.FUNCTION or reference is None or candidate is None:
+        return ()
+    return differing_arguments(reference, candidate) if are_alike(candidate, reference) else ()
 
 
 def _place(row: Row, place: Optional[Place], trace: FunctionTrace) -> Place:

@@ -40,7 +40,7 @@ _Traces = Mapping[Side, Mapping[tuple[str, int], FunctionTrace]]
 
 
 class SecondLook:
-    """Looks into the first step that differs in its forward pass, and tells the report what it finds.
+    """Looks into steps whose forward pass differs, the first or all, and tells the report what it finds.
 
     Both models are as they were afterwards, and no verdict depends on it: where it cannot be had, a note says
     why.
@@ -69,7 +69,7 @@ class SecondLook:
         found = suspects(self._run.report.rows, step, joined)
         if not found:
             return
-        self._is_open = False
+        self._is_open = self._run.options.detail is Detail.FUNCTIONS
         why = self._why_not(found)
         if why is None:
             try:

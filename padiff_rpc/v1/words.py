@@ -973,10 +973,10 @@ class Detail(Word):
     """How far the functions between the layers are looked into.
 
     Attributes:
-        AUTO: Where the forward pass of a step differs: once more, inside the calls of layers
-            that are at fault.
+        AUTO: In the first step whose forward pass differs: once more, inside the calls of
+            layers that are at fault.
         LAYERS: Not at all.
-        FUNCTIONS: As AUTO, and also where only a step's free run differs, or its backward.
+        FUNCTIONS: In each such step.
     """
 
     AUTO = "auto"

@@ -304,3 +304,83 @@ def test_the_first_of_the_users_own_marks_that_differs_is_where_the_search_begin
 
     (one,) = found(marked(2.0, 2.0), marked(3.0, 3.0))
     assert named(one, Side.CANDIDATE) == ("multiply", 2)
+
+
+def masked(value: float, spread: bool) -> FunctionTrace:
+    """Returns a product with one mask for all, which one framework repeats to the product's size."""
+    f = RecordedFunctions()
+    x, mask = f.given(draw(2, B, T, T)), f.given(MASK, "1")
+    scores = f.call("multiply", lambda a: a * value, x, line=2, other=value)
+    hidden = f.call("equal", lambda a: a == 0, mask, line=3, other=0)
+    if spread:
+        hidden = f.move("expand", lambda a: np.broadcast_to(a, (B, T, T)).copy(), hidden, 4)
+        low = f.call("full", lambda: np.full((1,), -1e9), line=4, value=-1e9)
+        made = f.call("where", np.where, hidden, low, scores, line=4)
+    else:
+        made = f.call("masked_fill", lambda a, m: np.where(m, -1e9, a), scores, hidden, line=4, value=-1e9)
+    return f.returned(f.call("softmax", lambda a: softmax(a, -1), made, line=5, axis=-1))
+
+
+def test_a_mask_that_one_side_repeats_is_the_same_mask() -> None:
+    assert found(masked(1.0, spread=False), masked(1.0, spread=True)) == []
+    (one,) = found(masked(1.0, spread=False), masked(2.0, spread=True))
+    assert (one.parting.kind, named(one, Side.CANDIDATE)) == (FindingKind.FUNCTION, ("multiply", 2))
+
+
+def test_a_maximum_does_not_clear_what_it_is_taken_of() -> None:
+    def limited(edge: float) -> FunctionTrace:
+        f = RecordedFunctions()
+        x = f.given(draw(2, 6, 8))
+
+        def bordered(a: Any) -> Any:
+            return np.concatenate([a, np.full((6, 1), edge)], axis=1)
+
+        padded = f.call("pad", bordered, x, line=2, value=edge)
+        top = f.call("max", lambda a: a.max(1, keepdims=True), padded, line=3, axis=1)
+        return f.returned(f.call("subtract", np.subtract, padded, top, line=4))
+
+    (one,) = found(limited(0.0), limited(-0.5))
+    assert (one.parting.kind, named(one, Side.CANDIDATE)) == (FindingKind.FUNCTION, ("pad", 2))
+
+
+def test_calls_that_need_not_correspond_are_no_reason_to_speak_of_another_tensor() -> None:
+    """Two ways to mix by a gate: what one subtracts, the other never makes."""
+
+    def gated(by_hand: bool, fault: bool) -> FunctionTrace:
+        f = RecordedFunctions()
+        old, new, z = f.given(draw(2, 4, 6)), f.given(draw(3, 4, 6), "1"), f.given(draw(4, 4, 6), "2")
+        n = f.call("relu" if fault else "tanh", (lambda a: a.clip(0)) if fault else np.tanh, new, line=2)
+        if by_hand:
+            less = f.call("subtract", np.subtract, old, n, line=3)
+            return f.returned(
+                f.call("add", np.add, n, f.call("multiply", np.multiply, z, less, line=3), line=3)
+            )
+        rest = f.call("subtract", lambda a: 1 - a, z, line=3, other=1)
+        mine = f.call("multiply", np.multiply, rest, n, line=3)
+        kept = f.call("multiply", np.multiply, z, old, line=3)
+        return f.returned(f.call("add", np.add, mine, kept, line=3))
+
+    assert found(gated(False, False), gated(True, False)) == []
+    (one,) = found(gated(False, False), gated(True, True))
+    assert one.parting.kind in (FindingKind.REGION, FindingKind.FUNCTION)
+    assert (named(one, Side.REFERENCE), named(one, Side.CANDIDATE)) == (("tanh", 2), ("relu", 2))
+
+
+def test_the_same_tensor_twice_is_held_against_two() -> None:
+    def joined(sign: float) -> FunctionTrace:
+        f = RecordedFunctions()
+        x = f.given(draw(2, 4, 6))
+        other = x if sign > 0 else f.call("negative", np.negative, x, line=2)
+        return f.returned(f.call("concat", lambda a, b: np.concatenate([a, b], 1), x, other, line=3, axis=1))
+
+    (one,) = found(joined(-1.0), joined(1.0))
+    assert (one.parting.kind, named(one, Side.REFERENCE)) == (FindingKind.MISSING, ("negative", 2))
+
+
+def test_a_difference_as_small_as_rounding_is_left_alone() -> None:
+    def scaled(by: float) -> FunctionTrace:
+        return lines(step("multiply", lambda a: a * by, 3, other=by))
+
+    assert found(scaled(1.0), scaled(1.0 + 3e-6)) == []
+    (one,) = found(scaled(1.0), scaled(1.0 + 3e-5))
+    assert named(one, Side.CANDIDATE) == ("multiply", 3)

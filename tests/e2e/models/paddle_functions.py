@@ -1,0 +1,48 @@
+"""Paddle halves: the same in other functions, with faults to plant in the second block."""
+
+from __future__ import annotations
+
+import paddle
+import paddle.nn.functional as F
+from paddle import nn
+
+
+class Mixer(nn.Layer):
+    def __init__(self, fault: str) -> None:
+        super().__init__()
+        self.fault = fault
+        self.keys, self.values, self.out = (nn.Linear(8, 8) for _ in range(3))
+
+    def forward(self, x, keep):
+        scores = paddle.matmul(self.keys(x), x, transpose_y=True)
+        hidden = keep == (1 if self.fault == "mask" else 0)
+        low = paddle.full([1], -1e4)
+        scores = paddle.where(hidden, low, scores)
+        weights = F.softmax(scores, axis=1 if self.fault == "axis" else 2)
+        return self.out(paddle.matmul(weights, self.values(x)))
+
+
+class Block(nn.Layer):
+    def __init__(self, fault: str) -> None:
+        super().__init__()
+        self.fault = fault
+        self.norm, self.mixer = nn.LayerNorm(8), Mixer(fault)
+
+    def forward(self, x, keep):
+        h = paddle.scale(self.mixer(self.norm(x), keep), 0.5)
+        if self.fault == "missing":
+            return h
+        return paddle.add(h, x)
+
+
+class Net(nn.Layer):
+    def __init__(self, fault: str = "") -> None:
+        super().__init__()
+        self.blocks = nn.LayerList([Block(""), Block(fault)])
+        self.head = nn.Linear(8, 3)
+
+    def forward(self, x):
+        keep = paddle.tril(paddle.ones([x.shape[1]] * 2, dtype="int64"))
+        for block in self.blocks:
+            x = block(x, keep)
+        return self.head(paddle.mean(x, axis=1))

@@ -11,8 +11,8 @@ import numpy as np
 from padiff_rpc import trees
 from padiff_rpc.errors import ProtocolError
 from padiff_rpc.records import Tree, record
-from padiff_rpc.tensors import HostTensor, widest
-from padiff_rpc.v1.records import PackedBatch
+from padiff_rpc.tensors import FLOATING, HostTensor, cast, widen, widest
+from padiff_rpc.v1.records import PackedBatch, StepNoise
 from padiff_rpc.v1.words import DType
 from padiff_worker.adapter import FrameworkAdapter
 
@@ -36,25 +36,28 @@ class HostBatch:
     args_name: str = ""
     kwargs_name: str = ""
 
-    def widened(self, noise: float = 0.0) -> HostBatch:
-        """Returns the batch with its floating and complex tensors in float64 and complex128.
-
-        `noise`: the share (root mean square) that real values are off by. Whole numbers stay: they are masks,
-        marks and counts.
-        """
-        draws = np.random.default_rng(0)
+    def widened(self) -> HostBatch:
+        """Returns the batch with its floating and complex tensors in float64 and complex128."""
         tensors = {number: widest(tensor) for number, tensor in self.tensors.items()}
-        if noise:
-            tensors = {number: _noisy(tensor, noise, draws) for number, tensor in tensors.items()}
+        return dataclasses.replace(self, tensors=tensors)
+
+    def with_noise(self, noise: StepNoise) -> HostBatch:
+        """Returns the batch with noise on its real values.
+
+        Whole numbers stay: they are masks, marks and counts.
+        """
+        draws = np.random.default_rng(noise.draw)
+        tensors = {number: _noisy(tensor, noise.relative, draws) for number, tensor in self.tensors.items()}
         return dataclasses.replace(self, tensors=tensors)
 
 
-def _noisy(tensor: HostTensor, noise: float, draws: np.random.Generator) -> HostTensor:
-    if tensor.dtype is not DType.FLOAT64:
+def _noisy(tensor: HostTensor, relative: float, draws: np.random.Generator) -> HostTensor:
+    if tensor.dtype not in FLOATING:
         return tensor
-    array = tensor.array.astype(np.float64, copy=False)
-    moved = array * (1.0 + noise * draws.standard_normal(array.shape))
-    return HostTensor(array=np.where(array == np.rint(array), array, moved), dtype=tensor.dtype)
+    array = widen(tensor.array, tensor.dtype).astype(np.float64, copy=False)
+    moved = array * (1.0 + relative * draws.standard_normal(array.shape))
+    noisy = np.where(array == np.rint(array), array, moved)
+    return cast(HostTensor(array=noisy, dtype=DType.FLOAT64), tensor.dtype)
 
 
 @record

@@ -9,7 +9,7 @@ from typing import Any, Optional
 import numpy as np
 
 from padiff_rpc.errors import InvalidRequestError, NotFoundError, StateError
-from padiff_rpc.tensors import HostTensor
+from padiff_rpc.tensors import FLOATING, HostTensor, cast, widen
 from padiff_rpc.v1.records import Layer, OptimizerEntry, StepNoise
 from padiff_rpc.v1.words import DType, Randomness, WeightKind
 from padiff_worker.adapter import FrameworkAdapter
@@ -153,7 +153,7 @@ class ModelSession:
     def again(self, *, in_float64: bool, noise: Optional[StepNoise] = None) -> Iterator[None]:
         """Has the model in the state that `keep_state` remembered, an optimizer's apart, or in float64 too.
 
-        `noise`: of the weights, in float64. Behind the block all is as it was before, what is remembered
+        `noise`: of the weights. Behind the block all is as it was before, what is remembered
         too. Raises StateError where nothing was.
         """
         if self._kept is None:
@@ -172,15 +172,17 @@ class ModelSession:
                 self._is_in_float64, self._keeps_gradients = False, keeps_gradients
 
     def _add_noise(self, noise: StepNoise) -> None:
-        weights, draws = self.weights(), np.random.default_rng(0)
+        weights, draws = self.weights(), np.random.default_rng(noise.draw)
         added = {one.name: one.rms for one in noise.weights}
         for name in weights:
             value = self.read_weight(weights, name)
-            if value.dtype is DType.FLOAT64:
-                array = value.array.astype(np.float64, copy=False)
+            if value.dtype in FLOATING:
+                array = widen(value.array, value.dtype).astype(np.float64, copy=False)
                 size = noise.relative * abs(array) + added.get(name, 0.0)
-                moved = array + size * draws.standard_normal(value.array.shape)
-                self.write_weight(weights, name, HostTensor(array=np.asarray(moved), dtype=value.dtype))
+                moved = np.asarray(array + size * draws.standard_normal(array.shape))
+                self.write_weight(
+                    weights, name, cast(HostTensor(array=moved, dtype=DType.FLOAT64), value.dtype)
+                )
 
     def weights(self) -> Mapping[str, Any]:
         """Returns the parameters and buffers by full name; finding them walks the whole model."""

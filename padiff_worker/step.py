@@ -195,9 +195,9 @@ class RunningStep:
 
     def _batch(self, sent: HostBatch) -> HostBatch:
         batch = self._read_batch() if self._start.batch_from_loader else sent
-        if not self._start.in_float64:
-            return batch
-        return batch.widened(self._start.noise.relative if self._start.noise is not None else 0.0)
+        if self._start.in_float64:
+            batch = batch.widened()
+        return batch if self._start.noise is None else batch.with_noise(self._start.noise)
 
     def _read_batch(self) -> HostBatch:
         read = self._session.read_batch(self._start.step)

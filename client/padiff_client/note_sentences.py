@@ -285,11 +285,6 @@ def _order_taken(one: Note) -> str:
     return text
 
 
-def _elements_left_out(one: Note) -> str:
-    weights = wording.count(int(one.numbers[0]), "weight")
-    return f"of {weights}, elements whose gradients were below rounding were not compared"
-
-
 def _uneven(one: Note, head: str) -> str:
     texts = list(map(sentences.sentence, one.reasons))
     more = f", and {len(texts) - 3} more" if len(texts) > 3 else ""
@@ -350,7 +345,6 @@ _WRITTEN: Mapping[NoteKind, Callable[[Note], str]] = {
     NoteKind.HIDDEN_BUFFERS: _hidden_buffers,
     NoteKind.NEUTRAL_NORMS: _neutral_norms,
     NoteKind.ORDER_TAKEN: _order_taken,
-    NoteKind.ELEMENTS_LEFT_OUT: _elements_left_out,
     NoteKind.UNEVEN: _uneven_judged,
     NoteKind.UNEVEN_UNSEEN: _uneven_unseen,
     NoteKind.RANDOM_UNFORESEEN: _random_unforeseen,

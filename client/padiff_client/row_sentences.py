@@ -16,12 +16,6 @@ TEMPLATES: Mapping[Cause, str] = {
     Cause.OFFSET: "candidate is reference + {n:.4g} throughout",
     Cause.FACTOR: "candidate is {n:.4g} * reference throughout",
     Cause.ROUNDING: "{n:.3g} apart, and rounding of what it is made of may come to {m:.3g}",
-    Cause.BELOW_ROUNDING: "below rounding: rms {n:.3g}, under {m:.3g}",
-    Cause.MEAN_OF_SPREAD: ("no further apart than rounding may move a mean of values that spread {n:.3g}"),
-    Cause.MOVED_BIAS: "no further apart than a bias whose gradient was below rounding: {n:.3g}",
-    Cause.WITHOUT_MOVED_BIAS: "less what noise has moved {n:.0f} of {m:.0f} elements of the layer's bias by",
-    Cause.ELEMENTS_LEFT_OUT: "{n:.0f} of {m:.0f} elements left out: their gradients were below rounding",
-    Cause.GRADIENT_BELOW_ROUNDING: "its gradient was below rounding",
     Cause.RANDOM_NEARBY: "random: {names} (not shared) in the same code may have a part in it",
     Cause.SHOWN_BEFORE: "judged at the {name} of {second}, where it first shows",
     Cause.SHARED_TENSOR: (

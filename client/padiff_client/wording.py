@@ -48,8 +48,6 @@ _KIND_WORDS = {
 }
 
 _OMISSIONS = {
-    Omission.BELOW_ROUNDING: "nothing but rounding is left there",
-    Omission.MADE_OF_ROUNDING: "made of gradients that are nothing but rounding",
     Omission.RANDOM: "random decisions that the sides do not share have a part",
     Omission.ONE_SIDED: "only one side has any",
     Omission.NO_BACKWARD: "there was no backward, and the notes say why",
@@ -257,9 +255,6 @@ def omitted(found: Sequence[Omitted]) -> str:
     for one in found:
         verb = "" if parts else f" {'was' if one.places == 1 else 'were'} not compared"
         number = f"{count(one.places, words(one.what))} of {count(one.layers, 'layer')}"
-        if one.in_part:
-            number = f"elements of {number}"
-            verb = verb.replace(" was ", " were ")
         if not one.places:
             number, verb = f"no {words(one.what)}s", " were compared" if not parts else ""
         parts.append(f"{number}{verb}: {_OMISSIONS[one.omission]}")

@@ -27,7 +27,6 @@ from padiff_compare.join.pairs import Half, Keeper, PairTable, Ready
 from padiff_compare.join.parameter_gradients import ParameterGradients
 from padiff_compare.join.precision import Precision
 from padiff_compare.join.targets import Targets
-from padiff_compare.judge.interim import Reals
 from padiff_compare.judge.measured import Aspect, ShownAt
 from padiff_compare.weights.weight_pair import WeightPair, WeightPlan, full_name
 from padiff_rpc.records import record
@@ -57,13 +56,11 @@ class PassPlan:
         plan: without any, events only wait for `StepCaptures.pair_calls`.
         weights: which weights hold the same numbers.
         expectations: without any, every tensor is kept.
-        offsets: see `GradientHistory`.
     """
 
     plan: Optional[Plan]
     weights: WeightPlan
     expectations: Optional[Expectations] = None
-    offsets: Mapping[str, Mapping[str, Reals]] = dataclasses.field(default_factory=dict)
 
 
 class StepCaptures:
@@ -88,7 +85,6 @@ class StepCaptures:
         holds: Mapping[Side, HeldPass] = MappingProxyType({}),
     ) -> None:
         """`keeper` gets the reference's tensors that it wants; `holds` all that these sides show."""
-        self._offsets = known.offsets
         self._keeper = keeper
         self._holds = holds
         self._expectations = known.expectations
@@ -160,8 +156,7 @@ class StepCaptures:
 
     def _expect(self, pair: CallPair) -> None:
         is_root_entry = pair.layer.reference == "" and pair.moment is CallMoment.ENTRY
-        offsets = self._offsets.get(pair.layer.candidate, {}) if pair.moment is CallMoment.EXIT else {}
-        aspect = dataclasses.replace(_GIVEN if is_root_entry else _MADE, offsets=tuple(offsets.values()))
+        aspect = _GIVEN if is_root_entry else _MADE
         for slots in pair.slots.pairs:
             shown = shown_at(pair, slots)
             for table, numbers, kind, meeting in (

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from typing import Any, Optional
 
 import numpy as np
-import numpy.typing as npt
 
 from padiff_compare.judge.outliers import Apart, Jumps, Undecided
 from padiff_rpc.records import record
@@ -38,14 +37,6 @@ UNTOLD = frozenset({Verdict.NOT_COMPARED, Verdict.INCONCLUSIVE})
 
 
 @record
-class Sizes:
-    """Of two gradients of one bias, by element: the larger magnitude, and whether they differ at all."""
-
-    larger: npt.NDArray[np.float64]
-    differ: npt.NDArray[np.bool_]
-
-
-@record
 class Measured:
     """Specs (the reference's after its layout rule), and figures where the shapes are equal.
 
@@ -53,8 +44,7 @@ class Measured:
         scale: root mean square of the reference, without marks of a mask; 0 where that is not finite.
         computed_in: the coarsest dtype that is known to have had a part in it.
         jumps: elements that a decision may have moved; None for none, and where nobody asks.
-        sizes: of a bias's gradients.
-        left_out: how many elements were left out as noise, and of how many; None for none.
+        turned: of a parameter's gradients in a free run, the share of elements whose signs differ.
         by_table: the same under the table's tolerance, where the user's own bounds stand in its place.
         notes: what was done to the values before.
         hints: what the pair may be if it differs; only while its tensors are at hand can that be found out.
@@ -67,8 +57,7 @@ class Measured:
     scale: float = 0.0
     computed_in: Optional[DType] = None
     jumps: Optional[Jumps] = dataclasses.field(default=None, compare=False, repr=False)
-    sizes: Optional[Sizes] = dataclasses.field(default=None, compare=False, repr=False)
-    left_out: Optional[tuple[float, float]] = None
+    turned: float = 0.0
     by_table: Optional[Measured] = dataclasses.field(default=None, compare=False, repr=False)
     notes: tuple[Reason, ...] = ()
     hints: tuple[Hint, ...] = dataclasses.field(default=(), compare=False)
@@ -91,26 +80,6 @@ class Chance:
     names: tuple[str, ...]
     decides: bool = True
     is_missed: bool = True
-
-
-@record
-class Excuses:
-    """Noise of the steps before that may have driven a weight, or a value, apart: see `interim.py`.
-
-    Attributes:
-        shift: how far gradients of rounding alone have moved a bias of the layer that made a value, or that
-            feeds a buffer.
-        spread: of the values whose running mean a buffer keeps.
-        mean_bound: by how much of that spread the mean may differ.
-        random: the random operations, not shared by the sides, that had a part in a weight's making.
-        steps: how far (root mean square) steps made of nothing but rounding may have brought it.
-    """
-
-    shift: float = 0.0
-    spread: float = 0.0
-    mean_bound: float = 0.0
-    random: tuple[str, ...] = ()
-    steps: float = 0.0
 
 
 @record
@@ -211,12 +180,13 @@ class Known:
         own_error: None where the reference was not run in float64.
         from_gold: of both sides; None where nobody asks.
         elsewhere: where a difference of this pair is judged instead.
+        made_by_chance: the random operations, not shared by the sides, that had a part in a weight's making.
         notes: what a reader should know of the pair.
     """
 
     chance: Optional[Chance] = None
     elsewhere: Optional[Reason] = None
-    excuses: Excuses = Excuses()
+    made_by_chance: tuple[str, ...] = ()
     own_error: Optional[OwnError] = None
     from_gold: Optional[GoldDistances] = None
     notes: tuple[Reason, ...] = ()
@@ -256,8 +226,7 @@ class Evidence:
         missing: what did not come of a gradient whose other parts did.
         is_needed: whether the report fails without it; only of what was not measured.
         omission: what it was left out as, where nothing was measured.
-        floor: how far apart the two may be by rounding of what they are made of: see `noise/`.
-        sums: how far in lockstep, where their call got the reference's values: by rounding of its own sums.
+        sums: how far apart rounding of the sums that they are may bring the two: see `noise/`.
     """
 
     kind: CaptureKind
@@ -270,7 +239,6 @@ class Evidence:
     omission: Optional[Omission] = None
     misfit: Optional[Misfit] = None
     plain: Optional[PlainValues] = None
-    floor: float = 0.0
     sums: float = 0.0
     known: Known = Known()
 

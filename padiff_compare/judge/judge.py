@@ -23,7 +23,6 @@ from padiff_compare.judge.evidence import (
     score_of,
     share_of_rounding,
 )
-from padiff_compare.judge.interim import NOISE_RULES, left_out_in_part
 from padiff_rpc.tensors import epsilon
 from padiff_rpc.v1.records import Figures, Options, Reason
 from padiff_rpc.v1.words import (
@@ -57,9 +56,6 @@ def judge(evidence: Evidence, options: Options) -> Judgement:
         judgement = _with_what_bounds_hide(judgement, evidence, options)
     if _has_two_dtypes(evidence) and not options.check_dtype and judgement.omission is not Omission.RANDOM:
         judgement = _marked(judgement, Reason(cause=Cause.DTYPE))
-    left_out = left_out_in_part(evidence)
-    if left_out is not None and judgement.verdict is not Verdict.NOT_COMPARED:
-        judgement = _marked(judgement, left_out, Omission.MADE_OF_ROUNDING)
     is_untold = judgement.verdict is Verdict.INCONCLUSIVE
     if known.elsewhere is not None and (judgement.differs or is_untold):
         return Judgement(
@@ -88,13 +84,12 @@ def _with_what_bounds_hide(judgement: Judgement, evidence: Evidence, options: Op
     return _marked(judgement, Reason(cause=Cause.BY_OWN_BOUNDS, numbers=numbers))
 
 
-def _marked(judgement: Judgement, reason: Reason, omission: Optional[Omission] = None) -> Judgement:
+def _marked(judgement: Judgement, reason: Reason) -> Judgement:
     """Returns it with a reason more, which no plain match has."""
     return dataclasses.replace(
         judgement,
         verdict=Verdict.WITHIN_TOLERANCE if judgement.verdict is Verdict.MATCH else judgement.verdict,
         reasons=(*judgement.reasons, reason),
-        omission=omission or judgement.omission,
     )
 
 
@@ -218,9 +213,9 @@ def _is_equal(evidence: Evidence, options: Options) -> Optional[Judgement]:
 
 
 def _table_row_differs(evidence: Evidence, options: Options) -> Optional[Judgement]:
-    """A row of a table that is further apart than a row may be, and than the floor, fails the whole."""
+    """A row of a table that is further apart than a row may be, and than sums round by, fails the whole."""
     row = evidence.figures.worst_row
-    if row is None or row.rmse < max(evidence.floor, evidence.sums):
+    if row is None or row.rmse < evidence.sums:
         return None
     if not agrees(evidence.figures, evidence.tolerance, options):
         return None  # the whole says more
@@ -276,7 +271,7 @@ def _is_within_tolerance(evidence: Evidence, options: Options) -> Optional[Judge
 
 
 def _is_rounding_of_sums(evidence: Evidence, options: Options) -> Optional[Judgement]:
-    """In lockstep two ways to add up the same terms differ by no more, however small what is left of them."""
+    """Two ways to add up the same terms differ by no more, however small what is left of them."""
     figures, sums = evidence.figures, evidence.sums
     if _is_of_own_bounds(evidence) or not is_rounding_of_sums(figures, sums):
         return None
@@ -287,6 +282,19 @@ def _is_rounding_of_sums(evidence: Evidence, options: Options) -> Optional[Judge
 def _is_of_own_bounds(evidence: Evidence) -> bool:
     """Whether the user's own bounds decide, beside which no other rule excuses anything."""
     return evidence.tolerance.source is ToleranceSource.USER
+
+
+def _was_made_by_chance(evidence: Evidence, options: Options) -> Optional[Judgement]:
+    """What chance made of a buffer is missed in the report; of a parameter, its gradient was already."""
+    random = evidence.known.made_by_chance
+    if not random:
+        return None
+    return Judgement(
+        verdict=Verdict.NOT_COMPARED,
+        reasons=(Reason(cause=Cause.RANDOM, names=random),),
+        omission=Omission.RANDOM,
+        counts=evidence.kind is CaptureKind.BUFFER,
+    )
 
 
 def _differs(evidence: Evidence, options: Options) -> Judgement:
@@ -339,7 +347,7 @@ RULES: tuple[Callable[[Evidence, Options], Optional[Judgement]], ...] = (
     _is_rounding_of_sums,
     _is_within_own_error,
     _is_a_tie,
-    *NOISE_RULES,
+    _was_made_by_chance,
     _differs,
 )
 

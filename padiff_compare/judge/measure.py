@@ -84,6 +84,20 @@ def measure(
     return accumulator.figures(reference.array.shape)
 
 
+def share_turned(reference: HostTensor, candidate: HostTensor) -> float:
+    """Returns in which share of their elements the signs of two floating tensors of one shape differ."""
+    size = reference.array.size
+    if not size or not {reference.dtype, candidate.dtype} <= FLOATING:
+        return 0.0
+    ours, theirs = (tensor.array.reshape(-1) for tensor in (reference, candidate))
+    turned = 0
+    for start in range(0, size, BLOCK_ELEMENTS):
+        block = slice(start, start + BLOCK_ELEMENTS)
+        signs = np.sign(widen(ours[block], reference.dtype)), np.sign(widen(theirs[block], candidate.dtype))
+        turned += np.count_nonzero(signs[0] != signs[1])
+    return turned / size
+
+
 def worst_row(reference: HostTensor, candidate: HostTensor, bound: float) -> Optional[TableRow]:
     """Returns, of the rows of two tables whose relative L2 exceeds `bound`, the one that is furthest apart.
 

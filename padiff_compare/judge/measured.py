@@ -7,18 +7,15 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Optional, Union
 
-import numpy as np
-
 from padiff_compare.judge.evidence import MOST_OF_ONE, Measured
-from padiff_compare.judge.interim import Reals, moved_back, sizes_of
-from padiff_compare.judge.measure import magnitude_of, measure, worst_row
+from padiff_compare.judge.measure import magnitude_of, measure, share_turned, worst_row
 from padiff_compare.judge.outliers import JumpFinder
-from padiff_compare.judge.tolerances import Explained, Tolerances, coarser, row_by_row, stepped_tolerance
+from padiff_compare.judge.tolerances import Tolerances, coarser, drifted, row_by_row
 from padiff_compare.layout_rules import IDENTITY, Rule
 from padiff_rpc.records import record
 from padiff_rpc.tensors import COMPLEX, FLOATING, HostTensor, epsilon, statistics
-from padiff_rpc.v1.records import Figures, Hint, Reason, Tolerance
-from padiff_rpc.v1.words import CallMoment, CaptureKind, Cause, DType, Phase
+from padiff_rpc.v1.records import Hint
+from padiff_rpc.v1.words import CallMoment, CaptureKind, DType, Phase
 
 
 @record
@@ -44,14 +41,12 @@ class Aspect:
 
     Attributes:
         shown: where; None where nobody asks for hints.
-        offsets: by what noise has moved biases of the layer that made the value: candidate - reference.
         candidate_rule: what is applied to the candidate's value before.
     """
 
     phase: Phase
     kind: CaptureKind
     shown: Optional[ShownAt] = None
-    offsets: tuple[Reals, ...] = dataclasses.field(default=(), compare=False, repr=False)
     candidate_rule: Rule = IDENTITY
 
 
@@ -67,7 +62,7 @@ def measure_pair(
     tolerances: Tolerances,
     sum_squares: Optional[float] = None,
     rule: Rule = IDENTITY,
-    explained: Optional[Explained] = None,
+    drift: float = 0.0,
     is_embedding: bool = False,
     computed_in: Optional[DType] = None,
     probe: Optional[Probe] = None,
@@ -75,7 +70,7 @@ def measure_pair(
     """Returns the figures of one pair; `rule` is the reference's layout rule, of one tensor or several.
 
     `sum_squares` is the reference's, from its header; without it the reference is read once more.
-    `explained` is what an optimizer's steps did to a parameter, which widens its tolerance. The rows of an
+    `drift` is how far (norm) steps may have brought the two apart. The rows of an
     embedding table's gradient are measured one by one as well.
     """
     given = (reference,) if isinstance(reference, HostTensor) else tuple(reference)
@@ -88,14 +83,14 @@ def measure_pair(
     magnitude = magnitude_of(reference, sum_squares)
     dtype = coarser(reference.dtype, candidate.dtype)
     computed_in = coarser(dtype, computed_in or dtype)
-    table = stepped_tolerance(
+    table = drifted(
         tolerances.table(
             aspect.phase,
             aspect.kind,
             computed_in,
             magnitude,
         ),
-        explained,
+        drift,
         math.sqrt(sum_squares),
     )
     if is_embedding:
@@ -108,12 +103,14 @@ def measure_pair(
         scale=magnitude.rms if math.isfinite(magnitude.rms) else 0.0,
     )
     if reference.array.shape == candidate.array.shape:
-        jumps = _jump_finder(dtype, measured.scale) if tolerances.in_lockstep else None
-        measured = _with_figures(measured, aspect, reference, candidate, sum_squares, jumps)
+        jumps = _jump_finder(dtype, measured.scale, in_lockstep=tolerances.in_lockstep)
+        measured = _with_figures(measured, reference, candidate, sum_squares, jumps)
+        if aspect.kind is CaptureKind.PARAMETER_GRADIENT and not tolerances.in_lockstep:
+            measured = dataclasses.replace(measured, turned=share_turned(reference, candidate))
     if tolerances.own is not None:
         by_table = dataclasses.replace(measured, tolerance=table)
         if _counts_elements(by_table):
-            by_table = _with_figures(by_table, aspect, reference, candidate, sum_squares, None)
+            by_table = _with_figures(by_table, reference, candidate, sum_squares, None)
             by_table = dataclasses.replace(by_table, jumps=measured.jumps)
         measured = dataclasses.replace(measured, by_table=by_table)
     return probed(aspect, measured, reference, candidate, probe)
@@ -129,7 +126,6 @@ def _counts_elements(measured: Measured) -> bool:
 
 def _with_figures(
     measured: Measured,
-    aspect: Aspect,
     reference: HostTensor,
     candidate: HostTensor,
     sum_squares: float,
@@ -137,17 +133,14 @@ def _with_figures(
 ) -> Measured:
     """Returns what was measured of two tensors of one shape."""
     tolerance = measured.tolerance
-    figures, notes = _figures(reference, candidate, tolerance, sum_squares, aspect.offsets, jumps)
+    figures = measure(reference, candidate, tolerance, sum_squares=sum_squares, jumps=jumps)
     if tolerance.row_relative_l2:
         row = worst_row(reference, candidate, tolerance.row_relative_l2)
         figures = dataclasses.replace(figures, worst_row=row)
-    is_gradient = aspect.kind is CaptureKind.PARAMETER_GRADIENT
     return dataclasses.replace(
         measured,
         figures=figures,
         jumps=jumps.found(figures.elements) if jumps is not None else None,
-        sizes=sizes_of(reference, candidate) if is_gradient else None,
-        notes=notes,
     )
 
 
@@ -160,35 +153,14 @@ def probed(
     return dataclasses.replace(measured, hints=probe(aspect, measured, reference, candidate))
 
 
-def _figures(
-    reference: HostTensor,
-    candidate: HostTensor,
-    tolerance: Tolerance,
-    sum_squares: float,
-    offsets: Sequence[Reals],
-    jumps: Optional[JumpFinder],
-) -> tuple[Figures, tuple[Reason, ...]]:
-    """Returns the figures, and a reason where they are nearer with the offset of a bias taken off."""
-    nearest = measure(reference, candidate, tolerance, sum_squares=sum_squares, jumps=jumps)
-    notes: tuple[Reason, ...] = ()
-    for offset in offsets:
-        moved = moved_back(candidate, offset)
-        if moved is None:
-            continue
-        figures = measure(reference, moved, tolerance, sum_squares=sum_squares)
-        if figures.relative_l2 < nearest.relative_l2:
-            # The values themselves are not equal.
-            nearest = dataclasses.replace(figures, bitwise_equal=False)
-            counts = float(np.count_nonzero(offset)), float(offset.size)
-            notes = (Reason(cause=Cause.WITHOUT_MOVED_BIAS, numbers=counts),)
-    return nearest, notes
+def _jump_finder(dtype: DType, scale: float, *, in_lockstep: bool) -> Optional[JumpFinder]:
+    """Returns what finds jumps in a pair of this dtype; None where nothing tells them from the others.
 
-
-def _jump_finder(dtype: DType, scale: float) -> Optional[JumpFinder]:
-    """Returns what finds jumps in a pair of this dtype; None where nothing tells them from the others."""
+    In a free run whole numbers alone: what small differences grow to drowns the jumps of others.
+    """
     if dtype not in FLOATING | COMPLEX:
         return JumpFinder(smallest=0.0, scale=0.0)
-    return JumpFinder(smallest=MOST_OF_ONE * epsilon(dtype), scale=scale) if scale else None
+    return JumpFinder(smallest=MOST_OF_ONE * epsilon(dtype), scale=scale) if scale and in_lockstep else None
 
 
 def _as_scalar(tensor: HostTensor) -> HostTensor:

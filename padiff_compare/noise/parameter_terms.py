@@ -23,29 +23,7 @@ from padiff_compare.noise.terms import (
     norm_of,
 )
 from padiff_compare.weights.weight_pair import WeightPair
-from padiff_rpc.records import record
-from padiff_rpc.v1.words import DType, Side
-
-
-@record
-class ParameterSums:
-    """A parameter's gradient as sums over one gradient that came back to a call of its layer.
-
-    Attributes:
-        key: of that gradient, whose norm is `norm`.
-        factor: what its elements are multiplied by; `taken`: the tensor of which that is, if it was seen.
-        rows: over the root of how many elements the norm of the sums is spread.
-    """
-
-    call: WholeCall
-    key: TensorPair[int]
-    norm: float
-    factor: float
-    rows: float
-    taken: Optional[TensorPair[int]]
-    is_of_matrix: bool
-    dtype: DType
-    terms: Terms
+from padiff_rpc.v1.words import Side
 
 
 class ParameterTerms:
@@ -62,18 +40,18 @@ class ParameterTerms:
         for call in calls:
             self._by_layer[call.exit.layer.candidate].append(call)
 
-    def of(self, pair: WeightPair) -> Iterator[ParameterSums]:
-        """Yields what a parameter's gradient is the sums of."""
+    def of(self, pair: WeightPair) -> Iterator[Terms]:
+        """Yields the terms of the sums that a parameter's gradient is."""
         measured = self._captures.parameter_gradients.measured(pair.names)
         if measured is None or not measured.candidate.shape:
             return
         for call in self._calls_around(pair.candidate.path):
             yield from self._of_call(call, measured, pair.candidate.path)
 
-    def _of_call(self, call: WholeCall, measured: Measured, path: str) -> Iterator[ParameterSums]:
+    def _of_call(self, call: WholeCall, measured: Measured, path: str) -> Iterator[Terms]:
         shape = measured.candidate.shape
         rows = math.sqrt(max(shape))
-        factor, taken = self._taken(call, shape) if len(shape) > 1 else (1.0, None)
+        factor = self._taken(call, shape) if len(shape) > 1 else 1.0
         is_seen = call.is_leaf and call.exit.layer.candidate == path
         share = 1.0 if is_seen else UNSEEN_SHARE
         for key in gradient_keys_of(call.exit) if is_seen else self._smallest_inside(call):
@@ -82,19 +60,7 @@ class ParameterTerms:
             terms = Terms(
                 scale=share * norm * factor / rows, result=measured.scale, count=_summed(back, shape)
             )
-            if is_seen:
-                terms = self._of_norm(call, terms)
-            yield ParameterSums(
-                call=call,
-                key=key,
-                norm=norm,
-                factor=factor,
-                rows=rows,
-                taken=taken,
-                is_of_matrix=len(shape) > 1,
-                dtype=measured.reference.dtype,
-                terms=terms,
-            )
+            yield self._of_norm(call, terms) if is_seen else terms
 
     def _of_norm(self, call: WholeCall, terms: Terms) -> Terms:
         """Returns the terms of a norm's gradient: what its statistics round by is the same in all of them."""
@@ -118,21 +84,18 @@ class ParameterTerms:
         known = {key: norm for key, norm in norms.items() if norm}
         return [min(known, key=known.__getitem__)] if known else []
 
-    def _taken(self, call: WholeCall, shape: tuple[int, ...]) -> tuple[float, Optional[TensorPair[int]]]:
-        """Returns how large (root mean square) what a call multiplied a matrix by was, and which it is.
+    def _taken(self, call: WholeCall, shape: tuple[int, ...]) -> float:
+        """Returns how large (root mean square) what a call multiplied a matrix by was.
 
         1 where it took indices. Of several inputs, the smallest of those that have an axis of the matrix.
         """
-        found: list[tuple[bool, float, int, TensorPair[int]]] = []
-        for number, key in enumerate(keys_of(call.entry)):
+        found: list[tuple[bool, float]] = []
+        for key in keys_of(call.entry):
             measured = self._captures.values.measured(key)
             if norm_of(measured) and measured is not None:
                 has_its_axis = bool(set(shape) & set(measured.reference.shape))
-                found.append((not has_its_axis, measured.scale, number, key))
-        if not found:
-            return 1.0, None
-        _, scale, _, key = min(found)
-        return scale, key
+                found.append((not has_its_axis, measured.scale))
+        return min(found)[1] if found else 1.0
 
     def _calls_around(self, path: str) -> list[WholeCall]:
         """Returns the calls of the innermost compared layer at or around a path."""

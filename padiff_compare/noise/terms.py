@@ -15,30 +15,13 @@ from padiff_compare.judge.evidence import Measured
 from padiff_compare.judge.tolerances import LANES_OF_NORMS, Terms
 from padiff_compare.model_index import ModelIndex, Models
 from padiff_rpc.records import record
-from padiff_rpc.tensors import COMPLEX, FLOATING, epsilon
-from padiff_rpc.v1.records import Tolerance
-from padiff_rpc.v1.words import CallMoment, DType, Side
+from padiff_rpc.tensors import COMPLEX, FLOATING
+from padiff_rpc.v1.words import CallMoment, Side
 
-# The share of its terms, in epsilons, that rounding may come to. Seen where the true sum is zero: 0.5 to 8. A
-# fault as large as a hundred of them fails, and so does a gradient times 3 that is larger than fifty.
-_FLOOR_EPSILONS = 100.0
-# 100 epsilons of a half would swallow honest gradients.
-_LARGEST_FLOOR = 1e-3
-# One over the root of a usual epsilon, 1e-5 or 1e-6, against the gain of any layer.
-_GAIN_OF_NORMS = 30.0
-# Values smaller than so many floors of their terms are seen to have cancelled.
-_CANCELLED = 300.0
-# In lockstep, likewise: as a share of the terms.
+# Values smaller than so much of their terms are seen to have cancelled.
 _CANCELLED_SHARE = 2.0**-8
 # Of a floor, where the code that the terms went through is not seen: about what rounding has been seen to be.
 UNSEEN_SHARE = 0.1
-
-
-def rounding_floor(terms: float, dtype: DType) -> float:
-    """Returns how large rounding may be in sums whose terms, had they not cancelled, came to `terms`."""
-    if dtype not in FLOATING and dtype not in COMPLEX:
-        return 0.0
-    return terms * min(_FLOOR_EPSILONS * epsilon(dtype), _LARGEST_FLOOR)
 
 
 def norm_of(measured: Optional[Measured]) -> Optional[float]:
@@ -137,31 +120,12 @@ class ValueTerms:
         self._calls = calls
         self._before: list[Measured] = []
 
-    def floor(self, event: CallPair, key: TensorPair[int], measured: Measured) -> float:
-        """Returns how far apart rounding of a value's own terms may bring the two sides."""
-        paths = {Side.REFERENCE: event.layer.reference, Side.CANDIDATE: event.layer.candidate}
-        if event.moment is CallMoment.EXIT:
-            if any(self._models[side].is_parameterised(path) for side, path in paths.items()):
-                return 0.0
-            if all(self._models[side].averages(path) for side, path in paths.items()):
-                # Where all of it is linear, each value may be as far off as its terms were allowed to be.
-                return _mean_of(measured, self._before) * _share(measured.tolerance)
-        elif event.layer.candidate == "":
-            return 0.0
-        floor = self.of_sum(measured)
-        # Other code may have divided the terms, or taken few of them: that they cancelled has to show.
-        return floor if measured.scale < _CANCELLED * floor else 0.0
-
-    def of_sum(self, measured: Measured) -> float:
-        """Returns what rounding may come to in a mean over what was shown last."""
-        return rounding_floor(_mean_of(measured, self._before), measured.reference.dtype)
-
     def of_loss(self, measured: Measured) -> Terms:
         """Returns the terms of a loss: a mean over what was shown last."""
         return Terms(scale=_mean_of(measured, self._before), count=_count(measured, self._before))
 
     def of(self, event: CallPair, key: TensorPair[int], measured: Measured) -> Terms:
-        """Returns the terms of a value that a call in lockstep made, or that code between calls did."""
+        """Returns the terms of a value that a call made, or that code between calls did."""
         sides = (Side.REFERENCE, event.layer.reference), (Side.CANDIDATE, event.layer.candidate)
         if event.moment is CallMoment.EXIT:
             if self._models[Side.CANDIDATE].normalizes(event.layer.candidate):
@@ -192,15 +156,6 @@ class ValueTerms:
             count=normalized_at_once(self._models[Side.CANDIDATE], event.layer.candidate, taken),
             lanes=LANES_OF_NORMS,
         )
-
-    def gain(self, event: CallPair) -> float:
-        """Returns what a norm makes noise larger by, on top of what any layer does."""
-        call = self._calls.get(event.name)
-        is_norm = self._models[Side.CANDIDATE].normalizes(event.layer.candidate)
-        if call is None or event.moment is CallMoment.ENTRY or not is_norm:
-            return 1.0
-        taken, made = (size_of(keys_of(moment), self._table)[1] for moment in (call.entry, call.exit))
-        return min(_GAIN_OF_NORMS, max(1.0, made / taken)) if taken else _GAIN_OF_NORMS
 
     def pass_on(self, shown: Sequence[Measured]) -> None:
         """Takes in what an event showed, after it was judged."""
@@ -239,14 +194,8 @@ class GradientTerms:
         is_norm = self._models[Side.CANDIDATE].normalizes(call.exit.layer.candidate)
         return max(factor, min(1.0, made[1])) if is_norm else factor
 
-    def floor(self, event: CallPair, key: TensorPair[int], measured: Measured) -> float:
-        """Returns how far apart rounding of a gradient's own terms may bring the two sides."""
-        elements = measured.figures.elements if measured.figures is not None else 0
-        terms = self._sent_back.get(key, UNSEEN_SHARE * self._last)
-        return rounding_floor(terms / math.sqrt(max(elements, 1)), measured.reference.dtype)
-
     def of(self, event: CallPair, key: TensorPair[int], measured: Measured) -> Terms:
-        """Returns the terms of a gradient that a call in lockstep sent back."""
+        """Returns the terms of a gradient that a call sent back."""
         elements = max(measured.figures.elements, 1) if measured.figures is not None else 1
         taker = self._takers.get(key)
         if taker is None:
@@ -257,10 +206,6 @@ class GradientTerms:
             return Terms(result=scale, count=count, lanes=LANES_OF_NORMS)
         made = largest_of(gradient_keys_of(taker.exit), self._gradients)
         return Terms(scale=scale, count=_count(measured, [made] if made is not None else []))
-
-    def gain(self, event: CallPair) -> float:
-        """Returns what a call makes the noise of gradients larger by, on top of what any does."""
-        return 1.0
 
     def pass_on(self, shown: Sequence[Measured]) -> None:
         """Takes in what an event showed, after it was judged."""
@@ -283,7 +228,3 @@ def _count(made: Measured, of: Sequence[Measured]) -> float:
     elements = made.figures.elements if made.figures is not None else 0
     counts = [one.figures.elements / max(elements, 1) for one in of if one.figures is not None]
     return max([1.0, *counts])
-
-
-def _share(tolerance: Tolerance) -> float:
-    return tolerance.relative_l2 or tolerance.rtol

@@ -7,7 +7,6 @@ from typing import Optional
 from padiff_compare.aligned import AlignedModels
 from padiff_compare.capture.batches import StepBatch
 from padiff_compare.join.foreseen import Expectations
-from padiff_compare.judge.interim_history import GradientHistory
 from padiff_compare.noise.rounding_floors import RoundingFloors
 from padiff_compare.rehearsal.trial_pass import trial_pass
 from padiff_compare.run import Run
@@ -15,6 +14,7 @@ from padiff_compare.source_pair import SourcePair
 from padiff_compare.steps.row_maker import PassEnd
 from padiff_compare.steps.step_pass import StepPass
 from padiff_compare.steps.step_rows import StepRows
+from padiff_compare.weights.step_history import StepHistory
 from padiff_compare.weights.weight_flow import WeightFlow
 from padiff_rpc.v1.records import Row
 from padiff_rpc.v1.words import CaptureKind, Pass
@@ -36,8 +36,8 @@ class Trials:
         with trial_pass(self._run, self._sources, self._aligned, batch, self._expectations) as captures:
             if captures is None:
                 return None
-            this = StepPass(step=0, kind=Pass.FREE, history=GradientHistory())
+            this = StepPass(step=0, kind=Pass.FREE, history=StepHistory())
             models = self._aligned.models
-            end = PassEnd(floors=RoundingFloors(captures, models, options), is_complete=True)
+            end = PassEnd(floors=RoundingFloors(captures, models), is_complete=True)
             made = StepRows(this, captures, models, options, end)
             return [row for row in made.all_rows() if row.kind is CaptureKind.OUTPUT]

@@ -121,8 +121,7 @@ def coverage_of(rows: Sequence[Row], unmatched: Iterable[Unmatched]) -> Coverage
 def omitted(rows: Iterable[Row]) -> tuple[Omitted, ...]:
     """Returns what was not compared, and why, over all steps.
 
-    A place is left out if a step left it out in each of its passes; a weight of which an optimizer made some
-    elements of rounding, in part.
+    A place is left out if a step left it out in each of its passes.
     """
     compared: set[tuple[int, int]] = set()
     left_out: list[tuple[Row, Omission]] = []
@@ -132,11 +131,10 @@ def omitted(rows: Iterable[Row]) -> tuple[Omitted, ...]:
             left_out.append((row, row.omission))
         elif row.twin and is_compared(row):
             compared.add((row.step, row.twin))
-    places: dict[tuple[OmittedKind, Omission, bool], dict[_Where, None]] = {}
+    places: dict[tuple[OmittedKind, Omission], dict[_Where, None]] = {}
     for row, omission in left_out:
         if (row.step, row.twin) not in compared:
-            in_part = is_compared(row) and omission is Omission.MADE_OF_ROUNDING
-            group = _NOUNS.get(row.kind, OmittedKind.VALUE), omission, in_part
+            group = _NOUNS.get(row.kind, OmittedKind.VALUE), omission
             places.setdefault(group, {})[_where(row)] = None
     return tuple(
         Omitted(
@@ -144,9 +142,8 @@ def omitted(rows: Iterable[Row]) -> tuple[Omitted, ...]:
             omission=omission,
             places=len(found),
             layers=len({path for _, (path, _, _), _ in found}),
-            in_part=in_part,
         )
-        for (what, omission, in_part), found in places.items()
+        for (what, omission), found in places.items()
     )
 
 

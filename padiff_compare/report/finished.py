@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Optional
 
-from padiff_compare.judge.interim_history import rounding_notes
 from padiff_compare.judge.judged_row import exceeds_rounding
 from padiff_compare.report.builder import ReportBuilder
 from padiff_compare.report.coverage import (
@@ -43,7 +42,7 @@ def finished(report: ReportBuilder, *, wants_outputs: bool = True) -> FinishedRe
         gathered,
         passed=is_whole and gathered.passed,
         first_divergence=first,
-        notes=(*gathered.notes, *rounding_notes(rows), *report.certainty_notes(first)),
+        notes=(*gathered.notes, *report.certainty_notes(first)),
         omitted=(*omitted(rows), *gathered.omitted),
         inconclusive=inconclusive(rows),
         bounds=_counted(gathered.bounds, rows),

@@ -35,25 +35,27 @@ from padiff_compare.judge.evidence import (
     may_be_ties,
     moved_by_ties,
     own_error,
+    spacing,
     with_undecided,
 )
 from padiff_compare.judge.tolerances import Tolerances
 from padiff_compare.layout_rules import IDENTITY, Rule
 from padiff_compare.lockstep.lockstep_plan import plan_lockstep
 from padiff_compare.lockstep.override_feed import WINDOW_BYTES, InputNoise, OverrideFeed
-from padiff_compare.noise.rounding_floors import LocalFloors
+from padiff_compare.noise.rounding_floors import RoundingFloors
 from padiff_compare.run import Run
 from padiff_compare.steps.step_run import PassStart, SideEnd, StepRun
 from padiff_compare.weights.weight_pair import OwnedWeight, WeightPair, WeightPlan
 from padiff_rpc.errors import CancelledError
 from padiff_rpc.records import record
-from padiff_rpc.tensors import widest_dtype
-from padiff_rpc.v1.records import CallEvent, CaptureId, Note, Options, Reason, StepNoise
+from padiff_rpc.tensors import FLOATING, widest_dtype
+from padiff_rpc.v1.records import CallEvent, CaptureId, Note, Options, Reason, StepNoise, WeightNoise
 from padiff_rpc.v1.words import (
     CallMoment,
     CaptureKind,
     Cause,
     CompareMode,
+    DType,
     Floor,
     NoteKind,
     Pass,
@@ -64,6 +66,8 @@ from padiff_rpc.v1.words import (
 
 # What the rounding of a call's inputs comes to; twice where nothing else tells what rounding does.
 _ROUNDING = (InputNoise(epsilons=0.5), InputNoise(epsilons=0.5, draw=7))
+# Of the noise that a free run in float64 begins with.
+_DRAWS = (0, 7)
 # What tips decisions whose margin is as small as a score allows: opposite noise tips each to one side.
 _TIPPING = tuple(
     tuple(InputNoise(epsilons=sign * LARGEST_SCORE * 0.5, draw=draw, tips=True) for sign in (1, -1))
@@ -219,30 +223,36 @@ class Gold:
         self.has_a_say = _has_a_say(run.options)
         self._foresee(_mirrored(foreseen.plan), foreseen.traces[Side.REFERENCE])
 
+    @property
+    def rounding(self) -> float:
+        """What one rounding of a weight comes to, as a share of it, in the coarsest of their dtypes."""
+        dtypes = {one.weight.spec.dtype for pair in self._weights.pairs for one in pair.references}
+        return 0.5 * max(map(spacing, dtypes & FLOATING), default=spacing(DType.FLOAT32))
+
     def _foresee(self, plan: Plan, trace: Trace) -> None:
         events = map(_wide, trace.events) if self.is_wide else trace.events
         again = Trace(events=tuple(events))
         self._joined = join_calls(plan, {Side.REFERENCE: trace, Side.CANDIDATE: again})
         self._overrides = plan_lockstep(self._joined)
 
-    def asked(self, captures: StepCaptures, floors: LocalFloors) -> Optional[Asked]:
+    def asked(
+        self, captures: StepCaptures, floors: RoundingFloors, *, freely: bool = False
+    ) -> Optional[Asked]:
         """Returns what of a pass that has run is to be held against gold; None for nothing.
 
-        `floors`: of the pass. What its sums round by explains needs no other measure.
+        `floors`: of the pass. What its sums round by explains needs no other measure. `freely`: of a free
+        run, whose table decides all that it allows.
         """
         options, loss = self._run.options, captures.losses.measured(LOSSES)
-        if options.floor is Floor.MEASURED or options.oracle:
+        if (options.floor is Floor.MEASURED or options.oracle) and not freely:
             return Asked()
-        values, _, gradients, parameters = (
-            frozenset(
-                pair.reference
-                for pair, one in _without_bounds(table)
-                if one.figures is not None
-                and not (agrees(one.figures, one.tolerance, options) or floors.explains(table, pair, one))
-            )
+        beyond = list(self._beyond(captures, floors))
+        values, losses, gradients, parameters = (
+            frozenset(pair.reference for its_table, pair, _ in beyond if its_table is table)
             for table in captures.tables
         )
-        is_loss_asked = loss is not None and is_loss_in_question(loss)
+        is_in_question = loss is not None and is_loss_in_question(loss)
+        is_loss_asked = bool(losses) if freely else is_in_question
         if not (values or gradients or parameters or is_loss_asked):
             return None
         return Asked(
@@ -254,8 +264,27 @@ class Gold:
             backward=is_loss_asked or bool(gradients or parameters),
         )
 
+    def _beyond(
+        self, captures: StepCaptures, floors: RoundingFloors
+    ) -> Iterator[tuple[PairTable[Any], TensorPair[Any], Measured]]:
+        """Yields what exceeds both the table and the floors."""
+        for table in captures.tables:
+            for pair, one in _without_bounds(table):
+                if one.figures is None or agrees(one.figures, one.tolerance, self._run.options):
+                    continue
+                if not floors.explains(table, pair, one):
+                    yield table, pair, one
+
+    def leaves_questions(self, captures: StepCaptures, floors: RoundingFloors, errors: OwnErrors) -> bool:
+        """Whether something in a free run exceeds its table, the floors, and what these errors explain."""
+        own = dict(errors.by_table(captures))
+        return any(
+            pair.reference in own[table] and exceeds(one, _own_of(own[table], table, pair))
+            for table, pair, one in self._beyond(captures, floors)
+        )
+
     def questions(
-        self, captures: StepCaptures, floors: LocalFloors, errors: OwnErrors
+        self, captures: StepCaptures, floors: RoundingFloors, errors: OwnErrors
     ) -> Iterator[tuple[Measured, OwnError]]:
         """Yields what exceeds the table and the floors, and what these own errors make of rounding."""
         for table, own in errors.by_table(captures):
@@ -320,7 +349,7 @@ class Gold:
             {Side.REFERENCE: held, Side.CANDIDATE: self._source},
             self._mirrored_start(start, how),
             self._run.store,
-            Tolerances(self._run.options, in_lockstep=True),
+            Tolerances(self._run.options, in_lockstep=how.freely is None),
             on_phase=lambda phase: self._run.report.progress(phase, step, "the reference in float64"),
         )
         known = PassPlan(
@@ -413,13 +442,23 @@ class HeldReference:
         from_gold: how far both sides were from gold in lockstep; None where nobody asks, or it cannot be had.
     """
 
-    def __init__(self, store: TensorStore, gold: Optional[Gold], *, oracle: bool = False) -> None:
-        """`gold`: None where the reference is not run in float64; `oracle`: somebody asks for `from_gold`."""
+    def __init__(
+        self,
+        store: TensorStore,
+        gold_of: Optional[Callable[[JoinedCalls], Gold]],
+        *,
+        oracle: bool = False,
+    ) -> None:
+        """`gold_of`: returns what runs the reference once more, by the calls that it made.
+
+        `oracle`: somebody asks for `from_gold`.
+        """
         self.shown = HeldPass(store)
-        self._candidate = HeldPass(store) if gold is not None and oracle else None
+        self._candidate = HeldPass(store) if gold_of is not None and oracle else None
         self.from_gold: Optional[BothFromGold] = None
         self._store = store
-        self._gold = gold
+        self._gold_of = gold_of
+        self._gold: Optional[Gold] = None
 
     @property
     def is_of_gold(self) -> bool:
@@ -432,8 +471,13 @@ class HeldReference:
             return {Side.REFERENCE: self.shown}
         return {Side.REFERENCE: self.shown, Side.CANDIDATE: self._candidate}
 
+    def _settle_gold(self, captures: StepCaptures) -> Optional[Gold]:
+        if self._gold is None and self._gold_of is not None:
+            self._gold = self._gold_of(captures.joined)
+        return self._gold
+
     def own_errors(
-        self, start: PassStart, captures: StepCaptures, floors: LocalFloors
+        self, start: PassStart, captures: StepCaptures, floors: RoundingFloors
     ) -> Optional[OwnErrors]:
         """Returns how far the reference is from gold; None where nobody asks, or it has no say.
 
@@ -441,7 +485,7 @@ class HeldReference:
         allows, gold runs once more, on values with noise of that size. Where it does not run in float64, what
         such noise does to its own calls is all that tells.
         """
-        gold = self._gold
+        gold = self._settle_gold(captures)
         asked = gold.asked(captures, floors) if gold is not None else None
         if gold is None or asked is None:
             return None
@@ -472,7 +516,7 @@ class HeldReference:
         self,
         start: PassStart,
         captures: StepCaptures,
-        floors: LocalFloors,
+        floors: RoundingFloors,
         asked: Asked,
         errors: OwnErrors,
     ) -> OwnErrors:
@@ -504,7 +548,7 @@ class HeldReference:
         The reference's own drift is that of its free float32 run from gold, which runs freely too, and begins
         with `noise`.
         """
-        gold = self._gold
+        gold = self._settle_gold(captures)
         if gold is None or not (gold.is_wide and gold.has_a_say):
             return None
         asked = gold.adrift(captures)
@@ -512,6 +556,37 @@ class HeldReference:
             return False
         own = self._run(gold, start, GoldRun(asked=asked, freely=noise))
         return None if own is None else gold.drifts_further(captures, own)
+
+    def own_drift(
+        self,
+        start: PassStart,
+        captures: StepCaptures,
+        floors: RoundingFloors,
+        parted: tuple[WeightNoise, ...],
+    ) -> Optional[OwnErrors]:
+        """Returns how far a free run of the reference is from gold, which runs freely too.
+
+        Gold begins with noise as large as the rounding of the batch and of the weights, which are `parted`
+        besides; where questions are left, once more with another. Where the reference does not run in
+        float64, what such noise does to it in its own dtypes is all that tells. None as `own_errors`.
+        """
+        gold = self._settle_gold(captures)
+        asked = gold.asked(captures, floors, freely=True) if gold is not None else None
+        if gold is None or asked is None or not gold.has_a_say:
+            return None
+        errors: Optional[OwnErrors] = None
+        for draw in _DRAWS:
+            noise = StepNoise(relative=gold.rounding, weights=parted, draw=draw)
+            how, was_wide = GoldRun(asked=asked, freely=noise), gold.is_wide
+            found = self._run(gold, start, how)
+            if found is None and was_wide:
+                found = self._run(gold, start, how)
+            if found is None:
+                break
+            errors = found if errors is None else errors.with_larger(found)
+            if not gold.leaves_questions(captures, floors, errors):
+                break
+        return errors
 
     def _run(self, gold: Gold, start: PassStart, how: GoldRun) -> Optional[OwnErrors]:
         with closing(self.taken()) as held:

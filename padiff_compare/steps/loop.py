@@ -11,8 +11,8 @@ from padiff_compare.aligned import AlignedModels
 from padiff_compare.capture.batches import StepBatch
 from padiff_compare.capture.sides import SIDES
 from padiff_compare.capture.trace import Traces
+from padiff_compare.join.calls import JoinedCalls
 from padiff_compare.join.foreseen import Expectations, own_inputs, with_own_gradients
-from padiff_compare.judge.interim_history import GradientHistory
 from padiff_compare.lockstep.lockstep_plan import plan_overrides, with_parameters
 from padiff_compare.randomness.random_decisions import RandomDecisions
 from padiff_compare.run import Run
@@ -21,6 +21,7 @@ from padiff_compare.steps.gold import Gold, HeldReference, can_have_gold
 from padiff_compare.steps.one_pass import PassRunner
 from padiff_compare.steps.step_pass import Foreseen, Outcome, StepPass, Twins, parted_weights, step_result
 from padiff_compare.steps.step_run import PassStart
+from padiff_compare.weights.step_history import StepHistory
 from padiff_rpc.v1.records import Note, Reason, Row, StepStart, WeightNoise
 from padiff_rpc.v1.words import Cause, DefaultLoss, DiffPhase, NoteKind, Pass, Phase, Side
 
@@ -73,7 +74,7 @@ class Steps:
         self._foreseen: Optional[Foreseen] = None
         self._gold: Optional[Gold] = None
         self._passes = PassRunner(run, sources, aligned, decisions)
-        self._history = GradientHistory()
+        self._history = StepHistory()
         # How far apart the free run's weights have been, and how far each is now.
         self._drift = 0.0
         self._parted: tuple[WeightNoise, ...] = ()
@@ -130,12 +131,26 @@ class Steps:
         if judged is not None and self._run.settings.optimize:
             overrides[Pass.LOCKSTEP] = with_parameters(judged, self._aligned.weight_plan.trained)
         self._foreseen = Foreseen(joined=foreseen, expectations=Expectations(foreseen), overrides=overrides)
-        source, run = self._sources.sides[Side.REFERENCE], self._run
+        source = self._sources.sides[Side.REFERENCE]
         if Pass.LOCKSTEP in self._run.settings.passes and not source.worker.has_float64_steps:
             self._cannot_show(Reason(cause=Cause.WORKER_HAS_NO_FLOAT64, side=Side.REFERENCE))
-        if Pass.LOCKSTEP in self._run.settings.passes and can_have_gold(run.options, source):
-            weights = self._aligned.weight_plan
-            self._gold = Gold(run, source, foreseen, weights, backward=run.settings.backward)
+        self._gold = self._gold_of(foreseen) if self._has_gold else None
+
+    @property
+    def _has_gold(self) -> bool:
+        """Whether the reference may run once more.
+
+        An optimizer that nothing can look into would step once more, and nobody could put it back.
+        """
+        source = self._sources.sides[Side.REFERENCE]
+        return can_have_gold(self._run.options, source) and not self._cannot_undo_its_step
+
+    def _gold_of(self, joined: JoinedCalls) -> Gold:
+        """Returns what runs the reference once more, by these calls where none were foreseen."""
+        if self._gold is not None:
+            return self._gold
+        run, source = self._run, self._sources.sides[Side.REFERENCE]
+        return Gold(run, source, joined, self._aligned.weight_plan, backward=run.settings.backward)
 
     def _cannot_show(self, why: Reason) -> None:
         """Notes why no side is held against gold, where that was asked for."""
@@ -147,12 +162,15 @@ class Steps:
         return self._run.settings.optimizes(this.step) and not self.forward_only and not this.leaves_optimizer
 
     def _run_once(self, step: int, kind: Pass, batch: StepBatch) -> Outcome:
-        this = self._pass(step, kind)
+        this = dataclasses.replace(self._pass(step, kind), parted=self._parted)
         if kind is Pass.FREE:
-            return self._run_pass(this, batch)
-        self._enter_lockstep(step)
+            self._remember(step)
+        else:
+            self._enter_lockstep(step)
         with closing(self._held()) as held:
-            return self._run_pass(dataclasses.replace(this, hold=held if self._gold else None), batch)
+            outcome = self._run_pass(dataclasses.replace(this, hold=held if self._has_gold else None), batch)
+        self._parted = parted_weights(outcome.rows, self._aligned.weight_plan.pairs)
+        return outcome
 
     def _run_twice(self, step: int, batch: StepBatch) -> Outcome:
         """Runs the reference once, and the candidate in lockstep from its state, then freely from its own."""
@@ -170,7 +188,7 @@ class Steps:
             with self._sources.during(Phase.INITIAL_WEIGHTS, step):
                 candidate.restore_state()
             with closing(held.taken()) as shown:
-                hold = held if self._gold is not None else None
+                hold = held if self._has_gold else None
                 by_convention = self._states.explain(self._parted)
                 if by_convention:
                     self._report.note(Note(kind=NoteKind.PARTED_BY_CONVENTION))
@@ -188,7 +206,8 @@ class Steps:
             return judged.with_rows(again.rows)
 
     def _held(self) -> HeldReference:
-        return HeldReference(self._run.store, self._gold, oracle=self._run.options.oracle)
+        gold_of = self._gold_of if self._has_gold else None
+        return HeldReference(self._run.store, gold_of, oracle=self._run.options.oracle)
 
     def _enter_lockstep(self, step: int) -> None:
         """Gives the candidate the reference's state, which a pass in lockstep, and gold, begin with."""
@@ -197,16 +216,20 @@ class Steps:
         self._report.has_local_errors = not self._report.in_lockstep
         if options.diff_phase is DiffPhase.BACKWARD:
             self._report.note(Note(kind=NoteKind.FORWARD_NOT_COUNTED))
-        if self._gold is not None:
-            with self._sources.during(Phase.INITIAL_WEIGHTS, step):
-                self._sources.sides[Side.REFERENCE].keep_state(optimizer=False)
+        self._remember(step)
         if step:
             with self._sources.during(Phase.INITIAL_WEIGHTS, step):
                 self._states.copy()
 
+    def _remember(self, step: int) -> None:
+        """Has the reference's worker remember the state in which a step begins, for runs of it once more."""
+        if self._has_gold:
+            with self._sources.during(Phase.INITIAL_WEIGHTS, step):
+                self._sources.sides[Side.REFERENCE].keep_state(optimizer=False)
+
     def _pass(self, step: int, kind: Pass) -> StepPass:
         # In lockstep each step is judged alone: earlier gradients explain nothing.
-        history = GradientHistory() if kind is Pass.LOCKSTEP else self._history
+        history = StepHistory() if kind is Pass.LOCKSTEP else self._history
         return StepPass(step=step, kind=kind, history=history, foreseen=self._foreseen)
 
     def _run_pass(self, this: StepPass, batch: StepBatch) -> Outcome:

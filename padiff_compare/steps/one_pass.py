@@ -14,7 +14,7 @@ from padiff_compare.join.captures import PassPlan, StepCaptures
 from padiff_compare.judge.judged_row import has_ties, is_held_against_gold
 from padiff_compare.judge.tolerances import Tolerances
 from padiff_compare.lockstep.override_feed import WINDOW_BYTES, OverrideFeed
-from padiff_compare.noise.rounding_floors import LocalFloors, floors_of
+from padiff_compare.noise.rounding_floors import RoundingFloors
 from padiff_compare.randomness.random_decisions import RandomDecisions
 from padiff_compare.randomness.random_effects import RandomEffects
 from padiff_compare.run import Run
@@ -78,7 +78,6 @@ class PassRunner:
             plan=self._aligned.plan if foreseen is not None else None,
             weights=self._aligned.weight_plan,
             expectations=foreseen.expectations if foreseen is not None else None,
-            offsets=this.history.offsets,
         )
         feed = self._feed(this)
         holds = this.hold.holds(in_lockstep=this.is_lockstep) if this.hold is not None else {}
@@ -150,12 +149,13 @@ class PassRunner:
     def _compared(self, this: StepPass, start: PassStart, captures: StepCaptures, ends: Ends) -> Outcome:
         models, options = self._aligned.models, self._run.options
         is_complete = all(end.is_complete for end in ends.values())
-        own_errors, from_gold = None, None
-        floors = floors_of(captures, models, options, in_lockstep=this.is_lockstep)
+        own_errors, from_gold, floors = None, None, RoundingFloors(captures, models)
         hold = this.hold if is_complete else None
-        if hold is not None and isinstance(floors, LocalFloors):
+        if hold is not None and this.is_lockstep:
             own_errors = hold.own_errors(start, captures, floors)
             from_gold = hold.from_gold
+        elif hold is not None and this.twins is None:
+            own_errors = hold.own_drift(start, captures, floors, this.parted)
         elif hold is not None and this.twins is not None and self._may_be_carried_over(this.twins):
             noise = StepNoise(relative=this.twins.local_error, weights=this.parted)
             this.twins.measured(not this.by_convention and hold.drifts(start, captures, noise))

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any, Optional
 
 from padiff_compare.capture.sides import SIDES, TensorPair
 from padiff_compare.capture.trace import SeenCall
 from padiff_compare.join.captures import StepCaptures
 from padiff_compare.join.pairs import Half, PairTable
-from padiff_compare.judge.evidence import Evidence, Known
+from padiff_compare.judge.evidence import Evidence, Known, Measured, agrees
 from padiff_compare.judge.judged_row import blank_row, judged_row, lone_row
 from padiff_compare.judge.measure import is_zero
 from padiff_compare.judge.tolerances import coarser, rounding_without_gold
 from padiff_compare.layout_rules import IDENTITY, Rule
 from padiff_compare.model_index import Models
-from padiff_compare.noise.rounding_floors import Floors
+from padiff_compare.noise.rounding_floors import RoundingFloors
 from padiff_compare.randomness.random_effects import RandomEffects
 from padiff_compare.steps.gold import BothFromGold, OwnErrors
 from padiff_compare.steps.step_pass import StepPass
@@ -39,7 +40,7 @@ class PassEnd:
         from_gold: how far each side is from that run; None where nobody asks, or it could not be had.
     """
 
-    floors: Floors
+    floors: RoundingFloors
     is_complete: bool
     has_gradients: bool = True
     chance: Optional[RandomEffects] = None
@@ -120,25 +121,21 @@ class RowMaker:
         table: PairTable[Any],
         pair: TensorPair[Any],
         known: Known = _NOTHING,
-        floor: Optional[float] = None,
+        sums: Optional[float] = None,
     ) -> Optional[Row]:
         """Returns the row of a pair; None where there is nothing to say (no gradient on either side).
 
-        `floor`: see `Evidence`, in lockstep `sums`; by default what the step's other tensors say.
+        `sums`: see `Evidence`; by default what the step's other tensors say.
         """
         measured = table.measured(pair)
         if measured is not None:
-            floor = self.floors.of(table, pair) if floor is None else floor
+            sums = self.floors.of(table, pair) if sums is None else sums
             if self._this.is_lockstep and known.own_error is None:
                 dtype = coarser(measured.reference.dtype, measured.candidate.dtype)
-                floor = max(floor, rounding_without_gold(frame.kind, dtype) * measured.scale)
-            evidence = Evidence(
-                kind=frame.kind,
-                measured=measured,
-                floor=0.0 if self._this.is_lockstep else floor,
-                sums=floor if self._this.is_lockstep else 0.0,
-                known=known,
-            )
+                sums = max(sums, rounding_without_gold(frame.kind, dtype) * measured.scale)
+            if not self._this.is_lockstep and self._is_within_table(measured):
+                known = dataclasses.replace(known, own_error=None)
+            evidence = Evidence(kind=frame.kind, measured=measured, sums=sums, known=known)
             return judged_row(frame, evidence, self._options, table.rules.get(pair, IDENTITY))
         having = [side for side in SIDES if table.arrived(side, pair.of(side))]
         if table is not self._captures.values and len(having) < len(SIDES):
@@ -152,6 +149,11 @@ class RowMaker:
         why = self._captures.why_not_measured(table, pair)
         evidence = Evidence(kind=frame.kind, why=() if why is None else (why,), known=known)
         return judged_row(frame, evidence, self._options)
+
+    def _is_within_table(self, measured: Measured) -> bool:
+        """Whether the table, which comes first in free runs, allows a difference."""
+        one = measured.without_bounds
+        return one.figures is not None and agrees(one.figures, one.tolerance, self._options)
 
     def _one_sided(self, frame: Row, side: Side, known: Known) -> Row:
         """A loss or a gradient that the client asked for fails."""

@@ -11,7 +11,6 @@ from padiff_compare.capture.held_pass import HeldPass
 from padiff_compare.capture.trace import Traces
 from padiff_compare.join.calls import JoinedCalls
 from padiff_compare.join.foreseen import Expectations
-from padiff_compare.judge.interim_history import GradientHistory
 from padiff_compare.judge.judged_row import (
     differs,
     exceeds_rounding,
@@ -22,6 +21,7 @@ from padiff_compare.judge.judged_row import (
 )
 from padiff_compare.lockstep.lockstep_plan import LockstepPlan
 from padiff_compare.steps.gold import HeldReference
+from padiff_compare.weights.step_history import StepHistory
 from padiff_compare.weights.weight_pair import WeightPair, full_name
 from padiff_rpc.records import record
 from padiff_rpc.tensors import FLOATING, epsilon
@@ -181,7 +181,7 @@ class StepPass:
 
     step: int
     kind: Pass
-    history: GradientHistory
+    history: StepHistory
     foreseen: Optional[Foreseen] = None
     twins: Optional[Twins] = None
     hold: Optional[HeldReference] = None

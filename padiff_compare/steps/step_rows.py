@@ -15,12 +15,11 @@ from padiff_compare.join.calls import CallPair
 from padiff_compare.join.captures import LOSSES, StepCaptures
 from padiff_compare.join.functional_calls import FunctionalCalls
 from padiff_compare.join.pairs import PairTable
-from padiff_compare.judge.evidence import Evidence, Excuses, Known
-from padiff_compare.judge.judged_row import judged_row, lone_row, numbered, unmeasured_row
+from padiff_compare.judge.evidence import Evidence, Known
+from padiff_compare.judge.judged_row import is_agreement, judged_row, lone_row, numbered, unmeasured_row
 from padiff_compare.layout_rules import IDENTITY
 from padiff_compare.lockstep.charging import Charging, Shares
 from padiff_compare.model_index import Models
-from padiff_compare.noise.rounding_floors import Shifted
 from padiff_compare.steps.row_maker import PassEnd, RowMaker, against_nothing, is_nothing
 from padiff_compare.steps.step_pass import StepPass
 from padiff_compare.weights.weight_pair import Counterparts, WeightPair
@@ -64,7 +63,6 @@ class StepRows:
         self._history = this.history
         self._is_complete = end.is_complete
         self._calls = captures.joined.ordered[Side.REFERENCE]
-        self._shifted = Shifted(this.history, self._calls)
         self._shares = Shares(self._calls)
         self._functional = self._functional_calls()
         self._make = RowMaker(this, captures, models, options, end)
@@ -200,7 +198,6 @@ class StepRows:
         return Known(
             chance=self._chance.of_tensors(call, slots, phase) if self._chance is not None else None,
             elsewhere=elsewhere,
-            excuses=Excuses(shift=0.0 if is_backward else self._shifted.of(slots)),
             own_error=self._own_errors.of(slots, phase) if self._own_errors is not None else None,
             from_gold=self._from_gold.of(slots, phase) if self._from_gold is not None else None,
             notes=(*self._off_plan(call), *slots.notes),
@@ -245,24 +242,19 @@ class StepRows:
             if len(having) == 1 and self._is_complete:
                 yield self._one_sided_gradient(frame, table, pair, having[0])
                 continue
-            floor = self._make.floors.of_parameter(pair)
+            sums = self._make.floors.of_parameter(pair)
             chance = self._chance.of_parameter(pair) if self._chance is not None else None
             own_error = self._own_errors.of_parameter(pair) if self._own_errors is not None else None
             from_gold = self._from_gold.of_parameter(pair) if self._from_gold is not None else None
             known = Known(chance=chance, own_error=own_error, from_gold=from_gold)
-            row = self._make.filled(frame, table, pair.names, known, floor)
+            row = self._make.filled(frame, table, pair.names, known, sums)
             if row is None:
                 continue
-            if not self._is_lockstep:  # there optimizers step with the reference's gradients
-                self._note_gradient(pair, row, floor)
+            # In lockstep optimizers step with equal ones. One that is wrong explains nothing.
+            measured = table.measured(pair.names)
+            if measured is not None and is_agreement(row) and not self._is_lockstep:
+                self._history.note(pair.candidate_name, measured)
             yield row
-
-    def _note_gradient(self, pair: WeightPair, row: Row, floor: float) -> None:
-        """Lets the history learn of a gradient that an optimizer steps with."""
-        self._history.note(pair.candidate_name, row, floor)
-        measured = self._captures.parameter_gradients.measured(pair.names)
-        if measured is not None:
-            self._history.note_elements(pair.candidate_name, measured, floor)
 
     def _presence(self) -> Iterator[Row]:
         """Yields a row for each parameter of whose gradient only the presence can be judged."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Iterable
 from typing import Optional
 
 import numpy as np
@@ -21,10 +22,11 @@ from padiff_compare.model_index import Models
 from padiff_compare.weights.weight_pair import WeightPair
 from padiff_rpc.records import record
 from padiff_rpc.tensors import HostTensor, cast, widen
-from padiff_rpc.v1.records import Reason
+from padiff_rpc.v1.records import Reason, Weight
 from padiff_rpc.v1.words import CallMoment, Cause, DType, Side, VarianceDivisor
 
 _Reals = npt.NDArray[np.float64]
+_MEAN, _VARIANCE = "running_mean", "running_var"
 
 
 @record
@@ -95,6 +97,27 @@ class RunningVariances:
             value=cast(HostTensor(array=expected, dtype=DType.FLOAT64), reference.dtype),
             reason=Reason(cause=Cause.VARIANCE_CONVENTION, numbers=(float(n),)),
         )
+
+
+def is_variance(weight: Weight) -> bool:
+    """Whether a weight is a running variance, of which frameworks keep two kinds."""
+    return weight.canonical == _VARIANCE
+
+
+class Spreads:
+    """By layer of the candidate: the standard deviation of the values whose running mean it keeps."""
+
+    def __init__(self, measured: Iterable[tuple[str, Weight, Measured]]) -> None:
+        """`measured`: layers and weights of the candidate, all of one reading."""
+        self._spreads = {
+            path: math.sqrt(one.figures.rms_reference)
+            for path, weight, one in measured
+            if one.figures is not None and is_variance(weight)
+        }
+
+    def of(self, path: str, weight: Weight) -> Optional[float]:
+        """Returns the spread of the values whose running mean a buffer is; None of any other."""
+        return self._spreads.get(path) if weight.canonical == _MEAN else None
 
 
 def rounding_of_statistics(

@@ -11,18 +11,18 @@ import numpy as np
 
 from padiff_compare.capture.sides import SIDES, other
 from padiff_compare.capture.source import Sources
-from padiff_compare.judge.evidence import Evidence, Excuses, Known, Measured
-from padiff_compare.judge.interim_history import GradientHistory
+from padiff_compare.judge.evidence import Evidence, Known, Measured
 from padiff_compare.judge.judged_row import blank_row, differs, judged_row, lone_row, numbered
 from padiff_compare.judge.measure import is_zero, measure
 from padiff_compare.judge.measured import Aspect, Probe, measure_pair
-from padiff_compare.judge.state_tolerances import RATE, SQUARES, StateTolerances
+from padiff_compare.judge.tolerances import RATE, StateTolerances
 from padiff_compare.layout_rules import IDENTITY
 from padiff_compare.model_index import Models
 from padiff_compare.weights import optimizer_settings
 from padiff_compare.weights.optimizer_entries import STEP, EntryPair, LoneEntry, MatchedEntries, match
 from padiff_compare.weights.optimizer_settings import Descriptions
 from padiff_compare.weights.step_conventions import StepConventions
+from padiff_compare.weights.step_history import StepHistory
 from padiff_compare.weights.weight_pair import WeightPair, WeightPlan
 from padiff_rpc.tensors import HostTensor
 from padiff_rpc.v1.records import (
@@ -44,8 +44,6 @@ RATE_WORD = "learning_rate"
 _QUIET = ("weight_decay", "l1_decay", "nesterov")
 _ASPECT = Aspect(phase=Phase.OPTIMIZER, kind=CaptureKind.OPTIMIZER_STATE)
 _EXACT = Tolerance(atol=0.0, rtol=0.0, source=ToleranceSource.DEFAULT)
-# A sum over steps of gradients that are noise, against one of them.
-_FLOOR_ROOM = 10.0
 
 
 class OptimizerFlow:
@@ -126,7 +124,7 @@ class OptimizerFlow:
         return {side: self._sources[side].optimizer.describe() for side in SIDES}
 
     def rows(
-        self, step: int, history: GradientHistory, described: Descriptions, *, in_lockstep: bool = False
+        self, step: int, history: StepHistory, described: Descriptions, *, in_lockstep: bool = False
     ) -> Iterator[Row]:
         """Yields rows of learning rates and of all state, as they are after a step.
 
@@ -164,7 +162,7 @@ class OptimizerFlow:
                 yield dataclasses.replace(row, phase=Phase.WEIGHTS)
 
     def _rows(
-        self, step: int, history: GradientHistory, described: Descriptions, in_lockstep: bool
+        self, step: int, history: StepHistory, described: Descriptions, in_lockstep: bool
     ) -> Iterator[Row]:
         yield from self._setting_rows(step, described)
         matched = match(self._parameters, described, self.conventions.word)
@@ -195,7 +193,7 @@ class OptimizerFlow:
         pair: EntryPair,
         parts: Sequence[HostTensor],
         candidate: HostTensor,
-        history: GradientHistory,
+        history: StepHistory,
         in_lockstep: bool,
     ) -> Row:
         state, parameters = pair.state, pair.parameters
@@ -209,18 +207,13 @@ class OptimizerFlow:
             dataclasses.replace(_ASPECT, shown=parameters.shown(state)),
             values[Side.REFERENCE],
             values[Side.CANDIDATE],
-            tolerances=StateTolerances(
-                self._options, state, history.relative_l2.get(parameters.candidate_name)
-            ),
+            tolerances=StateTolerances(self._options, state, history.apart(parameters.candidate_name)),
             probe=self._probe,
         )
-        below = history.below_rounding.get(parameters.candidate_name, 0.0)
-        excuses = Excuses(random=history.random.get(parameters.candidate_name, ()))
         evidence = Evidence(
             kind=_ASPECT.kind,
             measured=dataclasses.replace(made, notes=(*made.notes, *why)),
-            floor=(_FLOOR_ROOM * below) ** (2 if state in SQUARES else 1),
-            known=Known(excuses=excuses),
+            known=Known(made_by_chance=history.random.get(parameters.candidate_name, ())),
         )
         return judged_row(self._frame(step, parameters, state), evidence, self._options, parameters.rule)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Collection, Iterator
-from functools import partial
 from itertools import groupby, islice
 from typing import Optional
 
@@ -12,9 +11,6 @@ from padiff_compare.capture.sides import SIDES
 from padiff_compare.capture.source import Sources
 from padiff_compare.capture.trace import Traces
 from padiff_compare.judge.evidence import Evidence, Known, Measured, Misfit
-from padiff_compare.judge.interim import without
-from padiff_compare.judge.interim_history import GradientHistory, Spreads, StepLengths, is_variance
-from padiff_compare.judge.judge import judge
 from padiff_compare.judge.judged_row import (
     blank_row,
     judged_row,
@@ -24,13 +20,14 @@ from padiff_compare.judge.judged_row import (
 )
 from padiff_compare.judge.measure import measure
 from padiff_compare.judge.measured import Aspect, Probe, measure_pair, probed
-from padiff_compare.judge.tolerances import Explained, StepTolerances, Tolerances
+from padiff_compare.judge.tolerances import StepTolerances, Tolerances
 from padiff_compare.model_index import Models
-from padiff_compare.weights.conventions import RunningVariances, rounding_of_statistics
+from padiff_compare.weights.conventions import RunningVariances, Spreads, is_variance, rounding_of_statistics
 from padiff_compare.weights.element_map import function_step
 from padiff_compare.weights.neutral_weights import NeutralWeights
 from padiff_compare.weights.special_calls import SpecialCalls
 from padiff_compare.weights.step_conventions import StepConventions
+from padiff_compare.weights.step_history import StepHistory, StepLengths
 from padiff_compare.weights.weight_pair import SpecialInit, WeightPair, WeightPlan, full_name
 from padiff_rpc.records import record
 from padiff_rpc.tensors import HostTensor, cast
@@ -43,7 +40,6 @@ from padiff_rpc.v1.words import (
     Phase,
     Side,
     ToleranceSource,
-    Verdict,
     WeightKind,
 )
 
@@ -59,7 +55,7 @@ class _Reading:
     phase: Phase
     step: int
     just_copied: bool
-    history: GradientHistory
+    history: StepHistory
     in_lockstep: bool
     traces: Optional[Traces]
     steps: Optional[StepConventions]
@@ -137,7 +133,7 @@ class WeightFlow:
         step: int = 0,
         kinds: Collection[WeightKind] = ALL_KINDS,
         just_copied: bool = False,
-        history: Optional[GradientHistory] = None,
+        history: Optional[StepHistory] = None,
         in_lockstep: bool = False,
         traces: Optional[Traces] = None,
         steps: Optional[StepConventions] = None,
@@ -153,7 +149,7 @@ class WeightFlow:
             phase=phase,
             step=step,
             just_copied=just_copied,
-            history=history or GradientHistory(),
+            history=history or StepHistory(),
             in_lockstep=in_lockstep,
             traces=traces,
             steps=steps,
@@ -173,21 +169,17 @@ class WeightFlow:
             (pair, self._measured_pair(reading, pair, pair.rule.apply(*parts), candidate))
             for (pair, parts), candidate in values
         ]
-        # Only now is it known how far the optimizer went anywhere, and what spread a layer's values have.
+        # Only now is it known what spread a layer's values have.
         spreads = Spreads((pair.candidate.path, pair.candidate.weight, one) for pair, one in found)
         for pair, one in found:
             kind = _KINDS[pair.kind]
             owned, sums = pair.candidate, 0.0
-            excuses = history.excuses(pair.candidate_name, kind, self._steps.largest_rms)
-            if phase is Phase.WEIGHTS and pair.kind is WeightKind.BUFFER and reading.in_lockstep:
+            if phase is Phase.WEIGHTS and pair.kind is WeightKind.BUFFER:
                 spread = spreads.of(owned.path, owned.weight)
                 sums = rounding_of_statistics(pair, one, spread, reading.traces)
-            elif phase is Phase.WEIGHTS and pair.kind is WeightKind.BUFFER:
-                excuses = spreads.added(excuses, owned.path, owned.weight, one.candidate.dtype)
-            evidence = Evidence(kind=kind, measured=one, sums=sums, known=Known(excuses=excuses))
-            row = judged_row(self._frame(pair, phase, step), evidence, self._options, pair.rule)
-            history.note_weight(pair.candidate_name, row)
-            yield row
+            known = Known(made_by_chance=history.random.get(pair.candidate_name, ()))
+            evidence = Evidence(kind=kind, measured=one, sums=sums, known=known)
+            yield judged_row(self._frame(pair, phase, step), evidence, self._options, pair.rule)
         for special in self._plan.special:
             yield from self._special_rows(special, phase, step, kinds)
         if WeightKind.PARAMETER in kinds:
@@ -199,11 +191,11 @@ class WeightFlow:
         self, reading: _Reading, pair: WeightPair, reference: HostTensor, candidate: HostTensor
     ) -> Measured:
         """Measures a pair, the reference's in the candidate's layout, and brought to its conventions."""
-        history, in_lockstep = reading.history, reading.in_lockstep
+        in_lockstep = reading.in_lockstep
         name = pair.reference_name, pair.candidate_name
         if pair.kind is WeightKind.PARAMETER:
             self._steps.note(name, reference)
-        length, step_rms = self._steps.of(name), self._steps.latest_rms(name)
+        step_rms = self._steps.latest_rms(name)
         self._variances.seen(pair, reading.step, reference, candidate)
         converted = self._variances.converted(pair, reference, reading.traces, in_lockstep=in_lockstep)
         reference = reference if converted is None else converted.value
@@ -217,24 +209,16 @@ class WeightFlow:
         elif in_lockstep and pair.kind is WeightKind.PARAMETER and step_rms is not None:
             tolerances = StepTolerances(self._options, step_rms)
         aspect = Aspect(phase=reading.phase, kind=_KINDS[pair.kind], shown=pair.shown())
-        measured = partial(
-            self._measured,
+        one = self._measured(
             aspect,
+            reference,
+            candidate,
             tolerances=tolerances,
             just_copied=reading.just_copied,
-            explained=history.explained(pair.candidate_name, length),
+            drift=reading.history.drift(pair.candidate_name, self._steps.of(name)),
         )
-        one = measured(reference, candidate)
-        noisy = history.noisy_elements(pair.candidate_name, reference, candidate, length)
-        if noisy is not None and self._differs(pair, one):
-            one = measured(without(reference, noisy), without(candidate, noisy))
-            one = dataclasses.replace(one, left_out=(float(noisy.sum()), float(noisy.size)))
         one = dataclasses.replace(one, notes=(*one.notes, *why))
         return probed(aspect, one, reference, candidate, self._probe)
-
-    def _differs(self, pair: WeightPair, measured: Measured) -> bool:
-        judgement = judge(Evidence(kind=_KINDS[pair.kind], measured=measured), self._options)
-        return judgement.verdict is Verdict.MISMATCH
 
     def _measured(
         self,
@@ -243,7 +227,7 @@ class WeightFlow:
         candidate: HostTensor,
         tolerances: Tolerances,
         just_copied: bool = False,
-        explained: Optional[Explained] = None,
+        drift: float = 0.0,
     ) -> Measured:
         if just_copied and reference.array.shape == candidate.array.shape:
             return Measured(
@@ -252,7 +236,7 @@ class WeightFlow:
                 tolerance=_EXACT,
                 figures=measure(cast(reference, candidate.dtype), candidate, _EXACT),
             )
-        return measure_pair(aspect, reference, candidate, tolerances=tolerances, explained=explained)
+        return measure_pair(aspect, reference, candidate, tolerances=tolerances, drift=drift)
 
     def _special_values(self, special: SpecialInit, phase: Phase) -> dict[str, HostTensor]:
         """Returns what the user's function computes of the reference's present weights, by its names."""

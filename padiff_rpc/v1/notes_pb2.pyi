@@ -40,7 +40,6 @@ class NoteKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     NOTE_KIND_ORDERS_RAISED: _ClassVar[NoteKind]
     NOTE_KIND_ORDER_TAKEN: _ClassVar[NoteKind]
     NOTE_KIND_ORDERS_LEFT: _ClassVar[NoteKind]
-    NOTE_KIND_ELEMENTS_LEFT_OUT: _ClassVar[NoteKind]
     NOTE_KIND_UNEVEN: _ClassVar[NoteKind]
     NOTE_KIND_UNEVEN_UNSEEN: _ClassVar[NoteKind]
     NOTE_KIND_RECOMPUTED: _ClassVar[NoteKind]
@@ -101,7 +100,6 @@ NOTE_KIND_ORDERS_UNTRIED: NoteKind
 NOTE_KIND_ORDERS_RAISED: NoteKind
 NOTE_KIND_ORDER_TAKEN: NoteKind
 NOTE_KIND_ORDERS_LEFT: NoteKind
-NOTE_KIND_ELEMENTS_LEFT_OUT: NoteKind
 NOTE_KIND_UNEVEN: NoteKind
 NOTE_KIND_UNEVEN_UNSEEN: NoteKind
 NOTE_KIND_RECOMPUTED: NoteKind

@@ -25,12 +25,6 @@ class Cause(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     CAUSE_OFFSET: _ClassVar[Cause]
     CAUSE_FACTOR: _ClassVar[Cause]
     CAUSE_ROUNDING: _ClassVar[Cause]
-    CAUSE_BELOW_ROUNDING: _ClassVar[Cause]
-    CAUSE_MEAN_OF_SPREAD: _ClassVar[Cause]
-    CAUSE_MOVED_BIAS: _ClassVar[Cause]
-    CAUSE_WITHOUT_MOVED_BIAS: _ClassVar[Cause]
-    CAUSE_ELEMENTS_LEFT_OUT: _ClassVar[Cause]
-    CAUSE_GRADIENT_BELOW_ROUNDING: _ClassVar[Cause]
     CAUSE_RANDOM: _ClassVar[Cause]
     CAUSE_RANDOM_NEARBY: _ClassVar[Cause]
     CAUSE_SHOWN_BEFORE: _ClassVar[Cause]
@@ -167,12 +161,6 @@ CAUSE_ELEMENTS: Cause
 CAUSE_OFFSET: Cause
 CAUSE_FACTOR: Cause
 CAUSE_ROUNDING: Cause
-CAUSE_BELOW_ROUNDING: Cause
-CAUSE_MEAN_OF_SPREAD: Cause
-CAUSE_MOVED_BIAS: Cause
-CAUSE_WITHOUT_MOVED_BIAS: Cause
-CAUSE_ELEMENTS_LEFT_OUT: Cause
-CAUSE_GRADIENT_BELOW_ROUNDING: Cause
 CAUSE_RANDOM: Cause
 CAUSE_RANDOM_NEARBY: Cause
 CAUSE_SHOWN_BEFORE: Cause

@@ -709,14 +709,12 @@ class Omitted:
     Attributes:
         places: Different ones, over all steps; 0 places: there was nothing of this kind to
             compare.
-        in_part: Of each place some elements; the others were compared.
     """
 
     what: OmittedKind
     omission: Omission
     places: int = 0
     layers: int = 0
-    in_part: bool = False
 
 
 @record
@@ -1261,10 +1259,12 @@ class StepNoise:
         relative: Of each floating value of the batch that is no whole number, and of each
             weight: the share that it is off by.
         weights: On top of that.
+        draw: Which noise of that size.
     """
 
     relative: float = 0.0
     weights: tuple[WeightNoise, ...] = ()
+    draw: int = 0
 
 
 @record
@@ -1571,8 +1571,8 @@ class StepStart:
             it all is as it was. For workers with the capability "float64_steps".
         again: As `in_float64`, in the model's own dtypes. For workers with the capability
             "kept_state".
-        noise: In float64: by how much what the step begins with is off, so that it is measured
-            what comes of that.
+        noise: Where it runs once more: by how much what it begins with is off, so that it is
+            measured what comes of that.
         functions: Calls of layers whose functions are recorded, for workers with the capability
             "function_traces".
         only_captures: Only the bytes of these captures travel, whatever their step; none: of

@@ -36,8 +36,6 @@ class ToleranceSource(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
 class Omission(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     OMISSION_UNSPECIFIED: _ClassVar[Omission]
-    OMISSION_BELOW_ROUNDING: _ClassVar[Omission]
-    OMISSION_MADE_OF_ROUNDING: _ClassVar[Omission]
     OMISSION_RANDOM: _ClassVar[Omission]
     OMISSION_ONE_SIDED: _ClassVar[Omission]
     OMISSION_NO_BACKWARD: _ClassVar[Omission]
@@ -127,8 +125,6 @@ TOLERANCE_SOURCE_UNSPECIFIED: ToleranceSource
 TOLERANCE_SOURCE_DEFAULT: ToleranceSource
 TOLERANCE_SOURCE_USER: ToleranceSource
 OMISSION_UNSPECIFIED: Omission
-OMISSION_BELOW_ROUNDING: Omission
-OMISSION_MADE_OF_ROUNDING: Omission
 OMISSION_RANDOM: Omission
 OMISSION_ONE_SIDED: Omission
 OMISSION_NO_BACKWARD: Omission
@@ -457,18 +453,16 @@ class Coverage(_message.Message):
     def __init__(self, tensors_compared: _Optional[int] = ..., tensors_total: _Optional[int] = ..., calls_compared: _Optional[int] = ..., calls_total: _Optional[int] = ..., parameters_compared: _Optional[int] = ..., parameters_total: _Optional[int] = ..., buffers_compared: _Optional[int] = ..., buffers_total: _Optional[int] = ..., root_outputs_compared: _Optional[int] = ..., root_outputs_total: _Optional[int] = ..., losses_compared: _Optional[int] = ..., losses_total: _Optional[int] = ...) -> None: ...
 
 class Omitted(_message.Message):
-    __slots__ = ("what", "omission", "places", "layers", "in_part")
+    __slots__ = ("what", "omission", "places", "layers")
     WHAT_FIELD_NUMBER: _ClassVar[int]
     OMISSION_FIELD_NUMBER: _ClassVar[int]
     PLACES_FIELD_NUMBER: _ClassVar[int]
     LAYERS_FIELD_NUMBER: _ClassVar[int]
-    IN_PART_FIELD_NUMBER: _ClassVar[int]
     what: OmittedKind
     omission: Omission
     places: int
     layers: int
-    in_part: bool
-    def __init__(self, what: _Optional[_Union[OmittedKind, str]] = ..., omission: _Optional[_Union[Omission, str]] = ..., places: _Optional[int] = ..., layers: _Optional[int] = ..., in_part: bool = ...) -> None: ...
+    def __init__(self, what: _Optional[_Union[OmittedKind, str]] = ..., omission: _Optional[_Union[Omission, str]] = ..., places: _Optional[int] = ..., layers: _Optional[int] = ...) -> None: ...
 
 class FirstDivergence(_message.Message):
     __slots__ = ("row", "cause", "position", "compared")

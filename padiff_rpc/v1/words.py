@@ -25,18 +25,6 @@ class Cause(Word):
             numbers: that number.
         ROUNDING: The difference may be rounding of what the tensors are made of. numbers: the
             distance, and how large rounding may be.
-        BELOW_ROUNDING: Both sides hold nothing but rounding. numbers: the reference's root mean
-            square, and how large rounding may be.
-        MEAN_OF_SPREAD: A running mean is no further off than rounding of the values that it is
-            made of. numbers: their spread.
-        MOVED_BIAS: No further apart than a bias that gradients below rounding have moved.
-            numbers: how far.
-        WITHOUT_MOVED_BIAS: Elements of a bias that gradients below rounding have moved are
-            taken off. numbers: how many, of how many.
-        ELEMENTS_LEFT_OUT: Elements are left out: their gradients were below rounding. numbers:
-            how many, of how many.
-        GRADIENT_BELOW_ROUNDING: The gradients that an optimizer made the weight of were below
-            rounding.
         RANDOM: Random operations that the sides do not share decide the tensor; in the same
             code, they may have a part in it. names: the operations.
         SHOWN_BEFORE: In lockstep: judged at another place, where it first shows; one tensor of
@@ -184,12 +172,6 @@ class Cause(Word):
     OFFSET = "offset"
     FACTOR = "factor"
     ROUNDING = "rounding"
-    BELOW_ROUNDING = "below_rounding"
-    MEAN_OF_SPREAD = "mean_of_spread"
-    MOVED_BIAS = "moved_bias"
-    WITHOUT_MOVED_BIAS = "without_moved_bias"
-    ELEMENTS_LEFT_OUT = "elements_left_out"
-    GRADIENT_BELOW_ROUNDING = "gradient_below_rounding"
     RANDOM = "random"
     RANDOM_NEARBY = "random_nearby"
     SHOWN_BEFORE = "shown_before"
@@ -646,8 +628,6 @@ class NoteKind(Word):
             many weights; how many orders fit; how many were tried; the relative L2 of the one
             taken; of the next best, if any; 1 if the two cannot be told apart.
         ORDERS_LEFT: Not all were tried. names: the layer. numbers: how many, of how many.
-        ELEMENTS_LEFT_OUT: Elements of weights, whose gradients were below rounding, were not
-            compared. numbers: how many weights.
         UNEVEN: Of random decisions. The sides decide unequally often: where that is judged;
             where nothing is compared. reasons: where.
         RECOMPUTED: Decisions that are not shared are made once more by recomputation.
@@ -720,7 +700,6 @@ class NoteKind(Word):
     ORDERS_RAISED = "orders_raised"
     ORDER_TAKEN = "order_taken"
     ORDERS_LEFT = "orders_left"
-    ELEMENTS_LEFT_OUT = "elements_left_out"
     UNEVEN = "uneven"
     UNEVEN_UNSEEN = "uneven_unseen"
     RECOMPUTED = "recomputed"
@@ -787,10 +766,6 @@ class Omission(Word):
     """Why a pair was not compared.
 
     Attributes:
-        BELOW_ROUNDING: Nothing but rounding is left of a gradient whose terms cancel, or of a
-            gradient made of such gradients. So it may be with a value: it is then known to be that
-            on both sides, and its row agrees.
-        MADE_OF_ROUNDING: An optimizer made a weight, or its own state, of such gradients.
         RANDOM: Random decisions that the sides do not share have a part in it.
         ONE_SIDED: Of a gradient: one side has none, though nothing says that it has to.
         NO_BACKWARD: A backward was asked for: a side's framework has none for what the model
@@ -803,8 +778,6 @@ class Omission(Word):
             show what that makes.
     """
 
-    BELOW_ROUNDING = "below_rounding"
-    MADE_OF_ROUNDING = "made_of_rounding"
     RANDOM = "random"
     ONE_SIDED = "one_sided"
     NO_BACKWARD = "no_backward"

@@ -490,12 +490,14 @@ class WeightNoise(_message.Message):
     def __init__(self, name: _Optional[str] = ..., rms: _Optional[float] = ...) -> None: ...
 
 class StepNoise(_message.Message):
-    __slots__ = ("relative", "weights")
+    __slots__ = ("relative", "weights", "draw")
     RELATIVE_FIELD_NUMBER: _ClassVar[int]
     WEIGHTS_FIELD_NUMBER: _ClassVar[int]
+    DRAW_FIELD_NUMBER: _ClassVar[int]
     relative: float
     weights: _containers.RepeatedCompositeFieldContainer[WeightNoise]
-    def __init__(self, relative: _Optional[float] = ..., weights: _Optional[_Iterable[_Union[WeightNoise, _Mapping]]] = ...) -> None: ...
+    draw: int
+    def __init__(self, relative: _Optional[float] = ..., weights: _Optional[_Iterable[_Union[WeightNoise, _Mapping]]] = ..., draw: _Optional[int] = ...) -> None: ...
 
 class StepStart(_message.Message):
     __slots__ = ("lease", "step", "batch", "pass_kind", "backward", "optimize", "mean_loss", "skip_paths", "overrides", "override_gradients", "loss_slots", "randomness", "random_seed", "random_pairs", "loss_divisor", "keep_gradients_before", "keep_gradients_after", "loss_scale", "clip_norm", "batch_from_loader", "own_gradients", "in_float64", "again", "noise", "functions", "only_captures")

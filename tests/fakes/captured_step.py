@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from typing import Any, Optional, Union
+from typing import Any, Optional
 
 import numpy as np
 import numpy.typing as npt
@@ -15,17 +15,17 @@ from padiff_compare.capture.sides import SIDES, TensorPair
 from padiff_compare.capture.store import TensorStore
 from padiff_compare.join.captures import LOSS_KEY, PassPlan, StepCaptures
 from padiff_compare.join.pairs import Half, PairTable
-from padiff_compare.judge.evidence import Evidence, Judgement
+from padiff_compare.judge.evidence import Evidence
 from padiff_compare.judge.judge import judge
 from padiff_compare.judge.measured import measure_pair
 from padiff_compare.judge.tolerances import Tolerances
 from padiff_compare.layout_rules import IDENTITY
 from padiff_compare.model_index import ModelIndex
-from padiff_compare.noise.rounding_floors import LocalFloors, RoundingFloors
+from padiff_compare.noise.rounding_floors import RoundingFloors
 from padiff_compare.weights.weight_pair import OwnedWeight, WeightPair, WeightPlan
 from padiff_rpc.tensors import HostTensor
 from padiff_rpc.v1.records import CallEvent, Layer, Options, Slot, TensorSpec, Weight
-from padiff_rpc.v1.words import CallMoment, CaptureKind, DType, Omission, PairedBy, Side, Verdict, WeightKind
+from padiff_rpc.v1.words import CallMoment, CaptureKind, DType, PairedBy, Side, Verdict, WeightKind
 
 Reals = npt.NDArray[np.float32]
 # What both sides have at a tensor.
@@ -133,11 +133,7 @@ class Step:
                 for key, both in given.items():
                     table.arrive(side, key, self._half(store, both[position]))
         models = {side: ModelIndex(list(LAYERS.values())) for side in Side}
-        self.floors: Union[LocalFloors, RoundingFloors] = (
-            LocalFloors(self.captures, models)
-            if in_lockstep
-            else RoundingFloors(self.captures, models, OPTIONS)
-        )
+        self.floors = RoundingFloors(self.captures, models)
 
     def _events(self, calls: str) -> Iterator[CallEvent]:
         made_before: Counter[str] = Counter()
@@ -187,28 +183,18 @@ class Step:
         return self._verdict(self.captures.losses, LOSS_KEY, False)
 
     def of_weight(self, name: str) -> Verdict:
-        floor = self.floors.of_parameter(self.pairs[name])
-        return self._verdict(self.captures.parameter_gradients, f"{self._owner}.{name}", True, floor)
+        sums = self.floors.of_parameter(self.pairs[name])
+        return self._verdict(self.captures.parameter_gradients, f"{self._owner}.{name}", True, sums)
 
     def _verdict(
-        self, table: PairTable[Any], key: Any, of_gradient: bool, floor: Optional[float] = None
+        self, table: PairTable[Any], key: Any, of_gradient: bool, sums: Optional[float] = None
     ) -> Verdict:
-        return self._judgement(table, key, of_gradient, floor).verdict
-
-    def omission(self, letter: str) -> Optional[Omission]:
-        return self._judgement(self.captures.values, ord(letter), False).omission
-
-    def _judgement(
-        self, table: PairTable[Any], key: Any, of_gradient: bool, floor: Optional[float] = None
-    ) -> Judgement:
         pair = TensorPair(reference=key, candidate=key)
         measured = table.measured(pair)
         assert measured is not None
-        floor = self.floors.of(table, pair) if floor is None else floor
         evidence = Evidence(
             kind=CaptureKind.OUTPUT_GRADIENT if of_gradient else CaptureKind.OUTPUT,
             measured=measured,
-            floor=0.0 if self._in_lockstep else floor,
-            sums=floor if self._in_lockstep else 0.0,
+            sums=self.floors.of(table, pair) if sums is None else sums,
         )
-        return judge(evidence, OPTIONS)
+        return judge(evidence, OPTIONS).verdict

@@ -15,7 +15,7 @@ class Optimizer:
         self._sgd.step()
         self._sgd.clear()
         if self.spoil is not None:
-            self.model.faint.weight.array[...] = self.spoil
+            self.model.last.weight.array[...] = self.spoil
 
 
 def sgd(model):

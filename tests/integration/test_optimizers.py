@@ -15,9 +15,9 @@ from padiff_client.report import Report
 from padiff_client.sentences import reason
 from padiff_compare.alignment.align import align
 from padiff_compare.alignment.plan import SideTrace
-from padiff_compare.judge.interim_history import GradientHistory
 from padiff_compare.model_index import ModelIndex
 from padiff_compare.weights.optimizer_flow import OptimizerFlow
+from padiff_compare.weights.step_history import StepHistory
 from padiff_compare.weights.weight_plan import plan_weights
 from padiff_rpc.tensors import HostTensor
 from padiff_rpc.v1.records import (
@@ -185,15 +185,6 @@ def test_frozen_parameters_are_left_alone_on_both_sides(service: Service) -> Non
     )
 
 
-def test_state_made_of_gradients_that_are_rounding_noise_is_not_compared(service: Service) -> None:
-    faint = own("momentum", "judging_models:Faint"), own("momentum", "judging_models:Faint", seed=2)
-    report = compare(service, *faint, steps=2, local_error=False)
-    assert report, str(report)
-    noise = [row for row in optimizer_rows(report) if row.reference and row.reference.path == "faint"]
-    assert {row.verdict for row in noise} == {Verdict.NOT_COMPARED}
-    assert all("below rounding" in reason(row) and not row.counts for row in noise)
-
-
 def test_state_far_above_rounding_fails_although_its_gradient_was_noise(service: Service) -> None:
     faint = own("momentum", "judging_models:Faint"), own("spoiled", "judging_models:Faint", seed=2)
     report = compare(service, *faint, steps=1)
@@ -275,7 +266,7 @@ def test_state_that_the_candidate_does_not_take_over_is_noted(service: Service) 
 
 
 def rows_of(pair: Pair) -> Iterator[Row]:
-    return pair.flow.rows(0, GradientHistory(), pair.flow.describe())
+    return pair.flow.rows(0, StepHistory(), pair.flow.describe())
 
 
 def test_state_that_only_one_sides_optimizer_has_of_a_parameter_fails(pair: Pair) -> None:

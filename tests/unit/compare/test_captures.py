@@ -17,7 +17,6 @@ from padiff_compare.join.calls import join_calls
 from padiff_compare.join.captures import LOSSES, PassPlan, StepCaptures
 from padiff_compare.join.foreseen import Expectations
 from padiff_compare.join.pairs import Half
-from padiff_compare.judge.interim_history import GradientHistory
 from padiff_compare.judge.measured import measure_pair
 from padiff_compare.judge.tolerances import Tolerances
 from padiff_compare.layout_rules import IDENTITY
@@ -25,6 +24,7 @@ from padiff_compare.model_index import ModelIndex
 from padiff_compare.noise.rounding_floors import RoundingFloors
 from padiff_compare.steps.step_pass import StepPass
 from padiff_compare.steps.step_rows import PassEnd, StepRows
+from padiff_compare.weights.step_history import StepHistory
 from padiff_compare.weights.weight_pair import OwnedWeight, WeightPair
 from padiff_compare.weights.weight_plan import WeightPlan
 from padiff_rpc.tensors import HostTensor
@@ -111,7 +111,7 @@ class Bench:
         self.captures = StepCaptures(
             PassPlan(plan=plan, weights=WEIGHTS, expectations=expectations), store, self._ready
         )
-        self.history = GradientHistory()
+        self.history = StepHistory()
 
     def _ready(self, table, pair):
         first, second = table.halves(pair)
@@ -155,7 +155,7 @@ class Bench:
 
     def rows(self, is_complete=True):
         this = StepPass(step=0, kind=Pass.FREE, history=self.history)
-        floors = RoundingFloors(self.captures, MODELS, OPTIONS)
+        floors = RoundingFloors(self.captures, MODELS)
         end = PassEnd(is_complete=is_complete, floors=floors)
         made = StepRows(this, self.captures, MODELS, OPTIONS, end)
         return list(made.all_rows()), list(made.unmatched_calls())

@@ -125,19 +125,19 @@ class TestOmitted:
         rows = [ROOT]
         for step in (0, 1):
             rows += [
-                left_out("backward", "input_gradient", "a", Omission.BELOW_ROUNDING, step=step),
-                left_out("backward", "input_gradient", "a", Omission.BELOW_ROUNDING, step=step, call=1),
-                left_out("gradients", "parameter_gradient", "a", Omission.BELOW_ROUNDING, step=step),
-                left_out("gradients", "parameter_gradient", "b", Omission.BELOW_ROUNDING, step=step),
-                left_out("weights", "parameter", "b", Omission.MADE_OF_ROUNDING, step=step),
-                left_out("optimizer", "optimizer_state", "b", Omission.MADE_OF_ROUNDING, step=step),
+                left_out("backward", "input_gradient", "a", Omission.RANDOM, step=step),
+                left_out("backward", "input_gradient", "a", Omission.RANDOM, step=step, call=1),
+                left_out("gradients", "parameter_gradient", "a", Omission.RANDOM, step=step),
+                left_out("gradients", "parameter_gradient", "b", Omission.RANDOM, step=step),
+                left_out("weights", "parameter", "b", Omission.RANDOM, step=step),
+                left_out("optimizer", "optimizer_state", "b", Omission.RANDOM, step=step),
                 left_out("forward", "output", "c", Omission.RANDOM, step=step),
                 left_out("backward", "output_gradient", "d", Omission.ONE_SIDED, LONE, sides="c", step=step),
             ]
         assert omitted(rows) == (
-            Omitted(what=OmittedKind.GRADIENT, omission=Omission.BELOW_ROUNDING, places=4, layers=2),
-            Omitted(what=OmittedKind.WEIGHT, omission=Omission.MADE_OF_ROUNDING, places=1, layers=1),
-            Omitted(what=OmittedKind.OPTIMIZER_STATE, omission=Omission.MADE_OF_ROUNDING, places=1, layers=1),
+            Omitted(what=OmittedKind.GRADIENT, omission=Omission.RANDOM, places=4, layers=2),
+            Omitted(what=OmittedKind.WEIGHT, omission=Omission.RANDOM, places=1, layers=1),
+            Omitted(what=OmittedKind.OPTIMIZER_STATE, omission=Omission.RANDOM, places=1, layers=1),
             Omitted(what=OmittedKind.VALUE, omission=Omission.RANDOM, places=1, layers=1),
             Omitted(what=OmittedKind.GRADIENT, omission=Omission.ONE_SIDED, places=1, layers=1),
         )
@@ -150,31 +150,12 @@ class TestOmitted:
                 left_out("forward", "input", "a", Omission.JUDGED_ELSEWHERE),
                 row("initial_weights", "parameter", "a", NONE, counts=False),
                 row("forward", "input", "a", LONE, sides="c", counts=False),
-                left_out("weights", "parameter", "a", Omission.MADE_OF_ROUNDING, BAD),
+                left_out("weights", "parameter", "a", Omission.RANDOM, BAD),
             ]
         )
 
-    def test_counts_weights_that_were_compared_but_for_elements_once_over_all_steps(self):
-        rows = [
-            left_out("weights", "parameter", path, Omission.MADE_OF_ROUNDING, OK, step=step)
-            for path in "ab"
-            for step in range(5)
-        ]
-        whole = left_out("weights", "parameter", "c", Omission.MADE_OF_ROUNDING)
-        (part, all_of_it) = omitted([*rows, whole])
-        assert (part.what, part.places, part.layers, part.in_part) == ("weight", 2, 2, True)
-        assert (all_of_it.places, all_of_it.in_part) == (1, False)
-
-    def test_counts_values_that_agree_and_are_nothing_but_rounding(self):
-        value = left_out("forward", "output", "", Omission.BELOW_ROUNDING, OK)
-        (one,) = omitted([value])
-        assert (one.what, one.places, one.in_part) == ("value", 1, False)
-        assert passes([value], (), coverage_of([value], ()))
-
     def test_takes_a_place_for_compared_that_either_pass_compared(self):
-        local = left_out(
-            "backward", "input_gradient", "a", Omission.BELOW_ROUNDING, twin=1, pass_kind=Pass.LOCKSTEP
-        )
+        local = left_out("backward", "input_gradient", "a", Omission.RANDOM, twin=1, pass_kind=Pass.LOCKSTEP)
         free = dataclasses.replace(local, pass_kind=Pass.FREE)
         assert [one.places for one in omitted([local, free])] == [1]
         assert not omitted([local, dataclasses.replace(free, verdict=OK, omission=None)])

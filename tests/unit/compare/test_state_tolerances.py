@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import math
-
-import pytest
-
 from padiff_compare.judge.measure import Magnitude
-from padiff_compare.judge.state_tolerances import StateTolerances
+from padiff_compare.judge.tolerances import StateTolerances
 from padiff_rpc.v1.records import Options
 from padiff_rpc.v1.words import CaptureKind, DType, Phase
 
 
-def bound(state="first_moment", error=None, dtype=DType.FLOAT32, rms=2.0, **options):
+def bound(state="first_moment", error=0.0, dtype=DType.FLOAT32, rms=2.0, **options):
     tolerances = StateTolerances(Options(**options), state, error)
     return tolerances.tolerance(Phase.OPTIMIZER, CaptureKind.OPTIMIZER_STATE, dtype, Magnitude(rms=rms))
 
@@ -23,21 +19,12 @@ def test_state_of_gradients_that_agree_is_bound_closely():
 
 
 def test_a_sum_of_squares_may_differ_by_twice_as_much():
-    for error in (None, 1e-3):
+    for error in (0.0, 1e-3):
         assert bound("second_moment", error).relative_l2 == 2 * bound(error=error).relative_l2
 
 
 def test_gradients_that_differ_excuse_state_that_does():
     assert 1e-3 < bound(error=1e-3).relative_l2 < 1e-2
-
-
-@pytest.mark.parametrize("error", [1.0, math.inf])
-def test_there_is_an_end_to_what_gradients_excuse(error):
-    assert bound(error=error).relative_l2 == bound(error=0.25).relative_l2 <= 1.0
-
-
-def test_gradients_that_overflowed_excuse_nothing():
-    assert bound(error=math.nan).relative_l2 == bound().relative_l2
 
 
 def test_the_users_bounds_hold_here_too():

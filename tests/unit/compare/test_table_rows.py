@@ -27,13 +27,13 @@ def judged(
     reference: np.ndarray = TABLE,
     *,
     is_embedding: bool = True,
-    floor: float = 0.0,
+    sums: float = 0.0,
     options: Options = STRICT,
     dtype: DType = DType.FLOAT32,
 ) -> Row:
     ours, theirs = (HostTensor(array=array, dtype=dtype) for array in (reference, candidate))
     measured = measure_pair(GRADIENT, ours, theirs, tolerances=Tolerances(options), is_embedding=is_embedding)
-    evidence = Evidence(kind=GRADIENT.kind, measured=measured, floor=floor)
+    evidence = Evidence(kind=GRADIENT.kind, measured=measured, sums=sums)
     return judged_row(blank_row(GRADIENT.phase, GRADIENT.kind), evidence, options)
 
 
@@ -70,7 +70,7 @@ def test_a_reason_says_which_side_has_zeros() -> None:
 def test_rows_that_are_rounding_of_what_came_back_fail_nothing(side: int) -> None:
     noisy, clean = with_row(3, 1e-7), with_row(3, 0.0)
     reference, candidate = (noisy, clean) if side else (clean, noisy)
-    assert judged(candidate, reference, floor=1e-5).verdict is Verdict.WITHIN_TOLERANCE
+    assert judged(candidate, reference, sums=1e-5).verdict is Verdict.WITHIN_TOLERANCE
     assert judged(candidate, reference).verdict is Verdict.MISMATCH
 
 

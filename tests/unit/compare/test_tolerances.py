@@ -10,7 +10,7 @@ import pytest
 from padiff_compare.judge.evidence import Evidence, Measured
 from padiff_compare.judge.judge import judge
 from padiff_compare.judge.measure import Magnitude, measure, root_mean_square
-from padiff_compare.judge.tolerances import Explained, Tolerances, stepped_tolerance
+from padiff_compare.judge.tolerances import Tolerances, drifted
 from padiff_rpc.tensors import HostTensor
 from padiff_rpc.v1.records import Options, Tolerance
 from padiff_rpc.v1.words import CaptureKind, DType, Phase, ToleranceSource, Verdict
@@ -174,29 +174,18 @@ def test_a_scale_beyond_float64_allows_nothing_absolute() -> None:
     assert tolerance.atol == 0.0
 
 
-def explained(error: float, length: float = 1.0) -> Explained:
-    return Explained(gradient_relative_l2=error, length=length)
-
-
-def test_a_weight_may_differ_by_what_its_gradient_explains_of_the_step() -> None:
+def test_a_weight_may_differ_by_what_steps_may_have_brought_it_apart() -> None:
     bound = Tolerance(atol=1.0, rtol=1.0, relative_l2=5e-5, source=ToleranceSource.DEFAULT)
-    assert stepped_tolerance(bound, None, 1.0) == bound
-    assert stepped_tolerance(bound, explained(1e-6), 1.0) == bound
-    assert stepped_tolerance(bound, explained(1e-3), 1.0).relative_l2 == pytest.approx(2 * math.sqrt(1e-3))
-    assert stepped_tolerance(bound, explained(1e-3, 0.1), 20.0).relative_l2 == pytest.approx(
-        3.16e-4, rel=1e-3
-    )
-    assert stepped_tolerance(bound, explained(5.0, 50.0), 1.0).relative_l2 < 0.5
+    assert drifted(bound, 0.0, 1.0) == bound
+    assert drifted(bound, 1e-3, 4.0).relative_l2 == pytest.approx(5e-5 + 2.5e-4)
     chosen = Tolerance(atol=0.1, rtol=0.0, source=ToleranceSource.USER)
-    assert stepped_tolerance(chosen, explained(1e-3), 1.0) == chosen
+    assert drifted(chosen, 1e-3, 1.0) == chosen
 
 
-@pytest.mark.parametrize(
-    ("error", "length", "norm"), [(math.nan, 1.0, 1.0), (1e-3, 1.0, 0.0), (1e-3, 0.0, 1.0)]
-)
-def test_what_explains_nothing_widens_nothing(error: float, length: float, norm: float) -> None:
+@pytest.mark.parametrize(("drift", "norm"), [(math.nan, 1.0), (1e-3, 0.0), (1e-3, math.nan)])
+def test_what_explains_nothing_widens_nothing(drift: float, norm: float) -> None:
     bound = Tolerance(atol=1.0, rtol=1.0, relative_l2=5e-5, source=ToleranceSource.DEFAULT)
-    assert stepped_tolerance(bound, explained(error, length), norm) == bound
+    assert drifted(bound, drift, norm) == bound
 
 
 @pytest.mark.parametrize("in_lockstep", [False, True])

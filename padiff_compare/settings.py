@@ -85,10 +85,8 @@ def _passes(start: CompareStart, why_free: Optional[Reason]) -> tuple[Pass, ...]
 def _why_free(start: CompareStart, workers: Workers) -> Optional[Reason]:
     """Returns why no step can be made from the reference's state; None where one can.
 
-    Gradients that add up began before the step. (Of a user's train step its optimizers tell: see `Steps`.)
+    (Of a user's train step its optimizers tell: see `Steps`.)
     """
-    if start.options.accumulate > 1:
-        return Reason(cause=Cause.GRADIENTS_ADD_UP)
     candidate = workers.get(Side.CANDIDATE)
     if candidate is not None and not candidate.has_kept_state:
         return Reason(cause=Cause.WORKER_KEEPS_NO_STATE, side=Side.CANDIDATE)

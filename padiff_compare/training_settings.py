@@ -46,12 +46,6 @@ def check_training(start: CompareStart, *, has_optimizer: bool) -> None:
             "gradients add up for an optimizer; give one on both sides, or leave it out",
             field="options.accumulate",
         )
-    if options.accumulate > 1 and options.local_error:
-        raise InvalidRequestError(
-            "gradients add up from step to step, and local_error judges each step alone; "
-            "leave one of them out",
-            field="options.accumulate",
-        )
 
 
 def training_notes(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, Optional
 
@@ -40,6 +40,7 @@ class ModelSession:
         self._loaded = loaded
         self._kept: Optional[KeptState] = None
         self._keeps_gradients = False
+        self._handed_over: list[tuple[Any, HostTensor]] = []
         self._is_in_float64 = False
         self.model = loaded.model
         self.loss = loaded.loss
@@ -66,6 +67,17 @@ class ModelSession:
         self._keeps_gradients = keep
         if not keep:
             self._adapter.clear_gradients(self.model)
+
+    def keep_gradients(self, parameters: Iterable[Any]) -> None:
+        """Remembers the present gradients of parameters, for `put_gradients` in the next step in lockstep."""
+        adapter = self._adapter
+        self._handed_over = [(one, adapter.host_copy(adapter.gradient(one))) for one in parameters]
+
+    def put_gradients(self) -> None:
+        """Makes what `keep_gradients` remembered the gradients of its parameters, and forgets it."""
+        handed_over, self._handed_over = self._handed_over, []
+        for parameter, gradient in handed_over:
+            self._adapter.write_gradient(parameter, gradient)
 
     def close(self) -> None:
         """Lets go of the loader, and gives a served model its modes back; may be called twice."""

@@ -7,7 +7,7 @@ from typing import Any, Optional
 
 from padiff_rpc.tensors import COMPLEX, FLOATING
 from padiff_rpc.v1.records import Reason, StepStart
-from padiff_rpc.v1.words import Cause, Phase
+from padiff_rpc.v1.words import Cause, Pass, Phase
 from padiff_worker.adapter import FrameworkAdapter
 from padiff_worker.batches import Arguments
 from padiff_worker.layer_tree import full_name
@@ -69,6 +69,8 @@ class BuiltInStep(StepWork):
         adapter, session, start = self._adapter, self._session, self._start
         if not start.keep_gradients_before:
             adapter.clear_gradients(session.model)
+        elif start.pass_kind is Pass.LOCKSTEP:
+            session.put_gradients()
         # Forward alone too: models may differentiate inside, and without gradients Torch's transformer
         # layers take a path that calls no children.
         with adapter.gradient_mode(True):
@@ -92,6 +94,8 @@ class BuiltInStep(StepWork):
         if start.optimize and session.optimizer is not None:
             self._phases.begin(Phase.OPTIMIZER)
             self._optimize(session.optimizer)
+        elif start.keep_gradients_after and start.pass_kind is Pass.LOCKSTEP:
+            self._hand_over()
 
     def _loss(self, output: Any, given: Arguments) -> Any:
         """Returns the loss, recorded, or None when there is none to be had (and notes why)."""
@@ -135,6 +139,16 @@ class BuiltInStep(StepWork):
         self._phases.begin(Phase.BACKWARD)
         self._recorder.begin_backward()
         self._adapter.backward(scaled)
+
+    def _hand_over(self) -> None:
+        """Remembers the reference's gradients, to which those of the next step in lockstep are added."""
+        adapter, start = self._adapter, self._start
+        trained = list(self._session.trainable_parameters())
+        self._recorder.override_parameter_gradients(trained)
+        having = [parameter for _, _, parameter in trained if adapter.gradient(parameter) is not None]
+        if start.loss_scale != 1.0:  # they are compared, and come, without it
+            adapter.scale_gradients(having, start.loss_scale)
+        self._session.keep_gradients(having)
 
     def _optimize(self, optimizer: Any) -> None:
         adapter, start = self._adapter, self._start

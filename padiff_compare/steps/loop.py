@@ -75,6 +75,7 @@ class Steps:
         self._gold: Optional[Gold] = None
         self._passes = PassRunner(run, sources, aligned, decisions)
         self._history = StepHistory()
+        self._was_in_lockstep = False
         # How far apart the free run's weights have been, and how far each is now.
         self._drift = 0.0
         self._parted: tuple[WeightNoise, ...] = ()
@@ -100,13 +101,18 @@ class Steps:
             why = Reason(cause=Cause.OWN_TRAIN_STEP)
             self._report.note(Note(kind=NoteKind.JUDGED_FREELY, reasons=(why,)))
             self._cannot_show(why)
-        elif Pass.LOCKSTEP in kinds and self._foreseen is None:
+        elif Pass.LOCKSTEP in kinds and (self._foreseen is None or self._adds_to_free_gradients(step)):
             kinds = (Pass.FREE,)
             self._report.note(Note(kind=NoteKind.FIRST_STEP_FREE))
+        self._was_in_lockstep = Pass.LOCKSTEP in kinds
         outcome = self._run_twice(step, batch) if len(kinds) > 1 else self._run_once(step, kinds[0], batch)
         result = step_result(step, outcome)
         self._drift = max(self._drift, result.weights_relative_l2)
         self._report.end_step(result)
+
+    def _adds_to_free_gradients(self, step: int) -> bool:
+        """Whether a step adds to gradients of a free run, in which nobody handed the reference's over."""
+        return self._run.settings.adds_gradients(step) and not self._was_in_lockstep
 
     @property
     def _cannot_undo_its_step(self) -> bool:

@@ -132,7 +132,6 @@ class Cause(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     CAUSE_STEP_CONVENTION: _ClassVar[Cause]
     CAUSE_TIE: _ClassVar[Cause]
     CAUSE_OWN_TRAIN_STEP: _ClassVar[Cause]
-    CAUSE_GRADIENTS_ADD_UP: _ClassVar[Cause]
     CAUSE_WORKER_KEEPS_NO_STATE: _ClassVar[Cause]
     CAUSE_CARRIED_OVER: _ClassVar[Cause]
     CAUSE_FUNCTIONS_CUT_SHORT: _ClassVar[Cause]
@@ -268,7 +267,6 @@ CAUSE_VARIANCE_CONVENTION: Cause
 CAUSE_STEP_CONVENTION: Cause
 CAUSE_TIE: Cause
 CAUSE_OWN_TRAIN_STEP: Cause
-CAUSE_GRADIENTS_ADD_UP: Cause
 CAUSE_WORKER_KEEPS_NO_STATE: Cause
 CAUSE_CARRIED_OVER: Cause
 CAUSE_FUNCTIONS_CUT_SHORT: Cause

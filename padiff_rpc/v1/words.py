@@ -136,8 +136,8 @@ class Cause(Word):
             the side's, by the other's formula. names: the conventions in which they differ.
         TIE: Elements differ that a decision between values equal but for rounding has moved.
             numbers: how many, of how many.
-        OWN_TRAIN_STEP: Why no pass is in lockstep: a train step of the user's own, gradients
-            that add up over steps, a worker (side) that cannot put a state back.
+        OWN_TRAIN_STEP: Why no pass is in lockstep: a train step of the user's own, a worker
+            (side) that cannot put a state back.
         CARRIED_OVER: Of a row of the free run, where outputs or loss drift further than the
             reference's own free run does, and no call of the step differs on the reference's own
             values.
@@ -279,7 +279,6 @@ class Cause(Word):
     STEP_CONVENTION = "step_convention"
     TIE = "tie"
     OWN_TRAIN_STEP = "own_train_step"
-    GRADIENTS_ADD_UP = "gradients_add_up"
     WORKER_KEEPS_NO_STATE = "worker_keeps_no_state"
     CARRIED_OVER = "carried_over"
     FUNCTIONS_CUT_SHORT = "functions_cut_short"

@@ -154,6 +154,29 @@ def test_what_is_no_matter_of_values_counts_in_the_free_pass_too(service: Servic
     assert [row.verdict for row in report.faults] == [Verdict.UNMATCHED]
 
 
+@pytest.mark.parametrize("step", [0, 1, 2])
+@pytest.mark.parametrize("loss_scale", [1.0, 64.0])
+def test_gradients_that_add_up_are_added_to_the_references(
+    service: Service, step: int, loss_scale: float
+) -> None:
+    report = compare(
+        service,
+        own("OneStepFault", optimizer=SGD, train=True),
+        own("OneStepFault", step=step, optimizer=SGD, train=True),
+        steps=4,
+        keep_going=True,
+        accumulate=2,
+        loss_scale=loss_scale,
+    )
+    assert {row.step for row in report.faults} == {step}
+    for each in range(4):
+        judged = rows(report, Pass.LOCKSTEP, step=each, phase=Phase.GRADIENTS)
+        assert judged
+        assert bool(differing(judged)) is (each == step)
+    drifted = rows(report, Pass.FREE, step=1, phase=Phase.GRADIENTS)
+    assert bool(differing(drifted)) is (step < 2)
+
+
 @pytest.mark.parametrize("optimizer", [SGD, MOMENTUM])
 def test_a_fault_in_one_step_does_not_taint_the_next_one(service: Service, optimizer: str) -> None:
     report = compare(

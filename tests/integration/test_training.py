@@ -186,6 +186,13 @@ class TestAccumulation:
         assert first == pytest.approx([mean / 2 for mean in means(alone, CaptureKind.PARAMETER_GRADIENT, 0)])
         assert first != pytest.approx(second)
 
+    def test_a_loss_that_divides_by_the_number_of_steps_itself_fails(self, service: Service) -> None:
+        twice = trained(loss="training_models:halved")
+        report = compare(service, trained(), twice, steps=4, accumulate=2)
+        first = report.first_divergence
+        assert first is not None
+        assert first.phase is Phase.LOSS
+
     def test_steps_left_over_are_said(self, service: Service) -> None:
         report = compare(service, trained(), steps=3, accumulate=2)
         assert report

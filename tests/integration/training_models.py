@@ -150,6 +150,10 @@ def step(model, batch, optimizer):
     return loss
 
 
+def halved(output, target):
+    return fake_models.against(output, target) * 0.5
+
+
 def step_forgetting_to_clear(model, batch, optimizer):
     x, target = batch
     loss = fake_models.against(model(x), target)

@@ -39,7 +39,7 @@ def test_one_step_of_both_phases_is_the_default():
         ({}, {"local_error": True}, (Pass.LOCKSTEP, Pass.FREE)),
         ({}, {"local_error": False}, (Pass.FREE,)),
         ({"train_step": "m:t"}, {}, (Pass.LOCKSTEP, Pass.FREE)),
-        ({"optimizer": "m:o"}, {"accumulate": 2}, (Pass.FREE,)),
+        ({"optimizer": "m:o"}, {"accumulate": 2}, (Pass.LOCKSTEP, Pass.FREE)),
     ],
 )
 def test_a_pass_alone_is_what_was_asked_for_or_what_can_be(asked, options, passes):

@@ -9,7 +9,7 @@ import pytest
 from padiff_compare.settings import settle
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.v1.records import CompareStart, Model, Note, Options, Party, WorkerAddress
-from padiff_rpc.v1.words import NoteKind
+from padiff_rpc.v1.words import NoteKind, Pass
 
 
 def start(
@@ -47,7 +47,7 @@ def test_without_accumulation_every_step_is_the_optimizers() -> None:
     [(5, 2), (4, 1)],
 )
 def test_steps_left_over_are_said(steps: int, left: int) -> None:
-    note, _ = settle(start({"optimizer": "m:o"}, steps=steps, accumulate=3)).notes
+    (note,) = settle(start({"optimizer": "m:o"}, steps=steps, accumulate=3)).notes
     assert note == Note(kind=NoteKind.GRADIENTS_NOT_USED, numbers=(steps, 3, left))
 
 
@@ -66,8 +66,6 @@ def test_what_one_side_alone_has_is_refused(field: str) -> None:
         settle(start({}, {field: "m:x"}))
 
 
-def test_accumulation_and_local_errors_exclude_each_other() -> None:
-    with pytest.raises(
-        InvalidRequestError, match=r"options\.accumulate: .*local_error judges each step alone"
-    ):
-        settle(start({"optimizer": "m:o"}, steps=2, accumulate=2, local_error=True))
+def test_gradients_that_add_up_are_judged_in_lockstep_too() -> None:
+    found = settle(start({"optimizer": "m:o"}, steps=2, accumulate=2, local_error=True))
+    assert found.passes == (Pass.LOCKSTEP, Pass.FREE)

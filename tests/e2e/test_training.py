@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from padiff_client import InvalidRequestError, ModelSpec, Options, Report, auto_diff, check_inputs
-from padiff_rpc.v1.words import CaptureKind, DType, Phase
+from padiff_rpc.v1.words import CaptureKind, DType, Pass, Phase
 
 MODELS = Path(__file__).resolve().parent / "models"
 LOSSES = ("paddle_training:cross_entropy", "torch_training:cross_entropy")
@@ -54,6 +54,8 @@ def test_loaders_with_workers_accumulation_clipping_and_adamw(service: Any) -> N
     assert report, str(report)
     assert len({step.loss_reference for step in report.steps}) == 4
     assert {row.step for row in report.rows if row.kind is CaptureKind.TARGET} == {0, 1, 2, 3}
+    judged = [row for row in report.rows if row.phase is Phase.GRADIENTS]
+    assert {(row.step, row.pass_kind) for row in judged} == {(step, Pass.LOCKSTEP) for step in range(4)}
     assert {row.step for row in report.rows if row.phase is Phase.WEIGHTS} == {1, 3}
 
 

@@ -54,7 +54,7 @@ def test_a_reference_that_does_not_run_in_float64_is_held_against_what_noise_doe
     (note,) = [note for note in report.summary.notes if note.kind is NoteKind.NO_GOLD]
     assert note.reasons
     assert not notes(report, NoteKind.GOLD)
-    assert causes(report, Cause.BEYOND_OWN_ERROR)
+    assert causes(report, Cause.BEYOND_NOISE)
 
 
 def test_a_gradient_that_is_multiplied_fails_beside_values_that_round(service: Service) -> None:

@@ -118,7 +118,6 @@ def test_every_step_is_held_against_float64(service: Service) -> None:
     [
         ("Narrow", {}, "float32 wanted, got float64"),
         ("Coarse", {"local_error": False}, "nothing runs in lockstep"),
-        ("Coarse", {"accumulate": 2, "optimizer": True}, "gradients add up"),
     ],
 )
 def test_where_there_is_no_float64_the_report_says_why(

@@ -101,9 +101,9 @@ _KINDS: dict[type, _Kind] = {
         conventions={"epsilon": "added to the gradient's magnitude"},
         keys=lambda group: ("exp_avg", "exp_inf"),
     ),
-    torch.optim.NAdam: _Kind(algorithm="nadam"),
-    torch.optim.RAdam: _Kind(algorithm="radam"),
-    torch.optim.Rprop: _Kind(algorithm="rprop"),
+    torch.optim.NAdam: _Kind(algorithm="nadam", keys=lambda group: ("exp_avg", "exp_avg_sq")),
+    torch.optim.RAdam: _Kind(algorithm="radam", keys=lambda group: ("exp_avg", "exp_avg_sq")),
+    torch.optim.Rprop: _Kind(algorithm="rprop", keys=lambda group: ("prev", "step_size")),
     # Paddle's is another algorithm.
     torch.optim.ASGD: _Kind(algorithm="averaged weights"),
 }
@@ -165,6 +165,11 @@ def _make_state(optimizer: Any, kind: Optional[_Kind], parameter: Any, group: Gr
         return
     for key in kind.keys(group):
         state[key] = torch.zeros_like(parameter, memory_format=torch.preserve_format)
+    # What is not 0 before the first step.
+    if kind.algorithm == "nadam":
+        state["mu_product"] = torch.ones((), dtype=parameter.dtype)
+    if kind.algorithm == "rprop":
+        state["step_size"].fill_(group["lr"])
     if kind.algorithm != "sgd":
         on_device = group.get("capturable") or group.get("fused")
         state["step"] = torch.zeros((), device=parameter.device if on_device else "cpu")

@@ -543,6 +543,11 @@ def state_of(optimizer, model):
         lambda of: paddle.optimizer.Adadelta(0.1, parameters=of),
         lambda of: paddle.optimizer.Adamax(0.1, parameters=of),
         lambda of: paddle.optimizer.Lamb(0.1, parameters=of),
+        *(
+            lambda of, name=name: getattr(paddle.optimizer, name)(0.1, parameters=of)
+            for name in ("NAdam", "RAdam", "Rprop")
+            if hasattr(paddle.optimizer, name)
+        ),
         lambda of: paddle.optimizer.AdamW(
             0.1, parameters=[{"params": of[:1], "beta1": 0.5}, {"params": of[1:], "beta1": 0.8}]
         ),

@@ -506,6 +506,9 @@ def state_of(optimizer, model):
         lambda of: torch.optim.Adagrad(of, lr=0.1, lr_decay=0.1),
         lambda of: torch.optim.Adadelta(of, lr=0.1),
         lambda of: torch.optim.Adamax(of, lr=0.1),
+        lambda of: torch.optim.NAdam(of, lr=0.1),
+        lambda of: torch.optim.RAdam(of, lr=0.1),
+        lambda of: torch.optim.Rprop(of, lr=0.1),
     ],
 )
 def test_an_optimizer_goes_on_from_another_ones_state(make):

@@ -112,6 +112,11 @@ def stacked(tensors: Sequence[FunctionTensor]) -> Array:
     return np.stack([parts.from_bytes(one.fingerprint) for one in tensors])
 
 
+def size(tensor: FunctionTensor) -> float:
+    """Returns the sum of the sizes of a tensor's elements, which has a fingerprint."""
+    return float(parts.from_bytes(tensor.fingerprint)[parts.ABSOLUTE_SUM])
+
+
 def elements(tensor: FunctionTensor) -> int:
     return math.prod(tensor.spec.shape)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 
@@ -13,6 +14,7 @@ from padiff_compare.functions.likeness import (
     distances,
     elements,
     likeness,
+    size,
     stacked,
     tolerance_for,
 )
@@ -69,10 +71,15 @@ class Links:
             theirs = classes[Side.REFERENCE].get(which)
             if theirs is None:
                 continue
-            allowed, second = tolerance_for(which[0], tolerance), stacked(theirs)
+            allowed = tolerance_for(which[0], tolerance)
+            # By size first, since loops make thousands of one shape: what is alike is of one size.
+            theirs = sorted(theirs, key=size)
+            second, sizes = stacked(theirs), [size(one) for one in theirs]
             for one, row in zip(ours, stacked(ours)):
-                apart = distances(row[None, :], second)
-                for index, other in enumerate(theirs):
+                low = bisect_left(sizes, size(one) * (1 - 2 * allowed))
+                high = bisect_right(sizes, size(one) * (1 + 2 * allowed))
+                apart = distances(row[None, :], second[low:high])
+                for index, other in enumerate(theirs[low:high]):
                     shapes = TensorShapes(candidate=one.spec.shape, reference=other.spec.shape)
                     found = likeness(apart, index, shapes, allowed)
                     if found:

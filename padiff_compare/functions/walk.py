@@ -14,8 +14,8 @@ from padiff_compare.functions.soundness import Soundness
 from padiff_rpc.v1.records import FunctionCall
 from padiff_rpc.v1.words import FindingKind, Side
 
-# Beyond it a walk gives up: nobody writes so much between two layers, loops aside.
-_LONGEST = 400
+# Beyond it a walk gives up, and a region is left: loops aside, nobody writes so much between two layers.
+_LONGEST = 120
 
 
 class Walk:

@@ -9,6 +9,7 @@ from typing import Optional
 from padiff_compare.aligned import AlignedModels
 from padiff_compare.capture.batches import StepBatch
 from padiff_compare.capture.sides import SIDES, TensorPair
+from padiff_compare.functions.checked import checked
 from padiff_compare.functions.locate import Inside, Spot, locate
 from padiff_compare.join.calls import JoinedCalls
 from padiff_compare.join.captures import PassPlan, StepCaptures
@@ -121,7 +122,9 @@ class SecondLook:
                 raise end.error
             if end.failure is not None:
                 return Reason(cause=Cause.MESSAGE, names=(end.failure.text,))
-        traces = {side: {(one.path, one.call): one for one in ends[side].function_traces} for side in SIDES}
+        traces = {
+            side: {(one.path, one.call): checked(one) for one in ends[side].function_traces} for side in SIDES
+        }
         self._run.report.add_findings(without_repetition(list(self._findings(joined, found, traces))))
         cut = (one.cut_short for of in traces.values() for one in of.values())
         return next((why for why in cut if why is not None), None)

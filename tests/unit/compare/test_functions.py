@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable
 from typing import Any, Optional
@@ -11,8 +12,10 @@ import pytest
 from recorded_functions import Held, RecordedFunctions
 
 from padiff_compare.capture.sides import TensorPair
+from padiff_compare.functions.checked import checked
 from padiff_compare.functions.locate import Inside, Located, Spot, locate
-from padiff_rpc.v1.records import FunctionTrace
+from padiff_rpc.errors import ProtocolError
+from padiff_rpc.v1.records import FunctionBoundary, FunctionCall, FunctionTrace
 from padiff_rpc.v1.words import CallMoment, FindingKind, Side
 
 B, T, H, W = 2, 5, 3, 4
@@ -384,3 +387,33 @@ def test_a_difference_as_small_as_rounding_is_left_alone() -> None:
     assert found(scaled(1.0), scaled(1.0 + 3e-6)) == []
     (one,) = found(scaled(1.0), scaled(1.0 + 3e-5))
     assert named(one, Side.CANDIDATE) == ("multiply", 3)
+
+
+def test_a_fault_at_the_beginning_of_a_long_loop_is_found_at_its_first_call() -> None:
+    def looped(first: float) -> FunctionTrace:
+        steps = [step("multiply", lambda a: a * first, 1, other=first)]
+        for index in range(400):
+            steps.append(step("subtract", lambda a, by=index: (by % 7) / 7 - a, 2))
+        return lines(*steps)
+
+    (one,) = found(looped(2.0), looped(3.0))
+    assert (one.parting.kind, named(one, Side.CANDIDATE)) == (FindingKind.FUNCTION, ("multiply", 1))
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"tensors": ()},
+        {
+            "calls": (
+                FunctionCall(number=7, operation="a", function="a", layer_path="", layer_call=0, group=1),
+            )
+        },
+        {"boundaries": (FunctionBoundary(path="", call=0, slot="0", tensor=99, moment=CallMoment.ENTRY),)},
+    ],
+)
+def test_a_trace_that_names_what_it_does_not_have_is_refused(broken: dict[str, Any]) -> None:
+    whole = lines(step("tanh", np.tanh, 1))
+    assert checked(whole) is whole
+    with pytest.raises(ProtocolError, match="a trace of functions"):
+        checked(dataclasses.replace(whole, **broken))

@@ -40,11 +40,13 @@ def is_of(found: FunctionFinding, row: Row) -> bool:
     """Whether a finding explains the row."""
     places = ((found.reference, row.reference), (found.candidate, row.candidate))
     return (found.step, found.phase) == (row.step, row.phase) and all(
-        there is not None
-        and (here.path, here.call, here.slot, here.shown_by)
-        == (there.path, there.call, there.slot, there.shown_by)
-        for here, there in places
+        there is not None and _spot(here) == _spot(there) for here, there in places
     )
+
+
+def _spot(place: Place) -> tuple[str, int, str]:
+    shown = place.shown_by
+    return (*((place.path, place.call) if shown is None else (shown.path, shown.call)), place.slot)
 
 
 def _function(found: FunctionFinding) -> str:

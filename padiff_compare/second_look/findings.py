@@ -10,15 +10,20 @@ from padiff_compare.functions.arguments import differing_arguments
 from padiff_compare.functions.locate import Located
 from padiff_compare.functions.meeting_inputs import are_alike
 from padiff_compare.functions.parting import Parting
-from padiff_rpc.v1.records import ArgumentDifference, FunctionFinding, FunctionTrace, Place, Row
+from padiff_compare.model_index import ModelIndex, Models
+from padiff_rpc.v1.records import ArgumentDifference, FunctionFinding, FunctionTrace, Place, Row, ShownBy
 from padiff_rpc.v1.words import CaptureKind, FindingKind, Side
 
 
-def finding(row: Row, located: Located, traces: Mapping[Side, FunctionTrace]) -> FunctionFinding:
+def finding(
+    row: Row, located: Located, traces: Mapping[Side, FunctionTrace], models: Models
+) -> FunctionFinding:
     """Returns the finding; the row has places on both sides, in or at the calls of the traces."""
     parting = located.parting
-    reference = _place(row, row.reference, traces[Side.REFERENCE])
-    candidate = _place(row, row.candidate, traces[Side.CANDIDATE])
+    reference, candidate = (
+        _place(row, place, traces[side], models[side])
+        for side, place in ((Side.REFERENCE, row.reference), (Side.CANDIDATE, row.candidate))
+    )
     calls, users = parting.calls, parting.users
     return FunctionFinding(
         kind=parting.kind,
@@ -44,12 +49,21 @@ def _differing(parting: Parting) -> tuple[ArgumentDifference, ...]:
     return differing_arguments(reference, candidate) if are_alike(candidate, reference) else ()
 
 
-def _place(row: Row, place: Optional[Place], trace: FunctionTrace) -> Place:
-    """Returns a row's place; of an output with the line on which the layer returns it."""
+def _place(row: Row, place: Optional[Place], trace: FunctionTrace, model: ModelIndex) -> Place:
+    """Returns a row's place in the layer whose code is at fault; an output with the line that returns it."""
     assert place is not None
-    if row.kind is not CaptureKind.OUTPUT or trace.returned is None:
+    if row.kind is CaptureKind.OUTPUT:
+        return place if trace.returned is None else dataclasses.replace(place, source=trace.returned)
+    if place.shown_by is not None:
         return place
-    return dataclasses.replace(place, source=trace.returned)
+    # A free run charges nobody.
+    return dataclasses.replace(
+        place,
+        path=trace.path,
+        call=trace.call,
+        class_name=model.class_name(trace.path),
+        shown_by=ShownBy(path=place.path, call=place.call),
+    )
 
 
 def without_repetition(findings: list[FunctionFinding]) -> tuple[FunctionFinding, ...]:

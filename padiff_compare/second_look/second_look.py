@@ -181,7 +181,10 @@ class SecondLook:
             inside = Inside(traces=known, slots=slots, parameters=parameters)
             for symptom in suspect.symptoms:
                 # What is found behind the first parting may follow from it.
-                yield from (finding(symptom.row, one, known) for one in locate(inside, symptom.spots)[:1])
+                yield from (
+                    finding(symptom.row, one, known, self._aligned.models)
+                    for one in locate(inside, symptom.spots)[:1]
+                )
 
     def _parameters(self) -> Mapping[str, tuple[str, ...]]:
         plan = self._aligned.weight_plan

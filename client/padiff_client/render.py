@@ -99,7 +99,8 @@ def _verdict(report: Report) -> Headline:
         return Headline(text=f"FAIL: cut short: {report.reasons[0]}", reasons=1)
     divergence = report.first_divergence
     if divergence is None and report.inconclusive is not None and len(report.reasons) == 1:
-        return Headline(text=f"INCONCLUSIVE: {report.reasons[0]}", reasons=1)
+        texts = filter(None, (report.reasons[0], wording.omitted(report.omitted)))
+        return Headline(text=f"INCONCLUSIVE: {'; '.join(texts)}", reasons=1)
     if divergence is not None:
         return Headline(text=f"FAIL: {divergence.summary}", says_divergence=True)
     return Headline(text=f"FAIL: {report.reasons[0]}", reasons=1)

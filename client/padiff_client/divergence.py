@@ -130,7 +130,8 @@ class Divergence:
         if row.tolerance is not None and row.figures is not None:
             facts.append(("allowed", wording.allowed(row.tolerance)))
         beyond = [reason for reason in row.reasons if reason.cause in _AGAINST_ROUNDING]
-        facts += [("rounding", sentences.sentence(reason, row)) for reason in beyond]
+        # Of what a user's own bounds fail, rounding may make as much; the sentence begins with that word.
+        facts += [("rounding", sentences.sentence(one, row).removeprefix("rounding: ")) for one in beyond]
         if row.from_gold is not None:
             facts.append(("oracle", wording.from_gold(row.from_gold)))
         if row.rule is not None:

@@ -97,13 +97,13 @@ def svg(found: Sequence[Point], fault: str) -> str:
             f'<text x="{x(at):.1f}" y="{TOP - 6}" text-anchor="middle">fault: {fault}</text>'
         )
     curves: list[tuple[str, str, Callable[[Point], float]]] = [
-        ("floor", "floor: the reference's own error to float64", lambda one: one.floor),
-        ("drift", "drift: the free run", lambda one: one.drift),
+        ("floor", "floor: reference to float64", lambda one: one.floor),
+        ("drift", "drift: free run", lambda one: one.drift),
         ("local", "local: on the reference's values", lambda one: one.local),
     ]
     for number, (name, label, of) in enumerate(curves):
         lines += _curve(name, [(x(i), y(of(one))) for i, one in enumerate(found) if of(one) > SMALLEST])
-        left, end = (LEFT, LEFT + 300, LEFT + 460)[number], HEIGHT - 20
+        left, end = (LEFT, LEFT + 226, LEFT + 376)[number], HEIGHT - 20
         lines.append(
             f'<line class="{name}" x1="{left}" x2="{left + 24}" y1="{end}" y2="{end}" stroke-width="3"/>'
             f'<text x="{left + 30}" y="{end + 4}">{label}</text>'

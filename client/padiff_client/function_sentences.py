@@ -97,8 +97,14 @@ def _region(found: FunctionFinding) -> str:
     ours, theirs = _where(found.candidate_lines), _where(found.reference_lines)
     return (
         f"between equal tensors and those that differ, the candidate runs {ours or 'nothing of its own'}, "
-        f"the reference {theirs or 'nothing of its own'}"
+        f"the reference {theirs or 'nothing of its own'}{_begins(found)}"
     )
+
+
+def _begins(found: FunctionFinding) -> str:
+    if found.candidate_call is None or found.reference_call is None:
+        return ""
+    return f"; they part from {_against(found)}"
 
 
 _SENTENCES: Mapping[FindingKind, Callable[[FunctionFinding], str]] = {

@@ -23,13 +23,17 @@ def differing_arguments(reference: FunctionCall, candidate: FunctionCall) -> tup
 
 
 def _differing(reference: FunctionCall, candidate: FunctionCall) -> Iterator[ArgumentDifference]:
-    theirs = {one.name: one for one in reference.arguments if one.name}
-    ours = {one.name: one for one in candidate.arguments if one.name}
+    theirs, ours = ({one.name: one for one in _given(call) if one.name} for call in (reference, candidate))
     for name in {**ours, **theirs}:
         yield from _difference(name, theirs.get(name), ours.get(name))
-    nameless = ([one for one in call.arguments if not one.name] for call in (reference, candidate))
+    nameless = ([one for one in _given(call) if not one.name] for call in (reference, candidate))
     for one, other in zip_longest(*nameless):
         yield from _difference("", one, other)
+
+
+def _given(call: FunctionCall) -> Iterator[FunctionArgument]:
+    # None leaves it to the function.
+    return (one for one in call.arguments if one.text != "None")
 
 
 def _difference(

@@ -139,8 +139,8 @@ class Jumps:
 
     @property
     def are_few(self) -> bool:
-        """Whether three of four elements do not jump, so that those which do stand out."""
-        return 4 * self.positions.size <= self.reals
+        """Whether most elements do not jump, so that those which do stand out."""
+        return 2 * self.positions.size <= self.reals
 
     def without(self, explained: Flags) -> Apart:
         """Returns how far apart the two are but for those jumps."""

@@ -266,10 +266,12 @@ def _noisy(tensor: HostTensor, rounded_to: DType, noise: InputNoise, place: tupl
     stays, size = wide == np.rint(wide), np.abs(wide)
     if noise.tips and not stays.all():
         # A zero beside others is one of them, and as well rounded. Which of equal ones is the largest is a
-        # tie; whether a ReLU lets one of them through is none, so they go down alone.
+        # tie; whether a ReLU lets one of them through is none, so they go down alone. Of two the one that
+        # goes down further in one run does so less in the opposite one.
         zeros = wide == 0.0
         stays, size = np.isinf(wide), np.where(zeros, _typical(size), size)
-        draws = np.where(zeros, -np.abs(draws) * np.sign(noise.epsilons), draws)
+        down = 0.5 + 0.5 * np.sign(noise.epsilons) * draws
+        draws = np.where(zeros, -np.sign(noise.epsilons) * down, draws)
     with np.errstate(invalid="ignore"):
         noisy = np.where(stays, wide, wide + noise.epsilons * epsilon(rounded_to) * size * draws)
     return cast(HostTensor(array=np.asarray(noisy), dtype=DType.FLOAT64), tensor.dtype)

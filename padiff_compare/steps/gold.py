@@ -33,7 +33,6 @@ from padiff_compare.judge.evidence import (
     is_loss_in_question,
     larger_error,
     may_be_ties,
-    moved_by_ties,
     own_error,
     spacing,
     with_undecided,
@@ -71,7 +70,7 @@ _DRAWS = (0, 7)
 # What tips decisions whose margin is as small as a score allows: opposite noise tips each to one side.
 _TIPPING = tuple(
     tuple(InputNoise(epsilons=sign * LARGEST_SCORE * 0.5, draw=draw, tips=True) for sign in (1, -1))
-    for draw in (1, 2, 3)
+    for draw in range(1, 9)
 )
 # What is captured of a slot: its value, and its gradient.
 _KINDS = {
@@ -525,11 +524,11 @@ class HeldReference:
         assert gold is not None
         for draw in _TIPPING:
             left = [one for one in gold.questions(captures, floors, errors) if may_be_ties(*one)]
-            explained = len(left), sum(moved_by_ties(one, own.undecided) for one, own in left)
+            tipped_so_far = len(left), sum(own.undecided.positions.size for _, own in left if own.undecided)
             # What a draw has not tipped in any part is no decision.
-            if not left or explained == before:
+            if not left or tipped_so_far == before:
                 break
-            before = explained
+            before = tipped_so_far
             for noise in draw:
                 tipped = self._run(gold, start, GoldRun(asked=asked, noise=noise))
                 if tipped is None:

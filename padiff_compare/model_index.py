@@ -6,7 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Optional
 
-from padiff_compare.alignment.kinds import averages, is_bookkeeping, is_byproduct, is_norm
+from padiff_compare.alignment.kinds import averages, is_bookkeeping, is_byproduct
+from padiff_compare.normalization import Normalization
 from padiff_compare.weights.weight_pair import owner_name
 from padiff_rpc import trees
 from padiff_rpc.v1.records import Layer
@@ -39,10 +40,31 @@ class ModelIndex:
         weights = layer.weights if layer is not None else ()
         return frozenset(owner_name(path, weight) for weight in weights if not is_bookkeeping(weight))
 
-    def normalizes(self, path: str) -> bool:
-        """Whether the layer at `path` divides by how far its values spread."""
+    def normalization(self, path: str) -> Optional[Normalization]:
+        """Returns how the layer at `path` takes statistics of what it is called with; None: it takes none."""
         layer = self._layers.get(path)
-        return layer is not None and is_norm(layer.kind)
+        if layer is None or self.uses_kept_statistics(path):
+            return None
+        return Normalization.of(
+            layer.kind, trees.unpack_map(layer.hyper_parameters), self.widest_weight(path)
+        )
+
+    def normalizes(self, path: str) -> bool:
+        """Whether the layer at `path` divides by how far the values that it is called with spread."""
+        return self.normalization(path) is not None
+
+    def uses_kept_statistics(self, path: str) -> bool:
+        """Whether the layer at `path` is a norm that takes statistics of earlier calls, as in eval mode."""
+        layer = self._layers.get(path)
+        if layer is None or not any(weight.canonical == "running_var" for weight in layer.weights):
+            return False
+        return not layer.training or bool(self.setting(path, "use_global_stats"))
+
+    def own_weight(self, path: str, canonical: str) -> Optional[str]:
+        """Returns the full name of a weight of the layer at `path`, by its common name; None for none."""
+        layer = self._layers.get(path)
+        weights = layer.weights if layer is not None else ()
+        return next((owner_name(path, one) for one in weights if one.canonical == canonical), None)
 
     def widest_weight(self, path: str) -> int:
         """Returns the number of elements of the largest of the layer's own weights; 0 where it has none."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Optional
 
@@ -14,6 +14,7 @@ from padiff_compare.source_pair import SourcePair
 from padiff_compare.steps.step_pass import StepPass
 from padiff_compare.weights.optimizer_flow import OptimizerFlow
 from padiff_compare.weights.weight_flow import ALL_KINDS, WeightFlow
+from padiff_compare.weights.weight_pair import WeightSize
 from padiff_rpc.v1.records import Row, WeightNoise
 from padiff_rpc.v1.words import Phase, WeightKind
 
@@ -35,6 +36,11 @@ class ModelStates:
             self._optimizers = OptimizerFlow(
                 sources.sides, aligned.weight_plan, aligned.models, run.options, run.probe
             )
+
+    @property
+    def sizes(self) -> Mapping[str, WeightSize]:
+        """Sizes of the reference's weights, as they were last compared, by the candidate's full names."""
+        return self._weights.sizes
 
     def tell_settings(self) -> None:
         """Reports in which settings the optimizers differ."""

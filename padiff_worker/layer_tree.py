@@ -29,6 +29,7 @@ class LayerHandle:
             framework's names. `tied_to` is filled in.
         opaque: compiled, exported or scripted, so that no call of the layers below can be watched.
         hidden: below an opaque layer, wherever it is held.
+        training: in train mode.
     """
 
     paths: tuple[str, ...]
@@ -38,6 +39,7 @@ class LayerHandle:
     weights: tuple[Weight, ...]
     opaque: bool = False
     hidden: bool = False
+    training: bool = False
 
 
 @record
@@ -100,6 +102,7 @@ class LayerReader:
                 ),
                 opaque=paths[0] in opaque and id(layer) not in hidden,
                 hidden=id(layer) in hidden,
+                training=bool(getattr(layer, "training", False)),
             )
             for paths, layer in by_object
         )

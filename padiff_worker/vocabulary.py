@@ -136,6 +136,7 @@ class Vocabulary:
             weights=weights,
             held=tuple(self._held(kind, handle.paths[0], inside)),
             opaque=handle.opaque,
+            training=handle.training,
         )
 
     # Weights

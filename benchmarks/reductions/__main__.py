@@ -52,7 +52,7 @@ def _measured(framework: str) -> list[Measured]:
 def _allowed(dtype: str, name: str, offset: float, count: int) -> float:
     """Returns what a difference may be, in the epsilons in which errors are told."""
     rms = (1.0 + offset**2) ** 0.5
-    if name.endswith(" norm"):
+    if name.endswith((" norm", "gradient of its input")):
         terms = Terms(result=rms**2, count=count, lanes=LANES_OF_NORMS)
     else:
         # A part of a running mean is as large as the whole, since it began at zero.

@@ -40,6 +40,25 @@ def _weight_gradient(x: Tensor) -> Tensor:
     return weight.grad / x.shape[1]
 
 
+NORMS: Mapping[str, Operation] = {
+    "batch norm": lambda x: _normalised(x)[0][0],
+    "layer norm": lambda x: F.layer_norm(x, [x.shape[1]]),
+    "group norm": lambda x: F.group_norm(x.reshape([1, 10 * len(x), -1]), len(x)),
+}
+
+
+def _sent_back(norm: Operation) -> Operation:
+    """Returns the gradient of a norm's input, for what came back drawn anew."""
+
+    def operation(x: Tensor) -> Tensor:
+        given = _leaf(x.numpy(), x.dtype)
+        made = norm(given)
+        back = np.random.default_rng(2).standard_normal(tuple(made.shape)).astype("float32")
+        return paddle.grad([made], [given], [paddle.to_tensor(back).astype(x.dtype)])[0]
+
+    return operation
+
+
 class Paddle:
     # There are hardly any kernels for halves on CPUs.
     dtypes = ("float32",)
@@ -50,9 +69,8 @@ class Paddle:
         "gradient of a bias": _bias_gradient,
         "batch norm: running mean": lambda x: _normalised(x)[1],
         "batch norm: gradient of its weight": _weight_gradient,
-        "batch norm": lambda x: _normalised(x)[0][0],
-        "layer norm": lambda x: F.layer_norm(x, [x.shape[1]]),
-        "group norm": lambda x: F.group_norm(x.reshape([1, 10 * len(x), -1]), len(x)),
+        **NORMS,
+        **{f"{name}: gradient of its input": _sent_back(norm) for name, norm in NORMS.items()},
     }
 
     def tensor(self, values: Reals, dtype: str) -> Any:

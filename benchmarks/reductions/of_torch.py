@@ -33,6 +33,25 @@ def _weight_gradient(x: Tensor) -> Tensor:
     return torch.autograd.grad(made, weight, x.unsqueeze(0))[0] / x.shape[1]
 
 
+NORMS: Mapping[str, Operation] = {
+    "batch norm": lambda x: _normalised(x)[0][0],
+    "layer norm": lambda x: F.layer_norm(x, [x.shape[1]]),
+    "group norm": lambda x: F.group_norm(x.reshape(1, 10 * len(x), -1), len(x)),
+}
+
+
+def _sent_back(norm: Operation) -> Operation:
+    """Returns the gradient of a norm's input, for what came back drawn anew."""
+
+    def operation(x: Tensor) -> Tensor:
+        given = x.detach().requires_grad_()
+        made = norm(given)
+        back = np.random.default_rng(2).standard_normal(tuple(made.shape)).astype("float32")
+        return torch.autograd.grad(made, given, torch.tensor(back).to(x.dtype))[0]
+
+    return operation
+
+
 class Torch:
     dtypes = ("float32", "bfloat16")
     operations: ClassVar[Mapping[str, Operation]] = {
@@ -42,9 +61,8 @@ class Torch:
         "gradient of a bias": _bias_gradient,
         "batch norm: running mean": lambda x: _normalised(x)[1],
         "batch norm: gradient of its weight": _weight_gradient,
-        "batch norm": lambda x: _normalised(x)[0][0],
-        "layer norm": lambda x: F.layer_norm(x, [x.shape[1]]),
-        "group norm": lambda x: F.group_norm(x.reshape(1, 10 * len(x), -1), len(x)),
+        **NORMS,
+        **{f"{name}: gradient of its input": _sent_back(norm) for name, norm in NORMS.items()},
     }
 
     def tensor(self, values: Reals, dtype: str) -> Any:

@@ -6,6 +6,7 @@ import math
 import re
 from typing import Optional
 
+from padiff_compare.normalization import NORMS
 from padiff_rpc.v1.records import Layer, Weight
 from padiff_rpc.v1.words import BufferRole, WeightKind, WeightLayout
 
@@ -23,7 +24,6 @@ _FAMILIES = {
     "dropout": re.compile(r".*dropout([123]d)?$"),
 }
 _AVERAGES = re.compile(r"(adaptive)?avgpool[123]d$")
-_NORMS = frozenset({"batch_norm", "layer_norm", "group_norm", "instance_norm", "rms_norm"})
 
 
 def composite_family(kind: str) -> str:
@@ -38,7 +38,7 @@ def is_composite(kind: str) -> bool:
 
 def is_norm(kind: str) -> bool:
     """Whether the layer divides by how far its values spread, with or without a weight of its own."""
-    return kind in _NORMS
+    return kind in NORMS
 
 
 def is_byproduct(kind: str, slot: str) -> bool:
@@ -107,7 +107,7 @@ def is_aside(weight: Weight) -> bool:
 def is_flattened(kind: str, weight: Weight) -> bool:
     """Whether some framework stores the weight flattened, as that of a norm over several axes."""
     name = weight.canonical
-    return kind in _NORMS or (kind, name) == ("bilinear", "bias") or name == "weight_g"
+    return kind in NORMS or (kind, name) == ("bilinear", "bias") or name == "weight_g"
 
 
 def canonical_shape(kind: str, weight: Weight) -> Shape:

@@ -7,9 +7,11 @@ from collections.abc import Mapping
 from typing import Any, Optional
 
 import numpy as np
+import numpy.typing as npt
 
 from padiff_compare.hints.clues import Clues, Probe, Reals, corner
-from padiff_rpc.tensors import HostTensor, widen
+from padiff_compare.normalization import Normalization
+from padiff_rpc.tensors import HostTensor
 from padiff_rpc.v1.records import Hint
 from padiff_rpc.v1.words import CaptureKind, HintKind
 
@@ -48,32 +50,17 @@ def variance_of(kinds: tuple[str, str], settings: Settings, entered: HostTensor)
     An RMS norm divides by the mean square. None for other kinds, for a shape that they do not take, and for
     more elements than are worth it.
     """
-    if entered.array.size > _MOST_ELEMENTS:
+    norm = Normalization.of(kinds[0], {word: ours for word, (ours, _) in settings.items()})
+    moments = norm.moments(entered) if norm is not None and entered.array.size <= _MOST_ELEMENTS else None
+    if moments is None:
         return None
-    kind = kinds[0]
-    values = widen(entered.array, entered.dtype).astype(np.float64, copy=False)
-    if kind in ("layer_norm", "rms_norm"):
-        axes = tuple(range(-_normalized(settings), 0))
-        if len(axes) > values.ndim:
-            return None
-        if kind == "rms_norm":
-            values = np.square(values)
-            return np.asarray(np.mean(values, axis=axes, keepdims=True))
-        return np.asarray(np.var(values, axis=axes, keepdims=True))
-    if values.ndim < 2:
-        return None
-    channel = _channel(settings, values)
-    inside = tuple(axis for axis in range(1, values.ndim) if axis != channel)
-    if kind == "batch_norm":
-        return np.asarray(np.var(values, axis=(0, *inside), keepdims=True))
-    if kind == "instance_norm":
-        return np.asarray(np.var(values, axis=inside, keepdims=True))
-    groups, size = settings.get("num_groups", (None,))[0], values.shape[channel]
-    if kind != "group_norm" or not isinstance(groups, int) or groups < 1 or size % groups or channel != 1:
-        return None
-    variances = np.var(values.reshape(len(values), groups, -1), axis=-1)
-    each = np.repeat(variances, size // groups, axis=1)
-    return each.reshape(*each.shape, *[1] * (values.ndim - 2))
+    mean, squares = moments
+    variance = np.maximum(squares - np.square(mean), 0.0)
+    if kinds[0] != "group_norm":
+        return np.asarray(variance)
+    channel = _channel(settings, entered.array)
+    each = np.repeat(variance[:, :, 0], entered.array.shape[channel] // variance.shape[1], axis=1)
+    return np.moveaxis(each, 1, channel)
 
 
 def _normalized(settings: Settings) -> int:
@@ -82,7 +69,7 @@ def _normalized(settings: Settings) -> int:
     return len(shape) if isinstance(shape, tuple) else 1
 
 
-def _channel(settings: Settings, values: Reals) -> int:
+def _channel(settings: Settings, values: npt.NDArray[Any]) -> int:
     return values.ndim - 1 if settings.get("channels_last", (False,))[0] else min(1, values.ndim - 1)
 
 

@@ -28,6 +28,7 @@ from padiff_compare.join.parameter_gradients import ParameterGradients
 from padiff_compare.join.precision import Precision
 from padiff_compare.join.targets import Targets
 from padiff_compare.judge.measured import Aspect, ShownAt
+from padiff_compare.normalization import Normalization
 from padiff_compare.weights.weight_pair import WeightPair, WeightPlan, full_name
 from padiff_rpc.records import record
 from padiff_rpc.tensors import COMPLEX, FLOATING
@@ -56,11 +57,13 @@ class PassPlan:
         plan: without any, events only wait for `StepCaptures.pair_calls`.
         weights: which weights hold the same numbers.
         expectations: without any, every tensor is kept.
+        norms: those that are called with what shows at a place; empty where nobody asks.
     """
 
     plan: Optional[Plan]
     weights: WeightPlan
     expectations: Optional[Expectations] = None
+    norms: Mapping[ShownAt, tuple[Normalization, ...]] = dataclasses.field(default_factory=dict)
 
 
 class StepCaptures:
@@ -85,6 +88,7 @@ class StepCaptures:
         holds: Mapping[Side, HeldPass] = MappingProxyType({}),
     ) -> None:
         """`keeper` gets the reference's tensors that it wants; `holds` all that these sides show."""
+        self._norms = known.norms
         self._keeper = keeper
         self._holds = holds
         self._expectations = known.expectations
@@ -159,8 +163,9 @@ class StepCaptures:
         aspect = _GIVEN if is_root_entry else _MADE
         for slots in pair.slots.pairs:
             shown = shown_at(pair, slots)
+            value = dataclasses.replace(aspect, norms=self._norms.get(shown, ()))
             for table, numbers, kind, meeting in (
-                (self.values, slots.tensors, aspect, slots.values),
+                (self.values, slots.tensors, value, slots.values),
                 (self.gradients, slots.gradient_numbers, _SENT_BACK, slots.gradients),
             ):
                 if meeting is not None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Optional
 
 import numpy as np
 
 from padiff_compare.judge.outliers import Apart, Jumps, Undecided
+from padiff_compare.normalization import Normalization, NormSums
 from padiff_rpc.records import record
 from padiff_rpc.tensors import COMPLEX, FLOATING, epsilon
 from padiff_rpc.v1.records import Figures, FromGold, Hint, Options, Reason, TensorSpec, Tolerance
@@ -45,6 +46,7 @@ class Measured:
         computed_in: the coarsest dtype that is known to have had a part in it.
         jumps: elements that a decision may have moved; None for none, and where nobody asks.
         turned: of a parameter's gradients in a free run, the share of elements whose signs differ.
+        normalized: what norms that are called with the reference's make of it.
         by_table: the same under the table's tolerance, where the user's own bounds stand in its place.
         notes: what was done to the values before.
         hints: what the pair may be if it differs; only while its tensors are at hand can that be found out.
@@ -58,6 +60,7 @@ class Measured:
     computed_in: Optional[DType] = None
     jumps: Optional[Jumps] = dataclasses.field(default=None, compare=False, repr=False)
     turned: float = 0.0
+    normalized: Mapping[Normalization, NormSums] = dataclasses.field(default_factory=dict)
     by_table: Optional[Measured] = dataclasses.field(default=None, compare=False, repr=False)
     notes: tuple[Reason, ...] = ()
     hints: tuple[Hint, ...] = dataclasses.field(default=(), compare=False)

@@ -12,6 +12,7 @@ from padiff_compare.judge.measure import magnitude_of, measure, share_turned, wo
 from padiff_compare.judge.outliers import JumpFinder
 from padiff_compare.judge.tolerances import Tolerances, coarser, drifted, row_by_row
 from padiff_compare.layout_rules import IDENTITY, Rule
+from padiff_compare.normalization import Normalization
 from padiff_rpc.records import record
 from padiff_rpc.tensors import COMPLEX, FLOATING, HostTensor, epsilon, statistics
 from padiff_rpc.v1.records import Hint
@@ -42,12 +43,14 @@ class Aspect:
     Attributes:
         shown: where; None where nobody asks for hints.
         candidate_rule: what is applied to the candidate's value before.
+        norms: those that are called with the value.
     """
 
     phase: Phase
     kind: CaptureKind
     shown: Optional[ShownAt] = None
     candidate_rule: Rule = IDENTITY
+    norms: tuple[Normalization, ...] = ()
 
 
 # Is shown each pair with its figures, in the candidate's layout, and says what one that differs may be.
@@ -101,6 +104,7 @@ def measure_pair(
         tolerance=tolerances.own or table,
         computed_in=computed_in,
         scale=magnitude.rms if math.isfinite(magnitude.rms) else 0.0,
+        normalized={one: sums for one in aspect.norms for sums in [one.sums(reference)] if sums is not None},
     )
     if reference.array.shape == candidate.array.shape:
         jumps = _jump_finder(dtype, measured.scale, in_lockstep=tolerances.in_lockstep)

@@ -16,14 +16,12 @@ from padiff_compare.model_index import Models
 from padiff_compare.noise.terms import (
     UNSEEN_SHARE,
     WholeCall,
-    cancelling_in_norm,
     gradient_keys_of,
     keys_of,
-    largest_of,
     norm_of,
+    norm_sums,
 )
 from padiff_compare.weights.weight_pair import WeightPair
-from padiff_rpc.v1.words import Side
 
 
 class ParameterTerms:
@@ -46,10 +44,10 @@ class ParameterTerms:
         if measured is None or not measured.candidate.shape:
             return
         for call in self._calls_around(pair.candidate.path):
-            yield from self._of_call(call, measured, pair.candidate.path)
+            yield from self._of_call(call, measured, pair)
 
-    def _of_call(self, call: WholeCall, measured: Measured, path: str) -> Iterator[Terms]:
-        shape = measured.candidate.shape
+    def _of_call(self, call: WholeCall, measured: Measured, pair: WeightPair) -> Iterator[Terms]:
+        shape, path = measured.candidate.shape, pair.candidate.path
         rows = math.sqrt(max(shape))
         factor = self._taken(call, shape) if len(shape) > 1 else 1.0
         is_seen = call.is_leaf and call.exit.layer.candidate == path
@@ -60,15 +58,23 @@ class ParameterTerms:
             terms = Terms(
                 scale=share * norm * factor / rows, result=measured.scale, count=_summed(back, shape)
             )
-            yield self._of_norm(call, terms) if is_seen else terms
+            yield self._of_norm(call, pair, terms) if is_seen else terms
 
-    def _of_norm(self, call: WholeCall, terms: Terms) -> Terms:
-        """Returns the terms of a norm's gradient: what its statistics round by is the same in all of them."""
-        taken = largest_of(keys_of(call.entry), self._captures.values)
-        if taken is None or not self._models[Side.CANDIDATE].normalizes(call.exit.layer.candidate):
+    def _of_norm(self, call: WholeCall, pair: WeightPair, terms: Terms) -> Terms:
+        """Returns the terms of a norm's gradient.
+
+        That of its weight is summed over what came back times what the norm has made before it multiplies
+        that, whose own rounding, of the statistics, is the same in all of a group's terms.
+        """
+        sums = norm_sums(call.entry, self._models, self._captures.values)
+        if sums is None:
             return terms
-        alike = terms.scale * math.sqrt(terms.count) * cancelling_in_norm(taken)
-        return dataclasses.replace(terms, result=max(terms.result, alike), lanes=LANES_OF_NORMS)
+        if pair.candidate.weight.canonical != "weight":
+            return dataclasses.replace(terms, lanes=LANES_OF_NORMS)
+        alike = terms.scale * math.sqrt(terms.count) * sums.made_of_squares
+        return dataclasses.replace(
+            terms, scale=terms.scale * sums.made, result=max(terms.result, alike), lanes=LANES_OF_NORMS
+        )
 
     def _smallest_inside(self, call: WholeCall) -> list[TensorPair[int]]:
         """Returns the tensor of the smallest gradient from a call's entry to its exit.

@@ -7,7 +7,7 @@ each place is held against its own terms, as far as they are seen, and never aga
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Union
 
 from padiff_compare.capture.sides import TensorPair
@@ -26,15 +26,18 @@ from padiff_compare.noise.terms import (
     norm_of,
     whole_calls,
 )
-from padiff_compare.weights.weight_pair import WeightPair
+from padiff_compare.weights.weight_pair import WeightPair, WeightSize
 from padiff_rpc.v1.words import Side, ToleranceSource
 
 
 class RoundingFloors:
     """Floors (root mean squares) of one pass's values, loss and gradients; 0 where nothing is known."""
 
-    def __init__(self, captures: StepCaptures, models: Models) -> None:
-        """What the captures hold is measured, and the pass is over."""
+    def __init__(self, captures: StepCaptures, models: Models, weights: Mapping[str, WeightSize]) -> None:
+        """What the captures hold is measured, and the pass is over.
+
+        `weights`: sizes of the reference's as the pass begins, by the candidate's full names.
+        """
         self._captures = captures
         events = captures.joined.ordered[Side.REFERENCE]
         calls = whole_calls(events)
@@ -55,7 +58,7 @@ class RoundingFloors:
         if loss is not None:
             floor = rounding_of_sums(values.of_loss(loss), loss.reference.dtype)
             self._floors[captures.losses] = {LOSSES: floor}
-        gradients = GradientTerms(captures, models, calls)
+        gradients = GradientTerms(captures, models, calls, weights)
         self._walk(reversed(events), gradient_keys_of, captures.gradients, gradients)
 
     def of(self, table: PairTable[Any], pair: TensorPair[Any]) -> float:

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Optional
 
+from padiff_compare.alignment.plan import PairedLayer
 from padiff_compare.capture.sides import TensorPair
 from padiff_compare.capture.trace import CallName
-from padiff_compare.join.calls import CallPair
-from padiff_compare.join.captures import StepCaptures
+from padiff_compare.join.calls import CallPair, JoinedCalls
+from padiff_compare.join.captures import StepCaptures, shown_at
 from padiff_compare.join.pairs import PairTable
 from padiff_compare.judge.evidence import Measured
+from padiff_compare.judge.measured import ShownAt
 from padiff_compare.judge.tolerances import LANES_OF_NORMS, Terms
-from padiff_compare.model_index import ModelIndex, Models
+from padiff_compare.model_index import Models
+from padiff_compare.normalization import Normalization, NormSums
+from padiff_compare.weights.weight_pair import WeightSize
 from padiff_rpc.records import record
 from padiff_rpc.tensors import COMPLEX, FLOATING
 from padiff_rpc.v1.words import CallMoment, Side
@@ -93,18 +99,37 @@ def largest_of(keys: Iterable[TensorPair[int]], table: PairTable[int]) -> Option
     return max(found, key=lambda one: one.figures.elements if one.figures else 0, default=None)
 
 
-def normalized_at_once(model: ModelIndex, path: str, taken: Measured) -> float:
-    """Returns how many values of a channel a norm takes the statistics of, at most."""
-    shape = taken.reference.shape
-    channels = model.widest_weight(path) or (shape[1] if len(shape) > 1 else 1)
-    return max(1.0, math.prod(shape) / max(channels, 1))
+def normalization_of(layer: PairedLayer, models: Models) -> Optional[Normalization]:
+    """Returns how the reference's norm groups values that are in the candidate's layout; None of others."""
+    norm = models[Side.REFERENCE].normalization(layer.reference)
+    if norm is None:
+        return None
+    is_last = models[Side.CANDIDATE].setting(layer.candidate, "channels_last")
+    return norm if is_last is None else dataclasses.replace(norm, channels_last=bool(is_last))
 
 
-def cancelling_in_norm(taken: Measured) -> float:
-    """Returns how many times larger a norm's sums of squares are than what is left without the mean's."""
-    mean = taken.figures.mean_reference if taken.figures is not None else 0.0
-    spread = taken.scale**2 - mean**2
-    return taken.scale**2 / spread if spread > 0.0 else 1.0
+def norm_inputs(joined: JoinedCalls, models: Models) -> Mapping[ShownAt, tuple[Normalization, ...]]:
+    """Returns, for each place that shows what norms are called with, these norms."""
+    taken: defaultdict[TensorPair[int], list[Normalization]] = defaultdict(list)
+    for call in joined.pairs:
+        norm = normalization_of(call.layer, models) if call.moment is CallMoment.ENTRY else None
+        if norm is not None and call.slots.pairs:
+            taken[call.slots.pairs[0].tensors].append(norm)
+    return {
+        shown_at(call, slots): tuple(dict.fromkeys(taken[slots.tensors]))
+        for call in joined.pairs
+        for slots in call.slots.pairs
+        if slots.tensors in taken
+    }
+
+
+def norm_sums(entry: CallPair, models: Models, values: PairTable[int]) -> Optional[NormSums]:
+    """Returns what a norm that is called there makes of its input; None where that is not known."""
+    norm = normalization_of(entry.layer, models)
+    if norm is None or not entry.slots.pairs:
+        return None
+    measured = values.measured(entry.slots.pairs[0].tensors)
+    return measured.normalized.get(norm) if measured is not None else None
 
 
 class ValueTerms:
@@ -148,14 +173,10 @@ class ValueTerms:
     def _of_norm(self, event: CallPair, measured: Measured) -> Terms:
         """A norm divides by a sum of squares, from which one framework takes the square of the mean away."""
         call = self._calls.get(event.name)
-        taken = largest_of(keys_of(call.entry), self._table) if call is not None else None
-        if taken is None or taken.figures is None:
+        sums = norm_sums(call.entry, self._models, self._table) if call is not None else None
+        if sums is None:
             return Terms()
-        return Terms(
-            result=cancelling_in_norm(taken) * measured.scale,
-            count=normalized_at_once(self._models[Side.CANDIDATE], event.layer.candidate, taken),
-            lanes=LANES_OF_NORMS,
-        )
+        return Terms(result=sums.cancelling * measured.scale, count=sums.count, lanes=LANES_OF_NORMS)
 
     def pass_on(self, shown: Sequence[Measured]) -> None:
         """Takes in what an event showed, after it was judged."""
@@ -169,10 +190,18 @@ class GradientTerms:
     as it usually is passes for such.
     """
 
-    def __init__(self, captures: StepCaptures, models: Models, calls: Mapping[CallName, WholeCall]) -> None:
+    def __init__(
+        self,
+        captures: StepCaptures,
+        models: Models,
+        calls: Mapping[CallName, WholeCall],
+        weights: Mapping[str, WeightSize],
+    ) -> None:
+        """`weights`: of the reference's as the pass begins, by the candidate's full names."""
         self._values = captures.values
         self._gradients = captures.gradients
         self._models = models
+        self._weights = weights
         self._sent_back: dict[TensorPair[int], float] = {}
         self._takers: dict[TensorPair[int], WholeCall] = {}
         for call in calls.values():
@@ -185,13 +214,20 @@ class GradientTerms:
         self._last = 0.0
 
     def _factor(self, call: WholeCall) -> float:
-        """Returns how large a leaf makes gradients: as it does values.
+        """Returns how large a leaf makes gradients: as it does values, without what it adds to them.
 
         A norm takes the mean of its values away first, however large that is.
         """
+        path = call.exit.layer.candidate
+        matrix = self._weights.get(self._models[Side.CANDIDATE].own_weight(path, "weight") or "")
+        sums = norm_sums(call.entry, self._models, self._values)
+        if sums is not None:
+            return sums.factor * (1.0 if matrix is None else matrix.rms)
         taken, made = (size_of(keys_of(moment), self._values) for moment in (call.entry, call.exit))
         factor = max(made[0] / taken[0], made[1] / taken[1]) if all(taken) else 1.0
-        is_norm = self._models[Side.CANDIDATE].normalizes(call.exit.layer.candidate)
+        if matrix is not None and len(matrix.shape) > 1:
+            return min(factor, matrix.largest_factor)
+        is_norm = self._models[Side.CANDIDATE].normalizes(path)
         return max(factor, min(1.0, made[1])) if is_norm else factor
 
     def of(self, event: CallPair, key: TensorPair[int], measured: Measured) -> Terms:
@@ -200,10 +236,13 @@ class GradientTerms:
         taker = self._takers.get(key)
         if taker is None:
             return Terms(scale=UNSEEN_SHARE * self._last / math.sqrt(elements))
-        scale, path = self._sent_back[key] / math.sqrt(elements), taker.exit.layer.candidate
-        if self._models[Side.CANDIDATE].normalizes(path):
-            count = normalized_at_once(self._models[Side.CANDIDATE], path, measured)
-            return Terms(result=scale, count=count, lanes=LANES_OF_NORMS)
+        scale = self._sent_back[key] / math.sqrt(elements)
+        if self._models[Side.REFERENCE].uses_kept_statistics(taker.exit.layer.reference):
+            return Terms()  # each element has a factor, and no sum
+        sums = norm_sums(taker.entry, self._models, self._values)
+        if sums is not None:
+            result = scale * sums.factor_of_squares / sums.factor
+            return Terms(result=result, count=sums.count, lanes=LANES_OF_NORMS)
         made = largest_of(gradient_keys_of(taker.exit), self._gradients)
         return Terms(scale=scale, count=_count(measured, [made] if made is not None else []))
 

@@ -38,6 +38,6 @@ class Trials:
                 return None
             this = StepPass(step=0, kind=Pass.FREE, history=StepHistory())
             models = self._aligned.models
-            end = PassEnd(floors=RoundingFloors(captures, models), is_complete=True)
+            end = PassEnd(floors=RoundingFloors(captures, models, {}), is_complete=True)
             made = StepRows(this, captures, models, options, end)
             return [row for row in made.all_rows() if row.kind is CaptureKind.OUTPUT]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from typing import Optional, Protocol
 
@@ -14,6 +14,7 @@ from padiff_compare.capture.trace import Traces
 from padiff_compare.join.calls import JoinedCalls
 from padiff_compare.join.foreseen import Expectations, own_inputs, with_own_gradients
 from padiff_compare.lockstep.lockstep_plan import plan_overrides, with_parameters
+from padiff_compare.noise.terms import norm_inputs
 from padiff_compare.randomness.random_decisions import RandomDecisions
 from padiff_compare.run import Run
 from padiff_compare.source_pair import SourcePair
@@ -22,6 +23,7 @@ from padiff_compare.steps.one_pass import PassRunner
 from padiff_compare.steps.step_pass import Foreseen, Outcome, StepPass, Twins, parted_weights, step_result
 from padiff_compare.steps.step_run import PassStart
 from padiff_compare.weights.step_history import StepHistory
+from padiff_compare.weights.weight_pair import WeightSize
 from padiff_rpc.v1.records import Note, Reason, Row, StepStart, WeightNoise
 from padiff_rpc.v1.words import Cause, DefaultLoss, DiffPhase, NoteKind, Pass, Phase, Side
 
@@ -34,6 +36,10 @@ class States(Protocol):
     """
 
     can_undo_steps: bool
+
+    @property
+    def sizes(self) -> Mapping[str, WeightSize]:
+        """Sizes of the reference's weights, as they were last compared, by the candidate's full names."""
 
     def tell_settings(self) -> None:
         """Reports in which settings the optimizers differ."""
@@ -136,7 +142,12 @@ class Steps:
         judged = overrides.get(Pass.LOCKSTEP)
         if judged is not None and self._run.settings.optimize:
             overrides[Pass.LOCKSTEP] = with_parameters(judged, self._aligned.weight_plan.trained)
-        self._foreseen = Foreseen(joined=foreseen, expectations=Expectations(foreseen), overrides=overrides)
+        self._foreseen = Foreseen(
+            joined=foreseen,
+            expectations=Expectations(foreseen),
+            overrides=overrides,
+            norms=norm_inputs(foreseen, self._aligned.models),
+        )
         source = self._sources.sides[Side.REFERENCE]
         if Pass.LOCKSTEP in self._run.settings.passes and not source.worker.has_float64_steps:
             self._cannot_show(Reason(cause=Cause.WORKER_HAS_NO_FLOAT64, side=Side.REFERENCE))
@@ -236,7 +247,9 @@ class Steps:
     def _pass(self, step: int, kind: Pass) -> StepPass:
         # In lockstep each step is judged alone: earlier gradients explain nothing.
         history = StepHistory() if kind is Pass.LOCKSTEP else self._history
-        return StepPass(step=step, kind=kind, history=history, foreseen=self._foreseen)
+        return StepPass(
+            step=step, kind=kind, history=history, foreseen=self._foreseen, sizes=dict(self._states.sizes)
+        )
 
     def _run_pass(self, this: StepPass, batch: StepBatch) -> Outcome:
         starts = {side: self._start_of(side, this, batch) for side in SIDES}

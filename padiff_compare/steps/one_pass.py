@@ -78,6 +78,7 @@ class PassRunner:
             plan=self._aligned.plan if foreseen is not None else None,
             weights=self._aligned.weight_plan,
             expectations=foreseen.expectations if foreseen is not None else None,
+            norms=foreseen.norms if foreseen is not None and this.judges_rounding else {},
         )
         feed = self._feed(this)
         holds = this.hold.holds(in_lockstep=this.is_lockstep) if this.hold is not None else {}
@@ -149,7 +150,7 @@ class PassRunner:
     def _compared(self, this: StepPass, start: PassStart, captures: StepCaptures, ends: Ends) -> Outcome:
         models, options = self._aligned.models, self._run.options
         is_complete = all(end.is_complete for end in ends.values())
-        own_errors, from_gold, floors = None, None, RoundingFloors(captures, models)
+        own_errors, from_gold, floors = None, None, RoundingFloors(captures, models, this.sizes)
         hold = this.hold if is_complete else None
         if hold is not None and this.is_lockstep:
             own_errors = hold.own_errors(start, captures, floors)

@@ -19,10 +19,12 @@ from padiff_compare.judge.judged_row import (
     is_agreement,
     is_inconclusive,
 )
+from padiff_compare.judge.measured import ShownAt
 from padiff_compare.lockstep.lockstep_plan import LockstepPlan
+from padiff_compare.normalization import Normalization
 from padiff_compare.steps.gold import HeldReference
 from padiff_compare.weights.step_history import StepHistory
-from padiff_compare.weights.weight_pair import WeightPair, full_name
+from padiff_compare.weights.weight_pair import WeightPair, WeightSize, full_name
 from padiff_rpc.records import record
 from padiff_rpc.tensors import FLOATING, epsilon
 from padiff_rpc.v1.records import Note, Place, Reason, Row, StepResult, Unmatched, WeightNoise
@@ -155,11 +157,13 @@ class Foreseen:
         joined: the calls that they are expected to make.
         expectations: how many partners each tensor has in them.
         overrides: by the kind of pass, which tensors of the reference the candidate gets; None for none.
+        norms: which are called with what shows at a place.
     """
 
     joined: JoinedCalls
     expectations: Expectations
     overrides: Mapping[Pass, Optional[LockstepPlan]]
+    norms: Mapping[ShownAt, tuple[Normalization, ...]]
 
 
 @record
@@ -177,6 +181,7 @@ class StepPass:
         by_convention: two formulas of one optimizer explain that, and so a drift.
         held: is the reference's source, which does not run again; None where the worker is.
         leaves_optimizer: the candidate's optimizer does not step.
+        sizes: of the reference's weights before it, by the candidate's full names.
     """
 
     step: int
@@ -189,10 +194,16 @@ class StepPass:
     leaves_optimizer: bool = False
     parted: tuple[WeightNoise, ...] = ()
     by_convention: bool = False
+    sizes: Mapping[str, WeightSize] = dataclasses.field(default_factory=dict)
 
     @property
     def is_lockstep(self) -> bool:
         return self.kind is Pass.LOCKSTEP
+
+    @property
+    def judges_rounding(self) -> bool:
+        """Whether rows are judged in this pass, and not in another of the same step."""
+        return self.is_lockstep or self.twins is None
 
     @property
     def overrides(self) -> Optional[LockstepPlan]:

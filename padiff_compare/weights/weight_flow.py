@@ -28,7 +28,7 @@ from padiff_compare.weights.neutral_weights import NeutralWeights
 from padiff_compare.weights.special_calls import SpecialCalls
 from padiff_compare.weights.step_conventions import StepConventions
 from padiff_compare.weights.step_history import StepHistory, StepLengths
-from padiff_compare.weights.weight_pair import SpecialInit, WeightPair, WeightPlan, full_name
+from padiff_compare.weights.weight_pair import SpecialInit, WeightPair, WeightPlan, WeightSize, full_name
 from padiff_rpc.records import record
 from padiff_rpc.tensors import HostTensor, cast
 from padiff_rpc.v1.records import LayoutRule, Options, Place, Reason, Row, TensorSpec, Tolerance, Unmatched
@@ -66,6 +66,7 @@ class WeightFlow:
 
     Attributes:
         neutral: the weights of norms that only one side has.
+        sizes: of the reference's weights, as they were last read, by the candidate's full names.
     """
 
     def __init__(
@@ -88,6 +89,7 @@ class WeightFlow:
         self._steps = StepLengths()
         self._variances = RunningVariances(models)
         self.neutral = NeutralWeights(sources, plan.affine)
+        self.sizes: dict[str, WeightSize] = {}
 
     def copy(self) -> int:
         """Writes the reference's weights into the candidate; returns how many were written.
@@ -174,6 +176,9 @@ class WeightFlow:
         for pair, one in found:
             kind = _KINDS[pair.kind]
             owned, sums = pair.candidate, 0.0
+            if one.figures is not None:
+                size = WeightSize(rms=one.figures.rms_reference, shape=owned.weight.spec.shape)
+                self.sizes[pair.candidate_name] = size
             if phase is Phase.WEIGHTS and pair.kind is WeightKind.BUFFER:
                 spread = spreads.of(owned.path, owned.weight)
                 sums = rounding_of_statistics(pair, one, spread, reading.traces)

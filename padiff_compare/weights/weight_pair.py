@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os.path
 from collections.abc import Mapping, Sequence
 from typing import Optional
@@ -233,3 +234,17 @@ class WeightPlan:
 def common_path(paths: Sequence[str]) -> str:
     """Returns the path of the innermost layer around all of `paths`."""
     return os.path.commonpath([path.replace(".", "/") for path in paths]).replace("/", ".")
+
+
+@record
+class WeightSize:
+    """The root mean square of a weight's elements, and its shape."""
+
+    rms: float
+    shape: tuple[int, ...]
+
+    @property
+    def largest_factor(self) -> float:
+        """How large a matrix makes a vector at most; which of its first two axes is which is not known."""
+        rows = min(self.shape[:2], default=1)
+        return self.rms * math.sqrt(math.prod(self.shape) / max(rows, 1))

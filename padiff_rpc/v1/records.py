@@ -1470,6 +1470,7 @@ class Layer(LayerMethods):
         framework: The framework whose class gave the kind; empty likewise. Told apart, and not
             looked into.
         held: What the weights of a composite layer hold; empty for all others.
+        training: In train mode, as the layer was when it was described.
     """
 
     path: str
@@ -1481,6 +1482,7 @@ class Layer(LayerMethods):
     kind: str = ""
     framework: str = ""
     held: tuple[HeldPieces, ...] = ()
+    training: bool = False
 
 
 @record

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any, Optional
@@ -13,6 +14,8 @@ from translated import translated
 from padiff_compare.alignment.plan import PairedLayer, Plan
 from padiff_compare.capture.sides import SIDES, TensorPair
 from padiff_compare.capture.store import TensorStore
+from padiff_compare.capture.trace import Trace
+from padiff_compare.join.calls import join_calls
 from padiff_compare.join.captures import LOSS_KEY, PassPlan, StepCaptures
 from padiff_compare.join.pairs import Half, PairTable
 from padiff_compare.judge.evidence import Evidence
@@ -22,7 +25,9 @@ from padiff_compare.judge.tolerances import Tolerances
 from padiff_compare.layout_rules import IDENTITY
 from padiff_compare.model_index import ModelIndex
 from padiff_compare.noise.rounding_floors import RoundingFloors
-from padiff_compare.weights.weight_pair import OwnedWeight, WeightPair, WeightPlan
+from padiff_compare.noise.terms import norm_inputs
+from padiff_compare.weights.weight_pair import OwnedWeight, WeightPair, WeightPlan, WeightSize
+from padiff_rpc import trees
 from padiff_rpc.tensors import HostTensor
 from padiff_rpc.v1.records import CallEvent, Layer, Options, Slot, TensorSpec, Weight
 from padiff_rpc.v1.words import CallMoment, CaptureKind, DType, PairedBy, Side, Verdict, WeightKind
@@ -54,6 +59,10 @@ def weight(name: str, *shape: int) -> Weight:
     return Weight(name=name, kind=WeightKind.PARAMETER, spec=spec)
 
 
+def buffer(name: str, *shape: int) -> Weight:
+    return dataclasses.replace(weight(name, *shape), kind=WeightKind.BUFFER)
+
+
 LAYERS = {
     layer.path: layer
     for layer in translated(
@@ -62,9 +71,37 @@ LAYERS = {
             Layer(
                 path="bn",
                 classes=("torch.nn.modules.batchnorm.BatchNorm2d",),
-                weights=(weight("weight", 4), weight("bias", 4)),
+                hyper_parameters=trees.pack({"eps": 1e-5}),
+                weights=(
+                    *(weight("weight", 4), weight("bias", 4)),
+                    *(buffer("running_mean", 4), buffer("running_var", 4)),
+                ),
+                training=True,
             ),
-            Layer(path="norm", classes=("torch.nn.modules.instancenorm.InstanceNorm2d",)),
+            Layer(
+                path="frozen",
+                classes=("torch.nn.modules.batchnorm.BatchNorm2d",),
+                hyper_parameters=trees.pack({"eps": 1e-5}),
+                weights=(
+                    *(weight("weight", 4), weight("bias", 4)),
+                    *(buffer("running_mean", 4), buffer("running_var", 4)),
+                ),
+            ),
+            Layer(
+                path="norm",
+                classes=("torch.nn.modules.instancenorm.InstanceNorm2d",),
+                hyper_parameters=trees.pack({"eps": 1e-5}),
+            ),
+            Layer(
+                path="gn",
+                classes=("torch.nn.modules.normalization.GroupNorm",),
+                hyper_parameters=trees.pack({"eps": 1e-5, "num_groups": 2}),
+            ),
+            Layer(
+                path="ln",
+                classes=("torch.nn.modules.normalization.LayerNorm",),
+                hyper_parameters=trees.pack({"eps": 1e-5, "normalized_shape": (4, 12, 12)}),
+            ),
             Layer(path="pool", classes=("torch.nn.modules.pooling.AdaptiveAvgPool2d",)),
             Layer(path="max", classes=("torch.nn.modules.pooling.AdaptiveMaxPool2d",)),
             Layer(path="soft", classes=("torch.nn.modules.activation.Softmax",)),
@@ -94,8 +131,9 @@ class Step:
         *,
         in_lockstep: bool = False,
         owner: str = "fc",
+        sizes: Optional[Mapping[str, WeightSize]] = None,
     ) -> None:
-        """`weights`: gradients of the layer `owner`."""
+        """`weights`: gradients of the layer `owner`; `sizes`: of weights, by their full names."""
         self._values = values
         self._in_lockstep = in_lockstep
         self._owner = owner
@@ -116,7 +154,10 @@ class Step:
             for name, both in (weights or {}).items()
         }
         plan_of_weights = WeightPlan(pairs=tuple(self.pairs.values()))
-        self.captures = StepCaptures(PassPlan(plan=plan, weights=plan_of_weights), store, self._ready)
+        models = {side: ModelIndex(list(LAYERS.values())) for side in Side}
+        norms = norm_inputs(join_calls(plan, {side: Trace(events=tuple(events)) for side in SIDES}), models)
+        known = PassPlan(plan=plan, weights=plan_of_weights, norms=norms)
+        self.captures = StepCaptures(known, store, self._ready)
         for position, side in enumerate(SIDES):
             for event in events:
                 self.captures.call(side, event)
@@ -132,8 +173,7 @@ class Step:
             for table, given in tables:
                 for key, both in given.items():
                     table.arrive(side, key, self._half(store, both[position]))
-        models = {side: ModelIndex(list(LAYERS.values())) for side in Side}
-        self.floors = RoundingFloors(self.captures, models)
+        self.floors = RoundingFloors(self.captures, models, sizes or {})
 
     def _events(self, calls: str) -> Iterator[CallEvent]:
         made_before: Counter[str] = Counter()

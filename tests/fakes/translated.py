@@ -23,6 +23,7 @@ def translated(layers: Sequence[Layer]) -> tuple[Layer, ...]:
             hyper_parameters=trees.unpack_map(layer.hyper_parameters),
             weights=layer.weights,
             opaque=layer.opaque,
+            training=layer.training,
         )
         for layer in layers
     ]

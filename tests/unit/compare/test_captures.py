@@ -155,7 +155,7 @@ class Bench:
 
     def rows(self, is_complete=True):
         this = StepPass(step=0, kind=Pass.FREE, history=self.history)
-        floors = RoundingFloors(self.captures, MODELS)
+        floors = RoundingFloors(self.captures, MODELS, {})
         end = PassEnd(is_complete=is_complete, floors=floors)
         made = StepRows(this, self.captures, MODELS, OPTIONS, end)
         return list(made.all_rows()), list(made.unmatched_calls())

@@ -258,7 +258,7 @@ def drifted(tolerance: Tolerance, drift: float, norm: float) -> Tolerance:
 # they do come to, from the first number on, and more steeply from the second on, where single terms are lost
 # beside the sum.
 _CANCELLING_TERMS = 64.0
-_MANY_TERMS, _LOST_TERMS = 1024.0, 2.0**17
+_MANY_TERMS, _LOST_TERMS = 576.0, 2.0**17
 # Norms add up in vectors of so many numbers.
 LANES_OF_NORMS = 8.0
 

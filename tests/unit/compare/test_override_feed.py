@@ -249,6 +249,17 @@ def test_noise_that_tips_tells_equal_values_apart_and_its_opposite_the_other_way
     assert one[4] == np.inf
 
 
+def test_zeros_go_down_alone_and_each_two_of_them_both_ways():
+    values = np.array([0.0, 0.5, 0.0, 0.0, 2.5, 0.0], np.float32)
+    one, other = (
+        sent_with(InputNoise(epsilons=sign * 6.0, draw=1, tips=True), values)[values == 0.0]
+        for sign in (1.0, -1.0)
+    )
+    assert (one < 0.0).all()
+    assert (other < 0.0).all()
+    assert np.array_equal(np.argsort(one), np.argsort(other)[::-1])
+
+
 @pytest.mark.parametrize("noise", [InputNoise(epsilons=0.5), TIPS])
 def test_what_is_whole_throughout_gets_no_noise(noise):
     mask = np.array([0.0, 1.0, -1e9, np.inf])

@@ -145,10 +145,12 @@ def test_of_a_sum_over_all_that_was_decided_the_whole_is_undecided() -> None:
     [
         (moved(LIKE, 4), True),
         (moved(LIKE, 3), False),
+        (moved(LIKE, *range(LIKE.size // 2)), True),
+        (moved(LIKE, *range(LIKE.size // 2 + 1)), False),
         (moved(LIKE * np.float32(1 + 1e-5), 4), False),
         (LIKE * np.float32(1.05), False),
     ],
-    ids=["a jump", "explained already", "more than jumps", "everywhere"],
+    ids=["a jump", "explained already", "half of them", "most of them", "more than jumps", "everywhere"],
 )
 def test_only_what_differs_in_few_elements_alone_may_still_be_a_tie(candidate: Array, may_be: bool) -> None:
     assert may_be_ties(pair(VALUES, candidate), OF_FLOATS) is may_be

@@ -874,8 +874,8 @@ class Options(OptionsMethods):
         threads: Compute threads of each worker; 0 leaves them as they are.
         local_error: Each step of the candidate is run twice: in lockstep from the reference's
             state, and freely from its own; so each call has a local and an accumulated error.
-            False: freely alone. Absent: twice, but freely alone where no lockstep is to be had (a
-            user's train step, gradients that add up), and once where single_step says so.
+            False: freely alone. Absent: twice, but freely alone where no lockstep is to be had (an
+            optimizer that a train step alone knows), and once where single_step says so.
         randomness: SHARED gives both sides the same random decisions, OFF disables dropout in
             all its forms, REPORT leaves and names them.
         preflight: Trace each side twice, and report how far its own runs differ.

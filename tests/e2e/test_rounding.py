@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar, Optional
+from typing import Any, Optional
 
 import numpy as np
 import pytest
 
 from padiff_client import Batch, ModelSpec, Options, Report, auto_diff
-from padiff_compare.judge.judged_row import fails
-from padiff_rpc.v1.words import CaptureKind, Cause, Pass, Phase, Verdict
+from padiff_rpc.v1.words import CaptureKind, Phase, Verdict
 
 GRADIENTS = {CaptureKind.INPUT_GRADIENT, CaptureKind.OUTPUT_GRADIENT, CaptureKind.PARAMETER_GRADIENT}
 
@@ -55,28 +54,6 @@ def compare(service: Any) -> Compare:
         )
 
     return run
-
-
-class TestTraining:
-    """Norms in train mode, few values a channel: what the table does not allow, sums and conventions do."""
-
-    IMAGES = values(4, 3, 64, 64)
-    # One of the two has a dropout.
-    GIVEN: ClassVar = {"candidate": "mobilenet_v3", "train": True, "randomness": "off"}
-
-    def test_a_network_agrees_step_after_step(self, compare: Compare) -> None:
-        report = compare("MobileNetV3", self.IMAGES, steps=3, local_error=True, **self.GIVEN)
-        local = [row for row in report.rows if row.pass_kind is Pass.LOCKSTEP]
-        assert [str(row) for row in local if fails(row)] == []
-        causes = {one.cause for row in local for one in row.reasons}
-        assert {Cause.ROUNDING, Cause.VARIANCE_CONVENTION} <= causes
-
-    def test_a_gradient_is_located(self, compare: Compare) -> None:
-        faulty = {"tripled": "blocks.5.bottleneck_conv.2"}
-        report = compare("MobileNetV3", self.IMAGES, paddle=faulty, single_step=True, **self.GIVEN)
-        assert not report
-        assert {row.phase for row in report.rows if fails(row)} == {Phase.BACKWARD}
-        assert "blocks.5.mid_se.avgpool" in str(report).splitlines()[0]
 
 
 class TestSmallGradients:

@@ -58,7 +58,7 @@ TEST_PROCESSES ?= 2
 export PADIFF_TORCH_PYTHON := $(CURDIR)/.venv/torch/bin/python
 export PADIFF_PADDLE_PYTHON := $(CURDIR)/.venv/paddle/bin/python
 
-.PHONY: help demo test test-client test-torch test-paddle test-graphs test-pairs test-net test-containers check proto bench faults clean \
+.PHONY: help demo test test-client test-torch test-paddle test-graphs test-pairs test-net test-containers check proto bench faults glue clean \
   environments others FORCE
 
 help: ## Show the targets
@@ -120,6 +120,9 @@ bench: environments ## Measure alignment, and a comparison: seconds, bytes, peak
 
 faults: environments ## Run planted faults and healthy pairs through real workers; print how they come out
 	@$(CLIENT) -m benchmarks.faults $(FAULTS)
+
+glue: environments ## Plant faults in code between layers; print how their functions and lines were named
+	@$(CLIENT) -m benchmarks.glue $(GLUE)
 
 clean: ## Remove the environments and everything generated but the contract's code
 	rm -rf .venv build dist padiff_rpc.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

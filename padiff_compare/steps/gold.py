@@ -520,15 +520,17 @@ class HeldReference:
         errors: OwnErrors,
     ) -> OwnErrors:
         """Returns `errors` with what more noise decides otherwise, where the candidate may have as well."""
-        gold, before = self._gold, None
+        gold = self._gold
         assert gold is not None
+        undecided: list[int] = []
         for draw in _TIPPING:
             left = [one for one in gold.questions(captures, floors, errors) if may_be_ties(*one)]
-            tipped_so_far = len(left), sum(own.undecided.positions.size for _, own in left if own.undecided)
-            # What a draw has not tipped in any part is no decision.
-            if not left or tipped_so_far == before:
+            undecided.append(sum(own.undecided.positions.size for _, own in left if own.undecided))
+            # What the first draw tips in no part is no decision. Of others one draw may miss what is left.
+            patience = 1 if len(undecided) == 2 else 2
+            is_idle = len(undecided) > patience and undecided[-1] == undecided[-1 - patience]
+            if not left or is_idle:
                 break
-            before = tipped_so_far
             for noise in draw:
                 tipped = self._run(gold, start, GoldRun(asked=asked, noise=noise))
                 if tipped is None:

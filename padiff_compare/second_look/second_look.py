@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from typing import Optional
@@ -9,6 +10,7 @@ from typing import Optional
 from padiff_compare.aligned import AlignedModels
 from padiff_compare.capture.batches import StepBatch
 from padiff_compare.capture.sides import SIDES, TensorPair
+from padiff_compare.capture.source import RuleFailed
 from padiff_compare.functions.checked import checked
 from padiff_compare.functions.locate import Inside, Spot, locate
 from padiff_compare.join.calls import JoinedCalls
@@ -35,6 +37,8 @@ from padiff_rpc.v1.records import (
     StepStart,
 )
 from padiff_rpc.v1.words import Cause, Detail, DType, NoteKind, Pass, Phase, Side
+
+logger = logging.getLogger(__name__)
 
 _TOO_SHORT = frozenset({DType.FLOAT16, DType.BFLOAT16})
 _Traces = Mapping[Side, Mapping[tuple[str, int], FunctionTrace]]
@@ -77,8 +81,12 @@ class SecondLook:
                 why = self._look(step, batch, joined, found)
             except CancelledError:
                 raise
-            except PaDiffError as error:
+            except (PaDiffError, RuleFailed) as error:
                 why = Reason(cause=Cause.MESSAGE, names=(str(error),))
+            except Exception as bug:  # what was compared stands, whatever is wrong with us here
+                logger.exception("the second look at step %d failed", step)
+                text = f"{type(bug).__name__}: {bug} (our bug; the coordinator's log has the stack)"
+                why = Reason(cause=Cause.MESSAGE, names=(text,))
         if why is not None:
             self._run.report.note(Note(kind=NoteKind.NO_FUNCTIONS, reasons=(why,)))
 

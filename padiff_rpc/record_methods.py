@@ -17,6 +17,7 @@ from padiff_rpc.names import arguments_checked, known_names, not_allowed, reason
 from padiff_rpc.v1.words import (
     CompareMode,
     DefaultLoss,
+    Detail,
     DiffPhase,
     DType,
     Floor,
@@ -249,6 +250,7 @@ class OptionsMethods:
     clip_norm: Optional[float]
     loss_scale: float
     floor: Floor
+    detail: Detail
 
     def __post_init__(self) -> None:
         checked = {
@@ -261,6 +263,7 @@ class OptionsMethods:
             "trace": word(TraceMode, self.trace, field="options.trace"),
             "loss": word(DefaultLoss, self.loss, field="options.loss"),
             "floor": word(Floor, self.floor, field="options.floor"),
+            "detail": word(Detail, self.detail, field="options.detail"),
             "randomness": word(Randomness, self.randomness, field="options.randomness"),
         }
         for name in _FLAGS:

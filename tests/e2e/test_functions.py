@@ -30,7 +30,13 @@ def compare(service: Any) -> Compare:
         if swapped:
             layer, module = module, layer
         value = np.random.default_rng(0).standard_normal((2, 5, 8), dtype=np.float32)
-        return auto_diff(layer, module, (Batch(args=(value,)),) * 2, server=service.server, options=options)
+        return auto_diff(
+            layer=layer,
+            module=module,
+            example_inp=(Batch(args=(value,)),) * 2,
+            server=service.server,
+            options=options,
+        )
 
     return run
 

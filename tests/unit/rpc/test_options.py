@@ -29,6 +29,7 @@ def test_both_phases_by_name_is_not_what_nobody_asked_for() -> None:
         ("compare_mode", "loose", "allowed: strict, mean"),
         ("trace", "never", "allowed: before, first_step"),
         ("loss", "sum", "allowed: projection, mean"),
+        ("detail", "all", "allowed: auto, layers, functions"),
         ("atol", -1, "allowed: a number of at least 0, or None"),
         ("rtol", math.nan, "allowed: a number of at least 0, or None"),
         ("rtol", "1e-3", "allowed: a number of at least 0, or None"),

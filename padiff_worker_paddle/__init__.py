@@ -6,11 +6,13 @@ import zlib  # noqa: F401  Paddle 2.6 hides the system's zlib from whoever asks 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Optional, Union
 
+from padiff_worker.functions.marks import mark
+
 if TYPE_CHECKING:
     from padiff_rpc.tls_files import TlsFiles
     from padiff_rpc.v1.records import Tls
 
-__all__ = ["serve"]
+__all__ = ["mark", "serve"]
 
 
 def serve(

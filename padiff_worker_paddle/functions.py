@@ -9,8 +9,8 @@ from __future__ import annotations
 import functools
 import inspect
 import sys
-from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any, Optional
 
@@ -47,25 +47,33 @@ _ALSO_APART = ("paddle.incubate.autograd", "paddle.jit", "paddle.static", "paddl
 
 @contextmanager
 def functions(watcher: FunctionWatcher) -> Iterator[None]:
-    with ExitStack() as stack:
-        kernels = {}
-        for owner in (_C_ops, _legacy_C_ops):
-            for name, kernel in _kernels(owner):
-                # What is taken over already stands around the kernel that others hold.
-                kernels[id(inspect.unwrap(kernel))] = name
-                stack.callback(replace(owner, name, _told(watcher, name, kernel)))
-        for module, own_name, kernel, name in list(_second_names(kernels)):
-            stack.callback(replace(module, own_name, _told(watcher, name, kernel)))
-        for name in _METHODS:
-            if hasattr(paddle.Tensor, name):
-                stack.callback(
-                    replace(paddle.Tensor, name, _told(watcher, name, getattr(paddle.Tensor, name)))
-                )
-        stack.callback(replace(paddle.Tensor, "data", _told_of_data(watcher, paddle.Tensor.data)))
-        for owner in (paddle, paddle.tensor):
-            stack.callback(replace(owner, "to_tensor", _told(watcher, "to_tensor", owner.to_tensor)))
-        stack.callback(replace(paddle.autograd.PyLayer, "apply", _applying(watcher)))
+    undo: list[Callable[[], None]] = []
+    try:
+        for owner, name, stand_in in _stand_ins(watcher):
+            undo.append(replace(owner, name, stand_in))
         yield
+    finally:
+        for put_back in reversed(undo):
+            put_back()
+
+
+def _stand_ins(watcher: FunctionWatcher) -> Iterator[tuple[Any, str, Any]]:
+    """Yields (owner, name there, what is put there)."""
+    kernels = {}
+    for owner in (_C_ops, _legacy_C_ops):
+        for name, kernel in _kernels(owner):
+            # What is taken over already stands around the kernel that others hold.
+            kernels[id(inspect.unwrap(kernel))] = name
+            yield owner, name, _told(watcher, name, kernel)
+    for module, own_name, kernel, name in _second_names(kernels):
+        yield module, own_name, _told(watcher, name, kernel)
+    for name in _METHODS:
+        if hasattr(paddle.Tensor, name):
+            yield paddle.Tensor, name, _told(watcher, name, getattr(paddle.Tensor, name))
+    yield paddle.Tensor, "data", _told_of_data(watcher, paddle.Tensor.data)
+    for owner in (paddle, paddle.tensor):
+        yield owner, "to_tensor", _told(watcher, "to_tensor", owner.to_tensor)
+    yield paddle.autograd.PyLayer, "apply", _applying(watcher)
 
 
 def _kernels(owner: Any) -> Iterator[tuple[str, Any]]:

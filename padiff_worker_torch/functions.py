@@ -1,13 +1,15 @@
 """Torch's functions as they run, told of by its function mode.
 
 The mode tells of the outermost function alone. It does not tell of `autograd.Function`, which is taken over,
-nor of other threads.
+nor of other threads. What is compiled runs as it was written meanwhile, since Torch's compiler would compile
+the mode along.
 """
 
 from __future__ import annotations
 
 import functools
 import inspect
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any, Optional
@@ -66,6 +68,9 @@ def functions(watcher: FunctionWatcher) -> Iterator[None]:
                     stack.callback(replace(owner, query, _unless_fine(watcher, getattr(owner, query))))
         stack.callback(replace(torch.autograd.Function, "apply", _applying(watcher)))
         stack.callback(replace(torch, "from_numpy", _made_of_numpy(watcher, torch.from_numpy)))
+        # Who compiled anything has imported it; to import it takes seconds.
+        if "torch._dynamo" in sys.modules and hasattr(torch.compiler, "set_stance"):
+            stack.enter_context(torch.compiler.set_stance("force_eager"))
         stack.enter_context(_Functions(watcher))
         yield
 
@@ -99,7 +104,8 @@ def _name(function: Any) -> str:
     if name in ("__get__", "__set__"):
         attribute = str(getattr(getattr(function, "__self__", None), "__name__", ""))
         return attribute if name == "__get__" and attribute in _GETTERS else ""
-    return "" if name in _QUESTIONS else name
+    # An overload's name stands behind a dot.
+    return "" if name in _QUESTIONS else name.partition(".")[0]
 
 
 def _unless_fine(watcher: FunctionWatcher, query: Any) -> Any:
@@ -147,11 +153,29 @@ def _described(
         return (Argument(name=own, value=value) for own, value in zip(_INDEXING[name], args))
     if inspect.isfunction(function) and _names_arguments(function):
         return bound(_signature(function), args, kwargs)
-    for given in (args, _gathered(args)):
-        for schema in _schemas(name):
-            if schema.fits(given, kwargs):
-                return bound(schema.signature, given, schema.named(kwargs))
-    return bound(None, args, kwargs)
+    key = (name, tuple(map(_kind, args)), tuple((own, _kind(value)) for own, value in kwargs.items()))
+    if key not in _FITTING:
+        ways = ((schema, gathers) for gathers in (False, True) for schema in _schemas(name))
+        _FITTING[key] = next(
+            (way for way in ways if way[0].fits(_gathered(args) if way[1] else args, kwargs)), None
+        )
+    fitting = _FITTING[key]
+    if fitting is None:
+        return bound(None, args, kwargs)
+    schema, gathers = fitting
+    return bound(schema.signature, _gathered(args) if gathers else args, schema.named(kwargs))
+
+
+# By a function's name and the kinds of its arguments: the schema that they fit, and whether sizes are
+# gathered.
+_FITTING: dict[Any, Optional[tuple[_Schema, bool]]] = {}
+
+
+def _kind(value: Any) -> Any:
+    """Returns what decides which schema an argument fits."""
+    if isinstance(value, (list, tuple)):
+        return type(value), type(value[0]) if value else None
+    return type(value)
 
 
 def _gathered(args: tuple[Any, ...]) -> tuple[Any, ...]:

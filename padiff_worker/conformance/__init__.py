@@ -10,6 +10,8 @@ Asserts are readable when `pytest.register_assert_rewrite("padiff_worker.conform
 
 from padiff_worker.conformance.captures import CaptureSuite
 from padiff_worker.conformance.case import AdapterCase, raises
+from padiff_worker.conformance.fingerprints import FingerprintSuite
+from padiff_worker.conformance.functions import FunctionSuite
 from padiff_worker.conformance.gradients import GradientSuite
 from padiff_worker.conformance.kept import KeptSuite
 from padiff_worker.conformance.models import ModelSuite
@@ -26,6 +28,8 @@ from padiff_worker.conformance.vocabulary import VocabularySuite
 __all__ = [
     "AdapterCase",
     "CaptureSuite",
+    "FingerprintSuite",
+    "FunctionSuite",
     "GradientSuite",
     "KeptSuite",
     "ModelSuite",

@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterator
 from typing import Any, Protocol
 
 import numpy as np
+import numpy.typing as npt
 
 from padiff_rpc import fingerprints as layout
 from padiff_rpc.fingerprints import Fingerprint
@@ -110,7 +112,7 @@ def fingerprint_of(
         made[[layout.HUGE_POSITIVE, layout.HUGE_NEGATIVE, layout.NO_NUMBER]] = huge
         if any(huge):
             flat = elements.without(flat, (flat >= layout.HUGE) | (flat <= -layout.HUGE) | (flat != flat))
-    places = np.round(np.linspace(0, count - 1, layout.ORDER_COUNT)).astype(np.int64)
+    places = _places(count)
     in_order = [_in_order(flat, start, elements) for start in range(0, count, elements.block)]
     on_axes = list(_on_axes(flat, tuple(length for length in shape if length != 1), elements))
     orders = elements.wide(elements.ordered(flat, places))
@@ -122,7 +124,12 @@ def fingerprint_of(
     for _ in on_axes:
         for place in (layout.AXES, layout.SQUASHED_AXES):
             made[place] += next(parts)
-    return made
+    return made + 0.0  # so that no zero has a sign
+
+
+@functools.lru_cache(maxsize=256)
+def _places(count: int) -> npt.NDArray[np.int64]:
+    return np.round(np.linspace(0, count - 1, layout.ORDER_COUNT)).astype(np.int64)
 
 
 def _huge(flat: Any, count: int, elements: Elements) -> tuple[int, int, int]:

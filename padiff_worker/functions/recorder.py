@@ -133,8 +133,9 @@ class FunctionRecorder:
             if name in self._adapter.function_words.by_products:
                 del returned[1:]
             written = [one for one, was in zip(taken, before) if self._adapter.identity(one) != was]
-            if writes and taken and not _is_among(taken[0], written):
-                written.append(taken[0])
+            if writes and taken:
+                # What it gives back, if anything, is that tensor once more.
+                returned, written = [], [taken[0]]
             # What it merely gives back is no work of the function.
             if written or not all(_is_among(one, taken) for one in returned):
                 outer = self._frames.outer_call(sys._getframe(1))

@@ -20,7 +20,10 @@ def tensor_fingerprint(verbs: TensorVerbs, tensor: Any) -> Fingerprint:
     if verbs.device(tensor) != "cpu":
         return fingerprint_in_place(verbs, tensor)
     host = verbs.host_copy(tensor)
-    return fingerprint(widen(host.array, host.dtype) if host.dtype is DType.BFLOAT16 else host.array)
+    if host.dtype is not DType.BFLOAT16:
+        return fingerprint(host.array)
+    with np.errstate(invalid="ignore"):
+        return fingerprint(widen(host.array, host.dtype))
 
 
 def fingerprint_in_place(verbs: TensorVerbs, tensor: Any) -> Fingerprint:

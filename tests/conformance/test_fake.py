@@ -13,6 +13,7 @@ from fake_adapter import FakeAdapter
 from padiff_worker.conformance import (
     AdapterCase,
     CaptureSuite,
+    FunctionSuite,
     GradientSuite,
     KeptSuite,
     ModelSuite,
@@ -154,3 +155,10 @@ class TestRuns(RunSuite):
 
 class TestVocabulary(VocabularySuite):
     case = FakeCase()
+
+
+class TestFunctions(FunctionSuite):
+    case = FakeCase()
+
+    def owners(self):
+        return (fake, fake.Tensor)

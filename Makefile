@@ -114,9 +114,10 @@ proto: .venv/proto/.ready ## Generate the contract's Python code
 	  --include_imports --include_source_info --descriptor_set_out=.venv/contract $(PROTOS)
 	@.venv/proto/bin/python tools/generate_records.py .venv/contract padiff_rpc/v1
 
-bench: environments ## Measure alignment, and a comparison: seconds, bytes, peak memory
+bench: environments ## Measure alignment, comparisons, and the look between the layers: seconds, bytes, memory
 	@$(CLIENT) benchmarks/align.py
 	@$(CLIENT) benchmarks/bench.py
+	@$(CLIENT) -m benchmarks.functions
 
 faults: environments ## Run planted faults and healthy pairs through real workers; print how they come out
 	@$(CLIENT) -m benchmarks.faults $(FAULTS)

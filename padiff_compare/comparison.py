@@ -6,7 +6,6 @@ from collections.abc import Mapping
 
 from padiff_compare.aligned import AlignedModels
 from padiff_compare.capture.batches import BatchSource
-from padiff_compare.capture.store import TensorStore
 from padiff_compare.hints.prober import Prober
 from padiff_compare.hints.settings import Sides
 from padiff_compare.inputs import Inputs
@@ -16,7 +15,7 @@ from padiff_compare.randomness.random_decisions import RandomDecisions
 from padiff_compare.rehearsal.orientation import Orientation, untried
 from padiff_compare.rehearsal.rehearsal import Rehearsal, is_needed
 from padiff_compare.report.builder import ReportBuilder
-from padiff_compare.run import Run
+from padiff_compare.run import Run, Storage
 from padiff_compare.second_look.second_look import SecondLook
 from padiff_compare.settings import check_parties, settle
 from padiff_compare.source_pair import SourcePair
@@ -37,7 +36,7 @@ class CompareTask:
         sources: SourcePair,
         report: ReportBuilder,
         batches: BatchSource,
-        store: TensorStore,
+        storage: Storage,
     ) -> None:
         """Raises InvalidRequestError for what cannot be compared."""
         self._settings = settle(start)  # until both workers have said what they serve
@@ -45,7 +44,7 @@ class CompareTask:
         self._sources = sources
         self._report = report
         self._batches = batches
-        self._store = store
+        self._storage = storage
 
     def run(self) -> None:
         """Compares. Raises the error of whatever was wrong with the request."""
@@ -70,7 +69,8 @@ class CompareTask:
             options=options,
             settings=settings,
             report=self._report,
-            store=self._store,
+            store=self._storage.tensors,
+            floors=self._storage.floors,
             probe=prober.probe,
         )
         preparation.find_out_rules()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Optional
+from typing import Optional, Protocol
 
 from padiff_compare.capture.store import TensorStore
 from padiff_compare.judge.measured import Probe
 from padiff_compare.report.builder import ReportBuilder
+from padiff_compare.steps.own_errors import OwnErrors
 from padiff_rpc.records import record
 from padiff_rpc.v1.records import Note, Options
 from padiff_rpc.v1.words import Pass
@@ -35,6 +36,24 @@ class Settings:
         return self.optimize and step % self.accumulate != 0
 
 
+class KeptFloors(Protocol):
+    """Keeps own errors that were measured, for comparisons to come."""
+
+    def get(self, key: str) -> Optional[OwnErrors]:
+        """Returns what was kept under `key`; None for nothing."""
+
+    def put(self, key: str, errors: OwnErrors) -> None:
+        """Keeps these under `key`."""
+
+
+@record
+class Storage:
+    """Where a comparison puts things; `floors`: None where they are not kept."""
+
+    tensors: TensorStore
+    floors: Optional[KeptFloors] = None
+
+
 @record
 class Run:
     """One comparison in its course.
@@ -43,6 +62,7 @@ class Run:
         options, settings: what was asked for, and what was settled of it.
         report: takes what is found, and tells the client how far the comparison is.
         store: holds the tensors that wait for their partners.
+        floors: keeps what rounding was measured to do; None: nothing does.
         probe: is shown each pair of the steps; says what one that differs may be.
     """
 
@@ -50,4 +70,5 @@ class Run:
     settings: Settings
     report: ReportBuilder
     store: TensorStore
+    floors: Optional[KeptFloors] = None
     probe: Optional[Probe] = None

@@ -14,6 +14,7 @@ from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 from google.protobuf.message import Message
 
 from padiff_rpc.errors import ProtocolError
+from padiff_rpc.records import Word
 from padiff_rpc.v1 import (
     coordinator_pb2,
     functions_pb2,
@@ -25,7 +26,6 @@ from padiff_rpc.v1 import (
     tensors_pb2,
     worker_pb2,
 )
-from padiff_rpc.word import Word
 
 T = TypeVar("T")
 W = TypeVar("W", bound=Word)

@@ -14,6 +14,7 @@ from typing import Any, Optional, TypeVar, Union
 
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.names import arguments_checked, known_names, not_allowed, reason
+from padiff_rpc.records import word
 from padiff_rpc.v1.words import (
     CompareMode,
     DefaultLoss,
@@ -25,7 +26,6 @@ from padiff_rpc.v1.words import (
     Randomness,
     TraceMode,
 )
-from padiff_rpc.word import word
 
 T = TypeVar("T")
 

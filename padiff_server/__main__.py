@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Optional
 
 from padiff_compare.capture.store import TensorStore
+from padiff_compare.run import Storage
 from padiff_rpc import child, serving
 from padiff_rpc.errors import InvalidRequestError, PaDiffError
 from padiff_rpc.health import COORDINATOR_SERVICE, Health
@@ -18,6 +19,7 @@ from padiff_rpc.logs import write_log
 from padiff_rpc.stopping import StopSignals
 from padiff_rpc.version import package_version
 from padiff_server.config import Capacity, Config, read_config
+from padiff_server.floor_store import FloorStore
 from padiff_server.servicer import register
 from padiff_server.sessions import Sessions
 from padiff_server.stopping import drain
@@ -50,7 +52,9 @@ def _serve(given: argparse.Namespace, config: Config) -> int:
         )
     health = Health(COORDINATOR_SERVICE)
     with TensorStore(limit_bytes, folder) as store:
-        sessions = Sessions(store, WorkerDirectory(config.dial_rule), limits.sessions)
+        floors = FloorStore(Path(limits.floors_folder)) if limits.floors_folder else None
+        storage = Storage(tensors=store, floors=floors)
+        sessions = Sessions(storage, WorkerDirectory(config.dial_rule), limits.sessions)
         services = partial(register, sessions, config.dial_rule.workers, limit_bytes)
         streams = limits.sessions + OTHER_STREAMS
         with config.serving.open(services, health, streams=streams) as address:
@@ -77,6 +81,7 @@ def _config(given: argparse.Namespace) -> Config:
         limits=Capacity(
             memory_limit_mib=given.memory_limit_mib or limits.memory_limit_mib,
             spill_folder=given.spill_folder or limits.spill_folder,
+            floors_folder=given.floors_folder or limits.floors_folder,
             sessions=limits.sessions,
         ),
     )
@@ -110,6 +115,11 @@ def _parser() -> argparse.ArgumentParser:
         f"(default: {Capacity().memory_limit_mib})",
     )
     add("--spill-folder", metavar="DIR", help="where captures go (default: the system's temporary folder)")
+    add(
+        "--floors-folder",
+        metavar="DIR",
+        help="where measured rounding is kept, for comparisons on the same values (default: it is not)",
+    )
     serving.add_arguments(parser)
     child.add_arguments(parser)
     return parser

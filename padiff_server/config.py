@@ -32,11 +32,13 @@ class Capacity:
     Attributes:
         memory_limit_mib: captures held in memory; more goes to the spill folder.
         spill_folder: where; None: the system's temporary folder.
+        floors_folder: where floors that were measured are kept; None: they are not.
         sessions: comparisons at once.
     """
 
     memory_limit_mib: Count = Count(1024)
     spill_folder: Optional[FilePath] = None
+    floors_folder: Optional[FilePath] = None
     sessions: Count = Count(4)
 
 

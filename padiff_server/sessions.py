@@ -10,12 +10,12 @@ from functools import partial
 from typing import Any
 
 from padiff_compare.capture.batches import BatchMessage, BatchSource
-from padiff_compare.capture.store import TensorStore
 from padiff_compare.comparison import AssignWeightsTask, CompareTask
 from padiff_compare.loader_check import CheckInputsTask
 from padiff_compare.planning import PlanTask
 from padiff_compare.report.builder import Message, ReportBuilder
 from padiff_compare.report.finished import FinishedReport
+from padiff_compare.run import Storage
 from padiff_compare.source_pair import SourcePair
 from padiff_rpc.errors import BusyError, CancelledError, NotFoundError, StateError
 from padiff_rpc.v1.records import (
@@ -39,11 +39,9 @@ WhenGone = Callable[[Callable[[], None]], bool]
 class Sessions:
     """Runs jobs, each on a thread of its own, and remembers their reports. Thread-safe."""
 
-    def __init__(
-        self, store: TensorStore, directory: WorkerDirectory, at_once: int = SESSIONS_AT_ONCE
-    ) -> None:
-        """`store` holds the captures of all sessions together; `at_once` of them may run."""
-        self._store = store
+    def __init__(self, storage: Storage, directory: WorkerDirectory, at_once: int = SESSIONS_AT_ONCE) -> None:
+        """`storage` is that of all sessions together; `at_once` of them may run."""
+        self._storage = storage
         self._directory = directory
         self._at_once = at_once
         self._lock = threading.Lock()
@@ -60,7 +58,7 @@ class Sessions:
 
         def task(asked: CompareStart, sources: SourcePair, report: ReportBuilder) -> CompareTask:
             source = BatchSource(batches, ask=lambda step: report.emit(BatchWanted(step=step)))
-            return CompareTask(asked, sources, report, source, self._store)
+            return CompareTask(asked, sources, report, source, self._storage)
 
         return self._run(partial(Job, start, task, self._directory), when_gone)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,9 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from allowed_skips import is_allowed
+
+# No test finds what another has measured, nor leaves anything with the user.
+os.environ["PADIFF_FLOORS"] = "none"
 
 Report = Union[pytest.TestReport, pytest.CollectReport]
 

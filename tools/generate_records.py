@@ -124,7 +124,7 @@ def _docstring(indent: str, text: str, attributes: list[tuple[str, str]]) -> Ite
 
 def words(contract: Contract) -> Iterator[str]:
     """Yields the lines of words.py."""
-    yield _HEAD.format("contract's enums as lists of words") + "from padiff_rpc.word import Word"
+    yield _HEAD.format("contract's enums as lists of words") + "from padiff_rpc.records import Word"
     for file, number, enum in contract.enums():
         prefix = enum.value[0].name[: -len("UNSPECIFIED")]
         yield f"\n\nclass {enum.name}(Word):"

@@ -10,9 +10,9 @@ import numpy as np
 
 from padiff_client.tensor_leaves import Input
 from padiff_rpc.names import shown
+from padiff_rpc.records import word
 from padiff_rpc.tensors import COMPLEX, FLOATING
 from padiff_rpc.v1.words import DType
-from padiff_rpc.word import word
 from padiff_rpc.yaml_nodes import Entry
 
 _KEYS = ("shape", "dtype", "seed", "range", "requires_grad")

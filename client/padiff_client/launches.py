@@ -8,6 +8,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Optional
 
+from platformdirs import user_cache_dir
+
 from padiff_client.child_process import Launch
 from padiff_client.frameworks import FRAMEWORKS
 from padiff_client.private_folder import PrivateFolder
@@ -17,6 +19,8 @@ from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.records import record
 
 COORDINATOR = "coordinator"
+# Names the folder where measured floors are kept, or says that they are not.
+FLOORS_VARIABLE, NOTHING_KEPT = "PADIFF_FLOORS", "none"
 _DISTRIBUTION = "padiff-rpc"
 # Large receive buffers come from the heap and stay there: page faults cost more than the copy.
 _MALLOC = {
@@ -110,12 +114,15 @@ def worker_launch(
 
 def coordinator_launch(caller: CallerProcess, *, token: str, folder: PrivateFolder) -> Launch:
     """Returns the launch of the coordinator, under this process's own interpreter."""
-    arguments = ("--listen", folder.socket_address(COORDINATOR), "--spill-folder", str(folder.temporary))
+    arguments = ["--listen", folder.socket_address(COORDINATOR), "--spill-folder", str(folder.temporary)]
+    floors = caller.environment.get(FLOORS_VARIABLE) or os.path.join(user_cache_dir("padiff"), "floors")
+    if floors != NOTHING_KEPT:
+        arguments += ["--floors-folder", os.path.abspath(os.path.expanduser(floors))]
     return Launch(
         name=COORDINATOR,
         python=sys.executable,
         package="padiff_server",
-        arguments=arguments,
+        arguments=tuple(arguments),
         environment=_child_environment(caller.environment, token, folder),
         mend=_mend("padiff_server", extra="server"),
         python_field="coordinator",

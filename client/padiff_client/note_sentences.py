@@ -92,6 +92,9 @@ _TEMPLATES: Mapping[NoteKind, str] = {
     NoteKind.GOLD: (
         "floor: in step {n} the reference ran once more in float64; its own rounding decided {m} rows"
     ),
+    NoteKind.KEPT_FLOORS: (
+        "floor: in step {n} what an earlier comparison measured on the same values of the reference was used"
+    ),
     NoteKind.TIES: (
         "ties: in step {n} the sides decided otherwise in {m} rows, between values that are equal but for "
         "rounding; what depends on it follows the reference"

@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from typing import Optional
 
+from padiff_rpc.records import Word
 from padiff_rpc.v1.records import (
     Figures,
     FromGold,
@@ -20,7 +21,6 @@ from padiff_rpc.v1.records import (
     WorstElement,
 )
 from padiff_rpc.v1.words import CaptureKind, Omission, Phase, Side, Verdict
-from padiff_rpc.word import Word
 
 FAILING = frozenset(
     {

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import hashlib
+import zlib
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
+
+import numpy as np
 
 from padiff_compare.capture.source import Announced, HeldCapture, NumberedTensors, StepItem
 from padiff_compare.capture.store import TensorStore
@@ -39,6 +43,18 @@ class HeldPass:
     def ended(self, summary: StepSummary) -> None:
         """Takes the worker's account, which ends the pass. Showing takes no time of the worker's."""
         self._held.append(dataclasses.replace(summary, seconds=()))
+
+    def digest(self) -> str:
+        """Returns what tells its calls and values from others, whatever line of code made them."""
+        digest = hashlib.sha256()
+        for item in self._held:
+            if isinstance(item, CallEvent):
+                digest.update(repr(dataclasses.replace(item, source=None)).encode())
+            elif isinstance(item, HeldCapture):
+                content = zlib.crc32(np.ascontiguousarray(item.tensor.array).view(np.uint8).data)
+                named = item.capture, item.tensor.spec, item.sum_squares, content
+                digest.update(repr(named).encode())
+        return digest.hexdigest()
 
     def open_step(self, start: StepStart, tensors: NumberedTensors) -> HeldPass:
         """Returns itself: the step has run, whatever its start."""

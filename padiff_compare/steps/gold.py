@@ -7,48 +7,41 @@ on these values. The candidate, which got the same values, is held against it.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import closing
 from itertools import chain
 from typing import Any, Optional
 
 from padiff_compare.alignment.plan import Plan
-from padiff_compare.alignment.slots import SlotPair
 from padiff_compare.capture.held_pass import HeldPass
-from padiff_compare.capture.sides import SIDES, K, TensorPair
+from padiff_compare.capture.sides import SIDES, TensorPair
 from padiff_compare.capture.source import Source
-from padiff_compare.capture.store import TensorStore
 from padiff_compare.capture.trace import Trace
 from padiff_compare.join.calls import JoinedCalls, join_calls
 from padiff_compare.join.captures import LOSS_KEY, LOSSES, PassPlan, StepCaptures
 from padiff_compare.join.foreseen import Expectations
 from padiff_compare.join.pairs import PairTable
 from padiff_compare.judge.evidence import (
-    LARGEST_SCORE,
-    GoldDistances,
     Measured,
     OwnError,
     agrees,
     exceeds,
     is_loss_in_question,
-    larger_error,
-    may_be_ties,
-    own_error,
     spacing,
-    with_undecided,
 )
 from padiff_compare.judge.tolerances import Tolerances
-from padiff_compare.layout_rules import IDENTITY, Rule
+from padiff_compare.layout_rules import IDENTITY
 from padiff_compare.lockstep.lockstep_plan import plan_lockstep
 from padiff_compare.lockstep.override_feed import WINDOW_BYTES, InputNoise, OverrideFeed
 from padiff_compare.noise.rounding_floors import RoundingFloors
 from padiff_compare.run import Run
+from padiff_compare.steps.own_errors import OwnErrors, own_of
 from padiff_compare.steps.step_run import PassStart, SideEnd, StepRun
 from padiff_compare.weights.weight_pair import OwnedWeight, WeightPair, WeightPlan
 from padiff_rpc.errors import CancelledError
 from padiff_rpc.records import record
 from padiff_rpc.tensors import FLOATING, widest_dtype
-from padiff_rpc.v1.records import CallEvent, CaptureId, Note, Options, Reason, StepNoise, WeightNoise
+from padiff_rpc.v1.records import CallEvent, CaptureId, Note, Options, Reason, StepNoise
 from padiff_rpc.v1.words import (
     CallMoment,
     CaptureKind,
@@ -58,20 +51,10 @@ from padiff_rpc.v1.words import (
     Floor,
     NoteKind,
     Pass,
-    Phase,
     Side,
     WeightKind,
 )
 
-# What the rounding of a call's inputs comes to; twice where nothing else tells what rounding does.
-_ROUNDING = (InputNoise(epsilons=0.5), InputNoise(epsilons=0.5, draw=7))
-# Of the noise that a free run in float64 begins with.
-_DRAWS = (0, 7)
-# What tips decisions whose margin is as small as a score allows: opposite noise tips each to one side.
-_TIPPING = tuple(
-    tuple(InputNoise(epsilons=sign * LARGEST_SCORE * 0.5, draw=draw, tips=True) for sign in (1, -1))
-    for draw in range(1, 9)
-)
 # What is captured of a slot: its value, and its gradient.
 _KINDS = {
     CallMoment.ENTRY: (CaptureKind.INPUT, CaptureKind.INPUT_GRADIENT),
@@ -80,65 +63,6 @@ _KINDS = {
 _LOSS = CaptureId(step=0, path="", call=0, slot=LOSS_KEY, kind=CaptureKind.LOSS)
 # Why a place kept its own tensor that is none of the pass that is held.
 _KEPT_OTHERS = frozenset({Cause.OVERRIDE_OF_OTHER_DTYPE, Cause.OVERRIDE_OF_OTHER_SHAPE})
-
-
-@record
-class OwnErrors:
-    """How far the reference's pass is from gold: by the reference's tensor numbers, and names of weights."""
-
-    values: Mapping[int, OwnError]
-    gradients: Mapping[int, OwnError]
-    parameters: Mapping[str, OwnError]
-    losses: Mapping[str, OwnError]
-
-    @classmethod
-    def measured(cls, captures: StepCaptures, *, is_of_gold: bool, of: Side = Side.REFERENCE) -> OwnErrors:
-        """Returns those of a pass in which two runs were measured, by the names `of` one of them."""
-        values, losses, gradients, parameters = (
-            _by_name(table, of, is_of_gold=is_of_gold) for table in captures.tables
-        )
-        return cls(values=values, gradients=gradients, parameters=parameters, losses=losses)
-
-    @property
-    def loss(self) -> Optional[OwnError]:
-        return self.losses.get(LOSS_KEY)
-
-    def by_table(self, captures: StepCaptures) -> Iterator[tuple[PairTable[Any], Mapping[Any, OwnError]]]:
-        """Yields the tables of a pass, and the own errors of the reference's tensors in each."""
-        yield from zip(captures.tables, (self.values, self.losses, self.gradients, self.parameters))
-
-    def with_larger(self, others: OwnErrors) -> OwnErrors:
-        """Returns, place by place, the larger own error of two runs."""
-        return self._joined(others, larger_error)
-
-    def with_undecided(self, others: OwnErrors) -> OwnErrors:
-        """Returns these own errors, and beside them what other runs decided otherwise."""
-        return self._joined(others, with_undecided)
-
-    def _joined(self, others: OwnErrors, join: Callable[[OwnError, OwnError], OwnError]) -> OwnErrors:
-        return OwnErrors(
-            values=_joined(self.values, others.values, join),
-            gradients=_joined(self.gradients, others.gradients, join),
-            parameters=_joined(self.parameters, others.parameters, join),
-            losses=_joined(self.losses, others.losses, join),
-        )
-
-    def of(self, slots: SlotPair, phase: Phase) -> Optional[OwnError]:
-        """Returns that of a value, in backward of a gradient; None where gold had none."""
-        if phase is Phase.BACKWARD:
-            own, meeting = self.gradients.get(slots.gradient_numbers.reference), slots.gradients
-        else:
-            own, meeting = self.values.get(slots.tensors.reference), slots.values
-        return None if own is None else _laid_out(own, meeting.reference if meeting is not None else IDENTITY)
-
-    def of_parameter(self, pair: WeightPair) -> Optional[OwnError]:
-        """Returns that of a parameter's gradient; of several in one, the largest."""
-        found = [self.parameters.get(name) for name in pair.reference_names]
-        known = [one for one in found if one is not None]
-        if len(known) == len(found) == 1:
-            return _laid_out(known[0], pair.rule)
-        known = [dataclasses.replace(one, undecided=None) for one in known]
-        return larger_error(*known) if known and len(known) == len(found) else None
 
 
 @record
@@ -170,35 +94,6 @@ class GoldRun:
     noise: Optional[InputNoise] = None
     freely: Optional[StepNoise] = None
     shown: Optional[HeldPass] = None
-
-
-@record
-class BothFromGold:
-    """How far both sides of a pass in lockstep are from gold.
-
-    Attributes:
-        reference: by the reference's tensor numbers, and names of weights.
-        candidate: by the candidate's.
-    """
-
-    reference: OwnErrors
-    candidate: OwnErrors
-
-    @property
-    def loss(self) -> Optional[GoldDistances]:
-        return _distances(self.reference.loss, self.candidate.loss)
-
-    def of(self, slots: SlotPair, phase: Phase) -> Optional[GoldDistances]:
-        """Returns those of a value, in backward of a gradient; None where one is not known."""
-        tensors, theirs = slots.tensors, self.candidate.values
-        if phase is Phase.BACKWARD:
-            tensors, theirs = slots.gradient_numbers, self.candidate.gradients
-        return _distances(self.reference.of(slots, phase), theirs.get(tensors.candidate))
-
-    def of_parameter(self, pair: WeightPair) -> Optional[GoldDistances]:
-        """Returns those of a parameter's gradient."""
-        theirs = self.candidate.parameters.get(pair.names.candidate)
-        return _distances(self.reference.of_parameter(pair), theirs)
 
 
 class Gold:
@@ -278,7 +173,7 @@ class Gold:
         """Whether something in a free run exceeds its table, the floors, and what these errors explain."""
         own = dict(errors.by_table(captures))
         return any(
-            pair.reference in own[table] and exceeds(one, _own_of(own[table], table, pair))
+            pair.reference in own[table] and exceeds(one, own_of(own[table], table, pair))
             for table, pair, one in self._beyond(captures, floors)
         )
 
@@ -292,7 +187,7 @@ class Gold:
                     continue
                 if table is not captures.losses and agrees(one.figures, one.tolerance, self._run.options):
                     continue
-                its_own = _own_of(own, table, pair)
+                its_own = own_of(own, table, pair)
                 if exceeds(one, its_own) and not floors.explains(table, pair, one):
                     yield one, its_own
 
@@ -310,7 +205,7 @@ class Gold:
         own: dict[PairTable[Any], Mapping[Any, OwnError]]
         own = {captures.values: errors.values, captures.losses: errors.losses}
         return any(
-            exceeds(one, _own_of(own[table], table, pair))
+            exceeds(one, own_of(own[table], table, pair))
             for table, pair, one in self._adrift(captures)
             if pair.reference in own[table]
         )
@@ -330,6 +225,14 @@ class Gold:
             figures = one.figures if one is not None else None
             if one is not None and figures is not None and not agrees(figures, one.tolerance, options):
                 yield table, pair, one
+
+    def key(self, start: PassStart, shown: str, how: GoldRun) -> str:
+        """Returns what a run depends on, as a text; `shown`: the digest of the pass it is held against."""
+        worker, options = self._source.worker, self._run.options
+        build = worker.framework, worker.framework_version, worker.package_version, worker.devices
+        gold = self._mirrored_start(start, how).starts[Side.CANDIDATE]
+        told = dataclasses.replace(gold, lease="")
+        return repr((build, options.deterministic, options.threads, told, how.noise, shown))
 
     def run(self, start: PassStart, held: HeldPass, again: HeldPass, how: GoldRun) -> Optional[OwnErrors]:
         """Returns how far the pass that is held is from gold; `again` holds it once more.
@@ -433,173 +336,6 @@ class Gold:
         return PassStart(starts={Side.REFERENCE: ours, Side.CANDIDATE: gold}, batch=batch)
 
 
-class HeldReference:
-    """What the reference shows of a pass, held for its runs in float64 and for the candidate's free run.
-
-    Attributes:
-        shown: the pass, as often as it is still to be shown.
-        from_gold: how far both sides were from gold in lockstep; None where nobody asks, or it cannot be had.
-    """
-
-    def __init__(
-        self,
-        store: TensorStore,
-        gold_of: Optional[Callable[[JoinedCalls], Gold]],
-        *,
-        oracle: bool = False,
-    ) -> None:
-        """`gold_of`: returns what runs the reference once more, by the calls that it made.
-
-        `oracle`: somebody asks for `from_gold`.
-        """
-        self.shown = HeldPass(store)
-        self._candidate = HeldPass(store) if gold_of is not None and oracle else None
-        self.from_gold: Optional[BothFromGold] = None
-        self._store = store
-        self._gold_of = gold_of
-        self._gold: Optional[Gold] = None
-
-    @property
-    def is_of_gold(self) -> bool:
-        """Whether own errors are those of a run in float64."""
-        return self._gold is not None and self._gold.is_wide
-
-    def holds(self, *, in_lockstep: bool) -> Mapping[Side, HeldPass]:
-        """Returns what is to hold what the sides show of a pass."""
-        if self._candidate is None or not in_lockstep:
-            return {Side.REFERENCE: self.shown}
-        return {Side.REFERENCE: self.shown, Side.CANDIDATE: self._candidate}
-
-    def _settle_gold(self, captures: StepCaptures) -> Optional[Gold]:
-        if self._gold is None and self._gold_of is not None:
-            self._gold = self._gold_of(captures.joined)
-        return self._gold
-
-    def own_errors(
-        self, start: PassStart, captures: StepCaptures, floors: RoundingFloors
-    ) -> Optional[OwnErrors]:
-        """Returns how far the reference is from gold; None where nobody asks, or it has no say.
-
-        Where the reference happens to be nearer to gold than the rounding of what its calls were given
-        allows, gold runs once more, on values with noise of that size. Where it does not run in float64, what
-        such noise does to its own calls is all that tells.
-        """
-        gold = self._settle_gold(captures)
-        asked = gold.asked(captures, floors) if gold is not None else None
-        if gold is None or asked is None:
-            return None
-        errors = self._of_gold(gold, start, asked) if gold.is_wide else None
-        if not gold.has_a_say:
-            return None
-        if gold.is_wide and (errors is None or not any(gold.questions(captures, floors, errors))):
-            return errors
-        for noise in _ROUNDING:
-            with_noise = self._run(gold, start, GoldRun(asked=asked, noise=noise))
-            if with_noise is not None:
-                errors = with_noise if errors is None else errors.with_larger(with_noise)
-            if gold.is_wide or with_noise is None:
-                break
-        return None if errors is None else self._with_ties(start, captures, floors, asked, errors)
-
-    def _of_gold(self, gold: Gold, start: PassStart, asked: Asked) -> Optional[OwnErrors]:
-        if self._candidate is None:
-            return self._run(gold, start, GoldRun(asked=asked))
-        with closing(HeldPass(self._store)) as shown:
-            errors = self._run(gold, start, GoldRun(asked=asked, shown=shown))
-            if errors is not None:
-                theirs = gold.candidates_errors(start, shown, self._candidate)
-                self.from_gold = BothFromGold(reference=errors, candidate=theirs)
-            return errors
-
-    def _with_ties(
-        self,
-        start: PassStart,
-        captures: StepCaptures,
-        floors: RoundingFloors,
-        asked: Asked,
-        errors: OwnErrors,
-    ) -> OwnErrors:
-        """Returns `errors` with what more noise decides otherwise, where the candidate may have as well."""
-        gold = self._gold
-        assert gold is not None
-        undecided: list[int] = []
-        for draw in _TIPPING:
-            left = [one for one in gold.questions(captures, floors, errors) if may_be_ties(*one)]
-            undecided.append(sum(own.undecided.positions.size for _, own in left if own.undecided))
-            # What the first draw tips in no part is no decision. Of others one draw may miss what is left.
-            patience = 1 if len(undecided) == 2 else 2
-            is_idle = len(undecided) > patience and undecided[-1] == undecided[-1 - patience]
-            if not left or is_idle:
-                break
-            for noise in draw:
-                tipped = self._run(gold, start, GoldRun(asked=asked, noise=noise))
-                if tipped is None:
-                    return errors
-                errors = errors.with_undecided(tipped)
-        return errors
-
-    def taken(self) -> HeldPass:
-        """Returns what is held, which is the caller's from now on; what comes is held anew."""
-        taken, self.shown = self.shown, HeldPass(self._store)
-        return taken
-
-    def drifts(self, start: PassStart, captures: StepCaptures, noise: StepNoise) -> Optional[bool]:
-        """Whether a free run drifts further than the reference's own; None where that cannot be told.
-
-        The reference's own drift is that of its free float32 run from gold, which runs freely too, and begins
-        with `noise`.
-        """
-        gold = self._settle_gold(captures)
-        if gold is None or not (gold.is_wide and gold.has_a_say):
-            return None
-        asked = gold.adrift(captures)
-        if asked is None:
-            return False
-        own = self._run(gold, start, GoldRun(asked=asked, freely=noise))
-        return None if own is None else gold.drifts_further(captures, own)
-
-    def own_drift(
-        self,
-        start: PassStart,
-        captures: StepCaptures,
-        floors: RoundingFloors,
-        parted: tuple[WeightNoise, ...],
-    ) -> Optional[OwnErrors]:
-        """Returns how far a free run of the reference is from gold, which runs freely too.
-
-        Gold begins with noise as large as the rounding of the batch and of the weights, which are `parted`
-        besides; where questions are left, once more with another. Where the reference does not run in
-        float64, what such noise does to it in its own dtypes is all that tells. None as `own_errors`.
-        """
-        gold = self._settle_gold(captures)
-        asked = gold.asked(captures, floors, freely=True) if gold is not None else None
-        if gold is None or asked is None or not gold.has_a_say:
-            return None
-        errors: Optional[OwnErrors] = None
-        for draw in _DRAWS:
-            noise = StepNoise(relative=gold.rounding, weights=parted, draw=draw)
-            how, was_wide = GoldRun(asked=asked, freely=noise), gold.is_wide
-            found = self._run(gold, start, how)
-            if found is None and was_wide:
-                found = self._run(gold, start, how)
-            if found is None:
-                break
-            errors = found if errors is None else errors.with_larger(found)
-            if not gold.leaves_questions(captures, floors, errors):
-                break
-        return errors
-
-    def _run(self, gold: Gold, start: PassStart, how: GoldRun) -> Optional[OwnErrors]:
-        with closing(self.taken()) as held:
-            return gold.run(start, held, self.shown, how)
-
-    def close(self) -> None:
-        """Releases what nobody was shown; may be called twice."""
-        self.shown.close()
-        if self._candidate is not None:
-            self._candidate.close()
-
-
 def _why_not(end: SideEnd, feed: Optional[OverrideFeed]) -> Optional[Reason]:
     """Returns why a run in float64 tells nothing; None where it does.
 
@@ -653,39 +389,6 @@ def _has_a_say(options: Options) -> bool:
 def _without_bounds(table: PairTable[Any]) -> Iterator[tuple[TensorPair[Any], Measured]]:
     """Yields the pairs that were measured, as they are judged where the user sets no bounds."""
     return ((pair, one.without_bounds) for pair, one in table.all_measured())
-
-
-def _joined(
-    first: Mapping[K, OwnError], second: Mapping[K, OwnError], join: Callable[[OwnError, OwnError], OwnError]
-) -> dict[K, OwnError]:
-    return {key: join(one, second[key]) if key in second else one for key, one in first.items()}
-
-
-def _own_of(own: Mapping[Any, OwnError], table: PairTable[Any], pair: TensorPair[Any]) -> OwnError:
-    """Returns that of a pair's reference, which has one, in the candidate's layout."""
-    return _laid_out(own[pair.reference], table.rules.get(pair, IDENTITY))
-
-
-def _laid_out(own: OwnError, rule: Rule) -> OwnError:
-    """Returns it with what is undecided in the candidate's layout."""
-    if own.undecided is None or rule == IDENTITY:
-        return own
-    return dataclasses.replace(own, undecided=own.undecided.laid_out(rule))
-
-
-def _distances(reference: Optional[OwnError], candidate: Optional[OwnError]) -> Optional[GoldDistances]:
-    if reference is None or candidate is None:
-        return None
-    return GoldDistances(reference=reference.rmse, candidate=candidate.rmse)
-
-
-def _by_name(table: PairTable[K], side: Side, *, is_of_gold: bool) -> dict[K, OwnError]:
-    return {
-        pair.of(side): error
-        for pair, measured in table.all_measured()
-        for error in [own_error(measured, is_of_gold=is_of_gold)]
-        if error is not None
-    }
 
 
 def _mirrored(plan: Plan) -> Plan:

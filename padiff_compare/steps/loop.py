@@ -18,7 +18,8 @@ from padiff_compare.noise.terms import norm_inputs
 from padiff_compare.randomness.random_decisions import RandomDecisions
 from padiff_compare.run import Run
 from padiff_compare.source_pair import SourcePair
-from padiff_compare.steps.gold import Gold, HeldReference, can_have_gold
+from padiff_compare.steps.gold import Gold, can_have_gold
+from padiff_compare.steps.held_reference import HeldReference
 from padiff_compare.steps.one_pass import PassRunner
 from padiff_compare.steps.step_pass import Foreseen, Outcome, StepPass, Twins, parted_weights, step_result
 from padiff_compare.steps.step_run import PassStart
@@ -224,7 +225,7 @@ class Steps:
 
     def _held(self) -> HeldReference:
         gold_of = self._gold_of if self._has_gold else None
-        return HeldReference(self._run.store, gold_of, oracle=self._run.options.oracle)
+        return HeldReference(self._run, gold_of)
 
     def _enter_lockstep(self, step: int) -> None:
         """Gives the candidate the reference's state, which a pass in lockstep, and gold, begin with."""

@@ -15,8 +15,7 @@ from padiff_compare.judge.judged_row import has_ties, is_held_against_gold
 from padiff_compare.judge.tolerances import Tolerances
 from padiff_compare.lockstep.override_feed import WINDOW_BYTES, OverrideFeed
 from padiff_compare.noise.rounding_floors import RoundingFloors
-from padiff_compare.randomness.random_decisions import RandomDecisions
-from padiff_compare.randomness.random_effects import RandomEffects
+from padiff_compare.randomness.random_decisions import RandomDecisions, RandomEffects
 from padiff_compare.run import Run
 from padiff_compare.source_pair import ComparisonStopped, SourcePair
 from padiff_compare.steps.row_maker import PassEnd

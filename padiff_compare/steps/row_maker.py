@@ -16,8 +16,8 @@ from padiff_compare.judge.tolerances import coarser, rounding_without_gold
 from padiff_compare.layout_rules import IDENTITY, Rule
 from padiff_compare.model_index import Models
 from padiff_compare.noise.rounding_floors import RoundingFloors
-from padiff_compare.randomness.random_effects import RandomEffects
-from padiff_compare.steps.gold import BothFromGold, OwnErrors
+from padiff_compare.randomness.random_decisions import RandomEffects
+from padiff_compare.steps.own_errors import BothFromGold, OwnErrors
 from padiff_compare.steps.step_pass import StepPass
 from padiff_compare.weights.weight_pair import Counterparts
 from padiff_rpc.records import record

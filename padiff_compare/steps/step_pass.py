@@ -22,7 +22,7 @@ from padiff_compare.judge.judged_row import (
 from padiff_compare.judge.measured import ShownAt
 from padiff_compare.lockstep.lockstep_plan import LockstepPlan
 from padiff_compare.normalization import Normalization
-from padiff_compare.steps.gold import HeldReference
+from padiff_compare.steps.held_reference import HeldReference
 from padiff_compare.weights.step_history import StepHistory
 from padiff_compare.weights.weight_pair import WeightPair, WeightSize, full_name
 from padiff_rpc.records import record

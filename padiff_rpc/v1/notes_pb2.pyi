@@ -64,6 +64,7 @@ class NoteKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     NOTE_KIND_HINTS_LIMITED: _ClassVar[NoteKind]
     NOTE_KIND_NO_GOLD: _ClassVar[NoteKind]
     NOTE_KIND_GOLD: _ClassVar[NoteKind]
+    NOTE_KIND_KEPT_FLOORS: _ClassVar[NoteKind]
     NOTE_KIND_TIES: _ClassVar[NoteKind]
     NOTE_KIND_OPTIMIZER_STEPS_FREELY: _ClassVar[NoteKind]
     NOTE_KIND_JUDGED_FREELY: _ClassVar[NoteKind]
@@ -124,6 +125,7 @@ NOTE_KIND_FIRST_STEP_FREE: NoteKind
 NOTE_KIND_HINTS_LIMITED: NoteKind
 NOTE_KIND_NO_GOLD: NoteKind
 NOTE_KIND_GOLD: NoteKind
+NOTE_KIND_KEPT_FLOORS: NoteKind
 NOTE_KIND_TIES: NoteKind
 NOTE_KIND_OPTIMIZER_STEPS_FREELY: NoteKind
 NOTE_KIND_JUDGED_FREELY: NoteKind

@@ -1,6 +1,6 @@
 """The contract's enums as lists of words, written by `make proto` from proto/padiff_rpc/v1; do not edit."""
 
-from padiff_rpc.word import Word
+from padiff_rpc.records import Word
 
 
 class Side(Word):
@@ -659,6 +659,8 @@ class NoteKind(Word):
             how many were.
         NO_GOLD: The reference was asked to run in float64, and did not. reasons: why.
         GOLD: It did. numbers: the step, and how many rows that decided.
+        KEPT_FLOORS: What an earlier comparison measured on the same values of the reference was
+            used in a step (numbers).
         TIES: Decisions between values that are equal but for rounding came out otherwise.
             numbers: the step, and in how many rows.
         OPTIMIZER_STEPS_FREELY: An optimizer is a function, whose step nothing undoes: it was
@@ -723,6 +725,7 @@ class NoteKind(Word):
     HINTS_LIMITED = "hints_limited"
     NO_GOLD = "no_gold"
     GOLD = "gold"
+    KEPT_FLOORS = "kept_floors"
     TIES = "ties"
     OPTIMIZER_STEPS_FREELY = "optimizer_steps_freely"
     JUDGED_FREELY = "judged_freely"

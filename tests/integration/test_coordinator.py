@@ -17,6 +17,7 @@ from padiff_client.link import Batches, connect
 from padiff_client.report import Report
 from padiff_client.sentences import reason
 from padiff_compare.capture.store import TensorStore
+from padiff_compare.run import Storage
 from padiff_rpc import trees
 from padiff_rpc.convert import to_proto
 from padiff_rpc.errors import (
@@ -574,7 +575,9 @@ class TestWorkersThatDie:
 
 @contextmanager
 def own_coordinator(store: TensorStore) -> Iterator[str]:
-    with open_server("127.0.0.1:0", partial(register, Sessions(store, ANY_WORKER), (), 0)) as address:
+    with open_server(
+        "127.0.0.1:0", partial(register, Sessions(Storage(tensors=store), ANY_WORKER), (), 0)
+    ) as address:
         yield address
 
 
@@ -613,7 +616,7 @@ def test_a_taken_port_is_one_clear_line(service: Service) -> None:
 def own_coordinator_at(address: str) -> Iterator[str]:
     with (
         TensorStore(1) as store,
-        open_server(address, partial(register, Sessions(store, ANY_WORKER), (), 0)) as bound,
+        open_server(address, partial(register, Sessions(Storage(tensors=store), ANY_WORKER), (), 0)) as bound,
     ):
         yield bound
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
 import pytest
+from platformdirs import user_cache_dir
 
 from padiff_client import InvalidRequestError, ModelSpec
 from padiff_client.child_process import Launch
@@ -79,8 +81,25 @@ def test_the_coordinator_runs_under_our_own_interpreter_and_spills_into_the_fold
     folder = PrivateFolder(path=tmp_path, lock_descriptor=0)
     launch = coordinator_launch(CallerProcess(environment={}), token="t", folder=folder)
     assert launch.python == sys.executable
-    assert launch.arguments == (
+    assert launch.arguments[:4] == (
         *("--listen", f"unix:{tmp_path}/coordinator.sock"),
         *("--spill-folder", str(tmp_path / "tmp")),
     )
     assert launch.environment["TMPDIR"] == str(tmp_path / "tmp")
+
+
+@pytest.mark.parametrize(
+    ("variables", "folder"),
+    [
+        ({}, [os.path.join(user_cache_dir("padiff"), "floors")]),
+        ({"PADIFF_FLOORS": "/some/where"}, ["/some/where"]),
+        ({"PADIFF_FLOORS": "none"}, []),
+    ],
+)
+def test_measured_floors_are_kept_where_the_caller_says(
+    tmp_path: Path, variables: dict[str, str], folder: list[str]
+) -> None:
+    private = PrivateFolder(path=tmp_path, lock_descriptor=0)
+    launch = coordinator_launch(CallerProcess(environment=variables), token="t", folder=private)
+    given = dict(zip(launch.arguments[::2], launch.arguments[1::2]))
+    assert [given["--floors-folder"]] == folder if folder else "--floors-folder" not in given

@@ -11,7 +11,7 @@ from padiff_compare.judge.measured import Aspect, measure_pair
 from padiff_compare.judge.outliers import Apart, Undecided
 from padiff_compare.judge.tolerances import Tolerances
 from padiff_compare.layout_rules import STACK
-from padiff_compare.steps.gold import OwnErrors
+from padiff_compare.steps.own_errors import OwnErrors
 from padiff_compare.weights.weight_pair import OwnedWeight, WeightPair
 from padiff_rpc.tensors import HostTensor
 from padiff_rpc.v1.records import Options, TensorSpec, Tolerance, Weight

@@ -16,7 +16,7 @@ from padiff_compare.judge.evidence import Chance
 from padiff_compare.layout_rules import IDENTITY
 from padiff_compare.lockstep.lockstep_plan import plan_overrides
 from padiff_compare.model_index import ModelIndex
-from padiff_compare.randomness.random_effects import RandomEffects
+from padiff_compare.randomness.random_decisions import RandomEffects
 from padiff_compare.weights.weight_pair import OwnedWeight, WeightPair
 from padiff_rpc.v1.records import Layer, Weight
 from padiff_rpc.v1.words import CallMoment, Phase, WeightKind

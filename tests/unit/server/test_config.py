@@ -58,7 +58,7 @@ def test_the_documented_file_is_read_whole(tmp_path: Path) -> None:
     assert paddle.tls is not None
     assert paddle.tls.ca == str(tmp_path / "other" / "ca.pem")
     assert paddle.dialled().token == "secret"
-    assert config.limits == Capacity(spill_folder="/var/spill")
+    assert config.limits == Capacity(spill_folder="/var/spill", floors_folder="/var/floors")
 
 
 def test_flags_override_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

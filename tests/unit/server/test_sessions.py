@@ -8,6 +8,7 @@ import pytest
 
 from padiff_compare.capture.store import TensorStore
 from padiff_compare.report.finished import finished
+from padiff_compare.run import Storage
 from padiff_rpc.errors import BusyError, CancelledError, NotFoundError, PaDiffError
 from padiff_rpc.v1.words import Phase
 from padiff_server.sessions import REMEMBERED_REPORTS, SESSIONS_AT_ONCE, Sessions
@@ -37,7 +38,7 @@ class Job:
 @pytest.fixture
 def sessions():
     with TensorStore(1) as store:
-        yield Sessions(store, WorkerDirectory(DialRule()))
+        yield Sessions(Storage(tensors=store), WorkerDirectory(DialRule()))
 
 
 def run(sessions, when_gone=lambda cancel: True, **given):

@@ -58,7 +58,7 @@ TEST_PROCESSES ?= 2
 export PADIFF_TORCH_PYTHON := $(CURDIR)/.venv/torch/bin/python
 export PADIFF_PADDLE_PYTHON := $(CURDIR)/.venv/paddle/bin/python
 
-.PHONY: help demo test test-client test-torch test-paddle test-graphs test-pairs test-net test-containers check proto bench faults glue clean \
+.PHONY: help demo test test-client test-torch test-paddle test-graphs test-pairs test-net test-containers check proto bench faults glue steady clean \
   environments others FORCE
 
 help: ## Show the targets
@@ -124,6 +124,9 @@ faults: environments ## Run planted faults and healthy pairs through real worker
 
 glue: environments ## Plant faults in code between layers; print how their functions and lines were named
 	@$(CLIENT) -m benchmarks.glue $(GLUE)
+
+steady: environments ## Run the examples and small pairs ten times running; each must come out the same every time
+	@$(CLIENT) -m benchmarks.steadiness
 
 clean: ## Remove the environments and everything generated but the contract's code
 	rm -rf .venv build dist padiff_rpc.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

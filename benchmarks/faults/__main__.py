@@ -6,25 +6,23 @@ What is done already is not done again: results lie in build/faults/, a file for
 from __future__ import annotations
 
 import argparse
-import random
 import re
 import signal
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Union
+from typing import Any
 
 import yaml
 
-from benchmarks.faults import outcomes, tables
-from benchmarks.faults.comparing import ROOT, Service, service
+from benchmarks.faults import tables
+from benchmarks.faults.comparing import ROOT, service
 from benchmarks.faults.faults import FAULTS, Fault
 from benchmarks.faults.healthy import HEALTHY, ROUNDS, Healthy
 from benchmarks.faults.results import Results
-from padiff_rpc.errors import PaDiffError
+from benchmarks.faults.running import Entry, result_of, tenth
 
 FOLDER = ROOT / "build" / "faults"
-Entry = Union[Fault, Healthy]
 
 
 def main() -> int:
@@ -45,7 +43,7 @@ def main() -> int:
     if waiting and not asked.tables:
         with service(FOLDER) as running:
             for number, (entry, turn) in enumerate(waiting, start=1):
-                result = _result(running, entry, options)
+                result = result_of(running, entry, options)
                 results.add((entry.id, turn), result)
                 print(f"{number} of {len(waiting)}  {result['found']:<15} {entry.id}", flush=True)
     made = {"faults": tables.of_faults(faults, results), "healthy pairs": tables.of_healthy(pairs, results)}
@@ -76,8 +74,7 @@ def _parted(text: str) -> tuple[str, str, str]:
 
 def _chosen(entries: Sequence[Any], asked: argparse.Namespace, kind: str) -> Sequence[Any]:
     if asked.tenth is not None:
-        drawn = random.Random(asked.tenth)
-        entries = [entry for entry in entries if drawn.random() < 0.1]
+        entries = tenth(entries, asked.tenth)
     if asked.only in ("", kind):
         return entries
     return [entry for entry in entries if re.search(asked.only, entry.id)]
@@ -88,15 +85,6 @@ def _turns(faults: Sequence[Fault], pairs: Sequence[Healthy], rounds: int) -> It
     yield from ((pair, 0) for pair in pairs)
     yield from ((fault, 0) for fault in faults)
     yield from ((pair, turn) for turn in range(1, rounds) for pair in pairs)
-
-
-def _result(running: Service, entry: Entry, options: Mapping[str, Any]) -> dict[str, Any]:
-    try:
-        if isinstance(entry, Healthy):
-            return outcomes.of_healthy(running.compare(entry.setting, options))
-        return outcomes.of_fault(entry, running.compare(entry.setting, options, entry.planted()))
-    except PaDiffError as error:
-        return {"found": outcomes.TROUBLE, "said": str(error), "hint": outcomes.UNKNOWN, "seconds": 0.0}
 
 
 if __name__ == "__main__":

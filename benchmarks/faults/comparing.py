@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -131,9 +131,9 @@ def interpreter(framework: str) -> str:
 
 
 @contextmanager
-def service(folder: Path) -> Iterator[Service]:
-    """Provides the processes; logs go to `folder`."""
-    paths = [word for models in MODELS for word in ("--path", str(models))]
+def service(folder: Path, models: Sequence[Path] = MODELS) -> Iterator[Service]:
+    """Provides the processes, whose workers find `models`; logs go to `folder`."""
+    paths = [word for root in models for word in ("--path", str(root))]
     with ExitStack() as stack:
         server = stack.enter_context(
             serving([sys.executable, "-m", "padiff_server", "--allow-any-worker"], folder, "server")

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Optional
 
-from padiff_compare.alignment.kinds import averages, is_bookkeeping, is_byproduct
+from padiff_compare.alignment.kinds import averages, is_bookkeeping, is_byproduct, is_composite
 from padiff_compare.normalization import Normalization
 from padiff_compare.weights.weight_pair import owner_name
 from padiff_rpc import trees
@@ -28,6 +28,11 @@ class ModelIndex:
         """Returns the bare class name of the layer at `path`, or "" where there is none."""
         layer = self._layers.get(path)
         return layer.class_name if layer is not None else ""
+
+    def is_frameworks_own(self, path: str) -> bool:
+        """Whether the layer at `path` is one of the framework's that does one thing."""
+        layer = self._layers.get(path)
+        return layer is not None and bool(layer.kind) and not is_composite(layer.kind)
 
     def is_parameterised(self, path: str) -> bool:
         """Whether the layer itself holds parameters or buffers that a verdict may depend on."""

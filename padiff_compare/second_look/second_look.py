@@ -71,7 +71,8 @@ class SecondLook:
         joined = self._aligned.foreseen
         if not self._is_open or joined is None:
             return
-        found = suspects(self._run.report.rows, step, joined)
+        every = suspects(self._run.report.rows, step, joined)
+        found = tuple(suspect for suspect in every if self._has_own_code(suspect))
         if not found:
             return
         self._is_open = self._run.options.detail is Detail.FUNCTIONS
@@ -89,6 +90,11 @@ class SecondLook:
                 why = Reason(cause=Cause.MESSAGE, names=(text,))
         if why is not None:
             self._run.report.note(Note(kind=NoteKind.NO_FUNCTIONS, reasons=(why,)))
+
+    def _has_own_code(self, suspect: Suspect) -> bool:
+        """Whether a side runs code of the user's there, and not both a layer of their frameworks."""
+        models = self._aligned.models
+        return not all(models[side].is_frameworks_own(suspect.calls[side][0]) for side in SIDES)
 
     def _why_not(self, found: Sequence[Suspect]) -> Optional[Reason]:
         """Returns why functions cannot be seen, or not be known again; None where they can."""

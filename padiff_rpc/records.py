@@ -1,4 +1,4 @@
-"""What the values that this project passes around are: records, words of fixed lists, packed arguments."""
+"""Records, words of fixed lists and packed arguments: the values that this project passes around."""
 
 from __future__ import annotations
 

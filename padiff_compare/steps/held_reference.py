@@ -52,12 +52,13 @@ class HeldReference:
         self._gold_of = gold_of
         # Of the pass, which is shown alike however often; known once it is asked for.
         self._digest = ""
+        self._has_run = False
         self._gold: Optional[Gold] = None
 
     @property
-    def is_of_gold(self) -> bool:
-        """Whether own errors are those of a run in float64."""
-        return self._gold is not None and self._gold.is_wide
+    def has_run_gold(self) -> bool:
+        """Whether the reference ran in float64, and no earlier comparison's runs served alone."""
+        return self._has_run and self._gold is not None and self._gold.is_wide
 
     def holds(self, *, in_lockstep: bool) -> Mapping[Side, HeldPass]:
         """Returns what is to hold what the sides show of a pass."""
@@ -203,6 +204,7 @@ class HeldReference:
         return errors
 
     def _run_gold(self, gold: Gold, start: PassStart, how: GoldRun) -> Optional[OwnErrors]:
+        self._has_run = True
         with closing(self.taken()) as held:
             return gold.run(start, held, self.shown, how)
 

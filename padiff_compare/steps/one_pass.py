@@ -174,7 +174,7 @@ class PassRunner:
         rows = self._report.add_rows(made.all_rows())
         unmatched = tuple(made.unmatched_calls())
         self._report.add_unmatched(unmatched)
-        if own_errors is not None and hold is not None and hold.is_of_gold:
+        if own_errors is not None and hold is not None and hold.has_run_gold:
             decided = sum(is_held_against_gold(row) for row in rows)
             self._report.note(Note(kind=NoteKind.GOLD, numbers=(float(this.step), float(decided))))
         ties = sum(map(has_ties, rows))

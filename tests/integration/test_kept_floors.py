@@ -53,6 +53,10 @@ def is_kept(report: Report) -> bool:
     return any(note.kind is NoteKind.KEPT_FLOORS for note in report.summary.notes)
 
 
+def has_run_gold(report: Report) -> bool:
+    return any(note.kind is NoteKind.GOLD for note in report.summary.notes)
+
+
 def told(report: Report) -> list[Any]:
     return [(row.phase, row.candidate, row.verdict, row.reasons) for row in report.all_rows]
 
@@ -65,6 +69,7 @@ def test_what_was_measured_once_on_the_same_values_serves_again(keeping: Service
     first, second = compare(keeping), compare(keeping)
     assert first, render.text(first)
     assert (is_kept(first), is_kept(second)) == (False, True)
+    assert [has_run_gold(report) for report in (first, second)] == [True, False]
     assert told(first) == told(second)
     assert sent(second) < sent(first)
     assert "an earlier comparison" in render.text(second)

@@ -15,24 +15,28 @@ import numpy.typing as npt
 
 from padiff_rpc import fingerprints as layout
 from padiff_rpc.fingerprints import Fingerprint
+from padiff_rpc.records import record
 from padiff_rpc.tensors import Array
 from padiff_worker.functions import order_statistics, vectors
 
 # Trailing axes are projected together, up to this many elements.
-_TOGETHER = 4096
+_TOGETHER = 1 << 13
 
 
 class Elements(Protocol):
     """What a fingerprint asks of flat arrays beyond operators, slices, `reshape` and `sum`.
 
     Attributes:
-        block: how many elements are widened at a time; a multiple of `vectors.COLUMNS`.
+        block: about how many elements are widened at a time.
     """
 
     block: int
 
-    def wide(self, array: Any) -> Any:
-        """Returns the elements as float64."""
+    def wide(self, array: Any, before: int, behind: int) -> Any:
+        """Returns the elements as float64, with as many zeros before and behind them."""
+
+    def dot(self, first: Any, second: Any) -> Any:
+        """Returns the inner product of two float64 arrays."""
 
     def like(self, constant: Array, array: Any) -> Any:
         """Returns a float64 array of NumPy where `array` lies."""
@@ -46,9 +50,6 @@ class Elements(Protocol):
     def without(self, array: Any, condition: Any) -> Any:
         """Returns the array with zeros where `condition` is true."""
 
-    def padded(self, array: Any, count: int) -> Any:
-        """Returns the float64 array with zeros behind it, `count` elements in all."""
-
     def ordered(self, array: Any, places: Array) -> Any:
         """Returns the elements that stand at `places` in ascending order."""
 
@@ -59,10 +60,17 @@ class Elements(Protocol):
 class HostElements:
     """NumPy's arrays."""
 
-    block = 1 << 16
+    # So that what is made of a block stays in the processor's cache.
+    block = 1 << 15
 
-    def wide(self, array: Array) -> Array:
-        return array.astype(np.float64)
+    def wide(self, array: Array, before: int, behind: int) -> Array:
+        made = np.empty(before + array.size + behind)
+        made[:before] = made[before + array.size :] = 0
+        made[before : before + array.size] = array
+        return made
+
+    def dot(self, first: Array, second: Array) -> Any:
+        return np.dot(first, second)
 
     def like(self, constant: Array, array: Array) -> Array:
         return constant
@@ -75,11 +83,6 @@ class HostElements:
 
     def without(self, array: Array, condition: Array) -> Array:
         return np.where(condition, array.dtype.type(0), array)
-
-    def padded(self, array: Array, count: int) -> Array:
-        made = np.zeros(count)
-        made[: array.size] = array
-        return made
 
     def ordered(self, array: Array, places: Array) -> Array:
         return order_statistics.ordered(array, np.asarray(places, np.int64))
@@ -112,17 +115,13 @@ def fingerprint_of(
         made[[layout.HUGE_POSITIVE, layout.HUGE_NEGATIVE, layout.NO_NUMBER]] = huge
         if any(huge):
             flat = elements.without(flat, (flat >= layout.HUGE) | (flat <= -layout.HUGE) | (flat != flat))
-    places = _places(count)
-    in_order = [_in_order(flat, start, elements) for start in range(0, count, elements.block)]
-    on_axes = list(_on_axes(flat, tuple(length for length in shape if length != 1), elements))
-    orders = elements.wide(elements.ordered(flat, places))
-    parts = iter(elements.numbers([orders, *(part for parts in in_order + on_axes for part in parts)]))
+    lengths = tuple(length for length in shape if length != 1)
+    shares = [_shares(flat, piece, elements) for piece in _pieces(lengths, elements.block)]
+    orders = elements.wide(elements.ordered(flat, _places(count)), 0, 0)
+    parts = iter(elements.numbers([orders, *(part for parts in shares for part in parts)]))
     made[layout.ORDERS] = next(parts)
-    for _ in in_order:
+    for _ in shares:
         for place in _SUMS:
-            made[place] += next(parts)
-    for _ in on_axes:
-        for place in (layout.AXES, layout.SQUASHED_AXES):
             made[place] += next(parts)
     return made + 0.0  # so that no zero has a sign
 
@@ -134,63 +133,86 @@ def _places(count: int) -> npt.NDArray[np.int64]:
 
 def _huge(flat: Any, count: int, elements: Elements) -> tuple[int, int, int]:
     """Returns how many elements count as infinite, by sign, and how many are no numbers."""
-    up = elements.count(flat >= layout.HUGE)
-    down = elements.count(flat <= -layout.HUGE)
-    none = elements.count(flat != flat)
-    all_finite = not none and not (up + down and elements.count(elements.size(flat) == math.inf))
+    up = down = none = infinite = 0
+    for start in range(0, count, elements.block):
+        x = flat[start : start + elements.block]
+        size = elements.size(x)
+        if elements.count(size < layout.HUGE) == x.shape[0]:
+            continue
+        up += elements.count(x >= layout.HUGE)
+        down += elements.count(x <= -layout.HUGE)
+        none += elements.count(x != x)
+        infinite += elements.count(size == math.inf)
+    all_finite = not (none or infinite)
     return (0, 0, 0) if all_finite and up + down > layout.MOST_HUGE * count else (up, down, none)
 
 
-# What `_in_order` returns, in its order.
-_SUMS = (
-    *(layout.SUM, layout.ABSOLUTE_SUM, layout.SQUARE_SUM, layout.CUBE_SUM, layout.ABSOLUTE_CUBE_SUM),
-    *(layout.SQUASHED_SUM, layout.SQUASHED_ABSOLUTE_SUM, layout.SQUASHED_SQUARE_SUM),
-    *(layout.FLAT, layout.SQUASHED_FLAT),
-)
+@record
+class _Piece:
+    """Elements next to each other in C order, and what they are multiplied by along axes.
+
+    Attributes:
+        start, stop: where they stand.
+        outer, inner: vectors of the axes before, and of those that follow, one row an element of each.
+    """
+
+    start: int
+    stop: int
+    outer: vectors.Vectors
+    inner: vectors.Vectors
 
 
-def _in_order(flat: Any, start: int, elements: Elements) -> list[Any]:
-    """Returns a block's shares in the sums and in the projections in C order."""
-    x = elements.wide(flat[start : start + elements.block])
-    size = elements.size(x)
-    squared = x * x
-    squashed = x / (size + 1.0)
-    sums = [x.sum(), size.sum(), squared.sum(), (squared * x).sum(), (squared * size).sum()]
-    sums += [squashed.sum(), elements.size(squashed).sum(), (squashed * squashed).sum()]
-    first, rows = start // vectors.COLUMNS, -(-x.shape[0] // vectors.COLUMNS)
-    of_rows = elements.like(vectors.rows(first, first + rows), x)
-    of_columns = elements.like(vectors.columns(), x)
-    for values in (x, squashed):
-        table = elements.padded(values, rows * vectors.COLUMNS).reshape([rows, vectors.COLUMNS])
-        sums.append((table @ of_columns * of_rows).sum(0))
-    return sums
-
-
-def _on_axes(flat: Any, lengths: tuple[int, ...], elements: Elements) -> Iterator[tuple[Any, Any]]:
-    """Yields shares in the projections by axes: of x, and of squashed x."""
+def _pieces(lengths: tuple[int, ...], most: int) -> Iterator[_Piece]:
+    """Yields the pieces of a tensor, of about `most` elements; `lengths` are those of its axes."""
     split, inner = len(lengths), 1
     while split and inner * lengths[split - 1] <= _TOGETHER:
         split -= 1
         inner *= lengths[split]
     outer = math.prod(lengths[:split])
     if inner > 1 or outer == 1:
-        at_once = max(elements.block // inner, 1)
-        of_inner = elements.like(vectors.product(lengths[split:]), flat)
+        at_once = max(most // inner, 1)
+        of_inner = vectors.product(lengths[split:])
         for start in range(0, outer, at_once):
             stop = min(start + at_once, outer)
-            x = elements.wide(flat[start * inner : stop * inner]).reshape([stop - start, inner])
-            of_outer = elements.like(vectors.product_part(lengths[:split], start, stop), x)
-            yield (
-                (x @ of_inner * of_outer).sum(0),
-                (x / (elements.size(x) + 1.0) @ of_inner * of_outer).sum(0),
-            )
+            of_outer = vectors.product_part(lengths[:split], start, stop)
+            yield _Piece(start=start * inner, stop=stop * inner, outer=of_outer, inner=of_inner)
         return
     # The last axis alone is long.
     *before, length = lengths
     for row in range(outer // length):
-        of_row = elements.like(vectors.product_part(tuple(before), row, row + 1), flat)
-        for start in range(0, length, elements.block):
-            stop = min(start + elements.block, length)
-            x = elements.wide(flat[row * length + start : row * length + stop]).reshape([1, stop - start])
-            of_axis = elements.like(vectors.axis(length, start, stop), x)
-            yield (x @ of_axis * of_row).sum(0), (x / (elements.size(x) + 1.0) @ of_axis * of_row).sum(0)
+        of_row = vectors.product_part(tuple(before), row, row + 1)
+        for start in range(0, length, most):
+            stop = min(start + most, length)
+            of_axis = vectors.axis(length, start, stop)
+            yield _Piece(start=row * length + start, stop=row * length + stop, outer=of_row, inner=of_axis)
+
+
+# What `_shares` returns, in its order.
+_SUMS = (
+    *(layout.SUM, layout.ABSOLUTE_SUM, layout.SQUARE_SUM, layout.CUBE_SUM, layout.ABSOLUTE_CUBE_SUM),
+    *(layout.SQUASHED_SUM, layout.SQUASHED_ABSOLUTE_SUM, layout.SQUASHED_SQUARE_SUM),
+    *(layout.FLAT, layout.AXES, layout.SQUASHED_FLAT, layout.SQUASHED_AXES),
+)
+
+
+def _shares(flat: Any, piece: _Piece, elements: Elements) -> list[Any]:
+    """Returns a piece's shares in the sums and in the projections."""
+    # Whole rows of columns: the zeros around it add nothing to any sum.
+    first, last = piece.start // vectors.COLUMNS, -(-piece.stop // vectors.COLUMNS)
+    before, behind = piece.start - first * vectors.COLUMNS, last * vectors.COLUMNS - piece.stop
+    x = elements.wide(flat[piece.start : piece.stop], before, behind)
+    size, squared = elements.size(x), x * x
+    squashed = x / (size + 1.0)
+    sums = [x.sum(), size.sum(), elements.dot(x, x), elements.dot(squared, x), elements.dot(squared, size)]
+    sums += [squashed.sum(), elements.size(squashed).sum(), elements.dot(squashed, squashed)]
+    of_rows, of_columns, of_outer, of_inner = (
+        elements.like(constant, x)
+        for constant in (vectors.rows(first, last), vectors.columns(), piece.outer, piece.inner)
+    )
+    for values in (x, squashed):
+        table = values.reshape([last - first, vectors.COLUMNS])
+        own = values[before : before + piece.stop - piece.start]
+        on_axes = own.reshape([piece.outer.shape[0], piece.inner.shape[0]])
+        sums.append((table @ of_columns * of_rows).sum(0))
+        sums.append((on_axes @ of_inner * of_outer).sum(0))
+    return sums

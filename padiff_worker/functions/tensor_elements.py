@@ -52,8 +52,15 @@ class TensorElements:
     def __init__(self, verbs: TensorVerbs) -> None:
         self._verbs = verbs
 
-    def wide(self, array: Any) -> Any:
-        return self._verbs.as_reals(array, dtype=DType.FLOAT64, device=self._verbs.device(array))
+    def wide(self, array: Any, before: int, behind: int) -> Any:
+        made = self._verbs.as_reals(array, dtype=DType.FLOAT64, device=self._verbs.device(array))
+        if not before + behind:
+            return made
+        around = (self.like(np.zeros(before), made), made, self.like(np.zeros(behind), made))
+        return self._verbs.library.concat([one for one in around if one.shape[0]])
+
+    def dot(self, first: Any, second: Any) -> Any:
+        return (first * second).sum()
 
     def like(self, constant: Array, array: Any) -> Any:
         return self._verbs.like(array, HostTensor.from_array(np.ascontiguousarray(constant)))
@@ -67,12 +74,6 @@ class TensorElements:
     def without(self, array: Any, condition: Any) -> Any:
         library = self._verbs.library
         return library.where(condition, library.zeros_like(array), array)
-
-    def padded(self, array: Any, count: int) -> Any:
-        missing = count - array.shape[0]
-        if not missing:
-            return array
-        return self._verbs.library.concat([array, self.like(np.zeros(missing), array)])
 
     def ordered(self, array: Any, places: Array) -> Any:
         made = self._verbs.library.sort(array)

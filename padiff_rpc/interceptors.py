@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import hmac
+import itertools
 import logging
 import threading
+import time
+from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Optional
 
 import grpc
@@ -19,37 +23,50 @@ logger = logging.getLogger(__name__)
 TOKEN_KEY = "authorization"
 # Probes cannot present a token. Watch can, since each of its streams holds a thread.
 _OPEN_METHODS = ("/grpc.health.v1.Health/Check",)
-# How long such a call may take to bring its one small message.
-_OPEN_SECONDS = 3.0
+# How long a call may take, from its arrival, to bring its first message.
+_FIRST_MESSAGE_SECONDS, _OPEN_SECONDS = 15.0, 2.0
+# What a call gets that came long ago and had to wait for a thread; its message is here, or never comes.
+_LEAST_SECONDS = 0.05
+
+
+# Counts a call of a connection for the length of the context.
+_Counted = Callable[[str], contextlib.AbstractContextManager[None]]
 
 
 class ErrorInterceptor(grpc.ServerInterceptor):  # type: ignore[misc]
     """Checks the token and turns this project's errors into statuses; the only place that aborts."""
 
-    def __init__(self, token: str) -> None:
+    def __init__(self, token: str, strangers: ThreadPoolExecutor, *, calls_of_one: int) -> None:
+        """`strangers`: runs what needs no token, so that no number of such calls holds a thread of others.
+
+        `calls_of_one`: how many calls one connection may have open.
+        """
         self._expected = f"Bearer {token}" if token else ""
+        self._strangers = strangers
+        self._open = _OpenCalls(calls_of_one)
 
     def intercept_service(self, continuation: Callable[..., Any], details: Any) -> Any:
         handler = continuation(details)
         if handler is None:
             return None
-        if details.method in _OPEN_METHODS:
-            return _prompt(handler, details.method)
+        method = details.method
+        if method in _OPEN_METHODS:
+            return self._for_strangers(_guarded(handler, method, _Arrival(_OPEN_SECONDS), _uncounted))
         if not self._admits(details):
-            return _refusing(details.method)
-        return _guarded(handler, details.method)
+            return self._for_strangers(_refusing(method))
+        return _guarded(handler, method, _Arrival(_FIRST_MESSAGE_SECONDS), self._open.one_of)
 
     def _admits(self, details: Any) -> bool:
         given = dict(details.invocation_metadata or ()).get(TOKEN_KEY, "")
         return not self._expected or hmac.compare_digest(str(given).encode(), self._expected.encode())
 
+    def _for_strangers(self, handler: Any) -> Any:
+        _inner(handler).experimental_thread_pool = self._strangers
+        return handler
+
 
 def _refusing(method: str) -> Any:
-    """Returns what answers a caller without the token, and reads nothing of what it sends.
-
-    A handler of a stream, whatever the method's is: gRPC would have a unary one wait for the request, on
-    a thread of the pool, for as long as a stranger likes.
-    """
+    """Returns what answers a caller without the token, and reads nothing of what it sends."""
 
     def refused(_: Iterator[bytes], context: grpc.ServicerContext) -> Any:
         with _errors_to_status(context, method):
@@ -58,49 +75,85 @@ def _refusing(method: str) -> Any:
     return grpc.stream_unary_rpc_method_handler(refused)
 
 
-def _prompt(handler: Any, method: str) -> Any:
-    """Returns `handler`, unary and open to strangers, as one that waits only so long for the request."""
+def _guarded(handler: Any, method: str, arrival: _Arrival, counted: _Counted) -> Any:
+    """Returns `handler` with its errors as statuses, and an end to calls that send nothing.
 
-    def answered(requests: Iterator[Any], context: grpc.ServicerContext) -> Any:
-        with _errors_to_status(context, method):
-            late = threading.Timer(_OPEN_SECONDS, context.cancel)
-            late.daemon = True
-            late.start()
-            try:
-                request = next(requests, _Unreadable())
-            finally:
-                late.cancel()
-            return handler.unary_unary(_readable(request), context)
+    A handler of a stream, whatever the method's is: gRPC would have a unary one wait for its request, on a
+    thread of the pool, for as long as the caller likes.
+    """
+    inner = _inner(handler)
 
-    return grpc.stream_unary_rpc_method_handler(
-        answered,
-        request_deserializer=_deserializer(handler.request_deserializer),
-        response_serializer=handler.response_serializer,
-    )
+    def arrived(requests: Iterator[Any], context: grpc.ServicerContext) -> Any:
+        first = arrival.first_of(requests, context)
+        if handler.request_streaming:
+            return map(_readable, itertools.chain(first, requests))
+        return _readable(first[0] if first else _Unreadable())
 
-
-def _guarded(handler: Any, method: str) -> Any:
-    """Returns `handler` with its errors as statuses."""
-    inner = handler.unary_unary or handler.unary_stream or handler.stream_unary or handler.stream_stream
-    readable = _readable_stream if handler.request_streaming else _readable
-
-    def guarded_unary(request: Any, context: grpc.ServicerContext) -> Any:
-        with _errors_to_status(context, method):
-            return inner(readable(request), context)
+    def guarded_unary(requests: Iterator[Any], context: grpc.ServicerContext) -> Any:
+        with _errors_to_status(context, method), counted(context.peer()):
+            return inner(arrived(requests, context), context)
 
     # The handler's generator runs after this function has returned, so the guard is one itself.
-    def guarded_stream(request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
-        with _errors_to_status(context, method):
-            yield from inner(readable(request), context)
+    def guarded_stream(requests: Iterator[Any], context: grpc.ServicerContext) -> Iterator[Any]:
+        with _errors_to_status(context, method), counted(context.peer()):
+            yield from inner(arrived(requests, context), context)
 
-    kind = f"{'stream' if handler.request_streaming else 'unary'}_" + (
-        "stream" if handler.response_streaming else "unary"
-    )
-    return getattr(grpc, f"{kind}_rpc_method_handler")(
-        guarded_stream if handler.response_streaming else guarded_unary,
+    is_stream = handler.response_streaming
+    make = grpc.stream_stream_rpc_method_handler if is_stream else grpc.stream_unary_rpc_method_handler
+    return make(
+        guarded_stream if is_stream else guarded_unary,
         request_deserializer=_deserializer(handler.request_deserializer),
         response_serializer=handler.response_serializer,
     )
+
+
+def _inner(handler: Any) -> Any:
+    return handler.unary_unary or handler.unary_stream or handler.stream_unary or handler.stream_stream
+
+
+class _Arrival:
+    """The moment that a call came, and what it may take from there to its first message."""
+
+    def __init__(self, seconds: float) -> None:
+        self._latest = time.monotonic() + seconds
+
+    def first_of(self, requests: Iterator[Any], context: grpc.ServicerContext) -> tuple[Any, ...]:
+        """Returns the first message, nothing of an empty stream; a call without one in time is cancelled."""
+        late = threading.Timer(max(self._latest - time.monotonic(), _LEAST_SECONDS), context.cancel)
+        late.daemon = True
+        late.start()
+        try:
+            return tuple(itertools.islice(requests, 1))
+        finally:
+            late.cancel()
+
+
+class _OpenCalls:
+    """Counts the calls of each connection that hold a thread."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._lock = threading.Lock()
+        self._counts: Counter[str] = Counter()
+
+    @contextlib.contextmanager
+    def one_of(self, peer: str) -> Iterator[None]:
+        """Counts a call for the length of the context. Raises BusyError for one too many."""
+        with self._lock:
+            if self._counts[peer] >= self._most:
+                raise BusyError(f"one connection may have {self._most} calls open; end one of them first")
+            self._counts[peer] += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._counts[peer] -= 1
+                if not self._counts[peer]:
+                    del self._counts[peer]
+
+
+def _uncounted(_: str) -> contextlib.AbstractContextManager[None]:
+    return contextlib.nullcontext()
 
 
 class _Unreadable:
@@ -129,10 +182,6 @@ def _readable(request: Any) -> Any:
     return request
 
 
-def _readable_stream(requests: Iterator[Any]) -> Iterator[Any]:
-    return map(_readable, requests)
-
-
 @contextlib.contextmanager
 def _errors_to_status(context: grpc.ServicerContext, method: str) -> Iterator[None]:
     try:
@@ -143,6 +192,7 @@ def _errors_to_status(context: grpc.ServicerContext, method: str) -> Iterator[No
         context.abort_with_status(error_to_status(error))
     except grpc.RpcError as gone:  # the request stream broke: nobody is left to read a status
         logger.debug("%s: the caller is gone (%s)", method, gone)
+        raise  # which gRPC takes from its own streams without a word
     except MemoryError as error:
         context.abort_with_status(error_to_status(BusyError(f"out of memory: {error}")))
     except GeneratorExit:

@@ -31,6 +31,8 @@ _COMMON_OPTIONS: list[tuple[str, int]] = [
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.max_pings_without_data", 0),
 ]
+# Of health checks and of callers who are refused.
+_STRANGERS_THREADS = 8
 _SERVER_OPTIONS = [
     *_COMMON_OPTIONS,
     ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
@@ -59,6 +61,8 @@ _CHANNEL_OPTIONS: list[tuple[str, Any]] = [
     ("grpc.enable_http_proxy", 0),
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 1_000),
+    # Which is also how long one attempt to connect may take.
+    ("grpc.min_reconnect_backoff_ms", 10_000),
 ]
 
 
@@ -235,11 +239,11 @@ def open_server(
     """Serves what `register` adds for the length of the context; yields the bound address.
 
     With port 0 the yielded address names the port chosen. `tls` as files is read again when they change.
-    A stream holds a pool thread, so `streams` is the number of calls served at once. At the end running
-    calls get `stop_seconds`, then are cancelled. `handed_over`: another process may serve there until now,
-    or from some moment on; the address is one of `kept_address`, and was checked by who keeps it. Raises
-    InvalidRequestError when the address cannot be used, is taken, or is not protected as `check_exposure`
-    asks.
+    A call holds a pool thread, so `streams` is the number served at once; one connection may hold three
+    quarters of them. At the end running calls get `stop_seconds`, then are cancelled. `handed_over`: another
+    process may serve there until now, or from some moment on; the address is one of `kept_address`, and was
+    checked by who keeps it. Raises InvalidRequestError when the address cannot be used, is taken, or is not
+    protected as `check_exposure` asks.
     """
     if not handed_over:
         check_exposure(address, tls=tls, token=token, insecure=insecure)
@@ -272,6 +276,10 @@ def _credentials(tls: Union[Tls, TlsFiles, None]) -> Optional[grpc.ServerCredent
     )
 
 
+def _share(streams: int) -> int:
+    return max(streams * 3 // 4, 1)
+
+
 @record
 class _Service:
     """What a server answers calls with."""
@@ -289,9 +297,10 @@ class _Service:
         *,
         handed_over: bool,
     ) -> Iterator[str]:
+        strangers = futures.ThreadPoolExecutor(_STRANGERS_THREADS, thread_name_prefix="rpc without token")
         server = grpc.server(
             futures.ThreadPoolExecutor(max_workers=self.streams, thread_name_prefix="rpc"),
-            interceptors=[ErrorInterceptor(self.token)],
+            interceptors=[ErrorInterceptor(self.token, strangers, calls_of_one=_share(self.streams))],
             # Else a second server on the same port starts, and takes half the calls.
             options=[*_SERVER_OPTIONS, *_message_options(), ("grpc.so_reuseport", int(handed_over))],
         )
@@ -308,6 +317,7 @@ class _Service:
             yield address if address.startswith("unix:") else f"{address.rpartition(':')[0]}:{port}"
         finally:
             server.stop(self.stop_seconds).wait()
+            strangers.shutdown(wait=False)
 
 
 def _bound(server: grpc.Server, address: str, credentials: Optional[grpc.ServerCredentials]) -> int:

@@ -13,7 +13,7 @@ from typing import Any
 import grpc
 import pytest
 
-from padiff_rpc import transport
+from padiff_rpc import interceptors, transport
 from padiff_rpc.addresses import check_address
 from padiff_rpc.errors import (
     BusyError,
@@ -320,6 +320,50 @@ def test_health_checks_that_never_come_do_not_keep_others_from_theirs() -> None:
             with open_channel(address) as channel:
                 assert check_health(channel, "test.Service", timeout=30.0)
             assert {call.code() for call in calls} == {grpc.StatusCode.CANCELLED}
+
+
+def test_many_strangers_hold_no_thread_that_the_token_s_holder_needs(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    health = Health("test.Service")
+    health.set_serving(True)
+    register = health.beside(_register(_echo, _echo_all))
+    with open_server("127.0.0.1:0", register, token="secret", streams=2) as address:
+        with (
+            _silent_calls(address, "/grpc.health.v1.Health/Check", 60),
+            _silent_calls(address, "/test.Service/Unary", 60),
+            open_channel(address, token="secret") as channel,
+        ):
+            assert _caller(channel).Unary(b"x", timeout=1.5) == b"x"
+            # Later than those before it, and still with an answer.
+            assert check_health(channel, "test.Service", timeout=30.0)
+    assert capfd.readouterr().err == ""
+
+
+def test_a_call_with_the_token_that_sends_nothing_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(interceptors, "_FIRST_MESSAGE_SECONDS", 0.2)
+    with open_server("127.0.0.1:0", _register(_echo, _echo_all), streams=4) as address:
+        for method in ("Unary", "Stream"):
+            with _silent_calls(address, f"/test.Service/{method}", 1) as calls:
+                assert {call.code() for call in calls} == {grpc.StatusCode.CANCELLED}
+
+
+def test_one_connection_leaves_threads_for_others() -> None:
+    came, held = threading.Semaphore(0), threading.Event()
+
+    def waiting(request: bytes, _: Any) -> bytes:
+        came.release()
+        held.wait(30.0)
+        return request
+
+    with open_server("127.0.0.1:0", _register(waiting, _echo_all), streams=4) as address:
+        with open_channel(address) as channel:
+            calls = [channel.unary_unary("/test.Service/Unary").future(b"x") for _ in range(3)]
+            assert all(came.acquire(timeout=30.0) for _ in calls)
+            with pytest.raises(BusyError, match="one connection may have 3 calls open"):
+                list(_caller(channel).Stream(iter([b"a"])))
+            held.set()
+            assert [call.result() for call in calls] == [b"x"] * 3
 
 
 def test_a_health_check_without_a_request_is_refused() -> None:

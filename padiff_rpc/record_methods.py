@@ -14,6 +14,7 @@ from typing import Any, Optional, TypeVar, Union
 
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.names import arguments_checked, known_names, not_allowed, reason
+from padiff_rpc.pem import check_tls
 from padiff_rpc.records import word
 from padiff_rpc.v1.words import (
     CompareMode,
@@ -130,7 +131,17 @@ class PlanPairMethods:
 
 
 class TlsMethods:
-    """Keys and certificates from files."""
+    """Keys and certificates: their checks, and those in files."""
+
+    ca: bytes
+    certificate: bytes
+    key: bytes
+
+    def __post_init__(self) -> None:
+        for part in ("ca", "certificate", "key"):
+            if not isinstance(getattr(self, part), bytes):
+                raise not_allowed(getattr(self, part), "PEM text as bytes", field=f"tls.{part}")
+        check_tls(self.ca, self.certificate, self.key)
 
     @classmethod
     @arguments_checked("Tls.from_files")
@@ -140,9 +151,10 @@ class TlsMethods:
         certificate: Optional[Union[str, os.PathLike[str]]] = None,
         key: Optional[Union[str, os.PathLike[str]]] = None,
     ) -> T:
-        """Returns what the PEM files hold. Raises InvalidRequestError for one that cannot be read."""
+        """Returns what the PEM files hold. Raises InvalidRequestError for one that is not usable."""
         found = {}
-        for part, path in (("ca", ca), ("certificate", certificate), ("key", key)):
+        paths = {"ca": ca, "certificate": certificate, "key": key}
+        for part, path in paths.items():
             if path is not None:
                 try:
                     with open(os.path.expanduser(path), "rb") as file:
@@ -151,7 +163,13 @@ class TlsMethods:
                     raise InvalidRequestError(
                         f"{path} cannot be read: {reason(error)}", field=f"tls.{part}"
                     ) from None
-        return cls(**found)
+        try:
+            return cls(**found)
+        except InvalidRequestError as error:
+            path = paths.get(error.field.rpartition(".")[2])
+            raise InvalidRequestError(
+                f"{path}: {error.problem}" if path is not None else error.problem, field=error.field
+            ) from None
 
 
 class WorkerInfoMethods:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import logging
 import os
-import ssl
 import threading
 from typing import Optional
 
 import grpc
 
 from padiff_rpc.errors import InvalidRequestError
-from padiff_rpc.names import reason
 from padiff_rpc.records import record
 from padiff_rpc.v1.records import Tls
 
@@ -34,23 +32,6 @@ class TlsFiles:
         Raises InvalidRequestError for a file that cannot be read, or that is no certificate, key or CA,
         and for a key that is not the certificate's.
         """
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        try:
-            # The password keeps OpenSSL from asking for one on the terminal.
-            context.load_cert_chain(self.certificate, self.key, password="")
-        except OSError as error:  # ssl.SSLError is one
-            raise InvalidRequestError(
-                f"{self.certificate} and {self.key} are no certificate with its unencrypted key "
-                f"({reason(error)})",
-                field="tls",
-            ) from None
-        if self.ca:
-            try:
-                context.load_verify_locations(self.ca)
-            except OSError as error:
-                raise InvalidRequestError(
-                    f"{self.ca} holds no CA certificate ({reason(error)})", field="tls"
-                ) from None
         return Tls.from_files(certificate=self.certificate, key=self.key, ca=self.ca or None)
 
     def stamp(self) -> Optional[_Stamp]:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import datetime
-import os
 import socket
 import ssl
-import tempfile
 from typing import Optional
 
 from padiff_client.certificate_facts import SOON_DAYS, problem_of_own
 from padiff_client.findings import Finding, ok, problem
+from padiff_rpc.pem import load_own
 from padiff_rpc.v1.records import Tls
 
 _SECONDS = 5.0
@@ -46,13 +45,7 @@ def _with(plain: socket.socket, host: str, address: str, tls: Tls) -> Finding:
     context = ssl.create_default_context(cadata=tls.ca.decode("ascii", "replace") if tls.ca else None)
     context.set_alpn_protocols(["h2"])
     if tls.certificate:
-        try:
-            _load_own(context, tls)
-        except (ssl.SSLError, OSError) as error:
-            return problem(
-                f"{address}: our own certificate and key do not go together ({error})",
-                "give a certificate with its own key, as client.pem and client-key.pem",
-            )
+        load_own(context, tls.certificate, tls.key)
     with context.wrap_socket(plain, server_hostname=host) as wrapped:
         certificate = wrapped.getpeercert() or {}
         # With TLS 1.3 the other end judges our certificate only after our side of the handshake is done.
@@ -65,17 +58,6 @@ def _with(plain: socket.socket, host: str, address: str, tls: Tls) -> Finding:
     if left.days < SOON_DAYS:
         return problem(f"{address}: its certificate ends in {left.days} days", _MAKE_ANEW)
     return ok(f"{address}: TLS; its certificate is for {host} and ends {ends:%Y-%m-%d}")
-
-
-def _load_own(context: ssl.SSLContext, tls: Tls) -> None:
-    # The ssl module takes them from files alone.
-    with tempfile.TemporaryDirectory() as folder:
-        paths = {}
-        for part in ("certificate", "key"):
-            paths[part] = os.path.join(folder, part)
-            with open(os.open(paths[part], os.O_WRONLY | os.O_CREAT, 0o600), "wb") as file:
-                file.write(getattr(tls, part))
-        context.load_cert_chain(paths["certificate"], paths["key"], password="")
 
 
 def _without(plain: socket.socket, host: str, address: str) -> Optional[Finding]:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import functools
 import sys
+import tempfile
 import typing
 
 import pytest
 
+from padiff_client.certs import make_certificates
 from padiff_rpc.convert import from_proto, message_class, to_proto
 from padiff_rpc.errors import ProtocolError
 from padiff_rpc.records import Tree
@@ -31,6 +34,8 @@ def _example(hint: typing.Any, inside: tuple[type, ...] = ()) -> typing.Any:
         return _example(next(one for one in arguments if one is not type(None)), inside)
     if typing.get_origin(hint) is tuple:
         return () if inside.count(arguments[0]) > 1 else (_example(arguments[0], inside),) * 2
+    if hint is records.Tls:
+        return _certificates()
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
         return _record(hint, inside)
     if isinstance(hint, type) and issubclass(hint, enum.Enum):
@@ -38,6 +43,14 @@ def _example(hint: typing.Any, inside: tuple[type, ...] = ()) -> typing.Any:
     if getattr(hint, "__name__", "") == "Tree":
         return Tree(b"\x91\x01")
     return {str: "text", int: 7, float: 0.25, bool: True, bytes: b"bytes"}[hint]
+
+
+@functools.cache
+def _certificates() -> records.Tls:
+    with tempfile.TemporaryDirectory() as folder:
+        make_certificates(folder, [], days=2, force=False)
+        paths = [f"{folder}/{name}" for name in ("ca.pem", "client.pem", "client-key.pem")]
+        return records.Tls.from_files(*paths)
 
 
 def _record(record: type, inside: tuple[type, ...] = ()) -> typing.Any:
@@ -51,7 +64,7 @@ def _record(record: type, inside: tuple[type, ...] = ()) -> typing.Any:
 
 @pytest.mark.parametrize("record", RECORDS, ids=lambda record: record.__name__)
 def test_a_full_record_survives_the_wire(record: type) -> None:
-    full = _record(record)
+    full = _example(record)
     wire = to_proto(full).SerializeToString()
     assert from_proto(message_class(record).FromString(wire), record) == full
 

@@ -111,7 +111,7 @@ def test_a_child_of_a_client_dials_what_that_client_names_and_does_not_drain() -
         ("tls: {key: x}\n", r":1: tls: the key 'certificate' is missing"),
         (
             "tls: {certificate: a, key: b}\n",
-            r":1: tls: .*/a and .*/b are no certificate with its unencrypted",
+            r":1: tls\.certificate: .*/a cannot be read: no such file",
         ),
         ("allow_any_worker: sure\n", r":1: allow_any_worker: 'sure' is not allowed; allowed: true, false"),
     ],
@@ -129,7 +129,7 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 def test_a_key_of_another_certificate_and_a_ca_that_is_none_are_refused(certs: Path, tmp_path: Path) -> None:
     pair = f"certificate: {certs}/server.pem"
-    with pytest.raises(InvalidRequestError, match="no certificate with its unencrypted key"):
+    with pytest.raises(InvalidRequestError, match="no PEM certificate with its unencrypted key"):
         read(tmp_path, f"tls: {{{pair}, key: {certs}/client-key.pem}}")
     with pytest.raises(InvalidRequestError, match="holds no CA certificate"):
         read(tmp_path, f"tls: {{{pair}, key: {certs}/server-key.pem, ca: {certs}/server-key.pem}}")

@@ -153,7 +153,9 @@ def error_from_rpc(failure: grpc.RpcError, *, peer: str) -> PaDiffError:
             reason += "; it may want TLS, or a certificate of its CA: padiff doctor tells which"
         return WorkerLostError(f"{peer} is gone or cannot be reached ({reason})", reason=reason)
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
-        return WorkerLostError(f"{peer} did not answer in time")
+        return WorkerLostError(
+            f"{peer} did not answer in time: its process is frozen, or its machine overloaded"
+        )
     if code is grpc.StatusCode.UNIMPLEMENTED:
         return StateError(f"{peer} does not know this call: install the same padiff-rpc on both ends")
     if code is grpc.StatusCode.INTERNAL and _UNREADABLE in text:

@@ -69,7 +69,7 @@ class Job(Generic[A]):
                 reference=replace(self._asked.reference, worker=lent[Side.REFERENCE]),
             )
             parties = {Side.REFERENCE: asked.reference, Side.CANDIDATE: asked.candidate}
-            links = {side: WorkerLink(side, party) for side, party in parties.items()}
+            links = {side: WorkerLink(side, party, self._say) for side, party in parties.items()}
             sources = SourcePair(links, self._report)
             task = self._make_task(asked, sources, self._report)
             with self._lock:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Optional
@@ -20,11 +21,14 @@ from padiff_rpc.v1.words import Phase, Side
 from padiff_rpc.version import check_protocol_version
 from padiff_server.links.worker_lease import WorkerLease, take_lease
 
-# Long enough for a worker that is just starting, short enough for a mistyped address.
-DIAL_SECONDS = 5.0
+# To a connection: long enough for a worker that is just starting, short enough for a mistyped address.
+_DIAL_SECONDS = 10.0
+# From the connection to an answer: a loaded machine may take long, and only a frozen process takes this.
+_ANSWER_SECONDS = 60.0
+# A user who waits longer hears for what.
+_SILENT_SECONDS = 3.0
 _PROBE_SECONDS = 2.0
-# With the attempts that a look-up makes.
-_REASON_SECONDS = 2.0
+_AGAIN_SECONDS = 0.1
 # From the end of a process to the serving of the next.
 _SUCCESSOR_SECONDS = 5.0
 
@@ -44,8 +48,10 @@ class Connection:
     worker: WorkerInfo
     caller: transport.Caller
 
-    def __init__(self, side: Side, party: Party) -> None:
+    def __init__(self, side: Side, party: Party, say: Callable[[str], None]) -> None:
+        """`say` tells the user what is waited for; any thread may call it."""
         self.side = side
+        self._say = say
         name = f" {party.worker.name}" if party.worker.name else ""
         self.peer = f"the {side} worker{name} at {party.worker.address}"
         self.lease = ""
@@ -89,13 +95,7 @@ class Connection:
         self._exits.close()
 
     def _introduce(self) -> None:
-        try:
-            info = self.caller.GetInfo(worker_pb2.GetInfoRequest(), timeout=DIAL_SECONDS, wait_for_ready=True)
-        except WorkerLostError:
-            raise WorkerLostError(
-                f"{self.peer} cannot be reached: nothing answered within {DIAL_SECONDS:g} s"
-                f"{self._why_unreachable()}; start it, or correct the address or its credentials"
-            ) from None
+        info = self._first_answer()
         # Before anything else is read: another version may mean something else by it.
         said = info.worker
         check_protocol_version(said.protocol_version, peer=self.peer, package=said.package_version)
@@ -108,14 +108,32 @@ class Connection:
                 field=f"{self.side}.framework",
             )
 
-    def _why_unreachable(self) -> str:
-        """A call that waits for a connection ends without the reason that there was none; one that does not
-        wait has it."""
+    def _first_answer(self) -> Any:
+        latest = time.monotonic() + _DIAL_SECONDS
+        with self._told_if_long(f"waiting for {self.peer} to answer"):
+            while True:
+                try:
+                    return self.caller.GetInfo(worker_pb2.GetInfoRequest(), timeout=_ANSWER_SECONDS)
+                except WorkerLostError as error:
+                    why = error.context.get("reason")
+                    if why is None:
+                        raise
+                    if time.monotonic() > latest:
+                        raise WorkerLostError(
+                            f"{self.peer} cannot be reached: nothing answered within {_DIAL_SECONDS:g} s "
+                            f"({why}); start it, or correct the address or its credentials"
+                        ) from None
+                self._closed.wait(_AGAIN_SECONDS)
+
+    @contextlib.contextmanager
+    def _told_if_long(self, text: str) -> Iterator[None]:
+        timer = threading.Timer(_SILENT_SECONDS, self._say, [text])
+        timer.daemon = True
+        timer.start()
         try:
-            self.caller.GetInfo(worker_pb2.GetInfoRequest(), timeout=_REASON_SECONDS)
-        except PaDiffError as error:
-            return f" ({error.context.get('reason') or error})"
-        return ""
+            yield
+        finally:
+            timer.cancel()
 
     def _explained(self, error: PaDiffError) -> PaDiffError:
         if self._held is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Optional
 
 from padiff_compare.capture.source import NumberedTensors
@@ -36,8 +36,9 @@ class WorkerLink(Connection):
         weights, optimizer, loader: what comes with it.
     """
 
-    def __init__(self, side: Side, party: Party) -> None:
-        super().__init__(side, party)
+    def __init__(self, side: Side, party: Party, say: Callable[[str], None]) -> None:
+        """As `Connection`."""
+        super().__init__(side, party, say)
         self.model = party.model
         self.weights = WeightsLink(self)
         self.optimizer = OptimizerLink(self)

@@ -42,7 +42,7 @@ def loaded(address: str, factory: str, **kwargs: Any) -> Iterator[WorkerLink]:
     model = Model(
         framework="fake", model=f"traced_models:{factory}", kwargs=trees.pack(kwargs), seed=1, train=True
     )
-    link = WorkerLink(Side.CANDIDATE, Party(model=model, worker=WorkerAddress(address=address)))
+    link = WorkerLink(Side.CANDIDATE, Party(model=model, worker=WorkerAddress(address=address)), print)
     with closing(link):
         link.open()
         assert link.load(deterministic=True, threads=0).failure is None

@@ -210,7 +210,7 @@ class Pair:
             Side.CANDIDATE: (candidate, service.candidate),
         }
         self.links = {
-            side: WorkerLink(side, Party(model=model, worker=WorkerAddress(address=address)))
+            side: WorkerLink(side, Party(model=model, worker=WorkerAddress(address=address)), print)
             for side, (model, address) in asked.items()
         }
         for link in self.links.values():

@@ -6,18 +6,22 @@ import contextlib
 import sys
 import threading
 
+import grpc
 import pytest
 
+from padiff_rpc.errors import StateError
+from padiff_rpc.transport import open_server
 from padiff_rpc.v1 import worker_pb2
 from padiff_rpc.v1.records import Model, Party, WorkerAddress
 from padiff_rpc.v1.words import Phase, Side
+from padiff_server.links import connection
 from padiff_server.links.worker_link import WorkerLink
 
 
 @pytest.fixture
 def link():
     party = Party(model=Model(framework="fake", model="m:f"), worker=WorkerAddress(address="unix:/nowhere"))
-    return WorkerLink(Side.CANDIDATE, party)
+    return WorkerLink(Side.CANDIDATE, party, print)
 
 
 class Swallowing:
@@ -59,3 +63,37 @@ def test_threads_may_count_traffic_at_once(link):
 def count(link):
     for _ in range(5000):
         link.count_traffic({Phase.FORWARD: 1})
+
+
+class Late:
+    """Answers the first question once the user was told of it."""
+
+    def __init__(self):
+        self.said = threading.Event()
+        self.texts = []
+
+    def say(self, text):
+        self.texts.append(text)
+        self.said.set()
+
+    def register(self, server):
+        def get_info(request, context):
+            assert self.said.wait(30.0)
+            raise StateError("not today")
+
+        handler = grpc.unary_unary_rpc_method_handler(get_info)
+        server.add_generic_rpc_handlers(
+            (grpc.method_handlers_generic_handler("padiff_rpc.v1.Worker", {"GetInfo": handler}),)
+        )
+
+
+def test_who_waits_for_a_worker_that_is_slow_to_answer_hears_for_what(monkeypatch):
+    monkeypatch.setattr(connection, "_SILENT_SECONDS", 0.1)
+    late = Late()
+    with open_server("127.0.0.1:0", late.register) as address:
+        party = Party(model=Model(framework="fake", model="m:f"), worker=WorkerAddress(address=address))
+        link = WorkerLink(Side.CANDIDATE, party, late.say)
+        with pytest.raises(StateError, match="not today"):
+            link.open()
+        link.close()
+    assert late.texts == [f"waiting for the candidate worker at {address} to answer"]

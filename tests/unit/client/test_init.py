@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from padiff_client import cli
+from padiff_client.certs import make_certificates
 from padiff_client.spec_template import template
 from padiff_client.specfile import read_comparison
 from padiff_rpc.v1.records import Options
@@ -58,8 +59,8 @@ def test_each_setting_is_valid_without_its_mark(block: list[int]) -> None:
     Path("my_models/batches.py").write_text(
         "import numpy as np\ndef batches():\n    return {'image': np.zeros(3)}\n"
     )
-    for name in ("token", "ca.pem"):
-        Path(name).write_text("content")
+    Path("token").write_text("content")
+    make_certificates(".", [], days=2, force=False)
     lines = [line.replace("#", "", 1) if number in block else line for number, line in enumerate(LINES)]
     key = lines[block[0]].strip().partition(":")[0]
     if key in ("file", "function"):

@@ -22,8 +22,8 @@ from padiff_worker.functions.marks import marked_by
 from padiff_worker.functions.returns import ReturnLines
 from padiff_worker.functions.running_calls import RunningCall, RunningCalls
 from padiff_worker.functions.tensor_elements import tensor_fingerprint
-from padiff_worker.functions.tensors import HeldWeight, SeenTensors
-from padiff_worker.functions.trace import OpenTrace
+from padiff_worker.functions.tensors import HeldWeight, SeenTensors, TakenFingerprints
+from padiff_worker.functions.trace import OpenTrace, Room
 from padiff_worker.functions.watcher import Describe
 from padiff_worker.layer_tree import LayerHandle, full_name
 from padiff_worker.structure import NamedTensors, flatten_output
@@ -61,6 +61,7 @@ class FunctionRecorder:
         self._weights = dict(_held(handles, weights))
         self._gradient_scale = gradient_scale
         self._traces: list[OpenTrace] = []
+        self._fingerprints, self._room = TakenFingerprints(adapter), Room()
         self._layers = {path: handle.layer for handle in handles for path in handle.paths}
         self._returns = ReturnLines(self._frames.line)
         self._running = RunningCalls(selections, self._new_trace)
@@ -204,6 +205,8 @@ class FunctionRecorder:
         """
         running = self._running.at(call)
         if running is not None:
+            for _, tensor in tensors:
+                self._fingerprints.forget(tensor)
             for trace in running.traces:
                 settled = trace.settle(call, moment, tensors)
                 if moment is CallMoment.ENTRY:
@@ -238,7 +241,8 @@ class FunctionRecorder:
     # Inside.
 
     def _new_trace(self, selection: FunctionSelection) -> OpenTrace:
-        trace = OpenTrace(selection, SeenTensors(self._adapter, self._weights, self._watch_gradient))
+        seen = SeenTensors(self._adapter, self._weights, self._fingerprints, self._watch_gradient)
+        trace = OpenTrace(selection, seen, self._room)
         self._traces.append(trace)
         return trace
 

@@ -44,17 +44,43 @@ class _Seen:
         self.gradient = fingerprint
 
 
+class TakenFingerprints:
+    """The fingerprints of a step's tensors, each taken once, however many traces see the tensor."""
+
+    def __init__(self, adapter: FrameworkAdapter) -> None:
+        self._adapter = adapter
+        self._numbers = TensorNumbers(adapter.identity)
+        self._taken: list[bytes] = []
+
+    def of(self, tensor: Any) -> bytes:
+        """Returns the fingerprint of a tensor at its version."""
+        number, is_first = self._numbers.of(tensor)
+        if is_first:
+            with self._adapter.gradient_mode(False):
+                self._taken.append(to_bytes(tensor_fingerprint(self._adapter, tensor)))
+        return self._taken[number - 1]
+
+    def forget(self, tensor: Any) -> None:
+        """Its elements have changed, and its version need not tell."""
+        self._numbers.forget(tensor)
+
+
 class SeenTensors:
-    """Numbers the tensors of one trace and takes their fingerprints when they are first seen.
+    """Numbers the tensors of one trace and has their fingerprints taken when they are first seen.
 
     Holds no tensor: what the model lets go dies as it would.
     """
 
     def __init__(
-        self, adapter: FrameworkAdapter, weights: Mapping[int, HeldWeight], watch_gradient: WatchGradient
+        self,
+        adapter: FrameworkAdapter,
+        weights: Mapping[int, HeldWeight],
+        fingerprints: TakenFingerprints,
+        watch_gradient: WatchGradient,
     ) -> None:
         """`weights` has the model's own by their ids."""
         self._adapter = adapter
+        self._fingerprints = fingerprints
         self._weights = weights
         self._watch_gradient = watch_gradient
         self._numbers = TensorNumbers(adapter.identity)
@@ -79,7 +105,7 @@ class SeenTensors:
         weight = None if before else self._weights.get(id(tensor))
         seen = _Seen(
             spec=self._adapter.spec(tensor),
-            fingerprint=b"" if weight is not None and weight.is_parameter else self._fingerprint(tensor),
+            fingerprint=b"" if weight is not None and weight.is_parameter else self._fingerprints.of(tensor),
             producer=producer,
             parameter=weight.name if weight is not None else "",
             replaces=before,
@@ -89,9 +115,10 @@ class SeenTensors:
     def written(self, tensor: Any, call: int) -> int:
         """Returns a number for a tensor that `call` wrote into, whether its version tells or not."""
         self._writers[self._adapter.memory(tensor)] = call
+        self._fingerprints.forget(tensor)
         seen = _Seen(
             spec=self._adapter.spec(tensor),
-            fingerprint=self._fingerprint(tensor),
+            fingerprint=self._fingerprints.of(tensor),
             producer=call,
             replaces=self._before(tensor),
         )
@@ -100,7 +127,7 @@ class SeenTensors:
     def overridden(self, before: int, after: Any) -> int:
         """Returns the number of what stands for tensor `before`: another one where its values are others."""
         own = self._seen[before - 1]
-        fingerprint = self._fingerprint(after)
+        fingerprint = self._fingerprints.of(after)
         if fingerprint == own.fingerprint:
             self._assign(after, before)
             return before
@@ -131,10 +158,6 @@ class SeenTensors:
             )
             for number, seen in enumerate(self._seen, 1)
         )
-
-    def _fingerprint(self, tensor: Any) -> bytes:
-        with self._adapter.gradient_mode(False):
-            return to_bytes(tensor_fingerprint(self._adapter, tensor))
 
     def _before(self, tensor: Any) -> int:
         """Returns the number that the object had at an earlier version; 0 for none."""

@@ -21,6 +21,15 @@ from padiff_worker.structure import NamedTensors
 # One message holds a trace: this many calls and three times as many tensors take about 12 MiB.
 MOST_CALLS = 5_000
 _TENSORS_A_CALL = 3
+# Of all traces of a step, which wait in memory till it ends.
+_MOST_OF_A_STEP = 20_000
+
+
+class Room:
+    """How many calls the traces of one step may take in yet."""
+
+    def __init__(self, calls: int = _MOST_OF_A_STEP) -> None:
+        self.calls = calls
 
 
 class OpenTrace:
@@ -33,9 +42,10 @@ class OpenTrace:
         returned: the line on which the call's own code returned, once it has.
     """
 
-    def __init__(self, selection: FunctionSelection, seen: SeenTensors) -> None:
+    def __init__(self, selection: FunctionSelection, seen: SeenTensors, room: Room) -> None:
         self.selection = selection
         self.seen = seen
+        self._room = room
         self.is_cut = False
         self.returned: Optional[SourceLine] = None
         self._calls: list[FunctionCall] = []
@@ -59,13 +69,15 @@ class OpenTrace:
 
     def has_room(self) -> bool:
         """Whether another call is taken in; if not, the trace is cut short from here on."""
-        if len(self._calls) >= MOST_CALLS or len(self.seen) >= _TENSORS_A_CALL * MOST_CALLS:
+        most_tensors = _TENSORS_A_CALL * MOST_CALLS
+        if not self._room.calls or len(self._calls) >= MOST_CALLS or len(self.seen) >= most_tensors:
             self.is_cut = True
         return not self.is_cut
 
     def add(self, call: FunctionCall) -> None:
         """Takes in the call of the next number."""
         self._calls.append(call)
+        self._room.calls -= 1
 
     def bound(
         self, call: Call, moment: CallMoment, tensors: NamedTensors, producer: int = 0

@@ -21,6 +21,7 @@ class Divergence:
         self._coverage = summary.coverage
         self._plan = summary.plan
         self._findings = [one for one in summary.findings if function_sentences.is_of(one, found.row)]
+        self._functions = next((one for one in summary.function_details if one.step == found.row.step), None)
         self._optimizer = summary.optimizer if found.row.phase in _AFTER_AN_OPTIMIZER else ()
 
     @property
@@ -87,12 +88,12 @@ class Divergence:
         """The layer trees of both sides around the place, the place marked."""
         if self.kind is CaptureKind.LOSS:
             return ""
-        nodes = [
-            function_sentences.node(found, side)
-            for found in self._findings[:1]
+        found = self._findings[0] if self._findings else None
+        leaves = (
+            function_sentences.leaves(found, self._functions, side)
             for side in (Side.REFERENCE, Side.CANDIDATE)
-        ]
-        return layer_trees.excerpt(self._plan, self.reference, self.candidate, *nodes)
+        )
+        return layer_trees.excerpt(self._plan, self.reference, self.candidate, *leaves)
 
     @property
     def summary(self) -> str:

@@ -7,7 +7,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Optional
 
 from padiff_client import wording
-from padiff_rpc.v1.records import ArgumentDifference, FunctionCall, FunctionFinding, Place, Row, SourceLine
+from padiff_client.layer_trees import Leaf
+from padiff_rpc.v1.records import (
+    ArgumentDifference,
+    FunctionCall,
+    FunctionDetail,
+    FunctionFinding,
+    Place,
+    Row,
+    SourceLine,
+)
 from padiff_rpc.v1.words import FindingKind, Side
 
 # What an operator does to its left side.
@@ -30,10 +39,47 @@ def block(found: FunctionFinding) -> list[str]:
     return [sentence(found), *(f"  {line}" for line in _lines(found))]
 
 
-def node(found: FunctionFinding, side: Side) -> str:
-    """Returns a side's function as the layer trees show it; "" where the side has none."""
-    call = _calls(found)[side] or _users(found)[side]
-    return wording.plain(_call_at(call)) if call is not None else ""
+def paired(details: Sequence[FunctionDetail]) -> list[str]:
+    """Returns how many functions' tensors have counterparts, a line for each step that was looked into."""
+    lines = []
+    for one in details:
+        step = f"step {one.step}: " if len(details) > 1 else ""
+        text = f"{step}{one.paired} of {one.tensors} tensors of the reference have a counterpart by value"
+        lines.append(f"{text}; {one.left_out} calls are not listed" if one.left_out else text)
+    return lines
+
+
+def leaves(found: Optional[FunctionFinding], detail: Optional[FunctionDetail], side: Side) -> list[Leaf]:
+    """Returns a side's functions as the layer trees show them: those of the detail, and of what was found."""
+    marked = (_calls(found)[side] or _users(found)[side]) if found is not None else None
+    place = _places(found)[side] if found is not None else Place(path="")
+    own = (place.path, place.call)
+    made = []
+    for path, calls in _first_calls(detail, side, own).items():
+        for call in calls:
+            is_here = (path, call) == (place.path, marked)
+            layer = path if call.is_layer else call.layer_path
+            text = call.function if call.is_layer else wording.plain(_call_at(call))
+            made.append(Leaf(layer=layer, text=text, is_layer=call.is_layer, is_here=is_here))
+    if marked is not None and not any(one.is_here and not one.is_layer for one in made):
+        made.insert(0, Leaf(layer=place.path, text=wording.plain(_call_at(marked)), is_here=True))
+    return made
+
+
+def _first_calls(
+    detail: Optional[FunctionDetail], side: Side, own: tuple[str, int]
+) -> Mapping[str, Sequence[FunctionCall]]:
+    """Returns the functions of each layer's first call, and of `own`, a layer and the number of its call."""
+    found: dict[str, Sequence[FunctionCall]] = {}
+    for one in detail.calls if detail is not None else ():
+        path, call, its = (
+            (one.reference_path, one.reference_call, one.reference)
+            if side is Side.REFERENCE
+            else (one.candidate_path, one.candidate_call, one.candidate)
+        )
+        if path not in found or (path, call) == own:
+            found[path] = [leaf.call for leaf in its]
+    return found
 
 
 def is_of(found: FunctionFinding, row: Row) -> bool:
@@ -176,9 +222,13 @@ def _users(found: FunctionFinding) -> Mapping[Side, Optional[FunctionCall]]:
     return {Side.REFERENCE: found.reference_user, Side.CANDIDATE: found.candidate_user}
 
 
+def _places(found: FunctionFinding) -> Mapping[Side, Place]:
+    return {Side.REFERENCE: found.reference, Side.CANDIDATE: found.candidate}
+
+
 def _lines(found: FunctionFinding) -> Iterator[str]:
     regions = {Side.REFERENCE: found.reference_lines, Side.CANDIDATE: found.candidate_lines}
-    places = {Side.REFERENCE: found.reference, Side.CANDIDATE: found.candidate}
+    places = _places(found)
     for side in (Side.CANDIDATE, Side.REFERENCE):
         shown: dict[tuple[str, int], str] = {}
         call, user = _calls(found)[side], _users(found)[side]

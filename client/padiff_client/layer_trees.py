@@ -2,32 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import zip_longest
 from typing import Optional
 
 from padiff_client.wording import plain
+from padiff_rpc.records import record
 from padiff_rpc.v1.records import Place, PlanPair
 
 MARK = "<--- *** HERE ***"
 # Neighbours shown on either side of the way to the place, and children of the place.
 _NEIGHBOURS = 2
 _WIDTH = 110
-# No layer's name.
+# How no layer's name begins.
 _FUNCTION = "()"
 _GAP = 4
+
+
+@record
+class Leaf:
+    """A function, or a layer among the functions, in the code of a layer.
+
+    Attributes:
+        layer: the path of that layer.
+        text: how the function is shown; the path of a layer.
+        is_here: it is marked, in the stead of the place's layer.
+    """
+
+    layer: str
+    text: str
+    is_layer: bool = False
+    is_here: bool = False
 
 
 def excerpt(
     plan: Sequence[PlanPair],
     reference: Optional[Place],
     candidate: Optional[Place],
-    in_reference: str = "",
-    in_candidate: str = "",
+    in_reference: Sequence[Leaf] = (),
+    in_candidate: Sequence[Leaf] = (),
 ) -> str:
     """Returns both trees in two columns, or one under the other where they are too wide; plain text.
 
-    `in_reference`, `in_candidate`: a function inside the layer of the place, which is marked in its stead.
+    `in_reference`, `in_candidate`: what is known of the functions, in order of execution.
     """
     left = _side("reference", [pair.reference for pair in plan], reference, in_reference)
     right = _side("candidate", [pair.candidate for pair in plan], candidate, in_candidate)
@@ -38,7 +55,9 @@ def excerpt(
     return "\n".join(f"  {line}" for line in [*left, *right])
 
 
-def _side(title: str, places: Sequence[Optional[Place]], at: Optional[Place], function: str) -> list[str]:
+def _side(
+    title: str, places: Sequence[Optional[Place]], at: Optional[Place], leaves: Sequence[Leaf]
+) -> list[str]:
     known = {place.path: place for place in places if place is not None}
     if at is None or not known:
         return []
@@ -47,18 +66,30 @@ def _side(title: str, places: Sequence[Optional[Place]], at: Optional[Place], fu
     children = _children(known)
     root = known[""]
     name = plain(root.class_name) or "model"
-    target = _with_function(known, children, at.path, function) if function else at.path
+    target = _with_functions(known, children, leaves) or at.path
     lines = [f"{title}:", name + (f"  {MARK}" if target == "" else "")]
     _draw("", children, known, target, "", lines)
     return lines
 
 
-def _with_function(known: dict[str, Place], children: dict[str, list[str]], path: str, function: str) -> str:
-    """Puts a function among the layers, first in the layer at `path`; returns what it goes by there."""
-    name = f"{path}.{_FUNCTION}" if path else _FUNCTION
-    known[name] = Place(path=function)
-    children.setdefault(path, []).insert(0, name)
-    return name
+def _with_functions(known: dict[str, Place], children: dict[str, list[str]], leaves: Iterable[Leaf]) -> str:
+    """Puts functions among the layers, as they ran; returns what the marked one goes by, "" for none."""
+    here, ran = "", dict[str, dict[str, None]]()
+    for number, leaf in enumerate(leaves):
+        layer = leaf.layer if leaf.layer in known else _parent(leaf.layer, known)
+        names = ran.setdefault(layer, {})
+        if leaf.is_layer:
+            # It may lie in a list of layers, which no call shows.
+            names.update(
+                (one, None) for one in children.get(layer, ()) if f"{leaf.text}.".startswith(f"{one}.")
+            )
+            continue
+        name = f"{layer}.{_FUNCTION}{number}" if layer else f"{_FUNCTION}{number}"
+        known[name], names[name] = Place(path=leaf.text), None
+        here = name if leaf.is_here else here
+    for layer, names in ran.items():
+        children[layer] = list(dict.fromkeys([*names, *children.get(layer, ())]))
+    return here
 
 
 def _children(known: Mapping[str, Place]) -> dict[str, list[str]]:
@@ -94,7 +125,7 @@ def _draw(
         path = paths[position]
         is_last = position == len(paths) - 1
         own_name = path[len(parent) + 1 :] if parent else path
-        if own_name == _FUNCTION:
+        if own_name.startswith(_FUNCTION):
             own_name = known[path].path
         class_name = known[path].class_name
         text = f"{indent}{'└── ' if is_last else '├── '}{plain(own_name)}"

@@ -107,6 +107,7 @@ _TEMPLATES: Mapping[NoteKind, str] = {
         "floor: nor did it run on values with noise, so the table of tolerances decided alone: {because}"
     ),
     NoteKind.NO_FUNCTIONS: "functions: those between the layers were not looked into: {because}",
+    NoteKind.FUNCTIONS_IN_PART: "functions: some between the layers were not looked into: {because}",
     NoteKind.NO_ORACLE: "oracle: no side could be held against float64: {because}",
     NoteKind.JUDGED_FREELY: (
         "lockstep: nothing ran on the reference's own values, so that differences are judged where they have "

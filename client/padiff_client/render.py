@@ -51,6 +51,7 @@ def body(report: Report) -> str:
         lines += ["", f"  traceback of the {failed.side or 'model'}:"]
         lines += [f"    {wording.plain(line)}" for line in failed.traceback.splitlines()]
     lines += _block("compared", [_coverage(report)])
+    lines += _block("functions", function_sentences.paired(report.function_details))
     lines += _block("decided", _decided(report))
     lines += _block("oracle", _oracle(report))
     lines += _block("steps", _steps(report))

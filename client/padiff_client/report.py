@@ -26,6 +26,7 @@ from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.v1.records import (
     Coverage,
     Environment,
+    FunctionDetail,
     FunctionFinding,
     HyperParameterDifference,
     Inconclusive,
@@ -123,6 +124,11 @@ class Report:
     def finding(self, found: FunctionFinding) -> str:
         """Returns what a finding says, in one sentence."""
         return function_sentences.sentence(found)
+
+    @property
+    def function_details(self) -> tuple[FunctionDetail, ...]:
+        """With `detail: functions`: every function of a step, under the call of the layer that made it."""
+        return self.summary.function_details
 
     @property
     def session(self) -> str:

@@ -10,7 +10,14 @@ from padiff_compare.capture.sides import SIDES, TensorPair
 from padiff_compare.capture.trace import CallName
 from padiff_compare.functions.graph import FunctionGraph
 from padiff_compare.functions.heads import Heads
-from padiff_compare.functions.likeness import Likeness, distances, elements, stacked
+from padiff_compare.functions.likeness import (
+    Likeness,
+    TensorShapes,
+    distances,
+    elements,
+    likeness,
+    stacked,
+)
 from padiff_compare.functions.links import Graphs, Links, Parameters
 from padiff_compare.functions.meeting_inputs import pair_inputs
 from padiff_compare.functions.parting import Calls, Parting
@@ -23,6 +30,8 @@ from padiff_rpc.v1.words import CallMoment, FindingKind, Side
 # How far two fingerprints of the same values are apart at most, on the same inputs. Where what is looked
 # for is smaller, less is allowed, as far as rounding lets tensors be told apart.
 _TOLERANCE, _LEAST = 1e-5, 2e-6
+# How far they are where no row says that two slots differ.
+_UNLIKE = 1e-4
 _MOST_LINES = 12
 
 
@@ -79,6 +88,26 @@ def locate(inside: Inside, sink: TensorPair[Spot]) -> tuple[Located, ...]:
     if links.likeness(at) is Likeness.EQUAL and _have_one_shape(graphs, at):
         return ()
     return _Search(inside, graphs, links).located(_first_mark(graphs, links) or at)
+
+
+def differ(inside: Inside, spots: TensorPair[Spot]) -> bool:
+    """Whether two slots hold values of one size that are further apart than rounding makes them."""
+    found = []
+    for side in SIDES:
+        trace = inside.traces[side]
+        number = next((one.tensor for one in trace.boundaries if Spot.of(one) == spots.of(side)), 0)
+        if not number or not FunctionGraph(trace.calls, trace.tensors).tells(number):
+            return False
+        found.append(trace.tensors[number - 1])
+    ours, theirs = found
+    if ours.kind is not theirs.kind or elements(ours) != elements(theirs):
+        return False
+    if not (ours.fingerprint and theirs.fingerprint):
+        return False
+    first, second = stacked(found)
+    apart = distances(first[None, :], second[None, :])
+    shapes = TensorShapes(candidate=ours.spec.shape, reference=theirs.spec.shape)
+    return likeness(apart, 0, shapes, _UNLIKE) < Likeness.OTHER_AXES
 
 
 class _Search:

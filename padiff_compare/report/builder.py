@@ -14,6 +14,7 @@ from padiff_rpc.v1.records import (
     Coverage,
     Environment,
     FirstDivergence,
+    FunctionDetail,
     FunctionFinding,
     HyperParameterDifference,
     Measurement,
@@ -112,6 +113,7 @@ class ReportBuilder:
         self._peaks: dict[Side, int] = {}
         self._gold_seconds = 0.0
         self._findings: list[FunctionFinding] = []
+        self._function_details: list[FunctionDetail] = []
         self.saved = ""
         self.in_lockstep = False
         # Where the comparison is.
@@ -157,6 +159,10 @@ class ReportBuilder:
     def add_findings(self, findings: Iterable[FunctionFinding]) -> None:
         """Keeps where functions between layers part; no verdict depends on it."""
         self._findings.extend(findings)
+
+    def add_function_detail(self, detail: FunctionDetail) -> None:
+        """Keeps the functions of a whole pass; no verdict depends on it."""
+        self._function_details.append(detail)
 
     def add_failure(self, failure: ModelFailure) -> None:
         self._failures.append(failure)
@@ -285,6 +291,7 @@ class ReportBuilder:
                 peaks=tuple(PeakMemory(side=side, bytes=size) for side, size in self._peaks.items()),
             ),
             findings=tuple(self._findings),
+            function_details=tuple(self._function_details),
             started_at=self._started_at,
             seconds=time.monotonic() - self._began,
         )

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
+from functools import cached_property
 from typing import Optional
 
 from padiff_compare.aligned import AlignedModels
 from padiff_compare.capture.batches import StepBatch
 from padiff_compare.capture.sides import SIDES, TensorPair
 from padiff_compare.capture.source import RuleFailed
+from padiff_compare.capture.trace import CallName
 from padiff_compare.functions.checked import checked
-from padiff_compare.functions.locate import Inside, Spot, locate
+from padiff_compare.functions.locate import Inside, Spot, differ, locate
 from padiff_compare.join.calls import JoinedCalls
 from padiff_compare.join.captures import PassPlan, StepCaptures
 from padiff_compare.join.foreseen import Expectations
@@ -21,8 +24,9 @@ from padiff_compare.lockstep.lockstep_plan import plan_lockstep
 from padiff_compare.lockstep.override_feed import WINDOW_BYTES, OverrideFeed
 from padiff_compare.randomness.random_decisions import RandomDecisions
 from padiff_compare.run import Run
+from padiff_compare.second_look.detail import DetailMaker
 from padiff_compare.second_look.findings import finding, without_repetition
-from padiff_compare.second_look.suspects import Suspect, suspects
+from padiff_compare.second_look.suspects import Suspect, everywhere, suspects
 from padiff_compare.source_pair import SourcePair
 from padiff_compare.steps.step_run import PassStart, SideEnd, StepRun
 from padiff_compare.weights.weight_flow import WeightFlow
@@ -32,7 +36,6 @@ from padiff_rpc.v1.records import (
     FunctionTrace,
     Note,
     OverridePlace,
-    Place,
     Reason,
     StepStart,
 )
@@ -45,7 +48,9 @@ _Traces = Mapping[Side, Mapping[tuple[str, int], FunctionTrace]]
 
 
 class SecondLook:
-    """Looks into steps whose forward pass differs, the first or all, and tells the report what it finds.
+    """Looks into the first step whose forward pass differs, inside the calls that are at fault.
+
+    With `detail: functions` into each such step, and the first of all, everywhere. It tells the report.
 
     Both models are as they were afterwards, and no verdict depends on it: where it cannot be had, a note says
     why.
@@ -64,58 +69,79 @@ class SecondLook:
         self._aligned = aligned
         self._decisions = decisions
         self._weights = weights
+        self._is_whole = run.options.detail is Detail.FUNCTIONS
         self._is_open = run.options.detail is not Detail.LAYERS
+        self._has_looked = False
+        self._detail = DetailMaker()
 
     def at(self, step: int, batch: StepBatch) -> None:
         """Looks into a step that has run. Raises CancelledError when the connections were closed under us."""
         joined = self._aligned.foreseen
         if not self._is_open or joined is None:
             return
-        every = suspects(self._run.report.rows, step, joined)
-        found = tuple(suspect for suspect in every if self._has_own_code(suspect))
+        found = self._to_look_into(step, joined)
         if not found:
             return
-        self._is_open = self._run.options.detail is Detail.FUNCTIONS
-        why = self._why_not(found)
-        if why is None:
-            try:
-                why = self._look(step, batch, joined, found)
-            except CancelledError:
-                raise
-            except (PaDiffError, RuleFailed) as error:
-                why = Reason(cause=Cause.MESSAGE, names=(str(error),))
-            except Exception as bug:  # what was compared stands, whatever is wrong with us here
-                logger.exception("the second look at step %d failed", step)
-                text = f"{type(bug).__name__}: {bug} (our bug; the coordinator's log has the stack)"
-                why = Reason(cause=Cause.MESSAGE, names=(text,))
+        self._is_open, self._has_looked = self._is_whole, True
+        why_not = {suspect.calls[Side.CANDIDATE]: self._why_not(suspect) for suspect in found}
+        seen = [suspect for suspect in found if why_not[suspect.calls[Side.CANDIDATE]] is None]
+        left_out = dict.fromkeys(why for why in why_not.values() if why is not None)
+        if not seen:
+            self._note(NoteKind.NO_FUNCTIONS, *left_out)
+            return
+        try:
+            why = self._look(step, batch, joined, seen)
+        except CancelledError:
+            raise
+        except (PaDiffError, RuleFailed) as error:
+            why = Reason(cause=Cause.MESSAGE, names=(str(error),))
+        except Exception as bug:  # what was compared stands, whatever is wrong with us here
+            logger.exception("the second look at step %d failed", step)
+            text = f"{type(bug).__name__}: {bug} (our bug; the coordinator's log has the stack)"
+            why = Reason(cause=Cause.MESSAGE, names=(text,))
         if why is not None:
-            self._run.report.note(Note(kind=NoteKind.NO_FUNCTIONS, reasons=(why,)))
+            self._note(NoteKind.NO_FUNCTIONS, why)
+        elif left_out:
+            self._note(NoteKind.FUNCTIONS_IN_PART, *left_out)
+
+    def _note(self, kind: NoteKind, *reasons: Reason) -> None:
+        self._run.report.note(Note(kind=kind, reasons=reasons[:1]))
+
+    def _to_look_into(self, step: int, joined: JoinedCalls) -> Sequence[Suspect]:
+        """Returns the calls that a step's second look shows; () for a step that needs none."""
+        every = suspects(self._run.report.rows, step, joined)
+        if self._is_whole and (every or not self._has_looked):
+            every = tuple(everywhere(self._run.report.rows, step, joined, self._aligned.models))
+        return [suspect for suspect in every if self._has_own_code(suspect)]
 
     def _has_own_code(self, suspect: Suspect) -> bool:
         """Whether a side runs code of the user's there, and not both a layer of their frameworks."""
         models = self._aligned.models
         return not all(models[side].is_frameworks_own(suspect.calls[side][0]) for side in SIDES)
 
-    def _why_not(self, found: Sequence[Suspect]) -> Optional[Reason]:
-        """Returns why functions cannot be seen, or not be known again; None where they can."""
+    def _why_not(self, suspect: Suspect) -> Optional[Reason]:
+        """Returns why functions cannot be seen there, or not be known again; None where they can."""
         if self._sources.sides[Side.REFERENCE].model.train_step:
             return Reason(cause=Cause.OWN_TRAIN_STEP)
         for side in SIDES:
             worker = self._sources.sides[side].worker
             if not (worker.has_function_traces and worker.has_kept_state):
                 return Reason(cause=Cause.WORKER_SEES_NO_FUNCTIONS, side=side)
-        places = [place for suspect in found for place in _places(suspect)]
-        short = [place.spec.dtype for place in places if place.spec and place.spec.dtype in _TOO_SHORT]
+        short = sorted(suspect.dtypes & _TOO_SHORT)
         if short:
             return Reason(cause=Cause.TOO_FEW_BITS, names=(str(short[0]),))
         if self._decisions.keeps is not None:
             return Reason(cause=Cause.CHANCE_IS_NOT_SHARED)
         for side in SIDES:
-            opaque = {layer.path for layer in self._aligned.layers[side] if layer.opaque}
-            unseen = next((one for suspect in found if (one := suspect.calls[side][0]) in opaque), None)
-            if unseen is not None:
-                return Reason(cause=Cause.RUNS_UNSEEN, side=side, names=(unseen,))
+            path = suspect.calls[side][0]
+            if path in self._opaque[side]:
+                return Reason(cause=Cause.RUNS_UNSEEN, side=side, names=(path,))
         return None
+
+    @cached_property
+    def _opaque(self) -> Mapping[Side, frozenset[str]]:
+        layers = self._aligned.layers
+        return {side: frozenset(layer.path for layer in layers[side] if layer.opaque) for side in SIDES}
 
     def _look(
         self, step: int, batch: StepBatch, joined: JoinedCalls, found: Sequence[Suspect]
@@ -139,9 +165,19 @@ class SecondLook:
         traces = {
             side: {(one.path, one.call): checked(one) for one in ends[side].function_traces} for side in SIDES
         }
-        self._run.report.add_findings(without_repetition(list(self._findings(joined, found, traces))))
-        cut = (one.cut_short for of in traces.values() for one in of.values())
-        return next((why for why in cut if why is not None), None)
+        self._report(step, joined, found, traces)
+        cut = (one.cut_short for of in traces.values() for one in of.values() if one.cut_short is not None)
+        for why in cut:
+            self._note(NoteKind.FUNCTIONS_IN_PART, why)
+            break
+        return None
+
+    def _report(self, step: int, joined: JoinedCalls, found: Sequence[Suspect], traces: _Traces) -> None:
+        """Reports what the traces show."""
+        insides = list(self._insides(joined, found, traces))
+        self._run.report.add_findings(without_repetition(list(self._findings(insides))))
+        if self._is_whole:
+            self._run.report.add_function_detail(self._detail.of(step, (inside for _, inside in insides)))
 
     def _run_pass(
         self, step: int, batch: StepBatch, joined: JoinedCalls, found: Sequence[Suspect]
@@ -183,42 +219,44 @@ class SecondLook:
         }
         return {side: self._decisions.told(start, side) for side, start in starts.items()}
 
-    def _findings(
+    def _insides(
         self, joined: JoinedCalls, found: Sequence[Suspect], traces: _Traces
-    ) -> Iterator[FunctionFinding]:
+    ) -> Iterator[tuple[Suspect, Inside]]:
+        """Yields the suspects that both sides ran, with what ran in them."""
         slots, parameters = _slots(joined), self._parameters()
         for suspect in found:
             own = {side: traces[side].get(suspect.calls[side]) for side in SIDES}
             known = {side: trace for side, trace in own.items() if trace is not None}
             if len(known) < len(own):
                 continue
-            inside = Inside(traces=known, slots=slots, parameters=parameters)
+            calls = {(one.path, one.call): None for one in known[Side.CANDIDATE].boundaries}
+            its = tuple(pair for call in calls for pair in slots.get(call, ()))
+            yield suspect, Inside(traces=known, slots=its, parameters=parameters)
+
+    def _findings(self, insides: Iterable[tuple[Suspect, Inside]]) -> Iterator[FunctionFinding]:
+        for suspect, inside in insides:
             for symptom in suspect.symptoms:
-                # What is found behind the first parting may follow from it.
-                yield from (
-                    finding(symptom.row, one, known, self._aligned.models)
-                    for one in locate(inside, symptom.spots)[:1]
-                )
+                if symptom.is_sure or differ(inside, symptom.spots):
+                    # What is found behind the first parting may follow from it.
+                    yield from (
+                        finding(symptom.row, one, inside.traces, self._aligned.models)
+                        for one in locate(inside, symptom.spots)[:1]
+                    )
 
     def _parameters(self) -> Mapping[str, tuple[str, ...]]:
         plan = self._aligned.weight_plan
         return {pair.candidate_name: pair.reference_names for pair in (*plan.pairs, *plan.made)}
 
 
-def _slots(joined: JoinedCalls) -> tuple[TensorPair[Spot], ...]:
-    """Returns the slots that are compared, as the calls of both sides have them."""
-    return tuple(
-        TensorPair(
-            reference=Spot(*call.reference.name, call.moment, slots.reference.name),
-            candidate=Spot(*call.candidate.name, call.moment, slots.candidate.name),
+def _slots(joined: JoinedCalls) -> Mapping[CallName, Sequence[TensorPair[Spot]]]:
+    """Returns the slots that are compared, by the candidate's calls, as the calls of both sides have them."""
+    found: defaultdict[CallName, list[TensorPair[Spot]]] = defaultdict(list)
+    for call in joined.ordered[Side.CANDIDATE]:
+        found[call.candidate.name] += (
+            TensorPair(
+                reference=Spot(*call.reference.name, call.moment, slots.reference.name),
+                candidate=Spot(*call.candidate.name, call.moment, slots.candidate.name),
+            )
+            for slots in call.slots.pairs
         )
-        for call in joined.ordered[Side.CANDIDATE]
-        for slots in call.slots.pairs
-    )
-
-
-def _places(suspect: Suspect) -> Iterator[Place]:
-    for symptom in suspect.symptoms:
-        for place in (symptom.row.reference, symptom.row.candidate):
-            if place is not None:
-                yield place
+    return found

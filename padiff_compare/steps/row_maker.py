@@ -6,7 +6,7 @@ import dataclasses
 from typing import Any, Optional
 
 from padiff_compare.capture.sides import SIDES, TensorPair
-from padiff_compare.capture.trace import SeenCall
+from padiff_compare.capture.trace import SeenCall, Trace
 from padiff_compare.join.captures import StepCaptures
 from padiff_compare.join.pairs import Half, PairTable
 from padiff_compare.judge.evidence import Evidence, Known, Measured, agrees
@@ -14,7 +14,7 @@ from padiff_compare.judge.judged_row import blank_row, judged_row, lone_row
 from padiff_compare.judge.measure import is_zero
 from padiff_compare.judge.tolerances import coarser, rounding_without_gold
 from padiff_compare.layout_rules import IDENTITY, Rule
-from padiff_compare.model_index import Models
+from padiff_compare.model_index import ModelIndex, Models
 from padiff_compare.noise.rounding_floors import RoundingFloors
 from padiff_compare.randomness.random_decisions import RandomEffects
 from padiff_compare.steps.own_errors import BothFromGold, OwnErrors
@@ -80,16 +80,7 @@ class RowMaker:
 
     def place(self, side: Side, seen: SeenCall, slot: Optional[Slot]) -> Place:
         """Returns where a call's slot is."""
-        event = seen.event
-        call = self._captures.joined.traces[side].calls.get(seen.name)
-        return Place(
-            path=event.path,
-            class_name=self._models[side].class_name(event.path),
-            call=event.call,
-            slot=slot.name if slot is not None else "",
-            spec=slot.spec if slot is not None else None,
-            source=call.entry.event.source if call is not None else None,
-        )
+        return slot_place(self._captures.joined.traces[side], self._models[side], seen, slot)
 
     def weight_place(self, side: Side, pair: Counterparts) -> Place:
         """Returns where one side of a pair of weights is."""
@@ -163,6 +154,19 @@ class RowMaker:
         )
         evidence = Evidence(kind=frame.kind, only=side, is_needed=is_asked_for, known=known)
         return judged_row(frame, evidence, self._options)
+
+
+def slot_place(trace: Trace, model: ModelIndex, seen: SeenCall, slot: Optional[Slot]) -> Place:
+    """Returns where a slot of a call is that the trace has."""
+    event, call = seen.event, trace.calls.get(seen.name)
+    return Place(
+        path=event.path,
+        class_name=model.class_name(event.path),
+        call=event.call,
+        slot=slot.name if slot is not None else "",
+        spec=slot.spec if slot is not None else None,
+        source=call.entry.event.source if call is not None else None,
+    )
 
 
 def is_nothing(half: Half, rule: Rule = IDENTITY) -> bool:

@@ -71,6 +71,7 @@ class NoteKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     NOTE_KIND_NO_NOISE: _ClassVar[NoteKind]
     NOTE_KIND_NO_ORACLE: _ClassVar[NoteKind]
     NOTE_KIND_NO_FUNCTIONS: _ClassVar[NoteKind]
+    NOTE_KIND_FUNCTIONS_IN_PART: _ClassVar[NoteKind]
     NOTE_KIND_PARTED_BY_CONVENTION: _ClassVar[NoteKind]
 NOTE_KIND_UNSPECIFIED: NoteKind
 NOTE_KIND_MESSAGE: NoteKind
@@ -132,6 +133,7 @@ NOTE_KIND_JUDGED_FREELY: NoteKind
 NOTE_KIND_NO_NOISE: NoteKind
 NOTE_KIND_NO_ORACLE: NoteKind
 NOTE_KIND_NO_FUNCTIONS: NoteKind
+NOTE_KIND_FUNCTIONS_IN_PART: NoteKind
 NOTE_KIND_PARTED_BY_CONVENTION: NoteKind
 
 class Note(_message.Message):

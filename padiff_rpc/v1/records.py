@@ -1776,6 +1776,20 @@ class FunctionFinding:
 
 
 @record
+class FunctionLeaf:
+    """A function, or a layer that stands as one, under the call of the layer in whose code it was
+    called.
+
+    Attributes:
+        counterparts: The calls of the other side's layer, by their numbers, that made tensors
+            of the same values.
+    """
+
+    call: FunctionCall
+    counterparts: tuple[int, ...] = ()
+
+
+@record
 class Party:
     """`Party` of coordinator.proto."""
 
@@ -1849,6 +1863,18 @@ class Inconclusive:
 
 
 @record
+class FunctionLeaves:
+    """The functions inside a pair of calls of layers, in order."""
+
+    reference_path: str = ""
+    reference_call: int = 0
+    candidate_path: str = ""
+    candidate_call: int = 0
+    reference: tuple[FunctionLeaf, ...] = ()
+    candidate: tuple[FunctionLeaf, ...] = ()
+
+
+@record
 class CompareStart:
     """`CompareStart` of coordinator.proto."""
 
@@ -1909,6 +1935,23 @@ class CheckInputsRequest:
 
 
 @record
+class FunctionDetail:
+    """The functions of a step's whole forward pass; they decide no verdict.
+
+    Attributes:
+        tensors: How many tensors functions of the reference made whose values say which they
+            are, and how many of these have a counterpart of the same values.
+        left_out: How many leaves more there were than a report holds.
+    """
+
+    step: int
+    tensors: int
+    paired: int
+    calls: tuple[FunctionLeaves, ...] = ()
+    left_out: int = 0
+
+
+@record
 class ReportSummary:
     """Everything but the rows, which come before it.
 
@@ -1927,6 +1970,7 @@ class ReportSummary:
         bounds: Absent: the user gave none.
         inconclusive: Absent: there are none.
         findings: In the order of the rows that led there.
+        function_details: With `detail: functions`, of the steps that were looked into.
     """
 
     session: str
@@ -1957,3 +2001,4 @@ class ReportSummary:
     measurement: Measurement = Measurement()
     inconclusive: Optional[Inconclusive] = None
     findings: tuple[FunctionFinding, ...] = ()
+    function_details: tuple[FunctionDetail, ...] = ()

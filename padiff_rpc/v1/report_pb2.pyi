@@ -566,6 +566,44 @@ class FunctionFinding(_message.Message):
     differing: _containers.RepeatedCompositeFieldContainer[ArgumentDifference]
     def __init__(self, kind: _Optional[_Union[FindingKind, str]] = ..., step: _Optional[int] = ..., phase: _Optional[_Union[_models_pb2.Phase, str]] = ..., reference: _Optional[_Union[Place, _Mapping]] = ..., candidate: _Optional[_Union[Place, _Mapping]] = ..., reference_call: _Optional[_Union[_functions_pb2.FunctionCall, _Mapping]] = ..., candidate_call: _Optional[_Union[_functions_pb2.FunctionCall, _Mapping]] = ..., reference_user: _Optional[_Union[_functions_pb2.FunctionCall, _Mapping]] = ..., candidate_user: _Optional[_Union[_functions_pb2.FunctionCall, _Mapping]] = ..., reference_lines: _Optional[_Iterable[_Union[_models_pb2.SourceLine, _Mapping]]] = ..., candidate_lines: _Optional[_Iterable[_Union[_models_pb2.SourceLine, _Mapping]]] = ..., differing: _Optional[_Iterable[_Union[ArgumentDifference, _Mapping]]] = ...) -> None: ...
 
+class FunctionLeaf(_message.Message):
+    __slots__ = ("call", "counterparts")
+    CALL_FIELD_NUMBER: _ClassVar[int]
+    COUNTERPARTS_FIELD_NUMBER: _ClassVar[int]
+    call: _functions_pb2.FunctionCall
+    counterparts: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, call: _Optional[_Union[_functions_pb2.FunctionCall, _Mapping]] = ..., counterparts: _Optional[_Iterable[int]] = ...) -> None: ...
+
+class FunctionLeaves(_message.Message):
+    __slots__ = ("reference_path", "reference_call", "candidate_path", "candidate_call", "reference", "candidate")
+    REFERENCE_PATH_FIELD_NUMBER: _ClassVar[int]
+    REFERENCE_CALL_FIELD_NUMBER: _ClassVar[int]
+    CANDIDATE_PATH_FIELD_NUMBER: _ClassVar[int]
+    CANDIDATE_CALL_FIELD_NUMBER: _ClassVar[int]
+    REFERENCE_FIELD_NUMBER: _ClassVar[int]
+    CANDIDATE_FIELD_NUMBER: _ClassVar[int]
+    reference_path: str
+    reference_call: int
+    candidate_path: str
+    candidate_call: int
+    reference: _containers.RepeatedCompositeFieldContainer[FunctionLeaf]
+    candidate: _containers.RepeatedCompositeFieldContainer[FunctionLeaf]
+    def __init__(self, reference_path: _Optional[str] = ..., reference_call: _Optional[int] = ..., candidate_path: _Optional[str] = ..., candidate_call: _Optional[int] = ..., reference: _Optional[_Iterable[_Union[FunctionLeaf, _Mapping]]] = ..., candidate: _Optional[_Iterable[_Union[FunctionLeaf, _Mapping]]] = ...) -> None: ...
+
+class FunctionDetail(_message.Message):
+    __slots__ = ("step", "tensors", "paired", "calls", "left_out")
+    STEP_FIELD_NUMBER: _ClassVar[int]
+    TENSORS_FIELD_NUMBER: _ClassVar[int]
+    PAIRED_FIELD_NUMBER: _ClassVar[int]
+    CALLS_FIELD_NUMBER: _ClassVar[int]
+    LEFT_OUT_FIELD_NUMBER: _ClassVar[int]
+    step: int
+    tensors: int
+    paired: int
+    calls: _containers.RepeatedCompositeFieldContainer[FunctionLeaves]
+    left_out: int
+    def __init__(self, step: _Optional[int] = ..., tensors: _Optional[int] = ..., paired: _Optional[int] = ..., calls: _Optional[_Iterable[_Union[FunctionLeaves, _Mapping]]] = ..., left_out: _Optional[int] = ...) -> None: ...
+
 class StepResult(_message.Message):
     __slots__ = ("step", "passed", "loss_reference", "loss_candidate", "values_relative_l2", "weights_relative_l2")
     STEP_FIELD_NUMBER: _ClassVar[int]
@@ -633,7 +671,7 @@ class Environment(_message.Message):
     def __init__(self, side: _Optional[_Union[_reasons_pb2.Side, str]] = ..., worker: _Optional[_Union[_worker_pb2.WorkerInfo, _Mapping]] = ..., device: _Optional[str] = ..., train: bool = ..., seed: _Optional[int] = ..., flags: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class ReportSummary(_message.Message):
-    __slots__ = ("session", "passed", "first_divergence", "unmatched", "coverage", "steps", "plan", "notes", "failures", "troubles", "environments", "timings", "traffic", "saved", "started_at", "seconds", "hyper_parameters", "weights", "in_lockstep", "random_operations", "noise", "optimizer", "has_local_errors", "omitted", "bounds", "measurement", "inconclusive", "findings")
+    __slots__ = ("session", "passed", "first_divergence", "unmatched", "coverage", "steps", "plan", "notes", "failures", "troubles", "environments", "timings", "traffic", "saved", "started_at", "seconds", "hyper_parameters", "weights", "in_lockstep", "random_operations", "noise", "optimizer", "has_local_errors", "omitted", "bounds", "measurement", "inconclusive", "findings", "function_details")
     SESSION_FIELD_NUMBER: _ClassVar[int]
     PASSED_FIELD_NUMBER: _ClassVar[int]
     FIRST_DIVERGENCE_FIELD_NUMBER: _ClassVar[int]
@@ -662,6 +700,7 @@ class ReportSummary(_message.Message):
     MEASUREMENT_FIELD_NUMBER: _ClassVar[int]
     INCONCLUSIVE_FIELD_NUMBER: _ClassVar[int]
     FINDINGS_FIELD_NUMBER: _ClassVar[int]
+    FUNCTION_DETAILS_FIELD_NUMBER: _ClassVar[int]
     session: str
     passed: bool
     first_divergence: FirstDivergence
@@ -690,7 +729,8 @@ class ReportSummary(_message.Message):
     measurement: Measurement
     inconclusive: Inconclusive
     findings: _containers.RepeatedCompositeFieldContainer[FunctionFinding]
-    def __init__(self, session: _Optional[str] = ..., passed: bool = ..., first_divergence: _Optional[_Union[FirstDivergence, _Mapping]] = ..., unmatched: _Optional[_Iterable[_Union[Unmatched, _Mapping]]] = ..., coverage: _Optional[_Union[Coverage, _Mapping]] = ..., steps: _Optional[_Iterable[_Union[StepResult, _Mapping]]] = ..., plan: _Optional[_Iterable[_Union[PlanPair, _Mapping]]] = ..., notes: _Optional[_Iterable[_Union[_notes_pb2.Note, _Mapping]]] = ..., failures: _Optional[_Iterable[_Union[_models_pb2.ModelFailure, _Mapping]]] = ..., troubles: _Optional[_Iterable[_Union[Trouble, _Mapping]]] = ..., environments: _Optional[_Iterable[_Union[Environment, _Mapping]]] = ..., timings: _Optional[_Iterable[_Union[Timing, _Mapping]]] = ..., traffic: _Optional[_Iterable[_Union[Traffic, _Mapping]]] = ..., saved: _Optional[str] = ..., started_at: _Optional[float] = ..., seconds: _Optional[float] = ..., hyper_parameters: _Optional[_Iterable[_Union[HyperParameterDifference, _Mapping]]] = ..., weights: _Optional[_Iterable[_Union[WeightFate, _Mapping]]] = ..., in_lockstep: bool = ..., random_operations: _Optional[_Iterable[_Union[_models_pb2.RandomOperation, _Mapping]]] = ..., noise: _Optional[_Iterable[_Union[_worker_pb2.RunToRunNoise, _Mapping]]] = ..., optimizer: _Optional[_Iterable[_Union[OptimizerDifference, _Mapping]]] = ..., has_local_errors: bool = ..., omitted: _Optional[_Iterable[_Union[Omitted, _Mapping]]] = ..., bounds: _Optional[_Union[OwnBounds, _Mapping]] = ..., measurement: _Optional[_Union[Measurement, _Mapping]] = ..., inconclusive: _Optional[_Union[Inconclusive, _Mapping]] = ..., findings: _Optional[_Iterable[_Union[FunctionFinding, _Mapping]]] = ...) -> None: ...
+    function_details: _containers.RepeatedCompositeFieldContainer[FunctionDetail]
+    def __init__(self, session: _Optional[str] = ..., passed: bool = ..., first_divergence: _Optional[_Union[FirstDivergence, _Mapping]] = ..., unmatched: _Optional[_Iterable[_Union[Unmatched, _Mapping]]] = ..., coverage: _Optional[_Union[Coverage, _Mapping]] = ..., steps: _Optional[_Iterable[_Union[StepResult, _Mapping]]] = ..., plan: _Optional[_Iterable[_Union[PlanPair, _Mapping]]] = ..., notes: _Optional[_Iterable[_Union[_notes_pb2.Note, _Mapping]]] = ..., failures: _Optional[_Iterable[_Union[_models_pb2.ModelFailure, _Mapping]]] = ..., troubles: _Optional[_Iterable[_Union[Trouble, _Mapping]]] = ..., environments: _Optional[_Iterable[_Union[Environment, _Mapping]]] = ..., timings: _Optional[_Iterable[_Union[Timing, _Mapping]]] = ..., traffic: _Optional[_Iterable[_Union[Traffic, _Mapping]]] = ..., saved: _Optional[str] = ..., started_at: _Optional[float] = ..., seconds: _Optional[float] = ..., hyper_parameters: _Optional[_Iterable[_Union[HyperParameterDifference, _Mapping]]] = ..., weights: _Optional[_Iterable[_Union[WeightFate, _Mapping]]] = ..., in_lockstep: bool = ..., random_operations: _Optional[_Iterable[_Union[_models_pb2.RandomOperation, _Mapping]]] = ..., noise: _Optional[_Iterable[_Union[_worker_pb2.RunToRunNoise, _Mapping]]] = ..., optimizer: _Optional[_Iterable[_Union[OptimizerDifference, _Mapping]]] = ..., has_local_errors: bool = ..., omitted: _Optional[_Iterable[_Union[Omitted, _Mapping]]] = ..., bounds: _Optional[_Union[OwnBounds, _Mapping]] = ..., measurement: _Optional[_Union[Measurement, _Mapping]] = ..., inconclusive: _Optional[_Union[Inconclusive, _Mapping]] = ..., findings: _Optional[_Iterable[_Union[FunctionFinding, _Mapping]]] = ..., function_details: _Optional[_Iterable[_Union[FunctionDetail, _Mapping]]] = ...) -> None: ...
 
 class OptimizerDifference(_message.Message):
     __slots__ = ("name", "parameters", "reference", "candidate", "convention")

@@ -669,6 +669,7 @@ class NoteKind(Word):
         NO_NOISE: The reference did not run once more on values with noise either. reasons: why.
         NO_ORACLE: The option `oracle` shows nothing. reasons: why.
         NO_FUNCTIONS: The functions between the layers were not looked into. reasons: why.
+        FUNCTIONS_IN_PART: Some of them were not. reasons: why.
         PARTED_BY_CONVENTION: In a free run the optimizers, which compute by two formulas, drive
             the weights apart: it has no veto.
     """
@@ -732,6 +733,7 @@ class NoteKind(Word):
     NO_NOISE = "no_noise"
     NO_ORACLE = "no_oracle"
     NO_FUNCTIONS = "no_functions"
+    FUNCTIONS_IN_PART = "functions_in_part"
     PARTED_BY_CONVENTION = "parted_by_convention"
 
 
@@ -951,7 +953,8 @@ class Detail(Word):
         AUTO: In the first step whose forward pass differs: once more, inside the calls of
             layers that are at fault.
         LAYERS: Not at all.
-        FUNCTIONS: In each such step.
+        FUNCTIONS: Everywhere, in each such step and in the first: every function is a leaf
+            under the call that made it.
     """
 
     AUTO = "auto"

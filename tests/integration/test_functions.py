@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import numpy as np
+import pytest
 from comparisons import compare_on, model
 from processes import Service
 
@@ -14,6 +16,8 @@ from padiff_rpc.v1.records import Model, Options
 from padiff_rpc.v1.words import Detail, FindingKind, NoteKind, Randomness
 
 X = np.random.default_rng(0).normal(size=(5, 6)).astype(np.float32)
+
+SGD = "fake_models:sgd"
 
 
 def chain(faults: Any = None, **given: Any) -> Model:
@@ -83,3 +87,73 @@ def test_a_note_says_why_nothing_could_be_looked_into(service: Service) -> None:
         assert report.findings == ()
         (note,) = [one for one in report.summary.notes if one.kind is NoteKind.NO_FUNCTIONS]
         assert any("were not looked into" in text for text in report.notes), note
+
+
+def operations(report: Report, layer: str) -> list[str]:
+    """Returns what the candidate's layer calls, by a report of one step."""
+    (detail,) = report.function_details
+    (its,) = [one for one in detail.calls if one.candidate_path == layer]
+    return [leaf.call.operation for leaf in its.candidate]
+
+
+def test_over_a_whole_pass_a_healthy_pair_shows_its_functions_and_their_counterparts(
+    service: Service,
+) -> None:
+    healthy = chain(optimizer=SGD)
+    report = compared(service, healthy, healthy, steps=2, detail=Detail.FUNCTIONS)
+    assert report, str(report)
+    assert report.findings == ()
+    (detail,) = report.function_details
+    # A product and a sum in each block; the second step does not differ, and is not looked into.
+    assert (detail.step, detail.tensors, detail.paired) == (0, 6, 6)
+    assert "6 of 6 tensors of the reference have a counterpart by value" in str(report)
+    assert operations(report, "block1") == ["Linear", "multiply", "Linear", "add"]
+    assert operations(report, "") == ["Own", "Own", "Own"]
+    assert all(leaf.counterparts for one in detail.calls for leaf in one.reference)
+    told = json.loads(report.to_json())["function_details"][0]["calls"][1]["candidate"][1]
+    assert told["call"]["source"]["text"].startswith("hidden = hidden * ")
+
+
+@pytest.mark.parametrize("options", [{}, {"single_step": True}, {"local_error": False}])
+def test_over_a_whole_pass_each_fault_is_found_though_rows_judge_freely(
+    service: Service, options: dict[str, Any]
+) -> None:
+    faults = {"0": "scale", "1": "missing", "2": "scale"}
+    report = compared(service, chain(), chain(faults), detail=Detail.FUNCTIONS, **options)
+    assert [one[:2] for one in said(report)] == [
+        (FindingKind.FUNCTION, "block0"),
+        (FindingKind.MISSING, "block1"),
+        (FindingKind.FUNCTION, "block2"),
+    ], str(report)
+    (detail,) = report.function_details
+    assert (detail.tensors, detail.paired) == (6, 3)
+    text = str(report)
+    assert "`multiply(other=0.25)` at function_models.py" in text
+    assert "<--- *** HERE ***" in text
+
+
+def test_over_a_whole_pass_a_fault_in_the_roots_own_code_is_found(service: Service) -> None:
+    report = compared(
+        service,
+        model("function_models:Own"),
+        model("function_models:Own", fault="scale"),
+        detail=Detail.FUNCTIONS,
+    )
+    assert [one[:2] for one in said(report)] == [(FindingKind.FUNCTION, "")], str(report)
+
+
+def test_every_step_that_differs_is_looked_into_as_a_whole(service: Service) -> None:
+    options = {"detail": Detail.FUNCTIONS, "keep_going": True}
+    faulty = chain({"1": "scale"}, optimizer=SGD)
+    report = compared(service, chain(optimizer=SGD), faulty, steps=2, **options)
+    assert [one.step for one in report.function_details] == [0, 1]
+    assert [one.step for one in report.findings] == [0, 1]
+
+
+def test_what_cannot_be_seen_of_a_whole_pass_is_a_note(service: Service) -> None:
+    half = model("function_models:HalfInside")
+    report = compared(service, half, half, detail=Detail.FUNCTIONS)
+    assert report, str(report)
+    assert [one.candidate_path for one in report.function_details[0].calls] == ["", "second"]
+    (note,) = [one for one in report.summary.notes if one.kind is NoteKind.FUNCTIONS_IN_PART]
+    assert any("some between the layers were not looked into" in text for text in report.notes), note

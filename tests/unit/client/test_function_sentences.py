@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any, Optional
 
 import pytest
 
-from padiff_client import function_sentences
+from padiff_client import function_sentences, layer_trees
+from padiff_client.layer_trees import Leaf
 from padiff_rpc.v1.records import (
     ArgumentDifference,
     FunctionArgument,
     FunctionCall,
+    FunctionDetail,
     FunctionFinding,
+    FunctionLeaf,
+    FunctionLeaves,
     Place,
+    PlanPair,
     SourceLine,
 )
-from padiff_rpc.v1.words import FindingKind, Phase, Side
+from padiff_rpc.v1.words import FindingKind, PairedBy, Phase, Side
 
 
 def line(file: str, number: int, text: str = "") -> SourceLine:
@@ -109,7 +115,62 @@ def test_the_lines_of_both_sides_stand_below_and_what_takes_them() -> None:
         "  reference  /home/me/model.py:56: w = s.softmax(-1)",
         "             used by /home/me/model.py:60: return self.o(w)",
     ]
-    assert function_sentences.node(finding, Side.CANDIDATE) == "`softmax(axis=-2)` at port.py:20"
+    (leaf,) = function_sentences.leaves(finding, None, Side.CANDIDATE)
+    assert leaf == Leaf(layer="attn", text="`softmax(axis=-2)` at port.py:20", is_here=True)
+
+
+def tree(leaves: list[Leaf]) -> list[str]:
+    """Returns the candidate's tree of a model of two layers, the second of them in a list."""
+    paths = ("", "attn", "mlps", "mlps.0", "unused")
+    places = [Place(path=path, class_name="" if path else "Net") for path in paths]
+    plan = [PlanPair(how=PairedBy.CONTENT, candidate=place) for place in places]
+    return layer_trees.excerpt(plan, None, Place(path="attn"), (), leaves).splitlines()
+
+
+def test_in_the_tree_functions_stand_under_their_layer_as_they_ran() -> None:
+    first, mlp = call("scale", PORT), dataclasses.replace(call("mlps.0", PORT), is_layer=True, number=3)
+    attention = dataclasses.replace(call("attn", PORT), is_layer=True, number=2)
+    root = [dataclasses.replace(first, layer_path=""), attention, mlp]
+    detail = FunctionDetail(
+        step=0,
+        tensors=2,
+        paired=1,
+        calls=(
+            FunctionLeaves(candidate=tuple(FunctionLeaf(call=one) for one in root)),
+            FunctionLeaves(candidate_path="attn", candidate=(FunctionLeaf(call=OURS),)),
+            FunctionLeaves(candidate_path="attn", candidate_call=1, candidate=(FunctionLeaf(call=first),)),
+        ),
+    )
+    softmax, scale = "`softmax(axis=-2)` at port.py:20", "`scale()` at port.py:20"
+    whole = ["  candidate:", "  Net", f"  ├── {scale}"]
+    finding = found(FindingKind.FUNCTION, candidate_call=OURS)
+    assert tree(function_sentences.leaves(finding, detail, Side.CANDIDATE)) == [
+        *whole,
+        "  ├── attn",
+        f"  │   └── {softmax}  <--- *** HERE ***",
+        "  ├── mlps",
+        "  └── unused",
+    ]
+    # Without a finding in it, the layer is marked; a finding in its second call has that call's functions.
+    assert tree(function_sentences.leaves(None, detail, Side.CANDIDATE))[3:5] == [
+        "  ├── attn  <--- *** HERE ***",
+        f"  │   └── {softmax}",
+    ]
+    again = dataclasses.replace(finding, candidate_call=first, candidate=Place(path="attn", call=1, slot="0"))
+    shown = tree(function_sentences.leaves(again, detail, Side.CANDIDATE))
+    assert f"  │   └── {scale}  <--- *** HERE ***" in shown
+    assert not any("softmax" in one for one in shown)
+
+
+def test_how_many_functions_have_counterparts_is_a_line_a_step() -> None:
+    one = FunctionDetail(step=0, tensors=430, paired=412)
+    line = "412 of 430 tensors of the reference have a counterpart by value"
+    assert function_sentences.paired([one]) == [line]
+    other = dataclasses.replace(one, step=2, left_out=7)
+    assert function_sentences.paired([one, other]) == [
+        f"step 0: {line}",
+        f"step 2: {line}; 7 calls are not listed",
+    ]
 
 
 def test_what_a_model_names_cannot_move_the_terminal() -> None:

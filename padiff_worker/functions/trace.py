@@ -26,10 +26,14 @@ _MOST_OF_A_STEP = 20_000
 
 
 class Room:
-    """How many calls the traces of one step may take in yet."""
+    """How many calls the traces of one step may take in.
 
-    def __init__(self, calls: int = _MOST_OF_A_STEP) -> None:
-        self.calls = calls
+    Attributes:
+        most, left: in all; still.
+    """
+
+    def __init__(self, most: int = _MOST_OF_A_STEP) -> None:
+        self.most = self.left = most
 
 
 class OpenTrace:
@@ -70,14 +74,14 @@ class OpenTrace:
     def has_room(self) -> bool:
         """Whether another call is taken in; if not, the trace is cut short from here on."""
         most_tensors = _TENSORS_A_CALL * MOST_CALLS
-        if not self._room.calls or len(self._calls) >= MOST_CALLS or len(self.seen) >= most_tensors:
+        if not self._room.left or len(self._calls) >= MOST_CALLS or len(self.seen) >= most_tensors:
             self.is_cut = True
         return not self.is_cut
 
     def add(self, call: FunctionCall) -> None:
         """Takes in the call of the next number."""
         self._calls.append(call)
-        self._room.calls -= 1
+        self._room.left -= 1
 
     def bound(
         self, call: Call, moment: CallMoment, tensors: NamedTensors, producer: int = 0
@@ -110,7 +114,8 @@ class OpenTrace:
 
     def closed(self) -> FunctionTrace:
         """Returns the trace as it travels."""
-        cut = Reason(cause=Cause.FUNCTIONS_CUT_SHORT, numbers=(float(len(self._calls)),))
+        taken = len(self._calls) if self._room.left else self._room.most
+        cut = Reason(cause=Cause.FUNCTIONS_CUT_SHORT, numbers=(float(taken),))
         return FunctionTrace(
             path=self.selection.path,
             call=self.selection.call,

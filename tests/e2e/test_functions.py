@@ -97,3 +97,20 @@ def test_layers_alone_are_told_where_nothing_else_is_asked_for(compare: Compare)
     report = compare("axis", detail="layers")
     assert not report
     assert report.findings == ()
+
+
+def test_detail_of_a_whole_pass_has_the_functions_and_a_fault_in_the_roots_own_code(compare: Compare) -> None:
+    healthy, report = compare(detail="functions"), compare("root", detail="functions")
+    assert healthy, str(healthy)
+    assert healthy.findings == ()
+    (whole,), (detail,) = healthy.function_details, report.function_details
+    assert whole.paired == whole.tensors >= 15
+    assert f"{whole.paired} of {whole.tensors} tensors of the reference have a counterpart" in str(healthy)
+    mixer = next(one for one in whole.calls if one.reference_path == "blocks.0.mixer")
+    assert {"masked_fill", "softmax", "matmul"} <= {leaf.call.operation for leaf in mixer.reference}
+    (found,) = report.findings
+    assert (found.candidate.path, found.kind) == ("", FindingKind.FUNCTION)
+    assert lines(report, "candidate")[0].startswith("pooled = paddle.max(x, axis=1)")
+    assert lines(report, "reference")[0] == "return self.head(x.mean(1))"
+    assert detail.tensors - detail.paired == 1
+    assert any("max(" in line for line in str(report).splitlines() if "HERE" in line)

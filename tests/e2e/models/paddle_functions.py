@@ -1,4 +1,4 @@
-"""Paddle halves: the same in other functions, with faults to plant in the second block."""
+"""Paddle halves: the same in other functions, with faults to plant in the second block, or in the root."""
 
 from __future__ import annotations
 
@@ -38,6 +38,7 @@ class Block(nn.Layer):
 class Net(nn.Layer):
     def __init__(self, fault: str = "") -> None:
         super().__init__()
+        self.fault = fault
         self.blocks = nn.LayerList([Block(""), Block(fault)])
         self.head = nn.Linear(8, 3)
 
@@ -45,4 +46,5 @@ class Net(nn.Layer):
         keep = paddle.tril(paddle.ones([x.shape[1]] * 2, dtype="int64"))
         for block in self.blocks:
             x = block(x, keep)
-        return self.head(paddle.mean(x, axis=1))
+        pooled = paddle.max(x, axis=1) if self.fault == "root" else paddle.mean(x, axis=1)
+        return self.head(pooled)

@@ -43,6 +43,15 @@ class Launch:
     python_field: str
 
 
+# The beginning of what an interpreter is given to run (`-c`): the current folder leaves sys.path, where a
+# `msgpack.py` would run in place of the package. Before Python 3.11 there is no flag for that.
+SAFE_PATH = "import sys; sys.path[:] = filter(None, sys.path)\n"
+# As `-m` does.
+_RUN_PACKAGE = SAFE_PATH + (
+    "import runpy; runpy.run_module(sys.argv.pop(1), run_name='__main__', alter_sys=True)"
+)
+
+
 class ChildProcess:
     """A running child. Its output goes to a log file, and to this process's stderr too when verbose.
 
@@ -64,7 +73,7 @@ class ChildProcess:
         reader, writer = os.pipe()
         self.announcement = reader
         flags = {**descriptors, "--announce-fd": writer}
-        command = [launch.python, "-m", launch.package, *launch.arguments]
+        command = [launch.python, "-c", _RUN_PACKAGE, launch.package, *launch.arguments]
         command += [text for flag, number in flags.items() if flag for text in (flag, str(number))]
         command += ["--private-folder", str(folder)]
         try:

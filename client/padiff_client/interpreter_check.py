@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from importlib import metadata
 from typing import Any, Optional
 
+from padiff_client.child_process import SAFE_PATH
 from padiff_client.findings import Finding, ok, problem
 from padiff_client.frameworks import FRAMEWORKS
 from padiff_client.launches import interpreter
@@ -97,7 +98,7 @@ def _probed(
 ) -> tuple[Optional[dict[str, Any]], str]:
     """Returns what the interpreter says of itself, or None and what went wrong."""
     known = FRAMEWORKS[framework]
-    command = [python, "-c", _PROBE, framework, known.package, *known.adapter, _MARK]
+    command = [python, "-c", SAFE_PATH + _PROBE, framework, known.package, *known.adapter, _MARK]
     try:
         ended = subprocess.run(
             command,

@@ -92,6 +92,19 @@ def test_children_announce_and_are_gone_with_their_folder(tmp_path: Path) -> Non
     assert not any(is_alive(pid) for pid in pids.values())
 
 
+def test_what_lies_in_the_current_folder_does_not_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = tmp_path / "here"
+    here.mkdir()
+    for name in ("msgpack", "argparse"):
+        (here / f"{name}.py").write_text("raise SystemExit('planted')")
+    monkeypatch.chdir(here)
+    with open_household() as household:
+        stand_in = launch(tmp_path, "import msgpack\n" + SERVE.format(before=""))
+        assert household.start([stand_in]) == {"reference worker": "unix:/somewhere/hello"}
+
+
 def test_an_exception_leaves_nothing(tmp_path: Path) -> None:
     seen = []
 

@@ -15,6 +15,10 @@ from padiff_rpc.names import Advice, known_names, reason, shown
 
 T = TypeVar("T")
 
+# Values that a file may stand for, each alias (`*name`) as all that it repeats. A layer map of a large model
+# has some ten thousand; a few lines of aliases of aliases stand for billions.
+MOST_VALUES = 1_000_000
+
 
 class _Loader(yaml.SafeLoader):
     """Reads 1e-4 as a number, which YAML 1.1 does not, and refuses a key that is given twice."""
@@ -23,6 +27,7 @@ class _Loader(yaml.SafeLoader):
         super().__init__(content)
         self._file = file
         self._names = [""]  # of the values that are being read, outermost first
+        self._counts: dict[yaml.Node, int] = {}  # of the values that each holds, itself among them
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         """Reads a value; `index` is its key's node, its place in a list, or None."""
@@ -35,9 +40,24 @@ class _Loader(yaml.SafeLoader):
             name = f"{name}[{index}]"
         self._names.append(name)
         try:
-            return super().compose_node(parent, index)
+            is_alias = self.check_event(yaml.AliasEvent)
+            node = super().compose_node(parent, index)
+            if node is not None:
+                self._count(node, is_alias=is_alias, name=name)
+            return node
         finally:
             self._names.pop()
+
+    def _count(self, node: yaml.Node, *, is_alias: bool, name: str) -> None:
+        if is_alias and node not in self._counts:
+            raise Entry(self, self._file, node, name).error("holds an alias of itself; write it out")
+        inside = node.value if isinstance(node, yaml.CollectionNode) else ()
+        held = [one for each in inside for one in (each if isinstance(each, tuple) else (each,))]
+        count = self._counts[node] = 1 + sum(self._counts[one] for one in held)
+        if count > MOST_VALUES:
+            raise Entry(self, self._file, node, name).error(
+                f"with its aliases (*name) written out it has over {MOST_VALUES} values; write less"
+            )
 
 
 _Loader.add_implicit_resolver(
@@ -229,6 +249,8 @@ def load(file: str, hint: str = "") -> Entry:
     try:
         loader = _Loader(content, file)
         node = loader.get_single_node()
+    except RecursionError:
+        raise InvalidRequestError(f"{file}: too many brackets or levels within each other") from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = mark.line + 1 if mark is not None else 1

@@ -17,6 +17,7 @@ from padiff_worker.outbox import StepCancelled
 
 # Enough of a traceback to read, not enough to matter on the wire.
 MAX_TEXT = 2_000
+MAX_NAME = 100
 MAX_TRACEBACK = 20_000
 # Where in a framework's own source an error came from, and the condition that is written there.
 _IN_THE_SOURCE = re.compile(r"(\s*\[Hint: .*?\])?\s*\(at /\S+\.(cc|cpp|cu|cuh|h|hpp):\d+\)")
@@ -56,7 +57,7 @@ def failure_from(error: BaseException, phase: Phase, *, step: int = 0, path: str
         phase=phase,
         step=step,
         path=path,
-        exception=type(error).__qualname__,
+        exception=_name(error),
         text="; ".join([_sentence(error), *notes]),
         traceback="".join(lines)[-MAX_TRACEBACK:],
     )
@@ -66,6 +67,11 @@ def add_note(error: BaseException, note: str) -> None:
     """Adds a line to what `error` says, as Python's own method does from 3.11 on; an empty one is none."""
     if note:
         setattr(error, _NOTES, [*getattr(error, _NOTES, ()), note])
+
+
+def _name(error: BaseException) -> str:
+    """The class's name, which a model may have made of anything."""
+    return " ".join(type(error).__qualname__.split())[:MAX_NAME]
 
 
 def _sentence(error: BaseException) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import tarfile
 import zipfile
@@ -15,7 +16,7 @@ from padiff_worker.state_files import StateFiles
 
 
 def _read(path: str) -> Any:
-    _refuse_what_holds_code(path)
+    _refuse_before_unpacking(path)
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
@@ -26,8 +27,9 @@ def _read(path: str) -> Any:
         ) from None
 
 
-def _refuse_what_holds_code(path: str) -> None:
-    """Refuses two kinds of file in which Torch before 2.6 runs code, weights_only or not."""
+def _refuse_before_unpacking(path: str) -> None:
+    """Refuses two kinds of file in which Torch before 2.6 runs code, weights_only or not, and archives that
+    unpack to more than they are: Torch stores tensors as they are."""
     if tarfile.is_tarfile(path):
         raise InvalidRequestError(
             f"{path} is a tar archive, as early versions of Torch wrote them; save it again", field="weights"
@@ -37,6 +39,12 @@ def _refuse_what_holds_code(path: str) -> None:
             if any(name.endswith("constants.pkl") for name in archive.namelist()):
                 raise InvalidRequestError(
                     f"{path} holds a TorchScript module; save its state_dict alone", field="weights"
+                )
+            unpacked = sum(entry.file_size for entry in archive.infolist())
+            if unpacked > os.path.getsize(path):
+                raise InvalidRequestError(
+                    f"{path} is compressed ({unpacked} bytes unpacked); save it with torch.save",
+                    field="weights",
                 )
 
 

@@ -21,7 +21,8 @@ from padiff_rpc.v1.words import DType
 
 SUFFIXES = (".npz", ".safetensors")
 _MAX_HEADER_BYTES = 100 << 20
-# What a file raises that is empty, cut off, changed, locked, or something else than its name says.
+# What a file raises that is empty, cut off, changed, locked, something else than its name says, or claims
+# more than a machine holds.
 _UNREADABLE = (
     OSError,
     EOFError,
@@ -30,6 +31,8 @@ _UNREADABLE = (
     TypeError,
     AttributeError,
     RuntimeError,
+    MemoryError,
+    OverflowError,
     zipfile.BadZipFile,
     zlib.error,
 )

@@ -53,7 +53,7 @@ def failure(one: ModelFailure) -> str:
     side = f"the {one.side}" if one.side is not None else "a model"
     where = f" in {wording.plain(one.path)}" if one.path else ""
     moment = wording.moment(one.phase, one.step)
-    return f"{side} raised {one.exception}{where} ({moment}): {wording.plain(one.text)}"
+    return f"{side} raised {wording.plain(one.exception)}{where} ({moment}): {wording.plain(one.text)}"
 
 
 def trouble(one: Trouble) -> str:

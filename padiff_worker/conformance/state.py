@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import pickle
+import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +27,25 @@ class _Bomb:
 
     def __reduce__(self) -> Any:
         return os.mkdir, (str(self.folder),)
+
+
+class _Called:
+    """Unpickled, it calls something with arguments."""
+
+    def __init__(self, called: Callable[..., Any], *arguments: Any) -> None:
+        self.call = (called, arguments)
+
+    def __reduce__(self) -> Any:
+        return self.call
+
+
+# Small files that would be large, or take long, once they are unpickled.
+_SWOLLEN: dict[str, dict[str, Any]] = {
+    "an array of nothing": {"offset": _Called(np.ndarray, (2**40,), "f4")},
+    "one array under many names": dict.fromkeys(map(str, range(20_000)), np.zeros(250_000, np.float32)),
+    "bytes that unpack": {"offset": _Called(codecs.encode, "x" * 10, "zip")},
+    "a large element": {"offset": _Called(np.dtype, f"V{2**30}")},
+}
 
 
 class StateSuite:
@@ -99,6 +121,19 @@ class StateSuite:
             with raises(InvalidRequestError, str(path)):
                 self.case.adapter.load_weights(self.case.family(), str(path))
             assert not folder.exists()
+
+    def test_a_state_file_takes_no_more_memory_than_it_has_bytes(self, tmp_path: Path) -> None:
+        for suffix in self.case.suffixes[:1]:
+            for what, state in _SWOLLEN.items():
+                path = tmp_path / f"{what}{suffix}"
+                path.write_bytes(pickle.dumps(state, protocol=2))
+                tracemalloc.start()
+                try:
+                    with raises(InvalidRequestError, str(path)):
+                        self.case.adapter.load_weights(self.case.family(), str(path))
+                    assert tracemalloc.get_traced_memory()[1] < 64 << 20, what
+                finally:
+                    tracemalloc.stop()
 
     # Settings
 

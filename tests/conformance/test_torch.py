@@ -635,3 +635,13 @@ def test_what_a_first_call_will_make_is_empty_until_then():
     assert adapter.empty_weights(model) == []
     assert adapter.empty_weights(torch.nn.Linear(2, 3, device="meta")) == ["weight", "bias"]
     assert adapter.empty_weights(torch.nn.Embedding(0, 3)) == []
+
+
+def test_a_compressed_state_file_is_refused_unread(tmp_path):
+    stored, packed = tmp_path / "stored.pt", tmp_path / "packed.pt"
+    torch.save({"weight": torch.zeros(1 << 20)}, stored)
+    with zipfile.ZipFile(stored) as source, zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as target:
+        for entry in source.infolist():
+            target.writestr(entry.filename, source.read(entry))
+    with pytest.raises(InvalidRequestError, match=r"packed\.pt is compressed \(\d+ bytes unpacked"):
+        ADAPTER.load_weights(torch.nn.Linear(2, 2), str(packed))

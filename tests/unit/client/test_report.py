@@ -367,6 +367,10 @@ def test_what_cut_the_comparison_short_makes_it_trouble() -> None:
 
 def test_text_from_a_model_cannot_steer_the_terminal() -> None:
     assert "\x1b" not in str(passing(notes=(noted("\x1b[31mred"),)))
+    raised = ModelFailure(
+        phase=Phase.FORWARD, side=Side.REFERENCE, path="", exception="\x1b[2J", text="", traceback=""
+    )
+    assert r"the reference raised \x1b[2J (forward" in str(passing(failures=(raised,)))
 
 
 def test_json_is_valid_and_keeps_every_key() -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import sys
 import textwrap
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -385,6 +387,41 @@ def changed(content: bytes) -> bytes:
     """Returns an .npz archive whose compressed data no longer is any."""
     middle = content.index(b"x.npy") + len(b"x.npy") + 20
     return content[:middle] + b"\xff" * 8 + content[middle + 8 :]
+
+
+def test_an_npz_file_that_claims_more_than_any_machine_holds_is_one_clear_line(tmp_path: Path) -> None:
+    header = io.BytesIO()
+    claim = {"descr": "<f4", "fortran_order": False, "shape": (2**60,)}
+    np.lib.format.write_array_header_1_0(header, claim)
+    with zipfile.ZipFile(tmp_path / "in.npz", "w") as archive:
+        archive.writestr("x.npy", header.getvalue() + b"1234")
+    with pytest.raises(InvalidRequestError, match=r"in\.npz: cannot be read: .*[Uu]nable to allocate"):
+        inputs(tmp_path, "inputs: in.npz")
+
+
+NINES = "".join(f"    n{i}: &n{i} [{', '.join([f'*n{i - 1}'] * 9)}]\n" for i in range(1, 9))
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "said"),
+    [
+        (
+            f"    n0: &n0 [x, y]\n{NINES}",
+            r"spec\.yaml:10: reference\.kwargs\.n6: with its aliases .* has over 1000000 values; write less",
+        ),
+        (
+            "    n: &n [1, *n]\n",
+            r"spec\.yaml:4: reference\.kwargs\.n\[1\]: holds an alias of itself; write it out",
+        ),
+        (f"    n: {'[' * 5000}{']' * 5000}\n", r"spec\.yaml: too many brackets or levels within each other"),
+    ],
+)
+def test_a_short_file_that_stands_for_a_long_one_is_refused(tmp_path: Path, kwargs: str, said: str) -> None:
+    text = "reference:\n  framework: torch\n  kwargs:\n" + kwargs
+    (tmp_path / "spec.yaml").write_text(text)
+    with pytest.raises(InvalidRequestError, match=said) as caught:
+        read_comparison(str(tmp_path / "spec.yaml"))
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("kind", ["empty", "changed", "one array"])

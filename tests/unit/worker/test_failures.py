@@ -54,3 +54,9 @@ def test_notes_follow_what_the_error_says() -> None:
     for note in ("first", "", "second,\non two lines"):
         add_note(error, note)
     assert failure(error).text == "wrong; first; second, on two lines"
+
+
+def test_the_name_of_an_exceptions_class_is_one_line_of_bounded_length():
+    found = failure(type("Bad\n\x1b[31m" + "d" * 500, (Exception,), {})("x"))
+    assert found.exception.startswith("Bad \x1b[31mddd")
+    assert len(found.exception) == 100

@@ -14,8 +14,18 @@ def call(number: int) -> FunctionCall:
     )
 
 
+class Seen:
+    """No tensors."""
+
+    def __len__(self) -> int:
+        return 0
+
+    def records(self) -> tuple[()]:
+        return ()
+
+
 def test_traces_take_in_no_more_than_a_step_has_room_for_and_say_so() -> None:
-    seen: Any = ()
+    seen: Any = Seen()
     room = Room(most=3)
     first, second = (OpenTrace(FunctionSelection(path=path, call=0), seen, room) for path in ("a", "b"))
     for trace in (first, first, second, second):

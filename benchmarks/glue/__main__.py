@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Optional
 
 from benchmarks.faults.comparing import interpreter, serving
-from benchmarks.glue.planted import MODELS, Planted, Subject, planted, subjects
+from benchmarks.glue.planted import MODELS, Planted, Subject, healthy, planted, subjects
 from padiff_client import Batch, ModelSpec, Report, auto_diff
 from padiff_rpc.v1.records import FunctionCall, FunctionFinding, SourceLine
 from padiff_rpc.v1.words import FindingKind
@@ -35,12 +35,11 @@ def main(wanted: list[str]) -> int:
         at = {name: stack.enter_context(serving(command, Path(folder), name)) for name, command in processes}
         for subject in subjects():
             faults = [one for one in planted(subject) if _is_wanted(subject, one.name, wanted)]
-            if _is_wanted(subject, "healthy", wanted):
-                report = _compare(subject, "", at)
+            for way in healthy(subject) if _is_wanted(subject, "healthy", wanted) else ():
+                report = _compare(subject, way, at)
                 right = bool(report) and not report.findings
-                print(
-                    f"{'right' if right else 'WRONG':6} {subject.name}.healthy  {_said(report)}", flush=True
-                )
+                name = f"{subject.name}.healthy {way}".rstrip()
+                print(f"{'right' if right else 'WRONG':6} {name}  {_said(report)}", flush=True)
             for fault in faults:
                 report = _compare(subject, fault.name, at)
                 found = _outcome(report, fault)
@@ -68,7 +67,7 @@ def _compare(subject: Subject, fault: str, at: dict[str, str]) -> Report:
         )
         for framework, kwargs in (("paddle", {"fault": fault}), ("torch", {}))
     )
-    return auto_diff(candidate, reference, (Batch(args=(subject.value,)),) * 2, server=at["server"])
+    return auto_diff(candidate, reference, (Batch(args=subject.values),) * 2, server=at["server"])
 
 
 def _outcome(report: Report, fault: Planted) -> set[str]:

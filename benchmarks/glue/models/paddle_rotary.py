@@ -35,8 +35,12 @@ class RotaryBlock(nn.Layer):
         )  #! rms_outside
         return paddle.multiply(y, self.gain if f == "gain_bare" else self.gain + 1.0)  #! gain_bare
 
-    def forward(self, x, cos, sin):
+    def forward(self, x, angles):
         f, (b, t, d) = self.fault, x.shape
+        if f == "from_one":
+            angles = angles + angles[1:2]  #: from_one
+        angles = angles.repeat_interleave(2, axis=1).unsqueeze(1)
+        cos, sin = angles.cos(), angles.sin()
         y = self.normed(x)
         q, k, v = (layer(y).reshape([b, t, -1, self.w]) for layer in (self.q, self.k, self.v))
         q = q / paddle.linalg.norm(q, axis=-1, keepdim=True).clip(min=1e-12)
@@ -86,12 +90,9 @@ class Rotary(nn.Layer):
             x = x * math.sqrt(self.d)
         power = paddle.arange(0, self.w, 2, dtype="float32") / -self.w
         rate = paddle.pow(paddle.to_tensor(100.0 if f == "rate" else 500.0), power)  #! rate
-        first = 1 if f == "from_one" else 0
-        place = paddle.arange(first, first + t, dtype="float32")  #: from_one
-        angles = (place.unsqueeze(1) * rate).repeat_interleave(2, axis=1).unsqueeze(1)
-        cos, sin = angles.cos(), angles.sin()
+        angles = paddle.arange(t, dtype="float32").unsqueeze(1) * rate
         for block in self.blocks:
-            x = block(x, cos, sin)  #! embed_bare
+            x = block(x, angles)  #! embed_bare
         if f != "last_unnormed":
             x = x * paddle.rsqrt((x * x).mean(-1, keepdim=True) + 1e-3)
         logits = paddle.matmul(x, self.embed.weight, transpose_y=True)  #! last_unnormed

@@ -24,8 +24,8 @@ class Speech(nn.Layer):
         self.head = nn.Linear(d, 7)
 
     def waves(self, t, d):
-        """Returns the waves of the distances from -(t - 1) up to t - 1."""
-        away = paddle.arange(1 - t, t, dtype="float32")
+        """Returns the waves of the distances from t - 1 down to -(t - 1)."""
+        away = paddle.arange(t - 1, -t, -1, dtype="float32")
         away = away * -1 if self.fault == "away_sign" else away  #! away_sign
         rate = paddle.exp(paddle.arange(0, d, 2, dtype="float32") * (-math.log(10000.0) / d))
         angles = paddle.matmul(away.unsqueeze(1), rate.unsqueeze(0))
@@ -46,7 +46,7 @@ class Speech(nn.Layer):
             place = place[..., :t]  #! shift_missing
         else:
             rows = paddle.arange(t).unsqueeze(1)
-            index = rows - paddle.arange(t).unsqueeze(0) + t - (2 if f == "shift_next" else 1)  #! shift_next
+            index = paddle.arange(t).unsqueeze(0) - rows + t - (2 if f == "shift_next" else 1)  #! shift_next
             index = index.clip(0, 2 * t - 2)  #! shift_next
             place = paddle.take_along_axis(
                 place, index.reshape([1, 1, t, t]).expand([b, h, t, t]), 3

@@ -18,8 +18,9 @@ class RotaryBlock(nn.Module):
         self.v, self.o = nn.Linear(d, keys * self.w, bias=False), nn.Linear(d, d, bias=False)
         self.both, self.down = nn.Linear(d, 4 * d, bias=False), nn.Linear(2 * d, d, bias=False)
 
-    def forward(self, x, turns):
+    def forward(self, x, angles):
         b, t, d = x.shape
+        turns = torch.polar(torch.ones_like(angles), angles)[:, None]
         y = x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + 1e-3)  #! rms_outside rms_axis
         y = y * (1 + self.gain)  #! gain_bare
         q = self.q(y).view(b, t, self.heads, self.w)
@@ -61,9 +62,8 @@ class Rotary(nn.Module):
         x = x * x.shape[-1] ** 0.5  #! embed_bare
         rate = 1.0 / (500.0 ** (torch.arange(0, self.w, 2).float() / self.w))  #! rate
         angles = torch.outer(torch.arange(ids.shape[1]).float(), rate)
-        turns = torch.polar(torch.ones_like(angles), angles)[:, None]
         for block in self.blocks:
-            x = block(x, turns)
+            x = block(x, angles)
         x = F.rms_norm(x, x.shape[-1:], eps=1e-3)  #! last_unnormed
         logits = x @ self.embed.weight.t()
         logits = 8 * torch.tanh(logits / 8)  #! cap_missing cap_narrow

@@ -61,7 +61,7 @@ class LayoutStepMethods:
         return f"{word}({listed})" if self.change in _WITH_NUMBERS else word
 
 
-_WITH_NUMBERS = frozenset({LayoutChange.AXES, LayoutChange.RESHAPE, LayoutChange.REPEAT})
+_WITH_NUMBERS = frozenset({LayoutChange.AXES, LayoutChange.RESHAPE, LayoutChange.REPEAT, LayoutChange.LENGTH})
 
 
 class LayoutRuleMethods:

@@ -14,6 +14,7 @@ from padiff_rpc.v1.words import CallMoment, Cause
 from padiff_worker.adapter import FrameworkAdapter
 from padiff_worker.given_memory import GivenMemory
 from padiff_worker.overrides import Overrides
+from padiff_worker.packed_sequences import Packing, with_beginnings
 
 # Moment, path, number and slot of a call.
 Place = tuple[CallMoment, str, int, str]
@@ -24,10 +25,12 @@ class Claim:
     """An override that a tensor is to get at a place.
 
     `value`: the one that it got before is another's, and a new tensor with this one is to stand in for it.
+    `packing`: how its elements lie, where it is a packed batch; `value` lies so already.
     """
 
     ticket: OverrideTicket
     value: Optional[HostTensor] = None
+    packing: Optional[Packing] = None
 
     @property
     def is_anew(self) -> bool:
@@ -82,6 +85,7 @@ class Lockstep:
         number: int,
         is_fresh: bool,
         new_number: Callable[[], int],
+        packing: Optional[Packing] = None,
     ) -> tuple[int, Optional[Claim]]:
         """Returns the tensor's number at a place and the override that it is to get there, if any.
 
@@ -95,18 +99,18 @@ class Lockstep:
         asked = self._places[index]
         if is_fresh or number not in self._got:
             self._begin(number, index)
-            return number, None if asked.keeps_value else Claim(ticket=ticket)
+            return number, None if asked.keeps_value else Claim(ticket=ticket, packing=packing)
         if asked.tensor in self._values[number] or asked.keeps_value:
             self._drop(index)
             return number, None
-        value = self._take(ticket, tensor)
+        value = self._take(ticket, tensor, packing)
         if value is None or self._has(tensor, value):
             self._values[number].add(asked.tensor)
             self._drop_gradient(index)
             return number, None
         number = new_number()
         self._begin(number, index)
-        return number, Claim(ticket=ticket, value=value)
+        return number, Claim(ticket=ticket, value=value, packing=packing)
 
     def claim_own_gradient(self, place: Place, number: int) -> None:
         """Notes the number of the gradient that a call alone sends back to the place."""
@@ -116,7 +120,9 @@ class Lockstep:
 
     def synchronise(self, claim: Claim, number: int, tensor: Any) -> Any:
         """Waits for the override and returns what is to take the tensor's place: mostly itself."""
-        value = claim.value if claim.value is not None else self._take(claim.ticket, tensor)
+        value = claim.value
+        if value is None:
+            value = self._take(claim.ticket, tensor, claim.packing)
         if value is None:
             self._got.pop(number, None)
             return tensor
@@ -131,7 +137,7 @@ class Lockstep:
         """Lets go what was kept of the forward pass for the overrides to come."""
         self._given.clear()
 
-    def gradient(self, number: int, gradient: Any) -> Optional[Any]:
+    def gradient(self, number: int, gradient: Any, packing: Optional[Packing] = None) -> Optional[Any]:
         """Returns the reference's gradient for that number, or None where its own goes on."""
         is_own = number in self._own
         index = (self._own if is_own else self._got).get(number) if self._gradients else None
@@ -139,7 +145,7 @@ class Lockstep:
             return None
         if self._places[index].own_gradient is not is_own:
             return None  # the total of a tensor whose calls' own gradients are replaced
-        value = self._take(OverrideTicket(place=index, gradient=True), gradient)
+        value = self._take(OverrideTicket(place=index, gradient=True), gradient, packing)
         return None if value is None else self._adapter.like(gradient, value)
 
     def override_gradient(self, path: str, name: str, parameter: Any) -> None:
@@ -155,17 +161,26 @@ class Lockstep:
         self._got[number] = index
         self._values[number] = {self._places[index].tensor}
 
-    def _take(self, ticket: OverrideTicket, tensor: Any) -> Optional[HostTensor]:
+    def _take(
+        self, ticket: OverrideTicket, tensor: Any, packing: Optional[Packing] = None
+    ) -> Optional[HostTensor]:
         """Returns an override that fits `tensor`, waiting for it; None, and says why, where there is none."""
         value = self._overrides.take(ticket)
         if value is None:
             cause = Cause.NO_SUCH_GRADIENT if ticket.gradient else Cause.NO_SUCH_TENSOR
             reason: Optional[Reason] = Reason(cause=cause)
         else:
-            reason = self._misfit(tensor, value)
+            reason = self._misfit(tensor, value, packing)
         if reason is not None:
             self._refuse(NotOverridden(ticket=ticket, reason=reason))
             return None
+        assert value is not None
+        if packing is not None:
+            return packing.packed(value)
+        place = self._places[ticket.place]
+        if place.lengths:
+            own = self._adapter.host_copy(tensor)
+            return with_beginnings(own, value, place.lengths, time_first=place.time_first)
         return value
 
     def _put(self, tensor: Any, value: HostTensor) -> bool:
@@ -187,8 +202,9 @@ class Lockstep:
         if not self._places[index].own_gradient:
             self._overrides.drop(OverrideTicket(place=index, gradient=True))
 
-    def _misfit(self, tensor: Any, value: HostTensor) -> Optional[Reason]:
+    def _misfit(self, tensor: Any, value: HostTensor, packing: Optional[Packing]) -> Optional[Reason]:
         spec = self._adapter.spec(tensor)
+        spec = packing.spec(spec) if packing is not None else spec
         if spec.shape != value.spec.shape:
             shapes = str(list(value.spec.shape)), str(list(spec.shape))
             return Reason(cause=Cause.OVERRIDE_OF_OTHER_SHAPE, names=shapes)

@@ -16,6 +16,7 @@ from padiff_worker.calls import Call, CallLog
 from padiff_worker.functions.recorder import FunctionRecorder
 from padiff_worker.layer_tree import LayerHandle
 from padiff_worker.lockstep import Claim, Lockstep, Place
+from padiff_worker.packed_sequences import PackedSequences
 from padiff_worker.source_lines import calling_line
 from padiff_worker.structure import NamedTensors, flatten_inputs, flatten_output, with_inputs, with_output
 from padiff_worker.takers import Takers
@@ -98,6 +99,7 @@ class Recorder:
         self._lock = threading.RLock()
         self._removes: list[Remove] = []
         self._numbers = TensorNumbers(adapter.identity)
+        self._packed = PackedSequences(adapter.packed, adapter.tensor_in)
         self._origins: dict[int, CaptureId] = {}
         self._watched: set[int] = set()
         self._arrived: set[int] = set()
@@ -165,7 +167,7 @@ class Recorder:
 
     def record_target(self, target: Any) -> None:
         """Sends what the loss will compare the output with."""
-        for slot, tensor in flatten_output(target, self._adapter.is_tensor):
+        for slot, tensor in flatten_output(target, self._adapter.tensor_in):
             self._send_new(tensor, self._id("", 0, slot, CaptureKind.TARGET))
 
     def record_loss(self, loss: Any) -> None:
@@ -187,7 +189,7 @@ class Recorder:
         self, path: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> Optional[tuple[tuple[Any, ...], dict[str, Any]]]:
         with self._lock:
-            inputs = flatten_inputs(args, kwargs, self._adapter.is_tensor)
+            inputs = flatten_inputs(args, kwargs, self._packed.tensor_in)
             numbers = {f"in.{slot}": self._numbers.known(tensor) for slot, tensor in inputs}
             call = self._log.enter(path, {slot: n for slot, n in numbers.items() if n is not None})
             if call is None:
@@ -195,18 +197,18 @@ class Recorder:
             replaced = self._saw(
                 call, CallMoment.ENTRY, inputs, source=calling_line(self._adapter.library_folders)
             )
-            return with_inputs(args, kwargs, replaced, self._adapter.is_tensor) if replaced else None
+            return with_inputs(args, kwargs, replaced, self._packed.tensor_in) if replaced else None
 
     def _left(self, path: str, output: Any) -> Optional[Any]:
         with self._lock:
             call = self._log.leave(path)
             if call is None:
                 return None
-            is_tensor = self._adapter.is_tensor
+            tensor_in = self._packed.tensor_in
             if self._takers is not None:
                 self._takers.left(call)
-            replaced = self._saw(call, CallMoment.EXIT, flatten_output(output, is_tensor))
-            return with_output(output, replaced, is_tensor) if replaced else None
+            replaced = self._saw(call, CallMoment.EXIT, flatten_output(output, tensor_in))
+            return with_output(output, replaced, tensor_in) if replaced else None
 
     def _saw(
         self, call: Call, moment: CallMoment, tensors: NamedTensors, source: Optional[SourceLine] = None
@@ -233,8 +235,15 @@ class Recorder:
         for name, tensor in tensors:
             place = (moment, call.path, call.number, name)
             number, is_fresh = self._numbers.of(tensor)
+            packing = self._packed.of_tensor(tensor)
+            if packing != self._packed.of(number) and not is_fresh:
+                # It was shown as it is, or as another batch.
+                self._numbers.forget(tensor)
+                number, is_fresh = self._numbers.of(tensor)
             if self._lockstep is not None:
-                number, claim = self._lockstep.claim(place, tensor, number, is_fresh, self._numbers.fresh)
+                number, claim = self._lockstep.claim(
+                    place, tensor, number, is_fresh, self._numbers.fresh, packing
+                )
                 if claim is not None:
                     claims[name] = (number, tensor, claim)
                     is_fresh = is_fresh or claim.is_anew
@@ -243,7 +252,9 @@ class Recorder:
                 fresh.append((number, tensor))
             call.slots[f"{side}.{name}"] = number
             gradient = self._own_number(place, number, tensor, own)
-            slots.append(Slot(name=name, tensor=number, spec=self._adapter.spec(tensor), gradient=gradient))
+            for shown in (number, gradient):
+                self._packed.note(shown, packing)
+            slots.append(self._slot(name, number, tensor, gradient))
             if self._takers is not None:
                 self._takers.note(call, moment, number, tensor)
         self._sink.call(
@@ -270,6 +281,14 @@ class Recorder:
             claimed = {name: tensor for name, (_, tensor, _) in claims.items()}
             functions.settled(call, moment, list({**claimed, **replaced}.items()))
         return replaced
+
+    def _slot(self, name: str, number: int, tensor: Any, gradient: int) -> Slot:
+        spec, packing = self._adapter.spec(tensor), self._packed.of(number)
+        if packing is None:
+            return Slot(name=name, tensor=number, spec=spec, gradient=gradient)
+        return Slot(
+            name=name, tensor=number, spec=packing.spec(spec), gradient=gradient, lengths=packing.lengths
+        )
 
     def _own_number(self, place: Place, number: int, tensor: Any, own: dict[int, int]) -> int:
         """Returns the number of what the call alone sends back to its input; 0 where nobody asks for it.
@@ -321,7 +340,8 @@ class Recorder:
     def _send(self, number: int, tensor: Any, capture_id: CaptureId, gradient_of: int = 0) -> None:
         if self._only and _place_of(capture_id) not in self._only:
             return
-        copy = self._adapter.host_copy(tensor)
+        copy, packing = self._adapter.host_copy(tensor), self._packed.of(gradient_of or number)
+        copy = packing.padded(copy) if packing is not None else copy
         self._sink.capture(Capture(id=capture_id, number=number, tensor=copy, gradient_of=gradient_of))
 
     def _watch_gradient(self, number: int, tensor: Any) -> None:
@@ -348,7 +368,11 @@ class Recorder:
         capture_id = self._id(origin.path, origin.call, origin.slot, kind)
         own = self._times(gradient, 1.0 / self._wanted.loss_scale)
         self._send_new(own, capture_id, gradient_of=number)
-        replaced = self._lockstep.gradient(number, own) if self._lockstep is not None else None
+        replaced = (
+            self._lockstep.gradient(number, own, self._packed.of(number))
+            if self._lockstep is not None
+            else None
+        )
         return None if replaced is None else self._times(replaced, self._wanted.loss_scale)
 
     def _times(self, gradient: Any, factor: float) -> Any:

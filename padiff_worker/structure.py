@@ -11,65 +11,72 @@ from typing import Any, Callable, Optional
 # What lies deeper is not looked at.
 MAX_DEPTH = 32
 
-IsTensor = Callable[[Any], bool]
+# Returns the tensor that a value is, or that stands for it; None for what is looked into, or past.
+TensorIn = Callable[[Any], Optional[Any]]
 NamedTensors = list[tuple[str, Any]]
 # The containers that something lies in, by their ids.
 Around = frozenset[int]
 
 
-def flatten_inputs(args: tuple[Any, ...], kwargs: Mapping[str, Any], is_tensor: IsTensor) -> NamedTensors:
+def flatten_inputs(args: tuple[Any, ...], kwargs: Mapping[str, Any], tensor_in: TensorIn) -> NamedTensors:
     """Returns (slot, tensor) for every tensor among the arguments.
 
     A positional argument is named by its position, a keyword argument by its keyword; what lies
     inside adds its key, field or position after a dot.
     """
-    found = list(_walk(args, "", is_tensor))
-    found.extend(_walk(dict(kwargs), "", is_tensor))
+    found = list(_walk(args, "", tensor_in))
+    found.extend(_walk(dict(kwargs), "", tensor_in))
     return _distinct(found)
 
 
-def flatten_output(output: Any, is_tensor: IsTensor) -> NamedTensors:
+def flatten_output(output: Any, tensor_in: TensorIn) -> NamedTensors:
     """Returns (slot, tensor) for every tensor of a return value.
 
     A lone tensor is slot "0", and so is the tensor of a one-element tuple: frameworks and ports differ
     in whether they unpack it.
     """
-    return _distinct(_walk((output,) if is_tensor(output) else output, "", is_tensor))
+    return _distinct(_walk((output,) if tensor_in(output) is not None else output, "", tensor_in))
 
 
 def with_inputs(
-    args: tuple[Any, ...], kwargs: Mapping[str, Any], replaced: Mapping[str, Any], is_tensor: IsTensor
+    args: tuple[Any, ...], kwargs: Mapping[str, Any], replaced: Mapping[str, Any], tensor_in: TensorIn
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """Returns the arguments with other tensors in the slots of `replaced`; nothing given is changed."""
-    slots = iter([slot for slot, _ in flatten_inputs(args, kwargs, is_tensor)])
+    slots = iter([slot for slot, _ in flatten_inputs(args, kwargs, tensor_in)])
     return (
-        _with(args, slots, replaced, is_tensor),
-        _with(dict(kwargs), slots, replaced, is_tensor),
+        _with(args, slots, replaced, tensor_in),
+        _with(dict(kwargs), slots, replaced, tensor_in),
     )
 
 
-def with_output(output: Any, replaced: Mapping[str, Any], is_tensor: IsTensor) -> Any:
+def with_output(output: Any, replaced: Mapping[str, Any], tensor_in: TensorIn) -> Any:
     """Returns a return value with other tensors in the slots of `replaced`; nothing given is changed."""
-    slots = iter([slot for slot, _ in flatten_output(output, is_tensor)])
-    return _with(output, slots, replaced, is_tensor)
+    slots = iter([slot for slot, _ in flatten_output(output, tensor_in)])
+    return _with(output, slots, replaced, tensor_in)
 
 
 def _with(
     value: Any,
     slots: Iterator[str],
     replaced: Mapping[str, Any],
-    is_tensor: IsTensor,
+    tensor_in: TensorIn,
     around: Around = frozenset(),
 ) -> Any:
     """Walks as `_walk` does: `slots` names the tensors in the order in which they are met."""
-    if is_tensor(value):
-        return replaced.get(next(slots), value)
+    own = tensor_in(value)
+    if own is not None:
+        made = replaced.get(next(slots), own)
+        if own is value:
+            return made
+        return (
+            value if made is own else _rebuilt(value, {k: made for k, item in _items(value) if item is own})
+        )
     within = _enters(value, around)
     if within is None:
         return value
     changed = {}
     for key, item in _items(value):
-        made = _with(item, slots, replaced, is_tensor, within)
+        made = _with(item, slots, replaced, tensor_in, within)
         if made is not item:
             changed[key] = made
     return _rebuilt(value, changed) if changed else value
@@ -100,16 +107,17 @@ def _distinct(found: Iterable[tuple[str, Any]]) -> NamedTensors:
 
 
 def _walk(
-    value: Any, prefix: str, is_tensor: IsTensor, around: Around = frozenset()
+    value: Any, prefix: str, tensor_in: TensorIn, around: Around = frozenset()
 ) -> Iterator[tuple[str, Any]]:
-    if is_tensor(value):
-        yield prefix, value
+    tensor = tensor_in(value)
+    if tensor is not None:
+        yield prefix, tensor
         return
     within = _enters(value, around)
     if within is None:
         return
     for key, item in _items(value):
-        yield from _walk(item, f"{prefix}.{key}" if prefix else str(key), is_tensor, within)
+        yield from _walk(item, f"{prefix}.{key}" if prefix else str(key), tensor_in, within)
 
 
 def _enters(value: Any, around: Around) -> Optional[Around]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Iterable, Mapping
-from typing import Any
+from typing import Any, Optional
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from padiff_rpc.tensors import COMPLEX, FLOATING, Array, HostTensor, cast
 from padiff_rpc.v1.records import TensorSpec
 from padiff_rpc.v1.words import DType
 from padiff_worker import footprints
+from padiff_worker.packed_sequences import Packed
 
 _WIDE = frozenset({DType.FLOAT64, DType.COMPLEX128})
 
@@ -52,6 +53,17 @@ class TensorVerbs(ABC):
     @abstractmethod
     def is_tensor(self, candidate: Any) -> bool:
         """Whether `candidate` is a tensor that can travel: dense, with memory, of one of `dtypes`."""
+
+    def packed(self, value: Any) -> Optional[Packed]:
+        """Returns what a batch of sequences that the framework keeps packed holds; None for all else."""
+        return None
+
+    def tensor_in(self, value: Any) -> Optional[Any]:
+        """Returns the tensor that a value is, or a packed batch's elements; None for all else."""
+        if self.is_tensor(value):
+            return value
+        packed = self.packed(value)
+        return packed.elements if packed is not None else None
 
     @abstractmethod
     def identity(self, tensor: Any) -> Hashable:

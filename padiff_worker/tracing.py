@@ -125,7 +125,7 @@ class _Run:
         return None
 
     def _left(self, output: Any) -> None:
-        for _, tensor in flatten_output(output, self._adapter.is_tensor):
+        for _, tensor in flatten_output(output, self._adapter.tensor_in):
             if self._takers is not None:
                 self._takers.returned(tensor)
             if self._hashes:

@@ -116,7 +116,7 @@ class BuiltInStep(StepWork):
     def _default_loss(self, output: Any) -> Any:
         adapter = self._adapter
         order = {slot: index for index, slot in enumerate(self._start.loss_slots)}
-        found = dict(flatten_output(output, adapter.is_tensor))
+        found = dict(flatten_output(output, adapter.tensor_in))
         named = sorted(found, key=lambda slot: (order.get(slot, len(order)), slot))
         floating = [
             (index, found[slot])

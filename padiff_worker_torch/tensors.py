@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from typing import Any
+from typing import Any, Optional
 
 import numpy as np
 import torch
+from torch.nn.utils.rnn import PackedSequence
 
 from padiff_rpc.tensors import Array, HostTensor
 from padiff_rpc.v1.words import DType
 from padiff_worker.footprints import shares_elements
+from padiff_worker.packed_sequences import Packed, Packing
 from padiff_worker.tensor_verbs import MemoryLayout, TensorVerbs
 
 # Older versions of Torch lack the wider unsigned integers.
@@ -37,6 +39,16 @@ class TorchTensors(TensorVerbs):
             and not _is_wrapped(candidate)
             and candidate.dtype in self.dtypes
         )
+
+    def packed(self, value: Any) -> Optional[Packed]:
+        if not isinstance(value, PackedSequence) or not self.is_tensor(value.data):
+            return None
+        places = value.unsorted_indices
+        packing = Packing(
+            batch_sizes=tuple(value.batch_sizes.tolist()),
+            places=None if places is None else tuple(places.tolist()),
+        )
+        return Packed(elements=value.data, packing=packing)
 
     def identity(self, tensor: Any) -> Hashable:
         # Inference tensors have no version counter; nothing may change them in place outside that mode.

@@ -127,7 +127,7 @@ _TEMPLATES: Mapping[NoteKind, str] = {
 
 def notes(summary: ReportSummary, rows: Iterable[Row]) -> tuple[str, ...]:
     """Returns a report's notes, a sentence each."""
-    return (*(_sentence(one, summary) for one in summary.notes), *_layouts(rows))
+    return (*(_sentence(one, summary) for one in summary.notes), *_of_rows(rows))
 
 
 def beside_verdict(summary: ReportSummary) -> str:
@@ -189,19 +189,22 @@ def _low_confidence(plan: Sequence[PlanPair]) -> str:
     return f"the verdict rests on {count}: {wording.some(named)}; pin what belongs together in the layer map"
 
 
-def _layouts(rows: Iterable[Row]) -> Iterator[str]:
-    """Yields a note for each layout in which the candidate holds the same values as the reference."""
-    places: dict[str, dict[str, None]] = {}
+def _of_rows(rows: Iterable[Row]) -> Iterator[str]:
+    """Yields a note for each way in which values of the two sides are compared, said once of all its rows."""
+    found: dict[str, dict[str, None]] = {}
     for row in rows:
-        turned = [one for one in row.reasons if one.cause in _LAYOUTS]
-        if turned and row.kind in (CaptureKind.INPUT, CaptureKind.OUTPUT):
-            words = ", ".join(sentences.sentence(one, row) for one in turned)
-            places.setdefault(words, {})[wording.place_of(row)] = None
-    for words, named in places.items():
-        yield (
-            f"axes: the candidate holds the same values in another layout, and is compared in it: {words}: "
-            f"{wording.some(list(named), _PLACES_SHOWN)}"
-        )
+        if row.kind not in (CaptureKind.INPUT, CaptureKind.OUTPUT):
+            continue
+        turned = [sentences.sentence(one, row) for one in row.reasons if one.cause in _LAYOUTS]
+        if turned:
+            words = "axes: the candidate holds the same values in another layout, and is compared in it: "
+            found.setdefault(words + ", ".join(turned), {})[wording.place_of(row)] = None
+        for one in row.reasons:
+            if one.cause is Cause.PACKED_SEQUENCES:
+                words = f"sequences: {sentences.sentence(one, row)}"
+                found.setdefault(words, {})[wording.place_of(row)] = None
+    for words, named in found.items():
+        yield f"{words}: {wording.some(list(named), _PLACES_SHOWN)}"
 
 
 def _gradients_not_used(one: Note) -> str:

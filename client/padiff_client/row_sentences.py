@@ -40,6 +40,7 @@ TEMPLATES: Mapping[Cause, str] = {
     Cause.SHOWN_ELSEWHERE: "the {side} shows these values at {name}",
     Cause.BEHIND_ACTIVATION: "behind {name}, which the {side}'s layer applies itself",
     Cause.RESHAPED: "reshaped",
+    Cause.PACKED_SEQUENCES: "the {side} keeps the sequences packed, so nothing is said behind their ends",
     Cause.VARIANCE_CONVENTION: (
         "one side's variance is by n - 1 and the other's by n, {n:.0f} here: compared as the candidate has it"
     ),

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Optional, Protocol
 
+from padiff_compare.alignment.common_parts import with_common_part
 from padiff_compare.alignment.slots import Meeting, SlotPair, SlotPairing
 from padiff_compare.capture.sides import SIDES
 from padiff_compare.capture.trace import Origin
@@ -107,20 +108,28 @@ def paired_by(
 
 
 def _pair(one: Correspondence, reference: Slot, candidate: Slot) -> SlotPair:
-    specs = reference.spec, candidate.spec
-    notes = [
+    elsewhere = [
         Reason(cause=Cause.SHOWN_ELSEWHERE, side=side, names=(_text(place),))
         for side, place in one.stand_ins.items()
     ]
-    notes += one.way.reasons(*(spec.shape for spec in specs)) if one.way is not None else ()
-    return SlotPair(
+    pair = paired_in(one.way, reference, candidate)
+    at = one.stand_ins.get(Side.CANDIDATE)
+    return dataclasses.replace(pair, candidate_at=at, notes=(*elsewhere, *pair.notes))
+
+
+def paired_in(way: Way, reference: Slot, candidate: Slot) -> SlotPair:
+    """Returns two slots paired in a way, as far as both have the same elements."""
+    specs = reference.spec, candidate.spec
+    if way is None:
+        return with_common_part(SlotPair(reference=reference, candidate=candidate))
+    pair = SlotPair(
         reference=reference,
         candidate=candidate,
-        values=one.way.values(*specs) if one.way is not None else Meeting(),
-        gradients=one.way.gradients(*specs) if one.way is not None else Meeting(),
-        candidate_at=one.stand_ins.get(Side.CANDIDATE),
-        notes=tuple(notes),
+        values=way.values(*specs),
+        gradients=way.gradients(*specs),
+        notes=way.reasons(*(spec.shape for spec in specs)),
     )
+    return with_common_part(pair)
 
 
 def _text(place: Origin) -> str:

@@ -19,11 +19,31 @@ from padiff_rpc.v1.words import CallMoment, Side
 class Meeting:
     """What is applied to each side's tensor before the two are compared.
 
-    A candidate's tensor that has a rule stays as it is in lockstep.
+    In lockstep, what the reference's rule makes is given to the candidate, or what `given` makes, if any. A
+    candidate's tensor that has a rule, and is given nothing, stays as it is.
     """
 
     reference: Rule = IDENTITY
     candidate: Rule = IDENTITY
+    given: Optional[Rule] = None
+
+    @property
+    def sent(self) -> Optional[Rule]:
+        """What makes of the reference's tensor the candidate's in lockstep; None: it keeps its own."""
+        if self.given is not None or self.candidate != IDENTITY:
+            return self.given
+        return self.reference
+
+
+@record
+class Beginnings:
+    """The part of a candidate's batch of sequences that the reference has: `lengths` of the batch's items.
+
+    Its items lie along its first axis and their elements along the second, or the other way round.
+    """
+
+    lengths: tuple[int, ...] = ()
+    time_first: bool = False
 
 
 @record
@@ -32,6 +52,7 @@ class SlotPair:
 
     Attributes:
         values, gradients: how they are compared; None where their gradients are not equal.
+        part: which of the candidate's elements the reference has; None for all.
         candidate_at: the place whose tensor stands for the candidate's slot, where that is another.
         notes: what a reader should know of the pair.
     """
@@ -40,6 +61,7 @@ class SlotPair:
     candidate: Slot
     values: Meeting = Meeting()
     gradients: Optional[Meeting] = Meeting()
+    part: Optional[Beginnings] = None
     candidate_at: Optional[Origin] = None
     notes: tuple[Reason, ...] = ()
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import NamedTuple, Optional
 
+from padiff_compare.alignment.common_parts import with_common_part
 from padiff_compare.alignment.correspondences import paired_by
 from padiff_compare.alignment.plan import PairedLayer, Plan
 from padiff_compare.alignment.slots import SlotPairing, pair_returned, pair_slots
@@ -146,7 +147,7 @@ class CallPairs:
         else:
             # What the whole model takes and returns is the user's own, and has to have the same structure.
             rest = pair_slots(reference.moment, ours, theirs)
-        return dataclasses.replace(rest, pairs=(*known.pairs, *rest.pairs))
+        return dataclasses.replace(rest, pairs=(*known.pairs, *map(with_common_part, rest.pairs)))
 
     def without_partner(self, side: Side) -> tuple[SeenCall, ...]:
         """Returns the entries of calls whose layers have no partner in the plan, in execution order."""

@@ -9,7 +9,6 @@ from typing import Optional
 from padiff_compare.alignment.slots import Meeting, SlotPair
 from padiff_compare.capture.trace import Origin, TensorKey
 from padiff_compare.join.calls import JoinedCalls
-from padiff_compare.layout_rules import IDENTITY
 from padiff_compare.weights.weight_pair import WeightPair
 from padiff_rpc.records import record
 from padiff_rpc.v1.records import OverridePlace, OverrideTicket, TensorSpec
@@ -88,6 +87,8 @@ def plan_lockstep(joined: JoinedCalls, keeps: Optional[Keeps] = None) -> Lockste
                     keeps_value=keeps_value,
                     keeps_gradient=keeps_gradient or is_share,
                     own_gradient=bool(slot.gradient),
+                    lengths=slots.part.lengths if slots.part is not None else (),
+                    time_first=slots.part is not None and slots.part.time_first,
                 )
             )
             gradients.append(slots.gradient_numbers.reference)
@@ -157,4 +158,4 @@ def _partners(
 
 
 def _keeps_its_own(meeting: Optional[Meeting]) -> bool:
-    return meeting is None or meeting.candidate != IDENTITY
+    return meeting is None or meeting.sent is None

@@ -216,7 +216,7 @@ class OverrideFeed:
     @staticmethod
     def _laid_out(tensors: tuple[HostTensor, ...], meeting: Optional[Meeting]) -> HostTensor:
         """Returns the tensor in the candidate's layout; one whose shape is not the trace's, as it is."""
-        rule = meeting.reference if meeting is not None else IDENTITY
+        rule = (meeting.sent if meeting is not None else None) or IDENTITY
         fits = rule.shape_or_none(*(tensor.spec.shape for tensor in tensors)) is not None
         return rule.apply(*tensors) if fits else tensors[0]
 

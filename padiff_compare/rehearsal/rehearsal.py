@@ -10,7 +10,8 @@ from typing import Optional
 
 from padiff_compare.aligned import AlignedModels
 from padiff_compare.alignment.activations import COMPUTED, Activation
-from padiff_compare.alignment.correspondences import Way
+from padiff_compare.alignment.common_parts import packed_side
+from padiff_compare.alignment.correspondences import Way, paired_in
 from padiff_compare.alignment.slots import Meeting
 from padiff_compare.capture.batches import StepBatch
 from padiff_compare.capture.sides import SIDES, TensorPair, other
@@ -28,7 +29,7 @@ from padiff_compare.rehearsal.trial_pass import trial_pass
 from padiff_compare.rehearsal.value_matching import ValueMatching
 from padiff_compare.run import Run
 from padiff_compare.source_pair import SourcePair
-from padiff_rpc.v1.records import Options
+from padiff_rpc.v1.records import Options, Slot
 from padiff_rpc.v1.words import CallMoment, CaptureKind, Phase, Side
 
 _ASPECT = Aspect(phase=Phase.FORWARD, kind=CaptureKind.OUTPUT)
@@ -71,6 +72,7 @@ class _PassValues:
 
     def __init__(self, captures: StepCaptures, options: Options) -> None:
         self._values = captures.values
+        self._traces = captures.traces
         self._tolerances = Tolerances(options)
         self._options = options
         self._known: dict[tuple[TensorPair[int], Way], bool] = {}
@@ -83,24 +85,29 @@ class _PassValues:
 
     def apart(self, pair: TensorPair[int]) -> float:
         """Returns how far their mean squares are apart, relative to the larger."""
-        halves = self._halves(pair)
-        if halves is None:
+        halves, slots = self._halves(pair), self._slots(pair)
+        if halves is None or slots is None:
             return math.inf
+        if packed_side(*slots) is not None:
+            return 0.0  # nobody knows what the other side has behind the ends
         sizes = [half.sum_squares / max(half.tensors[0].array.size, 1) for half in halves]
         return abs(sizes[0] - sizes[1]) / (max(sizes) or 1)
+
+    def _slots(self, pair: TensorPair[int]) -> Optional[tuple[Slot, Slot]]:
+        shown = [self._traces[side].shown(pair.of(side)) for side in SIDES]
+        return (shown[0][0].slot, shown[1][0].slot) if all(shown) else None
 
     def _halves(self, pair: TensorPair[int]) -> Optional[tuple[Half, Half]]:
         ours, theirs = (self._values.half(side, pair.of(side)) for side in SIDES)
         return None if ours is None or theirs is None else (ours, theirs)
 
     def _measured(self, pair: TensorPair[int], way: Way) -> bool:
-        halves = self._halves(pair)
-        if halves is None:
+        halves, slots = self._halves(pair), self._slots(pair)
+        if halves is None or slots is None:
             return False
-        specs = [half.tensors[0].spec for half in halves]
-        if isinstance(way, Activation) and not {spec.dtype for spec in specs} <= COMPUTED:
+        if isinstance(way, Activation) and not {slot.spec.dtype for slot in slots} <= COMPUTED:
             return False
-        return self._meet(*halves, way.values(*specs) if way is not None else Meeting())
+        return self._meet(*halves, paired_in(way, *slots).values)
 
     def makes(self, activation: Activation, side: Side, given: int, made: int) -> bool:
         """Whether the activation makes one tensor of a side of another of the same side."""

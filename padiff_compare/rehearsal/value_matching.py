@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Optional, Protocol, Union
 
 from padiff_compare.alignment.activations import ACTIVATIONS, Activation
+from padiff_compare.alignment.common_parts import TimeFirst, packed_side
 from padiff_compare.alignment.correspondences import Correspondence, Correspondences, Moment, Way
 from padiff_compare.alignment.layouts import Layout, layouts
 from padiff_compare.alignment.slots import SlotPair, tensors_of
@@ -296,7 +297,9 @@ def _runs(steps: Sequence[Sequence[_Place]]) -> Iterator[tuple[list[_Place], Opt
         yield run, None
 
 
-def _ways(reference: Slot, candidate: Slot) -> Iterator[Union[Layout, Spread]]:
+def _ways(reference: Slot, candidate: Slot) -> Iterator[Union[Layout, Spread, TimeFirst]]:
+    if packed_side(reference, candidate) is not None:
+        return iter([TimeFirst()])
     shapes = reference.spec.shape, candidate.spec.shape
     return itertools.chain(layouts(*shapes), spreads(*shapes))
 

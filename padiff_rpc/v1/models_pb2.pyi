@@ -184,18 +184,20 @@ class Layer(_message.Message):
     def __init__(self, path: _Optional[str] = ..., aliases: _Optional[_Iterable[str]] = ..., classes: _Optional[_Iterable[str]] = ..., hyper_parameters: _Optional[_Union[_tensors_pb2.Tree, _Mapping]] = ..., weights: _Optional[_Iterable[_Union[Weight, _Mapping]]] = ..., opaque: bool = ..., kind: _Optional[str] = ..., framework: _Optional[str] = ..., held: _Optional[_Iterable[_Union[HeldPieces, _Mapping]]] = ..., training: bool = ...) -> None: ...
 
 class Slot(_message.Message):
-    __slots__ = ("name", "tensor", "spec", "takers", "gradient")
+    __slots__ = ("name", "tensor", "spec", "takers", "gradient", "lengths")
     NAME_FIELD_NUMBER: _ClassVar[int]
     TENSOR_FIELD_NUMBER: _ClassVar[int]
     SPEC_FIELD_NUMBER: _ClassVar[int]
     TAKERS_FIELD_NUMBER: _ClassVar[int]
     GRADIENT_FIELD_NUMBER: _ClassVar[int]
+    LENGTHS_FIELD_NUMBER: _ClassVar[int]
     name: str
     tensor: int
     spec: _tensors_pb2.TensorSpec
     takers: int
     gradient: int
-    def __init__(self, name: _Optional[str] = ..., tensor: _Optional[int] = ..., spec: _Optional[_Union[_tensors_pb2.TensorSpec, _Mapping]] = ..., takers: _Optional[int] = ..., gradient: _Optional[int] = ...) -> None: ...
+    lengths: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, name: _Optional[str] = ..., tensor: _Optional[int] = ..., spec: _Optional[_Union[_tensors_pb2.TensorSpec, _Mapping]] = ..., takers: _Optional[int] = ..., gradient: _Optional[int] = ..., lengths: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class CallEvent(_message.Message):
     __slots__ = ("moment", "path", "call", "slots", "source", "replay")

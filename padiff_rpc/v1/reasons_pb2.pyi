@@ -63,6 +63,7 @@ class Cause(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     CAUSE_LOADER_ENDED: _ClassVar[Cause]
     CAUSE_TABLE_ROW: _ClassVar[Cause]
     CAUSE_REPEATED: _ClassVar[Cause]
+    CAUSE_PACKED_SEQUENCES: _ClassVar[Cause]
     CAUSE_SAME_ORDER: _ClassVar[Cause]
     CAUSE_SAME_PLACE: _ClassVar[Cause]
     CAUSE_SOME_SHAPES: _ClassVar[Cause]
@@ -198,6 +199,7 @@ CAUSE_PLAIN_VALUES: Cause
 CAUSE_LOADER_ENDED: Cause
 CAUSE_TABLE_ROW: Cause
 CAUSE_REPEATED: Cause
+CAUSE_PACKED_SEQUENCES: Cause
 CAUSE_SAME_ORDER: Cause
 CAUSE_SAME_PLACE: Cause
 CAUSE_SOME_SHAPES: Cause

@@ -523,6 +523,9 @@ class OverridePlace:
             needed whatever value the tensor has already.
         parameter: No place of a call, but the gradient of the layer's parameter of that name,
             which an optimizer steps with.
+        lengths: Of a batch of sequences that the reference keeps packed: how many elements each
+            item has there. What lies behind them stays the candidate's own. Its items lie along its
+            first axis, and its elements along its second; time_first: the other way round.
     """
 
     moment: CallMoment
@@ -535,6 +538,8 @@ class OverridePlace:
     keeps_gradient: bool = False
     own_gradient: bool = False
     parameter: bool = False
+    lengths: tuple[int, ...] = ()
+    time_first: bool = False
 
 
 @record
@@ -1039,6 +1044,9 @@ class Slot:
             where that is not known.
         gradient: At an input of StepStart.own_gradients: the number under which the gradient
             that this call alone sends back travels; 0: the tensor's own, with its total gradient.
+        lengths: Of a batch of sequences that the framework keeps packed: how many elements
+            along its second axis each item of its first has. What lies behind them is zeros that
+            the model does not have.
     """
 
     name: str
@@ -1046,6 +1054,7 @@ class Slot:
     spec: TensorSpec
     takers: int = 0
     gradient: int = 0
+    lengths: tuple[int, ...] = ()
 
 
 @record

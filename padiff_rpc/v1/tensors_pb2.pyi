@@ -39,6 +39,8 @@ class LayoutChange(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     LAYOUT_CHANGE_AS_COMPLEX: _ClassVar[LayoutChange]
     LAYOUT_CHANGE_ACTIVATION: _ClassVar[LayoutChange]
     LAYOUT_CHANGE_FUNCTION: _ClassVar[LayoutChange]
+    LAYOUT_CHANGE_BEGINNINGS: _ClassVar[LayoutChange]
+    LAYOUT_CHANGE_LENGTH: _ClassVar[LayoutChange]
 DTYPE_UNSPECIFIED: DType
 DTYPE_BOOL: DType
 DTYPE_UINT8: DType
@@ -67,6 +69,8 @@ LAYOUT_CHANGE_AS_REAL: LayoutChange
 LAYOUT_CHANGE_AS_COMPLEX: LayoutChange
 LAYOUT_CHANGE_ACTIVATION: LayoutChange
 LAYOUT_CHANGE_FUNCTION: LayoutChange
+LAYOUT_CHANGE_BEGINNINGS: LayoutChange
+LAYOUT_CHANGE_LENGTH: LayoutChange
 
 class LayoutStep(_message.Message):
     __slots__ = ("change", "numbers", "name")

@@ -67,6 +67,8 @@ class Cause(Word):
             figures' worst row tells.
         REPEATED: The side repeats the values along axes that the other side has once or not at
             all. numbers: these axes.
+        PACKED_SEQUENCES: The side keeps the sequences packed; what lies behind the end of each
+            on the other side was not compared.
         SAME_ORDER: Of pairs of layers. Their order and kind agree, their kind and place, and
             their paths do not; only some of their weights agree in shape, or none.
         OTHER_CLASS: Their classes are of no known kind and differ: all shapes of their weights
@@ -210,6 +212,7 @@ class Cause(Word):
     LOADER_ENDED = "loader_ended"
     TABLE_ROW = "table_row"
     REPEATED = "repeated"
+    PACKED_SEQUENCES = "packed_sequences"
     SAME_ORDER = "same_order"
     SAME_PLACE = "same_place"
     SOME_SHAPES = "some_shapes"
@@ -330,6 +333,10 @@ class LayoutChange(Word):
         AS_REAL: Real and imaginary part become a last axis of 2, and that a complex number.
         ACTIVATION: name: the activation that is applied.
         FUNCTION: name: the user's function.
+        BEGINNINGS: numbers: so many elements along the second axis stay of each item of the
+            first; all become one row.
+        LENGTH: The second axis gets so many elements (numbers): zeros behind its own, or its
+            own without the last.
     """
 
     TRANSPOSE = "transpose"
@@ -343,6 +350,8 @@ class LayoutChange(Word):
     AS_COMPLEX = "as_complex"
     ACTIVATION = "activation"
     FUNCTION = "function"
+    BEGINNINGS = "beginnings"
+    LENGTH = "length"
 
 
 class Phase(Word):

@@ -440,7 +440,7 @@ class OverrideBegins(_message.Message):
     def __init__(self, ticket: _Optional[_Union[OverrideTicket, _Mapping]] = ..., header: _Optional[_Union[_tensors_pb2.TensorHeader, _Mapping]] = ...) -> None: ...
 
 class OverridePlace(_message.Message):
-    __slots__ = ("moment", "path", "call", "slot", "tensor", "pushed", "keeps_value", "keeps_gradient", "own_gradient", "parameter")
+    __slots__ = ("moment", "path", "call", "slot", "tensor", "pushed", "keeps_value", "keeps_gradient", "own_gradient", "parameter", "lengths", "time_first")
     MOMENT_FIELD_NUMBER: _ClassVar[int]
     PATH_FIELD_NUMBER: _ClassVar[int]
     CALL_FIELD_NUMBER: _ClassVar[int]
@@ -451,6 +451,8 @@ class OverridePlace(_message.Message):
     KEEPS_GRADIENT_FIELD_NUMBER: _ClassVar[int]
     OWN_GRADIENT_FIELD_NUMBER: _ClassVar[int]
     PARAMETER_FIELD_NUMBER: _ClassVar[int]
+    LENGTHS_FIELD_NUMBER: _ClassVar[int]
+    TIME_FIRST_FIELD_NUMBER: _ClassVar[int]
     moment: _models_pb2.CallMoment
     path: str
     call: int
@@ -461,7 +463,9 @@ class OverridePlace(_message.Message):
     keeps_gradient: bool
     own_gradient: bool
     parameter: bool
-    def __init__(self, moment: _Optional[_Union[_models_pb2.CallMoment, str]] = ..., path: _Optional[str] = ..., call: _Optional[int] = ..., slot: _Optional[str] = ..., tensor: _Optional[int] = ..., pushed: bool = ..., keeps_value: bool = ..., keeps_gradient: bool = ..., own_gradient: bool = ..., parameter: bool = ...) -> None: ...
+    lengths: _containers.RepeatedScalarFieldContainer[int]
+    time_first: bool
+    def __init__(self, moment: _Optional[_Union[_models_pb2.CallMoment, str]] = ..., path: _Optional[str] = ..., call: _Optional[int] = ..., slot: _Optional[str] = ..., tensor: _Optional[int] = ..., pushed: bool = ..., keeps_value: bool = ..., keeps_gradient: bool = ..., own_gradient: bool = ..., parameter: bool = ..., lengths: _Optional[_Iterable[int]] = ..., time_first: bool = ...) -> None: ...
 
 class CallInput(_message.Message):
     __slots__ = ("path", "call", "slot")

@@ -299,7 +299,7 @@ class FunctionRecorder:
         self._removes.append(self._adapter.watch_gradient(tensor, came))
 
     def _tensors(self, value: Any) -> list[Any]:
-        return [tensor for _, tensor in flatten_output(value, self._adapter.is_tensor)]
+        return [tensor for _, tensor in flatten_output(value, self._adapter.tensor_in)]
 
     def _is_frameworks(self, running: RunningCall) -> bool:
         own_classes = self._adapter.vocabulary.own_classes

@@ -269,3 +269,15 @@ def test_a_layout_is_said_of_its_rows_and_once_of_the_whole(order: tuple[int, ..
     assert note.endswith(
         f"{said}: output 0 of fc0, output 0 of fc1, output 0 of fc2, output 0 of fc3 and 2 more"
     )
+
+
+@pytest.mark.parametrize("side", list(Side))
+def test_packed_sequences_are_said_of_their_rows_and_once_of_the_whole(side: Side) -> None:
+    packed = Reason(cause=Cause.PACKED_SEQUENCES, side=side)
+    said = f"the {side} keeps the sequences packed, so nothing is said behind their ends"
+    assert reason(row(packed)) == said
+    [note] = notes(summary(), [row(packed, path="lstm"), row(packed, path="gru")])
+    assert note == f"sequences: {said}: output 0 of lstm, output 0 of gru"
+    turned = Reason(cause=Cause.AXES, numbers=(1, 0))
+    words = [one.partition(":")[0] for one in notes(summary(), [row(packed, turned)])]
+    assert words == ["axes", "sequences"]

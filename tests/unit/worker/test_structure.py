@@ -10,8 +10,16 @@ class Leaf:
         self.name = name
 
 
+class Bundle(namedtuple("Bundle", "leaf count")):
+    """What one of its items stands for."""
+
+
+def leaf_in(value):
+    return value.leaf if isinstance(value, Bundle) else value if isinstance(value, Leaf) else None
+
+
 def slots(value):
-    return [(slot, leaf.name) for slot, leaf in flatten_output(value, lambda x: isinstance(x, Leaf))]
+    return [(slot, leaf.name) for slot, leaf in flatten_output(value, leaf_in)]
 
 
 A, B, C = Leaf("a"), Leaf("b"), Leaf("c")
@@ -56,24 +64,20 @@ def test_knots_within_knots_end_soon_and_keep_their_tensors():
     knot = {"a": A}
     knot["left"], knot["right"], knot["both"] = knot, [knot, B], (knot, [knot])
     assert slots(knot) == [("a", "a"), ("right.1", "b")]
-    assert with_output(knot, {"right.1": C}, is_leaf)["right"][1] is C
+    assert with_output(knot, {"right.1": C}, leaf_in)["right"][1] is C
     shared = [A]
     assert slots((shared, shared)) == [("0.0", "a"), ("1.0", "a")], "twice is not within itself"
 
 
 def test_arguments_are_named_by_position_and_keyword():
-    found = flatten_inputs((A, 3), {"mask": {"left": B}}, lambda x: isinstance(x, Leaf))
+    found = flatten_inputs((A, 3), {"mask": {"left": B}}, leaf_in)
     assert [(slot, leaf.name) for slot, leaf in found] == [("0", "a"), ("mask.left", "b")]
-
-
-def is_leaf(value):
-    return isinstance(value, Leaf)
 
 
 def test_another_tensor_goes_into_its_slot_and_nothing_given_is_changed():
     point = namedtuple("Point", "x y")
     given = {"list": [A, B], "point": point(A, B), "data": Output(logits=A), 0: A, "0": B}
-    made = with_output(given, {"list.1": C, "point.0": C, "data.logits": C, "0#1": C}, is_leaf)
+    made = with_output(given, {"list.1": C, "point.0": C, "data.logits": C, "0#1": C}, leaf_in)
     assert made == {"list": [A, C], "point": point(C, B), "data": Output(logits=C), 0: A, "0": C}
     assert given["list"] == [A, B]
     assert given["data"] == Output(logits=A)
@@ -81,17 +85,25 @@ def test_another_tensor_goes_into_its_slot_and_nothing_given_is_changed():
 
 
 def test_a_lone_tensor_and_a_tuple_of_one_are_replaced_alike():
-    assert with_output(A, {"0": C}, is_leaf) is C
-    assert with_output((A,), {"0": C}, is_leaf) == (C,)
+    assert with_output(A, {"0": C}, leaf_in) is C
+    assert with_output((A,), {"0": C}, leaf_in) == (C,)
 
 
 def test_mappings_keep_their_class():
-    made = with_output(OrderedDict(a=A, b=B), {"b": C}, is_leaf)
+    made = with_output(OrderedDict(a=A, b=B), {"b": C}, leaf_in)
     assert made == OrderedDict(a=A, b=C)
     assert type(made) is OrderedDict
 
 
 def test_arguments_are_replaced_by_position_and_keyword():
-    args, kwargs = with_inputs((A, 3, [B]), {"mask": B, "flag": True}, {"2.0": C, "mask": A}, is_leaf)
+    args, kwargs = with_inputs((A, 3, [B]), {"mask": B, "flag": True}, {"2.0": C, "mask": A}, leaf_in)
     assert args == (A, 3, [C])
     assert kwargs == {"mask": A, "flag": True}
+
+
+def test_what_a_tensor_stands_for_has_its_slot_and_is_made_anew_around_another():
+    given = (Bundle(A, 2), B)
+    assert slots(given) == [("0", "a"), ("1", "b")]
+    assert slots(Bundle(A, 2)) == [("0", "a")]
+    assert with_output(given, {"0": C}, leaf_in) == (Bundle(C, 2), B)
+    assert with_output(given, {}, leaf_in) is given

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import argparse
 import os
-import shutil
 import signal
-import threading
 from typing import Optional
 
+from padiff_rpc import lifeline
 from padiff_rpc.errors import InvalidRequestError
 
 # Inherited by whatever a process starts.
@@ -54,22 +53,11 @@ def watch_lifeline(descriptor: Optional[int], private_folder: Optional[str]) -> 
     """Ends this process when the pipe's other end closes, however the parent ended.
 
     What this process has started ends with it, where it leads a process group. Every child removes the
-    folder, so the last one leaves nothing. The exit is immediate: the main thread may be inside a
-    framework's kernel, and there is nobody left to tell.
+    folder, so the last one leaves nothing. It is killed: the main thread may be inside a framework's kernel,
+    and there is nobody left to tell.
     """
-    if descriptor is None:
-        return
-
-    def wait() -> None:
-        while os.read(descriptor, 1):
-            pass
-        if private_folder:
-            shutil.rmtree(private_folder, ignore_errors=True)
-        if os.getpgrp() == os.getpid():
-            os.killpg(0, signal.SIGKILL)
-        os._exit(0)
-
-    threading.Thread(target=wait, name="lifeline", daemon=True).start()
+    if descriptor is not None:
+        lifeline.start(descriptor, private_folder or "")
 
 
 def describe_exit(status: int) -> str:

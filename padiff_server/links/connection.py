@@ -80,7 +80,9 @@ class Connection:
             self._stub = worker_pb2_grpc.WorkerStub(channel)
             self.caller = transport.Caller(self._stub, peer=self.peer, explain=self._explained)
             self._introduce()
-            self._held = take_lease(self.caller, peer=self.peer, closed=self._closed)
+            # Its end explains the errors of all others, and is itself as it is.
+            lessor = transport.Caller(self._stub, peer=self.peer)
+            self._held = take_lease(lessor, peer=self.peer, closed=self._closed)
             self._exits.callback(self._held.close)
             self.lease = self._held.name
             if self.worker.process_per_lease:

@@ -530,14 +530,17 @@ class TestWorkersThatDie:
     """Each test has a candidate of its own, which it kills."""
 
     @pytest.fixture
-    def mortal(self, service: Service, tmp_path: Path) -> Iterator[Service]:
+    def mortal(self, tmp_path: Path) -> Iterator[Service]:
+        log = tmp_path / "coordinator.log"
         with (
+            running("-m", "padiff_server", "--allow-any-worker", log=log) as coordinator,
             running_worker(tmp_path, "candidate") as candidate,
             running_worker(tmp_path, "reference") as reference,
         ):
             yield Service(
-                coordinator=service.coordinator, reference=reference.address, candidate=candidate.address
+                coordinator=coordinator.address, reference=reference.address, candidate=candidate.address
             )
+        assert "Traceback" not in log.read_text()
 
     @pytest.mark.parametrize("when", ["load", "trace", "forward", "backward"])
     def test_the_phase_and_the_side_are_named(self, mortal: Service, when: str) -> None:

@@ -15,6 +15,7 @@ from padiff_compare.randomness.random_decisions import RandomDecisions
 from padiff_compare.rehearsal.orientation import Orientation, untried
 from padiff_compare.rehearsal.rehearsal import Rehearsal, is_needed
 from padiff_compare.report.builder import ReportBuilder
+from padiff_compare.report.so_far import Teller
 from padiff_compare.run import Run, Storage
 from padiff_compare.second_look.second_look import SecondLook
 from padiff_compare.settings import check_parties, settle
@@ -85,10 +86,13 @@ class CompareTask:
         states = ModelStates(run, self._sources, aligned, weights)
         steps = Steps(run, self._sources, aligned, states, decisions)
         look = SecondLook(run, self._sources, aligned, decisions, weights)
+        teller = Teller(self._report)
+        teller.tell()
         for step in range(settings.steps):
             batch = inputs.batch(step) if step else batch
             steps.run(step, batch)
             look.at(step, batch)
+            teller.tell()
             if steps.forward_only and settings.optimize:
                 self._note_what_is_left(step, NoteKind.STOPPED_WITHOUT_BACKWARD)
                 break

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import MISSING, Field, fields, is_dataclass
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 
 from padiff_rpc.errors import ProtocolError
 from padiff_rpc.records import Word
@@ -80,6 +80,25 @@ def from_proto(message: Any, cls: type[T]) -> T:
     and InvalidRequestError where the record's own checks refuse a value.
     """
     return cls(**{codec.name: codec.read(message) for codec in _codecs(cls)})
+
+
+def to_bytes(value: Any) -> bytes:
+    """Returns the record `value` as its message's bytes, to be kept."""
+    return to_proto(value).SerializeToString()  # type: ignore[no-any-return]
+
+
+def from_bytes(content: bytes, cls: type[T]) -> T:
+    """Returns the record of class `cls` that `to_bytes` made `content` of.
+
+    Raises ProtocolError for bytes that are no such message, and as `from_proto`.
+    """
+    try:
+        message = message_class(cls).FromString(content)
+    except DecodeError:
+        raise ProtocolError(
+            f"{len(content)} bytes are no {cls.__name__}; what kept them is damaged"
+        ) from None
+    return from_proto(message, cls)
 
 
 class _Codec:

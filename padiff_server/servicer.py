@@ -24,6 +24,7 @@ from padiff_rpc.v1.records import (
     CompareStart,
     PlanStart,
     Progress,
+    ReportSoFar,
     RowPage,
     SendBatch,
 )
@@ -149,4 +150,6 @@ def _part(message: Message) -> pb.ReportPart:
         return pb.ReportPart(batch_wanted=to_proto(message))
     if isinstance(message, RowPage):
         return pb.ReportPart(rows=to_proto(message))
+    if isinstance(message, ReportSoFar):
+        return pb.ReportPart(so_far=to_proto(message))
     return pb.ReportPart(summary=to_proto(message))

@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from allowed_skips import is_allowed
 
 # No test finds what another has measured, nor leaves anything with the user.
-os.environ["PADIFF_FLOORS"] = "none"
+os.environ["PADIFF_FLOORS"] = os.environ["PADIFF_STORE"] = "none"
 
 Report = Union[pytest.TestReport, pytest.CollectReport]
 

@@ -38,12 +38,15 @@ ARROWS = {
         "typing_extensions",
         "yaml",
     },
-    "padiff_compare": {"padiff_rpc", "numpy"},
+    "padiff_compare": {"padiff_rpc", "numpy", "safetensors"},
     "padiff_server": {"padiff_rpc", "padiff_compare", "cattrs", "msgpack", "numpy", "grpc"},
     "padiff_worker": {"padiff_rpc", "numpy", "grpc"},
     "padiff_worker_torch": {"padiff_rpc", "padiff_worker", "numpy", "torch", "safetensors"},
     "padiff_worker_paddle": {"padiff_rpc", "padiff_worker", "numpy", "paddle", "safetensors"},
-    "padiff_client": {"padiff_rpc", "numpy", "grpc", "yaml", "safetensors", "platformdirs", "cryptography"},
+    "padiff_client": {
+        *("padiff_rpc", "padiff_compare", "numpy", "grpc", "yaml", "safetensors", "platformdirs"),
+        "cryptography",
+    },
 }
 # The folders of the comparison, and which of the others each may import.
 INNER_ARROWS: dict[str, set[str]] = {

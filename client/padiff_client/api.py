@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Any, Optional, Union
 
@@ -9,6 +10,7 @@ from padiff_client import verbs
 from padiff_client.arguments import as_server, checked_save, chosen_options, references, specs
 from padiff_client.comparison import Comparison
 from padiff_client.habits import candidate_first, instead_of_argument
+from padiff_client.keeping import store_of
 from padiff_client.layer_map import LayerMap, as_layer_map
 from padiff_client.report import Report
 from padiff_client.spec import ModelSpec, PathLike
@@ -36,6 +38,7 @@ def auto_diff(
     token: Optional[str] = None,
     tls: Optional[Tls] = None,
     insecure: bool = False,
+    store: Optional[PathLike] = None,
 ) -> Report:
     """Returns what the comparison of two models found; true exactly if they agree.
 
@@ -57,11 +60,14 @@ def auto_diff(
             here and are gone when this returns.
         token, tls: credentials for `server`.
         insecure: plain text to a `server` on another machine; warns each time.
+        store: the folder in which the run is kept as it is made (docs/runs.md), or "none"; default: that of
+            PADIFF_STORE, else the user's data folder.
 
     Raises:
         InvalidRequestError: the request cannot be; nothing was compared.
         WorkerLostError: a process could not be started or reached. One that is lost on the way ends the
             comparison with a report instead, as does a model that raises.
+        Interrupted: in place of KeyboardInterrupt, whose kind it is; its `report` has what was found so far.
     """
     candidate, reference = specs(layer, module)
     chosen, steps = chosen_options(options, steps)
@@ -77,6 +83,7 @@ def auto_diff(
             losses=references(loss_fn, "loss_fn"),
             optimizers=references(optimizer, "optimizer"),
             server=as_server(server, token, tls, insecure),
+            store=store_of(store, os.environ),
         )
     )
 

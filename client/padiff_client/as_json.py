@@ -9,7 +9,7 @@ from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
 from padiff_client import function_sentences, hint_sentences, sentences
-from padiff_rpc.v1.records import FunctionArgument, FunctionFinding, Hint, LayoutRule
+from padiff_rpc.v1.records import FunctionFinding, Hint, LayoutRule
 
 if TYPE_CHECKING:
     from padiff_client.report import Report
@@ -47,8 +47,8 @@ def _plain(value: Any) -> Any:
         return {**_fields(value), "text": hint_sentences.sentence(value)}
     if isinstance(value, FunctionFinding):
         return {**_fields(value), "text": function_sentences.sentence(value)}
-    if isinstance(value, FunctionArgument):
-        return {"name": value.name, "text": value.text, "is_default": value.is_default}
+    if isinstance(value, bytes):
+        return value.hex()
     if is_dataclass(value):
         plain = _fields(value)
         return {**plain, "reason": sentences.reason(told)} if "reasons" in plain else plain
@@ -61,5 +61,16 @@ def _plain(value: Any) -> Any:
     return value
 
 
+def steps_key(name: str) -> str:
+    """Returns the key under which a layout rule's steps stand beside its text."""
+    return f"{name}_steps"
+
+
 def _fields(value: Any) -> dict[str, Any]:
-    return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+    plain = {}
+    for field in fields(value):
+        one = getattr(value, field.name)
+        plain[field.name] = _plain(one)
+        if isinstance(one, LayoutRule):
+            plain[steps_key(field.name)] = _plain(one.steps)
+    return plain

@@ -8,15 +8,14 @@ import sys
 import traceback
 from typing import Any, Optional
 
-from padiff_client.commands import certs, doctor, init, services, spec_runs
-from padiff_client.report import TROUBLE
+from padiff_client.commands import certs, doctor, init, runs, services, spec_runs
+from padiff_client.report import INTERRUPTED, TROUBLE
 from padiff_rpc.errors import PaDiffError
 from padiff_rpc.names import known_names, reason, shown
 from padiff_rpc.version import package_version
 
-INTERRUPTED = 130
 # In the order in which --help lists them.
-COMMANDS = (init, doctor, spec_runs, services, certs)
+COMMANDS = (init, doctor, spec_runs, runs, services, certs)
 
 
 def main(arguments: Optional[list[str]] = None) -> int:

@@ -9,6 +9,7 @@ from padiff_client.arguments import batches_of, caller_process
 from padiff_client.link import Batches
 from padiff_client.session import Contestant, Server, Session, check_whereabouts, open_session
 from padiff_client.spec import ModelSpec
+from padiff_compare.report.run_store import RunStore
 from padiff_rpc.names import not_allowed
 from padiff_rpc.records import record
 from padiff_rpc.v1.records import Options, StatedPairing
@@ -24,6 +25,7 @@ class Comparison:
         input_names: what a file calls its two; None: they are arguments of a function.
         losses, optimizers: pairs (candidate's, reference's) of "package.module:function", "" for none.
         server: None: coordinator and workers are started here.
+        store: where the run is kept; None: nowhere.
         verbose: lets the started processes write to stderr.
     """
 
@@ -38,6 +40,7 @@ class Comparison:
     losses: tuple[str, str] = ("", "")
     optimizers: tuple[str, str] = ("", "")
     server: Optional[Server] = None
+    store: Optional[RunStore] = None
     verbose: bool = False
 
     def __post_init__(self) -> None:

@@ -9,11 +9,12 @@ from contextlib import contextmanager
 from typing import Any, Optional
 
 from padiff_client.batches import BatchPairs, EncodedPair, PairEncoder, PulledPair
+from padiff_client.gathering import Gathering
+from padiff_client.keeping import Keeping
 from padiff_client.report import Report
 from padiff_rpc import tensors
 from padiff_rpc.convert import from_proto, to_proto
-from padiff_rpc.errors import InvalidRequestError, ProtocolError
-from padiff_rpc.limits import exceeded, limits
+from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.transport import Caller, ResponseStream, open_channel
 from padiff_rpc.v1 import coordinator_pb2, coordinator_pb2_grpc, worker_pb2, worker_pb2_grpc
 from padiff_rpc.v1.records import (
@@ -23,6 +24,7 @@ from padiff_rpc.v1.records import (
     KnownWorker,
     PlanStart,
     Progress,
+    ReportSoFar,
     ReportSummary,
     Row,
     Tls,
@@ -59,11 +61,14 @@ class CoordinatorLink:
     def __init__(self, caller: Caller) -> None:
         self._caller = caller
 
-    def compare(self, start: CompareStart, batches: Optional[Batches]) -> Report:
-        """Runs a comparison to its end; without batches the workers have loaders.
+    def compare(
+        self, start: CompareStart, batches: Optional[Batches], keeping: Optional[Keeping] = None
+    ) -> Report:
+        """Runs a comparison to its end; without batches the workers have loaders. What comes is kept.
 
         Batches are pulled on the calling thread, when the coordinator wants them. One that cannot be
-        had ends the comparison; the report then says so and keeps the finished steps.
+        had ends the comparison; the report then says so and keeps the finished steps. So does a coordinator
+        that is lost. Raises Interrupted, with the report so far, after Ctrl-C.
         """
         request = coordinator_pb2.CompareRequest
         with _Outgoing() as outgoing:
@@ -73,7 +78,7 @@ class CoordinatorLink:
                 if batches is not None:
                     outgoing.put(_batch_messages(request, batches, step))
 
-            return _gathered(self._caller.Compare(iter(outgoing)), wanted)
+            return _gathered(self._caller.Compare(iter(outgoing)), wanted, keeping)
 
     def plan(self, start: PlanStart, batches: Optional[Batches]) -> Report:
         """Aligns two models on the first batch; the report has their plan and no rows."""
@@ -157,27 +162,29 @@ class _Outgoing:
             yield from messages
 
 
-def _gathered(responses: ResponseStream, wanted: Callable[[int], None] = lambda step: None) -> Report:
-    """Returns the report that a stream of rows ends with; `wanted` hears of each batch that is asked for."""
-    rows: list[Row] = []
-    summary: Optional[ReportSummary] = None
-    with responses:
+def _gathered(
+    responses: ResponseStream,
+    wanted: Callable[[int], None] = lambda step: None,
+    keeping: Optional[Keeping] = None,
+) -> Report:
+    """Returns the report that a stream of rows ends with; `wanted` hears of each batch that is asked for.
+
+    What breaks a stream that has begun ends the report with what has come, as `Gathering` says.
+    """
+    with responses, Gathering(keeping).ending() as gathering:
         for response in responses:
             kind = response.WhichOneof("part")
             if kind == "progress":
-                progress = from_proto(response.progress, Progress)
-                logger.info("%s, step %d: %s", progress.phase, progress.step, progress.text or "begins")
+                gathering.progress(from_proto(response.progress, Progress))
             elif kind == "batch_wanted":
                 wanted(response.batch_wanted.step)
             elif kind == "rows":
-                rows.extend(from_proto(row, Row) for row in response.rows.rows)
-                if len(rows) > limits().rows:
-                    raise exceeded(f"the report has more than {limits().rows:,} rows", "rows")
+                gathering.add_rows(tuple(from_proto(row, Row) for row in response.rows.rows))
+            elif kind == "so_far":
+                gathering.add_so_far(from_proto(response.so_far, ReportSoFar))
             elif kind == "summary":
-                summary = from_proto(response.summary, ReportSummary)
-    if summary is None:
-        raise ProtocolError("the coordinator's answer ended without a summary")
-    return Report(summary, rows)
+                gathering.end(from_proto(response.summary, ReportSummary))
+    return gathering.report()
 
 
 def _batch_messages(request: Any, batches: Batches, step: int) -> Iterable[Any]:

@@ -48,6 +48,7 @@ def auto_diff(
     layer_map: Union[LayerMap, Mapping[str, str], None] = None,
     loss_fn: _Pair = None,
     optimizer: _Pair = None,
+    store: Optional[PathLike] = None,
 ) -> Report:
     """Returns what the comparison of two live models found; true exactly if they agree.
 
@@ -67,6 +68,7 @@ def auto_diff(
             steps=steps,
             options=options,
             layer_map=layer_map,
+            store=store,
         )
 
 

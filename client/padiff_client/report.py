@@ -10,6 +10,7 @@ from typing import Optional
 from padiff_client import (
     as_html,
     as_json,
+    from_json,
     function_sentences,
     note_sentences,
     places,
@@ -21,7 +22,8 @@ from padiff_client import (
 from padiff_client.divergence import Divergence
 from padiff_client.places import PlaceErrors
 from padiff_client.spec import PathLike
-from padiff_client.spec_paths import check_folder_of
+from padiff_client.whole_files import check_writable, write_file
+from padiff_compare.report.kept_run import KeptRun
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.v1.records import (
     Coverage,
@@ -48,7 +50,7 @@ from padiff_rpc.v1.records import (
     WeightFate,
 )
 
-MATCH, MISMATCH, TROUBLE = 0, 1, 2
+MATCH, MISMATCH, TROUBLE, INTERRUPTED = 0, 1, 2, 130
 
 
 class Report:
@@ -59,9 +61,13 @@ class Report:
     terminal.
     """
 
-    def __init__(self, summary: ReportSummary, rows: Iterable[Row] = ()) -> None:
+    def __init__(
+        self, summary: ReportSummary, rows: Iterable[Row] = (), kept: Optional[KeptRun] = None
+    ) -> None:
+        """`kept`: where the run lies; None where it is not kept."""
         self.summary = summary
         self.all_rows: tuple[Row, ...] = tuple(rows)
+        self.kept = kept
 
     def __bool__(self) -> bool:
         return self.summary.passed and not self.troubles and not self.failures
@@ -232,26 +238,40 @@ class Report:
         """Where `assign_weight` wrote the candidate's state; empty: nowhere."""
         return self.summary.saved
 
+    def to_html(self) -> str:
+        """Returns a page that stands by itself."""
+        return as_html.page(self)
+
     def to_json(self) -> str:
         """Returns everything as JSON text; docs/report.md describes it."""
         return as_json.to_json(self)
 
     def save(self, path: PathLike) -> None:
-        """Writes the report: .json (everything), .txt (what `str` gives) or .html."""
+        """Writes the report: .json (everything), .txt (what `str` gives) or .html.
+
+        A file of that name stays whole until the new one is.
+        """
         name = os.fspath(path)
         writers: dict[str, Callable[[], str]] = {
             ".json": self.to_json,
             ".txt": self.__str__,
-            ".html": lambda: as_html.page(self),
+            ".html": self.to_html,
         }
         suffix = os.path.splitext(name)[1].lower()
         if suffix not in writers:
             raise InvalidRequestError(
                 f"{name!r} is not allowed; allowed suffixes: {', '.join(writers)}", field="path"
             )
-        check_folder_of(name, field="path")
-        with open(name, "w", encoding="utf-8") as file:
-            file.write(writers[suffix]() + "\n")
+        check_writable(name, field="path")
+        write_file(name, writers[suffix]() + "\n")
+
+    @classmethod
+    def load(cls, path: PathLike) -> Report:
+        """Returns the report that `save` wrote to a .json file, in every part.
+
+        Raises InvalidRequestError for a file that cannot be read as one.
+        """
+        return cls(*from_json.read_report(os.fspath(path)))
 
     def __str__(self) -> str:
         return render.text(self)

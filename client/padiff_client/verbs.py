@@ -6,6 +6,8 @@ import os
 
 from padiff_client.comparison import Comparison
 from padiff_client.frameworks import save_suffixes
+from padiff_client.gathering import Interrupted
+from padiff_client.keeping import Keeping
 from padiff_client.report import Report
 from padiff_client.spec_paths import check_folder_of
 from padiff_rpc.errors import InvalidRequestError
@@ -15,7 +17,7 @@ from padiff_rpc.version import PROTOCOL_VERSION
 
 
 def compare(asked: Comparison) -> Report:
-    """Does what `auto_diff` describes."""
+    """Does what `auto_diff` describes. Raises Interrupted, with the report so far, after Ctrl-C."""
     asked.check_whereabouts()
     batches = asked.batches()
     with asked.session() as session:
@@ -28,7 +30,12 @@ def compare(asked: Comparison) -> Report:
             steps=asked.steps,
             auto_weights=asked.auto_weights,
         )
-        return session.explained(session.connection.compare(start, batches))
+        with Keeping(asked.store, session.candidate, session.reference, asked.options) as keeping:
+            try:
+                report = session.connection.compare(start, batches, keeping)
+            except Interrupted as interrupted:
+                raise Interrupted(keeping.end(interrupted.report)) from None
+            return keeping.end(session.explained(report))
 
 
 def plan(asked: Comparison) -> Report:

@@ -29,6 +29,7 @@ from padiff_rpc.v1.records import (
     Progress,
     RandomOperation,
     Reason,
+    ReportSoFar,
     ReportSummary,
     Row,
     RowPage,
@@ -43,7 +44,7 @@ from padiff_rpc.v1.records import (
 from padiff_rpc.v1.words import Cause, NoteKind, Phase, Side
 
 ROWS_PER_PAGE = 256
-Message = Union[Progress, BatchWanted, RowPage, ReportSummary]
+Message = Union[Progress, BatchWanted, RowPage, ReportSoFar, ReportSummary]
 
 
 class Doubts:
@@ -257,16 +258,12 @@ class ReportBuilder:
         """What has no partner, so far."""
         return tuple(self._unmatched.values())
 
-    def certainty_notes(self, first: Optional[FirstDivergence]) -> Iterator[Note]:
-        """Yields what the pairs of low confidence make of the verdict."""
-        return self._doubts.notes(self._rows, first)
-
-    def gathered(self, coverage: Coverage) -> ReportSummary:
-        """Returns all but what follows from the rows together, of which `coverage` is a part."""
+    def gathered(self) -> ReportSummary:
+        """Returns all but what follows from the rows together."""
         return ReportSummary(
             session=self.session,
             passed=not self.has_failed,
-            coverage=coverage,
+            coverage=Coverage(),
             unmatched=self.unmatched,
             steps=tuple(self._steps),
             plan=self._plan,

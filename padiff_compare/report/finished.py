@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Optional
 
 from padiff_compare.judge.judged_row import exceeds_rounding
-from padiff_compare.report.builder import ReportBuilder
+from padiff_compare.report.builder import Doubts, ReportBuilder
 from padiff_compare.report.coverage import (
     coverage_of,
     first_divergence,
@@ -33,22 +33,27 @@ class FinishedReport:
 
 def finished(report: ReportBuilder, *, wants_outputs: bool = True) -> FinishedReport:
     """Returns the finished report; it passes without outputs only where none are wanted."""
-    rows, unmatched = report.rows, report.unmatched
+    rows = report.rows
+    return FinishedReport(rows=rows, summary=concluded(report.gathered(), rows, wants_outputs=wants_outputs))
+
+
+def concluded(gathered: ReportSummary, rows: Sequence[Row], *, wants_outputs: bool = True) -> ReportSummary:
+    """Returns what was gathered with what follows from these rows, which are all that there are."""
+    unmatched = gathered.unmatched
     coverage = coverage_of(rows, unmatched)
     is_whole = not wants_outputs or passes(rows, unmatched, coverage)
     first = first_divergence(rows, unmatched)
-    gathered = report.gathered(coverage)
-    summary = dataclasses.replace(
+    return dataclasses.replace(
         gathered,
         passed=is_whole and gathered.passed,
+        coverage=coverage,
         first_divergence=first,
-        notes=(*gathered.notes, *report.certainty_notes(first)),
+        notes=(*gathered.notes, *Doubts(gathered.plan).notes(rows, first)),
         omitted=(*omitted(rows), *gathered.omitted),
         inconclusive=inconclusive(rows),
         bounds=_counted(gathered.bounds, rows),
         measurement=_measured(gathered.measurement, rows),
     )
-    return FinishedReport(rows=rows, summary=summary)
 
 
 def _counted(bounds: Optional[OwnBounds], rows: Sequence[Row]) -> Optional[OwnBounds]:

@@ -272,16 +272,26 @@ class Progress(_message.Message):
     def __init__(self, session: _Optional[str] = ..., phase: _Optional[_Union[_models_pb2.Phase, str]] = ..., step: _Optional[int] = ..., text: _Optional[str] = ...) -> None: ...
 
 class ReportPart(_message.Message):
-    __slots__ = ("progress", "batch_wanted", "rows", "summary")
+    __slots__ = ("progress", "batch_wanted", "rows", "summary", "so_far")
     PROGRESS_FIELD_NUMBER: _ClassVar[int]
     BATCH_WANTED_FIELD_NUMBER: _ClassVar[int]
     ROWS_FIELD_NUMBER: _ClassVar[int]
     SUMMARY_FIELD_NUMBER: _ClassVar[int]
+    SO_FAR_FIELD_NUMBER: _ClassVar[int]
     progress: Progress
     batch_wanted: BatchWanted
     rows: RowPage
     summary: _report_pb2.ReportSummary
-    def __init__(self, progress: _Optional[_Union[Progress, _Mapping]] = ..., batch_wanted: _Optional[_Union[BatchWanted, _Mapping]] = ..., rows: _Optional[_Union[RowPage, _Mapping]] = ..., summary: _Optional[_Union[_report_pb2.ReportSummary, _Mapping]] = ...) -> None: ...
+    so_far: ReportSoFar
+    def __init__(self, progress: _Optional[_Union[Progress, _Mapping]] = ..., batch_wanted: _Optional[_Union[BatchWanted, _Mapping]] = ..., rows: _Optional[_Union[RowPage, _Mapping]] = ..., summary: _Optional[_Union[_report_pb2.ReportSummary, _Mapping]] = ..., so_far: _Optional[_Union[ReportSoFar, _Mapping]] = ...) -> None: ...
+
+class ReportSoFar(_message.Message):
+    __slots__ = ("summary", "anew")
+    SUMMARY_FIELD_NUMBER: _ClassVar[int]
+    ANEW_FIELD_NUMBER: _ClassVar[int]
+    summary: _report_pb2.ReportSummary
+    anew: bool
+    def __init__(self, summary: _Optional[_Union[_report_pb2.ReportSummary, _Mapping]] = ..., anew: bool = ...) -> None: ...
 
 class BatchWanted(_message.Message):
     __slots__ = ("step",)

@@ -2011,3 +2011,16 @@ class ReportSummary:
     inconclusive: Optional[Inconclusive] = None
     findings: tuple[FunctionFinding, ...] = ()
     function_details: tuple[FunctionDetail, ...] = ()
+
+
+@record
+class ReportSoFar:
+    """What a report has come to since it was last told of, without what follows from its rows.
+
+    Attributes:
+        summary: Of lists what joined them; all else as it is now.
+        anew: Whole: what was told before is void.
+    """
+
+    summary: ReportSummary
+    anew: bool = False

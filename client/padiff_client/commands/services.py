@@ -6,7 +6,6 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Sequence
 from typing import Any
 
 import grpc
@@ -14,6 +13,7 @@ import grpc
 from padiff_client.connection_flags import add_credentials, called
 from padiff_client.link import connect
 from padiff_client.report import TROUBLE
+from padiff_client.table import print_table
 from padiff_rpc.errors import error_from_rpc
 from padiff_rpc.health import check_health
 from padiff_rpc.transport import open_channel
@@ -52,7 +52,7 @@ def _workers(given: argparse.Namespace) -> int:
     if not found:
         print("the coordinator knows no workers: its configuration names none", file=sys.stderr)
         return 0
-    _print_table([_HEADINGS, *(_cells(worker) for worker in found)])
+    print_table([_HEADINGS, *(_cells(worker) for worker in found)])
     for worker in found:
         if worker.problem:
             print(f"{worker.name}: {worker.problem}", file=sys.stderr)
@@ -70,12 +70,6 @@ def _cells(worker: KnownWorker) -> tuple[str, ...]:
         ", ".join(f"{label.name}={label.value}" for label in worker.labels),
         worker.address,
     )
-
-
-def _print_table(rows: Sequence[tuple[str, ...]]) -> None:
-    widths = [max(map(len, column)) for column in zip(*rows)]
-    for row in rows:
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip())
 
 
 def _plain(worker: KnownWorker) -> dict[str, Any]:

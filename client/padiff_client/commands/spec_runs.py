@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any, Optional
+from typing import Any
 
 from padiff_client.api import DEFAULT_BATCHES
+from padiff_client.commands.publishing import add_outputs, check_outputs, published
+from padiff_client.commands.runs import SHORT, add_store
 from padiff_client.comparison import Comparison
+from padiff_client.gathering import Interrupted
+from padiff_client.keeping import store_of
 from padiff_client.plan_file import plan_yaml
 from padiff_client.plan_text import plan_text
-from padiff_client.report import TROUBLE, Report
-from padiff_client.spec_paths import check_folder_of
+from padiff_client.report import INTERRUPTED, TROUBLE, Report
 from padiff_client.specfile import read_comparison
 from padiff_client.verbs import check_inputs, compare, plan
+from padiff_client.whole_files import check_writable, write_file
 
 
 def add_to(commands: Any) -> None:
@@ -24,7 +29,8 @@ def add_to(commands: Any) -> None:
     compare_parser = commands.add_parser("compare", help="compare the two models of a YAML file")
     compare_parser.set_defaults(run=_compare)
     compare_parser.add_argument("spec", metavar="SPEC", help="the YAML file")
-    compare_parser.add_argument("--json", metavar="FILE", help="write the report there too; - prints only it")
+    add_outputs(compare_parser)
+    add_store(compare_parser)
     compare_parser.add_argument(
         "--oracle", action="store_true", help="show how far each side is from the reference's float64 run"
     )
@@ -38,7 +44,7 @@ def add_to(commands: Any) -> None:
     inputs_parser.add_argument(
         "--batches", type=int, default=DEFAULT_BATCHES, metavar="N", help="how many (default: %(default)s)"
     )
-    inputs_parser.add_argument("--json", metavar="FILE", help="write the report there too; - prints only it")
+    add_outputs(inputs_parser)
     for command in (compare_parser, plan_parser, inputs_parser):
         command.add_argument(
             "--verbose", action="store_true", help="say what happens, and show what the processes write"
@@ -46,19 +52,35 @@ def add_to(commands: Any) -> None:
 
 
 def _compare(given: argparse.Namespace) -> int:
-    _check_output(given.json, "--json")
-    with _asked(given) as asked:
-        if given.oracle:
-            asked = replace(asked, options=replace(asked.options, oracle=True))
-        report = compare(asked)
-    return _published(report, given.json)
+    check_outputs(given)
+    store = store_of(given.store, os.environ)
+    try:
+        with _asked(given) as asked:
+            asked = replace(asked, store=store)
+            if given.oracle:
+                asked = replace(asked, options=replace(asked.options, oracle=True))
+            report = compare(asked)
+    except Interrupted as interrupted:
+        _say_where(interrupted.report)
+        published(interrupted.report, given)
+        print("padiff: interrupted", file=sys.stderr)
+        return INTERRUPTED
+    _say_where(report)
+    return published(report, given)
+
+
+def _say_where(report: Report) -> None:
+    """Says where the run is kept."""
+    if report.kept is not None:
+        name = report.kept.head.id[:SHORT]
+        print(f"padiff: kept in {report.kept.folder}; padiff show {name} shows it again", file=sys.stderr)
 
 
 def _inputs(given: argparse.Namespace) -> int:
-    _check_output(given.json, "--json")
+    check_outputs(given)
     with _asked(given) as asked:
         report = check_inputs(asked, given.batches)
-    return _published(report, given.json)
+    return published(report, given)
 
 
 @contextmanager
@@ -69,31 +91,14 @@ def _asked(given: argparse.Namespace) -> Iterator[Comparison]:
         yield replace(spec.comparison, verbose=given.verbose)
 
 
-def _check_output(file: Optional[str], flag: str) -> None:
-    """Refuses a file that could not be written, before a comparison is run for it."""
-    if file not in (None, "-"):
-        check_folder_of(str(file), field=flag)
-
-
-def _published(report: Report, json_file: Optional[str]) -> int:
-    print(report.to_json() if json_file == "-" else report)
-    if json_file not in (None, "-"):
-        with open(str(json_file), "w", encoding="utf-8") as file:
-            file.write(report.to_json() + "\n")
-    # The report as text begins with it.
-    if report.exit_code == TROUBLE and json_file == "-":
-        print(f"padiff: {report.reasons[0]}", file=sys.stderr)
-    return report.exit_code
-
-
 def _plan(given: argparse.Namespace) -> int:
-    _check_output(given.output, "--output")
+    if given.output is not None:
+        check_writable(given.output, field="--output")
     with _asked(given) as asked:
         report = plan(asked)
     print(plan_text(report.plan))
     for note in report.notes:
         print(f"note: {note}")
     if given.output is not None:
-        with open(given.output, "w", encoding="utf-8") as file:
-            file.write(plan_yaml(report.plan))
+        write_file(given.output, plan_yaml(report.plan))
     return TROUBLE if report.exit_code == TROUBLE else 0

@@ -122,7 +122,7 @@ def test_what_the_older_tool_takes_is_told_in_one_line(given: dict[str, Any], sa
     ("call", "said"),
     [
         (lambda: auto_diff(SPEC), "auto_diff: missing a required argument: 'module'; write auto_diff(layer="),
-        (lambda: auto_diff(*[SPEC] * 14), "auto_diff: too many positional arguments; write auto_diff(layer="),
+        (lambda: auto_diff(*[SPEC] * 20), "auto_diff: too many positional arguments; write auto_diff(layer="),
         (lambda: assign_weight(SPEC, SPEC, atol=1), "assign_weight: atol: an option; write options="),
         (lambda: assign_weight(SPEC, SPEC, save_root="."), "assign_weight: save_root: belongs to the worker"),
         (lambda: assign_weight(SPEC, SPEC, svae="x.pt"), "assign_weight: svae: unknown argument; allowed: "),

@@ -1,0 +1,107 @@
+"""`padiff runs`, `padiff show` and `padiff rm`: the runs that were kept."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from typing import Any
+
+from padiff_client.commands.publishing import add_outputs, check_outputs, published
+from padiff_client.keeping import DAYS_VARIABLE, LIMIT_VARIABLE, STORE_VARIABLE, known_store
+from padiff_client.report import Report
+from padiff_client.table import print_table
+from padiff_client.wording import plain
+from padiff_compare.report.kept_run import KeptRun
+from padiff_compare.report.run_store import Room
+
+_HEADINGS = ("RUN", "WHEN", "REFERENCE", "CANDIDATE", "VERDICT", "STEPS", "SIZE", "FIRST DIVERGENCE")
+# As many of an id's letters as tell it from others.
+SHORT = 8
+_RUN_HELP = "its id, a beginning of it that no other has, or last"
+
+
+def add_to(commands: Any) -> None:
+    """Adds the commands to the subparsers `commands`."""
+    room = Room()
+    runs = commands.add_parser(
+        "runs",
+        help="list the comparisons that were kept",
+        description="Lists the comparisons that were kept, the newest first. Kept are "
+        f"{room.mib} MiB ({LIMIT_VARIABLE} sets another number) for {room.days} days ({DAYS_VARIABLE}); the "
+        "oldest go first.",
+    )
+    runs.set_defaults(run=_runs)
+    show = commands.add_parser("show", help="print the report of a comparison that was kept")
+    show.set_defaults(run=_show)
+    show.add_argument("name", metavar="RUN", help=_RUN_HELP)
+    add_outputs(show)
+    remove = commands.add_parser("rm", help="remove comparisons that were kept")
+    remove.set_defaults(run=_remove)
+    remove.add_argument("names", nargs="+", metavar="RUN", help=_RUN_HELP)
+    for command in (runs, show, remove):
+        add_store(command)
+
+
+def add_store(parser: argparse.ArgumentParser) -> None:
+    """Adds the flag that names the store."""
+    parser.add_argument(
+        "--store",
+        metavar="FOLDER",
+        help=f"where runs are kept, or none (default: ${STORE_VARIABLE}, else the user's data folder)",
+    )
+
+
+def report_of(run: KeptRun) -> Report:
+    """Returns the report of a kept run."""
+    return Report(run.report.summary, run.report.rows, run)
+
+
+def _runs(given: argparse.Namespace) -> int:
+    store = known_store(given.store, os.environ)
+    found = store.runs()
+    if not found:
+        print(f"no run is kept in {store.folder}")
+        return 0
+    print_table([_HEADINGS, *map(_cells, found)])
+    return 0
+
+
+def _cells(run: KeptRun) -> tuple[str, ...]:
+    report = Report(run.summary)
+    divergence = report.first_divergence
+    return (
+        run.head.id[:SHORT],
+        time.strftime("%Y-%m-%d %H:%M", time.localtime(run.head.started_at)),
+        plain(run.head.reference),
+        plain(run.head.candidate),
+        _verdict(run, report),
+        str(len(report.steps)),
+        f"{run.size_bytes / 2**20:.1f} MiB",
+        divergence.summary if divergence is not None else "-",
+    )
+
+
+def _verdict(run: KeptRun, report: Report) -> str:
+    """Returns the verdict in a word."""
+    if run.is_running:
+        return "running"
+    if report.troubles or report.failures:
+        return "cut short"
+    if report:
+        return "pass"
+    return "inconclusive" if report.inconclusive and report.first_divergence is None else "fail"
+
+
+def _show(given: argparse.Namespace) -> int:
+    check_outputs(given)
+    run = known_store(given.store, os.environ).find(given.name)
+    return published(report_of(run), given)
+
+
+def _remove(given: argparse.Namespace) -> int:
+    store = known_store(given.store, os.environ)
+    found = {run.head.id: run for run in map(store.find, given.names)}
+    for run in found.values():
+        store.remove(run)
+    return 0

@@ -1,0 +1,124 @@
+"""A report as it comes in, from its first row to its summary or to what cuts it short."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Optional
+
+from padiff_client.keeping import Keeping
+from padiff_client.report import Report
+from padiff_compare.report.kept_run import cut_short
+from padiff_compare.report.so_far import joined
+from padiff_rpc.errors import (
+    BusyError,
+    InvalidRequestError,
+    NotFoundError,
+    PaDiffError,
+    ProtocolError,
+    StateError,
+    UnauthenticatedError,
+)
+from padiff_rpc.limits import exceeded, limits
+from padiff_rpc.v1.records import Coverage, Progress, ReportSoFar, ReportSummary, Row, Trouble
+from padiff_rpc.v1.words import Phase
+
+logger = logging.getLogger("padiff_client")
+
+# What is wrong with the request, which no report answers.
+_REFUSALS = (InvalidRequestError, NotFoundError, StateError, UnauthenticatedError, BusyError)
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C during a comparison; `report` holds what was found up to there."""
+
+    def __init__(self, report: Report) -> None:
+        super().__init__("interrupted")
+        self.report = report
+
+
+class Gathering:
+    """A report that is coming in: in memory, and kept as it comes."""
+
+    def __init__(self, keeping: Optional[Keeping] = None) -> None:
+        self._keeping = keeping
+        self._rows: list[Row] = []
+        self._so_far: list[ReportSoFar] = []
+        self._at: Optional[Progress] = None
+        self._summary: Optional[ReportSummary] = None
+
+    def progress(self, at: Progress) -> None:
+        """Notes where the comparison is; the first word of it begins the report."""
+        logger.info("%s, step %d: %s", at.phase, at.step, at.text or "begins")
+        if self._at is None and self._keeping is not None:
+            self._keeping.begin(at.session)
+        self._at = at
+
+    def add_rows(self, rows: Sequence[Row]) -> None:
+        """Takes rows that are final. Raises BusyError beyond the limit."""
+        self._rows.extend(rows)
+        if len(self._rows) > limits().rows:
+            raise exceeded(f"the report has more than {limits().rows:,} rows", "rows")
+        if self._keeping is not None:
+            self._keeping.add_rows(rows)
+
+    def add_so_far(self, so_far: ReportSoFar) -> None:
+        """Takes what the report has come to."""
+        if so_far.anew:
+            self._so_far.clear()
+        self._so_far.append(so_far)
+        if self._keeping is not None:
+            self._keeping.add_so_far(so_far)
+
+    def end(self, summary: ReportSummary) -> None:
+        self._summary = summary
+
+    @contextmanager
+    def ending(self) -> Iterator[Gathering]:
+        """Provides itself; what breaks the stream inside cuts the report short, once it has begun.
+
+        What is wrong with the request is raised as it is. Raises Interrupted in place of KeyboardInterrupt.
+        """
+        try:
+            yield self
+            if self._summary is None:
+                raise ProtocolError("the coordinator's answer ended without a summary")
+        except KeyboardInterrupt:
+            self._cut_short("interrupted by Ctrl-C")
+            raise Interrupted(self.report()) from None
+        except PaDiffError as error:
+            if self._at is None:
+                raise
+            self._cut_short(str(error))
+            if isinstance(error, _REFUSALS):
+                self._keep_refused()
+                raise
+
+    def report(self) -> Report:
+        """Returns the report; its stream has ended."""
+        assert self._summary is not None
+        return Report(self._summary, self._rows)
+
+    def _keep_refused(self) -> None:
+        """Keeps what was found before the request turned out to be wrong; nothing where nothing was."""
+        if self._keeping is None:
+            return
+        if self._rows:
+            self._keeping.end(self.report())
+        else:
+            self._keeping.discard()
+
+    def _cut_short(self, why: str) -> None:
+        if self._summary is not None:
+            return
+        at = self._at
+        so_far = joined(self._so_far) or ReportSummary(
+            session=at.session if at is not None else "", passed=False, coverage=Coverage()
+        )
+        trouble = (
+            Trouble(text=why, phase=at.phase, step=at.step)
+            if at is not None
+            else Trouble(text=why, phase=Phase.CONNECT)
+        )
+        self._summary = cut_short(so_far, self._rows, trouble).summary

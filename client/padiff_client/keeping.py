@@ -1,0 +1,164 @@
+"""Keeping of a run while it is made, in the store of runs; a store that fails is a warning."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import shutil
+import sqlite3
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Optional
+
+from platformdirs import user_data_dir
+
+from padiff_client.report import Report
+from padiff_client.spec import PathLike
+from padiff_compare.report.finished import FinishedReport
+from padiff_compare.report.kept_run import KeptRun, RunHead, RunWriter
+from padiff_compare.report.run_store import Room, RunStore
+from padiff_rpc.errors import InvalidRequestError, PaDiffError
+from padiff_rpc.names import not_allowed, reason, shown
+from padiff_rpc.v1.records import Model, Options, Party, ReportSoFar, Row
+
+logger = logging.getLogger("padiff_client")
+
+# Names the folder of the store, or says that nothing is kept.
+STORE_VARIABLE, NOTHING_KEPT = "PADIFF_STORE", "none"
+# Its size in MiB, and how many days a run is kept.
+LIMIT_VARIABLE, DAYS_VARIABLE = "PADIFF_STORE_LIMIT", "PADIFF_STORE_DAYS"
+
+
+def store_of(given: Optional[PathLike], environment: Mapping[str, str]) -> Optional[RunStore]:
+    """Returns the store that is meant, the user's own where nothing says otherwise; None for none.
+
+    Raises InvalidRequestError for what is no path, and for settings that are no numbers.
+    """
+    if given is not None and not isinstance(given, (str, os.PathLike)):
+        raise not_allowed(given, f"a folder's path, {NOTHING_KEPT!r}", field="store")
+    named = os.fspath(given) if given is not None else environment.get(STORE_VARIABLE, "")
+    if named == NOTHING_KEPT:
+        return None
+    folder = os.path.abspath(os.path.expanduser(named or os.path.join(user_data_dir("padiff"), "runs")))
+    room = Room()
+    return RunStore(
+        Path(folder),
+        Room(
+            mib=_number(environment, LIMIT_VARIABLE, room.mib),
+            days=_number(environment, DAYS_VARIABLE, room.days),
+        ),
+    )
+
+
+def known_store(given: Optional[PathLike], environment: Mapping[str, str]) -> RunStore:
+    """Returns the store to look into. Raises as `store_of`, and InvalidRequestError for none."""
+    store = store_of(given, environment)
+    if store is None:
+        raise InvalidRequestError(f"{NOTHING_KEPT!r} keeps no runs; name a folder", field="--store")
+    return store
+
+
+class Keeping:
+    """Writes a run as it comes. What cannot be written is warned of once, and the comparison goes on."""
+
+    def __init__(
+        self, store: Optional[RunStore], candidate: Party, reference: Party, options: Options
+    ) -> None:
+        """`store` None: nothing is kept."""
+        self._store = store
+        self._models = _name(reference.model), _name(candidate.model)
+        self._options = options
+        self._writer: Optional[RunWriter] = None
+
+    def __enter__(self) -> Keeping:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._let_go()
+
+    def begin(self, session: str) -> None:
+        """Begins the run of a session."""
+        if self._store is None or self._writer is not None:
+            return
+        reference, candidate = self._models
+        head = RunHead(
+            id=session,
+            started_at=time.time(),
+            reference=reference,
+            candidate=candidate,
+            options=self._options,
+        )
+        store = self._store
+
+        def begin() -> None:
+            self._writer = store.begin(head)
+
+        self._try(begin)
+
+    def add_rows(self, rows: Sequence[Row]) -> None:
+        if self._writer is not None:
+            writer = self._writer
+            self._try(lambda: writer.add_rows(rows))
+
+    def add_so_far(self, so_far: ReportSoFar) -> None:
+        if self._writer is not None:
+            writer = self._writer
+            self._try(lambda: writer.add_so_far(so_far))
+
+    def end(self, report: Report) -> Report:
+        """Ends the run, and makes room in the store; returns the report, which knows where it is kept."""
+        if self._writer is None or self._store is None:
+            return report
+        writer, store = self._writer, self._store
+        whole = FinishedReport(rows=report.all_rows, summary=report.summary)
+        self._try(lambda: writer.end(whole))
+        self._let_go()
+        with contextlib.suppress(PaDiffError, OSError):
+            store.tidy(keeping=report.session)
+            run = KeptRun(writer.folder)
+            logger.info("kept as %s in %s", run.head.id, store.folder)
+            return Report(report.summary, report.all_rows, run)
+        return report
+
+    def discard(self) -> None:
+        """Removes the run, in which there is nothing to read."""
+        writer = self._writer
+        self._let_go()
+        if writer is not None:
+            shutil.rmtree(writer.folder, ignore_errors=True)
+
+    def _try(self, write: Callable[[], None]) -> None:
+        try:
+            write()
+        except (OSError, sqlite3.Error, PaDiffError) as error:
+            where = self._store.folder if self._store is not None else ""
+            why = reason(error) if isinstance(error, OSError) else str(error)
+            logger.warning(
+                "this run is not kept from here on: %s cannot be written: %s; --store or %s names another "
+                "folder, or %s",
+                *(where, why, STORE_VARIABLE, NOTHING_KEPT),
+            )
+            self._store = None
+            self._let_go()
+
+    def _let_go(self) -> None:
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            writer.close()
+
+
+def _name(model: Model) -> str:
+    return " ".join(filter(None, (model.framework, model.model))) or "a served model"
+
+
+def _number(environment: Mapping[str, str], variable: str, default: int) -> int:
+    text = environment.get(variable)
+    if not text:
+        return default
+    if not text.isdecimal() or not 1 <= int(text) < 1 << 40:
+        raise InvalidRequestError(
+            f"{shown(text)} is not allowed; allowed: a whole number of at least 1", field=variable
+        )
+    return int(text)

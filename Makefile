@@ -58,7 +58,7 @@ TEST_PROCESSES ?= 2
 export PADIFF_TORCH_PYTHON := $(CURDIR)/.venv/torch/bin/python
 export PADIFF_PADDLE_PYTHON := $(CURDIR)/.venv/paddle/bin/python
 
-.PHONY: help demo test test-client test-torch test-paddle test-graphs test-pairs test-net test-containers check proto bench faults glue steady clean \
+.PHONY: help demo test test-client test-torch test-paddle test-graphs test-pairs test-kills test-net test-containers check proto bench faults glue steady clean \
   environments others FORCE
 
 help: ## Show the targets
@@ -89,6 +89,10 @@ test-graphs: environments ## Run the lockstep tests on thousands of random graph
 test-pairs: environments ## Run every healthy pair of the tests in lockstep and with local errors, both ways
 	@echo "Healthy pairs"
 	@PADIFF_PAIR_ROUNDS=$(REPEATS) $(CLIENT) -m pytest -q tests/e2e/test_healthy_pairs.py
+
+test-kills: environments ## Kill coordinator and client 200 times at random; every finished step stays
+	@echo "Random kills"
+	@PADIFF_KILL_ROUNDS=200 $(CLIENT) -m pytest -q tests/integration/test_random_kills.py
 
 test-net: others ## Compare across hosts: network namespaces, mutual TLS, old and new builds (root)
 	@echo "Hosts"

@@ -76,7 +76,7 @@ class Gathering:
 
     @contextmanager
     def ending(self) -> Iterator[Gathering]:
-        """Provides itself; what breaks the stream inside cuts the report short, once it has begun.
+        """Provides itself; what breaks the stream cuts the report short, once there is something in it.
 
         What is wrong with the request is raised as it is. Raises Interrupted in place of KeyboardInterrupt.
         """
@@ -85,28 +85,34 @@ class Gathering:
             if self._summary is None:
                 raise ProtocolError("the coordinator's answer ended without a summary")
         except KeyboardInterrupt:
+            if not self._has_found:
+                self._discard()
+                raise
             self._cut_short("interrupted by Ctrl-C")
             raise Interrupted(self.report()) from None
         except PaDiffError as error:
-            if self._at is None:
+            if not self._has_found:
+                self._discard()
                 raise
             self._cut_short(str(error))
             if isinstance(error, _REFUSALS):
-                self._keep_refused()
+                if self._keeping is not None:
+                    self._keeping.end(self.report())
                 raise
+
+    @property
+    def _has_found(self) -> bool:
+        """Whether there is anything to read."""
+        return bool(self._rows or self._so_far)
 
     def report(self) -> Report:
         """Returns the report; its stream has ended."""
         assert self._summary is not None
         return Report(self._summary, self._rows)
 
-    def _keep_refused(self) -> None:
-        """Keeps what was found before the request turned out to be wrong; nothing where nothing was."""
-        if self._keeping is None:
-            return
-        if self._rows:
-            self._keeping.end(self.report())
-        else:
+    def _discard(self) -> None:
+        """Keeps nothing, since there is nothing to read."""
+        if self._keeping is not None:
             self._keeping.discard()
 
     def _cut_short(self, why: str) -> None:

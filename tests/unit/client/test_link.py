@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Optional
 
 import numpy as np
 import pytest
@@ -21,8 +21,11 @@ from padiff_rpc.v1.records import (
     Model,
     PackedBatch,
     Party,
+    Progress,
+    ReportSoFar,
     ReportSummary,
     Row,
+    StepResult,
     WorkerAddress,
 )
 from padiff_rpc.v1.words import CaptureKind, Phase, Verdict
@@ -32,6 +35,8 @@ PARTY = Party(model=Model(), worker=WorkerAddress(address="unix:/nowhere"))
 START = CompareStart(protocol_version=PROTOCOL_VERSION, candidate=PARTY, reference=PARTY, steps=2)
 ROW = Row(step=0, phase=Phase.FORWARD, kind=CaptureKind.OUTPUT, order=0, verdict=Verdict.MATCH)
 SUMMARY = ReportSummary(session="s", passed=True, coverage=Coverage())
+STEP = StepResult(step=0, passed=True, loss_reference=1.0, loss_candidate=1.0)
+SO_FAR = ReportSummary(session="a1", passed=True, coverage=Coverage(), steps=(STEP,))
 
 
 class StandIn(coordinator_pb2_grpc.CoordinatorServicer):  # type: ignore[misc]
@@ -41,11 +46,17 @@ class StandIn(coordinator_pb2_grpc.CoordinatorServicer):  # type: ignore[misc]
         self.version = PROTOCOL_VERSION
         self.heard: list[Any] = []
         self.ended = threading.Event()
+        # Said in place of all that, and raised then.
+        self.script: Optional[list[Any]] = None
+        self.error: Exception = WorkerLostError("gone")
 
     def GetCoordinatorInfo(self, request: Any, context: Any) -> Any:
         return coordinator_pb2.GetCoordinatorInfoResponse(protocol_version=self.version)
 
     def Compare(self, iterator: Any, context: Any) -> Iterator[Any]:
+        if self.script is not None:
+            yield from self.script
+            raise self.error
         context.add_callback(self.ended.set)
         response = coordinator_pb2.ReportPart
         incoming = requests(iterator)
@@ -152,3 +163,33 @@ def test_nobody_at_the_address_is_one_clear_line() -> None:
         with connect("127.0.0.1:1"):
             pass
     assert "\n" not in str(caught.value)
+
+
+def test_a_stream_that_breaks_ends_the_report_with_what_has_come(address: str, stand_in: StandIn) -> None:
+    response = coordinator_pb2.ReportPart
+    stand_in.script = [
+        response(progress=to_proto(Progress(session="a1", phase=Phase.FORWARD, step=3))),
+        response(so_far=to_proto(ReportSoFar(summary=SO_FAR))),
+        response(rows=page()),
+    ]
+    with connect(address, token="secret") as connection:
+        stand_in.error = WorkerLostError("gone")
+        report = connection.compare(START, None)
+        assert report.rows == (ROW,)
+        assert report.exit_code == 2
+        (trouble,) = report.troubles
+        assert (trouble.text, trouble.step, trouble.phase) == ("gone", 3, Phase.FORWARD)
+        assert report.steps == SO_FAR.steps
+        # What is wrong with the request is no report.
+        stand_in.error = InvalidRequestError("wrong")
+        with pytest.raises(InvalidRequestError, match="wrong"):
+            connection.compare(START, None)
+
+
+def test_a_stream_that_breaks_before_anything_was_found_is_an_error(address: str, stand_in: StandIn) -> None:
+    progress = to_proto(Progress(session="a1", phase=Phase.CONNECT))
+    stand_in.script = [coordinator_pb2.ReportPart(progress=progress)]
+    stand_in.error = WorkerLostError("cannot be reached")
+    with connect(address, token="secret") as connection:
+        with pytest.raises(WorkerLostError, match="cannot be reached"):
+            connection.compare(START, None)

@@ -9,12 +9,14 @@ from padiff_compare.capture.batches import BatchSource
 from padiff_compare.hints.prober import Prober
 from padiff_compare.hints.settings import Sides
 from padiff_compare.inputs import Inputs
+from padiff_compare.judge.measured import Probe
 from padiff_compare.model_states import ModelStates
 from padiff_compare.preparation import Preparation
 from padiff_compare.randomness.random_decisions import RandomDecisions
 from padiff_compare.rehearsal.orientation import Orientation, untried
 from padiff_compare.rehearsal.rehearsal import Rehearsal, is_needed
 from padiff_compare.report.builder import ReportBuilder
+from padiff_compare.report.kept_pairs import KeepingAsked, PairHolder
 from padiff_compare.report.so_far import Teller
 from padiff_compare.run import Run, Storage
 from padiff_compare.second_look.second_look import SecondLook
@@ -23,7 +25,10 @@ from padiff_compare.source_pair import SourcePair
 from padiff_compare.steps.loop import Steps
 from padiff_compare.weights.weight_flow import WeightFlow
 from padiff_rpc.v1.records import AssignWeightsRequest, CompareStart, Layer, Note, Options
-from padiff_rpc.v1.words import NoteKind, Phase, Side, TraceMode
+from padiff_rpc.v1.words import KeptTensors, NoteKind, Phase, Side, TraceMode
+
+# Of the memory for captures, what may be held besides until rows are final.
+_SHARE_HELD = 4
 
 
 class CompareTask:
@@ -66,18 +71,19 @@ class CompareTask:
         preparation = Preparation(self._sources, layers, self._asked.layer_map, self._report, traced)
         aligned = preparation.aligned
         prober = self._prober(layers, aligned)
+        probe = self._holding(prober.probe)
         run = Run(
             options=options,
             settings=settings,
             report=self._report,
             store=self._storage.tensors,
             floors=self._storage.floors,
-            probe=prober.probe,
+            probe=probe,
         )
         preparation.find_out_rules()
         preparation.compare_tables(options, copy=self._asked.auto_weights)
         Orientation(run, self._sources, aligned).settle(batch, copy=self._asked.auto_weights)
-        weights = WeightFlow(self._sources.sides, aligned.weight_plan, aligned.models, options, prober.probe)
+        weights = WeightFlow(self._sources.sides, aligned.weight_plan, aligned.models, options, probe)
         preparation.place_weights(weights, copy=self._asked.auto_weights)
         if aligned.foreseen is not None and is_needed(aligned.foreseen, aligned.models):
             Rehearsal(run, self._sources, aligned).run(batch)
@@ -100,6 +106,16 @@ class CompareTask:
                 self._note_what_is_left(step, NoteKind.STOPPED_AT_DIFFERENCE)
                 break
         self._report.note(*prober.notes())
+
+    def _holding(self, probe: Probe) -> Probe:
+        """Returns `probe`, such that the client gets the tensors that it keeps."""
+        if self._asked.keep is KeptTensors.NONE:
+            return probe
+        asked = KeepingAsked(which=self._asked.keep, limit_bytes=self._asked.keep_mib << 20)
+        held_bytes = self._storage.tensors.limit_bytes // _SHARE_HELD
+        holder = PairHolder(asked, self._asked.options, self._report.emit, held_bytes=held_bytes)
+        self._report.shown = holder.shown
+        return holder.watching(probe)
 
     def _prober(self, layers: Mapping[Side, tuple[Layer, ...]], aligned: AlignedModels) -> Prober:
         """Returns what says of pairs that differ what they may be; the report asks it too."""

@@ -9,10 +9,10 @@ from typing import TypeVar, Union
 import grpc
 
 from padiff_compare.capture.batches import BatchEnd, BatchMessage
-from padiff_compare.report.builder import Message, pages
+from padiff_compare.report.builder import KeptTensor, Message, pages
 from padiff_rpc.convert import from_proto, to_proto
 from padiff_rpc.errors import ProtocolError
-from padiff_rpc.tensors import TensorAssembler
+from padiff_rpc.tensors import TensorAssembler, frames_of
 from padiff_rpc.transport import requests
 from padiff_rpc.v1 import coordinator_pb2 as pb
 from padiff_rpc.v1 import coordinator_pb2_grpc
@@ -22,6 +22,7 @@ from padiff_rpc.v1.records import (
     BatchWanted,
     CheckInputsRequest,
     CompareStart,
+    KeptPair,
     PlanStart,
     Progress,
     ReportSoFar,
@@ -63,7 +64,8 @@ class CoordinatorServicer(coordinator_pb2_grpc.CoordinatorServicer):
         messages = self._sessions.compare(
             _start(stream, CompareStart), _batch_messages(stream), context.add_callback
         )
-        yield from map(_part, messages)
+        for message in messages:
+            yield from _parts(message)
 
     def AssignWeights(
         self, request: pb.AssignWeightsRequest, context: grpc.ServicerContext
@@ -142,6 +144,14 @@ def _batch_messages(stream: Iterator[Union[pb.CompareRequest, pb.PlanRequest]]) 
             raise ProtocolError("the start was sent twice, or a request is empty")
 
 
+def _parts(message: Message) -> Iterator[pb.ReportPart]:
+    """Yields `message` as it travels; a tensor is several."""
+    if isinstance(message, KeptTensor):
+        yield from (pb.ReportPart(frame=frame) for frame in frames_of(message.number, message.tensor))
+    else:
+        yield _part(message)
+
+
 def _part(message: Message) -> pb.ReportPart:
     """Returns `message` as it travels."""
     if isinstance(message, Progress):
@@ -152,4 +162,6 @@ def _part(message: Message) -> pb.ReportPart:
         return pb.ReportPart(rows=to_proto(message))
     if isinstance(message, ReportSoFar):
         return pb.ReportPart(so_far=to_proto(message))
+    if isinstance(message, KeptPair):
+        return pb.ReportPart(kept=to_proto(message))
     return pb.ReportPart(summary=to_proto(message))

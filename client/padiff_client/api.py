@@ -15,9 +15,12 @@ from padiff_client.layer_map import LayerMap, as_layer_map
 from padiff_client.report import Report
 from padiff_client.spec import ModelSpec, PathLike
 from padiff_rpc.names import arguments_checked
+from padiff_rpc.records import word
 from padiff_rpc.v1.records import Options, Tls
+from padiff_rpc.v1.words import KeptTensors
 
 DEFAULT_BATCHES = 10
+DEFAULT_KEEP_MIB = Comparison.keep_mib
 
 LayerMapLike = Union[LayerMap, Mapping[str, str], None]
 
@@ -39,6 +42,8 @@ def auto_diff(
     tls: Optional[Tls] = None,
     insecure: bool = False,
     store: Optional[PathLike] = None,
+    keep: str = "failing",
+    keep_mib: int = DEFAULT_KEEP_MIB,
 ) -> Report:
     """Returns what the comparison of two models found; true exactly if they agree.
 
@@ -62,6 +67,8 @@ def auto_diff(
         insecure: plain text to a `server` on another machine; warns each time.
         store: the folder in which the run is kept as it is made (docs/runs.md), or "none"; default: that of
             PADIFF_STORE, else the user's data folder.
+        keep: which tensors are kept with it, `keep_mib` MiB at most: "none", "failing" (both of each place
+            that fails, and of what its call was given), "all". `Report.tensors` gives them.
 
     Raises:
         InvalidRequestError: the request cannot be; nothing was compared.
@@ -84,6 +91,8 @@ def auto_diff(
             optimizers=references(optimizer, "optimizer"),
             server=as_server(server, token, tls, insecure),
             store=store_of(store, os.environ),
+            keep=word(KeptTensors, keep, field="keep"),
+            keep_mib=keep_mib,
         )
     )
 

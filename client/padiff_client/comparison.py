@@ -11,9 +11,9 @@ from padiff_client.session import Contestant, Server, Session, check_whereabouts
 from padiff_client.spec import ModelSpec
 from padiff_compare.report.run_store import RunStore
 from padiff_rpc.names import not_allowed
-from padiff_rpc.records import record
+from padiff_rpc.records import record, word
 from padiff_rpc.v1.records import Options, StatedPairing
-from padiff_rpc.v1.words import Side
+from padiff_rpc.v1.words import KeptTensors, Side
 
 
 @record
@@ -26,6 +26,7 @@ class Comparison:
         losses, optimizers: pairs (candidate's, reference's) of "package.module:function", "" for none.
         server: None: coordinator and workers are started here.
         store: where the run is kept; None: nowhere.
+        keep, keep_mib: which tensors are kept with it, and how many MiB of them.
         verbose: lets the started processes write to stderr.
     """
 
@@ -41,11 +42,17 @@ class Comparison:
     optimizers: tuple[str, str] = ("", "")
     server: Optional[Server] = None
     store: Optional[RunStore] = None
+    keep: KeptTensors = KeptTensors.FAILING
+    keep_mib: int = 256
     verbose: bool = False
 
     def __post_init__(self) -> None:
         if not isinstance(self.auto_weights, bool):
             raise not_allowed(self.auto_weights, "True, False", field="auto_weights")
+        object.__setattr__(self, "keep", word(KeptTensors, self.keep, field="keep"))
+        most = self.keep_mib
+        if isinstance(most, bool) or not isinstance(most, int) or not 1 <= most < 2**32:
+            raise not_allowed(most, "a whole number of at least 1", field="keep_mib")
 
     def check_whereabouts(self) -> None:
         """Raises InvalidRequestError where a model and the server contradict each other."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Optional
+from typing import Any, Optional
 
 from padiff_client.keeping import Keeping
 from padiff_client.report import Report
@@ -21,7 +21,8 @@ from padiff_rpc.errors import (
     UnauthenticatedError,
 )
 from padiff_rpc.limits import exceeded, limits
-from padiff_rpc.v1.records import Coverage, Progress, ReportSoFar, ReportSummary, Row, Trouble
+from padiff_rpc.tensors import TensorAssembler
+from padiff_rpc.v1.records import Coverage, KeptPair, Progress, ReportSoFar, ReportSummary, Row, Trouble
 from padiff_rpc.v1.words import Phase
 
 logger = logging.getLogger("padiff_client")
@@ -45,6 +46,7 @@ class Gathering:
         self._keeping = keeping
         self._rows: list[Row] = []
         self._so_far: list[ReportSoFar] = []
+        self._assembler = TensorAssembler()
         self._at: Optional[Progress] = None
         self._summary: Optional[ReportSummary] = None
 
@@ -62,6 +64,17 @@ class Gathering:
             raise exceeded(f"the report has more than {limits().rows:,} rows", "rows")
         if self._keeping is not None:
             self._keeping.add_rows(rows)
+
+    def add_frame(self, frame: Any) -> None:
+        """Takes a part of a tensor that is to be kept. Raises ProtocolError and BusyError."""
+        received = self._assembler.frame(frame)
+        if received is not None and self._keeping is not None:
+            self._keeping.add_tensor(received.number, received.tensor)
+
+    def add_kept(self, pair: KeptPair) -> None:
+        """Takes which row two such tensors are of."""
+        if self._keeping is not None:
+            self._keeping.add_pair(pair)
 
     def add_so_far(self, so_far: ReportSoFar) -> None:
         """Takes what the report has come to."""

@@ -21,7 +21,8 @@ from padiff_compare.report.kept_run import KeptRun, RunHead, RunWriter
 from padiff_compare.report.run_store import Room, RunStore
 from padiff_rpc.errors import InvalidRequestError, PaDiffError
 from padiff_rpc.names import not_allowed, reason, shown
-from padiff_rpc.v1.records import Model, Options, Party, ReportSoFar, Row
+from padiff_rpc.tensors import HostTensor
+from padiff_rpc.v1.records import CompareStart, KeptPair, Model, ReportSoFar, Row
 
 logger = logging.getLogger("padiff_client")
 
@@ -63,14 +64,15 @@ def known_store(given: Optional[PathLike], environment: Mapping[str, str]) -> Ru
 class Keeping:
     """Writes a run as it comes. What cannot be written is warned of once, and the comparison goes on."""
 
-    def __init__(
-        self, store: Optional[RunStore], candidate: Party, reference: Party, options: Options
-    ) -> None:
-        """`store` None: nothing is kept."""
+    def __init__(self, store: Optional[RunStore], start: CompareStart) -> None:
+        """`store` None: nothing is kept. `start`: what the coordinator was asked."""
         self._store = store
-        self._models = _name(reference.model), _name(candidate.model)
-        self._options = options
+        self._start = start
         self._writer: Optional[RunWriter] = None
+        self._left_bytes = start.keep_mib << 20
+        # That are not written yet.
+        self._tensors: dict[int, HostTensor] = {}
+        self._pairs: list[KeptPair] = []
 
     def __enter__(self) -> Keeping:
         return self
@@ -82,13 +84,15 @@ class Keeping:
         """Begins the run of a session."""
         if self._store is None or self._writer is not None:
             return
-        reference, candidate = self._models
+        start = self._start
         head = RunHead(
             id=session,
             started_at=time.time(),
-            reference=reference,
-            candidate=candidate,
-            options=self._options,
+            reference=_name(start.reference.model),
+            candidate=_name(start.candidate.model),
+            options=start.options,
+            keep=start.keep,
+            keep_mib=start.keep_mib,
         )
         store = self._store
 
@@ -98,11 +102,24 @@ class Keeping:
         self._try(begin)
 
     def add_rows(self, rows: Sequence[Row]) -> None:
+        self._write_tensors()
         if self._writer is not None:
             writer = self._writer
             self._try(lambda: writer.add_rows(rows))
 
+    def add_tensor(self, number: int, tensor: HostTensor) -> None:
+        """Takes a tensor under its number, as long as no more come than were asked for."""
+        self._left_bytes -= tensor.byte_count
+        if self._writer is not None and self._left_bytes >= 0:
+            self._tensors[number] = tensor
+
+    def add_pair(self, pair: KeptPair) -> None:
+        """Takes which row two of these tensors are of."""
+        if {pair.reference, pair.candidate} <= self._tensors.keys():
+            self._pairs.append(pair)
+
     def add_so_far(self, so_far: ReportSoFar) -> None:
+        self._write_tensors()
         if self._writer is not None:
             writer = self._writer
             self._try(lambda: writer.add_so_far(so_far))
@@ -111,6 +128,7 @@ class Keeping:
         """Ends the run, and makes room in the store; returns the report, which knows where it is kept."""
         if self._writer is None or self._store is None:
             return report
+        self._write_tensors()
         writer, store = self._writer, self._store
         whole = FinishedReport(rows=report.all_rows, summary=report.summary)
         self._try(lambda: writer.end(whole))
@@ -128,6 +146,14 @@ class Keeping:
         self._let_go()
         if writer is not None:
             shutil.rmtree(writer.folder, ignore_errors=True)
+
+    def _write_tensors(self) -> None:
+        """Writes the tensors that came with the last rows."""
+        tensors, pairs = self._tensors, self._pairs
+        self._tensors, self._pairs = {}, []
+        if self._writer is not None and pairs:
+            writer = self._writer
+            self._try(lambda: writer.add_tensors(tensors, pairs))
 
     def _try(self, write: Callable[[], None]) -> None:
         try:

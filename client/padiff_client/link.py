@@ -21,6 +21,7 @@ from padiff_rpc.v1.records import (
     AssignWeightsRequest,
     CheckInputsRequest,
     CompareStart,
+    KeptPair,
     KnownWorker,
     PlanStart,
     Progress,
@@ -180,6 +181,10 @@ def _gathered(
                 wanted(response.batch_wanted.step)
             elif kind == "rows":
                 gathering.add_rows(tuple(from_proto(row, Row) for row in response.rows.rows))
+            elif kind == "frame":
+                gathering.add_frame(response.frame)
+            elif kind == "kept":
+                gathering.add_kept(from_proto(response.kept, KeptPair))
             elif kind == "so_far":
                 gathering.add_so_far(from_proto(response.so_far, ReportSoFar))
             elif kind == "summary":

@@ -49,6 +49,8 @@ def auto_diff(
     loss_fn: _Pair = None,
     optimizer: _Pair = None,
     store: Optional[PathLike] = None,
+    keep: str = "failing",
+    keep_mib: int = api.DEFAULT_KEEP_MIB,
 ) -> Report:
     """Returns what the comparison of two live models found; true exactly if they agree.
 
@@ -69,6 +71,8 @@ def auto_diff(
             options=options,
             layer_map=layer_map,
             store=store,
+            keep=keep,
+            keep_mib=keep_mib,
         )
 
 

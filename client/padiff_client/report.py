@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable
 from functools import cached_property
 from typing import Optional
 
+import numpy as np
+
 from padiff_client import (
     as_html,
     as_json,
@@ -24,7 +26,8 @@ from padiff_client.places import PlaceErrors
 from padiff_client.spec import PathLike
 from padiff_client.whole_files import check_writable, write_file
 from padiff_compare.report.kept_run import KeptRun
-from padiff_rpc.errors import InvalidRequestError
+from padiff_rpc.errors import InvalidRequestError, NotFoundError
+from padiff_rpc.tensors import Array, HostTensor, widen
 from padiff_rpc.v1.records import (
     Coverage,
     Environment,
@@ -49,6 +52,7 @@ from padiff_rpc.v1.records import (
     Unmatched,
     WeightFate,
 )
+from padiff_rpc.v1.words import DType
 
 MATCH, MISMATCH, TROUBLE, INTERRUPTED = 0, 1, 2, 130
 
@@ -135,6 +139,26 @@ class Report:
     def function_details(self) -> tuple[FunctionDetail, ...]:
         """With `detail: functions`: every function of a step, under the call of the layer that made it."""
         return self.summary.function_details
+
+    def tensors(self, row: Row) -> tuple[Array, Array]:
+        """Returns (reference's, candidate's) of a row, the reference's as its layout rule made it.
+
+        Of bfloat16 the same values in float32. Raises NotFoundError where they were not kept.
+        """
+        number = next((number for number, one in enumerate(self.all_rows) if one is row), None)
+        if number is None:
+            raise InvalidRequestError("is of another report; give one of report.all_rows", field="row")
+        if self.kept is None:
+            raise NotFoundError("this report is of no kept run, and so has no tensors; see docs/runs.md")
+        found = self.kept.tensors(number)
+        if found is None:
+            head = self.kept.head
+            raise NotFoundError(
+                f"the tensors of {wording.place_of(row)} were not kept: keep={str(head.keep)!r} and "
+                f"keep_mib={head.keep_mib} said which; keep='all' keeps those of other places too"
+            )
+        reference, candidate = map(_as_array, found)
+        return reference, candidate
 
     @property
     def session(self) -> str:
@@ -281,3 +305,9 @@ class Report:
 
     def _repr_html_(self) -> str:
         return as_html.fragment(self)
+
+
+def _as_array(tensor: HostTensor) -> Array:
+    if tensor.dtype is not DType.BFLOAT16:
+        return tensor.array
+    return widen(tensor.array, tensor.dtype).astype(np.float32)

@@ -13,6 +13,7 @@ from padiff_client.spec_paths import check_folder_of
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.names import not_allowed
 from padiff_rpc.v1.records import AssignWeightsRequest, CheckInputsRequest, CompareStart, PlanStart
+from padiff_rpc.v1.words import KeptTensors
 from padiff_rpc.version import PROTOCOL_VERSION
 
 
@@ -29,8 +30,10 @@ def compare(asked: Comparison) -> Report:
             layer_map=asked.layer_map,
             steps=asked.steps,
             auto_weights=asked.auto_weights,
+            keep=asked.keep if asked.store is not None else KeptTensors.NONE,
+            keep_mib=asked.keep_mib,
         )
-        with Keeping(asked.store, session.candidate, session.reference, asked.options) as keeping:
+        with Keeping(asked.store, start) as keeping:
             try:
                 report = session.connection.compare(start, batches, keeping)
             except Interrupted as interrupted:

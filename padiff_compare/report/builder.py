@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from typing import Optional, Union
 
 from padiff_compare.judge.judged_row import fails
+from padiff_rpc.records import record
+from padiff_rpc.tensors import HostTensor
 from padiff_rpc.v1.records import (
     BatchWanted,
     Coverage,
@@ -17,6 +19,7 @@ from padiff_rpc.v1.records import (
     FunctionDetail,
     FunctionFinding,
     HyperParameterDifference,
+    KeptPair,
     Measurement,
     ModelFailure,
     Note,
@@ -44,7 +47,17 @@ from padiff_rpc.v1.records import (
 from padiff_rpc.v1.words import Cause, NoteKind, Phase, Side
 
 ROWS_PER_PAGE = 256
-Message = Union[Progress, BatchWanted, RowPage, ReportSoFar, ReportSummary]
+
+
+@record
+class KeptTensor:
+    """A tensor that the client keeps, on its way there under its number."""
+
+    number: int
+    tensor: HostTensor
+
+
+Message = Union[Progress, BatchWanted, RowPage, ReportSoFar, KeptTensor, KeptPair, ReportSummary]
 
 
 class Doubts:
@@ -123,6 +136,8 @@ class ReportBuilder:
         self.has_local_errors = False
         # The user's own; None: the project's decide.
         self.bounds: Optional[OwnBounds] = None
+        # Sees rows that the client has, with the number of the first.
+        self.shown: Callable[[int, Sequence[Row]], None] = lambda first, rows: None
         # Settles the hints of rows.
         self.hinted: Callable[[Row], Row] = lambda row: row
 
@@ -142,6 +157,7 @@ class ReportBuilder:
         self._rows.extend(final)
         for page in pages(final):
             self.emit(page)
+        self.shown(len(self._rows) - len(final), final)
         return final
 
     def add_unmatched(self, unmatched: Iterable[Unmatched]) -> None:

@@ -12,19 +12,21 @@ import fcntl
 import os
 import re
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Optional
 
 from padiff_compare.report.finished import FinishedReport, concluded
 from padiff_compare.report.so_far import joined
+from padiff_compare.report.tensor_files import SUFFIX, read_tensor, write_tensors
 from padiff_rpc.convert import from_bytes, to_bytes
 from padiff_rpc.errors import PaDiffError, ProtocolError, StateError
 from padiff_rpc.names import shown
 from padiff_rpc.records import record
-from padiff_rpc.v1.records import Coverage, Options, ReportSoFar, ReportSummary, Row, Trouble
-from padiff_rpc.v1.words import Phase
+from padiff_rpc.tensors import HostTensor
+from padiff_rpc.v1.records import Coverage, KeptPair, Options, ReportSoFar, ReportSummary, Row, Trouble
+from padiff_rpc.v1.words import KeptTensors, Phase
 
 DATABASE, _LOCK = "run.sqlite", "lock"
 # Of the tables below; later versions read all before them.
@@ -32,10 +34,13 @@ _SCHEMA = 1
 _TABLES = """
 CREATE TABLE run (
     schema INTEGER NOT NULL, id TEXT NOT NULL, started_at REAL NOT NULL,
-    reference TEXT NOT NULL, candidate TEXT NOT NULL, options BLOB NOT NULL, summary BLOB
+    reference TEXT NOT NULL, candidate TEXT NOT NULL, options BLOB NOT NULL,
+    keep TEXT NOT NULL, keep_mib INTEGER NOT NULL, summary BLOB
 );
 CREATE TABLE rows (number INTEGER PRIMARY KEY, step INTEGER NOT NULL, record BLOB NOT NULL);
 CREATE TABLE so_far (number INTEGER PRIMARY KEY, record BLOB NOT NULL);
+CREATE TABLE tensors (number INTEGER PRIMARY KEY, file TEXT NOT NULL);
+CREATE TABLE pairs (row INTEGER PRIMARY KEY, reference INTEGER NOT NULL, candidate INTEGER NOT NULL);
 """
 _WAIT_SECONDS = 10.0
 _ID = re.compile(r"[0-9A-Za-z]{1,64}\Z")
@@ -51,6 +56,7 @@ class RunHead:
         id: its session, as the coordinator names it.
         started_at: seconds since the epoch, UTC.
         reference, candidate: what a reader knows the models by.
+        keep, keep_mib: which tensors are kept, and how many MiB of them.
     """
 
     id: str
@@ -58,6 +64,8 @@ class RunHead:
     reference: str
     candidate: str
     options: Options = Options()
+    keep: KeptTensors = KeptTensors.NONE
+    keep_mib: int = 0
 
     def __post_init__(self) -> None:
         # A folder is called so, and another process chose the name.
@@ -74,7 +82,7 @@ class RunWriter:
     def __init__(self, folder: Path, head: RunHead) -> None:
         """Makes `folder`, which nobody else can enter."""
         self.folder = folder
-        self._rows = 0
+        self._rows = self._files = 0
         with contextlib.ExitStack() as exits:
             folder.mkdir(mode=0o700)
             lock = os.open(folder / _LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
@@ -91,10 +99,10 @@ class RunWriter:
                 for statement in ("BEGIN", *filter(str.strip, _TABLES.split(";"))):
                     self._database.execute(statement)
                 self._database.execute(
-                    "INSERT INTO run VALUES (?, ?, ?, ?, ?, ?, NULL)",
+                    "INSERT INTO run VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL)",
                     (
                         *(_SCHEMA, head.id, head.started_at, head.reference, head.candidate),
-                        to_bytes(head.options),
+                        *(to_bytes(head.options), str(head.keep), head.keep_mib),
                     ),
                 )
             self._exits = exits.pop_all()
@@ -117,6 +125,18 @@ class RunWriter:
             if so_far.anew:
                 self._database.execute("DELETE FROM so_far")
             self._database.execute("INSERT INTO so_far (record) VALUES (?)", (to_bytes(so_far),))
+
+    def add_tensors(self, tensors: Mapping[int, HostTensor], pairs: Sequence[KeptPair]) -> None:
+        """Writes tensors under their numbers, and which rows they are of."""
+        self._files += 1
+        file = f"{self._files}{SUFFIX}"
+        write_tensors(self.folder / file, {str(number): tensor for number, tensor in tensors.items()})
+        with self._database:
+            self._database.executemany("INSERT INTO tensors VALUES (?, ?)", [(one, file) for one in tensors])
+            self._database.executemany(
+                "INSERT INTO pairs VALUES (?, ?, ?)",
+                [(pair.row, pair.reference, pair.candidate) for pair in pairs],
+            )
 
     def end(self, report: FinishedReport) -> None:
         """Writes the end of the run, with those of its rows that an interruption kept from being written."""
@@ -148,7 +168,7 @@ class KeptRun:
             found = database.execute("SELECT * FROM run").fetchone()
         if found is None:
             raise PaDiffError(f"{folder}: holds no run; remove the folder")
-        schema, identity, started_at, reference, candidate, options, summary = found
+        schema, identity, started_at, reference, candidate, options, keep, keep_mib, summary = found
         if schema > _SCHEMA:
             raise StateError(f"{folder}: was kept by a newer padiff; update this one to read the run")
         self.head = RunHead(
@@ -157,6 +177,8 @@ class KeptRun:
             reference=reference,
             candidate=candidate,
             options=from_bytes(options, Options),
+            keep=KeptTensors(keep),
+            keep_mib=keep_mib,
         )
         self._summary: Optional[bytes] = summary
 
@@ -199,6 +221,23 @@ class KeptRun:
             session=self.head.id, passed=False, coverage=Coverage(), started_at=self.head.started_at
         )
         return cut_short(so_far, rows, trouble)
+
+    def tensors(self, row: int) -> Optional[tuple[HostTensor, HostTensor]]:
+        """Returns both tensors of the row of that number; None where they were not kept."""
+        with self._reading() as database:
+            numbers = database.execute(
+                "SELECT reference, candidate FROM pairs WHERE row = ?", (row,)
+            ).fetchone()
+            files = {
+                number: database.execute("SELECT file FROM tensors WHERE number = ?", (number,)).fetchone()
+                for number in numbers or ()
+            }
+        if numbers is None:
+            return None
+        reference, candidate = (
+            read_tensor(self.folder / files[number][0], str(number)) for number in numbers
+        )
+        return reference, candidate
 
     @contextlib.contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:

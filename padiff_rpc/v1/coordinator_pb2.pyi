@@ -49,6 +49,13 @@ class Floor(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     FLOOR_AUTO: _ClassVar[Floor]
     FLOOR_TABLE: _ClassVar[Floor]
     FLOOR_MEASURED: _ClassVar[Floor]
+
+class KeptTensors(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    KEPT_TENSORS_UNSPECIFIED: _ClassVar[KeptTensors]
+    KEPT_TENSORS_NONE: _ClassVar[KeptTensors]
+    KEPT_TENSORS_FAILING: _ClassVar[KeptTensors]
+    KEPT_TENSORS_ALL: _ClassVar[KeptTensors]
 DIFF_PHASE_UNSPECIFIED: DiffPhase
 DIFF_PHASE_BOTH: DiffPhase
 DIFF_PHASE_FORWARD: DiffPhase
@@ -70,6 +77,10 @@ FLOOR_UNSPECIFIED: Floor
 FLOOR_AUTO: Floor
 FLOOR_TABLE: Floor
 FLOOR_MEASURED: Floor
+KEPT_TENSORS_UNSPECIFIED: KeptTensors
+KEPT_TENSORS_NONE: KeptTensors
+KEPT_TENSORS_FAILING: KeptTensors
+KEPT_TENSORS_ALL: KeptTensors
 
 class GetCoordinatorInfoRequest(_message.Message):
     __slots__ = ()
@@ -222,7 +233,7 @@ class CompareRequest(_message.Message):
     def __init__(self, start: _Optional[_Union[CompareStart, _Mapping]] = ..., batch: _Optional[_Union[SendBatch, _Mapping]] = ..., frame: _Optional[_Union[_tensors_pb2.TensorFrame, _Mapping]] = ..., batch_end: _Optional[_Union[BatchEnd, _Mapping]] = ..., batch_failure: _Optional[_Union[BatchFailure, _Mapping]] = ...) -> None: ...
 
 class CompareStart(_message.Message):
-    __slots__ = ("protocol_version", "candidate", "reference", "options", "layer_map", "steps", "auto_weights")
+    __slots__ = ("protocol_version", "candidate", "reference", "options", "layer_map", "steps", "auto_weights", "keep", "keep_mib")
     PROTOCOL_VERSION_FIELD_NUMBER: _ClassVar[int]
     CANDIDATE_FIELD_NUMBER: _ClassVar[int]
     REFERENCE_FIELD_NUMBER: _ClassVar[int]
@@ -230,6 +241,8 @@ class CompareStart(_message.Message):
     LAYER_MAP_FIELD_NUMBER: _ClassVar[int]
     STEPS_FIELD_NUMBER: _ClassVar[int]
     AUTO_WEIGHTS_FIELD_NUMBER: _ClassVar[int]
+    KEEP_FIELD_NUMBER: _ClassVar[int]
+    KEEP_MIB_FIELD_NUMBER: _ClassVar[int]
     protocol_version: int
     candidate: Party
     reference: Party
@@ -237,7 +250,9 @@ class CompareStart(_message.Message):
     layer_map: StatedPairing
     steps: int
     auto_weights: bool
-    def __init__(self, protocol_version: _Optional[int] = ..., candidate: _Optional[_Union[Party, _Mapping]] = ..., reference: _Optional[_Union[Party, _Mapping]] = ..., options: _Optional[_Union[Options, _Mapping]] = ..., layer_map: _Optional[_Union[StatedPairing, _Mapping]] = ..., steps: _Optional[int] = ..., auto_weights: bool = ...) -> None: ...
+    keep: KeptTensors
+    keep_mib: int
+    def __init__(self, protocol_version: _Optional[int] = ..., candidate: _Optional[_Union[Party, _Mapping]] = ..., reference: _Optional[_Union[Party, _Mapping]] = ..., options: _Optional[_Union[Options, _Mapping]] = ..., layer_map: _Optional[_Union[StatedPairing, _Mapping]] = ..., steps: _Optional[int] = ..., auto_weights: bool = ..., keep: _Optional[_Union[KeptTensors, str]] = ..., keep_mib: _Optional[int] = ...) -> None: ...
 
 class SendBatch(_message.Message):
     __slots__ = ("step", "candidate", "reference")
@@ -272,18 +287,32 @@ class Progress(_message.Message):
     def __init__(self, session: _Optional[str] = ..., phase: _Optional[_Union[_models_pb2.Phase, str]] = ..., step: _Optional[int] = ..., text: _Optional[str] = ...) -> None: ...
 
 class ReportPart(_message.Message):
-    __slots__ = ("progress", "batch_wanted", "rows", "summary", "so_far")
+    __slots__ = ("progress", "batch_wanted", "rows", "summary", "so_far", "frame", "kept")
     PROGRESS_FIELD_NUMBER: _ClassVar[int]
     BATCH_WANTED_FIELD_NUMBER: _ClassVar[int]
     ROWS_FIELD_NUMBER: _ClassVar[int]
     SUMMARY_FIELD_NUMBER: _ClassVar[int]
     SO_FAR_FIELD_NUMBER: _ClassVar[int]
+    FRAME_FIELD_NUMBER: _ClassVar[int]
+    KEPT_FIELD_NUMBER: _ClassVar[int]
     progress: Progress
     batch_wanted: BatchWanted
     rows: RowPage
     summary: _report_pb2.ReportSummary
     so_far: ReportSoFar
-    def __init__(self, progress: _Optional[_Union[Progress, _Mapping]] = ..., batch_wanted: _Optional[_Union[BatchWanted, _Mapping]] = ..., rows: _Optional[_Union[RowPage, _Mapping]] = ..., summary: _Optional[_Union[_report_pb2.ReportSummary, _Mapping]] = ..., so_far: _Optional[_Union[ReportSoFar, _Mapping]] = ...) -> None: ...
+    frame: _tensors_pb2.TensorFrame
+    kept: KeptPair
+    def __init__(self, progress: _Optional[_Union[Progress, _Mapping]] = ..., batch_wanted: _Optional[_Union[BatchWanted, _Mapping]] = ..., rows: _Optional[_Union[RowPage, _Mapping]] = ..., summary: _Optional[_Union[_report_pb2.ReportSummary, _Mapping]] = ..., so_far: _Optional[_Union[ReportSoFar, _Mapping]] = ..., frame: _Optional[_Union[_tensors_pb2.TensorFrame, _Mapping]] = ..., kept: _Optional[_Union[KeptPair, _Mapping]] = ...) -> None: ...
+
+class KeptPair(_message.Message):
+    __slots__ = ("row", "reference", "candidate")
+    ROW_FIELD_NUMBER: _ClassVar[int]
+    REFERENCE_FIELD_NUMBER: _ClassVar[int]
+    CANDIDATE_FIELD_NUMBER: _ClassVar[int]
+    row: int
+    reference: int
+    candidate: int
+    def __init__(self, row: _Optional[int] = ..., reference: _Optional[int] = ..., candidate: _Optional[int] = ...) -> None: ...
 
 class ReportSoFar(_message.Message):
     __slots__ = ("summary", "anew")

@@ -37,6 +37,7 @@ from padiff_rpc.v1.words import (
     FindingKind,
     Floor,
     HintKind,
+    KeptTensors,
     LayoutChange,
     LoneKind,
     NoteKind,
@@ -956,6 +957,20 @@ class Progress:
     phase: Phase
     step: int = 0
     text: str = ""
+
+
+@record
+class KeptPair:
+    """The two tensors of a row, the reference's as its layout rule made it.
+
+    Attributes:
+        row: Its number among the report's rows, from 0.
+        reference: Numbers of tensors.
+    """
+
+    row: int
+    reference: int
+    candidate: int
 
 
 @record
@@ -1885,7 +1900,11 @@ class FunctionLeaves:
 
 @record
 class CompareStart:
-    """`CompareStart` of coordinator.proto."""
+    """`CompareStart` of coordinator.proto.
+
+    Attributes:
+        keep_mib: Of all of them together; those that come first are kept.
+    """
 
     protocol_version: int
     candidate: Party
@@ -1894,6 +1913,8 @@ class CompareStart:
     layer_map: StatedPairing = StatedPairing()
     steps: int = 1
     auto_weights: bool = True
+    keep: KeptTensors = KeptTensors.NONE
+    keep_mib: int = 256
 
 
 @record

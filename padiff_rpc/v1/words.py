@@ -985,3 +985,15 @@ class Floor(Word):
     AUTO = "auto"
     TABLE = "table"
     MEASURED = "measured"
+
+
+class KeptTensors(Word):
+    """Which tensors of a comparison its client gets, to keep them.
+
+    Attributes:
+        FAILING: Both of each place that fails, and of what its call was given.
+    """
+
+    NONE = "none"
+    FAILING = "failing"
+    ALL = "all"

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from processes import Service, running, running_worker
 
-from padiff_client import PaDiffError, Report
+from padiff_client import InvalidRequestError, NotFoundError, PaDiffError, Report, wording
 from padiff_client.comparison import Comparison
 from padiff_client.gathering import Interrupted
 from padiff_client.session import Server
@@ -27,7 +27,7 @@ from padiff_client.verbs import compare
 from padiff_compare.report.kept_run import GONE, RunWriter
 from padiff_compare.report.run_store import Room, RunStore
 from padiff_rpc.v1.records import Options, Row
-from padiff_rpc.v1.words import Phase
+from padiff_rpc.v1.words import CaptureKind, KeptTensors, Phase
 
 # Longer than anything here takes.
 PATIENCE = 120.0
@@ -188,6 +188,79 @@ def test_a_request_that_is_refused_is_no_run(service: Service, store: RunStore) 
     with pytest.raises(PaDiffError):
         compare(replace(wrong, candidate=replace(wrong.candidate, worker=service.candidate)))
     assert store.runs() == []
+
+
+def test_tensors_of_failing_places_and_their_inputs_are_kept(service: Service, store: RunStore) -> None:
+    report = compare(asked(service, store, epsilon=0.1, steps=2))
+    kept = {number for number in range(len(report.all_rows)) if is_kept(report, number)}
+    failing = {number for number, row in enumerate(report.all_rows) if row.counts and is_failing(row)}
+    assert failing
+    assert failing <= kept
+    norms = [row for row in report.all_rows if row.reference is not None and row.reference.path == "norm"]
+    output = next(row for row in norms if row.kind is CaptureKind.OUTPUT and is_failing(row))
+    (given,) = (
+        row
+        for row in norms
+        if row.kind is CaptureKind.INPUT and (row.step, row.pass_kind) == (output.step, output.pass_kind)
+    )
+    assert not is_failing(given)
+    x, y = report.tensors(given)[0], report.tensors(output)
+    # A norm in eval mode scales by its epsilon.
+    np.testing.assert_allclose(y[0] / y[1], np.full(x.shape, np.sqrt(1.1 / 1.00001)), rtol=1e-4)
+    np.testing.assert_allclose(y[0] / x, np.broadcast_to((y[0] / x)[0], x.shape), rtol=1e-4)
+    assert output.figures is not None
+    assert np.abs(y[0] - y[1]).max() == pytest.approx(output.figures.max_abs)
+    # What agrees and was given to nothing that fails is not kept, and says so.
+    other = next(
+        row for number, row in enumerate(report.all_rows) if row.figures is not None and number not in kept
+    )
+    with pytest.raises(NotFoundError, match="were not kept: keep='failing'"):
+        report.tensors(other)
+    # A run that is read again has the same.
+    again = report_of(store, "last")
+    one = min(failing)
+    np.testing.assert_array_equal(
+        again.tensors(again.all_rows[one])[1], report.tensors(report.all_rows[one])[1]
+    )
+    with pytest.raises(InvalidRequestError, match="another report"):
+        again.tensors(output)
+
+
+def is_kept(report: Report, number: int) -> bool:
+    assert report.kept is not None
+    return report.kept.tensors(number) is not None
+
+
+def is_failing(row: Row) -> bool:
+    return row.verdict in wording.FAILING
+
+
+@pytest.mark.parametrize("keep", list(KeptTensors))
+def test_what_is_kept_is_said_by_a_policy(service: Service, store: RunStore, keep: KeptTensors) -> None:
+    report = compare(replace(asked(service, store), keep=keep))
+    assert report
+    with_figures = {number for number, row in enumerate(report.all_rows) if row.figures is not None}
+    kept = {number for number in range(len(report.all_rows)) if is_kept(report, number)}
+    assert kept == (with_figures if keep is KeptTensors.ALL else set())
+
+
+def test_no_more_is_kept_than_was_asked_for(service: Service, store: RunStore) -> None:
+    wide = {"width": 200_000}  # a layer's output of 0.8 MB
+    batch = [{"x": X[:1]}]
+    report = compare(
+        replace(
+            asked(service, store, batches=batch, epsilon=0.1, **wide),
+            reference=spec(service.reference, **wide),
+            keep_mib=4,
+        )
+    )
+    failing = [number for number, row in enumerate(report.all_rows) if row.counts and is_failing(row)]
+    kept = [number for number in failing if is_kept(report, number)]
+    assert kept
+    assert len(kept) < len(failing)
+    assert report.kept is not None
+    files = list(report.kept.folder.glob("*.safetensors"))
+    assert 0 < sum(file.stat().st_size for file in files) < 5 << 20
 
 
 SPEC = """

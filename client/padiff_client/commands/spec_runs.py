@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from padiff_client.api import DEFAULT_BATCHES
+from padiff_client.api import DEFAULT_BATCHES, DEFAULT_KEEP_MIB
 from padiff_client.commands.publishing import add_outputs, check_outputs, published
 from padiff_client.commands.runs import SHORT, add_store
 from padiff_client.comparison import Comparison
@@ -22,6 +22,7 @@ from padiff_client.report import INTERRUPTED, TROUBLE, Report
 from padiff_client.specfile import read_comparison
 from padiff_client.verbs import check_inputs, compare, plan
 from padiff_client.whole_files import check_writable, write_file
+from padiff_rpc.v1.words import KeptTensors
 
 
 def add_to(commands: Any) -> None:
@@ -31,6 +32,19 @@ def add_to(commands: Any) -> None:
     compare_parser.add_argument("spec", metavar="SPEC", help="the YAML file")
     add_outputs(compare_parser)
     add_store(compare_parser)
+    compare_parser.add_argument(
+        "--keep",
+        choices=[str(one) for one in KeptTensors],
+        default=str(KeptTensors.FAILING),
+        help="which tensors are kept with the run (default: %(default)s)",
+    )
+    compare_parser.add_argument(
+        "--keep-mib",
+        type=int,
+        default=DEFAULT_KEEP_MIB,
+        metavar="N",
+        help="how many MiB of them at most (default: %(default)s)",
+    )
     compare_parser.add_argument(
         "--oracle", action="store_true", help="show how far each side is from the reference's float64 run"
     )
@@ -56,7 +70,7 @@ def _compare(given: argparse.Namespace) -> int:
     store = store_of(given.store, os.environ)
     try:
         with _asked(given) as asked:
-            asked = replace(asked, store=store)
+            asked = replace(asked, store=store, keep=KeptTensors(given.keep), keep_mib=given.keep_mib)
             if given.oracle:
                 asked = replace(asked, options=replace(asked.options, oracle=True))
             report = compare(asked)

@@ -92,7 +92,7 @@ class CompareTask:
         states = ModelStates(run, self._sources, aligned, weights)
         steps = Steps(run, self._sources, aligned, states, decisions)
         look = SecondLook(run, self._sources, aligned, decisions, weights)
-        teller = Teller(self._report)
+        teller = Teller(self._report, is_asked=self._asked.tell_so_far)
         teller.tell()
         for step in range(settings.steps):
             batch = inputs.batch(step) if step else batch

@@ -32,6 +32,7 @@ def compare(asked: Comparison) -> Report:
             auto_weights=asked.auto_weights,
             keep=asked.keep if asked.store is not None else KeptTensors.NONE,
             keep_mib=asked.keep_mib,
+            tell_so_far=True,
         )
         with Keeping(asked.store, start) as keeping:
             try:

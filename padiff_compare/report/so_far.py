@@ -13,7 +13,9 @@ from padiff_rpc.v1.records import ReportSoFar, ReportSummary
 class Teller:
     """Tells the client of a report that grows, but for its rows, which it has already."""
 
-    def __init__(self, report: ReportBuilder) -> None:
+    def __init__(self, report: ReportBuilder, *, is_asked: bool = True) -> None:
+        """`is_asked`: whether the client wants to hear of it."""
+        self._is_asked = is_asked
         self._report = report
         self._last: Optional[ReportSummary] = None
 
@@ -22,7 +24,8 @@ class Teller:
 
         Lists grow at their ends; where one was made anew instead, all is told again.
         """
-        self._report.emit(self._news(self._report.gathered()))
+        if self._is_asked:
+            self._report.emit(self._news(self._report.gathered()))
 
     def _news(self, now: ReportSummary) -> ReportSoFar:
         last, self._last = self._last, now

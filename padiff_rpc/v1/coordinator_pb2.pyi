@@ -233,7 +233,7 @@ class CompareRequest(_message.Message):
     def __init__(self, start: _Optional[_Union[CompareStart, _Mapping]] = ..., batch: _Optional[_Union[SendBatch, _Mapping]] = ..., frame: _Optional[_Union[_tensors_pb2.TensorFrame, _Mapping]] = ..., batch_end: _Optional[_Union[BatchEnd, _Mapping]] = ..., batch_failure: _Optional[_Union[BatchFailure, _Mapping]] = ...) -> None: ...
 
 class CompareStart(_message.Message):
-    __slots__ = ("protocol_version", "candidate", "reference", "options", "layer_map", "steps", "auto_weights", "keep", "keep_mib")
+    __slots__ = ("protocol_version", "candidate", "reference", "options", "layer_map", "steps", "auto_weights", "keep", "keep_mib", "tell_so_far")
     PROTOCOL_VERSION_FIELD_NUMBER: _ClassVar[int]
     CANDIDATE_FIELD_NUMBER: _ClassVar[int]
     REFERENCE_FIELD_NUMBER: _ClassVar[int]
@@ -243,6 +243,7 @@ class CompareStart(_message.Message):
     AUTO_WEIGHTS_FIELD_NUMBER: _ClassVar[int]
     KEEP_FIELD_NUMBER: _ClassVar[int]
     KEEP_MIB_FIELD_NUMBER: _ClassVar[int]
+    TELL_SO_FAR_FIELD_NUMBER: _ClassVar[int]
     protocol_version: int
     candidate: Party
     reference: Party
@@ -252,7 +253,8 @@ class CompareStart(_message.Message):
     auto_weights: bool
     keep: KeptTensors
     keep_mib: int
-    def __init__(self, protocol_version: _Optional[int] = ..., candidate: _Optional[_Union[Party, _Mapping]] = ..., reference: _Optional[_Union[Party, _Mapping]] = ..., options: _Optional[_Union[Options, _Mapping]] = ..., layer_map: _Optional[_Union[StatedPairing, _Mapping]] = ..., steps: _Optional[int] = ..., auto_weights: bool = ..., keep: _Optional[_Union[KeptTensors, str]] = ..., keep_mib: _Optional[int] = ...) -> None: ...
+    tell_so_far: bool
+    def __init__(self, protocol_version: _Optional[int] = ..., candidate: _Optional[_Union[Party, _Mapping]] = ..., reference: _Optional[_Union[Party, _Mapping]] = ..., options: _Optional[_Union[Options, _Mapping]] = ..., layer_map: _Optional[_Union[StatedPairing, _Mapping]] = ..., steps: _Optional[int] = ..., auto_weights: bool = ..., keep: _Optional[_Union[KeptTensors, str]] = ..., keep_mib: _Optional[int] = ..., tell_so_far: bool = ...) -> None: ...
 
 class SendBatch(_message.Message):
     __slots__ = ("step", "candidate", "reference")

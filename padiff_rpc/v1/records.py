@@ -1904,6 +1904,7 @@ class CompareStart:
 
     Attributes:
         keep_mib: Of all of them together; those that come first are kept.
+        tell_so_far: Whether to tell what the report has come to: ReportPart.so_far.
     """
 
     protocol_version: int
@@ -1915,6 +1916,7 @@ class CompareStart:
     auto_weights: bool = True
     keep: KeptTensors = KeptTensors.NONE
     keep_mib: int = 256
+    tell_so_far: bool = False
 
 
 @record

@@ -1,8 +1,9 @@
 """The Python client: compares two models, each in its own process, and reports where they part."""
 
-from padiff_client.api import assign_weight, auto_diff, check_inputs
+from padiff_client.api import assign_weight, auto_diff, check_inputs, kept_report
 from padiff_client.batches import Batch
 from padiff_client.divergence import Divergence
+from padiff_client.gathering import Interrupted
 from padiff_client.layer_map import LayerMap
 from padiff_client.report import Report
 from padiff_client.spec import ModelSpec
@@ -32,6 +33,7 @@ __all__ = [
     "auto_diff",
     "assign_weight",
     "check_inputs",
+    "kept_report",
     # What came of it.
     "Report",
     "Divergence",
@@ -45,4 +47,5 @@ __all__ = [
     "WorkerLostError",
     "ProtocolError",
     "CancelledError",
+    "Interrupted",
 ]

@@ -10,10 +10,11 @@ from padiff_client import verbs
 from padiff_client.arguments import as_server, checked_save, chosen_options, references, specs
 from padiff_client.comparison import Comparison
 from padiff_client.habits import candidate_first, instead_of_argument
-from padiff_client.keeping import store_of
+from padiff_client.keeping import known_store, store_of
 from padiff_client.layer_map import LayerMap, as_layer_map
 from padiff_client.report import Report
 from padiff_client.spec import ModelSpec, PathLike
+from padiff_compare.report.run_store import LAST
 from padiff_rpc.names import arguments_checked
 from padiff_rpc.records import word
 from padiff_rpc.v1.records import Options, Tls
@@ -95,6 +96,16 @@ def auto_diff(
             keep_mib=keep_mib,
         )
     )
+
+
+def kept_report(run: str = LAST, store: Optional[PathLike] = None) -> Report:
+    """Returns the report of a run that was kept: by its id, the beginning of one, or "last".
+
+    `store`: as for `auto_diff`. Raises NotFoundError, InvalidRequestError where several begin so, and
+    PaDiffError where its files are damaged.
+    """
+    found = known_store(store, os.environ).find(run)
+    return Report(found.report.summary, found.report.rows, found)
 
 
 @candidate_first()

@@ -18,7 +18,7 @@ from padiff_client.report import Report
 from padiff_client.spec import PathLike
 from padiff_compare.report.finished import FinishedReport
 from padiff_compare.report.kept_run import KeptRun, RunHead, RunWriter
-from padiff_compare.report.run_store import Room, RunStore
+from padiff_compare.report.run_store import RunStore, StoreRoom
 from padiff_rpc.errors import InvalidRequestError, PaDiffError
 from padiff_rpc.names import not_allowed, reason, shown
 from padiff_rpc.tensors import HostTensor
@@ -43,10 +43,10 @@ def store_of(given: Optional[PathLike], environment: Mapping[str, str]) -> Optio
     if named == NOTHING_KEPT:
         return None
     folder = os.path.abspath(os.path.expanduser(named or os.path.join(user_data_dir("padiff"), "runs")))
-    room = Room()
+    room = StoreRoom()
     return RunStore(
         Path(folder),
-        Room(
+        StoreRoom(
             mib=_number(environment, LIMIT_VARIABLE, room.mib),
             days=_number(environment, DAYS_VARIABLE, room.days),
         ),

@@ -20,7 +20,7 @@ _DAY_SECONDS = 86_400.0
 
 
 @record
-class Room:
+class StoreRoom:
     """How much is kept, and for how long; older runs go first, and never the one just made."""
 
     mib: int = 1024
@@ -30,7 +30,7 @@ class Room:
 class RunStore:
     """A folder of runs; several processes may use it at once."""
 
-    def __init__(self, folder: Path, room: Room) -> None:
+    def __init__(self, folder: Path, room: StoreRoom) -> None:
         self.folder = folder
         self._room = room
 

@@ -8,8 +8,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-from safetensors import safe_open
-from safetensors.numpy import save_file
 
 from padiff_rpc.errors import PaDiffError
 from padiff_rpc.tensors import COMPLEX, Array, HostTensor, numpy_dtype
@@ -24,6 +22,8 @@ _PARTS = {DType.COMPLEX64: np.float32, DType.COMPLEX128: np.float64}
 
 def write_tensors(path: Path, tensors: Mapping[str, HostTensor]) -> None:
     """Writes a file of named tensors, which nobody else can read. Raises OSError."""
+    from safetensors.numpy import save_file  # here, since most commands touch no tensor
+
     beside = path.with_suffix(".new")
     try:
         dtypes = json.dumps({name: str(tensor.dtype) for name, tensor in tensors.items()})
@@ -41,6 +41,8 @@ def write_tensors(path: Path, tensors: Mapping[str, HostTensor]) -> None:
 
 def read_tensor(path: Path, name: str) -> HostTensor:
     """Returns one tensor of a file. Raises PaDiffError for a file that is damaged."""
+    from safetensors import safe_open
+
     try:
         with safe_open(os.fspath(path), "np") as file:
             dtype = DType(json.loads(file.metadata()[_DTYPES])[name])

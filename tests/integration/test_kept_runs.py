@@ -18,14 +18,14 @@ import numpy as np
 import pytest
 from processes import Service, running, running_worker
 
-from padiff_client import InvalidRequestError, NotFoundError, PaDiffError, Report, wording
+from padiff_client import InvalidRequestError, NotFoundError, PaDiffError, Report, kept_report, wording
 from padiff_client.comparison import Comparison
 from padiff_client.gathering import Interrupted
 from padiff_client.session import Server
 from padiff_client.spec import ModelSpec
 from padiff_client.verbs import compare
 from padiff_compare.report.kept_run import GONE, RunWriter
-from padiff_compare.report.run_store import Room, RunStore
+from padiff_compare.report.run_store import RunStore, StoreRoom
 from padiff_rpc.v1.records import Options, Row
 from padiff_rpc.v1.words import CaptureKind, KeptTensors, Phase
 
@@ -36,7 +36,7 @@ X = np.random.default_rng(0).normal(size=(5, 4)).astype(np.float32)
 
 @pytest.fixture
 def store(tmp_path: Path) -> RunStore:
-    return RunStore(tmp_path / "runs", Room())
+    return RunStore(tmp_path / "runs", StoreRoom())
 
 
 def asked(service: Service, store: RunStore, *, batches: Any = None, **given: Any) -> Comparison:
@@ -83,8 +83,7 @@ def test_what_is_kept_is_the_report(service: Service, store: RunStore, tmp_path:
 
 
 def report_of(store: RunStore, name: str) -> Report:
-    run = store.find(name)
-    return Report(run.report.summary, run.report.rows, run)
+    return kept_report(name, store.folder)
 
 
 def batches_until(step: int, happens: Callable[[], object]) -> Iterator[dict[str, Any]]:
@@ -153,7 +152,7 @@ def test_a_store_that_cannot_be_written_is_a_warning(
     service: Service, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "file").touch()
-    store = RunStore(tmp_path / "file" / "runs", Room())
+    store = RunStore(tmp_path / "file" / "runs", StoreRoom())
     assert compare(asked(service, store)).kept is None
     (said,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
     assert said.startswith(f"this run is not kept from here on: {store.folder} cannot be written: not a dir")
@@ -348,7 +347,7 @@ def test_ctrl_c_prints_the_report_so_far_and_writes_its_files(folder: Path) -> N
 def test_a_client_that_is_killed_leaves_every_finished_step(folder: Path) -> None:
     made = padiff(folder, "compare", "spec.yaml", SIGNAL=str(int(signal.SIGKILL)))
     assert made.returncode == -signal.SIGKILL
-    report = report_of(RunStore(folder / "runs", Room()), "last")
+    report = report_of(RunStore(folder / "runs", StoreRoom()), "last")
     assert steps_of(report) == [0, 1, 2]
     assert [step.step for step in report.steps] == [0, 1, 2]
     assert report.troubles[0].text == GONE

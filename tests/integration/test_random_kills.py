@@ -24,7 +24,7 @@ from processes import Service, running
 
 from padiff_client import Report
 from padiff_compare.report.kept_run import DATABASE
-from padiff_compare.report.run_store import Room, RunStore
+from padiff_compare.report.run_store import RunStore, StoreRoom
 
 ROUNDS = int(os.environ.get("PADIFF_KILL_ROUNDS", "12"))
 STEPS = 20
@@ -84,7 +84,7 @@ class Trial:
         for run in runs:
             with closing(sqlite3.connect(run / DATABASE)) as database:
                 assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-        store = RunStore(self.folder / "runs", Room())
+        store = RunStore(self.folder / "runs", StoreRoom())
         readable = store.runs()
         if not readable:
             assert self.finished_steps == 0
@@ -154,7 +154,7 @@ def test_a_coordinator_that_is_killed_at_any_moment(
         if has_run:
             report = Report.load(trial.folder / "report.json")
             assert (code == 2) is bool(report.troubles)
-            run = RunStore(trial.folder / "runs", Room()).find("last")
+            run = RunStore(trial.folder / "runs", StoreRoom()).find("last")
             assert Report(run.report.summary, run.report.rows).to_json() == report.to_json()
         else:
             assert code == 2

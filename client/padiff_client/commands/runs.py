@@ -7,13 +7,14 @@ import os
 import time
 from typing import Any
 
+from padiff_client.api import kept_report
 from padiff_client.commands.publishing import add_outputs, check_outputs, published
 from padiff_client.keeping import DAYS_VARIABLE, LIMIT_VARIABLE, STORE_VARIABLE, known_store
 from padiff_client.report import Report
 from padiff_client.table import print_table
 from padiff_client.wording import plain
 from padiff_compare.report.kept_run import KeptRun
-from padiff_compare.report.run_store import Room
+from padiff_compare.report.run_store import StoreRoom
 
 _HEADINGS = ("RUN", "WHEN", "REFERENCE", "CANDIDATE", "VERDICT", "STEPS", "SIZE", "FIRST DIVERGENCE")
 # As many of an id's letters as tell it from others.
@@ -23,7 +24,7 @@ _RUN_HELP = "its id, a beginning of it that no other has, or last"
 
 def add_to(commands: Any) -> None:
     """Adds the commands to the subparsers `commands`."""
-    room = Room()
+    room = StoreRoom()
     runs = commands.add_parser(
         "runs",
         help="list the comparisons that were kept",
@@ -50,11 +51,6 @@ def add_store(parser: argparse.ArgumentParser) -> None:
         metavar="FOLDER",
         help=f"where runs are kept, or none (default: ${STORE_VARIABLE}, else the user's data folder)",
     )
-
-
-def report_of(run: KeptRun) -> Report:
-    """Returns the report of a kept run."""
-    return Report(run.report.summary, run.report.rows, run)
 
 
 def _runs(given: argparse.Namespace) -> int:
@@ -95,8 +91,7 @@ def _verdict(run: KeptRun, report: Report) -> str:
 
 def _show(given: argparse.Namespace) -> int:
     check_outputs(given)
-    run = known_store(given.store, os.environ).find(given.name)
-    return published(report_of(run), given)
+    return published(kept_report(given.name, given.store), given)
 
 
 def _remove(given: argparse.Namespace) -> int:

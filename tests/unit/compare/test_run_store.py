@@ -14,7 +14,7 @@ import pytest
 from padiff_compare.report.builder import ReportBuilder
 from padiff_compare.report.finished import FinishedReport, concluded, finished
 from padiff_compare.report.kept_run import DATABASE, GONE, RUNNING, KeptRun, RunHead, RunWriter
-from padiff_compare.report.run_store import Room, RunStore
+from padiff_compare.report.run_store import RunStore, StoreRoom
 from padiff_compare.report.so_far import Teller, joined
 from padiff_rpc.errors import InvalidRequestError, NotFoundError, PaDiffError, ProtocolError, StateError
 from padiff_rpc.v1.records import (
@@ -66,7 +66,7 @@ def summary(**changes: Any) -> ReportSummary:
 
 @pytest.fixture
 def store(tmp_path: Path) -> RunStore:
-    return RunStore(tmp_path / "data" / "runs", Room())
+    return RunStore(tmp_path / "data" / "runs", StoreRoom())
 
 
 def keep(store: RunStore, name: str, **changes: Any) -> None:
@@ -172,7 +172,7 @@ def test_an_empty_store_has_no_last_run(store: RunStore) -> None:
 
 
 def test_old_runs_go_and_the_one_just_made_stays(tmp_path: Path) -> None:
-    store = RunStore(tmp_path, Room(days=2))
+    store = RunStore(tmp_path, StoreRoom(days=2))
     now = time.time()
     for name, age in (("old", 3), ("older", 4), ("new", 1), ("made", 5)):
         keep(store, name, started_at=now - age * DAY)
@@ -181,7 +181,7 @@ def test_old_runs_go_and_the_one_just_made_stays(tmp_path: Path) -> None:
 
 
 def test_the_oldest_runs_make_room_and_running_ones_stay(tmp_path: Path) -> None:
-    store = RunStore(tmp_path, Room(mib=1))
+    store = RunStore(tmp_path, StoreRoom(mib=1))
     now = time.time()
     with store.begin(head("running", started_at=now - 9)):
         for number, name in enumerate(("made", "second", "third", "fourth")):

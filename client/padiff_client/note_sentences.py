@@ -222,6 +222,15 @@ def _unknown_class(one: Note) -> str:
     return f"{field}: no layer is a {name!r}{near}"
 
 
+def _rejudged(one: Note) -> str:
+    by_tensors, by_figures, untold = map(int, one.numbers)
+    text = (
+        f"judged again: {wording.count(by_tensors, 'row')} by the tensors that were kept, {by_figures} by "
+        "figures"
+    )
+    return f"{text}; {wording.count(untold, 'row')} cannot be judged again" if untold else text
+
+
 def _opaque(one: Note) -> str:
     paths = wording.some([path or "the whole model" for path in one.names])
     return (
@@ -346,6 +355,7 @@ _WRITTEN: Mapping[NoteKind, Callable[[Note], str]] = {
     NoteKind.GRADIENTS_NOT_USED: _gradients_not_used,
     NoteKind.UNKNOWN_CLASS: _unknown_class,
     NoteKind.OPAQUE: _opaque,
+    NoteKind.REJUDGED: _rejudged,
     NoteKind.GRADIENTS_PRESENT: _gradients_present,
     NoteKind.TIED_ALONE: _tied_alone,
     NoteKind.UNSAVED_BUFFERS: _unsaved_buffers,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import cached_property
 from typing import Optional
 
@@ -25,6 +26,8 @@ from padiff_client.divergence import Divergence
 from padiff_client.places import PlaceErrors
 from padiff_client.spec import PathLike
 from padiff_client.whole_files import check_writable, write_file
+from padiff_compare.report import rejudge
+from padiff_compare.report.finished import FinishedReport
 from padiff_compare.report.kept_run import KeptRun
 from padiff_rpc.errors import InvalidRequestError, NotFoundError
 from padiff_rpc.tensors import Array, HostTensor, widen
@@ -159,6 +162,22 @@ class Report:
             )
         reference, candidate = map(_as_array, found)
         return reference, candidate
+
+    def rejudged(self, *, atol: Optional[float] = None, rtol: Optional[float] = None) -> Report:
+        """Returns the report of this kept run under other bounds, `atol` + `rtol` * |reference|.
+
+        No model runs. Rows are judged by their kept tensors, else by their figures; those of which neither
+        tells count as not compared. Raises InvalidRequestError without bounds, and NotFoundError where this
+        is of no kept run.
+        """
+        if atol is None and rtol is None:
+            raise InvalidRequestError("missing; give atol, rtol, or both", field="rtol")
+        if self.kept is None:
+            raise NotFoundError("this report is of no kept run, and so cannot be judged again")
+        options = replace(self.kept.head.options, atol=atol, rtol=rtol)
+        whole = FinishedReport(rows=self.all_rows, summary=self.summary)
+        again = rejudge.rejudged(whole, options, self.kept.tensors).report
+        return Report(again.summary, again.rows, self.kept)
 
     @property
     def session(self) -> str:

@@ -76,6 +76,9 @@ TEMPLATES: Mapping[Cause, str] = {
     ),
     Cause.DID_NOT_COME: "the {side}'s tensor did not come",
     Cause.NO_VALUES: "its values did not arrive",
+    Cause.NOT_KEPT: (
+        "its tensors were not kept, and its figures do not tell under these bounds; keep='all' keeps them"
+    ),
     Cause.STOPPED: "the comparison stopped before this pair was measured",
     Cause.LOW_CONFIDENCE: "low-confidence pair ({n:.2f}: {because})",
     Cause.NORM_WITHOUT: "the {side}'s norm is made without it",

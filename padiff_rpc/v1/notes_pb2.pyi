@@ -73,6 +73,7 @@ class NoteKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     NOTE_KIND_NO_FUNCTIONS: _ClassVar[NoteKind]
     NOTE_KIND_FUNCTIONS_IN_PART: _ClassVar[NoteKind]
     NOTE_KIND_PARTED_BY_CONVENTION: _ClassVar[NoteKind]
+    NOTE_KIND_REJUDGED: _ClassVar[NoteKind]
 NOTE_KIND_UNSPECIFIED: NoteKind
 NOTE_KIND_MESSAGE: NoteKind
 NOTE_KIND_LOCKSTEP_TAKES_NO_OPTIMIZER: NoteKind
@@ -135,6 +136,7 @@ NOTE_KIND_NO_ORACLE: NoteKind
 NOTE_KIND_NO_FUNCTIONS: NoteKind
 NOTE_KIND_FUNCTIONS_IN_PART: NoteKind
 NOTE_KIND_PARTED_BY_CONVENTION: NoteKind
+NOTE_KIND_REJUDGED: NoteKind
 
 class Note(_message.Message):
     __slots__ = ("kind", "side", "numbers", "names", "reasons", "pass_kind", "rule")

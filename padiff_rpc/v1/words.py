@@ -153,6 +153,8 @@ class Cause(Word):
         INCONCLUSIVE: Of values that halves computed: their own rounding reaches that share
             (numbers) of them, so that what is no more than a few times as far off may be anything.
         INCONCLUSIVE_LOCALLY: Of a row of the free run: in lockstep its place is inconclusive.
+        NOT_KEPT: A kept run was judged again under other bounds: the pair's tensors were not
+            kept, and its figures do not tell.
         NO_LOCKSTEP_ASKED: Why nothing could be held against a run in float64: passes in
             lockstep were not asked for; the side's worker, of an older version, runs none.
         WORKER_SEES_NO_FUNCTIONS: Why the functions between layers were not looked into. The
@@ -290,6 +292,7 @@ class Cause(Word):
     BEYOND_NOISE = "beyond_noise"
     INCONCLUSIVE = "inconclusive"
     INCONCLUSIVE_LOCALLY = "inconclusive_locally"
+    NOT_KEPT = "not_kept"
     NO_LOCKSTEP_ASKED = "no_lockstep_asked"
     WORKER_HAS_NO_FLOAT64 = "worker_has_no_float64"
     WORKER_SEES_NO_FUNCTIONS = "worker_sees_no_functions"
@@ -681,6 +684,8 @@ class NoteKind(Word):
         FUNCTIONS_IN_PART: Some of them were not. reasons: why.
         PARTED_BY_CONVENTION: In a free run the optimizers, which compute by two formulas, drive
             the weights apart: it has no veto.
+        REJUDGED: A kept run was judged again under other bounds. numbers: rows by their
+            tensors, by their figures, and those that cannot be judged again.
     """
 
     MESSAGE = "message"
@@ -744,6 +749,7 @@ class NoteKind(Word):
     NO_FUNCTIONS = "no_functions"
     FUNCTIONS_IN_PART = "functions_in_part"
     PARTED_BY_CONVENTION = "parted_by_convention"
+    REJUDGED = "rejudged"
 
 
 class Verdict(Word):

@@ -26,8 +26,8 @@ from padiff_client.spec import ModelSpec
 from padiff_client.verbs import compare
 from padiff_compare.report.kept_run import GONE, RunWriter
 from padiff_compare.report.run_store import RunStore, StoreRoom
-from padiff_rpc.v1.records import Options, Row
-from padiff_rpc.v1.words import CaptureKind, KeptTensors, Phase
+from padiff_rpc.v1.records import Options, OwnBounds, Row
+from padiff_rpc.v1.words import CaptureKind, KeptTensors, Omission, Phase
 
 # Longer than anything here takes.
 PATIENCE = 120.0
@@ -262,6 +262,32 @@ def test_no_more_is_kept_than_was_asked_for(service: Service, store: RunStore) -
     assert 0 < sum(file.stat().st_size for file in files) < 5 << 20
 
 
+def test_a_kept_run_is_judged_again_as_a_comparison_under_these_bounds_is(
+    service: Service, store: RunStore
+) -> None:
+    faulty = replace(asked(service, store, epsilon=0.1), keep=KeptTensors.ALL)
+    kept = compare(faulty)
+    assert not kept
+    for bounds in ({"atol": 1.0, "rtol": 1.0}, {"rtol": 1e-3}, {"atol": 0.0}):
+        again = kept_report("last", store.folder).rejudged(**bounds)
+        fresh = compare(replace(faulty, options=replace(faulty.options, **bounds), store=None))
+        assert bool(again) is bool(fresh)
+        # Which of two places that show one tensor is judged depends on whether it differs.
+        both = [
+            (one.verdict, other.verdict)
+            for one, other in zip(again.all_rows, fresh.all_rows)
+            if Omission.JUDGED_ELSEWHERE not in (one.omission, other.omission)
+        ]
+        assert len(both) > 10
+        assert [one for one, _ in both] == [other for _, other in both], bounds
+        assert again.bounds == OwnBounds(
+            **{"atol": None, "rtol": None, **bounds}, places=again.bounds.places if again.bounds else 0
+        )
+        assert "judged again" in str(again)
+    with pytest.raises(InvalidRequestError, match="rtol: missing"):
+        kept.rejudged()
+
+
 SPEC = """
 reference: {{model: 'fake_models:net', worker: '{reference}', optimizer: 'fake_models:sgd'}}
 candidate:
@@ -320,6 +346,12 @@ def test_the_command_keeps_lists_shows_and_removes_runs(folder: Path) -> None:
     assert listed[1].startswith(run.name[:8])
     assert " fail " in listed[1]
     assert "fake_models:net" in listed[1]
+
+    again = padiff(folder, "rejudge", "last", "--atol", "10")
+    assert "judged again" in again.stdout
+    assert again.returncode in (0, 1)
+    refused = padiff(folder, "rejudge", "last")
+    assert (refused.returncode, refused.stderr) == (2, "padiff: rtol: missing; give atol, rtol, or both\n")
 
     assert padiff(folder, "rm", run.name[:5]).returncode == 0
     assert padiff(folder, "runs").stdout == f"no run is kept in {folder}/runs\n"

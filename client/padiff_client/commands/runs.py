@@ -1,4 +1,4 @@
-"""`padiff runs`, `padiff show` and `padiff rm`: the runs that were kept."""
+"""`padiff runs`, `show`, `rejudge` and `rm`: the runs that were kept."""
 
 from __future__ import annotations
 
@@ -37,10 +37,16 @@ def add_to(commands: Any) -> None:
     show.set_defaults(run=_show)
     show.add_argument("name", metavar="RUN", help=_RUN_HELP)
     add_outputs(show)
+    again = commands.add_parser("rejudge", help="judge a kept comparison under other bounds, without a model")
+    again.set_defaults(run=_rejudge)
+    again.add_argument("name", metavar="RUN", help=_RUN_HELP)
+    for flag in ("--atol", "--rtol"):
+        again.add_argument(flag, type=float, metavar="X", help="as NumPy means it (default: 0)")
+    add_outputs(again)
     remove = commands.add_parser("rm", help="remove comparisons that were kept")
     remove.set_defaults(run=_remove)
     remove.add_argument("names", nargs="+", metavar="RUN", help=_RUN_HELP)
-    for command in (runs, show, remove):
+    for command in (runs, show, again, remove):
         add_store(command)
 
 
@@ -92,6 +98,12 @@ def _verdict(run: KeptRun, report: Report) -> str:
 def _show(given: argparse.Namespace) -> int:
     check_outputs(given)
     return published(kept_report(given.name, given.store), given)
+
+
+def _rejudge(given: argparse.Namespace) -> int:
+    check_outputs(given)
+    kept = kept_report(given.name, given.store)
+    return published(kept.rejudged(atol=given.atol, rtol=given.rtol), given)
 
 
 def _remove(given: argparse.Namespace) -> int:

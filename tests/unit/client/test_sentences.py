@@ -67,6 +67,7 @@ CARRIED: dict[Cause, dict[str, Any]] = {
 NOTED: dict[NoteKind, dict[str, Any]] = {
     NoteKind.GRADIENTS_NOT_USED: {"numbers": (5.0, 3.0, 2.0)},
     NoteKind.ORDER_TAKEN: {"numbers": (1.0, 2.0, 2.0, 1e-8, 0.5, 0.0)},
+    NoteKind.REJUDGED: {"numbers": (3.0, 2.0, 1.0)},
 }
 
 

@@ -36,10 +36,33 @@ def ordered(array: Array, places: npt.NDArray[np.int64]) -> Array:
     wanted = np.zeros(size, np.bool_)
     wanted[found] = True
     by_bits = np.concatenate([wanted[half:], wanted[half - 1 :: -1]])
-    chosen = np.sort(np.concatenate([values[by_bits.take(bins)] for values, bins in _blocks(array, bits)]))
+    chosen, zeros = _chosen(array, bits, by_bits)
     # Of the chosen elements, those of earlier bins that nobody wants are missing.
     missing = np.cumsum(np.where(wanted, 0, in_order))
-    return np.asarray(chosen[places - missing[found]])
+    return _with_zeros(chosen, zeros, places - missing[found])
+
+
+def _chosen(array: Array, bits: int, is_wanted: npt.NDArray[np.bool_]) -> tuple[Array, int]:
+    """Returns the elements of such leading bits in order, but zeros, and the number of zeros.
+
+    Half of what a rectifier makes is zero, and need not be sorted.
+    """
+    parts, zeros = [], 0
+    for values, bins in _blocks(array, bits):
+        of_wanted, is_zero = is_wanted.take(bins), values == 0
+        zeros += np.count_nonzero(of_wanted & is_zero)
+        parts.append(values[of_wanted & ~is_zero])
+    return np.sort(np.concatenate(parts)), zeros
+
+
+def _with_zeros(ordered_others: Array, zeros: int, places: npt.NDArray[np.int64]) -> Array:
+    """Returns what stands at `places` when so many zeros are among the others, in order."""
+    negative = int(np.searchsorted(ordered_others, 0))
+    is_zero = (places >= negative) & (places < negative + zeros)
+    others = np.where(places < negative, places, places - zeros)
+    made = np.zeros(len(places), ordered_others.dtype)
+    made[~is_zero] = ordered_others[others[~is_zero]]
+    return made
 
 
 def _blocks(array: Array, bits: int) -> Iterator[tuple[Array, npt.NDArray[np.intp]]]:

@@ -71,26 +71,36 @@ def _kept(stream: str, length: int, count: int) -> Vectors:
 
 def _made(stream: str, length: int, start: int, stop: int) -> Vectors:
     """Returns numbers that depend on their own place, stream, length and projection alone: splitmix64."""
-    seeds = np.array(
-        [_mixed_word((_STREAMS[stream] << 48) + (projection << 40) + length) for projection in range(4)],
-        np.uint64,
-    )
-    places = np.arange(start + 1, stop + 1, dtype=np.uint64)[:, np.newaxis]
+    made = np.empty((stop - start, PROJECTIONS))
+    # One projection after the other in the same memory: long vectors are made again and again.
     with np.errstate(over="ignore"):
-        mixed = _mixed(places * _STEP + seeds)
-    uniform = (mixed >> np.uint64(11)).astype(np.float64) * 2.0**-53
-    return np.asarray((uniform - 0.5) * (2.0 * math.sqrt(3.0)))
+        places = np.arange(start + 1, stop + 1, dtype=np.uint64) * _STEP
+        mixed = np.empty_like(places)
+        for projection in range(PROJECTIONS):
+            seed = _mixed_word((_STREAMS[stream] << 48) + (projection << 40) + length)
+            np.add(places, np.uint64(seed), out=mixed)
+            _mix(mixed)
+            mixed >>= np.uint64(11)
+            made[:, projection] = mixed
+    made *= 2.0**-53
+    made -= 0.5
+    made *= 2.0 * math.sqrt(3.0)
+    return made
 
 
 _STEP = np.uint64(0x9E3779B97F4A7C15)
 
 
-def _mixed(words: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
-    words = (words ^ (words >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    words = (words ^ (words >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return np.asarray(words ^ (words >> np.uint64(31)))
+def _mix(words: npt.NDArray[np.uint64]) -> None:
+    shifted = np.empty_like(words)
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB), (31, 1)):
+        np.right_shift(words, np.uint64(shift), out=shifted)
+        words ^= shifted
+        words *= np.uint64(factor)
 
 
 def _mixed_word(word: int) -> int:
     with np.errstate(over="ignore"):
-        return int(_mixed(np.array([word], np.uint64) + _STEP)[0])
+        words = np.array([word], np.uint64) + _STEP
+        _mix(words)
+    return int(words[0])

@@ -90,7 +90,8 @@ class SecondLook:
             self._note(NoteKind.NO_FUNCTIONS, *left_out)
             return
         try:
-            why = self._look(step, batch, joined, seen)
+            with self._run.report.timed(Phase.FORWARD, step):
+                why = self._look(step, batch, joined, seen)
         except CancelledError:
             raise
         except (PaDiffError, RuleFailed) as error:
@@ -147,16 +148,15 @@ class SecondLook:
         self, step: int, batch: StepBatch, joined: JoinedCalls, found: Sequence[Suspect]
     ) -> Optional[Reason]:
         """Runs the pass and reports what it shows; returns why it showed nothing."""
-        with self._run.report.timed(Phase.FORWARD, step):
+        for side in SIDES:
+            self._sources.sides[side].keep_state(optimizer=False)
+        try:
+            if step or self._run.settings.optimize:
+                self._weights.copy()
+            ends = self._run_pass(step, batch, joined, found)
+        finally:
             for side in SIDES:
-                self._sources.sides[side].keep_state(optimizer=False)
-            try:
-                if step or self._run.settings.optimize:
-                    self._weights.copy()
-                ends = self._run_pass(step, batch, joined, found)
-            finally:
-                for side in SIDES:
-                    self._sources.sides[side].restore_state()
+                self._sources.sides[side].restore_state()
         for end in ends.values():
             if end.error is not None:
                 raise end.error

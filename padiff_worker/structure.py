@@ -14,6 +14,8 @@ MAX_DEPTH = 32
 # Returns the tensor that a value is, or that stands for it; None for what is looked into, or past.
 TensorIn = Callable[[Any], Optional[Any]]
 NamedTensors = list[tuple[str, Any]]
+# Of which nothing is a tensor, nor holds one.
+_PLAIN = frozenset({type(None), bool, int, float, complex, str, bytes})
 # The containers that something lies in, by their ids.
 Around = frozenset[int]
 
@@ -36,6 +38,13 @@ def flatten_output(output: Any, tensor_in: TensorIn) -> NamedTensors:
     in whether they unpack it.
     """
     return _distinct(_walk((output,) if tensor_in(output) is not None else output, "", tensor_in))
+
+
+def tensors_in(value: Any, tensor_in: TensorIn) -> list[Any]:
+    """Returns the tensors that `flatten_output` would name."""
+    found: list[Any] = []
+    _gather(value, tensor_in, frozenset(), found)
+    return found
 
 
 def with_inputs(
@@ -80,6 +89,20 @@ def _with(
         if made is not item:
             changed[key] = made
     return _rebuilt(value, changed) if changed else value
+
+
+def _gather(value: Any, tensor_in: TensorIn, around: Around, found: list[Any]) -> None:
+    """Walks as `_walk` does, without names: what every function is called with has to be walked fast."""
+    if type(value) in _PLAIN:
+        return
+    tensor = tensor_in(value)
+    if tensor is not None:
+        found.append(tensor)
+        return
+    within = _enters(value, around)
+    if within is not None:
+        for _, item in _items(value):
+            _gather(item, tensor_in, within, found)
 
 
 def _rebuilt(value: Any, changed: Mapping[Any, Any]) -> Any:

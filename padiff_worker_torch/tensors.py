@@ -51,8 +51,11 @@ class TorchTensors(TensorVerbs):
         return Packed(elements=value.data, packing=packing)
 
     def identity(self, tensor: Any) -> Hashable:
-        # Inference tensors have no version counter; nothing may change them in place outside that mode.
-        version = 0 if tensor.is_inference() else tensor._version
+        try:
+            version = tensor._version
+        except RuntimeError:
+            # Inference tensors have no version counter; nothing may change them in place outside that mode.
+            version = 0
         return id(tensor), tensor.data_ptr(), version
 
     def device(self, tensor: Any) -> str:

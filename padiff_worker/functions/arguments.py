@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Iterable, Iterator, Mapping
 from types import CodeType, FrameType
@@ -20,6 +21,8 @@ from padiff_worker.tensor_verbs import TensorVerbs
 NO_DEFAULT: Any = inspect.Parameter.empty
 _LONGEST_TEXT = 80
 _MOST_ITEMS = 64
+# What is its own neutral form.
+_PLAIN = frozenset({type(None), bool, int, float, complex, str})
 
 
 @record
@@ -35,16 +38,29 @@ def records_of(
     given: Iterable[Argument], verbs: TensorVerbs, words: FunctionWords
 ) -> tuple[FunctionArgument, ...]:
     """Returns the arguments that are no tensors, nor lists of nothing else."""
-    return tuple(
-        FunctionArgument(
-            name=words.argument(one.name),
-            text=_shortened(_text(one.value, verbs)),
-            value=_packed(one.value, verbs),
-            is_default=_equals(one.value, one.default),
+    found = []
+    for one in given:
+        if one.name in words.unnamed or _is_of_tensors(one.value, verbs):
+            continue
+        name = words.argument(one.name)
+        if type(one.value) in _PLAIN:
+            found.append(_of_plain(name, repr(one.value), one.value, _equals(one.value, one.default)))
+            continue
+        found.append(
+            FunctionArgument(
+                name=name,
+                text=_shortened(_text(one.value, verbs)),
+                value=_packed(one.value, verbs),
+                is_default=_equals(one.value, one.default),
+            )
         )
-        for one in given
-        if one.name not in words.unnamed and not _is_of_tensors(one.value, verbs)
-    )
+    return tuple(found)
+
+
+@functools.lru_cache(maxsize=1024)
+def _of_plain(name: str, text: str, value: Any, is_default: bool) -> FunctionArgument:
+    """Returns the record of what is its own neutral form; `text` tells apart what Python holds equal."""
+    return FunctionArgument(name=name, text=_shortened(text), value=_tree(value), is_default=is_default)
 
 
 def bound(
@@ -104,6 +120,8 @@ def _signature(frame: FrameType) -> Optional[inspect.Signature]:
 
 
 def _is_of_tensors(value: Any, verbs: TensorVerbs) -> bool:
+    if type(value) in _PLAIN:
+        return False
     if isinstance(value, (list, tuple)):
         return bool(value) and all(_is_of_tensors(item, verbs) for item in value)
     return verbs.is_tensor(value)
@@ -120,8 +138,15 @@ def _equals(value: Any, default: Any) -> bool:
 
 def _packed(value: Any, verbs: TensorVerbs) -> Tree:
     try:
-        return trees.pack(_plain(value, verbs))
-    except (_NotPlain, PaDiffError, OverflowError, ValueError):
+        return _tree(_plain(value, verbs))
+    except _NotPlain:
+        return trees.ABSENT
+
+
+def _tree(plain: Any) -> Tree:
+    try:
+        return trees.pack(plain)
+    except (PaDiffError, OverflowError, ValueError):
         return trees.ABSENT
 
 

@@ -26,7 +26,7 @@ from padiff_worker.functions.tensors import HeldWeight, SeenTensors, TakenFinger
 from padiff_worker.functions.trace import OpenTrace, Room
 from padiff_worker.functions.watcher import Describe
 from padiff_worker.layer_tree import LayerHandle, full_name
-from padiff_worker.structure import NamedTensors, flatten_output
+from padiff_worker.structure import NamedTensors, tensors_in
 
 
 @record
@@ -125,7 +125,7 @@ class FunctionRecorder:
         if trace is None or not trace.has_room():
             return run()
         with self._silence():
-            taken = self._tensors((args, dict(kwargs)))
+            taken = self._tensors((args, kwargs))
             inputs = tuple(trace.seen.of(tensor) for tensor in taken)
             before = [self._adapter.identity(tensor) for tensor in taken]
             self._drew = False
@@ -299,7 +299,7 @@ class FunctionRecorder:
         self._removes.append(self._adapter.watch_gradient(tensor, came))
 
     def _tensors(self, value: Any) -> list[Any]:
-        return [tensor for _, tensor in flatten_output(value, self._adapter.tensor_in)]
+        return tensors_in(value, self._adapter.tensor_in)
 
     def _is_frameworks(self, running: RunningCall) -> bool:
         own_classes = self._adapter.vocabulary.own_classes

@@ -145,12 +145,13 @@ def test_no_zero_has_a_sign() -> None:
 
 
 @pytest.mark.parametrize("count", [1, 100, 5_000, 300_000])
-@pytest.mark.parametrize("kind", ["normal", "rectified", "integers", "equal"])
+@pytest.mark.parametrize("kind", ["normal", "rectified", "signed zeros", "integers", "equal"])
 def test_order_statistics_are_those_of_the_sorted_array(count: int, kind: str) -> None:
     normal = draw(count)
     array = {
         "normal": normal,
         "rectified": np.maximum(normal, 0),
+        "signed zeros": np.where(normal > 0.5, normal, np.copysign(np.float32(0), normal)),
         "integers": (normal * 100).astype(np.int64),
         "equal": np.full(count, -2.5, np.float32),
     }[kind]

@@ -2,7 +2,7 @@ from collections import OrderedDict, namedtuple
 from dataclasses import dataclass
 from typing import Any, Optional
 
-from padiff_worker.structure import flatten_inputs, flatten_output, with_inputs, with_output
+from padiff_worker.structure import flatten_inputs, flatten_output, tensors_in, with_inputs, with_output
 
 
 class Leaf:
@@ -19,7 +19,10 @@ def leaf_in(value):
 
 
 def slots(value):
-    return [(slot, leaf.name) for slot, leaf in flatten_output(value, leaf_in)]
+    named = flatten_output(value, leaf_in)
+    # Without their names they are the same ones.
+    assert tensors_in(value, leaf_in) == [leaf for _, leaf in named]
+    return [(slot, leaf.name) for slot, leaf in named]
 
 
 A, B, C = Leaf("a"), Leaf("b"), Leaf("c")

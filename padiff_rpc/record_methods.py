@@ -178,6 +178,7 @@ class WorkerInfoMethods:
     FLOAT64_STEPS = "float64_steps"
     KEPT_STATE = "kept_state"
     FUNCTION_TRACES = "function_traces"
+    FUNCTION_GRADIENTS = "function_gradients"
     capabilities: tuple[str, ...]
 
     @property
@@ -194,6 +195,11 @@ class WorkerInfoMethods:
     def has_function_traces(self) -> bool:
         """Whether it records functions inside the calls of layers that a step names."""
         return self.FUNCTION_TRACES in self.capabilities
+
+    @property
+    def has_function_gradients(self) -> bool:
+        """Whether it records the gradients of what these functions take and make, and hooks on them."""
+        return self.FUNCTION_GRADIENTS in self.capabilities
 
 
 class WorkerAddressMethods:

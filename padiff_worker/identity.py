@@ -37,7 +37,12 @@ def worker_info(
         process_per_lease=process_per_lease,
         serves_optimizer=served is not None and served.optimizer is not None,
         serves_loss=served is not None and served.loss is not None,
-        capabilities=(WorkerInfo.FLOAT64_STEPS, WorkerInfo.KEPT_STATE, WorkerInfo.FUNCTION_TRACES),
+        capabilities=(
+            WorkerInfo.FLOAT64_STEPS,
+            WorkerInfo.KEPT_STATE,
+            WorkerInfo.FUNCTION_TRACES,
+            WorkerInfo.FUNCTION_GRADIENTS,
+        ),
     )
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Optional, Protocol
 
 from padiff_rpc.records import record
@@ -103,6 +104,10 @@ class Recorder:
         self._origins: dict[int, CaptureId] = {}
         self._watched: set[int] = set()
         self._arrived: set[int] = set()
+        # By a tensor's number: who else is told of its gradient, before the reference's takes its place.
+        self._told: defaultdict[int, list[Callable[[Any], None]]] = defaultdict(list)
+        if wanted.functions is not None:
+            wanted.functions.watched_before = self._tell
 
     def __enter__(self) -> Recorder:
         for handle in self._layers:
@@ -350,6 +355,14 @@ class Recorder:
             hook = functools.partial(self._gradient_came, number)
             self._removes.append(self._adapter.watch_gradient(tensor, hook))
 
+    def _tell(self, tensor: Any, take: Callable[[Any], None]) -> bool:
+        """Has `take` called with a tensor's gradient if it is watched here already; returns whether it is."""
+        number = self._numbers.known(tensor)
+        if number is None or number not in self._watched:
+            return False
+        self._told[number].append(take)
+        return True
+
     def _watch_replayed(self, number: Optional[int], tensor: Any) -> None:
         # A tensor that had a graph in the forward pass gets its total gradient there; the replay's copy
         # of a segment's input would see this segment's share only.
@@ -364,6 +377,8 @@ class Recorder:
                 return None
             self._arrived.add(number)
             origin = self._origins[number]
+            for take in self._told.pop(number, ()):
+                take(gradient)
         kind = CaptureKind.INPUT_GRADIENT if origin.kind is CaptureKind.INPUT else CaptureKind.OUTPUT_GRADIENT
         capture_id = self._id(origin.path, origin.call, origin.slot, kind)
         own = self._times(gradient, 1.0 / self._wanted.loss_scale)

@@ -74,6 +74,7 @@ def _stand_ins(watcher: FunctionWatcher) -> Iterator[tuple[Any, str, Any]]:
     for owner in (paddle, paddle.tensor):
         yield owner, "to_tensor", _told(watcher, "to_tensor", owner.to_tensor)
     yield paddle.autograd.PyLayer, "apply", _applying(watcher)
+    yield paddle.Tensor, "register_hook", _told_of_hooks(watcher, paddle.Tensor.register_hook)
 
 
 def _kernels(owner: Any) -> Iterator[tuple[str, Any]]:
@@ -116,6 +117,15 @@ def _named(name: str, value: Any) -> Argument:
     return Argument(name=name, value=value)
 
 
+def _told_of_hooks(watcher: FunctionWatcher, plain: Any) -> Any:
+    @functools.wraps(plain)
+    def register_hook(tensor: Any, hook: Any) -> Any:
+        run = functools.partial(plain, tensor, hook)
+        return watcher.hook(run, tensor) if watcher.is_listening else run()
+
+    return register_hook
+
+
 def _told_of_data(watcher: FunctionWatcher, plain: Any) -> Any:
     def data(tensor: Any) -> Any:
         read = functools.partial(plain.__get__, tensor)
@@ -134,6 +144,8 @@ def _applying(watcher: FunctionWatcher) -> Any:
             return run()
         forward = inspect.signature(cls.forward)
         taken = forward.replace(parameters=list(forward.parameters.values())[1:])
-        return watcher.call(cls.__name__, run, args, kwargs, lambda _: bound(taken, args, kwargs))
+        return watcher.call(
+            cls.__name__, run, args, kwargs, lambda _: bound(taken, args, kwargs), own_backward=True
+        )
 
     return classmethod(apply)

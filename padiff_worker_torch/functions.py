@@ -48,7 +48,7 @@ _QUESTIONS = frozenset(
             "data_ptr",
             "get_device",
         ),
-        *("register_hook", "requires_grad_", "backward", "is_same_size", "__bool__", "__int__", "__float__"),
+        *("requires_grad_", "backward", "is_same_size", "__bool__", "__int__", "__float__"),
         *("__iter__", "__contains__", "__reduce_ex__", "untyped_storage", "storage_offset", "ndimension"),
     )
 )
@@ -89,6 +89,8 @@ class _Functions(TorchFunctionMode):  # type: ignore[misc]
         name = _name(function) if self._watcher.is_listening else ""
         if not name:
             return function(*args, **kwargs)
+        if name == "register_hook":
+            return self._watcher.hook(functools.partial(function, *args, **kwargs), args[0])
         return self._watcher.call(
             name,
             functools.partial(function, *args, **kwargs),
@@ -125,7 +127,7 @@ def _applying(watcher: FunctionWatcher) -> Any:
         if not watcher.is_listening or cls.__module__.partition(".")[0] == "torch":
             return run()
         described = functools.partial(_of_forward, cls.forward, args, kwargs)
-        return watcher.call(cls.__name__, run, args, kwargs, lambda _: described())
+        return watcher.call(cls.__name__, run, args, kwargs, lambda _: described(), own_backward=True)
 
     return classmethod(apply)
 

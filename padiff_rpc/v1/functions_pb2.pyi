@@ -52,7 +52,7 @@ class FunctionTrace(_message.Message):
     def __init__(self, path: _Optional[str] = ..., call: _Optional[int] = ..., calls: _Optional[_Iterable[_Union[FunctionCall, _Mapping]]] = ..., tensors: _Optional[_Iterable[_Union[FunctionTensor, _Mapping]]] = ..., boundaries: _Optional[_Iterable[_Union[FunctionBoundary, _Mapping]]] = ..., cut_short: _Optional[_Union[_reasons_pb2.Reason, _Mapping]] = ..., returned: _Optional[_Union[_models_pb2.SourceLine, _Mapping]] = ...) -> None: ...
 
 class FunctionCall(_message.Message):
-    __slots__ = ("number", "operation", "function", "source", "layer_path", "layer_call", "arguments", "inputs", "outputs", "in_place", "is_source", "is_layout", "is_layer", "is_random", "group")
+    __slots__ = ("number", "operation", "function", "source", "layer_path", "layer_call", "arguments", "inputs", "outputs", "in_place", "is_source", "is_layout", "is_layer", "is_random", "group", "has_own_backward")
     NUMBER_FIELD_NUMBER: _ClassVar[int]
     OPERATION_FIELD_NUMBER: _ClassVar[int]
     FUNCTION_FIELD_NUMBER: _ClassVar[int]
@@ -68,6 +68,7 @@ class FunctionCall(_message.Message):
     IS_LAYER_FIELD_NUMBER: _ClassVar[int]
     IS_RANDOM_FIELD_NUMBER: _ClassVar[int]
     GROUP_FIELD_NUMBER: _ClassVar[int]
+    HAS_OWN_BACKWARD_FIELD_NUMBER: _ClassVar[int]
     number: int
     operation: str
     function: str
@@ -83,7 +84,8 @@ class FunctionCall(_message.Message):
     is_layer: bool
     is_random: bool
     group: int
-    def __init__(self, number: _Optional[int] = ..., operation: _Optional[str] = ..., function: _Optional[str] = ..., source: _Optional[_Union[_models_pb2.SourceLine, _Mapping]] = ..., layer_path: _Optional[str] = ..., layer_call: _Optional[int] = ..., arguments: _Optional[_Iterable[_Union[FunctionArgument, _Mapping]]] = ..., inputs: _Optional[_Iterable[int]] = ..., outputs: _Optional[_Iterable[int]] = ..., in_place: bool = ..., is_source: bool = ..., is_layout: bool = ..., is_layer: bool = ..., is_random: bool = ..., group: _Optional[int] = ...) -> None: ...
+    has_own_backward: bool
+    def __init__(self, number: _Optional[int] = ..., operation: _Optional[str] = ..., function: _Optional[str] = ..., source: _Optional[_Union[_models_pb2.SourceLine, _Mapping]] = ..., layer_path: _Optional[str] = ..., layer_call: _Optional[int] = ..., arguments: _Optional[_Iterable[_Union[FunctionArgument, _Mapping]]] = ..., inputs: _Optional[_Iterable[int]] = ..., outputs: _Optional[_Iterable[int]] = ..., in_place: bool = ..., is_source: bool = ..., is_layout: bool = ..., is_layer: bool = ..., is_random: bool = ..., group: _Optional[int] = ..., has_own_backward: bool = ...) -> None: ...
 
 class FunctionArgument(_message.Message):
     __slots__ = ("name", "text", "value", "is_default")
@@ -98,7 +100,7 @@ class FunctionArgument(_message.Message):
     def __init__(self, name: _Optional[str] = ..., text: _Optional[str] = ..., value: _Optional[_Union[_tensors_pb2.Tree, _Mapping]] = ..., is_default: bool = ...) -> None: ...
 
 class FunctionTensor(_message.Message):
-    __slots__ = ("number", "kind", "spec", "fingerprint", "producer", "parameter", "mark", "gradient_fingerprint", "replaces")
+    __slots__ = ("number", "kind", "spec", "fingerprint", "producer", "parameter", "mark", "gradient_fingerprint", "replaces", "needs_gradient", "hooked_gradient_fingerprint")
     NUMBER_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
     SPEC_FIELD_NUMBER: _ClassVar[int]
@@ -108,6 +110,8 @@ class FunctionTensor(_message.Message):
     MARK_FIELD_NUMBER: _ClassVar[int]
     GRADIENT_FINGERPRINT_FIELD_NUMBER: _ClassVar[int]
     REPLACES_FIELD_NUMBER: _ClassVar[int]
+    NEEDS_GRADIENT_FIELD_NUMBER: _ClassVar[int]
+    HOOKED_GRADIENT_FINGERPRINT_FIELD_NUMBER: _ClassVar[int]
     number: int
     kind: TensorKind
     spec: _tensors_pb2.TensorSpec
@@ -117,7 +121,9 @@ class FunctionTensor(_message.Message):
     mark: str
     gradient_fingerprint: bytes
     replaces: int
-    def __init__(self, number: _Optional[int] = ..., kind: _Optional[_Union[TensorKind, str]] = ..., spec: _Optional[_Union[_tensors_pb2.TensorSpec, _Mapping]] = ..., fingerprint: _Optional[bytes] = ..., producer: _Optional[int] = ..., parameter: _Optional[str] = ..., mark: _Optional[str] = ..., gradient_fingerprint: _Optional[bytes] = ..., replaces: _Optional[int] = ...) -> None: ...
+    needs_gradient: bool
+    hooked_gradient_fingerprint: bytes
+    def __init__(self, number: _Optional[int] = ..., kind: _Optional[_Union[TensorKind, str]] = ..., spec: _Optional[_Union[_tensors_pb2.TensorSpec, _Mapping]] = ..., fingerprint: _Optional[bytes] = ..., producer: _Optional[int] = ..., parameter: _Optional[str] = ..., mark: _Optional[str] = ..., gradient_fingerprint: _Optional[bytes] = ..., replaces: _Optional[int] = ..., needs_gradient: bool = ..., hooked_gradient_fingerprint: _Optional[bytes] = ...) -> None: ...
 
 class FunctionBoundary(_message.Message):
     __slots__ = ("path", "call", "moment", "slot", "tensor", "replaced_by")

@@ -285,7 +285,7 @@ class WorkerInfo(WorkerInfoMethods):
             serve(), whose code is not read again.
         serves_optimizer: What the model given to serve() has.
         capabilities: What the worker can do beyond its protocol version: "float64_steps",
-            "kept_state", "function_traces".
+            "kept_state", "function_traces", "function_gradients".
     """
 
     protocol_version: int
@@ -1112,7 +1112,8 @@ class FunctionCall:
             the selection's `into`. Of a call with `is_layer`, the layer's own.
         arguments: Arguments that are no tensors, in order.
         inputs: Numbers of tensors, in order of arguments, those in lists among them. One that
-            is given twice stands twice.
+            is given twice stands twice. A hook that the user puts on a tensor's gradient is a call
+            of "register_hook" that takes it and makes nothing.
         outputs: Of what it returned, in order; of what it wrote into, where `in_place`.
         in_place: It wrote into its first input or into what `out` named: the output is that
             tensor's next version.
@@ -1125,6 +1126,7 @@ class FunctionCall:
         is_random: A random operation, with the same decisions on both sides where the
             comparison shares them.
         group: Calls that one call of the user's line made have one number here, from 1.
+        has_own_backward: The user's own code is its backward: an autograd.Function, a PyLayer.
     """
 
     number: int
@@ -1142,6 +1144,7 @@ class FunctionCall:
     is_layout: bool = False
     is_layer: bool = False
     is_random: bool = False
+    has_own_backward: bool = False
 
 
 @record
@@ -1162,6 +1165,10 @@ class FunctionTensor:
             the step made no backward.
         replaces: The tensor that it took the place of: the version before an in-place call
             wrote, or what an override replaced (its producer is 0 then); 0: none.
+        needs_gradient: A gradient reaches what it is made of: it has a graph, or is a leaf that
+            asks for one.
+        hooked_gradient_fingerprint: Of the gradient as hooks of the user's own left it, where
+            they were put on while the parent ran; else empty.
     """
 
     number: int
@@ -1173,6 +1180,8 @@ class FunctionTensor:
     mark: str = ""
     gradient_fingerprint: bytes = b""
     replaces: int = 0
+    needs_gradient: bool = False
+    hooked_gradient_fingerprint: bytes = b""
 
 
 @record
@@ -1600,7 +1609,8 @@ class StepStart:
         noise: Where it runs once more: by how much what it begins with is off, so that it is
             measured what comes of that.
         functions: Calls of layers whose functions are recorded, for workers with the capability
-            "function_traces".
+            "function_traces"; of those with "function_gradients" a step with backward tells of
+            gradients all that FunctionTensor has of them.
         only_captures: Only the bytes of these captures travel, whatever their step; none: of
             all. All calls are told of, and all places overridden.
     """
@@ -1773,7 +1783,8 @@ class WeightFate:
 @record
 class FunctionFinding:
     """Where the functions between the layers part, inside one pair of calls of layers; it decides no
-    verdict.
+    verdict. In backward the calls get equal gradients from what takes their outputs, and send
+    different ones on.
 
     Attributes:
         reference: The row's that led there: the layers inside whose calls it is, and the slot
@@ -1783,6 +1794,10 @@ class FunctionFinding:
         reference_user: What takes them; absent: the slot.
         reference_lines: The lines between equal tensors and those that differ, in order.
         differing: Arguments in which the two calls differ: evidence, not the reason.
+        without_gradient: In backward: the side that has no gradient there; absent: both have
+            one.
+        of_values: In backward: the calls make different values, which show in no output but
+            decide where gradients go, as masks do.
     """
 
     kind: FindingKind
@@ -1797,6 +1812,8 @@ class FunctionFinding:
     reference_lines: tuple[SourceLine, ...] = ()
     candidate_lines: tuple[SourceLine, ...] = ()
     differing: tuple[ArgumentDifference, ...] = ()
+    without_gradient: Optional[Side] = None
+    of_values: bool = False
 
 
 @record

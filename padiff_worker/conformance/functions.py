@@ -239,6 +239,34 @@ class FunctionSuite:
         assert inner.gradient_fingerprint == self.of([3, 3])
         assert out.gradient_fingerprint == self.of([1, 1])
 
+    def test_a_hook_of_the_users_is_a_call_and_what_it_leaves_is_told(self) -> None:
+        forward = users(
+            "def forward(layer, x):\n"
+            "    y = x * 2\n"
+            "    y.register_hook(lambda gradient: gradient * 5)\n"
+            "    return y * 3\n"
+        )
+        trace = self.trace(forward, self.leaf(1, 2))
+        _, hooking, _ = trace.calls
+        assert (hooking.operation, hooking.inputs, hooking.outputs) == ("register_hook", (2,), ())
+        assert hooking.source is not None
+        assert hooking.source.line == 3
+        x, hooked, out = trace.tensors
+        assert (hooked.gradient_fingerprint, hooked.hooked_gradient_fingerprint) == (
+            self.of([3, 3]),
+            self.of([15, 15]),
+        )
+        assert x.gradient_fingerprint == self.of([30, 30])
+        assert (x.hooked_gradient_fingerprint, out.hooked_gradient_fingerprint) == (b"", b"")
+
+    def test_what_hands_no_gradient_on_is_told(self) -> None:
+        trace = self.trace(lambda layer, x: x * 2 + (x * 3).detach(), self.leaf(1, 2))
+        needs = [one.needs_gradient for one in trace.tensors]
+        assert (needs, [bool(one.gradient_fingerprint) for one in trace.tensors]) == (
+            [True, True, True, False, True],
+            [True, True, False, False, True],
+        )
+
     def test_without_a_backward_there_are_none(self) -> None:
         model = self.case.layer(lambda layer, x: x * 2)
         [trace] = self.traces(model, self.leaf(1), backward=False)

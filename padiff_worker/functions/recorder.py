@@ -28,14 +28,18 @@ from padiff_worker.functions.watcher import Describe
 from padiff_worker.layer_tree import LayerHandle, full_name
 from padiff_worker.structure import NamedTensors, tensors_in
 
+# The call of which a trace says that it put a hook on a gradient.
+_HOOK = "register_hook"
+
 
 @record
 class _Described:
     """What a call is besides its tensors."""
 
     outer: OuterCall
-    arguments: tuple[Argument, ...]
-    in_place: bool
+    arguments: tuple[Argument, ...] = ()
+    in_place: bool = False
+    own_backward: bool = False
 
 
 class FunctionRecorder:
@@ -43,6 +47,10 @@ class FunctionRecorder:
 
     Within `watching` the framework tells of its functions and marks are heard. Belongs to the thread that
     made it; gradients may come on another.
+
+    Attributes:
+        watched_before: has a tensor's gradient told, and says so, by whom it is watched already. Who comes
+            later would see what takes the gradient's place.
     """
 
     def __init__(
@@ -60,6 +68,7 @@ class FunctionRecorder:
         self._classes = {path: handle.classes[0] for handle in handles for path in handle.paths}
         self._weights = dict(_held(handles, weights))
         self._gradient_scale = gradient_scale
+        self.watched_before: Callable[[Any, Callable[[Any], None]], bool] = lambda tensor, take: False
         self._traces: list[OpenTrace] = []
         self._fingerprints, self._room = TakenFingerprints(adapter), Room()
         self._layers = {path: handle.layer for handle in handles for path in handle.paths}
@@ -115,11 +124,13 @@ class FunctionRecorder:
         describe: Describe,
         *,
         writes: bool = False,
+        own_backward: bool = False,
     ) -> Any:
         """Returns what `run()` does, having recorded it as a call of the function `name`.
 
-        `writes`: it changes its first argument, even where the tensor's version does not tell. To be called
-        where `is_listening`, in a frame of the function's caller or of the adapter's.
+        `writes`: it changes its first argument, even where the tensor's version does not tell;
+        `own_backward`: the user's code sends its gradients. To be called where `is_listening`, in a frame of
+        the function's caller or of the adapter's.
         """
         trace = self._running.open
         if trace is None or not trace.has_room():
@@ -144,6 +155,7 @@ class FunctionRecorder:
                     outer=outer,
                     arguments=tuple(describe(outer.frame)),
                     in_place=all(_is_among(one, written) for one in returned),
+                    own_backward=own_backward,
                 )
                 self._add(trace, name, inputs, self._outputs(trace, returned, written), described)
         return result
@@ -160,6 +172,19 @@ class FunctionRecorder:
         if not self.is_listening:
             return drawing()
         return self.call(name, drawing, args, kwargs, lambda _: bound(None, args, kwargs))
+
+    def hook(self, run: Callable[[], Any], tensor: Any) -> Any:
+        """Returns what `run()`, which puts a hook of the user's on the tensor's gradient, does."""
+        trace = self._running.open
+        if trace is None or not trace.has_room():
+            return run()
+        with self._silence():
+            number = trace.seen.of(tensor)
+            result = run()
+            trace.seen.hooked(tensor)
+            outer = self._frames.outer_call(sys._getframe(1))
+            self._add(trace, _HOOK, (number,), (), _Described(outer=outer))
+        return result
 
     def _mark(self, tensor: Any, name: str) -> None:
         trace = self._running.open
@@ -282,10 +307,12 @@ class FunctionRecorder:
                 is_layout=len(inputs) == 1 and words.is_layout(operation),
                 is_random=self._drew,
                 group=trace.group if is_same else trace.new_group(),
+                has_own_backward=described.own_backward,
             )
         )
 
-    def _watch_gradient(self, tensor: Any, take: Callable[[bytes], None]) -> None:
+    def _watch_gradient(self, tensor: Any, take: Callable[[bytes], None], *, is_late: bool = False) -> None:
+        """Takes a tensor's gradient as it comes; `is_late`: as whoever watches it by now leaves it."""
         if self._gradient_scale is None:
             return
         scale = self._gradient_scale
@@ -296,7 +323,8 @@ class FunctionRecorder:
                     scaled = gradient if scale == 1.0 else gradient * scale
                     take(to_bytes(tensor_fingerprint(self._adapter, scaled)))
 
-        self._removes.append(self._adapter.watch_gradient(tensor, came))
+        if is_late or not self.watched_before(tensor, came):
+            self._removes.append(self._adapter.watch_gradient(tensor, came))
 
     def _tensors(self, value: Any) -> list[Any]:
         return tensors_in(value, self._adapter.tensor_in)

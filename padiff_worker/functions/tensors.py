@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 from padiff_rpc.fingerprints import to_bytes
 from padiff_rpc.records import record
@@ -16,8 +16,14 @@ from padiff_worker.adapter import FrameworkAdapter
 from padiff_worker.functions.tensor_elements import tensor_fingerprint
 from padiff_worker.tensor_numbers import TensorNumbers
 
-# Called with a tensor and what takes the fingerprint of its total gradient.
-WatchGradient = Callable[[Any, Callable[[bytes], None]], None]
+
+class WatchGradient(Protocol):
+    """Has `take` called with the fingerprint of a tensor's total gradient.
+
+    `is_late`: of what those make of it who watch it by now.
+    """
+
+    def __call__(self, tensor: Any, take: Callable[[bytes], None], *, is_late: bool = False) -> None: ...
 
 
 @record
@@ -26,6 +32,27 @@ class HeldWeight:
 
     name: str
     is_parameter: bool
+
+
+@dataclass
+class _Gradient:
+    """The gradient of a tensor, under all numbers that it has at one version.
+
+    Attributes:
+        is_needed: the tensor hands one on.
+        came: the fingerprint of the total.
+        hooked: of what the user's hooks made of it.
+    """
+
+    is_needed: bool = False
+    came: bytes = b""
+    hooked: bytes = b""
+
+    def take(self, fingerprint: bytes) -> None:
+        self.came = fingerprint
+
+    def take_hooked(self, fingerprint: bytes) -> None:
+        self.hooked = fingerprint
 
 
 @dataclass
@@ -38,10 +65,7 @@ class _Seen:
     parameter: str = ""
     mark: str = ""
     replaces: int = 0
-    gradient: bytes = b""
-
-    def take_gradient(self, fingerprint: bytes) -> None:
-        self.gradient = fingerprint
+    gradient: _Gradient = field(default_factory=_Gradient)
 
 
 class TakenFingerprints:
@@ -131,14 +155,24 @@ class SeenTensors:
         if fingerprint == own.fingerprint:
             self._assign(after, before)
             return before
-        return self._add(after, _Seen(spec=own.spec, fingerprint=fingerprint, replaces=before))
+        seen = _Seen(spec=own.spec, fingerprint=fingerprint, replaces=before)
+        if self._before(after) == before:
+            # Written into its memory: in the graph it is the same tensor.
+            return self._add_again(after, seen, own)
+        return self._add(after, seen)
+
+    def hooked(self, tensor: Any) -> None:
+        """Takes in that the user has put a hook on a tensor's gradient."""
+        seen = self._seen[self.of(tensor) - 1]
+        if seen.gradient.is_needed:
+            self._watch_gradient(tensor, seen.gradient.take_hooked, is_late=True)
 
     def mark(self, tensor: Any, name: str) -> None:
         """Gives a tensor the user's name; a second name of one tensor gets a number of its own."""
         seen = self._seen[self.of(tensor) - 1]
         if seen.mark and seen.mark != name:
             other = _Seen(spec=seen.spec, fingerprint=seen.fingerprint, producer=seen.producer, mark=name)
-            self._add(tensor, other)
+            self._add_again(tensor, other, seen)
         else:
             seen.mark = name
 
@@ -153,8 +187,10 @@ class SeenTensors:
                 producer=seen.producer,
                 parameter=seen.parameter,
                 mark=seen.mark,
-                gradient_fingerprint=seen.gradient,
+                gradient_fingerprint=seen.gradient.came,
                 replaces=seen.replaces,
+                needs_gradient=seen.gradient.is_needed,
+                hooked_gradient_fingerprint=seen.gradient.hooked,
             )
             for number, seen in enumerate(self._seen, 1)
         )
@@ -167,8 +203,16 @@ class SeenTensors:
     def _add(self, tensor: Any, seen: _Seen) -> int:
         self._seen.append(seen)
         self._assign(tensor, len(self._seen))
-        if id(tensor) not in self._weights and self._adapter.requires_gradient(tensor):
-            self._watch_gradient(tensor, seen.take_gradient)
+        seen.gradient.is_needed = self._adapter.requires_gradient(tensor)
+        if id(tensor) not in self._weights and seen.gradient.is_needed:
+            self._watch_gradient(tensor, seen.gradient.take)
+        return len(self._seen)
+
+    def _add_again(self, tensor: Any, seen: _Seen, own: _Seen) -> int:
+        """Returns another number for a tensor whose gradient is watched under its own."""
+        seen.gradient = own.gradient
+        self._seen.append(seen)
+        self._assign(tensor, len(self._seen))
         return len(self._seen)
 
     def _assign(self, tensor: Any, number: int) -> None:

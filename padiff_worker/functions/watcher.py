@@ -32,8 +32,16 @@ class FunctionWatcher(Protocol):
         describe: Describe,
         *,
         writes: bool = False,
+        own_backward: bool = False,
     ) -> Any:
         """Returns what `run()` does; what runs in it is a part of the function `name`, and not told of.
 
-        `writes`: it changes its first argument, even where the tensor's version does not tell.
+        `writes`: it changes its first argument, even where the tensor's version does not tell;
+        `own_backward`: the user's code sends its gradients.
+        """
+
+    def hook(self, run: Callable[[], Any], tensor: Any) -> Any:
+        """Returns what `run()` does, which puts a hook of the user's on the tensor's gradient.
+
+        As `call`, where `is_listening` alone.
         """

@@ -108,6 +108,14 @@ class Tensor:
     def clone(self):
         return _result(self.array.copy(), (self,), lambda g: (g,))
 
+    def detach(self):
+        out = Tensor(self.array)
+        out.version = self.version
+        return out
+
+    def register_hook(self, hook):
+        self.node.hooks[object()] = hook
+
     __radd__ = __add__
     __rmul__ = __mul__
 

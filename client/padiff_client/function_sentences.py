@@ -17,7 +17,7 @@ from padiff_rpc.v1.records import (
     Row,
     SourceLine,
 )
-from padiff_rpc.v1.words import FindingKind, Side
+from padiff_rpc.v1.words import FindingKind, Phase, Side
 
 # What an operator does to its left side.
 _VERBS = {
@@ -31,7 +31,9 @@ _LINES_SHOWN = 4
 
 def sentence(found: FunctionFinding) -> str:
     """Returns what a finding says, in one sentence."""
-    return wording.plain(_SENTENCES[found.kind](found) + _evidence(found.differing))
+    is_of_gradients = found.phase in (Phase.BACKWARD, Phase.GRADIENTS) and found.kind in _OF_GRADIENTS
+    said = (_OF_GRADIENTS if is_of_gradients else _SENTENCES)[found.kind]
+    return wording.plain(said(found) + _evidence(found.differing))
 
 
 def block(found: FunctionFinding) -> list[str]:
@@ -147,6 +149,41 @@ def _region(found: FunctionFinding) -> str:
     )
 
 
+def _other_gradient(found: FunctionFinding) -> str:
+    if found.of_values:
+        return f"{_function(found)}{_shown_by_gradients(found)}"
+    side = found.without_gradient
+    goes_out = "different ones go out" if side is None else f"the {side} hands none on"
+    return f"{_against(found)}: equal gradients come in, {'and ' if side is not None else ''}{goes_out}"
+
+
+def _lone_gradient(side: Side, opposite: Side) -> Callable[[FunctionFinding], str]:
+    """Returns what is said of a call that one side alone makes."""
+
+    def said(found: FunctionFinding) -> str:
+        if found.of_values:
+            return f"{_SENTENCES[found.kind](found)}{_shown_by_gradients(found)}"
+        call = _call_at(_calls(found)[side])
+        if found.without_gradient is side:
+            return f"the {side}'s gradient ends at {call}; the {opposite} hands one on"
+        return f"the {side} changes the gradient in {call}; the {opposite} has no such call"
+
+    return said
+
+
+def _region_of_gradients(found: FunctionFinding) -> str:
+    ours, theirs = _where(found.candidate_lines), _where(found.reference_lines)
+    return (
+        f"equal gradients come in, and different ones go out, where the candidate runs "
+        f"{ours or 'nothing of its own'}, the reference {theirs or 'nothing of its own'}"
+    )
+
+
+def _shown_by_gradients(found: FunctionFinding) -> str:
+    users = [user for user in (found.candidate_user, found.reference_user) if user is not None]
+    return f", which gradients alone show{', in ' if users else ''}{' against '.join(map(_call_at, users))}"
+
+
 def _begins(found: FunctionFinding) -> str:
     if found.candidate_call is None or found.reference_call is None:
         return ""
@@ -160,6 +197,14 @@ _SENTENCES: Mapping[FindingKind, Callable[[FunctionFinding], str]] = {
     FindingKind.OTHER_TENSOR: _other_tensor,
     FindingKind.LAYOUT: _layout,
     FindingKind.REGION: _region,
+}
+
+
+_OF_GRADIENTS: Mapping[FindingKind, Callable[[FunctionFinding], str]] = {
+    FindingKind.FUNCTION: _other_gradient,
+    FindingKind.MISSING: _lone_gradient(Side.REFERENCE, Side.CANDIDATE),
+    FindingKind.EXTRA: _lone_gradient(Side.CANDIDATE, Side.REFERENCE),
+    FindingKind.REGION: _region_of_gradients,
 }
 
 

@@ -56,19 +56,30 @@ class Inside:
         traces: of both sides, in lockstep.
         slots: those that the plan pairs, of these calls and of those in them.
         parameters: by the candidate's name, the reference's weights that it holds.
+        replaced: the candidate's slots whose gradients the reference's take the place of.
     """
 
     traces: Mapping[Side, FunctionTrace]
     slots: tuple[TensorPair[Spot], ...]
     parameters: Parameters
+    replaced: frozenset[Spot] = frozenset()
 
 
 @record
 class Located:
-    """A parting, and the lines between equal tensors and those that differ, by side."""
+    """A parting, and the lines between equal tensors and those that differ, by side.
+
+    Attributes:
+        value: in backward the candidate's tensors of the value whose gradient differs.
+        without_gradient: the side that has none there.
+        of_values: in backward, the calls make different values, which decide where gradients go.
+    """
 
     parting: Parting
     lines: Mapping[Side, tuple[SourceLine, ...]]
+    value: frozenset[int] = frozenset()
+    without_gradient: Optional[Side] = None
+    of_values: bool = False
 
 
 def locate(inside: Inside, sink: TensorPair[Spot]) -> tuple[Located, ...]:

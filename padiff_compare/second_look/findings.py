@@ -3,16 +3,48 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Optional
 
 from padiff_compare.functions.arguments import differing_arguments
-from padiff_compare.functions.locate import Located
+from padiff_compare.functions.backward import locate_backward
+from padiff_compare.functions.locate import Inside, Located, Spot, differ, locate
 from padiff_compare.functions.meeting_inputs import are_alike
 from padiff_compare.functions.parting import Parting
 from padiff_compare.model_index import ModelIndex, Models
+from padiff_compare.second_look.suspects import Suspect
+from padiff_compare.weights.weight_pair import full_name
 from padiff_rpc.v1.records import ArgumentDifference, FunctionFinding, FunctionTrace, Place, Row, ShownBy
 from padiff_rpc.v1.words import CaptureKind, FindingKind, Side
+
+Inspected = Iterable[tuple[Suspect, Inside]]
+
+
+def forward_findings(insides: Inspected, models: Models) -> Iterator[FunctionFinding]:
+    """Yields what is found behind symptoms in values; what several led to, for each."""
+    for suspect, inside in insides:
+        for symptom in suspect.symptoms:
+            if symptom.is_sure or differ(inside, symptom.spots):
+                # What is found behind the first parting may follow from it.
+                for one in locate(inside, symptom.spots)[:1]:
+                    yield finding(symptom.row, one, inside.traces, models)
+
+
+def backward_findings(insides: Inspected, models: Models) -> Iterator[FunctionFinding]:
+    """Yields what is found behind symptoms in gradients."""
+    for suspect, inside in insides:
+        rows = [symptom.row for symptom in suspect.symptoms]
+        weights = [row.candidate for row in rows if row.kind is CaptureKind.PARAMETER_GRADIENT]
+        wrong = {full_name(place.path, place.slot) for place in weights if place is not None}
+        apart = [row.figures.relative_l2 for row in rows if row.figures is not None]
+        # Equal gradients are less apart than those that differ.
+        tolerance = min((one / 4 for one in apart if one > 0), default=1.0)
+        bounds = {Spot.of(one): one.tensor for one in inside.traces[Side.CANDIDATE].boundaries}
+        for one in locate_backward(inside, wrong, tolerance):
+            shown = (
+                row for row, at in zip(rows, suspect.symptoms) if bounds.get(at.spots.candidate) in one.value
+            )
+            yield finding(next(shown, rows[0]), one, inside.traces, models)
 
 
 def finding(
@@ -38,6 +70,8 @@ def finding(
         reference_lines=located.lines[Side.REFERENCE],
         candidate_lines=located.lines[Side.CANDIDATE],
         differing=_differing(parting),
+        without_gradient=located.without_gradient,
+        of_values=located.of_values,
     )
 
 
@@ -54,9 +88,9 @@ def _place(row: Row, place: Optional[Place], trace: FunctionTrace, model: ModelI
     assert place is not None
     if row.kind is CaptureKind.OUTPUT:
         return place if trace.returned is None else dataclasses.replace(place, source=trace.returned)
-    if place.shown_by is not None:
+    if place.shown_by is not None or (place.path, place.call) == (trace.path, trace.call):
         return place
-    # A free run charges nobody.
+    # A free run charges nobody, and a layer of the framework's is not to blame for its gradients.
     return dataclasses.replace(
         place,
         path=trace.path,

@@ -20,7 +20,7 @@ from padiff_rpc.v1.records import FunctionSelection, Place, Row, Slot
 from padiff_rpc.v1.words import CallMoment, CaptureKind, DType, Pass, Phase, Side, Verdict
 
 # A fault that all blocks of a model have is the same fault.
-_MOST = 8
+MOST = 8
 _MOMENTS = {CaptureKind.INPUT: CallMoment.ENTRY, CaptureKind.OUTPUT: CallMoment.EXIT}
 
 
@@ -63,7 +63,7 @@ def suspects(rows: Iterable[Row], step: int, joined: JoinedCalls) -> tuple[Suspe
     Judged freely, what comes behind the first row may be its consequence, and is left out.
     """
     symptoms = filter(None, map(_symptom, _sure(rows, step)))
-    return tuple(_grouped(joined, symptoms))[:_MOST]
+    return tuple(_grouped(joined, symptoms))[:MOST]
 
 
 def everywhere(rows: Iterable[Row], step: int, joined: JoinedCalls, models: Models) -> Iterator[Suspect]:
@@ -105,15 +105,24 @@ def _grouped(
     symptoms: Iterable[Symptom],
     every: Mapping[tuple[CallName, CallName], Iterable[DType]] = MappingProxyType({}),
 ) -> Iterator[Suspect]:
-    """Yields the pairs of calls in whose code the symptoms arise, and `every` other, with its own dtypes."""
+    """Returns the pairs of calls in whose code the symptoms arise, and `every` other, with its own dtypes."""
     found: dict[tuple[CallName, CallName], list[Symptom]] = {calls: [] for calls in every}
-    at = {_key(pair): pair for pair in joined.pairs}
+    pairs = pairs_by_key(joined)
     by_name = {pair.name: pair for pair in reversed(joined.pairs)}
     for symptom in symptoms:
-        pair = at.get(_at(symptom.spots))
+        pair = pairs.get(key_of(symptom.spots))
         calls = _around(pair, joined, by_name) if pair is not None else None
         if calls is not None:
             found.setdefault((calls[Side.REFERENCE], calls[Side.CANDIDATE]), []).append(symptom)
+    return as_suspects(joined, found, every)
+
+
+def as_suspects(
+    joined: JoinedCalls,
+    found: Mapping[tuple[CallName, CallName], Sequence[Symptom]],
+    every: Mapping[tuple[CallName, CallName], Iterable[DType]] = MappingProxyType({}),
+) -> Iterator[Suspect]:
+    """Yields pairs of calls with their symptoms; of `every` one the dtypes are known beside those of rows."""
     into = {side: _lone_layers(joined, side) for side in SIDES}
     for (ours, theirs), its in found.items():
         calls = {Side.REFERENCE: ours, Side.CANDIDATE: theirs}
@@ -133,7 +142,7 @@ def _symptom(row: Row) -> Optional[Symptom]:
     if row.reference is None or row.candidate is None or not (row.reference.slot and row.candidate.slot):
         return None
     moment = _MOMENTS[row.kind]
-    spots = TensorPair(reference=_spot(row.reference, moment), candidate=_spot(row.candidate, moment))
+    spots = TensorPair(reference=spot(row.reference, moment), candidate=spot(row.candidate, moment))
     return Symptom(row=row, spots=spots)
 
 
@@ -147,7 +156,7 @@ def _unjudged(step: int, pair: CallPair, slots: TensorPair[Slot], joined: Joined
     return blank_row(Phase.FORWARD, kind, reference, candidate, step=step)
 
 
-def _spot(place: Place, moment: CallMoment) -> Spot:
+def spot(place: Place, moment: CallMoment) -> Spot:
     shown = place.shown_by
     path, call = (place.path, place.call) if shown is None else (shown.path, shown.call)
     return Spot(path, call, moment, place.slot)
@@ -156,11 +165,12 @@ def _spot(place: Place, moment: CallMoment) -> Spot:
 _Key = tuple[CallName, CallName, CallMoment]
 
 
-def _key(pair: CallPair) -> _Key:
-    return pair.reference.name, pair.candidate.name, pair.moment
+def pairs_by_key(joined: JoinedCalls) -> Mapping[_Key, CallPair]:
+    """Returns the pairs of calls, by what `key_of` says of slots that they show."""
+    return {(pair.reference.name, pair.candidate.name, pair.moment): pair for pair in joined.pairs}
 
 
-def _at(spots: TensorPair[Spot]) -> _Key:
+def key_of(spots: TensorPair[Spot]) -> _Key:
     return spots.reference[:2], spots.candidate[:2], spots.reference.moment
 
 
@@ -170,6 +180,13 @@ def _around(
     """Returns the calls in which a pair's tensors were made: an output's own, those around an input's."""
     if pair.moment is CallMoment.EXIT:
         return {side: pair.seen(side).name for side in SIDES}
+    return outside(pair, joined, by_name)
+
+
+def outside(
+    pair: CallPair, joined: JoinedCalls, by_name: Mapping[CallName, CallPair]
+) -> Optional[Mapping[Side, CallName]]:
+    """Returns the innermost pair of calls around another one; None for the root."""
     around = {side: list(joined.calls_around(side, pair.seen(side).name)) for side in SIDES}
     own = pair.name
     name = next((one for one in around[Side.CANDIDATE] if one != own and one in around[Side.REFERENCE]), None)

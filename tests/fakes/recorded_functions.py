@@ -32,6 +32,10 @@ class Held(NamedTuple):
     array: Any
 
 
+# Given the gradient of a call's first output, returns those of its inputs; None for what needs none.
+Back = Callable[[Any], Sequence[Any]]
+
+
 class RecordedFunctions:
     """One call of a layer, whose functions are made one by one; `trace` is what a worker says of it."""
 
@@ -40,10 +44,13 @@ class RecordedFunctions:
         self._calls: list[FunctionCall] = []
         self._tensors: list[FunctionTensor] = []
         self._boundaries: list[FunctionBoundary] = []
+        self._backs: list[tuple[int, Sequence[int], Back]] = []
+        self._hooks: dict[int, Callable[[Any], Any]] = {}
 
-    def given(self, array: Any, slot: str = "0") -> Held:
+    def given(self, array: Any, slot: str = "0", *, needs_gradient: bool = False) -> Held:
         """Returns an input of the parent."""
         held = self._tensor(np.asarray(array))
+        self._set(held.number, needs_gradient=needs_gradient)
         self._bound(self._path, CallMoment.ENTRY, slot, held)
         return held
 
@@ -59,14 +66,57 @@ class RecordedFunctions:
         line: int,
         group: int = 0,
         is_layout: bool = False,
+        back: Optional[Back] = None,
+        own_backward: bool = False,
         **arguments: Any,
     ) -> Any:
-        """Returns what a function makes of the inputs' values: a tensor, or a list of several."""
+        """Returns what a function makes of the inputs' values: a tensor, or a list of several.
+
+        Without `back` no gradient goes through it.
+        """
         made = compute(*(one.array for one in inputs))
         number = len(self._calls) + 1
         outputs = [self._tensor(one, number) for one in (made if isinstance(made, list) else [made])]
         self._called(operation, number, inputs, outputs, line, group, is_layout, arguments)
+        if own_backward:
+            self._calls[-1] = dataclasses.replace(self._calls[-1], has_own_backward=True)
+        if back is not None:
+            self._hand_on(inputs, outputs, back)
         return outputs if isinstance(made, list) else outputs[0]
+
+    def hook(self, held: Held, hook: Callable[[Any], Any], line: int) -> None:
+        """Puts a hook of the user's on a gradient."""
+        self._hooks[held.number] = hook
+        self._called("register_hook", len(self._calls) + 1, [held], [], line, 0, False, {})
+
+    def _hand_on(self, inputs: Sequence[Held], outputs: Sequence[Held], back: Back) -> None:
+        if any(self._needs(one.number) for one in inputs):
+            self._backs.append((outputs[0].number, [one.number for one in inputs], back))
+            for one in outputs:
+                self._set(one.number, needs_gradient=True)
+
+    def _needs(self, number: int) -> bool:
+        return self._tensors[number - 1].needs_gradient
+
+    def _set(self, number: int, **fields: Any) -> None:
+        self._tensors[number - 1] = dataclasses.replace(self._tensors[number - 1], **fields)
+
+    def _sent_back(self, number: int, gradient: Any) -> None:
+        """Fills in the gradients of all that one at this tensor reaches."""
+        totals = {number: gradient}
+        for output, inputs, back in reversed(self._backs):
+            total = totals.get(output)
+            if total is None:
+                continue
+            total = self._hooks[output](total) if output in self._hooks else total
+            for one, part in zip(inputs, back(total)):
+                if part is not None and self._needs(one):
+                    totals[one] = totals[one] + part if one in totals else part
+        for one, total in totals.items():
+            self._set(one, gradient_fingerprint=parts.to_bytes(fingerprint(total)))
+            if one in self._hooks:
+                hooked = parts.to_bytes(fingerprint(self._hooks[one](total)))
+                self._set(one, hooked_gradient_fingerprint=hooked)
 
     def move(
         self, operation: str, compute: Callable[..., Any], given: Held, line: int, **arguments: Any
@@ -76,7 +126,12 @@ class RecordedFunctions:
         return held
 
     def layer(
-        self, path: str, compute: Callable[..., Any], *inputs: Held, override: Sequence[Any] = ()
+        self,
+        path: str,
+        compute: Callable[..., Any],
+        *inputs: Held,
+        override: Sequence[Any] = (),
+        back: Optional[Back] = None,
     ) -> Held:
         """Returns what a layer makes, of the values of `override` where there are any (lockstep)."""
         taken = []
@@ -87,6 +142,8 @@ class RecordedFunctions:
             taken.append(instead or one)
         number = len(self._calls) + 1
         made = self._tensor(compute(*(one.array for one in taken)), number)
+        if back is not None:
+            self._hand_on(inputs, [made], back)
         self._bound(path, CallMoment.EXIT, "0", made)
         self._calls.append(
             FunctionCall(
@@ -108,8 +165,10 @@ class RecordedFunctions:
         at = held.number - 1
         self._tensors[at] = dataclasses.replace(self._tensors[at], mark=name)
 
-    def returned(self, held: Held, slot: str = "0") -> FunctionTrace:
-        """Returns the trace, of a parent that returns this."""
+    def returned(self, held: Held, slot: str = "0", gradient: Any = None) -> FunctionTrace:
+        """Returns the trace, of a parent that returns this, to which such a gradient comes."""
+        if gradient is not None:
+            self._sent_back(held.number, gradient)
         self._bound(self._path, CallMoment.EXIT, slot, held)
         return FunctionTrace(
             path=self._path,

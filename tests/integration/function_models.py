@@ -54,3 +54,39 @@ class HalfInside(fake.Layer):
 
     def forward(self, x):
         return self.second(fake.cast(self.first(x), np.float32))
+
+
+class Straight(Own):
+    """Layers, and code between them that goes as it should forward, whatever `fault` does to gradients."""
+
+    def __init__(self, fault=""):
+        super().__init__()
+        self.factor = fake.Parameter(np.linspace(0.5, 1.5, 6).astype(np.float32))
+        self._fault = fault
+
+    def forward(self, x):
+        hidden = self.first(x)
+        if self._fault == "hook":
+            hidden.register_hook(lambda gradient: gradient * 2)
+        hidden = fake.scale_gradient(hidden, 0.25 if self._fault == "scale" else 0.5)
+        hidden = fake.relu(hidden)
+        if self._fault == "off":
+            with fake.gradient_mode(False):
+                hidden = hidden * self.factor
+        elif self._fault == "parameter":
+            hidden = hidden * self.factor.detach()
+        else:
+            hidden = hidden * self.factor
+        if self._fault == "extra":
+            hidden = fake.scale_gradient(hidden, 3.0)
+        hidden = self.second(hidden.detach() if self._fault == "detach" else hidden)
+        return hidden + (x.detach() if self._fault == "skip" else x)
+
+
+class StraightChain(Chain):
+    """`faults` maps a block's number to its fault."""
+
+    def __init__(self, faults=None):
+        super().__init__()
+        for index in range(3):
+            setattr(self, f"block{index}", Straight((faults or {}).get(str(index), "")))

@@ -157,3 +157,53 @@ def test_what_cannot_be_seen_of_a_whole_pass_is_a_note(service: Service) -> None
     assert [one.candidate_path for one in report.function_details[0].calls] == ["", "second"]
     (note,) = [one for one in report.summary.notes if one.kind is NoteKind.FUNCTIONS_IN_PART]
     assert any("some between the layers were not looked into" in text for text in report.notes), note
+
+
+def straight(fault: str = "", block: str = "1") -> Model:
+    return model("function_models:StraightChain", faults={block: fault} if fault else {})
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind", "candidate", "reference"),
+    [
+        ("scale", FindingKind.FUNCTION, "0.25 if", "0.25 if"),
+        ("hook", FindingKind.EXTRA, "register_hook", ""),
+        ("extra", FindingKind.EXTRA, "scale_gradient(hidden, 3.0)", ""),
+        ("off", FindingKind.FUNCTION, "hidden * self.factor", "hidden * self.factor"),
+        ("parameter", FindingKind.EXTRA, "self.factor.detach()", ""),
+        ("detach", FindingKind.EXTRA, "self.second(hidden.detach()", ""),
+        ("skip", FindingKind.EXTRA, "x.detach()", ""),
+    ],
+)
+def test_a_gradient_that_goes_wrong_between_layers_is_located(
+    service: Service, fault: str, kind: FindingKind, candidate: str, reference: str
+) -> None:
+    report = compared(service, straight(), straight(fault))
+    assert not report
+    (found,) = report.findings
+    assert (found.kind, found.candidate.path) == (kind, "block1")
+    calls = found.candidate_call, found.reference_call
+    texts = [call.source.text if call is not None and call.source is not None else "" for call in calls]
+    assert candidate in texts[0]
+    assert reference in texts[1]
+    assert verdicts(report) == verdicts(compared(service, straight(), straight(fault), detail=Detail.LAYERS))
+
+
+def test_healthy_gradients_are_not_looked_into(service: Service) -> None:
+    report = compared(service, straight(), straight())
+    assert report, str(report)
+    assert report.findings == ()
+
+
+@pytest.mark.parametrize("options", [{"single_step": True}, {"local_error": False}])
+def test_a_fault_in_backward_is_found_in_lockstep_alone_and_in_a_free_run(
+    service: Service, options: dict[str, Any]
+) -> None:
+    report = compared(service, straight(), straight("scale"), **options)
+    assert [one[:2] for one in said(report)] == [(FindingKind.FUNCTION, "block1")], str(report)
+
+
+def test_with_the_detail_of_a_whole_pass_backward_is_looked_into_as_well(service: Service) -> None:
+    report = compared(service, straight(), straight("detach"), detail=Detail.FUNCTIONS)
+    assert [one[:2] for one in said(report)] == [(FindingKind.EXTRA, "block1")], str(report)
+    assert len(report.function_details) == 1

@@ -7,6 +7,7 @@ import math
 import paddle
 import paddle.nn.functional as F
 from paddle import nn
+from paddle_gradients import Scaled
 
 
 class Attention(nn.Layer):
@@ -45,6 +46,7 @@ class Attention(nn.Layer):
         v = (
             paddle.tile(v, [1, 1, times, 1]) if f == "value_tiled" else v.repeat_interleave(times, 2)
         )  #! value_tiled
+        k = k.detach() if f == "back_keys" else k  #! back_keys
         q, k, v = (one.transpose([0, 2, 1, 3]) for one in (q, k, v))
         scores = paddle.matmul(
             q * (1 / self.w if f == "scale" else 1 / math.sqrt(self.w)), k, transpose_y=True
@@ -57,7 +59,10 @@ class Attention(nn.Layer):
         scores = scores + bias if f == "bias_sign" else paddle.subtract(scores, bias)  #! bias_sign
         cap = 2.0 if f == "cap" else 5.0
         if f != "cap_missing":
-            scores = cap * paddle.tanh(scores / cap)  #! cap
+            capped = cap * paddle.tanh(scores / cap)  #! cap
+            scores = scores + (capped - scores).detach() if f == "back_cap" else capped  #! back_cap
+        if f == "back_where":
+            scores = paddle.where(scores > 0, scores, scores.detach())  #! back_where
         near = paddle.abs(way) <= (2 if f == "window" else 3)  #! window
         seen = way >= 0
         seen = (
@@ -107,8 +112,10 @@ class Spectrum(nn.Layer):
         power = (
             paddle.square(paddle.real(spectrum)) if f == "real_alone" else paddle.square(paddle.abs(spectrum))
         )  #! real_alone
+        power = power.detach() if f == "back_power" else power  #! back_power
         power = paddle.sqrt(power) if f == "magnitude" else power  #! magnitude
-        bands = paddle.einsum("btf,fm->btm", power, self.bank)
+        bank = self.bank.detach() if f == "back_bank" else self.bank  #! back_bank
+        bands = paddle.einsum("btf,fm->btm", power, bank)  #! back_bank
         level = paddle.log(bands + (1e-1 if f == "floor" else 1e-3))  #! floor
         level = level * (10.0 / math.log(10.0))
         top = paddle.max(level, axis=[1, 2], keepdim=True) - (10.0 if f == "range" else 30.0)  #! range
@@ -139,6 +146,7 @@ class Experts(nn.Layer):
         logits = self.gate(tokens)
         chances = F.softmax(logits, axis=0 if f == "over_tokens" else 1)  #! over_tokens
         best, which = paddle.topk(chances, 2, axis=1, largest=f != "smallest")  #! smallest
+        best = best.detach() if f == "back_chances" else best  #! back_chances
         if f != "uneven":
             best = best / paddle.sum(best, axis=1, keepdim=True)
         given = x.flatten(0, 1) if f == "unnormed" else tokens
@@ -156,6 +164,7 @@ class Experts(nn.Layer):
         even = paddle.dot(share, paddle.mean(chances, axis=0)) * (
             1.0 if f == "even_scale" else 4.0
         )  #! even_scale
+        mixed = Scaled.apply(mixed, -1.0) if f == "back_mixed" else mixed  #! back_mixed
         mixed = mixed.reshape([b, t, d])
         mixed = paddle.roll(mixed, 1, 1) if f == "shifted" else mixed  #! shifted
         y = self.out(mixed)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import paddle
 import paddle.nn.functional as F
 from paddle import nn
+from paddle_gradients import Scaled, Straight
 
 
 class Cnn(nn.Layer):
@@ -19,17 +20,22 @@ class Cnn(nn.Layer):
         f = self.fault
         x = paddle.scale(x, 1.0, -0.6 if f == "mean_shift" else -0.5)  #! mean_shift
         x = x * (5.0 if f == "deviation" else 4.0)  #! deviation
-        y = self.bn1(self.conv1(x)).clip(min=0)
+        y = self.bn1(self.conv1(x))
+        y = Straight.apply(y) if f == "back_straight" else y.clip(min=0)  #! back_straight
         s = y.flatten(2).max(-1) if f == "gate_max" else y.flatten(2).mean(-1)  #! gate_max
         s = paddle.tanh(s) if f == "gate_tanh" else F.sigmoid(s)  #! gate_tanh
+        s = s.detach() if f == "back_gate" else s  #! back_gate
         s = s.unsqueeze(-1).unsqueeze(-1)
         if f != "gate_missing":
             y = paddle.multiply(s, y)
         y = F.avg_pool2d(y, 2) if f == "pool_average" else F.max_pool2d(y, 2)  #! pool_average gate_missing
+        if f == "back_hook":
+            y.register_hook(lambda gradient: gradient * 0.5)  #! back_hook
         z = F.pad(y, [1, 1, 1, 1], mode="reflect" if f == "pad_mode" else "constant")  #! pad_mode
         z = self.bn2(self.conv2(z))
         other = y if f == "both_sign" else y * -1.0  #! both_sign
         both = paddle.concat([other, y] if f == "both_order" else [y, other], axis=1)  #! both_order both_sign
+        both = both.detach() if f == "back_skip" else both  #! back_skip
         z = both * (0.5 if f == "skip_scale" else 1.0) + z  #! skip_scale
         z = F.leaky_relu(z, 0.01 if f == "slope" else 0.1)  #! slope
         z = F.interpolate(z, scale_factor=2, mode="bilinear", align_corners=f == "corners")  #! corners
@@ -70,6 +76,7 @@ class Detector(nn.Layer):
         centres = centres + centres * (0.0 if f == "stride" else 1.0)  #! stride
         moved = paddle.tanh(boxes[:, :, 0:2])
         middle = centres - moved if f == "middle_sign" else moved + centres  #! middle_sign
+        middle = Scaled.apply(middle, 0.1) if f == "back_middle" else middle  #! back_middle
         size = paddle.exp(boxes[:, :, 2:4]) * (2.0 if f == "size_scale" else 4.0)  #! size_scale
         half = size * (1.0 if f == "half" else 0.5)  #! half
         corners = paddle.concat([middle - half, middle + half], axis=-1)
@@ -85,6 +92,7 @@ class Detector(nn.Layer):
         both = area.unsqueeze(-1) + own
         union = both if f == "union" else both - inner  #! union
         overlap = inner / (union + 1e-6)  #! union
+        overlap = overlap.detach() if f == "back_overlap" else overlap  #! back_overlap
         best = overlap.mean(-1) if f == "best_mean" else overlap.max(-1)  #! best_mean
         sure = F.softmax(scores, axis=-1) if f == "sure_softmax" else F.sigmoid(scores)  #! sure_softmax
         return corners, best.unsqueeze(-1) * sure

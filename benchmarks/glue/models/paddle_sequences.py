@@ -7,6 +7,7 @@ import math
 import paddle
 import paddle.nn.functional as F
 from paddle import nn
+from paddle_gradients import Scaled
 
 
 class Encoder(nn.Layer):
@@ -23,6 +24,7 @@ class Encoder(nn.Layer):
         x = self.embed(ids)
         d = x.shape[-1]
         x = paddle.scale(x, 1.0 if f == "embed_scale" else d**0.5)  #! embed_scale
+        x = x.detach() if f == "back_embed" else x  #! back_embed
         place = paddle.arange(t, dtype="float32") + (1.0 if f == "place_from_one" else 0.0)  #! place_from_one
         power = paddle.arange(0, d, 2, dtype="float32") / d
         rate = 1.0 / paddle.pow(paddle.full([1], 1000.0 if f == "base" else 10000.0), power)  #! base
@@ -44,15 +46,18 @@ class Encoder(nn.Layer):
         v = self.v(x).reshape([b, t, self.heads, d // self.heads])
         if f == "heads":
             q = q.transpose([0, 1, 3, 2])  #! heads
+        if f == "back_values":
+            v.register_hook(lambda gradient: gradient * 2)  #! back_values
         scores = paddle.einsum("bqhw,bkhw->bhqk", q, k)
         scores = scores * (d // self.heads) ** (-1.0 if f == "scale" else -0.5)  #! scale
         bias = bias.reshape([b, 1, t, 1] if f == "mask_queries" else [b, 1, 1, t])  #! mask_queries
         scores = scores + bias  #! mask_queries
-        weights = F.softmax(scores, axis=2 if f == "axis" else 3)  #! axis
+        with paddle.set_grad_enabled(f != "back_weights"):
+            weights = F.softmax(scores, axis=2 if f == "axis" else 3)  #! axis back_weights
         a = paddle.einsum("bhqk,bkhw->bqhw", weights, v).flatten(2)
         h = self.o(a)
         if f != "residual_missing":
-            h = x + h
+            h = (x.detach() if f == "back_residual" else x) + h  #! back_residual
         h = h + x if f == "residual_twice" else h  #! residual_twice
         x = self.n1(h)  #! residual_missing residual_twice
         up = self.up(x)
@@ -79,6 +84,7 @@ class Decoder(nn.Layer):
         size = (
             squares.sum(-1, keepdim=True) if self.fault == "rms_sum" else squares.mean(-1, keepdim=True)
         )  #! rms_sum
+        size = size.detach() if self.fault == "back_rms" else size  #! back_rms
         return x / paddle.sqrt(size + (1e-2 if self.fault == "rms_epsilon" else 1e-5))  #! rms_epsilon
 
     def run(self, ids, old):
@@ -108,9 +114,10 @@ class Decoder(nn.Layer):
         y = self.rms(x)
         g = self.gate(y)
         g = F.sigmoid(g) if f == "gate_sigmoid" else F.silu(g)  #! gate_sigmoid
+        g = Scaled.apply(g, 0.5) if f == "back_gated" else g  #! back_gated
         wide = g + self.up(y) if f == "gate_added" else self.up(y) * g  #! gate_added
         x = self.down(wide) + x
-        return x, (k, v)
+        return x, (k.detach() if f == "back_cache" else k, v)  #! back_cache
 
     def forward(self, ids):
         x, cache = self.run(ids[:, :-1], None)
@@ -140,8 +147,11 @@ class Gru(nn.Layer):
             hr, hz, hn = paddle.split(own, 3, axis=-1)
             r = paddle.tanh(r + hr) if f == "reset_tanh" else F.sigmoid(hr + r)  #! reset_tanh
             z = F.sigmoid(z if f == "update_own" else paddle.add(z, hz))  #! update_own
-            kept = hn if f == "reset_missing" else r * hn
+            kept = (
+                hn if f == "reset_missing" else (r.detach() if f == "back_reset" else r) * hn
+            )  #! back_reset
             n = F.relu(n + kept) if f == "new_relu" else paddle.tanh(n + kept)  #! new_relu reset_missing
+            h = h.detach() if f == "back_through_time" else h  #! back_through_time
             h = n + z * (h - n) if f != "update_swapped" else h + z * (n - h)  #! update_swapped
             made.append(h)
         if f == "made_twice":

@@ -35,14 +35,14 @@ class Attention(nn.Module):
         q, k = self.turned(q, t), self.turned(k, t)  #! key_unturned
         k = k.repeat_interleave(self.heads // self.keys, 1)  #! key_tiled
         v = v.repeat_interleave(self.heads // self.keys, 1)  #! value_tiled
-        scores = q @ k.transpose(2, 3) * self.w**-0.5  #! scale
+        scores = q @ k.transpose(2, 3) * self.w**-0.5  #! scale back_keys
         slopes = 2.0 ** -torch.arange(1, self.heads + 1)  #! slopes
         place = torch.arange(t)
         away = (place[:, None] - place[None, :]).abs()
         scores = scores - slopes[:, None, None] * away  #! bias_sign
-        scores = 5.0 * torch.tanh(scores / 5.0)  #! cap cap_missing
+        scores = 5.0 * torch.tanh(scores / 5.0)  #! cap cap_missing back_cap
         window = (away > 3) | (place[None, :] > place[:, None])  #! window window_and
-        scores = scores.masked_fill(window, -torch.inf)
+        scores = scores.masked_fill(window, -torch.inf)  #! back_where
         a = F.softmax(scores, -1) @ v
         a = a.transpose(1, 2).reshape(b, t, d)  #! merged
         return self.o(a) + x  #! plus_input
@@ -64,8 +64,8 @@ class Spectrum(nn.Module):
         frames = x.unfold(1, self.n, self.hop)  #! hop
         window = 0.5 - 0.5 * torch.cos(2 * math.pi * torch.arange(self.n) / self.n)  #! hamming symmetric
         spectrum = torch.fft.rfft(frames * window)  #! unwindowed
-        power = spectrum.real**2 + spectrum.imag**2  #! magnitude real_alone
-        bands = power @ self.bank
+        power = spectrum.real**2 + spectrum.imag**2  #! magnitude real_alone back_power
+        bands = power @ self.bank  #! back_bank
         level = 10 * torch.log10(bands + 1e-3)  #! floor
         level = torch.maximum(level, level.amax((1, 2), keepdim=True) - 30)  #! range
         level = level.transpose(1, 2)  #! turned
@@ -92,7 +92,7 @@ class Experts(nn.Module):
         logits = self.gate(tokens)
         chances = logits.softmax(-1)  #! over_tokens
         best, which = chances.topk(2, dim=-1)  #! smallest
-        best = best / best.sum(-1, keepdim=True)  #! uneven
+        best = best / best.sum(-1, keepdim=True)  #! uneven back_chances
         made = torch.einsum("nd,edf->nef", tokens, self.up)  #! unnormed
         made = F.gelu(made, approximate="tanh")  #! act
         made = torch.einsum("nef,efd->ned", made, self.down)
@@ -100,6 +100,6 @@ class Experts(nn.Module):
         mixed = (picked * best[..., None]).sum(1)  #! chances_swapped first_alone
         share = F.one_hot(which, 4).float().sum(1).mean(0)  #! share_first
         even = (share * chances.mean(0)).sum() * 4  #! even_scale
-        mixed = mixed.view(b, t, d)
+        mixed = mixed.view(b, t, d)  #! back_mixed
         y = self.out(mixed)  #! shifted
         return x + y * torch.sigmoid(even), even  #! even_missing

@@ -17,15 +17,15 @@ class Cnn(nn.Module):
     def forward(self, x):
         x = x - 0.5  #! mean_shift
         x = x / 0.25  #! deviation
-        y = F.relu(self.bn1(self.conv1(x)))
+        y = F.relu(self.bn1(self.conv1(x)))  #! back_straight
         s = y.mean(dim=(2, 3), keepdim=True)  #! gate_max
         s = torch.sigmoid(s)  #! gate_tanh
-        y = y * s  #! gate_missing
-        y = F.max_pool2d(y, 2)  #! pool_average
+        y = y * s  #! gate_missing back_gate
+        y = F.max_pool2d(y, 2)  #! pool_average back_hook
         z = F.pad(y, (1, 1, 1, 1))  #! pad_mode
         z = self.bn2(self.conv2(z))
         both = torch.cat([y, -y], dim=1)  #! both_order both_sign
-        z = z + both  #! skip_scale
+        z = z + both  #! skip_scale back_skip
         z = F.leaky_relu(z, 0.1)  #! slope
         z = F.interpolate(z, scale_factor=2, mode="bilinear", align_corners=False)  #! corners
         z = F.avg_pool2d(z, 4)  #! pool_maximum
@@ -56,7 +56,7 @@ class Detector(nn.Module):
         rows, columns = torch.meshgrid(steps, steps, indexing="ij")  #! grid_order
         centres = torch.stack([columns, rows], dim=-1).reshape(-1, 2)  #! centre_swap
         centres = centres * 2.0  #! stride
-        middle = centres + torch.tanh(boxes[..., :2])  #! middle_sign
+        middle = centres + torch.tanh(boxes[..., :2])  #! middle_sign back_middle
         size = boxes[..., 2:].exp() * 4.0  #! size_scale
         low, high = middle - size / 2, middle + size / 2  #! half
         corners = torch.cat([low, high], dim=-1).clamp(0, 16)  #! clamp
@@ -68,6 +68,6 @@ class Detector(nn.Module):
         own = (fixed[:, 2:] - fixed[:, :2]).prod(-1)
         union = area[..., None] + own - inner  #! union
         overlap = inner / (union + 1e-6)
-        best = overlap.amax(-1)  #! best_mean
+        best = overlap.amax(-1)  #! best_mean back_overlap
         sure = scores.sigmoid() * best[..., None]  #! sure_softmax
         return corners, sure

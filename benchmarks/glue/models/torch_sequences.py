@@ -24,7 +24,7 @@ class Encoder(nn.Module):
         b, t = ids.shape
         x = self.embed(ids)
         d = x.shape[-1]
-        x = x * math.sqrt(d)  #! embed_scale
+        x = x * math.sqrt(d)  #! embed_scale back_embed
         place = torch.arange(t, dtype=torch.float32)[:, None]  #! place_from_one
         rate = torch.exp(torch.arange(0, d, 2) * (-math.log(10000.0) / d))  #! base
         angles = place * rate
@@ -33,12 +33,12 @@ class Encoder(nn.Module):
         keep = ids != 0  #! keep_shifted
         q, k, v = (
             f(x).view(b, t, self.heads, -1).transpose(1, 2) for f in (self.q, self.k, self.v)
-        )  #! heads
+        )  #! heads back_values
         scores = q @ k.transpose(-1, -2) / math.sqrt(d // self.heads)  #! scale
         scores = scores.masked_fill(~keep[:, None, None, :], float("-inf"))  #! mask_queries
-        a = scores.softmax(-1) @ v  #! axis
+        a = scores.softmax(-1) @ v  #! axis back_weights
         h = self.o(a.transpose(1, 2).reshape(b, t, d))
-        x = self.n1(x + h)  #! residual_missing residual_twice
+        x = self.n1(x + h)  #! residual_missing residual_twice back_residual
         h = self.down(F.gelu(self.up(x)))  #! gelu
         x = self.n2(x + h)
         weight = keep[..., None].float()
@@ -58,7 +58,9 @@ class Decoder(nn.Module):
         self.head = nn.Linear(d, 30, bias=False)
 
     def rms(self, x):
-        return x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + 1e-5)  #! rms_sum rms_epsilon norm_missing
+        return x * torch.rsqrt(
+            x.pow(2).mean(-1, keepdim=True) + 1e-5
+        )  #! rms_sum rms_epsilon norm_missing back_rms
 
     def run(self, ids, old):
         b, t = ids.shape
@@ -75,9 +77,9 @@ class Decoder(nn.Module):
         a = scores.masked_fill(later, -1e9).softmax(-1) @ v
         x = x + self.o(a.transpose(1, 2).flatten(2))  #! residual_of_norm
         y = self.rms(x)
-        g = F.silu(self.gate(y))  #! gate_sigmoid
+        g = F.silu(self.gate(y))  #! gate_sigmoid back_gated
         x = x + self.down(g * self.up(y))  #! gate_added
-        return x, (k, v)
+        return x, (k, v)  #! back_cache
 
     def forward(self, ids):
         x, cache = self.run(ids[:, :-1], None)
@@ -102,8 +104,8 @@ class Gru(nn.Module):
             hr, hz, hn = self.outer(h).chunk(3, -1)
             r = torch.sigmoid(r + hr)  #! reset_tanh
             z = torch.sigmoid(z + hz)  #! update_own
-            n = torch.tanh(n + r * hn)  #! reset_missing new_relu
-            h = (1 - z) * n + z * h  #! update_swapped
+            n = torch.tanh(n + r * hn)  #! reset_missing new_relu back_reset
+            h = (1 - z) * n + z * h  #! update_swapped back_through_time
             made.append(h)
         return torch.stack(made, 1)  #! made_twice
 

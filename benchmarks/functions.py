@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "examples"))
 from demo import EXAMPLES, resnet50
 
 ROUNDS = 2
-SHAPES = ((8, 8), (32, 32), (2, 128, 768), (2, 12, 128, 128), (8, 64, 112, 112), (1 << 20,))
+SHAPES = ((8, 8), (32, 32), (2, 128, 768), (2, 12, 128, 128), (1, 256, 56, 56), (1 << 20,))
 WORDS = 128
 
 

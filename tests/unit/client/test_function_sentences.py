@@ -101,6 +101,61 @@ def test_each_kind_has_its_sentence(finding: FunctionFinding, sentence: str) -> 
     assert function_sentences.sentence(finding) == sentence
 
 
+def of_gradients(kind: FindingKind, **given: Any) -> FunctionFinding:
+    return dataclasses.replace(found(kind, **given), phase=Phase.BACKWARD)
+
+
+@pytest.mark.parametrize(
+    ("finding", "sentence"),
+    [
+        (
+            of_gradients(FindingKind.FUNCTION, candidate_call=OURS, reference_call=THEIRS),
+            "`softmax(axis=-2)` at port.py:20 against `softmax(axis=-1)` at model.py:56: equal gradients "
+            "come in, different ones go out",
+        ),
+        (
+            of_gradients(
+                FindingKind.FUNCTION,
+                candidate_call=OURS,
+                reference_call=THEIRS,
+                without_gradient=Side.CANDIDATE,
+            ),
+            "`softmax(axis=-2)` at port.py:20 against `softmax(axis=-1)` at model.py:56: equal gradients "
+            "come in, and the candidate hands none on",
+        ),
+        (
+            of_gradients(
+                FindingKind.EXTRA, candidate_call=call("detach", PORT), without_gradient=Side.CANDIDATE
+            ),
+            "the candidate's gradient ends at `detach()` at port.py:20; the reference hands one on",
+        ),
+        (
+            of_gradients(FindingKind.MISSING, reference_call=call("register_hook", MODEL)),
+            "the reference changes the gradient in `register_hook()` at model.py:56; the candidate has no "
+            "such call",
+        ),
+        (
+            of_gradients(
+                FindingKind.FUNCTION,
+                candidate_call=call("__lt__", PORT, "less_than"),
+                reference_call=call("__gt__", MODEL, "greater_than"),
+                candidate_user=call("where", line("port.py", 22)),
+                of_values=True,
+            ),
+            "`less_than()` at port.py:20 against `greater_than()` at model.py:56: equal inputs, different "
+            "output, which gradients alone show, in `where()` at port.py:22",
+        ),
+        (
+            of_gradients(FindingKind.REGION, candidate_lines=(PORT,)),
+            "equal gradients come in, and different ones go out, where the candidate runs port.py:20, the "
+            "reference nothing of its own",
+        ),
+    ],
+)
+def test_what_is_found_in_backward_is_said_of_gradients(finding: FunctionFinding, sentence: str) -> None:
+    assert function_sentences.sentence(finding) == sentence
+
+
 def test_the_lines_of_both_sides_stand_below_and_what_takes_them() -> None:
     finding = found(
         FindingKind.FUNCTION,

@@ -103,10 +103,12 @@ def _wait_until_healthy(running: Composition, service: str, deadline: float) -> 
 
 
 def _sweep() -> None:
-    """Removes the containers of killed runs, which carry their process id."""
+    """Removes what is left of killed runs, which carry their process id."""
     names = run("podman", "ps", "--all", "--format", "{{.Names}}").stdout.split()
     networks = run("podman", "network", "ls", "--format", "{{.Name}}").stdout.split()
-    for remove, found in ((("rm", "--force"), names), (("network", "rm"), networks)):
+    volumes = run("podman", "volume", "ls", "--format", "{{.Name}}").stdout.split()
+    listed = ((("rm", "--force"), names), (("network", "rm"), networks), (("volume", "rm"), volumes))
+    for remove, found in listed:
         for name in found:
             match = re.match(rf"{PREFIX}-(\d+)_", name)
             if match and not Path("/proc", match[1]).exists():

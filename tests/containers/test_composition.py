@@ -60,6 +60,17 @@ def test_nobody_in_a_container_is_root_or_writes_to_the_users_code(
     assert "Read-only" in composition.execute(service, "touch", "/opt/padiff/file").stderr
 
 
+def test_what_the_coordinator_cannot_hold_goes_to_a_disk(composition: Composition) -> None:
+    kinds = dict(
+        line.split()[1:3]
+        for line in composition.execute("coordinator", "cat", "/proc/mounts").stdout.splitlines()
+    )
+    assert kinds["/tmp"] == "tmpfs"
+    assert kinds["/var/spill"] != "tmpfs"
+    assert composition.execute("coordinator", "touch", "/var/spill/file").returncode == 0
+    assert composition.execute("coordinator", "rm", "/var/spill/file").returncode == 0
+
+
 @pytest.mark.parametrize(("service", "absent"), [("torch-worker", "paddle"), ("paddle-worker", "torch")])
 def test_a_workers_image_has_one_framework(composition: Composition, service: str, absent: str) -> None:
     done = composition.execute(service, "python", "-c", f"import {absent}")

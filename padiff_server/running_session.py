@@ -31,6 +31,11 @@ class RunningSession:
         )
         self._ended_because = ""
 
+    @property
+    def name(self) -> str:
+        """What clients call the session by."""
+        return self._report.session
+
     def cancel(self) -> None:
         """Ends the job, whose client is gone; from any thread."""
         self._job.cancel()

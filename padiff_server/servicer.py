@@ -18,6 +18,7 @@ from padiff_rpc.v1 import coordinator_pb2 as pb
 from padiff_rpc.v1 import coordinator_pb2_grpc
 from padiff_rpc.v1.records import (
     AssignWeightsRequest,
+    AttachRequest,
     BatchFailure,
     BatchWanted,
     CheckInputsRequest,
@@ -91,6 +92,11 @@ class CoordinatorServicer(coordinator_pb2_grpc.CoordinatorServicer):
         asked = from_proto(request, CheckInputsRequest)
         messages = self._sessions.check_inputs(asked, context.add_callback)
         yield from map(_part, messages)
+
+    def Attach(self, request: pb.AttachRequest, context: grpc.ServicerContext) -> Iterator[pb.ReportPart]:
+        asked = from_proto(request, AttachRequest)
+        for message in self._sessions.attach(asked, context.add_callback):
+            yield from _parts(message)
 
     def GetReport(
         self, request: pb.GetReportRequest, context: grpc.ServicerContext

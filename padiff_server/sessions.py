@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from functools import partial
 from typing import Any
 
@@ -13,13 +13,15 @@ from padiff_compare.capture.batches import BatchMessage, BatchSource
 from padiff_compare.comparison import AssignWeightsTask, CompareTask
 from padiff_compare.loader_check import CheckInputsTask
 from padiff_compare.planning import PlanTask
-from padiff_compare.report.builder import Message, ReportBuilder
+from padiff_compare.report.builder import Message, ReportBuilder, pages
 from padiff_compare.report.finished import FinishedReport
 from padiff_compare.run import Storage
 from padiff_compare.source_pair import SourcePair
-from padiff_rpc.errors import BusyError, CancelledError, NotFoundError, StateError
+from padiff_rpc.errors import BusyError, CancelledError, NotFoundError, ProtocolError, StateError
 from padiff_rpc.v1.records import (
     AssignWeightsRequest,
+    AttachRequest,
+    BatchFailure,
     BatchWanted,
     CheckInputsRequest,
     CompareStart,
@@ -27,6 +29,7 @@ from padiff_rpc.v1.records import (
 )
 from padiff_server.job import Job
 from padiff_server.running_session import RunningSession
+from padiff_server.transcript import Said, Transcript
 from padiff_server.worker_directory import WorkerDirectory
 
 REMEMBERED_REPORTS = 16
@@ -50,6 +53,8 @@ class Sessions:
         self._is_closed = False
         self._end_reason = ""
         self._finished: OrderedDict[str, FinishedReport] = OrderedDict()
+        # Of detached sessions, the oldest first.
+        self._transcripts: dict[str, Transcript] = {}
 
     def compare(
         self, start: CompareStart, batches: Iterator[BatchMessage], when_gone: WhenGone
@@ -60,7 +65,27 @@ class Sessions:
             source = BatchSource(batches, ask=lambda step: report.emit(BatchWanted(step=step)))
             return CompareTask(asked, sources, report, source, self._storage)
 
+        if start.detached:
+            batches = _lasting(batches)
+            return self._run_detached(partial(Job, start, task, self._directory), when_gone)
         return self._run(partial(Job, start, task, self._directory), when_gone)
+
+    def attach(self, asked: AttachRequest, when_gone: WhenGone) -> Iterator[Message]:
+        """Yields what a detached comparison has said and says, or a report that is still remembered.
+
+        Raises NotFoundError.
+        """
+        with self._lock:
+            transcript = self._transcripts.get(asked.session)
+            running = next((one for one in self._sessions if one.name == asked.session), None)
+        if transcript is None:
+            finished = self.report(asked.session)
+            yield from pages(finished.rows)
+            yield finished.summary
+            return
+        if asked.end and running is not None:
+            running.end("ended by a client that attached to it")
+        yield from map(_as_message, transcript.follow(when_gone))
 
     def assign_weights(self, asked: AssignWeightsRequest, when_gone: WhenGone) -> Iterator[Message]:
         """Yields what an assignment of weights says, its summary last; it ends when the client does."""
@@ -108,26 +133,56 @@ class Sessions:
         for session in running:
             session.end(reason)
 
+    def _run_detached(
+        self, make_job: Callable[[ReportBuilder], Job[Any]], when_gone: WhenGone
+    ) -> Iterator[Message]:
+        """Runs a job that outlives its client, on a thread of its own; yields what it says."""
+        with contextlib.ExitStack() as exits:
+            exits.enter_context(self._place())
+            session = RunningSession(make_job)
+            transcript = Transcript()
+            self._keep_transcript(session.name, transcript)
+            lasting = exits.pop_all()
+
+        def record() -> None:
+            with lasting:
+                transcript.record(self._said_by(session))
+
+        threading.Thread(target=record, name=f"transcript-{session.name}", daemon=True).start()
+        yield from map(_as_message, transcript.follow(when_gone))
+
+    def _keep_transcript(self, name: str, transcript: Transcript) -> None:
+        """Keeps a transcript, and lets the oldest go that have ended."""
+        with self._lock:
+            self._transcripts[name] = transcript
+            ended = [one for one, known in self._transcripts.items() if known.has_ended]
+            for one in ended[: max(len(self._transcripts) - REMEMBERED_REPORTS, 0)]:
+                del self._transcripts[one]
+
     def _run(self, make_job: Callable[[ReportBuilder], Job[Any]], when_gone: WhenGone) -> Iterator[Message]:
         with self._place():
             session = RunningSession(make_job)
             if not when_gone(session.cancel):
                 raise CancelledError("the caller is gone")
+            with contextlib.closing(self._said_by(session)) as said:
+                for one in said:
+                    yield _as_message(one)
+
+    def _said_by(self, session: RunningSession) -> Generator[Said, None, None]:
+        """Runs a session, which is known meanwhile; yields what it says, and remembers its report."""
+        with self._lock:
+            self._sessions.add(session)
+            end_reason = self._end_reason
+        if end_reason:
+            session.end(end_reason)
+        try:
+            for message in session.messages():
+                if isinstance(message, FinishedReport):
+                    self._remember(message)
+                yield message
+        finally:
             with self._lock:
-                self._sessions.add(session)
-                end_reason = self._end_reason
-            if end_reason:
-                session.end(end_reason)
-            try:
-                for message in session.messages():
-                    if isinstance(message, FinishedReport):
-                        self._remember(message)
-                        yield message.summary
-                    else:
-                        yield message
-            finally:
-                with self._lock:
-                    self._sessions.discard(session)
+                self._sessions.discard(session)
 
     @contextlib.contextmanager
     def _place(self) -> Iterator[None]:
@@ -154,3 +209,14 @@ class Sessions:
             self._finished[finished.summary.session] = finished
             while len(self._finished) > REMEMBERED_REPORTS:
                 self._finished.popitem(last=False)
+
+
+def _as_message(said: Said) -> Message:
+    return said.summary if isinstance(said, FinishedReport) else said
+
+
+def _lasting(batches: Iterator[BatchMessage]) -> Iterator[BatchMessage]:
+    """Yields what the client sends, and when it is gone that there are no more batches."""
+    with contextlib.suppress(ProtocolError):
+        yield from batches
+    yield BatchFailure(text="it is gone")

@@ -10,6 +10,7 @@ from padiff_client.link import Batches
 from padiff_client.session import Contestant, Server, Session, check_whereabouts, open_session
 from padiff_client.spec import ModelSpec
 from padiff_compare.report.run_store import RunStore
+from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.names import not_allowed
 from padiff_rpc.records import record, word
 from padiff_rpc.v1.records import Options, StatedPairing
@@ -27,6 +28,7 @@ class Comparison:
         server: None: coordinator and workers are started here.
         store: where the run is kept; None: nowhere.
         keep, keep_mib: which tensors are kept with it, and how many MiB of them.
+        detached: the comparison goes on at the server when this client is gone.
         verbose: lets the started processes write to stderr.
     """
 
@@ -44,6 +46,7 @@ class Comparison:
     store: Optional[RunStore] = None
     keep: KeptTensors = KeptTensors.FAILING
     keep_mib: int = 256
+    detached: bool = False
     verbose: bool = False
 
     def __post_init__(self) -> None:
@@ -56,6 +59,10 @@ class Comparison:
 
     def check_whereabouts(self) -> None:
         """Raises InvalidRequestError where a model and the server contradict each other."""
+        if self.detached and self.server is None:
+            raise InvalidRequestError(
+                "a coordinator that is started here ends with this client; give a server", field="detached"
+            )
         check_whereabouts(*self._contestants(), self.server)
 
     def batches(self) -> Optional[Batches]:

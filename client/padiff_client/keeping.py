@@ -64,12 +64,15 @@ def known_store(given: Optional[PathLike], environment: Mapping[str, str]) -> Ru
 class Keeping:
     """Writes a run as it comes. What cannot be written is warned of once, and the comparison goes on."""
 
-    def __init__(self, store: Optional[RunStore], start: CompareStart) -> None:
-        """`store` None: nothing is kept. `start`: what the coordinator was asked."""
+    def __init__(self, store: Optional[RunStore], start: Optional[CompareStart] = None) -> None:
+        """`store` None: nothing is kept.
+
+        `start`: what the coordinator was asked; None: another client asked it, and may have kept a part.
+        """
         self._store = store
         self._start = start
         self._writer: Optional[RunWriter] = None
-        self._left_bytes = start.keep_mib << 20
+        self._left_bytes = 0
         # That are not written yet.
         self._tensors: dict[int, HostTensor] = {}
         self._pairs: list[KeptPair] = []
@@ -81,23 +84,19 @@ class Keeping:
         self._let_go()
 
     def begin(self, session: str) -> None:
-        """Begins the run of a session."""
+        """Begins the run of a session; says by which name a detached one is found again."""
+        if self._start is not None and self._start.detached:
+            logger.warning("the session goes on without this client: padiff attach %s follows it", session)
         if self._store is None or self._writer is not None:
             return
-        start = self._start
-        head = RunHead(
-            id=session,
-            started_at=time.time(),
-            reference=_name(start.reference.model),
-            candidate=_name(start.candidate.model),
-            options=start.options,
-            keep=start.keep,
-            keep_mib=start.keep_mib,
-        )
-        store = self._store
+        store, start = self._store, self._start
 
         def begin() -> None:
-            self._writer = store.begin(head)
+            if start is None:
+                self._writer = store.begin_again(session)
+            else:
+                self._writer = store.begin(_head(session, start))
+            self._left_bytes = self._writer.head.keep_mib << 20
 
         self._try(begin)
 
@@ -173,6 +172,18 @@ class Keeping:
         writer, self._writer = self._writer, None
         if writer is not None:
             writer.close()
+
+
+def _head(session: str, start: CompareStart) -> RunHead:
+    return RunHead(
+        id=session,
+        started_at=time.time(),
+        reference=_name(start.reference.model),
+        candidate=_name(start.candidate.model),
+        options=start.options,
+        keep=start.keep,
+        keep_mib=start.keep_mib,
+    )
 
 
 def _name(model: Model) -> str:

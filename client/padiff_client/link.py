@@ -19,6 +19,7 @@ from padiff_rpc.transport import Caller, ResponseStream, open_channel
 from padiff_rpc.v1 import coordinator_pb2, coordinator_pb2_grpc, worker_pb2, worker_pb2_grpc
 from padiff_rpc.v1.records import (
     AssignWeightsRequest,
+    AttachRequest,
     CheckInputsRequest,
     CompareStart,
     KeptPair,
@@ -80,6 +81,13 @@ class CoordinatorLink:
                     outgoing.put(_batch_messages(request, batches, step))
 
             return _gathered(self._caller.Compare(iter(outgoing)), wanted, keeping)
+
+    def attach(self, asked: AttachRequest, keeping: Optional[Keeping] = None) -> Report:
+        """Follows a detached comparison from its beginning to its end; what comes is kept.
+
+        Raises NotFoundError for one that the coordinator does not know, and Interrupted as `compare`.
+        """
+        return _gathered(self._caller.Attach(to_proto(asked)), keeping=keeping)
 
     def plan(self, start: PlanStart, batches: Optional[Batches]) -> Report:
         """Aligns two models on the first batch; the report has their plan and no rows."""

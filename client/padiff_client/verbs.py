@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from typing import Optional
 
 from padiff_client.comparison import Comparison
 from padiff_client.frameworks import save_suffixes
 from padiff_client.gathering import Interrupted
 from padiff_client.keeping import Keeping
+from padiff_client.link import connect
 from padiff_client.report import Report
+from padiff_client.session import Server
 from padiff_client.spec_paths import check_folder_of
+from padiff_compare.report.run_store import RunStore
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.names import not_allowed
-from padiff_rpc.v1.records import AssignWeightsRequest, CheckInputsRequest, CompareStart, PlanStart
+from padiff_rpc.v1.records import (
+    AssignWeightsRequest,
+    AttachRequest,
+    CheckInputsRequest,
+    CompareStart,
+    PlanStart,
+)
 from padiff_rpc.v1.words import KeptTensors
 from padiff_rpc.version import PROTOCOL_VERSION
 
@@ -33,13 +44,29 @@ def compare(asked: Comparison) -> Report:
             keep=asked.keep if asked.store is not None else KeptTensors.NONE,
             keep_mib=asked.keep_mib,
             tell_so_far=True,
+            detached=asked.detached,
         )
         with Keeping(asked.store, start) as keeping:
-            try:
-                report = session.connection.compare(start, batches, keeping)
-            except Interrupted as interrupted:
-                raise Interrupted(keeping.end(interrupted.report)) from None
-            return keeping.end(session.explained(report))
+            return _kept(
+                keeping, lambda: session.explained(session.connection.compare(start, batches, keeping))
+            )
+
+
+def attach(server: Server, asked: AttachRequest, store: Optional[RunStore]) -> Report:
+    """Returns the report of a detached comparison, which it follows to its end. Raises as `compare`."""
+    with (
+        connect(server.address, token=server.token, tls=server.tls, insecure=server.insecure) as connection,
+        Keeping(store) as keeping,
+    ):
+        return _kept(keeping, lambda: connection.attach(asked, keeping))
+
+
+def _kept(keeping: Keeping, run: Callable[[], Report]) -> Report:
+    """Returns the report of `run`, kept; what is interrupted is kept as well."""
+    try:
+        return keeping.end(run())
+    except Interrupted as interrupted:
+        raise Interrupted(keeping.end(interrupted.report)) from None
 
 
 def plan(asked: Comparison) -> Report:

@@ -82,6 +82,7 @@ class RunWriter:
     def __init__(self, folder: Path, head: RunHead) -> None:
         """Makes `folder`, which nobody else can enter."""
         self.folder = folder
+        self.head = head
         self._rows = self._files = 0
         with contextlib.ExitStack() as exits:
             folder.mkdir(mode=0o700)
@@ -185,7 +186,7 @@ class KeptRun:
     @cached_property
     def is_running(self) -> bool:
         """Whether a process still writes the run."""
-        return self._summary is None and _is_locked(self.folder)
+        return self._summary is None and is_written(self.folder)
 
     @cached_property
     def size_bytes(self) -> int:
@@ -256,7 +257,7 @@ def cut_short(so_far: ReportSummary, rows: Sequence[Row], trouble: Trouble) -> F
 
 def is_unborn(folder: Path) -> bool:
     """Whether a process ended before it had begun to write a run there, so that there is nothing to read."""
-    if _is_locked(folder):
+    if is_written(folder):
         return False
     if not (folder / DATABASE).exists():
         return True
@@ -282,7 +283,8 @@ def _opened(folder: Path) -> Iterator[sqlite3.Connection]:
         yield database
 
 
-def _is_locked(folder: Path) -> bool:
+def is_written(folder: Path) -> bool:
+    """Whether a process writes the run of this folder."""
     try:
         lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CLOEXEC)
     except OSError:

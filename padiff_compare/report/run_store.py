@@ -8,12 +8,16 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from padiff_compare.report.kept_run import KeptRun, RunHead, RunWriter, is_unborn
-from padiff_rpc.errors import InvalidRequestError, NotFoundError, PaDiffError
+from padiff_compare.report.kept_run import KeptRun, RunHead, RunWriter, is_unborn, is_written
+from padiff_rpc.errors import InvalidRequestError, NotFoundError, PaDiffError, StateError
 from padiff_rpc.names import near_names, shown
 from padiff_rpc.records import record
 
 LAST = "last"
+# What another client kept of a run that is written anew.
+_ASIDE = "-before"
+# Nobody here knows how much was asked for.
+_KEEP_MIB = 256
 # A younger folder without a run may be on its way to one.
 _BORN_SECONDS = 60.0
 _DAY_SECONDS = 86_400.0
@@ -38,6 +42,22 @@ class RunStore:
         """Returns what writes a new run; the caller closes it. Raises OSError and sqlite3.Error."""
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         return RunWriter(self.folder / head.id, head)
+
+    def begin_again(self, identity: str) -> RunWriter:
+        """Returns what writes a run from its beginning of which an earlier client may have kept a part.
+
+        That part lies aside until `tidy`. Raises StateError while that client writes it, and as `begin`.
+        """
+        folder, aside = self.folder / identity, self.folder / f"{identity}{_ASIDE}"
+        head = RunHead(id=identity, started_at=time.time(), reference="?", candidate="?", keep_mib=_KEEP_MIB)
+        with contextlib.suppress(PaDiffError):
+            head = KeptRun(folder).head
+        if folder.exists():
+            if is_written(folder):
+                raise StateError(f"{folder} is written by another client; end that first")
+            shutil.rmtree(aside, ignore_errors=True)
+            folder.rename(aside)
+        return self.begin(head)
 
     def runs(self) -> list[KeptRun]:
         """Returns every run that can be read, the newest first."""
@@ -76,6 +96,7 @@ class RunStore:
 
     def tidy(self, keeping: str) -> None:
         """Removes what is too old, and the oldest runs until the rest fits; the run `keeping` stays."""
+        shutil.rmtree(self.folder / f"{keeping}{_ASIDE}", ignore_errors=True)
         now, room = time.time(), self._room.mib << 20
         self._sweep(now)
         for run in self.runs():

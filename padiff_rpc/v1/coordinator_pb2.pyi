@@ -233,7 +233,7 @@ class CompareRequest(_message.Message):
     def __init__(self, start: _Optional[_Union[CompareStart, _Mapping]] = ..., batch: _Optional[_Union[SendBatch, _Mapping]] = ..., frame: _Optional[_Union[_tensors_pb2.TensorFrame, _Mapping]] = ..., batch_end: _Optional[_Union[BatchEnd, _Mapping]] = ..., batch_failure: _Optional[_Union[BatchFailure, _Mapping]] = ...) -> None: ...
 
 class CompareStart(_message.Message):
-    __slots__ = ("protocol_version", "candidate", "reference", "options", "layer_map", "steps", "auto_weights", "keep", "keep_mib", "tell_so_far")
+    __slots__ = ("protocol_version", "candidate", "reference", "options", "layer_map", "steps", "auto_weights", "keep", "keep_mib", "tell_so_far", "detached")
     PROTOCOL_VERSION_FIELD_NUMBER: _ClassVar[int]
     CANDIDATE_FIELD_NUMBER: _ClassVar[int]
     REFERENCE_FIELD_NUMBER: _ClassVar[int]
@@ -244,6 +244,7 @@ class CompareStart(_message.Message):
     KEEP_FIELD_NUMBER: _ClassVar[int]
     KEEP_MIB_FIELD_NUMBER: _ClassVar[int]
     TELL_SO_FAR_FIELD_NUMBER: _ClassVar[int]
+    DETACHED_FIELD_NUMBER: _ClassVar[int]
     protocol_version: int
     candidate: Party
     reference: Party
@@ -254,7 +255,8 @@ class CompareStart(_message.Message):
     keep: KeptTensors
     keep_mib: int
     tell_so_far: bool
-    def __init__(self, protocol_version: _Optional[int] = ..., candidate: _Optional[_Union[Party, _Mapping]] = ..., reference: _Optional[_Union[Party, _Mapping]] = ..., options: _Optional[_Union[Options, _Mapping]] = ..., layer_map: _Optional[_Union[StatedPairing, _Mapping]] = ..., steps: _Optional[int] = ..., auto_weights: bool = ..., keep: _Optional[_Union[KeptTensors, str]] = ..., keep_mib: _Optional[int] = ..., tell_so_far: bool = ...) -> None: ...
+    detached: bool
+    def __init__(self, protocol_version: _Optional[int] = ..., candidate: _Optional[_Union[Party, _Mapping]] = ..., reference: _Optional[_Union[Party, _Mapping]] = ..., options: _Optional[_Union[Options, _Mapping]] = ..., layer_map: _Optional[_Union[StatedPairing, _Mapping]] = ..., steps: _Optional[int] = ..., auto_weights: bool = ..., keep: _Optional[_Union[KeptTensors, str]] = ..., keep_mib: _Optional[int] = ..., tell_so_far: bool = ..., detached: bool = ...) -> None: ...
 
 class SendBatch(_message.Message):
     __slots__ = ("step", "candidate", "reference")
@@ -395,6 +397,14 @@ class GetReportRequest(_message.Message):
     SESSION_FIELD_NUMBER: _ClassVar[int]
     session: str
     def __init__(self, session: _Optional[str] = ...) -> None: ...
+
+class AttachRequest(_message.Message):
+    __slots__ = ("session", "end")
+    SESSION_FIELD_NUMBER: _ClassVar[int]
+    END_FIELD_NUMBER: _ClassVar[int]
+    session: str
+    end: bool
+    def __init__(self, session: _Optional[str] = ..., end: bool = ...) -> None: ...
 
 class ListWorkersRequest(_message.Message):
     __slots__ = ()

@@ -39,6 +39,11 @@ class CoordinatorStub(object):
                 request_serializer=padiff__rpc_dot_v1_dot_coordinator__pb2.CheckInputsRequest.SerializeToString,
                 response_deserializer=padiff__rpc_dot_v1_dot_coordinator__pb2.ReportPart.FromString,
                 )
+        self.Attach = channel.unary_stream(
+                '/padiff_rpc.v1.Coordinator/Attach',
+                request_serializer=padiff__rpc_dot_v1_dot_coordinator__pb2.AttachRequest.SerializeToString,
+                response_deserializer=padiff__rpc_dot_v1_dot_coordinator__pb2.ReportPart.FromString,
+                )
         self.GetReport = channel.unary_stream(
                 '/padiff_rpc.v1.Coordinator/GetReport',
                 request_serializer=padiff__rpc_dot_v1_dot_coordinator__pb2.GetReportRequest.SerializeToString,
@@ -91,6 +96,14 @@ class CoordinatorServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Attach(self, request, context):
+        """The report of a detached comparison from its beginning, and what follows; of any finished one for as long as the
+        coordinator remembers it. A client that leaves ends nothing. NOT_FOUND for others.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetReport(self, request, context):
         """A finished report, for as long as the coordinator remembers it (its last 16). NOT_FOUND after.
         """
@@ -131,6 +144,11 @@ def add_CoordinatorServicer_to_server(servicer, server):
             'CheckInputs': grpc.unary_stream_rpc_method_handler(
                     servicer.CheckInputs,
                     request_deserializer=padiff__rpc_dot_v1_dot_coordinator__pb2.CheckInputsRequest.FromString,
+                    response_serializer=padiff__rpc_dot_v1_dot_coordinator__pb2.ReportPart.SerializeToString,
+            ),
+            'Attach': grpc.unary_stream_rpc_method_handler(
+                    servicer.Attach,
+                    request_deserializer=padiff__rpc_dot_v1_dot_coordinator__pb2.AttachRequest.FromString,
                     response_serializer=padiff__rpc_dot_v1_dot_coordinator__pb2.ReportPart.SerializeToString,
             ),
             'GetReport': grpc.unary_stream_rpc_method_handler(
@@ -234,6 +252,23 @@ class Coordinator(object):
             metadata=None):
         return grpc.experimental.unary_stream(request, target, '/padiff_rpc.v1.Coordinator/CheckInputs',
             padiff__rpc_dot_v1_dot_coordinator__pb2.CheckInputsRequest.SerializeToString,
+            padiff__rpc_dot_v1_dot_coordinator__pb2.ReportPart.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+    @staticmethod
+    def Attach(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(request, target, '/padiff_rpc.v1.Coordinator/Attach',
+            padiff__rpc_dot_v1_dot_coordinator__pb2.AttachRequest.SerializeToString,
             padiff__rpc_dot_v1_dot_coordinator__pb2.ReportPart.FromString,
             options, channel_credentials,
             insecure, call_credentials, compression, wait_for_ready, timeout, metadata)

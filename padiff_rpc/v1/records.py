@@ -988,6 +988,18 @@ class GetReportRequest:
 
 
 @record
+class AttachRequest:
+    """`AttachRequest` of coordinator.proto.
+
+    Attributes:
+        end: End the comparison first; its report says so.
+    """
+
+    session: str
+    end: bool = False
+
+
+@record
 class LayoutRule(LayoutRuleMethods):
     """How tensors of the reference become one of the candidate: one step behind the other; none: it
     stays as it is.
@@ -1922,6 +1934,8 @@ class CompareStart:
     Attributes:
         keep_mib: Of all of them together; those that come first are kept.
         tell_so_far: Whether to tell what the report has come to: ReportPart.so_far.
+        detached: Go on when the client is gone, as far as that goes without batches of the
+            client's; see Attach.
     """
 
     protocol_version: int
@@ -1934,6 +1948,7 @@ class CompareStart:
     keep: KeptTensors = KeptTensors.NONE
     keep_mib: int = 256
     tell_so_far: bool = False
+    detached: bool = False
 
 
 @record

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
 
-from padiff_client.report import TROUBLE, Report
+from padiff_client.gathering import Interrupted
+from padiff_client.report import INTERRUPTED, TROUBLE, Report
 from padiff_client.whole_files import check_writable, write_file
 
 _STANDARD_OUTPUT = "-"
+# As many of an id's letters as tell it from others.
+SHORT = 8
 
 
 def add_outputs(parser: argparse.ArgumentParser) -> None:
@@ -22,6 +26,25 @@ def check_outputs(given: argparse.Namespace) -> None:
     for flag, file in (("--json", given.json), ("--html", given.html)):
         if file not in (None, _STANDARD_OUTPUT):
             check_writable(file, field=flag)
+
+
+def publishing(run: Callable[[], Report], given: argparse.Namespace) -> int:
+    """Publishes the report of `run`, or what was found until Ctrl-C; says where it is kept."""
+    try:
+        report = run()
+    except Interrupted as interrupted:
+        _say_where(interrupted.report)
+        published(interrupted.report, given)
+        print("padiff: interrupted", file=sys.stderr)
+        return INTERRUPTED
+    _say_where(report)
+    return published(report, given)
+
+
+def _say_where(report: Report) -> None:
+    if report.kept is not None:
+        name = report.kept.head.id[:SHORT]
+        print(f"padiff: kept in {report.kept.folder}; padiff show {name} shows it again", file=sys.stderr)
 
 
 def published(report: Report, given: argparse.Namespace) -> int:

@@ -1,24 +1,27 @@
-"""`padiff runs`, `show`, `rejudge` and `rm`: the runs that were kept."""
+"""`padiff runs`, `show`, `rejudge`, `rm` and `attach`: runs that were kept, or go on elsewhere."""
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import time
 from typing import Any
 
 from padiff_client.api import kept_report
-from padiff_client.commands.publishing import add_outputs, check_outputs, published
-from padiff_client.keeping import DAYS_VARIABLE, LIMIT_VARIABLE, STORE_VARIABLE, known_store
+from padiff_client.commands.publishing import SHORT, add_outputs, check_outputs, published, publishing
+from padiff_client.connection_flags import add_credentials, called
+from padiff_client.keeping import DAYS_VARIABLE, LIMIT_VARIABLE, STORE_VARIABLE, known_store, store_of
 from padiff_client.report import Report
 from padiff_client.table import print_table
+from padiff_client.verbs import attach
 from padiff_client.wording import plain
 from padiff_compare.report.kept_run import KeptRun
 from padiff_compare.report.run_store import StoreRoom
+from padiff_rpc.errors import NotFoundError
+from padiff_rpc.v1.records import AttachRequest
 
 _HEADINGS = ("RUN", "WHEN", "REFERENCE", "CANDIDATE", "VERDICT", "STEPS", "SIZE", "FIRST DIVERGENCE")
-# As many of an id's letters as tell it from others.
-SHORT = 8
 _RUN_HELP = "its id, a beginning of it that no other has, or last"
 
 
@@ -43,10 +46,17 @@ def add_to(commands: Any) -> None:
     for flag in ("--atol", "--rtol"):
         again.add_argument(flag, type=float, metavar="X", help="as NumPy means it (default: 0)")
     add_outputs(again)
+    following = commands.add_parser("attach", help="follow a detached comparison of a running coordinator")
+    following.set_defaults(run=_attach)
+    following.add_argument("name", metavar="SESSION", help="its id, or the beginning of a run's here")
+    following.add_argument("--server", required=True, metavar="ADDRESS", help="the coordinator")
+    following.add_argument("--end", action="store_true", help="end the comparison; its report says so")
+    add_credentials(following)
+    add_outputs(following)
     remove = commands.add_parser("rm", help="remove comparisons that were kept")
     remove.set_defaults(run=_remove)
     remove.add_argument("names", nargs="+", metavar="RUN", help=_RUN_HELP)
-    for command in (runs, show, again, remove):
+    for command in (runs, show, again, following, remove):
         add_store(command)
 
 
@@ -104,6 +114,18 @@ def _rejudge(given: argparse.Namespace) -> int:
     check_outputs(given)
     kept = kept_report(given.name, given.store)
     return published(kept.rejudged(atol=given.atol, rtol=given.rtol), given)
+
+
+def _attach(given: argparse.Namespace) -> int:
+    check_outputs(given)
+    server = called(given.server, given, os.environ, field="--server")
+    store = store_of(given.store, os.environ)
+    name = given.name
+    if store is not None:
+        with contextlib.suppress(NotFoundError):
+            name = store.find(name).head.id
+    asked = AttachRequest(session=name, end=given.end)
+    return publishing(lambda: attach(server, asked, store), given)
 
 
 def _remove(given: argparse.Namespace) -> int:

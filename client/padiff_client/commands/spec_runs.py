@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 from padiff_client.api import DEFAULT_BATCHES, DEFAULT_KEEP_MIB
-from padiff_client.commands.publishing import add_outputs, check_outputs, published
-from padiff_client.commands.runs import SHORT, add_store
+from padiff_client.commands.publishing import add_outputs, check_outputs, published, publishing
+from padiff_client.commands.runs import add_store
 from padiff_client.comparison import Comparison
-from padiff_client.gathering import Interrupted
 from padiff_client.keeping import store_of
 from padiff_client.plan_file import plan_yaml
 from padiff_client.plan_text import plan_text
-from padiff_client.report import INTERRUPTED, TROUBLE, Report
+from padiff_client.report import TROUBLE, Report
 from padiff_client.specfile import read_comparison
 from padiff_client.verbs import check_inputs, compare, plan
 from padiff_client.whole_files import check_writable, write_file
@@ -32,6 +30,9 @@ def add_to(commands: Any) -> None:
     compare_parser.add_argument("spec", metavar="SPEC", help="the YAML file")
     add_outputs(compare_parser)
     add_store(compare_parser)
+    compare_parser.add_argument(
+        "--detached", action="store_true", help="at a server: go on when this client is gone (padiff attach)"
+    )
     compare_parser.add_argument(
         "--keep",
         choices=[str(one) for one in KeptTensors],
@@ -68,26 +69,21 @@ def add_to(commands: Any) -> None:
 def _compare(given: argparse.Namespace) -> int:
     check_outputs(given)
     store = store_of(given.store, os.environ)
-    try:
+
+    def run() -> Report:
         with _asked(given) as asked:
-            asked = replace(asked, store=store, keep=KeptTensors(given.keep), keep_mib=given.keep_mib)
+            asked = replace(
+                asked,
+                store=store,
+                keep=KeptTensors(given.keep),
+                keep_mib=given.keep_mib,
+                detached=given.detached,
+            )
             if given.oracle:
                 asked = replace(asked, options=replace(asked.options, oracle=True))
-            report = compare(asked)
-    except Interrupted as interrupted:
-        _say_where(interrupted.report)
-        published(interrupted.report, given)
-        print("padiff: interrupted", file=sys.stderr)
-        return INTERRUPTED
-    _say_where(report)
-    return published(report, given)
+            return compare(asked)
 
-
-def _say_where(report: Report) -> None:
-    """Says where the run is kept."""
-    if report.kept is not None:
-        name = report.kept.head.id[:SHORT]
-        print(f"padiff: kept in {report.kept.folder}; padiff show {name} shows it again", file=sys.stderr)
+    return publishing(run, given)
 
 
 def _inputs(given: argparse.Namespace) -> int:

@@ -264,3 +264,24 @@ def _settled_whole(report: ReportBuilder) -> ReportSummary:
         PeakMemory(side=Side.REFERENCE, bytes=whole.measurement.peaks[0].bytes),
     )
     return dataclasses.replace(whole, seconds=0.0)
+
+
+def test_a_run_that_is_written_anew_takes_over_its_head_and_the_part_before_goes(store: RunStore) -> None:
+    with store.begin(head(reference="torch mine:net")) as writer:
+        writer.add_rows(rows(0))
+        with pytest.raises(StateError, match="another client"):
+            store.begin_again("abc1")
+    with store.begin_again("abc1") as writer:
+        assert writer.head.reference == "torch mine:net"
+        # Until the end both are there.
+        assert len(list(store.folder.iterdir())) == 2
+        assert store.find("abc1").is_running
+        writer.end(FinishedReport(rows=rows(1), summary=summary()))
+    store.tidy(keeping="abc1")
+    (run,) = store.runs()
+    assert run.report.rows == rows(1)
+    assert len(list(store.folder.iterdir())) == 1
+    with store.begin_again("fff2") as writer:
+        assert writer.head.reference == "?"
+    with pytest.raises(ProtocolError):
+        store.begin_again("../abc1")

@@ -9,9 +9,10 @@ import pytest
 from padiff_compare.capture.store import TensorStore
 from padiff_compare.report.finished import finished
 from padiff_compare.run import Storage
-from padiff_rpc.errors import BusyError, CancelledError, NotFoundError, PaDiffError
+from padiff_rpc.errors import BusyError, CancelledError, NotFoundError, PaDiffError, ProtocolError
+from padiff_rpc.v1.records import AttachRequest
 from padiff_rpc.v1.words import Phase
-from padiff_server.sessions import REMEMBERED_REPORTS, SESSIONS_AT_ONCE, Sessions
+from padiff_server.sessions import REMEMBERED_REPORTS, SESSIONS_AT_ONCE, Sessions, _lasting
 from padiff_server.worker_directory import DialRule, WorkerDirectory
 
 
@@ -86,3 +87,73 @@ def test_a_client_that_leaves_cancels_the_job(sessions):
 def test_a_client_that_has_left_starts_nothing(sessions):
     with pytest.raises(CancelledError):
         list(run(sessions, when_gone=lambda cancel: False))
+
+
+def detached(sessions, when_gone=lambda leave: True, **given):
+    return sessions._run_detached(lambda report: Job(report, **given), when_gone)
+
+
+def attached(sessions, session, when_gone=lambda leave: True, **more):
+    return sessions.attach(AttachRequest(session=session, **more), when_gone)
+
+
+def test_a_detached_session_outlives_its_client_and_tells_another_all(sessions):
+    leaving = []
+    messages = detached(sessions, when_gone=lambda leave: leaving.append(leave) or True, wait=True)
+    progress = next(messages)
+    leaving[0]()
+    assert list(messages) == []
+    assert not sessions.is_idle()
+    other = attached(sessions, progress.session)
+    assert next(other) == progress
+    (job,) = sessions._sessions
+    job._job.cancelled.set()
+    assert [one.session for one in other] == [progress.session]
+    # And whoever comes later hears it all.
+    first, last = attached(sessions, progress.session)
+    assert (first, last.session) == (progress, progress.session)
+
+
+def test_a_detached_session_is_ended_by_who_attaches(sessions):
+    progress = next(detached(sessions, wait=True, error=CancelledError("its sources were closed")))
+    *_, summary = attached(sessions, progress.session, end=True)
+    assert [trouble.text for trouble in summary.troubles] == ["ended by a client that attached to it"]
+
+
+def test_a_detached_sessions_error_is_told_to_who_attaches(sessions):
+    messages = detached(sessions, error=PaDiffError("wrong"))
+    session = next(messages).session
+    for told in (messages, attached(sessions, session)):
+        with pytest.raises(PaDiffError, match="wrong"):
+            list(told)
+
+
+def test_a_detached_session_takes_a_place_until_it_ends(sessions):
+    running = [next(detached(sessions, wait=True)) for _ in range(SESSIONS_AT_ONCE)]
+    with pytest.raises(BusyError):
+        next(detached(sessions))
+    for progress in running:
+        assert list(attached(sessions, progress.session, end=True))
+    while not sessions.is_idle():
+        threading.Event().wait(0.01)
+    assert list(detached(sessions))
+
+
+def test_a_finished_report_can_be_attached_to_and_an_unknown_one_not(sessions):
+    *_, summary = run(sessions)
+    assert list(attached(sessions, summary.session)) == [summary]
+    with pytest.raises(NotFoundError):
+        list(attached(sessions, "nobody"))
+
+
+def test_only_the_last_transcripts_are_kept(sessions):
+    names = [list(detached(sessions))[-1].session for _ in range(REMEMBERED_REPORTS + 2)]
+    assert set(sessions._transcripts) <= set(names[-REMEMBERED_REPORTS - 1 :])
+
+
+def test_batches_end_with_their_client():
+    def broken():
+        yield 1
+        raise ProtocolError("gone")
+
+    assert [getattr(one, "text", one) for one in _lasting(broken())] == [1, "it is gone"]

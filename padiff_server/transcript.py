@@ -1,0 +1,71 @@
+"""What a session said, kept for clients that come later: each hears all of it, and what follows."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from typing import Union
+
+from padiff_compare.report.builder import Message
+from padiff_compare.report.finished import FinishedReport
+from padiff_rpc.errors import CancelledError
+
+Said = Union[Message, FinishedReport]
+
+
+class Transcript:
+    """Messages of one session in their order, its report or its error last. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._said: list[Said] = []
+        self._error: list[BaseException] = []
+        self._has_ended = False
+        self._changed = threading.Condition()
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing follows."""
+        return self._has_ended
+
+    def record(self, messages: Iterator[Said]) -> None:
+        """Takes down messages to their end, or to the error that ends them."""
+        try:
+            for message in messages:
+                self._note(message)
+        except BaseException as error:
+            self._error.append(error)
+        finally:
+            with self._changed:
+                self._has_ended = True
+                self._changed.notify_all()
+
+    def _note(self, message: Said) -> None:
+        with self._changed:
+            self._said.append(message)
+            self._changed.notify_all()
+
+    def follow(self, when_gone: Callable[[Callable[[], None]], bool]) -> Iterator[Said]:
+        """Yields all messages, those to come as well, until the listener is gone. Raises what ended them."""
+        gone = threading.Event()
+
+        def leave() -> None:
+            gone.set()
+            with self._changed:
+                self._changed.notify_all()
+
+        if not when_gone(leave):
+            raise CancelledError("the caller is gone")
+        heard = 0
+        while True:
+            with self._changed:
+                while not (gone.is_set() or self._has_ended or heard < len(self._said)):
+                    self._changed.wait()
+                if gone.is_set():
+                    return
+                if heard == len(self._said):
+                    break
+                message = self._said[heard]
+            heard += 1
+            yield message
+        if self._error:
+            raise self._error[0]

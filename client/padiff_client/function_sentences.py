@@ -33,7 +33,8 @@ def sentence(found: FunctionFinding) -> str:
     """Returns what a finding says, in one sentence."""
     is_of_gradients = found.phase in (Phase.BACKWARD, Phase.GRADIENTS) and found.kind in _OF_GRADIENTS
     said = (_OF_GRADIENTS if is_of_gradients else _SENTENCES)[found.kind]
-    return wording.plain(said(found) + _evidence(found.differing))
+    mark = f' (mark "{found.mark}")' if found.mark else ""
+    return wording.plain(said(found) + mark + _evidence(found.differing))
 
 
 def block(found: FunctionFinding) -> list[str]:

@@ -197,7 +197,16 @@ class Causes:
             parting=parting,
             lines={side: tuple(_lines(zones[side].calls))[:_MOST_LINES] for side in SIDES},
             value=frozenset(value.tensors[Side.CANDIDATE]),
+            mark=self._mark(value),
         )
+
+    def _mark(self, value: Value) -> str:
+        """Returns the name by which both sides marked a value; empty for none."""
+        ours, theirs = (
+            [self._graphs[side].tensors[number].mark for number in value.tensors[side]]
+            for side in (Side.CANDIDATE, Side.REFERENCE)
+        )
+        return next((name for name in ours if name and name in theirs), "")
 
 
 # By whether the candidate has such a call, and the reference.

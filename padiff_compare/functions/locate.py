@@ -73,6 +73,7 @@ class Located:
         value: in backward the candidate's tensors of the value whose gradient differs.
         without_gradient: the side that has none there.
         of_values: in backward, the calls make different values, which decide where gradients go.
+        mark: the user's on the tensors that differ, or whose gradients do; empty for none.
     """
 
     parting: Parting
@@ -80,6 +81,7 @@ class Located:
     value: frozenset[int] = frozenset()
     without_gradient: Optional[Side] = None
     of_values: bool = False
+    mark: str = ""
 
 
 def locate(inside: Inside, sink: TensorPair[Spot]) -> tuple[Located, ...]:
@@ -98,7 +100,12 @@ def locate(inside: Inside, sink: TensorPair[Spot]) -> tuple[Located, ...]:
     links = Links(graphs, inside.parameters, _known(inside, spots), tolerance)
     if links.likeness(at) is Likeness.EQUAL and _have_one_shape(graphs, at):
         return ()
-    return _Search(inside, graphs, links).located(_first_mark(graphs, links) or at)
+    marked = _first_mark(graphs, links)
+    located = _Search(inside, graphs, links).located(marked or at)
+    if marked is None:
+        return located
+    mark = graphs[Side.CANDIDATE].tensors[marked.candidate].mark
+    return tuple(dataclasses.replace(one, mark=mark) for one in located)
 
 
 def differ(inside: Inside, spots: TensorPair[Spot]) -> bool:

@@ -72,6 +72,7 @@ def finding(
         differing=_differing(parting),
         without_gradient=located.without_gradient,
         of_values=located.of_values,
+        mark=located.mark,
     )
 
 

@@ -1810,6 +1810,8 @@ class FunctionFinding:
             one.
         of_values: In backward: the calls make different values, which show in no output but
             decide where gradients go, as masks do.
+        mark: The user's mark on the tensors that differ, or whose gradients do; empty: they
+            have none.
     """
 
     kind: FindingKind
@@ -1826,6 +1828,7 @@ class FunctionFinding:
     differing: tuple[ArgumentDifference, ...] = ()
     without_gradient: Optional[Side] = None
     of_values: bool = False
+    mark: str = ""
 
 
 @record

@@ -539,7 +539,7 @@ class ArgumentDifference(_message.Message):
     def __init__(self, name: _Optional[str] = ..., reference: _Optional[str] = ..., candidate: _Optional[str] = ...) -> None: ...
 
 class FunctionFinding(_message.Message):
-    __slots__ = ("kind", "step", "phase", "reference", "candidate", "reference_call", "candidate_call", "reference_user", "candidate_user", "reference_lines", "candidate_lines", "differing", "without_gradient", "of_values")
+    __slots__ = ("kind", "step", "phase", "reference", "candidate", "reference_call", "candidate_call", "reference_user", "candidate_user", "reference_lines", "candidate_lines", "differing", "without_gradient", "of_values", "mark")
     KIND_FIELD_NUMBER: _ClassVar[int]
     STEP_FIELD_NUMBER: _ClassVar[int]
     PHASE_FIELD_NUMBER: _ClassVar[int]
@@ -554,6 +554,7 @@ class FunctionFinding(_message.Message):
     DIFFERING_FIELD_NUMBER: _ClassVar[int]
     WITHOUT_GRADIENT_FIELD_NUMBER: _ClassVar[int]
     OF_VALUES_FIELD_NUMBER: _ClassVar[int]
+    MARK_FIELD_NUMBER: _ClassVar[int]
     kind: FindingKind
     step: int
     phase: _models_pb2.Phase
@@ -568,7 +569,8 @@ class FunctionFinding(_message.Message):
     differing: _containers.RepeatedCompositeFieldContainer[ArgumentDifference]
     without_gradient: _reasons_pb2.Side
     of_values: bool
-    def __init__(self, kind: _Optional[_Union[FindingKind, str]] = ..., step: _Optional[int] = ..., phase: _Optional[_Union[_models_pb2.Phase, str]] = ..., reference: _Optional[_Union[Place, _Mapping]] = ..., candidate: _Optional[_Union[Place, _Mapping]] = ..., reference_call: _Optional[_Union[_functions_pb2.FunctionCall, _Mapping]] = ..., candidate_call: _Optional[_Union[_functions_pb2.FunctionCall, _Mapping]] = ..., reference_user: _Optional[_Union[_functions_pb2.FunctionCall, _Mapping]] = ..., candidate_user: _Optional[_Union[_functions_pb2.FunctionCall, _Mapping]] = ..., reference_lines: _Optional[_Iterable[_Union[_models_pb2.SourceLine, _Mapping]]] = ..., candidate_lines: _Optional[_Iterable[_Union[_models_pb2.SourceLine, _Mapping]]] = ..., differing: _Optional[_Iterable[_Union[ArgumentDifference, _Mapping]]] = ..., without_gradient: _Optional[_Union[_reasons_pb2.Side, str]] = ..., of_values: bool = ...) -> None: ...
+    mark: str
+    def __init__(self, kind: _Optional[_Union[FindingKind, str]] = ..., step: _Optional[int] = ..., phase: _Optional[_Union[_models_pb2.Phase, str]] = ..., reference: _Optional[_Union[Place, _Mapping]] = ..., candidate: _Optional[_Union[Place, _Mapping]] = ..., reference_call: _Optional[_Union[_functions_pb2.FunctionCall, _Mapping]] = ..., candidate_call: _Optional[_Union[_functions_pb2.FunctionCall, _Mapping]] = ..., reference_user: _Optional[_Union[_functions_pb2.FunctionCall, _Mapping]] = ..., candidate_user: _Optional[_Union[_functions_pb2.FunctionCall, _Mapping]] = ..., reference_lines: _Optional[_Iterable[_Union[_models_pb2.SourceLine, _Mapping]]] = ..., candidate_lines: _Optional[_Iterable[_Union[_models_pb2.SourceLine, _Mapping]]] = ..., differing: _Optional[_Iterable[_Union[ArgumentDifference, _Mapping]]] = ..., without_gradient: _Optional[_Union[_reasons_pb2.Side, str]] = ..., of_values: bool = ..., mark: _Optional[str] = ...) -> None: ...
 
 class FunctionLeaf(_message.Message):
     __slots__ = ("call", "counterparts")

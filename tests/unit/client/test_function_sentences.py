@@ -146,6 +146,11 @@ def of_gradients(kind: FindingKind, **given: Any) -> FunctionFinding:
             "output, which gradients alone show, in `where()` at port.py:22",
         ),
         (
+            of_gradients(FindingKind.EXTRA, candidate_call=call("register_hook", PORT), mark="hidden"),
+            "the candidate changes the gradient in `register_hook()` at port.py:20; the reference has no "
+            'such call (mark "hidden")',
+        ),
+        (
             of_gradients(FindingKind.REGION, candidate_lines=(PORT,)),
             "equal gradients come in, and different ones go out, where the candidate runs port.py:20, the "
             "reference nothing of its own",

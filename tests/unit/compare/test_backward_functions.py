@@ -294,3 +294,15 @@ def test_of_a_parameter_the_rows_tell_that_its_gradient_differs() -> None:
     (one,) = locate_backward(pair, {"w"})
     assert (one.parting.kind, named(one, Side.CANDIDATE)) == (FindingKind.EXTRA, ("detach", 1))
     assert locate_backward(pair, ()) == ()
+
+
+def test_a_mark_of_both_sides_on_what_goes_wrong_is_told() -> None:
+    def marked(factor: float, name: str) -> FunctionTrace:
+        f = RecordedFunctions()
+        h = tanh(f, f.given(X, needs_gradient=True), 1)
+        f.mark(name, h)
+        return f.returned(tanh(f, own(f, h, factor, 2), 3), gradient=COMING)
+
+    for name, told in (("hidden", "hidden"), ("another", "")):
+        (one,) = locate_backward(inside(marked(1.0, "hidden"), marked(2.0, name)), ())
+        assert one.mark == told

@@ -306,6 +306,7 @@ def test_the_first_of_the_users_own_marks_that_differs_is_where_the_search_begin
         return f.returned(f.call("multiply", lambda a: a * second, n, line=4))
 
     (one,) = found(marked(2.0, 2.0), marked(3.0, 3.0))
+    assert one.mark == "scaled"
     assert named(one, Side.CANDIDATE) == ("multiply", 2)
 
 

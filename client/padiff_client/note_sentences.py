@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from padiff_client import sentences, wording
 from padiff_rpc.v1.records import Note, PlanPair, ReportSummary, Row
-from padiff_rpc.v1.words import CaptureKind, Cause, LayoutChange, NoteKind, Pass
+from padiff_rpc.v1.words import CaptureKind, Cause, LayoutChange, NoteKind, Pass, Verdict
 
 # Said of its rows, and once of the whole.
 _LAYOUTS = (Cause.AXES, Cause.RESHAPED, Cause.REPEATED)
@@ -196,7 +196,7 @@ def _of_rows(rows: Iterable[Row]) -> Iterator[str]:
         if row.kind not in (CaptureKind.INPUT, CaptureKind.OUTPUT):
             continue
         turned = [sentences.sentence(one, row) for one in row.reasons if one.cause in _LAYOUTS]
-        if turned:
+        if turned and row.verdict is not Verdict.MISMATCH:
             words = "axes: the candidate holds the same values in another layout, and is compared in it: "
             found.setdefault(words + ", ".join(turned), {})[wording.place_of(row)] = None
         for one in row.reasons:

@@ -17,6 +17,7 @@ from padiff_compare.alignment.spreads import Spread, spreads
 from padiff_compare.capture.sides import SIDES, TensorPair, other
 from padiff_compare.capture.trace import CallName, Origin, SeenCall
 from padiff_compare.join.calls import CallPair, JoinedCalls
+from padiff_compare.layout_rules import axes
 from padiff_compare.model_index import Models
 from padiff_compare.rehearsal.told_activations import told_activations
 from padiff_rpc.v1.records import Slot
@@ -112,7 +113,35 @@ class ValueMatching:
                 doubted.update(place.tensors for place in places)
         # Two tensors are judged in one way wherever they show.
         confirmed = [place for place in found if place.tensors not in doubted]
-        return self._by_call(confirmed)
+        return self._by_call([*confirmed, *self._presumed(steps, confirmed)])
+
+    def _presumed(self, steps: Iterable[Iterable[_Place]], confirmed: Sequence[_Place]) -> Iterator[_Place]:
+        """Yields places, of those not confirmed, in the order of axes in which places before them are.
+
+        Those that differ in every way do so in that one as well; but then it is their values that differ, and
+        lockstep can put the reference's there. Where shapes do not tell, another place of the call has to.
+        """
+        believed = set(map(id, confirmed))
+        orders: dict[int, Layout] = {}
+        turned: set[CallName] = set()
+        left: set[TensorPair[int]] = set()
+        for place in itertools.chain.from_iterable(steps):
+            shapes = place.reference.spec.shape, place.candidate.spec.shape
+            way = place.correspondence.way if place.correspondence is not None else None
+            order = orders.get(len(shapes[0]))
+            if id(place) in believed:
+                if isinstance(way, Layout) and way.before and not way.after:
+                    orders[len(way.before)] = way
+                    turned.add(place.call.name)
+            elif place.tensors in self._returned | left or order is None:
+                left.add(place.tensors)
+            elif place.standing is _Standing.FOUND and way == order:
+                yield place
+            elif place.standing is _Standing.DIFFER and place.correspondence is None:
+                is_open = shapes[0] != shapes[1] or place.call.name in turned
+                if is_open and axes(order.before).shape_or_none(shapes[0]) == shapes[1]:
+                    pair = SlotPair(reference=place.reference, candidate=place.candidate)
+                    yield _placed(place.call, pair, order)
 
     def _by_call(self, confirmed: Sequence[_Place]) -> Correspondences:
         layers = {place.call.layer.reference for place in confirmed}
@@ -152,7 +181,10 @@ class ValueMatching:
     def _matches(
         self, differing: Sequence[SlotPair], left: Sequence[Slot], right: Sequence[Slot]
     ) -> list[tuple[Slot, Slot, Way]]:
-        """Returns slots of one call that agree: as they are, then as they are paired, then in any way."""
+        """Returns slots of one call that agree: as they are, then as they are paired, then in any way.
+
+        Slots that are paired with none come first: another's partner may hold the same values by a fault.
+        """
         tries = itertools.repeat(None, _MOST_TRIES)
         free = list(left), list(right)
         found: list[tuple[Slot, Slot, Way]] = []
@@ -173,7 +205,9 @@ class ValueMatching:
             take(ours, theirs, (None,))
         for pair in differing:
             take(pair.reference, pair.candidate, _ways(pair.reference, pair.candidate))
-        for ours, theirs in self._nearest_first(left, right):
+        lone = [slot for slot in left if all(slot is not pair.reference for pair in differing)]
+        others = [slot for slot in right if all(slot is not pair.candidate for pair in differing)]
+        for ours, theirs in (*self._nearest_first(lone, others), *self._nearest_first(left, right)):
             take(ours, theirs, _ways(ours, theirs))
         return found
 

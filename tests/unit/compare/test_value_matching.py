@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Optional
 
@@ -337,6 +338,57 @@ class TestLayouts:
         reference = Pass().enter("", X).call("a", symmetric, A).leave("", A)
         candidate = Pass().enter("", X).call("a", symmetric.copy(), A).leave("", A)
         assert matched(reference, candidate, "a") == {}
+
+
+class TestPresumedLayouts:
+    """What differs in every way, behind places that agree turned."""
+
+    x, a, b, c, wrong = (rng.standard_normal((2, 3, 4), dtype=np.float32) for _ in range(5))
+
+    def passes(self, made: np.ndarray, result: np.ndarray) -> tuple[Pass, Pass]:
+        x, a, b, c = self.x, self.a, self.b, self.c
+        reference = Pass().enter("", x).call("a", x, a).call("b", b, c).leave("", Y)
+        candidate = Pass().enter("", x).call("a", turned(x), turned(a)).call("b", turned(b), made)
+        return reference, candidate.leave("", result)
+
+    def test_are_those_of_the_places_before(self) -> None:
+        found = matched(*self.passes(turned(self.wrong), X), "a", "b")
+        assert {one[2] for several in found.values() for one in several} == {TURNED}
+        assert set(found) == {("a", ENTRY), ("a", EXIT), ("b", ENTRY), ("b", EXIT)}
+
+    def test_are_none_where_the_shapes_do_not_fit(self) -> None:
+        assert ("b", EXIT) not in matched(*self.passes(self.wrong[:, :2], X), "a", "b")
+
+    def test_are_none_where_nothing_before_was_turned(self) -> None:
+        x, wrong = self.x, turned(self.wrong)
+        reference = Pass().enter("", x).call("a", x, self.a).leave("", Y)
+        assert matched(reference, Pass().enter("", x).call("a", x, wrong).leave("", Y), "a") == {}
+
+    def test_are_none_of_what_the_model_itself_returns(self) -> None:
+        reference, candidate = self.passes(wrong := turned(self.wrong), wrong)
+        reference.events[-1] = Pass().leave("", self.c).events[0]
+        assert ("b", EXIT) not in matched(reference, candidate, "a", "b")
+
+    def test_of_equal_lengths_need_another_place_of_the_call(self) -> None:
+        reference = Pass().enter("", X).call("a", X, A).call("b", B, C).call("c", Y, A).leave("", Y)
+        candidate = Pass().enter("", X).call("a", turned(X), turned(A)).call("b", turned(B), X)
+        found = matched(reference, candidate.call("c", X, B).leave("", Y), "a", "b", "c")
+        assert set(found) == {("a", ENTRY), ("a", EXIT), ("b", ENTRY), ("b", EXIT)}
+
+
+def test_slots_without_a_partner_meet_before_another_slots_partner_is_taken() -> None:
+    """As a keyword argument meets a positional one; the second is wrong, and holds what the third holds."""
+    x, q, v = (rng.standard_normal((2, 3, 4), dtype=np.float32) for _ in range(3))
+    reference, candidate = Pass().enter("", x).enter("a", q, q), Pass().enter("", x)
+    [event] = reference.events[-1:]
+    reference.arrays[id(v)] = v
+    value = Slot(name="value", tensor=id(v), spec=event.slots[0].spec)
+    reference.events[-1] = dataclasses.replace(event, slots=(*event.slots, value))
+    candidate.enter("a", turned(q), taken := turned(v), taken)
+    reference.leave("a", x).leave("", Y)
+    candidate.leave("a", x).leave("", Y)
+    pairs = {one[:2] for one in matched(reference, candidate, "a").get(("a", ENTRY), [])}
+    assert ("value", "1") not in pairs
 
 
 class TestSpreads:

@@ -55,6 +55,8 @@ PROTOS := $(wildcard proto/padiff_rpc/v1/*.proto)
 # Test files run side by side in this many processes; two suit the smallest machines.
 TEST_PROCESSES ?= 2
 # Tests and examples find the other environments by these.
+# Thousands of comparisons are made here, none of which is to be kept in place of the user's own.
+export PADIFF_STORE ?= none
 export PADIFF_TORCH_PYTHON := $(CURDIR)/.venv/torch/bin/python
 export PADIFF_PADDLE_PYTHON := $(CURDIR)/.venv/paddle/bin/python
 

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any, Union
 
-from padiff_compare.report.builder import Message, ReportBuilder
+from padiff_compare.report.builder import KeptTensor, Message, ReportBuilder
 from padiff_compare.report.finished import FinishedReport, finished
 from padiff_rpc.v1.records import Trouble
 from padiff_server.job import Job
@@ -16,6 +16,49 @@ from padiff_server.job import Job
 _Outcome = Union[Message, FinishedReport, BaseException]
 # A cancelled job ends at its next message; one that waits for its client ends with that.
 _LAST_SECONDS = 1.0
+# Of tensors that a client keeps, on their way to it.
+_UNSENT_BYTES = 32 << 20
+
+
+class _Outcomes:
+    """What a job says, in order. It waits where the client has yet to take too many bytes of tensors."""
+
+    def __init__(self) -> None:
+        self._queue: queue.SimpleQueue[_Outcome] = queue.SimpleQueue()
+        self._changed = threading.Condition()
+        self._bytes = 0
+        self._is_released = False
+
+    def put(self, outcome: _Outcome) -> None:
+        """Adds an outcome; blocks for a tensor until there is room for it, or until `release`."""
+        size = _tensor_bytes(outcome)
+        if size:
+            with self._changed:
+                self._changed.wait_for(
+                    lambda: self._is_released or not self._bytes or self._bytes + size <= _UNSENT_BYTES
+                )
+                self._bytes += size
+        self._queue.put(outcome)
+
+    def get(self) -> _Outcome:
+        """Returns the next outcome; blocks until there is one."""
+        outcome = self._queue.get()
+        size = _tensor_bytes(outcome)
+        if size:
+            with self._changed:
+                self._bytes -= size
+                self._changed.notify_all()
+        return outcome
+
+    def release(self) -> None:
+        """Lets nobody wait any more: the session ends."""
+        with self._changed:
+            self._is_released = True
+            self._changed.notify_all()
+
+
+def _tensor_bytes(outcome: _Outcome) -> int:
+    return outcome.tensor.byte_count if isinstance(outcome, KeptTensor) else 0
 
 
 class RunningSession:
@@ -23,7 +66,7 @@ class RunningSession:
 
     def __init__(self, make_job: Callable[[ReportBuilder], Job[Any]]) -> None:
         """Raises what is wrong with the request. Nothing runs yet."""
-        self._outcomes: queue.SimpleQueue[_Outcome] = queue.SimpleQueue()
+        self._outcomes = _Outcomes()
         self._report = ReportBuilder(secrets.token_hex(8), self._outcomes.put)
         self._job = make_job(self._report)
         self._thread = threading.Thread(
@@ -38,11 +81,13 @@ class RunningSession:
 
     def cancel(self) -> None:
         """Ends the job, whose client is gone; from any thread."""
+        self._outcomes.release()
         self._job.cancel()
 
     def end(self, reason: str) -> None:
         """Ends the job; its report holds what was compared so far, and `reason` as a trouble."""
         self._ended_because = reason
+        self._outcomes.release()
         self._job.cancel()
         if self._thread.ident is None:  # it will be cancelled when it starts
             return
@@ -62,6 +107,7 @@ class RunningSession:
                 if isinstance(outcome, FinishedReport):
                     return
         finally:
+            self._outcomes.release()
             self._job.cancel()
             if not self._ended_because:  # else it may wait for its client, who waits for us
                 self._thread.join()

@@ -6,6 +6,7 @@ import contextlib
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Generator, Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -27,6 +28,7 @@ from padiff_rpc.v1.records import (
     CompareStart,
     PlanStart,
 )
+from padiff_rpc.v1.words import KeptTensors
 from padiff_server.job import Job
 from padiff_server.running_session import RunningSession
 from padiff_server.transcript import Said, Transcript
@@ -67,6 +69,8 @@ class Sessions:
 
         if start.detached:
             batches = _lasting(batches)
+            # Nobody may come for tensors, and reports alone are remembered.
+            start = replace(start, keep=KeptTensors.NONE)
             return self._run_detached(partial(Job, start, task, self._directory), when_gone)
         return self._run(partial(Job, start, task, self._directory), when_gone)
 

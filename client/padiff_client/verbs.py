@@ -41,7 +41,7 @@ def compare(asked: Comparison) -> Report:
             layer_map=asked.layer_map,
             steps=asked.steps,
             auto_weights=asked.auto_weights,
-            keep=asked.keep if asked.store is not None else KeptTensors.NONE,
+            keep=KeptTensors.NONE if asked.store is None or asked.detached else asked.keep,
             keep_mib=asked.keep_mib,
             tell_so_far=True,
             detached=asked.detached,

@@ -45,10 +45,11 @@ def write_file(path: str, text: str) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(beside, os.path.realpath(path))
-    except BaseException:
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, path) from None  # a full disk names no file
+    finally:
         with contextlib.suppress(OSError):
             os.unlink(beside)
-        raise
 
 
 def _is_special(path: str) -> bool:

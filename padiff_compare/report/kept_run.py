@@ -266,6 +266,14 @@ def is_unborn(folder: Path) -> bool:
     return False
 
 
+def begun_at(folder: Path) -> float:
+    """Returns when the run of a folder was begun, in seconds since the epoch; 0 where there is none."""
+    try:
+        return (folder / _LOCK).stat().st_mtime
+    except OSError:
+        return 0.0
+
+
 def folder_bytes(folder: Path) -> int:
     """Returns how many bytes the files of a folder have."""
     total = 0

@@ -8,7 +8,15 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from padiff_compare.report.kept_run import KeptRun, RunHead, RunWriter, is_unborn, is_written
+from padiff_compare.report.kept_run import (
+    KeptRun,
+    RunHead,
+    RunWriter,
+    begun_at,
+    folder_bytes,
+    is_unborn,
+    is_written,
+)
 from padiff_rpc.errors import InvalidRequestError, NotFoundError, PaDiffError, StateError
 from padiff_rpc.names import near_names, shown
 from padiff_rpc.records import record
@@ -99,13 +107,13 @@ class RunStore:
         shutil.rmtree(self.folder / f"{keeping}{_ASIDE}", ignore_errors=True)
         now, room = time.time(), self._room.mib << 20
         self._sweep(now)
-        for run in self.runs():
-            size = run.size_bytes
-            is_old = now - run.head.started_at > self._room.days * _DAY_SECONDS
-            if run.head.id == keeping or run.is_running or not (is_old or size > room):
+        ages = {folder: now - begun for folder in self._folders() for begun in [begun_at(folder)] if begun}
+        for folder in sorted(ages, key=ages.__getitem__):
+            size, is_old = folder_bytes(folder), ages[folder] > self._room.days * _DAY_SECONDS
+            if folder.name == keeping or not (is_old or size > room) or is_written(folder):
                 room -= size
             else:
-                shutil.rmtree(run.folder, ignore_errors=True)
+                shutil.rmtree(folder, ignore_errors=True)
 
     def _sweep(self, now: float) -> None:
         """Removes folders whose process ended before it had begun a run."""

@@ -129,7 +129,7 @@ def test_any_plan_is_made_or_refused(
 def test_any_single_request_is_answered(
     coordinator: str, parties: dict[str, Party], data: st.DataObject
 ) -> None:
-    rpc = data.draw(st.sampled_from(["AssignWeights", "CheckInputs", "GetReport", "ListWorkers"]))
+    rpc = data.draw(st.sampled_from(["AssignWeights", "Attach", "CheckInputs", "GetReport", "ListWorkers"]))
     healthy = to_proto(AssignWeightsRequest(protocol_version=PROTOCOL_VERSION, **parties))
     kind = getattr(coordinator_pb2, f"{rpc}Request")
     strange = any_message(kind, **likely(parties))

@@ -73,6 +73,7 @@ def keep(store: RunStore, name: str, **changes: Any) -> None:
     with store.begin(head(name, **changes)) as writer:
         writer.add_rows(rows(0))
         writer.end(FinishedReport(rows=rows(0), summary=summary(session=name)))
+    os.utime(store.folder / name / "lock", (writer.head.started_at,) * 2)
 
 
 def test_a_whole_run_comes_back_as_it_was_written(store: RunStore) -> None:
@@ -183,7 +184,8 @@ def test_old_runs_go_and_the_one_just_made_stays(tmp_path: Path) -> None:
 def test_the_oldest_runs_make_room_and_running_ones_stay(tmp_path: Path) -> None:
     store = RunStore(tmp_path, StoreRoom(mib=1))
     now = time.time()
-    with store.begin(head("running", started_at=now - 9)):
+    with store.begin(head("running", started_at=now - 9)) as running:
+        os.utime(running.folder / "lock", (now - 9, now - 9))
         for number, name in enumerate(("made", "second", "third", "fourth")):
             keep(store, name, started_at=now - number)
             (tmp_path / name / "tensors").write_bytes(bytes(400 << 10))

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import threading
 
+import numpy as np
 import pytest
 
 from padiff_compare.capture.store import TensorStore
+from padiff_compare.report.builder import KeptTensor
 from padiff_compare.report.finished import finished
 from padiff_compare.run import Storage
 from padiff_rpc.errors import BusyError, CancelledError, NotFoundError, PaDiffError, ProtocolError
+from padiff_rpc.tensors import HostTensor
 from padiff_rpc.v1.records import AttachRequest
 from padiff_rpc.v1.words import Phase
 from padiff_server.sessions import REMEMBERED_REPORTS, SESSIONS_AT_ONCE, Sessions, _lasting
@@ -157,3 +160,40 @@ def test_batches_end_with_their_client():
         raise ProtocolError("gone")
 
     assert [getattr(one, "text", one) for one in _lasting(broken())] == [1, "it is gone"]
+
+
+class Teller:
+    """Says tensors, one behind the other, as many as it is let."""
+
+    def __init__(self, report):
+        self.report, self.said = report, []
+        self.cancelled = threading.Event()
+
+    def run(self):
+        for number in range(8):
+            tensor = HostTensor.from_array(np.zeros(16 << 20, np.uint8))
+            self.report.emit(KeptTensor(number=number, tensor=tensor))
+            self.said.append(number)
+        return finished(self.report)
+
+    def cancel(self):
+        self.cancelled.set()
+
+
+def test_a_client_that_takes_no_tensors_keeps_none_in_memory(sessions):
+    jobs = []
+    messages = sessions._run(lambda report: jobs.append(Teller(report)) or jobs[0], lambda leave: True)
+    for number in range(8):
+        assert next(messages).number == number
+        # What the client has, and the two for which there is room.
+        assert len(jobs[0].said) <= number + 3
+    assert len(list(messages)) == 1
+
+
+def test_a_job_that_waits_for_its_client_ends_with_it(sessions):
+    jobs = []
+    messages = sessions._run(lambda report: jobs.append(Teller(report)) or jobs[0], lambda leave: True)
+    next(messages)
+    messages.close()
+    assert jobs[0].said == list(range(8))
+    assert sessions.is_idle()

@@ -32,7 +32,9 @@ class ModelIndex:
     def is_frameworks_own(self, path: str) -> bool:
         """Whether the layer at `path` is one of the framework's that does one thing."""
         layer = self._layers.get(path)
-        return layer is not None and bool(layer.kind) and not is_composite(layer.kind)
+        if layer is None or layer.opaque:
+            return False
+        return bool(layer.kind) and not is_composite(layer.kind)
 
     def is_parameterised(self, path: str) -> bool:
         """Whether the layer itself holds parameters or buffers that a verdict may depend on."""

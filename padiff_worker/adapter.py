@@ -288,6 +288,13 @@ class FrameworkAdapter(TensorVerbs):
     def graph_edges(self, outputs: Iterable[Any]) -> Iterable[Hashable]:
         """Yields the places of what each operation takes, of all that `outputs` depend on."""
 
+    def is_extremum(self, tensor: Any) -> bool:
+        """Whether backward looks for the tensor's values among those that it was made of, by equality.
+
+        A maximum that holds other values, be it by rounding, is then nowhere, and its gradient no number.
+        """
+        return False
+
     def layers_without_backward(self, model: Any, loss: Any) -> tuple[str, ...]:
         """Returns the paths of layers through which no backward from `loss` can go, mostly none.
 

@@ -41,7 +41,8 @@ class Lockstep:
     """Says which tensors are overridden, and does it; one step of one model.
 
     A tensor is overridden in memory, so that all that hold it, its views and backward among them, see the
-    reference's value. Where its memory holds such a value already, or a weight, it is a view, or the same
+    reference's value. A maximum is not: a new tensor stands in for it, and backward finds where it was taken.
+    Where its memory holds such a value already, or a weight, it is a view, or the same
     tensor by another name: as long as it is right it holds what the reference has there, and stays. Only
     where it does not, where a fault has shown, a new tensor stands in for it in that call.
     """
@@ -185,7 +186,8 @@ class Lockstep:
 
     def _put(self, tensor: Any, value: HostTensor) -> bool:
         """Makes `value` that of the tensor and all that share its memory; False where it may not be."""
-        if not self._given.overlaps(tensor) and self._adapter.overwrite(tensor, value):
+        is_free = not (self._given.overlaps(tensor) or self._adapter.is_extremum(tensor))
+        if is_free and self._adapter.overwrite(tensor, value):
             return True
         return self._has(tensor, value)
 

@@ -12,6 +12,15 @@ from padiff_worker.adapter import FrameworkAdapter
 from padiff_worker.graph_walk import walk_graph
 from padiff_worker_paddle import compiled
 
+# Their backward looks for the result among what it is of; others keep its index.
+_EXTREMA = frozenset({"Max", "Min", "Amax", "Amin", "Median", "Nanmedian", "PNorm", "SegmentPool"})
+_VIEWS = frozenset(
+    (
+        *("Reshape", "Reshape2", "Squeeze", "Squeeze2", "Unsqueeze", "Unsqueeze2", "Flatten", "Expand"),
+        *("Transpose", "Transpose2", "Slice", "StridedSlice", "Split", "SplitWithNum", "Unbind", "ViewShape"),
+    )
+)
+
 
 @dataclass(frozen=True)
 class _Place:
@@ -32,6 +41,12 @@ class PaddleGraph(FrameworkAdapter):
         starts = [one.grad_fn for one in outputs if not one.stop_gradient and one.grad_fn is not None]
         for node in walk_graph(starts, _inputs, _address):
             yield from (_Place(below.node_ptr(), below) for below in _inputs(node))
+
+    def is_extremum(self, tensor: Any) -> bool:
+        node = None if tensor.stop_gradient else tensor.grad_fn
+        while node is not None and _word(node) in _VIEWS:
+            node = next(iter(_inputs(node)), None)
+        return node is not None and _word(node) in _EXTREMA
 
     def layers_without_backward(self, model: Any, loss: Any) -> tuple[str, ...]:
         return (*_recurrent(model, loss), *_compiled(model, loss))
@@ -76,6 +91,10 @@ def _recurrent(model: Any, loss: Any) -> tuple[str, ...]:
 def _accumulators(layer: Any) -> set[int]:
     """Returns the addresses of the nodes where the gradients of a layer's weights arrive."""
     return {parameter.grad_fn.node_ptr() for parameter in layer.parameters() if not parameter.stop_gradient}
+
+
+def _word(node: Any) -> str:
+    return str(node.name()).partition("GradNode")[0]
 
 
 def _address(node: Any) -> int:

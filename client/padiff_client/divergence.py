@@ -175,8 +175,8 @@ def _side(place: Optional[Place], row: Row) -> str:
         text += f", {place.spec}"
     if wording.happens_in_a_call(row):
         text += f", call {place.call}"
-    if place.source is not None and place.source.line:
-        text += f", made at {wording.plain(str(place.source))}"
-        if place.source.text:
-            text += f": {wording.plain(place.source.text.strip())}"
+    for word, source in (("made at", place.source), ("behind", place.behind)):
+        if source is not None and source.line:
+            text += f", {word} {wording.plain(str(source))}"
+            text += f": {wording.plain(source.text.strip())}" if source.text else ""
     return text

@@ -20,7 +20,7 @@ from padiff_rpc.v1.records import (
     Tolerance,
     WorstElement,
 )
-from padiff_rpc.v1.words import CaptureKind, Omission, Phase, Side, Verdict
+from padiff_rpc.v1.words import CaptureKind, Omission, Pass, Phase, Side, Verdict
 
 FAILING = frozenset(
     {
@@ -145,7 +145,8 @@ def place_of(row: Row) -> str:
         differing = candidate is not None and candidate.slot != place.slot
         return f"{what(row)} / {plain(candidate.slot)}" if candidate and differing else what(row)
     # In lockstep: the input of a call (or the gradient of its output) that the layer around it made.
-    text = f"{what(row)} {'made by' if row.between else 'of'} {layer(place)}"
+    is_charged = row.between and row.pass_kind is Pass.LOCKSTEP
+    text = f"{what(row)} {'made by' if is_charged else 'of'} {layer(place)}"
     if reference is not None and candidate is not None and reference.path != candidate.path:
         text += f" / {layer(candidate)}"
     if happens_in_a_call(row) and place.call:

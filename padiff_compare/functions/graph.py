@@ -23,6 +23,9 @@ from padiff_rpc.v1.words import TensorKind
 _NOISE = 1e-6
 # How far sums over the same elements in another order are apart.
 _ROUNDING = 1e-9
+_REPEATS = frozenset({"expand", "tile"})
+_JOINS = frozenset({"concat", "stack"})
+_INVERSIONS = frozenset({"bitwise_not", "logical_not"})
 
 
 class FunctionGraph:
@@ -77,11 +80,27 @@ class FunctionGraph:
         return bool(sizes) and largest(tensor) < _NOISE * max(sizes)
 
     def moved(self, tensor: int) -> Optional[int]:
-        """Returns the tensor all of whose elements a call moved to make this one; None where it did more."""
+        """Returns the tensor all of whose elements were moved to make this one; None where more was done.
+
+        What joins all pieces of a tensor has moved its elements.
+        """
         maker = self.maker(tensor)
-        if maker is None or not maker.is_layout or maker.is_layer:
+        if maker is None or maker.is_layer:
             return None
-        return next((one for one in dict.fromkeys(maker.inputs) if self._has_its_elements(one, tensor)), None)
+        is_move = maker.is_layout or maker.operation == "cast"
+        before = self._cut_up(maker) if maker.operation in _JOINS else maker.inputs if is_move else ()
+        return next((one for one in dict.fromkeys(before) if self._has_its_elements(one, tensor)), None)
+
+    def _cut_up(self, join: FunctionCall) -> Iterable[int]:
+        """Yields the tensors that all of what a call joins was cut from, the last one first."""
+        ways = [list(self._cut_from(number)) for number in join.inputs]
+        return (one for one in ways[0] if all(one in way for way in ways)) if ways else ()
+
+    def _cut_from(self, tensor: int) -> Iterator[int]:
+        maker = self.maker(tensor)
+        while maker is not None and maker.is_layout and not maker.is_layer and maker.inputs:
+            yield maker.inputs[0]
+            maker = self.maker(maker.inputs[0])
 
     def _has_its_elements(self, before: int, behind: int) -> bool:
         ours, theirs = self.tensors[before], self.tensors[behind]
@@ -96,10 +115,18 @@ class FunctionGraph:
     def spread_from(self, tensor: int) -> int:
         """Returns the tensor that was repeated along axes to make this one; itself where none was."""
         maker = self.maker(tensor)
-        while maker is not None and maker.operation == "expand" and len(maker.inputs) == 1:
+        while maker is not None and maker.operation in _REPEATS and len(maker.inputs) == 1:
             tensor = maker.inputs[0]
             maker = self.maker(tensor)
         return tensor
+
+    def inverted_from(self, mask: int) -> int:
+        """Returns the mask of which this one is the opposite; itself where it was made in another way."""
+        for step in self.way_back(mask):
+            maker = self.maker(step)
+            if maker is not None and maker.operation in _INVERSIONS and maker.inputs:
+                return maker.inputs[0]
+        return mask
 
     def way_back(self, tensor: int) -> Iterator[int]:
         """Yields a tensor, then those that calls only moved to make it, the last one first."""

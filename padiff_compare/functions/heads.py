@@ -16,6 +16,7 @@ from padiff_rpc.v1.records import FunctionCall
 from padiff_rpc.v1.words import FindingKind, Side
 
 _SAME = 1e-5
+_CUTS = frozenset({"split", "unbind"})
 
 
 class Heads:
@@ -32,7 +33,7 @@ class Heads:
         It is a function where these make different tensors of equal ones, by one operation or of two
         inputs at least: then they are meant to be the same.
         """
-        heads = {side: [call for call in cones[side] if self._is_head(side, call)] for side in SIDES}
+        heads = {side: self._heads(side, cones[side]) for side in SIDES}
         pairs = [(ours, theirs) for ours in heads[Side.CANDIDATE] for theirs in heads[Side.REFERENCE]]
         ranked = sorted(pairs, key=lambda pair: -self._rank(*pair))
         for ours, theirs in ranked:
@@ -65,9 +66,17 @@ class Heads:
         made = call.outputs if call is not None else ()
         return next((taker for output in made for taker in takers.get(output, ())), None)
 
-    def _is_head(self, side: Side, call: FunctionCall) -> bool:
-        graph, good = self._graphs[side], self._sound[side].good
-        return all(number in good or not graph.tells(number) for number in call.inputs)
+    def _heads(self, side: Side, cone: Sequence[FunctionCall]) -> list[FunctionCall]:
+        """Returns the calls that take sound tensors, or what these were cut into, if all of it was."""
+        graph, good = self._graphs[side], set(self._sound[side].good)
+        heads: list[FunctionCall] = []
+        for call in cone:
+            if all(number in good or not graph.tells(number) for number in call.inputs):
+                heads.append(call)
+                if call.operation in _CUTS:
+                    good.update(call.outputs)
+        telling = [call for call in heads if any(map(graph.tells, call.inputs))] or heads
+        return [call for call in telling if call.operation not in _CUTS] or telling
 
     def _rank(self, ours: FunctionCall, theirs: FunctionCall) -> float:
         """Returns how much speaks for two heads to be meant to be the same."""

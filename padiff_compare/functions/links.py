@@ -45,6 +45,7 @@ class Links:
         self._graphs = graphs
         self._likeness: dict[TensorPair[int], Likeness] = {}
         self._partners: Mapping[Side, defaultdict[int, set[int]]] = {side: defaultdict(set) for side in SIDES}
+        self._reordered: Mapping[Side, set[int]] = {side: set() for side in SIDES}
         self._compare_all(tolerance)
         self._name_parameters(parameters)
         for pair in known:
@@ -61,6 +62,10 @@ class Links:
     def partners(self, side: Side, tensor: int) -> Collection[int]:
         """Returns the other side's tensors that a tensor of a side is linked with."""
         return self._partners[side].get(tensor, ())
+
+    def is_reordered(self, side: Side, tensor: int) -> bool:
+        """Whether the other side has a tensor's numbers in another order."""
+        return tensor in self._reordered[side]
 
     def are_linked(self, side: Side, tensor: int) -> bool:
         return bool(self.partners(side, tensor))
@@ -96,6 +101,9 @@ class Links:
 
     def _take(self, pair: TensorPair[int], found: Likeness) -> None:
         self._likeness[pair] = max(found, self.likeness(pair))
+        if found is Likeness.SAME_NUMBERS:
+            for side in SIDES:
+                self._reordered[side].add(pair.of(side))
         if found >= Likeness.OTHER_AXES and all(self._graphs[side].tells(pair.of(side)) for side in SIDES):
             self._partners[Side.REFERENCE][pair.reference].add(pair.candidate)
             self._partners[Side.CANDIDATE][pair.candidate].add(pair.reference)

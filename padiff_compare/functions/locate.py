@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple, Optional
 
-from padiff_compare.capture.sides import SIDES, TensorPair
+from padiff_compare.capture.sides import SIDES, TensorPair, other
 from padiff_compare.capture.trace import CallName
 from padiff_compare.functions.graph import FunctionGraph
 from padiff_compare.functions.heads import Heads
@@ -181,10 +181,23 @@ class _Search:
         if self._links.are_linked(side, tensor) and parting.kind is not FindingKind.LAYOUT:
             return
         lines: dict[tuple[str, int], SourceLine] = {}
-        for call in self._sound[side].cone(tensor):
+        cone = self._sound[side].cone(tensor)
+        shaped = {call.number: call for one in cone for call in self._shaping(side, one)}
+        for call in sorted((*cone, *shaped.values()), key=lambda one: one.number):
             if call.source is not None and call.source.line:
                 lines.setdefault((call.source.file, call.source.line), call.source)
         yield from lines.values()
+
+    def _shaping(self, side: Side, call: FunctionCall) -> Iterator[FunctionCall]:
+        """Yields what gave sound tensors that a call takes a shape that they have on this side alone."""
+        graph = self._graphs[side]
+        for number in call.inputs:
+            shape, there = graph.tensors[number].spec.shape, self._graphs[other(side)].tensors
+            partners = self._links.partners(side, number)
+            maker = graph.maker(number)
+            is_move = maker is not None and maker.is_layout and not maker.is_layer
+            if maker is not None and is_move and all(there[one].spec.shape != shape for one in partners):
+                yield maker
 
 
 def _graph(trace: FunctionTrace, sink: Spot, tensor: int) -> FunctionGraph:

@@ -16,6 +16,8 @@ _PRODUCTS = frozenset(
     {"matmul", "linear", "einsum", "addmm", "baddbmm", "bilinear", "outer", "dot", "tensordot"}
 )
 _MASKS = frozenset({"where", "masked_fill", "add"})
+# One takes what the other leaves.
+_OPPOSITES = frozenset({"where", "masked_fill"})
 
 
 @record
@@ -57,6 +59,8 @@ def pair_inputs(
     calls = {Side.CANDIDATE: candidate, Side.REFERENCE: reference}
     # Frameworks repeat small tensors to the size of the others, or need not.
     open_ = {side: [graphs[side].spread_from(one) for one in calls[side].inputs] for side in SIDES}
+    if {candidate.operation, reference.operation} == _OPPOSITES:
+        open_ = {side: [graphs[side].inverted_from(one) for one in open_[side]] for side in SIDES}
     telling = {side: [one for one in open_[side] if graphs[side].tells(one)] for side in SIDES}
     rest = {side: [one for one in open_[side] if one not in telling[side]] for side in SIDES}
     is_alike = are_alike(candidate, reference)

@@ -16,8 +16,11 @@ _SELECTIONS = frozenset(
     {
         *("max", "min", "amax", "amin", "argmax", "argmin", "topk", "kthvalue", "median", "max_pool2d"),
         *("get_item", "gather", "take_along_axis", "index_select", "masked_select", "take"),
+        *("scatter_reduce", "index_reduce"),
     }
 )
+# They make the same of tensors of other signs.
+_EVEN = frozenset({"abs", "cos", "cosh", "square"})
 
 
 class Soundness:
@@ -25,7 +28,8 @@ class Soundness:
 
     A tensor without a partner is cleared by one that is made of it and has one: both sides compute the same
     in other steps. A constant, a scalar or rounding noise clears nothing, nor does a result that may be
-    another of the call's inputs, nor one that took but some elements. Nor does a layer that has a partner: in
+    another of the call's inputs, nor one that took but some elements, or, of numbers that the other side has
+    in another order, one that does not tell signs or values apart. Nor does a layer that has a partner: in
     lockstep it went on with the reference's values, whatever it was given.
 
     Attributes:
@@ -52,6 +56,9 @@ class Soundness:
         tensors = self._graph.tensors
         is_less = elements(tensors[output]) < elements(tensors[given])
         if is_less and (call.is_layout or call.operation in _SELECTIONS):
+            return False
+        is_alike_for_others = call.operation in _EVEN or tensors[output].kind is not tensors[given].kind
+        if is_alike_for_others and self._links.is_reordered(self._side, given):
             return False
         partners = set(self._links.partners(self._side, output))
         others = [number for number in call.inputs if number != given]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Optional
 
 from padiff_compare.capture.sides import SIDES, TensorPair, other
-from padiff_compare.functions.likeness import Likeness
+from padiff_compare.functions.likeness import Likeness, elements
 from padiff_compare.functions.links import Graphs, Links
 from padiff_compare.functions.meeting_inputs import are_alike, pair_inputs
 from padiff_compare.functions.parting import NOBODY, Calls, Parting
@@ -16,6 +17,7 @@ from padiff_rpc.v1.words import FindingKind, Side
 
 # Beyond it a walk gives up, and a region is left: loops aside, nobody writes so much between two layers.
 _LONGEST = 120
+_SUM = "add"
 
 
 class Walk:
@@ -56,6 +58,9 @@ class Walk:
             before = self._graphs[side].moved(at.of(side))
             if before is not None:
                 return self.back(_with(at, side, before), self._through(at, users, side), depth + 1)
+        once = self._once(at)
+        if once is not None:
+            return self.back(once, users, depth + 1)
         made = {side: self._graphs[side].maker(at.of(side)) for side in SIDES}
         if any(self._links.are_linked(side, at.of(side)) for side in SIDES):
             return self._of_another(at, users, made)
@@ -63,6 +68,15 @@ class Walk:
         if candidate is None or reference is None:
             return self._region(at, users)
         return self._of_calls(at, users, candidate, reference, depth)
+
+    def _once(self, at: TensorPair[int]) -> Optional[TensorPair[int]]:
+        """Returns the two where one side repeats what the other holds fewer times; None elsewhere."""
+        counts = {side: elements(self._graphs[side].tensors[at.of(side)]) for side in SIDES}
+        for side in SIDES:
+            base = self._graphs[side].spread_from(at.of(side))
+            if counts[side] > counts[other(side)] and base != at.of(side):
+                return _with(at, side, base)
+        return None
 
     def _of_calls(
         self,
@@ -74,20 +88,64 @@ class Walk:
     ) -> bool:
         """Looks at two calls that made what differs, and is nothing that the other side has elsewhere."""
         inputs = pair_inputs(self._graphs, self._links, candidate, reference)
-        made = {Side.CANDIDATE: candidate, Side.REFERENCE: reference}
+        made: Calls = {Side.CANDIDATE: candidate, Side.REFERENCE: reference}
         is_alike = are_alike(candidate, reference)
         if inputs.are_linked:
             for pair in inputs.plain:
                 if all(self._graphs[side].maker(pair.of(side)) for side in SIDES):
                     return self.back(pair, made, depth + 1)
-            return self._part(FindingKind.FUNCTION, at, made, users, is_firm=True)
+            if is_alike or self._are_taken_alike(users):
+                return self._part(FindingKind.FUNCTION, at, made, users, is_firm=True)
+            return self._region(at, users)
         ways = [pair for pair in (*inputs.loose, *inputs.unlike) if is_alike or not self._is_lone(pair)]
+        terms = self._open_terms(candidate, reference)
+        if terms is not None:
+            ways, made = terms
         parted = [self.back(pair, made, depth + 1) for pair in ways]  # all of them: the first one counts
         if any(parted):
             return True
         if is_alike and not (inputs.unlike or inputs.left):
             return self._part(FindingKind.FUNCTION, at, made, users, is_firm=True)
         return self._region(at, users)
+
+    def _open_terms(
+        self, candidate: FunctionCall, reference: FunctionCall
+    ) -> Optional[tuple[list[TensorPair[int]], Calls]]:
+        """Returns the terms of two sums that have no partner, and the sums as one call each.
+
+        None where the terms do not pair one by one, or no other sum lies in these.
+        """
+        calls = {Side.CANDIDATE: candidate, Side.REFERENCE: reference}
+        if any(call.operation != _SUM for call in calls.values()):
+            return None
+        sums = {
+            side: dataclasses.replace(call, inputs=self._terms(side, call)) for side, call in calls.items()
+        }
+        if all(len(sums[side].inputs) == len(calls[side].inputs) for side in SIDES):
+            return None
+        inputs = pair_inputs(self._graphs, self._links, sums[Side.CANDIDATE], sums[Side.REFERENCE])
+        ways = [*inputs.loose, *inputs.unlike]
+        return (ways, sums) if ways and not inputs.left else None
+
+    def _terms(self, side: Side, call: FunctionCall) -> tuple[int, ...]:
+        """Returns what a sum adds; of a sum without a partner that it takes, what that adds."""
+        graph, found = self._graphs[side], list[int]()
+        for number in call.inputs:
+            *_, first = graph.way_back(graph.spread_from(number))
+            maker = graph.maker(first)
+            is_known = any(self._links.are_linked(side, one) for one in (number, first))
+            if is_known or maker is None or maker.operation != _SUM:
+                found.append(number)
+            else:
+                found += self._terms(side, maker)
+        return tuple(found)
+
+    def _are_taken_alike(self, users: Calls) -> bool:
+        """Whether what takes two tensors computes the same: a root divides where its inverse multiplies."""
+        candidate, reference = users[Side.CANDIDATE], users[Side.REFERENCE]
+        if candidate is None or reference is None:
+            return candidate is reference
+        return are_alike(candidate, reference) or candidate.is_layout or reference.is_layout
 
     def _is_lone(self, pair: TensorPair[int]) -> bool:
         """Whether one of two has a partner: of unlike calls they need not correspond."""
@@ -172,7 +230,15 @@ class Walk:
         ours, theirs = (range(count) for count in counts)
         steps = [TensorPair(candidate=i, reference=j) for i in ours for j in theirs if i + j]
         steps.sort(key=lambda step: step.candidate + step.reference)
-        return next((step for step in steps if self._agree(ways, step)), None)
+        agreed = [step for step in steps if self._agree(ways, step)]
+        return next((step for step in agreed if self._surely(ways, step)), agreed[0] if agreed else None)
+
+    def _surely(self, ways: Mapping[Side, list[int]], step: TensorPair[int]) -> bool:
+        """Whether two that agree do so in one order of axes alone: not where axes are of one length."""
+        pair = _at_step(ways, step)
+        shape = self._graphs[Side.CANDIDATE].tensors[pair.candidate].spec.shape
+        lengths = [length for length in shape if length != 1]
+        return self._links.likeness(pair) is Likeness.EQUAL or len(set(lengths)) == len(lengths)
 
     def _deepest(self, ways: Mapping[Side, list[int]], steps: TensorPair[int]) -> tuple[int, int]:
         """Returns the steps; a side that made none is followed back as far as it agrees, to name a call."""
@@ -186,9 +252,7 @@ class Walk:
         return ours, theirs
 
     def _agree(self, ways: Mapping[Side, list[int]], step: TensorPair[int]) -> bool:
-        pair = TensorPair(
-            candidate=ways[Side.CANDIDATE][step.candidate], reference=ways[Side.REFERENCE][step.reference]
-        )
+        pair = _at_step(ways, step)
         return self._links.stand(pair) and self._is_in_place(pair)
 
     def _is_in_place(self, pair: TensorPair[int]) -> bool:
@@ -209,6 +273,12 @@ class Walk:
     ) -> bool:
         self.found.append(Parting(kind=kind, at=at, calls=calls, users=users, is_firm=is_firm))
         return True
+
+
+def _at_step(ways: Mapping[Side, list[int]], step: TensorPair[int]) -> TensorPair[int]:
+    return TensorPair(
+        candidate=ways[Side.CANDIDATE][step.candidate], reference=ways[Side.REFERENCE][step.reference]
+    )
 
 
 def _with(pair: TensorPair[int], side: Side, tensor: int) -> TensorPair[int]:

@@ -55,7 +55,33 @@ class Charging:
 
     def forward(self, row: Row, call: CallPair) -> Row:
         """Returns the row of a value that is judged at this call, charged to whoever made it."""
-        return self._charged(row, call, CallMoment.ENTRY, self._between_forward)
+        return self._charged(self._behind(row, call), call, CallMoment.ENTRY, self._between_forward)
+
+    def told(self, row: Row, call: CallPair, slots: SlotPair) -> Row:
+        """Returns the row of a value in a free run, with who made it where no call shows it before.
+
+        It stays where it is: what differs there may be a consequence.
+        """
+        if _is_fine(row) or call.moment is not CallMoment.ENTRY:
+            return row
+        parent = self._around[Side.CANDIDATE].parent(call.candidate.name)
+        if parent is None or self.elsewhere(call, slots, Phase.FORWARD) is not None:
+            return row
+        made_by = f"made by {parent[0] or 'the root'}, {self._between_forward(call.candidate.name)}"
+        return dataclasses.replace(self._behind(row, call), between=made_by)
+
+    def _behind(self, row: Row, call: CallPair) -> Row:
+        """Returns the row of an input that differs, with the lines that made the calls before."""
+        if _is_fine(row) or call.moment is not CallMoment.ENTRY:
+            return row
+        places = {Side.REFERENCE: row.reference, Side.CANDIDATE: row.candidate}
+        for side, place in places.items():
+            trace = self._around[side]
+            before = trace.before(call.seen(side).name)
+            if place is not None and before is not None:
+                source = trace.calls[before].entry.event.source
+                places[side] = dataclasses.replace(place, behind=source)
+        return dataclasses.replace(row, reference=places[Side.REFERENCE], candidate=places[Side.CANDIDATE])
 
     def backward(self, row: Row, call: CallPair, slots: SlotPair) -> Row:
         """Returns the row of a gradient that is judged at this call, charged to whoever made it."""

@@ -205,7 +205,7 @@ class StepRows:
 
     def _charged(self, row: Row, call: CallPair, slots: SlotPair) -> Row:
         if not self._is_lockstep:
-            return row
+            return row if row.phase is Phase.BACKWARD else self._charging.told(row, call, slots)
         if row.phase is Phase.BACKWARD:
             return self._charging.backward(row, call, slots)
         return self._charging.forward(row, call)

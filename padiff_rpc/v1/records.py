@@ -1363,6 +1363,8 @@ class Place:
     Attributes:
         shown_by: In lockstep, of a place that is charged to the layer around: the call inside
             it that showed it, when it was entered (in backward: left).
+        behind: Of an input that code between the calls made (see Row.between): the line that
+            made the call before it.
     """
 
     path: str
@@ -1372,6 +1374,7 @@ class Place:
     spec: Optional[TensorSpec] = None
     source: Optional[SourceLine] = None
     shown_by: Optional[ShownBy] = None
+    behind: Optional[SourceLine] = None
 
 
 @record
@@ -1713,7 +1716,9 @@ class Row:
         counts: Whether the report's verdict depends on this row.
         between: In lockstep, for what a layer's own code did wrong around the calls that it
             makes: "between call a#0 and call b#0". The row's places then name that layer, slots and
-            specs those of the call that showed it.
+            specs those of the call that showed it. In a free run, of an input that differs and
+            shows for the first time: "made by c, between call a#0 and call b#0"; the places stay
+            those of the call that shows it.
         pass_kind: Which pass of its step the candidate's tensor is of: its own values, or those
             on the reference's.
         twin: Where a step has two passes: equal in the two rows of one place, and unique within

@@ -275,7 +275,7 @@ class Tolerance(_message.Message):
     def __init__(self, atol: _Optional[float] = ..., rtol: _Optional[float] = ..., relative_l2: _Optional[float] = ..., source: _Optional[_Union[ToleranceSource, str]] = ..., row_relative_l2: _Optional[float] = ..., of_one: _Optional[float] = ...) -> None: ...
 
 class Place(_message.Message):
-    __slots__ = ("path", "class_name", "call", "slot", "spec", "source", "shown_by")
+    __slots__ = ("path", "class_name", "call", "slot", "spec", "source", "shown_by", "behind")
     PATH_FIELD_NUMBER: _ClassVar[int]
     CLASS_NAME_FIELD_NUMBER: _ClassVar[int]
     CALL_FIELD_NUMBER: _ClassVar[int]
@@ -283,6 +283,7 @@ class Place(_message.Message):
     SPEC_FIELD_NUMBER: _ClassVar[int]
     SOURCE_FIELD_NUMBER: _ClassVar[int]
     SHOWN_BY_FIELD_NUMBER: _ClassVar[int]
+    BEHIND_FIELD_NUMBER: _ClassVar[int]
     path: str
     class_name: str
     call: int
@@ -290,7 +291,8 @@ class Place(_message.Message):
     spec: _tensors_pb2.TensorSpec
     source: _models_pb2.SourceLine
     shown_by: ShownBy
-    def __init__(self, path: _Optional[str] = ..., class_name: _Optional[str] = ..., call: _Optional[int] = ..., slot: _Optional[str] = ..., spec: _Optional[_Union[_tensors_pb2.TensorSpec, _Mapping]] = ..., source: _Optional[_Union[_models_pb2.SourceLine, _Mapping]] = ..., shown_by: _Optional[_Union[ShownBy, _Mapping]] = ...) -> None: ...
+    behind: _models_pb2.SourceLine
+    def __init__(self, path: _Optional[str] = ..., class_name: _Optional[str] = ..., call: _Optional[int] = ..., slot: _Optional[str] = ..., spec: _Optional[_Union[_tensors_pb2.TensorSpec, _Mapping]] = ..., source: _Optional[_Union[_models_pb2.SourceLine, _Mapping]] = ..., shown_by: _Optional[_Union[ShownBy, _Mapping]] = ..., behind: _Optional[_Union[_models_pb2.SourceLine, _Mapping]] = ...) -> None: ...
 
 class ShownBy(_message.Message):
     __slots__ = ("path", "call")

@@ -702,3 +702,25 @@ def test_what_a_lazy_guard_made_is_empty_until_it_is_initialized():
         weight.initialize()
     assert adapter.empty_weights(layer) == []
     assert adapter.empty_weights(paddle.nn.LSTM(2, 2, dropout=0.5)) == []
+
+
+@pytest.mark.parametrize(
+    ("make", "is_one"),
+    [
+        (lambda x: x.max(1), True),
+        (lambda x: x.amin(1).unsqueeze(0).reshape([2, 1]), True),
+        (lambda x: paddle.topk(x, 1)[0], False),
+        (lambda x: x.max(1) * 2, False),
+        (lambda x: x, False),
+    ],
+)
+def test_a_result_that_backward_looks_for_is_known(make, is_one):
+    x = paddle.arange(6, dtype="float32").reshape([2, 3])
+    assert not ADAPTER.is_extremum(make(x))
+    x.stop_gradient = False
+    made = make(x)
+    assert ADAPTER.is_extremum(made) is is_one
+    other = ADAPTER.host_copy(made)
+    other.array[...] += 1
+    ADAPTER.backward(ADAPTER.pass_through(made, other).sum())
+    assert bool(paddle.isfinite(x.grad).all())

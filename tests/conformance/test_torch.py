@@ -645,3 +645,26 @@ def test_a_compressed_state_file_is_refused_unread(tmp_path):
             target.writestr(entry.filename, source.read(entry))
     with pytest.raises(InvalidRequestError, match=r"packed\.pt is compressed \(\d+ bytes unpacked"):
         ADAPTER.load_weights(torch.nn.Linear(2, 2), str(packed))
+
+
+@pytest.mark.parametrize(
+    ("make", "is_one"),
+    [
+        (lambda x: x.amax(1), True),
+        (lambda x: x.amin(1).unsqueeze(0)[0], True),
+        (lambda x: x.max(), True),
+        (lambda x: x.max(1).values, False),
+        (lambda x: x.amax(1) * 2, False),
+        (lambda x: x, False),
+    ],
+)
+def test_a_result_that_backward_looks_for_is_known(make, is_one):
+    x = torch.arange(6.0).reshape(2, 3).requires_grad_()
+    made = make(x)
+    assert ADAPTER.is_extremum(made) is is_one
+    assert not ADAPTER.is_extremum(make(x.detach()))
+    other = ADAPTER.host_copy(made)
+    other.array[...] += 1
+    passed = ADAPTER.pass_through(made, other)
+    ADAPTER.backward(passed.sum())
+    assert x.grad.isfinite().all()

@@ -12,7 +12,7 @@ from padiff_rpc import trees
 from padiff_rpc.v1.records import CompareStart, Model, Options, Party, WorkerAddress
 from padiff_rpc.version import PROTOCOL_VERSION
 
-_FIELDS = ("loss", "optimizer", "train")
+_FIELDS = ("loss", "optimizer", "train", "train_step")
 
 
 def model(name: str, **given: Any) -> Model:

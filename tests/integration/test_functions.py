@@ -13,7 +13,7 @@ from processes import Service
 from padiff_client.link import Batches
 from padiff_client.report import Report
 from padiff_rpc.v1.records import Model, Options
-from padiff_rpc.v1.words import Detail, FindingKind, NoteKind, Randomness
+from padiff_rpc.v1.words import Detail, FindingKind, NoteKind
 
 X = np.random.default_rng(0).normal(size=(5, 6)).astype(np.float32)
 
@@ -68,25 +68,6 @@ def test_the_place_is_found_in_lockstep_alone_and_in_a_free_run(service: Service
     for options in ({"single_step": True}, {"local_error": False}):
         report = compared(service, chain(), chain({"1": "scale"}), **options)
         assert [one[:2] for one in said(report)] == [(FindingKind.FUNCTION, "block1")], str(report)
-
-
-def test_a_note_says_why_nothing_could_be_looked_into(service: Service) -> None:
-    half = compared(
-        service,
-        model("function_models:Half"),
-        model("function_models:Half", fault="missing"),
-    )
-    drawn = compared(
-        service,
-        chain(random=True, train=True),
-        chain({"1": "scale"}, random=True, train=True),
-        randomness=Randomness.REPORT,
-    )
-    for report in (half, drawn):
-        assert not report
-        assert report.findings == ()
-        (note,) = [one for one in report.summary.notes if one.kind is NoteKind.NO_FUNCTIONS]
-        assert any("were not looked into" in text for text in report.notes), note
 
 
 def operations(report: Report, layer: str) -> list[str]:

@@ -63,7 +63,7 @@ class Clicks(nn.Layer):
         told = F.embedding(history, self.items)
         bag = (
             told.sum(1) if f == "bag_padding" else paddle.sum(told * here.unsqueeze(-1), axis=1)
-        )  #! bag_padding
+        )  #! bag_padding bag_total
         if f != "bag_total":
             bag = bag / here.sum(1, keepdim=True)
         wanted = F.embedding(item, self.items)

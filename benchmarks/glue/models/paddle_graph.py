@@ -27,7 +27,9 @@ class Graph(nn.Layer):
             near = near * root.unsqueeze(1) * root.unsqueeze(0)  #: folded
             return near @ x
         x = x * root.unsqueeze(1)
-        made = paddle.matmul(near, x, transpose_x=f == "turned_edges")  #! turned_edges loops_missing
+        made = paddle.matmul(
+            near, x, transpose_x=f == "turned_edges"
+        )  #! turned_edges loops_missing side_alone
         return made if f == "side_alone" else made * root.unsqueeze(1)  #! side_alone
 
     def attend(self, x, edges):

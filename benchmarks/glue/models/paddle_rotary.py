@@ -9,12 +9,6 @@ import paddle.nn.functional as F
 from paddle import nn
 
 
-def turned(x, cos, sin):
-    """x: [b, t, h, w], of which neighbours turn together."""
-    other = paddle.stack([x[..., 1::2] * -1, x[..., 0::2]], axis=-1).reshape(x.shape)
-    return x * cos + other * sin
-
-
 class RotaryBlock(nn.Layer):
     def __init__(self, d, heads, keys, reach, fault) -> None:
         super().__init__()
@@ -23,6 +17,11 @@ class RotaryBlock(nn.Layer):
         self.q, self.k = nn.Linear(d, d, bias_attr=False), nn.Linear(d, keys * self.w, bias_attr=False)
         self.v, self.o = nn.Linear(d, keys * self.w, bias_attr=False), nn.Linear(d, d, bias_attr=False)
         self.both, self.down = nn.Linear(d, 4 * d, bias_attr=False), nn.Linear(2 * d, d, bias_attr=False)
+
+    def turned(self, x, cos, sin):
+        """x: [b, t, h, w], of which neighbours turn together."""
+        other = paddle.stack([x[..., 1::2] * -1, x[..., 0::2]], axis=-1).reshape(x.shape)  #! key_long
+        return x * cos + other * sin  #! key_long
 
     def normed(self, x):
         f = self.fault
@@ -43,18 +42,18 @@ class RotaryBlock(nn.Layer):
         cos, sin = angles.cos(), angles.sin()
         y = self.normed(x)
         q, k, v = (layer(y).reshape([b, t, -1, self.w]) for layer in (self.q, self.k, self.v))
-        q = q / paddle.linalg.norm(q, axis=-1, keepdim=True).clip(min=1e-12)
+        q = q / paddle.linalg.norm(q, axis=-1, keepdim=True).clip(min=1e-12)  #! query_unturned
         if f != "key_long":
             k = k / paddle.linalg.norm(k, axis=-1, keepdim=True).clip(min=1e-12)
         q = (
-            q if f == "query_unturned" else turned(q, cos, -sin if f == "turn_back" else sin)
+            q if f == "query_unturned" else self.turned(q, cos, -sin if f == "turn_back" else sin)
         )  #! query_unturned turn_back
-        k = turned(k, cos, sin)  #! key_long
+        k = self.turned(k, cos, sin)  #! key_long
         if f == "groups_dealt":
             q = q.reshape([b, t, -1, self.keys, self.w]).transpose([0, 1, 3, 2, 4])  #! groups_dealt
         else:
-            q = q.reshape([b, t, self.keys, -1, self.w])
-        scores = paddle.einsum("btkgw,bskw->bkgts", q, k)  #! groups_dealt
+            q = q.reshape([b, t, self.keys, -1, self.w])  #! query_unturned
+        scores = paddle.einsum("btkgw,bskw->bkgts", q, k)  #! groups_dealt query_unturned
         scores = scores * (1 / math.sqrt(self.w) if f == "scale" else 4.0)  #! scale
         reach = self.reach + 1 if f == "reach_far" else self.reach
         seen = paddle.ones([t, t], dtype="bool").tril() & paddle.ones([t, t], dtype="bool").triu(
@@ -72,7 +71,7 @@ class RotaryBlock(nn.Layer):
         if f == "gate_second":
             gate, up = up, gate  #! gate_second
         gate = F.gelu(gate) if f == "gate_gelu" else gate * F.sigmoid(gate)  #! gate_gelu gate_second
-        h = self.down(up * gate)
+        h = self.down(up * gate)  #! gate_second
         return h + a + x  #! serial
 
 

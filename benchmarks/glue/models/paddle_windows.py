@@ -64,7 +64,7 @@ class WindowsBlock(nn.Layer):
             y = paddle.index_select(paddle.index_select(y, rows, axis=1), columns, axis=2)
         elif s:
             way = -s if f == "roll_forward" else s
-            y = paddle.concat([y[:, way:], y[:, :way]], axis=1)  #! roll_forward
+            y = paddle.concat([y[:, way:], y[:, :way]], axis=1)  #! roll_forward roll_rows
             if f != "roll_rows":
                 y = paddle.concat([y[:, :, way:], y[:, :, :way]], axis=2)  #! roll_rows roll_forward
         q, k, v = paddle.split(self.qkv(self.windows(y)), 3, axis=-1)  #! roll_rows

@@ -44,7 +44,7 @@ class RotaryBlock(nn.Module):
         a = F.softmax(scores, dim=-1) @ v.transpose(1, 2)
         a = self.o(a.transpose(1, 2).reshape(b, t, d))
         gate, up = self.both(y).chunk(2, -1)  #! gate_second serial
-        h = self.down(F.silu(gate) * up)  #! gate_gelu
+        h = self.down(F.silu(gate) * up)  #! gate_gelu gate_second
         return x + a + h  #! serial
 
 

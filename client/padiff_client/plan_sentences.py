@@ -130,7 +130,12 @@ def _no_backward_in_eval(one: Reason) -> str:
     return f"{framework}'s {kind}{where} has no backward in eval mode; train: true on both sides brings it"
 
 
+def _unseen(one: Reason) -> str:
+    return f"{one.names[0] or 'the whole model'} is compiled on the {one.side}, and runs unseen"
+
+
 WRITTEN: Mapping[Cause, Callable[[Reason], str]] = {
+    Cause.RUNS_UNSEEN: _unseen,
     Cause.IGNORED: _ignored,
     Cause.NO_WEIGHT: _no_weight,
     Cause.COMPUTED_HERE: _computed_here,

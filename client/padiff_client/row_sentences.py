@@ -54,7 +54,6 @@ TEMPLATES: Mapping[Cause, str] = {
     Cause.WORKER_SEES_NO_FUNCTIONS: "the {side}'s worker, of an older version, does not record them",
     Cause.TOO_FEW_BITS: "values of {name} say too little by which to know a tensor again",
     Cause.CHANCE_IS_NOT_SHARED: "random decisions that the sides do not share make all behind them unlike",
-    Cause.RUNS_UNSEEN: "{name} is compiled on the {side}, and runs unseen",
     Cause.FUNCTIONS_CUT_SHORT: "more than {n:,.0f} functions were called; those after them are not recorded",
     Cause.WITHIN_OWN_ERROR: "rounding: {n:.2g} times what the reference is away from its own float64 run",
     Cause.BEYOND_OWN_ERROR: "{n:.2g} times what the reference is away from its own float64 run",

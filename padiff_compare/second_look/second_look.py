@@ -151,7 +151,7 @@ class SecondLook:
         for side in SIDES:
             path = suspect.calls[side][0]
             if path in self._opaque[side]:
-                return Reason(cause=Cause.RUNS_UNSEEN, side=side, names=(path or "the whole model",))
+                return Reason(cause=Cause.RUNS_UNSEEN, side=side, names=(path,))
         return None
 
     @cached_property

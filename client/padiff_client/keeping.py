@@ -150,9 +150,13 @@ class Keeping:
         """Writes the tensors that came with the last rows."""
         tensors, pairs = self._tensors, self._pairs
         self._tensors, self._pairs = {}, []
-        if self._writer is not None and pairs:
-            writer = self._writer
-            self._try(lambda: writer.add_tensors(tensors, pairs))
+        if self._writer is None or not pairs:
+            return
+        try:
+            self._writer.add_tensors(tensors, pairs)
+        except (OSError, sqlite3.Error, PaDiffError) as error:
+            logger.warning("no tensors of this run are kept from here on: %s", error)
+            self._left_bytes = 0
 
     def _try(self, write: Callable[[], None]) -> None:
         try:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -21,14 +24,13 @@ _PARTS = {DType.COMPLEX64: np.float32, DType.COMPLEX128: np.float64}
 
 
 def write_tensors(path: Path, tensors: Mapping[str, HostTensor]) -> None:
-    """Writes a file of named tensors, which nobody else can read. Raises OSError."""
-    from safetensors.numpy import save_file  # here, since most commands touch no tensor
-
+    """Writes a file of named tensors, which nobody else can read. Raises OSError, PaDiffError."""
+    safetensors = _safetensors()
     beside = path.with_suffix(".new")
     try:
         dtypes = json.dumps({name: str(tensor.dtype) for name, tensor in tensors.items()})
         arrays = {name: _laid_out(tensor) for name, tensor in tensors.items()}
-        save_file(arrays, os.fspath(beside), {_DTYPES: dtypes})
+        safetensors.numpy.save_file(arrays, os.fspath(beside), {_DTYPES: dtypes})
         os.chmod(beside, 0o600)
         os.replace(beside, path)
     except OSError:
@@ -41,10 +43,9 @@ def write_tensors(path: Path, tensors: Mapping[str, HostTensor]) -> None:
 
 def read_tensor(path: Path, name: str) -> HostTensor:
     """Returns one tensor of a file. Raises PaDiffError for a file that is damaged."""
-    from safetensors import safe_open
-
+    safetensors = _safetensors()
     try:
-        with safe_open(os.fspath(path), "np") as file:
+        with safetensors.safe_open(os.fspath(path), "np") as file:
             dtype = DType(json.loads(file.metadata()[_DTYPES])[name])
             array: Array = file.get_tensor(name)
         if dtype in COMPLEX:
@@ -52,6 +53,18 @@ def read_tensor(path: Path, name: str) -> HostTensor:
         return HostTensor(array=array, dtype=dtype)
     except Exception as error:  # whatever a damaged file makes of its reader
         raise PaDiffError(f"{path}: cannot be read as tensors: {type(error).__name__}: {error}") from None
+
+
+def _safetensors() -> Any:
+    """Returns the package, imported when it is needed. Raises PaDiffError where it is missing."""
+    try:
+        importlib.import_module("safetensors.numpy")
+        return importlib.import_module("safetensors")
+    except ImportError:
+        raise PaDiffError(
+            f"tensors of kept runs need a package that is missing; run: {sys.executable} -m pip install "
+            "safetensors"
+        ) from None
 
 
 def _laid_out(tensor: HostTensor) -> Array:

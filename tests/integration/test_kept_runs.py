@@ -288,6 +288,21 @@ def test_a_kept_run_is_judged_again_as_a_comparison_under_these_bounds_is(
         kept.rejudged()
 
 
+def test_tensors_that_cannot_be_written_are_a_warning_and_the_rows_are_kept(
+    service: Service, store: RunStore, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setitem(sys.modules, "safetensors.numpy", None)
+    report = compare(asked(service, store, epsilon=0.1, steps=3))
+    (said,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert said.startswith(
+        "no tensors of this run are kept from here on: tensors of kept runs need a package"
+    )
+    assert said.endswith("-m pip install safetensors")
+    assert same(report_of(store, "last"), report)
+    with pytest.raises(NotFoundError):
+        report.tensors(report.faults[0])
+
+
 SPEC = """
 reference: {{model: 'fake_models:net', worker: '{reference}', optimizer: 'fake_models:sgd'}}
 candidate:

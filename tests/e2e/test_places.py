@@ -293,3 +293,25 @@ def test_what_an_inner_layer_returns_in_another_order_is_told_by_its_values(
     assert_passes(compare("Branches", values(3, 4), options=options))
     report = compare("Branches", values(3, 4), paddle={"fault": "swapped"}, options=options)
     assert first_place(report)[:2] == ("fork", CaptureKind.OUTPUT)
+
+
+@pytest.mark.parametrize("fault", ["", "swapped"])
+def test_arguments_in_another_order_and_of_other_names_pair_by_their_values(service: Any, fault: str) -> None:
+    random = np.random.default_rng(0)
+    ids, types, mask = (random.integers(0, high, (2, 6)) for high in (11, 11, 2))
+    report = auto_diff(
+        ModelSpec("paddle", "paddle_places:ThreeInputs", kwargs={"fault": fault}, worker=service.paddle),
+        ModelSpec("torch", "torch_places:ThreeInputs", worker=service.torch),
+        (Batch(args=(ids, types, mask)), Batch(args=(ids, mask, types))),
+        server=service.server,
+    )
+    if fault:
+        assert first_place(report)[:2] == ("words", CaptureKind.INPUT)
+        return
+    assert_passes(report)
+    paired = {
+        (row.candidate.slot, row.reference.slot)
+        for row in report.all_rows
+        if row.kind is CaptureKind.INPUT and row.candidate and row.reference and not row.candidate.path
+    }
+    assert paired == {("0", "0"), ("1", "2"), ("2", "1")}

@@ -196,3 +196,17 @@ class Gated(nn.Layer):
     def forward(self, x):
         made = self.bn(self.fc(x))
         return self.upper(made) if x[0, 0] > 0 else self.lower(made)
+
+
+class ThreeInputs(nn.Layer):
+    """Takes the same three under other names, the mask last."""
+
+    def __init__(self, fault=""):
+        super().__init__()
+        self.fault = fault
+        self.words, self.types, self.out = nn.Embedding(11, 8), nn.Embedding(11, 8), nn.Linear(8, 3)
+
+    def forward(self, tokens, kinds, keep):
+        if self.fault == "swapped":
+            tokens, kinds = kinds, tokens
+        return self.out((self.words(tokens) + self.types(kinds)) * keep.unsqueeze(-1).astype("float32"))

@@ -168,3 +168,14 @@ class Gated(nn.Module):
     def forward(self, x):
         made = F.relu(self.bn(self.fc(x)))
         return self.upper(made) if x[0, 0] > 0 else self.lower(made)
+
+
+class ThreeInputs(nn.Module):
+    """Takes ids, a mask and types, in this order."""
+
+    def __init__(self):
+        super().__init__()
+        self.words, self.types, self.out = nn.Embedding(11, 8), nn.Embedding(11, 8), nn.Linear(8, 3)
+
+    def forward(self, ids, mask, types):
+        return self.out((self.words(ids) + self.types(types)) * mask[:, :, None].float())

@@ -8,25 +8,41 @@ from itertools import zip_longest
 from typing import Any, Optional
 
 from padiff_rpc.trees import unpack
-from padiff_rpc.v1.records import ArgumentDifference, FunctionArgument, FunctionCall
+from padiff_rpc.v1.records import ArgumentDifference, FunctionArgument, FunctionCall, FunctionTrace
 
 # How far apart a float32 and a float64 of one number are.
 _SAME_NUMBER = 1e-6
+_AXIS = "axis"
 
 
-def differing_arguments(reference: FunctionCall, candidate: FunctionCall) -> tuple[ArgumentDifference, ...]:
+class Called:
+    """A call of a trace: its arguments, and how many axes its first tensor has."""
+
+    def __init__(self, call: FunctionCall, trace: FunctionTrace) -> None:
+        self.call = call
+        shapes = {one.number: one.spec.shape for one in trace.tensors}
+        self.axes = len(shapes.get(next(iter(call.inputs), 0), ()))
+
+
+def differing_arguments(reference: Called, candidate: Called) -> tuple[ArgumentDifference, ...]:
     """Returns the arguments in which two calls differ, by their common names.
 
-    What one side leaves at its default, and the other does not have, is no difference.
+    What one side leaves at its default, and the other does not have, is no difference; nor is an axis that
+    one side counts from the end.
     """
     return tuple(_differing(reference, candidate))
 
 
-def _differing(reference: FunctionCall, candidate: FunctionCall) -> Iterator[ArgumentDifference]:
-    theirs, ours = ({one.name: one for one in _given(call) if one.name} for call in (reference, candidate))
+def _differing(reference: Called, candidate: Called) -> Iterator[ArgumentDifference]:
+    theirs, ours = (
+        {one.name: one for one in _given(called.call) if one.name} for called in (reference, candidate)
+    )
     for name in {**ours, **theirs}:
+        axes = [_axes_of(theirs.get(name), reference.axes), _axes_of(ours.get(name), candidate.axes)]
+        if name == _AXIS and axes[0] and axes[0] == axes[1]:
+            continue
         yield from _difference(name, theirs.get(name), ours.get(name))
-    nameless = ([one for one in _given(call) if not one.name] for call in (reference, candidate))
+    nameless = ([one for one in _given(called.call) if not one.name] for called in (reference, candidate))
     for one, other in zip_longest(*nameless):
         yield from _difference("", one, other)
 
@@ -34,6 +50,14 @@ def _differing(reference: FunctionCall, candidate: FunctionCall) -> Iterator[Arg
 def _given(call: FunctionCall) -> Iterator[FunctionArgument]:
     # None leaves it to the function.
     return (one for one in call.arguments if one.text != "None")
+
+
+def _axes_of(argument: Optional[FunctionArgument], count: int) -> tuple[int, ...]:
+    """Returns the axes that an argument names, counted from the first on; none where it names no axes."""
+    value = unpack(argument.value) if argument is not None and argument.value else None
+    named = value if isinstance(value, (list, tuple)) else (value,)
+    axes = tuple(one % count for one in named if type(one) is int and -count <= one < count)
+    return axes if len(axes) == len(named) else ()
 
 
 def _difference(

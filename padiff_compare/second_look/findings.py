@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Optional
 
-from padiff_compare.functions.arguments import differing_arguments
+from padiff_compare.functions.arguments import Called, differing_arguments
 from padiff_compare.functions.backward import locate_backward
 from padiff_compare.functions.locate import Inside, Located, Spot, differ, locate
 from padiff_compare.functions.meeting_inputs import are_alike
@@ -69,19 +69,23 @@ def finding(
         candidate_user=users[Side.CANDIDATE],
         reference_lines=located.lines[Side.REFERENCE],
         candidate_lines=located.lines[Side.CANDIDATE],
-        differing=_differing(parting),
+        differing=_differing(parting, traces),
         without_gradient=located.without_gradient,
         of_values=located.of_values,
         mark=located.mark,
     )
 
 
-def _differing(parting: Parting) -> tuple[ArgumentDifference, ...]:
+def _differing(parting: Parting, traces: Mapping[Side, FunctionTrace]) -> tuple[ArgumentDifference, ...]:
     """Returns the arguments in which two calls differ that are meant to do the same."""
     reference, candidate = parting.calls[Side.REFERENCE], parting.calls[Side.CANDIDATE]
     if parting.kind is not FindingKind.FUNCTION or reference is None or candidate is None:
         return ()
-    return differing_arguments(reference, candidate) if are_alike(candidate, reference) else ()
+    if not are_alike(candidate, reference):
+        return ()
+    return differing_arguments(
+        Called(reference, traces[Side.REFERENCE]), Called(candidate, traces[Side.CANDIDATE])
+    )
 
 
 def _place(row: Row, place: Optional[Place], trace: FunctionTrace, model: ModelIndex) -> Place:

@@ -156,6 +156,8 @@ class Report:
         found = self.kept.tensors(number)
         if found is None:
             head = self.kept.head
+            if row.figures is None:
+                raise NotFoundError(f"{wording.place_of(row)}: no two tensors were compared there")
             raise NotFoundError(
                 f"the tensors of {wording.place_of(row)} were not kept: keep={str(head.keep)!r} and "
                 f"keep_mib={head.keep_mib} said which; keep='all' keeps those of other places too"

@@ -11,8 +11,10 @@ from typing import Any
 
 import pytest
 
-from padiff_client import InvalidRequestError, Report, as_html, wording
+from padiff_client import InvalidRequestError, NotFoundError, Report, as_html, wording
 from padiff_client.layer_trees import MARK
+from padiff_compare.report.finished import FinishedReport
+from padiff_compare.report.kept_run import KeptRun, RunHead, RunWriter
 from padiff_rpc.v1.records import (
     Coverage,
     Environment,
@@ -479,3 +481,23 @@ def test_what_had_to_be_compared_and_was_not_is_a_reason() -> None:
     assert report.reasons[0].startswith("not compared: output 0 of encoder.norm")
     assert report.reasons[0].endswith("and 1 more: random: dropout")
     assert "not compared" in str(report).splitlines()[0]
+
+
+def test_tensors_that_are_not_there_say_why(tmp_path: Path) -> None:
+    rows = (norm_row(), norm_row(figures=None, verdict=Verdict.UNMATCHED))
+    summary = ReportSummary(session="a1", passed=False, coverage=FULL)
+    head = RunHead(id="a1", started_at=0.0, reference="r", candidate="c", keep_mib=7)
+    with RunWriter(tmp_path / "a1", head) as writer:
+        writer.end(FinishedReport(rows=rows, summary=summary))
+    report = Report(summary, rows, KeptRun(tmp_path / "a1"))
+    for row, said in zip(
+        rows, ("keep='none' and keep_mib=7 said which", "no two tensors were compared there")
+    ):
+        with pytest.raises(NotFoundError, match=said):
+            report.tensors(row)
+    with pytest.raises(InvalidRequestError, match="row: is of another report"):
+        report.tensors(norm_row())
+    with pytest.raises(NotFoundError, match="of no kept run"):
+        Report(summary, rows).tensors(rows[0])
+    with pytest.raises(NotFoundError, match="cannot be judged again"):
+        Report(summary, rows).rejudged(rtol=1.0)

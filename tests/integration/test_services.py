@@ -305,7 +305,7 @@ def shown_certificate(address: str, certs: Path) -> bytes:
         (("--tls-cert", "worker"), "--tls-key: missing"),
         (
             ("--tls-cert", "worker", "--tls-key", "client-key", "--tls-ca", "ca"),
-            "no certificate with its unenc",
+            "no PEM certificate with its unenc",
         ),
         (("--token-file", "missing"), "missing.pem cannot be read: no such file or directory"),
         (("--drain-seconds", "-1"), "--drain-seconds: -1 is not allowed"),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from padiff_compare.aligned import AlignedModels
 from padiff_compare.capture.batches import BatchSource
 from padiff_compare.hints.prober import Prober
@@ -24,7 +22,7 @@ from padiff_compare.settings import check_parties, settle
 from padiff_compare.source_pair import SourcePair
 from padiff_compare.steps.loop import Steps
 from padiff_compare.weights.weight_flow import WeightFlow
-from padiff_rpc.v1.records import AssignWeightsRequest, CompareStart, Layer, Note, Options
+from padiff_rpc.v1.records import AssignWeightsRequest, CompareStart, Note, Options
 from padiff_rpc.v1.words import KeptTensors, NoteKind, Phase, Side, TraceMode
 
 # Of the memory for captures, what may be held besides until rows are final.
@@ -70,7 +68,7 @@ class CompareTask:
             traced = self._sources.trace(batch, randomness=options.randomness, repeat=options.preflight)
         preparation = Preparation(self._sources, layers, self._asked.layer_map, self._report, traced)
         aligned = preparation.aligned
-        prober = self._prober(layers, aligned)
+        prober = self._prober(aligned)
         probe = self._holding(prober.probe)
         run = Run(
             options=options,
@@ -117,11 +115,11 @@ class CompareTask:
         self._report.shown = holder.shown
         return holder.watching(probe)
 
-    def _prober(self, layers: Mapping[Side, tuple[Layer, ...]], aligned: AlignedModels) -> Prober:
+    def _prober(self, aligned: AlignedModels) -> Prober:
         """Returns what says of pairs that differ what they may be; the report asks it too."""
         models = {Side.REFERENCE: self._asked.reference.model, Side.CANDIDATE: self._asked.candidate.model}
         train = {side: model.train for side, model in models.items()}
-        sides = Sides(layers=layers, train=train)
+        sides = Sides(layers=aligned.layers, train=train)
         prober = Prober(self._asked.options, sides, self._report, lambda: aligned.foreseen)
         self._report.hinted = prober.settled
         return prober

@@ -10,6 +10,7 @@ from padiff_compare.alignment.kinds import averages, is_bookkeeping, is_byproduc
 from padiff_compare.normalization import Normalization
 from padiff_compare.weights.weight_pair import owner_name
 from padiff_rpc import trees
+from padiff_rpc.names import is_mark_path
 from padiff_rpc.v1.records import Layer
 from padiff_rpc.v1.words import Side
 
@@ -30,11 +31,11 @@ class ModelIndex:
         return layer.class_name if layer is not None else ""
 
     def is_frameworks_own(self, path: str) -> bool:
-        """Whether the layer at `path` is one of the framework's that does one thing."""
+        """Whether the layer at `path` is one of the framework's that does one thing, or stands for a mark."""
         layer = self._layers.get(path)
         if layer is None or layer.opaque:
             return False
-        return bool(layer.kind) and not is_composite(layer.kind)
+        return is_mark_path(path) or (bool(layer.kind) and not is_composite(layer.kind))
 
     def is_parameterised(self, path: str) -> bool:
         """Whether the layer itself holds parameters or buffers that a verdict may depend on."""

@@ -13,6 +13,7 @@ from padiff_compare.alignment.plan import Plan, SideTrace
 from padiff_compare.alignment.plan_view import plan_pairs
 from padiff_compare.capture.sides import SIDES
 from padiff_compare.capture.trace import Trace, Traces
+from padiff_compare.marks import Marks
 from padiff_compare.report.builder import ReportBuilder
 from padiff_compare.source_pair import SourcePair
 from padiff_compare.weights.hyper_parameters import differences
@@ -47,6 +48,9 @@ class Preparation:
 
         Raises InvalidRequestError for unknown paths.
         """
+        marks = Marks.of(traced)
+        layers, layer_map = marks.layers(layers), marks.pairing(layer_map)
+        report.note(*marks.notes())
         self._sources = sources
         self._report = report
         self._layer_map = layer_map

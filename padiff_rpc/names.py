@@ -42,6 +42,19 @@ def reason(error: Exception) -> str:
     return text[:1].lower() + text[1:] if text else str(error)
 
 
+_MARK = "mark "
+
+
+def mark_path(name: str) -> str:
+    """Returns where the report has the tensors that a user marked with `name`: a path that no layer has."""
+    return f"{_MARK}{' '.join(name.replace('.', '/').split())}"
+
+
+def is_mark_path(path: str) -> bool:
+    """Whether a path is that of a mark."""
+    return path.startswith(_MARK)
+
+
 def nearest(wrong: Any, known: Iterable[str], *, cutoff: float = 0.5) -> list[str]:
     """Returns up to three of `known` that are spelled most like `wrong`, the best first, case aside."""
     if not isinstance(wrong, str):

@@ -2,7 +2,7 @@
 
 import os
 
-from padiff_worker.functions.marks import mark
+from padiff_worker.marks import mark
 
 __all__ = ["mark"]
 

@@ -6,8 +6,10 @@ import functools
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
 from typing import Any, Optional, Protocol
 
+from padiff_rpc.names import mark_path
 from padiff_rpc.records import record
 from padiff_rpc.tensors import HostTensor
 from padiff_rpc.v1.records import CallEvent, CallInput, CaptureId, Slot, SourceLine
@@ -17,6 +19,7 @@ from padiff_worker.calls import Call, CallLog
 from padiff_worker.functions.recorder import FunctionRecorder
 from padiff_worker.layer_tree import LayerHandle
 from padiff_worker.lockstep import Claim, Lockstep, Place
+from padiff_worker.marks import marked_by
 from padiff_worker.packed_sequences import PackedSequences
 from padiff_worker.source_lines import calling_line
 from padiff_worker.structure import NamedTensors, flatten_inputs, flatten_output, with_inputs, with_output
@@ -53,6 +56,7 @@ class Wanted:
             call alone sends back is seen.
         only_captures: whose bytes travel alone; none: all do.
         takers: is shown every tensor.
+        marks: the names whose marks are recorded, as calls of layers; None: all, as they come.
         functions: is shown the tensors of every call, before and after they are overridden.
         loss_scale: gradients are those of a loss that was multiplied by it; captures are without it.
     """
@@ -64,6 +68,7 @@ class Wanted:
     own_gradients: tuple[CallInput, ...] = ()
     only_captures: tuple[CaptureId, ...] = ()
     takers: Optional[Takers] = None
+    marks: Optional[frozenset[str]] = frozenset()
     functions: Optional[FunctionRecorder] = None
     loss_scale: float = 1.0
 
@@ -99,6 +104,8 @@ class Recorder:
         self._log = CallLog()
         self._lock = threading.RLock()
         self._removes: list[Remove] = []
+        self._marks: dict[str, None] = {}
+        self._exits = ExitStack()
         self._numbers = TensorNumbers(adapter.identity)
         self._packed = PackedSequences(adapter.packed, adapter.tensor_in)
         self._origins: dict[int, CaptureId] = {}
@@ -119,6 +126,7 @@ class Recorder:
                     handle.layer, functools.partial(self._entered, path), functools.partial(self._left, path)
                 )
             )
+        self._exits.enter_context(marked_by(self._marked))
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -126,9 +134,15 @@ class Recorder:
 
     def close(self) -> None:
         """Removes every hook; may be called twice."""
+        self._exits.close()
         removes, self._removes = self._removes, []
         for remove in reversed(removes):
             remove()
+
+    @property
+    def marks(self) -> tuple[str, ...]:
+        """The names of what was marked, in order."""
+        return tuple(self._marks)
 
     @property
     def log(self) -> CallLog:
@@ -214,6 +228,18 @@ class Recorder:
                 self._takers.left(call)
             replaced = self._saw(call, CallMoment.EXIT, flatten_output(output, tensor_in))
             return with_output(output, replaced, tensor_in) if replaced else None
+
+    def _marked(self, name: str, value: Any) -> Any:
+        """Records what is marked as a layer would be that hands it on; returns what takes its place."""
+        known = self._wanted.marks
+        if not self._log.is_inside or not (known is None or name in known):
+            return value
+        self._marks[name] = None
+        path = mark_path(name)
+        changed = self._entered(path, (value,), {})
+        value = value if changed is None else changed[0][0]
+        replaced = self._left(path, value)
+        return value if replaced is None else replaced
 
     def _saw(
         self, call: Call, moment: CallMoment, tensors: NamedTensors, source: Optional[SourceLine] = None

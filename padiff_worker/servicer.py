@@ -91,6 +91,7 @@ class WorkerServicer(worker_pb2_grpc.WorkerServicer):
             failure=_optional(traced.failure),
             random_operations=map(to_proto, traced.random_operations),
             noise=_optional(traced.noise),
+            marks=traced.marks,
         )
 
     def ReadWeights(

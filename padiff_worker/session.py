@@ -47,6 +47,8 @@ class ModelSession:
         self.optimizer = loaded.optimizer
         self.train_step = loaded.train_step
         self.device = loaded.device
+        # Of the names under which tensors were marked, those of the trace: the other side knows no others.
+        self.marks: frozenset[str] = frozenset()
         # What a step may change beside the model.
         self._others = (loaded.loss, loaded.train_step)
 
@@ -124,7 +126,9 @@ class ModelSession:
         def forward(recorder: Recorder) -> None:
             self._call_forward(arguments(batch, self._adapter, self.device), recorder)
 
-        return trace(self._adapter, self.model, forward, randomness, repeat=repeat, others=self._others)
+        traced = trace(self._adapter, self.model, forward, randomness, repeat=repeat, others=self._others)
+        self.marks = frozenset(traced.marks)
+        return traced
 
     def view_optimizer(self) -> Optional[OptimizerView]:
         """Returns what can be seen of the optimizer; None where there is none, or only a function."""

@@ -122,6 +122,7 @@ class RunningStep:
                 own_gradients=start.own_gradients,
                 only_captures=start.only_captures,
                 loss_scale=start.loss_scale or 1.0,
+                marks=self._session.marks,
                 functions=functions,
             ),
             self._lockstep(),

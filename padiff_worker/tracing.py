@@ -31,6 +31,7 @@ class Traced:
     failure: Optional[ModelFailure] = None
     random_operations: tuple[RandomOperation, ...] = ()
     noise: Optional[RunToRunNoise] = None
+    marks: tuple[str, ...] = ()
 
 
 def trace(
@@ -51,7 +52,7 @@ def trace(
     failure = first.go(forward, randomness)
     calls, operations = tuple(first.calls), first.operations
     if failure is not None or not repeat:
-        return Traced(calls=calls, failure=failure, random_operations=operations)
+        return Traced(calls=calls, failure=failure, random_operations=operations, marks=first.marks)
     second = _Run(adapter, model, others, hashes=True)
     failure = second.go(forward, randomness)
     return Traced(
@@ -59,6 +60,7 @@ def trace(
         failure=failure,
         random_operations=operations,
         noise=_noise(first, second) if failure is None else None,
+        marks=first.marks,
     )
 
 
@@ -76,6 +78,7 @@ class _Run:
         self._takers: Optional[Takers] = None
         self.calls: list[CallEvent] = []
         self.operations: tuple[RandomOperation, ...] = ()
+        self.marks: tuple[str, ...] = ()
         # Checksums of the calls' outputs, in order; the root's outputs themselves.
         self.checksums: dict[CaptureId, int] = {}
         self.outputs: list[HostTensor] = []
@@ -99,7 +102,7 @@ class _Run:
                 adapter,
                 adapter.layers(self._model),
                 self,
-                Wanted(values=self._hashes, gradients=False, takers=takers),
+                Wanted(values=self._hashes, gradients=False, takers=takers, marks=None),
             )
             decisions = Decisions(recorder.log, randomness, is_thorough=True)
             remove = adapter.watch(self._model, lambda args, kwargs: None, self._left)
@@ -111,6 +114,7 @@ class _Run:
                 remove()
                 self.calls = takers.counted_in(self.calls)
                 self._watch = self._takers = None
+                self.marks = recorder.marks
                 self.operations = decisions.operations
 
     def _attempt(self, forward: Callable[[Recorder], None], recorder: Recorder) -> Optional[ModelFailure]:

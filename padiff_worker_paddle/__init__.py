@@ -6,7 +6,7 @@ import zlib  # noqa: F401  Paddle 2.6 hides the system's zlib from whoever asks 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Optional, Union
 
-from padiff_worker.functions.marks import mark
+from padiff_worker.marks import mark
 
 if TYPE_CHECKING:
     from padiff_rpc.tls_files import TlsFiles

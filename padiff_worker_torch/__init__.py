@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Optional, Union
 
-from padiff_worker.functions.marks import mark
+from padiff_worker.marks import mark
 
 if TYPE_CHECKING:
     from padiff_rpc.tls_files import TlsFiles

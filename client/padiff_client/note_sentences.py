@@ -108,6 +108,7 @@ _TEMPLATES: Mapping[NoteKind, str] = {
     ),
     NoteKind.NO_FUNCTIONS: "functions: those between the layers were not looked into: {because}",
     NoteKind.FUNCTIONS_IN_PART: "functions: some between the layers were not looked into: {because}",
+    NoteKind.MARKED_ALONE: "marks: only the {side} marks {some}; nothing is compared with it",
     NoteKind.NO_ORACLE: "oracle: no side could be held against float64: {because}",
     NoteKind.JUDGED_FREELY: (
         "lockstep: nothing ran on the reference's own values, so that differences are judged where they have "

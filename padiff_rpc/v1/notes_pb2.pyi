@@ -72,6 +72,7 @@ class NoteKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     NOTE_KIND_NO_ORACLE: _ClassVar[NoteKind]
     NOTE_KIND_NO_FUNCTIONS: _ClassVar[NoteKind]
     NOTE_KIND_FUNCTIONS_IN_PART: _ClassVar[NoteKind]
+    NOTE_KIND_MARKED_ALONE: _ClassVar[NoteKind]
     NOTE_KIND_PARTED_BY_CONVENTION: _ClassVar[NoteKind]
     NOTE_KIND_REJUDGED: _ClassVar[NoteKind]
 NOTE_KIND_UNSPECIFIED: NoteKind
@@ -135,6 +136,7 @@ NOTE_KIND_NO_NOISE: NoteKind
 NOTE_KIND_NO_ORACLE: NoteKind
 NOTE_KIND_NO_FUNCTIONS: NoteKind
 NOTE_KIND_FUNCTIONS_IN_PART: NoteKind
+NOTE_KIND_MARKED_ALONE: NoteKind
 NOTE_KIND_PARTED_BY_CONVENTION: NoteKind
 NOTE_KIND_REJUDGED: NoteKind
 

@@ -1883,12 +1883,16 @@ class TraceResponse:
     Attributes:
         random_operations: In order of execution.
         noise: Absent unless the pass was repeated.
+        marks: The names under which the user marked tensors, in order; each is called as a
+            layer without weights that hands its input on, at the path "mark NAME", here and in the
+            steps behind it.
     """
 
     calls: tuple[CallEvent, ...] = ()
     failure: Optional[ModelFailure] = None
     random_operations: tuple[RandomOperation, ...] = ()
     noise: Optional[RunToRunNoise] = None
+    marks: tuple[str, ...] = ()
 
 
 @record

@@ -682,6 +682,7 @@ class NoteKind(Word):
         NO_ORACLE: The option `oracle` shows nothing. reasons: why.
         NO_FUNCTIONS: The functions between the layers were not looked into. reasons: why.
         FUNCTIONS_IN_PART: Some of them were not. reasons: why.
+        MARKED_ALONE: One side alone marks a tensor so. side, names: the mark.
         PARTED_BY_CONVENTION: In a free run the optimizers, which compute by two formulas, drive
             the weights apart: it has no veto.
         REJUDGED: A kept run was judged again under other bounds. numbers: rows by their
@@ -748,6 +749,7 @@ class NoteKind(Word):
     NO_ORACLE = "no_oracle"
     NO_FUNCTIONS = "no_functions"
     FUNCTIONS_IN_PART = "functions_in_part"
+    MARKED_ALONE = "marked_alone"
     PARTED_BY_CONVENTION = "parted_by_convention"
     REJUDGED = "rejudged"
 

@@ -202,16 +202,18 @@ class TraceStart(_message.Message):
     def __init__(self, lease: _Optional[str] = ..., batch: _Optional[_Union[PackedBatch, _Mapping]] = ..., randomness: _Optional[_Union[Randomness, str]] = ..., repeat: bool = ..., batch_from_loader: bool = ...) -> None: ...
 
 class TraceResponse(_message.Message):
-    __slots__ = ("calls", "failure", "random_operations", "noise")
+    __slots__ = ("calls", "failure", "random_operations", "noise", "marks")
     CALLS_FIELD_NUMBER: _ClassVar[int]
     FAILURE_FIELD_NUMBER: _ClassVar[int]
     RANDOM_OPERATIONS_FIELD_NUMBER: _ClassVar[int]
     NOISE_FIELD_NUMBER: _ClassVar[int]
+    MARKS_FIELD_NUMBER: _ClassVar[int]
     calls: _containers.RepeatedCompositeFieldContainer[_models_pb2.CallEvent]
     failure: _models_pb2.ModelFailure
     random_operations: _containers.RepeatedCompositeFieldContainer[_models_pb2.RandomOperation]
     noise: RunToRunNoise
-    def __init__(self, calls: _Optional[_Iterable[_Union[_models_pb2.CallEvent, _Mapping]]] = ..., failure: _Optional[_Union[_models_pb2.ModelFailure, _Mapping]] = ..., random_operations: _Optional[_Iterable[_Union[_models_pb2.RandomOperation, _Mapping]]] = ..., noise: _Optional[_Union[RunToRunNoise, _Mapping]] = ...) -> None: ...
+    marks: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, calls: _Optional[_Iterable[_Union[_models_pb2.CallEvent, _Mapping]]] = ..., failure: _Optional[_Union[_models_pb2.ModelFailure, _Mapping]] = ..., random_operations: _Optional[_Iterable[_Union[_models_pb2.RandomOperation, _Mapping]]] = ..., noise: _Optional[_Union[RunToRunNoise, _Mapping]] = ..., marks: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class RunToRunNoise(_message.Message):
     __slots__ = ("side", "relative_l2", "path", "call", "differs")

@@ -7,7 +7,8 @@ from typing import Any, Optional
 
 from padiff_compare.capture.source import NumberedTensors
 from padiff_rpc.convert import from_proto, to_number, to_proto
-from padiff_rpc.errors import InvalidRequestError
+from padiff_rpc.errors import InvalidRequestError, ProtocolError
+from padiff_rpc.names import mark_path
 from padiff_rpc.tensors import HostTensor, bounded, frames_of
 from padiff_rpc.v1 import worker_pb2
 from padiff_rpc.v1.records import (
@@ -95,7 +96,10 @@ class WorkerLink(Connection):
 
         with self.blamed():
             response = from_proto(self.caller.Trace(requests()), TraceResponse)
-            check_calls(response.calls, self._paths, peer=self.peer)
+            marks = frozenset(map(mark_path, response.marks))
+            if marks & self._paths:
+                raise ProtocolError(f"{self.peer} has a layer where marks are: {min(marks & self._paths)!r}")
+            check_calls(response.calls, self._paths | marks, peer=self.peer)
             return response
 
     def keep_state(self, *, optimizer: bool) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 from padiff_rpc.v1.records import CaptureId
 from padiff_rpc.v1.words import CaptureKind
 from padiff_worker.conformance.tape import Recording
+from padiff_worker.marks import mark
 
 
 @dataclasses.dataclass
@@ -56,6 +57,38 @@ class CaptureSuite(Recording):
             "input_gradient #0.0": [10, 21],
         }
         assert [capture.gradient_of for capture in tape.captures] == [0, 0, 0, 3, 2, 1]
+
+    def test_a_mark_is_a_call_that_hands_its_tensor_on(self) -> None:
+        def forward(layer: Any, x: Any) -> Any:
+            y = mark("doubled", x * 2)
+            return mark("other.one", mark("doubled", layer.first(y)))
+
+        model = self.case.layer(forward, first=self.case.scale(3.0, 5.0))
+        tape = self.run(model, self.leaf(1, 10), marks=None)
+        assert tape.calls == [
+            "> #0 0=1",
+            "> mark doubled#0 0=2",
+            "< mark doubled#0 0=2",
+            "> first#0 0=2",
+            "< first#0 0=3",
+            "> mark doubled#1 0=3",
+            "< mark doubled#1 0=3",
+            "> mark other/one#0 0=3",
+            "< mark other/one#0 0=3",
+            "< #0 0=3",
+        ]
+        assert tape.values == {
+            "input #0.0": [1, 10],
+            "input mark doubled#0.0": [2, 20],
+            "output first#0.0": [6, 100],
+            "output_gradient first#0.0": [1, 1],
+            "input_gradient mark doubled#0.0": [3, 5],
+            "input_gradient #0.0": [6, 10],
+        }
+        some = self.run(model, self.leaf(1, 10), marks=frozenset({"doubled"}))
+        assert "other" not in "".join(some.lines)
+        assert "mark" in "".join(some.lines)
+        assert "mark" not in "".join(self.run(model, self.leaf(1, 10)).lines)
 
     def test_where_some_captures_are_asked_for_alone_no_other_travels_and_all_calls_are_told_of(self) -> None:
         model = self.case.layer(

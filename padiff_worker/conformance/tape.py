@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Optional
 
 from padiff_rpc.v1.records import CallEvent, CaptureId
 from padiff_rpc.v1.words import CallMoment
@@ -53,11 +53,17 @@ class Recording:
     case: AdapterCase
 
     def run(
-        self, model: Any, *args: Any, backward: bool = True, only: tuple[CaptureId, ...] = (), **kwargs: Any
+        self,
+        model: Any,
+        *args: Any,
+        backward: bool = True,
+        only: tuple[CaptureId, ...] = (),
+        marks: Optional[frozenset[str]] = frozenset(),
+        **kwargs: Any,
     ) -> Tape:
         """Runs one step; the loss has gradient 1 at the output's tensors."""
         tape, adapter = Tape(), self.case.adapter
-        wanted = Wanted(gradients=backward, only_captures=only)
+        wanted = Wanted(gradients=backward, only_captures=only, marks=marks)
         with Recorder(adapter, adapter.layers(model), tape, wanted) as recorder:
             with adapter.gradient_mode(backward):
                 output = model(*args, **kwargs)

@@ -18,7 +18,6 @@ from padiff_worker.adapter import FrameworkAdapter, Remove
 from padiff_worker.calls import Call
 from padiff_worker.functions.arguments import Argument, bound, records_of
 from padiff_worker.functions.frames import Frames, OuterCall
-from padiff_worker.functions.marks import marked_by
 from padiff_worker.functions.returns import ReturnLines
 from padiff_worker.functions.running_calls import RunningCall, RunningCalls
 from padiff_worker.functions.tensor_elements import tensor_fingerprint
@@ -26,6 +25,7 @@ from padiff_worker.functions.tensors import HeldWeight, SeenTensors, TakenFinger
 from padiff_worker.functions.trace import OpenTrace, Room
 from padiff_worker.functions.watcher import Describe
 from padiff_worker.layer_tree import LayerHandle, full_name
+from padiff_worker.marks import marked_by
 from padiff_worker.structure import NamedTensors, tensors_in
 
 # The call of which a trace says that it put a hook on a gradient.
@@ -186,11 +186,12 @@ class FunctionRecorder:
             self._add(trace, _HOOK, (number,), (), _Described(outer=outer))
         return result
 
-    def _mark(self, tensor: Any, name: str) -> None:
+    def _mark(self, name: str, tensor: Any) -> Any:
         trace = self._running.open
         if trace is not None and self.is_listening and self._adapter.is_tensor(tensor):
             with self._silence():
                 trace.seen.mark(tensor, name)
+        return tensor
 
     # Told by the recorder of layers.
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Optional
 
+from padiff_rpc.names import is_mark_path
 from padiff_rpc.v1.records import FunctionSelection, SourceLine
 from padiff_worker.calls import Call
 from padiff_worker.functions.trace import OpenTrace
@@ -74,7 +75,7 @@ class RunningCalls:
         running = RunningCall(call=call, outer=outer)
         if selection is not None:
             running.trace = self._new_trace(selection)
-        elif outer is not None and call.path in outer.selection.into:
+        elif outer is not None and (is_mark_path(call.path) or call.path in outer.selection.into):
             running.trace = outer
         running.stands_as_call = outer is not None and running.trace is not outer
         self._stack.append(running)

@@ -6,6 +6,8 @@ import paddle
 import paddle.nn.functional as F
 from paddle import nn
 
+from padiff_worker_paddle import mark
+
 
 class Mixer(nn.Layer):
     def __init__(self, fault: str) -> None:
@@ -48,3 +50,16 @@ class Net(nn.Layer):
             x = block(x, keep)
         pooled = paddle.max(x, axis=1) if self.fault == "root" else paddle.mean(x, axis=1)
         return self.head(pooled)
+
+
+class Marked(nn.Layer):
+    def __init__(self, fault: str = "") -> None:
+        super().__init__()
+        self.fault = fault
+        self.keys, self.out = nn.Linear(8, 8), nn.Linear(8, 3)
+
+    def forward(self, x):
+        scores = mark("scores", paddle.einsum("bid,bjd->bij", self.keys(x), x))
+        low = F.softmax(scores * (0.4 if self.fault == "scale" else 0.5), axis=2)
+        weights = mark("weights", low.detach() if self.fault == "detached" else low)
+        return self.out(mark("mixed", paddle.bmm(weights, x)))

@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from padiff_worker_torch import mark
+
 
 class Mixer(nn.Module):
     def __init__(self) -> None:
@@ -41,3 +43,16 @@ class Net(nn.Module):
         for block in self.blocks:
             x = block(x, keep)
         return self.head(x.mean(1))
+
+
+class Marked(nn.Module):
+    """Attention by functions, with its scores and what goes out marked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.keys, self.out = nn.Linear(8, 8), nn.Linear(8, 3)
+
+    def forward(self, x):
+        scores = mark("scores", self.keys(x) @ x.transpose(1, 2))
+        weights = mark("weights", F.softmax(scores / 2.0, dim=-1))
+        return self.out(mark("mixed", weights @ x))

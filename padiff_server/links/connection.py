@@ -22,7 +22,7 @@ from padiff_rpc.version import check_protocol_version
 from padiff_server.links.worker_lease import WorkerLease, take_lease
 
 # To a connection: long enough for a worker that is just starting, short enough for a mistyped address.
-_DIAL_SECONDS = 10.0
+_DIAL_SECONDS = 5.0
 # From the connection to an answer: a loaded machine may take long, and only a frozen process takes this.
 _ANSWER_SECONDS = 60.0
 # A user who waits longer hears for what.

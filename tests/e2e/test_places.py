@@ -13,7 +13,7 @@ import pytest
 
 from padiff_client import Batch, ModelSpec, Report, auto_diff
 from padiff_client.sentences import reason
-from padiff_rpc.v1.words import CaptureKind, Omission
+from padiff_rpc.v1.words import CaptureKind, FindingKind, Omission
 
 Compare = Callable[..., Report]
 IDS = np.random.default_rng(0).integers(0, 7, (2, 3))
@@ -306,7 +306,8 @@ def test_arguments_in_another_order_and_of_other_names_pair_by_their_values(serv
         server=service.server,
     )
     if fault:
-        assert first_place(report)[:2] == ("words", CaptureKind.INPUT)
+        assert first_place(report)[:2] == ("", CaptureKind.INPUT)
+        assert FindingKind.OTHER_TENSOR in {found.kind for found in report.findings}
         return
     assert_passes(report)
     paired = {

@@ -129,7 +129,7 @@ def test_what_shows_in_the_free_pass_alone_and_cannot_have_grown_there_fails(ser
     # Two calls for the trace and one in lockstep come before the free one.
     report = compare(service, own("Remembering"), own("Remembering", factor=1.5), diff_phase="forward")
     assert not report
-    assert blamed(report) == [("second", "input", "")]
+    assert blamed(report) == [("second", "input", "made by the root, between first#0 and second#0")]
     assert [row.pass_kind for row in report.faults] == [Pass.FREE]
     assert headline(report).text.startswith("FAIL: carried over between steps: forward of step 0")
 

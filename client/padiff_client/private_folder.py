@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 import stat
@@ -14,6 +13,7 @@ from pathlib import Path
 
 from padiff_rpc.addresses import MAX_SOCKET_PATH_BYTES
 from padiff_rpc.errors import PaDiffError
+from padiff_rpc.file_locks import is_held, take_lock
 from padiff_rpc.records import record
 
 _PREFIX = "padiff-run-"
@@ -53,7 +53,7 @@ def private_folder() -> Iterator[PrivateFolder]:
     path = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
     try:
         with open(path / _LOCK, "wb") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            take_lock(lock.fileno())
             folder = PrivateFolder(path=path, lock_descriptor=lock.fileno())
             folder.temporary.mkdir()
             yield folder
@@ -74,17 +74,7 @@ def _is_stale(path: Path) -> bool:
     ours = stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid()
     if not ours or time.time() - status.st_mtime < _SWEEP_AFTER_SECONDS:
         return False
-    try:
-        descriptor = os.open(path / _LOCK, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return True
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    finally:
-        os.close(descriptor)
-    return True
+    return not is_held(path / _LOCK)
 
 
 def folder_for_sockets() -> Path:

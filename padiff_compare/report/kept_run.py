@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import fcntl
 import os
 import re
 import sqlite3
@@ -22,6 +21,7 @@ from padiff_compare.report.so_far import joined
 from padiff_compare.report.tensor_files import SUFFIX, read_tensor, write_tensors
 from padiff_rpc.convert import from_bytes, to_bytes
 from padiff_rpc.errors import PaDiffError, ProtocolError, StateError
+from padiff_rpc.file_locks import is_held, take_lock
 from padiff_rpc.names import shown
 from padiff_rpc.records import record
 from padiff_rpc.tensors import HostTensor
@@ -89,7 +89,7 @@ class RunWriter:
             lock = os.open(folder / _LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
             exits.callback(os.close, lock)
             # Held for as long as the run is written, however this process ends.
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            take_lock(lock)
             # SQLite gives its log the same mode.
             os.close(os.open(folder / DATABASE, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
             self._database = exits.enter_context(_opened(folder))
@@ -293,14 +293,6 @@ def _opened(folder: Path) -> Iterator[sqlite3.Connection]:
 
 def is_written(folder: Path) -> bool:
     """Whether a process writes the run of this folder."""
-    try:
-        lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CLOEXEC)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(lock)
+    with contextlib.suppress(OSError):
+        return is_held(folder / _LOCK)
     return False

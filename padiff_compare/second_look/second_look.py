@@ -21,7 +21,7 @@ from padiff_compare.join.foreseen import with_own_gradients
 from padiff_compare.judge.judged_row import fails
 from padiff_compare.randomness.random_decisions import RandomDecisions
 from padiff_compare.run import Run
-from padiff_compare.second_look.backward_suspects import backward_suspects
+from padiff_compare.second_look.backward_suspects import OF_GRADIENTS, backward_suspects
 from padiff_compare.second_look.detail import DetailMaker
 from padiff_compare.second_look.findings import backward_findings, forward_findings, without_repetition
 from padiff_compare.second_look.look_pass import LookPass, StepLook, replaced_gradients
@@ -77,19 +77,16 @@ class SecondLook:
         if joined is None:
             return
         look = partial(StepLook, step=step, batch=batch)
+        failing = {row.phase for row in self._run.report.rows if row.step == step and fails(row)}
         if Phase.FORWARD in self._open:
             found = self._to_look_into(step, joined)
             self._has_looked = self._has_looked or bool(found)
             self._look_into(look(phase=Phase.FORWARD, joined=joined, suspects=tuple(found)))
-        if Phase.BACKWARD in self._open and not self._fails_in_forward(step):
+        if Phase.BACKWARD in self._open and Phase.FORWARD not in failing and failing & OF_GRADIENTS:
             joined = with_own_gradients(joined)
             every = backward_suspects(self._run.report.rows, step, joined, self._has_own_code)
             found = [suspect for suspect in every if self._has_own_code(suspect.calls)]
             self._look_into(look(phase=Phase.BACKWARD, joined=joined, suspects=tuple(found)))
-
-    def _fails_in_forward(self, step: int) -> bool:
-        rows = (row for row in self._run.report.rows if row.step == step)
-        return any(row.phase is Phase.FORWARD and fails(row) for row in rows)
 
     def _look_into(self, look: StepLook) -> None:
         """Looks into what there is of suspects, and notes what cannot be seen."""

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Optional
 
 from padiff_compare.capture.sides import SIDES, TensorPair
@@ -22,6 +21,10 @@ from padiff_rpc.v1.words import CallMoment, CaptureKind, DType, Pass, Phase, Sid
 # A fault that all blocks of a model have is the same fault.
 MOST = 8
 _MOMENTS = {CaptureKind.INPUT: CallMoment.ENTRY, CaptureKind.OUTPUT: CallMoment.EXIT}
+
+# The calls of a pair: by side, or the reference's first.
+Calls = Mapping[Side, CallName]
+_Names = tuple[CallName, CallName]
 
 
 @record
@@ -47,7 +50,7 @@ class Suspect:
         dtypes: of what shows the symptoms; of its own slots, where it is looked into without any.
     """
 
-    calls: Mapping[Side, CallName]
+    calls: Calls
     symptoms: tuple[Symptom, ...]
     into: Mapping[Side, tuple[str, ...]]
     dtypes: frozenset[DType]
@@ -58,12 +61,11 @@ class Suspect:
 
 
 def suspects(rows: Iterable[Row], step: int, joined: JoinedCalls) -> tuple[Suspect, ...]:
-    """Returns those of the rows of a step's forward pass that fail, the first ones.
-
-    Judged freely, what comes behind the first row may be its consequence, and is left out.
-    """
-    symptoms = filter(None, map(_symptom, _sure(rows, step)))
-    return tuple(_grouped(joined, symptoms))[:MOST]
+    """Returns those of the rows of a step's forward pass that fail, the first ones."""
+    found = Found(joined)
+    for symptom in filter(None, map(_symptom, failing(rows, step, _is_of_forward))):
+        found.add(found.around(symptom), symptom)
+    return tuple(found.suspects())[:MOST]
 
 
 def everywhere(rows: Iterable[Row], step: int, joined: JoinedCalls, models: Models) -> Iterator[Suspect]:
@@ -72,13 +74,13 @@ def everywhere(rows: Iterable[Row], step: int, joined: JoinedCalls, models: Mode
     # A row of lockstep comes after the others, and so has the say.
     in_order = sorted(rows, key=lambda row: row.pass_kind is Pass.LOCKSTEP)
     known = {one.spots: one for one in filter(None, map(_symptom, in_order))}
-    sure = {id(row) for row in _sure(rows, step)}
+    sure = {id(row) for row in failing(rows, step, _is_of_forward)}
+    found = Found(joined)
     symptoms: list[Symptom] = []
-    every: defaultdict[tuple[CallName, CallName], set[DType]] = defaultdict(set)
     for pair in joined.ordered[Side.CANDIDATE]:
-        its = every[pair.reference.name, pair.candidate.name]
+        dtypes = found.dtypes(pair)
         for slots in pair.slots.pairs:
-            its.update(one.spec.dtype for one in (slots.reference, slots.candidate) if one.spec)
+            dtypes.update(one.spec.dtype for one in (slots.reference, slots.candidate) if one.spec)
             symptom = _symptom(
                 _unjudged(
                     step,
@@ -92,45 +94,71 @@ def everywhere(rows: Iterable[Row], step: int, joined: JoinedCalls, models: Mode
             symptom = known.get(symptom.spots, symptom)
             if symptom.row.verdict is Verdict.NOT_COMPARED or fails(symptom.row):
                 symptoms.append(dataclasses.replace(symptom, is_sure=id(symptom.row) in sure))
-    return _grouped(joined, symptoms, every)
+    for symptom in symptoms:
+        found.add(found.around(symptom), symptom)
+    return found.suspects()
 
 
-def _sure(rows: Iterable[Row], step: int) -> Sequence[Row]:
-    failed = [row for row in rows if row.step == step and _is_of_forward(row) and fails(row)]
+def failing(rows: Iterable[Row], step: int, is_meant: Callable[[Row], bool]) -> Sequence[Row]:
+    """Returns the rows of a step that are meant and fail, by what was judged in lockstep where anything was.
+
+    Judged freely, what comes behind the first row may be its consequence, and is left out.
+    """
+    failed = [row for row in rows if row.step == step and is_meant(row) and fails(row)]
     return [row for row in failed if row.pass_kind is Pass.LOCKSTEP] or failed[:1]
 
 
-def _grouped(
-    joined: JoinedCalls,
-    symptoms: Iterable[Symptom],
-    every: Mapping[tuple[CallName, CallName], Iterable[DType]] = MappingProxyType({}),
-) -> Iterator[Suspect]:
-    """Returns the pairs of calls in whose code the symptoms arise, and `every` other, with its own dtypes."""
-    found: dict[tuple[CallName, CallName], list[Symptom]] = {calls: [] for calls in every}
-    pairs = pairs_by_key(joined)
-    by_name = {pair.name: pair for pair in reversed(joined.pairs)}
-    for symptom in symptoms:
-        pair = pairs.get(key_of(symptom.spots))
-        calls = _around(pair, joined, by_name) if pair is not None else None
+class Found:
+    """Suspects as they are found, each once."""
+
+    def __init__(self, joined: JoinedCalls) -> None:
+        self._joined = joined
+        self._pairs = {(pair.reference.name, pair.candidate.name, pair.moment): pair for pair in joined.pairs}
+        self._by_name = {pair.name: pair for pair in reversed(joined.pairs)}
+        self._symptoms: defaultdict[_Names, list[Symptom]] = defaultdict(list)
+        self._dtypes: defaultdict[_Names, set[DType]] = defaultdict(set)
+
+    def pair(self, symptom: Symptom) -> Optional[CallPair]:
+        """Returns the calls whose slots show it; None where no pair does."""
+        reference, candidate = symptom.spots.reference, symptom.spots.candidate
+        return self._pairs.get((reference[:2], candidate[:2], reference.moment))
+
+    def around(self, symptom: Symptom) -> Optional[Calls]:
+        """Returns the calls in which its tensors were made: an output's own, those around an input's."""
+        pair = self.pair(symptom)
+        if pair is None or pair.moment is not CallMoment.EXIT:
+            return self.outside(pair) if pair is not None else None
+        return {side: pair.seen(side).name for side in SIDES}
+
+    def outside(self, pair: CallPair) -> Optional[Calls]:
+        """Returns the innermost pair of calls around another one; None for the root."""
+        around = {side: list(self._joined.calls_around(side, pair.seen(side).name)) for side in SIDES}
+        own, others = pair.name, around[Side.REFERENCE]
+        name = next((one for one in around[Side.CANDIDATE] if one != own and one in others), None)
+        found = self._by_name.get(name) if name is not None else None
+        return None if found is None else {side: found.seen(side).name for side in SIDES}
+
+    def dtypes(self, pair: CallPair) -> set[DType]:
+        """Returns the dtypes of a pair that is a suspect also without a symptom, to be added to."""
+        names = pair.reference.name, pair.candidate.name
+        self._symptoms.setdefault(names, [])
+        return self._dtypes[names]
+
+    def add(self, calls: Optional[Calls], symptom: Symptom) -> None:
+        """Makes these calls a suspect, if they are known."""
         if calls is not None:
-            found.setdefault((calls[Side.REFERENCE], calls[Side.CANDIDATE]), []).append(symptom)
-    return as_suspects(joined, found, every)
+            self._symptoms[calls[Side.REFERENCE], calls[Side.CANDIDATE]].append(symptom)
 
-
-def as_suspects(
-    joined: JoinedCalls,
-    found: Mapping[tuple[CallName, CallName], Sequence[Symptom]],
-    every: Mapping[tuple[CallName, CallName], Iterable[DType]] = MappingProxyType({}),
-) -> Iterator[Suspect]:
-    """Yields pairs of calls with their symptoms; of `every` one the dtypes are known beside those of rows."""
-    into = {side: _lone_layers(joined, side) for side in SIDES}
-    for (ours, theirs), its in found.items():
-        calls = {Side.REFERENCE: ours, Side.CANDIDATE: theirs}
-        lone = {side: tuple(into[side].get(calls[side], ())) for side in SIDES}
-        places = [place for one in its for place in (one.row.reference, one.row.candidate)]
-        dtypes = {place.spec.dtype for place in places if place is not None and place.spec is not None}
-        dtypes.update(every.get((ours, theirs), ()))
-        yield Suspect(calls=calls, symptoms=tuple(its), into=lone, dtypes=frozenset(dtypes))
+    def suspects(self) -> Iterator[Suspect]:
+        """Yields them, in the order in which they were found."""
+        into = {side: _lone_layers(self._joined, side) for side in SIDES}
+        for (ours, theirs), its in self._symptoms.items():
+            calls = {Side.REFERENCE: ours, Side.CANDIDATE: theirs}
+            lone = {side: tuple(into[side].get(calls[side], ())) for side in SIDES}
+            places = [place for one in its for place in (one.row.reference, one.row.candidate)]
+            shown = {place.spec.dtype for place in places if place is not None and place.spec is not None}
+            dtypes = frozenset(shown | self._dtypes[ours, theirs])
+            yield Suspect(calls=calls, symptoms=tuple(its), into=lone, dtypes=dtypes)
 
 
 def _is_of_forward(row: Row) -> bool:
@@ -160,38 +188,6 @@ def spot(place: Place, moment: CallMoment) -> Spot:
     shown = place.shown_by
     path, call = (place.path, place.call) if shown is None else (shown.path, shown.call)
     return Spot(path, call, moment, place.slot)
-
-
-_Key = tuple[CallName, CallName, CallMoment]
-
-
-def pairs_by_key(joined: JoinedCalls) -> Mapping[_Key, CallPair]:
-    """Returns the pairs of calls, by what `key_of` says of slots that they show."""
-    return {(pair.reference.name, pair.candidate.name, pair.moment): pair for pair in joined.pairs}
-
-
-def key_of(spots: TensorPair[Spot]) -> _Key:
-    return spots.reference[:2], spots.candidate[:2], spots.reference.moment
-
-
-def _around(
-    pair: CallPair, joined: JoinedCalls, by_name: Mapping[CallName, CallPair]
-) -> Optional[Mapping[Side, CallName]]:
-    """Returns the calls in which a pair's tensors were made: an output's own, those around an input's."""
-    if pair.moment is CallMoment.EXIT:
-        return {side: pair.seen(side).name for side in SIDES}
-    return outside(pair, joined, by_name)
-
-
-def outside(
-    pair: CallPair, joined: JoinedCalls, by_name: Mapping[CallName, CallPair]
-) -> Optional[Mapping[Side, CallName]]:
-    """Returns the innermost pair of calls around another one; None for the root."""
-    around = {side: list(joined.calls_around(side, pair.seen(side).name)) for side in SIDES}
-    own = pair.name
-    name = next((one for one in around[Side.CANDIDATE] if one != own and one in around[Side.REFERENCE]), None)
-    found = by_name.get(name) if name is not None else None
-    return None if found is None else {side: found.seen(side).name for side in SIDES}
 
 
 def _lone_layers(joined: JoinedCalls, side: Side) -> Mapping[CallName, Iterable[str]]:

@@ -7,73 +7,22 @@ import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
-from typing import Any, Optional, Protocol
+from typing import Any, Optional
 
 from padiff_rpc.names import mark_path
-from padiff_rpc.records import record
-from padiff_rpc.tensors import HostTensor
-from padiff_rpc.v1.records import CallEvent, CallInput, CaptureId, Slot, SourceLine
+from padiff_rpc.v1.records import CallEvent, CaptureId, Slot, SourceLine
 from padiff_rpc.v1.words import CallMoment, CaptureKind
 from padiff_worker.adapter import FrameworkAdapter, Remove
 from padiff_worker.calls import Call, CallLog
+from padiff_worker.captures import EVERYTHING, Capture, Sink, Wanted
 from padiff_worker.functions.recorder import FunctionRecorder
 from padiff_worker.layer_tree import LayerHandle
 from padiff_worker.lockstep import Claim, Lockstep, Place
 from padiff_worker.marks import marked_by
-from padiff_worker.packed_sequences import PackedSequences
+from padiff_worker.packed_sequences import PackedSequences, Packing
 from padiff_worker.source_lines import calling_line
 from padiff_worker.structure import NamedTensors, flatten_inputs, flatten_output, with_inputs, with_output
-from padiff_worker.takers import Takers
 from padiff_worker.tensor_numbers import TensorNumbers
-
-
-@record
-class Capture:
-    """One tensor on its way out. `gradient_of` is the number of what it is the gradient of (see Slot)."""
-
-    id: CaptureId
-    number: int
-    tensor: HostTensor
-    gradient_of: int = 0
-
-
-class Sink(Protocol):
-    """Takes what the recorder sees, in order. May block, and may raise to stop the step."""
-
-    def call(self, event: CallEvent) -> None: ...
-
-    def capture(self, capture: Capture) -> None: ...
-
-
-@record
-class Wanted:
-    """What of a step is to be recorded.
-
-    Attributes:
-        values, gradients: whether their bytes travel.
-        skip_paths: layers of which nothing is.
-        own_gradients: inputs whose calls get a tensor of their own, over the same memory, so that what the
-            call alone sends back is seen.
-        only_captures: whose bytes travel alone; none: all do.
-        takers: is shown every tensor.
-        marks: the names whose marks are recorded, as calls of layers; None: all, as they come.
-        functions: is shown the tensors of every call, before and after they are overridden.
-        loss_scale: gradients are those of a loss that was multiplied by it; captures are without it.
-    """
-
-    step: int = 0
-    values: bool = True
-    gradients: bool = True
-    skip_paths: tuple[str, ...] = ()
-    own_gradients: tuple[CallInput, ...] = ()
-    only_captures: tuple[CaptureId, ...] = ()
-    takers: Optional[Takers] = None
-    marks: Optional[frozenset[str]] = frozenset()
-    functions: Optional[FunctionRecorder] = None
-    loss_scale: float = 1.0
-
-
-EVERYTHING = Wanted()
 
 
 class Recorder:
@@ -254,9 +203,7 @@ class Recorder:
             return {}
         side = "in" if moment is CallMoment.ENTRY else "out"
         if self._log.replaying:
-            for slot, tensor in tensors:
-                self._watch_replayed(call.slots.get(f"{side}.{slot}"), tensor)
-            self._sink.call(CallEvent(moment=moment, path=call.path, call=call.number, replay=True))
+            self._saw_again(call, moment, side, tensors)
             return {}
         kind = CaptureKind.INPUT if moment is CallMoment.ENTRY else CaptureKind.OUTPUT
         slots: list[Slot] = []
@@ -265,12 +212,8 @@ class Recorder:
         own: dict[int, int] = {}
         for name, tensor in tensors:
             place = (moment, call.path, call.number, name)
-            number, is_fresh = self._numbers.of(tensor)
             packing = self._packed.of_tensor(tensor)
-            if packing != self._packed.of(number) and not is_fresh:
-                # It was shown as it is, or as another batch.
-                self._numbers.forget(tensor)
-                number, is_fresh = self._numbers.of(tensor)
+            number, is_fresh = self._number(tensor, packing)
             if self._lockstep is not None:
                 number, claim = self._lockstep.claim(
                     place, tensor, number, is_fresh, self._numbers.fresh, packing
@@ -312,6 +255,21 @@ class Recorder:
             claimed = {name: tensor for name, (_, tensor, _) in claims.items()}
             functions.settled(call, moment, list({**claimed, **replaced}.items()))
         return replaced
+
+    def _saw_again(self, call: Call, moment: CallMoment, side: str, tensors: NamedTensors) -> None:
+        """Takes in the tensors of a call that recomputation repeats."""
+        for slot, tensor in tensors:
+            self._watch_replayed(call.slots.get(f"{side}.{slot}"), tensor)
+        self._sink.call(CallEvent(moment=moment, path=call.path, call=call.number, replay=True))
+
+    def _number(self, tensor: Any, packing: Optional[Packing]) -> tuple[int, bool]:
+        """Returns a tensor's number, and whether it is new."""
+        number, is_fresh = self._numbers.of(tensor)
+        if packing == self._packed.of(number) or is_fresh:
+            return number, is_fresh
+        # It was shown as it is, or as another batch.
+        self._numbers.forget(tensor)
+        return self._numbers.of(tensor)
 
     def _slot(self, name: str, number: int, tensor: Any, gradient: int) -> Slot:
         spec, packing = self._adapter.spec(tensor), self._packed.of(number)

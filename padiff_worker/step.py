@@ -20,6 +20,7 @@ from padiff_rpc.v1.records import (
 from padiff_rpc.v1.words import Phase
 from padiff_worker.adapter import FrameworkAdapter
 from padiff_worker.batches import HostBatch, arguments
+from padiff_worker.captures import Capture, Wanted
 from padiff_worker.failures import NOT_THE_USERS, failure_from
 from padiff_worker.functions.recorder import FunctionRecorder
 from padiff_worker.layer_tree import LayerHandle
@@ -28,7 +29,7 @@ from padiff_worker.outbox import Outbox, StepCancelled
 from padiff_worker.overrides import GrantedCredit, Overrides
 from padiff_worker.phases import Phases
 from padiff_worker.randomness import Decisions, DrawKeys
-from padiff_worker.recorder import Capture, Recorder, Wanted
+from padiff_worker.recorder import Recorder
 from padiff_worker.session import ModelSession
 from padiff_worker.training import BuiltInStep, StepWork
 from padiff_worker.user_step import UserStep

@@ -9,9 +9,9 @@ from padiff_rpc.tensors import CHUNK_BYTES, chunks_of, header_of
 from padiff_rpc.v1 import worker_pb2 as pb
 from padiff_rpc.v1.records import CallEvent, FunctionTrace, ModelFailure, NotOverridden, OverrideTicket
 from padiff_rpc.v1.words import Phase
+from padiff_worker.captures import Capture
 from padiff_worker.outbox import Outbox
 from padiff_worker.overrides import GrantedCredit
-from padiff_worker.recorder import Capture
 from padiff_worker.step import StepItem
 
 

@@ -14,11 +14,12 @@ from padiff_rpc.tensors import HostTensor, widen
 from padiff_rpc.v1.records import CallEvent, CaptureId, ModelFailure, RandomOperation, RunToRunNoise
 from padiff_rpc.v1.words import CaptureKind, Phase, Randomness
 from padiff_worker.adapter import FrameworkAdapter
+from padiff_worker.captures import Capture, Wanted
 from padiff_worker.failures import NOT_THE_USERS, failure_from
 from padiff_worker.generator_watch import GeneratorWatch
 from padiff_worker.kept_state import restored
 from padiff_worker.randomness import Decisions
-from padiff_worker.recorder import Capture, Recorder, Wanted
+from padiff_worker.recorder import Recorder
 from padiff_worker.structure import flatten_output
 from padiff_worker.takers import Takers
 

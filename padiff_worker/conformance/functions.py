@@ -14,12 +14,13 @@ from padiff_rpc.fingerprints import from_bytes, to_bytes
 from padiff_rpc.v1.records import FunctionSelection, FunctionTensor, FunctionTrace
 from padiff_rpc.v1.words import Randomness, TensorKind
 from padiff_worker import mark
+from padiff_worker.captures import Wanted
 from padiff_worker.conformance.case import AdapterCase
 from padiff_worker.conformance.tape import Tape
 from padiff_worker.functions.fingerprints import fingerprint
 from padiff_worker.functions.recorder import FunctionRecorder
 from padiff_worker.randomness import Decisions
-from padiff_worker.recorder import Recorder, Wanted
+from padiff_worker.recorder import Recorder
 
 ROOT = FunctionSelection(path="", call=0)
 # A user's file, of which no line is this package's.

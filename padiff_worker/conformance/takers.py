@@ -6,9 +6,10 @@ from typing import Any
 
 from padiff_rpc.v1.records import CallInput
 from padiff_rpc.v1.words import CallMoment
+from padiff_worker.captures import Wanted
 from padiff_worker.conformance.case import AdapterCase
 from padiff_worker.conformance.tape import Tape
-from padiff_worker.recorder import Recorder, Wanted
+from padiff_worker.recorder import Recorder
 from padiff_worker.takers import Takers
 
 

@@ -6,8 +6,9 @@ from typing import Any, Optional
 
 from padiff_rpc.v1.records import CallEvent, CaptureId
 from padiff_rpc.v1.words import CallMoment
+from padiff_worker.captures import Capture, Wanted
 from padiff_worker.conformance.case import AdapterCase
-from padiff_worker.recorder import Capture, Recorder, Wanted
+from padiff_worker.recorder import Recorder
 
 
 class Tape:

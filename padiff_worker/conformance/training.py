@@ -12,9 +12,10 @@ import numpy as np
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.v1.words import DType
 from padiff_worker.batch_feed import BatchFeed
+from padiff_worker.captures import Wanted
 from padiff_worker.conformance.case import raises
 from padiff_worker.conformance.tape import Recording, Tape
-from padiff_worker.recorder import Recorder, Wanted
+from padiff_worker.recorder import Recorder
 
 
 class _Made(Mapping[str, Any]):

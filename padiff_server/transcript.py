@@ -1,10 +1,10 @@
-"""What a session said, kept for clients that come later: each hears all of it, and what follows."""
+"""Transcripts of sessions, for clients that come later: each hears all that was said, and what follows."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from typing import Union
+from typing import Optional, Union
 
 from padiff_compare.report.builder import Message
 from padiff_compare.report.finished import FinishedReport
@@ -18,7 +18,7 @@ class Transcript:
 
     def __init__(self) -> None:
         self._said: list[Said] = []
-        self._error: list[BaseException] = []
+        self._error: Optional[BaseException] = None
         self._has_ended = False
         self._changed = threading.Condition()
 
@@ -33,7 +33,7 @@ class Transcript:
             for message in messages:
                 self._note(message)
         except BaseException as error:
-            self._error.append(error)
+            self._error = error
         finally:
             with self._changed:
                 self._has_ended = True
@@ -67,5 +67,5 @@ class Transcript:
                 message = self._said[heard]
             heard += 1
             yield message
-        if self._error:
-            raise self._error[0]
+        if self._error is not None:
+            raise self._error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -104,24 +105,19 @@ def begun(request: Any, start: Any) -> list[Any]:
     return [request(start=to_proto(start)), *_batch_messages(request, Batches(({"x": X}, {"x": X})), 0)]
 
 
+@pytest.mark.parametrize(
+    ("rpc", "start"),
+    [("Compare", partial(CompareStart, steps=1)), ("Plan", PlanStart)],
+    ids=["Compare", "Plan"],
+)
 @SEARCH
 @given(data=st.data())
-def test_any_comparison_is_made_or_refused(
-    coordinator: str, parties: dict[str, Party], data: st.DataObject
+def test_any_stream_of_requests_is_served_or_refused(
+    coordinator: str, parties: dict[str, Party], rpc: str, start: Any, data: st.DataObject
 ) -> None:
-    request = coordinator_pb2.CompareRequest
-    healthy = begun(request, CompareStart(protocol_version=PROTOCOL_VERSION, steps=1, **parties))
-    asked(coordinator, "Compare", iter(data.draw(damaged(healthy, any_message(request, **likely(parties))))))
-
-
-@SEARCH
-@given(data=st.data())
-def test_any_plan_is_made_or_refused(
-    coordinator: str, parties: dict[str, Party], data: st.DataObject
-) -> None:
-    request = coordinator_pb2.PlanRequest
-    healthy = begun(request, PlanStart(protocol_version=PROTOCOL_VERSION, **parties))
-    asked(coordinator, "Plan", iter(data.draw(damaged(healthy, any_message(request, **likely(parties))))))
+    request = getattr(coordinator_pb2, f"{rpc}Request")
+    healthy = begun(request, start(protocol_version=PROTOCOL_VERSION, **parties))
+    asked(coordinator, rpc, iter(data.draw(damaged(healthy, any_message(request, **likely(parties))))))
 
 
 @SEARCH

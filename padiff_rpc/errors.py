@@ -64,6 +64,12 @@ class UnauthenticatedError(PaDiffError):
     status = grpc.StatusCode.UNAUTHENTICATED
 
 
+class PermissionDeniedError(PaDiffError):
+    """The caller is known, and may not do this."""
+
+    status = grpc.StatusCode.PERMISSION_DENIED
+
+
 class BusyError(PaDiffError):
     """A limit was reached: sessions, memory, disk or size."""
 
@@ -96,6 +102,7 @@ _CLASSES: dict[str, type[PaDiffError]] = {
         NotFoundError,
         StateError,
         UnauthenticatedError,
+        PermissionDeniedError,
         BusyError,
         WorkerLostError,
         ProtocolError,

@@ -13,6 +13,8 @@ from padiff_rpc.transport import open_public_port
 from padiff_rpc.v1 import coordinator_pb2, worker_pb2
 
 COORDINATOR_SERVICE: str = coordinator_pb2.DESCRIPTOR.services_by_name["Coordinator"].full_name
+HEALTH_SERVICE: str = health.SERVICE_NAME
+REFLECTION_SERVICE: str = reflection.SERVICE_NAME
 WORKER_SERVICE: str = worker_pb2.DESCRIPTOR.services_by_name["Worker"].full_name
 
 
@@ -42,7 +44,7 @@ class Health:
         def register_all(server: grpc.Server) -> None:
             register(server)
             health_pb2_grpc.add_HealthServicer_to_server(self._servicer, server)
-            names = (self._service, health.SERVICE_NAME, reflection.SERVICE_NAME)
+            names = (self._service, HEALTH_SERVICE, REFLECTION_SERVICE)
             reflection.enable_server_reflection(names, server)
 
         return register_all
@@ -67,7 +69,7 @@ class Health:
             response_serializer=health_pb2.HealthCheckResponse.SerializeToString,
         )
         server.add_generic_rpc_handlers(
-            (grpc.method_handlers_generic_handler(health.SERVICE_NAME, {"Check": check}),)
+            (grpc.method_handlers_generic_handler(HEALTH_SERVICE, {"Check": check}),)
         )
 
 

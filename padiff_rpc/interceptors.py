@@ -1,4 +1,4 @@
-"""Interceptors around every handler: the token's check, and errors as statuses."""
+"""Interceptors around every handler: the checks of token and rights, and errors as statuses."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ import grpc
 from google.protobuf.message import DecodeError
 
 from padiff_rpc.errors import BusyError, PaDiffError, ProtocolError, UnauthenticatedError, error_to_status
+from padiff_rpc.records import record
 
 logger = logging.getLogger(__name__)
 
@@ -29,14 +30,41 @@ _FIRST_MESSAGE_SECONDS, _OPEN_SECONDS = 15.0, 2.0
 _LEAST_SECONDS = 0.05
 
 
+# Raises what keeps the caller from a method, by its name.
+_Admission = Callable[[str, grpc.ServicerContext], None]
 # Counts a call of a connection for the length of the context.
 _Counted = Callable[[str], contextlib.AbstractContextManager[None]]
 
 
-class ErrorInterceptor(grpc.ServerInterceptor):  # type: ignore[misc]
-    """Checks the token and turns this project's errors into statuses; the only place that aborts."""
+def _uncounted(_: str) -> contextlib.AbstractContextManager[None]:
+    return contextlib.nullcontext()
 
-    def __init__(self, token: str, strangers: ThreadPoolExecutor, *, calls_of_one: int) -> None:
+
+def _open_to_all(_: str, __: grpc.ServicerContext) -> None:
+    pass
+
+
+@record
+class Guard:
+    """What a server asks of calls that have its token, if it has one.
+
+    Attributes:
+        admit: raises a PaDiffError for a call, by its method's name, that its caller may not make. It is
+            asked before anything of the call is read, and again before each message of an answer.
+    """
+
+    admit: _Admission = _open_to_all
+
+
+UNGUARDED = Guard()
+
+
+class ErrorInterceptor(grpc.ServerInterceptor):  # type: ignore[misc]
+    """Checks token and rights, and turns this project's errors into statuses; the only place that aborts."""
+
+    def __init__(
+        self, token: str, strangers: ThreadPoolExecutor, *, calls_of_one: int, guard: Guard = UNGUARDED
+    ) -> None:
         """`strangers`: runs what needs no token, so that no number of such calls holds a thread of others.
 
         `calls_of_one`: how many calls one connection may have open.
@@ -44,6 +72,7 @@ class ErrorInterceptor(grpc.ServerInterceptor):  # type: ignore[misc]
         self._expected = f"Bearer {token}" if token else ""
         self._strangers = strangers
         self._open = _OpenCalls(calls_of_one)
+        self._guard = guard
 
     def intercept_service(self, continuation: Callable[..., Any], details: Any) -> Any:
         handler = continuation(details)
@@ -51,10 +80,14 @@ class ErrorInterceptor(grpc.ServerInterceptor):  # type: ignore[misc]
             return None
         method = details.method
         if method in _OPEN_METHODS:
-            return self._for_strangers(_guarded(handler, method, _Arrival(_OPEN_SECONDS), _uncounted))
+            rules = _Rules(arrival=_Arrival(_OPEN_SECONDS))
+            return self._for_strangers(_guarded(handler, method, rules))
         if not self._admits(details):
             return self._for_strangers(_refusing(method))
-        return _guarded(handler, method, _Arrival(_FIRST_MESSAGE_SECONDS), self._open.one_of)
+        arrival = _Arrival(_FIRST_MESSAGE_SECONDS)
+        return _guarded(
+            handler, method, _Rules(arrival=arrival, counted=self._open.one_of, admit=self._guard.admit)
+        )
 
     def _admits(self, details: Any) -> bool:
         given = dict(details.invocation_metadata or ()).get(TOKEN_KEY, "")
@@ -75,7 +108,7 @@ def _refusing(method: str) -> Any:
     return grpc.stream_unary_rpc_method_handler(refused)
 
 
-def _guarded(handler: Any, method: str, arrival: _Arrival, counted: _Counted) -> Any:
+def _guarded(handler: Any, method: str, rules: _Rules) -> Any:
     """Returns `handler` with its errors as statuses, and an end to calls that send nothing.
 
     A handler of a stream, whatever the method's is: gRPC would have a unary one wait for its request, on a
@@ -84,19 +117,23 @@ def _guarded(handler: Any, method: str, arrival: _Arrival, counted: _Counted) ->
     inner = _inner(handler)
 
     def arrived(requests: Iterator[Any], context: grpc.ServicerContext) -> Any:
-        first = arrival.first_of(requests, context)
+        rules.admit(method, context)
+        first = rules.arrival.first_of(requests, context)
         if handler.request_streaming:
             return map(_readable, itertools.chain(first, requests))
         return _readable(first[0] if first else _Unreadable())
 
     def guarded_unary(requests: Iterator[Any], context: grpc.ServicerContext) -> Any:
-        with _errors_to_status(context, method), counted(context.peer()):
+        with _errors_to_status(context, method), rules.counted(context.peer()):
             return inner(arrived(requests, context), context)
 
     # The handler's generator runs after this function has returned, so the guard is one itself.
     def guarded_stream(requests: Iterator[Any], context: grpc.ServicerContext) -> Iterator[Any]:
-        with _errors_to_status(context, method), counted(context.peer()):
-            yield from inner(arrived(requests, context), context)
+        with _errors_to_status(context, method), rules.counted(context.peer()):
+            with contextlib.closing(inner(arrived(requests, context), context)) as messages:
+                for message in messages:
+                    rules.admit(method, context)
+                    yield message
 
     is_stream = handler.response_streaming
     make = grpc.stream_stream_rpc_method_handler if is_stream else grpc.stream_unary_rpc_method_handler
@@ -152,8 +189,13 @@ class _OpenCalls:
                     del self._counts[peer]
 
 
-def _uncounted(_: str) -> contextlib.AbstractContextManager[None]:
-    return contextlib.nullcontext()
+@record
+class _Rules:
+    """What a call is bound by."""
+
+    arrival: _Arrival
+    counted: _Counted = _uncounted
+    admit: _Admission = _open_to_all
 
 
 class _Unreadable:

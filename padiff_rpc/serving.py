@@ -14,6 +14,7 @@ from padiff_rpc import logs
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.handover import kept_address
 from padiff_rpc.health import Health
+from padiff_rpc.interceptors import UNGUARDED, Guard
 from padiff_rpc.names import reason
 from padiff_rpc.records import record
 from padiff_rpc.tls_files import TlsFiles
@@ -49,10 +50,18 @@ class Serving:
     handed_over: bool = False
 
     @contextmanager
-    def open(self, register: Callable[[grpc.Server], None], health: Health, *, streams: int) -> Iterator[str]:
+    def open(
+        self,
+        register: Callable[[grpc.Server], None],
+        health: Health,
+        *,
+        streams: int,
+        guard: Guard = UNGUARDED,
+    ) -> Iterator[str]:
         """Serves for the length of the context; yields the bound address.
 
-        Raises InvalidRequestError for files that are no certificates, and as `open_server`.
+        `guard`: as for `open_server`. Raises InvalidRequestError for files that are no certificates, and as
+        `open_server`.
         """
         with (
             open_server(
@@ -63,6 +72,7 @@ class Serving:
                 insecure=self.insecure,
                 streams=streams,
                 handed_over=self.handed_over,
+                guard=guard,
             ) as bound,
             health.on_port_of_its_own(self.health_listen, handed_over=self.handed_over),
         ):

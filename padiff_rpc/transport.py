@@ -14,7 +14,7 @@ import grpc
 from padiff_rpc.addresses import check_address, is_local
 from padiff_rpc.errors import InvalidRequestError, PaDiffError, ProtocolError, error_from_rpc
 from padiff_rpc.handover import check_socket_is_free, moved_in
-from padiff_rpc.interceptors import TOKEN_KEY, ErrorInterceptor
+from padiff_rpc.interceptors import TOKEN_KEY, UNGUARDED, ErrorInterceptor, Guard
 from padiff_rpc.limits import limits
 from padiff_rpc.records import record
 from padiff_rpc.tls_files import TlsFiles, server_credentials
@@ -235,6 +235,7 @@ def open_server(
     streams: int = 16,
     stop_seconds: float = 2.0,
     handed_over: bool = False,
+    guard: Guard = UNGUARDED,
 ) -> Iterator[str]:
     """Serves what `register` adds for the length of the context; yields the bound address.
 
@@ -242,12 +243,12 @@ def open_server(
     A call holds a pool thread, so `streams` is the number served at once; one connection may hold three
     quarters of them. At the end running calls get `stop_seconds`, then are cancelled. `handed_over`: another
     process may serve there until now, or from some moment on; the address is one of `kept_address`, and was
-    checked by who keeps it. Raises InvalidRequestError when the address cannot be used, is taken, or is not
-    protected as `check_exposure` asks.
+    checked by who keeps it. `guard` may refuse calls that have the token. Raises InvalidRequestError when
+    the address cannot be used, is taken, or is not protected as `check_exposure` asks.
     """
     if not handed_over:
         check_exposure(address, tls=tls, token=token, insecure=insecure)
-    service = _Service(token=token, streams=streams, stop_seconds=stop_seconds)
+    service = _Service(token=token, streams=streams, stop_seconds=stop_seconds, guard=guard)
     with service.listening(address, register, _credentials(tls), handed_over=handed_over) as bound:
         yield bound
 
@@ -287,6 +288,7 @@ class _Service:
     token: str
     streams: int
     stop_seconds: float
+    guard: Guard = UNGUARDED
 
     @contextlib.contextmanager
     def listening(
@@ -300,7 +302,9 @@ class _Service:
         strangers = futures.ThreadPoolExecutor(_STRANGERS_THREADS, thread_name_prefix="rpc without token")
         server = grpc.server(
             futures.ThreadPoolExecutor(max_workers=self.streams, thread_name_prefix="rpc"),
-            interceptors=[ErrorInterceptor(self.token, strangers, calls_of_one=_share(self.streams))],
+            interceptors=[
+                ErrorInterceptor(self.token, strangers, calls_of_one=_share(self.streams), guard=self.guard)
+            ],
             # Else a second server on the same port starts, and takes half the calls.
             options=[*_SERVER_OPTIONS, *_message_options(), ("grpc.so_reuseport", int(handed_over))],
         )

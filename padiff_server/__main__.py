@@ -15,9 +15,11 @@ from padiff_compare.run import Storage
 from padiff_rpc import child, serving
 from padiff_rpc.errors import InvalidRequestError, PaDiffError
 from padiff_rpc.health import COORDINATOR_SERVICE, Health
+from padiff_rpc.interceptors import Guard
 from padiff_rpc.logs import write_log
 from padiff_rpc.stopping import StopSignals
 from padiff_rpc.version import package_version
+from padiff_server.clients import Clients
 from padiff_server.config import Capacity, Config, read_config
 from padiff_server.floor_store import FloorStore
 from padiff_server.servicer import register
@@ -55,9 +57,11 @@ def _serve(given: argparse.Namespace, config: Config) -> int:
         floors = FloorStore(Path(limits.floors_folder)) if limits.floors_folder else None
         storage = Storage(tensors=store, floors=floors)
         sessions = Sessions(storage, WorkerDirectory(config.dial_rule), limits.sessions)
-        services = partial(register, sessions, config.dial_rule.workers, limit_bytes)
+        clients = Clients(config.named_clients())
+        services = partial(register, sessions, clients, config.dial_rule.workers, limit_bytes)
         streams = limits.sessions + OTHER_STREAMS
-        with config.serving.open(services, health, streams=streams) as address:
+        guard = Guard(admit=clients.admit)
+        with config.serving.open(services, health, streams=streams, guard=guard) as address:
             health.set_serving(True)
             child.announce(given.announce_fd, address)
             signals.wait()
@@ -84,6 +88,7 @@ def _config(given: argparse.Namespace) -> Config:
             floors_folder=given.floors_folder or limits.floors_folder,
             sessions=limits.sessions,
         ),
+        clients=base.clients,
     )
 
 

@@ -10,18 +10,21 @@ from typing import NewType, Optional
 from padiff_rpc import logs
 from padiff_rpc.addresses import is_local
 from padiff_rpc.errors import InvalidRequestError
-from padiff_rpc.records import record
+from padiff_rpc.records import record, word
 from padiff_rpc.serving import Serving, checked_seconds, read_token
 from padiff_rpc.tls_files import TlsFiles
 from padiff_rpc.typed_files import REQUIRED, Count, FilePath, Reader
 from padiff_rpc.v1.records import Label
 from padiff_rpc.yaml_nodes import Entry, load
+from padiff_server.clients import Rights
+from padiff_server.rights import Right
 from padiff_server.worker_directory import ConfiguredWorker, DialRule, WorkerTls
 
 # No colon: that tells an address from a name.
 _NAME = re.compile(r"^[A-Za-z0-9][\w.-]*$")
 
 _Token = NewType("_Token", str)
+_SomeRights = NewType("_SomeRights", frozenset[Right])
 _LabelValue = NewType("_LabelValue", str)
 
 
@@ -44,11 +47,28 @@ class Capacity:
 
 @record
 class Config:
-    """Everything that a coordinator is started with."""
+    """Everything that a coordinator is started with.
+
+    Attributes:
+        clients: what each client may do, by name; None: whoever gets in has all rights.
+    """
 
     serving: Serving = Serving()
     dial_rule: DialRule = DialRule()
     limits: Capacity = Capacity()
+    clients: Optional[Rights] = None
+
+    def named_clients(self) -> Optional[Rights]:
+        """Returns who may call and what they may do; None for everybody.
+
+        Raises InvalidRequestError where there is a list and callers show nothing that names them.
+        """
+        if self.clients is not None and not (self.serving.tls is not None and self.serving.tls.ca):
+            raise InvalidRequestError(
+                "a client's name is that of its certificate, and none is asked for: give tls a ca (--tls-ca)",
+                field="clients",
+            )
+        return self.clients
 
 
 @record
@@ -94,6 +114,7 @@ class _File:
     token_file: _Token = _Token("")
     insecure: bool = False
     health_listen: str = ""
+    clients: Optional[Mapping[str, _SomeRights]] = None
     workers: Mapping[str, Entry] = field(default_factory=dict)
     limits: Capacity = Capacity()
     allow_any_worker: bool = False
@@ -129,7 +150,7 @@ def read_config(path: str) -> Config:
         allows_any=given.allow_any_worker,
         wait_seconds=given.worker_wait_seconds,
     )
-    return Config(serving=serving, dial_rule=dial_rule, limits=given.limits)
+    return Config(serving=serving, dial_rule=dial_rule, limits=given.limits, clients=given.clients)
 
 
 def _worker(name: str, entry: Entry, own: Optional[TlsFiles]) -> ConfiguredWorker:
@@ -168,6 +189,17 @@ def _worker_tls(entry: Entry) -> WorkerTls:
     return files
 
 
+def _rights(entry: Entry) -> frozenset[Right]:
+    found = frozenset(one.read(_right) for one in entry.one_or_more())
+    if not found:
+        raise entry.error(f"[] is not allowed; allowed: one or more of {', '.join(map(str, Right))}")
+    return found
+
+
+def _right(entry: Entry) -> Right:
+    return word(Right, entry.as_written(), field="value")
+
+
 def _seconds(entry: Entry) -> float:
     value = entry.value()
     if isinstance(value, bool) or not isinstance(value, (int, float)):
@@ -180,6 +212,7 @@ _READER = Reader(
         TlsFiles: _server_tls,
         WorkerTls: _worker_tls,
         float: _seconds,
+        _SomeRights: _rights,
         _Token: lambda entry: read_token(entry.path(), field="value"),
         _LabelValue: lambda entry: entry.of_type(str, 'a text; put numbers in quotes, as "12.6"'),
     }

@@ -31,6 +31,7 @@ from padiff_rpc.v1.records import (
     SendBatch,
 )
 from padiff_rpc.version import PROTOCOL_VERSION, check_protocol_version, package_version
+from padiff_server.clients import Clients
 from padiff_server.sessions import Sessions
 from padiff_server.worker_directory import ConfiguredWorker
 from padiff_server.worker_listing import list_workers
@@ -42,9 +43,15 @@ class CoordinatorServicer(coordinator_pb2_grpc.CoordinatorServicer):
     """Carries the contract to the sessions; errors pass to the interceptor."""
 
     def __init__(
-        self, sessions: Sessions, workers: Sequence[ConfiguredWorker], *, memory_limit_bytes: int
+        self,
+        sessions: Sessions,
+        clients: Clients,
+        workers: Sequence[ConfiguredWorker],
+        *,
+        memory_limit_bytes: int,
     ) -> None:
         self._sessions = sessions
+        self._clients = clients
         self._workers = workers
         self._memory_limit_bytes = memory_limit_bytes
 
@@ -63,7 +70,7 @@ class CoordinatorServicer(coordinator_pb2_grpc.CoordinatorServicer):
     ) -> Iterator[pb.ReportPart]:
         stream = requests(request_iterator)
         messages = self._sessions.compare(
-            _start(stream, CompareStart), _batch_messages(stream), context.add_callback
+            self._clients.call(context), _start(stream, CompareStart), _batch_messages(stream)
         )
         for message in messages:
             yield from _parts(message)
@@ -73,7 +80,7 @@ class CoordinatorServicer(coordinator_pb2_grpc.CoordinatorServicer):
     ) -> Iterator[pb.ReportPart]:
         check_protocol_version(request.protocol_version, peer="the client")
         asked = from_proto(request, AssignWeightsRequest)
-        messages = self._sessions.assign_weights(asked, context.add_callback)
+        messages = self._sessions.assign_weights(self._clients.call(context), asked)
         yield from map(_part, messages)
 
     def Plan(
@@ -81,7 +88,7 @@ class CoordinatorServicer(coordinator_pb2_grpc.CoordinatorServicer):
     ) -> Iterator[pb.ReportPart]:
         stream = requests(request_iterator)
         messages = self._sessions.plan(
-            _start(stream, PlanStart), _batch_messages(stream), context.add_callback
+            self._clients.call(context), _start(stream, PlanStart), _batch_messages(stream)
         )
         yield from map(_part, messages)
 
@@ -90,18 +97,18 @@ class CoordinatorServicer(coordinator_pb2_grpc.CoordinatorServicer):
     ) -> Iterator[pb.ReportPart]:
         check_protocol_version(request.protocol_version, peer="the client")
         asked = from_proto(request, CheckInputsRequest)
-        messages = self._sessions.check_inputs(asked, context.add_callback)
+        messages = self._sessions.check_inputs(self._clients.call(context), asked)
         yield from map(_part, messages)
 
     def Attach(self, request: pb.AttachRequest, context: grpc.ServicerContext) -> Iterator[pb.ReportPart]:
         asked = from_proto(request, AttachRequest)
-        for message in self._sessions.attach(asked, context.add_callback):
+        for message in self._sessions.attach(self._clients.call(context), asked):
             yield from _parts(message)
 
     def GetReport(
         self, request: pb.GetReportRequest, context: grpc.ServicerContext
     ) -> Iterator[pb.ReportPart]:
-        finished = self._sessions.report(request.session)
+        finished = self._sessions.report(self._clients.call(context), request.session)
         messages: list[Message] = [*pages(finished.rows), finished.summary]
         yield from map(_part, messages)
 
@@ -113,12 +120,13 @@ class CoordinatorServicer(coordinator_pb2_grpc.CoordinatorServicer):
 
 def register(
     sessions: Sessions,
+    clients: Clients,
     workers: Sequence[ConfiguredWorker],
     memory_limit_bytes: int,
     server: grpc.Server,
 ) -> None:
     """Adds the service to a server."""
-    servicer = CoordinatorServicer(sessions, workers, memory_limit_bytes=memory_limit_bytes)
+    servicer = CoordinatorServicer(sessions, clients, workers, memory_limit_bytes=memory_limit_bytes)
     coordinator_pb2_grpc.add_CoordinatorServicer_to_server(servicer, server)
 
 

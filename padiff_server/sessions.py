@@ -18,7 +18,14 @@ from padiff_compare.report.builder import Message, ReportBuilder, pages
 from padiff_compare.report.finished import FinishedReport
 from padiff_compare.run import Storage
 from padiff_compare.source_pair import SourcePair
-from padiff_rpc.errors import BusyError, CancelledError, NotFoundError, ProtocolError, StateError
+from padiff_rpc.errors import (
+    BusyError,
+    CancelledError,
+    NotFoundError,
+    PermissionDeniedError,
+    ProtocolError,
+    StateError,
+)
 from padiff_rpc.v1.records import (
     AssignWeightsRequest,
     AttachRequest,
@@ -29,16 +36,15 @@ from padiff_rpc.v1.records import (
     PlanStart,
 )
 from padiff_rpc.v1.words import KeptTensors
+from padiff_server.clients import ClientCall, Principal
 from padiff_server.job import Job
+from padiff_server.rights import Right
 from padiff_server.running_session import RunningSession
 from padiff_server.transcript import Said, Transcript
 from padiff_server.worker_directory import WorkerDirectory
 
 REMEMBERED_REPORTS = 16
 SESSIONS_AT_ONCE = 4
-
-# Registers what to call when the client is gone; returns False when it is gone already.
-WhenGone = Callable[[Callable[[], None]], bool]
 
 
 class Sessions:
@@ -51,15 +57,17 @@ class Sessions:
         self._at_once = at_once
         self._lock = threading.Lock()
         self._running = 0
-        self._sessions: set[RunningSession] = set()
+        self._sessions: dict[str, RunningSession] = {}
         self._is_closed = False
         self._end_reason = ""
         self._finished: OrderedDict[str, FinishedReport] = OrderedDict()
         # Of detached sessions, the oldest first.
         self._transcripts: dict[str, Transcript] = {}
+        # Whose the sessions are that run or are remembered: names of clients.
+        self._owners: dict[str, str] = {}
 
     def compare(
-        self, start: CompareStart, batches: Iterator[BatchMessage], when_gone: WhenGone
+        self, call: ClientCall, start: CompareStart, batches: Iterator[BatchMessage]
     ) -> Iterator[Message]:
         """Yields what a comparison says, its summary last; it ends when the client does."""
 
@@ -71,52 +79,56 @@ class Sessions:
             batches = _lasting(batches)
             # Nobody may come for tensors, and reports alone are remembered.
             start = replace(start, keep=KeptTensors.NONE)
-            return self._run_detached(partial(Job, start, task, self._directory), when_gone)
-        return self._run(partial(Job, start, task, self._directory), when_gone)
+            return self._run_detached(call, partial(Job, start, task, self._directory))
+        return self._run(call, partial(Job, start, task, self._directory))
 
-    def attach(self, asked: AttachRequest, when_gone: WhenGone) -> Iterator[Message]:
+    def attach(self, call: ClientCall, asked: AttachRequest) -> Iterator[Message]:
         """Yields what a detached comparison has said and says, or a report that is still remembered.
 
-        Raises NotFoundError.
+        Raises NotFoundError and PermissionDeniedError.
         """
         with self._lock:
             transcript = self._transcripts.get(asked.session)
-            running = next((one for one in self._sessions if one.name == asked.session), None)
+            running = self._sessions.get(asked.session)
         if transcript is None:
-            finished = self.report(asked.session)
+            finished = self.report(call, asked.session)
             yield from pages(finished.rows)
             yield finished.summary
             return
+        self._check_own(call.caller, asked.session, else_needs=Right.READ)
         if asked.end and running is not None:
+            self._check_own(call.caller, asked.session, else_needs=Right.ADMINISTER)
             running.end("ended by a client that attached to it")
-        yield from map(_as_message, transcript.follow(when_gone))
+        yield from map(_as_message, transcript.follow(call.when_gone))
 
-    def assign_weights(self, asked: AssignWeightsRequest, when_gone: WhenGone) -> Iterator[Message]:
+    def assign_weights(self, call: ClientCall, asked: AssignWeightsRequest) -> Iterator[Message]:
         """Yields what an assignment of weights says, its summary last; it ends when the client does."""
-        return self._run(partial(Job, asked, AssignWeightsTask, self._directory), when_gone)
+        return self._run(call, partial(Job, asked, AssignWeightsTask, self._directory))
 
-    def plan(
-        self, start: PlanStart, batches: Iterator[BatchMessage], when_gone: WhenGone
-    ) -> Iterator[Message]:
+    def plan(self, call: ClientCall, start: PlanStart, batches: Iterator[BatchMessage]) -> Iterator[Message]:
         """Yields what aligning two models says, its summary last; it ends when the client does."""
 
         def task(asked: PlanStart, sources: SourcePair, report: ReportBuilder) -> PlanTask:
             return PlanTask(asked, sources, report, BatchSource(batches, ask=lambda step: None))
 
-        return self._run(partial(Job, start, task, self._directory), when_gone)
+        return self._run(call, partial(Job, start, task, self._directory))
 
-    def check_inputs(self, asked: CheckInputsRequest, when_gone: WhenGone) -> Iterator[Message]:
+    def check_inputs(self, call: ClientCall, asked: CheckInputsRequest) -> Iterator[Message]:
         """Yields what comparing two loaders says, its summary last; it ends when the client does."""
-        return self._run(partial(Job, asked, CheckInputsTask, self._directory), when_gone)
+        return self._run(call, partial(Job, asked, CheckInputsTask, self._directory))
 
-    def report(self, session: str) -> FinishedReport:
-        """Returns a finished report that is still remembered. Raises NotFoundError."""
+    def report(self, call: ClientCall, session: str) -> FinishedReport:
+        """Returns a finished report that is still remembered.
+
+        Raises NotFoundError and PermissionDeniedError.
+        """
         with self._lock:
             found = self._finished.get(session)
         if found is None:
             raise NotFoundError(
                 f"session: {session!r} has no report here; the last {REMEMBERED_REPORTS} are remembered"
             )
+        self._check_own(call.caller, session, else_needs=Right.READ)
         return found
 
     def close(self) -> None:
@@ -133,49 +145,65 @@ class Sessions:
         with self._lock:
             self._is_closed = True
             self._end_reason = reason
-            running = tuple(self._sessions)
+            running = tuple(self._sessions.values())
         for session in running:
             session.end(reason)
 
+    def _check_own(self, caller: Principal, session: str, *, else_needs: Right) -> None:
+        """Raises PermissionDeniedError where a session is another client's and the caller lacks a right."""
+        if self._owners.get(session) != caller.name and not caller.may(else_needs):
+            raise PermissionDeniedError(
+                f"session: {session!r} is another client's, which takes the right to {else_needs}; have that "
+                "added to the clients of the coordinator's file"
+            )
+
     def _run_detached(
-        self, make_job: Callable[[ReportBuilder], Job[Any]], when_gone: WhenGone
+        self, call: ClientCall, make_job: Callable[[ReportBuilder], Job[Any]]
     ) -> Iterator[Message]:
         """Runs a job that outlives its client, on a thread of its own; yields what it says."""
         with contextlib.ExitStack() as exits:
             exits.enter_context(self._place())
             session = RunningSession(make_job)
             transcript = Transcript()
-            self._keep_transcript(session.name, transcript)
+            self._keep_transcript(session.name, transcript, call.caller)
             lasting = exits.pop_all()
 
         def record() -> None:
             with lasting:
-                transcript.record(self._said_by(session))
+                transcript.record(self._said_by(session, call.caller))
 
         threading.Thread(target=record, name=f"transcript-{session.name}", daemon=True).start()
-        yield from map(_as_message, transcript.follow(when_gone))
+        yield from map(_as_message, transcript.follow(call.when_gone))
 
-    def _keep_transcript(self, name: str, transcript: Transcript) -> None:
+    def _keep_transcript(self, name: str, transcript: Transcript, owner: Principal) -> None:
         """Keeps a transcript, and lets the oldest go that have ended."""
         with self._lock:
             self._transcripts[name] = transcript
+            self._owners[name] = owner.name
             ended = [one for one, known in self._transcripts.items() if known.has_ended]
             for one in ended[: max(len(self._transcripts) - REMEMBERED_REPORTS, 0)]:
                 del self._transcripts[one]
+                self._disown(one)
 
-    def _run(self, make_job: Callable[[ReportBuilder], Job[Any]], when_gone: WhenGone) -> Iterator[Message]:
+    def _disown(self, name: str) -> None:
+        """Forgets whose a session was that neither runs nor is remembered; under the lock."""
+        if not any(name in known for known in (self._sessions, self._finished, self._transcripts)):
+            self._owners.pop(name, None)
+
+    def _run(self, call: ClientCall, make_job: Callable[[ReportBuilder], Job[Any]]) -> Iterator[Message]:
         with self._place():
             session = RunningSession(make_job)
-            if not when_gone(session.cancel):
+            if not call.when_gone(session.cancel):
                 raise CancelledError("the caller is gone")
-            with contextlib.closing(self._said_by(session)) as said:
+            with contextlib.closing(self._said_by(session, call.caller)) as said:
                 for one in said:
                     yield _as_message(one)
 
-    def _said_by(self, session: RunningSession) -> Generator[Said, None, None]:
+    def _said_by(self, session: RunningSession, owner: Principal) -> Generator[Said, None, None]:
         """Runs a session, which is known meanwhile; yields what it says, and remembers its report."""
         with self._lock:
-            self._sessions.add(session)
+            self._sessions[session.name] = session
+            self._owners[session.name] = owner.name
             end_reason = self._end_reason
         if end_reason:
             session.end(end_reason)
@@ -186,7 +214,8 @@ class Sessions:
                 yield message
         finally:
             with self._lock:
-                self._sessions.discard(session)
+                del self._sessions[session.name]
+                self._disown(session.name)
 
     @contextlib.contextmanager
     def _place(self) -> Iterator[None]:
@@ -212,7 +241,8 @@ class Sessions:
         with self._lock:
             self._finished[finished.summary.session] = finished
             while len(self._finished) > REMEMBERED_REPORTS:
-                self._finished.popitem(last=False)
+                name, _ = self._finished.popitem(last=False)
+                self._disown(name)
 
 
 def _as_message(said: Said) -> Message:

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from padiff_rpc.errors import PaDiffError, StateError, UnauthenticatedError, WorkerLostError
+from padiff_rpc.errors import (
+    PaDiffError,
+    PermissionDeniedError,
+    StateError,
+    UnauthenticatedError,
+    WorkerLostError,
+)
 from padiff_rpc.records import record
 
 OK, NOTE, PROBLEM = "ok", "note", "problem"
@@ -38,6 +44,10 @@ def from_error(error: PaDiffError, *, address: str) -> Finding:
     if isinstance(error, UnauthenticatedError):
         mend = (
             "give the token that it was started with: token_file in the spec, --token-file, or PADIFF_TOKEN"
+        )
+    elif isinstance(error, PermissionDeniedError):
+        mend = (
+            "have whoever runs it add the name to clients in its server.yaml; docs/deploy.md tells of rights"
         )
     elif isinstance(error, WorkerLostError):
         mend = f"start it with --listen {address}, or correct the address; docs/deploy.md tells of firewalls"

@@ -46,6 +46,7 @@ from padiff_rpc.v1.records import (
 )
 from padiff_rpc.v1.words import CaptureKind, Phase, Side, Verdict
 from padiff_rpc.version import PROTOCOL_VERSION
+from padiff_server.clients import Clients
 from padiff_server.servicer import register
 from padiff_server.sessions import Sessions
 from padiff_server.worker_directory import DialRule, WorkerDirectory
@@ -579,7 +580,7 @@ class TestWorkersThatDie:
 @contextmanager
 def own_coordinator(store: TensorStore) -> Iterator[str]:
     with open_server(
-        "127.0.0.1:0", partial(register, Sessions(Storage(tensors=store), ANY_WORKER), (), 0)
+        "127.0.0.1:0", partial(register, Sessions(Storage(tensors=store), ANY_WORKER), Clients(None), (), 0)
     ) as address:
         yield address
 
@@ -619,7 +620,9 @@ def test_a_taken_port_is_one_clear_line(service: Service) -> None:
 def own_coordinator_at(address: str) -> Iterator[str]:
     with (
         TensorStore(1) as store,
-        open_server(address, partial(register, Sessions(Storage(tensors=store), ANY_WORKER), (), 0)) as bound,
+        open_server(
+            address, partial(register, Sessions(Storage(tensors=store), ANY_WORKER), Clients(None), (), 0)
+        ) as bound,
     ):
         yield bound
 

@@ -20,6 +20,7 @@ from padiff_compare.run import Storage
 from padiff_rpc.serving import open_server
 from padiff_rpc.v1.records import Options
 from padiff_rpc.v1.words import NoteKind, Phase
+from padiff_server.clients import Clients
 from padiff_server.floor_store import FloorStore
 from padiff_server.servicer import register
 from padiff_server.sessions import Sessions
@@ -34,7 +35,7 @@ def keeping(service: Service, tmp_path: Path) -> Iterator[Service]:
     with TensorStore(1 << 28, tmp_path) as store:
         storage = Storage(tensors=store, floors=FloorStore(tmp_path / "floors"))
         sessions = Sessions(storage, WorkerDirectory(DialRule(allows_any=True)))
-        with open_server("127.0.0.1:0", partial(register, sessions, (), 0)) as address:
+        with open_server("127.0.0.1:0", partial(register, sessions, Clients(None), (), 0)) as address:
             yield Service(coordinator=address, reference=service.reference, candidate=service.candidate)
 
 

@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from padiff_client.certificate_facts import read_certificates
-from padiff_client.certs import make_certificates
+from padiff_client.certs import make_certificates, make_client_certificate
 from padiff_client.report import TROUBLE
 
 DAYS = 365
@@ -28,6 +28,16 @@ def add_to(commands: Any) -> None:
     )
     init.add_argument("--days", type=int, default=DAYS, metavar="N", help=f"good for (default: {DAYS})")
     init.add_argument("--force", action="store_true", help="replace what is there")
+    client = verbs.add_parser(
+        "client", help="make a client's own certificate, by which a coordinator knows it"
+    )
+    client.set_defaults(run=_client)
+    client.add_argument("name", metavar="NAME", help="what the coordinator's file calls the client")
+    client.add_argument(
+        "folder", nargs="?", default="certs", metavar="DIR", help="of the CA (default: certs)"
+    )
+    client.add_argument("--days", type=int, default=DAYS, metavar="N", help=f"good for (default: {DAYS})")
+    client.add_argument("--force", action="store_true", help="replace what is there")
     show = verbs.add_parser("show", help="say what is there; exits with 2 if something has ended or is wrong")
     show.set_defaults(run=_show)
     show.add_argument("folder", nargs="?", default="certs", metavar="DIR", help="where (default: certs)")
@@ -35,6 +45,12 @@ def add_to(commands: Any) -> None:
 
 def _init(given: argparse.Namespace) -> int:
     for file in make_certificates(given.folder, given.host, days=given.days, force=given.force):
+        print(file)
+    return 0
+
+
+def _client(given: argparse.Namespace) -> int:
+    for file in make_client_certificate(given.folder, given.name, days=given.days, force=given.force):
         print(file)
     return 0
 

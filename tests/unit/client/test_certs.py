@@ -13,7 +13,7 @@ import pytest
 
 from padiff_client import certs, cli
 from padiff_client.certificate_facts import read_certificates
-from padiff_client.certs import make_certificates
+from padiff_client.certs import make_certificates, make_client_certificate
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.tls_files import TlsFiles
 from padiff_rpc.v1.records import Tls
@@ -54,6 +54,29 @@ def test_nothing_is_overwritten_without_force(tmp_path: Path) -> None:
     assert not (tmp_path / "ca.pem").exists()
     make_certificates(str(tmp_path), [], days=2, force=True)
     assert all(content != (tmp_path / name).read_bytes() for name, content in before.items())
+
+
+def test_a_client_gets_a_certificate_of_its_own_name_from_the_ca_that_is_there(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = str(tmp_path)
+    assert cli.main(["certs", "client", "ada", folder]) == 2
+    assert "has no CA that can sign" in capsys.readouterr().err
+    make_certificates(folder, [], days=2, force=False)
+    assert cli.main(["certs", "client", "ada", folder]) == 0
+    assert capsys.readouterr().out.split() == [f"{folder}/ada.pem", f"{folder}/ada-key.pem"]
+    (ada,) = (one for one in read_certificates(folder) if one.file == f"{folder}/ada.pem")
+    assert (ada.subject, ada.hosts, ada.has_key) == ("ada", (), True)
+    assert (tmp_path / "ada-key.pem").stat().st_mode & 0o777 == 0o600
+    assert cli.main(["certs", "client", "ada", folder]) == 2
+    assert "ada.pem exists: nothing was written; --force makes this one anew" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["", "a b", "../a", "ca", "client", "ada-key", "a\n", "é", "-a"])
+def test_a_client_is_not_called_what_would_be_another_file(tmp_path: Path, name: str) -> None:
+    make_certificates(str(tmp_path), [], days=2, force=False)
+    with pytest.raises(InvalidRequestError, match="is not allowed as a client's name"):
+        make_client_certificate(str(tmp_path), name, days=2, force=True)
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from padiff_rpc.tls_files import TlsFiles
 from padiff_rpc.v1.records import Label
 from padiff_server.__main__ import _config, _parser
 from padiff_server.config import Capacity, Config, read_config
+from padiff_server.rights import Right
 from padiff_server.worker_directory import ConfiguredWorker, WorkerTls
 
 DOCUMENT = Path(__file__).resolve().parents[3] / "docs" / "deploy.md"
@@ -58,6 +59,11 @@ def test_the_documented_file_is_read_whole(tmp_path: Path) -> None:
     assert paddle.tls is not None
     assert paddle.tls.ca == str(tmp_path / "other" / "ca.pem")
     assert paddle.dialled().token == "secret"
+    assert config.named_clients() == {
+        "ada": frozenset({Right.COMPARE}),
+        "dashboard": frozenset({Right.READ}),
+        "ops": frozenset({Right.ADMINISTER}),
+    }
     assert config.limits == Capacity(spill_folder="/var/spill", floors_folder="/var/floors")
 
 
@@ -94,6 +100,20 @@ def test_a_child_of_a_client_dials_what_that_client_names_and_does_not_drain() -
 @pytest.mark.parametrize(
     ("content", "said"),
     [
+        (
+            "clients:\n  ada: [compare, reed]\n",
+            r":2: clients\.ada\[1\]: 'reed' .* compare, read, .*nearest: read",
+        ),
+        (
+            "clients:\n  ada: []\n",
+            r":2: clients\.ada: \[\] is not allowed; allowed: one or more of compare, ",
+        ),
+        (
+            "clients:\n  ada: {compare: true}\n",
+            r":2: clients\.ada: .* is not allowed; allowed: compare, read",
+        ),
+        ("clients: [ada]\n", r":1: clients: .*'ada'.* is not allowed; allowed: a mapping"),
+        ("clients:\n  5: read\n", r":2: clients\.5: the key 5 is not a text"),
         ("lisen: x\n", r"server\.yaml:1: lisen: unknown key; allowed: listen, tls, "),
         ("workers:\n  a: {adress: x}\n", r":2: workers\.a\.adress: unknown key; allowed: framework, address"),
         ("workers:\n  a: {framework: torch}\n", r":2: workers\.a: the key 'address' is missing"),
@@ -120,6 +140,16 @@ def test_a_wrong_file_is_one_line_that_points_there(tmp_path: Path, content: str
     with pytest.raises(InvalidRequestError, match=said) as caught:
         read(tmp_path, content)
     assert "\n" not in str(caught.value)
+
+
+def test_names_of_clients_need_certificates_to_stand_in(certs: Path, tmp_path: Path) -> None:
+    clients = "clients: {ada: compare}\n"
+    pair = f"certificate: {certs}/server.pem, key: {certs}/server-key.pem"
+    for tls in ("", f"tls: {{{pair}}}\n"):
+        with pytest.raises(InvalidRequestError, match=r"^clients: a client's name .* give tls a ca"):
+            read(tmp_path, clients + tls).named_clients()
+    assert read(tmp_path, f"{clients}tls: {{{pair}, ca: {certs}/ca.pem}}\n").named_clients()
+    assert read(tmp_path, "{}").named_clients() is None
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:

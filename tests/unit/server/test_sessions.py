@@ -15,6 +15,7 @@ from padiff_rpc.errors import BusyError, CancelledError, NotFoundError, PaDiffEr
 from padiff_rpc.tensors import HostTensor
 from padiff_rpc.v1.records import AttachRequest
 from padiff_rpc.v1.words import Phase
+from padiff_server.clients import ClientCall, Principal
 from padiff_server.sessions import REMEMBERED_REPORTS, SESSIONS_AT_ONCE, Sessions, _lasting
 from padiff_server.worker_directory import DialRule, WorkerDirectory
 
@@ -45,21 +46,28 @@ def sessions():
         yield Sessions(Storage(tensors=store), WorkerDirectory(DialRule()))
 
 
-def run(sessions, when_gone=lambda cancel: True, **given):
-    return sessions._run(lambda report: Job(report, **given), when_gone)
+def call_of(name="", *rights, when_gone=lambda cancel: True):
+    return ClientCall(caller=Principal(name=name, rights=frozenset(rights)), when_gone=when_gone)
+
+
+CALL = call_of()
+
+
+def run(sessions, when_gone=lambda cancel: True, call=None, **given):
+    return sessions._run(call or call_of(when_gone=when_gone), lambda report: Job(report, **given))
 
 
 def test_the_summary_comes_last_and_is_remembered(sessions):
     progress, summary = run(sessions)
-    assert sessions.report(summary.session).summary is summary
+    assert sessions.report(CALL, summary.session).summary is summary
     assert progress.session == summary.session
 
 
 def test_only_the_last_reports_are_remembered(sessions):
     names = [list(run(sessions))[-1].session for _ in range(REMEMBERED_REPORTS + 1)]
     with pytest.raises(NotFoundError):
-        sessions.report(names[0])
-    assert sessions.report(names[1])
+        sessions.report(CALL, names[0])
+    assert sessions.report(CALL, names[1])
 
 
 def test_an_error_of_the_job_is_the_callers(sessions):
@@ -93,11 +101,11 @@ def test_a_client_that_has_left_starts_nothing(sessions):
 
 
 def detached(sessions, when_gone=lambda leave: True, **given):
-    return sessions._run_detached(lambda report: Job(report, **given), when_gone)
+    return sessions._run_detached(call_of(when_gone=when_gone), lambda report: Job(report, **given))
 
 
 def attached(sessions, session, when_gone=lambda leave: True, **more):
-    return sessions.attach(AttachRequest(session=session, **more), when_gone)
+    return sessions.attach(call_of(when_gone=when_gone), AttachRequest(session=session, **more))
 
 
 def test_a_detached_session_outlives_its_client_and_tells_another_all(sessions):
@@ -109,7 +117,7 @@ def test_a_detached_session_outlives_its_client_and_tells_another_all(sessions):
     assert not sessions.is_idle()
     other = attached(sessions, progress.session)
     assert next(other) == progress
-    (job,) = sessions._sessions
+    (job,) = sessions._sessions.values()
     job._job.cancelled.set()
     assert [one.session for one in other] == [progress.session]
     # And whoever comes later hears it all.
@@ -182,7 +190,7 @@ class Teller:
 
 def test_a_client_that_takes_no_tensors_keeps_none_in_memory(sessions):
     jobs = []
-    messages = sessions._run(lambda report: jobs.append(Teller(report)) or jobs[0], lambda leave: True)
+    messages = sessions._run(CALL, lambda report: jobs.append(Teller(report)) or jobs[0])
     for number in range(8):
         assert next(messages).number == number
         # What the client has, and the two for which there is room.
@@ -192,7 +200,7 @@ def test_a_client_that_takes_no_tensors_keeps_none_in_memory(sessions):
 
 def test_a_job_that_waits_for_its_client_ends_with_it(sessions):
     jobs = []
-    messages = sessions._run(lambda report: jobs.append(Teller(report)) or jobs[0], lambda leave: True)
+    messages = sessions._run(CALL, lambda report: jobs.append(Teller(report)) or jobs[0])
     next(messages)
     messages.close()
     assert jobs[0].said == list(range(8))

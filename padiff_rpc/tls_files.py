@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import logging
-import os
 import threading
 from typing import Optional
 
 import grpc
 
 from padiff_rpc.errors import InvalidRequestError
+from padiff_rpc.file_stamps import Stamp, stamp_of
 from padiff_rpc.records import record
 from padiff_rpc.v1.records import Tls
 
 logger = logging.getLogger(__name__)
-
-_Stamp = tuple[tuple[int, int, int], ...]
 
 
 @record
@@ -34,14 +32,9 @@ class TlsFiles:
         """
         return Tls.from_files(certificate=self.certificate, key=self.key, ca=self.ca or None)
 
-    def stamp(self) -> Optional[_Stamp]:
+    def stamp(self) -> Optional[Stamp]:
         """Returns what differs when a file was replaced or written; None while one is missing."""
-        paths = [path for path in (self.certificate, self.key, self.ca) if path]
-        try:
-            found = [os.stat(path) for path in paths]
-        except OSError:
-            return None
-        return tuple((status.st_ino, status.st_mtime_ns, status.st_size) for status in found)
+        return stamp_of(*(path for path in (self.certificate, self.key, self.ca) if path))
 
 
 def server_credentials(files: TlsFiles) -> grpc.ServerCredentials:

@@ -19,9 +19,10 @@ from padiff_rpc.interceptors import Guard
 from padiff_rpc.logs import write_log
 from padiff_rpc.stopping import StopSignals
 from padiff_rpc.version import package_version
-from padiff_server.clients import Clients
-from padiff_server.config import Capacity, Config, read_config
+from padiff_server.clients import ClientList, Clients
+from padiff_server.config import Capacity, Config, read_clients, read_config
 from padiff_server.floor_store import FloorStore
+from padiff_server.revocation import revoking
 from padiff_server.servicer import register
 from padiff_server.sessions import Sessions
 from padiff_server.stopping import drain
@@ -57,17 +58,26 @@ def _serve(given: argparse.Namespace, config: Config) -> int:
         floors = FloorStore(Path(limits.floors_folder)) if limits.floors_folder else None
         storage = Storage(tensors=store, floors=floors)
         sessions = Sessions(storage, WorkerDirectory(config.dial_rule), limits.sessions)
-        clients = Clients(config.named_clients())
+        clients = _clients(given, config)
         services = partial(register, sessions, clients, config.dial_rule.workers, limit_bytes)
         streams = limits.sessions + OTHER_STREAMS
         guard = Guard(admit=clients.admit)
-        with config.serving.open(services, health, streams=streams, guard=guard) as address:
+        with (
+            revoking(clients, sessions),
+            config.serving.open(services, health, streams=streams, guard=guard) as address,
+        ):
             health.set_serving(True)
             child.announce(given.announce_fd, address)
             signals.wait()
             health.set_serving(False)
             drain(signals, sessions, config.serving.drain_seconds)
     return 0
+
+
+def _clients(given: argparse.Namespace, config: Config) -> Clients:
+    if config.named_clients() is None:
+        return Clients()
+    return Clients(ClientList(given.config, read_clients).rights)
 
 
 def _config(given: argparse.Namespace) -> Config:

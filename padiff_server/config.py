@@ -153,6 +153,17 @@ def read_config(path: str) -> Config:
     return Config(serving=serving, dial_rule=dial_rule, limits=given.limits, clients=given.clients)
 
 
+def read_clients(path: str) -> Rights:
+    """Returns what the file at `path` says of clients now.
+
+    Raises InvalidRequestError for what is wrong with that, and where the file says nothing of them.
+    """
+    clients = load(path).entries().get("clients")
+    if clients is None:
+        raise InvalidRequestError(f"{path}: the key 'clients' is missing; clients: {{}} lets nobody in")
+    return {name: entry.read(_rights) for name, entry in clients.items()}
+
+
 def _worker(name: str, entry: Entry, own: Optional[TlsFiles]) -> ConfiguredWorker:
     if not _NAME.match(name):
         raise entry.error("not allowed as a name; allowed: letters, digits, '_', '.', '-'")

@@ -85,7 +85,12 @@ class RunningSession:
         self._job.cancel()
 
     def end(self, reason: str) -> None:
-        """Ends the job; its report holds what was compared so far, and `reason` as a trouble."""
+        """Ends the job; its report holds what was compared so far, and `reason` as a trouble.
+
+        Told once more it does nothing: the first reason counts.
+        """
+        if self._ended_because:
+            return
         self._ended_because = reason
         self._outcomes.release()
         self._job.cancel()

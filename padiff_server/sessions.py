@@ -26,6 +26,7 @@ from padiff_rpc.errors import (
     ProtocolError,
     StateError,
 )
+from padiff_rpc.names import shown
 from padiff_rpc.v1.records import (
     AssignWeightsRequest,
     AttachRequest,
@@ -156,6 +157,14 @@ class Sessions:
                 f"session: {session!r} is another client's, which takes the right to {else_needs}; have that "
                 "added to the clients of the coordinator's file"
             )
+
+    def end_of_clients(self, is_meant: Callable[[str], bool]) -> None:
+        """Ends the sessions of all clients whose names are meant; their reports say why."""
+        with self._lock:
+            running = [(self._owners[name], session) for name, session in self._sessions.items()]
+        for owner, session in running:
+            if is_meant(owner):
+                session.end(f"the right of {shown(owner)} to compare here was taken away")
 
     def _run_detached(
         self, call: ClientCall, make_job: Callable[[ReportBuilder], Job[Any]]

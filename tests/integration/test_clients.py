@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +22,7 @@ from padiff_client.link import Batches, CoordinatorLink, connect
 from padiff_client.report import Report
 from padiff_compare.report.run_store import RunStore, StoreRoom
 from padiff_rpc import trees
-from padiff_rpc.errors import PermissionDeniedError
+from padiff_rpc.errors import NotFoundError, PermissionDeniedError
 from padiff_rpc.v1.records import AttachRequest, CompareStart, Model, Party, Tls, WorkerAddress
 from padiff_rpc.version import PROTOCOL_VERSION
 
@@ -179,18 +181,22 @@ class Held:
         assert self.outcome is None
         return self
 
+    def go_on(self) -> None:
+        self._may_go_on.set()
+
     @property
     def session(self) -> str:
         (run,) = self._store.runs()
         return run.head.id
 
     def wait(self) -> Any:
-        """Returns the report, or what was raised in its place."""
+        """Goes on; returns the report, or what was raised in its place."""
+        self.go_on()
         self._thread.join(PATIENCE)
         return self.outcome
 
     def __exit__(self, *_: object) -> None:
-        self._may_go_on.set()
+        self.go_on()
         self._thread.join(PATIENCE)
 
 
@@ -218,3 +224,84 @@ def test_the_command_says_in_one_line_what_is_missing(
     assert said.startswith("padiff: this coordinator knows no client 'stranger'")
     assert cli.main(["doctor", *where]) == 2
     assert "add the name to clients in its server.yaml" in capsys.readouterr().out
+
+
+@pytest.fixture
+def changing(workers: dict[str, str], tmp_path: Path) -> Iterator[Listed]:
+    """A coordinator whose file a test may write again."""
+    make_all_certificates(tmp_path)
+    file = write_file(tmp_path, workers, CLIENTS)
+    with running("-m", "padiff_server", "--config", str(file), log=tmp_path / "c.log") as coordinator:
+        yield Listed(folder=tmp_path, running=coordinator)
+
+
+@pytest.mark.parametrize("detached", [False, True], ids=["attached", "detached"])
+def test_a_removed_name_is_refused_at_its_next_call_and_its_comparison_ends(
+    changing: Listed, workers: dict[str, str], detached: bool
+) -> None:
+    with (
+        changing.connected("ada") as ada,
+        Held(changing, "ada", changing.folder / "runs", detached=detached) as held,
+    ):
+        assert ada.workers()
+        session = held.session
+        write_file(changing.folder, workers, {name: of for name, of in CLIENTS.items() if name != "ada"})
+        with pytest.raises(PermissionDeniedError, match="knows no client 'ada'"):
+            ada.workers()
+        with changing.connected("ops") as ops:
+            kept = remembered(ops, session)
+            assert kept.troubles[0].text == "the right of 'ada' to compare here was taken away"
+            # The workers are free again.
+            assert compare(ops)
+        # What had come is in the client's hands, and that is all.
+        report = held.wait()
+        assert "knows no client 'ada'" in report.troubles[0].text
+        assert report.all_rows
+        assert report.session == session
+
+
+def remembered(connection: CoordinatorLink, session: str) -> Report:
+    """Returns the report of a session, as soon as it has ended."""
+    found: list[Report] = []
+
+    def has_ended() -> bool:
+        with contextlib.suppress(NotFoundError):
+            found.append(connection.attach(AttachRequest(session=session)))
+        return bool(found)
+
+    wait_for(has_ended)
+    return found[0]
+
+
+def test_who_may_no_longer_read_hears_no_more_of_what_it_follows(
+    changing: Listed, workers: dict[str, str]
+) -> None:
+    runs, followed = (changing.folder / name for name in ("runs", "followed"))
+
+    def follow(session: str) -> Report:
+        with changing.connected("eve") as eve, Keeping(RunStore(followed, StoreRoom())) as keeping:
+            return eve.attach(AttachRequest(session=session), keeping)
+
+    with Held(changing, "ada", runs, detached=True) as held, ThreadPoolExecutor(1) as pool:
+        follower = pool.submit(follow, held.session)
+        wait_for(lambda: any(run.report.rows for run in RunStore(followed, StoreRoom()).runs()))
+        write_file(changing.folder, workers, {name: of for name, of in CLIENTS.items() if name != "eve"})
+        assert held.wait()
+        assert "knows no client 'eve'" in follower.result(PATIENCE).troubles[0].text
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    for _ in range(1200):
+        if condition():
+            return
+        threading.Event().wait(0.05)
+    raise AssertionError("it did not happen")
+
+
+def test_a_list_that_became_unreadable_stays_in_use(changing: Listed, workers: dict[str, str]) -> None:
+    write_file(changing.folder, workers, {"ada": "everything"})
+    with changing.connected("bob") as bob:
+        assert bob.workers()
+    log = (changing.folder / "c.log").read_text()
+    assert "the list of clients in use stays: " in log
+    assert "clients.ada: 'everything' is not allowed; allowed: compare, read, administer" in log

@@ -580,7 +580,7 @@ class TestWorkersThatDie:
 @contextmanager
 def own_coordinator(store: TensorStore) -> Iterator[str]:
     with open_server(
-        "127.0.0.1:0", partial(register, Sessions(Storage(tensors=store), ANY_WORKER), Clients(None), (), 0)
+        "127.0.0.1:0", partial(register, Sessions(Storage(tensors=store), ANY_WORKER), Clients(), (), 0)
     ) as address:
         yield address
 
@@ -621,7 +621,7 @@ def own_coordinator_at(address: str) -> Iterator[str]:
     with (
         TensorStore(1) as store,
         open_server(
-            address, partial(register, Sessions(Storage(tensors=store), ANY_WORKER), Clients(None), (), 0)
+            address, partial(register, Sessions(Storage(tensors=store), ANY_WORKER), Clients(), (), 0)
         ) as bound,
     ):
         yield bound

@@ -35,7 +35,7 @@ def keeping(service: Service, tmp_path: Path) -> Iterator[Service]:
     with TensorStore(1 << 28, tmp_path) as store:
         storage = Storage(tensors=store, floors=FloorStore(tmp_path / "floors"))
         sessions = Sessions(storage, WorkerDirectory(DialRule(allows_any=True)))
-        with open_server("127.0.0.1:0", partial(register, sessions, Clients(None), (), 0)) as address:
+        with open_server("127.0.0.1:0", partial(register, sessions, Clients(), (), 0)) as address:
             yield Service(coordinator=address, reference=service.reference, candidate=service.candidate)
 
 

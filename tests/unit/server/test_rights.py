@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Optional
+
 import pytest
 from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2
@@ -9,7 +12,8 @@ from grpc_reflection.v1alpha import reflection_pb2
 from padiff_rpc.errors import PermissionDeniedError
 from padiff_rpc.health import COORDINATOR_SERVICE
 from padiff_rpc.v1 import coordinator_pb2
-from padiff_server.clients import Clients, Principal
+from padiff_server.clients import ClientList, Clients, Principal
+from padiff_server.config import read_clients
 from padiff_server.rights import ENOUGH, Right, enough_for
 
 ADA = "ada"
@@ -58,20 +62,61 @@ def test_a_call_that_nobody_thought_of_takes_the_highest_right() -> None:
 )
 def test_a_caller_is_the_listed_one_of_its_certificates_names(context: Context, name: str) -> None:
     listed = {"ada": frozenset({Right.READ}), "bob": frozenset({Right.COMPARE})}
-    caller = Clients(listed).caller(context)  # type: ignore[arg-type]
+    caller = Clients(lambda: listed).caller(context)  # type: ignore[arg-type]
     assert caller == Principal(
         name=name, rights=frozenset({Right.READ} if name else ()), peer="ipv4:127.0.0.1:5"
     )
 
 
 def test_without_a_list_everybody_has_all_rights_and_no_name() -> None:
-    caller = Clients(None).caller(Context(common_name=b"ada"))  # type: ignore[arg-type]
+    caller = Clients().caller(Context(common_name=b"ada"))  # type: ignore[arg-type]
     assert (caller.name, caller.rights) == ("", frozenset(Right))
+
+
+def test_a_list_is_that_of_its_file_at_the_moment(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    file = tmp_path / "server.yaml"
+    file.write_text("clients: {ada: compare, bob: read}\n")
+    listed = ClientList(str(file), read_clients)
+    clients = Clients(listed.rights)
+    assert clients.may_compare("ada")
+    assert not clients.may_compare("bob")
+    file.write_text("clients: {bob: [read, compare]}\n")
+    assert clients.may_compare("bob")
+    assert not clients.may_compare("ada")
+    file.write_text("clients: {}\n")
+    assert listed.rights() == {}
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("clients: {ada: reed}\n", "'reed' is not allowed"),
+        ("clients: {ada\n", "not valid YAML"),
+        ("listen: 127.0.0.1:5\n", "the key 'clients' is missing"),
+        (None, "cannot be read: no such file"),
+    ],
+)
+def test_a_list_that_cannot_be_read_leaves_the_one_in_use_and_says_so_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, content: Optional[str], said: str
+) -> None:
+    file = tmp_path / "server.yaml"
+    file.write_text("clients: {ada: compare}\n")
+    listed = ClientList(str(file), read_clients)
+    before = listed.rights()
+    file.unlink()
+    if content is not None:
+        file.write_text(content)
+    assert listed.rights() == listed.rights() == before
+    (logged,) = caplog.records
+    assert logged.getMessage().startswith("the list of clients in use stays: ")
+    assert said in logged.getMessage()
+    file.write_text("clients: {}\n")
+    assert listed.rights() == {}
 
 
 def test_refusals_say_who_is_meant_and_what_is_missing() -> None:
     compare = f"/{COORDINATOR_SERVICE}/Compare"
-    clients = Clients({ADA: frozenset({Right.READ})})
+    clients = Clients(lambda: {ADA: frozenset({Right.READ})})
     with pytest.raises(
         PermissionDeniedError, match=r"'ada' has the right to read .* takes compare or administ"
     ):

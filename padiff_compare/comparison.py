@@ -144,8 +144,8 @@ class AssignWeightsTask:
 
     def run(self) -> None:
         """Assigns; the report gets a row for each weight, and what could not be placed."""
-        options = Options()
-        layers = self._sources.load(deterministic=options.deterministic, threads=options.threads)
+        asked, options = self._asked.options or Options(), Options()
+        layers = self._sources.load(deterministic=asked.deterministic, threads=asked.threads)
         preparation = Preparation(self._sources, layers, self._asked.layer_map, self._report)
         preparation.find_out_rules()
         preparation.compare_tables(options, copy=True)

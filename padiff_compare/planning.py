@@ -30,7 +30,7 @@ class PlanTask:
 
     def run(self) -> None:
         """Aligns; where a model raises, what ran is paired first."""
-        options = Options()
+        options = self._asked.options or Options()
         layers = self._sources.load(deterministic=options.deterministic, threads=options.threads)
         traced = self._sources.trace(self._inputs.batch(0))
         Preparation(self._sources, layers, self._asked.layer_map, self._report, traced)

@@ -10,7 +10,7 @@ from typing import Optional, TypeVar
 
 from padiff_compare.capture.batches import StepBatch
 from padiff_compare.capture.sides import SIDES, on_both, other
-from padiff_compare.capture.source import LoadedBatch, Look, RuleFailed, Sources
+from padiff_compare.capture.source import LoadedBatch, Look, RuleFailed, SourceHangs, Sources
 from padiff_compare.report.builder import ReportBuilder
 from padiff_rpc.errors import BusyError, CancelledError, PaDiffError, ProtocolError, WorkerLostError
 from padiff_rpc.v1.records import (
@@ -149,19 +149,25 @@ class SourcePair:
             except (WorkerLostError, ProtocolError, BusyError) as error:
                 named = error.context.get("side")
                 side = Side(named) if named else None
-                self._report.add_trouble(Trouble(side=side, phase=phase, step=step, text=str(error)))
+                self.add_trouble(error, side, phase, step)
                 if isinstance(error, WorkerLostError) and side is not None:
                     self.note_if_lost(other(side), phase, step)
                 raise ComparisonStopped from error
             except RuleFailed as raised:
                 self.stop_on_failures({Side.CANDIDATE: raised.failure}, step)
 
+    def add_trouble(self, error: PaDiffError, side: Optional[Side], phase: Phase, step: int) -> None:
+        """Reports what went wrong on a side, or between the two."""
+        activity = error.activity if isinstance(error, SourceHangs) else None
+        self._report.add_trouble(
+            Trouble(side=side, phase=phase, step=step, text=str(error), activity=activity)
+        )
+
     def note_if_lost(self, side: Side, phase: Phase, step: int) -> None:
         """Reports the loss of a worker that nothing has failed on yet, if it is lost too."""
-        source = self.sides[side]
-        if not source.is_alive():
-            text = f"{source.peer} is gone or does not answer"
-            self._report.add_trouble(Trouble(side=side, phase=phase, step=step, text=text))
+        lost = self.sides[side].why_lost()
+        if lost is not None:
+            self.add_trouble(lost, side, phase, step)
 
     def _ask_both(self, ask: Callable[[Side], T], phase: Phase) -> Mapping[Side, T]:
         """Returns both answers, or raises the error that says most.

@@ -275,6 +275,7 @@ class OptionsMethods:
     loss_scale: float
     floor: Floor
     detail: Detail
+    timeout: Optional[float]
 
     def __post_init__(self) -> None:
         checked = {
@@ -298,6 +299,7 @@ class OptionsMethods:
         checked["accumulate"] = _count(self.accumulate, field="options.accumulate", least=1)
         checked["clip_norm"] = _clip_norm(self.clip_norm)
         checked["loss_scale"] = _loss_scale(self.loss_scale)
+        checked["timeout"] = _bound(self.timeout, field="options.timeout")
         if self.local_error and checked["single_step"]:
             raise InvalidRequestError(
                 "it makes a lockstep pass of its own; leave single_step out", field="options.local_error"

@@ -7,6 +7,7 @@ import json
 import logging
 from collections.abc import Callable, Iterator
 from concurrent import futures
+from contextlib import AbstractContextManager
 from typing import Any, Optional, Union
 
 import grpc
@@ -124,20 +125,31 @@ class _TokenInterceptor(
     intercept_stream_stream = _intercept
 
 
+def _as_it_is(error: PaDiffError) -> PaDiffError:
+    return error
+
+
 class Caller:
     """A stub whose calls raise this project's errors in place of grpc.RpcError.
 
     `peer` names the other end in texts. Attribute access gives the RPC of that name; a streaming one
     returns a `ResponseStream`. `wait_for_ready` lets a call wait out, within its timeout, a peer that
-    does not listen yet. `explain` may put an error that says more in place of one.
+    does not listen yet. `explain` may put an error that says more in place of one. `waiting` is entered for
+    as long as a thread waits for the other end.
     """
 
     def __init__(
-        self, stub: Any, *, peer: str, explain: Optional[Callable[[PaDiffError], PaDiffError]] = None
+        self,
+        stub: Any,
+        *,
+        peer: str,
+        explain: Callable[[PaDiffError], PaDiffError] = _as_it_is,
+        waiting: Optional[AbstractContextManager[None]] = None,
     ) -> None:
         self._stub = stub
         self.peer = peer
-        self._explain = explain or _as_it_is
+        self._explain = explain
+        self._waiting = waiting or contextlib.nullcontext()
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         method = getattr(self._stub, name)
@@ -146,36 +158,40 @@ class Caller:
             request: Any, *, timeout: Optional[float] = None, wait_for_ready: Optional[bool] = None
         ) -> Any:
             try:
-                response = method(request, timeout=timeout, wait_for_ready=wait_for_ready)
+                with self._waiting:
+                    response = method(request, timeout=timeout, wait_for_ready=wait_for_ready)
             except grpc.RpcError as failure:
                 raise self._explain(error_from_rpc(failure, peer=self.peer)) from None
             if hasattr(response, "__next__"):
-                return ResponseStream(response, peer=self.peer, explain=self._explain)
+                return ResponseStream(response, peer=self.peer, explain=self._explain, waiting=self._waiting)
             return response
 
         return call
-
-
-def _as_it_is(error: PaDiffError) -> PaDiffError:
-    return error
 
 
 class ResponseStream:
     """The responses of a streaming call; closing it cancels the call."""
 
     def __init__(
-        self, call: Any, *, peer: str, explain: Callable[[PaDiffError], PaDiffError] = _as_it_is
+        self,
+        call: Any,
+        *,
+        peer: str,
+        explain: Callable[[PaDiffError], PaDiffError],
+        waiting: AbstractContextManager[None],
     ) -> None:
         self._call = call
         self._peer = peer
         self._explain = explain
+        self._waiting = waiting
 
     def __iter__(self) -> ResponseStream:
         return self
 
     def __next__(self) -> Any:
         try:
-            return next(self._call)
+            with self._waiting:
+                return next(self._call)
         except grpc.RpcError as failure:
             raise self._explain(error_from_rpc(failure, peer=self._peer)) from None
 

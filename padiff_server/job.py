@@ -12,8 +12,9 @@ from padiff_compare.report.builder import ReportBuilder
 from padiff_compare.report.finished import FinishedReport, finished
 from padiff_compare.source_pair import ComparisonStopped, SourcePair
 from padiff_rpc.errors import CancelledError
-from padiff_rpc.v1.records import AssignWeightsRequest, CheckInputsRequest, CompareStart, PlanStart
+from padiff_rpc.v1.records import AssignWeightsRequest, CheckInputsRequest, CompareStart, Options, PlanStart
 from padiff_rpc.v1.words import Phase, Side
+from padiff_server.links.silence import Patience
 from padiff_server.links.worker_link import WorkerLink
 from padiff_server.worker_directory import WorkerDirectory
 
@@ -69,7 +70,8 @@ class Job(Generic[A]):
                 reference=replace(self._asked.reference, worker=lent[Side.REFERENCE]),
             )
             parties = {Side.REFERENCE: asked.reference, Side.CANDIDATE: asked.candidate}
-            links = {side: WorkerLink(side, party, self._say) for side, party in parties.items()}
+            patience = Patience(asked=(asked.options or Options()).timeout)
+            links = {side: WorkerLink(side, party, self._say, patience) for side, party in parties.items()}
             sources = SourcePair(links, self._report)
             task = self._make_task(asked, sources, self._report)
             with self._lock:

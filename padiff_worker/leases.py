@@ -18,22 +18,26 @@ class Leases:
 
     Attributes:
         is_ready: whether the framework's device is usable.
+        patience_seconds: for how long the holder of the lease bears a model that does not move; 0: for ever.
     """
 
-    def __init__(self, tell: Optional[Callable[[str], None]] = None) -> None:
-        """`tell`, where given, hears the name of the one lease that is granted then, and "" at its end."""
+    def __init__(self, tell: Optional[Callable[[str, float], None]] = None) -> None:
+        """`tell`, where given, hears the name of the one lease that is granted then, with the seconds of its
+        holder's patience, and "" at its end.
+        """
         self._tell = tell
         self._is_used_up = False
         self._lock = threading.Lock()
         self._lease = ""
         self._since = 0.0
         self.is_ready = False
+        self.patience_seconds = 0.0
         self._is_closed = False
         self._ended_because = ""
         self._when_ended: Callable[[], None] = lambda: None
 
     @contextmanager
-    def granted(self) -> Iterator[str]:
+    def granted(self, patience_seconds: float = 0.0) -> Iterator[str]:
         """Holds the lease; yields its name. Raises BusyError while another has it, StateError once closed."""
         with self._lock:
             if self._is_used_up:
@@ -52,8 +56,9 @@ class Leases:
                 )
             lease = self._lease = secrets.token_hex(8)
             self._since = time.monotonic()
+            self.patience_seconds = patience_seconds
         if self._tell is not None:
-            self._tell(lease)
+            self._tell(lease, patience_seconds)
         try:
             yield lease
         finally:
@@ -61,7 +66,7 @@ class Leases:
                 self._lease = ""
                 self._is_used_up = self._tell is not None
             if self._tell is not None:
-                self._tell("")
+                self._tell("", 0.0)
 
     def check(self, lease: str) -> None:
         """Raises StateError for another lease than the present one, WorkerLostError for one cut short."""

@@ -8,6 +8,7 @@ from concurrent.futures import Future
 from typing import Any, Optional, TypeVar
 
 from padiff_rpc.errors import WorkerLostError
+from padiff_worker.pulse import Pulse
 
 T = TypeVar("T")
 
@@ -17,15 +18,20 @@ class ModelThread:
 
     Grad mode, autocast, default device and function modes are thread-local in both frameworks, so
     everything that touches the model goes through here.
+
+    Attributes:
+        pulse: where the thread is.
     """
 
     def __init__(self) -> None:
+        self.pulse = Pulse()
         # SimpleQueue.put is reentrant: a signal handler may call stop().
         self._jobs: queue.SimpleQueue[Optional[tuple[Callable[[], Any], Future[Any]]]] = queue.SimpleQueue()
         self._stopped = False
 
     def serve_forever(self) -> None:
         """Runs jobs until `stop`; what is still queued then fails with WorkerLostError."""
+        self.pulse.lives_here()
         try:
             while not self._stopped:
                 job = self._jobs.get()
@@ -33,7 +39,8 @@ class ModelThread:
                     break
                 function, future = job
                 try:
-                    future.set_result(function())
+                    with self.pulse.working():
+                        future.set_result(function())
                 except KeyboardInterrupt:
                     future.set_exception(WorkerLostError("the worker was interrupted"))
                     raise

@@ -59,7 +59,7 @@ class WorkerServicer(worker_pb2_grpc.WorkerServicer):
 
     def Lease(self, request: pb.LeaseRequest, context: grpc.ServicerContext) -> Iterator[pb.LeaseResponse]:
         ended = threading.Event()
-        with self._worker.lease(request.protocol_version) as lease:
+        with self._worker.lease(request.protocol_version, request.patience_seconds) as lease:
             if context.add_callback(ended.set):
                 self._worker.leases.on_end(ended.set)
                 yield pb.LeaseResponse(lease=lease)
@@ -202,6 +202,11 @@ class WorkerServicer(worker_pb2_grpc.WorkerServicer):
     def Unload(self, request: pb.UnloadRequest, context: grpc.ServicerContext) -> pb.UnloadResponse:
         self._worker.unload(request.lease)
         return pb.UnloadResponse()
+
+    def GetActivity(
+        self, request: pb.GetActivityRequest, context: grpc.ServicerContext
+    ) -> pb.GetActivityResponse:
+        return pb.GetActivityResponse(activity=to_proto(self._worker.activity(request.lease)))
 
 
 def _optional(value: Optional[Any]) -> Any:

@@ -20,6 +20,7 @@ from padiff_worker.kept_state import KeptState, restored
 from padiff_worker.layer_tree import full_name
 from padiff_worker.loading import LoadedModel, autocast
 from padiff_worker.optimizers import OptimizerView
+from padiff_worker.pulse import Pulse
 from padiff_worker.recorder import Recorder
 from padiff_worker.tracing import Traced, trace
 from padiff_worker.watched_call import call_until_backward
@@ -32,11 +33,13 @@ class ModelSession:
         model, loss, optimizer: the user's objects; loss is None for the default one.
         train_step: the user's function for the whole step; None for the built-in one.
         device: where inputs go.
+        pulse: where the model's thread is.
     """
 
-    def __init__(self, adapter: FrameworkAdapter, loaded: LoadedModel) -> None:
-        """Owns `loaded` from now on."""
+    def __init__(self, adapter: FrameworkAdapter, loaded: LoadedModel, pulse: Optional[Pulse] = None) -> None:
+        """Owns `loaded` from now on; `pulse` hears of the calls of its layers."""
         self._adapter = adapter
+        self.pulse = pulse or Pulse()
         self._loaded = loaded
         self._kept: Optional[KeptState] = None
         self._keeps_gradients = False
@@ -126,7 +129,15 @@ class ModelSession:
         def forward(recorder: Recorder) -> None:
             self._call_forward(arguments(batch, self._adapter, self.device), recorder)
 
-        traced = trace(self._adapter, self.model, forward, randomness, repeat=repeat, others=self._others)
+        traced = trace(
+            self._adapter,
+            self.model,
+            forward,
+            randomness,
+            repeat=repeat,
+            others=self._others,
+            pulse=self.pulse,
+        )
         self.marks = frozenset(traced.marks)
         return traced
 

@@ -76,9 +76,11 @@ class RunningStep:
         is_forward = event.replay or self._phases.current is Phase.FORWARD
         if self._session.train_step is not None and not is_forward:
             self._phases.begin(Phase.FORWARD)
+        self._session.pulse.saw(event)
         self._outbox.put(event)
 
     def capture(self, capture: Capture) -> None:
+        self._session.pulse.at(capture.id.path, capture.id.call)
         self._outbox.put(capture, capture.tensor.byte_count)
 
     # From the stream's threads.

@@ -25,6 +25,12 @@ logger = logging.getLogger(__name__)
 
 # From the request to end to the killing. A process itself takes less (`stopping`).
 _LEAVING_SECONDS = 10.0
+# From one sign of life of a leased process to the next question.
+_ASK_SECONDS = 2.0
+# Beyond the patience of a coordinator, which by then has given the process up.
+_MARGIN_SECONDS = 10.0
+# A stopped process answers no pings of its coordinator's connection, so that it has lost its lease by then.
+_STOPPED_SECONDS = 40.0
 # Between two starts, where processes end before they were of use; twice as long each time.
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.5, 30.0
 
@@ -44,6 +50,10 @@ class _Process:
         self.is_alone = False
         self.is_ready = False
         self.lease = ""
+        self.patience_seconds = 0.0
+        # Since when a question is not answered; None: none is open.
+        self.asked_at: Optional[float] = None
+        self.ask_next_at = 0.0
         self.is_over = False
         self.killed_at: Optional[float] = None
 
@@ -58,9 +68,40 @@ class _Process:
             elif word is TurnWord.READY:
                 self.is_ready = more == YES
             elif word is TurnWord.LEASED:
-                self.lease = more
+                self.lease, _, patience = more.partition(" ")
+                self.patience_seconds = float(patience)
+                self.ask_next_at = time.monotonic() + _ASK_SECONDS
+            elif word is TurnWord.ALIVE:
+                self.asked_at = None
+                self.ask_next_at = time.monotonic() + _ASK_SECONDS
             elif word is TurnWord.OVER:
                 self.is_over = True
+
+    @property
+    def is_watched(self) -> bool:
+        """Whether it owes signs of life: it may be deep in a model."""
+        return self.is_heard and bool(self.lease) and not self.is_over
+
+    def ask(self) -> None:
+        """Asks for a sign of life, which needs Python's lock and nothing of the model."""
+        self.asked_at = time.monotonic()
+        self.lines.say(TurnWord.ASK)
+
+    def patience_ends_at(self) -> Optional[float]:
+        """Returns when it has not answered for too long; None: never, or nothing is asked."""
+        if self.asked_at is None:
+            return None
+        if self.is_stopped():
+            return self.asked_at + _STOPPED_SECONDS
+        return self.asked_at + self.patience_seconds + _MARGIN_SECONDS if self.patience_seconds else None
+
+    def is_stopped(self) -> bool:
+        """Whether a signal has stopped it, as SIGSTOP does."""
+        try:
+            with open(f"/proc/{self.pid}/stat", encoding="utf-8", errors="replace") as file:
+                return file.read().rpartition(")")[2].split()[0] == "T"
+        except OSError:
+            return False
 
     def send(self, number: signal.Signals) -> None:
         with suppress(ProcessLookupError):
@@ -179,16 +220,40 @@ class Supervisor:
                     self._take_signal()
                 else:
                     self._hear(key.data)
+        self._look_for_life()
         for process in self._leaving:
             if process.killed_at is not None and process.killed_at <= time.monotonic():
                 logger.warning("process %d does not end, and is killed", process.pid)
                 process.killed_at = None
                 process.kill()
 
+    def _look_for_life(self) -> None:
+        """Kills a leased process that answers nothing, and so cannot see that its lease is over."""
+        process, now = self._serving, time.monotonic()
+        if process is None or not process.is_watched:
+            return
+        if process.asked_at is None:
+            if now >= process.ask_next_at:
+                process.ask()
+            return
+        end = process.patience_ends_at()
+        if end is not None and now >= end:
+            logger.warning(
+                "process %d has answered nothing for %.0f s (%s), and is killed",
+                process.pid,
+                now - process.asked_at,
+                "it is stopped" if process.is_stopped() else "a computation holds Python's lock",
+            )
+            process.kill()
+
     def _seconds_to_wait(self) -> Optional[float]:
         moments = [process.killed_at for process in self._leaving if process.killed_at is not None]
         if self._wants_another():
             moments.append(self._starts_at)
+        if self._serving is not None and self._serving.is_watched:
+            is_asked = self._serving.asked_at is not None
+            # What is asked may come to be stopped.
+            moments.append(time.monotonic() + _ASK_SECONDS if is_asked else self._serving.ask_next_at)
         return max(0.0, min(moments) - time.monotonic()) if moments else None
 
     def _hear(self, process: _Process) -> None:

@@ -18,6 +18,7 @@ from padiff_worker.captures import Capture, Wanted
 from padiff_worker.failures import NOT_THE_USERS, failure_from
 from padiff_worker.generator_watch import GeneratorWatch
 from padiff_worker.kept_state import restored
+from padiff_worker.pulse import Pulse
 from padiff_worker.randomness import Decisions
 from padiff_worker.recorder import Recorder
 from padiff_worker.structure import flatten_output
@@ -43,18 +44,20 @@ def trace(
     *,
     repeat: bool,
     others: Collection[Any] = (),
+    pulse: Optional[Pulse] = None,
 ) -> Traced:
     """Returns what `forward` does with the model; its state and that of `others` is put back.
 
     `KeptState` says what belongs to it. With `repeat` it runs twice, from one state and with one set of
-    random decisions: what differs is the noise of the model's own computation.
+    random decisions: what differs is the noise of the model's own computation. `pulse` hears of the calls.
     """
-    first = _Run(adapter, model, others, hashes=repeat)
+    pulse = pulse or Pulse()
+    first = _Run(adapter, model, others, pulse, hashes=repeat)
     failure = first.go(forward, randomness)
     calls, operations = tuple(first.calls), first.operations
     if failure is not None or not repeat:
         return Traced(calls=calls, failure=failure, random_operations=operations, marks=first.marks)
-    second = _Run(adapter, model, others, hashes=True)
+    second = _Run(adapter, model, others, pulse, hashes=True)
     failure = second.go(forward, randomness)
     return Traced(
         calls=calls,
@@ -69,11 +72,18 @@ class _Run:
     """One of the passes. The recorder's sink."""
 
     def __init__(
-        self, adapter: FrameworkAdapter, model: Any, others: Collection[Any], *, hashes: bool
+        self,
+        adapter: FrameworkAdapter,
+        model: Any,
+        others: Collection[Any],
+        pulse: Pulse,
+        *,
+        hashes: bool,
     ) -> None:
         self._adapter = adapter
         self._model = model
         self._others = others
+        self._pulse = pulse
         self._hashes = hashes
         self._watch: Optional[GeneratorWatch] = None
         self._takers: Optional[Takers] = None
@@ -86,6 +96,7 @@ class _Run:
 
     def call(self, event: CallEvent) -> None:
         self.calls.append(event)
+        self._pulse.saw(event)
         if self._watch is not None:
             self._watch.look()
 

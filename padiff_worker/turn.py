@@ -18,14 +18,17 @@ YES, NO = "yes", "no"
 class TurnWord(str, Enum):
     """What begins a line between a supervisor and one of its processes."""
 
-    # To the process: take the address; nobody else is left on the device.
+    # To the process: take the address; nobody else is left on the device; answer at once.
     SERVE = "serve"
     ALONE = "alone"
-    # From the process: it serves; its device is usable or not; its lease was granted; that lease has ended.
+    ASK = "ask"
+    # From the process: it serves; its device is usable or not; its lease was granted, with so many seconds of
+    # patience; that lease has ended; the answer.
     LISTENING = "listening"
     READY = "ready"
     LEASED = "leased"
     OVER = "over"
+    ALIVE = "alive"
 
 
 @record
@@ -118,3 +121,5 @@ class Turn:
                     self._has_begun.set()
                 elif word is TurnWord.ALONE:
                     self._is_alone.set()
+                elif word is TurnWord.ASK:
+                    self.say(TurnWord.ALIVE)

@@ -6,11 +6,12 @@ import gc
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Optional
 
 from padiff_rpc.errors import NotFoundError, StateError, WorkerLostError
 from padiff_rpc.tensors import HostTensor, ReceivedTensor
-from padiff_rpc.v1.records import Layer, Model, ModelFailure, OptimizerEntry, StepStart, WorkerInfo
+from padiff_rpc.v1.records import Activity, Layer, Model, ModelFailure, OptimizerEntry, StepStart, WorkerInfo
 from padiff_rpc.v1.words import Phase, Randomness, WorkerState
 from padiff_rpc.version import check_protocol_version
 from padiff_worker.adapter import FrameworkAdapter
@@ -51,7 +52,7 @@ class Worker:
         self._served = served
         self._loader = Loader(settings.roots, settings.allowed_packages)
         self._turn = turn
-        self.leases = Leases(None if turn is None else lambda lease: _tell(turn, lease))
+        self.leases = Leases(None if turn is None else partial(_tell, turn))
         self._session: Optional[ModelSession] = None
         self._step: Optional[RunningStep] = None
 
@@ -64,15 +65,16 @@ class Worker:
         return self._turn.before if self._turn is not None else Before()
 
     @contextmanager
-    def lease(self, protocol_version: int) -> Iterator[str]:
+    def lease(self, protocol_version: int, patience_seconds: float = 0.0) -> Iterator[str]:
         """Holds the worker for one comparison; the end cancels its step and drops its model.
 
-        In a process of one lease the model goes with the process, which is not waited for.
+        `patience_seconds`: for how long its coordinator bears a worker that says nothing; 0: for ever. In a
+        process of one lease the model goes with the process, which is not waited for.
 
         Raises BusyError while another holds it, StateError for another protocol version or while stopping.
         """
         check_protocol_version(protocol_version, peer="the coordinator")
-        with self.leases.granted() as lease:
+        with self.leases.granted(patience_seconds) as lease:
             try:
                 yield lease
             finally:
@@ -132,7 +134,7 @@ class Worker:
                 )
             except ModelRaised as raised:
                 return (), raised.failure
-            self._session = ModelSession(self._adapter, loaded)
+            self._session = ModelSession(self._adapter, loaded, self._thread.pulse)
             return loaded.flags, None
 
         return self._thread.call(build)
@@ -264,6 +266,11 @@ class Worker:
         for future in futures:
             future.result()
 
+    def activity(self, lease: str) -> Activity:
+        """Returns where the model's thread is, which may be at work."""
+        self.leases.check(lease)
+        return self._thread.pulse.activity()
+
     def unload(self, lease: str) -> None:
         """Drops the model before the lease ends."""
         self.leases.check(lease)
@@ -288,5 +295,8 @@ class Worker:
         return self._session
 
 
-def _tell(turn: Turn, lease: str) -> None:
-    turn.say(TurnWord.LEASED if lease else TurnWord.OVER, lease)
+def _tell(turn: Turn, lease: str, patience_seconds: float) -> None:
+    if lease:
+        turn.say(TurnWord.LEASED, f"{lease} {patience_seconds}")
+    else:
+        turn.say(TurnWord.OVER)

@@ -16,7 +16,7 @@ from padiff_client import (
     wording,
 )
 from padiff_rpc.records import record
-from padiff_rpc.v1.records import Environment, Row
+from padiff_rpc.v1.records import Environment, Row, Trouble
 from padiff_rpc.v1.words import Cause, Phase, Side, Verdict
 
 if TYPE_CHECKING:
@@ -50,6 +50,8 @@ def body(report: Report) -> str:
     for failed in report.failures:
         lines += ["", f"  traceback of the {failed.side or 'model'}:"]
         lines += [f"    {wording.plain(line)}" for line in failed.traceback.splitlines()]
+    for lost in report.troubles:
+        lines += _stack(lost)
     lines += _block("compared", [_coverage(report)])
     lines += _block("functions", function_sentences.paired(report.function_details))
     lines += _block("decided", _decided(report))
@@ -117,6 +119,14 @@ def _subject(report: Report) -> str:
 
 def _block(name: str, texts: list[str]) -> list[str]:
     return [f"  {name if i == 0 else '':<10} {text}" for i, text in enumerate(texts)]
+
+
+def _stack(lost: Trouble) -> list[str]:
+    """Returns where the thread of a model was that hangs."""
+    if lost.activity is None or not lost.activity.stack:
+        return []
+    lines = [f"    {one.file}:{one.line} in {one.function}" for one in lost.activity.stack]
+    return ["", f"  stack of the {lost.side or 'model'}, innermost last:", *map(wording.plain, lines)]
 
 
 def _settings(report: Report) -> list[str]:

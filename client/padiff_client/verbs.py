@@ -83,6 +83,7 @@ def plan(asked: Comparison) -> Report:
             candidate=session.candidate,
             reference=session.reference,
             layer_map=asked.layer_map,
+            options=asked.options,
         )
         report = session.explained(session.connection.plan(start, batches))
     if not report.plan:
@@ -111,6 +112,7 @@ def assign_weights(asked: Comparison, save: str = "") -> Report:
             reference=session.reference,
             layer_map=asked.layer_map,
             save=save,
+            options=asked.options,
         )
         return session.explained(session.connection.assign_weights(request))
 

@@ -9,9 +9,11 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Optional, Protocol, Union
 
+from padiff_rpc.errors import WorkerLostError
 from padiff_rpc.records import record
 from padiff_rpc.tensors import HostTensor
 from padiff_rpc.v1.records import (
+    Activity,
     CallEvent,
     CaptureId,
     DescribeOptimizerResponse,
@@ -94,6 +96,18 @@ StepItem = Union[
     NotOverridden,
     FunctionTrace,
 ]
+
+
+class SourceHangs(WorkerLostError):
+    """A source said nothing for longer than it may.
+
+    Attributes:
+        activity: where its model's thread was.
+    """
+
+    def __init__(self, text: str, activity: Activity) -> None:
+        super().__init__(text)
+        self.activity = activity
 
 
 class RuleFailed(Exception):
@@ -216,8 +230,8 @@ class Source(StepSource, Protocol):
     def close(self) -> None:
         """Gives it back, and ends whatever it does for us; from any thread, also twice."""
 
-    def is_alive(self) -> bool:
-        """Asks whether it still answers; waits at most two seconds."""
+    def why_lost(self) -> Optional[WorkerLostError]:
+        """Asks whether it still answers, for at most two seconds; returns None where it does."""
 
     def load(self, *, deterministic: bool, threads: int) -> LoadResponse:
         """Builds the model; what the user's factory raises is a failure in the result."""

@@ -30,7 +30,6 @@ from padiff_rpc.v1.records import (
     StepNoise,
     StepSummary,
     Timing,
-    Trouble,
 )
 from padiff_rpc.v1.words import Cause, NoteKind, Omission, OmittedKind, Side
 
@@ -202,7 +201,7 @@ class PassRunner:
         broken = {side: end.error for side, end in ends.items() if end.error is not None}
         for side, error in broken.items():
             phase = ends[side].phase
-            self._report.add_trouble(Trouble(side=side, phase=phase, step=this.step, text=str(error)))
+            self._sources.add_trouble(error, side, phase, this.step)
             if isinstance(error, WorkerLostError) and other(side) not in broken:
                 # A held pass begins no phase of its own.
                 told = ends[other(side) if this.held is None else side]

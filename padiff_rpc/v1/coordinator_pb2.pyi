@@ -141,7 +141,7 @@ class Party(_message.Message):
     def __init__(self, model: _Optional[_Union[_models_pb2.Model, _Mapping]] = ..., worker: _Optional[_Union[WorkerAddress, _Mapping]] = ...) -> None: ...
 
 class Options(_message.Message):
-    __slots__ = ("atol", "rtol", "diff_phase", "compare_mode", "single_step", "trace", "loss", "check_dtype", "deterministic", "threads", "local_error", "randomness", "preflight", "keep_going", "accumulate", "clip_norm", "loss_scale", "floor", "oracle", "detail")
+    __slots__ = ("atol", "rtol", "diff_phase", "compare_mode", "single_step", "trace", "loss", "check_dtype", "deterministic", "threads", "local_error", "randomness", "preflight", "keep_going", "accumulate", "clip_norm", "loss_scale", "floor", "oracle", "detail", "timeout")
     ATOL_FIELD_NUMBER: _ClassVar[int]
     RTOL_FIELD_NUMBER: _ClassVar[int]
     DIFF_PHASE_FIELD_NUMBER: _ClassVar[int]
@@ -162,6 +162,7 @@ class Options(_message.Message):
     FLOOR_FIELD_NUMBER: _ClassVar[int]
     ORACLE_FIELD_NUMBER: _ClassVar[int]
     DETAIL_FIELD_NUMBER: _ClassVar[int]
+    TIMEOUT_FIELD_NUMBER: _ClassVar[int]
     atol: float
     rtol: float
     diff_phase: DiffPhase
@@ -182,7 +183,8 @@ class Options(_message.Message):
     floor: Floor
     oracle: bool
     detail: Detail
-    def __init__(self, atol: _Optional[float] = ..., rtol: _Optional[float] = ..., diff_phase: _Optional[_Union[DiffPhase, str]] = ..., compare_mode: _Optional[_Union[CompareMode, str]] = ..., single_step: bool = ..., trace: _Optional[_Union[TraceMode, str]] = ..., loss: _Optional[_Union[DefaultLoss, str]] = ..., check_dtype: bool = ..., deterministic: bool = ..., threads: _Optional[int] = ..., local_error: bool = ..., randomness: _Optional[_Union[_worker_pb2.Randomness, str]] = ..., preflight: bool = ..., keep_going: bool = ..., accumulate: _Optional[int] = ..., clip_norm: _Optional[float] = ..., loss_scale: _Optional[float] = ..., floor: _Optional[_Union[Floor, str]] = ..., oracle: bool = ..., detail: _Optional[_Union[Detail, str]] = ...) -> None: ...
+    timeout: float
+    def __init__(self, atol: _Optional[float] = ..., rtol: _Optional[float] = ..., diff_phase: _Optional[_Union[DiffPhase, str]] = ..., compare_mode: _Optional[_Union[CompareMode, str]] = ..., single_step: bool = ..., trace: _Optional[_Union[TraceMode, str]] = ..., loss: _Optional[_Union[DefaultLoss, str]] = ..., check_dtype: bool = ..., deterministic: bool = ..., threads: _Optional[int] = ..., local_error: bool = ..., randomness: _Optional[_Union[_worker_pb2.Randomness, str]] = ..., preflight: bool = ..., keep_going: bool = ..., accumulate: _Optional[int] = ..., clip_norm: _Optional[float] = ..., loss_scale: _Optional[float] = ..., floor: _Optional[_Union[Floor, str]] = ..., oracle: bool = ..., detail: _Optional[_Union[Detail, str]] = ..., timeout: _Optional[float] = ...) -> None: ...
 
 class LayerPair(_message.Message):
     __slots__ = ("reference", "candidate", "special_init", "compare_inside")
@@ -339,18 +341,20 @@ class RowPage(_message.Message):
     def __init__(self, rows: _Optional[_Iterable[_Union[_report_pb2.Row, _Mapping]]] = ...) -> None: ...
 
 class AssignWeightsRequest(_message.Message):
-    __slots__ = ("protocol_version", "candidate", "reference", "layer_map", "save")
+    __slots__ = ("protocol_version", "candidate", "reference", "layer_map", "save", "options")
     PROTOCOL_VERSION_FIELD_NUMBER: _ClassVar[int]
     CANDIDATE_FIELD_NUMBER: _ClassVar[int]
     REFERENCE_FIELD_NUMBER: _ClassVar[int]
     LAYER_MAP_FIELD_NUMBER: _ClassVar[int]
     SAVE_FIELD_NUMBER: _ClassVar[int]
+    OPTIONS_FIELD_NUMBER: _ClassVar[int]
     protocol_version: int
     candidate: Party
     reference: Party
     layer_map: StatedPairing
     save: str
-    def __init__(self, protocol_version: _Optional[int] = ..., candidate: _Optional[_Union[Party, _Mapping]] = ..., reference: _Optional[_Union[Party, _Mapping]] = ..., layer_map: _Optional[_Union[StatedPairing, _Mapping]] = ..., save: _Optional[str] = ...) -> None: ...
+    options: Options
+    def __init__(self, protocol_version: _Optional[int] = ..., candidate: _Optional[_Union[Party, _Mapping]] = ..., reference: _Optional[_Union[Party, _Mapping]] = ..., layer_map: _Optional[_Union[StatedPairing, _Mapping]] = ..., save: _Optional[str] = ..., options: _Optional[_Union[Options, _Mapping]] = ...) -> None: ...
 
 class PlanRequest(_message.Message):
     __slots__ = ("start", "batch", "frame", "batch_end", "batch_failure")
@@ -367,16 +371,18 @@ class PlanRequest(_message.Message):
     def __init__(self, start: _Optional[_Union[PlanStart, _Mapping]] = ..., batch: _Optional[_Union[SendBatch, _Mapping]] = ..., frame: _Optional[_Union[_tensors_pb2.TensorFrame, _Mapping]] = ..., batch_end: _Optional[_Union[BatchEnd, _Mapping]] = ..., batch_failure: _Optional[_Union[BatchFailure, _Mapping]] = ...) -> None: ...
 
 class PlanStart(_message.Message):
-    __slots__ = ("protocol_version", "candidate", "reference", "layer_map")
+    __slots__ = ("protocol_version", "candidate", "reference", "layer_map", "options")
     PROTOCOL_VERSION_FIELD_NUMBER: _ClassVar[int]
     CANDIDATE_FIELD_NUMBER: _ClassVar[int]
     REFERENCE_FIELD_NUMBER: _ClassVar[int]
     LAYER_MAP_FIELD_NUMBER: _ClassVar[int]
+    OPTIONS_FIELD_NUMBER: _ClassVar[int]
     protocol_version: int
     candidate: Party
     reference: Party
     layer_map: StatedPairing
-    def __init__(self, protocol_version: _Optional[int] = ..., candidate: _Optional[_Union[Party, _Mapping]] = ..., reference: _Optional[_Union[Party, _Mapping]] = ..., layer_map: _Optional[_Union[StatedPairing, _Mapping]] = ...) -> None: ...
+    options: Options
+    def __init__(self, protocol_version: _Optional[int] = ..., candidate: _Optional[_Union[Party, _Mapping]] = ..., reference: _Optional[_Union[Party, _Mapping]] = ..., layer_map: _Optional[_Union[StatedPairing, _Mapping]] = ..., options: _Optional[_Union[Options, _Mapping]] = ...) -> None: ...
 
 class CheckInputsRequest(_message.Message):
     __slots__ = ("protocol_version", "candidate", "reference", "batches", "options")

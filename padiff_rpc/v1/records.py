@@ -312,9 +312,12 @@ class LeaseRequest:
     Attributes:
         protocol_version: The coordinator's protocol version; another one than ours gets
             FAILED_PRECONDITION.
+        patience_seconds: A worker that says nothing for so long, while something is asked of
+            it, has been given up by its coordinator. 0: never.
     """
 
     protocol_version: int = 0
+    patience_seconds: float = 0.0
 
 
 @record
@@ -606,6 +609,21 @@ class UnloadRequest:
 
 
 @record
+class GetActivityRequest:
+    """`GetActivityRequest` of worker.proto."""
+
+    lease: str = ""
+
+
+@record
+class LayerCall:
+    """The n-th call of a layer."""
+
+    path: str
+    call: int
+
+
+@record
 class WorstElement:
     """`WorstElement` of report.proto.
 
@@ -799,16 +817,6 @@ class Traffic:
 
 
 @record
-class Trouble:
-    """What broke besides the user's model: a worker that died, a stream that stopped."""
-
-    phase: Phase
-    text: str
-    side: Optional[Side] = None
-    step: int = 0
-
-
-@record
 class OptimizerDifference:
     """`OptimizerDifference` of report.proto.
 
@@ -893,6 +901,8 @@ class Options(OptionsMethods):
             compared, clipped and used without it.
         oracle: Of each tensor of a pass in lockstep, how far each side is from the reference's
             float64 run, which then runs in every step. It changes no verdict.
+        timeout: For how many seconds a worker may say nothing while something is asked of it.
+            0: without end. Absent: 900, or ten times the longest silence of that worker so far.
     """
 
     atol: Optional[float] = None
@@ -915,6 +925,7 @@ class Options(OptionsMethods):
     floor: Floor = Floor.AUTO
     oracle: bool = False
     detail: Detail = Detail.AUTO
+    timeout: Optional[float] = None
 
 
 @record
@@ -1313,6 +1324,25 @@ class StepNoise:
 
 
 @record
+class Activity:
+    """Where the model's thread is.
+
+    Attributes:
+        still_seconds: Since the thread last moved: began or ended what was asked of it, entered
+            or left a layer, or sent a tensor.
+        idle: All that was asked is done.
+        call: The call of a layer that began last, or whose gradient came last. Absent: none
+            yet.
+        stack: Innermost last, without text; no values of variables. Empty: not known.
+    """
+
+    still_seconds: float
+    idle: bool = False
+    call: Optional[LayerCall] = None
+    stack: tuple[SourceLine, ...] = ()
+
+
+@record
 class Figures:
     """Figures of one pair of tensors of equal shape. a is the candidate, b the reference.
 
@@ -1694,6 +1724,13 @@ class StepSummary:
 
 
 @record
+class GetActivityResponse:
+    """`GetActivityResponse` of worker.proto."""
+
+    activity: Optional[Activity] = None
+
+
+@record
 class Note:
     """`Note` of notes.proto."""
 
@@ -1851,6 +1888,21 @@ class FunctionLeaf:
 
 
 @record
+class Trouble:
+    """What broke besides the user's model: a worker that died, a stream that stopped.
+
+    Attributes:
+        activity: Of a worker that said nothing for too long: where its model's thread is.
+    """
+
+    phase: Phase
+    text: str
+    side: Optional[Side] = None
+    step: int = 0
+    activity: Optional[Activity] = None
+
+
+@record
 class Party:
     """`Party` of coordinator.proto."""
 
@@ -1976,6 +2028,7 @@ class AssignWeightsRequest:
 
     Attributes:
         save: In the candidate worker's file system; empty: not saved.
+        options: Of these `timeout`, `deterministic` and `threads` matter. Absent: the defaults.
     """
 
     protocol_version: int
@@ -1983,16 +2036,22 @@ class AssignWeightsRequest:
     reference: Party
     layer_map: StatedPairing = StatedPairing()
     save: str = ""
+    options: Optional[Options] = None
 
 
 @record
 class PlanStart:
-    """`PlanStart` of coordinator.proto."""
+    """`PlanStart` of coordinator.proto.
+
+    Attributes:
+        options: Of these `timeout`, `deterministic` and `threads` matter. Absent: the defaults.
+    """
 
     protocol_version: int
     candidate: Party
     reference: Party
     layer_map: StatedPairing = StatedPairing()
+    options: Optional[Options] = None
 
 
 @record

@@ -651,16 +651,18 @@ class Traffic(_message.Message):
     def __init__(self, side: _Optional[_Union[_reasons_pb2.Side, str]] = ..., phase: _Optional[_Union[_models_pb2.Phase, str]] = ..., bytes: _Optional[int] = ...) -> None: ...
 
 class Trouble(_message.Message):
-    __slots__ = ("side", "phase", "step", "text")
+    __slots__ = ("side", "phase", "step", "text", "activity")
     SIDE_FIELD_NUMBER: _ClassVar[int]
     PHASE_FIELD_NUMBER: _ClassVar[int]
     STEP_FIELD_NUMBER: _ClassVar[int]
     TEXT_FIELD_NUMBER: _ClassVar[int]
+    ACTIVITY_FIELD_NUMBER: _ClassVar[int]
     side: _reasons_pb2.Side
     phase: _models_pb2.Phase
     step: int
     text: str
-    def __init__(self, side: _Optional[_Union[_reasons_pb2.Side, str]] = ..., phase: _Optional[_Union[_models_pb2.Phase, str]] = ..., step: _Optional[int] = ..., text: _Optional[str] = ...) -> None: ...
+    activity: _worker_pb2.Activity
+    def __init__(self, side: _Optional[_Union[_reasons_pb2.Side, str]] = ..., phase: _Optional[_Union[_models_pb2.Phase, str]] = ..., step: _Optional[int] = ..., text: _Optional[str] = ..., activity: _Optional[_Union[_worker_pb2.Activity, _Mapping]] = ...) -> None: ...
 
 class Environment(_message.Message):
     __slots__ = ("side", "worker", "device", "train", "seed", "flags")

@@ -122,10 +122,12 @@ class GetInfoResponse(_message.Message):
     def __init__(self, worker: _Optional[_Union[WorkerInfo, _Mapping]] = ..., state: _Optional[_Union[WorkerState, str]] = ..., broken_lease: _Optional[str] = ..., exit_status: _Optional[int] = ...) -> None: ...
 
 class LeaseRequest(_message.Message):
-    __slots__ = ("protocol_version",)
+    __slots__ = ("protocol_version", "patience_seconds")
     PROTOCOL_VERSION_FIELD_NUMBER: _ClassVar[int]
+    PATIENCE_SECONDS_FIELD_NUMBER: _ClassVar[int]
     protocol_version: int
-    def __init__(self, protocol_version: _Optional[int] = ...) -> None: ...
+    patience_seconds: float
+    def __init__(self, protocol_version: _Optional[int] = ..., patience_seconds: _Optional[float] = ...) -> None: ...
 
 class LeaseResponse(_message.Message):
     __slots__ = ("lease",)
@@ -664,3 +666,35 @@ class UnloadRequest(_message.Message):
 class UnloadResponse(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
+
+class GetActivityRequest(_message.Message):
+    __slots__ = ("lease",)
+    LEASE_FIELD_NUMBER: _ClassVar[int]
+    lease: str
+    def __init__(self, lease: _Optional[str] = ...) -> None: ...
+
+class GetActivityResponse(_message.Message):
+    __slots__ = ("activity",)
+    ACTIVITY_FIELD_NUMBER: _ClassVar[int]
+    activity: Activity
+    def __init__(self, activity: _Optional[_Union[Activity, _Mapping]] = ...) -> None: ...
+
+class Activity(_message.Message):
+    __slots__ = ("still_seconds", "idle", "call", "stack")
+    STILL_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    IDLE_FIELD_NUMBER: _ClassVar[int]
+    CALL_FIELD_NUMBER: _ClassVar[int]
+    STACK_FIELD_NUMBER: _ClassVar[int]
+    still_seconds: float
+    idle: bool
+    call: LayerCall
+    stack: _containers.RepeatedCompositeFieldContainer[_models_pb2.SourceLine]
+    def __init__(self, still_seconds: _Optional[float] = ..., idle: bool = ..., call: _Optional[_Union[LayerCall, _Mapping]] = ..., stack: _Optional[_Iterable[_Union[_models_pb2.SourceLine, _Mapping]]] = ...) -> None: ...
+
+class LayerCall(_message.Message):
+    __slots__ = ("path", "call")
+    PATH_FIELD_NUMBER: _ClassVar[int]
+    CALL_FIELD_NUMBER: _ClassVar[int]
+    path: str
+    call: int
+    def __init__(self, path: _Optional[str] = ..., call: _Optional[int] = ...) -> None: ...

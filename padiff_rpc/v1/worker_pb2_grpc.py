@@ -102,6 +102,11 @@ class WorkerStub(object):
                 request_serializer=padiff__rpc_dot_v1_dot_worker__pb2.UnloadRequest.SerializeToString,
                 response_deserializer=padiff__rpc_dot_v1_dot_worker__pb2.UnloadResponse.FromString,
                 )
+        self.GetActivity = channel.unary_unary(
+                '/padiff_rpc.v1.Worker/GetActivity',
+                request_serializer=padiff__rpc_dot_v1_dot_worker__pb2.GetActivityRequest.SerializeToString,
+                response_deserializer=padiff__rpc_dot_v1_dot_worker__pb2.GetActivityResponse.FromString,
+                )
 
 
 class WorkerServicer(object):
@@ -223,6 +228,14 @@ class WorkerServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetActivity(self, request, context):
+        """Where the model's thread is, told by another thread: also while the model runs, unless that holds Python's
+        lock.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_WorkerServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -310,6 +323,11 @@ def add_WorkerServicer_to_server(servicer, server):
                     servicer.Unload,
                     request_deserializer=padiff__rpc_dot_v1_dot_worker__pb2.UnloadRequest.FromString,
                     response_serializer=padiff__rpc_dot_v1_dot_worker__pb2.UnloadResponse.SerializeToString,
+            ),
+            'GetActivity': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetActivity,
+                    request_deserializer=padiff__rpc_dot_v1_dot_worker__pb2.GetActivityRequest.FromString,
+                    response_serializer=padiff__rpc_dot_v1_dot_worker__pb2.GetActivityResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -610,5 +628,22 @@ class Worker(object):
         return grpc.experimental.unary_unary(request, target, '/padiff_rpc.v1.Worker/Unload',
             padiff__rpc_dot_v1_dot_worker__pb2.UnloadRequest.SerializeToString,
             padiff__rpc_dot_v1_dot_worker__pb2.UnloadResponse.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+    @staticmethod
+    def GetActivity(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(request, target, '/padiff_rpc.v1.Worker/GetActivity',
+            padiff__rpc_dot_v1_dot_worker__pb2.GetActivityRequest.SerializeToString,
+            padiff__rpc_dot_v1_dot_worker__pb2.GetActivityResponse.FromString,
             options, channel_credentials,
             insecure, call_credentials, compression, wait_for_ready, timeout, metadata)

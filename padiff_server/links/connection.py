@@ -9,16 +9,17 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Optional
 
-from padiff_compare.capture.source import NumberedTensors
+from padiff_compare.capture.source import NumberedTensors, SourceHangs
 from padiff_rpc import transport
 from padiff_rpc.child import describe_exit
 from padiff_rpc.convert import from_proto
 from padiff_rpc.errors import CancelledError, InvalidRequestError, PaDiffError, WorkerLostError
 from padiff_rpc.tensors import ReceivedTensor, TensorAssembler, frames_of
 from padiff_rpc.v1 import worker_pb2, worker_pb2_grpc
-from padiff_rpc.v1.records import Party, WorkerInfo
+from padiff_rpc.v1.records import Activity, CallEvent, Party, WorkerInfo
 from padiff_rpc.v1.words import Phase, Side
 from padiff_rpc.version import check_protocol_version
+from padiff_server.links.silence import DEFAULT_PATIENCE, Patience, SilenceWatch, given_up
 from padiff_server.links.worker_lease import WorkerLease, take_lease
 
 # To a connection: long enough for a worker that is just starting, short enough for a mistyped address.
@@ -29,6 +30,8 @@ _ANSWER_SECONDS = 60.0
 _SILENT_SECONDS = 3.0
 _PROBE_SECONDS = 2.0
 _AGAIN_SECONDS = 0.1
+# For an answer from a thread that has nothing else to do.
+_LOOK_SECONDS = 5.0
 # From the end of a process to the serving of the next.
 _SUCCESSOR_SECONDS = 5.0
 
@@ -43,13 +46,16 @@ class Connection:
         caller: its RPCs, once it is open.
         lease: what they name.
         traffic: bytes of tensors that crossed this connection, by phase.
+        watch: notices when the worker hangs.
     """
 
     worker: WorkerInfo
     caller: transport.Caller
 
-    def __init__(self, side: Side, party: Party, say: Callable[[str], None]) -> None:
-        """`say` tells the user what is waited for; any thread may call it."""
+    def __init__(
+        self, side: Side, party: Party, say: Callable[[str], None], patience: Patience = DEFAULT_PATIENCE
+    ) -> None:
+        """`say` tells the user what is waited for; any thread may call it. `patience`: with the worker."""
         self.side = side
         self._say = say
         name = f" {party.worker.name}" if party.worker.name else ""
@@ -64,6 +70,10 @@ class Connection:
         self._closed = threading.Event()
         self._asking_how_it_ended = threading.Lock()
         self._how_it_ended: Optional[WorkerLostError] = None
+        self._patience = patience
+        self.watch = SilenceWatch(patience, self._look)
+        self._last_entered: Optional[CallEvent] = None
+        self._given_up: Optional[SourceHangs] = None
 
     def open(self) -> None:
         """Dials the worker, checks who it is and takes its lease.
@@ -78,13 +88,21 @@ class Connection:
             )
             self._exits.callback(channel.close)
             self._stub = worker_pb2_grpc.WorkerStub(channel)
-            self.caller = transport.Caller(self._stub, peer=self.peer, explain=self._explained)
+            self.caller = transport.Caller(
+                self._stub, peer=self.peer, explain=self._explained, waiting=self.watch
+            )
+            # Its calls have deadlines of their own, or last as the lease does; their errors stay as they are.
+            self._plain = transport.Caller(self._stub, peer=self.peer)
             self._introduce()
-            # Its end explains the errors of all others, and is itself as it is.
-            lessor = transport.Caller(self._stub, peer=self.peer)
-            self._held = take_lease(lessor, peer=self.peer, closed=self._closed)
+            self._held = take_lease(
+                self._plain,
+                peer=self.peer,
+                closed=self._closed,
+                patience_seconds=self._patience.least_seconds,
+            )
             self._exits.callback(self._held.close)
             self.lease = self._held.name
+            self.watch.start()
             if self.worker.process_per_lease:
                 self._introduce()  # the process that was asked before may have had its lease already
 
@@ -94,7 +112,12 @@ class Connection:
         May be called twice, and before `open`.
         """
         self._closed.set()
+        self.watch.close()
         self._exits.close()
+
+    def entered(self, event: CallEvent) -> None:
+        """Remembers the layer that the worker entered last."""
+        self._last_entered = event
 
     def _introduce(self) -> None:
         info = self._first_answer()
@@ -115,7 +138,7 @@ class Connection:
         with self._told_if_long(f"waiting for {self.peer} to answer"):
             while True:
                 try:
-                    return self.caller.GetInfo(worker_pb2.GetInfoRequest(), timeout=_ANSWER_SECONDS)
+                    return self._plain.GetInfo(worker_pb2.GetInfoRequest(), timeout=_ANSWER_SECONDS)
                 except WorkerLostError as error:
                     why = error.context.get("reason")
                     if why is None:
@@ -137,7 +160,28 @@ class Connection:
         finally:
             timer.cancel()
 
+    def _look(self, silent: float, allowed: float) -> Optional[float]:
+        """Returns for how long the model's thread has not moved; None where the worker is given up."""
+        try:
+            activity = self._activity()
+        except PaDiffError:
+            activity = None
+        if self._closed.is_set():
+            return None
+        if activity is not None and min(silent, activity.still_seconds) < allowed:
+            return activity.still_seconds
+        self._given_up = given_up(self.peer, silent, activity, self._last_entered)
+        self.close()
+        return None
+
+    def _activity(self) -> Activity:
+        request = worker_pb2.GetActivityRequest(lease=self.lease)
+        said = self._plain.GetActivity(request, timeout=_LOOK_SECONDS)
+        return from_proto(said.activity, Activity)
+
     def _explained(self, error: PaDiffError) -> PaDiffError:
+        if self._given_up is not None:
+            return self._given_up
         if self._held is None:
             return error
         error = self._held.explained(error)
@@ -152,10 +196,8 @@ class Connection:
         """Asks the process that has taken the place of a lost one, where a worker has one for each lease."""
         if not self.worker.process_per_lease:
             return None
-        # Its own errors need no explanation.
-        caller = transport.Caller(self._stub, peer=self.peer)
         try:
-            said = caller.GetInfo(
+            said = self._plain.GetInfo(
                 worker_pb2.GetInfoRequest(), timeout=_SUCCESSOR_SECONDS, wait_for_ready=True
             )
         except PaDiffError:
@@ -170,25 +212,30 @@ class Connection:
     @contextlib.contextmanager
     def blamed(self) -> Iterator[None]:
         """Gives what is raised inside the side in its context; every call is made inside."""
-        if self._closed.is_set():
-            raise CancelledError(f"the connection to {self.peer} is closed")
         try:
+            if self._closed.is_set():
+                raise self._why_closed()
             yield
         except ValueError:  # what gRPC says when the channel was closed a moment ago
             if self._closed.is_set():
-                raise CancelledError(f"the connection to {self.peer} is closed") from None
+                raise self._why_closed() from None
             raise
         except PaDiffError as error:
             error.context = {"side": str(self.side), **error.context}
             raise
 
-    def is_alive(self) -> bool:
-        """Asks the worker whether its process still answers; waits at most two seconds."""
+    def _why_closed(self) -> PaDiffError:
+        return self._given_up or CancelledError(f"the connection to {self.peer} is closed")
+
+    def why_lost(self) -> Optional[WorkerLostError]:
+        """Asks the worker whether its process still answers, for at most two seconds; returns None if so."""
+        gone = WorkerLostError(f"{self.peer} is gone or does not answer")
         try:
-            said = self.caller.GetInfo(worker_pb2.GetInfoRequest(), timeout=_PROBE_SECONDS)
+            with self.blamed():
+                said = self._plain.GetInfo(worker_pb2.GetInfoRequest(), timeout=_PROBE_SECONDS)
         except PaDiffError:
-            return False
-        return bool(said.worker.pid == self.worker.pid)
+            return self._given_up or gone
+        return None if said.worker.pid == self.worker.pid else gone
 
     def count_traffic(self, byte_counts: Mapping[Phase, int]) -> None:
         """Adds to `traffic`; for any thread, since gRPC sends on threads of its own."""
@@ -210,7 +257,7 @@ class Connection:
 
         with self.blamed():
             try:
-                response = call(guarded())
+                response = call(self.watch.taken(guarded()))
             except PaDiffError:
                 if broken:
                     raise broken[0] from None

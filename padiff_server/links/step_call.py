@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import queue
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Optional
 
@@ -23,7 +24,8 @@ from padiff_rpc.v1.records import (
     StepSummary,
     TensorSpec,
 )
-from padiff_rpc.v1.words import CaptureKind, Phase
+from padiff_rpc.v1.words import CallMoment, CaptureKind, Phase
+from padiff_server.links.silence import SilenceWatch
 
 
 @record
@@ -50,8 +52,20 @@ class StepEvent:
 class StepCall:
     """A running step. One thread reads its items; `close` may come from any."""
 
-    def __init__(self, open_call: Callable[[Iterator[Any]], ResponseStream], opening: Iterable[Any]) -> None:
-        """`opening` are the messages that begin the step; gRPC takes them on a thread of its own."""
+    def __init__(
+        self,
+        open_call: Callable[[Iterator[Any]], ResponseStream],
+        opening: Iterable[Any],
+        watch: SilenceWatch,
+        entered: Callable[[CallEvent], None],
+    ) -> None:
+        """`opening` are the messages that begin the step; gRPC takes them on a thread of its own.
+
+        `watch` hears of what the worker waits for, and `entered` of each layer that it enters.
+        """
+        self._watch = watch
+        self._entered = entered
+        self._owed = _Owed(watch)
         self._answers: queue.SimpleQueue[Optional[Iterable[Any]]] = queue.SimpleQueue()
         self._opening = opening
         self._overrides = itertools.count(1)
@@ -61,7 +75,12 @@ class StepCall:
         """Yields what the worker says, in order, until the step ends or breaks."""
         for response in self._responses:
             for event in response.events:
-                yield _item(event)
+                item = _item(event)
+                if isinstance(item, OverrideTicket):
+                    self._owed.wanted(item)
+                elif isinstance(item, CallEvent) and item.moment is CallMoment.ENTRY:
+                    self._entered(item)
+                yield item
 
     def acknowledge(self, phase: Phase) -> None:
         """Lets the worker begin the phase that it announced."""
@@ -70,20 +89,57 @@ class StepCall:
     def absent(self, ticket: OverrideTicket) -> None:
         """Says that no override will come for that place."""
         self._answers.put((to_proto(RunStepRequest(absent=ticket)),))
+        self._owed.answered(ticket)
 
     def override(self, ticket: OverrideTicket, tensor: HostTensor, sent: Callable[[], None]) -> None:
         """Sends an override after the answers before it; `sent` is called on gRPC's thread."""
         self._answers.put(_override(ticket, next(self._overrides), tensor, sent))
+        self._owed.answered(ticket)
 
     def close(self) -> None:
         """Ends the call; a step that still runs is cancelled at its next hook. May be called twice."""
         self._answers.put(None)
         self._responses.close()
+        self._owed.close()
 
     def _requests(self) -> Iterator[Any]:
         yield from self._opening
         for answer in iter(self._answers.get, None):
-            yield from answer
+            for message in answer:
+                yield message
+                self._watch.heard()
+
+
+class _Owed:
+    """The overrides that the worker's model waits for. Thread-safe."""
+
+    def __init__(self, watch: SilenceWatch) -> None:
+        self._watch = watch
+        self._lock = threading.Lock()
+        self._answered: set[OverrideTicket] = set()
+        self._waited_for: set[OverrideTicket] = set()
+
+    def wanted(self, ticket: OverrideTicket) -> None:
+        """The model waits for this one, which may be on its way."""
+        with self._lock:
+            if ticket not in self._answered and ticket not in self._waited_for:
+                self._waited_for.add(ticket)
+                self._watch.owes()
+
+    def answered(self, ticket: OverrideTicket) -> None:
+        """It is sent, or will not come."""
+        with self._lock:
+            self._answered.add(ticket)
+            if ticket in self._waited_for:
+                self._waited_for.remove(ticket)
+                self._watch.owes_no_more()
+
+    def close(self) -> None:
+        """The step is over; may be called twice."""
+        with self._lock:
+            while self._waited_for:
+                self._waited_for.pop()
+                self._watch.owes_no_more()
 
 
 def _override(

@@ -53,8 +53,10 @@ class WorkerLease:
             self._reason = error
 
 
-def take_lease(caller: Caller, *, peer: str, closed: threading.Event) -> WorkerLease:
-    """Returns the lease of the worker behind `caller`.
+def take_lease(
+    caller: Caller, *, peer: str, closed: threading.Event, patience_seconds: float = 0.0
+) -> WorkerLease:
+    """Returns the lease of the worker behind `caller`, which is told our patience with it.
 
     Raises BusyError while another holds it, CancelledError once `closed` is set.
 
@@ -64,7 +66,9 @@ def take_lease(caller: Caller, *, peer: str, closed: threading.Event) -> WorkerL
     """
     refused_at, patience = None, LEASE_SECONDS
     while True:
-        stream = caller.Lease(worker_pb2.LeaseRequest(protocol_version=PROTOCOL_VERSION))
+        stream = caller.Lease(
+            worker_pb2.LeaseRequest(protocol_version=PROTOCOL_VERSION, patience_seconds=patience_seconds)
+        )
         try:
             return WorkerLease(next(stream).lease, stream, peer=peer)
         except StopIteration:

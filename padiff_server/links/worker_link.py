@@ -25,6 +25,7 @@ from padiff_server.described import check_calls, checked_layers
 from padiff_server.links.connection import Connection
 from padiff_server.links.loader_link import LoaderLink
 from padiff_server.links.optimizer_link import OptimizerLink
+from padiff_server.links.silence import DEFAULT_PATIENCE, Patience
 from padiff_server.links.step_call import StepCall
 from padiff_server.links.weights_link import WeightsLink
 
@@ -37,9 +38,11 @@ class WorkerLink(Connection):
         weights, optimizer, loader: what comes with it.
     """
 
-    def __init__(self, side: Side, party: Party, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, side: Side, party: Party, say: Callable[[str], None], patience: Patience = DEFAULT_PATIENCE
+    ) -> None:
         """As `Connection`."""
-        super().__init__(side, party, say)
+        super().__init__(side, party, say, patience)
         self.model = party.model
         self.weights = WeightsLink(self)
         self.optimizer = OptimizerLink(self)
@@ -95,7 +98,7 @@ class WorkerLink(Connection):
                 yield worker_pb2.TraceRequest(frame=frame)
 
         with self.blamed():
-            response = from_proto(self.caller.Trace(requests()), TraceResponse)
+            response = from_proto(self.caller.Trace(self.watch.taken(requests())), TraceResponse)
             marks = frozenset(map(mark_path, response.marks))
             if marks & self._paths:
                 raise ProtocolError(f"{self.peer} has a layer where marks are: {min(marks & self._paths)!r}")
@@ -140,7 +143,7 @@ class WorkerLink(Connection):
                 else:
                     yield response.frame
 
-        with self.blamed(), self.caller.ApplyRule(requests()) as responses:
+        with self.blamed(), self.caller.ApplyRule(self.watch.taken(requests())) as responses:
             results = {r.name: r.tensor for r in bounded(self.received(frames(responses), phase))}
         return results, failures[0] if failures else None
 
@@ -155,4 +158,4 @@ class WorkerLink(Connection):
                 yield worker_pb2.RunStepRequest(frame=frame)
 
         with self.blamed():
-            return StepCall(self.caller.RunStep, opening())
+            return StepCall(self.caller.RunStep, opening(), self.watch, self.entered)

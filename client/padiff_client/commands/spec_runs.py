@@ -20,6 +20,7 @@ from padiff_client.report import TROUBLE, Report
 from padiff_client.specfile import read_comparison
 from padiff_client.verbs import check_inputs, compare, plan
 from padiff_client.whole_files import check_writable, write_file
+from padiff_rpc.serving import checked_seconds
 from padiff_rpc.v1.words import KeptTensors
 
 
@@ -62,6 +63,13 @@ def add_to(commands: Any) -> None:
     add_outputs(inputs_parser)
     for command in (compare_parser, plan_parser, inputs_parser):
         command.add_argument(
+            "--timeout",
+            type=float,
+            metavar="SECONDS",
+            help="for how long a worker may say nothing while it works (0: without end; default: 900, or ten "
+            "times its longest silence so far)",
+        )
+        command.add_argument(
             "--verbose", action="store_true", help="say what happens, and show what the processes write"
         )
 
@@ -98,7 +106,11 @@ def _asked(given: argparse.Namespace) -> Iterator[Comparison]:
     """Provides what the file asks for; errors inside point into it, where they name a key of it."""
     spec = read_comparison(given.spec)
     with spec.pointing():
-        yield replace(spec.comparison, verbose=given.verbose)
+        asked = replace(spec.comparison, verbose=given.verbose)
+        if given.timeout is not None:
+            seconds = checked_seconds(given.timeout, field="--timeout")
+            asked = replace(asked, options=replace(asked.options, timeout=seconds))
+        yield asked
 
 
 def _plan(given: argparse.Namespace) -> int:

@@ -225,9 +225,22 @@ def test_inputs_compares_the_loaders_of_a_file_without_inputs(
         return report(passed=False)
 
     monkeypatch.setattr(spec_runs, "check_inputs", check)
-    assert cli.main(["inputs", str(file), "--batches", "7"]) == 1
+    assert cli.main(["inputs", str(file), "--batches", "7", "--timeout", "12"]) == 1
     comparison, batches = asked
     assert (comparison.candidate.loader, comparison.reference.loader, batches) == ("a:data", "a:data", 7)
     assert comparison.options.keep_going
+    assert comparison.options.timeout == 12.0
     assert comparison.losses == ("a:loss", "a:loss")
     assert capsys.readouterr().out.startswith("FAIL")
+
+
+@pytest.mark.parametrize("seconds", ["-1", "inf", "nan"])
+def test_a_timeout_that_is_no_length_of_time_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], seconds: str
+) -> None:
+    side = "{framework: torch, model: 'a:b', loader: 'a:data'}"
+    file = tmp_path / "spec.yaml"
+    file.write_text(f"reference: {side}\ncandidate: {side}\n")
+    assert cli.main(["compare", str(file), f"--timeout={seconds}"]) == 2
+    said = f"padiff: --timeout: {seconds} is not allowed; allowed: seconds, at least 0\n"
+    assert capsys.readouterr().err == said

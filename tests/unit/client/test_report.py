@@ -16,11 +16,13 @@ from padiff_client.layer_trees import MARK
 from padiff_compare.report.finished import FinishedReport
 from padiff_compare.report.kept_run import KeptRun, RunHead, RunWriter
 from padiff_rpc.v1.records import (
+    Activity,
     Coverage,
     Environment,
     Figures,
     FirstDivergence,
     HyperParameterDifference,
+    LayerCall,
     ModelFailure,
     Note,
     Omitted,
@@ -501,3 +503,14 @@ def test_tensors_that_are_not_there_say_why(tmp_path: Path) -> None:
         Report(summary, rows).tensors(rows[0])
     with pytest.raises(NotFoundError, match="cannot be judged again"):
         Report(summary, rows).rejudged(rtol=1.0)
+
+
+def test_the_stack_of_a_model_that_hangs_is_printed_and_obeyed_by_no_terminal() -> None:
+    line = SourceLine(file="/nets\x1b[2J.py", line=12, function="forward")
+    activity = Activity(still_seconds=900.0, call=LayerCall(path="fc", call=0), stack=(line,))
+    lost = Trouble(phase=Phase.FORWARD, text="it hangs", side=Side.CANDIDATE, activity=activity)
+    text = str(passing(troubles=(lost,)))
+    assert "  stack of the candidate, innermost last:\n    /nets\\x1b[2J.py:12 in forward\n" in text
+    assert (
+        json.loads(passing(troubles=(lost,)).to_json())["troubles"][0]["activity"]["stack"][0]["line"] == 12
+    )

@@ -7,14 +7,14 @@ from padiff_worker.leases import Leases
 
 def test_a_process_of_one_lease_grants_no_second_and_says_that_another_takes_over():
     heard = []
-    leases = Leases(heard.append)
+    leases = Leases(lambda *said: heard.append(said))
     leases.is_ready = True
     assert leases.state() is WorkerState.FREE
-    with leases.granted() as lease:
+    with leases.granted(patience_seconds=60.0) as lease:
         with pytest.raises(BusyError, match="in use by another comparison"):
             with leases.granted():
                 pass
-    assert heard == [lease, ""]
+    assert heard == [(lease, 60.0), ("", 0.0)]
     leases.close()
     with pytest.raises(BusyError, match="takes over") as caught:
         with leases.granted():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -19,8 +20,10 @@ from padiff_rpc.interceptors import Guard
 from padiff_rpc.logs import write_log
 from padiff_rpc.stopping import StopSignals
 from padiff_rpc.version import package_version
+from padiff_server.audit import write_audit, write_audit_to
 from padiff_server.clients import ClientList, Clients
 from padiff_server.config import Capacity, Config, read_clients, read_config
+from padiff_server.ended_session import Bookkeeper
 from padiff_server.floor_store import FloorStore
 from padiff_server.revocation import revoking
 from padiff_server.servicer import register
@@ -57,7 +60,8 @@ def _serve(given: argparse.Namespace, config: Config) -> int:
     with TensorStore(limit_bytes, folder) as store:
         floors = FloorStore(Path(limits.floors_folder)) if limits.floors_folder else None
         storage = Storage(tensors=store, floors=floors)
-        sessions = Sessions(storage, WorkerDirectory(config.dial_rule), limits.sessions)
+        bookkeepers = _bookkeepers(given, config)
+        sessions = Sessions(storage, WorkerDirectory(config.dial_rule), limits.sessions, bookkeepers)
         clients = _clients(given, config)
         services = partial(register, sessions, clients, config.dial_rule.workers, limit_bytes)
         streams = limits.sessions + OTHER_STREAMS
@@ -72,6 +76,14 @@ def _serve(given: argparse.Namespace, config: Config) -> int:
             health.set_serving(False)
             drain(signals, sessions, config.serving.drain_seconds)
     return 0
+
+
+def _bookkeepers(given: argparse.Namespace, config: Config) -> Sequence[Bookkeeper]:
+    if config.audit_log:
+        write_audit_to(config.audit_log)
+    elif given.lifeline_fd is not None:  # its one client knows what it asked for
+        return ()
+    return (write_audit,)
 
 
 def _clients(given: argparse.Namespace, config: Config) -> Clients:
@@ -99,6 +111,7 @@ def _config(given: argparse.Namespace) -> Config:
             sessions=limits.sessions,
         ),
         clients=base.clients,
+        audit_log=given.audit_log or base.audit_log,
     )
 
 
@@ -135,6 +148,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="DIR",
         help="where measured rounding is kept, for comparisons on the same values (default: it is not)",
     )
+    add("--audit-log", metavar="FILE", help="a line of JSON for each session (default: into the log)")
     serving.add_arguments(parser)
     child.add_arguments(parser)
     return parser

@@ -51,12 +51,14 @@ class Config:
 
     Attributes:
         clients: what each client may do, by name; None: whoever gets in has all rights.
+        audit_log: the file with a line for each session; empty: they go to the process's log.
     """
 
     serving: Serving = Serving()
     dial_rule: DialRule = DialRule()
     limits: Capacity = Capacity()
     clients: Optional[Rights] = None
+    audit_log: str = ""
 
     def named_clients(self) -> Optional[Rights]:
         """Returns who may call and what they may do; None for everybody.
@@ -121,6 +123,7 @@ class _File:
     worker_wait_seconds: float = DialRule().wait_seconds
     drain_seconds: float = Serving().drain_seconds
     log_format: str = Serving().log_format
+    audit_log: FilePath = FilePath("")
 
     def __post_init__(self) -> None:
         if self.log_format not in (logs.TEXT, logs.JSON):
@@ -150,7 +153,13 @@ def read_config(path: str) -> Config:
         allows_any=given.allow_any_worker,
         wait_seconds=given.worker_wait_seconds,
     )
-    return Config(serving=serving, dial_rule=dial_rule, limits=given.limits, clients=given.clients)
+    return Config(
+        serving=serving,
+        dial_rule=dial_rule,
+        limits=given.limits,
+        clients=given.clients,
+        audit_log=given.audit_log,
+    )
 
 
 def read_clients(path: str) -> Rights:

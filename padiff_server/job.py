@@ -35,7 +35,11 @@ class Task(Protocol):
 
 
 class Job(Generic[A]):
-    """One request, from its two parties to its report."""
+    """One request, from its two parties to its report.
+
+    Attributes:
+        asked: the request; its workers are those that were lent, once they are.
+    """
 
     def __init__(
         self,
@@ -48,7 +52,7 @@ class Job(Generic[A]):
 
         Raises InvalidRequestError and NotFoundError as `WorkerDirectory.wish`.
         """
-        self._asked: A = asked
+        self.asked: A = asked
         self._make_task: Callable[[A, SourcePair, ReportBuilder], Task] = make_task
         self._directory = directory
         self._report = report
@@ -64,10 +68,10 @@ class Job(Generic[A]):
         after `cancel`.
         """
         with self._directory.lent(self._wish, self._say) as lent:
-            asked = replace(
-                self._asked,
-                candidate=replace(self._asked.candidate, worker=lent[Side.CANDIDATE]),
-                reference=replace(self._asked.reference, worker=lent[Side.REFERENCE]),
+            asked = self.asked = replace(
+                self.asked,
+                candidate=replace(self.asked.candidate, worker=lent[Side.CANDIDATE]),
+                reference=replace(self.asked.reference, worker=lent[Side.REFERENCE]),
             )
             parties = {Side.REFERENCE: asked.reference, Side.CANDIDATE: asked.candidate}
             patience = Patience(asked=(asked.options or Options()).timeout)

@@ -5,12 +5,15 @@ from __future__ import annotations
 import queue
 import secrets
 import threading
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Generator
 from typing import Any, Union
 
 from padiff_compare.report.builder import KeptTensor, Message, ReportBuilder
 from padiff_compare.report.finished import FinishedReport, finished
 from padiff_rpc.v1.records import Trouble
+from padiff_server.clients import Principal
+from padiff_server.ended_session import EndedSession, outcome_of
 from padiff_server.job import Job
 
 _Outcome = Union[Message, FinishedReport, BaseException]
@@ -73,11 +76,26 @@ class RunningSession:
             target=self._work, name=f"session-{self._report.session}", daemon=True
         )
         self._ended_because = ""
+        self._began_at, self._began = time.time(), time.monotonic()
 
     @property
     def name(self) -> str:
         """What clients call the session by."""
         return self._report.session
+
+    def ended(self, caller: Principal, last: Union[FinishedReport, BaseException, None]) -> EndedSession:
+        """Returns the session as the books have it, its last word known."""
+        return EndedSession(
+            session=self.name,
+            caller=caller,
+            asked=self._job.asked,
+            began_at=self._began_at,
+            seconds=time.monotonic() - self._began,
+            outcome=outcome_of(last),
+            because=self._ended_because,
+            rows=len(self._report.rows),
+            tensor_bytes=self._report.tensor_bytes,
+        )
 
     def cancel(self) -> None:
         """Ends the job, whose client is gone; from any thread."""
@@ -100,7 +118,7 @@ class RunningSession:
         if self._thread.is_alive():
             self._outcomes.put(self._cut_short())
 
-    def messages(self) -> Iterator[Union[Message, FinishedReport]]:
+    def messages(self) -> Generator[Union[Message, FinishedReport], None, None]:
         """Runs the job; yields what it says, its report last. Raises what it raised."""
         self._thread.start()
         try:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, Union
 
 from padiff_compare.capture.batches import BatchMessage, BatchSource
 from padiff_compare.comparison import AssignWeightsTask, CompareTask
@@ -38,6 +38,7 @@ from padiff_rpc.v1.records import (
 )
 from padiff_rpc.v1.words import KeptTensors
 from padiff_server.clients import ClientCall, Principal
+from padiff_server.ended_session import Bookkeeper
 from padiff_server.job import Job
 from padiff_server.rights import Right
 from padiff_server.running_session import RunningSession
@@ -51,8 +52,18 @@ SESSIONS_AT_ONCE = 4
 class Sessions:
     """Runs jobs, each on a thread of its own, and remembers their reports. Thread-safe."""
 
-    def __init__(self, storage: Storage, directory: WorkerDirectory, at_once: int = SESSIONS_AT_ONCE) -> None:
-        """`storage` is that of all sessions together; `at_once` of them may run."""
+    def __init__(
+        self,
+        storage: Storage,
+        directory: WorkerDirectory,
+        at_once: int = SESSIONS_AT_ONCE,
+        bookkeepers: Sequence[Bookkeeper] = (),
+    ) -> None:
+        """`storage` is that of all sessions together; `at_once` of them may run.
+
+        `bookkeepers` hear of each session that has ended, on its thread.
+        """
+        self._bookkeepers = bookkeepers
         self._storage = storage
         self._directory = directory
         self._at_once = at_once
@@ -99,7 +110,8 @@ class Sessions:
         self._check_own(call.caller, asked.session, else_needs=Right.READ)
         if asked.end and running is not None:
             self._check_own(call.caller, asked.session, else_needs=Right.ADMINISTER)
-            running.end("ended by a client that attached to it")
+            who = shown(call.caller.name) if call.caller.name else "a client"
+            running.end(f"ended by {who} that attached to it")
         yield from map(_as_message, transcript.follow(call.when_gone))
 
     def assign_weights(self, call: ClientCall, asked: AssignWeightsRequest) -> Iterator[Message]:
@@ -216,15 +228,24 @@ class Sessions:
             end_reason = self._end_reason
         if end_reason:
             session.end(end_reason)
+        last: Union[FinishedReport, BaseException, None] = None
         try:
-            for message in session.messages():
-                if isinstance(message, FinishedReport):
-                    self._remember(message)
-                yield message
+            with contextlib.closing(session.messages()) as messages:
+                for message in messages:
+                    if isinstance(message, FinishedReport):
+                        self._remember(message)
+                        last = message
+                    yield message
+        except BaseException as error:
+            last = last or error
+            raise
         finally:
             with self._lock:
                 del self._sessions[session.name]
                 self._disown(session.name)
+            ended = session.ended(owner, last)
+            for keep in self._bookkeepers:
+                keep(ended)
 
     @contextlib.contextmanager
     def _place(self) -> Iterator[None]:

@@ -193,6 +193,11 @@ class ReportBuilder:
     def add_timing(self, timing: Timing) -> None:
         self._timings.append(timing)
 
+    @property
+    def tensor_bytes(self) -> int:
+        """Bytes of tensors that have crossed on both sides, once these are closed."""
+        return sum(traffic.bytes for traffic in self._traffic)
+
     def add_traffic(self, side: Side, bytes_of: Mapping[Phase, int]) -> None:
         self._traffic.extend(Traffic(side=side, phase=phase, bytes=size) for phase, size in bytes_of.items())
 

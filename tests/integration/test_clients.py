@@ -85,7 +85,7 @@ def make_all_certificates(folder: Path) -> None:
 def listed(workers: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Listed]:
     folder = tmp_path_factory.mktemp("listed")
     make_all_certificates(folder)
-    file = write_file(folder, workers, CLIENTS)
+    file = write_file(folder, workers, CLIENTS, audit_log="audit.jsonl")
     with running("-m", "padiff_server", "--config", str(file), log=folder / "c.log") as coordinator:
         yield Listed(folder=folder, running=coordinator)
 
@@ -125,6 +125,52 @@ def test_reports_of_others_take_the_right_to_read(listed: Listed) -> None:
     for name in ("eve", "ops"):
         with listed.connected(name) as other:
             assert other.attach(AttachRequest(session=session)).session == session
+
+
+def audited(listed: Listed, session: str) -> dict[str, Any]:
+    """Returns the line of a session in the audit log."""
+    file = listed.folder / "audit.jsonl"
+    found: list[dict[str, Any]] = []
+
+    def is_written() -> bool:
+        found[:] = [
+            entry for entry in map(json.loads, file.read_text().splitlines()) if entry["session"] == session
+        ]
+        return bool(found)
+
+    wait_for(is_written)
+    (entry,) = found
+    return entry
+
+
+def test_each_session_is_a_line_in_the_audit_log_that_its_owner_alone_reads(
+    listed: Listed, workers: dict[str, str]
+) -> None:
+    with listed.connected("ada") as ada:
+        report = compare(ada)
+    entry = audited(listed, report.session)
+    assert entry["client"] == "ada"
+    assert entry["peer"].startswith("ipv4:127.0.0.1:")
+    assert entry["what"] == "compare"
+    assert entry["outcome"] == "passed"
+    assert entry["reference"]["worker"] == "one"
+    assert entry["candidate"]["address"] == workers["two"]
+    assert entry["candidate"]["model"] == "fake_models:net"
+    assert entry["rows"] == len(report.all_rows)
+    assert entry["tensor_bytes"] == sum(part.bytes for part in report.traffic)
+    assert (listed.folder / "audit.jsonl").stat().st_mode & 0o777 == 0o600
+    # Where there is a file, the log has no such line.
+    assert report.session not in (listed.folder / "c.log").read_text()
+
+
+def test_an_audit_log_that_was_moved_away_is_made_anew(listed: Listed) -> None:
+    with listed.connected("ada") as ada:
+        audited(listed, compare(ada).session)
+        (listed.folder / "audit.jsonl").rename(listed.folder / "audit.1")
+        session = compare(ada).session
+        wait_for((listed.folder / "audit.jsonl").exists)
+    assert audited(listed, session)["client"] == "ada"
+    assert (listed.folder / "audit.jsonl").stat().st_mode & 0o777 == 0o600
 
 
 def test_who_may_only_read_makes_no_comparison(listed: Listed) -> None:
@@ -209,8 +255,10 @@ def test_a_comparison_of_another_is_ended_by_who_administers_alone(listed: Liste
                     other.attach(AttachRequest(session=session, end=True))
         with listed.connected("ops") as ops:
             ended = ops.attach(AttachRequest(session=session, end=True))
-        assert "ended by a client" in ended.troubles[0].text
+        assert "ended by 'ops' that attached to it" in ended.troubles[0].text
         assert held.wait().troubles == ended.troubles
+    entry = audited(listed, session)
+    assert (entry["outcome"], entry["because"]) == ("cut_short", "ended by 'ops' that attached to it")
 
 
 def test_the_command_says_in_one_line_what_is_missing(

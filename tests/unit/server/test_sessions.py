@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,14 +15,26 @@ from padiff_compare.report.finished import finished
 from padiff_compare.run import Storage
 from padiff_rpc.errors import BusyError, CancelledError, NotFoundError, PaDiffError, ProtocolError
 from padiff_rpc.tensors import HostTensor
-from padiff_rpc.v1.records import AttachRequest
+from padiff_rpc.v1.records import AttachRequest, CompareStart, Model, Party, WorkerAddress
 from padiff_rpc.v1.words import Phase
+from padiff_rpc.version import PROTOCOL_VERSION
+from padiff_server.audit import audit_line
 from padiff_server.clients import ClientCall, Principal
+from padiff_server.rights import Right
 from padiff_server.sessions import REMEMBERED_REPORTS, SESSIONS_AT_ONCE, Sessions, _lasting
 from padiff_server.worker_directory import DialRule, WorkerDirectory
 
 
-class Job:
+class Asked:
+    """What a job was asked."""
+
+    party = Party(
+        model=Model(framework="fake", model="net", kwargs=b""), worker=WorkerAddress(name="one", token="hush")
+    )
+    asked = CompareStart(protocol_version=PROTOCOL_VERSION, candidate=party, reference=party)
+
+
+class Job(Asked):
     """Says one thing, then waits until it may end."""
 
     def __init__(self, report, error=None, wait=False):
@@ -43,7 +57,13 @@ class Job:
 @pytest.fixture
 def sessions():
     with TensorStore(1) as store:
-        yield Sessions(Storage(tensors=store), WorkerDirectory(DialRule()))
+        yield Sessions(Storage(tensors=store), WorkerDirectory(DialRule()), bookkeepers=[BOOKS.append])
+
+
+@pytest.fixture(autouse=True)
+def books():
+    BOOKS.clear()
+    return BOOKS
 
 
 def call_of(name="", *rights, when_gone=lambda cancel: True):
@@ -51,6 +71,8 @@ def call_of(name="", *rights, when_gone=lambda cancel: True):
 
 
 CALL = call_of()
+# Of sessions that have ended.
+BOOKS = []
 
 
 def run(sessions, when_gone=lambda cancel: True, call=None, **given):
@@ -170,7 +192,7 @@ def test_batches_end_with_their_client():
     assert [getattr(one, "text", one) for one in _lasting(broken())] == [1, "it is gone"]
 
 
-class Teller:
+class Teller(Asked):
     """Says tensors, one behind the other, as many as it is let."""
 
     def __init__(self, report):
@@ -205,3 +227,46 @@ def test_a_job_that_waits_for_its_client_ends_with_it(sessions):
     messages.close()
     assert jobs[0].said == list(range(8))
     assert sessions.is_idle()
+
+
+def test_the_books_have_each_session_once_with_how_it_ended(sessions, books):
+    list(run(sessions))
+    for error in (NotFoundError("no"), CancelledError("gone"), PaDiffError("ours"), KeyError("ours")):
+        with pytest.raises(type(error)):
+            list(run(sessions, error=error))
+    left = run(sessions, wait=True)
+    next(left)
+    left.close()
+    assert [ended.outcome for ended in books] == [
+        *("failed", "refused", "cancelled", "broken", "broken"),
+        "cancelled",
+    ]
+
+
+def test_a_session_that_was_ended_is_cut_short_in_the_books_for_a_reason(sessions, books):
+    messages = run(sessions, error=CancelledError("told"), wait=True)
+    next(messages)
+    sessions.end("we close")
+    list(messages)
+    (ended,) = books
+    assert (ended.outcome, ended.because) == ("cut_short", "we close")
+
+
+def test_a_line_of_the_audit_log_names_who_and_what_and_no_secret(sessions, books):
+    list(run(sessions, call=call_of("a\nb\u2028", Right.COMPARE)))
+    line = audit_line(books[0])
+    assert line.isascii()
+    assert line.isprintable()
+    assert "hush" not in line
+    entry = json.loads(line)
+    assert entry["client"] == "a\nb\u2028"
+    assert entry["what"] == "compare"
+    assert entry["reference"] == {"framework": "fake", "model": "net", "worker": "one", "address": ""}
+    assert entry["outcome"] == "failed"  # it has compared nothing
+
+
+def test_what_a_client_wrote_is_cut_in_the_audit_log(sessions, books):
+    list(run(sessions))
+    party = replace(Asked.party, model=replace(Asked.party.model, model="x" * 1_000_000))
+    ended = replace(books[0], asked=replace(books[0].asked, candidate=party))
+    assert len(audit_line(ended)) < 2000

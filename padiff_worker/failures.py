@@ -13,6 +13,7 @@ from padiff_rpc.errors import PaDiffError
 from padiff_rpc.names import said_by
 from padiff_rpc.v1.records import ModelFailure
 from padiff_rpc.v1.words import Phase
+from padiff_worker.model_thread import ScriptInterrupted
 from padiff_worker.outbox import StepCancelled
 
 # Enough of a traceback to read, not enough to matter on the wire.
@@ -33,8 +34,8 @@ class ModelRaised(Exception):
 
 
 # What may be raised while the user's code runs without being a failure of it. All else is, whatever its
-# base class; Ctrl-C means the process.
-NOT_THE_USERS = (PaDiffError, ModelRaised, StepCancelled, KeyboardInterrupt, GeneratorExit)
+# base class.
+NOT_THE_USERS = (PaDiffError, ModelRaised, StepCancelled, ScriptInterrupted, GeneratorExit)
 
 
 @contextmanager

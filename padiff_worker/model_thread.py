@@ -13,6 +13,10 @@ from padiff_worker.pulse import Pulse
 T = TypeVar("T")
 
 
+class ScriptInterrupted(BaseException):
+    """Ctrl-C in a script that serves its own model. A KeyboardInterrupt is the model's."""
+
+
 class ModelThread:
     """Runs functions, one at a time, on the thread that called `serve_forever`.
 
@@ -41,7 +45,7 @@ class ModelThread:
                 try:
                     with self.pulse.working():
                         future.set_result(function())
-                except KeyboardInterrupt:
+                except ScriptInterrupted:
                     future.set_exception(WorkerLostError("the worker was interrupted"))
                     raise
                 except BaseException as error:

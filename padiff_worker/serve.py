@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from types import FrameType
 from typing import Any, Optional, Union
 
 from padiff_rpc.child import check_not_inside_worker
@@ -21,7 +23,7 @@ from padiff_rpc.v1.records import Tls
 from padiff_rpc.v1.words import WorkerState
 from padiff_worker.adapter import FrameworkAdapter
 from padiff_worker.loading import check_optimizer
-from padiff_worker.model_thread import ModelThread
+from padiff_worker.model_thread import ModelThread, ScriptInterrupted
 from padiff_worker.served_model import ServedModel
 from padiff_worker.servicer import register
 from padiff_worker.settings import WorkerSettings
@@ -185,5 +187,25 @@ def serve(
     ) as opened:
         print(_NOT_READ_AGAIN, file=sys.stderr, flush=True)
         (on_ready or (lambda ready: print(f"listening on {ready}", flush=True)))(opened.address)
-        with contextlib.suppress(KeyboardInterrupt):
+        with _interruptible():
             thread.serve_forever()
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[None]:
+    """Ctrl-C ends the block, whatever runs in it; a handler of the script's own is left to do its work."""
+
+    def interrupt(number: int, frame: Optional[FrameType]) -> None:
+        raise ScriptInterrupted
+
+    is_main = threading.current_thread() is threading.main_thread()
+    before = signal.getsignal(signal.SIGINT)
+    takes_over = is_main and before is signal.default_int_handler
+    if takes_over:
+        signal.signal(signal.SIGINT, interrupt)
+    try:
+        with contextlib.suppress(ScriptInterrupted, KeyboardInterrupt):
+            yield
+    finally:
+        if takes_over:
+            signal.signal(signal.SIGINT, before)

@@ -1,9 +1,11 @@
-"""Models of the fake framework that hang: in a sleep, in a spin, in C with Python's lock held."""
+"""Models of the fake framework that hang in several ways, leave the process, or end it."""
 
 import ctypes
 import itertools
 import os
 import re
+import signal
+import sys
 import time
 
 import fake
@@ -29,7 +31,23 @@ def search():
     re.match(r"(a+)+$", "a" * 60 + "b")
 
 
-WAYS = {"sleep": sleep, "spin": spin, "hold": hold, "search": search}
+def interrupt():
+    raise KeyboardInterrupt("the model's own")
+
+
+def leave():
+    sys.exit(3)
+
+
+def end():
+    os._exit(7)
+
+
+def crash():
+    os.kill(os.getpid(), signal.SIGSEGV)
+
+
+WAYS = {way.__name__: way for way in (sleep, spin, hold, search, interrupt, leave, end, crash)}
 
 
 class Hanging(fake_models.Net):
@@ -87,15 +105,6 @@ def batches():
 
 def rule(arrays):
     time.sleep(3600)
-
-
-def leave(how):
-    """Raises, or ends the process."""
-    if how == "KeyboardInterrupt":
-        raise KeyboardInterrupt("the model's own")
-    if how == "SystemExit":
-        raise SystemExit(3)
-    os._exit(7)
 
 
 class SlowStart(fake.Layer):

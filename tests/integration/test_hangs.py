@@ -92,8 +92,7 @@ def assert_is_back(service: Service) -> None:
     assert report, str(report)
 
 
-@pytest.mark.parametrize("way", ["sleep", "spin"])
-@pytest.mark.parametrize(
+PHASES = pytest.mark.parametrize(
     ("phase", "hanging"),
     [
         (Phase.LOAD, {"name": "hanging_models:build"}),
@@ -102,6 +101,10 @@ def assert_is_back(service: Service) -> None:
         (Phase.BACKWARD, {"name": "hanging_models:Hanging", "when": "backward", "train": True}),
     ],
 )
+
+
+@pytest.mark.parametrize("way", ["sleep", "spin"])
+@PHASES
 def test_a_model_that_hangs_ends_the_comparison_with_phase_layer_and_stack(
     pair: Service, phase: Phase, hanging: dict[str, Any], way: str
 ) -> None:
@@ -133,6 +136,35 @@ def test_a_model_that_holds_pythons_lock_is_told_by_its_silence_and_its_process_
     assert trouble.activity.stack == ()
     assert_is_back(pair)
     assert "a computation holds Python's lock), and is killed" in (logs / "candidate.log").read_text()
+
+
+@pytest.mark.parametrize(("way", "exception"), [("interrupt", "KeyboardInterrupt"), ("leave", "SystemExit")])
+@PHASES
+def test_an_exception_that_means_the_process_is_a_failure_of_the_model(
+    pair: Service, phase: Phase, hanging: dict[str, Any], way: str, exception: str
+) -> None:
+    report = compare(pair, model(**hanging, way=way))
+    assert not report.troubles, str(report)
+    # A trace that raised is made good for by the first step, which raises as well.
+    (failure,) = report.failures
+    expected = Phase.FORWARD if phase is Phase.TRACE else phase
+    assert (failure.side, failure.phase, failure.exception) == (Side.CANDIDATE, expected, exception)
+    assert_is_back(pair)
+
+
+@pytest.mark.parametrize(
+    ("way", "said"), [("end", "ended with exit code 7"), ("crash", "was killed by SIGSEGV")]
+)
+@PHASES
+def test_a_process_that_ends_is_told_with_its_phase_and_replaced(
+    pair: Service, phase: Phase, hanging: dict[str, Any], way: str, said: str
+) -> None:
+    report = compare(pair, model(**hanging, way=way))
+    assert report.exit_code == TROUBLE
+    (trouble,) = report.troubles
+    assert (trouble.side, trouble.phase) == (Side.CANDIDATE, phase)
+    assert trouble.text.endswith(f"the process of this comparison {said}")
+    assert_is_back(pair)
 
 
 def test_an_optimizer_that_hangs_keeps_what_was_compared_before_it(pair: Service) -> None:

@@ -3,7 +3,7 @@ import threading
 import pytest
 
 from padiff_rpc.errors import WorkerLostError
-from padiff_worker.model_thread import ModelThread
+from padiff_worker.model_thread import ModelThread, ScriptInterrupted
 
 
 @pytest.fixture
@@ -40,11 +40,11 @@ def test_an_interrupt_during_a_job_ends_the_serving_and_the_job():
     thread = ModelThread()
 
     def interrupted():
-        raise KeyboardInterrupt
+        raise ScriptInterrupted
 
     future = thread.submit(interrupted)
     waiting = thread.submit(lambda: 3)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(ScriptInterrupted):
         thread.serve_forever()
     for one in (future, waiting):
         with pytest.raises(WorkerLostError):
@@ -57,3 +57,14 @@ def test_close_refuses_what_waits_where_nobody_serves():
     thread.close()
     with pytest.raises(WorkerLostError):
         future.result(0)
+
+
+def test_an_interrupt_of_the_models_own_is_the_jobs_result(served):
+    thread, _ = served
+
+    def interrupting():
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        thread.call(interrupting)
+    assert thread.call(lambda: 3) == 3

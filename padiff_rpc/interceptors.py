@@ -32,6 +32,8 @@ _LEAST_SECONDS = 0.05
 
 # Raises what keeps the caller from a method, by its name.
 _Admission = Callable[[str, grpc.ServicerContext], None]
+# Hears of a call that ends with an error.
+_Refused = Callable[[grpc.StatusCode], None]
 # Counts a call of a connection for the length of the context.
 _Counted = Callable[[str], contextlib.AbstractContextManager[None]]
 
@@ -44,6 +46,10 @@ def _open_to_all(_: str, __: grpc.ServicerContext) -> None:
     pass
 
 
+def _unheard(_: grpc.StatusCode) -> None:
+    pass
+
+
 @record
 class Guard:
     """What a server asks of calls that have its token, if it has one.
@@ -51,9 +57,11 @@ class Guard:
     Attributes:
         admit: raises a PaDiffError for a call, by its method's name, that its caller may not make. It is
             asked before anything of the call is read, and again before each message of an answer.
+        refused: hears of each call that ends with an error, by the error's status.
     """
 
     admit: _Admission = _open_to_all
+    refused: _Refused = _unheard
 
 
 UNGUARDED = Guard()
@@ -80,14 +88,17 @@ class ErrorInterceptor(grpc.ServerInterceptor):  # type: ignore[misc]
             return None
         method = details.method
         if method in _OPEN_METHODS:
-            rules = _Rules(arrival=_Arrival(_OPEN_SECONDS))
+            rules = _Rules(arrival=_Arrival(_OPEN_SECONDS), refused=self._guard.refused)
             return self._for_strangers(_guarded(handler, method, rules))
         if not self._admits(details):
-            return self._for_strangers(_refusing(method))
-        arrival = _Arrival(_FIRST_MESSAGE_SECONDS)
-        return _guarded(
-            handler, method, _Rules(arrival=arrival, counted=self._open.one_of, admit=self._guard.admit)
+            return self._for_strangers(_refusing(method, self._guard.refused))
+        rules = _Rules(
+            arrival=_Arrival(_FIRST_MESSAGE_SECONDS),
+            counted=self._open.one_of,
+            admit=self._guard.admit,
+            refused=self._guard.refused,
         )
+        return _guarded(handler, method, rules)
 
     def _admits(self, details: Any) -> bool:
         given = dict(details.invocation_metadata or ()).get(TOKEN_KEY, "")
@@ -98,11 +109,11 @@ class ErrorInterceptor(grpc.ServerInterceptor):  # type: ignore[misc]
         return handler
 
 
-def _refusing(method: str) -> Any:
+def _refusing(method: str, heard: _Refused) -> Any:
     """Returns what answers a caller without the token, and reads nothing of what it sends."""
 
     def refused(_: Iterator[bytes], context: grpc.ServicerContext) -> Any:
-        with _errors_to_status(context, method):
+        with _errors_to_status(context, method, heard):
             raise UnauthenticatedError("no token or a wrong one: pass the token this server was started with")
 
     return grpc.stream_unary_rpc_method_handler(refused)
@@ -124,12 +135,12 @@ def _guarded(handler: Any, method: str, rules: _Rules) -> Any:
         return _readable(first[0] if first else _Unreadable())
 
     def guarded_unary(requests: Iterator[Any], context: grpc.ServicerContext) -> Any:
-        with _errors_to_status(context, method), rules.counted(context.peer()):
+        with _errors_to_status(context, method, rules.refused), rules.counted(context.peer()):
             return inner(arrived(requests, context), context)
 
     # The handler's generator runs after this function has returned, so the guard is one itself.
     def guarded_stream(requests: Iterator[Any], context: grpc.ServicerContext) -> Iterator[Any]:
-        with _errors_to_status(context, method), rules.counted(context.peer()):
+        with _errors_to_status(context, method, rules.refused), rules.counted(context.peer()):
             with contextlib.closing(inner(arrived(requests, context), context)) as messages:
                 for message in messages:
                     rules.admit(method, context)
@@ -196,6 +207,7 @@ class _Rules:
     arrival: _Arrival
     counted: _Counted = _uncounted
     admit: _Admission = _open_to_all
+    refused: _Refused = _unheard
 
 
 class _Unreadable:
@@ -225,18 +237,18 @@ def _readable(request: Any) -> Any:
 
 
 @contextlib.contextmanager
-def _errors_to_status(context: grpc.ServicerContext, method: str) -> Iterator[None]:
+def _errors_to_status(context: grpc.ServicerContext, method: str, heard: _Refused) -> Iterator[None]:
     try:
         yield
     except PaDiffError as error:
         if type(error) is PaDiffError:
             logger.exception("%s failed", method)
-        context.abort_with_status(error_to_status(error))
+        _abort(context, error, heard)
     except grpc.RpcError as gone:  # the request stream broke: nobody is left to read a status
         logger.debug("%s: the caller is gone (%s)", method, gone)
         raise  # which gRPC takes from its own streams without a word
     except MemoryError as error:
-        context.abort_with_status(error_to_status(BusyError(f"out of memory: {error}")))
+        _abort(context, BusyError(f"out of memory: {error}"), heard)
     except GeneratorExit:
         raise
     except BaseException as error:  # gRPC would never end the call of a thread that raised another one
@@ -245,4 +257,9 @@ def _errors_to_status(context: grpc.ServicerContext, method: str) -> Iterator[No
             return
         logger.exception("%s failed", method)
         text = f"{type(error).__name__}: {error} (our bug; the log of the serving process has the stack)"
-        context.abort_with_status(error_to_status(PaDiffError(text)))
+        _abort(context, PaDiffError(text), heard)
+
+
+def _abort(context: grpc.ServicerContext, error: PaDiffError, heard: _Refused) -> None:
+    heard(error.status)
+    context.abort_with_status(error_to_status(error))

@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Optional
+from typing import TYPE_CHECKING, Optional
 
 from padiff_compare.capture.store import TensorStore
 from padiff_compare.run import Storage
@@ -30,6 +31,10 @@ from padiff_server.servicer import register
 from padiff_server.sessions import Sessions
 from padiff_server.stopping import drain
 from padiff_server.worker_directory import DialRule, WorkerDirectory
+from padiff_server.worker_listing import list_workers
+
+if TYPE_CHECKING:
+    from padiff_server.metrics import Metrics
 
 # Beside the sessions: look-ups, health checks, callers that are told to wait.
 OTHER_STREAMS = 12
@@ -60,16 +65,19 @@ def _serve(given: argparse.Namespace, config: Config) -> int:
     with TensorStore(limit_bytes, folder) as store:
         floors = FloorStore(Path(limits.floors_folder)) if limits.floors_folder else None
         storage = Storage(tensors=store, floors=floors)
-        bookkeepers = _bookkeepers(given, config)
-        sessions = Sessions(storage, WorkerDirectory(config.dial_rule), limits.sessions, bookkeepers)
+        books: list[Bookkeeper] = _audit(given, config)
+        sessions = Sessions(storage, WorkerDirectory(config.dial_rule), limits.sessions, books)
         clients = _clients(given, config)
         services = partial(register, sessions, clients, config.dial_rule.workers, limit_bytes)
         streams = limits.sessions + OTHER_STREAMS
         guard = Guard(admit=clients.admit)
-        with (
-            revoking(clients, sessions),
-            config.serving.open(services, health, streams=streams, guard=guard) as address,
-        ):
+        with ExitStack() as exits:
+            if config.metrics_listen:
+                metrics = exits.enter_context(_metrics(config, sessions, store))
+                books.append(metrics.count)
+                guard = replace(guard, refused=metrics.count_refused)
+            exits.enter_context(revoking(clients, sessions))
+            address = exits.enter_context(config.serving.open(services, health, streams=streams, guard=guard))
             health.set_serving(True)
             child.announce(given.announce_fd, address)
             signals.wait()
@@ -78,12 +86,29 @@ def _serve(given: argparse.Namespace, config: Config) -> int:
     return 0
 
 
-def _bookkeepers(given: argparse.Namespace, config: Config) -> Sequence[Bookkeeper]:
+def _audit(given: argparse.Namespace, config: Config) -> list[Bookkeeper]:
     if config.audit_log:
         write_audit_to(config.audit_log)
     elif given.lifeline_fd is not None:  # its one client knows what it asked for
-        return ()
-    return (write_audit,)
+        return []
+    return [write_audit]
+
+
+@contextmanager
+def _metrics(config: Config, sessions: Sessions, store: TensorStore) -> Iterator[Metrics]:
+    """Answers scrapes for the length of the context. Raises InvalidRequestError."""
+    try:
+        from padiff_server.metrics import Metrics, serving_metrics
+    except ImportError:
+        raise InvalidRequestError(
+            f"{sys.executable} has no prometheus_client, which metrics need; run: {sys.executable} -m pip "
+            "install 'padiff-rpc[server]'",
+            field="metrics_listen",
+        ) from None
+    metrics = Metrics(lambda: sessions.running, store)
+    metrics.watch_workers(partial(list_workers, config.dial_rule.workers))
+    with serving_metrics(config.metrics_listen, metrics):
+        yield metrics
 
 
 def _clients(given: argparse.Namespace, config: Config) -> Clients:
@@ -112,6 +137,7 @@ def _config(given: argparse.Namespace) -> Config:
         ),
         clients=base.clients,
         audit_log=given.audit_log or base.audit_log,
+        metrics_listen=given.metrics_listen or base.metrics_listen,
     )
 
 
@@ -147,6 +173,11 @@ def _parser() -> argparse.ArgumentParser:
         "--floors-folder",
         metavar="DIR",
         help="where measured rounding is kept, for comparisons on the same values (default: it is not)",
+    )
+    add(
+        "--metrics-listen",
+        metavar="ADDRESS",
+        help="host:port of a plain-text port for scrapes of Prometheus alone (default: none)",
     )
     add("--audit-log", metavar="FILE", help="a line of JSON for each session (default: into the log)")
     serving.add_arguments(parser)

@@ -52,6 +52,7 @@ class Config:
     Attributes:
         clients: what each client may do, by name; None: whoever gets in has all rights.
         audit_log: the file with a line for each session; empty: they go to the process's log.
+        metrics_listen: where scrapes of Prometheus are answered, in plain text; empty: nowhere.
     """
 
     serving: Serving = Serving()
@@ -59,6 +60,7 @@ class Config:
     limits: Capacity = Capacity()
     clients: Optional[Rights] = None
     audit_log: str = ""
+    metrics_listen: str = ""
 
     def named_clients(self) -> Optional[Rights]:
         """Returns who may call and what they may do; None for everybody.
@@ -116,6 +118,7 @@ class _File:
     token_file: _Token = _Token("")
     insecure: bool = False
     health_listen: str = ""
+    metrics_listen: str = ""
     clients: Optional[Mapping[str, _SomeRights]] = None
     workers: Mapping[str, Entry] = field(default_factory=dict)
     limits: Capacity = Capacity()
@@ -159,6 +162,7 @@ def read_config(path: str) -> Config:
         limits=given.limits,
         clients=given.clients,
         audit_log=given.audit_log,
+        metrics_listen=given.metrics_listen,
     )
 
 

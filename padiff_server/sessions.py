@@ -149,6 +149,11 @@ class Sessions:
         with self._lock:
             self._is_closed = True
 
+    @property
+    def running(self) -> int:
+        """How many sessions run."""
+        return self._running
+
     def is_idle(self) -> bool:
         """Whether no session runs."""
         return self._running == 0

@@ -39,7 +39,10 @@ ARROWS = {
         "yaml",
     },
     "padiff_compare": {"padiff_rpc", "numpy", "safetensors"},
-    "padiff_server": {"padiff_rpc", "padiff_compare", "cattrs", "msgpack", "numpy", "grpc"},
+    "padiff_server": {
+        *("padiff_rpc", "padiff_compare", "cattrs", "msgpack", "numpy", "grpc"),
+        "prometheus_client",
+    },
     "padiff_worker": {"padiff_rpc", "numpy", "grpc"},
     "padiff_worker_torch": {"padiff_rpc", "padiff_worker", "numpy", "torch", "safetensors"},
     "padiff_worker_paddle": {"padiff_rpc", "padiff_worker", "numpy", "paddle", "safetensors"},

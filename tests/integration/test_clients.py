@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import threading
+import urllib.request
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -14,6 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 from processes import Running, running, running_worker
+from prometheus_client.parser import text_string_to_metric_families
 
 from padiff_client import cli
 from padiff_client.certs import make_certificates, make_client_certificate
@@ -85,7 +89,7 @@ def make_all_certificates(folder: Path) -> None:
 def listed(workers: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Listed]:
     folder = tmp_path_factory.mktemp("listed")
     make_all_certificates(folder)
-    file = write_file(folder, workers, CLIENTS, audit_log="audit.jsonl")
+    file = write_file(folder, workers, CLIENTS, audit_log="audit.jsonl", metrics_listen="127.0.0.1:0")
     with running("-m", "padiff_server", "--config", str(file), log=folder / "c.log") as coordinator:
         yield Listed(folder=folder, running=coordinator)
 
@@ -161,6 +165,37 @@ def test_each_session_is_a_line_in_the_audit_log_that_its_owner_alone_reads(
     assert (listed.folder / "audit.jsonl").stat().st_mode & 0o777 == 0o600
     # Where there is a file, the log has no such line.
     assert report.session not in (listed.folder / "c.log").read_text()
+
+
+def scraped(listed: Listed) -> Counter[str]:
+    """Returns the coordinator's metrics by name and labels."""
+    (where,) = re.findall(r"metrics at (\S+)", (listed.folder / "c.log").read_text())
+    with urllib.request.urlopen(where, timeout=PATIENCE) as answer:
+        families = list(text_string_to_metric_families(answer.read().decode()))
+    return Counter(
+        {
+            " ".join([sample.name, *sample.labels.values()]): sample.value
+            for family in families
+            for sample in family.samples
+        }
+    )
+
+
+def test_sessions_bytes_refusals_and_workers_are_counted(listed: Listed) -> None:
+    before = scraped(listed)
+    with listed.connected("ada") as ada:
+        report = compare(ada)
+    with pytest.raises(PermissionDeniedError), listed.connected("stranger"):
+        pass
+    audited(listed, report.session)
+    wait_for(lambda: scraped(listed)["padiff_sessions_running"] == 0)
+    found = scraped(listed)
+    found.subtract(before)
+    assert found["padiff_sessions_total passed compare"] == 1
+    assert found["padiff_session_seconds_count compare"] == 1
+    assert found["padiff_tensor_bytes_total"] == sum(part.bytes for part in report.traffic)
+    assert found["padiff_refused_calls_total permission_denied"] == 1
+    assert before["padiff_workers free"] + before["padiff_workers busy"] == 2
 
 
 def test_an_audit_log_that_was_moved_away_is_made_anew(listed: Listed) -> None:

@@ -64,6 +64,7 @@ def test_the_documented_file_is_read_whole(tmp_path: Path) -> None:
         "dashboard": frozenset({Right.READ}),
         "ops": frozenset({Right.ADMINISTER}),
     }
+    assert config.metrics_listen == "127.0.0.1:9464"
     assert config.audit_log == "/var/log/padiff/audit.jsonl"
     assert config.limits == Capacity(spill_folder="/var/spill", floors_folder="/var/floors")
 

@@ -14,6 +14,7 @@ from typing import Any, Optional, TypeVar, Union
 
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.names import arguments_checked, known_names, not_allowed, reason
+from padiff_rpc.paths import checked_path
 from padiff_rpc.pem import check_tls
 from padiff_rpc.records import word
 from padiff_rpc.v1.words import (
@@ -156,6 +157,7 @@ class TlsMethods:
         paths = {"ca": ca, "certificate": certificate, "key": key}
         for part, path in paths.items():
             if path is not None:
+                checked_path(os.fspath(path), field=f"tls.{part}")
                 try:
                     with open(os.path.expanduser(path), "rb") as file:
                         found[part] = file.read()

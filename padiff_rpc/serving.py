@@ -16,6 +16,7 @@ from padiff_rpc.handover import kept_address
 from padiff_rpc.health import Health
 from padiff_rpc.interceptors import UNGUARDED, Guard
 from padiff_rpc.names import reason
+from padiff_rpc.paths import UNREADABLE, checked_path
 from padiff_rpc.records import record
 from padiff_rpc.tls_files import TlsFiles
 from padiff_rpc.transport import check_exposure, open_server
@@ -162,10 +163,11 @@ def _token(given: argparse.Namespace, environment: Mapping[str, str], base: str)
 
 def read_token(path: str, *, field: str) -> str:
     """Returns the token in a file, without blanks around it. Raises InvalidRequestError."""
+    checked_path(path, field=field)
     try:
         with open(path, encoding="utf-8") as file:
             token = file.read().strip()
-    except (OSError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise InvalidRequestError(f"{path} cannot be read: {reason(error)}", field=field) from None
     # A header's value: anything else would fail at the first call, in gRPC's words.
     if not token or not token.isascii() or not token.isprintable():

@@ -12,6 +12,7 @@ import yaml
 
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.names import Advice, known_names, reason, shown
+from padiff_rpc.paths import UNREADABLE, checked_path
 
 T = TypeVar("T")
 
@@ -203,7 +204,10 @@ class Entry:
 
     def path(self) -> str:
         """Returns the absolute path that a text names; a relative one starts at the file's folder."""
-        return os.path.abspath(os.path.join(self.folder, os.path.expanduser(self.text())))
+        written = self.text()
+        with self.pointing("path"):
+            checked_path(written, field="path")
+        return os.path.abspath(os.path.join(self.folder, os.path.expanduser(written)))
 
     @property
     def folder(self) -> str:
@@ -241,10 +245,11 @@ def load(file: str, hint: str = "") -> Entry:
 
     `hint` ends the error for a file that cannot be read.
     """
+    checked_path(file, field="")
     try:
         with open(file, encoding="utf-8") as opened:
             content = opened.read()
-    except (OSError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise InvalidRequestError(f"{file}: cannot be read: {reason(error)}{hint}") from None
     try:
         loader = _Loader(content, file)

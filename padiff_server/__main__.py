@@ -19,6 +19,7 @@ from padiff_rpc.errors import InvalidRequestError, PaDiffError
 from padiff_rpc.health import COORDINATOR_SERVICE, Health
 from padiff_rpc.interceptors import Guard
 from padiff_rpc.logs import write_log
+from padiff_rpc.paths import checked_path
 from padiff_rpc.stopping import StopSignals
 from padiff_rpc.version import package_version
 from padiff_server.audit import write_audit, write_audit_to
@@ -56,14 +57,14 @@ def _serve(given: argparse.Namespace, config: Config) -> int:
     child.watch_lifeline(given.lifeline_fd, given.private_folder)
     limits = config.limits
     limit_bytes = limits.memory_limit_mib << 20
-    folder = Path(limits.spill_folder) if limits.spill_folder else None
+    folder = _path(limits.spill_folder, "spill_folder") if limits.spill_folder else None
     if folder is not None and not folder.is_dir():
         raise InvalidRequestError(
             f"{str(folder)!r} is no folder on this machine; make it first", field="spill_folder"
         )
     health = Health(COORDINATOR_SERVICE)
     with TensorStore(limit_bytes, folder) as store:
-        floors = FloorStore(Path(limits.floors_folder)) if limits.floors_folder else None
+        floors = FloorStore(_path(limits.floors_folder, "floors_folder")) if limits.floors_folder else None
         storage = Storage(tensors=store, floors=floors)
         books: list[Bookkeeper] = _audit(given, config)
         sessions = Sessions(storage, WorkerDirectory(config.dial_rule), limits.sessions, books)
@@ -84,6 +85,10 @@ def _serve(given: argparse.Namespace, config: Config) -> int:
             health.set_serving(False)
             drain(signals, sessions, config.serving.drain_seconds)
     return 0
+
+
+def _path(written: str, field: str) -> Path:
+    return Path(checked_path(written, field=field))
 
 
 def _audit(given: argparse.Namespace, config: Config) -> list[Bookkeeper]:

@@ -13,6 +13,7 @@ from io import TextIOWrapper
 
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.names import reason
+from padiff_rpc.paths import checked_path
 from padiff_rpc.v1.records import Party
 from padiff_server.ended_session import ERRANDS, EndedSession
 
@@ -37,9 +38,10 @@ class _PrivateFile(logging.handlers.WatchedFileHandler):
 
 def write_audit_to(path: str) -> None:
     """Has lines go to a file, and nowhere else. Raises InvalidRequestError if it cannot be written."""
+    checked_path(path, field="audit_log")
     try:
         handler = _PrivateFile(path, encoding="ascii")
-    except (OSError, ValueError) as error:
+    except OSError as error:
         raise InvalidRequestError(f"{path} cannot be written: {reason(error)}", field="audit_log") from None
     handler.setFormatter(logging.Formatter("%(message)s"))
     audit.addHandler(handler)

@@ -6,6 +6,7 @@ import os
 from typing import Optional
 
 from padiff_rpc.errors import InvalidRequestError
+from padiff_rpc.paths import checked_path
 from padiff_rpc.records import record
 
 
@@ -27,7 +28,7 @@ class WorkerSettings:
 
     def __post_init__(self) -> None:
         for field, folder in (*(("path", root) for root in self.roots), ("save_root", self.save_root)):
-            if folder is not None and not os.path.isdir(folder):
+            if folder is not None and not os.path.isdir(checked_path(folder, field=field)):
                 raise InvalidRequestError(
                     f"{folder!r} is no folder on this machine; make it first", field=field
                 )

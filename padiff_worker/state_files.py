@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from typing import Any, Optional
 
 from padiff_rpc.errors import InvalidRequestError, StateError
+from padiff_rpc.paths import checked_path
 from padiff_rpc.records import record
 
 Shapes = Mapping[str, tuple[int, ...]]
@@ -46,7 +47,7 @@ class StateFiles:
 
     def load(self, model: Any, path: str) -> None:
         """Does what `FrameworkAdapter.load_weights` does."""
-        suffix = checked_suffix(path, self.all_suffixes, field="weights")
+        suffix = checked_suffix(checked_path(path, field="weights"), self.all_suffixes, field="weights")
         with reading(path):
             state = self._safetensors().load_file(path) if suffix == _SAFETENSORS else self.read(path)
             if not isinstance(state, dict):
@@ -119,14 +120,15 @@ def save_target(root: Optional[str], path: str, suffixes: Collection[str]) -> st
             'this worker may not save; start it with --save-root FOLDER, or give serve() save_root="folder"',
             field="save",
         )
-    if "\0" in path:
-        raise InvalidRequestError(f"{path!r} is no path", field="save")
+    checked_path(path, field="save")
     target = os.path.realpath(os.path.join(root, path))
     if not target.startswith(os.path.realpath(root).rstrip(os.sep) + os.sep):
         raise InvalidRequestError(f"{path!r} lies outside the worker's save root {root}", field="save")
     checked_suffix(path, suffixes, field="save")
     if not os.path.isdir(os.path.dirname(target)):
         raise InvalidRequestError(f"the folder {os.path.dirname(target)} does not exist", field="save")
+    if os.path.isdir(target):
+        raise InvalidRequestError(f"{target} is a folder; name a file in it", field="save")
     return target
 
 
@@ -152,9 +154,9 @@ def writing(path: str) -> Iterator[str]:
 
     Whatever a writer raises is one line of InvalidRequestError, and `path` stays as it was.
     """
-    stem, suffix = os.path.splitext(path)
-    # Nobody can have laid a link of this name to a file elsewhere.
-    partial = f"{stem}.{secrets.token_hex(8)}{suffix}"
+    # Nobody can have laid a link of this name to a file elsewhere; the path's own may be as long as any.
+    name = f".padiff-{secrets.token_hex(8)}{os.path.splitext(path)[1]}"
+    partial = os.path.join(os.path.dirname(path), name)
     try:
         yield partial
         os.replace(partial, path)

@@ -16,6 +16,7 @@ from padiff_client.spec import ModelSpec, check_reference
 from padiff_rpc import child
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.names import not_allowed, shown
+from padiff_rpc.paths import checked_path
 from padiff_rpc.v1.records import Options, Tls
 
 logger = logging.getLogger("padiff_client")
@@ -113,7 +114,7 @@ def checked_save(path: Any) -> str:
     """Returns the path of a file to save to. Raises InvalidRequestError for what is none."""
     if not isinstance(path, (str, os.PathLike)):
         raise not_allowed(path, "a file's path", field="save")
-    return os.fspath(path)
+    return checked_path(os.fspath(path), field="save")
 
 
 def references(pair: Any, field: str) -> tuple[str, str]:

@@ -15,6 +15,7 @@ from padiff_client.spec_paths import near_file
 from padiff_client.tensor_leaves import Input
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.names import reason
+from padiff_rpc.paths import checked_path
 from padiff_rpc.tensors import byte_count, numpy_dtype
 from padiff_rpc.v1.records import TensorSpec
 from padiff_rpc.v1.words import DType
@@ -57,6 +58,7 @@ _SAFETENSORS_DTYPES = {
 
 def read_arrays(path: str) -> dict[str, Any]:
     """Returns the arrays of a file by name, in its order. Raises InvalidRequestError."""
+    checked_path(path, field="")
     try:
         if path.endswith(".safetensors"):
             with open(path, "rb") as file:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from padiff_client import certs
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.names import reason
+from padiff_rpc.paths import checked_path
 from padiff_rpc.records import record
 from padiff_rpc.v1.records import Tls
 
@@ -43,6 +44,7 @@ class CertificateFile:
 def read_certificates(folder: str) -> tuple[CertificateFile, ...]:
     """Returns what the certificates in `folder` say, the CA first. Raises InvalidRequestError without any."""
     certs.require_cryptography()
+    checked_path(folder, field="DIR")
     files = sorted(Path(folder).glob("*.pem"), key=lambda file: (file.stem != certs.CA, file.name))
     certificates = [file for file in files if not file.stem.endswith("-key")]
     if not certificates:

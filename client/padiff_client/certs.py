@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.names import said_by, shown
+from padiff_rpc.paths import checked_path
 from padiff_rpc.records import record
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def make_certificates(folder: str, hosts: Sequence[str], *, days: int, force: bo
     require_cryptography()
     _check_days(days)
     names = [_general_name(host) for host in dict.fromkeys((*LOCAL_HOSTS, *hosts))]
-    place = Path(folder)
+    place = Path(checked_path(folder, field="DIR"))
     files = _files(place, [CA, *(role.name for role in _ROLES)])
     _check_absent(
         files, force=force, else_said="makes all certificates anew, and every machine needs the new ones then"
@@ -83,7 +84,7 @@ def make_client_certificate(folder: str, client: str, *, days: int, force: bool)
             f"{shown(client)} is not allowed as a client's name; allowed: letters, digits, '_', '.', '-'; "
             "no '-key' at the end; none of the names that padiff certs init gives its files"
         )
-    place = Path(folder)
+    place = Path(checked_path(folder, field="DIR"))
     files = _files(place, [client])
     _check_absent(files, force=force, else_said="makes this one anew")
     authority = _Authority.read(place, days)

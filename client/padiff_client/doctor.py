@@ -20,6 +20,7 @@ from padiff_client.specfile import read_comparison
 from padiff_client.tls_check import check_tls
 from padiff_rpc.errors import InvalidRequestError, PaDiffError, WorkerLostError
 from padiff_rpc.limits import limits
+from padiff_rpc.paths import checked_path
 from padiff_rpc.v1.records import KnownWorker
 from padiff_rpc.v1.words import WorkerState
 from padiff_rpc.version import PROTOCOL_VERSION, package_version
@@ -36,6 +37,7 @@ def examine(
     yield from _this_process()
     asked: Optional[Comparison] = None
     if spec_file is not None:
+        checked_path(spec_file, field="SPEC")
         try:
             asked = read_comparison(spec_file, with_inputs=False).comparison
             yield ok(f"{spec_file}: every key is known")

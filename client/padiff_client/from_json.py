@@ -11,6 +11,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 from padiff_client.as_json import SCHEMA, steps_key
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.names import reason, shown
+from padiff_rpc.paths import checked_path
 from padiff_rpc.records import Word
 from padiff_rpc.v1.records import LayoutRule, Note, ReportSummary, Row
 
@@ -20,6 +21,7 @@ _NONE = type(None)
 
 def read_report(path: str) -> tuple[ReportSummary, tuple[Row, ...]]:
     """Returns the summary and the rows of a file. Raises InvalidRequestError for what is no report."""
+    checked_path(path, field="path")
     try:
         with open(path, encoding="utf-8") as file:
             content = json.load(file)

@@ -21,6 +21,7 @@ from padiff_compare.report.kept_run import KeptRun, RunHead, RunWriter
 from padiff_compare.report.run_store import RunStore, StoreRoom
 from padiff_rpc.errors import InvalidRequestError, PaDiffError
 from padiff_rpc.names import not_allowed, reason, shown
+from padiff_rpc.paths import checked_path
 from padiff_rpc.tensors import HostTensor
 from padiff_rpc.v1.records import CompareStart, KeptPair, Model, ReportSoFar, Row
 
@@ -42,6 +43,8 @@ def store_of(given: Optional[PathLike], environment: Mapping[str, str]) -> Optio
     named = os.fspath(given) if given is not None else environment.get(STORE_VARIABLE, "")
     if named == NOTHING_KEPT:
         return None
+    if named:
+        checked_path(named, field="store" if given is not None else STORE_VARIABLE)
     folder = os.path.abspath(os.path.expanduser(named or os.path.join(user_data_dir("padiff"), "runs")))
     room = StoreRoom()
     return RunStore(

@@ -30,6 +30,7 @@ from padiff_compare.report import rejudge
 from padiff_compare.report.finished import FinishedReport
 from padiff_compare.report.kept_run import KeptRun
 from padiff_rpc.errors import InvalidRequestError, NotFoundError
+from padiff_rpc.paths import checked_path
 from padiff_rpc.tensors import Array, HostTensor, widen
 from padiff_rpc.v1.records import (
     Coverage,
@@ -296,7 +297,7 @@ class Report:
 
         A file of that name stays whole until the new one is.
         """
-        name = os.fspath(path)
+        name = checked_path(os.fspath(path), field="path")
         writers: dict[str, Callable[[], str]] = {
             ".json": self.to_json,
             ".txt": self.__str__,

@@ -15,6 +15,7 @@ from padiff_rpc import trees
 from padiff_rpc.addresses import check_address
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.names import fields_checked, not_allowed, not_among
+from padiff_rpc.paths import checked_path
 from padiff_rpc.records import Tree
 from padiff_rpc.tensors import FLOATING
 from padiff_rpc.v1.records import Label, Model, Tls, WorkerAddress
@@ -105,6 +106,8 @@ class ModelSpec:
         self._check_what()
         self._check_where()
         object.__setattr__(self, "path", _texts(self.path, field="ModelSpec.path", item="folder"))
+        for folder in self.path:
+            checked_path(os.fspath(folder), field="ModelSpec.path")
         object.__setattr__(self, "allow", _texts(self.allow, field="ModelSpec.allow", item="package"))
         self._pack_kwargs()
 
@@ -125,8 +128,11 @@ class ModelSpec:
                 raise not_among(self.dtype, floating, field="ModelSpec.dtype")
 
         for name in ("python", "weights"):
-            if not isinstance(getattr(self, name), (str, os.PathLike, type(None))):
-                raise not_allowed(getattr(self, name), "a file's path", field=f"ModelSpec.{name}")
+            path = getattr(self, name)
+            if not isinstance(path, (str, os.PathLike, type(None))):
+                raise not_allowed(path, "a file's path", field=f"ModelSpec.{name}")
+            if path is not None:
+                checked_path(os.fspath(path), field=f"ModelSpec.{name}")
         if not isinstance(self.token, (str, type(None))):
             raise InvalidRequestError("not allowed; allowed: a text", field="ModelSpec.token")
         for name in ("loader", "train_step"):

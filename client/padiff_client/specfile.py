@@ -17,6 +17,7 @@ from padiff_client.spec_paths import near_file
 from padiff_rpc.addresses import check_address
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.names import known_names, nearest, reason
+from padiff_rpc.paths import UNREADABLE
 from padiff_rpc.records import record
 from padiff_rpc.serving import read_token
 from padiff_rpc.typed_files import REQUIRED, Count, FilePath, Reader
@@ -246,7 +247,7 @@ def _file_bytes(entry: Entry) -> bytes:
     try:
         with open(entry.path(), "rb") as file:
             return file.read()
-    except OSError as error:
+    except UNREADABLE as error:
         raise entry.error(f"cannot be read: {reason(error)}") from None
 
 

@@ -58,9 +58,9 @@ def _is_special(path: str) -> bool:
 
 def _beside(path: str) -> str:
     # A link stays one.
-    folder, name = os.path.split(os.path.realpath(path))
-    # A name may be as long as the folder takes.
-    return os.path.join(folder, f".{name[:64]}-{secrets.token_hex(4)}")
+    folder = os.path.dirname(os.path.realpath(path))
+    # Without the name, which may be as long as the folder takes.
+    return os.path.join(folder, f".padiff-{secrets.token_hex(8)}")
 
 
 def _made(path: str) -> int:

@@ -8,6 +8,7 @@ from typing import Any
 from padiff_client.spec_paths import check_folder_of
 from padiff_client.spec_template import template
 from padiff_rpc.errors import InvalidRequestError
+from padiff_rpc.paths import checked_path
 
 DEFAULT_FILE = "spec.yaml"
 
@@ -22,7 +23,7 @@ def add_to(commands: Any) -> None:
 
 
 def _init(given: argparse.Namespace) -> int:
-    check_folder_of(given.file, field=given.file)
+    check_folder_of(checked_path(given.file, field="FILE"), field=given.file)
     try:
         with open(given.file, "x", encoding="utf-8") as file:
             file.write(template(given.file))

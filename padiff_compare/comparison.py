@@ -58,13 +58,11 @@ class CompareTask:
         )
         self._report.note(*settings.notes)
         self._report.judge_by(options)
-        inputs = Inputs(
-            self._sources, self._asked.reference, self._batches, self._report, steps=settings.steps
-        )
+        inputs = Inputs(self._sources, self._asked.reference, self._batches, self._report, settings)
         layers = self._sources.load(deterministic=options.deterministic, threads=options.threads)
         batch = inputs.batch(0)
         traced = None
-        if options.trace is not TraceMode.FIRST_STEP:
+        if options.trace is not TraceMode.FIRST_STEP and not settings.of_scripts:
             traced = self._sources.trace(batch, randomness=options.randomness, repeat=options.preflight)
         preparation = Preparation(self._sources, layers, self._asked.layer_map, self._report, traced)
         aligned = preparation.aligned
@@ -80,7 +78,10 @@ class CompareTask:
         )
         preparation.find_out_rules()
         preparation.compare_tables(options, copy=self._asked.auto_weights)
-        Orientation(run, self._sources, aligned).settle(batch, copy=self._asked.auto_weights)
+        if settings.of_scripts:
+            self._report.note(*untried(aligned.weight_plan))
+        else:
+            Orientation(run, self._sources, aligned).settle(batch, copy=self._asked.auto_weights)
         weights = WeightFlow(self._sources.sides, aligned.weight_plan, aligned.models, options, probe)
         preparation.place_weights(weights, copy=self._asked.auto_weights)
         if aligned.foreseen is not None and is_needed(aligned.foreseen, aligned.models):

@@ -1,10 +1,11 @@
-"""Sources of a comparison's batches: the client, or a loader on each side."""
+"""Sources of a comparison's batches: the client, a loader on each side, or the scripts themselves."""
 
 from __future__ import annotations
 
-from padiff_compare.capture.batches import BatchSource, BatchUnavailable, StepBatch, loaded_batch
+from padiff_compare.capture.batches import BatchSource, BatchUnavailable, StepBatch, loaded_batch, own_batch
 from padiff_compare.capture.sides import SIDES
 from padiff_compare.report.builder import ReportBuilder
+from padiff_compare.run import Settings
 from padiff_compare.source_pair import ComparisonStopped, SourcePair
 from padiff_rpc.v1.records import Party, Trouble
 from padiff_rpc.v1.words import Phase
@@ -19,18 +20,20 @@ class Inputs:
         reference: Party,
         batches: BatchSource,
         report: ReportBuilder,
-        *,
-        steps: int = 1,
+        settings: Settings,
     ) -> None:
-        """`steps`: how many were asked for. With a loader on the reference there is one on both sides."""
+        """With a loader on the reference there is one on both sides."""
         self._sources = sources
         self._has_loaders = bool(reference.model.loader)
         self._batches = batches
         self._report = report
-        self._steps = steps
+        self._steps = settings.steps
+        self._of_scripts = settings.of_scripts
 
     def batch(self, step: int) -> StepBatch:
         """Returns the batch of a step. Raises ComparisonStopped, told in the report, where there is none."""
+        if self._of_scripts:
+            return own_batch()
         return self._loaded(step) if self._has_loaders else self._sent(step)
 
     def _sent(self, step: int) -> StepBatch:

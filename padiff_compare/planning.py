@@ -6,10 +6,13 @@ from padiff_compare.capture.batches import BatchSource
 from padiff_compare.inputs import Inputs
 from padiff_compare.preparation import Preparation
 from padiff_compare.report.builder import ReportBuilder
+from padiff_compare.run import Settings
 from padiff_compare.settings import check_parties
 from padiff_compare.source_pair import SourcePair
 from padiff_compare.training_settings import check_sources
 from padiff_rpc.v1.records import Options, PlanStart
+
+_ONE_STEP = Settings(steps=1, backward=False, optimize=False)
 
 
 class PlanTask:
@@ -26,7 +29,7 @@ class PlanTask:
         self._asked = start
         self._report = report
         self._sources = sources
-        self._inputs = Inputs(sources, start.reference, batches, report)
+        self._inputs = Inputs(sources, start.reference, batches, report, _ONE_STEP)
 
     def run(self) -> None:
         """Aligns; where a model raises, what ran is paired first."""

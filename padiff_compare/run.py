@@ -18,6 +18,8 @@ class Settings:
     """How many steps there are, how far each goes, what was forced.
 
     `optimize`: an optimizer steps, once in `accumulate` steps. `passes`: of each step, in their order.
+    `of_scripts`: the steps are those that users' scripts make; nothing is run before them, and nothing of
+    theirs is replaced.
     """
 
     steps: int
@@ -26,6 +28,7 @@ class Settings:
     accumulate: int = 1
     notes: tuple[Note, ...] = ()
     passes: tuple[Pass, ...] = (Pass.FREE,)
+    of_scripts: bool = False
 
     def optimizes(self, step: int) -> bool:
         """Whether the optimizer steps at the end of this step."""

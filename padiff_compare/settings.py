@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Optional
 
 from padiff_compare.run import Settings
-from padiff_compare.training_settings import check_sources, check_training, training_notes
+from padiff_compare.training_settings import check_scripts, check_sources, check_training, training_notes
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.v1.records import CompareStart, Note, Party, Reason, WorkerInfo
 from padiff_rpc.v1.words import Cause, DiffPhase, NoteKind, Pass, Side, TraceMode
@@ -21,6 +21,7 @@ def settle(start: CompareStart, workers: Workers = NOBODY_ASKED) -> Settings:
 
     `workers` are what the workers say of themselves; without it, what they may have counts as had.
     """
+    of_scripts = check_scripts(start, workers)
     check_parties(start.reference, start.candidate, workers)
     check_sources(start.reference, start.candidate)
     if start.steps < 1:
@@ -32,7 +33,10 @@ def settle(start: CompareStart, workers: Workers = NOBODY_ASKED) -> Settings:
     check_training(start, has_optimizer=has_optimizer)
     why_free = _why_free(start, workers)
     passes = _passes(start, why_free)
-    settings = _settle(start, has_optimizer, has_lockstep=Pass.LOCKSTEP in passes)
+    if of_scripts:
+        settings = Settings(steps=start.steps, backward=True, optimize=has_optimizer, of_scripts=True)
+    else:
+        settings = _settle(start, has_optimizer, has_lockstep=Pass.LOCKSTEP in passes)
     more = training_notes(
         start, steps=settings.steps, optimizes=settings.optimize, goes_backward=settings.backward
     )
@@ -88,6 +92,8 @@ def _why_free(start: CompareStart, workers: Workers) -> Optional[Reason]:
     (Of a user's train step its optimizers tell: see `Steps`.)
     """
     candidate = workers.get(Side.CANDIDATE)
+    if candidate is not None and candidate.watches_script:
+        return Reason(cause=Cause.SCRIPTS_OWN_STEPS)
     if candidate is not None and not candidate.has_kept_state:
         return Reason(cause=Cause.WORKER_KEEPS_NO_STATE, side=Side.CANDIDATE)
     return None

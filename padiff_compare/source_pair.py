@@ -74,15 +74,15 @@ class SourcePair:
         with self.during(Phase.LOAD):
             answers = self._ask_both(load, Phase.LOAD)
             for side in SIDES:
-                model = self.sides[side].model
+                model, loaded = self.sides[side].model, answers[side][0]
                 self._report.add_environment(
                     Environment(
                         side=side,
                         worker=self.sides[side].worker,
-                        device=model.device,
-                        train=model.train,
+                        device=loaded.device or model.device,
+                        train=loaded.train or model.train,
                         seed=model.seed,
-                        flags=answers[side][0].flags,
+                        flags=loaded.flags,
                     )
                 )
             self.stop_on_failures({side: answers[side][0].failure for side in SIDES})

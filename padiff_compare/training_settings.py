@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from padiff_rpc.errors import InvalidRequestError
-from padiff_rpc.v1.records import CompareStart, Note, Party
-from padiff_rpc.v1.words import NoteKind
+from padiff_rpc.v1.records import CompareStart, Note, Options, Party, WorkerInfo
+from padiff_rpc.v1.words import DiffPhase, NoteKind, Side
 
 _DEFAULTS = {
     "accumulate": 1,
@@ -14,6 +14,8 @@ _DEFAULTS = {
     "loss_scale": 1.0,
     "single_step": False,
 }
+
+_OF_SCRIPTS = "scripts make their own steps, which are compared as they are; leave it out"
 
 
 def check_sources(reference: Party, candidate: Party) -> None:
@@ -25,16 +27,41 @@ def check_sources(reference: Party, candidate: Party) -> None:
             raise InvalidRequestError("give one for both sides, or for neither", field=f"{side}.{field}")
 
 
+def check_scripts(start: CompareStart, workers: Mapping[Side, WorkerInfo]) -> bool:
+    """Returns whether both workers watch scripts that make their own steps.
+
+    Raises InvalidRequestError for a script on one side only, and for what cannot be had of scripts' steps.
+    """
+    watching = {side: worker is not None and worker.watches_script for side, worker in workers.items()}
+    if not any(watching.values()):
+        return False
+    if not all(watching.values()):
+        side = next(side for side, watches in watching.items() if not watches)
+        raise InvalidRequestError(
+            "the other side is a script, which makes its own steps; run one on this side too, by padiff run",
+            field=f"{side}.worker",
+        )
+    if start.options.local_error:
+        raise InvalidRequestError(_OF_SCRIPTS, field="options.local_error")
+    if start.options.diff_phase not in (None, DiffPhase.BOTH):
+        raise InvalidRequestError(_OF_SCRIPTS, field="options.diff_phase")
+    _check_defaults(start.options, _OF_SCRIPTS)
+    return True
+
+
+def _check_defaults(options: Options, why: str) -> None:
+    for name, default in _DEFAULTS.items():
+        if getattr(options, name) != default:
+            raise InvalidRequestError(why, field=f"options.{name}")
+
+
 def check_training(start: CompareStart, *, has_optimizer: bool) -> None:
     """Raises InvalidRequestError for what a step cannot do both of."""
     options = start.options
     if start.reference.model.train_step:
-        for name, default in _DEFAULTS.items():
-            if getattr(options, name) != default:
-                raise InvalidRequestError(
-                    "a train step is run as it is, and this is for the built-in one; leave one of them out",
-                    field=f"options.{name}",
-                )
+        _check_defaults(
+            options, "a train step is run as it is, and this is for the built-in one; leave one of them out"
+        )
         for side, party in (("reference", start.reference), ("candidate", start.candidate)):
             for field in ("loss", "autocast"):
                 if getattr(party.model, field):

@@ -21,13 +21,18 @@ def start(descriptor: int, private_folder: str) -> None:
     group where it leads one, and `private_folder` is removed ("" for none).
     """
     mine, _ = os.pipe()
-    os.set_inheritable(mine, True)
-    os.set_inheritable(descriptor, True)
-    arguments = [str(descriptor), str(mine), str(os.getpid()), private_folder]
-    # Isolated: nothing in the environment or the current folder is imported.
-    os.posix_spawn(sys.executable, [sys.executable, "-I", "-S", __file__, *arguments], os.environ)
+    start_for(os.getpid(), descriptor, mine, private_folder)
     os.close(mine)
     # The writing end stays open for as long as this process lives.
+
+
+def start_for(pid: int, descriptor: int, watched: int, private_folder: str = "") -> None:
+    """As `start`, for the process `pid`; `watched` is the reading end of a pipe that it holds."""
+    os.set_inheritable(watched, True)
+    os.set_inheritable(descriptor, True)
+    arguments = [str(descriptor), str(watched), str(pid), private_folder]
+    # Isolated: nothing in the environment or the current folder is imported.
+    os.posix_spawn(sys.executable, [sys.executable, "-I", "-S", __file__, *arguments], os.environ)
 
 
 def watch(client: int, watched: int, pid: int, private_folder: str) -> None:

@@ -40,16 +40,22 @@ Remove = Callable[[], None]
 # Makes a state what it was when a `keep_` verb was called. To be called once, since what was kept may become
 # part of what is restored; that of generators may be called again.
 Restore = Callable[[], None]
+# Called with the tensors that a backward begins with, mostly one loss; returns the context in which it runs.
+AroundBackward = Callable[[tuple[Any, ...]], AbstractContextManager[None]]
 # Called with a tensor's total gradient; on a GPU, Torch calls it on its own autograd thread. Returns the
 # gradient that goes on in its place, or None.
 GradientHook = Callable[[Any], Optional[Any]]
 
 
+def nothing() -> None:
+    """Does nothing."""
+
+
 class FrameworkAdapter(TensorVerbs):
     """One framework, as small verbs without policy: abstract ones, and those that are alike in frameworks.
 
-    What is alike: `__version__`, `enable_grad`, `no_grad` and `nn.utils.clip_grad_norm_` of the package; a
-    layer's `training`; a tensor's `grad` and `backward`.
+    What is alike: `__version__`, `enable_grad`, `no_grad`, `is_grad_enabled` and `nn.utils.clip_grad_norm_`
+    of the package; a layer's `training`; a tensor's `grad` and `backward`.
     """
 
     # Folders of the framework's own layers and call machinery: a frame in one of them is not the
@@ -233,6 +239,10 @@ class FrameworkAdapter(TensorVerbs):
         mode = self.library.enable_grad() if enabled else self.library.no_grad()
         return mode
 
+    def records_gradients(self) -> bool:
+        """Whether autograd records on this thread."""
+        return bool(self.library.is_grad_enabled())
+
     def autocast(self, device: str, dtype: DType) -> AbstractContextManager[None]:
         """Returns a context in which the framework picks `dtype` for the operations that are safe in it.
 
@@ -253,7 +263,7 @@ class FrameworkAdapter(TensorVerbs):
     def backward(self, loss: Any) -> None:
         loss.backward()
 
-    def watch_backward(self, around: Callable[[], AbstractContextManager[None]]) -> Remove:
+    def watch_backward(self, around: AroundBackward) -> Remove:
         """Runs every backward that user code calls in a context of `around`, one inside another too.
 
         Gradients with respect to chosen tensors alone (`autograd.grad`) are no backward. One watcher at
@@ -263,7 +273,9 @@ class FrameworkAdapter(TensorVerbs):
         plain = getattr(owner, name)
 
         def watched(*args: Any, **kwargs: Any) -> Any:
-            with around():
+            begun_with = args[0] if args else next(iter(kwargs.values()), ())
+            roots = tuple(begun_with) if isinstance(begun_with, (list, tuple)) else (begun_with,)
+            with around(roots):
                 return plain(*args, **kwargs)
 
         setattr(owner, name, watched)
@@ -308,8 +320,13 @@ class FrameworkAdapter(TensorVerbs):
         return isinstance(candidate, self.optimizer_reader.classes)
 
     @abstractmethod
-    def watch_step(self, optimizer: Any, before: Callable[[], None]) -> Remove:
-        """Calls `before` whenever the optimizer is about to step, with the gradients that it will use."""
+    def watch_step(
+        self, optimizer: Any, before: Callable[[], None], after: Callable[[], None] = nothing
+    ) -> Remove:
+        """Calls `before` whenever the optimizer is about to step, with the gradients that it will use.
+
+        `after`: when it has stepped.
+        """
 
     @abstractmethod
     def step(self, optimizer: Any) -> None:

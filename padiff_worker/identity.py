@@ -16,12 +16,20 @@ from padiff_worker.adapter import FrameworkAdapter
 from padiff_worker.devices import own_name
 from padiff_worker.served_model import ServedModel
 
+_CAPABILITIES = (
+    WorkerInfo.FLOAT64_STEPS,
+    WorkerInfo.KEPT_STATE,
+    WorkerInfo.FUNCTION_TRACES,
+    WorkerInfo.FUNCTION_GRADIENTS,
+)
+
 
 def worker_info(
     adapter: FrameworkAdapter, served: Optional[ServedModel], *, process_per_lease: bool
 ) -> WorkerInfo:
     """Returns what this process is, for the report and the handshake."""
     model = type(served.model) if served is not None else None
+    watches = served is not None and served.script is not None
     return WorkerInfo(
         protocol_version=PROTOCOL_VERSION,
         framework=adapter.name,
@@ -37,12 +45,9 @@ def worker_info(
         process_per_lease=process_per_lease,
         serves_optimizer=served is not None and served.optimizer is not None,
         serves_loss=served is not None and served.loss is not None,
-        capabilities=(
-            WorkerInfo.FLOAT64_STEPS,
-            WorkerInfo.KEPT_STATE,
-            WorkerInfo.FUNCTION_TRACES,
-            WorkerInfo.FUNCTION_GRADIENTS,
-        ),
+        # A script makes its steps once, and from no other state.
+        capabilities=() if watches else _CAPABILITIES,
+        watches_script=watches,
     )
 
 

@@ -25,6 +25,8 @@ from padiff_worker.served_model import ServedModel
 
 # More than any model computes with; the framework's own library would end the process over far more.
 _MOST_THREADS = max(256, os.cpu_count() or 1)
+# Of a spec, what a watched script brings itself.
+_OF_A_SCRIPT = ("model", "weights", "dtype", "loss", "optimizer", "loader", "train_step", "autocast")
 
 
 @record
@@ -93,7 +95,12 @@ def load_model(
             with raising_as_failure(Phase.LOAD):
                 loss = loader.resolve(spec.loss, field="loss")
         building = _Loading(adapter, loader, spec, deterministic, threads)
-        core = building.built() if served is None else building.taken_over(served, exits)
+        if served is None:
+            core = building.built()
+        elif served.script is None:
+            core = building.taken_over(served, exits)
+        else:
+            core = building.watched(served)
         autocast(adapter, core.device, spec.autocast)  # whether this device can at all is better known now
         with raising_as_failure(Phase.LOAD):
             train_step = loader.resolve(spec.train_step, field="train_step") if spec.train_step else None
@@ -182,6 +189,18 @@ class _Loading:
         with raising_as_failure(Phase.LOAD):
             optimizer = self._optimizer(model) or served.optimizer
         return _Core(model=model, device=device, flags=flags, optimizer=optimizer)
+
+    def watched(self, served: ServedModel) -> _Core:
+        """Returns the model of a script that makes its own steps, as the script has it."""
+        for field in _OF_A_SCRIPT:
+            if getattr(self._spec, field):
+                raise InvalidRequestError(
+                    "this worker watches a script, which makes its own steps; leave it out", field=field
+                )
+        model = served.model
+        self._check_model(model, "the script calls")
+        device = self._adapter.device_of(model)
+        return _Core(model=model, device=device, flags=(), optimizer=served.optimizer)
 
     def _configured(self, device: str) -> tuple[str, ...]:
         return self._adapter.configure(

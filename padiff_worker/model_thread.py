@@ -35,24 +35,30 @@ class ModelThread:
 
     def serve_forever(self) -> None:
         """Runs jobs until `stop`; what is still queued then fails with WorkerLostError."""
-        self.pulse.lives_here()
         try:
-            while not self._stopped:
-                job = self._jobs.get()
-                if job is None:
-                    break
-                function, future = job
-                try:
-                    with self.pulse.working():
-                        future.set_result(function())
-                except ScriptInterrupted:
-                    future.set_exception(WorkerLostError("the worker was interrupted"))
-                    raise
-                except BaseException as error:
-                    future.set_exception(error)
-                del job, function, future  # a finished job must not keep the model alive
+            self.serve_until(lambda: False)
         finally:
             self.close()
+
+    def serve_until(self, is_enough: Callable[[], bool]) -> None:
+        """Runs jobs until `is_enough`, which is asked before each, or until `stop`; what waits then goes on
+        waiting.
+        """
+        self.pulse.lives_here()
+        while not (self._stopped or is_enough()):
+            job = self._jobs.get()
+            if job is None:
+                break
+            function, future = job
+            try:
+                with self.pulse.working():
+                    future.set_result(function())
+            except ScriptInterrupted:
+                future.set_exception(WorkerLostError("the worker was interrupted"))
+                raise
+            except BaseException as error:
+                future.set_exception(error)
+            del job, function, future  # a finished job must not keep the model alive
 
     def _refuse_waiting(self) -> None:
         while not self._jobs.empty():

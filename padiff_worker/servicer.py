@@ -67,13 +67,14 @@ class WorkerServicer(worker_pb2_grpc.WorkerServicer):
                 self._worker.leases.check_not_ended()
 
     def Load(self, request: pb.LoadRequest, context: grpc.ServicerContext) -> pb.LoadResponse:
-        flags, failure = self._worker.load(
+        loaded = self._worker.load(
             request.lease,
             from_proto(request.model, Model),
             deterministic=request.deterministic,
             threads=request.threads,
         )
-        return pb.LoadResponse(flags=flags, failure=_optional(failure))
+        response: pb.LoadResponse = to_proto(loaded)
+        return response
 
     def Describe(self, request: pb.DescribeRequest, context: grpc.ServicerContext) -> pb.DescribeResponse:
         return pb.DescribeResponse(layers=map(to_proto, self._worker.describe(request.lease)))

@@ -5,9 +5,10 @@ from __future__ import annotations
 import resource
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
-from typing import Optional, Union
+from typing import Generic, Optional, TypeVar, Union
 
 from padiff_rpc.errors import StateError
+from padiff_rpc.records import record
 from padiff_rpc.v1.records import (
     CallEvent,
     FunctionTrace,
@@ -47,6 +48,18 @@ StepItem = Union[
 ]
 
 
+W = TypeVar("W", bound=StepWork)
+
+
+@record
+class StepParts(Generic[W]):
+    """What watches one step, and what it runs."""
+
+    recorder: Recorder
+    decisions: Decisions
+    work: W
+
+
 class RunningStep:
     """Runs one step on the model's thread and puts what it sees into `outbox`.
 
@@ -65,6 +78,8 @@ class RunningStep:
         self._start = start
         self._outbox = outbox
         self._phases = Phases(outbox.put, adapter.synchronize)
+        # As a train step may, behind a backward.
+        self._may_go_forward_again = session.train_step is not None
         self.overrides = Overrides(
             want=outbox.put_first, credit=lambda size: outbox.put_first(GrantedCredit(bytes=size))
         )
@@ -72,9 +87,8 @@ class RunningStep:
     # The recorder's sink.
 
     def call(self, event: CallEvent) -> None:
-        # A train step may go forward again behind a backward.
         is_forward = event.replay or self._phases.current is Phase.FORWARD
-        if self._session.train_step is not None and not is_forward:
+        if self._may_go_forward_again and not is_forward:
             self._phases.begin(Phase.FORWARD)
         self._session.pulse.saw(event)
         self._outbox.put(event)
@@ -111,6 +125,18 @@ class RunningStep:
         return self._session.again(in_float64=self._start.in_float64, noise=self._start.noise)
 
     def _run(self, batch: HostBatch) -> None:
+        parts = self._made(BuiltInStep if self._session.train_step is None else UserStep)
+        try:
+            with parts.recorder:
+                failure = self._attempt(parts, batch)
+            self._tell_end(parts, failure)
+        finally:
+            # A train step's gradients are its own business.
+            if self._session.train_step is None:
+                self._session.settle_gradients(keep=self._start.keep_gradients_after)
+
+    def _made(self, kind: type[W]) -> StepParts[W]:
+        """Returns what watches the step, and the work of that kind."""
         start = self._start
         layers = self._adapter.layers(self._session.model)
         functions = self._functions(layers) if start.functions else None
@@ -135,22 +161,18 @@ class RunningStep:
             start.randomness,
             DrawKeys(seed=start.random_seed, step=start.step, pairs=start.random_pairs),
         )
-        kind: type[StepWork] = BuiltInStep if self._session.train_step is None else UserStep
         if functions is not None:
             decisions.around = functions.random
         work = kind(self._adapter, self._session, start, self._phases, recorder)
-        try:
-            with recorder:
-                failure = self._attempt(work, recorder, decisions, batch)
-            if failure is not None:
-                self._outbox.put(failure)
-            for trace in functions.traces() if functions is not None else ():
-                self._outbox.put(trace, sum(len(tensor.fingerprint) for tensor in trace.tensors))
-            self._outbox.put(self._summary(work, recorder, decisions))
-        finally:
-            # A train step's gradients are its own business.
-            if self._session.train_step is None:
-                self._session.settle_gradients(keep=start.keep_gradients_after)
+        return StepParts(recorder=recorder, decisions=decisions, work=work)
+
+    def _tell_end(self, parts: StepParts[W], failure: Optional[ModelFailure]) -> None:
+        if failure is not None:
+            self._outbox.put(failure)
+        functions = parts.recorder.functions
+        for trace in functions.traces() if functions is not None else ():
+            self._outbox.put(trace, sum(len(tensor.fingerprint) for tensor in trace.tensors))
+        self._outbox.put(self._summary(parts))
 
     def _functions(self, layers: Iterable[LayerHandle]) -> FunctionRecorder:
         start = self._start
@@ -170,21 +192,16 @@ class RunningStep:
             weights=self._adapter.weights(self._session.model).values(),
         )
 
-    def _attempt(
-        self,
-        work: StepWork,
-        recorder: Recorder,
-        decisions: Decisions,
-        batch: HostBatch,
-    ) -> Optional[ModelFailure]:
+    def _attempt(self, parts: StepParts[W], batch: HostBatch) -> Optional[ModelFailure]:
+        recorder = parts.recorder
         try:
             given = arguments(self._batch(batch), self._adapter, self._session.device)
             if self._start.batch_from_loader and given.has_target:
                 recorder.record_target(given.target)
             functions = recorder.functions
-            with self._adapter.random_operations(decisions):
+            with self._adapter.random_operations(parts.decisions):
                 with functions.watching() if functions is not None else nullcontext():
-                    work.run(given)
+                    parts.work.run(given)
             self._phases.end()
         except NOT_THE_USERS:
             raise
@@ -209,15 +226,15 @@ class RunningStep:
             raise StateError(f"the loader has no batch {self._start.step}; look with ReadBatch first")
         return read
 
-    def _summary(self, work: StepWork, recorder: Recorder, decisions: Decisions) -> StepSummary:
+    def _summary(self, parts: StepParts[W]) -> StepSummary:
         return StepSummary(
             seconds=self._phases.seconds,
-            calls=recorder.calls,
-            replays=recorder.replays,
-            has_gradients=work.has_gradients,
-            no_backward=work.no_backward,
-            random_operations=decisions.operations,
-            lacks_backward=work.lacks_backward,
+            calls=parts.recorder.calls,
+            replays=parts.recorder.replays,
+            has_gradients=parts.work.has_gradients,
+            no_backward=parts.work.no_backward,
+            random_operations=parts.decisions.operations,
+            lacks_backward=parts.work.lacks_backward,
             peak_bytes=_peak_bytes(),
         )
 

@@ -44,18 +44,23 @@ class UserStep(StepWork):
                 session.model,
                 given.given,
                 session.optimizer,
-                around_backward=self._backward,
-                before_step=self._optimizer_steps,
+                around_backward=self.around_backward,
+                before_step=self.before_step,
             )
+        self.finish()
+        if returned is not None:
+            self._recorder.record_loss(self._loss(returned))
+
+    def finish(self) -> None:
+        """Takes in that nothing more comes: gradients that no optimizer's step has shown are sent."""
         self._record_gradients()
         if not self.has_gradients:
             self.no_backward = Reason(cause=Cause.NO_BACKWARD_CALLED)
             self.has_gradients = bool(self._sent)
-        if returned is not None:
-            self._recorder.record_loss(self._loss(returned))
 
     @contextmanager
-    def _backward(self) -> Iterator[None]:
+    def around_backward(self, roots: tuple[Any, ...]) -> Iterator[None]:
+        """Holds the phase of a backward that begins with `roots`; not of one inside a layer's call."""
         if self._recorder.is_inside:
             yield
             return
@@ -67,7 +72,8 @@ class UserStep(StepWork):
         finally:
             self._recorder.end_backward()
 
-    def _optimizer_steps(self) -> None:
+    def before_step(self) -> None:
+        """Sends the gradients that the optimizer is about to step with."""
         self._phases.begin(Phase.GRADIENTS)
         self._recorder.override_parameter_gradients(self._record_gradients())
         if self._start.again:

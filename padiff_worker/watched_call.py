@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any, Optional
 
-from padiff_worker.adapter import FrameworkAdapter
+from padiff_worker.adapter import AroundBackward, FrameworkAdapter
 
 
 class StepEnded(BaseException):
@@ -20,7 +20,7 @@ def watched_call(
     batch: Any,
     optimizer: Optional[Any],
     *,
-    around_backward: Callable[[], AbstractContextManager[None]],
+    around_backward: AroundBackward,
     before_step: Callable[[], None],
 ) -> Any:
     """Returns what `train_step(model, batch, optimizer)` returns.
@@ -52,7 +52,7 @@ def call_until_backward(
     """
 
     @contextmanager
-    def backward() -> Iterator[None]:
+    def backward(_: tuple[Any, ...]) -> Iterator[None]:
         if not is_inside():
             raise StepEnded
         yield

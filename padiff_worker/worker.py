@@ -7,11 +7,11 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
-from typing import Optional
+from typing import TYPE_CHECKING, Optional
 
 from padiff_rpc.errors import NotFoundError, StateError, WorkerLostError
 from padiff_rpc.tensors import HostTensor, ReceivedTensor
-from padiff_rpc.v1.records import Activity, Layer, Model, ModelFailure, OptimizerEntry, StepStart, WorkerInfo
+from padiff_rpc.v1.records import Activity, Layer, LoadResponse, Model, OptimizerEntry, StepStart, WorkerInfo
 from padiff_rpc.v1.words import Phase, Randomness, WorkerState
 from padiff_rpc.version import check_protocol_version
 from padiff_worker.adapter import FrameworkAdapter
@@ -25,6 +25,7 @@ from padiff_worker.model_thread import ModelThread
 from padiff_worker.optimizers import OptimizerView
 from padiff_worker.outbox import Outbox
 from padiff_worker.rules import apply_rule
+from padiff_worker.script_step import ScriptStep
 from padiff_worker.served_model import ServedModel
 from padiff_worker.session import ModelSession
 from padiff_worker.settings import WorkerSettings
@@ -32,6 +33,9 @@ from padiff_worker.state_files import save_target, writing
 from padiff_worker.step import RunningStep, StepItem
 from padiff_worker.tracing import Traced
 from padiff_worker.turn import NO, YES, Before, Turn, TurnWord
+
+if TYPE_CHECKING:
+    from padiff_worker.watched_script import WatchedScript
 
 
 class Worker:
@@ -82,7 +86,19 @@ class Worker:
                 if self._turn is None:
                     # The process may be stopping, and its model with it.
                     with suppress(WorkerLostError):
-                        self._thread.call(self._close_session)
+                        self._let_go()
+
+    def _let_go(self) -> None:
+        script = self._script
+        if script is None:
+            self._thread.call(self._close_session)
+        else:
+            script.release(self._close_session)
+
+    @property
+    def _script(self) -> Optional[WatchedScript]:
+        """The script that makes the steps; None where they are made when they are asked for."""
+        return self._served.script if self._served is not None else None
 
     def state(self) -> WorkerState:
         """Returns whether this worker can be leased."""
@@ -115,13 +131,11 @@ class Worker:
             if self._turn is not None:
                 self._turn.say(TurnWord.READY, YES if self.leases.is_ready else NO)
 
-    def load(
-        self, lease: str, model: Model, *, deterministic: bool, threads: int
-    ) -> tuple[tuple[str, ...], Optional[ModelFailure]]:
+    def load(self, lease: str, model: Model, *, deterministic: bool, threads: int) -> LoadResponse:
         """Builds the model; returns the flags that were set and what the user's code raised, if it did."""
         self.leases.check(lease)
 
-        def build() -> tuple[tuple[str, ...], Optional[ModelFailure]]:
+        def build() -> LoadResponse:
             self._close_session()
             try:
                 loaded = load_model(
@@ -133,9 +147,12 @@ class Worker:
                     served=self._served,
                 )
             except ModelRaised as raised:
-                return (), raised.failure
+                return LoadResponse(failure=raised.failure)
             self._session = ModelSession(self._adapter, loaded, self._thread.pulse)
-            return loaded.flags, None
+            if self._script is None:
+                return LoadResponse(flags=loaded.flags)
+            train = bool(getattr(loaded.model, "training", True))
+            return LoadResponse(flags=loaded.flags, device=loaded.device, train=train)
 
         return self._thread.call(build)
 
@@ -151,7 +168,7 @@ class Worker:
 
         None stands for the first batch of the model's loader.
         """
-        session = self._loaded(lease)
+        session = self._driven(lease)
         if batch is None:
             try:
                 batch = self.read_batch(lease, 0)
@@ -163,7 +180,7 @@ class Worker:
 
     def read_batch(self, lease: str, index: int) -> Optional[HostBatch]:
         """Returns a batch of the model's loader; None behind its last. Raises ModelRaised."""
-        session = self._loaded(lease)
+        session = self._driven(lease)
 
         def read() -> Optional[HostBatch]:
             with raising_as_failure(Phase.INPUTS):
@@ -199,12 +216,12 @@ class Worker:
 
     def keep_state(self, lease: str, *, optimizer: bool) -> None:
         """Remembers the model's state, and the `optimizer`'s if asked."""
-        session = self._loaded(lease)
+        session = self._driven(lease)
         self._thread.call(lambda: session.keep_state(optimizer=optimizer))
 
     def restore_state(self, lease: str) -> None:
         """Puts back what was remembered."""
-        session = self._loaded(lease)
+        session = self._driven(lease)
         self._thread.call(session.restore_state)
 
     def read_weights(self, lease: str, names: Iterable[str]) -> Iterator[tuple[str, HostTensor]]:
@@ -247,11 +264,18 @@ class Worker:
         """
         session = self._loaded(start.lease)
         outbox: Outbox[StepItem] = Outbox(self._settings.capture_bytes)
-        run = RunningStep(self._adapter, session, start, outbox)
-        futures = []
+        script, futures = self._script, []
+        run: RunningStep
+        if script is None:
+            run = RunningStep(self._adapter, session, start, outbox)
+        else:
+            run = ScriptStep(self._adapter, session, start, outbox)
 
         def begin(batch: HostBatch) -> Outbox[StepItem]:
-            futures.append(self._thread.submit(lambda: run.run(batch)))
+            if script is not None and isinstance(run, ScriptStep):
+                futures.append(script.open_step(run))
+            else:
+                futures.append(self._thread.submit(lambda: run.run(batch)))
             return outbox
 
         self._step = run
@@ -287,6 +311,15 @@ class Worker:
             # Layers and hooks refer to each other; what is left of the model would stay for a while.
             gc.collect()
             self._adapter.release_memory()
+
+    def _driven(self, lease: str) -> ModelSession:
+        """Returns the model, if what it does is asked for here. Raises StateError for a watched script's."""
+        session = self._loaded(lease)
+        if self._script is not None:
+            raise StateError(
+                "this worker watches a script, which makes its own steps; run another one against it"
+            )
+        return session
 
     def _loaded(self, lease: str) -> ModelSession:
         self.leases.check(lease)

@@ -10,7 +10,7 @@ import paddle
 
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.v1.words import DType
-from padiff_worker.adapter import FrameworkAdapter, Remove
+from padiff_worker.adapter import FrameworkAdapter, Remove, nothing
 
 
 class PaddleSteps(FrameworkAdapter):
@@ -30,11 +30,13 @@ class PaddleSteps(FrameworkAdapter):
         context: AbstractContextManager[None] = paddle.amp.auto_cast(True, level="O1", dtype=dtype.value)
         return context
 
-    def watch_step(self, optimizer: Any, before: Callable[[], None]) -> Remove:
+    def watch_step(
+        self, optimizer: Any, before: Callable[[], None], after: Callable[[], None] = nothing
+    ) -> Remove:
         # A user's script may have put its own there.
         own = {name: vars(optimizer)[name] for name in _STEPS if name in vars(optimizer)}
         for name in _STEPS:
-            setattr(optimizer, name, _after(before, getattr(optimizer, name)))
+            setattr(optimizer, name, _between(before, getattr(optimizer, name), after))
 
         def remove() -> None:
             for name in _STEPS:
@@ -55,9 +57,13 @@ class PaddleSteps(FrameworkAdapter):
 _STEPS = ("step", "minimize")
 
 
-def _after(before: Callable[[], None], method: Callable[..., Any]) -> Callable[..., Any]:
+def _between(
+    before: Callable[[], None], method: Callable[..., Any], after: Callable[[], None]
+) -> Callable[..., Any]:
     def watched(*args: Any, **kwargs: Any) -> Any:
         before()
-        return method(*args, **kwargs)
+        returned = method(*args, **kwargs)
+        after()
+        return returned
 
     return watched

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Optional, Union
 
@@ -11,7 +12,7 @@ if TYPE_CHECKING:
     from padiff_rpc.tls_files import TlsFiles
     from padiff_rpc.v1.records import Tls
 
-__all__ = ["mark", "serve"]
+__all__ = ["mark", "serve", "watch"]
 
 
 def serve(
@@ -47,3 +48,18 @@ def serve(
         save_root=save_root,
         on_ready=on_ready,
     )
+
+
+def watch(model: Any, optimizer: Optional[Any] = None) -> None:
+    """Has the steps that this script makes with `model`, a torch.nn.Module, compared.
+
+    Where `padiff run` has started the script; else it does nothing. The arguments are those of
+    `padiff_worker.watch.watch`.
+    """
+    from padiff_rpc.watch_orders import VARIABLE
+
+    if VARIABLE in os.environ:
+        from padiff_worker import watch as watching
+        from padiff_worker_torch.adapter import TorchAdapter
+
+        watching.watch(TorchAdapter(), model, optimizer)

@@ -11,7 +11,7 @@ import torch
 
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.v1.words import DType
-from padiff_worker.adapter import FrameworkAdapter, Remove
+from padiff_worker.adapter import FrameworkAdapter, Remove, nothing
 from padiff_worker_torch.optimizers import stepping_optimizer
 
 
@@ -32,9 +32,20 @@ class TorchSteps(FrameworkAdapter):
         made: AbstractContextManager[None] = context
         return made
 
-    def watch_step(self, optimizer: Any, before: Callable[[], None]) -> Remove:
-        handle = stepping_optimizer(optimizer).register_step_pre_hook(lambda *_: before())
-        return lambda: handle.remove()
+    def watch_step(
+        self, optimizer: Any, before: Callable[[], None], after: Callable[[], None] = nothing
+    ) -> Remove:
+        stepping = stepping_optimizer(optimizer)
+        handles = (
+            stepping.register_step_pre_hook(lambda *_: before()),
+            stepping.register_step_post_hook(lambda *_: after()),
+        )
+
+        def remove() -> None:
+            for handle in handles:
+                handle.remove()
+
+        return remove
 
     def step(self, optimizer: Any) -> None:
         """A learning-rate scheduler stands for its optimizer, and is stepped after it."""

@@ -25,13 +25,15 @@ logger = logging.getLogger("padiff_client")
 def batches_of(
     layer: ModelSpec, module: ModelSpec, example_inp: Any, names: Optional[tuple[str, str]] = None
 ) -> Optional[Batches]:
-    """Returns the batches that the client sends; None where both workers have a loader.
+    """Returns the batches that the client sends; None where both workers have a loader, or may watch scripts.
 
     Raises InvalidRequestError for inputs and loaders both, and for a loader on one side.
     """
     having = [field for field, spec in (("layer", layer), ("module", module)) if spec.loader]
     if not having:
         if example_inp is None:
+            if all(spec.worker is not None and not spec.model for spec in (layer, module)):
+                return None  # scripts that are watched have their own
             raise InvalidRequestError(
                 "missing; give a pair (candidate's input, reference's input), or a loader in both ModelSpecs",
                 field="example_inp",

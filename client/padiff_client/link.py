@@ -38,6 +38,7 @@ logger = logging.getLogger("padiff_client")
 
 _GREETING_SECONDS = 15.0
 _LISTING_SECONDS = 30.0
+_NO_INPUTS = "no inputs were given, which only scripts that padiff run has started go without; give inputs"
 
 
 class Batches:
@@ -79,6 +80,9 @@ class CoordinatorLink:
             def wanted(step: int) -> None:
                 if batches is not None:
                     outgoing.put(_batch_messages(request, batches, step))
+                else:
+                    failure = coordinator_pb2.BatchFailure(text=_NO_INPUTS)
+                    outgoing.put([request(batch_failure=failure)])
 
             return _gathered(self._caller.Compare(iter(outgoing)), wanted, keeping)
 

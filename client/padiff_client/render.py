@@ -301,7 +301,8 @@ def _environment(environment: Environment) -> str:
         f"Python {worker.python_version}",
         environment.device,
         "train mode" if environment.train else "eval mode",
-        f"seed {environment.seed}",
+        # A script seeds itself.
+        *([] if worker.watches_script else [f"seed {environment.seed}"]),
         *environment.flags,
     ]
     return ", ".join(wording.plain(part) for part in parts)

@@ -114,6 +114,14 @@ _TOP, _MODEL, _PAIRING, _OPTIONS = (
 
 
 @record
+class ScriptsFile:
+    """The keys of a file for two scripts, which bring their models, inputs and optimizers themselves."""
+
+    options: Options = Options()
+    layer_map: LayerMap = field(default_factory=LayerMap)
+
+
+@record
 class SpecFile:
     """What a file asks for, and where in it."""
 
@@ -138,7 +146,8 @@ def read_comparison(path: str, *, with_inputs: bool = True) -> SpecFile:
     """
     top = load(path, "" if os.path.exists(path) else near_file(path))
     given = _READER.read(top, _File)
-    if given.inputs is None and given.reference.loader is given.candidate.loader is _ABSENT:
+    models = given.reference, given.candidate
+    if given.inputs is None and not (any(map(_has_loader, models)) or all(map(_may_be_a_scripts, models))):
         raise top.error("the key 'inputs' is missing; or give both models a loader")
     comparison = Comparison(
         reference=_spec(given.reference, top.entries()["reference"]),
@@ -155,6 +164,20 @@ def read_comparison(path: str, *, with_inputs: bool = True) -> SpecFile:
         example_inp=None if given.inputs is None or not with_inputs else read_inputs(given.inputs),
     )
     return SpecFile(top=top, comparison=comparison)
+
+
+def read_scripts_file(path: str) -> ScriptsFile:
+    """Returns what the file at `path` says of the comparison of two scripts. Raises as `read_comparison`."""
+    return _READER.read(load(path, "" if os.path.exists(path) else near_file(path)), ScriptsFile)
+
+
+def _has_loader(model: _Model) -> bool:
+    return model.loader is not _ABSENT
+
+
+def _may_be_a_scripts(model: _Model) -> bool:
+    """Whether a model may be that of a script that is watched, which has batches of its own."""
+    return model.worker is not _ABSENT and model.model is _ABSENT
 
 
 def _elsewhere(key: str) -> str:
@@ -260,5 +283,5 @@ _READER = Reader(
         _Interpreter: _interpreter,
         _CodeName: lambda entry: check_reference(entry.value(), field="value"),
     },
-    advice={_File: _elsewhere, _Model: _elsewhere, _LayerMap: _no_pair},
+    advice={_File: _elsewhere, ScriptsFile: _elsewhere, _Model: _elsewhere, _LayerMap: _no_pair},
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from typing import Union
 
@@ -51,6 +52,11 @@ def loaded_batch() -> StepBatch:
     """Returns what stands for a batch that stays in the workers."""
     nothing = PackedBatch(args=trees.ABSENT, kwargs=trees.ABSENT)
     return StepBatch(batches=dict.fromkeys(SIDES, nothing), tensors={}, from_loader=True)
+
+
+def own_batch() -> StepBatch:
+    """Returns what stands for the batches that scripts have of their own."""
+    return dataclasses.replace(loaded_batch(), from_loader=False)
 
 
 class BatchSource:

@@ -135,6 +135,8 @@ class SecondLook:
         """Returns why functions cannot be seen there, or not be known again; None where they can."""
         if self._sources.sides[Side.REFERENCE].model.train_step:
             return Reason(cause=Cause.OWN_TRAIN_STEP)
+        if self._run.settings.of_scripts:
+            return Reason(cause=Cause.SCRIPTS_OWN_STEPS)
         for side in SIDES:
             worker = self._sources.sides[side].worker
             sees = worker.has_function_gradients if look.is_backward else worker.has_function_traces

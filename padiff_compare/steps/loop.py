@@ -139,6 +139,7 @@ class Steps:
         overrides = {
             kind: plan_overrides(foreseen, self._decisions.keeps, in_lockstep=kind is Pass.LOCKSTEP)
             for kind in self._run.settings.passes
+            if not self._run.settings.of_scripts
         }
         judged = overrides.get(Pass.LOCKSTEP)
         if judged is not None and self._run.settings.optimize:

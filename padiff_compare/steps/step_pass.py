@@ -208,7 +208,7 @@ class StepPass:
     @property
     def overrides(self) -> Optional[LockstepPlan]:
         """Which tensors of the reference the candidate gets; None for none."""
-        return self.foreseen.overrides[self.kind] if self.foreseen is not None else None
+        return self.foreseen.overrides.get(self.kind) if self.foreseen is not None else None
 
     def taken(self, row: Row) -> Row:
         """Returns a row of what the pass left behind as a row of this pass."""

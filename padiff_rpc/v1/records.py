@@ -286,6 +286,11 @@ class WorkerInfo(WorkerInfoMethods):
         serves_optimizer: What the model given to serve() has.
         capabilities: What the worker can do beyond its protocol version: "float64_steps",
             "kept_state", "function_traces", "function_gradients".
+        watches_script: The worker watches the script that it is in: its steps are the script's
+            own, with the script's batches, loss and optimizer. RunStep waits for the next one and
+            shows it as it comes; it takes no batch and no overrides. Trace, ReadBatch, KeepState
+            and RestoreState are FAILED_PRECONDITION. All else is answered while the script waits at
+            the beginning of its first step, or behind one. The script is watched for one lease.
     """
 
     protocol_version: int
@@ -303,6 +308,7 @@ class WorkerInfo(WorkerInfoMethods):
     serves_optimizer: bool = False
     serves_loss: bool = False
     capabilities: tuple[str, ...] = ()
+    watches_script: bool = False
 
 
 @record
@@ -1247,10 +1253,14 @@ class LoadResponse:
         flags: What the framework was set to: "deterministic=on", "threads=1", ...
         failure: Set when the factory (or weights, or optimizer) raised; the model is then not
             loaded.
+        device: Of a watched script's model, which is taken as it is: where it lies, and whether
+            it is in train mode.
     """
 
     flags: tuple[str, ...] = ()
     failure: Optional[ModelFailure] = None
+    device: str = ""
+    train: bool = False
 
 
 @record

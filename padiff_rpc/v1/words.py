@@ -140,6 +140,7 @@ class Cause(Word):
             numbers: how many, of how many.
         OWN_TRAIN_STEP: Why no pass is in lockstep: a train step of the user's own, a worker
             (side) that cannot put a state back.
+        SCRIPTS_OWN_STEPS: Both workers watch scripts, which make their own steps.
         CARRIED_OVER: Of a row of the free run, where outputs or loss drift further than the
             reference's own free run does, and no call of the step differs on the reference's own
             values.
@@ -285,6 +286,7 @@ class Cause(Word):
     TIE = "tie"
     OWN_TRAIN_STEP = "own_train_step"
     WORKER_KEEPS_NO_STATE = "worker_keeps_no_state"
+    SCRIPTS_OWN_STEPS = "scripts_own_steps"
     CARRIED_OVER = "carried_over"
     FUNCTIONS_CUT_SHORT = "functions_cut_short"
     BY_OWN_BOUNDS = "by_own_bounds"

@@ -76,7 +76,7 @@ class GetInfoRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class WorkerInfo(_message.Message):
-    __slots__ = ("protocol_version", "framework", "framework_version", "python_version", "numpy_version", "package_version", "host", "pid", "devices", "served_model", "executable", "process_per_lease", "serves_optimizer", "serves_loss", "capabilities")
+    __slots__ = ("protocol_version", "framework", "framework_version", "python_version", "numpy_version", "package_version", "host", "pid", "devices", "served_model", "executable", "process_per_lease", "serves_optimizer", "serves_loss", "capabilities", "watches_script")
     PROTOCOL_VERSION_FIELD_NUMBER: _ClassVar[int]
     FRAMEWORK_FIELD_NUMBER: _ClassVar[int]
     FRAMEWORK_VERSION_FIELD_NUMBER: _ClassVar[int]
@@ -92,6 +92,7 @@ class WorkerInfo(_message.Message):
     SERVES_OPTIMIZER_FIELD_NUMBER: _ClassVar[int]
     SERVES_LOSS_FIELD_NUMBER: _ClassVar[int]
     CAPABILITIES_FIELD_NUMBER: _ClassVar[int]
+    WATCHES_SCRIPT_FIELD_NUMBER: _ClassVar[int]
     protocol_version: int
     framework: str
     framework_version: str
@@ -107,7 +108,8 @@ class WorkerInfo(_message.Message):
     serves_optimizer: bool
     serves_loss: bool
     capabilities: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, protocol_version: _Optional[int] = ..., framework: _Optional[str] = ..., framework_version: _Optional[str] = ..., python_version: _Optional[str] = ..., numpy_version: _Optional[str] = ..., package_version: _Optional[str] = ..., host: _Optional[str] = ..., pid: _Optional[int] = ..., devices: _Optional[_Iterable[str]] = ..., served_model: _Optional[str] = ..., executable: _Optional[str] = ..., process_per_lease: bool = ..., serves_optimizer: bool = ..., serves_loss: bool = ..., capabilities: _Optional[_Iterable[str]] = ...) -> None: ...
+    watches_script: bool
+    def __init__(self, protocol_version: _Optional[int] = ..., framework: _Optional[str] = ..., framework_version: _Optional[str] = ..., python_version: _Optional[str] = ..., numpy_version: _Optional[str] = ..., package_version: _Optional[str] = ..., host: _Optional[str] = ..., pid: _Optional[int] = ..., devices: _Optional[_Iterable[str]] = ..., served_model: _Optional[str] = ..., executable: _Optional[str] = ..., process_per_lease: bool = ..., serves_optimizer: bool = ..., serves_loss: bool = ..., capabilities: _Optional[_Iterable[str]] = ..., watches_script: bool = ...) -> None: ...
 
 class GetInfoResponse(_message.Message):
     __slots__ = ("worker", "state", "broken_lease", "exit_status")
@@ -148,12 +150,16 @@ class LoadRequest(_message.Message):
     def __init__(self, lease: _Optional[str] = ..., model: _Optional[_Union[_models_pb2.Model, _Mapping]] = ..., deterministic: bool = ..., threads: _Optional[int] = ...) -> None: ...
 
 class LoadResponse(_message.Message):
-    __slots__ = ("flags", "failure")
+    __slots__ = ("flags", "failure", "device", "train")
     FLAGS_FIELD_NUMBER: _ClassVar[int]
     FAILURE_FIELD_NUMBER: _ClassVar[int]
+    DEVICE_FIELD_NUMBER: _ClassVar[int]
+    TRAIN_FIELD_NUMBER: _ClassVar[int]
     flags: _containers.RepeatedScalarFieldContainer[str]
     failure: _models_pb2.ModelFailure
-    def __init__(self, flags: _Optional[_Iterable[str]] = ..., failure: _Optional[_Union[_models_pb2.ModelFailure, _Mapping]] = ...) -> None: ...
+    device: str
+    train: bool
+    def __init__(self, flags: _Optional[_Iterable[str]] = ..., failure: _Optional[_Union[_models_pb2.ModelFailure, _Mapping]] = ..., device: _Optional[str] = ..., train: bool = ...) -> None: ...
 
 class DescribeRequest(_message.Message):
     __slots__ = ("lease",)

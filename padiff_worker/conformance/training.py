@@ -115,9 +115,11 @@ class TrainingSuite(Recording):
 
     def test_a_backward_that_user_code_calls_is_seen_from_its_beginning_to_its_end(self) -> None:
         model, seen = self.case.scale(2.0), []
+        begun_with: list[Any] = []
 
         @contextmanager
-        def around() -> Iterator[None]:
+        def around(roots: tuple[Any, ...]) -> Iterator[None]:
+            begun_with.extend(map(self.case.value, roots))
             seen.append(self.case.adapter.gradient(model.factor) is None)
             yield
             seen.append(self.case.adapter.gradient(model.factor) is None)
@@ -128,6 +130,7 @@ class TrainingSuite(Recording):
         finally:
             remove()
         assert seen == [True, False]
+        assert [float(loss.reshape(())) for loss in begun_with] == [6]
         self.case.user_backward(self.case.total(model(self.leaf(3))))
         assert len(seen) == 2
 
@@ -135,7 +138,7 @@ class TrainingSuite(Recording):
         model = self.case.scale(2.0)
 
         @contextmanager
-        def around() -> Iterator[None]:
+        def around(_: Any) -> Iterator[None]:
             raise KeyError("no further")
             yield
 
@@ -152,7 +155,7 @@ class TrainingSuite(Recording):
             depths = [0]
 
             @contextmanager
-            def around(depths: list[int] = depths) -> Iterator[None]:
+            def around(_: Any, depths: list[int] = depths) -> Iterator[None]:
                 depths.append(depths[-1] + 1)
                 yield
 
@@ -163,9 +166,9 @@ class TrainingSuite(Recording):
                 remove()
             assert len(depths) >= 2
 
-    def test_an_optimizers_step_is_told_of_before_it_is_made(self) -> None:
+    def test_an_optimizers_step_is_told_of_before_it_is_made_and_behind_it(self) -> None:
         model, _ = self._stepped(3, 4)
-        optimizer, seen = self.case.sgd(model, 1.0), []
+        optimizer, seen, left = self.case.sgd(model, 1.0), [], []
 
         def before() -> None:
             adapter = self.case.adapter
@@ -176,13 +179,23 @@ class TrainingSuite(Recording):
                 )
             )
 
-        remove = self.case.adapter.watch_step(optimizer, before)
+        remove = self.case.adapter.watch_step(
+            optimizer, before, lambda: left.append(self.case.value(model.factor).tolist())
+        )
         optimizer.step()
         assert seen == [([1, 1], [3, 4])]
+        assert left == [[-2, -3]]
         assert self.case.value(model.factor).tolist() == [-2, -3]
         remove()
         optimizer.step()
-        assert len(seen) == 1
+        assert (len(seen), len(left)) == (1, 1)
+
+    def test_whether_gradients_are_recorded_can_be_told(self) -> None:
+        adapter = self.case.adapter
+        with adapter.gradient_mode(True):
+            assert adapter.records_gradients()
+            with adapter.gradient_mode(False):
+                assert not adapter.records_gradients()
 
     # Autocast
 

@@ -51,6 +51,10 @@ def gradient_mode(enabled):
         _grad_enabled = before
 
 
+def is_grad_enabled():
+    return _grad_enabled
+
+
 def seed(value):
     global generator
     generator = np.random.Generator(np.random.PCG64(value % 2**64))

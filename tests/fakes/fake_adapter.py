@@ -15,7 +15,7 @@ from fake_vocabulary import VOCABULARY
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.tensors import HostTensor
 from padiff_rpc.v1.words import DType, WeightKind
-from padiff_worker.adapter import FrameworkAdapter
+from padiff_worker.adapter import FrameworkAdapter, nothing
 from padiff_worker.footprints import shares_elements
 from padiff_worker.graph_walk import walk_graph
 from padiff_worker.layer_tree import LayerReader, OwnTensor
@@ -264,10 +264,11 @@ class FakeAdapter(FrameworkAdapter):
         total = np.sqrt(sum(np.sum(np.square(parameter.grad.array)) for parameter in parameters))
         self.scale_gradients(parameters, min(1.0, max_norm / (total + 1e-6)))
 
-    def watch_step(self, optimizer, before):
+    def watch_step(self, optimizer, before, after=nothing):
         def step():
             before()
             type(optimizer).step(optimizer)
+            after()
 
         optimizer.step = step
         return lambda: vars(optimizer).pop("step", None) and None

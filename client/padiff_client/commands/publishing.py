@@ -7,12 +7,10 @@ import sys
 from collections.abc import Callable
 
 from padiff_client.gathering import Interrupted
-from padiff_client.report import INTERRUPTED, TROUBLE, Report
+from padiff_client.report import INTERRUPTED, SHORT, TROUBLE, Report
 from padiff_client.whole_files import check_writable, write_file
 
 _STANDARD_OUTPUT = "-"
-# As many of an id's letters as tell it from others.
-SHORT = 8
 
 
 def add_outputs(parser: argparse.ArgumentParser) -> None:

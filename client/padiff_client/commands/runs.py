@@ -9,10 +9,10 @@ import time
 from typing import Any
 
 from padiff_client.api import kept_report
-from padiff_client.commands.publishing import SHORT, add_outputs, check_outputs, published, publishing
+from padiff_client.commands.publishing import add_outputs, check_outputs, published, publishing
 from padiff_client.connection_flags import add_credentials, called
 from padiff_client.keeping import DAYS_VARIABLE, LIMIT_VARIABLE, STORE_VARIABLE, known_store, store_of
-from padiff_client.report import Report
+from padiff_client.report import SHORT, Report
 from padiff_client.table import print_table
 from padiff_client.verbs import attach
 from padiff_client.wording import plain

@@ -30,23 +30,10 @@ def add_to(commands: Any) -> None:
     compare_parser.set_defaults(run=_compare)
     compare_parser.add_argument("spec", metavar="SPEC", help="the YAML file")
     add_outputs(compare_parser)
-    add_store(compare_parser)
     compare_parser.add_argument(
         "--detached", action="store_true", help="at a server: go on when this client is gone (padiff attach)"
     )
-    compare_parser.add_argument(
-        "--keep",
-        choices=[str(one) for one in KeptTensors],
-        default=str(KeptTensors.FAILING),
-        help="which tensors are kept with the run (default: %(default)s)",
-    )
-    compare_parser.add_argument(
-        "--keep-mib",
-        type=int,
-        default=DEFAULT_KEEP_MIB,
-        metavar="N",
-        help="how many MiB of them at most (default: %(default)s)",
-    )
+    add_keeping(compare_parser)
     compare_parser.add_argument(
         "--oracle", action="store_true", help="show how far each side is from the reference's float64 run"
     )
@@ -62,16 +49,47 @@ def add_to(commands: Any) -> None:
     )
     add_outputs(inputs_parser)
     for command in (compare_parser, plan_parser, inputs_parser):
-        command.add_argument(
-            "--timeout",
-            type=float,
-            metavar="SECONDS",
-            help="for how long a worker may say nothing while it works (0: without end; default: 900, or ten "
-            "times its longest silence so far)",
-        )
+        add_patience(command)
         command.add_argument(
             "--verbose", action="store_true", help="say what happens, and show what the processes write"
         )
+
+
+def add_patience(parser: argparse.ArgumentParser) -> None:
+    """Adds the flag that `with_patience` reads."""
+    parser.add_argument(
+        "--timeout",
+        type=float,
+        metavar="SECONDS",
+        help="for how long a worker may say nothing while it works (0: without end; default: 900, or ten "
+        "times its longest silence so far)",
+    )
+
+
+def with_patience(asked: Comparison, given: argparse.Namespace) -> Comparison:
+    """Returns what is asked, with the patience of the flag, if that is given."""
+    if given.timeout is None:
+        return asked
+    seconds = checked_seconds(given.timeout, field="--timeout")
+    return replace(asked, options=replace(asked.options, timeout=seconds))
+
+
+def add_keeping(parser: argparse.ArgumentParser) -> None:
+    """Adds the flags that say what of a run is kept."""
+    add_store(parser)
+    parser.add_argument(
+        "--keep",
+        choices=[str(one) for one in KeptTensors],
+        default=str(KeptTensors.FAILING),
+        help="which tensors are kept with the run (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--keep-mib",
+        type=int,
+        default=DEFAULT_KEEP_MIB,
+        metavar="N",
+        help="how many MiB of them at most (default: %(default)s)",
+    )
 
 
 def _compare(given: argparse.Namespace) -> int:
@@ -106,11 +124,7 @@ def _asked(given: argparse.Namespace) -> Iterator[Comparison]:
     """Provides what the file asks for; errors inside point into it, where they name a key of it."""
     spec = read_comparison(given.spec)
     with spec.pointing():
-        asked = replace(spec.comparison, verbose=given.verbose)
-        if given.timeout is not None:
-            seconds = checked_seconds(given.timeout, field="--timeout")
-            asked = replace(asked, options=replace(asked.options, timeout=seconds))
-        yield asked
+        yield with_patience(replace(spec.comparison, verbose=given.verbose), given)
 
 
 def _plan(given: argparse.Namespace) -> int:

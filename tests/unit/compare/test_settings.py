@@ -7,7 +7,7 @@ import pytest
 from padiff_compare.settings import settle
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.v1.records import CompareStart, Model, Options, Party, WorkerAddress, WorkerInfo
-from padiff_rpc.v1.words import NoteKind, Pass, Side
+from padiff_rpc.v1.words import Cause, NoteKind, Pass, Side
 
 WITHOUT_EFFECT = {NoteKind.NOTHING_ACCUMULATED, NoteKind.NOTHING_CLIPPED, NoteKind.NOTHING_SCALED}
 
@@ -195,3 +195,41 @@ def test_what_one_served_model_has_the_other_must_have(field):
         settle(start(OWN), served({f"serves_{field}": True}, {}))
     with pytest.raises(InvalidRequestError, match=rf"reference\.{field}: give one for both sides"):
         settle(start({}, OWN), {**served({}, {f"serves_{field}": True}), Side.REFERENCE: None})
+
+
+WATCHING = {"watches_script": True, "serves_optimizer": True}
+
+
+def test_two_scripts_are_judged_freely_as_they_are():
+    found = settle(start(steps=3), served(WATCHING, WATCHING))
+    assert (found.of_scripts, found.passes, found.steps, found.optimize) == (True, (Pass.FREE,), 3, True)
+    (note,) = found.notes
+    assert (note.kind, note.reasons[0].cause) == (NoteKind.JUDGED_FREELY, Cause.SCRIPTS_OWN_STEPS)
+
+
+def test_scripts_without_an_optimizer_make_several_steps_too():
+    without = {**WATCHING, "serves_optimizer": False}
+    found = settle(start(steps=3), served(without, without))
+    assert (found.steps, found.optimize) == (3, False)
+
+
+def test_a_script_on_one_side_alone_is_refused():
+    with pytest.raises(InvalidRequestError, match=r"reference\.worker: the other side is a script"):
+        settle(start(), served({}, WATCHING))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"single_step": True},
+        {"local_error": True},
+        {"accumulate": 2},
+        {"clip_norm": 1.0},
+        {"loss_scale": 2.0},
+        {"diff_phase": "forward"},
+    ],
+)
+def test_what_would_change_a_scripts_steps_is_refused(options):
+    (name,) = options
+    with pytest.raises(InvalidRequestError, match=f"options.{name}: scripts make their own steps"):
+        settle(start(**options), served(WATCHING, WATCHING))

@@ -1,0 +1,181 @@
+"""`padiff run`: a user's own training script, whose steps are compared with another one's."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from dataclasses import replace
+from typing import Any, Optional
+
+from padiff_client.commands.publishing import add_outputs, check_outputs, publishing
+from padiff_client.commands.spec_runs import add_keeping, add_patience, with_patience
+from padiff_client.comparison import Comparison
+from padiff_client.frameworks import FRAMEWORKS
+from padiff_client.keeping import store_of
+from padiff_client.private_folder import private_folder
+from padiff_client.rendezvous import rendezvous_of
+from padiff_client.report import Report
+from padiff_client.script_runs import AskedScript, candidate_run, reference_run, serve_script
+from padiff_client.spec import ModelSpec
+from padiff_client.specfile import ScriptsFile, read_scripts_file
+from padiff_client.verbs import compare
+from padiff_rpc.addresses import check_address
+from padiff_rpc.errors import InvalidRequestError
+from padiff_rpc.serving import TOKEN_VARIABLE, read_token
+from padiff_rpc.v1.words import KeptTensors, Side
+from padiff_rpc.watch_orders import Afterwards, WatchOrders
+
+_WATCH = " or ".join(f"{known.package}.watch(model, optimizer)" for known in FRAMEWORKS.values())
+_DESCRIPTION = f"""
+Runs COMMAND, a training script that calls {_WATCH}
+before its first step. The steps of two scripts of one --name are compared as they make them: each
+waits for the other one. The candidate's command reports, and exits as padiff compare does; the reference's
+says where the report is. A step begins with a forward of the model in train mode, and ends when its optimizer
+has stepped. Nothing of a script's own is replaced, its batches and random numbers least of all, so that it is
+judged freely.
+"""
+
+
+def add_to(commands: Any) -> None:
+    """Adds the command to the subparsers `commands`."""
+    parser = commands.add_parser(
+        "run",
+        help="run a training script as it is, and compare its steps with another one's",
+        description=_DESCRIPTION,
+        usage="padiff run --side SIDE --name NAME [FLAGS] -- COMMAND ...",
+    )
+    parser.set_defaults(run=_run)
+    parser.add_argument("command", nargs="+", metavar="COMMAND", help="as in: python train.py --epochs 1")
+    parser.add_argument("--side", choices=[str(side) for side in Side], help="which one this script is")
+    parser.add_argument("--name", metavar="NAME", help="what both commands are called by, on one machine")
+    parser.add_argument(
+        "--then",
+        choices=[str(one) for one in Afterwards],
+        default=str(Afterwards.STOP),
+        help="what the script does when all steps are compared (default: %(default)s)",
+    )
+    parser.add_argument("--verbose", action="store_true", help="say what happens besides")
+    _add_serving(parser.add_argument_group("for a script on another machine, which padiff compare is given"))
+    _add_comparing(parser.add_argument_group("for the candidate, whose command compares"))
+
+
+def _add_serving(group: Any) -> None:
+    add = group.add_argument
+    add("--listen", metavar="ADDRESS", help="serve there, in place of --side and --name")
+    add(
+        "--token-file",
+        metavar="FILE",
+        help=f"holds what callers must present (default: ${TOKEN_VARIABLE})",
+    )
+    add("--tls-cert", metavar="FILE", help="own certificate, PEM")
+    add("--tls-key", metavar="FILE", help="its key")
+    add("--tls-ca", metavar="FILE", help="callers must show a certificate of this CA")
+    add("--insecure", action="store_true", help="serve other machines in plain text")
+
+
+def _add_comparing(group: Any) -> None:
+    group.add_argument("--steps", type=int, metavar="N", help="how many steps are compared (default: 1)")
+    group.add_argument("--spec", metavar="FILE", help="a YAML file with options and layer_map")
+    group.add_argument(
+        "--copy-weights", action="store_true", help="give the candidate the reference's weights before step 0"
+    )
+    add_patience(group)
+    add_outputs(group)
+    add_keeping(group)
+
+
+def _run(given: argparse.Namespace) -> int:
+    if given.listen is not None:
+        return _serve(given)
+    if given.side is None or given.name is None:
+        raise InvalidRequestError(
+            "missing; two commands on one machine meet by --side and --name, others serve by --listen",
+            field="--name" if given.side else "--side",
+        )
+    for flag in ("token_file", "tls_cert", "tls_key", "tls_ca", "insecure"):
+        if getattr(given, flag):
+            raise InvalidRequestError("goes with --listen", field=f"--{flag.replace('_', '-')}")
+    rendezvous, side = rendezvous_of(given.name), Side(given.side)
+    asked = _asked(
+        given,
+        WatchOrders(
+            listen=rendezvous.listen(side),
+            announce=str(rendezvous.announcement(side)),
+            afterwards=Afterwards(given.then),
+        ),
+        rendezvous.orders(side),
+    )
+    if side is Side.REFERENCE:
+        _check_compares_nothing(given)
+        return reference_run(rendezvous, asked)
+    check_outputs(given)
+    comparison = _comparison(given)
+
+    def compare_at(candidate: str, reference: str) -> Report:
+        models = ModelSpec(worker=candidate), ModelSpec(worker=reference)
+        return compare(replace(comparison, candidate=models[0], reference=models[1]))
+
+    return publishing(lambda: candidate_run(rendezvous, asked, compare_at), given)
+
+
+def _asked(given: argparse.Namespace, orders: WatchOrders, orders_file: Any) -> AskedScript:
+    return AskedScript(
+        command=tuple(given.command), environment=os.environ, orders=orders, orders_file=orders_file
+    )
+
+
+def _comparison(given: argparse.Namespace) -> Comparison:
+    """Returns the comparison that was asked for, on two models that are put in place later."""
+    spec = read_scripts_file(given.spec) if given.spec is not None else ScriptsFile()
+    later = ModelSpec(worker="unix:/not-known-yet")
+    asked = Comparison(
+        candidate=later,
+        reference=later,
+        auto_weights=given.copy_weights,
+        steps=given.steps if given.steps is not None else Comparison.steps,
+        options=spec.options,
+        layer_map=spec.layer_map.to_record(),
+        store=store_of(given.store, os.environ),
+        keep=KeptTensors(given.keep),
+        keep_mib=given.keep_mib,
+        verbose=given.verbose,
+    )
+    return with_patience(asked, given)
+
+
+def _check_compares_nothing(given: argparse.Namespace) -> None:
+    for flag in ("steps", "spec", "timeout", "copy_weights", "json", "html", "store"):
+        if getattr(given, flag):
+            raise InvalidRequestError(
+                "belongs to the candidate's command, which compares and reports",
+                field=f"--{flag.replace('_', '-')}",
+            )
+
+
+def _serve(given: argparse.Namespace) -> int:
+    """Runs a script that a comparison elsewhere is given the address of."""
+    if given.side is not None or given.name is not None:
+        raise InvalidRequestError("a script that serves meets nobody by name; leave it out", field="--name")
+    _check_compares_nothing(given)
+    if bool(given.tls_cert) != bool(given.tls_key):
+        raise InvalidRequestError("--tls-cert: --tls-cert and --tls-key go together")
+    check_address(given.listen, has_tls=bool(given.tls_cert), insecure=given.insecure, field="--listen")
+    token = os.environ.get(TOKEN_VARIABLE, "")
+    if given.token_file is not None:
+        token = read_token(given.token_file, field="--token-file")
+    with private_folder() as folder:
+        orders = WatchOrders(
+            listen=given.listen,
+            announce=str(folder.path / "address"),
+            afterwards=Afterwards(given.then),
+            token=token,
+            tls_certificate=_absolute(given.tls_cert),
+            tls_key=_absolute(given.tls_key),
+            tls_ca=_absolute(given.tls_ca),
+            insecure=given.insecure,
+        )
+        return serve_script(_asked(given, orders, folder.path / "orders"))
+
+
+def _absolute(file: Optional[str]) -> str:
+    return os.path.abspath(file) if file else ""

@@ -1,0 +1,177 @@
+"""Runs of users' scripts: one starts and waits, and the candidate's compares both."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Optional, TypeVar
+
+from padiff_client.rendezvous import Rendezvous, RendezvousOutcome
+from padiff_client.report import SHORT, Report
+from padiff_client.script_process import ScriptProcess, running_script
+from padiff_rpc.child import describe_exit
+from padiff_rpc.errors import PaDiffError, WorkerLostError
+from padiff_rpc.records import record
+from padiff_rpc.v1.words import Side
+from padiff_rpc.watch_orders import VARIABLE, Afterwards, WatchOrders
+
+T = TypeVar("T")
+
+_POLL_SECONDS = 0.05
+# A user who waits longer hears for what.
+_SILENT_SECONDS = 3.0
+# What a script gets to end by itself once it was told to.
+_END_SECONDS = 60.0
+
+
+@record
+class AskedScript:
+    """A script and what is asked of it.
+
+    Attributes:
+        command: the program and its arguments.
+        environment: the caller's.
+        orders: what the script is to do.
+        orders_file: where it finds that.
+    """
+
+    command: tuple[str, ...]
+    environment: Mapping[str, str]
+    orders: WatchOrders
+    orders_file: Path
+
+    @contextmanager
+    def running(self) -> Iterator[ScriptProcess]:
+        """Runs the script for the length of the context. Raises InvalidRequestError where it cannot be."""
+        self.orders.write(self.orders_file)
+        environment = {
+            **self.environment,
+            VARIABLE: str(self.orders_file),
+            # A data loader that forks inside an open stream dies otherwise.
+            "GRPC_ENABLE_FORK_SUPPORT": "0",
+        }
+        with running_script(self.command, environment) as script:
+            yield script
+
+    def wait_for_end(self, script: ScriptProcess) -> None:
+        """Waits for the script's own end, which comes soon where it stops with its comparison."""
+        if self.orders.afterwards is Afterwards.CONTINUE:
+            _until(script.exit_status)
+        else:
+            script.exit_status(_END_SECONDS)
+
+
+def serve_script(asked: AskedScript) -> int:
+    """Runs a script that serves at an address of its own until it ends; returns the exit code."""
+    announcement = Path(asked.orders.announce)
+    with asked.running() as script:
+        address = _until(lambda: _first_step(script, _content(announcement)))
+        print(f"padiff: the script is at its first step and serves at {address}", file=sys.stderr, flush=True)
+        status = _until(script.exit_status)
+    if status:
+        raise WorkerLostError(f"the script {describe_exit(status)}")
+    return 0
+
+
+def reference_run(rendezvous: Rendezvous, asked: AskedScript) -> int:
+    """Runs the reference's script to its end; returns 0 once it was compared.
+
+    A line on stderr says where the report is. Raises WorkerLostError where nothing was compared.
+    """
+    side, other = Side.REFERENCE, Side.CANDIDATE
+    with rendezvous.attended(side), asked.running() as script:
+        _until(lambda: _first_step(script, rendezvous.address(side)))
+        with _saying(_waiting_for(other, rendezvous)):
+            _until(lambda: _if_any(rendezvous.is_attended(other), rendezvous.told(side), _has_ended(script)))
+        _until(lambda: _if_any(rendezvous.told(side), not rendezvous.is_attended(other)))
+        outcome = rendezvous.told(side)
+        if outcome is None:
+            raise WorkerLostError("the candidate's command ended without a comparison")
+        if not outcome.is_compared:
+            raise WorkerLostError(f"the candidate's command ended: {outcome.text}")
+        asked.wait_for_end(script)
+    print(f"padiff: compared by the candidate's command: {outcome.text}", file=sys.stderr)
+    return 0
+
+
+def candidate_run(
+    rendezvous: Rendezvous, asked: AskedScript, compare: Callable[[str, str], Report]
+) -> Report:
+    """Runs the candidate's script, and `compare` on the addresses of both, (candidate's, reference's).
+
+    Returns the report. Raises WorkerLostError for a script that ends before its first step.
+    """
+    side, other = Side.CANDIDATE, Side.REFERENCE
+    with rendezvous.attended(side), asked.running() as script:
+        try:
+            own = _until(lambda: _first_step(script, rendezvous.address(side)))
+            with _saying(_waiting_for(other, rendezvous)):
+                theirs = _until(lambda: _address_of_other(rendezvous, other, script))
+            report = compare(own, theirs)
+        except PaDiffError as error:
+            rendezvous.tell(other, RendezvousOutcome(text=str(error), is_compared=False))
+            raise
+        rendezvous.tell(other, RendezvousOutcome(text=_line_on(report)))
+        asked.wait_for_end(script)
+    return report
+
+
+def _line_on(report: Report) -> str:
+    line = str(report).splitlines()[0]
+    return line if report.kept is None else f"{line}; padiff show {report.kept.head.id[:SHORT]} shows it"
+
+
+def _first_step(script: ScriptProcess, address: Optional[str]) -> Optional[str]:
+    """Returns the address, None as long as there is none. Raises WorkerLostError once the script ended."""
+    status = script.exit_status()
+    if address is None and status is not None:
+        raise WorkerLostError(
+            f"the script {describe_exit(status)} before the watched model made a step, a forward in train "
+            "mode with gradients recorded; have it call watch(model, optimizer)"
+        )
+    return address
+
+
+def _address_of_other(rendezvous: Rendezvous, other: Side, script: ScriptProcess) -> Optional[str]:
+    if _has_ended(script):
+        raise WorkerLostError(f"the script ended while it waited for the {other}'s")
+    return rendezvous.address(other) if rendezvous.is_attended(other) else None
+
+
+def _has_ended(script: ScriptProcess) -> bool:
+    return script.exit_status() is not None
+
+
+def _content(path: Path) -> Optional[str]:
+    return path.read_text(encoding="utf-8") if path.exists() else None
+
+
+def _waiting_for(side: Side, rendezvous: Rendezvous) -> str:
+    return f"waiting for the {side}'s: padiff run --side {side} --name {rendezvous.folder.name} -- COMMAND"
+
+
+def _if_any(*conditions: object) -> Optional[bool]:
+    return True if any(conditions) else None
+
+
+def _until(ask: Callable[[], Optional[T]]) -> T:
+    """Returns what `ask` answers once it does."""
+    while (answer := ask()) is None:
+        time.sleep(_POLL_SECONDS)
+    return answer
+
+
+@contextmanager
+def _saying(text: str) -> Iterator[None]:
+    """Says what is waited for, where the context lasts long."""
+    timer = threading.Timer(_SILENT_SECONDS, print, [f"padiff: {text}"], {"file": sys.stderr, "flush": True})
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()

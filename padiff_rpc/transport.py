@@ -23,12 +23,15 @@ from padiff_rpc.v1.records import Tls
 
 logger = logging.getLogger(__name__)
 
-# A peer that vanished without closing (power, cable) is noticed within these two together.
-_KEEPALIVE_MS, _KEEPALIVE_TIMEOUT_MS = 20_000, 10_000
+# A peer that vanished without closing (power, cable), or is frozen, is noticed within these two together:
+# after so much silence it is asked, and has so long to answer, which gRPC's own threads do.
+_KEEPALIVE_MS, _KEEPALIVE_TIMEOUT_MS = 10_000, 12_000
 
 _COMMON_OPTIONS: list[tuple[str, int]] = [
     ("grpc.keepalive_time_ms", _KEEPALIVE_MS),
     ("grpc.keepalive_timeout_ms", _KEEPALIVE_TIMEOUT_MS),
+    # Which later versions wait for instead, a minute by default.
+    ("grpc.http2.ping_timeout_ms", _KEEPALIVE_TIMEOUT_MS),
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.max_pings_without_data", 0),
 ]

@@ -55,6 +55,7 @@ class WorkerServicer(worker_pb2_grpc.WorkerServicer):
             state=to_number(self._worker.state()),
             broken_lease=before.broken_lease,
             exit_status=before.exit_status,
+            was_silent=before.was_silent,
         )
 
     def Lease(self, request: pb.LeaseRequest, context: grpc.ServicerContext) -> Iterator[pb.LeaseResponse]:

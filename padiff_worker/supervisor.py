@@ -30,7 +30,7 @@ _ASK_SECONDS = 2.0
 # Beyond the patience of a coordinator, which by then has given the process up.
 _MARGIN_SECONDS = 10.0
 # A stopped process answers no pings of its coordinator's connection, so that it has lost its lease by then.
-_STOPPED_SECONDS = 40.0
+_STOPPED_SECONDS = 25.0
 # Between two starts, where processes end before they were of use; twice as long each time.
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.5, 30.0
 
@@ -56,6 +56,7 @@ class _Process:
         self.ask_next_at = 0.0
         self.is_over = False
         self.killed_at: Optional[float] = None
+        self.was_silent = False
 
     def hear(self) -> None:
         """Takes note of what the process says."""
@@ -230,7 +231,7 @@ class Supervisor:
     def _look_for_life(self) -> None:
         """Kills a leased process that answers nothing, and so cannot see that its lease is over."""
         process, now = self._serving, time.monotonic()
-        if process is None or not process.is_watched:
+        if process is None or not process.is_watched or process.was_silent:
             return
         if process.asked_at is None:
             if now >= process.ask_next_at:
@@ -244,6 +245,7 @@ class Supervisor:
                 now - process.asked_at,
                 "it is stopped" if process.is_stopped() else "a computation holds Python's lock",
             )
+            process.was_silent = True
             process.kill()
 
     def _seconds_to_wait(self) -> Optional[float]:
@@ -308,6 +310,11 @@ class Supervisor:
         during = " during a comparison" if is_broken else ""
         logger.warning("process %d %s%s", process.pid, describe_exit(status), during)
         if is_broken:
-            self._before = Before(was_ready=process.is_ready, broken_lease=process.lease, exit_status=status)
+            self._before = Before(
+                was_ready=process.is_ready,
+                broken_lease=process.lease,
+                exit_status=status,
+                was_silent=process.was_silent,
+            )
         elif not process.is_over:
             self._pause()

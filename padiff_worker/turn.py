@@ -39,21 +39,28 @@ class Before:
         was_ready: the device was usable.
         broken_lease: the lease during which the last one ended by itself; empty: it did not.
         exit_status: how that one ended.
+        was_silent: it was killed, since it answered nothing.
     """
 
     was_ready: bool = False
     broken_lease: str = ""
     exit_status: int = 0
+    was_silent: bool = False
 
     def line(self) -> str:
         """Returns this as what follows SERVE."""
-        return f"{int(self.was_ready)} {self.exit_status} {self.broken_lease}"
+        return f"{int(self.was_ready)} {self.exit_status} {int(self.was_silent)} {self.broken_lease}"
 
     @staticmethod
     def from_line(text: str) -> Before:
         """Returns what `line` made `text` of."""
-        was_ready, exit_status, lease = text.split(" ")
-        return Before(was_ready=was_ready == "1", broken_lease=lease, exit_status=int(exit_status))
+        was_ready, exit_status, was_silent, lease = text.split(" ")
+        return Before(
+            was_ready=was_ready == "1",
+            broken_lease=lease,
+            exit_status=int(exit_status),
+            was_silent=was_silent == "1",
+        )
 
 
 class Lines:

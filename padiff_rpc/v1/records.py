@@ -1222,12 +1222,14 @@ class GetInfoResponse:
             took its place; empty: none.
         exit_status: How that process ended: its exit code, or minus the number of the signal
             that killed it.
+        was_silent: Its supervisor has killed that process, since it answered nothing.
     """
 
     state: WorkerState
     worker: Optional[WorkerInfo] = None
     broken_lease: str = ""
     exit_status: int = 0
+    was_silent: bool = False
 
 
 @record

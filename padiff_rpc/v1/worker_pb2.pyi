@@ -112,16 +112,18 @@ class WorkerInfo(_message.Message):
     def __init__(self, protocol_version: _Optional[int] = ..., framework: _Optional[str] = ..., framework_version: _Optional[str] = ..., python_version: _Optional[str] = ..., numpy_version: _Optional[str] = ..., package_version: _Optional[str] = ..., host: _Optional[str] = ..., pid: _Optional[int] = ..., devices: _Optional[_Iterable[str]] = ..., served_model: _Optional[str] = ..., executable: _Optional[str] = ..., process_per_lease: bool = ..., serves_optimizer: bool = ..., serves_loss: bool = ..., capabilities: _Optional[_Iterable[str]] = ..., watches_script: bool = ...) -> None: ...
 
 class GetInfoResponse(_message.Message):
-    __slots__ = ("worker", "state", "broken_lease", "exit_status")
+    __slots__ = ("worker", "state", "broken_lease", "exit_status", "was_silent")
     WORKER_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     BROKEN_LEASE_FIELD_NUMBER: _ClassVar[int]
     EXIT_STATUS_FIELD_NUMBER: _ClassVar[int]
+    WAS_SILENT_FIELD_NUMBER: _ClassVar[int]
     worker: WorkerInfo
     state: WorkerState
     broken_lease: str
     exit_status: int
-    def __init__(self, worker: _Optional[_Union[WorkerInfo, _Mapping]] = ..., state: _Optional[_Union[WorkerState, str]] = ..., broken_lease: _Optional[str] = ..., exit_status: _Optional[int] = ...) -> None: ...
+    was_silent: bool
+    def __init__(self, worker: _Optional[_Union[WorkerInfo, _Mapping]] = ..., state: _Optional[_Union[WorkerState, str]] = ..., broken_lease: _Optional[str] = ..., exit_status: _Optional[int] = ..., was_silent: bool = ...) -> None: ...
 
 class LeaseRequest(_message.Message):
     __slots__ = ("protocol_version", "patience_seconds")

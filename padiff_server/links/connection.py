@@ -205,8 +205,9 @@ class Connection:
         if said.broken_lease != self.lease:
             return None
         status = said.exit_status
+        ended = "answered nothing, and was killed" if said.was_silent else describe_exit(status)
         return WorkerLostError(
-            f"{self.peer}: the process of this comparison {describe_exit(status)}", exit_status=str(status)
+            f"{self.peer}: the process of this comparison {ended}", exit_status=str(status)
         )
 
     @contextlib.contextmanager

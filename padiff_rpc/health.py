@@ -25,10 +25,10 @@ class Health:
     everybody, since probes have no token; what it tells is one bit. Watch and reflection are not.
     """
 
-    def __init__(self, service: str) -> None:
+    def __init__(self, service: str, is_moving: Callable[[], bool] = lambda: True) -> None:
+        """`is_moving` is asked at each Check: what does not move is NOT_SERVING. Watch does not ask."""
         self._service = service
-        # A blocking Watch passes through our interceptor as any other stream.
-        self._servicer = health.HealthServicer(experimental_non_blocking=False)
+        self._servicer = _Servicer(is_moving)
         self.set_serving(False)
 
     def set_serving(self, serving: bool) -> None:
@@ -71,6 +71,21 @@ class Health:
         server.add_generic_rpc_handlers(
             (grpc.method_handlers_generic_handler(HEALTH_SERVICE, {"Check": check}),)
         )
+
+
+class _Servicer(health.HealthServicer):  # type: ignore[misc]
+    def __init__(self, is_moving: Callable[[], bool]) -> None:
+        # A blocking Watch passes through our interceptor as any other stream.
+        super().__init__(experimental_non_blocking=False)
+        self._is_moving = is_moving
+
+    def Check(
+        self, request: health_pb2.HealthCheckRequest, context: grpc.ServicerContext
+    ) -> health_pb2.HealthCheckResponse:
+        answer, words = super().Check(request, context), health_pb2.HealthCheckResponse
+        if answer.status == words.SERVING and not self._is_moving():
+            return words(status=words.NOT_SERVING)
+        return answer
 
 
 def check_health(channel: grpc.Channel, service: str, *, timeout: float) -> bool:

@@ -73,7 +73,7 @@ def open_worker(
     was put on `device`; with a `turn`, which has begun, it is as ready as the process before it until then.
     """
     worker = Worker(adapter, settings, model_thread, served, turn)
-    health = Health(WORKER_SERVICE)
+    health = Health(WORKER_SERVICE, worker.is_moving)
     if turn is not None and turn.before.was_ready:
         worker.leases.is_ready = True
         health.set_serving(True)

@@ -290,6 +290,13 @@ class Worker:
         for future in futures:
             future.result()
 
+    def is_moving(self) -> bool:
+        """Whether the model's thread moves, or has nothing to do; it may be still as long as a lease's holder
+        bears it.
+        """
+        patience = self.leases.patience_seconds
+        return not patience or self._thread.pulse.still_seconds() < patience
+
     def activity(self, lease: str) -> Activity:
         """Returns where the model's thread is, which may be at work."""
         self.leases.check(lease)

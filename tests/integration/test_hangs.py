@@ -7,7 +7,8 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Optional
@@ -23,6 +24,11 @@ from proxy import REQUEST, RESPONSE, Said, proxy
 
 from padiff_client.link import Batches, connect
 from padiff_client.report import TROUBLE, Report
+from padiff_rpc.convert import to_proto
+from padiff_rpc.errors import PaDiffError
+from padiff_rpc.health import check_health
+from padiff_rpc.transport import Caller, open_channel
+from padiff_rpc.v1 import worker_pb2, worker_pb2_grpc
 from padiff_rpc.v1.records import (
     CompareStart,
     LayerPair,
@@ -35,6 +41,7 @@ from padiff_rpc.v1.records import (
 )
 from padiff_rpc.v1.words import Phase, Side
 from padiff_rpc.version import PROTOCOL_VERSION
+from padiff_server.links.worker_lease import take_lease
 
 X = np.random.default_rng(0).normal(size=(5, 4)).astype(np.float32)
 TIMEOUT = 2.0
@@ -289,3 +296,29 @@ def test_a_side_that_waits_for_the_other_is_not_silent(pair: Service) -> None:
         pair, slow, quick, Batches(({"x": X}, {"x": X})), Options(timeout=1.5, single_step=True), steps=1
     )
     assert not report.troubles, str(report)
+
+
+@pytest.mark.parametrize("way", ["sleep", "spin"])
+def test_a_worker_whose_model_hangs_is_not_serving_until_it_is_replaced(pair: Service, way: str) -> None:
+    with open_channel(pair.candidate) as channel, ThreadPoolExecutor(1) as pool:
+        caller = Caller(worker_pb2_grpc.WorkerStub(channel), peer="the worker")
+        closed = threading.Event()
+        with closing(take_lease(caller, peer="the worker", closed=closed, patience_seconds=1.0)) as lease:
+            # Leased and idle, for longer than its holder's patience with a model.
+            assert not closed.wait(1.5)
+            assert check_health(channel, "", timeout=SOON)
+            hanging = to_proto(model("hanging_models:build", way=way))
+            loading = pool.submit(caller.Load, worker_pb2.LoadRequest(lease=lease.name, model=hanging))
+            wait_for(lambda: not check_health(channel, "", timeout=SOON))
+        with pytest.raises(PaDiffError):
+            loading.result(SOON)
+    with open_channel(pair.candidate) as channel:
+        wait_for(lambda: check_health(channel, "", timeout=SOON))
+    assert_is_back(pair)
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    latest = time.monotonic() + SOON
+    while not condition():
+        assert time.monotonic() < latest
+        threading.Event().wait(0.05)

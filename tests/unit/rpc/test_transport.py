@@ -322,6 +322,21 @@ def test_health_checks_that_never_come_do_not_keep_others_from_theirs() -> None:
             assert {call.code() for call in calls} == {grpc.StatusCode.CANCELLED}
 
 
+def test_what_serves_and_does_not_move_is_not_serving() -> None:
+    moves = [True, False, True]
+    health = Health("test.Service", lambda: moves.pop(0))
+    with open_server("127.0.0.1:0", health.beside(lambda _: None)) as address:
+        with open_channel(address) as channel:
+            # Not asked while it does not serve.
+            assert not check_health(channel, "", timeout=30.0)
+            health.set_serving(True)
+            assert [check_health(channel, name, timeout=30.0) for name in ("", "test.Service", "")] == [
+                True,
+                False,
+                True,
+            ]
+
+
 def test_many_strangers_hold_no_thread_that_the_token_s_holder_needs(
     capfd: pytest.CaptureFixture[str],
 ) -> None:

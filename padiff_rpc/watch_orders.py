@@ -36,7 +36,7 @@ class WatchOrders:
         announce: the file that gets the bound address, once the script has come to its first step.
         afterwards: what it does when the comparison is over.
         watched_class: the model's class, bare or qualified, where no line of the script says watch().
-        workers: the package of the worker for each framework that the script may import.
+        adapters: "module:class" of the worker's adapter for each framework that the script may import.
         token: what callers must present; empty: nothing.
         tls_certificate, tls_key, tls_ca: files; empty: plain text.
         insecure: serve other machines without a token or in plain text.
@@ -46,7 +46,7 @@ class WatchOrders:
     announce: str
     afterwards: Afterwards = Afterwards.STOP
     watched_class: str = ""
-    workers: Mapping[str, str] = field(default_factory=dict)
+    adapters: Mapping[str, str] = field(default_factory=dict)
     token: str = field(default="", repr=False)
     tls_certificate: str = ""
     tls_key: str = ""

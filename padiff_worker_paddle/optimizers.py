@@ -162,7 +162,7 @@ def _conventions(optimizer: Any, kind: _Kind, parameters: Sequence[Any]) -> dict
 
 
 def _groups(optimizer: Any) -> Iterator[Group]:
-    return (one if isinstance(one, dict) else {"params": (one,)} for one in optimizer._param_groups)
+    return (one if isinstance(one, dict) else {"params": (one,)} for one in optimizer._param_groups or ())
 
 
 def _accumulators(optimizer: Any, parameter: Any) -> dict[str, Any]:

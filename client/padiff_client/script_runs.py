@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import os
 import sys
 import threading
 import time
@@ -20,6 +22,10 @@ from padiff_rpc.v1.words import Side
 from padiff_rpc.watch_orders import VARIABLE, Afterwards, WatchOrders
 
 T = TypeVar("T")
+
+# The folder of a `sitecustomize`, which Python runs before a script's first line. It is of the worker, and
+# nothing of it is imported here.
+_WORKER, _START_HOOK = "padiff_worker", "start_hook"
 
 _POLL_SECONDS = 0.05
 # A user who waits longer hears for what.
@@ -54,6 +60,9 @@ class AskedScript:
             # A data loader that forks inside an open stream dies otherwise.
             "GRPC_ENABLE_FORK_SUPPORT": "0",
         }
+        if self.orders.watched_class:
+            path = environment.get("PYTHONPATH")
+            environment["PYTHONPATH"] = os.pathsep.join([_start_hook(), *([path] if path else [])])
         with running_script(self.command, environment) as script:
             yield script
 
@@ -63,6 +72,12 @@ class AskedScript:
             _until(script.exit_status)
         else:
             script.exit_status(_END_SECONDS)
+
+
+def _start_hook() -> str:
+    found = importlib.util.find_spec(_WORKER)
+    assert found is not None, "it comes with this package"
+    return os.path.join(*(found.submodule_search_locations or ())[:1], _START_HOOK)
 
 
 def serve_script(asked: AskedScript) -> int:
@@ -131,7 +146,8 @@ def _first_step(script: ScriptProcess, address: Optional[str]) -> Optional[str]:
     if address is None and status is not None:
         raise WorkerLostError(
             f"the script {describe_exit(status)} before the watched model made a step, a forward in train "
-            "mode with gradients recorded; have it call watch(model, optimizer)"
+            "mode with gradients recorded; have it call watch(model, optimizer), or name the model's class "
+            "(--watch)"
         )
     return address
 

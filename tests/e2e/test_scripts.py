@@ -216,3 +216,16 @@ def test_a_script_that_ends_early_cuts_the_report_short(scripts: Scripts) -> Non
     assert [one.side for one in report.troubles] == [Side.CANDIDATE]
     assert "the script ended after 2 steps" in report.troubles[0].text
     assert status == 2
+
+
+def test_a_class_is_watched_in_scripts_of_which_no_line_says_so(scripts: Scripts) -> None:
+    plain = torch_script(watched=UNCHANGED), paddle_script(watched=UNCHANGED)
+    report, status = scripts.compared(*plain, "--watch", "Net")
+    assert report, str(report)
+    assert (len(report.steps), status) == (3, 0)
+    assert {row.phase for row in report.rows} >= {Phase.OPTIMIZER, Phase.WEIGHTS}, "the optimizer is found"
+    report, status = scripts.compared(
+        plain[0], paddle_script(watched=UNCHANGED, scale="2.0"), "--watch", "Net"
+    )
+    assert report.first_divergence is not None
+    assert (report.first_divergence.step, report.first_divergence.phase, status) == (0, Phase.LOSS, 1)

@@ -28,11 +28,11 @@ from padiff_rpc.watch_orders import Afterwards, WatchOrders
 _WATCH = " or ".join(f"{known.package}.watch(model, optimizer)" for known in FRAMEWORKS.values())
 _DESCRIPTION = f"""
 Runs COMMAND, a training script that calls {_WATCH}
-before its first step. The steps of two scripts of one --name are compared as they make them: each
-waits for the other one. The candidate's command reports, and exits as padiff compare does; the reference's
-says where the report is. A step begins with a forward of the model in train mode, and ends when its optimizer
-has stepped. Nothing of a script's own is replaced, its batches and random numbers least of all, so that it is
-judged freely.
+before its first step, or whose model's class is named (--watch). The steps of two scripts of one --name
+are compared as they make them: each waits for the other one. The candidate's command reports, and exits
+as padiff compare does; the reference's says where the report is. A step begins with a forward of the
+model in train mode, and ends when its optimizer has stepped. Nothing of a script's own is replaced, its
+batches and random numbers least of all, so that it is judged freely.
 """
 
 
@@ -48,6 +48,12 @@ def add_to(commands: Any) -> None:
     parser.add_argument("command", nargs="+", metavar="COMMAND", help="as in: python train.py --epochs 1")
     parser.add_argument("--side", choices=[str(side) for side in Side], help="which one this script is")
     parser.add_argument("--name", metavar="NAME", help="what both commands are called by, on one machine")
+    parser.add_argument(
+        "--watch",
+        default="",
+        metavar="CLASS",
+        help="watch the first model of this class; then no line of the script has to say watch()",
+    )
     parser.add_argument(
         "--then",
         choices=[str(one) for one in Afterwards],
@@ -119,6 +125,9 @@ def _run(given: argparse.Namespace) -> int:
 
 
 def _asked(given: argparse.Namespace, orders: WatchOrders, orders_file: Any) -> AskedScript:
+    if given.watch:
+        adapters = {known.name: ":".join(known.adapter) for known in FRAMEWORKS.values()}
+        orders = replace(orders, watched_class=given.watch, adapters=adapters)
     return AskedScript(
         command=tuple(given.command), environment=os.environ, orders=orders, orders_file=orders_file
     )

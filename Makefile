@@ -15,6 +15,9 @@ ROUNDS ?= 30
 # How often `make test-pairs` repeats each comparison.
 REPEATS ?= 3
 
+# Arguments of `make soak`: ten minutes by default.
+SOAK ?=
+
 # Arguments of `make faults`, as `--options single_step=true` or `--tenth 1`.
 FAULTS ?=
 
@@ -60,7 +63,7 @@ export PADIFF_STORE ?= none
 export PADIFF_TORCH_PYTHON := $(CURDIR)/.venv/torch/bin/python
 export PADIFF_PADDLE_PYTHON := $(CURDIR)/.venv/paddle/bin/python
 
-.PHONY: help demo test test-client test-torch test-paddle test-graphs test-pairs test-kills test-net test-containers check proto bench faults glue steady clean \
+.PHONY: help demo test test-client test-torch test-paddle test-graphs test-pairs test-kills soak test-net test-containers check proto bench faults glue steady clean \
   environments others FORCE
 
 help: ## Show the targets
@@ -95,6 +98,10 @@ test-pairs: environments ## Run every healthy pair of the tests in lockstep and 
 test-kills: environments ## Kill coordinator and client 200 times at random; every finished step stays
 	@echo "Random kills"
 	@PADIFF_KILL_ROUNDS=200 $(CLIENT) -m pytest -q tests/integration/test_random_kills.py
+
+soak: environments ## Eight comparisons at once while all but the client is killed at random; SOAK=--seconds 60 for less
+	@echo "Soak"
+	@$(CLIENT) -m benchmarks.soak $(SOAK)
 
 test-net: others ## Compare across hosts: network namespaces, mutual TLS, old and new builds (root)
 	@echo "Hosts"

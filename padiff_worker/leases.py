@@ -72,7 +72,7 @@ class Leases:
         """Raises StateError for another lease than the present one, WorkerLostError for one cut short."""
         self.check_not_ended()
         if not lease or lease != self._lease:
-            raise StateError("this lease has ended; begin a new comparison")
+            raise StateError("this lease has ended; begin a new comparison", lease="ended")
 
     def check_not_ended(self) -> None:
         """Raises WorkerLostError once the worker has ended what ran."""

@@ -184,6 +184,9 @@ class Connection:
             return self._given_up
         if self._held is None:
             return error
+        if error.context.get("lease") == "ended" and not self._closed.is_set():
+            # The process that has taken the place of ours, before the end of ours was noticed.
+            error = WorkerLostError(f"{self.peer} has lost the process of this comparison: {error}")
         error = self._held.explained(error)
         if not isinstance(error, WorkerLostError) or error.context.get("stopping"):
             return error

@@ -184,6 +184,18 @@ def test_a_lie_is_told_and_the_next_comparison_passes(
     assert compare(service, service.candidate)
 
 
+def test_a_process_that_does_not_know_the_lease_has_taken_the_place_of_a_lost_one(service: Service) -> None:
+    """So the comparison is cut short; it is no error of the request."""
+
+    def another(message: Any) -> None:
+        message.lease = "another"
+
+    with proxy(service.candidate, lying("Lease", another)) as candidate:
+        report = compare(service, candidate)
+    assert report.exit_code == TROUBLE
+    assert "has lost the process of this comparison: this lease has ended" in report.troubles[0].text
+
+
 def test_a_lie_about_overrides_is_told(service: Service) -> None:
     text = text_of(service, lying("RunStep", no_such_place), single_step=True)
     assert f"speaks of override {1 << 30}" in text

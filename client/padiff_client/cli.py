@@ -9,8 +9,9 @@ import traceback
 from typing import Any, Optional
 
 from padiff_client.commands import certs, doctor, init, runs, scripts, services, spec_runs
-from padiff_client.report import INTERRUPTED, TROUBLE
+from padiff_client.report import TROUBLE
 from padiff_rpc.errors import PaDiffError
+from padiff_rpc.interrupts import INTERRUPTED, raise_at_interrupt
 from padiff_rpc.names import known_names, reason, shown
 from padiff_rpc.version import package_version
 
@@ -24,6 +25,7 @@ def main(arguments: Optional[list[str]] = None) -> int:
     if getattr(given, "verbose", False):
         logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="padiff: %(message)s")
     try:
+        raise_at_interrupt()
         return int(given.run(given))
     except PaDiffError as error:
         _complain(str(error))

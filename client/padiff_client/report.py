@@ -58,7 +58,7 @@ from padiff_rpc.v1.records import (
 )
 from padiff_rpc.v1.words import DType
 
-MATCH, MISMATCH, TROUBLE, INTERRUPTED = 0, 1, 2, 130
+MATCH, MISMATCH, TROUBLE = 0, 1, 2
 # As many of an id's letters as tell it from others.
 SHORT = 8
 

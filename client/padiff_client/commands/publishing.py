@@ -7,8 +7,9 @@ import sys
 from collections.abc import Callable
 
 from padiff_client.gathering import Interrupted
-from padiff_client.report import INTERRUPTED, SHORT, TROUBLE, Report
+from padiff_client.report import SHORT, TROUBLE, Report
 from padiff_client.whole_files import check_writable, write_file
+from padiff_rpc.interrupts import INTERRUPTED
 
 _STANDARD_OUTPUT = "-"
 

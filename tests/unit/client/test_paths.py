@@ -16,7 +16,7 @@ from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.serving import read_token
 from padiff_rpc.v1.records import Coverage, ReportSummary, Tls
 from padiff_rpc.yaml_nodes import load
-from padiff_server.__main__ import main as serve
+from padiff_server.main import main as serve
 from padiff_worker.settings import WorkerSettings
 from padiff_worker.state_files import save_target
 

@@ -10,8 +10,8 @@ from padiff_client.certs import make_certificates
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.tls_files import TlsFiles
 from padiff_rpc.v1.records import Label
-from padiff_server.__main__ import _config, _parser
 from padiff_server.config import Capacity, Config, read_config
+from padiff_server.main import _config, _parser
 from padiff_server.rights import Right
 from padiff_server.worker_directory import ConfiguredWorker, WorkerTls
 

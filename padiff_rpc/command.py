@@ -1,0 +1,15 @@
+"""The `padiff` command, before the client is imported: the client's own package imports all of it."""
+
+from __future__ import annotations
+
+import importlib
+
+from padiff_rpc.interrupts import end_at_interrupt
+
+_COMMAND = "padiff_client.cli"
+
+
+def main() -> int:
+    """Runs the command; returns the exit code."""
+    end_at_interrupt("padiff")
+    return int(importlib.import_module(_COMMAND).main())

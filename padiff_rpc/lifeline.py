@@ -32,7 +32,9 @@ def start_for(pid: int, descriptor: int, watched: int, private_folder: str = "")
     os.set_inheritable(descriptor, True)
     arguments = [str(descriptor), str(watched), str(pid), private_folder]
     # Isolated: nothing in the environment or the current folder is imported.
-    os.posix_spawn(sys.executable, [sys.executable, "-I", "-S", __file__, *arguments], os.environ)
+    command = [sys.executable, "-I", "-S", __file__, *arguments]
+    # In a group of its own: a signal for the client's whole group is not for who sees to its end.
+    os.posix_spawn(sys.executable, command, os.environ, setpgroup=0)
 
 
 def watch(client: int, watched: int, pid: int, private_folder: str) -> None:

@@ -258,6 +258,10 @@ class FrameworkAdapter(TensorVerbs):
         """
         raise InvalidRequestError(f"{self.name} runs no model in float64", field="floor")
 
+    def is_compiling(self) -> bool:
+        """Whether the framework reads the code that asks this, and does not run it."""
+        return False
+
     # Backward
 
     def backward(self, loss: Any) -> None:

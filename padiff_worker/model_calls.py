@@ -13,14 +13,20 @@ from typing import Any
 from padiff_worker.adapter import Remove
 
 
-def watch_calls(owner: type, before: Callable[[Any], None]) -> Remove:
-    """Calls `before` with each object of the class `owner`, or of one below, that is about to be called."""
+def watch_calls(
+    owner: type, before: Callable[[Any], None], is_compiling: Callable[[], bool] = lambda: False
+) -> Remove:
+    """Calls `before` with each object of the class `owner`, or of one below, that is about to be called.
+
+    Not where the framework only reads the call, to compile it (`is_compiling`).
+    """
     plain = owner.__call__
     is_own = "__call__" in vars(owner)
 
     @functools.wraps(plain)
     def called(layer: Any, *args: Any, **kwargs: Any) -> Any:
-        before(layer)
+        if not is_compiling():
+            before(layer)
         return plain(layer, *args, **kwargs)
 
     owner.__call__ = called  # type: ignore[method-assign]

@@ -78,7 +78,7 @@ def _await_first_step(
             script.attach(_serving(adapter, orders, script))
             script.before_call(called)
 
-    remove = watch_calls(owner, before)
+    remove = watch_calls(owner, before, adapter.is_compiling)
 
 
 def found_optimizer(adapter: FrameworkAdapter, model: Any) -> Optional[Any]:

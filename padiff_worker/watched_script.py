@@ -68,7 +68,7 @@ class WatchedScript:
         exits.callback(adapter.watch_backward(self._around_backward))
         if self.optimizer is not None:
             exits.callback(adapter.watch_step(self.optimizer, self._before_step, self._after_step))
-        exits.callback(watch_calls(type(self.model), self.before_call))
+        exits.callback(watch_calls(type(self.model), self.before_call, adapter.is_compiling))
         plain = sys.excepthook
 
         def raised(kind: Any, error: Any, trace: Any) -> None:

@@ -47,6 +47,9 @@ class TorchSteps(FrameworkAdapter):
 
         return remove
 
+    def is_compiling(self) -> bool:
+        return bool(torch.compiler.is_compiling())
+
     def step(self, optimizer: Any) -> None:
         """A learning-rate scheduler stands for its optimizer, and is stepped after it."""
         stepping = stepping_optimizer(optimizer)

@@ -27,6 +27,7 @@ T = TypeVar("T")
 # nothing of it is imported here.
 _WORKER, _START_HOOK = "padiff_worker", "start_hook"
 
+_OTHER = {Side.REFERENCE: Side.CANDIDATE, Side.CANDIDATE: Side.REFERENCE}
 _POLL_SECONDS = 0.05
 # A user who waits longer hears for what.
 _SILENT_SECONDS = 3.0
@@ -98,7 +99,7 @@ def reference_run(rendezvous: Rendezvous, asked: AskedScript) -> int:
     A line on stderr says where the report is. Raises WorkerLostError where nothing was compared.
     """
     side, other = Side.REFERENCE, Side.CANDIDATE
-    with rendezvous.attended(side), asked.running() as script:
+    with rendezvous.attended(side), _telling(rendezvous, other), asked.running() as script:
         _until(lambda: _first_step(script, rendezvous.address(side)))
         with _saying(_waiting_for(other, rendezvous)):
             _until(lambda: _if_any(rendezvous.is_attended(other), rendezvous.told(side), _has_ended(script)))
@@ -121,18 +122,24 @@ def candidate_run(
     Returns the report. Raises WorkerLostError for a script that ends before its first step.
     """
     side, other = Side.CANDIDATE, Side.REFERENCE
-    with rendezvous.attended(side), asked.running() as script:
-        try:
-            own = _until(lambda: _first_step(script, rendezvous.address(side)))
-            with _saying(_waiting_for(other, rendezvous)):
-                theirs = _until(lambda: _address_of_other(rendezvous, other, script))
-            report = compare(own, theirs)
-        except PaDiffError as error:
-            rendezvous.tell(other, RendezvousOutcome(text=str(error), is_compared=False))
-            raise
+    with rendezvous.attended(side), _telling(rendezvous, other), asked.running() as script:
+        own = _until(lambda: _first_step(script, rendezvous.address(side)))
+        with _saying(_waiting_for(other, rendezvous)):
+            theirs = _until(lambda: _address_of_other(rendezvous, other, script))
+        report = compare(own, theirs)
         rendezvous.tell(other, RendezvousOutcome(text=_line_on(report)))
         asked.wait_for_end(script)
     return report
+
+
+@contextmanager
+def _telling(rendezvous: Rendezvous, other: Side) -> Iterator[None]:
+    """Tells the other side's command of an error that ends this one."""
+    try:
+        yield
+    except PaDiffError as error:
+        rendezvous.tell(other, RendezvousOutcome(text=str(error), is_compared=False))
+        raise
 
 
 def _line_on(report: Report) -> str:
@@ -155,6 +162,9 @@ def _first_step(script: ScriptProcess, address: Optional[str]) -> Optional[str]:
 def _address_of_other(rendezvous: Rendezvous, other: Side, script: ScriptProcess) -> Optional[str]:
     if _has_ended(script):
         raise WorkerLostError(f"the script ended while it waited for the {other}'s")
+    outcome = rendezvous.told(_OTHER[other])
+    if outcome is not None:
+        raise WorkerLostError(f"the {other}'s command ended: {outcome.text}")
     return rendezvous.address(other) if rendezvous.is_attended(other) else None
 
 

@@ -89,6 +89,7 @@ class Command:
             stderr=subprocess.PIPE,
             text=True,
             env=environment(**more),
+            start_new_session=True,
         )
 
     def ended(self) -> Ended:

@@ -146,6 +146,15 @@ def test_a_script_that_makes_no_step_is_told_of(both: Commands) -> None:
     assert "the candidate's command ended: the script ended with exit code 0" in told.err
 
 
+def test_a_reference_that_makes_no_step_is_told_of_by_the_waiting_candidate(both: Commands) -> None:
+    other = both.run("candidate", script())
+    other.line_on_stderr("waiting for the reference's")
+    assert both.run("reference", script(made=0)).ended().status == 2
+    told = other.ended()
+    assert told.status == 2
+    assert "the reference's command ended: the script ended with exit code 0" in told.err
+
+
 def test_a_second_command_of_one_side_is_refused(both: Commands) -> None:
     first = both.run("reference", script())
     first.line_on_stderr("waiting for the candidate's")
@@ -161,14 +170,18 @@ def test_a_command_that_cannot_be_run_is_told_of_in_one_line(both: Commands) -> 
     assert "/no/such/python cannot be run" in ended.err
 
 
+@pytest.mark.parametrize("is_for_group", [False, True])
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
-def test_a_script_ends_with_its_command(both: Commands, number: signal.Signals) -> None:
+def test_a_script_ends_with_its_command(both: Commands, number: signal.Signals, is_for_group: bool) -> None:
     text = "import os, sys; print('script', os.getpid(), file=sys.stderr, flush=True)\n" + script()
     command = both.run("reference", text)
     pid = int(command.line_on_stderr("script ").split()[1])
     command.line_on_stderr("waiting for the candidate's")
     watching = os.pidfd_open(pid)
-    command.process.send_signal(number)
+    if is_for_group:
+        os.killpg(command.process.pid, number)
+    else:
+        command.process.send_signal(number)
     command.process.wait(20)
     # Readable once the process has ended.
     assert select.select([watching], [], [], 20)[0]

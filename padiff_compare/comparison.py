@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from typing import Optional
+
 from padiff_compare.aligned import AlignedModels
 from padiff_compare.capture.batches import BatchSource
 from padiff_compare.hints.prober import Prober
@@ -11,6 +14,8 @@ from padiff_compare.judge.measured import Probe
 from padiff_compare.model_states import ModelStates
 from padiff_compare.preparation import Preparation
 from padiff_compare.randomness.random_decisions import RandomDecisions
+from padiff_compare.recording.shown import as_shown
+from padiff_compare.recording.shown import notes as recording_notes
 from padiff_compare.rehearsal.orientation import Orientation, untried
 from padiff_compare.rehearsal.rehearsal import Rehearsal, is_needed
 from padiff_compare.report.builder import ReportBuilder
@@ -20,9 +25,11 @@ from padiff_compare.run import Run, Storage
 from padiff_compare.second_look.second_look import SecondLook
 from padiff_compare.settings import check_parties, settle
 from padiff_compare.source_pair import SourcePair
+from padiff_compare.steps.gold import rounding_has_a_say
 from padiff_compare.steps.loop import Steps
+from padiff_compare.steps.own_errors import StepErrors
 from padiff_compare.weights.weight_flow import WeightFlow
-from padiff_rpc.v1.records import AssignWeightsRequest, CompareStart, Note, Options
+from padiff_rpc.v1.records import AssignWeightsRequest, CompareStart, Note, Options, Recording
 from padiff_rpc.v1.words import KeptTensors, NoteKind, Phase, Side, TraceMode
 
 # Of the memory for captures, what may be held besides until rows are final.
@@ -52,13 +59,21 @@ class CompareTask:
 
     def run(self) -> None:
         """Compares. Raises the error of whatever was wrong with the request."""
+        workers = {side: source.worker for side, source in self._sources.sides.items()}
+        shown = self._sources.recordings
+        self._report.note(*recording_notes(self._asked, shown))
+        self._asked = as_shown(self._asked, shown)
         options = self._asked.options
-        settings = self._settings = settle(
-            self._asked, {side: source.worker for side, source in self._sources.sides.items()}
-        )
+        settings = self._settings = settle(self._asked, workers)
         self._report.note(*settings.notes)
         self._report.judge_by(options)
-        inputs = Inputs(self._sources, self._asked.reference, self._batches, self._report, settings)
+        inputs = Inputs(
+            self._sources,
+            self._batches,
+            self._report,
+            settings,
+            are_recorded=self._asked.recorded_batches,
+        )
         layers = self._sources.load(deterministic=options.deterministic, threads=options.threads)
         batch = inputs.batch(0)
         traced = None
@@ -75,6 +90,7 @@ class CompareTask:
             store=self._storage.tensors,
             floors=self._storage.floors,
             probe=probe,
+            recorded_errors=self._recorded_errors(shown),
         )
         preparation.find_out_rules()
         preparation.compare_tables(options, copy=self._asked.auto_weights)
@@ -105,6 +121,18 @@ class CompareTask:
                 self._note_what_is_left(step, NoteKind.STOPPED_AT_DIFFERENCE)
                 break
         self._report.note(*prober.notes())
+
+    def _recorded_errors(
+        self, shown: Mapping[Side, Recording]
+    ) -> Optional[Callable[[int], Optional[StepErrors]]]:
+        """Returns what finds the recorded own errors of a step; None where they have no say, or are not."""
+        source, packing = self._sources.sides[Side.REFERENCE], self._storage.packing
+        has_a_say = rounding_has_a_say(self._asked.options)
+        if Side.REFERENCE not in shown or packing is None or not has_a_say:
+            return None
+        if not source.worker.has_kept_floors:
+            return None
+        return lambda step: packing.unpack(source.floors(step))
 
     def _holding(self, probe: Probe) -> Probe:
         """Returns `probe`, such that the client gets the tensors that it keeps."""

@@ -1,14 +1,16 @@
-"""Sources of a comparison's batches: the client, a loader on each side, or the scripts themselves."""
+"""Sources of a comparison's batches: the client, loaders on both sides, scripts, or a recording."""
 
 from __future__ import annotations
 
 from padiff_compare.capture.batches import BatchSource, BatchUnavailable, StepBatch, loaded_batch, own_batch
 from padiff_compare.capture.sides import SIDES
+from padiff_compare.capture.source import LoadedBatch, Look
 from padiff_compare.report.builder import ReportBuilder
 from padiff_compare.run import Settings
 from padiff_compare.source_pair import ComparisonStopped, SourcePair
-from padiff_rpc.v1.records import Party, Trouble
-from padiff_rpc.v1.words import Phase
+from padiff_rpc.errors import InvalidRequestError
+from padiff_rpc.v1.records import Trouble
+from padiff_rpc.v1.words import Phase, Side
 
 
 class Inputs:
@@ -17,14 +19,24 @@ class Inputs:
     def __init__(
         self,
         sources: SourcePair,
-        reference: Party,
         batches: BatchSource,
         report: ReportBuilder,
         settings: Settings,
+        *,
+        are_recorded: bool = False,
     ) -> None:
-        """With a loader on the reference there is one on both sides."""
+        """With a loader on the reference there is one on both sides.
+
+        `are_recorded`: the batches of both are those of a recording. Raises InvalidRequestError where there
+        is none.
+        """
+        are_recorded = are_recorded and not settings.of_scripts
+        recorded = next(iter(sources.recordings), None) if are_recorded else None
+        if are_recorded and recorded is None:
+            raise InvalidRequestError("missing; give the models a batch, or a loader each", field="inputs")
         self._sources = sources
-        self._has_loaders = bool(reference.model.loader)
+        self._recorded = recorded
+        self._has_loaders = bool(sources.sides[Side.REFERENCE].model.loader)
         self._batches = batches
         self._report = report
         self._steps = settings.steps
@@ -34,7 +46,25 @@ class Inputs:
         """Returns the batch of a step. Raises ComparisonStopped, told in the report, where there is none."""
         if self._of_scripts:
             return own_batch()
+        if self._recorded is not None:
+            return self._shown(self._recorded, step)
         return self._loaded(step) if self._has_loaders else self._sent(step)
+
+    def read(self, step: int) -> LoadedBatch:
+        """Returns what the reference's loader has for a step that it was looked at for."""
+        return self._read(Side.REFERENCE, step)
+
+    def _shown(self, side: Side, step: int) -> StepBatch:
+        loaded = self._read(side, step)
+        return StepBatch(batches=dict.fromkeys(SIDES, loaded.batch), tensors=loaded.tensors)
+
+    def _read(self, side: Side, step: int) -> LoadedBatch:
+        with self._sources.during(Phase.INPUTS, step):
+            read = self._sources.sides[side].loader.read(step)
+        if isinstance(read, Look):
+            self._sources.stop_on_failures({side: read.failure}, step)
+            raise self._stopped(step, f"the {side} has no batch for step {step}")
+        return read
 
     def _sent(self, step: int) -> StepBatch:
         with self._report.timed(Phase.INPUTS, step):
@@ -45,7 +75,7 @@ class Inputs:
 
     def _loaded(self, step: int) -> StepBatch:
         looks = self._sources.look_for_batch(step)
-        ended = [side for side in SIDES if looks[side].exhausted]
+        ended = [side for side, look in looks.items() if look.exhausted]
         if ended:
             whose = f"the {ended[0]}'s loader" if len(ended) == 1 else "both loaders"
             batches = "1 batch" if step == 1 else f"{step} batches"

@@ -29,11 +29,18 @@ class PlanTask:
         self._asked = start
         self._report = report
         self._sources = sources
-        self._inputs = Inputs(sources, start.reference, batches, report, _ONE_STEP)
+        self._batches = batches
 
     def run(self) -> None:
         """Aligns; where a model raises, what ran is paired first."""
         options = self._asked.options or Options()
+        inputs = Inputs(
+            self._sources,
+            self._batches,
+            self._report,
+            _ONE_STEP,
+            are_recorded=self._asked.recorded_batches,
+        )
         layers = self._sources.load(deterministic=options.deterministic, threads=options.threads)
-        traced = self._sources.trace(self._inputs.batch(0))
+        traced = self._sources.trace(inputs.batch(0))
         Preparation(self._sources, layers, self._asked.layer_map, self._report, traced)

@@ -25,7 +25,7 @@ from padiff_compare.weights.weight_fates import fates
 from padiff_compare.weights.weight_flow import WeightFlow
 from padiff_compare.weights.weight_pair import WeightPlan
 from padiff_compare.weights.weight_plan import plan_weights
-from padiff_rpc.v1.records import Layer, Options, StatedPairing, TraceResponse
+from padiff_rpc.v1.records import IgnoredLayers, Layer, Options, StatedPairing, TraceResponse
 from padiff_rpc.v1.words import Phase, Side, WeightKind
 
 
@@ -46,6 +46,8 @@ class Preparation:
     ) -> None:
         """Aligns the layers that both workers described, on a forward pass of both if they were `traced`.
 
+        Neither layers that were left out of a recording nor their partners are compared.
+
         Raises InvalidRequestError for unknown paths.
         """
         marks = Marks.of(traced)
@@ -54,6 +56,7 @@ class Preparation:
         self._sources = sources
         self._report = report
         self._layer_map = layer_map
+        self._left_out = {side: shown.left_out for side, shown in sources.recordings.items()}
         traces = {
             side: Trace.of_events(traced[side].calls) if traced is not None else Trace() for side in SIDES
         }
@@ -73,10 +76,29 @@ class Preparation:
             SideTrace(layers=layers[side], trace=traces[side], is_cut=side in cut) for side in SIDES
         )
         plan = align(reference, candidate, self._layer_map)
+        if any(self._left_out.values()):
+            # By now it is known which layers they are paired with.
+            plan = align(reference, candidate, self._without_those_left_out(plan))
         self._report.note(*plan.notes)
         self._report.set_hyper_parameters(differences(plan, reference.layers, candidate.layers))
         self._report.set_plan(plan_pairs(plan, self.aligned.models, traces))
         return plan
+
+    def _without_those_left_out(self, plan: Plan) -> StatedPairing:
+        ignored = self._layer_map.ignored
+        missing = {side: frozenset(self._left_out.get(side, ())) for side in SIDES}
+        pairs = [
+            pair
+            for pair in plan.layers
+            if pair.reference in missing[Side.REFERENCE] or pair.candidate in missing[Side.CANDIDATE]
+        ]
+        return dataclasses.replace(
+            self._layer_map,
+            ignored=IgnoredLayers(
+                reference=(*ignored.reference, *dict.fromkeys(pair.reference for pair in pairs)),
+                candidate=(*ignored.candidate, *dict.fromkeys(pair.candidate for pair in pairs)),
+            ),
+        )
 
     def _tell_weights(self, plan: WeightPlan) -> None:
         """Reports what becomes of each weight."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Optional, Protocol
 
 from padiff_compare.capture.store import TensorStore
 from padiff_compare.judge.measured import Probe
 from padiff_compare.report.builder import ReportBuilder
-from padiff_compare.steps.own_errors import OwnErrors
+from padiff_compare.steps.own_errors import OwnErrors, StepErrors
 from padiff_rpc.records import record
 from padiff_rpc.v1.records import Note, Options
 from padiff_rpc.v1.words import Pass
@@ -49,12 +50,28 @@ class KeptFloors(Protocol):
         """Keeps these under `key`."""
 
 
+class ErrorPacking(Protocol):
+    """Packs own errors for a recording, and takes them out again."""
+
+    def pack(self, errors: StepErrors) -> bytes:
+        """Returns them as a recording holds them."""
+
+    def unpack(self, packed: bytes) -> Optional[StepErrors]:
+        """Returns them; None where they are damaged, or of a version that measured otherwise."""
+
+
 @record
 class Storage:
-    """Where a comparison puts things; `floors`: None where they are not kept."""
+    """Where a comparison puts things.
+
+    Attributes:
+        floors: None where they are not kept.
+        packing: of floors in recordings.
+    """
 
     tensors: TensorStore
     floors: Optional[KeptFloors] = None
+    packing: Optional[ErrorPacking] = None
 
 
 @record
@@ -67,6 +84,7 @@ class Run:
         store: holds the tensors that wait for their partners.
         floors: keeps what rounding was measured to do; None: nothing does.
         probe: is shown each pair of the steps; says what one that differs may be.
+        recorded_errors: returns what was recorded of a step's own errors; of a recorded reference alone.
     """
 
     options: Options
@@ -75,3 +93,4 @@ class Run:
     store: TensorStore
     floors: Optional[KeptFloors] = None
     probe: Optional[Probe] = None
+    recorded_errors: Optional[Callable[[int], Optional[StepErrors]]] = None

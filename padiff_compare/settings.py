@@ -94,6 +94,8 @@ def _why_free(start: CompareStart, workers: Workers) -> Optional[Reason]:
     candidate = workers.get(Side.CANDIDATE)
     if candidate is not None and candidate.watches_script:
         return Reason(cause=Cause.SCRIPTS_OWN_STEPS)
+    if candidate is not None and candidate.recording is not None:
+        return Reason(cause=Cause.CANDIDATE_IS_RECORDED)
     if candidate is not None and not candidate.has_kept_state:
         return Reason(cause=Cause.WORKER_KEEPS_NO_STATE, side=Side.CANDIDATE)
     return None

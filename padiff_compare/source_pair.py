@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Optional, TypeVar
 
 from padiff_compare.capture.batches import StepBatch
-from padiff_compare.capture.sides import SIDES, on_both, other
+from padiff_compare.capture.sides import on_each, other
 from padiff_compare.capture.source import LoadedBatch, Look, RuleFailed, SourceHangs, Sources
 from padiff_compare.report.builder import ReportBuilder
 from padiff_rpc.errors import BusyError, CancelledError, PaDiffError, ProtocolError, WorkerLostError
@@ -19,6 +19,7 @@ from padiff_rpc.v1.records import (
     LoadResponse,
     ModelFailure,
     Note,
+    Recording,
     Timing,
     TraceResponse,
     Trouble,
@@ -33,17 +34,25 @@ class ComparisonStopped(Exception):
 
 
 class SourcePair:
-    """Both sources, and what every use of them has in common. A context manager.
+    """Both sources, or the one that is recorded, and what every use of them has in common.
 
-    `close` may come from any thread: it ends whatever the sources are doing for us.
+    A context manager. `close` may come from any thread: it ends whatever the sources are doing for us.
 
     Attributes:
         sides: the source of each.
+        flags: what was set for a model's sake when it was loaded.
     """
 
     def __init__(self, sides: Sources, report: ReportBuilder) -> None:
         self.sides = sides
+        self.flags: Mapping[Side, tuple[str, ...]] = {}
         self._report = report
+
+    @property
+    def recordings(self) -> Mapping[Side, Recording]:
+        """The recordings among the open sources, the reference's first."""
+        shown = ((side, source.worker.recording) for side, source in self.sides.items())
+        return {side: recording for side, recording in shown if recording is not None}
 
     def __enter__(self) -> SourcePair:
         try:
@@ -73,8 +82,9 @@ class SourcePair:
 
         with self.during(Phase.LOAD):
             answers = self._ask_both(load, Phase.LOAD)
-            for side in SIDES:
-                model, loaded = self.sides[side].model, answers[side][0]
+            self.flags = {side: loaded.flags for side, (loaded, _) in answers.items()}
+            for side, (loaded, _) in answers.items():
+                model = self.sides[side].model
                 self._report.add_environment(
                     Environment(
                         side=side,
@@ -82,11 +92,11 @@ class SourcePair:
                         device=loaded.device or model.device,
                         train=loaded.train or model.train,
                         seed=model.seed,
-                        flags=loaded.flags,
+                        flags=self.flags[side],
                     )
                 )
-            self.stop_on_failures({side: answers[side][0].failure for side in SIDES})
-        return {side: answers[side][1] for side in SIDES}
+            self.stop_on_failures({side: answers[side][0].failure for side in self.sides})
+        return {side: answers[side][1] for side in self.sides}
 
     def trace(
         self, batch: StepBatch, *, randomness: Randomness = Randomness.REPORT, repeat: bool = False
@@ -107,11 +117,11 @@ class SourcePair:
 
         with self.during(Phase.TRACE):
             traced = self._ask_both(trace, Phase.TRACE)
-        failures = {side: failure for side in SIDES if (failure := traced[side].failure) is not None}
+        failures = {side: failure for side in self.sides if (failure := traced[side].failure) is not None}
         for side, failure in failures.items():
             names = (failure.exception, failure.text)
             self._report.note(Note(kind=NoteKind.TRACE_RAISED, side=side, names=names))
-        for side in SIDES:
+        for side in self.sides:
             self._report.add_noise(side, traced[side].noise if not failures else None)
         return traced
 
@@ -119,7 +129,7 @@ class SourcePair:
         """Returns whether each side's loader has a batch. Raises ComparisonStopped when one raised."""
         with self.during(Phase.INPUTS, index):
             looks = self._ask_both(lambda side: self.sides[side].loader.look(index), Phase.INPUTS)
-        self.stop_on_failures({side: looks[side].failure for side in SIDES}, index)
+        self.stop_on_failures({side: looks[side].failure for side in self.sides}, index)
         return looks
 
     def read_batch(self, index: int) -> Mapping[Side, Optional[LoadedBatch]]:
@@ -150,7 +160,7 @@ class SourcePair:
                 named = error.context.get("side")
                 side = Side(named) if named else None
                 self.add_trouble(error, side, phase, step)
-                if isinstance(error, WorkerLostError) and side is not None:
+                if isinstance(error, WorkerLostError) and side is not None and other(side) in self.sides:
                     self.note_if_lost(other(side), phase, step)
                 raise ComparisonStopped from error
             except RuleFailed as raised:
@@ -180,15 +190,15 @@ class SourcePair:
             try:
                 return ask(side)
             except PaDiffError as error:
-                if not isinstance(error, WorkerLostError):
+                if not isinstance(error, WorkerLostError) and other(side) in self.sides:
                     self.sides[other(side)].close()
                 raise
             finally:
                 seconds[side] = time.monotonic() - began
 
         seconds: dict[Side, float] = {}
-        outcomes = on_both(timed)
-        for side in SIDES:
+        outcomes = on_each(self.sides, timed)
+        for side in self.sides:
             self._report.add_timing(Timing(side=side, step=0, phase=phase, seconds=seconds[side]))
         if outcomes.errors:
             raise min(outcomes.errors.values(), key=_emptiness)

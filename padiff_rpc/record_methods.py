@@ -181,6 +181,7 @@ class WorkerInfoMethods:
     KEPT_STATE = "kept_state"
     FUNCTION_TRACES = "function_traces"
     FUNCTION_GRADIENTS = "function_gradients"
+    KEPT_FLOORS = "kept_floors"
     capabilities: tuple[str, ...]
 
     @property
@@ -202,6 +203,11 @@ class WorkerInfoMethods:
     def has_function_gradients(self) -> bool:
         """Whether it records the gradients of what these functions take and make, and hooks on them."""
         return self.FUNCTION_GRADIENTS in self.capabilities
+
+    @property
+    def has_kept_floors(self) -> bool:
+        """Whether it is a recording that knows what rounding does in its steps."""
+        return self.KEPT_FLOORS in self.capabilities
 
 
 class WorkerAddressMethods:
@@ -257,6 +263,27 @@ _FLAGS = (
     "preflight",
     "keep_going",
 )
+
+
+class SelectionMethods:
+    """The checks of what is to be recorded, once, where it is made."""
+
+    include: tuple[str, ...]
+    exclude: tuple[str, ...]
+    max_depth: Optional[int]
+    floors: bool
+    functions: bool
+
+    def __post_init__(self) -> None:
+        for name in ("include", "exclude"):
+            paths = getattr(self, name)
+            if isinstance(paths, str) or not all(isinstance(path, str) for path in paths):
+                raise not_allowed(paths, "a list of layers' paths", field=f"selection.{name}")
+            object.__setattr__(self, name, tuple(paths))
+        for name in ("floors", "functions"):
+            _flag(getattr(self, name), field=f"selection.{name}")
+        if self.max_depth is not None:
+            _count(self.max_depth, field="selection.max_depth", least=1)
 
 
 class OptionsMethods:

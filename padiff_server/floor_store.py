@@ -7,18 +7,12 @@ import logging
 import os
 import tempfile
 from pathlib import Path
-from typing import Any, Optional
+from typing import Optional
 
-import msgpack
-import numpy as np
-from cattrs.preconf.msgpack import make_converter
-
-from padiff_compare.judge.outliers import Indices
 from padiff_compare.steps.own_errors import OwnErrors
+from padiff_server.error_packing import MEASURED_AS, MsgpackErrors
 
 MOST_BYTES = 256 << 20
-# Part of every key; another number wherever own errors come to be measured otherwise.
-_MEASURED_AS = "1"
 
 logger = logging.getLogger(__name__)
 
@@ -33,9 +27,7 @@ class FloorStore:
         """`folder` is made when it is needed, for its user alone."""
         self._folder = folder
         self._most_bytes = most_bytes
-        self._converter = make_converter()
-        self._converter.register_unstructure_hook_func(_is_positions, lambda positions: positions.tobytes())
-        self._converter.register_structure_hook_func(_is_positions, lambda packed, _: _unpacked(packed))
+        self._packing = MsgpackErrors()
 
     def get(self, key: str) -> Optional[OwnErrors]:
         """Returns what was kept under `key`, a text of any length; None for nothing."""
@@ -43,7 +35,7 @@ class FloorStore:
         try:
             packed = path.read_bytes()
             os.utime(path)
-            return self._converter.structure(msgpack.unpackb(packed, strict_map_key=False), OwnErrors)
+            return self._packing.unpacked(packed, OwnErrors)
         except FileNotFoundError:
             return None
         except Exception as error:  # whatever a damaged file may hold
@@ -52,7 +44,7 @@ class FloorStore:
 
     def put(self, key: str, errors: OwnErrors) -> None:
         """Keeps these under `key`."""
-        packed = msgpack.packb(self._converter.unstructure(errors))
+        packed = self._packing.packed(errors)
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             with tempfile.NamedTemporaryFile(dir=self._folder, delete=False) as file:
@@ -63,7 +55,7 @@ class FloorStore:
             logger.warning("floors are not kept in %s: %s", self._folder, error.strerror)
 
     def _path(self, key: str) -> Path:
-        return self._folder / hashlib.sha256(f"{_MEASURED_AS}\n{key}".encode()).hexdigest()
+        return self._folder / hashlib.sha256(f"{MEASURED_AS}\n{key}".encode()).hexdigest()
 
     def _make_room(self) -> None:
         found = [(file, file.stat()) for file in self._folder.iterdir()]
@@ -73,11 +65,3 @@ class FloorStore:
                 break
             file.unlink(missing_ok=True)
             left -= status.st_size
-
-
-def _is_positions(kind: Any) -> bool:
-    return bool(kind == Indices)
-
-
-def _unpacked(packed: bytes) -> Indices:
-    return np.frombuffer(packed, np.int64)

@@ -1,28 +1,37 @@
-"""A job of the coordinator: both workers are borrowed, and what a task does with them makes a report."""
+"""A job of the coordinator: workers are borrowed, and what a task does with them makes a report."""
 
 from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Generic, Optional, Protocol, TypeVar
+from typing import Any, Generic, Optional, Protocol, TypeVar
 
+from padiff_compare.capture.sides import SIDES
 from padiff_compare.report.builder import ReportBuilder
 from padiff_compare.report.finished import FinishedReport, finished
 from padiff_compare.source_pair import ComparisonStopped, SourcePair
 from padiff_rpc.errors import CancelledError
-from padiff_rpc.v1.records import AssignWeightsRequest, CheckInputsRequest, CompareStart, Options, PlanStart
+from padiff_rpc.v1.records import (
+    AssignWeightsRequest,
+    CheckInputsRequest,
+    CompareStart,
+    Options,
+    Party,
+    PlanStart,
+    RecordStart,
+)
 from padiff_rpc.v1.words import Phase, Side
 from padiff_server.links.silence import Patience
 from padiff_server.links.worker_link import WorkerLink
 from padiff_server.worker_directory import WorkerDirectory
 
-A = TypeVar("A", CompareStart, PlanStart, AssignWeightsRequest, CheckInputsRequest)
+A = TypeVar("A", CompareStart, PlanStart, AssignWeightsRequest, CheckInputsRequest, RecordStart)
 
 
 class Task(Protocol):
-    """What is done with both workers; whoever makes one hears what is wrong with the request.
+    """What is done with the workers; whoever makes one hears what is wrong with the request.
 
     Attributes:
         wants_outputs: the report passes only if outputs were compared.
@@ -35,7 +44,7 @@ class Task(Protocol):
 
 
 class Job(Generic[A]):
-    """One request, from its two parties to its report.
+    """One request, from its parties, two or the one to be recorded, to its report.
 
     Attributes:
         asked: the request; its workers are those that were lent, once they are.
@@ -56,7 +65,8 @@ class Job(Generic[A]):
         self._make_task: Callable[[A, SourcePair, ReportBuilder], Task] = make_task
         self._directory = directory
         self._report = report
-        self._wish = directory.wish(asked.candidate, asked.reference)
+        self._parties = _parties(asked)
+        self._wish = directory.wish(self._parties)
         self._lock = threading.Lock()
         self._sources: Optional[SourcePair] = None
         self._is_cancelled = False
@@ -68,12 +78,9 @@ class Job(Generic[A]):
         after `cancel`.
         """
         with self._directory.lent(self._wish, self._say) as lent:
-            asked = self.asked = replace(
-                self.asked,
-                candidate=replace(self.asked.candidate, worker=lent[Side.CANDIDATE]),
-                reference=replace(self.asked.reference, worker=lent[Side.REFERENCE]),
-            )
-            parties = {Side.REFERENCE: asked.reference, Side.CANDIDATE: asked.candidate}
+            parties = {side: replace(party, worker=lent[side]) for side, party in self._parties.items()}
+            named: Any = {str(side): party for side, party in parties.items()}
+            asked = self.asked = replace(self.asked, **named)
             patience = Patience(asked=(asked.options or Options()).timeout)
             links = {side: WorkerLink(side, party, self._say, patience) for side, party in parties.items()}
             sources = SourcePair(links, self._report)
@@ -87,7 +94,7 @@ class Job(Generic[A]):
             return finished(self._report, wants_outputs=task.wants_outputs)
 
     def cancel(self) -> None:
-        """Ends the waiting or the task, from another thread; both workers are free at once."""
+        """Ends the waiting or the task, from another thread; its workers are free at once."""
         with self._lock:
             self._is_cancelled = True
         self._directory.cancel(self._wish)
@@ -96,3 +103,8 @@ class Job(Generic[A]):
 
     def _say(self, text: str) -> None:
         self._report.progress(Phase.CONNECT, text=text)
+
+
+def _parties(asked: Any) -> Mapping[Side, Party]:
+    """Returns whom a request names, the reference first."""
+    return {side: getattr(asked, str(side)) for side in SIDES if hasattr(asked, str(side))}

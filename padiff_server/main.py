@@ -26,6 +26,7 @@ from padiff_server.audit import write_audit, write_audit_to
 from padiff_server.clients import ClientList, Clients
 from padiff_server.config import Capacity, Config, read_clients, read_config
 from padiff_server.ended_session import Bookkeeper
+from padiff_server.error_packing import MsgpackErrors
 from padiff_server.floor_store import FloorStore
 from padiff_server.revocation import revoking
 from padiff_server.servicer import register
@@ -65,7 +66,7 @@ def _serve(given: argparse.Namespace, config: Config) -> int:
     health = Health(COORDINATOR_SERVICE)
     with TensorStore(limit_bytes, folder) as store:
         floors = FloorStore(_path(limits.floors_folder, "floors_folder")) if limits.floors_folder else None
-        storage = Storage(tensors=store, floors=floors)
+        storage = Storage(tensors=store, floors=floors, packing=MsgpackErrors())
         books: list[Bookkeeper] = _audit(given, config)
         sessions = Sessions(storage, WorkerDirectory(config.dial_rule), limits.sessions, books)
         clients = _clients(given, config)

@@ -38,6 +38,7 @@ ENOUGH: Mapping[str, frozenset[Right]] = {
             "AssignWeights": _TO_COMPARE,
             "Plan": _TO_COMPARE,
             "CheckInputs": _TO_COMPARE,
+            "Record": _TO_COMPARE,
         },
         # Check is open to everybody.
         HEALTH_SERVICE: {"Watch": _ANY, "List": _ANY},

@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable, Generator
 from typing import Any, Union
 
+from padiff_compare.capture.recorded import Recorded, RecordedItem, RecordedState, RecordedWeight
+from padiff_compare.capture.source import CaptureChunk
 from padiff_compare.report.builder import KeptTensor, Message, ReportBuilder
 from padiff_compare.report.finished import FinishedReport, finished
 from padiff_rpc.v1.records import Trouble
@@ -16,7 +18,10 @@ from padiff_server.clients import Principal
 from padiff_server.ended_session import EndedSession, outcome_of
 from padiff_server.job import Job
 
-_Outcome = Union[Message, FinishedReport, BaseException]
+# What a job tells, but for its report; and all of it.
+Told = Union[Message, Recorded]
+Said = Union[Told, FinishedReport]
+_Outcome = Union[Said, BaseException]
 # A cancelled job ends at its next message; one that waits for its client ends with that.
 _LAST_SECONDS = 1.0
 # Of tensors that a client keeps, on their way to it.
@@ -61,7 +66,11 @@ class _Outcomes:
 
 
 def _tensor_bytes(outcome: _Outcome) -> int:
-    return outcome.tensor.byte_count if isinstance(outcome, KeptTensor) else 0
+    if isinstance(outcome, (KeptTensor, RecordedWeight, RecordedState)):
+        return outcome.tensor.byte_count
+    if isinstance(outcome, RecordedItem) and isinstance(outcome.item, CaptureChunk):
+        return len(outcome.item.chunk.content)
+    return 0
 
 
 class RunningSession:
@@ -118,7 +127,7 @@ class RunningSession:
         if self._thread.is_alive():
             self._outcomes.put(self._cut_short())
 
-    def messages(self) -> Generator[Union[Message, FinishedReport], None, None]:
+    def messages(self) -> Generator[Said, None, None]:
         """Runs the job; yields what it says, its report last. Raises what it raised."""
         self._thread.start()
         try:

@@ -26,17 +26,21 @@ from padiff_rpc.v1.records import (
     KeptPair,
     PlanStart,
     Progress,
+    RecordStart,
     ReportSoFar,
     RowPage,
     SendBatch,
 )
 from padiff_rpc.version import PROTOCOL_VERSION, check_protocol_version, package_version
 from padiff_server.clients import Clients
+from padiff_server.recorded_parts import RECORDED, recorded_parts
+from padiff_server.running_session import Told
 from padiff_server.sessions import Sessions
 from padiff_server.worker_directory import ConfiguredWorker
 from padiff_server.worker_listing import list_workers
 
-S = TypeVar("S", CompareStart, PlanStart)
+S = TypeVar("S", CompareStart, PlanStart, RecordStart)
+_Request = Union[pb.CompareRequest, pb.PlanRequest, pb.RecordRequest]
 
 
 class CoordinatorServicer(coordinator_pb2_grpc.CoordinatorServicer):
@@ -100,6 +104,16 @@ class CoordinatorServicer(coordinator_pb2_grpc.CoordinatorServicer):
         messages = self._sessions.check_inputs(self._clients.call(context), asked)
         yield from map(_part, messages)
 
+    def Record(
+        self, request_iterator: Iterator[pb.RecordRequest], context: grpc.ServicerContext
+    ) -> Iterator[pb.ReportPart]:
+        stream = requests(request_iterator)
+        messages = self._sessions.record(
+            self._clients.call(context), _start(stream, RecordStart), _batch_messages(stream)
+        )
+        for message in messages:
+            yield from _parts(message)
+
     def Attach(self, request: pb.AttachRequest, context: grpc.ServicerContext) -> Iterator[pb.ReportPart]:
         asked = from_proto(request, AttachRequest)
         for message in self._sessions.attach(self._clients.call(context), asked):
@@ -130,7 +144,7 @@ def register(
     coordinator_pb2_grpc.add_CoordinatorServicer_to_server(servicer, server)
 
 
-def _start(stream: Iterator[Union[pb.CompareRequest, pb.PlanRequest]], kind: type[S]) -> S:
+def _start(stream: Iterator[_Request], kind: type[S]) -> S:
     message = next(stream, None)
     if message is None or message.WhichOneof("request") != "start":
         raise ProtocolError("the stream must begin with its start")
@@ -139,7 +153,7 @@ def _start(stream: Iterator[Union[pb.CompareRequest, pb.PlanRequest]], kind: typ
     return from_proto(message.start, kind)
 
 
-def _batch_messages(stream: Iterator[Union[pb.CompareRequest, pb.PlanRequest]]) -> Iterator[BatchMessage]:
+def _batch_messages(stream: Iterator[_Request]) -> Iterator[BatchMessage]:
     assembler = TensorAssembler()
     for message in stream:
         kind = message.WhichOneof("request")
@@ -158,15 +172,17 @@ def _batch_messages(stream: Iterator[Union[pb.CompareRequest, pb.PlanRequest]]) 
             raise ProtocolError("the start was sent twice, or a request is empty")
 
 
-def _parts(message: Message) -> Iterator[pb.ReportPart]:
+def _parts(message: Told) -> Iterator[pb.ReportPart]:
     """Yields `message` as it travels; a tensor is several."""
     if isinstance(message, KeptTensor):
         yield from (pb.ReportPart(frame=frame) for frame in frames_of(message.number, message.tensor))
+    elif isinstance(message, RECORDED):
+        yield from (pb.ReportPart(recorded=part) for part in recorded_parts(message))
     else:
         yield _part(message)
 
 
-def _part(message: Message) -> pb.ReportPart:
+def _part(message: Told) -> pb.ReportPart:
     """Returns `message` as it travels."""
     if isinstance(message, Progress):
         return pb.ReportPart(progress=to_proto(message))

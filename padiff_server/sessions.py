@@ -8,13 +8,15 @@ from collections import OrderedDict
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any, Union
+from typing import Any, Union, cast
 
 from padiff_compare.capture.batches import BatchMessage, BatchSource
+from padiff_compare.capture.recorded import Recorded
 from padiff_compare.comparison import AssignWeightsTask, CompareTask
 from padiff_compare.loader_check import CheckInputsTask
 from padiff_compare.planning import PlanTask
-from padiff_compare.report.builder import Message, ReportBuilder, pages
+from padiff_compare.recording.record_task import RecordingClient, RecordTask
+from padiff_compare.report.builder import ReportBuilder, pages
 from padiff_compare.report.finished import FinishedReport
 from padiff_compare.run import Storage
 from padiff_compare.source_pair import SourcePair
@@ -35,14 +37,15 @@ from padiff_rpc.v1.records import (
     CheckInputsRequest,
     CompareStart,
     PlanStart,
+    RecordStart,
 )
 from padiff_rpc.v1.words import KeptTensors
 from padiff_server.clients import ClientCall, Principal
 from padiff_server.ended_session import Bookkeeper
 from padiff_server.job import Job
 from padiff_server.rights import Right
-from padiff_server.running_session import RunningSession
-from padiff_server.transcript import Said, Transcript
+from padiff_server.running_session import RunningSession, Said, Told
+from padiff_server.transcript import Transcript
 from padiff_server.worker_directory import WorkerDirectory
 
 REMEMBERED_REPORTS = 16
@@ -80,7 +83,7 @@ class Sessions:
 
     def compare(
         self, call: ClientCall, start: CompareStart, batches: Iterator[BatchMessage]
-    ) -> Iterator[Message]:
+    ) -> Iterator[Told]:
         """Yields what a comparison says, its summary last; it ends when the client does."""
 
         def task(asked: CompareStart, sources: SourcePair, report: ReportBuilder) -> CompareTask:
@@ -94,7 +97,7 @@ class Sessions:
             return self._run_detached(call, partial(Job, start, task, self._directory))
         return self._run(call, partial(Job, start, task, self._directory))
 
-    def attach(self, call: ClientCall, asked: AttachRequest) -> Iterator[Message]:
+    def attach(self, call: ClientCall, asked: AttachRequest) -> Iterator[Told]:
         """Yields what a detached comparison has said and says, or a report that is still remembered.
 
         Raises NotFoundError and PermissionDeniedError.
@@ -114,11 +117,23 @@ class Sessions:
             running.end(f"ended by {who} that attached to it")
         yield from map(_as_message, transcript.follow(call.when_gone))
 
-    def assign_weights(self, call: ClientCall, asked: AssignWeightsRequest) -> Iterator[Message]:
+    def assign_weights(self, call: ClientCall, asked: AssignWeightsRequest) -> Iterator[Told]:
         """Yields what an assignment of weights says, its summary last; it ends when the client does."""
         return self._run(call, partial(Job, asked, AssignWeightsTask, self._directory))
 
-    def plan(self, call: ClientCall, start: PlanStart, batches: Iterator[BatchMessage]) -> Iterator[Message]:
+    def record(self, call: ClientCall, start: RecordStart, batches: Iterator[BatchMessage]) -> Iterator[Told]:
+        """Yields what a model answers that runs alone, and how it went last; it ends when the client does."""
+
+        def task(asked: RecordStart, sources: SourcePair, report: ReportBuilder) -> RecordTask:
+            source = BatchSource(batches, ask=lambda step: report.emit(BatchWanted(step=step)))
+            # The session takes both alike.
+            tell = cast(Callable[[Recorded], None], report.emit)
+            client = RecordingClient(batches=source, tell=tell)
+            return RecordTask(asked, sources, report, client, self._storage)
+
+        return self._run(call, partial(Job, start, task, self._directory))
+
+    def plan(self, call: ClientCall, start: PlanStart, batches: Iterator[BatchMessage]) -> Iterator[Told]:
         """Yields what aligning two models says, its summary last; it ends when the client does."""
 
         def task(asked: PlanStart, sources: SourcePair, report: ReportBuilder) -> PlanTask:
@@ -126,7 +141,7 @@ class Sessions:
 
         return self._run(call, partial(Job, start, task, self._directory))
 
-    def check_inputs(self, call: ClientCall, asked: CheckInputsRequest) -> Iterator[Message]:
+    def check_inputs(self, call: ClientCall, asked: CheckInputsRequest) -> Iterator[Told]:
         """Yields what comparing two loaders says, its summary last; it ends when the client does."""
         return self._run(call, partial(Job, asked, CheckInputsTask, self._directory))
 
@@ -185,7 +200,7 @@ class Sessions:
 
     def _run_detached(
         self, call: ClientCall, make_job: Callable[[ReportBuilder], Job[Any]]
-    ) -> Iterator[Message]:
+    ) -> Iterator[Told]:
         """Runs a job that outlives its client, on a thread of its own; yields what it says."""
         with contextlib.ExitStack() as exits:
             exits.enter_context(self._place())
@@ -216,7 +231,7 @@ class Sessions:
         if not any(name in known for known in (self._sessions, self._finished, self._transcripts)):
             self._owners.pop(name, None)
 
-    def _run(self, call: ClientCall, make_job: Callable[[ReportBuilder], Job[Any]]) -> Iterator[Message]:
+    def _run(self, call: ClientCall, make_job: Callable[[ReportBuilder], Job[Any]]) -> Iterator[Told]:
         with self._place():
             session = RunningSession(make_job)
             if not call.when_gone(session.cancel):
@@ -280,7 +295,7 @@ class Sessions:
                 self._disown(name)
 
 
-def _as_message(said: Said) -> Message:
+def _as_message(said: Said) -> Told:
     return said.summary if isinstance(said, FinishedReport) else said
 
 

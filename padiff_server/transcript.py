@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from typing import Optional, Union
+from typing import Optional
 
-from padiff_compare.report.builder import Message
-from padiff_compare.report.finished import FinishedReport
 from padiff_rpc.errors import CancelledError
-
-Said = Union[Message, FinishedReport]
+from padiff_server.running_session import Said
 
 
 class Transcript:

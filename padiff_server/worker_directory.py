@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -81,7 +82,7 @@ class DialRule:
 class WorkerDirectory:
     """Resolves what specs call workers, and lends each to one comparison at a time. Thread-safe.
 
-    A comparison gets both of its workers at once or none, so two of them never wait for each other. What
+    A comparison gets all of its workers at once or none, so two of them never wait for each other. What
     other coordinators do with a worker shows only in its own answer.
     """
 
@@ -91,20 +92,17 @@ class WorkerDirectory:
         self._changed = threading.Condition()
         self._in_use: set[str] = set()
 
-    def wish(self, candidate: Party, reference: Party) -> WorkerWish:
-        """Returns the wish for both sides' workers.
+    def wish(self, parties: Mapping[Side, Party]) -> WorkerWish:
+        """Returns the wish for the workers of these sides.
 
         Raises InvalidRequestError for an address that may not be dialled and for one worker on both
         sides, and NotFoundError for a name or labels that no worker has.
         """
-        choices = {
-            side: self._choices(side, party)
-            for side, party in ((Side.CANDIDATE, candidate), (Side.REFERENCE, reference))
-        }
+        choices = {side: self._choices(side, party) for side, party in parties.items()}
         if _taken(choices, set()) is None:
             raise InvalidRequestError(
-                f"reference.worker and candidate.worker are both {reference.worker}: each side needs "
-                "a worker of its own"
+                f"reference.worker and candidate.worker are both {parties[Side.REFERENCE].worker}: "
+                "each side needs a worker of its own"
             )
         return WorkerWish(choices)
 
@@ -204,10 +202,9 @@ class WorkerWish:
 
 
 def _taken(choices: Mapping[Side, tuple[WorkerAddress, ...]], in_use: set[str]) -> Optional[Lent]:
-    """Returns two different free workers, the first that fit in the configuration's order; None for none."""
-    for candidate in choices[Side.CANDIDATE]:
-        for reference in choices[Side.REFERENCE]:
-            addresses = {candidate.address, reference.address}
-            if len(addresses) == 2 and not addresses & in_use:
-                return {Side.CANDIDATE: candidate, Side.REFERENCE: reference}
+    """Returns a free worker for each side, the first that fit in the configuration's order; None for none."""
+    for chosen in itertools.product(*choices.values()):
+        addresses = {worker.address for worker in chosen}
+        if len(addresses) == len(chosen) and not addresses & in_use:
+            return dict(zip(choices, chosen))
     return None

@@ -65,6 +65,9 @@ INNER_ARROWS: dict[str, set[str]] = {
     "randomness": {"capture", "alignment", "judge", "weights", "report", "join", "lockstep"},
     "steps": {"capture", "alignment", "judge", "weights", "join", "noise", "lockstep", "randomness"},
     "rehearsal": {"capture", "alignment", "judge", "weights", "join", "noise", "steps"},
+    "recording": {
+        *("capture", "alignment", "weights", "report", "join", "randomness", "steps"),
+    },
     "functions": {"capture"},
     "second_look": {
         *("capture", "judge", "weights", "join", "lockstep", "randomness", "steps", "functions"),
@@ -79,9 +82,10 @@ MORE_ARROWS = {"padiff_client.live": {"padiff_worker"}}
 TEST_SUITE = "padiff_worker.conformance"
 # Generated too, but everybody deals in these; messages stay at the edges.
 RECORDS = ("padiff_rpc.v1.records", "padiff_rpc.v1.words")
-# The modules outside padiff_rpc that see messages: two servicers and two callers.
+# The modules outside padiff_rpc that see messages: servicers and callers.
 SEE_GENERATED_CODE = {
     "padiff_server.servicer",
+    "padiff_server.recorded_parts",  # the servicer's messages of a recording
     "padiff_server.links.connection",
     "padiff_server.links.loader_link",
     "padiff_server.links.optimizer_link",
@@ -91,6 +95,12 @@ SEE_GENERATED_CODE = {
     "padiff_server.worker_listing",
     "padiff_worker.servicer",
     "padiff_worker.step_events",  # the servicer's messages of a running step
+    # A recording holds messages, and shows them as they are.
+    "padiff_worker.recorded.__main__",
+    "padiff_worker.recorded.contents",
+    "padiff_worker.recorded.player",
+    "padiff_worker.recorded.replay",
+    "padiff_worker.recorded.servicer",
     "padiff_client.link",
 }
 GENERATED = FOLDERS["padiff_rpc"] / "v1"

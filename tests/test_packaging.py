@@ -86,7 +86,9 @@ def test_the_wheel_holds_nothing_else(wheel: zipfile.Path) -> None:
 def test_the_console_scripts_point_at_callables(wheel: zipfile.Path) -> None:
     (info,) = (one for one in wheel.iterdir() if one.name.endswith(".dist-info"))
     scripts = dict(re.findall(r"^(\S+) = (\S+):main$", (info / "entry_points.txt").read_text(), re.MULTILINE))
-    assert set(scripts) == {"padiff", "padiff-server", "padiff-worker-torch", "padiff-worker-paddle"}
+    assert set(scripts) == {
+        *("padiff", "padiff-server", "padiff-recording", "padiff-worker-torch", "padiff-worker-paddle")
+    }
     for module in scripts.values():
         assert "def main(" in (wheel / f"{module.replace('.', '/')}.py").read_text()
 

@@ -1,6 +1,6 @@
 """The Python client: compares two models, each in its own process, and reports where they part."""
 
-from padiff_client.api import assign_weight, auto_diff, check_inputs, kept_report
+from padiff_client.api import assign_weight, auto_diff, check_inputs, kept_report, record
 from padiff_client.batches import Batch
 from padiff_client.divergence import Divergence
 from padiff_client.gathering import Interrupted
@@ -20,7 +20,7 @@ from padiff_rpc.errors import (
     UnauthenticatedError,
     WorkerLostError,
 )
-from padiff_rpc.v1.records import Options, Tls
+from padiff_rpc.v1.records import Options, Selection, Tls
 
 __all__ = [
     # What to compare.
@@ -29,12 +29,14 @@ __all__ = [
     "Input",
     "LayerMap",
     "Options",
+    "Selection",
     "Tls",
     # Doing it.
     "auto_diff",
     "assign_weight",
     "check_inputs",
     "kept_report",
+    "record",
     # What came of it.
     "Report",
     "Divergence",

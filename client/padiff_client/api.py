@@ -12,16 +12,18 @@ from padiff_client.comparison import Comparison
 from padiff_client.habits import candidate_first, instead_of_argument
 from padiff_client.keeping import known_store, store_of
 from padiff_client.layer_map import LayerMap, as_layer_map
+from padiff_client.recording import RecordingAsked
 from padiff_client.report import Report
 from padiff_client.spec import ModelSpec, PathLike
 from padiff_compare.report.run_store import LAST
 from padiff_rpc.names import arguments_checked
 from padiff_rpc.records import word
-from padiff_rpc.v1.records import Options, Tls
+from padiff_rpc.v1.records import Options, Selection, Tls
 from padiff_rpc.v1.words import KeptTensors
 
 DEFAULT_BATCHES = 10
 DEFAULT_KEEP_MIB = Comparison.keep_mib
+EVERYTHING = Selection()
 
 LayerMapLike = Union[LayerMap, Mapping[str, str], None]
 
@@ -183,3 +185,52 @@ def check_inputs(
         verbose=verbose,
     )
     return verbs.check_inputs(asked, batches)
+
+
+@arguments_checked("record", instead_of_argument)
+def record(
+    model: ModelSpec,
+    inputs: Any,
+    output: PathLike,
+    steps: int = 1,
+    options: Union[Options, Mapping[str, Any], None] = None,
+    loss_fn: Optional[str] = None,
+    optimizer: Optional[str] = None,
+    selection: Selection = EVERYTHING,
+    server: Optional[str] = None,
+    token: Optional[str] = None,
+    tls: Optional[Tls] = None,
+    insecure: bool = False,
+    verbose: bool = False,
+) -> Report:
+    """Runs one model alone and writes all that it computes into the file `output` (docs/recordings.md).
+
+    Returns a report without rows, true exactly if all steps are in the file; it says what was in the way. The
+    steps before that are in the file, if there were any; else what has its name is as it was.
+
+    Args:
+        model: what to record; `ModelSpec(recording=output)` takes its place in comparisons.
+        inputs: a Batch or a dict of keyword arguments, used at every step, or an iterable of these, one a
+            step; None where the spec names a loader.
+        output: the file.
+        steps, options, server, token, tls, insecure: as for `auto_diff`.
+        loss_fn, optimizer: as of one model of `auto_diff`: "package.module:function".
+        selection: which layers, and whether floors and functions.
+        verbose: lets the started processes write to stderr.
+
+    Raises:
+        InvalidRequestError, WorkerLostError, Interrupted: as `auto_diff`.
+    """
+    chosen, steps = chosen_options(options, steps)
+    asked = RecordingAsked(
+        model=model,
+        inputs=inputs,
+        steps=steps,
+        options=chosen,
+        selection=selection,
+        loss=loss_fn or "",
+        optimizer=optimizer or "",
+        server=as_server(server, token, tls, insecure),
+        verbose=verbose,
+    )
+    return verbs.record(asked, os.path.abspath(os.path.expanduser(os.fspath(output))))[0]

@@ -25,12 +25,17 @@ logger = logging.getLogger("padiff_client")
 def batches_of(
     layer: ModelSpec, module: ModelSpec, example_inp: Any, names: Optional[tuple[str, str]] = None
 ) -> Optional[Batches]:
-    """Returns the batches that the client sends; None where both workers have a loader, or may watch scripts.
+    """Returns the batches that the client sends; None where both workers have a loader, or other batches.
+
+    Scripts that are watched bring their own, and so does a recording.
 
     Raises InvalidRequestError for inputs and loaders both, and for a loader on one side.
     """
+    is_shown = any(spec.recording is not None for spec in (layer, module))
     having = [field for field, spec in (("layer", layer), ("module", module)) if spec.loader]
     if not having:
+        if example_inp is None and (is_shown or any(_serves_its_own(spec) for spec in (layer, module))):
+            return None
         if example_inp is None:
             if all(spec.worker is not None and not spec.model for spec in (layer, module)):
                 return None  # scripts that are watched have their own
@@ -39,6 +44,10 @@ def batches_of(
                 field="example_inp",
             )
         return Batches(example_inp, names)
+    if is_shown:
+        raise InvalidRequestError(
+            "the recording has the batches; leave the loader out", field=f"{having[0]}.loader"
+        )
     if len(having) == 1:
         lacking = "module" if having == ["layer"] else "layer"
         raise InvalidRequestError(
@@ -49,6 +58,11 @@ def batches_of(
             "both models have a loader that gives the batches; leave one of them out", field="example_inp"
         )
     return None
+
+
+def _serves_its_own(spec: ModelSpec) -> bool:
+    """Whether a worker that runs already has a model, or a recording of one."""
+    return spec.worker is not None and not spec.model
 
 
 def as_server(

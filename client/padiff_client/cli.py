@@ -8,7 +8,7 @@ import sys
 import traceback
 from typing import Any, Optional
 
-from padiff_client.commands import certs, doctor, init, runs, scripts, services, spec_runs
+from padiff_client.commands import certs, doctor, init, recording, runs, scripts, services, spec_runs
 from padiff_client.report import TROUBLE
 from padiff_rpc.errors import PaDiffError
 from padiff_rpc.interrupts import INTERRUPTED, raise_at_interrupt
@@ -16,7 +16,7 @@ from padiff_rpc.names import known_names, reason, shown
 from padiff_rpc.version import package_version
 
 # In the order in which --help lists them.
-COMMANDS = (init, doctor, spec_runs, scripts, runs, services, certs)
+COMMANDS = (init, doctor, spec_runs, scripts, recording, runs, services, certs)
 
 
 def main(arguments: Optional[list[str]] = None) -> int:

@@ -63,7 +63,7 @@ class Comparison:
             raise InvalidRequestError(
                 "a coordinator that is started here ends with this client; give a server", field="detached"
             )
-        check_whereabouts(*self._contestants(), self.server)
+        check_whereabouts(self._contestants(), self.server)
 
     def batches(self) -> Optional[Batches]:
         """Returns the batches that the client sends, the first one pulled; None: the workers have loaders.
@@ -75,7 +75,7 @@ class Comparison:
     def session(self, *, save_root: Optional[str] = None) -> AbstractContextManager[Session]:
         """Provides a session; see `open_session`."""
         return open_session(
-            *self._contestants(), self.server, caller_process(self.verbose), save_root=save_root
+            self._contestants(), self.server, caller_process(self.verbose), save_root=save_root
         )
 
     def _contestants(self) -> tuple[Contestant, Contestant]:

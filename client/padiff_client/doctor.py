@@ -48,7 +48,7 @@ def examine(
             return
     server = server or (asked.server if asked is not None else None)
     sides = _sides(asked)
-    local = {field: spec for field, spec in sides.items() if spec.worker is None and server is None}
+    local = {field: spec for field, spec in sides.items() if _starts_its_own(spec) and server is None}
     if asked is None and server is not None:
         local = {}
     for field, spec in local.items():
@@ -68,6 +68,11 @@ def _sides(asked: Optional[Comparison]) -> dict[str, ModelSpec]:
     if asked is not None:
         return {"reference": asked.reference, "candidate": asked.candidate}
     return {name: ModelSpec(framework=name, model="any:any") for name in FRAMEWORKS}
+
+
+def _starts_its_own(spec: ModelSpec) -> bool:
+    """Whether a comparison starts a worker with a framework for it."""
+    return spec.worker is None and spec.recording is None
 
 
 def _this_process() -> Iterator[Finding]:

@@ -16,6 +16,7 @@ from padiff_client.private_folder import PrivateFolder
 from padiff_client.spec import ModelSpec
 from padiff_client.spec_paths import near_file
 from padiff_rpc.errors import InvalidRequestError
+from padiff_rpc.recording_files import RecordingReader
 from padiff_rpc.records import record
 
 COORDINATOR = "coordinator"
@@ -109,6 +110,26 @@ def worker_launch(
         environment=environment,
         mend=_mend(package, extra=spec.framework, framework=spec.framework),
         python_field=source,
+    )
+
+
+def recording_launch(
+    name: str, spec: ModelSpec, caller: CallerProcess, *, field: str, token: str, folder: PrivateFolder
+) -> Launch:
+    """Returns the launch of what shows a recording, under this process's own interpreter.
+
+    Raises InvalidRequestError for what is no recording.
+    """
+    path = os.path.abspath(os.path.expanduser(os.fspath(spec.recording or "")))
+    RecordingReader(path, field=f"{field}.recording").close()
+    return Launch(
+        name=f"{name} worker",
+        python=sys.executable,
+        package="padiff_worker.recorded",
+        arguments=(path, "--listen", folder.socket_address(name)),
+        environment=_child_environment(caller.environment, token, folder),
+        mend=_mend("padiff_worker", extra="server"),
+        python_field="recording",
     )
 
 

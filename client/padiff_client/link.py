@@ -11,6 +11,7 @@ from typing import Any, Optional
 from padiff_client.batches import BatchPairs, EncodedPair, PairEncoder, PulledPair
 from padiff_client.gathering import Gathering
 from padiff_client.keeping import Keeping
+from padiff_client.recording_file import RecordingFile
 from padiff_client.report import Report
 from padiff_rpc import tensors
 from padiff_rpc.convert import from_proto, to_proto
@@ -26,6 +27,7 @@ from padiff_rpc.v1.records import (
     KnownWorker,
     PlanStart,
     Progress,
+    RecordStart,
     ReportSoFar,
     ReportSummary,
     Row,
@@ -85,6 +87,21 @@ class CoordinatorLink:
                     outgoing.put([request(batch_failure=failure)])
 
             return _gathered(self._caller.Compare(iter(outgoing)), wanted, keeping)
+
+    def record(self, start: RecordStart, batches: Optional[Batches], file: RecordingFile) -> Report:
+        """Records a model; the parts go into `file`, and the report says what was in the way.
+
+        Batches and Ctrl-C as for `compare`.
+        """
+        request = coordinator_pb2.RecordRequest
+        with _Outgoing() as outgoing:
+            outgoing.put([request(start=to_proto(start))])
+
+            def wanted(step: int) -> None:
+                if batches is not None:
+                    outgoing.put(_batch_messages(request, batches, step))
+
+            return _gathered(self._caller.Record(iter(outgoing)), wanted, recorded=file.add)
 
     def attach(self, asked: AttachRequest, keeping: Optional[Keeping] = None) -> Report:
         """Follows a detached comparison from its beginning to its end; what comes is kept.
@@ -179,8 +196,11 @@ def _gathered(
     responses: ResponseStream,
     wanted: Callable[[int], None] = lambda step: None,
     keeping: Optional[Keeping] = None,
+    recorded: Callable[[Any], None] = lambda part: None,
 ) -> Report:
     """Returns the report that a stream of rows ends with; `wanted` hears of each batch that is asked for.
+
+    `recorded` gets the parts of a recording.
 
     What breaks a stream that has begun ends the report with what has come, as `Gathering` says.
     """
@@ -199,6 +219,8 @@ def _gathered(
                 gathering.add_kept(from_proto(response.kept, KeptPair))
             elif kind == "so_far":
                 gathering.add_so_far(from_proto(response.so_far, ReportSoFar))
+            elif kind == "recorded":
+                recorded(response.recorded)
             elif kind == "summary":
                 gathering.end(from_proto(response.summary, ReportSummary))
     return gathering.report()

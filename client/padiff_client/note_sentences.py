@@ -95,6 +95,19 @@ _TEMPLATES: Mapping[NoteKind, str] = {
     NoteKind.KEPT_FLOORS: (
         "floor: in step {n} what an earlier comparison measured on the same values of the reference was used"
     ),
+    NoteKind.RECORDED_FLOORS: (
+        "floor: in step {n} what was measured when the reference was recorded was used"
+    ),
+    NoteKind.SHOWN: "recording: the {side} did not run; it was recorded at {name}",
+    NoteKind.WEIGHTS_AS_RECORDED: (
+        "weights: a recording is not written to, so nothing was copied and both sides' are compared"
+    ),
+    NoteKind.LEFT_OUT_OF_RECORDING: (
+        "recording: {n} layers of the {side} were left out of it, and are not compared"
+    ),
+    NoteKind.RECORDED_FORWARD: (
+        "recording: the {side} was recorded without backward, so no gradient is compared"
+    ),
     NoteKind.TIES: (
         "ties: in step {n} the sides decided otherwise in {m} rows, between values that are equal but for "
         "rounding; what depends on it follows the reference"

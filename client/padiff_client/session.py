@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Optional
 
 from padiff_client.embedded import Household, open_household
-from padiff_client.launches import COORDINATOR, CallerProcess, coordinator_launch, worker_launch
+from padiff_client.launches import (
+    COORDINATOR,
+    CallerProcess,
+    coordinator_launch,
+    recording_launch,
+    worker_launch,
+)
 from padiff_client.link import CoordinatorLink, connect
 from padiff_client.report import Report
 from padiff_client.spec import ModelSpec
@@ -46,12 +52,19 @@ class Server:
 
 @record
 class Session:
-    """A connection to a coordinator, and both parties as the coordinator is told of them."""
+    """A connection to a coordinator, and the parties as the coordinator is told of them."""
 
     connection: CoordinatorLink
-    candidate: Party
-    reference: Party
+    parties: Mapping[Side, Party]
     household: Optional[Household] = None
+
+    @property
+    def candidate(self) -> Party:
+        return self.parties[Side.CANDIDATE]
+
+    @property
+    def reference(self) -> Party:
+        return self.parties[Side.REFERENCE]
 
     def explained(self, report: Report) -> Report:
         """Returns `report` with a note on each process of ours that ended during it."""
@@ -62,10 +75,10 @@ class Session:
         return Report(replace(report.summary, notes=(*report.summary.notes, *notes)), report.all_rows)
 
 
-def check_whereabouts(candidate: Contestant, reference: Contestant, server: Optional[Server]) -> None:
+def check_whereabouts(contestants: Sequence[Contestant], server: Optional[Server]) -> None:
     """Raises InvalidRequestError where a spec and the server contradict each other."""
     if server is None:
-        for contestant in (candidate, reference):
+        for contestant in contestants:
             if contestant.spec.worker is not None and not contestant.spec.has_worker_address:
                 raise InvalidRequestError(
                     f"{contestant.spec.worker!r} is no address; names and "
@@ -74,8 +87,8 @@ def check_whereabouts(candidate: Contestant, reference: Contestant, server: Opti
                 )
         return
     check_address(server.address, has_tls=server.tls is not None, insecure=server.insecure, field="server")
-    for contestant in (candidate, reference):
-        for name in ("python", "path", "allow"):
+    for contestant in contestants:
+        for name in ("python", "path", "allow", "recording"):
             if getattr(contestant.spec, name):
                 raise InvalidRequestError(
                     "a server starts no processes, so it cannot go with server=; "
@@ -92,8 +105,7 @@ def check_whereabouts(candidate: Contestant, reference: Contestant, server: Opti
 
 @contextmanager
 def open_session(
-    candidate: Contestant,
-    reference: Contestant,
+    contestants: Sequence[Contestant],
     server: Optional[Server],
     caller: CallerProcess,
     *,
@@ -109,33 +121,40 @@ def open_session(
         ) as connection:
             yield Session(
                 connection=connection,
-                candidate=_party(candidate, None),
-                reference=_party(reference, None),
+                parties={one.side: _party(one, None) for one in contestants},
             )
         return
     with open_household(verbose=caller.verbose) as household:
         token = secrets.token_hex(16)
-        addresses = _start(household, (reference, candidate), caller, token, save_root)
+        addresses = _start(household, contestants, caller, token, save_root)
         own = Server(address=addresses[COORDINATOR], token=token)
         with _explaining(household), connect(own.address, token=own.token) as connection:
             yield Session(
                 connection=connection,
-                candidate=_party(candidate, _own_worker(candidate, addresses, token)),
-                reference=_party(reference, _own_worker(reference, addresses, token)),
+                parties={one.side: _party(one, _own_worker(one, addresses, token)) for one in contestants},
                 household=household,
             )
 
 
 def _start(
     household: Household,
-    contestants: tuple[Contestant, ...],
+    contestants: Sequence[Contestant],
     caller: CallerProcess,
     token: str,
     save_root: Optional[str],
 ) -> dict[str, str]:
     here = [contestant for contestant in contestants if contestant.spec.worker is None]
     launches = [
-        worker_launch(
+        recording_launch(
+            str(contestant.side),
+            contestant.spec,
+            caller,
+            field=contestant.field,
+            token=token,
+            folder=household.folder,
+        )
+        if contestant.spec.recording is not None
+        else worker_launch(
             str(contestant.side),
             contestant.spec,
             caller,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, Optional, Union
 
 import numpy as np
@@ -81,6 +81,7 @@ class ModelSpec:
         train_step: "package.module:function", called as (model, batch, optimizer) for the whole step.
         autocast: "float16" or "bfloat16": forward and loss run under the framework's autocast to it.
         allow: packages outside `path` that may be referred to, for a worker that is started here.
+        recording: a file that `padiff record` wrote, in place of all of the above: nothing runs.
     """
 
     framework: str = ""
@@ -101,6 +102,7 @@ class ModelSpec:
     loader: Optional[str] = None
     train_step: Optional[str] = None
     autocast: Optional[str] = None
+    recording: Optional[PathLike] = None
 
     def __post_init__(self) -> None:
         self._check_what()
@@ -142,6 +144,9 @@ class ModelSpec:
             raise not_among(self.autocast, _AUTOCAST, field="ModelSpec.autocast")
 
     def _check_where(self) -> None:
+        if self.recording is not None:
+            self._check_recording()
+            return
         if self.worker is None:
             for name in ("framework", "model"):
                 if not getattr(self, name):
@@ -169,6 +174,16 @@ class ModelSpec:
         if not isinstance(self.insecure, bool):
             raise not_allowed(self.insecure, "true, false", field="ModelSpec.insecure")
         self._check_worker()
+
+    def _check_recording(self) -> None:
+        for own in fields(self):
+            default = own.default if own.default_factory is MISSING else own.default_factory()
+            if own.name != "recording" and getattr(self, own.name) != default:
+                raise InvalidRequestError(
+                    "a recording has all of its model; leave it out", field=f"ModelSpec.{own.name}"
+                )
+        if not isinstance(self.recording, (str, os.PathLike)) or not os.fspath(self.recording):
+            raise not_allowed(self.recording, "a file's path", field="ModelSpec.recording")
 
     def _check_worker(self) -> None:
         if self.has_worker_address:

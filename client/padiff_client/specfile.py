@@ -11,6 +11,7 @@ from typing import Any, NewType, Optional
 from padiff_client.comparison import Comparison
 from padiff_client.input_files import input_names, read_inputs
 from padiff_client.layer_map import LayerMap
+from padiff_client.recording import RecordingAsked
 from padiff_client.session import Server
 from padiff_client.spec import ModelSpec, check_reference
 from padiff_client.spec_paths import near_file
@@ -22,6 +23,7 @@ from padiff_rpc.records import record
 from padiff_rpc.serving import read_token
 from padiff_rpc.typed_files import REQUIRED, Count, FilePath, Reader
 from padiff_rpc.v1.records import IgnoredLayers, Options, Tls
+from padiff_rpc.v1.words import Side
 from padiff_rpc.yaml_nodes import Entry, load
 
 _CodeName = NewType("_CodeName", str)
@@ -58,6 +60,7 @@ class _Model:
     loss: _CodeName = _CodeName("")
     optimizer: _CodeName = _CodeName("")
     weights: Entry = _ABSENT
+    recording: FilePath = _ABSENT
 
 
 @record
@@ -98,14 +101,22 @@ class _LayerMap:
 class _File:
     """The keys at the top of the file."""
 
-    reference: _Model = REQUIRED
-    candidate: _Model = REQUIRED
+    reference: Optional[_Model] = None
+    candidate: Optional[_Model] = None
     inputs: Optional[Entry] = None
     steps: Count = Count(1)
     auto_weights: bool = True
     options: Options = Options()
     layer_map: LayerMap = field(default_factory=LayerMap)
     server: Optional[Server] = None
+
+
+@record
+class _BothSided(_File):
+    """The keys of a file of which both models are used."""
+
+    reference: _Model = REQUIRED
+    candidate: _Model = REQUIRED
 
 
 _TOP, _MODEL, _PAIRING, _OPTIONS = (
@@ -138,6 +149,22 @@ class SpecFile:
             raise self.top.located(error, {"layer": "candidate", "module": "reference"}) from None
 
 
+@record
+class RecordingSpec:
+    """What a file asks for of one of its models, and where in it."""
+
+    top: Entry
+    asked: RecordingAsked
+
+    @contextmanager
+    def pointing(self) -> Iterator[None]:
+        """As that of `SpecFile`."""
+        try:
+            yield
+        except InvalidRequestError as error:
+            raise self.top.located(error, {}) from None
+
+
 def read_comparison(path: str, *, with_inputs: bool = True) -> SpecFile:
     """Returns what the file at `path` describes; relative paths in it start at its folder.
 
@@ -145,9 +172,8 @@ def read_comparison(path: str, *, with_inputs: bool = True) -> SpecFile:
     "file:line: key: what is wrong".
     """
     top = load(path, "" if os.path.exists(path) else near_file(path))
-    given = _READER.read(top, _File)
-    models = given.reference, given.candidate
-    if given.inputs is None and not (any(map(_has_loader, models)) or all(map(_may_be_a_scripts, models))):
+    given = _READER.read(top, _BothSided)
+    if given.inputs is None and not any(map(_may_have_batches, (given.reference, given.candidate))):
         raise top.error("the key 'inputs' is missing; or give both models a loader")
     comparison = Comparison(
         reference=_spec(given.reference, top.entries()["reference"]),
@@ -171,13 +197,35 @@ def read_scripts_file(path: str) -> ScriptsFile:
     return _READER.read(load(path, "" if os.path.exists(path) else near_file(path)), ScriptsFile)
 
 
-def _has_loader(model: _Model) -> bool:
-    return model.loader is not _ABSENT
+def read_recording(path: str, side: Side) -> RecordingSpec:
+    """Returns what the file at `path` describes of one side, as `read_comparison`; it may name it alone."""
+    top = load(path, "" if os.path.exists(path) else near_file(path))
+    given = _READER.read(top, _File)
+    model = given.reference if side is Side.REFERENCE else given.candidate
+    if model is None:
+        raise top.error(f"the key '{side}' is missing; name the model to record")
+    if given.inputs is None and model.loader is _ABSENT:
+        raise top.error("the key 'inputs' is missing; or give the model a loader")
+    place = 1 if side is Side.REFERENCE else 0
+    inputs = None if given.inputs is None else read_inputs(given.inputs)[place]
+    asked = RecordingAsked(
+        model=_spec(model, top.entries()[str(side)]),
+        inputs=inputs,
+        input_name=None if given.inputs is None else input_names(given.inputs)[place],
+        steps=given.steps,
+        options=given.options,
+        loss=model.loss,
+        optimizer=model.optimizer,
+        server=given.server,
+        field=str(side),
+    )
+    return RecordingSpec(top=top, asked=asked)
 
 
-def _may_be_a_scripts(model: _Model) -> bool:
-    """Whether a model may be that of a script that is watched, which has batches of its own."""
-    return model.worker is not _ABSENT and model.model is _ABSENT
+def _may_have_batches(given: _Model) -> bool:
+    """Whether a model has a loader, or a recording: its file, or a worker that may show one."""
+    is_shown = given.recording is not _ABSENT or (given.worker is not _ABSENT and given.model is _ABSENT)
+    return is_shown or given.loader is not _ABSENT
 
 
 def _elsewhere(key: str) -> str:
@@ -199,7 +247,7 @@ def _spec(given: _Model, entry: Entry) -> ModelSpec:
     if given.weights is not _ABSENT:
         # A running worker's files are its own machine's.
         named["weights"] = given.weights.text() if runs_already else given.weights.path()
-    if given.path is _ABSENT and not runs_already:
+    if given.path is _ABSENT and not runs_already and given.recording is _ABSENT:
         named["path"] = (entry.folder,)
     with entry.pointing("ModelSpec"):
         return ModelSpec(**{name: value for name, value in named.items() if value is not _ABSENT})
@@ -283,5 +331,11 @@ _READER = Reader(
         _Interpreter: _interpreter,
         _CodeName: lambda entry: check_reference(entry.value(), field="value"),
     },
-    advice={_File: _elsewhere, ScriptsFile: _elsewhere, _Model: _elsewhere, _LayerMap: _no_pair},
+    advice={
+        _File: _elsewhere,
+        _BothSided: _elsewhere,
+        ScriptsFile: _elsewhere,
+        _Model: _elsewhere,
+        _LayerMap: _no_pair,
+    },
 )

@@ -11,6 +11,8 @@ from padiff_client.frameworks import save_suffixes
 from padiff_client.gathering import Interrupted
 from padiff_client.keeping import Keeping
 from padiff_client.link import connect
+from padiff_client.recording import RecordingAsked
+from padiff_client.recording_file import RecordingFile
 from padiff_client.report import Report
 from padiff_client.session import Server
 from padiff_client.spec_paths import check_folder_of
@@ -23,8 +25,9 @@ from padiff_rpc.v1.records import (
     CheckInputsRequest,
     CompareStart,
     PlanStart,
+    RecordStart,
 )
-from padiff_rpc.v1.words import KeptTensors
+from padiff_rpc.v1.words import KeptTensors, Side
 from padiff_rpc.version import PROTOCOL_VERSION
 
 
@@ -45,6 +48,7 @@ def compare(asked: Comparison) -> Report:
             keep_mib=asked.keep_mib,
             tell_so_far=True,
             detached=asked.detached,
+            recorded_batches=batches is None and not asked.candidate.loader,
         )
         with Keeping(asked.store, start) as keeping:
             return _kept(
@@ -84,6 +88,7 @@ def plan(asked: Comparison) -> Report:
             reference=session.reference,
             layer_map=asked.layer_map,
             options=asked.options,
+            recorded_batches=batches is None and not asked.candidate.loader,
         )
         report = session.explained(session.connection.plan(start, batches))
     if not report.plan:
@@ -137,3 +142,23 @@ def check_inputs(asked: Comparison, batches: int) -> Report:
             options=asked.options,
         )
         return session.explained(session.connection.check_inputs(request))
+
+
+def record(asked: RecordingAsked, path: str) -> tuple[Report, RecordingFile]:
+    """Records a model into the file at `path`; returns what was in the way, and what was written.
+
+    Raises Interrupted after Ctrl-C; the steps before are kept then, too.
+    """
+    asked.check_whereabouts()
+    file = RecordingFile(path, field="output")
+    batches = asked.batches()
+    with asked.session() as session, file:
+        start = RecordStart(
+            protocol_version=PROTOCOL_VERSION,
+            reference=session.parties[Side.REFERENCE],
+            options=asked.options,
+            steps=asked.steps,
+            selection=asked.selection,
+        )
+        report = session.explained(session.connection.record(start, batches, file))
+    return report, file

@@ -20,9 +20,9 @@ def check_writable(path: str, *, field: str) -> None:
         if _is_special(path):
             os.close(os.open(path, os.O_WRONLY | os.O_NONBLOCK))
             return
-        beside = _beside(path)
-        os.close(_made(beside))
-        os.unlink(beside)
+        other = beside(path)
+        os.close(made(other))
+        os.unlink(other)
     except OSError as error:
         raise InvalidRequestError(
             f"{path} cannot be written: {reason(error)}; name another file", field=field
@@ -36,32 +36,34 @@ def write_file(path: str, text: str) -> None:
         with open(path, "wb") as file:
             file.write(content)
         return
-    beside = _beside(path)
+    other = beside(path)
     try:
-        with open(_made(beside), "wb") as file:
+        with open(made(other), "wb") as file:
             with contextlib.suppress(FileNotFoundError):
                 os.fchmod(file.fileno(), os.stat(path).st_mode & 0o777)
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(beside, os.path.realpath(path))
+        os.replace(other, os.path.realpath(path))
     except OSError as error:
         raise OSError(error.errno, error.strerror, path) from None  # a full disk names no file
     finally:
         with contextlib.suppress(OSError):
-            os.unlink(beside)
+            os.unlink(other)
 
 
 def _is_special(path: str) -> bool:
     return os.path.exists(path) and not os.path.isfile(path)
 
 
-def _beside(path: str) -> str:
+def beside(path: str) -> str:
+    """Returns the path of a file in the same folder, to be written in place of the one at `path`."""
     # A link stays one.
     folder = os.path.dirname(os.path.realpath(path))
     # Without the name, which may be as long as the folder takes.
     return os.path.join(folder, f".padiff-{secrets.token_hex(8)}")
 
 
-def _made(path: str) -> int:
+def made(path: str) -> int:
+    """Returns the descriptor of a new file. Raises OSError where there is one."""
     return os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o666)

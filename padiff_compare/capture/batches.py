@@ -48,10 +48,12 @@ class StepBatch:
         return [(number, self.tensors[number]) for number in sorted(wanted)]
 
 
+NO_BATCH = PackedBatch(args=trees.ABSENT, kwargs=trees.ABSENT)
+
+
 def loaded_batch() -> StepBatch:
     """Returns what stands for a batch that stays in the workers."""
-    nothing = PackedBatch(args=trees.ABSENT, kwargs=trees.ABSENT)
-    return StepBatch(batches=dict.fromkeys(SIDES, nothing), tensors={}, from_loader=True)
+    return StepBatch(batches=dict.fromkeys(SIDES, NO_BATCH), tensors={}, from_loader=True)
 
 
 def own_batch() -> StepBatch:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from typing import Generic, Optional, TypeVar
 
 from padiff_rpc.errors import PaDiffError
@@ -40,8 +40,8 @@ class Outcomes(Generic[T]):
     errors: Mapping[Side, PaDiffError]
 
 
-def on_both(work: Callable[[Side], T]) -> Outcomes[T]:
-    """Runs `work` for both sides at once and waits for both; our own bugs are raised, errors returned."""
+def on_each(sides: Iterable[Side], work: Callable[[Side], T]) -> Outcomes[T]:
+    """Runs `work` for all of `sides` at once and waits for them; our own bugs are raised, errors returned."""
     values: dict[Side, T] = {}
     errors: dict[Side, PaDiffError] = {}
     bug: Optional[BaseException] = None
@@ -55,10 +55,11 @@ def on_both(work: Callable[[Side], T]) -> Outcomes[T]:
         except BaseException as error:
             bug = error
 
-    thread = threading.Thread(target=run, args=(Side.CANDIDATE,), name="candidate", daemon=True)
-    thread.start()
-    run(Side.REFERENCE)
-    thread.join()
+    threads = [threading.Thread(target=run, args=(side,), name=str(side), daemon=True) for side in sides]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
     if bug is not None:
         raise bug
     return Outcomes(values=values, errors=errors)

@@ -259,6 +259,9 @@ class Source(StepSource, Protocol):
     def restore_state(self) -> None:
         """Puts back what it remembered."""
 
+    def floors(self, step: int) -> bytes:
+        """Returns what was recorded of a step's rounding, packed; nothing where a model runs."""
+
     def apply_rule(
         self, rule: str, arrays: Iterable[tuple[str, HostTensor]], phase: Phase
     ) -> tuple[dict[str, HostTensor], Optional[ModelFailure]]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Optional
 
 from padiff_compare.alignment.slots import SlotPair
@@ -41,6 +41,17 @@ def own_inputs(trace: Trace) -> tuple[CallInput, ...]:
         for event in trace.events
         for slot in event.slots
         if slot.gradient
+    )
+
+
+def inputs_of_several_takers(calls: Iterable[CallEvent]) -> tuple[CallInput, ...]:
+    """Returns the inputs of a pass that may need such a number, whatever the pass is compared with."""
+    return tuple(
+        CallInput(path=event.path, call=event.call, slot=slot.name)
+        for event in calls
+        if event.moment is CallMoment.ENTRY and event.path != "" and not event.replay
+        for slot in event.slots
+        if slot.takers > 1
     )
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import zlib
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from padiff_compare.alignment.plan import Plan
@@ -12,7 +13,7 @@ from padiff_compare.capture.sides import SIDES
 from padiff_compare.capture.trace import CallName
 from padiff_compare.join.calls import JoinedCalls, Operations
 from padiff_rpc.records import record
-from padiff_rpc.v1.records import Note, RandomOperation, RandomPair, Reason, StepStart
+from padiff_rpc.v1.records import Layer, Note, RandomOperation, RandomPair, Reason, StepStart
 from padiff_rpc.v1.words import Cause, NoteKind, PairedBy, Randomness, Side
 
 
@@ -83,13 +84,26 @@ def _candidates(plan: Plan) -> dict[str, int]:
     """Returns reference path -> number of every pair; what lies inside units counts for these."""
     units = [(pair.reference, pair.candidate) for pair in plan.layers if pair.unit]
     return {
-        pair.reference: number
-        for number, pair in enumerate(plan.layers)
+        pair.reference: _number(pair.reference)
+        for pair in plan.layers
         if pair.how is not PairedBy.INSIDE_PINNED
         and not any(
             ours in _above(pair.reference) or theirs in _above(pair.candidate) for ours, theirs in units
         )
     }
+
+
+def random_pairs(layers: Iterable[Layer]) -> tuple[RandomPair, ...]:
+    """Returns what a reference is told that runs alone, so that whatever runs with it later may share."""
+    return tuple(RandomPair(path=layer.path, pair=_number(layer.path)) for layer in layers)
+
+
+def _number(path: str) -> int:
+    """Returns the number of the pair whose reference is at `path`: the same in every comparison.
+
+    Two that happen to have one number draw the same numbers, each on both sides.
+    """
+    return zlib.crc32(path.encode())
 
 
 def _groups(seen: JoinedCalls, operations: Operations, listed: frozenset[str]) -> dict[CallName, Group]:

@@ -114,7 +114,7 @@ class Gold:
         self._weights = WeightPlan(pairs=tuple(_mirrored_weights(weights)))
         self._judged = PassPlan(plan=foreseen.plan, weights=weights, expectations=Expectations(foreseen))
         self.is_wide = True
-        self.has_a_say = _has_a_say(run.options)
+        self.has_a_say = rounding_has_a_say(run.options)
         self._foresee(_mirrored(foreseen.plan), foreseen.traces[Side.REFERENCE])
 
     @property
@@ -378,10 +378,10 @@ def _parameters(pairs: Iterable[WeightPair], names: Collection[str]) -> Iterator
 
 def can_have_gold(options: Options, source: Source) -> bool:
     """Whether the reference can run in float64, and its rounding has a say, or is to be shown."""
-    return source.worker.has_float64_steps and (options.oracle or _has_a_say(options))
+    return source.worker.has_float64_steps and (options.oracle or rounding_has_a_say(options))
 
 
-def _has_a_say(options: Options) -> bool:
+def rounding_has_a_say(options: Options) -> bool:
     """Whether rounding decides; where a user's own bounds do, it tells what they let through."""
     return options.compare_mode is CompareMode.STRICT and options.floor is not Floor.TABLE
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import closing
+from itertools import chain
 from typing import Optional
 
 from padiff_compare.capture.held_pass import HeldPass
@@ -14,13 +15,15 @@ from padiff_compare.lockstep.override_feed import InputNoise
 from padiff_compare.noise.rounding_floors import RoundingFloors
 from padiff_compare.run import Run
 from padiff_compare.steps.gold import Asked, Gold, GoldRun
-from padiff_compare.steps.own_errors import BothFromGold, OwnErrors
+from padiff_compare.steps.own_errors import BothFromGold, OwnErrors, StepErrors
 from padiff_compare.steps.step_run import PassStart
 from padiff_rpc.v1.records import Note, StepNoise, WeightNoise
 from padiff_rpc.v1.words import NoteKind, Side
 
 # What the rounding of a call's inputs comes to; twice where nothing else tells what rounding does.
 _ROUNDING = (InputNoise(epsilons=0.5), InputNoise(epsilons=0.5, draw=7))
+# Of these, as many as a recording measures.
+_RECORDED_DRAWS = 2
 # Of the noise that a free run in float64 begins with.
 _DRAWS = (0, 7)
 # What tips decisions whose margin is as small as a score allows: opposite noise tips each to one side.
@@ -42,10 +45,14 @@ class HeldReference:
         self,
         run: Run,
         gold_of: Optional[Callable[[JoinedCalls], Gold]],
+        shown: Optional[HeldPass] = None,
     ) -> None:
-        """`gold_of`: returns what runs the reference once more, by the calls that it made."""
+        """`gold_of`: returns what runs the reference once more, by the calls that it made.
+
+        `shown`: a pass that is held already.
+        """
         asks = gold_of is not None and run.options.oracle
-        self.shown = HeldPass(run.store)
+        self.shown = HeldPass(run.store) if shown is None else shown
         self._candidate = HeldPass(run.store) if asks else None
         self.from_gold: Optional[BothFromGold] = None
         self._run = run
@@ -80,6 +87,8 @@ class HeldReference:
         allows, gold runs once more, on values with noise of that size. Where it does not run in float64, what
         such noise does to its own calls is all that tells.
         """
+        if self._run.recorded_errors is not None:
+            return self._recorded(start).in_lockstep
         gold = self._settle_gold(captures)
         asked = gold.asked(captures, floors) if gold is not None else None
         if gold is None or asked is None:
@@ -134,6 +143,36 @@ class HeldReference:
                 errors = errors.with_undecided(tipped)
         return errors
 
+    def all_errors(self, gold: Gold, start: PassStart) -> StepErrors:
+        """Returns all that comparisons to come may ask: noise, decisions that tip, and a free run with it."""
+        asked = Asked(backward=start.starts[Side.REFERENCE].backward)
+        errors = self._measured(gold, start, GoldRun(asked=asked))
+        noises = _ROUNDING[:1] if errors is not None else _ROUNDING
+        for noise in noises:
+            found = self._measured(gold, start, GoldRun(asked=asked, noise=noise))
+            if found is not None:
+                errors = found if errors is None else errors.with_larger(found)
+        for noise in chain.from_iterable(_TIPPING[:_RECORDED_DRAWS] if errors is not None else ()):
+            tipped = self._measured(gold, start, GoldRun(asked=asked, noise=noise))
+            if errors is not None and tipped is not None:
+                errors = errors.with_undecided(tipped)
+        freely: Optional[OwnErrors] = None
+        for draw in _DRAWS:
+            how = GoldRun(asked=asked, freely=StepNoise(relative=gold.rounding, weights=(), draw=draw))
+            found = self._measured(gold, start, how)
+            if found is not None:
+                freely = found if freely is None else freely.with_larger(found)
+        return StepErrors(in_lockstep=errors, freely=freely)
+
+    def _recorded(self, start: PassStart) -> StepErrors:
+        step = start.starts[Side.REFERENCE].step
+        find = self._run.recorded_errors
+        found = find(step) if find is not None else None
+        if found is None:
+            return StepErrors()
+        self._run.report.note(Note(kind=NoteKind.RECORDED_FLOORS, numbers=(float(step),)))
+        return found
+
     def taken(self) -> HeldPass:
         """Returns what is held, which is the caller's from now on; what comes is held anew."""
         taken, self.shown = self.shown, HeldPass(self._run.store)
@@ -167,6 +206,8 @@ class HeldReference:
         besides; where questions are left, once more with another. Where the reference does not run in
         float64, what such noise does to it in its own dtypes is all that tells. None as `own_errors`.
         """
+        if self._run.recorded_errors is not None:
+            return self._recorded(start).freely
         gold = self._settle_gold(captures)
         asked = gold.asked(captures, floors, freely=True) if gold is not None else None
         if gold is None or asked is None or not gold.has_a_say:

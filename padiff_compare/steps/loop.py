@@ -164,6 +164,11 @@ class Steps:
         source = self._sources.sides[Side.REFERENCE]
         return can_have_gold(self._run.options, source) and not self._cannot_undo_its_step
 
+    @property
+    def _knows_rounding(self) -> bool:
+        """Whether the reference's own errors can be had: it runs once more, or they were recorded."""
+        return self._has_gold or self._run.recorded_errors is not None
+
     def _gold_of(self, joined: JoinedCalls) -> Gold:
         """Returns what runs the reference once more, by these calls where none were foreseen."""
         if self._gold is not None:
@@ -187,7 +192,8 @@ class Steps:
         else:
             self._enter_lockstep(step)
         with closing(self._held()) as held:
-            outcome = self._run_pass(dataclasses.replace(this, hold=held if self._has_gold else None), batch)
+            this = dataclasses.replace(this, hold=held if self._knows_rounding else None)
+            outcome = self._run_pass(this, batch)
         self._parted = parted_weights(outcome.rows, self._aligned.weight_plan.pairs)
         return outcome
 
@@ -207,7 +213,7 @@ class Steps:
             with self._sources.during(Phase.INITIAL_WEIGHTS, step):
                 candidate.restore_state()
             with closing(held.taken()) as shown:
-                hold = held if self._has_gold else None
+                hold = held if self._knows_rounding else None
                 by_convention = self._states.explain(self._parted)
                 if by_convention:
                     self._report.note(Note(kind=NoteKind.PARTED_BY_CONVENTION))

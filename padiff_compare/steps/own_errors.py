@@ -77,6 +77,19 @@ class OwnErrors:
 
 
 @record
+class StepErrors:
+    """Own errors of a step that was recorded.
+
+    Attributes:
+        in_lockstep: each call on the values of the recorded pass.
+        freely: of a free run, from a batch and weights that are off by a rounding.
+    """
+
+    in_lockstep: Optional[OwnErrors] = None
+    freely: Optional[OwnErrors] = None
+
+
+@record
 class BothFromGold:
     """How far both sides of a pass in lockstep are from gold.
 

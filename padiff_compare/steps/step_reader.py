@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from typing import Optional
+from typing import Optional, Protocol
 
 from padiff_compare.capture.source import (
     Announced,
@@ -15,7 +15,6 @@ from padiff_compare.capture.source import (
     StepItem,
 )
 from padiff_compare.capture.store import TensorStore
-from padiff_compare.join.captures import StepCaptures
 from padiff_compare.join.pairs import Half
 from padiff_compare.lockstep.override_feed import OverrideFeed
 from padiff_rpc.errors import ProtocolError
@@ -43,6 +42,19 @@ _PHASES = {
 }
 
 
+class CaptureTaker(Protocol):
+    """Takes what a step shows of one side."""
+
+    def call(self, side: Side, event: CallEvent) -> None:
+        """Takes a call's entry or exit."""
+
+    def announce(self, side: Side, capture: Announced) -> bool:
+        """Notes a capture that begins to arrive; returns whether its bytes are wanted."""
+
+    def arrive(self, side: Side, capture: Announced, half: Half) -> None:
+        """Takes a capture that has come whole, and ownership of its array, which came from the store."""
+
+
 class StepReader:
     """Turns what one side says during a step into calls and captures. One thread uses it.
 
@@ -54,7 +66,7 @@ class StepReader:
     """
 
     def __init__(
-        self, side: Side, captures: StepCaptures, store: TensorStore, feed: Optional[OverrideFeed] = None
+        self, side: Side, captures: CaptureTaker, store: TensorStore, feed: Optional[OverrideFeed] = None
     ) -> None:
         """`feed` hears what a worker in lockstep says of its overrides."""
         self._feed = feed

@@ -1,5 +1,6 @@
 from padiff_rpc.v1 import models_pb2 as _models_pb2
 from padiff_rpc.v1 import report_pb2 as _report_pb2
+from padiff_rpc.v1 import recording_pb2 as _recording_pb2
 from padiff_rpc.v1 import records_pb2 as _records_pb2
 from padiff_rpc.v1 import tensors_pb2 as _tensors_pb2
 from padiff_rpc.v1 import worker_pb2 as _worker_pb2
@@ -235,7 +236,7 @@ class CompareRequest(_message.Message):
     def __init__(self, start: _Optional[_Union[CompareStart, _Mapping]] = ..., batch: _Optional[_Union[SendBatch, _Mapping]] = ..., frame: _Optional[_Union[_tensors_pb2.TensorFrame, _Mapping]] = ..., batch_end: _Optional[_Union[BatchEnd, _Mapping]] = ..., batch_failure: _Optional[_Union[BatchFailure, _Mapping]] = ...) -> None: ...
 
 class CompareStart(_message.Message):
-    __slots__ = ("protocol_version", "candidate", "reference", "options", "layer_map", "steps", "auto_weights", "keep", "keep_mib", "tell_so_far", "detached")
+    __slots__ = ("protocol_version", "candidate", "reference", "options", "layer_map", "steps", "auto_weights", "keep", "keep_mib", "tell_so_far", "detached", "recorded_batches")
     PROTOCOL_VERSION_FIELD_NUMBER: _ClassVar[int]
     CANDIDATE_FIELD_NUMBER: _ClassVar[int]
     REFERENCE_FIELD_NUMBER: _ClassVar[int]
@@ -247,6 +248,7 @@ class CompareStart(_message.Message):
     KEEP_MIB_FIELD_NUMBER: _ClassVar[int]
     TELL_SO_FAR_FIELD_NUMBER: _ClassVar[int]
     DETACHED_FIELD_NUMBER: _ClassVar[int]
+    RECORDED_BATCHES_FIELD_NUMBER: _ClassVar[int]
     protocol_version: int
     candidate: Party
     reference: Party
@@ -258,7 +260,8 @@ class CompareStart(_message.Message):
     keep_mib: int
     tell_so_far: bool
     detached: bool
-    def __init__(self, protocol_version: _Optional[int] = ..., candidate: _Optional[_Union[Party, _Mapping]] = ..., reference: _Optional[_Union[Party, _Mapping]] = ..., options: _Optional[_Union[Options, _Mapping]] = ..., layer_map: _Optional[_Union[StatedPairing, _Mapping]] = ..., steps: _Optional[int] = ..., auto_weights: bool = ..., keep: _Optional[_Union[KeptTensors, str]] = ..., keep_mib: _Optional[int] = ..., tell_so_far: bool = ..., detached: bool = ...) -> None: ...
+    recorded_batches: bool
+    def __init__(self, protocol_version: _Optional[int] = ..., candidate: _Optional[_Union[Party, _Mapping]] = ..., reference: _Optional[_Union[Party, _Mapping]] = ..., options: _Optional[_Union[Options, _Mapping]] = ..., layer_map: _Optional[_Union[StatedPairing, _Mapping]] = ..., steps: _Optional[int] = ..., auto_weights: bool = ..., keep: _Optional[_Union[KeptTensors, str]] = ..., keep_mib: _Optional[int] = ..., tell_so_far: bool = ..., detached: bool = ..., recorded_batches: bool = ...) -> None: ...
 
 class SendBatch(_message.Message):
     __slots__ = ("step", "candidate", "reference")
@@ -293,7 +296,7 @@ class Progress(_message.Message):
     def __init__(self, session: _Optional[str] = ..., phase: _Optional[_Union[_models_pb2.Phase, str]] = ..., step: _Optional[int] = ..., text: _Optional[str] = ...) -> None: ...
 
 class ReportPart(_message.Message):
-    __slots__ = ("progress", "batch_wanted", "rows", "summary", "so_far", "frame", "kept")
+    __slots__ = ("progress", "batch_wanted", "rows", "summary", "so_far", "frame", "kept", "recorded")
     PROGRESS_FIELD_NUMBER: _ClassVar[int]
     BATCH_WANTED_FIELD_NUMBER: _ClassVar[int]
     ROWS_FIELD_NUMBER: _ClassVar[int]
@@ -301,6 +304,7 @@ class ReportPart(_message.Message):
     SO_FAR_FIELD_NUMBER: _ClassVar[int]
     FRAME_FIELD_NUMBER: _ClassVar[int]
     KEPT_FIELD_NUMBER: _ClassVar[int]
+    RECORDED_FIELD_NUMBER: _ClassVar[int]
     progress: Progress
     batch_wanted: BatchWanted
     rows: RowPage
@@ -308,7 +312,8 @@ class ReportPart(_message.Message):
     so_far: ReportSoFar
     frame: _tensors_pb2.TensorFrame
     kept: KeptPair
-    def __init__(self, progress: _Optional[_Union[Progress, _Mapping]] = ..., batch_wanted: _Optional[_Union[BatchWanted, _Mapping]] = ..., rows: _Optional[_Union[RowPage, _Mapping]] = ..., summary: _Optional[_Union[_report_pb2.ReportSummary, _Mapping]] = ..., so_far: _Optional[_Union[ReportSoFar, _Mapping]] = ..., frame: _Optional[_Union[_tensors_pb2.TensorFrame, _Mapping]] = ..., kept: _Optional[_Union[KeptPair, _Mapping]] = ...) -> None: ...
+    recorded: _recording_pb2.RecordedPart
+    def __init__(self, progress: _Optional[_Union[Progress, _Mapping]] = ..., batch_wanted: _Optional[_Union[BatchWanted, _Mapping]] = ..., rows: _Optional[_Union[RowPage, _Mapping]] = ..., summary: _Optional[_Union[_report_pb2.ReportSummary, _Mapping]] = ..., so_far: _Optional[_Union[ReportSoFar, _Mapping]] = ..., frame: _Optional[_Union[_tensors_pb2.TensorFrame, _Mapping]] = ..., kept: _Optional[_Union[KeptPair, _Mapping]] = ..., recorded: _Optional[_Union[_recording_pb2.RecordedPart, _Mapping]] = ...) -> None: ...
 
 class KeptPair(_message.Message):
     __slots__ = ("row", "reference", "candidate")
@@ -339,6 +344,48 @@ class RowPage(_message.Message):
     ROWS_FIELD_NUMBER: _ClassVar[int]
     rows: _containers.RepeatedCompositeFieldContainer[_report_pb2.Row]
     def __init__(self, rows: _Optional[_Iterable[_Union[_report_pb2.Row, _Mapping]]] = ...) -> None: ...
+
+class RecordRequest(_message.Message):
+    __slots__ = ("start", "batch", "frame", "batch_end", "batch_failure")
+    START_FIELD_NUMBER: _ClassVar[int]
+    BATCH_FIELD_NUMBER: _ClassVar[int]
+    FRAME_FIELD_NUMBER: _ClassVar[int]
+    BATCH_END_FIELD_NUMBER: _ClassVar[int]
+    BATCH_FAILURE_FIELD_NUMBER: _ClassVar[int]
+    start: RecordStart
+    batch: SendBatch
+    frame: _tensors_pb2.TensorFrame
+    batch_end: BatchEnd
+    batch_failure: BatchFailure
+    def __init__(self, start: _Optional[_Union[RecordStart, _Mapping]] = ..., batch: _Optional[_Union[SendBatch, _Mapping]] = ..., frame: _Optional[_Union[_tensors_pb2.TensorFrame, _Mapping]] = ..., batch_end: _Optional[_Union[BatchEnd, _Mapping]] = ..., batch_failure: _Optional[_Union[BatchFailure, _Mapping]] = ...) -> None: ...
+
+class RecordStart(_message.Message):
+    __slots__ = ("protocol_version", "reference", "options", "steps", "selection")
+    PROTOCOL_VERSION_FIELD_NUMBER: _ClassVar[int]
+    REFERENCE_FIELD_NUMBER: _ClassVar[int]
+    OPTIONS_FIELD_NUMBER: _ClassVar[int]
+    STEPS_FIELD_NUMBER: _ClassVar[int]
+    SELECTION_FIELD_NUMBER: _ClassVar[int]
+    protocol_version: int
+    reference: Party
+    options: Options
+    steps: int
+    selection: Selection
+    def __init__(self, protocol_version: _Optional[int] = ..., reference: _Optional[_Union[Party, _Mapping]] = ..., options: _Optional[_Union[Options, _Mapping]] = ..., steps: _Optional[int] = ..., selection: _Optional[_Union[Selection, _Mapping]] = ...) -> None: ...
+
+class Selection(_message.Message):
+    __slots__ = ("include", "exclude", "max_depth", "floors", "functions")
+    INCLUDE_FIELD_NUMBER: _ClassVar[int]
+    EXCLUDE_FIELD_NUMBER: _ClassVar[int]
+    MAX_DEPTH_FIELD_NUMBER: _ClassVar[int]
+    FLOORS_FIELD_NUMBER: _ClassVar[int]
+    FUNCTIONS_FIELD_NUMBER: _ClassVar[int]
+    include: _containers.RepeatedScalarFieldContainer[str]
+    exclude: _containers.RepeatedScalarFieldContainer[str]
+    max_depth: int
+    floors: bool
+    functions: bool
+    def __init__(self, include: _Optional[_Iterable[str]] = ..., exclude: _Optional[_Iterable[str]] = ..., max_depth: _Optional[int] = ..., floors: bool = ..., functions: bool = ...) -> None: ...
 
 class AssignWeightsRequest(_message.Message):
     __slots__ = ("protocol_version", "candidate", "reference", "layer_map", "save", "options")
@@ -371,18 +418,20 @@ class PlanRequest(_message.Message):
     def __init__(self, start: _Optional[_Union[PlanStart, _Mapping]] = ..., batch: _Optional[_Union[SendBatch, _Mapping]] = ..., frame: _Optional[_Union[_tensors_pb2.TensorFrame, _Mapping]] = ..., batch_end: _Optional[_Union[BatchEnd, _Mapping]] = ..., batch_failure: _Optional[_Union[BatchFailure, _Mapping]] = ...) -> None: ...
 
 class PlanStart(_message.Message):
-    __slots__ = ("protocol_version", "candidate", "reference", "layer_map", "options")
+    __slots__ = ("protocol_version", "candidate", "reference", "layer_map", "options", "recorded_batches")
     PROTOCOL_VERSION_FIELD_NUMBER: _ClassVar[int]
     CANDIDATE_FIELD_NUMBER: _ClassVar[int]
     REFERENCE_FIELD_NUMBER: _ClassVar[int]
     LAYER_MAP_FIELD_NUMBER: _ClassVar[int]
     OPTIONS_FIELD_NUMBER: _ClassVar[int]
+    RECORDED_BATCHES_FIELD_NUMBER: _ClassVar[int]
     protocol_version: int
     candidate: Party
     reference: Party
     layer_map: StatedPairing
     options: Options
-    def __init__(self, protocol_version: _Optional[int] = ..., candidate: _Optional[_Union[Party, _Mapping]] = ..., reference: _Optional[_Union[Party, _Mapping]] = ..., layer_map: _Optional[_Union[StatedPairing, _Mapping]] = ..., options: _Optional[_Union[Options, _Mapping]] = ...) -> None: ...
+    recorded_batches: bool
+    def __init__(self, protocol_version: _Optional[int] = ..., candidate: _Optional[_Union[Party, _Mapping]] = ..., reference: _Optional[_Union[Party, _Mapping]] = ..., layer_map: _Optional[_Union[StatedPairing, _Mapping]] = ..., options: _Optional[_Union[Options, _Mapping]] = ..., recorded_batches: bool = ...) -> None: ...
 
 class CheckInputsRequest(_message.Message):
     __slots__ = ("protocol_version", "candidate", "reference", "batches", "options")

@@ -39,6 +39,11 @@ class CoordinatorStub(object):
                 request_serializer=padiff__rpc_dot_v1_dot_coordinator__pb2.CheckInputsRequest.SerializeToString,
                 response_deserializer=padiff__rpc_dot_v1_dot_coordinator__pb2.ReportPart.FromString,
                 )
+        self.Record = channel.stream_stream(
+                '/padiff_rpc.v1.Coordinator/Record',
+                request_serializer=padiff__rpc_dot_v1_dot_coordinator__pb2.RecordRequest.SerializeToString,
+                response_deserializer=padiff__rpc_dot_v1_dot_coordinator__pb2.ReportPart.FromString,
+                )
         self.Attach = channel.unary_stream(
                 '/padiff_rpc.v1.Coordinator/Attach',
                 request_serializer=padiff__rpc_dot_v1_dot_coordinator__pb2.AttachRequest.SerializeToString,
@@ -96,6 +101,14 @@ class CoordinatorServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Record(self, request_iterator, context):
+        """Runs one model alone and sends what it answers, for a file that takes its place in comparisons to come. Start;
+        then, each time a batch is wanted: its head, its tensors. The summary says what was in the way.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Attach(self, request, context):
         """The report of a detached comparison from its beginning, and what follows; of any finished one for as long as the
         coordinator remembers it. A client that leaves ends nothing. NOT_FOUND for others.
@@ -144,6 +157,11 @@ def add_CoordinatorServicer_to_server(servicer, server):
             'CheckInputs': grpc.unary_stream_rpc_method_handler(
                     servicer.CheckInputs,
                     request_deserializer=padiff__rpc_dot_v1_dot_coordinator__pb2.CheckInputsRequest.FromString,
+                    response_serializer=padiff__rpc_dot_v1_dot_coordinator__pb2.ReportPart.SerializeToString,
+            ),
+            'Record': grpc.stream_stream_rpc_method_handler(
+                    servicer.Record,
+                    request_deserializer=padiff__rpc_dot_v1_dot_coordinator__pb2.RecordRequest.FromString,
                     response_serializer=padiff__rpc_dot_v1_dot_coordinator__pb2.ReportPart.SerializeToString,
             ),
             'Attach': grpc.unary_stream_rpc_method_handler(
@@ -252,6 +270,23 @@ class Coordinator(object):
             metadata=None):
         return grpc.experimental.unary_stream(request, target, '/padiff_rpc.v1.Coordinator/CheckInputs',
             padiff__rpc_dot_v1_dot_coordinator__pb2.CheckInputsRequest.SerializeToString,
+            padiff__rpc_dot_v1_dot_coordinator__pb2.ReportPart.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+    @staticmethod
+    def Record(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(request_iterator, target, '/padiff_rpc.v1.Coordinator/Record',
+            padiff__rpc_dot_v1_dot_coordinator__pb2.RecordRequest.SerializeToString,
             padiff__rpc_dot_v1_dot_coordinator__pb2.ReportPart.FromString,
             options, channel_credentials,
             insecure, call_credentials, compression, wait_for_ready, timeout, metadata)

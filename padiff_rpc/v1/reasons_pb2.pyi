@@ -135,6 +135,7 @@ class Cause(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     CAUSE_OWN_TRAIN_STEP: _ClassVar[Cause]
     CAUSE_WORKER_KEEPS_NO_STATE: _ClassVar[Cause]
     CAUSE_SCRIPTS_OWN_STEPS: _ClassVar[Cause]
+    CAUSE_CANDIDATE_IS_RECORDED: _ClassVar[Cause]
     CAUSE_CARRIED_OVER: _ClassVar[Cause]
     CAUSE_FUNCTIONS_CUT_SHORT: _ClassVar[Cause]
     CAUSE_BY_OWN_BOUNDS: _ClassVar[Cause]
@@ -273,6 +274,7 @@ CAUSE_TIE: Cause
 CAUSE_OWN_TRAIN_STEP: Cause
 CAUSE_WORKER_KEEPS_NO_STATE: Cause
 CAUSE_SCRIPTS_OWN_STEPS: Cause
+CAUSE_CANDIDATE_IS_RECORDED: Cause
 CAUSE_CARRIED_OVER: Cause
 CAUSE_FUNCTIONS_CUT_SHORT: Cause
 CAUSE_BY_OWN_BOUNDS: Cause

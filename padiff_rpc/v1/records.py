@@ -13,6 +13,7 @@ from padiff_rpc.record_methods import (
     LayoutStepMethods,
     OptionsMethods,
     PlanPairMethods,
+    SelectionMethods,
     SourceLineMethods,
     TensorSpecMethods,
     TlsMethods,
@@ -273,42 +274,22 @@ class Hint:
 
 
 @record
-class WorkerInfo(WorkerInfoMethods):
-    """What a report says of one side's environment.
+class RecordedSettings:
+    """As the options of a comparison.
 
     Attributes:
-        devices: Devices usable by this worker, as the framework names them.
-        served_model: The model given to serve(): its class. Empty: models are loaded by
-            reference.
-        process_per_lease: Each lease gets a process of its own, so that every comparison runs
-            the code as it is on disk. False: a worker of one comparison, or a model given to
-            serve(), whose code is not read again.
-        serves_optimizer: What the model given to serve() has.
-        capabilities: What the worker can do beyond its protocol version: "float64_steps",
-            "kept_state", "function_traces", "function_gradients".
-        watches_script: The worker watches the script that it is in: its steps are the script's
-            own, with the script's batches, loss and optimizer. RunStep waits for the next one and
-            shows it as it comes; it takes no batch and no overrides. Trace, ReadBatch, KeepState
-            and RestoreState are FAILED_PRECONDITION. All else is answered while the script waits at
-            the beginning of its first step, or behind one. The script is watched for one lease.
+        backward: Loss and backward too.
+        optimize: Optimizer steps too.
+        clip_norm: 0: gradients were not clipped.
     """
 
-    protocol_version: int
-    framework: str
-    framework_version: str
-    python_version: str
-    numpy_version: str
-    package_version: str
-    host: str
-    pid: int
-    devices: tuple[str, ...] = ()
-    served_model: str = ""
-    executable: str = ""
-    process_per_lease: bool = False
-    serves_optimizer: bool = False
-    serves_loss: bool = False
-    capabilities: tuple[str, ...] = ()
-    watches_script: bool = False
+    backward: bool
+    optimize: bool
+    mean_loss: bool = False
+    accumulate: int = 1
+    clip_norm: float = 0.0
+    loss_scale: float = 1.0
+    randomness: Randomness = Randomness.SHARED
 
 
 @record
@@ -438,6 +419,25 @@ class WriteOptimizerStateResponse:
     """What an optimizer of this class does not keep is passed over."""
 
     written: int = 0
+
+
+@record
+class ReadFloorsRequest:
+    """`ReadFloorsRequest` of worker.proto."""
+
+    lease: str = ""
+    step: int = 0
+
+
+@record
+class ReadFloorsResponse:
+    """`ReadFloorsResponse` of worker.proto.
+
+    Attributes:
+        content: In order; together what RecordedPart.floors holds. Nothing: none were recorded.
+    """
+
+    content: bytes = b""
 
 
 @record
@@ -841,6 +841,13 @@ class OptimizerDifference:
 
 
 @record
+class RecordedFloors:
+    """How far a step is from the same in float64: packed by the coordinator for coordinators to come."""
+
+    content: bytes = b""
+
+
+@record
 class GetCoordinatorInfoResponse:
     """`GetCoordinatorInfoResponse` of coordinator.proto.
 
@@ -995,6 +1002,27 @@ class BatchWanted:
     """`BatchWanted` of coordinator.proto."""
 
     step: int = 0
+
+
+@fields_checked("Selection")
+@record
+class Selection(SelectionMethods):
+    """What of a model's calls is recorded.
+
+    Attributes:
+        include: Layers by path, with all that is in them; none: all layers. What the model
+            takes and returns is recorded always.
+        max_depth: Layers deeper than this are left out; the root's children are at 1. Absent:
+            none are.
+        floors: What rounding does in each step is measured by runs in float64, and recorded.
+        functions: Functions between the layers are recorded.
+    """
+
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    max_depth: Optional[int] = None
+    floors: bool = True
+    functions: bool = False
 
 
 @record
@@ -1214,22 +1242,22 @@ class FunctionTensor:
 
 
 @record
-class GetInfoResponse:
-    """`GetInfoResponse` of worker.proto.
+class Recording:
+    """A pass that was recorded: under which settings, and how much of it.
 
     Attributes:
-        broken_lease: The lease whose process ended without being asked to, just before this one
-            took its place; empty: none.
-        exit_status: How that process ended: its exit code, or minus the number of the signal
-            that killed it.
-        was_silent: Its supervisor has killed that process, since it answered nothing.
+        made_at: UTC, as ISO 8601.
+        steps: Those that came whole.
+        left_out: Layers whose calls were not captured.
+        cut_short: It ended before all steps that were asked for.
     """
 
-    state: WorkerState
-    worker: Optional[WorkerInfo] = None
-    broken_lease: str = ""
-    exit_status: int = 0
-    was_silent: bool = False
+    made_at: str
+    model: Model
+    steps: int
+    settings: RecordedSettings
+    left_out: tuple[str, ...] = ()
+    cut_short: bool = False
 
 
 @record
@@ -1461,18 +1489,6 @@ class Measurement:
 
 
 @record
-class Environment:
-    """`Environment` of report.proto."""
-
-    side: Side
-    worker: WorkerInfo
-    device: str
-    train: bool
-    seed: int
-    flags: tuple[str, ...] = ()
-
-
-@record
 class WorkerAddress(WorkerAddressMethods):
     """Which worker is meant: exactly one of address, name, labels. The coordinator knows names and
     labels from its configuration, and dials no address that is not in there, unless it was started
@@ -1519,25 +1535,6 @@ class SendBatch:
     step: int
     candidate: PackedBatch
     reference: PackedBatch
-
-
-@record
-class KnownWorker:
-    """`KnownWorker` of coordinator.proto.
-
-    Attributes:
-        framework: As configured; empty: not stated.
-        worker: What it says of itself; absent when it did not answer.
-        problem: Why it is unreachable.
-    """
-
-    name: str
-    address: str
-    state: WorkerState
-    framework: str = ""
-    labels: tuple[Label, ...] = ()
-    worker: Optional[WorkerInfo] = None
-    problem: str = ""
 
 
 @record
@@ -1616,6 +1613,48 @@ class FunctionTrace:
     boundaries: tuple[FunctionBoundary, ...] = ()
     cut_short: Optional[Reason] = None
     returned: Optional[SourceLine] = None
+
+
+@record
+class WorkerInfo(WorkerInfoMethods):
+    """What a report says of one side's environment.
+
+    Attributes:
+        devices: Devices usable by this worker, as the framework names them.
+        served_model: The model given to serve(): its class. Empty: models are loaded by
+            reference.
+        process_per_lease: Each lease gets a process of its own, so that every comparison runs
+            the code as it is on disk. False: a worker of one comparison, or a model given to
+            serve(), whose code is not read again.
+        serves_optimizer: What the model given to serve() has.
+        capabilities: What the worker can do beyond its protocol version: "float64_steps",
+            "kept_state", "function_traces", "function_gradients", "kept_floors".
+        watches_script: The worker watches the script that it is in: its steps are the script's
+            own, with the script's batches, loss and optimizer. RunStep waits for the next one and
+            shows it as it comes; it takes no batch and no overrides. Trace, ReadBatch, KeepState
+            and RestoreState are FAILED_PRECONDITION. All else is answered while the script waits at
+            the beginning of its first step, or behind one. The script is watched for one lease.
+        recording: Set where no model runs, but one is shown that ran before. Such a worker
+            answers with what was recorded, and is not written to.
+    """
+
+    protocol_version: int
+    framework: str
+    framework_version: str
+    python_version: str
+    numpy_version: str
+    package_version: str
+    host: str
+    pid: int
+    devices: tuple[str, ...] = ()
+    served_model: str = ""
+    executable: str = ""
+    process_per_lease: bool = False
+    serves_optimizer: bool = False
+    serves_loss: bool = False
+    capabilities: tuple[str, ...] = ()
+    watches_script: bool = False
+    recording: Optional[Recording] = None
 
 
 @record
@@ -1923,10 +1962,22 @@ class Party:
 
 
 @record
-class ListWorkersResponse:
-    """`ListWorkersResponse` of coordinator.proto."""
+class GetInfoResponse:
+    """`GetInfoResponse` of worker.proto.
 
-    workers: tuple[KnownWorker, ...] = ()
+    Attributes:
+        broken_lease: The lease whose process ended without being asked to, just before this one
+            took its place; empty: none.
+        exit_status: How that process ended: its exit code, or minus the number of the signal
+            that killed it.
+        was_silent: Its supervisor has killed that process, since it answered nothing.
+    """
+
+    state: WorkerState
+    worker: Optional[WorkerInfo] = None
+    broken_lease: str = ""
+    exit_status: int = 0
+    was_silent: bool = False
 
 
 @record
@@ -2004,6 +2055,32 @@ class FunctionLeaves:
 
 
 @record
+class Environment:
+    """`Environment` of report.proto."""
+
+    side: Side
+    worker: WorkerInfo
+    device: str
+    train: bool
+    seed: int
+    flags: tuple[str, ...] = ()
+
+
+@record
+class RecordingBegins:
+    """`RecordingBegins` of recording.proto.
+
+    Attributes:
+        recording: `steps` is how many were asked for.
+        flags: What Load said.
+    """
+
+    recording: Recording
+    worker: WorkerInfo
+    flags: tuple[str, ...] = ()
+
+
+@record
 class CompareStart:
     """`CompareStart` of coordinator.proto.
 
@@ -2012,6 +2089,7 @@ class CompareStart:
         tell_so_far: Whether to tell what the report has come to: ReportPart.so_far.
         detached: Go on when the client is gone, as far as that goes without batches of the
             client's; see Attach.
+        recorded_batches: The batches are those of a recording, which one of the sides shows.
     """
 
     protocol_version: int
@@ -2025,6 +2103,7 @@ class CompareStart:
     keep_mib: int = 256
     tell_so_far: bool = False
     detached: bool = False
+    recorded_batches: bool = False
 
 
 @record
@@ -2032,6 +2111,21 @@ class RowPage:
     """At most 256 rows."""
 
     rows: tuple[Row, ...] = ()
+
+
+@record
+class RecordStart:
+    """`RecordStart` of coordinator.proto.
+
+    Attributes:
+        reference: Whom to record.
+    """
+
+    protocol_version: int
+    reference: Party
+    options: Options = Options()
+    steps: int = 1
+    selection: Selection = Selection()
 
 
 @record
@@ -2057,6 +2151,7 @@ class PlanStart:
 
     Attributes:
         options: Of these `timeout`, `deterministic` and `threads` matter. Absent: the defaults.
+        recorded_batches: As in CompareStart.
     """
 
     protocol_version: int
@@ -2064,6 +2159,7 @@ class PlanStart:
     reference: Party
     layer_map: StatedPairing = StatedPairing()
     options: Optional[Options] = None
+    recorded_batches: bool = False
 
 
 @record
@@ -2082,6 +2178,25 @@ class CheckInputsRequest:
 
 
 @record
+class KnownWorker:
+    """`KnownWorker` of coordinator.proto.
+
+    Attributes:
+        framework: As configured; empty: not stated.
+        worker: What it says of itself; absent when it did not answer.
+        problem: Why it is unreachable.
+    """
+
+    name: str
+    address: str
+    state: WorkerState
+    framework: str = ""
+    labels: tuple[Label, ...] = ()
+    worker: Optional[WorkerInfo] = None
+    problem: str = ""
+
+
+@record
 class FunctionDetail:
     """The functions of a step's whole forward pass; they decide no verdict.
 
@@ -2096,6 +2211,13 @@ class FunctionDetail:
     paired: int
     calls: tuple[FunctionLeaves, ...] = ()
     left_out: int = 0
+
+
+@record
+class ListWorkersResponse:
+    """`ListWorkersResponse` of coordinator.proto."""
+
+    workers: tuple[KnownWorker, ...] = ()
 
 
 @record

@@ -141,6 +141,8 @@ class Cause(Word):
         OWN_TRAIN_STEP: Why no pass is in lockstep: a train step of the user's own, a worker
             (side) that cannot put a state back.
         SCRIPTS_OWN_STEPS: Both workers watch scripts, which make their own steps.
+        CANDIDATE_IS_RECORDED: Nothing can be put in the place of what a recorded candidate
+            computed.
         CARRIED_OVER: Of a row of the free run, where outputs or loss drift further than the
             reference's own free run does, and no call of the step differs on the reference's own
             values.
@@ -287,6 +289,7 @@ class Cause(Word):
     OWN_TRAIN_STEP = "own_train_step"
     WORKER_KEEPS_NO_STATE = "worker_keeps_no_state"
     SCRIPTS_OWN_STEPS = "scripts_own_steps"
+    CANDIDATE_IS_RECORDED = "candidate_is_recorded"
     CARRIED_OVER = "carried_over"
     FUNCTIONS_CUT_SHORT = "functions_cut_short"
     BY_OWN_BOUNDS = "by_own_bounds"
@@ -675,6 +678,14 @@ class NoteKind(Word):
         GOLD: It did. numbers: the step, and how many rows that decided.
         KEPT_FLOORS: What an earlier comparison measured on the same values of the reference was
             used in a step (numbers).
+        RECORDED_FLOORS: What was recorded of the reference's rounding was used in a step
+            (numbers).
+        SHOWN: A side shows what was recorded of it. side; names: when it was made.
+        WEIGHTS_AS_RECORDED: Nothing is copied into a recording: both sides' weights are
+            compared as they are.
+        LEFT_OUT_OF_RECORDING: Layers that were left out of a recording are not compared. side,
+            numbers: how many.
+        RECORDED_FORWARD: A side was recorded without backward, so that there is none. side.
         TIES: Decisions between values that are equal but for rounding came out otherwise.
             numbers: the step, and in how many rows.
         OPTIMIZER_STEPS_FREELY: An optimizer is a function, whose step nothing undoes: it was
@@ -744,6 +755,11 @@ class NoteKind(Word):
     NO_GOLD = "no_gold"
     GOLD = "gold"
     KEPT_FLOORS = "kept_floors"
+    RECORDED_FLOORS = "recorded_floors"
+    SHOWN = "shown"
+    WEIGHTS_AS_RECORDED = "weights_as_recorded"
+    LEFT_OUT_OF_RECORDING = "left_out_of_recording"
+    RECORDED_FORWARD = "recorded_forward"
     TIES = "ties"
     OPTIMIZER_STEPS_FREELY = "optimizer_steps_freely"
     JUDGED_FREELY = "judged_freely"

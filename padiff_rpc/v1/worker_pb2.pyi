@@ -76,7 +76,7 @@ class GetInfoRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class WorkerInfo(_message.Message):
-    __slots__ = ("protocol_version", "framework", "framework_version", "python_version", "numpy_version", "package_version", "host", "pid", "devices", "served_model", "executable", "process_per_lease", "serves_optimizer", "serves_loss", "capabilities", "watches_script")
+    __slots__ = ("protocol_version", "framework", "framework_version", "python_version", "numpy_version", "package_version", "host", "pid", "devices", "served_model", "executable", "process_per_lease", "serves_optimizer", "serves_loss", "capabilities", "watches_script", "recording")
     PROTOCOL_VERSION_FIELD_NUMBER: _ClassVar[int]
     FRAMEWORK_FIELD_NUMBER: _ClassVar[int]
     FRAMEWORK_VERSION_FIELD_NUMBER: _ClassVar[int]
@@ -93,6 +93,7 @@ class WorkerInfo(_message.Message):
     SERVES_LOSS_FIELD_NUMBER: _ClassVar[int]
     CAPABILITIES_FIELD_NUMBER: _ClassVar[int]
     WATCHES_SCRIPT_FIELD_NUMBER: _ClassVar[int]
+    RECORDING_FIELD_NUMBER: _ClassVar[int]
     protocol_version: int
     framework: str
     framework_version: str
@@ -109,7 +110,42 @@ class WorkerInfo(_message.Message):
     serves_loss: bool
     capabilities: _containers.RepeatedScalarFieldContainer[str]
     watches_script: bool
-    def __init__(self, protocol_version: _Optional[int] = ..., framework: _Optional[str] = ..., framework_version: _Optional[str] = ..., python_version: _Optional[str] = ..., numpy_version: _Optional[str] = ..., package_version: _Optional[str] = ..., host: _Optional[str] = ..., pid: _Optional[int] = ..., devices: _Optional[_Iterable[str]] = ..., served_model: _Optional[str] = ..., executable: _Optional[str] = ..., process_per_lease: bool = ..., serves_optimizer: bool = ..., serves_loss: bool = ..., capabilities: _Optional[_Iterable[str]] = ..., watches_script: bool = ...) -> None: ...
+    recording: Recording
+    def __init__(self, protocol_version: _Optional[int] = ..., framework: _Optional[str] = ..., framework_version: _Optional[str] = ..., python_version: _Optional[str] = ..., numpy_version: _Optional[str] = ..., package_version: _Optional[str] = ..., host: _Optional[str] = ..., pid: _Optional[int] = ..., devices: _Optional[_Iterable[str]] = ..., served_model: _Optional[str] = ..., executable: _Optional[str] = ..., process_per_lease: bool = ..., serves_optimizer: bool = ..., serves_loss: bool = ..., capabilities: _Optional[_Iterable[str]] = ..., watches_script: bool = ..., recording: _Optional[_Union[Recording, _Mapping]] = ...) -> None: ...
+
+class Recording(_message.Message):
+    __slots__ = ("made_at", "model", "steps", "settings", "left_out", "cut_short")
+    MADE_AT_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    STEPS_FIELD_NUMBER: _ClassVar[int]
+    SETTINGS_FIELD_NUMBER: _ClassVar[int]
+    LEFT_OUT_FIELD_NUMBER: _ClassVar[int]
+    CUT_SHORT_FIELD_NUMBER: _ClassVar[int]
+    made_at: str
+    model: _models_pb2.Model
+    steps: int
+    settings: RecordedSettings
+    left_out: _containers.RepeatedScalarFieldContainer[str]
+    cut_short: bool
+    def __init__(self, made_at: _Optional[str] = ..., model: _Optional[_Union[_models_pb2.Model, _Mapping]] = ..., steps: _Optional[int] = ..., settings: _Optional[_Union[RecordedSettings, _Mapping]] = ..., left_out: _Optional[_Iterable[str]] = ..., cut_short: bool = ...) -> None: ...
+
+class RecordedSettings(_message.Message):
+    __slots__ = ("backward", "optimize", "mean_loss", "accumulate", "clip_norm", "loss_scale", "randomness")
+    BACKWARD_FIELD_NUMBER: _ClassVar[int]
+    OPTIMIZE_FIELD_NUMBER: _ClassVar[int]
+    MEAN_LOSS_FIELD_NUMBER: _ClassVar[int]
+    ACCUMULATE_FIELD_NUMBER: _ClassVar[int]
+    CLIP_NORM_FIELD_NUMBER: _ClassVar[int]
+    LOSS_SCALE_FIELD_NUMBER: _ClassVar[int]
+    RANDOMNESS_FIELD_NUMBER: _ClassVar[int]
+    backward: bool
+    optimize: bool
+    mean_loss: bool
+    accumulate: int
+    clip_norm: float
+    loss_scale: float
+    randomness: Randomness
+    def __init__(self, backward: bool = ..., optimize: bool = ..., mean_loss: bool = ..., accumulate: _Optional[int] = ..., clip_norm: _Optional[float] = ..., loss_scale: _Optional[float] = ..., randomness: _Optional[_Union[Randomness, str]] = ...) -> None: ...
 
 class GetInfoResponse(_message.Message):
     __slots__ = ("worker", "state", "broken_lease", "exit_status", "was_silent")
@@ -326,6 +362,20 @@ class WriteOptimizerStateResponse(_message.Message):
     WRITTEN_FIELD_NUMBER: _ClassVar[int]
     written: int
     def __init__(self, written: _Optional[int] = ...) -> None: ...
+
+class ReadFloorsRequest(_message.Message):
+    __slots__ = ("lease", "step")
+    LEASE_FIELD_NUMBER: _ClassVar[int]
+    STEP_FIELD_NUMBER: _ClassVar[int]
+    lease: str
+    step: int
+    def __init__(self, lease: _Optional[str] = ..., step: _Optional[int] = ...) -> None: ...
+
+class ReadFloorsResponse(_message.Message):
+    __slots__ = ("content",)
+    CONTENT_FIELD_NUMBER: _ClassVar[int]
+    content: bytes
+    def __init__(self, content: _Optional[bytes] = ...) -> None: ...
 
 class ReadBatchRequest(_message.Message):
     __slots__ = ("lease", "index", "keep_there")

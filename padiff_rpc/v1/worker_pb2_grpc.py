@@ -92,6 +92,11 @@ class WorkerStub(object):
                 request_serializer=padiff__rpc_dot_v1_dot_worker__pb2.WriteOptimizerStateRequest.SerializeToString,
                 response_deserializer=padiff__rpc_dot_v1_dot_worker__pb2.WriteOptimizerStateResponse.FromString,
                 )
+        self.ReadFloors = channel.unary_stream(
+                '/padiff_rpc.v1.Worker/ReadFloors',
+                request_serializer=padiff__rpc_dot_v1_dot_worker__pb2.ReadFloorsRequest.SerializeToString,
+                response_deserializer=padiff__rpc_dot_v1_dot_worker__pb2.ReadFloorsResponse.FromString,
+                )
         self.ReadBatch = channel.unary_stream(
                 '/padiff_rpc.v1.Worker/ReadBatch',
                 request_serializer=padiff__rpc_dot_v1_dot_worker__pb2.ReadBatchRequest.SerializeToString,
@@ -215,6 +220,14 @@ class WorkerServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ReadFloors(self, request, context):
+        """How far a recorded pass was from the same in float64, as whoever recorded it packed that. Of a recording with
+        the capability "kept_floors"; UNIMPLEMENTED by all others.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ReadBatch(self, request, context):
         """A batch of the model's loader, in order from 0; the one read last may be read again.
         """
@@ -313,6 +326,11 @@ def add_WorkerServicer_to_server(servicer, server):
                     servicer.WriteOptimizerState,
                     request_deserializer=padiff__rpc_dot_v1_dot_worker__pb2.WriteOptimizerStateRequest.FromString,
                     response_serializer=padiff__rpc_dot_v1_dot_worker__pb2.WriteOptimizerStateResponse.SerializeToString,
+            ),
+            'ReadFloors': grpc.unary_stream_rpc_method_handler(
+                    servicer.ReadFloors,
+                    request_deserializer=padiff__rpc_dot_v1_dot_worker__pb2.ReadFloorsRequest.FromString,
+                    response_serializer=padiff__rpc_dot_v1_dot_worker__pb2.ReadFloorsResponse.SerializeToString,
             ),
             'ReadBatch': grpc.unary_stream_rpc_method_handler(
                     servicer.ReadBatch,
@@ -594,6 +612,23 @@ class Worker(object):
         return grpc.experimental.stream_unary(request_iterator, target, '/padiff_rpc.v1.Worker/WriteOptimizerState',
             padiff__rpc_dot_v1_dot_worker__pb2.WriteOptimizerStateRequest.SerializeToString,
             padiff__rpc_dot_v1_dot_worker__pb2.WriteOptimizerStateResponse.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+    @staticmethod
+    def ReadFloors(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(request, target, '/padiff_rpc.v1.Worker/ReadFloors',
+            padiff__rpc_dot_v1_dot_worker__pb2.ReadFloorsRequest.SerializeToString,
+            padiff__rpc_dot_v1_dot_worker__pb2.ReadFloorsResponse.FromString,
             options, channel_credentials,
             insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
 

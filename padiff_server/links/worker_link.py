@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Optional
 
@@ -48,6 +49,13 @@ class WorkerLink(Connection):
         self.optimizer = OptimizerLink(self)
         self.loader = LoaderLink(self)
         self._paths: frozenset[str] = frozenset()
+
+    def open(self) -> None:
+        """As that of `Connection`; a recording brings its model."""
+        super().open()
+        if self.worker.recording is not None:
+            # The batches were recorded too.
+            self.model = dataclasses.replace(self.worker.recording.model, loader="")
 
     def load(self, *, deterministic: bool, threads: int) -> LoadResponse:
         """Builds the model; what the user's factory raises is a failure in the result.
@@ -120,6 +128,15 @@ class WorkerLink(Connection):
         """Has the worker put back what it remembered."""
         with self.blamed():
             self.caller.RestoreState(worker_pb2.RestoreStateRequest(lease=self.lease))
+
+    def floors(self, step: int) -> bytes:
+        """Returns what was recorded of a step's rounding, packed; nothing where a model runs."""
+        if not self.worker.has_kept_floors:
+            return b""
+        with self.blamed():
+            request = worker_pb2.ReadFloorsRequest(lease=self.lease, step=step)
+            with self.caller.ReadFloors(request) as responses:
+                return b"".join(response.content for response in responses)
 
     def apply_rule(
         self, rule: str, arrays: Iterable[tuple[str, HostTensor]], phase: Phase

@@ -9,7 +9,7 @@ import numpy as np
 
 from padiff_rpc.v1.records import CaptureId
 from padiff_rpc.v1.words import CaptureKind
-from padiff_worker.conformance.tape import Recording
+from padiff_worker.conformance.tape import Taped
 from padiff_worker.marks import mark
 
 
@@ -22,7 +22,7 @@ class Pair:
     note: str = "no tensor"
 
 
-class CaptureSuite(Recording):
+class CaptureSuite(Taped):
     """Subclassed by each adapter's tests, which set `case`."""
 
     # Order and names

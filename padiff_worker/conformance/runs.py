@@ -8,11 +8,11 @@ from typing import Any, Optional
 
 import numpy as np
 
-from padiff_worker.conformance.tape import Recording, Tape
+from padiff_worker.conformance.tape import Tape, Taped
 from padiff_worker.recorder import Recorder
 
 
-class RunSuite(Recording):
+class RunSuite(Taped):
     """Subclassed by each adapter's tests, which set `case`."""
 
     # In place, views

@@ -48,7 +48,7 @@ class Tape:
         return {name: value for name, value in self.values.items() if "_gradient" in name}
 
 
-class Recording:
+class Taped:
     """Runs a case's models under the recorder."""
 
     case: AdapterCase

@@ -14,7 +14,7 @@ from padiff_rpc.v1.words import DType
 from padiff_worker.batch_feed import BatchFeed
 from padiff_worker.captures import Wanted
 from padiff_worker.conformance.case import raises
-from padiff_worker.conformance.tape import Recording, Tape
+from padiff_worker.conformance.tape import Tape, Taped
 from padiff_worker.recorder import Recorder
 
 
@@ -35,7 +35,7 @@ class _Made(Mapping[str, Any]):
         return len(self._names)
 
 
-class TrainingSuite(Recording):
+class TrainingSuite(Taped):
     """Subclassed by each adapter's tests, which set `case`."""
 
     # Gradients

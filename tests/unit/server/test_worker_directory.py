@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 
 import pytest
 
@@ -34,6 +35,10 @@ def ignore(_: str) -> None:
     pass
 
 
+def pair(candidate: Party, reference: Party) -> Mapping[Side, Party]:
+    return {Side.CANDIDATE: candidate, Side.REFERENCE: reference}
+
+
 def test_labels_take_the_first_free_worker_of_the_framework() -> None:
     known = directory(
         worker("t", GPU, framework="torch"),
@@ -41,8 +46,8 @@ def test_labels_take_the_first_free_worker_of_the_framework() -> None:
         worker("p", GPU, framework="paddle"),
         worker("q", GPU),
     )
-    wish = known.wish(by_label("paddle"), by_label("torch"))
-    again = known.wish(by_label("paddle"), named("cpu"))
+    wish = known.wish(pair(by_label("paddle"), by_label("torch")))
+    again = known.wish(pair(by_label("paddle"), named("cpu")))
     with known.lent(wish, ignore) as first, known.lent(again, ignore) as second:
         assert first[Side.CANDIDATE].name == "p"
         assert first[Side.REFERENCE].name == "t"
@@ -52,7 +57,7 @@ def test_labels_take_the_first_free_worker_of_the_framework() -> None:
 
 def test_both_sides_of_one_label_get_different_workers() -> None:
     known = directory(worker("a", GPU), worker("b", GPU))
-    with known.lent(known.wish(by_label(), by_label()), ignore) as lent:
+    with known.lent(known.wish(pair(by_label(), by_label())), ignore) as lent:
         assert {one.name for one in lent.values()} == {"a", "b"}
 
 
@@ -64,7 +69,7 @@ def test_both_workers_come_at_once_or_none_so_that_crossed_wishes_end() -> None:
     def use(candidate: str, reference: str) -> None:
         barrier.wait()
         for _ in range(200):
-            with known.lent(known.wish(named(candidate), named(reference)), ignore):
+            with known.lent(known.wish(pair(named(candidate), named(reference))), ignore):
                 pass
         done.append(candidate)
 
@@ -78,19 +83,19 @@ def test_both_workers_come_at_once_or_none_so_that_crossed_wishes_end() -> None:
 
 def test_a_wish_that_took_too_long_says_who_is_busy_and_leaves_nothing_taken() -> None:
     known = directory(worker("a"), worker("b"), worker("c"))
-    with known.lent(known.wish(named("a"), named("b")), ignore):
+    with known.lent(known.wish(pair(named("a"), named("b"))), ignore):
         with pytest.raises(BusyError, match=r"^a is in use by another comparison"):
-            with known.lent(known.wish(named("a"), named("c")), ignore):
+            with known.lent(known.wish(pair(named("a"), named("c"))), ignore):
                 pass
-    with known.lent(known.wish(named("a"), named("c")), ignore) as lent:
+    with known.lent(known.wish(pair(named("a"), named("c"))), ignore) as lent:
         assert lent[Side.CANDIDATE].address == "unix:/tmp/a"
 
 
 def test_a_cancelled_wish_waits_no_longer() -> None:
     known = directory(worker("a"), worker("b"), wait_seconds=30)
     waits = threading.Event()
-    with known.lent(known.wish(named("a"), named("b")), ignore):
-        wish = known.wish(named("b"), named("a"))
+    with known.lent(known.wish(pair(named("a"), named("b"))), ignore):
+        wish = known.wish(pair(named("b"), named("a")))
         errors: list[BaseException] = []
 
         def want() -> None:

@@ -1,0 +1,74 @@
+"""`padiff record`: one model of a YAML file, run alone and kept in a file."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import replace
+from typing import Any
+
+from padiff_client.gathering import Interrupted
+from padiff_client.recording_file import RecordingFile
+from padiff_client.report import INTERRUPTED, TROUBLE
+from padiff_client.specfile import read_recording
+from padiff_client.verbs import record
+from padiff_rpc.v1.records import Selection
+from padiff_rpc.v1.words import Side
+
+
+def add_to(commands: Any) -> None:
+    """Adds the command to the subparsers `commands`."""
+    parser = commands.add_parser("record", help="run one model of a YAML file, and keep all that it computes")
+    parser.set_defaults(run=_record)
+    add = parser.add_argument
+    add("spec", metavar="SPEC", help="the YAML file; it may name one model alone")
+    add("-o", "--output", metavar="FILE", required=True, help="the recording, as run.padiff")
+    add(
+        "--side",
+        choices=[str(side) for side in Side],
+        default=str(Side.REFERENCE),
+        help="which of its models (default: %(default)s)",
+    )
+    add("--include", action="append", default=[], metavar="LAYER", help="this layer and all in it alone")
+    add("--exclude", action="append", default=[], metavar="LAYER", help="not this layer, nor what is in it")
+    add("--max-depth", type=int, metavar="N", help="no layers deeper than this; the root's own are at 1")
+    add(
+        "--no-floors",
+        action="store_true",
+        help="do not run in float64 besides, to measure what rounding does",
+    )
+    add("--functions", action="store_true", help="record the functions between the layers too")
+    add("--verbose", action="store_true", help="say what happens, and show what the processes write")
+
+
+def _record(given: argparse.Namespace) -> int:
+    spec = read_recording(given.spec, Side(given.side))
+    selection = Selection(
+        include=tuple(given.include),
+        exclude=tuple(given.exclude),
+        max_depth=given.max_depth,
+        floors=not given.no_floors,
+        functions=given.functions,
+    )
+    with spec.pointing():
+        try:
+            report, file = record(
+                replace(spec.asked, selection=selection, verbose=given.verbose), given.output
+            )
+        except Interrupted as interrupted:
+            print(interrupted.report, flush=True)
+            print("padiff: interrupted", file=sys.stderr)
+            return INTERRUPTED
+    if not report.summary.passed:
+        print(report, flush=True)
+    _say(file)
+    return 0 if file.is_whole else TROUBLE
+
+
+def _say(file: RecordingFile) -> None:
+    if not file.steps:
+        print(f"padiff: nothing is recorded; {file.path} is as it was", file=sys.stderr)
+        return
+    steps = "1 step" if file.steps == 1 else f"{file.steps} steps"
+    short = "" if file.is_whole else ", cut short"
+    print(f"recorded {steps} in {file.path} ({file.byte_count / 2**20:.1f} MiB{short})", flush=True)

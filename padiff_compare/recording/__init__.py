@@ -1,0 +1,1 @@
+"""One side run alone, for a file that takes its place in comparisons to come."""

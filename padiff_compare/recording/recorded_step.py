@@ -1,0 +1,110 @@
+"""One step that is recorded: it is run, and what it says is told as it comes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
+from typing import Optional
+
+from padiff_compare.capture.batches import StepBatch
+from padiff_compare.capture.held_pass import HeldPass
+from padiff_compare.capture.recorded import Recorded, RecordedItem
+from padiff_compare.capture.source import Announced, HeldCapture, StepItem
+from padiff_compare.capture.store import TensorStore
+from padiff_compare.capture.trace import Trace
+from padiff_compare.join.pairs import Half
+from padiff_compare.recording.pass_floors import PassFloors
+from padiff_compare.run import Run
+from padiff_compare.source_pair import ComparisonStopped, SourcePair
+from padiff_compare.steps.step_reader import StepReader
+from padiff_compare.steps.step_run import PassStart
+from padiff_rpc.v1.records import CallEvent, StepStart, StepSummary, Timing
+from padiff_rpc.v1.words import Phase, Side
+
+
+class StepRecorder:
+    """Runs steps of the reference, and tells all that they say."""
+
+    def __init__(
+        self,
+        run: Run,
+        sources: SourcePair,
+        tell: Callable[[Recorded], None],
+        floors: Optional[PassFloors],
+    ) -> None:
+        """`floors` measures what rounding does in each; None: nobody wants to know."""
+        self._tell = tell
+        self._run = run
+        self._sources = sources
+        self._source = sources.sides[Side.REFERENCE]
+        self._report = run.report
+        self._floors = floors
+
+    def run(self, start: StepStart, batch: StepBatch) -> None:
+        """Runs one step. Raises ComparisonStopped where its model raises or its worker is lost."""
+        self._tell(start)
+        if self._floors is not None:
+            with self._sources.during(Phase.INITIAL_WEIGHTS, start.step):
+                self._source.keep_state(optimizer=False)
+        with closing(HeldPass(self._run.store)) as held:
+            kept = _KeptPass(self._run.store, held if self._floors is not None else None)
+            with self._sources.during(Phase.FORWARD, start.step):
+                summary = self._read(start, batch, kept)
+            if self._floors is not None:
+                held.ended(summary)
+                pass_start = PassStart(starts={Side.REFERENCE: start}, batch=batch)
+                self._tell(self._floors.measured(pass_start, held, Trace.of_events(kept.events)))
+
+    def _read(self, start: StepStart, batch: StepBatch, kept: _KeptPass) -> StepSummary:
+        step = start.step
+        reader = StepReader(Side.REFERENCE, kept, self._run.store)
+        with closing(self._source.open_step(start, batch.tensors_of(Side.REFERENCE))) as call:
+
+            def begin(phase: Phase) -> None:
+                self._report.progress(phase, step, "recorded")
+                call.acknowledge(phase)
+
+            reader.read(self._told(call.items()), begin)
+        self._source.count_traffic(reader.traffic)
+        summary = reader.summary
+        for spent in summary.seconds if summary is not None else ():
+            self._report.add_timing(
+                Timing(side=Side.REFERENCE, step=step, phase=spent.phase, seconds=spent.seconds)
+            )
+        self._sources.stop_on_failures({Side.REFERENCE: reader.failure}, step)
+        if summary is None:
+            raise ComparisonStopped
+        self._report.note_peak(Side.REFERENCE, summary.peak_bytes)
+        return summary
+
+    def _told(self, items: Iterable[StepItem]) -> Iterator[StepItem]:
+        for item in items:
+            self._tell(RecordedItem(item=item))
+            yield item
+
+
+class _KeptPass:
+    """Takes in what a step shows: its calls, and its tensors where they are to be held."""
+
+    def __init__(self, store: TensorStore, held: Optional[HeldPass]) -> None:
+        self._store = store
+        self._held = held
+        self.events: list[CallEvent] = []
+
+    def call(self, side: Side, event: CallEvent) -> None:
+        self.events.append(event)
+        if self._held is not None and not event.replay:
+            self._held.called(event)
+
+    def announce(self, side: Side, capture: Announced) -> bool:
+        """Returns whether the capture's bytes are wanted."""
+        if self._held is not None:
+            self._held.announced(capture)
+        return self._held is not None
+
+    def arrive(self, side: Side, capture: Announced, half: Half) -> None:
+        """Takes a capture that has come whole, and ownership of its array."""
+        (tensor,) = half.tensors
+        if self._held is not None:
+            self._held.arrived(HeldCapture(capture=capture, tensor=tensor, sum_squares=half.sum_squares))
+        self._store.release(tensor.array)

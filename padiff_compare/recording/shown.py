@@ -1,0 +1,85 @@
+"""Comparison with a recording: what of the request the recording decides."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from padiff_rpc.errors import InvalidRequestError
+from padiff_rpc.v1.records import CompareStart, Note, Recording
+from padiff_rpc.v1.words import DefaultLoss, DiffPhase, NoteKind, Randomness, Side
+
+
+def as_shown(start: CompareStart, shown: Mapping[Side, Recording]) -> CompareStart:
+    """Returns the request with what recordings decide: their models, and how far a step goes.
+
+    Raises InvalidRequestError for what was not recorded, and for settings under which it was not.
+    """
+    options = start.options
+    for side, recording in shown.items():
+        party = getattr(start, str(side))
+        # The batches were recorded too.
+        model = dataclasses.replace(recording.model, loader="")
+        start = dataclasses.replace(start, **{str(side): dataclasses.replace(party, model=model)})
+        _check(side, recording, start)
+        if not recording.settings.backward:
+            options = dataclasses.replace(options, diff_phase=DiffPhase.FORWARD)
+    if Side.CANDIDATE in shown:
+        if options.single_step or options.local_error:
+            field = "single_step" if options.single_step else "local_error"
+            raise InvalidRequestError(
+                "nothing can be put in place of what a recorded candidate computed; leave it out, or let the "
+                "candidate run",
+                field=f"options.{field}",
+            )
+        # Each side was given its own.
+        options = dataclasses.replace(options, randomness=Randomness.REPORT)
+        start = dataclasses.replace(start, auto_weights=False)
+    elif Side.REFERENCE in shown:
+        options = dataclasses.replace(options, randomness=shown[Side.REFERENCE].settings.randomness)
+    return dataclasses.replace(start, options=options)
+
+
+def notes(start: CompareStart, shown: Mapping[Side, Recording]) -> Iterator[Note]:
+    """Yields what a reader should know of the recordings; `start` is as it was asked."""
+    for side, recording in shown.items():
+        yield Note(kind=NoteKind.SHOWN, side=side, names=(recording.made_at,))
+        if recording.left_out:
+            numbers = (float(len(recording.left_out)),)
+            yield Note(kind=NoteKind.LEFT_OUT_OF_RECORDING, side=side, numbers=numbers)
+        if not recording.settings.backward and start.options.diff_phase is not DiffPhase.FORWARD:
+            yield Note(kind=NoteKind.RECORDED_FORWARD, side=side)
+    if Side.CANDIDATE in shown and start.auto_weights:
+        yield Note(kind=NoteKind.WEIGHTS_AS_RECORDED)
+
+
+def _check(side: Side, recording: Recording, start: CompareStart) -> None:
+    options, settings = start.options, recording.settings
+    if start.steps > recording.steps:
+        raise InvalidRequestError(
+            f"{start.steps} is not allowed: the {side}'s recording has {recording.steps}; ask for as many, "
+            "or record more",
+            field="steps",
+        )
+    if options.diff_phase in (DiffPhase.BOTH, DiffPhase.BACKWARD) and not settings.backward:
+        raise InvalidRequestError(
+            f"{options.diff_phase} is not allowed: the {side} was recorded without backward; "
+            "allowed: forward",
+            field="options.diff_phase",
+        )
+    if options.diff_phase is DiffPhase.FORWARD:
+        return
+    asked: dict[str, tuple[Any, Any]] = {
+        "loss": (options.loss is DefaultLoss.MEAN, settings.mean_loss),
+        "accumulate": (options.accumulate, settings.accumulate),
+        "clip_norm": (options.clip_norm or 0.0, settings.clip_norm),
+        "loss_scale": (options.loss_scale, settings.loss_scale),
+    }
+    for field, (wanted, had) in asked.items():
+        if wanted != had and settings.backward:
+            was = {"loss": str(DefaultLoss.MEAN if had else DefaultLoss.PROJECTION)}.get(field, f"{had:g}")
+            raise InvalidRequestError(
+                f"the {side} was recorded with {was}; ask for the same, or record it again",
+                field=f"options.{field}",
+            )

@@ -1,0 +1,1 @@
+"""A recording that answers as the worker did of which it was made: no framework, no model."""

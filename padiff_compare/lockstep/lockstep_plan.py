@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Optional
 
@@ -107,8 +108,11 @@ def plan_lockstep(joined: JoinedCalls, keeps: Optional[Keeps] = None) -> Lockste
 def with_parameters(plan: LockstepPlan, pairs: Sequence[WeightPair]) -> LockstepPlan:
     """Returns the plan of a pass whose optimizer steps with the reference's gradients of these parameters."""
     labels = dict(plan.labels)
+    # Above all of the tensors' own, of which some are missing where layers are left out.
+    unused = itertools.count(max(labels.values(), default=0) + 1)
     for pair in pairs:
-        labels.setdefault(pair.reference_name, len(labels) + 1)
+        if pair.reference_name not in labels:
+            labels[pair.reference_name] = next(unused)
     numbers = tuple(labels[pair.reference_name] for pair in pairs)
     places = (
         OverridePlace(

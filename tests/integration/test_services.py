@@ -463,7 +463,7 @@ def test_a_comparison_that_may_not_wait_is_told_who_is_busy(tmp_path: Path) -> N
         with SlowClient(address, ONE, TWO) as slow, connect(address) as connection:
             slow.wait_until_running()
             with pytest.raises(
-                BusyError, match="two, one are in use by another comparison, and 0 s were not"
+                BusyError, match="one, two are in use by another comparison, and 0 s were not"
             ):
                 compare(connection, ONE, TWO)
             slow.go_on()

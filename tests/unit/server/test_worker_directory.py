@@ -116,8 +116,8 @@ def test_a_cancelled_wish_waits_no_longer() -> None:
 def test_an_address_of_the_configuration_brings_its_credentials() -> None:
     known = directory(worker("a"), worker("b"))
     asked = Party(model=Model(), worker=WorkerAddress(address="unix:/tmp/a"))
-    with known.lent(known.wish(asked, named("b")), ignore) as lent:
+    with known.lent(known.wish(pair(asked, named("b"))), ignore) as lent:
         assert lent[Side.CANDIDATE].name == "a"
     own = Party(model=Model(), worker=WorkerAddress(address="unix:/tmp/a", token="own"))
-    with known.lent(known.wish(own, named("b")), ignore) as lent:
+    with known.lent(known.wish(pair(own, named("b"))), ignore) as lent:
         assert lent[Side.CANDIDATE].token == "own"

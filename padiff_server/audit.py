@@ -15,7 +15,8 @@ from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.names import reason
 from padiff_rpc.paths import checked_path
 from padiff_rpc.v1.records import Party
-from padiff_server.ended_session import ERRANDS, EndedSession
+from padiff_server.asked import ERRANDS, parties_of
+from padiff_server.ended_session import EndedSession
 
 # Where lines go; by default on to the log of the process.
 audit = logging.getLogger("padiff_server.audit")
@@ -64,8 +65,7 @@ def audit_line(ended: EndedSession) -> str:
             "client": ended.caller.name,
             "peer": urllib.parse.unquote(ended.caller.peer),
             "what": ERRANDS[type(ended.asked)],
-            "reference": _party(ended.asked.reference),
-            "candidate": _party(ended.asked.candidate),
+            **{str(side): _party(party) for side, party in parties_of(ended.asked).items()},
             "outcome": str(ended.outcome),
             "because": _bounded(ended.because),
             "rows": ended.rows,

@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Union
 
 from padiff_compare.report.finished import FinishedReport
 from padiff_rpc.errors import CancelledError, PaDiffError
 from padiff_rpc.records import Word, record
-from padiff_rpc.v1.records import AssignWeightsRequest, CheckInputsRequest, CompareStart, PlanStart
+from padiff_server.asked import Asked
 from padiff_server.clients import Principal
-
-Asked = Union[CompareStart, AssignWeightsRequest, PlanStart, CheckInputsRequest]
-# What each request is called there.
-ERRANDS: Mapping[type, str] = {
-    CompareStart: "compare",
-    AssignWeightsRequest: "assign_weights",
-    PlanStart: "plan",
-    CheckInputsRequest: "check_inputs",
-}
 
 
 class SessionOutcome(Word):

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Generic, Optional, Protocol, TypeVar
 
-from padiff_compare.capture.sides import SIDES
 from padiff_compare.report.builder import ReportBuilder
 from padiff_compare.report.finished import FinishedReport, finished
 from padiff_compare.source_pair import ComparisonStopped, SourcePair
@@ -18,11 +17,11 @@ from padiff_rpc.v1.records import (
     CheckInputsRequest,
     CompareStart,
     Options,
-    Party,
     PlanStart,
     RecordStart,
 )
-from padiff_rpc.v1.words import Phase, Side
+from padiff_rpc.v1.words import Phase
+from padiff_server.asked import parties_of
 from padiff_server.links.silence import Patience
 from padiff_server.links.worker_link import WorkerLink
 from padiff_server.worker_directory import WorkerDirectory
@@ -65,7 +64,7 @@ class Job(Generic[A]):
         self._make_task: Callable[[A, SourcePair, ReportBuilder], Task] = make_task
         self._directory = directory
         self._report = report
-        self._parties = _parties(asked)
+        self._parties = parties_of(asked)
         self._wish = directory.wish(self._parties)
         self._lock = threading.Lock()
         self._sources: Optional[SourcePair] = None
@@ -103,8 +102,3 @@ class Job(Generic[A]):
 
     def _say(self, text: str) -> None:
         self._report.progress(Phase.CONNECT, text=text)
-
-
-def _parties(asked: Any) -> Mapping[Side, Party]:
-    """Returns whom a request names, the reference first."""
-    return {side: getattr(asked, str(side)) for side in SIDES if hasattr(asked, str(side))}

@@ -26,7 +26,8 @@ from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.names import reason
 from padiff_rpc.v1.records import KnownWorker
 from padiff_rpc.v1.words import WorkerState
-from padiff_server.ended_session import ERRANDS, EndedSession, SessionOutcome
+from padiff_server.asked import ERRANDS
+from padiff_server.ended_session import EndedSession, SessionOutcome
 
 logger = logging.getLogger(__name__)
 

@@ -449,7 +449,7 @@ def test_a_second_comparison_waits_for_the_workers_of_the_first(
         with SlowClient(address, ONE, TWO) as slow:
             slow.wait_until_running()
             with SlowClient(address, TWO, ONE) as second:
-                wait_for(lambda: "two are in use by another comparison" in caplog.text)
+                wait_for(lambda: "one are in use by another comparison" in caplog.text)
                 assert not second.is_running.is_set()
                 slow.go_on()
                 assert slow.report.result(PATIENCE)

@@ -96,7 +96,7 @@ SEE_GENERATED_CODE = {
     "padiff_worker.servicer",
     "padiff_worker.step_events",  # the servicer's messages of a running step
     # A recording holds messages, and shows them as they are.
-    "padiff_worker.recorded.__main__",
+    "padiff_worker.recorded.main",
     "padiff_worker.recorded.contents",
     "padiff_worker.recorded.player",
     "padiff_worker.recorded.replay",

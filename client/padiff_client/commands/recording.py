@@ -9,9 +9,10 @@ from typing import Any
 
 from padiff_client.gathering import Interrupted
 from padiff_client.recording_file import RecordingFile
-from padiff_client.report import INTERRUPTED, TROUBLE
+from padiff_client.report import TROUBLE
 from padiff_client.specfile import read_recording
 from padiff_client.verbs import record
+from padiff_rpc.interrupts import INTERRUPTED
 from padiff_rpc.v1.records import Selection
 from padiff_rpc.v1.words import Side
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from benchmarks.soak.standing import House, Standing, descendants, marked, send
 
 # How often each is meant, and seconds between two kills.
-_WEIGHTS = {"process of a worker": 75, "supervisor": 18, "coordinator": 7}
+_WEIGHTS = {"coordinator": 7, "supervisor": 18, "process of a worker": 75}
 _PAUSES = (0.3, 1.5)
 _SIGNALS = (signal.SIGKILL, signal.SIGKILL, signal.SIGSEGV, signal.SIGTERM)
 
@@ -44,7 +44,7 @@ class Killer:
         self._thread.join()
 
     def _kill_on(self) -> None:
-        # Each kind once at first, however short the time is.
+        # Each kind once at first, in this order, however short the time is.
         waiting = list(_WEIGHTS)
         while not self._is_over.wait(self._chance.uniform(*_PAUSES)):
             for one in self._house.all:

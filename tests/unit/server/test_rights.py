@@ -39,7 +39,9 @@ def test_every_call_of_every_service_on_the_port_takes_a_right() -> None:
         for service in file.DESCRIPTOR.services_by_name.values()
     ]
     calls = {f"/{service.full_name}/{method.name}" for service in services for method in service.methods}
-    assert ENOUGH.keys() == calls - {"/grpc.health.v1.Health/Check"}
+    # Later versions of the health service have more calls than earlier ones.
+    assert ENOUGH.keys() >= calls - {"/grpc.health.v1.Health/Check"}
+    assert "/grpc.health.v1.Health/Check" not in ENOUGH
     assert all(Right.ADMINISTER in rights for rights in ENOUGH.values())
 
 

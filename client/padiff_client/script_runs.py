@@ -32,7 +32,7 @@ _POLL_SECONDS = 0.05
 # A user who waits longer hears for what.
 _SILENT_SECONDS = 3.0
 # What a script gets to end by itself once it was told to.
-_END_SECONDS = 60.0
+_END_SECONDS = 20.0
 
 
 @record

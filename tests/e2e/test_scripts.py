@@ -229,3 +229,17 @@ def test_a_class_is_watched_in_scripts_of_which_no_line_says_so(scripts: Scripts
     )
     assert report.first_divergence is not None
     assert (report.first_divergence.step, report.first_divergence.phase, status) == (0, Phase.LOSS, 1)
+
+
+def test_a_script_may_read_from_processes_of_its_own(scripts: Scripts) -> None:
+    plain = torch_script()
+    read = """for step in range(4):
+    x, y = torch.from_numpy(given["x"][step]), torch.from_numpy(given["y"][step])
+"""
+    assert read in plain
+    loaded = """pairs = [(given["x"][step], given["y"][step]) for step in range(4)]
+for step, (x, y) in enumerate(torch.utils.data.DataLoader(pairs, batch_size=None, num_workers=2)):
+"""
+    report, status = scripts.compared(plain.replace(read, loaded), paddle_script())
+    assert report, str(report)
+    assert (len(report.steps), status) == (3, 0)

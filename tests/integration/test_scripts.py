@@ -14,7 +14,8 @@ import pytest
 from processes import Service, running_worker
 from scripts import Commands, commands, environment, script
 
-from padiff_client import Batch, InvalidRequestError, ModelSpec, auto_diff
+from padiff_client import Batch, InvalidRequestError, ModelSpec, Report, auto_diff
+from padiff_client.certs import make_certificates
 from padiff_rpc.v1.words import CaptureKind, NoteKind, Phase, Side
 
 TWICE = "output = model(x) + model(x) * np.float32(0.5)"
@@ -188,6 +189,34 @@ def test_a_script_ends_with_its_command(both: Commands, number: signal.Signals, 
     os.close(watching)
 
 
+def test_a_script_that_hangs_is_given_up_and_its_line_is_said(both: Commands) -> None:
+    hanging = script(between="__import__('threading').Event().wait() if step == 1 else None")
+    report, candidate, reference = both.compared(script(), hanging, "--timeout", "3")
+    (trouble,) = report.troubles
+    assert (trouble.side, trouble.step) == (Side.CANDIDATE, 1)
+    assert trouble.activity is not None
+    assert any(line.file.endswith("candidate_script.py") for line in trouble.activity.stack)
+    assert [step.passed for step in report.steps] == [True]
+    assert (candidate.status, reference.status) == (2, 0)
+
+
+def test_ctrl_c_leaves_the_report_up_to_there(both: Commands) -> None:
+    pipe, file = both.folder / "pipe", both.folder / "report.json"
+    os.mkfifo(pipe)
+    other = both.run("reference", script())
+    waiting = script(between=f"open({str(pipe)!r}).read() if step == 1 else None")
+    command = both.run("candidate", waiting, "--steps", "3", "--json", str(file))
+    # Opened for writing once the script reads, in its second step.
+    writing = os.open(pipe, os.O_WRONLY)
+    command.process.send_signal(signal.SIGINT)
+    ended = command.ended()
+    os.close(writing)
+    assert ended.status == 130, ended.err
+    report = Report.load(file)
+    assert [step.passed for step in report.steps] == [True]
+    assert other.ended().status == 2
+
+
 def test_a_script_that_nobody_runs_for_a_comparison_runs_as_it_is(tmp_path: Path) -> None:
     file = tmp_path / "script.py"
     file.write_text(script())
@@ -210,6 +239,27 @@ def test_scripts_that_serve_at_addresses_are_compared_by_them(both: Commands) ->
     reference, candidate = (ModelSpec(worker=address, token="a secret") for address in addresses)
     report = auto_diff(candidate, reference, steps=2, auto_weights=False)
     assert report, str(report)
+    assert [command.ended().status for command in running] == [0, 0]
+
+
+def test_scripts_on_other_machines_are_compared_by_a_spec_that_names_them(both: Commands) -> None:
+    certs = both.folder / "certs"
+    make_certificates(str(certs), [], days=1, force=False)
+    flags = {"cert": "worker.pem", "key": "worker-key.pem", "ca": "ca.pem"}
+    serving = [text for name, file in flags.items() for text in (f"--tls-{name}", str(certs / file))]
+    spec, running = "steps: 2\nauto_weights: false\n", []
+    for side in ("reference", "candidate"):
+        text = both.folder / f"{side}_script.py"
+        text.write_text(script())
+        running.append(
+            both.start("run", "--listen", "127.0.0.1:0", *serving, "--", sys.executable, str(text))
+        )
+        address = running[-1].line_on_stderr("serves at").split()[-1]
+        tls = f"{{ca: {certs}/ca.pem, certificate: {certs}/client.pem, key: {certs}/client-key.pem}}"
+        spec += f"{side}: {{worker: '{address}', tls: {tls}}}\n"
+    (both.folder / "spec.yaml").write_text(spec)
+    compared = both.start("compare", str(both.folder / "spec.yaml")).ended()
+    assert (compared.status, compared.out[:5]) == (0, "PASS:"), compared.err
     assert [command.ended().status for command in running] == [0, 0]
 
 

@@ -45,6 +45,8 @@ class RecordingAsked:
                     "the model has a loader that gives the batches; leave one of them out", field="inputs"
                 )
             return None
+        if self.inputs is None and self.model.worker is not None and not self.model.model:
+            return None  # a script that is watched has its own
         if self.inputs is None:
             raise InvalidRequestError("missing; give a batch, or a loader in the ModelSpec", field="inputs")
         names = None if self.input_name is None else (self.input_name, self.input_name)

@@ -132,6 +132,18 @@ def candidate_run(
     return report
 
 
+def lone_run(asked: AskedScript, use: Callable[[str], T]) -> T:
+    """Runs a script that meets no other; returns what `use` makes of its address, once it is at a step.
+
+    Raises WorkerLostError for a script that ends before its first step.
+    """
+    announcement = Path(asked.orders.announce)
+    with asked.running() as script:
+        found = use(_until(lambda: _first_step(script, _content(announcement))))
+        asked.wait_for_end(script)
+    return found
+
+
 @contextmanager
 def _telling(rendezvous: Rendezvous, other: Side) -> Iterator[None]:
     """Tells the other side's command of an error that ends this one."""

@@ -110,6 +110,7 @@ WATCHED = {
     }
     for framework in ("torch", "paddle")
 }
+RUN = [sys.executable, "-m", "padiff_client.cli", "run"]
 UNCHANGED = {"imported": "", "watch": ""}
 
 
@@ -145,12 +146,28 @@ class Scripts:
         assert reference.returncode == 0, said[1]
         return Report.load(out), candidate.returncode
 
-    def _run(self, side: Side, name: str, text: str, *flags: str) -> subprocess.Popen[str]:
+    def alone(self, side: Side, text: str, *flags: str) -> tuple[int, str]:
+        """Returns the exit code and the output of the command of a script that meets no other."""
+        file = self._written(side, text)
+        run = subprocess.run(
+            [*RUN, *flags, "--", self.pythons[side], file],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            timeout=SECONDS,
+        )
+        return run.returncode, run.stdout
+
+    def _written(self, side: Side, text: str) -> str:
         file = self.folder / f"train_{side}.py"
         file.write_text(DATA.format(file=self.data) + text)
-        command = [sys.executable, "-m", "padiff_client.cli", "run", "--side", str(side), "--name", name]
+        return str(file)
+
+    def _run(self, side: Side, name: str, text: str, *flags: str) -> subprocess.Popen[str]:
+        file = self._written(side, text)
         return subprocess.Popen(
-            [*command, *flags, "--", self.pythons[side], str(file)],
+            [*RUN, "--side", str(side), "--name", name, *flags, "--", self.pythons[side], file],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -243,3 +260,19 @@ for step, (x, y) in enumerate(torch.utils.data.DataLoader(pairs, batch_size=None
     report, status = scripts.compared(plain.replace(read, loaded), paddle_script())
     assert report, str(report)
     assert (len(report.steps), status) == (3, 0)
+
+
+def test_a_recorded_script_takes_the_place_of_one_that_runs(scripts: Scripts) -> None:
+    recording, out = str(scripts.folder / "torch.padiff"), scripts.folder / "report.json"
+    status, said = scripts.alone(Side.REFERENCE, torch_script(), "--record", recording, "--steps", "3")
+    assert (status, "recorded 3 steps" in said) == (0, True), said
+    flags = ("--against", recording, "--steps", "3", "--json", str(out))
+    status, said = scripts.alone(Side.CANDIDATE, paddle_script(), *flags)
+    report = Report.load(out)
+    assert (status, bool(report)) == (0, True), said
+    assert len(report.summary.steps) == 3
+    status, said = scripts.alone(Side.CANDIDATE, paddle_script(scale="1.01"), *flags)
+    assert status == 1, said
+    first = Report.load(out).first_divergence
+    assert first is not None
+    assert (first.row.step, first.row.phase) == (0, Phase.LOSS)

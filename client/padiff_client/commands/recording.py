@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from padiff_client.gathering import Interrupted
+from padiff_client.recording import RecordingAsked
 from padiff_client.recording_file import RecordingFile
 from padiff_client.report import TROUBLE
 from padiff_client.specfile import read_recording
@@ -52,14 +53,17 @@ def _record(given: argparse.Namespace) -> int:
         functions=given.functions,
     )
     with spec.pointing():
-        try:
-            report, file = record(
-                replace(spec.asked, selection=selection, verbose=given.verbose), given.output
-            )
-        except Interrupted as interrupted:
-            print(interrupted.report, flush=True)
-            print("padiff: interrupted", file=sys.stderr)
-            return INTERRUPTED
+        return recording(replace(spec.asked, selection=selection, verbose=given.verbose), given.output)
+
+
+def recording(asked: RecordingAsked, path: str) -> int:
+    """Records what is asked into the file at `path`, and says what came of it; returns the exit code."""
+    try:
+        report, file = record(asked, path)
+    except Interrupted as interrupted:
+        print(interrupted.report, flush=True)
+        print("padiff: interrupted", file=sys.stderr)
+        return INTERRUPTED
     if not report.summary.passed:
         print(report, flush=True)
     _say(file)

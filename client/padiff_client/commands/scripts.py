@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Optional
 
 from padiff_client.commands.publishing import add_outputs, check_outputs, publishing
+from padiff_client.commands.recording import recording
 from padiff_client.commands.spec_runs import add_keeping, add_patience, with_patience
 from padiff_client.comparison import Comparison
 from padiff_client.frameworks import FRAMEWORKS
 from padiff_client.keeping import store_of
 from padiff_client.private_folder import private_folder
+from padiff_client.recording import RecordingAsked
 from padiff_client.rendezvous import rendezvous_of
 from padiff_client.report import Report
-from padiff_client.script_runs import AskedScript, candidate_run, reference_run, serve_script
+from padiff_client.script_runs import AskedScript, candidate_run, lone_run, reference_run, serve_script
 from padiff_client.spec import ModelSpec
 from padiff_client.specfile import ScriptsFile, read_scripts_file
 from padiff_client.verbs import compare
@@ -48,6 +52,14 @@ def add_to(commands: Any) -> None:
     parser.add_argument("command", nargs="+", metavar="COMMAND", help="as in: python train.py --epochs 1")
     parser.add_argument("--side", choices=[str(side) for side in Side], help="which one this script is")
     parser.add_argument("--name", metavar="NAME", help="what both commands are called by, on one machine")
+    parser.add_argument(
+        "--record", metavar="FILE", help="record the steps there, in place of --side and --name"
+    )
+    parser.add_argument(
+        "--against",
+        metavar="FILE",
+        help="compare with the script that was recorded there, in place of --side and --name",
+    )
     parser.add_argument(
         "--watch",
         default="",
@@ -91,11 +103,14 @@ def _add_comparing(group: Any) -> None:
 
 
 def _run(given: argparse.Namespace) -> int:
-    if given.listen is not None:
-        return _serve(given)
+    lone = [flag for flag in ("listen", "record", "against") if getattr(given, flag) is not None]
+    if lone:
+        _check_meets_nobody(given, lone)
+        return {"listen": _serve, "record": _record, "against": _compare_with_recording}[lone[0]](given)
     if given.side is None or given.name is None:
         raise InvalidRequestError(
-            "missing; two commands on one machine meet by --side and --name, others serve by --listen",
+            "missing; two commands on one machine meet by --side and --name, others serve by --listen, or "
+            "go alone by --record or --against",
             field="--name" if given.side else "--side",
         )
     for flag in ("token_file", "tls_cert", "tls_key", "tls_ca", "insecure"):
@@ -161,10 +176,58 @@ def _check_compares_nothing(given: argparse.Namespace) -> None:
             )
 
 
+def _check_meets_nobody(given: argparse.Namespace, lone: Sequence[str]) -> None:
+    if given.side is not None or given.name is not None:
+        raise InvalidRequestError(
+            f"a script with --{lone[0]} meets nobody by name; leave it out", field="--name"
+        )
+    if len(lone) > 1:
+        raise InvalidRequestError(f"give one of it and --{lone[0]}", field=f"--{lone[1]}")
+
+
+def _record(given: argparse.Namespace) -> int:
+    """Runs a script alone, and keeps its steps in a file."""
+    spec = read_scripts_file(given.spec) if given.spec is not None else ScriptsFile()
+
+    def record_at(address: str) -> int:
+        asked = RecordingAsked(
+            model=ModelSpec(worker=address),
+            steps=given.steps if given.steps is not None else RecordingAsked.steps,
+            options=spec.options,
+            verbose=given.verbose,
+        )
+        return recording(asked, given.record)
+
+    with _alone(given) as asked:
+        return lone_run(asked, record_at)
+
+
+def _compare_with_recording(given: argparse.Namespace) -> int:
+    """Runs the candidate's script, and compares its steps with those of a script that was recorded."""
+    check_outputs(given)
+    comparison = replace(_comparison(given), reference=ModelSpec(recording=given.against))
+
+    def compare_at(address: str) -> Report:
+        return compare(replace(comparison, candidate=ModelSpec(worker=address)))
+
+    with _alone(given) as asked:
+        return publishing(lambda: lone_run(asked, compare_at), given)
+
+
+@contextmanager
+def _alone(given: argparse.Namespace) -> Iterator[AskedScript]:
+    """Provides what is asked of a script that serves this command alone."""
+    with private_folder() as folder:
+        orders = WatchOrders(
+            listen=folder.socket_address("script"),
+            announce=str(folder.path / "address"),
+            afterwards=Afterwards(given.then),
+        )
+        yield _asked(given, orders, folder.path / "orders")
+
+
 def _serve(given: argparse.Namespace) -> int:
     """Runs a script that a comparison elsewhere is given the address of."""
-    if given.side is not None or given.name is not None:
-        raise InvalidRequestError("a script that serves meets nobody by name; leave it out", field="--name")
     _check_compares_nothing(given)
     if bool(given.tls_cert) != bool(given.tls_key):
         raise InvalidRequestError("--tls-cert: --tls-cert and --tls-key go together")

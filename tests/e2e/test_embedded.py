@@ -20,15 +20,26 @@ from padiff_rpc.v1.words import Phase, Side
 
 ROOT = Path(__file__).resolve().parents[2]
 MODELS = """
-import itertools, os, signal, time
+import ctypes, itertools, os, signal, time
 import torch
 
+def sleep():
+    time.sleep(3600)
+
+def spin():
+    while True:
+        pass
+
+def kernel():
+    # In C, with Python's lock held.
+    ctypes.PyDLL(None).usleep(3_600_000_000)
+
 class Net(torch.nn.Module):
-    def __init__(self, die_in="", pause=0.0, bias=True):
+    def __init__(self, die_in="", pause=0.0, bias=True, hang=""):
         super().__init__()
         self.fc = torch.nn.Linear(4, 3, bias=bias)
         # A count that nothing puts back.
-        self.die_in, self.pause, self.calls = die_in, pause, itertools.count(1)
+        self.die_in, self.pause, self.calls, self.hang = die_in, pause, itertools.count(1), hang
 
     def forward(self, x):
         if self.training:
@@ -36,6 +47,8 @@ class Net(torch.nn.Module):
         out = self.fc(x)
         if next(self.calls) == 3 and self.die_in == "forward":  # the first two are the trace
             os.kill(os.getpid(), signal.SIGKILL)
+        if self.hang and out.requires_grad:
+            out.register_hook(lambda gradient: globals()[self.hang]())
         if self.die_in == "backward" and out.requires_grad:
             out.register_hook(lambda gradient: os.kill(os.getpid(), signal.SIGKILL))
         return out
@@ -116,6 +129,23 @@ def test_a_killed_worker_is_named_with_its_phase(models: Path, torch_python: str
     assert (trouble.side, trouble.phase) == (Side.CANDIDATE, phase)
     assert any("candidate worker" in note and "SIGKILL" in note for note in report.notes)
     assert report.rows
+
+
+@pytest.mark.parametrize("way", ["sleep", "spin", "kernel"])
+def test_a_model_that_hangs_ends_the_comparison_and_leaves_nothing(
+    models: Path, torch_python: str, way: str
+) -> None:
+    hanging = spec(models, torch_python, train=True, kwargs={"hang": way})
+    inputs = image()
+    report = auto_diff(
+        hanging, spec(models, torch_python, train=True), (inputs, inputs), options={"timeout": 15}
+    )
+    assert report.exit_code == 2
+    (trouble,) = report.troubles
+    assert (trouble.side, trouble.phase) == (Side.CANDIDATE, Phase.BACKWARD)
+    assert trouble.activity is not None
+    assert [line.function for line in trouble.activity.stack[-1:]] == ([] if way == "kernel" else [way])
+    assert {row.phase for row in report.rows} >= {Phase.FORWARD, Phase.LOSS}
 
 
 def test_weights_are_saved_where_the_caller_says(models: Path, torch_python: str) -> None:

@@ -82,3 +82,62 @@ def test_an_edit_counts_from_the_next_comparison_on_and_a_dead_process_costs_one
 
         (folders["paddle"] / "edited.py").write_text(PADDLE_MODEL)
         assert compare()
+
+
+HANGING = """
+import {framework}, time
+
+def spin():
+    while True:
+        pass
+
+class Hanging({base}):
+    def __init__(self):
+        super().__init__()
+        self.fc = {framework}.nn.Linear(4, 4)
+
+    def forward(self, input):
+        out = self.fc(input)
+        {does}
+        return out
+
+build = Hanging
+"""
+
+
+def test_a_model_that_hangs_costs_one_comparison(
+    torch_python: str, paddle_python: str, tmp_path: Path
+) -> None:
+    folders = {side: tmp_path / side for side in ("torch", "paddle")}
+    bases = {"torch": "torch.nn.Module", "paddle": "paddle.nn.Layer"}
+
+    def write(side: str, does: str) -> None:
+        text = HANGING.format(framework=side, base=bases[side], does=does)
+        (folders[side] / "edited.py").write_text(text)
+
+    for folder in folders.values():
+        folder.mkdir()
+    x = np.random.default_rng(0).standard_normal((2, 4)).astype(np.float32)
+    with (
+        worker(torch_python, "padiff_worker_torch", folders["torch"]) as module,
+        worker(paddle_python, "padiff_worker_paddle", folders["paddle"]) as layer,
+    ):
+        specs = tuple(ModelSpec(model="edited:build", worker=address) for address in (layer, module))
+
+        def compare(timeout: float) -> Report:
+            return auto_diff(*specs, ({"input": x}, {"input": x}), options={"timeout": timeout})
+
+        for hanging, other, does in (("torch", "paddle", "spin()"), ("paddle", "torch", "time.sleep(3600)")):
+            write(hanging, does)
+            write(other, "pass")
+            (trouble,) = compare(15.0).troubles
+            assert trouble.side is not None
+            assert str(trouble.side) == ("reference" if hanging == "torch" else "candidate")
+            assert trouble.activity is not None
+            functions = [line.function for line in trouble.activity.stack]
+            assert "forward" in functions
+            assert trouble.activity.call is not None
+            assert trouble.activity.call.path == "fc"
+        write("paddle", "pass")
+        report = compare(600.0)
+        assert report, str(report)

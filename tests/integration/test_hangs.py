@@ -44,9 +44,9 @@ from padiff_rpc.version import PROTOCOL_VERSION
 from padiff_server.links.worker_lease import take_lease
 
 X = np.random.default_rng(0).normal(size=(5, 4)).astype(np.float32)
-TIMEOUT = 2.0
+TIMEOUT = 3.0
 # From the silence to the end of the comparison, on a loaded machine.
-SOON = 20.0
+SOON = 40.0
 HEALTHY = model("fake_models:net")
 
 

@@ -15,8 +15,8 @@ from services import Remote
 from slow_link import TUN, slow_cable
 from specs import side, training
 
-# transport.py: a vanished peer is noticed within 20 s and 10 s; what is left is for the report.
-NOTICED_SECONDS = 30 + 10
+# transport.py: a vanished peer is noticed within 10 s and 12 s; what is left is for the report.
+NOTICED_SECONDS = 22 + 15
 REACHED_SECONDS = 180
 
 

@@ -25,7 +25,15 @@ from padiff_rpc.convert import to_proto
 from padiff_rpc.errors import PaDiffError
 from padiff_rpc.transport import Caller, open_channel
 from padiff_rpc.v1 import coordinator_pb2, coordinator_pb2_grpc
-from padiff_rpc.v1.records import AssignWeightsRequest, CompareStart, Model, Party, PlanStart, WorkerAddress
+from padiff_rpc.v1.records import (
+    AssignWeightsRequest,
+    CompareStart,
+    Model,
+    Party,
+    PlanStart,
+    RecordStart,
+    WorkerAddress,
+)
 from padiff_rpc.version import PROTOCOL_VERSION
 
 X = np.ones((2, 6), np.float32)
@@ -105,10 +113,14 @@ def begun(request: Any, start: Any) -> list[Any]:
     return [request(start=to_proto(start)), *_batch_messages(request, Batches(({"x": X}, {"x": X})), 0)]
 
 
+def record_start(*, candidate: Party, **given: Any) -> RecordStart:
+    return RecordStart(**given)
+
+
 @pytest.mark.parametrize(
     ("rpc", "start"),
-    [("Compare", partial(CompareStart, steps=1)), ("Plan", PlanStart)],
-    ids=["Compare", "Plan"],
+    [("Compare", partial(CompareStart, steps=1)), ("Plan", PlanStart), ("Record", record_start)],
+    ids=["Compare", "Plan", "Record"],
 )
 @SEARCH
 @given(data=st.data())

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import queue
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
 from typing import Any, Optional, TypeVar
 
 from padiff_rpc.errors import WorkerLostError
@@ -31,6 +32,7 @@ class ModelThread:
         self.pulse = Pulse()
         # SimpleQueue.put is reentrant: a signal handler may call stop().
         self._jobs: queue.SimpleQueue[Optional[tuple[Callable[[], Any], Future[Any]]]] = queue.SimpleQueue()
+        self._running: Optional[Future[Any]] = None
         self._stopped = False
 
     def serve_forever(self) -> None:
@@ -50,14 +52,17 @@ class ModelThread:
             if job is None:
                 break
             function, future = job
+            self._running = future
             try:
                 with self.pulse.working():
-                    future.set_result(function())
+                    _settle(future.set_result, function())
             except ScriptInterrupted:
-                future.set_exception(WorkerLostError("the worker was interrupted"))
+                _settle(future.set_exception, WorkerLostError("the worker was interrupted"))
                 raise
             except BaseException as error:
-                future.set_exception(error)
+                _settle(future.set_exception, error)
+            finally:
+                self._running = None
             del job, function, future  # a finished job must not keep the model alive
 
     def _refuse_waiting(self) -> None:
@@ -73,8 +78,14 @@ class ModelThread:
         self._jobs.put(None)
 
     def close(self) -> None:
-        """Stops, and refuses what waits even where nobody serves; may be called twice."""
+        """Stops, and refuses what waits even where nobody serves; may be called twice.
+
+        Who waits for a job that runs on is refused too.
+        """
         self.stop()
+        running = self._running
+        if running is not None:
+            _settle(running.set_exception, WorkerLostError("the worker is stopping"))
         self._refuse_waiting()
 
     def submit(self, function: Callable[[], T]) -> Future[T]:
@@ -90,3 +101,9 @@ class ModelThread:
     def call(self, function: Callable[[], T]) -> T:
         """Runs `function` on the model's thread and returns its result."""
         return self.submit(function).result()
+
+
+def _settle(settle: Callable[[Any], None], outcome: Any) -> None:
+    """Settles a job's future, unless `close` did before."""
+    with suppress(InvalidStateError):
+        settle(outcome)

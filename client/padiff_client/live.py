@@ -8,6 +8,7 @@ models counts as it was when the script was started.
 from __future__ import annotations
 
 import importlib
+import logging
 import os
 import secrets
 import threading
@@ -32,6 +33,10 @@ from padiff_rpc.v1.records import Options
 if TYPE_CHECKING:
     from padiff_worker.adapter import FrameworkAdapter
 
+logger = logging.getLogger("padiff_client")
+
+# From the end of a comparison to that of a model's thread.
+_LAST_SECONDS = 5.0
 # As many as there are models: (candidate's, reference's).
 _Pair = Optional[tuple[Optional[Any], Optional[Any]]]
 
@@ -156,7 +161,10 @@ def _thread(adapter: FrameworkAdapter, model: Any, serving: Serving, **more: Any
         yield
     finally:
         model_thread.stop()
-        thread.join()
+        thread.join(_LAST_SECONDS)
+        if thread.is_alive():
+            logger.warning("the %s model still runs, and no program can end a thread", adapter.name)
+            model_thread.close()
 
 
 def _check_apart(*models: tuple[FrameworkAdapter, Any]) -> None:

@@ -153,3 +153,28 @@ def test_a_script_of_paddle_does_too(paddle_python: str, tmp_path: Path) -> None
         [paddle_python, "script.py"], cwd=tmp_path, capture_output=True, text=True, timeout=300
     )
     assert (ended.returncode, ended.stdout) == (0, "done\n"), ended.stderr
+
+
+HANGING_SCRIPT = """
+import time
+import torch
+from padiff_client.live import auto_diff
+
+class Hanging(torch.nn.Module):
+    def forward(self, input):
+        time.sleep(3600)
+
+x = {"input": torch.ones(2, 4)}
+report = auto_diff(Hanging(), torch.nn.Linear(4, 2), (x, x), options={"timeout": 10})
+assert not report and report.troubles[0].activity is not None, str(report)
+print("done")
+"""
+
+
+def test_a_script_goes_on_and_ends_beside_a_live_model_that_hangs(torch_python: str, tmp_path: Path) -> None:
+    (tmp_path / "script.py").write_text(HANGING_SCRIPT)
+    ended = subprocess.run(
+        [torch_python, "script.py"], cwd=tmp_path, capture_output=True, text=True, timeout=120
+    )
+    assert (ended.returncode, ended.stdout) == (0, "done\n"), ended.stderr
+    assert "the torch model still runs, and no program can end a thread" in ended.stderr

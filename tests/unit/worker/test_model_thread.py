@@ -68,3 +68,19 @@ def test_an_interrupt_of_the_models_own_is_the_jobs_result(served):
     with pytest.raises(KeyboardInterrupt):
         thread.call(interrupting)
     assert thread.call(lambda: 3) == 3
+
+
+def test_who_waits_for_a_job_that_runs_on_is_refused_at_the_close(served):
+    thread, _ = served
+    begun, ended = threading.Event(), threading.Event()
+
+    def running_on():
+        begun.set()
+        assert ended.wait(30.0)
+
+    future = thread.submit(running_on)
+    assert begun.wait(30.0)
+    thread.close()
+    with pytest.raises(WorkerLostError, match="stopping"):
+        future.result(30.0)
+    ended.set()

@@ -127,10 +127,11 @@ proto: .venv/proto/.ready ## Generate the contract's Python code
 	  --include_imports --include_source_info --descriptor_set_out=.venv/contract $(PROTOS)
 	@.venv/proto/bin/python tools/generate_records.py .venv/contract padiff_rpc/v1
 
-bench: environments ## Measure alignment, comparisons, and the look between the layers: seconds, bytes, memory
+bench: environments ## Measure alignment, comparisons, looks between the layers, recordings: seconds, bytes, memory
 	@$(CLIENT) benchmarks/align.py
 	@$(CLIENT) benchmarks/bench.py
 	@$(CLIENT) -m benchmarks.functions
+	@$(CLIENT) -m benchmarks.recordings
 
 faults: environments ## Run planted faults and healthy pairs through real workers; print how they come out
 	@$(CLIENT) -m benchmarks.faults $(FAULTS)

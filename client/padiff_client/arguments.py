@@ -37,8 +37,6 @@ def batches_of(
         if example_inp is None and (is_shown or any(_serves_its_own(spec) for spec in (layer, module))):
             return None
         if example_inp is None:
-            if all(spec.worker is not None and not spec.model for spec in (layer, module)):
-                return None  # scripts that are watched have their own
             raise InvalidRequestError(
                 "missing; give a pair (candidate's input, reference's input), or a loader in both ModelSpecs",
                 field="example_inp",

@@ -40,7 +40,7 @@ logger = logging.getLogger("padiff_client")
 
 _GREETING_SECONDS = 15.0
 _LISTING_SECONDS = 30.0
-_NO_INPUTS = "no inputs were given, which only scripts that padiff run has started go without; give inputs"
+_NO_INPUTS = "no inputs were given, which only scripts (padiff run) and recordings go without; give inputs"
 
 
 class Batches:
@@ -80,11 +80,7 @@ class CoordinatorLink:
             outgoing.put([request(start=to_proto(start))])
 
             def wanted(step: int) -> None:
-                if batches is not None:
-                    outgoing.put(_batch_messages(request, batches, step))
-                else:
-                    failure = coordinator_pb2.BatchFailure(text=_NO_INPUTS)
-                    outgoing.put([request(batch_failure=failure)])
+                outgoing.put(_batch_messages(request, batches, step))
 
             return _gathered(self._caller.Compare(iter(outgoing)), wanted, keeping)
 
@@ -98,8 +94,7 @@ class CoordinatorLink:
             outgoing.put([request(start=to_proto(start))])
 
             def wanted(step: int) -> None:
-                if batches is not None:
-                    outgoing.put(_batch_messages(request, batches, step))
+                outgoing.put(_batch_messages(request, batches, step))
 
             return _gathered(self._caller.Record(iter(outgoing)), wanted, recorded=file.add)
 
@@ -115,8 +110,7 @@ class CoordinatorLink:
         request = coordinator_pb2.PlanRequest
         with _Outgoing() as outgoing:
             outgoing.put([request(start=to_proto(start))])
-            if batches is not None:
-                outgoing.put(_batch_messages(request, batches, 0))
+            outgoing.put(_batch_messages(request, batches, 0))
             return _gathered(self._caller.Plan(iter(outgoing)))
 
     def workers(self) -> tuple[KnownWorker, ...]:
@@ -226,8 +220,10 @@ def _gathered(
     return gathering.report()
 
 
-def _batch_messages(request: Any, batches: Batches, step: int) -> Iterable[Any]:
-    """Returns a step's batch as messages of the class `request`."""
+def _batch_messages(request: Any, batches: Optional[Batches], step: int) -> Iterable[Any]:
+    """Returns a step's batch as messages of the class `request`; where there are none, one that says so."""
+    if batches is None:
+        return [request(batch_failure=coordinator_pb2.BatchFailure(text=_NO_INPUTS))]
     try:
         pair = batches.encoded(step)
     except InvalidRequestError as error:

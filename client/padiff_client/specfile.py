@@ -204,7 +204,7 @@ def read_recording(path: str, side: Side) -> RecordingSpec:
     model = given.reference if side is Side.REFERENCE else given.candidate
     if model is None:
         raise top.error(f"the key '{side}' is missing; name the model to record")
-    if given.inputs is None and model.loader is _ABSENT:
+    if given.inputs is None and not _may_have_batches(model):
         raise top.error("the key 'inputs' is missing; or give the model a loader")
     place = 1 if side is Side.REFERENCE else 0
     inputs = None if given.inputs is None else read_inputs(given.inputs)[place]

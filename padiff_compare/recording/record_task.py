@@ -115,7 +115,8 @@ class RecordTask:
         """Returns how far each step goes, as in a comparison of the model with itself."""
         asked, model, worker = self._asked, self._asked.reference.model, self._source.worker
         if worker.watches_script:
-            return Settings(steps=asked.steps, backward=True, optimize=True, of_scripts=True)
+            optimize = worker.serves_optimizer
+            return Settings(steps=asked.steps, backward=True, optimize=optimize, of_scripts=True)
         has_optimizer = bool(model.optimizer) or worker.serves_optimizer
         as_compared = CompareStart(
             protocol_version=asked.protocol_version,
@@ -177,7 +178,10 @@ class RecordTask:
         self, step: int, settings: Settings, layers: Sequence[Layer], trace: TraceResponse
     ) -> StepStart:
         options, model = self._asked.options, self._source.model
-        shares = options.randomness is Randomness.SHARED
+        randomness = options.randomness
+        if settings.of_scripts and randomness is Randomness.SHARED:
+            randomness = Randomness.REPORT  # nothing of a script's is replaced
+        shares = randomness is Randomness.SHARED
         functions = _functions(layers, trace.calls) if self._asked.selection.functions else ()
         return StepStart(
             lease="",
@@ -195,7 +199,7 @@ class RecordTask:
             loss_slots=tuple(slot.name for slot in Trace.of_events(trace.calls).returned),
             own_gradients=inputs_of_several_takers(trace.calls) if settings.backward else (),
             functions=functions,
-            randomness=options.randomness,
+            randomness=randomness,
             random_seed=model.seed % 2**64,
             random_pairs=random_pairs(layers) if shares else (),
         )

@@ -117,6 +117,12 @@ class Contents:
         """Returns what it says of itself."""
         return dataclasses.replace(self.begins.recording, steps=len(self.steps), cut_short=not self.is_whole)
 
+    @property
+    def trains_in_script(self) -> bool:
+        """Whether a script's model was in train mode; any other's is what its spec says."""
+        roots = [layer.training for layer in self.layers.layers if layer.path == ""]
+        return self.begins.worker.watches_script and any(roots)
+
     def weights(self, moment: int) -> Mapping[str, Sequence[Span]]:
         """Returns where the weights lie as they are behind so many steps."""
         return ChainMap(*(state.weights for state in self._states(moment)))

@@ -36,7 +36,8 @@ class RecordedServicer(worker_pb2_grpc.WorkerServicer):
                 ended.wait()
 
     def Load(self, request: pb.LoadRequest, context: grpc.ServicerContext) -> pb.LoadResponse:
-        return pb.LoadResponse(flags=self._player.contents(request.lease).begins.flags)
+        contents = self._player.contents(request.lease)
+        return pb.LoadResponse(flags=contents.begins.flags, train=contents.trains_in_script)
 
     def Describe(self, request: pb.DescribeRequest, context: grpc.ServicerContext) -> pb.DescribeResponse:
         return self._player.contents(request.lease).layers

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from processes import Service, running_worker
-from scripts import Commands, commands, environment, script
+from scripts import Command, Commands, commands, environment, script
 
 from padiff_client import Batch, InvalidRequestError, ModelSpec, Report, auto_diff
 from padiff_client.certs import make_certificates
@@ -261,6 +261,32 @@ def test_scripts_on_other_machines_are_compared_by_a_spec_that_names_them(both: 
     compared = both.start("compare", str(both.folder / "spec.yaml")).ended()
     assert (compared.status, compared.out[:5]) == (0, "PASS:"), compared.err
     assert [command.ended().status for command in running] == [0, 0]
+
+
+def test_a_script_is_recorded_and_compared_with_another_one_later(both: Commands) -> None:
+    file, spec = both.folder / "script.py", both.folder / "spec.yaml"
+
+    def serving(text: str) -> tuple[Command, str]:
+        file.write_text(text)
+        command = both.start("run", "--listen", "127.0.0.1:0", "--", sys.executable, str(file))
+        return command, command.line_on_stderr("serves at").split()[-1]
+
+    command, address = serving(script())
+    spec.write_text(f"steps: 3\nreference: {{worker: '{address}'}}\n")
+    recorded = both.start("record", str(spec), "-o", str(both.folder / "run.padiff")).ended()
+    assert recorded.status == 0, recorded.err
+    assert command.ended().status == 0
+    for scale, status in (("1", 0), ("1 if step < 2 else 2", 1)):
+        command, address = serving(script(scale=scale))
+        spec.write_text(
+            "steps: 3\nauto_weights: false\nreference: {recording: run.padiff}\n"
+            f"candidate: {{worker: '{address}'}}\n"
+        )
+        compared = both.start("compare", str(spec)).ended()
+        assert compared.status == status, compared.out + compared.err
+        assert compared.out.count("train mode") == 2
+        assert command.ended().status == 0
+    assert compared.out.startswith("FAIL: loss of step 2")
 
 
 def test_a_script_is_not_compared_with_a_model_that_makes_no_steps_of_its_own(

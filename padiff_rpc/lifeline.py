@@ -17,8 +17,9 @@ import sys
 def start(descriptor: int, private_folder: str) -> None:
     """Starts such a process beside this one, which ends when this one does.
 
-    `descriptor` is the reading end of a pipe; at its end this process is killed, with all others of its
-    group where it leads one, and `private_folder` is removed ("" for none).
+    `descriptor` is the reading end of a pipe, or one of a pair of sockets; nothing is read from it. When the
+    other end has closed, this process is killed, with all others of its group where it leads one, and
+    `private_folder` is removed ("" for none).
     """
     mine, _ = os.pipe()
     start_for(os.getpid(), descriptor, mine, private_folder)
@@ -44,8 +45,10 @@ def watch(client: int, watched: int, pid: int, private_folder: str) -> None:
         if int(name) > 2 and int(name) not in (client, watched):
             with contextlib.suppress(OSError):
                 os.close(int(name))
-    ready, _, _ = select.select([client, watched], [], [])
-    if watched in ready:
+    poll = select.poll()
+    for descriptor in (client, watched):
+        poll.register(descriptor, 0)  # for its end alone
+    if watched in (descriptor for descriptor, _ in poll.poll()):
         return
     if private_folder:
         shutil.rmtree(private_folder, ignore_errors=True)

@@ -100,7 +100,11 @@ class _Command:
                 start = forked(lambda turn: _complaining(self._adapter, lambda: self._serve(kept, turn)))
             else:
                 start = spawned(kept)
-            return Supervisor(start, lambda address: child.announce(given.announce_fd, address)).run()
+            return Supervisor(
+                start,
+                lambda address: child.announce(given.announce_fd, address),
+                drain_seconds=reached.drain_seconds,
+            ).run()
 
     def _serve(self, reached: Serving, turn: Optional[Turn] = None) -> int:
         given = self._given

@@ -133,10 +133,14 @@ class _Process:
 class Supervisor:
     """Has one process serve at a time. Lives on the main thread, and starts no other."""
 
-    def __init__(self, start: Start, on_address: Callable[[str], None]) -> None:
-        """`start` makes a process; `on_address` hears once where the first one serves."""
+    def __init__(self, start: Start, on_address: Callable[[str], None], *, drain_seconds: float) -> None:
+        """`start` makes a process; `on_address` hears once where the first one serves.
+
+        `drain_seconds`: what a process that was told to stop gives a running comparison.
+        """
         self._start = start
         self._on_address = on_address
+        self._drain_seconds = drain_seconds
         self._signals = StopSignals(children_too=True)
         self._serving: Optional[_Process] = None
         self._waiting: Optional[_Process] = None
@@ -222,7 +226,7 @@ class Supervisor:
                 else:
                     self._hear(key.data)
         self._look_for_life()
-        for process in self._leaving:
+        for process in self._all():
             if process.killed_at is not None and process.killed_at <= time.monotonic():
                 logger.warning("process %d does not end, and is killed", process.pid)
                 process.killed_at = None
@@ -249,7 +253,7 @@ class Supervisor:
             process.kill()
 
     def _seconds_to_wait(self) -> Optional[float]:
-        moments = [process.killed_at for process in self._leaving if process.killed_at is not None]
+        moments = [process.killed_at for process in self._all() if process.killed_at is not None]
         if self._wants_another():
             moments.append(self._starts_at)
         if self._serving is not None and self._serving.is_watched:
@@ -272,12 +276,14 @@ class Supervisor:
         number = self._signals.take()
         if number is None or number is signal.SIGCHLD:
             return
+        patience = _LEAVING_SECONDS if self._is_stopping else self._drain_seconds + _LEAVING_SECONDS
         self._is_stopping = True
         for process in self._all():
             if process is self._waiting and not process.may_serve:
                 process.kill()
             else:
                 process.send(signal.SIGTERM)
+                process.killed_at = time.monotonic() + patience
 
     def _reap(self) -> None:
         for process in self._all():

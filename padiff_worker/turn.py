@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import socket
 import threading
 from contextlib import suppress
 from enum import Enum
 from typing import Optional
 
+from padiff_rpc import lifeline
 from padiff_rpc.records import record
 
 YES, NO = "yes", "no"
@@ -91,7 +90,8 @@ class Lines:
 class Turn:
     """What a process hears of its supervisor, and tells it. Thread-safe.
 
-    The process ends at once, with all that it started, when its supervisor has ended, however that was.
+    The process is killed, with all that it started, when its supervisor has ended, however that was, and
+    whatever the process is doing.
 
     Attributes:
         before: what came before this turn; known when it has begun.
@@ -105,6 +105,7 @@ class Turn:
 
     def wait(self) -> None:
         """Waits until it is this process's turn to serve."""
+        lifeline.start(self._lines.end.fileno(), "")
         threading.Thread(target=self._listen, name="supervisor", daemon=True).start()
         self._has_begun.wait()
 
@@ -120,8 +121,7 @@ class Turn:
         while True:
             heard = self._lines.read()
             if heard is None:
-                os.killpg(0, signal.SIGKILL)
-                return
+                return  # the supervisor has ended, and this process is about to
             for word, more in heard:
                 if word is TurnWord.SERVE:
                     self.before = Before.from_line(more)

@@ -262,6 +262,65 @@ def test_the_process_of_a_supervisor_that_was_killed_ends_too(tmp_path: Path) ->
             wait_for(lambda: not is_running(pid))
 
 
+HANGING = """
+import ctypes, time
+
+def sleep():
+    time.sleep(3600)
+
+def spin():
+    while True:
+        pass
+
+def kernel():
+    # In C, with Python's lock held.
+    ctypes.PyDLL(None).usleep(3_600_000_000)
+
+def build():
+    open({begun!r}, "w").close()
+    {way}()
+"""
+
+
+@contextmanager
+def hanging(folder: Path, way: str, *flags: str) -> Iterator[tuple[Running, int]]:
+    """Yields a worker and its process, whose model hangs while it is built."""
+    code, begun = folder / "code", folder / "begun"
+    code.mkdir()
+    (code / "edited.py").write_text(HANGING.format(begun=str(begun), way=way))
+    with (
+        running_worker(folder, "w", "--path", str(code), *flags) as worker,
+        leased(worker.address) as (caller, lease),
+        ThreadPoolExecutor(1) as pool,
+    ):
+        pid = info(worker.address)[0].pid
+        model = to_proto(Model(framework="fake", model="edited:build"))
+        loading = pool.submit(caller.Load, worker_pb2.LoadRequest(lease=lease, model=model))
+        wait_for(begun.exists)
+        yield worker, pid
+        with pytest.raises(PaDiffError):
+            loading.result(PATIENCE)
+
+
+@pytest.mark.parametrize("start_method", ["fork", "spawn"])
+@pytest.mark.parametrize("way", ["sleep", "spin", "kernel"])
+def test_the_process_of_a_supervisor_that_was_killed_ends_whatever_it_does(
+    tmp_path: Path, way: str, start_method: str
+) -> None:
+    with hanging(tmp_path, way, "--start-method", start_method) as (worker, pid):
+        worker.process.kill()
+        worker.process.wait(PATIENCE)
+        wait_for(lambda: not is_running(pid))
+
+
+@pytest.mark.parametrize("way", ["sleep", "spin", "kernel"])
+def test_a_worker_that_is_told_to_stop_ends_whatever_its_process_does(tmp_path: Path, way: str) -> None:
+    with hanging(tmp_path, way, "--drain-seconds", "0.1") as (worker, pid):
+        worker.process.send_signal(signal.SIGTERM)
+        worker.process.wait(PATIENCE)
+        assert not is_running(pid)
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_worker_that_is_told_to_stop_leaves_no_process_and_no_socket(
     tmp_path: Path, number: signal.Signals

@@ -103,7 +103,9 @@ class CompareTask:
         if aligned.foreseen is not None and is_needed(aligned.foreseen, aligned.models):
             Rehearsal(run, self._sources, aligned).run(batch)
         seed = self._asked.reference.model.seed % 2**64
-        decisions = RandomDecisions(options.randomness, seed, aligned.models, self._report)
+        decisions = RandomDecisions(
+            settings.randomness(options.randomness), seed, aligned.models, self._report
+        )
         states = ModelStates(run, self._sources, aligned, weights)
         steps = Steps(run, self._sources, aligned, states, decisions)
         look = SecondLook(run, self._sources, aligned, decisions, weights)

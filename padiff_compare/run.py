@@ -11,7 +11,7 @@ from padiff_compare.report.builder import ReportBuilder
 from padiff_compare.steps.own_errors import OwnErrors, StepErrors
 from padiff_rpc.records import record
 from padiff_rpc.v1.records import Note, Options
-from padiff_rpc.v1.words import Pass
+from padiff_rpc.v1.words import Pass, Randomness
 
 
 @record
@@ -30,6 +30,10 @@ class Settings:
     notes: tuple[Note, ...] = ()
     passes: tuple[Pass, ...] = (Pass.FREE,)
     of_scripts: bool = False
+
+    def randomness(self, asked: Randomness) -> Randomness:
+        """Returns what becomes of random decisions: a script's own are not replaced by shared ones."""
+        return Randomness.REPORT if self.of_scripts and asked is Randomness.SHARED else asked
 
     def optimizes(self, step: int) -> bool:
         """Whether the optimizer steps at the end of this step."""

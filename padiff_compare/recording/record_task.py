@@ -178,9 +178,7 @@ class RecordTask:
         self, step: int, settings: Settings, layers: Sequence[Layer], trace: TraceResponse
     ) -> StepStart:
         options, model = self._asked.options, self._source.model
-        randomness = options.randomness
-        if settings.of_scripts and randomness is Randomness.SHARED:
-            randomness = Randomness.REPORT  # nothing of a script's is replaced
+        randomness = settings.randomness(options.randomness)
         shares = randomness is Randomness.SHARED
         functions = _functions(layers, trace.calls) if self._asked.selection.functions else ()
         return StepStart(

@@ -137,6 +137,18 @@ def test_options_and_a_layer_map_come_from_a_file(both: Commands) -> None:
     assert other.ended().status == 2
 
 
+def test_random_numbers_stay_the_scripts_own_unless_they_are_switched_off(both: Commands) -> None:
+    file = both.folder / "scripts.yaml"
+    file.write_text("options: {randomness: off}\n")
+    drops = "model.relu.forward = lambda x: fake.dropout(fake.relu(x), 0.5, model.training)\n"
+    text = script().replace("watch.watch(", f"{drops}watch.watch(")
+    texts = [text.replace("fake.seed(0)", f"fake.seed({seed})") for seed in (0, 1)]
+    report, _, _ = both.compared(*texts, steps=2)
+    assert report.first_divergence is not None
+    report, _, _ = both.compared(*texts, "--spec", str(file), steps=2)
+    assert report, str(report)
+
+
 def test_a_script_that_makes_no_step_is_told_of(both: Commands) -> None:
     other = both.run("reference", script())
     ended = both.run("candidate", script(made=0)).ended()

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import stat
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
@@ -19,6 +21,8 @@ from padiff_rpc.names import not_allowed
 from padiff_rpc.records import record
 from padiff_rpc.v1.words import Side
 
+# A younger folder may still be on its way to its first lock.
+_SWEEP_AFTER_SECONDS = 60.0
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,39}")
 
 
@@ -107,9 +111,19 @@ def rendezvous_of(name: str) -> Rendezvous:
     status = base.lstat()
     if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid() or status.st_mode & 0o077:
         raise PaDiffError(f"{base} is not this user's alone; remove it, or set TMPDIR to another folder")
+    _sweep(base)
     folder = base / name
     folder.mkdir(mode=0o700, exist_ok=True)
     return Rendezvous(folder=folder)
+
+
+def _sweep(base: Path) -> None:
+    """Removes what commands that were killed have left."""
+    for folder in base.iterdir():
+        with suppress(OSError):
+            is_old = time.time() - folder.stat().st_mtime > _SWEEP_AFTER_SECONDS
+            if is_old and not any(map(Rendezvous(folder=folder).is_attended, Side)):
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def _locked(path: Path) -> Optional[int]:

@@ -55,6 +55,17 @@ def test_an_outcome_reaches_the_other_side_if_it_is_there(rendezvous: Rendezvous
             assert rendezvous.told(Side.REFERENCE) == outcome
 
 
+def test_what_killed_commands_left_is_swept_and_nothing_that_is_in_use(rendezvous: Rendezvous) -> None:
+    with rendezvous.attended(Side.REFERENCE):
+        left = rendezvous_of(uuid.uuid4().hex[:12]).folder
+        (left / "candidate.lock").touch()
+        for folder in (left, rendezvous.folder):
+            os.utime(folder, (0, 0))
+        rendezvous_of(rendezvous.folder.name)
+        assert not left.exists()
+        assert rendezvous.is_attended(Side.REFERENCE)
+
+
 @pytest.mark.parametrize("name", ["", "a/b", "..", "x" * 41, ".hidden", "two words"])
 def test_a_name_that_is_no_plain_one_is_refused(name: str) -> None:
     with pytest.raises(InvalidRequestError, match="--name"):

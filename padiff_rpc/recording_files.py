@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.limits import limits
@@ -16,10 +16,10 @@ FIRST_LINE = b"padiff recording 1\n"
 _MOST_LENGTH_BYTES = 10
 
 
-def write_part(file: BinaryIO, part: pb.RecordedPart) -> int:
-    """Appends a part; returns how many bytes that took. Raises OSError."""
+def framed(part: pb.RecordedPart) -> bytes:
+    """Returns a part as it stands in the file, behind its length."""
     content = part.SerializeToString()
-    return file.write(_varint(len(content))) + file.write(content)
+    return _varint(len(content)) + content
 
 
 class Span(NamedTuple):

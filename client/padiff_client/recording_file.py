@@ -5,18 +5,20 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import Any, BinaryIO
+from typing import Any
 
-from padiff_client.whole_files import beside, check_writable, made
-from padiff_rpc.errors import PaDiffError
+from padiff_client.whole_files import check_writable
+from padiff_rpc.errors import InvalidRequestError, PaDiffError
+from padiff_rpc.file_locks import take_lock
 from padiff_rpc.names import reason
-from padiff_rpc.recording_files import FIRST_LINE, write_part
+from padiff_rpc.recording_files import FIRST_LINE, framed
 
 
 class RecordingFile:
-    """Takes the parts of a recording. A context manager: at its end the file has its name, if it is of use.
+    """Takes the parts of a recording, beside its file. A context manager: at its end the file has its name.
 
-    What has that name stays whole until then. Whatever cuts a recording short, the steps before are kept.
+    What has that name stays whole until then, and where no step is. Whatever cuts a recording short, the
+    steps before are kept; of a process that is killed, in the file beside (`PART`), which is a recording too.
 
     Attributes:
         path: where it is to lie.
@@ -25,46 +27,64 @@ class RecordingFile:
         byte_count: of what is kept.
     """
 
+    PART = ".part"
+
     def __init__(self, path: str, *, field: str) -> None:
         """Raises InvalidRequestError, which names `field`, where no such file can be written."""
         check_writable(path, field=field)
+        if os.path.exists(path) and not os.path.isfile(path):
+            raise InvalidRequestError(f"{path} is no file that can be replaced; name another", field=field)
         self.path = path
         self.steps = 0
         self.is_whole = False
         self.byte_count = 0
+        self._field = field
+        self._part = os.path.realpath(path) + self.PART
         self._written = 0
-        self._beside = beside(path)
+        self._descriptor = -1
 
     def __enter__(self) -> RecordingFile:
-        self._file: BinaryIO = open(made(self._beside), "wb")
-        self._written = self._file.write(FIRST_LINE)
+        with self._named():
+            self._descriptor = os.open(self._part, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            try:
+                take_lock(self._descriptor)
+            except BlockingIOError:
+                os.close(self._descriptor)
+                raise InvalidRequestError(
+                    f"{self._part} is being written by another command; name another file", field=self._field
+                ) from None
+            os.ftruncate(self._descriptor, 0)
+            self._write(FIRST_LINE)
         return self
 
     def __exit__(self, *_: object) -> None:
         try:
             if self.steps:
                 with self._named():
-                    self._file.truncate(self.byte_count)
-                    self._file.flush()
-                    os.fsync(self._file.fileno())
-                    os.replace(self._beside, os.path.realpath(self.path))
+                    os.ftruncate(self._descriptor, self.byte_count)
+                    os.fsync(self._descriptor)
+                    os.replace(self._part, os.path.realpath(self.path))
+            else:
+                with suppress(FileNotFoundError):
+                    os.unlink(self._part)
         finally:
-            with suppress(OSError):  # what a full disk has not taken
-                self._file.close()
-            with suppress(FileNotFoundError):
-                os.unlink(self._beside)
+            os.close(self._descriptor)
 
     def add(self, part: Any) -> None:
         """Takes a part. Raises PaDiffError where it cannot be written."""
         with self._named():
-            self._written += write_part(self._file, part)
+            self._write(framed(part))
         kind = part.WhichOneof("part")
         if kind in ("step_ends", "ends"):
-            with self._named():
-                self._file.flush()
             self.byte_count = self._written
             self.steps += kind == "step_ends"
             self.is_whole = kind == "ends"
+
+    def _write(self, content: bytes) -> None:
+        left = memoryview(content)
+        while left:
+            left = left[os.write(self._descriptor, left) :]
+        self._written += len(content)
 
     @contextmanager
     def _named(self) -> Iterator[None]:

@@ -204,6 +204,8 @@ def read_recording(path: str, side: Side) -> RecordingSpec:
     model = given.reference if side is Side.REFERENCE else given.candidate
     if model is None:
         raise top.error(f"the key '{side}' is missing; name the model to record")
+    if model.recording is not _ABSENT:
+        raise top.entries()[str(side)].error("is a recording already; name a model")
     if given.inputs is None and not _may_have_batches(model):
         raise top.error("the key 'inputs' is missing; or give the model a loader")
     place = 1 if side is Side.REFERENCE else 0

@@ -20,8 +20,8 @@ def check_writable(path: str, *, field: str) -> None:
         if _is_special(path):
             os.close(os.open(path, os.O_WRONLY | os.O_NONBLOCK))
             return
-        other = beside(path)
-        os.close(made(other))
+        other = _beside(path)
+        os.close(_made(other))
         os.unlink(other)
     except OSError as error:
         raise InvalidRequestError(
@@ -36,9 +36,9 @@ def write_file(path: str, text: str) -> None:
         with open(path, "wb") as file:
             file.write(content)
         return
-    other = beside(path)
+    other = _beside(path)
     try:
-        with open(made(other), "wb") as file:
+        with open(_made(other), "wb") as file:
             with contextlib.suppress(FileNotFoundError):
                 os.fchmod(file.fileno(), os.stat(path).st_mode & 0o777)
             file.write(content)
@@ -56,14 +56,12 @@ def _is_special(path: str) -> bool:
     return os.path.exists(path) and not os.path.isfile(path)
 
 
-def beside(path: str) -> str:
-    """Returns the path of a file in the same folder, to be written in place of the one at `path`."""
+def _beside(path: str) -> str:
     # A link stays one.
     folder = os.path.dirname(os.path.realpath(path))
     # Without the name, which may be as long as the folder takes.
     return os.path.join(folder, f".padiff-{secrets.token_hex(8)}")
 
 
-def made(path: str) -> int:
-    """Returns the descriptor of a new file. Raises OSError where there is one."""
+def _made(path: str) -> int:
     return os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o666)

@@ -19,7 +19,7 @@ from any_messages import any_message, damaged
 
 from padiff_rpc.convert import to_number, to_proto
 from padiff_rpc.errors import InvalidRequestError, NotFoundError, ProtocolError, StateError
-from padiff_rpc.recording_files import FIRST_LINE, RecordingReader, write_part
+from padiff_rpc.recording_files import FIRST_LINE, RecordingReader, framed
 from padiff_rpc.tensors import HostTensor, frames_of
 from padiff_rpc.v1 import recording_pb2 as pb
 from padiff_rpc.v1 import worker_pb2
@@ -106,10 +106,7 @@ WHOLE = [
 
 def written(folder: Path, parts: Iterable[pb.RecordedPart]) -> Path:
     path = folder / "run.padiff"
-    with path.open("wb") as file:
-        file.write(FIRST_LINE)
-        for part in parts:
-            write_part(file, part)
+    path.write_bytes(FIRST_LINE + b"".join(map(framed, parts)))
     return path
 
 

@@ -69,6 +69,8 @@ def _timed(what: str, run: Callable[[], Report], recording: Path | None = None) 
     began = time.monotonic()
     report = run()
     seconds = time.monotonic() - began
+    if recording is not None and not report:
+        raise SystemExit(f"{what}: {report}")
     came = outcome(report) if recording is None else f"{recording.stat().st_size / 2**20:.0f} MiB"
     print(f"{what:<40}{seconds:>8.1f} s   {came}", flush=True)
     return report

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
+from types import MappingProxyType
 from typing import Optional
 
 from padiff_compare.alignment.correspondences import Correspondences
@@ -44,8 +45,10 @@ class AlignedModels:
         layers: Mapping[Side, tuple[Layer, ...]],
         aligner: Aligner,
         tell_weights: Callable[[WeightPlan], None],
+        recorded_loss_slots: Mapping[Side, Sequence[str]] = MappingProxyType({}),
     ) -> None:
-        """`tell_weights` is given each weight plan that is taken."""
+        """`tell_weights` is given each weight plan that is taken; `recorded_loss_slots`: see `loss_slots`."""
+        self._recorded_loss_slots = recorded_loss_slots
         self.layers = layers
         self.models: Models = {side: ModelIndex(layers[side]) for side in SIDES}
         self._aligner = aligner
@@ -59,7 +62,7 @@ class AlignedModels:
         InvalidRequestError for unknown paths.
         """
         self._traces, self.operations, self._is_cut = traces, operations, bool(cut)
-        self.loss_slots = loss_slots(traces)
+        self.loss_slots = loss_slots(traces, self._recorded_loss_slots)
         self.plan = self._aligner(traces, cut)
         return self.plan
 

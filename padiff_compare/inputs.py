@@ -9,8 +9,9 @@ from padiff_compare.report.builder import ReportBuilder
 from padiff_compare.run import Settings
 from padiff_compare.source_pair import ComparisonStopped, SourcePair
 from padiff_rpc.errors import InvalidRequestError
-from padiff_rpc.v1.records import Trouble
-from padiff_rpc.v1.words import Phase, Side
+from padiff_rpc.tensors import HostTensor
+from padiff_rpc.v1.records import Note, TensorSpec, Trouble
+from padiff_rpc.v1.words import NoteKind, Phase, Side
 
 
 class Inputs:
@@ -56,7 +57,16 @@ class Inputs:
 
     def _shown(self, side: Side, step: int) -> StepBatch:
         loaded = self._read(side, step)
-        return StepBatch(batches=dict.fromkeys(SIDES, loaded.batch), tensors=loaded.tensors)
+        batch = StepBatch(batches=dict.fromkeys(SIDES, loaded.batch), tensors=loaded.tensors)
+        self._compare_with_recorded(step, batch)
+        return batch
+
+    def _compare_with_recorded(self, step: int, batch: StepBatch) -> None:
+        """Notes which sides were recorded on other tensors than those of a batch."""
+        for side in self._sources.recordings:
+            recorded = self._read(side, step).tensors
+            if [*map(_content, recorded.values())] != [_content(one) for _, one in batch.tensors_of(side)]:
+                self._report.note(Note(kind=NoteKind.OTHER_BATCH, side=side, numbers=(float(step),)))
 
     def _read(self, side: Side, step: int) -> LoadedBatch:
         with self._sources.during(Phase.INPUTS, step):
@@ -69,9 +79,11 @@ class Inputs:
     def _sent(self, step: int) -> StepBatch:
         with self._report.timed(Phase.INPUTS, step):
             try:
-                return self._batches.batch(step)
+                batch = self._batches.batch(step)
             except BatchUnavailable as failure:
                 raise self._stopped(step, f"the client has no batch for step {step}: {failure}") from failure
+        self._compare_with_recorded(step, batch)
+        return batch
 
     def _loaded(self, step: int) -> StepBatch:
         looks = self._sources.look_for_batch(step)
@@ -86,3 +98,7 @@ class Inputs:
     def _stopped(self, step: int, text: str) -> ComparisonStopped:
         self._report.add_trouble(Trouble(phase=Phase.INPUTS, step=step, text=text))
         return ComparisonStopped()
+
+
+def _content(tensor: HostTensor) -> tuple[TensorSpec, bytes]:
+    return tensor.spec, bytes(tensor.flat_bytes())

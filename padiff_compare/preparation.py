@@ -63,7 +63,8 @@ class Preparation:
         # A model that raised: its calls end before the pass does.
         cut = {side for side in SIDES if traced is not None and traced[side].failure is not None}
         operations = {side: traced[side].random_operations if traced is not None else () for side in SIDES}
-        self.aligned = AlignedModels(layers, self._align, self._tell_weights)
+        recorded = {side: shown.settings.loss_slots for side, shown in sources.recordings.items()}
+        self.aligned = AlignedModels(layers, self._align, self._tell_weights, recorded)
         plan = self.aligned.align(traces, operations, cut)
         report.note(*opaque_notes(layers))
         self.aligned.take_weights(

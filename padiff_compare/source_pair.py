@@ -40,12 +40,12 @@ class SourcePair:
 
     Attributes:
         sides: the source of each.
-        flags: what was set for a model's sake when it was loaded.
+        loaded: what was said of each model when it was loaded.
     """
 
     def __init__(self, sides: Sources, report: ReportBuilder) -> None:
         self.sides = sides
-        self.flags: Mapping[Side, tuple[str, ...]] = {}
+        self.loaded: Mapping[Side, LoadResponse] = {}
         self._report = report
 
     @property
@@ -82,8 +82,8 @@ class SourcePair:
 
         with self.during(Phase.LOAD):
             answers = self._ask_both(load, Phase.LOAD)
-            self.flags = {side: loaded.flags for side, (loaded, _) in answers.items()}
-            for side, (loaded, _) in answers.items():
+            self.loaded = {side: loaded for side, (loaded, _) in answers.items()}
+            for side, loaded in self.loaded.items():
                 model = self.sides[side].model
                 self._report.add_environment(
                     Environment(
@@ -92,10 +92,10 @@ class SourcePair:
                         device=loaded.device or model.device,
                         train=loaded.train or model.train,
                         seed=model.seed,
-                        flags=self.flags[side],
+                        flags=loaded.flags,
                     )
                 )
-            self.stop_on_failures({side: answers[side][0].failure for side in self.sides})
+            self.stop_on_failures({side: loaded.failure for side, loaded in self.loaded.items()})
         return {side: answers[side][1] for side in self.sides}
 
     def trace(

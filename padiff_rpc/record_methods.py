@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from numbers import Integral, Real
 from typing import Any, Optional, TypeVar, Union
 
@@ -263,6 +263,17 @@ _FLAGS = (
     "preflight",
     "keep_going",
 )
+
+
+class RecordingMethods:
+    """The model that a recording stands for."""
+
+    model: Any
+
+    @property
+    def shown_model(self) -> Any:
+        """Returns the model as comparisons have it: without a loader, since its batches were recorded too."""
+        return replace(self.model, loader="")
 
 
 class SelectionMethods:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import zlib
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -14,16 +15,17 @@ from padiff_rpc.v1 import recording_pb2 as pb
 FIRST_LINE = b"padiff recording 1\n"
 # Of a varint of 64 bits.
 _MOST_LENGTH_BYTES = 10
+_CHECKSUM_BYTES = 4
 
 
 def framed(part: pb.RecordedPart) -> bytes:
     """Returns a part as it stands in the file, behind its length."""
     content = part.SerializeToString()
-    return _varint(len(content)) + content
+    return _varint(len(content)) + _checksum(content) + content
 
 
 class Span(NamedTuple):
-    """Where a part lies in its file, without its length."""
+    """Where a part lies in its file, with its checksum before it and without its length."""
 
     offset: int
     size: int
@@ -66,32 +68,43 @@ class RecordingReader:
             if taken == 0:
                 return
             if length > limits().message_mib << 20:
-                raise self._damaged(offset)
-            span = Span(offset + taken, length)
-            content = os.pread(self._file.fileno(), length, span.offset)
-            if len(content) < length:
+                raise self.damaged(offset)
+            span = Span(offset + taken, _CHECKSUM_BYTES + length)
+            content = self._content(span)
+            if len(content) < span.size:
                 return
             yield span, self._parsed(content, span.offset)
-            offset = span.offset + length
+            offset = span.offset + span.size
 
     def at(self, span: Span) -> pb.RecordedPart:
         """Returns the part that lies there."""
-        return self._parsed(os.pread(self._file.fileno(), span.size, span.offset), span.offset)
+        return self._parsed(self._content(span), span.offset)
+
+    def _content(self, span: Span) -> bytes:
+        return os.pread(self._file.fileno(), span.size, span.offset)
 
     def _parsed(self, content: bytes, offset: int) -> pb.RecordedPart:
+        message = content[_CHECKSUM_BYTES:]
+        if content[:_CHECKSUM_BYTES] != _checksum(message):
+            raise self.damaged(offset)
         try:
-            return pb.RecordedPart.FromString(content)
+            return pb.RecordedPart.FromString(message)
         except Exception:  # protobuf's own errors differ from version to version
-            raise self._damaged(offset) from None
+            raise self.damaged(offset) from None
 
     def useless(self) -> InvalidRequestError:
         """Returns the error of a recording without a whole step."""
         return InvalidRequestError(f"{self._path} holds no whole step; record again", field=self._field)
 
-    def _damaged(self, offset: int) -> InvalidRequestError:
+    def damaged(self, offset: int) -> InvalidRequestError:
+        """Returns the error of a file that holds what no recording does, from this byte on."""
         return InvalidRequestError(
             f"{self._path} is damaged at byte {offset}; record again", field=self._field
         )
+
+
+def _checksum(content: bytes) -> bytes:
+    return zlib.crc32(content).to_bytes(_CHECKSUM_BYTES, "little")
 
 
 def _varint(number: int) -> bytes:

@@ -29,7 +29,7 @@ class MsgpackErrors:
         self._converter.register_structure_hook_func(_is_positions, lambda packed, _: _unpacked(packed))
 
     def packed(self, errors: E) -> bytes:
-        """Returns own errors of any kind."""
+        """Returns own errors as bytes."""
         packed: bytes = msgpack.packb(self._converter.unstructure(errors))
         return packed
 
@@ -38,11 +38,11 @@ class MsgpackErrors:
         return self._converter.structure(msgpack.unpackb(packed, strict_map_key=False), kind)
 
     def pack(self, errors: StepErrors) -> bytes:
-        """Returns a step's as a recording holds them."""
+        """Returns a step's own errors as a recording holds them."""
         return bytes([MEASURED_AS]) + self.packed(errors)
 
     def unpack(self, packed: bytes) -> Optional[StepErrors]:
-        """Returns them; None where they are damaged, or of a version that measured otherwise."""
+        """Returns a step's own errors; None of damaged ones, or of a version that measured otherwise."""
         if packed[:1] != bytes([MEASURED_AS]):
             return None
         try:

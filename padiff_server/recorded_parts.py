@@ -1,4 +1,4 @@
-"""What is said of a side that is recorded, as parts of a recording."""
+"""Parts of a recording, made of what its side says."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from padiff_compare.capture.source import Announced, CaptureBegins, CaptureChunk
 from padiff_rpc.convert import to_number, to_proto
 from padiff_rpc.errors import ProtocolError
 from padiff_rpc.optimizer_states import messages_of
-from padiff_rpc.tensors import frames_of
+from padiff_rpc.tensors import CHUNK_BYTES, frames_of
 from padiff_rpc.v1 import recording_pb2 as pb
 from padiff_rpc.v1 import worker_pb2
 from padiff_rpc.v1.records import (
@@ -42,7 +42,6 @@ _WHOLE: dict[type, str] = {
     DescribeOptimizerResponse: "optimizer",
     TraceResponse: "trace",
     StepStart: "step_begins",
-    RecordedFloors: "floors",
 }
 _EVENTS: dict[type, str] = {
     CallEvent: "call",
@@ -68,6 +67,10 @@ def recorded_parts(said: Recorded) -> Iterator[pb.RecordedPart]:
             yield from (pb.RecordedPart(batch_tensor=frame) for frame in frames_of(number, tensor))
     elif isinstance(said, RecordedItem):
         yield pb.RecordedPart(events=worker_pb2.RunStepResponse(events=[_event(said.item)]))
+    elif isinstance(said, RecordedFloors):
+        for offset in range(0, len(said.content), CHUNK_BYTES):
+            content = said.content[offset : offset + CHUNK_BYTES]
+            yield pb.RecordedPart(floors=pb.RecordedFloors(content=content))
     elif isinstance(said, StepEnds):
         yield pb.RecordedPart(step_ends=said.step)
     elif isinstance(said, RecordingEnds):

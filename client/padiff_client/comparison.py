@@ -72,6 +72,10 @@ class Comparison:
         """
         return batches_of(self.candidate, self.reference, self.example_inp, self.input_names)
 
+    def wants_recorded_batches(self, sent: Optional[Batches]) -> bool:
+        """Whether the batches are those of a recording: none are `sent`, and no loader has any."""
+        return sent is None and not self.candidate.loader
+
     def session(self, *, save_root: Optional[str] = None) -> AbstractContextManager[Session]:
         """Provides a session; see `open_session`."""
         return open_session(

@@ -105,6 +105,12 @@ _TEMPLATES: Mapping[NoteKind, str] = {
     NoteKind.LEFT_OUT_OF_RECORDING: (
         "recording: {n} layers of the {side} were left out of it, and are not compared"
     ),
+    NoteKind.RECORDING_CUT_SHORT: (
+        "recording: that of the {side} was cut short, and has {n} of the steps that were asked for"
+    ),
+    NoteKind.OTHER_BATCH: (
+        "recording: in step {n} the {side} was recorded on another batch than the other side has"
+    ),
     NoteKind.RECORDED_FORWARD: (
         "recording: the {side} was recorded without backward, so no gradient is compared"
     ),

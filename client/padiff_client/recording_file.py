@@ -45,17 +45,37 @@ class RecordingFile:
 
     def __enter__(self) -> RecordingFile:
         with self._named():
-            self._descriptor = os.open(self._part, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            self._descriptor = self._opened()
             try:
-                take_lock(self._descriptor)
-            except BlockingIOError:
+                self._take_over()
+            except BaseException:
                 os.close(self._descriptor)
-                raise InvalidRequestError(
-                    f"{self._part} is being written by another command; name another file", field=self._field
-                ) from None
-            os.ftruncate(self._descriptor, 0)
-            self._write(FIRST_LINE)
+                raise
         return self
+
+    def _opened(self) -> int:
+        """Returns the locked file beside. Raises InvalidRequestError where another command has it."""
+        while True:
+            descriptor = os.open(self._part, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+            try:
+                take_lock(descriptor)
+                if os.path.samestat(os.fstat(descriptor), os.stat(self._part)):
+                    return descriptor
+            except BlockingIOError:
+                os.close(descriptor)
+                raise self._refused("is being written by another command") from None
+            except FileNotFoundError:
+                pass  # another command has ended, and the file has its name
+            os.close(descriptor)
+
+    def _take_over(self) -> None:
+        if os.pread(self._descriptor, len(FIRST_LINE), 0) not in (b"", FIRST_LINE):
+            raise self._refused("is no recording that was left behind")
+        os.ftruncate(self._descriptor, 0)
+        self._write(FIRST_LINE)
+
+    def _refused(self, why: str) -> InvalidRequestError:
+        return InvalidRequestError(f"{self._part} {why}; name another file", field=self._field)
 
     def __exit__(self, *_: object) -> None:
         try:

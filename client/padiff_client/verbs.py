@@ -48,7 +48,7 @@ def compare(asked: Comparison) -> Report:
             keep_mib=asked.keep_mib,
             tell_so_far=True,
             detached=asked.detached,
-            recorded_batches=batches is None and not asked.candidate.loader,
+            recorded_batches=asked.wants_recorded_batches(batches),
         )
         with Keeping(asked.store, start) as keeping:
             return _kept(
@@ -88,7 +88,7 @@ def plan(asked: Comparison) -> Report:
             reference=session.reference,
             layer_map=asked.layer_map,
             options=asked.options,
-            recorded_batches=batches is None and not asked.candidate.loader,
+            recorded_batches=asked.wants_recorded_batches(batches),
         )
         report = session.explained(session.connection.plan(start, batches))
     if not report.plan:

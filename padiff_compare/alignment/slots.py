@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Optional
 
 from padiff_compare.alignment.path_words import path_words
@@ -153,24 +153,28 @@ def pair_returned(reference: Sequence[Slot], candidate: Sequence[Slot]) -> SlotP
     return dataclasses.replace(pairing, pairs=(*pairing.pairs, *again))
 
 
-def loss_slots(traces: Traces) -> dict[Side, tuple[str, ...]]:
+def loss_slots(traces: Traces, recorded: Mapping[Side, Sequence[str]]) -> dict[Side, tuple[str, ...]]:
     """Returns each side's root output slots, partners at the same position.
 
     The default loss projects the n-th of them by the n-th fixed tensor, so a tuple and a mapping of the
     same outputs have the same loss. Outputs without a partner come last. Without traces: empty.
+
+    `recorded`: the order of sides that were recorded, which stands; the other side follows it.
     """
+    side = next(iter(recorded), None)
     reference, candidate = (traces[side].returned for side in SIDES)
+    if side is not None and not reference:
+        return dict.fromkeys(SIDES, tuple(recorded[side]))  # by name, for want of calls that tell more
     pairing = pair_slots(CallMoment.EXIT, reference, candidate)
-    return {
-        Side.REFERENCE: (
-            *(pair.reference.name for pair in pairing.pairs),
-            *(slot.name for slot in pairing.only_reference),
-        ),
-        Side.CANDIDATE: (
-            *(pair.candidate.name for pair in pairing.pairs),
-            *(slot.name for slot in pairing.only_candidate),
-        ),
+    pairs = [(pair.reference.name, pair.candidate.name) for pair in pairing.pairs]
+    if side is not None:
+        order = {name: place for place, name in enumerate(recorded[side])}
+        pairs.sort(key=lambda names: order.get(names[SIDES.index(side)], len(order)))
+    found = {
+        Side.REFERENCE: (*(ours for ours, _ in pairs), *(slot.name for slot in pairing.only_reference)),
+        Side.CANDIDATE: (*(theirs for _, theirs in pairs), *(slot.name for slot in pairing.only_candidate)),
     }
+    return {**found, **{one: tuple(names) for one, names in recorded.items()}}
 
 
 def _firsts(slots: Sequence[Slot]) -> list[Slot]:

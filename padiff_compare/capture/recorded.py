@@ -1,4 +1,4 @@
-"""What is said of one side while it is recorded, in the order in which a recording holds it."""
+"""Parts of a recording as the comparison knows them; recording.proto says in which order they come."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class RecordedBatch:
 
 @record
 class RecordedItem:
-    """What the step said."""
+    """An event of the running step."""
 
     item: StepItem
 

@@ -253,8 +253,11 @@ class Source(StepSource, Protocol):
         `repeat`: twice, to see whether the model agrees with itself.
         """
 
-    def keep_state(self, *, optimizer: bool) -> None:
-        """Remembers the model's state as it is now, and the `optimizer`'s if asked."""
+    def keep_state(self, *, optimizer: bool, before_step: Optional[int] = None) -> None:
+        """Remembers the model's state as it is now, and the `optimizer`'s if asked.
+
+        `before_step`: a recording is, from here on, as it was before that step; a model stays as it is.
+        """
 
     def restore_state(self) -> None:
         """Puts back what it remembered."""

@@ -153,17 +153,17 @@ class RecordTask:
             ),
             left_out=tuple(skipped),
         )
-        flags = self._sources.flags[Side.REFERENCE]
-        return RecordingBegins(recording=recording, worker=self._source.worker, flags=flags)
+        loaded = self._sources.loaded[Side.REFERENCE]
+        return RecordingBegins(recording=recording, worker=self._source.worker, loaded=loaded)
 
     def _floors(self, run: Run, layers: Sequence[Layer]) -> Optional[PassFloors]:
-        packing = self._storage.packing
-        if (
-            not self._asked.selection.floors
-            or packing is None
-            or not can_have_gold(run.options, self._source)
-        ):
+        """Returns what measures the floors of steps; None where nobody asks, or no step may run once more."""
+        packing, source = self._storage.packing, self._source
+        is_asked = self._asked.selection.floors and can_have_gold(run.options, source)
+        if packing is None or not is_asked:
             return None
+        if source.model.train_step and not source.optimizer.describe().class_name:
+            return None  # its optimizer would step once more, and nobody could put it back
         return PassFloors(run, self._source, layers, packing)
 
     def _told(self, inputs: Inputs, step: int, batch: StepBatch) -> RecordedBatch:

@@ -19,7 +19,8 @@ def left_out(layers: Sequence[Layer], selection: Selection) -> tuple[str, ...]:
     for field in ("include", "exclude"):
         for path in getattr(selection, field):
             _check_known(path, paths, field=f"selection.{field}")
-    return tuple(path for path in paths if path and not _is_kept(path, selection))
+    kept = (any(_is_kept(path, selection) for path in (layer.path, *layer.aliases)) for layer in layers)
+    return tuple(layer.path for layer, is_kept in zip(layers, kept) if layer.path and not is_kept)
 
 
 def _is_kept(path: str, selection: Selection) -> bool:

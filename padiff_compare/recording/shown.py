@@ -19,8 +19,7 @@ def as_shown(start: CompareStart, shown: Mapping[Side, Recording]) -> CompareSta
     options = start.options
     for side, recording in shown.items():
         party = getattr(start, str(side))
-        # The batches were recorded too.
-        model = dataclasses.replace(recording.model, loader="")
+        model = recording.shown_model
         start = dataclasses.replace(start, **{str(side): dataclasses.replace(party, model=model)})
         _check(side, recording, start)
         if not recording.settings.backward:
@@ -37,7 +36,14 @@ def as_shown(start: CompareStart, shown: Mapping[Side, Recording]) -> CompareSta
         options = dataclasses.replace(options, randomness=Randomness.REPORT)
         start = dataclasses.replace(start, auto_weights=False)
     elif Side.REFERENCE in shown:
-        options = dataclasses.replace(options, randomness=shown[Side.REFERENCE].settings.randomness)
+        had = shown[Side.REFERENCE].settings.randomness
+        # The default stands for whatever was recorded.
+        if options.randomness not in (had, Randomness.SHARED):
+            raise InvalidRequestError(
+                f"the reference was recorded with {had}; ask for the same, or record it again",
+                field="options.randomness",
+            )
+        options = dataclasses.replace(options, randomness=had)
     return dataclasses.replace(start, options=options)
 
 
@@ -45,6 +51,8 @@ def notes(start: CompareStart, shown: Mapping[Side, Recording]) -> Iterator[Note
     """Yields what a reader should know of the recordings; `start` is as it was asked."""
     for side, recording in shown.items():
         yield Note(kind=NoteKind.SHOWN, side=side, names=(recording.made_at,))
+        if recording.cut_short:
+            yield Note(kind=NoteKind.RECORDING_CUT_SHORT, side=side, numbers=(float(recording.steps),))
         if recording.left_out:
             numbers = (float(len(recording.left_out)),)
             yield Note(kind=NoteKind.LEFT_OUT_OF_RECORDING, side=side, numbers=numbers)

@@ -161,7 +161,7 @@ class SecondLook:
     def _look(self, look: StepLook) -> Optional[Reason]:
         """Runs the pass and reports what it shows; returns why it showed nothing."""
         for side in SIDES:
-            self._sources.sides[side].keep_state(optimizer=False)
+            self._sources.sides[side].keep_state(optimizer=False, before_step=look.step)
         try:
             if look.step or self._run.settings.optimize:
                 self._weights.copy()

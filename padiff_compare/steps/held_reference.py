@@ -207,7 +207,8 @@ class HeldReference:
         float64, what such noise does to it in its own dtypes is all that tells. None as `own_errors`.
         """
         if self._run.recorded_errors is not None:
-            return self._recorded(start).freely
+            # Of weights that have parted since, nobody knew.
+            return None if parted else self._recorded(start).freely
         gold = self._settle_gold(captures)
         asked = gold.asked(captures, floors, freely=True) if gold is not None else None
         if gold is None or asked is None or not gold.has_a_say:

@@ -17,7 +17,7 @@ from padiff_rpc.v1 import tensors_pb2 as padiff__rpc_dot_v1_dot_tensors__pb2
 from padiff_rpc.v1 import worker_pb2 as padiff__rpc_dot_v1_dot_worker__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dpadiff_rpc/v1/recording.proto\x12\rpadiff_rpc.v1\x1a\x1bpadiff_rpc/v1/records.proto\x1a\x1bpadiff_rpc/v1/tensors.proto\x1a\x1apadiff_rpc/v1/worker.proto\"\xf7\x04\n\x0cRecordedPart\x12\x30\n\x06\x62\x65gins\x18\x01 \x01(\x0b\x32\x1e.padiff_rpc.v1.RecordingBeginsH\x00\x12\x31\n\x06layers\x18\x02 \x01(\x0b\x32\x1f.padiff_rpc.v1.DescribeResponseH\x00\x12,\n\x06weight\x18\x03 \x01(\x0b\x32\x1a.padiff_rpc.v1.TensorFrameH\x00\x12=\n\toptimizer\x18\x04 \x01(\x0b\x32(.padiff_rpc.v1.DescribeOptimizerResponseH\x00\x12\x44\n\x0foptimizer_state\x18\x05 \x01(\x0b\x32).padiff_rpc.v1.ReadOptimizerStateResponseH\x00\x12+\n\x05\x62\x61tch\x18\x06 \x01(\x0b\x32\x1a.padiff_rpc.v1.PackedBatchH\x00\x12\x32\n\x0c\x62\x61tch_tensor\x18\x07 \x01(\x0b\x32\x1a.padiff_rpc.v1.TensorFrameH\x00\x12-\n\x05trace\x18\x08 \x01(\x0b\x32\x1c.padiff_rpc.v1.TraceResponseH\x00\x12/\n\x0bstep_begins\x18\t \x01(\x0b\x32\x18.padiff_rpc.v1.StepStartH\x00\x12\x30\n\x06\x65vents\x18\n \x01(\x0b\x32\x1e.padiff_rpc.v1.RunStepResponseH\x00\x12/\n\x06\x66loors\x18\x0b \x01(\x0b\x32\x1d.padiff_rpc.v1.RecordedFloorsH\x00\x12\x13\n\tstep_ends\x18\x0c \x01(\rH\x00\x12\x0e\n\x04\x65nds\x18\r \x01(\rH\x00\x42\x06\n\x04part\"\x84\x01\n\x0fRecordingBegins\x12\x31\n\trecording\x18\x01 \x01(\x0b\x32\x18.padiff_rpc.v1.RecordingB\x04\x88\xb5\x18\x01\x12/\n\x06worker\x18\x02 \x01(\x0b\x32\x19.padiff_rpc.v1.WorkerInfoB\x04\x88\xb5\x18\x01\x12\r\n\x05\x66lags\x18\x03 \x03(\t\"!\n\x0eRecordedFloors\x12\x0f\n\x07\x63ontent\x18\x01 \x01(\x0c\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dpadiff_rpc/v1/recording.proto\x12\rpadiff_rpc.v1\x1a\x1bpadiff_rpc/v1/records.proto\x1a\x1bpadiff_rpc/v1/tensors.proto\x1a\x1apadiff_rpc/v1/worker.proto\"\xf7\x04\n\x0cRecordedPart\x12\x30\n\x06\x62\x65gins\x18\x01 \x01(\x0b\x32\x1e.padiff_rpc.v1.RecordingBeginsH\x00\x12\x31\n\x06layers\x18\x02 \x01(\x0b\x32\x1f.padiff_rpc.v1.DescribeResponseH\x00\x12,\n\x06weight\x18\x03 \x01(\x0b\x32\x1a.padiff_rpc.v1.TensorFrameH\x00\x12=\n\toptimizer\x18\x04 \x01(\x0b\x32(.padiff_rpc.v1.DescribeOptimizerResponseH\x00\x12\x44\n\x0foptimizer_state\x18\x05 \x01(\x0b\x32).padiff_rpc.v1.ReadOptimizerStateResponseH\x00\x12+\n\x05\x62\x61tch\x18\x06 \x01(\x0b\x32\x1a.padiff_rpc.v1.PackedBatchH\x00\x12\x32\n\x0c\x62\x61tch_tensor\x18\x07 \x01(\x0b\x32\x1a.padiff_rpc.v1.TensorFrameH\x00\x12-\n\x05trace\x18\x08 \x01(\x0b\x32\x1c.padiff_rpc.v1.TraceResponseH\x00\x12/\n\x0bstep_begins\x18\t \x01(\x0b\x32\x18.padiff_rpc.v1.StepStartH\x00\x12\x30\n\x06\x65vents\x18\n \x01(\x0b\x32\x1e.padiff_rpc.v1.RunStepResponseH\x00\x12/\n\x06\x66loors\x18\x0b \x01(\x0b\x32\x1d.padiff_rpc.v1.RecordedFloorsH\x00\x12\x13\n\tstep_ends\x18\x0c \x01(\rH\x00\x12\x0e\n\x04\x65nds\x18\r \x01(\rH\x00\x42\x06\n\x04part\"\xa8\x01\n\x0fRecordingBegins\x12\x31\n\trecording\x18\x01 \x01(\x0b\x32\x18.padiff_rpc.v1.RecordingB\x04\x88\xb5\x18\x01\x12/\n\x06worker\x18\x02 \x01(\x0b\x32\x19.padiff_rpc.v1.WorkerInfoB\x04\x88\xb5\x18\x01\x12\x31\n\x06loaded\x18\x03 \x01(\x0b\x32\x1b.padiff_rpc.v1.LoadResponseB\x04\x88\xb5\x18\x01\"!\n\x0eRecordedFloors\x12\x0f\n\x07\x63ontent\x18\x01 \x01(\x0c\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -28,10 +28,12 @@ if _descriptor._USE_C_DESCRIPTORS == False:
   _globals['_RECORDINGBEGINS'].fields_by_name['recording']._serialized_options = b'\210\265\030\001'
   _globals['_RECORDINGBEGINS'].fields_by_name['worker']._options = None
   _globals['_RECORDINGBEGINS'].fields_by_name['worker']._serialized_options = b'\210\265\030\001'
+  _globals['_RECORDINGBEGINS'].fields_by_name['loaded']._options = None
+  _globals['_RECORDINGBEGINS'].fields_by_name['loaded']._serialized_options = b'\210\265\030\001'
   _globals['_RECORDEDPART']._serialized_start=135
   _globals['_RECORDEDPART']._serialized_end=766
   _globals['_RECORDINGBEGINS']._serialized_start=769
-  _globals['_RECORDINGBEGINS']._serialized_end=901
-  _globals['_RECORDEDFLOORS']._serialized_start=903
-  _globals['_RECORDEDFLOORS']._serialized_end=936
+  _globals['_RECORDINGBEGINS']._serialized_end=937
+  _globals['_RECORDEDFLOORS']._serialized_start=939
+  _globals['_RECORDEDFLOORS']._serialized_end=972
 # @@protoc_insertion_point(module_scope)

@@ -1,10 +1,9 @@
 from padiff_rpc.v1 import records_pb2 as _records_pb2
 from padiff_rpc.v1 import tensors_pb2 as _tensors_pb2
 from padiff_rpc.v1 import worker_pb2 as _worker_pb2
-from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
-from typing import ClassVar as _ClassVar, Iterable as _Iterable, Mapping as _Mapping, Optional as _Optional, Union as _Union
+from typing import ClassVar as _ClassVar, Mapping as _Mapping, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
@@ -39,14 +38,14 @@ class RecordedPart(_message.Message):
     def __init__(self, begins: _Optional[_Union[RecordingBegins, _Mapping]] = ..., layers: _Optional[_Union[_worker_pb2.DescribeResponse, _Mapping]] = ..., weight: _Optional[_Union[_tensors_pb2.TensorFrame, _Mapping]] = ..., optimizer: _Optional[_Union[_worker_pb2.DescribeOptimizerResponse, _Mapping]] = ..., optimizer_state: _Optional[_Union[_worker_pb2.ReadOptimizerStateResponse, _Mapping]] = ..., batch: _Optional[_Union[_worker_pb2.PackedBatch, _Mapping]] = ..., batch_tensor: _Optional[_Union[_tensors_pb2.TensorFrame, _Mapping]] = ..., trace: _Optional[_Union[_worker_pb2.TraceResponse, _Mapping]] = ..., step_begins: _Optional[_Union[_worker_pb2.StepStart, _Mapping]] = ..., events: _Optional[_Union[_worker_pb2.RunStepResponse, _Mapping]] = ..., floors: _Optional[_Union[RecordedFloors, _Mapping]] = ..., step_ends: _Optional[int] = ..., ends: _Optional[int] = ...) -> None: ...
 
 class RecordingBegins(_message.Message):
-    __slots__ = ("recording", "worker", "flags")
+    __slots__ = ("recording", "worker", "loaded")
     RECORDING_FIELD_NUMBER: _ClassVar[int]
     WORKER_FIELD_NUMBER: _ClassVar[int]
-    FLAGS_FIELD_NUMBER: _ClassVar[int]
+    LOADED_FIELD_NUMBER: _ClassVar[int]
     recording: _worker_pb2.Recording
     worker: _worker_pb2.WorkerInfo
-    flags: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, recording: _Optional[_Union[_worker_pb2.Recording, _Mapping]] = ..., worker: _Optional[_Union[_worker_pb2.WorkerInfo, _Mapping]] = ..., flags: _Optional[_Iterable[str]] = ...) -> None: ...
+    loaded: _worker_pb2.LoadResponse
+    def __init__(self, recording: _Optional[_Union[_worker_pb2.Recording, _Mapping]] = ..., worker: _Optional[_Union[_worker_pb2.WorkerInfo, _Mapping]] = ..., loaded: _Optional[_Union[_worker_pb2.LoadResponse, _Mapping]] = ...) -> None: ...
 
 class RecordedFloors(_message.Message):
     __slots__ = ("content",)

@@ -13,6 +13,7 @@ from padiff_rpc.record_methods import (
     LayoutStepMethods,
     OptionsMethods,
     PlanPairMethods,
+    RecordingMethods,
     SelectionMethods,
     SourceLineMethods,
     TensorSpecMethods,
@@ -281,6 +282,7 @@ class RecordedSettings:
         backward: Loss and backward too.
         optimize: Optimizer steps too.
         clip_norm: 0: gradients were not clipped.
+        loss_slots: Of the default loss: see StepStart.
     """
 
     backward: bool
@@ -290,6 +292,7 @@ class RecordedSettings:
     clip_norm: float = 0.0
     loss_scale: float = 1.0
     randomness: Randomness = Randomness.SHARED
+    loss_slots: tuple[str, ...] = ()
 
 
 @record
@@ -367,10 +370,13 @@ class KeepStateRequest:
     Attributes:
         optimizer: The optimizer's own state too. INVALID_ARGUMENT where the optimizer is a
             plain function, which shows none.
+        before_step: A recording is, from here on, as it was before this step. A model stays as
+            it is.
     """
 
     lease: str = ""
     optimizer: bool = False
+    before_step: Optional[int] = None
 
 
 @record
@@ -842,7 +848,9 @@ class OptimizerDifference:
 
 @record
 class RecordedFloors:
-    """How far a step is from the same in float64: packed by the coordinator for coordinators to come."""
+    """How far a step is from the same in float64: packed by the coordinator for coordinators to come.
+    Of several in one step the contents are joined.
+    """
 
     content: bytes = b""
 
@@ -1242,7 +1250,7 @@ class FunctionTensor:
 
 
 @record
-class Recording:
+class Recording(RecordingMethods):
     """A pass that was recorded: under which settings, and how much of it.
 
     Attributes:
@@ -2072,12 +2080,11 @@ class RecordingBegins:
 
     Attributes:
         recording: `steps` is how many were asked for.
-        flags: What Load said.
     """
 
     recording: Recording
     worker: WorkerInfo
-    flags: tuple[str, ...] = ()
+    loaded: LoadResponse
 
 
 @record

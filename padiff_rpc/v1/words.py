@@ -686,6 +686,10 @@ class NoteKind(Word):
         LEFT_OUT_OF_RECORDING: Layers that were left out of a recording are not compared. side,
             numbers: how many.
         RECORDED_FORWARD: A side was recorded without backward, so that there is none. side.
+        RECORDING_CUT_SHORT: A recording ended before all of its steps. side, numbers: how many
+            it has.
+        OTHER_BATCH: A recorded side had another batch than the other side, in a step (numbers).
+            side.
         TIES: Decisions between values that are equal but for rounding came out otherwise.
             numbers: the step, and in how many rows.
         OPTIMIZER_STEPS_FREELY: An optimizer is a function, whose step nothing undoes: it was
@@ -760,6 +764,8 @@ class NoteKind(Word):
     WEIGHTS_AS_RECORDED = "weights_as_recorded"
     LEFT_OUT_OF_RECORDING = "left_out_of_recording"
     RECORDED_FORWARD = "recorded_forward"
+    RECORDING_CUT_SHORT = "recording_cut_short"
+    OTHER_BATCH = "other_batch"
     TIES = "ties"
     OPTIMIZER_STEPS_FREELY = "optimizer_steps_freely"
     JUDGED_FREELY = "judged_freely"

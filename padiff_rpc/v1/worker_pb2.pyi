@@ -130,7 +130,7 @@ class Recording(_message.Message):
     def __init__(self, made_at: _Optional[str] = ..., model: _Optional[_Union[_models_pb2.Model, _Mapping]] = ..., steps: _Optional[int] = ..., settings: _Optional[_Union[RecordedSettings, _Mapping]] = ..., left_out: _Optional[_Iterable[str]] = ..., cut_short: bool = ...) -> None: ...
 
 class RecordedSettings(_message.Message):
-    __slots__ = ("backward", "optimize", "mean_loss", "accumulate", "clip_norm", "loss_scale", "randomness")
+    __slots__ = ("backward", "optimize", "mean_loss", "accumulate", "clip_norm", "loss_scale", "randomness", "loss_slots")
     BACKWARD_FIELD_NUMBER: _ClassVar[int]
     OPTIMIZE_FIELD_NUMBER: _ClassVar[int]
     MEAN_LOSS_FIELD_NUMBER: _ClassVar[int]
@@ -138,6 +138,7 @@ class RecordedSettings(_message.Message):
     CLIP_NORM_FIELD_NUMBER: _ClassVar[int]
     LOSS_SCALE_FIELD_NUMBER: _ClassVar[int]
     RANDOMNESS_FIELD_NUMBER: _ClassVar[int]
+    LOSS_SLOTS_FIELD_NUMBER: _ClassVar[int]
     backward: bool
     optimize: bool
     mean_loss: bool
@@ -145,7 +146,8 @@ class RecordedSettings(_message.Message):
     clip_norm: float
     loss_scale: float
     randomness: Randomness
-    def __init__(self, backward: bool = ..., optimize: bool = ..., mean_loss: bool = ..., accumulate: _Optional[int] = ..., clip_norm: _Optional[float] = ..., loss_scale: _Optional[float] = ..., randomness: _Optional[_Union[Randomness, str]] = ...) -> None: ...
+    loss_slots: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, backward: bool = ..., optimize: bool = ..., mean_loss: bool = ..., accumulate: _Optional[int] = ..., clip_norm: _Optional[float] = ..., loss_scale: _Optional[float] = ..., randomness: _Optional[_Union[Randomness, str]] = ..., loss_slots: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class GetInfoResponse(_message.Message):
     __slots__ = ("worker", "state", "broken_lease", "exit_status", "was_silent")
@@ -276,12 +278,14 @@ class RunToRunNoise(_message.Message):
     def __init__(self, side: _Optional[_Union[_reasons_pb2.Side, str]] = ..., relative_l2: _Optional[float] = ..., path: _Optional[str] = ..., call: _Optional[int] = ..., differs: bool = ...) -> None: ...
 
 class KeepStateRequest(_message.Message):
-    __slots__ = ("lease", "optimizer")
+    __slots__ = ("lease", "optimizer", "before_step")
     LEASE_FIELD_NUMBER: _ClassVar[int]
     OPTIMIZER_FIELD_NUMBER: _ClassVar[int]
+    BEFORE_STEP_FIELD_NUMBER: _ClassVar[int]
     lease: str
     optimizer: bool
-    def __init__(self, lease: _Optional[str] = ..., optimizer: bool = ...) -> None: ...
+    before_step: int
+    def __init__(self, lease: _Optional[str] = ..., optimizer: bool = ..., before_step: _Optional[int] = ...) -> None: ...
 
 class KeepStateResponse(_message.Message):
     __slots__ = ()

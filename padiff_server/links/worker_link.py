@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Optional
 
@@ -54,8 +53,7 @@ class WorkerLink(Connection):
         """As that of `Connection`; a recording brings its model."""
         super().open()
         if self.worker.recording is not None:
-            # The batches were recorded too.
-            self.model = dataclasses.replace(self.worker.recording.model, loader="")
+            self.model = self.worker.recording.shown_model
 
     def load(self, *, deterministic: bool, threads: int) -> LoadResponse:
         """Builds the model; what the user's factory raises is a failure in the result.
@@ -113,14 +111,18 @@ class WorkerLink(Connection):
             check_calls(response.calls, self._paths | marks, peer=self.peer)
             return response
 
-    def keep_state(self, *, optimizer: bool) -> None:
+    def keep_state(self, *, optimizer: bool, before_step: Optional[int] = None) -> None:
         """Has the worker remember its model's state as it is now, and the `optimizer`'s if asked.
 
         Raises InvalidRequestError that names the side for an optimizer whose state cannot be seen.
         """
         with self.blamed():
             try:
-                self.caller.KeepState(worker_pb2.KeepStateRequest(lease=self.lease, optimizer=optimizer))
+                self.caller.KeepState(
+                    worker_pb2.KeepStateRequest(
+                        lease=self.lease, optimizer=optimizer, before_step=before_step
+                    )
+                )
             except InvalidRequestError as error:
                 raise error.within(str(self.side)) from None
 

@@ -49,8 +49,8 @@ class Contents:
     """All of a recording but its tensors, which are read when they are wanted. Thread-safe once it is made.
 
     Attributes:
-        begins: whom it is of.
-        layers, trace: what it said of its model; the trace of the first step.
+        begins: the worker and the model that were recorded, and the settings.
+        layers, trace: the model's layer tree; the trace of its first batch.
         steps: those that are whole.
         is_whole: all steps are there that were asked for.
     """
@@ -87,6 +87,8 @@ class Contents:
                     current = self._state().optimizer_state[entry.parameter, entry.state] = []
                 current.append(span)
             elif kind == "batch":
+                if self.steps and not self.steps[-1].has_ended:
+                    raise reader.damaged(span.offset)
                 self.steps.append(RecordedStep(batch=part.batch))
             elif kind is not None and self.steps:
                 self._take(self.steps[-1], kind, span, part)
@@ -109,19 +111,22 @@ class Contents:
             for event in part.events.events:
                 step.draws.update(one.path for one in event.summary.random_operations)
         elif kind == "floors":
-            step.floors = part.floors.content
+            step.floors += part.floors.content
         elif kind == "step_ends":
+            if step.start is None or not part.step_ends == step.start.step == len(self.steps) - 1:
+                raise self._reader.damaged(span.offset)
             step.has_ended = True
 
     def recording(self) -> Recording:
-        """Returns what it says of itself."""
-        return dataclasses.replace(self.begins.recording, steps=len(self.steps), cut_short=not self.is_whole)
-
-    @property
-    def trains_in_script(self) -> bool:
-        """Whether a script's model was in train mode; any other's is what its spec says."""
-        roots = [layer.training for layer in self.layers.layers if layer.path == ""]
-        return self.begins.worker.watches_script and any(roots)
+        """Returns what a worker says of the recording that it shows."""
+        was, first = self.begins.recording, self.steps[0].start
+        slots = tuple(first.loss_slots) if first is not None else ()
+        return dataclasses.replace(
+            was,
+            steps=len(self.steps),
+            cut_short=not self.is_whole,
+            settings=dataclasses.replace(was.settings, loss_slots=slots),
+        )
 
     def weights(self, moment: int) -> Mapping[str, Sequence[Span]]:
         """Returns where the weights lie as they are behind so many steps."""

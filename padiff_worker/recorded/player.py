@@ -77,7 +77,7 @@ class Player:
         step = self.recorded(start.lease, start.step)
         if start.overrides or start.in_float64 or start.again:
             raise StateError("a recording shows what was computed, and computes nothing else")
-        if step.start is None or (start.backward and not step.start.backward):
+        if start.backward and not (step.start is not None and step.start.backward):
             raise StateError("the step was recorded without backward")
         why = self._why_drawn_otherwise(step, start)
         if why:
@@ -86,6 +86,8 @@ class Player:
             yield pb.StepEvent(summary=pb.StepSummary())
             return
         yield from Replay(start).shown(self._contents.events(step))
+        # Behind a step that was left, another lease may have begun.
+        self.leases.check(start.lease)
         self._moment = start.step + 1
 
     def _why_drawn_otherwise(self, step: RecordedStep, start: pb.StepStart) -> str:
@@ -132,10 +134,12 @@ class Player:
                 raise NotFoundError(f"the recording has no {entry[1]} of {entry[0]}")
             yield from contents.state_messages(known[entry], number)
 
-    def keep_state(self, lease: str) -> None:
-        """Remembers where the recording is."""
+    def keep_state(self, lease: str, before_step: Optional[int] = None) -> None:
+        """Remembers where the recording is, and goes back to the state before a step, if one is named."""
         self.leases.check(lease)
         self._remembered = self._moment
+        if before_step is not None:
+            self._moment = before_step
 
     def restore_state(self, lease: str) -> None:
         """Goes back there."""

@@ -36,8 +36,8 @@ class RecordedServicer(worker_pb2_grpc.WorkerServicer):
                 ended.wait()
 
     def Load(self, request: pb.LoadRequest, context: grpc.ServicerContext) -> pb.LoadResponse:
-        contents = self._player.contents(request.lease)
-        return pb.LoadResponse(flags=contents.begins.flags, train=contents.trains_in_script)
+        loaded: pb.LoadResponse = to_proto(self._player.contents(request.lease).begins.loaded)
+        return loaded
 
     def Describe(self, request: pb.DescribeRequest, context: grpc.ServicerContext) -> pb.DescribeResponse:
         return self._player.contents(request.lease).layers
@@ -67,7 +67,8 @@ class RecordedServicer(worker_pb2_grpc.WorkerServicer):
             yield pb.RunStepResponse(events=[event])
 
     def KeepState(self, request: pb.KeepStateRequest, context: grpc.ServicerContext) -> pb.KeepStateResponse:
-        self._player.keep_state(request.lease)
+        before_step = request.before_step if request.HasField("before_step") else None
+        self._player.keep_state(request.lease, before_step)
         return pb.KeepStateResponse()
 
     def RestoreState(

@@ -352,3 +352,64 @@ def test_a_damaged_recording_is_one_line_or_its_whole_steps(recordings: Recordin
     assert said.count("\n") == 1, said
     assert said.startswith("padiff-recording: recording: "), said
     assert caught.value is not None
+
+
+@pytest.mark.parametrize("trace", ["before", "first_step"])
+def test_several_outputs_have_the_loss_that_was_recorded(recordings: Recordings, trace: str) -> None:
+    model = "recorded_models:Outputs"
+    recordings.make("outputs", recordings.spec(model))
+    for order in ("zb", "bz"):
+        report = recordings.compare(
+            recordings.shown("outputs"),
+            recordings.candidate(model, order=order),
+            options=Options(trace=trace),
+        )
+        assert report, str(report)
+
+
+def test_the_second_look_is_into_the_step_as_it_was_before_its_optimizer(recordings: Recordings) -> None:
+    model = "recorded_models:OwnParameter"
+    recordings.make("own", recordings.spec(model), selection=Selection(functions=True), optimizer=SGD)
+    report = recordings.compare(
+        recordings.shown("own"), recordings.candidate(model, factor=0.25), optimizers=(SGD, "")
+    )
+    live = recordings.compare(
+        recordings.spec(model),
+        recordings.candidate(model, factor=0.25),
+        example_inp=({"x": X}, {"x": X}),
+        optimizers=(SGD, SGD),
+    )
+    lines = [
+        [finding.candidate.source.line for finding in one.summary.findings if finding.candidate is not None]
+        for one in (report, live)
+    ]
+    assert lines[0] == lines[1] != []
+
+
+def test_a_recording_of_another_batch_is_noted(recordings: Recordings) -> None:
+    recordings.make("chain", recordings.spec(CHAIN))
+    recordings.make("other", recordings.spec(CHAIN), inputs={"x": X + 1})
+    shown = recordings.shown("chain")
+    assert NoteKind.OTHER_BATCH not in notes(recordings.compare(shown, recordings.candidate(CHAIN)))
+    assert NoteKind.OTHER_BATCH in notes(recordings.compare(shown, recordings.shown("other")))
+    given = {"x": X + 1}
+    sent = recordings.compare(shown, recordings.candidate(CHAIN), example_inp=(given, given))
+    assert NoteKind.OTHER_BATCH in notes(sent)
+
+
+def test_a_recording_serves_one_comparison_after_the_other(recordings: Recordings) -> None:
+    recordings.make("chain", recordings.spec(CHAIN), steps=2, optimizer=SGD)
+    shown = recordings.shown("chain")
+    for _ in range(3):
+        report = recordings.compare(shown, recordings.candidate(CHAIN), steps=2, optimizers=(SGD, ""))
+        assert report, str(report)
+
+
+def test_other_random_decisions_than_the_recorded_ones_are_refused(recordings: Recordings) -> None:
+    recordings.make("dropped", recordings.spec("random_models:Dropped", train=True))
+    with pytest.raises(InvalidRequestError, match=r"options\.randomness: the reference was recorded with"):
+        recordings.compare(
+            recordings.shown("dropped"),
+            recordings.candidate("random_models:Dropped", train=True),
+            options=Options(randomness=Randomness.OFF),
+        )

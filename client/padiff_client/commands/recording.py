@@ -7,6 +7,7 @@ import sys
 from dataclasses import replace
 from typing import Any
 
+from padiff_client.commands.spec_runs import add_patience, patient
 from padiff_client.gathering import Interrupted
 from padiff_client.recording import RecordingAsked
 from padiff_client.recording_file import RecordingFile
@@ -40,6 +41,7 @@ def add_to(commands: Any) -> None:
         help="do not run in float64 besides, to measure what rounding does",
     )
     add("--functions", action="store_true", help="record the functions between the layers too")
+    add_patience(parser)
     add("--verbose", action="store_true", help="say what happens, and show what the processes write")
 
 
@@ -53,7 +55,9 @@ def _record(given: argparse.Namespace) -> int:
         functions=given.functions,
     )
     with spec.pointing():
-        return recording(replace(spec.asked, selection=selection, verbose=given.verbose), given.output)
+        options = patient(spec.asked.options, given)
+        asked = replace(spec.asked, selection=selection, options=options, verbose=given.verbose)
+        return recording(asked, given.output)
 
 
 def recording(asked: RecordingAsked, path: str) -> int:

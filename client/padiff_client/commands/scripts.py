@@ -11,7 +11,7 @@ from typing import Any, Optional
 
 from padiff_client.commands.publishing import add_outputs, check_outputs, publishing
 from padiff_client.commands.recording import recording
-from padiff_client.commands.spec_runs import add_keeping, add_patience, with_patience
+from padiff_client.commands.spec_runs import add_keeping, add_patience, patient
 from padiff_client.comparison import Comparison
 from padiff_client.frameworks import FRAMEWORKS
 from padiff_client.keeping import store_of
@@ -29,6 +29,7 @@ from padiff_rpc.serving import TOKEN_VARIABLE, read_token
 from padiff_rpc.v1.words import KeptTensors, Side
 from padiff_rpc.watch_orders import Afterwards, WatchOrders
 
+_OF_THE_CANDIDATE = "belongs to the candidate's command, which compares and reports"
 _WATCH = " or ".join(f"{known.package}.watch(model, optimizer)" for known in FRAMEWORKS.values())
 _DESCRIPTION = f"""
 Runs COMMAND, a training script that calls {_WATCH}
@@ -46,7 +47,8 @@ def add_to(commands: Any) -> None:
         "run",
         help="run a training script as it is, and compare its steps with another one's",
         description=_DESCRIPTION,
-        usage="padiff run --side SIDE --name NAME [FLAGS] -- COMMAND ...",
+        usage="padiff run (--side SIDE --name NAME | --record FILE | --against FILE | --listen ADDRESS) "
+        "[FLAGS] -- COMMAND ...",
     )
     parser.set_defaults(run=_run)
     parser.add_argument("command", nargs="+", metavar="COMMAND", help="as in: python train.py --epochs 1")
@@ -106,6 +108,8 @@ def _run(given: argparse.Namespace) -> int:
     lone = [flag for flag in ("listen", "record", "against") if getattr(given, flag) is not None]
     if lone:
         _check_meets_nobody(given, lone)
+        if lone[0] != "listen":
+            _check_serves_nobody(given)
         return {"listen": _serve, "record": _record, "against": _compare_with_recording}[lone[0]](given)
     if given.side is None or given.name is None:
         raise InvalidRequestError(
@@ -113,9 +117,7 @@ def _run(given: argparse.Namespace) -> int:
             "go alone by --record or --against",
             field="--name" if given.side else "--side",
         )
-    for flag in ("token_file", "tls_cert", "tls_key", "tls_ca", "insecure"):
-        if getattr(given, flag):
-            raise InvalidRequestError("goes with --listen", field=f"--{flag.replace('_', '-')}")
+    _check_serves_nobody(given)
     rendezvous, side = rendezvous_of(given.name), Side(given.side)
     asked = _asked(
         given,
@@ -152,28 +154,37 @@ def _comparison(given: argparse.Namespace) -> Comparison:
     """Returns the comparison that was asked for, on two models that are put in place later."""
     spec = read_scripts_file(given.spec) if given.spec is not None else ScriptsFile()
     later = ModelSpec(worker="unix:/not-known-yet")
-    asked = Comparison(
+    return Comparison(
         candidate=later,
         reference=later,
         auto_weights=given.copy_weights,
         steps=given.steps if given.steps is not None else Comparison.steps,
-        options=spec.options,
+        options=patient(spec.options, given),
         layer_map=spec.layer_map.to_record(),
         store=store_of(given.store, os.environ),
         keep=KeptTensors(given.keep),
         keep_mib=given.keep_mib,
         verbose=given.verbose,
     )
-    return with_patience(asked, given)
 
 
 def _check_compares_nothing(given: argparse.Namespace) -> None:
-    for flag in ("steps", "spec", "timeout", "copy_weights", "json", "html", "store"):
+    _check_absent(given, ("steps", "spec", "timeout"), _OF_THE_CANDIDATE)
+    _check_reports_nothing(given)
+
+
+def _check_reports_nothing(given: argparse.Namespace) -> None:
+    _check_absent(given, ("copy_weights", "json", "html", "store"), _OF_THE_CANDIDATE)
+
+
+def _check_serves_nobody(given: argparse.Namespace) -> None:
+    _check_absent(given, ("token_file", "tls_cert", "tls_key", "tls_ca", "insecure"), "goes with --listen")
+
+
+def _check_absent(given: argparse.Namespace, flags: Sequence[str], why: str) -> None:
+    for flag in flags:
         if getattr(given, flag):
-            raise InvalidRequestError(
-                "belongs to the candidate's command, which compares and reports",
-                field=f"--{flag.replace('_', '-')}",
-            )
+            raise InvalidRequestError(why, field=f"--{flag.replace('_', '-')}")
 
 
 def _check_meets_nobody(given: argparse.Namespace, lone: Sequence[str]) -> None:
@@ -182,18 +193,19 @@ def _check_meets_nobody(given: argparse.Namespace, lone: Sequence[str]) -> None:
             f"a script with --{lone[0]} meets nobody by name; leave it out", field="--name"
         )
     if len(lone) > 1:
-        raise InvalidRequestError(f"give one of it and --{lone[0]}", field=f"--{lone[1]}")
+        raise InvalidRequestError(f"not with --{lone[0]}; leave one of them out", field=f"--{lone[1]}")
 
 
 def _record(given: argparse.Namespace) -> int:
     """Runs a script alone, and keeps its steps in a file."""
+    _check_reports_nothing(given)
     spec = read_scripts_file(given.spec) if given.spec is not None else ScriptsFile()
 
     def record_at(address: str) -> int:
         asked = RecordingAsked(
             model=ModelSpec(worker=address),
             steps=given.steps if given.steps is not None else RecordingAsked.steps,
-            options=spec.options,
+            options=patient(spec.options, given),
             verbose=given.verbose,
         )
         return recording(asked, given.record)

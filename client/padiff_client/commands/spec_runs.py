@@ -21,6 +21,7 @@ from padiff_client.specfile import read_comparison
 from padiff_client.verbs import check_inputs, compare, plan
 from padiff_client.whole_files import check_writable, write_file
 from padiff_rpc.serving import checked_seconds
+from padiff_rpc.v1.records import Options
 from padiff_rpc.v1.words import KeptTensors
 
 
@@ -56,7 +57,7 @@ def add_to(commands: Any) -> None:
 
 
 def add_patience(parser: argparse.ArgumentParser) -> None:
-    """Adds the flag that `with_patience` reads."""
+    """Adds the flag that `patient` reads."""
     parser.add_argument(
         "--timeout",
         type=float,
@@ -66,12 +67,11 @@ def add_patience(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def with_patience(asked: Comparison, given: argparse.Namespace) -> Comparison:
-    """Returns what is asked, with the patience of the flag, if that is given."""
+def patient(options: Options, given: argparse.Namespace) -> Options:
+    """Returns the options with the patience of the flag, if that is given."""
     if given.timeout is None:
-        return asked
-    seconds = checked_seconds(given.timeout, field="--timeout")
-    return replace(asked, options=replace(asked.options, timeout=seconds))
+        return options
+    return replace(options, timeout=checked_seconds(given.timeout, field="--timeout"))
 
 
 def add_keeping(parser: argparse.ArgumentParser) -> None:
@@ -124,7 +124,8 @@ def _asked(given: argparse.Namespace) -> Iterator[Comparison]:
     """Provides what the file asks for; errors inside point into it, where they name a key of it."""
     spec = read_comparison(given.spec)
     with spec.pointing():
-        yield with_patience(replace(spec.comparison, verbose=given.verbose), given)
+        asked = spec.comparison
+        yield replace(asked, options=patient(asked.options, given), verbose=given.verbose)
 
 
 def _plan(given: argparse.Namespace) -> int:

@@ -113,3 +113,19 @@ def test_two_commands_do_not_write_one_file(tmp_path: Path) -> None:
 def test_what_is_no_file_is_not_replaced() -> None:
     with pytest.raises(InvalidRequestError, match="no file that can be replaced"):
         RecordingFile("/dev/null", field="output")
+
+
+def test_a_file_of_the_user_s_with_the_name_of_the_one_beside_stays(tmp_path: Path) -> None:
+    beside = tmp_path / "run.padiff.part"
+    beside.write_text("the user's")
+    with pytest.raises(InvalidRequestError, match="is no recording that was left behind"):
+        filled(tmp_path / "run.padiff", END)
+    assert beside.read_text() == "the user's"
+
+
+def test_a_link_with_that_name_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "other").write_text("")
+    (tmp_path / "run.padiff.part").symlink_to(tmp_path / "other")
+    with pytest.raises(PaDiffError, match="cannot be written"):
+        filled(tmp_path / "run.padiff", *STEP, END)
+    assert (tmp_path / "other").read_text() == ""

@@ -23,7 +23,14 @@ from padiff_rpc.recording_files import FIRST_LINE, RecordingReader, framed
 from padiff_rpc.tensors import HostTensor, frames_of
 from padiff_rpc.v1 import recording_pb2 as pb
 from padiff_rpc.v1 import worker_pb2
-from padiff_rpc.v1.records import Model, RecordedSettings, Recording, RecordingBegins, WorkerInfo
+from padiff_rpc.v1.records import (
+    LoadResponse,
+    Model,
+    RecordedSettings,
+    Recording,
+    RecordingBegins,
+    WorkerInfo,
+)
 from padiff_rpc.v1.words import CallMoment, Phase, Randomness
 from padiff_rpc.version import PROTOCOL_VERSION
 from padiff_worker.recorded.contents import Contents
@@ -52,7 +59,8 @@ def begins(**given: Any) -> pb.RecordedPart:
         settings=RecordedSettings(backward=True, optimize=True),
         **given,
     )
-    return pb.RecordedPart(begins=to_proto(RecordingBegins(recording=recording, worker=worker)))
+    begun = RecordingBegins(recording=recording, worker=worker, loaded=LoadResponse())
+    return pb.RecordedPart(begins=to_proto(begun))
 
 
 def weights(value: HostTensor, name: str = "w") -> list[pb.RecordedPart]:

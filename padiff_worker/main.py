@@ -41,6 +41,7 @@ def start(framework: str, adapter: str, *, distribution: str) -> int:
 
     Where its framework cannot be imported, that is 2, and a line on stderr says what pip is to install.
     """
+    _parser(framework).parse_args()  # --help and --version go without the framework
     module, _, name = adapter.partition(":")
     try:
         found = getattr(importlib.import_module(module), name)

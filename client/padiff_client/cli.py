@@ -10,6 +10,7 @@ from typing import Any, Optional
 
 from padiff_client.commands import certs, doctor, init, recording, runs, scripts, services, spec_runs
 from padiff_client.report import TROUBLE
+from padiff_client.terminal import adapt_streams, close_output
 from padiff_rpc.errors import PaDiffError
 from padiff_rpc.interrupts import INTERRUPTED, raise_at_interrupt
 from padiff_rpc.names import known_names, reason, shown
@@ -26,7 +27,11 @@ def main(arguments: Optional[list[str]] = None) -> int:
         logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="padiff: %(message)s")
     try:
         raise_at_interrupt()
+        adapt_streams()
         return int(given.run(given))
+    except BrokenPipeError:  # whoever reads has seen enough
+        close_output()
+        return 0
     except PaDiffError as error:
         _complain(str(error))
     except OSError as error:

@@ -10,6 +10,7 @@ from padiff_client.connection_flags import add_credentials, called
 from padiff_client.doctor import examine
 from padiff_client.findings import PROBLEM
 from padiff_client.report import TROUBLE
+from padiff_client.terminal import printed
 
 
 def add_to(commands: Any) -> None:
@@ -28,6 +29,6 @@ def _doctor(given: argparse.Namespace) -> int:
     server = called(given.server, given, os.environ, field="--server") if given.server is not None else None
     has_problem = False
     for finding in examine(given.spec, server, os.environ):
-        print(finding, flush=True)
+        printed(finding)
         has_problem |= finding.level == PROBLEM
     return TROUBLE if has_problem else 0

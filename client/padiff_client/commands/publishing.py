@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from padiff_client.gathering import Interrupted
 from padiff_client.report import SHORT, TROUBLE, Report
+from padiff_client.terminal import printed
 from padiff_client.whole_files import check_writable, write_file
 from padiff_rpc.interrupts import INTERRUPTED
 
@@ -49,7 +50,7 @@ def _say_where(report: Report) -> None:
 def published(report: Report, given: argparse.Namespace) -> int:
     """Prints the report and writes its files; returns the exit code. Raises OSError behind the printing."""
     only_json = given.json == _STANDARD_OUTPUT
-    print(report.to_json() if only_json else report, flush=True)
+    printed(report.to_json() if only_json else report)
     # The report as text begins with it.
     if report.exit_code == TROUBLE and only_json:
         print(f"padiff: {report.reasons[0]}", file=sys.stderr)

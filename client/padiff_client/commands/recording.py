@@ -13,6 +13,7 @@ from padiff_client.recording import RecordingAsked
 from padiff_client.recording_file import RecordingFile
 from padiff_client.report import TROUBLE
 from padiff_client.specfile import read_recording
+from padiff_client.terminal import printed
 from padiff_client.verbs import record
 from padiff_rpc.interrupts import INTERRUPTED
 from padiff_rpc.v1.records import Selection
@@ -65,11 +66,11 @@ def recording(asked: RecordingAsked, path: str) -> int:
     try:
         report, file = record(asked, path)
     except Interrupted as interrupted:
-        print(interrupted.report, flush=True)
+        printed(interrupted.report)
         print("padiff: interrupted", file=sys.stderr)
         return INTERRUPTED
     if not report.summary.passed:
-        print(report, flush=True)
+        printed(report)
     _say(file)
     return 0 if file.is_whole else TROUBLE
 
@@ -80,4 +81,4 @@ def _say(file: RecordingFile) -> None:
         return
     steps = "1 step" if file.steps == 1 else f"{file.steps} steps"
     short = "" if file.is_whole else ", cut short"
-    print(f"recorded {steps} in {file.path} ({file.byte_count / 2**20:.1f} MiB{short})", flush=True)
+    printed(f"recorded {steps} in {file.path} ({file.byte_count / 2**20:.1f} MiB{short})")

@@ -18,6 +18,7 @@ from padiff_client.plan_file import plan_yaml
 from padiff_client.plan_text import plan_text
 from padiff_client.report import TROUBLE, Report
 from padiff_client.specfile import read_comparison
+from padiff_client.terminal import printed
 from padiff_client.verbs import check_inputs, compare, plan
 from padiff_client.whole_files import check_writable, write_file
 from padiff_rpc.serving import checked_seconds
@@ -133,9 +134,9 @@ def _plan(given: argparse.Namespace) -> int:
         check_writable(given.output, field="--output")
     with _asked(given) as asked:
         report = plan(asked)
-    print(plan_text(report.plan))
+    printed(plan_text(report.plan))
     for note in report.notes:
-        print(f"note: {note}")
+        printed(f"note: {note}")
     if given.output is not None:
         write_file(given.output, plan_yaml(report.plan))
     return TROUBLE if report.exit_code == TROUBLE else 0

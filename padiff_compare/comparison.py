@@ -104,7 +104,11 @@ class CompareTask:
             Rehearsal(run, self._sources, aligned).run(batch)
         seed = self._asked.reference.model.seed % 2**64
         decisions = RandomDecisions(
-            settings.randomness(options.randomness), seed, aligned.models, self._report
+            settings.randomness(options.randomness),
+            seed,
+            aligned.models,
+            self._report,
+            is_recorded=Side.REFERENCE in shown,
         )
         states = ModelStates(run, self._sources, aligned, weights)
         steps = Steps(run, self._sources, aligned, states, decisions)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Optional
 
 from padiff_compare.alignment.path_words import path_words
@@ -153,7 +154,9 @@ def pair_returned(reference: Sequence[Slot], candidate: Sequence[Slot]) -> SlotP
     return dataclasses.replace(pairing, pairs=(*pairing.pairs, *again))
 
 
-def loss_slots(traces: Traces, recorded: Mapping[Side, Sequence[str]]) -> dict[Side, tuple[str, ...]]:
+def loss_slots(
+    traces: Traces, recorded: Mapping[Side, Sequence[str]] = MappingProxyType({})
+) -> dict[Side, tuple[str, ...]]:
     """Returns each side's root output slots, partners at the same position.
 
     The default loss projects the n-th of them by the n-th fixed tensor, so a tuple and a mapping of the

@@ -41,7 +41,11 @@ class Outcomes(Generic[T]):
 
 
 def on_each(sides: Iterable[Side], work: Callable[[Side], T]) -> Outcomes[T]:
-    """Runs `work` for all of `sides` at once and waits for them; our own bugs are raised, errors returned."""
+    """Runs `work` for all of `sides` at once and waits for them; our own bugs are raised, errors returned.
+
+    What each came to stands in the order of `sides`.
+    """
+    sides = tuple(sides)
     values: dict[Side, T] = {}
     errors: dict[Side, PaDiffError] = {}
     bug: Optional[BaseException] = None
@@ -62,4 +66,7 @@ def on_each(sides: Iterable[Side], work: Callable[[Side], T]) -> Outcomes[T]:
         thread.join()
     if bug is not None:
         raise bug
-    return Outcomes(values=values, errors=errors)
+    return Outcomes(
+        values={side: values[side] for side in sides if side in values},
+        errors={side: errors[side] for side in sides if side in errors},
+    )

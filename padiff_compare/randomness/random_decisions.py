@@ -158,7 +158,11 @@ class RandomDecisions:
         seed: int,
         models: Models,
         report: ReportBuilder,
+        *,
+        is_recorded: bool = False,
     ) -> None:
+        """`is_recorded`: the reference shows what it drew when it was recorded."""
+        self._is_recorded = is_recorded
         self._randomness = randomness
         self._seed = seed
         self._models = models
@@ -169,7 +173,8 @@ class RandomDecisions:
         """Plans the steps to come from what both sides did in one pass; `is_cut`: a model raised in it."""
         if is_cut:
             operations = seen.begun(operations)
-        self._settle(plan_randomness(self._randomness, self._seed, seen, operations))
+        made = plan_randomness(self._randomness, self._seed, seen, operations)
+        self._settle(made.numbered_by_path() if self._is_recorded else made)
         effects = self._effects(seen)
         self.keeps = effects.keeps if effects is not None else None
 

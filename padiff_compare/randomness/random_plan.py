@@ -84,8 +84,8 @@ def _candidates(plan: Plan) -> dict[str, int]:
     """Returns reference path -> number of every pair; what lies inside units counts for these."""
     units = [(pair.reference, pair.candidate) for pair in plan.layers if pair.unit]
     return {
-        pair.reference: _number(pair.reference)
-        for pair in plan.layers
+        pair.reference: number
+        for number, pair in enumerate(plan.layers)
         if pair.how is not PairedBy.INSIDE_PINNED
         and not any(
             ours in _above(pair.reference) or theirs in _above(pair.candidate) for ours, theirs in units
@@ -99,7 +99,7 @@ def random_pairs(layers: Iterable[Layer]) -> tuple[RandomPair, ...]:
 
 
 def _number(path: str) -> int:
-    """Returns the number of the pair whose reference is at `path`: the same in every comparison.
+    """Returns the number of a pair with a recorded reference at `path`: the same in every comparison.
 
     Two that happen to have one number draw the same numbers, each on both sides.
     """
@@ -152,6 +152,15 @@ class RandomPlan:
     unshared: Mapping[CallName, tuple[str, ...]]
     operations: tuple[RandomOperation, ...]
     notes: tuple[Note, ...] = ()
+
+    def numbered_by_path(self) -> RandomPlan:
+        """Returns the plan with the numbers under which a reference was recorded."""
+        numbers = {one.pair: _number(one.path) for one in self.pairs[Side.REFERENCE]}
+        pairs = {
+            side: tuple(dataclasses.replace(one, pair=numbers[one.pair]) for one in its)
+            for side, its in self.pairs.items()
+        }
+        return dataclasses.replace(self, pairs=pairs)
 
     def told(self, start: StepStart, side: Side) -> StepStart:
         """Returns the start of a side's step with what it has to know of this."""

@@ -14,7 +14,7 @@ import pytest
 import yaml
 from building import ROOT
 
-from padiff_server import __main__ as server
+from padiff_server import main as server
 from padiff_server.config import read_config
 from padiff_worker import main as worker
 

@@ -77,6 +77,10 @@ def own_temporary_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
         monkeypatch.setenv("TMPDIR", name)
         yield Path(name)
         assert list(Path(name).iterdir()) == []
+        # What watches over a killed process ends a moment after it.
+        deadline = time.monotonic() + 10
+        while processes_in(name) and time.monotonic() < deadline:
+            time.sleep(0.05)
         assert processes_in(name) == []
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from padiff_compare.capture.batches import BatchSource, BatchUnavailable, StepBatch, loaded_batch, own_batch
 from padiff_compare.capture.sides import SIDES
 from padiff_compare.capture.source import LoadedBatch, Look
@@ -58,12 +60,12 @@ class Inputs:
     def _shown(self, side: Side, step: int) -> StepBatch:
         loaded = self._read(side, step)
         batch = StepBatch(batches=dict.fromkeys(SIDES, loaded.batch), tensors=loaded.tensors)
-        self._compare_with_recorded(step, batch)
+        self._compare_with_recorded(step, batch, self._sources.recordings.keys() - {side})
         return batch
 
-    def _compare_with_recorded(self, step: int, batch: StepBatch) -> None:
-        """Notes which sides were recorded on other tensors than those of a batch."""
-        for side in self._sources.recordings:
+    def _compare_with_recorded(self, step: int, batch: StepBatch, sides: Collection[Side]) -> None:
+        """Notes which of these sides were recorded on other tensors than those of a batch."""
+        for side in sides:
             recorded = self._read(side, step).tensors
             if [*map(_content, recorded.values())] != [_content(one) for _, one in batch.tensors_of(side)]:
                 self._report.note(Note(kind=NoteKind.OTHER_BATCH, side=side, numbers=(float(step),)))
@@ -82,7 +84,7 @@ class Inputs:
                 batch = self._batches.batch(step)
             except BatchUnavailable as failure:
                 raise self._stopped(step, f"the client has no batch for step {step}: {failure}") from failure
-        self._compare_with_recorded(step, batch)
+        self._compare_with_recorded(step, batch, self._sources.recordings.keys())
         return batch
 
     def _loaded(self, step: int) -> StepBatch:

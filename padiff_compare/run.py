@@ -10,8 +10,8 @@ from padiff_compare.judge.measured import Probe
 from padiff_compare.report.builder import ReportBuilder
 from padiff_compare.steps.own_errors import OwnErrors, StepErrors
 from padiff_rpc.records import record
-from padiff_rpc.v1.records import Note, Options
-from padiff_rpc.v1.words import Pass, Randomness
+from padiff_rpc.v1.records import Note, Options, PackedBatch, StepStart
+from padiff_rpc.v1.words import DefaultLoss, Pass, Randomness
 
 
 @record
@@ -98,3 +98,21 @@ class Run:
     floors: Optional[KeptFloors] = None
     probe: Optional[Probe] = None
     recorded_errors: Optional[Callable[[int], Optional[StepErrors]]] = None
+
+    def step_start(self, step: int, batch: PackedBatch, *, from_loader: bool) -> StepStart:
+        """Returns what a step of any side begins with, by the settings; its lease is filled in later."""
+        settings, options = self.settings, self.options
+        return StepStart(
+            lease="",
+            step=step,
+            batch=batch,
+            batch_from_loader=from_loader,
+            backward=settings.backward,
+            optimize=settings.optimizes(step),
+            loss_divisor=settings.accumulate,
+            keep_gradients_before=settings.adds_gradients(step),
+            keep_gradients_after=settings.adds_gradients(step + 1),
+            loss_scale=options.loss_scale,
+            clip_norm=options.clip_norm or 0.0,
+            mean_loss=options.loss is DefaultLoss.MEAN,
+        )

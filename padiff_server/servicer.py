@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import TypeVar, Union
 
 import grpc
@@ -76,8 +77,7 @@ class CoordinatorServicer(coordinator_pb2_grpc.CoordinatorServicer):
         messages = self._sessions.compare(
             self._clients.call(context), _start(stream, CompareStart), _batch_messages(stream)
         )
-        for message in messages:
-            yield from _parts(message)
+        yield from chain.from_iterable(map(_parts, messages))
 
     def AssignWeights(
         self, request: pb.AssignWeightsRequest, context: grpc.ServicerContext
@@ -111,13 +111,11 @@ class CoordinatorServicer(coordinator_pb2_grpc.CoordinatorServicer):
         messages = self._sessions.record(
             self._clients.call(context), _start(stream, RecordStart), _batch_messages(stream)
         )
-        for message in messages:
-            yield from _parts(message)
+        yield from chain.from_iterable(map(_parts, messages))
 
     def Attach(self, request: pb.AttachRequest, context: grpc.ServicerContext) -> Iterator[pb.ReportPart]:
         asked = from_proto(request, AttachRequest)
-        for message in self._sessions.attach(self._clients.call(context), asked):
-            yield from _parts(message)
+        yield from chain.from_iterable(map(_parts, self._sessions.attach(self._clients.call(context), asked)))
 
     def GetReport(
         self, request: pb.GetReportRequest, context: grpc.ServicerContext

@@ -87,8 +87,7 @@ class Sessions:
         """Yields what a comparison says, its summary last; it ends when the client does."""
 
         def task(asked: CompareStart, sources: SourcePair, report: ReportBuilder) -> CompareTask:
-            source = BatchSource(batches, ask=lambda step: report.emit(BatchWanted(step=step)))
-            return CompareTask(asked, sources, report, source, self._storage)
+            return CompareTask(asked, sources, report, _asking(report, batches), self._storage)
 
         if start.detached:
             batches = _lasting(batches)
@@ -125,10 +124,9 @@ class Sessions:
         """Yields what a model answers that runs alone, and how it went last; it ends when the client does."""
 
         def task(asked: RecordStart, sources: SourcePair, report: ReportBuilder) -> RecordTask:
-            source = BatchSource(batches, ask=lambda step: report.emit(BatchWanted(step=step)))
             # The session takes both alike.
             tell = cast(Callable[[Recorded], None], report.emit)
-            client = RecordingClient(batches=source, tell=tell)
+            client = RecordingClient(batches=_asking(report, batches), tell=tell)
             return RecordTask(asked, sources, report, client, self._storage)
 
         return self._run(call, partial(Job, start, task, self._directory))
@@ -293,6 +291,11 @@ class Sessions:
             while len(self._finished) > REMEMBERED_REPORTS:
                 name, _ = self._finished.popitem(last=False)
                 self._disown(name)
+
+
+def _asking(report: ReportBuilder, batches: Iterator[BatchMessage]) -> BatchSource:
+    """Returns the batches of a client that is asked for each when it is wanted."""
+    return BatchSource(batches, ask=lambda step: report.emit(BatchWanted(step=step)))
 
 
 def _as_message(said: Said) -> Told:

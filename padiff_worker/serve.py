@@ -26,14 +26,12 @@ from padiff_worker.loading import check_optimizer
 from padiff_worker.model_thread import ModelThread, ScriptInterrupted
 from padiff_worker.served_model import ServedModel
 from padiff_worker.servicer import register
-from padiff_worker.settings import WorkerSettings
+from padiff_worker.settings import STREAMS, WorkerSettings
 from padiff_worker.turn import Turn
 from padiff_worker.worker import Worker
 
 logger = logging.getLogger(__name__)
 
-# A lease, a step, a weights stream, look-ups; and room for callers that are told to wait.
-STREAMS = 16
 
 _NOT_READ_AGAIN = (
     "padiff: the model is this script's own object, and its code is not read again: after an edit, start the "

@@ -9,6 +9,9 @@ from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.paths import checked_path
 from padiff_rpc.records import record
 
+# A lease, a step, a weights stream, look-ups; and room for callers that are told to wait.
+STREAMS = 16
+
 
 @record
 class WorkerSettings:

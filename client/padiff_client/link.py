@@ -6,7 +6,7 @@ import logging
 import queue
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any, Optional
+from typing import Any, Optional, Union
 
 from padiff_client.batches import BatchPairs, EncodedPair, PairEncoder, PulledPair
 from padiff_client.gathering import Gathering
@@ -75,14 +75,7 @@ class CoordinatorLink:
         had ends the comparison; the report then says so and keeps the finished steps. So does a coordinator
         that is lost. Raises Interrupted, with the report so far, after Ctrl-C.
         """
-        request = coordinator_pb2.CompareRequest
-        with _Outgoing() as outgoing:
-            outgoing.put([request(start=to_proto(start))])
-
-            def wanted(step: int) -> None:
-                outgoing.put(_batch_messages(request, batches, step))
-
-            return _gathered(self._caller.Compare(iter(outgoing)), wanted, keeping)
+        return _stepped(self._caller.Compare, coordinator_pb2.CompareRequest, start, batches, keeping)
 
     def record(self, start: RecordStart, batches: Optional[Batches], file: RecordingFile) -> Report:
         """Records a model; the parts go into `file`, and the report says what was in the way.
@@ -90,13 +83,7 @@ class CoordinatorLink:
         Batches and Ctrl-C as for `compare`.
         """
         request = coordinator_pb2.RecordRequest
-        with _Outgoing() as outgoing:
-            outgoing.put([request(start=to_proto(start))])
-
-            def wanted(step: int) -> None:
-                outgoing.put(_batch_messages(request, batches, step))
-
-            return _gathered(self._caller.Record(iter(outgoing)), wanted, recorded=file.add)
+        return _stepped(self._caller.Record, request, start, batches, recorded=file.add)
 
     def attach(self, asked: AttachRequest, keeping: Optional[Keeping] = None) -> Report:
         """Follows a detached comparison from its beginning to its end; what comes is kept.
@@ -184,6 +171,24 @@ class _Outgoing:
             if messages is None:
                 return
             yield from messages
+
+
+def _stepped(
+    call: Callable[[Iterator[Any]], ResponseStream],
+    request: Any,
+    start: Union[CompareStart, RecordStart],
+    batches: Optional[Batches],
+    keeping: Optional[Keeping] = None,
+    recorded: Callable[[Any], None] = lambda part: None,
+) -> Report:
+    """Returns the report that a stream of messages of the class `request` brings: the start, then batches."""
+    with _Outgoing() as outgoing:
+        outgoing.put([request(start=to_proto(start))])
+
+        def wanted(step: int) -> None:
+            outgoing.put(_batch_messages(request, batches, step))
+
+        return _gathered(call(iter(outgoing)), wanted, keeping, recorded)
 
 
 def _gathered(

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
 from typing import Optional
 
-from padiff_compare.capture.batches import NO_BATCH, BatchSource, StepBatch
+from padiff_compare.capture.batches import BatchSource, StepBatch
 from padiff_compare.capture.recorded import (
     Recorded,
     RecordedBatch,
@@ -102,9 +102,9 @@ class RecordTask:
                 traced = self._sources.trace(batch, randomness=options.randomness, repeat=options.preflight)
                 trace = traced[Side.REFERENCE]
                 tell(trace)
-            start = self._start_of(step, settings, own, trace)
+            start = run.step_start(step, batch.batches[Side.REFERENCE], from_loader=batch.from_loader)
             steps.run(
-                dataclasses.replace(start, skip_paths=skipped, batch=batch.batches[Side.REFERENCE]), batch
+                dataclasses.replace(self._told_of(start, settings, own, trace), skip_paths=skipped), batch
             )
             with self._sources.during(Phase.WEIGHTS, step):
                 state.record(Phase.WEIGHTS, optimized=settings.optimizes(step))
@@ -174,32 +174,19 @@ class RecordTask:
         own = batch.batches[Side.REFERENCE]
         return RecordedBatch(batch=own, tensors=tuple(batch.tensors_of(Side.REFERENCE)))
 
-    def _start_of(
-        self, step: int, settings: Settings, layers: Sequence[Layer], trace: TraceResponse
+    def _told_of(
+        self, start: StepStart, settings: Settings, layers: Sequence[Layer], trace: TraceResponse
     ) -> StepStart:
-        options, model = self._asked.options, self._source.model
-        randomness = settings.randomness(options.randomness)
-        shares = randomness is Randomness.SHARED
-        functions = _functions(layers, trace.calls) if self._asked.selection.functions else ()
-        return StepStart(
-            lease="",
-            step=step,
-            batch=NO_BATCH,
-            batch_from_loader=bool(model.loader),
-            backward=settings.backward,
-            optimize=settings.optimizes(step),
-            loss_divisor=settings.accumulate,
-            keep_gradients_before=settings.adds_gradients(step),
-            keep_gradients_after=settings.adds_gradients(step + 1),
-            loss_scale=options.loss_scale,
-            clip_norm=options.clip_norm or 0.0,
-            mean_loss=options.loss is DefaultLoss.MEAN,
+        """Returns the start of a step with what the model's own trace tells, for want of another side."""
+        randomness = settings.randomness(self._asked.options.randomness)
+        return dataclasses.replace(
+            start,
             loss_slots=tuple(slot.name for slot in Trace.of_events(trace.calls).returned),
-            own_gradients=inputs_of_several_takers(trace.calls) if settings.backward else (),
-            functions=functions,
+            own_gradients=inputs_of_several_takers(trace.calls) if start.backward else (),
+            functions=_functions(layers, trace.calls) if self._asked.selection.functions else (),
             randomness=randomness,
-            random_seed=model.seed % 2**64,
-            random_pairs=random_pairs(layers) if shares else (),
+            random_seed=self._source.model.seed % 2**64,
+            random_pairs=random_pairs(layers) if randomness is Randomness.SHARED else (),
         )
 
 

@@ -18,7 +18,7 @@ from padiff_compare.run import Run
 from padiff_compare.source_pair import ComparisonStopped, SourcePair
 from padiff_compare.steps.step_reader import StepReader
 from padiff_compare.steps.step_run import PassStart
-from padiff_rpc.v1.records import CallEvent, StepStart, StepSummary, Timing
+from padiff_rpc.v1.records import CallEvent, StepStart, StepSummary
 from padiff_rpc.v1.words import Phase, Side
 
 
@@ -67,14 +67,11 @@ class StepRecorder:
             reader.read(self._told(call.items()), begin)
         self._source.count_traffic(reader.traffic)
         summary = reader.summary
-        for spent in summary.seconds if summary is not None else ():
-            self._report.add_timing(
-                Timing(side=Side.REFERENCE, step=step, phase=spent.phase, seconds=spent.seconds)
-            )
+        if summary is not None:
+            self._report.add_account(Side.REFERENCE, step, summary)
         self._sources.stop_on_failures({Side.REFERENCE: reader.failure}, step)
         if summary is None:
             raise ComparisonStopped
-        self._report.note_peak(Side.REFERENCE, summary.peak_bytes)
         return summary
 
     def _told(self, items: Iterable[StepItem]) -> Iterator[StepItem]:

@@ -38,6 +38,7 @@ from padiff_rpc.v1.records import (
     RowPage,
     RunToRunNoise,
     StepResult,
+    StepSummary,
     Timing,
     Traffic,
     Trouble,
@@ -221,6 +222,12 @@ class ReportBuilder:
         """Keeps how far two runs of one side differed; None: it ran once."""
         if noise is not None:
             self._noise.append(dataclasses.replace(noise, side=side))
+
+    def add_account(self, side: Side, step: int, summary: StepSummary) -> None:
+        """Keeps what a worker says of a step's seconds, and of its memory."""
+        self.note_peak(side, summary.peak_bytes)
+        for spent in summary.seconds:
+            self.add_timing(Timing(side=side, step=step, phase=spent.phase, seconds=spent.seconds))
 
     def note_peak(self, side: Side, size: int) -> None:
         """Keeps the most memory that a worker has had in use; 0: it does not say."""

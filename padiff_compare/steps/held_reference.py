@@ -15,7 +15,7 @@ from padiff_compare.lockstep.override_feed import InputNoise
 from padiff_compare.noise.rounding_floors import RoundingFloors
 from padiff_compare.run import Run
 from padiff_compare.steps.gold import Asked, Gold, GoldRun
-from padiff_compare.steps.own_errors import BothFromGold, OwnErrors, StepErrors
+from padiff_compare.steps.own_errors import BothFromGold, OwnErrors, StepErrors, larger
 from padiff_compare.steps.step_run import PassStart
 from padiff_rpc.v1.records import Note, StepNoise, WeightNoise
 from padiff_rpc.v1.words import NoteKind, Side
@@ -100,8 +100,7 @@ class HeldReference:
             return errors
         for noise in _ROUNDING:
             with_noise = self._measured(gold, start, GoldRun(asked=asked, noise=noise))
-            if with_noise is not None:
-                errors = with_noise if errors is None else errors.with_larger(with_noise)
+            errors = larger(errors, with_noise)
             if gold.is_wide or with_noise is None:
                 break
         return None if errors is None else self._with_ties(start, captures, floors, asked, errors)
@@ -147,11 +146,8 @@ class HeldReference:
         """Returns all that comparisons to come may ask: noise, decisions that tip, and a free run with it."""
         asked = Asked(backward=start.starts[Side.REFERENCE].backward)
         errors = self._measured(gold, start, GoldRun(asked=asked))
-        noises = _ROUNDING[:1] if errors is not None else _ROUNDING
-        for noise in noises:
-            found = self._measured(gold, start, GoldRun(asked=asked, noise=noise))
-            if found is not None:
-                errors = found if errors is None else errors.with_larger(found)
+        for noise in _ROUNDING[:1] if errors is not None else _ROUNDING:
+            errors = larger(errors, self._measured(gold, start, GoldRun(asked=asked, noise=noise)))
         for noise in chain.from_iterable(_TIPPING[:_RECORDED_DRAWS] if errors is not None else ()):
             tipped = self._measured(gold, start, GoldRun(asked=asked, noise=noise))
             if errors is not None and tipped is not None:
@@ -159,9 +155,7 @@ class HeldReference:
         freely: Optional[OwnErrors] = None
         for draw in _DRAWS:
             how = GoldRun(asked=asked, freely=StepNoise(relative=gold.rounding, weights=(), draw=draw))
-            found = self._measured(gold, start, how)
-            if found is not None:
-                freely = found if freely is None else freely.with_larger(found)
+            freely = larger(freely, self._measured(gold, start, how))
         return StepErrors(in_lockstep=errors, freely=freely)
 
     def _recorded(self, start: PassStart) -> StepErrors:
@@ -222,7 +216,8 @@ class HeldReference:
                 found = self._measured(gold, start, how)
             if found is None:
                 break
-            errors = found if errors is None else errors.with_larger(found)
+            errors = larger(errors, found)
+            assert errors is not None
             if not gold.leaves_questions(captures, floors, errors):
                 break
         return errors

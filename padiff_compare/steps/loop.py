@@ -26,7 +26,7 @@ from padiff_compare.steps.step_run import PassStart
 from padiff_compare.weights.step_history import StepHistory
 from padiff_compare.weights.weight_pair import WeightSize
 from padiff_rpc.v1.records import Note, Reason, Row, StepStart, WeightNoise
-from padiff_rpc.v1.words import Cause, DefaultLoss, DiffPhase, NoteKind, Pass, Phase, Side
+from padiff_rpc.v1.words import Cause, DiffPhase, NoteKind, Pass, Phase, Side
 
 
 class States(Protocol):
@@ -267,23 +267,13 @@ class Steps:
 
     def _start_of(self, side: Side, this: StepPass, batch: StepBatch) -> StepStart:
         overrides, foreseen = this.overrides if side is Side.CANDIDATE else None, this.foreseen
-        step, settings, options = this.step, self._run.settings, self._run.options
-        start = StepStart(
+        start = self._run.step_start(this.step, batch.batches[side], from_loader=batch.from_loader)
+        start = dataclasses.replace(
+            start,
             pass_kind=this.kind if side is Side.CANDIDATE else Pass.FREE,
             overrides=overrides.places if overrides is not None else (),
-            override_gradients=overrides is not None and settings.backward,
-            lease="",
-            step=step,
-            batch=batch.batches[side],
-            backward=settings.backward,
-            batch_from_loader=batch.from_loader,
-            optimize=settings.optimizes(step) and not (side is Side.CANDIDATE and this.leaves_optimizer),
-            loss_divisor=settings.accumulate,
-            keep_gradients_before=settings.adds_gradients(step),
-            keep_gradients_after=settings.adds_gradients(step + 1),
-            loss_scale=options.loss_scale,
-            clip_norm=options.clip_norm or 0.0,
-            mean_loss=options.loss is DefaultLoss.MEAN,
+            override_gradients=overrides is not None and start.backward,
+            optimize=start.optimize and not (side is Side.CANDIDATE and this.leaves_optimizer),
             loss_slots=self._aligned.loss_slots[side],
             skip_paths=self._aligned.plan.skip_paths(side),
             own_gradients=own_inputs(foreseen.joined.traces[side]) if foreseen is not None else (),

@@ -29,7 +29,6 @@ from padiff_rpc.v1.records import (
     Reason,
     StepNoise,
     StepSummary,
-    Timing,
 )
 from padiff_rpc.v1.words import Cause, NoteKind, Omission, OmittedKind, Side
 
@@ -191,11 +190,7 @@ class PassRunner:
             if isinstance(end.error, CancelledError):
                 raise end.error
             if end.summary is not None:
-                self._report.note_peak(side, end.summary.peak_bytes)
-                for spent in end.summary.seconds:
-                    self._report.add_timing(
-                        Timing(side=side, step=this.step, phase=spent.phase, seconds=spent.seconds)
-                    )
+                self._report.add_account(side, this.step, end.summary)
                 if self._run.settings.backward and end.is_complete:
                     self._report.note(*_without_backward(side, end.summary))
         broken = {side: end.error for side, end in ends.items() if end.error is not None}

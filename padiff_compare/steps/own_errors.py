@@ -118,6 +118,13 @@ class BothFromGold:
         return _distances(self.reference.of_parameter(pair), theirs)
 
 
+def larger(errors: Optional[OwnErrors], others: Optional[OwnErrors]) -> Optional[OwnErrors]:
+    """Returns, place by place, the larger own error of two runs; None stands for one that told nothing."""
+    if errors is None or others is None:
+        return others if errors is None else errors
+    return errors.with_larger(others)
+
+
 def own_of(own: Mapping[Any, OwnError], table: PairTable[Any], pair: TensorPair[Any]) -> OwnError:
     """Returns the own error of a pair's reference, which has one, in the candidate's layout."""
     return _laid_out(own[pair.reference], table.rules.get(pair, IDENTITY))

@@ -21,9 +21,7 @@ from padiff_rpc.version import package_version
 from padiff_worker.recorded.contents import Contents
 from padiff_worker.recorded.player import Player
 from padiff_worker.recorded.servicer import RecordedServicer
-
-# A lease, a step, a weights stream, look-ups; and room for callers that are told to wait.
-STREAMS = 16
+from padiff_worker.settings import STREAMS
 
 
 def main(arguments: Optional[list[str]] = None) -> int:

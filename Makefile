@@ -55,8 +55,9 @@ beside = $(filter-out -e . ".[%,$(WANTED_$1))
 
 CLIENT := .venv/client/bin/python
 PROTOS := $(wildcard proto/padiff_rpc/v1/*.proto)
-# Test files run side by side in this many processes; two suit the smallest machines.
-TEST_PROCESSES ?= 2
+# Test files run side by side in this many processes: one more than the smallest machines have cores, since some
+# tests only wait.
+TEST_PROCESSES ?= 3
 # Tests and examples find the other environments by these.
 # Thousands of comparisons are made here, none of which is to be kept in place of the user's own.
 export PADIFF_STORE ?= none
@@ -85,7 +86,7 @@ test-paddle: .venv/paddle/.ready ## Run the adapter conformance suite against Pa
 # After the other two, so that its closing line is the last.
 test-client: environments | test-torch test-paddle
 	@echo "Unit, conformance (NumPy fake), integration and end-to-end tests"
-	@$(CLIENT) -m pytest -q -n $(TEST_PROCESSES) --dist loadfile tests
+	@$(CLIENT) -m pytest -q -n $(TEST_PROCESSES) --dist loadfile --durations 25 tests
 
 test-graphs: environments ## Run the lockstep tests on thousands of random graphs
 	@echo "Random graphs"

@@ -26,6 +26,10 @@ from padiff_server.links.worker_lease import WorkerLease, take_lease
 _DIAL_SECONDS = 5.0
 # From the connection to an answer: a loaded machine may take long, and only a frozen process takes this.
 _ANSWER_SECONDS = 60.0
+# A question may be lost with a process that passes its address on: it is asked again, and given longer.
+_FIRST_TRY_SECONDS = 5.0
+# From the first question to the end of such a process, and to the answer of the next.
+_HANDOVER_SECONDS = 15.0
 # A user who waits longer hears for what.
 _SILENT_SECONDS = 3.0
 _PROBE_SECONDS = 2.0
@@ -134,16 +138,23 @@ class Connection:
             )
 
     def _first_answer(self) -> Any:
-        latest = time.monotonic() + _DIAL_SECONDS
+        asked_at = time.monotonic()
+        latest_dial = asked_at + _DIAL_SECONDS
+        try_seconds = _FIRST_TRY_SECONDS
         with self._told_if_long(f"waiting for {self.peer} to answer"):
             while True:
+                left = asked_at + _ANSWER_SECONDS - time.monotonic()
                 try:
-                    return self._plain.GetInfo(worker_pb2.GetInfoRequest(), timeout=_ANSWER_SECONDS)
+                    return self._plain.GetInfo(worker_pb2.GetInfoRequest(), timeout=min(try_seconds, left))
                 except WorkerLostError as error:
                     why = error.context.get("reason")
-                    if why is None:
-                        raise
-                    if time.monotonic() > latest:
+                    if why is None:  # connected, and no answer
+                        if left <= try_seconds:
+                            raise
+                        latest_dial = asked_at + _HANDOVER_SECONDS
+                        try_seconds *= 2
+                        continue
+                    if time.monotonic() > latest_dial:
                         raise WorkerLostError(
                             f"{self.peer} cannot be reached: nothing answered within {_DIAL_SECONDS:g} s "
                             f"({why}); start it, or correct the address or its credentials"

@@ -76,24 +76,60 @@ class Late:
         self.texts.append(text)
         self.said.set()
 
-    def register(self, server):
-        def get_info(request, context):
-            assert self.said.wait(30.0)
-            raise StateError("not today")
+    def get_info(self, request, context):
+        assert self.said.wait(30.0)
+        raise StateError("not today")
 
+
+class Forgetful:
+    """Keeps the first question without an answer, for as long as its caller waits."""
+
+    def __init__(self):
+        self.questions = 0
+
+    def get_info(self, request, context):
+        self.questions += 1
+        if self.questions == 1:
+            gone = threading.Event()
+            context.add_callback(gone.set)
+            assert gone.wait(30.0)
+        raise StateError("not today")
+
+
+@contextlib.contextmanager
+def answering(get_info):
+    """Provides the address of a worker that knows one call."""
+
+    def register(server):
         handler = grpc.unary_unary_rpc_method_handler(get_info)
         server.add_generic_rpc_handlers(
             (grpc.method_handlers_generic_handler("padiff_rpc.v1.Worker", {"GetInfo": handler}),)
         )
 
+    with open_server("127.0.0.1:0", register) as address:
+        yield address
+
+
+def open_link(address, say=print):
+    party = Party(model=Model(framework="fake", model="m:f"), worker=WorkerAddress(address=address))
+    link = WorkerLink(Side.CANDIDATE, party, say)
+    try:
+        link.open()
+    finally:
+        link.close()
+
 
 def test_who_waits_for_a_worker_that_is_slow_to_answer_hears_for_what(monkeypatch):
     monkeypatch.setattr(connection, "_SILENT_SECONDS", 0.1)
     late = Late()
-    with open_server("127.0.0.1:0", late.register) as address:
-        party = Party(model=Model(framework="fake", model="m:f"), worker=WorkerAddress(address=address))
-        link = WorkerLink(Side.CANDIDATE, party, late.say)
-        with pytest.raises(StateError, match="not today"):
-            link.open()
-        link.close()
+    with answering(late.get_info) as address, pytest.raises(StateError, match="not today"):
+        open_link(address, late.say)
     assert late.texts == [f"waiting for the candidate worker at {address} to answer"]
+
+
+def test_a_first_question_that_is_lost_is_asked_again(monkeypatch):
+    monkeypatch.setattr(connection, "_FIRST_TRY_SECONDS", 0.2)
+    forgetful = Forgetful()
+    with answering(forgetful.get_info) as address, pytest.raises(StateError, match="not today"):
+        open_link(address)
+    assert forgetful.questions > 1

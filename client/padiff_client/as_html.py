@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import json
 from collections.abc import Sequence
 from html import escape
+from importlib import resources
+from string import Template
 from typing import TYPE_CHECKING, Optional
 
-from padiff_client import hint_sentences, render, sentences, wording
+from padiff_client import hint_sentences, page_content, render, sentences, wording
 from padiff_client.places import FAULT, PlaceErrors
 from padiff_rpc.v1.records import Row
 
@@ -28,13 +33,37 @@ _PLACE_COLUMNS = (
 )
 
 
+# In this order they make one script; the last one starts it.
+_SCRIPTS = ("dom", "content", "layers", "list", "chart", "drawings", "details", "panels", "page")
+
+
 def page(report: Report) -> str:
-    """Returns a self-contained page."""
-    title = escape(render.headline(report).text)
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        f"<title>{title}</title></head>\n<body>\n{fragment(report)}\n</body></html>"
+    """Returns a self-contained page: it fetches nothing, and runs no script but its own."""
+    style = _asset("page.css")
+    script = "\n".join(_asset(f"{name}.js") for name in _SCRIPTS)
+    return Template(_asset("page.html")).substitute(
+        title=escape(render.headline(report).text),
+        # Where something from a model became markup after all, the browser would still not run it.
+        policy=f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}",
+        style=style,
+        script=script,
+        content=_as_script_content(page_content.content(report)),
     )
+
+
+def _asset(name: str) -> str:
+    return (resources.files("padiff_client") / "page" / name).read_text(encoding="utf-8")
+
+
+def _hash(text: str) -> str:
+    """Returns a text as a content security policy names it."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+def _as_script_content(value: object) -> str:
+    """Returns JSON in which nothing ends a script element or begins a comment."""
+    text = json.dumps(value, allow_nan=False, separators=(",", ":"))
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
 def fragment(report: Report) -> str:

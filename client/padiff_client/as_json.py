@@ -19,6 +19,11 @@ SCHEMA = "padiff-report/1"
 
 def to_json(report: Report) -> str:
     """Returns valid JSON: NaN and infinities become the strings "nan", "inf" and "-inf"."""
+    return json.dumps({**head(report), "rows": plain(report.all_rows)}, indent=1, allow_nan=False)
+
+
+def head(report: Report) -> dict[str, Any]:
+    """Returns all of a report but its rows, as JSON's own types."""
     divergence = report.first_divergence
     content = {
         "schema": SCHEMA,
@@ -26,20 +31,20 @@ def to_json(report: Report) -> str:
         "exit_code": report.exit_code,
         "reasons": list(report.reasons),
         **{
-            field.name: _plain(getattr(report.summary, field.name))
+            field.name: plain(getattr(report.summary, field.name))
             for field in fields(report.summary)
             if field.name not in ("passed", "notes")
         },
         "notes": list(report.notes),
-        "note_records": _plain(report.summary.notes),
-        "rows": _plain(report.all_rows),
+        "note_records": plain(report.summary.notes),
     }
     if divergence is not None:
         content["first_divergence"]["text"] = str(divergence)
-    return json.dumps(content, indent=1, allow_nan=False)
+    return content
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """Returns a record, a word, a number or a tuple of these as JSON's own types."""
     told: Any = value
     if isinstance(value, LayoutRule):
         return str(value)
@@ -50,10 +55,10 @@ def _plain(value: Any) -> Any:
     if isinstance(value, bytes):
         return value.hex()
     if is_dataclass(value):
-        plain = _fields(value)
-        return {**plain, "reason": sentences.reason(told)} if "reasons" in plain else plain
+        found = _fields(value)
+        return {**found, "reason": sentences.reason(told)} if "reasons" in found else found
     if isinstance(value, (tuple, list)):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     if isinstance(value, enum.Enum):
         return value.value
     if isinstance(value, float) and not math.isfinite(value):
@@ -67,10 +72,10 @@ def steps_key(name: str) -> str:
 
 
 def _fields(value: Any) -> dict[str, Any]:
-    plain = {}
+    found = {}
     for field in fields(value):
         one = getattr(value, field.name)
-        plain[field.name] = _plain(one)
+        found[field.name] = plain(one)
         if isinstance(one, LayoutRule):
-            plain[steps_key(field.name)] = _plain(one.steps)
-    return plain
+            found[steps_key(field.name)] = plain(one.steps)
+    return found

@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from typing import Optional
+from typing import Any, Optional
+
+import numpy as np
 
 from padiff_rpc.records import Word
 from padiff_rpc.v1.records import (
@@ -105,6 +107,13 @@ def from_gold(one: FromGold) -> str:
 
 def exact(value: float) -> str:
     """Returns a value with as many digits as a float32 has."""
+    return f"{value:.9g}"
+
+
+def element(value: Any) -> str:
+    """Returns an element of an array, as `exact` does."""
+    if isinstance(value, (bool, np.bool_)):
+        return str(bool(value))
     return f"{value:.9g}"
 
 

@@ -1,0 +1,158 @@
+"""The content of a report's page: the report as JSON has it, with equal parts written once.
+
+`page/content.js` reads it. Names and meanings of fields are those of docs/report.md.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any, Optional
+
+from padiff_client import as_json, error_maps, hint_sentences, render, sentences, wording
+from padiff_client.places import PlaceErrors
+from padiff_rpc.v1.records import Figures, Row
+
+if TYPE_CHECKING:
+    from padiff_client.report import Report
+
+# Columns that most rows leave at their defaults stand last, where they take no room.
+_NUMBERS = ("step", "order", "twin")
+_SHARED = (
+    *("phase", "kind", "verdict", "pass_kind", "reference", "candidate", "tolerance", "decided_by"),
+    *("between", "omission", "rule", "from_gold"),
+)
+_ALWAYS = (
+    *("elements", "bitwise_equal", "relative_l2", "max_abs", "mismatches", "cosine", "scale", "bias"),
+    *("mean_reference", "mean_candidate", "mean_abs", "rmse", "rms_reference", "max_rel"),
+    *("nan_reference", "nan_candidate", "inf_reference", "inf_candidate", "nonfinite_mismatches"),
+)
+_FIGURES = (*_ALWAYS, "first_nonfinite", "worst_row", "worst", "histogram")
+_DEFAULTS = {field.name: field.default for field in fields(Figures)}
+# In a larger report, histograms and single elements are shown of rows that do not agree alone.
+_ROWS_WITH_ALL_FIGURES = 20_000
+
+
+def content(report: Report) -> dict[str, Any]:
+    """Returns what the page shows, as JSON's own types."""
+    parts = _Parts()
+    numbers = {id(row): number for number, row in enumerate(report.all_rows)}
+    spares = len(report.all_rows) > _ROWS_WITH_ALL_FIGURES
+    rows = [_row(row, parts, spares and row.verdict not in wording.FAILING) for row in report.all_rows]
+    head = as_json.head(report)
+    # The page shows findings, which tell what these long lists come to.
+    del head["function_details"]
+    return {
+        "headline": render.headline(report).text,
+        "state": _state(report),
+        "text": str(report),
+        "report": _without_blanks(head),
+        "divergence": _number_of(report, numbers),
+        "columns": [*_NUMBERS, *_SHARED, "counts", "what", "figures", "reason", "reasons", "hints"],
+        "shared": [*_SHARED, "what"],
+        "figures": list(_FIGURES),
+        "rows": rows,
+        "places": [_place(one, numbers) for one in _places(report)],
+        "maps": error_maps.of_report(report, numbers),
+        "parts": parts.found,
+    }
+
+
+def _state(report: Report) -> str:
+    """Returns the verdict in a word, by which the page is coloured."""
+    if report.troubles or report.failures:
+        return "cut short"
+    if report:
+        return "pass"
+    return "inconclusive" if report.inconclusive is not None and report.first_divergence is None else "fail"
+
+
+class _Parts:
+    """Parts that rows share, each once; rows name them by number."""
+
+    def __init__(self) -> None:
+        self.found: list[Any] = []
+        self._numbers: dict[tuple[type, Hashable], int] = {}
+
+    def number(self, part: Any) -> Optional[int]:
+        """Returns the number of a part; None for one that says nothing."""
+        if part in (None, "", ()):
+            return None
+        key = (type(part), part)
+        if key not in self._numbers:
+            self._numbers[key] = len(self.found)
+            self.found.append(_without_blanks(as_json.plain(part)))
+        return self._numbers[key]
+
+
+def _row(row: Row, parts: _Parts, is_brief: bool) -> list[Any]:
+    told = [
+        *(getattr(row, name) for name in _NUMBERS),
+        *(parts.number(getattr(row, name)) for name in _SHARED),
+        None if row.counts else 0,
+        parts.number(wording.what(row)),
+        _figures(row.figures, _ALWAYS if is_brief else _FIGURES) if row.figures is not None else None,
+        sentences.reason(row) or None,
+        _without_blanks(as_json.plain(row.reasons)) or None,
+        [hint_sentences.sentence(hint) for hint in row.hints] or None,
+    ]
+    return _trimmed(told)
+
+
+def _figures(figures: Figures, names: Sequence[str]) -> list[Any]:
+    told = []
+    for name in names:
+        value = getattr(figures, name)
+        is_default = value == _DEFAULTS[name] or (isinstance(value, float) and math.isnan(value))
+        told.append(None if is_default else _rounded(value))
+    return _trimmed(told)
+
+
+def _rounded(value: Any) -> Any:
+    """Returns a figure with as many digits as a float32 has."""
+    if isinstance(value, float) and math.isfinite(value):
+        return float(f"{value:.9g}")
+    return _without_blanks(as_json.plain(value))
+
+
+def _trimmed(values: list[Any]) -> list[Any]:
+    while values and values[-1] is None:
+        values.pop()
+    return values
+
+
+def _without_blanks(value: Any) -> Any:
+    """Returns a value without the fields that say nothing."""
+    if isinstance(value, dict):
+        return {
+            key: _without_blanks(one) for key, one in value.items() if one is not None and one not in ("", [])
+        }
+    if isinstance(value, list):
+        return [_without_blanks(one) for one in value]
+    return value
+
+
+def _places(report: Report) -> Iterable[PlaceErrors]:
+    yield from report.places
+    for row in report.all_rows:
+        if not row.twin:
+            yield PlaceErrors(accumulated=row)
+
+
+def _place(one: PlaceErrors, numbers: dict[int, int]) -> list[Any]:
+    """Returns the numbers of both rows, of the one that tells more, and what they mean together."""
+    accumulated, local = (numbers.get(id(row)) for row in (one.accumulated, one.local))
+    return [accumulated, local, numbers[id(one.row)], one.meaning]
+
+
+def _number_of(report: Report, numbers: dict[int, int]) -> Optional[int]:
+    """Returns the number of the first divergence's row; None where none differs, or it is of no row."""
+    divergence = report.first_divergence
+    if divergence is None:
+        return None
+    found = numbers.get(id(divergence.row))
+    if found is not None:
+        return found
+    same = (number for number, row in enumerate(report.all_rows) if row == divergence.row)
+    return next(same, None)

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from padiff_client import InvalidRequestError
-from padiff_client.as_json import _plain
+from padiff_client.as_json import plain
 from padiff_client.from_json import _hints, _read, read_report
 from padiff_rpc.convert import from_bytes, to_bytes
 from padiff_rpc.errors import PaDiffError, ProtocolError
@@ -62,7 +62,7 @@ def any_record(kind: Any) -> st.SearchStrategy[Any]:
 def test_every_part_comes_back_as_it_was(kind: type[Any], drawn: st.DataObject) -> None:
     record = drawn.draw(any_record(kind))
     try:
-        plain = _plain(record)
+        plain = plain(record)
     except (KeyError, ValueError, IndexError):  # no sentence says what nobody may say
         assume(False)
     again = _read(json.loads(json.dumps(plain, allow_nan=False)), kind)

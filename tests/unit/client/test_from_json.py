@@ -62,10 +62,10 @@ def any_record(kind: Any) -> st.SearchStrategy[Any]:
 def test_every_part_comes_back_as_it_was(kind: type[Any], drawn: st.DataObject) -> None:
     record = drawn.draw(any_record(kind))
     try:
-        plain = plain(record)
+        written = plain(record)
     except (KeyError, ValueError, IndexError):  # no sentence says what nobody may say
         assume(False)
-    again = _read(json.loads(json.dumps(plain, allow_nan=False)), kind)
+    again = _read(json.loads(json.dumps(written, allow_nan=False)), kind)
     assert repr(again) == repr(record)  # NaN is not equal to itself
     assert repr(from_bytes(to_bytes(record), kind)) == repr(record)
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import gzip
 import json
 import types as python_types
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from padiff_client.as_json import SCHEMA, steps_key
+from padiff_client.whole_files import COMPRESSED
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.names import reason, shown
 from padiff_rpc.paths import checked_path
@@ -22,10 +24,11 @@ _NONE = type(None)
 def read_report(path: str) -> tuple[ReportSummary, tuple[Row, ...]]:
     """Returns the summary and the rows of a file. Raises InvalidRequestError for what is no report."""
     checked_path(path, field="path")
+    opened = gzip.open if path.lower().endswith(COMPRESSED) else open
     try:
-        with open(path, encoding="utf-8") as file:
+        with opened(path, "rt", encoding="utf-8") as file:
             content = json.load(file)
-    except OSError as error:
+    except (OSError, EOFError) as error:
         raise InvalidRequestError(f"{path} cannot be read: {reason(error)}", field="path") from None
     except ValueError as error:
         raise InvalidRequestError(f"{path} is no JSON: {error}", field="path") from None

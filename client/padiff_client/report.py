@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
 from functools import cached_property
 from typing import Optional
@@ -23,6 +23,7 @@ from padiff_client import (
     wording,
 )
 from padiff_client.divergence import Divergence
+from padiff_client.formats.known import by_name, by_suffix
 from padiff_client.places import PlaceErrors
 from padiff_client.spec import PathLike
 from padiff_client.whole_files import check_writable, write_file
@@ -292,30 +293,25 @@ class Report:
 
     def to_json(self) -> str:
         """Returns everything as JSON text; docs/report.md describes it."""
-        return as_json.to_json(self)
+        return "".join(as_json.pieces(self))
 
-    def save(self, path: PathLike) -> None:
-        """Writes the report: .json (everything), .txt (what `str` gives) or .html.
+    def save(self, path: PathLike, format: Optional[str] = None) -> None:
+        """Writes the report in the format of the path's suffix, or in `format`.
 
-        A file of that name stays whole until the new one is.
+        The formats: json (everything), text (what `str` gives; .txt), html, junit (.xml), sarif, markdown
+        (.md). A name that ends in `.gz` is written compressed. A file of that name stays whole until the new
+        one is.
         """
         name = checked_path(os.fspath(path), field="path")
-        writers: dict[str, Callable[[], str]] = {
-            ".json": self.to_json,
-            ".txt": self.__str__,
-            ".html": self.to_html,
-        }
-        suffix = os.path.splitext(name)[1].lower()
-        if suffix not in writers:
-            raise InvalidRequestError(
-                f"{name!r} is not allowed; allowed suffixes: {', '.join(writers)}", field="path"
-            )
+        renderer = by_suffix(name, field="path") if format is None else by_name(format, field="format")
         check_writable(name, field="path")
-        write_file(name, writers[suffix]() + "\n")
+        write_file(name, renderer.pieces(self))
 
     @classmethod
     def load(cls, path: PathLike) -> Report:
-        """Returns the report that `save` wrote to a .json file, in every part.
+        """Returns the report that `save` wrote to a .json or .json.gz file, in every part.
+
+        Numbers come back with nine digits, as many as are shown.
 
         Raises InvalidRequestError for a file that cannot be read as one.
         """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import os
 import sys
+from collections.abc import Iterable
 from typing import Union
 
 _ERRORS = "padiff_drawn"
@@ -25,6 +26,16 @@ def printed(text: object) -> None:
     """Prints a text. Nothing where the reader of the pipe has gone, who has seen enough."""
     try:
         print(text, flush=True)
+    except BrokenPipeError:
+        close_output()
+
+
+def streamed(pieces: Iterable[str]) -> None:
+    """Prints a text piece by piece, and makes no more of them once the reader of the pipe has gone."""
+    try:
+        for piece in pieces:
+            sys.stdout.write(piece)
+        sys.stdout.flush()
     except BrokenPipeError:
         close_output()
 

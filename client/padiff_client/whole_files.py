@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import os
 import secrets
+from collections.abc import Iterable
+from typing import IO
 
 from padiff_client.spec_paths import check_folder_of
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.names import reason
+
+# The end of the names of files that are written compressed.
+COMPRESSED = ".gz"
 
 
 def check_writable(path: str, *, field: str) -> None:
@@ -29,19 +35,21 @@ def check_writable(path: str, *, field: str) -> None:
         ) from None
 
 
-def write_file(path: str, text: str) -> None:
-    """Writes a file; what has that name stays whole until the new one is. Raises OSError."""
-    content = text.encode()
+def write_file(path: str, pieces: Iterable[str]) -> None:
+    """Writes a file, compressed where its name ends in `.gz`, piece by piece as they come.
+
+    What has that name stays whole until the new one is. Raises OSError.
+    """
     if _is_special(path):  # a pipe or a terminal, which nothing may take the place of
         with open(path, "wb") as file:
-            file.write(content)
+            _write(file, path, pieces)
         return
     other = _beside(path)
     try:
         with open(_made(other), "wb") as file:
             with contextlib.suppress(FileNotFoundError):
                 os.fchmod(file.fileno(), os.stat(path).st_mode & 0o777)
-            file.write(content)
+            _write(file, path, pieces)
             file.flush()
             os.fsync(file.fileno())
         os.replace(other, os.path.realpath(path))
@@ -50,6 +58,15 @@ def write_file(path: str, text: str) -> None:
     finally:
         with contextlib.suppress(OSError):
             os.unlink(other)
+
+
+def _write(file: IO[bytes], path: str, pieces: Iterable[str]) -> None:
+    if not path.lower().endswith(COMPRESSED):
+        file.writelines(piece.encode() for piece in pieces)
+        return
+    # Without a name and a time in it, so that the same report makes the same file.
+    with gzip.GzipFile(filename="", fileobj=file, mode="wb", compresslevel=9, mtime=0) as compressed:
+        compressed.writelines(piece.encode() for piece in pieces)
 
 
 def _is_special(path: str) -> bool:

@@ -1,31 +1,93 @@
-"""A report on its way out of a command: as text, and to the files that were asked for."""
+"""A report on its way out of a command: as text, and in the formats that were asked for."""
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+from padiff_client.formats.known import FORMATS, by_name
+from padiff_client.formats.renderer import Renderer
 from padiff_client.gathering import Interrupted
 from padiff_client.report import SHORT, TROUBLE, Report
-from padiff_client.terminal import printed
+from padiff_client.terminal import streamed
 from padiff_client.whole_files import check_writable, write_file
+from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.interrupts import INTERRUPTED
+from padiff_rpc.records import record
 
 _STANDARD_OUTPUT = "-"
+_TEXT = FORMATS["text"]
+
+
+@record
+class Output:
+    """A format that was asked for, and where it goes.
+
+    Attributes:
+        flag: what asked for it, as errors name it.
+        file: "-" is standard output.
+    """
+
+    flag: str
+    renderer: Renderer
+    file: str
+
+    @property
+    def is_printed(self) -> bool:
+        return self.file == _STANDARD_OUTPUT
 
 
 def add_outputs(parser: argparse.ArgumentParser) -> None:
-    """Adds the flags that say where the report goes besides."""
-    parser.add_argument("--json", metavar="FILE", help="write the report there too; - prints only it")
-    parser.add_argument("--html", metavar="FILE", help="write the report there as a page")
+    """Adds the flags that say in which formats the report goes where."""
+    parser.add_argument(
+        "--format",
+        dest="outputs",
+        action="append",
+        default=[],
+        type=_output,
+        metavar="NAME=FILE",
+        help=f"write the report as {', '.join(FORMATS)} too; may be given several times; without =FILE, or "
+        "with - for it, print that in place of the text",
+    )
+    for name in ("json", "html"):
+        parser.add_argument(
+            f"--{name}",
+            dest="outputs",
+            action="append",
+            type=_output_to(name),
+            metavar="FILE",
+            help=f"short for --format {name}=FILE",
+        )
+
+
+def _output(text: str) -> Output:
+    name, equals, file = text.partition("=")
+    if equals and not file:
+        raise argparse.ArgumentTypeError(f"{name}= names no file; write --format {name}=FILE")
+    try:
+        renderer = by_name(name, field="--format")
+    except InvalidRequestError as error:
+        raise argparse.ArgumentTypeError(error.problem) from None
+    return Output(flag="--format", renderer=renderer, file=file or _STANDARD_OUTPUT)
+
+
+def _output_to(name: str) -> Callable[[str], Output]:
+    return lambda file: Output(flag=f"--{name}", renderer=FORMATS[name], file=file)
 
 
 def check_outputs(given: argparse.Namespace) -> None:
     """Refuses files that could not be written, before a comparison is run for them."""
-    for flag, file in (("--json", given.json), ("--html", given.html)):
-        if file not in (None, _STANDARD_OUTPUT):
-            check_writable(file, field=flag)
+    taken: set[str] = set()
+    for one in given.outputs:
+        if not one.is_printed:
+            check_writable(one.file, field=one.flag)
+        where = one.file if one.is_printed else os.path.realpath(one.file)
+        if where in taken:
+            what = "is printed" if one.is_printed else f"goes to {one.file}"
+            raise InvalidRequestError(f"another format {what} already; name another file", field=one.flag)
+        taken.add(where)
 
 
 def publishing(run: Callable[[], Report], given: argparse.Namespace) -> int:
@@ -49,13 +111,13 @@ def _say_where(report: Report) -> None:
 
 def published(report: Report, given: argparse.Namespace) -> int:
     """Prints the report and writes its files; returns the exit code. Raises OSError behind the printing."""
-    only_json = given.json == _STANDARD_OUTPUT
-    printed(report.to_json() if only_json else report)
+    outputs: Sequence[Output] = given.outputs
+    printed = next((one.renderer for one in outputs if one.is_printed), _TEXT)
+    streamed(printed.pieces(report))
     # The report as text begins with it.
-    if report.exit_code == TROUBLE and only_json:
+    if report.exit_code == TROUBLE and printed is not _TEXT:
         print(f"padiff: {report.reasons[0]}", file=sys.stderr)
-    if given.json is not None and not only_json:
-        write_file(given.json, report.to_json() + "\n")
-    if given.html is not None:
-        write_file(given.html, report.to_html() + "\n")
+    for one in outputs:
+        if not one.is_printed:
+            write_file(one.file, one.renderer.pieces(report))
     return report.exit_code

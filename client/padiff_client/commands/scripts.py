@@ -174,7 +174,9 @@ def _check_compares_nothing(given: argparse.Namespace) -> None:
 
 
 def _check_reports_nothing(given: argparse.Namespace) -> None:
-    _check_absent(given, ("copy_weights", "json", "html", "store"), _OF_THE_CANDIDATE)
+    _check_absent(given, ("copy_weights", "store"), _OF_THE_CANDIDATE)
+    if given.outputs:
+        raise InvalidRequestError(_OF_THE_CANDIDATE, field=given.outputs[0].flag)
 
 
 def _check_serves_nobody(given: argparse.Namespace) -> None:

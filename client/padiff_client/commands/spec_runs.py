@@ -138,5 +138,5 @@ def _plan(given: argparse.Namespace) -> int:
     for note in report.notes:
         printed(f"note: {note}")
     if given.output is not None:
-        write_file(given.output, plan_yaml(report.plan))
+        write_file(given.output, [plan_yaml(report.plan)])
     return TROUBLE if report.exit_code == TROUBLE else 0

@@ -380,7 +380,7 @@ def test_text_from_a_model_cannot_steer_the_terminal() -> None:
 def test_json_is_valid_and_keeps_every_key() -> None:
     report = failing()
     content = json.loads(report.to_json(), parse_constant=lambda text: pytest.fail(text))
-    assert content["schema"] == "padiff-report/1"
+    assert content["schema"] == "padiff-report/2"
     assert content["passed"] is False
     assert content["exit_code"] == 1
     assert content["rows"][0]["figures"]["cosine"] == "nan"
@@ -410,7 +410,7 @@ def test_a_report_is_saved_by_suffix(tmp_path: Path) -> None:
         file = tmp_path / f"report{suffix}"
         report.save(file)
         assert file.read_text().startswith(start)
-    with pytest.raises(InvalidRequestError, match=r"allowed suffixes: \.json, \.txt, \.html"):
+    with pytest.raises(InvalidRequestError, match=r"allowed suffixes: \.txt, \.json, \.html, \.xml"):
         report.save(tmp_path / "report.pdf")
     with pytest.raises(InvalidRequestError, match=r"path: .*/nowhere is not a folder; create it first"):
         report.save(tmp_path / "nowhere" / "report.json")

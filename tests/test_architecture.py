@@ -80,6 +80,8 @@ MOST_PARAMETERS = 5
 MORE_ARROWS = {"padiff_client.live": {"padiff_worker"}}
 # The suite that adapters must pass ships in the package.
 TEST_SUITE = "padiff_worker.conformance"
+# As does the plugin for users' tests, beside the command's entry: the client's own package imports all of it.
+TEST_PLUGIN = "padiff_rpc.pytest_plugin"
 # Generated too, but everybody deals in these; messages stay at the edges.
 RECORDS = ("padiff_rpc.v1.records", "padiff_rpc.v1.words")
 # The modules outside padiff_rpc that see messages: servicers and callers.
@@ -144,7 +146,7 @@ def test_a_package_imports_only_what_the_arrows_allow(package: str) -> None:
 
 
 def _more(module: str) -> set[str]:
-    return {"pytest"} if module.startswith(TEST_SUITE) else MORE_ARROWS.get(module, set())
+    return {"pytest"} if module.startswith((TEST_SUITE, TEST_PLUGIN)) else MORE_ARROWS.get(module, set())
 
 
 def test_nobody_imports_the_module_that_is_both_client_and_worker() -> None:

@@ -98,6 +98,12 @@ def test_the_console_scripts_point_at_callables(wheel: zipfile.Path) -> None:
         assert "def main(" in (wheel / f"{module.replace('.', '/')}.py").read_text()
 
 
+def test_pytest_finds_the_plugin(wheel: zipfile.Path) -> None:
+    (info,) = (one for one in wheel.iterdir() if one.name.endswith(".dist-info"))
+    assert "[pytest11]\npadiff = padiff_rpc.pytest_plugin\n" in (info / "entry_points.txt").read_text()
+    assert (wheel / "padiff_rpc/pytest_plugin.py").exists()
+
+
 def test_a_plain_install_pulls_no_framework(metadata: Message) -> None:
     assert metadata["Name"] == "padiff-rpc"
     assert metadata["License-Expression"] == "Apache-2.0"

@@ -1,7 +1,8 @@
 """The Python client: compares two models, each in its own process, and reports where they part."""
 
-from padiff_client.api import assign_weight, auto_diff, check_inputs, kept_report, record
+from padiff_client.api import assign_weight, auto_diff, check_inputs, compare_spec, kept_report, record
 from padiff_client.batches import Batch
+from padiff_client.disagreement import Disagreement
 from padiff_client.divergence import Divergence
 from padiff_client.gathering import Interrupted
 from padiff_client.layer_map import LayerMap
@@ -33,6 +34,7 @@ __all__ = [
     "Tls",
     # Doing it.
     "auto_diff",
+    "compare_spec",
     "assign_weight",
     "check_inputs",
     "kept_report",
@@ -52,4 +54,5 @@ __all__ = [
     "ProtocolError",
     "CancelledError",
     "Interrupted",
+    "Disagreement",
 ]

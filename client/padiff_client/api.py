@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Optional, Union
 
 from padiff_client import verbs
@@ -15,6 +16,7 @@ from padiff_client.layer_map import LayerMap, as_layer_map
 from padiff_client.recording import RecordingAsked
 from padiff_client.report import Report
 from padiff_client.spec import ModelSpec, PathLike
+from padiff_client.specfile import read_comparison
 from padiff_compare.report.run_store import LAST
 from padiff_rpc.names import arguments_checked
 from padiff_rpc.records import word
@@ -98,6 +100,24 @@ def auto_diff(
             keep_mib=keep_mib,
         )
     )
+
+
+@arguments_checked("compare_spec")
+def compare_spec(
+    spec: PathLike,
+    store: Optional[PathLike] = None,
+    keep: str = "failing",
+    keep_mib: int = DEFAULT_KEEP_MIB,
+) -> Report:
+    """Returns what the comparison of a YAML file found (docs/spec.md), as `padiff compare` prints it.
+
+    `store`, `keep`, `keep_mib`: as for `auto_diff`. Raises what that raises; InvalidRequestError names file,
+    line and key.
+    """
+    asked_store, kept = store_of(store, os.environ), word(KeptTensors, keep, field="keep")
+    read = read_comparison(os.fspath(spec))
+    with read.pointing():
+        return verbs.compare(replace(read.comparison, store=asked_store, keep=kept, keep_mib=keep_mib))
 
 
 def kept_report(run: str = LAST, store: Optional[PathLike] = None) -> Report:

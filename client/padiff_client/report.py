@@ -22,6 +22,7 @@ from padiff_client import (
     verdict_reasons,
     wording,
 )
+from padiff_client.disagreement import Disagreement
 from padiff_client.divergence import Divergence
 from padiff_client.formats.known import by_name, by_suffix
 from padiff_client.places import PlaceErrors
@@ -286,6 +287,12 @@ class Report:
     def saved(self) -> str:
         """Where `assign_weight` wrote the candidate's state; empty: nowhere."""
         return self.summary.saved
+
+    def assert_agree(self) -> None:
+        """Raises Disagreement, an AssertionError with the report as its text, unless the models agree."""
+        __tracebackhide__ = True
+        if not self:
+            raise Disagreement(self)
 
     def to_html(self) -> str:
         """Returns a page that stands by itself."""

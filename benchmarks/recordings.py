@@ -1,7 +1,7 @@
 """ResNet-50 recorded: how large, how long, and whether comparisons with it come out right.
 
-A live candidate against the recorded reference, in lockstep, and a recorded one, freely; each healthy, and
-with a wrong epsilon of one norm. docs/recordings.md shows how it came out.
+A live candidate against the recorded reference, in lockstep, and against statistics of it, freely; a recorded
+one, freely; each healthy, and with a wrong epsilon of one norm. docs/recordings.md shows how it came out.
 """
 
 from __future__ import annotations
@@ -37,8 +37,12 @@ def _run(folder: Path, *, train: bool) -> bool:
     # The argument's name in Paddle's model.
     candidates = {"x": given["images"]}
     reference, weights = folder / "reference.padiff", folder / "weights.pdparams"
+    statistics = folder / "statistics.padiff"
     print(f"\n{'train' if train else 'eval'} mode", flush=True)
     _timed("reference, with floors", partial(record, _torch(train), given, reference), reference)
+    selection = Selection(statistics_only=True)
+    keep = partial(record, _torch(train), given, statistics, selection=selection)
+    _timed("reference, statistics only", keep, statistics)
     assign_weight(_paddle(train), _torch(train), save=weights)
     are_right = True
     for fault, expected in (("", "PASS"), (FAULT, f"FAIL at {CULPRIT} (forward, step 0)")):
@@ -48,9 +52,11 @@ def _run(folder: Path, *, train: bool) -> bool:
         _timed(named, keep, recording)
         lockstep = partial(auto_diff, model, ModelSpec(recording=reference), (candidates, given))
         live = _timed(f"live {named} in lockstep", lockstep)
+        by_statistics = partial(auto_diff, model, ModelSpec(recording=statistics), (candidates, given))
+        estimated = _timed(f"live {named} by statistics", by_statistics)
         offline = partial(auto_diff, ModelSpec(recording=recording), ModelSpec(recording=reference))
         freely = _timed(f"recorded {named} freely", offline)
-        are_right = are_right and outcome(live) == outcome(freely) == expected
+        are_right = are_right and outcome(live) == outcome(freely) == outcome(estimated) == expected
     return are_right
 
 

@@ -96,6 +96,9 @@ def _why_free(start: CompareStart, workers: Workers) -> Optional[Reason]:
         return Reason(cause=Cause.SCRIPTS_OWN_STEPS)
     if candidate is not None and candidate.recording is not None:
         return Reason(cause=Cause.CANDIDATE_IS_RECORDED)
+    for side, worker in workers.items():
+        if worker.recording is not None and worker.recording.statistics_only:
+            return Reason(cause=Cause.STATISTICS_ONLY, side=side)
     if candidate is not None and not candidate.has_kept_state:
         return Reason(cause=Cause.WORKER_KEEPS_NO_STATE, side=Side.CANDIDATE)
     return None

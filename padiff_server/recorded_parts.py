@@ -102,4 +102,7 @@ def _event(item: StepItem) -> worker_pb2.StepEvent:
 
 
 def _capture(capture: Announced, header: Any) -> worker_pb2.CaptureHeader:
-    return worker_pb2.CaptureHeader(id=to_proto(capture.id), header=header, gradient_of=capture.gradient_of)
+    told = worker_pb2.CaptureHeader(id=to_proto(capture.id), header=header, gradient_of=capture.gradient_of)
+    if capture.sketch_of is not None:
+        told.sketch_of.CopyFrom(to_proto(capture.sketch_of))
+    return told

@@ -66,7 +66,7 @@ INNER_ARROWS: dict[str, set[str]] = {
     "steps": {"capture", "alignment", "judge", "weights", "join", "noise", "lockstep", "randomness"},
     "rehearsal": {"capture", "alignment", "judge", "weights", "join", "noise", "steps"},
     "recording": {
-        *("capture", "alignment", "weights", "report", "join", "randomness", "steps"),
+        *("capture", "alignment", "judge", "weights", "report", "join", "randomness", "steps"),
     },
     "functions": {"capture"},
     "second_look": {

@@ -52,6 +52,10 @@ TEMPLATES: Mapping[Cause, str] = {
     Cause.OWN_TRAIN_STEP: "a train step steps by a function, or by an optimizer that it alone knows",
     Cause.SCRIPTS_OWN_STEPS: "both sides are scripts, which make their own steps with their own batches",
     Cause.CANDIDATE_IS_RECORDED: "the candidate was recorded, and nothing can be put in place of its values",
+    Cause.STATISTICS_ONLY: (
+        "the {side}'s recording holds statistics of large tensors only: how far these differ is an estimate, "
+        "within some 5%"
+    ),
     Cause.WORKER_KEEPS_NO_STATE: "the {side}'s worker, of an older version, cannot put a state back",
     Cause.WORKER_SEES_NO_FUNCTIONS: "the {side}'s worker, of an older version, does not record them",
     Cause.TOO_FEW_BITS: "values of {name} say too little by which to know a tensor again",

@@ -42,13 +42,14 @@ class Announced:
     """A capture as its header names it.
 
     `gradient_of`: the number of its tensor, for a gradient; else 0. `spec`: a target's; of what calls show,
-    these tell.
+    these tell. `sketch_of`: the tensor of which a sketch comes.
     """
 
     id: CaptureId
     number: int
     gradient_of: int = 0
     spec: Optional[TensorSpec] = None
+    sketch_of: Optional[TensorSpec] = None
 
 
 @record

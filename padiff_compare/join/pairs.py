@@ -35,6 +35,11 @@ class Half:
     is_embedding: bool = False
     computed_in: Optional[DType] = None
 
+    @property
+    def has_sketch(self) -> bool:
+        """Whether sketches stand for some of them."""
+        return any(tensor.sketch_of is not None for tensor in self.tensors)
+
 
 @dataclass
 class _Entry:

@@ -7,16 +7,30 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Optional, Union
 
+import numpy as np
+
 from padiff_compare.judge.evidence import MOST_OF_ONE, Measured
-from padiff_compare.judge.measure import magnitude_of, measure, share_turned, worst_row
+from padiff_compare.judge.measure import (
+    Magnitude,
+    magnitude_of,
+    measure,
+    root_mean_square,
+    share_turned,
+    worst_row,
+)
 from padiff_compare.judge.outliers import JumpFinder
 from padiff_compare.judge.tolerances import Tolerances, coarser, drifted, row_by_row
 from padiff_compare.layout_rules import IDENTITY, Rule
 from padiff_compare.normalization import Normalization
+from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.records import record
-from padiff_rpc.tensors import COMPLEX, FLOATING, HostTensor, epsilon, statistics
-from padiff_rpc.v1.records import Hint
+from padiff_rpc.tensors import COMPLEX, FLOATING, HostTensor, epsilon, sketch, statistics
+from padiff_rpc.v1.records import Hint, TensorSpec, Tolerance
 from padiff_rpc.v1.words import CallMoment, CaptureKind, DType, Phase
+
+_IN_ANOTHER_LAYOUT = (
+    "of it a sketch was recorded, and the other side has it in another layout; record it whole to compare it"
+)
 
 
 @record
@@ -74,38 +88,40 @@ def measure_pair(
 
     `sum_squares` is the reference's, from its header; without it the reference is read once more.
     `drift` is how far (norm) steps may have brought the two apart. The rows of an
-    embedding table's gradient are measured one by one as well.
+    embedding table's gradient are measured one by one as well. Where a sketch stands for a tensor, figures
+    are estimates, and nobody is asked for hints. Raises InvalidRequestError for a rule that does not fit.
     """
     given = (reference,) if isinstance(reference, HostTensor) else tuple(reference)
-    reference, candidate = rule.apply(*given), aspect.candidate_rule.apply(candidate)
-    if sum_squares is None or rule.computes or reference.array.size != sum(one.array.size for one in given):
+    is_sketched = any(one.sketch_of is not None for one in (*given, candidate))
+    if is_sketched:
+        reference, candidate = as_sketches(given, candidate, rule, aspect.candidate_rule)
+    else:
+        reference, candidate = rule.apply(*given), aspect.candidate_rule.apply(candidate)
+    counts = math.prod(reference.told_spec.shape), sum(math.prod(one.told_spec.shape) for one in given)
+    if sum_squares is None or rule.computes or counts[0] != counts[1]:
         sum_squares = statistics(reference)[0]
     if aspect.kind is CaptureKind.LOSS:
         # One framework's scalar is 0-d where the other's has one element.
         reference, candidate = _as_scalar(reference), _as_scalar(candidate)
-    magnitude = magnitude_of(reference, sum_squares)
-    dtype = coarser(reference.dtype, candidate.dtype)
+    rms = root_mean_square(sum_squares, counts[0])
+    magnitude = Magnitude(rms=rms) if is_sketched else magnitude_of(reference, sum_squares)
+    dtype = coarser(reference.told_spec.dtype, candidate.told_spec.dtype)
     computed_in = coarser(dtype, computed_in or dtype)
-    table = drifted(
-        tolerances.table(
-            aspect.phase,
-            aspect.kind,
-            computed_in,
-            magnitude,
-        ),
-        drift,
-        math.sqrt(sum_squares),
-    )
+    table = tolerances.table(aspect.phase, aspect.kind, computed_in, magnitude)
+    table = drifted(table, drift, math.sqrt(sum_squares))
     if is_embedding:
         table = row_by_row(table)
     measured = Measured(
-        reference=reference.spec,
-        candidate=candidate.spec,
+        reference=reference.told_spec,
+        candidate=candidate.told_spec,
         tolerance=tolerances.own or table,
         computed_in=computed_in,
         scale=magnitude.rms if math.isfinite(magnitude.rms) else 0.0,
-        normalized={one: sums for one in aspect.norms for sums in [one.sums(reference)] if sums is not None},
     )
+    if is_sketched:
+        return _of_sketches(measured, reference, candidate, table if tolerances.own is not None else None)
+    normalized = {one: sums for one in aspect.norms for sums in [one.sums(reference)] if sums is not None}
+    measured = dataclasses.replace(measured, normalized=normalized)
     if reference.array.shape == candidate.array.shape:
         jumps = _jump_finder(dtype, measured.scale, in_lockstep=tolerances.in_lockstep)
         measured = _with_figures(measured, reference, candidate, sum_squares, jumps)
@@ -118,6 +134,87 @@ def measure_pair(
             by_table = dataclasses.replace(by_table, jumps=measured.jumps)
         measured = dataclasses.replace(measured, by_table=by_table)
     return probed(aspect, measured, reference, candidate, probe)
+
+
+def as_sketches(
+    given: Sequence[HostTensor], candidate: HostTensor, rule: Rule, candidate_rule: Rule
+) -> tuple[HostTensor, HostTensor]:
+    """Returns the sketches of both sides, where one stands for one of them, in one layout.
+
+    Elements of a sketch cannot be moved, so that those of the other side are, to where its are. Raises
+    InvalidRequestError where they cannot be either.
+    """
+    is_ours, is_theirs = any(one.sketch_of for one in given), candidate.sketch_of is not None
+    if is_theirs:
+        if candidate_rule != IDENTITY or (is_ours and rule != IDENTITY):
+            raise InvalidRequestError(_IN_ANOTHER_LAYOUT)
+        return (given[0] if is_ours else sketch(rule.apply(*given))), candidate
+    candidate = candidate_rule.apply(candidate)
+    shapes = [one.told_spec.shape for one in given]
+    told = TensorSpec(dtype=rule.dtype(given[0].told_spec.dtype), shape=rule.shape(*shapes))
+    parts = [candidate]
+    if told.shape == candidate.array.shape:
+        parts = _taken_apart(candidate, shapes, rule)
+    ours = [one if one.sketch_of is not None else sketch(one) for one in given]
+    return _joined(ours, told), _joined([sketch(part) for part in parts], candidate.spec)
+
+
+def _joined(sketches: Sequence[HostTensor], told: TensorSpec) -> HostTensor:
+    """Returns several sketches as one, of which the norm is that of what they stand for."""
+    array = np.concatenate([one.array for one in sketches])
+    return dataclasses.replace(sketches[0], array=array, sketch_of=told)
+
+
+def _taken_apart(value: HostTensor, shapes: Sequence[tuple[int, ...]], rule: Rule) -> list[HostTensor]:
+    """Returns the tensors of these shapes of which `rule` makes `value`."""
+    if rule == IDENTITY:
+        return [value]
+    ends = np.cumsum([math.prod(shape) for shape in shapes])
+    moves = not rule.computes and rule.dtype(value.dtype) is value.dtype
+    if not moves or value.array.size != ends[-1]:
+        raise InvalidRequestError(_IN_ANOTHER_LAYOUT)
+    numbers = np.split(np.arange(ends[-1]), ends[:-1])
+    moved = rule.apply(*(HostTensor.from_array(part.reshape(shape)) for part, shape in zip(numbers, shapes)))
+    elements = np.empty_like(value.array.reshape(-1))
+    elements[moved.array.reshape(-1)] = value.array.reshape(-1)
+    return [dataclasses.replace(value, array=part) for part in np.split(elements, ends[:-1])]
+
+
+def _of_sketches(
+    measured: Measured, reference: HostTensor, candidate: HostTensor, table: Optional[Tolerance]
+) -> Measured:
+    """Returns what sketches tell of two tensors; `table` bounds them beside the user's own bounds.
+
+    No element is known: the largest difference is at least the root mean square of all, and where that is
+    outside the bounds of an element, at least one element is.
+    """
+    shape = measured.reference.shape
+    if shape != measured.candidate.shape:
+        return measured
+    figures = measure(reference, candidate, measured.tolerance)
+    elements = math.prod(shape)
+    rmse = figures.rmse * math.sqrt(reference.array.size / elements)
+    tolerance = measured.tolerance
+    figures = dataclasses.replace(
+        figures,
+        elements=elements,
+        bitwise_equal=False,
+        max_abs=rmse,
+        max_rel=0.0,
+        worst=(),
+        bias=0.0,
+        mean_reference=0.0,
+        mean_candidate=0.0,
+        mean_abs=rmse,
+        rmse=rmse,
+        rms_reference=measured.scale,
+        mismatches=int(not rmse <= tolerance.atol + tolerance.rtol * measured.scale),
+        histogram=(),
+    )
+    measured = dataclasses.replace(measured, figures=figures)
+    if table is None:
+        return measured
+    return dataclasses.replace(measured, by_table=dataclasses.replace(measured, tolerance=table))
 
 
 def _counts_elements(measured: Measured) -> bool:

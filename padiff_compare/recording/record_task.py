@@ -93,7 +93,8 @@ class RecordTask:
         with self._sources.during(Phase.INITIAL_WEIGHTS):
             state.record(Phase.INITIAL_WEIGHTS)
         run = Run(options=options, settings=settings, report=self._report, store=self._storage.tensors)
-        steps = StepRecorder(run, self._sources, tell, self._floors(run, own))
+        sketches = asked.selection.statistics_only
+        steps = StepRecorder(run, self._sources, tell, self._floors(run, own), sketches=sketches)
         trace = TraceResponse()
         for step in range(settings.steps):
             batch = inputs.batch(step)
@@ -152,6 +153,7 @@ class RecordTask:
                 randomness=options.randomness,
             ),
             left_out=tuple(skipped),
+            statistics_only=self._asked.selection.statistics_only,
         )
         loaded = self._sources.loaded[Side.REFERENCE]
         return RecordingBegins(recording=recording, worker=self._source.worker, loaded=loaded)

@@ -2,24 +2,41 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from typing import Optional
 
+import numpy as np
+
 from padiff_compare.capture.batches import StepBatch
 from padiff_compare.capture.held_pass import HeldPass
 from padiff_compare.capture.recorded import Recorded, RecordedItem
-from padiff_compare.capture.source import Announced, HeldCapture, StepItem
+from padiff_compare.capture.source import Announced, CaptureBegins, CaptureChunk, HeldCapture, StepItem
 from padiff_compare.capture.store import TensorStore
 from padiff_compare.capture.trace import Trace
 from padiff_compare.join.pairs import Half
+from padiff_compare.judge.measure import magnitude_of
 from padiff_compare.recording.pass_floors import PassFloors
 from padiff_compare.run import Run
 from padiff_compare.source_pair import ComparisonStopped, SourcePair
 from padiff_compare.steps.step_reader import StepReader
 from padiff_compare.steps.step_run import PassStart
+from padiff_rpc.tensors import (
+    FLOATING,
+    SKETCH_BUCKETS,
+    HostTensor,
+    chunks_of,
+    plain_header_of,
+    sketch,
+    statistics,
+    widen,
+)
 from padiff_rpc.v1.records import CallEvent, StepStart, StepSummary
-from padiff_rpc.v1.words import Phase, Side
+from padiff_rpc.v1.words import CaptureKind, Phase, Side
+
+# Of these sketches say nothing: the loss is one number, and targets are no activations.
+_WHOLE = (CaptureKind.LOSS, CaptureKind.TARGET)
 
 
 class StepRecorder:
@@ -31,9 +48,15 @@ class StepRecorder:
         sources: SourcePair,
         tell: Callable[[Recorded], None],
         floors: Optional[PassFloors],
+        *,
+        sketches: bool = False,
     ) -> None:
-        """`floors` measures what rounding does in each; None: nobody wants to know."""
+        """`floors` measures what rounding does in each; None: nobody wants to know.
+
+        `sketches`: of large tensors no more is told.
+        """
         self._tell = tell
+        self._sketches = sketches
         self._run = run
         self._sources = sources
         self._source = sources.sides[Side.REFERENCE]
@@ -47,7 +70,11 @@ class StepRecorder:
             with self._sources.during(Phase.INITIAL_WEIGHTS, start.step):
                 self._source.keep_state(optimizer=False)
         with closing(HeldPass(self._run.store)) as held:
-            kept = _KeptPass(self._run.store, held if self._floors is not None else None)
+            kept = _KeptPass(
+                self._run.store,
+                held if self._floors is not None else None,
+                self._tell_sketched if self._sketches else None,
+            )
             with self._sources.during(Phase.FORWARD, start.step):
                 summary = self._read(start, batch, kept)
             if self._floors is not None:
@@ -76,16 +103,50 @@ class StepRecorder:
 
     def _told(self, items: Iterable[StepItem]) -> Iterator[StepItem]:
         for item in items:
-            self._tell(RecordedItem(item=item))
+            if not (self._sketches and isinstance(item, (CaptureBegins, CaptureChunk))):
+                self._tell(RecordedItem(item=item))
             yield item
+
+    def _tell_sketched(self, capture: Announced, half: Half) -> None:
+        """Tells of a tensor that has come whole what is kept of it."""
+        (tensor,) = half.tensors
+        kept = tensor
+        if capture.id.kind not in _WHOLE and _can_be_sketched(tensor, half.sum_squares):
+            kept = sketch(tensor)
+            capture = dataclasses.replace(capture, sketch_of=tensor.spec)
+        header = plain_header_of(capture.number, kept)
+        header.sum_squares, header.max_abs = statistics(tensor)
+        self._tell(RecordedItem(item=CaptureBegins(capture=capture, header=header)))
+        for chunk in chunks_of(capture.number, kept):
+            self._tell(RecordedItem(item=CaptureChunk(chunk=chunk)))
+
+
+def _can_be_sketched(tensor: HostTensor, sum_squares: float) -> bool:
+    """Whether a tensor is larger than its sketch, and that is one of values that are alike in kind.
+
+    What is not finite, and a mask's marks, would drown the others.
+    """
+    return (
+        tensor.dtype in FLOATING
+        and tensor.byte_count > SKETCH_BUCKETS * np.dtype(np.float64).itemsize
+        and not magnitude_of(tensor, sum_squares).has_marks
+        and bool(np.isfinite(widen(tensor.array, tensor.dtype)).all())
+    )
 
 
 class _KeptPass:
     """Takes in what a step shows: its calls, and its tensors where they are to be held."""
 
-    def __init__(self, store: TensorStore, held: Optional[HeldPass]) -> None:
+    def __init__(
+        self,
+        store: TensorStore,
+        held: Optional[HeldPass],
+        tell: Optional[Callable[[Announced, Half], None]],
+    ) -> None:
+        """`tell` is told of each tensor that has come whole; None: its parts were told as they came."""
         self._store = store
         self._held = held
+        self._tell = tell
         self.events: list[CallEvent] = []
 
     def call(self, side: Side, event: CallEvent) -> None:
@@ -97,11 +158,13 @@ class _KeptPass:
         """Returns whether the capture's bytes are wanted."""
         if self._held is not None:
             self._held.announced(capture)
-        return self._held is not None
+        return self._held is not None or self._tell is not None
 
     def arrive(self, side: Side, capture: Announced, half: Half) -> None:
         """Takes a capture that has come whole, and ownership of its array."""
         (tensor,) = half.tensors
+        if self._tell is not None:
+            self._tell(capture, half)
         if self._held is not None:
             self._held.arrived(HeldCapture(capture=capture, tensor=tensor, sum_squares=half.sum_squares))
         self._store.release(tensor.array)

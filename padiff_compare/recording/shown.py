@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from padiff_rpc.errors import InvalidRequestError
-from padiff_rpc.v1.records import CompareStart, Note, Recording
-from padiff_rpc.v1.words import DefaultLoss, DiffPhase, NoteKind, Randomness, Side
+from padiff_rpc.v1.records import CompareStart, Note, Options, Recording
+from padiff_rpc.v1.words import CompareMode, DefaultLoss, DiffPhase, NoteKind, Randomness, Side
 
 
 def as_shown(start: CompareStart, shown: Mapping[Side, Recording]) -> CompareStart:
@@ -24,6 +24,8 @@ def as_shown(start: CompareStart, shown: Mapping[Side, Recording]) -> CompareSta
         _check(side, recording, start)
         if not recording.settings.backward:
             options = dataclasses.replace(options, diff_phase=DiffPhase.FORWARD)
+        if recording.statistics_only:
+            _check_sketches(side, options)
     if Side.CANDIDATE in shown:
         if options.single_step or options.local_error:
             field = "single_step" if options.single_step else "local_error"
@@ -45,6 +47,21 @@ def as_shown(start: CompareStart, shown: Mapping[Side, Recording]) -> CompareSta
             )
         options = dataclasses.replace(options, randomness=had)
     return dataclasses.replace(start, options=options)
+
+
+def _check_sketches(side: Side, options: Options) -> None:
+    """Raises InvalidRequestError for what needs elements, where sketches were recorded."""
+    asked = {
+        "single_step": options.single_step,
+        "local_error": bool(options.local_error),
+        "compare_mode": options.compare_mode is CompareMode.MEAN,
+    }
+    for field, is_asked in asked.items():
+        if is_asked:
+            raise InvalidRequestError(
+                f"the {side}'s recording holds statistics only; leave it out, or record the tensors",
+                field=f"options.{field}",
+            )
 
 
 def notes(start: CompareStart, shown: Mapping[Side, Recording]) -> Iterator[Note]:

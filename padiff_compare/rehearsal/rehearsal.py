@@ -99,7 +99,9 @@ class _PassValues:
 
     def _halves(self, pair: TensorPair[int]) -> Optional[tuple[Half, Half]]:
         ours, theirs = (self._values.half(side, pair.of(side)) for side in SIDES)
-        return None if ours is None or theirs is None else (ours, theirs)
+        if ours is None or theirs is None or ours.has_sketch or theirs.has_sketch:
+            return None
+        return ours, theirs
 
     def _measured(self, pair: TensorPair[int], way: Way) -> bool:
         halves, slots = self._halves(pair), self._slots(pair)
@@ -112,7 +114,7 @@ class _PassValues:
     def makes(self, activation: Activation, side: Side, given: int, made: int) -> bool:
         """Whether the activation makes one tensor of a side of another of the same side."""
         before, behind = (self._values.half(side, tensor) for tensor in (given, made))
-        if before is None or behind is None:
+        if before is None or behind is None or before.has_sketch or behind.has_sketch:
             return False
         return self._meet(before, behind, Meeting(reference=activation.rule))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Optional, Protocol
 
 from padiff_compare.capture.source import (
@@ -155,8 +156,11 @@ class StepReader:
 
     def _hand_on(self, received: ReceivedTensor) -> None:
         capture, sum_squares = self._open.pop(received.number)
+        tensor = received.tensor
+        if capture.sketch_of is not None:
+            tensor = replace(tensor, sketch_of=capture.sketch_of)
         # Ours until it is taken: `arrive` may raise before.
-        self._captures.arrive(self._side, capture, Half(tensors=(received.tensor,), sum_squares=sum_squares))
+        self._captures.arrive(self._side, capture, Half(tensors=(tensor,), sum_squares=sum_squares))
         del self._filling[id(received.tensor.array)]
 
     def _allocate(self, spec: TensorSpec) -> Array:

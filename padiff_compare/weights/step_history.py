@@ -10,15 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from padiff_compare.judge.evidence import Measured
-from padiff_rpc.tensors import BLOCK_ELEMENTS, COMPLEX, FLOATING, HostTensor, widen
+from padiff_rpc.tensors import COMPLEX, FLOATING, HostTensor, sketch
 
-_BUCKETS = 1024
-# Each block takes its signs from another place in one table; a complex element has two parts.
-_SIGNS = np.random.default_rng(20).choice(np.array([-1.0, 1.0]), 3 * BLOCK_ELEMENTS)
-_STRIDE = 12_289
 # Of the parameter on both sides: one of the reference's may be several of the candidate's.
 Name = tuple[str, str]
-_Sketch = npt.NDArray[np.float64]
+_Reals = npt.NDArray[np.float64]
 
 
 class StepHistory:
@@ -60,14 +56,10 @@ class StepHistory:
 
 
 class StepLengths:
-    """Path lengths from successive values, each value kept as 8 KiB.
-
-    A sketch sums the elements under pseudo-random signs into 1,024 buckets. It is linear, so the
-    difference of two has the norm of the step: exactly up to 1,024 elements, within some 5% above.
-    """
+    """Path lengths from successive values, of each of which 8 KiB are kept: its `sketch`."""
 
     def __init__(self) -> None:
-        self._last: dict[Name, _Sketch] = {}
+        self._last: dict[Name, _Reals] = {}
         self._lengths: dict[Name, float] = {}
         self._latest_rms: dict[Name, float] = {}
 
@@ -75,12 +67,12 @@ class StepLengths:
         """Takes in a parameter's present value."""
         if value.dtype not in FLOATING | COMPLEX or not value.array.size:
             return
-        sketch, last = _sketch(value), self._last.get(name)
-        self._last[name] = sketch
+        present, last = np.asarray(sketch(value).array, np.float64), self._last.get(name)
+        self._last[name] = present
         if last is None:
             return
         with np.errstate(all="ignore"):
-            step = float(np.linalg.norm(sketch - last))
+            step = float(np.linalg.norm(present - last))
         # What a NaN did to the reference explains nothing.
         step = step if math.isfinite(step) else 0.0
         self._lengths[name] = self._lengths.get(name, 0.0) + step
@@ -93,18 +85,3 @@ class StepLengths:
     def of(self, name: Name) -> float:
         """Returns the sum of the norms of a parameter's steps."""
         return self._lengths.get(name, 0.0)
-
-
-def _sketch(value: HostTensor) -> _Sketch:
-    buckets = np.zeros(_BUCKETS)
-    flat = value.array.reshape(-1)
-    with np.errstate(all="ignore"):
-        for number, start in enumerate(range(0, flat.size, BLOCK_ELEMENTS)):
-            block = widen(flat[start : start + BLOCK_ELEMENTS], value.dtype)
-            offset = number * _STRIDE % BLOCK_ELEMENTS
-            reals = block.view(np.float64)
-            signed = reals * _SIGNS[offset : offset + reals.size]
-            whole = signed.size // _BUCKETS * _BUCKETS
-            buckets += signed[:whole].reshape(-1, _BUCKETS).sum(axis=0)
-            buckets[: signed.size - whole] += signed[whole:]
-    return buckets

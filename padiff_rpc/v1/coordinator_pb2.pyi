@@ -374,18 +374,20 @@ class RecordStart(_message.Message):
     def __init__(self, protocol_version: _Optional[int] = ..., reference: _Optional[_Union[Party, _Mapping]] = ..., options: _Optional[_Union[Options, _Mapping]] = ..., steps: _Optional[int] = ..., selection: _Optional[_Union[Selection, _Mapping]] = ...) -> None: ...
 
 class Selection(_message.Message):
-    __slots__ = ("include", "exclude", "max_depth", "floors", "functions")
+    __slots__ = ("include", "exclude", "max_depth", "floors", "functions", "statistics_only")
     INCLUDE_FIELD_NUMBER: _ClassVar[int]
     EXCLUDE_FIELD_NUMBER: _ClassVar[int]
     MAX_DEPTH_FIELD_NUMBER: _ClassVar[int]
     FLOORS_FIELD_NUMBER: _ClassVar[int]
     FUNCTIONS_FIELD_NUMBER: _ClassVar[int]
+    STATISTICS_ONLY_FIELD_NUMBER: _ClassVar[int]
     include: _containers.RepeatedScalarFieldContainer[str]
     exclude: _containers.RepeatedScalarFieldContainer[str]
     max_depth: int
     floors: bool
     functions: bool
-    def __init__(self, include: _Optional[_Iterable[str]] = ..., exclude: _Optional[_Iterable[str]] = ..., max_depth: _Optional[int] = ..., floors: bool = ..., functions: bool = ...) -> None: ...
+    statistics_only: bool
+    def __init__(self, include: _Optional[_Iterable[str]] = ..., exclude: _Optional[_Iterable[str]] = ..., max_depth: _Optional[int] = ..., floors: bool = ..., functions: bool = ..., statistics_only: bool = ...) -> None: ...
 
 class AssignWeightsRequest(_message.Message):
     __slots__ = ("protocol_version", "candidate", "reference", "layer_map", "save", "options")

@@ -1024,6 +1024,8 @@ class Selection(SelectionMethods):
             none are.
         floors: What rounding does in each step is measured by runs in float64, and recorded.
         functions: Functions between the layers are recorded.
+        statistics_only: Of large tensors of calls, and of gradients, sketches are recorded and
+            not the elements: see CaptureHeader.
     """
 
     include: tuple[str, ...] = ()
@@ -1031,6 +1033,7 @@ class Selection(SelectionMethods):
     max_depth: Optional[int] = None
     floors: bool = True
     functions: bool = False
+    statistics_only: bool = False
 
 
 @record
@@ -1258,6 +1261,7 @@ class Recording(RecordingMethods):
         steps: Those that came whole.
         left_out: Layers whose calls were not captured.
         cut_short: It ended before all steps that were asked for.
+        statistics_only: It holds sketches in place of large tensors.
     """
 
     made_at: str
@@ -1266,6 +1270,7 @@ class Recording(RecordingMethods):
     settings: RecordedSettings
     left_out: tuple[str, ...] = ()
     cut_short: bool = False
+    statistics_only: bool = False
 
 
 @record
@@ -1754,11 +1759,17 @@ class CaptureHeader:
     Attributes:
         gradient_of: For a gradient: the number of the tensor that it is the total gradient of,
             or Slot.gradient.
+        sketch_of: Of recordings alone: the tensor whose sketch travels in place of its
+            elements; `header` has the sketch's dtype and shape (float64, 1,021 numbers), and the
+            statistics of the tensor. A sketch sums the elements under fixed pseudo-random signs
+            into buckets; the difference of two has the norm of the tensors' difference, within some
+            5%.
     """
 
     id: Optional[CaptureId] = None
     header: Optional[TensorHeader] = None
     gradient_of: int = 0
+    sketch_of: Optional[TensorSpec] = None
 
 
 @record

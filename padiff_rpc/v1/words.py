@@ -143,6 +143,8 @@ class Cause(Word):
         SCRIPTS_OWN_STEPS: Both workers watch scripts, which make their own steps.
         CANDIDATE_IS_RECORDED: Nothing can be put in the place of what a recorded candidate
             computed.
+        STATISTICS_ONLY: The side's recording holds sketches in place of large tensors, which no
+            call can be made on.
         CARRIED_OVER: Of a row of the free run, where outputs or loss drift further than the
             reference's own free run does, and no call of the step differs on the reference's own
             values.
@@ -290,6 +292,7 @@ class Cause(Word):
     WORKER_KEEPS_NO_STATE = "worker_keeps_no_state"
     SCRIPTS_OWN_STEPS = "scripts_own_steps"
     CANDIDATE_IS_RECORDED = "candidate_is_recorded"
+    STATISTICS_ONLY = "statistics_only"
     CARRIED_OVER = "carried_over"
     FUNCTIONS_CUT_SHORT = "functions_cut_short"
     BY_OWN_BOUNDS = "by_own_bounds"

@@ -114,20 +114,22 @@ class WorkerInfo(_message.Message):
     def __init__(self, protocol_version: _Optional[int] = ..., framework: _Optional[str] = ..., framework_version: _Optional[str] = ..., python_version: _Optional[str] = ..., numpy_version: _Optional[str] = ..., package_version: _Optional[str] = ..., host: _Optional[str] = ..., pid: _Optional[int] = ..., devices: _Optional[_Iterable[str]] = ..., served_model: _Optional[str] = ..., executable: _Optional[str] = ..., process_per_lease: bool = ..., serves_optimizer: bool = ..., serves_loss: bool = ..., capabilities: _Optional[_Iterable[str]] = ..., watches_script: bool = ..., recording: _Optional[_Union[Recording, _Mapping]] = ...) -> None: ...
 
 class Recording(_message.Message):
-    __slots__ = ("made_at", "model", "steps", "settings", "left_out", "cut_short")
+    __slots__ = ("made_at", "model", "steps", "settings", "left_out", "cut_short", "statistics_only")
     MADE_AT_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
     STEPS_FIELD_NUMBER: _ClassVar[int]
     SETTINGS_FIELD_NUMBER: _ClassVar[int]
     LEFT_OUT_FIELD_NUMBER: _ClassVar[int]
     CUT_SHORT_FIELD_NUMBER: _ClassVar[int]
+    STATISTICS_ONLY_FIELD_NUMBER: _ClassVar[int]
     made_at: str
     model: _models_pb2.Model
     steps: int
     settings: RecordedSettings
     left_out: _containers.RepeatedScalarFieldContainer[str]
     cut_short: bool
-    def __init__(self, made_at: _Optional[str] = ..., model: _Optional[_Union[_models_pb2.Model, _Mapping]] = ..., steps: _Optional[int] = ..., settings: _Optional[_Union[RecordedSettings, _Mapping]] = ..., left_out: _Optional[_Iterable[str]] = ..., cut_short: bool = ...) -> None: ...
+    statistics_only: bool
+    def __init__(self, made_at: _Optional[str] = ..., model: _Optional[_Union[_models_pb2.Model, _Mapping]] = ..., steps: _Optional[int] = ..., settings: _Optional[_Union[RecordedSettings, _Mapping]] = ..., left_out: _Optional[_Iterable[str]] = ..., cut_short: bool = ..., statistics_only: bool = ...) -> None: ...
 
 class RecordedSettings(_message.Message):
     __slots__ = ("backward", "optimize", "mean_loss", "accumulate", "clip_norm", "loss_scale", "randomness", "loss_slots")
@@ -682,14 +684,16 @@ class CaptureId(_message.Message):
     def __init__(self, side: _Optional[_Union[_reasons_pb2.Side, str]] = ..., step: _Optional[int] = ..., pass_kind: _Optional[_Union[Pass, str]] = ..., path: _Optional[str] = ..., call: _Optional[int] = ..., slot: _Optional[str] = ..., kind: _Optional[_Union[CaptureKind, str]] = ...) -> None: ...
 
 class CaptureHeader(_message.Message):
-    __slots__ = ("id", "header", "gradient_of")
+    __slots__ = ("id", "header", "gradient_of", "sketch_of")
     ID_FIELD_NUMBER: _ClassVar[int]
     HEADER_FIELD_NUMBER: _ClassVar[int]
     GRADIENT_OF_FIELD_NUMBER: _ClassVar[int]
+    SKETCH_OF_FIELD_NUMBER: _ClassVar[int]
     id: CaptureId
     header: _tensors_pb2.TensorHeader
     gradient_of: int
-    def __init__(self, id: _Optional[_Union[CaptureId, _Mapping]] = ..., header: _Optional[_Union[_tensors_pb2.TensorHeader, _Mapping]] = ..., gradient_of: _Optional[int] = ...) -> None: ...
+    sketch_of: _tensors_pb2.TensorSpec
+    def __init__(self, id: _Optional[_Union[CaptureId, _Mapping]] = ..., header: _Optional[_Union[_tensors_pb2.TensorHeader, _Mapping]] = ..., gradient_of: _Optional[int] = ..., sketch_of: _Optional[_Union[_tensors_pb2.TensorSpec, _Mapping]] = ...) -> None: ...
 
 class StepSummary(_message.Message):
     __slots__ = ("seconds", "calls", "replays", "has_gradients", "no_backward", "random_operations", "lacks_backward", "peak_bytes")

@@ -169,6 +169,7 @@ def _item(message: Any) -> StepItem:
             number=capture.header.tensor,
             gradient_of=capture.gradient_of,
             spec=from_proto(capture.header.spec, TensorSpec) if is_target else None,
+            sketch_of=from_proto(capture.sketch_of, TensorSpec) if capture.HasField("sketch_of") else None,
         )
         return CaptureBegins(capture=announced, header=capture.header)
     if kind == "credit":

@@ -68,6 +68,7 @@ def _describe(path: str) -> int:
         "loss": loss if shown.settings.backward else "none",
         "optimizer": shown.model.optimizer or ("the worker's own" if shown.settings.optimize else "none"),
         "layers": f"{len(contents.layers.layers)}, {len(shown.left_out)} of them left out",
+        "tensors": "statistics of large ones only" if shown.statistics_only else "whole",
         "floors": "measured" if has_floors else "not measured",
         "size": f"{os.path.getsize(path) / 2**20:.1f} MiB",
     }

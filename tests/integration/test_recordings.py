@@ -218,6 +218,58 @@ def test_layers_that_were_left_out_are_not_compared(
     assert NoteKind.LEFT_OUT_OF_RECORDING in notes(report)
 
 
+MANY = np.random.default_rng(0).normal(size=(3000, 6)).astype(np.float32)
+STATISTICS = Selection(statistics_only=True)
+
+
+def test_a_recording_of_statistics_is_small_and_tells_healthy_from_faulty(recordings: Recordings) -> None:
+    inputs = {"inputs": {"x": MANY}, "optimizer": SGD, "steps": 2}
+    _, whole = recordings.make("whole", recordings.spec(CHAIN), **inputs)
+    _, small = recordings.make("small", recordings.spec(CHAIN), selection=STATISTICS, **inputs)
+    assert small.byte_count < whole.byte_count / 4
+    steps = {"steps": 2, "optimizers": (SGD, "")}
+    report = recordings.compare(recordings.shown("small"), recordings.candidate(CHAIN), **steps)
+    assert report, str(report)
+    assert not report.summary.has_local_errors
+    assert "holds statistics of large tensors only" in str(report)
+    faulty = recordings.candidate(CHAIN, faults={"2": {"factor": 1.01}})
+    report = recordings.compare(recordings.shown("small"), faulty, **steps)
+    assert report.first_divergence is not None
+    row = report.first_divergence.row
+    assert (row.step, row.phase, row.candidate and row.candidate.path) == (0, Phase.FORWARD, "block2.first")
+    assert row.figures is not None
+    assert row.figures.relative_l2 == pytest.approx(0.01, rel=0.1)
+    assert row.figures.scale == pytest.approx(1.01, rel=0.001)
+    assert row.figures.elements == MANY.size
+
+
+def test_statistics_are_compared_with_statistics(recordings: Recordings) -> None:
+    spec = recordings.spec(CHAIN)
+    for name, model in (
+        ("one", spec),
+        ("same", spec),
+        ("faulty", recordings.spec(CHAIN, faults={"1": {"factor": 1.01}})),
+    ):
+        recordings.make(name, model, inputs={"x": MANY}, selection=STATISTICS)
+    report = recordings.compare(recordings.shown("one"), recordings.shown("same"))
+    assert report, str(report)
+    report = recordings.compare(recordings.shown("one"), recordings.shown("faulty"))
+    assert (0, Phase.FORWARD, "block1.first") in failing(report)
+    assert not any(phase is Phase.FORWARD and path == "block0" for _, phase, path in failing(report))
+
+
+@pytest.mark.parametrize("field", ["single_step", "local_error"])
+def test_statistics_serve_no_lockstep(recordings: Recordings, field: str) -> None:
+    recordings.make("small", recordings.spec(CHAIN), inputs={"x": MANY}, selection=STATISTICS)
+    with pytest.raises(
+        InvalidRequestError, match="the reference's recording holds statistics only"
+    ) as caught:
+        recordings.compare(
+            recordings.shown("small"), recordings.candidate(CHAIN), options=Options(**{field: True})
+        )
+    assert caught.value.field == f"options.{field}"
+
+
 def test_the_batches_of_a_loader_are_recorded(recordings: Recordings) -> None:
     loading = replace(recordings.spec("training_models:small"), loader="training_models:pairs")
     recordings.make("loaded", loading, inputs=None, steps=2, optimizer=SGD, loss=LOSS)

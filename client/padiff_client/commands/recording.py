@@ -41,6 +41,11 @@ def add_to(commands: Any) -> None:
         action="store_true",
         help="do not run in float64 besides, to measure what rounding does",
     )
+    add(
+        "--statistics-only",
+        action="store_true",
+        help="of large tensors record what tells how far another is from them, 8 KiB each",
+    )
     add("--functions", action="store_true", help="record the functions between the layers too")
     add_patience(parser)
     add("--verbose", action="store_true", help="say what happens, and show what the processes write")
@@ -54,6 +59,7 @@ def _record(given: argparse.Namespace) -> int:
         max_depth=given.max_depth,
         floors=not given.no_floors,
         functions=given.functions,
+        statistics_only=given.statistics_only,
     )
     with spec.pointing():
         options = patient(spec.asked.options, given)

@@ -64,7 +64,7 @@ export PADIFF_STORE ?= none
 export PADIFF_TORCH_PYTHON := $(CURDIR)/.venv/torch/bin/python
 export PADIFF_PADDLE_PYTHON := $(CURDIR)/.venv/paddle/bin/python
 
-.PHONY: help demo test test-client test-torch test-paddle test-graphs test-pairs test-kills soak test-net test-containers check proto bench faults glue steady clean \
+.PHONY: help demo test test-client test-torch test-paddle test-graphs test-pairs test-kills soak test-net test-containers check proto schemas bench faults glue steady clean \
   environments others FORCE
 
 help: ## Show the targets
@@ -122,6 +122,9 @@ check: .venv/client/.ready proto ## Check format, lint, types, generated code an
 	  echo "generated code differs from the .proto files; commit what 'make proto' made:"; \
 	  echo "$$changed"; exit 1; fi
 	@$(CLIENT) -m pytest -q tests/test_architecture.py
+
+schemas: .venv/client/.ready ## Generate the JSON Schemas of reports and specs
+	@$(CLIENT) tools/generate_schemas.py client/padiff_client/schemas
 
 proto: .venv/proto/.ready ## Generate the contract's Python code
 	@.venv/proto/bin/python -m grpc_tools.protoc -I proto --python_out=. --pyi_out=. --grpc_python_out=. \

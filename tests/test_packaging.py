@@ -78,6 +78,12 @@ def test_the_wheel_holds_every_module_and_says_that_it_is_typed(wheel: zipfile.P
     assert expected | {f"{package}/py.typed"} <= held
 
 
+def test_the_wheel_holds_the_schemas(wheel: zipfile.Path) -> None:
+    assert {"report.schema.json", "spec.schema.json"} == {
+        file.name for file in (wheel / "padiff_client/schemas").iterdir()
+    }
+
+
 def test_the_wheel_holds_what_a_page_is_put_together_from(wheel: zipfile.Path) -> None:
     folder = ROOT / "client" / "padiff_client" / "page"
     assert {f"padiff_client/page/{file.name}" for file in folder.iterdir()} <= set(wheel.root.namelist())

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+# By which editors complete and check keys; it comes with the package.
+SCHEMA = Path(__file__).resolve().parent / "schemas" / "spec.schema.json"
 # Prose begins with "# ", a setting to be taken in with "#" and its key.
 TEMPLATE = """\
+# yaml-language-server: $schema={schema}
 # A comparison of two models, for padiff. Fill in the lines marked with "<-", then:
 #
 #   padiff doctor {name}     checks Pythons, packages, addresses
@@ -68,4 +73,4 @@ inputs:
 
 def template(name: str) -> str:
     """Returns the spec's text, which speaks of itself as the file `name`."""
-    return TEMPLATE.format(name=name)
+    return TEMPLATE.format(name=name, schema=SCHEMA.as_uri())

@@ -99,7 +99,17 @@ class _LayerMap:
 
 @record
 class _File:
-    """The keys at the top of the file."""
+    """The keys at the top of the file.
+
+    Attributes:
+        reference: The model that is taken as right.
+        candidate: The model that is judged.
+        steps: How many steps; more than one needs optimizers.
+        auto_weights: Copy the reference's weights into the candidate first.
+        options: How the two are compared.
+        layer_map: Which layers belong together, and which do not count.
+        server: A coordinator that runs already; default: one is started here.
+    """
 
     reference: Optional[_Model] = None
     candidate: Optional[_Model] = None

@@ -23,7 +23,7 @@ FAULTS ?=
 
 # What pip installs into .venv/NAME. A framework stands in one call with the project, so that pip takes
 # the wanted build and not the newest.
-WANTED_client := -e ".[server,dev,demo]"
+WANTED_client := -e ".[server,terminal,dev,demo]"
 WANTED_torch := $(TORCH) -e ".[examples-torch]" pytest
 WANTED_paddle := $(PADDLE) -e . pytest
 # The oldest that serves: code that it generates loads under every protobuf since 3.20. It imports

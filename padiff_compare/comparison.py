@@ -67,6 +67,7 @@ class CompareTask:
         settings = self._settings = settle(self._asked, workers)
         self._report.note(*settings.notes)
         self._report.judge_by(options)
+        self._report.steps_asked = settings.steps
         inputs = Inputs(
             self._sources,
             self._batches,

@@ -24,7 +24,7 @@ from padiff_rpc.v1.records import (
     TraceResponse,
     Trouble,
 )
-from padiff_rpc.v1.words import NoteKind, Phase, Randomness, Side
+from padiff_rpc.v1.words import CallMoment, NoteKind, Phase, Randomness, Side
 
 T = TypeVar("T")
 
@@ -123,6 +123,9 @@ class SourcePair:
             self._report.note(Note(kind=NoteKind.TRACE_RAISED, side=side, names=names))
         for side in self.sides:
             self._report.add_noise(side, traced[side].noise if not failures else None)
+            if not failures:
+                entered = (one.moment is CallMoment.ENTRY and not one.replay for one in traced[side].calls)
+                self._report.calls_known[side] = sum(entered)
         return traced
 
     def look_for_batch(self, index: int) -> Mapping[Side, Look]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import time
 
 from padiff_rpc.interrupts import end_at_interrupt
 
@@ -11,5 +12,6 @@ _COMMAND = "padiff_client.cli"
 
 def main() -> int:
     """Runs the command; returns the exit code."""
+    began = time.monotonic()
     end_at_interrupt("padiff")
-    return int(importlib.import_module(_COMMAND).main())
+    return int(importlib.import_module(_COMMAND).main(began=began))

@@ -7,14 +7,20 @@ from collections.abc import Callable, Iterator
 from typing import Optional
 
 from padiff_rpc.errors import CancelledError
+from padiff_rpc.v1.records import Progress
 from padiff_server.running_session import Said
 
 
 class Transcript:
-    """Messages of one session in their order, its report or its error last. Thread-safe."""
+    """Messages of one session in their order, its report or its error last. Thread-safe.
+
+    Of words of how far a pass is, only the last is kept for those who come later.
+    """
 
     def __init__(self) -> None:
-        self._said: list[Said] = []
+        # None in place of a word of how far a pass is that a later one made void.
+        self._said: list[Optional[Said]] = []
+        self._told_how_far: Optional[int] = None
         self._error: Optional[BaseException] = None
         self._has_ended = False
         self._changed = threading.Condition()
@@ -38,6 +44,10 @@ class Transcript:
 
     def _note(self, message: Said) -> None:
         with self._changed:
+            if isinstance(message, Progress) and message.sides:
+                if self._told_how_far is not None:
+                    self._said[self._told_how_far] = None
+                self._told_how_far = len(self._said)
             self._said.append(message)
             self._changed.notify_all()
 
@@ -63,6 +73,7 @@ class Transcript:
                     break
                 message = self._said[heard]
             heard += 1
-            yield message
+            if message is not None:
+                yield message
         if self._error is not None:
             raise self._error

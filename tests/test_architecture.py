@@ -49,6 +49,7 @@ ARROWS = {
     "padiff_client": {
         *("padiff_rpc", "padiff_compare", "numpy", "grpc", "yaml", "safetensors", "platformdirs"),
         "cryptography",
+        "rich",
     },
 }
 # The folders of the comparison, and which of the others each may import.

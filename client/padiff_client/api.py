@@ -13,6 +13,7 @@ from padiff_client.comparison import Comparison
 from padiff_client.habits import candidate_first, instead_of_argument
 from padiff_client.keeping import known_store, store_of
 from padiff_client.layer_map import LayerMap, as_layer_map
+from padiff_client.progress import Echo
 from padiff_client.recording import RecordingAsked
 from padiff_client.report import Report
 from padiff_client.spec import ModelSpec, PathLike
@@ -202,7 +203,7 @@ def check_inputs(
         options=chosen,
         losses=references(loss_fn, "loss_fn"),
         server=as_server(server, token, tls, insecure),
-        verbose=verbose,
+        onlooker=Echo() if verbose else None,
     )
     return verbs.check_inputs(asked, batches)
 
@@ -251,6 +252,6 @@ def record(
         loss=loss_fn or "",
         optimizer=optimizer or "",
         server=as_server(server, token, tls, insecure),
-        verbose=verbose,
+        onlooker=Echo() if verbose else None,
     )
     return verbs.record(asked, os.path.abspath(os.path.expanduser(os.fspath(output))))[0]

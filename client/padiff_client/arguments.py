@@ -11,6 +11,7 @@ from typing import Any, Optional, Union
 from padiff_client.habits import instead_of_model, instead_of_option, instead_of_switches
 from padiff_client.launches import CallerProcess
 from padiff_client.link import Batches
+from padiff_client.progress import Onlooker
 from padiff_client.session import Server
 from padiff_client.spec import ModelSpec, check_reference
 from padiff_rpc import child
@@ -90,14 +91,14 @@ def as_server(
     return Server(address=address, token=token or "", tls=tls, insecure=insecure)
 
 
-def caller_process(verbose: bool = False) -> CallerProcess:
-    """Returns what this process is like; `verbose` lets children write to its stderr.
+def caller_process(onlooker: Optional[Onlooker] = None) -> CallerProcess:
+    """Returns what this process is like; `onlooker` hears how the run goes.
 
     Warns of the older tool's switches that are set.
     """
     for line in instead_of_switches(os.environ):
         logger.warning("%s", line)
-    return CallerProcess(environment=dict(os.environ), verbose=verbose)
+    return CallerProcess(environment=dict(os.environ), onlooker=onlooker)
 
 
 def chosen_options(options: Union[Options, Mapping[str, Any], None], steps: Any) -> tuple[Options, int]:

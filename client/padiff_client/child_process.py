@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Optional
 
 from padiff_client.log_copy import LogCopy
+from padiff_client.progress import Onlooker
 from padiff_rpc.errors import InvalidRequestError, WorkerLostError
 from padiff_rpc.records import record
 
@@ -53,14 +54,14 @@ _RUN_PACKAGE = SAFE_PATH + (
 
 
 class ChildProcess:
-    """A running child. Its output goes to a log file, and to this process's stderr too when verbose.
+    """A running child. Its output goes to a log file, and to an onlooker who wants it.
 
     The child leads a process group: when it has ended, however it ended, what it started ends too. The
     group is killed before the child is reaped, since until then nobody else can get its number.
     """
 
     def __init__(
-        self, launch: Launch, *, descriptors: Mapping[str, int], folder: Path, verbose: bool
+        self, launch: Launch, *, descriptors: Mapping[str, int], folder: Path, onlooker: Onlooker
     ) -> None:
         """Starts the child.
 
@@ -83,7 +84,7 @@ class ChildProcess:
             raise
         finally:
             os.close(writer)
-        self._log_copy = LogCopy(self._log_path) if verbose else None
+        self._log_copy = LogCopy(self._log_path, onlooker.wrote) if onlooker.hears_processes else None
 
     @property
     def pid(self) -> int:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import sys
+import time
 import traceback
 from typing import Any, Optional
 
@@ -20,11 +20,11 @@ from padiff_rpc.version import package_version
 COMMANDS = (init, doctor, spec_runs, scripts, recording, runs, services, certs)
 
 
-def main(arguments: Optional[list[str]] = None) -> int:
-    """Runs the command; returns the exit code."""
+def main(arguments: Optional[list[str]] = None, *, began: Optional[float] = None) -> int:
+    """Runs the command; returns the exit code. `began`: when, by `time.monotonic`; None: now."""
+    now = time.monotonic()
     given = _parser().parse_args(arguments)
-    if getattr(given, "verbose", False):
-        logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="padiff: %(message)s")
+    given.began = began if began is not None else now
     try:
         raise_at_interrupt()
         adapt_streams()

@@ -7,6 +7,7 @@ from typing import Any, Optional
 
 from padiff_client.arguments import batches_of, caller_process
 from padiff_client.link import Batches
+from padiff_client.progress import Onlooker
 from padiff_client.session import Contestant, Server, Session, check_whereabouts, open_session
 from padiff_client.spec import ModelSpec
 from padiff_compare.report.run_store import RunStore
@@ -29,7 +30,7 @@ class Comparison:
         store: where the run is kept; None: nowhere.
         keep, keep_mib: which tensors are kept with it, and how many MiB of them.
         detached: the comparison goes on at the server when this client is gone.
-        verbose: lets the started processes write to stderr.
+        onlooker: hears how the run goes; None: nobody does.
     """
 
     candidate: ModelSpec
@@ -47,7 +48,7 @@ class Comparison:
     keep: KeptTensors = KeptTensors.FAILING
     keep_mib: int = 256
     detached: bool = False
-    verbose: bool = False
+    onlooker: Optional[Onlooker] = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.auto_weights, bool):
@@ -79,7 +80,7 @@ class Comparison:
     def session(self, *, save_root: Optional[str] = None) -> AbstractContextManager[Session]:
         """Provides a session; see `open_session`."""
         return open_session(
-            self._contestants(), self.server, caller_process(self.verbose), save_root=save_root
+            self._contestants(), self.server, caller_process(self.onlooker), save_root=save_root
         )
 
     def _contestants(self) -> tuple[Contestant, Contestant]:

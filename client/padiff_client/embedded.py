@@ -13,6 +13,7 @@ from typing import Optional
 from padiff_client.child_process import ChildProcess, Launch
 from padiff_client.preflight import explain_early_end
 from padiff_client.private_folder import PrivateFolder, private_folder
+from padiff_client.progress import Onlooker, Silent
 from padiff_rpc.child import describe_exit
 from padiff_rpc.errors import WorkerLostError
 
@@ -53,10 +54,10 @@ os.register_at_fork(after_in_child=_close_in_fork)
 class Household:
     """The children of one embedded run, in the order of their start."""
 
-    def __init__(self, folder: PrivateFolder, lifeline: Lifeline, *, verbose: bool) -> None:
+    def __init__(self, folder: PrivateFolder, lifeline: Lifeline, onlooker: Onlooker) -> None:
         self.folder = folder
         self._lifeline = lifeline
-        self._verbose = verbose
+        self._onlooker = onlooker
         self._children: list[ChildProcess] = []
 
     def start(self, launches: Sequence[Launch], start_seconds: float = START_SECONDS) -> dict[str, str]:
@@ -67,13 +68,14 @@ class Household:
         """
         descriptors = {"--lifeline-fd": self._lifeline.reader, "": self.folder.lock_descriptor}
         started = []
+        self._onlooker.starting([launch.name for launch in launches])
         for launch in launches:
             child = ChildProcess(
-                launch, descriptors=descriptors, folder=self.folder.path, verbose=self._verbose
+                launch, descriptors=descriptors, folder=self.folder.path, onlooker=self._onlooker
             )
             self._children.append(child)
             started.append(child)
-        return _announced(started, start_seconds)
+        return _announced(started, start_seconds, self._onlooker)
 
     def pids(self) -> dict[str, int]:
         """Returns the process id of every child by name."""
@@ -105,11 +107,11 @@ class Household:
 
 
 @contextmanager
-def open_household(*, verbose: bool = False) -> Iterator[Household]:
+def open_household(onlooker: Optional[Onlooker] = None) -> Iterator[Household]:
     """Provides a household; at the end no process and no file of it is left."""
     with private_folder() as folder:
         lifeline = Lifeline()
-        household = Household(folder, lifeline, verbose=verbose)
+        household = Household(folder, lifeline, onlooker if onlooker is not None else Silent())
         try:
             yield household
         finally:
@@ -119,7 +121,7 @@ def open_household(*, verbose: bool = False) -> Iterator[Household]:
                 lifeline.close()
 
 
-def _announced(children: Sequence[ChildProcess], start_seconds: float) -> dict[str, str]:
+def _announced(children: Sequence[ChildProcess], start_seconds: float, onlooker: Onlooker) -> dict[str, str]:
     deadline = time.monotonic() + start_seconds
     heard = {child.launch.name: b"" for child in children}
     with selectors.DefaultSelector() as selector:
@@ -140,6 +142,7 @@ def _announced(children: Sequence[ChildProcess], start_seconds: float) -> dict[s
                 heard[child.launch.name] += content
                 if heard[child.launch.name].endswith(b"\n"):
                     selector.unregister(child.announcement)
+                    onlooker.serves(child.launch.name)
                 elif not content:
                     raise explain_early_end(child, _status_after_end_of_file(child))
     return {name: os.fsdecode(line.strip()) for name, line in heard.items()}

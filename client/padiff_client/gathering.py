@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Optional
 
 from padiff_client.keeping import Keeping
+from padiff_client.progress import Onlooker
 from padiff_client.report import Report
 from padiff_compare.report.kept_run import cut_short
 from padiff_compare.report.so_far import joined
@@ -25,8 +25,6 @@ from padiff_rpc.tensors import TensorAssembler
 from padiff_rpc.v1.records import Coverage, KeptPair, Progress, ReportSoFar, ReportSummary, Row, Trouble
 from padiff_rpc.v1.words import Phase
 
-logger = logging.getLogger("padiff_client")
-
 # What is wrong with the request, which no report answers.
 _REFUSALS = (InvalidRequestError, NotFoundError, StateError, UnauthenticatedError, BusyError)
 
@@ -42,8 +40,10 @@ class Interrupted(KeyboardInterrupt):
 class Gathering:
     """A report that is coming in: in memory, and kept as it comes."""
 
-    def __init__(self, keeping: Optional[Keeping] = None) -> None:
+    def __init__(self, keeping: Optional[Keeping] = None, onlooker: Optional[Onlooker] = None) -> None:
+        """`onlooker` hears where the comparison is."""
         self._keeping = keeping
+        self._onlooker = onlooker
         self._rows: list[Row] = []
         self._so_far: list[ReportSoFar] = []
         self._assembler = TensorAssembler()
@@ -52,7 +52,8 @@ class Gathering:
 
     def progress(self, at: Progress) -> None:
         """Notes where the comparison is; the first word of it begins the report."""
-        logger.info("%s, step %d: %s", at.phase, at.step, at.text or "begins")
+        if self._onlooker is not None:
+            self._onlooker.at(at)
         if self._at is None and self._keeping is not None:
             self._keeping.begin(at.session)
         self._at = at

@@ -13,6 +13,7 @@ from platformdirs import user_cache_dir
 from padiff_client.child_process import Launch
 from padiff_client.frameworks import FRAMEWORKS
 from padiff_client.private_folder import PrivateFolder
+from padiff_client.progress import Onlooker
 from padiff_client.spec import ModelSpec
 from padiff_client.spec_paths import near_file
 from padiff_rpc.errors import InvalidRequestError
@@ -33,10 +34,10 @@ _MALLOC = {
 
 @record
 class CallerProcess:
-    """What the caller's process is like: its environment, and whether children may write to its stderr."""
+    """What the caller's process is like: its environment, and who hears how the run goes."""
 
     environment: Mapping[str, str]
-    verbose: bool = False
+    onlooker: Optional[Onlooker] = None
 
 
 def interpreter(spec: ModelSpec, environment: Mapping[str, str], *, field: str) -> tuple[str, str]:

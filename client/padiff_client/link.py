@@ -11,6 +11,7 @@ from typing import Any, Optional, Union
 from padiff_client.batches import BatchPairs, EncodedPair, PairEncoder, PulledPair
 from padiff_client.gathering import Gathering
 from padiff_client.keeping import Keeping
+from padiff_client.progress import Onlooker
 from padiff_client.recording_file import RecordingFile
 from padiff_client.report import Report
 from padiff_rpc import tensors
@@ -63,8 +64,10 @@ class Batches:
 class CoordinatorLink:
     """A channel to a coordinator that speaks our protocol version."""
 
-    def __init__(self, caller: Caller) -> None:
+    def __init__(self, caller: Caller, onlooker: Optional[Onlooker] = None) -> None:
+        """`onlooker` hears where the comparison is."""
         self._caller = caller
+        self._onlooker = onlooker
 
     def compare(
         self, start: CompareStart, batches: Optional[Batches], keeping: Optional[Keeping] = None
@@ -75,7 +78,7 @@ class CoordinatorLink:
         had ends the comparison; the report then says so and keeps the finished steps. So does a coordinator
         that is lost. Raises Interrupted, with the report so far, after Ctrl-C.
         """
-        return _stepped(self._caller.Compare, coordinator_pb2.CompareRequest, start, batches, keeping)
+        return self._stepped(self._caller.Compare, coordinator_pb2.CompareRequest, start, batches, keeping)
 
     def record(self, start: RecordStart, batches: Optional[Batches], file: RecordingFile) -> Report:
         """Records a model; the parts go into `file`, and the report says what was in the way.
@@ -83,14 +86,14 @@ class CoordinatorLink:
         Batches and Ctrl-C as for `compare`.
         """
         request = coordinator_pb2.RecordRequest
-        return _stepped(self._caller.Record, request, start, batches, recorded=file.add)
+        return self._stepped(self._caller.Record, request, start, batches, recorded=file.add)
 
     def attach(self, asked: AttachRequest, keeping: Optional[Keeping] = None) -> Report:
         """Follows a detached comparison from its beginning to its end; what comes is kept.
 
         Raises NotFoundError for one that the coordinator does not know, and Interrupted as `compare`.
         """
-        return _gathered(self._caller.Attach(to_proto(asked)), keeping=keeping)
+        return self._gathered(self._caller.Attach(to_proto(asked)), keeping=keeping)
 
     def plan(self, start: PlanStart, batches: Optional[Batches]) -> Report:
         """Aligns two models on the first batch; the report has their plan and no rows."""
@@ -98,7 +101,7 @@ class CoordinatorLink:
         with _Outgoing() as outgoing:
             outgoing.put([request(start=to_proto(start))])
             outgoing.put(_batch_messages(request, batches, 0))
-            return _gathered(self._caller.Plan(iter(outgoing)))
+            return self._gathered(self._caller.Plan(iter(outgoing)))
 
     def workers(self) -> tuple[KnownWorker, ...]:
         """Returns the workers that the coordinator knows, and how each is just now."""
@@ -107,16 +110,73 @@ class CoordinatorLink:
 
     def check_inputs(self, request: CheckInputsRequest) -> Report:
         """Compares the batches of two loaders; the report has a row for each field of each batch."""
-        return _gathered(self._caller.CheckInputs(to_proto(request)))
+        return self._gathered(self._caller.CheckInputs(to_proto(request)))
 
     def assign_weights(self, request: AssignWeightsRequest) -> Report:
         """Copies the reference's weights into the candidate; the report has one row for each."""
-        return _gathered(self._caller.AssignWeights(to_proto(request)))
+        return self._gathered(self._caller.AssignWeights(to_proto(request)))
+
+    def _stepped(
+        self,
+        call: Callable[[Iterator[Any]], ResponseStream],
+        request: Any,
+        start: Union[CompareStart, RecordStart],
+        batches: Optional[Batches],
+        keeping: Optional[Keeping] = None,
+        recorded: Callable[[Any], None] = lambda part: None,
+    ) -> Report:
+        """Returns the report that messages of the class `request` bring: the start, then batches."""
+        with _Outgoing() as outgoing:
+            outgoing.put([request(start=to_proto(start))])
+
+            def wanted(step: int) -> None:
+                outgoing.put(_batch_messages(request, batches, step))
+
+            return self._gathered(call(iter(outgoing)), wanted, keeping, recorded)
+
+    def _gathered(
+        self,
+        responses: ResponseStream,
+        wanted: Callable[[int], None] = lambda step: None,
+        keeping: Optional[Keeping] = None,
+        recorded: Callable[[Any], None] = lambda part: None,
+    ) -> Report:
+        """Returns the report that a stream of rows ends with; `wanted` hears of each batch that is asked for.
+
+        `recorded` gets the parts of a recording.
+
+        What breaks a stream that has begun ends the report with what has come, as `Gathering` says.
+        """
+        with responses, Gathering(keeping, self._onlooker).ending() as gathering:
+            for response in responses:
+                kind = response.WhichOneof("part")
+                if kind == "progress":
+                    gathering.progress(from_proto(response.progress, Progress))
+                elif kind == "batch_wanted":
+                    wanted(response.batch_wanted.step)
+                elif kind == "rows":
+                    gathering.add_rows(tuple(from_proto(row, Row) for row in response.rows.rows))
+                elif kind == "frame":
+                    gathering.add_frame(response.frame)
+                elif kind == "kept":
+                    gathering.add_kept(from_proto(response.kept, KeptPair))
+                elif kind == "so_far":
+                    gathering.add_so_far(from_proto(response.so_far, ReportSoFar))
+                elif kind == "recorded":
+                    recorded(response.recorded)
+                elif kind == "summary":
+                    gathering.end(from_proto(response.summary, ReportSummary))
+        return gathering.report()
 
 
 @contextmanager
 def connect(
-    address: str, *, token: str = "", tls: Optional[Tls] = None, insecure: bool = False
+    address: str,
+    *,
+    token: str = "",
+    tls: Optional[Tls] = None,
+    insecure: bool = False,
+    onlooker: Optional[Onlooker] = None,
 ) -> Iterator[CoordinatorLink]:
     """Provides a connection to the coordinator at `address`.
 
@@ -130,7 +190,7 @@ def connect(
             coordinator_pb2.GetCoordinatorInfoRequest(), timeout=_GREETING_SECONDS
         )
         check_protocol_version(answer.protocol_version, peer=peer, package=answer.package_version)
-        yield CoordinatorLink(caller)
+        yield CoordinatorLink(caller, onlooker)
     finally:
         channel.close()
 
@@ -171,58 +231,6 @@ class _Outgoing:
             if messages is None:
                 return
             yield from messages
-
-
-def _stepped(
-    call: Callable[[Iterator[Any]], ResponseStream],
-    request: Any,
-    start: Union[CompareStart, RecordStart],
-    batches: Optional[Batches],
-    keeping: Optional[Keeping] = None,
-    recorded: Callable[[Any], None] = lambda part: None,
-) -> Report:
-    """Returns the report that a stream of messages of the class `request` brings: the start, then batches."""
-    with _Outgoing() as outgoing:
-        outgoing.put([request(start=to_proto(start))])
-
-        def wanted(step: int) -> None:
-            outgoing.put(_batch_messages(request, batches, step))
-
-        return _gathered(call(iter(outgoing)), wanted, keeping, recorded)
-
-
-def _gathered(
-    responses: ResponseStream,
-    wanted: Callable[[int], None] = lambda step: None,
-    keeping: Optional[Keeping] = None,
-    recorded: Callable[[Any], None] = lambda part: None,
-) -> Report:
-    """Returns the report that a stream of rows ends with; `wanted` hears of each batch that is asked for.
-
-    `recorded` gets the parts of a recording.
-
-    What breaks a stream that has begun ends the report with what has come, as `Gathering` says.
-    """
-    with responses, Gathering(keeping).ending() as gathering:
-        for response in responses:
-            kind = response.WhichOneof("part")
-            if kind == "progress":
-                gathering.progress(from_proto(response.progress, Progress))
-            elif kind == "batch_wanted":
-                wanted(response.batch_wanted.step)
-            elif kind == "rows":
-                gathering.add_rows(tuple(from_proto(row, Row) for row in response.rows.rows))
-            elif kind == "frame":
-                gathering.add_frame(response.frame)
-            elif kind == "kept":
-                gathering.add_kept(from_proto(response.kept, KeptPair))
-            elif kind == "so_far":
-                gathering.add_so_far(from_proto(response.so_far, ReportSoFar))
-            elif kind == "recorded":
-                recorded(response.recorded)
-            elif kind == "summary":
-                gathering.end(from_proto(response.summary, ReportSummary))
-    return gathering.report()
 
 
 def _batch_messages(request: Any, batches: Optional[Batches], step: int) -> Iterable[Any]:

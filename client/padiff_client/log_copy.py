@@ -1,10 +1,10 @@
-"""A copy of a child's log on this process's stderr, while the log keeps it."""
+"""A copy of a child's log for whoever wants to see it at once, while the log keeps it."""
 
 from __future__ import annotations
 
 import codecs
-import sys
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -12,14 +12,16 @@ _POLL_SECONDS = 0.1
 
 
 class LogCopy:
-    """Copies what is appended to a log file to stderr until closed.
+    """Hands on what is appended to a log file until closed.
 
     It follows the file, rather than standing between the child and the file, so that the log is whole at
     the moment when the child ends.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, wrote: Callable[[str], None]) -> None:
+        """`wrote` is called on a thread of its own."""
         self._path = path
+        self._wrote = wrote
         # A character may be half written.
         self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
         self._closing = threading.Event()
@@ -41,5 +43,4 @@ class LogCopy:
     def _show(self, content: bytes) -> None:
         text = self._decoder.decode(content)
         if text:
-            sys.stderr.write(text)
-            sys.stderr.flush()
+            self._wrote(text)

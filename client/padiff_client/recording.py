@@ -7,6 +7,7 @@ from typing import Any, Optional
 
 from padiff_client.arguments import caller_process
 from padiff_client.link import Batches
+from padiff_client.progress import Onlooker
 from padiff_client.session import Contestant, Server, Session, check_whereabouts, open_session
 from padiff_client.spec import ModelSpec
 from padiff_rpc.errors import InvalidRequestError
@@ -35,7 +36,7 @@ class RecordingAsked:
     server: Optional[Server] = None
     field: str = "model"
     input_name: Optional[str] = None
-    verbose: bool = False
+    onlooker: Optional[Onlooker] = None
 
     def batches(self) -> Optional[Batches]:
         """Returns the batches that the client sends; None: the worker has a loader."""
@@ -54,7 +55,7 @@ class RecordingAsked:
 
     def session(self) -> AbstractContextManager[Session]:
         """Provides a session; see `open_session`."""
-        return open_session([self._contestant()], self.server, caller_process(self.verbose))
+        return open_session([self._contestant()], self.server, caller_process(self.onlooker))
 
     def check_whereabouts(self) -> None:
         """Raises InvalidRequestError where the model and the server contradict each other."""

@@ -198,11 +198,10 @@ def _random(one: Reason, row: Row) -> str:
 
 
 def _axes(one: Reason, row: Row) -> str:
-    order = [int(number) for number in one.numbers]
-    moved = [axis for axis, source in enumerate(order) if axis != source]
+    moved = [axis for axis, source in enumerate(one.numbers) if axis != source]
     if len(moved) == 2:
         return f"axes {moved[0]} and {moved[1]} exchanged"
-    return f"axes in the order {', '.join(map(str, order))}"
+    return f"axes in the order {', '.join(f'{source:.0f}' for source in one.numbers)}"
 
 
 def _by_own_bounds(one: Reason, row: Row) -> str:

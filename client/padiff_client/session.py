@@ -117,18 +117,25 @@ def open_session(
     """
     if server is not None:
         with connect(
-            server.address, token=server.token, tls=server.tls, insecure=server.insecure
+            server.address,
+            token=server.token,
+            tls=server.tls,
+            insecure=server.insecure,
+            onlooker=caller.onlooker,
         ) as connection:
             yield Session(
                 connection=connection,
                 parties={one.side: _party(one, None) for one in contestants},
             )
         return
-    with open_household(verbose=caller.verbose) as household:
+    with open_household(caller.onlooker) as household:
         token = secrets.token_hex(16)
         addresses = _start(household, contestants, caller, token, save_root)
         own = Server(address=addresses[COORDINATOR], token=token)
-        with _explaining(household), connect(own.address, token=own.token) as connection:
+        with (
+            _explaining(household),
+            connect(own.address, token=own.token, onlooker=caller.onlooker) as connection,
+        ):
             yield Session(
                 connection=connection,
                 parties={one.side: _party(one, _own_worker(one, addresses, token)) for one in contestants},

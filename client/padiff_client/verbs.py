@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Optional
 
 from padiff_client.comparison import Comparison
@@ -11,6 +13,7 @@ from padiff_client.frameworks import save_suffixes
 from padiff_client.gathering import Interrupted
 from padiff_client.keeping import Keeping
 from padiff_client.link import connect
+from padiff_client.progress import Onlooker
 from padiff_client.recording import RecordingAsked
 from padiff_client.recording_file import RecordingFile
 from padiff_client.report import Report
@@ -26,16 +29,19 @@ from padiff_rpc.v1.records import (
     CompareStart,
     PlanStart,
     RecordStart,
+    Timing,
 )
-from padiff_rpc.v1.words import KeptTensors, Side
+from padiff_rpc.v1.words import KeptTensors, Phase, Side
 from padiff_rpc.version import PROTOCOL_VERSION
 
 
 def compare(asked: Comparison) -> Report:
     """Does what `auto_diff` describes. Raises Interrupted, with the report so far, after Ctrl-C."""
+    began = asked.onlooker.began if asked.onlooker is not None else time.monotonic()
     asked.check_whereabouts()
     batches = asked.batches()
     with asked.session() as session:
+        start_up = time.monotonic() - began
         start = CompareStart(
             protocol_version=PROTOCOL_VERSION,
             candidate=session.candidate,
@@ -52,25 +58,52 @@ def compare(asked: Comparison) -> Report:
         )
         with Keeping(asked.store, start) as keeping:
             return _kept(
-                keeping, lambda: session.explained(session.connection.compare(start, batches, keeping))
+                keeping,
+                lambda: session.explained(session.connection.compare(start, batches, keeping)),
+                timed=lambda report: _timed(report, began, start_up),
             )
 
 
-def attach(server: Server, asked: AttachRequest, store: Optional[RunStore]) -> Report:
+def attach(
+    server: Server,
+    asked: AttachRequest,
+    store: Optional[RunStore],
+    onlooker: Optional[Onlooker] = None,
+) -> Report:
     """Returns the report of a detached comparison, which it follows to its end. Raises as `compare`."""
     with (
-        connect(server.address, token=server.token, tls=server.tls, insecure=server.insecure) as connection,
+        connect(
+            server.address,
+            token=server.token,
+            tls=server.tls,
+            insecure=server.insecure,
+            onlooker=onlooker,
+        ) as connection,
         Keeping(store) as keeping,
     ):
         return _kept(keeping, lambda: connection.attach(asked, keeping))
 
 
-def _kept(keeping: Keeping, run: Callable[[], Report]) -> Report:
-    """Returns the report of `run`, kept; what is interrupted is kept as well."""
+def _kept(
+    keeping: Keeping, run: Callable[[], Report], timed: Callable[[Report], Report] = lambda report: report
+) -> Report:
+    """Returns the report of `run`, `timed` and kept; what is interrupted is kept as well."""
     try:
-        return keeping.end(run())
+        return keeping.end(timed(run()))
     except Interrupted as interrupted:
-        raise Interrupted(keeping.end(interrupted.report)) from None
+        raise Interrupted(keeping.end(timed(interrupted.report))) from None
+
+
+def _timed(report: Report, began: float, start_up: float) -> Report:
+    """Returns the report with its time counted from when the command began, its start-up among it."""
+    seconds = time.monotonic() - began
+    summary = replace(
+        report.summary,
+        started_at=time.time() - seconds,
+        seconds=seconds,
+        timings=(Timing(step=0, phase=Phase.CONNECT, seconds=start_up), *report.timings),
+    )
+    return Report(summary, report.all_rows, report.kept)
 
 
 def plan(asked: Comparison) -> Report:

@@ -279,3 +279,27 @@ def index(position: tuple[int, ...]) -> str:
 def count(number: int, noun: str, several: str = "") -> str:
     """Returns "1 tensor", "2 tensors"; `several`: the plural, where it is not the noun and an s."""
     return f"{number} {noun}" if number == 1 else f"{number} {several or f'{noun}s'}"
+
+
+def listed(names: Sequence[str]) -> str:
+    """Returns "a, b and c"."""
+    *first, last = names
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def size(number: float) -> str:
+    """Returns a number of bytes in the unit that suits it: "35 MiB"."""
+    units = ("bytes", "KiB", "MiB", "GiB")
+    power = min(len(units) - 1, max(0, math.floor(math.log2(number)) // 10)) if number >= 1 else 0
+    amount = number / 1024**power
+    return f"{amount:.{1 if power and amount < 10 else 0}f} {units[power]}"
+
+
+def clock(seconds: float) -> str:
+    """Returns a length of time: "12 s", "1:10", "2:03:20"."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

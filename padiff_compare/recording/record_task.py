@@ -83,6 +83,7 @@ class RecordTask:
         """Records. Raises the error of whatever was wrong with the request."""
         asked, options, tell = self._asked, self._asked.options, self._client.tell
         settings = self._settled()
+        self._report.steps_asked = settings.steps
         inputs = Inputs(self._sources, self._client.batches, self._report, settings)
         layers = self._sources.load(deterministic=options.deterministic, threads=options.threads)
         own = layers[Side.REFERENCE]

@@ -20,7 +20,7 @@ from padiff_compare.judge.measure import magnitude_of
 from padiff_compare.recording.pass_floors import PassFloors
 from padiff_compare.run import Run
 from padiff_compare.source_pair import ComparisonStopped, SourcePair
-from padiff_compare.steps.step_reader import StepReader
+from padiff_compare.steps.step_reader import PassMeter, StepReader
 from padiff_compare.steps.step_run import PassStart
 from padiff_rpc.tensors import (
     FLOATING,
@@ -84,11 +84,12 @@ class StepRecorder:
 
     def _read(self, start: StepStart, batch: StepBatch, kept: _KeptPass) -> StepSummary:
         step = start.step
-        reader = StepReader(Side.REFERENCE, kept, self._run.store)
+        meter = PassMeter(self._report, step, "recorded")
+        reader = StepReader(Side.REFERENCE, kept, self._run.store, meter=meter)
         with closing(self._source.open_step(start, batch.tensors_of(Side.REFERENCE))) as call:
 
             def begin(phase: Phase) -> None:
-                self._report.progress(phase, step, "recorded")
+                meter.begin(phase)
                 call.acknowledge(phase)
 
             reader.read(self._told(call.items()), begin)

@@ -14,6 +14,7 @@ from padiff_compare.join.foreseen import Expectations
 from padiff_compare.judge.tolerances import Tolerances
 from padiff_compare.run import Run
 from padiff_compare.source_pair import SourcePair
+from padiff_compare.steps.step_reader import PassMeter
 from padiff_compare.steps.step_run import PassStart, StepRun
 from padiff_rpc.v1.records import StepStart
 from padiff_rpc.v1.words import Randomness
@@ -46,7 +47,7 @@ def trial_pass(
         for side in SIDES
     }
     start = PassStart(starts=starts, batch=batch)
-    running = StepRun(sources.sides, start, run.store, Tolerances(run.options), lambda phase: None)
+    running = StepRun(sources.sides, start, run.store, Tolerances(run.options), PassMeter())
     known = PassPlan(plan=aligned.plan, weights=aligned.weight_plan, expectations=expectations)
     captures = StepCaptures(known, run.store, running.ready)
     with closing(captures):

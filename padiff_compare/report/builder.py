@@ -37,6 +37,7 @@ from padiff_rpc.v1.records import (
     Row,
     RowPage,
     RunToRunNoise,
+    SideProgress,
     StepResult,
     StepSummary,
     Timing,
@@ -134,6 +135,9 @@ class ReportBuilder:
         # Where the comparison is.
         self.phase = Phase.CONNECT
         self.step = 0
+        # Of how many steps; 0: not known yet. Calls that a pass of a side makes.
+        self.steps_asked = 0
+        self.calls_known: dict[Side, int] = {}
         self.has_local_errors = False
         # The user's own; None: the project's decide.
         self.bounds: Optional[OwnBounds] = None
@@ -147,10 +151,21 @@ class ReportBuilder:
         if (options.atol, options.rtol) != (None, None):
             self.bounds = OwnBounds(atol=options.atol, rtol=options.rtol)
 
-    def progress(self, phase: Phase, step: int = 0, text: str = "") -> None:
+    def progress(
+        self, phase: Phase, step: int = 0, text: str = "", sides: tuple[SideProgress, ...] = ()
+    ) -> None:
         """Tells the client where the comparison is; from any thread."""
         self.phase, self.step = phase, step
-        self.emit(Progress(session=self.session, phase=phase, step=step, text=text))
+        self.emit(
+            Progress(
+                session=self.session,
+                phase=phase,
+                step=step,
+                text=text,
+                steps=self.steps_asked,
+                sides=sides,
+            )
+        )
 
     def add_rows(self, rows: Iterable[Row]) -> tuple[Row, ...]:
         """Keeps and sends rows that are final; returns them."""

@@ -19,6 +19,7 @@ from padiff_compare.randomness.random_decisions import RandomDecisions
 from padiff_compare.run import Run
 from padiff_compare.second_look.suspects import Suspect
 from padiff_compare.source_pair import SourcePair
+from padiff_compare.steps.step_reader import PassMeter
 from padiff_compare.steps.step_run import PassStart, SideEnd, StepRun
 from padiff_rpc.records import record
 from padiff_rpc.v1.records import StepStart
@@ -68,9 +69,7 @@ class LookPass:
             PassStart(starts=self._starts(look, overrides), batch=look.batch),
             self._run.store,
             Tolerances(self._run.options, in_lockstep=True),
-            on_phase=lambda phase: self._run.report.progress(
-                phase, look.step, "the functions between the layers"
-            ),
+            PassMeter(self._run.report, look.step, "the functions between the layers"),
         )
         feed = OverrideFeed(
             overrides,

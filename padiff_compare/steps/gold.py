@@ -36,6 +36,7 @@ from padiff_compare.lockstep.override_feed import WINDOW_BYTES, InputNoise, Over
 from padiff_compare.noise.rounding_floors import RoundingFloors
 from padiff_compare.run import Run
 from padiff_compare.steps.own_errors import OwnErrors, own_of
+from padiff_compare.steps.step_reader import PassMeter
 from padiff_compare.steps.step_run import PassStart, SideEnd, StepRun
 from padiff_compare.weights.weight_pair import OwnedWeight, WeightPair, WeightPlan
 from padiff_rpc.errors import CancelledError
@@ -252,7 +253,12 @@ class Gold:
             self._mirrored_start(start, how),
             self._run.store,
             Tolerances(self._run.options, in_lockstep=how.freely is None),
-            on_phase=lambda phase: self._run.report.progress(phase, step, "the reference in float64"),
+            PassMeter(
+                self._run.report,
+                step,
+                "the reference in float64",
+                counted={Side.CANDIDATE: Side.REFERENCE},
+            ),
         )
         known = PassPlan(
             plan=self._joined.plan, weights=self._weights, expectations=Expectations(self._joined)
@@ -294,7 +300,7 @@ class Gold:
             dataclasses.replace(start, probe=None),
             self._run.store,
             Tolerances(Options(), in_lockstep=True),
-            on_phase=lambda phase: None,
+            PassMeter(),
         )
         with closing(StepCaptures(self._judged, self._run.store, running.ready)) as captures:
             running.run(captures)

@@ -20,6 +20,7 @@ from padiff_compare.run import Run
 from padiff_compare.source_pair import ComparisonStopped, SourcePair
 from padiff_compare.steps.row_maker import PassEnd
 from padiff_compare.steps.step_pass import Outcome, StepPass, Twins
+from padiff_compare.steps.step_reader import PassMeter
 from padiff_compare.steps.step_rows import StepRows
 from padiff_compare.steps.step_run import PassStart, SideEnd, StepRun
 from padiff_rpc.errors import CancelledError, InvalidRequestError, WorkerLostError
@@ -68,7 +69,7 @@ class PassRunner:
             start,
             self._run.store,
             Tolerances(self._run.options, in_lockstep=this.is_lockstep),
-            on_phase=lambda phase: self._report.progress(phase, this.step, this.name),
+            PassMeter(self._report, this.step, this.name),
         )
         foreseen = this.foreseen
         known = PassPlan(

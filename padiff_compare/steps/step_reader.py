@@ -1,10 +1,16 @@
-"""Reads one side's step: items in, calls, whole tensors and phases out."""
+"""Reads one side's step: items in, calls, whole tensors and phases out, and how far the pass is."""
 
 from __future__ import annotations
 
+import threading
+import time
 from collections import Counter
+<<<<<<< HEAD
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+=======
+from collections.abc import Callable, Iterable, Mapping
+>>>>>>> 3a5882f (Commands tell how far they are: at the foot of a terminal, in lines, or in a log)
 from typing import Optional, Protocol
 
 from padiff_compare.capture.source import (
@@ -27,10 +33,11 @@ from padiff_rpc.v1.records import (
     ModelFailure,
     NotOverridden,
     OverrideTicket,
+    SideProgress,
     StepSummary,
     TensorSpec,
 )
-from padiff_rpc.v1.words import CaptureKind, Phase, Side
+from padiff_rpc.v1.words import CallMoment, CaptureKind, Phase, Side
 
 _PHASES = {
     CaptureKind.TARGET: Phase.INPUTS,
@@ -41,6 +48,116 @@ _PHASES = {
     CaptureKind.OUTPUT_GRADIENT: Phase.BACKWARD,
     CaptureKind.PARAMETER_GRADIENT: Phase.GRADIENTS,
 }
+
+
+# Between two words of how far a pass is.
+_TOLD_SECONDS = 0.25
+_COUNTED = frozenset({Phase.FORWARD, Phase.BACKWARD})
+_EACH = {side: side for side in Side}
+
+
+class PassHearer(Protocol):
+    """Tells the client how far a pass is.
+
+    Attributes:
+        calls_known: how many calls a pass of each side makes, where that is known.
+    """
+
+    calls_known: dict[Side, int]
+
+    def progress(
+        self, phase: Phase, step: int = 0, text: str = "", sides: tuple[SideProgress, ...] = ()
+    ) -> None:
+        """Hears where the comparison is; from any thread."""
+
+
+class PassMeter:
+    """Counts what the sides of a pass send; tells the client of each phase, and now and then in one.
+
+    Each side is counted on its own reader thread.
+    """
+
+    def __init__(
+        self,
+        report: Optional[PassHearer] = None,
+        step: int = 0,
+        text: str = "",
+        counted: Mapping[Side, Side] = _EACH,
+    ) -> None:
+        """`report` None: nobody is told. `text`: what the pass is, where it is not a step's own.
+
+        `counted`: as which side of the comparison each side of the pass is counted.
+        """
+        self._report = report
+        self._step = step
+        self._text = text
+        self._counts = {side: _Counted(as_side=as_side) for side, as_side in counted.items()}
+        self._lock = threading.Lock()
+        self._phase: Optional[Phase] = None
+        self._told_at = 0.0
+
+    def begin(self, phase: Phase) -> None:
+        """Tells of a phase that a side is the first to begin."""
+        self._phase = phase
+        if self._report is not None:
+            self._report.progress(phase, self._step, self._text, self._sides(self._report))
+
+    def entered(self, side: Side) -> None:
+        """Counts a layer's call."""
+        if side in self._counts:
+            self._counts[side].calls += 1
+            self._tell_at_times()
+
+    def announced(self, side: Side, capture: Announced) -> None:
+        """Counts the call of a gradient that comes, once."""
+        if side in self._counts and _PHASES[capture.id.kind] is Phase.BACKWARD:
+            self._counts[side].went_back.add((capture.id.path, capture.id.call))
+            self._tell_at_times()
+
+    def received(self, side: Side, size: int) -> None:
+        """Counts bytes of tensors."""
+        if side in self._counts:
+            self._counts[side].bytes += size
+            self._tell_at_times()
+
+    def ended(self, side: Side) -> None:
+        """Keeps how many calls the pass made, which the next one of the kind will make again."""
+        if self._report is not None and side in self._counts:
+            count = self._counts[side]
+            self._report.calls_known[count.as_side] = count.calls
+
+    def _tell_at_times(self) -> None:
+        if self._report is None or self._phase not in _COUNTED:
+            return
+        with self._lock:
+            now = time.monotonic()
+            if now - self._told_at < _TOLD_SECONDS:
+                return
+            self._told_at = now
+        self._report.progress(self._phase, self._step, self._text, self._sides(self._report))
+
+    def _sides(self, report: PassHearer) -> tuple[SideProgress, ...]:
+        known, is_back = report.calls_known, self._phase is Phase.BACKWARD
+        return tuple(
+            SideProgress(
+                side=one.as_side,
+                calls_done=len(one.went_back) if is_back else one.calls,
+                calls_known=known.get(one.as_side, 0),
+                bytes=one.bytes,
+            )
+            for one in self._counts.values()
+            if one.calls
+        )
+
+
+class _Counted:
+    """What one side has sent in a pass."""
+
+    def __init__(self, as_side: Side) -> None:
+        self.as_side = as_side
+        self.calls = 0
+        self.bytes = 0
+        self.went_back: set[tuple[str, int]] = set()
 
 
 class CaptureTaker(Protocol):
@@ -67,10 +184,16 @@ class StepReader:
     """
 
     def __init__(
-        self, side: Side, captures: CaptureTaker, store: TensorStore, feed: Optional[OverrideFeed] = None
+        self,
+        side: Side,
+        captures: CaptureTaker,
+        store: TensorStore,
+        feed: Optional[OverrideFeed] = None,
+        meter: Optional[PassMeter] = None,
     ) -> None:
-        """`feed` hears what a worker in lockstep says of its overrides."""
+        """`feed` hears what a worker in lockstep says of its overrides; `meter` counts what comes."""
         self._feed = feed
+        self._meter = meter if meter is not None else PassMeter()
         self._side = side
         self._captures = captures
         self._store = store
@@ -117,6 +240,7 @@ class StepReader:
             self._assembler.finish()
             if self.summary is None:
                 raise ProtocolError(f"the {self._side} worker ended its step without a summary")
+            self._meter.ended(self._side)
         finally:
             for array in self._filling.values():
                 self._store.release(array)
@@ -127,12 +251,15 @@ class StepReader:
         most = limits().calls
         if self._calls > most:
             raise exceeded(f"the {self._side} made more than {most:,} entries and exits in a step", "calls")
+        if event.moment is CallMoment.ENTRY and not event.replay:
+            self._meter.entered(self._side)
         self._captures.call(self._side, event)
 
     def _begin_capture(self, item: CaptureBegins) -> None:
         capture = item.capture
         if capture.id.kind not in _PHASES:
             raise ProtocolError(f"the {self._side} worker sent a {capture.id.kind} among its captures")
+        self._meter.announced(self._side, capture)
         if not self._captures.announce(self._side, capture):
             self._unwanted[capture.number] = capture
             return
@@ -153,6 +280,7 @@ class StepReader:
 
     def _count(self, capture: Announced, item: CaptureChunk) -> None:
         self.traffic[_PHASES[capture.id.kind]] += len(item.chunk.content)
+        self._meter.received(self._side, len(item.chunk.content))
 
     def _hand_on(self, received: ReceivedTensor) -> None:
         capture, sum_squares = self._open.pop(received.number)

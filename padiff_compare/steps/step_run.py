@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import queue
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Optional
 
 from padiff_compare.capture.batches import StepBatch
@@ -18,7 +18,7 @@ from padiff_compare.judge.measured import Probe, measure_pair
 from padiff_compare.judge.tolerances import Tolerances
 from padiff_compare.layout_rules import IDENTITY
 from padiff_compare.lockstep.override_feed import OverrideFeed
-from padiff_compare.steps.step_reader import StepReader
+from padiff_compare.steps.step_reader import PassMeter, StepReader
 from padiff_rpc.errors import PaDiffError
 from padiff_rpc.records import record
 from padiff_rpc.v1.records import FunctionTrace, ModelFailure, StepStart, StepSummary
@@ -73,16 +73,16 @@ class StepRun:
         start: PassStart,
         store: TensorStore,
         tolerances: Tolerances,
-        on_phase: Callable[[Phase], None],
+        meter: PassMeter,
     ) -> None:
-        """`on_phase` is told of each phase that a side is the first to begin, on its reader thread."""
+        """`meter` hears of each phase that a side is the first to begin, on its reader thread."""
         self._sources = sources
         self._starts = start.starts
         self._batch = start.batch
         self._probe = start.probe
         self._store = store
         self._tolerances = tolerances
-        self._on_phase = on_phase
+        self._meter = meter
         self._phases = dict.fromkeys(SIDES, Phase.INPUTS)
         self._calls: dict[Side, SourceStep] = {}
         self._ends: dict[Side, SideEnd] = {}
@@ -146,7 +146,7 @@ class StepRun:
 
     def _read(self, side: Side, captures: StepCaptures, feed: Optional[OverrideFeed]) -> None:
         fed = feed if side is Side.CANDIDATE else None
-        reader = StepReader(side, captures, self._store, fed)
+        reader = StepReader(side, captures, self._store, fed, self._meter)
         error: Optional[PaDiffError] = None
         try:
             tensors = self._batch.tensors_of(side)
@@ -181,5 +181,5 @@ class StepRun:
     def _begin(self, side: Side, call: SourceStep, phase: Phase) -> None:
         self._phases[side] = phase
         if self._phases[other(side)] is not phase:
-            self._on_phase(phase)
+            self._meter.begin(phase)
         call.acknowledge(phase)

@@ -1,5 +1,6 @@
 from padiff_rpc.v1 import models_pb2 as _models_pb2
 from padiff_rpc.v1 import report_pb2 as _report_pb2
+from padiff_rpc.v1 import reasons_pb2 as _reasons_pb2
 from padiff_rpc.v1 import recording_pb2 as _recording_pb2
 from padiff_rpc.v1 import records_pb2 as _records_pb2
 from padiff_rpc.v1 import tensors_pb2 as _tensors_pb2
@@ -284,16 +285,32 @@ class BatchFailure(_message.Message):
     def __init__(self, text: _Optional[str] = ...) -> None: ...
 
 class Progress(_message.Message):
-    __slots__ = ("session", "phase", "step", "text")
+    __slots__ = ("session", "phase", "step", "text", "steps", "sides")
     SESSION_FIELD_NUMBER: _ClassVar[int]
     PHASE_FIELD_NUMBER: _ClassVar[int]
     STEP_FIELD_NUMBER: _ClassVar[int]
     TEXT_FIELD_NUMBER: _ClassVar[int]
+    STEPS_FIELD_NUMBER: _ClassVar[int]
+    SIDES_FIELD_NUMBER: _ClassVar[int]
     session: str
     phase: _models_pb2.Phase
     step: int
     text: str
-    def __init__(self, session: _Optional[str] = ..., phase: _Optional[_Union[_models_pb2.Phase, str]] = ..., step: _Optional[int] = ..., text: _Optional[str] = ...) -> None: ...
+    steps: int
+    sides: _containers.RepeatedCompositeFieldContainer[SideProgress]
+    def __init__(self, session: _Optional[str] = ..., phase: _Optional[_Union[_models_pb2.Phase, str]] = ..., step: _Optional[int] = ..., text: _Optional[str] = ..., steps: _Optional[int] = ..., sides: _Optional[_Iterable[_Union[SideProgress, _Mapping]]] = ...) -> None: ...
+
+class SideProgress(_message.Message):
+    __slots__ = ("side", "calls_done", "calls_known", "bytes")
+    SIDE_FIELD_NUMBER: _ClassVar[int]
+    CALLS_DONE_FIELD_NUMBER: _ClassVar[int]
+    CALLS_KNOWN_FIELD_NUMBER: _ClassVar[int]
+    BYTES_FIELD_NUMBER: _ClassVar[int]
+    side: _reasons_pb2.Side
+    calls_done: int
+    calls_known: int
+    bytes: int
+    def __init__(self, side: _Optional[_Union[_reasons_pb2.Side, str]] = ..., calls_done: _Optional[int] = ..., calls_known: _Optional[int] = ..., bytes: _Optional[int] = ...) -> None: ...
 
 class ReportPart(_message.Message):
     __slots__ = ("progress", "batch_wanted", "rows", "summary", "so_far", "frame", "kept", "recorded")

@@ -982,13 +982,20 @@ class BatchFailure:
 
 
 @record
-class Progress:
-    """`Progress` of coordinator.proto."""
+class SideProgress:
+    """How far one side is in a pass.
 
-    session: str
-    phase: Phase
-    step: int = 0
-    text: str = ""
+    Attributes:
+        calls_done: Calls of layers: entered, in forward; in backward those of which a gradient
+            has come.
+        calls_known: How many the pass makes, by the trace or by the pass before; 0: not known.
+        bytes: Of tensors that this side has sent in the pass.
+    """
+
+    side: Side
+    calls_done: int = 0
+    calls_known: int = 0
+    bytes: int = 0
 
 
 @record
@@ -1548,6 +1555,25 @@ class SendBatch:
     step: int
     candidate: PackedBatch
     reference: PackedBatch
+
+
+@record
+class Progress:
+    """Where a comparison is. Sent when a phase begins, and at most some times a second while models
+    run.
+
+    Attributes:
+        text: What runs beside a step's own pass, or what is waited for; empty for neither.
+        steps: How many steps were asked for; 0: not known yet.
+        sides: Of the pass that runs, from its first call on.
+    """
+
+    session: str
+    phase: Phase
+    step: int = 0
+    text: str = ""
+    steps: int = 0
+    sides: tuple[SideProgress, ...] = ()
 
 
 @record
@@ -2245,6 +2271,8 @@ class ReportSummary:
     Attributes:
         saved: Where assign_weight wrote the candidate's state; empty: nowhere.
         started_at: Seconds since the epoch, UTC.
+        seconds: From the start of the command that compares, where one does; else of the
+            session.
         hyper_parameters: In the plan's order. They do not decide the verdict.
         weights: The reference's first; definition order.
         in_lockstep: Every tensor was judged on the reference's values: each row that fails is a

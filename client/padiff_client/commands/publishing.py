@@ -7,9 +7,11 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
+from padiff_client.commands.speaking import speaking
 from padiff_client.formats.known import FORMATS, by_name
 from padiff_client.formats.renderer import Renderer
 from padiff_client.gathering import Interrupted
+from padiff_client.progress import Onlooker
 from padiff_client.report import SHORT, TROUBLE, Report
 from padiff_client.terminal import streamed
 from padiff_client.whole_files import check_writable, write_file
@@ -90,10 +92,16 @@ def check_outputs(given: argparse.Namespace) -> None:
         taken.add(where)
 
 
-def publishing(run: Callable[[], Report], given: argparse.Namespace) -> int:
-    """Publishes the report of `run`, or what was found until Ctrl-C; says where it is kept."""
+def publishing(
+    run: Callable[[Onlooker], Report], given: argparse.Namespace, *, has_terminal: bool = True
+) -> int:
+    """Publishes the report of `run`, or what was found until Ctrl-C; says where it is kept.
+
+    `run` gets what hears how it goes; `has_terminal` as for `speaking`.
+    """
     try:
-        report = run()
+        with speaking(given, has_terminal=has_terminal) as onlooker:
+            report = run(onlooker)
     except Interrupted as interrupted:
         _say_where(interrupted.report)
         published(interrupted.report, given)

@@ -7,6 +7,7 @@ import sys
 from dataclasses import replace
 from typing import Any
 
+from padiff_client.commands.speaking import add_speaking, speaking
 from padiff_client.commands.spec_runs import add_patience, patient
 from padiff_client.gathering import Interrupted
 from padiff_client.recording import RecordingAsked
@@ -48,7 +49,7 @@ def add_to(commands: Any) -> None:
     )
     add("--functions", action="store_true", help="record the functions between the layers too")
     add_patience(parser)
-    add("--verbose", action="store_true", help="say what happens, and show what the processes write")
+    add_speaking(parser)
 
 
 def _record(given: argparse.Namespace) -> int:
@@ -63,14 +64,20 @@ def _record(given: argparse.Namespace) -> int:
     )
     with spec.pointing():
         options = patient(spec.asked.options, given)
-        asked = replace(spec.asked, selection=selection, options=options, verbose=given.verbose)
-        return recording(asked, given.output)
+        asked = replace(spec.asked, selection=selection, options=options)
+        return recording(asked, given.output, given)
 
 
-def recording(asked: RecordingAsked, path: str) -> int:
-    """Records what is asked into the file at `path`, and says what came of it; returns the exit code."""
+def recording(
+    asked: RecordingAsked, path: str, given: argparse.Namespace, *, has_terminal: bool = True
+) -> int:
+    """Records what is asked into the file at `path`, and says what came of it; returns the exit code.
+
+    `has_terminal` as for `speaking`.
+    """
     try:
-        report, file = record(asked, path)
+        with speaking(given, has_terminal=has_terminal) as onlooker:
+            report, file = record(replace(asked, onlooker=onlooker), path)
     except Interrupted as interrupted:
         printed(interrupted.report)
         print("padiff: interrupted", file=sys.stderr)

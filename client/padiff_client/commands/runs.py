@@ -10,6 +10,7 @@ from typing import Any
 
 from padiff_client.api import kept_report
 from padiff_client.commands.publishing import add_outputs, check_outputs, published, publishing
+from padiff_client.commands.speaking import add_speaking
 from padiff_client.connection_flags import add_credentials, called
 from padiff_client.keeping import DAYS_VARIABLE, LIMIT_VARIABLE, STORE_VARIABLE, known_store, store_of
 from padiff_client.report import SHORT, Report
@@ -52,6 +53,7 @@ def add_to(commands: Any) -> None:
     following.add_argument("--server", required=True, metavar="ADDRESS", help="the coordinator")
     following.add_argument("--end", action="store_true", help="end the comparison; its report says so")
     add_credentials(following)
+    add_speaking(following)
     add_outputs(following)
     remove = commands.add_parser("rm", help="remove comparisons that were kept")
     remove.set_defaults(run=_remove)
@@ -125,7 +127,7 @@ def _attach(given: argparse.Namespace) -> int:
         with contextlib.suppress(NotFoundError):
             name = store.find(name).head.id
     asked = AttachRequest(session=name, end=given.end)
-    return publishing(lambda: attach(server, asked, store), given)
+    return publishing(lambda onlooker: attach(server, asked, store, onlooker), given)
 
 
 def _remove(given: argparse.Namespace) -> int:

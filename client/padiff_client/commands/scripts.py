@@ -11,11 +11,13 @@ from typing import Any, Optional
 
 from padiff_client.commands.publishing import add_outputs, check_outputs, publishing
 from padiff_client.commands.recording import recording
+from padiff_client.commands.speaking import add_speaking
 from padiff_client.commands.spec_runs import add_keeping, add_patience, patient
 from padiff_client.comparison import Comparison
 from padiff_client.frameworks import FRAMEWORKS
 from padiff_client.keeping import store_of
 from padiff_client.private_folder import private_folder
+from padiff_client.progress import Onlooker
 from padiff_client.recording import RecordingAsked
 from padiff_client.rendezvous import rendezvous_of
 from padiff_client.report import Report
@@ -74,7 +76,7 @@ def add_to(commands: Any) -> None:
         default=str(Afterwards.STOP),
         help="what the script does when all steps are compared (default: %(default)s)",
     )
-    parser.add_argument("--verbose", action="store_true", help="say what happens besides")
+    add_speaking(parser)
     _add_serving(parser.add_argument_group("for a script on another machine, which padiff compare is given"))
     _add_comparing(parser.add_argument_group("for the candidate, whose command compares"))
 
@@ -134,11 +136,14 @@ def _run(given: argparse.Namespace) -> int:
     check_outputs(given)
     comparison = _comparison(given)
 
-    def compare_at(candidate: str, reference: str) -> Report:
-        models = ModelSpec(worker=candidate), ModelSpec(worker=reference)
-        return compare(replace(comparison, candidate=models[0], reference=models[1]))
+    def run(onlooker: Onlooker) -> Report:
+        def compare_at(candidate: str, reference: str) -> Report:
+            models = ModelSpec(worker=candidate), ModelSpec(worker=reference)
+            return compare(replace(comparison, candidate=models[0], reference=models[1], onlooker=onlooker))
 
-    return publishing(lambda: candidate_run(rendezvous, asked, compare_at), given)
+        return candidate_run(rendezvous, asked, compare_at)
+
+    return publishing(run, given, has_terminal=False)
 
 
 def _asked(given: argparse.Namespace, orders: WatchOrders, orders_file: Any) -> AskedScript:
@@ -164,7 +169,6 @@ def _comparison(given: argparse.Namespace) -> Comparison:
         store=store_of(given.store, os.environ),
         keep=KeptTensors(given.keep),
         keep_mib=given.keep_mib,
-        verbose=given.verbose,
     )
 
 
@@ -208,9 +212,8 @@ def _record(given: argparse.Namespace) -> int:
             model=ModelSpec(worker=address),
             steps=given.steps if given.steps is not None else RecordingAsked.steps,
             options=patient(spec.options, given),
-            verbose=given.verbose,
         )
-        return recording(asked, given.record)
+        return recording(asked, given.record, given, has_terminal=False)
 
     with _alone(given) as asked:
         return lone_run(asked, record_at)
@@ -221,11 +224,17 @@ def _compare_with_recording(given: argparse.Namespace) -> int:
     check_outputs(given)
     comparison = replace(_comparison(given), reference=ModelSpec(recording=given.against))
 
-    def compare_at(address: str) -> Report:
-        return compare(replace(comparison, candidate=ModelSpec(worker=address)))
-
     with _alone(given) as asked:
-        return publishing(lambda: lone_run(asked, compare_at), given)
+
+        def run(onlooker: Onlooker) -> Report:
+            def compare_at(address: str) -> Report:
+                candidate = ModelSpec(worker=address)
+                return compare(replace(comparison, candidate=candidate, onlooker=onlooker))
+
+            return lone_run(asked, compare_at)
+
+        # The script writes to the terminal as well.
+        return publishing(run, given, has_terminal=False)
 
 
 @contextmanager

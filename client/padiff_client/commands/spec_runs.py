@@ -12,10 +12,12 @@ from typing import Any
 from padiff_client.api import DEFAULT_BATCHES, DEFAULT_KEEP_MIB
 from padiff_client.commands.publishing import add_outputs, check_outputs, published, publishing
 from padiff_client.commands.runs import add_store
+from padiff_client.commands.speaking import add_speaking, speaking
 from padiff_client.comparison import Comparison
 from padiff_client.keeping import store_of
 from padiff_client.plan_file import plan_yaml
 from padiff_client.plan_text import plan_text
+from padiff_client.progress import Onlooker
 from padiff_client.report import TROUBLE, Report
 from padiff_client.specfile import read_comparison
 from padiff_client.terminal import printed
@@ -52,9 +54,7 @@ def add_to(commands: Any) -> None:
     add_outputs(inputs_parser)
     for command in (compare_parser, plan_parser, inputs_parser):
         add_patience(command)
-        command.add_argument(
-            "--verbose", action="store_true", help="say what happens, and show what the processes write"
-        )
+        add_speaking(command)
 
 
 def add_patience(parser: argparse.ArgumentParser) -> None:
@@ -97,8 +97,8 @@ def _compare(given: argparse.Namespace) -> int:
     check_outputs(given)
     store = store_of(given.store, os.environ)
 
-    def run() -> Report:
-        with _asked(given) as asked:
+    def run(onlooker: Onlooker) -> Report:
+        with _asked(given, onlooker) as asked:
             asked = replace(
                 asked,
                 store=store,
@@ -115,24 +115,24 @@ def _compare(given: argparse.Namespace) -> int:
 
 def _inputs(given: argparse.Namespace) -> int:
     check_outputs(given)
-    with _asked(given) as asked:
+    with speaking(given) as onlooker, _asked(given, onlooker) as asked:
         report = check_inputs(asked, given.batches)
     return published(report, given)
 
 
 @contextmanager
-def _asked(given: argparse.Namespace) -> Iterator[Comparison]:
+def _asked(given: argparse.Namespace, onlooker: Onlooker) -> Iterator[Comparison]:
     """Provides what the file asks for; errors inside point into it, where they name a key of it."""
     spec = read_comparison(given.spec)
     with spec.pointing():
         asked = spec.comparison
-        yield replace(asked, options=patient(asked.options, given), verbose=given.verbose)
+        yield replace(asked, options=patient(asked.options, given), onlooker=onlooker)
 
 
 def _plan(given: argparse.Namespace) -> int:
     if given.output is not None:
         check_writable(given.output, field="--output")
-    with _asked(given) as asked:
+    with speaking(given) as onlooker, _asked(given, onlooker) as asked:
         report = plan(asked)
     printed(plan_text(report.plan))
     for note in report.notes:

@@ -17,6 +17,7 @@ from padiff_client import InvalidRequestError, WorkerLostError
 from padiff_client.child_process import Launch
 from padiff_client.embedded import open_household
 from padiff_client.private_folder import private_folder, sweep
+from padiff_client.progress import Echo
 
 ROOT = Path(__file__).resolve().parents[3]
 SERVE = """
@@ -263,7 +264,7 @@ def test_a_missing_worker_package_names_the_pip_line(
         mend={"padiff_worker_absent": "'padiff-rpc[absent]'"},
         python_field="PADIFF_PADDLE_PYTHON",
     )
-    with open_household(verbose=verbose) as household:
+    with open_household(Echo() if verbose else None) as household:
         with pytest.raises(
             InvalidRequestError, match=r"PADIFF_PADDLE_PYTHON: .* -m pip install 'padiff-rpc\[absent\]'"
         ):
@@ -282,7 +283,7 @@ def test_a_verbose_childs_output_is_shown_while_it_runs(
         return "gr\u00fc\u00dfe" in shown
 
     before = r"print('gr\u00fc\u00dfe', flush=True)"
-    with open_household(verbose=True) as household:
+    with open_household(Echo()) as household:
         household.start([launch(tmp_path, SERVE.format(before=before))])
         assert wait_until(has_come)
 

@@ -5,12 +5,8 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-<<<<<<< HEAD
-from collections.abc import Callable, Iterable
-from dataclasses import replace
-=======
 from collections.abc import Callable, Iterable, Mapping
->>>>>>> 3a5882f (Commands tell how far they are: at the foot of a terminal, in lines, or in a log)
+from dataclasses import replace
 from typing import Optional, Protocol
 
 from padiff_compare.capture.source import (

@@ -84,6 +84,13 @@ def test_the_wheel_holds_the_schemas(wheel: zipfile.Path) -> None:
     }
 
 
+def test_the_schemas_are_those_of_the_records(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, str(ROOT / "tools" / "generate_schemas.py"), str(tmp_path)], check=True)
+    for made in tmp_path.iterdir():
+        kept = ROOT / "client" / "padiff_client" / "schemas" / made.name
+        assert kept.read_text() == made.read_text(), "run `make schemas`"
+
+
 def test_the_wheel_holds_what_a_page_is_put_together_from(wheel: zipfile.Path) -> None:
     folder = ROOT / "client" / "padiff_client" / "page"
     assert {f"padiff_client/page/{file.name}" for file in folder.iterdir()} <= set(wheel.root.namelist())

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,7 +16,6 @@ from padiff_client.spec_template import SCHEMA, template
 from padiff_rpc.yaml_nodes import load
 
 ROOT = Path(__file__).resolve().parents[3]
-NAMES = ("report.schema.json", "spec.schema.json")
 SPECS = sorted((ROOT / "examples").glob("*/*.yaml"))
 
 
@@ -40,13 +37,10 @@ REPORT = Validator(closed(schema("report.schema.json")))
 SPEC = Validator(schema("spec.schema.json"))
 
 
-def test_the_schemas_are_those_of_the_records(tmp_path: Path) -> None:
-    script = ROOT / "tools" / "generate_schemas.py"
-    subprocess.run([sys.executable, str(script), str(tmp_path)], check=True)
-    for name in NAMES:
-        assert (tmp_path / name).read_text() == (SCHEMA.parent / name).read_text(), "run `make schemas`"
-        assert (ROOT / "docs" / name).read_text() == (tmp_path / name).read_text()
-        Validator.check_schema(schema(name))
+@pytest.mark.parametrize("name", ["report.schema.json", "spec.schema.json"])
+def test_the_schemas_are_valid_and_published(name: str) -> None:
+    Validator.check_schema(schema(name))
+    assert json.loads((ROOT / "docs" / name).read_text()) == schema(name)
 
 
 @pytest.mark.parametrize("make", [samples.failing, samples.passing, samples.cut_short, samples.lone])

@@ -49,6 +49,8 @@ ARROWS = {
     "padiff_client": {
         *("padiff_rpc", "padiff_compare", "numpy", "grpc", "yaml", "safetensors", "platformdirs"),
         "cryptography",
+        "matplotlib",
+        "pandas",
         "rich",
     },
 }

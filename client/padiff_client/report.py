@@ -6,17 +6,19 @@ import os
 from collections.abc import Iterable
 from dataclasses import replace
 from functools import cached_property
-from typing import Optional
+from typing import TYPE_CHECKING, Optional
 
 import numpy as np
 
 from padiff_client import (
     as_html,
     as_json,
+    data_frames,
     from_json,
     function_sentences,
     note_sentences,
     places,
+    plots,
     render,
     sentences,
     verdict_reasons,
@@ -59,6 +61,10 @@ from padiff_rpc.v1.records import (
     WeightFate,
 )
 from padiff_rpc.v1.words import DType
+
+if TYPE_CHECKING:
+    import matplotlib.figure
+    import pandas
 
 MATCH, MISMATCH, TROUBLE = 0, 1, 2
 # As many of an id's letters as tell it from others.
@@ -301,6 +307,21 @@ class Report:
     def to_json(self) -> str:
         """Returns everything as JSON text; docs/report.md describes it."""
         return "".join(as_json.pieces(self))
+
+    def to_pandas(self) -> pandas.DataFrame:
+        """Returns every row as a line of a pandas.DataFrame: places, verdict, figures, reason.
+
+        Raises InvalidRequestError where pandas is not installed.
+        """
+        return data_frames.data_frame(self.all_rows)
+
+    def plot(self, step: Optional[int] = None) -> matplotlib.figure.Figure:
+        """Returns a matplotlib.figure.Figure: relative L2 along one step, forward and backward.
+
+        `step`: by default that of the first divergence, else the first. A notebook shows the figure;
+        `figure.savefig("x.png")` writes it. Raises InvalidRequestError where matplotlib is not installed.
+        """
+        return plots.plot(self, step)
 
     def save(self, path: PathLike, format: Optional[str] = None) -> None:
         """Writes the report in the format of the path's suffix, or in `format`.

@@ -1,9 +1,12 @@
-"""Ctrl-C while a command imports what it is made of, which takes seconds where a framework is among it."""
+"""Ctrl-C where an exception in the midst of things does harm: in an import, and in gRPC's own waiting."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+import threading
+from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Optional
 
@@ -35,3 +38,31 @@ def raise_at_interrupt() -> None:
     """From now on Ctrl-C is a KeyboardInterrupt again, where `end_at_interrupt` was called before."""
     if isinstance(signal.getsignal(signal.SIGINT), _End):
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@contextlib.contextmanager
+def interrupt_ends(cancel: Callable[[], object]) -> Iterator[None]:
+    """Has Ctrl-C call `cancel` within the context, which ends what is waited for there.
+
+    KeyboardInterrupt is raised at the context's end then, in place of what the waiting came to: raised in the
+    midst of gRPC's code it leaves a lock in disorder, and another error in its own place. On threads that
+    get no signals, and beside a script's own handler, Ctrl-C means what it meant.
+    """
+    is_main = threading.current_thread() is threading.main_thread()
+    if not is_main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield
+        return
+    interrupted = False
+
+    def note(number: int, frame: Optional[FrameType]) -> None:
+        nonlocal interrupted
+        interrupted = True
+        cancel()
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        if interrupted:
+            raise KeyboardInterrupt

@@ -308,7 +308,8 @@ class Supervisor:
 
     def _take_loss(self, process: _Process, status: int) -> None:
         """Notes the end of a process that nobody asked to end."""
-        if not self._has_served:
+        # A process that was killed may have been about to serve; one that ended could not.
+        if not self._has_served and status != -signal.SIGKILL:
             self._is_stopping = True
             self._exit_code = status if status > 0 else 1
             return

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +17,7 @@ import grpc
 import numpy as np
 import pytest
 from comparisons import compare_on
-from processes import Running, Service, running, running_worker
+from processes import ROOT, Running, Service, running, running_worker
 
 from padiff_client.link import Batches
 from padiff_client.report import Report
@@ -370,6 +372,39 @@ def build():
 spec = ModelSpec("torch", "edited:build", path=["."])
 auto_diff(spec, spec, ({}, {}))
 """
+
+
+KILLED_FIRST = """
+import os, signal, sys
+from padiff_worker.processes import forked
+from padiff_worker.supervisor import Supervisor
+from padiff_worker.turn import TurnWord
+
+def serve(turn):
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+    if not os.path.exists(sys.argv[1]):
+        open(sys.argv[1], "w").close()
+        os.kill(os.getpid(), getattr(signal, sys.argv[2]))
+    turn.wait()
+    turn.say(TurnWord.LISTENING, "somewhere")
+    while True:
+        signal.pause()
+
+def served(address):
+    print(address)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+sys.exit(Supervisor(forked(serve), served, drain_seconds=0.0).run())
+"""
+
+
+@pytest.mark.parametrize(("number", "code", "said"), [("SIGKILL", 0, "somewhere\n"), ("SIGABRT", 1, "")])
+def test_a_first_process_that_was_killed_is_replaced_and_one_that_crashed_is_not(
+    tmp_path: Path, number: str, code: int, said: str
+) -> None:
+    command = [sys.executable, "-c", KILLED_FIRST, str(tmp_path / "was_here"), number]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE)
+    assert (run.returncode, run.stdout) == (code, said), run.stderr
 
 
 def test_a_module_that_compares_when_a_worker_imports_it_is_one_clear_error(tmp_path: Path) -> None:

@@ -64,7 +64,7 @@ export PADIFF_STORE ?= none
 export PADIFF_TORCH_PYTHON := $(CURDIR)/.venv/torch/bin/python
 export PADIFF_PADDLE_PYTHON := $(CURDIR)/.venv/paddle/bin/python
 
-.PHONY: help demo test test-client test-torch test-paddle test-graphs test-pairs test-kills soak test-net test-containers check proto schemas bench faults glue steady clean \
+.PHONY: help demo test test-client test-torch test-paddle test-graphs test-pairs test-kills soak test-net test-containers test-browser check proto schemas bench faults glue steady clean \
   environments others FORCE
 
 help: ## Show the targets
@@ -113,6 +113,10 @@ test-net: others ## Compare across hosts: network namespaces, mutual TLS, old an
 test-containers: .venv/client/.ready .venv/containers/.ready ## Build the images and compare in containers (root)
 	@echo "Containers"
 	@$(CLIENT) -m pytest -q tests/containers
+
+test-browser: .venv/client/.ready ## Open reports' pages in Debian's Chromium
+	@echo "Pages"
+	@$(CLIENT) -m pytest -q tests/browser
 
 check: .venv/client/.ready proto ## Check format, lint, types, generated code and import arrows
 	@.venv/client/bin/ruff format --check --quiet || { .venv/client/bin/ruff format --check; exit 1; }

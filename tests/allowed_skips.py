@@ -96,7 +96,7 @@ ALLOWED = (
     AllowedSkip("tests/*", "no environment (with )?\\w+: run `make", "outside CI", _outside_ci),
     AllowedSkip("tests/e2e/*", "no transformers in the environment", "outside CI", _outside_ci),
     AllowedSkip("tests/e2e/test_examples.py", "could not import '(sklearn|PIL)'", "outside CI", _outside_ci),
-    # Hosts and containers.
+    # Hosts, containers and pages.
     AllowedSkip("tests/net/*", "network namespaces need root", "not root", _not_root),
     AllowedSkip(
         "tests/net/*",
@@ -117,6 +117,12 @@ ALLOWED = (
     AllowedSkip("tests/containers/*", "containers need root here", "not root", _not_root),
     AllowedSkip(
         "tests/containers/*", "containers need .*: run", "they cannot be installed", _cannot_install_tools
+    ),
+    AllowedSkip(
+        "tests/browser/*", "pages need chromium: run", "it cannot be installed", _cannot_install_tools
+    ),
+    AllowedSkip(
+        "tests/browser/*", "could not import '(playwright|axe_playwright)", "outside CI", _outside_ci
     ),
     AllowedSkip(
         "tests/containers/*",

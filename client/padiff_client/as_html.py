@@ -1,38 +1,24 @@
-"""A report as HTML: a page to keep, and a fragment for notebooks. Everything from the models is escaped."""
+"""A report as HTML: a page to keep, and a card for notebooks. Everything from the models is escaped."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
 import json
-from collections.abc import Sequence
 from html import escape
 from importlib import resources
 from string import Template
-from typing import TYPE_CHECKING, Optional
+from typing import TYPE_CHECKING
 
-from padiff_client import hint_sentences, page_content, render, sentences, wording
-from padiff_client.places import FAULT, PlaceErrors
+from padiff_client import error_curve, hint_sentences, page_content, render, sentences, wording
+from padiff_client.places import FAULT
 from padiff_rpc.v1.records import Row
 
 if TYPE_CHECKING:
     from padiff_client.report import Report
 
-_SHOWN_ROWS = 200
-_COLUMNS = ("step", "phase", "what", "verdict", "max abs", "relative L2", "allowed", "reason", "probably")
-_PLACE_COLUMNS = (
-    "step",
-    "phase",
-    "what",
-    "is",
-    "accumulated relative L2",
-    "local",
-    "allowed locally",
-    "reason",
-    "probably",
-)
-
-
+_SHOWN_FAULTS = 5
+_COLUMNS = ("where", "relative L2", "allowed", "probably, or why")
 # In this order they make one script; the last one starts it.
 _SCRIPTS = ("dom", "content", "layers", "list", "chart", "drawings", "details", "panels", "page")
 
@@ -66,72 +52,44 @@ def _as_script_content(value: object) -> str:
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
-def fragment(report: Report) -> str:
-    """Returns the text report and a table: the rows that differ, or else all, up to a limit.
+def card(report: Report) -> str:
+    """Returns what a notebook shows: the verdict, the error against depth, and the first faults.
 
-    With local errors the rows are places, faults first, each with both of its errors.
+    There is no script in it and no style sheet, so that exported notebooks show the same.
     """
     is_untold = report.inconclusive is not None and report.first_divergence is None
     colour = "#1a7f37" if report else "#9a6700" if is_untold else "#cf222e"
     return (
-        f'<div class="padiff-report"><p style="color:{colour};font-weight:bold">'
-        f"{escape(render.headline(report).text)}</p>\n<pre>{escape(render.body(report))}</pre>\n"
-        f"{_places(report.places) if report.places else _rows(report.rows)}</div>"
+        f'<div style="border:1px solid #8c959f;border-left:5px solid {colour};border-radius:6px;'
+        'padding:8px 12px;max-width:780px">\n'
+        f'<div style="color:{colour};font-weight:bold">{escape(render.headline(report).text)}</div>\n'
+        f"{error_curve.drawn(report)}\n{_faults(report)}\n"
+        '<div style="opacity:.75">The rest: <code>print(report)</code>, or '
+        "<code>report.save(&quot;report.html&quot;)</code> as a page.</div></div>"
     )
 
 
-def _rows(rows: Sequence[Row]) -> str:
-    differing = [row for row in rows if row.verdict in wording.FAILING]
-    caption = "Comparisons that differ" if differing else "Comparisons"
-    return _table(caption, _COLUMNS, [_cells(row) for row in differing or rows])
-
-
-def _places(found: Sequence[PlaceErrors]) -> str:
-    ordered = sorted(found, key=lambda one: one.meaning != FAULT)
-    return _table("Accumulated and local errors", _PLACE_COLUMNS, [_place_cells(one) for one in ordered])
-
-
-def _table(caption: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    more = f" (the first {_SHOWN_ROWS} of {len(rows)})" if len(rows) > _SHOWN_ROWS else ""
-    head = "".join(f"<th>{name}</th>" for name in columns)
+def _faults(report: Report) -> str:
+    found = [one for one in report.places if one.meaning == FAULT]
+    rows = [one.row for one in found] or list(report.faults)
+    if not rows:
+        reasons = "".join(f"<li>{escape(reason)}</li>" for reason in report.reasons[1 : 1 + _SHOWN_FAULTS])
+        return f"<ul>{reasons}</ul>" if reasons else ""
+    head = "".join(f'<th style="text-align:left">{name}</th>' for name in _COLUMNS)
     body = "\n".join(
-        f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in cells)}</tr>" for cells in rows[:_SHOWN_ROWS]
+        f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in _cells(row))}</tr>"
+        for row in rows[:_SHOWN_FAULTS]
     )
-    return (
-        f"<details><summary>{caption}{more}</summary>\n<table><thead><tr>{head}</tr></thead>\n"
-        f"<tbody>\n{body}\n</tbody></table></details>"
-    )
+    left = len(rows) - _SHOWN_FAULTS
+    more = f"<div>... {left} more: <code>report.faults</code></div>" if left > 0 else ""
+    return f"<table><thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody></table>{more}"
 
 
 def _cells(row: Row) -> tuple[str, ...]:
     figures = row.figures
     return (
-        str(row.step),
-        str(row.phase),
-        wording.place_of(row),
-        str(row.verdict),
-        wording.small(figures.max_abs) if figures is not None else "",
-        _relative_l2(row),
+        f"{wording.moment_of(row)}: {wording.place_of(row)}",
+        wording.small(figures.relative_l2) if figures is not None else "",
         wording.allowed(row.tolerance),
-        sentences.reason(row),
-        hint_sentences.probably(row),
+        hint_sentences.probably(row) or sentences.reason(row),
     )
-
-
-def _place_cells(one: PlaceErrors) -> tuple[str, ...]:
-    return (
-        str(one.row.step),
-        str(one.row.phase),
-        wording.place_of(one.row),
-        one.meaning,
-        _relative_l2(one.accumulated),
-        _relative_l2(one.local),
-        wording.allowed(one.local.tolerance) if one.local is not None else "",
-        sentences.reason(one.row),
-        hint_sentences.probably(one.row),
-    )
-
-
-def _relative_l2(row: Optional[Row]) -> str:
-    figures = row.figures if row is not None else None
-    return wording.small(figures.relative_l2) if figures is not None else ""

@@ -352,7 +352,7 @@ class Report:
         return f"<Report {render.headline(self).text}>"
 
     def _repr_html_(self) -> str:
-        return as_html.fragment(self)
+        return as_html.card(self)
 
 
 def _as_array(tensor: HostTensor) -> Array:

@@ -87,7 +87,7 @@ class TestEachMistakeOfALockstep:
         assert told["first_divergence"]["row"]["hints"][0]["kind"] == "epsilon"
         [row] = [one for one in told["rows"] if one["hints"] and one["reference"]["path"] == "sign"][:1]
         assert row["hints"][0]["text"].startswith("the sign is the opposite (verified")
-        assert "<td>the candidate does not add the bias" in report._repr_html_()
+        assert "the candidate does not add the bias" in report.to_html()
 
 
 def test_weights_of_the_models_own_are_told_apart(service: Any) -> None:

@@ -120,7 +120,7 @@ function figuresTable(place) {
 }
 
 function table(heads, lines) {
-  return el("div", { class: "table-frame", tabindex: 0, role: "region", "aria-label": `Table: ${heads.filter(Boolean).join(", ")}` }, el("table", {},
+  return el("div", { class: "table-frame", tabindex: 0, role: "group", "aria-label": `Table: ${heads.filter(Boolean).join(", ")}` }, el("table", {},
     el("thead", {}, el("tr", {}, heads.map((text) => (text ? el("th", { scope: "col", text }) : el("td"))))),
     el("tbody", {}, lines.map(([first, ...rest]) => el("tr", {}, el("th", { scope: "row", text: first }), rest.map((text) => el("td", { text })))))));
 }

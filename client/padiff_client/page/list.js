@@ -11,7 +11,7 @@ class LongList {
     Object.assign(this, { row, choose, fold, facts, items: [], at: -1, chosen: null, shown: [0, 0] });
     this.prefix = `list${(lists += 1)}-`;
     this.body = el("div", { class: "list-body", role: "rowgroup" });
-    this.head = el("div", { class: "list-line list-head", role: "row" }, head.map((text) => el("span", { role: "columnheader", text })));
+    this.head = el("div", { class: "list-line list-head", role: "row" }, head.map((text) => el("span", { role: "columnheader" }, text === "verdict" ? el("span", { class: "unseen", text }) : text)));
     this.element = el(
       "div",
       { class: "list", role: facts ? "treegrid" : "grid", tabindex: 0, "aria-label": name, on: { scroll: () => this.draw(), keydown: (event) => this.press(event) } },
@@ -23,11 +23,12 @@ class LongList {
     new ResizeObserver(() => this.draw(true)).observe(this.element);
   }
 
-  /** Shows other items, and the chosen one among them. */
+  /** Shows other items; the cursor stays where it was, else goes to the chosen one. */
   fill(items) {
     const current = this.items[this.at];
     this.items = items;
-    this.at = Math.max(items.indexOf(this.chosen), current === undefined ? -1 : items.indexOf(current));
+    const kept = current === undefined ? -1 : items.indexOf(current);
+    this.at = kept >= 0 ? kept : items.indexOf(this.chosen);
     this.body.style.setProperty("--lines", items.length);
     this.element.setAttribute("aria-rowcount", items.length + 1);
     this.empty.hidden = items.length > 0;

@@ -103,7 +103,7 @@ class Page {
         side === (line.reference ? "reference" : "candidate") ? this.twist(line) : el("i", { class: "twist" }), el("b", { text: shown.name || "the model" }), el("span", { class: "quiet", text: shown.class_name }));
     };
     const tree = new LongList({
-      name: "Layers of both sides", head: ["", "reference", "candidate", "worst error"],
+      name: "Layers of both sides", head: ["verdict", "reference", "candidate", "worst error"],
       row: (line) => [
         el("span", { role: "gridcell", class: "state" }, mark(line)),
         cell(line, "reference"), cell(line, "candidate"),
@@ -124,7 +124,7 @@ class Page {
 
   makeList() {
     const list = new LongList({
-      name: "Comparisons", head: ["", "when", "what", "on the reference's values", "accumulated", "allowed"],
+      name: "Comparisons", head: ["verdict", "when", "what", "on the reference's values", "accumulated", "allowed"],
       row: (place) => [
         el("span", { role: "gridcell", class: "state" }, glyph(place.meaning, place.meaning.one)),
         ...[moment(place.row), placeName(place), figureOf(place.local), figureOf(place.accumulated), place.row.tolerance ? allowedText(place.row) : ""]

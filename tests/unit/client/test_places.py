@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from typing import Any, Optional
 
 import pytest
@@ -107,16 +109,25 @@ def test_more_faults_than_fit_are_counted() -> None:
     assert "12 more faults (report.faults)" in text
 
 
-def test_the_page_has_a_table_of_both_errors_faults_first() -> None:
-    page = report(
+def test_the_card_of_a_notebook_lists_faults_alone_and_draws_both_errors() -> None:
+    card = report(
         *both("second", 2, (OK, 3e-8), (OFF, 4e-3)),
         *both("first", 1, (OFF, 2e-3), (OFF, 2.5e-3)),
         passed=False,
     )._repr_html_()
-    table = page[page.index("<table>") :]
-    assert "accumulated relative L2" in table
-    assert table.index("first (Linear)") < table.index("second (Linear)")
-    assert "<td>0.004</td><td>3e-08</td>" in table
+    table = card[card.index("<table>") :]
+    assert "first (Linear)" in table
+    assert "<td>0.002</td>" in table
+    assert "second (Linear)" not in table
+    curve = card[card.index("<svg") : card.index("</svg>")]
+    assert curve.count("<polyline") == 2
+    assert curve.count("<circle") == 1
+    assert "relative L2 error of 2 places in execution order; the first fault: output 0 of first" in curve
+
+
+def test_the_card_runs_no_script_and_needs_no_style_sheet() -> None:
+    card = report(*both("first", 1, (OFF, math.inf), (OFF, math.nan)), passed=False)._repr_html_()
+    assert not re.findall("<script|<style|<link|class=", card)
 
 
 def test_a_report_of_one_pass_has_no_such_table() -> None:

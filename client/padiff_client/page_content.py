@@ -30,7 +30,7 @@ _ALWAYS = (
 )
 _FIGURES = (*_ALWAYS, "first_nonfinite", "worst_row", "worst", "histogram")
 _DEFAULTS = {field.name: field.default for field in fields(Figures)}
-# In a larger report, histograms and single elements are shown of rows that do not agree alone.
+# In a larger report, histograms and single elements are shown of faults alone.
 _ROWS_WITH_ALL_FIGURES = 20_000
 
 
@@ -39,7 +39,7 @@ def content(report: Report) -> dict[str, Any]:
     parts = _Parts()
     numbers = {id(row): number for number, row in enumerate(report.all_rows)}
     spares = len(report.all_rows) > _ROWS_WITH_ALL_FIGURES
-    rows = [_row(row, parts, spares and row.verdict not in wording.FAILING) for row in report.all_rows]
+    rows = [_row(row, parts, spares and not _is_fault(row)) for row in report.all_rows]
     head = as_json.head(report)
     # The page shows findings, which tell what these long lists come to.
     del head["function_details"]
@@ -98,6 +98,10 @@ def _row(row: Row, parts: _Parts, is_brief: bool) -> list[Any]:
         [hint_sentences.sentence(hint) for hint in row.hints] or None,
     ]
     return _trimmed(told)
+
+
+def _is_fault(row: Row) -> bool:
+    return row.counts and row.verdict in wording.FAILING
 
 
 def _figures(figures: Figures, names: Sequence[str]) -> list[Any]:

@@ -118,7 +118,7 @@ def test_the_first_divergence_is_named_by_its_row() -> None:
     assert content["divergence"] == 1
 
 
-def test_a_large_report_keeps_histograms_of_what_differs_alone() -> None:
+def test_a_large_report_keeps_histograms_of_faults_alone() -> None:
     agreeing = row(verdict=Verdict.MATCH)
     content = page_content.content(report(*[agreeing] * 20_001, row()))
     at = content["columns"].index("figures")

@@ -25,8 +25,8 @@ _Differences = npt.NDArray[np.float64]
 _ROWS, _ELEMENTS, _CELLS, _PROFILE_CELLS = 40, 2**24, 48, 160
 _WORST = 12
 _PAIRS = 3
-# Levels of a cell: from no difference, over the smallest that counts, to the largest.
-_LEVELS = 99
+# Levels of a cell: from no difference, over the smallest that is told from it, to the largest.
+_LEVELS, _DECADES = 99, 3
 
 
 def of_report(report: Report, numbers: dict[int, int]) -> dict[str, Any]:
@@ -108,10 +108,10 @@ def _over(differences: _Differences, axes: list[int], cells: int) -> _Difference
 
 
 def _levels(found: _Differences, largest: float) -> Any:
-    """Returns 0 where nothing differs, else 1 to 99 by the logarithm: over six decades to the largest."""
+    """Returns 0 where nothing differs, else 1 to 99 by the logarithm, over three decades to the largest."""
     with np.errstate(divide="ignore"):
-        decades = 6 + np.log10(found / largest)
-    levels = np.clip(np.ceil(decades / 6 * _LEVELS), 1, _LEVELS).astype(int)
+        decades = _DECADES + np.log10(found / largest)
+    levels = np.clip(np.ceil(decades / _DECADES * _LEVELS), 1, _LEVELS).astype(int)
     levels[found == 0] = 0
     return levels.tolist()
 

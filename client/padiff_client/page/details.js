@@ -108,6 +108,7 @@ function outside(figures) {
 function allowedText(row) {
   const bound = row.tolerance;
   if (!bound) return "";
+  if (!bound.relative_l2 && !bound.atol && !bound.rtol) return "equal bits";
   return bound.relative_l2 ? small(bound.relative_l2) : `${small(bound.atol)} + ${small(bound.rtol)} · |reference|`;
 }
 

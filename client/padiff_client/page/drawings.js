@@ -13,7 +13,7 @@ function histogram(counts) {
     return svg("rect", { class: kind, x: n * step + 0.5, y: height - tall, width: step - 1, height: tall });
   });
   const ticks = [-8, 0, 8, 16, 24].map((power) =>
-    svg("text", { class: "tick", x: (power + 8) * step + step / 2, y: height + 13, "text-anchor": "middle", text: powerOfTwo(power) }));
+    svg("text", { class: "tick", x: power < -4 ? 0 : (power + 8) * step + step / 2, y: height + 13, "text-anchor": power < -4 ? "start" : "middle", text: powerOfTwo(power) }));
   const highest = bins.length - 1 - [...bins].reverse().findIndex(Boolean);
   const name = `Histogram of ${counted(total, "difference")}, in roundings: the furthest are about ${powerOfTwo(highest - 8)}`;
   return el("figure", { class: "drawing" },
@@ -29,7 +29,7 @@ function powerOfTwo(power) {
 /** Returns where two tensors differ: along each axis, and over pairs of axes. */
 function maps(found) {
   const shape = `[${found.shape.join(", ")}]`;
-  const note = `largest difference over the other axes of ${shape}; darkest: ${small(found.largest)}, each quarter of the scale 1.5 decades less`;
+  const note = `largest difference over the other axes of ${shape}; darkest: ${small(found.largest)}, a third as dark: a hundredth of it`;
   const along = found.along.map(({ axis, levels }) =>
     el("figure", { class: "drawing" },
       el("figcaption", { text: `along axis ${axis} (${counted(found.shape[axis], "index", "indices")})` }),
@@ -38,7 +38,7 @@ function maps(found) {
     el("figure", { class: "drawing" },
       el("figcaption", { text: `axis ${row} (down) over axis ${column} (across)` }),
       cells(levels, `Heat map of the difference over axes ${row} and ${column}`, null)));
-  return el("div", {}, along, over, el("p", { class: "quiet", text: note }));
+  return el("div", {}, along, el("div", { class: "maps" }, over), el("p", { class: "quiet", text: note }));
 }
 
 function unevenness(levels) {
@@ -49,7 +49,7 @@ function unevenness(levels) {
 
 function cells(levels, name, tall) {
   const columns = levels[0].length, rows = levels.length;
-  const width = 400, w = width / columns, h = tall ?? Math.max(3, Math.min(w, 400 / rows));
+  const width = 400, w = width / columns, h = tall ?? Math.max(3, Math.min(w, 320 / rows));
   const drawn = levels.flatMap((line, r) => line.map((level, c) =>
     level ? svg("rect", { class: "heat", x: (c * w).toFixed(2), y: (r * h).toFixed(2), width: (w + 0.3).toFixed(2), height: (h + 0.3).toFixed(2), "fill-opacity": (level / 99).toFixed(2) }) : null));
   return svg("svg", { class: "cells", viewBox: `0 0 ${width} ${(rows * h).toFixed(1)}`, role: "img", "aria-label": name },

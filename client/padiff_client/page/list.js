@@ -20,7 +20,12 @@ class LongList {
     );
     this.empty = el("p", { class: "quiet pad", text: "Nothing fits the search and the filters.", hidden: true });
     this.whole = el("div", { class: "list-frame" }, this.element, this.empty);
-    new ResizeObserver(() => this.draw(true)).observe(this.element);
+    new ResizeObserver(() => {
+      // A list that was out of sight has not been able to scroll.
+      if (!this.wasSeen && this.element.clientHeight) this.bring();
+      this.wasSeen = this.element.clientHeight > 0;
+      this.draw(true);
+    }).observe(this.element);
   }
 
   /** Shows other items; the cursor stays where it was, else goes to the chosen one. */
@@ -51,7 +56,7 @@ class LongList {
     const { height, element } = this;
     const room = element.clientHeight - height;
     const top = this.at * height;
-    if (!room) return;
+    if (this.at < 0 || room <= 0) return;
     if (top < element.scrollTop) element.scrollTop = top - Math.min(room / 3, top);
     else if (top + height > element.scrollTop + room) element.scrollTop = top - room + Math.min(room / 2, 3 * height);
   }

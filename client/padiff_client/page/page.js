@@ -124,10 +124,10 @@ class Page {
 
   makeList() {
     const list = new LongList({
-      name: "Comparisons", head: ["verdict", "when", "what", "on the reference's values", "accumulated", "allowed"],
+      name: "Comparisons", head: ["verdict", "when", "what", "local", "accumulated", "allowed"],
       row: (place) => [
         el("span", { role: "gridcell", class: "state" }, glyph(place.meaning, place.meaning.one)),
-        ...[moment(place.row), placeName(place), figureOf(place.local), figureOf(place.accumulated), place.row.tolerance ? allowedText(place.row) : ""]
+        ...[moment(place.row), placeName(place), figureOf(place.local), figureOf(place.accumulated), allowedText(place.local ?? place.accumulated)]
           .map((text, n) => el("span", { role: "gridcell", class: n > 1 ? "figure" : "", text, title: n === 1 ? text : null })),
       ],
       choose: (place) => this.choosePlace(place),

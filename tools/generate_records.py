@@ -150,7 +150,8 @@ def records(contract: Contract) -> Iterator[str]:
     bases = sorted(f"{of.name}Methods" for _, _, of in messages if f"{of.name}Methods" in with_methods)
     enums = sorted(enum.name for _, _, enum in contract.enums())
     yield _HEAD.format("contract's messages as frozen records") + "from __future__ import annotations\n"
-    yield "import math\nfrom dataclasses import field\nfrom typing import Optional\n"
+    yield "import math\nfrom dataclasses import field"
+    yield "from typing import TYPE_CHECKING, Literal, Optional, Union\n"
     yield "from padiff_rpc.names import fields_checked"
     yield _imports("padiff_rpc.record_methods", bases)
     yield "from padiff_rpc.records import Tree, record"
@@ -167,6 +168,26 @@ def records(contract: Contract) -> Iterator[str]:
         # Python wants those without a default first.
         lines = [_field(contract, of) for of in message.field]
         yield from sorted(lines, key=lambda line: " = " in line)
+        if contract.annotation(message, "checked") and any(
+            of.type == _TYPES.TYPE_ENUM for of in message.field
+        ):
+            yield from _constructor(contract, message, lines)
+
+
+def _constructor(contract: Contract, message: Any, lines: list[str]) -> Iterator[str]:
+    """Yields the constructor as type checkers see it: a checked record takes words as texts too."""
+    words_of = {enum.name: enum for _, _, enum in contract.enums()}
+    yield "\n    if TYPE_CHECKING:\n        def __init__(\n            self,\n            *,"
+    for field, line in zip(message.field, lines):
+        enum = words_of.get(_bare(field))
+        if enum is not None:
+            prefix = enum.value[0].name[: -len("UNSPECIFIED")]
+            texts = ", ".join(f'"{one.name[len(prefix) :].lower()}"' for one in enum.value[1:])
+            line = line.replace(f"{enum.name}]", f"Union[{enum.name}, Literal[{texts}]]]", 1).replace(
+                f": {enum.name} =", f": Union[{enum.name}, Literal[{texts}]] =", 1
+            )
+        yield f"        {line},"
+    yield "        ) -> None: ..."
 
 
 def _imports(module: str, names: list[str]) -> str:

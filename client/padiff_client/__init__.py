@@ -21,7 +21,40 @@ from padiff_rpc.errors import (
     UnauthenticatedError,
     WorkerLostError,
 )
-from padiff_rpc.v1.records import Options, Selection, Tls
+from padiff_rpc.v1.records import (
+    Coverage,
+    Figures,
+    FunctionFinding,
+    Hint,
+    Options,
+    Place,
+    Row,
+    Selection,
+    SourceLine,
+    StepResult,
+    Tls,
+    Tolerance,
+    Unmatched,
+)
+from padiff_rpc.v1.words import (
+    CaptureKind,
+    CompareMode,
+    DefaultLoss,
+    Detail,
+    Difference,
+    DiffPhase,
+    DType,
+    Floor,
+    HintKind,
+    KeptTensors,
+    Omission,
+    Pass,
+    Phase,
+    Randomness,
+    Side,
+    TraceMode,
+    Verdict,
+)
 
 __all__ = [
     # What to compare.
@@ -42,6 +75,35 @@ __all__ = [
     # What came of it.
     "Report",
     "Divergence",
+    # The records of a report.
+    "Row",
+    "Place",
+    "SourceLine",
+    "Figures",
+    "Tolerance",
+    "Hint",
+    "FunctionFinding",
+    "Coverage",
+    "StepResult",
+    "Unmatched",
+    # Words of fixed lists: of reports, then of options. Each is equal to its text.
+    "Verdict",
+    "Phase",
+    "CaptureKind",
+    "Pass",
+    "Side",
+    "Difference",
+    "HintKind",
+    "Omission",
+    "DType",
+    "DiffPhase",
+    "CompareMode",
+    "TraceMode",
+    "DefaultLoss",
+    "Randomness",
+    "Floor",
+    "Detail",
+    "KeptTensors",
     # What can go wrong.
     "PaDiffError",
     "InvalidRequestError",

@@ -48,22 +48,27 @@ class Divergence:
 
     @property
     def step(self) -> int:
+        """The step in which it shows, from 0."""
         return self.row.step
 
     @property
     def phase(self) -> Phase:
+        """The phase of the step."""
         return self.row.phase
 
     @property
     def kind(self) -> CaptureKind:
+        """What is compared: an output, a gradient, a weight, ..."""
         return self.row.kind
 
     @property
     def verdict(self) -> Verdict:
+        """What the pair of tensors came to."""
         return self.row.verdict
 
     @property
     def figures(self) -> Optional[Figures]:
+        """How far the two tensors are apart; None where no two were compared."""
         return self.row.figures
 
     @property

@@ -194,6 +194,7 @@ class Report:
 
     @property
     def session(self) -> str:
+        """The coordinator's name for the comparison; of a kept run its id."""
         return self.summary.session
 
     @property
@@ -203,6 +204,7 @@ class Report:
 
     @property
     def coverage(self) -> Coverage:
+        """How many of the tensors, calls, parameters, buffers and losses were compared."""
         return self.summary.coverage
 
     @property
@@ -230,6 +232,7 @@ class Report:
 
     @property
     def steps(self) -> tuple[StepResult, ...]:
+        """Of each step whether it passed, both losses, and the largest relative L2."""
         return self.summary.steps
 
     @property
@@ -279,14 +282,17 @@ class Report:
 
     @property
     def environments(self) -> tuple[Environment, ...]:
+        """Of each side: framework, versions, device, mode, seed."""
         return self.summary.environments
 
     @property
     def timings(self) -> tuple[Timing, ...]:
+        """Seconds by phase and side."""
         return self.summary.timings
 
     @property
     def traffic(self) -> tuple[Traffic, ...]:
+        """Bytes that were moved, by side."""
         return self.summary.traffic
 
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import field
-from typing import Optional
+from typing import TYPE_CHECKING, Literal, Optional, Union
 
 from padiff_rpc.names import fields_checked
 from padiff_rpc.record_methods import (
@@ -947,6 +947,33 @@ class Options(OptionsMethods):
     oracle: bool = False
     detail: Detail = Detail.AUTO
     timeout: Optional[float] = None
+
+    if TYPE_CHECKING:
+        def __init__(
+            self,
+            *,
+            atol: Optional[float] = None,
+            rtol: Optional[float] = None,
+            diff_phase: Optional[Union[DiffPhase, Literal["both", "forward", "backward"]]] = None,
+            compare_mode: Union[CompareMode, Literal["strict", "mean"]] = CompareMode.STRICT,
+            single_step: bool = False,
+            trace: Union[TraceMode, Literal["before", "first_step"]] = TraceMode.BEFORE,
+            loss: Union[DefaultLoss, Literal["projection", "mean"]] = DefaultLoss.PROJECTION,
+            check_dtype: bool = True,
+            deterministic: bool = True,
+            threads: int = 0,
+            local_error: Optional[bool] = None,
+            randomness: Union[Randomness, Literal["shared", "off", "report"]] = Randomness.SHARED,
+            preflight: bool = True,
+            keep_going: bool = False,
+            accumulate: int = 1,
+            clip_norm: Optional[float] = None,
+            loss_scale: float = 1.0,
+            floor: Union[Floor, Literal["auto", "table", "measured"]] = Floor.AUTO,
+            oracle: bool = False,
+            detail: Union[Detail, Literal["auto", "layers", "functions"]] = Detail.AUTO,
+            timeout: Optional[float] = None,
+        ) -> None: ...
 
 
 @record

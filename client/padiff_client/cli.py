@@ -9,9 +9,10 @@ import traceback
 from typing import Any, Optional
 
 from padiff_client.commands import certs, doctor, init, recording, runs, scripts, services, spec_runs
+from padiff_client.extras import imported
 from padiff_client.report import TROUBLE
 from padiff_client.terminal import adapt_streams, close_output
-from padiff_rpc.errors import PaDiffError
+from padiff_rpc.errors import InvalidRequestError, PaDiffError
 from padiff_rpc.interrupts import INTERRUPTED, raise_at_interrupt
 from padiff_rpc.names import known_names, reason, shown
 from padiff_rpc.version import package_version
@@ -54,6 +55,18 @@ class _Parser(argparse.ArgumentParser):
             raise argparse.ArgumentError(action, said)
 
 
+class _Completion(argparse.Action):
+    """Prints a shell's completion of the whole command, and ends."""
+
+    def __call__(self, parser: argparse.ArgumentParser, _: Any, shell: Any, __: Any = None) -> None:
+        try:
+            made = imported("shtab", "--print-completion").complete(parser, shell=shell)
+        except InvalidRequestError as error:
+            parser.error(str(error))
+        print(made)
+        parser.exit()
+
+
 def _complain(text: str) -> None:
     print(f"padiff: {' '.join(text.splitlines())}", file=sys.stderr)
 
@@ -61,6 +74,12 @@ def _complain(text: str) -> None:
 def _parser() -> _Parser:
     parser = _Parser(prog="padiff", description="Finds where two models part, each in its own process.")
     parser.add_argument("--version", action="version", version=f"padiff {package_version()}")
+    parser.add_argument(
+        "--print-completion",
+        action=_Completion,
+        choices=("bash", "zsh", "tcsh"),
+        help="print what makes that shell complete commands and flags (by shtab)",
+    )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for module in COMMANDS:
         module.add_to(commands)

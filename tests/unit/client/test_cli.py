@@ -244,3 +244,26 @@ def test_a_timeout_that_is_no_length_of_time_is_one_line(
     assert cli.main(["compare", str(file), f"--timeout={seconds}"]) == 2
     said = f"padiff: --timeout: {seconds} is not allowed; allowed: seconds, at least 0\n"
     assert capsys.readouterr().err == said
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "tcsh"])
+def test_a_shell_is_told_of_commands_and_flags(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["--print-completion", shell])
+    assert not ended.value.code
+    printed = capsys.readouterr().out
+    assert "rejudge" in printed
+    assert "--keep-mib" in printed or "keep-mib" in printed
+
+
+def test_a_completion_without_shtab_is_one_line_that_installs_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delitem(sys.modules, "shtab", raising=False)
+    monkeypatch.setattr(sys, "path", [])
+    monkeypatch.setattr(sys, "meta_path", sys.meta_path[:2])
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["--print-completion", "bash"])
+    assert ended.value.code == 2
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said.startswith("padiff: error: --print-completion: needs shtab, which is not installed; run: ")

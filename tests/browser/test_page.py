@@ -123,6 +123,12 @@ def test_a_chart_is_walked_by_arrow_keys_and_opens_its_place(page: Any) -> None:
     assert "output 0 of encoder.act" in details(page).inner_text()
 
 
+def test_a_chart_of_few_places_shows_each_of_them(page: Any) -> None:
+    forward = page.get_by_role("img", name=re.compile("^Forward, step 1: "))
+    assert forward.locator("circle.bead.local").count() == 6
+    assert forward.locator("circle.bead.accumulated").count() == 6
+
+
 def test_keys_alone_reach_a_fault_from_the_tree(page: Any) -> None:
     tree = page.get_by_role("treegrid")
     tree.focus()

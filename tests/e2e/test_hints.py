@@ -85,7 +85,7 @@ class TestEachMistakeOfALockstep:
     def test_json_and_html(self, report: Report) -> None:
         told = json.loads(report.to_json())
         assert told["first_divergence"]["row"]["hints"][0]["kind"] == "epsilon"
-        [row] = [one for one in told["rows"] if one["hints"] and one["reference"]["path"] == "sign"][:1]
+        [row] = [one for one in told["rows"] if one.get("hints") and one["reference"]["path"] == "sign"][:1]
         assert row["hints"][0]["text"].startswith("the sign is the opposite (verified")
         assert "the candidate does not add the bias" in report.to_html()
 

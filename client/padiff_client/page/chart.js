@@ -21,6 +21,7 @@ function errorChart({ title, places, width, culprit, selected, choose }) {
     line("limit", drawn, x, scale.y, (place) => limitOf(place.local ?? place.accumulated)),
     line("accumulated", drawn, x, scale.y, (place) => errorOf(place.accumulated)),
     line("local", drawn, x, scale.y, (place) => errorOf(place.local)),
+    drawn.length < 40 && ["accumulated", "local"].map((pass) => drawn.map((place, n) => bead(pass, place, x(n), scale.y))),
     drawn.map((place, n) => floorMark(place, x(n), scale.y)),
     marks.filter(({ place }) => place.meaning.rank < 2).map(({ place, x: cx, y: cy }) => svg("circle", { class: `dot ${place.meaning.key}`, cx, cy, r: 4 })),
     marks.filter(({ place }) => place === culprit).map((mark) => flag(mark, width)),
@@ -166,6 +167,12 @@ function line(name, drawn, x, y, value) {
   });
   flush();
   return path && svg("path", { class: `line ${name}`, d: path });
+}
+
+/** Returns a point: of few places, a line alone shows none, or does not show where they are. */
+function bead(pass, place, x, y) {
+  const error = errorOf(place[pass]);
+  return error !== null && svg("circle", { class: `bead ${pass}`, cx: x, cy: y(error), r: 2.5 });
 }
 
 function floorMark(place, x, y) {

@@ -20,7 +20,7 @@ function furnished(node, given, children) {
     else if (name === "css") for (const [key, one] of Object.entries(value)) node.style.setProperty(key, one);
     else node.setAttribute(name, value === true ? "" : value);
   }
-  for (const child of children.flat(2)) if (child || child === 0) node.append(child);
+  for (const child of children.flat(3)) if (child || child === 0) node.append(child);
   return node;
 }
 

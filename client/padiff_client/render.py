@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Optional
 
 from padiff_client import (
@@ -16,13 +17,20 @@ from padiff_client import (
     wording,
 )
 from padiff_rpc.records import record
-from padiff_rpc.v1.records import Environment, Row, Trouble
-from padiff_rpc.v1.words import Cause, Phase, Side, Verdict
+from padiff_rpc.v1.records import (
+    Environment,
+    HyperParameterDifference,
+    OptimizerDifference,
+    Row,
+    Trouble,
+)
+from padiff_rpc.v1.words import CaptureKind, Cause, Pass, Phase, Side, Verdict
 
 if TYPE_CHECKING:
     from padiff_client.report import Report
 
 _SHOWN = 8
+_AGREEING = frozenset({Verdict.MATCH, Verdict.WITHIN_TOLERANCE})
 
 
 def text(report: Report) -> str:
@@ -52,13 +60,13 @@ def body(report: Report) -> str:
         lines += [f"    {wording.plain(line)}" for line in failed.traceback.splitlines()]
     for lost in report.troubles:
         lines += _stack(lost)
-    lines += _block("compared", [_coverage(report)])
+    lines += _block("compared", [coverage(report)])
     lines += _block("functions", function_sentences.paired(report.function_details))
     lines += _block("decided", _decided(report))
     lines += _block("oracle", _oracle(report))
-    lines += _block("steps", _steps(report))
+    lines += _block("steps", steps(report))
     lines += _block("growth", _growth(report))
-    lines += _block("largest", _largest(report))
+    lines += _block("largest", largest(report))
     lines += _block("unmatched", _unmatched(report))
     decisions = randomness.decisions(report.random_operations)
     lines += _block("random", [*decisions, *randomness.left_out(report.rows)])
@@ -105,8 +113,24 @@ def _verdict(report: Report) -> Headline:
         texts = filter(None, (report.reasons[0], wording.omitted(report.omitted)))
         return Headline(text=f"INCONCLUSIVE: {'; '.join(texts)}", reasons=1)
     if divergence is not None:
-        return Headline(text=f"FAIL: {divergence.summary}", says_divergence=True)
+        return Headline(text=f"FAIL: {divergence.summary}{_but_in_the_end(report)}", says_divergence=True)
     return Headline(text=f"FAIL: {report.reasons[0]}", reasons=1)
+
+
+def _but_in_the_end(report: Report) -> str:
+    """Returns that outputs and losses agree where each side ran on its own values, if they do."""
+    free = [row for row in report.all_rows if row.pass_kind is Pass.FREE]
+    outputs = [row for row in free if _is_output(row)]
+    ends = outputs + [row for row in free if row.kind is CaptureKind.LOSS]
+    if not outputs or any(row.verdict not in _AGREEING for row in ends):
+        return ""
+    what = "outputs and loss" if len(ends) > len(outputs) else "outputs"
+    return f"; the model's {what} agree all the same"
+
+
+def _is_output(row: Row) -> bool:
+    place = row.reference or row.candidate
+    return row.kind is CaptureKind.OUTPUT and place is not None and not place.path
 
 
 def _subject(report: Report) -> str:
@@ -130,16 +154,24 @@ def _stack(lost: Trouble) -> list[str]:
 
 
 def _settings(report: Report) -> list[str]:
+    layers = _shortened(settings(report.hyper_parameters), "report.hyper_parameters")
+    return layers + _shortened(settings((), report.optimizer), "report.optimizer")
+
+
+def settings(
+    layers: Sequence[HyperParameterDifference],
+    optimizer: Sequence[OptimizerDifference] = (),
+    first: Collection[str] = (),
+) -> list[str]:
+    """Returns a sentence for each setting that differs; of layers those of the reference's paths `first`."""
     lines = []
-    for one in report.hyper_parameters:
+    for one in sorted(layers, key=lambda one: one.reference_path not in first):
         path = one.reference_path
         if one.candidate_path != path:
             path += f" / {one.candidate_path}"
         values = f"{one.reference} in the reference, {one.candidate} in the candidate"
         lines.append(wording.plain(f"{path or 'the root'}: {one.name} is {values}"))
-    lines = _shortened(lines, "report.hyper_parameters")
-    differences = [wording.optimizer_difference(one) for one in report.optimizer]
-    return lines + _shortened([f"optimizer: {line}" for line in differences], "report.optimizer")
+    return lines + [f"optimizer: {wording.optimizer_difference(one)}" for one in optimizer]
 
 
 def _shortened(lines: list[str], whole: str) -> list[str]:
@@ -187,7 +219,8 @@ def _faults(report: Report) -> list[str]:
     return _shortened(lines, "report.faults")
 
 
-def _coverage(report: Report) -> str:
+def coverage(report: Report) -> str:
+    """Returns how much was compared: "151 of 158 tensors, 9 of 9 calls"."""
     covered = report.coverage
     parts = []
     for noun in ("tensors", "calls", "parameters", "buffers", "losses"):
@@ -240,7 +273,8 @@ def _oracle(report: Report) -> list[str]:
     return [head, *_shortened(lines, "report.rows")]
 
 
-def _steps(report: Report) -> list[str]:
+def steps(report: Report) -> list[str]:
+    """Returns how many steps passed, and both losses of the last."""
     if not report.steps:
         return []
     passed = sum(step.passed for step in report.steps)
@@ -269,7 +303,7 @@ def _growth(report: Report) -> list[str]:
     return ["step   values     weights    (largest relative L2)", *lines]
 
 
-def _largest(report: Report) -> list[str]:
+def largest(report: Report) -> list[str]:
     """Returns the furthest pair of each phase by relative L2; only where nothing diverged."""
     if report.first_divergence is not None or report.places:
         return []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import os
+import shutil
 import sys
 from collections.abc import Iterable
 from typing import Union
@@ -38,6 +39,17 @@ def streamed(pieces: Iterable[str]) -> None:
         sys.stdout.flush()
     except BrokenPipeError:
         close_output()
+
+
+def width() -> int:
+    """Returns the columns of standard output: COLUMNS, else the terminal's, else 80."""
+    return shutil.get_terminal_size((80, 24)).columns
+
+
+def shows_colour() -> bool:
+    """Whether standard output is a terminal that shows colour, and nobody asked for none (NO_COLOR)."""
+    is_able = os.environ.get("TERM", "") not in ("", "dumb")
+    return is_able and not os.environ.get("NO_COLOR") and sys.stdout.isatty()
 
 
 def close_output() -> None:

@@ -303,3 +303,13 @@ def clock(seconds: float) -> str:
     minutes, rest = divmod(whole, 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def times(factor: float) -> str:
+    """Returns a factor as people say it: "2,500", "1.7"."""
+    if not math.isfinite(factor):
+        return "infinitely many"
+    if factor < 10:
+        return f"{factor:.2g}"
+    digits = 1 - math.floor(math.log10(factor))
+    return f"{round(factor, digits):,.0f}" if factor < 1e9 else f"{factor:.1e}"

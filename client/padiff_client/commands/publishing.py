@@ -7,13 +7,14 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
+from padiff_client import first_screen
 from padiff_client.commands.speaking import speaking
 from padiff_client.formats.known import FORMATS, by_name
 from padiff_client.formats.renderer import Renderer
 from padiff_client.gathering import Interrupted
 from padiff_client.progress import Onlooker
 from padiff_client.report import SHORT, TROUBLE, Report
-from padiff_client.terminal import streamed
+from padiff_client.terminal import shows_colour, streamed, width
 from padiff_client.whole_files import check_writable, write_file
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.interrupts import INTERRUPTED
@@ -103,28 +104,48 @@ def publishing(
         with speaking(given, has_terminal=has_terminal) as onlooker:
             report = run(onlooker)
     except Interrupted as interrupted:
-        _say_where(interrupted.report)
-        published(interrupted.report, given)
+        _say_where(interrupted.report, given)
+        _published_first(interrupted.report, given)
         print("padiff: interrupted", file=sys.stderr)
         return INTERRUPTED
-    _say_where(report)
-    return published(report, given)
+    _say_where(report, given)
+    return _published_first(report, given)
 
 
-def _say_where(report: Report) -> None:
-    if report.kept is not None:
+def _say_where(report: Report, given: argparse.Namespace) -> None:
+    """Says where the run is kept; the first screen says it by itself."""
+    if report.kept is not None and _printed(given) is not _TEXT and not given.quiet:
         name = report.kept.head.id[:SHORT]
         print(f"padiff: kept in {report.kept.folder}; padiff show {name} shows it again", file=sys.stderr)
 
 
+def _printed(given: argparse.Namespace) -> Renderer:
+    outputs: Sequence[Output] = given.outputs
+    return next((one.renderer for one in outputs if one.is_printed), _TEXT)
+
+
+def _published_first(report: Report, given: argparse.Namespace) -> int:
+    """Publishes a report; of one that is kept, the first screen is printed."""
+    if report.kept is None or _printed(given) is not _TEXT:
+        return published(report, given)
+    rest = f"padiff show {report.kept.head.id[:SHORT]}"
+    screen = first_screen.text(report, width=width(), coloured=shows_colour(), rest=rest)
+    streamed([screen, "\n"])
+    return _written(report, given)
+
+
 def published(report: Report, given: argparse.Namespace) -> int:
     """Prints the report and writes its files; returns the exit code. Raises OSError behind the printing."""
-    outputs: Sequence[Output] = given.outputs
-    printed = next((one.renderer for one in outputs if one.is_printed), _TEXT)
+    printed = _printed(given)
     streamed(printed.pieces(report))
     # The report as text begins with it.
     if report.exit_code == TROUBLE and printed is not _TEXT:
         print(f"padiff: {report.reasons[0]}", file=sys.stderr)
+    return _written(report, given)
+
+
+def _written(report: Report, given: argparse.Namespace) -> int:
+    outputs: Sequence[Output] = given.outputs
     for one in outputs:
         if not one.is_printed:
             write_file(one.file, one.renderer.pieces(report))

@@ -1,0 +1,181 @@
+"""The verdict on one screen: what differs, where on both sides, how much, what probably, and what next."""
+
+from __future__ import annotations
+
+import textwrap
+from enum import Enum
+from typing import TYPE_CHECKING, Optional
+
+from padiff_client import function_sentences, hint_sentences, mending, render, sentences, wording
+from padiff_client.divergence import Divergence
+from padiff_rpc.v1.records import Figures, Place, Row, SourceLine
+from padiff_rpc.v1.words import Cause, HintKind, Verdict
+
+if TYPE_CHECKING:
+    from padiff_client.report import Report
+
+_LEAST_WIDTH = 40
+_LABEL = 13
+# What a hint of these says of a setting, it says by its kind.
+_SAID = {HintKind.EPSILON: "epsilon", HintKind.MOMENTUM: "momentum"}
+# Of settings, of hints.
+_SETTINGS, _HINTS = 3, 2
+
+
+class Tone(Enum):
+    """What colour a verdict has on a terminal that shows any, as its control sequence says it."""
+
+    GOOD = "32;1"
+    BAD = "31;1"
+    UNTOLD = "33;1"
+    LABEL = "36"
+
+    def paint(self, text: str) -> str:
+        """Returns the text in this colour."""
+        return f"\x1b[{self.value}m{text}\x1b[0m"
+
+
+_TONES = {"PASS": Tone.GOOD, "FAIL": Tone.BAD, "INCONCLUSIVE": Tone.UNTOLD}
+
+
+def text(report: Report, *, width: int = 80, coloured: bool = False, rest: str = "") -> str:
+    """Returns the first screen, filled to `width` columns; `rest` is the command that shows all."""
+    width = max(width, _LEAST_WIDTH)
+    headline = render.headline(report).text
+    lines = textwrap.wrap(headline, width, subsequent_indent="  ", break_on_hyphens=False)
+    if coloured:
+        verdict = next((one for one in _TONES if headline.startswith(one)), "")
+        lines[0] = (_TONES[verdict].paint(verdict) if verdict else "") + lines[0][len(verdict) :]
+    for label, said in _facts(report, width - _LABEL):
+        filled = textwrap.wrap(said, width - _LABEL, break_on_hyphens=False) or [""]
+        for i, line in enumerate(filled):
+            name = f"  {label if i == 0 else '':<{_LABEL - 2}}"
+            lines.append(f"{Tone.LABEL.paint(name) if coloured and name.strip() else name}{line}".rstrip())
+    if rest:
+        name = f"  {'the rest':<{_LABEL - 2}}"
+        lines.append(f"{Tone.LABEL.paint(name) if coloured else name}{rest}")
+    return "\n".join(lines)
+
+
+def _facts(report: Report, width: int) -> list[tuple[str, str]]:
+    """Returns labels, "" for one that goes on, and what is said behind them."""
+    divergence = report.first_divergence
+    facts = []
+    if divergence is not None:
+        facts += _place("reference", divergence.reference, divergence.row, width)
+        facts += _place("candidate", divergence.candidate, divergence.row, width)
+        facts += _labelled("how much", _how_much(divergence))
+        facts += _labelled("probably", _probably(divergence.row))
+        found = [one for one in report.findings if function_sentences.is_of(one, divergence.row)]
+        facts += _labelled("function", function_sentences.block(found[0]) if found else [])
+    else:
+        first = render.headline(report)
+        facts += _labelled("because", list(report.reasons[first.reasons :])[:_SETTINGS])
+    facts += _labelled("settings", _settings(report, divergence))
+    facts += _labelled("try", mending.lines(report))
+    facts += _labelled("also", _others(report))
+    facts += _labelled("compared", [render.coverage(report)])
+    if divergence is None:
+        facts += _labelled("largest", render.largest(report)[:_SETTINGS])
+        facts += _labelled("steps", render.steps(report))
+    return facts
+
+
+def _labelled(label: str, texts: list[str]) -> list[tuple[str, str]]:
+    return [(label if i == 0 else "", one) for i, one in enumerate(texts)]
+
+
+def _place(label: str, place: Optional[Place], row: Row, width: int) -> list[tuple[str, str]]:
+    if place is None:
+        return [(label, "has none")]
+    if wording.is_of_loaders(row):
+        return [(label, wording.plain(f"{place.slot}{f', {place.spec}' if place.spec else ''}"))]
+    said = wording.layer(place) + (f", {place.spec}" if place.spec is not None else "")
+    if wording.happens_in_a_call(row) and place.call:
+        said += f", call {place.call}"
+    lines = [(label, said)]
+    for word, source in (("", place.source), ("behind ", place.behind)):
+        if source is not None and source.line:
+            lines += [("", f"{word}{wording.plain(str(source))}"), *_code(source, width)]
+    return lines
+
+
+def _code(source: SourceLine, width: int) -> list[tuple[str, str]]:
+    code = wording.plain(source.text.strip())
+    return [("", code if len(code) <= width else f"{code[: width - 4]} ...")] if code else []
+
+
+def _how_much(divergence: Divergence) -> list[str]:
+    row, figures = divergence.row, divergence.figures
+    lines = []
+    if figures is not None and row.verdict is Verdict.NONFINITE:
+        lines.append(wording.measured(figures))
+    elif figures is not None:
+        lines.append(
+            ", ".join(filter(None, (f"relative L2 {wording.small(figures.relative_l2)}", _times(row))))
+        )
+        lines.append(_shape(figures))
+    if divergence.worst is not None:
+        lines.append(f"worst at {wording.worst(divergence.worst)}")
+    if figures is not None and figures.worst_row is not None:
+        lines.append(f"worst row {wording.worst_row(figures.worst_row)}")
+    if row.reasons and (row.verdict is not Verdict.MISMATCH or figures is None):
+        lines.append(wording.plain(sentences.reason(row)))
+    return lines
+
+
+def _times(row: Row) -> str:
+    """Returns how often the difference is what rounding does, or what is allowed."""
+    for one in row.reasons:
+        if one.cause is Cause.BEYOND_OWN_ERROR and one.numbers:
+            return f"{wording.times(one.numbers[0])} times what rounding does here"
+        if one.cause is Cause.BEYOND_NOISE and one.numbers:
+            return f"{wording.times(one.numbers[0])} times what noise in the last digit does here"
+    if row.tolerance is None or row.figures is None:
+        return ""
+    if row.tolerance.relative_l2:
+        often = row.figures.relative_l2 / row.tolerance.relative_l2
+        return f"{wording.times(often)} times what is allowed here"
+    return f"allowed are {wording.allowed(row.tolerance)}"
+
+
+def _shape(figures: Figures) -> str:
+    """Returns how the values relate as a whole, and how many are off."""
+    parts = [f"scale {figures.scale:.4g}"] if figures.scale == figures.scale else []
+    if figures.cosine == figures.cosine:
+        parts.append(f"cosine {figures.cosine:.4f}")
+    off, elements = figures.mismatches, figures.elements
+    number = "all" if off == elements else f"{off:,} of"
+    parts.append(f"{number} {elements:,} {'element' if elements == 1 else 'elements'} off")
+    return ", ".join(parts)
+
+
+def _probably(row: Row) -> list[str]:
+    said = map(hint_sentences.sentence, row.hints[:_HINTS])
+    return [one if i == 0 else f"or {one}" for i, one in enumerate(said)]
+
+
+def _settings(report: Report, divergence: Optional[Divergence]) -> list[str]:
+    """Returns settings in which the sides differ, but for what a hint says, those of the place first."""
+    hints = divergence.row.hints if divergence is not None else ()
+    said = {name for one in hints for name in (*one.names, _SAID.get(one.kind, ""))}
+    own = (divergence.reference, divergence.candidate) if divergence is not None else ()
+    paths = {place.path for place in own if place is not None}
+    lines = render.settings(
+        [one for one in report.hyper_parameters if one.name not in said or one.reference_path not in paths],
+        [one for one in report.optimizer if one.name not in said],
+        first=paths,
+    )
+    return lines[:_SETTINGS] + ([f"... {len(lines) - _SETTINGS} more"] if len(lines) > _SETTINGS else [])
+
+
+def _others(report: Report) -> list[str]:
+    """Returns how many other places are at fault, or differ because of it."""
+    more = len(report.faults) - 1
+    lines = []
+    if report.first_divergence is not None and more > 0:
+        own = "a fault of its own" if more == 1 else "each a fault of its own"
+        is_judged_alone = report.summary.in_lockstep or bool(report.places)
+        why = own if is_judged_alone else "which may follow from this"
+        lines.append(f"{wording.count(more, 'more place')} {'differs' if more == 1 else 'differ'}, {why}")
+    return lines

@@ -144,6 +144,8 @@ def _shape(figures: Figures) -> str:
     parts = [f"scale {figures.scale:.4g}"] if figures.scale == figures.scale else []
     if figures.cosine == figures.cosine:
         parts.append(f"cosine {figures.cosine:.4f}")
+    if figures.is_estimate:
+        return ", ".join([*parts, "estimated from sketches"])
     off, elements = figures.mismatches, figures.elements
     number = "all" if off == elements else f"{off:,} of"
     parts.append(f"{number} {elements:,} {'element' if elements == 1 else 'elements'} off")

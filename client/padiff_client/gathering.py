@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Optional
@@ -27,6 +28,9 @@ from padiff_rpc.v1.words import Phase
 
 # What is wrong with the request, which no report answers.
 _REFUSALS = (InvalidRequestError, NotFoundError, StateError, UnauthenticatedError, BusyError)
+
+# A program that uses the client follows a comparison here.
+logger = logging.getLogger("padiff_client")
 
 
 class Interrupted(KeyboardInterrupt):
@@ -54,6 +58,9 @@ class Gathering:
         """Notes where the comparison is; the first word of it begins the report."""
         if self._onlooker is not None:
             self._onlooker.at(at)
+        told = at.phase, at.step, at.text
+        if self._at is None or told != (self._at.phase, self._at.step, self._at.text):
+            logger.info("%s, step %d: %s", at.phase, at.step, at.text or "begins")
         if self._at is None and self._keeping is not None:
             self._keeping.begin(at.session)
         self._at = at

@@ -28,7 +28,7 @@ _ALWAYS = (
     *("mean_reference", "mean_candidate", "mean_abs", "rmse", "rms_reference", "max_rel"),
     *("nan_reference", "nan_candidate", "inf_reference", "inf_candidate", "nonfinite_mismatches"),
 )
-_FIGURES = (*_ALWAYS, "first_nonfinite", "worst_row", "worst", "histogram")
+_FIGURES = (*_ALWAYS, "is_estimate", "first_nonfinite", "worst_row", "worst", "histogram")
 _DEFAULTS = {field.name: field.default for field in fields(Figures)}
 # In a larger report, histograms and single elements are shown of faults alone.
 _ROWS_WITH_ALL_FIGURES = 20_000

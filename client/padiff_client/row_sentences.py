@@ -160,9 +160,11 @@ def _elements(_: Reason, row: Row) -> str:
 
 def _outside(figures: Figures, tolerance: Tolerance) -> str:
     share = figures.mismatches / max(figures.elements, 1)
+    some = f"{figures.mismatches} of {figures.elements} elements ({share:.3g})"
+    if figures.is_estimate:
+        some = "at least one element" if figures.mismatches else "no element known"
     return (
-        f"{figures.mismatches} of {figures.elements} elements ({share:.3g}) outside "
-        f"atol {tolerance.atol:.3g} + rtol {tolerance.rtol:.3g} * |reference|{_worst(figures)}"
+        f"{some} outside atol {tolerance.atol:.3g} + rtol {tolerance.rtol:.3g} * |reference|{_worst(figures)}"
     )
 
 

@@ -187,11 +187,14 @@ def measured(figures: Figures) -> str:
         if figures.first_nonfinite:
             text += f", first at {index(figures.first_nonfinite)}"
         return f"{text}; max abs of the rest {small(figures.max_abs)}"
-    parts = [f"max abs {small(figures.max_abs)}", f"relative L2 {small(figures.relative_l2)}"]
+    at_least = "at least " if figures.is_estimate else ""
+    parts = [f"max abs {at_least}{small(figures.max_abs)}", f"relative L2 {small(figures.relative_l2)}"]
     if not math.isnan(figures.cosine):
         parts.append(f"cosine {exact(figures.cosine)}")
     if not math.isnan(figures.scale):
         parts.append(f"scale {exact(figures.scale)}")
+    if figures.is_estimate:
+        return f"{', '.join(parts)}, estimated from sketches"
     share = figures.mismatches / figures.elements if figures.elements else 0.0
     parts.append(f"{figures.mismatches} of {figures.elements} elements outside ({share:.1%})")
     return ", ".join(parts)

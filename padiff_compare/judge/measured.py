@@ -210,6 +210,7 @@ def _of_sketches(
         rms_reference=measured.scale,
         mismatches=int(not rmse <= tolerance.atol + tolerance.rtol * measured.scale),
         histogram=(),
+        is_estimate=True,
     )
     measured = dataclasses.replace(measured, figures=figures)
     if table is None:

@@ -1446,6 +1446,10 @@ class Figures:
         inf_reference: Infinities on either side.
         worst_row: Where rows are judged one by one: of those outside the bound of a row, the
             furthest apart.
+        is_estimate: Sketches were measured, and no elements: see CaptureHeader.sketch_of. What
+            counts or names elements is not known; `max_abs` and `mean_abs` are the root mean
+            square, which the largest difference is at least; `mismatches` is 1 where that is
+            outside the bounds of an element.
     """
 
     elements: int
@@ -1471,6 +1475,7 @@ class Figures:
     inf_reference: int = 0
     inf_candidate: int = 0
     worst_row: Optional[TableRow] = None
+    is_estimate: bool = False
 
 
 @record

@@ -209,7 +209,7 @@ class TableRow(_message.Message):
     def __init__(self, index: _Optional[int] = ..., relative_l2: _Optional[float] = ..., rmse: _Optional[float] = ..., rms_reference: _Optional[float] = ..., rms_candidate: _Optional[float] = ...) -> None: ...
 
 class Figures(_message.Message):
-    __slots__ = ("elements", "bitwise_equal", "nan_reference", "nan_candidate", "nonfinite_mismatches", "first_nonfinite", "max_abs", "max_rel", "worst", "relative_l2", "cosine", "scale", "bias", "mean_reference", "mean_candidate", "mean_abs", "rmse", "rms_reference", "mismatches", "histogram", "inf_reference", "inf_candidate", "worst_row")
+    __slots__ = ("elements", "bitwise_equal", "nan_reference", "nan_candidate", "nonfinite_mismatches", "first_nonfinite", "max_abs", "max_rel", "worst", "relative_l2", "cosine", "scale", "bias", "mean_reference", "mean_candidate", "mean_abs", "rmse", "rms_reference", "mismatches", "histogram", "inf_reference", "inf_candidate", "worst_row", "is_estimate")
     ELEMENTS_FIELD_NUMBER: _ClassVar[int]
     BITWISE_EQUAL_FIELD_NUMBER: _ClassVar[int]
     NAN_REFERENCE_FIELD_NUMBER: _ClassVar[int]
@@ -233,6 +233,7 @@ class Figures(_message.Message):
     INF_REFERENCE_FIELD_NUMBER: _ClassVar[int]
     INF_CANDIDATE_FIELD_NUMBER: _ClassVar[int]
     WORST_ROW_FIELD_NUMBER: _ClassVar[int]
+    IS_ESTIMATE_FIELD_NUMBER: _ClassVar[int]
     elements: int
     bitwise_equal: bool
     nan_reference: int
@@ -256,7 +257,8 @@ class Figures(_message.Message):
     inf_reference: int
     inf_candidate: int
     worst_row: TableRow
-    def __init__(self, elements: _Optional[int] = ..., bitwise_equal: bool = ..., nan_reference: _Optional[int] = ..., nan_candidate: _Optional[int] = ..., nonfinite_mismatches: _Optional[int] = ..., first_nonfinite: _Optional[_Iterable[int]] = ..., max_abs: _Optional[float] = ..., max_rel: _Optional[float] = ..., worst: _Optional[_Iterable[_Union[WorstElement, _Mapping]]] = ..., relative_l2: _Optional[float] = ..., cosine: _Optional[float] = ..., scale: _Optional[float] = ..., bias: _Optional[float] = ..., mean_reference: _Optional[float] = ..., mean_candidate: _Optional[float] = ..., mean_abs: _Optional[float] = ..., rmse: _Optional[float] = ..., rms_reference: _Optional[float] = ..., mismatches: _Optional[int] = ..., histogram: _Optional[_Iterable[int]] = ..., inf_reference: _Optional[int] = ..., inf_candidate: _Optional[int] = ..., worst_row: _Optional[_Union[TableRow, _Mapping]] = ...) -> None: ...
+    is_estimate: bool
+    def __init__(self, elements: _Optional[int] = ..., bitwise_equal: bool = ..., nan_reference: _Optional[int] = ..., nan_candidate: _Optional[int] = ..., nonfinite_mismatches: _Optional[int] = ..., first_nonfinite: _Optional[_Iterable[int]] = ..., max_abs: _Optional[float] = ..., max_rel: _Optional[float] = ..., worst: _Optional[_Iterable[_Union[WorstElement, _Mapping]]] = ..., relative_l2: _Optional[float] = ..., cosine: _Optional[float] = ..., scale: _Optional[float] = ..., bias: _Optional[float] = ..., mean_reference: _Optional[float] = ..., mean_candidate: _Optional[float] = ..., mean_abs: _Optional[float] = ..., rmse: _Optional[float] = ..., rms_reference: _Optional[float] = ..., mismatches: _Optional[int] = ..., histogram: _Optional[_Iterable[int]] = ..., inf_reference: _Optional[int] = ..., inf_candidate: _Optional[int] = ..., worst_row: _Optional[_Union[TableRow, _Mapping]] = ..., is_estimate: bool = ...) -> None: ...
 
 class Tolerance(_message.Message):
     __slots__ = ("atol", "rtol", "relative_l2", "source", "row_relative_l2", "of_one")

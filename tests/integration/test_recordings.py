@@ -241,6 +241,8 @@ def test_a_recording_of_statistics_is_small_and_tells_healthy_from_faulty(record
     assert row.figures.relative_l2 == pytest.approx(0.01, rel=0.1)
     assert row.figures.scale == pytest.approx(1.01, rel=0.001)
     assert row.figures.elements == MANY.size
+    assert row.figures.is_estimate
+    assert "estimated from sketches" in str(report)
 
 
 def test_statistics_are_compared_with_statistics(recordings: Recordings) -> None:

@@ -101,6 +101,7 @@ function told(value) {
 
 function outside(figures) {
   if (figures.bitwise_equal) return "0 (equal bits)";
+  if (figures.is_estimate) return "not known: sketches were compared";
   const share = figures.elements ? (100 * figures.mismatches) / figures.elements : 0;
   return `${whole(figures.mismatches)} (${small(share)}%)`;
 }

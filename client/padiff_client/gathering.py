@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Optional
 
 from padiff_client.keeping import Keeping
-from padiff_client.progress import Onlooker
+from padiff_client.progress import Onlooker, Silent
 from padiff_client.report import Report
 from padiff_compare.report.kept_run import cut_short
 from padiff_compare.report.so_far import joined
@@ -29,9 +28,6 @@ from padiff_rpc.v1.words import Phase
 # What is wrong with the request, which no report answers.
 _REFUSALS = (InvalidRequestError, NotFoundError, StateError, UnauthenticatedError, BusyError)
 
-# A program that uses the client follows a comparison here.
-logger = logging.getLogger("padiff_client")
-
 
 class Interrupted(KeyboardInterrupt):
     """Ctrl-C during a comparison; `report` holds what was found up to there."""
@@ -47,7 +43,7 @@ class Gathering:
     def __init__(self, keeping: Optional[Keeping] = None, onlooker: Optional[Onlooker] = None) -> None:
         """`onlooker` hears where the comparison is."""
         self._keeping = keeping
-        self._onlooker = onlooker
+        self._onlooker = onlooker or Silent()
         self._rows: list[Row] = []
         self._so_far: list[ReportSoFar] = []
         self._assembler = TensorAssembler()
@@ -56,11 +52,7 @@ class Gathering:
 
     def progress(self, at: Progress) -> None:
         """Notes where the comparison is; the first word of it begins the report."""
-        if self._onlooker is not None:
-            self._onlooker.at(at)
-        told = at.phase, at.step, at.text
-        if self._at is None or told != (self._at.phase, self._at.step, self._at.text):
-            logger.info("%s, step %d: %s", at.phase, at.step, at.text or "begins")
+        self._onlooker.at(at)
         if self._at is None and self._keeping is not None:
             self._keeping.begin(at.session)
         self._at = at

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import threading
 import time
@@ -12,6 +13,8 @@ from typing import Optional, Protocol
 from padiff_rpc.records import record
 from padiff_rpc.v1.records import Progress, SideProgress
 from padiff_rpc.v1.words import Phase
+
+logger = logging.getLogger("padiff_client")
 
 # Over which a rate is taken.
 _RATE_SECONDS = 5.0
@@ -45,12 +48,13 @@ class Onlooker(Protocol):
 
 
 class Silent:
-    """Says nothing of a run."""
+    """Shows nothing of a run; a program follows it by the log of the client."""
 
     hears_processes = False
 
     def __init__(self) -> None:
         self.began = time.monotonic()
+        self._at: Optional[Progress] = None
 
     def starting(self, names: Sequence[str]) -> None:
         """Nothing."""
@@ -59,7 +63,11 @@ class Silent:
         """Nothing."""
 
     def at(self, progress: Progress) -> None:
-        """Nothing."""
+        """Logs what is new."""
+        last, self._at = self._at, progress
+        told = progress.phase, progress.step, progress.text
+        if last is None or told != (last.phase, last.step, last.text):
+            logger.info("%s, step %d: %s", progress.phase, progress.step, progress.text or "begins")
 
     def wrote(self, text: str) -> None:
         """Nothing."""

@@ -171,7 +171,7 @@ def test_weights_are_saved_where_the_caller_says(models: Path, torch_python: str
 )
 def test_a_bad_model_is_one_clear_line(models: Path, torch_python: str, model: str, said: str) -> None:
     (models / "spec.yaml").write_text(SPEC.format(pause=0).replace("nets:Net", model))
-    done = padiff("compare", str(models / "spec.yaml"), torch_python=torch_python)
+    done = padiff("compare", str(models / "spec.yaml"), "--quiet", torch_python=torch_python)
     assert done.returncode == 2
     if done.stdout:  # a model that raised is part of a report, which begins with it and says it once
         line, *rest = done.stdout.splitlines()
@@ -231,7 +231,7 @@ def start_a_long_comparison(models: Path, torch_python: str, folder: Path) -> su
     client = popen("compare", str(models / "spec.yaml"), "--verbose", torch_python=torch_python)
     assert client.stderr is not None
     for line in client.stderr:
-        if line.startswith(("padiff: trace", "padiff: forward")):
+        if line.startswith(("padiff: tracing", "padiff: forward")):
             return client
     raise AssertionError("the client ended before its forward")
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from types import FrameType
 from typing import Optional
 
@@ -40,29 +39,34 @@ def raise_at_interrupt() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-@contextlib.contextmanager
-def interrupt_ends(cancel: Callable[[], object]) -> Iterator[None]:
-    """Has Ctrl-C call `cancel` within the context, which ends what is waited for there.
+class InterruptibleWait:
+    """Waits, one after another, that Ctrl-C ends by a call of `cancel`: a context manager, entered for each.
 
-    KeyboardInterrupt is raised at the context's end then, in place of what the waiting came to: raised in the
-    midst of gRPC's code it leaves a lock in disorder, and another error in its own place. On threads that
-    get no signals, and beside a script's own handler, Ctrl-C means what it meant.
+    The wait that it ended raises KeyboardInterrupt in place of what it came to; where it brought something
+    all the same, the next one does. Raised in the midst of gRPC's code, KeyboardInterrupt leaves a lock in
+    disorder, and another error in its own place. On threads that get no signals, and beside a script's own
+    handler, Ctrl-C means what it meant.
     """
-    is_main = threading.current_thread() is threading.main_thread()
-    if not is_main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
-        yield
-        return
-    interrupted = False
 
-    def note(number: int, frame: Optional[FrameType]) -> None:
-        nonlocal interrupted
-        interrupted = True
-        cancel()
+    def __init__(self, cancel: Callable[[], object]) -> None:
+        self._cancel = cancel
+        self._is_interrupted = False
+        self._is_ours = False
 
-    signal.signal(signal.SIGINT, note)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        if interrupted:
+    def __enter__(self) -> None:
+        if self._is_interrupted:
             raise KeyboardInterrupt
+        is_main = threading.current_thread() is threading.main_thread()
+        self._is_ours = is_main and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        if self._is_ours:
+            signal.signal(signal.SIGINT, self._interrupt)
+
+    def __exit__(self, kind: Optional[type[BaseException]], *_: object) -> None:
+        if self._is_ours:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+        if self._is_interrupted and kind is not None:
+            raise KeyboardInterrupt
+
+    def _interrupt(self, number: int, frame: Optional[FrameType]) -> None:
+        self._is_interrupted = True
+        self._cancel()

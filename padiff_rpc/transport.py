@@ -16,7 +16,7 @@ from padiff_rpc.addresses import check_address, is_local
 from padiff_rpc.errors import InvalidRequestError, PaDiffError, ProtocolError, error_from_rpc
 from padiff_rpc.handover import check_socket_is_free, moved_in
 from padiff_rpc.interceptors import TOKEN_KEY, UNGUARDED, ErrorInterceptor, Guard
-from padiff_rpc.interrupts import interrupt_ends
+from padiff_rpc.interrupts import InterruptibleWait
 from padiff_rpc.limits import limits
 from padiff_rpc.records import record
 from padiff_rpc.tls_files import TlsFiles, server_credentials
@@ -188,13 +188,14 @@ class ResponseStream:
         self._peer = peer
         self._explain = explain
         self._waiting = waiting
+        self._interruptible = InterruptibleWait(call.cancel)
 
     def __iter__(self) -> ResponseStream:
         return self
 
     def __next__(self) -> Any:
         try:
-            with self._waiting, interrupt_ends(self._call.cancel):
+            with self._waiting, self._interruptible:
                 return next(self._call)
         except grpc.RpcError as failure:
             raise self._explain(error_from_rpc(failure, peer=self._peer)) from None

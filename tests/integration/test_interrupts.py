@@ -90,17 +90,20 @@ except KeyboardInterrupt:
 """
 
 
+# A run in the background ignores interrupts; not by a fork, in which gRPC's threads would have their say.
+HEARING = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)"
+
+
 @pytest.mark.parametrize("command", sorted(commands()))
 def test_ctrl_c_while_a_command_imports_is_one_line_and_130(tmp_path: Path, command: str) -> None:
     here = tmp_path / "here"
     (tmp_path / "numpy.py").write_text(SLOW_IMPORT.format(here=str(here)))
     # As the script does that an installer writes.
     process = subprocess.Popen(
-        [sys.executable, "-c", f"import sys; from {commands()[command]} import main; sys.exit(main())"],
+        [sys.executable, "-c", f"{HEARING}; from {commands()[command]} import main; sys.exit(main())"],
         env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT), str(ROOT / "client")])},
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     while not here.exists():
         assert process.poll() is None, process.communicate()[1]

@@ -25,7 +25,7 @@ from padiff_compare.normalization import Normalization
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.records import record
 from padiff_rpc.tensors import COMPLEX, FLOATING, HostTensor, epsilon, sketch, statistics
-from padiff_rpc.v1.records import Hint, TensorSpec, Tolerance
+from padiff_rpc.v1.records import Figures, Hint, TensorSpec, Tolerance
 from padiff_rpc.v1.words import CallMoment, CaptureKind, DType, Phase
 
 _IN_ANOTHER_LAYOUT = (
@@ -94,7 +94,7 @@ def measure_pair(
     given = (reference,) if isinstance(reference, HostTensor) else tuple(reference)
     is_sketched = any(one.sketch_of is not None for one in (*given, candidate))
     if is_sketched:
-        reference, candidate = as_sketches(given, candidate, rule, aspect.candidate_rule)
+        reference, candidate = _as_sketches(given, candidate, rule, aspect.candidate_rule)
     else:
         reference, candidate = rule.apply(*given), aspect.candidate_rule.apply(candidate)
     counts = math.prod(reference.told_spec.shape), sum(math.prod(one.told_spec.shape) for one in given)
@@ -103,8 +103,10 @@ def measure_pair(
     if aspect.kind is CaptureKind.LOSS:
         # One framework's scalar is 0-d where the other's has one element.
         reference, candidate = _as_scalar(reference), _as_scalar(candidate)
-    rms = root_mean_square(sum_squares, counts[0])
-    magnitude = Magnitude(rms=rms) if is_sketched else magnitude_of(reference, sum_squares)
+    if is_sketched:  # none has a mask's marks
+        magnitude = Magnitude(rms=root_mean_square(sum_squares, counts[0]))
+    else:
+        magnitude = magnitude_of(reference, sum_squares)
     dtype = coarser(reference.told_spec.dtype, candidate.told_spec.dtype)
     computed_in = coarser(dtype, computed_in or dtype)
     table = tolerances.table(aspect.phase, aspect.kind, computed_in, magnitude)
@@ -119,7 +121,7 @@ def measure_pair(
         scale=magnitude.rms if math.isfinite(magnitude.rms) else 0.0,
     )
     if is_sketched:
-        return _of_sketches(measured, reference, candidate, table if tolerances.own is not None else None)
+        return _estimated(measured, reference, candidate, table)
     normalized = {one: sums for one in aspect.norms for sums in [one.sums(reference)] if sums is not None}
     measured = dataclasses.replace(measured, normalized=normalized)
     if reference.array.shape == candidate.array.shape:
@@ -136,7 +138,7 @@ def measure_pair(
     return probed(aspect, measured, reference, candidate, probe)
 
 
-def as_sketches(
+def _as_sketches(
     given: Sequence[HostTensor], candidate: HostTensor, rule: Rule, candidate_rule: Rule
 ) -> tuple[HostTensor, HostTensor]:
     """Returns the sketches of both sides, where one stands for one of them, in one layout.
@@ -180,22 +182,30 @@ def _taken_apart(value: HostTensor, shapes: Sequence[tuple[int, ...]], rule: Rul
     return [dataclasses.replace(value, array=part) for part in np.split(elements, ends[:-1])]
 
 
-def _of_sketches(
-    measured: Measured, reference: HostTensor, candidate: HostTensor, table: Optional[Tolerance]
+def _estimated(
+    measured: Measured, reference: HostTensor, candidate: HostTensor, table: Tolerance
 ) -> Measured:
-    """Returns what sketches tell of two tensors; `table` bounds them beside the user's own bounds.
+    """Returns what sketches tell of two tensors; by the table too, where the user's own bounds decide."""
+    if measured.reference.shape != measured.candidate.shape:
+        return measured
+    told = dataclasses.replace(measured, figures=_estimates(measured, reference, candidate))
+    if measured.tolerance is table:
+        return told
+    by_table = dataclasses.replace(measured, tolerance=table)
+    by_table = dataclasses.replace(by_table, figures=_estimates(by_table, reference, candidate))
+    return dataclasses.replace(told, by_table=by_table)
+
+
+def _estimates(measured: Measured, reference: HostTensor, candidate: HostTensor) -> Figures:
+    """Returns the figures of two sketches, as of the tensors.
 
     No element is known: the largest difference is at least the root mean square of all, and where that is
     outside the bounds of an element, at least one element is.
     """
-    shape = measured.reference.shape
-    if shape != measured.candidate.shape:
-        return measured
-    figures = measure(reference, candidate, measured.tolerance)
-    elements = math.prod(shape)
+    tolerance, elements = measured.tolerance, math.prod(measured.reference.shape)
+    figures = measure(reference, candidate, tolerance)
     rmse = figures.rmse * math.sqrt(reference.array.size / elements)
-    tolerance = measured.tolerance
-    figures = dataclasses.replace(
+    return dataclasses.replace(
         figures,
         elements=elements,
         bitwise_equal=False,
@@ -212,10 +222,6 @@ def _of_sketches(
         histogram=(),
         is_estimate=True,
     )
-    measured = dataclasses.replace(measured, figures=figures)
-    if table is None:
-        return measured
-    return dataclasses.replace(measured, by_table=dataclasses.replace(measured, tolerance=table))
 
 
 def _counts_elements(measured: Measured) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
-from typing import Optional
+from typing import Any, Optional
 
 import numpy as np
 
@@ -29,8 +29,6 @@ from padiff_rpc.tensors import (
     chunks_of,
     plain_header_of,
     sketch,
-    statistics,
-    widen,
 )
 from padiff_rpc.v1.records import CallEvent, StepStart, StepSummary
 from padiff_rpc.v1.words import CaptureKind, Phase, Side
@@ -57,6 +55,8 @@ class StepRecorder:
         """
         self._tell = tell
         self._sketches = sketches
+        # Of captures that are not whole yet, where sketches are told.
+        self._headers: dict[int, Any] = {}
         self._run = run
         self._sources = sources
         self._source = sources.sides[Side.REFERENCE]
@@ -104,35 +104,34 @@ class StepRecorder:
 
     def _told(self, items: Iterable[StepItem]) -> Iterator[StepItem]:
         for item in items:
-            if not (self._sketches and isinstance(item, (CaptureBegins, CaptureChunk))):
+            if self._sketches and isinstance(item, CaptureBegins):
+                self._headers[item.capture.number] = item.header
+            elif not (self._sketches and isinstance(item, CaptureChunk)):
                 self._tell(RecordedItem(item=item))
             yield item
 
     def _tell_sketched(self, capture: Announced, half: Half) -> None:
         """Tells of a tensor that has come whole what is kept of it."""
         (tensor,) = half.tensors
-        kept = tensor
-        if capture.id.kind not in _WHOLE and _can_be_sketched(tensor, half.sum_squares):
-            kept = sketch(tensor)
-            capture = dataclasses.replace(capture, sketch_of=tensor.spec)
-        header = plain_header_of(capture.number, kept)
-        header.sum_squares, header.max_abs = statistics(tensor)
+        kept = tensor if capture.id.kind in _WHOLE else _kept_of(tensor, half.sum_squares)
+        capture = dataclasses.replace(capture, sketch_of=kept.sketch_of)
+        had, header = self._headers.pop(capture.number), plain_header_of(capture.number, kept)
+        header.sum_squares, header.max_abs = had.sum_squares, had.max_abs
         self._tell(RecordedItem(item=CaptureBegins(capture=capture, header=header)))
         for chunk in chunks_of(capture.number, kept):
             self._tell(RecordedItem(item=CaptureChunk(chunk=chunk)))
 
 
-def _can_be_sketched(tensor: HostTensor, sum_squares: float) -> bool:
-    """Whether a tensor is larger than its sketch, and that is one of values that are alike in kind.
+def _kept_of(tensor: HostTensor, sum_squares: float) -> HostTensor:
+    """Returns the sketch of a tensor that is larger, and of values that are alike in kind; else itself.
 
-    What is not finite, and a mask's marks, would drown the others.
+    A mask's marks would drown the others, and so would what is not finite, which leaves no sketch finite.
     """
-    return (
-        tensor.dtype in FLOATING
-        and tensor.byte_count > SKETCH_BUCKETS * np.dtype(np.float64).itemsize
-        and not magnitude_of(tensor, sum_squares).has_marks
-        and bool(np.isfinite(widen(tensor.array, tensor.dtype)).all())
-    )
+    is_large = tensor.byte_count > SKETCH_BUCKETS * np.dtype(np.float64).itemsize
+    if tensor.dtype not in FLOATING or not is_large or magnitude_of(tensor, sum_squares).has_marks:
+        return tensor
+    made = sketch(tensor)
+    return made if np.isfinite(np.asarray(made.array, np.float64)).all() else tensor
 
 
 class _KeptPass:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Optional
 
 import numpy as np
+from sample_reports import environment
 
 from padiff_client import Report
 from padiff_compare.report.finished import FinishedReport
@@ -13,7 +14,6 @@ from padiff_compare.report.kept_run import KeptRun, RunHead, RunWriter
 from padiff_rpc.tensors import HostTensor
 from padiff_rpc.v1.records import (
     Coverage,
-    Environment,
     Figures,
     FirstDivergence,
     HyperParameterDifference,
@@ -30,7 +30,6 @@ from padiff_rpc.v1.records import (
     Tolerance,
     Unmatched,
     WeightFate,
-    WorkerInfo,
     WorstElement,
 )
 from padiff_rpc.v1.words import (
@@ -103,20 +102,6 @@ def twins(
             rows.append(row)
             fault = row if is_fault and fault is None else fault
     return rows, fault
-
-
-def environment(side: Side, framework: str) -> Environment:
-    worker = WorkerInfo(
-        protocol_version=2,
-        framework=framework,
-        framework_version="3.1",
-        python_version="3.11",
-        numpy_version="2.0",
-        package_version="0.1",
-        host="here",
-        pid=1,
-    )
-    return Environment(side=side, worker=worker, device="cpu", train=True, seed=0)
 
 
 def training(folder: Path) -> Report:

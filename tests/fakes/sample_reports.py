@@ -65,6 +65,12 @@ WORKER = WorkerInfo(
 DRAWN = np.random.default_rng(0)
 
 
+def environment(side: Side, framework: str = "fake", *, train: bool = True) -> Environment:
+    """Returns what a side ran in."""
+    worker = replace(WORKER, framework=framework)
+    return Environment(side=side, worker=worker, device="cpu", train=train, seed=0)
+
+
 def place(path: str, line: int = 31, **given: Any) -> Place:
     """Returns a place in a file below the working directory."""
     values = {
@@ -145,16 +151,7 @@ def report(*rows: Row, **given: Any) -> Report:
         "steps": (StepResult(step=0, passed=first is None, loss_reference=0.5, loss_candidate=0.25),),
         "started_at": 1_800_000_000.5,
         "seconds": 1.5,
-        "environments": tuple(
-            Environment(
-                side=side,
-                worker=WORKER,
-                device="cpu",
-                train=False,
-                seed=0,
-            )
-            for side in Side
-        ),
+        "environments": tuple(environment(side, train=False) for side in Side),
         "notes": (Note(kind=NoteKind.MESSAGE, names=("a note",)),),
     }
     return Report(ReportSummary(**{**values, **given}), rows)

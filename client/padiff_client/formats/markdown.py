@@ -57,7 +57,7 @@ def _folded(title: str, text: str) -> Iterator[str]:
     if len(text) > _SHOWN_CHARACTERS:
         text = f"{text[:_SHOWN_CHARACTERS]}\n... {len(text) - _SHOWN_CHARACTERS} more characters"
     # A fence ends at as many ticks as it begins with.
-    ticks = "`" * max(3, *(len(run) + 1 for run in re.findall("`+", text)), 3)
+    ticks = "`" * max([3, *(len(run) + 1 for run in re.findall("`+", text))])
     yield f"\n<details><summary>{title}</summary>\n\n{ticks}text\n{text}\n{ticks}\n\n</details>\n"
 
 

@@ -1,4 +1,4 @@
-"""What a format is to whoever writes it."""
+"""The protocol of a format of reports."""
 
 from __future__ import annotations
 

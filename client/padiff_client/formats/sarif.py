@@ -127,10 +127,7 @@ def _line(place: Optional[Place]) -> Optional[SourceLine]:
 
 def _location(line: Optional[SourceLine], row: Row) -> dict[str, Any]:
     place = row.candidate or row.reference
-    name = wording.plain(place.path) if place is not None else ""
-    made: dict[str, Any] = {
-        "logicalLocations": [{"fullyQualifiedName": name or "the root", "kind": "module"}]
-    }
+    made: dict[str, Any] = {"logicalLocations": [_layer(place.path if place is not None else "")]}
     if line is not None:
         region: dict[str, Any] = {"startLine": line.line}
         if line.text.strip():

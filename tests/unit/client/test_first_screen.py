@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sample_reports import environment
 
 from padiff_client import Report, first_screen
 from padiff_rpc.v1.records import (
     Coverage,
-    Environment,
     Figures,
     FirstDivergence,
     Hint,
@@ -26,7 +26,6 @@ from padiff_rpc.v1.records import (
     TensorSpec,
     Tolerance,
     Unmatched,
-    WorkerInfo,
     WorstElement,
 )
 from padiff_rpc.v1.words import (
@@ -205,20 +204,6 @@ def test_a_screen_of_ascii_names_is_ascii(name: str) -> None:
     stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
     stream.write(first_screen.text(REPORTS[name](), width=80, rest=REST))
     stream.flush()
-
-
-def environment(side: Side, *, train: bool) -> Environment:
-    worker = WorkerInfo(
-        protocol_version=1,
-        framework="f",
-        framework_version="2",
-        python_version="3",
-        numpy_version="2",
-        package_version="0",
-        host="here",
-        pid=1,
-    )
-    return Environment(side=side, worker=worker, device="cpu", train=train, seed=0)
 
 
 def test_modes_that_differ_are_mended_by_a_line_of_the_spec() -> None:

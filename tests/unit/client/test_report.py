@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sample_reports import environment
 
 from padiff_client import InvalidRequestError, NotFoundError, Report, as_html, wording
 from padiff_client.layer_trees import MARK
@@ -18,7 +19,6 @@ from padiff_compare.report.kept_run import KeptRun, RunHead, RunWriter
 from padiff_rpc.v1.records import (
     Activity,
     Coverage,
-    Environment,
     Figures,
     FirstDivergence,
     HyperParameterDifference,
@@ -40,7 +40,6 @@ from padiff_rpc.v1.records import (
     Tolerance,
     Trouble,
     Unmatched,
-    WorkerInfo,
     WorstElement,
 )
 from padiff_rpc.v1.words import (
@@ -122,20 +121,6 @@ def plan() -> tuple[PlanPair, ...]:
         )
         for name in names
     )
-
-
-def environment(side: Side, *, train: bool) -> Environment:
-    worker = WorkerInfo(
-        protocol_version=1,
-        framework="torch",
-        framework_version="2",
-        python_version="3",
-        numpy_version="2",
-        package_version="0",
-        host="here",
-        pid=1,
-    )
-    return Environment(side=side, worker=worker, device="cpu", train=train, seed=0)
 
 
 def failing(**changes: Any) -> Report:

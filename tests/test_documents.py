@@ -1,0 +1,47 @@
+"""Documents: prose of 100 columns, and guides that quote what is really there."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = tuple(
+    page.relative_to(ROOT).as_posix()
+    for folder, pattern in ((ROOT, "*.md"), (ROOT / "docs", "**/*.md"), (ROOT / "examples", "*.md"))
+    for page in sorted(folder.glob(pattern))
+)
+GUIDES = ("docs/first-port.md",)
+COLUMNS = 100
+
+
+def columns(text: str) -> int:
+    """Returns how many columns of a terminal a line takes; a Chinese character takes two."""
+    return sum(2 if unicodedata.east_asian_width(one) in "WF" else 1 for one in text)
+
+
+def blocks(page: str, language: str) -> list[str]:
+    """Returns the blocks of code of one language; that of commands has no name."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", (ROOT / page).read_text(), re.DOTALL | re.MULTILINE)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_prose_is_no_wider_than_100_columns(page: str) -> None:
+    prose = re.sub(r"^( *)```.*?^\1```$", "", (ROOT / page).read_text(), flags=re.DOTALL | re.MULTILINE)
+    wide = [line for line in prose.splitlines() if columns(line) > COLUMNS]
+    # Tables, code that is set in, and a picture's line cannot be broken.
+    assert not [line for line in wide if not line.startswith(("|", "    ", "!["))]
+
+
+@pytest.mark.parametrize("guide", GUIDES)
+def test_the_first_guide_quotes_the_files_of_its_example(guide: str) -> None:
+    folder = ROOT / "examples" / "first_port"
+    sources = [(folder / name).read_text() for name in ("torch_model.py", "paddle_model.py")]
+    shown, (mended,) = blocks(guide, "python")[:2], blocks(guide, "python")[2:]
+    assert [block in source for block, source in zip(shown, sources)] == [True, True]
+    assert mended.partition("=")[0] in sources[1]
+    (spec,) = blocks(guide, "yaml")
+    assert spec in (folder / "compare.yaml").read_text()

@@ -142,7 +142,8 @@ proto: .venv/proto/.ready .venv/client/.ready ## Generate the contract's Python 
 	@.venv/proto/bin/python tools/generate_records.py .venv/contract padiff_rpc/v1
 	@$(CLIENT) tools/generate_schemas.py client/padiff_client/schemas
 
-bench: environments ## Measure alignment, comparisons, looks between the layers, recordings: seconds, bytes, memory
+bench: environments ## Measure tensors, alignment, comparisons, looks between the layers, recordings: seconds, bytes, memory
+	@$(CLIENT) -m benchmarks.kernel
 	@$(CLIENT) benchmarks/align.py
 	@$(CLIENT) benchmarks/bench.py
 	@$(CLIENT) -m benchmarks.functions
@@ -170,9 +171,9 @@ others: environments
 	@$(MAKE) --no-print-directory --jobs 2 $(foreach name,$(OTHERS),$(if $(PYTHON_$(name)),.venv/$(name)/.ready))
 
 # An environment is made afresh when what it should hold changed, and updated when the project's own
-# requirements did. What it holds besides the project is fetched first, since only one editable install at
+# requirements or its compiled code did. What it holds besides the project is fetched first, since only one editable install at
 # a time may write padiff_rpc.egg-info.
-.venv/%/.ready: .venv/%.wanted pyproject.toml
+.venv/%/.ready: .venv/%.wanted pyproject.toml padiff_compare/judge/kernel.c
 	@echo "Preparing .venv/$*"
 	@$(PYTHON_$*) -m venv $(if $(filter %.wanted,$?),--clear) .venv/$*
 	@$(if $(call beside,$*),.venv/$*/$(PIP) $(call beside,$*))

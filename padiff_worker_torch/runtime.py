@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import Any, Optional
 
 import torch
@@ -21,7 +22,7 @@ class TorchProcess(FrameworkAdapter):
         if deterministic and device != "cpu":
             # Read by cuBLAS when it makes its first handle.
             os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-        torch.use_deterministic_algorithms(deterministic, warn_only=True)
+        _use_deterministic_algorithms(deterministic)
         # Filling every new tensor costs a pass over memory and makes no kernel deterministic.
         torch.utils.deterministic.fill_uninitialized_memory = False
         torch.backends.cudnn.deterministic = deterministic
@@ -53,3 +54,15 @@ class TorchProcess(FrameworkAdapter):
 
     def accelerator(self) -> Optional[Any]:
         return torch.cuda if torch.cuda.is_initialized() else None
+
+
+def _use_deterministic_algorithms(mode: bool) -> None:
+    """Asks for deterministic kernels; of those that have none, a warning.
+
+    Torch's own function imports its compiler, to tell that too, which takes as long as importing Torch.
+    """
+    set_for_kernels = getattr(torch._C, "_set_deterministic_algorithms", None)
+    if set_for_kernels is None or "torch._inductor.config" in sys.modules:
+        torch.use_deterministic_algorithms(mode, warn_only=True)
+    else:
+        set_for_kernels(mode, warn_only=True)

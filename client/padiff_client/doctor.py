@@ -93,6 +93,12 @@ def _embedded() -> Iterator[Finding]:
             f"coordinator: {sys.executable} has no padiff_server, which an embedded comparison starts",
             f"run: {sys.executable} -m pip install 'padiff-rpc[server]'; or give server: in the spec",
         )
+    elif importlib.util.find_spec("padiff_compare.judge._kernel") is None:
+        yield note(
+            "coordinator: installed without a C compiler: tensors are compared by NumPy, more slowly",
+            f"install a C compiler, then run: {sys.executable} -m pip install --force-reinstall --no-deps "
+            "padiff-rpc",
+        )
     try:
         yield ok(f"sockets: {folder_for_sockets()} serves, its path is short enough")
     except PaDiffError as error:

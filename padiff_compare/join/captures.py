@@ -23,10 +23,9 @@ from padiff_compare.capture.store import TensorStore
 from padiff_compare.capture.trace import Origin, Trace, Traces, own_gradients
 from padiff_compare.join.calls import CallPair, CallPairs, JoinedCalls
 from padiff_compare.join.foreseen import Expectations
-from padiff_compare.join.pairs import Half, Keeper, PairTable, Ready
+from padiff_compare.join.pairs import Half, Keeper, PairTable, Ready, Targets
 from padiff_compare.join.parameter_gradients import ParameterGradients
 from padiff_compare.join.precision import Precision
-from padiff_compare.join.targets import Targets
 from padiff_compare.judge.measured import Aspect, ShownAt
 from padiff_compare.normalization import Normalization
 from padiff_compare.weights.weight_pair import WeightPair, WeightPlan, full_name

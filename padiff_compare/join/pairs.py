@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Generic, Optional, Protocol
 
+from padiff_compare.alignment.slots import SlotPairing, pair_slots
 from padiff_compare.capture.sides import SIDES, K, TensorPair
 from padiff_compare.capture.store import TensorStore
 from padiff_compare.capture.trace import TensorKey
@@ -17,7 +18,8 @@ from padiff_compare.judge.measured import Aspect
 from padiff_compare.layout_rules import IDENTITY, Rule
 from padiff_rpc.records import record
 from padiff_rpc.tensors import HostTensor
-from padiff_rpc.v1.words import DType, Side
+from padiff_rpc.v1.records import Slot
+from padiff_rpc.v1.words import CallMoment, CaptureKind, DType, Phase, Side
 
 
 @record
@@ -248,3 +250,51 @@ class PairTable(Generic[K]):
 
 # Told of a pair whose halves are both there, and its table.
 Ready = Callable[[PairTable[Any], TensorPair[Any]], None]
+
+
+class Targets:
+    """Targets of both sides' losses, by their tensor numbers, where loaders in the workers give them.
+
+    They are paired when both models are called, before which all have come.
+
+    Thread-safe.
+
+    Attributes:
+        table: the pairs.
+        pairing: which belongs to which; empty until they are paired.
+    """
+
+    def __init__(self, store: TensorStore, ready: Ready) -> None:
+        self.table: PairTable[int] = PairTable(
+            Aspect(phase=Phase.INPUTS, kind=CaptureKind.TARGET), store, ready
+        )
+        self.pairing = SlotPairing(pairs=())
+        self._lock = threading.Lock()
+        self._slots: Mapping[Side, list[Slot]] = {side: [] for side in SIDES}
+        self._called: set[Side] = set()
+
+    def announce(self, side: Side, slot: Slot) -> None:
+        """Notes a target that begins to arrive."""
+        self._slots[side].append(slot)
+
+    def arrive(self, side: Side, number: int, half: Half) -> None:
+        """Takes a target, and ownership of its array."""
+        self.table.arrive(side, number, half)
+
+    def model_called(self, side: Side) -> None:
+        """Says that this side's targets are all announced."""
+        with self._lock:
+            if side in self._called:
+                return
+            self._called.add(side)
+            if len(self._called) < len(SIDES):
+                return
+            self.pairing = pairing = pair_slots(
+                CallMoment.EXIT, self._slots[Side.REFERENCE], self._slots[Side.CANDIDATE]
+            )
+        for pair in pairing.pairs:
+            self.table.expect(pair.tensors)
+
+    def close(self) -> None:
+        """Releases every target still held. May be called twice."""
+        self.table.close()

@@ -13,10 +13,10 @@ from padiff_rpc.v1.records import Figures
 
 BINS = 40
 # The lowest bin begins at 2**-8 epsilons.
-_LOWEST_EXPONENT = -8
+LOWEST_EXPONENT = -8
 _DOT = 1 << 13
 # The smallest normal float64: a divisor for tensors that are zero throughout.
-_TINY = float(np.finfo(np.float64).tiny)
+TINY = float(np.finfo(np.float64).tiny)
 
 
 @record
@@ -37,8 +37,41 @@ class Yardstick:
     parts: int = 1
 
 
+@record
+class Gathered:
+    """What a stretch of a pair comes to.
+
+    Attributes:
+        elements, finite: how many reals it has, and those of them that are finite on both sides.
+        identical: whether both sides have the same bits.
+        nan_reference, nan_candidate, inf_reference, inf_candidate, nonfinite_mismatches: of what is not.
+        first_nonfinite: the position of the first that is not a number, or differs; None for none.
+        mismatches, max_rel: see `Figures`; elements that differ from a zero have no relative difference.
+        differs_at_zero: whether there are such.
+        worst: distances, positions, and values on both sides, of the elements that are furthest apart.
+        sums: float64[8], in the accumulator's order.
+        histogram: int64[BINS].
+    """
+
+    elements: int
+    finite: int
+    identical: bool
+    nan_reference: int
+    nan_candidate: int
+    inf_reference: int
+    inf_candidate: int
+    nonfinite_mismatches: int
+    first_nonfinite: Optional[int]
+    mismatches: int
+    max_rel: float
+    differs_at_zero: bool
+    worst: tuple[tuple[float, int, float, float], ...]
+    sums: tuple[float, ...]
+    histogram: tuple[int, ...]
+
+
 class Accumulator:
-    """Half a kilobyte of sums, counts and maxima; feed it blocks with `add`, or others with `merge`.
+    """Half a kilobyte of sums, counts and maxima; feed it blocks with `add`, or stretches with `take`.
 
     However the tensors are cut, counts, maxima and indices come out equal, and sums equal up to
     float64 rounding. Non-finite elements are classified and counted, then left out of everything else;
@@ -156,33 +189,53 @@ class Accumulator:
                 self._max_rel = max(self._max_rel, float((distance / magnitude).max()))
 
     def _note_histogram(self, distance: Reals, magnitude: Reals, scratch: Reals) -> None:
-        np.maximum(magnitude, max(self._yardstick.rms_reference, _TINY), out=scratch)
+        np.maximum(magnitude, max(self._yardstick.rms_reference, TINY), out=scratch)
         np.divide(distance, scratch, out=scratch)
         # The exponent bits of a float64 that is not negative are the floor of its log2, plus 1023.
         exponents = np.right_shift(scratch.view(np.int64), 52, out=scratch.view(np.int64))
         counts = np.bincount(exponents, minlength=2048)
-        lowest = 1023 + math.frexp(self._yardstick.epsilon)[1] - 1 + _LOWEST_EXPONENT
+        lowest = 1023 + math.frexp(self._yardstick.epsilon)[1] - 1 + LOWEST_EXPONENT
         self._histogram[0] += counts[: lowest + 1].sum()
         self._histogram[1:-1] += counts[lowest + 1 : lowest + BINS - 1]
         self._histogram[-1] += counts[lowest + BINS - 1 :].sum()
 
-    def merge(self, other: Accumulator) -> None:
-        """Takes in what `other` gathered from other blocks of the same pair, held to the same yardstick."""
-        self._elements += other._elements
-        self._finite += other._finite
-        self._identical &= other._identical
-        self._nan_reference += other._nan_reference
-        self._nan_candidate += other._nan_candidate
-        self._inf_reference += other._inf_reference
-        self._inf_candidate += other._inf_candidate
-        self._nonfinite_mismatches += other._nonfinite_mismatches
-        self._first_nonfinite = _lower(self._first_nonfinite, other._first_nonfinite)
-        self._mismatches += other._mismatches
-        self._max_rel = max(self._max_rel, other._max_rel)
-        self._differs_at_zero |= other._differs_at_zero
-        self._worst.merge(other._worst)
-        self._sums += other._sums
-        self._histogram += other._histogram
+    def take(self, stretch: Gathered) -> None:
+        """Takes a stretch that somebody else has measured, by the same yardstick."""
+        self._elements += stretch.elements
+        self._finite += stretch.finite
+        self._identical &= stretch.identical
+        self._nan_reference += stretch.nan_reference
+        self._nan_candidate += stretch.nan_candidate
+        self._inf_reference += stretch.inf_reference
+        self._inf_candidate += stretch.inf_candidate
+        self._nonfinite_mismatches += stretch.nonfinite_mismatches
+        self._first_nonfinite = _lower(self._first_nonfinite, stretch.first_nonfinite)
+        self._mismatches += stretch.mismatches
+        self._max_rel = max(self._max_rel, stretch.max_rel)
+        self._differs_at_zero |= stretch.differs_at_zero
+        self._worst.take(stretch.worst)
+        self._sums += stretch.sums
+        self._histogram += stretch.histogram
+
+    def gathered(self) -> Gathered:
+        """Returns what has come so far, for another accumulator."""
+        return Gathered(
+            elements=self._elements,
+            finite=self._finite,
+            identical=self._identical,
+            nan_reference=self._nan_reference,
+            nan_candidate=self._nan_candidate,
+            inf_reference=self._inf_reference,
+            inf_candidate=self._inf_candidate,
+            nonfinite_mismatches=self._nonfinite_mismatches,
+            first_nonfinite=self._first_nonfinite,
+            mismatches=self._mismatches,
+            max_rel=self._max_rel,
+            differs_at_zero=self._differs_at_zero,
+            worst=self._worst.kept(),
+            sums=tuple(self._sums),
+            histogram=tuple(self._histogram),
+        )
 
     def figures(self, shape: tuple[int, ...]) -> Figures:
         """Returns the figures of what was gathered; `shape` turns positions into indices."""

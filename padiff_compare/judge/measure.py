@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from padiff_compare.judge.accumulator import Accumulator, Yardstick
+from padiff_compare.judge.kernel import gather
 from padiff_compare.judge.outliers import JumpFinder, Reals
 from padiff_rpc.records import record
 from padiff_rpc.tensors import (
@@ -53,34 +54,38 @@ def measure(
     tolerance: Tolerance,
     *,
     sum_squares: Optional[float] = None,
-    block_elements: int = BLOCK_ELEMENTS,
     jumps: Optional[JumpFinder] = None,
+    block_elements: Optional[int] = None,
 ) -> Figures:
     """Returns the figures of two tensors of one shape.
 
-    Both are read once, in blocks, so memory-mapped ones need not fit in memory. `sum_squares` is that of
-    the reference's header; without it the reference is read once more. Integers and bools of one
-    signedness are subtracted as integers; tensors of differing kinds as float64. `jumps` sees every block
-    in which they differ.
+    Both are read once, in blocks, so memory-mapped ones need not fit in memory. Compiled code does it where
+    it is installed; NumPy comes to the same, and does it in blocks of `block_elements` where that is given.
+    `sum_squares` is that of the reference's header; without it the reference is read once more. Integers and
+    bools of one signedness are subtracted as integers; tensors of differing kinds as float64. `jumps` learns
+    of every element in which they differ.
     """
     if reference.array.shape != candidate.array.shape:
         raise ValueError(f"shapes {reference.array.shape} and {candidate.array.shape} have no figures")
     if sum_squares is None:
         with np.errstate(all="ignore"):
             sum_squares = statistics(reference)[0]
-    pair = _Pair(reference, candidate)
-    accumulator = Accumulator(
-        Yardstick(
-            atol=tolerance.atol,
-            rtol=tolerance.rtol,
-            rms_reference=root_mean_square(sum_squares, reference.array.size),
-            epsilon=max(_spacing(reference.dtype), _spacing(candidate.dtype)),
-            parts=pair.parts,
-        ),
-        jumps,
+    yardstick = Yardstick(
+        atol=tolerance.atol,
+        rtol=tolerance.rtol,
+        rms_reference=root_mean_square(sum_squares, reference.array.size),
+        epsilon=max(_spacing(reference.dtype), _spacing(candidate.dtype)),
+        parts=2 if {reference.dtype, candidate.dtype} & COMPLEX else 1,
     )
-    for start in range(0, reference.array.size, block_elements):
-        pair.add_block(accumulator, start, start + block_elements)
+    accumulator = Accumulator(yardstick, jumps)
+    gathered = None if block_elements else gather(reference, candidate, yardstick, jumps)
+    if gathered is not None:
+        accumulator.take(gathered)
+    else:
+        pair = _Pair(reference, candidate, yardstick.parts)
+        step = block_elements or BLOCK_ELEMENTS
+        for start in range(0, reference.array.size, step):
+            pair.add_block(accumulator, start, start + step)
     return accumulator.figures(reference.array.shape)
 
 
@@ -146,12 +151,12 @@ def _spacing(dtype: DType) -> float:
 class _Pair:
     """Hands an accumulator the two tensors as blocks of float64 and their exact difference."""
 
-    def __init__(self, reference: HostTensor, candidate: HostTensor) -> None:
+    def __init__(self, reference: HostTensor, candidate: HostTensor, parts: int) -> None:
         self._tensors = (reference, candidate)
         self._flat = (reference.array.reshape(-1), candidate.array.reshape(-1))
         dtypes = {reference.dtype, candidate.dtype}
         self._identical = len(dtypes) == 1
-        self.parts = 2 if dtypes & COMPLEX else 1
+        self._parts = parts
         # No integer type holds both int64 and uint64: NumPy's common type is then float64.
         common = np.result_type(*(flat.dtype for flat in self._flat))
         self._integers = common.kind in "biu" and not dtypes & FLOATING
@@ -162,7 +167,7 @@ class _Pair:
         # One differing block settles it for the tensor.
         identical = self._identical and np.array_equal(_bits(blocks[0]), _bits(blocks[1]))
         self._identical = identical
-        buffers = _BUFFERS.of(blocks[0].size * self.parts)
+        buffers = _BUFFERS.of(blocks[0].size * self._parts)
         difference = buffers[2]
         # NumPy warns of a NaN that it widens, and of infinity less infinity.
         with np.errstate(all="ignore"):
@@ -174,10 +179,10 @@ class _Pair:
                 self._subtract_integers(blocks[0], blocks[1], difference)
             else:
                 np.subtract(candidate, reference, out=difference)
-        accumulator.add(start * self.parts, reference, candidate, difference, identical=identical)
+        accumulator.add(start * self._parts, reference, candidate, difference, identical=identical)
 
     def _reals(self, block: Array, dtype: DType, buffer: Reals) -> Reals:
-        if self.parts == 2:
+        if self._parts == 2:
             return widen(block, dtype).astype(np.complex128).view(np.float64)
         if dtype is DType.BFLOAT16:
             block = np.left_shift(block, 16, dtype=np.uint32).view(np.float32)

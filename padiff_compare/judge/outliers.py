@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Sequence
 from typing import Optional
 
 import numpy as np
@@ -24,9 +25,9 @@ Reals = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 
-_KEPT = 3
+KEPT = 3
 # Beyond it nothing is a jump: what is kept of each is some bytes.
-_MOST_JUMPS = 1 << 20
+MOST_JUMPS = 1 << 20
 # Decisions that tip in the reference's own runs move an element by sums of a few of the same sizes.
 _ROOM_OF_A_JUMP = 4.0
 
@@ -63,7 +64,7 @@ class WorstElements:
         self._parts = parts
         # Distance, position, reference, candidate; worst first. All parts might be of one element.
         self._kept: list[tuple[float, int, float, float]] = []
-        self._room = _KEPT * parts
+        self._room = KEPT * parts
 
     def wants(self, largest: float, offset: int) -> bool:
         """Whether a block that begins at `offset` and whose largest distance this is has to be added."""
@@ -86,8 +87,13 @@ class WorstElements:
             ]
         )
 
-    def merge(self, other: WorstElements) -> None:
-        self._keep(other._kept)
+    def take(self, elements: Sequence[tuple[float, int, float, float]]) -> None:
+        """Takes elements of a stretch: their distances, positions, and values on both sides."""
+        self._keep(list(elements))
+
+    def kept(self) -> tuple[tuple[float, int, float, float], ...]:
+        """Returns what another one may `take`."""
+        return tuple(self._kept)
 
     def elements(self, shape: tuple[int, ...]) -> tuple[WorstElement, ...]:
         """Returns up to three elements of a tensor of `shape`, worst first."""
@@ -105,7 +111,7 @@ class WorstElements:
                     imaginary=position % self._parts == 1,
                 ),
             )
-        return tuple(found.values())[:_KEPT]
+        return tuple(found.values())[:KEPT]
 
     def _keep(self, more: list[tuple[float, int, float, float]]) -> None:
         ordered = sorted(self._kept + more, key=lambda element: (-element[0], element[1]))
@@ -151,13 +157,36 @@ class Jumps:
         return Apart(rmse=rmse, max_abs=float(left.max()))
 
 
+@record
+class JumpsOfStretch:
+    """The jumps of a stretch of a pair, and what is left there without them.
+
+    Attributes:
+        count: how many.
+        positions, sizes: as those of `Jumps`; empty where there are more than `MOST_JUMPS`.
+        others_squares, others_max, others_at_worst: the squares of the other distances added up, the largest
+            of them, and |reference| there.
+    """
+
+    count: int
+    positions: Indices = dataclasses.field(compare=False)
+    sizes: Reals = dataclasses.field(compare=False, repr=False)
+    others_squares: float
+    others_max: float
+    others_at_worst: float
+
+
 class JumpFinder:
-    """Finds the elements that jump in the blocks of one pair, which come in order."""
+    """Finds the elements that jump in the blocks of one pair, which come in order.
+
+    Attributes:
+        smallest, scale: what a jump is measured by.
+    """
 
     def __init__(self, smallest: float, scale: float) -> None:
         """A jump is larger than `smallest` times the element, or the reference's rms, `scale`, if larger."""
-        self._smallest = smallest
-        self._scale = scale
+        self.smallest = smallest
+        self.scale = scale
         self._positions: list[Indices] = []
         self._sizes: list[Reals] = []
         self._count = 0
@@ -168,12 +197,12 @@ class JumpFinder:
         reference, distance = block.reference, block.sizes
         largest = float(distance.max())
         jumps: Indices = np.empty(0, np.int64)
-        if largest > self._smallest * self._scale:
-            least = self._smallest * np.maximum(np.abs(reference), self._scale)
+        if largest > self.smallest * self.scale:
+            least = self.smallest * np.maximum(np.abs(reference), self.scale)
             jumps = np.flatnonzero(distance > least)
         if jumps.size:
             self._count += jumps.size
-            if self._count <= _MOST_JUMPS:
+            if self._count <= MOST_JUMPS:
                 self._positions.append(block.places(jumps))
                 self._sizes.append(block.candidate[jumps] - reference[jumps])
             distance = distance.copy()
@@ -183,9 +212,19 @@ class JumpFinder:
         if largest > self._max_abs:
             self._max_abs, self._at_worst = largest, abs(float(reference[distance.argmax()]))
 
+    def take(self, stretch: JumpsOfStretch) -> None:
+        """Takes the next stretch, of any length, of which somebody else has found the jumps."""
+        self._count += stretch.count
+        if self._count <= MOST_JUMPS:
+            self._positions.append(stretch.positions)
+            self._sizes.append(stretch.sizes)
+        self._squares += stretch.others_squares
+        if stretch.others_max > self._max_abs:
+            self._max_abs, self._at_worst = stretch.others_max, stretch.others_at_worst
+
     def found(self, reals: int) -> Optional[Jumps]:
         """Returns those of a tensor of so many reals; None where there are none, or too many."""
-        if not 0 < self._count <= _MOST_JUMPS:
+        if not 0 < self._count <= MOST_JUMPS:
             return None
         return Jumps(
             positions=np.concatenate(self._positions),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import subprocess
+import sys
 import tarfile
 import zipfile
 from importlib.util import find_spec
@@ -668,3 +670,15 @@ def test_a_result_that_backward_looks_for_is_known(make, is_one):
     passed = ADAPTER.pass_through(made, other)
     ADAPTER.backward(passed.sum())
     assert x.grad.isfinite().all()
+
+
+def test_deterministic_kernels_are_asked_for_without_importing_torchs_compiler():
+    told = """
+import sys, torch
+from padiff_worker_torch.adapter import TorchAdapter
+TorchAdapter().set_up("cpu", deterministic=True, threads=1)
+print(torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled())
+print("torch._inductor" in sys.modules)
+"""
+    run = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True)
+    assert run.stdout.split() == ["True", "True", "False"]

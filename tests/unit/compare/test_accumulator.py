@@ -58,7 +58,7 @@ def gathered(
         )
     first, *others = accumulators
     for other_accumulator in others:
-        first.merge(other_accumulator)
+        first.take(other_accumulator.gathered())
     return first.figures((reference.size // parts,))
 
 

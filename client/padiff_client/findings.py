@@ -16,7 +16,7 @@ OK, NOTE, PROBLEM = "ok", "note", "problem"
 
 @record
 class Finding:
-    """One thing looked at. `mend` says what to do about a problem."""
+    """One thing looked at. `mend` says what to do about it."""
 
     level: str
     text: str
@@ -31,8 +31,8 @@ def ok(text: str) -> Finding:
     return Finding(level=OK, text=text)
 
 
-def note(text: str) -> Finding:
-    return Finding(level=NOTE, text=text)
+def note(text: str, mend: str = "") -> Finding:
+    return Finding(level=NOTE, text=text, mend=mend)
 
 
 def problem(text: str, mend: str) -> Finding:

@@ -125,7 +125,7 @@ check: .venv/client/.ready proto ## Check format, lint, types, generated code an
 	@.venv/client/bin/ruff format --check --quiet || { .venv/client/bin/ruff format --check; exit 1; }
 	@.venv/client/bin/ruff check --quiet
 	@.venv/client/bin/mypy --no-error-summary
-	@changed="$$(git status --porcelain padiff_rpc/v1 client/padiff_client/schemas)"; if [ -n "$$changed" ]; then \
+	@changed="$$(git status --porcelain padiff_rpc/v1 client/padiff_client/schemas docs/commands.md docs/options.md)"; if [ -n "$$changed" ]; then \
 	  echo "generated files differ from what they are made of; commit what 'make proto' made:"; \
 	  echo "$$changed"; exit 1; fi
 	@$(CLIENT) -m pytest -q tests/test_architecture.py
@@ -133,14 +133,16 @@ check: .venv/client/.ready proto ## Check format, lint, types, generated code an
 docs: .venv/docs/.ready ## Build the documents as a site, in build/site; a warning, as of a broken link, is an error
 	@NO_MKDOCS_2_WARNING=1 .venv/docs/bin/mkdocs build --strict
 
-schemas: .venv/client/.ready ## Generate the JSON Schemas of reports and specs
+schemas: .venv/client/.ready ## Generate the JSON Schemas of reports and specs, and the reference of commands and options
 	@$(CLIENT) tools/generate_schemas.py client/padiff_client/schemas
+	@$(CLIENT) tools/generate_reference.py docs
 
 proto: .venv/proto/.ready .venv/client/.ready ## Generate the contract's Python code, and the schemas of its records
 	@.venv/proto/bin/python -m grpc_tools.protoc -I proto --python_out=. --pyi_out=. --grpc_python_out=. \
 	  --include_imports --include_source_info --descriptor_set_out=.venv/contract $(PROTOS)
 	@.venv/proto/bin/python tools/generate_records.py .venv/contract padiff_rpc/v1
 	@$(CLIENT) tools/generate_schemas.py client/padiff_client/schemas
+	@$(CLIENT) tools/generate_reference.py docs
 
 bench: environments ## Measure tensors, alignment, comparisons, looks between the layers, recordings: seconds, bytes, memory
 	@$(CLIENT) -m benchmarks.kernel

@@ -20,10 +20,12 @@ DOCS = ROOT / "docs"
 # Pages of the site that lie outside docs/: where in the site.
 PAGES = {
     "README.md": "index.md",
+    "README.zh.md": "zh/index.md",
     "ARCHITECTURE.md": "architecture.md",
     "CHANGELOG.md": "changelog.md",
     "CONTRIBUTING.md": "contributing.md",
     "GLOSSARY.md": "glossary.md",
+    "SECURITY.md": "reporting.md",
     "examples/README.md": "examples.md",
 }
 _SOURCES = {place: name for name, place in PAGES.items()}

@@ -64,6 +64,8 @@ _CHANNEL_OPTIONS: list[tuple[str, Any]] = [
     *_COMMON_OPTIONS,
     ("grpc.service_config", json.dumps(_LOOK_UPS)),
     ("grpc.enable_http_proxy", 0),
+    # Else it may share a connection with an earlier channel, to a process that is leaving.
+    ("grpc.use_local_subchannel_pool", 1),
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 1_000),
     # Which is also how long one attempt to connect may take.

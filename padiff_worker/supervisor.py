@@ -27,6 +27,8 @@ logger = logging.getLogger(__name__)
 _LEAVING_SECONDS = 10.0
 # From one sign of life of a leased process to the next question.
 _ASK_SECONDS = 2.0
+# The same for one that nobody has leased, and what it may take to answer: it runs nothing of a model.
+_ASK_FREE_SECONDS, _FREE_PATIENCE_SECONDS = 10.0, 20.0
 # Beyond the patience of a coordinator, which by then has given the process up.
 _MARGIN_SECONDS = 10.0
 # A stopped process answers no pings of its coordinator's connection, so that it has lost its lease by then.
@@ -66,22 +68,26 @@ class _Process:
         for word, more in said or ():
             if word is TurnWord.LISTENING:
                 self.address = more
+                self._ask_later()
             elif word is TurnWord.READY:
                 self.is_ready = more == YES
             elif word is TurnWord.LEASED:
                 self.lease, _, patience = more.partition(" ")
                 self.patience_seconds = float(patience)
-                self.ask_next_at = time.monotonic() + _ASK_SECONDS
+                self._ask_later()
             elif word is TurnWord.ALIVE:
                 self.asked_at = None
-                self.ask_next_at = time.monotonic() + _ASK_SECONDS
+                self._ask_later()
             elif word is TurnWord.OVER:
                 self.is_over = True
 
     @property
     def is_watched(self) -> bool:
-        """Whether it owes signs of life: it may be deep in a model."""
-        return self.is_heard and bool(self.lease) and not self.is_over
+        """Whether it owes signs of life: it serves."""
+        return self.is_heard and bool(self.address) and not self.is_over
+
+    def _ask_later(self) -> None:
+        self.ask_next_at = time.monotonic() + (_ASK_SECONDS if self.lease else _ASK_FREE_SECONDS)
 
     def ask(self) -> None:
         """Asks for a sign of life, which needs Python's lock and nothing of the model."""
@@ -92,6 +98,8 @@ class _Process:
         """Returns when it has not answered for too long; None: never, or nothing is asked."""
         if self.asked_at is None:
             return None
+        if not self.lease:
+            return self.asked_at + _FREE_PATIENCE_SECONDS
         if self.is_stopped():
             return self.asked_at + _STOPPED_SECONDS
         return self.asked_at + self.patience_seconds + _MARGIN_SECONDS if self.patience_seconds else None
@@ -233,7 +241,7 @@ class Supervisor:
                 process.kill()
 
     def _look_for_life(self) -> None:
-        """Kills a leased process that answers nothing, and so cannot see that its lease is over."""
+        """Kills a process that answers nothing: it cannot see that its lease is over, or serve another."""
         process, now = self._serving, time.monotonic()
         if process is None or not process.is_watched or process.was_silent:
             return

@@ -26,7 +26,8 @@ from padiff_server.links.worker_lease import WorkerLease, take_lease
 _DIAL_SECONDS = 5.0
 # From the connection to an answer: a loaded machine may take long, and only a frozen process takes this.
 _ANSWER_SECONDS = 60.0
-# A question may be lost with a process that passes its address on: it is asked again, and given longer.
+# A question may be lost with a process that passes its address on: it is asked again on another connection,
+# and given longer.
 _FIRST_TRY_SECONDS = 5.0
 # From the first question to the end of such a process, and to the answer of the next.
 _HANDOVER_SECONDS = 15.0
@@ -86,17 +87,7 @@ class Connection:
         BusyError (leased to another).
         """
         with self.blamed():
-            address = self._address
-            channel = transport.open_channel(
-                address.address, token=address.token, tls=address.tls, insecure=address.insecure
-            )
-            self._exits.callback(channel.close)
-            self._stub = worker_pb2_grpc.WorkerStub(channel)
-            self.caller = transport.Caller(
-                self._stub, peer=self.peer, explain=self._explained, waiting=self.watch
-            )
-            # Its calls have deadlines of their own, or last as the lease does; their errors stay as they are.
-            self._plain = transport.Caller(self._stub, peer=self.peer)
+            self._dial()
             self._introduce()
             self._held = take_lease(
                 self._plain,
@@ -118,6 +109,18 @@ class Connection:
         self._closed.set()
         self.watch.close()
         self._exits.close()
+
+    def _dial(self) -> None:
+        """Makes the connection, or another one: what the one before carries goes on."""
+        address = self._address
+        channel = transport.open_channel(
+            address.address, token=address.token, tls=address.tls, insecure=address.insecure
+        )
+        self._exits.callback(channel.close)
+        stub = worker_pb2_grpc.WorkerStub(channel)
+        self.caller = transport.Caller(stub, peer=self.peer, explain=self._explained, waiting=self.watch)
+        # Its calls have deadlines of their own, or last as the lease does; their errors stay as they are.
+        self._plain = transport.Caller(stub, peer=self.peer)
 
     def entered(self, event: CallEvent) -> None:
         """Remembers the layer that the worker entered last."""
@@ -153,6 +156,7 @@ class Connection:
                             raise
                         latest_dial = asked_at + _HANDOVER_SECONDS
                         try_seconds *= 2
+                        self._dial()  # the question may be lost with all that this connection carries
                         continue
                     if time.monotonic() > latest_dial:
                         raise WorkerLostError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -14,11 +14,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from processes import Service, running, running_worker
 
+LOGS = pytest.StashKey[Path]()
+_SHOWN_LINES = 40
+
 
 @pytest.fixture(scope="session")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+def service(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """One coordinator and two workers, shared by all tests that leave them as they found them."""
-    folder = tmp_path_factory.mktemp("service")
+    folder = request.config.stash[LOGS] = tmp_path_factory.mktemp("service")
     with ExitStack() as exits:
         start = exits.enter_context
         coordinator = start(
@@ -32,3 +35,16 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
         yield Service(
             coordinator=coordinator.address, reference=reference.address, candidate=candidate.address
         )
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A test that fails shows what the processes of `service` have logged of late."""
+    report = yield
+    if report.failed and "service" in getattr(item, "fixturenames", ()) and LOGS in item.config.stash:
+        for log in sorted(item.config.stash[LOGS].glob("*.log")):
+            lines = log.read_text(errors="replace").splitlines()[-_SHOWN_LINES:]
+            report.sections.append((f"log of {log.stem}", "\n".join(lines)))
+    return report

@@ -113,3 +113,11 @@ def test_a_frozen_coordinator_is_noticed_in_half_a_minute_by_its_client_and_its_
             # The workers hear of it by their own end of the link.
             wait_for(lambda: are_free(three.service) or three.seconds_since > NOTICED_SECONDS)
             assert again.compare()
+
+
+def test_a_worker_that_is_frozen_while_nobody_uses_it_is_replaced(tmp_path: Path) -> None:
+    with trio(tmp_path) as three:
+        os.kill(info(three.service.candidate)[0], signal.SIGSTOP)
+        log = tmp_path / "candidate.log"
+        wait_for(lambda: "(it is stopped), and is killed" in log.read_text())
+        assert three.compare()

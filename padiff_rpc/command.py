@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import time
 
+from padiff_rpc.grpc_log import hush_grpc
 from padiff_rpc.interrupts import end_at_interrupt
 
 _COMMAND = "padiff_client.cli"
@@ -14,4 +15,5 @@ def main() -> int:
     """Runs the command; returns the exit code."""
     began = time.monotonic()
     end_at_interrupt("padiff")
+    hush_grpc()
     return int(importlib.import_module(_COMMAND).main(began=began))

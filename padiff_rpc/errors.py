@@ -158,7 +158,11 @@ def error_from_rpc(failure: grpc.RpcError, *, peer: str) -> PaDiffError:
         reason = _first_line(text)
         if "failed to connect" in reason and "Socket closed" in reason:
             reason += "; it may want TLS, or a certificate of its CA: padiff doctor tells which"
-        return WorkerLostError(f"{peer} is gone or cannot be reached ({reason})", reason=reason)
+        if "WRONG_VERSION_NUMBER" in reason:  # what OpenSSL makes of plain text
+            reason = "it serves in plain text: leave tls out, or start it with --tls-cert and --tls-key"
+        return WorkerLostError(
+            f"{peer} is gone or cannot be reached ({reason}); start it, or correct its address", reason=reason
+        )
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
         return WorkerLostError(
             f"{peer} did not answer in time: its process is frozen, or its machine overloaded"

@@ -110,4 +110,7 @@ def _remove_socket(path: str, folder: Optional[int] = None) -> None:
 
 
 def _taken(address: str) -> InvalidRequestError:
-    return InvalidRequestError(f"cannot listen on {address}: the address is taken or not on this machine")
+    return InvalidRequestError(
+        f"cannot listen on {address}: the address is taken or not on this machine; "
+        "stop what listens there, or name another one (port 0: any that is free)"
+    )

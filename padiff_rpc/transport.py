@@ -357,7 +357,10 @@ def _bound(server: grpc.Server, address: str, credentials: Optional[grpc.ServerC
     except RuntimeError:
         port = 0
     if port == 0:
-        raise InvalidRequestError(f"cannot listen on {address}: the address is taken or not on this machine")
+        raise InvalidRequestError(
+            f"cannot listen on {address}: the address is taken or not on this machine; stop what listens "
+            "there, or name another one (port 0: any that is free)"
+        )
     return int(port)
 
 

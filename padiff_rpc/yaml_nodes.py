@@ -257,9 +257,7 @@ def load(file: str, hint: str = "") -> Entry:
     except RecursionError:
         raise InvalidRequestError(f"{file}: too many brackets or levels within each other") from None
     except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = mark.line + 1 if mark is not None else 1
-        raise InvalidRequestError(f"{file}:{line}: {_problem(error)}") from None
+        raise InvalidRequestError(f"{file}:{_problem_with_lines(error, content)}") from None
     if not isinstance(node, yaml.MappingNode):
         raise InvalidRequestError(f"{file}:1: not allowed; allowed: a mapping (key: value)")
     return Entry(loader, file, node, "")
@@ -272,6 +270,19 @@ def _inside(outer: str, key: Any) -> str:
 def _keys(field: str) -> list[str]:
     """Returns the keys that a field's name is made of: of "reference.kwargs['a']", reference and kwargs."""
     return field.partition("[")[0].split(".")
+
+
+def _problem_with_lines(error: yaml.YAMLError, content: str) -> str:
+    """Returns the line of a problem, what it is, and where what it broke off begins."""
+    mark, begin = getattr(error, "problem_mark", None), getattr(error, "context_mark", None)
+    line = mark.line if mark is not None else 0
+    text = f"{line + 1}: {_problem(error)}"
+    context = getattr(error, "context", None)
+    if context and begin is not None:
+        text += f", {context} that begins in line {begin.line + 1}"
+    lines = content.splitlines()
+    indent = lines[line][: len(lines[line]) - len(lines[line].lstrip())] if line < len(lines) else ""
+    return f"{text}; indent by spaces, a tab is not allowed" if "\t" in indent else text
 
 
 def _problem(error: yaml.YAMLError) -> str:

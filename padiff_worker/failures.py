@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import re
-import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import TracebackType
-from typing import Optional
 
 from padiff_rpc.errors import PaDiffError
 from padiff_rpc.names import said_by
@@ -15,6 +12,7 @@ from padiff_rpc.v1.records import ModelFailure
 from padiff_rpc.v1.words import Phase
 from padiff_worker.model_thread import ScriptInterrupted
 from padiff_worker.outbox import StepCancelled
+from padiff_worker.source_lines import raising_line, users_stack
 
 # Enough of a traceback to read, not enough to matter on the wire.
 MAX_TEXT = 2_000
@@ -49,18 +47,27 @@ def raising_as_failure(phase: Phase) -> Iterator[None]:
         raise ModelRaised(failure_from(error, phase)) from error
 
 
-def failure_from(error: BaseException, phase: Phase, *, step: int = 0, path: str = "") -> ModelFailure:
-    """Returns `error` as a ModelFailure, its traceback without this package's own frames at the top."""
-    own_end = _skip_own_frames(error.__traceback__)
+def failure_from(
+    error: BaseException,
+    phase: Phase,
+    *,
+    step: int = 0,
+    path: str = "",
+    library_folders: tuple[str, ...] = (),
+) -> ModelFailure:
+    """Returns `error` as a ModelFailure: its stack is the user's own, without frames of this package.
+
+    `library_folders`: the framework's, whose frames are left out as well.
+    """
     notes = [" ".join(note.split()) for note in getattr(error, _NOTES, ())]
-    lines = traceback.format_exception(type(error), error, own_end or error.__traceback__)
     return ModelFailure(
         phase=phase,
         step=step,
         path=path,
         exception=_name(error),
         text="; ".join([_sentence(error), *notes]),
-        traceback="".join(lines)[-MAX_TRACEBACK:],
+        traceback=users_stack(error, library_folders)[-MAX_TRACEBACK:],
+        source=raising_line(error, library_folders),
     )
 
 
@@ -78,9 +85,3 @@ def _name(error: BaseException) -> str:
 def _sentence(error: BaseException) -> str:
     said = said_by(error)
     return (_IN_THE_SOURCE.sub("", said) or said)[:MAX_TEXT]
-
-
-def _skip_own_frames(trace: Optional[TracebackType]) -> Optional[TracebackType]:
-    while trace is not None and trace.tb_frame.f_globals.get("__name__", "").startswith("padiff_worker"):
-        trace = trace.tb_next
-    return trace

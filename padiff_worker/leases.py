@@ -51,7 +51,7 @@ class Leases:
                 )
             if self._lease:
                 raise BusyError(
-                    "the worker is in use by another comparison, for "
+                    "in use by another comparison, for "
                     f"{time.monotonic() - self._since:.0f} s now; try again when that has ended"
                 )
             lease = self._lease = secrets.token_hex(8)

@@ -17,6 +17,8 @@ from padiff_rpc.names import near_modules
 from padiff_worker.definitions import definition_of
 from padiff_worker.import_roots import ImportRoots
 
+# Of a module's own names in an error.
+_NAMED = 8
 _NAME = r"(?!__)[A-Za-z_]\w*"
 _REFERENCE = re.compile(rf"{_NAME}(\.{_NAME})*:{_NAME}")
 
@@ -104,8 +106,19 @@ class Loader:
 def _attribute(module: ModuleType, name: str, where: str, field: str) -> Any:
     if not hasattr(module, name):
         near = difflib.get_close_matches(name, vars(module), n=3, cutoff=0.5)
-        hint = f"; did you mean {', '.join(near)}?" if near else ""
-        raise InvalidRequestError(f"{where}: the module has no {name!r}{hint}", field=field)
+        if near:
+            raise InvalidRequestError(
+                f"{where}: the module has no {name!r}; did you mean {', '.join(near)}?", field=field
+            )
+        own = [
+            known for known, one in vars(module).items() if getattr(one, "__module__", "") == module.__name__
+        ]
+        has = (
+            f"it has {', '.join(own[:_NAMED])}{', ...' if own[_NAMED:] else ''}"
+            if own
+            else "it defines nothing"
+        )
+        raise InvalidRequestError(f"{where}: the module has no {name!r}; {has}", field=field)
     return getattr(module, name)
 
 

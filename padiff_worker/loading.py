@@ -210,7 +210,11 @@ class _Loading:
     def _check_model(self, model: Any, subject: str) -> None:
         adapter = self._adapter
         if not adapter.is_model(model):
-            raise InvalidRequestError(f"{subject} {_kind(model)}, not a {adapter.name} model", field="model")
+            raise InvalidRequestError(
+                f"{subject} {_kind(model)}, which is no {adapter.name} model; name a function that returns "
+                "the model, or its class",
+                field="model",
+            )
         empty = adapter.empty_weights(model)
         if empty:
             others = f" (and {len(empty) - 1} others)" if empty[1:] else ""
@@ -254,7 +258,8 @@ def _kind(value: Any) -> str:
     if value is None:
         return "None"
     kind = value if isinstance(value, type) else type(value)
-    return f"{'the class' if kind is value else 'a'} {kind.__module__}.{kind.__qualname__}"
+    module = "" if kind.__module__ == "builtins" else f"{kind.__module__}."
+    return f"{'the class' if kind is value else 'a'} {module}{kind.__qualname__}"
 
 
 def _check_arguments(factory: Callable[..., Any], kwargs: dict[str, Any], reference: str) -> None:

@@ -111,7 +111,15 @@ class ScriptStep(RunningStep):
     def fail(self, error: BaseException) -> None:
         """The script raised, in the step or before it."""
         path = self._parts.recorder.innermost_path if self._parts is not None else ""
-        self._close(failure_from(error, self._phases.current, step=self._start.step, path=path))
+        self._close(
+            failure_from(
+                error,
+                self._phases.current,
+                step=self._start.step,
+                path=path,
+                library_folders=self._adapter.library_folders,
+            )
+        )
 
     def lack(self, reason: str) -> None:
         """The step does not come."""

@@ -1,10 +1,13 @@
-"""The line of the user's code that made a call."""
+"""Lines of the user's code: the one that made a call, the one that raised, and a stack of them alone."""
 
 from __future__ import annotations
 
+import importlib
 import linecache
 import os
 import sys
+import sysconfig
+import traceback
 from types import FrameType
 from typing import Optional
 
@@ -12,6 +15,11 @@ from padiff_rpc.v1.records import SourceLine
 
 # This package and the adapters beside it ("padiff_worker", "padiff_worker_torch", ...).
 _OWN_FOLDER = os.path.dirname(os.path.abspath(__file__))
+# What Python itself puts between an import and the module's own lines.
+_IMPORTING = ("<frozen importlib", os.path.dirname(os.path.abspath(importlib.__file__)))
+_INSTALLED = tuple(
+    {sysconfig.get_path(name) + os.sep for name in ("stdlib", "platstdlib", "purelib", "platlib")}
+)
 
 
 def calling_line(library_folders: tuple[str, ...]) -> Optional[SourceLine]:
@@ -36,3 +44,43 @@ def calling_line(library_folders: tuple[str, ...]) -> Optional[SourceLine]:
             )
         frame = frame.f_back
     return None
+
+
+def raising_line(error: BaseException, library_folders: tuple[str, ...]) -> Optional[SourceLine]:
+    """Returns the innermost line of the user's own code that an exception came through, or None without one.
+
+    Of code that is installed (a model from a package) the innermost line outside `library_folders` and this
+    package. Of a SyntaxError it is the line that cannot be read.
+    """
+    if isinstance(error, SyntaxError) and error.filename and error.lineno:
+        return SourceLine(file=error.filename, line=error.lineno, text=(error.text or "").strip())
+    frames = _without(traceback.extract_tb(error.__traceback__), library_folders)
+    own = [frame for frame in frames if not frame.filename.startswith(_INSTALLED)] or frames
+    if not own:
+        return None
+    last = own[-1]
+    return SourceLine(
+        file=last.filename, line=last.lineno or 0, function=last.name, text=(last.line or "").strip()
+    )
+
+
+def users_stack(error: BaseException, library_folders: tuple[str, ...]) -> str:
+    """Returns an exception as Python prints it, without the frames of this package and `library_folders`."""
+    told = traceback.TracebackException(type(error), error, error.__traceback__)
+    seen: set[int] = set()
+    waiting: list[Optional[traceback.TracebackException]] = [told]
+    while waiting:
+        one = waiting.pop()
+        if one is None or id(one) in seen:
+            continue
+        seen.add(id(one))
+        one.stack = traceback.StackSummary.from_list(_without(one.stack, library_folders))
+        waiting += [one.__cause__, one.__context__]
+    return "".join(told.format())
+
+
+def _without(
+    frames: list[traceback.FrameSummary], library_folders: tuple[str, ...]
+) -> list[traceback.FrameSummary]:
+    hidden = (_OWN_FOLDER, *_IMPORTING, *library_folders)
+    return [frame for frame in frames if not frame.filename.startswith(hidden)]

@@ -210,7 +210,11 @@ class RunningStep:
             if self._phases.is_cancelled:
                 raise StepCancelled from None
             return failure_from(
-                error, self._phases.current, step=self._start.step, path=recorder.innermost_path
+                error,
+                self._phases.current,
+                step=self._start.step,
+                path=recorder.innermost_path,
+                library_folders=self._adapter.library_folders,
             )
         return None
 

@@ -135,7 +135,12 @@ class _Run:
         except NOT_THE_USERS:
             raise
         except BaseException as error:
-            return failure_from(error, Phase.TRACE, path=recorder.innermost_path)
+            return failure_from(
+                error,
+                Phase.TRACE,
+                path=recorder.innermost_path,
+                library_folders=self._adapter.library_folders,
+            )
         if self._watch is not None:
             self._watch.look()
         return None

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from padiff_rpc.grpc_log import hush_grpc
 from padiff_rpc.interrupts import end_at_interrupt
 
 
 def main() -> int:
     """Runs the worker until it is told to stop; returns the exit code."""
     end_at_interrupt("padiff-worker-paddle")
+    hush_grpc()
     from padiff_worker.main import start
 
     return start("paddle", "padiff_worker_paddle.adapter:PaddleAdapter", distribution="paddlepaddle")

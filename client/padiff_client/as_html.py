@@ -10,8 +10,7 @@ from importlib import resources
 from string import Template
 from typing import TYPE_CHECKING
 
-from padiff_client import error_curve, hint_sentences, page_content, render, sentences, wording
-from padiff_client.places import FAULT
+from padiff_client import error_curve, first_screen, hint_sentences, page_content, render, sentences, wording
 from padiff_rpc.v1.records import Row
 
 if TYPE_CHECKING:
@@ -63,18 +62,29 @@ def card(report: Report) -> str:
         f'<div style="border:1px solid #8c959f;border-left:5px solid {colour};border-radius:6px;'
         'padding:8px 12px;max-width:780px">\n'
         f'<div style="color:{colour};font-weight:bold">{escape(render.headline(report).text)}</div>\n'
-        f"{error_curve.drawn(report)}\n{_faults(report)}\n"
+        f"{_first_screen(report)}\n{error_curve.drawn(report)}\n{_faults(report)}\n"
         '<div style="opacity:.75">The rest: <code>print(report)</code>, or '
         "<code>report.save(&quot;report.html&quot;)</code> as a page.</div></div>"
     )
 
 
+def _first_screen(report: Report) -> str:
+    lines = [
+        f'<tr><th style="text-align:left;vertical-align:top">{escape(fact.label)}</th>'
+        f'<td style="text-align:left">{_code(fact.text) if fact.is_code else escape(fact.text)}</td></tr>'
+        for fact in first_screen.facts(report)
+    ]
+    return f"<table><tbody>\n{chr(10).join(lines)}\n</tbody></table>"
+
+
+def _code(text: str) -> str:
+    return f'<code style="white-space:pre">{escape(text)}</code>'
+
+
 def _faults(report: Report) -> str:
-    found = [one for one in report.places if one.meaning == FAULT]
-    rows = [one.row for one in found] or list(report.faults)
+    rows = first_screen.other_faults(report)
     if not rows:
-        reasons = "".join(f"<li>{escape(reason)}</li>" for reason in report.reasons[1 : 1 + _SHOWN_FAULTS])
-        return f"<ul>{reasons}</ul>" if reasons else ""
+        return ""
     head = "".join(f'<th style="text-align:left">{name}</th>' for name in _COLUMNS)
     body = "\n".join(
         f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in _cells(row))}</tr>"

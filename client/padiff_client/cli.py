@@ -6,7 +6,7 @@ import argparse
 import sys
 import time
 import traceback
-from typing import Any, Optional
+from typing import Any, NoReturn, Optional
 
 from padiff_client.commands import certs, doctor, init, recording, runs, scripts, services, spec_runs
 from padiff_client.extras import imported
@@ -14,7 +14,7 @@ from padiff_client.report import TROUBLE
 from padiff_client.terminal import adapt_streams, close_output
 from padiff_rpc.errors import InvalidRequestError, PaDiffError
 from padiff_rpc.interrupts import INTERRUPTED, raise_at_interrupt
-from padiff_rpc.names import known_names, reason, shown
+from padiff_rpc.names import known_names, near_names, reason, shown
 from padiff_rpc.version import package_version
 
 # In the order in which --help lists them.
@@ -47,7 +47,20 @@ def main(arguments: Optional[list[str]] = None, *, began: Optional[float] = None
 
 
 class _Parser(argparse.ArgumentParser):
-    """Names the nearest of the words that are allowed: commands, their verbs, values of flags."""
+    """Says what is wrong in one line, with the nearest of the words that are allowed."""
+
+    def error(self, message: str) -> NoReturn:
+        """Ends the command."""
+        self.exit(TROUBLE, f"{self.prog}: {message}\n")
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As its base's; what a command does not know is an error of that command."""
+        found, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            flags = [name for action in self._actions for name in action.option_strings]
+            near = near_names(unknown[0].partition("=")[0], flags) if unknown[0].startswith("-") else ""
+            self.error(f"{shown(unknown[0])} is not known here{near}; {self.prog} --help lists what is")
+        return found, unknown
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         if action.choices is not None and value not in action.choices:

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from padiff_client import first_screen
+
 if TYPE_CHECKING:
     from padiff_client.report import Report
 
+_WIDTH = 100
+_REST = 'print(report), or report.save("report.html") for a page'
+
 
 class Disagreement(AssertionError):
-    """Two models do not agree; the text is the report's.
+    """Two models do not agree; the text is the report's first screen.
 
     Attributes:
         report: the whole report.
     """
 
     def __init__(self, report: Report) -> None:
-        super().__init__(str(report))
+        super().__init__(first_screen.text(report, width=_WIDTH, rest=_REST))
         self.report = report

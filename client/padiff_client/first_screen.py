@@ -6,8 +6,17 @@ import textwrap
 from enum import Enum
 from typing import TYPE_CHECKING, Optional
 
-from padiff_client import function_sentences, hint_sentences, mending, render, sentences, wording
+from padiff_client import (
+    function_sentences,
+    hint_sentences,
+    mending,
+    note_sentences,
+    render,
+    sentences,
+    wording,
+)
 from padiff_client.divergence import Divergence
+from padiff_rpc.records import record
 from padiff_rpc.v1.records import Figures, Place, Row, SourceLine
 from padiff_rpc.v1.words import Cause, HintKind, Verdict
 
@@ -20,6 +29,7 @@ _LABEL = 13
 _SAID = {HintKind.EPSILON: "epsilon", HintKind.MOMENTUM: "momentum"}
 # Of settings, of hints.
 _SETTINGS, _HINTS = 3, 2
+_STACK_LINES = 10
 
 
 class Tone(Enum):
@@ -38,71 +48,103 @@ class Tone(Enum):
 _TONES = {"PASS": Tone.GOOD, "FAIL": Tone.BAD, "INCONCLUSIVE": Tone.UNTOLD}
 
 
+@record
+class Fact:
+    """A line of the first screen.
+
+    Attributes:
+        label: "" where it goes on with what the label before it names.
+        is_code: it is a line of somebody's file, which is cut where it is too long, and not filled.
+    """
+
+    label: str
+    text: str
+    is_code: bool = False
+
+
 def text(report: Report, *, width: int = 80, coloured: bool = False, rest: str = "") -> str:
-    """Returns the first screen, filled to `width` columns; `rest` is the command that shows all."""
+    """Returns the first screen, filled to `width` columns; `rest` says how all of it is shown."""
     width = max(width, _LEAST_WIDTH)
     headline = render.headline(report).text
     lines = textwrap.wrap(headline, width, subsequent_indent="  ", break_on_hyphens=False)
     if coloured:
         verdict = next((one for one in _TONES if headline.startswith(one)), "")
         lines[0] = (_TONES[verdict].paint(verdict) if verdict else "") + lines[0][len(verdict) :]
-    for label, said in _facts(report, width - _LABEL):
-        filled = textwrap.wrap(said, width - _LABEL, break_on_hyphens=False) or [""]
-        for i, line in enumerate(filled):
-            name = f"  {label if i == 0 else '':<{_LABEL - 2}}"
+    last = [Fact(label="the rest", text=rest)] if rest else []
+    for fact in [*facts(report), *last]:
+        for i, line in enumerate(_filled(fact, width - _LABEL)):
+            name = f"  {fact.label if i == 0 else '':<{_LABEL - 2}}"
             lines.append(f"{Tone.LABEL.paint(name) if coloured and name.strip() else name}{line}".rstrip())
-    if rest:
-        name = f"  {'the rest':<{_LABEL - 2}}"
-        lines.append(f"{Tone.LABEL.paint(name) if coloured else name}{rest}")
     return "\n".join(lines)
 
 
-def _facts(report: Report, width: int) -> list[tuple[str, str]]:
-    """Returns labels, "" for one that goes on, and what is said behind them."""
+def _filled(fact: Fact, width: int) -> list[str]:
+    if fact.is_code:
+        return [fact.text if len(fact.text) <= width else f"{fact.text[: width - 4]} ..."]
+    return textwrap.wrap(fact.text, width, break_on_hyphens=False) or [""]
+
+
+def facts(report: Report) -> list[Fact]:
+    """Returns what every surface shows first, behind the headline."""
     divergence = report.first_divergence
-    facts = []
+    found = []
     if divergence is not None:
-        facts += _place("reference", divergence.reference, divergence.row, width)
-        facts += _place("candidate", divergence.candidate, divergence.row, width)
-        facts += _labelled("how much", _how_much(divergence))
-        facts += _labelled("probably", _probably(divergence.row))
-        found = [one for one in report.findings if function_sentences.is_of(one, divergence.row)]
-        facts += _labelled("function", function_sentences.block(found[0]) if found else [])
+        found += _place("reference", divergence.reference, divergence.row)
+        found += _place("candidate", divergence.candidate, divergence.row)
+        found += _labelled("how much", _how_much(divergence))
+        found += _labelled("probably", _probably(divergence.row))
+        findings = [one for one in report.findings if function_sentences.is_of(one, divergence.row)]
+        found += _labelled("function", function_sentences.block(findings[0]) if findings else [])
     else:
-        first = render.headline(report)
-        facts += _labelled("because", list(report.reasons[first.reasons :])[:_SETTINGS])
-    facts += _labelled("settings", _settings(report, divergence))
-    facts += _labelled("try", mending.lines(report))
-    facts += _labelled("also", _others(report))
-    facts += _labelled("compared", [render.coverage(report)])
+        # Where a comparison was cut short, what was not compared follows from that.
+        cut_short = len(report.failures) + len(report.troubles)
+        reasons = report.reasons[render.headline(report).reasons : cut_short or None]
+        found += _labelled("because", list(reasons[:_SETTINGS]))
+    found += _stack(report)
+    found += _labelled("settings", _settings(report, divergence))
+    found += _labelled("try", mending.lines(report))
+    found += _labelled("also", _others(report))
+    found += _labelled("note", note_sentences.of_first_screen(report.summary))
+    found += _labelled("compared", [render.coverage(report)])
     if divergence is None:
-        facts += _labelled("largest", render.largest(report)[:_SETTINGS])
-        facts += _labelled("steps", render.steps(report))
-    return facts
+        found += _labelled("largest", render.largest(report)[:_SETTINGS])
+        found += _labelled("steps", render.steps(report))
+    return found
 
 
-def _labelled(label: str, texts: list[str]) -> list[tuple[str, str]]:
-    return [(label if i == 0 else "", one) for i, one in enumerate(texts)]
+def _labelled(label: str, texts: list[str], *, are_code: bool = False) -> list[Fact]:
+    return [Fact(label=label if i == 0 else "", text=one, is_code=are_code) for i, one in enumerate(texts)]
 
 
-def _place(label: str, place: Optional[Place], row: Row, width: int) -> list[tuple[str, str]]:
+def _place(label: str, place: Optional[Place], row: Row) -> list[Fact]:
     if place is None:
-        return [(label, "has none")]
+        return [Fact(label=label, text="has none")]
     if wording.is_of_loaders(row):
-        return [(label, wording.plain(f"{place.slot}{f', {place.spec}' if place.spec else ''}"))]
+        spec = f", {place.spec}" if place.spec else ""
+        return [Fact(label=label, text=wording.plain(f"{place.slot}{spec}"))]
     said = wording.layer(place) + (f", {place.spec}" if place.spec is not None else "")
     if wording.happens_in_a_call(row) and place.call:
         said += f", call {place.call}"
-    lines = [(label, said)]
+    found = [Fact(label=label, text=said)]
     for word, source in (("", place.source), ("behind ", place.behind)):
         if source is not None and source.line:
-            lines += [("", f"{word}{wording.plain(str(source))}"), *_code(source, width)]
-    return lines
+            found += [Fact(label="", text=f"{word}{wording.plain(str(source))}"), *_code(source)]
+    return found
 
 
-def _code(source: SourceLine, width: int) -> list[tuple[str, str]]:
+def _code(source: SourceLine) -> list[Fact]:
     code = wording.plain(source.text.strip())
-    return [("", code if len(code) <= width else f"{code[: width - 4]} ...")] if code else []
+    return [Fact(label="", text=code, is_code=True)] if code else []
+
+
+def _stack(report: Report) -> list[Fact]:
+    """Returns the innermost lines of the user's own stack, where a model raised; the headline says what."""
+    for failed in report.failures:
+        # Python indents a stack. Its marks below a line would not stand right in a cut one.
+        shown = [line for line in failed.traceback.splitlines() if line[:1] == " " and line.strip(" ~^")]
+        cut = shown[-_STACK_LINES:]
+        return _labelled("raised in", [wording.plain(line).removeprefix("  ") for line in cut], are_code=True)
+    return []
 
 
 def _how_much(divergence: Divergence) -> list[str]:
@@ -171,9 +213,15 @@ def _settings(report: Report, divergence: Optional[Divergence]) -> list[str]:
     return lines[:_SETTINGS] + ([f"... {len(lines) - _SETTINGS} more"] if len(lines) > _SETTINGS else [])
 
 
+def other_faults(report: Report) -> list[Row]:
+    """Returns the faults that the first screen does not tell, in execution order."""
+    divergence = report.first_divergence
+    return [row for row in report.faults if divergence is None or row != divergence.row]
+
+
 def _others(report: Report) -> list[str]:
     """Returns how many other places are at fault, or differ because of it."""
-    more = len(report.faults) - 1
+    more = len(other_faults(report))
     lines = []
     if report.first_divergence is not None and more > 0:
         own = "a fault of its own" if more == 1 else "each a fault of its own"

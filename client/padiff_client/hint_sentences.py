@@ -137,7 +137,7 @@ def _axes(hint: Hint) -> str:
 
 
 def _parts(hint: Hint) -> str:
-    axis, *order = hint.numbers
+    axis, *order = hint.numbers or (0.0,)
     shown = ", ".join(f"{number:.0f}" for number in order[:_SHOWN])
     more = ", ..." if len(order) > _SHOWN else ""
     told = {3: " (query, key, value?)", 4: " (gates?)"}.get(len(order), "")
@@ -145,10 +145,10 @@ def _parts(hint: Hint) -> str:
 
 
 def _few_indices(hint: Hint) -> str:
-    axis, count, size, first = (int(number) for number in hint.numbers)
+    axis, count, size, first = [*hint.numbers, 0.0, 0.0, 0.0, 0.0][:4]
     if count == 1:
-        return f"only index {first} of axis {axis} differs, the other {size - 1} agree"
-    return f"only {count} of {size} indices of axis {axis} differ, the first of them {first}"
+        return f"only index {first:.0f} of axis {axis:.0f} differs, the other {size - 1:.0f} agree"
+    return f"only {count:.0f} of {size:.0f} indices of axis {axis:.0f} differ, the first of them {first:.0f}"
 
 
 def _statistics(hint: Hint) -> str:

@@ -1,23 +1,33 @@
-"""Lines to paste into a spec, where what is known of a difference tells them."""
+"""Next steps: lines to paste into a spec where what is known tells them, else the lines to edit."""
 
 from __future__ import annotations
 
+import difflib
 import json
-from typing import TYPE_CHECKING
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Optional
 
-from padiff_rpc.v1.records import Row, Unmatched
-from padiff_rpc.v1.words import LoneKind, Phase, Side, Verdict
+from padiff_client import function_sentences, wording
+from padiff_client.divergence import Divergence
+from padiff_rpc.v1.records import Hint, ModelFailure, Place, Row, SourceLine, Unmatched
+from padiff_rpc.v1.words import HintKind, LoneKind, Phase, Side, Verdict
 
 if TYPE_CHECKING:
     from padiff_client.report import Report
 
 _SHAPES = frozenset({Verdict.SHAPE_MISMATCH})
 _SHOWN = 2
+# How like two lone layers must be, of 2: their names and their classes. And by how much more than others.
+_CLOSE, _AHEAD = 1.2, 0.1
+_AGAIN = "then compare again"
+_MODES = frozenset({HintKind.TRAIN_MODE, HintKind.STATISTICS})
 
 
 def lines(report: Report) -> list[str]:
-    """Returns what to paste, each with what it does; none where nothing follows from what is known."""
-    return [*_modes(report), *_pairs(report), *_weights(report)][:_SHOWN]
+    """Returns what to do next, each with what it does; none for a pass, and where nothing is known."""
+    found = [*_modes(report), *_pairs(report), *_weights(report)] or _edits(report)
+    return found[:_SHOWN]
 
 
 def _modes(report: Report) -> list[str]:
@@ -32,12 +42,61 @@ def _modes(report: Report) -> list[str]:
 def _pairs(report: Report) -> list[str]:
     """Returns how layers without a partner are paired, or left out."""
     lone = [one for one in report.unmatched if one.counts]
-    first = {side: next((one for one in lone if one.side is side), None) for side in Side}
-    reference, candidate = first[Side.REFERENCE], first[Side.CANDIDATE]
-    if reference is not None and candidate is not None and reference.what is candidate.what:
-        pair = f"{_quoted(reference.path)}: {_quoted(candidate.path)}"
-        return [f"layer_map: {{pairs: {{{pair}}}}} if these two are the same layer"]
-    return [_ignored(one) for one in lone[:1]]
+    of = {side: [one for one in lone if one.side is side] for side in Side}
+    references, candidates = of[Side.REFERENCE], of[Side.CANDIDATE]
+    if not references or not candidates:
+        return [_ignored(one) for one in lone[:1]]
+    closest = _closest(references, candidates, _shapes(report))
+    if closest is None:
+        return [
+            "write which of the layers without a partner belong together under layer_map: pairs: in the "
+            "spec, or what is not to count under layer_map: ignore:"
+        ]
+    reference, candidate = closest
+    pair = f"{_quoted(reference.path)}: {_quoted(candidate.path)}"
+    return [f"layer_map: {{pairs: {{{pair}}}}} if these two are the same layer"]
+
+
+_Shapes = dict[tuple[Side, str], tuple[int, ...]]
+
+
+def _shapes(report: Report) -> _Shapes:
+    """Returns the shapes of layers' outputs, their axes in any order, as frameworks have them."""
+    return {
+        (side, place.path): tuple(sorted(place.spec.shape))
+        for pair in report.plan
+        for side, place in ((Side.REFERENCE, pair.reference), (Side.CANDIDATE, pair.candidate))
+        if place is not None and place.spec is not None
+    }
+
+
+def _closest(
+    references: Sequence[Unmatched], candidates: Sequence[Unmatched], shapes: _Shapes
+) -> Optional[tuple[Unmatched, Unmatched]]:
+    """Returns the two that are most alike by name, class and shape; None where others are as much so."""
+    found = sorted(
+        (
+            (_likeness(reference, candidate, shapes), reference, candidate)
+            for reference in references
+            for candidate in candidates
+            if reference.what is candidate.what
+        ),
+        key=lambda one: -one[0],
+    )
+    if not found or found[0][0] < _CLOSE:
+        return None
+    best, reference, candidate = found[0]
+    rivals = [one for one in found[1:] if (one[1] is reference) is not (one[2] is candidate)]
+    return None if any(one[0] > best - _AHEAD for one in rivals) else (reference, candidate)
+
+
+def _likeness(reference: Unmatched, candidate: Unmatched, shapes: _Shapes) -> float:
+    known = {shapes.get((one.side, one.path)) for one in (reference, candidate)} - {None}
+    if len(known) > 1:
+        return 0.0
+    names: float = difflib.SequenceMatcher(None, reference.path.casefold(), candidate.path.casefold()).ratio()
+    ours, theirs = (f"{one.class_name} {one.name}".casefold() for one in (reference, candidate))
+    return names + difflib.SequenceMatcher(None, ours, theirs).ratio()
 
 
 def _ignored(one: Unmatched) -> str:
@@ -51,7 +110,7 @@ def _ignored(one: Unmatched) -> str:
 def _weights(report: Report) -> list[str]:
     """Returns the rule that carries a weight which has another layout on the other side."""
     row = report.first_divergence.row if report.first_divergence is not None else None
-    if row is None or not _needs_rule(row):
+    if row is None or not _needs_rule(row) or _by_settings(report):
         return []
     assert row.reference is not None
     assert row.candidate is not None
@@ -65,6 +124,89 @@ def _weights(report: Report) -> list[str]:
 def _needs_rule(row: Row) -> bool:
     has_both = row.reference is not None and row.candidate is not None
     return has_both and row.phase is Phase.INITIAL_WEIGHTS and row.verdict in _SHAPES
+
+
+def _edits(report: Report) -> list[str]:
+    """Returns which lines of the models to look at and to change."""
+    if report.failures:
+        return [_after_failure(report.failures)]
+    divergence = report.first_divergence
+    if divergence is None:
+        untold = report.inconclusive is not None and not report.troubles
+        return [f"dtype: float32 under both models, which rounds less, {_AGAIN}"] if untold else []
+    if wording.is_of_loaders(divergence.row):
+        return [f"change one loader so that both give this batch alike, {_AGAIN}"]
+    said = (_by_hint(hint, divergence) for hint in divergence.row.hints[:1])
+    return [next(filter(None, said), None) or _by_settings(report) or _by_lines(report, divergence)]
+
+
+def _after_failure(failures: Sequence[ModelFailure]) -> str:
+    """Returns what to correct where a model raised: the inputs, the spec, the environment or the code."""
+    failed = failures[0]
+    side = failed.side or "model"
+    where = f" at {_at(failed.source)}" if failed.source is not None else ""
+    if failed.phase is Phase.LOAD:
+        if failed.exception == ModuleNotFoundError.__name__:
+            return f"install what is missing into the {side}'s Python, or correct the import{where}, {_AGAIN}"
+        return f"correct {side}.model or {side}.kwargs in the spec, or the code{where}, {_AGAIN}"
+    if any((one.exception, one.path) == (failed.exception, failed.path) for one in failures[1:]):
+        return f"correct the inputs, which neither model takes, or the code{where}, {_AGAIN}"
+    if failed.source is None:
+        return f"correct the inputs, which the {side} does not take, or its code, {_AGAIN}"
+    return f"correct the {side}'s code{where}, {_AGAIN}"
+
+
+def _by_hint(hint: Hint, divergence: Divergence) -> str:
+    """Returns the setting to change, where a hint names it."""
+    path = (divergence.candidate or divergence.reference or Place(path="")).path or "the root"
+    if hint.kind in _MODES:
+        return f"put both models into one mode: the same train: under reference: and candidate:, {_AGAIN}"
+    if hint.kind in (HintKind.EPSILON, HintKind.MOMENTUM):
+        return (
+            f"give the candidate's {path} the reference's {str(hint.kind).replace('_', ' ')}, "
+            f"{hint.numbers[0]:.6g}, {_AGAIN}"
+        )
+    if hint.kind is HintKind.SETTING:
+        return f"give the candidate's {path} the reference's {hint.names[0]}, {hint.names[1]}, {_AGAIN}"
+    if hint.kind is HintKind.OPTIMIZER_SETTING:
+        return f"give the candidate's optimizer the reference's {hint.names[0]}, {hint.names[1]}, {_AGAIN}"
+    return ""
+
+
+def _by_settings(report: Report) -> str:
+    """Returns the setting to change, where one differs at the first divergence."""
+    divergence = report.first_divergence
+    path = divergence.reference.path if divergence is not None and divergence.reference is not None else None
+    for one in report.hyper_parameters:
+        if one.reference_path == path:
+            layer = one.candidate_path or "the root"
+            return f"give the candidate's {layer} the reference's {one.name}, {one.reference}, {_AGAIN}"
+    return ""
+
+
+def _by_lines(report: Report, divergence: Divergence) -> str:
+    """Returns the candidate's line to edit, and the reference's to follow."""
+    found = [one for one in report.findings if function_sentences.is_of(one, divergence.row)]
+    calls = (found[0].candidate_call, found[0].reference_call) if found else (None, None)
+    ours, theirs = (
+        (call.source if call is not None and call.source is not None and call.source.line else _line(place))
+        for call, place in zip(calls, (divergence.candidate, divergence.reference))
+    )
+    what = wording.place_of(divergence.row)
+    if ours is None:
+        return f"compare how the two models make {what}; correct the candidate, {_AGAIN}"
+    if theirs is None:
+        return f"correct {_at(ours)} or the layer that it calls, {_AGAIN}"
+    return f"make {_at(ours)} (or the layer that it calls) do what {_at(theirs)} does, {_AGAIN}"
+
+
+def _line(place: Optional[Place]) -> Optional[SourceLine]:
+    found = (place.source, place.behind) if place is not None else ()
+    return next((one for one in found if one is not None and one.line), None)
+
+
+def _at(source: SourceLine) -> str:
+    return wording.plain(f"{os.path.basename(source.file)}:{source.line}")
 
 
 def _quoted(path: str) -> str:

@@ -14,6 +14,21 @@ _LAYOUTS = (Cause.AXES, Cause.RESHAPED, Cause.REPEATED)
 _PLACES_SHOWN = 4
 _BUFFERS_SHOWN = 5
 
+# What was asked for and not done, and by what the verdict was made: the first screen says these too.
+_SAID_FIRST = frozenset(
+    {
+        NoteKind.REJUDGED,
+        NoteKind.UNKNOWN_CLASS,
+        NoteKind.LOCKSTEP_TAKES_NO_OPTIMIZER,
+        NoteKind.LOCKSTEP_MAKES_ONE_STEP,
+        NoteKind.FORWARD_TAKES_NO_OPTIMIZER,
+        NoteKind.FORWARD_COMPUTES_NO_LOSS,
+        NoteKind.FORWARD_MAKES_ONE_STEP,
+        NoteKind.NOTHING_ACCUMULATED,
+        NoteKind.NOTHING_CLIPPED,
+        NoteKind.NOTHING_SCALED,
+    }
+)
 # `{side}` and `{other}`: the side that the note names, and the other; `{n}`, `{m}`: its first two numbers as
 # whole ones; `{name}`, `{second}`: its first two names; `{some}`: the first of all, quoted; `{because}`: its
 # reasons.
@@ -150,8 +165,18 @@ def notes(summary: ReportSummary, rows: Iterable[Row]) -> tuple[str, ...]:
     return (*(_sentence(one, summary) for one in summary.notes), *_of_rows(rows))
 
 
+def of_first_screen(summary: ReportSummary) -> list[str]:
+    """Returns the notes that a reader has to know with the verdict."""
+    return [wording.plain(_sentence(one, summary)) for one in summary.notes if one.kind in _SAID_FIRST]
+
+
 def beside_verdict(summary: ReportSummary) -> str:
-    """Returns what a report's first line says beside its verdict; "" for nothing."""
+    """Returns what a report's first line says beside its verdict; "" for nothing.
+
+    How calls were judged matters to a verdict, and is none where a comparison was cut short.
+    """
+    if summary.failures or summary.troubles:
+        return ""
     kinds = {one.kind for one in summary.notes}
     if NoteKind.JUDGED_FREELY in kinds:
         return "judged freely"

@@ -10,7 +10,7 @@ from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Optional
 
-from padiff_client import as_json, error_maps, hint_sentences, render, sentences, wording
+from padiff_client import as_json, error_maps, hint_sentences, mending, render, sentences, wording
 from padiff_client.places import PlaceErrors
 from padiff_rpc.v1.records import Figures, Row
 
@@ -47,6 +47,7 @@ def content(report: Report) -> dict[str, Any]:
         "headline": render.headline(report).text,
         "state": _state(report),
         "text": str(report),
+        "next": mending.lines(report),
         "report": _without_blanks(head),
         "divergence": _number_of(report, numbers),
         "columns": [*_NUMBERS, *_SHARED, "counts", "what", "figures", "reason", "reasons", "hints"],

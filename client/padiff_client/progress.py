@@ -43,6 +43,9 @@ class Onlooker(Protocol):
     def at(self, progress: Progress) -> None:
         """The coordinator says where the comparison is."""
 
+    def says(self, text: str) -> None:
+        """The command has something to say: for whom it waits, where the report is."""
+
     def wrote(self, text: str) -> None:
         """A process wrote this to its log; on a thread of its own."""
 
@@ -68,6 +71,10 @@ class Silent:
         told = progress.phase, progress.step, progress.text
         if last is None or told != (last.phase, last.step, last.text):
             logger.info("%s, step %d: %s", progress.phase, progress.step, progress.text or "begins")
+
+    def says(self, text: str) -> None:
+        """Logs it."""
+        logger.info("%s", text)
 
     def wrote(self, text: str) -> None:
         """Nothing."""

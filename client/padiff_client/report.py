@@ -301,7 +301,7 @@ class Report:
         return self.summary.saved
 
     def assert_agree(self) -> None:
-        """Raises Disagreement, an AssertionError with the report as its text, unless the models agree."""
+        """Raises Disagreement, an AssertionError of the first screen's text, unless the models agree."""
         __tracebackhide__ = True
         if not self:
             raise Disagreement(self)

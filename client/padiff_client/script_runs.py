@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -12,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Optional, TypeVar
 
+from padiff_client.progress import Onlooker
 from padiff_client.rendezvous import Rendezvous, RendezvousOutcome
 from padiff_client.report import SHORT, Report
 from padiff_client.script_process import ScriptProcess, running_script
@@ -81,27 +81,30 @@ def _start_hook() -> str:
     return os.path.join(*(found.submodule_search_locations or ())[:1], _START_HOOK)
 
 
-def serve_script(asked: AskedScript) -> int:
-    """Runs a script that serves at an address of its own until it ends; returns the exit code."""
+def serve_script(asked: AskedScript, onlooker: Onlooker) -> int:
+    """Runs a script that serves at an address of its own until it ends; returns the exit code.
+
+    `onlooker` hears of the address.
+    """
     announcement = Path(asked.orders.announce)
     with asked.running() as script:
         address = _until(lambda: _first_step(script, _content(announcement)))
-        print(f"padiff: the script is at its first step and serves at {address}", file=sys.stderr, flush=True)
+        onlooker.says(f"the script is at its first step and serves at {address}")
         status = _until(script.exit_status)
     if status:
         raise WorkerLostError(f"the script {describe_exit(status)}")
     return 0
 
 
-def reference_run(rendezvous: Rendezvous, asked: AskedScript) -> int:
+def reference_run(rendezvous: Rendezvous, asked: AskedScript, onlooker: Onlooker) -> int:
     """Runs the reference's script to its end; returns 0 once it was compared.
 
-    A line on stderr says where the report is. Raises WorkerLostError where nothing was compared.
+    `onlooker` hears where the report is. Raises WorkerLostError where nothing was compared.
     """
     side, other = Side.REFERENCE, Side.CANDIDATE
     with rendezvous.attended(side), _telling(rendezvous, other), asked.running() as script:
         _until(lambda: _first_step(script, rendezvous.address(side)))
-        with _saying(_waiting_for(other, rendezvous)):
+        with _saying(_waiting_for(other, rendezvous), onlooker):
             _until(lambda: _if_any(rendezvous.is_attended(other), rendezvous.told(side), _has_ended(script)))
         _until(lambda: _if_any(rendezvous.told(side), not rendezvous.is_attended(other)))
         outcome = rendezvous.told(side)
@@ -110,12 +113,12 @@ def reference_run(rendezvous: Rendezvous, asked: AskedScript) -> int:
         if not outcome.is_compared:
             raise WorkerLostError(f"the candidate's command ended: {outcome.text}")
         asked.wait_for_end(script)
-    print(f"padiff: compared by the candidate's command: {outcome.text}", file=sys.stderr)
+    onlooker.says(f"compared by the candidate's command: {outcome.text}")
     return 0
 
 
 def candidate_run(
-    rendezvous: Rendezvous, asked: AskedScript, compare: Callable[[str, str], Report]
+    rendezvous: Rendezvous, asked: AskedScript, compare: Callable[[str, str], Report], onlooker: Onlooker
 ) -> Report:
     """Runs the candidate's script, and `compare` on the addresses of both, (candidate's, reference's).
 
@@ -124,7 +127,7 @@ def candidate_run(
     side, other = Side.CANDIDATE, Side.REFERENCE
     with rendezvous.attended(side), _telling(rendezvous, other), asked.running() as script:
         own = _until(lambda: _first_step(script, rendezvous.address(side)))
-        with _saying(_waiting_for(other, rendezvous)):
+        with _saying(_waiting_for(other, rendezvous), onlooker):
             theirs = _until(lambda: _address_of_other(rendezvous, other, script))
         report = compare(own, theirs)
         rendezvous.tell(other, RendezvousOutcome(text=_line_on(report)))
@@ -164,9 +167,9 @@ def _first_step(script: ScriptProcess, address: Optional[str]) -> Optional[str]:
     status = script.exit_status()
     if address is None and status is not None:
         raise WorkerLostError(
-            f"the script {describe_exit(status)} before the watched model made a step, a forward in train "
-            "mode with gradients recorded; have it call watch(model, optimizer), or name the model's class "
-            "(--watch)"
+            f"the script {describe_exit(status)}, and no watched model had made a training step (a forward "
+            "in train mode, with gradients); call watch(model, optimizer) in the script, or name the model's "
+            "class by --watch"
         )
     return address
 
@@ -204,9 +207,9 @@ def _until(ask: Callable[[], Optional[T]]) -> T:
 
 
 @contextmanager
-def _saying(text: str) -> Iterator[None]:
+def _saying(text: str, onlooker: Onlooker) -> Iterator[None]:
     """Says what is waited for, where the context lasts long."""
-    timer = threading.Timer(_SILENT_SECONDS, print, [f"padiff: {text}"], {"file": sys.stderr, "flush": True})
+    timer = threading.Timer(_SILENT_SECONDS, onlooker.says, [text])
     timer.daemon = True
     timer.start()
     try:

@@ -156,14 +156,14 @@ class ModelSpec:
             for name in ("token", "tls", "insecure"):
                 if getattr(self, name) not in (None, False):
                     raise InvalidRequestError(
-                        "meant for a worker that runs already, but there is no worker=",
+                        "is for a worker that runs already; name it by worker, or leave this out",
                         field=f"ModelSpec.{name}",
                     )
             return
         for name in ("python", "path", "allow"):
             if getattr(self, name):
                 raise InvalidRequestError(
-                    "meant for a worker that is started here; leave it out with worker=",
+                    "is for a worker that is started here; leave it out beside worker",
                     field=f"ModelSpec.{name}",
                 )
         if self.tls is not None and not isinstance(self.tls, Tls):

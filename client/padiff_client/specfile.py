@@ -184,7 +184,9 @@ def read_comparison(path: str, *, with_inputs: bool = True) -> SpecFile:
     top = load(path, "" if os.path.exists(path) else near_file(path))
     given = _READER.read(top, _BothSided)
     if given.inputs is None and not any(map(_may_have_batches, (given.reference, given.candidate))):
-        raise top.error("the key 'inputs' is missing; or give both models a loader")
+        raise top.error(
+            "the key 'inputs' is missing; write one, as {x: {shape: [2, 4]}}, or give both models a loader"
+        )
     comparison = Comparison(
         reference=_spec(given.reference, top.entries()["reference"]),
         candidate=_spec(given.candidate, top.entries()["candidate"]),
@@ -217,7 +219,9 @@ def read_recording(path: str, side: Side) -> RecordingSpec:
     if model.recording is not _ABSENT:
         raise top.entries()[str(side)].error("is a recording already; name a model")
     if given.inputs is None and not _may_have_batches(model):
-        raise top.error("the key 'inputs' is missing; or give the model a loader")
+        raise top.error(
+            "the key 'inputs' is missing; write one, as {x: {shape: [2, 4]}}, or give the model a loader"
+        )
     place = 1 if side is Side.REFERENCE else 0
     inputs = None if given.inputs is None else read_inputs(given.inputs)[place]
     asked = RecordingAsked(

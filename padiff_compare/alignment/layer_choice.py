@@ -77,16 +77,16 @@ def ignored_layers(layer_map: StatedPairing, tree: LayerTree, side: Side) -> Ign
     reasons: dict[str, str] = {}
     held_back: set[str] = set()
     for path in getattr(layer_map.ignored_recursively, side.value):
-        field = f"layer_map.ignored_recursively.{side}"
+        field = f"layer_map.ignore_recursively.{side}"
         for node in _node(tree, path, side, field).below():
             reasons.setdefault(node.layer.path, field)
             held_back.add(node.layer.path)
     for path in getattr(layer_map.ignored, side.value):
-        field = f"layer_map.ignored.{side}"
+        field = f"layer_map.ignore.{side}"
         reasons.setdefault(_node(tree, path, side, field).layer.path, field)
     notes = []
     for name in getattr(layer_map.ignored_classes, side.value):
-        field = f"layer_map.ignored_classes.{side}"
+        field = f"layer_map.ignore_class.{side}"
         named = [node for node in tree.nodes.values() if _is_class(node.layer, name)]
         if not named:
             near = _close(name, _class_names(tree))

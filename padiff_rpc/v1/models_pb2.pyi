@@ -232,7 +232,7 @@ class RandomOperation(_message.Message):
     def __init__(self, side: _Optional[_Union[_reasons_pb2.Side, str]] = ..., path: _Optional[str] = ..., call: _Optional[int] = ..., name: _Optional[str] = ..., shared: bool = ..., reasons: _Optional[_Iterable[_Union[_reasons_pb2.Reason, _Mapping]]] = ...) -> None: ...
 
 class ModelFailure(_message.Message):
-    __slots__ = ("side", "phase", "step", "path", "exception", "text", "traceback")
+    __slots__ = ("side", "phase", "step", "path", "exception", "text", "traceback", "source")
     SIDE_FIELD_NUMBER: _ClassVar[int]
     PHASE_FIELD_NUMBER: _ClassVar[int]
     STEP_FIELD_NUMBER: _ClassVar[int]
@@ -240,6 +240,7 @@ class ModelFailure(_message.Message):
     EXCEPTION_FIELD_NUMBER: _ClassVar[int]
     TEXT_FIELD_NUMBER: _ClassVar[int]
     TRACEBACK_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
     side: _reasons_pb2.Side
     phase: Phase
     step: int
@@ -247,4 +248,5 @@ class ModelFailure(_message.Message):
     exception: str
     text: str
     traceback: str
-    def __init__(self, side: _Optional[_Union[_reasons_pb2.Side, str]] = ..., phase: _Optional[_Union[Phase, str]] = ..., step: _Optional[int] = ..., path: _Optional[str] = ..., exception: _Optional[str] = ..., text: _Optional[str] = ..., traceback: _Optional[str] = ...) -> None: ...
+    source: SourceLine
+    def __init__(self, side: _Optional[_Union[_reasons_pb2.Side, str]] = ..., phase: _Optional[_Union[Phase, str]] = ..., step: _Optional[int] = ..., path: _Optional[str] = ..., exception: _Optional[str] = ..., text: _Optional[str] = ..., traceback: _Optional[str] = ..., source: _Optional[_Union[SourceLine, _Mapping]] = ...) -> None: ...

@@ -182,24 +182,6 @@ class HeldPieces:
 
 
 @record
-class ModelFailure:
-    """The user's model, loss, optimizer or loader raised. A result, not an error of ours.
-
-    Attributes:
-        side: Filled in by the coordinator; a worker does not know its own.
-        path: The innermost layer that was being called; "" is the root (or outside any layer).
-    """
-
-    phase: Phase
-    side: Optional[Side] = None
-    step: int = 0
-    path: str = ""
-    exception: str = ""
-    text: str = ""
-    traceback: str = ""
-
-
-@record
 class FunctionSelection:
     """A call of a layer whose inside is to be seen: the parent of its functions.
 
@@ -1195,6 +1177,29 @@ class RandomOperation:
 
 
 @record
+class ModelFailure:
+    """The user's model, loss, optimizer or loader raised. A result, not an error of ours.
+
+    Attributes:
+        side: Filled in by the coordinator; a worker does not know its own.
+        path: The innermost layer that was being called; "" is the root (or outside any layer).
+        traceback: As Python prints it, of the user's own code: without the frames of workers
+            and of frameworks' layers.
+        source: The innermost line of the user's own code that it came through; absent where
+            there is none.
+    """
+
+    phase: Phase
+    side: Optional[Side] = None
+    step: int = 0
+    path: str = ""
+    exception: str = ""
+    text: str = ""
+    traceback: str = ""
+    source: Optional[SourceLine] = None
+
+
+@record
 class FunctionCall:
     """One call of a function, a method, an operator or a layer. A function that its framework builds
     from others stands as the call that the user's line made where the framework tells of it, else
@@ -1320,24 +1325,6 @@ class LoadRequest:
     model: Optional[Model] = None
     deterministic: bool = False
     threads: int = 0
-
-
-@record
-class LoadResponse:
-    """`LoadResponse` of worker.proto.
-
-    Attributes:
-        flags: What the framework was set to: "deterministic=on", "threads=1", ...
-        failure: Set when the factory (or weights, or optimizer) raised; the model is then not
-            loaded.
-        device: Of a watched script's model, which is taken as it is: where it lies, and whether
-            it is in train mode.
-    """
-
-    flags: tuple[str, ...] = ()
-    failure: Optional[ModelFailure] = None
-    device: str = ""
-    train: bool = False
 
 
 @record
@@ -1726,6 +1713,24 @@ class WorkerInfo(WorkerInfoMethods):
     capabilities: tuple[str, ...] = ()
     watches_script: bool = False
     recording: Optional[Recording] = None
+
+
+@record
+class LoadResponse:
+    """`LoadResponse` of worker.proto.
+
+    Attributes:
+        flags: What the framework was set to: "deterministic=on", "threads=1", ...
+        failure: Set when the factory (or weights, or optimizer) raised; the model is then not
+            loaded.
+        device: Of a watched script's model, which is taken as it is: where it lies, and whether
+            it is in train mode.
+    """
+
+    flags: tuple[str, ...] = ()
+    failure: Optional[ModelFailure] = None
+    device: str = ""
+    train: bool = False
 
 
 @record

@@ -82,6 +82,8 @@ def take_lease(
             now = time.monotonic()
             refused_at = now if refused_at is None else refused_at
             if now >= refused_at + patience:
+                if isinstance(error, BusyError):
+                    raise BusyError(f"{peer}: {error}") from None
                 raise
             if closed.wait(_RETRY_SECONDS):
                 raise CancelledError(f"the comparison ended while it waited for {peer}") from error

@@ -183,7 +183,8 @@ def cut_short() -> Report:
         path="encoder.fc",
         exception="ValueError",
         text="bad <shape>",
-        traceback="Traceback:\n  line\x1b[2J",
+        traceback="Traceback:\n  line\x1b[2J\nValueError: bad <shape>",
+        source=SourceLine(file="port.py", line=14, text="return self.fc(x)"),
     )
     lost = Trouble(phase=Phase.FORWARD, text="the worker is gone", side=Side.REFERENCE)
     return report(row(), passed=False, failures=(raised,), troubles=(lost,))

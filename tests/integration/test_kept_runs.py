@@ -349,12 +349,14 @@ def test_the_command_keeps_lists_shows_and_removes_runs(folder: Path) -> None:
     assert made.returncode == 1
     (run,) = (folder / "runs").iterdir()
     *screen, rest = made.stdout.splitlines()
-    assert rest.split() == ["the", "rest", "padiff", "show", run.name[:8]]
+    assert rest.split() == ["the", "rest", "padiff", "show", run.name[:8], "--all"]
     assert max(map(len, screen)) <= 80
 
     shown = padiff(folder, "show", "last", "--json", "again.json", "--html", "again.html")
-    assert (shown.returncode, shown.stderr) == (1, "")
-    assert len(shown.stdout.splitlines()) > len(screen)
+    assert (shown.returncode, shown.stdout, shown.stderr) == (1, made.stdout, "")
+    whole = padiff(folder, *rest.split()[3:])
+    assert (whole.returncode, whole.stderr) == (1, "")
+    assert len(whole.stdout.splitlines()) > len(screen)
     for first, again in (("first.json", "again.json"), ("first.html", "again.html")):
         assert (folder / first).read_bytes() == (folder / again).read_bytes()
 
@@ -366,6 +368,7 @@ def test_the_command_keeps_lists_shows_and_removes_runs(folder: Path) -> None:
 
     again = padiff(folder, "rejudge", "last", "--atol", "10")
     assert "judged again" in again.stdout
+    assert "--format text" in again.stdout.splitlines()[-2]  # it is not kept
     assert again.returncode in (0, 1)
     refused = padiff(folder, "rejudge", "last")
     assert (refused.returncode, refused.stderr) == (2, "padiff: rtol: missing; give atol, rtol, or both\n")
@@ -390,7 +393,7 @@ def test_ctrl_c_prints_the_report_so_far_and_writes_its_files(folder: Path) -> N
     report = Report.load(folder / "report.json")
     assert steps_of(report) == [0, 1, 2]
     assert report.exit_code == 2
-    shown = padiff(folder, "show", "last").stdout
+    shown = padiff(folder, "show", "last", "--all").stdout
     assert shown.startswith("FAIL: cut short")
     assert len(shown) > len(made.stdout)
 

@@ -294,7 +294,7 @@ def test_a_script_is_recorded_and_compared_with_another_one_later(both: Commands
             "steps: 3\nauto_weights: false\nreference: {recording: run.padiff}\n"
             f"candidate: {{worker: '{address}'}}\n"
         )
-        compared = both.start("compare", str(spec)).ended()
+        compared = both.start("compare", str(spec), "--format", "text").ended()
         assert compared.status == status, compared.out + compared.err
         assert compared.out.count("train mode") == 2
         assert command.ended().status == 0
@@ -314,3 +314,14 @@ def test_a_script_is_not_compared_with_a_model_that_makes_no_steps_of_its_own(
         with pytest.raises(InvalidRequestError, match=r"reference\.worker: the other side is a script"):
             auto_diff(ModelSpec(worker=address), model, (batch, batch))
     assert command.ended().status == 0
+
+
+def test_the_references_command_is_as_quiet_as_it_is_asked_and_writes_its_log(both: Commands) -> None:
+    log = both.folder / "reference.log"
+    other = both.run("reference", script(), "--quiet", "--log-file", str(log))
+    own = both.run("candidate", script(), "--steps", "3")
+    assert own.ended().status == 0
+    ended = other.ended()
+    assert ended.status == 0
+    assert "compared by" not in ended.err
+    assert "compared by the candidate's command: PASS" in log.read_text()

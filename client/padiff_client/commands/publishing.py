@@ -1,4 +1,4 @@
-"""A report on its way out of a command: as text, and in the formats that were asked for."""
+"""A report on its way out of a command: its first screen, and the formats that were asked for."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
+from typing import Optional
 
 from padiff_client import first_screen
 from padiff_client.commands.speaking import speaking
@@ -16,12 +17,14 @@ from padiff_client.progress import Onlooker
 from padiff_client.report import SHORT, TROUBLE, Report
 from padiff_client.terminal import shows_colour, streamed, width
 from padiff_client.whole_files import check_writable, write_file
+from padiff_compare.report.kept_run import KeptRun
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.interrupts import INTERRUPTED
 from padiff_rpc.records import record
 
 _STANDARD_OUTPUT = "-"
-_TEXT = FORMATS["text"]
+# How all of a report is shown that is not kept.
+_UNKEPT = "run again with --format text, which prints all of it, or --html FILE, which writes a page"
 
 
 @record
@@ -51,8 +54,8 @@ def add_outputs(parser: argparse.ArgumentParser) -> None:
         default=[],
         type=_output,
         metavar="NAME=FILE",
-        help=f"write the report as {', '.join(FORMATS)} too; may be given several times; without =FILE, or "
-        "with - for it, print that in place of the text",
+        help=f"write the whole report as {', '.join(FORMATS)} too; may be given several times; without "
+        "=FILE, or with - for it, print that in place of the first screen",
     )
     for name in ("json", "html"):
         parser.add_argument(
@@ -80,6 +83,11 @@ def _output_to(name: str) -> Callable[[str], Output]:
     return lambda file: Output(flag=f"--{name}", renderer=FORMATS[name], file=file)
 
 
+def printed_text(flag: str) -> Output:
+    """Returns what `flag` asks for that prints the whole report."""
+    return Output(flag=flag, renderer=FORMATS["text"], file=_STANDARD_OUTPUT)
+
+
 def check_outputs(given: argparse.Namespace) -> None:
     """Refuses files that could not be written, before a comparison is run for them."""
     taken: set[str] = set()
@@ -88,8 +96,12 @@ def check_outputs(given: argparse.Namespace) -> None:
             check_writable(one.file, field=one.flag)
         where = one.file if one.is_printed else os.path.realpath(one.file)
         if where in taken:
-            what = "is printed" if one.is_printed else f"goes to {one.file}"
-            raise InvalidRequestError(f"another format {what} already; name another file", field=one.flag)
+            said = (
+                "another format is printed already; give this one a file, as --format NAME=FILE"
+                if one.is_printed
+                else f"another format goes to {one.file} already; name another file"
+            )
+            raise InvalidRequestError(said, field=one.flag)
         taken.add(where)
 
 
@@ -105,42 +117,41 @@ def publishing(
             report = run(onlooker)
     except Interrupted as interrupted:
         _say_where(interrupted.report, given)
-        _published_first(interrupted.report, given)
+        published(interrupted.report, given, kept=interrupted.report.kept)
         print("padiff: interrupted", file=sys.stderr)
         return INTERRUPTED
     _say_where(report, given)
-    return _published_first(report, given)
+    return published(report, given, kept=report.kept)
 
 
 def _say_where(report: Report, given: argparse.Namespace) -> None:
     """Says where the run is kept; the first screen says it by itself."""
-    if report.kept is not None and _printed(given) is not _TEXT and not given.quiet:
+    if report.kept is not None and _printed(given) is not None and not given.quiet:
         name = report.kept.head.id[:SHORT]
         print(f"padiff: kept in {report.kept.folder}; padiff show {name} shows it again", file=sys.stderr)
 
 
-def _printed(given: argparse.Namespace) -> Renderer:
+def _printed(given: argparse.Namespace) -> Optional[Renderer]:
+    """Returns the format that is printed; None for the first screen."""
     outputs: Sequence[Output] = given.outputs
-    return next((one.renderer for one in outputs if one.is_printed), _TEXT)
+    return next((one.renderer for one in outputs if one.is_printed), None)
 
 
-def _published_first(report: Report, given: argparse.Namespace) -> int:
-    """Publishes a report; of one that is kept, the first screen is printed."""
-    if report.kept is None or _printed(given) is not _TEXT:
-        return published(report, given)
-    rest = f"padiff show {report.kept.head.id[:SHORT]}"
-    screen = first_screen.text(report, width=width(), coloured=shows_colour(), rest=rest)
-    streamed([screen, "\n"])
-    return _written(report, given)
+def published(report: Report, given: argparse.Namespace, *, kept: Optional[KeptRun] = None) -> int:
+    """Prints the report and writes its files; returns the exit code. Raises OSError behind the printing.
 
-
-def published(report: Report, given: argparse.Namespace) -> int:
-    """Prints the report and writes its files; returns the exit code. Raises OSError behind the printing."""
+    Where no format was asked for, the first screen is printed, which says how the rest is shown: of a run
+    that is `kept` from there.
+    """
     printed = _printed(given)
-    streamed(printed.pieces(report))
-    # The report as text begins with it.
-    if report.exit_code == TROUBLE and printed is not _TEXT:
-        print(f"padiff: {report.reasons[0]}", file=sys.stderr)
+    if printed is None:
+        rest = f"padiff show {kept.head.id[:SHORT]} --all" if kept is not None else _UNKEPT
+        streamed([first_screen.text(report, width=width(), coloured=shows_colour(), rest=rest), "\n"])
+    else:
+        streamed(printed.pieces(report))
+        # The report as text begins with it.
+        if report.exit_code == TROUBLE and printed is not FORMATS["text"]:
+            print(f"padiff: {report.reasons[0]}", file=sys.stderr)
     return _written(report, given)
 
 

@@ -9,7 +9,7 @@ import time
 from typing import Any
 
 from padiff_client.api import kept_report
-from padiff_client.commands.publishing import add_outputs, check_outputs, published, publishing
+from padiff_client.commands.publishing import add_outputs, check_outputs, printed_text, published, publishing
 from padiff_client.commands.speaking import add_speaking
 from padiff_client.connection_flags import add_credentials, called
 from padiff_client.keeping import DAYS_VARIABLE, LIMIT_VARIABLE, STORE_VARIABLE, known_store, store_of
@@ -37,10 +37,17 @@ def add_to(commands: Any) -> None:
         "oldest go first.",
     )
     runs.set_defaults(run=_runs)
-    show = commands.add_parser("show", help="print the report of a comparison that was kept")
+    show = commands.add_parser("show", help="print the first screen of a comparison that was kept, or all")
     show.set_defaults(run=_show)
     show.add_argument("name", metavar="RUN", help=_RUN_HELP)
     add_outputs(show)
+    show.add_argument(
+        "--all",
+        dest="outputs",
+        action="append_const",
+        const=printed_text("--all"),
+        help="print the whole report; short for --format text",
+    )
     again = commands.add_parser("rejudge", help="judge a kept comparison under other bounds, without a model")
     again.set_defaults(run=_rejudge)
     again.add_argument("name", metavar="RUN", help=_RUN_HELP)
@@ -109,7 +116,8 @@ def _verdict(run: KeptRun, report: Report) -> str:
 
 def _show(given: argparse.Namespace) -> int:
     check_outputs(given)
-    return published(kept_report(given.name, given.store), given)
+    report = kept_report(given.name, given.store)
+    return published(report, given, kept=report.kept)
 
 
 def _rejudge(given: argparse.Namespace) -> int:

@@ -11,7 +11,7 @@ from typing import Any, Optional
 
 from padiff_client.commands.publishing import add_outputs, check_outputs, publishing
 from padiff_client.commands.recording import recording
-from padiff_client.commands.speaking import add_speaking
+from padiff_client.commands.speaking import add_speaking, speaking
 from padiff_client.commands.spec_runs import add_keeping, add_patience, patient
 from padiff_client.comparison import Comparison
 from padiff_client.frameworks import FRAMEWORKS
@@ -31,7 +31,7 @@ from padiff_rpc.serving import TOKEN_VARIABLE, read_token
 from padiff_rpc.v1.words import KeptTensors, Side
 from padiff_rpc.watch_orders import Afterwards, WatchOrders
 
-_OF_THE_CANDIDATE = "belongs to the candidate's command, which compares and reports"
+_OF_THE_CANDIDATE = "is for the command of --side candidate, which compares and reports; leave it out here"
 _WATCH = " or ".join(f"{known.package}.watch(model, optimizer)" for known in FRAMEWORKS.values())
 _DESCRIPTION = f"""
 Runs COMMAND, a training script that calls {_WATCH}
@@ -132,7 +132,8 @@ def _run(given: argparse.Namespace) -> int:
     )
     if side is Side.REFERENCE:
         _check_compares_nothing(given)
-        return reference_run(rendezvous, asked)
+        with speaking(given, has_terminal=False, has_course=False) as onlooker:
+            return reference_run(rendezvous, asked, onlooker)
     check_outputs(given)
     comparison = _comparison(given)
 
@@ -141,7 +142,7 @@ def _run(given: argparse.Namespace) -> int:
             models = ModelSpec(worker=candidate), ModelSpec(worker=reference)
             return compare(replace(comparison, candidate=models[0], reference=models[1], onlooker=onlooker))
 
-        return candidate_run(rendezvous, asked, compare_at)
+        return candidate_run(rendezvous, asked, compare_at, onlooker)
 
     return publishing(run, given, has_terminal=False)
 
@@ -269,7 +270,8 @@ def _serve(given: argparse.Namespace) -> int:
             tls_ca=_absolute(given.tls_ca),
             insecure=given.insecure,
         )
-        return serve_script(_asked(given, orders, folder.path / "orders"))
+        with speaking(given, has_terminal=False, has_course=False) as onlooker:
+            return serve_script(_asked(given, orders, folder.path / "orders"), onlooker)
 
 
 def _absolute(file: Optional[str]) -> str:

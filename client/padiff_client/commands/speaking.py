@@ -43,10 +43,13 @@ def add_speaking(parser: argparse.ArgumentParser) -> None:
 
 
 @contextmanager
-def speaking(given: argparse.Namespace, *, has_terminal: bool = True) -> Iterator[Spoken]:
+def speaking(
+    given: argparse.Namespace, *, has_terminal: bool = True, has_course: bool = True
+) -> Iterator[Spoken]:
     """Provides what hears how a run goes, and tells it as the flags say.
 
-    `has_terminal`: nobody else writes to the terminal meanwhile.
+    `has_terminal`: nobody else writes to the terminal meanwhile. `has_course`: there is a comparison to
+    follow; else only what `says` is given is told.
     """
     course = Course(given.began)
     with ExitStack() as exits:
@@ -55,18 +58,21 @@ def speaking(given: argparse.Namespace, *, has_terminal: bool = True) -> Iterato
             check_writable(given.log_file, field="--log-file")
             log = exits.enter_context(open(given.log_file, "a", encoding="utf-8"))
             exits.enter_context(_logging(logging.StreamHandler(log), _DATED))
-        if not given.quiet:
+        if has_course and not given.quiet:
             exits.enter_context(_display(course, has_terminal=has_terminal))
         if given.verbose:
             exits.enter_context(_logging(_StderrHandler(), "padiff: %(message)s"))
-        yield Spoken(course, [one for one in (sys.stderr if given.verbose else None, log) if one])
+        copies = [one for one in (sys.stderr if given.verbose else None, log) if one]
+        # What is logged is on stderr with --verbose.
+        yield Spoken(course, copies, prints=not (given.quiet or given.verbose))
 
 
 class Spoken:
     """Hears how a run goes: for those who show it, and for the log."""
 
-    def __init__(self, course: Course, copies: Sequence[TextIO]) -> None:
-        """`copies`: where to what the processes write goes."""
+    def __init__(self, course: Course, copies: Sequence[TextIO], *, prints: bool) -> None:
+        """`copies`: where to what the processes write goes; `prints`: sentences go to stderr."""
+        self._prints = prints
         self.began = course.began
         self.hears_processes = bool(copies)
         self._course = course
@@ -86,6 +92,12 @@ class Spoken:
         """The coordinator says where the comparison is."""
         if self._course.at(progress):
             logger.info("%s", where(self._course.standing()))
+
+    def says(self, text: str) -> None:
+        """The command has something to say."""
+        logger.info("%s", text)
+        if self._prints:
+            print(f"padiff: {text}", file=sys.stderr, flush=True)
 
     def wrote(self, text: str) -> None:
         """A process wrote this to its log."""

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape, quoteattr
 
-from padiff_client import hint_sentences, render, sentences, wording
+from padiff_client import first_screen, hint_sentences, render, sentences, wording
 from padiff_rpc.records import record
 from padiff_rpc.v1.records import Row
 from padiff_rpc.v1.words import Verdict
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from padiff_client.report import Report
 
 SUFFIX = ".xml"
+_WIDTH = 100
 _UNTOLD = frozenset({Verdict.NOT_COMPARED, Verdict.INCONCLUSIVE})
 
 
@@ -74,7 +75,7 @@ def _verdict(report: Report) -> _Suite:
         name="the two models agree",
         outcome="" if report else "error" if broken else "failure",
         message=render.headline(report).text,
-        text=str(report),
+        text=first_screen.text(report, width=_WIDTH),
     )
     return _Suite(name="verdict", cases=[case])
 

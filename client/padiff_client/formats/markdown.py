@@ -1,4 +1,4 @@
-"""The report as Markdown for a pull request: verdict, first faults as a table, the rest folded away.
+"""The report as Markdown for a pull request: the first screen, other faults as a table, the rest folded away.
 
 Whatever models say is shown as it is written: it formats nothing, links nothing and calls nobody.
 """
@@ -9,7 +9,8 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from padiff_client import hint_sentences, render, wording
+from padiff_client import first_screen, hint_sentences, render, wording
+from padiff_client.first_screen import Fact
 from padiff_rpc.v1.records import Row
 
 if TYPE_CHECKING:
@@ -29,16 +30,30 @@ def pieces(report: Report) -> Iterator[str]:
     """Yields the document."""
     verdict, _, more = render.headline(report).text.partition(": ")
     yield f"**padiff: {_escaped(verdict)}**{f': {_escaped(more)}' if more else ''}\n"
-    faults = report.faults
-    if faults:
+    yield from _first_screen(first_screen.facts(report))
+    others = first_screen.other_faults(report)
+    if others:
         yield f"\n{_HEAD}"
-        yield from map(_cells, faults[:_SHOWN_ROWS])
-    if len(faults) > _SHOWN_ROWS:
-        yield f"\n{len(faults) - _SHOWN_ROWS} more places differ.\n"
-    divergence = report.first_divergence
-    if divergence is not None:
-        yield from _folded("The first divergence", str(divergence))
+        yield from map(_cells, others[:_SHOWN_ROWS])
+    if len(others) > _SHOWN_ROWS:
+        yield f"\n{len(others) - _SHOWN_ROWS} more places differ.\n"
     yield from _folded("The whole report", str(report))
+
+
+def _first_screen(facts: Sequence[Fact]) -> Iterator[str]:
+    """Yields a table: a row for each label, with all that is said of it."""
+    said: list[tuple[str, list[str]]] = []
+    for fact in facts:
+        if fact.label or not said:
+            said.append((fact.label, []))
+        said[-1][1].append(_code(fact.text) if fact.is_code else _escaped(fact.text))
+    yield "\n| | |\n| --- | --- |\n"
+    for label, texts in said:
+        yield f"| {label} | {'<br>'.join(texts)} |\n"
+
+
+def _code(text: str) -> str:
+    return f"<code>{_escaped(text)}</code>"
 
 
 def _cells(row: Row) -> str:

@@ -93,9 +93,12 @@ def _of_row(row: Row, finding: Optional[FunctionFinding]) -> dict[str, Any]:
         ours = finding.candidate_call.source if finding.candidate_call is not None else ours
         theirs = finding.reference_call.source if finding.reference_call is not None else theirs
     # A result without a place in a file is shown by few viewers.
-    made = _result(_rule(row.verdict), "; ".join(filter(None, said)), [_location(ours or theirs, row)])
+    path = _path(row)
+    made = _result(_rule(row.verdict), "; ".join(filter(None, said)), [_location(ours or theirs, path)])
     if theirs is not None:
-        made["relatedLocations"] = [{"id": 1, **_location(theirs, row), "message": {"text": "the reference"}}]
+        made["relatedLocations"] = [
+            {"id": 1, **_location(theirs, path), "message": {"text": "the reference"}}
+        ]
     place = row.reference or row.candidate
     if place is not None:
         named = (row.phase, row.kind, place.path, place.call, place.slot)
@@ -113,7 +116,7 @@ def _result(rule: str, text: str, locations: list[dict[str, Any]]) -> dict[str, 
 
 
 def _raised_at(failed: ModelFailure) -> list[dict[str, Any]]:
-    return [{"logicalLocations": [_layer(failed.path)]}]
+    return [_location(failed.source, failed.path)]
 
 
 def _layer(path: str) -> dict[str, Any]:
@@ -125,9 +128,13 @@ def _line(place: Optional[Place]) -> Optional[SourceLine]:
     return next((one for one in lines if one is not None and one.line), None)
 
 
-def _location(line: Optional[SourceLine], row: Row) -> dict[str, Any]:
+def _path(row: Row) -> str:
     place = row.candidate or row.reference
-    made: dict[str, Any] = {"logicalLocations": [_layer(place.path if place is not None else "")]}
+    return place.path if place is not None else ""
+
+
+def _location(line: Optional[SourceLine], path: str) -> dict[str, Any]:
+    made: dict[str, Any] = {"logicalLocations": [_layer(path)]}
     if line is not None:
         region: dict[str, Any] = {"startLine": line.line}
         if line.text.strip():

@@ -45,11 +45,15 @@ class Page {
     const place = report.divergence;
     const settings = (report.hyper_parameters ?? []).length;
     const counts = MEANINGS.map((one) => [one, report.places.filter((found) => found.meaning.name === one.name).length]).filter(([, n]) => n);
+    const next = report.next?.length > 0 && el("div", { class: "next" }, el("h3", { text: "What to do next" }), el("ul", { class: "notes" }, report.next.map((text) => el("li", { text }))));
     const summary = el("p", { class: "counts" }, counts.map(([one, n]) => badge(one, `${whole(n)} ${n === 1 && one.key === "fault" ? "fault" : one.title.toLowerCase()}`)));
     if (!place) {
+      const raised = report.failures?.[0]?.source;
       const reasons = (report.reasons ?? []).filter((text) => !report.headline.includes(text));
       return el("section", { class: "opening", "aria-label": "Verdict" }, summary,
         reasons.length > 0 && el("ul", { class: "notes" }, reasons.map((text) => el("li", { text }))),
+        raised && el("p", { class: "quiet", text: `${raised.file}:${raised.line}` }), raised?.text && el("pre", { class: "code", text: raised.text }),
+        next,
         report.failures?.length > 0 && el("p", {}, el("button", { class: "link", text: "show the traceback", on: { click: () => this.tabs.open("Notes") } })));
     }
     const { row } = place;
@@ -70,6 +74,7 @@ class Page {
           measured && el("dl", { class: "measured" }, measured.map(([name, text]) => el("div", {}, el("dt", { text: name }), el("dd", { text })))),
           row.hints ? probably({ ...row, hints: row.hints.slice(0, 2) }) : row.reason && el("p", { class: "why", text: row.reason }),
           settingsOf(report, row.reference?.path, row.candidate?.path) ?? (settings ? el("p", {}, el("button", { class: "link", text: `${counted(settings, "setting")} of other layers differ`, on: { click: () => this.tabs.open("Settings") } })) : null),
+          next,
           el("p", {}, el("button", { class: "primary", text: "Show all of it", on: { click: () => this.choosePlace(place) } })))));
   }
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sample_reports as samples
 from sample_reports import environment
 
 from padiff_client import Report, first_screen
@@ -18,6 +19,7 @@ from padiff_rpc.v1.records import (
     Hint,
     HyperParameterDifference,
     Place,
+    PlanPair,
     Reason,
     ReportSummary,
     Row,
@@ -35,6 +37,7 @@ from padiff_rpc.v1.words import (
     DType,
     HintKind,
     LoneKind,
+    PairedBy,
     Pass,
     Phase,
     Side,
@@ -43,7 +46,7 @@ from padiff_rpc.v1.words import (
 )
 
 SCREENS = Path(__file__).parent / "screens"
-REST = "padiff show 1a2b3c4d"
+REST = "padiff show 1a2b3c4d --all"
 FULL = Coverage(
     tensors_compared=85,
     tensors_total=85,
@@ -212,17 +215,62 @@ def test_modes_that_differ_are_mended_by_a_line_of_the_spec() -> None:
     assert "train: true under candidate:" in first_screen.text(report, width=120)
 
 
+def lone(side: Side, path: str, class_name: str = "Linear", what: LoneKind = LoneKind.CALL) -> Unmatched:
+    return Unmatched(side=side, what=what, path=path, class_name=class_name, counts=True)
+
+
+def screen_of(*found: Unmatched, **summary: Any) -> str:
+    report = Report(ReportSummary(session="s", passed=False, coverage=FULL, unmatched=found, **summary))
+    return first_screen.text(report, width=200)
+
+
 @pytest.mark.parametrize(
-    ("sides", "said"),
+    ("found", "said"),
     [
-        ((Side.REFERENCE, Side.CANDIDATE), "layer_map: {pairs: {a.b: a.b}}"),
-        ((Side.CANDIDATE,), "layer_map: {ignore: {candidate: [a.b]}}"),
+        (
+            (lone(Side.REFERENCE, "a.b"), lone(Side.CANDIDATE, "a.c")),
+            "layer_map: {pairs: {a.b: a.c}} if these two are the same layer",
+        ),
+        ((lone(Side.CANDIDATE, "a.b"),), "layer_map: {ignore: {candidate: [a.b]}}"),
+        # The closest by name and class, and not the first of each side.
+        (
+            (
+                lone(Side.REFERENCE, "stem.conv", "Conv2d"),
+                lone(Side.REFERENCE, "head.out"),
+                lone(Side.CANDIDATE, "head.output"),
+                lone(Side.CANDIDATE, "pool", "MaxPool2D"),
+            ),
+            "layer_map: {pairs: {head.out: head.output}} if",
+        ),
+        # Nothing tells which.
+        (
+            (
+                lone(Side.REFERENCE, "fc1"),
+                lone(Side.CANDIDATE, "fc2"),
+                lone(Side.CANDIDATE, "fc3"),
+            ),
+            "write which of the layers without a partner belong together under layer_map: pairs:",
+        ),
+        (
+            (lone(Side.REFERENCE, "stem", "Conv2d"), lone(Side.CANDIDATE, "head", "Softmax")),
+            "write which of the layers without a partner belong together under layer_map: pairs:",
+        ),
     ],
 )
-def test_what_has_no_partner_is_mended_by_a_layer_map(sides: tuple[Side, ...], said: str) -> None:
-    lone = tuple(
-        Unmatched(side=side, what=LoneKind.PARAMETER, path="a.b", name="weight", counts=True)
-        for side in sides
+def test_what_has_no_partner_is_mended_by_a_layer_map(found: tuple[Unmatched, ...], said: str) -> None:
+    assert said in screen_of(*found)
+
+
+def test_layers_of_other_shapes_are_not_suggested_as_a_pair() -> None:
+    lone_pair = (lone(Side.REFERENCE, "a.b"), lone(Side.CANDIDATE, "a.c"))
+    plan = (
+        PlanPair(reference=place("a.b", "Linear", (4, 8)), how=PairedBy.UNMATCHED),
+        PlanPair(candidate=place("a.c", "Linear", (4, 9)), how=PairedBy.UNMATCHED),
     )
-    report = Report(ReportSummary(session="s", passed=False, coverage=FULL, unmatched=lone))
-    assert said in first_screen.text(report, width=120)
+    assert "pairs: {" not in screen_of(*lone_pair, plan=plan)
+
+
+def test_a_model_that_raised_is_told_with_the_users_own_lines() -> None:
+    screen = first_screen.text(samples.cut_short(), width=80)
+    assert "raised ValueError in encoder.fc" in screen.replace("\n", " ").replace("  ", " ")
+    assert "try        correct the candidate's code at port.py:14, then compare again" in screen

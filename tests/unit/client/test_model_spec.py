@@ -66,8 +66,8 @@ def test_a_served_model_needs_only_its_worker() -> None:
         ({"train": "yes"}, "train: 'yes' is not allowed; allowed: true, false"),
         ({"device": ""}, "device: '' is not allowed"),
         ({"dtype": "int64"}, "dtype: 'int64' is not allowed; allowed: float16, bfloat16, float32, float64"),
-        ({"token": "t"}, "token: meant for a worker that runs already, but there is no worker="),
-        ({"insecure": True}, "insecure: meant for a worker that runs already"),
+        ({"token": "t"}, "token: is for a worker that runs already; name it by worker"),
+        ({"insecure": True}, "insecure: is for a worker that runs already"),
         ({"worker": "example.org:http"}, "worker: 'example.org:http' is neither"),
         ({"worker": ""}, "worker: '' is not allowed; allowed: an address"),
         ({"worker": {"cuda": 12.6}}, "worker: {'cuda': 12.6} is not allowed; .* texts in quotes"),
@@ -75,8 +75,8 @@ def test_a_served_model_needs_only_its_worker() -> None:
         ({"worker": "torch", "token": "t"}, "token: the coordinator has the credentials"),
         ({"worker": "127.0.0.1:1", "insecure": 1}, "insecure: 1 is not allowed; allowed: true, false"),
         ({"worker": "example.org:1"}, "needs tls"),
-        ({"worker": "127.0.0.1:1", "python": "python"}, "python: meant for a worker that is started here"),
-        ({"worker": "127.0.0.1:1", "path": ["."]}, "path: meant for"),
+        ({"worker": "127.0.0.1:1", "python": "python"}, "python: is for a worker that is started here"),
+        ({"worker": "127.0.0.1:1", "path": ["."]}, "path: is for"),
     ],
 )
 def test_a_wrong_spec_is_one_clear_line(given: dict[str, Any], said: str) -> None:

@@ -384,7 +384,7 @@ def test_infinite_values_are_text_in_json() -> None:
 
 
 def test_html_escapes_what_comes_from_the_models() -> None:
-    report = failing(reasons=(said("<script>alert(1)</script>"),))
+    report = failing(figures=None, reasons=(said("<script>alert(1)</script>"),))
     assert "<script>" not in report._repr_html_()
     assert "&lt;script&gt;" in report._repr_html_()
 

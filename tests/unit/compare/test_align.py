@@ -303,12 +303,12 @@ def test_a_pin_inside_a_pinned_pair_is_compared(side):
         ),
         (
             StatedPairing(ignored=IgnoredLayers(candidate=("encoder.b",))),
-            "layer_map.ignored.candidate",
+            "layer_map.ignore.candidate",
             "nearest: enc.b",
         ),
         (
             StatedPairing(ignored_recursively=IgnoredLayers(reference=("block.dec",))),
-            "layer_map.ignored_recursively.reference",
+            "layer_map.ignore_recursively.reference",
             "'block.dec'; nearest: .*dec",
         ),
     ],
@@ -338,7 +338,7 @@ def test_an_ignored_layer_is_paired_for_its_weights_but_not_compared(side):
     assert (pair.how, pair.compared, pair.reason) == (
         "ignored",
         False,
-        Reason(cause=Cause.IGNORED, names=("layer_map.ignored.reference",)),
+        Reason(cause=Cause.IGNORED, names=("layer_map.ignore.reference",)),
     )
     assert plan.candidate_of("enc.a").compared
     assert plan.skip_paths(Side.CANDIDATE) == ("enc",)
@@ -382,7 +382,7 @@ def test_a_class_that_no_layer_has_is_noted(side):
     [note] = plan.notes
     assert (note.kind, note.names) == (
         NoteKind.UNKNOWN_CLASS,
-        ("layer_map.ignored_classes.candidate", "Linaer", "Linear"),
+        ("layer_map.ignore_class.candidate", "Linaer", "Linear"),
     )
 
 

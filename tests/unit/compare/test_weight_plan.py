@@ -142,7 +142,7 @@ def test_an_ignored_pair_is_placed_as_far_as_it_fits_but_not_compared(planned):
     layer_map = StatedPairing(ignored=IgnoredLayers(reference=("a",)))
     plan = planned("a: t.Linear weight(4,4) bias(4)", "a: p.Linear weight(4,4)", layer_map)
     assert [(pair.placed, pair.compared) for pair in plan.pairs] == [(True, False)]
-    assert plan.pairs[0].reason.names == ("layer_map.ignored.reference",)
+    assert plan.pairs[0].reason.names == ("layer_map.ignore.reference",)
     assert unmatched(plan) == [(Side.REFERENCE, "parameter", "a", "bias", False)]
 
 

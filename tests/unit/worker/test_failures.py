@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import os
+
 import pytest
 
 from padiff_rpc.v1.records import ModelFailure
@@ -42,6 +45,39 @@ def failure(error: BaseException) -> ModelFailure:
 )
 def test_the_text_is_one_line_without_a_frameworks_source(error: BaseException, text: str) -> None:
     assert failure(error).text == text
+
+
+def raise_it(text: str) -> None:
+    raise ValueError(text)
+
+
+def test_the_stack_and_the_line_are_the_users_own() -> None:
+    """Not those of an installed package that the user's code called, nor of the framework."""
+    try:
+        with pytest.raises(KeyError):  # pytest's own frame is between
+            raise_it("wrong")
+    except ValueError as error:
+        found = failure_from(error, Phase.FORWARD, library_folders=(pytest.__file__,))
+    assert found.source is not None
+    assert (found.source.file, found.source.text) == (__file__, "raise ValueError(text)")
+    assert 'raise_it("wrong")' in found.traceback
+
+    try:
+        json.loads("{")
+    except ValueError as error:
+        found = failure_from(error, Phase.FORWARD, library_folders=(os.path.dirname(json.__file__),))
+    assert found.source is not None
+    assert found.source.text == 'json.loads("{")'
+    assert "decoder.py" not in found.traceback
+
+
+def test_the_line_of_a_file_that_cannot_be_read_is_that_line() -> None:
+    try:
+        compile("x = 1\ndef net(:\n", "models.py", "exec")
+    except SyntaxError as error:
+        found = failure_from(error, Phase.LOAD)
+    assert found.source is not None
+    assert (found.source.file, found.source.line, found.source.text) == ("models.py", 2, "def net(:")
 
 
 def test_the_traceback_keeps_what_the_text_leaves_out() -> None:

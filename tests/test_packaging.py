@@ -36,25 +36,40 @@ SOURCES = (
 FRAMEWORKS = {"torch", "paddlepaddle"}
 
 
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.Path:
-    """Builds in a copy, so that nothing left over from an earlier build gets in."""
-    folder = tmp_path_factory.mktemp("wheel")
+def _copied(folder: Path) -> Path:
+    """Returns `folder` with what a build reads, so that nothing left over from an earlier one gets in."""
     for name in SOURCES:
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.so"))
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, folder)
-    command = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "--quiet"]
-    built = subprocess.run(
-        [*command, "--wheel-dir", str(folder / "dist"), str(folder)], capture_output=True, text=True
-    )
+    return folder
+
+
+def _built(folder: Path) -> zipfile.Path:
+    """Returns the wheel of the sources in a folder, built as pip builds them for anybody."""
+    command = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--quiet", "--wheel-dir"]
+    built = subprocess.run([*command, str(folder / "dist"), str(folder)], capture_output=True, text=True)
     assert built.returncode == 0, built.stderr
     (file,) = (folder / "dist").glob("padiff_rpc-*.whl")
     return zipfile.Path(file)
 
 
 @pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.Path:
+    """That of a release: a git tag, and nothing changed behind it."""
+    folder = _copied(tmp_path_factory.mktemp("release"))
+    author = ("-c", "user.name=a", "-c", "user.email=a@example.com", "-c", "commit.gpgsign=false")
+    for command in (("init", "-q"), ("add", "."), (*author, "commit", "-qm", "A release"), ("tag", "v7.8.9")):
+        subprocess.run(["git", *command], cwd=folder, check=True)
+    return _built(folder)
+
+
+@pytest.fixture(scope="module")
 def metadata(wheel: zipfile.Path) -> Message:
+    return _metadata(wheel)
+
+
+def _metadata(wheel: zipfile.Path) -> Message:
     (info,) = (one for one in wheel.iterdir() if one.name.endswith(".dist-info"))
     return email.message_from_string((info / "METADATA").read_text())
 
@@ -68,6 +83,16 @@ def _requirements(metadata: Message, extra: str = "") -> set[str]:
         if of_extra == extra:
             found.add(re.split(r"[^\w-]", requirement.strip())[0].lower())
     return found
+
+
+def test_the_version_is_the_tag_of_the_release(metadata: Message) -> None:
+    assert metadata["Version"] == "7.8.9"
+
+
+def test_sources_without_git_build_too_under_the_fallback_version(tmp_path: Path) -> None:
+    settings = (ROOT / "pyproject.toml").read_text()
+    (fallback,) = re.findall(r'^fallback_version = "(.+)"$', settings, re.MULTILINE)
+    assert _metadata(_built(_copied(tmp_path)))["Version"] == fallback
 
 
 @pytest.mark.parametrize("package", PACKAGES)

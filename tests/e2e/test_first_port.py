@@ -46,7 +46,7 @@ def without_figures(text: str, folder: str) -> str:
     Without blanks too: a longer path is broken elsewhere.
     """
     text = "".join(text.split()).replace(folder, "FOLDER")
-    return re.sub(r"\d[\d.,e+-]*", "N", re.sub(r"padiffshow\w+$", "padiffshowRUN", text))
+    return re.sub(r"\d[\d.,e+-]*", "N", re.sub(r"padiffshow\w+--all$", "padiffshowRUN--all", text))
 
 
 def test_the_fault_and_the_pass_are_what_the_guide_shows(

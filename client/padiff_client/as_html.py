@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import json
 from html import escape
-from importlib import resources
-from string import Template
 from typing import TYPE_CHECKING
 
 from padiff_client import error_curve, first_screen, hint_sentences, page_content, render, sentences, wording
+from padiff_client.documents import document
+from padiff_client.run_state import RunState, state_of
 from padiff_rpc.v1.records import Row
 
 if TYPE_CHECKING:
@@ -19,36 +16,19 @@ if TYPE_CHECKING:
 _SHOWN_FAULTS = 5
 _COLUMNS = ("where", "relative L2", "allowed", "probably, or why")
 # In this order they make one script; the last one starts it.
-_SCRIPTS = ("dom", "content", "layers", "list", "chart", "drawings", "details", "panels", "page")
+SCRIPTS = ("dom", "content", "layers", "list", "chart", "drawings", "details", "panels", "page")
+_COLOURS = {
+    RunState.PASS: "#1a7f37",
+    RunState.FAIL: "#cf222e",
+    RunState.CUT_SHORT: "#cf222e",
+    RunState.INCONCLUSIVE: "#9a6700",
+    RunState.RUNNING: "#9a6700",
+}
 
 
 def page(report: Report) -> str:
     """Returns a self-contained page: it fetches nothing, and runs no script but its own."""
-    style = _asset("page.css")
-    script = "\n".join(_asset(f"{name}.js") for name in _SCRIPTS)
-    return Template(_asset("page.html")).substitute(
-        title=escape(render.headline(report).text),
-        # Where something from a model became markup after all, the browser would still not run it.
-        policy=f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}",
-        style=style,
-        script=script,
-        content=_as_script_content(page_content.content(report)),
-    )
-
-
-def _asset(name: str) -> str:
-    return (resources.files("padiff_client") / "page" / name).read_text(encoding="utf-8")
-
-
-def _hash(text: str) -> str:
-    """Returns a text as a content security policy names it."""
-    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
-
-
-def _as_script_content(value: object) -> str:
-    """Returns JSON in which nothing ends a script element or begins a comment."""
-    text = json.dumps(value, allow_nan=False, separators=(",", ":"))
-    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+    return document(render.headline(report).text, SCRIPTS, page_content.content(report)).text
 
 
 def card(report: Report) -> str:
@@ -56,8 +36,7 @@ def card(report: Report) -> str:
 
     There is no script in it and no style sheet, so that exported notebooks show the same.
     """
-    is_untold = report.inconclusive is not None and report.first_divergence is None
-    colour = "#1a7f37" if report else "#9a6700" if is_untold else "#cf222e"
+    colour = _COLOURS[state_of(report)]
     return (
         f'<div style="border:1px solid #8c959f;border-left:5px solid {colour};border-radius:6px;'
         'padding:8px 12px;max-width:780px">\n'

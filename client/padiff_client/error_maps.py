@@ -33,10 +33,11 @@ def of_report(report: Report, numbers: dict[int, int]) -> dict[str, Any]:
     """Returns maps of rows that fail and whose tensors were kept, by the row's number; faults come first."""
     if report.kept is None:
         return {}
+    kept = report.kept.rows_with_tensors()
     failing = [row for row in report.all_rows if row.verdict in wording.FAILING and _fits(row.figures)]
     found: dict[str, Any] = {}
     for row in sorted(failing, key=lambda row: not row.counts):
-        drawn = _of_row(report, row)
+        drawn = _of_row(report, row) if numbers[id(row)] in kept else {}
         if drawn:
             found[str(numbers[id(row)])] = drawn
         if len(found) == _ROWS:

@@ -45,7 +45,7 @@ class Tone(Enum):
         return f"\x1b[{self.value}m{text}\x1b[0m"
 
 
-_TONES = {"PASS": Tone.GOOD, "FAIL": Tone.BAD, "INCONCLUSIVE": Tone.UNTOLD}
+_TONES = {"PASS": Tone.GOOD, "FAIL": Tone.BAD, "INCONCLUSIVE": Tone.UNTOLD, "RUNNING": Tone.UNTOLD}
 
 
 @record

@@ -6,12 +6,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Optional
 
 from padiff_client import as_json, error_maps, hint_sentences, mending, render, sentences, wording
-from padiff_client.places import PlaceErrors
+from padiff_client.places import PlaceErrors, all_places
+from padiff_client.run_state import state_of
 from padiff_rpc.v1.records import Figures, Row
 
 if TYPE_CHECKING:
@@ -34,18 +35,63 @@ _DEFAULTS = {field.name: field.default for field in fields(Figures)}
 _ROWS_WITH_ALL_FIGURES = 20_000
 
 
-def content(report: Report) -> dict[str, Any]:
-    """Returns what the page shows, as JSON's own types."""
-    parts = _Parts()
+class WrittenRows:
+    """Rows as the page has them, with equal parts written once; of a running comparison more join them.
+
+    Attributes:
+        rows: each a list of columns.
+        parts: what the rows name by number.
+    """
+
+    def __init__(self, rows: Sequence[Row] = ()) -> None:
+        self.rows: list[list[Any]] = []
+        self.parts: list[Any] = []
+        self._numbers: dict[tuple[type, Hashable], int] = {}
+        self.add(rows)
+
+    def add(self, rows: Sequence[Row]) -> None:
+        """Writes rows that come behind those before."""
+        spares = len(self.rows) + len(rows) > _ROWS_WITH_ALL_FIGURES
+        self.rows += [self._row(row, spares and not _is_fault(row)) for row in rows]
+
+    def _row(self, row: Row, is_brief: bool) -> list[Any]:
+        told = [
+            *(getattr(row, name) for name in _NUMBERS),
+            *(self._part(getattr(row, name)) for name in _SHARED),
+            None if row.counts else 0,
+            self._part(wording.what(row)),
+            _figures(row.figures, _ALWAYS if is_brief else _FIGURES) if row.figures is not None else None,
+            sentences.reason(row) or None,
+            _without_blanks(as_json.plain(row.reasons)) or None,
+            [hint_sentences.sentence(hint) for hint in row.hints] or None,
+        ]
+        return _trimmed(told)
+
+    def _part(self, part: Any) -> Optional[int]:
+        """Returns the number of a part; None for one that says nothing."""
+        if part in (None, "", ()):
+            return None
+        key = (type(part), part)
+        if key not in self._numbers:
+            self._numbers[key] = len(self.parts)
+            self.parts.append(_without_blanks(as_json.plain(part)))
+        return self._numbers[key]
+
+
+def content(report: Report, written: Optional[WrittenRows] = None) -> dict[str, Any]:
+    """Returns what the page shows, as JSON's own types.
+
+    `written`: the report's rows, where they are written already.
+    """
     numbers = {id(row): number for number, row in enumerate(report.all_rows)}
-    spares = len(report.all_rows) > _ROWS_WITH_ALL_FIGURES
-    rows = [_row(row, parts, spares and not _is_fault(row)) for row in report.all_rows]
-    head = as_json.head(report)
+    written = written or WrittenRows(report.all_rows)
+    head, headline = as_json.head(report), render.headline(report)
     # The page shows findings, which tell what these long lists come to.
     del head["function_details"]
     return {
-        "headline": render.headline(report).text,
-        "state": _state(report),
+        "headline": headline.text,
+        "unsaid": list(report.reasons[headline.reasons :]),
+        "state": state_of(report).value,
         "text": str(report),
         "next": mending.lines(report),
         "report": _without_blanks(head),
@@ -53,52 +99,11 @@ def content(report: Report) -> dict[str, Any]:
         "columns": [*_NUMBERS, *_SHARED, "counts", "what", "figures", "reason", "reasons", "hints"],
         "shared": [*_SHARED, "what"],
         "figures": list(_FIGURES),
-        "rows": rows,
-        "places": [_place(one, numbers) for one in _places(report)],
+        "rows": written.rows,
+        "places": [_place(one, numbers) for one in all_places(report.all_rows)],
         "maps": error_maps.of_report(report, numbers),
-        "parts": parts.found,
+        "parts": written.parts,
     }
-
-
-def _state(report: Report) -> str:
-    """Returns the verdict in a word, by which the page is coloured."""
-    if report.troubles or report.failures:
-        return "cut short"
-    if report:
-        return "pass"
-    return "inconclusive" if report.inconclusive is not None and report.first_divergence is None else "fail"
-
-
-class _Parts:
-    """Parts that rows share, each once; rows name them by number."""
-
-    def __init__(self) -> None:
-        self.found: list[Any] = []
-        self._numbers: dict[tuple[type, Hashable], int] = {}
-
-    def number(self, part: Any) -> Optional[int]:
-        """Returns the number of a part; None for one that says nothing."""
-        if part in (None, "", ()):
-            return None
-        key = (type(part), part)
-        if key not in self._numbers:
-            self._numbers[key] = len(self.found)
-            self.found.append(_without_blanks(as_json.plain(part)))
-        return self._numbers[key]
-
-
-def _row(row: Row, parts: _Parts, is_brief: bool) -> list[Any]:
-    told = [
-        *(getattr(row, name) for name in _NUMBERS),
-        *(parts.number(getattr(row, name)) for name in _SHARED),
-        None if row.counts else 0,
-        parts.number(wording.what(row)),
-        _figures(row.figures, _ALWAYS if is_brief else _FIGURES) if row.figures is not None else None,
-        sentences.reason(row) or None,
-        _without_blanks(as_json.plain(row.reasons)) or None,
-        [hint_sentences.sentence(hint) for hint in row.hints] or None,
-    ]
-    return _trimmed(told)
 
 
 def _is_fault(row: Row) -> bool:
@@ -136,13 +141,6 @@ def _without_blanks(value: Any) -> Any:
     if isinstance(value, list):
         return [_without_blanks(one) for one in value]
     return value
-
-
-def _places(report: Report) -> Iterable[PlaceErrors]:
-    yield from report.places
-    for row in report.all_rows:
-        if not row.twin:
-            yield PlaceErrors(accumulated=row)
 
 
 def _place(one: PlaceErrors, numbers: dict[int, int]) -> list[Any]:

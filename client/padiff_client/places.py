@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Optional
 
 from padiff_client import hint_sentences, wording
@@ -67,6 +67,12 @@ def places(rows: Iterable[Row]) -> tuple[PlaceErrors, ...]:
     return tuple(
         PlaceErrors(accumulated=of.get(Pass.FREE), local=of.get(Pass.LOCKSTEP)) for of in found.values()
     )
+
+
+def all_places(rows: Sequence[Row]) -> Iterator[PlaceErrors]:
+    """Yields `places`, then each row of a step of one pass as a place of its own."""
+    yield from places(rows)
+    yield from (PlaceErrors(accumulated=row) for row in rows if not row.twin)
 
 
 def judged(rows: Sequence[Row]) -> tuple[Row, ...]:

@@ -16,6 +16,7 @@ from padiff_client import (
     verdict_reasons,
     wording,
 )
+from padiff_client.run_state import RunState, state_of
 from padiff_rpc.records import record
 from padiff_rpc.v1.records import (
     Environment,
@@ -101,6 +102,8 @@ def headline(report: Report) -> Headline:
 
 
 def _verdict(report: Report) -> Headline:
+    if state_of(report) is RunState.RUNNING:
+        return _standing(report)
     if report:
         left_out, beyond = wording.omitted(report.omitted), wording.beyond_rounding(report.bounds)
         if beyond:
@@ -115,6 +118,17 @@ def _verdict(report: Report) -> Headline:
     if divergence is not None:
         return Headline(text=f"FAIL: {divergence.summary}{_but_in_the_end(report)}", says_divergence=True)
     return Headline(text=f"FAIL: {report.reasons[0]}", reasons=1)
+
+
+def _standing(report: Report) -> Headline:
+    """Returns where a comparison is that goes on, and what it has found."""
+    at, divergence = report.troubles[-1], report.first_divergence
+    if not report.all_rows:
+        return Headline(text="RUNNING: nothing has been compared yet", reasons=1)
+    compared = wording.count(report.coverage.tensors_compared, "tensor")
+    found = f"first divergence: {divergence.summary}" if divergence is not None else "no difference yet"
+    text = f"RUNNING: {wording.moment(at.phase, at.step)}, {compared} compared so far; {found}"
+    return Headline(text=text, reasons=1, says_divergence=divergence is not None)
 
 
 def _but_in_the_end(report: Report) -> str:

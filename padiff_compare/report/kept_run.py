@@ -14,7 +14,7 @@ import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Optional
+from typing import Any, Optional
 
 from padiff_compare.report.finished import FinishedReport, concluded
 from padiff_compare.report.so_far import joined
@@ -160,13 +160,20 @@ class RunWriter:
 
 
 class KeptRun:
-    """A run that was kept, or is being kept by another process."""
+    """A run that was kept, or is being kept by another process, as it was at one moment.
+
+    Attributes:
+        is_running: whether a process still wrote the run at that moment.
+    """
 
     def __init__(self, folder: Path) -> None:
         """Raises PaDiffError where there is no run that this version can read."""
         self.folder = folder
-        with self._reading() as database:
-            found = database.execute("SELECT * FROM run").fetchone()
+        found = self._line()
+        self.is_running = _has_no_end(found) and is_written(folder)
+        if _has_no_end(found) and not self.is_running:
+            # Its writer may have written the end just before it let go.
+            found = self._line()
         if found is None:
             raise PaDiffError(f"{folder}: holds no run; remove the folder")
         schema, identity, started_at, reference, candidate, options, keep, keep_mib, summary = found
@@ -184,11 +191,6 @@ class KeptRun:
         self._summary: Optional[bytes] = summary
 
     @cached_property
-    def is_running(self) -> bool:
-        """Whether a process still writes the run."""
-        return self._summary is None and is_written(self.folder)
-
-    @cached_property
     def size_bytes(self) -> int:
         """The room that the run takes on disk."""
         return folder_bytes(self.folder)
@@ -201,17 +203,36 @@ class KeptRun:
     @cached_property
     def report(self) -> FinishedReport:
         """The whole report. Raises PaDiffError where the files are damaged."""
+        return self.report_of(self.rows_from(0))
+
+    def rows_from(self, number: int) -> tuple[Row, ...]:
+        """Returns the rows from that number on, in their order. Raises PaDiffError where they are damaged."""
         with self._reading() as database:
-            rows = tuple(
-                from_bytes(content, Row)
-                for (content,) in database.execute("SELECT record FROM rows ORDER BY number")
-            )
+            found = database.execute("SELECT record FROM rows WHERE number >= ? ORDER BY number", (number,))
+            return tuple(from_bytes(content, Row) for (content,) in found)
+
+    def last_row(self) -> Optional[tuple[int, Row]]:
+        """Returns the last row and its number; None where there is none yet. Raises as `rows_from`."""
+        with self._reading() as database:
+            found = database.execute(
+                "SELECT number, record FROM rows ORDER BY number DESC LIMIT 1"
+            ).fetchone()
+        return None if found is None else (found[0], from_bytes(found[1], Row))
+
+    def rows_with_tensors(self) -> frozenset[int]:
+        """Returns the numbers of the rows whose tensors were kept. Raises as `rows_from`."""
+        with self._reading() as database:
+            return frozenset(number for (number,) in database.execute("SELECT row FROM pairs"))
+
+    def report_of(self, rows: Sequence[Row]) -> FinishedReport:
+        """Returns the report of these rows, which are all that were written. Raises as `report`."""
+        if self._summary is not None:
+            return FinishedReport(rows=tuple(rows), summary=from_bytes(self._summary, ReportSummary))
+        with self._reading() as database:
             told = [
                 from_bytes(content, ReportSoFar)
                 for (content,) in database.execute("SELECT record FROM so_far ORDER BY number")
             ]
-        if self._summary is not None:
-            return FinishedReport(rows=rows, summary=self.summary)
         last = rows[-1] if rows else None
         trouble = Trouble(
             phase=last.phase if last is not None else Phase.CONNECT,
@@ -240,6 +261,12 @@ class KeptRun:
         )
         return reference, candidate
 
+    def _line(self) -> Optional[tuple[Any, ...]]:
+        """Returns the line of the table `run`; None where there is none."""
+        with self._reading() as database:
+            found: Optional[tuple[Any, ...]] = database.execute("SELECT * FROM run").fetchone()
+        return found
+
     @contextlib.contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
         try:
@@ -247,6 +274,10 @@ class KeptRun:
                 yield database
         except sqlite3.Error as error:
             raise PaDiffError(f"{self.folder}: cannot be read as a run: {error}") from None
+
+
+def _has_no_end(line: Optional[tuple[Any, ...]]) -> bool:
+    return line is not None and line[-1] is None
 
 
 def cut_short(so_far: ReportSummary, rows: Sequence[Row], trouble: Trouble) -> FinishedReport:

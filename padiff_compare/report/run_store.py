@@ -70,7 +70,7 @@ class RunStore:
     def runs(self) -> list[KeptRun]:
         """Returns every run that can be read, the newest first."""
         found = []
-        for folder in self._folders():
+        for folder in self.folders():
             with contextlib.suppress(PaDiffError):
                 found.append(KeptRun(folder))
         return sorted(found, key=lambda run: run.head.started_at, reverse=True)
@@ -85,7 +85,7 @@ class RunStore:
             if not runs:
                 raise NotFoundError(f"no run is kept in {self.folder}")
             return runs[0]
-        names = sorted(folder.name for folder in self._folders())
+        names = sorted(folder.name for folder in self.folders())
         matching = [one for one in names if one == name] or [one for one in names if one.startswith(name)]
         if not matching or not name:
             near = near_names(name, names)
@@ -107,7 +107,7 @@ class RunStore:
         shutil.rmtree(self.folder / f"{keeping}{_ASIDE}", ignore_errors=True)
         now, room = time.time(), self._room.mib << 20
         self._sweep(now)
-        ages = {folder: now - begun for folder in self._folders() for begun in [begun_at(folder)] if begun}
+        ages = {folder: now - begun for folder in self.folders() for begun in [begun_at(folder)] if begun}
         for folder in sorted(ages, key=ages.__getitem__):
             size, is_old = folder_bytes(folder), ages[folder] > self._room.days * _DAY_SECONDS
             if folder.name == keeping or not (is_old or size > room) or is_written(folder):
@@ -117,12 +117,13 @@ class RunStore:
 
     def _sweep(self, now: float) -> None:
         """Removes folders whose process ended before it had begun a run."""
-        for folder in self._folders():
+        for folder in self.folders():
             with contextlib.suppress(OSError):
                 age = now - folder.stat().st_mtime
                 if age > _BORN_SECONDS and is_unborn(folder):
                     shutil.rmtree(folder, ignore_errors=True)
 
-    def _folders(self) -> Iterator[Path]:
+    def folders(self) -> Iterator[Path]:
+        """Yields the folders in which runs may lie."""
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
             yield from sorted(one for one in self.folder.iterdir() if one.is_dir())

@@ -14,6 +14,7 @@ from padiff_client.commands.speaking import add_speaking
 from padiff_client.connection_flags import add_credentials, called
 from padiff_client.keeping import DAYS_VARIABLE, LIMIT_VARIABLE, STORE_VARIABLE, known_store, store_of
 from padiff_client.report import SHORT, Report
+from padiff_client.run_state import state_of
 from padiff_client.table import print_table
 from padiff_client.verbs import attach
 from padiff_client.wording import plain
@@ -89,29 +90,18 @@ def _runs(given: argparse.Namespace) -> int:
 
 
 def _cells(run: KeptRun) -> tuple[str, ...]:
-    report = Report(run.summary)
+    report = Report(run.summary, kept=run)
     divergence = report.first_divergence
     return (
         run.head.id[:SHORT],
         time.strftime("%Y-%m-%d %H:%M", time.localtime(run.head.started_at)),
         plain(run.head.reference),
         plain(run.head.candidate),
-        _verdict(run, report),
+        state_of(report).value,
         str(len(report.steps)),
         f"{run.size_bytes / 2**20:.1f} MiB",
         divergence.summary if divergence is not None else "-",
     )
-
-
-def _verdict(run: KeptRun, report: Report) -> str:
-    """Returns the verdict in a word."""
-    if run.is_running:
-        return "running"
-    if report.troubles or report.failures:
-        return "cut short"
-    if report:
-        return "pass"
-    return "inconclusive" if report.inconclusive and report.first_divergence is None else "fail"
 
 
 def _show(given: argparse.Namespace) -> int:

@@ -17,23 +17,30 @@ const MEANINGS = [
 ];
 const BY_NAME = new Map(MEANINGS.map((one, rank) => [one.name, { ...one, rank }]));
 
-/** Returns the report with its rows as objects, each with its figures by name, and places in order. */
-function readContent(text) {
-  const content = JSON.parse(text);
+/**
+ * Returns the report with its rows as objects, each with its figures by name, and places in order.
+ * `before`: the report as it was, of which `content` tells what is new. Its rows and places stay the objects
+ * that they were, so that whatever is open or chosen stays so.
+ */
+function readContent(content, before = null) {
   const shared = new Set(content.shared);
-  const rows = content.rows.map((values, id) => {
-    const row = { id };
+  const parts = before ? [...before.parts, ...content.parts] : content.parts;
+  const first = before ? before.rows.length : 0;
+  const more = content.rows.map((values, n) => {
+    const row = { id: first + n };
     content.columns.forEach((name, column) => {
       const value = values[column] ?? null;
-      row[name] = value !== null && shared.has(name) ? content.parts[value] : value;
+      row[name] = value !== null && shared.has(name) ? parts[value] : value;
     });
     row.counts = row.counts === null;
     row.figures = row.figures && readFigures(row.figures, content.figures);
     return row;
   });
+  const rows = before ? [...before.rows, ...more] : more;
+  const known = new Map((before?.places ?? []).flatMap((one) => [one.accumulated, one.local].filter(Boolean).map((row) => [row.id, one])));
   const places = content.places.map(([accumulated, local, telling, meaning]) => {
     const row = rows[telling];
-    return {
+    return Object.assign(known.get(accumulated) ?? known.get(local) ?? {}, {
       row,
       accumulated: accumulated === null ? null : rows[accumulated],
       local: local === null ? null : rows[local],
@@ -41,12 +48,12 @@ function readContent(text) {
       step: row.step,
       path: (row.reference ?? row.candidate)?.path ?? "",
       words: searchable(row),
-    };
+    });
   });
   places.sort((a, b) => a.step - b.step || phaseRank(a) - phaseRank(b) || a.row.order - b.row.order);
   const divergence = places.find((one) => one.local?.id === content.divergence || one.accumulated?.id === content.divergence);
   const steps = [...new Set(places.map((one) => one.step))];
-  return { ...content.report, ...content, rows, places, divergence: divergence ?? null, stepNumbers: steps };
+  return { ...content.report, ...content, parts, rows, places, divergence: divergence ?? null, stepNumbers: steps };
 }
 
 function readFigures(values, names) {
@@ -68,6 +75,11 @@ function searchable(row) {
   const sides = [row.reference, row.candidate].filter(Boolean);
   return [row.what, row.phase, ...sides.flatMap((side) => [side.path || "the root", side.class_name, side.source?.file])]
     .join(" ").toLowerCase();
+}
+
+/** Returns a headline without the verdict, which stands beside it. */
+function withoutVerdict(headline) {
+  return headline.replace(/^(PASS|FAIL|INCONCLUSIVE|RUNNING)[:,]? ?(cut short: )?/, "") || "the models agree";
 }
 
 /** Returns how far a row's tensors are apart, relative L2; null where they were not measured. */

@@ -9,6 +9,10 @@ function badge(meaning, text = meaning.one) {
   return el("span", { class: `badge ${meaning.key}` }, el("i", { "aria-hidden": "true", text: meaning.mark }), text);
 }
 
+function glyph(meaning, name, more = "") {
+  return el("i", { class: `glyph ${meaning.key} ${more}`, role: "img", "aria-label": name, title: name, text: meaning.mark });
+}
+
 /** Returns all that is known of a place. */
 function placeDetails(report, place, go) {
   const { row } = place;

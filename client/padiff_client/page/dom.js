@@ -24,6 +24,25 @@ function furnished(node, given, children) {
   return node;
 }
 
+/** Puts children into a node, unless the same stand there; what was scrolled in it stays scrolled. */
+function fill(node, ...children) {
+  const fresh = furnished(node.cloneNode(false), {}, children);
+  if (fresh.isEqualNode(node)) return;
+  const scrolled = (root) => [root, ...root.querySelectorAll(".stack, .list, pre, .table-frame")];
+  const places = scrolled(node).map((one) => [one.scrollTop, one.scrollLeft]);
+  node.replaceChildren(...fresh.childNodes);
+  scrolled(node).forEach((one, n) => { if (places[n]) [one.scrollTop, one.scrollLeft] = places[n]; });
+}
+
+/** Puts one child into a node, unless it or one like it stands there; what was scrolled to stays in sight. */
+function fillOne(node, child) {
+  const before = node.firstElementChild;
+  if (child === before || (before && child.isEqualNode(before))) return;
+  const top = before?.scrollTop ?? 0;
+  node.replaceChildren(child);
+  child.scrollTop = top;
+}
+
 /** Returns a difference or a share with three digits, as NumPy's `.3g` does. */
 function small(value) {
   if (value === 0) return "0";
@@ -66,4 +85,35 @@ function number(value) {
 function short(file) {
   const parts = String(file).split("/");
   return parts.length > 3 ? `…/${parts.slice(-3).join("/")}` : file;
+}
+
+/** Returns seconds as people say them. */
+function duration(seconds) {
+  if (!seconds) return "";
+  if (seconds < 60) return `${seconds.toFixed(1)} s`;
+  const minutes = Math.floor(seconds / 60);
+  return minutes < 60 ? `${minutes} min ${Math.floor(seconds % 60)} s` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+}
+
+/** Returns a time of day as the reader's clock shows it. */
+function localTime(secondsOfEpoch) {
+  const at = new Date(secondsOfEpoch * 1000);
+  const two = (value) => String(value).padStart(2, "0");
+  return `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())} ${two(at.getHours())}:${two(at.getMinutes())}`;
+}
+
+/** Returns what the document holds for its scripts. */
+function shownContent() {
+  return JSON.parse(document.getElementById("content").textContent);
+}
+
+/** Returns a button that changes between dark and light; until then colours follow the system. */
+function themeButton() {
+  return el("button", { class: "theme", text: "Dark or light", on: { click: toggleTheme } });
+}
+
+function toggleTheme() {
+  const root = document.documentElement;
+  const isDark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
+  root.dataset.theme = isDark ? "light" : "dark";
 }

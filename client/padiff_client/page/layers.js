@@ -1,11 +1,15 @@
 // Both models' layers as one list of lines: pairs beside each other, and a gap where one side has none.
 
-/** Returns the lines in execution order, each with its depth on either side, its children and its places. */
-function readLayers(report) {
+/**
+ * Returns the lines in execution order, each with its depth on either side, its children and its places.
+ * `before`: the layers as they were; their lines stay the objects that they were.
+ */
+function readLayers(report, before = null) {
   const lines = [];
+  const same = new Map((before?.lines ?? []).map((line) => [lineKey(line.pair), line]));
   const known = { reference: new Map(), candidate: new Map() };
   for (const pair of report.plan ?? []) {
-    const line = { id: lines.length, pair, children: [], places: [], parent: null };
+    const line = Object.assign(same.get(lineKey(pair)) ?? {}, { id: lines.length, pair, children: [], places: [], parent: null });
     for (const side of ["reference", "candidate"]) {
       if (pair[side]) known[side].set(pair[side].path ?? "", line);
     }
@@ -32,6 +36,10 @@ function readLayers(report) {
     place.line = line ?? null;
   }
   return { lines, roots };
+}
+
+function lineKey({ reference, candidate }) {
+  return JSON.stringify([reference && (reference.path ?? ""), candidate && (candidate.path ?? "")]);
 }
 
 /** Returns the layer that holds a path, and the path's name below it. */

@@ -1,13 +1,15 @@
 // The page: verdict, charts, layers and comparisons, and the pane of what is chosen.
 
-const STATES = { pass: "PASS", fail: "FAIL", inconclusive: "INCONCLUSIVE", "cut short": "CUT SHORT" };
-
 class Page {
-  constructor(report) {
+  /** `address`: of the run's page, where a server shows it; else null. */
+  constructor(report, address = null) {
     this.report = report;
+    this.address = address;
     this.layers = readLayers(report);
     this.step = report.divergence?.step ?? report.stepNumbers[0] ?? 0;
-    Object.assign(this, { everyStep: false, query: "", phase: "", hidden: new Set(), line: null, place: null, closed: new Set() });
+    Object.assign(this, { everyStep: false, query: "", phase: "", hidden: new Set(), line: null, place: null, closed: new Set(), isTouched: false });
+    this.top = this.makeTop();
+    this.opening = el("section", { class: "opening" });
     this.details = el("aside", { class: "details", "aria-label": "Details", tabindex: -1 });
     this.charts = el("section", { class: "charts", "aria-label": "Error against depth" });
     this.tree = this.makeTree();
@@ -15,42 +17,80 @@ class Page {
     this.training = el("div", { class: "stack" });
     this.tabs = this.makeTabs();
     document.body.append(
-      this.header(),
+      this.top.element,
       el("main", {},
-        this.opening(), this.charts,
+        this.opening, this.charts,
         el("div", { class: "work" }, el("div", { class: "left" }, this.tabs.bar, this.toolbar(), this.tabs.panels), this.details)),
     );
     this.fold();
-    this.refresh();
+    this.draw();
     this.follow();
+    for (const kind of ["pointerleave", "focusout"]) this.charts.addEventListener(kind, () => this.isLagging && this.drawCharts());
     new ResizeObserver(() => this.charts.clientWidth !== this.drawnWidth && this.drawCharts()).observe(this.charts);
     addEventListener("hashchange", () => this.follow());
     addEventListener("keydown", (event) => this.press(event));
   }
 
-  header() {
+  /** Shows what has joined the report; what is open, chosen, searched and scrolled to stays so. */
+  renew(content) {
+    const hadLines = this.layers.lines.length > 0;
+    this.report = readContent(content, this.report);
+    this.layers = readLayers(this.report, this.layers);
+    const { divergence, stepNumbers } = this.report;
+    if (!hadLines) this.fold();
+    // Who has chosen nothing yet follows the newest step, until something differs.
+    if (!this.isTouched && !divergence && stepNumbers.length) this.step = stepNumbers[stepNumbers.length - 1];
+    document.title = this.report.headline;
+    this.draw();
+    if (!this.isTouched && divergence && divergence !== this.place) {
+      this.choosePlace(divergence);
+      this.isTouched = false;
+    } else if (!this.details.contains(document.activeElement)) this.showChosen();
+  }
+
+  /** Draws everything; of the charts nothing changes under a pointer that is on them. */
+  draw() {
+    this.top.fill();
+    this.fillOpening();
+    this.fillToolbar();
+    this.tabs.fill();
+    this.refresh(true);
+  }
+
+  makeTop() {
+    const verdict = el("span", { class: "verdict", role: "status" });
+    const title = el("h1"), made = el("p", { class: "quiet" });
+    const element = el("header", { class: "top" }, this.address && el("a", { class: "back", href: "/", text: "Kept runs" }), verdict, title, made, themeButton());
+    return { element, fill: () => this.fillTop(element, verdict, title, made) };
+  }
+
+  fillTop(element, verdict, title, told) {
     const { report } = this;
     const names = (report.environments ?? []).map((one) => `${one.worker.framework} ${one.worker.framework_version}`);
     const made = report.started_at ? new Date(report.started_at * 1000).toISOString().slice(0, 16).replace("T", " ") : "";
-    return el("header", { class: `top ${report.state.replace(" ", "-")}` },
-      el("span", { class: "verdict", text: STATES[report.state] }),
-      el("h1", { text: report.headline.replace(/^(PASS|FAIL|INCONCLUSIVE)[:,]? ?/, "") || "the models agree" }),
-      el("p", { class: "quiet" }, [names.join(" against "), made && `${made} UTC`, report.seconds && `${report.seconds.toFixed(1)} s`].filter(Boolean).join(" · ")),
-      el("button", { class: "theme", text: "Dark or light", on: { click: toggleTheme } }));
+    const seconds = report.state === "running" && report.started_at ? Math.max(0, Date.now() / 1000 - report.started_at) : report.seconds;
+    element.className = `top ${report.state.replace(" ", "-")}`;
+    fill(verdict, report.state.toUpperCase());
+    fill(title, withoutVerdict(report.headline));
+    fill(told, [names.join(" against "), made && `${made} UTC`, duration(seconds)].filter(Boolean).join(" · "));
   }
 
   /** The first divergence, with what a reader does next; or why there is none. */
-  opening() {
+  fillOpening() {
     const { report } = this;
     const place = report.divergence;
+    this.opening.setAttribute("aria-label", place ? "First divergence" : "Verdict");
     const settings = (report.hyper_parameters ?? []).length;
     const counts = MEANINGS.map((one) => [one, report.places.filter((found) => found.meaning.name === one.name).length]).filter(([, n]) => n);
     const next = report.next?.length > 0 && el("div", { class: "next" }, el("h3", { text: "What to do next" }), el("ul", { class: "notes" }, report.next.map((text) => el("li", { text }))));
     const summary = el("p", { class: "counts" }, counts.map(([one, n]) => badge(one, `${whole(n)} ${n === 1 && one.key === "fault" ? "fault" : one.title.toLowerCase()}`)));
     if (!place) {
       const raised = report.failures?.[0]?.source;
-      const reasons = (report.reasons ?? []).filter((text) => !report.headline.includes(text));
-      return el("section", { class: "opening", "aria-label": "Verdict" }, summary,
+      // What a comparison that goes on has not compared yet is no reason for anything.
+      const isRunning = report.state === "running";
+      const reasons = isRunning ? [] : report.unsaid.filter((text) => !report.headline.includes(text));
+      return fill(this.opening, counts.length > 0 && summary,
+        isRunning && !counts.length && el("p", { class: "quiet", text: "The models are being built, traced and paired; rows join this page as they are compared." }),
         reasons.length > 0 && el("ul", { class: "notes" }, reasons.map((text) => el("li", { text }))),
         raised && el("p", { class: "quiet", text: `${raised.file}:${raised.line}` }), raised?.text && el("pre", { class: "code", text: raised.text }),
         next,
@@ -66,7 +106,7 @@ class Page {
       Number.isNaN(row.figures.cosine) ? null : ["cosine", String(Number(row.figures.cosine.toPrecision(7)))],
       Number.isNaN(row.figures.scale) ? null : ["scale", String(Number(row.figures.scale.toPrecision(5)))],
     ].filter(Boolean);
-    return el("section", { class: "opening", "aria-label": "First divergence" },
+    return fill(this.opening,
       summary,
       el("div", { class: "first" },
         el("div", {}, el("h2", { text: "Where the sides part first" }), el("p", { class: "quiet", text: `${moment(row)}: ${row.what}` }), sides(row)),
@@ -79,25 +119,36 @@ class Page {
   }
 
   toolbar() {
-    const { report } = this;
-    const phases = PHASES.filter((one) => report.places.some((place) => place.row.phase === one));
     this.search = el("input", { type: "search", placeholder: "Search layers, classes, files  ( / )", "aria-label": "Search", on: { input: () => { this.query = this.search.value.trim().toLowerCase(); this.refresh(); } } });
-    const phase = el("select", { "aria-label": "Phase", on: { change: () => { this.phase = phase.value; this.refresh(); } } },
-      el("option", { value: "", text: "every phase" }), phases.map((one) => el("option", { value: one, text: words(one) })));
-    this.chips = MEANINGS.filter((one) => report.places.some((place) => place.meaning.name === one.name)).map((one) =>
+    const phase = el("select", { "aria-label": "Phase", on: { change: () => { this.phase = phase.value; this.refresh(); } } }, el("option", { value: "", text: "every phase" }));
+    this.phases = phase;
+    this.chips = MEANINGS.map((one) =>
       el("button", { class: `chip ${one.key}`, "aria-pressed": "true", on: { click: (event) => this.toggle(one, event.currentTarget) } }, el("i", { "aria-hidden": "true", text: one.mark }), one.title));
     this.only = el("button", { class: "chip only", hidden: true, title: "Show every layer again", on: { click: () => { this.line = null; this.refresh(); } } });
     return el("div", { class: "toolbar", role: "toolbar", "aria-label": "Search and filters" }, this.search, phase, this.steps(), el("div", { class: "chips", role: "group", "aria-label": "Verdicts" }, this.chips, this.only));
   }
 
   steps() {
-    const { stepNumbers } = this.report;
-    if (stepNumbers.length < 2) return null;
-    this.slider = el("input", { type: "range", min: 0, max: stepNumbers.length - 1, step: 1, "aria-label": "Step", on: { input: () => this.chooseStep(stepNumbers[this.slider.value]) } });
-    this.slider.value = stepNumbers.indexOf(this.step);
+    this.slider = el("input", { type: "range", min: 0, max: 0, step: 1, "aria-label": "Step", on: { input: () => { this.isTouched = true; this.chooseStep(this.report.stepNumbers[this.slider.value]); } } });
     this.stepText = el("output", {});
     const every = el("input", { type: "checkbox", on: { change: () => { this.everyStep = every.checked; this.refresh(); } } });
-    return el("span", { class: "steps" }, this.slider, this.stepText, el("label", {}, every, "every step"));
+    return (this.stepChoice = el("span", { class: "steps" }, this.slider, this.stepText, el("label", {}, every, "every step")));
+  }
+
+  /** Offers the phases, verdicts and steps that there are. */
+  fillToolbar() {
+    const { places, stepNumbers } = this.report;
+    const phases = new Set(places.map((place) => place.row.phase));
+    const offered = new Set([...this.phases.options].map((one) => one.value));
+    for (const one of PHASES.filter((phase) => phases.has(phase) && !offered.has(phase))) {
+      const next = [...this.phases.options].find((option) => PHASES.indexOf(option.value) > PHASES.indexOf(one));
+      this.phases.add(el("option", { value: one, text: words(one) }), next ?? null);
+    }
+    const meanings = new Set(places.map((place) => place.meaning.name));
+    MEANINGS.forEach((one, n) => { this.chips[n].hidden = !meanings.has(one.name) && !this.hidden.has(one.name); });
+    this.stepChoice.hidden = stepNumbers.length < 2;
+    this.slider.max = Math.max(0, stepNumbers.length - 1);
+    this.slider.value = stepNumbers.indexOf(this.step);
   }
 
   makeTree() {
@@ -142,47 +193,56 @@ class Page {
   }
 
   makeTabs() {
-    const { report } = this;
-    const settings = settingsPanel(report), notes = notesPanel(report);
+    const weights = makeWeights();
+    const stack = el.bind(null, "div", { class: "stack" });
+    // Each with what it shows, nothing where there is nothing to show.
     const made = [
-      report.plan?.length && ["Layers", () => this.tree.whole],
-      report.places.length && ["Comparisons", () => this.list.whole],
-      report.steps?.length && ["Training", () => this.training],
-      settings.length && ["Settings", () => el("div", { class: "stack" }, settings)],
-      report.weights?.length && ["Weights", () => weightsPanel(report)],
-      notes.length && ["Notes", () => el("div", { class: "stack" }, notes)],
-      ["Environment", () => el("div", { class: "stack" }, environmentPanel(report))],
-      ["Text", () => el("div", { class: "stack" }, textPanel(report))],
-    ].filter(Boolean);
+      ["Layers", () => this.report.plan?.length && this.tree.whole],
+      ["Comparisons", () => this.report.places.length && this.list.whole],
+      ["Training", () => this.report.steps?.length && this.training],
+      ["Settings", () => { const found = settingsPanel(this.report); return found.length && stack(found); }],
+      ["Weights", () => this.report.weights?.length && fillWeights(weights, this.report)],
+      ["Notes", () => { const found = notesPanel(this.report); return found.length && stack(found); }],
+      ["Environment", () => stack(environmentPanel(this.report))],
+      ["Text", () => stack(textPanel(this.report))],
+    ];
     const panels = el("div", { class: "panels" });
     const bar = el("div", { class: "tabs", role: "tablist", "aria-label": "Parts of the report" });
     const entries = made.map(([name, make], n) => {
       const panel = el("div", { role: "tabpanel", id: `panel-${n}`, "aria-labelledby": `tab-${n}`, hidden: true, class: "panel" });
-      const tab = el("button", { role: "tab", id: `tab-${n}`, "aria-controls": `panel-${n}`, text: name, on: { click: () => open(name), keydown: (event) => walk(event, n) } });
+      const tab = el("button", { role: "tab", id: `tab-${n}`, "aria-controls": `panel-${n}`, text: name, on: { click: () => choose(name), keydown: (event) => walk(event, name) } });
       bar.append(tab);
       panels.append(panel);
-      return { name, make, tab, panel, isMade: false };
+      return { name, make, tab, panel };
     });
     const open = (name) => {
       for (const entry of entries) {
-        const chosen = entry.name === name;
-        if (chosen && !entry.isMade) { entry.panel.append(entry.make()); entry.isMade = true; }
-        entry.panel.hidden = !chosen;
-        entry.tab.setAttribute("aria-selected", String(chosen));
-        entry.tab.tabIndex = chosen ? 0 : -1;
+        const isOpen = entry.name === name;
+        if (isOpen) fillOne(entry.panel, entry.make());
+        entry.panel.hidden = !isOpen;
+        entry.tab.setAttribute("aria-selected", String(isOpen));
+        entry.tab.tabIndex = isOpen ? 0 : -1;
       }
       document.body.dataset.tab = name;
     };
-    const walk = (event, n) => {
-      const to = { ArrowRight: n + 1, ArrowLeft: n - 1, Home: 0, End: entries.length - 1 }[event.key];
+    // Until one is chosen, the first that has something to show is open.
+    let chosen = null;
+    const choose = (name) => { chosen = name; open(name); };
+    const offer = () => {
+      for (const entry of entries) entry.tab.hidden = !entry.make();
+      open(chosen ?? entries.find((entry) => !entry.tab.hidden).name);
+    };
+    const walk = (event, name) => {
+      const offered = entries.filter((entry) => !entry.tab.hidden);
+      const n = offered.findIndex((entry) => entry.name === name);
+      const to = { ArrowRight: n + 1, ArrowLeft: n - 1, Home: 0, End: offered.length - 1 }[event.key];
       if (to === undefined) return;
-      const entry = entries[(to + entries.length) % entries.length];
-      open(entry.name);
+      const entry = offered[(to + offered.length) % offered.length];
+      choose(entry.name);
       entry.tab.focus();
       event.preventDefault();
     };
-    open(entries[0].name);
-    return { bar, panels, open };
+    return { bar, panels, open: choose, fill: offer };
   }
 
   /** Closes what is deep in a large model, but on the way to faults. */
@@ -199,8 +259,8 @@ class Page {
     return this.everyStep ? null : this.step;
   }
 
-  /** Draws again what depends on step, search and filters. */
-  refresh() {
+  /** Draws again what depends on step, search and filters. `isRenewed`: nobody asked for it. */
+  refresh(isRenewed = false) {
     const { query, phase, hidden, line } = this;
     judgeLayers(this.layers, this.seenStep);
     const fits = (place) => (!query || place.words.includes(query)) && (!phase || place.row.phase === phase) && !hidden.has(place.meaning.name);
@@ -216,11 +276,13 @@ class Page {
       this.stepText.textContent = this.everyStep ? "every step" : `step ${this.step}`;
       this.slider.setAttribute("aria-valuetext", this.stepText.textContent);
     }
-    this.training.replaceChildren(...trainingPanel(this.report, this.step, (step) => this.chooseStep(step)).filter(Boolean));
-    this.drawCharts();
+    fill(this.training, trainingPanel(this.report, this.step, (step) => { this.isTouched = true; this.chooseStep(step); }));
+    if (isRenewed && this.charts.childElementCount && this.charts.matches(":hover, :focus-within")) this.isLagging = true;
+    else this.drawCharts();
   }
 
   drawCharts() {
+    this.isLagging = false;
     const places = this.report.places.filter((place) => place.step === this.step);
     this.drawnWidth = this.charts.clientWidth;
     const width = Math.max(320, this.charts.clientWidth - 34);
@@ -258,14 +320,17 @@ class Page {
   }
 
   chooseLine(line) {
+    this.isTouched = true;
     this.line = line.children.length || line.parent ? line : null;
     this.place = null;
+    this.shownLine = line;
     this.tree.mark(line);
-    this.show(lineDetails(this.report, line, this.seenStep, this.go));
+    this.showChosen(true);
     this.refresh();
   }
 
   choosePlace(place) {
+    this.isTouched = true;
     this.place = place;
     if (place.step !== this.step) this.chooseStep(place.step);
     if (this.line && !descendants(this.line).includes(place.line)) this.line = null;
@@ -273,7 +338,7 @@ class Page {
     this.refresh();
     this.list.mark(place);
     if (place.line) this.tree.mark(place.line);
-    this.show(placeDetails(this.report, place, this.go));
+    this.showChosen(true);
     history.replaceState(null, "", `#row=${place.row.id}`);
   }
 
@@ -281,9 +346,13 @@ class Page {
     return { place: (place) => this.choosePlace(place), line: (line) => this.chooseLine(line) };
   }
 
-  show(parts) {
-    this.details.replaceChildren(...parts.flat().filter(Boolean));
-    this.details.scrollTop = 0;
+  /** Shows what is chosen beside the lists, from its top where it was chosen just now. */
+  showChosen(isNew = false) {
+    const { report, place, shownLine } = this;
+    if (place) fill(this.details, placeDetails(report, place, this.go));
+    else if (shownLine) fill(this.details, lineDetails(report, shownLine, this.seenStep, this.go));
+    else fill(this.details, el("p", { class: "quiet", text: "Choose a layer, a comparison or a point of a chart." }));
+    if (isNew) this.details.scrollTop = 0;
   }
 
   /** Opens the row that the address names, else the first divergence. */
@@ -292,7 +361,9 @@ class Page {
     const row = asked && Number(asked[1]);
     const place = asked ? this.report.places.find((one) => one.row.id === row || one.local?.id === row || one.accumulated?.id === row) : this.report.divergence;
     if (place && place !== this.place) this.choosePlace(place);
-    else if (!place) this.show([el("p", { class: "quiet", text: "Choose a layer, a comparison or a point of a chart." })]);
+    else if (!place) this.showChosen();
+    // The first divergence was not chosen by anybody.
+    this.isTouched = Boolean(asked);
   }
 
   press(event) {
@@ -316,10 +387,6 @@ function mark(line) {
   return null;
 }
 
-function glyph(meaning, name, more = "") {
-  return el("i", { class: `glyph ${meaning.key} ${more}`, role: "img", "aria-label": name, title: name, text: meaning.mark });
-}
-
 function figureOf(row) {
   const error = errorOf(row);
   return error === null ? "" : small(error);
@@ -331,10 +398,5 @@ function descendants(line) {
   return found;
 }
 
-function toggleTheme() {
-  const root = document.documentElement;
-  const isDark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
-  root.dataset.theme = isDark ? "light" : "dark";
-}
-
-new Page(readContent(document.getElementById("content").textContent));
+const content = shownContent();
+const page = new Page(readContent(content), content.address);

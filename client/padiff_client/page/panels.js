@@ -1,13 +1,17 @@
 // The tabs beside the layers: weights, training, settings, notes, environments, the report as text.
 
-function weightsPanel(report) {
+function makeWeights() {
   const list = new LongList({
     name: "Weights", head: ["side", "weight", "fate", "partner", "rule, or why"], choose() {},
     row: (one) => [one.side, [one.path, one.name].filter(Boolean).join("."), words(one.fate), one.partner ?? "", one.reason ?? one.rule ?? ""]
       .map((text) => el("span", { role: "gridcell", text, title: text })),
   });
   list.element.classList.add("weights");
-  list.fill([...(report.weights ?? [])].sort((a, b) => (a.fate === "placed") - (b.fate === "placed")));
+  return list;
+}
+
+function fillWeights(list, report) {
+  list.fill([...report.weights].sort((a, b) => (a.fate === "placed") - (b.fate === "placed")));
   return list.whole;
 }
 

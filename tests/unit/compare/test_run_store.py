@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import stat
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -134,6 +135,38 @@ def test_a_run_without_an_end_says_where_it_was(store: RunStore) -> None:
     first = report.summary.first_divergence
     assert first is not None
     assert first.row == rows(0)[1]
+
+
+def test_a_reader_goes_on_from_the_rows_that_it_has(store: RunStore) -> None:
+    with store.begin(head()) as writer:
+        run = store.find("abc")
+        assert run.is_running
+        assert run.last_row() is None
+        writer.add_rows(rows(0))
+        assert run.last_row() == (2, rows(0)[2])
+        writer.add_rows(rows(1, 2))
+        assert run.rows_from(3) == rows(1, 2)
+        assert run.report_of([*rows(0), *run.rows_from(3)]) == run.report
+
+
+def test_a_run_that_ends_between_two_looks_of_a_reader_was_running_or_has_its_end(store: RunStore) -> None:
+    writer = store.begin(head())
+    stop = threading.Event()
+    seen = set()
+
+    def look() -> None:
+        while not stop.is_set():
+            run = KeptRun(writer.folder)
+            seen.add((run.is_running, run.report_of(()).summary.troubles == ()))
+
+    reader = threading.Thread(target=look)
+    reader.start()
+    with writer:
+        writer.end(FinishedReport(rows=(), summary=summary()))
+    stop.set()
+    reader.join()
+    # Never one that its client left without an end.
+    assert (False, False) not in seen
 
 
 def test_rows_that_an_interruption_kept_from_being_written_come_with_the_end(store: RunStore) -> None:

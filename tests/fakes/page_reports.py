@@ -1,7 +1,8 @@
-"""Reports for the browser: one of a short training with everything in it, one of 10,000 calls."""
+"""Reports for pages: one of a short training with everything in it, kept or growing; one of 10,000 calls."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Optional
 
@@ -28,6 +29,7 @@ from padiff_rpc.v1.records import (
     TensorSpec,
     Timing,
     Tolerance,
+    Trouble,
     Unmatched,
     WeightFate,
     WorstElement,
@@ -104,8 +106,8 @@ def twins(
     return rows, fault
 
 
-def training(folder: Path) -> Report:
-    """A report of three steps whose second norm differs from step 1 on, with the tensors of the fault."""
+def trained(identity: str = "a1", fault: float = 2e-3, started_at: float = 1.7e9) -> FinishedReport:
+    """Three steps whose norm differs by `fault` from step 1 on, as its epsilon does; 0: nothing differs."""
     names = ("", "encoder", "encoder.fc", "encoder.norm", "encoder.act", "head")
     layers = [
         (name, name.replace("encoder", "body"), "LayerNorm" if "norm" in name else "Linear") for name in names
@@ -116,10 +118,11 @@ def training(folder: Path) -> Report:
         for number, layer in enumerate(layers):
             at_fault = step > 0 and layer[0] == "encoder.norm"
             behind = step > 0 and number > 3
-            made, fault = twins(layer, step, number, (2e-3 if at_fault or behind else 3e-7, 2e-3 * at_fault))
+            made, found = twins(
+                layer, step, number, (fault if at_fault or behind else 3e-7, fault * at_fault)
+            )
             rows += made
-            first = first or fault
-    assert first is not None
+            first = first or found
     plan = [
         PlanPair(
             how=PairedBy.SAME_PATH,
@@ -133,18 +136,20 @@ def training(folder: Path) -> Report:
     )
     plan.append(PlanPair(how=PairedBy.UNMATCHED, candidate=place(HOSTILE, HOSTILE, "candidate.py")))
     summary = ReportSummary(
-        session="a1",
-        passed=False,
+        session=identity,
+        passed=first is None,
         coverage=Coverage(tensors_compared=72, tensors_total=72),
-        first_divergence=FirstDivergence(row=first, cause=Difference.VALUE, position=4, compared=12),
+        first_divergence=FirstDivergence(row=first, cause=Difference.VALUE, position=4, compared=12)
+        if first is not None
+        else None,
         plan=tuple(plan),
         steps=tuple(
             StepResult(
                 step=step,
-                passed=step == 0,
+                passed=step == 0 or not fault,
                 loss_reference=2.0 / (step + 1),
-                loss_candidate=2.0 / (step + 1) + 0.01 * step,
-                values_relative_l2=2e-3 if step else 3e-7,
+                loss_candidate=2.0 / (step + 1) + 5 * fault * step,
+                values_relative_l2=fault if step and fault else 3e-7,
                 weights_relative_l2=1e-7 * (1 + step),
             )
             for step in range(3)
@@ -157,7 +162,9 @@ def training(folder: Path) -> Report:
                 reference="1e-05",
                 candidate="1e-06",
             ),
-        ),
+        )
+        if fault
+        else (),
         unmatched=(Unmatched(side=Side.CANDIDATE, what=LoneKind.CALL, path=HOSTILE, class_name=HOSTILE),),
         weights=(
             WeightFate(
@@ -170,26 +177,48 @@ def training(folder: Path) -> Report:
         ),
         environments=(environment(Side.REFERENCE, "torch"), environment(Side.CANDIDATE, "paddle")),
         timings=(Timing(step=0, phase=Phase.FORWARD, seconds=1.5, side=Side.REFERENCE),),
-        started_at=1.7e9,
+        started_at=started_at,
         seconds=12.5,
         has_local_errors=True,
     )
-    head = RunHead(
-        id="a1",
-        started_at=1.7e9,
-        reference="r",
-        candidate="c",
+    return FinishedReport(rows=tuple(rows), summary=summary)
+
+
+def interrupted(identity: str, started_at: float) -> FinishedReport:
+    """The first 30 rows of such a training, which Ctrl-C ended."""
+    whole = trained(identity, 0, started_at)
+    trouble = Trouble(text="interrupted by Ctrl-C", phase=Phase.BACKWARD, step=1)
+    return FinishedReport(
+        rows=whole.rows[:30], summary=replace(whole.summary, passed=False, troubles=(trouble,))
+    )
+
+
+def head_of(whole: FinishedReport) -> RunHead:
+    """What is known of the run before it begins."""
+    return RunHead(
+        id=whole.summary.session,
+        started_at=whole.summary.started_at,
+        reference="torch net:reference",
+        candidate="paddle net:candidate",
         keep=KeptTensors.FAILING,
         keep_mib=7,
     )
+
+
+def kept(folder: Path, whole: FinishedReport) -> Report:
+    """The report, kept in a folder of this store, with the tensors of its first fault."""
+    run = folder / whole.summary.session
+    divergence = whole.summary.first_divergence
     reference = np.ones(_SPEC.shape, np.float32)
     candidate = reference.copy()
     candidate[:, 5] += np.float32(0.01)
     tensors = {1: HostTensor.from_array(reference), 2: HostTensor.from_array(candidate)}
-    with RunWriter(folder / "a1", head) as writer:
-        writer.add_tensors(tensors, [KeptPair(row=rows.index(first), reference=1, candidate=2)])
-        writer.end(FinishedReport(rows=tuple(rows), summary=summary))
-    return Report(summary, rows, KeptRun(folder / "a1"))
+    with RunWriter(run, head_of(whole)) as writer:
+        if divergence is not None:
+            number = whole.rows.index(divergence.row)
+            writer.add_tensors(tensors, [KeptPair(row=number, reference=1, candidate=2)])
+        writer.end(whole)
+    return Report(whole.summary, whole.rows, KeptRun(run))
 
 
 def large(calls: int = 10_000) -> Report:

@@ -45,8 +45,8 @@ _OF_THE_COMPARISON = "belongs to the comparison and not to one model; in auto_di
 _NOT_OPTIONS = ("auto_weights", "layer_map", "loss_fn", "optimizer", "example_inp", "server")
 _OF_A_MODEL = ("train", "seed", "device", "dtype", "kwargs", "python", "path", "weights", "worker", "loader")
 _FUNCTIONS = (
-    "calls of functions between layers are not recorded; options={'single_step': True} judges the code "
-    "between the layers of each parent"
+    "functions between the layers are recorded where something differs; options={'detail': 'functions'} "
+    "records them everywhere"
 )
 # Environment variables of the older tool, and what holds here without them.
 _SWITCHES = {

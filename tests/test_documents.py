@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -77,3 +78,9 @@ def test_the_reference_is_that_of_the_parsers_and_records(tmp_path: Path) -> Non
     subprocess.run(made, check=True)
     for name in ("commands.md", "options.md"):
         assert (ROOT / "docs" / name).read_text() == (tmp_path / name).read_text(), "run `make schemas`"
+
+
+def test_the_page_of_the_json_names_every_key() -> None:
+    schema = json.loads((ROOT / "client" / "padiff_client" / "schemas" / "report.schema.json").read_text())
+    named = set(re.findall(r"`(\w+)`", (ROOT / "docs" / "report.md").read_text()))
+    assert set(schema["properties"]) <= named

@@ -188,7 +188,7 @@ def options() -> str:
     """Returns the page of all keys and options."""
     lines = ["# Options", "", _NOTE, ""]
     parts = (
-        ("Options", Options, _OPTIONS, "`options` of a spec, and `Options(...)` in Python."),
+        ("A comparison", Options, _OPTIONS, "`options` of a spec, and `Options(...)` in Python."),
         (
             "A model",
             ModelSpec,

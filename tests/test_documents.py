@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from padiff_rpc.v1.words import HintKind
+
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = tuple(
     page.relative_to(ROOT).as_posix()
@@ -84,3 +86,8 @@ def test_the_page_of_the_json_names_every_key() -> None:
     schema = json.loads((ROOT / "client" / "padiff_client" / "schemas" / "report.schema.json").read_text())
     named = set(re.findall(r"`(\w+)`", (ROOT / "docs" / "report.md").read_text()))
     assert set(schema["properties"]) <= named
+
+
+def test_the_page_of_hints_names_every_kind() -> None:
+    named = set(re.findall(r"`(\w+)`", (ROOT / "docs" / "hints.md").read_text()))
+    assert {str(kind) for kind in HintKind if kind is not HintKind.UNSPECIFIED} <= named

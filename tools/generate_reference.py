@@ -195,13 +195,13 @@ def options() -> str:
             _described(ModelSpec),
             "`reference` and `candidate` of a spec, and `ModelSpec(...)` in Python. A spec's models have "
             "`loss` and "
-            "`optimizer` too, and its credentials are in files: [spec.md](spec.md#a-model).",
+            "`optimizer` too, and its credentials are in files: [spec](spec.md#a-model).",
         ),
         (
             "A spec",
             specfile._File,
             {"inputs": _INPUTS, **_described(specfile._File)},
-            "The keys at the top of a spec; [spec.md](spec.md) has examples.",
+            "The keys at the top of a spec; [spec](spec.md) has examples.",
         ),
     )
     for title, kind, meanings, said in parts:

@@ -10,7 +10,7 @@ import enum
 import functools
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -52,9 +52,13 @@ def _dumped(value: Any) -> str:
     return _ENCODER.encode(value)
 
 
-def head(report: Report) -> dict[str, Any]:
-    """Returns all of a report but its rows, as JSON's own types."""
-    return {name: plain(value) if isinstance(value, tuple) else value for name, value in _content(report)}
+def head(report: Report, without: Collection[str] = ()) -> dict[str, Any]:
+    """Returns all of a report but its rows, and but the keys `without`, as JSON's own types."""
+    return {
+        name: plain(value) if isinstance(value, tuple) else value
+        for name, value in _content(report)
+        if name not in without
+    }
 
 
 def _content(report: Report) -> Iterator[tuple[str, Any]]:

@@ -78,16 +78,19 @@ class WrittenRows:
         return self._numbers[key]
 
 
-def content(report: Report, written: Optional[WrittenRows] = None) -> dict[str, Any]:
+def content(
+    report: Report, written: Optional[WrittenRows] = None, without: Sequence[str] = ()
+) -> dict[str, Any]:
     """Returns what the page shows, as JSON's own types.
 
-    `written`: the report's rows, where they are written already.
+    `written`: the report's rows, where they are written already. `without`: parts of the report that the
+    caller has already.
     """
     numbers = {id(row): number for number, row in enumerate(report.all_rows)}
     written = written or WrittenRows(report.all_rows)
-    head, headline = as_json.head(report), render.headline(report)
-    # The page shows findings, which tell what these long lists come to.
-    del head["function_details"]
+    # The page shows findings, which tell what the long lists of functions come to.
+    head = as_json.head(report, without=("function_details", *without))
+    headline = render.headline(report)
     return {
         "headline": headline.text,
         "unsaid": list(report.reasons[headline.reasons :]),

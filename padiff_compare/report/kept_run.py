@@ -224,25 +224,32 @@ class KeptRun:
         with self._reading() as database:
             return frozenset(number for (number,) in database.execute("SELECT row FROM pairs"))
 
-    def report_of(self, rows: Sequence[Row]) -> FinishedReport:
-        """Returns the report of these rows, which are all that were written. Raises as `report`."""
+    def told(self) -> tuple[bytes, ...]:
+        """Returns the bits in which the report was told so far, as bytes; none of a run with an end."""
+        with self._reading() as database:
+            found = database.execute("SELECT record FROM so_far ORDER BY number")
+            return tuple(content for (content,) in found)
+
+    def so_far(self, told: Sequence[bytes]) -> ReportSummary:
+        """Returns what these bits join to, but for what follows from the rows."""
+        return joined(from_bytes(content, ReportSoFar) for content in told) or ReportSummary(
+            session=self.head.id, passed=False, coverage=Coverage(), started_at=self.head.started_at
+        )
+
+    def report_of(self, rows: Sequence[Row], so_far: Optional[ReportSummary] = None) -> FinishedReport:
+        """Returns the report of these rows, which are all that were written. Raises as `report`.
+
+        `so_far`: what was told so far, where that was read already.
+        """
         if self._summary is not None:
             return FinishedReport(rows=tuple(rows), summary=from_bytes(self._summary, ReportSummary))
-        with self._reading() as database:
-            told = [
-                from_bytes(content, ReportSoFar)
-                for (content,) in database.execute("SELECT record FROM so_far ORDER BY number")
-            ]
         last = rows[-1] if rows else None
         trouble = Trouble(
             phase=last.phase if last is not None else Phase.CONNECT,
             step=last.step if last is not None else 0,
             text=RUNNING if self.is_running else GONE,
         )
-        so_far = joined(told) or ReportSummary(
-            session=self.head.id, passed=False, coverage=Coverage(), started_at=self.head.started_at
-        )
-        return cut_short(so_far, rows, trouble)
+        return cut_short(so_far or self.so_far(self.told()), rows, trouble)
 
     def tensors(self, row: int) -> Optional[tuple[HostTensor, HostTensor]]:
         """Returns both tensors of the row of that number; None where they were not kept."""

@@ -23,6 +23,7 @@ const BY_NAME = new Map(MEANINGS.map((one, rank) => [one.name, { ...one, rank }]
  * that they were, so that whatever is open or chosen stays so.
  */
 function readContent(content, before = null) {
+  for (const name of content.unchanged ?? []) content.report[name] = before[name];
   const shared = new Set(content.shared);
   const parts = before ? [...before.parts, ...content.parts] : content.parts;
   const first = before ? before.rows.length : 0;

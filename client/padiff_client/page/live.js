@@ -2,8 +2,8 @@
 
 if (page.report.state === "running") {
   poll(async () => {
-    const { rows, parts, stage } = page.report;
-    const known = new URLSearchParams({ rows: rows.length, parts: parts.length, stage });
+    const { rows, parts, stage, lists } = page.report;
+    const known = new URLSearchParams({ rows: rows.length, parts: parts.length, stage, lists });
     const news = await asked(`${page.address}/content?${known}`);
     if (!news) return true;
     // Begun anew: nothing of what is shown is part of it.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import threading
 from collections import OrderedDict
 from contextlib import suppress
@@ -15,21 +16,24 @@ from padiff_client.report import Report
 from padiff_client.run_state import RunState
 from padiff_compare.report.kept_run import DATABASE, KeptRun
 from padiff_rpc.records import record
-from padiff_rpc.v1.records import Row
+from padiff_rpc.v1.records import ReportSummary, Row
 
 # What a running comparison has written last lies beside the database.
 _FILES = (DATABASE, f"{DATABASE}-wal")
+# Long parts of a report, which only what is told so far changes.
+_LISTS = ("plan", "weights")
 # Runs that are read on; of more, those that nobody asked for the longest are read from their beginning again.
 _MOST = 4
 
 
 @record
 class KnownRows:
-    """What a page knows of a run already: the first rows and parts, and the run's stage at that time."""
+    """What a page knows of a run already: the first rows and parts, and its stage and lists at that time."""
 
     rows: int = 0
     parts: int = 0
     stage: str = ""
+    lists: str = ""
 
 
 class FollowedRun:
@@ -47,6 +51,11 @@ class FollowedRun:
         self._written = WrittenRows()
         self._stage = ""
         self._content: dict[str, Any] = {}
+        self._told: Optional[tuple[bytes, ...]] = None
+        self._so_far: Optional[ReportSummary] = None
+        # By name, and by what a page knows whether it has them.
+        self._lists: dict[str, Any] = {}
+        self._lists_stage = ""
 
     def content(self, known: KnownRows) -> Optional[dict[str, Any]]:
         """Returns what the page shows now, without what it knows; None where nothing is new.
@@ -68,8 +77,12 @@ class FollowedRun:
             # What a page knows of a run that was begun anew since is of no use.
             is_of_use = known.stage.partition(":")[0] == str(file)
             first, part = (known.rows, known.parts) if is_of_use else (0, 0)
+            has_lists = is_of_use and known.lists == self._lists_stage
             return {
                 **self._content,
+                "report": {**self._content["report"], **({} if has_lists else self._lists)},
+                "unchanged": _LISTS if has_lists else (),
+                "lists": self._lists_stage,
                 "rows": self._written.rows[first:],
                 "first_row": first,
                 "parts": self._written.parts[part:],
@@ -81,8 +94,17 @@ class FollowedRun:
         new = run.rows_from(len(self._rows))
         self._rows += new
         self._written.add(new)
-        whole = run.report_of(self._rows)
-        self._content = page_content.content(Report(whole.summary, whole.rows, run), self._written)
+        told = run.told()
+        is_anew = told != self._told or not run.is_running
+        if is_anew:
+            self._told, self._so_far = told, run.so_far(told)
+        whole = run.report_of(self._rows, self._so_far)
+        report = Report(whole.summary, whole.rows, run)
+        self._content = page_content.content(report, self._written, () if is_anew else _LISTS)
+        if is_anew:
+            made = self._content["report"]
+            self._lists = {name: made.pop(name) for name in _LISTS if name in made}
+            self._lists_stage = secrets.token_hex(8)
 
 
 class FollowedRuns:

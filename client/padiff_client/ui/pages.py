@@ -1,10 +1,10 @@
 """The pages of `padiff ui`, by their addresses.
 
-/                                   the kept runs
-/runs                               the same as JSON, which that page asks for again and again
-/runs/RUN                           a run's page
-/runs/RUN/content?rows=&parts=&stage=   what joined it since, as JSON, while it runs
-/against?before=RUN&after=RUN       two runs against each other
+/                               the kept runs
+/runs                           the same as JSON, which that page asks for again and again
+/runs/RUN                       a run's page
+/runs/RUN/content?rows=...      what joined it since, as JSON, while it runs; see `KnownRows`
+/against?before=RUN&after=RUN   two runs against each other
 """
 
 from __future__ import annotations
@@ -71,6 +71,7 @@ class Pages:
             rows=_number(request, "rows"),
             parts=_number(request, "parts"),
             stage=request.query.get("stage", ""),
+            lists=request.query.get("lists", ""),
         )
         content = self._followed.content(run, known)
         return nothing_new() if content is None else json_answer(content)

@@ -259,6 +259,29 @@ def test_a_running_comparison_tells_what_joined_it_and_then_its_end(visitor: Vis
     assert ended["places"] == at_once["places"]
 
 
+def test_long_lists_are_told_again_only_when_they_have_changed(visitor: Visitor, folder: Path) -> None:
+    def asked(known: dict[str, Any]) -> dict[str, Any]:
+        path = f"/runs/cccc3333/content?rows=30&stage={known['stage']}&lists={known['lists']}"
+        news: dict[str, Any] = json.loads(visitor.ask(path)[2])
+        return news
+
+    whole = page_reports.trained("cccc3333", 0, 1.7e9 + 120)
+    with RunWriter(folder / "cccc3333", page_reports.head_of(whole)) as writer:
+        writer.add_so_far(ReportSoFar(summary=replace(whole.summary, plan=whole.summary.plan[:2])))
+        writer.add_rows(whole.rows[:30])
+        first = content_of(visitor.ask("/runs/cccc3333")[2])
+        assert (first["unchanged"], len(first["report"]["plan"])) == ([], 2)
+        writer.add_rows(whole.rows[30:40])
+        second = asked(first)
+        assert second["unchanged"] == ["plan", "weights"]
+        assert not second["report"].keys() & {"plan", "weights"}
+        writer.add_so_far(ReportSoFar(summary=whole.summary, anew=True))
+        third = asked(second)
+        assert (third["unchanged"], len(third["report"]["plan"])) == ([], 8)
+        writer.end(whole)
+    assert len(asked(third)["report"]["plan"]) == 8
+
+
 def test_a_page_of_a_run_that_was_begun_anew_gets_it_from_its_beginning(
     visitor: Visitor, folder: Path
 ) -> None:

@@ -242,7 +242,7 @@ class KeptRun:
         `so_far`: what was told so far, where that was read already.
         """
         if self._summary is not None:
-            return FinishedReport(rows=tuple(rows), summary=from_bytes(self._summary, ReportSummary))
+            return FinishedReport(rows=tuple(rows), summary=self.summary)
         last = rows[-1] if rows else None
         trouble = Trouble(
             phase=last.phase if last is not None else Phase.CONNECT,

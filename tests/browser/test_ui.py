@@ -288,6 +288,15 @@ def test_the_pages_follow_the_system_into_the_dark_and_the_button_out_of_it(
     assert runs.evaluate(ground) == "rgb(246, 248, 250)"
 
 
+@pytest.mark.parametrize("path", ["", "runs/eeee5555", "against?before=aaaa1111&after=cccc3333"])
+def test_a_narrow_window_scrolls_in_one_direction_alone(
+    runs: Any, served: str, writer: RunWriter, path: str
+) -> None:
+    runs.set_viewport_size({"width": 480, "height": 800})
+    runs.goto(f"{served.partition('?')[0]}{path}")
+    assert runs.evaluate("document.documentElement.scrollWidth") <= 480
+
+
 def test_what_a_hostile_model_says_is_text_in_the_list_too(runs: Any, store: Path) -> None:
     head = replace(page_reports.head_of(WHOLE), reference=page_reports.HOSTILE)
     with RunWriter(store / head.id, head) as writing:

@@ -35,7 +35,9 @@ def add_to(commands: Any) -> None:
         "printed holds a token, without which nothing is shown.",
     )
     parser.set_defaults(run=_ui)
-    parser.add_argument("--port", type=int, default=0, metavar="N", help="default: any that is free")
+    parser.add_argument(
+        "--port", type=int, default=0, metavar="N", help="where it serves (default: any that is free)"
+    )
     parser.add_argument("--no-browser", action="store_true", help="open no browser, only print the address")
     add_store(parser)
 

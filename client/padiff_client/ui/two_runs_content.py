@@ -23,7 +23,8 @@ def content(before: KeptRun, after: KeptRun) -> dict[str, Any]:
         "runs": [
             {**entry_of(run), "headline": render.headline(report).text} for run, report in zip(runs, reports)
         ],
-        "reports": [page_content.content(report) for report in reports],
+        # Of both, places and figures are shown, and no layers.
+        "reports": [page_content.content(report, without=("plan", "weights")) for report in reports],
         "changes": [
             [_number(one.before, numbers[0]), _number(one.after, numbers[1]), one.change.value]
             for one in two_runs.place_changes(*reports)

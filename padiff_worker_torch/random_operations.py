@@ -6,6 +6,7 @@ builtin imported by its name (`from torch import rand`), and what is compiled, p
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -55,7 +56,7 @@ _MODES = frozenset({"train", "training"})
 def random_operations(decisions: Decisions) -> Iterator[None]:
     with ExitStack() as stack:
         if decisions.is_thorough:
-            stack.enter_context(_Unnoticed(decisions))
+            stack.enter_context(_unnoticed(decisions))
         stack.enter_context(patched(decisions, _PATCHES))
         # Checkpoints put a generator back to where their segment began.
         stack.enter_context(
@@ -66,6 +67,11 @@ def random_operations(decisions: Decisions) -> Iterator[None]:
 
 class _Unnoticed(TorchDispatchMode):  # type: ignore[misc]
     """Names the random operations that reach Torch's kernels without having passed one of our names."""
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        # Torch would import its compiler to say so, which takes as long as importing Torch.
+        return False
 
     def __init__(self, decisions: Decisions) -> None:
         super().__init__()
@@ -82,6 +88,21 @@ class _Unnoticed(TorchDispatchMode):  # type: ignore[misc]
         ):
             self._decisions.note(operation.overloadpacket.__name__.rstrip("_"), shared=False)
         return operation(*args, **kwargs)
+
+
+class _UnnoticedBesideCompiler(_Unnoticed):
+    """The same, where something may be compiled: it must not be."""
+
+    __torch_dispatch__ = _Unnoticed.__torch_dispatch__
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return True
+
+
+def _unnoticed(decisions: Decisions) -> _Unnoticed:
+    may_compile = "torch._dynamo" in sys.modules
+    return (_UnnoticedBesideCompiler if may_compile else _Unnoticed)(decisions)
 
 
 def _decides(parameters: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:

@@ -672,13 +672,19 @@ def test_a_result_that_backward_looks_for_is_known(make, is_one):
     assert x.grad.isfinite().all()
 
 
-def test_deterministic_kernels_are_asked_for_without_importing_torchs_compiler():
+def test_torchs_compiler_is_not_imported_for_models_that_do_not_use_it():
     told = """
 import sys, torch
+from padiff_rpc.v1.words import Randomness
+from padiff_worker.calls import CallLog
+from padiff_worker.randomness import Decisions
 from padiff_worker_torch.adapter import TorchAdapter
-TorchAdapter().set_up("cpu", deterministic=True, threads=1)
+adapter = TorchAdapter()
+adapter.set_up("cpu", deterministic=True, threads=1)
 print(torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled())
-print("torch._inductor" in sys.modules)
+with adapter.random_operations(Decisions(CallLog(), Randomness.REPORT, is_thorough=True)):
+    torch.nn.Dropout()(torch.nn.Linear(3, 3)(torch.ones(2, 3))).sum().backward()
+print("torch._inductor" in sys.modules, "torch._dynamo" in sys.modules)
 """
-    run = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True)
-    assert run.stdout.split() == ["True", "True", "False"]
+    run = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True)
+    assert run.stdout.split() == ["True", "True", "False", "False"], run.stderr

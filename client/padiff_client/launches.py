@@ -24,9 +24,10 @@ COORDINATOR = "coordinator"
 # Names the folder where measured floors are kept, or says that they are not.
 FLOORS_VARIABLE, NOTHING_KEPT = "PADIFF_FLOORS", "none"
 _DISTRIBUTION = "padiff-rpc"
-# Large receive buffers come from the heap and stay there: page faults cost more than the copy.
+# Large receive buffers come from the heap and stay there: page faults cost more than the copy. A higher first
+# threshold than this one the C library ignores.
 _MALLOC = {
-    "MALLOC_MMAP_THRESHOLD_": str(1 << 30),
+    "MALLOC_MMAP_THRESHOLD_": str(32 << 20),
     "MALLOC_TRIM_THRESHOLD_": str(1 << 30),
     "MALLOC_TOP_PAD_": str(16 << 20),
 }

@@ -23,7 +23,7 @@ class Runs {
     this.table = el("table", { class: "runs", "aria-label": "Kept runs" }, el("thead", {}, el("tr", {}, el("td"), this.heads)), this.body);
     this.empty = el("p", { class: "quiet pad" });
     document.body.append(
-      el("header", { class: "top" }, el("h1", { text: "Kept runs" }), el("p", { class: "quiet", text: folder }), themeButton()),
+      el("header", { class: "top" }, el("h1", { text: "Kept runs" }), el("p", { class: "quiet", text: folder, title: folder }), themeButton()),
       el("main", {}, el("section", { class: "left", "aria-label": "Kept runs" },
         el("div", { class: "toolbar", role: "toolbar", "aria-label": "Search and filters" }, this.search, el("div", { class: "chips", role: "group", "aria-label": "Verdicts" }, this.chips), this.choice, this.compare),
         el("div", { class: "runs-frame", tabindex: 0, role: "group", "aria-label": "Table of kept runs" }, this.table), this.empty)),

@@ -97,7 +97,7 @@ class PaddleAdapter(PaddleTensors, PaddleProcess, PaddleGraph, PaddleSteps):
     # Not paddle itself: a user's line may lie in a model that comes with a framework.
     library_folders = tuple(
         os.path.join(os.path.dirname(paddle.__file__), part)
-        for part in ("nn", "base", "autograd", "jit", "distributed", "amp", "tensor")
+        for part in ("nn", "base", "autograd", "jit", "distributed", "amp", "tensor", "utils")
     )
 
     watch = staticmethod(watching.watch)

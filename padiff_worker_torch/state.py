@@ -21,8 +21,8 @@ def _read(path: str) -> Any:
         return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
         raise InvalidRequestError(
-            f"{path} is no file of tensors and plain containers, and nothing else is "
-            "unpickled; save the state_dict alone",
+            f"{path} cannot be read as a state file of tensors in plain dicts and lists; save the state_dict "
+            "alone",
             field="weights",
         ) from None
 

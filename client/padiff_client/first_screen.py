@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+import math
+import os
 import textwrap
 from enum import Enum
 from typing import TYPE_CHECKING, Optional
@@ -18,7 +21,7 @@ from padiff_client import (
 from padiff_client.divergence import Divergence
 from padiff_rpc.records import record
 from padiff_rpc.v1.records import Figures, Place, Row, SourceLine
-from padiff_rpc.v1.words import Cause, HintKind, Verdict
+from padiff_rpc.v1.words import Cause, HintKind, Phase, Verdict
 
 if TYPE_CHECKING:
     from padiff_client.report import Report
@@ -30,6 +33,7 @@ _SAID = {HintKind.EPSILON: "epsilon", HintKind.MOMENTUM: "momentum"}
 # Of settings, of hints.
 _SETTINGS, _HINTS = 3, 2
 _STACK_LINES = 10
+_TRACEBACK = "Traceback (most recent call last):"
 
 
 class Tone(Enum):
@@ -92,9 +96,12 @@ def facts(report: Report) -> list[Fact]:
         found += _place("reference", divergence.reference, divergence.row)
         found += _place("candidate", divergence.candidate, divergence.row)
         found += _labelled("how much", _how_much(divergence))
-        found += _labelled("probably", _probably(divergence.row))
         findings = [one for one in report.findings if function_sentences.is_of(one, divergence.row)]
-        found += _labelled("function", function_sentences.block(findings[0]) if findings else [])
+        probably = _probably(divergence.row, has_finding=bool(findings))
+        found += _labelled("probably", probably)
+        for one in findings[:1]:
+            found += _labelled("function" if probably else "probably", [function_sentences.sentence(one)])
+            found += _labelled("", function_sentences.code(one), are_code=True)
     else:
         # Where a comparison was cut short, what was not compared follows from that.
         cut_short = len(report.failures) + len(report.troubles)
@@ -126,10 +133,17 @@ def _place(label: str, place: Optional[Place], row: Row) -> list[Fact]:
     if wording.happens_in_a_call(row) and place.call:
         said += f", call {place.call}"
     found = [Fact(label=label, text=said)]
-    for word, source in (("", place.source), ("behind ", place.behind)):
+    # Of what code between two calls makes: from behind the one to the other.
+    for word, source in (("after ", place.behind), ("up to " if place.behind else "", place.source)):
         if source is not None and source.line:
-            found += [Fact(label="", text=f"{word}{wording.plain(str(source))}"), *_code(source)]
+            found += [Fact(label="", text=f"{word}{_file_line(source)}"), *_code(source)]
     return found
+
+
+def _file_line(source: SourceLine) -> str:
+    """Returns a line's file and number, the file relative to the working directory where it is below it."""
+    here = os.getcwd() + os.sep
+    return wording.plain(str(source).removeprefix(here))
 
 
 def _code(source: SourceLine) -> list[Fact]:
@@ -140,8 +154,11 @@ def _code(source: SourceLine) -> list[Fact]:
 def _stack(report: Report) -> list[Fact]:
     """Returns the innermost lines of the user's own stack, where a model raised; the headline says what."""
     for failed in report.failures:
-        # Python indents a stack. Its marks below a line would not stand right in a cut one.
-        shown = [line for line in failed.traceback.splitlines() if line[:1] == " " and line.strip(" ~^")]
+        # Of the exception that was raised last; Python indents its stack, and what it says behind is not.
+        last = failed.traceback.rpartition(_TRACEBACK)[2].strip("\n").splitlines()
+        stack = itertools.takewhile(lambda line: line[:1] == " ", last)
+        # Its marks below a line would not stand right in a cut one.
+        shown = [line for line in stack if line.strip(" ~^")]
         cut = shown[-_STACK_LINES:]
         return _labelled("raised in", [wording.plain(line).removeprefix("  ") for line in cut], are_code=True)
     return []
@@ -162,7 +179,9 @@ def _how_much(divergence: Divergence) -> list[str]:
     if figures is not None and figures.worst_row is not None:
         lines.append(f"worst row {wording.worst_row(figures.worst_row)}")
     if row.reasons and (row.verdict is not Verdict.MISMATCH or figures is None):
-        lines.append(wording.plain(sentences.reason(row)))
+        # How sure the pairing is, is said in the rest.
+        said = (one for one in row.reasons if one.cause is not Cause.LOW_CONFIDENCE)
+        lines.append(wording.plain(sentences.joined(said, row)))
     return lines
 
 
@@ -194,9 +213,25 @@ def _shape(figures: Figures) -> str:
     return ", ".join(parts)
 
 
-def _probably(row: Row) -> list[str]:
-    said = map(hint_sentences.sentence, row.hints[:_HINTS])
+def _probably(row: Row, *, has_finding: bool) -> list[str]:
+    """Returns which kinds of mistake it may be, settings first; where none is known, a finding says more."""
+    if row.verdict is Verdict.SHAPE_MISMATCH and row.phase is Phase.INITIAL_WEIGHTS:
+        return _sizes(row)
+    known = [one for one in row.hints if one.kind is not HintKind.UNKNOWN]
+    if not known:
+        return ["no kind of mistake that is known here"] if row.hints and not has_finding else []
+    known.sort(key=lambda one: one.kind is not HintKind.OPTIMIZER_SETTING)
+    said = map(hint_sentences.sentence, known[:_HINTS])
     return [one if i == 0 else f"or {one}" for i, one in enumerate(said)]
+
+
+def _sizes(row: Row) -> list[str]:
+    shapes = mending.shapes_of(row)
+    if shapes is None:
+        return []
+    if math.prod(shapes[0]) == math.prod(shapes[1]):
+        return ["the two layers store this weight in different layouts"]
+    return ["the two layers are made with different sizes"]
 
 
 def _settings(report: Report, divergence: Optional[Divergence]) -> list[str]:
@@ -224,8 +259,7 @@ def _others(report: Report) -> list[str]:
     more = len(other_faults(report))
     lines = []
     if report.first_divergence is not None and more > 0:
-        own = "a fault of its own" if more == 1 else "each a fault of its own"
         is_judged_alone = report.summary.in_lockstep or bool(report.places)
-        why = own if is_judged_alone else "which may follow from this"
+        why = "each given the reference's own values" if is_judged_alone else "which may follow from this"
         lines.append(f"{wording.count(more, 'more place')} {'differs' if more == 1 else 'differ'}, {why}")
     return lines

@@ -42,6 +42,15 @@ def block(found: FunctionFinding) -> list[str]:
     return [sentence(found), *(f"  {line}" for line in _lines(found))]
 
 
+def code(found: FunctionFinding) -> list[str]:
+    """Returns the code of the lines that the sentence names, a line for each side that has one."""
+    return [
+        f"{side}: {wording.plain(call.source.text.strip())}"
+        for side, call in _calls(found).items()
+        if call is not None and call.source is not None and call.source.text.strip()
+    ]
+
+
 def paired(details: Sequence[FunctionDetail]) -> list[str]:
     """Returns how many functions' tensors have counterparts, a line for each step that was looked into."""
     lines = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import math
 import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Optional
@@ -114,11 +115,23 @@ def _weights(report: Report) -> list[str]:
         return []
     assert row.reference is not None
     assert row.candidate is not None
+    sizes = shapes_of(row)
+    if sizes is not None and math.prod(sizes[0]) != math.prod(sizes[1]):
+        path = row.candidate.path or "the root"
+        return [f"make the candidate's {path} of the reference's size, {list(sizes[0])}, {_AGAIN}"]
     names = f"reference: {_quoted(row.reference.path)}, candidate: {_quoted(row.candidate.path)}"
     return [
         f"layer_map: {{special_init: [{{{names}, function: 'my_rules:carry'}}]}}, with a NumPy function of "
         "yours that turns the reference's weights into the candidate's"
     ]
+
+
+def shapes_of(row: Row) -> Optional[tuple[tuple[int, ...], tuple[int, ...]]]:
+    """Returns the shapes of both sides; None where one is not known."""
+    specs = [place.spec for place in (row.reference, row.candidate) if place is not None]
+    if len(specs) < 2 or specs[0] is None or specs[1] is None:
+        return None
+    return specs[0].shape, specs[1].shape
 
 
 def _needs_rule(row: Row) -> bool:
@@ -136,7 +149,7 @@ def _edits(report: Report) -> list[str]:
         return [f"dtype: float32 under both models, which rounds less, {_AGAIN}"] if untold else []
     if wording.is_of_loaders(divergence.row):
         return [f"change one loader so that both give this batch alike, {_AGAIN}"]
-    said = (_by_hint(hint, divergence) for hint in divergence.row.hints[:1])
+    said = (_by_hint(hint, divergence) for hint in divergence.row.hints)
     return [next(filter(None, said), None) or _by_settings(report) or _by_lines(report, divergence)]
 
 
@@ -149,7 +162,7 @@ def _after_failure(failures: Sequence[ModelFailure]) -> str:
         if failed.exception == ModuleNotFoundError.__name__:
             return f"install what is missing into the {side}'s Python, or correct the import{where}, {_AGAIN}"
         return f"correct {side}.model or {side}.kwargs in the spec, or the code{where}, {_AGAIN}"
-    if any((one.exception, one.path) == (failed.exception, failed.path) for one in failures[1:]):
+    if any(one.path == failed.path for one in failures[1:]):
         return f"correct the inputs, which neither model takes, or the code{where}, {_AGAIN}"
     if failed.source is None:
         return f"correct the inputs, which the {side} does not take, or its code, {_AGAIN}"
@@ -195,9 +208,11 @@ def _by_lines(report: Report, divergence: Divergence) -> str:
     what = wording.place_of(divergence.row)
     if ours is None:
         return f"compare how the two models make {what}; correct the candidate, {_AGAIN}"
+    # A finding names the call itself.
+    layer = "" if found else " (or the layer that it calls)"
     if theirs is None:
-        return f"correct {_at(ours)} or the layer that it calls, {_AGAIN}"
-    return f"make {_at(ours)} (or the layer that it calls) do what {_at(theirs)} does, {_AGAIN}"
+        return f"correct {_at(ours)}{layer}, {_AGAIN}"
+    return f"make {_at(ours)}{layer} do what {_at(theirs)} does, {_AGAIN}"
 
 
 def _line(place: Optional[Place]) -> Optional[SourceLine]:

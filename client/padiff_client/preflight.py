@@ -22,8 +22,10 @@ def explain_early_end(child: ChildProcess, status: int) -> PaDiffError:
     missing = _MISSING_MODULE.findall(tail)
     package = missing[-1].partition(".")[0] if missing else ""
     if package in launch.mend:
+        # Our own packages fit beside any framework; a framework may be in another environment.
+        other = "" if launch.mend[package].startswith("'") else "name an interpreter that has it, or "
         return InvalidRequestError(
-            f"{launch.python} has no {package}, which the {launch.name} needs; run: "
+            f"{launch.python} has no {package}, which the {launch.name} needs; {other}run: "
             f"{launch.python} -m pip install {launch.mend[package]}",
             log=tail,
             field=launch.python_field,

@@ -155,12 +155,19 @@ def place_of(row: Row) -> str:
         return f"{what(row)} / {plain(candidate.slot)}" if candidate and differing else what(row)
     # In lockstep: the input of a call (or the gradient of its output) that the layer around it made.
     is_charged = row.between and row.pass_kind is Pass.LOCKSTEP
-    text = f"{what(row)} {'made by' if is_charged else 'of'} {layer(place)}"
+    text = f"{what(row)} {'made by the code of' if is_charged else 'of'} {layer(place)}"
     if reference is not None and candidate is not None and reference.path != candidate.path:
         text += f" / {layer(candidate)}"
     if happens_in_a_call(row) and place.call:
         text += f", call {place.call}"
-    return f"{text}, {plain(row.between)}" if row.between else text
+    return f"{text}, {plain(_calls_said(row.between))}" if row.between else text
+
+
+def _calls_said(between: str) -> str:
+    """Returns "between a and b" for "between a#0 and b#0"; a later call is said."""
+    if re.search(r"#[1-9]", between):
+        return re.sub(r"#(\d+)", r" (call \1)", between)
+    return re.sub(r"#0\b", "", between)
 
 
 def is_of_loaders(row: Row) -> bool:

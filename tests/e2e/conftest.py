@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests" / "fakes"))
 # Where the shared workers find models.
 FOLDERS = (
     Path(__file__).resolve().parent / "models",

@@ -47,7 +47,7 @@ def test_a_fault_between_two_marks_is_told_there_with_its_function(
     service: Any, options: dict[str, Any]
 ) -> None:
     report = compared(service, "scale", **options)
-    assert "between mark scores#0 and mark weights#0" in str(report).splitlines()[0]
+    assert "between mark scores and mark weights" in str(report).splitlines()[0]
     assert report.summary.troubles == ()
     [found] = report.findings
     assert found.mark == "weights"

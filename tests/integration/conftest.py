@@ -11,6 +11,7 @@ import pytest
 
 # Test modules are imported under names of their own, so they cannot import their neighbours otherwise.
 sys.path.insert(0, str(Path(__file__).resolve().parent))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "fakes"))
 
 from processes import Service, running, running_worker
 

@@ -10,23 +10,21 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from mistakes import COMPARE, Mistake, check
 from processes import FAKES, ROOT, running, running_worker
 
 from padiff_client.certs import make_certificates
-from padiff_rpc.records import record
 from padiff_rpc.transport import open_channel
 from padiff_rpc.v1 import worker_pb2, worker_pb2_grpc
 from padiff_rpc.version import PROTOCOL_VERSION
 
 SECONDS = 60
-# As the script `padiff` runs it.
-COMMAND = "import sys; from padiff_rpc.command import main; sys.exit(main())"
-COMPARE = ("compare", "spec.yaml")
+RUN = ("run", "--side", "reference", "--name", "nobody-meets", "--")
 TOKEN = "the right token"
 SPEC = """reference:
   worker: {reference}
@@ -38,23 +36,6 @@ inputs: {{x: {{shape: [5, 4]}}}}
 server: {server}
 """
 MODEL = 'candidate:\n  worker: {candidate}\n  model: "mistaken_models:net"\n'
-
-
-@record
-class Mistake:
-    """What a newcomer got wrong, and what the command is to say of it.
-
-    Attributes:
-        spec: the file as the newcomer has it.
-        arguments: of the command.
-        status: its exit code.
-        said: parts of what it prints, in their order.
-    """
-
-    spec: str = SPEC
-    arguments: Sequence[str] = COMPARE
-    status: int = 2
-    said: Sequence[str]
 
 
 def spec(old: str, new: str) -> str:
@@ -74,6 +55,7 @@ def inputs(text: str) -> str:
 MISTAKES = {
     # The file.
     "a spec that is not there": Mistake(
+        spec=SPEC,
         arguments=("compare", "spce.yaml"),
         said=["spce.yaml: cannot be read: no such file", "nearest: spec.yaml"],
     ),
@@ -242,38 +224,50 @@ MISTAKES = {
     ),
     # The command.
     "a command that is misspelled": Mistake(
-        arguments=("comapre", "spec.yaml"), said=["'comapre' is not allowed; allowed:", "nearest: compare"]
+        spec=SPEC,
+        arguments=("comapre", "spec.yaml"),
+        said=["'comapre' is not allowed; allowed:", "nearest: compare"],
     ),
     "a flag that is misspelled": Mistake(
-        arguments=(*COMPARE, "--formats", "json"), said=["'--formats' is not known here; nearest: --format"]
+        spec=SPEC,
+        arguments=(*COMPARE, "--formats", "json"),
+        said=["'--formats' is not known here; nearest: --format"],
     ),
     "flags that contradict each other": Mistake(
-        arguments=(*COMPARE, "-q", "-v"), said=["-v/--verbose: not allowed with argument -q/--quiet"]
+        spec=SPEC,
+        arguments=(*COMPARE, "-q", "-v"),
+        said=["-v/--verbose: not allowed with argument -q/--quiet"],
     ),
     "a format that is not there": Mistake(
+        spec=SPEC,
         arguments=(*COMPARE, "--format", "jsn=report.json"),
         said=["--format: 'jsn' is not allowed; allowed: text, json,", "nearest: json"],
     ),
     "a page in a folder that is not there": Mistake(
+        spec=SPEC,
         arguments=(*COMPARE, "--html", "reports/report.html"),
         said=["--html: reports is not a folder; create it first"],
     ),
     "a page where nobody may write": Mistake(
+        spec=SPEC,
         arguments=(*COMPARE, "--html", "/proc/report.html"),
         said=["--html: /proc/report.html cannot be written:", "name another file"],
     ),
     "a run that is not kept": Mistake(
+        spec=SPEC,
         arguments=("show", "abcdef12", "--store", "."),
         said=["no run 'abcdef12' is kept in", "padiff runs lists all"],
     ),
     "a script that is misspelled": Mistake(
-        arguments=("run", "--side", "reference", "--name", "nobody-meets", "--", "pyhton", "train.py"),
+        spec=SPEC,
+        arguments=(*RUN, "pyhton", "train.py"),
         said=[
             "COMMAND: pyhton cannot be run (no such file or directory); write the script's command behind --"
         ],
     ),
     "a script that watches no model": Mistake(
-        arguments=("run", "--side", "reference", "--name", "nobody-meets", "--", "true"),
+        spec=SPEC,
+        arguments=(*RUN, "true"),
         said=["the script ended with exit code 0, and no watched model", "call watch(model, optimizer)"],
     ),
     # Workers and coordinators.
@@ -344,60 +338,11 @@ def addresses(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, st
         lease.cancel()
 
 
-@record
-class Said:
-    """How a command ended, and what it printed."""
-
-    status: int
-    out: str
-    err: str
-
-
-def made(arguments: Sequence[str], folder: Path) -> Said:
-    """Runs the real command in a process of its own."""
-    environment = {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "client"), str(FAKES)]),
-        "OMP_NUM_THREADS": "1",
-        "COLUMNS": "400",  # so that no line is broken
-    }
-    ended = subprocess.run(
-        [sys.executable, "-c", COMMAND, *arguments],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=SECONDS,
-        check=False,
-    )
-    return Said(status=ended.returncode, out=ended.stdout, err=ended.stderr)
-
-
 @pytest.mark.parametrize("name", MISTAKES)
 def test_a_mistake_is_blamed_by_what_it_is(name: str, addresses: dict[str, str], tmp_path: Path) -> None:
-    mistake = MISTAKES[name]
-    (tmp_path / "spec.yaml").write_text(mistake.spec.format(**addresses))
     (tmp_path / "certs").symlink_to(Path(addresses["folder"], "certs"))
-    said = made(mistake.arguments, tmp_path)
-    whole = f"{said.out}{said.err}"
-    assert said.status == mistake.status, whole
-    at = 0
-    for part in mistake.said:
-        assert part in whole[at:], whole
-        at = whole.index(part, at)
-    own = [line for line in said.err.splitlines() if not is_progress(line)]
-    if said.out:
-        assert own == [], "what models did is a report's first screen, and nothing else"
-    else:
-        assert len(own) == 1, whole
-    assert "Traceback" not in whole
-    assert not any(f"{folder}/" in whole for folder in ("padiff_worker", "padiff_server", "padiff_client"))
-
-
-def is_progress(line: str) -> bool:
-    """Whether a line tells how long something has lasted: "padiff: 2 s: connecting to the workers"."""
-    first, _, _ = line.removeprefix("padiff: ").partition(": ")
-    return first.endswith(" s") and first[:-2].isdecimal()
+    paths = os.pathsep.join([str(ROOT), str(ROOT / "client"), str(FAKES)])
+    check(MISTAKES[name], tmp_path, addresses, {"PYTHONPATH": paths})
 
 
 def test_there_are_three_dozen() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,9 @@ from allowed_skips import is_allowed
 
 # No test finds what another has measured, nor leaves anything with the user.
 os.environ["PADIFF_FLOORS"] = os.environ["PADIFF_STORE"] = "none"
+
+# A shell gives its background jobs an ignored SIGINT, which their children inherit.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 Report = Union[pytest.TestReport, pytest.CollectReport]
 

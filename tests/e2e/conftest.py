@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -39,12 +38,6 @@ def interpreter(framework: str) -> str:
     if not Path(python).exists():
         pytest.skip(f"no interpreter with {framework}: run `make test`")
     return python
-
-
-@pytest.fixture(scope="session", autouse=True)
-def interruptible() -> None:
-    """Children would inherit an ignored SIGINT, which is what a shell gives to its background jobs."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -15,8 +15,8 @@ _TEMPLATES: Mapping[HintKind, str] = {
     HintKind.RESHAPED: "the same elements in another shape",
     HintKind.PERMUTED: "along axis {axis} the indices are in another order ({i} of {j} moved)",
     HintKind.INTERLEAVED: (
-        "axis {axis} holds {i} times {j} elements, and the candidate has the inner ones outside: as heads "
-        "split the other way round"
+        "axis {axis} is {i} groups of {j} elements, which the candidate splits the other way round, as heads "
+        "and their sizes exchanged"
     ),
     HintKind.FLIPPED: "axis {axis} is reversed",
     HintKind.ROLLED: "along axis {axis} everything is rolled by {i}",
@@ -189,7 +189,7 @@ def _swapped(hint: Hint) -> str:
 def _stale(hint: Hint) -> str:
     if hint.names:
         return f"the layer takes {hint.names[0]} as it was before the step"
-    return "the candidate has the value of before the step: it was not updated"
+    return "the candidate has the value from before the step: it was not updated"
 
 
 _WRITTEN: Mapping[HintKind, Callable[[Hint], str]] = {

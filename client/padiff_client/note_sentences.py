@@ -60,8 +60,8 @@ _TEMPLATES: Mapping[NoteKind, str] = {
     ),
     NoteKind.PARTLY_TAKEN: "{name} takes {n} of {m} elements of {second!r}; nothing is said of the others",
     NoteKind.ORDERS_UNTRIED: (
-        "orientation: {some}: a user's own class holds it, and several orders of its axes fit; the first of "
-        "them is taken; compare the models to try all, or say it by layer_map.special_init"
+        "orientation: {some}: a class of your own holds it, and its axes fit in several orders; the first "
+        "was taken. A comparison tries all of them; layer_map.special_init says which"
     ),
     NoteKind.ORDERS_RAISED: "orientation: the models raised when several orders were to be tried",
     NoteKind.ORDERS_LEFT: (
@@ -73,11 +73,11 @@ _TEMPLATES: Mapping[NoteKind, str] = {
         "that gradients in what is recomputed may differ; randomness='shared' or 'off' compares them"
     ),
     NoteKind.RANDOM_WITHOUT_TRACE: (
-        "random decisions of step 0 were the frameworks' own, and what lies behind them differs: without a "
+        "random decisions of step 0 were the frameworks' own, so everything behind them differs: without a "
         "trace they cannot be shared or kept apart; trace='before' makes one, randomness='off' needs none"
     ),
     NoteKind.OPTIMIZERS_UNSEEN: (
-        "neither side's optimizer can be looked into (a function, or a train step's own): what they keep is "
+        "neither side's optimizer can be read (a function, or a train step's own): what they keep is "
         "not compared, only what they make of the weights"
     ),
     NoteKind.OPTIMIZER_UNSEEN: (
@@ -108,11 +108,9 @@ _TEMPLATES: Mapping[NoteKind, str] = {
         "floor: in step {n} the reference ran once more in float64; its own rounding decided {m} rows"
     ),
     NoteKind.KEPT_FLOORS: (
-        "floor: in step {n} what an earlier comparison measured on the same values of the reference was used"
+        "floor: step {n} used what an earlier comparison measured on the same values of the reference"
     ),
-    NoteKind.RECORDED_FLOORS: (
-        "floor: in step {n} what was measured when the reference was recorded was used"
-    ),
+    NoteKind.RECORDED_FLOORS: ("floor: step {n} used what was measured when the reference was recorded"),
     NoteKind.SHOWN: "recording: the {side} did not run; it was recorded at {name}",
     NoteKind.WEIGHTS_AS_RECORDED: (
         "weights: a recording is not written to, so nothing was copied and both sides' are compared"
@@ -130,32 +128,32 @@ _TEMPLATES: Mapping[NoteKind, str] = {
         "recording: the {side} was recorded without backward, so no gradient is compared"
     ),
     NoteKind.TIES: (
-        "ties: in step {n} the sides decided otherwise in {m} rows, between values that are equal but for "
-        "rounding; what depends on it follows the reference"
+        "ties: in step {n} the sides chose differently in {m} rows, between values that are equal up to "
+        "rounding; what depends on it was given the reference's choice"
     ),
     NoteKind.NO_GOLD: (
-        "floor: the reference did not run in float64, so what noise of half a spacing does to its calls "
-        "stands for its rounding: {because}"
+        "floor: the reference did not run in float64, so its rounding was estimated by noise in the last "
+        "digit: {because}"
     ),
     NoteKind.NO_NOISE: (
-        "floor: nor did it run on values with noise, so the table of tolerances decided alone: {because}"
+        "floor: it did not run with such noise either, so the table of tolerances decided alone: {because}"
     ),
     NoteKind.NO_FUNCTIONS: "functions: those between the layers were not looked into: {because}",
     NoteKind.FUNCTIONS_IN_PART: "functions: some between the layers were not looked into: {because}",
     NoteKind.MARKED_ALONE: "marks: only the {side} marks {some}; nothing is compared with it",
-    NoteKind.NO_ORACLE: "oracle: no side could be held against float64: {because}",
+    NoteKind.NO_ORACLE: "oracle: no side could be compared with float64: {because}",
     NoteKind.JUDGED_FREELY: (
-        "lockstep: nothing ran on the reference's own values, so that differences are judged where they have "
-        "added up: {because}"
+        "lockstep: the candidate was never given the reference's own values, so its errors add up along the "
+        "model: {because}"
     ),
     NoteKind.PARTED_BY_CONVENTION: (
-        "the optimizers step by two formulas, which drive the weights of the free run apart: how far it "
-        "drifts does not count; in lockstep each step is judged by one formula"
+        "the two optimizers use different formulas, so the weights drift apart when each side runs by "
+        "itself: that drift does not count, and in lockstep each step is judged by one formula"
     ),
     NoteKind.LEAP: (
-        "a place agrees on the reference's own values and is far off in the free run, though nothing before "
-        "it is: a model that keeps state where nothing puts it back does that, or a decision that rounding "
-        "tipped"
+        "a place agrees given the reference's own values, but differs where each side runs by itself, though "
+        "nothing before it differs: the model may keep state that is not put back between runs, or rounding "
+        "may have tipped a decision"
     ),
 }
 

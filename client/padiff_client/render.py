@@ -217,7 +217,7 @@ def _untold(report: Report) -> list[str]:
     ]
     deepest = report.inconclusive.deepest_told
     told = f"{wording.moment_of(deepest)}: {wording.place_of(deepest)}" if deepest else "none"
-    return [f"the deepest place before them that could be told: {told}", *_shortened(lines, "report.rows")]
+    return [f"the last place before them that could be judged: {told}", *_shortened(lines, "report.rows")]
 
 
 def _faults(report: Report) -> list[str]:

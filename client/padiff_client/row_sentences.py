@@ -15,17 +15,18 @@ TEMPLATES: Mapping[Cause, str] = {
     Cause.MESSAGE: "{name}",
     Cause.OFFSET: "candidate is reference + {n:.4g} throughout",
     Cause.FACTOR: "candidate is {n:.4g} * reference throughout",
-    Cause.ROUNDING: "{n:.3g} apart, and rounding of what it is made of may come to {m:.3g}",
-    Cause.RANDOM_NEARBY: "random: {names} (not shared) in the same code may have a part in it",
-    Cause.SHOWN_BEFORE: "judged at the {name} of {second}, where it first shows",
+    Cause.ROUNDING: "{n:.3g} apart; rounding of the sums behind it can reach {m:.3g}",
+    Cause.RANDOM_NEARBY: "random: {names} in the same code, which the sides do not share, may be the cause",
+    Cause.SHOWN_BEFORE: "the same tensor as the {name} of {second}, where it is judged",
     Cause.SHARED_TENSOR: (
         "one tensor on one side and two on the other: its whole gradient is judged at the {name} of {second}"
     ),
-    Cause.ACCUMULATION: "accumulation: on the reference's own values this place agrees",
+    Cause.ACCUMULATION: "accumulated error: given the reference's own values, this place agrees",
     Cause.LEAP: (
-        "no accumulation: on the reference's own values this place agrees, but nothing before it is off"
+        "given the reference's own values this place agrees, and nothing before it differs, so that this is "
+        "no accumulated error"
     ),
-    Cause.LOCAL_FAULT: "a fault, which the row on the reference's own values shows",
+    Cause.LOCAL_FAULT: "a fault of its own: given the reference's own values, it differs too",
     Cause.ONE_SIDED: "only the {side} has this {kind}",
     Cause.NO_GRADIENT: "no gradient on the {side}, and the {other}'s is not zero",
     Cause.ZERO_GRADIENT: "no gradient on the {side}, only zeros on the {other}",
@@ -40,14 +41,19 @@ TEMPLATES: Mapping[Cause, str] = {
     Cause.SHOWN_ELSEWHERE: "the {side} shows these values at {name}",
     Cause.BEHIND_ACTIVATION: "behind {name}, which the {side}'s layer applies itself",
     Cause.RESHAPED: "reshaped",
-    Cause.PACKED_SEQUENCES: "the {side} keeps the sequences packed, so nothing is said behind their ends",
-    Cause.VARIANCE_CONVENTION: (
-        "one side's variance is by n - 1 and the other's by n, {n:.0f} here: compared as the candidate has it"
+    Cause.PACKED_SEQUENCES: (
+        "the {side} keeps the sequences packed, so the padding behind their ends is not compared"
     ),
-    Cause.STEP_CONVENTION: "the {side}'s step, by the other side's formula: the optimizers' {names} differ",
+    Cause.VARIANCE_CONVENTION: (
+        "one side divides the variance by n - 1 and the other by n (n = {n:.0f}); compared as the candidate "
+        "computes it"
+    ),
+    Cause.STEP_CONVENTION: (
+        "the {side}'s step, computed by the other side's formula, since the optimizers' {names} differ"
+    ),
     Cause.CARRIED_OVER: (
-        "carried over from what ran before: each call agrees on the reference's own values, and the free run "
-        "drifts further than the reference's own does"
+        "carried over from what ran before: each call agrees given the reference's own values, but the "
+        "candidate left to itself drifts further than the reference does"
     ),
     Cause.OWN_TRAIN_STEP: "a train step steps by a function, or by an optimizer that it alone knows",
     Cause.SCRIPTS_OWN_STEPS: "both sides are scripts, which make their own steps with their own batches",
@@ -58,35 +64,38 @@ TEMPLATES: Mapping[Cause, str] = {
     ),
     Cause.WORKER_KEEPS_NO_STATE: "the {side}'s worker, of an older version, cannot put a state back",
     Cause.WORKER_SEES_NO_FUNCTIONS: "the {side}'s worker, of an older version, does not record them",
-    Cause.TOO_FEW_BITS: "values of {name} say too little by which to know a tensor again",
-    Cause.CHANCE_IS_NOT_SHARED: "random decisions that the sides do not share make all behind them unlike",
+    Cause.TOO_FEW_BITS: "{name} has too few bits for tensors to be matched by their values",
+    Cause.CHANCE_IS_NOT_SHARED: (
+        "the sides make different random decisions, so nothing behind them can be matched by value"
+    ),
     Cause.FUNCTIONS_CUT_SHORT: "more than {n:,.0f} functions were called; those after them are not recorded",
-    Cause.WITHIN_OWN_ERROR: "rounding: {n:.2g} times what the reference is away from its own float64 run",
-    Cause.BEYOND_OWN_ERROR: "{n:.2g} times what the reference is away from its own float64 run",
-    Cause.WITHIN_NOISE: "rounding: {n:.2g} times what noise of half a spacing does to the reference",
-    Cause.BEYOND_NOISE: "{n:.2g} times what noise of half a spacing does to the reference",
+    Cause.WITHIN_OWN_ERROR: "rounding: {n:.2g} times as far as the reference is from its own float64 run",
+    Cause.BEYOND_OWN_ERROR: "{n:.2g} times as far as the reference is from its own float64 run",
+    Cause.WITHIN_NOISE: "rounding: {n:.2g} times what noise in the last digit does to the reference",
+    Cause.BEYOND_NOISE: "{n:.2g} times what noise in the last digit does to the reference",
     Cause.INCONCLUSIVE_LOCALLY: (
-        "not told: on the reference's own values rounding alone may make a difference of this place"
+        "cannot be judged: given the reference's own values, rounding alone may cause this difference"
     ),
     Cause.NO_LOCKSTEP_ASKED: "nothing runs in lockstep with local_error=False",
     Cause.WORKER_HAS_NO_FLOAT64: "the {side}'s worker, of an older version, runs no step in float64",
     Cause.TIE: (
-        "tie: in {n:.0f} of {m:.0f} elements a decision between values that are equal but for rounding came "
-        "out otherwise"
+        "tie: in {n:.0f} of {m:.0f} elements the sides chose differently between values that are equal up to "
+        "rounding"
     ),
-    Cause.OFF_PLAN: "off plan: the {side}'s trace did not have this call",
+    Cause.OFF_PLAN: "off plan: this call was not in the {side}'s trace",
     Cause.LET_GO: (
-        "off plan: the {side}'s tensor was let go before a call that the trace did not have asked for it; "
+        "off plan: a call that was not in the trace needed the {side}'s tensor after it was freed; "
         "trace='first_step' traces the step itself"
     ),
-    Cause.DID_NOT_COME: "the {side}'s tensor did not come",
+    Cause.DID_NOT_COME: "the {side}'s tensor was never sent",
     Cause.NO_VALUES: "its values did not arrive",
     Cause.NOT_KEPT: (
-        "its tensors were not kept, and its figures do not tell under these bounds; keep='all' keeps them"
+        "its tensors were not kept, and its figures alone do not decide under these bounds; keep='all' keeps "
+        "them"
     ),
     Cause.STOPPED: "the comparison stopped before this pair was measured",
     Cause.LOW_CONFIDENCE: "low-confidence pair ({n:.2f}: {because})",
-    Cause.NORM_WITHOUT: "the {side}'s norm is made without it",
+    Cause.NORM_WITHOUT: "the {side}'s norm is made without this parameter",
     Cause.NEUTRAL: "it is {n:g} in all elements, which computes the same",
     Cause.NOT_NEUTRAL: "it is not {n:g} in all elements",
     Cause.TRAINED_ALONE: "an optimizer has changed it: the {side} alone trains it",
@@ -207,7 +216,7 @@ def _axes(one: Reason, row: Row) -> str:
 
 
 def _by_own_bounds(one: Reason, row: Row) -> str:
-    text = "agrees by your own bounds alone"
+    text = "agrees under your own bounds alone"
     if one.numbers:
         return f"{text}: {one.numbers[0]:.2g} times what rounding makes there"
     return f"{text}: the table allows less"

@@ -34,7 +34,7 @@ def _inconclusive(summary: ReportSummary) -> list[str]:
     if one is None:
         return []
     return [
-        f"{wording.count(one.places, 'place')} cannot be told: rounding alone reaches "
+        f"{wording.count(one.places, 'place')} cannot be judged: rounding alone reaches "
         f"{wording.share(one.rounding)} there; the first is {wording.moment_of(one.first)}, "
         f"{wording.place_of(one.first)}"
     ]

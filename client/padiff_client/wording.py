@@ -50,7 +50,7 @@ _KIND_WORDS = {
 }
 
 _OMISSIONS = {
-    Omission.RANDOM: "random decisions that the sides do not share have a part",
+    Omission.RANDOM: "they depend on random decisions that the sides do not share",
     Omission.ONE_SIDED: "only one side has any",
     Omission.NO_BACKWARD: "there was no backward, and the notes say why",
     Omission.COMPUTED: "your own rule computes the weights, and both sides have some",

@@ -30,7 +30,7 @@ def test_only_halves_are_inconclusive_and_a_fault_beyond_their_rounding_fails(
     if dtype == "float32":
         assert report, first
     else:
-        assert first.startswith("INCONCLUSIVE: 1 place cannot be told: rounding alone reaches "), first
+        assert first.startswith("INCONCLUSIVE: 1 place cannot be judged: rounding alone reaches "), first
         assert report.inconclusive is not None
         assert 0.02 < report.inconclusive.rounding < 0.5
     faulty = compare(service, others["torch"], dtype, is_factored=True, fault=5.0)

@@ -151,7 +151,7 @@ def test_a_reference_that_does_not_run_in_float64_is_held_against_what_noise_doe
     told = {reason.cause for row in report.rows for reason in row.reasons}
     assert Cause.BEYOND_NOISE in told
     assert not told & {Cause.WITHIN_OWN_ERROR, Cause.BEYOND_OWN_ERROR}
-    assert "times what noise of half a spacing does to the reference" in render.text(report)
+    assert "times what noise in the last digit does to the reference" in render.text(report)
     assert report.measurement.by_gold == 0
     assert report.measurement.by_noise > 0
 

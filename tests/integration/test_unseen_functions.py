@@ -84,7 +84,7 @@ def test_a_worker_of_an_older_version_records_none(service: Service, side: str) 
 def test_sixteen_bits_say_too_little(service: Service) -> None:
     half = "function_models:Half"
     report = compared(service, model(half), model(half, fault="missing"))
-    assert "values of float16 say too little by which to know a tensor again" in why(report)
+    assert "float16 has too few bits for tensors to be matched by their values" in why(report)
 
 
 def test_decisions_of_chance_that_are_not_shared_make_all_unlike(service: Service) -> None:

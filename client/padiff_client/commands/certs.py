@@ -26,7 +26,13 @@ def add_to(commands: Any) -> None:
         metavar="NAME",
         help="a name or IP address of a machine that serves (again for more); this machine's own are in",
     )
-    init.add_argument("--days", type=int, default=DAYS, metavar="N", help=f"good for (default: {DAYS})")
+    init.add_argument(
+        "--days",
+        type=int,
+        default=DAYS,
+        metavar="N",
+        help=f"how many days they are good for (default: {DAYS})",
+    )
     init.add_argument("--force", action="store_true", help="replace what is there")
     client = verbs.add_parser(
         "client", help="make a client's own certificate, by which a coordinator knows it"
@@ -36,7 +42,13 @@ def add_to(commands: Any) -> None:
     client.add_argument(
         "folder", nargs="?", default="certs", metavar="DIR", help="of the CA (default: certs)"
     )
-    client.add_argument("--days", type=int, default=DAYS, metavar="N", help=f"good for (default: {DAYS})")
+    client.add_argument(
+        "--days",
+        type=int,
+        default=DAYS,
+        metavar="N",
+        help=f"how many days they are good for (default: {DAYS})",
+    )
     client.add_argument("--force", action="store_true", help="replace what is there")
     show = verbs.add_parser("show", help="say what is there; exits with 2 if something has ended or is wrong")
     show.set_defaults(run=_show)

@@ -53,7 +53,12 @@ def add_to(commands: Any) -> None:
     again.set_defaults(run=_rejudge)
     again.add_argument("name", metavar="RUN", help=_RUN_HELP)
     for flag in ("--atol", "--rtol"):
-        again.add_argument(flag, type=float, metavar="X", help="as NumPy means it (default: 0)")
+        again.add_argument(
+            flag,
+            type=float,
+            metavar="X",
+            help="allowed is |candidate - reference| <= atol + rtol * |reference| (default: 0)",
+        )
     add_outputs(again)
     following = commands.add_parser("attach", help="follow a detached comparison of a running coordinator")
     following.set_defaults(run=_attach)

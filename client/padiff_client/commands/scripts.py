@@ -55,7 +55,9 @@ def add_to(commands: Any) -> None:
     parser.set_defaults(run=_run)
     parser.add_argument("command", nargs="+", metavar="COMMAND", help="as in: python train.py --epochs 1")
     parser.add_argument("--side", choices=[str(side) for side in Side], help="which one this script is")
-    parser.add_argument("--name", metavar="NAME", help="what both commands are called by, on one machine")
+    parser.add_argument(
+        "--name", metavar="NAME", help="a name of your choice, the same for both commands of one machine"
+    )
     parser.add_argument(
         "--record", metavar="FILE", help="record the steps there, in place of --side and --name"
     )

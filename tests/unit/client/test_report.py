@@ -158,7 +158,7 @@ def test_a_pass_says_in_its_first_line_what_was_not_compared() -> None:
     report = passing(omitted=(random,))
     assert report
     assert report.omitted == (random,)
-    chance = "random decisions that the sides do not share have a part"
+    chance = "they depend on random decisions that the sides do not share"
     assert str(report).splitlines()[0] == f"PASS, but 12 gradients of 3 layers were not compared: {chance}"
     assert str(passing(omitted=(weight, random))).splitlines()[0] == (
         "PASS, but 1 weight of 1 layer was not compared: only one side has any; "

@@ -275,7 +275,7 @@ def test_a_layout_is_said_of_its_rows_and_once_of_the_whole(order: tuple[int, ..
 @pytest.mark.parametrize("side", list(Side))
 def test_packed_sequences_are_said_of_their_rows_and_once_of_the_whole(side: Side) -> None:
     packed = Reason(cause=Cause.PACKED_SEQUENCES, side=side)
-    said = f"the {side} keeps the sequences packed, so nothing is said behind their ends"
+    said = f"the {side} keeps the sequences packed, so the padding behind their ends is not compared"
     assert reason(row(packed)) == said
     [note] = notes(summary(), [row(packed, path="lstm"), row(packed, path="gru")])
     assert note == f"sequences: {said}: output 0 of lstm, output 0 of gru"

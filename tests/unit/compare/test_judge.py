@@ -260,7 +260,7 @@ def test_what_sums_round_by_decides_where_the_tolerance_does_not(
 
 def test_a_value_that_rounding_alone_brought_apart_says_so() -> None:
     row = judged(NOISE, [-1e-9, 1e-9, 0.0], BY_NORM, sums=1e-8, of_gradient=False)
-    assert reason(row) == "2e-09 apart, and rounding of what it is made of may come to 1e-08"
+    assert reason(row) == "2e-09 apart; rounding of the sums behind it can reach 1e-08"
 
 
 @pytest.mark.parametrize("options", [STRICT, MEAN])

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Optional
 
 from padiff_client import function_sentences, wording
 from padiff_client.divergence import Divergence
+from padiff_client.spelling import spelled
 from padiff_rpc.v1.records import Hint, ModelFailure, Place, Row, SourceLine, Unmatched
 from padiff_rpc.v1.words import HintKind, LoneKind, Phase, Side, Verdict
 
@@ -149,7 +150,7 @@ def _edits(report: Report) -> list[str]:
         return [f"dtype: float32 under both models, which rounds less, {_AGAIN}"] if untold else []
     if wording.is_of_loaders(divergence.row):
         return [f"change one loader so that both give this batch alike, {_AGAIN}"]
-    said = (_by_hint(hint, divergence) for hint in divergence.row.hints)
+    said = (_by_hint(hint, report, divergence) for hint in divergence.row.hints)
     return [next(filter(None, said), None) or _by_settings(report) or _by_lines(report, divergence)]
 
 
@@ -169,18 +170,15 @@ def _after_failure(failures: Sequence[ModelFailure]) -> str:
     return f"correct the {side}'s code{where}, {_AGAIN}"
 
 
-def _by_hint(hint: Hint, divergence: Divergence) -> str:
+def _by_hint(hint: Hint, report: Report, divergence: Divergence) -> str:
     """Returns the setting to change, where a hint names it."""
     path = (divergence.candidate or divergence.reference or Place(path="")).path or "the root"
     if hint.kind in _MODES:
         return f"put both models into one mode: the same train: under reference: and candidate:, {_AGAIN}"
     if hint.kind in (HintKind.EPSILON, HintKind.MOMENTUM):
-        return (
-            f"give the candidate's {path} the reference's {str(hint.kind).replace('_', ' ')}, "
-            f"{hint.numbers[0]:.6g}, {_AGAIN}"
-        )
+        return _setting(report, path, str(hint.kind), f"{hint.numbers[0]:.6g}")
     if hint.kind is HintKind.SETTING:
-        return f"give the candidate's {path} the reference's {hint.names[0]}, {hint.names[1]}, {_AGAIN}"
+        return _setting(report, path, *hint.names[:2])
     if hint.kind is HintKind.OPTIMIZER_SETTING:
         return f"give the candidate's optimizer the reference's {hint.names[0]}, {hint.names[1]}, {_AGAIN}"
     return ""
@@ -193,8 +191,15 @@ def _by_settings(report: Report) -> str:
     for one in report.hyper_parameters:
         if one.reference_path == path:
             layer = one.candidate_path or "the root"
-            return f"give the candidate's {layer} the reference's {one.name}, {one.reference}, {_AGAIN}"
+            return _setting(report, layer, one.name, one.reference)
     return ""
+
+
+def _setting(report: Report, layer: str, name: str, value: str) -> str:
+    framework = next((one.worker.framework for one in report.environments if one.side is Side.CANDIDATE), "")
+    spelt = spelled(framework, name, value)
+    given = spelt or f"the reference's {name}, {value}"
+    return f"give the candidate's {layer} {given}, {_AGAIN}"
 
 
 def _by_lines(report: Report, divergence: Divergence) -> str:

@@ -53,7 +53,9 @@ def test_where_rounding_alone_reaches_percents_the_report_says_so_and_neither_pa
     first, *lines = render.text(report).splitlines()
     percents = f"{untold.rounding * 100:.2g}%"
     assert first.startswith(f"INCONCLUSIVE: {untold.places} place")
-    assert f"cannot be judged: rounding alone reaches {percents} there; the first is forward of step 0" in first
+    assert (
+        f"cannot be judged: rounding alone reaches {percents} there; the first is forward of step 0" in first
+    )
     assert any("could be told: forward of step 0: input 0 of centre" in line for line in lines)
     assert f"inconclusive: rounding alone reaches {percents} here" in "\n".join(lines)
     told = json.loads(report.to_json())

@@ -274,3 +274,27 @@ def test_a_model_that_raised_is_told_with_the_users_own_lines() -> None:
     screen = first_screen.text(samples.cut_short(), width=80)
     assert "raised ValueError in encoder.fc" in screen.replace("\n", " ").replace("  ", " ")
     assert "try        correct the candidate's code at port.py:14, then compare again" in screen
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"hints": (Hint(kind=HintKind.MOMENTUM, numbers=(0.1, 0.9)),)},
+        {"hints": (Hint(kind=HintKind.SETTING, names=("momentum", "0.1", "0.9")),)},
+        {},
+    ],
+)
+def test_a_setting_is_told_in_the_words_of_the_candidates_framework(told: dict[str, Any]) -> None:
+    norm = place("body.norm", "Norm", (4,), slot="0")
+    found = row(Phase.FORWARD, CaptureKind.OUTPUT, norm, norm, figures=figures(0.1), **told)
+    differs = HyperParameterDifference(
+        reference_path="body.norm",
+        candidate_path="body.norm",
+        name="momentum",
+        reference="0.1",
+        candidate="0.9",
+    )
+    of_paddle = environment(Side.CANDIDATE, "paddle")
+    report = failing(found, hyper_parameters=(differs,), environments=(of_paddle,))
+    screen = first_screen.text(report, width=100)
+    assert "give the candidate's body.norm momentum=0.9 (the share of the old value)" in screen

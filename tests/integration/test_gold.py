@@ -77,7 +77,7 @@ def test_what_is_further_off_than_rounding_makes_it_fails_there_and_says_how_far
     ]
     (score,) = [reason.numbers[0] for reason in failed[0].reasons if reason.cause is Cause.BEYOND_OWN_ERROR]
     assert score > 100
-    assert "away from its own float64 run" in render.text(report)
+    assert "as far as the reference is from its own float64 run" in render.text(report)
 
 
 @BOTH_WAYS

@@ -56,7 +56,7 @@ def test_where_rounding_alone_reaches_percents_the_report_says_so_and_neither_pa
     assert (
         f"cannot be judged: rounding alone reaches {percents} there; the first is forward of step 0" in first
     )
-    assert any("could be told: forward of step 0: input 0 of centre" in line for line in lines)
+    assert any("could be judged: forward of step 0: input 0 of centre" in line for line in lines)
     assert f"inconclusive: rounding alone reaches {percents} here" in "\n".join(lines)
     told = json.loads(report.to_json())
     assert (told["passed"], told["inconclusive"]["places"]) == (False, untold.places)

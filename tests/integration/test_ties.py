@@ -56,7 +56,7 @@ def test_decisions_that_are_none_may_come_out_otherwise(service: Service, kind: 
     assert "decide" in paths <= {"before", "decide", "last"}, render.text(report)
     (note,) = [note for note in report.summary.notes if note.kind is NoteKind.TIES]
     assert note.numbers == (0.0, float(len(tied(report))))
-    assert "equal but for rounding" in render.text(report)
+    assert "equal up to rounding" in render.text(report)
 
 
 @pytest.mark.parametrize(

@@ -259,7 +259,9 @@ def _kind(value: Any) -> str:
         return "None"
     kind = value if isinstance(value, type) else type(value)
     module = "" if kind.__module__ == "builtins" else f"{kind.__module__}."
-    return f"{'the class' if kind is value else 'a'} {module}{kind.__qualname__}"
+    name = f"{module}{kind.__qualname__}"
+    article = "an" if name[0] in "aeiou" else "a"
+    return f"{'the class' if kind is value else article} {name}"
 
 
 def _check_arguments(factory: Callable[..., Any], kwargs: dict[str, Any], reference: str) -> None:

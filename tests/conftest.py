@@ -19,9 +19,6 @@ from allowed_skips import is_allowed
 # No test finds what another has measured, nor leaves anything with the user.
 os.environ["PADIFF_FLOORS"] = os.environ["PADIFF_STORE"] = "none"
 
-# A shell gives its background jobs an ignored SIGINT, which their children inherit.
-signal.signal(signal.SIGINT, signal.default_int_handler)
-
 Report = Union[pytest.TestReport, pytest.CollectReport]
 
 
@@ -36,6 +33,12 @@ def _fail_if_not_allowed(report: Report) -> None:
         report.longrepr = (
             f"{report.nodeid} was skipped ({reason}), which tests/allowed_skips.py does not allow"
         )
+
+
+def pytest_runtest_setup() -> None:
+    # A shell gives its background jobs an ignored SIGINT, which children inherit; and no test is to get
+    # another one's handler.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "fakes"))
 from processes import Service, running, running_worker
 
 LOGS = pytest.StashKey[Path]()
-_SHOWN_LINES = 40
+_SHOWN_LINES, _SHOWN_COLUMNS = 15, 300
 
 
 @pytest.fixture(scope="session")
@@ -47,5 +47,5 @@ def pytest_runtest_makereport(
     if report.failed and "service" in getattr(item, "fixturenames", ()) and LOGS in item.config.stash:
         for log in sorted(item.config.stash[LOGS].glob("*.log")):
             lines = log.read_text(errors="replace").splitlines()[-_SHOWN_LINES:]
-            report.sections.append((f"log of {log.stem}", "\n".join(lines)))
+            report.sections.append((f"log of {log.stem}", "\n".join(line[:_SHOWN_COLUMNS] for line in lines)))
     return report

@@ -381,7 +381,7 @@ class TestBadRequests:
             (model(optimizer="fake_models:sgd"), {}, "candidate.optimizer"),
             (model(), {"steps": 0}, "steps"),
             (model(), {"steps": 2}, "optimizer"),
-            (model("fake_models:not_a_model"), {}, "not a fake model"),
+            (model("fake_models:not_a_model"), {}, "which is no fake model"),
             (model("fake_models:absent"), {}, "absent"),
             (Model(framework="torch", model="fake_models:net"), {}, "torch"),
             (

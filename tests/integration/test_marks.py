@@ -63,7 +63,7 @@ def test_the_first_mark_behind_a_fault_tells_of_it(service: Service, options: An
     divergence = report.first_divergence
     assert divergence is not None
     assert (divergence.phase, divergence.kind) == (Phase.FORWARD, CaptureKind.INPUT)
-    assert "between first#0 and mark scaled#0" in render.text(report).splitlines()[0]
+    assert "between first and mark scaled" in render.text(report).splitlines()[0]
     assert "<--- *** HERE ***" in render.text(report)
 
 

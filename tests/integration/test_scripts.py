@@ -153,7 +153,7 @@ def test_a_script_that_makes_no_step_is_told_of(both: Commands) -> None:
     other = both.run("reference", script())
     ended = both.run("candidate", script(made=0)).ended()
     assert ended.status == 2
-    assert "ended with exit code 0 before the watched model made a step" in ended.err
+    assert "ended with exit code 0, and no watched model had made a training step" in ended.err
     told = other.ended()
     assert told.status == 2
     assert "the candidate's command ended: the script ended with exit code 0" in told.err

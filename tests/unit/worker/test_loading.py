@@ -81,9 +81,12 @@ def test_a_factory_that_cannot_be_called_so_says_what_it_takes(
 @pytest.mark.parametrize(
     ("factory", "said"),
     [
-        ("def build(): pass", "returned None, not a fake model"),
-        ("def build(): return 1, 2", "returned a builtins.tuple, not a fake model"),
-        ("class Net: pass\ndef build(): return Net", "returned the class {module}.Net, not a fake model"),
+        ("def build(): pass", "returned None, which is no fake model"),
+        ("def build(): return 1, 2", "returned a tuple, which is no fake model"),
+        (
+            "class Net: pass\ndef build(): return Net",
+            "returned the class {module}.Net, which is no fake model",
+        ),
         (
             "from types import SimpleNamespace as N\ndef build(): return N(a=1, b=None)",
             "returned a model whose weight 'b' has no values yet; give it some in the factory",

@@ -18,7 +18,7 @@ MODEL = fake.Sequential(fake.Linear(2, 2))
         (
             MODEL,
             {"optimizer": 3},
-            r"optimizer: a builtins\.int is not allowed; allowed: an optimizer of fake",
+            r"optimizer: an int is not allowed; allowed: an optimizer of fake",
         ),
         (MODEL, {"optimizer": fake.SGD}, r"optimizer: the class fake\.SGD is not allowed"),
         (

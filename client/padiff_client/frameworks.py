@@ -6,7 +6,9 @@ A further one is a row here, beside its folder `padiff_worker_NAME`.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import field
 from typing import Any, Optional
 
 import numpy as np
@@ -30,6 +32,8 @@ class Framework:
         state_suffix: that of its own state files.
         host_tensor: one of its tensors -> the same on the host, copied where that cannot be avoided.
         wants_gradient: whether the gradient with respect to one of its tensors is wanted.
+        own_words: settings of layers that it calls otherwise, or means the opposite by, than the common
+            vocabulary (docs/vocabulary.md); of each, its value there -> what is written here.
     """
 
     name: str
@@ -39,6 +43,7 @@ class Framework:
     state_suffix: str
     host_tensor: Callable[[Any], HostTensor]
     wants_gradient: Callable[[Any], bool]
+    own_words: Mapping[str, Callable[[str], str]] = field(default_factory=dict)
 
     @property
     def package(self) -> str:
@@ -55,6 +60,12 @@ class Framework:
         """The environment variable that names an interpreter for its worker."""
         return f"PADIFF_{self.name.upper()}_PYTHON"
 
+    def spelled(self, name: str, value: str) -> str:
+        """Returns a setting as it is written here, by its common name and value; "" for the same words."""
+        with suppress(KeyError, ValueError):  # the same word; a momentum of None
+            return self.own_words[name](value.strip("'\""))
+        return ""
+
 
 def _of_torch(tensor: Any) -> HostTensor:
     host = tensor.detach().cpu().resolve_conj().resolve_neg()
@@ -70,6 +81,17 @@ def _of_paddle(tensor: Any) -> HostTensor:
     is_bfloat16 = str(tensor.dtype).endswith("bfloat16")
     return HostTensor.from_array(tensor.detach().numpy(), DType.BFLOAT16 if is_bfloat16 else None)
 
+
+def _is_true(value: str) -> bool:
+    return value.lower() == "true"
+
+
+_PADDLES_WORDS = {
+    "momentum": lambda value: f"momentum={1 - float(value):.6g} (the share of the old value)",
+    "count_include_pad": lambda value: f"exclusive={not _is_true(value)}",
+    "batch_first": lambda value: f"time_major={not _is_true(value)}",
+    "approximate": lambda value: f"approximate={value != 'none'}",
+}
 
 FRAMEWORKS = {
     one.name: one
@@ -91,6 +113,7 @@ FRAMEWORKS = {
             state_suffix=".pdparams",
             host_tensor=_of_paddle,
             wants_gradient=lambda tensor: not tensor.stop_gradient,
+            own_words=_PADDLES_WORDS,
         ),
     )
 }

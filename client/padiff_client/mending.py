@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Optional
 
 from padiff_client import function_sentences, wording
 from padiff_client.divergence import Divergence
-from padiff_client.spelling import spelled
+from padiff_client.frameworks import FRAMEWORKS
 from padiff_rpc.v1.records import Hint, ModelFailure, Place, Row, SourceLine, Unmatched
 from padiff_rpc.v1.words import HintKind, LoneKind, Phase, Side, Verdict
 
@@ -196,8 +196,9 @@ def _by_settings(report: Report) -> str:
 
 
 def _setting(report: Report, layer: str, name: str, value: str) -> str:
-    framework = next((one.worker.framework for one in report.environments if one.side is Side.CANDIDATE), "")
-    spelt = spelled(framework, name, value)
+    frameworks = (one.worker.framework for one in report.environments if one.side is Side.CANDIDATE)
+    framework = FRAMEWORKS.get(next(frameworks, ""))
+    spelt = framework.spelled(name, value) if framework is not None else ""
     given = spelt or f"the reference's {name}, {value}"
     return f"give the candidate's {layer} {given}, {_AGAIN}"
 

@@ -194,7 +194,7 @@ def test_assigned_weights_name_what_could_not_be_tried(service: Any) -> None:
     assert report
     (note,) = [note for note in report.notes if note.startswith("orientation: ")]
     assert note.startswith(
-        "orientation: 'first.weight', 'second.weight': a user's own class holds it, and several"
+        "orientation: 'first.weight', 'second.weight': a class of your own holds it, and its axes"
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from padiff_client.spelling import spelled
+from padiff_client.frameworks import FRAMEWORKS
 
 
 @pytest.mark.parametrize(
@@ -21,9 +21,9 @@ from padiff_client.spelling import spelled
     ],
 )
 def test_paddle_has_words_of_its_own(name: str, value: str, expected: str) -> None:
-    assert spelled("paddle", name, value) == expected
+    assert FRAMEWORKS["paddle"].spelled(name, value) == expected
 
 
 @pytest.mark.parametrize("name", ["momentum", "count_include_pad", "batch_first", "approximate"])
 def test_torchs_words_are_the_common_ones(name: str) -> None:
-    assert spelled("torch", name, "True") == ""
+    assert FRAMEWORKS["torch"].spelled(name, "True") == ""

@@ -121,7 +121,7 @@ def test_accumulation_alone_passes_and_says_so(service: Service) -> None:
     assert report, str(report)
     accumulated = [row for row in rows(report, Pass.FREE) if row.verdict is Verdict.MISMATCH]
     assert accumulated
-    assert all("accumulation" in reason(row) and not row.counts for row in accumulated)
+    assert all("accumulated error" in reason(row) and not row.counts for row in accumulated)
     assert differing(rows(report, Pass.LOCKSTEP)) == []
 
 
@@ -192,7 +192,7 @@ def test_a_fault_in_one_step_does_not_taint_the_next_one(service: Service, optim
     assert differing(rows(report, Pass.LOCKSTEP, step=2)) == []
     drifted = rows(report, Pass.FREE, step=2, phase=Phase.WEIGHTS)
     assert differing(drifted)
-    assert all("accumulation" in reason(row) for row in drifted if row.verdict is Verdict.MISMATCH)
+    assert all("accumulated error" in reason(row) for row in drifted if row.verdict is Verdict.MISMATCH)
 
 
 @pytest.mark.parametrize("optimizer", [SGD, MOMENTUM])

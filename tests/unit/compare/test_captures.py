@@ -282,7 +282,7 @@ def test_a_pair_whose_half_was_let_go_says_so(store):
     bench.captures.call(CANDIDATE, event(ENTRY, "b", 2, call=1))
     rows, _ = bench.rows()
     [row] = [row for row in rows if row.verdict is Verdict.NOT_COMPARED]
-    assert "let go" in reason(row)
+    assert "after it was freed" in reason(row)
     assert row.counts
 
 

@@ -18,6 +18,7 @@ from padiff_client.session import Server
 from padiff_client.spec import ModelSpec
 from padiff_client.specfile import read_comparison
 from padiff_client.tls_check import check_tls
+from padiff_compare.judge.kernel import is_installed
 from padiff_rpc.errors import InvalidRequestError, PaDiffError, WorkerLostError
 from padiff_rpc.limits import limits
 from padiff_rpc.paths import checked_path
@@ -93,7 +94,7 @@ def _embedded() -> Iterator[Finding]:
             f"coordinator: {sys.executable} has no padiff_server, which an embedded comparison starts",
             f"run: {sys.executable} -m pip install 'padiff-rpc[server]'; or give server: in the spec",
         )
-    elif importlib.util.find_spec("padiff_compare.judge._kernel") is None:
+    elif not is_installed():
         yield note(
             "coordinator: installed without a C compiler: tensors are compared by NumPy, more slowly",
             f"install a C compiler, then run: {sys.executable} -m pip install --force-reinstall --no-deps "

@@ -13,10 +13,11 @@ from padiff_rpc.v1.records import Figures
 
 BINS = 40
 # The lowest bin begins at 2**-8 epsilons.
-LOWEST_EXPONENT = -8
+_LOWEST_EXPONENT = -8
+_BIAS = 1023
 _DOT = 1 << 13
 # The smallest normal float64: a divisor for tensors that are zero throughout.
-TINY = float(np.finfo(np.float64).tiny)
+_TINY = float(np.finfo(np.float64).tiny)
 
 
 @record
@@ -35,6 +36,16 @@ class Yardstick:
     rms_reference: float
     epsilon: float
     parts: int = 1
+
+    @property
+    def smallest_divisor(self) -> float:
+        """What the histogram divides a difference by, where the element is smaller."""
+        return max(self.rms_reference, _TINY)
+
+    @property
+    def lowest_exponent(self) -> int:
+        """The largest exponent, as the bits of a float64 have it, of quotients in the lowest bin."""
+        return _BIAS + math.frexp(self.epsilon)[1] - 1 + _LOWEST_EXPONENT
 
 
 @record
@@ -189,12 +200,12 @@ class Accumulator:
                 self._max_rel = max(self._max_rel, float((distance / magnitude).max()))
 
     def _note_histogram(self, distance: Reals, magnitude: Reals, scratch: Reals) -> None:
-        np.maximum(magnitude, max(self._yardstick.rms_reference, TINY), out=scratch)
+        np.maximum(magnitude, self._yardstick.smallest_divisor, out=scratch)
         np.divide(distance, scratch, out=scratch)
-        # The exponent bits of a float64 that is not negative are the floor of its log2, plus 1023.
+        # The exponent bits of a float64 that is not negative are the floor of its log2, plus the bias.
         exponents = np.right_shift(scratch.view(np.int64), 52, out=scratch.view(np.int64))
         counts = np.bincount(exponents, minlength=2048)
-        lowest = 1023 + math.frexp(self._yardstick.epsilon)[1] - 1 + LOWEST_EXPONENT
+        lowest = self._yardstick.lowest_exponent
         self._histogram[0] += counts[: lowest + 1].sum()
         self._histogram[1:-1] += counts[lowest + 1 : lowest + BINS - 1]
         self._histogram[-1] += counts[lowest + BINS - 1 :].sum()

@@ -68,12 +68,6 @@ static inline int64_t place(const Chunk *chunk, int64_t i) {
     return chunk->is_whole ? chunk->offset + i : chunk->positions[i];
 }
 
-static inline double of_bits(uint64_t bits) {
-    double value;
-    memcpy(&value, &bits, sizeof value);
-    return value;
-}
-
 static inline uint64_t bits_of(double value) {
     uint64_t bits;
     memcpy(&bits, &value, sizeof bits);
@@ -317,6 +311,7 @@ INLINED void note_chunk(
     note_histogram(task, chunk, count, found);
 }
 
+/* What the reference's side of a chunk adds up to, which is the candidate's too. */
 INLINED void sums_of_equal(const Chunk *chunk, int64_t count, double *squares, double *total) {
     const double *restrict values = chunk->reference;
     double all_squares = 0, all = 0;

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import ctypes
 import importlib.util
-import math
 import sys
 from functools import lru_cache
 from typing import Optional
 
 import numpy as np
 
-from padiff_compare.judge.accumulator import BINS, LOWEST_EXPONENT, TINY, Gathered, Yardstick
+from padiff_compare.judge.accumulator import BINS, Gathered, Yardstick
 from padiff_compare.judge.outliers import KEPT, MOST_JUMPS, JumpFinder, JumpsOfStretch
 from padiff_rpc.tensors import COMPLEX, FLOATING, HostTensor
 from padiff_rpc.v1.words import DType
@@ -39,7 +38,6 @@ _KINDS = (
 )
 _REALS = {DType.COMPLEX64: DType.FLOAT32, DType.COMPLEX128: DType.FLOAT64}
 _MOST_KEPT = 2 * KEPT
-_BIAS = 1023
 
 
 class _Task(ctypes.Structure):
@@ -108,10 +106,10 @@ def gather(
         signedness=_signedness(reference, candidate),
         kept=KEPT * yardstick.parts,
         looks_for_jumps=jumps is not None,
-        lowest=_BIAS + math.frexp(yardstick.epsilon)[1] - 1 + LOWEST_EXPONENT,
+        lowest=yardstick.lowest_exponent,
         atol=yardstick.atol,
         rtol=yardstick.rtol,
-        smallest_divisor=max(yardstick.rms_reference, TINY),
+        smallest_divisor=yardstick.smallest_divisor,
         jump_smallest=jumps.smallest if jumps is not None else 0.0,
         jump_scale=jumps.scale if jumps is not None else 0.0,
     )
@@ -120,8 +118,9 @@ def gather(
     found = _Found(identical=1, first_nonfinite=-1)
     library.padiff_measure(*pair, ctypes.byref(found))
     if jumps is not None:
-        positions, sizes = (np.empty(found.jumps if found.jumps <= MOST_JUMPS else 0, kind) for kind in "ld")
-        if positions.size:
+        listed = found.jumps if found.jumps <= MOST_JUMPS else 0
+        positions, sizes = np.empty(listed, np.int64), np.empty(listed, np.float64)
+        if listed:
             library.padiff_jumps(*pair, positions.ctypes.data, sizes.ctypes.data)
         jumps.take(
             JumpsOfStretch(

@@ -26,7 +26,7 @@ def check_socket_is_free(address: str) -> None:
             probe.connect(address[len(_UNIX) :])
         except OSError:
             return
-    raise _taken(address)
+    raise taken(address)
 
 
 @contextmanager
@@ -48,7 +48,7 @@ def kept_address(address: str) -> Iterator[str]:
     try:
         kept = _kept_port(host.strip("[]"), int(port))
     except OSError as error:
-        raise _taken(address) from error
+        raise taken(address) from error
     with kept:
         yield f"{host}:{kept.getsockname()[1]}"
 
@@ -109,7 +109,8 @@ def _remove_socket(path: str, folder: Optional[int] = None) -> None:
             os.unlink(path, dir_fd=folder)
 
 
-def _taken(address: str) -> InvalidRequestError:
+def taken(address: str) -> InvalidRequestError:
+    """Returns the error of an address that cannot be listened on."""
     return InvalidRequestError(
         f"cannot listen on {address}: the address is taken or not on this machine; "
         "stop what listens there, or name another one (port 0: any that is free)"

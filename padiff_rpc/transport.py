@@ -14,7 +14,7 @@ import grpc
 
 from padiff_rpc.addresses import check_address, is_local
 from padiff_rpc.errors import InvalidRequestError, PaDiffError, ProtocolError, error_from_rpc
-from padiff_rpc.handover import check_socket_is_free, moved_in
+from padiff_rpc.handover import check_socket_is_free, moved_in, taken
 from padiff_rpc.interceptors import TOKEN_KEY, UNGUARDED, ErrorInterceptor, Guard
 from padiff_rpc.interrupts import InterruptibleWait
 from padiff_rpc.limits import limits
@@ -357,10 +357,7 @@ def _bound(server: grpc.Server, address: str, credentials: Optional[grpc.ServerC
     except RuntimeError:
         port = 0
     if port == 0:
-        raise InvalidRequestError(
-            f"cannot listen on {address}: the address is taken or not on this machine; stop what listens "
-            "there, or name another one (port 0: any that is free)"
-        )
+        raise taken(address)
     return int(port)
 
 

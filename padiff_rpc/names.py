@@ -13,7 +13,6 @@ from typing import Any, TypeVar, cast
 from padiff_rpc.errors import InvalidRequestError
 
 F = TypeVar("F", bound=Callable[..., Any])
-T = TypeVar("T")
 Advice = Callable[[str], str]
 
 _LONGEST = 80
@@ -122,15 +121,5 @@ def arguments_checked(called: str, advice: Advice = lambda name: "") -> Callable
             return function(*args, **kwargs)
 
         return cast(F, checked)
-
-    return decorate
-
-
-def fields_checked(called: str, advice: Advice = lambda name: "") -> Callable[[type[T]], type[T]]:
-    """Makes a class check the arguments of its constructor as `arguments_checked` has it."""
-
-    def decorate(cls: type[T]) -> type[T]:
-        setattr(cls, "__init__", arguments_checked(called, advice)(cls.__init__))  # noqa: B010
-        return cls
 
     return decorate

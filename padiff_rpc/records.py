@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import enum
 import sys
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NewType, TypeVar
+from collections.abc import Callable
+from dataclasses import Field, FrozenInstanceError, dataclass, field, fields, make_dataclass
+from typing import TYPE_CHECKING, Any, NewType, NoReturn, TypeVar
 
-from padiff_rpc.names import not_among
+from padiff_rpc.names import Advice, arguments_checked, not_among
 
 T = TypeVar("T")
 # A nested argument, packed by `trees`; empty bytes mean "absent".
@@ -23,10 +24,71 @@ else:
 
 @dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(field,))
 def record(cls: type[T]) -> type[T]:
-    """Returns `cls` as a frozen, keyword-only dataclass (Python 3.9 cannot enforce keyword-only)."""
-    if sys.version_info >= (3, 10):
-        return dataclass(frozen=True, kw_only=True)(cls)
-    return dataclass(frozen=True)(cls)
+    """Returns `cls` as a frozen, keyword-only dataclass (Python 3.9 cannot enforce keyword-only).
+
+    Its methods are compiled when one of them is first called: most records are made in one or two of a
+    comparison's four processes, and compiling them took most of the time in which these import us.
+    """
+    made = dataclass(init=False, repr=False, eq=False, **_KEYWORDS_ONLY)(cls)
+    for name in _METHODS:
+        if name not in vars(made) or vars(made)[name] is None:  # a class with its own __eq__ hides its hash
+            setattr(made, name, _compiling(made, name))
+    setattr(made, "__setattr__", _refuse_assignment)  # noqa: B010
+    setattr(made, "__delattr__", _refuse_deletion)  # noqa: B010
+    return made
+
+
+def fields_checked(called: str, advice: Advice = lambda name: "") -> Callable[[type[T]], type[T]]:
+    """Makes a class check the arguments of its constructor as `arguments_checked` has it."""
+
+    def decorate(cls: type[T]) -> type[T]:
+        if hasattr(cls.__init__, _COMPILES):
+            _compile(cls)
+        setattr(cls, "__init__", arguments_checked(called, advice)(cls.__init__))  # noqa: B010
+        return cls
+
+    return decorate
+
+
+_KEYWORDS_ONLY: dict[str, Any] = {"kw_only": True} if sys.version_info >= (3, 10) else {}
+_METHODS = ("__repr__", "__eq__", "__hash__", "__init__")
+_COMPILES = "_compiles_the_record"
+
+
+def _compiling(cls: type, name: str) -> Callable[..., Any]:
+    """Returns a method that compiles those of `cls` and does what the compiled one does."""
+
+    def method(self: Any, *args: Any, **values: Any) -> Any:
+        _compile(cls)
+        return getattr(cls, name)(self, *args, **values)
+
+    setattr(method, _COMPILES, True)
+    return method
+
+
+def _compile(cls: type) -> None:
+    """Gives a record its methods. Threads may do so at once: what each sets is the same."""
+    parts = [
+        (one.name, one.type, field(default=one.default, default_factory=one.default_factory, **_shown(one)))
+        for one in fields(cls)
+    ]
+    behind = {"__post_init__": None} if hasattr(cls, "__post_init__") else {}
+    made = make_dataclass(cls.__name__, parts, namespace=behind, frozen=True, **_KEYWORDS_ONLY)
+    for name in _METHODS:
+        if hasattr(vars(cls)[name], _COMPILES):
+            setattr(cls, name, vars(made)[name])
+
+
+def _shown(one: Field[Any]) -> dict[str, Any]:
+    return {"repr": one.repr, "hash": one.hash, "compare": one.compare}
+
+
+def _refuse_assignment(self: object, name: str, value: object) -> NoReturn:
+    raise FrozenInstanceError(f"cannot assign to field {name!r}")
+
+
+def _refuse_deletion(self: object, name: str) -> NoReturn:
+    raise FrozenInstanceError(f"cannot delete field {name!r}")
 
 
 class Word(str, enum.Enum):

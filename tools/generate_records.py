@@ -152,9 +152,8 @@ def records(contract: Contract) -> Iterator[str]:
     yield _HEAD.format("contract's messages as frozen records") + "from __future__ import annotations\n"
     yield "import math\nfrom dataclasses import field"
     yield "from typing import TYPE_CHECKING, Literal, Optional, Union\n"
-    yield "from padiff_rpc.names import fields_checked"
     yield _imports("padiff_rpc.record_methods", bases)
-    yield "from padiff_rpc.records import Tree, record"
+    yield "from padiff_rpc.records import Tree, fields_checked, record"
     yield _imports("padiff_rpc.v1.words", enums)
     for file, number, message in messages:
         base = f"({message.name}Methods)" if f"{message.name}Methods" in with_methods else ""

@@ -12,8 +12,8 @@ from padiff_client.tensor_leaves import check_gradient, host_tensor, identity, i
 from padiff_rpc import trees
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.limits import limits
-from padiff_rpc.names import fields_checked, said_by
-from padiff_rpc.records import Tree, record
+from padiff_rpc.names import said_by
+from padiff_rpc.records import Tree, fields_checked, record
 from padiff_rpc.tensors import HostTensor
 from padiff_rpc.v1 import records
 

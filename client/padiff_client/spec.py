@@ -14,9 +14,9 @@ from padiff_client.habits import instead_of_field, instead_of_object
 from padiff_rpc import trees
 from padiff_rpc.addresses import check_address
 from padiff_rpc.errors import InvalidRequestError
-from padiff_rpc.names import fields_checked, not_allowed, not_among
+from padiff_rpc.names import not_allowed, not_among
 from padiff_rpc.paths import checked_path
-from padiff_rpc.records import Tree
+from padiff_rpc.records import Tree, fields_checked
 from padiff_rpc.tensors import FLOATING
 from padiff_rpc.v1.records import Label, Model, Tls, WorkerAddress
 from padiff_rpc.v1.words import DType

@@ -9,8 +9,8 @@ import numpy as np
 
 from padiff_client.frameworks import framework_of_tensor
 from padiff_rpc.errors import InvalidRequestError
-from padiff_rpc.names import fields_checked, not_allowed
-from padiff_rpc.records import word
+from padiff_rpc.names import not_allowed
+from padiff_rpc.records import fields_checked, word
 from padiff_rpc.tensors import COMPLEX, FLOATING, HostTensor, cast
 from padiff_rpc.v1.words import DType
 

@@ -6,7 +6,6 @@ import math
 from dataclasses import field
 from typing import TYPE_CHECKING, Literal, Optional, Union
 
-from padiff_rpc.names import fields_checked
 from padiff_rpc.record_methods import (
     LayerMethods,
     LayoutRuleMethods,
@@ -22,7 +21,7 @@ from padiff_rpc.record_methods import (
     WorkerAddressMethods,
     WorkerInfoMethods,
 )
-from padiff_rpc.records import Tree, record
+from padiff_rpc.records import Tree, fields_checked, record
 from padiff_rpc.v1.words import (
     BufferRole,
     CallMoment,

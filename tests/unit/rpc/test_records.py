@@ -14,7 +14,7 @@ import pytest
 from padiff_client.certs import make_certificates
 from padiff_rpc.convert import from_proto, message_class, to_proto
 from padiff_rpc.errors import ProtocolError
-from padiff_rpc.records import Tree
+from padiff_rpc.records import Tree, record
 from padiff_rpc.v1 import records, tensors_pb2, words
 
 RECORDS = [
@@ -101,3 +101,51 @@ def test_records_are_frozen_and_take_keywords_only() -> None:
     if sys.version_info >= (3, 10):
         with pytest.raises(TypeError):
             records.TensorSpec(words.DType.FLOAT32)  # type: ignore[misc]
+
+
+def test_a_record_compiles_its_methods_when_the_first_is_called() -> None:
+    @record
+    class Fresh:
+        shown: int
+        hidden: int = dataclasses.field(default=0, compare=False, repr=False)
+
+        def __post_init__(self) -> None:
+            object.__setattr__(self, "shown", abs(self.shown))
+
+    before = Fresh.__init__
+    one = Fresh(shown=-1, hidden=2)
+    assert Fresh.__init__ is not before
+    assert repr(one).endswith("Fresh(shown=1)")
+    assert one == Fresh(shown=1, hidden=3)
+    assert hash(one) == hash(Fresh(shown=1))
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        del one.shown
+    with pytest.raises(TypeError, match="unexpected keyword argument 'other'"):
+        Fresh(shown=1, other=2)  # type: ignore[call-arg]
+
+
+def test_a_record_that_no_constructor_made_is_compared_by_its_values() -> None:
+    @record
+    class Fresh:
+        value: int
+
+    one, other = Fresh.__new__(Fresh), Fresh.__new__(Fresh)
+    vars(one)["value"], vars(other)["value"] = 1, 1
+    assert one == other
+    assert len({one, other}) == 1
+
+
+def test_a_record_keeps_the_methods_of_its_own() -> None:
+    @record
+    class Fresh:
+        value: int
+
+        def __eq__(self, other: object) -> bool:
+            return isinstance(other, Fresh)
+
+        def __repr__(self) -> str:
+            return "fresh"
+
+    assert Fresh(value=1) == Fresh(value=2)
+    assert repr(Fresh(value=1)) == "fresh"
+    assert hash(Fresh(value=1)) == hash(Fresh(value=1))

@@ -79,7 +79,9 @@ class CompareTask:
         batch = inputs.batch(0)
         traced = None
         if options.trace is not TraceMode.FIRST_STEP and not settings.of_scripts:
-            traced = self._sources.trace(batch, randomness=options.randomness, repeat=options.preflight)
+            traced = self._sources.trace(
+                batch, randomness=options.randomness, repeat=self._repeated(on_cpu=False)
+            )
         preparation = Preparation(self._sources, layers, self._asked.layer_map, self._report, traced)
         aligned = preparation.aligned
         prober = self._prober(aligned)
@@ -127,7 +129,21 @@ class CompareTask:
             if self._report.has_failed and not options.keep_going:
                 self._note_what_is_left(step, NoteKind.STOPPED_AT_DIFFERENCE)
                 break
+        if self._report.has_failed and traced is not None:
+            self._sources.run_again(self._repeated(on_cpu=True), step, batch, options.randomness)
         self._report.note(*prober.notes())
+
+    def _repeated(self, *, on_cpu: bool) -> frozenset[Side]:
+        """Returns the sides of which two runs are to be held against each other, on a CPU or elsewhere.
+
+        On a CPU models agree with themselves but for what they keep where nothing can put it back, so that a
+        second run is worth its time only where there is a difference to be explained. A recording has
+        been run twice when it was made.
+        """
+        if not self._asked.options.preflight:
+            return frozenset()
+        live = ((side, source) for side, source in self._sources.sides.items() if not source.worker.recording)
+        return frozenset(side for side, source in live if (source.model.device == "cpu") is on_cpu)
 
     def _recorded_errors(
         self, shown: Mapping[Side, Recording]

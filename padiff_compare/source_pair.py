@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Optional, TypeVar
 
@@ -20,6 +20,7 @@ from padiff_rpc.v1.records import (
     ModelFailure,
     Note,
     Recording,
+    RunToRunNoise,
     Timing,
     TraceResponse,
     Trouble,
@@ -99,11 +100,11 @@ class SourcePair:
         return {side: answers[side][1] for side in self.sides}
 
     def trace(
-        self, batch: StepBatch, *, randomness: Randomness = Randomness.REPORT, repeat: bool = False
+        self, batch: StepBatch, *, randomness: Randomness = Randomness.REPORT, repeat: Collection[Side] = ()
     ) -> Mapping[Side, TraceResponse]:
         """Returns both call traces; that of a model that raised ends there, and its first step shows why.
 
-        `repeat`: each side runs twice, and what differs is reported.
+        `repeat`: these sides run twice, and what differs is reported.
         """
 
         def trace(side: Side) -> TraceResponse:
@@ -112,7 +113,7 @@ class SourcePair:
                 batch.tensors_of(side),
                 from_loader=batch.from_loader,
                 randomness=randomness,
-                repeat=repeat,
+                repeat=side in repeat,
             )
 
         with self.during(Phase.TRACE):
@@ -127,6 +128,27 @@ class SourcePair:
                 entered = (one.moment is CallMoment.ENTRY and not one.replay for one in traced[side].calls)
                 self._report.calls_known[side] = sum(entered)
         return traced
+
+    def run_again(self, sides: Collection[Side], step: int, batch: StepBatch, randomness: Randomness) -> None:
+        """Reports how far two forward passes of these sides differ, on the batch of the last step."""
+
+        def again(side: Side) -> Optional[RunToRunNoise]:
+            if side not in sides:
+                return None
+            source, given, tensors = self.sides[side], batch.batches[side], batch.tensors_of(side)
+            if batch.from_loader:
+                read = source.loader.read(step)
+                if isinstance(read, Look):
+                    return None
+                given, tensors = read.batch, list(read.tensors.items())
+            return source.trace(given, tensors, randomness=randomness, repeat=True).noise
+
+        if not sides:
+            return
+        with self.during(Phase.TRACE, step):
+            noise = self._ask_both(again, Phase.TRACE)
+        for side in self.sides:
+            self._report.add_noise(side, noise[side])
 
     def look_for_batch(self, index: int) -> Mapping[Side, Look]:
         """Returns whether each side's loader has a batch. Raises ComparisonStopped when one raised."""

@@ -48,7 +48,8 @@ _OPTIONS = {
     "false runs freely alone ([verdicts](verdicts.md)).",
     "randomness": "Random decisions, as of dropout: `shared` gives both sides the same, `off` switches "
     "dropout off, `report` leaves and names them ([randomness](randomness.md)).",
-    "preflight": "Run each side twice before step 0, and tell how far its own two runs differ.",
+    "preflight": "Tell how far two runs of one side differ: where the comparison ends with a "
+    "difference, and before step 0 on any device but a CPU ([randomness](randomness.md#noise)).",
     "keep_going": "Go on behind a step that differs, to see how the difference grows.",
     "accumulate": "The optimizer steps once in so many steps, on the mean of their gradients "
     "([training](training.md#gradient-accumulation)).",

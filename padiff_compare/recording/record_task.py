@@ -101,7 +101,8 @@ class RecordTask:
             batch = inputs.batch(step)
             tell(self._told(inputs, step, batch))
             if step == 0 and not settings.of_scripts:
-                traced = self._sources.trace(batch, randomness=options.randomness, repeat=options.preflight)
+                repeat = (Side.REFERENCE,) if options.preflight else ()
+                traced = self._sources.trace(batch, randomness=options.randomness, repeat=repeat)
                 trace = traced[Side.REFERENCE]
                 tell(trace)
             start = run.step_start(step, batch.batches[Side.REFERENCE], from_loader=batch.from_loader)

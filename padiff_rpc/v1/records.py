@@ -894,7 +894,8 @@ class Options(OptionsMethods):
             optimizer that a train step alone knows), and once where single_step says so.
         randomness: SHARED gives both sides the same random decisions, OFF disables dropout in
             all its forms, REPORT leaves and names them.
-        preflight: Trace each side twice, and report how far its own runs differ.
+        preflight: Report how far two runs of a side differ: where the comparison ends with a
+            difference, and on any device but a CPU before the first step.
         keep_going: Go on behind a step that differs, to see how the difference grows.
         accumulate: The optimizer steps once in so many steps, on the mean of their gradients.
         clip_norm: Gradients are scaled down to this total L2 norm before the optimizer's step.

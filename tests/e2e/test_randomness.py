@@ -66,7 +66,6 @@ def test_healthy_models_pass_on_the_same_decisions(compare: Compare, name: str) 
     made = {side: sum(one.side is side for one in report.random_operations) for side in Side}
     assert made[Side.REFERENCE] == made[Side.CANDIDATE] > 0
     assert all(one.shared for one in report.random_operations)
-    assert not any(one.differs for one in report.noise)
 
 
 @pytest.mark.parametrize(
@@ -84,6 +83,7 @@ def test_a_fault_among_shared_decisions_is_located(
     report = compare(name, fault)
     assert report.first_divergence is not None
     assert (report.first_divergence.path, report.first_divergence.kind) == (path, CaptureKind.OUTPUT)
+    assert [one.differs for one in report.noise] == [False, False]
 
 
 def test_what_cannot_be_shared_is_named_and_a_fault_behind_it_is_located(compare: Compare) -> None:

@@ -255,10 +255,17 @@ def test_recomputation_gets_shared_decisions_again_and_is_told_of_others(service
 
 
 def test_a_model_that_differs_from_itself_is_told(service: Service) -> None:
-    report = compare(service, model("Drifting"), model("Dropped", p=0.0), diff_phase="forward")
+    report = compare(service, model("Drifting"), model("Dropped", p=0.0, behind=2.0), diff_phase="forward")
     noise = {one.side: one for one in report.noise}
     assert not noise[Side.CANDIDATE].differs
     assert (noise[Side.REFERENCE].differs, noise[Side.REFERENCE].path) == (True, "drift")
     assert 1e-8 < noise[Side.REFERENCE].relative_l2 < 1e-6
     assert "two runs of the reference from one state differ" in str(report)
-    assert compare(service, model("Drifting"), model("Drifting"), preflight=False).noise == ()
+    sides = model("Drifting"), model("Dropped", p=0.0, behind=2.0)
+    assert compare(service, *sides, diff_phase="forward", preflight=False).noise == ()
+
+
+def test_models_that_agree_on_a_cpu_run_no_second_time(service: Service) -> None:
+    report = compare(service, model("Dropped"), model("Dropped"))
+    assert report, str(report)
+    assert report.noise == ()

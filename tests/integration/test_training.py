@@ -58,7 +58,12 @@ def compare(
     **options: Any,
 ) -> Report:
     return compare_on(
-        service, reference, candidate or reference, batches, Options(preflight=False, **options), steps=steps
+        service,
+        reference,
+        candidate or reference,
+        batches,
+        Options(**{"preflight": False, **options}),
+        steps=steps,
     )
 
 
@@ -104,7 +109,8 @@ class TestLoaders:
         assert len({step.loss_reference for step in report.steps}) == 3
 
     def test_inputs_that_differ_show_as_inputs(self, service: Service) -> None:
-        report = compare(service, trained(), trained(loader="other_inputs"), steps=5)
+        report = compare(service, trained(), trained(loader="other_inputs"), steps=5, preflight=True)
+        assert [(one.differs, one.relative_l2) for one in report.noise] == [(False, 0.0)] * 2
         first = report.first_divergence
         assert first is not None
         assert (first.step, first.phase, first.kind) == (2, Phase.INPUTS, CaptureKind.INPUT)

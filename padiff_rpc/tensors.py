@@ -151,22 +151,21 @@ def _bfloat16_bits(values: Array) -> Array:
     return np.asarray(np.where(np.isnan(values), (bits >> 16) | 0x40, rounded)).astype(np.uint16)
 
 
-def statistics(tensor: HostTensor) -> tuple[float, float]:
-    """Returns (sum of squares, largest magnitude) over the finite elements, in float64."""
-    total, largest = 0.0, 0.0
+def sum_of_squares(tensor: HostTensor) -> float:
+    """Returns the sum of squares of the finite elements, in float64; of complex ones, of the magnitudes."""
+    total = 0.0
     flat = tensor.array.reshape(-1)
     for start in range(0, flat.size, BLOCK_ELEMENTS):
         with np.errstate(invalid="ignore", over="ignore"):
-            block = np.abs(widen(flat[start : start + BLOCK_ELEMENTS], tensor.dtype)).astype(np.float64)
-            # No dot product: BLAS would take threads away from the model.
-            square = float(np.square(block).sum())
+            block = widen(flat[start : start + BLOCK_ELEMENTS], tensor.dtype)
+            reals = block.view(np.float64) if np.iscomplexobj(block) else block.astype(np.float64, copy=False)
+            # One pass, and no dot product: BLAS would take threads away from the model.
+            square = float(np.einsum("i,i->", reals, reals))
             if not math.isfinite(square):
-                block = block[np.isfinite(block)]
-                square = float(np.square(block).sum())
+                finite = np.abs(block).astype(np.float64)
+                square = float(np.square(finite[np.isfinite(finite)]).sum())
         total += square
-        if block.size:
-            largest = max(largest, float(block.max()))
-    return total, largest
+    return total
 
 
 def sketch(tensor: HostTensor) -> HostTensor:
@@ -205,14 +204,13 @@ def _sketch_signs() -> npt.NDArray[np.float64]:
 
 def header_of(number: int, tensor: HostTensor, name: str = "") -> tensors_pb2.TensorHeader:
     """Returns the header that announces `tensor`; reads every element once."""
-    sum_squares, max_abs = statistics(tensor)
     return tensors_pb2.TensorHeader(
-        tensor=number, spec=to_proto(tensor.spec), name=name, sum_squares=sum_squares, max_abs=max_abs
+        tensor=number, spec=to_proto(tensor.spec), name=name, sum_squares=sum_of_squares(tensor)
     )
 
 
 def plain_header_of(number: int, tensor: HostTensor) -> tensors_pb2.TensorHeader:
-    """Returns a header without statistics, for a tensor that nobody will measure."""
+    """Returns a header without its sum of squares, for a tensor that nobody will measure."""
     return tensors_pb2.TensorHeader(tensor=number, spec=to_proto(tensor.spec))
 
 
@@ -273,8 +271,8 @@ class TensorAssembler:
         """
         spec = from_proto(header.spec, TensorSpec)
         size = self._checked_size(header.tensor, spec)
-        if not (header.sum_squares >= 0 and header.max_abs >= 0):
-            raise ProtocolError(f"tensor {header.tensor} claims figures that no tensor has")
+        if not header.sum_squares >= 0:
+            raise ProtocolError(f"tensor {header.tensor} claims a sum of squares that no tensor has")
         if header.tensor <= self._last:
             raise ProtocolError(f"tensor number {header.tensor} was announced twice or out of order")
         self._last = header.tensor

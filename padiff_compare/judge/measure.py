@@ -20,7 +20,7 @@ from padiff_rpc.tensors import (
     Array,
     HostTensor,
     epsilon,
-    statistics,
+    sum_of_squares,
     widen,
 )
 from padiff_rpc.v1.records import Figures, TableRow, Tolerance
@@ -69,7 +69,7 @@ def measure(
         raise ValueError(f"shapes {reference.array.shape} and {candidate.array.shape} have no figures")
     if sum_squares is None:
         with np.errstate(all="ignore"):
-            sum_squares = statistics(reference)[0]
+            sum_squares = sum_of_squares(reference)
     yardstick = Yardstick(
         atol=tolerance.atol,
         rtol=tolerance.rtol,

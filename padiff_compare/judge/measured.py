@@ -24,7 +24,7 @@ from padiff_compare.layout_rules import IDENTITY, Rule
 from padiff_compare.normalization import Normalization
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.records import record
-from padiff_rpc.tensors import COMPLEX, FLOATING, HostTensor, epsilon, sketch, statistics
+from padiff_rpc.tensors import COMPLEX, FLOATING, HostTensor, epsilon, sketch, sum_of_squares
 from padiff_rpc.v1.records import Figures, Hint, TensorSpec, Tolerance
 from padiff_rpc.v1.words import CallMoment, CaptureKind, DType, Phase
 
@@ -99,7 +99,7 @@ def measure_pair(
         reference, candidate = rule.apply(*given), aspect.candidate_rule.apply(candidate)
     counts = math.prod(reference.told_spec.shape), sum(math.prod(one.told_spec.shape) for one in given)
     if sum_squares is None or rule.computes or counts[0] != counts[1]:
-        sum_squares = statistics(reference)[0]
+        sum_squares = sum_of_squares(reference)
     if aspect.kind is CaptureKind.LOSS:
         # One framework's scalar is 0-d where the other's has one element.
         reference, candidate = _as_scalar(reference), _as_scalar(candidate)

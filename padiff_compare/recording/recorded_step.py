@@ -116,7 +116,7 @@ class StepRecorder:
         kept = tensor if capture.id.kind in _WHOLE else _kept_of(tensor, half.sum_squares)
         capture = dataclasses.replace(capture, sketch_of=kept.sketch_of)
         had, header = self._headers.pop(capture.number), plain_header_of(capture.number, kept)
-        header.sum_squares, header.max_abs = had.sum_squares, had.max_abs
+        header.sum_squares = had.sum_squares
         self._tell(RecordedItem(item=CaptureBegins(capture=capture, header=header)))
         for chunk in chunks_of(capture.number, kept):
             self._tell(RecordedItem(item=CaptureChunk(chunk=chunk)))

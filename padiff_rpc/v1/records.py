@@ -1089,15 +1089,14 @@ class TensorHeader:
         tensor: Unique within its stream. A tensor's number is never reused there.
         name: What the tensor is called where the stream carries named tensors (weights, rules);
             else empty.
-        sum_squares: Sum of squares and largest magnitude over the finite elements (absolute
-            values of complex ones).
+        sum_squares: Sum of squares of the finite elements (of the absolute values of complex
+            ones).
     """
 
     tensor: int = 0
     spec: Optional[TensorSpec] = None
     name: str = ""
     sum_squares: float = 0.0
-    max_abs: float = 0.0
 
 
 @record

@@ -97,18 +97,16 @@ class TensorSpec(_message.Message):
     def __init__(self, dtype: _Optional[_Union[DType, str]] = ..., shape: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class TensorHeader(_message.Message):
-    __slots__ = ("tensor", "spec", "name", "sum_squares", "max_abs")
+    __slots__ = ("tensor", "spec", "name", "sum_squares")
     TENSOR_FIELD_NUMBER: _ClassVar[int]
     SPEC_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     SUM_SQUARES_FIELD_NUMBER: _ClassVar[int]
-    MAX_ABS_FIELD_NUMBER: _ClassVar[int]
     tensor: int
     spec: TensorSpec
     name: str
     sum_squares: float
-    max_abs: float
-    def __init__(self, tensor: _Optional[int] = ..., spec: _Optional[_Union[TensorSpec, _Mapping]] = ..., name: _Optional[str] = ..., sum_squares: _Optional[float] = ..., max_abs: _Optional[float] = ...) -> None: ...
+    def __init__(self, tensor: _Optional[int] = ..., spec: _Optional[_Union[TensorSpec, _Mapping]] = ..., name: _Optional[str] = ..., sum_squares: _Optional[float] = ...) -> None: ...
 
 class TensorChunk(_message.Message):
     __slots__ = ("tensor", "offset", "content")

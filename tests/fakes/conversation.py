@@ -19,11 +19,11 @@ from proxy import END, REQUEST, RESPONSE, Said
 
 from padiff_rpc.v1 import coordinator_pb2, worker_pb2
 
-# What differs from run to run, from machine to machine, or with timing.
+# What differs from run to run, from machine to machine, or with timing; noise is told where it is needed.
 _VOLATILE = frozenset(
     {
         *("lease", "session", "text", "source", "seconds", "timings", "traffic", "progress", "notes"),
-        *("content", "chunk", "sum_squares", "max_abs", "figures", "tolerance", "order", "first_divergence"),
+        *("content", "chunk", "sum_squares", "figures", "tolerance", "order", "first_divergence", "noise"),
         *("credit", "wanted", "worker", "workers", "environments", "state", "devices"),
         *("package_version", "python_version", "memory_limit_bytes", "started_at"),
     }

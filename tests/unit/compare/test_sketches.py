@@ -13,7 +13,7 @@ from padiff_compare.judge.measured import Aspect, measure_pair
 from padiff_compare.judge.tolerances import Tolerances
 from padiff_compare.layout_rules import IDENTITY, STACK, TRANSPOSE, Rule, axes, chain, part_of, reshape_to
 from padiff_rpc.errors import InvalidRequestError
-from padiff_rpc.tensors import SKETCH_BUCKETS, HostTensor, cast, sketch, statistics
+from padiff_rpc.tensors import SKETCH_BUCKETS, HostTensor, cast, sketch, sum_of_squares
 from padiff_rpc.v1.records import Options
 from padiff_rpc.v1.words import CaptureKind, DType, Phase
 
@@ -32,7 +32,7 @@ def measured(reference, candidate, rule: Rule = IDENTITY, *, sum_squares: float)
 
 
 def squares(*tensors: HostTensor) -> float:
-    return sum(statistics(one)[0] for one in tensors)
+    return sum(sum_of_squares(one) for one in tensors)
 
 
 def apart(value: HostTensor, by: float) -> HostTensor:

@@ -123,12 +123,11 @@ def test_a_lack_of_memory_is_a_limit_like_another() -> None:
 
 
 @pytest.mark.parametrize("figure", [-1.0, math.nan])
-def test_a_header_with_figures_that_no_tensor_has_is_refused(figure: float) -> None:
-    for field in ("sum_squares", "max_abs"):
-        header = _header(1, 4)
-        setattr(header, field, figure)
-        with pytest.raises(ProtocolError, match="figures that no tensor has"):
-            TensorAssembler().header(header)
+def test_a_header_with_a_sum_of_squares_that_no_tensor_has_is_refused(figure: float) -> None:
+    header = _header(1, 4)
+    header.sum_squares = figure
+    with pytest.raises(ProtocolError, match="claims a sum of squares that no tensor has"):
+        TensorAssembler().header(header)
 
 
 def test_a_tensor_announced_twice_is_refused() -> None:
@@ -205,20 +204,23 @@ def test_bfloat16_bits_widen_exactly() -> None:
     np.testing.assert_array_equal(wide, [1.0, -2.0, np.inf, 2.0**-133])
 
 
-def test_statistics_leave_out_what_is_not_finite() -> None:
+def test_squares_of_what_is_not_finite_are_left_out() -> None:
     values = np.array([3.0, -4.0, np.nan, np.inf], np.float32)
-    assert tensors.statistics(HostTensor.from_array(values)) == (25.0, 4.0)
+    assert tensors.sum_of_squares(HostTensor.from_array(values)) == 25.0
+    parts = np.array([3.0 + 4.0j, complex(5.0, np.nan), complex(np.inf, 2.0)], np.complex64)
+    assert tensors.sum_of_squares(HostTensor.from_array(parts)) == 25.0
 
 
 def test_squares_beyond_float64_are_infinite_without_a_warning() -> None:
-    assert tensors.statistics(HostTensor.from_array(np.array([1e200, 2.0]))) == (math.inf, 1e200)
+    assert tensors.sum_of_squares(HostTensor.from_array(np.array([1e200, 2.0]))) == math.inf
 
 
-def test_statistics_do_not_overflow_in_small_dtypes() -> None:
+def test_squares_do_not_overflow_in_small_dtypes() -> None:
     values = np.full(1000, 6e4, np.float16)
-    total, largest = tensors.statistics(HostTensor.from_array(values))
+    total = tensors.sum_of_squares(HostTensor.from_array(values))
     assert total == pytest.approx(1000 * float(np.float16(6e4)) ** 2)
-    assert largest == float(np.float16(6e4))
+    assert tensors.sum_of_squares(HostTensor.from_array(np.array([-128, 127], np.int8))) == 128**2 + 127**2
+    assert tensors.sum_of_squares(HostTensor.from_array(np.array([True, False, True]))) == 2
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,6 @@ LIKELY = {
     "content": st.sampled_from([8, 16, 24]).map(bytes),
     "place": st.integers(0, 2),
     "sum_squares": st.just(1.0),
-    "max_abs": st.just(1.0),
 }
 
 

@@ -6,15 +6,17 @@ an absent field, a tuple as a repeated one, everything else as itself.
 
 from __future__ import annotations
 
+import functools
 import types as python_types
-from collections.abc import Callable
+import weakref
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass
-from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, Optional, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from google.protobuf.message import DecodeError, Message
 
 from padiff_rpc.errors import ProtocolError
-from padiff_rpc.records import Word
+from padiff_rpc.records import Word, record
 from padiff_rpc.v1 import (
     coordinator_pb2,
     functions_pb2,
@@ -27,6 +29,7 @@ from padiff_rpc.v1 import (
     tensors_pb2,
     worker_pb2,
 )
+from padiff_rpc.v1.records import Place, SourceLine, TensorSpec, Tolerance
 
 T = TypeVar("T")
 W = TypeVar("W", bound=Word)
@@ -45,7 +48,8 @@ _MODULES = (
 _UNIONS = (Union, getattr(python_types, "UnionType", Union))
 
 
-def message_class(cls: type) -> type[Message]:
+@functools.cache
+def message_class(cls: Any) -> type[Message]:
     """Returns the message that the record class `cls` mirrors."""
     for module in _MODULES:
         found = getattr(module, cls.__name__, None)
@@ -61,18 +65,40 @@ def to_number(word: Word) -> Any:
 
 def from_number(number: int, cls: type[W], *, field: str) -> W:
     """Returns the `cls` of that number; ProtocolError for the unspecified and the unknown."""
-    for word, known in _numbers(cls).items():
-        if known == number:
-            return word  # type: ignore[return-value]
-    raise ProtocolError(f"{field}: {number} is no {cls.__name__} known to this side")
+    word = _words(cls).get(number)
+    if word is None:
+        raise ProtocolError(f"{field}: {number} is no {cls.__name__} known to this side")
+    return word  # type: ignore[return-value]
 
 
 def to_proto(value: Any) -> Any:
     """Returns the record `value` as its message."""
     message = message_class(type(value))()
+    _fill(message, value)
+    return message
+
+
+# Rows of a report name each place about ten times.
+_SHARED = (Place, SourceLine, TensorSpec)
+
+
+def _shared(cls: type) -> Callable[[Any], Any]:
+    """Returns what reads messages as records, equal ones as one record for as long as anyone holds it."""
+    known: weakref.WeakValueDictionary[bytes, Any] = weakref.WeakValueDictionary()
+
+    def decode(message: Any) -> Any:
+        key = message.SerializeToString()
+        found = known.get(key)
+        if found is None:
+            found = known[key] = from_proto(message, cls)
+        return found
+
+    return decode
+
+
+def _fill(message: Any, value: Any) -> None:
     for codec in _codecs(type(value)):
         codec.write(message, getattr(value, codec.name))
-    return message
 
 
 def from_proto(message: Any, cls: type[T]) -> T:
@@ -81,7 +107,16 @@ def from_proto(message: Any, cls: type[T]) -> T:
     Raises ProtocolError for an enum value that is unspecified where one is required, or unknown here,
     and InvalidRequestError where the record's own checks refuse a value.
     """
-    return cls(**{codec.name: codec.read(message) for codec in _codecs(cls)})
+    reader = _reader(cls)
+    values = dict(reader.absent)
+    for descriptor, value in message.ListFields():
+        codec = reader.codecs.get(descriptor.name)
+        if codec is not None:
+            values[codec.name] = codec.decoded(value)
+    for codec in reader.required:
+        if codec.name not in values:
+            values[codec.name] = codec.read(message)
+    return cls(**values)
 
 
 def to_bytes(value: Any) -> bytes:
@@ -114,17 +149,20 @@ class _Codec:
         self.repeated = get_origin(inner) is tuple
         self.item = get_args(inner)[0] if self.repeated else inner
         self.descriptor: Any = message_class(cls).DESCRIPTOR.fields_by_name[name]
+        self.has_presence = self.descriptor.has_presence
+        self.is_record = is_dataclass(self.item)
         self._encode, self._decode = self._item_codec()
 
-    def _item_codec(self) -> tuple[Callable[[Any], Any], Callable[[Any], Any]]:
+    def _item_codec(self) -> tuple[Optional[Callable[[Any], Any]], Optional[Callable[[Any], Any]]]:
+        """Returns what encodes and what decodes an item; None where it travels as itself."""
         item = self.item
         if getattr(item, "__name__", "") == "Tree":
             return (lambda tree: tensors_pb2.Tree(msgpack=tree)), (lambda tree: tree.msgpack)
-        if is_dataclass(item):
-            return to_proto, lambda message: from_proto(message, item)  # type: ignore[arg-type]
+        if self.is_record:
+            return None, _shared(item) if item in _SHARED else lambda message: from_proto(message, item)
         if isinstance(item, type) and issubclass(item, Word):
             return self._enum_codec(item)
-        return (_encodable if item is str else (lambda plain: plain)), (lambda plain: plain)
+        return (_encodable if item is str else None), None
 
     def _enum_codec(self, item: type[Word]) -> tuple[Callable[[Any], Any], Callable[[Any], Any]]:
         def decode(number: int) -> Any:
@@ -135,21 +173,69 @@ class _Codec:
         return to_number, decode
 
     def write(self, message: Any, value: Any) -> None:
-        if value is None:
+        # What a message has anyway; but a negative zero is none.
+        if value is None or (not value and not self.has_presence and type(value) is not float):
             return
         if self.repeated:
-            getattr(message, self.name).extend([self._encode(item) for item in value])
+            items = getattr(message, self.name)
+            if self.is_record:
+                for item in value:
+                    _fill(items.add(), item)
+            else:
+                items.extend(value if self._encode is None else map(self._encode, value))
+        elif self.is_record:
+            part = getattr(message, self.name)
+            part.SetInParent()
+            _fill(part, value)
         elif self.descriptor.message_type is not None:
+            assert self._encode is not None
             getattr(message, self.name).CopyFrom(self._encode(value))
         else:
-            setattr(message, self.name, self._encode(value))
+            setattr(message, self.name, value if self._encode is None else self._encode(value))
 
     def read(self, message: Any) -> Any:
-        if self.repeated:
-            return tuple(self._decode(item) for item in getattr(message, self.name))
-        if self.optional and self.descriptor.has_presence and not message.HasField(self.name):
+        """Returns the field of a message that may lack it."""
+        if self.optional and self.has_presence and not message.HasField(self.name):
             return None
-        return self._decode(getattr(message, self.name))
+        return self.decoded(getattr(message, self.name))
+
+    def decoded(self, value: Any) -> Any:
+        """Returns what a message has in this field as what the record has."""
+        if self.repeated:
+            return tuple(value) if self._decode is None else tuple(map(self._decode, value))
+        return value if self._decode is None else self._decode(value)
+
+
+@record
+class _Reader:
+    """Reads messages of one record class.
+
+    Attributes:
+        codecs: by the name of the field.
+        absent: values of fields that a message lacks.
+        required: fields that every message has, or whose absence is an error.
+    """
+
+    codecs: Mapping[str, _Codec]
+    absent: Mapping[str, Any]
+    required: tuple[_Codec, ...]
+
+
+@functools.cache
+def _reader(cls: Any) -> _Reader:
+    empty, codecs = message_class(cls)(), _codecs(cls)
+    required = tuple(one for one in codecs if _is_required(one))
+    return _Reader(
+        codecs={one.name: one for one in codecs},
+        absent={one.name: one.read(empty) for one in codecs if one not in required},
+        required=required,
+    )
+
+
+def _is_required(codec: _Codec) -> bool:
+    """Whether what a message lacks in this field is more than an empty value."""
+    is_word = isinstance(codec.item, type) and issubclass(codec.item, Word)
+    return not codec.repeated and not codec.optional and (codec.is_record or is_word)
 
 
 def _encodable(text: str) -> str:
@@ -157,23 +243,20 @@ def _encodable(text: str) -> str:
     return text.encode(errors="backslashreplace").decode()
 
 
-_CODECS: dict[type, tuple[_Codec, ...]] = {}
-
-
+@functools.cache
 def _codecs(cls: Any) -> tuple[_Codec, ...]:
-    if cls not in _CODECS:
-        hints = get_type_hints(cls)
-        _CODECS[cls] = tuple(_Codec(cls, field, hints[field.name]) for field in fields(cls))
-    return _CODECS[cls]
+    hints = get_type_hints(cls)
+    return tuple(_Codec(cls, field, hints[field.name]) for field in fields(cls))
 
 
-_NUMBERS: dict[type, dict[Word, int]] = {}
+@functools.cache
+def _numbers(cls: Any) -> dict[Word, int]:
+    wrapper = next(getattr(module, cls.__name__) for module in _MODULES if hasattr(module, cls.__name__))
+    values = wrapper.DESCRIPTOR.values_by_name
+    prefix = wrapper.DESCRIPTOR.values_by_number[0].name[: -len("UNSPECIFIED")]
+    return {word: values[prefix + word.name].number for word in cls}
 
 
-def _numbers(cls: type[Word]) -> dict[Word, int]:
-    if cls not in _NUMBERS:
-        wrapper = next(getattr(module, cls.__name__) for module in _MODULES if hasattr(module, cls.__name__))
-        values = wrapper.DESCRIPTOR.values_by_name
-        prefix = wrapper.DESCRIPTOR.values_by_number[0].name[: -len("UNSPECIFIED")]
-        _NUMBERS[cls] = {word: values[prefix + word.name].number for word in cls}
-    return _NUMBERS[cls]
+@functools.cache
+def _words(cls: Any) -> dict[int, Word]:
+    return {number: word for word, number in _numbers(cls).items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import threading
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
@@ -98,6 +99,10 @@ class OverrideFeed:
         ]
         # An ordered set: what is still to be pushed.
         self._planned = dict.fromkeys([*forward, *backward])
+        # The same by what the reference has of them, each with its place in the candidate's order.
+        self._ordered: defaultdict[tuple[int, bool], list[tuple[int, OverrideTicket]]] = defaultdict(list)
+        for position, ticket in enumerate(self._planned):
+            self._ordered[plan.label(ticket), ticket.gradient].append((position, ticket))
         # By whether it is a gradient, and label: how many places get it without asking.
         self._pushes = {
             gradient: Counter(map(plan.label, tickets))
@@ -106,6 +111,8 @@ class OverrideFeed:
         self._wanted: dict[OverrideTicket, None] = {}
         self._lock = threading.Lock()
         self._kept: dict[tuple[int, bool], _Kept] = {}
+        # A heap of what is kept and to be pushed; some of it may have gone already because it was wanted.
+        self._ready: list[tuple[int, OverrideTicket]] = []
         self._sent: set[OverrideTicket] = set()
         self._left = {gradient: Counter(pushes) for gradient, pushes in self._pushes.items()}
         self._in_flight = 0
@@ -136,7 +143,10 @@ class OverrideFeed:
     ) -> None:
         """Takes what `wants` asked for; calls `let_go` once when it was sent everywhere."""
         with self._lock:
-            self._kept[self._plan.labels[key], gradient] = _Kept(tensors=tensors, let_go=let_go)
+            name = self._plan.labels[key], gradient
+            self._kept[name] = _Kept(tensors=tensors, let_go=let_go)
+            for ready in self._ordered[name]:
+                heapq.heappush(self._ready, ready)
             self._send()
 
     def reference_ended(self) -> None:
@@ -204,14 +214,16 @@ class OverrideFeed:
                 self._planned.pop(ticket, None)
                 del self._wanted[ticket]
                 outlet.absent(ticket)
-        for ticket in [*self._planned]:
-            kept = self._kept_for(ticket)
-            if kept is None:
-                continue
-            byte_count = sum(tensor.byte_count for tensor in kept.tensors)
-            if self._in_flight > 0 and self._in_flight + byte_count > self._window_bytes:
-                return
-            self._push(outlet, ticket)
+        while self._ready:
+            _, ticket = self._ready[0]
+            if ticket in self._planned:
+                kept = self._kept_for(ticket)
+                assert kept is not None
+                byte_count = sum(tensor.byte_count for tensor in kept.tensors)
+                if self._in_flight > 0 and self._in_flight + byte_count > self._window_bytes:
+                    return
+                self._push(outlet, ticket)
+            heapq.heappop(self._ready)
 
     @staticmethod
     def _laid_out(tensors: tuple[HostTensor, ...], meeting: Optional[Meeting]) -> HostTensor:

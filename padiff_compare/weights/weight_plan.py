@@ -79,6 +79,7 @@ class _Planner:
             for pair in plan.layers
             if pair.reference in opaque[0] or pair.candidate in opaque[1]
         }
+        self._power_vectors = _power_vectors(candidate)
         units = [pair for pair in plan.layers if pair.unit]
         self._insides = (
             insides(reference, {pair.reference for pair in units}),
@@ -168,7 +169,7 @@ class _Planner:
     def _pair_layers(self, paired: PairedLayer, reference: Layer, candidate: Layer) -> None:
         kinds = reference.kind, candidate.kind
         left, right = self._open(0, reference), self._open(1, candidate)
-        wanted = {one.canonical for one in right} | self._power_vectors_below(candidate)
+        wanted = {one.canonical for one in right} | self._power_vectors[candidate.path]
         left, computed = with_computed(reference, left, wanted)
         for name, parts in computed.items():
             for part in parts:
@@ -217,16 +218,6 @@ class _Planner:
                 elif is_table(weight) and is_made_in(opposite, weight.canonical):
                     counts, reason = False, Reason(cause=Cause.OWN_TABLE, side=other, names=(place,))
                 self._leave(side, layer, weight, reason, counts=counts)
-
-    def _power_vectors_below(self, top: Layer) -> set[str]:
-        """Returns the names of vectors in the candidate's layers that are spectral norms, at or below one."""
-        return {
-            weight.name
-            for layer in self._sides[1]
-            if is_within(layer.path, top.path)
-            for weight in layer.weights
-            if is_power_vector(layer.kind, weight)
-        }
 
     def _pair_lone(self) -> None:
         """Pairs what both sides have left, whatever layers it lies in."""
@@ -393,6 +384,18 @@ class _Planner:
             if known.owned.weight.tied_to and not left.owned.weight.tied_to:
                 lone[name] = replace(left, counts=left.counts or known.counts)
         return list(lone.values())
+
+
+def _power_vectors(layers: Sequence[Layer]) -> defaultdict[str, set[str]]:
+    """Returns the names of the vectors of spectral norms at or below each layer's path."""
+    below: defaultdict[str, set[str]] = defaultdict(set)
+    for layer in layers:
+        names = {weight.name for weight in layer.weights if is_power_vector(layer.kind, weight)}
+        if names:
+            parts = layer.path.split(".") if layer.path else []
+            for depth in range(len(parts) + 1):
+                below[".".join(parts[:depth])] |= names
+    return below
 
 
 def _misfit(pair: WeightPair) -> Optional[Reason]:

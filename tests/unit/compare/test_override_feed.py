@@ -10,7 +10,7 @@ import pytest
 from padiff_compare.alignment.plan import PairedLayer, Plan
 from padiff_compare.capture.trace import Origin, Trace
 from padiff_compare.join.calls import join_calls
-from padiff_compare.lockstep.lockstep_plan import plan_lockstep
+from padiff_compare.lockstep.lockstep_plan import LockstepPlan, plan_lockstep
 from padiff_compare.lockstep.override_feed import InputNoise, OverrideFeed
 from padiff_rpc.tensors import HostTensor
 from padiff_rpc.v1.records import CallEvent, NotOverridden, OverrideTicket, Reason, Slot, TensorSpec
@@ -264,3 +264,29 @@ def test_zeros_go_down_alone_and_each_two_of_them_both_ways():
 def test_what_is_whole_throughout_gets_no_noise(noise):
     mask = np.array([0.0, 1.0, -1e9, np.inf])
     assert np.array_equal(sent_with(noise, mask), mask)
+
+
+def test_what_an_arrival_costs_does_not_grow_with_the_step():
+    class Counting(LockstepPlan):
+        asked = 0
+
+        def label(self, ticket):
+            type(self).asked += 1
+            return super().label(ticket)
+
+    names = [f"layer{number}" for number in range(300)]
+    events = [
+        event(moment, name, number + (moment is EXIT) + 1)
+        for number, name in enumerate(names)
+        for moment in (ENTRY, EXIT)
+    ]
+    traces = {side: Trace.of_events(events) for side in Side}
+    made = plan_lockstep(join_calls(plan_of(*names), traces))
+    feed = OverrideFeed(Counting(**vars(made)), gradients=False)
+    outlet = Outlet()
+    feed.open(outlet)
+    tensor = HostTensor.from_array(np.zeros(4, np.float32))
+    for name in names:
+        feed.arrived(Origin(name, 0, EXIT, "0"), (tensor,), lambda: None, gradient=False)
+    assert len(outlet.sent) == len(names)
+    assert Counting.asked < 10 * len(made.places)

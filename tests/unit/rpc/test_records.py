@@ -149,3 +149,19 @@ def test_a_record_keeps_the_methods_of_its_own() -> None:
     assert Fresh(value=1) == Fresh(value=2)
     assert repr(Fresh(value=1)) == "fresh"
     assert hash(Fresh(value=1)) == hash(Fresh(value=1))
+
+
+def test_equal_places_of_a_report_are_held_once():
+    place = records.Place(path="encoder.fc", spec=records.TensorSpec(dtype=words.DType.FLOAT32, shape=(2, 8)))
+    row = records.Row(
+        step=0,
+        order=1,
+        phase=words.Phase.FORWARD,
+        kind=words.CaptureKind.OUTPUT,
+        verdict=words.Verdict.MATCH,
+        reference=place,
+        candidate=place,
+    )
+    one, other = (from_proto(to_proto(row), records.Row) for _ in range(2))
+    assert one == other == row
+    assert one.reference is one.candidate is other.reference

@@ -29,10 +29,11 @@ from padiff_rpc.v1 import (
     tensors_pb2,
     worker_pb2,
 )
-from padiff_rpc.v1.records import Place, SourceLine, TensorSpec, Tolerance
+from padiff_rpc.v1.records import Place, SourceLine, TensorSpec
 
 T = TypeVar("T")
 W = TypeVar("W", bound=Word)
+F = TypeVar("F", bound=Callable[..., Any])
 _MODULES = (
     tensors_pb2,
     reasons_pb2,
@@ -48,8 +49,13 @@ _MODULES = (
 _UNIONS = (Union, getattr(python_types, "UnionType", Union))
 
 
-@functools.cache
-def message_class(cls: Any) -> type[Message]:
+def _cached(function: F) -> F:
+    """Returns `function` with a cache; mypy takes types, which are keys here, for unhashable."""
+    return functools.cache(function)  # type: ignore[return-value]
+
+
+@_cached
+def message_class(cls: type) -> type[Message]:
     """Returns the message that the record class `cls` mirrors."""
     for module in _MODULES:
         found = getattr(module, cls.__name__, None)
@@ -82,6 +88,7 @@ def to_proto(value: Any) -> Any:
 _SHARED = (Place, SourceLine, TensorSpec)
 
 
+@_cached
 def _shared(cls: type) -> Callable[[Any], Any]:
     """Returns what reads messages as records, equal ones as one record for as long as anyone holds it."""
     known: weakref.WeakValueDictionary[bytes, Any] = weakref.WeakValueDictionary()
@@ -221,8 +228,8 @@ class _Reader:
     required: tuple[_Codec, ...]
 
 
-@functools.cache
-def _reader(cls: Any) -> _Reader:
+@_cached
+def _reader(cls: type) -> _Reader:
     empty, codecs = message_class(cls)(), _codecs(cls)
     required = tuple(one for one in codecs if _is_required(one))
     return _Reader(
@@ -243,20 +250,20 @@ def _encodable(text: str) -> str:
     return text.encode(errors="backslashreplace").decode()
 
 
-@functools.cache
+@_cached
 def _codecs(cls: Any) -> tuple[_Codec, ...]:
     hints = get_type_hints(cls)
     return tuple(_Codec(cls, field, hints[field.name]) for field in fields(cls))
 
 
-@functools.cache
-def _numbers(cls: Any) -> dict[Word, int]:
+@_cached
+def _numbers(cls: type[Word]) -> dict[Word, int]:
     wrapper = next(getattr(module, cls.__name__) for module in _MODULES if hasattr(module, cls.__name__))
     values = wrapper.DESCRIPTOR.values_by_name
     prefix = wrapper.DESCRIPTOR.values_by_number[0].name[: -len("UNSPECIFIED")]
     return {word: values[prefix + word.name].number for word in cls}
 
 
-@functools.cache
-def _words(cls: Any) -> dict[int, Word]:
+@_cached
+def _words(cls: type[Word]) -> dict[int, Word]:
     return {number: word for word, number in _numbers(cls).items()}

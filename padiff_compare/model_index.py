@@ -11,7 +11,7 @@ from padiff_compare.normalization import Normalization
 from padiff_compare.weights.weight_pair import owner_name
 from padiff_rpc import trees
 from padiff_rpc.names import is_mark_path
-from padiff_rpc.v1.records import Layer
+from padiff_rpc.v1.records import Layer, SourceLine
 from padiff_rpc.v1.words import Side
 
 
@@ -29,6 +29,11 @@ class ModelIndex:
         """Returns the bare class name of the layer at `path`, or "" where there is none."""
         layer = self._layers.get(path)
         return layer.class_name if layer is not None else ""
+
+    def made(self, path: str) -> Optional[SourceLine]:
+        """Returns the line that made the layer at `path`; None where it is not known."""
+        layer = self._layers.get(path)
+        return layer.made if layer is not None else None
 
     def is_frameworks_own(self, path: str) -> bool:
         """Whether the layer at `path` is one of the framework's that does one thing, or stands for a mark."""

@@ -20,6 +20,7 @@ from padiff_worker.adapter import FrameworkAdapter
 from padiff_worker.batch_feed import BatchFeed, takes_target
 from padiff_worker.devices import own_name
 from padiff_worker.failures import raising_as_failure
+from padiff_worker.layer_lines import LayerLines
 from padiff_worker.loader import Loader
 from padiff_worker.served_model import ServedModel
 
@@ -41,6 +42,7 @@ class LoadedModel:
         feed: the user's loader; None where none is named.
         autocast: what forward and loss run in; None: as the model is.
         exits: what `close` does.
+        made: the lines that made its layers.
     """
 
     model: Any
@@ -52,6 +54,7 @@ class LoadedModel:
     feed: Optional[BatchFeed]
     autocast: Optional[DType]
     exits: ExitStack
+    made: LayerLines
 
     def close(self) -> None:
         """Lets go of the loader, and gives a served model its modes back; may be called twice."""
@@ -66,6 +69,7 @@ class _Core:
     device: str
     flags: tuple[str, ...]
     optimizer: Optional[Any]
+    made: LayerLines
 
 
 def load_model(
@@ -117,6 +121,7 @@ def load_model(
             feed=feed,
             autocast=spec.autocast,
             exits=exits.pop_all(),
+            made=core.made,
         )
 
 
@@ -163,7 +168,7 @@ class _Loading:
         with raising_as_failure(Phase.LOAD):
             factory = self._loader.resolve(spec.model, field="model")
         _check_arguments(factory, kwargs, spec.model)
-        with raising_as_failure(Phase.LOAD):
+        with raising_as_failure(Phase.LOAD), adapter.making_lines() as made:
             model = factory(**kwargs)
         self._check_model(model, f"{spec.model!r} returned")
         with raising_as_failure(Phase.LOAD):
@@ -171,7 +176,7 @@ class _Loading:
             if spec.weights:
                 adapter.load_weights(model, spec.weights)
             optimizer = self._optimizer(model)
-        return _Core(model=model, device=device, flags=flags, optimizer=optimizer)
+        return _Core(model=model, device=device, flags=flags, optimizer=optimizer, made=made)
 
     def taken_over(self, served: ServedModel, exits: ExitStack) -> _Core:
         """Borrows the model of the worker's script; `exits` gives it its modes back."""
@@ -188,7 +193,7 @@ class _Loading:
         adapter.prepare(model, device=device, dtype=None, train=spec.train)
         with raising_as_failure(Phase.LOAD):
             optimizer = self._optimizer(model) or served.optimizer
-        return _Core(model=model, device=device, flags=flags, optimizer=optimizer)
+        return _Core(model=model, device=device, flags=flags, optimizer=optimizer, made=LayerLines())
 
     def watched(self, served: ServedModel) -> _Core:
         """Returns the model of a script that makes its own steps, as the script has it."""
@@ -200,7 +205,7 @@ class _Loading:
         model = served.model
         self._check_model(model, "the script calls")
         device = self._adapter.device_of(model)
-        return _Core(model=model, device=device, flags=(), optimizer=served.optimizer)
+        return _Core(model=model, device=device, flags=(), optimizer=served.optimizer, made=LayerLines())
 
     def _configured(self, device: str) -> tuple[str, ...]:
         return self._adapter.configure(

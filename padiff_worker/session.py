@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import replace
 from typing import Any, Optional
 
 import numpy as np
@@ -92,7 +93,9 @@ class ModelSession:
 
     def describe(self) -> tuple[Layer, ...]:
         """Returns the layer tree in the common vocabulary."""
-        return self._adapter.vocabulary.translated(self._adapter.layers(self.model))
+        handles, made = self._adapter.layers(self.model), self._loaded.made
+        layers = self._adapter.vocabulary.translated(handles)
+        return tuple(replace(one, made=made.of(of.layer)) for one, of in zip(layers, handles))
 
     def _call_forward(self, given: Arguments, recorder: Recorder) -> None:
         if self.train_step is not None:

@@ -1,4 +1,4 @@
-"""Lines of the user's code: the one that made a call, the one that raised, and a stack of them alone."""
+"""Lines of the user's code: those that made a call or a layer, that raised, and a stack of them alone."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sys
 import sysconfig
 import traceback
 from types import FrameType
-from typing import Optional
+from typing import Any, Optional
 
 from padiff_rpc.v1.records import SourceLine
 
@@ -22,11 +22,11 @@ _INSTALLED = tuple(
 )
 
 
-def calling_line(library_folders: tuple[str, ...]) -> Optional[SourceLine]:
+def calling_line(library_folders: tuple[str, ...], *, outside: Optional[Any] = None) -> Optional[SourceLine]:
     """Returns the line of user code that made the call whose hook is running, or None without one.
 
-    The nearest frame outside `library_folders` and this package; so a layer inside a Sequential is
-    charged to the line that called the Sequential.
+    The nearest frame outside `library_folders`, this package, and the methods of the object `outside`; so a
+    layer inside a Sequential is charged to the line that called the Sequential.
     """
     frame: Optional[FrameType] = sys._getframe(1)
     while frame is not None and frame.f_code.co_filename.startswith(_OWN_FOLDER):
@@ -35,7 +35,7 @@ def calling_line(library_folders: tuple[str, ...]) -> Optional[SourceLine]:
         file = frame.f_code.co_filename
         if file.startswith(_OWN_FOLDER):
             return None
-        if not file.startswith(library_folders):
+        if not file.startswith(library_folders) and (outside is None or not _is_method_of(outside, frame)):
             return SourceLine(
                 file=file,
                 line=frame.f_lineno,
@@ -44,6 +44,11 @@ def calling_line(library_folders: tuple[str, ...]) -> Optional[SourceLine]:
             )
         frame = frame.f_back
     return None
+
+
+def _is_method_of(one: Any, frame: FrameType) -> bool:
+    code = frame.f_code
+    return code.co_argcount > 0 and frame.f_locals.get(code.co_varnames[0]) is one
 
 
 def raising_line(error: BaseException, library_folders: tuple[str, ...]) -> Optional[SourceLine]:

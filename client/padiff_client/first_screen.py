@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import itertools
-import math
 import os
 import textwrap
+from collections.abc import Sequence
 from enum import Enum
 from typing import TYPE_CHECKING, Optional
 
 from padiff_client import (
-    function_sentences,
-    hint_sentences,
     mending,
     note_sentences,
     render,
@@ -19,9 +17,10 @@ from padiff_client import (
     wording,
 )
 from padiff_client.divergence import Divergence
+from padiff_client.likely import Likely, likely
 from padiff_rpc.records import record
 from padiff_rpc.v1.records import Figures, Place, Row, SourceLine
-from padiff_rpc.v1.words import Cause, HintKind, Phase, Verdict
+from padiff_rpc.v1.words import Cause, HintKind, Phase, Side, Verdict
 
 if TYPE_CHECKING:
     from padiff_client.report import Report
@@ -30,9 +29,15 @@ _LEAST_WIDTH = 40
 _LABEL = 13
 # What a hint of these says of a setting, it says by its kind.
 _SAID = {HintKind.EPSILON: "epsilon", HintKind.MOMENTUM: "momentum"}
-# Of settings, of hints.
-_SETTINGS, _HINTS = 3, 2
+# Of settings, of other places.
+_SETTINGS, _OTHERS = 3, 2
+# What is wrong with one weight there is often wrong with all.
+_OF_ALL_WEIGHTS = frozenset({Phase.INITIAL_WEIGHTS, Phase.OPTIMIZER, Phase.WEIGHTS})
 _STACK_LINES = 10
+# Of a line of code.
+_MOST_LINES = 2
+# The cosine above which one side is a multiple of the other, roughly.
+_ALIKE = 0.99
 _TRACEBACK = "Traceback (most recent call last):"
 
 
@@ -58,7 +63,7 @@ class Fact:
 
     Attributes:
         label: "" where it goes on with what the label before it names.
-        is_code: it is a line of somebody's file, which is cut where it is too long, and not filled.
+        is_code: it is a line of somebody's file, of which no more is shown than two lines.
     """
 
     label: str
@@ -83,9 +88,12 @@ def text(report: Report, *, width: int = 80, coloured: bool = False, rest: str =
 
 
 def _filled(fact: Fact, width: int) -> list[str]:
-    if fact.is_code:
-        return [fact.text if len(fact.text) <= width else f"{fact.text[: width - 4]} ..."]
-    return textwrap.wrap(fact.text, width, break_on_hyphens=False) or [""]
+    if not fact.is_code:
+        return textwrap.wrap(fact.text, width, break_on_hyphens=False) or [""]
+    filler = textwrap.TextWrapper(
+        width, subsequent_indent="  ", max_lines=_MOST_LINES, placeholder=" ...", break_on_hyphens=False
+    )
+    return filler.wrap(fact.text) or [""]
 
 
 def facts(report: Report) -> list[Fact]:
@@ -93,15 +101,11 @@ def facts(report: Report) -> list[Fact]:
     divergence = report.first_divergence
     found = []
     if divergence is not None:
-        found += _place("reference", divergence.reference, divergence.row)
-        found += _place("candidate", divergence.candidate, divergence.row)
+        made = mending.made_at(report)
+        found += _place("reference", divergence.reference, divergence.row, made.get(Side.REFERENCE))
+        found += _place("candidate", divergence.candidate, divergence.row, made.get(Side.CANDIDATE))
         found += _labelled("how much", _how_much(divergence))
-        findings = [one for one in report.findings if function_sentences.is_of(one, divergence.row)]
-        probably = _probably(divergence.row, has_finding=bool(findings))
-        found += _labelled("probably", probably)
-        for one in findings[:1]:
-            found += _labelled("function" if probably else "probably", [function_sentences.sentence(one)])
-            found += _labelled("", function_sentences.code(one), are_code=True)
+        found += _probably(likely(report))
     else:
         # Where a comparison was cut short, what was not compared follows from that.
         cut_short = len(report.failures) + len(report.troubles)
@@ -123,7 +127,8 @@ def _labelled(label: str, texts: list[str], *, are_code: bool = False) -> list[F
     return [Fact(label=label if i == 0 else "", text=one, is_code=are_code) for i, one in enumerate(texts)]
 
 
-def _place(label: str, place: Optional[Place], row: Row) -> list[Fact]:
+def _place(label: str, place: Optional[Place], row: Row, made: Optional[SourceLine]) -> list[Fact]:
+    """Returns a side's place with the line behind it: that of a call, or that which `made` the layer."""
     if place is None:
         return [Fact(label=label, text="has none")]
     if wording.is_of_loaders(row):
@@ -134,7 +139,10 @@ def _place(label: str, place: Optional[Place], row: Row) -> list[Fact]:
         said += f", call {place.call}"
     found = [Fact(label=label, text=said)]
     # Of what code between two calls makes: from behind the one to the other.
-    for word, source in (("after ", place.behind), ("up to " if place.behind else "", place.source)):
+    lines = [("after ", place.behind), ("up to " if place.behind else "", place.source)]
+    if place.source is None and row.phase is not Phase.OPTIMIZER:
+        lines.append(("made at ", made))
+    for word, source in lines:
         if source is not None and source.line:
             found += [Fact(label="", text=f"{word}{_file_line(source)}"), *_code(source)]
     return found
@@ -196,42 +204,35 @@ def _times(row: Row) -> str:
         return ""
     if row.tolerance.relative_l2:
         often = row.figures.relative_l2 / row.tolerance.relative_l2
-        return f"{wording.times(often)} times what is allowed here"
+        allowed = wording.small(row.tolerance.relative_l2)
+        return f"{wording.times(often)} times what is allowed here, {allowed}"
     return f"allowed are {wording.allowed(row.tolerance)}"
 
 
 def _shape(figures: Figures) -> str:
     """Returns how the values relate as a whole, and how many are off."""
-    parts = [f"scale {figures.scale:.4g}"] if figures.scale == figures.scale else []
+    # Of values that are no multiple of the others a scale says nothing.
+    parts = [f"scale {figures.scale:.4g}"] if abs(figures.cosine) > _ALIKE else []
     if figures.cosine == figures.cosine:
         parts.append(f"cosine {figures.cosine:.4f}")
     if figures.is_estimate:
         return ", ".join([*parts, "estimated from sketches"])
     off, elements = figures.mismatches, figures.elements
     number = "all" if off == elements else f"{off:,} of"
-    parts.append(f"{number} {elements:,} {'element' if elements == 1 else 'elements'} off")
+    parts.append(f"{number} {elements:,} {'element' if elements == 1 else 'elements'} beyond tolerance")
     return ", ".join(parts)
 
 
-def _probably(row: Row, *, has_finding: bool) -> list[str]:
-    """Returns which kinds of mistake it may be, settings first; where none is known, a finding says more."""
-    if row.verdict is Verdict.SHAPE_MISMATCH and row.phase is Phase.INITIAL_WEIGHTS:
-        return _sizes(row)
-    known = [one for one in row.hints if one.kind is not HintKind.UNKNOWN]
-    if not known:
-        return ["no kind of mistake that is known here"] if row.hints and not has_finding else []
-    known.sort(key=lambda one: one.kind is not HintKind.OPTIMIZER_SETTING)
-    said = map(hint_sentences.sentence, known[:_HINTS])
-    return [one if i == 0 else f"or {one}" for i, one in enumerate(said)]
-
-
-def _sizes(row: Row) -> list[str]:
-    shapes = mending.shapes_of(row)
-    if shapes is None:
-        return []
-    if math.prod(shapes[0]) == math.prod(shapes[1]):
-        return ["the two layers store this weight in different layouts"]
-    return ["the two layers are made with different sizes"]
+def _probably(found: Likely) -> list[Fact]:
+    """Returns the likely mistake, the operation that shows it, and what the values look like."""
+    lines = [one if i == 0 else f"or {one}" for i, one in enumerate(found.causes)]
+    if found.is_unknown:
+        lines = ["no kind of mistake that is known here"]
+    facts = _labelled("probably", lines)
+    if found.operation:
+        facts += _labelled("operation" if facts else "probably", [found.operation])
+        facts += _labelled("", list(found.code), are_code=True)
+    return facts + _labelled("looks like" if facts else "probably", list(found.patterns))
 
 
 def _settings(report: Report, divergence: Optional[Divergence]) -> list[str]:
@@ -255,11 +256,28 @@ def other_faults(report: Report) -> list[Row]:
 
 
 def _others(report: Report) -> list[str]:
-    """Returns how many other places are at fault, or differ because of it."""
-    more = len(other_faults(report))
-    lines = []
-    if report.first_divergence is not None and more > 0:
-        is_judged_alone = report.summary.in_lockstep or bool(report.places)
-        why = "each given the reference's own values" if is_judged_alone else "which may follow from this"
-        lines.append(f"{wording.count(more, 'more place')} {'differs' if more == 1 else 'differ'}, {why}")
-    return lines
+    """Returns how many other places differ, and on what they were judged."""
+    more = other_faults(report)
+    divergence = report.first_divergence
+    if divergence is None or not more:
+        return []
+    row = divergence.row
+    of_kind = [one for one in more if (one.phase, one.step, one.kind) == (row.phase, row.step, row.kind)]
+    if row.phase in _OF_ALL_WEIGHTS and of_kind:
+        alike = f"{wording.count(len(of_kind), 'more place')} of this kind {_differ(of_kind)}"
+        others = len(more) - len(of_kind)
+        return [f"{alike}, and {others} of others" if others else alike]
+    said = f"{wording.count(len(more), 'more place')} {_differ(more)}"
+    if not (report.summary.in_lockstep or report.places):
+        return [f"{said}, which may follow from this"]
+    return [f"{said}, on the reference's inputs: {_named(more)}"]
+
+
+def _differ(rows: Sequence[Row]) -> str:
+    return "differs" if len(rows) == 1 else "differ"
+
+
+def _named(rows: Sequence[Row]) -> str:
+    """Returns the first few places."""
+    named = "; ".join(wording.place_of(row) for row in rows[:_OTHERS])
+    return f"{named}; ..." if len(rows) > _OTHERS else named

@@ -51,6 +51,23 @@ def code(found: FunctionFinding) -> list[str]:
     ]
 
 
+def edit(found: FunctionFinding) -> str:
+    """Returns how to change the candidate's line, where the finding alone tells; "" else."""
+    ours, theirs = found.candidate_call, found.reference_call
+    if found.kind is FindingKind.EXTRA and ours is not None:
+        return f"take {_call_at(ours)} out of the candidate, or give the reference one"
+    if found.kind is FindingKind.MISSING and theirs is not None:
+        return f"give the candidate what {_call_at(theirs)} does in the reference"
+    if found.kind is not FindingKind.FUNCTION or ours is None or ours.source is None:
+        return ""
+    changes = [
+        f"{one.name or 'the argument'} from {one.candidate} to {one.reference}"
+        for one in found.differing
+        if one.candidate and one.reference
+    ]
+    return f"change {', '.join(changes)} at {_at(ours.source)}" if changes else ""
+
+
 def paired(details: Sequence[FunctionDetail]) -> list[str]:
     """Returns how many functions' tensors have counterparts, a line for each step that was looked into."""
     lines = []
@@ -163,7 +180,7 @@ def _other_gradient(found: FunctionFinding) -> str:
     if found.of_values:
         return f"{_function(found)}{_shown_by_gradients(found)}"
     side = found.without_gradient
-    goes_out = "different ones go out" if side is None else f"the {side} hands none on"
+    goes_out = "different ones go out" if side is None else f"the {side} passes none on"
     return f"{_against(found)}: equal gradients come in, {'and ' if side is not None else ''}{goes_out}"
 
 
@@ -175,7 +192,7 @@ def _lone_gradient(side: Side, opposite: Side) -> Callable[[FunctionFinding], st
             return f"{_SENTENCES[found.kind](found)}{_shown_by_gradients(found)}"
         call = _call_at(_calls(found)[side])
         if found.without_gradient is side:
-            return f"the {side}'s gradient ends at {call}; the {opposite} hands one on"
+            return f"the {side}'s gradient ends at {call}; the {opposite} passes it on"
         return f"the {side} changes the gradient in {call}; the {opposite} has no such call"
 
     return said

@@ -56,6 +56,14 @@ _TEMPLATES: Mapping[HintKind, str] = {
     ),
     HintKind.TRAIN_MODE: "the {side} is in train mode, the {other} in eval mode",
 }
+# They say how the values differ, and leave open what makes them so.
+PATTERNS = frozenset(
+    {
+        *(HintKind.SIGN, HintKind.SCALED, HintKind.OFFSET),
+        *(HintKind.SCALED_EACH, HintKind.OFFSET_EACH, HintKind.AFFINE_EACH),
+        *(HintKind.FEW_ELEMENTS, HintKind.FEW_INDICES),
+    }
+)
 _CHANNELS_LAST = {
     (0.0, 2.0, 1.0): "last",
     (0.0, 2.0, 3.0, 1.0): "last",
@@ -68,14 +76,19 @@ _SHOWN = 8
 
 def probably(row: Row) -> str:
     """Returns what a row probably is, the likeliest first; "" where it was not looked at."""
-    return "; or ".join(sentence(hint) for hint in row.hints)
+    return "; or ".join(map(sentence, ordered(row)))
+
+
+def ordered(row: Row) -> list[Hint]:
+    """Returns a row's hints, the likeliest first, and mistakes before patterns, which they explain."""
+    return sorted(row.hints, key=lambda hint: hint.kind in PATTERNS)
 
 
 def likeliest(row: Row) -> str:
     """Returns the likeliest alone, as lists of faults show it; "" where nothing is known."""
     if not row.hints or row.hints[0].kind is HintKind.UNKNOWN:
         return ""
-    return f"; probably: {sentence(row.hints[0])}"
+    return f"; probably: {sentence(ordered(row)[0])}"
 
 
 def sentence(hint: Hint) -> str:
@@ -121,11 +134,10 @@ def _evidence(hint: Hint) -> str:
     """Returns how well the hint explains the difference, where that was computed."""
     if hint.kind is HintKind.UNKNOWN or not hint.before:
         return ""
-    verified = "verified, " if hint.verified else ""
+    checked = "checked: " if hint.verified else ""
     if hint.verified or hint.after < hint.before:
-        return (
-            f" ({verified}relative L2 {wording.small(hint.after)} so, {wording.small(hint.before)} without)"
-        )
+        before, after = wording.small(hint.before), wording.small(hint.after)
+        return f" ({checked}corrected, the difference falls from {before} to {after})"
     return ""
 
 

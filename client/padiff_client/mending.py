@@ -59,6 +59,21 @@ def _pairs(report: Report) -> list[str]:
     return [f"layer_map: {{pairs: {{{pair}}}}} if these two are the same layer"]
 
 
+def made_at(report: Report) -> dict[Side, SourceLine]:
+    """Returns the lines that made the layers of the first divergence, of the sides where they are known."""
+    divergence = report.first_divergence
+    if divergence is None:
+        return {}
+    places = ((Side.REFERENCE, divergence.reference), (Side.CANDIDATE, divergence.candidate))
+    paths = {side: place.path for side, place in places if place is not None}
+    return {
+        side: place.source
+        for pair in report.plan
+        for side, place in ((Side.REFERENCE, pair.reference), (Side.CANDIDATE, pair.candidate))
+        if place is not None and place.path == paths.get(side) and place.source is not None
+    }
+
+
 _Shapes = dict[tuple[Side, str], tuple[int, ...]]
 
 
@@ -119,7 +134,8 @@ def _weights(report: Report) -> list[str]:
     sizes = shapes_of(row)
     if sizes is not None and math.prod(sizes[0]) != math.prod(sizes[1]):
         path = row.candidate.path or "the root"
-        return [f"make the candidate's {path} of the reference's size, {list(sizes[0])}, {_AGAIN}"]
+        where = _where_made(report)
+        return [f"make the candidate's {path} of the reference's size, {list(sizes[0])}{where}, {_AGAIN}"]
     names = f"reference: {_quoted(row.reference.path)}, candidate: {_quoted(row.candidate.path)}"
     return [
         f"layer_map: {{special_init: [{{{names}, function: 'my_rules:carry'}}]}}, with a NumPy function of "
@@ -200,12 +216,21 @@ def _setting(report: Report, layer: str, name: str, value: str) -> str:
     framework = FRAMEWORKS.get(next(frameworks, ""))
     spelt = framework.spelled(name, value) if framework is not None else ""
     given = spelt or f"the reference's {name}, {value}"
-    return f"give the candidate's {layer} {given}, {_AGAIN}"
+    return f"give the candidate's {layer} {given}{_where_made(report)}, {_AGAIN}"
+
+
+def _where_made(report: Report) -> str:
+    """Returns ", at port.py:12": the line that makes the candidate's layer, where it is known."""
+    line = made_at(report).get(Side.CANDIDATE)
+    return f", at {_at(line)}" if line is not None else ""
 
 
 def _by_lines(report: Report, divergence: Divergence) -> str:
     """Returns the candidate's line to edit, and the reference's to follow."""
     found = [one for one in report.findings if function_sentences.is_of(one, divergence.row)]
+    edit = function_sentences.edit(found[0]) if found else ""
+    if edit:
+        return f"{edit}, {_AGAIN}"
     calls = (found[0].candidate_call, found[0].reference_call) if found else (None, None)
     ours, theirs = (
         (call.source if call is not None and call.source is not None and call.source.line else _line(place))

@@ -11,6 +11,7 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Optional
 
 from padiff_client import as_json, error_maps, hint_sentences, mending, render, sentences, wording
+from padiff_client.likely import likely
 from padiff_client.places import PlaceErrors, all_places
 from padiff_client.run_state import state_of
 from padiff_rpc.v1.records import Figures, Row
@@ -63,7 +64,7 @@ class WrittenRows:
             _figures(row.figures, _ALWAYS if is_brief else _FIGURES) if row.figures is not None else None,
             sentences.reason(row) or None,
             _without_blanks(as_json.plain(row.reasons)) or None,
-            [hint_sentences.sentence(hint) for hint in row.hints] or None,
+            [*map(hint_sentences.sentence, hint_sentences.ordered(row))] or None,
         ]
         return _trimmed(told)
 
@@ -97,6 +98,8 @@ def content(
         "state": state_of(report).value,
         "text": str(report),
         "next": mending.lines(report),
+        "likely": _without_blanks(as_json.plain(likely(report))),
+        "made": {str(side): as_json.plain(line) for side, line in mending.made_at(report).items()},
         "report": _without_blanks(head),
         "divergence": _number_of(report, numbers),
         "columns": [*_NUMBERS, *_SHARED, "counts", "what", "figures", "reason", "reasons", "hints"],

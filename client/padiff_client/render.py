@@ -139,7 +139,7 @@ def _but_in_the_end(report: Report) -> str:
     if not outputs or any(row.verdict not in _AGREEING for row in ends):
         return ""
     what = "outputs and loss" if len(ends) > len(outputs) else "outputs"
-    return f"; the model's {what} agree all the same"
+    return f"; the model's {what} agree"
 
 
 def _is_output(row: Row) -> bool:

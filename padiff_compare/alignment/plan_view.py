@@ -98,4 +98,7 @@ def _gaps(plan: Plan, models: Models, traces: Traces) -> Iterator[PlanPair]:
 
 def _place(models: Models, traces: Traces, side: Side, path: str) -> Place:
     returned = (slot.spec for end in traces[side].exits(path) for slot in end.event.slots)
-    return Place(path=path, class_name=models[side].class_name(path), spec=next(returned, None))
+    model = models[side]
+    return Place(
+        path=path, class_name=model.class_name(path), spec=next(returned, None), source=model.made(path)
+    )

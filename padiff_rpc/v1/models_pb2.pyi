@@ -160,7 +160,7 @@ class HeldPieces(_message.Message):
     def __init__(self, name: _Optional[str] = ..., pieces: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Layer(_message.Message):
-    __slots__ = ("path", "aliases", "classes", "hyper_parameters", "weights", "opaque", "kind", "framework", "held", "training")
+    __slots__ = ("path", "aliases", "classes", "hyper_parameters", "weights", "opaque", "kind", "framework", "held", "training", "made")
     PATH_FIELD_NUMBER: _ClassVar[int]
     ALIASES_FIELD_NUMBER: _ClassVar[int]
     CLASSES_FIELD_NUMBER: _ClassVar[int]
@@ -171,6 +171,7 @@ class Layer(_message.Message):
     FRAMEWORK_FIELD_NUMBER: _ClassVar[int]
     HELD_FIELD_NUMBER: _ClassVar[int]
     TRAINING_FIELD_NUMBER: _ClassVar[int]
+    MADE_FIELD_NUMBER: _ClassVar[int]
     path: str
     aliases: _containers.RepeatedScalarFieldContainer[str]
     classes: _containers.RepeatedScalarFieldContainer[str]
@@ -181,7 +182,8 @@ class Layer(_message.Message):
     framework: str
     held: _containers.RepeatedCompositeFieldContainer[HeldPieces]
     training: bool
-    def __init__(self, path: _Optional[str] = ..., aliases: _Optional[_Iterable[str]] = ..., classes: _Optional[_Iterable[str]] = ..., hyper_parameters: _Optional[_Union[_tensors_pb2.Tree, _Mapping]] = ..., weights: _Optional[_Iterable[_Union[Weight, _Mapping]]] = ..., opaque: bool = ..., kind: _Optional[str] = ..., framework: _Optional[str] = ..., held: _Optional[_Iterable[_Union[HeldPieces, _Mapping]]] = ..., training: bool = ...) -> None: ...
+    made: SourceLine
+    def __init__(self, path: _Optional[str] = ..., aliases: _Optional[_Iterable[str]] = ..., classes: _Optional[_Iterable[str]] = ..., hyper_parameters: _Optional[_Union[_tensors_pb2.Tree, _Mapping]] = ..., weights: _Optional[_Iterable[_Union[Weight, _Mapping]]] = ..., opaque: bool = ..., kind: _Optional[str] = ..., framework: _Optional[str] = ..., held: _Optional[_Iterable[_Union[HeldPieces, _Mapping]]] = ..., training: bool = ..., made: _Optional[_Union[SourceLine, _Mapping]] = ...) -> None: ...
 
 class Slot(_message.Message):
     __slots__ = ("name", "tensor", "spec", "takers", "gradient", "lengths")

@@ -1615,6 +1615,8 @@ class Layer(LayerMethods):
             looked into.
         held: What the weights of a composite layer hold; empty for all others.
         training: In train mode, as the layer was when it was described.
+        made: The line of the user's code that made it; absent where nobody saw that, as of a
+            script's own model.
     """
 
     path: str
@@ -1627,6 +1629,7 @@ class Layer(LayerMethods):
     framework: str = ""
     held: tuple[HeldPieces, ...] = ()
     training: bool = False
+    made: Optional[SourceLine] = None
 
 
 @record
@@ -1930,7 +1933,7 @@ class PlanPair(PlanPairMethods):
 
     Attributes:
         reference: Absent: a gap on that side. The spec is that of the first call's first
-            output.
+            output; the source is the line that made the layer.
         parameterised: Whether either layer holds parameters or buffers of its own.
         unit: Compared as one unit: what the two hold cannot pair.
         reasons: Why it is not compared, or why the confidence is below 1.

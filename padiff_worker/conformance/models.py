@@ -16,6 +16,21 @@ from padiff_worker.adapter import Remove
 from padiff_worker.conformance.case import AdapterCase
 from padiff_worker.layer_tree import LayerHandle
 
+_PORT = """\
+class Base(Layer):
+    def __init__(self):
+        super().__init__()
+
+
+class Block(Base):
+    def __init__(self):
+        super().__init__()
+        self.norm = Norm(2)
+
+def build():
+    return Block()
+"""
+
 
 class ModelSuite:
     """Subclassed by each adapter's tests, which set `case`."""
@@ -46,6 +61,20 @@ class ModelSuite:
         assert library[0].startswith(f"{self.case.adapter.name}.")
         assert not any(name.endswith((".Module", ".Layer")) for name in library)
         assert len(self.handle(self.case.layer_class()).classes) == 1
+
+    def test_the_line_that_makes_a_layer_is_outside_of_its_class_and_of_the_framework(self) -> None:
+        case = self.case
+        scope: dict[str, Any] = {"Layer": case.layer_class, "Norm": type(case.batch_norm(2))}
+        exec(compile(_PORT, "port.py", "exec"), scope)
+        with case.adapter.making_lines() as lines:
+            model = scope["build"]()
+        late = scope["build"]()
+        found = {one.paths[0]: lines.of(one.layer) for one in case.adapter.layers(model)}
+        assert {path: line and (line.file, line.line, line.function) for path, line in found.items()} == {
+            "": ("port.py", 12, "build"),
+            "norm": ("port.py", 9, "__init__"),
+        }
+        assert lines.of(late) is None
 
     def test_hyper_parameters_are_the_plain_attributes_and_can_travel(self) -> None:
         model = self.case.layer(lambda layer, x: x)

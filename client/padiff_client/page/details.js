@@ -54,7 +54,18 @@ function probably(row) {
   return section("Probably", el("ul", { class: "plain" }, row.hints.map((text) => el("li", { text }))));
 }
 
-function sides(row) {
+/** Returns the likely mistake of the first divergence, as the first screen of a terminal has it. */
+function likelyOf(likely) {
+  const first = likely.causes ?? (likely.operation ? [likely.operation] : likely.patterns);
+  const behind = [...(likely.causes && likely.operation ? [likely.operation] : []), ...(first === likely.patterns ? [] : likely.patterns ?? [])];
+  if (!first) return likely.is_unknown ? section("Probably", el("p", { text: "no kind of mistake that is known here" })) : null;
+  return section("Probably", el("ul", { class: "plain" }, first.map((text) => el("li", { text }))),
+    likely.code?.length && el("div", { class: "code" }, likely.code.map((text) => el("code", { text }))),
+    behind.length > 0 && el("ul", { class: "plain quiet" }, behind.map((text) => el("li", { text }))));
+}
+
+/** `made`: the lines that made the layers, for places that no call made. */
+function sides(row, made = {}) {
   return el("div", { class: "sides" }, ["reference", "candidate"].map((side) => {
     const place = row[side];
     if (!place) return el("div", { class: "side" }, el("h3", { text: side }), el("p", { class: "gap-note", text: "has none" }));
@@ -62,8 +73,8 @@ function sides(row) {
     return el("div", { class: "side" },
       el("h3", { text: side }),
       el("p", { class: "path", text: place.path || "the root" }),
-      el("p", { class: "quiet" }, [place.class_name, spec, place.call && `call ${place.call}`, place.slot && `slot ${place.slot}`].filter(Boolean).join(" · ")),
-      sourceLine(place.source, "made at"), sourceLine(place.behind, "behind"));
+      el("p", { class: "quiet" }, [place.class_name, spec, place.call && `call ${place.call}`].filter(Boolean).join(" · ")),
+      sourceLine(place.behind, "after"), sourceLine(place.source, place.behind ? "up to" : "called at"), !place.source && sourceLine(made[side], "made at"));
   }));
 }
 

@@ -1,5 +1,8 @@
 // The page: verdict, charts, layers and comparisons, and the pane of what is chosen.
 
+// The cosine above which one side is a multiple of the other, roughly.
+const ALIKE = 0.99;
+
 class Page {
   /** `address`: of the run's page, where a server shows it; else null. */
   constructor(report, address = null) {
@@ -83,7 +86,7 @@ class Page {
     const settings = (report.hyper_parameters ?? []).length;
     const counts = MEANINGS.map((one) => [one, report.places.filter((found) => found.meaning.name === one.name).length]).filter(([, n]) => n);
     const next = report.next?.length > 0 && el("div", { class: "next" }, el("h3", { text: "What to do next" }), el("ul", { class: "notes" }, report.next.map((text) => el("li", { text }))));
-    const summary = el("p", { class: "counts" }, counts.map(([one, n]) => badge(one, `${whole(n)} ${n === 1 && one.key === "fault" ? "fault" : one.title.toLowerCase()}`)));
+    const summary = el("p", { class: "counts" }, counts.map(([one, n]) => badge(one, one.key === "fault" ? counted(n, "place differs", "places differ") : `${whole(n)} ${one.title.toLowerCase()}`)));
     if (!place) {
       const raised = report.failures?.[0]?.source;
       // What a comparison that goes on has not compared yet is no reason for anything.
@@ -103,19 +106,20 @@ class Page {
       ["relative L2", small(errorOf(row))],
       floor ? ["of what rounding does here", times(errorOf(row) / floor)] : ratio ? ["of what is allowed", times(ratio)] : null,
       ["largest difference", small(row.figures.max_abs)],
-      Number.isNaN(row.figures.cosine) ? null : ["cosine", String(Number(row.figures.cosine.toPrecision(7)))],
-      Number.isNaN(row.figures.scale) ? null : ["scale", String(Number(row.figures.scale.toPrecision(5)))],
+      Number.isNaN(row.figures.cosine) ? null : ["cosine", row.figures.cosine.toFixed(4)],
+      // Of values that are no multiple of the others a scale says nothing.
+      Math.abs(row.figures.cosine) > ALIKE ? ["scale", String(Number(row.figures.scale.toPrecision(4)))] : null,
     ].filter(Boolean);
     return fill(this.opening,
       summary,
       el("div", { class: "first" },
-        el("div", {}, el("h2", { text: "Where the sides part first" }), el("p", { class: "quiet", text: `${moment(row)}: ${row.what}` }), sides(row)),
+        el("div", {}, el("h2", { text: "First difference" }), el("p", { class: "quiet", text: `${moment(row)}: ${row.what}` }), sides(row, report.made)),
         el("div", { class: "evidence" },
           measured && el("dl", { class: "measured" }, measured.map(([name, text]) => el("div", {}, el("dt", { text: name }), el("dd", { text })))),
-          row.hints ? probably({ ...row, hints: row.hints.slice(0, 2) }) : row.reason && el("p", { class: "why", text: row.reason }),
+          likelyOf(report.likely) ?? (row.reason && el("p", { class: "why", text: row.reason })),
           settingsOf(report, row.reference?.path, row.candidate?.path) ?? (settings ? el("p", {}, el("button", { class: "link", text: `${counted(settings, "setting")} of other layers differ`, on: { click: () => this.tabs.open("Settings") } })) : null),
           next,
-          el("p", {}, el("button", { class: "primary", text: "Show all of it", on: { click: () => this.choosePlace(place) } })))));
+          el("p", {}, el("button", { class: "primary", text: "Show all figures", on: { click: () => this.choosePlace(place) } })))));
   }
 
   toolbar() {

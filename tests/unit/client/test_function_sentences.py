@@ -121,13 +121,13 @@ def of_gradients(kind: FindingKind, **given: Any) -> FunctionFinding:
                 without_gradient=Side.CANDIDATE,
             ),
             "`softmax(axis=-2)` at port.py:20 against `softmax(axis=-1)` at model.py:56: equal gradients "
-            "come in, and the candidate hands none on",
+            "come in, and the candidate passes none on",
         ),
         (
             of_gradients(
                 FindingKind.EXTRA, candidate_call=call("detach", PORT), without_gradient=Side.CANDIDATE
             ),
-            "the candidate's gradient ends at `detach()` at port.py:20; the reference hands one on",
+            "the candidate's gradient ends at `detach()` at port.py:20; the reference passes it on",
         ),
         (
             of_gradients(FindingKind.MISSING, reference_call=call("register_hook", MODEL)),

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -8,6 +9,7 @@ import pytest
 from padiff_rpc import trees
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.v1.records import Model
+from padiff_worker.layer_lines import LayerLines
 from padiff_worker.loader import Loader
 from padiff_worker.loading import load_model
 from padiff_worker.served_model import ServedModel
@@ -23,6 +25,9 @@ class Framework:
 
     def is_model(self, candidate: Any) -> bool:
         return isinstance(candidate, SimpleNamespace)
+
+    def making_lines(self) -> AbstractContextManager[LayerLines]:
+        return nullcontext(LayerLines())
 
     def empty_weights(self, model: Any) -> list[str]:
         return [name for name, value in vars(model).items() if value is None]

@@ -32,7 +32,7 @@ class LayerLines:
 
 @contextmanager
 def making_lines(base: type, library_folders: tuple[str, ...]) -> Iterator[LayerLines]:
-    """Gathers, for the length of the block, the lines outside `library_folders` that make layers of `base`."""
+    """Gathers, for the length of the block, lines outside `library_folders` that make layers of `base`."""
     found = LayerLines()
     original: Callable[..., None] = base.__init__  # type: ignore[misc]
 

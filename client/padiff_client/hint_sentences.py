@@ -34,7 +34,9 @@ _TEMPLATES: Mapping[HintKind, str] = {
     ),
     HintKind.MISSING_BIAS: "the {side} does not add the bias",
     HintKind.EPSILON: "the norm's epsilon: {n} in the reference, {m} in the candidate",
-    HintKind.MOMENTUM: "the share of the new value: {n} in the reference, {m} in the candidate",
+    HintKind.MOMENTUM: (
+        "the norm's momentum, as the share of the new value: {n} in the reference, {m} in the candidate"
+    ),
     HintKind.UNBIASED: "the {side} divides the variance by n - 1, the {other} by n (n = {axis})",
     HintKind.GELU: "the {side} computes the GELU by tanh, the {other} by erf",
     HintKind.DROPOUT: "dropout is active on the {side}: it drops {n} of the elements, and scales by {m}",

@@ -60,9 +60,12 @@ def _pairs(report: Report) -> list[str]:
 
 
 def made_at(report: Report) -> dict[Side, SourceLine]:
-    """Returns the lines that made the layers of the first divergence, of the sides where they are known."""
+    """Returns the lines that made the layers of the first divergence, of the sides where they are known.
+
+    Of what code between layers makes there are none.
+    """
     divergence = report.first_divergence
-    if divergence is None:
+    if divergence is None or divergence.row.between:
         return {}
     places = ((Side.REFERENCE, divergence.reference), (Side.CANDIDATE, divergence.candidate))
     paths = {side: place.path for side, place in places if place is not None}
@@ -134,8 +137,8 @@ def _weights(report: Report) -> list[str]:
     sizes = shapes_of(row)
     if sizes is not None and math.prod(sizes[0]) != math.prod(sizes[1]):
         path = row.candidate.path or "the root"
-        where = _where_made(report)
-        return [f"make the candidate's {path} of the reference's size, {list(sizes[0])}{where}, {_AGAIN}"]
+        size = list(sizes[0])
+        return [f"make the candidate's {_with_line(path, report)} of the reference's size, {size}, {_AGAIN}"]
     names = f"reference: {_quoted(row.reference.path)}, candidate: {_quoted(row.candidate.path)}"
     return [
         f"layer_map: {{special_init: [{{{names}, function: 'my_rules:carry'}}]}}, with a NumPy function of "
@@ -216,13 +219,18 @@ def _setting(report: Report, layer: str, name: str, value: str) -> str:
     framework = FRAMEWORKS.get(next(frameworks, ""))
     spelt = framework.spelled(name, value) if framework is not None else ""
     given = spelt or f"the reference's {name}, {value}"
-    return f"give the candidate's {layer} {given}{_where_made(report)}, {_AGAIN}"
+    return f"give the candidate's {_with_line(layer, report)} {given}, {_AGAIN}"
+
+
+def _with_line(layer: str, report: Report) -> str:
+    made = _where_made(report)
+    return f"{layer} ({made})" if made else layer
 
 
 def _where_made(report: Report) -> str:
-    """Returns ", at port.py:12": the line that makes the candidate's layer, where it is known."""
+    """Returns "made at port.py:12": the line that makes the candidate's layer; "" where it is not known."""
     line = made_at(report).get(Side.CANDIDATE)
-    return f", at {_at(line)}" if line is not None else ""
+    return f"made at {_at(line)}" if line is not None else ""
 
 
 def _by_lines(report: Report, divergence: Divergence) -> str:
@@ -240,7 +248,8 @@ def _by_lines(report: Report, divergence: Divergence) -> str:
     if ours is None:
         return f"compare how the two models make {what}; correct the candidate, {_AGAIN}"
     # A finding names the call itself.
-    layer = "" if found else " (or the layer that it calls)"
+    called = ", ".join(filter(None, ("or the layer that it calls", _where_made(report))))
+    layer = "" if found else f" ({called})"
     if theirs is None:
         return f"correct {_at(ours)}{layer}, {_AGAIN}"
     return f"make {_at(ours)}{layer} do what {_at(theirs)} does, {_AGAIN}"

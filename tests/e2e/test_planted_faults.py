@@ -42,7 +42,7 @@ FAULTS = {
         lines=("torch_planted.py:20", "paddle_planted.py:21"),
         size="times what rounding does here",
         probably="the norm's epsilon: 1e-05 in the reference, 0.001 in the candidate",
-        next="give the candidate's blocks.1.norm the reference's epsilon, 1e-05, at paddle_planted.py:17",
+        next="blocks.1.norm (made at paddle_planted.py:17) the reference's epsilon, 1e-05, then compare",
     ),
     "glue": Told(
         where="made by the code of the root (Encoder), between blocks and head",
@@ -55,7 +55,7 @@ FAULTS = {
         where="initial weights, parameter weight of head (Linear): the shapes differ",
         size="float32[8, 3] does not fit float32[8, 4]",
         probably="the candidate's layer is made with 4 in place of 3 on axis 1",
-        next="make the candidate's head of the reference's size, [8, 3], at paddle_planted.py:35, then",
+        next="make the candidate's head (made at paddle_planted.py:35) of the reference's size, [8, 3], then",
     ),
     "gradient": Told(
         where="backward of step 0, gradient of input 0 of blocks.1.norm (LayerNorm): the values differ",

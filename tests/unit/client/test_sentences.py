@@ -148,7 +148,8 @@ def test_every_kind_of_hint_has_a_sentence(kind: HintKind, side: Side) -> None:
         ),
         (
             Hint(kind=HintKind.SCALED, numbers=(0.25,), verified=True, before=0.75, after=1e-8),
-            "a factor throughout: candidate = 0.25 * reference (checked: corrected, the difference falls from 0.75 to 1e-08)",
+            "a factor throughout: candidate = 0.25 * reference (checked: corrected, the difference falls "
+            "from 0.75 to 1e-08)",
         ),
         (
             Hint(kind=HintKind.SWAPPED, names=("key.weight", "value.weight")),

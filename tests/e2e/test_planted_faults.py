@@ -138,7 +138,8 @@ def test_a_first_screen_tells_where_how_much_what_and_what_next(
 def test_a_page_holds_the_same(reports: Mapping[str, Report], fault: str) -> None:
     told, content = FAULTS[fault], page_content.content(reports[fault])
     assert told.where in content["headline"]
-    assert told.next in content["next"]
+    assert told.next in " ".join(content["next"])
+    assert told.probably in json.dumps(content["likely"])
     shown = json.dumps(content, ensure_ascii=False)
     # What a page says of the size and the kind of a place, its script makes of the row's figures and hints.
     row = content["rows"][content["divergence"]]

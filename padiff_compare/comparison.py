@@ -102,6 +102,7 @@ class CompareTask:
         else:
             Orientation(run, self._sources, aligned).settle(batch, copy=self._asked.auto_weights)
         weights = WeightFlow(self._sources.sides, aligned.weight_plan, aligned.models, options, probe)
+        weights.optimizers_step = settings.optimize
         preparation.place_weights(weights, copy=self._asked.auto_weights)
         if aligned.foreseen is not None and is_needed(aligned.foreseen, aligned.models):
             Rehearsal(run, self._sources, aligned).run(batch)

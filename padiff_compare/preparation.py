@@ -155,6 +155,6 @@ class Preparation:
         """
         with self._sources.during(Phase.INITIAL_WEIGHTS):
             if copy:
-                weights.copy()
+                weights.copy(to_be_verified=True)
             self._report.add_rows(weights.rows(Phase.INITIAL_WEIGHTS, just_copied=copy))
         self._report.note(*weights.neutral.notes())

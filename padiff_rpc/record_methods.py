@@ -182,6 +182,7 @@ class WorkerInfoMethods:
     FUNCTION_TRACES = "function_traces"
     FUNCTION_GRADIENTS = "function_gradients"
     KEPT_FLOORS = "kept_floors"
+    WEIGHT_CHECKSUMS = "weight_checksums"
     capabilities: tuple[str, ...]
 
     @property
@@ -208,6 +209,11 @@ class WorkerInfoMethods:
     def has_kept_floors(self) -> bool:
         """Whether it is a recording that knows what rounding does in its steps."""
         return self.KEPT_FLOORS in self.capabilities
+
+    @property
+    def has_weight_checksums(self) -> bool:
+        """Whether it says of weights, when asked, their checksums alone."""
+        return self.WEIGHT_CHECKSUMS in self.capabilities
 
 
 class WorkerAddressMethods:

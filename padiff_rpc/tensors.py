@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from typing import Optional
@@ -103,6 +104,11 @@ class HostTensor:
     def flat_bytes(self) -> memoryview:
         """Returns the bytes in C order, without a copy."""
         return self.array.reshape(-1).view(np.uint8).data if self.array.size else memoryview(b"")
+
+
+def checksum(tensor: HostTensor) -> int:
+    """Returns the CRC-32 of its bytes, 32 bits without a sign."""
+    return zlib.crc32(tensor.flat_bytes())
 
 
 def widen(values: Array, dtype: DType) -> Array:

@@ -21,6 +21,7 @@ _CAPABILITIES = (
     WorkerInfo.KEPT_STATE,
     WorkerInfo.FUNCTION_TRACES,
     WorkerInfo.FUNCTION_GRADIENTS,
+    WorkerInfo.WEIGHT_CHECKSUMS,
 )
 
 

@@ -13,7 +13,14 @@ from padiff_rpc import trees
 from padiff_rpc.convert import from_number, from_proto, to_number, to_proto
 from padiff_rpc.errors import PaDiffError, ProtocolError
 from padiff_rpc.optimizer_states import messages_of, values_of
-from padiff_rpc.tensors import ReceivedTensor, TensorAssembler, bounded, frames_of, received_tensors
+from padiff_rpc.tensors import (
+    ReceivedTensor,
+    TensorAssembler,
+    bounded,
+    checksum,
+    frames_of,
+    received_tensors,
+)
 from padiff_rpc.transport import requests
 from padiff_rpc.v1 import worker_pb2 as pb
 from padiff_rpc.v1 import worker_pb2_grpc
@@ -99,7 +106,12 @@ class WorkerServicer(worker_pb2_grpc.WorkerServicer):
     def ReadWeights(
         self, request: pb.ReadWeightsRequest, context: grpc.ServicerContext
     ) -> Iterator[pb.ReadWeightsResponse]:
-        for number, (name, value) in enumerate(self._worker.read_weights(request.lease, request.names)):
+        weights = self._worker.read_weights(request.lease, request.names)
+        if request.checksums_only:
+            for _, value in weights:
+                yield pb.ReadWeightsResponse(checksums=[checksum(value)])
+            return
+        for number, (name, value) in enumerate(weights):
             for frame in frames_of(number, value, name):
                 yield pb.ReadWeightsResponse(frames=[frame])
 

@@ -170,6 +170,9 @@ class WeightsSource(Protocol):
     def read(self, names: Sequence[str], phase: Phase) -> Iterator[HostTensor]:
         """Yields the named weights in this order, each when it has come whole."""
 
+    def checksums(self, names: Sequence[str]) -> Sequence[int]:
+        """Returns the `checksum` of each of the named weights, in this order; () where it has none to say."""
+
     def write(self, weights: Iterable[tuple[str, HostTensor]], phase: Phase) -> int:
         """Writes (full name, value) pairs; returns how many. `weights` is iterated on another thread."""
 

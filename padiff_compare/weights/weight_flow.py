@@ -30,7 +30,7 @@ from padiff_compare.weights.step_conventions import StepConventions
 from padiff_compare.weights.step_history import StepHistory, StepLengths
 from padiff_compare.weights.weight_pair import SpecialInit, WeightPair, WeightPlan, WeightSize, full_name
 from padiff_rpc.records import record
-from padiff_rpc.tensors import HostTensor, cast
+from padiff_rpc.tensors import HostTensor, cast, checksum
 from padiff_rpc.v1.records import LayoutRule, Options, Place, Reason, Row, TensorSpec, Tolerance, Unmatched
 from padiff_rpc.v1.words import (
     CaptureKind,
@@ -61,12 +61,32 @@ class _Reading:
     steps: Optional[StepConventions]
 
 
+@record
+class _Written:
+    """What the candidate has of a weight if it was written as it was meant to be."""
+
+    checksum: int
+    measured: Measured
+
+
+_AS_WRITTEN = _Reading(
+    phase=Phase.INITIAL_WEIGHTS,
+    step=0,
+    just_copied=True,
+    history=StepHistory(),
+    in_lockstep=False,
+    traces=None,
+    steps=None,
+)
+
+
 class WeightFlow:
     """Carries out one weight plan; two tensors are in memory at a time.
 
     Attributes:
         neutral: the weights of norms that only one side has.
         sizes: of the reference's weights, as they were last read, by the candidate's full names.
+        optimizers_step: whether it is to be known how far steps move the parameters.
     """
 
     def __init__(
@@ -90,25 +110,48 @@ class WeightFlow:
         self._variances = RunningVariances(models)
         self.neutral = NeutralWeights(sources, plan.affine)
         self.sizes: dict[str, WeightSize] = {}
+        self.optimizers_step = False
+        self._written: dict[str, _Written] = {}
 
-    def copy(self) -> int:
+    def copy(self, *, to_be_verified: bool = False) -> int:
         """Writes the reference's weights into the candidate; returns how many were written.
 
-        Raises RuleFailed when a user's function did.
+        `to_be_verified`: by the `rows` of what was just copied, which then need but checksums. Raises
+        RuleFailed when a user's function did.
         """
+        self._written.clear()
         placed = [pair for pair in self._plan.pairs if pair.placed]
         written = 0
         if placed:
-            written = self._candidate.weights.write(self._placed_values(placed), Phase.INITIAL_WEIGHTS)
+            written = self._candidate.weights.write(
+                self._placed_values(placed, to_be_verified=to_be_verified), Phase.INITIAL_WEIGHTS
+            )
         for special in self._plan.special:
             values = self._special_values(special, Phase.INITIAL_WEIGHTS)
             named = ((full_name(special.candidate_path, key), value) for key, value in values.items())
             written += self._candidate.weights.write(named, Phase.INITIAL_WEIGHTS)
         return written
 
-    def _placed_values(self, placed: list[WeightPair]) -> Iterator[tuple[str, HostTensor]]:
+    def _placed_values(
+        self, placed: list[WeightPair], *, to_be_verified: bool
+    ) -> Iterator[tuple[str, HostTensor]]:
         for pair, values in self._reference_values(placed, Phase.INITIAL_WEIGHTS):
-            yield pair.candidate_name, pair.rule.apply(*values)
+            value = pair.rule.apply(*values)
+            wanted = pair.candidate.weight.spec
+            if to_be_verified and value.array.shape == wanted.shape:
+                expected = cast(value, wanted.dtype)
+                self._written[pair.candidate_name] = _Written(
+                    checksum=checksum(expected),
+                    measured=self._measured_pair(_AS_WRITTEN, pair, value, expected),
+                )
+            yield pair.candidate_name, value
+
+    def _verified(self, pairs: list[WeightPair]) -> dict[str, Measured]:
+        """Returns what the pairs come to whose weights are, by their checksums, as they were written."""
+        names = [pair.candidate_name for pair in pairs if pair.candidate_name in self._written]
+        present = zip(names, self._candidate.weights.checksums(names))
+        written, self._written = self._written, {}
+        return {name: written[name].measured for name, one in present if one == written[name].checksum}
 
     def _reference_values(
         self, pairs: list[WeightPair], phase: Phase
@@ -163,14 +206,16 @@ class WeightFlow:
         compared = [
             pair for pair in self._plan.pairs if pair.compared and pair.kind in kinds and not pair.is_misfit
         ]
+        measured = self._verified(compared) if reading.just_copied else {}
+        rest = [pair for pair in compared if pair.candidate_name not in measured]
         values = zip(
-            self._reference_values(compared, phase),
-            self._candidate.weights.read([pair.candidate_name for pair in compared], phase),
+            self._reference_values(rest, phase),
+            self._candidate.weights.read([pair.candidate_name for pair in rest], phase),
         )
-        found = [
-            (pair, self._measured_pair(reading, pair, pair.rule.apply(*parts), candidate))
-            for (pair, parts), candidate in values
-        ]
+        for (pair, parts), candidate in values:
+            reference = pair.rule.apply(*parts)
+            measured[pair.candidate_name] = self._measured_pair(reading, pair, reference, candidate)
+        found = [(pair, measured[pair.candidate_name]) for pair in compared]
         # Only now is it known what spread a layer's values have.
         spreads = Spreads((pair.candidate.path, pair.candidate.weight, one) for pair, one in found)
         for pair, one in found:
@@ -198,7 +243,7 @@ class WeightFlow:
         """Measures a pair, the reference's in the candidate's layout, and brought to its conventions."""
         in_lockstep = reading.in_lockstep
         name = pair.reference_name, pair.candidate_name
-        if pair.kind is WeightKind.PARAMETER:
+        if pair.kind is WeightKind.PARAMETER and self.optimizers_step:
             self._steps.note(name, reference)
         step_rms = self._steps.latest_rms(name)
         self._variances.seen(pair, reading.step, reference, candidate)

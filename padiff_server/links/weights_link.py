@@ -37,6 +37,22 @@ class WeightsLink:
                 if missing is not None:
                     raise ProtocolError(f"{self._connection.peer} did not send the weight {missing!r}")
 
+    def checksums(self, names: Sequence[str]) -> Sequence[int]:
+        """Returns the `checksum` of each of the named weights, in this order; () where it has none to say."""
+        if not names or not self._connection.worker.has_weight_checksums:
+            return ()
+        with self._connection.blamed():
+            request = worker_pb2.ReadWeightsRequest(
+                lease=self._connection.lease, names=names, checksums_only=True
+            )
+            with self._connection.caller.ReadWeights(request) as responses:
+                found = [one for response in responses for one in response.checksums]
+        if len(found) != len(names):
+            raise ProtocolError(
+                f"{self._connection.peer} sent {len(found)} checksums of {len(names)} weights"
+            )
+        return found
+
     def write(self, weights: Iterable[tuple[str, HostTensor]], phase: Phase) -> int:
         """Writes (full name, value) pairs; returns how many. `weights` is iterated on another thread."""
 

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Optional
 
 from padiff_rpc import child, serving
+from padiff_rpc.device_files import open_files
 from padiff_rpc.errors import PaDiffError
 from padiff_rpc.logs import write_log
 from padiff_rpc.serving import Serving, settled
@@ -25,7 +26,6 @@ from padiff_worker.processes import (
     START_METHODS,
     TURN_FLAG,
     forked,
-    open_files,
     spawned,
     start_method,
 )

@@ -9,14 +9,13 @@ import traceback
 import warnings
 from collections.abc import Callable, Iterable
 
+from padiff_rpc.device_files import holds_device
 from padiff_rpc.serving import Serving
 from padiff_worker.supervisor import Start
 from padiff_worker.turn import Turn
 
 AUTO, FORK, SPAWN = START_METHODS = ("auto", "fork", "spawn")
 TURN_FLAG = "--turn-fd"
-# What a process holds open that has begun to use a device; its forks cannot.
-_DEVICE_FILES = ("/dev/nvidia-uvm", "/dev/kfd")
 
 
 def start_method(asked: str, open_files: Iterable[str]) -> str:
@@ -26,18 +25,7 @@ def start_method(asked: str, open_files: Iterable[str]) -> str:
     """
     if asked != AUTO:
         return asked
-    return SPAWN if any(name.startswith(_DEVICE_FILES) for name in open_files) else FORK
-
-
-def open_files() -> list[str]:
-    """Returns what this process's descriptors stand for."""
-    found = []
-    for number in os.listdir("/proc/self/fd"):
-        try:
-            found.append(os.readlink(f"/proc/self/fd/{number}"))
-        except OSError:  # the listing's own
-            continue
-    return found
+    return SPAWN if holds_device(open_files) else FORK
 
 
 def forked(serve: Callable[[Turn], int]) -> Start:

@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from allowed_skips import is_allowed
 
 # No test finds what another has measured, nor leaves anything with the user.
-os.environ["PADIFF_FLOORS"] = os.environ["PADIFF_STORE"] = "none"
+os.environ["PADIFF_FLOORS"] = os.environ["PADIFF_STORE"] = os.environ["PADIFF_WARM"] = "none"
 
 Report = Union[pytest.TestReport, pytest.CollectReport]
 

@@ -14,14 +14,17 @@ import platform
 import statistics
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from benchmarks.whole.commands import Cost, cost_of
+from padiff_client.warm import interpreters
 
 HERE = Path(__file__).resolve().parent
 MODELS = ("resnet50", "bert")
+_PADIFF = str(Path(sys.executable).parent / "padiff")
 # Of the machine's cores; where others took more, a round tells less.
 _MOST_OF_STRANGERS = 0.1
 
@@ -33,6 +36,7 @@ class Kind:
     name: str
     spec: str = "{model}.yaml"
     keeps_floors: bool = False
+    is_warm: bool = False
     most_seconds: float = 1.0
     most_memory: float = 0.6
 
@@ -40,6 +44,7 @@ class Kind:
 KINDS = (
     Kind("cold"),
     Kind("floors kept", keeps_floors=True, most_seconds=0.8),
+    Kind("floors kept, warm", keeps_floors=True, is_warm=True, most_seconds=0.5),
     Kind("cold, free run", spec="{model}-free.yaml", most_seconds=0.7),
 )
 
@@ -52,27 +57,43 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--json", metavar="FILE", help="every round, with the machine and versions")
     given = parser.parse_args(arguments)
     costs: dict[tuple[str, str], list[Cost]] = {}
-    with tempfile.TemporaryDirectory() as kept:
+    with tempfile.TemporaryDirectory() as kept, _warm_interpreters() as warm:
         for model in MODELS:
-            _compare(model, KINDS[1], Path(kept))  # what it keeps
+            _compare(model, KINDS[1], Path(kept), warm)  # what it keeps
         for _ in range(given.rounds):
             for model in MODELS:
                 old = cost_of([given.padiff, str(HERE / "with_padiff.py"), model], {})
                 costs.setdefault((model, "PaDiff"), []).append(old)
                 for kind in KINDS:
-                    costs.setdefault((model, kind.name), []).append(_compare(model, kind, Path(kept)))
+                    costs.setdefault((model, kind.name), []).append(_compare(model, kind, Path(kept), warm))
     _print(costs)
     if given.json:
         Path(given.json).write_text(json.dumps(_account(costs), indent=1))
     return 0
 
 
-def _compare(model: str, kind: Kind, kept: Path) -> Cost:
-    spec = HERE / kind.spec.format(model=model)
-    command = [str(Path(sys.executable).parent / "padiff"), "compare", str(spec), "-q"]
+@contextmanager
+def _warm_interpreters() -> Iterator[str]:
+    """Provides the folder of warm interpreters."""
+    with tempfile.TemporaryDirectory(prefix="warm") as folder:
+        environment = {"PADIFF_WARM": f"{folder}/warm"}
+        try:
+            cost_of([_PADIFF, "up", str(HERE / "resnet50.yaml"), "-q"], environment)
+            yield environment["PADIFF_WARM"]
+        finally:
+            cost_of([_PADIFF, "down"], environment)
+
+
+def _compare(model: str, kind: Kind, kept: Path, warm: str) -> Cost:
+    command = [_PADIFF, "compare", str(HERE / kind.spec.format(model=model)), "-q"]
+    helpers = [one.process for one in interpreters(Path(warm))] if kind.is_warm else []
     with tempfile.TemporaryDirectory() as empty:
-        floors = str(kept if kind.keeps_floors else empty)
-        return cost_of(command, {"PADIFF_FLOORS": floors, "PADIFF_STORE": "none"})
+        environment = {
+            "PADIFF_FLOORS": str(kept if kind.keeps_floors else empty),
+            "PADIFF_STORE": "none",
+            "PADIFF_WARM": warm if kind.is_warm else "none",
+        }
+        return cost_of(command, environment, helpers)
 
 
 def _print(costs: Mapping[tuple[str, str], list[Cost]]) -> None:

@@ -37,20 +37,23 @@ class Cost:
     strangers: float
 
 
-def cost_of(command: Sequence[str], environment: Mapping[str, str]) -> Cost:
-    """Runs a command to its end. Exits with its output where it fails."""
+def cost_of(command: Sequence[str], environment: Mapping[str, str], helpers: Sequence[int] = ()) -> Cost:
+    """Runs a command to its end. Exits with its output where it fails.
+
+    `helpers`: processes that run already and start others for it, whose work and memory count.
+    """
     with tempfile.TemporaryFile() as output:
-        before, busy, began = _children_seconds(), _busy_seconds(), time.monotonic()
+        before, busy, began = _work_seconds(helpers), _busy_seconds(), time.monotonic()
         process = subprocess.Popen(
             command, stdout=output, stderr=subprocess.STDOUT, env={**os.environ, **environment}
         )
-        with _PeakMemory(process.pid) as memory:
+        with _PeakMemory([process.pid, *helpers]) as memory:
             status = process.wait()
         seconds = time.monotonic() - began
         if status:
             output.seek(0)
             sys.exit(f"{' '.join(command)}: exit {status}\n{output.read().decode(errors='replace')}")
-    ours = _children_seconds() - before
+    ours = _work_seconds(helpers) - before
     others = max(0.0, _busy_seconds() - busy - ours)
     return Cost(
         seconds=seconds,
@@ -60,9 +63,14 @@ def cost_of(command: Sequence[str], environment: Mapping[str, str]) -> Cost:
     )
 
 
-def _children_seconds() -> float:
+def _work_seconds(helpers: Sequence[int]) -> float:
+    """Returns what ended children have worked, and `helpers` with theirs."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
+    ticks = 0
+    for pid in helpers:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        ticks += sum(map(int, fields[11:15]))
+    return used.ru_utime + used.ru_stime + ticks / os.sysconf("SC_CLK_TCK")
 
 
 def _busy_seconds() -> float:
@@ -72,11 +80,11 @@ def _busy_seconds() -> float:
 
 
 class _PeakMemory:
-    """Samples a process and all below it for the length of the context."""
+    """Samples processes and all below them for the length of the context."""
 
-    def __init__(self, pid: int) -> None:
+    def __init__(self, pids: Sequence[int]) -> None:
         self.peak_bytes = 0
-        self._pid = pid
+        self._pids = pids
         self._is_over = threading.Event()
         self._thread = threading.Thread(target=self._sample)
 
@@ -90,10 +98,10 @@ class _PeakMemory:
 
     def _sample(self) -> None:
         while not self._is_over.wait(_SAMPLE_SECONDS):
-            self.peak_bytes = max(self.peak_bytes, _bytes_below(self._pid))
+            self.peak_bytes = max(self.peak_bytes, _bytes_below(self._pids))
 
 
-def _bytes_below(pid: int) -> int:
+def _bytes_below(pids: Sequence[int]) -> int:
     children: defaultdict[int, list[int]] = defaultdict(list)
     sizes: dict[int, int] = {}
     for entry in Path("/proc").iterdir():
@@ -103,7 +111,7 @@ def _bytes_below(pid: int) -> int:
                 status = dict(line.split(":", 1) for line in lines)
                 children[int(status["PPid"])].append(int(entry.name))
                 sizes[int(entry.name)] = sum(int(status[name].split()[0]) << 10 for name in _OWN_MEMORY)
-    found, waiting = 0, [pid]
+    found, waiting = 0, list(pids)
     while waiting:
         one = waiting.pop()
         found += sizes.get(one, 0)

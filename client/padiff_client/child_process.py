@@ -13,6 +13,7 @@ from typing import Optional
 
 from padiff_client.log_copy import LogCopy
 from padiff_client.progress import Onlooker
+from padiff_client.warm import WarmChild, forked
 from padiff_rpc.errors import InvalidRequestError, WorkerLostError
 from padiff_rpc.records import record
 
@@ -56,6 +57,8 @@ _RUN_PACKAGE = SAFE_PATH + (
 class ChildProcess:
     """A running child. Its output goes to a log file, and to an onlooker who wants it.
 
+    It is a fork of a warm interpreter where one fits, else a fresh interpreter.
+
     The child leads a process group: when it has ended, however it ended, what it started ends too. The
     group is killed before the child is reaped, since until then nobody else can get its number.
     """
@@ -74,11 +77,11 @@ class ChildProcess:
         reader, writer = os.pipe()
         self.announcement = reader
         flags = {**descriptors, "--announce-fd": writer}
-        command = [launch.python, "-c", _RUN_PACKAGE, launch.package, *launch.arguments]
-        command += [text for flag, number in flags.items() if flag for text in (flag, str(number))]
-        command += ["--private-folder", str(folder)]
+        arguments = [*launch.arguments, "--private-folder", str(folder)]
         try:
-            self._popen = _started(launch, command, self._log_path, tuple(flags.values()))
+            self._process = _forked(launch, arguments, self._log_path, flags) or _Started(
+                launch, arguments, self._log_path, flags
+            )
         except BaseException:
             os.close(reader)
             raise
@@ -88,17 +91,17 @@ class ChildProcess:
 
     @property
     def pid(self) -> int:
-        return self._popen.pid
+        return self._process.pid
 
     def exit_status(self, wait_seconds: float = 0.0) -> Optional[int]:
         """Returns the exit code, minus the signal's number for a killed child, None while it runs."""
         deadline = time.monotonic() + wait_seconds
-        while not self._has_ended():
+        while not self._process.has_ended():
             if time.monotonic() >= deadline:
                 return None
             time.sleep(_POLL_SECONDS)
         self.kill()
-        return self._popen.returncode
+        return self._process.returncode
 
     def log_tail(self) -> str:
         """Returns the end of what the child has written."""
@@ -116,23 +119,54 @@ class ChildProcess:
             self.announcement = -1
         if self.exit_status() is None:
             try:
-                # Popen's own terminate() might reap the child.
-                os.kill(self.pid, signal.SIGTERM)
+                self._process.terminate()
                 self.exit_status(ask_seconds)
             finally:
                 self.kill()
 
     def kill(self) -> None:
         """Kills the child, where it still runs, with all processes that it started, and reaps it."""
-        if self._popen.returncode is None:
-            with suppress(ProcessLookupError):
-                os.killpg(self.pid, signal.SIGKILL)
-            self._popen.wait()
+        self._process.kill()
         if self._log_copy is not None:
             self._log_copy.close()
 
-    def _has_ended(self) -> bool:
-        """Whether the child has ended; it is not reaped by the asking."""
+
+def _forked(
+    launch: Launch, arguments: Sequence[str], log_path: Path, descriptors: Mapping[str, int]
+) -> Optional[WarmChild]:
+    """Returns the process of a warm interpreter; None where none fits, and where it has no log."""
+    with suppress(OSError), open(log_path, "ab") as log:
+        return forked(
+            launch.package,
+            launch.python,
+            launch.environment,
+            arguments,
+            log=log.fileno(),
+            descriptors=descriptors,
+        )
+    return None
+
+
+class _Started:
+    """A process of a fresh interpreter."""
+
+    def __init__(
+        self, launch: Launch, arguments: Sequence[str], log_path: Path, descriptors: Mapping[str, int]
+    ) -> None:
+        command = [launch.python, "-c", _RUN_PACKAGE, launch.package, *arguments]
+        command += [text for flag, number in descriptors.items() if flag for text in (flag, str(number))]
+        self._popen = _popen(launch, command, log_path, tuple(descriptors.values()))
+
+    @property
+    def pid(self) -> int:
+        return self._popen.pid
+
+    @property
+    def returncode(self) -> Optional[int]:
+        return self._popen.returncode
+
+    def has_ended(self) -> bool:
+        """Whether the process has ended; it is not reaped by the asking."""
         if self._popen.returncode is not None:
             return True
         try:
@@ -142,8 +176,20 @@ class ChildProcess:
             # This program ignores SIGCHLD, so the system has reaped it: its number may be another's by now.
             return self._popen.poll() is not None
 
+    def terminate(self) -> None:
+        """Asks the process to end."""
+        # Popen's own terminate() might reap it.
+        os.kill(self.pid, signal.SIGTERM)
 
-def _started(
+    def kill(self) -> None:
+        """Kills the process, where it still runs, with all that it started, and reaps it."""
+        if self._popen.returncode is None:
+            with suppress(ProcessLookupError):
+                os.killpg(self.pid, signal.SIGKILL)
+            self._popen.wait()
+
+
+def _popen(
     launch: Launch, command: Sequence[str], log_path: Path, descriptors: tuple[int, ...]
 ) -> subprocess.Popen[bytes]:
     try:

@@ -8,7 +8,18 @@ import time
 import traceback
 from typing import Any, NoReturn, Optional
 
-from padiff_client.commands import certs, doctor, init, recording, runs, scripts, services, spec_runs, ui
+from padiff_client.commands import (
+    certs,
+    doctor,
+    init,
+    recording,
+    runs,
+    scripts,
+    services,
+    spec_runs,
+    ui,
+    warm,
+)
 from padiff_client.extras import imported
 from padiff_client.report import TROUBLE
 from padiff_client.terminal import adapt_streams, close_output
@@ -18,7 +29,7 @@ from padiff_rpc.names import known_names, near_names, reason, shown
 from padiff_rpc.version import package_version
 
 # In the order in which --help lists them.
-COMMANDS = (init, doctor, spec_runs, scripts, recording, runs, ui, services, certs)
+COMMANDS = (init, doctor, spec_runs, scripts, recording, runs, ui, services, warm, certs)
 
 
 def main(arguments: Optional[list[str]] = None, *, began: Optional[float] = None) -> int:

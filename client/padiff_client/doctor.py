@@ -18,6 +18,7 @@ from padiff_client.session import Server
 from padiff_client.spec import ModelSpec
 from padiff_client.specfile import read_comparison
 from padiff_client.tls_check import check_tls
+from padiff_client.warm import interpreters, warm_folder
 from padiff_compare.judge.kernel import is_installed
 from padiff_rpc.errors import InvalidRequestError, PaDiffError, WorkerLostError
 from padiff_rpc.limits import limits
@@ -58,6 +59,7 @@ def examine(
             yield from check_roots(spec, field=field)
     if server is None:
         yield from _embedded()
+        yield from _warm(environment)
         for field, spec in sides.items():
             if spec.worker is not None:
                 yield from _worker(spec, field)
@@ -104,6 +106,16 @@ def _embedded() -> Iterator[Finding]:
         yield ok(f"sockets: {folder_for_sockets()} serves, its path is short enough")
     except PaDiffError as error:
         yield problem(str(error), "run with: TMPDIR=/tmp")
+
+
+def _warm(environment: Mapping[str, str]) -> Iterator[Finding]:
+    """What `padiff up` has left."""
+    root = warm_folder(environment)
+    try:
+        for one in interpreters(root) if root is not None else ():
+            yield ok(f"warm: {one.package}: {one.python}, process {one.process}")
+    except PaDiffError as error:
+        yield problem(f"warm: {error}", "remove that folder")
 
 
 def _worker(spec: ModelSpec, field: str) -> Iterator[Finding]:

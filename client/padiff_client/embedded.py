@@ -75,7 +75,7 @@ class Household:
             )
             self._children.append(child)
             started.append(child)
-        return _announced(started, start_seconds, self._onlooker)
+        return announced(started, start_seconds, self._onlooker)
 
     def pids(self) -> dict[str, int]:
         """Returns the process id of every child by name."""
@@ -121,7 +121,8 @@ def open_household(onlooker: Optional[Onlooker] = None) -> Iterator[Household]:
                 lifeline.close()
 
 
-def _announced(children: Sequence[ChildProcess], start_seconds: float, onlooker: Onlooker) -> dict[str, str]:
+def announced(children: Sequence[ChildProcess], start_seconds: float, onlooker: Onlooker) -> dict[str, str]:
+    """Returns the line that each child announces, by its name; raises as `Household.start`."""
     deadline = time.monotonic() + start_seconds
     heard = {child.launch.name: b"" for child in children}
     with selectors.DefaultSelector() as selector:

@@ -234,13 +234,16 @@ def _faults(report: Report) -> list[str]:
 
 
 def coverage(report: Report) -> str:
-    """Returns how much was compared: "151 of 158 tensors, 9 of 9 calls"."""
+    """Returns how much was compared: "151 of 158 tensors (7 are on one side alone), 9 of 9 calls"."""
     covered = report.coverage
     parts = []
     for noun in ("tensors", "calls", "parameters", "buffers", "losses"):
         compared, total = getattr(covered, f"{noun}_compared"), getattr(covered, f"{noun}_total")
         if total:
             parts.append(f"{compared} of {total} {noun}")
+    alone = covered.tensors_unmatched
+    if alone:
+        parts[0] += f" ({alone} {'is' if alone == 1 else 'are'} on one side alone)"
     return ", ".join(parts) or "nothing"
 
 

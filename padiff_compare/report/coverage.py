@@ -86,10 +86,13 @@ def coverage_of(rows: Sequence[Row], unmatched: Iterable[Unmatched]) -> Coverage
     tensors: _Share[tuple[int, ...]] = _Share()
     roots: _Share[tuple[int, ...]] = _Share()
     losses: _Share[tuple[int, ...]] = _Share()
+    alone: set[tuple[int, ...]] = set()
     for number, row in enumerate(rows):
         compared = is_compared(row)
         place = (row.step, row.twin) if row.twin else (number,)
         tensors.add(place, compared)
+        if row.verdict is Verdict.UNMATCHED:
+            alone.add(place)
         if row.phase in (Phase.INPUTS, Phase.FORWARD) and row.kind is not CaptureKind.TARGET:
             calls.add(row, compared)
         if row.kind in _WEIGHTS and (row.counts or compared):
@@ -115,6 +118,7 @@ def coverage_of(rows: Sequence[Row], unmatched: Iterable[Unmatched]) -> Coverage
         root_outputs_total=roots.total,
         losses_compared=losses.compared,
         losses_total=losses.total,
+        tensors_unmatched=sum(place in alone and not compared for place, compared in tensors.items()),
     )
 
 

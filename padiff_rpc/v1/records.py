@@ -705,7 +705,11 @@ class HyperParameterDifference:
 
 @record
 class Coverage:
-    """`Coverage` of report.proto."""
+    """`Coverage` of report.proto.
+
+    Attributes:
+        tensors_unmatched: Of the tensors that were not compared: those that one side alone has.
+    """
 
     tensors_compared: int = 0
     tensors_total: int = 0
@@ -719,6 +723,7 @@ class Coverage:
     root_outputs_total: int = 0
     losses_compared: int = 0
     losses_total: int = 0
+    tensors_unmatched: int = 0
 
 
 @record

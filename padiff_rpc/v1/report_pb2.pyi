@@ -429,7 +429,7 @@ class WeightFate(_message.Message):
     def __init__(self, side: _Optional[_Union[_reasons_pb2.Side, str]] = ..., path: _Optional[str] = ..., name: _Optional[str] = ..., fate: _Optional[_Union[Fate, str]] = ..., partner: _Optional[str] = ..., reasons: _Optional[_Iterable[_Union[_reasons_pb2.Reason, _Mapping]]] = ..., rule: _Optional[_Union[_tensors_pb2.LayoutRule, _Mapping]] = ...) -> None: ...
 
 class Coverage(_message.Message):
-    __slots__ = ("tensors_compared", "tensors_total", "calls_compared", "calls_total", "parameters_compared", "parameters_total", "buffers_compared", "buffers_total", "root_outputs_compared", "root_outputs_total", "losses_compared", "losses_total")
+    __slots__ = ("tensors_compared", "tensors_total", "calls_compared", "calls_total", "parameters_compared", "parameters_total", "buffers_compared", "buffers_total", "root_outputs_compared", "root_outputs_total", "losses_compared", "losses_total", "tensors_unmatched")
     TENSORS_COMPARED_FIELD_NUMBER: _ClassVar[int]
     TENSORS_TOTAL_FIELD_NUMBER: _ClassVar[int]
     CALLS_COMPARED_FIELD_NUMBER: _ClassVar[int]
@@ -442,6 +442,7 @@ class Coverage(_message.Message):
     ROOT_OUTPUTS_TOTAL_FIELD_NUMBER: _ClassVar[int]
     LOSSES_COMPARED_FIELD_NUMBER: _ClassVar[int]
     LOSSES_TOTAL_FIELD_NUMBER: _ClassVar[int]
+    TENSORS_UNMATCHED_FIELD_NUMBER: _ClassVar[int]
     tensors_compared: int
     tensors_total: int
     calls_compared: int
@@ -454,7 +455,8 @@ class Coverage(_message.Message):
     root_outputs_total: int
     losses_compared: int
     losses_total: int
-    def __init__(self, tensors_compared: _Optional[int] = ..., tensors_total: _Optional[int] = ..., calls_compared: _Optional[int] = ..., calls_total: _Optional[int] = ..., parameters_compared: _Optional[int] = ..., parameters_total: _Optional[int] = ..., buffers_compared: _Optional[int] = ..., buffers_total: _Optional[int] = ..., root_outputs_compared: _Optional[int] = ..., root_outputs_total: _Optional[int] = ..., losses_compared: _Optional[int] = ..., losses_total: _Optional[int] = ...) -> None: ...
+    tensors_unmatched: int
+    def __init__(self, tensors_compared: _Optional[int] = ..., tensors_total: _Optional[int] = ..., calls_compared: _Optional[int] = ..., calls_total: _Optional[int] = ..., parameters_compared: _Optional[int] = ..., parameters_total: _Optional[int] = ..., buffers_compared: _Optional[int] = ..., buffers_total: _Optional[int] = ..., root_outputs_compared: _Optional[int] = ..., root_outputs_total: _Optional[int] = ..., losses_compared: _Optional[int] = ..., losses_total: _Optional[int] = ..., tensors_unmatched: _Optional[int] = ...) -> None: ...
 
 class Omitted(_message.Message):
     __slots__ = ("what", "omission", "places", "layers")

@@ -134,6 +134,13 @@ def test_a_first_screen_tells_where_how_much_what_and_what_next(
         assert part in shown, shown
 
 
+def test_tensors_that_one_side_alone_has_are_told_where_not_all_were_compared(
+    reports: Mapping[str, Report],
+) -> None:
+    shown = " ".join(terminal(reports["gradient"]).split())
+    assert "117 of 129 tensors (12 are on one side alone), 12 of 12 calls" in shown
+
+
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_page_holds_the_same(reports: Mapping[str, Report], fault: str) -> None:
     told, content = FAULTS[fault], page_content.content(reports[fault])

@@ -220,6 +220,11 @@ class TestTwoPasses:
         assert (coverage.tensors_compared, coverage.tensors_total) == (2, 3)
         assert (coverage.root_outputs_compared, coverage.root_outputs_total) == (1, 1)
 
+    def test_places_of_one_side_alone_are_told_apart(self):
+        rows = [*self.twins("", OK, OK, 1), *self.twins("a", LONE, LONE, 2), *self.twins("b", LONE, OK, 3)]
+        coverage = coverage_of([*rows, *self.twins("c", NONE, NONE, 4)], ())
+        assert (coverage.tensors_compared, coverage.tensors_total, coverage.tensors_unmatched) == (2, 4, 1)
+
     def test_each_step_is_counted(self):
         rows = [*self.twins("", OK, OK, 1), *self.twins("", OK, OK, 1, step=1)]
         assert coverage_of(rows, ()).tensors_total == 2

@@ -11,6 +11,7 @@ from padiff_compare.hints.prober import Prober
 from padiff_compare.hints.settings import Sides
 from padiff_compare.inputs import Inputs
 from padiff_compare.judge.measured import Probe
+from padiff_compare.kept_traces import TraceKeeper
 from padiff_compare.model_states import ModelStates
 from padiff_compare.preparation import Preparation
 from padiff_compare.randomness.random_decisions import RandomDecisions
@@ -77,10 +78,13 @@ class CompareTask:
         )
         layers = self._sources.load(deterministic=options.deterministic, threads=options.threads)
         batch = inputs.batch(0)
-        traced = None
+        traced, keeper = None, TraceKeeper(self._storage.traces, self._sources, layers, options)
         if options.trace is not TraceMode.FIRST_STEP and not settings.of_scripts:
             traced = self._sources.trace(
-                batch, randomness=options.randomness, repeat=self._repeated(on_cpu=False)
+                batch,
+                randomness=options.randomness,
+                repeat=self._repeated(on_cpu=False),
+                known=keeper.known(batch),
             )
         preparation = Preparation(self._sources, layers, self._asked.layer_map, self._report, traced)
         aligned = preparation.aligned
@@ -122,6 +126,8 @@ class CompareTask:
         for step in range(settings.steps):
             batch = inputs.batch(step) if step else batch
             steps.run(step, batch)
+            if step == 0 and traced is not None:
+                self._report.note(*keeper.settle(traced, steps.departed))
             look.at(step, batch)
             teller.tell()
             if steps.forward_only and settings.optimize:

@@ -10,7 +10,7 @@ from padiff_compare.judge.measured import Probe
 from padiff_compare.report.builder import ReportBuilder
 from padiff_compare.steps.own_errors import OwnErrors, StepErrors
 from padiff_rpc.records import record
-from padiff_rpc.v1.records import Note, Options, PackedBatch, StepStart
+from padiff_rpc.v1.records import Note, Options, PackedBatch, StepStart, TraceResponse
 from padiff_rpc.v1.words import DefaultLoss, Pass, Randomness
 
 
@@ -54,6 +54,19 @@ class KeptFloors(Protocol):
         """Keeps these under `key`."""
 
 
+class KeptTraces(Protocol):
+    """Keeps traces for comparisons to come."""
+
+    def get(self, key: str) -> Optional[TraceResponse]:
+        """Returns what was kept under `key`; None for nothing."""
+
+    def put(self, key: str, trace: TraceResponse) -> None:
+        """Keeps it under `key`."""
+
+    def drop(self, key: str) -> None:
+        """Forgets what was kept under `key`."""
+
+
 class ErrorPacking(Protocol):
     """Packs own errors for a recording, and takes them out again."""
 
@@ -69,12 +82,13 @@ class Storage:
     """Where a comparison puts things.
 
     Attributes:
-        floors: None where they are not kept.
+        floors, traces: None where they are not kept.
         packing: of floors in recordings.
     """
 
     tensors: TensorStore
     floors: Optional[KeptFloors] = None
+    traces: Optional[KeptTraces] = None
     packing: Optional[ErrorPacking] = None
 
 

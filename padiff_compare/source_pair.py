@@ -100,14 +100,21 @@ class SourcePair:
         return {side: answers[side][1] for side in self.sides}
 
     def trace(
-        self, batch: StepBatch, *, randomness: Randomness = Randomness.REPORT, repeat: Collection[Side] = ()
+        self,
+        batch: StepBatch,
+        *,
+        randomness: Randomness = Randomness.REPORT,
+        repeat: Collection[Side] = (),
+        known: Optional[Mapping[Side, TraceResponse]] = None,
     ) -> Mapping[Side, TraceResponse]:
         """Returns both call traces; that of a model that raised ends there, and its first step shows why.
 
-        `repeat`: these sides run twice, and what differs is reported.
+        `repeat`: these sides run twice, and what differs is reported. `known`: of sides that need not run.
         """
 
         def trace(side: Side) -> TraceResponse:
+            if known and side in known:
+                return known[side]
             return self.sides[side].trace(
                 batch.batches[side],
                 batch.tensors_of(side),

@@ -35,7 +35,7 @@ class Capacity:
     Attributes:
         memory_limit_mib: captures held in memory; more goes to the spill folder.
         spill_folder: where; None: the system's temporary folder.
-        floors_folder: where floors that were measured are kept; None: they are not.
+        floors_folder: where floors that were measured are kept, and traces; None: they are not.
         sessions: comparisons at once.
     """
 

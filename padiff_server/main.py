@@ -28,10 +28,12 @@ from padiff_server.config import Capacity, Config, read_clients, read_config
 from padiff_server.ended_session import Bookkeeper
 from padiff_server.error_packing import MsgpackErrors
 from padiff_server.floor_store import FloorStore
+from padiff_server.kept_files import KeptFiles
 from padiff_server.revocation import revoking
 from padiff_server.servicer import register
 from padiff_server.sessions import Sessions
 from padiff_server.stopping import drain
+from padiff_server.trace_store import TraceStore
 from padiff_server.worker_directory import DialRule, WorkerDirectory
 from padiff_server.worker_listing import list_workers
 
@@ -65,8 +67,10 @@ def _serve(given: argparse.Namespace, config: Config) -> int:
         )
     health = Health(COORDINATOR_SERVICE)
     with TensorStore(limit_bytes, folder) as store:
-        floors = FloorStore(_path(limits.floors_folder, "floors_folder")) if limits.floors_folder else None
-        storage = Storage(tensors=store, floors=floors, packing=MsgpackErrors())
+        storage = Storage(tensors=store, packing=MsgpackErrors())
+        if limits.floors_folder:
+            kept = KeptFiles(_path(limits.floors_folder, "floors_folder"))
+            storage = replace(storage, floors=FloorStore(kept), traces=TraceStore(kept))
         books: list[Bookkeeper] = _audit(given, config)
         sessions = Sessions(storage, WorkerDirectory(config.dial_rule), limits.sessions, books)
         clients = _clients(given, config)
@@ -178,7 +182,7 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--floors-folder",
         metavar="DIR",
-        help="where measured rounding is kept, for comparisons on the same values (default: it is not)",
+        help="where measured rounding and traces are kept, for comparisons to come (default: it is not)",
     )
     add(
         "--metrics-listen",

@@ -16,6 +16,7 @@ from padiff_rpc.v1.words import Phase, Randomness, WorkerState
 from padiff_rpc.version import check_protocol_version
 from padiff_worker.adapter import FrameworkAdapter
 from padiff_worker.batches import HostBatch
+from padiff_worker.code_digest import code_digest
 from padiff_worker.failures import ModelRaised, raising_as_failure
 from padiff_worker.identity import try_device, worker_info
 from padiff_worker.leases import Leases
@@ -150,7 +151,9 @@ class Worker:
                 return LoadResponse(failure=raised.failure)
             self._session = ModelSession(self._adapter, loaded, self._thread.pulse)
             if self._script is None:
-                return LoadResponse(flags=loaded.flags)
+                # A model that was given may be in any state by now.
+                code = code_digest() if self._served is None else ""
+                return LoadResponse(flags=loaded.flags, code=code)
             train = bool(getattr(loaded.model, "training", True))
             return LoadResponse(flags=loaded.flags, device=loaded.device, train=train)
 

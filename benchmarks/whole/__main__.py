@@ -35,7 +35,7 @@ class Kind:
 
     name: str
     spec: str = "{model}.yaml"
-    keeps_floors: bool = False
+    is_kept: bool = False
     is_warm: bool = False
     most_seconds: float = 1.0
     most_memory: float = 0.6
@@ -43,8 +43,8 @@ class Kind:
 
 KINDS = (
     Kind("cold"),
-    Kind("floors kept", keeps_floors=True, most_seconds=0.8),
-    Kind("floors kept, warm", keeps_floors=True, is_warm=True, most_seconds=0.5),
+    Kind("floors and traces kept", is_kept=True, most_seconds=0.8),
+    Kind("both kept, warm", is_kept=True, is_warm=True, most_seconds=0.5),
     Kind("cold, free run", spec="{model}-free.yaml", most_seconds=0.7),
 )
 
@@ -89,7 +89,7 @@ def _compare(model: str, kind: Kind, kept: Path, warm: str) -> Cost:
     helpers = [one.process for one in interpreters(Path(warm))] if kind.is_warm else []
     with tempfile.TemporaryDirectory() as empty:
         environment = {
-            "PADIFF_FLOORS": str(kept if kind.keeps_floors else empty),
+            "PADIFF_FLOORS": str(kept if kind.is_kept else empty),
             "PADIFF_STORE": "none",
             "PADIFF_WARM": warm if kind.is_warm else "none",
         }

@@ -110,6 +110,10 @@ _TEMPLATES: Mapping[NoteKind, str] = {
     NoteKind.KEPT_FLOORS: (
         "floor: step {n} used what an earlier comparison measured on the same values of the reference"
     ),
+    NoteKind.KEPT_TRACE: "the {side} was not traced: an earlier comparison had, of the same code and batch",
+    NoteKind.OTHER_CALLS: (
+        "the {side} made other calls than an earlier comparison had traced; this is forgotten: compare again"
+    ),
     NoteKind.RECORDED_FLOORS: ("floor: step {n} used what was measured when the reference was recorded"),
     NoteKind.SHOWN: "recording: the {side} did not run; it was recorded at {name}",
     NoteKind.WEIGHTS_AS_RECORDED: (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import closing
 from typing import Optional, Protocol
 
@@ -91,6 +91,11 @@ class Steps:
     def forward_only(self) -> bool:
         """Whether a framework turned out to have no backward for its side, so that no further step can be."""
         return self._passes.forward_only
+
+    @property
+    def departed(self) -> Collection[Side]:
+        """The sides that have made other calls in a pass than were foreseen."""
+        return self._passes.departed
 
     def run(self, step: int, batch: StepBatch) -> None:
         """Runs and compares one step, and reports it.

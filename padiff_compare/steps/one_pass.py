@@ -9,6 +9,7 @@ from typing import Optional
 from padiff_compare.aligned import AlignedModels
 from padiff_compare.capture.sides import SIDES, other
 from padiff_compare.capture.source import StepSource
+from padiff_compare.capture.trace import Trace
 from padiff_compare.join.calls import Operations
 from padiff_compare.join.captures import PassPlan, StepCaptures
 from padiff_compare.judge.judged_row import has_ties, is_held_against_gold
@@ -19,7 +20,7 @@ from padiff_compare.randomness.random_decisions import RandomDecisions, RandomEf
 from padiff_compare.run import Run
 from padiff_compare.source_pair import ComparisonStopped, SourcePair
 from padiff_compare.steps.row_maker import PassEnd
-from padiff_compare.steps.step_pass import Outcome, StepPass, Twins
+from padiff_compare.steps.step_pass import Foreseen, Outcome, StepPass, Twins
 from padiff_compare.steps.step_reader import PassMeter
 from padiff_compare.steps.step_rows import StepRows
 from padiff_compare.steps.step_run import PassStart, SideEnd, StepRun
@@ -31,7 +32,7 @@ from padiff_rpc.v1.records import (
     StepNoise,
     StepSummary,
 )
-from padiff_rpc.v1.words import Cause, NoteKind, Omission, OmittedKind, Side
+from padiff_rpc.v1.words import CallMoment, Cause, NoteKind, Omission, OmittedKind, Side
 
 Ends = Mapping[Side, SideEnd]
 
@@ -41,6 +42,7 @@ class PassRunner:
 
     Attributes:
         forward_only: a framework has no backward for its side, so that gradients are not judged.
+        departed: the sides that have made other calls in a pass than were foreseen.
     """
 
     def __init__(
@@ -56,6 +58,7 @@ class PassRunner:
         self._report = run.report
         self._decisions = decisions
         self.forward_only = False
+        self.departed: set[Side] = set()
 
     def run(self, this: StepPass, start: PassStart) -> Outcome:
         """Runs and compares one pass, and reports it.
@@ -89,6 +92,8 @@ class PassRunner:
             if foreseen is None:
                 self._align_on(captures, ends)
                 running.measure_waiting()
+            else:
+                self.departed.update(side for side in SIDES if _has_departed(side, start, foreseen, captures))
             self._settle_backward(ends)
             outcome = self._compared(this, start, captures, ends)
         if feed is not None:
@@ -214,6 +219,17 @@ class PassRunner:
 def _summaries(ends: Ends) -> Mapping[Side, StepSummary]:
     """Returns what the sides that ran to an end say of it."""
     return {side: end.summary for side, end in ends.items() if end.summary is not None}
+
+
+def _has_departed(side: Side, start: PassStart, foreseen: Foreseen, captures: StepCaptures) -> bool:
+    """Whether a side has made other calls than were foreseen, in layers of which a pass shows something."""
+    hidden = frozenset(start.starts[side].skip_paths)
+
+    def names(trace: Trace) -> list[tuple[CallMoment, str, int]]:
+        shown = (one for one in trace.events if one.path not in hidden and not one.replay)
+        return [(one.moment, one.path, one.call) for one in shown]
+
+    return names(foreseen.joined.traces[side]) != names(captures.traces[side])
 
 
 def _operations(ends: Ends) -> Operations:

@@ -65,6 +65,8 @@ class NoteKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     NOTE_KIND_NO_GOLD: _ClassVar[NoteKind]
     NOTE_KIND_GOLD: _ClassVar[NoteKind]
     NOTE_KIND_KEPT_FLOORS: _ClassVar[NoteKind]
+    NOTE_KIND_KEPT_TRACE: _ClassVar[NoteKind]
+    NOTE_KIND_OTHER_CALLS: _ClassVar[NoteKind]
     NOTE_KIND_RECORDED_FLOORS: _ClassVar[NoteKind]
     NOTE_KIND_SHOWN: _ClassVar[NoteKind]
     NOTE_KIND_WEIGHTS_AS_RECORDED: _ClassVar[NoteKind]
@@ -136,6 +138,8 @@ NOTE_KIND_HINTS_LIMITED: NoteKind
 NOTE_KIND_NO_GOLD: NoteKind
 NOTE_KIND_GOLD: NoteKind
 NOTE_KIND_KEPT_FLOORS: NoteKind
+NOTE_KIND_KEPT_TRACE: NoteKind
+NOTE_KIND_OTHER_CALLS: NoteKind
 NOTE_KIND_RECORDED_FLOORS: NoteKind
 NOTE_KIND_SHOWN: NoteKind
 NOTE_KIND_WEIGHTS_AS_RECORDED: NoteKind

@@ -1736,12 +1736,16 @@ class LoadResponse:
             loaded.
         device: Of a watched script's model, which is taken as it is: where it lies, and whether
             it is in train mode.
+        code: What tells the code that built the model from other code: a digest of the files of
+            all modules that were imported by then. Empty: nothing does (a model of a script's own,
+            a recording).
     """
 
     flags: tuple[str, ...] = ()
     failure: Optional[ModelFailure] = None
     device: str = ""
     train: bool = False
+    code: str = ""
 
 
 @record

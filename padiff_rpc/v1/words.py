@@ -681,6 +681,9 @@ class NoteKind(Word):
         GOLD: It did. numbers: the step, and how many rows that decided.
         KEPT_FLOORS: What an earlier comparison measured on the same values of the reference was
             used in a step (numbers).
+        KEPT_TRACE: A side was not traced: an earlier comparison had traced the same code on the
+            same batch. side.
+        OTHER_CALLS: Its calls in the first step were others, so that trace is dropped. side.
         RECORDED_FLOORS: What was recorded of the reference's rounding was used in a step
             (numbers).
         SHOWN: A side shows what was recorded of it. side; names: when it was made.
@@ -762,6 +765,8 @@ class NoteKind(Word):
     NO_GOLD = "no_gold"
     GOLD = "gold"
     KEPT_FLOORS = "kept_floors"
+    KEPT_TRACE = "kept_trace"
+    OTHER_CALLS = "other_calls"
     RECORDED_FLOORS = "recorded_floors"
     SHOWN = "shown"
     WEIGHTS_AS_RECORDED = "weights_as_recorded"

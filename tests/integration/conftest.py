@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,17 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "fakes"))
 
 from processes import Service, running, running_worker
+
+from padiff_compare.capture.store import TensorStore
+from padiff_compare.run import Storage
+from padiff_rpc.serving import open_server
+from padiff_server.clients import Clients
+from padiff_server.floor_store import FloorStore
+from padiff_server.kept_files import KeptFiles
+from padiff_server.servicer import register
+from padiff_server.sessions import Sessions
+from padiff_server.trace_store import TraceStore
+from padiff_server.worker_directory import DialRule, WorkerDirectory
 
 LOGS = pytest.StashKey[Path]()
 _SHOWN_LINES, _SHOWN_COLUMNS = 15, 300
@@ -36,6 +48,17 @@ def service(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         yield Service(
             coordinator=coordinator.address, reference=reference.address, candidate=candidate.address
         )
+
+
+@pytest.fixture
+def keeping(service: Service, tmp_path: Path) -> Iterator[Service]:
+    """The service, with a coordinator that keeps floors and traces."""
+    with TensorStore(1 << 28, tmp_path) as store:
+        kept = KeptFiles(tmp_path / "kept")
+        storage = Storage(tensors=store, floors=FloorStore(kept), traces=TraceStore(kept))
+        sessions = Sessions(storage, WorkerDirectory(DialRule(allows_any=True)))
+        with open_server("127.0.0.1:0", partial(register, sessions, Clients(), (), 0)) as address:
+            yield Service(coordinator=address, reference=service.reference, candidate=service.candidate)
 
 
 @pytest.hookimpl(wrapper=True)

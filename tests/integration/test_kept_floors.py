@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,28 +12,10 @@ from processes import Service
 from padiff_client import render
 from padiff_client.link import Batches
 from padiff_client.report import Report
-from padiff_compare.capture.store import TensorStore
-from padiff_compare.run import Storage
-from padiff_rpc.serving import open_server
 from padiff_rpc.v1.records import Options
 from padiff_rpc.v1.words import NoteKind, Phase
-from padiff_server.clients import Clients
-from padiff_server.floor_store import FloorStore
-from padiff_server.servicer import register
-from padiff_server.sessions import Sessions
-from padiff_server.worker_directory import DialRule, WorkerDirectory
 
 X = np.random.default_rng(0).normal(size=(5, 6)).astype(np.float32)
-
-
-@pytest.fixture
-def keeping(service: Service, tmp_path: Path) -> Iterator[Service]:
-    """The service, with a coordinator that keeps floors."""
-    with TensorStore(1 << 28, tmp_path) as store:
-        storage = Storage(tensors=store, floors=FloorStore(tmp_path / "floors"))
-        sessions = Sessions(storage, WorkerDirectory(DialRule(allows_any=True)))
-        with open_server("127.0.0.1:0", partial(register, sessions, Clients(), (), 0)) as address:
-            yield Service(coordinator=address, reference=service.reference, candidate=service.candidate)
 
 
 def compare(service: Service, x: Any = X, reference: Any = None, **candidate: Any) -> Report:

@@ -20,6 +20,8 @@ from padiff_rpc.v1.words import Side
 
 # From both traces, and the sides whose calls end where the model raised, to the pairs of layers.
 Aligner = Callable[[Traces, Collection[Side]], Plan]
+# From a plan to the same without the calls of some layers.
+Selector = Callable[[Plan], Plan]
 
 
 class AlignedModels:
@@ -54,6 +56,7 @@ class AlignedModels:
         self._aligner = aligner
         self._tell_weights = tell_weights
         self._joined: Optional[JoinedCalls] = None
+        self._selector: Selector = lambda plan: plan
 
     def align(self, traces: Traces, operations: Operations, cut: Collection[Side]) -> Plan:
         """Pairs the layers anew, on the calls of one pass, and returns the plan.
@@ -63,7 +66,13 @@ class AlignedModels:
         """
         self._traces, self.operations, self._is_cut = traces, operations, bool(cut)
         self.loss_slots = loss_slots(traces, self._recorded_loss_slots)
-        self.plan = self._aligner(traces, cut)
+        self.plan = self._selector(self._aligner(traces, cut))
+        return self.plan
+
+    def select(self, selector: Selector) -> Plan:
+        """Leaves out what `selector` does, in this plan and in those to come; returns this one."""
+        self._selector = selector
+        self.plan = selector(self.plan)
         return self.plan
 
     def correspond(self, found: Correspondences) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Optional
 
 from padiff_compare.aligned import AlignedModels
+from padiff_compare.alignment.layer_selection import selection_notes, with_selection
 from padiff_compare.capture.batches import BatchSource
 from padiff_compare.hints.prober import Prober
 from padiff_compare.hints.settings import Sides
@@ -88,6 +89,8 @@ class CompareTask:
             )
         preparation = Preparation(self._sources, layers, self._asked.layer_map, self._report, traced)
         aligned = preparation.aligned
+        selected = aligned.select(lambda plan: with_selection(plan, layers, options))
+        self._report.note(*selection_notes(selected))
         prober = self._prober(aligned)
         probe = self._holding(prober.probe)
         run = Run(

@@ -249,6 +249,13 @@ def _count(value: Any, *, field: str, least: int) -> int:
     return int(value)
 
 
+def _paths(value: Any, *, field: str) -> tuple[str, ...]:
+    is_list = isinstance(value, (list, tuple))
+    if not is_list or not all(isinstance(path, str) for path in value):
+        raise not_allowed(value, "a list of layers' paths", field=field)
+    return tuple(value)
+
+
 def _clip_norm(value: Any) -> Optional[float]:
     checked = _bound(value, field="options.clip_norm")
     return checked or None  # a message says 0 for None
@@ -293,10 +300,7 @@ class SelectionMethods:
 
     def __post_init__(self) -> None:
         for name in ("include", "exclude"):
-            paths = getattr(self, name)
-            if isinstance(paths, str) or not all(isinstance(path, str) for path in paths):
-                raise not_allowed(paths, "a list of layers' paths", field=f"selection.{name}")
-            object.__setattr__(self, name, tuple(paths))
+            object.__setattr__(self, name, _paths(getattr(self, name), field=f"selection.{name}"))
         for name in ("floors", "functions"):
             _flag(getattr(self, name), field=f"selection.{name}")
         if self.max_depth is not None:
@@ -322,9 +326,11 @@ class OptionsMethods:
     floor: Floor
     detail: Detail
     timeout: Optional[float]
+    include: tuple[str, ...]
+    exclude: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        checked = {
+        checked: dict[str, Any] = {
             "atol": _bound(self.atol, field="options.atol"),
             "rtol": _bound(self.rtol, field="options.rtol"),
             "diff_phase": None
@@ -345,6 +351,8 @@ class OptionsMethods:
         checked["accumulate"] = _count(self.accumulate, field="options.accumulate", least=1)
         checked["clip_norm"] = _clip_norm(self.clip_norm)
         checked["loss_scale"] = _loss_scale(self.loss_scale)
+        for name in ("include", "exclude"):
+            checked[name] = _paths(getattr(self, name), field=f"options.{name}")
         checked["timeout"] = _bound(self.timeout, field="options.timeout")
         if self.local_error and checked["single_step"]:
             raise InvalidRequestError(

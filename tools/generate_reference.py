@@ -61,6 +61,11 @@ _OPTIONS = {
     "oracle": "Show how far each side is from the reference's float64 run. It changes no verdict.",
     "detail": "Functions between the layers: `auto` looks where something differs, `layers` never, "
     "`functions` everywhere ([functions](functions.md)).",
+    "include": "Layers whose inputs, outputs and gradients are captured and compared, with all that is in "
+    "them; by default all. A list of paths of either side, or patterns: `encoder.*.attention`, `**.norm`. "
+    "What the model takes and returns, losses and weights are compared always.",
+    "exclude": "Layers whose inputs, outputs and gradients are not, with all that is in them; they go "
+    "before `include`.",
     "timeout": "For how many seconds a worker may say nothing. By default 900, or ten times its longest "
     "silence so far; 0 waits without end.",
 }

@@ -18,6 +18,7 @@ _BUFFERS_SHOWN = 5
 _SAID_FIRST = frozenset(
     {
         NoteKind.REJUDGED,
+        NoteKind.LEFT_OUT,
         NoteKind.UNKNOWN_CLASS,
         NoteKind.LOCKSTEP_TAKES_NO_OPTIMIZER,
         NoteKind.LOCKSTEP_MAKES_ONE_STEP,
@@ -36,6 +37,10 @@ _TEMPLATES: Mapping[NoteKind, str] = {
     NoteKind.MESSAGE: "{name}",
     NoteKind.LOCKSTEP_TAKES_NO_OPTIMIZER: "single_step takes no optimizer, so none was used",
     NoteKind.LOCKSTEP_MAKES_ONE_STEP: "single_step makes one step, so 1 was made in place of {n}",
+    NoteKind.LEFT_OUT: (
+        "include and exclude left out {n} layers of the reference and {m} of the candidate: of these, "
+        "weights alone were compared"
+    ),
     NoteKind.FORWARD_NOT_COUNTED: (
         "diff_phase: the forward pass was synchronised and its values do not count"
     ),

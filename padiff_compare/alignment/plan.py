@@ -84,6 +84,8 @@ class Plan:
             and that lie in no pinned pair, definition order.
         ignored_reference, ignored_candidate: first paths of all layers that the layer map ignores,
             with or without a partner.
+        left_out_reference, left_out_candidate: first paths of layers whose calls are not captured, since the
+            user selects others; their weights are paired and compared as all others.
         inside_reference, inside_candidate: first paths of all layers inside pinned pairs.
         behind_reference, behind_candidate: those of `only_...` that would run behind the place where a pass
             was cut short, so that nobody can say that they miss a partner.
@@ -98,6 +100,8 @@ class Plan:
     only_candidate: tuple[str, ...] = ()
     ignored_reference: tuple[str, ...] = ()
     ignored_candidate: tuple[str, ...] = ()
+    left_out_reference: tuple[str, ...] = ()
+    left_out_candidate: tuple[str, ...] = ()
     inside_reference: tuple[str, ...] = ()
     inside_candidate: tuple[str, ...] = ()
     behind_reference: tuple[str, ...] = ()
@@ -126,13 +130,13 @@ class Plan:
     def skip_paths(self, side: Side) -> tuple[str, ...]:
         """Returns the first paths of layers whose calls are not compared on purpose.
 
-        What is ignored, the partner of what is ignored, and the insides of pinned pairs; sorted.
+        What is ignored, its partner, what is left out, and the insides of pinned pairs; sorted.
         """
         if side is Side.REFERENCE:
-            paths = {*self.ignored_reference, *self.inside_reference}
+            paths = {*self.ignored_reference, *self.left_out_reference, *self.inside_reference}
             paths.update(pair.reference for pair in self.layers if not pair.compared)
         else:
-            paths = {*self.ignored_candidate, *self.inside_candidate}
+            paths = {*self.ignored_candidate, *self.left_out_candidate, *self.inside_candidate}
             paths.update(pair.candidate for pair in self.layers if not pair.compared)
         return tuple(sorted(paths))
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
 from typing import Optional
 
+from padiff_compare.alignment.layer_selection import left_out
 from padiff_compare.capture.batches import BatchSource, StepBatch
 from padiff_compare.capture.recorded import (
     Recorded,
@@ -23,7 +24,6 @@ from padiff_compare.randomness.random_plan import random_pairs
 from padiff_compare.recording.pass_floors import PassFloors
 from padiff_compare.recording.recorded_state import StateRecorder
 from padiff_compare.recording.recorded_step import StepRecorder
-from padiff_compare.recording.selection import left_out
 from padiff_compare.report.builder import ReportBuilder
 from padiff_compare.run import Run, Settings, Storage
 from padiff_compare.source_pair import SourcePair

@@ -405,6 +405,8 @@ def _mirrored(plan: Plan) -> Plan:
         layers=tuple(dataclasses.replace(layer, candidate=path) for path, layer in paired.items()),
         ignored_reference=plan.ignored_reference,
         ignored_candidate=plan.ignored_reference,
+        left_out_reference=plan.left_out_reference,
+        left_out_candidate=plan.left_out_reference,
         inside_reference=plan.inside_reference,
         inside_candidate=plan.inside_reference,
         reference_aliases=plan.reference_aliases,

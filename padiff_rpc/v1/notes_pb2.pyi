@@ -84,6 +84,7 @@ class NoteKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     NOTE_KIND_MARKED_ALONE: _ClassVar[NoteKind]
     NOTE_KIND_PARTED_BY_CONVENTION: _ClassVar[NoteKind]
     NOTE_KIND_REJUDGED: _ClassVar[NoteKind]
+    NOTE_KIND_LEFT_OUT: _ClassVar[NoteKind]
 NOTE_KIND_UNSPECIFIED: NoteKind
 NOTE_KIND_MESSAGE: NoteKind
 NOTE_KIND_LOCKSTEP_TAKES_NO_OPTIMIZER: NoteKind
@@ -157,6 +158,7 @@ NOTE_KIND_FUNCTIONS_IN_PART: NoteKind
 NOTE_KIND_MARKED_ALONE: NoteKind
 NOTE_KIND_PARTED_BY_CONVENTION: NoteKind
 NOTE_KIND_REJUDGED: NoteKind
+NOTE_KIND_LEFT_OUT: NoteKind
 
 class Note(_message.Message):
     __slots__ = ("kind", "side", "numbers", "names", "reasons", "pass_kind", "rule")

@@ -914,6 +914,10 @@ class Options(OptionsMethods):
             float64 run, which then runs in every step. It changes no verdict.
         timeout: For how many seconds a worker may say nothing while something is asked of it.
             0: without end. Absent: 900, or ten times the longest silence of that worker so far.
+        include: Layers whose calls are captured and compared, with all that is in them, by
+            paths of either side or patterns ("encoder.*.attention"); none: all layers. What the
+            model takes and returns, losses and weights are compared always.
+        exclude: Layers whose calls are not, with all that is in them; they go before `include`.
     """
 
     atol: Optional[float] = None
@@ -937,6 +941,8 @@ class Options(OptionsMethods):
     oracle: bool = False
     detail: Detail = Detail.AUTO
     timeout: Optional[float] = None
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
 
     if TYPE_CHECKING:
         def __init__(
@@ -963,6 +969,8 @@ class Options(OptionsMethods):
             oracle: bool = False,
             detail: Union[Detail, Literal["auto", "layers", "functions"]] = Detail.AUTO,
             timeout: Optional[float] = None,
+            include: tuple[str, ...] = (),
+            exclude: tuple[str, ...] = (),
         ) -> None: ...
 
 
@@ -1042,8 +1050,8 @@ class Selection(SelectionMethods):
     """What of a model's calls is recorded.
 
     Attributes:
-        include: Layers by path, with all that is in them; none: all layers. What the model
-            takes and returns is recorded always.
+        include: Layers by path or pattern ("encoder.*.attention"), with all that is in them;
+            none: all layers. What the model takes and returns is recorded always.
         max_depth: Layers deeper than this are left out; the root's children are at 1. Absent:
             none are.
         floors: What rounding does in each step is measured by runs in float64, and recorded.

@@ -710,6 +710,8 @@ class NoteKind(Word):
             the weights apart: it has no veto.
         REJUDGED: A kept run was judged again under other bounds. numbers: rows by their
             tensors, by their figures, and those that cannot be judged again.
+        LEFT_OUT: `include` or `exclude` leaves layers out, whose calls were not compared.
+            numbers: how many of the reference, and of the candidate.
     """
 
     MESSAGE = "message"
@@ -784,6 +786,7 @@ class NoteKind(Word):
     MARKED_ALONE = "marked_alone"
     PARTED_BY_CONVENTION = "parted_by_convention"
     REJUDGED = "rejudged"
+    LEFT_OUT = "left_out"
 
 
 class Verdict(Word):

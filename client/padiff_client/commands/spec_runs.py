@@ -38,6 +38,15 @@ def add_to(commands: Any) -> None:
         "--detached", action="store_true", help="at a server: go on when this client is gone (padiff attach)"
     )
     add_keeping(compare_parser)
+    for flag, what in (("--include", "compare"), ("--exclude", "do not compare")):
+        compare_parser.add_argument(
+            flag,
+            action="append",
+            default=[],
+            metavar="LAYER",
+            help=f"{what} what this layer and all in it take and give; a path or a pattern, may be given "
+            "several times, in place of the spec's",
+        )
     compare_parser.add_argument(
         "--oracle", action="store_true", help="show how far each side is from the reference's float64 run"
     )
@@ -108,6 +117,10 @@ def _compare(given: argparse.Namespace) -> int:
             )
             if given.oracle:
                 asked = replace(asked, options=replace(asked.options, oracle=True))
+            if given.include:
+                asked = replace(asked, options=replace(asked.options, include=tuple(given.include)))
+            if given.exclude:
+                asked = replace(asked, options=replace(asked.options, exclude=tuple(given.exclude)))
             return compare(asked)
 
     return publishing(run, given)

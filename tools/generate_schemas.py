@@ -16,7 +16,7 @@ from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Optional, Union, get_args, get_origin, get_type_hints
 
-from padiff_client import as_json, specfile
+from padiff_client import as_json, json_tables, json_values, specfile
 from padiff_client.frameworks import FRAMEWORKS
 from padiff_client.layer_map import LayerMap
 from padiff_client.session import Server
@@ -29,8 +29,14 @@ from padiff_rpc.v1.records import (
     LayoutRule,
     LayoutStep,
     Note,
+    Place,
+    PlanPair,
     ReportSummary,
     Row,
+    SourceLine,
+    TensorSpec,
+    Tolerance,
+    WeightFate,
 )
 from padiff_rpc.yaml_nodes import Entry
 
@@ -102,7 +108,7 @@ class OfReports(Definitions):
             schema = self.of(hints[field.name])
             properties[field.name] = {**schema, **described.get(field.name, {})}
             if LayoutRule in (hints[field.name], *get_args(hints[field.name])):
-                properties[as_json.steps_key(field.name)] = self.of(tuple[LayoutStep, ...])
+                properties[json_values.steps_key(field.name)] = self.of(tuple[LayoutStep, ...])
         needed = [one.name for one in fields(kind) if one.default is MISSING or one.default]
         if kind in (Hint, FunctionFinding):
             properties["text"] = {**_TEXT, "description": "What it says, as a sentence."}
@@ -128,7 +134,7 @@ def of_reports() -> Schema:
         **{name: one for name, one in summary.items() if name not in ("passed", "notes")},
         "notes": {**texts, "description": "What a reader should know, a sentence each."},
         "note_records": definitions.of(tuple[Note, ...]),
-        "rows": {**definitions.of(tuple[Row, ...]), "description": "Every compared tensor."},
+        **_tables(definitions),
     }
     first = definitions.collected["FirstDivergence"]
     first["properties"]["text"] = {**_TEXT, "description": "What a person reads of it."}
@@ -140,6 +146,70 @@ def of_reports() -> Schema:
         "properties": properties,
         "required": list(properties),
         "$defs": definitions.collected,
+    }
+
+
+def _tables(definitions: OfReports) -> dict[str, Schema]:
+    """Returns the schemas of what stands in tables, and of the tables that lines name by number."""
+    number: Schema = {"type": "integer", "minimum": 0}
+    figure = _any_of([definitions.of(float), {"type": "null"}])
+    row, place = (definitions.record(kind)["properties"] for kind in (Row, Place))
+    more = {name: row[name] for name in (*json_tables.ROW_MORE, "reason", "figures")}
+    aside = {name: place[name] for name in json_tables.SIDE_MORE}
+    either = _any_of([number, {"type": "null"}])
+    cells = {
+        **dict.fromkeys(("like", "place", "order", "twin", "layer"), number),
+        **dict.fromkeys(("path", "partner"), _TEXT),
+        **dict.fromkeys(("relative_l2", "max_abs", "atol"), figure),
+        **dict.fromkeys(("mismatches", "spec", "source", "call"), either),
+        "slot": _any_of([_TEXT, {"type": "null"}]),
+    }
+    optional = _any_of([{"type": "object", "properties": aside}, {"type": "null"}])
+    side = _line(json_tables.SIDE_COLUMNS, {**cells, "more": optional}, needed=1)
+    made = {}
+    for name, kind, columns, described in (
+        ("plan", PlanPair, json_tables.PLAN_COLUMNS, "Which layers were paired."),
+        ("weights", WeightFate, json_tables.WEIGHT_COLUMNS, "The fate of each parameter and buffer."),
+        ("rows", Row, json_tables.ROW_COLUMNS, "Every compared tensor."),
+    ):
+        line = _line(columns, {**cells, "more": {"type": "object", "properties": more}}, needed=2)
+        like = dict(definitions.record(kind)["properties"])
+        if kind is Row:
+            bounds = definitions.record(Tolerance)["properties"]
+            like["tolerance"] = {"type": "object", "properties": bounds}
+        properties = {
+            "columns": {"const": list(columns)},
+            "lines": {"type": "array", "items": line},
+            "like": definitions.of_several({"type": "object", "properties": like}),
+        }
+        made[name] = {
+            "type": "object",
+            "properties": properties,
+            "required": list(properties),
+            "description": f"{described} A line is the record number `like` with its other columns put in.",
+        }
+    layer = {"type": "array", "prefixItems": [_TEXT, _TEXT], "items": False, "minItems": 2}
+    both = _any_of([side, {"type": "null"}])
+    pair = {"type": "array", "prefixItems": [both, both], "items": False, "minItems": 2}
+    return {
+        **made,
+        "layers": {**definitions.of_several(layer), "description": "Path and class of each layer."},
+        "specs": definitions.of(tuple[TensorSpec, ...]),
+        "sources": definitions.of(tuple[SourceLine, ...]),
+        "places": {
+            **definitions.of_several(pair),
+            "description": "Where a line is in the reference and in the candidate; null: nowhere.",
+        },
+    }
+
+
+def _line(columns: tuple[str, ...], cells: Mapping[str, Schema], *, needed: int) -> Schema:
+    """Returns the schema of a line of these columns, the last ones of which it may leave out."""
+    return {
+        "type": "array",
+        "prefixItems": [cells[name] for name in columns],
+        "items": False,
+        "minItems": needed,
     }
 
 

@@ -1,55 +1,47 @@
 """A report as JSON; docs/report.md describes it.
 
-A record is written without the fields that are at their default and empty: null, false, 0, "" and [].
 What has many parts is written a part a line, and none of it is held whole.
 """
 
 from __future__ import annotations
 
-import enum
-import functools
-import json
-import math
 from collections.abc import Collection, Iterator
 from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
-from padiff_client import function_sentences, hint_sentences, sentences
-from padiff_rpc.v1.records import FunctionFinding, Hint, LayoutRule
+from padiff_client.json_tables import Tables, dumped, lines
+from padiff_client.json_values import plain
 
 if TYPE_CHECKING:
     from padiff_client.report import Report
 
 SUFFIX = ".json"
-SCHEMA = "padiff-report/2"
-# As many as tell two float32 apart, and as a report shows at most.
-_DIGITS = 9
-_ENCODER = json.JSONEncoder(allow_nan=False, separators=(",", ":"))
+SCHEMA = "padiff-report/3"
 
 
-def pieces(report: Report) -> Iterator[str]:
-    """Yields valid JSON: NaN and infinities become the strings "nan", "inf" and "-inf"."""
+def pieces(report: Report, *, with_all_figures: bool = False) -> Iterator[str]:
+    """Yields valid JSON: NaN and infinities become the strings "nan", "inf" and "-inf".
+
+    `with_all_figures`: of every row; else of those at fault, and of others those that judged them.
+    """
+    tables = Tables(with_all_figures=with_all_figures)
     separator = "{"
     for name, value in (*_content(report), ("rows", report.all_rows)):
-        yield f"{separator}\n{_dumped(name)}: "
-        if isinstance(value, tuple) and value and is_dataclass(value[0]):
-            yield from _lines(value)
+        yield f"{separator}\n{dumped(name)}: "
+        if name in _TABLES:
+            yield from getattr(tables, name)(value)
+        elif isinstance(value, tuple) and value and is_dataclass(value[0]):
+            yield from lines(dumped(plain(part)) for part in value)
         else:
-            yield _dumped(value)
+            yield dumped(value)
         separator = ","
+    for name, table in tables.shared():
+        yield f",\n{dumped(name)}: "
+        yield from table
     yield "\n}\n"
 
 
-def _lines(parts: tuple[Any, ...]) -> Iterator[str]:
-    separator = "["
-    for part in parts:
-        yield f"{separator}\n{_dumped(plain(part))}"
-        separator = ","
-    yield "]"
-
-
-def _dumped(value: Any) -> str:
-    return _ENCODER.encode(value)
+_TABLES = ("plan", "weights", "rows")
 
 
 def head(report: Report, without: Collection[str] = ()) -> dict[str, Any]:
@@ -78,59 +70,3 @@ def _content(report: Report) -> Iterator[tuple[str, Any]]:
             yield field.name, value if is_time or is_long else plain(value)
     yield "notes", report.notes
     yield "note_records", report.summary.notes
-
-
-def plain(value: Any) -> Any:
-    """Returns a record, or a value of one, as what JSON has."""
-    kind: Any = type(value)
-    if kind in _AS_THEY_ARE:
-        return value
-    if isinstance(value, float):
-        return float(f"{value:.{_DIGITS}g}") if math.isfinite(value) else str(value)
-    if isinstance(value, (tuple, list)):
-        return [plain(item) for item in value]
-    if isinstance(value, enum.Enum):
-        return value.value
-    if isinstance(value, bytes):
-        return value.hex()
-    if isinstance(value, LayoutRule):
-        return str(value)
-    return _with_text(value, _fields(value, kind))
-
-
-_AS_THEY_ARE = frozenset({str, int, bool, type(None)})
-
-
-def _with_text(value: Any, written: dict[str, Any]) -> dict[str, Any]:
-    """Returns a record with the sentence that says it, where there is one."""
-    if isinstance(value, Hint):
-        written["text"] = hint_sentences.sentence(value)
-    elif isinstance(value, FunctionFinding):
-        written["text"] = function_sentences.sentence(value)
-    elif hasattr(value, "reasons"):
-        reason = sentences.reason(value)
-        if reason:
-            written["reason"] = reason
-    return written
-
-
-def steps_key(name: str) -> str:
-    """Returns the key under which a layout rule's steps stand beside its text."""
-    return f"{name}_steps"
-
-
-def _fields(value: Any, kind: Any) -> dict[str, Any]:
-    written = {}
-    for name, default in _defaults(kind):
-        one = getattr(value, name)
-        if not one and one == default and type(one) is type(default):
-            continue
-        written[name] = plain(one)
-        if isinstance(one, LayoutRule):
-            written[steps_key(name)] = plain(one.steps)
-    return written
-
-
-@functools.cache
-def _defaults(kind: Any) -> tuple[tuple[str, Any], ...]:
-    return tuple((field.name, field.default) for field in fields(kind))

@@ -11,6 +11,7 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Optional
 
 from padiff_client import as_json, error_maps, hint_sentences, mending, render, sentences, wording
+from padiff_client.json_values import plain
 from padiff_client.likely import likely
 from padiff_client.places import PlaceErrors, all_places
 from padiff_client.run_state import state_of
@@ -63,7 +64,7 @@ class WrittenRows:
             self._part(wording.what(row)),
             _figures(row.figures, _ALWAYS if is_brief else _FIGURES) if row.figures is not None else None,
             sentences.reason(row) or None,
-            _without_blanks(as_json.plain(row.reasons)) or None,
+            _without_blanks(plain(row.reasons)) or None,
             [*map(hint_sentences.sentence, hint_sentences.ordered(row))] or None,
         ]
         return _trimmed(told)
@@ -75,7 +76,7 @@ class WrittenRows:
         key = (type(part), part)
         if key not in self._numbers:
             self._numbers[key] = len(self.parts)
-            self.parts.append(_without_blanks(as_json.plain(part)))
+            self.parts.append(_without_blanks(plain(part)))
         return self._numbers[key]
 
 
@@ -98,8 +99,8 @@ def content(
         "state": state_of(report).value,
         "text": str(report),
         "next": mending.lines(report),
-        "likely": _without_blanks(as_json.plain(likely(report))),
-        "made": {str(side): as_json.plain(line) for side, line in mending.made_at(report).items()},
+        "likely": _without_blanks(plain(likely(report))),
+        "made": {str(side): plain(line) for side, line in mending.made_at(report).items()},
         "report": _without_blanks(head),
         "divergence": _number_of(report, numbers),
         "columns": [*_NUMBERS, *_SHARED, "counts", "what", "figures", "reason", "reasons", "hints"],
@@ -120,7 +121,9 @@ def _figures(figures: Figures, names: Sequence[str]) -> list[Any]:
     told = []
     for name in names:
         value = getattr(figures, name)
-        is_default = value == _DEFAULTS[name] or (isinstance(value, float) and math.isnan(value))
+        default = _DEFAULTS[name]
+        # NaN is not equal to itself.
+        is_default = value == default or (value != value and default != default)
         told.append(None if is_default else _rounded(value))
     return _trimmed(told)
 
@@ -129,7 +132,7 @@ def _rounded(value: Any) -> Any:
     """Returns a figure with as many digits as a float32 has."""
     if isinstance(value, float) and math.isfinite(value):
         return float(f"{value:.9g}")
-    return _without_blanks(as_json.plain(value))
+    return _without_blanks(plain(value))
 
 
 def _trimmed(values: list[Any]) -> list[Any]:

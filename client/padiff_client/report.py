@@ -311,7 +311,7 @@ class Report:
         return as_html.page(self)
 
     def to_json(self) -> str:
-        """Returns everything as JSON text; docs/report.md describes it."""
+        """Returns the text of a .json file as `save` writes it; docs/report.md describes it."""
         return "".join(as_json.pieces(self))
 
     def to_pandas(self) -> pandas.DataFrame:
@@ -332,9 +332,9 @@ class Report:
     def save(self, path: PathLike, format: Optional[str] = None) -> None:
         """Writes the report in the format of the path's suffix, or in `format`.
 
-        The formats: json (everything), text (what `str` gives; .txt), html, junit (.xml), sarif, markdown
-        (.md). A name that ends in `.gz` is written compressed. A file of that name stays whole until the new
-        one is.
+        The formats: json, json-full (all figures of every row; .full.json), text (what `str` gives; .txt),
+        html, junit (.xml), sarif, markdown (.md). A name that ends in `.gz` is written compressed. A file of
+        that name stays whole until the new one is.
         """
         name = checked_path(os.fspath(path), field="path")
         renderer = by_suffix(name, field="path") if format is None else by_name(format, field="format")
@@ -343,9 +343,10 @@ class Report:
 
     @classmethod
     def load(cls, path: PathLike) -> Report:
-        """Returns the report that `save` wrote to a .json or .json.gz file, in every part.
+        """Returns the report that `save` wrote to a .json or .json.gz file.
 
-        Numbers come back with nine digits, as many as are shown.
+        Of a .full.json file in every part, numbers with nine digits, as many as are shown. Of another one,
+        rows that agree have few figures, with six digits; the others are NaN.
 
         Raises InvalidRequestError for a file that cannot be read as one.
         """

@@ -14,7 +14,7 @@ import pytest
 from processes import Service
 
 from padiff_client import Report, cli
-from padiff_client.as_json import plain
+from padiff_client.json_values import plain
 from padiff_compare.report.kept_run import GONE
 from padiff_compare.report.run_store import RunStore, StoreRoom
 

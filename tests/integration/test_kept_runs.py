@@ -74,8 +74,8 @@ def test_what_is_kept_is_the_report(service: Service, store: RunStore, tmp_path:
     assert again.kept is not None
     assert again.kept.head.candidate == "fake_models:net"
     # And what `save` writes is read again, in every part.
-    report.save(tmp_path / "report.json")
-    loaded = Report.load(tmp_path / "report.json")
+    report.save(tmp_path / "report.full.json")
+    loaded = Report.load(tmp_path / "report.full.json")
     assert same(loaded, report)
     assert loaded.reasons == report.reasons
     # A file has no tensors, so its page has no maps of them.

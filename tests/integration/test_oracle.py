@@ -77,8 +77,9 @@ def test_of_a_fault_the_candidate_is_off(service: Service, lockstep: str, floor:
     assert first.row.from_gold.off is Side.CANDIDATE
     assert first.row.from_gold.candidate > 100 * first.row.from_gold.reference
     assert "in the candidate: the candidate is off" in first.details
-    rows = json.loads(report.to_json())["rows"]
-    assert {row["from_gold"].get("off") for row in rows if "from_gold" in row} == {None, "candidate"}
+    lines = json.loads(report.to_json())["rows"]["lines"]
+    told = [line[-1]["from_gold"] for line in lines if isinstance(line[-1], dict)]
+    assert {one.get("off") for one in told} == {None, "candidate"}
 
 
 @BOTH_WAYS

@@ -16,6 +16,9 @@ import pytest
 import yaml
 from network import Host
 
+from padiff_client import Report
+from padiff_rpc.v1.records import Row
+
 ROOT = Path(__file__).resolve().parents[2]
 PADIFF = [sys.executable, "-m", "padiff_client.cli"]
 COORDINATOR_PORT, WORKER_PORT = 50050, 50051
@@ -109,10 +112,11 @@ def coordinator(
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a comparison ended: exit code, the report as JSON, and what was said on standard error."""
+    """How a comparison ended: exit code, the report as JSON, its rows, what was said on standard error."""
 
     exit_code: int
     report: dict[str, Any]
+    rows: tuple[Row, ...]
     errors: str
 
 
@@ -142,7 +146,8 @@ def finished(client: subprocess.Popen[str], folder: Path, *, seconds: float = 30
             raise
     report = folder / "report.json"
     assert report.exists(), out + errors
-    return Outcome(client.returncode, json.loads(report.read_text()), errors)
+    rows = Report.load(report).all_rows
+    return Outcome(client.returncode, json.loads(report.read_text()), rows, errors)
 
 
 @dataclass(frozen=True)

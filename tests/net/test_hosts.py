@@ -48,7 +48,7 @@ def test_resnet50_on_three_hosts_gives_the_same_report_as_embedded(
     near = finished(start_comparison(spec, folder), folder)
 
     assert far.exit_code == near.exit_code == 0, far.errors
-    assert len(far.report["rows"]) > 1000
+    assert len(far.rows) > 1000
     assert of_the_models(far.report) == of_the_models(near.report)
 
 
@@ -77,7 +77,7 @@ def test_an_old_paddle_beside_an_old_numpy_is_compared_with_a_new_torch(remote: 
     assert candidate["python_version"].startswith("3.10.")
     assert not reference["framework_version"].startswith("2.6.")
     # The tensor that a layer took by keyword was seen, though hooks of this Paddle show none.
-    assert any(row["candidate"]["slot"] == "scale" for row in outcome.report["rows"] if row["candidate"])
+    assert any(row.candidate.slot == "scale" for row in outcome.rows if row.candidate is not None)
 
 
 def test_workers_of_the_oldest_and_the_newest_python_are_compared(remote: Remote) -> None:

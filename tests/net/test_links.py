@@ -61,10 +61,9 @@ def test_a_host_cut_off_in_the_middle_of_a_step_is_named_and_what_was_compared_i
     (trouble,) = outcome.report["troubles"]
     assert (trouble["side"], trouble["phase"]) == ("candidate", "forward")
     assert "candidate" in outcome.report["reasons"][0]
-    rows = outcome.report["rows"]
-    compared = {row["step"]: 0 for row in rows}
-    for row in rows:
-        compared[row["step"]] += row["verdict"] in ("match", "within_tolerance")
+    compared = {row.step: 0 for row in outcome.rows}
+    for row in outcome.rows:
+        compared[row.step] += row.verdict in ("match", "within_tolerance")
     assert outcome.report["steps"][0]["passed"]
     assert compared[0] > 0
 

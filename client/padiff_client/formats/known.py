@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 
 from padiff_client import as_json
-from padiff_client.formats import html, junit, markdown, sarif, text
+from padiff_client.formats import html, json_full, junit, markdown, sarif, text
 from padiff_client.formats.renderer import Renderer
 from padiff_client.whole_files import COMPRESSED
 from padiff_rpc.errors import InvalidRequestError
@@ -15,6 +14,7 @@ from padiff_rpc.names import not_among
 FORMATS: Mapping[str, Renderer] = {
     "text": text,
     "json": as_json,
+    "json-full": json_full,
     "html": html,
     "junit": junit,
     "sarif": sarif,
@@ -34,12 +34,17 @@ def by_suffix(path: str, *, field: str) -> Renderer:
 
     Raises InvalidRequestError for a suffix of no format.
     """
-    suffix = os.path.splitext(path.lower().removesuffix(COMPRESSED))[1]
-    found = {one.SUFFIX: one for one in FORMATS.values()}
-    if suffix not in found:
-        known = ", ".join(found)
+    name = path.lower().removesuffix(COMPRESSED)
+    # Of two that fit, the longer one says more.
+    found = max((one for one in FORMATS.values() if name.endswith(one.SUFFIX)), key=_length, default=None)
+    if found is None:
+        known = ", ".join(one.SUFFIX for one in FORMATS.values())
         raise InvalidRequestError(
             f"{path!r} is not allowed; allowed suffixes: {known}, and these with {COMPRESSED} behind",
             field=field,
         )
-    return found[suffix]
+    return found
+
+
+def _length(one: Renderer) -> int:
+    return len(one.SUFFIX)

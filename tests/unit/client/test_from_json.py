@@ -13,8 +13,9 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from padiff_client import InvalidRequestError
-from padiff_client.as_json import plain
-from padiff_client.from_json import _hints, _read, read_report
+from padiff_client.from_json import read_report
+from padiff_client.from_values import hints, read
+from padiff_client.json_values import plain
 from padiff_rpc.convert import from_bytes, to_bytes
 from padiff_rpc.errors import PaDiffError, ProtocolError
 from padiff_rpc.trees import pack
@@ -51,7 +52,7 @@ def any_record(kind: Any) -> st.SearchStrategy[Any]:
     if getattr(kind, "__name__", "") == "Tree":
         return st.just(pack([1, "a"]))
     if dataclasses.is_dataclass(kind):
-        parts = {name: st.deferred(lambda hint=hint: any_record(hint)) for name, hint in _hints(kind).items()}
+        parts = {name: st.deferred(lambda hint=hint: any_record(hint)) for name, hint in hints(kind).items()}
         return st.builds(kind, **parts)
     return SCALARS[kind] if kind in SCALARS else st.sampled_from(list(kind))
 
@@ -65,7 +66,7 @@ def test_every_part_comes_back_as_it_was(kind: type[Any], drawn: st.DataObject) 
         written = plain(record)
     except (KeyError, ValueError, IndexError):  # no sentence says what nobody may say
         assume(False)
-    again = _read(json.loads(json.dumps(written, allow_nan=False)), kind)
+    again = read(json.loads(json.dumps(written, allow_nan=False)), kind)
     assert repr(again) == repr(record)  # NaN is not equal to itself
     assert repr(from_bytes(to_bytes(record), kind)) == repr(record)
 
@@ -81,10 +82,10 @@ def test_bytes_that_are_no_record_are_damage() -> None:
     [
         (None, "cannot be read: no such file"),
         ("{", "is no JSON"),
-        ("[]", "no report of a schema that is known here: None; allowed: padiff-report/2"),
+        ("[]", "no report of a schema that is known here: None; allowed: padiff-report/3"),
         ('{"schema": "padiff-report/9"}', "'padiff-report/9'"),
-        ('{"schema": "padiff-report/2"}', "lacks a part of a report"),
-        ('{"schema": "padiff-report/2", "note_records": 3, "rows": []}', "lacks a part of a report"),
+        ('{"schema": "padiff-report/3"}', "lacks a part of a report"),
+        ('{"schema": "padiff-report/3", "note_records": 3, "rows": []}', "lacks a part of a report"),
     ],
 )
 def test_what_is_no_report_is_one_line(tmp_path: Path, content: Any, said: str) -> None:

@@ -365,11 +365,11 @@ def test_text_from_a_model_cannot_steer_the_terminal() -> None:
 def test_json_is_valid_and_keeps_every_key() -> None:
     report = failing()
     content = json.loads(report.to_json(), parse_constant=lambda text: pytest.fail(text))
-    assert content["schema"] == "padiff-report/2"
+    assert content["schema"] == "padiff-report/3"
     assert content["passed"] is False
     assert content["exit_code"] == 1
-    assert content["rows"][0]["figures"]["cosine"] == "nan"
-    assert content["rows"][0]["reference"]["spec"] == {"dtype": "float32", "shape": [2, 8]}
+    assert content["rows"]["lines"][0][-1]["figures"]["cosine"] == "nan"
+    assert content["specs"] == [{"dtype": "float32", "shape": [2, 8]}]
     assert content["first_divergence"]["text"] == str(report.first_divergence)
     described = (Path(__file__).resolve().parents[3] / "docs" / "report.md").read_text()
     for key in {*content, *(field.name for field in fields(ReportSummary))}:
@@ -379,7 +379,7 @@ def test_json_is_valid_and_keeps_every_key() -> None:
 def test_infinite_values_are_text_in_json() -> None:
     worst = (WorstElement(index=(), reference=-math.inf, candidate=math.inf, abs_diff=math.inf),)
     report = failing(figures=Figures(elements=1, bitwise_equal=False, worst=worst))
-    element = json.loads(report.to_json())["rows"][0]["figures"]["worst"][0]
+    element = json.loads(report.to_json())["rows"]["lines"][0][-1]["figures"]["worst"][0]
     assert (element["reference"], element["candidate"]) == ("-inf", "inf")
 
 
@@ -395,7 +395,9 @@ def test_a_report_is_saved_by_suffix(tmp_path: Path) -> None:
         file = tmp_path / f"report{suffix}"
         report.save(file)
         assert file.read_text().startswith(start)
-    with pytest.raises(InvalidRequestError, match=r"allowed suffixes: \.txt, \.json, \.html, \.xml"):
+    with pytest.raises(
+        InvalidRequestError, match=r"allowed suffixes: \.txt, \.json, \.full\.json, \.html, \.xml"
+    ):
         report.save(tmp_path / "report.pdf")
     with pytest.raises(InvalidRequestError, match=r"path: .*/nowhere is not a folder; create it first"):
         report.save(tmp_path / "nowhere" / "report.json")

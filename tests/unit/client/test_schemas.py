@@ -56,6 +56,7 @@ def test_a_report_fits_its_schema_and_has_nothing_that_it_does_not_describe(
         {"passed": "yes"},
         {"schema": "padiff-report/1"},
         {"rows": [{"step": 0}]},
+        {"plan": {"columns": ["like", "place"], "lines": [[0]], "like": [{}]}},
         {"coverage": {"tensors_compared": 0.5}},
         {"extra": 1},
     ],

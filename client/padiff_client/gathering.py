@@ -53,8 +53,10 @@ class Gathering:
     def progress(self, at: Progress) -> None:
         """Notes where the comparison is; the first word of it begins the report."""
         self._onlooker.at(at)
-        if self._at is None and self._keeping is not None:
-            self._keeping.begin(at.session)
+        if self._keeping is not None:
+            if self._at is None:
+                self._keeping.begin(at.session)
+            self._keeping.progress(at)
         self._at = at
 
     def add_rows(self, rows: Sequence[Row]) -> None:

@@ -15,6 +15,7 @@ from typing import Optional
 from platformdirs import user_data_dir
 
 from padiff_client.report import Report
+from padiff_client.run_progress import ProgressTeller
 from padiff_client.spec import PathLike
 from padiff_compare.report.finished import FinishedReport
 from padiff_compare.report.kept_run import KeptRun, RunHead, RunWriter
@@ -23,7 +24,7 @@ from padiff_rpc.errors import InvalidRequestError, PaDiffError
 from padiff_rpc.names import not_allowed, reason, shown
 from padiff_rpc.paths import checked_path
 from padiff_rpc.tensors import HostTensor
-from padiff_rpc.v1.records import CompareStart, KeptPair, Model, ReportSoFar, Row
+from padiff_rpc.v1.records import CompareStart, KeptPair, Model, Progress, ReportSoFar, Row
 
 logger = logging.getLogger("padiff_client")
 
@@ -76,6 +77,7 @@ class Keeping:
         self._start = start
         self._writer: Optional[RunWriter] = None
         self._left_bytes = 0
+        self._progress = ProgressTeller()
         # That are not written yet.
         self._tensors: dict[int, HostTensor] = {}
         self._pairs: list[KeptPair] = []
@@ -102,6 +104,11 @@ class Keeping:
             self._left_bytes = self._writer.head.keep_mib << 20
 
         self._try(begin)
+
+    def progress(self, at: Progress) -> None:
+        """Tells pages that show the run how far it is."""
+        if self._writer is not None:
+            self._progress.tell(self._writer.folder, at)
 
     def add_rows(self, rows: Sequence[Row]) -> None:
         self._write_tensors()
@@ -178,6 +185,7 @@ class Keeping:
     def _let_go(self) -> None:
         writer, self._writer = self._writer, None
         if writer is not None:
+            self._progress.end(writer.folder)
             writer.close()
 
 

@@ -11,8 +11,10 @@ from typing import Any
 import page_reports
 import pytest
 
+from padiff_client.run_progress import ProgressTeller
 from padiff_compare.report.kept_run import RunWriter
-from padiff_rpc.v1.records import ReportSoFar
+from padiff_rpc.v1.records import Progress, ReportSoFar, SideProgress
+from padiff_rpc.v1.words import Phase, Side
 
 WHOLE = page_reports.trained("eeee5555", 2e-3, 1.7e9 + 7 * 3600)
 # What a coordinator tells before the first step.
@@ -133,6 +135,31 @@ def test_a_running_comparison_shows_its_rows_as_they_come_and_then_its_verdict(
     with running.expect_event("request", timeout=20_000) as asked:
         running.get_by_role("link", name="Kept runs").click()
     assert "/content" not in asked.value.url
+
+
+def test_a_running_comparison_tells_how_far_it_is_until_it_ends(running: Any, writer: RunWriter) -> None:
+    def told(done: int) -> Progress:
+        sides = tuple(SideProgress(side=side, calls_done=done, calls_known=20_000) for side in Side)
+        return Progress(
+            session=WHOLE.summary.session,
+            phase=Phase.FORWARD,
+            step=1,
+            steps=3,
+            text="in lockstep",
+            sides=sides,
+        )
+
+    ProgressTeller().tell(writer.folder, told(5_000))
+    line = running.get_by_role("region", name="Progress")
+    line.get_by_text("forward, step 1 (2 of 3), in lockstep").wait_for()
+    assert "reference 5,000 of 20,000 calls, candidate 5,000" in line.inner_text()
+    assert "running for" in line.inner_text()
+    until(running, "() => document.querySelector('progress').value === 0.25")
+    ProgressTeller().tell(writer.folder, told(15_000))
+    until(running, "() => document.querySelector('progress').value === 0.75")
+    writer.end(WHOLE)
+    running.get_by_role("status").get_by_text("FAIL").wait_for()
+    line.wait_for(state="detached")
 
 
 def test_who_has_chosen_nothing_follows_the_newest_step_to_the_first_divergence(

@@ -4,6 +4,7 @@
 /runs                           the same as JSON, which that page asks for again and again
 /runs/RUN                       a run's page
 /runs/RUN/content?rows=...      what joined it since, as JSON, while it runs; see `KnownRows`
+/runs/RUN/progress              how far it is, as JSON, while it runs
 /against?before=RUN&after=RUN   two runs against each other
 """
 
@@ -14,6 +15,7 @@ from typing import Any
 
 from padiff_client import as_html
 from padiff_client.documents import document
+from padiff_client.run_progress import progress_of
 from padiff_client.ui import two_runs_content
 from padiff_client.ui.exchange import PageAnswer, PageRequest, html_answer, json_answer, nothing_new
 from padiff_client.ui.followed_run import FollowedRuns, KnownRows
@@ -24,7 +26,7 @@ from padiff_compare.report.run_store import RunStore
 from padiff_rpc.errors import InvalidRequestError, NotFoundError
 from padiff_rpc.names import shown
 
-_RUN = re.compile(r"/runs/([0-9A-Za-z]{1,64})(/content)?\Z")
+_RUN = re.compile(r"/runs/([0-9A-Za-z]{1,64})(/content|/progress)?\Z")
 _NUMBER = re.compile(r"\d{1,12}\Z")
 _ITSELF = "'self'"
 # In this order they make one script, as those of a report's page do.
@@ -57,6 +59,9 @@ class Pages:
         if found is None:
             raise NotFoundError(f"there is no page {shown(request.path)}; / lists the kept runs")
         run = self._store.find(found[1])
+        if found[2] == "/progress":
+            told = progress_of(run.folder) if run.is_running else None
+            return nothing_new() if told is None else json_answer(told)
         return self._news(run, request) if found[2] else self._run(run)
 
     def _runs(self) -> dict[str, Any]:

@@ -94,6 +94,7 @@ class SourcePair:
                         train=loaded.train or model.train,
                         seed=model.seed,
                         flags=loaded.flags,
+                        transport=self.sides[side].transport,
                     )
                 )
             self.stop_on_failures({side: loaded.failure for side, loaded in self.loaded.items()})

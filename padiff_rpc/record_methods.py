@@ -27,6 +27,7 @@ from padiff_rpc.v1.words import (
     LayoutChange,
     Randomness,
     TraceMode,
+    Transport,
 )
 
 T = TypeVar("T")
@@ -183,6 +184,7 @@ class WorkerInfoMethods:
     FUNCTION_GRADIENTS = "function_gradients"
     KEPT_FLOORS = "kept_floors"
     WEIGHT_CHECKSUMS = "weight_checksums"
+    SHARED_MEMORY = "shared_memory"
     capabilities: tuple[str, ...]
 
     @property
@@ -214,6 +216,11 @@ class WorkerInfoMethods:
     def has_weight_checksums(self) -> bool:
         """Whether it says of weights, when asked, their checksums alone."""
         return self.WEIGHT_CHECKSUMS in self.capabilities
+
+    @property
+    def has_shared_memory(self) -> bool:
+        """Whether it makes memory for its captures that a coordinator on its host can read."""
+        return self.SHARED_MEMORY in self.capabilities
 
 
 class WorkerAddressMethods:
@@ -328,6 +335,7 @@ class OptionsMethods:
     timeout: Optional[float]
     include: tuple[str, ...]
     exclude: tuple[str, ...]
+    transport: Transport
 
     def __post_init__(self) -> None:
         checked: dict[str, Any] = {
@@ -342,6 +350,7 @@ class OptionsMethods:
             "floor": word(Floor, self.floor, field="options.floor"),
             "detail": word(Detail, self.detail, field="options.detail"),
             "randomness": word(Randomness, self.randomness, field="options.randomness"),
+            "transport": word(Transport, self.transport, field="options.transport"),
         }
         for name in _FLAGS:
             checked[name] = _flag(getattr(self, name), field=f"options.{name}")

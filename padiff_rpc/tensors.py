@@ -275,13 +275,7 @@ class TensorAssembler:
         Raises ProtocolError for a header that no tensor has, BusyError for one larger than the limit or
         than memory.
         """
-        spec = from_proto(header.spec, TensorSpec)
-        size = self._checked_size(header.tensor, spec)
-        if not header.sum_squares >= 0:
-            raise ProtocolError(f"tensor {header.tensor} claims a sum of squares that no tensor has")
-        if header.tensor <= self._last:
-            raise ProtocolError(f"tensor number {header.tensor} was announced twice or out of order")
-        self._last = header.tensor
+        spec, size = self._announced(header)
         try:
             array = self._allocate(spec)
         except MemoryError:
@@ -294,6 +288,30 @@ class TensorAssembler:
         self._open_bytes += size
         self._open[header.tensor] = (received, received.tensor.flat_bytes(), 0)
         return None
+
+    def whole(self, header: tensors_pb2.TensorHeader, content: Array) -> ReceivedTensor:
+        """Takes a header whose tensor is there already, as `content` (uint8); returns it, over these bytes.
+
+        Raises as `header`, and ProtocolError where the bytes are not as many as it needs.
+        """
+        spec, size = self._announced(header)
+        if content.size != size:
+            raise ProtocolError(f"tensor {header.tensor} needs {size:,} bytes, and has {content.size:,}")
+        array = content.view(numpy_dtype(spec.dtype)).reshape(spec.shape)
+        return ReceivedTensor(
+            number=header.tensor, name=header.name, tensor=HostTensor(array=array, dtype=spec.dtype)
+        )
+
+    def _announced(self, header: tensors_pb2.TensorHeader) -> tuple[TensorSpec, int]:
+        """Returns a tensor's spec and how many bytes it has, its header checked."""
+        spec = from_proto(header.spec, TensorSpec)
+        size = self._checked_size(header.tensor, spec)
+        if not header.sum_squares >= 0:
+            raise ProtocolError(f"tensor {header.tensor} claims a sum of squares that no tensor has")
+        if header.tensor <= self._last:
+            raise ProtocolError(f"tensor number {header.tensor} was announced twice or out of order")
+        self._last = header.tensor
+        return spec, size
 
     def _checked_size(self, number: int, spec: TensorSpec) -> int:
         """Returns the tensor's bytes. NumPy must be able to hold the shape even where an axis is empty."""

@@ -124,6 +124,7 @@ class _File:
     limits: Capacity = Capacity()
     allow_any_worker: bool = False
     worker_wait_seconds: float = DialRule().wait_seconds
+    shared_memory: str = ""
     drain_seconds: float = Serving().drain_seconds
     log_format: str = Serving().log_format
     audit_log: FilePath = FilePath("")
@@ -155,6 +156,7 @@ def read_config(path: str) -> Config:
         workers=tuple(_worker(name, entry, given.tls) for name, entry in given.workers.items()),
         allows_any=given.allow_any_worker,
         wait_seconds=given.worker_wait_seconds,
+        shared_memory=given.shared_memory,
     )
     return Config(
         serving=serving,

@@ -20,8 +20,9 @@ from padiff_rpc.v1.records import (
     PlanStart,
     RecordStart,
 )
-from padiff_rpc.v1.words import Phase
+from padiff_rpc.v1.words import Phase, Transport
 from padiff_server.asked import parties_of
+from padiff_server.links.arena_probe import MemoryRule
 from padiff_server.links.silence import Patience
 from padiff_server.links.worker_link import WorkerLink
 from padiff_server.worker_directory import WorkerDirectory
@@ -81,7 +82,10 @@ class Job(Generic[A]):
             named: Any = {str(side): party for side, party in parties.items()}
             asked = self.asked = replace(self.asked, **named)
             patience = Patience(asked=(asked.options or Options()).timeout)
-            links = {side: WorkerLink(side, party, self._say, patience) for side, party in parties.items()}
+            rule = self._memory_rule()
+            links = {
+                side: WorkerLink(side, party, self._say, patience, rule) for side, party in parties.items()
+            }
             sources = SourcePair(links, self._report)
             task = self._make_task(asked, sources, self._report)
             with self._lock:
@@ -91,6 +95,12 @@ class Job(Generic[A]):
             with sources, contextlib.suppress(ComparisonStopped):
                 task.run()
             return finished(self._report, wants_outputs=task.wants_outputs)
+
+    def _memory_rule(self) -> MemoryRule:
+        # A recording takes tensors in pieces, as they come over a connection.
+        is_recorded = isinstance(self.asked, RecordStart)
+        asked = Transport.GRPC if is_recorded else (self.asked.options or Options()).transport
+        return MemoryRule(transport=asked, folder=self._directory.shared_memory)
 
     def cancel(self) -> None:
         """Ends the waiting or the task, from another thread; its workers are free at once."""

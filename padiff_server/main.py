@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Optional
 from padiff_compare.capture.store import TensorStore
 from padiff_compare.run import Storage
 from padiff_rpc import child, serving
+from padiff_rpc.arena_file import FOLDER_VARIABLE, NONE, settled_folder
 from padiff_rpc.errors import InvalidRequestError, PaDiffError
 from padiff_rpc.health import COORDINATOR_SERVICE, Health
 from padiff_rpc.interceptors import Guard
@@ -138,7 +139,15 @@ def _config(given: argparse.Namespace) -> Config:
         wait_seconds = serving.checked_seconds(given.worker_wait_seconds, field="--worker-wait-seconds")
     return Config(
         serving=serving.settled(given, os.environ, base.serving),
-        dial_rule=replace(rule, allows_any=allows_any, wait_seconds=wait_seconds),
+        dial_rule=replace(
+            rule,
+            allows_any=allows_any,
+            wait_seconds=wait_seconds,
+            shared_memory=settled_folder(
+                given.shared_memory or rule.shared_memory or os.environ.get(FOLDER_VARIABLE, ""),
+                field="shared_memory",
+            ),
+        ),
         limits=Capacity(
             memory_limit_mib=given.memory_limit_mib or limits.memory_limit_mib,
             spill_folder=given.spill_folder or limits.spill_folder,
@@ -188,6 +197,12 @@ def _parser() -> argparse.ArgumentParser:
         "--metrics-listen",
         metavar="ADDRESS",
         help="host:port of a plain-text port for scrapes of Prometheus alone (default: none)",
+    )
+    add(
+        "--shared-memory",
+        metavar="DIR",
+        help="where workers on this host put the memory that they share; "
+        f"{NONE}: it is not used (default: ${FOLDER_VARIABLE}, else /dev/shm)",
     )
     add("--audit-log", metavar="FILE", help="a line of JSON for each session (default: into the log)")
     serving.add_arguments(parser)

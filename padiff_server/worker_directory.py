@@ -72,11 +72,13 @@ class DialRule:
         workers: those of the configuration.
         allows_any: other addresses too, as clients name them.
         wait_seconds: how long a comparison waits for workers that another one has.
+        shared_memory: the folder of the memory that workers on this host share; empty: the machine's.
     """
 
     workers: tuple[ConfiguredWorker, ...] = ()
     allows_any: bool = False
     wait_seconds: float = 60.0
+    shared_memory: str = ""
 
 
 class WorkerDirectory:
@@ -88,6 +90,7 @@ class WorkerDirectory:
 
     def __init__(self, rule: DialRule) -> None:
         self.workers = rule.workers
+        self.shared_memory = rule.shared_memory
         self._rule = rule
         self._changed = threading.Condition()
         self._in_use: set[str] = set()

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Optional, Protocol
 
 from padiff_rpc.records import record
 from padiff_rpc.tensors import HostTensor
-from padiff_rpc.v1.records import CallEvent, CallInput, CaptureId
+from padiff_rpc.v1.records import ArenaPlace, CallEvent, CallInput, CaptureId
+from padiff_worker.arena import ArenaRoom
 from padiff_worker.functions.recorder import FunctionRecorder
 from padiff_worker.takers import Takers
 
 
 @record
 class Capture:
-    """One tensor on its way out. `gradient_of` is the number of what it is the gradient of (see Slot)."""
+    """One tensor on its way out. `gradient_of` is the number of what it is the gradient of (see Slot).
+
+    `place`: where its bytes are in the arena; None: they travel.
+    """
 
     id: CaptureId
     number: int
     tensor: HostTensor
     gradient_of: int = 0
+    place: Optional[ArenaPlace] = None
 
 
 class Sink(Protocol):
@@ -42,6 +48,7 @@ class Wanted:
         takers: is shown every tensor.
         marks: the names whose marks are recorded, as calls of layers; None: all, as they come.
         functions: is shown the tensors of every call, before and after they are overridden.
+        room: returns room for so many bytes of a capture, or None where they are to have memory of their own.
         loss_scale: gradients are those of a loss that was multiplied by it; captures are without it.
     """
 
@@ -54,6 +61,7 @@ class Wanted:
     takers: Optional[Takers] = None
     marks: Optional[frozenset[str]] = frozenset()
     functions: Optional[FunctionRecorder] = None
+    room: Optional[Callable[[int], Optional[ArenaRoom]]] = None
     loss_scale: float = 1.0
 
 

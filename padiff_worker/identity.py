@@ -22,6 +22,7 @@ _CAPABILITIES = (
     WorkerInfo.FUNCTION_TRACES,
     WorkerInfo.FUNCTION_GRADIENTS,
     WorkerInfo.WEIGHT_CHECKSUMS,
+    WorkerInfo.SHARED_MEMORY,
 )
 
 
@@ -46,8 +47,8 @@ def worker_info(
         process_per_lease=process_per_lease,
         serves_optimizer=served is not None and served.optimizer is not None,
         serves_loss=served is not None and served.loss is not None,
-        # A script makes its steps once, and from no other state.
-        capabilities=() if watches else _CAPABILITIES,
+        # Steps of a script are made once, and from no other state.
+        capabilities=(WorkerInfo.SHARED_MEMORY,) if watches else _CAPABILITIES,
         watches_script=watches,
     )
 

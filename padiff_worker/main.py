@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Optional
 
 from padiff_rpc import child, serving
+from padiff_rpc.arena_file import FOLDER_VARIABLE, NONE
 from padiff_rpc.device_files import open_files
 from padiff_rpc.errors import PaDiffError
 from padiff_rpc.logs import write_log
@@ -86,6 +87,8 @@ class _Command:
             allowed_packages=tuple(given.allow),
             save_root=given.save_root,
             capture_bytes=given.capture_mib << 20,
+            arena_folder=given.shared_memory or os.environ.get(FOLDER_VARIABLE, ""),
+            arena_bytes=given.shared_mib << 20,
         )
 
     def run(self) -> int:
@@ -140,6 +143,13 @@ def _parser(framework: str) -> argparse.ArgumentParser:
     add("--allow", action="append", default=[], metavar="PACKAGE", help="an importable package elsewhere")
     add("--save-root", metavar="DIR", help="where states may be saved (default: nowhere)")
     add("--capture-mib", type=int, default=256, metavar="N", help="captures waiting to be sent")
+    add(
+        "--shared-memory",
+        metavar="DIR",
+        help="where memory lies that is shared with a coordinator on this host, which looks there too; "
+        f"{NONE}: none is (default: ${FOLDER_VARIABLE}, else /dev/shm)",
+    )
+    add("--shared-mib", type=int, default=256, metavar="N", help="how much of it at most (default: 256)")
     add("--device", default="cpu", metavar="NAME", help="ready only when it is usable (default: cpu)")
     add(
         "--start-method",

@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from typing import Any, Optional
 
 from padiff_rpc.names import mark_path
+from padiff_rpc.tensors import byte_count
 from padiff_rpc.v1.records import CallEvent, CaptureId, Slot, SourceLine
 from padiff_rpc.v1.words import CallMoment, CaptureKind
 from padiff_worker.adapter import FrameworkAdapter, Remove
@@ -329,9 +330,25 @@ class Recorder:
     def _send(self, number: int, tensor: Any, capture_id: CaptureId, gradient_of: int = 0) -> None:
         if self._only and _place_of(capture_id) not in self._only:
             return
-        copy, packing = self._adapter.host_copy(tensor), self._packed.of(gradient_of or number)
-        copy = packing.padded(copy) if packing is not None else copy
-        self._sink.capture(Capture(id=capture_id, number=number, tensor=copy, gradient_of=gradient_of))
+        packing = self._packed.of(gradient_of or number)
+        spec = self._adapter.spec(tensor)
+        take = self._wanted.room if packing is None else None
+        room = take(byte_count(spec)) if take is not None else None
+        if room is not None:
+            copy = room.holding(spec)
+            self._adapter.copy_into(tensor, copy.array)
+        else:
+            copy = self._adapter.host_copy(tensor)
+            copy = packing.padded(copy) if packing is not None else copy
+        self._sink.capture(
+            Capture(
+                id=capture_id,
+                number=number,
+                tensor=copy,
+                gradient_of=gradient_of,
+                place=None if room is None else room.place,
+            )
+        )
 
     def _watch_gradient(self, number: int, tensor: Any) -> None:
         if self._wanted.gradients and self._adapter.requires_gradient(tensor):

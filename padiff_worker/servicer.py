@@ -74,6 +74,18 @@ class WorkerServicer(worker_pb2_grpc.WorkerServicer):
                 ended.wait()
                 self._worker.leases.check_not_ended()
 
+    def OfferArena(
+        self, request: pb.OfferArenaRequest, context: grpc.ServicerContext
+    ) -> pb.OfferArenaResponse:
+        response: pb.OfferArenaResponse = to_proto(self._worker.offer_arena(request.lease))
+        return response
+
+    def SettleArena(
+        self, request: pb.SettleArenaRequest, context: grpc.ServicerContext
+    ) -> pb.SettleArenaResponse:
+        self._worker.settle_arena(request.lease, mapped=request.mapped)
+        return pb.SettleArenaResponse()
+
     def Load(self, request: pb.LoadRequest, context: grpc.ServicerContext) -> pb.LoadResponse:
         loaded = self._worker.load(
             request.lease,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import Optional
 
+from padiff_rpc.arena_file import LEAST_BYTES, settled_folder
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.paths import checked_path
 from padiff_rpc.records import record
@@ -22,12 +23,16 @@ class WorkerSettings:
         allowed_packages: packages elsewhere that may be named too.
         save_root: the folder under which states may be saved; None forbids saving.
         capture_bytes: captured tensors waiting to be sent before the model waits for them.
+        arena_folder: where memory lies that is shared with a coordinator on this host; NONE: none is.
+        arena_bytes: how much of it at most.
     """
 
     roots: tuple[str, ...] = ()
     allowed_packages: tuple[str, ...] = ()
     save_root: Optional[str] = None
     capture_bytes: int = 256 << 20
+    arena_folder: str = ""
+    arena_bytes: int = 256 << 20
 
     def __post_init__(self) -> None:
         for field, folder in (*(("path", root) for root in self.roots), ("save_root", self.save_root)):
@@ -37,3 +42,7 @@ class WorkerSettings:
                 )
         if self.capture_bytes < 1:
             raise InvalidRequestError("allowed: a whole number of at least 1", field="capture_mib")
+        if self.arena_bytes < LEAST_BYTES:
+            raise InvalidRequestError("allowed: a whole number of at least 1", field="shared_mib")
+        folder = settled_folder(self.arena_folder, field="shared_memory")
+        object.__setattr__(self, "arena_folder", folder)

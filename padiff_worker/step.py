@@ -20,6 +20,7 @@ from padiff_rpc.v1.records import (
 )
 from padiff_rpc.v1.words import Phase
 from padiff_worker.adapter import FrameworkAdapter
+from padiff_worker.arena import Arena, ArenaRoom
 from padiff_worker.batches import HostBatch, arguments
 from padiff_worker.captures import Capture, Wanted
 from padiff_worker.failures import NOT_THE_USERS, failure_from
@@ -47,6 +48,7 @@ StepItem = Union[
     FunctionTrace,
 ]
 
+_LEAST_SHARED_BYTES = 4096
 
 W = TypeVar("W", bound=StepWork)
 
@@ -72,8 +74,11 @@ class RunningStep:
         session: ModelSession,
         start: StepStart,
         outbox: Outbox[StepItem],
+        arena: Optional[Arena] = None,
     ) -> None:
+        """`arena`: where the coordinator reads captures; None: all of them go through the outbox."""
         self._adapter = adapter
+        self._arena = arena
         self._session = session
         self._start = start
         self._outbox = outbox
@@ -95,7 +100,7 @@ class RunningStep:
 
     def capture(self, capture: Capture) -> None:
         self._session.pulse.at(capture.id.path, capture.id.call)
-        self._outbox.put(capture, capture.tensor.byte_count)
+        self._outbox.put(capture, capture.tensor.byte_count if capture.place is None else 0)
 
     # From the stream's threads.
 
@@ -153,6 +158,7 @@ class RunningStep:
                 loss_scale=start.loss_scale or 1.0,
                 marks=self._session.marks,
                 functions=functions,
+                room=self._room if self._arena is not None else None,
             ),
             self._lockstep(),
         )
@@ -165,6 +171,10 @@ class RunningStep:
             decisions.around = functions.random
         work = kind(self._adapter, self._session, start, self._phases, recorder)
         return StepParts(recorder=recorder, decisions=decisions, work=work)
+
+    def _room(self, size: int) -> Optional[ArenaRoom]:
+        # The header of a small one travels anyway, and its bytes cost that less than a place would.
+        return self._arena.take(size) if self._arena is not None and size >= _LEAST_SHARED_BYTES else None
 
     def _tell_end(self, parts: StepParts[W], failure: Optional[ModelFailure]) -> None:
         if failure is not None:

@@ -42,9 +42,14 @@ def _events(item: StepItem) -> Iterator[pb.StepEvent]:
         yield pb.StepEvent(call=to_proto(item))
     elif isinstance(item, Capture):
         header = header_of(item.number, item.tensor)
+        place = None if item.place is None else to_proto(item.place)
         yield pb.StepEvent(
-            capture=pb.CaptureHeader(id=to_proto(item.id), header=header, gradient_of=item.gradient_of)
+            capture=pb.CaptureHeader(
+                id=to_proto(item.id), header=header, gradient_of=item.gradient_of, arena=place
+            )
         )
+        if place is not None:
+            return
         for chunk in chunks_of(item.number, item.tensor):
             yield pb.StepEvent(chunk=chunk)
     elif isinstance(item, Phase):

@@ -87,6 +87,10 @@ class TensorVerbs(ABC):
     def host_copy(self, tensor: Any) -> HostTensor:
         """Returns a copy of the bytes as they are now (never an alias of live memory)."""
 
+    def copy_into(self, tensor: Any, array: Array) -> None:
+        """Copies the bytes as they are now into `array`, of its shape and `numpy_dtype`, C-contiguous."""
+        np.copyto(array, self.host_copy(tensor).array)
+
     @abstractmethod
     def made(self, value: HostTensor, *, device: str, requires_grad: bool) -> Any:
         """Returns a leaf tensor on `device` with a copy of `value`, whose dtype the framework has."""

@@ -11,10 +11,20 @@ from typing import TYPE_CHECKING, Optional
 
 from padiff_rpc.errors import NotFoundError, StateError, WorkerLostError
 from padiff_rpc.tensors import HostTensor, ReceivedTensor
-from padiff_rpc.v1.records import Activity, Layer, LoadResponse, Model, OptimizerEntry, StepStart, WorkerInfo
+from padiff_rpc.v1.records import (
+    Activity,
+    Layer,
+    LoadResponse,
+    Model,
+    OfferArenaResponse,
+    OptimizerEntry,
+    StepStart,
+    WorkerInfo,
+)
 from padiff_rpc.v1.words import Phase, Randomness, WorkerState
 from padiff_rpc.version import check_protocol_version
 from padiff_worker.adapter import FrameworkAdapter
+from padiff_worker.arena import ArenaOffer
 from padiff_worker.batches import HostBatch
 from padiff_worker.code_digest import code_digest
 from padiff_worker.failures import ModelRaised, raising_as_failure
@@ -60,6 +70,7 @@ class Worker:
         self.leases = Leases(None if turn is None else partial(_tell, turn))
         self._session: Optional[ModelSession] = None
         self._step: Optional[RunningStep] = None
+        self._arena = ArenaOffer(settings)
 
     def info(self) -> WorkerInfo:
         """Returns what this worker is, for the report and the handshake."""
@@ -84,6 +95,7 @@ class Worker:
                 yield lease
             finally:
                 self._cancel_step()
+                self._arena.end()
                 if self._turn is None:
                     # The process may be stopping, and its model with it.
                     with suppress(WorkerLostError):
@@ -158,6 +170,16 @@ class Worker:
             return LoadResponse(flags=loaded.flags, device=loaded.device, train=train)
 
         return self._thread.call(build)
+
+    def offer_arena(self, lease: str) -> OfferArenaResponse:
+        """Makes memory to be shared with the coordinator; returns where it is, or why there is none."""
+        self.leases.check(lease)
+        return self._arena.offer()
+
+    def settle_arena(self, lease: str, *, mapped: bool) -> None:
+        """Takes the coordinator's word whether it has mapped what was offered."""
+        self.leases.check(lease)
+        self._arena.settle(mapped=mapped)
 
     def describe(self, lease: str) -> tuple[Layer, ...]:
         """Returns the layer tree."""
@@ -270,9 +292,9 @@ class Worker:
         script, futures = self._script, []
         run: RunningStep
         if script is None:
-            run = RunningStep(self._adapter, session, start, outbox)
+            run = RunningStep(self._adapter, session, start, outbox, self._arena.arena)
         else:
-            run = ScriptStep(self._adapter, session, start, outbox)
+            run = ScriptStep(self._adapter, session, start, outbox, self._arena.arena)
 
         def begin(batch: HostBatch) -> Outbox[StepItem]:
             if script is not None and isinstance(run, ScriptStep):

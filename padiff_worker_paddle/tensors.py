@@ -10,7 +10,7 @@ import numpy as np
 import paddle
 
 from padiff_rpc.errors import PaDiffError
-from padiff_rpc.tensors import COMPLEX, FLOATING, HostTensor
+from padiff_rpc.tensors import COMPLEX, FLOATING, Array, HostTensor
 from padiff_rpc.v1.words import DType
 from padiff_worker.footprints import shares_elements
 from padiff_worker.tensor_verbs import MemoryLayout, TensorVerbs
@@ -49,18 +49,27 @@ class PaddleTensors(TensorVerbs):
         return f"gpu:{place.gpu_device_id()}" if place.is_gpu_place() else "cpu"
 
     def host_copy(self, tensor: Any) -> HostTensor:
+        array = self._bits(tensor)
+        return HostTensor(array=array.copy() if _HAS_DLPACK else array, dtype=self.dtypes[tensor.dtype])
+
+    def copy_into(self, tensor: Any, array: Array) -> None:
+        np.copyto(array, self._bits(tensor))
+
+    def _bits(self, tensor: Any) -> Array:
+        """Returns the bytes as they are now, live memory among them; before 3.0 always a copy."""
         values = tensor.detach()
         if not values.is_contiguous():
             # Not `contiguous` on what shares the model's tensor: it would lay that one out anew, too.
             values = values.clone().contiguous()
         dense = values if values.place.is_cpu_place() else values.cpu()
         dtype = self.dtypes[tensor.dtype]
+        array: Array
         if not _HAS_DLPACK:
-            return HostTensor(array=dense.numpy(), dtype=dtype)  # bfloat16 comes as its bits, in uint16
+            array = dense.numpy()  # bfloat16 comes as its bits, in uint16
+            return array
         # DLPack knows no bfloat16 here; its bits pass as integers.
         array = np.from_dlpack(dense.view("int16") if dtype is DType.BFLOAT16 else dense)
-        bits = array.view(np.uint16) if dtype is DType.BFLOAT16 else array
-        return HostTensor(array=bits.copy(), dtype=dtype)
+        return array.view(np.uint16) if dtype is DType.BFLOAT16 else array
 
     def made(self, value: HostTensor, *, device: str, requires_grad: bool) -> Any:
         dtype = _TO_PADDLE[value.dtype]

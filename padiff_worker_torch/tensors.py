@@ -64,11 +64,11 @@ class TorchTensors(TensorVerbs):
     def host_copy(self, tensor: Any) -> HostTensor:
         values = tensor.detach().resolve_conj().resolve_neg()
         is_alias = values.device.type == "cpu" and values.is_contiguous()
-        dense = values.cpu().contiguous()
-        # NumPy has no bfloat16; its bits pass as integers.
-        is_bfloat16 = dense.dtype is torch.bfloat16
-        array = dense.view(torch.int16).numpy().view(np.uint16) if is_bfloat16 else dense.numpy()
+        array = _bits(values.cpu().contiguous())
         return HostTensor(array=array.copy() if is_alias else array, dtype=self.dtypes[tensor.dtype])
+
+    def copy_into(self, tensor: Any, array: Array) -> None:
+        np.copyto(array, _bits(tensor.detach().resolve_conj().resolve_neg().cpu()))
 
     def made(self, value: HostTensor, *, device: str, requires_grad: bool) -> Any:
         # A copy, since the array may be read-only or belong to another.
@@ -117,6 +117,14 @@ def unchanged(tensor: Any) -> Callable[[], bool]:
     counter.data = torch.empty(0, dtype=tensor.dtype, device=tensor.device)
     version = counter._version
     return lambda: bool(counter._version == version)
+
+
+def _bits(tensor: Any) -> Array:
+    """Returns the memory of a tensor on the CPU, whatever its strides, as an array."""
+    # NumPy has no bfloat16; its bits pass as integers.
+    is_bfloat16 = tensor.dtype is torch.bfloat16
+    array: Array = tensor.view(torch.int16).numpy().view(np.uint16) if is_bfloat16 else tensor.numpy()
+    return array
 
 
 def _native(array: Array, dtype: DType) -> Any:

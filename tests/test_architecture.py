@@ -91,6 +91,7 @@ RECORDS = ("padiff_rpc.v1.records", "padiff_rpc.v1.words")
 SEE_GENERATED_CODE = {
     "padiff_server.servicer",
     "padiff_server.recorded_parts",  # the servicer's messages of a recording
+    "padiff_server.links.arena_probe",
     "padiff_server.links.connection",
     "padiff_server.links.loader_link",
     "padiff_server.links.optimizer_link",

@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _SAMPLE_SECONDS = 0.05
-# What belongs to processes alone: of mapped files, as libraries, all processes share one copy.
-_OWN_MEMORY = ("RssAnon", "RssShmem")
+# What belongs to processes alone: of mapped files, as libraries, all processes share one copy. Each page of
+# shared memory is held by two, a worker and the coordinator.
+_OWN_MEMORY = {"RssAnon": 1, "RssShmem": 2}
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,9 @@ def _bytes_below(pids: Sequence[int]) -> int:
                 lines = (entry / "status").read_text().splitlines()
                 status = dict(line.split(":", 1) for line in lines)
                 children[int(status["PPid"])].append(int(entry.name))
-                sizes[int(entry.name)] = sum(int(status[name].split()[0]) << 10 for name in _OWN_MEMORY)
+                sizes[int(entry.name)] = sum(
+                    (int(status[name].split()[0]) << 10) // holders for name, holders in _OWN_MEMORY.items()
+                )
     found, waiting = 0, list(pids)
     while waiting:
         one = waiting.pop()

@@ -11,7 +11,7 @@ from typing import Any, Optional, Protocol, Union
 
 from padiff_rpc.errors import WorkerLostError
 from padiff_rpc.records import record
-from padiff_rpc.tensors import HostTensor
+from padiff_rpc.tensors import Array, HostTensor
 from padiff_rpc.v1.records import (
     Activity,
     CallEvent,
@@ -32,7 +32,7 @@ from padiff_rpc.v1.records import (
     TraceResponse,
     WorkerInfo,
 )
-from padiff_rpc.v1.words import Phase, Randomness, Side
+from padiff_rpc.v1.words import Phase, Randomness, Side, Transport
 
 NumberedTensors = Sequence[tuple[int, HostTensor]]
 
@@ -53,11 +53,26 @@ class Announced:
 
 
 @record
+class LentBytes:
+    """Bytes that the source wants back: uint8, in memory that it shares with us.
+
+    `is_scarce`: it has little more to lend, so that what is kept for long is to be copied.
+    """
+
+    array: Array
+    is_scarce: bool
+
+
+@record
 class CaptureBegins:
-    """A capture's header; `header` is the TensorHeader message, for the assembler."""
+    """A capture's header; `header` is the TensorHeader message, for the assembler.
+
+    `content`: all of its bytes, where no chunks follow.
+    """
 
     capture: Announced
     header: Any
+    content: Optional[LentBytes] = None
 
 
 @record
@@ -211,6 +226,7 @@ class Source(StepSource, Protocol):
         model: the one to load.
         worker: what it says of itself, once it is open.
         traffic: bytes of tensors that crossed, by phase.
+        transport: how captured tensors come, once it is open.
         weights, optimizer, loader: what comes with the model.
     """
 
@@ -218,6 +234,9 @@ class Source(StepSource, Protocol):
     model: Model
     worker: WorkerInfo
     traffic: Counter[Phase]
+
+    @property
+    def transport(self) -> Transport: ...
 
     @property
     def weights(self) -> WeightsSource: ...

@@ -93,6 +93,18 @@ class TensorStore:
                     self._lent[id(array)] = _Lent(array=array, byte_count=size, in_memory=in_memory)
         return array
 
+    def adopt(self, array: Array) -> bool:
+        """Lends an array that came with memory of its own, as `allocate` would; returns whether it does.
+
+        It counts as memory does; beyond the limit it is not taken.
+        """
+        with self._lock:
+            if self._closed or self._in_memory_bytes + array.nbytes > self._limit_bytes:
+                return False
+            self._account(array.nbytes, in_memory=True)
+            self._lent[id(array)] = _Lent(array=array, byte_count=array.nbytes, in_memory=True)
+        return True
+
     def hold(self, array: Array) -> None:
         """Lends an array that is lent already to one more; each of them releases it."""
         with self._lock:

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Optional, Protocol
 
+import numpy as np
+
 from padiff_compare.capture.source import (
     Announced,
     CaptureBegins,
@@ -256,27 +258,43 @@ class StepReader:
         if capture.id.kind not in _PHASES:
             raise ProtocolError(f"the {self._side} worker sent a {capture.id.kind} among its captures")
         self._meter.announced(self._side, capture)
+        if item.content is not None:
+            self._count(capture, item.content.array.nbytes)
         if not self._captures.announce(self._side, capture):
             self._unwanted[capture.number] = capture
             return
         self._open[capture.number] = (capture, item.header.sum_squares)
-        received = self._assembler.header(item.header)
+        received = self._begun(item)
         if received is not None:
             self._hand_on(received)
+
+    def _begun(self, item: CaptureBegins) -> Optional[ReceivedTensor]:
+        """Returns the tensor if it is there already: the lent array itself, or a copy where that may last."""
+        lent = item.content
+        if lent is None:
+            return self._assembler.header(item.header)
+        received = self._assembler.whole(item.header, lent.array)
+        array = received.tensor.array
+        if lent.is_scarce or not self._store.adopt(array):
+            array = self._allocate(received.tensor.spec)
+            np.copyto(array, received.tensor.array)
+            return replace(received, tensor=replace(received.tensor, array=array))
+        self._filling[id(array)] = array
+        return received
 
     def _fill(self, item: CaptureChunk) -> None:
         number = item.chunk.tensor
         if number in self._unwanted:
-            self._count(self._unwanted[number], item)
+            self._count(self._unwanted[number], len(item.chunk.content))
             return
         received = self._assembler.chunk(item.chunk)
-        self._count(self._open[number][0], item)
+        self._count(self._open[number][0], len(item.chunk.content))
         if received is not None:
             self._hand_on(received)
 
-    def _count(self, capture: Announced, item: CaptureChunk) -> None:
-        self.traffic[_PHASES[capture.id.kind]] += len(item.chunk.content)
-        self._meter.received(self._side, len(item.chunk.content))
+    def _count(self, capture: Announced, size: int) -> None:
+        self.traffic[_PHASES[capture.id.kind]] += size
+        self._meter.received(self._side, size)
 
     def _hand_on(self, received: ReceivedTensor) -> None:
         capture, sum_squares = self._open.pop(received.number)

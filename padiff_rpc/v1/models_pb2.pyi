@@ -54,6 +54,13 @@ class CallMoment(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     CALL_MOMENT_UNSPECIFIED: _ClassVar[CallMoment]
     CALL_MOMENT_ENTRY: _ClassVar[CallMoment]
     CALL_MOMENT_EXIT: _ClassVar[CallMoment]
+
+class Transport(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    TRANSPORT_UNSPECIFIED: _ClassVar[Transport]
+    TRANSPORT_AUTO: _ClassVar[Transport]
+    TRANSPORT_SHM: _ClassVar[Transport]
+    TRANSPORT_GRPC: _ClassVar[Transport]
 PHASE_UNSPECIFIED: Phase
 PHASE_CONNECT: Phase
 PHASE_LOAD: Phase
@@ -82,6 +89,10 @@ VARIANCE_DIVISOR_COUNT_LESS_ONE: VarianceDivisor
 CALL_MOMENT_UNSPECIFIED: CallMoment
 CALL_MOMENT_ENTRY: CallMoment
 CALL_MOMENT_EXIT: CallMoment
+TRANSPORT_UNSPECIFIED: Transport
+TRANSPORT_AUTO: Transport
+TRANSPORT_SHM: Transport
+TRANSPORT_GRPC: Transport
 
 class Model(_message.Message):
     __slots__ = ("framework", "model", "kwargs", "weights", "device", "dtype", "train", "seed", "loss", "optimizer", "loader", "train_step", "autocast")

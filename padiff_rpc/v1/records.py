@@ -52,6 +52,7 @@ from padiff_rpc.v1.words import (
     TensorKind,
     ToleranceSource,
     TraceMode,
+    Transport,
     VarianceDivisor,
     Verdict,
     WeightKind,
@@ -296,6 +297,57 @@ class LeaseResponse:
     """`LeaseResponse` of worker.proto."""
 
     lease: str = ""
+
+
+@record
+class OfferArenaRequest:
+    """`OfferArenaRequest` of worker.proto."""
+
+    lease: str = ""
+
+
+@record
+class OfferArenaResponse:
+    """One arena a lease. Its file begins with the nonce. From byte 4096 on there is one byte for each
+    of 8192 places: 1 while a capture lies there, written by the worker; 0 once the coordinator is
+    done with it, written by the coordinator. Behind them lie the captures.
+
+    Attributes:
+        name: The file's name in that folder.
+        size: In bytes.
+        refusal: Why there is none; all else is empty then.
+    """
+
+    name: str = ""
+    size: int = 0
+    nonce: bytes = b""
+    refusal: str = ""
+
+
+@record
+class SettleArenaRequest:
+    """`SettleArenaRequest` of worker.proto.
+
+    Attributes:
+        mapped: The caller has found the file, with the nonce, and mapped it.
+    """
+
+    lease: str = ""
+    mapped: bool = False
+
+
+@record
+class ArenaPlace:
+    """Where a tensor's bytes lie in the arena.
+
+    Attributes:
+        place: Which of its places it has until the coordinator is done with it.
+        offset: In the file.
+    """
+
+    place: int
+    offset: int
+    bytes: int
 
 
 @record
@@ -918,6 +970,7 @@ class Options(OptionsMethods):
             paths of either side or patterns ("encoder.*.attention"); none: all layers. What the
             model takes and returns, losses and weights are compared always.
         exclude: Layers whose calls are not, with all that is in them; they go before `include`.
+        transport: How captured tensors come from the workers.
     """
 
     atol: Optional[float] = None
@@ -943,6 +996,7 @@ class Options(OptionsMethods):
     timeout: Optional[float] = None
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
+    transport: Transport = Transport.AUTO
 
     if TYPE_CHECKING:
         def __init__(
@@ -971,6 +1025,7 @@ class Options(OptionsMethods):
             timeout: Optional[float] = None,
             include: tuple[str, ...] = (),
             exclude: tuple[str, ...] = (),
+            transport: Union[Transport, Literal["auto", "shm", "grpc"]] = Transport.AUTO,
         ) -> None: ...
 
 
@@ -1705,7 +1760,7 @@ class WorkerInfo(WorkerInfoMethods):
         serves_optimizer: What the model given to serve() has.
         capabilities: What the worker can do beyond its protocol version: "float64_steps",
             "kept_state", "function_traces", "function_gradients", "kept_floors",
-            "weight_checksums".
+            "weight_checksums", "shared_memory".
         watches_script: The worker watches the script that it is in: its steps are the script's
             own, with the script's batches, loss and optimizer. RunStep waits for the next one and
             shows it as it comes; it takes no batch and no overrides. Trace, ReadBatch, KeepState
@@ -1850,12 +1905,14 @@ class CaptureHeader:
             statistics of the tensor. A sketch sums the elements under fixed pseudo-random signs
             into buckets; the difference of two has the norm of the tensors' difference, within some
             5%.
+        arena: Where its bytes are, in C order; no chunks follow.
     """
 
     id: Optional[CaptureId] = None
     header: Optional[TensorHeader] = None
     gradient_of: int = 0
     sketch_of: Optional[TensorSpec] = None
+    arena: Optional[ArenaPlace] = None
 
 
 @record
@@ -2161,7 +2218,11 @@ class FunctionLeaves:
 
 @record
 class Environment:
-    """`Environment` of report.proto."""
+    """`Environment` of report.proto.
+
+    Attributes:
+        transport: How its captured tensors came: SHM or GRPC.
+    """
 
     side: Side
     worker: WorkerInfo
@@ -2169,6 +2230,7 @@ class Environment:
     train: bool
     seed: int
     flags: tuple[str, ...] = ()
+    transport: Transport = Transport.GRPC
 
 
 @record

@@ -438,6 +438,21 @@ class CallMoment(Word):
     EXIT = "exit"
 
 
+class Transport(Word):
+    """How captured tensors come from a worker to the coordinator.
+
+    Attributes:
+        AUTO: Through shared memory where worker and coordinator have it, else over the
+            connection.
+        SHM: Through shared memory; an error where it cannot be had.
+        GRPC: Over the connection.
+    """
+
+    AUTO = "auto"
+    SHM = "shm"
+    GRPC = "grpc"
+
+
 class TensorKind(Word):
     """Tensors of two kinds are never the same one, whatever their values."""
 

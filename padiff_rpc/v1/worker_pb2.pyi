@@ -179,6 +179,46 @@ class LeaseResponse(_message.Message):
     lease: str
     def __init__(self, lease: _Optional[str] = ...) -> None: ...
 
+class OfferArenaRequest(_message.Message):
+    __slots__ = ("lease",)
+    LEASE_FIELD_NUMBER: _ClassVar[int]
+    lease: str
+    def __init__(self, lease: _Optional[str] = ...) -> None: ...
+
+class OfferArenaResponse(_message.Message):
+    __slots__ = ("name", "size", "nonce", "refusal")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    SIZE_FIELD_NUMBER: _ClassVar[int]
+    NONCE_FIELD_NUMBER: _ClassVar[int]
+    REFUSAL_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    size: int
+    nonce: bytes
+    refusal: str
+    def __init__(self, name: _Optional[str] = ..., size: _Optional[int] = ..., nonce: _Optional[bytes] = ..., refusal: _Optional[str] = ...) -> None: ...
+
+class SettleArenaRequest(_message.Message):
+    __slots__ = ("lease", "mapped")
+    LEASE_FIELD_NUMBER: _ClassVar[int]
+    MAPPED_FIELD_NUMBER: _ClassVar[int]
+    lease: str
+    mapped: bool
+    def __init__(self, lease: _Optional[str] = ..., mapped: bool = ...) -> None: ...
+
+class SettleArenaResponse(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ArenaPlace(_message.Message):
+    __slots__ = ("place", "offset", "bytes")
+    PLACE_FIELD_NUMBER: _ClassVar[int]
+    OFFSET_FIELD_NUMBER: _ClassVar[int]
+    BYTES_FIELD_NUMBER: _ClassVar[int]
+    place: int
+    offset: int
+    bytes: int
+    def __init__(self, place: _Optional[int] = ..., offset: _Optional[int] = ..., bytes: _Optional[int] = ...) -> None: ...
+
 class LoadRequest(_message.Message):
     __slots__ = ("lease", "model", "deterministic", "threads")
     LEASE_FIELD_NUMBER: _ClassVar[int]
@@ -690,16 +730,18 @@ class CaptureId(_message.Message):
     def __init__(self, side: _Optional[_Union[_reasons_pb2.Side, str]] = ..., step: _Optional[int] = ..., pass_kind: _Optional[_Union[Pass, str]] = ..., path: _Optional[str] = ..., call: _Optional[int] = ..., slot: _Optional[str] = ..., kind: _Optional[_Union[CaptureKind, str]] = ...) -> None: ...
 
 class CaptureHeader(_message.Message):
-    __slots__ = ("id", "header", "gradient_of", "sketch_of")
+    __slots__ = ("id", "header", "gradient_of", "sketch_of", "arena")
     ID_FIELD_NUMBER: _ClassVar[int]
     HEADER_FIELD_NUMBER: _ClassVar[int]
     GRADIENT_OF_FIELD_NUMBER: _ClassVar[int]
     SKETCH_OF_FIELD_NUMBER: _ClassVar[int]
+    ARENA_FIELD_NUMBER: _ClassVar[int]
     id: CaptureId
     header: _tensors_pb2.TensorHeader
     gradient_of: int
     sketch_of: _tensors_pb2.TensorSpec
-    def __init__(self, id: _Optional[_Union[CaptureId, _Mapping]] = ..., header: _Optional[_Union[_tensors_pb2.TensorHeader, _Mapping]] = ..., gradient_of: _Optional[int] = ..., sketch_of: _Optional[_Union[_tensors_pb2.TensorSpec, _Mapping]] = ...) -> None: ...
+    arena: ArenaPlace
+    def __init__(self, id: _Optional[_Union[CaptureId, _Mapping]] = ..., header: _Optional[_Union[_tensors_pb2.TensorHeader, _Mapping]] = ..., gradient_of: _Optional[int] = ..., sketch_of: _Optional[_Union[_tensors_pb2.TensorSpec, _Mapping]] = ..., arena: _Optional[_Union[ArenaPlace, _Mapping]] = ...) -> None: ...
 
 class StepSummary(_message.Message):
     __slots__ = ("seconds", "calls", "replays", "has_gradients", "no_backward", "random_operations", "lacks_backward", "peak_bytes")

@@ -27,6 +27,16 @@ class WorkerStub(object):
                 request_serializer=padiff__rpc_dot_v1_dot_worker__pb2.LeaseRequest.SerializeToString,
                 response_deserializer=padiff__rpc_dot_v1_dot_worker__pb2.LeaseResponse.FromString,
                 )
+        self.OfferArena = channel.unary_unary(
+                '/padiff_rpc.v1.Worker/OfferArena',
+                request_serializer=padiff__rpc_dot_v1_dot_worker__pb2.OfferArenaRequest.SerializeToString,
+                response_deserializer=padiff__rpc_dot_v1_dot_worker__pb2.OfferArenaResponse.FromString,
+                )
+        self.SettleArena = channel.unary_unary(
+                '/padiff_rpc.v1.Worker/SettleArena',
+                request_serializer=padiff__rpc_dot_v1_dot_worker__pb2.SettleArenaRequest.SerializeToString,
+                response_deserializer=padiff__rpc_dot_v1_dot_worker__pb2.SettleArenaResponse.FromString,
+                )
         self.Load = channel.unary_unary(
                 '/padiff_rpc.v1.Worker/Load',
                 request_serializer=padiff__rpc_dot_v1_dot_worker__pb2.LoadRequest.SerializeToString,
@@ -131,6 +141,22 @@ class WorkerServicer(object):
         end, however it ends. RESOURCE_EXHAUSTED while another holds it. Of a worker with a process for each
         lease, a call may meet the moment at which the address passes on, and gets that too, CANCELLED or
         UNAVAILABLE: it is to be made again.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def OfferArena(self, request, context):
+        """Makes memory for captures that the caller can read where both are on one host: a file in a folder that each side
+        knows for itself. Of workers with the capability "shared_memory".
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SettleArena(self, request, context):
+        """Ends what OfferArena began: the file loses its name. Where the caller has mapped it, captures of RunStep lie there
+        from now on, as far as there is room.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -262,6 +288,16 @@ def add_WorkerServicer_to_server(servicer, server):
                     request_deserializer=padiff__rpc_dot_v1_dot_worker__pb2.LeaseRequest.FromString,
                     response_serializer=padiff__rpc_dot_v1_dot_worker__pb2.LeaseResponse.SerializeToString,
             ),
+            'OfferArena': grpc.unary_unary_rpc_method_handler(
+                    servicer.OfferArena,
+                    request_deserializer=padiff__rpc_dot_v1_dot_worker__pb2.OfferArenaRequest.FromString,
+                    response_serializer=padiff__rpc_dot_v1_dot_worker__pb2.OfferArenaResponse.SerializeToString,
+            ),
+            'SettleArena': grpc.unary_unary_rpc_method_handler(
+                    servicer.SettleArena,
+                    request_deserializer=padiff__rpc_dot_v1_dot_worker__pb2.SettleArenaRequest.FromString,
+                    response_serializer=padiff__rpc_dot_v1_dot_worker__pb2.SettleArenaResponse.SerializeToString,
+            ),
             'Load': grpc.unary_unary_rpc_method_handler(
                     servicer.Load,
                     request_deserializer=padiff__rpc_dot_v1_dot_worker__pb2.LoadRequest.FromString,
@@ -391,6 +427,40 @@ class Worker(object):
         return grpc.experimental.unary_stream(request, target, '/padiff_rpc.v1.Worker/Lease',
             padiff__rpc_dot_v1_dot_worker__pb2.LeaseRequest.SerializeToString,
             padiff__rpc_dot_v1_dot_worker__pb2.LeaseResponse.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+    @staticmethod
+    def OfferArena(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(request, target, '/padiff_rpc.v1.Worker/OfferArena',
+            padiff__rpc_dot_v1_dot_worker__pb2.OfferArenaRequest.SerializeToString,
+            padiff__rpc_dot_v1_dot_worker__pb2.OfferArenaResponse.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+    @staticmethod
+    def SettleArena(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(request, target, '/padiff_rpc.v1.Worker/SettleArena',
+            padiff__rpc_dot_v1_dot_worker__pb2.SettleArenaRequest.SerializeToString,
+            padiff__rpc_dot_v1_dot_worker__pb2.SettleArenaResponse.FromString,
             options, channel_credentials,
             insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
 

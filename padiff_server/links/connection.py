@@ -17,8 +17,10 @@ from padiff_rpc.errors import CancelledError, InvalidRequestError, PaDiffError, 
 from padiff_rpc.tensors import ReceivedTensor, TensorAssembler, frames_of
 from padiff_rpc.v1 import worker_pb2, worker_pb2_grpc
 from padiff_rpc.v1.records import Activity, CallEvent, Party, WorkerInfo
-from padiff_rpc.v1.words import Phase, Side
+from padiff_rpc.v1.words import Phase, Side, Transport
 from padiff_rpc.version import check_protocol_version
+from padiff_server.links.arena_probe import DEFAULT_RULE, MemoryRule
+from padiff_server.links.arena_view import ArenaView
 from padiff_server.links.silence import DEFAULT_PATIENCE, Patience, SilenceWatch, given_up
 from padiff_server.links.worker_lease import WorkerLease, take_lease
 
@@ -50,7 +52,8 @@ class Connection:
         worker: what it says of itself.
         caller: its RPCs, once it is open.
         lease: what they name.
-        traffic: bytes of tensors that crossed this connection, by phase.
+        traffic: bytes of tensors that crossed this connection, or its arena, by phase.
+        arena: memory of the worker in which captures may lie; None: they come over the connection.
         watch: notices when the worker hangs.
     """
 
@@ -58,9 +61,17 @@ class Connection:
     caller: transport.Caller
 
     def __init__(
-        self, side: Side, party: Party, say: Callable[[str], None], patience: Patience = DEFAULT_PATIENCE
+        self,
+        side: Side,
+        party: Party,
+        say: Callable[[str], None],
+        patience: Patience = DEFAULT_PATIENCE,
+        rule: MemoryRule = DEFAULT_RULE,
     ) -> None:
-        """`say` tells the user what is waited for; any thread may call it. `patience`: with the worker."""
+        """`say` tells the user what is waited for; any thread may call it. `patience`: with the worker.
+
+        `rule`: how captures are to come.
+        """
         self.side = side
         self._say = say
         name = f" {party.worker.name}" if party.worker.name else ""
@@ -79,11 +90,18 @@ class Connection:
         self.watch = SilenceWatch(patience, self._look)
         self._last_entered: Optional[CallEvent] = None
         self._given_up: Optional[SourceHangs] = None
+        self._memory_rule = rule
+        self.arena: Optional[ArenaView] = None
+
+    @property
+    def transport(self) -> Transport:
+        """How captures come, once it is open."""
+        return Transport.GRPC if self.arena is None else Transport.SHM
 
     def open(self) -> None:
         """Dials the worker, checks who it is and takes its lease.
 
-        Raises WorkerLostError, StateError (protocol version), InvalidRequestError (framework) or
+        Raises WorkerLostError, StateError (protocol version), InvalidRequestError (framework, transport) or
         BusyError (leased to another).
         """
         with self.blamed():
@@ -100,6 +118,7 @@ class Connection:
             self.watch.start()
             if self.worker.process_per_lease:
                 self._introduce()  # the process that was asked before may have had its lease already
+            self.arena = self._memory_rule.with_worker(self._plain, self.lease, self.worker)
 
     def close(self) -> None:
         """Gives the worker back, which drops its model, and ends every call that still runs.

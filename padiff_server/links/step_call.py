@@ -25,6 +25,7 @@ from padiff_rpc.v1.records import (
     TensorSpec,
 )
 from padiff_rpc.v1.words import CallMoment, CaptureKind, Phase
+from padiff_server.links.arena_view import ArenaView
 from padiff_server.links.silence import SilenceWatch
 
 
@@ -58,11 +59,14 @@ class StepCall:
         opening: Iterable[Any],
         watch: SilenceWatch,
         entered: Callable[[CallEvent], None],
+        arena: Optional[ArenaView] = None,
     ) -> None:
         """`opening` are the messages that begin the step; gRPC takes them on a thread of its own.
 
-        `watch` hears of what the worker waits for, and `entered` of each layer that it enters.
+        `watch` hears of what the worker waits for, and `entered` of each layer that it enters. `arena`: where
+        captures may lie.
         """
+        self._arena = arena
         self._watch = watch
         self._entered = entered
         self._owed = _Owed(watch)
@@ -75,7 +79,7 @@ class StepCall:
         """Yields what the worker says, in order, until the step ends or breaks."""
         for response in self._responses:
             for event in response.events:
-                item = _item(event)
+                item = _item(event, self._arena)
                 if isinstance(item, OverrideTicket):
                     self._owed.wanted(item)
                 elif isinstance(item, CallEvent) and item.moment is CallMoment.ENTRY:
@@ -156,7 +160,7 @@ def _override(
     sent()
 
 
-def _item(message: Any) -> StepItem:
+def _item(message: Any, arena: Optional[ArenaView] = None) -> StepItem:
     kind = message.WhichOneof("event")
     if kind == "chunk":
         return CaptureChunk(chunk=message.chunk)
@@ -171,7 +175,12 @@ def _item(message: Any) -> StepItem:
             spec=from_proto(capture.header.spec, TensorSpec) if is_target else None,
             sketch_of=from_proto(capture.sketch_of, TensorSpec) if capture.HasField("sketch_of") else None,
         )
-        return CaptureBegins(capture=announced, header=capture.header)
+        content = None
+        if capture.HasField("arena"):
+            if arena is None:
+                raise ProtocolError("a capture claims to lie in memory that is not shared")
+            content = arena.lent(capture.arena.place, capture.arena.offset, capture.arena.bytes)
+        return CaptureBegins(capture=announced, header=capture.header, content=content)
     if kind == "credit":
         return Credit(bytes=message.credit)
     event = from_proto(message, StepEvent)

@@ -22,6 +22,7 @@ from padiff_rpc.v1.records import (
 )
 from padiff_rpc.v1.words import Phase, Randomness, Side
 from padiff_server.described import check_calls, checked_layers
+from padiff_server.links.arena_probe import DEFAULT_RULE, MemoryRule
 from padiff_server.links.connection import Connection
 from padiff_server.links.loader_link import LoaderLink
 from padiff_server.links.optimizer_link import OptimizerLink
@@ -39,10 +40,15 @@ class WorkerLink(Connection):
     """
 
     def __init__(
-        self, side: Side, party: Party, say: Callable[[str], None], patience: Patience = DEFAULT_PATIENCE
+        self,
+        side: Side,
+        party: Party,
+        say: Callable[[str], None],
+        patience: Patience = DEFAULT_PATIENCE,
+        rule: MemoryRule = DEFAULT_RULE,
     ) -> None:
         """As `Connection`."""
-        super().__init__(side, party, say, patience)
+        super().__init__(side, party, say, patience, rule)
         self.model = party.model
         self.weights = WeightsLink(self)
         self.optimizer = OptimizerLink(self)
@@ -177,4 +183,4 @@ class WorkerLink(Connection):
                 yield worker_pb2.RunStepRequest(frame=frame)
 
         with self.blamed():
-            return StepCall(self.caller.RunStep, opening(), self.watch, self.entered)
+            return StepCall(self.caller.RunStep, opening(), self.watch, self.entered, self.arena)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import gc
 import weakref
+from typing import Any
 
 import numpy as np
 
 from padiff_rpc.errors import InvalidRequestError
-from padiff_rpc.tensors import numpy_dtype
+from padiff_rpc.tensors import byte_count, numpy_dtype
 from padiff_rpc.v1.words import DType
 from padiff_worker.conformance.case import OPTIONAL_DTYPES, SHAPES, AdapterCase, raises, sample
 
@@ -70,6 +71,37 @@ class TensorSuite:
             copy = self.case.adapter.host_copy(self.case.transposed(tensor))
             assert copy.array.flags.c_contiguous
             assert copy.array.tobytes() == given.array.T.tobytes()
+
+    def test_a_copy_into_given_memory_is_what_a_host_copy_holds(self) -> None:
+        adapter = self.case.adapter
+        for dtype in DType:
+            if dtype in OPTIONAL_DTYPES and not self.case.has(dtype):
+                continue
+            for shape in SHAPES:
+                tensor = adapter.from_host(sample(dtype, shape), device="cpu", requires_grad=False)
+                self._check_copy_into(tensor)
+        for dtype in (DType.FLOAT32, DType.FLOAT16, DType.BFLOAT16, DType.BOOL, DType.COMPLEX64):
+            if self.case.has(dtype):
+                tensor = adapter.from_host(sample(dtype, (2, 3)), device="cpu", requires_grad=False)
+                self._check_copy_into(self.case.transposed(tensor))
+
+    def _check_copy_into(self, tensor: Any) -> None:
+        adapter = self.case.adapter
+        spec, expected = adapter.spec(tensor), adapter.host_copy(tensor).array
+        # Its first byte lies anywhere, as does that of memory which is divided up.
+        around = np.full(byte_count(spec) + 128, 0xA5, np.uint8)
+        inside = around[64:-64].view(numpy_dtype(spec.dtype)).reshape(spec.shape)
+        adapter.copy_into(tensor, inside)
+        assert inside.tobytes() == expected.tobytes(), spec
+        assert {*around[:64].tolist(), *around[-64:].tolist()} == {0xA5}
+
+    def test_a_copy_into_given_memory_does_not_follow_the_tensor(self) -> None:
+        tensor, copy = self.case.tensor([-1, 2]), np.empty(2, np.float32)
+        self.case.adapter.copy_into(tensor, copy)
+        self.case.relu_(tensor)
+        assert copy.tolist() == [-1, 2]
+        copy[:] = 5
+        assert self.case.value(tensor).tolist() == [0, 2]
 
     def test_a_host_copy_of_a_view_does_not_follow_its_base(self) -> None:
         base = self.case.tensor([[-1, 2], [-3, 4]])

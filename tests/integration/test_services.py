@@ -39,7 +39,7 @@ from padiff_rpc.errors import (
 from padiff_rpc.health import COORDINATOR_SERVICE, WORKER_SERVICE, check_health
 from padiff_rpc.transport import open_channel
 from padiff_rpc.v1.records import CompareStart, Label, Model, Party, Tls, WorkerAddress
-from padiff_rpc.v1.words import WorkerState
+from padiff_rpc.v1.words import Transport, WorkerState
 from padiff_rpc.version import PROTOCOL_VERSION
 
 X = np.random.default_rng(0).normal(size=(5, 4)).astype(np.float32)
@@ -210,6 +210,8 @@ def test_a_comparison_under_mutual_tls_finds_its_workers_by_name_and_by_labels(s
         report = compare(connection, WorkerAddress(address=secured.workers["one"]), by_labels)
     assert report
     assert report.summary.coverage.tensors_compared == 35
+    # Which takes nothing from shared memory, and is not needed for it.
+    assert {one.transport for one in report.summary.environments} == {Transport.SHM}
 
 
 def test_what_no_worker_is_called_or_labelled_is_refused_with_the_names_that_there_are(

@@ -1,0 +1,137 @@
+"""Captures through shared memory and over the connection: the same report, and nothing is left behind."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from processes import Running, Service, running, running_worker
+from test_coordinator import compare, model
+
+from padiff_client.report import Report
+from padiff_rpc.arena_file import FOLDER_VARIABLE
+from padiff_rpc.errors import InvalidRequestError
+from padiff_rpc.v1.records import Model
+from padiff_rpc.v1.words import Side, Transport
+
+# Most of what the model makes of it is large enough to be shared.
+X = np.random.default_rng(0).normal(size=(600, 4)).astype(np.float32)
+# Larger than an arena of 1 MiB, which it is copied into nowhere.
+LARGE = np.random.default_rng(0).normal(size=(100_000, 4)).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Sharing:
+    """A coordinator and two workers, and the folder where they share memory."""
+
+    service: Service
+    folder: Path
+    processes: tuple[Running, ...]
+
+
+@contextmanager
+def sharing(
+    folder: Path, *worker_flags: str, coordinator_folder: str = "", environment: bool = False
+) -> Iterator[Sharing]:
+    """Provides services whose memory lies in a folder of their own, which all are told by flag."""
+    shared = folder / "shared"
+    shared.mkdir()
+    told = {FOLDER_VARIABLE: str(shared)} if environment else {}
+    flags = () if environment else ("--shared-memory", str(shared))
+    with ExitStack() as exits:
+        coordinator = exits.enter_context(
+            running(
+                *("-m", "padiff_server", "--allow-any-worker", "--worker-wait-seconds", "0"),
+                *(("--shared-memory", coordinator_folder) if coordinator_folder else flags),
+                log=folder / "coordinator.log",
+                environment=told,
+            )
+        )
+        reference, candidate = (
+            exits.enter_context(running_worker(folder, side, *flags, *worker_flags, environment=told))
+            for side in ("reference", "candidate")
+        )
+        service = Service(
+            coordinator=coordinator.address, reference=reference.address, candidate=candidate.address
+        )
+        yield Sharing(service=service, folder=shared, processes=(coordinator, reference, candidate))
+
+
+def transports(report: Report) -> dict[Side | None, Transport]:
+    return {one.side: one.transport for one in report.summary.environments}
+
+
+BOTH = dict.fromkeys(Side, Transport.SHM)
+NEITHER = dict.fromkeys(Side, Transport.GRPC)
+
+
+def both_ways(service: Service, reference: Model, candidate: Model, x: Any, **given: Any) -> Report:
+    """Returns the report through shared memory, once it is the same as the one over the connection."""
+    shared = compare(service, reference, candidate, x, transport="shm", **given)
+    plain = compare(service, reference, candidate, x, transport="grpc", **given)
+    assert transports(shared) == BOTH
+    assert transports(plain) == NEITHER
+    # By their text: a NaN equals no other.
+    assert repr(shared.rows) == repr(plain.rows)
+    assert bool(shared) == bool(plain)
+    traffic = [
+        {(one.side, one.phase): one.bytes for one in report.summary.traffic} for report in (shared, plain)
+    ]
+    assert traffic[0] == traffic[1]
+    return shared
+
+
+@pytest.mark.parametrize("local_error", [True, False])
+@pytest.mark.parametrize("epsilon", [1e-5, 1e-2])
+def test_reports_are_the_same_to_the_last_bit(service: Service, local_error: bool, epsilon: float) -> None:
+    report = both_ways(service, model(), model(epsilon=epsilon), X, local_error=local_error)
+    assert report.summary.coverage.tensors_compared == 35
+
+
+def test_reports_of_several_steps_are_the_same(service: Service) -> None:
+    trained = {"optimizer": "fake_models:sgd"}
+    assert both_ways(service, model(**trained), model(**trained), X, steps=3)
+
+
+def test_workers_and_coordinator_share_memory_where_nobody_says_anything(service: Service) -> None:
+    assert transports(compare(service, model(), model(), X)) == BOTH
+
+
+def test_tensors_larger_than_the_arena_and_full_arenas_go_over_the_connection(tmp_path: Path) -> None:
+    with sharing(tmp_path, "--shared-mib", "1") as shared:
+        assert both_ways(shared.service, model(), model(), LARGE)
+        assert both_ways(shared.service, model(), model(), np.tile(X, (20, 1)))
+
+
+def test_nothing_lies_in_the_folder_while_a_comparison_runs_or_behind_it(tmp_path: Path) -> None:
+    with sharing(tmp_path, environment=True) as shared:
+        report = compare(shared.service, model(), model(), X, transport="shm")
+        assert transports(report) == BOTH
+        assert os.listdir(shared.folder) == []
+
+
+def test_two_folders_are_no_shared_memory_and_no_error_unless_it_was_asked_for(tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    with sharing(tmp_path, coordinator_folder=str(other)) as shared:
+        report = compare(shared.service, model(), model(), X)
+        assert report
+        assert transports(report) == NEITHER
+        with pytest.raises(InvalidRequestError, match="they are on two hosts, or use two folders") as caught:
+            compare(shared.service, model(), model(), X, transport="shm")
+        assert "options.transport: shm cannot be had: the coordinator does not find" in str(caught.value)
+        assert os.listdir(shared.folder) == []
+
+
+def test_a_side_that_shares_nothing_says_so(tmp_path: Path) -> None:
+    with sharing(tmp_path, coordinator_folder="none") as shared:
+        with pytest.raises(InvalidRequestError, match="the coordinator was told to share no memory"):
+            compare(shared.service, model(), model(), X, transport="shm")
+        assert transports(compare(shared.service, model(), model(), X)) == NEITHER
+        assert os.listdir(shared.folder) == []

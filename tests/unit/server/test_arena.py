@@ -1,0 +1,163 @@
+"""Both ends of an arena: room is given, lent, given back and given again."""
+
+from __future__ import annotations
+
+import gc
+import random
+
+import numpy as np
+import pytest
+
+from padiff_rpc.arena_file import CAPTURES_AT, PLACES, make, open_shared
+from padiff_rpc.errors import ProtocolError
+from padiff_server.links.arena_view import ArenaView
+from padiff_worker import arena as arena_module
+from padiff_worker.arena import Arena
+
+SIZE = 1 << 20
+ROOM = SIZE - CAPTURES_AT
+
+
+class Ends:
+    """The two ends of one arena."""
+
+    def __init__(self, folder):
+        self.file = make(folder, SIZE)
+        self.view = ArenaView(open_shared(folder, self.file.name, self.file.size, self.file.nonce))
+        self.arena = Arena(self.file)
+
+    def sent(self, size, fill=7):
+        room = self.arena.take(size)
+        if room is None:
+            return None
+        room.content[:] = fill
+        return room.place
+
+    def came(self, place):
+        return self.view.lent(place.place, place.offset, place.bytes)
+
+
+@pytest.fixture
+def ends(tmp_path):
+    ends = Ends(str(tmp_path))
+    yield ends
+    ends.file.close()
+
+
+def test_what_the_worker_copies_in_the_coordinator_reads(ends):
+    places = [ends.sent(1000, fill) for fill in (1, 2, 3)]
+    assert [set(ends.came(place).array.tolist()) for place in places] == [{1}, {2}, {3}]
+
+
+def test_captures_begin_at_lines_of_the_cache(ends):
+    assert [ends.sent(size).offset % 64 for size in (1, 100, 64, 65)] == [0, 0, 0, 0]
+
+
+def test_there_is_no_room_beyond_the_arena_until_a_capture_is_given_back(ends):
+    one = ends.came(ends.sent(ROOM // 2))
+    other = ends.came(ends.sent(ROOM // 2))
+    assert ends.sent(64) is None
+    del one
+    assert ends.sent(ROOM // 2) is not None
+    assert other.array.size == ROOM // 2
+
+
+def test_a_capture_larger_than_the_arena_gets_no_room(ends):
+    assert ends.sent(SIZE) is None
+    assert ends.sent(64) is not None
+
+
+def test_room_given_back_in_any_order_becomes_one_stretch_again(ends):
+    size = ROOM // 8 // 64 * 64
+    lent = [ends.came(ends.sent(size)) for _ in range(8)]
+    random.Random(3).shuffle(lent)
+    while lent:
+        lent.pop()
+    assert ends.sent(8 * size) is not None
+
+
+def test_the_lowest_room_is_taken_so_that_no_more_memory_is_touched_than_needed(ends):
+    first = ends.sent(1000)
+    keeping = ends.came(ends.sent(1000))
+    ends.came(first)
+    assert ends.sent(500).offset == first.offset
+    assert keeping.array.size == 1000
+
+
+def test_an_array_made_of_the_lent_one_keeps_the_room(ends):
+    came = ends.came(ends.sent(4096))
+    made = came.array.view(np.float32).reshape(32, 32)[3:5].T
+    del came
+    gc.collect()
+    place = ends.arena.take(ROOM)
+    assert place is None
+    del made
+    assert ends.arena.take(ROOM) is not None
+
+
+def test_places_come_back_as_room_does(ends):
+    for _ in range(3 * PLACES):
+        ends.came(ends.sent(64))
+    assert ends.sent(64) is not None
+
+
+def test_where_all_places_are_taken_there_is_no_room(ends):
+    lent = [ends.came(ends.sent(1)) for _ in range(PLACES)]
+    assert ends.sent(1) is None
+    del lent[5]
+    assert ends.sent(1) is not None
+
+
+def test_memory_is_scarce_once_more_than_half_is_lent(ends):
+    first = ends.came(ends.sent(SIZE // 3))
+    second = ends.came(ends.sent(SIZE // 3))
+    assert (first.is_scarce, second.is_scarce) == (False, True)
+    del first
+    assert not ends.came(ends.sent(1000)).is_scarce
+
+
+@pytest.mark.parametrize(
+    ("place", "offset", "size"),
+    [
+        (PLACES, CAPTURES_AT, 8),
+        (0, CAPTURES_AT - 1, 8),
+        (0, SIZE - 4, 8),
+        (0, CAPTURES_AT, 0),
+        (0, 1 << 63, 8),
+        (0, CAPTURES_AT, 1 << 63),
+    ],
+)
+def test_a_place_that_no_capture_can_have_is_refused(ends, place, offset, size):
+    with pytest.raises(ProtocolError, match="a capture claims place"):
+        ends.view.lent(place, offset, size)
+
+
+def test_one_place_is_not_lent_twice_at_a_time(ends):
+    place = ends.sent(100)
+    came = ends.came(place)
+    with pytest.raises(ProtocolError, match="where another one still lies"):
+        ends.came(place)
+    assert came.array.size == 100
+
+
+def test_a_full_folder_ends_the_growth_and_no_process(ends, monkeypatch):
+    def full(descriptor, start, size):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(arena_module, "allocate", full)
+    assert ends.sent(64) is None
+    assert ends.sent(64) is None
+
+
+def test_random_traffic_never_mixes_captures(ends):
+    chance = random.Random(11)
+    held = []
+    for step in range(3000):
+        if held and chance.random() < 0.5:
+            came, fill = held.pop(chance.randrange(len(held)))
+            assert (came.array == fill).all()
+        size, fill = chance.randrange(1, ROOM // 8), step % 251
+        place = ends.sent(size, fill)
+        if place is not None:
+            held.append((ends.came(place), fill))
+    assert all((came.array == fill).all() for came, fill in held)

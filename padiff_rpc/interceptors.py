@@ -16,7 +16,8 @@ from typing import Any, Optional
 import grpc
 from google.protobuf.message import DecodeError
 
-from padiff_rpc.errors import BusyError, PaDiffError, ProtocolError, UnauthenticatedError, error_to_status
+from padiff_rpc.error_statuses import error_to_status, status_of
+from padiff_rpc.errors import BusyError, PaDiffError, ProtocolError, UnauthenticatedError
 from padiff_rpc.records import record
 
 logger = logging.getLogger(__name__)
@@ -261,5 +262,5 @@ def _errors_to_status(context: grpc.ServicerContext, method: str, heard: _Refuse
 
 
 def _abort(context: grpc.ServicerContext, error: PaDiffError, heard: _Refused) -> None:
-    heard(error.status)
+    heard(status_of(error))
     context.abort_with_status(error_to_status(error))

@@ -13,7 +13,8 @@ from typing import Any, Optional, Union
 import grpc
 
 from padiff_rpc.addresses import check_address, is_local
-from padiff_rpc.errors import InvalidRequestError, PaDiffError, ProtocolError, error_from_rpc
+from padiff_rpc.error_statuses import error_from_rpc
+from padiff_rpc.errors import InvalidRequestError, PaDiffError, ProtocolError
 from padiff_rpc.handover import check_socket_is_free, moved_in, taken
 from padiff_rpc.interceptors import TOKEN_KEY, UNGUARDED, ErrorInterceptor, Guard
 from padiff_rpc.interrupts import InterruptibleWait

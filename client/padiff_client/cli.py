@@ -3,39 +3,40 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import sys
 import time
 import traceback
+from collections.abc import Sequence
 from typing import Any, NoReturn, Optional
 
-from padiff_client.commands import (
-    certs,
-    doctor,
-    init,
-    recording,
-    runs,
-    scripts,
-    services,
-    spec_runs,
-    ui,
-    warm,
-)
+from padiff_client.exit_codes import TROUBLE
 from padiff_client.extras import imported
-from padiff_client.report import TROUBLE
 from padiff_client.terminal import adapt_streams, close_output
 from padiff_rpc.errors import InvalidRequestError, PaDiffError
 from padiff_rpc.interrupts import INTERRUPTED, raise_at_interrupt
 from padiff_rpc.names import known_names, near_names, reason, shown
 from padiff_rpc.version import package_version
 
-# In the order in which --help lists them.
-COMMANDS = (init, doctor, spec_runs, scripts, recording, runs, ui, services, warm, certs)
+# The module of each command, in the order in which --help lists them.
+_MODULES = {
+    "init": "init",
+    "doctor": "doctor",
+    **dict.fromkeys(("compare", "plan", "inputs"), "spec_runs"),
+    "run": "scripts",
+    "record": "recording",
+    **dict.fromkeys(("runs", "show", "rejudge", "attach", "rm"), "runs"),
+    "ui": "ui",
+    **dict.fromkeys(("workers", "health"), "services"),
+    **dict.fromkeys(("up", "down"), "warm"),
+    "certs": "certs",
+}
 
 
 def main(arguments: Optional[list[str]] = None, *, began: Optional[float] = None) -> int:
     """Runs the command; returns the exit code. `began`: when, by `time.monotonic`; None: now."""
     now = time.monotonic()
-    given = _parser().parse_args(arguments)
+    given = _parser(sys.argv[1:] if arguments is None else arguments).parse_args(arguments)
     given.began = began if began is not None else now
     try:
         raise_at_interrupt()
@@ -95,7 +96,8 @@ def _complain(text: str) -> None:
     print(f"padiff: {' '.join(text.splitlines())}", file=sys.stderr)
 
 
-def _parser() -> _Parser:
+def _parser(arguments: Sequence[str] = ()) -> _Parser:
+    """Returns the parser of all commands; where `arguments` begin with a command, of that alone."""
     parser = _Parser(prog="padiff", description="Finds where two models part, each in its own process.")
     parser.add_argument("--version", action="version", version=f"padiff {package_version()}")
     parser.add_argument(
@@ -105,8 +107,11 @@ def _parser() -> _Parser:
         help="print what makes that shell complete commands and flags (by shtab)",
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for module in COMMANDS:
-        module.add_to(commands)
+    first = arguments[0] if arguments else ""
+    if first != "--version":
+        asked = [_MODULES[first]] if first in _MODULES else dict.fromkeys(_MODULES.values())
+        for module in asked:  # each with what its commands need
+            importlib.import_module(f"padiff_client.commands.{module}").add_to(commands)
     return parser
 
 

@@ -26,6 +26,7 @@ from padiff_client import (
 )
 from padiff_client.disagreement import Disagreement
 from padiff_client.divergence import Divergence
+from padiff_client.exit_codes import MATCH, MISMATCH, TROUBLE
 from padiff_client.formats.known import by_name, by_suffix
 from padiff_client.places import PlaceErrors
 from padiff_client.spec import PathLike
@@ -66,7 +67,6 @@ if TYPE_CHECKING:
     import matplotlib.figure
     import pandas
 
-MATCH, MISMATCH, TROUBLE = 0, 1, 2
 # As many of an id's letters as tell it from others.
 SHORT = 8
 

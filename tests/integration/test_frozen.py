@@ -15,8 +15,9 @@ import numpy as np
 from comparisons import compare_on, model
 from processes import Running, Service, running, running_worker
 
+from padiff_client.exit_codes import TROUBLE
 from padiff_client.link import Batches
-from padiff_client.report import TROUBLE, Report
+from padiff_client.report import Report
 from padiff_rpc.convert import from_number
 from padiff_rpc.transport import open_channel
 from padiff_rpc.v1 import worker_pb2, worker_pb2_grpc

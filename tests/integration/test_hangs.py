@@ -22,8 +22,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "fakes"))
 
 from proxy import REQUEST, RESPONSE, Said, proxy
 
+from padiff_client.exit_codes import TROUBLE
 from padiff_client.link import Batches, connect
-from padiff_client.report import TROUBLE, Report
+from padiff_client.report import Report
 from padiff_rpc.convert import to_proto
 from padiff_rpc.errors import PaDiffError
 from padiff_rpc.health import check_health

@@ -11,8 +11,9 @@ from comparisons import compare_on, model
 from processes import Service
 
 from padiff_client import as_html, render
+from padiff_client.exit_codes import MISMATCH
 from padiff_client.link import Batches
-from padiff_client.report import MISMATCH, Report
+from padiff_client.report import Report
 from padiff_compare.judge.judged_row import fails
 from padiff_rpc.v1.records import Options
 from padiff_rpc.v1.words import CaptureKind, Phase, Verdict

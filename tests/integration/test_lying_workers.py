@@ -15,8 +15,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "fakes"))
 
 from proxy import RESPONSE, Said, proxy
 
+from padiff_client.exit_codes import TROUBLE
 from padiff_client.link import Batches, connect
-from padiff_client.report import TROUBLE, Report
+from padiff_client.report import Report
 from padiff_rpc import trees
 from padiff_rpc.errors import BusyError, PaDiffError, ProtocolError, StateError
 from padiff_rpc.limits import limits

@@ -19,6 +19,7 @@ from padiff_client.certs import make_certificates
 from padiff_client.link import Batches, connect
 from padiff_rpc import trees
 from padiff_rpc.convert import to_number, to_proto
+from padiff_rpc.error_statuses import error_from_rpc
 from padiff_rpc.errors import (
     BusyError,
     InvalidRequestError,
@@ -27,7 +28,6 @@ from padiff_rpc.errors import (
     StateError,
     UnauthenticatedError,
     WorkerLostError,
-    error_from_rpc,
 )
 from padiff_rpc.limits import limits
 from padiff_rpc.records import record

@@ -26,6 +26,7 @@ from padiff_client.certs import make_certificates
 from padiff_client.link import Batches, CoordinatorLink, connect
 from padiff_client.report import Report
 from padiff_rpc import trees
+from padiff_rpc.error_statuses import error_from_rpc
 from padiff_rpc.errors import (
     BusyError,
     InvalidRequestError,
@@ -34,7 +35,6 @@ from padiff_rpc.errors import (
     StateError,
     UnauthenticatedError,
     WorkerLostError,
-    error_from_rpc,
 )
 from padiff_rpc.health import COORDINATOR_SERVICE, WORKER_SERVICE, check_health
 from padiff_rpc.transport import open_channel

@@ -7,7 +7,7 @@ from typing import Any
 
 from padiff_client.certificate_facts import read_certificates
 from padiff_client.certs import make_certificates, make_client_certificate
-from padiff_client.report import TROUBLE
+from padiff_client.exit_codes import TROUBLE
 
 DAYS = 365
 

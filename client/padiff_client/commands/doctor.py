@@ -8,8 +8,8 @@ from typing import Any
 
 from padiff_client.connection_flags import add_credentials, called
 from padiff_client.doctor import examine
+from padiff_client.exit_codes import TROUBLE
 from padiff_client.findings import PROBLEM
-from padiff_client.report import TROUBLE
 from padiff_client.terminal import printed
 
 

@@ -10,11 +10,12 @@ from typing import Optional
 
 from padiff_client import first_screen
 from padiff_client.commands.speaking import speaking
+from padiff_client.exit_codes import TROUBLE
 from padiff_client.formats.known import FORMATS, by_name
 from padiff_client.formats.renderer import Renderer
 from padiff_client.gathering import Interrupted
 from padiff_client.progress import Onlooker
-from padiff_client.report import SHORT, TROUBLE, Report
+from padiff_client.report import SHORT, Report
 from padiff_client.terminal import shows_colour, streamed, width
 from padiff_client.whole_files import check_writable, write_file
 from padiff_compare.report.kept_run import KeptRun

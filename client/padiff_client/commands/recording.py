@@ -9,10 +9,10 @@ from typing import Any
 
 from padiff_client.commands.speaking import add_speaking, speaking
 from padiff_client.commands.spec_runs import add_patience, patient
+from padiff_client.exit_codes import TROUBLE
 from padiff_client.gathering import Interrupted
 from padiff_client.recording import RecordingAsked
 from padiff_client.recording_file import RecordingFile
-from padiff_client.report import TROUBLE
 from padiff_client.specfile import read_recording
 from padiff_client.terminal import printed
 from padiff_client.verbs import record

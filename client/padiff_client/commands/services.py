@@ -11,10 +11,10 @@ from typing import Any
 import grpc
 
 from padiff_client.connection_flags import add_credentials, called
+from padiff_client.exit_codes import TROUBLE
 from padiff_client.link import connect
-from padiff_client.report import TROUBLE
 from padiff_client.table import print_table
-from padiff_rpc.errors import error_from_rpc
+from padiff_rpc.error_statuses import error_from_rpc
 from padiff_rpc.health import check_health
 from padiff_rpc.transport import open_channel
 from padiff_rpc.v1.records import KnownWorker

@@ -14,11 +14,12 @@ from padiff_client.commands.publishing import add_outputs, check_outputs, publis
 from padiff_client.commands.runs import add_store
 from padiff_client.commands.speaking import add_speaking, speaking
 from padiff_client.comparison import Comparison
+from padiff_client.exit_codes import TROUBLE
 from padiff_client.keeping import store_of
 from padiff_client.plan_file import plan_yaml
 from padiff_client.plan_text import plan_text
 from padiff_client.progress import Onlooker
-from padiff_client.report import TROUBLE, Report
+from padiff_client.report import Report
 from padiff_client.specfile import read_comparison
 from padiff_client.terminal import printed
 from padiff_client.verbs import check_inputs, compare, plan

@@ -10,8 +10,8 @@ import pytest
 
 from padiff_client import LayerMap, ModelSpec, Report, assign_weight, cli, kept_report
 from padiff_client.certs import make_certificates
+from padiff_client.exit_codes import TROUBLE
 from padiff_client.keeping import store_of
-from padiff_client.report import TROUBLE
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.serving import read_token
 from padiff_rpc.v1.records import Coverage, ReportSummary, Tls

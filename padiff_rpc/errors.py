@@ -25,6 +25,10 @@ class PaDiffError(Exception):
         self.field = field
         self.context: Mapping[str, str] = context
 
+    def _render_traceback_(self) -> list[str]:
+        """Returns what notebooks show: the line alone, since the stack is ours."""
+        return [f"{type(self).__name__}: {self}"]
+
     def within(self: E, outer: str) -> E:
         """Returns this error, its field as one of `outer`: of "reference", "model" is "reference.model"."""
         field = f"{outer}.{self.field}" if self.field else outer

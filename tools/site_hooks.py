@@ -32,6 +32,9 @@ _SOURCES = {place: name for name, place in PAGES.items()}
 _LINK = re.compile(r"(?<=\]\()([^)\s]+)(?=\))")
 _FENCE = re.compile(r"^( *)(```+|~~~+).*?^\1\2[ \t]*$", re.DOTALL | re.MULTILINE)
 _REMOTE = re.compile(r"<(?:script|img|link|iframe)\b[^>]*\b(?:src|href)=[\"']?(?:https?:)?//[^>]*>")
+# Chinese has no spaces between words, so a line's end in its source is none either.
+_CHINESE = "[\u3000-\u303f\u4e00-\u9fff\uff00-\uffef]"
+_LINE_END = re.compile(f"(?<={_CHINESE})\n(?={_CHINESE})")
 log = logging.getLogger("mkdocs.hooks.site")
 
 
@@ -55,12 +58,22 @@ def on_page_markdown(markdown: str, page: Any, config: Any, **_: Any) -> str:
     return _LINK.sub(replaced, markdown)
 
 
+def on_page_content(html: str, page: Any, **_: Any) -> str:
+    """Returns the text of a page; of a Chinese one without the line ends of its source."""
+    return _LINE_END.sub("", html) if _is_chinese(page) else html
+
+
 def on_post_page(output: str, page: Any, **_: Any) -> str:
-    """Returns the page as it is; warns of anything that it would load from another host."""
+    """Returns the page, which says its language; warns of anything that it would load from another host."""
     for found in _REMOTE.findall(output):
         if 'rel="canonical"' not in found:
             log.warning("%s loads from another host: %s", page.file.src_uri, found)
-    return output
+    # By the language browsers choose fonts: many signs have another shape in Japanese ones.
+    return output.replace('<html lang="en"', '<html lang="zh-CN"', 1) if _is_chinese(page) else output
+
+
+def _is_chinese(page: Any) -> bool:
+    return str(page.file.src_uri).startswith("zh/")
 
 
 def _target(link: str, source: Path, place: str, repository: str) -> str:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from padiff_client.report import Report
 
 _SHOWN_FAULTS = 5
+_CELL = '<td style="text-align:left;vertical-align:top">'
 _COLUMNS = ("where", "relative L2", "allowed", "probably, or why")
 # In this order they make one script; the last one starts it.
 SCRIPTS = ("dom", "content", "layers", "list", "chart", "drawings", "details", "panels", "page")
@@ -49,7 +50,7 @@ def card(report: Report) -> str:
 
 def _first_screen(report: Report) -> str:
     lines = [
-        f'<tr><th style="text-align:left;vertical-align:top">{escape(fact.label)}</th>'
+        f'<tr><th style="text-align:left;vertical-align:top;white-space:nowrap">{escape(fact.label)}</th>'
         f'<td style="text-align:left">{_code(fact.text) if fact.is_code else escape(fact.text)}</td></tr>'
         for fact in first_screen.facts(report)
     ]
@@ -66,7 +67,7 @@ def _faults(report: Report) -> str:
         return ""
     head = "".join(f'<th style="text-align:left">{name}</th>' for name in _COLUMNS)
     body = "\n".join(
-        f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in _cells(row))}</tr>"
+        f"<tr>{''.join(f'{_CELL}{escape(cell)}</td>' for cell in _cells(row))}</tr>"
         for row in rows[:_SHOWN_FAULTS]
     )
     left = len(rows) - _SHOWN_FAULTS

@@ -23,3 +23,7 @@ class Disagreement(AssertionError):
     def __init__(self, report: Report) -> None:
         super().__init__(first_screen.text(report, width=_WIDTH, rest=_REST))
         self.report = report
+
+    def _render_traceback_(self) -> list[str]:
+        """Returns what notebooks show: the first screen alone."""
+        return [f"{type(self).__name__}: {self}"]

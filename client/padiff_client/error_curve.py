@@ -42,9 +42,9 @@ class _Scale:
 
 
 def drawn(report: Report) -> str:
-    """Returns an SVG element: forward, then backward of the step that differs first, else of the first.
+    """Returns an SVG element and its key: forward, then backward of the first step that differs.
 
-    Nothing where less than two places were measured.
+    Where none differs, of the first one. Nothing where less than two places were measured.
     """
     step = report.first_divergence.step if report.first_divergence is not None else 0
     found = [one for phase in _MADE for one in _made(report, phase, step)]
@@ -61,7 +61,21 @@ def drawn(report: Report) -> str:
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" width="{_WIDTH}" '
         f'height="{_HEIGHT}" role="img" aria-label="{name}" style="max-width:100%">{"".join(parts)}</svg>'
+        f"{_key(found)}"
     )
+
+
+def _key(found: Sequence[PlaceErrors]) -> str:
+    """Returns what the colours stand for."""
+    told = [
+        (_ACCUMULATED, "on each model's own values", any(one.accumulated is not None for one in found)),
+        (_LOCAL, "on the reference's inputs", any(one.local is not None for one in found)),
+        (_FAULT, "differs", any(one.meaning == FAULT for one in found)),
+    ]
+    parts = [
+        f'<span style="color:{colour}">&#9679; {text}</span>' for colour, text, is_there in told if is_there
+    ]
+    return f'<div style="font-size:12px">relative L2, layer by layer: {" &nbsp; ".join(parts)}</div>'
 
 
 def _made(report: Report, phase: Phase, step: int) -> list[PlaceErrors]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +16,9 @@ import pytest
 from processes import Running, Service, running, running_worker
 from test_coordinator import compare, model
 
-from padiff_client.report import Report
+from padiff_client.report import TROUBLE, Report
 from padiff_rpc.arena_file import FOLDER_VARIABLE
-from padiff_rpc.errors import InvalidRequestError
+from padiff_rpc.errors import InvalidRequestError, PaDiffError
 from padiff_rpc.v1.records import Model
 from padiff_rpc.v1.words import Side, Transport
 
@@ -134,4 +136,34 @@ def test_a_side_that_shares_nothing_says_so(tmp_path: Path) -> None:
         with pytest.raises(InvalidRequestError, match="the coordinator was told to share no memory"):
             compare(shared.service, model(), model(), X, transport="shm")
         assert transports(compare(shared.service, model(), model(), X)) == NEITHER
+        assert os.listdir(shared.folder) == []
+
+
+def test_a_worker_that_crashes_in_a_step_leaves_nothing_and_its_successor_shares_again(
+    tmp_path: Path,
+) -> None:
+    with sharing(tmp_path) as shared:
+        crashing = model("hanging_models:Hanging", way="crash", at=1, when="backward")
+        report = compare(shared.service, model(), crashing, X, transport="shm")
+        assert report.exit_code == TROUBLE
+        assert os.listdir(shared.folder) == []
+        assert transports(compare(shared.service, model(), model(), X, transport="shm")) == BOTH
+
+
+def test_a_coordinator_that_is_killed_in_a_step_leaves_nothing(tmp_path: Path) -> None:
+    with sharing(tmp_path) as shared, ThreadPoolExecutor(1) as pool:
+        coordinator = shared.processes[0].process
+        sleeping = model("hanging_models:Hanging", way="sleep", at=1, when="backward")
+        report = pool.submit(compare, shared.service, model(), sleeping, X, transport="shm")
+        maps = Path(f"/proc/{coordinator.pid}/maps")
+        while maps.read_text().count("padiff-arena-") < 2:
+            assert not report.done()
+            threading.Event().wait(0.05)
+        # The workers take the names away when they hear that the files are mapped.
+        while os.listdir(shared.folder):
+            assert not report.done()
+            threading.Event().wait(0.05)
+        coordinator.kill()
+        with pytest.raises(PaDiffError):
+            report.result()
         assert os.listdir(shared.folder) == []

@@ -17,12 +17,15 @@ import yaml
 from network import Host
 
 from padiff_client import Report
+from padiff_rpc.arena_file import FOLDER_VARIABLE, NONE
 from padiff_rpc.v1.records import Row
 
 ROOT = Path(__file__).resolve().parents[2]
 PADIFF = [sys.executable, "-m", "padiff_client.cli"]
 COORDINATOR_PORT, WORKER_PORT = 50050, 50051
 STOP_SECONDS = 10
+# All of them are on one machine, and would share memory past their links.
+OF_HOSTS = {"OMP_NUM_THREADS": "1", FOLDER_VARIABLE: NONE}
 
 
 def interpreter(environment: str) -> str:
@@ -55,7 +58,7 @@ class Certificates:
 @contextmanager
 def serving(host: Host, *command: str, log: Path) -> Iterator[subprocess.Popen[str]]:
     """Provides a process on `host` that serves already; it is stopped at the end, by force if need be."""
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, **OF_HOSTS}
     with log.open("w") as errors:
         process = subprocess.Popen(
             host.command(*command), stdout=subprocess.PIPE, stderr=errors, text=True, env=environment
@@ -132,7 +135,7 @@ def start_comparison(
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        env={**os.environ, **OF_HOSTS},
     )
 
 

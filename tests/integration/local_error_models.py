@@ -87,7 +87,7 @@ class Remembering(fake.Layer):
 
     def forward(self, x):
         hidden = self.first(x)
-        return self.second(hidden if next(self._calls) % 2 else hidden * self._factor)
+        return self.second(hidden * self._factor if next(self._calls) % 2 else hidden)
 
 
 class Dying(Net):

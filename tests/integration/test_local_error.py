@@ -126,7 +126,7 @@ def test_accumulation_alone_passes_and_says_so(service: Service) -> None:
 
 
 def test_what_shows_in_the_free_pass_alone_and_cannot_have_grown_there_fails(service: Service) -> None:
-    # Two calls for the trace and one in lockstep come before the free one.
+    # One call for the trace and one in lockstep come before the free one.
     report = compare(service, own("Remembering"), own("Remembering", factor=1.5), diff_phase="forward")
     assert not report
     assert blamed(report) == [("second", "input", "made by the root, between first#0 and second#0")]

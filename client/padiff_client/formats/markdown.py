@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from padiff_client import first_screen, hint_sentences, render, wording
+from padiff_client import first_screen, hint_sentences, render, sentences, wording
 from padiff_client.first_screen import Fact
 from padiff_rpc.v1.records import Row
 
@@ -20,7 +20,7 @@ SUFFIX = ".md"
 _SHOWN_ROWS = 10
 # A comment on GitHub takes 65,536 characters.
 _SHOWN_CHARACTERS = 40_000
-_HEAD = "| where | what | relative L2 | allowed | probably |\n| --- | --- | --- | --- | --- |\n"
+_HEAD = "| where | what | relative L2 | allowed | why |\n| --- | --- | --- | --- | --- |\n"
 _SPECIAL = re.compile(r"[^\w\s.,;:=+%/()-]|_|//")
 # GitHub looks for people and issues in what it shows, after an entity has become its character.
 _CALLING = re.compile("&#(?:64|35);")
@@ -63,7 +63,7 @@ def _cells(row: Row) -> str:
         wording.place_of(row),
         wording.small(figures.relative_l2) if figures is not None else "",
         wording.allowed(row.tolerance) if figures is not None else "",
-        hint_sentences.probably(row),
+        hint_sentences.probably(row) or sentences.reason(row),
     )
     return f"| {' | '.join(map(_escaped, cells))} |\n"
 

@@ -20,6 +20,7 @@ SOAK ?=
 
 # Arguments of the last part of `make bench`, as `--rounds 3` or `--json whole.json`.
 BENCH ?=
+BENCH_STEPS ?=
 
 # Arguments of `make faults`, as `--options single_step=true` or `--tenth 1`.
 FAULTS ?=
@@ -156,6 +157,7 @@ bench: environments .venv/padiff/.ready ## Measure tensors, alignment, compariso
 	@$(CLIENT) benchmarks/bench.py
 	@$(CLIENT) -m benchmarks.functions
 	@$(CLIENT) -m benchmarks.recordings
+	@$(CLIENT) -m benchmarks.whole.steps $(BENCH_STEPS)
 	@$(CLIENT) -m benchmarks.whole --padiff .venv/padiff/bin/python $(BENCH)
 
 faults: environments ## Run planted faults and healthy pairs through real workers; print how they come out

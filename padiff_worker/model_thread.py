@@ -3,15 +3,48 @@
 from __future__ import annotations
 
 import queue
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, InvalidStateError
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import Any, Optional, TypeVar
 
 from padiff_rpc.errors import WorkerLostError
 from padiff_worker.pulse import Pulse
 
+try:
+    import resource
+except ImportError:  # there is none on Windows
+    resource = None  # type: ignore[assignment]
+
 T = TypeVar("T")
+
+
+# The kernel keeps 128 MiB free for the stack of a main thread, whatever its limit was at the start.
+_STACK_BYTES = 120 << 20
+
+
+@contextmanager
+def deep_stack() -> Iterator[None]:
+    """Lets the main thread's stack grow to 120 MiB for the length of the block, where the system lets it.
+
+    A framework frees the graph of a deep model by recursion, one call within another for each operation: the
+    usual 8 MiB are too few for 20,000 layers.
+    """
+    if resource is None:
+        yield
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_STACK)
+    wanted = _STACK_BYTES if hard == resource.RLIM_INFINITY else min(_STACK_BYTES, hard)
+    is_raised = soft != resource.RLIM_INFINITY and soft < wanted
+    with suppress(ValueError, OSError):
+        if is_raised:
+            resource.setrlimit(resource.RLIMIT_STACK, (wanted, hard))
+    try:
+        yield
+    finally:
+        with suppress(ValueError, OSError):
+            if is_raised:
+                resource.setrlimit(resource.RLIMIT_STACK, (soft, hard))
 
 
 class ScriptInterrupted(BaseException):
@@ -38,7 +71,8 @@ class ModelThread:
     def serve_forever(self) -> None:
         """Runs jobs until `stop`; what is still queued then fails with WorkerLostError."""
         try:
-            self.serve_until(lambda: False)
+            with deep_stack():
+                self.serve_until(lambda: False)
         finally:
             self.close()
 

@@ -14,9 +14,11 @@ _LAYOUTS = (Cause.AXES, Cause.RESHAPED, Cause.REPEATED)
 _PLACES_SHOWN = 4
 _BUFFERS_SHOWN = 5
 
-# What was asked for and not done, and by what the verdict was made: the first screen says these too.
+# What was asked for and not done, by what the verdict was made, and of which process an end cut it short: the
+# first screen says these too.
 _SAID_FIRST = frozenset(
     {
+        NoteKind.MESSAGE,
         NoteKind.REJUDGED,
         NoteKind.LEFT_OUT,
         NoteKind.UNKNOWN_CLASS,

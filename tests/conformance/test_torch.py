@@ -688,3 +688,31 @@ print("torch._inductor" in sys.modules, "torch._dynamo" in sys.modules)
 """
     run = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True)
     assert run.stdout.split() == ["True", "True", "False", "False"], run.stderr
+
+
+# Torch frees a graph by recursion, once Python has seen its operations.
+DEEP = """
+import resource
+import torch
+from padiff_rpc.v1.words import Randomness
+from padiff_worker.model_thread import ModelThread
+from padiff_worker.tracing import trace
+from padiff_worker_torch.adapter import TorchAdapter
+
+resource.setrlimit(resource.RLIMIT_STACK, (1 << 20, resource.getrlimit(resource.RLIMIT_STACK)[1]))
+model = torch.nn.Sequential(*(torch.nn.Linear(2, 2) for _ in range(6_000)))
+thread = ModelThread()
+work = lambda: trace(
+    TorchAdapter(), model, lambda recorder: model(torch.zeros(1, 2)), Randomness.SHARED, repeat=False
+)
+job = thread.submit(work)
+job.add_done_callback(lambda job: thread.stop())
+thread.serve_forever()
+print(len(job.result().calls), resource.getrlimit(resource.RLIMIT_STACK)[0] >> 20)
+"""
+
+
+def test_a_model_may_be_deeper_than_a_stack_usually_allows():
+    done = subprocess.run([sys.executable, "-c", DEEP], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == [str(2 * 6_001), "1"]

@@ -135,12 +135,14 @@ def _place(label: str, place: Optional[Place], row: Row, made: Optional[SourceLi
         spec = f", {place.spec}" if place.spec else ""
         return [Fact(label=label, text=wording.plain(f"{place.slot}{spec}"))]
     said = wording.layer(place) + (f", {place.spec}" if place.spec is not None else "")
+    if row.rule is not None and row.rule.steps and place is row.reference:
+        said += " in the candidate's layout"
     if wording.happens_in_a_call(row) and place.call:
         said += f", call {place.call}"
     found = [Fact(label=label, text=said)]
     # Of what code between two calls makes: from behind the one to the other.
     lines = [("after ", place.behind), ("up to " if place.behind else "", place.source)]
-    if place.source is None and row.phase is not Phase.OPTIMIZER:
+    if place.source is None:
         lines.append(("made at ", made))
     for word, source in lines:
         if source is not None and source.line:

@@ -55,7 +55,7 @@ def edit(found: FunctionFinding) -> str:
     """Returns how to change the candidate's line, where the finding alone tells; "" else."""
     ours, theirs = found.candidate_call, found.reference_call
     if found.kind is FindingKind.EXTRA and ours is not None:
-        return f"take {_call_at(ours)} out of the candidate, or give the reference one"
+        return f"take {_call_at(ours)} out of the candidate"
     if found.kind is FindingKind.MISSING and theirs is not None:
         return f"give the candidate what {_call_at(theirs)} does in the reference"
     if found.kind is not FindingKind.FUNCTION or ours is None or ours.source is None:

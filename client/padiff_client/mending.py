@@ -62,10 +62,10 @@ def _pairs(report: Report) -> list[str]:
 def made_at(report: Report) -> dict[Side, SourceLine]:
     """Returns the lines that made the layers of the first divergence, of the sides where they are known.
 
-    Of what code between layers makes there are none.
+    Of what code between layers makes there are none, and of an optimizer's state they tell nothing.
     """
     divergence = report.first_divergence
-    if divergence is None or divergence.row.between:
+    if divergence is None or divergence.row.between or divergence.row.phase is Phase.OPTIMIZER:
         return {}
     places = ((Side.REFERENCE, divergence.reference), (Side.CANDIDATE, divergence.candidate))
     paths = {side: place.path for side, place in places if place is not None}

@@ -62,7 +62,7 @@ FAULTS = {
         lines=("torch_planted.py:20", "paddle_planted.py:23"),
         size="times what rounding does here",
         probably="the candidate's gradient ends at `detach()`",
-        next="take `detach()` at paddle_planted.py:23 out of the candidate, or give the reference one, then",
+        next="take `detach()` at paddle_planted.py:23 out of the candidate, then compare again",
     ),
     "optimizer": Told(
         where="optimizer of step 0, optimizer state weight.second_moment of stem (Linear)",

@@ -95,6 +95,7 @@ class SourcePair:
                         seed=model.seed,
                         flags=loaded.flags,
                         transport=self.sides[side].transport,
+                        optimizer_made=loaded.optimizer_made,
                     )
                 )
             self.stop_on_failures({side: loaded.failure for side, loaded in self.loaded.items()})

@@ -23,8 +23,8 @@ from padiff_rpc.v1.words import DType
 from padiff_worker.devices import own_name
 from padiff_worker.functions.watcher import FunctionWatcher
 from padiff_worker.functions.words import FunctionWords
-from padiff_worker.layer_lines import LayerLines, making_lines
 from padiff_worker.layer_tree import LayerHandle, LayerReader
+from padiff_worker.making_lines import MakingLines, making_lines
 from padiff_worker.optimizers import OptimizerReader, OptimizerView
 from padiff_worker.randomness import Decisions
 from padiff_worker.state_files import StateFiles
@@ -124,9 +124,11 @@ class FrameworkAdapter(TensorVerbs):
     def is_model(self, candidate: Any) -> bool:
         return isinstance(candidate, self.reader.base)
 
-    def making_lines(self) -> AbstractContextManager[LayerLines]:
-        """Gathers, for the length of the block, the lines of user code that make layers."""
-        return making_lines(self.reader.base, self.library_folders)
+    def making_lines(self) -> AbstractContextManager[MakingLines]:
+        """Gathers, for the length of the block, the lines of user code that make layers and optimizers."""
+        reader = self.optimizer_reader
+        # Some of the framework's optimizers do not call the constructor of their base.
+        return making_lines((self.reader.base, *reader.classes, *reader.kinds), self.library_folders)
 
     @abstractmethod
     def prepare(self, model: Any, *, device: str, dtype: Optional[DType], train: bool) -> None:

@@ -20,8 +20,8 @@ from padiff_worker.adapter import FrameworkAdapter
 from padiff_worker.batch_feed import BatchFeed, takes_target
 from padiff_worker.devices import own_name
 from padiff_worker.failures import raising_as_failure
-from padiff_worker.layer_lines import LayerLines
 from padiff_worker.loader import Loader
+from padiff_worker.making_lines import MakingLines
 from padiff_worker.served_model import ServedModel
 
 # More than any model computes with; the framework's own library would end the process over far more.
@@ -42,7 +42,7 @@ class LoadedModel:
         feed: the user's loader; None where none is named.
         autocast: what forward and loss run in; None: as the model is.
         exits: what `close` does.
-        made: the lines that made its layers.
+        made: the lines that made its layers and its optimizer.
     """
 
     model: Any
@@ -54,7 +54,7 @@ class LoadedModel:
     feed: Optional[BatchFeed]
     autocast: Optional[DType]
     exits: ExitStack
-    made: LayerLines
+    made: MakingLines
 
     def close(self) -> None:
         """Lets go of the loader, and gives a served model its modes back; may be called twice."""
@@ -69,7 +69,7 @@ class _Core:
     device: str
     flags: tuple[str, ...]
     optimizer: Optional[Any]
-    made: LayerLines
+    made: MakingLines
 
 
 def load_model(
@@ -168,14 +168,15 @@ class _Loading:
         with raising_as_failure(Phase.LOAD):
             factory = self._loader.resolve(spec.model, field="model")
         _check_arguments(factory, kwargs, spec.model)
-        with raising_as_failure(Phase.LOAD), adapter.making_lines() as made:
-            model = factory(**kwargs)
-        self._check_model(model, f"{spec.model!r} returned")
-        with raising_as_failure(Phase.LOAD):
-            adapter.prepare(model, device=device, dtype=spec.dtype, train=spec.train)
-            if spec.weights:
-                adapter.load_weights(model, spec.weights)
-            optimizer = self._optimizer(model)
+        with adapter.making_lines() as made:
+            with raising_as_failure(Phase.LOAD):
+                model = factory(**kwargs)
+            self._check_model(model, f"{spec.model!r} returned")
+            with raising_as_failure(Phase.LOAD):
+                adapter.prepare(model, device=device, dtype=spec.dtype, train=spec.train)
+                if spec.weights:
+                    adapter.load_weights(model, spec.weights)
+                optimizer = self._optimizer(model)
         return _Core(model=model, device=device, flags=flags, optimizer=optimizer, made=made)
 
     def taken_over(self, served: ServedModel, exits: ExitStack) -> _Core:
@@ -193,7 +194,7 @@ class _Loading:
         adapter.prepare(model, device=device, dtype=None, train=spec.train)
         with raising_as_failure(Phase.LOAD):
             optimizer = self._optimizer(model) or served.optimizer
-        return _Core(model=model, device=device, flags=flags, optimizer=optimizer, made=LayerLines())
+        return _Core(model=model, device=device, flags=flags, optimizer=optimizer, made=MakingLines())
 
     def watched(self, served: ServedModel) -> _Core:
         """Returns the model of a script that makes its own steps, as the script has it."""
@@ -205,7 +206,7 @@ class _Loading:
         model = served.model
         self._check_model(model, "the script calls")
         device = self._adapter.device_of(model)
-        return _Core(model=model, device=device, flags=(), optimizer=served.optimizer, made=LayerLines())
+        return _Core(model=model, device=device, flags=(), optimizer=served.optimizer, made=MakingLines())
 
     def _configured(self, device: str) -> tuple[str, ...]:
         return self._adapter.configure(

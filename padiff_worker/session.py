@@ -11,7 +11,7 @@ import numpy as np
 
 from padiff_rpc.errors import InvalidRequestError, NotFoundError, StateError
 from padiff_rpc.tensors import FLOATING, HostTensor, cast, widen
-from padiff_rpc.v1.records import Layer, OptimizerEntry, StepNoise
+from padiff_rpc.v1.records import Layer, OptimizerEntry, SourceLine, StepNoise
 from padiff_rpc.v1.words import DType, Randomness, WeightKind
 from padiff_worker.adapter import FrameworkAdapter
 from padiff_worker.batches import Arguments, HostBatch, arguments
@@ -143,6 +143,11 @@ class ModelSession:
         )
         self.marks = frozenset(traced.marks)
         return traced
+
+    @property
+    def optimizer_made(self) -> Optional[SourceLine]:
+        """The line that made the optimizer; None where there is none, or nobody saw that."""
+        return self._loaded.made.of(self._adapter.optimizer_reader.stepping(self.optimizer))
 
     def view_optimizer(self) -> Optional[OptimizerView]:
         """Returns what can be seen of the optimizer; None where there is none, or only a function."""

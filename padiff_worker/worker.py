@@ -165,7 +165,8 @@ class Worker:
             if self._script is None:
                 # A model that was given may be in any state by now.
                 code = code_digest() if self._served is None else ""
-                return LoadResponse(flags=loaded.flags, code=code)
+                made = self._session.optimizer_made
+                return LoadResponse(flags=loaded.flags, code=code, optimizer_made=made)
             train = bool(getattr(loaded.model, "training", True))
             return LoadResponse(flags=loaded.flags, device=loaded.device, train=train)
 

@@ -143,7 +143,8 @@ def _place(label: str, place: Optional[Place], row: Row, made: Optional[SourceLi
     # Of what code between two calls makes: from behind the one to the other.
     lines = [("after ", place.behind), ("up to " if place.behind else "", place.source)]
     if place.source is None:
-        lines.append(("made at ", made))
+        what = "the optimizer is " if mending.is_of_optimizer(row) else ""
+        lines.append((f"{what}made at ", made))
     for word, source in lines:
         if source is not None and source.line:
             found += [Fact(label="", text=f"{word}{_file_line(source)}"), *_code(source)]

@@ -60,13 +60,16 @@ def _pairs(report: Report) -> list[str]:
 
 
 def made_at(report: Report) -> dict[Side, SourceLine]:
-    """Returns the lines that made the layers of the first divergence, of the sides where they are known.
+    """Returns the lines that made the layers of the first divergence, or the optimizers where these differ.
 
-    Of what code between layers makes there are none, and of an optimizer's state they tell nothing.
+    Of the sides where they are known; of what code between layers makes there are none.
     """
     divergence = report.first_divergence
-    if divergence is None or divergence.row.between or divergence.row.phase is Phase.OPTIMIZER:
+    if divergence is None or divergence.row.between:
         return {}
+    if is_of_optimizer(divergence.row):
+        made = {one.side: one.optimizer_made for one in report.environments}
+        return {side: line for side, line in made.items() if line is not None}
     places = ((Side.REFERENCE, divergence.reference), (Side.CANDIDATE, divergence.candidate))
     paths = {side: place.path for side, place in places if place is not None}
     return {
@@ -75,6 +78,12 @@ def made_at(report: Report) -> dict[Side, SourceLine]:
         for side, place in ((Side.REFERENCE, pair.reference), (Side.CANDIDATE, pair.candidate))
         if place is not None and place.path == paths.get(side) and place.source is not None
     }
+
+
+def is_of_optimizer(row: Row) -> bool:
+    """Whether an optimizer made a difference, as far as is known."""
+    settings = any(hint.kind is HintKind.OPTIMIZER_SETTING for hint in row.hints)
+    return row.phase is Phase.OPTIMIZER or settings
 
 
 _Shapes = dict[tuple[Side, str], tuple[int, ...]]
@@ -199,7 +208,8 @@ def _by_hint(hint: Hint, report: Report, divergence: Divergence) -> str:
     if hint.kind is HintKind.SETTING:
         return _setting(report, path, *hint.names[:2])
     if hint.kind is HintKind.OPTIMIZER_SETTING:
-        return f"give the candidate's optimizer the reference's {hint.names[0]}, {hint.names[1]}, {_AGAIN}"
+        optimizer = _with_line("optimizer", report)
+        return f"give the candidate's {optimizer} the reference's {hint.names[0]}, {hint.names[1]}, {_AGAIN}"
     return ""
 
 

@@ -100,7 +100,7 @@ def content(
         "text": str(report),
         "next": mending.lines(report),
         "likely": _without_blanks(plain(likely(report))),
-        "made": {str(side): plain(line) for side, line in mending.made_at(report).items()},
+        "made": _made(report),
         "report": _without_blanks(head),
         "divergence": _number_of(report, numbers),
         "columns": [*_NUMBERS, *_SHARED, "counts", "what", "figures", "reason", "reasons", "hints"],
@@ -111,6 +111,15 @@ def content(
         "maps": error_maps.of_report(report, numbers),
         "parts": written.parts,
     }
+
+
+def _made(report: Report) -> dict[str, Any]:
+    """Returns the lines that made what the first divergence is in."""
+    lines: dict[str, Any] = {str(side): plain(one) for side, one in mending.made_at(report).items()}
+    divergence = report.first_divergence
+    if divergence is not None and mending.is_of_optimizer(divergence.row):
+        lines["of_optimizer"] = True
+    return lines
 
 
 def _is_fault(row: Row) -> bool:

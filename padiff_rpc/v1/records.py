@@ -1802,6 +1802,8 @@ class LoadResponse:
         code: What tells the code that built the model from other code: a digest of the files of
             all modules that were imported by then. Empty: nothing does (a model of a script's own,
             a recording).
+        optimizer_made: The line of the user's code that made the optimizer; absent where there
+            is none, or nobody saw that.
     """
 
     flags: tuple[str, ...] = ()
@@ -1809,6 +1811,7 @@ class LoadResponse:
     device: str = ""
     train: bool = False
     code: str = ""
+    optimizer_made: Optional[SourceLine] = None
 
 
 @record
@@ -2222,6 +2225,8 @@ class Environment:
 
     Attributes:
         transport: How its captured tensors came: SHM or GRPC.
+        optimizer_made: The line of the user's code that made the optimizer; absent where there
+            is none, or nobody saw that.
     """
 
     side: Side
@@ -2231,6 +2236,7 @@ class Environment:
     seed: int
     flags: tuple[str, ...] = ()
     transport: Transport = Transport.GRPC
+    optimizer_made: Optional[SourceLine] = None
 
 
 @record

@@ -669,7 +669,7 @@ class Trouble(_message.Message):
     def __init__(self, side: _Optional[_Union[_reasons_pb2.Side, str]] = ..., phase: _Optional[_Union[_models_pb2.Phase, str]] = ..., step: _Optional[int] = ..., text: _Optional[str] = ..., activity: _Optional[_Union[_worker_pb2.Activity, _Mapping]] = ...) -> None: ...
 
 class Environment(_message.Message):
-    __slots__ = ("side", "worker", "device", "train", "seed", "flags", "transport")
+    __slots__ = ("side", "worker", "device", "train", "seed", "flags", "transport", "optimizer_made")
     SIDE_FIELD_NUMBER: _ClassVar[int]
     WORKER_FIELD_NUMBER: _ClassVar[int]
     DEVICE_FIELD_NUMBER: _ClassVar[int]
@@ -677,6 +677,7 @@ class Environment(_message.Message):
     SEED_FIELD_NUMBER: _ClassVar[int]
     FLAGS_FIELD_NUMBER: _ClassVar[int]
     TRANSPORT_FIELD_NUMBER: _ClassVar[int]
+    OPTIMIZER_MADE_FIELD_NUMBER: _ClassVar[int]
     side: _reasons_pb2.Side
     worker: _worker_pb2.WorkerInfo
     device: str
@@ -684,7 +685,8 @@ class Environment(_message.Message):
     seed: int
     flags: _containers.RepeatedScalarFieldContainer[str]
     transport: _models_pb2.Transport
-    def __init__(self, side: _Optional[_Union[_reasons_pb2.Side, str]] = ..., worker: _Optional[_Union[_worker_pb2.WorkerInfo, _Mapping]] = ..., device: _Optional[str] = ..., train: bool = ..., seed: _Optional[int] = ..., flags: _Optional[_Iterable[str]] = ..., transport: _Optional[_Union[_models_pb2.Transport, str]] = ...) -> None: ...
+    optimizer_made: _models_pb2.SourceLine
+    def __init__(self, side: _Optional[_Union[_reasons_pb2.Side, str]] = ..., worker: _Optional[_Union[_worker_pb2.WorkerInfo, _Mapping]] = ..., device: _Optional[str] = ..., train: bool = ..., seed: _Optional[int] = ..., flags: _Optional[_Iterable[str]] = ..., transport: _Optional[_Union[_models_pb2.Transport, str]] = ..., optimizer_made: _Optional[_Union[_models_pb2.SourceLine, _Mapping]] = ...) -> None: ...
 
 class ReportSummary(_message.Message):
     __slots__ = ("session", "passed", "first_divergence", "unmatched", "coverage", "steps", "plan", "notes", "failures", "troubles", "environments", "timings", "traffic", "saved", "started_at", "seconds", "hyper_parameters", "weights", "in_lockstep", "random_operations", "noise", "optimizer", "has_local_errors", "omitted", "bounds", "measurement", "inconclusive", "findings", "function_details")

@@ -232,18 +232,20 @@ class LoadRequest(_message.Message):
     def __init__(self, lease: _Optional[str] = ..., model: _Optional[_Union[_models_pb2.Model, _Mapping]] = ..., deterministic: bool = ..., threads: _Optional[int] = ...) -> None: ...
 
 class LoadResponse(_message.Message):
-    __slots__ = ("flags", "failure", "device", "train", "code")
+    __slots__ = ("flags", "failure", "device", "train", "code", "optimizer_made")
     FLAGS_FIELD_NUMBER: _ClassVar[int]
     FAILURE_FIELD_NUMBER: _ClassVar[int]
     DEVICE_FIELD_NUMBER: _ClassVar[int]
     TRAIN_FIELD_NUMBER: _ClassVar[int]
     CODE_FIELD_NUMBER: _ClassVar[int]
+    OPTIMIZER_MADE_FIELD_NUMBER: _ClassVar[int]
     flags: _containers.RepeatedScalarFieldContainer[str]
     failure: _models_pb2.ModelFailure
     device: str
     train: bool
     code: str
-    def __init__(self, flags: _Optional[_Iterable[str]] = ..., failure: _Optional[_Union[_models_pb2.ModelFailure, _Mapping]] = ..., device: _Optional[str] = ..., train: bool = ..., code: _Optional[str] = ...) -> None: ...
+    optimizer_made: _models_pb2.SourceLine
+    def __init__(self, flags: _Optional[_Iterable[str]] = ..., failure: _Optional[_Union[_models_pb2.ModelFailure, _Mapping]] = ..., device: _Optional[str] = ..., train: bool = ..., code: _Optional[str] = ..., optimizer_made: _Optional[_Union[_models_pb2.SourceLine, _Mapping]] = ...) -> None: ...
 
 class DescribeRequest(_message.Message):
     __slots__ = ("lease",)

@@ -35,6 +35,13 @@ class OptimizerSuite:
         self.case.adapter.backward(self.case.total(model(self.case.tensor(gradient))))
         self.case.adapter.step(optimizer)
 
+    def test_the_line_that_makes_an_optimizer_is_known(self) -> None:
+        adapter, model = self.case.adapter, self.case.scale(1.0, 2.0)
+        with adapter.making_lines() as lines:
+            made = [self.case.sgd(model, 0.1), self.case.momentum(model, 0.1)]
+        found = [lines.of(adapter.optimizer_reader.stepping(one)) for one in made]
+        assert [line and line.function for line in found] == ["sgd", "momentum"]
+
     def _factor(self, model: Any) -> list[float]:
         found: list[float] = self.case.value(self.case.adapter.weights(model)["factor"]).tolist()
         return found

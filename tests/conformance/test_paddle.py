@@ -724,3 +724,11 @@ def test_a_result_that_backward_looks_for_is_known(make, is_one):
     other.array[...] += 1
     ADAPTER.backward(ADAPTER.pass_through(made, other).sum())
     assert bool(paddle.isfinite(x.grad).all())
+
+
+def test_an_optimizer_that_calls_no_constructor_of_its_base_has_a_line_too():
+    with ADAPTER.making_lines() as lines:
+        made = paddle.optimizer.AdamW(0.1, parameters=paddle.nn.Linear(2, 2).parameters())
+    line = lines.of(made)
+    assert line is not None
+    assert "AdamW(0.1" in line.text

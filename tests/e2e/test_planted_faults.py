@@ -68,7 +68,7 @@ FAULTS = {
         where="optimizer of step 0, optimizer state weight.second_moment of stem (Linear)",
         size="times what is allowed here",
         probably="the optimizer's beta2 is 0.999 in the reference, 0.99 in the candidate",
-        next="give the candidate's optimizer the reference's beta2, 0.999, then compare again",
+        next="optimizer (made at paddle_planted.py:60) the reference's beta2, 0.999, then compare again",
     ),
 }
 

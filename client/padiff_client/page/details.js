@@ -74,7 +74,7 @@ function sides(row, made = {}) {
       el("h3", { text: side }),
       el("p", { class: "path", text: place.path || "the root" }),
       el("p", { class: "quiet" }, [place.class_name, spec, place.call && `call ${place.call}`].filter(Boolean).join(" · ")),
-      sourceLine(place.behind, "after"), sourceLine(place.source, place.behind ? "up to" : "called at"), !place.source && sourceLine(made[side], "made at"));
+      sourceLine(place.behind, "after"), sourceLine(place.source, place.behind ? "up to" : "called at"), !place.source && sourceLine(made[side], made.of_optimizer ? "optimizer made at" : "made at"));
   }));
 }
 

@@ -9,9 +9,9 @@ import pytest
 from padiff_rpc import trees
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.v1.records import Model
-from padiff_worker.layer_lines import LayerLines
 from padiff_worker.loader import Loader
 from padiff_worker.loading import load_model
+from padiff_worker.making_lines import MakingLines
 from padiff_worker.served_model import ServedModel
 
 
@@ -26,8 +26,8 @@ class Framework:
     def is_model(self, candidate: Any) -> bool:
         return isinstance(candidate, SimpleNamespace)
 
-    def making_lines(self) -> AbstractContextManager[LayerLines]:
-        return nullcontext(LayerLines())
+    def making_lines(self) -> AbstractContextManager[MakingLines]:
+        return nullcontext(MakingLines())
 
     def empty_weights(self, model: Any) -> list[str]:
         return [name for name, value in vars(model).items() if value is None]

@@ -163,9 +163,9 @@ class Soak:
         return report
 
     def _keep(self, report: Report) -> None:
-        file = self.reports / f"{report.session}.json"
+        file = self.reports / f"{report.session}.full.json"
         report.save(file)
-        if Report.load(file).to_json() != report.to_json():
+        if Report.load(file).to_json(full=True) != report.to_json(full=True):
             self._note_wrong(f"{file.name} does not say what was saved")
         with self._lock:
             self.begun.add(report.session)

@@ -310,9 +310,9 @@ class Report:
         """Returns a page that stands by itself."""
         return as_html.page(self)
 
-    def to_json(self) -> str:
-        """Returns the text of a .json file as `save` writes it; docs/report.md describes it."""
-        return "".join(as_json.pieces(self))
+    def to_json(self, *, full: bool = False) -> str:
+        """Returns the text that `save` writes to a .json file, or with `full` to a .full.json file."""
+        return "".join(as_json.pieces(self, with_all_figures=full))
 
     def to_pandas(self) -> pandas.DataFrame:
         """Returns every row as a line of a pandas.DataFrame: places, verdict, figures, reason.

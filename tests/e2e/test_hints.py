@@ -85,8 +85,9 @@ class TestEachMistakeOfALockstep:
     def test_json_and_html(self, report: Report) -> None:
         told = json.loads(report.to_json())
         assert told["first_divergence"]["row"]["hints"][0]["kind"] == "epsilon"
-        texts = [line[-1]["hints"][0]["text"] for line in told["rows"]["lines"] if isinstance(line[-1], dict)]
-        assert any(text.startswith("the sign is the opposite (verified") for text in texts)
+        mores = [line[-1] for line in told["rows"]["lines"] if isinstance(line[-1], dict)]
+        texts = [more["hints"][0]["text"] for more in mores if "hints" in more]
+        assert any(text.startswith("the sign is the opposite (checked") for text in texts)
         assert "the candidate does not add the bias" in report.to_html()
 
 

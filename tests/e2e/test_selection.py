@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
+
+from padiff_client import Report
+from padiff_rpc.v1.words import CaptureKind
 
 TORCH_MODEL = """
 import torch
@@ -68,8 +69,9 @@ def padiff(folder: Path, *flags: str) -> tuple[int, str]:
 
 
 def called(folder: Path) -> set[str]:
-    rows: Any = json.loads((folder / "report.json").read_text())["rows"]
-    return {row["reference"].get("path", "") for row in rows if row["kind"] in ("input", "output")}
+    rows = Report.load(folder / "report.json").all_rows
+    kinds = (CaptureKind.INPUT, CaptureKind.OUTPUT)
+    return {row.reference.path for row in rows if row.kind in kinds and row.reference is not None}
 
 
 def test_what_is_selected_is_compared_and_all_weights_are(folder: Path) -> None:

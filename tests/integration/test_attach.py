@@ -84,8 +84,8 @@ def test_a_client_that_comes_back_gets_all_of_its_comparison(
     before = store.find(name).report
     assert before.summary.troubles[0].text == GONE
 
-    report_file = folder / "report.json"
-    attach = ["attach", name[:8], "--server", service.coordinator, "--json", str(report_file)]
+    report_file = folder / "report.full.json"
+    attach = ["attach", name[:8], "--server", service.coordinator, "--format", f"json-full={report_file}"]
     assert cli.main(attach) == 0, capsys.readouterr()
     report = Report.load(report_file)
     assert report

@@ -40,7 +40,7 @@ def test_of_a_free_run_the_first_row_of_each_phase_has_hints(free: Report) -> No
 
 
 def test_the_report_names_it_beside_the_first_divergence_and_for_each_phase(free: Report) -> None:
-    said = "a factor throughout: candidate = 3 * reference (verified, "
+    said = "a factor throughout: candidate = 3 * reference (checked: "
     assert free.first_divergence is not None
     assert f"probably   {said}" in free.first_divergence.details
     assert f"gradients of step 0: {'gradient of parameter'}" in str(free).partition("probably")[2]

@@ -156,7 +156,7 @@ MISTAKES = {
         status=1,
         said=[
             "FAIL: initial weights, parameter weight of fc1 (Linear): the shapes differ",
-            "give the candidate's fc1 the reference's out_features, 8",
+            "give the candidate's fc1 (made at fake_models.py:12) the reference's out_features, 8",
         ],
     ),
     # The inputs.

@@ -63,9 +63,10 @@ class Trial:
         self.folder.mkdir()
         (self.folder / "spec.yaml").write_text(SPEC.format(**vars(self.service)))
         (self.folder / "killed_inputs.py").write_text(INPUTS)
+        written = ("--format", "json-full=report.full.json")
         with (self.folder / "out").open("wb") as out:
             return subprocess.Popen(
-                [sys.executable, "-m", "padiff_client.cli", "compare", "spec.yaml", "--json", "report.json"],
+                [sys.executable, "-m", "padiff_client.cli", "compare", "spec.yaml", *written],
                 cwd=self.folder,
                 env={**os.environ, "PADIFF_STORE": str(self.folder / "runs")},
                 stdout=out,
@@ -107,7 +108,7 @@ def whole(service: Service, tmp_path_factory: pytest.TempPathFactory) -> tuple[f
     with trial.start() as client:
         assert client.wait(PATIENCE) == 1, (trial.folder / "out").read_text()
     seconds = time.monotonic() - began
-    report = Report.load(trial.folder / "report.json")
+    report = Report.load(trial.folder / "report.full.json")
     assert len(report.steps) == STEPS
     return seconds, sum(row.step == STEPS - 1 for row in report.all_rows)
 
@@ -152,10 +153,10 @@ def test_a_coordinator_that_is_killed_at_any_moment(
         kept += has_run
         # The report is in the client's hands as well, and says the same.
         if has_run:
-            report = Report.load(trial.folder / "report.json")
+            report = Report.load(trial.folder / "report.full.json")
             assert (code == 2) is bool(report.troubles)
             run = RunStore(trial.folder / "runs", StoreRoom()).find("last")
-            assert Report(run.report.summary, run.report.rows).to_json() == report.to_json()
+            assert Report(run.report.summary, run.report.rows).to_json(full=True) == report.to_json(full=True)
         else:
             assert code == 2
     assert kept

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import sys
+
+from padiff_rpc.file_stamps import stamp_of
 
 
 def code_digest() -> str:
@@ -17,9 +18,7 @@ def code_digest() -> str:
         file = getattr(module, "__dict__", {}).get("__file__")
         if not isinstance(file, str):
             continue
-        try:
-            status = os.stat(file)
-        except OSError:
-            continue
-        digest.update(repr((name, file, status.st_size, status.st_mtime_ns)).encode())
+        stamp = stamp_of(file)
+        if stamp is not None:
+            digest.update(repr((name, file, stamp)).encode())
     return digest.hexdigest()

@@ -45,8 +45,9 @@ def _noting(
 ) -> Callable[..., None]:
     @functools.wraps(original)
     def noting(one: Any, *args: Any, **kwargs: Any) -> None:
-        line = calling_line(library_folders, outside=one)
-        if line is not None and found.of(one) is None:
+        # The constructors of its bases are called by its own class.
+        line = calling_line(library_folders, outside=one) if found.of(one) is None else None
+        if line is not None:
             found.add(one, line)
         original(one, *args, **kwargs)
 

@@ -15,16 +15,16 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE / "models"), str(HERE.parent.parent / "examples" / "resnet50")]
 
-from inputs import photographs, sentences  # noqa: E402
+from inputs import batch_of, module_of  # noqa: E402
 
 
 def main(framework: str, name: str, steps: int) -> int:
     """Returns 0."""
     library = importlib.import_module(framework)
-    model = importlib.import_module(f"{framework}_{'model' if name == 'resnet50' else 'bert'}").build()
+    model = importlib.import_module(module_of(framework, name)).build()
     optimizer = importlib.import_module(f"{framework}_training").sgd(model)
     model.train()
-    ((_, array),) = (photographs() if name == "resnet50" else sentences()).items()
+    ((_, array),) = batch_of(name).items()
     batch = library.to_tensor(array) if framework == "paddle" else library.from_numpy(array)
     _step(model, optimizer, batch)
     print("ready", flush=True)

@@ -20,7 +20,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE / "models"))
 
-from inputs import photographs, sentences  # noqa: E402
+from inputs import batch_of, module_of  # noqa: E402
 
 from padiff_client import ModelSpec, Options, auto_diff  # noqa: E402
 from padiff_rpc.v1.words import Transport  # noqa: E402
@@ -95,13 +95,12 @@ def _compared(model: str, transport: Transport) -> float:
 
 
 def _seconds(model: str, transport: Transport, steps: int) -> float:
-    ours, theirs = ("torch_model", "paddle_model") if model == "resnet50" else ("torch_bert", "paddle_bert")
-    batch = photographs() if model == "resnet50" else sentences()
+    batch = batch_of(model)
     renamed = {"x": batch["images"]} if model == "resnet50" else batch
     began = time.monotonic()
     report = auto_diff(
-        ModelSpec("paddle", f"{theirs}:build", train=True, path=FOLDERS),
-        ModelSpec("torch", f"{ours}:build", train=True, path=FOLDERS),
+        ModelSpec("paddle", f"{module_of('paddle', model)}:build", train=True, path=FOLDERS),
+        ModelSpec("torch", f"{module_of('torch', model)}:build", train=True, path=FOLDERS),
         ([renamed] * steps, [batch] * steps),
         steps=steps,
         optimizer=("paddle_training:sgd", "torch_training:sgd"),

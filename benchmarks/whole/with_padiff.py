@@ -11,22 +11,19 @@ sys.path[:0] = [str(HERE / "models"), str(HERE.parent.parent / "examples" / "res
 
 import paddle  # noqa: E402
 import torch  # noqa: E402
-from inputs import photographs, sentences  # noqa: E402
+from inputs import batch_of, module_of  # noqa: E402
 from padiff import auto_diff  # noqa: E402
 
 
 def main(name: str) -> int:
     """Returns 1 where PaDiff finds a difference; its bound is loose, so that it goes to the end."""
-    if name == "resnet50":
-        torch_module, paddle_module, given, renamed = "torch_model", "paddle_model", photographs(), "x"
-    else:
-        torch_module, paddle_module, given, renamed = "torch_bert", "paddle_bert", sentences(), "ids"
     torch.manual_seed(0)
-    module = importlib.import_module(torch_module).build()
-    layer = importlib.import_module(paddle_module).build()
+    module = importlib.import_module(module_of("torch", name)).build()
+    layer = importlib.import_module(module_of("paddle", name)).build()
     module.train()
     layer.train()
-    ((argument, array),) = given.items()
+    ((argument, array),) = batch_of(name).items()
+    renamed = "x" if name == "resnet50" else argument
     batch = {renamed: paddle.to_tensor(array)}, {argument: torch.from_numpy(array)}
     return int(not auto_diff(layer, module, batch, auto_weights=True, options={"atol": 1e-3, "rtol": 1e-3}))
 

@@ -6,7 +6,7 @@ import difflib
 import json
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Optional
 
 from padiff_client import function_sentences, wording
@@ -74,10 +74,17 @@ def made_at(report: Report) -> dict[Side, SourceLine]:
     paths = {side: place.path for side, place in places if place is not None}
     return {
         side: place.source
-        for pair in report.plan
-        for side, place in ((Side.REFERENCE, pair.reference), (Side.CANDIDATE, pair.candidate))
-        if place is not None and place.path == paths.get(side) and place.source is not None
+        for side, place in _planned(report)
+        if place.path == paths.get(side) and place.source is not None
     }
+
+
+def _planned(report: Report) -> Iterator[tuple[Side, Place]]:
+    """Yields the places of all layers of the plan, with their sides."""
+    for pair in report.plan:
+        for side, place in ((Side.REFERENCE, pair.reference), (Side.CANDIDATE, pair.candidate)):
+            if place is not None:
+                yield side, place
 
 
 def is_of_optimizer(row: Row) -> bool:
@@ -93,9 +100,8 @@ def _shapes(report: Report) -> _Shapes:
     """Returns the shapes of layers' outputs, their axes in any order, as frameworks have them."""
     return {
         (side, place.path): tuple(sorted(place.spec.shape))
-        for pair in report.plan
-        for side, place in ((Side.REFERENCE, pair.reference), (Side.CANDIDATE, pair.candidate))
-        if place is not None and place.spec is not None
+        for side, place in _planned(report)
+        if place.spec is not None
     }
 
 

@@ -1,4 +1,4 @@
-"""How far a running comparison is, in a file of its folder: who writes the run tells who shows it."""
+"""Progress of a running comparison, in a file of its folder: who writes the run tells who shows it."""
 
 from __future__ import annotations
 

@@ -16,3 +16,13 @@ def photographs() -> dict[str, np.ndarray]:
 def sentences() -> dict[str, np.ndarray]:
     """Returns the arguments by name: "ids", int64 [2, 128]."""
     return {"ids": np.random.default_rng(0).integers(1, 30_000, (SENTENCES, WORDS))}
+
+
+def batch_of(model: str) -> dict[str, np.ndarray]:
+    """Returns the arguments of "resnet50" or "bert"."""
+    return photographs() if model == "resnet50" else sentences()
+
+
+def module_of(framework: str, model: str) -> str:
+    """Returns the module in which a framework has "resnet50" or "bert"."""
+    return f"{framework}_{'model' if model == 'resnet50' else model}"

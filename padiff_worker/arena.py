@@ -126,7 +126,7 @@ class Arena:
 
 
 class ArenaOffer:
-    """The arena of the present lease, from the offer of its file to the lease's end. Thread-safe.
+    """The arena of one lease, from the offer of its file to the lease's end. Thread-safe.
 
     Attributes:
         arena: None until the coordinator has mapped the file.
@@ -136,12 +136,15 @@ class ArenaOffer:
         self._settings = settings
         self._lock = threading.Lock()
         self._file: Optional[ArenaFile] = None
+        self._has_ended = False
         self.arena: Optional[Arena] = None
 
     def offer(self) -> OfferArenaResponse:
         """Makes the file anew; returns where it is, or why there is none."""
         with self._lock:
             self._drop()
+            if self._has_ended:  # while this call was on its way
+                return OfferArenaResponse(refusal="the worker's lease has ended")
             try:
                 file = self._file = make(self._settings.arena_folder, self._settings.arena_bytes)
             except NotSharedError as error:
@@ -160,8 +163,9 @@ class ArenaOffer:
                 self._drop()
 
     def end(self) -> None:
-        """The lease is over; may be called twice."""
+        """The lease is over, and nothing is offered any more; may be called twice."""
         with self._lock:
+            self._has_ended = True
             self._drop()
 
     def _drop(self) -> None:

@@ -91,11 +91,12 @@ class Worker:
         """
         check_protocol_version(protocol_version, peer="the coordinator")
         with self.leases.granted(patience_seconds) as lease:
+            arena = self._arena = ArenaOffer(self._settings)
             try:
                 yield lease
             finally:
                 self._cancel_step()
-                self._arena.end()
+                arena.end()
                 if self._turn is None:
                     # The process may be stopping, and its model with it.
                     with suppress(WorkerLostError):
@@ -174,13 +175,15 @@ class Worker:
 
     def offer_arena(self, lease: str) -> OfferArenaResponse:
         """Makes memory to be shared with the coordinator; returns where it is, or why there is none."""
+        arena = self._arena
         self.leases.check(lease)
-        return self._arena.offer()
+        return arena.offer()
 
     def settle_arena(self, lease: str, *, mapped: bool) -> None:
         """Takes the coordinator's word whether it has mapped what was offered."""
+        arena = self._arena
         self.leases.check(lease)
-        self._arena.settle(mapped=mapped)
+        arena.settle(mapped=mapped)
 
     def describe(self, lease: str) -> tuple[Layer, ...]:
         """Returns the layer tree."""

@@ -217,9 +217,10 @@ def test_ctrl_c_leaves_the_report_up_to_there(both: Commands) -> None:
     os.mkfifo(pipe)
     other = both.run("reference", script())
     waiting = script(between=f"open({str(pipe)!r}).read() if step == 1 else None")
-    command = both.run("candidate", waiting, "--steps", "3", "--json", str(file))
-    # Opened for writing once the script reads, in its second step.
+    command = both.run("candidate", waiting, "--verbose", "--steps", "3", "--json", str(file))
+    # Opened for writing once the script reads, in its second step; the first may still be judged.
     writing = os.open(pipe, os.O_WRONLY)
+    command.line_on_stderr("step 1 (2 of 3)")
     command.process.send_signal(signal.SIGINT)
     ended = command.ended()
     os.close(writing)

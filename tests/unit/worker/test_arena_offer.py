@@ -11,7 +11,8 @@ from padiff_worker.settings import WorkerSettings
 
 def test_a_lease_that_ends_takes_the_name_of_what_it_offered_away(tmp_path: Path) -> None:
     offer = ArenaOffer(WorkerSettings(arena_folder=str(tmp_path)))
-    assert os.listdir(tmp_path) == [offer.offer().name]
+    offered = offer.offer()
+    assert os.listdir(tmp_path) == [offered.name]
     offer.end()
     assert os.listdir(tmp_path) == []
 

@@ -75,6 +75,17 @@ class Rule:
 
         Raises InvalidRequestError for shapes that the rule cannot take, and for values of several dtypes.
         """
+        seen = self.view(*values)
+        if seen.array.flags.c_contiguous:
+            return seen
+        # By asarray, since ascontiguousarray makes 0-d arrays 1-d.
+        return HostTensor(array=np.asarray(seen.array, order="C"), dtype=seen.dtype)
+
+    def view(self, *values: HostTensor) -> HostTensor:
+        """Returns what `apply` does, but with the elements where they are, if the rule only moves axes.
+
+        For what takes arrays of any strides, as the comparison of two tensors does.
+        """
         if not self.steps and len(values) == 1:
             return values[0]
         dtypes = {value.dtype for value in values}
@@ -86,8 +97,7 @@ class Rule:
         arrays = [value.array for value in values]
         for step in self.steps:
             arrays = step.apply(arrays)
-        # By asarray, since ascontiguousarray makes 0-d arrays 1-d.
-        return HostTensor(array=np.asarray(arrays[0], order="C"), dtype=self.dtype(values[0].dtype))
+        return HostTensor(array=np.asarray(arrays[0]), dtype=self.dtype(values[0].dtype))
 
     def dtype(self, dtype: DType) -> DType:
         """Returns the dtype that the rule makes of values of this one."""

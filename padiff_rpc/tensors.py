@@ -60,7 +60,8 @@ def byte_count(spec: TensorSpec) -> int:
 class HostTensor:
     """A tensor in this process's memory.
 
-    `array` is C-contiguous and of `numpy_dtype(dtype)`; for bfloat16 it holds the bits as uint16.
+    `array` is of `numpy_dtype(dtype)`; for bfloat16 it holds the bits as uint16. It is C-contiguous, but in
+    the views that layout rules give of another tensor.
     `sketch_of`: the tensor of which this is the `sketch`; None for one that is itself.
     """
 
@@ -160,7 +161,7 @@ def _bfloat16_bits(values: Array) -> Array:
 def sum_of_squares(tensor: HostTensor) -> float:
     """Returns the sum of squares of the finite elements, in float64; of complex ones, of the magnitudes."""
     total = 0.0
-    flat = tensor.array.reshape(-1)
+    flat = tensor.array.ravel(order="K")  # as they lie: a transposed one is not copied
     for start in range(0, flat.size, BLOCK_ELEMENTS):
         with np.errstate(invalid="ignore", over="ignore"):
             block = widen(flat[start : start + BLOCK_ELEMENTS], tensor.dtype)

@@ -27,8 +27,7 @@ _MOST_OF_MATRICES = 1 << 23
 
 def _sample(tensor: HostTensor) -> Reals:
     """Returns some elements of a tensor, the same ones of each of its shape; all of a small one."""
-    flat = tensor.array.reshape(-1)
-    some = widen(flat[:: max(1, flat.size // _SAMPLED)], tensor.dtype)
+    some = widen(tensor.array.flat[:: max(1, tensor.array.size // _SAMPLED)], tensor.dtype)
     return (some.real if tensor.dtype in COMPLEX else some).astype(float)
 
 

@@ -1,11 +1,13 @@
-/* The figures of two flat tensors of one length, gathered in one pass.
+/* The figures of two tensors of one shape, gathered in one pass.
  *
  * It does what accumulator.py and outliers.py do with NumPy, and comes to the same counts, maxima and
  * positions; sums differ by float64 rounding, since they are added up in another order. kernel.py calls it,
  * without Python's lock, and holds the records below a second time.
  *
  * Elements are widened to float64 in chunks that stay in the processor's first cache. What is not finite is
- * counted and left out of the chunk; every loop behind that is one that a compiler turns into vectors.
+ * counted and left out of the chunk; every loop behind that is one that a compiler turns into vectors. Of a
+ * tensor whose elements do not follow each other in memory, a transposed one for instance, a chunk is first
+ * moved together.
  */
 #include <float.h>
 #include <math.h>
@@ -24,11 +26,20 @@
 
 #define CHUNK 512
 #define BINS 40
+#define MOST_AXES 8
+#define MOST_BYTES 8 /* of a real */
 #define MOST_KEPT 6 /* three complex elements */
 
 typedef enum {
     FLOAT16, BFLOAT16, FLOAT32, FLOAT64, BOOL, INT8, INT16, INT32, INT64, UINT8, UINT16, UINT32, UINT64
 } Kind;
+
+/* Where the reals of one side are, in the order of their positions. */
+typedef struct {
+    const char *first;
+    int64_t axes; /* 0: they follow each other */
+    int64_t sizes[MOST_AXES], strides[MOST_AXES]; /* strides in bytes; the last axis runs first */
+} Values;
 
 typedef struct {
     int64_t reference_kind, candidate_kind;
@@ -55,6 +66,9 @@ typedef struct {
     int64_t histogram[BINS];
     Element worst[MOST_KEPT];
 } Found;
+
+/* kernel.py compares them with its own: it may have been changed, and this not yet compiled again. */
+const int64_t padiff_record_sizes[] = {sizeof(Values), sizeof(Task), sizeof(Found)};
 
 /* One chunk, widened. */
 typedef struct {
@@ -90,9 +104,52 @@ static inline float widened_half(uint16_t half) {
     return float_of_bits(bits | (uint32_t)(half & 0x8000u) << 16);
 }
 
+/* The elements from `from` on, at this stride, one after the other. */
+#define MOVED(type)                                                            \
+    {                                                                          \
+        for (int64_t i = 0; i < count; i++, from += stride, to += sizeof(type)) \
+            memcpy(to, from, sizeof(type));                                    \
+        break;                                                                 \
+    }
+
+static void move_together(const char *from, int64_t stride, int64_t bytes, int64_t count, char *restrict to) {
+    switch (bytes) {
+    case 1: MOVED(uint8_t)
+    case 2: MOVED(uint16_t)
+    case 4: MOVED(uint32_t)
+    default: MOVED(uint64_t)
+    }
+}
+
+/* Returns where `count` reals from position `start` on follow each other: where they are, or in `room`. */
+static const void *stretch(const Values *values, int64_t bytes, int64_t start, int64_t count, char *room) {
+    if (!values->axes) return values->first + start * bytes;
+    const int64_t last = values->axes - 1;
+    const int64_t *sizes = values->sizes, *strides = values->strides;
+    const char *from = values->first;
+    int64_t at[MOST_AXES];
+    for (int64_t axis = last, left = start; axis >= 0; left /= sizes[axis--]) {
+        at[axis] = left % sizes[axis];
+        from += at[axis] * strides[axis];
+    }
+    for (int64_t done = 0; done < count;) {
+        const int64_t left = sizes[last] - at[last], run = left < count - done ? left : count - done;
+        move_together(from, strides[last], bytes, run, room + done * bytes);
+        done += run;
+        at[last] += run;
+        from += run * strides[last];
+        for (int64_t axis = last; axis > 0 && at[axis] == sizes[axis]; axis--) {
+            from += strides[axis - 1] - sizes[axis] * strides[axis];
+            at[axis] = 0;
+            at[axis - 1]++;
+        }
+    }
+    return room;
+}
+
 #define WIDENED(type, expression)                              \
     {                                                          \
-        const type *from = (const type *)values + start;       \
+        const type *from = (const type *)values;               \
         for (int64_t i = 0; i < count; i++) {                  \
             const type value = from[i];                        \
             out[i] = (expression);                             \
@@ -100,7 +157,7 @@ static inline float widened_half(uint16_t half) {
         break;                                                 \
     }
 
-INLINED void widen(const void *values, int64_t kind, int64_t start, int64_t count, double *restrict out) {
+INLINED void widen(const void *values, int64_t kind, int64_t count, double *restrict out) {
     switch (kind) {
     case FLOAT16: WIDENED(uint16_t, (double)widened_half(value))
     case BFLOAT16: WIDENED(uint16_t, (double)float_of_bits((uint32_t)value << 16))
@@ -133,10 +190,10 @@ static uint64_t whole(const void *values, int64_t kind, int64_t i) {
 
 /* Modulo 2**64 the larger less the smaller is exact, even where int64 would overflow. */
 static void subtract_whole(
-    const Task *task, const void *reference, const void *candidate, int64_t start, int64_t count, double *out) {
+    const Task *task, const void *reference, const void *candidate, int64_t count, double *out) {
     for (int64_t i = 0; i < count; i++) {
-        const uint64_t a = whole(reference, task->reference_kind, start + i);
-        const uint64_t b = whole(candidate, task->candidate_kind, start + i);
+        const uint64_t a = whole(reference, task->reference_kind, i);
+        const uint64_t b = whole(candidate, task->candidate_kind, i);
         const int is_less = task->signedness < 0 ? (int64_t)b < (int64_t)a : b < a;
         out[i] = is_less ? -(double)(a - b) : (double)(b - a);
     }
@@ -327,7 +384,7 @@ INLINED void sums_of_equal(const Chunk *chunk, int64_t count, double *squares, d
 /* Takes a stretch whose bits are equal on both sides: all follows from the sums of one. */
 INLINED void add_equal(const Task *task, const void *values, int64_t count, Chunk *chunk, Found *found) {
     double squares, total;
-    widen(values, task->reference_kind, chunk->offset, count, chunk->reference);
+    widen(values, task->reference_kind, count, chunk->reference);
     sums_of_equal(chunk, count, &squares, &total);
     if (!isfinite(squares)) {
         memcpy(chunk->candidate, chunk->reference, (size_t)count * sizeof(double));
@@ -343,10 +400,10 @@ INLINED void add_equal(const Task *task, const void *values, int64_t count, Chun
 INLINED void add_different(
     const Task *task, const void *reference, const void *candidate, int64_t count, Chunk *chunk, Found *found) {
     double more[8], largest;
-    widen(reference, task->reference_kind, chunk->offset, count, chunk->reference);
-    widen(candidate, task->candidate_kind, chunk->offset, count, chunk->candidate);
+    widen(reference, task->reference_kind, count, chunk->reference);
+    widen(candidate, task->candidate_kind, count, chunk->candidate);
     if (task->signedness) {
-        subtract_whole(task, reference, candidate, chunk->offset, count, chunk->difference);
+        subtract_whole(task, reference, candidate, count, chunk->difference);
         largest = add_sums(chunk, count, 1, more);
     } else {
         largest = add_sums(chunk, count, 0, more);
@@ -368,32 +425,38 @@ static int64_t width(int64_t kind) {
 
 /* Adds to `found` what `count` reals of both sides come to. */
 FOR_THIS_MACHINE void padiff_measure(
-    const void *reference, const void *candidate, int64_t count, const Task *task, Found *found) {
+    const Values *reference, const Values *candidate, int64_t count, const Task *task, Found *found) {
     Chunk chunk;
-    const int64_t bytes = task->reference_kind == task->candidate_kind ? width(task->reference_kind) : 0;
+    char rooms[2][CHUNK * MOST_BYTES];
+    const int64_t widths[] = {width(task->reference_kind), width(task->candidate_kind)};
+    const int is_one_kind = task->reference_kind == task->candidate_kind;
     for (int64_t start = 0; start < count; start += CHUNK) {
         const int64_t size = count - start < CHUNK ? count - start : CHUNK;
-        const char *one = (const char *)reference + start * bytes, *other = (const char *)candidate + start * bytes;
+        const void *one = stretch(reference, widths[0], start, size, rooms[0]);
+        const void *other = stretch(candidate, widths[1], start, size, rooms[1]);
         chunk.offset = start;
         chunk.is_whole = 1;
-        if (bytes && !memcmp(one, other, (size_t)(size * bytes))) {
-            add_equal(task, reference, size, &chunk, found);
+        if (is_one_kind && !memcmp(one, other, (size_t)(size * widths[0]))) {
+            add_equal(task, one, size, &chunk, found);
         } else {
             found->identical = 0;
-            add_different(task, reference, candidate, size, &chunk, found);
+            add_different(task, one, other, size, &chunk, found);
         }
     }
 }
 
 /* Fills both arrays with the jumps of `count` reals, of which `padiff_measure` has found as many. */
-void padiff_jumps(const void *reference, const void *candidate, int64_t count, const Task *task,
+void padiff_jumps(const Values *reference, const Values *candidate, int64_t count, const Task *task,
                   int64_t *positions, double *sizes) {
     Chunk chunk;
+    char rooms[2][CHUNK * MOST_BYTES];
     for (int64_t start = 0, jumps = 0; start < count; start += CHUNK) {
         const int64_t size = count - start < CHUNK ? count - start : CHUNK;
-        widen(reference, task->reference_kind, start, size, chunk.reference);
-        widen(candidate, task->candidate_kind, start, size, chunk.candidate);
-        if (task->signedness) subtract_whole(task, reference, candidate, start, size, chunk.difference);
+        const void *first = stretch(reference, width(task->reference_kind), start, size, rooms[0]);
+        const void *second = stretch(candidate, width(task->candidate_kind), start, size, rooms[1]);
+        widen(first, task->reference_kind, size, chunk.reference);
+        widen(second, task->candidate_kind, size, chunk.candidate);
+        if (task->signedness) subtract_whole(task, first, second, size, chunk.difference);
         for (int64_t i = 0; i < size; i++) {
             const double one = chunk.reference[i], apart = chunk.candidate[i] - one;
             const double distance = fabs(task->signedness ? chunk.difference[i] : apart);

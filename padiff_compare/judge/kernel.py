@@ -16,7 +16,7 @@ import numpy as np
 
 from padiff_compare.judge.accumulator import BINS, Gathered, Yardstick
 from padiff_compare.judge.outliers import KEPT, MOST_JUMPS, JumpFinder, JumpsOfStretch
-from padiff_rpc.tensors import COMPLEX, FLOATING, HostTensor
+from padiff_rpc.tensors import COMPLEX, FLOATING, Array, HostTensor
 from padiff_rpc.v1.words import DType
 
 _LIBRARY = "padiff_compare.judge._kernel"
@@ -38,6 +38,16 @@ _KINDS = (
 )
 _REALS = {DType.COMPLEX64: DType.FLOAT32, DType.COMPLEX128: DType.FLOAT64}
 _MOST_KEPT = 2 * KEPT
+_MOST_AXES = 8
+
+
+class _Values(ctypes.Structure):
+    _fields_ = (
+        ("first", ctypes.c_void_p),
+        ("axes", ctypes.c_int64),
+        ("sizes", ctypes.c_int64 * _MOST_AXES),
+        ("strides", ctypes.c_int64 * _MOST_AXES),
+    )
 
 
 class _Task(ctypes.Structure):
@@ -76,7 +86,10 @@ def _library() -> Optional[ctypes.CDLL]:
     if found is None or found.origin is None or sys.byteorder != "little":
         return None
     library = ctypes.CDLL(found.origin)
-    pair = (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.POINTER(_Task))
+    if not _has_our_records(library):
+        return None  # compiled from another kernel.c
+    values = ctypes.POINTER(_Values)
+    pair = (values, values, ctypes.c_int64, ctypes.POINTER(_Task))
     library.padiff_measure.argtypes = (*pair, ctypes.POINTER(_Found))
     library.padiff_measure.restype = None
     library.padiff_jumps.argtypes = (*pair, ctypes.c_void_p, ctypes.c_void_p)
@@ -84,8 +97,17 @@ def _library() -> Optional[ctypes.CDLL]:
     return library
 
 
+def _has_our_records(library: ctypes.CDLL) -> bool:
+    records = (_Values, _Task, _Found)
+    try:
+        sizes = (ctypes.c_int64 * len(records)).in_dll(library, "padiff_record_sizes")
+    except ValueError:
+        return False
+    return tuple(sizes) == tuple(map(ctypes.sizeof, records))
+
+
 def is_installed() -> bool:
-    """Whether this installation has the compiled code: a compiler was there when it was made."""
+    """Whether this installation has the compiled code: made of kernel.c as it is."""
     return _library() is not None
 
 
@@ -113,8 +135,14 @@ def gather(
         jump_smallest=jumps.smallest if jumps is not None else 0.0,
         jump_scale=jumps.scale if jumps is not None else 0.0,
     )
-    ours, theirs = (np.ascontiguousarray(one.array) for one in (reference, candidate))
-    pair = ours.ctypes.data, theirs.ctypes.data, ours.size * yardstick.parts, ctypes.byref(task)
+    # A complex one has one more axis, of its parts.
+    arrays = [
+        one.array if one.array.ndim < _MOST_AXES else np.ascontiguousarray(one.array)
+        for one in (reference, candidate)
+    ]
+    ours, theirs = (_values(array, yardstick.parts) for array in arrays)
+    elements = reference.array.size * yardstick.parts
+    pair = ctypes.byref(ours), ctypes.byref(theirs), elements, ctypes.byref(task)
     found = _Found(identical=1, first_nonfinite=-1)
     library.padiff_measure(*pair, ctypes.byref(found))
     if jumps is not None:
@@ -132,8 +160,12 @@ def gather(
                 others_at_worst=found.others_at_worst,
             )
         )
+    return _gathered(found, elements)
+
+
+def _gathered(found: _Found, elements: int) -> Gathered:
     return Gathered(
-        elements=ours.size * yardstick.parts,
+        elements=elements,
         finite=found.finite,
         identical=bool(found.identical),
         nan_reference=found.nan_reference,
@@ -152,6 +184,23 @@ def gather(
         sums=tuple(found.sums),
         histogram=tuple(found.histogram),
     )
+
+
+def _values(array: Array, parts: int) -> _Values:
+    """Returns where the reals of a tensor are, of which a complex element has two `parts`.
+
+    The array must be kept as long as this is used.
+    """
+    if array.flags.c_contiguous:
+        return _Values(first=array.ctypes.data, axes=0)
+    axes: list[tuple[int, int]] = []
+    for size, stride in (*zip(array.shape, array.strides), (parts, array.itemsize // parts)):
+        if axes and axes[-1][1] == size * stride:
+            axes[-1] = axes[-1][0] * size, stride
+        elif size > 1:
+            axes.append((size, stride))
+    sizes, strides = zip(*axes)
+    return _Values(first=array.ctypes.data, axes=len(axes), sizes=sizes, strides=strides)
 
 
 def _signedness(reference: HostTensor, candidate: HostTensor) -> int:

@@ -94,10 +94,11 @@ def share_turned(reference: HostTensor, candidate: HostTensor) -> float:
     size = reference.array.size
     if not size or not {reference.dtype, candidate.dtype} <= FLOATING:
         return 0.0
-    ours, theirs = (tensor.array.reshape(-1) for tensor in (reference, candidate))
+    ours, theirs = (np.atleast_1d(tensor.array) for tensor in (reference, candidate))
     turned = 0
-    for start in range(0, size, BLOCK_ELEMENTS):
-        block = slice(start, start + BLOCK_ELEMENTS)
+    step = max(1, BLOCK_ELEMENTS * len(ours) // size)
+    for start in range(0, len(ours), step):
+        block = slice(start, start + step)
         signs = np.sign(widen(ours[block], reference.dtype)), np.sign(widen(theirs[block], candidate.dtype))
         turned += np.count_nonzero(signs[0] != signs[1])
     return turned / size
@@ -250,7 +251,7 @@ class _Octaves:
         self._counts = np.zeros(_EXPONENTS, np.int64)
         self._negative = np.zeros(_EXPONENTS, np.int64)
         self._squares = np.zeros(_EXPONENTS)
-        flat = tensor.array.reshape(-1)
+        flat = tensor.array.ravel(order="K")
         with np.errstate(all="ignore"):
             for start in range(0, flat.size, BLOCK_ELEMENTS):
                 block = widen(flat[start : start + BLOCK_ELEMENTS], tensor.dtype)

@@ -96,7 +96,7 @@ def measure_pair(
     if is_sketched:
         reference, candidate = _as_sketches(given, candidate, rule, aspect.candidate_rule)
     else:
-        reference, candidate = rule.apply(*given), aspect.candidate_rule.apply(candidate)
+        reference, candidate = rule.view(*given), aspect.candidate_rule.view(candidate)
     counts = math.prod(reference.told_spec.shape), sum(math.prod(one.told_spec.shape) for one in given)
     if sum_squares is None or rule.computes or counts[0] != counts[1]:
         sum_squares = sum_of_squares(reference)

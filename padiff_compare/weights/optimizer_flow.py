@@ -200,7 +200,7 @@ class OptimizerFlow:
         values, why = self.conventions.state(
             parameters,
             state,
-            {Side.REFERENCE: parameters.rule.apply(*parts), Side.CANDIDATE: candidate},
+            {Side.REFERENCE: parameters.rule.view(*parts), Side.CANDIDATE: candidate},
             in_lockstep=in_lockstep,
         )
         made = measure_pair(

@@ -213,7 +213,7 @@ class WeightFlow:
             self._candidate.weights.read([pair.candidate_name for pair in rest], phase),
         )
         for (pair, parts), candidate in values:
-            reference = pair.rule.apply(*parts)
+            reference = pair.rule.view(*parts)
             measured[pair.candidate_name] = self._measured_pair(reading, pair, reference, candidate)
         found = [(pair, measured[pair.candidate_name]) for pair in compared]
         # Only now is it known what spread a layer's values have.

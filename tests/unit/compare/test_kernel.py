@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from padiff_compare.judge.kernel import is_installed
 from padiff_compare.judge.measure import measure
 from padiff_compare.judge.outliers import MOST_JUMPS, JumpFinder
-from padiff_rpc.tensors import BLOCK_ELEMENTS, COMPLEX, FLOATING, HostTensor, numpy_dtype
+from padiff_rpc.tensors import BLOCK_ELEMENTS, COMPLEX, FLOATING, Array, HostTensor, numpy_dtype
 from padiff_rpc.v1.records import Figures, Tolerance
 from padiff_rpc.v1.words import DType, ToleranceSource
 
@@ -110,6 +110,42 @@ def test_any_two_tensors(
     first = values_of(dtypes[0], generator, size)
     second = values_of(dtypes[0] if is_one_dtype else dtypes[1], generator, size)
     check_equal((first, mixed(first, second, generator)), bounds(*tolerance), bound, block)
+
+
+def strided(array: Array, order: int) -> Array:
+    """Returns elements of `array` that do not follow each other."""
+    cube = array[: array.size // 30 * 30].reshape(-1, 5, 6)
+    return (
+        cube.transpose(2, 0, 1),
+        cube.transpose(2, 1, 0)[::-1, 1:],
+        cube[::2, ::-1, 1::2],
+        cube[:, 2:3],
+        np.broadcast_to(cube[:, :1, :1], cube.shape),
+        cube.transpose(1, 0, 2).reshape(5, -1, 2, 3).transpose(2, 0, 3, 1),
+        cube[:, :, np.newaxis, :, np.newaxis].transpose(3, 0, 4, 1, 2),
+    )[order]
+
+
+@needs_kernel
+@given(
+    dtypes=st.tuples(st.sampled_from(DType), st.sampled_from(DType)),
+    seed=st.integers(0, 2**32 - 1),
+    size=st.sampled_from([30, 60, 600, 6000]),
+    orders=st.tuples(st.integers(0, 6), st.integers(0, 6)),
+    is_one_order=st.booleans(),
+)
+def test_tensors_whose_elements_do_not_follow_each_other(
+    dtypes: tuple[DType, DType], seed: int, size: int, orders: tuple[int, int], is_one_order: bool
+) -> None:
+    generator = np.random.default_rng(seed)
+    first = values_of(dtypes[0], generator, size)
+    second = mixed(first, values_of(dtypes[1], generator, size), generator)
+    ours = strided(first.array, orders[0])
+    theirs = strided(second.array, orders[0] if is_one_order else orders[1])
+    if ours.shape != theirs.shape:
+        theirs = np.ascontiguousarray(strided(second.array, orders[0]))
+    pair = HostTensor(array=ours, dtype=first.dtype), HostTensor(array=theirs, dtype=second.dtype)
+    check_equal(pair, bounds(1e-6, 1e-3))
 
 
 @needs_kernel

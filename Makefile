@@ -18,9 +18,8 @@ REPEATS ?= 3
 # Arguments of `make soak`: ten minutes by default.
 SOAK ?=
 
-# Arguments of the last part of `make bench`, as `--rounds 3` or `--json whole.json`.
+# Arguments of `make bench`: groups of rows (all by default), and as `--rounds 3` or `--json bench.json`.
 BENCH ?=
-BENCH_STEPS ?=
 
 # Arguments of `make faults`, as `--options single_step=true` or `--tenth 1`.
 FAULTS ?=
@@ -74,7 +73,7 @@ export PADIFF_STORE ?= none
 export PADIFF_TORCH_PYTHON := $(CURDIR)/.venv/torch/bin/python
 export PADIFF_PADDLE_PYTHON := $(CURDIR)/.venv/paddle/bin/python
 
-.PHONY: help demo test test-client test-torch test-paddle test-graphs test-pairs test-kills soak test-net test-containers test-browser check docs proto schemas bench faults glue steady clean \
+.PHONY: help demo test test-client test-torch test-paddle test-graphs test-pairs test-kills soak test-net test-containers test-browser check docs proto schemas bench bench-parts faults glue steady clean \
   environments others FORCE
 
 help: ## Show the targets
@@ -151,14 +150,14 @@ proto: .venv/proto/.ready .venv/client/.ready ## Generate the contract's Python 
 	@$(CLIENT) tools/generate_schemas.py client/padiff_client/schemas
 	@$(CLIENT) tools/generate_reference.py docs
 
-bench: environments .venv/padiff/.ready ## Measure tensors, alignment, comparisons, looks between the layers, recordings: seconds, bytes, memory
-	@$(CLIENT) -m benchmarks.kernel
+bench: environments .venv/padiff/.ready ## Measure all that docs/performance.md has goals for; BENCH="kernel calls --rounds 1" for some of it
+	@$(CLIENT) -m benchmarks.whole --padiff .venv/padiff/bin/python --json build/bench.json $(BENCH)
+
+bench-parts: environments ## Measure alignment, options' costs, looks between the layers, recordings
 	@$(CLIENT) benchmarks/align.py
 	@$(CLIENT) benchmarks/bench.py
 	@$(CLIENT) -m benchmarks.functions
 	@$(CLIENT) -m benchmarks.recordings
-	@$(CLIENT) -m benchmarks.whole.steps $(BENCH_STEPS)
-	@$(CLIENT) -m benchmarks.whole --padiff .venv/padiff/bin/python $(BENCH)
 
 faults: environments ## Run planted faults and healthy pairs through real workers; print how they come out
 	@$(CLIENT) -m benchmarks.faults $(FAULTS)

@@ -10,8 +10,8 @@ import tempfile
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,40 +38,62 @@ class Cost:
     strangers: float
 
 
+class Work:
+    """What was worked meanwhile.
+
+    Attributes:
+        seconds: from the beginning to the end.
+        processor_seconds: of this process and all that it started and that has ended, and of the helpers.
+        strangers: the share of the machine's cores that other processes took.
+    """
+
+    seconds = processor_seconds = strangers = 0.0
+
+
+@contextmanager
+def working(helpers: Sequence[int] = ()) -> Iterator[Work]:
+    """Provides what is filled in when the context ends. `helpers` as in `cost_of`."""
+    work = Work()
+    before, busy, began = _work_seconds(helpers), _busy_seconds(), time.monotonic()
+    try:
+        yield work
+    finally:
+        work.seconds = time.monotonic() - began
+        work.processor_seconds = _work_seconds(helpers) - before
+        others = max(0.0, _busy_seconds() - busy - work.processor_seconds)
+        work.strangers = others / work.seconds / (os.cpu_count() or 1)
+
+
 def cost_of(command: Sequence[str], environment: Mapping[str, str], helpers: Sequence[int] = ()) -> Cost:
     """Runs a command to its end. Exits with its output where it fails.
 
     `helpers`: processes that run already and start others for it, whose work and memory count.
     """
-    with tempfile.TemporaryFile() as output:
-        before, busy, began = _work_seconds(helpers), _busy_seconds(), time.monotonic()
+    with tempfile.TemporaryFile() as output, working(helpers) as work:
         process = subprocess.Popen(
             command, stdout=output, stderr=subprocess.STDOUT, env={**os.environ, **environment}
         )
         with _PeakMemory([process.pid, *helpers]) as memory:
             status = process.wait()
-        seconds = time.monotonic() - began
         if status:
             output.seek(0)
             sys.exit(f"{' '.join(command)}: exit {status}\n{output.read().decode(errors='replace')}")
-    ours = _work_seconds(helpers) - before
-    others = max(0.0, _busy_seconds() - busy - ours)
     return Cost(
-        seconds=seconds,
-        processor_seconds=ours,
+        seconds=work.seconds,
+        processor_seconds=work.processor_seconds,
         peak_bytes=memory.peak_bytes,
-        strangers=others / seconds / (os.cpu_count() or 1),
+        strangers=work.strangers,
     )
 
 
 def _work_seconds(helpers: Sequence[int]) -> float:
-    """Returns what ended children have worked, and `helpers` with theirs."""
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    """Returns what this process and its ended children have worked, and `helpers` with theirs."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     ticks = 0
     for pid in helpers:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         ticks += sum(map(int, fields[11:15]))
-    return used.ru_utime + used.ru_stime + ticks / os.sysconf("SC_CLK_TCK")
+    return sum(one.ru_utime + one.ru_stime for one in used) + ticks / os.sysconf("SC_CLK_TCK")
 
 
 def _busy_seconds() -> float:

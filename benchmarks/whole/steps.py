@@ -1,20 +1,19 @@
-"""Measures a training step whose every tensor is captured and compared, against both models run plain.
+"""A training step whose every tensor is captured and compared, against both models run plain.
 
-`python -m benchmarks.whole.steps`, with PADIFF_TORCH_PYTHON and PADIFF_PADDLE_PYTHON. Both plain models
-train at once, each in its own process with half of the cores, as workers do. A comparison's step is what
-more steps cost more, without the start: the difference of two comparisons, judged free-running. Plain models
-and comparisons take turns, and medians count. docs/performance.md says what each row means.
+Both plain models train at once, each in its own process with half of the cores, as workers do. A comparison's
+step is what more steps cost more, without the start: the difference of two comparisons, judged free-running.
+Plain models and comparisons take turns. The time between the models' end and the verdict is that of the last
+step: from the later of the two optimizers' last step to the report's end.
 """
 
 from __future__ import annotations
 
-import argparse
 import os
-import statistics
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -22,9 +21,12 @@ sys.path.insert(0, str(HERE / "models"))
 
 from inputs import batch_of, module_of  # noqa: E402
 
+from benchmarks.whole.commands import working  # noqa: E402
+from benchmarks.whole.rows import Goal, Row  # noqa: E402
 from padiff_client import ModelSpec, Options, auto_diff  # noqa: E402
 from padiff_rpc.v1.words import Transport  # noqa: E402
 
+GROUP = "steps"
 FRAMEWORKS = ("torch", "paddle")
 FOLDERS = (str(HERE / "models"), str(HERE.parent.parent / "examples" / "resnet50"))
 # Of a comparison, of its plain models: at most so many times.
@@ -34,31 +36,51 @@ GOALS = {
     ("bert", Transport.SHM): 1.15,
     ("bert", Transport.GRPC): 1.30,
 }
+# Of the step.
+_MOST_OF_TAIL = 0.05
 _FEW, _MORE = 2, 6
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Returns 0; what misses its goal is told."""
-    parser = argparse.ArgumentParser(prog="benchmarks.whole.steps", description=__doc__)
-    parser.add_argument("--rounds", metavar="N", type=int, default=7)
-    given = parser.parse_args(arguments)
-    os.environ["PADIFF_STORE"] = os.environ["PADIFF_FLOORS"] = "none"
-    plain: dict[str, list[float]] = {}
-    compared: dict[tuple[str, Transport], list[float]] = {}
-    for _ in range(given.rounds):
-        for model, transport in GOALS:
-            plain.setdefault(model, []).append(_plain(model))
-            compared.setdefault((model, transport), []).append(_compared(model, transport))
-    print(
-        "| model | tensors by | a plain step, s | compared, s | times |\n| --- | --- | ---: | ---: | ---: |"
-    )
-    for (model, transport), goal in GOALS.items():
-        alone = statistics.median(plain[model])
-        step = statistics.median(compared[model, transport])
-        print(
-            f"| {model} | {transport} | {alone:.2f} | {step:.2f} | {step / alone:.2f} (at most {goal:.2f}) |"
+@dataclass(frozen=True)
+class Step:
+    """One step of a comparison.
+
+    Attributes:
+        seconds: by which a comparison of one more takes longer.
+        tail_seconds: from the models' end to the report's.
+    """
+
+    seconds: float
+    tail_seconds: float
+
+
+def measured(rounds: int) -> list[Row]:
+    """Returns a step's seconds as multiples of plain ones, and the share in which no model runs any more."""
+    steps = {
+        key: Row(GROUP, f"{key[0]}, tensors by {key[1]}", "of a plain step", Goal(most=most))
+        for key, most in GOALS.items()
+    }
+    tails = {
+        key: Row(
+            GROUP,
+            f"{key[0]}, tensors by {key[1]}: models' end to verdict",
+            "of the step",
+            Goal(_MOST_OF_TAIL),
         )
-    return 0
+        for key in GOALS
+    }
+    for _ in range(rounds):
+        for model, transport in GOALS:
+            with working() as work:
+                plain = _plain(model)
+                step = _compared(model, transport)
+            steps[model, transport].add(
+                step.seconds / plain, work.strangers, plain_s=plain, compared_s=step.seconds
+            )
+            tails[model, transport].add(
+                step.tail_seconds / step.seconds, work.strangers, tail_s=step.tail_seconds
+            )
+    return [*steps.values(), *tails.values()]
 
 
 def _plain(model: str) -> float:
@@ -71,7 +93,6 @@ def _plain(model: str) -> float:
             [python[framework], str(HERE / "plain.py"), framework, model, str(_MORE - _FEW)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
             text=True,
             env=environment,
         )
@@ -79,8 +100,9 @@ def _plain(model: str) -> float:
     ]
     for one in processes:
         assert one.stdout is not None
-        if one.stdout.readline() != "ready\n":
-            sys.exit(f"{' '.join(map(str, one.args))} does not train")
+        said = one.stdout.readline()
+        if said != "ready\n":
+            sys.exit(f"{' '.join(map(str, one.args))} does not train: {said}, exit {one.wait()}")
     for one in processes:
         assert one.stdin is not None
         one.stdin.write("\n")
@@ -88,28 +110,28 @@ def _plain(model: str) -> float:
     return max(float(one.communicate()[0]) for one in processes) / (_MORE - _FEW)
 
 
-def _compared(model: str, transport: Transport) -> float:
-    """Returns the seconds by which a comparison of one more step takes longer."""
-    few, more = (_seconds(model, transport, steps) for steps in (_FEW, _MORE))
-    return (more - few) / (_MORE - _FEW)
+def _compared(model: str, transport: Transport) -> Step:
+    (few, _), (more, tail) = (_seconds(model, transport, steps) for steps in (_FEW, _MORE))
+    return Step(seconds=(more - few) / (_MORE - _FEW), tail_seconds=tail)
 
 
-def _seconds(model: str, transport: Transport, steps: int) -> float:
+def _seconds(model: str, transport: Transport, steps: int) -> tuple[float, float]:
+    """Returns a comparison's seconds, and those from the models' end to the report's."""
     batch = batch_of(model)
     renamed = {"x": batch["images"]} if model == "resnet50" else batch
-    began = time.monotonic()
-    report = auto_diff(
-        ModelSpec("paddle", f"{module_of('paddle', model)}:build", train=True, path=FOLDERS),
-        ModelSpec("torch", f"{module_of('torch', model)}:build", train=True, path=FOLDERS),
-        ([renamed] * steps, [batch] * steps),
-        steps=steps,
-        optimizer=("paddle_training:sgd", "torch_training:sgd"),
-        options=Options(local_error=False, keep_going=True, transport=transport),
-    )
-    if len(report.steps) != steps:
-        sys.exit(str(report))
-    return time.monotonic() - began
-
-
-if __name__ == "__main__":
-    raise SystemExit(main(sys.argv[1:]))
+    with tempfile.TemporaryDirectory() as ends:
+        os.environ["BENCHMARK_ENDS"] = ends  # where the optimizers say when they step
+        began = time.monotonic()
+        report = auto_diff(
+            ModelSpec("paddle", f"{module_of('paddle', model)}:build", train=True, path=FOLDERS),
+            ModelSpec("torch", f"{module_of('torch', model)}:build", train=True, path=FOLDERS),
+            ([renamed] * steps, [batch] * steps),
+            steps=steps,
+            optimizer=("paddle_training:sgd", "torch_training:sgd"),
+            options=Options(local_error=False, keep_going=True, transport=transport),
+        )
+        seconds = time.monotonic() - began
+        if len(report.steps) != steps:
+            sys.exit(str(report))
+        models_end = max(float((Path(ends) / framework).read_text()) for framework in FRAMEWORKS)
+    return seconds, report.summary.started_at + report.summary.seconds - models_end

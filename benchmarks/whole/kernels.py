@@ -1,16 +1,19 @@
-"""Measures the comparison of two tensors: compiled code, NumPy, and a pass that only reads the same bytes.
+"""The comparison of two tensors by compiled code, against a pass that only reads the same bytes.
 
-Gigabytes of both tensors a second, in processor time of one core; the best of several rounds.
+Both in processor time of one core.
 """
 
 from __future__ import annotations
 
 import ctypes
+import sys
 import time
 from collections.abc import Callable
 
 import numpy as np
 
+from benchmarks.whole.commands import working
+from benchmarks.whole.rows import Goal, Row
 from padiff_compare.judge.kernel import is_installed
 from padiff_compare.judge.measure import measure
 from padiff_compare.judge.outliers import JumpFinder
@@ -18,29 +21,34 @@ from padiff_rpc.tensors import BLOCK_ELEMENTS, HostTensor, cast, epsilon
 from padiff_rpc.v1.records import Tolerance
 from padiff_rpc.v1.words import DType, ToleranceSource
 
+GROUP = "kernel"
 ELEMENTS = 1 << 24
-ROUNDS = 5
+# Of the speed of reading, at least.
+GOALS = {DType.FLOAT32: 0.5, DType.FLOAT64: None, DType.BFLOAT16: 0.25, DType.FLOAT16: None}
 _MEMCMP = ctypes.CDLL(None).memcmp
 _MEMCMP.argtypes = (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
 _BOUNDS = Tolerance(atol=1e-5, rtol=1e-5, source=ToleranceSource.USER)
 
 
-def main() -> int:
-    """Prints a row for each dtype."""
-    print(f"{'dtype':<10}{'compiled':>10}{'NumPy':>8}{'reading':>9}  GB/s{'of reading':>13}")
-    for dtype in (DType.FLOAT32, DType.FLOAT64, DType.BFLOAT16, DType.FLOAT16):
+def measured(rounds: int) -> list[Row]:
+    """Returns a row for each dtype, in shares of the speed of reading; none without compiled code."""
+    if not is_installed():
+        sys.exit("there is no compiled code to measure: install padiff-rpc where there is a C compiler")
+    rows = {
+        dtype: Row(GROUP, f"compare {dtype}", "of the speed of reading", Goal(least=least))
+        for dtype, least in GOALS.items()
+    }
+    for dtype, row in rows.items():
         pair = _pair(dtype)
-        total = 2 * pair[0].byte_count
         equal = pair[0].array, pair[0].array.copy()
-        reading = total / _seconds(lambda equal=equal: _read(*equal))
-        plain = total / _seconds(lambda pair=pair: _measure(pair, BLOCK_ELEMENTS))
-        compiled = total / _seconds(lambda pair=pair: _measure(pair, None)) if is_installed() else 0.0
-        print(
-            f"{dtype.value:<10}{compiled / 1e9:>10.2f}{plain / 1e9:>8.2f}{reading / 1e9:>9.2f}"
-            f"{compiled / reading:>19.2f}",
-            flush=True,
-        )
-    return 0
+        total = 2 * pair[0].byte_count / 1e9
+        for _ in range(rounds):
+            with working() as work:
+                reading = total / _seconds(lambda equal=equal: _read(*equal))
+                compiled = total / _seconds(lambda pair=pair: _measure(pair, None))
+                plain = total / _seconds(lambda pair=pair: _measure(pair, BLOCK_ELEMENTS))
+            row.add(compiled / reading, work.strangers, compiled=compiled, NumPy=plain, reading_GB_s=reading)
+    return list(rows.values())
 
 
 def _pair(dtype: DType) -> tuple[HostTensor, HostTensor]:
@@ -62,13 +70,6 @@ def _read(one: np.ndarray, equal: np.ndarray) -> None:
 
 
 def _seconds(work: Callable[[], None]) -> float:
-    least = float("inf")
-    for _ in range(ROUNDS):
-        began = time.process_time()
-        work()
-        least = min(least, time.process_time() - began)
-    return least
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())
+    began = time.process_time()
+    work()
+    return time.process_time() - began

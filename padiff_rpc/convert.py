@@ -16,7 +16,7 @@ from typing import Any, Optional, TypeVar, Union, get_args, get_origin, get_type
 from google.protobuf.message import DecodeError, Message
 
 from padiff_rpc.errors import ProtocolError
-from padiff_rpc.records import Word, record
+from padiff_rpc.records import PackedTuple, Word, record
 from padiff_rpc.v1 import (
     coordinator_pb2,
     functions_pb2,
@@ -185,7 +185,10 @@ class _Codec:
             return
         if self.repeated:
             items = getattr(message, self.name)
-            if self.is_record:
+            if isinstance(value, PackedTuple) and self.is_record:
+                for plain in value.mappings():
+                    items.add(**plain)
+            elif self.is_record:
                 for item in value:
                     _fill(items.add(), item)
             else:

@@ -16,7 +16,7 @@ from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.names import arguments_checked, known_names, not_allowed, reason
 from padiff_rpc.paths import checked_path
 from padiff_rpc.pem import check_tls
-from padiff_rpc.records import word
+from padiff_rpc.records import packed, word
 from padiff_rpc.v1.words import (
     CompareMode,
     DefaultLoss,
@@ -312,6 +312,17 @@ class SelectionMethods:
             _flag(getattr(self, name), field=f"selection.{name}")
         if self.max_depth is not None:
             _count(self.max_depth, field="selection.max_depth", least=1)
+
+
+class FiguresMethods:
+    """Figures whose lists are packed: a report has as many figures as rows, and these are most of them."""
+
+    worst: tuple[Any, ...]
+    histogram: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "worst", packed(self.worst))
+        object.__setattr__(self, "histogram", packed(self.histogram))
 
 
 class OptionsMethods:

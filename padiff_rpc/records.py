@@ -1,12 +1,14 @@
-"""Records, words of fixed lists and packed arguments: the values that this project passes around."""
+"""Records, words of fixed lists, packed arguments and tuples: the values that this project passes around."""
 
 from __future__ import annotations
 
 import enum
 import sys
-from collections.abc import Callable
-from dataclasses import Field, FrozenInstanceError, dataclass, field, fields, make_dataclass
-from typing import TYPE_CHECKING, Any, NewType, NoReturn, TypeVar
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import Field, FrozenInstanceError, dataclass, field, fields, is_dataclass, make_dataclass
+from functools import cache
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, NewType, NoReturn, TypeVar, cast, overload
 
 from padiff_rpc.names import Advice, arguments_checked, not_among
 
@@ -107,3 +109,78 @@ def word(kind: type[W], value: Any, *, field: str) -> W:
         return kind(value)
     except ValueError:
         raise not_among(value, map(str, kind), field=field) from None
+
+
+class PackedTuple(Sequence[T]):
+    """A tuple of numbers, or of records of plain fields, unpacked at each use. Immutable.
+
+    Equal to that tuple, and of its hash and text. Takes a fifth of its memory.
+    """
+
+    __slots__ = ("_content", "_kind", "_length")
+
+    def __init__(self, items: Sequence[T]) -> None:
+        """`items`: at least one, all of one kind."""
+        import msgpack  # which those who want records alone do without
+
+        first: Any = items[0]
+        kind: Any = type(first) if is_dataclass(first) else None
+        values = items if kind is None else [*map(_reader(kind), items)]
+        self._content: bytes = msgpack.packb(values)
+        self._kind, self._length = kind, len(items)
+
+    def mappings(self) -> Iterator[dict[str, Any]]:
+        """Yields of each record its fields' values by name."""
+        names = _names(self._kind)
+        return (dict(zip(names, one)) for one in self._values())
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __iter__(self) -> Iterator[T]:
+        return iter(self._items())
+
+    @overload
+    def __getitem__(self, index: int) -> T: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[T, ...]: ...
+    def __getitem__(self, index: Any) -> Any:
+        return self._items()[index]
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, PackedTuple):
+            return self._content == other._content or self._items() == other._items()
+        return self._items() == other
+
+    def __hash__(self) -> int:
+        return hash(self._items())
+
+    def __repr__(self) -> str:
+        return repr(self._items())
+
+    def _values(self) -> tuple[Any, ...]:
+        """Returns the numbers; of each record its fields' values, in their order."""
+        import msgpack
+
+        return cast("tuple[Any, ...]", msgpack.unpackb(self._content, use_list=False))
+
+    def _items(self) -> tuple[T, ...]:
+        kind = self._kind
+        return self._values() if kind is None else tuple(kind(**plain) for plain in self.mappings())
+
+
+def packed(items: tuple[T, ...]) -> tuple[T, ...]:
+    """Returns `items` packed, which reads as a tuple; nothing, and what is packed already, as it is."""
+    if not items or isinstance(items, PackedTuple):
+        return items
+    return cast("tuple[T, ...]", PackedTuple(items))
+
+
+@cache
+def _names(kind: Any) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(kind))
+
+
+@cache
+def _reader(kind: Any) -> Callable[[Any], Any]:
+    return attrgetter(*_names(kind))

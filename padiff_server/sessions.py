@@ -49,6 +49,8 @@ from padiff_server.transcript import Transcript
 from padiff_server.worker_directory import WorkerDirectory
 
 REMEMBERED_REPORTS = 16
+# Of all of these together, some 150 MiB; the last report is remembered whatever its size.
+REMEMBERED_ROWS = 100_000
 SESSIONS_AT_ONCE = 4
 
 
@@ -152,7 +154,8 @@ class Sessions:
             found = self._finished.get(session)
         if found is None:
             raise NotFoundError(
-                f"session: {session!r} has no report here; the last {REMEMBERED_REPORTS} are remembered"
+                f"session: {session!r} has no report here; the last {REMEMBERED_REPORTS} are remembered, of "
+                "long ones fewer"
             )
         self._check_own(call.caller, session, else_needs=Right.READ)
         return found
@@ -288,9 +291,14 @@ class Sessions:
     def _remember(self, finished: FinishedReport) -> None:
         with self._lock:
             self._finished[finished.summary.session] = finished
-            while len(self._finished) > REMEMBERED_REPORTS:
+            while len(self._finished) > 1 and (
+                len(self._finished) > REMEMBERED_REPORTS or self._remembered_rows() > REMEMBERED_ROWS
+            ):
                 name, _ = self._finished.popitem(last=False)
                 self._disown(name)
+
+    def _remembered_rows(self) -> int:
+        return sum(len(one.rows) for one in self._finished.values())
 
 
 def _asking(report: ReportBuilder, batches: Iterator[BatchMessage]) -> BatchSource:

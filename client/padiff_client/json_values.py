@@ -12,6 +12,7 @@ from dataclasses import fields
 from typing import Any
 
 from padiff_client import function_sentences, hint_sentences, sentences
+from padiff_rpc.records import PackedTuple
 from padiff_rpc.v1.records import FunctionFinding, Hint, LayoutRule
 
 # As many as tell two float32 apart, and as a report shows at most.
@@ -25,7 +26,7 @@ def plain(value: Any) -> Any:
         return value
     if isinstance(value, float):
         return float(f"{value:.{DIGITS}g}") if math.isfinite(value) else str(value)
-    if isinstance(value, (tuple, list)):
+    if isinstance(value, (tuple, list, PackedTuple)):
         return [plain(item) for item in value]
     if isinstance(value, enum.Enum):
         return value.value

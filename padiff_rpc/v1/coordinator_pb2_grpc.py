@@ -118,7 +118,8 @@ class CoordinatorServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def GetReport(self, request, context):
-        """A finished report, for as long as the coordinator remembers it (its last 16). NOT_FOUND after.
+        """A finished report, for as long as the coordinator remembers it (its last 16, and of long ones
+        fewer). NOT_FOUND after.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -7,6 +7,7 @@ from dataclasses import field
 from typing import TYPE_CHECKING, Literal, Optional, Union
 
 from padiff_rpc.record_methods import (
+    FiguresMethods,
     LayerMethods,
     LayoutRuleMethods,
     LayoutStepMethods,
@@ -1487,7 +1488,7 @@ class Activity:
 
 
 @record
-class Figures:
+class Figures(FiguresMethods):
     """Figures of one pair of tensors of equal shape. a is the candidate, b the reference.
 
     Attributes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 import functools
+import math
 import sys
 import tempfile
 import typing
@@ -165,3 +166,28 @@ def test_equal_places_of_a_report_are_held_once():
     one, other = (from_proto(to_proto(row), records.Row) for _ in range(2))
     assert one == other == row
     assert one.reference is one.candidate is other.reference
+
+
+def test_a_packed_tuple_is_the_tuple_that_it_was_made_of():
+    def element(*index: int, **given: float) -> records.WorstElement:
+        return records.WorstElement(
+            index=index, **{"reference": 1.5, "candidate": math.inf, "abs_diff": 1e-300, **given}
+        )
+
+    elements = element(1, 2**40), element(0, 3, reference=-0.0), element()
+    kept = records.Figures(elements=4, bitwise_equal=False, worst=elements, histogram=(0, 7, 2**60)).worst
+    assert not isinstance(kept, tuple)
+    assert (kept, hash(kept), repr(kept), len(kept)) == (elements, hash(elements), repr(elements), 3)
+    assert elements == kept != elements[:2]
+    assert (kept[0], kept[1:], [*kept]) == (elements[0], elements[1:], [*elements])
+
+
+def test_figures_with_packed_tuples_survive_the_wire_and_are_equal_as_before():
+    worst = records.WorstElement(index=(2,), reference=0.5, candidate=-1.0, abs_diff=1.5, imaginary=True)
+    figures = records.Figures(
+        elements=4, bitwise_equal=False, cosine=1.0, scale=1.0, worst=(worst,) * 2, histogram=(0, 300)
+    )
+    again = from_proto(to_proto(figures), records.Figures)
+    assert again == figures == dataclasses.replace(figures)
+    assert hash(again) == hash(figures)
+    assert records.Figures(elements=4, bitwise_equal=True).worst == ()

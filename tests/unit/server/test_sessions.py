@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import sample_reports as samples
 
 from padiff_compare.capture.store import TensorStore
 from padiff_compare.report.builder import KeptTensor
@@ -37,14 +38,15 @@ class Asked:
 class Job(Asked):
     """Says one thing, then waits until it may end."""
 
-    def __init__(self, report, error=None, wait=False):
-        self.report, self.error = report, error
+    def __init__(self, report, error=None, wait=False, rows=0):
+        self.report, self.error, self.rows = report, error, rows
         self.cancelled = threading.Event()
         if not wait:
             self.cancelled.set()
 
     def run(self):
         self.report.progress(Phase.CONNECT)
+        self.report.add_rows([samples.row()] * self.rows)
         self.cancelled.wait()
         if self.error is not None:
             raise self.error
@@ -90,6 +92,17 @@ def test_only_the_last_reports_are_remembered(sessions):
     with pytest.raises(NotFoundError):
         sessions.report(CALL, names[0])
     assert sessions.report(CALL, names[1])
+
+
+def test_long_reports_make_room_for_each_other_and_the_last_one_stays(sessions, monkeypatch):
+    monkeypatch.setattr("padiff_server.sessions.REMEMBERED_ROWS", 25)
+    names = [list(run(sessions, rows=count))[-1].session for count in (10, 10, 10, 30)]
+    for name in names[:-1]:
+        with pytest.raises(NotFoundError):
+            sessions.report(CALL, name)
+    assert len(sessions.report(CALL, names[-1]).rows) == 30
+    short = [list(run(sessions, rows=count))[-1].session for count in (10, 10, 10)]
+    assert [name in sessions._finished for name in short] == [False, True, True]
 
 
 def test_an_error_of_the_job_is_the_callers(sessions):

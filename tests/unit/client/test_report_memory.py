@@ -1,6 +1,6 @@
 """Memory of long reports: in the coordinator, on their way to the client, read from the store, and written.
 
-A tenth of the rows in a tenth of the memory.
+A twentieth of the rows in a twentieth of the memory.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from padiff_rpc.convert import from_bytes, to_bytes
 from padiff_rpc.v1.records import ReportSummary, Row, RowPage
 
 _MOST_BYTES_A_ROW = (150 << 20) / 80_000
-_ROWS = 8_000
+_ROWS = 4_000
 
 
 @pytest.fixture(scope="module")

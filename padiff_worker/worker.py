@@ -29,6 +29,7 @@ from padiff_worker.batches import HostBatch
 from padiff_worker.code_digest import code_digest
 from padiff_worker.failures import ModelRaised, raising_as_failure
 from padiff_worker.identity import try_device, worker_info
+from padiff_worker.heap import give_back_free_memory
 from padiff_worker.leases import Leases
 from padiff_worker.loader import Loader
 from padiff_worker.loading import load_model
@@ -205,7 +206,9 @@ class Worker:
                 return Traced(calls=(), failure=raised.failure)
             if batch is None:
                 raise StateError("the loader has no batch; look with ReadBatch first")
-        return self._thread.call(lambda: session.trace(batch, randomness, repeat=repeat))
+        traced = self._thread.call(lambda: session.trace(batch, randomness, repeat=repeat))
+        self._thread.submit(give_back_free_memory)
+        return traced
 
     def read_batch(self, lease: str, index: int) -> Optional[HostBatch]:
         """Returns a batch of the model's loader; None behind its last. Raises ModelRaised."""
@@ -318,6 +321,8 @@ class Worker:
         self.leases.check_not_ended()  # first: the model may be deep in a kernel
         for future in futures:
             future.result()
+        if script is None:
+            self._thread.submit(give_back_free_memory)
 
     def is_moving(self) -> bool:
         """Whether the model's thread moves, or has nothing to do; it may be still as long as a lease's holder

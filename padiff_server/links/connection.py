@@ -227,7 +227,18 @@ class Connection:
         with self._asking_how_it_ended:
             if self._how_it_ended is None:
                 self._how_it_ended = self._end_told_by_successor()
-        return self._how_it_ended or error
+        return self._how_it_ended or self._lost_in_use(error)
+
+    def _lost_in_use(self, error: WorkerLostError) -> WorkerLostError:
+        """Returns what the loss of a worker that served us so far amounts to: its address was right."""
+        why = error.context.get("reason")
+        if why is None:
+            return error
+        return WorkerLostError(
+            f"{self.peer} was lost in the middle ({why}): its process ended, or the network to it broke; "
+            "what it wrote last, and its machine's log, tell more",
+            **error.context,
+        )
 
     def _end_told_by_successor(self) -> Optional[WorkerLostError]:
         """Asks the process that has taken the place of a lost one, where a worker has one for each lease."""

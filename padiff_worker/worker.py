@@ -28,8 +28,8 @@ from padiff_worker.arena import ArenaOffer
 from padiff_worker.batches import HostBatch
 from padiff_worker.code_digest import code_digest
 from padiff_worker.failures import ModelRaised, raising_as_failure
-from padiff_worker.identity import try_device, worker_info
 from padiff_worker.heap import give_back_free_memory
+from padiff_worker.identity import try_device, worker_info
 from padiff_worker.leases import Leases
 from padiff_worker.loader import Loader
 from padiff_worker.loading import load_model

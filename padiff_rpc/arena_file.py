@@ -1,4 +1,4 @@
-"""The file of an arena: memory for captures that a worker and its coordinator share on one host.
+"""The file of an arena: memory for tensors that a worker and its coordinator share on one host.
 
 Its name serves to find it, and only until both have mapped it: whatever ends the two then frees it.
 """
@@ -25,8 +25,8 @@ NONE = "none"
 # What lies in the file, as OfferArenaResponse in worker.proto describes it.
 NONCE_BYTES = 32
 STATES_AT, PLACES = 4096, 8192
-CAPTURES_AT = STATES_AT + PLACES
-# A smaller one would hold few captures at a time.
+TENSORS_AT = STATES_AT + PLACES
+# A smaller one would hold few tensors at a time.
 LEAST_BYTES = 1 << 20
 
 _PREFIX = "padiff-arena-"
@@ -41,12 +41,12 @@ class NotSharedError(Exception):
 
 @record
 class ArenaFile:
-    """A file that was made for an arena, open and locked.
+    """The open file of an arena; whoever made it has locked it.
 
     Attributes:
         path: where it is until `unnamed`.
         descriptor: closed by `close`.
-        size: in bytes; the blocks behind the places are not allocated yet.
+        size: in bytes; the blocks behind the places may not be allocated yet.
         nonce: what it begins with.
     """
 
@@ -59,6 +59,10 @@ class ArenaFile:
     def name(self) -> str:
         """Its name in the folder."""
         return os.path.basename(self.path)
+
+    def mapped(self) -> mmap.mmap:
+        """Returns its bytes, which outlive `close`. Raises OSError."""
+        return mmap.mmap(self.descriptor, self.size)
 
     def unnamed(self) -> None:
         """Takes its name away; may be called twice."""
@@ -108,18 +112,18 @@ def make(folder: str, size: int) -> ArenaFile:
         raise NotSharedError(f"the worker cannot make a file in {folder}: {error.strerror}") from None
 
 
-def open_shared(folder: str, name: str, size: int, nonce: bytes) -> mmap.mmap:
-    """Returns the mapped file of that name which a worker has made. Raises NotSharedError.
+def open_shared(folder: str, name: str, size: int, nonce: bytes) -> ArenaFile:
+    """Returns the file of that name which a worker has made. Raises NotSharedError.
 
     It must be of our own user, and nobody else's to read, and begin with the nonce.
     """
     if folder == NONE:
         raise NotSharedError("the coordinator was told to share no memory")
-    if not _NAME.fullmatch(name) or not CAPTURES_AT < size <= 1 << 48 or len(nonce) != NONCE_BYTES:
+    if not _NAME.fullmatch(name) or not TENSORS_AT < size <= 1 << 48 or len(nonce) != NONCE_BYTES:
         raise NotSharedError("the worker offers what is no file of an arena")
+    path = os.path.join(folder, name)
     try:
-        flags = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
-        descriptor = os.open(os.path.join(folder, name), flags)
+        descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
     except FileNotFoundError:
         raise NotSharedError(
             f"the coordinator does not find the worker's file in {folder}: they are on two hosts, or use two "
@@ -127,19 +131,27 @@ def open_shared(folder: str, name: str, size: int, nonce: bytes) -> mmap.mmap:
         ) from None
     except OSError as error:
         raise NotSharedError(f"the coordinator cannot open a file in {folder}: {error.strerror}") from None
+    file = ArenaFile(path=path, descriptor=descriptor, size=size, nonce=nonce)
     try:
-        found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode) or found.st_size != size:
+        _check(file, folder)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return file
+
+
+def _check(file: ArenaFile, folder: str) -> None:
+    """Raises NotSharedError unless what was opened is the file that a worker of our own user has made."""
+    try:
+        found = os.fstat(file.descriptor)
+        if not stat.S_ISREG(found.st_mode) or found.st_size != file.size:
             raise NotSharedError(f"what the coordinator finds in {folder} is not the worker's file")
         if found.st_uid != os.geteuid() or stat.S_IMODE(found.st_mode) & 0o077:
             raise NotSharedError(f"the file in {folder} is not the coordinator's own user's alone")
-        if not hmac.compare_digest(os.pread(descriptor, NONCE_BYTES, 0), nonce):
+        if not hmac.compare_digest(os.pread(file.descriptor, NONCE_BYTES, 0), file.nonce):
             raise NotSharedError(f"the file in {folder} does not hold what the worker says")
-        return mmap.mmap(descriptor, size)
     except OSError as error:
-        raise NotSharedError(f"the coordinator cannot map a file in {folder}: {error.strerror}") from None
-    finally:
-        os.close(descriptor)
+        raise NotSharedError(f"the coordinator cannot read a file in {folder}: {error.strerror}") from None
 
 
 def _made(folder: str, size: int) -> ArenaFile:
@@ -153,7 +165,7 @@ def _made(folder: str, size: int) -> ArenaFile:
             if os.fstat(descriptor).st_nlink:  # else a sweep came between
                 os.ftruncate(descriptor, size)
                 os.pwrite(descriptor, file.nonce, 0)
-                allocate(descriptor, 0, CAPTURES_AT)
+                allocate(descriptor, 0, TENSORS_AT)
                 return file
         except BlockingIOError:  # a sweep looks at it
             pass

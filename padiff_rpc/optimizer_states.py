@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Optional, TypeVar
 
+from padiff_rpc.arena import NOT_SHARED, SharedArenas, SharedStream
 from padiff_rpc.convert import from_proto, to_proto
 from padiff_rpc.errors import ProtocolError
 from padiff_rpc.tensors import HostTensor, TensorAssembler, frames_of
@@ -14,17 +15,23 @@ M = TypeVar("M")
 EntryValue = tuple[OptimizerEntry, HostTensor]
 
 
-def messages_of(values: Iterable[EntryValue], message: Callable[..., M]) -> Iterator[M]:
-    """Yields what carries the values: `message(entry=...)`, then `message(frame=...)`."""
+def messages_of(
+    values: Iterable[EntryValue], message: Callable[..., M], shared: SharedArenas = NOT_SHARED
+) -> Iterator[M]:
+    """Yields what carries the values: `message(entry=...)`, then `message(frame=...)`.
+
+    `shared`: where they are laid, as far as there is room.
+    """
+    arena = SharedStream(shared)
     for number, (entry, value) in enumerate(values, start=1):
         yield message(entry=to_proto(entry))
-        for frame in frames_of(number, value):
+        for frame in frames_of(number, value, place=arena.laid(value)):
             yield message(frame=frame)
 
 
-def values_of(messages: Iterable[Any], oneof: str) -> Iterator[EntryValue]:
+def values_of(messages: Iterable[Any], oneof: str, shared: SharedArenas = NOT_SHARED) -> Iterator[EntryValue]:
     """Yields each entry with its value when that has come whole. Raises ProtocolError."""
-    assembler = TensorAssembler()
+    assembler = TensorAssembler(lent=shared.lent)
     entry: Optional[OptimizerEntry] = None
     for message in messages:
         if message.WhichOneof(oneof) == "entry":

@@ -184,7 +184,7 @@ class WorkerInfoMethods:
     FUNCTION_GRADIENTS = "function_gradients"
     KEPT_FLOORS = "kept_floors"
     WEIGHT_CHECKSUMS = "weight_checksums"
-    SHARED_MEMORY = "shared_memory"
+    ARENAS = "arenas"
     capabilities: tuple[str, ...]
 
     @property
@@ -218,9 +218,9 @@ class WorkerInfoMethods:
         return self.WEIGHT_CHECKSUMS in self.capabilities
 
     @property
-    def has_shared_memory(self) -> bool:
-        """Whether it makes memory for its captures that a coordinator on its host can read."""
-        return self.SHARED_MEMORY in self.capabilities
+    def has_arenas(self) -> bool:
+        """Whether it makes memory that a coordinator on its host can share, for each direction."""
+        return self.ARENAS in self.capabilities
 
 
 class WorkerAddressMethods:

@@ -16,7 +16,7 @@ from padiff_rpc.errors import BusyError, ProtocolError
 from padiff_rpc.limits import exceeded, limits
 from padiff_rpc.records import record
 from padiff_rpc.v1 import tensors_pb2
-from padiff_rpc.v1.records import TensorSpec
+from padiff_rpc.v1.records import ArenaPlace, TensorSpec
 from padiff_rpc.v1.words import DType
 
 Array = npt.NDArray[np.generic]
@@ -209,16 +209,21 @@ def _sketch_signs() -> npt.NDArray[np.float64]:
     return np.where(np.random.PCG64(20).random_raw(3 * BLOCK_ELEMENTS) >> 63, 1.0, -1.0)
 
 
-def header_of(number: int, tensor: HostTensor, name: str = "") -> tensors_pb2.TensorHeader:
-    """Returns the header that announces `tensor`; reads every element once."""
-    return tensors_pb2.TensorHeader(
-        tensor=number, spec=to_proto(tensor.spec), name=name, sum_squares=sum_of_squares(tensor)
-    )
+def header_of(
+    number: int, tensor: HostTensor, place: Optional[ArenaPlace] = None
+) -> tensors_pb2.TensorHeader:
+    """Returns the header that announces a capture; reads every element once. `place`: where it lies."""
+    header = plain_header_of(number, tensor, place=place)
+    header.sum_squares = sum_of_squares(tensor)
+    return header
 
 
-def plain_header_of(number: int, tensor: HostTensor) -> tensors_pb2.TensorHeader:
-    """Returns a header without its sum of squares, for a tensor that nobody will measure."""
-    return tensors_pb2.TensorHeader(tensor=number, spec=to_proto(tensor.spec))
+def plain_header_of(
+    number: int, tensor: HostTensor, name: str = "", place: Optional[ArenaPlace] = None
+) -> tensors_pb2.TensorHeader:
+    """Returns a header without its sum of squares, for a tensor that nobody will measure by its header."""
+    arena = None if place is None else to_proto(place)
+    return tensors_pb2.TensorHeader(tensor=number, spec=to_proto(tensor.spec), name=name, arena=arena)
 
 
 def chunks_of(
@@ -232,10 +237,12 @@ def chunks_of(
         )
 
 
-def frames_of(number: int, tensor: HostTensor, name: str = "") -> Iterator[tensors_pb2.TensorFrame]:
-    """Yields a tensor's header and chunks as frames."""
-    yield tensors_pb2.TensorFrame(header=header_of(number, tensor, name))
-    for chunk in chunks_of(number, tensor):
+def frames_of(
+    number: int, tensor: HostTensor, name: str = "", place: Optional[ArenaPlace] = None
+) -> Iterator[tensors_pb2.TensorFrame]:
+    """Yields a tensor's header, and its chunks unless it lies at a `place` in an arena, as frames."""
+    yield tensors_pb2.TensorFrame(header=plain_header_of(number, tensor, name, place))
+    for chunk in chunks_of(number, tensor) if place is None else ():
         yield tensors_pb2.TensorFrame(chunk=chunk)
 
 
@@ -252,10 +259,15 @@ class TensorAssembler:
     """Puts the tensors of one stream back together, checking every count. Not thread-safe.
 
     `allocate(spec)` returns the C-contiguous array to fill (fresh memory by default; a memory-mapped
-    file where memory is short).
+    file where memory is short). `lent(place)` returns the bytes in an arena, uint8.
     """
 
-    def __init__(self, allocate: Optional[Callable[[TensorSpec], Array]] = None) -> None:
+    def __init__(
+        self,
+        allocate: Optional[Callable[[TensorSpec], Array]] = None,
+        lent: Optional[Callable[[ArenaPlace], Array]] = None,
+    ) -> None:
+        self._lent = lent
         self._allocate = allocate or (lambda spec: np.empty(spec.shape, numpy_dtype(spec.dtype)))
         self._open: dict[int, tuple[ReceivedTensor, memoryview, int]] = {}
         self._open_bytes = 0
@@ -271,11 +283,15 @@ class TensorAssembler:
         raise ProtocolError("a tensor frame holds neither a header nor a chunk")
 
     def header(self, header: tensors_pb2.TensorHeader) -> Optional[ReceivedTensor]:
-        """Takes a header; returns the tensor at once when it has no bytes.
+        """Takes a header; returns the tensor at once when it has no bytes, or lies in an arena.
 
         Raises ProtocolError for a header that no tensor has, BusyError for one larger than the limit or
         than memory.
         """
+        if header.HasField("arena"):
+            if self._lent is None:
+                raise ProtocolError(f"tensor {header.tensor} claims to lie in memory that is not shared")
+            return self.whole(header, self._lent(from_proto(header.arena, ArenaPlace)))
         spec, size = self._announced(header)
         try:
             array = self._allocate(spec)
@@ -355,9 +371,14 @@ class TensorAssembler:
             raise ProtocolError(f"the stream ended inside tensors {sorted(self._open)}")
 
 
-def received_tensors(frames: Iterable[tensors_pb2.TensorFrame]) -> Iterator[ReceivedTensor]:
-    """Yields each tensor of a stream of frames when it is whole. Raises ProtocolError."""
-    assembler = TensorAssembler()
+def received_tensors(
+    frames: Iterable[tensors_pb2.TensorFrame], lent: Optional[Callable[[ArenaPlace], Array]] = None
+) -> Iterator[ReceivedTensor]:
+    """Yields each tensor of a stream of frames when it is whole. Raises ProtocolError.
+
+    `lent(place)` returns the bytes in an arena, uint8.
+    """
+    assembler = TensorAssembler(lent=lent)
     for frame in frames:
         received = assembler.frame(frame)
         if received is not None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Optional, Protocol
 
+from padiff_rpc.arena import NOT_SHARED, TakeRoom
 from padiff_rpc.records import record
 from padiff_rpc.tensors import HostTensor
 from padiff_rpc.v1.records import ArenaPlace, CallEvent, CallInput, CaptureId
-from padiff_worker.arena import ArenaRoom
 from padiff_worker.functions.recorder import FunctionRecorder
 from padiff_worker.takers import Takers
 
@@ -48,7 +47,7 @@ class Wanted:
         takers: is shown every tensor.
         marks: the names whose marks are recorded, as calls of layers; None: all, as they come.
         functions: is shown the tensors of every call, before and after they are overridden.
-        room: returns room for so many bytes of a capture, or None where they are to have memory of their own.
+        room: where captures are copied to.
         loss_scale: gradients are those of a loss that was multiplied by it; captures are without it.
     """
 
@@ -61,7 +60,7 @@ class Wanted:
     takers: Optional[Takers] = None
     marks: Optional[frozenset[str]] = frozenset()
     functions: Optional[FunctionRecorder] = None
-    room: Optional[Callable[[int], Optional[ArenaRoom]]] = None
+    room: TakeRoom = NOT_SHARED.room
     loss_scale: float = 1.0
 
 

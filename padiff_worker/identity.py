@@ -22,7 +22,7 @@ _CAPABILITIES = (
     WorkerInfo.FUNCTION_TRACES,
     WorkerInfo.FUNCTION_GRADIENTS,
     WorkerInfo.WEIGHT_CHECKSUMS,
-    WorkerInfo.SHARED_MEMORY,
+    WorkerInfo.ARENAS,
 )
 
 
@@ -48,7 +48,7 @@ def worker_info(
         serves_optimizer=served is not None and served.optimizer is not None,
         serves_loss=served is not None and served.loss is not None,
         # Steps of a script are made once, and from no other state.
-        capabilities=(WorkerInfo.SHARED_MEMORY,) if watches else _CAPABILITIES,
+        capabilities=(WorkerInfo.ARENAS,) if watches else _CAPABILITIES,
         watches_script=watches,
     )
 

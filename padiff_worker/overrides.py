@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from typing import Any, Optional
 
+from padiff_rpc.arena import NOT_SHARED, SharedArenas
 from padiff_rpc.records import record
 from padiff_rpc.tensors import HostTensor, ReceivedTensor, TensorAssembler
 from padiff_rpc.v1.records import OverrideTicket
@@ -86,9 +87,10 @@ class Overrides:
 class OverrideReader:
     """Puts the overrides of a stream together and delivers each when it is whole."""
 
-    def __init__(self, overrides: Overrides) -> None:
+    def __init__(self, overrides: Overrides, shared: SharedArenas = NOT_SHARED) -> None:
+        """`shared`: where some of them lie."""
         self._overrides = overrides
-        self._assembler = TensorAssembler()
+        self._assembler = TensorAssembler(lent=shared.lent)
         self._ticket = OverrideTicket(place=0)
 
     def begins(self, ticket: OverrideTicket, header: Any) -> None:

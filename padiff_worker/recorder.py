@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from typing import Any, Optional
 
+from padiff_rpc.arena import LaidTensor
 from padiff_rpc.names import mark_path
 from padiff_rpc.tensors import byte_count
 from padiff_rpc.v1.records import CallEvent, CaptureId, Slot, SourceLine
@@ -331,22 +332,18 @@ class Recorder:
         if self._only and _place_of(capture_id) not in self._only:
             return
         packing = self._packed.of(gradient_of or number)
-        spec = self._adapter.spec(tensor)
-        take = self._wanted.room if packing is None else None
-        room = take(byte_count(spec)) if take is not None else None
-        if room is not None:
-            copy = room.holding(spec)
-            self._adapter.copy_into(tensor, copy.array)
+        if packing is None:
+            room = self._wanted.room(byte_count(self._adapter.spec(tensor)))
+            laid = self._adapter.laid_copy(tensor, room)
         else:
-            copy = self._adapter.host_copy(tensor)
-            copy = packing.padded(copy) if packing is not None else copy
+            laid = LaidTensor(tensor=packing.padded(self._adapter.host_copy(tensor)))
         self._sink.capture(
             Capture(
                 id=capture_id,
                 number=number,
-                tensor=copy,
+                tensor=laid.tensor,
                 gradient_of=gradient_of,
-                place=None if room is None else room.place,
+                place=laid.place,
             )
         )
 

@@ -7,11 +7,11 @@ from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Any, Optional
 
+from padiff_rpc.arena import NOT_SHARED, SharedArenas
 from padiff_rpc.errors import InvalidRequestError, StateError
 from padiff_rpc.v1.records import CallEvent, ModelFailure, StepStart, StepSummary
 from padiff_rpc.v1.words import Phase
 from padiff_worker.adapter import FrameworkAdapter
-from padiff_worker.arena import Arena
 from padiff_worker.captures import Capture
 from padiff_worker.failures import failure_from
 from padiff_worker.outbox import Outbox, StepCancelled
@@ -46,7 +46,7 @@ class ScriptStep(RunningStep):
         session: ModelSession,
         start: StepStart,
         outbox: Outbox[StepItem],
-        arena: Optional[Arena] = None,
+        shared: SharedArenas = NOT_SHARED,
     ) -> None:
         """Raises InvalidRequestError for what a script's own step cannot do."""
         for field in ("overrides", "again", "in_float64", "functions", "batch_from_loader"):
@@ -54,7 +54,7 @@ class ScriptStep(RunningStep):
                 raise InvalidRequestError(
                     "a watched script makes its own steps, and each once; leave this out", field=field
                 )
-        super().__init__(adapter, session, start, outbox, arena)
+        super().__init__(adapter, session, start, outbox, shared)
         self._may_go_forward_again = True
         self._parts: Optional[StepParts[ScriptWork]] = None
         self._exits = ExitStack()

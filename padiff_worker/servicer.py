@@ -10,6 +10,7 @@ from typing import Any, Optional
 import grpc
 
 from padiff_rpc import trees
+from padiff_rpc.arena import SharedArenas, SharedStream
 from padiff_rpc.convert import from_number, from_proto, to_number, to_proto
 from padiff_rpc.errors import PaDiffError, ProtocolError
 from padiff_rpc.optimizer_states import messages_of, values_of
@@ -77,13 +78,14 @@ class WorkerServicer(worker_pb2_grpc.WorkerServicer):
     def OfferArena(
         self, request: pb.OfferArenaRequest, context: grpc.ServicerContext
     ) -> pb.OfferArenaResponse:
-        response: pb.OfferArenaResponse = to_proto(self._worker.offer_arena(request.lease))
+        offered = self._worker.offer_arena(request.lease, to_worker=request.to_worker)
+        response: pb.OfferArenaResponse = to_proto(offered)
         return response
 
     def SettleArena(
         self, request: pb.SettleArenaRequest, context: grpc.ServicerContext
     ) -> pb.SettleArenaResponse:
-        self._worker.settle_arena(request.lease, mapped=request.mapped)
+        self._worker.settle_arena(request.lease, to_worker=request.to_worker, mapped=request.mapped)
         return pb.SettleArenaResponse()
 
     def Load(self, request: pb.LoadRequest, context: grpc.ServicerContext) -> pb.LoadResponse:
@@ -118,13 +120,13 @@ class WorkerServicer(worker_pb2_grpc.WorkerServicer):
     def ReadWeights(
         self, request: pb.ReadWeightsRequest, context: grpc.ServicerContext
     ) -> Iterator[pb.ReadWeightsResponse]:
-        weights = self._worker.read_weights(request.lease, request.names)
         if request.checksums_only:
-            for _, value in weights:
-                yield pb.ReadWeightsResponse(checksums=[checksum(value)])
+            for _, laid in self._worker.read_weights(request.lease, request.names):
+                yield pb.ReadWeightsResponse(checksums=[checksum(laid.tensor)])
             return
-        for number, (name, value) in enumerate(weights):
-            for frame in frames_of(number, value, name):
+        room = SharedStream(self._worker.shared).room
+        for number, (name, laid) in enumerate(self._worker.read_weights(request.lease, request.names, room)):
+            for frame in frames_of(number, laid.tensor, name, laid.place):
                 yield pb.ReadWeightsResponse(frames=[frame])
 
     def WriteWeights(
@@ -132,7 +134,7 @@ class WorkerServicer(worker_pb2_grpc.WorkerServicer):
     ) -> pb.WriteWeightsResponse:
         stream = requests(request_iterator)
         lease = _first(stream, "lease").lease
-        weights = received_tensors(request.frame for request in stream)
+        weights = received_tensors((request.frame for request in stream), self._worker.shared.lent)
         return pb.WriteWeightsResponse(written=self._worker.write_weights(lease, weights))
 
     def SaveWeights(
@@ -167,7 +169,10 @@ class WorkerServicer(worker_pb2_grpc.WorkerServicer):
             batch = _batch(to_proto(start.batch), stream)
             broken: list[PaDiffError] = []
             listening = threading.Thread(
-                target=_listen, args=(stream, run, broken), name="step-requests", daemon=True
+                target=_listen,
+                args=(stream, run, self._worker.shared, broken),
+                name="step-requests",
+                daemon=True,
             )
             listening.start()
             yield from bundles(begin(batch))
@@ -187,14 +192,15 @@ class WorkerServicer(worker_pb2_grpc.WorkerServicer):
     ) -> Iterator[pb.ReadOptimizerStateResponse]:
         entries = [from_proto(entry, OptimizerEntry) for entry in request.entries]
         values = self._worker.read_optimizer_state(request.lease, entries)
-        return messages_of(values, pb.ReadOptimizerStateResponse)
+        return messages_of(values, pb.ReadOptimizerStateResponse, self._worker.shared)
 
     def WriteOptimizerState(
         self, request_iterator: Iterator[pb.WriteOptimizerStateRequest], context: grpc.ServicerContext
     ) -> pb.WriteOptimizerStateResponse:
         stream = requests(request_iterator)
         lease = _first(stream, "lease").lease
-        written = self._worker.write_optimizer_state(lease, values_of(stream, "request"))
+        values = values_of(stream, "request", self._worker.shared)
+        written = self._worker.write_optimizer_state(lease, values)
         return pb.WriteOptimizerStateResponse(written=written)
 
     def KeepState(self, request: pb.KeepStateRequest, context: grpc.ServicerContext) -> pb.KeepStateResponse:
@@ -270,12 +276,12 @@ def _wanted_tensors(wanted: Collection[int], stream: Iterator[Any]) -> Iterator[
             yield received
 
 
-def _listen(stream: Iterator[Any], run: RunningStep, broken: list[PaDiffError]) -> None:
+def _listen(stream: Iterator[Any], run: RunningStep, shared: SharedArenas, broken: list[PaDiffError]) -> None:
     """Passes on what the coordinator says during a step; its end, however it comes, is a cancellation.
 
-    What contradicts the contract, or is over a limit, is left in `broken`.
+    What contradicts the contract, or is over a limit, is left in `broken`. `shared`: where overrides lie.
     """
-    overrides = OverrideReader(run.overrides)
+    overrides = OverrideReader(run.overrides, shared)
     try:
         for request in stream:
             kind = request.WhichOneof("request")

@@ -9,8 +9,9 @@ from typing import Any, Optional
 
 import numpy as np
 
+from padiff_rpc.arena import ArenaRoom, LaidTensor
 from padiff_rpc.errors import InvalidRequestError, NotFoundError, StateError
-from padiff_rpc.tensors import FLOATING, HostTensor, cast, widen
+from padiff_rpc.tensors import FLOATING, HostTensor, byte_count, cast, widen
 from padiff_rpc.v1.records import Layer, OptimizerEntry, SourceLine, StepNoise
 from padiff_rpc.v1.words import DType, Randomness, WeightKind
 from padiff_worker.adapter import FrameworkAdapter
@@ -210,7 +211,7 @@ class ModelSession:
         weights, draws = self.weights(), np.random.default_rng(noise.draw)
         added = {one.name: one.rms for one in noise.weights}
         for name in weights:
-            value = self.read_weight(weights, name)
+            value = self.read_weight(weights, name).tensor
             if value.dtype in FLOATING:
                 array = widen(value.array, value.dtype).astype(np.float64, copy=False)
                 size = noise.relative * abs(array) + added.get(name, 0.0)
@@ -223,9 +224,15 @@ class ModelSession:
         """Returns the parameters and buffers by full name; finding them walks the whole model."""
         return self._adapter.weights(self.model)
 
-    def read_weight(self, weights: Mapping[str, Any], name: str) -> HostTensor:
-        """Returns a copy of one of `weights`; NotFoundError where there is none of that name."""
-        return self._adapter.host_copy(_named(weights, name))
+    def byte_count(self, weights: Mapping[str, Any], name: str) -> int:
+        """Returns how large one of `weights` is; NotFoundError where there is none of that name."""
+        return byte_count(self._adapter.spec(_named(weights, name)))
+
+    def read_weight(
+        self, weights: Mapping[str, Any], name: str, room: Optional[ArenaRoom] = None
+    ) -> LaidTensor:
+        """Returns a copy of one of `weights`, in the `room` for it if there is any."""
+        return self._adapter.laid_copy(_named(weights, name), room)
 
     def write_weight(self, weights: Mapping[str, Any], name: str, value: HostTensor) -> None:
         """Copies `value` into one of `weights`; InvalidRequestError where shapes differ."""

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Generic, Optional, TypeVar, Union
 
+from padiff_rpc.arena import NOT_SHARED, SharedArenas
 from padiff_rpc.errors import StateError
 from padiff_rpc.records import record
 from padiff_rpc.v1.records import (
@@ -20,7 +21,6 @@ from padiff_rpc.v1.records import (
 )
 from padiff_rpc.v1.words import Phase
 from padiff_worker.adapter import FrameworkAdapter
-from padiff_worker.arena import Arena, ArenaRoom
 from padiff_worker.batches import HostBatch, arguments
 from padiff_worker.captures import Capture, Wanted
 from padiff_worker.failures import NOT_THE_USERS, failure_from
@@ -48,7 +48,6 @@ StepItem = Union[
     FunctionTrace,
 ]
 
-_LEAST_SHARED_BYTES = 4096
 
 W = TypeVar("W", bound=StepWork)
 
@@ -74,11 +73,11 @@ class RunningStep:
         session: ModelSession,
         start: StepStart,
         outbox: Outbox[StepItem],
-        arena: Optional[Arena] = None,
+        shared: SharedArenas = NOT_SHARED,
     ) -> None:
-        """`arena`: where the coordinator reads captures; None: all of them go through the outbox."""
+        """`shared`: where the coordinator reads captures; what has no room there goes through the outbox."""
         self._adapter = adapter
-        self._arena = arena
+        self._shared = shared
         self._session = session
         self._start = start
         self._outbox = outbox
@@ -158,7 +157,7 @@ class RunningStep:
                 loss_scale=start.loss_scale or 1.0,
                 marks=self._session.marks,
                 functions=functions,
-                room=self._room if self._arena is not None else None,
+                room=self._shared.room,
             ),
             self._lockstep(),
         )
@@ -171,10 +170,6 @@ class RunningStep:
             decisions.around = functions.random
         work = kind(self._adapter, self._session, start, self._phases, recorder)
         return StepParts(recorder=recorder, decisions=decisions, work=work)
-
-    def _room(self, size: int) -> Optional[ArenaRoom]:
-        # The header of a small one travels anyway, and its bytes cost that less than a place would.
-        return self._arena.take(size) if self._arena is not None and size >= _LEAST_SHARED_BYTES else None
 
     def _tell_end(self, parts: StepParts[W], failure: Optional[ModelFailure]) -> None:
         if failure is not None:

@@ -41,16 +41,11 @@ def _events(item: StepItem) -> Iterator[pb.StepEvent]:
     if isinstance(item, CallEvent):
         yield pb.StepEvent(call=to_proto(item))
     elif isinstance(item, Capture):
-        header = header_of(item.number, item.tensor)
-        place = None if item.place is None else to_proto(item.place)
+        header = header_of(item.number, item.tensor, item.place)
         yield pb.StepEvent(
-            capture=pb.CaptureHeader(
-                id=to_proto(item.id), header=header, gradient_of=item.gradient_of, arena=place
-            )
+            capture=pb.CaptureHeader(id=to_proto(item.id), header=header, gradient_of=item.gradient_of)
         )
-        if place is not None:
-            return
-        for chunk in chunks_of(item.number, item.tensor):
+        for chunk in chunks_of(item.number, item.tensor) if item.place is None else ():
             yield pb.StepEvent(chunk=chunk)
     elif isinstance(item, Phase):
         yield pb.StepEvent(phase=to_number(item))

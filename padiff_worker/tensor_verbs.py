@@ -12,6 +12,7 @@ from typing import Any, Optional
 
 import numpy as np
 
+from padiff_rpc.arena import ArenaRoom, LaidTensor
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.records import record
 from padiff_rpc.tensors import COMPLEX, FLOATING, Array, HostTensor, cast
@@ -90,6 +91,14 @@ class TensorVerbs(ABC):
     def copy_into(self, tensor: Any, array: Array) -> None:
         """Copies the bytes as they are now into `array`, of its shape and `numpy_dtype`, C-contiguous."""
         np.copyto(array, self.host_copy(tensor).array)
+
+    def laid_copy(self, tensor: Any, room: Optional[ArenaRoom]) -> LaidTensor:
+        """Returns a copy of the bytes as they are now, in the `room` for it if there is any."""
+        if room is None:
+            return LaidTensor(tensor=self.host_copy(tensor))
+        copy = room.holding(self.spec(tensor))
+        self.copy_into(tensor, copy.array)
+        return LaidTensor(tensor=copy, place=room.place)
 
     @abstractmethod
     def made(self, value: HostTensor, *, device: str, requires_grad: bool) -> Any:

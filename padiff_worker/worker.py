@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Optional
 
+from padiff_rpc.arena import LaidTensor, SharedArenas, TakeRoom
 from padiff_rpc.errors import NotFoundError, StateError, WorkerLostError
 from padiff_rpc.tensors import HostTensor, ReceivedTensor
 from padiff_rpc.v1.records import (
@@ -24,7 +25,7 @@ from padiff_rpc.v1.records import (
 from padiff_rpc.v1.words import Phase, Randomness, WorkerState
 from padiff_rpc.version import check_protocol_version
 from padiff_worker.adapter import FrameworkAdapter
-from padiff_worker.arena import ArenaOffer
+from padiff_worker.arena_offers import ArenaOffers
 from padiff_worker.batches import HostBatch
 from padiff_worker.code_digest import code_digest
 from padiff_worker.failures import ModelRaised, raising_as_failure
@@ -71,7 +72,7 @@ class Worker:
         self.leases = Leases(None if turn is None else partial(_tell, turn))
         self._session: Optional[ModelSession] = None
         self._step: Optional[RunningStep] = None
-        self._arena = ArenaOffer(settings)
+        self._arenas = ArenaOffers(settings)
 
     def info(self) -> WorkerInfo:
         """Returns what this worker is, for the report and the handshake."""
@@ -92,12 +93,12 @@ class Worker:
         """
         check_protocol_version(protocol_version, peer="the coordinator")
         with self.leases.granted(patience_seconds) as lease:
-            arena = self._arena = ArenaOffer(self._settings)
+            arenas = self._arenas = ArenaOffers(self._settings)
             try:
                 yield lease
             finally:
                 self._cancel_step()
-                arena.end()
+                arenas.end()
                 if self._turn is None:
                     # The process may be stopping, and its model with it.
                     with suppress(WorkerLostError):
@@ -174,17 +175,22 @@ class Worker:
 
         return self._thread.call(build)
 
-    def offer_arena(self, lease: str) -> OfferArenaResponse:
+    def offer_arena(self, lease: str, *, to_worker: bool) -> OfferArenaResponse:
         """Makes memory to be shared with the coordinator; returns where it is, or why there is none."""
-        arena = self._arena
+        arenas = self._arenas
         self.leases.check(lease)
-        return arena.offer()
+        return arenas.offer(to_worker=to_worker)
 
-    def settle_arena(self, lease: str, *, mapped: bool) -> None:
+    def settle_arena(self, lease: str, *, to_worker: bool, mapped: bool) -> None:
         """Takes the coordinator's word whether it has mapped what was offered."""
-        arena = self._arena
+        arenas = self._arenas
         self.leases.check(lease)
-        arena.settle(mapped=mapped)
+        arenas.settle(to_worker=to_worker, mapped=mapped)
+
+    @property
+    def shared(self) -> SharedArenas:
+        """The memory that the coordinator shares by now."""
+        return self._arenas.shared
 
     def describe(self, lease: str) -> tuple[Layer, ...]:
         """Returns the layer tree."""
@@ -256,12 +262,17 @@ class Worker:
         session = self._driven(lease)
         self._thread.call(session.restore_state)
 
-    def read_weights(self, lease: str, names: Iterable[str]) -> Iterator[tuple[str, HostTensor]]:
-        """Yields (name, value), each copied when it is its turn."""
+    def read_weights(
+        self, lease: str, names: Iterable[str], room: Optional[TakeRoom] = None
+    ) -> Iterator[tuple[str, LaidTensor]]:
+        """Yields (name, value), each copied when it is its turn, into what `room` returns, if anything."""
         session = self._loaded(lease)
         weights = self._thread.call(session.weights)
         for name in names:
-            yield name, self._thread.call(lambda name=name: session.read_weight(weights, name))  # type: ignore[misc]
+            # Waited for here, and not on the model's thread.
+            into = None if room is None else room(session.byte_count(weights, name))
+            read = partial(session.read_weight, weights, name, into)
+            yield name, self._thread.call(read)
 
     def write_weights(self, lease: str, weights: Iterable[ReceivedTensor]) -> int:
         """Writes each weight as it comes; returns how many."""
@@ -299,9 +310,9 @@ class Worker:
         script, futures = self._script, []
         run: RunningStep
         if script is None:
-            run = RunningStep(self._adapter, session, start, outbox, self._arena.arena)
+            run = RunningStep(self._adapter, session, start, outbox, self.shared)
         else:
-            run = ScriptStep(self._adapter, session, start, outbox, self._arena.arena)
+            run = ScriptStep(self._adapter, session, start, outbox, self.shared)
 
         def begin(batch: HostBatch) -> Outbox[StepItem]:
             if script is not None and isinstance(run, ScriptStep):

@@ -58,8 +58,8 @@ _OPTIONS = {
     " it.",
     "floor": "When rounding is measured by a float64 run: `auto` where a difference exceeds the table, "
     "`table` never, `measured` at every place.",
-    "transport": "How captured tensors come from the workers: `shm` through shared memory, an error where "
-    "that cannot be had; `grpc` over the connection; `auto` the one, else the other "
+    "transport": "How tensors get from workers to the coordinator and back: `shm` through shared memory, "
+    "an error where that cannot be had; `grpc` over the connection; `auto` the one, else the other "
     "([performance](performance.md#shared-memory)).",
     "oracle": "Show how far each side is from the reference's float64 run. It changes no verdict.",
     "detail": "Functions between the layers: `auto` looks where something differs, `layers` never, "

@@ -226,7 +226,7 @@ class Source(StepSource, Protocol):
         model: the one to load.
         worker: what it says of itself, once it is open.
         traffic: bytes of tensors that crossed, by phase.
-        transport: how captured tensors come, once it is open.
+        transport: how tensors travel, once it is open.
         weights, optimizer, loader: what comes with the model.
     """
 

@@ -99,6 +99,20 @@ class TensorSpec(TensorSpecMethods):
 
 
 @record
+class ArenaPlace:
+    """Where a tensor's bytes lie in an arena (OfferArena).
+
+    Attributes:
+        place: Which of its places it has until its reader is done with it.
+        offset: In the file.
+    """
+
+    place: int = 0
+    offset: int = 0
+    bytes: int = 0
+
+
+@record
 class TensorChunk:
     """`TensorChunk` of tensors.proto.
 
@@ -302,16 +316,23 @@ class LeaseResponse:
 
 @record
 class OfferArenaRequest:
-    """`OfferArenaRequest` of worker.proto."""
+    """`OfferArenaRequest` of worker.proto.
+
+    Attributes:
+        to_worker: The caller lays tensors there, and the worker reads them; else the other way
+            round.
+    """
 
     lease: str = ""
+    to_worker: bool = False
 
 
 @record
 class OfferArenaResponse:
-    """One arena a lease. Its file begins with the nonce. From byte 4096 on there is one byte for each
-    of 8192 places: 1 while a capture lies there, written by the worker; 0 once the coordinator is
-    done with it, written by the coordinator. Behind them lie the captures.
+    """Two arenas a lease: one for each direction. The file begins with the nonce. From byte 4096 on
+    there is one byte for each of 8192 places: 1 while a tensor lies there, written by whoever laid
+    it there; 0 once the other end is done with it, written by that one. Behind them lie the
+    tensors.
 
     Attributes:
         name: The file's name in that folder.
@@ -331,24 +352,12 @@ class SettleArenaRequest:
 
     Attributes:
         mapped: The caller has found the file, with the nonce, and mapped it.
+        to_worker: Which of the two.
     """
 
     lease: str = ""
     mapped: bool = False
-
-
-@record
-class ArenaPlace:
-    """Where a tensor's bytes lie in the arena.
-
-    Attributes:
-        place: Which of its places it has until the coordinator is done with it.
-        offset: In the file.
-    """
-
-    place: int
-    offset: int
-    bytes: int
+    to_worker: bool = False
 
 
 @record
@@ -971,7 +980,7 @@ class Options(OptionsMethods):
             paths of either side or patterns ("encoder.*.attention"); none: all layers. What the
             model takes and returns, losses and weights are compared always.
         exclude: Layers whose calls are not, with all that is in them; they go before `include`.
-        transport: How captured tensors come from the workers.
+        transport: How tensors get from workers to the coordinator and back.
     """
 
     atol: Optional[float] = None
@@ -1161,14 +1170,16 @@ class TensorHeader:
         tensor: Unique within its stream. A tensor's number is never reused there.
         name: What the tensor is called where the stream carries named tensors (weights, rules);
             else empty.
-        sum_squares: Sum of squares of the finite elements (of the absolute values of complex
-            ones).
+        sum_squares: Of captures: sum of squares of the finite elements (of the absolute values
+            of complex ones).
+        arena: Where its bytes are, in C order; no chunks follow.
     """
 
     tensor: int = 0
     spec: Optional[TensorSpec] = None
     name: str = ""
     sum_squares: float = 0.0
+    arena: Optional[ArenaPlace] = None
 
 
 @record
@@ -1761,7 +1772,7 @@ class WorkerInfo(WorkerInfoMethods):
         serves_optimizer: What the model given to serve() has.
         capabilities: What the worker can do beyond its protocol version: "float64_steps",
             "kept_state", "function_traces", "function_gradients", "kept_floors",
-            "weight_checksums", "shared_memory".
+            "weight_checksums", "arenas".
         watches_script: The worker watches the script that it is in: its steps are the script's
             own, with the script's batches, loss and optimizer. RunStep waits for the next one and
             shows it as it comes; it takes no batch and no overrides. Trace, ReadBatch, KeepState
@@ -1909,14 +1920,12 @@ class CaptureHeader:
             statistics of the tensor. A sketch sums the elements under fixed pseudo-random signs
             into buckets; the difference of two has the norm of the tensors' difference, within some
             5%.
-        arena: Where its bytes are, in C order; no chunks follow.
     """
 
     id: Optional[CaptureId] = None
     header: Optional[TensorHeader] = None
     gradient_of: int = 0
     sketch_of: Optional[TensorSpec] = None
-    arena: Optional[ArenaPlace] = None
 
 
 @record

@@ -96,17 +96,29 @@ class TensorSpec(_message.Message):
     shape: _containers.RepeatedScalarFieldContainer[int]
     def __init__(self, dtype: _Optional[_Union[DType, str]] = ..., shape: _Optional[_Iterable[int]] = ...) -> None: ...
 
+class ArenaPlace(_message.Message):
+    __slots__ = ("place", "offset", "bytes")
+    PLACE_FIELD_NUMBER: _ClassVar[int]
+    OFFSET_FIELD_NUMBER: _ClassVar[int]
+    BYTES_FIELD_NUMBER: _ClassVar[int]
+    place: int
+    offset: int
+    bytes: int
+    def __init__(self, place: _Optional[int] = ..., offset: _Optional[int] = ..., bytes: _Optional[int] = ...) -> None: ...
+
 class TensorHeader(_message.Message):
-    __slots__ = ("tensor", "spec", "name", "sum_squares")
+    __slots__ = ("tensor", "spec", "name", "sum_squares", "arena")
     TENSOR_FIELD_NUMBER: _ClassVar[int]
     SPEC_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     SUM_SQUARES_FIELD_NUMBER: _ClassVar[int]
+    ARENA_FIELD_NUMBER: _ClassVar[int]
     tensor: int
     spec: TensorSpec
     name: str
     sum_squares: float
-    def __init__(self, tensor: _Optional[int] = ..., spec: _Optional[_Union[TensorSpec, _Mapping]] = ..., name: _Optional[str] = ..., sum_squares: _Optional[float] = ...) -> None: ...
+    arena: ArenaPlace
+    def __init__(self, tensor: _Optional[int] = ..., spec: _Optional[_Union[TensorSpec, _Mapping]] = ..., name: _Optional[str] = ..., sum_squares: _Optional[float] = ..., arena: _Optional[_Union[ArenaPlace, _Mapping]] = ...) -> None: ...
 
 class TensorChunk(_message.Message):
     __slots__ = ("tensor", "offset", "content")

@@ -439,7 +439,7 @@ class CallMoment(Word):
 
 
 class Transport(Word):
-    """How captured tensors come from a worker to the coordinator.
+    """How tensors get from a worker to the coordinator and back.
 
     Attributes:
         AUTO: Through shared memory where worker and coordinator have it, else over the

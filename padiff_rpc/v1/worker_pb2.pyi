@@ -180,10 +180,12 @@ class LeaseResponse(_message.Message):
     def __init__(self, lease: _Optional[str] = ...) -> None: ...
 
 class OfferArenaRequest(_message.Message):
-    __slots__ = ("lease",)
+    __slots__ = ("lease", "to_worker")
     LEASE_FIELD_NUMBER: _ClassVar[int]
+    TO_WORKER_FIELD_NUMBER: _ClassVar[int]
     lease: str
-    def __init__(self, lease: _Optional[str] = ...) -> None: ...
+    to_worker: bool
+    def __init__(self, lease: _Optional[str] = ..., to_worker: bool = ...) -> None: ...
 
 class OfferArenaResponse(_message.Message):
     __slots__ = ("name", "size", "nonce", "refusal")
@@ -198,26 +200,18 @@ class OfferArenaResponse(_message.Message):
     def __init__(self, name: _Optional[str] = ..., size: _Optional[int] = ..., nonce: _Optional[bytes] = ..., refusal: _Optional[str] = ...) -> None: ...
 
 class SettleArenaRequest(_message.Message):
-    __slots__ = ("lease", "mapped")
+    __slots__ = ("lease", "mapped", "to_worker")
     LEASE_FIELD_NUMBER: _ClassVar[int]
     MAPPED_FIELD_NUMBER: _ClassVar[int]
+    TO_WORKER_FIELD_NUMBER: _ClassVar[int]
     lease: str
     mapped: bool
-    def __init__(self, lease: _Optional[str] = ..., mapped: bool = ...) -> None: ...
+    to_worker: bool
+    def __init__(self, lease: _Optional[str] = ..., mapped: bool = ..., to_worker: bool = ...) -> None: ...
 
 class SettleArenaResponse(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
-
-class ArenaPlace(_message.Message):
-    __slots__ = ("place", "offset", "bytes")
-    PLACE_FIELD_NUMBER: _ClassVar[int]
-    OFFSET_FIELD_NUMBER: _ClassVar[int]
-    BYTES_FIELD_NUMBER: _ClassVar[int]
-    place: int
-    offset: int
-    bytes: int
-    def __init__(self, place: _Optional[int] = ..., offset: _Optional[int] = ..., bytes: _Optional[int] = ...) -> None: ...
 
 class LoadRequest(_message.Message):
     __slots__ = ("lease", "model", "deterministic", "threads")
@@ -732,18 +726,16 @@ class CaptureId(_message.Message):
     def __init__(self, side: _Optional[_Union[_reasons_pb2.Side, str]] = ..., step: _Optional[int] = ..., pass_kind: _Optional[_Union[Pass, str]] = ..., path: _Optional[str] = ..., call: _Optional[int] = ..., slot: _Optional[str] = ..., kind: _Optional[_Union[CaptureKind, str]] = ...) -> None: ...
 
 class CaptureHeader(_message.Message):
-    __slots__ = ("id", "header", "gradient_of", "sketch_of", "arena")
+    __slots__ = ("id", "header", "gradient_of", "sketch_of")
     ID_FIELD_NUMBER: _ClassVar[int]
     HEADER_FIELD_NUMBER: _ClassVar[int]
     GRADIENT_OF_FIELD_NUMBER: _ClassVar[int]
     SKETCH_OF_FIELD_NUMBER: _ClassVar[int]
-    ARENA_FIELD_NUMBER: _ClassVar[int]
     id: CaptureId
     header: _tensors_pb2.TensorHeader
     gradient_of: int
     sketch_of: _tensors_pb2.TensorSpec
-    arena: ArenaPlace
-    def __init__(self, id: _Optional[_Union[CaptureId, _Mapping]] = ..., header: _Optional[_Union[_tensors_pb2.TensorHeader, _Mapping]] = ..., gradient_of: _Optional[int] = ..., sketch_of: _Optional[_Union[_tensors_pb2.TensorSpec, _Mapping]] = ..., arena: _Optional[_Union[ArenaPlace, _Mapping]] = ...) -> None: ...
+    def __init__(self, id: _Optional[_Union[CaptureId, _Mapping]] = ..., header: _Optional[_Union[_tensors_pb2.TensorHeader, _Mapping]] = ..., gradient_of: _Optional[int] = ..., sketch_of: _Optional[_Union[_tensors_pb2.TensorSpec, _Mapping]] = ...) -> None: ...
 
 class StepSummary(_message.Message):
     __slots__ = ("seconds", "calls", "replays", "has_gradients", "no_backward", "random_operations", "lacks_backward", "peak_bytes")

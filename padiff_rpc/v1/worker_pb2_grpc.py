@@ -147,16 +147,16 @@ class WorkerServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def OfferArena(self, request, context):
-        """Makes memory for captures that the caller can read where both are on one host: a file in a folder that each side
-        knows for itself. Of workers with the capability "shared_memory".
+        """Makes memory for tensors that both can reach where they are on one host: a file in a folder that each side knows
+        for itself. Of workers with the capability "arenas".
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def SettleArena(self, request, context):
-        """Ends what OfferArena began: the file loses its name. Where the caller has mapped it, captures of RunStep lie there
-        from now on, as far as there is room.
+        """Ends what OfferArena began: the file loses its name. Where the caller has mapped it, tensors of all later calls may
+        lie there, as far as there is room (TensorHeader.arena).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -11,6 +11,7 @@ from typing import Any, Optional
 
 from padiff_compare.capture.source import NumberedTensors, SourceHangs
 from padiff_rpc import transport
+from padiff_rpc.arena import NOT_SHARED
 from padiff_rpc.child import describe_exit
 from padiff_rpc.convert import from_proto
 from padiff_rpc.errors import CancelledError, InvalidRequestError, PaDiffError, WorkerLostError
@@ -20,7 +21,6 @@ from padiff_rpc.v1.records import Activity, CallEvent, Party, WorkerInfo
 from padiff_rpc.v1.words import Phase, Side, Transport
 from padiff_rpc.version import check_protocol_version
 from padiff_server.links.arena_probe import DEFAULT_RULE, MemoryRule
-from padiff_server.links.arena_view import ArenaView
 from padiff_server.links.silence import DEFAULT_PATIENCE, Patience, SilenceWatch, given_up
 from padiff_server.links.worker_lease import WorkerLease, take_lease
 
@@ -52,8 +52,8 @@ class Connection:
         worker: what it says of itself.
         caller: its RPCs, once it is open.
         lease: what they name.
-        traffic: bytes of tensors that crossed this connection, or its arena, by phase.
-        arena: memory of the worker in which captures may lie; None: they come over the connection.
+        traffic: bytes of tensors that crossed this connection, or shared memory, by phase.
+        shared: memory in which tensors may lie in place of crossing the connection.
         watch: notices when the worker hangs.
     """
 
@@ -70,7 +70,7 @@ class Connection:
     ) -> None:
         """`say` tells the user what is waited for; any thread may call it. `patience`: with the worker.
 
-        `rule`: how captures are to come.
+        `rule`: how tensors are to travel.
         """
         self.side = side
         self._say = say
@@ -91,12 +91,12 @@ class Connection:
         self._last_entered: Optional[CallEvent] = None
         self._given_up: Optional[SourceHangs] = None
         self._memory_rule = rule
-        self.arena: Optional[ArenaView] = None
+        self.shared = NOT_SHARED
 
     @property
     def transport(self) -> Transport:
-        """How captures come, once it is open."""
-        return Transport.GRPC if self.arena is None else Transport.SHM
+        """How tensors travel, once it is open."""
+        return Transport.GRPC if self.shared.incoming is None else Transport.SHM
 
     def open(self) -> None:
         """Dials the worker, checks who it is and takes its lease.
@@ -118,7 +118,7 @@ class Connection:
             self.watch.start()
             if self.worker.process_per_lease:
                 self._introduce()  # the process that was asked before may have had its lease already
-            self.arena = self._memory_rule.with_worker(self._plain, self.lease, self.worker)
+            self.shared = self._memory_rule.with_worker(self._plain, self.lease, self.worker)
 
     def close(self) -> None:
         """Gives the worker back, which drops its model, and ends every call that still runs.
@@ -323,7 +323,7 @@ class Connection:
 
     def received(self, frames: Iterable[Any], phase: Phase) -> Iterator[ReceivedTensor]:
         """Yields each tensor when its frames have come whole, counted as traffic."""
-        assembler = TensorAssembler()
+        assembler = TensorAssembler(lent=self.shared.lent)
         for frame in frames:
             received = assembler.frame(frame)
             if received is not None:

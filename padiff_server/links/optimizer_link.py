@@ -42,7 +42,7 @@ class OptimizerLink:
             )
             with self._connection.caller.ReadOptimizerState(request) as responses:
                 expected = iter(entries)
-                for entry, value in values_of(responses, "response"):
+                for entry, value in values_of(responses, "response", self._connection.shared):
                     if entry != next(expected, None):
                         raise ProtocolError(
                             f"{self._connection.peer} sent {entry.state} of {entry.parameter} out of order"
@@ -65,6 +65,7 @@ class OptimizerLink:
 
         def requests() -> Iterator[Any]:
             yield worker_pb2.WriteOptimizerStateRequest(lease=self._connection.lease)
-            yield from messages_of(counted(), worker_pb2.WriteOptimizerStateRequest)
+            shared = self._connection.shared
+            yield from messages_of(counted(), worker_pb2.WriteOptimizerStateRequest, shared)
 
         return int(self._connection.upload(self._connection.caller.WriteOptimizerState, requests()).written)

@@ -8,13 +8,22 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Optional
 
-from padiff_compare.capture.source import Announced, CaptureBegins, CaptureChunk, Credit, StepItem
+from padiff_compare.capture.source import (
+    Announced,
+    CaptureBegins,
+    CaptureChunk,
+    Credit,
+    LentBytes,
+    StepItem,
+)
+from padiff_rpc.arena import NOT_SHARED, SharedArenas
 from padiff_rpc.convert import from_proto, to_proto
 from padiff_rpc.errors import ProtocolError
 from padiff_rpc.records import record
 from padiff_rpc.tensors import HostTensor, chunks_of, plain_header_of
 from padiff_rpc.transport import ResponseStream
 from padiff_rpc.v1.records import (
+    ArenaPlace,
     CallEvent,
     CaptureId,
     FunctionTrace,
@@ -25,7 +34,6 @@ from padiff_rpc.v1.records import (
     TensorSpec,
 )
 from padiff_rpc.v1.words import CallMoment, CaptureKind, Phase
-from padiff_server.links.arena_view import ArenaView
 from padiff_server.links.silence import SilenceWatch
 
 
@@ -59,14 +67,14 @@ class StepCall:
         opening: Iterable[Any],
         watch: SilenceWatch,
         entered: Callable[[CallEvent], None],
-        arena: Optional[ArenaView] = None,
+        shared: SharedArenas = NOT_SHARED,
     ) -> None:
         """`opening` are the messages that begin the step; gRPC takes them on a thread of its own.
 
-        `watch` hears of what the worker waits for, and `entered` of each layer that it enters. `arena`: where
-        captures may lie.
+        `watch` hears of what the worker waits for, and `entered` of each layer that it enters.
+        `shared`: where captures and overrides may lie.
         """
-        self._arena = arena
+        self._shared = shared
         self._watch = watch
         self._entered = entered
         self._owed = _Owed(watch)
@@ -79,7 +87,7 @@ class StepCall:
         """Yields what the worker says, in order, until the step ends or breaks."""
         for response in self._responses:
             for event in response.events:
-                item = _item(event, self._arena)
+                item = _item(event, self._shared)
                 if isinstance(item, OverrideTicket):
                     self._owed.wanted(item)
                 elif isinstance(item, CallEvent) and item.moment is CallMoment.ENTRY:
@@ -97,7 +105,8 @@ class StepCall:
 
     def override(self, ticket: OverrideTicket, tensor: HostTensor, sent: Callable[[], None]) -> None:
         """Sends an override after the answers before it; `sent` is called on gRPC's thread."""
-        self._answers.put(_override(ticket, next(self._overrides), tensor, sent))
+        number = next(self._overrides)
+        self._answers.put(_override(ticket, number, tensor, sent, self._shared))
         self._owed.answered(ticket)
 
     def close(self) -> None:
@@ -147,20 +156,21 @@ class _Owed:
 
 
 def _override(
-    ticket: OverrideTicket, number: int, tensor: HostTensor, sent: Callable[[], None]
+    ticket: OverrideTicket, number: int, tensor: HostTensor, sent: Callable[[], None], shared: SharedArenas
 ) -> Iterator[Any]:
+    place = shared.laid(tensor)
     message = to_proto(RunStepRequest())
     message.override.ticket.CopyFrom(to_proto(ticket))
-    message.override.header.CopyFrom(plain_header_of(number, tensor))
+    message.override.header.CopyFrom(plain_header_of(number, tensor, place=place))
     yield message
-    for chunk in chunks_of(number, tensor):
+    for chunk in chunks_of(number, tensor) if place is None else ():
         message = to_proto(RunStepRequest())
         message.override_chunk.CopyFrom(chunk)
         yield message
     sent()
 
 
-def _item(message: Any, arena: Optional[ArenaView] = None) -> StepItem:
+def _item(message: Any, shared: SharedArenas) -> StepItem:
     kind = message.WhichOneof("event")
     if kind == "chunk":
         return CaptureChunk(chunk=message.chunk)
@@ -176,10 +186,9 @@ def _item(message: Any, arena: Optional[ArenaView] = None) -> StepItem:
             sketch_of=from_proto(capture.sketch_of, TensorSpec) if capture.HasField("sketch_of") else None,
         )
         content = None
-        if capture.HasField("arena"):
-            if arena is None:
-                raise ProtocolError("a capture claims to lie in memory that is not shared")
-            content = arena.lent(capture.arena.place, capture.arena.offset, capture.arena.bytes)
+        if capture.header.HasField("arena"):
+            array = shared.lent(from_proto(capture.header.arena, ArenaPlace))
+            content = LentBytes(array=array, is_scarce=shared.is_scarce)
         return CaptureBegins(capture=announced, header=capture.header, content=content)
     if kind == "credit":
         return Credit(bytes=message.credit)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from padiff_rpc.arena import SharedStream
 from padiff_rpc.errors import ProtocolError
 from padiff_rpc.tensors import HostTensor, frames_of
 from padiff_rpc.v1 import worker_pb2
@@ -58,9 +59,10 @@ class WeightsLink:
 
         def requests() -> Iterator[Any]:
             yield worker_pb2.WriteWeightsRequest(lease=self._connection.lease)
+            arena = SharedStream(self._connection.shared)
             for number, (name, tensor) in enumerate(weights, start=1):
                 self._connection.count_traffic({phase: tensor.byte_count})
-                for frame in frames_of(number, tensor, name):
+                for frame in frames_of(number, tensor, name, arena.laid(tensor)):
                     yield worker_pb2.WriteWeightsRequest(frame=frame)
 
         return int(self._connection.upload(self._connection.caller.WriteWeights, requests()).written)

@@ -183,4 +183,4 @@ class WorkerLink(Connection):
                 yield worker_pb2.RunStepRequest(frame=frame)
 
         with self.blamed():
-            return StepCall(self.caller.RunStep, opening(), self.watch, self.entered, self.arena)
+            return StepCall(self.caller.RunStep, opening(), self.watch, self.entered, self.shared)

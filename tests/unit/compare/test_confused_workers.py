@@ -38,6 +38,7 @@ from padiff_compare.weights.hyper_parameters import differences
 from padiff_compare.weights.weight_fates import fates
 from padiff_compare.weights.weight_plan import plan_weights
 from padiff_rpc import trees
+from padiff_rpc.arena import NOT_SHARED
 from padiff_rpc.convert import from_proto, to_number, to_proto
 from padiff_rpc.errors import BusyError, InvalidRequestError, ProtocolError
 from padiff_rpc.limits import limits
@@ -160,7 +161,7 @@ def _events() -> list[Any]:
 
 def _read(side: Side, events: list[Any], captures: StepCaptures, store: TensorStore) -> None:
     reader = StepReader(side, captures, store)
-    reader.read((_item(event) for event in events), lambda phase: None)
+    reader.read((_item(event, NOT_SHARED) for event in events), lambda phase: None)
 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])

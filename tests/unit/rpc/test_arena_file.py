@@ -30,7 +30,7 @@ def opened(file, tmp_path, **other):
 
 
 def test_what_one_side_writes_the_other_reads(file, tmp_path):
-    mapped = opened(file, tmp_path)
+    mapped = opened(file, tmp_path).mapped()
     os.pwrite(file.descriptor, b"seen", file.size - 4)
     assert mapped[file.size - 4 :] == b"seen"
 
@@ -40,7 +40,7 @@ def test_a_file_is_its_users_alone(file):
 
 
 def test_an_unnamed_file_stays_mapped_and_leaves_nothing(file, tmp_path):
-    mapped = opened(file, tmp_path)
+    mapped = opened(file, tmp_path).mapped()
     file.unnamed()
     file.unnamed()
     assert os.listdir(tmp_path) == []

@@ -7,15 +7,21 @@ import sys
 import threading
 
 import grpc
+import numpy as np
 import pytest
 
+from padiff_rpc.arena import Arena, ArenaView, SharedArenas
+from padiff_rpc.arena_file import make
 from padiff_rpc.errors import StateError
+from padiff_rpc.tensors import HostTensor, received_tensors
 from padiff_rpc.transport import open_server
 from padiff_rpc.v1 import worker_pb2
-from padiff_rpc.v1.records import Model, Party, WorkerAddress
+from padiff_rpc.v1.records import Model, OverrideTicket, Party, WorkerAddress
 from padiff_rpc.v1.words import Phase, Side
 from padiff_server.links import connection
+from padiff_server.links.step_call import StepCall
 from padiff_server.links.worker_link import WorkerLink
+from padiff_worker.overrides import OverrideReader, Overrides
 
 
 @pytest.fixture
@@ -63,6 +69,78 @@ def test_threads_may_count_traffic_at_once(link):
 def count(link):
     for _ in range(5000):
         link.count_traffic({Phase.FORWARD: 1})
+
+
+class Receiving:
+    """Keeps what it gets, as a worker does that reads the arena that it shares with us."""
+
+    def __init__(self, folder):
+        with contextlib.closing(make(folder, 1 << 20)) as file:
+            self.shared = SharedArenas(outgoing=Arena(file))
+            self.view = ArenaView(file)
+        self.messages = []
+        self.came = {}
+
+    def WriteWeights(self, requests):
+        _, *self.messages = requests
+        frames = (message.frame for message in self.messages)
+        self.came = {one.name: one.tensor.array.copy() for one in received_tensors(frames, self.view.lent)}
+        return worker_pb2.WriteWeightsResponse(written=len(self.came))
+
+    def RunStep(self, requests):
+        self.requests = requests
+        return Ended()
+
+
+class Ended:
+    """A stream of responses that has ended."""
+
+    def close(self):
+        pass
+
+
+def test_weights_to_write_lie_in_shared_memory_where_they_are_large(link, tmp_path):
+    worker = link.caller = Receiving(str(tmp_path))
+    link.shared = worker.shared
+    weights = {"large": np.arange(5000, dtype=np.float32), "small": np.arange(5, dtype=np.float32)}
+    sent = [(name, HostTensor.from_array(value)) for name, value in weights.items()]
+    assert link.weights.write(sent, Phase.INITIAL_WEIGHTS) == 2
+    assert {name: value.tolist() for name, value in worker.came.items()} == {
+        name: value.tolist() for name, value in weights.items()
+    }
+    # Of the large one a header, of the small one its bytes as well.
+    assert [message.frame.WhichOneof("frame") for message in worker.messages] == ["header", "header", "chunk"]
+    assert link.traffic == {Phase.INITIAL_WEIGHTS: 20_020}
+    assert worker.shared.outgoing.lent_bytes() == 0
+
+
+def test_weights_without_room_in_shared_memory_travel(link, tmp_path):
+    worker = link.caller = Receiving(str(tmp_path))
+    link.shared = worker.shared
+    value = np.arange(1 << 19, dtype=np.float32)
+    assert link.weights.write([("wide", HostTensor.from_array(value))], Phase.INITIAL_WEIGHTS) == 1
+    assert np.array_equal(worker.came["wide"], value)
+    assert len(worker.messages) == 3
+
+
+def test_overrides_lie_in_shared_memory_and_are_let_go_once_they_do(link, tmp_path):
+    worker = Receiving(str(tmp_path))
+    sent = []
+    step = StepCall(worker.RunStep, [], link.watch, print, worker.shared)
+    step.override(OverrideTicket(place=3), HostTensor.from_array(np.ones(5000)), lambda: sent.append(3))
+    step.override(OverrideTicket(place=4), HostTensor.from_array(np.ones(5)), lambda: sent.append(4))
+    step.close()
+    messages = list(worker.requests)
+    assert [message.WhichOneof("request") for message in messages] == [
+        "override",
+        "override",
+        "override_chunk",
+    ]
+    assert sent == [3, 4]
+    overrides = Overrides(want=print, credit=print)
+    reader = OverrideReader(overrides, SharedArenas(incoming=worker.view))
+    reader.begins(OverrideTicket(place=3), messages[0].override.header)
+    assert (overrides.take(OverrideTicket(place=3)).array == 1.0).all()
 
 
 class Late:

@@ -4,27 +4,31 @@ from __future__ import annotations
 
 import gc
 import random
+import threading
+from contextlib import closing
 
 import numpy as np
 import pytest
 
-from padiff_rpc.arena_file import CAPTURES_AT, PLACES, make, open_shared
+from padiff_rpc import arena as arena_module
+from padiff_rpc.arena import Arena, ArenaView, SharedArenas, SharedStream
+from padiff_rpc.arena_file import PLACES, TENSORS_AT, make, open_shared
 from padiff_rpc.errors import ProtocolError
-from padiff_server.links.arena_view import ArenaView
-from padiff_worker import arena as arena_module
-from padiff_worker.arena import Arena
+from padiff_rpc.tensors import HostTensor
+from padiff_rpc.v1.records import ArenaPlace
 
 SIZE = 1 << 20
-ROOM = SIZE - CAPTURES_AT
+ROOM = SIZE - TENSORS_AT
 
 
 class Ends:
     """The two ends of one arena."""
 
-    def __init__(self, folder):
-        self.file = make(folder, SIZE)
-        self.view = ArenaView(open_shared(folder, self.file.name, self.file.size, self.file.nonce))
-        self.arena = Arena(self.file)
+    def __init__(self, folder, size=SIZE):
+        with closing(make(folder, size)) as file:
+            with closing(open_shared(folder, file.name, file.size, file.nonce)) as found:
+                self.view = ArenaView(found)
+            self.arena = Arena(file)
 
     def sent(self, size, fill=7):
         room = self.arena.take(size)
@@ -34,19 +38,17 @@ class Ends:
         return room.place
 
     def came(self, place):
-        return self.view.lent(place.place, place.offset, place.bytes)
+        return self.view.lent(place)
 
 
 @pytest.fixture
 def ends(tmp_path):
-    ends = Ends(str(tmp_path))
-    yield ends
-    ends.file.close()
+    return Ends(str(tmp_path))
 
 
 def test_what_the_worker_copies_in_the_coordinator_reads(ends):
     places = [ends.sent(1000, fill) for fill in (1, 2, 3)]
-    assert [set(ends.came(place).array.tolist()) for place in places] == [{1}, {2}, {3}]
+    assert [set(ends.came(place).tolist()) for place in places] == [{1}, {2}, {3}]
 
 
 def test_captures_begin_at_lines_of_the_cache(ends):
@@ -59,7 +61,7 @@ def test_there_is_no_room_beyond_the_arena_until_a_capture_is_given_back(ends):
     assert ends.sent(64) is None
     del one
     assert ends.sent(ROOM // 2) is not None
-    assert other.array.size == ROOM // 2
+    assert other.size == ROOM // 2
 
 
 def test_a_capture_larger_than_the_arena_gets_no_room(ends):
@@ -81,12 +83,12 @@ def test_the_lowest_room_is_taken_so_that_no_more_memory_is_touched_than_needed(
     keeping = ends.came(ends.sent(1000))
     ends.came(first)
     assert ends.sent(500).offset == first.offset
-    assert keeping.array.size == 1000
+    assert keeping.size == 1000
 
 
 def test_an_array_made_of_the_lent_one_keeps_the_room(ends):
     came = ends.came(ends.sent(4096))
-    made = came.array.view(np.float32).reshape(32, 32)[3:5].T
+    made = came.view(np.float32).reshape(32, 32)[3:5].T
     del came
     gc.collect()
     place = ends.arena.take(ROOM)
@@ -110,26 +112,28 @@ def test_where_all_places_are_taken_there_is_no_room(ends):
 
 def test_memory_is_scarce_once_more_than_half_is_lent(ends):
     first = ends.came(ends.sent(SIZE // 3))
+    assert not ends.view.is_scarce
     second = ends.came(ends.sent(SIZE // 3))
-    assert (first.is_scarce, second.is_scarce) == (False, True)
+    assert ends.view.is_scarce
     del first
-    assert not ends.came(ends.sent(1000)).is_scarce
+    assert not ends.view.is_scarce
+    assert second.size == SIZE // 3
 
 
 @pytest.mark.parametrize(
     ("place", "offset", "size"),
     [
-        (PLACES, CAPTURES_AT, 8),
-        (0, CAPTURES_AT - 1, 8),
+        (PLACES, TENSORS_AT, 8),
+        (0, TENSORS_AT - 1, 8),
         (0, SIZE - 4, 8),
-        (0, CAPTURES_AT, 0),
+        (0, TENSORS_AT, 0),
         (0, 1 << 63, 8),
-        (0, CAPTURES_AT, 1 << 63),
+        (0, TENSORS_AT, 1 << 63),
     ],
 )
 def test_a_place_that_no_capture_can_have_is_refused(ends, place, offset, size):
-    with pytest.raises(ProtocolError, match="a capture claims place"):
-        ends.view.lent(place, offset, size)
+    with pytest.raises(ProtocolError, match="a tensor claims place"):
+        ends.view.lent(ArenaPlace(place=place, offset=offset, bytes=size))
 
 
 def test_one_place_is_not_lent_twice_at_a_time(ends):
@@ -137,7 +141,7 @@ def test_one_place_is_not_lent_twice_at_a_time(ends):
     came = ends.came(place)
     with pytest.raises(ProtocolError, match="where another one still lies"):
         ends.came(place)
-    assert came.array.size == 100
+    assert came.size == 100
 
 
 def test_a_full_folder_ends_the_growth_and_no_process(ends, monkeypatch):
@@ -149,15 +153,67 @@ def test_a_full_folder_ends_the_growth_and_no_process(ends, monkeypatch):
     assert ends.sent(64) is None
 
 
+def ahead(ends, size):
+    """Returns a stream to whose reader more has been sent than it is to have at a time, and what it has."""
+    stream = SharedStream(SharedArenas(outgoing=ends.arena))
+    tensor = HostTensor.from_array(np.ones(size, np.uint8))
+    return stream, tensor, [ends.came(stream.laid(tensor)) for _ in range(2)]
+
+
+def test_a_stream_waits_for_its_reader_before_it_takes_more_room(ends, monkeypatch):
+    monkeypatch.setattr(arena_module, "_AHEAD_BYTES", 8000)
+    stream, tensor, came = ahead(ends, 5000)
+    monkeypatch.setattr(arena_module, "_PATIENCE_SECONDS", 60.0)
+    looked = threading.Event()
+    lent_bytes = ends.arena.lent_bytes
+
+    def looking():
+        looked.set()
+        return lent_bytes()
+
+    monkeypatch.setattr(ends.arena, "lent_bytes", looking)
+    places = []
+    sender = threading.Thread(target=lambda: places.append(stream.laid(tensor)))
+    sender.start()
+    assert looked.wait(10)
+    assert places == []
+    came.clear()
+    sender.join(10)
+    assert len(places) == 1
+
+
+def test_a_reader_that_keeps_what_it_has_is_waited_for_once(ends, monkeypatch):
+    monkeypatch.setattr(arena_module, "_AHEAD_BYTES", 8000)
+    monkeypatch.setattr(arena_module, "_PATIENCE_SECONDS", 0.0)
+    stream, tensor, came = ahead(ends, 5000)
+    assert stream.laid(tensor) is not None
+    monkeypatch.setattr(ends.arena, "lent_bytes", lambda: pytest.fail("waits again"))
+    assert stream.laid(tensor) is not None
+    assert len(came) == 2
+
+
+def test_small_tensors_and_those_without_an_arena_are_to_travel(ends):
+    small, large = (HostTensor.from_array(np.ones(size, np.uint8)) for size in (4095, 4096))
+    shared = SharedArenas(outgoing=ends.arena)
+    assert shared.laid(small) is None
+    assert (ends.came(shared.laid(large)) == 1).all()
+    assert SharedArenas().laid(large) is None
+
+
+def test_what_claims_to_lie_where_nothing_is_shared_is_refused():
+    with pytest.raises(ProtocolError, match="memory that is not shared"):
+        SharedArenas().lent(ArenaPlace(place=0, offset=TENSORS_AT, bytes=8))
+
+
 def test_random_traffic_never_mixes_captures(ends):
     chance = random.Random(11)
     held = []
     for step in range(3000):
         if held and chance.random() < 0.5:
             came, fill = held.pop(chance.randrange(len(held)))
-            assert (came.array == fill).all()
+            assert (came == fill).all()
         size, fill = chance.randrange(1, ROOM // 8), step % 251
         place = ends.sent(size, fill)
         if place is not None:
             held.append((ends.came(place), fill))
-    assert all((came.array == fill).all() for came, fill in held)
+    assert all((came == fill).all() for came, fill in held)

@@ -25,14 +25,16 @@ from padiff_compare.report.kept_pairs import KeepingAsked, PairHolder
 from padiff_compare.report.so_far import Teller
 from padiff_compare.run import Run, Storage
 from padiff_compare.second_look.second_look import SecondLook
+from padiff_compare.second_look.sketched_steps import SketchedSteps
 from padiff_compare.settings import check_parties, settle
+from padiff_compare.sketch_settings import as_sketched
 from padiff_compare.source_pair import SourcePair
 from padiff_compare.steps.gold import rounding_has_a_say
 from padiff_compare.steps.loop import Steps
 from padiff_compare.steps.own_errors import StepErrors
 from padiff_compare.weights.weight_flow import WeightFlow
 from padiff_rpc.v1.records import AssignWeightsRequest, CompareStart, Note, Options, Recording
-from padiff_rpc.v1.words import KeptTensors, NoteKind, Phase, Side, TraceMode
+from padiff_rpc.v1.words import KeptTensors, Level, NoteKind, Phase, Side, TraceMode
 
 # Of the memory for captures, what may be held besides until rows are final.
 _SHARE_HELD = 4
@@ -52,7 +54,7 @@ class CompareTask:
         storage: Storage,
     ) -> None:
         """Raises InvalidRequestError for what cannot be compared."""
-        self._settings = settle(start)  # until both workers have said what they serve
+        self._settings = settle(as_sketched(start))  # until both workers have said what they serve
         self._asked = start
         self._sources = sources
         self._report = report
@@ -64,7 +66,7 @@ class CompareTask:
         workers = {side: source.worker for side, source in self._sources.sides.items()}
         shown = self._sources.recordings
         self._report.note(*recording_notes(self._asked, shown))
-        self._asked = as_shown(self._asked, shown)
+        self._asked = as_sketched(as_shown(self._asked, shown), workers)
         options = self._asked.options
         settings = self._settings = settle(self._asked, workers)
         self._report.note(*settings.notes)
@@ -123,6 +125,8 @@ class CompareTask:
         )
         states = ModelStates(run, self._sources, aligned, weights)
         steps = Steps(run, self._sources, aligned, states, decisions)
+        if options.level is Level.STATS:
+            steps.sketches = SketchedSteps(run, self._sources, aligned)
         look = SecondLook(run, self._sources, aligned, decisions, weights)
         teller = Teller(self._report, is_asked=self._asked.tell_so_far)
         teller.tell()

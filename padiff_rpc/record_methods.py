@@ -25,6 +25,7 @@ from padiff_rpc.v1.words import (
     DType,
     Floor,
     LayoutChange,
+    Level,
     Randomness,
     TraceMode,
     Transport,
@@ -185,6 +186,7 @@ class WorkerInfoMethods:
     KEPT_FLOORS = "kept_floors"
     WEIGHT_CHECKSUMS = "weight_checksums"
     ARENAS = "arenas"
+    SKETCHES = "sketches"
     capabilities: tuple[str, ...]
 
     @property
@@ -221,6 +223,11 @@ class WorkerInfoMethods:
     def has_arenas(self) -> bool:
         """Whether it makes memory that a coordinator on its host can share, for each direction."""
         return self.ARENAS in self.capabilities
+
+    @property
+    def has_sketches(self) -> bool:
+        """Whether it sends sketches in place of large tensors when a step asks for them."""
+        return self.SKETCHES in self.capabilities
 
 
 class WorkerAddressMethods:
@@ -342,6 +349,7 @@ class OptionsMethods:
     clip_norm: Optional[float]
     loss_scale: float
     floor: Floor
+    level: Level
     detail: Detail
     timeout: Optional[float]
     include: tuple[str, ...]
@@ -359,6 +367,7 @@ class OptionsMethods:
             "trace": word(TraceMode, self.trace, field="options.trace"),
             "loss": word(DefaultLoss, self.loss, field="options.loss"),
             "floor": word(Floor, self.floor, field="options.floor"),
+            "level": word(Level, self.level, field="options.level"),
             "detail": word(Detail, self.detail, field="options.detail"),
             "randomness": word(Randomness, self.randomness, field="options.randomness"),
             "transport": word(Transport, self.transport, field="options.transport"),

@@ -16,7 +16,7 @@ from padiff_rpc.errors import BusyError, ProtocolError
 from padiff_rpc.limits import exceeded, limits
 from padiff_rpc.records import record
 from padiff_rpc.v1 import tensors_pb2
-from padiff_rpc.v1.records import ArenaPlace, TensorSpec
+from padiff_rpc.v1.records import ArenaPlace, TensorSpec, TensorStatistics
 from padiff_rpc.v1.words import DType
 
 Array = npt.NDArray[np.generic]
@@ -26,8 +26,10 @@ CHUNK_BYTES = 1 << 20
 MAX_DIMENSIONS = 32
 # Elements widened to float64 at a time: small enough to stay in a core's cache.
 BLOCK_ELEMENTS = 1 << 15
-# A prime: elements that lie a power of two apart, as those of a column do, fall into different ones.
+# Numbers of a sketch: in a recording, and on the wire. Primes, so that elements that lie a power of two
+# apart, as those of a column do, fall into different ones.
 SKETCH_BUCKETS = 1021
+WIRE_BUCKETS = 251
 _SKETCH_STRIDE = 12_289
 
 # NumPy has no bfloat16: its bits travel, and are held, as uint16.
@@ -62,12 +64,14 @@ class HostTensor:
 
     `array` is of `numpy_dtype(dtype)`; for bfloat16 it holds the bits as uint16. It is C-contiguous, but in
     the views that layout rules give of another tensor.
-    `sketch_of`: the tensor of which this is the `sketch`; None for one that is itself.
+    `sketch_of`: the tensor of which this is the `sketch`; None for one that is itself. `statistics`: of that
+    tensor, where they came with its sketch.
     """
 
     array: Array
     dtype: DType
     sketch_of: Optional[TensorSpec] = None
+    statistics: Optional[TensorStatistics] = None
 
     @classmethod
     def from_array(cls, array: npt.ArrayLike, dtype: Optional[DType] = None) -> HostTensor:
@@ -175,29 +179,38 @@ def sum_of_squares(tensor: HostTensor) -> float:
     return total
 
 
-def sketch(tensor: HostTensor) -> HostTensor:
-    """Returns float64[1021]: the reals of a floating or complex tensor, summed under signs into buckets.
+def sketch(tensor: HostTensor, buckets: int = SKETCH_BUCKETS) -> HostTensor:
+    """Returns float64[buckets]: the reals of a floating or complex tensor, summed under signs into buckets.
 
-    The signs are pseudo-random, and the same for every tensor. The sum is linear: the difference of two
-    sketches has the norm of the tensors' difference, within some 5%. Up to 1,021 reals it is exact.
-    (A count sketch: Charikar, Chen, Farach-Colton, 2002.)
+    The signs are pseudo-random, and the same for every tensor. The sum is linear, and the square of a
+    sketch's norm is on average that of the tensor's, with a relative standard deviation of sqrt(2 / buckets)
+    unless most of the norm lies in elements that are multiples of `buckets` apart. So the difference of two
+    sketches tells the norm of the tensors' difference (see `sketch_deviation`). Up to `buckets` reals it is
+    exact.
+    (A count sketch: Charikar, Chen, Farach-Colton, 2002; its norm: Alon, Matias, Szegedy, 1996, and
+    Thorup, Zhang, 2004.)
     """
-    sums = np.zeros(SKETCH_BUCKETS)
+    sums = np.zeros(buckets)
     flat, signs = tensor.array.reshape(-1), _sketch_signs()
     with np.errstate(all="ignore"):
         first = 0
         for number, start in enumerate(range(0, flat.size, BLOCK_ELEMENTS)):
             reals = widen(flat[start : start + BLOCK_ELEMENTS], tensor.dtype).view(np.float64)
             offset = number * _SKETCH_STRIDE % BLOCK_ELEMENTS
-            rows = np.zeros((-(-(first + reals.size) // SKETCH_BUCKETS), SKETCH_BUCKETS))
+            rows = np.zeros((-(-(first + reals.size) // buckets), buckets))
             np.multiply(
                 reals,
                 signs[offset : offset + reals.size],
                 out=rows.reshape(-1)[first : first + reals.size],
             )
             sums += rows.sum(axis=0)
-            first = (first + reals.size) % SKETCH_BUCKETS
+            first = (first + reals.size) % buckets
     return HostTensor(array=sums, dtype=DType.FLOAT64, sketch_of=tensor.spec)
+
+
+def sketch_deviation(buckets: int) -> float:
+    """Returns the relative standard deviation of a norm that sketches of so many numbers tell."""
+    return 1.0 / math.sqrt(2.0 * buckets)
 
 
 @lru_cache(maxsize=1)

@@ -9,6 +9,7 @@ from padiff_rpc.records import record
 from padiff_rpc.tensors import HostTensor
 from padiff_rpc.v1.records import ArenaPlace, CallEvent, CallInput, CaptureId
 from padiff_worker.functions.recorder import FunctionRecorder
+from padiff_worker.sketching import Sketcher
 from padiff_worker.takers import Takers
 
 
@@ -16,7 +17,8 @@ from padiff_worker.takers import Takers
 class Capture:
     """One tensor on its way out. `gradient_of` is the number of what it is the gradient of (see Slot).
 
-    `place`: where its bytes are in the arena; None: they travel.
+    `place`: where its bytes are in the arena; None: they travel. `sum_squares`, `is_transposed`: as
+    `Sketched` has them, of a sketch; None: the sum is to be computed.
     """
 
     id: CaptureId
@@ -24,6 +26,8 @@ class Capture:
     tensor: HostTensor
     gradient_of: int = 0
     place: Optional[ArenaPlace] = None
+    sum_squares: Optional[float] = None
+    is_transposed: bool = False
 
 
 class Sink(Protocol):
@@ -48,6 +52,7 @@ class Wanted:
         marks: the names whose marks are recorded, as calls of layers; None: all, as they come.
         functions: is shown the tensors of every call, before and after they are overridden.
         room: where captures are copied to.
+        sketcher: makes what travels in place of large tensors; None: all elements do.
         loss_scale: gradients are those of a loss that was multiplied by it; captures are without it.
     """
 
@@ -61,6 +66,7 @@ class Wanted:
     marks: Optional[frozenset[str]] = frozenset()
     functions: Optional[FunctionRecorder] = None
     room: TakeRoom = NOT_SHARED.room
+    sketcher: Optional[Sketcher] = None
     loss_scale: float = 1.0
 
 

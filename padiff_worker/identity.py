@@ -23,6 +23,7 @@ _CAPABILITIES = (
     WorkerInfo.FUNCTION_GRADIENTS,
     WorkerInfo.WEIGHT_CHECKSUMS,
     WorkerInfo.ARENAS,
+    WorkerInfo.SKETCHES,
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import threading
 from collections import defaultdict
@@ -22,6 +23,7 @@ from padiff_worker.layer_tree import LayerHandle
 from padiff_worker.lockstep import Claim, Lockstep, Place
 from padiff_worker.marks import marked_by
 from padiff_worker.packed_sequences import PackedSequences, Packing
+from padiff_worker.sketching import place_of
 from padiff_worker.source_lines import calling_line
 from padiff_worker.structure import NamedTensors, flatten_inputs, flatten_output, with_inputs, with_output
 from padiff_worker.tensor_numbers import TensorNumbers
@@ -49,7 +51,7 @@ class Recorder:
         self._sink = sink
         self._wanted = wanted
         self._own_gradients = frozenset((one.path, one.call, one.slot) for one in wanted.own_gradients)
-        self._only = frozenset(map(_place_of, wanted.only_captures))
+        self._only = frozenset(map(place_of, wanted.only_captures))
         self._takers = wanted.takers
         self._lockstep = lockstep
         self._log = CallLog()
@@ -329,11 +331,27 @@ class Recorder:
             self._send(self._numbers.fresh(), tensor, capture_id, gradient_of)
 
     def _send(self, number: int, tensor: Any, capture_id: CaptureId, gradient_of: int = 0) -> None:
-        if self._only and _place_of(capture_id) not in self._only:
+        if self._only and place_of(capture_id) not in self._only:
             return
         packing = self._packed.of(gradient_of or number)
+        spec = self._adapter.spec(tensor)
+        sketcher = self._wanted.sketcher
+        if sketcher is not None and sketcher.takes(capture_id, spec):
+            copy = self._adapter.host_copy(tensor)
+            copy = packing.padded(copy) if packing is not None else copy
+            sketched = sketcher.made(capture_id, copy)
+            capture = Capture(id=capture_id, number=number, tensor=copy, gradient_of=gradient_of)
+            if sketched is not None:
+                capture = dataclasses.replace(
+                    capture,
+                    tensor=sketched.tensor,
+                    sum_squares=sketched.sum_squares,
+                    is_transposed=sketched.is_transposed,
+                )
+            self._sink.capture(capture)
+            return
         if packing is None:
-            room = self._wanted.room(byte_count(self._adapter.spec(tensor)))
+            room = self._wanted.room(byte_count(spec))
             laid = self._adapter.laid_copy(tensor, room)
         else:
             laid = LaidTensor(tensor=packing.padded(self._adapter.host_copy(tensor)))
@@ -393,7 +411,3 @@ class Recorder:
             return gradient
         with self._adapter.gradient_mode(False):
             return gradient * factor
-
-
-def _place_of(capture: CaptureId) -> tuple[str, int, str, CaptureKind]:
-    return capture.path, capture.call, capture.slot, capture.kind

@@ -33,6 +33,7 @@ from padiff_worker.phases import Phases
 from padiff_worker.randomness import Decisions, DrawKeys
 from padiff_worker.recorder import Recorder
 from padiff_worker.session import ModelSession
+from padiff_worker.sketching import Sketcher
 from padiff_worker.training import BuiltInStep, StepWork
 from padiff_worker.user_step import UserStep
 
@@ -158,6 +159,7 @@ class RunningStep:
                 marks=self._session.marks,
                 functions=functions,
                 room=self._shared.room,
+                sketcher=None if start.sketching is None else Sketcher(start.sketching),
             ),
             self._lockstep(),
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from padiff_rpc.convert import to_number, to_proto
-from padiff_rpc.tensors import CHUNK_BYTES, chunks_of, header_of
+from padiff_rpc.tensors import CHUNK_BYTES, chunks_of, header_of, plain_header_of
 from padiff_rpc.v1 import worker_pb2 as pb
 from padiff_rpc.v1.records import CallEvent, FunctionTrace, ModelFailure, NotOverridden, OverrideTicket
 from padiff_rpc.v1.words import Phase
@@ -41,10 +41,7 @@ def _events(item: StepItem) -> Iterator[pb.StepEvent]:
     if isinstance(item, CallEvent):
         yield pb.StepEvent(call=to_proto(item))
     elif isinstance(item, Capture):
-        header = header_of(item.number, item.tensor, item.place)
-        yield pb.StepEvent(
-            capture=pb.CaptureHeader(id=to_proto(item.id), header=header, gradient_of=item.gradient_of)
-        )
+        yield pb.StepEvent(capture=_header(item))
         for chunk in chunks_of(item.number, item.tensor) if item.place is None else ():
             yield pb.StepEvent(chunk=chunk)
     elif isinstance(item, Phase):
@@ -61,3 +58,18 @@ def _events(item: StepItem) -> Iterator[pb.StepEvent]:
         yield pb.StepEvent(function_trace=to_proto(item))
     else:
         yield pb.StepEvent(summary=to_proto(item))
+
+
+def _header(capture: Capture) -> pb.CaptureHeader:
+    number, tensor = capture.number, capture.tensor
+    made = pb.CaptureHeader(id=to_proto(capture.id), gradient_of=capture.gradient_of)
+    if capture.sum_squares is None:
+        made.header.CopyFrom(header_of(number, tensor, capture.place))
+    else:
+        made.header.CopyFrom(plain_header_of(number, tensor))
+        made.header.sum_squares = capture.sum_squares
+    if tensor.sketch_of is not None and tensor.statistics is not None:
+        made.sketch_of.CopyFrom(to_proto(tensor.sketch_of))
+        made.statistics.CopyFrom(to_proto(tensor.statistics))
+        made.is_transposed = capture.is_transposed
+    return made

@@ -61,6 +61,9 @@ _OPTIONS = {
     "transport": "How tensors get from workers to the coordinator and back: `shm` through shared memory, "
     "an error where that cannot be had; `grpc` over the connection; `auto` the one, else the other "
     "([performance](performance.md#shared-memory)).",
+    "level": "`full` compares all elements. `stats` is for links that whole tensors cannot cross: free runs "
+    "are judged by statistics and sketches of 2 KB, and the tensors around the first suspicious call travel "
+    "whole ([performance](performance.md#links-that-whole-tensors-cannot-cross)).",
     "oracle": "Show how far each side is from the reference's float64 run. It changes no verdict.",
     "detail": "Functions between the layers: `auto` looks where something differs, `layers` never, "
     "`functions` everywhere ([functions](functions.md)).",

@@ -20,6 +20,9 @@ _SAID_FIRST = frozenset(
     {
         NoteKind.MESSAGE,
         NoteKind.REJUDGED,
+        NoteKind.SKETCHED,
+        NoteKind.NOT_SKETCHED,
+        NoteKind.NOT_FETCHED,
         NoteKind.LEFT_OUT,
         NoteKind.UNKNOWN_CLASS,
         NoteKind.LOCKSTEP_TAKES_NO_OPTIMIZER,
@@ -142,6 +145,10 @@ _TEMPLATES: Mapping[NoteKind, str] = {
         "ties: in step {n} the sides chose differently in {m} rows, between values that are equal up to "
         "rounding; what depends on it was given the reference's choice"
     ),
+    NoteKind.NOT_SKETCHED: "level stats: in step {n} all tensors travelled whole: {because}",
+    NoteKind.NOT_FETCHED: (
+        "level stats: in step {n} the whole tensors could not be fetched where sketches differ: {because}"
+    ),
     NoteKind.NO_GOLD: (
         "floor: the reference did not run in float64, so its rounding was estimated by noise in the last "
         "digit: {because}"
@@ -189,6 +196,8 @@ def beside_verdict(summary: ReportSummary) -> str:
     kinds = {one.kind for one in summary.notes}
     if NoteKind.JUDGED_FREELY in kinds:
         return "judged freely"
+    if NoteKind.SKETCHED in kinds:
+        return "judged freely, by sketches"
     if NoteKind.FIRST_STEP_FREE not in kinds:
         return ""
     free = "step 0 was judged freely"
@@ -405,6 +414,16 @@ def _loaders_ended(one: Note) -> str:
     return f"both loaders ended after {wording.count(ended, 'batch', 'batches')}; {asked} were asked for"
 
 
+def _sketched(one: Note) -> str:
+    step, estimated, fetched, came, whole = (int(number) for number in one.numbers)
+    elements = f", and {fetched:,} by elements that were fetched" if fetched else ""
+    return (
+        f"level stats: {wording.count(estimated, 'row')} of step {step} judged by sketches{elements}; "
+        f"{wording.size(came)} of captures travelled in place of {wording.size(whole)}. Two tensors whose "
+        "sketches agree differ by no more than is allowed on the whole; single elements may differ by more"
+    )
+
+
 _WRITTEN: Mapping[NoteKind, Callable[[Note], str]] = {
     NoteKind.GRADIENTS_NOT_USED: _gradients_not_used,
     NoteKind.UNKNOWN_CLASS: _unknown_class,
@@ -424,4 +443,5 @@ _WRITTEN: Mapping[NoteKind, Callable[[Note], str]] = {
     NoteKind.GRADIENTS_KEPT: _gradients_kept,
     NoteKind.BROKE_OFF: _broke_off,
     NoteKind.LOADERS_ENDED: _loaders_ended,
+    NoteKind.SKETCHED: _sketched,
 }

@@ -62,6 +62,9 @@ TEMPLATES: Mapping[Cause, str] = {
         "the {side}'s recording holds statistics of large tensors only: how far these differ is an estimate, "
         "within some 5%"
     ),
+    Cause.SUSPECTED: (
+        "only sketches were compared, and they are about {n:.3g} apart (relative L2), which decides nothing"
+    ),
     Cause.WORKER_KEEPS_NO_STATE: "the {side}'s worker, of an older version, cannot put a state back",
     Cause.WORKER_SEES_NO_FUNCTIONS: "the {side}'s worker, of an older version, does not record them",
     Cause.TOO_FEW_BITS: "{name} has too few bits for tensors to be matched by their values",

@@ -31,7 +31,7 @@ _Interpreter = NewType("_Interpreter", str)
 # The default of a key, and no value of any.
 _ABSENT: Any = object()
 # Words that YAML takes for something else, as randomness: off.
-_WORDS = ("diff_phase", "compare_mode", "trace", "loss", "randomness", "floor", "detail")
+_WORDS = ("diff_phase", "compare_mode", "trace", "loss", "randomness", "floor", "detail", "level")
 _IGNORING = ("ignore", "ignore_recursively", "ignore_class")
 
 

@@ -55,6 +55,7 @@ _OMISSIONS = {
     Omission.NO_BACKWARD: "there was no backward, and the notes say why",
     Omission.COMPUTED: "your own rule computes the weights, and both sides have some",
     Omission.JUDGED_ELSEWHERE: "judged elsewhere",
+    Omission.SUSPECTED: "their sketches differ, and their elements were not fetched behind the first fault",
     Omission.FUSED: "one side's layer applies an activation that the other side does not show",
 }
 

@@ -82,6 +82,12 @@ class SlotPair:
         """Whether a side has the gradient that the call alone sends back."""
         return self.gradient_numbers != self.tensors
 
+    @property
+    def is_moved(self) -> bool:
+        """Whether one side has its values, or its gradient, otherwise laid out, or but some of them."""
+        meetings = (self.values, self.gradients or Meeting())
+        return self.part is not None or any(one != Meeting() for one in meetings)
+
 
 @record
 class SlotPairing:

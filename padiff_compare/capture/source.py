@@ -29,6 +29,7 @@ from padiff_rpc.v1.records import (
     StepStart,
     StepSummary,
     TensorSpec,
+    TensorStatistics,
     TraceResponse,
     WorkerInfo,
 )
@@ -42,7 +43,8 @@ class Announced:
     """A capture as its header names it.
 
     `gradient_of`: the number of its tensor, for a gradient; else 0. `spec`: a target's; of what calls show,
-    these tell. `sketch_of`: the tensor of which a sketch comes.
+    these tell. `sketch_of`: the tensor of which a sketch comes, its axes exchanged where `is_transposed`;
+    `statistics`: of it, where they come too.
     """
 
     id: CaptureId
@@ -50,6 +52,8 @@ class Announced:
     gradient_of: int = 0
     spec: Optional[TensorSpec] = None
     sketch_of: Optional[TensorSpec] = None
+    statistics: Optional[TensorStatistics] = None
+    is_transposed: bool = False
 
 
 @record

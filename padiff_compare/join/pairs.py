@@ -30,12 +30,14 @@ class Half:
         is_embedding: whether it is the gradient of a weight whose layer takes nothing but integers, so that
             its rows are looked up by number.
         computed_in: the coarsest dtype that the tensor was made in, where that is known.
+        is_laid_out: whether it is a sketch of the tensor as the candidate has it, where a rule transposes it.
     """
 
     tensors: tuple[HostTensor, ...]
     sum_squares: float
     is_embedding: bool = False
     computed_in: Optional[DType] = None
+    is_laid_out: bool = False
 
     @property
     def has_sketch(self) -> bool:
@@ -179,6 +181,11 @@ class PairTable(Generic[K]):
                 if entry.partners_left is not None:
                     entry.partners_left -= 1
                     self._release_if_done(entry)
+
+    def replace(self, pair: TensorPair[K], measured: Measured) -> None:
+        """Takes what whole tensors tell of a pair in place of what their sketches did."""
+        with self._lock:
+            self._pairs[pair] = measured
 
     def measured(self, pair: TensorPair[K]) -> Optional[Measured]:
         """Returns what was measured of a pair, or None."""

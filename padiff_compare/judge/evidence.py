@@ -12,9 +12,18 @@ import numpy as np
 from padiff_compare.judge.outliers import Apart, Jumps, Undecided
 from padiff_compare.normalization import Normalization, NormSums
 from padiff_rpc.records import record
-from padiff_rpc.tensors import COMPLEX, FLOATING, epsilon
+from padiff_rpc.tensors import COMPLEX, FLOATING, WIRE_BUCKETS, epsilon, sketch_deviation
 from padiff_rpc.v1.records import Figures, FromGold, Hint, Options, Reason, TensorSpec, Tolerance
-from padiff_rpc.v1.words import CaptureKind, CompareMode, DecidedBy, DType, Omission, Side, Verdict
+from padiff_rpc.v1.words import (
+    CaptureKind,
+    CompareMode,
+    DecidedBy,
+    DType,
+    Omission,
+    Side,
+    ToleranceSource,
+    Verdict,
+)
 
 GRADIENTS = frozenset(
     {CaptureKind.INPUT_GRADIENT, CaptureKind.OUTPUT_GRADIENT, CaptureKind.PARAMETER_GRADIENT}
@@ -32,6 +41,8 @@ _ROUNDING_OF_SETTINGS = 2.0**-32
 # missing makes as much, the root of 1/16.
 _TELLS_NOTHING = 0.25
 _HALVES = frozenset({DType.FLOAT16, DType.BFLOAT16})
+# Of what sketches tell, in standard deviations: as far off as it is hardly ever.
+_DEVIATIONS = 3.0
 AGREEING = frozenset({Verdict.MATCH, Verdict.WITHIN_TOLERANCE})
 # What neither agrees nor differs, as far as is known.
 UNTOLD = frozenset({Verdict.NOT_COMPARED, Verdict.INCONCLUSIVE})
@@ -301,6 +312,29 @@ def agrees(figures: Figures, tolerance: Tolerance, options: Options) -> bool:
     if tolerance.relative_l2:
         return figures.relative_l2 <= tolerance.relative_l2 and not is_one_beyond(figures, tolerance)
     return figures.mismatches == 0
+
+
+def is_suspicious(evidence: Evidence, options: Options) -> bool:
+    """Whether sketches may hide a difference: all that is likely to be in one is held against the bounds.
+
+    A norm that sketches tell is within three standard deviations.
+    """
+    figures, tolerance = evidence.figures, evidence.tolerance
+    if figures.nan_reference or figures.nan_candidate or figures.nonfinite_mismatches:
+        return True
+    room = 1.0 + _DEVIATIONS * sketch_deviation(WIRE_BUCKETS)
+    rmse = figures.rmse * room
+    is_beyond = not rmse <= tolerance.atol + tolerance.rtol * figures.rms_reference
+    likely = dataclasses.replace(
+        figures,
+        rmse=rmse,
+        relative_l2=figures.relative_l2 * room,
+        mismatches=max(figures.mismatches, int(is_beyond)),
+    )
+    if agrees(likely, tolerance, options):
+        return False
+    is_of_own_bounds = tolerance.source is ToleranceSource.USER
+    return is_of_own_bounds or not is_rounding_of_sums(likely, evidence.sums)
 
 
 def is_one_beyond(figures: Figures, tolerance: Tolerance) -> bool:

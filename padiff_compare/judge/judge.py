@@ -18,6 +18,7 @@ from padiff_compare.judge.evidence import (
     factor,
     is_inconclusive,
     is_rounding_of_sums,
+    is_suspicious,
     moved_by_ties,
     offset,
     score_of,
@@ -32,6 +33,7 @@ from padiff_rpc.v1.words import (
     DecidedBy,
     DType,
     Floor,
+    Level,
     Omission,
     ToleranceSource,
     Verdict,
@@ -172,6 +174,21 @@ def _dtypes_differ(evidence: Evidence, options: Options) -> Optional[Judgement]:
     if not options.check_dtype or not _has_two_dtypes(evidence):
         return None
     return Judgement(verdict=Verdict.DTYPE_MISMATCH, reasons=(Reason(cause=Cause.DTYPE),))
+
+
+def _is_suspected(evidence: Evidence, options: Options) -> Optional[Judgement]:
+    """Where sketches travel in place of tensors, one that is suspicious is no fault until these have come."""
+    measured, chance = evidence.measured, evidence.known.chance
+    if options.level is not Level.STATS or measured is None or measured.figures is None:
+        return None
+    is_by_chance = chance is not None and chance.decides
+    if is_by_chance or not measured.figures.is_estimate or not is_suspicious(evidence, options):
+        return None
+    return Judgement(
+        verdict=Verdict.NOT_COMPARED,
+        reasons=(Reason(cause=Cause.SUSPECTED, numbers=(measured.figures.relative_l2,)),),
+        omission=Omission.SUSPECTED,
+    )
 
 
 def _is_not_finite(evidence: Evidence, options: Options) -> Optional[Judgement]:
@@ -338,6 +355,7 @@ RULES: tuple[Callable[[Evidence, Options], Optional[Judgement]], ...] = (
     _is_misfit,
     _shapes_differ,
     _dtypes_differ,
+    _is_suspected,
     _is_not_finite,
     _is_by_chance,
     _was_not_measured,

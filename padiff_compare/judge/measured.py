@@ -25,7 +25,7 @@ from padiff_compare.normalization import Normalization
 from padiff_rpc.errors import InvalidRequestError
 from padiff_rpc.records import record
 from padiff_rpc.tensors import COMPLEX, FLOATING, HostTensor, epsilon, sketch, sum_of_squares
-from padiff_rpc.v1.records import Figures, Hint, TensorSpec, Tolerance
+from padiff_rpc.v1.records import Figures, Hint, TensorSpec, TensorStatistics, Tolerance
 from padiff_rpc.v1.words import CallMoment, CaptureKind, DType, Phase
 
 _IN_ANOTHER_LAYOUT = (
@@ -147,18 +147,19 @@ def _as_sketches(
     InvalidRequestError where they cannot be either.
     """
     is_ours, is_theirs = any(one.sketch_of for one in given), candidate.sketch_of is not None
+    buckets = next(one.array.size for one in (*given, candidate) if one.sketch_of is not None)
     if is_theirs:
         if candidate_rule != IDENTITY or (is_ours and rule != IDENTITY):
             raise InvalidRequestError(_IN_ANOTHER_LAYOUT)
-        return (given[0] if is_ours else sketch(rule.apply(*given))), candidate
+        return (given[0] if is_ours else sketch(rule.apply(*given), buckets)), candidate
     candidate = candidate_rule.apply(candidate)
     shapes = [one.told_spec.shape for one in given]
     told = TensorSpec(dtype=rule.dtype(given[0].told_spec.dtype), shape=rule.shape(*shapes))
     parts = [candidate]
     if told.shape == candidate.array.shape:
         parts = _taken_apart(candidate, shapes, rule)
-    ours = [one if one.sketch_of is not None else sketch(one) for one in given]
-    return _joined(ours, told), _joined([sketch(part) for part in parts], candidate.spec)
+    ours = [one if one.sketch_of is not None else sketch(one, buckets) for one in given]
+    return _joined(ours, told), _joined([sketch(part, buckets) for part in parts], candidate.spec)
 
 
 def _joined(sketches: Sequence[HostTensor], told: TensorSpec) -> HostTensor:
@@ -197,15 +198,19 @@ def _estimated(
 
 
 def _estimates(measured: Measured, reference: HostTensor, candidate: HostTensor) -> Figures:
-    """Returns the figures of two sketches, as of the tensors.
+    """Returns the figures of two sketches, as of the tensors; some are exact where statistics came with both.
 
-    No element is known: the largest difference is at least the root mean square of all, and where that is
-    outside the bounds of an element, at least one element is.
+    No element is known: the largest difference is at least the root mean square of all, and at least how far
+    the two largest elements, or the two least, are apart. Where that is outside the bounds of an element, at
+    least one element is.
     """
-    tolerance, elements = measured.tolerance, math.prod(measured.reference.shape)
+    tolerance, elements, scale = measured.tolerance, math.prod(measured.reference.shape), measured.scale
     figures = measure(reference, candidate, tolerance)
     rmse = figures.rmse * math.sqrt(reference.array.size / elements)
-    return dataclasses.replace(
+    # Of two sketches that are much alike, the quotient of the norms is exact where each norm is not.
+    ours, theirs = (float(np.linalg.norm(np.asarray(one.array))) for one in (reference, candidate))
+    larger = scale * max(1.0, theirs / ours) if ours else 0.0
+    estimated = dataclasses.replace(
         figures,
         elements=elements,
         bitwise_equal=False,
@@ -217,10 +222,40 @@ def _estimates(measured: Measured, reference: HostTensor, candidate: HostTensor)
         mean_candidate=0.0,
         mean_abs=rmse,
         rmse=rmse,
-        rms_reference=measured.scale,
-        mismatches=int(not rmse <= tolerance.atol + tolerance.rtol * measured.scale),
+        relative_l2=rmse / larger if larger else figures.relative_l2,
+        rms_reference=scale,
+        mismatches=int(not rmse <= tolerance.atol + tolerance.rtol * scale),
         histogram=(),
         is_estimate=True,
+    )
+    if reference.statistics is None or candidate.statistics is None:
+        return estimated
+    return _with_statistics(estimated, tolerance, reference.statistics, candidate.statistics)
+
+
+def _with_statistics(
+    figures: Figures, tolerance: Tolerance, ours: TensorStatistics, theirs: TensorStatistics
+) -> Figures:
+    """Returns estimated figures with what the statistics of both tensors tell."""
+    apart = max(abs(theirs.minimum - ours.minimum), abs(theirs.maximum - ours.maximum))
+    allowed = tolerance.atol + tolerance.rtol * max(abs(ours.minimum), abs(ours.maximum))
+    others = (
+        abs(theirs.positive_infinities - ours.positive_infinities)
+        + abs(theirs.negative_infinities - ours.negative_infinities)
+        + abs(theirs.nans - ours.nans)
+    )
+    return dataclasses.replace(
+        figures,
+        max_abs=max(figures.max_abs, apart),
+        mismatches=max(figures.mismatches, int(not apart <= allowed)),
+        bias=theirs.mean - ours.mean,
+        mean_reference=ours.mean,
+        mean_candidate=theirs.mean,
+        nan_reference=ours.nans,
+        nan_candidate=theirs.nans,
+        inf_reference=ours.positive_infinities + ours.negative_infinities,
+        inf_candidate=theirs.positive_infinities + theirs.negative_infinities,
+        nonfinite_mismatches=others,
     )
 
 

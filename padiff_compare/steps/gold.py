@@ -152,8 +152,11 @@ class Gold:
             return None
         return Asked(
             captures=(
-                *_places(captures, values, gradients),
-                *_parameters(captures.compared_parameters, parameters),
+                *places(captures.traces[Side.REFERENCE], values, gradients),
+                *parameter_places(
+                    Side.REFERENCE,
+                    (one for one in captures.compared_parameters if one.reference_name in parameters),
+                ),
                 _LOSS,
             ),
             backward=is_loss_asked or bool(gradients or parameters),
@@ -199,7 +202,9 @@ class Gold:
             return None
         values = frozenset(pair.reference for table, pair, _ in adrift if table is captures.values)
         is_loss_adrift = any(table is captures.losses for table, _, _ in adrift)
-        return Asked(captures=(*_places(captures, values), _LOSS), backward=is_loss_adrift)
+        return Asked(
+            captures=(*places(captures.traces[Side.REFERENCE], values), _LOSS), backward=is_loss_adrift
+        )
 
     def drifts_further(self, captures: StepCaptures, errors: OwnErrors) -> bool:
         """Whether any of these is so by more than the reference's own free run is from gold, too."""
@@ -356,14 +361,12 @@ def _why_not(end: SideEnd, feed: Optional[OverrideFeed]) -> Optional[Reason]:
     return next((one for one in reasons if one.cause in _KEPT_OTHERS), None)
 
 
-def _places(
-    captures: StepCaptures, values: Collection[int], gradients: Collection[int] = ()
-) -> Iterator[CaptureId]:
-    """Yields each place of a pass that shows these tensors of the reference, or these gradients, by number.
+def places(trace: Trace, values: Collection[int], gradients: Collection[int] = ()) -> Iterator[CaptureId]:
+    """Yields each place of a side's pass that shows these tensors, or these gradients, by number.
 
     A run that gives calls other tensors sees them first at any of these.
     """
-    for event in captures.traces[Side.REFERENCE].events:
+    for event in trace.events:
         value, gradient = _KINDS[event.moment]
         for slot in event.slots:
             kinds = [value] if slot.tensor in values else []
@@ -373,10 +376,10 @@ def _places(
                 yield CaptureId(step=0, path=event.path, call=event.call, slot=slot.name, kind=kind)
 
 
-def _parameters(pairs: Iterable[WeightPair], names: Collection[str]) -> Iterator[CaptureId]:
-    """Yields the gradients of the reference's weights that stand in the pairs of these names."""
+def parameter_places(side: Side, pairs: Iterable[WeightPair]) -> Iterator[CaptureId]:
+    """Yields the gradients of a side's weights that stand in these pairs."""
     for pair in pairs:
-        for name in pair.reference_names if pair.reference_name in names else ():
+        for name in pair.reference_names if side is Side.REFERENCE else (pair.candidate_name,):
             path, _, own_name = name.rpartition(".")
             kind = CaptureKind.PARAMETER_GRADIENT
             yield CaptureId(step=0, path=path, call=0, slot=own_name, kind=kind)

@@ -21,7 +21,15 @@ from padiff_compare.source_pair import SourcePair
 from padiff_compare.steps.gold import Gold, can_have_gold
 from padiff_compare.steps.held_reference import HeldReference
 from padiff_compare.steps.one_pass import PassRunner
-from padiff_compare.steps.step_pass import Foreseen, Outcome, StepPass, Twins, parted_weights, step_result
+from padiff_compare.steps.step_pass import (
+    Foreseen,
+    Outcome,
+    Sketches,
+    StepPass,
+    Twins,
+    parted_weights,
+    step_result,
+)
 from padiff_compare.steps.step_run import PassStart
 from padiff_compare.weights.step_history import StepHistory
 from padiff_compare.weights.weight_pair import WeightSize
@@ -62,6 +70,9 @@ class Steps:
     """Runs one step after the other: in one pass, or for local errors in two.
 
     A step that no trace foresees is one free pass, and the trace of those behind it.
+
+    Attributes:
+        sketches: judges steps that are foreseen by sketches; None: whole tensors travel.
     """
 
     def __init__(
@@ -83,6 +94,7 @@ class Steps:
         self._passes = PassRunner(run, sources, aligned, decisions)
         self._history = StepHistory()
         self._was_in_lockstep = False
+        self.sketches: Optional[Sketches] = None
         # How far apart the free run's weights have been, and how far each is now.
         self._drift = 0.0
         self._parted: tuple[WeightNoise, ...] = ()
@@ -192,6 +204,9 @@ class Steps:
 
     def _run_once(self, step: int, kind: Pass, batch: StepBatch) -> Outcome:
         this = dataclasses.replace(self._pass(step, kind), parted=self._parted)
+        if self.sketches is not None and this.foreseen is not None:
+            self.sketches.remember(step)
+            this = dataclasses.replace(this, sketches=self.sketches)
         if kind is Pass.FREE:
             self._remember(step)
         else:
@@ -265,7 +280,9 @@ class Steps:
         )
 
     def _run_pass(self, this: StepPass, batch: StepBatch) -> Outcome:
-        starts = {side: self._start_of(side, this, batch) for side in SIDES}
+        starts: Mapping[Side, StepStart] = {side: self._start_of(side, this, batch) for side in SIDES}
+        if this.sketches is not None and this.foreseen is not None:
+            starts = this.sketches.asked(starts, this.foreseen.joined)
         outcome = self._passes.run(this, PassStart(starts=starts, batch=batch, probe=self._run.probe))
         left = self._states.compare(this, outcome.traces, optimized=self._optimizes(this))
         return outcome.with_rows(left)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from typing import Optional
@@ -24,6 +25,7 @@ from padiff_compare.steps.step_pass import Foreseen, Outcome, StepPass, Twins
 from padiff_compare.steps.step_reader import PassMeter
 from padiff_compare.steps.step_rows import StepRows
 from padiff_compare.steps.step_run import PassStart, SideEnd, StepRun
+from padiff_compare.weights.step_history import StepHistory
 from padiff_rpc.errors import CancelledError, InvalidRequestError, WorkerLostError
 from padiff_rpc.v1.records import (
     Note,
@@ -174,6 +176,11 @@ class PassRunner:
             own_errors=own_errors,
             from_gold=from_gold,
         )
+        if this.sketches is not None and is_complete:
+            # What is only looked at tells the steps to come nothing.
+            looked_at = dataclasses.replace(this, history=StepHistory())
+            looked = StepRows(looked_at, captures, models, options, end)
+            this.sketches.settle(start, ends, captures, lambda: tuple(looked.all_rows()))
         made = StepRows(this, captures, models, options, end)
         rows = self._report.add_rows(made.all_rows())
         unmatched = tuple(made.unmatched_calls())

@@ -171,7 +171,8 @@ def slot_place(trace: Trace, model: ModelIndex, seen: SeenCall, slot: Optional[S
 
 def is_nothing(half: Half, rule: Rule = IDENTITY) -> bool:
     """Whether a half, laid out by `rule`, is all zeros."""
-    return is_zero(rule.apply(*half.tensors))
+    # A sketch is zero where its tensor is, whatever the layout.
+    return all(map(is_zero, half.tensors)) if half.has_sketch else is_zero(rule.apply(*half.tensors))
 
 
 def against_nothing(frame: Row, side: Side) -> Row:

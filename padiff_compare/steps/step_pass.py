@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Collection, Iterable, Mapping
-from typing import Optional
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Optional, Protocol
 
 from padiff_compare.capture.held_pass import HeldPass
 from padiff_compare.capture.trace import Traces
 from padiff_compare.join.calls import JoinedCalls
+from padiff_compare.join.captures import StepCaptures
 from padiff_compare.join.foreseen import Expectations
 from padiff_compare.judge.judged_row import (
     differs,
@@ -23,12 +24,13 @@ from padiff_compare.judge.measured import ShownAt
 from padiff_compare.lockstep.lockstep_plan import LockstepPlan
 from padiff_compare.normalization import Normalization
 from padiff_compare.steps.held_reference import HeldReference
+from padiff_compare.steps.step_run import PassStart, SideEnd
 from padiff_compare.weights.step_history import StepHistory
 from padiff_compare.weights.weight_pair import WeightPair, WeightSize, full_name
 from padiff_rpc.records import record
 from padiff_rpc.tensors import FLOATING, epsilon
-from padiff_rpc.v1.records import Note, Place, Reason, Row, StepResult, Unmatched, WeightNoise
-from padiff_rpc.v1.words import CaptureKind, Cause, NoteKind, Omission, Pass, Phase, Verdict
+from padiff_rpc.v1.records import Note, Place, Reason, Row, StepResult, StepStart, Unmatched, WeightNoise
+from padiff_rpc.v1.words import CaptureKind, Cause, NoteKind, Omission, Pass, Phase, Side, Verdict
 
 # How the difference grows shows in these. A gradient of rounding noise may be anything apart.
 _VALUES = frozenset({CaptureKind.INPUT, CaptureKind.OUTPUT, CaptureKind.LOSS})
@@ -166,6 +168,28 @@ class Foreseen:
     norms: Mapping[ShownAt, tuple[Normalization, ...]]
 
 
+class Sketches(Protocol):
+    """What judges a step by sketches, where whole tensors cannot travel."""
+
+    def remember(self, step: int) -> None:
+        """Hears that a step is about to begin."""
+
+    def asked(self, starts: Mapping[Side, StepStart], joined: JoinedCalls) -> Mapping[Side, StepStart]:
+        """Returns the starts of both sides with what is to travel as sketches."""
+
+    def settle(
+        self,
+        start: PassStart,
+        ends: Mapping[Side, SideEnd],
+        captures: StepCaptures,
+        rows: Callable[[], Sequence[Row]],
+    ) -> None:
+        """Has whole tensors tell what sketches leave in question, before rows are made of the captures.
+
+        `rows`: returns those that would be made now.
+        """
+
+
 @record
 class StepPass:
     """What one pass of a step is.
@@ -181,6 +205,7 @@ class StepPass:
         by_convention: two formulas of one optimizer explain that, and so a drift.
         held: is the reference's source, which does not run again; None where the worker is.
         leaves_optimizer: the candidate's optimizer does not step.
+        sketches: settles what sketches make suspicious; None: whole tensors travel.
         sizes: of the reference's weights before it, by the candidate's full names.
     """
 
@@ -194,6 +219,7 @@ class StepPass:
     leaves_optimizer: bool = False
     parted: tuple[WeightNoise, ...] = ()
     by_convention: bool = False
+    sketches: Optional[Sketches] = None
     sizes: Mapping[str, WeightSize] = dataclasses.field(default_factory=dict)
 
     @property

@@ -22,9 +22,10 @@ from padiff_compare.capture.source import (
 from padiff_compare.capture.store import TensorStore
 from padiff_compare.join.pairs import Half
 from padiff_compare.lockstep.override_feed import OverrideFeed
+from padiff_rpc.convert import from_proto
 from padiff_rpc.errors import ProtocolError
 from padiff_rpc.limits import exceeded, limits
-from padiff_rpc.tensors import Array, ReceivedTensor, TensorAssembler
+from padiff_rpc.tensors import Array, ReceivedTensor, TensorAssembler, byte_count
 from padiff_rpc.v1.records import (
     CallEvent,
     FunctionTrace,
@@ -179,6 +180,7 @@ class StepReader:
         summary: the worker's own account; None while it has not come.
         function_traces: of the calls whose functions the step's start selected.
         traffic: bytes of captured tensors that came, by phase.
+        spared: how many bytes more the tensors have for which sketches came.
     """
 
     def __init__(
@@ -205,6 +207,7 @@ class StepReader:
         self.summary: Optional[StepSummary] = None
         self.function_traces: tuple[FunctionTrace, ...] = ()
         self.traffic: Counter[Phase] = Counter()
+        self.spared = 0
 
     def read(self, items: Iterable[StepItem], begin: Callable[[Phase], None]) -> None:
         """Reads to the end; `begin` is told of each phase that the worker announces.
@@ -260,6 +263,9 @@ class StepReader:
         self._meter.announced(self._side, capture)
         if item.content is not None:
             self._count(capture, item.content.array.nbytes)
+        if capture.sketch_of is not None:
+            sketch = from_proto(item.header.spec, TensorSpec)
+            self.spared += byte_count(capture.sketch_of) - byte_count(sketch)
         if not self._captures.announce(self._side, capture):
             self._unwanted[capture.number] = capture
             return
@@ -300,9 +306,10 @@ class StepReader:
         capture, sum_squares = self._open.pop(received.number)
         tensor = received.tensor
         if capture.sketch_of is not None:
-            tensor = replace(tensor, sketch_of=capture.sketch_of)
+            tensor = replace(tensor, sketch_of=capture.sketch_of, statistics=capture.statistics)
+        half = Half(tensors=(tensor,), sum_squares=sum_squares, is_laid_out=capture.is_transposed)
         # Ours until it is taken: `arrive` may raise before.
-        self._captures.arrive(self._side, capture, Half(tensors=(tensor,), sum_squares=sum_squares))
+        self._captures.arrive(self._side, capture, half)
         del self._filling[id(received.tensor.array)]
 
     def _allocate(self, spec: TensorSpec) -> Array:

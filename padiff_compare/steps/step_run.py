@@ -46,6 +46,8 @@ class SideEnd:
 
     Attributes:
         function_traces: of the calls whose functions the step's start selected.
+        byte_count: of captured tensors that came.
+        spared: how many bytes more the tensors have for which sketches came.
     """
 
     phase: Phase
@@ -53,6 +55,8 @@ class SideEnd:
     function_traces: tuple[FunctionTrace, ...] = ()
     failure: Optional[ModelFailure] = None
     error: Optional[PaDiffError] = None
+    byte_count: int = 0
+    spared: int = 0
 
     @property
     def is_complete(self) -> bool:
@@ -134,7 +138,7 @@ class StepRun:
                 second.tensors[0],
                 sum_squares=first.sum_squares,
                 tolerances=self._tolerances,
-                rule=table.rules.get(pair, IDENTITY),
+                rule=IDENTITY if first.is_laid_out else table.rules.get(pair, IDENTITY),
                 is_embedding=first.is_embedding or second.is_embedding,
                 computed_in=first.computed_in,
                 probe=self._probe,
@@ -175,6 +179,8 @@ class StepRun:
             function_traces=reader.function_traces,
             failure=reader.failure,
             error=error,
+            byte_count=sum(reader.traffic.values()),
+            spared=reader.spared,
         )
         self._work.put(None)
 

@@ -45,6 +45,12 @@ class Detail(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     DETAIL_LAYERS: _ClassVar[Detail]
     DETAIL_FUNCTIONS: _ClassVar[Detail]
 
+class Level(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    LEVEL_UNSPECIFIED: _ClassVar[Level]
+    LEVEL_FULL: _ClassVar[Level]
+    LEVEL_STATS: _ClassVar[Level]
+
 class Floor(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     FLOOR_UNSPECIFIED: _ClassVar[Floor]
@@ -75,6 +81,9 @@ DETAIL_UNSPECIFIED: Detail
 DETAIL_AUTO: Detail
 DETAIL_LAYERS: Detail
 DETAIL_FUNCTIONS: Detail
+LEVEL_UNSPECIFIED: Level
+LEVEL_FULL: Level
+LEVEL_STATS: Level
 FLOOR_UNSPECIFIED: Floor
 FLOOR_AUTO: Floor
 FLOOR_TABLE: Floor
@@ -143,7 +152,7 @@ class Party(_message.Message):
     def __init__(self, model: _Optional[_Union[_models_pb2.Model, _Mapping]] = ..., worker: _Optional[_Union[WorkerAddress, _Mapping]] = ...) -> None: ...
 
 class Options(_message.Message):
-    __slots__ = ("atol", "rtol", "diff_phase", "compare_mode", "single_step", "trace", "loss", "check_dtype", "deterministic", "threads", "local_error", "randomness", "preflight", "keep_going", "accumulate", "clip_norm", "loss_scale", "floor", "oracle", "detail", "timeout", "include", "exclude", "transport")
+    __slots__ = ("atol", "rtol", "diff_phase", "compare_mode", "single_step", "trace", "loss", "check_dtype", "deterministic", "threads", "local_error", "randomness", "preflight", "keep_going", "accumulate", "clip_norm", "loss_scale", "floor", "oracle", "detail", "timeout", "include", "exclude", "transport", "level")
     ATOL_FIELD_NUMBER: _ClassVar[int]
     RTOL_FIELD_NUMBER: _ClassVar[int]
     DIFF_PHASE_FIELD_NUMBER: _ClassVar[int]
@@ -168,6 +177,7 @@ class Options(_message.Message):
     INCLUDE_FIELD_NUMBER: _ClassVar[int]
     EXCLUDE_FIELD_NUMBER: _ClassVar[int]
     TRANSPORT_FIELD_NUMBER: _ClassVar[int]
+    LEVEL_FIELD_NUMBER: _ClassVar[int]
     atol: float
     rtol: float
     diff_phase: DiffPhase
@@ -192,7 +202,8 @@ class Options(_message.Message):
     include: _containers.RepeatedScalarFieldContainer[str]
     exclude: _containers.RepeatedScalarFieldContainer[str]
     transport: _models_pb2.Transport
-    def __init__(self, atol: _Optional[float] = ..., rtol: _Optional[float] = ..., diff_phase: _Optional[_Union[DiffPhase, str]] = ..., compare_mode: _Optional[_Union[CompareMode, str]] = ..., single_step: bool = ..., trace: _Optional[_Union[TraceMode, str]] = ..., loss: _Optional[_Union[DefaultLoss, str]] = ..., check_dtype: bool = ..., deterministic: bool = ..., threads: _Optional[int] = ..., local_error: bool = ..., randomness: _Optional[_Union[_worker_pb2.Randomness, str]] = ..., preflight: bool = ..., keep_going: bool = ..., accumulate: _Optional[int] = ..., clip_norm: _Optional[float] = ..., loss_scale: _Optional[float] = ..., floor: _Optional[_Union[Floor, str]] = ..., oracle: bool = ..., detail: _Optional[_Union[Detail, str]] = ..., timeout: _Optional[float] = ..., include: _Optional[_Iterable[str]] = ..., exclude: _Optional[_Iterable[str]] = ..., transport: _Optional[_Union[_models_pb2.Transport, str]] = ...) -> None: ...
+    level: Level
+    def __init__(self, atol: _Optional[float] = ..., rtol: _Optional[float] = ..., diff_phase: _Optional[_Union[DiffPhase, str]] = ..., compare_mode: _Optional[_Union[CompareMode, str]] = ..., single_step: bool = ..., trace: _Optional[_Union[TraceMode, str]] = ..., loss: _Optional[_Union[DefaultLoss, str]] = ..., check_dtype: bool = ..., deterministic: bool = ..., threads: _Optional[int] = ..., local_error: bool = ..., randomness: _Optional[_Union[_worker_pb2.Randomness, str]] = ..., preflight: bool = ..., keep_going: bool = ..., accumulate: _Optional[int] = ..., clip_norm: _Optional[float] = ..., loss_scale: _Optional[float] = ..., floor: _Optional[_Union[Floor, str]] = ..., oracle: bool = ..., detail: _Optional[_Union[Detail, str]] = ..., timeout: _Optional[float] = ..., include: _Optional[_Iterable[str]] = ..., exclude: _Optional[_Iterable[str]] = ..., transport: _Optional[_Union[_models_pb2.Transport, str]] = ..., level: _Optional[_Union[Level, str]] = ...) -> None: ...
 
 class LayerPair(_message.Message):
     __slots__ = ("reference", "candidate", "special_init", "compare_inside")

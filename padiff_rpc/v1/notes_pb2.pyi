@@ -84,6 +84,9 @@ class NoteKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     NOTE_KIND_MARKED_ALONE: _ClassVar[NoteKind]
     NOTE_KIND_PARTED_BY_CONVENTION: _ClassVar[NoteKind]
     NOTE_KIND_REJUDGED: _ClassVar[NoteKind]
+    NOTE_KIND_SKETCHED: _ClassVar[NoteKind]
+    NOTE_KIND_NOT_SKETCHED: _ClassVar[NoteKind]
+    NOTE_KIND_NOT_FETCHED: _ClassVar[NoteKind]
     NOTE_KIND_LEFT_OUT: _ClassVar[NoteKind]
 NOTE_KIND_UNSPECIFIED: NoteKind
 NOTE_KIND_MESSAGE: NoteKind
@@ -158,6 +161,9 @@ NOTE_KIND_FUNCTIONS_IN_PART: NoteKind
 NOTE_KIND_MARKED_ALONE: NoteKind
 NOTE_KIND_PARTED_BY_CONVENTION: NoteKind
 NOTE_KIND_REJUDGED: NoteKind
+NOTE_KIND_SKETCHED: NoteKind
+NOTE_KIND_NOT_SKETCHED: NoteKind
+NOTE_KIND_NOT_FETCHED: NoteKind
 NOTE_KIND_LEFT_OUT: NoteKind
 
 class Note(_message.Message):

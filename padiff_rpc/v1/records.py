@@ -41,6 +41,7 @@ from padiff_rpc.v1.words import (
     HintKind,
     KeptTensors,
     LayoutChange,
+    Level,
     LoneKind,
     NoteKind,
     Omission,
@@ -652,6 +653,23 @@ class CaptureId:
 
 
 @record
+class TensorStatistics:
+    """Statistics of one tensor, of a complex one those of its real and imaginary parts together; of
+    the finite ones, but for the counts of others.
+
+    Attributes:
+        minimum: 0 where nothing is finite.
+    """
+
+    minimum: float
+    maximum: float
+    mean: float
+    nans: int = 0
+    positive_infinities: int = 0
+    negative_infinities: int = 0
+
+
+@record
 class PhaseSeconds:
     """`PhaseSeconds` of worker.proto."""
 
@@ -1007,6 +1025,7 @@ class Options(OptionsMethods):
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     transport: Transport = Transport.AUTO
+    level: Level = Level.FULL
 
     if TYPE_CHECKING:
         def __init__(
@@ -1036,6 +1055,7 @@ class Options(OptionsMethods):
             include: tuple[str, ...] = (),
             exclude: tuple[str, ...] = (),
             transport: Union[Transport, Literal["auto", "shm", "grpc"]] = Transport.AUTO,
+            level: Union[Level, Literal["full", "stats"]] = Level.FULL,
         ) -> None: ...
 
 
@@ -1480,6 +1500,22 @@ class StepNoise:
 
 
 @record
+class Sketching:
+    """Which captures of a step travel as sketches: floating and complex tensors whose elements are
+    more bytes than a sketch; not losses and targets, nor what may hold a mask's marks (a root mean
+    square above 30, and an element of 1000 or more), beside which nothing else would count.
+
+    Attributes:
+        whole: Captures of which the elements travel all the same, whatever their step.
+        transposed: Matrices that are sketched with their axes exchanged, as the other side has
+            them.
+    """
+
+    whole: tuple[CaptureId, ...] = ()
+    transposed: tuple[CaptureId, ...] = ()
+
+
+@record
 class Activity:
     """Where the model's thread is.
 
@@ -1516,9 +1552,9 @@ class Figures(FiguresMethods):
         worst_row: Where rows are judged one by one: of those outside the bound of a row, the
             furthest apart.
         is_estimate: Sketches were measured, and no elements: see CaptureHeader.sketch_of. What
-            counts or names elements is not known; `max_abs` and `mean_abs` are the root mean
-            square, which the largest difference is at least; `mismatches` is 1 where that is
-            outside the bounds of an element.
+            counts or names elements is not known; `mean_abs` is the root mean square, and `max_abs`
+            what the largest difference is at least, by that or by both sides' least and largest
+            elements; `mismatches` is 1 where that is outside the bounds of an element.
     """
 
     elements: int
@@ -1772,7 +1808,7 @@ class WorkerInfo(WorkerInfoMethods):
         serves_optimizer: What the model given to serve() has.
         capabilities: What the worker can do beyond its protocol version: "float64_steps",
             "kept_state", "function_traces", "function_gradients", "kept_floors",
-            "weight_checksums", "arenas".
+            "weight_checksums", "arenas", "sketches".
         watches_script: The worker watches the script that it is in: its steps are the script's
             own, with the script's batches, loss and optimizer. RunStep waits for the next one and
             shows it as it comes; it takes no batch and no overrides. Trace, ReadBatch, KeepState
@@ -1878,6 +1914,8 @@ class StepStart:
             gradients all that FunctionTensor has of them.
         only_captures: Only the bytes of these captures travel, whatever their step; none: of
             all. All calls are told of, and all places overridden.
+        sketching: Sketches and statistics travel in place of large tensors; absent: all
+            elements do. For workers with the capability "sketches".
     """
 
     lease: str
@@ -1906,6 +1944,7 @@ class StepStart:
     noise: Optional[StepNoise] = None
     functions: tuple[FunctionSelection, ...] = ()
     only_captures: tuple[CaptureId, ...] = ()
+    sketching: Optional[Sketching] = None
 
 
 @record
@@ -1915,17 +1954,24 @@ class CaptureHeader:
     Attributes:
         gradient_of: For a gradient: the number of the tensor that it is the total gradient of,
             or Slot.gradient.
-        sketch_of: Of recordings alone: the tensor whose sketch travels in place of its
-            elements; `header` has the sketch's dtype and shape (float64, 1,021 numbers), and the
-            statistics of the tensor. A sketch sums the elements under fixed pseudo-random signs
-            into buckets; the difference of two has the norm of the tensors' difference, within some
-            5%.
+        sketch_of: The tensor whose sketch travels in place of its elements; `header` has the
+            sketch's dtype and shape (float64; 1,021 numbers in recordings, 251 where
+            StepStart.sketching asks), and the tensor's sum of squares. A sketch sums the elements
+            under fixed pseudo-random signs into buckets; the difference of two has the norm of the
+            tensors' difference, with a relative standard deviation of 1 / sqrt(2 * numbers): 2% and
+            4.5%.
+        statistics: Of the tensor of `sketch_of`, where StepStart.sketching asks for it.
+            Elements that are not finite are zeros in its sketch.
+        is_transposed: `sketch_of` is the tensor with its axes exchanged: see
+            Sketching.transposed.
     """
 
     id: Optional[CaptureId] = None
     header: Optional[TensorHeader] = None
     gradient_of: int = 0
     sketch_of: Optional[TensorSpec] = None
+    statistics: Optional[TensorStatistics] = None
+    is_transposed: bool = False
 
 
 @record

@@ -42,6 +42,7 @@ class Omission(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     OMISSION_COMPUTED: _ClassVar[Omission]
     OMISSION_JUDGED_ELSEWHERE: _ClassVar[Omission]
     OMISSION_FUSED: _ClassVar[Omission]
+    OMISSION_SUSPECTED: _ClassVar[Omission]
 
 class DecidedBy(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -131,6 +132,7 @@ OMISSION_NO_BACKWARD: Omission
 OMISSION_COMPUTED: Omission
 OMISSION_JUDGED_ELSEWHERE: Omission
 OMISSION_FUSED: Omission
+OMISSION_SUSPECTED: Omission
 DECIDED_BY_UNSPECIFIED: DecidedBy
 DECIDED_BY_EQUALITY: DecidedBy
 DECIDED_BY_TABLE: DecidedBy

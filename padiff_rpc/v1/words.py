@@ -145,6 +145,8 @@ class Cause(Word):
             computed.
         STATISTICS_ONLY: The side's recording holds sketches in place of large tensors, which no
             call can be made on.
+        SUSPECTED: Sketches alone were compared, and are further apart than is allowed. numbers:
+            the relative L2, estimated.
         CARRIED_OVER: Of a row of the free run, where outputs or loss drift further than the
             reference's own free run does, and no call of the step differs on the reference's own
             values.
@@ -293,6 +295,7 @@ class Cause(Word):
     SCRIPTS_OWN_STEPS = "scripts_own_steps"
     CANDIDATE_IS_RECORDED = "candidate_is_recorded"
     STATISTICS_ONLY = "statistics_only"
+    SUSPECTED = "suspected"
     CARRIED_OVER = "carried_over"
     FUNCTIONS_CUT_SHORT = "functions_cut_short"
     BY_OWN_BOUNDS = "by_own_bounds"
@@ -725,6 +728,13 @@ class NoteKind(Word):
             the weights apart: it has no veto.
         REJUDGED: A kept run was judged again under other bounds. numbers: rows by their
             tensors, by their figures, and those that cannot be judged again.
+        SKETCHED: Level stats: a step was judged by sketches. numbers: the step; how many rows
+            were judged by sketches alone; how many by elements that were fetched for it; bytes of
+            captures that travelled; and what all elements would be.
+        NOT_SKETCHED: Level stats: a step's captures travelled whole. numbers: the step.
+            reasons: why.
+        NOT_FETCHED: Level stats: elements could not be fetched where sketches differ. numbers:
+            the step. reasons: why.
         LEFT_OUT: `include` or `exclude` leaves layers out, whose calls were not compared.
             numbers: how many of the reference, and of the candidate.
     """
@@ -801,6 +811,9 @@ class NoteKind(Word):
     MARKED_ALONE = "marked_alone"
     PARTED_BY_CONVENTION = "parted_by_convention"
     REJUDGED = "rejudged"
+    SKETCHED = "sketched"
+    NOT_SKETCHED = "not_sketched"
+    NOT_FETCHED = "not_fetched"
     LEFT_OUT = "left_out"
 
 
@@ -847,6 +860,8 @@ class Omission(Word):
             Nothing is missing.
         FUSED: A layer of one side applies more than its partner, and the other side does not
             show what that makes.
+        SUSPECTED: Level stats: the sketches are further apart than is allowed, and no elements
+            were fetched, since a fault was found before. A sketch alone is no verdict.
     """
 
     RANDOM = "random"
@@ -855,6 +870,7 @@ class Omission(Word):
     COMPUTED = "computed"
     JUDGED_ELSEWHERE = "judged_elsewhere"
     FUSED = "fused"
+    SUSPECTED = "suspected"
 
 
 class DecidedBy(Word):
@@ -1027,6 +1043,19 @@ class Detail(Word):
     AUTO = "auto"
     LAYERS = "layers"
     FUNCTIONS = "functions"
+
+
+class Level(Word):
+    """What travels of captured tensors.
+
+    Attributes:
+        FULL: All elements.
+        STATS: Statistics and sketches of large tensors (see Sketching), by which a free run is
+            judged; all elements of those around the first call that these make suspicious.
+    """
+
+    FULL = "full"
+    STATS = "stats"
 
 
 class Floor(Word):

@@ -614,7 +614,7 @@ class StepNoise(_message.Message):
     def __init__(self, relative: _Optional[float] = ..., weights: _Optional[_Iterable[_Union[WeightNoise, _Mapping]]] = ..., draw: _Optional[int] = ...) -> None: ...
 
 class StepStart(_message.Message):
-    __slots__ = ("lease", "step", "batch", "pass_kind", "backward", "optimize", "mean_loss", "skip_paths", "overrides", "override_gradients", "loss_slots", "randomness", "random_seed", "random_pairs", "loss_divisor", "keep_gradients_before", "keep_gradients_after", "loss_scale", "clip_norm", "batch_from_loader", "own_gradients", "in_float64", "again", "noise", "functions", "only_captures")
+    __slots__ = ("lease", "step", "batch", "pass_kind", "backward", "optimize", "mean_loss", "skip_paths", "overrides", "override_gradients", "loss_slots", "randomness", "random_seed", "random_pairs", "loss_divisor", "keep_gradients_before", "keep_gradients_after", "loss_scale", "clip_norm", "batch_from_loader", "own_gradients", "in_float64", "again", "noise", "functions", "only_captures", "sketching")
     LEASE_FIELD_NUMBER: _ClassVar[int]
     STEP_FIELD_NUMBER: _ClassVar[int]
     BATCH_FIELD_NUMBER: _ClassVar[int]
@@ -641,6 +641,7 @@ class StepStart(_message.Message):
     NOISE_FIELD_NUMBER: _ClassVar[int]
     FUNCTIONS_FIELD_NUMBER: _ClassVar[int]
     ONLY_CAPTURES_FIELD_NUMBER: _ClassVar[int]
+    SKETCHING_FIELD_NUMBER: _ClassVar[int]
     lease: str
     step: int
     batch: PackedBatch
@@ -667,7 +668,16 @@ class StepStart(_message.Message):
     noise: StepNoise
     functions: _containers.RepeatedCompositeFieldContainer[_functions_pb2.FunctionSelection]
     only_captures: _containers.RepeatedCompositeFieldContainer[CaptureId]
-    def __init__(self, lease: _Optional[str] = ..., step: _Optional[int] = ..., batch: _Optional[_Union[PackedBatch, _Mapping]] = ..., pass_kind: _Optional[_Union[Pass, str]] = ..., backward: bool = ..., optimize: bool = ..., mean_loss: bool = ..., skip_paths: _Optional[_Iterable[str]] = ..., overrides: _Optional[_Iterable[_Union[OverridePlace, _Mapping]]] = ..., override_gradients: bool = ..., loss_slots: _Optional[_Iterable[str]] = ..., randomness: _Optional[_Union[Randomness, str]] = ..., random_seed: _Optional[int] = ..., random_pairs: _Optional[_Iterable[_Union[RandomPair, _Mapping]]] = ..., loss_divisor: _Optional[int] = ..., keep_gradients_before: bool = ..., keep_gradients_after: bool = ..., loss_scale: _Optional[float] = ..., clip_norm: _Optional[float] = ..., batch_from_loader: bool = ..., own_gradients: _Optional[_Iterable[_Union[CallInput, _Mapping]]] = ..., in_float64: bool = ..., again: bool = ..., noise: _Optional[_Union[StepNoise, _Mapping]] = ..., functions: _Optional[_Iterable[_Union[_functions_pb2.FunctionSelection, _Mapping]]] = ..., only_captures: _Optional[_Iterable[_Union[CaptureId, _Mapping]]] = ...) -> None: ...
+    sketching: Sketching
+    def __init__(self, lease: _Optional[str] = ..., step: _Optional[int] = ..., batch: _Optional[_Union[PackedBatch, _Mapping]] = ..., pass_kind: _Optional[_Union[Pass, str]] = ..., backward: bool = ..., optimize: bool = ..., mean_loss: bool = ..., skip_paths: _Optional[_Iterable[str]] = ..., overrides: _Optional[_Iterable[_Union[OverridePlace, _Mapping]]] = ..., override_gradients: bool = ..., loss_slots: _Optional[_Iterable[str]] = ..., randomness: _Optional[_Union[Randomness, str]] = ..., random_seed: _Optional[int] = ..., random_pairs: _Optional[_Iterable[_Union[RandomPair, _Mapping]]] = ..., loss_divisor: _Optional[int] = ..., keep_gradients_before: bool = ..., keep_gradients_after: bool = ..., loss_scale: _Optional[float] = ..., clip_norm: _Optional[float] = ..., batch_from_loader: bool = ..., own_gradients: _Optional[_Iterable[_Union[CallInput, _Mapping]]] = ..., in_float64: bool = ..., again: bool = ..., noise: _Optional[_Union[StepNoise, _Mapping]] = ..., functions: _Optional[_Iterable[_Union[_functions_pb2.FunctionSelection, _Mapping]]] = ..., only_captures: _Optional[_Iterable[_Union[CaptureId, _Mapping]]] = ..., sketching: _Optional[_Union[Sketching, _Mapping]] = ...) -> None: ...
+
+class Sketching(_message.Message):
+    __slots__ = ("whole", "transposed")
+    WHOLE_FIELD_NUMBER: _ClassVar[int]
+    TRANSPOSED_FIELD_NUMBER: _ClassVar[int]
+    whole: _containers.RepeatedCompositeFieldContainer[CaptureId]
+    transposed: _containers.RepeatedCompositeFieldContainer[CaptureId]
+    def __init__(self, whole: _Optional[_Iterable[_Union[CaptureId, _Mapping]]] = ..., transposed: _Optional[_Iterable[_Union[CaptureId, _Mapping]]] = ...) -> None: ...
 
 class RandomPair(_message.Message):
     __slots__ = ("path", "pair")
@@ -726,16 +736,36 @@ class CaptureId(_message.Message):
     def __init__(self, side: _Optional[_Union[_reasons_pb2.Side, str]] = ..., step: _Optional[int] = ..., pass_kind: _Optional[_Union[Pass, str]] = ..., path: _Optional[str] = ..., call: _Optional[int] = ..., slot: _Optional[str] = ..., kind: _Optional[_Union[CaptureKind, str]] = ...) -> None: ...
 
 class CaptureHeader(_message.Message):
-    __slots__ = ("id", "header", "gradient_of", "sketch_of")
+    __slots__ = ("id", "header", "gradient_of", "sketch_of", "statistics", "is_transposed")
     ID_FIELD_NUMBER: _ClassVar[int]
     HEADER_FIELD_NUMBER: _ClassVar[int]
     GRADIENT_OF_FIELD_NUMBER: _ClassVar[int]
     SKETCH_OF_FIELD_NUMBER: _ClassVar[int]
+    STATISTICS_FIELD_NUMBER: _ClassVar[int]
+    IS_TRANSPOSED_FIELD_NUMBER: _ClassVar[int]
     id: CaptureId
     header: _tensors_pb2.TensorHeader
     gradient_of: int
     sketch_of: _tensors_pb2.TensorSpec
-    def __init__(self, id: _Optional[_Union[CaptureId, _Mapping]] = ..., header: _Optional[_Union[_tensors_pb2.TensorHeader, _Mapping]] = ..., gradient_of: _Optional[int] = ..., sketch_of: _Optional[_Union[_tensors_pb2.TensorSpec, _Mapping]] = ...) -> None: ...
+    statistics: TensorStatistics
+    is_transposed: bool
+    def __init__(self, id: _Optional[_Union[CaptureId, _Mapping]] = ..., header: _Optional[_Union[_tensors_pb2.TensorHeader, _Mapping]] = ..., gradient_of: _Optional[int] = ..., sketch_of: _Optional[_Union[_tensors_pb2.TensorSpec, _Mapping]] = ..., statistics: _Optional[_Union[TensorStatistics, _Mapping]] = ..., is_transposed: bool = ...) -> None: ...
+
+class TensorStatistics(_message.Message):
+    __slots__ = ("minimum", "maximum", "mean", "nans", "positive_infinities", "negative_infinities")
+    MINIMUM_FIELD_NUMBER: _ClassVar[int]
+    MAXIMUM_FIELD_NUMBER: _ClassVar[int]
+    MEAN_FIELD_NUMBER: _ClassVar[int]
+    NANS_FIELD_NUMBER: _ClassVar[int]
+    POSITIVE_INFINITIES_FIELD_NUMBER: _ClassVar[int]
+    NEGATIVE_INFINITIES_FIELD_NUMBER: _ClassVar[int]
+    minimum: float
+    maximum: float
+    mean: float
+    nans: int
+    positive_infinities: int
+    negative_infinities: int
+    def __init__(self, minimum: _Optional[float] = ..., maximum: _Optional[float] = ..., mean: _Optional[float] = ..., nans: _Optional[int] = ..., positive_infinities: _Optional[int] = ..., negative_infinities: _Optional[int] = ...) -> None: ...
 
 class StepSummary(_message.Message):
     __slots__ = ("seconds", "calls", "replays", "has_gradients", "no_backward", "random_operations", "lacks_backward", "peak_bytes")

@@ -20,7 +20,7 @@ from padiff_rpc.arena import NOT_SHARED, SharedArenas
 from padiff_rpc.convert import from_proto, to_proto
 from padiff_rpc.errors import ProtocolError
 from padiff_rpc.records import record
-from padiff_rpc.tensors import HostTensor, chunks_of, plain_header_of
+from padiff_rpc.tensors import WIRE_BUCKETS, HostTensor, chunks_of, plain_header_of
 from padiff_rpc.transport import ResponseStream
 from padiff_rpc.v1.records import (
     ArenaPlace,
@@ -32,8 +32,9 @@ from padiff_rpc.v1.records import (
     OverrideTicket,
     StepSummary,
     TensorSpec,
+    TensorStatistics,
 )
-from padiff_rpc.v1.words import CallMoment, CaptureKind, Phase
+from padiff_rpc.v1.words import CallMoment, CaptureKind, DType, Phase
 from padiff_server.links.silence import SilenceWatch
 
 
@@ -170,6 +171,16 @@ def _override(
     sent()
 
 
+def _statistics(capture: Any) -> TensorStatistics:
+    """Returns what came with a sketch. Raises ProtocolError for what no tensor has."""
+    found = from_proto(capture.statistics, TensorStatistics)
+    spec = from_proto(capture.header.spec, TensorSpec)
+    is_sketch = spec.dtype is DType.FLOAT64 and spec.shape == (WIRE_BUCKETS,)
+    if not capture.HasField("sketch_of") or not is_sketch or not found.minimum <= found.maximum:
+        raise ProtocolError("a capture claims statistics or a sketch that no tensor has")
+    return found
+
+
 def _item(message: Any, shared: SharedArenas) -> StepItem:
     kind = message.WhichOneof("event")
     if kind == "chunk":
@@ -184,6 +195,8 @@ def _item(message: Any, shared: SharedArenas) -> StepItem:
             gradient_of=capture.gradient_of,
             spec=from_proto(capture.header.spec, TensorSpec) if is_target else None,
             sketch_of=from_proto(capture.sketch_of, TensorSpec) if capture.HasField("sketch_of") else None,
+            statistics=_statistics(capture) if capture.HasField("statistics") else None,
+            is_transposed=capture.is_transposed,
         )
         content = None
         if capture.header.HasField("arena"):

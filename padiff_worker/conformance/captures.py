@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from padiff_rpc.v1.records import CaptureId
+from padiff_rpc.tensors import WIRE_BUCKETS, HostTensor, sketch
+from padiff_rpc.v1.records import CaptureId, Sketching
 from padiff_rpc.v1.words import CaptureKind
 from padiff_worker.conformance.tape import Taped
 from padiff_worker.marks import mark
+from padiff_worker.sketching import Sketcher
 
 
 @dataclasses.dataclass
@@ -101,6 +103,23 @@ class CaptureSuite(Taped):
         whole, tape = self.run(model, self.leaf(1, 10)), self.run(model, self.leaf(1, 10), only=only)
         assert tape.calls == whole.calls
         assert tape.values == {"output first#0.0": [2, 30], "output_gradient second#0.0": [1, 1]}
+
+    def test_sketches_take_the_place_of_large_tensors_and_calls_are_told_of_as_ever(self) -> None:
+        values = np.random.Generator(np.random.PCG64(5)).normal(size=1000).astype(np.float32)
+        model = self.case.layer(lambda layer, x: layer.inner(x), inner=self.case.scale(2.0))
+        whole = self.run(model, self.leaf(*values.tolist()))
+        tape = self.run(model, self.leaf(*values.tolist()), sketcher=Sketcher(Sketching()))
+        assert tape.lines == whole.lines
+        expected = {"input": values, "output": 2 * values, "output_gradient": np.ones_like(values)}
+        for capture in tape.captures:
+            if capture.id.kind is CaptureKind.INPUT_GRADIENT:
+                continue
+            kept = sketch(HostTensor.from_array(expected[str(capture.id.kind)]), WIRE_BUCKETS)
+            np.testing.assert_array_equal(capture.tensor.array, kept.array)
+            assert capture.tensor.sketch_of == kept.sketch_of
+            assert capture.tensor.statistics is not None
+            assert capture.sum_squares is not None
+        assert len(tape.captures) == 4
 
     def test_a_forward_without_gradients_captures_values_alone(self) -> None:
         model = self.case.layer(lambda layer, x: layer.inner(x), inner=self.case.scale(2.0))

@@ -9,6 +9,7 @@ from padiff_rpc.v1.words import CallMoment
 from padiff_worker.captures import Capture, Wanted
 from padiff_worker.conformance.case import AdapterCase
 from padiff_worker.recorder import Recorder
+from padiff_worker.sketching import Sketcher
 
 
 class Tape:
@@ -60,11 +61,12 @@ class Taped:
         backward: bool = True,
         only: tuple[CaptureId, ...] = (),
         marks: Optional[frozenset[str]] = frozenset(),
+        sketcher: Optional[Sketcher] = None,
         **kwargs: Any,
     ) -> Tape:
         """Runs one step; the loss has gradient 1 at the output's tensors."""
         tape, adapter = Tape(), self.case.adapter
-        wanted = Wanted(gradients=backward, only_captures=only, marks=marks)
+        wanted = Wanted(gradients=backward, only_captures=only, marks=marks, sketcher=sketcher)
         with Recorder(adapter, adapter.layers(model), tape, wanted) as recorder:
             with adapter.gradient_mode(backward):
                 output = model(*args, **kwargs)

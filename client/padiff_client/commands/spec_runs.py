@@ -26,7 +26,7 @@ from padiff_client.verbs import check_inputs, compare, plan
 from padiff_client.whole_files import check_writable, write_file
 from padiff_rpc.serving import checked_seconds
 from padiff_rpc.v1.records import Options
-from padiff_rpc.v1.words import KeptTensors
+from padiff_rpc.v1.words import KeptTensors, Level
 
 
 def add_to(commands: Any) -> None:
@@ -50,6 +50,12 @@ def add_to(commands: Any) -> None:
         )
     compare_parser.add_argument(
         "--oracle", action="store_true", help="show how far each side is from the reference's float64 run"
+    )
+    compare_parser.add_argument(
+        "--level",
+        choices=[str(one) for one in Level],
+        help="what travels of captured tensors, in place of the spec's: all elements, or statistics and "
+        "sketches, and the elements around the first suspicious call",
     )
     plan_parser = commands.add_parser("plan", help="print which layers would be compared, and why")
     plan_parser.set_defaults(run=_plan)
@@ -118,6 +124,8 @@ def _compare(given: argparse.Namespace) -> int:
             )
             if given.oracle:
                 asked = replace(asked, options=replace(asked.options, oracle=True))
+            if given.level is not None:
+                asked = replace(asked, options=replace(asked.options, level=Level(given.level)))
             if given.include:
                 asked = replace(asked, options=replace(asked.options, include=tuple(given.include)))
             if given.exclude:

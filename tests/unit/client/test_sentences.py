@@ -68,6 +68,7 @@ NOTED: dict[NoteKind, dict[str, Any]] = {
     NoteKind.GRADIENTS_NOT_USED: {"numbers": (5.0, 3.0, 2.0)},
     NoteKind.ORDER_TAKEN: {"numbers": (1.0, 2.0, 2.0, 1e-8, 0.5, 0.0)},
     NoteKind.REJUDGED: {"numbers": (3.0, 2.0, 1.0)},
+    NoteKind.SKETCHED: {"numbers": (0.0, 100.0, 4.0, 2e5, 3e9)},
 }
 
 

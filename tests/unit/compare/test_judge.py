@@ -293,6 +293,7 @@ ORDER = {
     "_is_misfit": "a weight that was not brought to the other side's shape",
     "_shapes_differ": "shape before anything else",
     "_dtypes_differ": "then dtype, where it has to agree",
+    "_is_suspected": "what sketches alone make suspicious is no verdict",
     "_is_not_finite": "NaN never passes, whatever the tolerance, and whatever chance decided",
     "_is_by_chance": "what chance decides is not compared",
     "_was_not_measured": "without figures there is nothing to judge",
@@ -361,6 +362,35 @@ def test_the_first_rule_that_has_something_to_say_decides(
     measured = Measured(reference=ours, candidate=theirs, tolerance=BY_NORM, figures=found)
     evidence = Evidence(kind=CaptureKind.OUTPUT_GRADIENT, measured=measured, sums=sums)
     assert judge(evidence, STRICT).verdict is verdict
+
+
+@pytest.mark.parametrize(
+    ("figures", "sums", "verdict"),
+    [
+        ({"relative_l2": BY_NORM.relative_l2 / 2}, 0.0, Verdict.WITHIN_TOLERANCE),
+        # Three deviations of a sketch's norm are left.
+        ({"relative_l2": 0.87 * BY_NORM.relative_l2}, 0.0, Verdict.WITHIN_TOLERANCE),
+        ({"relative_l2": 0.9 * BY_NORM.relative_l2}, 0.0, Verdict.NOT_COMPARED),
+        ({"relative_l2": 1.0}, 0.0, Verdict.NOT_COMPARED),
+        ({"relative_l2": 1.0, "rmse": 1.0}, 9.0, Verdict.WITHIN_TOLERANCE),
+        ({"relative_l2": math.nan}, 0.0, Verdict.NOT_COMPARED),
+        ({"nan_reference": 1, "nan_candidate": 1}, 9.0, Verdict.NOT_COMPARED),
+        ({"relative_l2": 1.0, "is_estimate": False}, 0.0, Verdict.MISMATCH),
+    ],
+)
+def test_sketches_alone_decide_that_two_agree_and_never_that_they_differ(
+    figures: dict[str, Any], sums: float, verdict: Verdict
+) -> None:
+    spec = TensorSpec(dtype=DType.FLOAT32, shape=(2,))
+    found = Figures(**{"elements": 2, "bitwise_equal": False, "rmse": 1.0, "is_estimate": True, **figures})
+    measured = Measured(reference=spec, candidate=spec, tolerance=BY_NORM, figures=found)
+    evidence = Evidence(kind=CaptureKind.OUTPUT_GRADIENT, measured=measured, sums=sums)
+    judgement = judge(evidence, Options(level="stats"))
+    assert judgement.verdict is verdict
+    assert judgement.counts
+    is_suspected = verdict is Verdict.NOT_COMPARED
+    assert (judgement.omission is Omission.SUSPECTED) is is_suspected
+    assert bool([one for one in judgement.reasons if one.cause is Cause.SUSPECTED]) is is_suspected
 
 
 def known(chance: Optional[Chance] = None, **given: Any) -> Known:

@@ -19,7 +19,7 @@ from padiff_worker_paddle import compiled, optimizers, watching
 from padiff_worker_paddle.float64 import in_float64
 from padiff_worker_paddle.function_words import WORDS
 from padiff_worker_paddle.functions import functions
-from padiff_worker_paddle.graphs import PaddleGraph
+from padiff_worker_paddle.graphs import PaddleGraph, node_of
 from padiff_worker_paddle.random_operations import random_operations
 from padiff_worker_paddle.runtime import PaddleProcess
 from padiff_worker_paddle.state import STATE_FILES
@@ -173,7 +173,7 @@ class PaddleAdapter(PaddleTensors, PaddleProcess, PaddleGraph, PaddleSteps):
 
 def _is_made_by_a_pylayer(tensor: Any) -> bool:
     """Whether a PyLayer made this tensor, in a graph."""
-    node = None if tensor.stop_gradient else tensor.grad_fn
+    node = node_of(tensor)
     return node is not None and node.name().startswith("GradNodePyLayer")
 
 

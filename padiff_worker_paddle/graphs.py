@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import sys
 from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Optional
@@ -30,20 +32,41 @@ class _Place:
     node: Any = field(compare=False)
 
 
+_give_back = ctypes.pythonapi.Py_DecRef
+_give_back.argtypes, _give_back.restype = (ctypes.py_object,), None
+
+
+def node_of(tensor: Any) -> Optional[Any]:
+    """Returns the node of the graph at a tensor; None where it has none.
+
+    Paddle counts one reference more than it hands out (3.3 does). With it the node, all before it and the
+    tensors that they keep for backward, a pass's activations, would stay for as long as the process.
+    """
+    node = None if tensor.stop_gradient else tensor.grad_fn
+    if node is None:
+        return None
+    held = sys.getrefcount(node)
+    again = tensor.grad_fn  # the same object, held by this name
+    if again is node and sys.getrefcount(node) == held + 2:
+        _give_back(node)
+        _give_back(node)
+    return node
+
+
 class PaddleGraph(FrameworkAdapter):
     """Paddle's answers to the verbs of the graph."""
 
     def graph_place(self, tensor: Any) -> Optional[Hashable]:
-        node = None if tensor.stop_gradient else tensor.grad_fn
+        node = node_of(tensor)
         return None if node is None else _Place(node.node_ptr(), node)
 
     def graph_edges(self, outputs: Iterable[Any]) -> Iterator[Hashable]:
-        starts = [one.grad_fn for one in outputs if not one.stop_gradient and one.grad_fn is not None]
-        for node in walk_graph(starts, _inputs, _address):
+        starts = (node_of(one) for one in outputs)
+        for node in walk_graph([one for one in starts if one is not None], _inputs, _address):
             yield from (_Place(below.node_ptr(), below) for below in _inputs(node))
 
     def is_extremum(self, tensor: Any) -> bool:
-        node = None if tensor.stop_gradient else tensor.grad_fn
+        node = node_of(tensor)
         while node is not None and _word(node) in _VIEWS:
             node = next(iter(_inputs(node)), None)
         return node is not None and _word(node) in _EXTREMA
@@ -63,7 +86,7 @@ def _compiled(model: Any, loss: Any) -> tuple[str, ...]:
         return ()
     leaves = {
         node.node_ptr()
-        for node in walk_graph([loss.grad_fn], _inputs, _address)
+        for node in walk_graph([node_of(loss)], _inputs, _address)
         if node.name() == "GradNodeAccumulation"
     }
     has_others = bool(leaves - _accumulators(model))
@@ -80,7 +103,7 @@ def _recurrent(model: Any, loss: Any) -> tuple[str, ...]:
         return ()
     trained = set[int]().union(*(_accumulators(layer) for layer in recurrent.values() if layer.training))
     found: dict[str, None] = {}
-    for node in walk_graph([loss.grad_fn], _inputs, _address):
+    for node in walk_graph([node_of(loss)], _inputs, _address):
         reached = {below.node_ptr() for below in _inputs(node)}
         if node.name() == "RnnGradNode" and not reached & trained:
             # One whose weights are all frozen shows none of them.
@@ -90,7 +113,8 @@ def _recurrent(model: Any, loss: Any) -> tuple[str, ...]:
 
 def _accumulators(layer: Any) -> set[int]:
     """Returns the addresses of the nodes where the gradients of a layer's weights arrive."""
-    return {parameter.grad_fn.node_ptr() for parameter in layer.parameters() if not parameter.stop_gradient}
+    nodes = map(node_of, layer.parameters())
+    return {_address(node) for node in nodes if node is not None}
 
 
 def _word(node: Any) -> str:

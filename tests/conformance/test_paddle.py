@@ -732,3 +732,20 @@ def test_an_optimizer_that_calls_no_constructor_of_its_base_has_a_line_too():
     line = lines.of(made)
     assert line is not None
     assert "AdamW(0.1" in line.text
+
+
+def test_what_a_graph_keeps_for_backward_goes_with_its_tensors():
+    def held():
+        return paddle.base.core.host_memory_stat_current_value("Allocated", 0)
+
+    adapter, layer = PaddleAdapter(), paddle.nn.Linear(2, 4)
+    layer(paddle.ones([3, 2]))
+    before = held()
+    for _ in range(3):
+        output = paddle.tanh(layer(paddle.ones([1000, 2])).max(axis=1))
+        assert adapter.graph_place(output) == adapter.graph_place(output)
+        assert [*adapter.graph_edges([output])]
+        assert not adapter.is_extremum(output)
+        assert not adapter.layers_without_backward(layer, output.sum())
+        del output
+        assert held() == before

@@ -33,7 +33,7 @@ class Capacity:
     """What the coordinator may use.
 
     Attributes:
-        memory_limit_mib: captures held in memory; more goes to the spill folder.
+        memory_limit_mib: captures and batches held in memory; more goes to the spill folder.
         spill_folder: where; None: the system's temporary folder.
         floors_folder: where floors that were measured are kept, and traces; None: they are not.
         sessions: comparisons at once.

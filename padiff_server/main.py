@@ -184,7 +184,7 @@ def _parser() -> argparse.ArgumentParser:
         "--memory-limit-mib",
         type=_at_least_one,
         metavar="N",
-        help="captures held in memory; more goes to the spill folder "
+        help="captures and batches held in memory; more goes to the spill folder "
         f"(default: {Capacity().memory_limit_mib})",
     )
     add("--spill-folder", metavar="DIR", help="where captures go (default: the system's temporary folder)")

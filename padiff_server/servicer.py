@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from typing import TypeVar, Union
 
@@ -13,7 +13,7 @@ from padiff_compare.capture.batches import BatchEnd, BatchMessage
 from padiff_compare.report.builder import KeptTensor, Message, pages
 from padiff_rpc.convert import from_proto, to_proto
 from padiff_rpc.errors import ProtocolError
-from padiff_rpc.tensors import TensorAssembler, frames_of
+from padiff_rpc.tensors import Array, TensorAssembler, frames_of
 from padiff_rpc.transport import requests
 from padiff_rpc.v1 import coordinator_pb2 as pb
 from padiff_rpc.v1 import coordinator_pb2_grpc
@@ -31,6 +31,7 @@ from padiff_rpc.v1.records import (
     ReportSoFar,
     RowPage,
     SendBatch,
+    TensorSpec,
 )
 from padiff_rpc.version import PROTOCOL_VERSION, check_protocol_version, package_version
 from padiff_server.clients import Clients
@@ -75,7 +76,9 @@ class CoordinatorServicer(coordinator_pb2_grpc.CoordinatorServicer):
     ) -> Iterator[pb.ReportPart]:
         stream = requests(request_iterator)
         messages = self._sessions.compare(
-            self._clients.call(context), _start(stream, CompareStart), _batch_messages(stream)
+            self._clients.call(context),
+            _start(stream, CompareStart),
+            _batch_messages(stream, self._sessions.room),
         )
         yield from chain.from_iterable(map(_parts, messages))
 
@@ -92,7 +95,9 @@ class CoordinatorServicer(coordinator_pb2_grpc.CoordinatorServicer):
     ) -> Iterator[pb.ReportPart]:
         stream = requests(request_iterator)
         messages = self._sessions.plan(
-            self._clients.call(context), _start(stream, PlanStart), _batch_messages(stream)
+            self._clients.call(context),
+            _start(stream, PlanStart),
+            _batch_messages(stream, self._sessions.room),
         )
         yield from map(_part, messages)
 
@@ -109,7 +114,9 @@ class CoordinatorServicer(coordinator_pb2_grpc.CoordinatorServicer):
     ) -> Iterator[pb.ReportPart]:
         stream = requests(request_iterator)
         messages = self._sessions.record(
-            self._clients.call(context), _start(stream, RecordStart), _batch_messages(stream)
+            self._clients.call(context),
+            _start(stream, RecordStart),
+            _batch_messages(stream, self._sessions.room),
         )
         yield from chain.from_iterable(map(_parts, messages))
 
@@ -151,14 +158,17 @@ def _start(stream: Iterator[_Request], kind: type[S]) -> S:
     return from_proto(message.start, kind)
 
 
-def _batch_messages(stream: Iterator[_Request]) -> Iterator[BatchMessage]:
-    assembler = TensorAssembler()
+def _batch_messages(
+    stream: Iterator[_Request], room: Callable[[TensorSpec], Array]
+) -> Iterator[BatchMessage]:
+    assembler = TensorAssembler(room)
     for message in stream:
         kind = message.WhichOneof("request")
         if kind == "frame":
             received = assembler.frame(message.frame)
             if received is not None:
                 yield received
+                del received  # whose memory counts while anybody holds it
         elif kind == "batch":
             yield from_proto(message.batch, SendBatch)
         elif kind == "batch_end":

@@ -29,6 +29,7 @@ from padiff_rpc.errors import (
     StateError,
 )
 from padiff_rpc.names import shown
+from padiff_rpc.tensors import Array
 from padiff_rpc.v1.records import (
     AssignWeightsRequest,
     AttachRequest,
@@ -38,6 +39,7 @@ from padiff_rpc.v1.records import (
     CompareStart,
     PlanStart,
     RecordStart,
+    TensorSpec,
 )
 from padiff_rpc.v1.words import KeptTensors
 from padiff_server.clients import ClientCall, Principal
@@ -159,6 +161,10 @@ class Sessions:
             )
         self._check_own(call.caller, session, else_needs=Right.READ)
         return found
+
+    def room(self, spec: TensorSpec) -> Array:
+        """Returns an array for a tensor that a client sends; it counts as captures do, while it lives."""
+        return self._storage.tensors.allocate_for_life(spec)
 
     def close(self) -> None:
         """Takes no more sessions; those that run go on."""

@@ -6,6 +6,8 @@ import mmap
 import os
 import tempfile
 import threading
+import weakref
+from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -41,6 +43,8 @@ class TensorStore:
         self._folder = Path(tempfile.gettempdir()) if folder is None else folder
         self._lock = threading.Lock()
         self._lent: dict[int, _Lent] = {}
+        # Of arrays that counted for their life: bytes, and whether in memory.
+        self._gone: deque[tuple[int, bool]] = deque()
         self._in_memory_bytes = self._spilled_bytes = self._peak_in_memory_bytes = 0
         self._closed = False
 
@@ -63,12 +67,16 @@ class TensorStore:
     @property
     def in_memory_bytes(self) -> int:
         """Bytes lent out of memory now."""
-        return self._in_memory_bytes
+        with self._lock:
+            self._take_back_gone()
+            return self._in_memory_bytes
 
     @property
     def spilled_bytes(self) -> int:
         """Bytes lent out of files now."""
-        return self._spilled_bytes
+        with self._lock:
+            self._take_back_gone()
+            return self._spilled_bytes
 
     @property
     def peak_in_memory_bytes(self) -> int:
@@ -93,12 +101,25 @@ class TensorStore:
                     self._lent[id(array)] = _Lent(array=array, byte_count=size, in_memory=in_memory)
         return array
 
+    def allocate_for_life(self, spec: TensorSpec) -> Array:
+        """Returns an array as `allocate` does; nobody releases it, and it counts for as long as it lives."""
+        size = byte_count(spec)
+        in_memory = self._reserve(size)
+        try:
+            array = _array_in_memory(spec) if in_memory else _array_on_disk(spec, self._folder)
+        except BaseException:
+            self._gone.append((size, in_memory))
+            raise
+        weakref.finalize(array, self._gone.append, (size, in_memory))
+        return array
+
     def adopt(self, array: Array) -> bool:
         """Lends an array that came with memory of its own, as `allocate` would; returns whether it does.
 
         It counts as memory does; beyond the limit it is not taken.
         """
         with self._lock:
+            self._take_back_gone()
             if self._closed or self._in_memory_bytes + array.nbytes > self._limit_bytes:
                 return False
             self._account(array.nbytes, in_memory=True)
@@ -139,9 +160,16 @@ class TensorStore:
         with self._lock:
             if self._closed:
                 raise StateError("the tensor store is closed; open another comparison")
+            self._take_back_gone()
             in_memory = self._in_memory_bytes + size <= self._limit_bytes or size == 0
             self._account(size, in_memory)
             return in_memory
+
+    def _take_back_gone(self) -> None:
+        """Counts no more what has died since; under the lock, which no finalizer may take."""
+        while self._gone:
+            size, in_memory = self._gone.popleft()
+            self._account(-size, in_memory)
 
     def _account(self, size: int, in_memory: bool) -> None:
         if in_memory:

@@ -82,7 +82,8 @@ class StepRun:
         """`meter` hears of each phase that a side is the first to begin, on its reader thread."""
         self._sources = sources
         self._starts = start.starts
-        self._batch = start.batch
+        # Until a side has begun: the tables of pairs know this run, and all of them may stay for a while.
+        self._batches = dict.fromkeys(SIDES, start.batch)
         self._probe = start.probe
         self._store = store
         self._tolerances = tolerances
@@ -153,7 +154,7 @@ class StepRun:
         reader = StepReader(side, captures, self._store, fed, self._meter)
         error: Optional[PaDiffError] = None
         try:
-            tensors = self._batch.tensors_of(side)
+            tensors = self._batches.pop(side).tensors_of(side)
             call = self._calls[side] = self._sources[side].open_step(self._starts[side], tensors)
             if fed is not None:
                 fed.open(call)

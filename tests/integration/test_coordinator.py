@@ -600,6 +600,21 @@ def test_captures_of_ten_times_the_limit_are_compared_within_it(service: Service
     assert not list(tmp_path.iterdir())
 
 
+def test_a_batch_counts_against_the_limit_and_lies_on_disk_beyond_it(
+    service: Service, tmp_path: Path
+) -> None:
+    x = np.random.default_rng(0).normal(size=(256, 1024)).astype(np.float32)
+    with TensorStore(4096, tmp_path) as store, own_coordinator(store) as address:
+        small = Service(coordinator=address, reference=service.reference, candidate=service.candidate)
+        assert compare(small, own("Wide"), own("Wide"), x, diff_phase="forward", steps=2)
+        assert store.peak_in_memory_bytes <= 4096
+        assert store.in_memory_bytes == store.spilled_bytes == 0
+        with TensorStore(4096, tmp_path / "missing") as full, own_coordinator(full) as address:
+            small = Service(coordinator=address, reference=service.reference, candidate=service.candidate)
+            with pytest.raises(BusyError, match="no room for a tensor"):
+                compare(small, own("Wide"), own("Wide"), x, diff_phase="forward")
+
+
 def test_a_token_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PADIFF_TOKEN", "secret")
     with running(

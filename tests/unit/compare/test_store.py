@@ -53,6 +53,29 @@ def test_a_tensor_larger_than_the_limit_goes_to_disk(tmp_path: Path) -> None:
         assert (store.in_memory_bytes, store.spilled_bytes) == (0, 1024)
 
 
+def test_an_array_that_nobody_releases_counts_for_as_long_as_it_lives(tmp_path: Path) -> None:
+    with TensorStore(1024, tmp_path) as store:
+        first, second = store.allocate_for_life(KIB), store.allocate_for_life(KIB)
+        assert (store.in_memory_bytes, store.spilled_bytes) == (1024, 1024)
+        second[...] = first[...] = 1
+        part = first[3:]
+        del first
+        assert store.in_memory_bytes == 1024
+        del part, second
+        assert (store.in_memory_bytes, store.spilled_bytes) == (0, 0)
+        store.allocate_for_life(KIB)
+    assert store.in_memory_bytes == 0
+    with pytest.raises(StateError):
+        store.allocate_for_life(KIB)
+
+
+def test_an_array_without_room_counts_no_more(tmp_path: Path) -> None:
+    with TensorStore(0, tmp_path / "missing") as store:
+        with pytest.raises(BusyError):
+            store.allocate_for_life(KIB)
+        assert (store.in_memory_bytes, store.spilled_bytes) == (0, 0)
+
+
 def test_a_files_blocks_are_freed_with_its_array(tmp_path: Path) -> None:
     with TensorStore(0, tmp_path) as store:
         array = store.allocate(TensorSpec(dtype=DType.UINT8, shape=(1 << 20,)))

@@ -93,7 +93,9 @@ def with_common_part(pair: SlotPair) -> SlotPair:
 def _fits(packed: Slot, other: Optional[Shape]) -> bool:
     """Whether a tensor of that shape has all elements of the packed batch."""
     own = packed.spec.shape
-    return other is not None and len(other) >= 2 and other[1] >= own[1] and other[::2] == own[::2]
+    if other is None or min(len(other), len(own)) < 2:
+        return False
+    return other[1] >= own[1] and other[::2] == own[::2]
 
 
 def _long_as(wanted: Shape, own: Shape) -> Rule:

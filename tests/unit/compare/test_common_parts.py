@@ -92,6 +92,11 @@ def test_what_does_not_fit_is_compared_as_it_is(other: np.ndarray, lengths: tupl
     assert (made.values, made.part, made.notes) == (Meeting(), None, ())
 
 
+def test_a_packed_batch_without_a_second_axis_is_compared_as_it_is() -> None:
+    told = SlotPair(reference=slot(np.zeros((), np.float32), (0,)), candidate=slot(PACKED))
+    assert with_common_part(told) == told
+
+
 @pytest.mark.parametrize("lengths", [LENGTHS, (2, 2, 4)])
 def test_two_packed_batches_meet_whole_whatever_their_lengths(lengths: tuple[int, ...]) -> None:
     ours, theirs = slot(PACKED, LENGTHS), slot(PACKED, lengths)

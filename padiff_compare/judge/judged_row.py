@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from typing import Optional
+from typing import Any, Optional
 
 from padiff_compare.judge.evidence import AGREEING, UNTOLD, Evidence, from_gold
 from padiff_compare.judge.judge import judge
@@ -54,36 +54,29 @@ def judged_row(frame: Row, evidence: Evidence, options: Options = _ANY, rule: Ru
     """
     judgement = judge(evidence, options)
     measured, misfit, known = evidence.measured, evidence.misfit, evidence.known
-    row = dataclasses.replace(
-        frame,
-        verdict=judgement.verdict,
-        reasons=(*judgement.reasons, *known.notes),
-        counts=frame.counts and judgement.counts,
-        omission=judgement.omission,
-        decided_by=None if judgement.verdict is Verdict.NOT_COMPARED else judgement.by,
-        rule=None if rule == IDENTITY else rule.told,
-    )
+    # A report has very many rows, and making a record of this size takes longer than all that is here.
+    found: dict[str, Any] = {
+        "verdict": judgement.verdict,
+        "reasons": (*judgement.reasons, *known.notes),
+        "counts": frame.counts and judgement.counts,
+        "omission": judgement.omission,
+        "decided_by": None if judgement.verdict is Verdict.NOT_COMPARED else judgement.by,
+        "rule": None if rule == IDENTITY else rule.told,
+    }
     if judgement.verdict is Verdict.UNMATCHED:
-        is_reference = evidence.only is Side.REFERENCE
-        return dataclasses.replace(
-            row,
-            reference=frame.reference if is_reference else None,
-            candidate=None if is_reference else frame.candidate,
-        )
-    if misfit is not None:
-        return _with_specs(row, misfit.reference, misfit.candidate)
-    if measured is None:
-        return row
-    # What chance decides is not looked at.
-    is_by_chance = judgement.omission is Omission.RANDOM and known.chance is not None
-    return dataclasses.replace(
-        _with_specs(row, measured.reference, measured.candidate),
-        figures=None if is_by_chance else measured.figures,
-        tolerance=None if is_by_chance else measured.tolerance,
-        from_gold=None if is_by_chance else from_gold(evidence),
-        reasons=(*judgement.reasons, *measured.notes, *known.notes),
-        hints=measured.hints if judgement.differs else (),
-    )
+        found["candidate" if evidence.only is Side.REFERENCE else "reference"] = None
+    elif misfit is not None:
+        found.update(_with_specs(frame, misfit.reference, misfit.candidate))
+    elif measured is not None:
+        found.update(_with_specs(frame, measured.reference, measured.candidate))
+        found["reasons"] = (*judgement.reasons, *measured.notes, *known.notes)
+        found["hints"] = measured.hints if judgement.differs else ()
+        # What chance decides is not looked at.
+        is_by_chance = judgement.omission is Omission.RANDOM and known.chance is not None
+        found["figures"] = None if is_by_chance else measured.figures
+        found["tolerance"] = None if is_by_chance else measured.tolerance
+        found["from_gold"] = None if is_by_chance else from_gold(evidence)
+    return dataclasses.replace(frame, **found)
 
 
 def lone_row(frame: Row, side: Side, *why: Reason, is_needed: bool = True) -> Row:
@@ -98,14 +91,16 @@ def unmeasured_row(
     return judged_row(frame, Evidence(kind=frame.kind, why=why, is_needed=is_needed, omission=omission))
 
 
-def _with_specs(row: Row, reference: Optional[TensorSpec], candidate: TensorSpec) -> Row:
-    return dataclasses.replace(
-        row, reference=_with_spec(row.reference, reference), candidate=_with_spec(row.candidate, candidate)
-    )
+def _with_specs(frame: Row, reference: Optional[TensorSpec], candidate: TensorSpec) -> dict[str, Any]:
+    """Returns both places of a row with the specs that were compared, by their fields."""
+    return {
+        "reference": _with_spec(frame.reference, reference),
+        "candidate": _with_spec(frame.candidate, candidate),
+    }
 
 
 def _with_spec(place: Optional[Place], spec: Optional[TensorSpec]) -> Optional[Place]:
-    return dataclasses.replace(place, spec=spec) if place is not None else None
+    return place if place is None or place.spec == spec else dataclasses.replace(place, spec=spec)
 
 
 def numbered(rows: Iterable[Row]) -> Iterator[Row]:

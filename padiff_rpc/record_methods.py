@@ -185,6 +185,7 @@ class WorkerInfoMethods:
     FUNCTION_GRADIENTS = "function_gradients"
     KEPT_FLOORS = "kept_floors"
     WEIGHT_CHECKSUMS = "weight_checksums"
+    WEIGHT_DIGESTS = "weight_digests"
     ARENAS = "arenas"
     SKETCHES = "sketches"
     capabilities: tuple[str, ...]
@@ -218,6 +219,11 @@ class WorkerInfoMethods:
     def has_weight_checksums(self) -> bool:
         """Whether it says of weights, when asked, their checksums alone."""
         return self.WEIGHT_CHECKSUMS in self.capabilities
+
+    @property
+    def has_weight_digests(self) -> bool:
+        """Whether it says of weights, when asked, their digests alone."""
+        return self.WEIGHT_DIGESTS in self.capabilities
 
     @property
     def has_arenas(self) -> bool:

@@ -22,6 +22,7 @@ _CAPABILITIES = (
     WorkerInfo.FUNCTION_TRACES,
     WorkerInfo.FUNCTION_GRADIENTS,
     WorkerInfo.WEIGHT_CHECKSUMS,
+    WorkerInfo.WEIGHT_DIGESTS,
     WorkerInfo.ARENAS,
     WorkerInfo.SKETCHES,
 )

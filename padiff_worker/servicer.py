@@ -19,6 +19,7 @@ from padiff_rpc.tensors import (
     TensorAssembler,
     bounded,
     checksum,
+    digest,
     frames_of,
     received_tensors,
 )
@@ -123,6 +124,10 @@ class WorkerServicer(worker_pb2_grpc.WorkerServicer):
         if request.checksums_only:
             for _, laid in self._worker.read_weights(request.lease, request.names):
                 yield pb.ReadWeightsResponse(checksums=[checksum(laid.tensor)])
+            return
+        if request.digests_only:
+            for _, laid in self._worker.read_weights(request.lease, request.names):
+                yield pb.ReadWeightsResponse(digests=[digest(laid.tensor)])
             return
         room = SharedStream(self._worker.shared).room
         for number, (name, laid) in enumerate(self._worker.read_weights(request.lease, request.names, room)):

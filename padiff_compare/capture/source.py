@@ -192,6 +192,9 @@ class WeightsSource(Protocol):
     def checksums(self, names: Sequence[str]) -> Sequence[int]:
         """Returns the `checksum` of each of the named weights, in this order; () where it has none to say."""
 
+    def digests(self, names: Sequence[str]) -> Sequence[bytes]:
+        """Returns the `digest` of each of the named weights, in this order; () where it has none to say."""
+
     def write(self, weights: Iterable[tuple[str, HostTensor]], phase: Phase) -> int:
         """Writes (full name, value) pairs; returns how many. `weights` is iterated on another thread."""
 

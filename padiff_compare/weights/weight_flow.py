@@ -24,6 +24,7 @@ from padiff_compare.judge.tolerances import StepTolerances, Tolerances
 from padiff_compare.model_index import Models
 from padiff_compare.weights.conventions import RunningVariances, Spreads, is_variance, rounding_of_statistics
 from padiff_compare.weights.element_map import function_step
+from padiff_compare.weights.held_weights import HeldWeights
 from padiff_compare.weights.neutral_weights import NeutralWeights
 from padiff_compare.weights.special_calls import SpecialCalls
 from padiff_compare.weights.step_conventions import StepConventions
@@ -116,8 +117,8 @@ class WeightFlow:
     def copy(self, *, to_be_verified: bool = False) -> int:
         """Writes the reference's weights into the candidate; returns how many were written.
 
-        `to_be_verified`: by the `rows` of what was just copied, which then need but checksums. Raises
-        RuleFailed when a user's function did.
+        What the candidate is found to hold already is not written. `to_be_verified`: by the `rows` of what
+        was just copied, which then need but checksums. Raises RuleFailed when a user's function did.
         """
         self._written.clear()
         placed = [pair for pair in self._plan.pairs if pair.placed]
@@ -135,6 +136,7 @@ class WeightFlow:
     def _placed_values(
         self, placed: list[WeightPair], *, to_be_verified: bool
     ) -> Iterator[tuple[str, HostTensor]]:
+        held = HeldWeights(self._candidate, placed)
         for pair, values in self._reference_values(placed, Phase.INITIAL_WEIGHTS):
             value = pair.rule.apply(*values)
             wanted = pair.candidate.weight.spec
@@ -144,7 +146,8 @@ class WeightFlow:
                     checksum=checksum(expected),
                     measured=self._measured_pair(_AS_WRITTEN, pair, value, expected),
                 )
-            yield pair.candidate_name, value
+            if not held.has(pair, value):
+                yield pair.candidate_name, value
 
     def _verified(self, pairs: list[WeightPair]) -> dict[str, Measured]:
         """Returns what the pairs come to whose weights are, by their checksums, as they were written."""

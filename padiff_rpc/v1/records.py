@@ -512,11 +512,14 @@ class ReadWeightsRequest:
         names: Full names; they are streamed in this order. An unknown one is NOT_FOUND.
         checksums_only: Checksums in place of values, of workers with the capability
             "weight_checksums".
+        digests_only: Digests in place of values, of workers with the capability
+            "weight_digests".
     """
 
     lease: str = ""
     names: tuple[str, ...] = ()
     checksums_only: bool = False
+    digests_only: bool = False
 
 
 @record
@@ -1808,7 +1811,7 @@ class WorkerInfo(WorkerInfoMethods):
         serves_optimizer: What the model given to serve() has.
         capabilities: What the worker can do beyond its protocol version: "float64_steps",
             "kept_state", "function_traces", "function_gradients", "kept_floors",
-            "weight_checksums", "arenas", "sketches".
+            "weight_checksums", "weight_digests", "arenas", "sketches".
         watches_script: The worker watches the script that it is in: its steps are the script's
             own, with the script's batches, loss and optimizer. RunStep waits for the next one and
             shows it as it comes; it takes no batch and no overrides. Trace, ReadBatch, KeepState

@@ -444,22 +444,26 @@ class ReadBatchResponse(_message.Message):
     def __init__(self, batch: _Optional[_Union[PackedBatch, _Mapping]] = ..., frame: _Optional[_Union[_tensors_pb2.TensorFrame, _Mapping]] = ..., exhausted: bool = ..., failure: _Optional[_Union[_models_pb2.ModelFailure, _Mapping]] = ...) -> None: ...
 
 class ReadWeightsRequest(_message.Message):
-    __slots__ = ("lease", "names", "checksums_only")
+    __slots__ = ("lease", "names", "checksums_only", "digests_only")
     LEASE_FIELD_NUMBER: _ClassVar[int]
     NAMES_FIELD_NUMBER: _ClassVar[int]
     CHECKSUMS_ONLY_FIELD_NUMBER: _ClassVar[int]
+    DIGESTS_ONLY_FIELD_NUMBER: _ClassVar[int]
     lease: str
     names: _containers.RepeatedScalarFieldContainer[str]
     checksums_only: bool
-    def __init__(self, lease: _Optional[str] = ..., names: _Optional[_Iterable[str]] = ..., checksums_only: bool = ...) -> None: ...
+    digests_only: bool
+    def __init__(self, lease: _Optional[str] = ..., names: _Optional[_Iterable[str]] = ..., checksums_only: bool = ..., digests_only: bool = ...) -> None: ...
 
 class ReadWeightsResponse(_message.Message):
-    __slots__ = ("frames", "checksums")
+    __slots__ = ("frames", "checksums", "digests")
     FRAMES_FIELD_NUMBER: _ClassVar[int]
     CHECKSUMS_FIELD_NUMBER: _ClassVar[int]
+    DIGESTS_FIELD_NUMBER: _ClassVar[int]
     frames: _containers.RepeatedCompositeFieldContainer[_tensors_pb2.TensorFrame]
     checksums: _containers.RepeatedScalarFieldContainer[int]
-    def __init__(self, frames: _Optional[_Iterable[_Union[_tensors_pb2.TensorFrame, _Mapping]]] = ..., checksums: _Optional[_Iterable[int]] = ...) -> None: ...
+    digests: _containers.RepeatedScalarFieldContainer[bytes]
+    def __init__(self, frames: _Optional[_Iterable[_Union[_tensors_pb2.TensorFrame, _Mapping]]] = ..., checksums: _Optional[_Iterable[int]] = ..., digests: _Optional[_Iterable[bytes]] = ...) -> None: ...
 
 class WriteWeightsRequest(_message.Message):
     __slots__ = ("lease", "frame")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from padiff_rpc.arena import SharedStream
 from padiff_rpc.errors import ProtocolError
@@ -11,6 +11,8 @@ from padiff_rpc.tensors import HostTensor, frames_of
 from padiff_rpc.v1 import worker_pb2
 from padiff_rpc.v1.words import Phase
 from padiff_server.links.connection import Connection
+
+T = TypeVar("T")
 
 
 class WeightsLink:
@@ -42,12 +44,23 @@ class WeightsLink:
         """Returns the `checksum` of each of the named weights, in this order; () where it has none to say."""
         if not names or not self._connection.worker.has_weight_checksums:
             return ()
+        answers = self._answers(worker_pb2.ReadWeightsRequest(names=names, checksums_only=True))
+        return self._complete([one for answer in answers for one in answer.checksums], names)
+
+    def digests(self, names: Sequence[str]) -> Sequence[bytes]:
+        """Returns the `digest` of each of the named weights, in this order; () where it has none to say."""
+        if not names or not self._connection.worker.has_weight_digests:
+            return ()
+        answers = self._answers(worker_pb2.ReadWeightsRequest(names=names, digests_only=True))
+        return self._complete([one for answer in answers for one in answer.digests], names)
+
+    def _answers(self, request: worker_pb2.ReadWeightsRequest) -> list[worker_pb2.ReadWeightsResponse]:
         with self._connection.blamed():
-            request = worker_pb2.ReadWeightsRequest(
-                lease=self._connection.lease, names=names, checksums_only=True
-            )
+            request.lease = self._connection.lease
             with self._connection.caller.ReadWeights(request) as responses:
-                found = [one for response in responses for one in response.checksums]
+                return list(responses)
+
+    def _complete(self, found: list[T], names: Sequence[str]) -> list[T]:
         if len(found) != len(names):
             raise ProtocolError(
                 f"{self._connection.peer} sent {len(found)} checksums of {len(names)} weights"

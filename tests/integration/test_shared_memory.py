@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from padiff_client.report import TROUBLE, Report
 from padiff_rpc.arena_file import FOLDER_VARIABLE
 from padiff_rpc.errors import InvalidRequestError, PaDiffError
 from padiff_rpc.v1.records import Model
-from padiff_rpc.v1.words import Side, Transport
+from padiff_rpc.v1.words import Phase, Side, Transport
 
 # Most of what the model makes of it is large enough to be shared.
 X = np.random.default_rng(0).normal(size=(600, 4)).astype(np.float32)
@@ -83,11 +83,14 @@ def both_ways(service: Service, reference: Model, candidate: Model, x: Any, **gi
     # By their text: a NaN equals no other.
     assert repr(shared.rows) == repr(plain.rows)
     assert bool(shared) == bool(plain)
-    traffic = [
-        {(one.side, one.phase): one.bytes for one in report.summary.traffic} for report in (shared, plain)
-    ]
-    assert traffic[0] == traffic[1]
+    assert traffic(shared) == traffic(plain)
     return shared
+
+
+def traffic(report: Report) -> dict[tuple[Side | None, Phase | None], int]:
+    """Returns the bytes by side and phase; those of weights apart, of which some are there already."""
+    crossed = {(one.side, one.phase): one.bytes for one in report.summary.traffic}
+    return {place: size for place, size in crossed.items() if place[1] is not Phase.INITIAL_WEIGHTS}
 
 
 @pytest.mark.parametrize("local_error", [True, False])
@@ -100,6 +103,21 @@ def test_reports_are_the_same_to_the_last_bit(service: Service, local_error: boo
 def test_reports_of_several_steps_are_the_same(service: Service) -> None:
     trained = {"optimizer": "fake_models:sgd"}
     assert both_ways(service, model(**trained), model(**trained), X, steps=3)
+
+
+def weights_sent(service: Service, candidate: Model, transport: str) -> int:
+    """Returns the bytes of weights that crossed to and from the candidate, which then has the reference's."""
+    report = compare(service, model(), candidate, X, transport=transport)
+    assert report
+    found = {(one.side, one.phase): one.bytes for one in report.summary.traffic}
+    return found.get((Side.CANDIDATE, Phase.INITIAL_WEIGHTS), 0)
+
+
+def test_weights_that_are_right_already_do_not_cross_a_connection(service: Service) -> None:
+    every = weights_sent(service, model(), "shm")
+    assert every > 0
+    assert weights_sent(service, model(), "grpc") == 0
+    assert weights_sent(service, replace(model(), seed=5), "grpc") > 0
 
 
 def test_workers_and_coordinator_share_memory_where_nobody_says_anything(service: Service) -> None:

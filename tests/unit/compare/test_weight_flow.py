@@ -6,17 +6,20 @@ import numpy as np
 import pytest
 
 from padiff_client.sentences import reason
-from padiff_compare.layout_rules import IDENTITY, STACK, part_of
+from padiff_compare.layout_rules import IDENTITY, STACK, TRANSPOSE, part_of
 from padiff_compare.model_index import ModelIndex
+from padiff_compare.weights import held_weights
 from padiff_compare.weights.weight_flow import WeightFlow
 from padiff_compare.weights.weight_pair import OwnedWeight, WeightPair, WeightPlan
-from padiff_rpc.tensors import HostTensor, checksum
+from padiff_rpc.tensors import HostTensor, cast, checksum, digest
 from padiff_rpc.v1.records import Layer, Options, Reason, TensorSpec, Weight
-from padiff_rpc.v1.words import Cause, DType, Phase, Side, Verdict, WeightKind
+from padiff_rpc.v1.words import Cause, DType, Phase, Side, Transport, Verdict, WeightKind
 
 
 class Unasked:
     """A link that nothing may be read from."""
+
+    transport = Transport.SHM
 
     @property
     def weights(self):
@@ -65,7 +68,8 @@ class Holding:
     def __init__(self, name, value, *, spoiled=0.0, says_checksums=True):
         self.name = name
         self.value = HostTensor.from_array(value)
-        self.reads = 0
+        self.reads = self.digests_asked = 0
+        self.transport = Transport.SHM
         self._spoiled = spoiled
         self._says_checksums = says_checksums
 
@@ -79,6 +83,10 @@ class Holding:
 
     def checksums(self, names):
         return [checksum(self.value)] * len(names) if self._says_checksums else ()
+
+    def digests(self, names):
+        self.digests_asked += len(names)
+        return [digest(self.value)] * len(names)
 
     def write(self, weights, phase):
         (named,) = weights
@@ -118,3 +126,83 @@ def test_what_was_written_is_read_back_only_where_its_checksum_is_another(candid
     assert (links[Side.REFERENCE].reads, links[Side.CANDIDATE].reads) == reads
     assert (row.verdict is Verdict.MISMATCH, row.figures.bitwise_equal) == (differs, not differs)
     assert row.figures.rms_reference == pytest.approx(np.sqrt(np.mean(value.astype(dtype) ** 2.0)), rel=1e-3)
+
+
+class Many:
+    """A link to a model of several weights, which notes whose digests are asked for."""
+
+    def __init__(self, values, transport=Transport.GRPC):
+        self.values = values
+        self.transport = transport
+        self.asked = []
+        self.weights = self
+
+    def read(self, names, phase):
+        return (self.values[name] for name in names)
+
+    def digests(self, names):
+        self.asked += names
+        return [digest(self.values[name]) for name in names]
+
+    def write(self, weights, phase):
+        written = list(weights)
+        self.values.update(written)
+        return len(written)
+
+
+def copied(monkeypatch, differing, *, dtype=DType.FLOAT32, transport=Transport.GRPC, asked_bytes=1):
+    """Copies ten weights, of which the candidate has others where they are `differing`.
+
+    Returns the link to it, how many were written, and whether all are right now.
+    """
+    monkeypatch.setattr(held_weights, "_ASKED_BYTES", asked_bytes)
+    draws = np.random.default_rng(0)
+    values = [HostTensor.from_array(draws.normal(size=(3, 4)).astype(np.float32)) for _ in range(10)]
+    right = [cast(HostTensor.from_array(value.array.T), dtype) for value in values]
+    reference = Many({f"ours{n}.weight": value for n, value in enumerate(values)})
+    own = {
+        f"theirs{n}.weight": cast(HostTensor.from_array(np.zeros((4, 3), np.float32)), dtype)
+        if n in differing
+        else value
+        for n, value in enumerate(right)
+    }
+    candidate = Many(own, transport)
+    pairs = tuple(
+        WeightPair(
+            kind=WeightKind.PARAMETER,
+            references=(owned(f"ours{n}", 3, 4),),
+            candidate=owned(f"theirs{n}", 4, 3, dtype=dtype),
+            rule=TRANSPOSE,
+        )
+        for n in range(10)
+    )
+    links = {Side.REFERENCE: reference, Side.CANDIDATE: candidate}
+    models = dict.fromkeys(Side, ModelIndex([]))
+    written = WeightFlow(links, WeightPlan(pairs=pairs), models, Options()).copy()
+    present = [cast(candidate.values[f"theirs{n}.weight"], dtype) for n in range(10)]
+    return candidate, written, [digest(one) for one in present] == [digest(one) for one in right]
+
+
+@pytest.mark.parametrize("dtype", [DType.FLOAT32, DType.FLOAT16, DType.BFLOAT16])
+def test_over_a_connection_only_weights_that_differ_in_the_candidates_layout_and_dtype_are_written(
+    monkeypatch, dtype
+):
+    candidate, written, is_right = copied(monkeypatch, {4, 7}, dtype=dtype)
+    assert (written, is_right) == (2, True)
+    assert len(candidate.asked) == 10
+
+
+def test_no_more_digests_are_asked_for_once_most_weights_differ(monkeypatch):
+    candidate, written, is_right = copied(monkeypatch, set(range(1, 10)))
+    assert (written, is_right) == (9, True)
+    assert candidate.asked == [f"theirs{n}.weight" for n in range(3)]
+
+
+def test_digests_are_asked_for_in_rounds(monkeypatch):
+    candidate, written, is_right = copied(monkeypatch, set(), asked_bytes=1 << 20)
+    assert (len(candidate.asked), written, is_right) == (10, 0, True)
+
+
+def test_through_shared_memory_weights_are_written_unasked(monkeypatch):
+    candidate, written, is_right = copied(monkeypatch, set(), transport=Transport.SHM)
+    assert (candidate.asked, written, is_right) == ([], 10, True)

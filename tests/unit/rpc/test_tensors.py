@@ -228,3 +228,12 @@ def test_squares_do_not_overflow_in_small_dtypes() -> None:
 )
 def test_epsilon_is_the_step_after_one(dtype: str, expected: float) -> None:
     assert tensors.epsilon(DType(dtype)) == expected
+
+
+def test_a_digest_tells_dtypes_shapes_and_bits_apart() -> None:
+    zeros = np.zeros((2, 3), np.float32)
+    others = [zeros, zeros.T, zeros.astype(np.float64), zeros.view(np.int32), -zeros, zeros[:0]]
+    digests = {tensors.digest(HostTensor.from_array(one)) for one in others}
+    assert {len(one) for one in digests} == {16}
+    assert len(digests) == len(others)
+    assert tensors.digest(HostTensor.from_array(zeros.copy())) in digests

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import ctypes
 import random
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Optional
 
 import numpy as np
 
 from padiff_worker.calls import CallLog
 from padiff_worker.randomness import Decisions
+
+# 624 words, and which of them is next. NumPy's own `get_state` copies them word by word, in Python.
+_MERSENNE_BYTES = 625 * 4
+# Of NumPy 1.24 and later.
+_numpys_generator: Optional[Callable[[], Any]] = getattr(np.random, "get_bit_generator", None)
 
 
 class GeneratorWatch:
@@ -20,6 +27,7 @@ class GeneratorWatch:
         self._log = log
         self._named = len(decisions.operations)
         self._call = log.innermost
+        _let_no_normal_number_wait()
         self._states = self._read()
 
     def look(self) -> None:
@@ -31,14 +39,36 @@ class GeneratorWatch:
             is_explained = name in self._decisions.generators and named != self._named
             if state != self._states[name] and not is_explained:
                 self._decisions.note(name, shared=False, call=self._call)
+                _let_no_normal_number_wait()
         self._named = len(self._decisions.operations)
         self._call = self._log.innermost
         self._states = states
 
     def _read(self) -> dict[str, Any]:
-        numpy_state: Any = np.random.get_state()
         return {
             "random": random.getstate(),
-            "numpy.random": (numpy_state[1].tobytes(), *numpy_state[2:]),
+            "numpy.random": _numpy_state(),
             **{name: fingerprint() for name, fingerprint in self._decisions.generators.items()},
         }
+
+
+def _is_read_in_place() -> bool:
+    return _numpys_generator is not None and type(_numpys_generator()) is np.random.MT19937
+
+
+def _let_no_normal_number_wait() -> None:
+    """Forgets the second of two normal numbers, which NumPy keeps beside the state and would draw unseen."""
+    if _is_read_in_place():
+        state: Any = np.random.get_state()
+        np.random.set_state(state[:3])
+
+
+def _numpy_state() -> Any:
+    """Returns what changes whenever NumPy's generator is drawn from."""
+    if _numpys_generator is None:
+        state: Any = np.random.get_state()
+        return (state[1].tobytes(), *state[2:])
+    generator = _numpys_generator()
+    if not _is_read_in_place():  # a user has put another in its place
+        return repr(generator.state)
+    return ctypes.string_at(generator.ctypes.state_address, _MERSENNE_BYTES)

@@ -158,3 +158,15 @@ def test_gradients_of_parameters_travel_as_sketches_too(service: Service) -> Non
     report = compare(service)
     gradients = [row for row in report.rows if row.kind is CaptureKind.PARAMETER_GRADIENT]
     assert any(row.figures is not None and row.figures.is_estimate for row in gradients)
+
+
+def test_a_step_whose_random_decisions_are_handed_over_travels_whole(service: Service) -> None:
+    x = np.random.default_rng(0).normal(size=(500, 6)).astype(np.float32)
+    parties = [model("random_models:Dropped", train=True) for _ in range(2)]
+    options = Options(level="stats", randomness="report")
+    report = compare_on(service, *parties, Batches(({"x": x},) * 2), options, steps=1)
+    assert report, str(report)
+    kinds = {one.kind for one in report.summary.notes}
+    assert NoteKind.NOT_SKETCHED in kinds
+    assert NoteKind.SKETCHED not in kinds
+    assert not any(row.figures is not None and row.figures.is_estimate for row in report.rows)

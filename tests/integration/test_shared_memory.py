@@ -179,7 +179,8 @@ def test_a_coordinator_that_is_killed_in_a_step_leaves_nothing(tmp_path: Path) -
         sleeping = model("hanging_models:Hanging", way="sleep", at=1, when="backward")
         report = pool.submit(compare, shared.service, model(), sleeping, X, transport="shm")
         maps = Path(f"/proc/{coordinator.pid}/maps")
-        while maps.read_text().count("padiff-arena-") < 2:
+        # Of each worker one for either direction.
+        while maps.read_text().count("padiff-arena-") < 4:
             assert not report.done()
             threading.Event().wait(0.05)
         # The workers take the names away when they hear that the files are mapped.

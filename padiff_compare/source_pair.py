@@ -68,6 +68,7 @@ class SourcePair:
         self.close()
         for side, source in self.sides.items():
             self._report.add_traffic(side, source.traffic)
+            self._report.note_sending(side, source.sending)
 
     def close(self) -> None:
         """Gives both sources back; may be called twice."""

@@ -8,7 +8,8 @@ from typing import Any, Optional, TypeVar
 from padiff_rpc.arena import NOT_SHARED, SharedArenas, SharedStream
 from padiff_rpc.convert import from_proto, to_proto
 from padiff_rpc.errors import ProtocolError
-from padiff_rpc.tensors import HostTensor, TensorAssembler, frames_of
+from padiff_rpc.tensor_sender import StreamAssembler
+from padiff_rpc.tensors import HostTensor, frames_of
 from padiff_rpc.v1.records import OptimizerEntry
 
 M = TypeVar("M")
@@ -16,22 +17,25 @@ EntryValue = tuple[OptimizerEntry, HostTensor]
 
 
 def messages_of(
-    values: Iterable[EntryValue], message: Callable[..., M], shared: SharedArenas = NOT_SHARED
+    values: Iterable[EntryValue],
+    message: Callable[..., M],
+    shared: SharedArenas = NOT_SHARED,
+    frames: Callable[..., Iterator[Any]] = frames_of,
 ) -> Iterator[M]:
     """Yields what carries the values: `message(entry=...)`, then `message(frame=...)`.
 
-    `shared`: where they are laid, as far as there is room.
+    `shared`: where they are laid, as far as there is room. `frames`: what makes frames, as `frames_of`.
     """
     arena = SharedStream(shared)
     for number, (entry, value) in enumerate(values, start=1):
         yield message(entry=to_proto(entry))
-        for frame in frames_of(number, value, place=arena.laid(value)):
+        for frame in frames(number, value, place=arena.laid(value)):
             yield message(frame=frame)
 
 
 def values_of(messages: Iterable[Any], oneof: str, shared: SharedArenas = NOT_SHARED) -> Iterator[EntryValue]:
     """Yields each entry with its value when that has come whole. Raises ProtocolError."""
-    assembler = TensorAssembler(lent=shared.lent)
+    assembler = StreamAssembler(lent=shared.lent)
     entry: Optional[OptimizerEntry] = None
     for message in messages:
         if message.WhichOneof(oneof) == "entry":

@@ -393,21 +393,6 @@ class TensorAssembler:
             raise ProtocolError(f"the stream ended inside tensors {sorted(self._open)}")
 
 
-def received_tensors(
-    frames: Iterable[tensors_pb2.TensorFrame], lent: Optional[Callable[[ArenaPlace], Array]] = None
-) -> Iterator[ReceivedTensor]:
-    """Yields each tensor of a stream of frames when it is whole. Raises ProtocolError.
-
-    `lent(place)` returns the bytes in an arena, uint8.
-    """
-    assembler = TensorAssembler(lent=lent)
-    for frame in frames:
-        received = assembler.frame(frame)
-        if received is not None:
-            yield received
-    assembler.finish()
-
-
 def bounded(tensors: Iterable[ReceivedTensor]) -> Iterator[ReceivedTensor]:
     """Yields tensors that are kept together. Raises BusyError when they are more than the limit."""
     total = 0

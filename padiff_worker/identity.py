@@ -9,6 +9,7 @@ from typing import Optional
 
 import numpy as np
 
+from padiff_rpc.tensor_codings import codings
 from padiff_rpc.tensors import HostTensor
 from padiff_rpc.v1.records import WorkerInfo
 from padiff_rpc.version import PROTOCOL_VERSION, package_version
@@ -51,6 +52,7 @@ def worker_info(
         serves_loss=served is not None and served.loss is not None,
         # Steps of a script are made once, and from no other state.
         capabilities=(WorkerInfo.ARENAS,) if watches else _CAPABILITIES,
+        codings=codings(),
         watches_script=watches,
     )
 

@@ -8,7 +8,8 @@ from typing import Any, Optional
 
 from padiff_rpc.arena import NOT_SHARED, SharedArenas
 from padiff_rpc.records import record
-from padiff_rpc.tensors import HostTensor, ReceivedTensor, TensorAssembler
+from padiff_rpc.tensor_sender import StreamAssembler
+from padiff_rpc.tensors import HostTensor, ReceivedTensor
 from padiff_rpc.v1.records import OverrideTicket
 from padiff_worker.outbox import StepCancelled
 
@@ -90,7 +91,7 @@ class OverrideReader:
     def __init__(self, overrides: Overrides, shared: SharedArenas = NOT_SHARED) -> None:
         """`shared`: where some of them lie."""
         self._overrides = overrides
-        self._assembler = TensorAssembler(lent=shared.lent)
+        self._assembler = StreamAssembler(lent=shared.lent)
         self._ticket = OverrideTicket(place=0)
 
     def begins(self, ticket: OverrideTicket, header: Any) -> None:

@@ -14,15 +14,8 @@ from padiff_rpc.arena import SharedArenas, SharedStream
 from padiff_rpc.convert import from_number, from_proto, to_number, to_proto
 from padiff_rpc.errors import PaDiffError, ProtocolError
 from padiff_rpc.optimizer_states import messages_of, values_of
-from padiff_rpc.tensors import (
-    ReceivedTensor,
-    TensorAssembler,
-    bounded,
-    checksum,
-    digest,
-    frames_of,
-    received_tensors,
-)
+from padiff_rpc.tensor_sender import StreamAssembler, received_tensors
+from padiff_rpc.tensors import ReceivedTensor, bounded, checksum, digest
 from padiff_rpc.transport import requests
 from padiff_rpc.v1 import worker_pb2 as pb
 from padiff_rpc.v1 import worker_pb2_grpc
@@ -69,7 +62,7 @@ class WorkerServicer(worker_pb2_grpc.WorkerServicer):
 
     def Lease(self, request: pb.LeaseRequest, context: grpc.ServicerContext) -> Iterator[pb.LeaseResponse]:
         ended = threading.Event()
-        with self._worker.lease(request.protocol_version, request.patience_seconds) as lease:
+        with self._worker.lease(request.protocol_version, request.patience_seconds, request.codings) as lease:
             if context.add_callback(ended.set):
                 self._worker.leases.on_end(ended.set)
                 yield pb.LeaseResponse(lease=lease)
@@ -131,7 +124,7 @@ class WorkerServicer(worker_pb2_grpc.WorkerServicer):
             return
         room = SharedStream(self._worker.shared).room
         for number, (name, laid) in enumerate(self._worker.read_weights(request.lease, request.names, room)):
-            for frame in frames_of(number, laid.tensor, name, laid.place):
+            for frame in self._worker.sender.frames_of(number, laid.tensor, name, laid.place):
                 yield pb.ReadWeightsResponse(frames=[frame])
 
     def WriteWeights(
@@ -161,7 +154,7 @@ class WorkerServicer(worker_pb2_grpc.WorkerServicer):
             yield pb.ApplyRuleResponse(failure=to_proto(raised.failure))
             return
         for number, (name, value) in enumerate(made.items()):
-            for frame in frames_of(number, value, name):
+            for frame in self._worker.sender.frames_of(number, value, name):
                 yield pb.ApplyRuleResponse(frame=frame)
 
     def RunStep(
@@ -180,7 +173,7 @@ class WorkerServicer(worker_pb2_grpc.WorkerServicer):
                 daemon=True,
             )
             listening.start()
-            yield from bundles(begin(batch))
+            yield from bundles(begin(batch), self._worker.sender)
             if broken:
                 raise broken[0]
 
@@ -197,7 +190,8 @@ class WorkerServicer(worker_pb2_grpc.WorkerServicer):
     ) -> Iterator[pb.ReadOptimizerStateResponse]:
         entries = [from_proto(entry, OptimizerEntry) for entry in request.entries]
         values = self._worker.read_optimizer_state(request.lease, entries)
-        return messages_of(values, pb.ReadOptimizerStateResponse, self._worker.shared)
+        message, worker = pb.ReadOptimizerStateResponse, self._worker
+        return messages_of(values, message, worker.shared, worker.sender.frames_of)
 
     def WriteOptimizerState(
         self, request_iterator: Iterator[pb.WriteOptimizerStateRequest], context: grpc.ServicerContext
@@ -233,7 +227,7 @@ class WorkerServicer(worker_pb2_grpc.WorkerServicer):
         else:
             yield pb.ReadBatchResponse(batch=to_proto(packed_batch(batch, f"batch {request.index}")))
             for number, tensor in batch.tensors.items():
-                for frame in frames_of(number, tensor):
+                for frame in self._worker.sender.frames_of(number, tensor):
                     yield pb.ReadBatchResponse(frame=frame)
 
     def Unload(self, request: pb.UnloadRequest, context: grpc.ServicerContext) -> pb.UnloadResponse:
@@ -268,7 +262,7 @@ def _batch(message: Any, stream: Iterator[Any]) -> HostBatch:
 
 def _wanted_tensors(wanted: Collection[int], stream: Iterator[Any]) -> Iterator[ReceivedTensor]:
     missing = set(wanted)
-    assembler = TensorAssembler()
+    assembler = StreamAssembler()
     while missing:
         request = next(stream, None)
         if request is None or request.WhichOneof("request") != "frame":

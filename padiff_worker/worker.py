@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import gc
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Optional
 
 from padiff_rpc.arena import LaidTensor, SharedArenas, TakeRoom
 from padiff_rpc.errors import NotFoundError, StateError, WorkerLostError
+from padiff_rpc.tensor_sender import TensorSender
 from padiff_rpc.tensors import HostTensor, ReceivedTensor
 from padiff_rpc.v1.records import (
     Activity,
@@ -52,7 +53,12 @@ if TYPE_CHECKING:
 
 
 class Worker:
-    """What the servicer calls. Methods may be called on any thread; the model stays on its own."""
+    """What the servicer calls. Methods may be called on any thread; the model stays on its own.
+
+    Attributes:
+        leases: who has the worker.
+        sender: sends tensors to them.
+    """
 
     def __init__(
         self,
@@ -73,6 +79,7 @@ class Worker:
         self._session: Optional[ModelSession] = None
         self._step: Optional[RunningStep] = None
         self._arenas = ArenaOffers(settings)
+        self.sender = TensorSender()
 
     def info(self) -> WorkerInfo:
         """Returns what this worker is, for the report and the handshake."""
@@ -83,17 +90,21 @@ class Worker:
         return self._turn.before if self._turn is not None else Before()
 
     @contextmanager
-    def lease(self, protocol_version: int, patience_seconds: float = 0.0) -> Iterator[str]:
+    def lease(
+        self, protocol_version: int, patience_seconds: float = 0.0, codings: Collection[str] = ()
+    ) -> Iterator[str]:
         """Holds the worker for one comparison; the end cancels its step and drops its model.
 
-        `patience_seconds`: for how long its coordinator bears a worker that says nothing; 0: for ever. In a
-        process of one lease the model goes with the process, which is not waited for.
+        `patience_seconds`: for how long its coordinator bears a worker that says nothing; 0: for ever.
+        `codings`: how that can read chunks of tensors. In a process of one lease the model goes with the
+        process, which is not waited for.
 
         Raises BusyError while another holds it, StateError for another protocol version or while stopping.
         """
         check_protocol_version(protocol_version, peer="the coordinator")
         with self.leases.granted(patience_seconds) as lease:
             arenas = self._arenas = ArenaOffers(self._settings)
+            self.sender = TensorSender(codings)
             try:
                 yield lease
             finally:

@@ -37,6 +37,9 @@ ARROWS = {
         "msgpack",
         "typing_extensions",
         "yaml",
+        # One library by its two names; only where it is installed.
+        "backports",
+        "compression",
     },
     "padiff_compare": {"padiff_rpc", "numpy", "safetensors"},
     "padiff_server": {

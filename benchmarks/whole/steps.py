@@ -121,16 +121,19 @@ def _seconds(model: str, transport: Transport, steps: int) -> tuple[float, float
     renamed = {"x": batch["images"]} if model == "resnet50" else batch
     with tempfile.TemporaryDirectory() as ends:
         os.environ["BENCHMARK_ENDS"] = ends  # where the optimizers say when they step
-        began = time.monotonic()
-        report = auto_diff(
-            ModelSpec("paddle", f"{module_of('paddle', model)}:build", train=True, path=FOLDERS),
-            ModelSpec("torch", f"{module_of('torch', model)}:build", train=True, path=FOLDERS),
-            ([renamed] * steps, [batch] * steps),
-            steps=steps,
-            optimizer=("paddle_training:sgd", "torch_training:sgd"),
-            options=Options(local_error=False, keep_going=True, transport=transport),
-        )
-        seconds = time.monotonic() - began
+        try:
+            began = time.monotonic()
+            report = auto_diff(
+                ModelSpec("paddle", f"{module_of('paddle', model)}:build", train=True, path=FOLDERS),
+                ModelSpec("torch", f"{module_of('torch', model)}:build", train=True, path=FOLDERS),
+                ([renamed] * steps, [batch] * steps),
+                steps=steps,
+                optimizer=("paddle_training:sgd", "torch_training:sgd"),
+                options=Options(local_error=False, keep_going=True, transport=transport),
+            )
+            seconds = time.monotonic() - began
+        finally:
+            del os.environ["BENCHMARK_ENDS"]
         if len(report.steps) != steps:
             sys.exit(str(report))
         models_end = max(float((Path(ends) / framework).read_text()) for framework in FRAMEWORKS)

@@ -23,7 +23,8 @@ from padiff_compare.judge.kernel import is_installed
 from padiff_rpc.errors import InvalidRequestError, PaDiffError, WorkerLostError
 from padiff_rpc.limits import limits
 from padiff_rpc.paths import checked_path
-from padiff_rpc.v1.records import KnownWorker
+from padiff_rpc.tensor_codings import PIP_LINE, codings
+from padiff_rpc.v1.records import KnownWorker, WorkerInfo
 from padiff_rpc.v1.words import WorkerState
 from padiff_rpc.version import PROTOCOL_VERSION, package_version
 
@@ -147,6 +148,23 @@ def _worker(spec: ModelSpec, field: str) -> Iterator[Finding]:
             f"{field}: {address}: {said.framework} {said.framework_version}, Python {said.python_version}, "
             f"padiff-rpc {said.package_version}; devices: {', '.join(said.devices)}"
         )
+        yield from _compression(field, address, said)
+
+
+def _compression(field: str, address: str, worker: WorkerInfo) -> Iterator[Finding]:
+    """Whether tensors can be compressed, should the connection to a worker be slow."""
+    if address.startswith("unix:"):
+        return
+    ends = (("coordinator", codings()), (field, worker.codings))
+    lacking = [name for name, has in ends if not has]
+    if lacking:
+        them = " and the ".join(lacking)
+        yield note(
+            f"{field}: tensors are not compressed on a slow connection: the {them} cannot",
+            f"run, in the environment of the {them}: {PIP_LINE}",
+        )
+    else:
+        yield ok(f"{field}: tensors are compressed where the connection is slow")
 
 
 def _server(server: Server, sides: Mapping[str, ModelSpec]) -> Iterator[Finding]:

@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Optional
 
 from padiff_client import (
+    connection_sentences,
     function_sentences,
     hint_sentences,
     note_sentences,
@@ -74,7 +75,8 @@ def body(report: Report) -> str:
     lines += _block("noise", randomness.noise(report.noise))
     lines += _block("notes", [wording.plain(note) for note in report.notes])
     for environment in report.environments:
-        lines += _block(str(environment.side), [_environment(environment)])
+        caps = connection_sentences.speeds(report.summary.sendings, environment.side)
+        lines += _block(str(environment.side), [_environment(environment), *caps])
     if report.saved:
         lines += _block("saved", [wording.plain(report.saved)])
     lines += _block("time", [_time(report)])

@@ -26,6 +26,7 @@ from padiff_rpc.v1.records import (
     OptimizerEntry,
     OverrideTicket,
     PackedBatch,
+    Sending,
     StepStart,
     StepSummary,
     TensorSpec,
@@ -234,6 +235,7 @@ class Source(StepSource, Protocol):
         worker: what it says of itself, once it is open.
         traffic: bytes of tensors that crossed, by phase.
         transport: how tensors travel, once it is open.
+        sending: what was sent to it over a connection; None where that cannot be slow.
         weights, optimizer, loader: what comes with the model.
     """
 
@@ -244,6 +246,9 @@ class Source(StepSource, Protocol):
 
     @property
     def transport(self) -> Transport: ...
+
+    @property
+    def sending(self) -> Optional[Sending]: ...
 
     @property
     def weights(self) -> WeightsSource: ...

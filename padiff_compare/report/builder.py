@@ -37,6 +37,7 @@ from padiff_rpc.v1.records import (
     Row,
     RowPage,
     RunToRunNoise,
+    Sending,
     SideProgress,
     StepResult,
     StepSummary,
@@ -128,6 +129,7 @@ class ReportBuilder:
         self._omitted: dict[Omitted, None] = {}
         self._peaks: dict[Side, int] = {}
         self._gold_seconds = 0.0
+        self._sendings: dict[tuple[Side, bool], Sending] = {}
         self._findings: list[FunctionFinding] = []
         self._function_details: list[FunctionDetail] = []
         self.saved = ""
@@ -241,6 +243,7 @@ class ReportBuilder:
     def add_account(self, side: Side, step: int, summary: StepSummary) -> None:
         """Keeps what a worker says of a step's seconds, and of its memory."""
         self.note_peak(side, summary.peak_bytes)
+        self.note_sending(side, summary.sending)
         for spent in summary.seconds:
             self.add_timing(Timing(side=side, step=step, phase=spent.phase, seconds=spent.seconds))
 
@@ -248,6 +251,11 @@ class ReportBuilder:
         """Keeps the most memory that a worker has had in use; 0: it does not say."""
         if size:
             self._peaks[side] = max(size, self._peaks.get(side, 0))
+
+    def note_sending(self, side: Side, sending: Optional[Sending]) -> None:
+        """Keeps what was sent between the coordinator and a side's worker, in place of what was known."""
+        if sending is not None and sending.tensor_bytes:
+            self._sendings[side, sending.to_worker] = dataclasses.replace(sending, side=side)
 
     @contextmanager
     def running_again(self) -> Iterator[None]:
@@ -319,6 +327,7 @@ class ReportBuilder:
             environments=tuple(self._environments),
             timings=tuple(self._timings),
             traffic=tuple(self._traffic),
+            sendings=tuple(self._sendings.values()),
             saved=self.saved,
             in_lockstep=self.in_lockstep,
             random_operations=self._random_operations,

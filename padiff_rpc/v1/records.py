@@ -51,6 +51,7 @@ from padiff_rpc.v1.words import (
     Phase,
     Randomness,
     Side,
+    TensorCoding,
     TensorKind,
     ToleranceSource,
     TraceMode,
@@ -120,11 +121,19 @@ class TensorChunk:
     Attributes:
         offset: Bytes of this tensor that came before this chunk.
         content: At most 8 MiB; 1 MiB is usual. C order.
+        coding: Unspecified: `content` is the tensor's bytes. Else to those alone who have said
+            that they can read it (WorkerInfo.codings, LeaseRequest.codings), on the connection
+            between a worker and its coordinator.
+        plain_bytes: Where it is coded: how many of the tensor's bytes it holds, at most 8 MiB,
+            and how many an element has.
     """
 
     tensor: int = 0
     offset: int = 0
     content: bytes = b""
+    coding: Optional[TensorCoding] = None
+    plain_bytes: int = 0
+    element_bytes: int = 0
 
 
 @record
@@ -302,10 +311,13 @@ class LeaseRequest:
             FAILED_PRECONDITION.
         patience_seconds: A worker that says nothing for so long, while something is asked of
             it, has been given up by its coordinator. 0: never.
+        codings: How chunks of tensors may be coded that the worker sends: "zstd". None where a
+            unix socket joins them.
     """
 
     protocol_version: int = 0
     patience_seconds: float = 0.0
+    codings: tuple[str, ...] = ()
 
 
 @record
@@ -670,6 +682,27 @@ class TensorStatistics:
     nans: int = 0
     positive_infinities: int = 0
     negative_infinities: int = 0
+
+
+@record
+class Sending:
+    """What tensors took that a worker and its coordinator sent each other, in one direction.
+
+    Attributes:
+        side: Filled in by the coordinator.
+        to_worker: From the coordinator to the worker; else the other way.
+        tensor_bytes: Bytes of tensors, and those that were sent for them.
+        bytes_per_second: What the connection took when it was measured last. 0: too little was
+            sent to tell.
+        can_compress: Both ends can read and write what is compressed.
+    """
+
+    tensor_bytes: int
+    sent_bytes: int
+    side: Optional[Side] = None
+    to_worker: bool = False
+    bytes_per_second: float = 0.0
+    can_compress: bool = False
 
 
 @record
@@ -1817,6 +1850,8 @@ class WorkerInfo(WorkerInfoMethods):
             shows it as it comes; it takes no batch and no overrides. Trace, ReadBatch, KeepState
             and RestoreState are FAILED_PRECONDITION. All else is answered while the script waits at
             the beginning of its first step, or behind one. The script is watched for one lease.
+        codings: How chunks of tensors may be coded that are sent to it, and may be that it
+            sends: "zstd".
         recording: Set where no model runs, but one is shown that ran before. Such a worker
             answers with what was recorded, and is not written to.
     """
@@ -1837,6 +1872,7 @@ class WorkerInfo(WorkerInfoMethods):
     serves_loss: bool = False
     capabilities: tuple[str, ...] = ()
     watches_script: bool = False
+    codings: tuple[str, ...] = ()
     recording: Optional[Recording] = None
 
 
@@ -1986,6 +2022,7 @@ class StepSummary:
         lacks_backward: The framework has no backward for what the loss was computed with, in
             the mode that its layers are in.
         peak_bytes: The most memory that the process has had in use so far; 0: not known.
+        sending: All that the worker has sent since its lease began, where that named codings.
     """
 
     seconds: tuple[PhaseSeconds, ...] = ()
@@ -1996,6 +2033,7 @@ class StepSummary:
     random_operations: tuple[RandomOperation, ...] = ()
     lacks_backward: bool = False
     peak_bytes: int = 0
+    sending: Optional[Sending] = None
 
 
 @record
@@ -2473,6 +2511,7 @@ class ReportSummary:
         inconclusive: Absent: there are none.
         findings: In the order of the rows that led there.
         function_details: With `detail: functions`, of the steps that were looked into.
+        sendings: What connections took, for each direction in which tensors were sent over one.
     """
 
     session: str
@@ -2504,6 +2543,7 @@ class ReportSummary:
     inconclusive: Optional[Inconclusive] = None
     findings: tuple[FunctionFinding, ...] = ()
     function_details: tuple[FunctionDetail, ...] = ()
+    sendings: tuple[Sending, ...] = ()
 
 
 @record

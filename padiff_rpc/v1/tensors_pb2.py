@@ -14,17 +14,19 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bpadiff_rpc/v1/tensors.proto\x12\rpadiff_rpc.v1\"X\n\nLayoutStep\x12+\n\x06\x63hange\x18\x01 \x01(\x0e\x32\x1b.padiff_rpc.v1.LayoutChange\x12\x0f\n\x07numbers\x18\x02 \x03(\x03\x12\x0c\n\x04name\x18\x03 \x01(\t\"6\n\nLayoutRule\x12(\n\x05steps\x18\x01 \x03(\x0b\x32\x19.padiff_rpc.v1.LayoutStep\"@\n\nTensorSpec\x12#\n\x05\x64type\x18\x01 \x01(\x0e\x32\x14.padiff_rpc.v1.DType\x12\r\n\x05shape\x18\x02 \x03(\x03\":\n\nArenaPlace\x12\r\n\x05place\x18\x01 \x01(\r\x12\x0e\n\x06offset\x18\x02 \x01(\x04\x12\r\n\x05\x62ytes\x18\x03 \x01(\x04\"\xa3\x01\n\x0cTensorHeader\x12\x0e\n\x06tensor\x18\x01 \x01(\x04\x12\'\n\x04spec\x18\x02 \x01(\x0b\x32\x19.padiff_rpc.v1.TensorSpec\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x13\n\x0bsum_squares\x18\x04 \x01(\x01\x12(\n\x05\x61rena\x18\x06 \x01(\x0b\x32\x19.padiff_rpc.v1.ArenaPlaceJ\x04\x08\x05\x10\x06R\x07max_abs\">\n\x0bTensorChunk\x12\x0e\n\x06tensor\x18\x01 \x01(\x04\x12\x0e\n\x06offset\x18\x02 \x01(\x04\x12\x0f\n\x07\x63ontent\x18\x03 \x01(\x0c\"r\n\x0bTensorFrame\x12-\n\x06header\x18\x01 \x01(\x0b\x32\x1b.padiff_rpc.v1.TensorHeaderH\x00\x12+\n\x05\x63hunk\x18\x02 \x01(\x0b\x32\x1a.padiff_rpc.v1.TensorChunkH\x00\x42\x07\n\x05\x66rame\"\x17\n\x04Tree\x12\x0f\n\x07msgpack\x18\x01 \x01(\x0c*\xb0\x02\n\x05\x44Type\x12\x15\n\x11\x44TYPE_UNSPECIFIED\x10\x00\x12\x0e\n\nDTYPE_BOOL\x10\x01\x12\x0f\n\x0b\x44TYPE_UINT8\x10\x02\x12\x0e\n\nDTYPE_INT8\x10\x03\x12\x0f\n\x0b\x44TYPE_INT16\x10\x04\x12\x0f\n\x0b\x44TYPE_INT32\x10\x05\x12\x0f\n\x0b\x44TYPE_INT64\x10\x06\x12\x11\n\rDTYPE_FLOAT16\x10\x07\x12\x12\n\x0e\x44TYPE_BFLOAT16\x10\x08\x12\x11\n\rDTYPE_FLOAT32\x10\t\x12\x11\n\rDTYPE_FLOAT64\x10\n\x12\x13\n\x0f\x44TYPE_COMPLEX64\x10\x0b\x12\x14\n\x10\x44TYPE_COMPLEX128\x10\x0c\x12\x10\n\x0c\x44TYPE_UINT16\x10\r\x12\x10\n\x0c\x44TYPE_UINT32\x10\x0e\x12\x10\n\x0c\x44TYPE_UINT64\x10\x0f*\x8a\x03\n\x0cLayoutChange\x12\x1d\n\x19LAYOUT_CHANGE_UNSPECIFIED\x10\x00\x12\x1b\n\x17LAYOUT_CHANGE_TRANSPOSE\x10\x01\x12\x16\n\x12LAYOUT_CHANGE_AXES\x10\x02\x12\x16\n\x12LAYOUT_CHANGE_PART\x10\x03\x12\x17\n\x13LAYOUT_CHANGE_STACK\x10\x04\x12\x19\n\x15LAYOUT_CHANGE_RESHAPE\x10\x05\x12\x18\n\x14LAYOUT_CHANGE_REPEAT\x10\x06\x12\x15\n\x11LAYOUT_CHANGE_SUM\x10\x07\x12\x19\n\x15LAYOUT_CHANGE_AS_REAL\x10\x08\x12\x1c\n\x18LAYOUT_CHANGE_AS_COMPLEX\x10\t\x12\x1c\n\x18LAYOUT_CHANGE_ACTIVATION\x10\n\x12\x1a\n\x16LAYOUT_CHANGE_FUNCTION\x10\x0b\x12\x1c\n\x18LAYOUT_CHANGE_BEGINNINGS\x10\x0c\x12\x18\n\x14LAYOUT_CHANGE_LENGTH\x10\rb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bpadiff_rpc/v1/tensors.proto\x12\rpadiff_rpc.v1\"X\n\nLayoutStep\x12+\n\x06\x63hange\x18\x01 \x01(\x0e\x32\x1b.padiff_rpc.v1.LayoutChange\x12\x0f\n\x07numbers\x18\x02 \x03(\x03\x12\x0c\n\x04name\x18\x03 \x01(\t\"6\n\nLayoutRule\x12(\n\x05steps\x18\x01 \x03(\x0b\x32\x19.padiff_rpc.v1.LayoutStep\"@\n\nTensorSpec\x12#\n\x05\x64type\x18\x01 \x01(\x0e\x32\x14.padiff_rpc.v1.DType\x12\r\n\x05shape\x18\x02 \x03(\x03\":\n\nArenaPlace\x12\r\n\x05place\x18\x01 \x01(\r\x12\x0e\n\x06offset\x18\x02 \x01(\x04\x12\r\n\x05\x62ytes\x18\x03 \x01(\x04\"\xa3\x01\n\x0cTensorHeader\x12\x0e\n\x06tensor\x18\x01 \x01(\x04\x12\'\n\x04spec\x18\x02 \x01(\x0b\x32\x19.padiff_rpc.v1.TensorSpec\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x13\n\x0bsum_squares\x18\x04 \x01(\x01\x12(\n\x05\x61rena\x18\x06 \x01(\x0b\x32\x19.padiff_rpc.v1.ArenaPlaceJ\x04\x08\x05\x10\x06R\x07max_abs\"\xa7\x01\n\x0bTensorChunk\x12\x0e\n\x06tensor\x18\x01 \x01(\x04\x12\x0e\n\x06offset\x18\x02 \x01(\x04\x12\x0f\n\x07\x63ontent\x18\x03 \x01(\x0c\x12\x30\n\x06\x63oding\x18\x04 \x01(\x0e\x32\x1b.padiff_rpc.v1.TensorCodingH\x00\x88\x01\x01\x12\x13\n\x0bplain_bytes\x18\x05 \x01(\r\x12\x15\n\relement_bytes\x18\x06 \x01(\rB\t\n\x07_coding\"r\n\x0bTensorFrame\x12-\n\x06header\x18\x01 \x01(\x0b\x32\x1b.padiff_rpc.v1.TensorHeaderH\x00\x12+\n\x05\x63hunk\x18\x02 \x01(\x0b\x32\x1a.padiff_rpc.v1.TensorChunkH\x00\x42\x07\n\x05\x66rame\"\x17\n\x04Tree\x12\x0f\n\x07msgpack\x18\x01 \x01(\x0c*\xb0\x02\n\x05\x44Type\x12\x15\n\x11\x44TYPE_UNSPECIFIED\x10\x00\x12\x0e\n\nDTYPE_BOOL\x10\x01\x12\x0f\n\x0b\x44TYPE_UINT8\x10\x02\x12\x0e\n\nDTYPE_INT8\x10\x03\x12\x0f\n\x0b\x44TYPE_INT16\x10\x04\x12\x0f\n\x0b\x44TYPE_INT32\x10\x05\x12\x0f\n\x0b\x44TYPE_INT64\x10\x06\x12\x11\n\rDTYPE_FLOAT16\x10\x07\x12\x12\n\x0e\x44TYPE_BFLOAT16\x10\x08\x12\x11\n\rDTYPE_FLOAT32\x10\t\x12\x11\n\rDTYPE_FLOAT64\x10\n\x12\x13\n\x0f\x44TYPE_COMPLEX64\x10\x0b\x12\x14\n\x10\x44TYPE_COMPLEX128\x10\x0c\x12\x10\n\x0c\x44TYPE_UINT16\x10\r\x12\x10\n\x0c\x44TYPE_UINT32\x10\x0e\x12\x10\n\x0c\x44TYPE_UINT64\x10\x0f*\x8a\x03\n\x0cLayoutChange\x12\x1d\n\x19LAYOUT_CHANGE_UNSPECIFIED\x10\x00\x12\x1b\n\x17LAYOUT_CHANGE_TRANSPOSE\x10\x01\x12\x16\n\x12LAYOUT_CHANGE_AXES\x10\x02\x12\x16\n\x12LAYOUT_CHANGE_PART\x10\x03\x12\x17\n\x13LAYOUT_CHANGE_STACK\x10\x04\x12\x19\n\x15LAYOUT_CHANGE_RESHAPE\x10\x05\x12\x18\n\x14LAYOUT_CHANGE_REPEAT\x10\x06\x12\x15\n\x11LAYOUT_CHANGE_SUM\x10\x07\x12\x19\n\x15LAYOUT_CHANGE_AS_REAL\x10\x08\x12\x1c\n\x18LAYOUT_CHANGE_AS_COMPLEX\x10\t\x12\x1c\n\x18LAYOUT_CHANGE_ACTIVATION\x10\n\x12\x1a\n\x16LAYOUT_CHANGE_FUNCTION\x10\x0b\x12\x1c\n\x18LAYOUT_CHANGE_BEGINNINGS\x10\x0c\x12\x18\n\x14LAYOUT_CHANGE_LENGTH\x10\r*E\n\x0cTensorCoding\x12\x1d\n\x19TENSOR_CODING_UNSPECIFIED\x10\x00\x12\x16\n\x12TENSOR_CODING_ZSTD\x10\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'padiff_rpc.v1.tensors_pb2', _globals)
 if _descriptor._USE_C_DESCRIPTORS == False:
   DESCRIPTOR._options = None
-  _globals['_DTYPE']._serialized_start=690
-  _globals['_DTYPE']._serialized_end=994
-  _globals['_LAYOUTCHANGE']._serialized_start=997
-  _globals['_LAYOUTCHANGE']._serialized_end=1391
+  _globals['_DTYPE']._serialized_start=796
+  _globals['_DTYPE']._serialized_end=1100
+  _globals['_LAYOUTCHANGE']._serialized_start=1103
+  _globals['_LAYOUTCHANGE']._serialized_end=1497
+  _globals['_TENSORCODING']._serialized_start=1499
+  _globals['_TENSORCODING']._serialized_end=1568
   _globals['_LAYOUTSTEP']._serialized_start=46
   _globals['_LAYOUTSTEP']._serialized_end=134
   _globals['_LAYOUTRULE']._serialized_start=136
@@ -35,10 +37,10 @@ if _descriptor._USE_C_DESCRIPTORS == False:
   _globals['_ARENAPLACE']._serialized_end=316
   _globals['_TENSORHEADER']._serialized_start=319
   _globals['_TENSORHEADER']._serialized_end=482
-  _globals['_TENSORCHUNK']._serialized_start=484
-  _globals['_TENSORCHUNK']._serialized_end=546
-  _globals['_TENSORFRAME']._serialized_start=548
-  _globals['_TENSORFRAME']._serialized_end=662
-  _globals['_TREE']._serialized_start=664
-  _globals['_TREE']._serialized_end=687
+  _globals['_TENSORCHUNK']._serialized_start=485
+  _globals['_TENSORCHUNK']._serialized_end=652
+  _globals['_TENSORFRAME']._serialized_start=654
+  _globals['_TENSORFRAME']._serialized_end=768
+  _globals['_TREE']._serialized_start=770
+  _globals['_TREE']._serialized_end=793
 # @@protoc_insertion_point(module_scope)

@@ -41,6 +41,11 @@ class LayoutChange(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     LAYOUT_CHANGE_FUNCTION: _ClassVar[LayoutChange]
     LAYOUT_CHANGE_BEGINNINGS: _ClassVar[LayoutChange]
     LAYOUT_CHANGE_LENGTH: _ClassVar[LayoutChange]
+
+class TensorCoding(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    TENSOR_CODING_UNSPECIFIED: _ClassVar[TensorCoding]
+    TENSOR_CODING_ZSTD: _ClassVar[TensorCoding]
 DTYPE_UNSPECIFIED: DType
 DTYPE_BOOL: DType
 DTYPE_UINT8: DType
@@ -71,6 +76,8 @@ LAYOUT_CHANGE_ACTIVATION: LayoutChange
 LAYOUT_CHANGE_FUNCTION: LayoutChange
 LAYOUT_CHANGE_BEGINNINGS: LayoutChange
 LAYOUT_CHANGE_LENGTH: LayoutChange
+TENSOR_CODING_UNSPECIFIED: TensorCoding
+TENSOR_CODING_ZSTD: TensorCoding
 
 class LayoutStep(_message.Message):
     __slots__ = ("change", "numbers", "name")
@@ -121,14 +128,20 @@ class TensorHeader(_message.Message):
     def __init__(self, tensor: _Optional[int] = ..., spec: _Optional[_Union[TensorSpec, _Mapping]] = ..., name: _Optional[str] = ..., sum_squares: _Optional[float] = ..., arena: _Optional[_Union[ArenaPlace, _Mapping]] = ...) -> None: ...
 
 class TensorChunk(_message.Message):
-    __slots__ = ("tensor", "offset", "content")
+    __slots__ = ("tensor", "offset", "content", "coding", "plain_bytes", "element_bytes")
     TENSOR_FIELD_NUMBER: _ClassVar[int]
     OFFSET_FIELD_NUMBER: _ClassVar[int]
     CONTENT_FIELD_NUMBER: _ClassVar[int]
+    CODING_FIELD_NUMBER: _ClassVar[int]
+    PLAIN_BYTES_FIELD_NUMBER: _ClassVar[int]
+    ELEMENT_BYTES_FIELD_NUMBER: _ClassVar[int]
     tensor: int
     offset: int
     content: bytes
-    def __init__(self, tensor: _Optional[int] = ..., offset: _Optional[int] = ..., content: _Optional[bytes] = ...) -> None: ...
+    coding: TensorCoding
+    plain_bytes: int
+    element_bytes: int
+    def __init__(self, tensor: _Optional[int] = ..., offset: _Optional[int] = ..., content: _Optional[bytes] = ..., coding: _Optional[_Union[TensorCoding, str]] = ..., plain_bytes: _Optional[int] = ..., element_bytes: _Optional[int] = ...) -> None: ...
 
 class TensorFrame(_message.Message):
     __slots__ = ("header", "chunk")

@@ -368,6 +368,17 @@ class LayoutChange(Word):
     LENGTH = "length"
 
 
+class TensorCoding(Word):
+    """How a chunk's bytes are written where they are not simply there.
+
+    Attributes:
+        ZSTD: A frame of Zstandard (RFC 8878), without dictionary, over byte planes: the first
+            byte of each element, then the second of each, and so on.
+    """
+
+    ZSTD = "zstd"
+
+
 class Phase(Word):
     """The parts of a comparison in the order in which they are judged.
 

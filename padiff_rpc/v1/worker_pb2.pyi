@@ -76,7 +76,7 @@ class GetInfoRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class WorkerInfo(_message.Message):
-    __slots__ = ("protocol_version", "framework", "framework_version", "python_version", "numpy_version", "package_version", "host", "pid", "devices", "served_model", "executable", "process_per_lease", "serves_optimizer", "serves_loss", "capabilities", "watches_script", "recording")
+    __slots__ = ("protocol_version", "framework", "framework_version", "python_version", "numpy_version", "package_version", "host", "pid", "devices", "served_model", "executable", "process_per_lease", "serves_optimizer", "serves_loss", "capabilities", "watches_script", "codings", "recording")
     PROTOCOL_VERSION_FIELD_NUMBER: _ClassVar[int]
     FRAMEWORK_FIELD_NUMBER: _ClassVar[int]
     FRAMEWORK_VERSION_FIELD_NUMBER: _ClassVar[int]
@@ -93,6 +93,7 @@ class WorkerInfo(_message.Message):
     SERVES_LOSS_FIELD_NUMBER: _ClassVar[int]
     CAPABILITIES_FIELD_NUMBER: _ClassVar[int]
     WATCHES_SCRIPT_FIELD_NUMBER: _ClassVar[int]
+    CODINGS_FIELD_NUMBER: _ClassVar[int]
     RECORDING_FIELD_NUMBER: _ClassVar[int]
     protocol_version: int
     framework: str
@@ -110,8 +111,9 @@ class WorkerInfo(_message.Message):
     serves_loss: bool
     capabilities: _containers.RepeatedScalarFieldContainer[str]
     watches_script: bool
+    codings: _containers.RepeatedScalarFieldContainer[str]
     recording: Recording
-    def __init__(self, protocol_version: _Optional[int] = ..., framework: _Optional[str] = ..., framework_version: _Optional[str] = ..., python_version: _Optional[str] = ..., numpy_version: _Optional[str] = ..., package_version: _Optional[str] = ..., host: _Optional[str] = ..., pid: _Optional[int] = ..., devices: _Optional[_Iterable[str]] = ..., served_model: _Optional[str] = ..., executable: _Optional[str] = ..., process_per_lease: bool = ..., serves_optimizer: bool = ..., serves_loss: bool = ..., capabilities: _Optional[_Iterable[str]] = ..., watches_script: bool = ..., recording: _Optional[_Union[Recording, _Mapping]] = ...) -> None: ...
+    def __init__(self, protocol_version: _Optional[int] = ..., framework: _Optional[str] = ..., framework_version: _Optional[str] = ..., python_version: _Optional[str] = ..., numpy_version: _Optional[str] = ..., package_version: _Optional[str] = ..., host: _Optional[str] = ..., pid: _Optional[int] = ..., devices: _Optional[_Iterable[str]] = ..., served_model: _Optional[str] = ..., executable: _Optional[str] = ..., process_per_lease: bool = ..., serves_optimizer: bool = ..., serves_loss: bool = ..., capabilities: _Optional[_Iterable[str]] = ..., watches_script: bool = ..., codings: _Optional[_Iterable[str]] = ..., recording: _Optional[_Union[Recording, _Mapping]] = ...) -> None: ...
 
 class Recording(_message.Message):
     __slots__ = ("made_at", "model", "steps", "settings", "left_out", "cut_short", "statistics_only")
@@ -166,12 +168,14 @@ class GetInfoResponse(_message.Message):
     def __init__(self, worker: _Optional[_Union[WorkerInfo, _Mapping]] = ..., state: _Optional[_Union[WorkerState, str]] = ..., broken_lease: _Optional[str] = ..., exit_status: _Optional[int] = ..., was_silent: bool = ...) -> None: ...
 
 class LeaseRequest(_message.Message):
-    __slots__ = ("protocol_version", "patience_seconds")
+    __slots__ = ("protocol_version", "patience_seconds", "codings")
     PROTOCOL_VERSION_FIELD_NUMBER: _ClassVar[int]
     PATIENCE_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    CODINGS_FIELD_NUMBER: _ClassVar[int]
     protocol_version: int
     patience_seconds: float
-    def __init__(self, protocol_version: _Optional[int] = ..., patience_seconds: _Optional[float] = ...) -> None: ...
+    codings: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, protocol_version: _Optional[int] = ..., patience_seconds: _Optional[float] = ..., codings: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class LeaseResponse(_message.Message):
     __slots__ = ("lease",)
@@ -771,8 +775,24 @@ class TensorStatistics(_message.Message):
     negative_infinities: int
     def __init__(self, minimum: _Optional[float] = ..., maximum: _Optional[float] = ..., mean: _Optional[float] = ..., nans: _Optional[int] = ..., positive_infinities: _Optional[int] = ..., negative_infinities: _Optional[int] = ...) -> None: ...
 
+class Sending(_message.Message):
+    __slots__ = ("side", "to_worker", "tensor_bytes", "sent_bytes", "bytes_per_second", "can_compress")
+    SIDE_FIELD_NUMBER: _ClassVar[int]
+    TO_WORKER_FIELD_NUMBER: _ClassVar[int]
+    TENSOR_BYTES_FIELD_NUMBER: _ClassVar[int]
+    SENT_BYTES_FIELD_NUMBER: _ClassVar[int]
+    BYTES_PER_SECOND_FIELD_NUMBER: _ClassVar[int]
+    CAN_COMPRESS_FIELD_NUMBER: _ClassVar[int]
+    side: _reasons_pb2.Side
+    to_worker: bool
+    tensor_bytes: int
+    sent_bytes: int
+    bytes_per_second: float
+    can_compress: bool
+    def __init__(self, side: _Optional[_Union[_reasons_pb2.Side, str]] = ..., to_worker: bool = ..., tensor_bytes: _Optional[int] = ..., sent_bytes: _Optional[int] = ..., bytes_per_second: _Optional[float] = ..., can_compress: bool = ...) -> None: ...
+
 class StepSummary(_message.Message):
-    __slots__ = ("seconds", "calls", "replays", "has_gradients", "no_backward", "random_operations", "lacks_backward", "peak_bytes")
+    __slots__ = ("seconds", "calls", "replays", "has_gradients", "no_backward", "random_operations", "lacks_backward", "peak_bytes", "sending")
     SECONDS_FIELD_NUMBER: _ClassVar[int]
     CALLS_FIELD_NUMBER: _ClassVar[int]
     REPLAYS_FIELD_NUMBER: _ClassVar[int]
@@ -781,6 +801,7 @@ class StepSummary(_message.Message):
     RANDOM_OPERATIONS_FIELD_NUMBER: _ClassVar[int]
     LACKS_BACKWARD_FIELD_NUMBER: _ClassVar[int]
     PEAK_BYTES_FIELD_NUMBER: _ClassVar[int]
+    SENDING_FIELD_NUMBER: _ClassVar[int]
     seconds: _containers.RepeatedCompositeFieldContainer[PhaseSeconds]
     calls: int
     replays: int
@@ -789,7 +810,8 @@ class StepSummary(_message.Message):
     random_operations: _containers.RepeatedCompositeFieldContainer[_models_pb2.RandomOperation]
     lacks_backward: bool
     peak_bytes: int
-    def __init__(self, seconds: _Optional[_Iterable[_Union[PhaseSeconds, _Mapping]]] = ..., calls: _Optional[int] = ..., replays: _Optional[int] = ..., has_gradients: bool = ..., no_backward: _Optional[_Union[_reasons_pb2.Reason, _Mapping]] = ..., random_operations: _Optional[_Iterable[_Union[_models_pb2.RandomOperation, _Mapping]]] = ..., lacks_backward: bool = ..., peak_bytes: _Optional[int] = ...) -> None: ...
+    sending: Sending
+    def __init__(self, seconds: _Optional[_Iterable[_Union[PhaseSeconds, _Mapping]]] = ..., calls: _Optional[int] = ..., replays: _Optional[int] = ..., has_gradients: bool = ..., no_backward: _Optional[_Union[_reasons_pb2.Reason, _Mapping]] = ..., random_operations: _Optional[_Iterable[_Union[_models_pb2.RandomOperation, _Mapping]]] = ..., lacks_backward: bool = ..., peak_bytes: _Optional[int] = ..., sending: _Optional[_Union[Sending, _Mapping]] = ...) -> None: ...
 
 class PhaseSeconds(_message.Message):
     __slots__ = ("phase", "seconds")

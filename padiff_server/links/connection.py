@@ -15,9 +15,11 @@ from padiff_rpc.arena import NOT_SHARED
 from padiff_rpc.child import describe_exit
 from padiff_rpc.convert import from_proto
 from padiff_rpc.errors import CancelledError, InvalidRequestError, PaDiffError, WorkerLostError
-from padiff_rpc.tensors import ReceivedTensor, TensorAssembler, frames_of
+from padiff_rpc.tensor_codings import codings
+from padiff_rpc.tensor_sender import StreamAssembler, TensorSender
+from padiff_rpc.tensors import ReceivedTensor
 from padiff_rpc.v1 import worker_pb2, worker_pb2_grpc
-from padiff_rpc.v1.records import Activity, CallEvent, Party, WorkerInfo
+from padiff_rpc.v1.records import Activity, CallEvent, Party, Sending, WorkerInfo
 from padiff_rpc.v1.words import Phase, Side, Transport
 from padiff_rpc.version import check_protocol_version
 from padiff_server.links.arena_probe import DEFAULT_RULE, MemoryRule
@@ -55,6 +57,7 @@ class Connection:
         traffic: bytes of tensors that crossed this connection, or shared memory, by phase.
         shared: memory in which tensors may lie in place of crossing the connection.
         watch: notices when the worker hangs.
+        sender: sends tensors to the worker.
     """
 
     worker: WorkerInfo
@@ -92,11 +95,21 @@ class Connection:
         self._given_up: Optional[SourceHangs] = None
         self._memory_rule = rule
         self.shared = NOT_SHARED
+        self.sender = TensorSender()
 
     @property
     def transport(self) -> Transport:
         """How tensors travel, once it is open."""
         return Transport.GRPC if self.shared.incoming is None else Transport.SHM
+
+    @property
+    def sending(self) -> Optional[Sending]:
+        """What was sent to the worker, once it is open; None where a unix socket joins us."""
+        return self.sender.sending(to_worker=True) if self._may_be_slow else None
+
+    @property
+    def _may_be_slow(self) -> bool:
+        return not self._address.address.startswith("unix:")
 
     def open(self) -> None:
         """Dials the worker, checks who it is and takes its lease.
@@ -112,12 +125,14 @@ class Connection:
                 peer=self.peer,
                 closed=self._closed,
                 patience_seconds=self._patience.least_seconds,
+                codings=codings() if self._may_be_slow else (),
             )
             self._exits.callback(self._held.close)
             self.lease = self._held.name
             self.watch.start()
             if self.worker.process_per_lease:
                 self._introduce()  # the process that was asked before may have had its lease already
+            self.sender = TensorSender(self.worker.codings if self._may_be_slow else ())
             self.shared = self._memory_rule.with_worker(self._plain, self.lease, self.worker)
 
     def close(self) -> None:
@@ -319,11 +334,11 @@ class Connection:
         """Yields the tensors' frames, counted as traffic."""
         for number, tensor in tensors:
             self.count_traffic({phase: tensor.byte_count})
-            yield from frames_of(number, tensor)
+            yield from self.sender.frames_of(number, tensor)
 
     def received(self, frames: Iterable[Any], phase: Phase) -> Iterator[ReceivedTensor]:
         """Yields each tensor when its frames have come whole, counted as traffic."""
-        assembler = TensorAssembler(lent=self.shared.lent)
+        assembler = StreamAssembler(lent=self.shared.lent)
         for frame in frames:
             received = assembler.frame(frame)
             if received is not None:

@@ -65,7 +65,7 @@ class OptimizerLink:
 
         def requests() -> Iterator[Any]:
             yield worker_pb2.WriteOptimizerStateRequest(lease=self._connection.lease)
-            shared = self._connection.shared
-            yield from messages_of(counted(), worker_pb2.WriteOptimizerStateRequest, shared)
+            message, link = worker_pb2.WriteOptimizerStateRequest, self._connection
+            yield from messages_of(counted(), message, link.shared, link.sender.frames_of)
 
         return int(self._connection.upload(self._connection.caller.WriteOptimizerState, requests()).written)

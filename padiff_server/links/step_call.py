@@ -20,7 +20,9 @@ from padiff_rpc.arena import NOT_SHARED, SharedArenas
 from padiff_rpc.convert import from_proto, to_proto
 from padiff_rpc.errors import ProtocolError
 from padiff_rpc.records import record
-from padiff_rpc.tensors import WIRE_BUCKETS, HostTensor, chunks_of, plain_header_of
+from padiff_rpc.tensor_codings import plain
+from padiff_rpc.tensor_sender import TensorSender
+from padiff_rpc.tensors import WIRE_BUCKETS, HostTensor, plain_header_of
 from padiff_rpc.transport import ResponseStream
 from padiff_rpc.v1.records import (
     ArenaPlace,
@@ -59,6 +61,19 @@ class StepEvent:
     function_trace: Optional[FunctionTrace] = None
 
 
+@record
+class TensorWays:
+    """How tensors go to a worker, and come from it.
+
+    Attributes:
+        sender: sends them over the connection.
+        shared: where captures and overrides may lie.
+    """
+
+    sender: TensorSender
+    shared: SharedArenas = NOT_SHARED
+
+
 class StepCall:
     """A running step. One thread reads its items; `close` may come from any."""
 
@@ -68,14 +83,13 @@ class StepCall:
         opening: Iterable[Any],
         watch: SilenceWatch,
         entered: Callable[[CallEvent], None],
-        shared: SharedArenas = NOT_SHARED,
+        ways: TensorWays,
     ) -> None:
         """`opening` are the messages that begin the step; gRPC takes them on a thread of its own.
 
         `watch` hears of what the worker waits for, and `entered` of each layer that it enters.
-        `shared`: where captures and overrides may lie.
         """
-        self._shared = shared
+        self._ways = ways
         self._watch = watch
         self._entered = entered
         self._owed = _Owed(watch)
@@ -88,7 +102,7 @@ class StepCall:
         """Yields what the worker says, in order, until the step ends or breaks."""
         for response in self._responses:
             for event in response.events:
-                item = _item(event, self._shared)
+                item = _item(event, self._ways.shared)
                 if isinstance(item, OverrideTicket):
                     self._owed.wanted(item)
                 elif isinstance(item, CallEvent) and item.moment is CallMoment.ENTRY:
@@ -107,7 +121,7 @@ class StepCall:
     def override(self, ticket: OverrideTicket, tensor: HostTensor, sent: Callable[[], None]) -> None:
         """Sends an override after the answers before it; `sent` is called on gRPC's thread."""
         number = next(self._overrides)
-        self._answers.put(_override(ticket, number, tensor, sent, self._shared))
+        self._answers.put(_override(ticket, number, tensor, sent, self._ways))
         self._owed.answered(ticket)
 
     def close(self) -> None:
@@ -157,14 +171,14 @@ class _Owed:
 
 
 def _override(
-    ticket: OverrideTicket, number: int, tensor: HostTensor, sent: Callable[[], None], shared: SharedArenas
+    ticket: OverrideTicket, number: int, tensor: HostTensor, sent: Callable[[], None], ways: TensorWays
 ) -> Iterator[Any]:
-    place = shared.laid(tensor)
+    place = ways.shared.laid(tensor)
     message = to_proto(RunStepRequest())
     message.override.ticket.CopyFrom(to_proto(ticket))
     message.override.header.CopyFrom(plain_header_of(number, tensor, place=place))
     yield message
-    for chunk in chunks_of(number, tensor) if place is None else ():
+    for chunk in ways.sender.chunks_of(number, tensor) if place is None else ():
         message = to_proto(RunStepRequest())
         message.override_chunk.CopyFrom(chunk)
         yield message
@@ -184,7 +198,7 @@ def _statistics(capture: Any) -> TensorStatistics:
 def _item(message: Any, shared: SharedArenas) -> StepItem:
     kind = message.WhichOneof("event")
     if kind == "chunk":
-        return CaptureChunk(chunk=message.chunk)
+        return CaptureChunk(chunk=plain(message.chunk))
     if kind == "capture":
         capture = message.capture
         capture_id = from_proto(capture.id, CaptureId)

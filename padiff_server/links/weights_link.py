@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from padiff_rpc.arena import SharedStream
 from padiff_rpc.errors import ProtocolError
-from padiff_rpc.tensors import HostTensor, frames_of
+from padiff_rpc.tensors import HostTensor
 from padiff_rpc.v1 import worker_pb2
 from padiff_rpc.v1.words import Phase
 from padiff_server.links.connection import Connection
@@ -75,7 +75,7 @@ class WeightsLink:
             arena = SharedStream(self._connection.shared)
             for number, (name, tensor) in enumerate(weights, start=1):
                 self._connection.count_traffic({phase: tensor.byte_count})
-                for frame in frames_of(number, tensor, name, arena.laid(tensor)):
+                for frame in self._connection.sender.frames_of(number, tensor, name, arena.laid(tensor)):
                     yield worker_pb2.WriteWeightsRequest(frame=frame)
 
         return int(self._connection.upload(self._connection.caller.WriteWeights, requests()).written)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Collection
 from typing import Optional
 
 from padiff_rpc.errors import BusyError, CancelledError, PaDiffError, ProtocolError, WorkerLostError
@@ -54,9 +55,14 @@ class WorkerLease:
 
 
 def take_lease(
-    caller: Caller, *, peer: str, closed: threading.Event, patience_seconds: float = 0.0
+    caller: Caller,
+    *,
+    peer: str,
+    closed: threading.Event,
+    patience_seconds: float = 0.0,
+    codings: Collection[str] = (),
 ) -> WorkerLease:
-    """Returns the lease of the worker behind `caller`, which is told our patience with it.
+    """Returns the lease of the worker behind `caller`, which is told our patience, and which codings we read.
 
     Raises BusyError while another holds it, CancelledError once `closed` is set.
 
@@ -67,7 +73,9 @@ def take_lease(
     refused_at, patience = None, LEASE_SECONDS
     while True:
         stream = caller.Lease(
-            worker_pb2.LeaseRequest(protocol_version=PROTOCOL_VERSION, patience_seconds=patience_seconds)
+            worker_pb2.LeaseRequest(
+                protocol_version=PROTOCOL_VERSION, patience_seconds=patience_seconds, codings=codings
+            )
         )
         try:
             return WorkerLease(next(stream).lease, stream, peer=peer)

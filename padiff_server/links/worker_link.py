@@ -9,7 +9,7 @@ from padiff_compare.capture.source import NumberedTensors
 from padiff_rpc.convert import from_proto, to_number, to_proto
 from padiff_rpc.errors import InvalidRequestError, ProtocolError
 from padiff_rpc.names import mark_path
-from padiff_rpc.tensors import HostTensor, bounded, frames_of
+from padiff_rpc.tensors import HostTensor, bounded
 from padiff_rpc.v1 import worker_pb2
 from padiff_rpc.v1.records import (
     Layer,
@@ -27,7 +27,7 @@ from padiff_server.links.connection import Connection
 from padiff_server.links.loader_link import LoaderLink
 from padiff_server.links.optimizer_link import OptimizerLink
 from padiff_server.links.silence import DEFAULT_PATIENCE, Patience
-from padiff_server.links.step_call import StepCall
+from padiff_server.links.step_call import StepCall, TensorWays
 from padiff_server.links.weights_link import WeightsLink
 
 
@@ -156,7 +156,7 @@ class WorkerLink(Connection):
             yield worker_pb2.ApplyRuleRequest(start=start)
             for number, (name, tensor) in enumerate(arrays, start=1):
                 self.count_traffic({phase: tensor.byte_count})
-                for frame in frames_of(number, tensor, name):
+                for frame in self.sender.frames_of(number, tensor, name):
                     yield worker_pb2.ApplyRuleRequest(frame=frame)
 
         failures: list[ModelFailure] = []
@@ -183,4 +183,5 @@ class WorkerLink(Connection):
                 yield worker_pb2.RunStepRequest(frame=frame)
 
         with self.blamed():
-            return StepCall(self.caller.RunStep, opening(), self.watch, self.entered, self.shared)
+            ways = TensorWays(sender=self.sender, shared=self.shared)
+            return StepCall(self.caller.RunStep, opening(), self.watch, self.entered, ways)

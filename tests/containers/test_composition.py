@@ -40,6 +40,14 @@ def test_a_client_outside_with_a_certificate_sees_both_workers(composition: Comp
     assert sorted(worker["framework"] for worker in listed) == ["paddle", "torch"], listed
 
 
+def test_captures_come_through_memory_that_the_containers_share(composition: Composition) -> None:
+    words = ("--profile", "compare", "run", "--rm", "-T", "compare", "containers.yaml")
+    # An error where it cannot be had.
+    done = composition.compose(*words, "--transport=shm", check=False)
+    assert done.returncode == 0, done.stdout + done.stderr + composition.logs()
+    assert composition.execute("coordinator", "ls", "-A", "/run/padiff").stdout == ""
+
+
 @pytest.mark.parametrize("credentials", ["nothing", "the CA alone"])
 def test_a_client_outside_without_a_certificate_is_refused(
     composition: Composition, credentials: str

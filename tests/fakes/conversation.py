@@ -22,7 +22,20 @@ from padiff_rpc.v1 import coordinator_pb2, worker_pb2
 # What differs from run to run, from machine to machine, or with timing; noise is told where it is needed.
 _VOLATILE = frozenset(
     {
-        *("lease", "session", "text", "source", "seconds", "timings", "traffic", "progress", "notes"),
+        *(
+            "lease",
+            "session",
+            "text",
+            "source",
+            "seconds",
+            "timings",
+            "traffic",
+            "sendings",
+            "sending",
+            "codings",
+            "progress",
+            "notes",
+        ),
         *("content", "chunk", "sum_squares", "figures", "tolerance", "order", "first_divergence", "noise"),
         *("credit", "wanted", "worker", "workers", "environments", "state", "devices"),
         *("package_version", "python_version", "memory_limit_bytes", "started_at"),

@@ -47,12 +47,16 @@ def running(
     log: Path,
     environment: Optional[Mapping[str, str]] = None,
     listen: str = "127.0.0.1:0",
+    before_packages: tuple[str, ...] = (),
 ) -> Iterator[Running]:
-    """Provides a process that announced its address; it is stopped at the end, by force if need be."""
+    """Provides a process that announced its address; it is stopped at the end, by force if need be.
+
+    `before_packages`: folders in which it looks for modules before installed packages.
+    """
     environment = {
         **os.environ,
         **(environment or {}),
-        "PYTHONPATH": os.pathsep.join([str(ROOT), str(FAKES)]),
+        "PYTHONPATH": os.pathsep.join([str(ROOT), str(FAKES), *before_packages]),
         "OMP_NUM_THREADS": "1",
         "GRPC_ENABLE_FORK_SUPPORT": "0",
     }
@@ -85,6 +89,7 @@ def running_worker(
     *flags: str,
     environment: Optional[Mapping[str, str]] = None,
     listen: str = "127.0.0.1:0",
+    before_packages: tuple[str, ...] = (),
 ) -> Iterator[Running]:
     """Provides a worker over the fake framework."""
     arguments = [
@@ -97,7 +102,10 @@ def running_worker(
         str(folder),
         *flags,
     ]
-    with running(*arguments, log=folder / f"{name}.log", environment=environment, listen=listen) as worker:
+    log = folder / f"{name}.log"
+    with running(
+        *arguments, log=log, environment=environment, listen=listen, before_packages=before_packages
+    ) as worker:
         yield worker
 
 

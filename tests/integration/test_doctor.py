@@ -193,7 +193,11 @@ def test_running_workers_of_a_spec_are_asked(
 ) -> None:
     code, lines = doctor(capsys, spec_of(tmp_path, service.reference, service.candidate))
     assert code == 0
-    assert [line.split()[:2] for line in lines[2:]] == [["ok", "reference:"], ["ok", "candidate:"]]
+    assert [line.split()[:2] for line in lines[2:]] == [
+        *[["ok", "reference:"]] * 2,
+        *[["ok", "candidate:"]] * 2,
+    ]
+    assert lines[3] == "ok       reference: tensors are compressed where the connection is slow"
     code, lines = doctor(capsys, spec_of(tmp_path, service.reference, secured.with_token))
     assert code == 2
     assert lines[-2].startswith("problem  no token or a wrong one")

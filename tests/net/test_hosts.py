@@ -22,7 +22,7 @@ from specs import MODELS, STEPS, side, training
 
 RESNET50 = ROOT / "examples" / "resnet50"
 # What differs from run to run, or from machine to machine.
-OF_THIS_RUN = {"session", "started_at", "seconds", "timings", "traffic", "environments"}
+OF_THIS_RUN = {"session", "started_at", "seconds", "timings", "traffic", "environments", "sendings"}
 COSTS = {"gold_seconds", "peaks"}
 
 

@@ -11,8 +11,9 @@ import pytest
 
 from padiff_client import InvalidRequestError, StateError, UnauthenticatedError, WorkerLostError
 from padiff_client.link import Batches, connect
-from padiff_rpc import tensors, trees
+from padiff_rpc import trees
 from padiff_rpc.convert import from_proto, to_proto
+from padiff_rpc.tensor_sender import received_tensors
 from padiff_rpc.transport import open_server, requests
 from padiff_rpc.v1 import coordinator_pb2, coordinator_pb2_grpc
 from padiff_rpc.v1.records import (
@@ -108,7 +109,7 @@ def test_a_batch_is_sent_when_it_is_wanted_and_the_report_comes_back(address: st
     reference = from_proto(messages[0].batch.reference, PackedBatch)
     assert trees.unpack(reference.kwargs) == {"y": trees.TensorRef(number=1)}
     frames = [message.frame for message in messages if message.WhichOneof("request") == "frame"]
-    first, second = tensors.received_tensors(frames)
+    first, second = received_tensors(frames)
     assert (first.number, second.number) == (1, 2)
     np.testing.assert_array_equal(second.tensor.array, image)
 

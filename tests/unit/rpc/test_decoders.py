@@ -22,6 +22,7 @@ from padiff_rpc import tensors
 from padiff_rpc.convert import from_proto, message_class, to_proto
 from padiff_rpc.errors import BusyError, InvalidRequestError, ProtocolError
 from padiff_rpc.optimizer_states import values_of
+from padiff_rpc.tensor_sender import received_tensors
 from padiff_rpc.tensors import HostTensor, TensorAssembler
 from padiff_rpc.v1 import records, tensors_pb2, worker_pb2
 from padiff_rpc.v1.records import TensorSpec
@@ -115,7 +116,7 @@ def test_damaged_frames_give_the_same_tensors_or_are_refused(data: st.DataObject
             other = data.draw(st.integers(0, len(frames) - 1))
             frames[at], frames[other] = frames[other], frames[at]
     with contextlib.suppress(*OURS):
-        received = {one.number: one.tensor for one in tensors.received_tensors(iter(frames))}
+        received = {one.number: one.tensor for one in received_tensors(iter(frames))}
         # Only tensors of no bytes can be lost without a trace.
         for number, tensor in enumerate(given_tensors):
             if tensor.byte_count or damage == "none":

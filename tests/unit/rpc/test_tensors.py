@@ -12,6 +12,7 @@ from padiff_rpc import tensors
 from padiff_rpc.convert import to_proto
 from padiff_rpc.errors import BusyError, PaDiffError, ProtocolError
 from padiff_rpc.limits import limits
+from padiff_rpc.tensor_sender import received_tensors
 from padiff_rpc.tensors import HostTensor, TensorAssembler
 from padiff_rpc.v1 import tensors_pb2
 from padiff_rpc.v1.records import TensorSpec
@@ -39,7 +40,7 @@ def _assert_same(left: HostTensor, right: HostTensor) -> None:
 @pytest.mark.parametrize("dtype", DType, ids=str)
 def test_a_tensor_survives_the_wire_bit_for_bit(dtype: DType, shape: tuple[int, ...]) -> None:
     tensor = _tensor(dtype, shape)
-    (received,) = tensors.received_tensors(tensors.frames_of(4, tensor, "weight"))
+    (received,) = received_tensors(tensors.frames_of(4, tensor, "weight"))
     assert (received.number, received.name) == (4, "weight")
     _assert_same(received.tensor, tensor)
 
@@ -172,7 +173,7 @@ def test_a_chunk_behind_the_last_is_refused() -> None:
 def test_a_stream_that_ends_inside_a_tensor_is_refused() -> None:
     frames = list(tensors.frames_of(1, _tensor(DType.FLOAT32, (4,))))[:1]
     with pytest.raises(ProtocolError, match=r"ended inside tensors \[1\]"):
-        list(tensors.received_tensors(frames))
+        list(received_tensors(frames))
 
 
 def test_an_empty_frame_is_refused() -> None:

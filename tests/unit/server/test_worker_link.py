@@ -13,13 +13,14 @@ import pytest
 from padiff_rpc.arena import Arena, ArenaView, SharedArenas
 from padiff_rpc.arena_file import make
 from padiff_rpc.errors import StateError
-from padiff_rpc.tensors import HostTensor, received_tensors
+from padiff_rpc.tensor_sender import received_tensors
+from padiff_rpc.tensors import HostTensor
 from padiff_rpc.transport import open_server
 from padiff_rpc.v1 import worker_pb2
 from padiff_rpc.v1.records import Model, OverrideTicket, Party, WorkerAddress
 from padiff_rpc.v1.words import Phase, Side
 from padiff_server.links import connection
-from padiff_server.links.step_call import StepCall
+from padiff_server.links.step_call import StepCall, TensorWays
 from padiff_server.links.worker_link import WorkerLink
 from padiff_worker.overrides import OverrideReader, Overrides
 
@@ -126,7 +127,8 @@ def test_weights_without_room_in_shared_memory_travel(link, tmp_path):
 def test_overrides_lie_in_shared_memory_and_are_let_go_once_they_do(link, tmp_path):
     worker = Receiving(str(tmp_path))
     sent = []
-    step = StepCall(worker.RunStep, [], link.watch, print, worker.shared)
+    ways = TensorWays(sender=link.sender, shared=worker.shared)
+    step = StepCall(worker.RunStep, [], link.watch, print, ways)
     step.override(OverrideTicket(place=3), HostTensor.from_array(np.ones(5000)), lambda: sent.append(3))
     step.override(OverrideTicket(place=4), HostTensor.from_array(np.ones(5)), lambda: sent.append(4))
     step.close()

@@ -26,7 +26,7 @@ from padiff_client.verbs import check_inputs, compare, plan
 from padiff_client.whole_files import check_writable, write_file
 from padiff_rpc.serving import checked_seconds
 from padiff_rpc.v1.records import Options
-from padiff_rpc.v1.words import KeptTensors, Level
+from padiff_rpc.v1.words import KeptTensors, Level, Transport
 
 
 def add_to(commands: Any) -> None:
@@ -56,6 +56,12 @@ def add_to(commands: Any) -> None:
         choices=[str(one) for one in Level],
         help="what travels of captured tensors, in place of the spec's: all elements, or statistics and "
         "sketches, and the elements around the first suspicious call",
+    )
+    compare_parser.add_argument(
+        "--transport",
+        choices=[str(one) for one in Transport],
+        help="how tensors travel, in place of the spec's: through shared memory where it can be had, "
+        "through it or not at all, or over the connection",
     )
     plan_parser = commands.add_parser("plan", help="print which layers would be compared, and why")
     plan_parser.set_defaults(run=_plan)
@@ -122,17 +128,21 @@ def _compare(given: argparse.Namespace) -> int:
                 keep_mib=given.keep_mib,
                 detached=given.detached,
             )
-            if given.oracle:
-                asked = replace(asked, options=replace(asked.options, oracle=True))
-            if given.level is not None:
-                asked = replace(asked, options=replace(asked.options, level=Level(given.level)))
-            if given.include:
-                asked = replace(asked, options=replace(asked.options, include=tuple(given.include)))
-            if given.exclude:
-                asked = replace(asked, options=replace(asked.options, exclude=tuple(given.exclude)))
-            return compare(asked)
+            return compare(replace(asked, options=_flagged(asked.options, given)))
 
     return publishing(run, given)
+
+
+def _flagged(options: Options, given: argparse.Namespace) -> Options:
+    """Returns the options with what flags say in place of the spec's."""
+    said = {
+        "oracle": given.oracle,
+        "level": given.level and Level(given.level),
+        "transport": given.transport and Transport(given.transport),
+        "include": tuple(given.include),
+        "exclude": tuple(given.exclude),
+    }
+    return replace(options, **{name: value for name, value in said.items() if value})
 
 
 def _inputs(given: argparse.Namespace) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from padiff_client import PaDiffError, Report, cli
 from padiff_client.commands import spec_runs
 from padiff_client.comparison import Comparison
 from padiff_rpc.v1.records import Coverage, ReportSummary, Trouble
-from padiff_rpc.v1.words import Phase, Side
+from padiff_rpc.v1.words import Level, Phase, Side, Transport
 
 SPEC = (
     "reference: {framework: torch, model: 'a:b'}\ncandidate: {framework: torch, model: 'a:b'}\ninputs: {}\n"
@@ -60,9 +61,19 @@ def test_the_exit_code_is_the_verdict(
     assert json.loads(capsys.readouterr().out)["passed"] is passed
 
 
-@pytest.mark.parametrize("flags", [(), ("--oracle",)])
-def test_the_oracle_is_an_option_of_the_command(
-    spec: str, monkeypatch: pytest.MonkeyPatch, flags: tuple[str, ...]
+@pytest.mark.parametrize(
+    ("flags", "changed"),
+    [
+        ((), {}),
+        (("--oracle",), {"oracle": True}),
+        (("--level", "stats"), {"level": Level.STATS}),
+        (("--transport", "shm"), {"transport": Transport.SHM}),
+        (("--include", "a.*", "--include", "b"), {"include": ("a.*", "b")}),
+        (("--exclude", "head"), {"exclude": ("head",)}),
+    ],
+)
+def test_a_flag_takes_the_place_of_an_option_of_the_spec(
+    spec: str, monkeypatch: pytest.MonkeyPatch, flags: tuple[str, ...], changed: dict[str, Any]
 ) -> None:
     asked: list[Comparison] = []
 
@@ -71,8 +82,9 @@ def test_the_oracle_is_an_option_of_the_command(
         return report(passed=True)
 
     monkeypatch.setattr(spec_runs, "compare", compare)
-    assert cli.main(["compare", spec, *flags]) == 0
-    assert [one.options.oracle for one in asked] == [bool(flags)]
+    assert cli.main(["compare", spec]) == cli.main(["compare", spec, *flags]) == 0
+    plain, flagged = (one.options for one in asked)
+    assert flagged == replace(plain, **changed)
 
 
 @pytest.mark.parametrize(

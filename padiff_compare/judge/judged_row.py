@@ -100,7 +100,8 @@ def _with_specs(frame: Row, reference: Optional[TensorSpec], candidate: TensorSp
 
 
 def _with_spec(place: Optional[Place], spec: Optional[TensorSpec]) -> Optional[Place]:
-    return place if place is None or place.spec == spec else dataclasses.replace(place, spec=spec)
+    # The very spec, not an equal one: by it a kept pair knows its row.
+    return place if place is None or place.spec is spec else dataclasses.replace(place, spec=spec)
 
 
 def numbered(rows: Iterable[Row]) -> Iterator[Row]:

@@ -233,7 +233,9 @@ class Connection:
             return self._given_up
         if self._held is None:
             return error
-        if error.context.get("lease") == "ended" and not self._closed.is_set():
+        if error.context.get("lease") == "ended":
+            if self._closed.is_set():  # while the call was on its way
+                return self._why_closed()
             # The process that has taken the place of ours, before the end of ours was noticed.
             error = WorkerLostError(f"{self.peer} has lost the process of this comparison: {error}")
         error = self._held.explained(error)

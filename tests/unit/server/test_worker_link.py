@@ -12,7 +12,7 @@ import pytest
 
 from padiff_rpc.arena import Arena, ArenaView, SharedArenas
 from padiff_rpc.arena_file import make
-from padiff_rpc.errors import StateError
+from padiff_rpc.errors import CancelledError, StateError
 from padiff_rpc.tensor_sender import received_tensors
 from padiff_rpc.tensors import HostTensor
 from padiff_rpc.transport import open_server
@@ -213,3 +213,20 @@ def test_a_first_question_that_is_lost_is_asked_again_on_another_connection(monk
     with answering(deaf.get_info) as address, pytest.raises(StateError, match="not today"):
         open_link(address)
     assert len(set(deaf.peers)) == len(deaf.peers) == 2
+
+
+class Held:
+    """A lease that was granted."""
+
+    def explained(self, error):
+        return error
+
+    def close(self):
+        pass
+
+
+def test_a_call_on_its_way_when_we_give_the_worker_back_is_a_cancelled_one(link):
+    ended = StateError("this lease has ended; begin a new comparison", lease="ended")
+    link._held = Held()
+    link.close()
+    assert isinstance(link._explained(ended), CancelledError)

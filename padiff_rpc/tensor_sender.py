@@ -14,7 +14,7 @@ from padiff_rpc.tensors import (
     ReceivedTensor,
     TensorAssembler,
     chunks_of,
-    plain_header_of,
+    frames_of,
 )
 from padiff_rpc.v1 import tensors_pb2
 from padiff_rpc.v1.records import ArenaPlace, Sending
@@ -55,10 +55,8 @@ class TensorSender:
     def frames_of(
         self, number: int, tensor: HostTensor, name: str = "", place: Optional[ArenaPlace] = None
     ) -> Iterator[tensors_pb2.TensorFrame]:
-        """Yields a tensor's header, and its chunks unless it lies at a `place` in an arena, as frames."""
-        yield tensors_pb2.TensorFrame(header=plain_header_of(number, tensor, name, place))
-        for chunk in self.chunks_of(number, tensor) if place is None else ():
-            yield tensors_pb2.TensorFrame(chunk=chunk)
+        """Returns what `tensors.frames_of` yields, of chunks that are compressed where that helps."""
+        return frames_of(number, tensor, name, place, self.chunks_of)
 
     def chunks_of(self, number: int, tensor: HostTensor) -> Iterator[tensors_pb2.TensorChunk]:
         """Yields the chunks of `tensor` in order; none for a tensor of no bytes."""

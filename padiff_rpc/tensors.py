@@ -260,11 +260,15 @@ def chunks_of(
 
 
 def frames_of(
-    number: int, tensor: HostTensor, name: str = "", place: Optional[ArenaPlace] = None
+    number: int,
+    tensor: HostTensor,
+    name: str = "",
+    place: Optional[ArenaPlace] = None,
+    chunks: Callable[[int, HostTensor], Iterator[tensors_pb2.TensorChunk]] = chunks_of,
 ) -> Iterator[tensors_pb2.TensorFrame]:
-    """Yields a tensor's header, and its chunks unless it lies at a `place` in an arena, as frames."""
+    """Yields a tensor's header, and its `chunks` unless it lies at a `place` in an arena, as frames."""
     yield tensors_pb2.TensorFrame(header=plain_header_of(number, tensor, name, place))
-    for chunk in chunks_of(number, tensor) if place is None else ():
+    for chunk in chunks(number, tensor) if place is None else ():
         yield tensors_pb2.TensorFrame(chunk=chunk)
 
 

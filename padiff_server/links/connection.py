@@ -16,7 +16,7 @@ from padiff_rpc.child import describe_exit
 from padiff_rpc.convert import from_proto
 from padiff_rpc.errors import CancelledError, InvalidRequestError, PaDiffError, WorkerLostError
 from padiff_rpc.tensor_codings import codings
-from padiff_rpc.tensor_sender import StreamAssembler, TensorSender
+from padiff_rpc.tensor_sender import TensorSender, received_tensors
 from padiff_rpc.tensors import ReceivedTensor
 from padiff_rpc.v1 import worker_pb2, worker_pb2_grpc
 from padiff_rpc.v1.records import Activity, CallEvent, Party, Sending, WorkerInfo
@@ -340,10 +340,6 @@ class Connection:
 
     def received(self, frames: Iterable[Any], phase: Phase) -> Iterator[ReceivedTensor]:
         """Yields each tensor when its frames have come whole, counted as traffic."""
-        assembler = StreamAssembler(lent=self.shared.lent)
-        for frame in frames:
-            received = assembler.frame(frame)
-            if received is not None:
-                self.count_traffic({phase: received.tensor.byte_count})
-                yield received
-        assembler.finish()
+        for received in received_tensors(frames, self.shared.lent):
+            self.count_traffic({phase: received.tensor.byte_count})
+            yield received

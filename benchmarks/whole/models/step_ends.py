@@ -1,4 +1,4 @@
-"""Where the optimizers of the benchmark of steps say when they have stepped."""
+"""Times at which the optimizers of the benchmark of steps have stepped, told through a folder."""
 
 from __future__ import annotations
 

@@ -336,34 +336,28 @@ class Recorder:
         packing = self._packed.of(gradient_of or number)
         spec = self._adapter.spec(tensor)
         sketcher = self._wanted.sketcher
-        if sketcher is not None and sketcher.takes(capture_id, spec):
-            copy = self._adapter.host_copy(tensor)
-            copy = packing.padded(copy) if packing is not None else copy
-            sketched = sketcher.made(capture_id, copy)
-            capture = Capture(id=capture_id, number=number, tensor=copy, gradient_of=gradient_of)
-            if sketched is not None:
-                capture = dataclasses.replace(
-                    capture,
-                    tensor=sketched.tensor,
-                    sum_squares=sketched.sum_squares,
-                    is_transposed=sketched.is_transposed,
-                )
-            self._sink.capture(capture)
-            return
-        if packing is None:
-            room = self._wanted.room(byte_count(spec))
-            laid = self._adapter.laid_copy(tensor, room)
+        is_sketched = sketcher is not None and sketcher.takes(capture_id, spec)
+        if packing is None and not is_sketched:
+            laid = self._adapter.laid_copy(tensor, self._wanted.room(byte_count(spec)))
         else:
-            laid = LaidTensor(tensor=packing.padded(self._adapter.host_copy(tensor)))
-        self._sink.capture(
-            Capture(
-                id=capture_id,
-                number=number,
-                tensor=laid.tensor,
-                gradient_of=gradient_of,
-                place=laid.place,
-            )
+            copy = self._adapter.host_copy(tensor)
+            laid = LaidTensor(tensor=copy if packing is None else packing.padded(copy))
+        capture = Capture(
+            id=capture_id,
+            number=number,
+            tensor=laid.tensor,
+            gradient_of=gradient_of,
+            place=laid.place,
         )
+        sketched = sketcher.made(capture_id, laid.tensor) if sketcher is not None and is_sketched else None
+        if sketched is not None:
+            capture = dataclasses.replace(
+                capture,
+                tensor=sketched.tensor,
+                sum_squares=sketched.sum_squares,
+                is_transposed=sketched.is_transposed,
+            )
+        self._sink.capture(capture)
 
     def _watch_gradient(self, number: int, tensor: Any) -> None:
         if self._wanted.gradients and self._adapter.requires_gradient(tensor):

@@ -188,6 +188,7 @@ class WorkerInfoMethods:
     WEIGHT_DIGESTS = "weight_digests"
     ARENAS = "arenas"
     SKETCHES = "sketches"
+    TENSOR_BUNDLES = "tensor_bundles"
     capabilities: tuple[str, ...]
 
     @property
@@ -234,6 +235,11 @@ class WorkerInfoMethods:
     def has_sketches(self) -> bool:
         """Whether it sends sketches in place of large tensors when a step asks for them."""
         return self.SKETCHES in self.capabilities
+
+    @property
+    def takes_bundles(self) -> bool:
+        """Whether it takes several small tensors in one message, where they are written into its model."""
+        return self.TENSOR_BUNDLES in self.capabilities
 
 
 class WorkerAddressMethods:

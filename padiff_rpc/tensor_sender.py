@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator
-from typing import Optional
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from typing import Optional, TypeVar
 
+from padiff_rpc.records import record
 from padiff_rpc.tensor_codings import code, codings, plain
 from padiff_rpc.tensors import (
     Array,
     HostTensor,
     ReceivedTensor,
     TensorAssembler,
+    bounded,
     chunks_of,
     frames_of,
 )
@@ -31,6 +33,43 @@ _LEAST_BYTES = 2 << 20
 _HALF_FORGOTTEN_BYTES = 4 << 20
 # Smaller ones are not worth a call of the library.
 _LEAST_CODED_BYTES = 4096
+# What is sent, read or written at a time of small tensors: with their headers it fits the smallest message
+# that a limit allows.
+_BUNDLE_BYTES = 1 << 19
+_MOST_BUNDLED = 256
+
+T = TypeVar("T")
+
+
+@record
+class NamedTensor:
+    """A tensor to be sent. `place`: in the arena, where its bytes do not travel."""
+
+    number: int
+    tensor: HostTensor
+    name: str = ""
+    place: Optional[ArenaPlace] = None
+
+
+def bundled(items: Iterable[T], byte_count: Callable[[T], int]) -> Iterator[list[T]]:
+    """Yields `items` in order, small ones together: what one message holds, and one thread does at a time.
+
+    `byte_count(item)`: of its tensor. A large one is alone, and never waits for the next.
+    """
+    waiting: list[T] = []
+    total = 0
+    for item in items:
+        size = byte_count(item)
+        if waiting and total + size > _BUNDLE_BYTES:
+            yield waiting
+            waiting, total = [], 0
+        waiting.append(item)
+        total += size
+        if total >= _BUNDLE_BYTES or len(waiting) == _MOST_BUNDLED:
+            yield waiting
+            waiting, total = [], 0
+    if waiting:
+        yield waiting
 
 
 class TensorSender:
@@ -58,15 +97,33 @@ class TensorSender:
         """Returns what `tensors.frames_of` yields, of chunks that are compressed where that helps."""
         return frames_of(number, tensor, name, place, self.chunks_of)
 
+    def messages_of(self, bundle: Sequence[NamedTensor]) -> Iterator[list[tensors_pb2.TensorFrame]]:
+        """Yields the frames of what `bundled` has put together as lists, each of which one message holds."""
+        if len(bundle) == 1:
+            (one,) = bundle
+            for frame in self.frames_of(one.number, one.tensor, one.name, one.place):
+                yield [frame]
+            return
+        frames: list[tensors_pb2.TensorFrame] = []
+        for one in bundle:
+            frames += frames_of(one.number, one.tensor, one.name, one.place, self._coded_chunks_of)
+        began = time.monotonic()
+        yield frames
+        size = sum(one.tensor.byte_count for one in bundle if one.place is None)
+        self._took(size, sum(len(frame.chunk.content) for frame in frames), time.monotonic() - began)
+
     def chunks_of(self, number: int, tensor: HostTensor) -> Iterator[tensors_pb2.TensorChunk]:
         """Yields the chunks of `tensor` in order; none for a tensor of no bytes."""
-        for chunk in chunks_of(number, tensor):
-            size = len(chunk.content)
-            if self._can_code and self._is_slow and size >= _LEAST_CODED_BYTES:
-                chunk = code(chunk, tensor.array.itemsize)
+        for chunk in self._coded_chunks_of(number, tensor):
             began = time.monotonic()
             yield chunk
-            self._took(size, len(chunk.content), time.monotonic() - began)
+            size = len(chunk.content)
+            self._took(chunk.plain_bytes or size, size, time.monotonic() - began)
+
+    def _coded_chunks_of(self, number: int, tensor: HostTensor) -> Iterator[tensors_pb2.TensorChunk]:
+        for chunk in chunks_of(number, tensor):
+            is_worth_it = self._can_code and self._is_slow and len(chunk.content) >= _LEAST_CODED_BYTES
+            yield code(chunk, tensor.array.itemsize) if is_worth_it else chunk
 
     def sending(self, *, to_worker: bool) -> Sending:
         """Returns what was sent so far."""
@@ -113,9 +170,22 @@ def received_tensors(
 
     `lent(place)` returns the bytes in an arena, uint8.
     """
+    for bundle in received_bundles(([frame] for frame in frames), lent):
+        yield from bundle
+
+
+def received_bundles(
+    messages: Iterable[Iterable[tensors_pb2.TensorFrame]],
+    lent: Optional[Callable[[ArenaPlace], Array]] = None,
+) -> Iterator[list[ReceivedTensor]]:
+    """Yields the tensors that each message of a stream, given by its frames, completes; where there are any.
+
+    `lent`: as of `received_tensors`. Raises ProtocolError, and BusyError when these are more than the limit.
+    """
     assembler = StreamAssembler(lent=lent)
-    for frame in frames:
-        received = assembler.frame(frame)
-        if received is not None:
-            yield received
+    for frames in messages:
+        received = map(assembler.frame, frames)
+        bundle = list(bounded(one for one in received if one is not None))
+        if bundle:
+            yield bundle
     assembler.finish()

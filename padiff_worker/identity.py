@@ -26,6 +26,7 @@ _CAPABILITIES = (
     WorkerInfo.WEIGHT_DIGESTS,
     WorkerInfo.ARENAS,
     WorkerInfo.SKETCHES,
+    WorkerInfo.TENSOR_BUNDLES,
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import threading
 from collections.abc import Collection, Iterator
@@ -14,7 +15,7 @@ from padiff_rpc.arena import SharedArenas, SharedStream
 from padiff_rpc.convert import from_number, from_proto, to_number, to_proto
 from padiff_rpc.errors import PaDiffError, ProtocolError
 from padiff_rpc.optimizer_states import messages_of, values_of
-from padiff_rpc.tensor_sender import StreamAssembler, received_tensors
+from padiff_rpc.tensor_sender import NamedTensor, StreamAssembler, received_bundles, received_tensors
 from padiff_rpc.tensors import ReceivedTensor, bounded, checksum, digest
 from padiff_rpc.transport import requests
 from padiff_rpc.v1 import worker_pb2 as pb
@@ -115,25 +116,30 @@ class WorkerServicer(worker_pb2_grpc.WorkerServicer):
         self, request: pb.ReadWeightsRequest, context: grpc.ServicerContext
     ) -> Iterator[pb.ReadWeightsResponse]:
         if request.checksums_only:
-            for _, laid in self._worker.read_weights(request.lease, request.names):
-                yield pb.ReadWeightsResponse(checksums=[checksum(laid.tensor)])
+            for bundle in self._worker.read_weights(request.lease, request.names):
+                yield pb.ReadWeightsResponse(checksums=[checksum(laid.tensor) for _, laid in bundle])
             return
         if request.digests_only:
-            for _, laid in self._worker.read_weights(request.lease, request.names):
-                yield pb.ReadWeightsResponse(digests=[digest(laid.tensor)])
+            for bundle in self._worker.read_weights(request.lease, request.names):
+                yield pb.ReadWeightsResponse(digests=[digest(laid.tensor) for _, laid in bundle])
             return
-        room = SharedStream(self._worker.shared).room
-        for number, (name, laid) in enumerate(self._worker.read_weights(request.lease, request.names, room)):
-            for frame in self._worker.sender.frames_of(number, laid.tensor, name, laid.place):
-                yield pb.ReadWeightsResponse(frames=[frame])
+        room, numbers = SharedStream(self._worker.shared).room, itertools.count()
+        for bundle in self._worker.read_weights(request.lease, request.names, room):
+            named = [
+                NamedTensor(number=next(numbers), tensor=laid.tensor, name=name, place=laid.place)
+                for name, laid in bundle
+            ]
+            for frames in self._worker.sender.messages_of(named):
+                yield pb.ReadWeightsResponse(frames=frames)
 
     def WriteWeights(
         self, request_iterator: Iterator[pb.WriteWeightsRequest], context: grpc.ServicerContext
     ) -> pb.WriteWeightsResponse:
         stream = requests(request_iterator)
         lease = _first(stream, "lease").lease
-        weights = received_tensors((request.frame for request in stream), self._worker.shared.lent)
-        return pb.WriteWeightsResponse(written=self._worker.write_weights(lease, weights))
+        messages = (request.frames or [request.frame] for request in stream)
+        bundles = received_bundles(messages, self._worker.shared.lent)
+        return pb.WriteWeightsResponse(written=self._worker.write_weights(lease, bundles))
 
     def SaveWeights(
         self, request: pb.SaveWeightsRequest, context: grpc.ServicerContext

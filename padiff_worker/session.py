@@ -11,7 +11,7 @@ import numpy as np
 
 from padiff_rpc.arena import ArenaRoom, LaidTensor
 from padiff_rpc.errors import InvalidRequestError, NotFoundError, StateError
-from padiff_rpc.tensors import FLOATING, HostTensor, byte_count, cast, widen
+from padiff_rpc.tensors import FLOATING, HostTensor, ReceivedTensor, byte_count, cast, widen
 from padiff_rpc.v1.records import Layer, OptimizerEntry, SourceLine, StepNoise
 from padiff_rpc.v1.words import DType, Randomness, WeightKind
 from padiff_worker.adapter import FrameworkAdapter
@@ -233,6 +233,17 @@ class ModelSession:
     ) -> LaidTensor:
         """Returns a copy of one of `weights`, in the `room` for it if there is any."""
         return self._adapter.laid_copy(_named(weights, name), room)
+
+    def read_weights(
+        self, weights: Mapping[str, Any], rooms: Iterable[tuple[str, Optional[ArenaRoom]]]
+    ) -> list[tuple[str, LaidTensor]]:
+        """Returns copies of some of `weights` with their names, which are given with the room for each."""
+        return [(name, self.read_weight(weights, name, room)) for name, room in rooms]
+
+    def write_weights(self, weights: Mapping[str, Any], received: Iterable[ReceivedTensor]) -> None:
+        """Copies what was received into those of `weights` that it names; see `write_weight`."""
+        for one in received:
+            self.write_weight(weights, one.name, one.tensor)
 
     def write_weight(self, weights: Mapping[str, Any], name: str, value: HostTensor) -> None:
         """Copies `value` into one of `weights`; InvalidRequestError where shapes differ."""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import gc
 import os
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Optional
 
 from padiff_rpc.arena import LaidTensor, SharedArenas, TakeRoom
 from padiff_rpc.errors import NotFoundError, StateError, WorkerLostError
-from padiff_rpc.tensor_sender import TensorSender
+from padiff_rpc.tensor_sender import TensorSender, bundled
 from padiff_rpc.tensors import HostTensor, ReceivedTensor
 from padiff_rpc.v1.records import (
     Activity,
@@ -275,26 +275,27 @@ class Worker:
 
     def read_weights(
         self, lease: str, names: Iterable[str], room: Optional[TakeRoom] = None
-    ) -> Iterator[tuple[str, LaidTensor]]:
-        """Yields (name, value), each copied when it is its turn, into what `room` returns, if anything."""
+    ) -> Iterator[list[tuple[str, LaidTensor]]]:
+        """Yields (name, value), `bundled`, each bundle copied when it is its turn.
+
+        A value lies in what `room` returns, if anything.
+        """
         session = self._loaded(lease)
         weights = self._thread.call(session.weights)
-        for name in names:
+        sizes = ((name, session.byte_count(weights, name)) for name in names)
+        for bundle in bundled(sizes, lambda sized: sized[1]):
             # Waited for here, and not on the model's thread.
-            into = None if room is None else room(session.byte_count(weights, name))
-            read = partial(session.read_weight, weights, name, into)
-            yield name, self._thread.call(read)
+            rooms = [(name, None if room is None else room(size)) for name, size in bundle]
+            yield self._thread.call(partial(session.read_weights, weights, rooms))
 
-    def write_weights(self, lease: str, weights: Iterable[ReceivedTensor]) -> int:
-        """Writes each weight as it comes; returns how many."""
+    def write_weights(self, lease: str, bundles: Iterable[Sequence[ReceivedTensor]]) -> int:
+        """Writes the weights of each bundle as it comes; returns how many."""
         session = self._loaded(lease)
         present = self._thread.call(session.weights)
         written = 0
-        for weight in weights:
-            self._thread.call(
-                lambda weight=weight: session.write_weight(present, weight.name, weight.tensor)  # type: ignore[misc]
-            )
-            written += 1
+        for bundle in bundles:
+            self._thread.call(partial(session.write_weights, present, bundle))
+            written += len(bundle)
         return written
 
     def save_weights(self, lease: str, path: str) -> tuple[str, int]:

@@ -1844,7 +1844,7 @@ class WorkerInfo(WorkerInfoMethods):
         serves_optimizer: What the model given to serve() has.
         capabilities: What the worker can do beyond its protocol version: "float64_steps",
             "kept_state", "function_traces", "function_gradients", "kept_floors",
-            "weight_checksums", "weight_digests", "arenas", "sketches".
+            "weight_checksums", "weight_digests", "arenas", "sketches", "tensor_bundles".
         watches_script: The worker watches the script that it is in: its steps are the script's
             own, with the script's batches, loss and optimizer. RunStep waits for the next one and
             shows it as it comes; it takes no batch and no overrides. Trace, ReadBatch, KeepState

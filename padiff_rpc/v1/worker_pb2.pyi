@@ -470,12 +470,14 @@ class ReadWeightsResponse(_message.Message):
     def __init__(self, frames: _Optional[_Iterable[_Union[_tensors_pb2.TensorFrame, _Mapping]]] = ..., checksums: _Optional[_Iterable[int]] = ..., digests: _Optional[_Iterable[bytes]] = ...) -> None: ...
 
 class WriteWeightsRequest(_message.Message):
-    __slots__ = ("lease", "frame")
+    __slots__ = ("lease", "frame", "frames")
     LEASE_FIELD_NUMBER: _ClassVar[int]
     FRAME_FIELD_NUMBER: _ClassVar[int]
+    FRAMES_FIELD_NUMBER: _ClassVar[int]
     lease: str
     frame: _tensors_pb2.TensorFrame
-    def __init__(self, lease: _Optional[str] = ..., frame: _Optional[_Union[_tensors_pb2.TensorFrame, _Mapping]] = ...) -> None: ...
+    frames: _containers.RepeatedCompositeFieldContainer[_tensors_pb2.TensorFrame]
+    def __init__(self, lease: _Optional[str] = ..., frame: _Optional[_Union[_tensors_pb2.TensorFrame, _Mapping]] = ..., frames: _Optional[_Iterable[_Union[_tensors_pb2.TensorFrame, _Mapping]]] = ...) -> None: ...
 
 class WriteWeightsResponse(_message.Message):
     __slots__ = ("written",)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
 from padiff_rpc.arena import SharedStream
 from padiff_rpc.errors import ProtocolError
+from padiff_rpc.tensor_sender import NamedTensor, bundled
 from padiff_rpc.tensors import HostTensor
 from padiff_rpc.v1 import worker_pb2
 from padiff_rpc.v1.words import Phase
@@ -72,11 +74,18 @@ class WeightsLink:
 
         def requests() -> Iterator[Any]:
             yield worker_pb2.WriteWeightsRequest(lease=self._connection.lease)
-            arena = SharedStream(self._connection.shared)
-            for number, (name, tensor) in enumerate(weights, start=1):
-                self._connection.count_traffic({phase: tensor.byte_count})
-                for frame in self._connection.sender.frames_of(number, tensor, name, arena.laid(tensor)):
-                    yield worker_pb2.WriteWeightsRequest(frame=frame)
+            arena, numbers = SharedStream(self._connection.shared), itertools.count(1)
+            for bundle in bundled(weights, lambda named: named[1].byte_count):
+                self._connection.count_traffic({phase: sum(tensor.byte_count for _, tensor in bundle)})
+                named = [
+                    NamedTensor(number=next(numbers), tensor=tensor, name=name, place=arena.laid(tensor))
+                    for name, tensor in bundle
+                ]
+                for frames in self._connection.sender.messages_of(named):
+                    if self._connection.worker.takes_bundles:
+                        yield worker_pb2.WriteWeightsRequest(frames=frames)
+                    else:
+                        yield from (worker_pb2.WriteWeightsRequest(frame=frame) for frame in frames)
 
         return int(self._connection.upload(self._connection.caller.WriteWeights, requests()).written)
 

@@ -256,7 +256,7 @@ def losing(method: str, direction: str, which: int, until: threading.Event) -> C
         ("Load", RESPONSE, 1, Phase.LOAD),
         ("Load", REQUEST, 1, Phase.LOAD),
         ("Trace", RESPONSE, 1, Phase.TRACE),
-        ("ReadWeights", RESPONSE, 2, Phase.INITIAL_WEIGHTS),
+        ("ReadWeights", RESPONSE, 1, Phase.INITIAL_WEIGHTS),
         ("WriteWeights", REQUEST, 2, Phase.INITIAL_WEIGHTS),
         ("KeepState", RESPONSE, 1, Phase.INITIAL_WEIGHTS),
         ("RunStep", REQUEST, 4, None),

@@ -17,18 +17,33 @@ from padiff_rpc.tensor_sender import received_tensors
 from padiff_rpc.tensors import HostTensor
 from padiff_rpc.transport import open_server
 from padiff_rpc.v1 import worker_pb2
-from padiff_rpc.v1.records import Model, OverrideTicket, Party, WorkerAddress
+from padiff_rpc.v1.records import Model, OverrideTicket, Party, WorkerAddress, WorkerInfo
 from padiff_rpc.v1.words import Phase, Side
+from padiff_rpc.version import PROTOCOL_VERSION
 from padiff_server.links import connection
 from padiff_server.links.step_call import StepCall, TensorWays
 from padiff_server.links.worker_link import WorkerLink
 from padiff_worker.overrides import OverrideReader, Overrides
 
+WORKER = WorkerInfo(
+    protocol_version=PROTOCOL_VERSION,
+    framework="fake",
+    framework_version="1",
+    python_version="3",
+    numpy_version="2",
+    package_version="1",
+    host="here",
+    pid=1,
+    capabilities=(WorkerInfo.TENSOR_BUNDLES,),
+)
+
 
 @pytest.fixture
 def link():
     party = Party(model=Model(framework="fake", model="m:f"), worker=WorkerAddress(address="unix:/nowhere"))
-    return WorkerLink(Side.CANDIDATE, party, print)
+    made = WorkerLink(Side.CANDIDATE, party, print)
+    made.worker = WORKER
+    return made
 
 
 class Swallowing:
@@ -84,7 +99,7 @@ class Receiving:
 
     def WriteWeights(self, requests):
         _, *self.messages = requests
-        frames = (message.frame for message in self.messages)
+        frames = (frame for message in self.messages for frame in message.frames)
         self.came = {one.name: one.tensor.array.copy() for one in received_tensors(frames, self.view.lent)}
         return worker_pb2.WriteWeightsResponse(written=len(self.came))
 
@@ -110,7 +125,8 @@ def test_weights_to_write_lie_in_shared_memory_where_they_are_large(link, tmp_pa
         name: value.tolist() for name, value in weights.items()
     }
     # Of the large one a header, of the small one its bytes as well.
-    assert [message.frame.WhichOneof("frame") for message in worker.messages] == ["header", "header", "chunk"]
+    (message,) = worker.messages
+    assert [frame.WhichOneof("frame") for frame in message.frames] == ["header", "header", "chunk"]
     assert link.traffic == {Phase.INITIAL_WEIGHTS: 20_020}
     assert worker.shared.outgoing.lent_bytes() == 0
 

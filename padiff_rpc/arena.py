@@ -12,6 +12,7 @@ import threading
 import time
 import weakref
 from bisect import insort
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Optional
@@ -91,13 +92,17 @@ class Arena:
         # (start, end), in order, with something between each two.
         self._free = [(TENSORS_AT, file.size)]
         self._unused = list(range(PLACES - 1, -1, -1))
-        self._taken: dict[int, tuple[int, int]] = {}
-        self._taken_bytes = 0
+        # Where each place begins and ends, and for what stream it was taken.
+        self._taken: dict[int, tuple[int, int, Optional[SharedStream]]] = {}
+        self._taken_bytes: Counter[Optional[SharedStream]] = Counter()
         # What the states of all places were when we last wrote them.
         self._lent = np.zeros(PLACES, np.uint8)
 
-    def take(self, size: int) -> Optional[ArenaRoom]:
-        """Returns room for `size` bytes, at least one; None where there is none just now."""
+    def take(self, size: int, stream: Optional[SharedStream] = None) -> Optional[ArenaRoom]:
+        """Returns room for `size` bytes, at least one; None where there is none just now.
+
+        `stream`: for which it is, where it is for one.
+        """
         needed = -(-size // _ALIGNMENT) * _ALIGNMENT
         with self._lock:
             self._take_back()
@@ -108,28 +113,30 @@ class Arena:
             index = self._free.index(found)
             self._free[index : index + 1] = [(end, found[1])] if end < found[1] else []
             place = self._unused.pop()
-            self._taken[place] = start, end
-            self._taken_bytes += needed
+            self._taken[place] = start, end, stream
+            self._taken_bytes[stream] += needed
             self._states[place] = self._lent[place] = 1
         return ArenaRoom(
             place=ArenaPlace(place=place, offset=start, bytes=size),
             content=self._content[start : start + size],
         )
 
-    def lent_bytes(self) -> int:
-        """Returns how much the reader is not done with."""
+    def lent_bytes(self, stream: Optional[SharedStream] = None) -> int:
+        """Returns how much the reader is not done with: of one stream, or of all that was taken."""
         with self._lock:
             self._take_back()
-            return self._taken_bytes
+            return sum(self._taken_bytes.values()) if stream is None else self._taken_bytes[stream]
 
     def _take_back(self) -> None:
         for place in np.flatnonzero(self._states != self._lent).tolist():
             self._lent[place] = 0
-            stretch = self._taken.pop(place)
-            self._taken_bytes -= stretch[1] - stretch[0]
+            start, end, stream = self._taken.pop(place)
+            self._taken_bytes[stream] -= end - start
+            if not self._taken_bytes[stream]:
+                del self._taken_bytes[stream]
             self._unused.append(place)
-            insort(self._free, stretch)
-            self._join(self._free.index(stretch))
+            insort(self._free, (start, end))
+            self._join(self._free.index((start, end)))
 
     def _join(self, index: int) -> None:
         """Makes one of the free stretch at `index` and of those that touch it."""
@@ -176,8 +183,8 @@ class ArenaView:
 
     @property
     def is_scarce(self) -> bool:
-        """Whether more than half of it is lent, so that what is kept for long is to be copied."""
-        return bool(2 * self._sizes.sum() > self._content.size)
+        """Whether more than three quarters of it are lent, so that what is kept for long is to be copied."""
+        return bool(4 * self._sizes.sum() > 3 * self._content.size)
 
     def lent(self, place: ArenaPlace) -> Array:
         """Returns the bytes that lie at a place, without a copy.
@@ -230,9 +237,9 @@ class SharedArenas:
     outgoing: Optional[Arena] = None
     incoming: Optional[ArenaView] = None
 
-    def room(self, size: int) -> Optional[ArenaRoom]:
-        """Returns room for a tensor of `size` bytes; None where it is to travel."""
-        return self.outgoing.take(size) if self.outgoing and size >= LEAST_SHARED_BYTES else None
+    def room(self, size: int, stream: Optional[SharedStream] = None) -> Optional[ArenaRoom]:
+        """Returns room for a tensor of `size` bytes, of a stream; None where it is to travel."""
+        return self.outgoing.take(size, stream) if self.outgoing and size >= LEAST_SHARED_BYTES else None
 
     def laid(self, tensor: HostTensor) -> Optional[ArenaPlace]:
         """Copies a tensor into the arena; returns where it lies, None where it is to travel."""
@@ -256,8 +263,9 @@ NOT_SHARED = SharedArenas()
 class SharedStream:
     """Room for the tensors of one stream, of which few lie in the arena at a time. One thread uses it.
 
-    Their reader is waited for, so that a stream takes no more memory than it needs. Once that was in vain,
-    the reader keeps what it has read, and nothing is waited for any more.
+    Their reader is waited for, so that a stream takes no more memory than it needs; what others have lent
+    meanwhile is not waited for. Once that was in vain, the reader keeps what it has read, and nothing is
+    waited for any more.
     """
 
     def __init__(self, arenas: SharedArenas) -> None:
@@ -270,10 +278,10 @@ class SharedStream:
         arena = self._arenas.outgoing
         if arena is not None and self._waits and size >= LEAST_SHARED_BYTES:
             latest = time.monotonic() + _PATIENCE_SECONDS
-            while self._waits and arena.lent_bytes() > _AHEAD_BYTES:
+            while self._waits and arena.lent_bytes(self) > _AHEAD_BYTES:
                 self._waits = time.monotonic() < latest
                 time.sleep(_LOOK_SECONDS)
-        return self._arenas.room(size)
+        return self._arenas.room(size, self)
 
     def laid(self, tensor: HostTensor) -> Optional[ArenaPlace]:
         """Copies a tensor into the arena; returns where it lies, None where it is to travel."""

@@ -110,8 +110,8 @@ def test_where_all_places_are_taken_there_is_no_room(ends):
     assert ends.sent(1) is not None
 
 
-def test_memory_is_scarce_once_more_than_half_is_lent(ends):
-    first = ends.came(ends.sent(SIZE // 3))
+def test_memory_is_scarce_once_more_than_three_quarters_are_lent(ends):
+    first = ends.came(ends.sent(SIZE // 2))
     assert not ends.view.is_scarce
     second = ends.came(ends.sent(SIZE // 3))
     assert ends.view.is_scarce
@@ -167,9 +167,9 @@ def test_a_stream_waits_for_its_reader_before_it_takes_more_room(ends, monkeypat
     looked = threading.Event()
     lent_bytes = ends.arena.lent_bytes
 
-    def looking():
+    def looking(stream):
         looked.set()
-        return lent_bytes()
+        return lent_bytes(stream)
 
     monkeypatch.setattr(ends.arena, "lent_bytes", looking)
     places = []
@@ -182,12 +182,22 @@ def test_a_stream_waits_for_its_reader_before_it_takes_more_room(ends, monkeypat
     assert len(places) == 1
 
 
+def test_a_stream_does_not_wait_for_what_others_have_lent(ends, monkeypatch):
+    monkeypatch.setattr(arena_module, "_AHEAD_BYTES", 8000)
+    monkeypatch.setattr(arena_module, "_PATIENCE_SECONDS", 60.0)
+    kept = ends.sent(20_000)
+    monkeypatch.setattr(arena_module.time, "sleep", lambda _: pytest.fail("waits"))
+    stream = SharedStream(SharedArenas(outgoing=ends.arena))
+    assert stream.laid(HostTensor.from_array(np.ones(5000, np.uint8))) is not None
+    assert kept is not None
+
+
 def test_a_reader_that_keeps_what_it_has_is_waited_for_once(ends, monkeypatch):
     monkeypatch.setattr(arena_module, "_AHEAD_BYTES", 8000)
     monkeypatch.setattr(arena_module, "_PATIENCE_SECONDS", 0.0)
     stream, tensor, came = ahead(ends, 5000)
     assert stream.laid(tensor) is not None
-    monkeypatch.setattr(ends.arena, "lent_bytes", lambda: pytest.fail("waits again"))
+    monkeypatch.setattr(ends.arena, "lent_bytes", lambda stream: pytest.fail("waits again"))
     assert stream.laid(tensor) is not None
     assert len(came) == 2
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import importlib
 import os
 import socket
@@ -98,7 +99,7 @@ class _Command:
             turn = Turn(socket.socket(fileno=given.turn_fd))
             return self._serve(replace(reached, handed_over=True), turn)
         if given.lifeline_fd is not None:
-            return self._serve(reached)
+            child.end(self._serve(reached))
         with reached.kept() as kept:
             if start_method(given.start_method, open_files()) == FORK:
                 start = forked(lambda turn: _complaining(self._adapter, lambda: self._serve(kept, turn)))
@@ -123,6 +124,8 @@ class _Command:
             self._adapter, self._settings, thread, reached, device=given.device, turn=turn
         ) as opened:
             stop_when_told(signals, opened.worker, opened.health, thread, drain_seconds=reached.drain_seconds)
+            # What is here now stays to the end: collections need not look at it again.
+            gc.freeze()
             if turn is None:
                 child.announce(given.announce_fd, opened.address)
             else:
@@ -149,7 +152,7 @@ def _parser(framework: str) -> argparse.ArgumentParser:
         help="where memory lies that is shared with a coordinator on this host, which looks there too; "
         f"{NONE}: none is (default: ${FOLDER_VARIABLE}, else /dev/shm)",
     )
-    add("--shared-mib", type=int, default=256, metavar="N", help="how much of it at most (default: 256)")
+    add("--shared-mib", type=int, default=2048, metavar="N", help="how much of it at most (default: 2048)")
     add("--device", default="cpu", metavar="NAME", help="ready only when it is usable (default: cpu)")
     add(
         "--start-method",

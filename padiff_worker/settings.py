@@ -30,9 +30,9 @@ class WorkerSettings:
     roots: tuple[str, ...] = ()
     allowed_packages: tuple[str, ...] = ()
     save_root: Optional[str] = None
-    capture_bytes: int = 256 << 20
+    capture_bytes: int = 2048 << 20
     arena_folder: str = ""
-    arena_bytes: int = 256 << 20
+    arena_bytes: int = 2048 << 20
 
     def __post_init__(self) -> None:
         for field, folder in (*(("path", root) for root in self.roots), ("save_root", self.save_root)):

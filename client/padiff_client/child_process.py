@@ -87,6 +87,7 @@ class ChildProcess:
             raise
         finally:
             os.close(writer)
+        self._is_asked = False
         self._log_copy = LogCopy(self._log_path, onlooker.wrote) if onlooker.hears_processes else None
 
     @property
@@ -112,17 +113,25 @@ class ChildProcess:
         except OSError:
             return ""
 
+    def ask_to_end(self) -> None:
+        """Asks the child to end, where it still runs; a second call does nothing.
+
+        A second signal would cut short what it has yet to do.
+        """
+        if not self._is_asked and self.exit_status() is None:
+            self._is_asked = True
+            self._process.terminate()
+
     def stop(self, ask_seconds: float = STOP_SECONDS) -> None:
         """Asks the child to end, waits, then kills it with all processes that it started."""
         if self.announcement >= 0:
             os.close(self.announcement)
             self.announcement = -1
-        if self.exit_status() is None:
-            try:
-                self._process.terminate()
-                self.exit_status(ask_seconds)
-            finally:
-                self.kill()
+        try:
+            self.ask_to_end()
+            self.exit_status(ask_seconds)
+        finally:
+            self.kill()
 
     def kill(self) -> None:
         """Kills the child, where it still runs, with all processes that it started, and reaps it."""

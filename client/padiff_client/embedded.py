@@ -97,8 +97,10 @@ class Household:
         )
 
     def close(self) -> None:
-        """Stops the children, the last one started first; may be called twice."""
+        """Stops the children, all at once; may be called twice."""
         try:
+            for child in reversed(self._children):
+                child.ask_to_end()
             for child in reversed(self._children):
                 child.stop()
         finally:  # a second Ctrl-C cuts the asking short

@@ -29,6 +29,9 @@ from padiff_rpc.v1.words import CallMoment, NoteKind, Phase, Randomness, Side
 
 T = TypeVar("T")
 
+# Of the parameters that could not be put back, as many are named.
+_LOST_TOLD = 20
+
 
 class ComparisonStopped(Exception):
     """Nothing more can be compared; the report says why."""
@@ -48,6 +51,8 @@ class SourcePair:
         self.sides = sides
         self.loaded: Mapping[Side, LoadResponse] = {}
         self._report = report
+        # The parameters that a side's trace changed; nothing of sides that no trace ran of to its end.
+        self._changing: dict[Side, tuple[str, ...]] = {}
 
     @property
     def recordings(self) -> Mapping[Side, Recording]:
@@ -133,11 +138,38 @@ class SourcePair:
             names = (failure.exception, failure.text)
             self._report.note(Note(kind=NoteKind.TRACE_RAISED, side=side, names=names))
         for side in self.sides:
+            if side not in failures:
+                self._changing[side] = traced[side].changed_parameters
             self._report.add_noise(side, traced[side].noise if not failures else None)
             if not failures:
                 entered = (one.moment is CallMoment.ENTRY and not one.replay for one in traced[side].calls)
                 self._report.calls_known[side] = sum(entered)
         return traced
+
+    def keep_state(
+        self, side: Side, *, steps: bool, optimizer: bool = False, before_step: Optional[int] = None
+    ) -> None:
+        """Has a side remember the state of its model, and of its `optimizer` if asked, for `restore_state`.
+
+        `steps`: an optimizer may step until then. Where none does, the side need not copy the parameters that
+        its trace did not change. `before_step` as `Source.keep_state` takes it.
+        """
+        source = self.sides[side]
+        may_change = steps or bool(source.model.train_step)
+        source.keep_state(
+            optimizer=optimizer,
+            before_step=before_step,
+            changing=None if may_change else self._changing.get(side),
+        )
+
+    def restore_state(self, side: Side, step: int) -> bool:
+        """Has a side put back what it remembered; whether all is as it was, else a note says what is not."""
+        lost = self.sides[side].restore_state()
+        if lost:
+            names = tuple(lost[:_LOST_TOLD])
+            note = Note(kind=NoteKind.NOT_PUT_BACK, side=side, numbers=(float(step),), names=names)
+            self._report.note(note)
+        return not lost
 
     def run_again(self, sides: Collection[Side], step: int, batch: StepBatch, randomness: Randomness) -> None:
         """Reports how far two forward passes of these sides differ, on the batch of the last step."""

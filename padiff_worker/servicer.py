@@ -110,6 +110,7 @@ class WorkerServicer(worker_pb2_grpc.WorkerServicer):
             random_operations=map(to_proto, traced.random_operations),
             noise=_optional(traced.noise),
             marks=traced.marks,
+            changed_parameters=traced.changed,
         )
 
     def ReadWeights(
@@ -209,14 +210,14 @@ class WorkerServicer(worker_pb2_grpc.WorkerServicer):
         return pb.WriteOptimizerStateResponse(written=written)
 
     def KeepState(self, request: pb.KeepStateRequest, context: grpc.ServicerContext) -> pb.KeepStateResponse:
-        self._worker.keep_state(request.lease, optimizer=request.optimizer)
+        changing = request.changing_parameters if request.spares_parameters else None
+        self._worker.keep_state(request.lease, optimizer=request.optimizer, changing=changing)
         return pb.KeepStateResponse()
 
     def RestoreState(
         self, request: pb.RestoreStateRequest, context: grpc.ServicerContext
     ) -> pb.RestoreStateResponse:
-        self._worker.restore_state(request.lease)
-        return pb.RestoreStateResponse()
+        return pb.RestoreStateResponse(lost_parameters=self._worker.restore_state(request.lease))
 
     def ReadBatch(
         self, request: pb.ReadBatchRequest, context: grpc.ServicerContext

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from typing import Any, Optional
@@ -18,12 +18,13 @@ from padiff_worker.adapter import FrameworkAdapter
 from padiff_worker.batches import Arguments, HostBatch, arguments
 from padiff_worker.failures import NOT_THE_USERS, add_note
 from padiff_worker.hints import hint
-from padiff_worker.kept_state import KeptState, restored
+from padiff_worker.kept_state import KeptState, parameters, restored
 from padiff_worker.layer_tree import full_name
 from padiff_worker.loading import LoadedModel, autocast
 from padiff_worker.optimizers import OptimizerView
 from padiff_worker.pulse import Pulse
 from padiff_worker.recorder import Recorder
+from padiff_worker.spared_parameters import SparedParameters
 from padiff_worker.tracing import Traced, trace
 from padiff_worker.watched_call import call_until_backward
 
@@ -54,6 +55,8 @@ class ModelSession:
         self.device = loaded.device
         # Of the names under which tensors were marked, those of the trace: the other side knows no others.
         self.marks: frozenset[str] = frozenset()
+        # Parameters that changed in a pass although nobody expected it.
+        self._found_changing: set[str] = set()
         # What a step may change beside the model.
         self._others = (loaded.loss, loaded.train_step)
 
@@ -164,10 +167,12 @@ class ModelSession:
             self.optimizer, weights, entry, value
         )
 
-    def keep_state(self, *, optimizer: bool) -> None:
+    def keep_state(self, *, optimizer: bool, changing: Optional[Collection[str]] = None) -> None:
         """Remembers the state of the model, and of the `optimizer` if asked, in place of an earlier one.
 
-        Raises InvalidRequestError for an optimizer that is a plain function.
+        `changing`: parameters that a pass changes, of the passes before it is put back, in which no optimizer
+        steps; other large ones are spared. None: any may change. Raises InvalidRequestError for an optimizer
+        that is a plain function.
         """
         kept = (self.optimizer,) if optimizer and self.optimizer is not None else ()
         if not all(map(self._adapter.is_optimizer, kept)):
@@ -176,28 +181,52 @@ class ModelSession:
                 "without it, or return the optimizer itself",
                 field="optimizer",
             )
-        self._kept = KeptState(self._adapter, self.model, (*self._others, *kept))
+        self._kept = None  # before another copy is made
+        spared = None
+        if changing is not None:
+            changing = {*changing, *self._found_changing}
+            named = parameters(self._adapter, self.model).items()
+            spared = SparedParameters(
+                self._adapter, {name: one for name, one in named if name not in changing}
+            )
+        self._kept = KeptState(self._adapter, self.model, (*self._others, *kept), spared)
 
-    def restore_state(self) -> None:
-        """Puts back what `keep_state` remembered, and forgets it. Raises StateError without any."""
+    def restore_state(self) -> tuple[str, ...]:
+        """Puts back what `keep_state` remembered, and forgets it; returns the parameters that are lost.
+
+        Those changed though they were spared; later states have them. Raises StateError where nothing was
+        kept.
+        """
         if self._kept is None:
             raise StateError("no state was kept; call KeepState first")
         kept, self._kept = self._kept, None
+        lost = self._lost(kept)
         kept.put_back()
+        return lost
+
+    def _lost(self, kept: KeptState) -> tuple[str, ...]:
+        lost = kept.lost()
+        self._found_changing.update(lost)
+        return lost
 
     @contextmanager
     def again(self, *, in_float64: bool, noise: Optional[StepNoise] = None) -> Iterator[None]:
         """Has the model in the state that `keep_state` remembered, an optimizer's apart, or in float64 too.
 
-        `noise`: of the weights. Behind the block all is as it was before, what is remembered
-        too. Raises StateError where nothing was.
+        `noise`: of the weights. Behind the block all is as it was before, what is remembered too. Raises
+        StateError where nothing was, or where a parameter that was spared has changed, before or behind it.
         """
         if self._kept is None:
             raise StateError("no state was kept; call KeepState first")
-        with restored(self._adapter, self.model, self._others):
-            self._kept.put_back()
-            # Since one is put back once.
-            self._kept = KeptState(self._adapter, self.model, self._others)
+        self._check_not_lost(self._kept, "before it")
+        # Noise is written into parameters themselves, but where these are wide for a while.
+        spared = self._kept.spared if noise is None or in_float64 else None
+        with restored(self._adapter, self.model, self._others, spared) as now:
+            earlier, self._kept = self._kept, None
+            earlier.put_back()
+            spared = earlier.spared
+            del earlier  # before another copy is made; one is put back once
+            self._kept = KeptState(self._adapter, self.model, self._others, spared)
             self._is_in_float64, keeps_gradients = in_float64, self._keeps_gradients
             try:
                 with self._adapter.in_float64(self._kept.tensors) if in_float64 else nullcontext():
@@ -206,6 +235,15 @@ class ModelSession:
                     yield
             finally:
                 self._is_in_float64, self._keeps_gradients = False, keeps_gradients
+        self._check_not_lost(now, "in it")
+
+    def _check_not_lost(self, kept: KeptState, when: str) -> None:
+        lost = self._lost(kept)
+        if lost:
+            raise StateError(
+                f"{lost[0]} changed {when} though no optimizer stepped and the trace had not changed it, so "
+                "that the step cannot be run again as it was"
+            )
 
     def _add_noise(self, noise: StepNoise) -> None:
         weights, draws = self.weights(), np.random.default_rng(noise.draw)
@@ -216,8 +254,8 @@ class ModelSession:
                 array = widen(value.array, value.dtype).astype(np.float64, copy=False)
                 size = noise.relative * abs(array) + added.get(name, 0.0)
                 moved = np.asarray(array + size * draws.standard_normal(array.shape))
-                self.write_weight(
-                    weights, name, cast(HostTensor(array=moved, dtype=DType.FLOAT64), value.dtype)
+                self._adapter.write_weight(
+                    weights[name], cast(HostTensor(array=moved, dtype=DType.FLOAT64), value.dtype)
                 )
 
     def weights(self) -> Mapping[str, Any]:
@@ -248,6 +286,8 @@ class ModelSession:
     def write_weight(self, weights: Mapping[str, Any], name: str, value: HostTensor) -> None:
         """Copies `value` into one of `weights`; InvalidRequestError where shapes differ."""
         weight = _named(weights, name)
+        if self._kept is not None and not self._adapter.holds(weight, value):
+            self._kept.remember(name)
         try:
             self._adapter.write_weight(weight, value)
         except InvalidRequestError as error:

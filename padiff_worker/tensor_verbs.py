@@ -88,6 +88,19 @@ class TensorVerbs(ABC):
     def host_copy(self, tensor: Any) -> HostTensor:
         """Returns a copy of the bytes as they are now (never an alias of live memory)."""
 
+    def host_view(self, tensor: Any) -> HostTensor:
+        """Returns the bytes as they are now, in live memory where the host can read that: to be read at once.
+
+        Unlike other tensors of the host it may have any strides.
+        """
+        return self.host_copy(tensor)
+
+    def holds(self, tensor: Any, value: HostTensor) -> bool:
+        """Whether `tensor` has exactly the dtype, the shape and the bytes of `value`."""
+        if self.spec(tensor) != value.spec:
+            return False
+        return self.host_view(tensor).flat_bytes() == value.flat_bytes()
+
     def copy_into(self, tensor: Any, array: Array) -> None:
         """Copies the bytes as they are now into `array`, of its shape and `numpy_dtype`, C-contiguous."""
         np.copyto(array, self.host_copy(tensor).array)

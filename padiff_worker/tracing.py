@@ -17,7 +17,7 @@ from padiff_worker.adapter import FrameworkAdapter
 from padiff_worker.captures import Capture, Wanted
 from padiff_worker.failures import NOT_THE_USERS, failure_from
 from padiff_worker.generator_watch import GeneratorWatch
-from padiff_worker.kept_state import restored
+from padiff_worker.kept_state import parameters, restored
 from padiff_worker.pulse import Pulse
 from padiff_worker.randomness import Decisions
 from padiff_worker.recorder import Recorder
@@ -27,13 +27,17 @@ from padiff_worker.takers import Takers
 
 @record
 class Traced:
-    """What a trace found; `noise` is None unless the pass was repeated to its end."""
+    """What a trace found; `noise` is None unless the pass was repeated to its end.
+
+    `changed`: the parameters that the pass changed, by their full names.
+    """
 
     calls: tuple[CallEvent, ...]
     failure: Optional[ModelFailure] = None
     random_operations: tuple[RandomOperation, ...] = ()
     noise: Optional[RunToRunNoise] = None
     marks: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
 
 
 def trace(
@@ -56,7 +60,13 @@ def trace(
     failure = first.go(forward, randomness)
     calls, operations = tuple(first.calls), first.operations
     if failure is not None or not repeat:
-        return Traced(calls=calls, failure=failure, random_operations=operations, marks=first.marks)
+        return Traced(
+            calls=calls,
+            failure=failure,
+            random_operations=operations,
+            marks=first.marks,
+            changed=tuple(first.changed),
+        )
     second = _Run(adapter, model, others, pulse, hashes=True)
     failure = second.go(forward, randomness)
     return Traced(
@@ -65,6 +75,7 @@ def trace(
         random_operations=operations,
         noise=_noise(first, second) if failure is None else None,
         marks=first.marks,
+        changed=tuple(dict.fromkeys((*first.changed, *second.changed))),
     )
 
 
@@ -90,6 +101,7 @@ class _Run:
         self.calls: list[CallEvent] = []
         self.operations: tuple[RandomOperation, ...] = ()
         self.marks: tuple[str, ...] = ()
+        self.changed: list[str] = []
         # Checksums of the calls' outputs, in order; the root's outputs themselves.
         self.checksums: dict[CaptureId, int] = {}
         self.outputs: list[HostTensor] = []
@@ -109,7 +121,7 @@ class _Run:
         adapter = self._adapter
         self._takers = takers = Takers(adapter)
         # As a step runs it: without gradients, Torch's transformer layers take a path that calls no children.
-        with restored(adapter, self._model, self._others), adapter.gradient_mode(True):
+        with restored(adapter, self._model, self._others) as kept, adapter.gradient_mode(True):
             recorder = Recorder(
                 adapter,
                 adapter.layers(self._model),
@@ -124,6 +136,8 @@ class _Run:
                     return self._attempt(forward, recorder)
             finally:
                 remove()
+                own = parameters(adapter, self._model)
+                self.changed = [name for name in kept.changed() if name in own]
                 self.calls = takers.counted_in(self.calls)
                 self._watch = self._takers = None
                 self.marks = recorder.marks

@@ -263,15 +263,18 @@ class Worker:
             for entry, value in values
         )
 
-    def keep_state(self, lease: str, *, optimizer: bool) -> None:
-        """Remembers the model's state, and the `optimizer`'s if asked."""
-        session = self._driven(lease)
-        self._thread.call(lambda: session.keep_state(optimizer=optimizer))
+    def keep_state(self, lease: str, *, optimizer: bool, changing: Optional[Collection[str]] = None) -> None:
+        """Remembers the model's state, and the `optimizer`'s if asked.
 
-    def restore_state(self, lease: str) -> None:
-        """Puts back what was remembered."""
+        `changing` as `ModelSession` has it.
+        """
         session = self._driven(lease)
-        self._thread.call(session.restore_state)
+        self._thread.call(lambda: session.keep_state(optimizer=optimizer, changing=changing))
+
+    def restore_state(self, lease: str) -> tuple[str, ...]:
+        """Puts back what was remembered; returns the parameters that could not be."""
+        session = self._driven(lease)
+        return self._thread.call(session.restore_state)
 
     def read_weights(
         self, lease: str, names: Iterable[str], room: Optional[TakeRoom] = None

@@ -52,6 +52,9 @@ class PaddleTensors(TensorVerbs):
         array = self._bits(tensor)
         return HostTensor(array=array.copy() if _HAS_DLPACK else array, dtype=self.dtypes[tensor.dtype])
 
+    def host_view(self, tensor: Any) -> HostTensor:
+        return HostTensor(array=self._bits(tensor), dtype=self.dtypes[tensor.dtype])
+
     def copy_into(self, tensor: Any, array: Array) -> None:
         np.copyto(array, self._bits(tensor))
 

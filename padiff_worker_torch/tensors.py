@@ -67,8 +67,12 @@ class TorchTensors(TensorVerbs):
         array = _bits(values.cpu().contiguous())
         return HostTensor(array=array.copy() if is_alias else array, dtype=self.dtypes[tensor.dtype])
 
+    def host_view(self, tensor: Any) -> HostTensor:
+        array = _bits(tensor.detach().resolve_conj().resolve_neg().cpu())
+        return HostTensor(array=array, dtype=self.dtypes[tensor.dtype])
+
     def copy_into(self, tensor: Any, array: Array) -> None:
-        np.copyto(array, _bits(tensor.detach().resolve_conj().resolve_neg().cpu()))
+        np.copyto(array, self.host_view(tensor).array)
 
     def made(self, value: HostTensor, *, device: str, requires_grad: bool) -> Any:
         # A copy, since the array may be read-only or belong to another.

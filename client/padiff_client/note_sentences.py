@@ -23,6 +23,7 @@ _SAID_FIRST = frozenset(
         NoteKind.SKETCHED,
         NoteKind.NOT_SKETCHED,
         NoteKind.NOT_FETCHED,
+        NoteKind.NOT_PUT_BACK,
         NoteKind.LEFT_OUT,
         NoteKind.UNKNOWN_CLASS,
         NoteKind.LOCKSTEP_TAKES_NO_OPTIMIZER,
@@ -148,6 +149,11 @@ _TEMPLATES: Mapping[NoteKind, str] = {
     NoteKind.NOT_SKETCHED: "level stats: in step {n} all tensors travelled whole: {because}",
     NoteKind.NOT_FETCHED: (
         "level stats: in step {n} the whole tensors could not be fetched where sketches differ: {because}"
+    ),
+    NoteKind.NOT_PUT_BACK: (
+        "state: the {side} could not be put back to where step {n} began, and was not run again from there: "
+        "{some} changed though no optimizer stepped and the trace had shown no such change; what was judged "
+        "before stands"
     ),
     NoteKind.NO_GOLD: (
         "floor: the reference did not run in float64, so its rounding was estimated by noise in the last "

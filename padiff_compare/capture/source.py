@@ -6,7 +6,7 @@ A live worker is the first kind; a pass that is held and shown again is the seco
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Optional, Protocol, Union
 
 from padiff_rpc.errors import WorkerLostError
@@ -288,14 +288,21 @@ class Source(StepSource, Protocol):
         `repeat`: twice, to see whether the model agrees with itself.
         """
 
-    def keep_state(self, *, optimizer: bool, before_step: Optional[int] = None) -> None:
+    def keep_state(
+        self,
+        *,
+        optimizer: bool,
+        before_step: Optional[int] = None,
+        changing: Optional[Collection[str]] = None,
+    ) -> None:
         """Remembers the model's state as it is now, and the `optimizer`'s if asked.
 
         `before_step`: a recording is, from here on, as it was before that step; a model stays as it is.
+        `changing`: the parameters that are expected to change before it is put back; None: any may.
         """
 
-    def restore_state(self) -> None:
-        """Puts back what it remembered."""
+    def restore_state(self) -> Sequence[str]:
+        """Puts back what it remembered; returns the parameters that changed against what was expected."""
 
     def floors(self, step: int) -> bytes:
         """Returns what was recorded of a step's rounding, packed; nothing where a model runs."""

@@ -68,7 +68,7 @@ class StepRecorder:
         self._tell(start)
         if self._floors is not None:
             with self._sources.during(Phase.INITIAL_WEIGHTS, start.step):
-                self._source.keep_state(optimizer=False)
+                self._sources.keep_state(Side.REFERENCE, steps=start.optimize)
         with closing(HeldPass(self._run.store)) as held:
             kept = _KeptPass(
                 self._run.store,

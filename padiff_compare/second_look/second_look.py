@@ -161,14 +161,14 @@ class SecondLook:
     def _look(self, look: StepLook) -> Optional[Reason]:
         """Runs the pass and reports what it shows; returns why it showed nothing."""
         for side in SIDES:
-            self._sources.sides[side].keep_state(optimizer=False, before_step=look.step)
+            self._sources.keep_state(side, steps=False, before_step=look.step)
         try:
             if look.step or self._run.settings.optimize:
                 self._weights.copy()
             ends = self._pass.run(look)
         finally:
             for side in SIDES:
-                self._sources.sides[side].restore_state()
+                self._sources.restore_state(side, look.step)
         for end in ends.values():
             if end.error is not None:
                 raise end.error

@@ -73,7 +73,7 @@ class SketchedSteps:
         """Has both workers remember the state in which a step begins."""
         with self._sources.during(Phase.INITIAL_WEIGHTS, step):
             for side in SIDES:
-                self._sources.sides[side].keep_state(optimizer=False)
+                self._sources.keep_state(side, steps=self._run.settings.optimizes(step))
 
     def asked(self, starts: Mapping[Side, StepStart], joined: JoinedCalls) -> Mapping[Side, StepStart]:
         """Returns the starts of a step's sides with what is to travel as sketches.

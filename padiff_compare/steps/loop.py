@@ -219,19 +219,25 @@ class Steps:
 
     def _run_twice(self, step: int, batch: StepBatch) -> Outcome:
         """Runs the reference once, and the candidate in lockstep from its state, then freely from its own."""
-        candidate, settings = self._sources.sides[Side.CANDIDATE], self._run.settings
+        settings = self._run.settings
         twins, can_undo = Twins(self._drift), self._states.can_undo_steps
         if settings.optimizes(step) and not can_undo:
             self._report.note(Note(kind=NoteKind.OPTIMIZER_STEPS_FREELY))
         with closing(self._held()) as held:
             with self._sources.during(Phase.INITIAL_WEIGHTS, step):
-                candidate.keep_state(optimizer=settings.optimize and can_undo)
+                self._sources.keep_state(
+                    Side.CANDIDATE,
+                    optimizer=settings.optimize and can_undo,
+                    steps=settings.optimizes(step),
+                )
             self._enter_lockstep(step)
             local = self._pass(step, Pass.LOCKSTEP)
             local = dataclasses.replace(local, twins=twins, hold=held, leaves_optimizer=not can_undo)
             judged = self._run_pass(local, batch)
             with self._sources.during(Phase.INITIAL_WEIGHTS, step):
-                candidate.restore_state()
+                if not self._sources.restore_state(Side.CANDIDATE, step):
+                    # The pass that is judged stands; from another state a free one would show other things.
+                    return judged
             with closing(held.taken()) as shown:
                 hold = held if self._knows_rounding else None
                 by_convention = self._states.explain(self._parted)
@@ -270,7 +276,7 @@ class Steps:
         """Has the reference's worker remember the state in which a step begins, for runs of it once more."""
         if self._has_gold:
             with self._sources.during(Phase.INITIAL_WEIGHTS, step):
-                self._sources.sides[Side.REFERENCE].keep_state(optimizer=False)
+                self._sources.keep_state(Side.REFERENCE, steps=self._run.settings.optimizes(step))
 
     def _pass(self, step: int, kind: Pass) -> StepPass:
         # In lockstep each step is judged alone: earlier gradients explain nothing.

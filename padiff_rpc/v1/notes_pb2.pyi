@@ -87,6 +87,7 @@ class NoteKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     NOTE_KIND_SKETCHED: _ClassVar[NoteKind]
     NOTE_KIND_NOT_SKETCHED: _ClassVar[NoteKind]
     NOTE_KIND_NOT_FETCHED: _ClassVar[NoteKind]
+    NOTE_KIND_NOT_PUT_BACK: _ClassVar[NoteKind]
     NOTE_KIND_LEFT_OUT: _ClassVar[NoteKind]
 NOTE_KIND_UNSPECIFIED: NoteKind
 NOTE_KIND_MESSAGE: NoteKind
@@ -164,6 +165,7 @@ NOTE_KIND_REJUDGED: NoteKind
 NOTE_KIND_SKETCHED: NoteKind
 NOTE_KIND_NOT_SKETCHED: NoteKind
 NOTE_KIND_NOT_FETCHED: NoteKind
+NOTE_KIND_NOT_PUT_BACK: NoteKind
 NOTE_KIND_LEFT_OUT: NoteKind
 
 class Note(_message.Message):

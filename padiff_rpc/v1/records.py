@@ -428,11 +428,17 @@ class KeepStateRequest:
             plain function, which shows none.
         before_step: A recording is, from here on, as it was before this step. A model stays as
             it is.
+        spares_parameters: No optimizer steps before the state is put back, and no parameters
+            change but `changing_parameters`, as far as a trace tells. The values of others need not
+            be remembered; where one changes all the same, RestoreState says so, and RunStep is
+            FAILED_PRECONDITION where a step is to run again.
     """
 
     lease: str = ""
     optimizer: bool = False
     before_step: Optional[int] = None
+    spares_parameters: bool = False
+    changing_parameters: tuple[str, ...] = ()
 
 
 @record
@@ -440,6 +446,18 @@ class RestoreStateRequest:
     """`RestoreStateRequest` of worker.proto."""
 
     lease: str = ""
+
+
+@record
+class RestoreStateResponse:
+    """`RestoreStateResponse` of worker.proto.
+
+    Attributes:
+        lost_parameters: The parameters that are not as they were: they changed, and their
+            values had not been remembered. From then on the worker remembers them.
+    """
+
+    lost_parameters: tuple[str, ...] = ()
 
 
 @record
@@ -2263,6 +2281,8 @@ class TraceResponse:
         marks: The names under which the user marked tensors, in order; each is called as a
             layer without weights that hands its input on, at the path "mark NAME", here and in the
             steps behind it.
+        changed_parameters: The parameters that the pass changed in place, by their full names;
+            they are put back.
     """
 
     calls: tuple[CallEvent, ...] = ()
@@ -2270,6 +2290,7 @@ class TraceResponse:
     random_operations: tuple[RandomOperation, ...] = ()
     noise: Optional[RunToRunNoise] = None
     marks: tuple[str, ...] = ()
+    changed_parameters: tuple[str, ...] = ()
 
 
 @record

@@ -746,6 +746,9 @@ class NoteKind(Word):
             reasons: why.
         NOT_FETCHED: Level stats: elements could not be fetched where sketches differ. numbers:
             the step. reasons: why.
+        NOT_PUT_BACK: A model could not be put back to where a step had begun, since parameters
+            (names: some of them) changed in a pass without an optimizer although the trace had not
+            changed them. What was to run from there did not. side, numbers: the step.
         LEFT_OUT: `include` or `exclude` leaves layers out, whose calls were not compared.
             numbers: how many of the reference, and of the candidate.
     """
@@ -825,6 +828,7 @@ class NoteKind(Word):
     SKETCHED = "sketched"
     NOT_SKETCHED = "not_sketched"
     NOT_FETCHED = "not_fetched"
+    NOT_PUT_BACK = "not_put_back"
     LEFT_OUT = "left_out"
 
 

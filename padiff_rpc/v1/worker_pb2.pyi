@@ -294,18 +294,20 @@ class TraceStart(_message.Message):
     def __init__(self, lease: _Optional[str] = ..., batch: _Optional[_Union[PackedBatch, _Mapping]] = ..., randomness: _Optional[_Union[Randomness, str]] = ..., repeat: bool = ..., batch_from_loader: bool = ...) -> None: ...
 
 class TraceResponse(_message.Message):
-    __slots__ = ("calls", "failure", "random_operations", "noise", "marks")
+    __slots__ = ("calls", "failure", "random_operations", "noise", "marks", "changed_parameters")
     CALLS_FIELD_NUMBER: _ClassVar[int]
     FAILURE_FIELD_NUMBER: _ClassVar[int]
     RANDOM_OPERATIONS_FIELD_NUMBER: _ClassVar[int]
     NOISE_FIELD_NUMBER: _ClassVar[int]
     MARKS_FIELD_NUMBER: _ClassVar[int]
+    CHANGED_PARAMETERS_FIELD_NUMBER: _ClassVar[int]
     calls: _containers.RepeatedCompositeFieldContainer[_models_pb2.CallEvent]
     failure: _models_pb2.ModelFailure
     random_operations: _containers.RepeatedCompositeFieldContainer[_models_pb2.RandomOperation]
     noise: RunToRunNoise
     marks: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, calls: _Optional[_Iterable[_Union[_models_pb2.CallEvent, _Mapping]]] = ..., failure: _Optional[_Union[_models_pb2.ModelFailure, _Mapping]] = ..., random_operations: _Optional[_Iterable[_Union[_models_pb2.RandomOperation, _Mapping]]] = ..., noise: _Optional[_Union[RunToRunNoise, _Mapping]] = ..., marks: _Optional[_Iterable[str]] = ...) -> None: ...
+    changed_parameters: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, calls: _Optional[_Iterable[_Union[_models_pb2.CallEvent, _Mapping]]] = ..., failure: _Optional[_Union[_models_pb2.ModelFailure, _Mapping]] = ..., random_operations: _Optional[_Iterable[_Union[_models_pb2.RandomOperation, _Mapping]]] = ..., noise: _Optional[_Union[RunToRunNoise, _Mapping]] = ..., marks: _Optional[_Iterable[str]] = ..., changed_parameters: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class RunToRunNoise(_message.Message):
     __slots__ = ("side", "relative_l2", "path", "call", "differs")
@@ -322,14 +324,18 @@ class RunToRunNoise(_message.Message):
     def __init__(self, side: _Optional[_Union[_reasons_pb2.Side, str]] = ..., relative_l2: _Optional[float] = ..., path: _Optional[str] = ..., call: _Optional[int] = ..., differs: bool = ...) -> None: ...
 
 class KeepStateRequest(_message.Message):
-    __slots__ = ("lease", "optimizer", "before_step")
+    __slots__ = ("lease", "optimizer", "before_step", "spares_parameters", "changing_parameters")
     LEASE_FIELD_NUMBER: _ClassVar[int]
     OPTIMIZER_FIELD_NUMBER: _ClassVar[int]
     BEFORE_STEP_FIELD_NUMBER: _ClassVar[int]
+    SPARES_PARAMETERS_FIELD_NUMBER: _ClassVar[int]
+    CHANGING_PARAMETERS_FIELD_NUMBER: _ClassVar[int]
     lease: str
     optimizer: bool
     before_step: int
-    def __init__(self, lease: _Optional[str] = ..., optimizer: bool = ..., before_step: _Optional[int] = ...) -> None: ...
+    spares_parameters: bool
+    changing_parameters: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, lease: _Optional[str] = ..., optimizer: bool = ..., before_step: _Optional[int] = ..., spares_parameters: bool = ..., changing_parameters: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class KeepStateResponse(_message.Message):
     __slots__ = ()
@@ -342,8 +348,10 @@ class RestoreStateRequest(_message.Message):
     def __init__(self, lease: _Optional[str] = ...) -> None: ...
 
 class RestoreStateResponse(_message.Message):
-    __slots__ = ()
-    def __init__(self) -> None: ...
+    __slots__ = ("lost_parameters",)
+    LOST_PARAMETERS_FIELD_NUMBER: _ClassVar[int]
+    lost_parameters: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, lost_parameters: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class DescribeOptimizerRequest(_message.Message):
     __slots__ = ("lease",)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Any, Optional
 
 from padiff_compare.capture.source import NumberedTensors
@@ -117,7 +117,13 @@ class WorkerLink(Connection):
             check_calls(response.calls, self._paths | marks, peer=self.peer)
             return response
 
-    def keep_state(self, *, optimizer: bool, before_step: Optional[int] = None) -> None:
+    def keep_state(
+        self,
+        *,
+        optimizer: bool,
+        before_step: Optional[int] = None,
+        changing: Optional[Collection[str]] = None,
+    ) -> None:
         """Has the worker remember its model's state as it is now, and the `optimizer`'s if asked.
 
         Raises InvalidRequestError that names the side for an optimizer whose state cannot be seen.
@@ -126,16 +132,21 @@ class WorkerLink(Connection):
             try:
                 self.caller.KeepState(
                     worker_pb2.KeepStateRequest(
-                        lease=self.lease, optimizer=optimizer, before_step=before_step
+                        lease=self.lease,
+                        optimizer=optimizer,
+                        before_step=before_step,
+                        spares_parameters=changing is not None,
+                        changing_parameters=changing or (),
                     )
                 )
             except InvalidRequestError as error:
                 raise error.within(str(self.side)) from None
 
-    def restore_state(self) -> None:
-        """Has the worker put back what it remembered."""
+    def restore_state(self) -> Sequence[str]:
+        """Has the worker put back what it remembered; returns the parameters that could not be."""
         with self.blamed():
-            self.caller.RestoreState(worker_pb2.RestoreStateRequest(lease=self.lease))
+            response = self.caller.RestoreState(worker_pb2.RestoreStateRequest(lease=self.lease))
+            return tuple(response.lost_parameters)
 
     def floors(self, step: int) -> bytes:
         """Returns what was recorded of a step's rounding, packed; nothing where a model runs."""

@@ -19,6 +19,7 @@ from padiff_worker.conformance.optimizers import OptimizerSuite
 from padiff_worker.conformance.overrides import OverrideSuite
 from padiff_worker.conformance.randomness import RandomnessSuite
 from padiff_worker.conformance.runs import RunSuite
+from padiff_worker.conformance.spared import SparedSuite
 from padiff_worker.conformance.state import StateSuite
 from padiff_worker.conformance.takers import TakerSuite
 from padiff_worker.conformance.tensors import TensorSuite
@@ -37,6 +38,7 @@ __all__ = [
     "OverrideSuite",
     "RandomnessSuite",
     "RunSuite",
+    "SparedSuite",
     "StateSuite",
     "TakerSuite",
     "TensorSuite",

@@ -69,6 +69,14 @@ class AdapterCase:
         """Applies ReLU in place and returns the same object."""
         raise NotImplementedError
 
+    def scale_(self, tensor: Any, factor: float) -> None:
+        """Multiplies a parameter in place, without gradients."""
+        raise NotImplementedError
+
+    def scale_data(self, tensor: Any, factor: float) -> None:
+        """Multiplies the elements in place, as user code does it past autograd: through `data`."""
+        raise NotImplementedError
+
     def flat(self, tensor: Any) -> Any:
         """Returns a one-dimensional view."""
         raise NotImplementedError

@@ -21,6 +21,7 @@ from padiff_worker.conformance import (
     OverrideSuite,
     RandomnessSuite,
     RunSuite,
+    SparedSuite,
     StateSuite,
     TakerSuite,
     TensorSuite,
@@ -58,6 +59,13 @@ class FakeCase(AdapterCase):
 
     def user_backward(self, loss):
         fake.run_backward(loss)
+
+    def scale_(self, tensor, factor):
+        tensor.array *= factor
+        tensor.version[0] += 1
+
+    def scale_data(self, tensor, factor):
+        tensor.array *= factor
 
     def relu_(self, tensor):
         return fake.relu_(tensor)
@@ -111,6 +119,10 @@ class TestGradients(GradientSuite):
     test_a_complex_tensor_gets_a_complex_gradient = None
     test_both_parts_of_a_complex_output_are_projected = None
     test_a_gradient_keeps_the_dtype_of_its_tensor = None
+
+
+class TestSpared(SparedSuite):
+    case = FakeCase()
 
 
 class TestKept(KeptSuite):

@@ -28,6 +28,7 @@ from padiff_worker.conformance import (
     OverrideSuite,
     RandomnessSuite,
     RunSuite,
+    SparedSuite,
     StateSuite,
     TakerSuite,
     TensorSuite,
@@ -100,6 +101,13 @@ class PaddleCase(AdapterCase):
 
     def linear(self, inputs, outputs):
         return paddle.nn.Linear(inputs, outputs)
+
+    def scale_(self, tensor, factor):
+        with paddle.no_grad():
+            tensor.scale_(factor)
+
+    def scale_data(self, tensor, factor):
+        tensor.data.scale_(factor)
 
     def relu_(self, tensor):
         return paddle.nn.functional.relu_(tensor)
@@ -198,6 +206,10 @@ class TestTensors(TensorSuite):
 class TestGradients(GradientSuite):
     case = PaddleCase()
     test_gradients_of_any_shape_arrive = needs_paddle_3(GradientSuite.test_gradients_of_any_shape_arrive)
+
+
+class TestSpared(SparedSuite):
+    case = PaddleCase()
 
 
 class TestKept(KeptSuite):

@@ -31,6 +31,7 @@ from padiff_worker.conformance import (  # noqa: E402
     OverrideSuite,
     RandomnessSuite,
     RunSuite,
+    SparedSuite,
     StateSuite,
     TakerSuite,
     TensorSuite,
@@ -74,6 +75,13 @@ class TorchCase(AdapterCase):
 
     def linear(self, inputs, outputs):
         return torch.nn.Linear(inputs, outputs)
+
+    def scale_(self, tensor, factor):
+        with torch.no_grad():
+            tensor.mul_(factor)
+
+    def scale_data(self, tensor, factor):
+        tensor.data.mul_(factor)
 
     def relu_(self, tensor):
         return torch.relu_(tensor)
@@ -168,6 +176,10 @@ class TestGradients(GradientSuite):
     case = TorchCase()
     # On a CPU every layer has one.
     test_a_layer_that_has_no_backward_in_eval_mode_is_found_where_the_loss_depends_on_it = None
+
+
+class TestSpared(SparedSuite):
+    case = TorchCase()
 
 
 class TestKept(KeptSuite):

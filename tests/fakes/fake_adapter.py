@@ -170,6 +170,9 @@ class FakeAdapter(FrameworkAdapter):
     def host_copy(self, tensor):
         return HostTensor.from_array(np.array(tensor.array, order="C"))
 
+    def host_view(self, tensor):
+        return HostTensor(array=tensor.array, dtype=_DTYPES[tensor.array.dtype])
+
     def made(self, value, *, device, requires_grad):
         return fake.Tensor(value.array.copy(), requires_grad=requires_grad)
 

@@ -113,6 +113,27 @@ _KINDS = {
 }
 
 
+class Codebook(fake.Layer):
+    """Halves a large parameter in each forward pass, or in each backward, which no trace makes."""
+
+    def __init__(self, when="forward"):
+        super().__init__()
+        self.first, self.second = Half(), Half()
+        self.book = fake.Parameter(np.full((128, 128), 2, np.float32))
+        self._when = when
+
+    def forward(self, x):
+        hidden = self.first(x)
+        if self._when == "forward":
+            self._move()
+        elif self._when == "backward":
+            hidden.register_hook(self._move)
+        return self.second(hidden * self.book.mean())
+
+    def _move(self, gradient=None):
+        self.book.array *= np.float32(0.5)
+
+
 class Growing(fake.Layer):
     """A loss that counts its calls."""
 

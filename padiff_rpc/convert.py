@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import types as python_types
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass
 from typing import Any, Optional, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -79,9 +79,17 @@ def from_number(number: int, cls: type[W], *, field: str) -> W:
 
 def to_proto(value: Any) -> Any:
     """Returns the record `value` as its message."""
-    message = message_class(type(value))()
-    _fill(message, value)
-    return message
+    return message_class(type(value))(**content_of(value))
+
+
+def content_of(value: Any) -> dict[str, Any]:
+    """Returns what the constructor of the record's message takes, and `add` of a repeated field of it."""
+    made = {}
+    for name, says_empty, encode in _encoders(type(value)):
+        item = getattr(value, name)
+        if item or (says_empty and item is not None):
+            made[name] = item if encode is None else encode(item)
+    return made
 
 
 # Rows of a report name each place about ten times.
@@ -101,11 +109,6 @@ def _shared(cls: type) -> Callable[[Any], Any]:
         return found
 
     return decode
-
-
-def _fill(message: Any, value: Any) -> None:
-    for codec in _codecs(type(value)):
-        codec.write(message, getattr(value, codec.name))
 
 
 def from_proto(message: Any, cls: type[T]) -> T:
@@ -158,15 +161,20 @@ class _Codec:
         self.descriptor: Any = message_class(cls).DESCRIPTOR.fields_by_name[name]
         self.has_presence = self.descriptor.has_presence
         self.is_record = is_dataclass(self.item)
-        self._encode, self._decode = self._item_codec()
+        # An empty value differs from a field's absence; a negative zero always does.
+        self.says_empty = self.has_presence or inner is float
+        encode, self._decode = self._item_codec()
+        # Returns the record's field as the message's constructor takes it; None: as itself.
+        self.encode = self._every(encode) if self.repeated and encode is not None else encode
 
     def _item_codec(self) -> tuple[Optional[Callable[[Any], Any]], Optional[Callable[[Any], Any]]]:
         """Returns what encodes and what decodes an item; None where it travels as itself."""
         item = self.item
         if getattr(item, "__name__", "") == "Tree":
-            return (lambda tree: tensors_pb2.Tree(msgpack=tree)), (lambda tree: tree.msgpack)
+            return (lambda tree: {"msgpack": tree}), (lambda tree: tree.msgpack)
         if self.is_record:
-            return None, _shared(item) if item in _SHARED else lambda message: from_proto(message, item)
+            decode = _shared(item) if item in _SHARED else lambda message: from_proto(message, item)
+            return content_of, decode
         if isinstance(item, type) and issubclass(item, Word):
             return self._enum_codec(item)
         return (_encodable if item is str else None), None
@@ -177,31 +185,14 @@ class _Codec:
                 return self.default  # what a peer leaves out that does not know the field yet
             return None if number == 0 and self.optional else from_number(number, item, field=self.name)
 
-        return to_number, decode
+        return _numbers(item).__getitem__, decode
 
-    def write(self, message: Any, value: Any) -> None:
-        # What a message has anyway; but a negative zero is none.
-        if value is None or (not value and not self.has_presence and type(value) is not float):
-            return
-        if self.repeated:
-            items = getattr(message, self.name)
-            if isinstance(value, PackedTuple) and self.is_record:
-                for plain in value.mappings():
-                    items.add(**plain)
-            elif self.is_record:
-                for item in value:
-                    _fill(items.add(), item)
-            else:
-                items.extend(value if self._encode is None else map(self._encode, value))
-        elif self.is_record:
-            part = getattr(message, self.name)
-            part.SetInParent()
-            _fill(part, value)
-        elif self.descriptor.message_type is not None:
-            assert self._encode is not None
-            getattr(message, self.name).CopyFrom(self._encode(value))
-        else:
-            setattr(message, self.name, value if self._encode is None else self._encode(value))
+    def _every(self, encode: Callable[[Any], Any]) -> Callable[[Any], Iterable[Any]]:
+        def encode_all(values: Any) -> Iterable[Any]:
+            is_packed = self.is_record and isinstance(values, PackedTuple)
+            return values.mappings() if is_packed else [encode(value) for value in values]
+
+        return encode_all
 
     def read(self, message: Any) -> Any:
         """Returns the field of a message that may lack it."""
@@ -250,13 +241,18 @@ def _is_required(codec: _Codec) -> bool:
 
 def _encodable(text: str) -> str:
     """Returns `text` with what UTF-8 has no bytes for, as a name of a file may hold it, written out."""
-    return text.encode(errors="backslashreplace").decode()
+    return text if text.isascii() else text.encode(errors="backslashreplace").decode()
 
 
 @_cached
 def _codecs(cls: Any) -> tuple[_Codec, ...]:
     hints = get_type_hints(cls)
     return tuple(_Codec(cls, field, hints[field.name]) for field in fields(cls))
+
+
+@_cached
+def _encoders(cls: Any) -> tuple[tuple[str, bool, Optional[Callable[[Any], Any]]], ...]:
+    return tuple((one.name, one.says_empty, one.encode) for one in _codecs(cls))
 
 
 @_cached

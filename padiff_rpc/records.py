@@ -96,6 +96,9 @@ def _refuse_deletion(self: object, name: str) -> NoReturn:
 class Word(str, enum.Enum):
     """A value from a fixed list; equal to, and printed as, its lower-case word."""
 
+    # That of the word, which it is equal to; an Enum's own is computed in Python.
+    __hash__ = str.__hash__
+
     def __str__(self) -> str:
         return str(self.value)
 

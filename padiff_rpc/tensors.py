@@ -12,7 +12,7 @@ from typing import Optional
 import numpy as np
 import numpy.typing as npt
 
-from padiff_rpc.convert import from_proto, to_proto
+from padiff_rpc.convert import content_of, from_proto
 from padiff_rpc.errors import BusyError, ProtocolError
 from padiff_rpc.limits import exceeded, limits
 from padiff_rpc.records import record
@@ -175,16 +175,17 @@ def sum_of_squares(tensor: HostTensor) -> float:
     """Returns the sum of squares of the finite elements, in float64; of complex ones, of the magnitudes."""
     total = 0.0
     flat = tensor.array.ravel(order="K")  # as they lie: a transposed one is not copied
-    for start in range(0, flat.size, BLOCK_ELEMENTS):
-        with np.errstate(invalid="ignore", over="ignore"):
+    with np.errstate(invalid="ignore", over="ignore"):
+        for start in range(0, flat.size, BLOCK_ELEMENTS):
             block = widen(flat[start : start + BLOCK_ELEMENTS], tensor.dtype)
-            reals = block.view(np.float64) if np.iscomplexobj(block) else block.astype(np.float64, copy=False)
+            is_complex = tensor.dtype in COMPLEX
+            reals = block.view(np.float64) if is_complex else block.astype(np.float64, copy=False)
             # One pass, and no dot product: BLAS would take threads away from the model.
             square = float(np.einsum("i,i->", reals, reals))
             if not math.isfinite(square):
                 finite = np.abs(block).astype(np.float64)
                 square = float(np.square(finite[np.isfinite(finite)]).sum())
-        total += square
+            total += square
     return total
 
 
@@ -244,8 +245,8 @@ def plain_header_of(
     number: int, tensor: HostTensor, name: str = "", place: Optional[ArenaPlace] = None
 ) -> tensors_pb2.TensorHeader:
     """Returns a header without its sum of squares, for a tensor that nobody will measure by its header."""
-    arena = None if place is None else to_proto(place)
-    return tensors_pb2.TensorHeader(tensor=number, spec=to_proto(tensor.spec), name=name, arena=arena)
+    arena = None if place is None else content_of(place)
+    return tensors_pb2.TensorHeader(tensor=number, spec=content_of(tensor.spec), name=name, arena=arena)
 
 
 def chunks_of(

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
-from padiff_rpc.convert import to_number, to_proto
+from padiff_rpc.convert import content_of, to_number
 from padiff_rpc.tensor_sender import TensorSender
-from padiff_rpc.tensors import CHUNK_BYTES, header_of, plain_header_of
+from padiff_rpc.tensors import CHUNK_BYTES, plain_header_of, sum_of_squares
 from padiff_rpc.v1 import worker_pb2 as pb
 from padiff_rpc.v1.records import CallEvent, FunctionTrace, ModelFailure, NotOverridden, OverrideTicket
 from padiff_rpc.v1.words import Phase
@@ -23,57 +24,53 @@ def bundles(outbox: Outbox[StepItem], sender: TensorSender) -> Iterator[pb.RunSt
     A message is sent when it is large enough, when nothing else waits, and at once for what the model
     waits for: a phase's acknowledgement, an override. The summary says what `sender` has sent.
     """
-    waiting: list[pb.StepEvent] = []
-    size = 0
+    waiting, size = pb.RunStepResponse(), 0
     for item, is_last in outbox:
         for event in _events(item, sender):
-            waiting.append(event)
-            size += event.ByteSize()
+            size += waiting.events.add(**event).ByteSize()
             if size >= CHUNK_BYTES:
-                yield pb.RunStepResponse(events=waiting)
-                waiting, size = [], 0
-        if waiting and (is_last or isinstance(item, (Phase, OverrideTicket))):
-            yield pb.RunStepResponse(events=waiting)
-            waiting, size = [], 0
-    if waiting:
-        yield pb.RunStepResponse(events=waiting)
+                yield waiting
+                waiting, size = pb.RunStepResponse(), 0
+        if size and (is_last or isinstance(item, (Phase, OverrideTicket))):
+            yield waiting
+            waiting, size = pb.RunStepResponse(), 0
+    if size:
+        yield waiting
 
 
-def _events(item: StepItem, sender: TensorSender) -> Iterator[pb.StepEvent]:
+def _events(item: StepItem, sender: TensorSender) -> Iterator[dict[str, Any]]:
+    """Yields what the constructor of `StepEvent` takes."""
     if isinstance(item, CallEvent):
-        yield pb.StepEvent(call=to_proto(item))
+        yield {"call": content_of(item)}
     elif isinstance(item, Capture):
-        yield pb.StepEvent(capture=_header(item))
+        yield {"capture": _header(item)}
         for chunk in sender.chunks_of(item.number, item.tensor) if item.place is None else ():
-            yield pb.StepEvent(chunk=chunk)
+            yield {"chunk": chunk}
     elif isinstance(item, Phase):
-        yield pb.StepEvent(phase=to_number(item))
+        yield {"phase": to_number(item)}
     elif isinstance(item, OverrideTicket):
-        yield pb.StepEvent(wanted=to_proto(item))
+        yield {"wanted": content_of(item)}
     elif isinstance(item, GrantedCredit):
-        yield pb.StepEvent(credit=item.bytes)
+        yield {"credit": item.bytes}
     elif isinstance(item, NotOverridden):
-        yield pb.StepEvent(not_overridden=to_proto(item))
+        yield {"not_overridden": content_of(item)}
     elif isinstance(item, ModelFailure):
-        yield pb.StepEvent(failure=to_proto(item))
+        yield {"failure": content_of(item)}
     elif isinstance(item, FunctionTrace):
-        yield pb.StepEvent(function_trace=to_proto(item))
+        yield {"function_trace": content_of(item)}
     else:
         # A coordinator at the other end of a unix socket reads none, and has no use for it.
         sending = sender.sending(to_worker=False) if sender.readable else None
-        yield pb.StepEvent(summary=to_proto(replace(item, sending=sending)))
+        yield {"summary": content_of(replace(item, sending=sending))}
 
 
-def _header(capture: Capture) -> pb.CaptureHeader:
+def _header(capture: Capture) -> dict[str, Any]:
     number, tensor = capture.number, capture.tensor
-    made = pb.CaptureHeader(id=to_proto(capture.id), gradient_of=capture.gradient_of)
-    if capture.sum_squares is None:
-        made.header.CopyFrom(header_of(number, tensor, capture.place))
-    else:
-        made.header.CopyFrom(plain_header_of(number, tensor))
-        made.header.sum_squares = capture.sum_squares
+    header = plain_header_of(number, tensor, place=capture.place)
+    header.sum_squares = sum_of_squares(tensor) if capture.sum_squares is None else capture.sum_squares
+    made = {"id": content_of(capture.id), "gradient_of": capture.gradient_of, "header": header}
     if tensor.sketch_of is not None and tensor.statistics is not None:
-        made.sketch_of.CopyFrom(to_proto(tensor.sketch_of))
-        made.statistics.CopyFrom(to_proto(tensor.statistics))
-        made.is_transposed = capture.is_transposed
+        made["sketch_of"] = content_of(tensor.sketch_of)
+        made["statistics"] = content_of(tensor.statistics)
+        made["is_transposed"] = capture.is_transposed
     return made

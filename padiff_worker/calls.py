@@ -79,7 +79,7 @@ class CallLog:
         """Returns the call that begins, or in a replay the call that is repeated (None: none known).
 
         `input_numbers` are the numbers of those inputs that were seen before, by slot; they tell the
-        calls of a shared layer apart in a replay.
+        calls of a shared layer apart in a replay, and are of no use elsewhere.
         """
         if self.replaying:
             call = self._repeated(path, input_numbers)

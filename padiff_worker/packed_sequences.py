@@ -101,10 +101,9 @@ class PackedSequences:
         """Returns how the elements of the tensor of that number lie, where they are packed."""
         return self._by_number.get(number)
 
-    def note(self, number: int, packing: Optional[Packing]) -> None:
+    def note(self, number: int, packing: Packing) -> None:
         """From now on the tensor of that number is shown as that batch."""
-        if packing is not None:
-            self._by_number[number] = packing
+        self._by_number[number] = packing
 
 
 def with_beginnings(

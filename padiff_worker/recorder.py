@@ -162,14 +162,18 @@ class Recorder:
     ) -> Optional[tuple[tuple[Any, ...], dict[str, Any]]]:
         with self._lock:
             inputs = flatten_inputs(args, kwargs, self._packed.tensor_in)
-            numbers = {f"in.{slot}": self._numbers.known(tensor) for slot, tensor in inputs}
-            call = self._log.enter(path, {slot: n for slot, n in numbers.items() if n is not None})
+            call = self._log.enter(path, self._known(inputs) if self._log.replaying else {})
             if call is None:
                 return None
             replaced = self._saw(
                 call, CallMoment.ENTRY, inputs, source=calling_line(self._adapter.library_folders)
             )
             return with_inputs(args, kwargs, replaced, self._packed.tensor_in) if replaced else None
+
+    def _known(self, inputs: NamedTensors) -> dict[str, int]:
+        """Returns the numbers of those inputs that were seen before, by the slots of a call."""
+        numbers = ((f"in.{slot}", self._numbers.known(tensor)) for slot, tensor in inputs)
+        return {slot: number for slot, number in numbers if number is not None}
 
     def _left(self, path: str, output: Any) -> Optional[Any]:
         with self._lock:
@@ -230,8 +234,9 @@ class Recorder:
                 fresh.append((number, tensor))
             call.slots[f"{side}.{name}"] = number
             gradient = self._own_number(place, number, tensor, own)
-            for shown in (number, gradient):
-                self._packed.note(shown, packing)
+            if packing is not None:
+                self._packed.note(number, packing)
+                self._packed.note(gradient, packing)
             slots.append(self._slot(name, number, tensor, gradient))
             if self._takers is not None:
                 self._takers.note(call, moment, number, tensor)
@@ -269,7 +274,7 @@ class Recorder:
     def _number(self, tensor: Any, packing: Optional[Packing]) -> tuple[int, bool]:
         """Returns a tensor's number, and whether it is new."""
         number, is_fresh = self._numbers.of(tensor)
-        if packing == self._packed.of(number) or is_fresh:
+        if is_fresh or packing == self._packed.of(number):
             return number, is_fresh
         # It was shown as it is, or as another batch.
         self._numbers.forget(tensor)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import linecache
 import os
@@ -36,14 +37,16 @@ def calling_line(library_folders: tuple[str, ...], *, outside: Optional[Any] = N
         if file.startswith(_OWN_FOLDER):
             return None
         if not file.startswith(library_folders) and (outside is None or not _is_method_of(outside, frame)):
-            return SourceLine(
-                file=file,
-                line=frame.f_lineno,
-                function=frame.f_code.co_name,
-                text=linecache.getline(file, frame.f_lineno).strip(),
-            )
+            line = frame.f_lineno
+            return _line(file, line, frame.f_code.co_name, linecache.getline(file, line).strip())
         frame = frame.f_back
     return None
+
+
+@functools.lru_cache(maxsize=4096)
+def _line(file: str, line: int, function: str, text: str) -> SourceLine:
+    """Returns one record for all the calls that a line makes."""
+    return SourceLine(file=file, line=line, function=function, text=text)
 
 
 def _is_method_of(one: Any, frame: FrameType) -> bool:

@@ -14,8 +14,9 @@ MAX_DEPTH = 32
 # Returns the tensor that a value is, or that stands for it; None for what is looked into, or past.
 TensorIn = Callable[[Any], Optional[Any]]
 NamedTensors = list[tuple[str, Any]]
-# Of which nothing is a tensor, nor holds one.
+# Of which nothing is a tensor, nor holds one; and what holds some, and is none.
 _PLAIN = frozenset({type(None), bool, int, float, complex, str, bytes})
+_HOLDERS = frozenset({tuple, list, dict})
 # The containers that something lies in, by their ids.
 Around = frozenset[int]
 
@@ -26,8 +27,9 @@ def flatten_inputs(args: tuple[Any, ...], kwargs: Mapping[str, Any], tensor_in: 
     A positional argument is named by its position, a keyword argument by its keyword; what lies
     inside adds its key, field or position after a dot.
     """
-    found = list(_walk(args, "", tensor_in))
-    found.extend(_walk(dict(kwargs), "", tensor_in))
+    found: NamedTensors = []
+    _gather(args, "", tensor_in, found)
+    _gather(dict(kwargs), "", tensor_in, found)
     return _distinct(found)
 
 
@@ -37,14 +39,19 @@ def flatten_output(output: Any, tensor_in: TensorIn) -> NamedTensors:
     A lone tensor is slot "0", and so is the tensor of a one-element tuple: frameworks and ports differ
     in whether they unpack it.
     """
-    return _distinct(_walk((output,) if tensor_in(output) is not None else output, "", tensor_in))
+    lone = tensor_in(output)
+    if lone is not None:
+        return [("0", lone)]
+    found: NamedTensors = []
+    _gather(output, "", tensor_in, found)
+    return _distinct(found)
 
 
 def tensors_in(value: Any, tensor_in: TensorIn) -> list[Any]:
     """Returns the tensors that `flatten_output` would name."""
-    found: list[Any] = []
-    _gather(value, tensor_in, frozenset(), found)
-    return found
+    found: NamedTensors = []
+    _gather(value, "", tensor_in, found)
+    return [tensor for _, tensor in found]
 
 
 def with_inputs(
@@ -71,7 +78,7 @@ def _with(
     tensor_in: TensorIn,
     around: Around = frozenset(),
 ) -> Any:
-    """Walks as `_walk` does: `slots` names the tensors in the order in which they are met."""
+    """Walks as `_gather` does: `slots` names the tensors in the order in which they are met."""
     own = tensor_in(value)
     if own is not None:
         made = replaced.get(next(slots), own)
@@ -91,20 +98,6 @@ def _with(
     return _rebuilt(value, changed) if changed else value
 
 
-def _gather(value: Any, tensor_in: TensorIn, around: Around, found: list[Any]) -> None:
-    """Walks as `_walk` does, without names: what every function is called with has to be walked fast."""
-    if type(value) in _PLAIN:
-        return
-    tensor = tensor_in(value)
-    if tensor is not None:
-        found.append(tensor)
-        return
-    within = _enters(value, around)
-    if within is not None:
-        for _, item in _items(value):
-            _gather(item, tensor_in, within, found)
-
-
 def _rebuilt(value: Any, changed: Mapping[Any, Any]) -> Any:
     if isinstance(value, tuple):
         items = [changed.get(index, item) for index, item in enumerate(value)]
@@ -119,7 +112,9 @@ def _rebuilt(value: Any, changed: Mapping[Any, Any]) -> Any:
     return made
 
 
-def _distinct(found: Iterable[tuple[str, Any]]) -> NamedTensors:
+def _distinct(found: NamedTensors) -> NamedTensors:
+    if len({name for name, _ in found}) == len(found):
+        return found
     # Keys may hold dots, and 0 and "0" may be keys of one dict.
     seen: Counter[str] = Counter()
     named = []
@@ -129,18 +124,21 @@ def _distinct(found: Iterable[tuple[str, Any]]) -> NamedTensors:
     return named
 
 
-def _walk(
-    value: Any, prefix: str, tensor_in: TensorIn, around: Around = frozenset()
-) -> Iterator[tuple[str, Any]]:
-    tensor = tensor_in(value)
+def _gather(
+    value: Any, prefix: str, tensor_in: TensorIn, found: NamedTensors, around: Around = frozenset()
+) -> None:
+    """Appends the tensors of `value` to `found`; what every function is called with is walked like this."""
+    kind = type(value)
+    if kind in _PLAIN:
+        return
+    tensor = None if kind in _HOLDERS else tensor_in(value)
     if tensor is not None:
-        yield prefix, tensor
+        found.append((prefix, tensor))
         return
     within = _enters(value, around)
-    if within is None:
-        return
-    for key, item in _items(value):
-        yield from _walk(item, f"{prefix}.{key}" if prefix else str(key), tensor_in, within)
+    if within is not None:
+        for key, item in _items(value):
+            _gather(item, f"{prefix}.{key}" if prefix else str(key), tensor_in, found, within)
 
 
 def _enters(value: Any, around: Around) -> Optional[Around]:
@@ -150,12 +148,12 @@ def _enters(value: Any, around: Around) -> Optional[Around]:
     return around | {id(value)}
 
 
-def _items(value: Any) -> Iterator[tuple[Any, Any]]:
+def _items(value: Any) -> Iterable[tuple[Any, Any]]:
     # A ModelOutput is a mapping and a dataclass at once; as a mapping it leaves its empty fields out.
-    if isinstance(value, Mapping):
-        yield from value.items()
-    elif isinstance(value, (list, tuple)):
-        yield from enumerate(value)
-    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
-        for field in dataclasses.fields(value):
-            yield field.name, getattr(value, field.name, None)
+    if isinstance(value, (list, tuple)):
+        return enumerate(value)
+    if isinstance(value, (dict, Mapping)):  # dict first, since asking a class of `abc` takes long
+        return value.items()
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return [(field.name, getattr(value, field.name, None)) for field in dataclasses.fields(value)]
+    return ()

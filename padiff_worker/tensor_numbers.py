@@ -6,6 +6,8 @@ import weakref
 from collections.abc import Callable, Hashable
 from typing import Any, Optional
 
+_UNSEEN = (0, None)
+
 
 class TensorNumbers:
     """Gives each tensor object, at each of its versions, one number from 1. Not thread-safe.
@@ -26,16 +28,17 @@ class TensorNumbers:
 
     def known(self, tensor: Any) -> Optional[int]:
         """Returns the number of a tensor that was seen before, or None."""
-        number, alive = self._seen.get(self._identity(tensor), (None, None))
+        number, alive = self._seen.get(self._identity(tensor), _UNSEEN)
         return number if alive is not None and alive() is tensor else None
 
     def of(self, tensor: Any) -> tuple[int, bool]:
         """Returns the tensor's number, and whether it is seen for the first time."""
-        number = self.known(tensor)
-        if number is not None:
+        identity = self._identity(tensor)
+        number, alive = self._seen.get(identity, _UNSEEN)
+        if alive is not None and alive() is tensor:
             return number, False
         number = self.fresh()
-        self.assign(tensor, number)
+        self._seen[identity] = (number, weakref.ref(tensor))
         return number, True
 
     def assign(self, tensor: Any, number: int) -> None:

@@ -5,6 +5,7 @@ Ten are abstract. What the rest need is alike in frameworks: `detach`, `clone`, 
 
 from __future__ import annotations
 
+import functools
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Iterable, Mapping
@@ -22,6 +23,12 @@ from padiff_worker import footprints
 from padiff_worker.packed_sequences import Packed
 
 _WIDE = frozenset({DType.FLOAT64, DType.COMPLEX128})
+
+
+@functools.lru_cache(maxsize=4096)
+def _spec(dtype: DType, shape: tuple[int, ...]) -> TensorSpec:
+    """Returns one record for all tensors of a kind."""
+    return TensorSpec(dtype=dtype, shape=shape)
 
 
 @record
@@ -76,7 +83,7 @@ class TensorVerbs(ABC):
 
     def spec(self, tensor: Any) -> TensorSpec:
         """Returns dtype and shape, without touching the bytes."""
-        return TensorSpec(dtype=self.dtypes[tensor.dtype], shape=tuple(tensor.shape))
+        return _spec(self.dtypes[tensor.dtype], tuple(tensor.shape))
 
     @abstractmethod
     def device(self, tensor: Any) -> str:

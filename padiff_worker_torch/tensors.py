@@ -64,7 +64,7 @@ class TorchTensors(TensorVerbs):
     def host_copy(self, tensor: Any) -> HostTensor:
         values = tensor.detach().resolve_conj().resolve_neg()
         is_alias = values.device.type == "cpu" and values.is_contiguous()
-        array = _bits(values.cpu().contiguous())
+        array = _bits(values if is_alias else values.cpu().contiguous())
         return HostTensor(array=array.copy() if is_alias else array, dtype=self.dtypes[tensor.dtype])
 
     def host_view(self, tensor: Any) -> HostTensor:

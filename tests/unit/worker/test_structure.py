@@ -57,6 +57,20 @@ def test_keys_that_would_share_a_slot_are_told_apart():
     assert slots({0: A, "0": B}) == [("0", "a"), ("0#1", "b")]
 
 
+def test_what_a_call_takes_and_returns_is_asked_for_tensors_once_each():
+    asked = []
+
+    def asking(value):
+        asked.append(value)
+        return leaf_in(value)
+
+    flatten_inputs((A, [B, 3], {"x": C}), {}, asking)
+    assert asked == [A, B, C]
+    asked.clear()
+    flatten_output(A, asking)
+    assert asked == [A]
+
+
 def test_a_cycle_ends():
     knot = [A]
     knot.append(knot)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import random
+import sys
 from collections.abc import Callable
 from typing import Any, Optional
 
@@ -12,7 +13,7 @@ import numpy as np
 from padiff_worker.calls import CallLog
 from padiff_worker.randomness import Decisions
 
-# 624 words, and which of them is next. NumPy's own `get_state` copies them word by word, in Python.
+# 624 words, and which of them is next. Python's and NumPy's own functions make a number of each.
 _MERSENNE_BYTES = 625 * 4
 # Of NumPy 1.24 and later.
 _numpys_generator: Optional[Callable[[], Any]] = getattr(np.random, "get_bit_generator", None)
@@ -46,10 +47,21 @@ class GeneratorWatch:
 
     def _read(self) -> dict[str, Any]:
         return {
-            "random": random.getstate(),
+            "random": _pythons_state(),
             "numpy.random": _numpy_state(),
             **{name: fingerprint() for name, fingerprint in self._decisions.generators.items()},
         }
+
+
+def _pythons_state() -> Any:
+    """Returns what changes whenever Python's generator is drawn from."""
+    generator: Any = getattr(random.getstate, "__self__", None)
+    kind: type = type(generator)
+    if kind is not random.Random or sys.implementation.name != "cpython":
+        return random.getstate()
+    # Behind what every object begins with; `gauss_next` is the second of two normal numbers.
+    words = ctypes.string_at(id(generator) + object.__basicsize__, _MERSENNE_BYTES)
+    return words, generator.gauss_next
 
 
 def _is_read_in_place() -> bool:

@@ -95,6 +95,8 @@ class _Command:
     def run(self) -> int:
         """Serves: the one comparison of a client, or whatever comes, each in a process of its own."""
         given, reached = self._given, self._reached
+        # What the framework's import has made stays: no collection needs to look at it again.
+        gc.freeze()
         if given.turn_fd is not None:
             turn = Turn(socket.socket(fileno=given.turn_fd))
             return self._serve(replace(reached, handed_over=True), turn)

@@ -49,6 +49,29 @@ class Shuffled(fake.Layer):
         return x * fake.Tensor(1 + order) * (1 + random.random()) * (1 + np.random.rand())
 
 
+class Gauss(fake.Layer):
+    """Draws a normal number, of which Python makes two at a time."""
+
+    def forward(self, x):
+        return x * random.gauss(1.0, 0.1)
+
+
+class Uniform(fake.Layer):
+    def forward(self, x):
+        return x * random.random()
+
+
+class Twice(fake.Layer):
+    """Calls its one layer twice, on one line."""
+
+    def __init__(self):
+        super().__init__()
+        self.inner = fake.Linear(4, 4)
+
+    def forward(self, x):
+        return self.inner(self.inner(x))
+
+
 def traced(model, randomness=Randomness.SHARED, *, repeat=True):
     x = fake.Tensor(np.arange(1, 13, dtype=np.float32).reshape(3, 4))
     return trace(FakeAdapter(), model, lambda recorder: model(x), randomness, repeat=repeat)
@@ -149,3 +172,21 @@ def test_a_normal_number_that_was_made_with_another_is_drawn_as_it_is():
         assert traced(model).noise.relative_l2 == 0
     finally:
         np.random.set_state(before)
+
+
+def test_every_call_that_draws_from_pythons_generator_is_named():
+    model = fake.Sequential(Gauss(), fake.Linear(4, 4), Gauss(), Uniform(), fake.Linear(4, 4))
+    operations = traced(model, repeat=False).random_operations
+    assert [(one.path, one.name) for one in operations] == [
+        ("0", "random"),
+        ("2", "random"),
+        ("3", "random"),
+    ]
+
+
+def test_a_line_that_makes_many_calls_is_told_once_and_so_is_a_kind_of_tensors():
+    events = traced(Twice(), repeat=False).calls
+    entries = [event for event in events if event.path == "inner" and event.source is not None]
+    assert len(entries) == 2
+    assert entries[0].source is entries[1].source
+    assert len({id(slot.spec) for event in events for slot in event.slots}) == 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import time
 
+from padiff_rpc.collector import collect_seldom
 from padiff_rpc.grpc_log import hush_grpc
 from padiff_rpc.interrupts import end_at_interrupt
 
@@ -16,4 +17,5 @@ def main() -> int:
     began = time.monotonic()
     end_at_interrupt("padiff")
     hush_grpc()
+    collect_seldom()
     return int(importlib.import_module(_COMMAND).main(began=began))

@@ -6,7 +6,7 @@ import hashlib
 import math
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Optional
 
 import numpy as np
@@ -48,6 +48,7 @@ def numpy_dtype(dtype: DType) -> np.dtype[np.generic]:
     return _NUMPY[dtype]
 
 
+@cache
 def epsilon(dtype: DType) -> float:
     """Returns the distance from 1 to the next number of a floating or complex `dtype`."""
     if dtype in _EPSILON:

@@ -17,6 +17,7 @@ from padiff_compare.capture.store import TensorStore
 from padiff_compare.run import Storage
 from padiff_rpc import child, serving
 from padiff_rpc.arena_file import FOLDER_VARIABLE, NONE, settled_folder
+from padiff_rpc.collector import collect_seldom, spare_what_is_here
 from padiff_rpc.errors import InvalidRequestError, PaDiffError
 from padiff_rpc.health import COORDINATOR_SERVICE, Health
 from padiff_rpc.interceptors import Guard
@@ -60,6 +61,8 @@ def _serve(given: argparse.Namespace, config: Config) -> int:
     write_log(config.serving.log_format)
     signals = StopSignals(ignore_interrupt=given.lifeline_fd is not None)
     child.watch_lifeline(given.lifeline_fd, given.private_folder)
+    spare_what_is_here()
+    collect_seldom()
     limits = config.limits
     limit_bytes = limits.memory_limit_mib << 20
     folder = _path(limits.spill_folder, "spill_folder") if limits.spill_folder else None

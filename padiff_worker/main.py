@@ -14,6 +14,7 @@ from typing import Optional
 
 from padiff_rpc import child, serving
 from padiff_rpc.arena_file import FOLDER_VARIABLE, NONE
+from padiff_rpc.collector import spare_what_is_here
 from padiff_rpc.device_files import open_files
 from padiff_rpc.errors import PaDiffError
 from padiff_rpc.logs import write_log
@@ -115,6 +116,8 @@ class _Command:
 
     def _serve(self, reached: Serving, turn: Optional[Turn] = None) -> int:
         given = self._given
+        # The framework lives as long as this process.
+        spare_what_is_here()
         thread = ModelThread()
         signals = StopSignals(ignore_interrupt=given.lifeline_fd is not None)
         child.watch_lifeline(given.lifeline_fd, given.private_folder)

@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Optional
 
 from padiff_rpc.arena import LaidTensor, SharedArenas, TakeRoom
+from padiff_rpc.collector import look_at_all, spare_what_is_here
 from padiff_rpc.errors import NotFoundError, StateError, WorkerLostError
 from padiff_rpc.tensor_sender import TensorSender, bundled
 from padiff_rpc.tensors import HostTensor, ReceivedTensor
@@ -176,6 +177,9 @@ class Worker:
             except ModelRaised as raised:
                 return LoadResponse(failure=raised.failure)
             self._session = ModelSession(self._adapter, loaded, self._thread.pulse)
+            if self._served is None:
+                gc.collect()  # what building it has left would stay with what is spared
+                spare_what_is_here()
             if self._script is None:
                 # A model that was given may be in any state by now.
                 code = code_digest() if self._served is None else ""
@@ -375,6 +379,8 @@ class Worker:
         if self._session is not None:
             self._session.close()
             self._session = None
+            if self._served is None:
+                look_at_all()
             # Layers and hooks refer to each other; what is left of the model would stay for a while.
             gc.collect()
             self._adapter.release_memory()

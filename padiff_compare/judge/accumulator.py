@@ -7,7 +7,7 @@ from typing import Optional
 
 import numpy as np
 
-from padiff_compare.judge.outliers import Distances, Indices, JumpFinder, Reals, WorstElements
+from padiff_compare.judge.outliers import Distances, Indices, JumpFinder, Reals, WorstElements, index_at
 from padiff_rpc.records import record
 from padiff_rpc.v1.records import Figures
 
@@ -250,7 +250,7 @@ class Accumulator:
 
     def figures(self, shape: tuple[int, ...]) -> Figures:
         """Returns the figures of what was gathered; `shape` turns positions into indices."""
-        bb, aa, ab, dd, b_total, a_total, d_total, distance_total = (float(s) for s in self._sums)
+        bb, aa, ab, dd, b_total, a_total, d_total, distance_total = self._sums.tolist()
         count = max(self._finite, 1)
         norms = math.sqrt(aa), math.sqrt(bb)
         worst = self._worst.elements(shape)
@@ -274,7 +274,7 @@ class Accumulator:
             rmse=math.sqrt(dd / count),
             rms_reference=self._yardstick.rms_reference,
             mismatches=self._mismatches,
-            histogram=tuple(int(n) for n in self._histogram),
+            histogram=tuple(self._histogram.tolist()),
             inf_reference=self._inf_reference,
             inf_candidate=self._inf_candidate,
         )
@@ -282,7 +282,7 @@ class Accumulator:
     def _index(self, position: Optional[int], shape: tuple[int, ...]) -> tuple[int, ...]:
         if position is None:
             return ()
-        return tuple(int(i) for i in np.unravel_index(position // self._yardstick.parts, shape))
+        return index_at(position // self._yardstick.parts, shape)
 
 
 def _relative(error: float, norm: float, *, differs: bool) -> float:

@@ -339,7 +339,8 @@ def is_suspicious(evidence: Evidence, options: Options) -> bool:
 
 def is_one_beyond(figures: Figures, tolerance: Tolerance) -> bool:
     """Whether a single element is off by more than any may be: it hardly shows in the norm of the whole."""
-    if not tolerance.of_one or not figures.worst:
+    # Most are within the least that any may be off by, and their worst elements need not be unpacked.
+    if not tolerance.of_one or figures.max_abs <= tolerance.of_one * tolerance.atol or not figures.worst:
         return False
     bound = tolerance.atol + tolerance.rtol * abs(figures.worst[0].reference)
     return figures.max_abs > tolerance.of_one * bound

@@ -53,6 +53,15 @@ class Distances:
         return self.offset + (chosen if self.positions is None else self.positions[chosen])
 
 
+def index_at(position: int, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Returns the index of the element at a position of a tensor of `shape`, which has it, in C order."""
+    index = []
+    for size in reversed(shape):
+        position, place = divmod(position, size)
+        index.append(place)
+    return tuple(reversed(index))
+
+
 class WorstElements:
     """Keeps three elements whatever order they come in; of equal differences the lowest positions.
 
@@ -100,7 +109,7 @@ class WorstElements:
         found: dict[int, WorstElement] = {}
         for distance, position, reference, candidate in self._kept:
             number = position // self._parts
-            index = tuple(int(i) for i in np.unravel_index(number, shape))
+            index = index_at(number, shape)
             found.setdefault(
                 number,
                 WorstElement(

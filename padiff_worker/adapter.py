@@ -1,6 +1,6 @@
 """The verbs that a framework must offer; `padiff_worker_torch` and `padiff_worker_paddle` implement them.
 
-Twenty-five are abstract, ten of them in `tensor_verbs`. Five more have the answer of a framework that lacks
+Twenty-five are abstract, ten of them in `tensor_verbs`. Six more have the answer of a framework that lacks
 what they ask for, and three readers say what differs in how layers, state files and optimizers are looked
 into. Everything that needs no framework lives outside: nesting, call numbering, naming, streaming, loading by
 reference. `conformance` holds the tests that every adapter passes.
@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Hashable, Iterable, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Optional
 
 from padiff_rpc.errors import InvalidRequestError
@@ -102,6 +102,10 @@ class FrameworkAdapter(TensorVerbs):
     @abstractmethod
     def keep_random(self) -> Restore:
         """Keeps the state of the framework's generators, host and devices."""
+
+    def threads(self, count: int) -> AbstractContextManager[None]:
+        """Has the framework compute with so many threads in the block, and with those of before behind it."""
+        return nullcontext()
 
     def accelerator(self) -> Optional[Any]:
         """Returns what has `synchronize` and `empty_cache` for the device in use; None on the CPU."""

@@ -91,6 +91,7 @@ class _Command:
             capture_bytes=given.capture_mib << 20,
             arena_folder=given.shared_memory or os.environ.get(FOLDER_VARIABLE, ""),
             arena_bytes=given.shared_mib << 20,
+            threads_alone=given.threads_alone,
         )
 
     def run(self) -> int:
@@ -158,6 +159,13 @@ def _parser(framework: str) -> argparse.ArgumentParser:
         f"{NONE}: none is (default: ${FOLDER_VARIABLE}, else /dev/shm)",
     )
     add("--shared-mib", type=int, default=2048, metavar="N", help="how much of it at most (default: 2048)")
+    add(
+        "--threads-alone",
+        type=int,
+        default=0,
+        metavar="N",
+        help="compute threads in passes in which the other worker rests (default: as in all others)",
+    )
     add("--device", default="cpu", metavar="NAME", help="ready only when it is usable (default: cpu)")
     add(
         "--start-method",

@@ -25,6 +25,7 @@ class WorkerSettings:
         capture_bytes: captured tensors waiting to be sent before the model waits for them.
         arena_folder: where memory lies that is shared with a coordinator on this host; NONE: none is.
         arena_bytes: how much of it at most.
+        threads_alone: with how many threads the framework computes while no other worker does; 0: as ever.
     """
 
     roots: tuple[str, ...] = ()
@@ -33,6 +34,7 @@ class WorkerSettings:
     capture_bytes: int = 2048 << 20
     arena_folder: str = ""
     arena_bytes: int = 2048 << 20
+    threads_alone: int = 0
 
     def __post_init__(self) -> None:
         for field, folder in (*(("path", root) for root in self.roots), ("save_root", self.save_root)):

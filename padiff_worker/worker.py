@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Optional
 
@@ -337,7 +337,7 @@ class Worker:
             if script is not None and isinstance(run, ScriptStep):
                 futures.append(script.open_step(run))
             else:
-                futures.append(self._thread.submit(lambda: run.run(batch)))
+                futures.append(self._thread.submit(lambda: self._run(run, start, batch)))
             return outbox
 
         self._step = run
@@ -353,6 +353,11 @@ class Worker:
             future.result()
         if script is None:
             self._thread.submit(give_back_free_memory)
+
+    def _run(self, run: RunningStep, start: StepStart, batch: HostBatch) -> None:
+        threads = self._settings.threads_alone if start.alone else 0
+        with self._adapter.threads(threads) if threads else nullcontext():
+            run.run(batch)
 
     def is_moving(self) -> bool:
         """Whether the model's thread moves, or has nothing to do; it may be still as long as a lease's holder

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Optional
 
 import paddle
@@ -11,6 +14,9 @@ from padiff_worker.adapter import FrameworkAdapter, Restore
 
 class PaddleProcess(FrameworkAdapter):
     """Paddle's answers to the verbs of the process."""
+
+    # What `set_up` has set; 0: nothing.
+    _threads = 0
 
     def devices(self) -> tuple[str, ...]:
         if not paddle.is_compiled_with_cuda():
@@ -27,9 +33,20 @@ class PaddleProcess(FrameworkAdapter):
             paddle.base.core.set_cudnn_switch(False)
             flags.append("tf32=off")
         if threads:
+            self._threads = threads
             paddle.base.core.set_num_threads(threads)
             flags.append(f"threads={threads}")
         return tuple(flags)
+
+    @contextmanager
+    def threads(self, count: int) -> Iterator[None]:
+        # Paddle does not tell how many it uses; it sets the variable when it is imported, where it is not.
+        before = self._threads or int(os.environ["OMP_NUM_THREADS"])
+        paddle.base.core.set_num_threads(count)
+        try:
+            yield
+        finally:
+            paddle.base.core.set_num_threads(before)
 
     def seed(self, seed: int) -> None:
         # Paddle takes no negative seed.

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Optional
 
 import torch
@@ -37,6 +39,15 @@ class TorchProcess(FrameworkAdapter):
             torch.set_num_threads(threads)
         flags.append(f"threads={torch.get_num_threads()}")
         return tuple(flags)
+
+    @contextmanager
+    def threads(self, count: int) -> Iterator[None]:
+        before = torch.get_num_threads()
+        torch.set_num_threads(count)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)
 
     def seed(self, seed: int) -> None:
         torch.manual_seed(seed)

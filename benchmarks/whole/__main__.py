@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -17,6 +18,8 @@ from pathlib import Path
 
 from benchmarks.whole import against_padiff, bytes_grow, calls, kernels, steps
 from benchmarks.whole.rows import Row, account, machine, table, versions
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -42,6 +45,7 @@ def main(arguments: Sequence[str]) -> int:
         parser.error("the group padiff needs --padiff PYTHON; name the other groups to do without")
     # Whatever the user keeps is neither used nor replaced.
     os.environ.update(PADIFF_STORE="none", PADIFF_FLOORS="none", PADIFF_WARM="none")
+    _compile_packages()
     rows: list[Row] = []
     for name in asked:
         print(f"{name}: {given.rounds} rounds", file=sys.stderr, flush=True)
@@ -53,6 +57,14 @@ def main(arguments: Sequence[str]) -> int:
     print(", ".join(f"{name.replace('_', ' ')} {value}" for name, value in facts.items()) + "\n")
     print(table(rows))
     return 0
+
+
+def _compile_packages() -> None:
+    """Compiles our packages as pip does when it installs them; it has done so with PaDiff's."""
+    pythons = {sys.executable, *(os.environ[f"PADIFF_{name}_PYTHON"] for name in ("TORCH", "PADDLE"))}
+    folders = [str(folder) for folder in (*ROOT.glob("padiff_*"), ROOT / "client")]
+    for python in sorted(pythons):
+        subprocess.run([python, "-m", "compileall", "-q", *folders], check=True)
 
 
 if __name__ == "__main__":

@@ -97,11 +97,13 @@ class Household:
         )
 
     def close(self) -> None:
-        """Stops the children, all at once; may be called twice."""
+        """Stops the child started last, which may use the others, then these at once; may be called twice."""
         try:
-            for child in reversed(self._children):
+            for child in self._children[-1:]:
+                child.stop()
+            for child in self._children:
                 child.ask_to_end()
-            for child in reversed(self._children):
+            for child in self._children:
                 child.stop()
         finally:  # a second Ctrl-C cuts the asking short
             for child in reversed(self._children):

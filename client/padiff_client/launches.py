@@ -97,8 +97,11 @@ def worker_launch(
     if save_root is not None:
         arguments += ["--save-root", save_root]
     environment = _child_environment(caller.environment, token, folder)
+    cores = _usable_cores()
+    if "OMP_NUM_THREADS" not in environment and workers_here > 1:
+        arguments += ["--threads-alone", str(cores)]
     for variable, value in {
-        "OMP_NUM_THREADS": str(max(1, _usable_cores() // workers_here)),
+        "OMP_NUM_THREADS": str(max(1, cores // workers_here)),
         # Two workers that spin at barriers fight over the cores.
         "OMP_WAIT_POLICY": "PASSIVE",
     }.items():

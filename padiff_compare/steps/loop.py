@@ -302,8 +302,17 @@ class Steps:
             overrides=overrides.places if overrides is not None else (),
             override_gradients=overrides is not None and start.backward,
             optimize=start.optimize and not (side is Side.CANDIDATE and this.leaves_optimizer),
+            alone=side is Side.CANDIDATE and self._may_take_all_threads(this),
             loss_slots=self._aligned.loss_slots[side],
             skip_paths=self._aligned.plan.skip_paths(side),
             own_gradients=own_inputs(foreseen.joined.traces[side]) if foreseen is not None else (),
         )
         return self._decisions.told(start, side)
+
+    def _may_take_all_threads(self, this: StepPass) -> bool:
+        """Whether the candidate may use the threads of the reference, which rests while its pass is shown.
+
+        Two builds of one framework may agree to the last bit, but with as many threads alone.
+        """
+        frameworks = {source.worker.framework for source in self._sources.sides.values()}
+        return this.held is not None and len(frameworks) > 1 and not self._run.options.threads

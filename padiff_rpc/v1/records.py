@@ -1973,6 +1973,8 @@ class StepStart:
             all. All calls are told of, and all places overridden.
         sketching: Sketches and statistics travel in place of large tensors; absent: all
             elements do. For workers with the capability "sketches".
+        alone: No other worker of the comparison computes meanwhile: the framework may use the
+            threads that this worker has for that, where it was given any.
     """
 
     lease: str
@@ -2002,6 +2004,7 @@ class StepStart:
     functions: tuple[FunctionSelection, ...] = ()
     only_captures: tuple[CaptureId, ...] = ()
     sketching: Optional[Sketching] = None
+    alone: bool = False
 
 
 @record

@@ -632,7 +632,7 @@ class StepNoise(_message.Message):
     def __init__(self, relative: _Optional[float] = ..., weights: _Optional[_Iterable[_Union[WeightNoise, _Mapping]]] = ..., draw: _Optional[int] = ...) -> None: ...
 
 class StepStart(_message.Message):
-    __slots__ = ("lease", "step", "batch", "pass_kind", "backward", "optimize", "mean_loss", "skip_paths", "overrides", "override_gradients", "loss_slots", "randomness", "random_seed", "random_pairs", "loss_divisor", "keep_gradients_before", "keep_gradients_after", "loss_scale", "clip_norm", "batch_from_loader", "own_gradients", "in_float64", "again", "noise", "functions", "only_captures", "sketching")
+    __slots__ = ("lease", "step", "batch", "pass_kind", "backward", "optimize", "mean_loss", "skip_paths", "overrides", "override_gradients", "loss_slots", "randomness", "random_seed", "random_pairs", "loss_divisor", "keep_gradients_before", "keep_gradients_after", "loss_scale", "clip_norm", "batch_from_loader", "own_gradients", "in_float64", "again", "noise", "functions", "only_captures", "sketching", "alone")
     LEASE_FIELD_NUMBER: _ClassVar[int]
     STEP_FIELD_NUMBER: _ClassVar[int]
     BATCH_FIELD_NUMBER: _ClassVar[int]
@@ -660,6 +660,7 @@ class StepStart(_message.Message):
     FUNCTIONS_FIELD_NUMBER: _ClassVar[int]
     ONLY_CAPTURES_FIELD_NUMBER: _ClassVar[int]
     SKETCHING_FIELD_NUMBER: _ClassVar[int]
+    ALONE_FIELD_NUMBER: _ClassVar[int]
     lease: str
     step: int
     batch: PackedBatch
@@ -687,7 +688,8 @@ class StepStart(_message.Message):
     functions: _containers.RepeatedCompositeFieldContainer[_functions_pb2.FunctionSelection]
     only_captures: _containers.RepeatedCompositeFieldContainer[CaptureId]
     sketching: Sketching
-    def __init__(self, lease: _Optional[str] = ..., step: _Optional[int] = ..., batch: _Optional[_Union[PackedBatch, _Mapping]] = ..., pass_kind: _Optional[_Union[Pass, str]] = ..., backward: bool = ..., optimize: bool = ..., mean_loss: bool = ..., skip_paths: _Optional[_Iterable[str]] = ..., overrides: _Optional[_Iterable[_Union[OverridePlace, _Mapping]]] = ..., override_gradients: bool = ..., loss_slots: _Optional[_Iterable[str]] = ..., randomness: _Optional[_Union[Randomness, str]] = ..., random_seed: _Optional[int] = ..., random_pairs: _Optional[_Iterable[_Union[RandomPair, _Mapping]]] = ..., loss_divisor: _Optional[int] = ..., keep_gradients_before: bool = ..., keep_gradients_after: bool = ..., loss_scale: _Optional[float] = ..., clip_norm: _Optional[float] = ..., batch_from_loader: bool = ..., own_gradients: _Optional[_Iterable[_Union[CallInput, _Mapping]]] = ..., in_float64: bool = ..., again: bool = ..., noise: _Optional[_Union[StepNoise, _Mapping]] = ..., functions: _Optional[_Iterable[_Union[_functions_pb2.FunctionSelection, _Mapping]]] = ..., only_captures: _Optional[_Iterable[_Union[CaptureId, _Mapping]]] = ..., sketching: _Optional[_Union[Sketching, _Mapping]] = ...) -> None: ...
+    alone: bool
+    def __init__(self, lease: _Optional[str] = ..., step: _Optional[int] = ..., batch: _Optional[_Union[PackedBatch, _Mapping]] = ..., pass_kind: _Optional[_Union[Pass, str]] = ..., backward: bool = ..., optimize: bool = ..., mean_loss: bool = ..., skip_paths: _Optional[_Iterable[str]] = ..., overrides: _Optional[_Iterable[_Union[OverridePlace, _Mapping]]] = ..., override_gradients: bool = ..., loss_slots: _Optional[_Iterable[str]] = ..., randomness: _Optional[_Union[Randomness, str]] = ..., random_seed: _Optional[int] = ..., random_pairs: _Optional[_Iterable[_Union[RandomPair, _Mapping]]] = ..., loss_divisor: _Optional[int] = ..., keep_gradients_before: bool = ..., keep_gradients_after: bool = ..., loss_scale: _Optional[float] = ..., clip_norm: _Optional[float] = ..., batch_from_loader: bool = ..., own_gradients: _Optional[_Iterable[_Union[CallInput, _Mapping]]] = ..., in_float64: bool = ..., again: bool = ..., noise: _Optional[_Union[StepNoise, _Mapping]] = ..., functions: _Optional[_Iterable[_Union[_functions_pb2.FunctionSelection, _Mapping]]] = ..., only_captures: _Optional[_Iterable[_Union[CaptureId, _Mapping]]] = ..., sketching: _Optional[_Union[Sketching, _Mapping]] = ..., alone: bool = ...) -> None: ...
 
 class Sketching(_message.Message):
     __slots__ = ("whole", "transposed")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import warnings
 
 import numpy as np
@@ -761,3 +764,31 @@ def test_what_a_graph_keeps_for_backward_goes_with_its_tensors():
         assert not adapter.layers_without_backward(layer, output.sum())
         del output
         assert held() == before
+
+
+# Which prints by how many threads the process grows: with one, in a block with two, and behind it.
+THREADS = """
+import os, paddle
+from padiff_worker_paddle.adapter import PaddleAdapter
+adapter, square = PaddleAdapter(), paddle.ones([512, 512])
+
+def grown():
+    before = len(os.listdir("/proc/self/task"))
+    paddle.matmul(square, square).numpy()
+    return len(os.listdir("/proc/self/task")) - before
+
+paddle.matmul(square, square).numpy()
+counts = [grown()]
+with adapter.threads(2):
+    counts.append(grown())
+counts.append(grown())
+print(*counts)
+"""
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/task"), reason="the threads of a process are told there")
+@pytest.mark.skipif(os.cpu_count() == 1, reason="MKL takes no more threads than there are cores")
+def test_a_block_computes_with_threads_of_its_own():
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    run = subprocess.run([sys.executable, "-c", THREADS], capture_output=True, text=True, env=environment)
+    assert run.stdout.split() == ["0", "1", "0"], run.stderr

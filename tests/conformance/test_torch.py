@@ -728,3 +728,10 @@ def test_a_model_may_be_deeper_than_a_stack_usually_allows():
     done = subprocess.run([sys.executable, "-c", DEEP], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == [str(2 * 6_001), "1"]
+
+
+def test_a_block_computes_with_threads_of_its_own():
+    before = torch.get_num_threads()
+    with TorchAdapter().threads(before + 2):
+        assert torch.get_num_threads() == before + 2
+    assert torch.get_num_threads() == before

@@ -42,7 +42,14 @@ def test_a_worker_is_told_where_to_listen_and_what_it_may_import(
         *("--path", str(tmp_path / "code")),
         *("--allow", "paddle"),
         *("--save-root", "/out"),
+        *("--threads-alone", str(len(os.sched_getaffinity(0)))),
     )
+
+
+def test_a_number_of_threads_that_the_caller_has_set_is_for_all_passes(tmp_path: Path) -> None:
+    launch = worker(SPEC, tmp_path, OMP_NUM_THREADS="3")
+    assert launch.environment["OMP_NUM_THREADS"] == "3"
+    assert "--threads-alone" not in launch.arguments
 
 
 def test_a_workers_environment_splits_the_cores_and_hides_the_token(tmp_path: Path) -> None:

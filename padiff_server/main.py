@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import gc
 import os
 import sys
 from collections.abc import Iterator
@@ -90,8 +89,6 @@ def _serve(given: argparse.Namespace, config: Config) -> int:
             exits.enter_context(revoking(clients, sessions))
             address = exits.enter_context(config.serving.open(services, health, streams=streams, guard=guard))
             health.set_serving(True)
-            # What is here now stays to the end: collections need not look at it again.
-            gc.freeze()
             child.announce(given.announce_fd, address)
             signals.wait()
             health.set_serving(False)

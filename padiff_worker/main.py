@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import gc
 import importlib
 import os
 import socket
@@ -97,8 +96,8 @@ class _Command:
     def run(self) -> int:
         """Serves: the one comparison of a client, or whatever comes, each in a process of its own."""
         given, reached = self._given, self._reached
-        # What the framework's import has made stays: no collection needs to look at it again.
-        gc.freeze()
+        # The framework lives as long as this process.
+        spare_what_is_here()
         if given.turn_fd is not None:
             turn = Turn(socket.socket(fileno=given.turn_fd))
             return self._serve(replace(reached, handed_over=True), turn)
@@ -117,8 +116,6 @@ class _Command:
 
     def _serve(self, reached: Serving, turn: Optional[Turn] = None) -> int:
         given = self._given
-        # The framework lives as long as this process.
-        spare_what_is_here()
         thread = ModelThread()
         signals = StopSignals(ignore_interrupt=given.lifeline_fd is not None)
         child.watch_lifeline(given.lifeline_fd, given.private_folder)
@@ -130,8 +127,6 @@ class _Command:
             self._adapter, self._settings, thread, reached, device=given.device, turn=turn
         ) as opened:
             stop_when_told(signals, opened.worker, opened.health, thread, drain_seconds=reached.drain_seconds)
-            # What is here now stays to the end: collections need not look at it again.
-            gc.freeze()
             if turn is None:
                 child.announce(given.announce_fd, opened.address)
             else:

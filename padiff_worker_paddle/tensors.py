@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import functools
 from collections.abc import Hashable, Iterable
 from typing import Any
@@ -89,6 +90,12 @@ class PaddleTensors(TensorVerbs):
 
     def overwrite(self, tensor: Any, value: HostTensor, *, may_move: bool = False) -> bool:
         if 0 in tensor.shape:
+            return True
+        is_plain = tensor.is_contiguous() and tensor.place.is_cpu_place()
+        if is_plain and self.spec(tensor) == value.spec:
+            # As `copy_` does, which has a tensor made of the value first: 30 times as long for 3 MB.
+            source = np.ascontiguousarray(value.array)
+            ctypes.memmove(tensor.data_ptr(), source.ctypes.data, source.nbytes)
             return True
         if not (may_move or tensor.is_contiguous() or _writes_in_place(tensor)):
             return False

@@ -29,7 +29,8 @@ def flatten_inputs(args: tuple[Any, ...], kwargs: Mapping[str, Any], tensor_in: 
     """
     found: NamedTensors = []
     _gather(args, "", tensor_in, found)
-    _gather(dict(kwargs), "", tensor_in, found)
+    if kwargs:
+        _gather(dict(kwargs), "", tensor_in, found)
     return _distinct(found)
 
 
@@ -113,7 +114,7 @@ def _rebuilt(value: Any, changed: Mapping[Any, Any]) -> Any:
 
 
 def _distinct(found: NamedTensors) -> NamedTensors:
-    if len({name for name, _ in found}) == len(found):
+    if len(found) < 2:
         return found
     # Keys may hold dots, and 0 and "0" may be keys of one dict.
     seen: Counter[str] = Counter()

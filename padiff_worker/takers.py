@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter, defaultdict
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Mapping
 from typing import Any
 
 from padiff_rpc.v1.records import CallEvent
@@ -53,12 +53,11 @@ class Takers:
         takers = {
             number: edges[place] for number, place in self._places.items() if number not in self._changed
         }
-        return [
-            dataclasses.replace(
-                event,
-                slots=tuple(
-                    dataclasses.replace(slot, takers=takers.get(slot.tensor, 0)) for slot in event.slots
-                ),
-            )
-            for event in calls
-        ]
+        return [_counted(event, takers) for event in calls]
+
+
+def _counted(event: CallEvent, takers: Mapping[int, int]) -> CallEvent:
+    if takers.keys().isdisjoint(slot.tensor for slot in event.slots):
+        return event
+    slots = tuple(dataclasses.replace(slot, takers=takers.get(slot.tensor, 0)) for slot in event.slots)
+    return dataclasses.replace(event, slots=slots)

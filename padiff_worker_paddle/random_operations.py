@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from typing import Any
 
 import paddle
 from paddle import _C_ops
@@ -57,9 +58,13 @@ def random_operations(decisions: Decisions) -> Iterator[None]:
         yield
 
 
-def _fingerprint() -> str:
+def _fingerprint() -> tuple[str, ...]:
     """Returns what changes whenever a generator is drawn from."""
     host, on_devices = random_state()
-    # A state's text names an address, too.
-    before, *parts = " ".join(map(str, (host, *on_devices))).split("0x")
-    return "".join([before, *(part.partition(" ")[2] for part in parts)])
+    return tuple(map(_without_address, (host, *on_devices)))
+
+
+def _without_address(state: Any) -> str:
+    """Returns the text of a state; it names an address, which is another one each time."""
+    before, _, rest = str(state).partition("0x")
+    return before + rest.partition(" ")[2]

@@ -15,8 +15,12 @@ import fake
 import numpy as np
 from fake_adapter import FakeAdapter
 
-from padiff_rpc.v1.words import Randomness
+from padiff_rpc.v1.records import CallEvent, Slot, TensorSpec
+from padiff_rpc.v1.words import CallMoment, DType, Randomness
+from padiff_worker.takers import Takers
 from padiff_worker.tracing import trace
+
+SPEC = TensorSpec(dtype=DType.FLOAT32, shape=(2,))
 
 
 class Drifting(fake.Layer):
@@ -190,3 +194,8 @@ def test_a_line_that_makes_many_calls_is_told_once_and_so_is_a_kind_of_tensors()
     assert len(entries) == 2
     assert entries[0].source is entries[1].source
     assert len({id(slot.spec) for event in events for slot in event.slots}) == 1
+
+
+def test_an_event_of_tensors_that_nothing_takes_stays_as_it_is():
+    event = CallEvent(moment=CallMoment.EXIT, path="inner", slots=(Slot(name="0", tensor=1, spec=SPEC),))
+    assert Takers(FakeAdapter()).counted_in([event])[0] is event

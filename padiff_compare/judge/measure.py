@@ -200,7 +200,10 @@ class _Pair:
 
 
 def _bits(block: Array) -> Array:
-    return block.view(f"u{block.dtype.itemsize}" if block.dtype.itemsize < 16 else np.uint64)
+    if block.dtype.itemsize < 16:
+        return block.view(f"u{block.dtype.itemsize}")
+    # Two numbers for each element, which has to have them beside each other: an expanded tensor's need not.
+    return np.ascontiguousarray(block).view(np.uint64)
 
 
 class _Buffers(threading.local):

@@ -113,6 +113,15 @@ class HostTensor:
         """Returns the bytes in C order, without a copy."""
         return self.array.reshape(-1).view(np.uint8).data if self.array.size else memoryview(b"")
 
+    def is_identical(self, other: HostTensor) -> bool:
+        """Whether dtype, shape and bytes are equal: those of NaN too, and zeros by their signs."""
+        if self.dtype != other.dtype or self.array.shape != other.array.shape:
+            return False
+        # As numbers of as many bytes, since Python compares memory views one byte after the other.
+        bits = f"u{min(self.array.itemsize, 8)}"
+        one, two = (tensor.array.reshape(-1).view(bits) for tensor in (self, other))
+        return np.array_equal(one, two)
+
 
 def checksum(tensor: HostTensor) -> int:
     """Returns the CRC-32 of its bytes, 32 bits without a sign."""

@@ -104,9 +104,7 @@ class TensorVerbs(ABC):
 
     def holds(self, tensor: Any, value: HostTensor) -> bool:
         """Whether `tensor` has exactly the dtype, the shape and the bytes of `value`."""
-        if self.spec(tensor) != value.spec:
-            return False
-        return self.host_view(tensor).flat_bytes() == value.flat_bytes()
+        return self.spec(tensor) == value.spec and self.host_view(tensor).is_identical(value)
 
     def copy_into(self, tensor: Any, array: Array) -> None:
         """Copies the bytes as they are now into `array`, of its shape and `numpy_dtype`, C-contiguous."""

@@ -126,7 +126,7 @@ class _Moved:
         if len({part.dtype for part in parts}) > 1 or made.array.shape != self._shape:
             return False
         moved = cast(self._rule.apply(*parts), made.dtype)
-        return moved.flat_bytes() == made.flat_bytes()
+        return moved.is_identical(made)
 
     def pair(self, *, one_to_one: bool) -> WeightPair:
         references = tuple(self._special.references[one] for one in self.sources)

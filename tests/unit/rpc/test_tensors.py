@@ -238,3 +238,23 @@ def test_a_digest_tells_dtypes_shapes_and_bits_apart() -> None:
     assert {len(one) for one in digests} == {16}
     assert len(digests) == len(others)
     assert tensors.digest(HostTensor.from_array(zeros.copy())) in digests
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "are_identical"),
+    [
+        (np.float32([1, np.nan]), np.float32([1, np.nan]), True),
+        (np.float32([0.0]), np.float32([-0.0]), False),
+        (np.float32([1, 2]), np.float32([[1, 2]]), False),
+        (np.float32([1]), np.int32([1065353216]), False),
+        (np.complex128([1 + 2j]), np.complex128([1 + 2j]), True),
+        (np.complex128([1 + 2j]), np.complex128([1 + 3j]), False),
+        (np.array(True), np.array(True), True),
+        (np.int8([1, 2, 3]), np.int8([1, 2, 4]), False),
+        (np.zeros((0, 3), np.float16), np.zeros((0, 3), np.float16), True),
+        (np.arange(6.0).reshape(2, 3).T, np.arange(6.0).reshape(2, 3).T.copy(), True),
+    ],
+)
+def test_tensors_are_identical_by_dtype_shape_and_bits(one, other, are_identical) -> None:
+    tensors = [HostTensor(array=array, dtype=DType(array.dtype.name)) for array in (one, other)]
+    assert tensors[0].is_identical(tensors[1]) is are_identical

@@ -272,15 +272,18 @@ class SharedStream:
         """Lays tensors into the outgoing arena of these, if there is one."""
         self._arenas = arenas
         self._waits = True
+        # Its reader may have the last tensor until the next one comes.
+        self._last_bytes = 0
 
     def room(self, size: int) -> Optional[ArenaRoom]:
         """Returns room for a tensor of `size` bytes; None where it is to travel."""
         arena = self._arenas.outgoing
         if arena is not None and self._waits and size >= LEAST_SHARED_BYTES:
             latest = time.monotonic() + _PATIENCE_SECONDS
-            while self._waits and arena.lent_bytes(self) > _AHEAD_BYTES:
+            while self._waits and arena.lent_bytes(self) > _AHEAD_BYTES + self._last_bytes:
                 self._waits = time.monotonic() < latest
                 time.sleep(_LOOK_SECONDS)
+            self._last_bytes = size
         return self._arenas.room(size, self)
 
     def laid(self, tensor: HostTensor) -> Optional[ArenaPlace]:

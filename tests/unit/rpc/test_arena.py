@@ -157,7 +157,7 @@ def ahead(ends, size):
     """Returns a stream to whose reader more has been sent than it is to have at a time, and what it has."""
     stream = SharedStream(SharedArenas(outgoing=ends.arena))
     tensor = HostTensor.from_array(np.ones(size, np.uint8))
-    return stream, tensor, [ends.came(stream.laid(tensor)) for _ in range(2)]
+    return stream, tensor, [ends.came(stream.laid(tensor)) for _ in range(3)]
 
 
 def test_a_stream_waits_for_its_reader_before_it_takes_more_room(ends, monkeypatch):
@@ -182,6 +182,16 @@ def test_a_stream_waits_for_its_reader_before_it_takes_more_room(ends, monkeypat
     assert len(places) == 1
 
 
+def test_a_stream_does_not_wait_for_its_last_tensor_however_large(ends, monkeypatch):
+    monkeypatch.setattr(arena_module, "_AHEAD_BYTES", 8000)
+    monkeypatch.setattr(arena_module, "_PATIENCE_SECONDS", 60.0)
+    monkeypatch.setattr(arena_module.time, "sleep", lambda _: pytest.fail("waits"))
+    stream = SharedStream(SharedArenas(outgoing=ends.arena))
+    for size in (20_000, 30_000, 5000):
+        came = ends.came(stream.laid(HostTensor.from_array(np.ones(size, np.uint8))))  # one is held at a time
+        assert came.size == size
+
+
 def test_a_stream_does_not_wait_for_what_others_have_lent(ends, monkeypatch):
     monkeypatch.setattr(arena_module, "_AHEAD_BYTES", 8000)
     monkeypatch.setattr(arena_module, "_PATIENCE_SECONDS", 60.0)
@@ -199,7 +209,7 @@ def test_a_reader_that_keeps_what_it_has_is_waited_for_once(ends, monkeypatch):
     assert stream.laid(tensor) is not None
     monkeypatch.setattr(ends.arena, "lent_bytes", lambda stream: pytest.fail("waits again"))
     assert stream.laid(tensor) is not None
-    assert len(came) == 2
+    assert len(came) == 3
 
 
 def test_small_tensors_and_those_without_an_arena_are_to_travel(ends):

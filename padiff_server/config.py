@@ -39,7 +39,7 @@ class Capacity:
         sessions: comparisons at once.
     """
 
-    memory_limit_mib: Count = Count(1024)
+    memory_limit_mib: Count = Count(2048)
     spill_folder: Optional[FilePath] = None
     floors_folder: Optional[FilePath] = None
     sessions: Count = Count(4)

@@ -31,9 +31,7 @@ class _Lent:
 
 
 class TensorStore:
-    """Lends arrays: in memory as long as all there do not exceed `limit_bytes` together, else in files.
-
-    What came with memory of its own counts too, and stays where it is.
+    """Lends arrays; those in memory never exceed `limit_bytes` together, the rest lie in files.
 
     A file loses its name as soon as it is open, so none is left however the process ends; its blocks
     are freed with the array. Thread-safe.
@@ -115,17 +113,18 @@ class TensorStore:
         weakref.finalize(array, self._gone.append, (size, in_memory))
         return array
 
-    def adopt(self, array: Array) -> None:
-        """Lends an array that came with memory of its own, as `allocate` would.
+    def adopt(self, array: Array) -> bool:
+        """Lends an array that came with memory of its own, as `allocate` would; returns whether it does.
 
-        It counts as memory does, and is taken beyond the limit too: a copy of it in a file would cost more,
-        and spare nothing. Raises StateError after `close`.
+        It counts as memory does; beyond the limit it is not taken.
         """
         with self._lock:
-            self._check_open()
             self._take_back_gone()
+            if self._closed or self._in_memory_bytes + array.nbytes > self._limit_bytes:
+                return False
             self._account(array.nbytes, in_memory=True)
             self._lent[id(array)] = _Lent(array=array, byte_count=array.nbytes, in_memory=True)
+        return True
 
     def hold(self, array: Array) -> None:
         """Lends an array that is lent already to one more; each of them releases it."""
@@ -159,15 +158,12 @@ class TensorStore:
     def _reserve(self, size: int) -> bool:
         """Returns whether `size` bytes fit in memory, and counts them where they will be."""
         with self._lock:
-            self._check_open()
+            if self._closed:
+                raise StateError("the tensor store is closed; open another comparison")
             self._take_back_gone()
             in_memory = self._in_memory_bytes + size <= self._limit_bytes or size == 0
             self._account(size, in_memory)
             return in_memory
-
-    def _check_open(self) -> None:
-        if self._closed:
-            raise StateError("the tensor store is closed; open another comparison")
 
     def _take_back_gone(self) -> None:
         """Counts no more what has died since; under the lock, which no finalizer may take."""

@@ -281,11 +281,10 @@ class StepReader:
             return self._assembler.header(item.header)
         received = self._assembler.whole(item.header, lent.array)
         array = received.tensor.array
-        if lent.is_scarce:
+        if lent.is_scarce or not self._store.adopt(array):
             array = self._allocate(received.tensor.spec)
             np.copyto(array, received.tensor.array)
             return replace(received, tensor=replace(received.tensor, array=array))
-        self._store.adopt(array)
         self._filling[id(array)] = array
         return received
 

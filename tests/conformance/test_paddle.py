@@ -110,7 +110,9 @@ class PaddleCase(AdapterCase):
             tensor.scale_(factor)
 
     def scale_data(self, tensor, factor):
-        tensor.data.scale_(factor)
+        # Before 3.0 `data` is the tensor itself, which no operation may overwrite where gradients are made.
+        with paddle.no_grad():
+            tensor.data.scale_(factor)
 
     def relu_(self, tensor):
         return paddle.nn.functional.relu_(tensor)

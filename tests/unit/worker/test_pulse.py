@@ -5,23 +5,18 @@ from __future__ import annotations
 import threading
 
 import pytest
+from model_threads import PATIENCE, working
 
 from padiff_rpc.v1.records import CallEvent, LayerCall
 from padiff_rpc.v1.words import CallMoment
 from padiff_worker.model_thread import ModelThread
 from padiff_worker.pulse import Pulse
 
-PATIENCE = 30.0
-
 
 @pytest.fixture
 def thread():
-    made = ModelThread()
-    serving = threading.Thread(target=made.serve_forever)
-    serving.start()
-    yield made
-    made.stop()
-    serving.join(PATIENCE)
+    with working(ModelThread()) as made:
+        yield made
 
 
 def test_a_thread_that_works_shows_the_functions_of_the_work_alone(thread):

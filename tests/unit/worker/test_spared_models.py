@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import gc
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "fakes"))
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "integration"))
 
 import fake
 import many_models
 from fake_adapter import FakeAdapter
+from model_threads import working
 
 from padiff_rpc import trees
 from padiff_rpc.collector import look_at_all
@@ -27,17 +26,12 @@ from padiff_worker.settings import WorkerSettings
 from padiff_worker.worker import Worker
 
 TESTS = Path(__file__).resolve().parents[2]
-PATIENCE = 30.0
 
 
 @pytest.fixture
 def thread() -> Iterator[ModelThread]:
-    made = ModelThread()
-    serving = threading.Thread(target=made.serve_forever)
-    serving.start()
-    yield made
-    made.stop()
-    serving.join(PATIENCE)
+    with working(ModelThread()) as made:
+        yield made
     look_at_all()
 
 

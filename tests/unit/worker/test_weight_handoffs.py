@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from itertools import chain
@@ -12,10 +10,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "fakes"))
-
 from fake_adapter import FakeAdapter
+from model_threads import working
 
 from padiff_rpc import trees
 from padiff_rpc.tensor_sender import bundled
@@ -28,7 +24,6 @@ from padiff_worker.worker import Worker
 
 TESTS = Path(__file__).resolve().parents[2]
 LAYERS = 500
-PATIENCE = 30.0
 
 
 class CountingThread(ModelThread):
@@ -45,12 +40,8 @@ class CountingThread(ModelThread):
 
 @pytest.fixture
 def thread() -> Iterator[CountingThread]:
-    made = CountingThread()
-    serving = threading.Thread(target=made.serve_forever)
-    serving.start()
-    yield made
-    made.stop()
-    serving.join(PATIENCE)
+    with working(CountingThread()) as made:
+        yield made
 
 
 def test_a_thousand_small_weights_are_written_and_read_in_a_few_handoffs(thread: CountingThread) -> None:
